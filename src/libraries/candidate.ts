@@ -8,7 +8,7 @@ import type { ImportFilter } from "./elf/symbols.ts";
 import type { RootView } from "./root-view.ts";
 import { SCRIPT_LINE_LIMIT } from "./script.ts";
 
-/** What is at a path: a file that a loader of this ABI takes, or what it is instead. */
+/** The file at a path: one that a loader of this ABI accepts, or its type. */
 type Candidate =
   | { kind: "elf"; path: ByteString; elf: ElfFile }
   | { kind: "absent" | "other-abi" }
@@ -25,13 +25,13 @@ export class Candidates {
   ) {}
 
   /**
-   * What the file at a path is to a loader of `abi` (of any ABI if undefined). Throws JailkitError "bad-elf" for an ELF
-   * file that makes no sense.
+   * Examines the file at a path for a loader of `abi` (of any ABI if undefined). Throws JailkitError "bad-elf" for an
+   * invalid ELF file.
    */
   open(path: ByteString, abi: Abi | undefined): Candidate {
     let entry = this.read.get(path);
     const isOther = entry?.abi !== undefined && abi !== undefined && !sameAbi(entry.abi, abi);
-    // A file of another ABI was not read to its end: it is read now if its ABI is asked for.
+    // A file of another ABI was not read to its end, so read it now if its ABI is requested.
     if (entry === undefined || (entry.candidate.kind === "other-abi" && !isOther)) {
       entry = this.readFile(path, abi);
       this.read.set(path, entry);

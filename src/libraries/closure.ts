@@ -21,25 +21,24 @@ import { LibrarySearch } from "./search/search.ts";
 
 export type { Dependency, DependencyProblem };
 
-/** What createLoader takes. */
 export interface LoaderOptions {
   /** The directory whose file system is read, "/" by default. All paths in and out are as seen from there. */
   root?: ByteString;
-  /** Also what programs load at run time (NSS, gconv, ...): see dlopen-sets.ts. Off by default. */
+  /** Include libraries that programs load at run time (NSS, gconv, ...): see dlopen-sets.ts. Off by default. */
   dlopen?: boolean;
   /** The glibc-hwcaps subdirectories to search for an ABI, best first; those of this processor by default. */
   hwcaps?: (abi: Abi) => ByteString[];
 }
 
-/** Finds what programs need by reading files. It runs nothing, and remembers what it has read. */
+/** Finds the dependencies of programs by reading files. Runs nothing, and caches what it has read. */
 export interface Loader {
   /**
-   * All that a file needs to run, directly and through others, without the file itself. Files other than ELF programs,
-   * libraries and scripts need nothing. problems() reports missing files. Throws JailkitError: "bad-elf" naming a
-   * file that makes no sense, "unreadable".
+   * All dependencies of a file, direct and indirect, without the file itself. Files other than ELF programs, libraries
+   * and scripts have none. problems() reports missing files. Throws JailkitError: "bad-elf" naming an invalid file,
+   * "unreadable".
    */
   dependencies(path: ByteString): Dependency[];
-  /** What was missing in all calls so far, once each. */
+  /** The missing files of all calls so far, once each. */
   problems(): DependencyProblem[];
   /** The library directories that exist in this root: of ld.so.conf, then the default ones. */
   libraryDirectories(): ByteString[];
@@ -53,8 +52,8 @@ export function createLoader(options: LoaderOptions = {}): Loader & Disposable {
 }
 
 /**
- * What the kernel executes besides the program at `path` below `root`: the interpreters of scripts, and the dynamic
- * linker. Nothing for a program that cannot be read.
+ * The files that the kernel executes besides the program at `path` below `root`: interpreters of scripts, and the dynamic
+ * linker. Empty for a program that cannot be read.
  */
 export function executedFiles(root: ByteString, path: ByteString): ByteString[] {
   using loader = createLoader({ root });
@@ -148,7 +147,7 @@ class FileLoader implements Loader, Disposable {
     else this.report(path, name, [...STANDARD_PATH], "a program that is missing: install it");
   }
 
-  /** Adds a program that a script names, and what that needs. */
+  /** Adds a program that a script names, with its dependencies. */
   private addProgram(
     script: ByteString,
     path: ByteString,
@@ -162,7 +161,7 @@ class FileLoader implements Loader, Disposable {
     } else if (depth >= DEEPEST_SCRIPT) {
       this.report(script, name, [path], "an interpreter that is itself a script, too many times over");
     } else if (!this.isExecutable(path)) {
-      // Otherwise a script could name any file, and bring it into the jail.
+      // Otherwise a script could bring any file into the jail.
       this.report(script, name, [path], "a program that is missing or not executable: install it");
     } else {
       addDependency(found, { path, neededBy: script, kind: "script", name });

@@ -15,8 +15,8 @@ function sizeOf(view: RootView, path: ByteString): number | undefined {
 }
 
 /**
- * The known server, of the host or of the directory `root`, that has the same bytes as the program at a path below
- * `root`: the program is a copy under another name. Throws SystemError.
+ * The known server, of the host or below `root`, that has the same bytes as the program at a path below `root`, which is
+ * then a copy under another name. Throws SystemError.
  */
 export function copyOfKnown(root: ByteString, path: ByteString): ByteString | undefined {
   using view = new RootView(root);

@@ -3,7 +3,7 @@ import { display } from "../cli/display.ts";
 
 /** A file that another needs to run. */
 export interface Dependency {
-  /** Where the loader finds it: without "." and "..", but symbolic links are not resolved. */
+  /** As the loader finds it: without "." and "..", but symbolic links are not resolved. */
   readonly path: ByteString;
   /** The file that needs it: the program, or a library in between. */
   readonly neededBy: ByteString;
@@ -25,15 +25,15 @@ export interface DependencyProblem {
   message: string;
 }
 
-/** What one call has found, by path, in the order in which it was found. */
+/** The dependencies that one call has found, by path, in the order in which they were found. */
 export type Dependencies = Map<ByteString, Dependency>;
 
-/** Adds a file unless it was found before: the first file that needs it is the reason for it. */
+/** Adds a file unless it was found before: the first file that needs it is recorded as the reason. */
 export function addDependency(found: Dependencies, dependency: Dependency): void {
   if (!found.has(dependency.path)) found.set(dependency.path, dependency);
 }
 
-/** What was missing so far, once for each file and library. */
+/** Missing dependencies so far, once for each file and library. */
 export class DependencyProblems {
   private readonly problems = new Map<string, DependencyProblem>();
 

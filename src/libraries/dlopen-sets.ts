@@ -3,13 +3,12 @@ import { directoryOf } from "../../ffi/paths.ts";
 import { createImportFilter, type ImportFilter } from "./elf/symbols.ts";
 import type { RootView } from "./root-view.ts";
 
-/** What a program may load at run time; searched as a library if `name` has no slash. */
+/** A file that a program may load at run time; searched as a library if `name` has no slash. */
 interface DlopenRequest {
   name: ByteString;
   reason: string;
 }
 
-/** The system and the program. */
 interface DlopenContext {
   view: RootView;
   /** The functions that the program and its libraries import. */
@@ -50,7 +49,7 @@ const databases: Record<string, readonly string[]> = {
   netgroup: ["innetgr", "setnetgrent"],
 };
 
-/** What glibc uses for a database that is missing in nsswitch.conf. */
+/** The services that glibc uses for a database that is missing in nsswitch.conf. */
 const defaultServices: Record<string, ByteString[]> = { hosts: ["files", "dns"], initgroups: [] };
 
 const LARGEST_NSSWITCH = 1 << 16;
@@ -125,7 +124,7 @@ const sets: readonly DlopenSet[] = [
   { imports: Object.values(databases).flat(), requests: nssModules },
   { imports: ["iconv_open"], requests: gconv },
   {
-    // The C library unwinds the stack with it.
+    // The C library uses it to unwind the stack.
     imports: ["pthread_cancel", "pthread_exit", "thrd_exit", "backtrace"],
     requests: () => [{ name: "libgcc_s.so.1", reason: "pthread_cancel, pthread_exit or backtrace" }],
   },
@@ -135,7 +134,7 @@ const sets: readonly DlopenSet[] = [
 /** The functions whose import shows that a set is needed. */
 export const dlopenFunctions: ImportFilter = createImportFilter(sets.flatMap((set) => set.imports));
 
-/** Finds what a glibc program may load, from its imports. */
+/** Finds the files that a glibc program may load, from its imports. */
 export type DlopenSets = (context: Omit<DlopenContext, "view">) => DlopenRequest[];
 
 /** The sets for the system of `view`; its configuration is read once for each combination of imports. */

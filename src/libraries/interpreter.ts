@@ -3,7 +3,7 @@ import { type Abi, abiKey, machineOf } from "./elf/abi.ts";
 import type { RootView } from "./root-view.ts";
 import { nativePlatform } from "./search/hwcaps.ts";
 
-/** How the dynamic loader at a path searches: built-in rules, and its configuration. */
+/** The search rules of a dynamic loader: built-in ones, and its configuration. */
 export interface Interpreter {
   path: ByteString;
   kind: "glibc" | "musl";
@@ -39,7 +39,7 @@ export function builtInDirectories(interpreter: Uint8Array): ByteString[] {
   return [...new Set(best.map((name) => name.slice(0, -1)))];
 }
 
-/** The usual directories of distributions, for a loader in which none are found. */
+/** The usual directories of distributions, if a loader contains none. */
 function conventionalDirectories(abi: Abi): ByteString[] {
   const { triplet } = machineOf(abi);
   const multiarch = triplet === "" ? [] : [`/lib/${triplet}`, `/usr/lib/${triplet}`];
@@ -62,7 +62,7 @@ export class Interpreters {
 
   constructor(private readonly view: RootView) {}
 
-  /** How the loader `path` (PT_INTERP; it need not exist) searches libraries of `abi`. */
+  /** The search rules of the loader `path` (PT_INTERP; it need not exist) for libraries of `abi`. */
   rulesOf(path: ByteString, abi: Abi): Interpreter {
     const key = `${path}\0${abiKey(abi)}`;
     const rules = this.rules.get(key) ?? readInterpreterRules(this.view, path, abi);
@@ -70,7 +70,7 @@ export class Interpreters {
     return rules;
   }
 
-  /** The loader for a file of `abi` that names none: by convention, the first that exists. */
+  /** The first existing loader of those that are usual for `abi`, for a file that names none. */
   conventional(abi: Abi, musl: boolean): ByteString {
     const key = `${musl} ${abiKey(abi)}`;
     const path = this.conventions.get(key) ?? conventionalInterpreter(this.view, abi, musl);

@@ -11,18 +11,18 @@ import type { RootView } from "./root-view.ts";
 import type { LoadedObject } from "./search/rpath.ts";
 import type { LibrarySearch } from "./search/search.ts";
 
-/** What the loading of programs shares within one root directory. */
+/** The state for loading programs below one root directory. */
 export interface LoadContext {
   view: RootView;
   candidates: Candidates;
   search: LibrarySearch;
   problems: DependencyProblems;
   interpreters: Interpreters;
-  /** undefined if what is loaded at run time is not asked for. */
+  /** Undefined if libraries that are loaded at run time are not requested. */
   dlopenSets: DlopenSets | undefined;
 }
 
-/** A library that was not found: the searched places, and a file of that name that is not ELF. */
+/** A failed search: the searched places, and a file of that name that is not ELF. */
 interface NotFound {
   readonly searched: ByteString[];
   readonly refused: ByteString | undefined;
@@ -30,10 +30,10 @@ interface NotFound {
 
 const MOST_OBJECTS = 8192;
 
-/** Names for which musl's loader stands in itself. */
+/** Libraries that are part of musl's loader. */
 const MUSL_BUILT_IN = /^lib(?:c|pthread|rt|m|dl|util|xnet)\./;
 
-/** Adds to `found` what the program or library `elf` at `path` loads, as its interpreter would. */
+/** Adds to `found` the libraries that `elf` at `path` loads, as its interpreter would. */
 export function addElfDependencies(
   context: LoadContext,
   path: ByteString,
@@ -59,14 +59,14 @@ function addInterpreter(context: LoadContext, path: ByteString, elf: ElfFile, fo
     context.problems.report(path, name, [name], why);
     return undefined;
   }
-  // A file may name any other file there, which must not come into the jail.
+  // A hostile program could name any file there, which must not come into the jail.
   const what = candidate.kind === "not-elf" ? "is not an ELF file" : "is for another machine";
   throw badElf(path, `its interpreter ${display(name)} ${what}`);
 }
 
 /**
- * The loading of one program or library: breadth first. Each name is searched once; the sonames of loaded libraries
- * count as names too.
+ * Loads one program or library, breadth first. Each name is searched once; the sonames of loaded libraries count as names
+ * too.
  */
 class ElfLoad {
   private readonly rules: Interpreter;
@@ -74,7 +74,7 @@ class ElfLoad {
   private readonly objects: Map<ByteString, LoadedObject>;
   private readonly names = new Map<ByteString, LoadedObject | "interpreter">();
   private readonly imports: Set<string>;
-  /** How many objects of the queue have their needed libraries, and those of their notes. */
+  /** The number of objects in the queue whose needed libraries, and those of their notes, are loaded. */
   private needed = 0;
   private noted = 0;
 
@@ -104,7 +104,7 @@ class ElfLoad {
   run(): void {
     const { dlopenSets } = this.context;
     this.loadNeeded();
-    // What is loaded then may ask for more.
+    // The libraries loaded then may add more imports.
     for (let before = -1; dlopenSets !== undefined && before !== this.queue.length; ) {
       before = this.queue.length;
       this.loadNoted();

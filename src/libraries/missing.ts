@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 
-/** Something that a program needs to start and that is missing in its root directory. */
+/** A dependency of a program that is missing in its root directory. */
 export interface Missing {
   /** A printable line. */
   message: string;
@@ -12,5 +12,4 @@ export interface Missing {
   atExec?: boolean;
 }
 
-/** Finds what is missing for a program below a root directory. */
 export type FindMissing = (root: ByteString, program: ByteString) => Missing[];

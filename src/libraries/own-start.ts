@@ -8,7 +8,7 @@ import { parseScriptLine, SCRIPT_LINE_LIMIT } from "./script.ts";
 const PYINSTALLER = "MEI\x0c\x0b\x0a\x0b\x0e";
 const TAIL = 1 << 16;
 
-/** What the program at a path below `root` starts itself, as far as its file shows. Throws SystemError. */
+/** The programs that the program at a path below `root` starts itself, as far as its file shows. Throws SystemError. */
 export function ownStart(root: ByteString, program: ByteString): OwnStart | undefined {
   using view = new RootView(root);
   const opened = view.openFile(program);

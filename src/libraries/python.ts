@@ -15,8 +15,8 @@ function librariesOf(view: RootView, prefix: ByteString, version: ByteString): B
 }
 
 /**
- * The standard library of Python, if a Python runs the program at a path below `root`, and its library is missing beside
- * PREFIX/bin/pythonX.Y there. Other modules that the program imports are not checked. Throws SystemError.
+ * Reports the missing standard library of Python if a Python runs the program at a path below `root`, and its library is
+ * not beside PREFIX/bin/pythonX.Y there. Other modules are not checked. Throws SystemError.
  */
 export function missingPython(root: ByteString, program: ByteString): Missing | undefined {
   using view = new RootView(root);

@@ -12,8 +12,8 @@ import {
 } from "../../ffi/files.ts";
 
 /**
- * The files below a directory as a process sees them that has it as its root directory. Nothing is written. Below a
- * root other than "/" every path goes through openat2(2) with RESOLVE_IN_ROOT, so no symbolic link or ".." leads out.
+ * A read-only view of a directory as a process with that root directory sees it. Below a root other than "/" every path
+ * goes through openat2(2) with RESOLVE_IN_ROOT, so no symbolic link or ".." leads out.
  */
 export class RootView implements Disposable {
   private readonly rootFd: number;
@@ -32,7 +32,7 @@ export class RootView implements Disposable {
 
   /** Opens a regular file for reading; the caller closes it. undefined if there is none. */
   openFile(path: ByteString): { fd: number; stat: Stat } | undefined {
-    // Opening a device may have an effect, so the type is checked first, and what was checked is opened.
+    // Opening a device may have an effect, so check the type first, and open the checked file.
     return this.withOpen(path, C.O_PATH, (found) => {
       if ((fstat(found).mode & C.S_IFMT) !== C.S_IFREG) return undefined;
       const flags = C.O_RDONLY | C.O_NONBLOCK | C.O_NOCTTY;

@@ -11,7 +11,7 @@ interface ScriptLine {
 /** The kernel reads no more of a file to find its type (BINPRM_BUF_SIZE, execve(2)). */
 export const SCRIPT_LINE_LIMIT = 256;
 
-/** The PATH of env(1) unless it is set otherwise. */
+/** The default PATH of env(1). */
 export const STANDARD_PATH = [
   "/usr/local/sbin",
   "/usr/local/bin",

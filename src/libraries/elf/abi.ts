@@ -15,7 +15,7 @@ export const EM_ALPHA = 0x9026;
 /** EF_ARM_ABI_FLOAT_SOFT in e_flags. */
 const ARM_SOFT_FLOAT = 0x200;
 
-/** What must agree between a program and a library: word size, byte order, machine, and the float ABI in e_flags. */
+/** The properties in which a program and a library must agree. */
 export interface Abi {
   bits: 32 | 64;
   little: boolean;
@@ -43,13 +43,13 @@ export function nativeAbi(): Abi {
   return abiOf(64, true, process.arch === "arm64" ? EM_AARCH64 : EM_X86_64, 0);
 }
 
-/** True if ld.so loads one beside the other. An ARM file may leave its float ABI open. */
+/** True if ld.so loads one together with the other. An ARM file may leave its float ABI open. */
 export function sameAbi(a: Abi, b: Abi): boolean {
   if (a.bits !== b.bits || a.little !== b.little || a.machine !== b.machine) return false;
   return a.variant === b.variant || (a.machine === EM_ARM && (a.variant === 0 || b.variant === 0));
 }
 
-/** A short text for a key, the same for the same ABI. */
+/** A short unique key of an ABI. */
 export function abiKey(abi: Abi): string {
   return `${abi.machine}.${abi.bits}${abi.little ? "l" : "b"}.${abi.variant}`;
 }

@@ -21,7 +21,7 @@ export interface ElfFile {
   noDefaultLibraries: boolean;
   /** The functions of the filter that it imports. */
   imports: ReadonlySet<string>;
-  /** What it may dlopen(3), by its own notes. */
+  /** Libraries that it may dlopen(3), by its own notes. */
   dlopenNotes: DlopenNote[];
 }
 
@@ -39,7 +39,7 @@ const DT_AUXILIARY = 0x7ffffffd;
 const DT_FILTER = 0x7fffffff;
 const DF_1_NODEFLIB = 0x800;
 
-/** Limits for hostile files; no file of a distribution comes near them. */
+/** Limits for hostile files, far above those of distributions. */
 const LARGEST_DYNAMIC = 1 << 18;
 const MOST_LIBRARIES = 2048;
 const LONGEST_NAME = 4095;
@@ -49,7 +49,7 @@ const LONGEST_RPATH = 65535;
 function readDynamic(image: ElfImage): [tag: number, value: number][] {
   const { reader } = image;
   const segment = image.segments.find((candidate) => candidate.type === PT_DYNAMIC);
-  // Files with nothing but debugging information keep the header, without contents.
+  // Files with only debugging information keep the header, without contents.
   if (segment === undefined || segment.size === 0) return [];
   if (segment.size > LARGEST_DYNAMIC) throw badElf(reader.path, `a dynamic section of ${segment.size} bytes`);
   // ld.so uses the address, not the offset.
@@ -67,8 +67,8 @@ function readDynamic(image: ElfImage): [tag: number, value: number][] {
 }
 
 /**
- * Reads what a loader reads of a program or shared object. `importFilter` has the functions to look for; without it
- * neither symbols nor notes are read. Throws JailkitError "bad-elf" that says what is wrong with the file.
+ * Reads the parts of a program or shared object that a loader uses. `importFilter` has the functions to look for; without
+ * it neither symbols nor notes are read. Throws JailkitError "bad-elf" that says what is wrong.
  */
 export function readElfFile(reader: ElfReader, header: ElfHeader, importFilter?: ImportFilter): ElfFile {
   const image = readElfImage(reader, header);

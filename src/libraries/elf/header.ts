@@ -50,7 +50,7 @@ export function isElf(start: Uint8Array): boolean {
   return start[0] === 0x7f && start[1] === 0x45 && start[2] === 0x4c && start[3] === 0x46;
 }
 
-/** The header of a file that starts with the ELF magic. Throws JailkitError "bad-elf" if it makes no sense. */
+/** The header of a file that starts with the ELF magic. Throws JailkitError "bad-elf" if it is invalid. */
 export function readElfHeader(reader: ElfReader): ElfHeader {
   const ident = reader.bytes(0, Math.min(16, reader.size), "the ELF header");
   const classByte = ident[4];
@@ -88,7 +88,7 @@ function readSegments(reader: ElfReader, header: ElfHeader): Segment[] {
   if (count === 0) throw badElf(reader.path, "no program headers");
   if (size !== (wide ? 56 : 32)) throw badElf(reader.path, `program headers of ${size} bytes`);
   if (count * size > PROGRAM_HEADERS_LIMIT) throw badElf(reader.path, `${count} program headers`);
-  // A copy, since the table is used while other parts are read.
+  // A copy, since later reads reuse the buffer.
   const table = Buffer.from(reader.bytes(offset, count * size, "the program header table"));
   const word = wide ? 8 : 4;
   const segments: Segment[] = [];
@@ -149,7 +149,7 @@ export function readElfImage(reader: ElfReader, header: ElfHeader): ElfImage {
 export function readInterpreter(image: ElfImage): ByteString | undefined {
   const { reader } = image;
   const segment = image.segments.find((candidate) => candidate.type === PT_INTERP);
-  // Files with nothing but debugging information keep the header, without contents.
+  // Files with only debugging information keep the header, without contents.
   if (segment === undefined || segment.size === 0) return undefined;
   // The kernel's own rules (load_elf_binary): 2 bytes to PATH_MAX, and a NUL at the end.
   if (segment.size < 2 || segment.size > PATH_MAX) {

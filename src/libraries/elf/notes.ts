@@ -40,8 +40,8 @@ function parseEntries(text: ByteString): DlopenNote[] {
 }
 
 /**
- * What a file may dlopen(3) by its own list, see the "ELF dlopen metadata" specification: notes of owner "FDO" and type
- * 0x407c0c0a with a JSON array. Notes that cannot be read are skipped.
+ * The libraries that a file may dlopen(3) by its own list, see the "ELF dlopen metadata" specification: notes of owner
+ * "FDO" and type 0x407c0c0a with a JSON array. Notes that cannot be read are skipped.
  */
 export function readDlopenNotes(image: ElfImage): DlopenNote[] {
   const { reader } = image;

@@ -3,14 +3,14 @@ import { readAt } from "../../../ffi/files.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 
-/** The error for an ELF file that is not sound. */
+/** The error for an invalid ELF file. */
 export function badElf(path: ByteString, what: string): JailkitError {
   return new JailkitError("bad-elf", 1, `${display(path)}: not a sound ELF file: ${what}`);
 }
 
 /**
- * Bounded reads of one open file. A read outside the file is an error that names the file and what was read. The caller
- * limits the length of a read.
+ * Bounded reads of one open file. A read outside the file is an error that names the file and the part. The caller limits
+ * the length of a read.
  */
 export interface ElfReader {
   path: ByteString;

@@ -16,8 +16,8 @@ const LONGEST_SYMBOL = 64;
 const WINDOW = 16384;
 
 /**
- * How many symbols at the start of .dynsym hold all imports. Section headers are not needed to load a program, so they
- * are not trusted. DT_GNU_HASH has the index of its first symbol, and no import comes after it; DT_HASH has the number
+ * The number of symbols at the start of .dynsym that include all imports. Section headers are not trusted, since loading
+ * does not need them. DT_GNU_HASH has the index of its first symbol, and no import comes after it; DT_HASH has the number
  * of symbols.
  */
 function countSymbols(image: ElfImage, dynamic: ReadonlyMap<number, number>): number {
@@ -29,7 +29,7 @@ function countSymbols(image: ElfImage, dynamic: ReadonlyMap<number, number>): nu
   const hash = dynamic.get(DT_HASH);
   if (hash === undefined) return 0;
   const { offset } = image.locate(hash, "the hash table");
-  // Alpha and s390x have entries of 8 bytes there; read as 4 bytes, the high half says no symbols.
+  // Alpha and s390x have entries of 8 bytes there; read as 4 bytes, the number is 0.
   const { machine, bits } = image.header.abi;
   const wide = machine === EM_ALPHA || (machine === EM_S390 && bits === 64);
   const size = wide ? 8 : 4;

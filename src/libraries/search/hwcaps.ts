@@ -87,8 +87,8 @@ function readFirstProcessor(): ByteString {
 }
 
 /**
- * The subdirectories of glibc-hwcaps for the processor of this machine; none for programs of another machine. A jail
- * gets only the library that ld.so takes here: a jail that moves to an older processor must be updated there.
+ * The subdirectories of glibc-hwcaps for the processor of this machine; none for programs of another machine. A jail gets
+ * only the library that ld.so loads here: a jail that moves to an older processor must be updated there.
  */
 export function nativeHwcaps(abi: Abi): ByteString[] {
   if (machineOf(abi).native !== process.arch) return [];

@@ -34,8 +34,8 @@ const FLAG_ELF = 1;
 const FLAG_ELF_LIBC6 = 3;
 
 /**
- * Reads the format "glibc-ld.so.cache1.1" of either byte order, also after the old format in the same file. undefined
- * for another or an inconsistent file: ld.so ignores such a cache too.
+ * Parses the format "glibc-ld.so.cache1.1" of either byte order, also after the old format in the same file. Undefined
+ * for another or an inconsistent file, which ld.so ignores too.
  */
 export function parseLinkerCache(bytes: Uint8Array): LinkerCache | undefined {
   let start = 0;

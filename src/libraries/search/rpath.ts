@@ -2,11 +2,11 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import type { ElfFile } from "../elf/dynamic.ts";
 import type { Interpreter } from "../interpreter.ts";
 
-/** A program or library that was loaded. What loaded it decides where its own libraries are searched. */
+/** A loaded program or library. Its loader decides where its own libraries are searched. */
 export interface LoadedObject {
   path: ByteString;
   elf: ElfFile;
-  /** What $ORIGIN stands for in it; few files ask. */
+  /** The value of $ORIGIN; few files ask. */
   origin(): ByteString;
   /** The object that needed it; undefined for the program itself. */
   loader: LoadedObject | undefined;
@@ -32,7 +32,7 @@ export function expandTokens(
   return rules.kind === "musl" && expanded.includes("$") ? undefined : expanded;
 }
 
-/** The directories of RPATH and RUNPATH that are searched for what `object` needs, in order. */
+/** The directories of RPATH and RUNPATH for the libraries of `object`, in order. */
 export function rpathDirectories(object: LoadedObject, rules: Interpreter): ByteString[] {
   const { runpath } = object.elf;
   if (rules.kind === "glibc" && runpath !== undefined) return elements(runpath, object, rules);

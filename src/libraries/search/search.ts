@@ -11,10 +11,10 @@ import { LARGEST_CACHE, type LinkerCache, parseLinkerCache } from "./ld-cache.ts
 import { type LinkerConf, readLinkerConf } from "./ld-conf.ts";
 import { expandTokens, type LoadedObject, rpathDirectories } from "./rpath.ts";
 
-/** The result of a search: the file, or what was searched, and a file of that name that is not ELF. */
+/** The result of a search: the file, or the searched places, and a file of that name that is not ELF. */
 type Found = { path: ByteString; elf: ElfFile } | { searched: ByteString[]; refused: ByteString | undefined };
 
-/** One search: where it has been, and a file that is not ELF, at which it ends. */
+/** A search in progress: the places so far, and a file that is not ELF, which ends it. */
 interface Attempt {
   readonly searched: Set<ByteString>;
   refused: ByteString | undefined;
@@ -29,7 +29,7 @@ const failed = (attempt: Attempt): Found => ({ searched: [...attempt.searched], 
 const inDirectory = (directory: ByteString, name: ByteString) =>
   `${directory === "/" ? "" : directory}/${name}`;
 
-/** Searches libraries in one root directory, and remembers all results. `hwcapsOf`: see LoaderOptions. */
+/** Searches libraries below one root directory, and caches all results. `hwcapsOf`: see LoaderOptions. */
 export class LibrarySearch {
   private readonly cleanDirectories = new Map<ByteString, ByteString | undefined>();
   private readonly directoriesWithHwcaps = new Map<string, ByteString[]>();
@@ -46,7 +46,7 @@ export class LibrarySearch {
     private readonly hwcapsOf: (abi: Abi) => ByteString[] = nativeHwcaps,
   ) {}
 
-  /** Starts a new program, which errors will name: the limit of work for one program starts again. */
+  /** Starts a new program, for errors and for the limit of work. */
   begin(program: ByteString): void {
     this.program = program;
     this.attempts = 0;
@@ -58,7 +58,7 @@ export class LibrarySearch {
     return this.linkerConf;
   }
 
-  /** DT_NEEDED or dlopen(3) of `name` on behalf of `object`, which runs under the interpreter of `rules`. */
+  /** Finds `name`, from DT_NEEDED or dlopen(3), for `object`, which runs under the interpreter of `rules`. */
   find(name: ByteString, object: LoadedObject, rules: Interpreter): Found {
     const { abi } = object.elf.header;
     const expanded = expandTokens(name, object.origin, rules);
@@ -87,7 +87,10 @@ export class LibrarySearch {
     return this.tryPath(inDirectory(directory, path.slice(path.lastIndexOf("/") + 1)), abi, attempt);
   }
 
-  /** The search that is the same for all objects: the cache, the default directories, and what ldconfig would add. */
+  /**
+   * The part of a search that is the same for all objects: the cache, the default directories, and then those of
+   * ldconfig.
+   */
   private findInSystem(name: ByteString, abi: Abi, rules: Interpreter, noDefault: boolean): Found {
     const attempt = newAttempt();
     if (rules.kind === "musl") {
@@ -96,8 +99,8 @@ export class LibrarySearch {
     const defaults = noDefault ? [] : rules.directories;
     const hit = this.tryCache(name, abi, attempt, noDefault ? rules.directories : []);
     if (hit !== undefined) return hit;
-    // ld.so never reads ld.so.conf. ldconfig does, before the default directories: if there is no cache, or it is
-    // older than the library, this is what the next run of ldconfig finds.
+    // ld.so never reads ld.so.conf. ldconfig does, before the default directories: if there is no cache, or it is older
+    // than the library, the next run of ldconfig finds this.
     const hasCache = this.cache !== undefined;
     const configured = this.conf().directories.filter(
       (path) => !noDefault || !rules.directories.includes(path),
