@@ -9,23 +9,22 @@ import type { LineReporter } from "../populate/reporter.ts";
 import type { Change, Removal } from "./plan/compare.ts";
 import { changeLine, removalLine } from "./report.ts";
 
-/** What changes and removals report. */
+/** Called for changes and removals. */
 export interface ApplyEvents {
   changing(change: Change): void;
   removing(removal: Removal): void;
   failed(problem: PopulateProblem): void;
   progress(done: number, total: number): void;
-  /** All that programs need is in its place, and no program yet: the time to renew the cache of libraries. */
+  /** All dependencies are in place, but no program yet: renew the library cache now. */
   librariesAreThere(done: readonly Entry[], progress: string): void;
 }
 
-/** Collects what fails while one jail is updated, and reports it. */
+/** Collects and reports failures while one jail is updated. */
 export class Failures {
   readonly problems: PopulateProblem[];
-  /** A step besides the files has failed. */
   unfinished = false;
 
-  /** `before`: problems that are reported already. */
+  /** `before`: problems that were reported already. */
   constructor(
     private readonly jail: ByteString,
     before: readonly PopulateProblem[],
@@ -41,7 +40,7 @@ export class Failures {
     this.reporter.fail(problem.message);
   }
 
-  /** Does a step besides the files; a failure becomes a problem of that code. `progress`: how far the work is. */
+  /** Runs a step besides the files; a failure becomes a problem with that code. `progress`: how far the work is. */
   attempt(code: string, progress: string, step: () => void): void {
     try {
       step();
@@ -54,7 +53,7 @@ export class Failures {
   }
 }
 
-/** Reports what is done in a jail. */
+/** Reports changes and removals in a jail. */
 export function eventsFor(root: JailRoot, reporter: LineReporter, failures: Failures): ApplyEvents {
   return {
     changing(change) {

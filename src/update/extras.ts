@@ -15,17 +15,17 @@ import type { Recipe } from "../profile/recipe.ts";
 import { isProc } from "../system/mounts.ts";
 import { findProgram } from "../system/run.ts";
 
-/** Something besides files that a recipe wants. */
+/** Something besides files that a recipe asks for. */
 export interface Extra {
   readonly kind: "accounts" | "proc" | "log-socket" | "library-cache";
-  /** What it is; continues "will ". */
+  /** Continues "will ". */
   readonly what: string;
   readonly add: (reporter: LineReporter) => void;
 }
 
 const FSTAB_LIMIT = 1 << 20;
 
-/** What a recipe wants besides files and the jail lacks. */
+/** The extras that a recipe asks for and the jail lacks. */
 export function missingExtras(root: JailRoot, recipe: Recipe): Extra[] {
   const extras: Extra[] = [];
   const { accounts } = recipe;
@@ -64,7 +64,7 @@ export function missingExtras(root: JailRoot, recipe: Recipe): Extra[] {
   return extras;
 }
 
-/** Adds each, and returns what failed. `progress`: how far the work is. */
+/** Adds extras, and returns those that failed. `progress`: how far the work is. */
 export function addExtras(
   root: JailRoot,
   extras: readonly Extra[],
@@ -103,7 +103,7 @@ function isServed(jail: ByteString): boolean {
     const ini = loadConfig(`${CONFIG_DIRECTORY}/jk_socketd.ini`, { dialect: "c" });
     return ini?.sections.some(({ name }) => name === `${jail}/dev/log`) ?? false;
   } catch {
-    // Adding it reports what is wrong.
+    // Adding it will report the error.
     return false;
   }
 }

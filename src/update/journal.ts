@@ -20,21 +20,21 @@ import type { Change } from "./plan/compare.ts";
 import { FOUND_SECTION } from "./plan/scan.ts";
 
 /**
- * What a run is about to do: /var/lib/jailkit/jails/ID/update.json, beside the record of the jail. It is removed when the
- * run is complete. After an interrupted run, the next one reads there which files are ours, and which directories may
- * have temporary files.
+ * The plan of a run: /var/lib/jailkit/jails/ID/update.json, beside the record of the jail, removed when the run is
+ * complete. After an interrupted run, it tells the next one which files are ours, and which directories may have
+ * temporary files.
  */
 export interface Journal {
   /** The entries that it puts into the jail. */
   readonly put: ReadonlyMap<ByteString, ManifestEntry>;
-  /** Those to be recorded: what somebody asked for. */
+  /** Those to record, because somebody asked for them. */
   readonly intended: ReadonlyMap<ByteString, ManifestEntry>;
   readonly directories: readonly ByteString[];
-  /** Directories that are replaced by something else. */
+  /** Directories that another type of file replaces. */
   readonly exchanged: readonly Exchanged[];
 }
 
-/** A directory that was replaced by something else: its path and inode. */
+/** A replaced directory: its path and inode. */
 interface Exchanged {
   readonly path: ByteString;
   readonly ino: bigint;
@@ -83,7 +83,7 @@ const textsOf = (value: unknown) =>
 const encoded = (path: ByteString) => Buffer.from(path, "latin1").toString("base64");
 const decoded = (text: string): ByteString => Buffer.from(text, "base64").toString("latin1");
 
-/** The journal for changes, after an interrupted run with what that run was about to do. */
+/** The journal for changes, with the plan of an interrupted run added. */
 export function journalOf(
   changes: readonly Change[],
   before: Journal | undefined,
@@ -123,7 +123,7 @@ export function removeJournal(id: ByteString): void {
   withTree((tree) => removeOwn(tree, journalPath(id)));
 }
 
-/** Calls `use` under the lock of a jail: waits for another run, and makes others wait. */
+/** Calls `use` under the lock of a jail; waits for another run. */
 export async function withJailLock<T>(id: ByteString, use: () => Promise<T>): Promise<T> {
   const fd = withTree((tree) => {
     const owner = { uid: libc.geteuid(), gid: libc.getegid() };

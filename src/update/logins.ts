@@ -26,8 +26,9 @@ export interface JailLogins {
 const JK_CHROOTSH = "jk_chrootsh";
 
 /**
- * Why a login may need a limited shell at one of these paths of the jail; undefined if all logins work with the one in
- * jk_chrootsh. Checks the accounts in the passwd of the jail, by the name services of the host, and those of `logins`.
+ * The reason why a login may need a limited shell at one of these paths of the jail; undefined if all logins work with
+ * the one in jk_chrootsh. Checks the accounts in the passwd of the jail, by the name services of the host, and those of
+ * `logins`.
  */
 export function loginObstacle(
   root: JailRoot,
@@ -37,7 +38,7 @@ export function loginObstacle(
   try {
     return findObstacle(root, paths, logins);
   } catch (error) {
-    // If it cannot be checked, a login may need it.
+    // Unknown: a login may need it.
     return `logins may need it: ${describeError(error)}`;
   }
 }
@@ -50,7 +51,7 @@ function findObstacle(
   const accounts = readJailAccounts(root).users.map((entry) => ({ entry, host: passwdByName(entry.name) }));
   const used = [chrootsh, ...shells, ...accounts.flatMap(({ host }) => host?.shell ?? [])];
   for (const shell of new Set(used)) {
-    // A missing jk_chrootsh lets nobody in; but our own must be there.
+    // A missing jk_chrootsh lets nobody in, so it does not matter; but our own must exist.
     const counts = baseName(shell) === JK_CHROOTSH && (shell === chrootsh || exists(shell));
     const reason = counts ? chrootshObstacle(shell) : undefined;
     if (reason !== undefined) return `logins may need it: ${reason}`;
@@ -70,7 +71,7 @@ function findObstacle(
 
 const exists = (path: ByteString): boolean => statIfPresent(AT_FDCWD, path, true) !== undefined;
 
-/** Why logins with this jk_chrootsh do not use its built-in limited shell. */
+/** The reason why logins with this jk_chrootsh do not use its built-in limited shell. */
 function chrootshObstacle(path: ByteString): string | undefined {
   try {
     const fd = openAt(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);

@@ -32,8 +32,8 @@ export function fstabMounts(fstab: ByteString, jail: ByteString): ByteString[] {
 }
 
 /**
- * Removes the line that addProcLine added to `etc`/fstab. `removed`: it was there; `left`: other mount points in the jail,
- * which somebody else wrote.
+ * Removes the line that addProcLine added to `etc`/fstab. `removed`: it was there; `left`: other mount points in the
+ * jail, which somebody else added.
  */
 export function removeProcLine(
   jail: ByteString,
@@ -65,7 +65,7 @@ export function unmountJailProc(root: JailRoot): boolean {
 }
 
 /**
- * Removes the drop-in of jk_init with which jk_socketd serves JAIL/dev/log. `removed`: its path; `left`: a file of the
+ * Removes the drop-in of jk_init for the socket JAIL/dev/log in jk_socketd. `removed`: its path; `left`: a file of the
  * administrator that names the socket, which is never changed.
  */
 export function unregisterLogSocket(
@@ -77,7 +77,7 @@ export function unregisterLogSocket(
   const file = `${directory}/jk_socketd.ini`;
   const section = () => loadConfig(file, { dialect: "c" })?.sections.find(({ name }) => name === socket);
   const named = section();
-  // A drop-in of that name with other contents is not ours.
+  // A drop-in of that name with other content is not ours.
   if (named !== undefined && named.file !== directory + path) return { removed: undefined, left: named.file };
   if (named === undefined) return { removed: undefined, left: undefined };
   const root = openTree(directory);

@@ -34,7 +34,6 @@ import { keptReport, removalLine } from "./report.ts";
 import type { RemoveReport } from "./report-schema.ts";
 import { jailState, mayReplace, planningView } from "./state.ts";
 
-/** What should no longer be in a jail. */
 interface RemoveRequest {
   readonly tool: "jk_init" | "jk_cp";
   /** Absolute, normalised. */
@@ -45,7 +44,7 @@ interface RemoveRequest {
   readonly statuses: { readonly unsafe: number; readonly missing: number; readonly unknown: number };
 }
 
-/** The options of jk_init and jk_cp that count with --remove. */
+/** The options of jk_init and jk_cp that matter with --remove. */
 interface RemoveOptions {
   readonly dryRun: boolean;
   readonly sync: boolean;
@@ -63,9 +62,8 @@ interface RemoveOutcome {
 }
 
 /**
- * Takes requests back: removes what was put into the jail for them and no other request needs, if it is as it was put
- * there. Returns the exit status. Throws JailkitError if the jail is missing or not safe, or if one of the names was
- * never asked for.
+ * Takes requests back: removes the unchanged files of the jail that no other request needs. Returns the exit status.
+ * Throws JailkitError if the jail is missing or not safe, or if a name was never requested.
  */
 export async function removeRequested(request: RemoveRequest, options: RemoveOptions): Promise<number> {
   const { statuses, jail, tool } = request;
@@ -89,7 +87,7 @@ export async function removeRequested(request: RemoveRequest, options: RemoveOpt
   return outcome.exitStatus;
 }
 
-/** The recipe of the requests that stay, and of those that are taken back. */
+/** The recipe of the remaining requests, and that of the removed ones. */
 interface Recipes {
   readonly stays: Recipe;
   readonly goes: Recipe;
@@ -124,7 +122,7 @@ function removeFrom(
   return { removals, removed: new Set(done), kept, warnings, problems, exitStatus };
 }
 
-/** The requests without the names, and those for the names alone. */
+/** Splits the requests: without the names, and for the names alone. */
 function separate(
   requests: readonly ManifestRequest[],
   { tool, names }: RemoveRequest,
@@ -155,7 +153,7 @@ function requireAsked(manifest: Manifest, request: RemoveRequest, removed: reado
   throw new JailkitError("not-requested", request.statuses.unknown, message);
 }
 
-/** Decides what is removed: what the requests brought that go, and those that stay would not bring. */
+/** Decides what is removed: files of the removed requests that the remaining ones do not bring. */
 function decide(
   root: JailRoot,
   manifest: Manifest,
@@ -226,7 +224,7 @@ function takeAway(
   count = removed.length;
   if (removed.some(isLibraryName) || hasOldCache(root))
     attempt("library-cache", () => renewLibraryCache(root));
-  // The request stays in the record until all is removed, so that it can be taken back again.
+  // The request stays in the record until all its files are removed, so that the command can be repeated.
   if (problems.length === 0) {
     attempt("manifest", () => {
       forget(manifest, request, stays.resolved);
@@ -243,7 +241,7 @@ function closeLogSocket(root: JailRoot, reporter: LineReporter): void {
   if (left !== undefined) reporter.warn(`${display(left)} still names ${display(root.path)}/dev/log`);
 }
 
-/** Removes the requests from the record, and their names from entries that other requests want too. */
+/** Removes the requests from the record, and their names from entries of other requests. */
 function forget(manifest: Manifest, request: RemoveRequest, resolved: ReadonlySet<ByteString>): void {
   const { names } = request;
   changeManifest(manifest, (content) => {

@@ -64,7 +64,6 @@ function changeReport({ action, entry }: Change, done: boolean): ChangeReport {
   return report;
 }
 
-/** A path that stays, in a report. */
 export const keptReport = ({ path, reason }: Kept): KeptReport => ({ path: jsonText(path), reason });
 
 function jailReport(outcome: UpdateOutcome, dryRun: boolean): UpdatedJailReport {
@@ -117,7 +116,7 @@ export function updateReport(
   };
 }
 
-/** The line before a change, in the words of jailkit 2. Text from outside is in it as it is. */
+/** The line before a change, in the words of jailkit 2. It may contain unescaped text from outside. */
 export function changeLine(
   jail: ByteString,
   { action, entry, existing }: Change,
@@ -136,7 +135,6 @@ export function changeLine(
   return `removing outdated ${what} ${to}`;
 }
 
-/** The line before a removal. */
 export function removalLine(jail: ByteString, { path, type, reason }: Removal, dryRun: boolean): ByteString {
   if (reason !== undefined) return `${dryRun ? "will remove" : "removing"} ${jail}${path}, ${reason}`;
   const what = type === "directory" ? "directory" : "file";

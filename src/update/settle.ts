@@ -21,11 +21,11 @@ export function settle(root: JailRoot, manifest: Manifest, plan: UpdatePlan): bo
   const { entries } = manifest.content;
   const changed: ManifestEntry[] = [];
   for (const { entry, hardlink, existing } of plan.present) {
-    // What nobody asked for is not recorded: the next run would remove it.
+    // If a file that nobody requested were recorded, the next run would remove it.
     if (isFound(entry)) continue;
     const before = entries.get(entry.path);
     const record = recordOf(entry, hardlink && before?.hardLink === true);
-    // What was changed in the jail must stay a change.
+    // A change made in the jail must remain visible as a change.
     if (existing !== undefined) {
       const { mode, uid, gid } = before ?? attributesAt(root, entry.path, existing.stat);
       Object.assign(record, { mode, uid, gid });

@@ -12,13 +12,13 @@ import type { FileSystem } from "../populate/file-system.ts";
 import { jailFileSystem } from "../populate/open-jail.ts";
 
 /**
- * Where a file of a jail comes from. "as-put": as jailkit put it there. "changed": put there, and changed since.
- * "unrecorded": not recorded, but older than its inode, as a copy is. "made-here": made in the jail. "user": it belongs
- * to a user other than root, and is not as it was given to that user.
+ * The origin of a file of a jail. "as-put": unchanged since jailkit put it there. "changed": changed since. "unrecorded":
+ * not recorded, but older than its inode, as a copy is. "made-here": created in the jail. "user": belongs to a user other
+ * than root, and is not as that user got it.
  */
 type Origin = "as-put" | "changed" | "unrecorded" | "made-here" | "user";
 
-/** What is at a path of the jail. */
+/** A file at a path of the jail. */
 export interface JailObject {
   readonly stat: Stat;
   /** The text of a symbolic link. */
@@ -29,13 +29,13 @@ export interface JailObject {
 /** A jail before it is changed. */
 export interface JailState {
   readonly root: JailRoot;
-  /** What was put at a path: by the record, and by the journal of an interrupted run. */
+  /** The entries for a path: of the record, and of the journal of an interrupted run. */
   recordsOf(path: ByteString): readonly ManifestEntry[];
-  /** What is at a path; undefined if nothing is. Read once, so this is the jail as it was. */
+  /** The file at a path; undefined if there is none. Read once, so this is the jail before the update. */
   at(path: ByteString): JailObject | undefined;
 }
 
-/** True if a file is as an entry of the record says: type, owner, and size and time, text or device numbers. */
+/** True if a file matches an entry of the record: type, owner, and size and time, text or device numbers. */
 export function isAsRecorded(entry: ManifestEntry, stat: Stat, target: ByteString | undefined): boolean {
   if (stat.uid !== entry.uid) return false;
   switch (entry.type) {
@@ -59,12 +59,12 @@ export function isAsRecorded(entry: ManifestEntry, stat: Stat, target: ByteStrin
 
 const CONFIGURATION = /^\/etc\//;
 
-/** Configuration is edited on purpose, so changes in the jail stay. */
+/** Configuration is edited on purpose, so its changes stay. */
 function isConfiguration(path: ByteString): boolean {
   return CONFIGURATION.test(path);
 }
 
-/** Reads a jail. `records`: of its record, `intended`: of an interrupted run. */
+/** Reads a jail. `records`: from its record, `intended`: from an interrupted run. */
 export function jailState(
   root: JailRoot,
   records: ReadonlyMap<ByteString, ManifestEntry>,
@@ -90,10 +90,10 @@ export function jailState(
     const recorded = recordsOf(path);
     const origin = (): Origin => {
       if (recorded.some((entry) => isAsRecorded(entry, stat, target))) {
-        // jk_init keeps a file that the administrator made before, and records it as it found it.
+        // jk_init keeps an existing file of the administrator, and records it as it is.
         return isConfiguration(path) && isRegular(stat) && isMadeHere(path, stat) ? "made-here" : "as-put";
       }
-      // A user may change what was given to him: no update takes that back.
+      // A user may change their files: no update reverts that.
       if (stat.uid !== 0) return "user";
       if (recorded.length > 0) return "changed";
       const copied = (isRegular(stat) || isDirectory(stat)) && !isMadeHere(path, stat);
@@ -112,7 +112,7 @@ export function jailState(
   };
 }
 
-/** What is at a path of a jail; undefined if only a symbolic link of a user leads there. */
+/** The file at a path of a jail; undefined if only a symbolic link of a user leads there. */
 export function lookAt(
   root: JailRoot,
   path: ByteString,
@@ -128,15 +128,15 @@ export function lookAt(
   }
 }
 
-/** True if a file of the jail may be replaced by that of the recipe. With `prune` every file may. */
+/** True if a file of the jail may be replaced by that of the recipe. With `prune`, always. */
 export function mayReplace(path: ByteString, { origin }: JailObject, prune: boolean): boolean {
   if (prune || origin === "as-put") return true;
   return (origin === "changed" || origin === "unrecorded") && !isConfiguration(path);
 }
 
 /**
- * The jail for planning: files that may be replaced are missing in it, so that the plan is that of a new jail; files that
- * are not jailkit's are there. Directories are there too, except `hidden` ones.
+ * The view of the jail for planning: files that may be replaced are missing in it, so that the plan is that of a new
+ * jail; files that are not jailkit's are there. Directories are there too, except `hidden` ones.
  */
 export function planningView(
   state: JailState,
@@ -155,8 +155,8 @@ export function planningView(
 }
 
 /**
- * Directories of the record that are no directories on the host any more, and in which everything is jailkit's: they are
- * replaced. With each, all that was seen in it.
+ * Recorded directories that are no longer directories on the host, and have only jailkit's files: they are replaced. Each
+ * with its content.
  */
 export function changedDirectories(
   state: JailState,
@@ -182,8 +182,7 @@ export function changedDirectories(
 }
 
 /**
- * A test for paths that a user has made unreachable, with a symbolic link or a file instead of a directory, where users can
- * write.
+ * A test for paths that a user has blocked, where users can write, by a symbolic link or a file instead of a directory.
  */
 export function blockedByUsers(root: JailRoot): (path: ByteString) => boolean {
   const results = new Map<ByteString, boolean>();

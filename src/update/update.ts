@@ -47,11 +47,11 @@ import { recordOf, settle } from "./settle.ts";
 interface UpdateOptions {
   /** Absolute, normalised. */
   readonly jail: ByteString;
-  /** The directories to update, as they were written; none: all that was asked for. */
+  /** The directories to update, as they were written. If empty: everything that was requested. */
   readonly directories: readonly ByteString[];
   readonly skips: readonly ByteString[];
   readonly hardlink: boolean;
-  /** Also remove what was made in the jail or belongs to users. */
+  /** Also remove files that were created in the jail or belong to users. */
   readonly prune: boolean;
   readonly dryRun: boolean;
   readonly sync: boolean;
@@ -59,20 +59,20 @@ interface UpdateOptions {
   readonly shellsOnly: boolean;
 }
 
-/** What the updates of one run share. */
+/** The state that the updates of one run share. */
 export interface UpdateContext {
   readonly host: FileSystem;
   readonly loader: Loader;
   readonly reporter: LineReporter;
   readonly loginsOf: (jail: ByteString) => JailLogins;
-  /** File systems that were found full in this run, as fileSystemOf names them. */
+  /** Full file systems, by the names of fileSystemOf. */
   readonly full: Set<string>;
 }
 
 /**
- * Updates one jail. With a record, it becomes as a new jail, except what users made. Without a record, only files that
- * changed or are missing on the host are updated. Throws JailkitError if the jail is missing or not safe; later failures
- * are in `problems`.
+ * Updates one jail. With a record, it becomes equal to a new jail, except for files of users. Without a record, only
+ * files that changed or are missing on the host are updated. Throws JailkitError if the jail is missing or not safe;
+ * later failures are in `problems`.
  */
 export async function updateJail(options: UpdateOptions, context: UpdateContext): Promise<UpdateOutcome> {
   const root = openNamedJail(options.jail, { sync: options.sync });
@@ -115,7 +115,7 @@ async function updateLocked(
   return holdingSignals(() => change(root, manifest, { ...prepared, outcome, journal }, context));
 }
 
-/** What was read and decided before the jail is changed. */
+/** The plan, before the jail is changed. */
 interface Prepared {
   /** The jail has a record. */
   readonly recorded: boolean;
@@ -123,7 +123,7 @@ interface Prepared {
   readonly outcome: UpdateOutcome;
 }
 
-/** Reads the jail and the host, decides, and reports; with `dryRun` also each change. Changes nothing. */
+/** Plans and reports; with `dryRun`, also reports each change. Changes nothing. */
 function prepare(
   root: JailRoot,
   manifest: Manifest,
@@ -184,13 +184,13 @@ function showChanges(
   for (const { what } of extras) reporter.say(`will ${what} in ${root.path}`);
 }
 
-/** True for changes of attributes, and for directories and links that only lead to what was asked for. */
+/** True for changes of attributes, and for directories and symbolic links on the way to a requested file. */
 function isDetail({ action, entry }: Change): boolean {
   if (action === "attributes") return true;
   return action === "create" && actionMessage({ ...entry, action }, "", false).detail;
 }
 
-/** Makes the changes. A signal is checked before any file appears, and between removals. */
+/** Makes the changes. Checks for a signal before any file appears, and between removals. */
 function change(
   root: JailRoot,
   manifest: Manifest,
@@ -210,7 +210,7 @@ function change(
   if (!incomplete) {
     for (const problem of addExtras(root, outcome.extras, progress, reporter)) failures.add(problem);
   }
-  // Another run may have asked for more meanwhile, and for files that are about to be removed.
+  // Another run may have requested more meanwhile, including files that are about to be removed.
   const certain = !incomplete && sameRequests(openManifest(root), manifest);
   const nothing = { removed: [], incomplete: true, full: false };
   const removal = certain ? applyRemovals(root, plan.removals, events) : nothing;
@@ -242,7 +242,7 @@ function begin(
   full: ReadonlySet<string>,
 ): boolean {
   const work = workLeft(plan.changes, new Set());
-  // If another jail has failed for lack of room, all files would be copied only to fail again.
+  // If another jail ran out of space there, all files would be copied only to fail again.
   if (full.has(fileSystemOf(root)) && lacksRoom(root, work.left)) {
     const problem = noRoom(new SystemError(ENOSPC, "write", root.path), root.path, work);
     if (problem !== undefined) failures.add(problem);

@@ -16,28 +16,25 @@ import type { ChangeOrder } from "../plan/order.ts";
 import { commit, discard, discardDirectories, type Staged, stage } from "./stage.ts";
 import { putFor } from "./sweep.ts";
 
-/** A change that was made. */
 interface Done {
   readonly entry: Entry;
   readonly hardlink: boolean;
 }
 
-/** The result of changes. */
 interface Changed {
   readonly done: readonly Done[];
-  /** Something failed. Failures in directories that users can write do not count: they must not block the rest. */
+  /** A change failed. Failures in directories that users can write do not count: users must not block the rest. */
   readonly incomplete: boolean;
   /** The first error of a full or read-only file system; it has been reported. */
   readonly full: SystemError | undefined;
 }
 
-// No space, no quota, read-only, a broken disk, no memory: whatever comes next would fail too.
+// After these errors, all further changes would fail too.
 const HOPELESS = ["ENOSPC", "EDQUOT", "EROFS", "EIO", "ENOMEM", "EMFILE", "ENFILE"];
 
 /**
- * Makes changes. First every new file is prepared beside its place; if that fails, or a signal comes, the jail is left
- * unchanged. Then each appears by a rename(2), what programs need before the programs. A change that needs something
- * that failed is not made.
+ * Makes changes. First prepares every new file beside its place; if that fails, or a signal comes, the jail is unchanged.
+ * Then each appears by a rename(2), dependencies before programs. A change is skipped if one that it needs failed.
  */
 export function applyChanges(
   root: JailRoot,
@@ -55,7 +52,7 @@ class ChangeRun {
   private incomplete = false;
   private hopeless = false;
   private stopped = false;
-  // Reported once, at the end: when the prepared files are removed, it is known how much is missing.
+  // Reported once, at the end: the missing space is known when the prepared files are removed.
   private full: SystemError | undefined;
   private librariesReported = false;
 
@@ -71,7 +68,7 @@ class ChangeRun {
   run(): Changed {
     const { root, order, events } = this;
     const { ready, inside } = this.prepare();
-    // The last chance to stop: from here on, prepared files appear.
+    // The last chance to stop: prepared files appear from here on.
     if (receivedSignal() !== undefined) this.stop();
     for (const [index, one] of order.sorted(ready).entries()) {
       if (order.isProgram(one.change.entry)) this.reportLibraries();
@@ -79,7 +76,7 @@ class ChangeRun {
       this.finish(one);
     }
     this.reportLibraries();
-    // What was prepared inside a directory has appeared with it.
+    // Files prepared inside a directory have appeared with it.
     for (const { change, linked } of inside) {
       const isDone = !this.hopeless && !this.failed.has(change.entry);
       if (isDone) this.done.push({ entry: change.entry, hardlink: linked });
@@ -96,8 +93,8 @@ class ChangeRun {
   }
 
   /**
-   * Prepares changes until a hopeless error or a signal. `ready` is to be committed. `inside` is in directories that
-   * replace something else, and appears with them.
+   * Prepares changes until a hopeless error or a signal. `ready` is to be committed; `inside` is in directories that
+   * replace another file, and appears with them.
    */
   private prepare(): { ready: Staged[]; inside: Staged[] } {
     const ready: Staged[] = [];
@@ -148,7 +145,7 @@ class ChangeRun {
     }
   }
 
-  /** A path that failed or cannot be read, and that a change needs. A new file needs only what did not fail. */
+  /** A path that failed or cannot be read, and that a change needs. A new file needs only paths that did not fail. */
   private lackingFor({ entry, action }: Change): ByteString | undefined {
     const unread = action === "create" || action === "attributes" ? undefined : this.order.lacks(entry);
     return unread ?? [...this.order.needs(entry)].find((each) => this.failed.has(each))?.path;
@@ -187,7 +184,7 @@ class ChangeRun {
   }
 }
 
-/** The changes that are not `done` and need room on the disk. */
+/** The changes that are not `done` and need room on disk. */
 export function workLeft(changes: readonly Change[], done: ReadonlySet<Entry>): Work {
   const left = changes.filter(
     ({ entry, action, hardlink }) => !done.has(entry) && !hardlink && action !== "attributes",

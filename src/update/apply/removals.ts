@@ -12,7 +12,7 @@ import { problemAt } from "../../populate/problem.ts";
 import type { ApplyEvents } from "../events.ts";
 import type { Removal } from "../plan/compare.ts";
 
-/** The result of removals. `full`: the disk is full or read-only, or a signal came, and the rest was not tried. */
+/** `full`: the disk is full or read-only, or a signal came, and the rest was not tried. */
 interface Removed {
   readonly removed: readonly ByteString[];
   readonly incomplete: boolean;

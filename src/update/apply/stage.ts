@@ -31,10 +31,10 @@ interface Temporary {
   readonly made: Stat;
 }
 
-/** A prepared change: all that is left is a rename(2). */
+/** A prepared change, which only needs a rename(2). */
 export interface Staged {
   readonly change: Change;
-  /** The prepared file; undefined if the change is made in its place. */
+  /** The prepared file; undefined if the change is made in place. */
   readonly temporary: Temporary | undefined;
   /** A directory that was created in its place already. */
   readonly directory?: Temporary | undefined;
@@ -51,8 +51,8 @@ function isTrustedPlace(root: JailRoot, path: ByteString): boolean {
 }
 
 /**
- * Prepares a change beside its place, where a failure changes nothing that is in use; or at `at`, in a directory that is
- * itself prepared. New directories are created at once. Throws if the change cannot be prepared.
+ * Prepares a change beside its place, where a failure affects nothing; or at `at`, in a directory that is itself
+ * prepared. New directories are created at once. Throws if the change cannot be prepared.
  */
 export function stage(root: JailRoot, change: Change, at: ByteString | undefined): Staged {
   const { entry, action } = change;
@@ -76,8 +76,8 @@ function whatIsAt(root: JailRoot, path: ByteString): Temporary {
 }
 
 /**
- * Creates a directory that appears with its mode and owner, so a directory that is there is complete. undefined where
- * users can write: it may be another one by now.
+ * Creates a directory that appears with its mode and owner, so that an existing directory is complete. Undefined where
+ * users can write, since they could exchange it.
  */
 function makeNewDirectory(root: JailRoot, entry: Entry, path: ByteString): Temporary | undefined {
   const attributes = () => ({ mode: entry.mode, uid: entry.uid, gid: entry.gid });
@@ -99,7 +99,7 @@ function makeNewDirectory(root: JailRoot, entry: Entry, path: ByteString): Tempo
   }
 }
 
-/** Creates what an entry says at a free path. True if it became a hard link to its source. */
+/** Creates an entry at a free path. True if it became a hard link to its source. */
 function putEntry(root: JailRoot, change: Change, path: ByteString, replace = false): boolean {
   const { entry } = change;
   const how = replace ? { replace } : { absent: true };
@@ -125,7 +125,7 @@ function copyFile(root: JailRoot, entry: Entry, path: ByteString, how: object): 
   const fd = openSource(source);
   try {
     const stat = fstat(fd);
-    // Its libraries were found in the file as it was.
+    // Its libraries were found in the file as it was then.
     const same = isRegular(stat) && stat.size === entry.size && stat.mtime === entry.mtime;
     if (!same || !stillGrants(entry, basicFstat(fd))) {
       throw new JailkitError("changed", 1, `${display(source)}: changed while it was being copied`);
@@ -136,7 +136,7 @@ function copyFile(root: JailRoot, entry: Entry, path: ByteString, how: object): 
   }
 }
 
-/** False if a hard link is not possible, or would be or grant something else than the entry says. */
+/** False if a hard link is impossible, or would not be as planned. */
 function linkFile(root: JailRoot, entry: Entry, path: ByteString, how: object): boolean {
   const fd = openSource(entry.source ?? "");
   try {
@@ -151,10 +151,9 @@ function linkFile(root: JailRoot, entry: Entry, path: ByteString, how: object): 
   }
 }
 
-/** The result of a change. "in-the-way": something that is not jailkit's was created there meanwhile. */
+/** "in-the-way": another file, not jailkit's, was created there meanwhile. */
 type Committed = "done" | "in-the-way";
 
-/** Makes a prepared change. */
 export function commit(root: JailRoot, { change, temporary }: Staged): Committed {
   const { entry, action, existing } = change;
   if (action === "attributes") {
@@ -176,7 +175,7 @@ export function commit(root: JailRoot, { change, temporary }: Staged): Committed
   return "done";
 }
 
-/** Removes what was there. A directory into which something was put since it was read comes back. */
+/** Removes the old file. A directory that got new content since it was read is moved back. */
 function removeOld(root: JailRoot, { entry, within }: Change, temporary: Temporary, old: Stat): void {
   try {
     removeTree(root, temporary.path, old, isOneOf(within));
@@ -189,18 +188,18 @@ function removeOld(root: JailRoot, { entry, within }: Change, temporary: Tempora
   }
 }
 
-/** Removes the directories that were created and are empty. */
+/** Removes created directories that are empty. */
 export function discardDirectories(root: JailRoot, staged: readonly Staged[]): void {
   for (const { directory } of staged.toReversed()) {
     try {
       if (directory !== undefined) removePath(root, directory.path, directory.made);
     } catch {
-      // Something is in it, or the first error prevents this too.
+      // It is not empty, or the first error prevents this too.
     }
   }
 }
 
-/** Removes a prepared file, or a directory with those files that `among` knows. The next run removes what is left. */
+/** Removes a prepared file, or a directory with those files that `among` accepts. The next run removes the rest. */
 export function discard(root: JailRoot, temporary: Temporary | undefined, among: Among = () => false): void {
   if (temporary === undefined) return;
   try {

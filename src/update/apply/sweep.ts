@@ -19,7 +19,7 @@ type Entries = ReadonlyMap<ByteString, ManifestEntry>;
 
 /**
  * A test for files below `from` that the entries have below one of `places`: prepared for these places, or there before.
- * Users may put other files into a directory of theirs at any time, which are not ours to remove.
+ * Users may put other files into their directories at any time, which must stay.
  */
 export function putFor(
   root: JailRoot,
@@ -40,8 +40,8 @@ const targetOf = (root: JailRoot, path: ByteString, stat: Stat) =>
   isLink(stat) ? readJailLink(root, path) : undefined;
 
 /**
- * Removes the temporary files of an interrupted run, by their names and the directories in its journal. Files that neither
- * `records` nor the journal have stay. Returns warnings.
+ * Removes the temporary files of an interrupted run, by their names and the directories in its journal. Keeps files that are
+ * neither in `records` nor in the journal. Returns warnings.
  */
 export function sweep(root: JailRoot, journal: Journal, records: Entries): string[] {
   return journal.directories.flatMap((path) =>
@@ -49,7 +49,7 @@ export function sweep(root: JailRoot, journal: Journal, records: Entries): strin
   );
 }
 
-/** The same beside the record of a jail, where only root can have put files. */
+/** The same beside the record of a jail, which only root can write. */
 export function sweepRegistry(id: ByteString): void {
   withTree((tree) =>
     inTrusted(tree, recordDirectory(id), (at, stat) => {
@@ -114,7 +114,7 @@ function sweepOne(
   return [`${where}: ${had}: it was moved back, and stays`];
 }
 
-/** Moves a replaced directory back, if its place has what the update put there, or nothing. */
+/** Moves a replaced directory back, if its place is empty or has the file of the update. */
 function putBack(
   root: JailRoot,
   from: ByteString,

@@ -5,9 +5,9 @@ import type { Draft } from "../../populate/plan/draft.ts";
 import type { Candidate } from "./removals.ts";
 
 /**
- * The candidates for removal that users other than root named in a tree that is still asked for, each with that tree.
- * Earlier versions copied such files. Plans now leave them out, but the tree may need them. Directories are not among
- * them: they are removed when they are empty.
+ * The candidates for removal that users other than root named in a tree that is still requested, each with that tree.
+ * Earlier versions copied such files. Plans now leave them out, but the tree may need them. Directories are not included:
+ * they are removed when empty.
  */
 export function cameAlong(
   plan: Draft,
@@ -22,7 +22,7 @@ export function cameAlong(
 
   function treeOf(record: ManifestEntry): ByteString | undefined {
     if (treeAt(record.source ?? record.path) !== undefined) return undefined;
-    // An operand of jk_cp is the section of everything that it brought.
+    // An operand of jk_cp is the section of all files that it brought.
     const operand = trees.find((tree) => record.sections.includes(tree));
     if (operand !== undefined) return operand;
     const visited = new Set<ManifestEntry>();
@@ -43,7 +43,7 @@ export function cameAlong(
   return found;
 }
 
-/** Why such an entry stays; continues "PATH ". */
+/** The reason why such an entry stays; continues "PATH ". */
 export function whyItStays(tree: ByteString): string {
   return `came along with ${quoted(tree)}, where users other than root named it, and is not updated`;
 }

@@ -13,18 +13,17 @@ import type { JailObject, JailState } from "../state.ts";
 
 /** A change of one path of a jail. */
 export interface Change {
-  /** "exchange": a directory instead of a symbolic link or file, or the other way round. */
+  /** "exchange": the type changes between a directory and another one. */
   readonly action: "create" | "replace" | "attributes" | "exchange";
   readonly entry: Entry;
   /** As a hard link to the host's file, if that is possible. */
   readonly hardlink: boolean;
-  /** What is there before. */
   readonly existing: JailObject | undefined;
-  /** For a directory that is exchanged, what was in it: nothing else is removed with it. */
+  /** For an exchanged directory, its former content: nothing else is removed with it. */
   readonly within: readonly Stat[];
 }
 
-/** A path that stays as it is, though the recipe has something else there; the reason is printable. */
+/** A path that stays, though the recipe has another file there; the reason is printable. */
 export interface Kept {
   readonly path: ByteString;
   readonly reason: string;
@@ -32,7 +31,6 @@ export interface Kept {
   readonly notable?: boolean;
 }
 
-/** What becomes of an entry of a plan. */
 type Decision =
   | { readonly kind: "change"; readonly change: Change }
   /** It is there already; `hardlink`: as a hard link to its source. */
@@ -42,7 +40,7 @@ type Decision =
 interface CompareContext {
   readonly state: JailState;
   readonly host: FileSystem;
-  /** What is in a directory that is exchanged. */
+  /** The content of an exchanged directory. */
   readonly within: (path: ByteString) => readonly Stat[];
   /** True if an entry should be a hard link. */
   readonly hardlink: (entry: Entry) => boolean;
@@ -50,7 +48,7 @@ interface CompareContext {
 
 const PRESENT: Decision = { kind: "present", hardlink: false };
 
-/** Compares an entry of a plan, which was made for planningView, with the jail. */
+/** Compares an entry of a plan, made for planningView, with the jail. */
 export function decideEntry(context: CompareContext, entry: Entry): Decision {
   const { state } = context;
   const existing = state.at(entry.path);
@@ -75,18 +73,18 @@ export function decideEntry(context: CompareContext, entry: Entry): Decision {
   if (entry.type === "symlink") return PRESENT;
   const { stat } = existing;
   const shared = entry.source !== undefined && isSource(entry.source, stat);
-  // A link that now grants more than it may is replaced by a copy.
+  // A hard link that now grants too much is replaced by a copy.
   if (shared) return mayStayLinked(entry) ? { kind: "present", hardlink: true } : change("replace");
   const wasLink = state.recordsOf(entry.path).some(({ hardLink }) => hardLink === true);
   // The file of the host was replaced by another with the same content.
   if (wasLink) return change("replace");
   if (!needsAttributes(state, entry, existing)) return PRESENT;
-  // A change would also show under the other hard links. And a user may change a file of his before it changes owner.
+  // A change would affect other hard links too. And a user may change their file before its owner changes.
   const usersOwn = isRegular(stat) && stat.uid !== 0 && stat.uid !== entry.uid;
   return change(stat.nlink > 1 || usersOwn ? "replace" : "attributes");
 }
 
-/** What is in the way and not jailkit's. */
+/** Decides about a file in the way that is not jailkit's. */
 function decideKept(context: CompareContext, entry: Entry, existing: JailObject): Decision {
   if (hasSameContent(context, entry, existing)) return PRESENT;
   const reasons = {
@@ -102,7 +100,7 @@ function decideKept(context: CompareContext, entry: Entry, existing: JailObject)
 const hasAttributes = (a: { mode: number; uid: number; gid: number }, b: Stat): boolean =>
   a.mode === (b.mode & 0o7777) && a.uid === b.uid && a.gid === b.gid;
 
-/** True if mode, owner or time are not those of the recipe, and nobody has changed them in the jail. */
+/** True if mode, owner or time differ from the recipe, and nobody has changed them in the jail. */
 function needsAttributes(state: JailState, entry: Entry, { stat, origin }: JailObject): boolean {
   if (origin !== "as-put") return false;
   const records = state.recordsOf(entry.path);
@@ -111,7 +109,7 @@ function needsAttributes(state: JailState, entry: Entry, { stat, origin }: JailO
   return entry.type === "file" && entry.mtime !== undefined && entry.mtime !== stat.mtime;
 }
 
-/** Gives the entry of a directory that stays the attributes of a new one; true if these must be changed. */
+/** Gives the entry of an existing directory the attributes of a new one; true if these must be changed. */
 function directoryAttributes({ state, host }: CompareContext, entry: Entry, { stat }: JailObject): boolean {
   const records = state.recordsOf(entry.path);
   if (!records.some((record) => record.type === "directory" && hasAttributes(record, stat))) return false;
@@ -156,17 +154,15 @@ function hasSameContent(
   }
 }
 
-/** A line about a path that stays. */
 export function keptMessage(root: JailRoot, { path, reason }: Kept): string {
   return `${display(root.path + path)} ${reason}: it stays as it is`;
 }
 
-/** A path to be removed. */
 export interface Removal {
   readonly path: ByteString;
   readonly type: ManifestEntry["type"] | "fifo" | "socket";
-  /** What was there when this was decided: anything else stays. */
+  /** The file at the time of the decision: another one stays. */
   readonly seen: Stat;
-  /** Why it is removed, printable, unless it is missing on the host or no longer asked for. */
+  /** The reason, printable; undefined if it is missing on the host or no longer requested. */
   readonly reason?: string;
 }

@@ -6,7 +6,7 @@ import type { FileSystem } from "../../populate/file-system.ts";
 import type { Recipe } from "../../profile/recipe.ts";
 import type { JailLogins } from "../logins.ts";
 
-/** What the plan of an update is made from. */
+/** The input for the plan of an update. */
 export interface UpdateInput {
   readonly root: JailRoot;
   readonly host: FileSystem;
@@ -14,9 +14,9 @@ export interface UpdateInput {
   /** undefined for a jail without a record. */
   readonly recipe: Recipe | undefined;
   readonly records: ReadonlyMap<ByteString, ManifestEntry>;
-  /** The entries that an interrupted run was about to put there. */
+  /** The entries that an interrupted run was about to create. */
   readonly intended: ReadonlyMap<ByteString, ManifestEntry>;
-  /** The directories to update; none: all that was asked for, or the usual ones without a record. */
+  /** The directories to update. If empty: everything that was requested, or the usual ones without a record. */
   readonly directories: readonly ByteString[];
   readonly skips: readonly ByteString[];
   readonly hardlink: boolean;

@@ -7,7 +7,7 @@ import { lookAt } from "../state.ts";
 import type { UpdateInput } from "./input.ts";
 import { inJail } from "./scope.ts";
 
-// A file that cannot be copied today could not be copied when it was asked for: the update does not fail.
+// Files that cannot be copied could not be copied at first either, so the update does not fail.
 const USUAL = new Set([
   "not-copyable",
   "refused-source",
@@ -17,12 +17,12 @@ const USUAL = new Set([
   "untrusted-source",
 ]);
 
-/** True for a problem from before, or because a user put something in the way: users must not block the rest. */
+/** True for an old problem, or one caused by a user, since users must not block the rest. */
 export function isUsual({ code, path }: PopulateProblem, isBlocked: (path: ByteString) => boolean): boolean {
   return USUAL.has(code) || (code === "cannot-place" && isBlocked(`${path}/`));
 }
 
-/** True if nothing that was asked for is on the host. Then a mount is missing, rather than every package. */
+/** True if nothing that was requested is on the host: probably a mount is missing, not every package. */
 export function isEmpty({ recipe, records }: UpdateInput, plan: Draft): boolean {
   return recipe !== undefined && plan.entries.length === 0 && records.size > 0;
 }

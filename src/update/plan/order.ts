@@ -9,7 +9,7 @@ import type { Change } from "./compare.ts";
 
 const EXECUTABLE = 0o111;
 
-/** What entries of a plan need of each other, and the order of changes that follows. */
+/** The dependencies between entries of a plan, and the order of changes. */
 export class ChangeOrder {
   private readonly found = new Map<Entry, ReadonlySet<Entry>>();
   private readonly lacking = new Map<Entry, ByteString>();
@@ -21,7 +21,7 @@ export class ChangeOrder {
     private readonly loader: Pick<Loader, "dependencies">,
   ) {}
 
-  /** All that an entry needs to run, and what its symbolic link leads to. */
+  /** The dependencies of an entry, and the target of its symbolic link. */
   needs(entry: Entry): ReadonlySet<Entry> {
     const needs = this.found.get(entry) ?? this.find(entry);
     this.found.set(entry, needs);
@@ -41,9 +41,9 @@ export class ChangeOrder {
     );
   }
 
-  /** Directories first, programs last; within each part, what is needed comes before what needs it. */
+  /** Directories first, programs last; within each part, dependencies come first. */
   sorted<T extends { readonly change: Change }>(list: readonly T[]): T[] {
-    // What needs something also needs all that this needs, and so has more needs.
+    // A dependent has all needs of its dependency too, and so has more needs.
     return list
       .map((one, index) => {
         const { entry } = one.change;
@@ -68,7 +68,7 @@ export class ChangeOrder {
     }
     if (file.type !== "file" || file.source === undefined) return needs;
     if ((file.mode & EXECUTABLE) === 0 && !isLibraryName(file.path)) return needs;
-    // A file that users can change does not get all that it names: see sortNeeds.
+    // Not all dependencies of a file that users can change are copied: see sortNeeds.
     const lacks = (path: ByteString) => file.untrusted === undefined && this.lacking.set(entry, path);
     try {
       for (const { path } of this.loader.dependencies(file.source)) {
@@ -84,7 +84,7 @@ export class ChangeOrder {
     return needs;
   }
 
-  /** The entries that a symbolic link leads to, one after the other. */
+  /** The entries on the chain of a symbolic link. */
   private chain(entry: Entry): Entry[] {
     const chain: Entry[] = [];
     for (let at = this.linked(entry); at !== undefined && chain.length < MOST_LINKS; at = this.linked(at))

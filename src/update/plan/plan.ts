@@ -27,19 +27,19 @@ import { namesAt, type Scan, scanJail } from "./scan.ts";
 import { type PathSet, pathSet } from "./scope.ts";
 import { decideShells, namesShell, pathsOf, shellPlaces } from "./shell.ts";
 
-/** The changes that make a jail as one created today. */
+/** The changes that make a jail equal to one created today. */
 export interface UpdatePlan {
   readonly changes: readonly Change[];
-  /** Entries that are in the jail already, and whether as hard links. */
+  /** Entries that are in the jail already, and whether they are hard links. */
   readonly present: readonly { entry: Entry; hardlink: boolean; existing: JailObject | undefined }[];
   readonly removals: readonly Removal[];
   readonly kept: readonly Kept[];
   readonly skipped: readonly ByteString[];
   /** Entries of the record that are no longer in the jail. */
   readonly forgotten: readonly ByteString[];
-  /** Entries of the record in directories that are exchanged, and removed with these. */
+  /** Entries of the record in exchanged directories, and removed with these. */
   readonly inside: readonly ByteString[];
-  /** The entry that a path of the host leads to. */
+  /** The entry for a path of the host. */
   readonly entryOf: (source: ByteString) => Entry | undefined;
   /** Paths of the host that could not be planned. */
   readonly unread: ReadonlySet<ByteString>;
@@ -48,7 +48,7 @@ export interface UpdatePlan {
   readonly notes: readonly string[];
 }
 
-/** The directories that are read in a jail without a record, unless others are named. */
+/** In a jail without a record, unless others are named. */
 const USUAL_DIRECTORIES: readonly ByteString[] = [
   "/bin",
   "/sbin",
@@ -60,12 +60,12 @@ const USUAL_DIRECTORIES: readonly ByteString[] = [
   "/opt",
 ];
 
-// Problems that say nothing about other files.
+// Problems that do not affect other files.
 const HARMLESS = new Set(["no-such-section"]);
 
 const UNASKED = "is the runtime of 110 MB on the host, which only jk_cp brings";
 
-/** What the entries of a plan are compared with. */
+/** The context for comparing the entries of a plan. */
 interface Comparison {
   readonly input: UpdateInput;
   readonly state: JailState;
@@ -73,12 +73,12 @@ interface Comparison {
   readonly skips: PathSet;
   /** The named directories; undefined if the whole jail is updated. */
   readonly scope: PathSet | undefined;
-  /** Directories that are exchanged, each with what is in it. */
+  /** Exchanged directories, each with its content. */
   readonly exchanged: ReadonlyMap<ByteString, readonly Stat[]>;
   readonly isBlocked: (path: ByteString) => boolean;
 }
 
-/** Reads the jail and the host, and decides. Changes nothing. */
+/** Plans the changes from the jail and the host. Changes nothing. */
 export function planUpdate(input: UpdateInput): UpdatePlan {
   const { root, host, records, prune } = input;
   const state = jailState(root, records, input.intended);
@@ -157,7 +157,7 @@ function compareEntries({ input, state, plan, skips, scope, exchanged, isBlocked
   return { changes, present, kept };
 }
 
-/** Decides which candidates are removed. Those in a directory that is exchanged are `inside`: they go with it. */
+/** Decides which candidates are removed. Those in an exchanged directory are `inside`: they are removed with it. */
 function planRemovals(
   { records, prune }: UpdateInput,
   state: JailState,
@@ -195,7 +195,7 @@ function planRecipe(
   const found = new Set(scan.outdated.map(({ pattern }) => pattern));
   const replaceable = (path: ByteString, existing: JailObject): boolean => {
     if (found.has(path) || mayReplace(path, existing, prune)) return true;
-    // Without a record, what an updated program needs counts like what was found.
+    // Without a record, a dependency of an updated program counts as found.
     return recipe === undefined && existing.stat.uid === 0 && isCopy(host, path, existing);
   };
   return makePlan({
@@ -224,7 +224,7 @@ function isLinked(input: UpdateInput, { path, because }: Entry): boolean {
   return because.some(({ section }) => linked.has(section));
 }
 
-/** The entries in the directories, and what these need: libraries, targets of symbolic links, the directories above. */
+/** The entries in the directories, and those they need: libraries, targets of symbolic links, the directories above. */
 function entriesInScope(plan: Draft, scope: PathSet): ReadonlySet<Entry> {
   const wanted = new Set(plan.entries.filter(({ path }) => scope.has(path)));
   for (let before = -1; before !== wanted.size; ) {
@@ -249,7 +249,7 @@ function entriesInScope(plan: Draft, scope: PathSet): ReadonlySet<Entry> {
   return wanted;
 }
 
-/** What no request wants any more, and what the host no longer has; nothing if that is not certain. */
+/** Paths that no request wants any more, or that the host no longer has; none if that is uncertain. */
 function candidatesFor(
   input: UpdateInput,
   plan: Draft,
@@ -274,7 +274,6 @@ function candidatesFor(
   return [...unwanted.map((record): Candidate => ({ path: record.path, record })), ...(prune ? missing : [])];
 }
 
-/** Homes of the accounts in the jail. */
 function homesIn(root: JailRoot): ByteString[] {
   try {
     return readJailAccounts(root)
@@ -285,7 +284,7 @@ function homesIn(root: JailRoot): ByteString[] {
   }
 }
 
-/** The same for the limited shells of a jail alone: its other files are not compared. */
+/** As planUpdate, but only for the limited shells of a jail: other files are not compared. */
 export function planShells(root: JailRoot, logins: JailLogins): UpdatePlan {
   const limited = decideShells(root, shellPlaces(root, []), () => false, logins);
   const nothing = { changes: [], present: [], skipped: [], forgotten: [], inside: [], problems: [] };

@@ -8,9 +8,9 @@ import { type JailObject, type JailState, lookAt } from "../state.ts";
 import type { Kept, Removal } from "./compare.ts";
 import { namesAt } from "./scan.ts";
 
-/** What is removed, and what of the record is no longer there. */
+/** The paths to remove, and entries of the record that are missing. */
 export interface Removals {
-  /** In the order of removal: directories last, each after what was in it. */
+  /** In the order of removal: each directory after its content. */
   readonly removals: readonly Removal[];
   readonly kept: readonly Kept[];
   /** Entries of the record that are no longer in the jail. */
@@ -23,12 +23,11 @@ export interface Candidate {
   readonly record: ManifestEntry | undefined;
 }
 
-/** A candidate, and what is there. */
 interface Found extends Candidate {
   readonly existing: JailObject;
 }
 
-/** Links before what they lead to, programs before libraries, directories from the bottom up. */
+/** Symbolic links before their targets, programs before libraries, directories from the bottom up. */
 function rank({ path, type }: Removal): number {
   if (type === "directory") return 1_000_000 - path.split("/").length;
   if (type === "link") return isLibraryName(path) ? 2 : 0;
@@ -36,8 +35,8 @@ function rank({ path, type }: Removal): number {
 }
 
 /**
- * Decides which candidates are removed: those that are as they were put there, and, without a record, those that were
- * copied and not made in the jail. A directory goes if all that is in it goes, unless it `stays`. With `prune` all go.
+ * Decides which candidates are removed: those that are unchanged, and, without a record, those that were copied and not
+ * created in the jail. A directory is removed if all its content is, unless it `stays`. With `prune` all are removed.
  */
 export function decideRemovals(
   state: JailState,
@@ -63,7 +62,7 @@ export function decideRemovals(
     else if (isUnknownLink(one)) links.push(one);
     else keep(one);
   }
-  // Nothing shows who made a symbolic link; one that leads nowhere is of no use.
+  // The origin of a symbolic link is unknown; remove it if it is dangling.
   for (const one of links) {
     if (leadsNowhere(root, one.path, going)) remove(one);
     else keep(one);
@@ -82,7 +81,7 @@ export function decideRemovals(
   return { removals, kept, forgotten: forgotten.map(({ path }) => path) };
 }
 
-/** As it was put there, or, if nothing is recorded, a copy. */
+/** True if it is unchanged, or, if not recorded, a copy. */
 function isOurs({ record, existing: { origin } }: Found): boolean {
   return origin === "as-put" || (record === undefined && origin === "unrecorded");
 }
@@ -91,7 +90,7 @@ function isUnknownLink({ record, existing: { stat } }: Found): boolean {
   return record === undefined && isLink(stat) && stat.uid === 0;
 }
 
-/** A directory that looks new only because files were put into it. */
+/** True for a directory that looks new only because files were put into it. */
 function wasFilled({ record, existing: { origin } }: Found, names: readonly ByteString[]): boolean {
   return record === undefined && names.length > 0 && origin === "made-here";
 }

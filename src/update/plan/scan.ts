@@ -21,21 +21,21 @@ import type { JailObject, JailState } from "../state.ts";
 import type { PathSet } from "./scope.ts";
 import { isOurRuntime } from "./shell.ts";
 
-/** The section of what is updated though nobody asked for it. */
+/** The section of files that are updated though nobody requested them. */
 export const FOUND_SECTION = "jk_update";
 
-/** True for an entry that nobody asked for: it was found in the jail. */
+/** True for an entry that nobody requested: it was found in the jail. */
 export function isFound({ because }: Entry): boolean {
   return because.every(({ section }) => section === FOUND_SECTION);
 }
 
-/** What a walk through directories of a jail found outside its record. */
+/** The files outside the record that a walk through directories of a jail found. */
 export interface Scan {
   /** Files that differ from those of the host. */
   readonly outdated: readonly Want[];
-  /** Files that the host no longer has; those in a directory come before it. */
+  /** Files that the host no longer has; the content of a directory comes before it. */
   readonly missing: readonly ByteString[];
-  /** Files that differ, and that on the host are our own runtime. */
+  /** Files that differ, and are our own runtime on the host. */
   readonly unasked: readonly ByteString[];
   readonly problems: readonly PopulateProblem[];
 }
@@ -48,9 +48,9 @@ interface ScanOptions {
   readonly skipped: (path: ByteString) => boolean;
   /** Homes of the accounts of the jail: they are never read. */
   readonly homes: PathSet;
-  /** Also what was made in the jail, or belongs to users. */
+  /** Also files that were created in the jail, or belong to users. */
   readonly prune: boolean;
-  /** Also files that were made in the jail, if the host has a file of that name. */
+  /** Also files that were created in the jail, if the host has a file of that name. */
   readonly replaceMade: boolean;
   readonly report: (line: ByteString) => void;
 }
@@ -59,8 +59,8 @@ interface ScanOptions {
 const DEEPEST = 256;
 
 /**
- * Walks through directories of a jail and compares its files with those of the host at the same paths. The walk follows
- * no symbolic link, and enters no other file system and no directory that users can write.
+ * Walks through directories of a jail and compares its files with those of the host at the same paths. Follows no
+ * symbolic link, and enters no other file system and no directory that users can write.
  */
 export function scanJail(options: ScanOptions): Scan {
   const scanner = new JailScanner(options);
@@ -148,7 +148,7 @@ class JailScanner implements Scan {
     return isLink(stat) && isSymlink(mode) && host.readlink(path) !== target;
   }
 
-  /** The owner and the special bits that it has stay. */
+  /** Keeps the present owner and special bits. */
   private wantOf(path: ByteString, { stat }: JailObject): Want {
     const onHost = this.options.host.lstat(path);
     return {

@@ -3,7 +3,7 @@ import { baseName, directoryOf, normalPath } from "../../../ffi/paths.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { type JailRoot, joinPath } from "../../jail/fs/walk.ts";
 
-/** Paths of a jail, and everything below them. */
+/** Paths of a jail, with everything below them. */
 export interface PathSet {
   /** True for one of the paths, or a path below one, as the jail sees it and without symbolic links. */
   has(path: ByteString): boolean;
@@ -43,10 +43,10 @@ function withoutLinks(root: JailRoot, path: ByteString): ByteString | undefined 
     const above = lookUp(root, directoryOf(path), { follow: true });
     if (above === undefined) return undefined;
     const here = joinPath(above.canonicalPath, baseName(path));
-    // A symbolic link to a directory stands for the directory.
+    // A symbolic link to a directory means the directory.
     return lookUp(root, here, { follow: true })?.canonicalPath ?? here;
   } catch {
-    // A symbolic link that a user may have made.
+    // A symbolic link that a user may have created.
     return undefined;
   }
 }

@@ -12,17 +12,16 @@ import { type JailLogins, loginObstacle } from "../logins.ts";
 import { lookAt } from "../state.ts";
 import type { Kept, Removal } from "./compare.ts";
 
-/** A file or symbolic link in a jail that is named like the limited shell. */
+/** A file or symbolic link in a jail with the name of the limited shell. */
 interface ShellPlace {
   /** As the jail sees it; its directory is resolved. */
   readonly path: ByteString;
   readonly stat: Stat;
-  /** For a symbolic link, the path that it leads to; undefined if it leads nowhere. */
+  /** The target of a symbolic link; undefined if it is dangling. */
   readonly leadsTo?: ByteString | undefined;
   readonly isLink: boolean;
 }
 
-/** What becomes of the limited shells of a jail. */
 interface ShellDecision {
   readonly removals: readonly Removal[];
   readonly kept: readonly Kept[];
@@ -36,12 +35,12 @@ const SHELLS: Readonly<Record<JailkitVersion, string | undefined>> = {
   entry: undefined,
 };
 
-/** True for a path that is named like the limited shell. */
+/** True for a path with the name of the limited shell. */
 export const namesShell = (path: ByteString): boolean => baseName(path) === LIMITED_SHELL;
 
 /**
- * The limited shells in a jail: in the usual directories, at `recorded` paths, in the accounts of the jail, and where
- * symbolic links of that name lead.
+ * The limited shells in a jail: in the usual directories, at `recorded` paths, in the accounts of the jail, and the
+ * targets of symbolic links of that name.
  */
 export function shellPlaces(root: JailRoot, recorded: Iterable<ByteString>): Map<ByteString, ShellPlace> {
   const usual = DIRECTORIES.map((directory) => `${directory}/${LIMITED_SHELL}`);
@@ -60,7 +59,7 @@ export function shellPlaces(root: JailRoot, recorded: Iterable<ByteString>): Map
   return places;
 }
 
-/** The paths of these places, and of what the links among them lead to: these are not compared with the host. */
+/** The paths of these places, and the targets of the links among them: these are not compared with the host. */
 export function pathsOf(places: ReadonlyMap<ByteString, ShellPlace>): ReadonlySet<ByteString> {
   return new Set([...places.values()].flatMap(({ path, leadsTo }) => [path, leadsTo ?? path]));
 }
@@ -74,7 +73,7 @@ function accountShells(root: JailRoot): ByteString[] {
   }
 }
 
-/** The path that a path of the jail leads to; undefined if it leads nowhere. */
+/** The target of a path of the jail; undefined if it does not exist. */
 function endOf(root: JailRoot, path: ByteString): ByteString | undefined {
   try {
     return lookUp(root, path, { follow: true })?.canonicalPath;
@@ -129,14 +128,14 @@ export function decideShells(
   return { removals, kept };
 }
 
-/** True for a file on the mount of the root of the jail. Other mounts in the jail may have files of the host. */
+/** True for a file on the mount of the jail's root. Other mounts in the jail may have files of the host. */
 export function isOwnMount(root: JailRoot, { stat }: ShellPlace): boolean {
-  // The device does not show it: in overlayfs a file may have another device than its directory, and a bind mount has the
-  // same. Linux 5.8 has the id of the mount.
+  // The device does not tell: in overlayfs a file may have another device than its directory, and a bind mount has the
+  // same. The mount id needs Linux 5.8.
   return stat.mountId !== 0n && stat.mountId === root.top.stat.mountId;
 }
 
-/** What a file of that name is, or why it stays. */
+/** The kind of a limited shell, or the reason why it stays. */
 function recognise(root: JailRoot, place: ShellPlace): { what: string } | { foreign: string } {
   const { path, stat } = place;
   if (!isOwnMount(root, place)) return { foreign: "is on a file system that is mounted in the jail" };
