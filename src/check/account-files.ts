@@ -55,7 +55,7 @@ export class AccountFiles {
     return this.#primaryGroups.get(uid);
   }
 
-  /** Whether an account of the jail or of the host has a uid; the host is asked once for each. */
+  /** True if an account of the jail or of the host has this uid; the host is asked once for each. */
   hasUid(uid: number): boolean {
     const known =
       this.#knownUids.get(uid) ?? (this.#primaryGroups.has(uid) || passwdByUid(uid) !== undefined);
@@ -63,12 +63,12 @@ export class AccountFiles {
     return known;
   }
 
-  /** The name that the jail, or else the host, has for a uid. */
+  /** The name for a uid in the jail, else on the host. */
   nameOf(uid: number): ByteString | undefined {
     return this.accounts.find((one) => one.uid === uid)?.name ?? passwdByUid(uid)?.name;
   }
 
-  /** What the rules about accounts look at. */
+  /** The facts for the rules about accounts. */
   facts(verbose: (line: ByteString) => void): AccountFacts {
     const root = this.#root;
     return {
@@ -107,7 +107,7 @@ function accountIn(line: ByteString): Account[] {
 const isProgram = (stat: Stat | undefined) =>
   stat !== undefined && isRegular(stat) && (stat.mode & 0o111) !== 0;
 
-/** A file of the jail; undefined also if a user's link is on the way, which no lookup may follow. */
+/** A file of the jail; undefined also if a symbolic link of a user is on the way. */
 function lookInJail(root: JailRoot, path: ByteString, follow: boolean): Stat | undefined {
   try {
     return lookUp(root, path, { follow })?.stat;

@@ -11,7 +11,7 @@ import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
 import { LIMITED_SHELL } from "../users/open-jail.ts";
 import type { CheckFinding, Repair, Rule } from "./rules.ts";
 
-/** What the rules about accounts look at. */
+/** The facts for the rules about accounts. */
 export interface AccountFacts {
   /** The jail's path on the host. */
   readonly jail: ByteString;
@@ -23,12 +23,12 @@ export interface AccountFacts {
   readonly hostGroup: (name: ByteString) => GroupEntry | undefined;
   /** lstat(2) of a path as the jail sees it. */
   readonly inJail: (path: ByteString) => Stat | undefined;
-  /** Whether the path is an executable file in the jail. */
+  /** True for an executable file in the jail. */
   readonly programInJail: (path: ByteString) => boolean;
   readonly programOnHost: (path: ByteString) => boolean;
-  /** Whether jk_uchroot lets an account into the jail: then it is in the jail's passwd only for its name. */
+  /** True if jk_uchroot lets an account into the jail: then it is in the jail's passwd only for its name. */
   readonly isGuest: (user: PasswdEntry) => boolean;
-  /** Whether a jail is missing at its path, and may be this one. */
+  /** True if a jail is missing at its path, and may be this one. */
   readonly mayHaveMovedHere: (jail: ByteString) => boolean;
   readonly verbose: (line: ByteString) => void;
 }
@@ -56,7 +56,6 @@ class AccountCheck {
   readonly #facts: AccountFacts;
   readonly #passwd: ByteString;
   readonly #group: ByteString;
-  /** The jail in messages. */
   readonly #where: string;
   readonly #findings: CheckFinding[] = [];
   readonly #names = new Set<ByteString>();
@@ -162,8 +161,8 @@ class AccountCheck {
   }
 
   /**
-   * What an account that logs in to this jail needs in it. The home of the host's account counts, which `real` has as
-   * the jail sees it: if the jail's line differs, the line is wrong.
+   * Checks the home and shell of an account that logs in to this jail. The home of the host's account counts, which
+   * `real` has as the jail sees it: if the jail's line differs, the line is wrong.
    */
   #checkJailedUser(entry: PasswdEntry, real: PasswdEntry): void {
     const { jail, inJail, programInJail, programOnHost } = this.#facts;
@@ -176,7 +175,7 @@ class AccountCheck {
       this.#report("home-missing", `the home ${display(path)} of user ${name} does not exist`, remedy, path);
     } else if (home.uid !== real.uid) {
       const message = `the home ${display(path)} of user ${name} belongs to uid ${home.uid}`;
-      // chown would take it from the user that it is for.
+      // chown would take it from its rightful user.
       const shared = isJailsOwn(real.home) || this.#isHomeOf(home.uid, real.home);
       const own = dirsEqual(real.home, usualHome(real.name)) || !shared;
       const remedy = own ? `chown -h ${real.uid} ${shellWord(path)}` : otherHomeRemedy(jail, real);
@@ -213,7 +212,7 @@ class AccountCheck {
     }
   }
 
-  /** Whether an account of the jail with this uid has this home. */
+  /** True if an account of the jail with this uid has this home. */
   #isHomeOf(uid: number, home: ByteString): boolean {
     return this.#facts.passwd.some((line) => {
       const entry = parsePasswdLine(line);

@@ -27,34 +27,33 @@ interface CheckRequest {
   readonly fix: boolean;
   readonly run: boolean;
   readonly verbose: (line: ByteString) => void;
-  /** Called when the host is checked, before the jails. */
+  /** Called after the check of the host, before the jails. */
   readonly begun: (host: HostReport) => void;
-  /** Called when a jail is checked. */
+  /** Called after the check of each jail. */
   readonly done: (report: CheckedJail) => void;
 }
 
-/** What is wrong with the host, and problems and warnings that are not about one jail. */
+/** Findings about the host, and problems and warnings that are not about one jail. */
 export interface HostReport {
   readonly findings: readonly CheckFinding[];
   readonly problems: readonly CheckProblem[];
   readonly warnings: readonly string[];
 }
 
-/** What was found and fixed in a jail. */
+/** The findings and repairs of a jail. */
 export interface CheckedJail {
   readonly path: ByteString;
   /** Undefined if the jail could not be checked. */
   readonly report: JailReport | undefined;
   readonly findings: readonly CheckFinding[];
   readonly problems: readonly CheckProblem[];
-  /** What --fix did. */
+  /** The outcomes of --fix. */
   readonly fixes: readonly FixOutcome[];
-  /** The findings that it fixed. */
+  /** The findings that --fix repaired. */
   readonly fixed: ReadonlySet<CheckFinding>;
   readonly tests: readonly SmokeResult[];
 }
 
-/** The result of jk_check. */
 export interface CheckResult {
   readonly host: HostReport;
   readonly jails: readonly CheckedJail[];
@@ -77,7 +76,7 @@ function serviceUsersAt(path: ByteString, known: readonly JailedUser[]): JailedU
   }
 }
 
-/** Does what jk_check(8) is asked to do. Throws JailkitError (2) if the configuration cannot be used. */
+/** Runs jk_check(8). Throws JailkitError (2) if the configuration cannot be used. */
 export async function check(request: CheckRequest): Promise<CheckResult> {
   const warnings: string[] = [];
   const unusable: CheckProblem[] = [];
@@ -113,7 +112,7 @@ function readIni(file: ByteString, warnings: string[], problems: CheckProblem[])
     }
     return ini;
   } catch (error) {
-    // A file that somebody else can write must not hide anything, nor prevent the check.
+    // A file that others can write must neither hide anything nor prevent the check.
     if (!(error instanceof JailkitError) || error.code !== "config-unsafe") throw error;
     problems.push({ code: error.code, path: file, message: error.message });
     return undefined;

@@ -42,7 +42,7 @@ interface Pending {
   readonly finding: CheckFinding;
 }
 
-/** What a walk has found, and what must still be examined. */
+/** The result of a walk, and the checks that remain. */
 export interface Collected {
   readonly findings: FindingList;
   readonly problems: CheckProblem[];
@@ -87,7 +87,7 @@ class Collector {
   readonly #present = new Set<ByteString>();
   /** Paths below which nothing was checked. */
   readonly #barriers: ByteString[] = [];
-  /** Paths where something of another type replaced what was recorded. */
+  /** Paths where a file of another type replaced the recorded one. */
   readonly #replaced: ByteString[] = [];
 
   constructor(context: CollectContext) {
@@ -145,10 +145,10 @@ class Collector {
     this.#add(item, specialFindings(item, { hostDevice: hostDevice(item), servedSocket, recordKept }));
     if (seen.target === undefined && !isDirectory(seen.stat)) {
       this.#add(item, programFindings(seen.path, path));
-      // The record shows that somebody wanted the file.
+      // If it is recorded, somebody requested it.
       if (entry === undefined) this.#add(item, namedFileFindings(seen.path, path));
     }
-    // What was given to root stays root's, whoever may write the directory.
+    // A file that was given to root stays root's, even in a directory that users can write.
     if (seen.space === "user" && seen.target === undefined && entry?.uid !== 0) {
       if (isRegular(seen.stat)) this.#hardLinks.add(seen.path, seen.stat);
       return;
@@ -200,7 +200,7 @@ function unreadable(root: JailRoot, path: ByteString, error: unknown): CheckProb
   return { code: "unreadable", path: shown, message };
 }
 
-/** What jailkit 2 printed with -v. */
+/** The lines of jailkit 2 with -v. */
 function narrate({ seen, path, settings }: Item, verbose: (line: ByteString) => void): void {
   if (isDirectory(seen.stat)) verbose(`testing directory permissions for ${path.replace(/\/*$/, "/")}`);
   else if (isRegular(seen.stat)) {

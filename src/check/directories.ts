@@ -25,16 +25,16 @@ export function hostDirectories(root: JailRoot): (stat: Stat) => ByteString | un
   return (stat) => found.get(key(stat));
 }
 
-/** The rules by which jailkit 2 reports some of what makes a jail unsafe. */
+/** The rules of jailkit 2 for some of our findings. */
 const REPORTED_AS: Readonly<Partial<Record<SafetyRule, Rule>>> = {
   "group-writable": "writable-for-group",
   "other-writable": "writable-for-others",
 };
 
-/** What makes the jail unsafe: its directories, and those above it. */
+/** Findings about unsafe directories: those of the jail, and those above it. */
 export function safetyFindings(root: JailRoot): CheckFinding[] {
   const above = new Set(root.ancestors.map(({ path }) => path));
-  // Several links may lead to one directory.
+  // Several symbolic links may lead to one directory.
   const found = new Map(jailFindings(root).map((one) => [`${one.rule} ${one.path}`, one]));
   return [...found.values()].map(({ path, rule, message, remedy }): CheckFinding => {
     if (above.has(path)) return { rule: "above-jail", path, message, remedy };

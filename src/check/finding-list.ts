@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { type CheckFinding, RULES, type Rule, SUBJECTS } from "./rules.ts";
 
-/** Of one rule no more are kept: a user may create millions of files. */
+/** Of each rule: a user may create millions of files. */
 const MOST_OF_A_RULE = 1000;
 
 /** How many findings of a rule there were, about files of one owner or in general. */
@@ -15,7 +15,6 @@ const rank = ({ rule }: CheckFinding) => SUBJECTS.indexOf(RULES[rule].subject);
 /** Findings about accounts stay in the order of lines in their files. */
 const sortKey = (finding: CheckFinding) => (RULES[finding.rule].subject === "accounts" ? "" : finding.path);
 
-/** Findings, a limited number of each rule. */
 export class FindingList {
   readonly #kept: CheckFinding[] = [];
   readonly #counts = new Map<string, Count>();
@@ -24,7 +23,10 @@ export class FindingList {
     this.#keep(findings, undefined);
   }
 
-  /** Adds findings about files that `uid` owns where users can write: counted by owner, they hide no others. */
+  /**
+   * Adds findings about files that `uid` owns in directories of users: they are counted by owner, so that they hide no
+   * others.
+   */
   addOf(uid: number, findings: readonly CheckFinding[]): void {
     this.#keep(findings, uid);
   }
@@ -52,7 +54,7 @@ export class FindingList {
   }
 }
 
-// Rules about a directory that holds programs or libraries.
+// Rules about a directory with programs or libraries.
 const OF_DIRECTORY: readonly Rule[] = [
   "unsafe-jail",
   "foreign-owner",
@@ -69,7 +71,7 @@ const OF_CONTENT: readonly Rule[] = [
   "different-link",
   "different-type",
 ];
-// For a rule, rules that are not reported about the same path: they add nothing, or have a remedy that does harm.
+// For a rule, rules that are not reported about the same path: they are redundant, or have a harmful remedy.
 const SAYS_ENOUGH: Readonly<Partial<Record<Rule, readonly Rule[]>>> = {
   "home-owner": ["unknown-owner"],
   "link-outside": OF_CONTENT,
@@ -78,8 +80,8 @@ const SAYS_ENOUGH: Readonly<Partial<Record<Rule, readonly Rule[]>>> = {
 };
 
 /**
- * Scripts look for the lines of jailkit 2. A finding that jailkit 2 has a line for is reported by that line, with our
- * own message as the reason.
+ * Scripts look for the lines of jailkit 2. If jailkit 2 has a line for a finding, that line is used, with our own message
+ * as the reason.
  */
 function withReasons(findings: readonly CheckFinding[]): CheckFinding[] {
   const lines = new Map<CheckFinding, CheckFinding>();
@@ -99,7 +101,7 @@ function withReasons(findings: readonly CheckFinding[]): CheckFinding[] {
   });
 }
 
-/** The findings without those that follow from others or repeat them. */
+/** Removes findings that follow from others or repeat them. */
 export function withoutConsequences(all: readonly CheckFinding[]): CheckFinding[] {
   const findings = withReasons(all);
   const blamed = new Set(findings.flatMap(({ rule, path }) => (OF_DIRECTORY.includes(rule) ? path : [])));

@@ -17,7 +17,7 @@ import type { CheckFinding } from "./rules.ts";
 
 const SHELL = "/usr/sbin/jk_chrootsh";
 
-/** What is wrong with the host's account of a jailed user. */
+/** Findings about the host's account of a jailed user. */
 export function userFindings(user: JailedUser): CheckFinding[] {
   const name = display(user.name);
   const path = user.fromService ? "/etc/nsswitch.conf" : "/etc/passwd";
@@ -31,7 +31,7 @@ export function userFindings(user: JailedUser): CheckFinding[] {
   if (!isJailShell(user.shell)) {
     const limited = user.shell.endsWith("/jk_lsh") ? ": jk_lsh alone jails nobody" : "";
     const message = `user ${name} has a /./ but does not have the ${SHELL} shell${limited}`;
-    // usermod cannot change the account of a name service.
+    // usermod cannot change an account in a name service.
     const remedy = user.fromService ? {} : { remedy: `usermod -s ${SHELL} ${operands(user.name)}` };
     findings.push({ rule: "wrong-shell", path, message, ...remedy });
   }
@@ -46,13 +46,13 @@ function isJailShell(shell: ByteString): boolean {
   return stat !== undefined && isRegular(stat) && onlyRootWrites(stat);
 }
 
-/** A jailed user who is not in the jail's passwd. */
+/** The finding about a jailed user who is not in the jail's passwd. */
 export function notInJailFinding(user: JailedUser, jail: ByteString): CheckFinding {
   const remedy = `jk_jailuser --jail-side-only -j ${shellWord(jail)} ${operands(user.name)}`;
   return { ...notThere(user, jail), remedy };
 }
 
-/** A jailed user whose jail is missing; the remedy follows the jail if it was moved. */
+/** The finding about a jailed user whose jail is missing; the remedy updates the account if the jail was moved. */
 export function noJailFinding(user: JailedUser, jail: ByteString): CheckFinding {
   const remedy = lostRemedy(jail);
   return { ...notThere(user, jail), ...(remedy === undefined ? {} : { remedy }) };
@@ -63,7 +63,7 @@ function notThere(user: JailedUser, jail: ByteString): CheckFinding {
   return { rule: "user-not-in-jail", path: `${jail}/etc/passwd`, message };
 }
 
-/** The configuration directory, files in it and drop-ins that users other than root can change. */
+/** Findings about the configuration directory, its files and drop-ins that users other than root can change. */
 export function configFindings(directory: ByteString = CONFIG_DIRECTORY): CheckFinding[] {
   const findings = configDirectoryFindings(directory).map(
     ({ path, message, remedy, tolerated }): CheckFinding => ({

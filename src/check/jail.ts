@@ -20,19 +20,17 @@ import { withRemedy } from "./report/remedies.ts";
 import type { CheckFinding, CheckProblem } from "./rules.ts";
 import type { JailSettings, PathTest } from "./settings.ts";
 
-/** How to check a jail. */
 export interface JailCheck {
   readonly root: JailRoot;
   readonly settings: JailSettings;
   /** The jailed users of the host. */
   readonly users: readonly JailedUser[];
   readonly servedSocket: PathTest;
-  /** Read every file, also those that an earlier check found unchanged. */
+  /** Read every file, even if an earlier check found it unchanged. */
   readonly full: boolean;
   readonly verbose: (line: ByteString) => void;
 }
 
-/** What was found in a jail. */
 export interface JailReport {
   readonly path: ByteString;
   readonly record: JailRecord;
@@ -40,17 +38,17 @@ export interface JailReport {
   readonly problems: readonly CheckProblem[];
   readonly counts: {
     readonly objects: number;
-    /** Files whose contents were compared, and those that an earlier check found the same. */
+    /** Files whose contents were compared, or that an earlier check found equal. */
     readonly compared: number;
     readonly known: number;
     readonly bytes: number;
   };
 }
 
-// More of them become one finding: the jail may be older than its record.
+// If there are more, one finding is reported: the jail may be older than its record.
 const MOST_STRANGERS = 20;
 
-/** Checks one jail. It changes nothing except the record of files that are the same as the host's. */
+/** Checks one jail. Changes nothing except the list of files that are equal to the host's. */
 export async function checkJail(check: JailCheck): Promise<JailReport> {
   const { root, users, settings, verbose } = check;
   verbose(`testing basedir ${root.path}/`);
@@ -61,7 +59,7 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
   const shellPaths = new Set(shells.findings.map(({ path }) => path));
   const collected = collect({
     ...check,
-    // A limited shell of the jail's own is reported once: that it differs from the host's follows from that.
+    // A limited shell of the jail's own is reported once; of course it differs from the host's.
     settings: { ...settings, compare: (path) => shellPaths.has(path) || settings.compare(path) },
     spaces: createSpaces(files.homes(users)),
     content,
@@ -70,7 +68,7 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
     hostDirectory: hostDirectories(root),
   });
   const comparison = startComparing(root, collected, record.verified, check.full);
-  // Threads compare in the meantime.
+  // Meanwhile threads compare contents.
   const libraries = librariesOf(root, collected);
   const { findings, problems, verified, compared, known, bytes } = await comparison.finish();
   collected.findings.add(
@@ -96,7 +94,7 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
   };
 }
 
-/** All findings in order, with remedies, and without those that only follow from others. */
+/** All findings in order, with remedies, without those that follow from others. */
 function withRemedies(
   { findings }: Collected,
   { root, settings: { section } }: JailCheck,
@@ -119,7 +117,7 @@ function librariesOf(
   }
 }
 
-/** Files of the host that are not in the record: each of them, or one finding for all. */
+/** Findings about files of the host that are not in the record: one for each, or one for all. */
 function strangerFindings(root: JailRoot, { strangers }: Collected): CheckFinding[] {
   if (strangers.size <= MOST_STRANGERS) return [...strangers.values()].map(unrecordedFinding);
   const message = `${strangers.size} files in ${display(root.path)} are the host's, but not in the record of the jail`;

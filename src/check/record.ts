@@ -31,7 +31,7 @@ export function asksForHardLinks({ requests }: ManifestContent): boolean {
   return requests.some(({ options }) => options.hardlink === true);
 }
 
-/** Reads the record of a jail; one that cannot be used is a finding. */
+/** Reads the record of a jail; an unusable one is a finding. */
 export function readRecord(root: JailRoot, registry: ByteString = REGISTRY): JailRecord {
   const nothing = { id: undefined, content: undefined, verified: new Map(), problems: [], findings: [] };
   try {
@@ -50,7 +50,9 @@ export function readRecord(root: JailRoot, registry: ByteString = REGISTRY): Jai
   }
 }
 
-/** Saves for the next check which files are the same as the host's. Only root can; nothing else depends on it. */
+/**
+ * Saves the list of files that are equal to the host's, for the next check. Only root can; nothing else depends on it.
+ */
 export function keepVerified(
   record: JailRecord,
   files: VerifiedFiles,

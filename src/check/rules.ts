@@ -2,11 +2,11 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import type { Stat } from "../../ffi/files.ts";
 import type { ErrorPlace } from "../cli/error.ts";
 
-/** "error": not as it must be, or not as it was installed. "warning": a danger that may be intended. */
+/** "error": wrong, or not as it was installed. "warning": a danger that may be intended. */
 export const LEVELS = ["error", "warning"] as const;
 type Level = (typeof LEVELS)[number];
 
-/** What rules are about; findings are shown in this order. */
+/** The subjects of rules; findings are shown in this order. */
 export const SUBJECTS = ["host", "jail", "files", "accounts", "run"] as const;
 type Subject = (typeof SUBJECTS)[number];
 
@@ -100,12 +100,12 @@ export const RULES = {
 /** The name of a rule. */
 export type Rule = keyof typeof RULES;
 
-/** The level and the subject of a finding: of one that makes the jail unsafe, those of "unsafe-jail". */
+/** The level and the subject of a finding; if it makes the jail unsafe, those of "unsafe-jail". */
 export function factsOf({ rule, reason }: Pick<CheckFinding, "rule" | "reason">): RuleFacts {
   return RULES[reason === undefined ? rule : "unsafe-jail"];
 }
 
-/** What --fix would do. */
+/** A repair of --fix. */
 export type Repair =
   /** `clear`: bits to remove from the mode. */
   | {
@@ -122,16 +122,15 @@ export type Repair =
   | { readonly kind: "remove" }
   | { readonly kind: "password"; readonly user: ByteString };
 
-/** Something that is not as it should be. */
 export interface CheckFinding {
   readonly rule: Rule;
   /** On the host. */
   readonly path: ByteString;
   /** One printable line, with the path. */
   readonly message: string;
-  /** What the administrator can do, printable. */
+  /** For the administrator; printable. */
   readonly remedy?: string;
-  /** Why it makes the jail unsafe, if its rule does not say so: one printable line; see withReasons. */
+  /** The reason why it makes the jail unsafe, if its rule does not say so: one printable line; see withReasons. */
   readonly reason?: string;
   /** The rule by which jailkit 2 reports the same about the same path. */
   readonly reportedAs?: Rule;
@@ -140,17 +139,17 @@ export interface CheckFinding {
   readonly jailPath?: ByteString;
   /** Directories on the host that cause it: if all of them are reported, this finding is not. */
   readonly causes?: readonly ByteString[];
-  /** The file that was seen: `repair` changes the attributes of no other. Undefined: of any directory. */
+  /** The file that was seen: `repair` changes no other. Undefined: of any directory. */
   readonly seen?: Stat;
 }
 
-/** Something that could not be checked. */
+/** A check that failed. */
 export interface CheckProblem {
   /** A stable name, such as "unreadable". */
   readonly code: string;
   readonly path: ByteString;
   /** One printable line. */
   readonly message: string;
-  /** The line of a configuration file that it is about. */
+  /** The line of a configuration file with the error. */
   readonly place?: ErrorPlace | undefined;
 }

@@ -4,10 +4,10 @@ import { readKeys } from "../config/keys.ts";
 import type { IniFile, IniSection, Problem } from "../config/model.ts";
 import { checkKeys } from "../config/schemas/check.ts";
 
-/** Whether a path of the host is in a list, or below a path of it. */
+/** True if a path of the host is in a list, or below a path of it. */
 export type PathTest = (path: ByteString) => boolean;
 
-/** What jk_check.ini excludes from the check of a jail. */
+/** The exclusions of jk_check.ini for a jail. */
 export interface JailSettings {
   readonly everywhere: PathTest;
   readonly compare: PathTest;
@@ -27,7 +27,7 @@ export function pathTest(list: readonly ByteString[]): PathTest {
   return (path) => plain.some((prefix) => path === prefix || prefix === "/" || path.startsWith(`${prefix}/`));
 }
 
-/** The settings of a section of jk_check.ini; of a jail without a section if it is undefined. */
+/** The settings of a section of jk_check.ini, or those without a section. */
 export function jailSettings(section: IniSection | undefined): {
   settings: JailSettings;
   problems: Problem[];

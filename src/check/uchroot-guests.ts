@@ -8,7 +8,7 @@ import { selectSection } from "../config/scan.ts";
 import { uchrootKeys } from "../config/schemas/uchroot.ts";
 import { groupByGid, type PasswdEntry } from "../system/accounts.ts";
 
-/** Tests whether jk_uchroot lets an account into a jail; none if its file is missing or cannot be used. */
+/** Tests whether jk_uchroot lets an account into a jail; nobody if its file is missing or cannot be used. */
 export function uchrootGuests(
   jail: ByteString,
   file: ByteString = `${CONFIG_DIRECTORY}/jk_uchroot.ini`,
@@ -17,7 +17,7 @@ export function uchrootGuests(
   try {
     ini = loadConfig(file, { dialect: "c" });
   } catch (error) {
-    // `jailkit config check` reports what is wrong with it.
+    // `jailkit config check` reports the error.
     if (!(error instanceof JailkitError)) throw error;
   }
   if (ini === undefined) return () => false;

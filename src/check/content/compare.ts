@@ -9,7 +9,7 @@ import { isRegular } from "../../jail/fs/walk.ts";
 
 /** Two files to compare, or one whose digest is wanted. */
 export interface Job {
-  /** The file in the jail, as the jail sees it, without links; and its stamp when it was seen. */
+  /** The file in the jail, as the jail sees it, without symbolic links; and its stamp when it was seen. */
   readonly path: ByteString;
   readonly stamp: string;
   /** The file on the host, and its stamp. */
@@ -23,7 +23,7 @@ export interface Comparison {
   readonly digest?: string;
 }
 
-/** What identifies an unchanged file: size, mtime, ctime, inode. Nobody can write to a file and keep its ctime. */
+/** Identifies an unchanged file: size, mtime, ctime, inode. Nobody can write to a file and keep its ctime. */
 export function stampOf({ size, mtime, ctime, ino }: Stat): string {
   return `${size} ${mtime} ${ctime} ${ino}`;
 }
@@ -32,7 +32,7 @@ const FLAGS = C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY;
 // Mounts are allowed: the walk entered them.
 const RESOLVE = C.RESOLVE_IN_ROOT | C.RESOLVE_NO_SYMLINKS | C.RESOLVE_NO_MAGICLINKS;
 
-/** A digest that does not depend on holes: SHA-256 of the size, and of each block that has other bytes than zeros. */
+/** A digest that does not depend on holes: SHA-256 of the size, and of each block that is not all zeros. */
 function contentsHasher(size: number) {
   const hasher = new Bun.CryptoHasher("sha256");
   const number = (value: number) => new BigUint64Array([BigInt(value)]);

@@ -18,8 +18,8 @@ interface OpenJob {
 }
 
 /**
- * Starts to compare pending files, except those that an earlier check found the same; with `full` all of them. With
- * `full` the digests are kept too: if the host's file is missing later, they show whether the jail's file changed.
+ * Starts to compare pending files, except those that an earlier check found equal; with `full` all of them. With `full`
+ * the digests are kept too: if the host's file is missing later, they show whether the jail's file changed.
  */
 export function startComparing(
   root: JailRoot,
@@ -105,7 +105,6 @@ class ContentComparison {
     });
   }
 
-  /** Starts the comparisons that were added. */
   start({ fd }: JailRoot): void {
     const jobs = this.#open.map(({ job }) => job);
     const sizes = this.#open.map(({ size }) => size);

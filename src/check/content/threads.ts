@@ -29,7 +29,7 @@ export function startComparisons(
     try {
       return await startWorker({ rootFd, jobs: part, wantDigest });
     } catch {
-      // Without a thread it takes longer, and finds the same.
+      // Without a thread it takes longer, with the same result.
       return { outcomes: here(rootFd, part, wantDigest).map((outcome, index) => [index, outcome] as const) };
     }
   });

@@ -8,7 +8,7 @@ import { putFile } from "../../jail/fs/write.ts";
 import { fromJsonText } from "../../jail/record/manifest-text.ts";
 import { locked, registryExists } from "../../jail/record/registry.ts";
 
-/** A file of a jail that is the same as one of the host: the stamps that both had. */
+/** A file of a jail that is equal to one of the host, with the stamps of both. */
 export interface Verified {
   readonly stamp: string;
   readonly source: ByteString;
@@ -26,7 +26,7 @@ const LIMIT = 1 << 28;
 /** Beside the jail's manifest, also readable only by root: /var/lib/jailkit/jails/ID/verified.json. */
 const fileOf = (registry: ByteString, id: ByteString): ByteString => `${registry}/${id}/verified.json`;
 
-/** Reads what earlier checks found. A file that is missing, damaged or of another version counts as empty. */
+/** Reads the result of earlier checks. A file that is missing, damaged or of another version counts as empty. */
 export function loadVerified(registry: ByteString, id: ByteString): VerifiedFiles {
   const bytes = withTree((tree) =>
     registryExists(tree, registry)
@@ -36,7 +36,6 @@ export function loadVerified(registry: ByteString, id: ByteString): VerifiedFile
   return bytes === undefined ? new Map() : parseVerified(bytes);
 }
 
-/** The inverse of formatVerified. */
 export function parseVerified(bytes: Uint8Array): VerifiedFiles {
   const files: VerifiedFiles = new Map();
   try {
@@ -66,7 +65,7 @@ export function formatVerified(files: VerifiedFiles): Uint8Array {
   return Buffer.from(text, "utf8");
 }
 
-/** Writes what this check found, by rename(2), with mode 0600. */
+/** Writes the result of this check by rename(2), with mode 0600. */
 export function saveVerified(registry: ByteString, id: ByteString, files: VerifiedFiles): void {
   withTree((tree) => {
     locked(tree, registry, id, () => {
@@ -78,7 +77,7 @@ export function saveVerified(registry: ByteString, id: ByteString, files: Verifi
 }
 
 /**
- * Whether a stamp is reliable. The clock of a file system is coarse: a file that was just written can be written again
+ * True if a stamp is reliable. The clock of a file system is coarse: a file that was just written can be written again
  * without a change of its ctime. `now` is in nanoseconds since the epoch.
  */
 export function isSettled(stat: Stat, now: bigint): boolean {

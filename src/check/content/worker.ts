@@ -1,13 +1,13 @@
 import { type Comparison, createComparer, type Job } from "./compare.ts";
 
-/** What a worker receives. Threads share descriptors, so `rootFd` is the jail's root here too. */
+/** The input of a worker. Threads share descriptors, so `rootFd` is the jail's root here too. */
 export interface WorkOrder {
   readonly rootFd: number;
   readonly jobs: readonly Job[];
   readonly wantDigest: boolean;
 }
 
-/** What it answers: by the number of the job, the outcomes that are not "same" or have a digest. */
+/** The answer: by the number of the job, the outcomes that are not "same" or have a digest. */
 export interface WorkAnswer {
   readonly outcomes: readonly (readonly [index: number, outcome: Comparison])[];
 }

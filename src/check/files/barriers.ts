@@ -4,7 +4,7 @@ import { shellWord } from "../../cli/shell-word.ts";
 import type { CheckFinding } from "../rules.ts";
 import type { Barrier } from "./walk.ts";
 
-/** What is wrong with a directory that was not entered. `path` is on the host. */
+/** Findings about a directory that was not entered. `path` is on the host. */
 export function barrierFindings(jailPath: ByteString, path: ByteString, barrier: Barrier): CheckFinding[] {
   const common = { path, jailPath };
   const shown = display(path);
@@ -32,7 +32,7 @@ function kernelFindings(
 ): CheckFinding[] {
   const common = { path, jailPath };
   const shown = display(path);
-  // Both are usual in a jail, and show what belongs to its own users or what everybody may see.
+  // Both are usual in a jail, and show only files of its users or files that everybody may see.
   if (barrier.type === "devpts" || (barrier.type === "proc" && barrier.readOnly)) return [];
   if (barrier.type === "proc") {
     const message = `${shown} is proc, mounted writable: a server can be made to write its own memory`;

@@ -5,7 +5,7 @@ import { readLink, type Stat, statIfPresent } from "../../../ffi/files.ts";
 import { isDirectory, isLink } from "../../jail/fs/walk.ts";
 import type { Item } from "./item.ts";
 
-/** What the host has for an item of a jail: the recorded source, or the same path. */
+/** The host's file for an item of a jail: the recorded source, or the same path. */
 export interface Counterpart {
   readonly path: ByteString;
   /** lstat(2); undefined if it does not exist. */

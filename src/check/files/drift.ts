@@ -10,19 +10,19 @@ import type { CheckFinding, Repair } from "../rules.ts";
 import type { Counterpart } from "./counterpart.ts";
 import { findingAbout, type Item } from "./item.ts";
 
-/** What the metadata shows, and whether the contents must be compared. */
+/** The differences in metadata, and whether the contents must be compared. */
 interface Drift {
   readonly findings: readonly CheckFinding[];
-  /** The contents must be compared; what to report if they differ. */
+  /** Compare the contents; the finding if they differ. */
   readonly compare?: CheckFinding;
   readonly gone?: SourceGone;
 }
 
-/** The host's file is missing: what an earlier check found shows whether the jail's file changed. */
+/** The host's file is missing: the result of an earlier check shows whether the jail's file changed. */
 export interface SourceGone {
   readonly unchanged: CheckFinding;
   readonly changed: CheckFinding;
-  /** What to report if no earlier check read the file. */
+  /** The finding if no earlier check read the file. */
   readonly otherwise: CheckFinding;
 }
 
@@ -58,9 +58,7 @@ const WORDS: Readonly<Record<string, string>> = {
 };
 const typeOf = (stat: Stat): string => TYPES[stat.mode & C.S_IFMT] ?? "file";
 
-/**
- * Only files of programs are restored: configuration may have been edited on purpose, and files of users are theirs.
- */
+/** Restores only files of programs: configuration may have been edited on purpose, and users' files are theirs. */
 function restore({ seen }: Item): Repair | undefined {
   return seen.space === "system" && !seen.path.startsWith("/etc/") ? { kind: "restore" } : undefined;
 }
@@ -89,7 +87,7 @@ function typeFinding(item: Item, counterpart: Counterpart, is: string, was: stri
     is === "link" || was === "link"
       ? `${shown} and ${display(counterpart.path)} are not both symlinks!`
       : `${shown} is ${WORDS[is] ?? is}, but ${WORDS[was] ?? was} in the record`;
-  // A directory may hold anything, and so may what replaced one.
+  // A directory may contain anything, and so may its replacement.
   const plain = is !== "directory" && was !== "directory" ? restore(item) : undefined;
   return findingAbout(item, "different-type", message, plain);
 }
@@ -116,7 +114,7 @@ function attributeFindings(item: Item, entry: ManifestEntry): CheckFinding[] {
   return findings;
 }
 
-/** A file that a user owned may hold what that user wants: it is copied again. */
+/** Copies a file again if a user owned it, who may have changed its content. */
 function ownerRepair(stat: Stat, { uid, gid, mode }: ManifestEntry): Repair {
   if (isRegular(stat) && stat.uid !== 0 && stat.uid !== uid) return { kind: "restore" };
   // A change of owner clears setuid and setgid: they are set again.
@@ -183,7 +181,7 @@ function contentDrift(
   return { findings: [], compare: changed ?? differs };
 }
 
-/** Without a record the owner and mode of a restored file are not known. */
+/** Restores only a recorded file: otherwise its owner and mode are unknown. */
 function restored(item: Item): Repair | undefined {
   return item.entry === undefined ? undefined : restore(item);
 }
@@ -210,7 +208,7 @@ function unrecordedDrift(item: Item, counterpart: Counterpart, recordKept: boole
     : { findings: [findingAbout(item, "different-type", `${pair} are not both symlinks!`)] };
 }
 
-/** An item in a system directory that is not in the record of the jail. */
+/** The finding about an item in a system directory that is not in the record of the jail. */
 export function unrecordedFinding(item: Pick<Item, "path" | "seen">): CheckFinding {
   const { path, seen } = item;
   const message = `${display(path)} is not in the record of the jail: jailkit did not put it there`;
@@ -218,8 +216,8 @@ export function unrecordedFinding(item: Pick<Item, "path" | "seen">): CheckFindi
 }
 
 /**
- * Recorded items that the walk did not see; of a missing tree, only its top. `replaced`: paths where something of
- * another type was reported already.
+ * Findings about recorded items that the walk did not see; of a missing tree, only its top. `replaced`: paths where
+ * another type of file was reported already.
  */
 export function missingFindings(
   entries: Iterable<ManifestEntry>,

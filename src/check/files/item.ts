@@ -4,7 +4,7 @@ import type { CheckFinding, Repair, Rule } from "../rules.ts";
 import type { JailSettings } from "../settings.ts";
 import type { WalkEntry } from "./walk.ts";
 
-/** A file, directory, link or device of a jail, and what the rules need to know about it. */
+/** A file, directory, symbolic link or device of a jail, with the facts that the rules need. */
 export interface Item {
   readonly seen: WalkEntry;
   /** Its path on the host. */
@@ -14,7 +14,7 @@ export interface Item {
   readonly settings: JailSettings;
   /** The primary group of an account of the jail. */
   readonly primaryGroup: (uid: number) => number | undefined;
-  /** Whether an account of the jail or of the host has this uid. */
+  /** True if an account of the jail or of the host has this uid. */
   readonly knownUid: (uid: number) => boolean;
 }
 

@@ -10,7 +10,7 @@ import { rootRuns } from "../../system/processes.ts";
 import type { CheckFinding } from "../rules.ts";
 import type { WalkEntry } from "./walk.ts";
 
-// Temporary names that jailkit gives to files, homes, tests of jk_check and log sockets, each with random bits.
+// Temporary names of files, homes, tests of jk_check and log sockets, each with random bits.
 const TEMPORARY = /\/\.jk(?:-(?:home-|check-)?[\w-]{12}|[0-9a-f]{16})$/;
 const MAKERS = new Set<ByteString>([
   ...["jailkit", "jk_addjailuser", "jk_check", "jk_cp", "jk_init", "jk_jailuser", "jk_update"],
@@ -18,9 +18,9 @@ const MAKERS = new Set<ByteString>([
 
 /** Finds temporary files that interrupted runs left behind. */
 interface Leftovers {
-  /** True for such a file or directory and everything in it: no other rule applies to it. */
+  /** True for a temporary file or directory, and for everything in it: no other rule applies. */
   take(seen: WalkEntry): boolean;
-  /** A finding for each that still exists; none while a tool runs that may be using them. Throws SystemError. */
+  /** A finding for each that still exists; none while a tool that may use them is running. Throws SystemError. */
   findings(): CheckFinding[];
 }
 

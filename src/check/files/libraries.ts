@@ -26,7 +26,7 @@ export function isProgram(path: ByteString, mode: number): boolean {
   return (mode & 0o111) !== 0 || LIBRARY.test(baseName(path));
 }
 
-/** What programs need and the jail lacks. A library that the host's program lacks too is not reported. */
+/** Findings about dependencies of programs that the jail lacks, unless the host's program lacks them too. */
 export function libraryFindings(root: JailRoot, programs: readonly Program[]): CheckFinding[] {
   const inside = createLoader({ root: root.path });
   let host: ReturnType<typeof createLoader> | undefined;
@@ -66,7 +66,7 @@ export function libraryFindings(root: JailRoot, programs: readonly Program[]): C
   }
 }
 
-/** Why a program cannot start, printable; undefined if it can, or is not a program. */
+/** The reason why a program cannot start, printable; undefined if it can, or is not a program. */
 function examine(loader: Loader, path: ByteString): string | undefined {
   try {
     loader.dependencies(path);
@@ -88,7 +88,7 @@ function problemFinding(root: JailRoot, { file, library, message }: DependencyPr
   const path = hostPath(root, jailPath);
   const text = display(file);
   const whole = message.startsWith(text) ? message.slice(text.length) : `: ${message}`;
-  // The remedy in a jail is not the one on a host.
+  // The remedy for a host does not apply to a jail.
   const rest = whole.replace(/: install .*$/, " in the jail");
   const shared = LIBRARY.test(baseName(library)) && !/\/ld-[^/]*$/.test(library);
   return {
@@ -112,7 +112,7 @@ function withoutLinks(root: JailRoot, path: ByteString): ByteString {
   }
 }
 
-/** Whoever can write a directory in which the linker searches controls every program of the jail. */
+/** Findings about directories of the linker: whoever can write one controls every program of the jail. */
 function directoryFindings(root: JailRoot, loader: Loader): CheckFinding[] {
   return loader.libraryDirectories().flatMap((directory): CheckFinding[] => {
     const path = hostPath(root, directory);
@@ -145,7 +145,7 @@ function untrustedOnTheWay(root: JailRoot, directory: ByteString): ByteString[] 
       const path = `/${parts.slice(0, count).join("/")}`;
       const opened = walk(root, path);
       release(opened);
-      // The path went through a link, perhaps through more than one.
+      // The path led through symbolic links.
       if (opened.path !== path)
         return [...found, ...untrustedOnTheWay(root, [opened.path, ...parts.slice(count)].join("/"))];
       if (!onlyRootWrites(opened.stat)) found.push(hostPath(root, path));

@@ -96,7 +96,9 @@ function setuidFindings(item: Item): CheckFinding[] {
   return findings;
 }
 
-/** Whose rights the bits give; "root" as in jailkit 2, which looks at both ids regardless of the bits. */
+/**
+ * The user or group whose rights the bits give; "root" as in jailkit 2, which looks at both ids regardless of the bits.
+ */
 function grants(bits: number, uid: number, gid: number): string {
   if (uid === 0 || gid === 0) return "root";
   return (bits & C.S_ISUID) !== 0 ? `uid ${uid}` : `gid ${gid}`;
@@ -109,8 +111,8 @@ function capabilityFindings(item: Item): CheckFinding[] {
 }
 
 /**
- * ACLs that name somebody. Of a user's own files only those that let somebody else write are reported: who may read
- * them is the user's choice.
+ * Findings about ACLs that name somebody. For a user's own file, only write access of others is reported: the user may
+ * choose who reads it.
  */
 function aclFindings(item: Item): CheckFinding[] {
   const { seen, path, settings, primaryGroup } = item;
@@ -143,7 +145,7 @@ function ownerFindings(item: Item): CheckFinding[] {
   if (stat.uid === 0 || (entry !== undefined && entry.uid === stat.uid)) return [];
   const shown = display(path);
   if (space === "system") {
-    // The contents may be that user's too, and giving the file to root would hide that; a recorded file is restored.
+    // That user may have written the content too, which giving the file to root would hide; a recorded file is restored.
     const repair: Repair | undefined =
       entry?.uid === 0 ? { kind: isRegular(stat) ? "restore" : "attributes", uid: 0 } : undefined;
     return [findingAbout(item, "foreign-owner", `${shown} belongs to uid ${stat.uid}, not to root`, repair)];

@@ -3,8 +3,8 @@ import { baseName } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import type { CheckFinding } from "../rules.ts";
 
-// Programs that few jails need, and what an attacker does with them. Shells and interpreters are not listed: jails
-// are made for them.
+// Programs that few jails need, and their use for an attacker. Shells and interpreters are not listed: many jails exist
+// for them.
 const GROUPS: readonly (readonly [why: string, names: string])[] = [
   ["changes the user", "su sudo sudoedit doas pkexec runuser newgrp sg setpriv capsh login ssu super"],
   ["changes accounts", "passwd chsh chfn gpasswd chage usermod useradd userdel groupmod vipw vigr chpasswd"],

@@ -4,14 +4,14 @@ import { joinPath } from "../../jail/fs/walk.ts";
 import { onlyRootWrites } from "../../system/exchange.ts";
 
 /**
- * Who fills a part of a jail. "system": programs, libraries and configuration, which belong to root and are recorded.
- * "user": homes and other directories that jailed users can write. "other": the rest, such as /var.
+ * The part of a jail, by its owner. "system": programs, libraries and configuration, which belong to root and are
+ * recorded. "user": homes and other directories that jailed users can write. "other": the rest, such as /var.
  */
 export type Space = "system" | "user" | "other";
 
 const SYSTEM = /^(?:dev|etc|lib[^/]*|usr|bin|sbin|opt)$/;
 
-/** A home: the path as the jail sees it, and whether the host's account has it in this jail. */
+/** A home: the path as the jail sees it, and whether it is that of the host's account in this jail. */
 export interface Home {
   readonly path: ByteString;
   readonly confirmed: boolean;

@@ -8,7 +8,7 @@ import type { Item } from "./item.ts";
 interface SpecialContext {
   /** The device of the same path on the host. */
   readonly hostDevice: Stat | undefined;
-  /** Whether jk_socketd serves this path. */
+  /** True if jk_socketd serves this path. */
   readonly servedSocket: (path: ByteString) => boolean;
   readonly recordKept: boolean;
 }

@@ -7,7 +7,7 @@ import { display, quoted } from "../../cli/display.ts";
 import { hostPath, type JailRoot } from "../../jail/fs/walk.ts";
 import type { CheckFinding } from "../rules.ts";
 
-/** True if a relative text names, through "..", something above the jail's root. Links on the way are not followed. */
+/** True if a relative text leads through ".." above the jail's root. Symbolic links on the way are not followed. */
 export function climbsOut(path: ByteString, target: ByteString): boolean {
   if (target.startsWith("/")) return false;
   let depth = pathComponents(path).length - 1;
@@ -19,9 +19,9 @@ export function climbsOut(path: ByteString, target: ByteString): boolean {
 }
 
 /**
- * A symbolic link that leads elsewhere when it is followed from the host, for example by a backup that runs as root: it
- * climbs above the jail's root, names the jail itself, or leads to a file that only the host has. `expected`: the text
- * that the record, or the host at the same path, has for it.
+ * Findings about a symbolic link that leads elsewhere when it is followed from the host, for example by a backup that
+ * runs as root: it climbs above the jail's root, names the jail itself, or leads to a file that only the host has.
+ * `expected`: its text in the record, or on the host at the same path.
  */
 export function symlinkFindings(
   root: JailRoot,
@@ -45,14 +45,14 @@ export function symlinkFindings(
   return [];
 }
 
-/** Whether a path of the jail leads to something in it. */
+/** True if a path of the jail leads to a file in it. */
 function leadsSomewhere(root: JailRoot, path: ByteString): boolean {
   const fd = openIfPresent(root.fd, path.slice(1), C.O_PATH, C.RESOLVE_IN_ROOT | C.RESOLVE_NO_MAGICLINKS);
   if (fd !== undefined) close(fd);
   return fd !== undefined;
 }
 
-/** A user may write any text into a link: a path that the kernel rejects leads nowhere. */
+/** False if the kernel rejects the path: a user may write any text into a symbolic link. */
 function exists(look: () => boolean): boolean {
   try {
     return look();

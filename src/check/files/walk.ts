@@ -15,9 +15,9 @@ import { type Grants, grantsAt, grantsOf } from "../../system/grants.ts";
 import { fileSystemType, isReadOnly } from "../../system/mounts.ts";
 import type { Space, Spaces } from "./spaces.ts";
 
-/** A file, directory, link or device that a walk saw. */
+/** A file, directory, symbolic link or device that a walk saw. */
 export interface WalkEntry {
-  /** As the jail sees it, without links. */
+  /** As the jail sees it, without symbolic links. */
   readonly path: ByteString;
   readonly stat: Stat;
   /** Its directory; of the jail's root, itself. */
@@ -30,16 +30,16 @@ export interface WalkEntry {
   readonly inherited: readonly NamedEntry[];
 }
 
-/** Why a directory was not entered. */
+/** The reason why a directory was not entered. */
 export type Barrier =
   | { readonly kind: "kernel"; readonly type: string; readonly readOnly: boolean }
   | { readonly kind: "host"; readonly what: ByteString }
   | { readonly kind: "fuse" }
   | { readonly kind: "deep" };
 
-/** What a walk calls. Paths are as the jail sees them. */
+/** Callbacks of a walk. Paths are as the jail sees them. */
 interface WalkHandlers {
-  /** The path and everything below it is skipped. */
+  /** True to skip the path and everything below it. */
   ignored(path: ByteString): boolean;
   /** The name of a directory of the host that must not be in a jail. */
   hostDirectory(stat: Stat): ByteString | undefined;

@@ -29,7 +29,7 @@ import type { JailReport } from "../jail.ts";
 import type { CheckFinding, Repair } from "../rules.ts";
 import { restoreEntries } from "./restore.ts";
 
-/** What --fix did, or why it failed; one printable line. */
+/** A repair, or the reason why it failed; one printable line. */
 export interface FixOutcome {
   readonly done: boolean;
   readonly path: ByteString;
@@ -41,8 +41,8 @@ type AttributeRepair = Extract<Repair, { kind: "attributes" }>;
 const SPECIAL = 0o6000;
 
 /**
- * Makes the repairs that findings have. Modes and owners first: files cannot be put safely into a jail that others can
- * change. Only another check shows whether the repairs helped.
+ * Makes the repairs of findings. Modes and owners first: files cannot be put safely into a jail that others can change.
+ * Only another check shows whether the repairs helped.
  */
 export function fixFindings(path: ByteString, report: JailReport): FixOutcome[] {
   const wanted = report.findings.filter(({ repair }) => repair !== undefined);
@@ -126,7 +126,6 @@ function attempt(root: JailRoot, content: ManifestContent | undefined, finding: 
   }
 }
 
-/** Makes a repair; returns what was done. */
 function makeRepair(
   root: JailRoot,
   content: ManifestContent | undefined,
@@ -159,7 +158,7 @@ function changeAttributes(
   const stat = path === "/" ? root.top.stat : lookUp(root, path)?.stat;
   if (stat === undefined)
     throw new JailkitError("gone", 1, `${display(hostPath(root, path))}: does not exist any more`);
-  // Since the check a user may have replaced it, for example by a setuid program.
+  // A user may have replaced it since the check, for example by a setuid program.
   if (seen === undefined ? !isDirectory(stat) : !isSameInode(stat, seen))
     throw exchanged(hostPath(root, path));
   if (uid !== undefined && isRegular(stat) && stat.uid !== 0 && stat.uid !== uid) {
@@ -190,7 +189,7 @@ function changeAttributes(
   return `now has ${parts.join(" and ")}`;
 }
 
-/** Replaces a file by a new one with the same contents, mode, owner and times, and nothing else. */
+/** Replaces a file by a new one with the same contents, mode, owner and times, but no other attributes. */
 function makeOwnCopy(root: JailRoot, content: ManifestContent | undefined, path: ByteString): string {
   const allowed = (content?.entries.get(path)?.mode ?? 0) & SPECIAL;
   const placed = withJailFile(

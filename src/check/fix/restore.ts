@@ -9,9 +9,9 @@ import type { ManifestContent, ManifestEntry } from "../../jail/record/manifest.
 import { onlyRootWrites } from "../../system/exchange.ts";
 
 /**
- * Restores the recorded entries at a path and below it, with their recorded modes and owners. A file of the host that
- * has changed since is not used: jk_update copies it, with what else it needs. Returns what was done. Throws
- * JailkitError for the first entry that cannot be restored.
+ * Restores the recorded entries at a path and below it, with their recorded modes and owners. Does not use a host's file
+ * that has changed since: jk_update copies it with its dependencies. Returns the changes. Throws JailkitError for the
+ * first entry that cannot be restored.
  */
 export function restoreEntries(
   root: JailRoot,
@@ -66,7 +66,7 @@ function restoreOne(
   }
 }
 
-/** Only root may be able to change the source: otherwise somebody else chooses what root copies. */
+/** Requires that only root can change the source: otherwise a user would choose what root copies. */
 function restoreFile(root: JailRoot, entry: ManifestEntry): void {
   const { path, source, mode, uid, gid, mtime } = entry;
   if (source === undefined) {

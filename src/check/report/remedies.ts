@@ -36,11 +36,11 @@ const fix = ({ jail }: Case) => `jk_check --fix ${shellWord(jail)}`;
 const update = ({ jail }: Case) => `jk_update -j ${shellWord(jail)}`;
 const copyPath = (jail: ByteString, path: ByteString) => `jk_cp -f -j ${shellWord(jail)} ${shellWord(path)}`;
 
-/** A command that acts by name, if only root can replace the file before the command is typed. */
+/** A command that uses a file name, if only root can replace the file before the command is typed. */
 const byName = ({ finding }: Case, command: ByteString): ByteString | undefined =>
   onlyRootExchanges(finding.path) ? command : undefined;
 
-/** If a user might replace the file meanwhile, the command runs with the rights of the file's owner. */
+/** The command, run as the file's owner if a user might replace the file meanwhile. */
 function safely(one: Case, command: ByteString): ByteString | undefined {
   const { stat, nameOf } = one;
   const asRoot = byName(one, command);
@@ -87,8 +87,8 @@ function copyOrIgnore(one: Case): ByteString | undefined {
 }
 
 /**
- * The lines of jk_check.ini that exclude a finding. Undefined for a path that would mean something else there: a user
- * could name a file `x, /srv/jail` to exclude the whole jail.
+ * The lines of jk_check.ini that exclude a finding. Undefined for a path with another meaning there: a user could name a
+ * file `x, /srv/jail` to exclude the whole jail.
  */
 function ignore(key: string) {
   return ({ finding, jail, section }: Case): ByteString | undefined => {
@@ -98,7 +98,7 @@ function ignore(key: string) {
     const name = section?.name ?? jail;
     const line = `${key} = ${before === undefined ? path : `${before}, ${path}`}`;
     const text = `[${name}]\n${line}`;
-    // A reference (%) may change its meaning when another key is added.
+    // A reference (%) could get another meaning when another key is added.
     if (display(name) !== name || display(path) !== path || path.includes("%")) return undefined;
     if (!readsAs(text, key, [...splitList(before ?? ""), path])) return undefined;
     if (section === undefined) return `add these lines to ${CONFIG_DIRECTORY}/jk_check.ini:\n${text}`;
@@ -106,7 +106,7 @@ function ignore(key: string) {
   };
 }
 
-/** Whether these lines of an ini file are one section with one list of these items. */
+/** True if these lines of an ini file are one section with one list of these items. */
 function readsAs(text: ByteString, key: ByteString, items: readonly ByteString[]): boolean {
   const { sections, problems } = scanIni(toBytes(text), "", "py");
   const [only, ...others] = sections;
@@ -122,14 +122,14 @@ function socket(one: Case): ByteString | undefined {
   return `add these lines to ${CONFIG_DIRECTORY}/jk_socketd.ini:\n[${jail}/dev/log]\nbase = 512\npeak = 2048\ninterval = 10`;
 }
 
-/** Follows no link, and changes only files of that owner. */
+/** Gives files of an unknown owner to the owner of the directory above. Follows no symbolic link. */
 function unknownOwner({ finding, stat, above }: Case): ByteString | undefined {
   if (stat === undefined || above === undefined) return undefined;
   if (!onlyRootExchanges(directoryOf(finding.path))) return undefined;
   return `chown -hR --from=${stat.uid} ${above.uid} ${shellWord(finding.path)}`;
 }
 
-/** A file may hold what its owner wants, so it is copied again or moved away; a directory gets another owner. */
+/** The file is copied again or moved away, since its owner may have changed it; a directory gets another owner. */
 function foreignOwner(one: Case): ByteString | undefined {
   const { finding, jail, stat } = one;
   if (stat === undefined) return undefined;
@@ -162,7 +162,7 @@ function libraryDirectory({ finding, jail }: Case): ByteString {
 
 type Remedy = (one: Case) => ByteString | undefined;
 
-/** For findings that have no remedy of their own, and that `--fix` does not repair. */
+/** Remedies for findings that have none of their own, and that `--fix` does not repair. */
 const REMEDIES: Readonly<Partial<Record<Rule, Remedy>>> = {
   "writable-for-others": chmod("o-w"),
   "writable-for-group": chmod("g-w"),
@@ -193,7 +193,7 @@ const REMEDIES: Readonly<Partial<Record<Rule, Remedy>>> = {
   "smoke-test": fix,
 };
 
-/** A path may be too long for the kernel, since users nest directories: that must not end the check. */
+/** A path may be too long for the kernel, since users nest directories without limit. */
 function lookAt(path: ByteString, follow = false): Stat | undefined {
   try {
     return statIfPresent(AT_FDCWD, path, follow);
@@ -203,7 +203,7 @@ function lookAt(path: ByteString, follow = false): Stat | undefined {
   }
 }
 
-// These tools act by descriptors, and check what they open.
+// These tools use descriptors, and check what they open.
 const CAREFUL = /^(?:jk_\w+|jailkit) /;
 
 function ownRemedy(one: Case, remedy: ByteString): ByteString | undefined {
@@ -213,7 +213,7 @@ function ownRemedy(one: Case, remedy: ByteString): ByteString | undefined {
 
 const OPEN: readonly Rule[] = ["file-writable-for-others", "file-writable-for-group", "acl-entry"];
 
-/** True for a file of the jail's own configuration that others may have written: no comparison would show that. */
+/** True for a file of the jail's own configuration that others may have changed: no comparison would show that. */
 function mayBeWritten({ finding: { rule, jailPath = "/" }, stat }: Case): boolean {
   const own = /^\/etc\/(?:jailkit\/.*|passwd|group)$/.test(jailPath);
   return own && OPEN.includes(rule) && stat !== undefined && isRegular(stat);

@@ -23,7 +23,7 @@ function findingLines(finding: CheckFinding, paint: Paint): ByteString[] {
   return [findingLine(finding, paint), ...reason, ...remedy];
 }
 
-/** What is printed about the host, before the jails. */
+/** The lines about the host, before those about the jails. */
 export function hostLines({ findings, problems, warnings }: HostReport, paint: Paint = plain): Lines {
   return {
     out: [
@@ -34,7 +34,7 @@ export function hostLines({ findings, problems, warnings }: HostReport, paint: P
   };
 }
 
-/** What is printed about a jail: findings on standard output, problems on standard error. */
+/** The lines about a jail: findings on standard output, problems on standard error. */
 export function jailLines({ findings, problems, fixes, fixed }: CheckedJail, paint: Paint = plain): Lines {
   const outcome = (done: boolean) => (done ? paint("good", "Fixed") : paint("bad", "Not fixed"));
   const repaired = fixes.map(({ done, message }) => `${outcome(done)}: ${message}`);

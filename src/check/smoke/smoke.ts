@@ -19,12 +19,11 @@ import type { CheckFinding, CheckProblem } from "../rules.ts";
 import { type Account, runStep } from "./step.ts";
 import { SMOKE_TESTS, type SmokeTest } from "./table.ts";
 
-/** The outcome of a test. */
 export interface SmokeResult {
   readonly sections: readonly ByteString[];
   readonly shows: string;
   readonly outcome: "passed" | "failed" | "skipped";
-  /** Why it failed or was skipped, printable. */
+  /** The reason if it failed or was skipped; printable. */
   readonly reason?: string;
 }
 

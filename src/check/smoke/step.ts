@@ -20,8 +20,8 @@ const OUTPUT_LIMIT = 1 << 16;
 const SYS_memfd_create = process.arch === "arm64" ? 279 : 319;
 
 /**
- * Runs a program of the jail as an ordinary user, by `launcher`, which is chroot(1); returns why it failed, printable.
- * Ids are numbers, so that root looks nothing up in the jail.
+ * Runs a program of the jail as an ordinary user, by `launcher`, which is chroot(1); returns the reason if it failed,
+ * printable. Ids are numbers, so that root looks up no names in the jail.
  */
 export async function runStep(
   root: JailRoot,

@@ -5,7 +5,7 @@ export interface SmokeStep {
   /** The words after the program. */
   readonly words: readonly ByteString[];
   readonly stdin?: ByteString;
-  /** Its standard input stays open until it has answered; otherwise it would exit without an answer. */
+  /** Its standard input stays open until it has answered; else it would exit without an answer. */
   readonly answers?: boolean;
   /** Default: 0. */
   readonly status?: number;
@@ -16,9 +16,9 @@ export interface SmokeStep {
 export interface SmokeTest {
   /** The sections that it tests. */
   readonly sections: readonly ByteString[];
-  /** What it shows, as the end of "test that ...". */
+  /** Completes "test that ...". */
   readonly shows: string;
-  /** The first of these that the jail has is run. If it has none, the host had none either. */
+  /** The first of these in the jail is run. If there is none, the host had none either. */
   readonly programs: readonly ByteString[];
   /** The program looks up its user: the jail's passwd must have an ordinary account. */
   readonly needsAccount?: boolean;
@@ -99,7 +99,7 @@ export const SMOKE_TESTS: readonly SmokeTest[] = [
   starts("editors", "--version", "vim", "vi", "nano"),
   starts("editors", "--version", "nano"),
   {
-    // A clone from a directory would start the server by sh, which this section does not bring.
+    // Cloning from a directory would start the server by sh, which is not in this section.
     sections: ["gitserver"],
     shows: "git answers a client that clones",
     programs: named("git"),
