@@ -12,13 +12,13 @@ import { stepsOf } from "./steps.ts";
 export interface UserQuestion {
   user: ByteString;
   callerUid: number;
-  /** Finds the files that a program needs and a root directory does not have. */
+  /** Finds dependencies of a program that are missing below a root directory. */
   missingFiles: FindMissing;
 }
 
 /**
- * Begins a report about a user. Without an account the report is complete. Throws JailkitError (2) if the caller is
- * neither root nor that user.
+ * Begins a report about a user. If there is no such account, the report is complete. Throws JailkitError (2) if the
+ * caller is neither root nor that user.
  */
 export function beginReport(
   user: ByteString,

@@ -14,11 +14,11 @@ interface LoggedRefusal {
   uid: number | undefined;
   check: ByteString | undefined;
   reason: ByteString;
-  /** Why the line may be forged; undefined if nothing suggests it. */
+  /** The reason why the line may be forged, if any. */
   doubt: ByteString | undefined;
 }
 
-/** Whether it would still be refused; undefined if that is unknown. */
+/** True if it would still be refused; undefined if unknown. */
 interface CurrentState {
   refused: boolean | undefined;
   message: ByteString;
@@ -35,12 +35,12 @@ interface ExplainedId {
 const ID = /^JK-[A-Z2-7]{8}$/;
 const PROGRAMS = ["jk_chrootsh", "jk_uchroot", "jk_procmailwrapper"];
 
-/** Whether a word is an error id. */
+/** True for an error id. */
 export const isErrorId = (word: ByteString): boolean => ID.test(word);
 
-/** Why a line may be forged: any user can write to the log. */
+/** The reason why a line may be forged: any user can write to the log. */
 function doubtOf({ ident, message, sender }: LogEntry, uid: number | undefined): ByteString | undefined {
-  // As jk_socketd marks what it relays.
+  // jk_socketd adds this to every line from a jail.
   if (/ \(jail=.* uid=\d+\)$/s.test(message)) return "it was sent from inside a jail";
   if (!PROGRAMS.includes(ident)) return `it comes from ${display(ident)}, which has no error ids`;
   if (sender === undefined) return undefined;
@@ -57,7 +57,7 @@ export function parseRefusal(id: ByteString, entry: LogEntry): LoggedRefusal | u
   const { message } = entry;
   if (!message.startsWith(`${id}: `)) return undefined;
   const text = message.slice(id.length + 2);
-  // A refusal of the guard, before any check: ffi/guard/refusal.c
+  // The guard refused before any check: ffi/guard/refusal.c
   const [, limited, why] = /^uid (\d+): (.*)$/s.exec(text) ?? [];
   if (limited !== undefined && why !== undefined) {
     const uid = Number(limited);
@@ -70,7 +70,7 @@ export function parseRefusal(id: ByteString, entry: LogEntry): LoggedRefusal | u
   return { entry, uid, check, reason, doubt: doubtOf(entry, uid) };
 }
 
-/** Whether the check that failed then fails in a report of now. */
+/** The present outcome of the check that failed then. */
 function currentState({ check, entry }: LoggedRefusal, report: LoginReport): CurrentState {
   const same = (step: ReportStep) =>
     (step.stage === entry.ident && step.name === check) || (step.stage === "limits" && check === "limits");
@@ -84,7 +84,7 @@ function currentState({ check, entry }: LoggedRefusal, report: LoginReport): Cur
   return { refused, message, remedy };
 }
 
-/** A report of now about an account and the program that refused it; undefined if more must be asked. */
+/** A new report about an account and the program that refused it; undefined if more input is needed. */
 type AskAgain = (program: ByteString, user: ByteString) => LoginReport | undefined;
 
 function askNow(refusal: LoggedRefusal, again: AskAgain): CurrentState {
@@ -103,7 +103,7 @@ function askNow(refusal: LoggedRefusal, again: AskAgain): CurrentState {
   }
 }
 
-/** Looks an error id up in the logs, and checks again. Throws RangeError if it is not an error id. */
+/** Looks up an error id in the logs, and checks again. Throws RangeError if it is not an error id. */
 export function explainId(
   id: ByteString,
   again: AskAgain,
@@ -129,12 +129,12 @@ const who = (uid: number | undefined): ByteString => {
   return account === undefined ? `uid ${uid}, which no account has now` : `${account.name} (${uid})`;
 };
 
-/** 0: it would not be refused now. 1: it would. 2: it was not found, or that is unknown. */
+/** 0: it would not be refused now. 1: it would. 2: it was not found, or the answer is unknown. */
 export function idStatus({ now }: ExplainedId): number {
   return now?.refused === undefined ? 2 : now.refused ? 1 : 0;
 }
 
-/** As lines of printable text. */
+/** The answer as lines of printable text. */
 export function idLines({ id, refusals, unread, now }: ExplainedId): ByteString[] {
   const lines: ByteString[] = [];
   for (const { entry, uid, check, reason, doubt } of refusals) {
@@ -161,7 +161,7 @@ export function idLines({ id, refusals, unread, now }: ExplainedId): ByteString[
   return lines;
 }
 
-/** As JSON. */
+/** The answer as JSON. */
 export function idReport({ id, refusals, unread, now }: ExplainedId): IdReport {
   return {
     version: 1,

@@ -38,7 +38,7 @@ import { pamSteps } from "./sshd/pam.ts";
 import { explainSshd } from "./sshd/sshd.ts";
 import { checkStep, librarySteps, stepsOf } from "./steps.ts";
 
-/** A question about a login, with a command or without one (an interactive session). */
+/** A question about a login, with a command or without (an interactive session). */
 interface Question extends UserQuestion {
   command: ByteString | undefined;
   /** By sshd(8), or by su(1) when root calls it. */
@@ -49,7 +49,7 @@ interface Question extends UserQuestion {
 }
 
 const JK_CHROOTSH = "jk_chrootsh";
-// Where a shell in a jail looks for programs.
+// The usual directories of programs in a jail.
 const PROGRAM_DIRECTORIES = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin"];
 // The exit status if the shell cannot be executed.
 const EXEC_FAILED = 111;
@@ -70,7 +70,7 @@ function chrootshFacts(session: LimitedSession, privilege: PrivilegeFact): Gathe
   });
 }
 
-/** Adds what jk_chrootsh and the shell that it starts would do. */
+/** Adds the steps of jk_chrootsh and of the shell that it starts. */
 function explainChrootsh(report: LoginReport, session: LimitedSession, privilege: PrivilegeFact): void {
   const facts = chrootshFacts(session, privilege);
   const results = [...runChecks(facts, LOGIN_CHECKS)];
@@ -120,7 +120,7 @@ function explainChrootsh(report: LoginReport, session: LimitedSession, privilege
   explainLimited(report, session, place, argv, envp);
 }
 
-/** Adds what jk_lsh would do as a login shell outside any jail. */
+/** Adds the steps of jk_lsh as a login shell outside any jail. */
 function explainLsh(report: LoginReport, session: LimitedSession): void {
   const { account } = session;
   const { name, home, shell } = account;
@@ -144,11 +144,11 @@ function explainLsh(report: LoginReport, session: LimitedSession): void {
   explainLimited(report, session, place, argv, given);
 }
 
-/** Adds the files that the executed programs need and do not have. */
+/** Adds missing dependencies of the executed programs. */
 function explainLibraries(report: LoginReport, { missingFiles }: Question): void {
   const { command, shell, jail, internalShell } = report;
   const root = jail ?? "/";
-  // A limited shell of the jail's own should be removed, not completed.
+  // A limited shell of the jail's own should be removed, not repaired.
   if (report.steps.some(({ name }) => name === OWN_SHELL)) return;
   const programs = new Set([internalShell ? undefined : shell, command?.path]);
   for (const program of programs) {
@@ -164,7 +164,7 @@ function explainLibraries(report: LoginReport, { missingFiles }: Question): void
   }
 }
 
-/** Adds what happens before the login shell; returns the command that the shell is given. */
+/** Adds the steps before the login shell; returns the command for the shell. */
 function explainEntrance(
   report: LoginReport,
   question: Question,
@@ -199,8 +199,8 @@ const credentials = ({ account: { uid, gid }, groups }: LimitedSession): Credent
 });
 
 /**
- * What a login of a user would do. Root may ask about anyone, and files are examined with that user's rights; others may
- * ask about themselves, and what they cannot see is "unknown". Throws JailkitError (2) for everybody else.
+ * Explains a login of a user. Root may ask about anyone, and files are examined with that user's rights; others may ask
+ * about themselves, and what they cannot see is "unknown". Throws JailkitError (2) for everybody else.
  */
 export function explainLogin(question: Question): LoginReport {
   const { user, callerUid } = question;

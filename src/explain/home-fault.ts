@@ -13,7 +13,7 @@ import { release } from "../jail/fs/walk.ts";
 import { groupIdsOf, type PasswdEntry, passwdByUid } from "../system/accounts.ts";
 import { aclAt } from "../system/acl.ts";
 
-/** What will change before the login. */
+/** The changes before the login. */
 interface PlannedChange {
   /** Ids of groups that the account will join. */
   joins: readonly number[];
@@ -22,8 +22,8 @@ interface PlannedChange {
 }
 
 /**
- * Why jk_chrootsh would refuse the home of an account, as a printable line with the remedy; undefined if it would not. It
- * makes the checks of jk_chrootsh with the user's rights, which only root can do.
+ * The reason why jk_chrootsh would refuse the home of an account, as a printable line with the remedy; undefined if it
+ * would not. Makes the checks of jk_chrootsh with the user's rights, which only root can do.
  */
 export function homeFault(
   account: PasswdEntry,
@@ -51,7 +51,7 @@ function whenMoved(facts: GatheredFacts, from: ByteString): GatheredFacts {
   const acl = aclAt(AT_FDCWD, from);
   return {
     ...facts,
-    // Looking shows whether the user can reach the path.
+    // Fails if the user cannot reach the path.
     home: () => facts.home() ?? stat,
     homeOwner: () => stat && passwdByUid(stat.uid),
     homeAcl: () => acl,

@@ -12,7 +12,7 @@ import { commandAt } from "../system/exchange.ts";
 const ST_NOSUID = 2;
 
 /**
- * Whether a file capability (struct vfs_cap_data of capabilities(7)) gives CAP_SYS_CHROOT at exec. The effective flag is
+ * True if a file capability (struct vfs_cap_data of capabilities(7)) gives CAP_SYS_CHROOT at exec. The effective flag is
  * bit 0 of the first word; the second word has the permitted bits 0 to 31.
  */
 function givesChroot(attribute: Uint8Array | undefined): boolean {
@@ -31,7 +31,7 @@ function mountedNosuid(fd: number): boolean {
 export function installedPrivilege(program: ByteString): PrivilegeFact {
   const word = shellWord(program);
   const give = `chown root:root ${word} && chmod 0755 ${word} && setcap cap_sys_chroot+ep ${word}`;
-  // The shell of an account may be any file: no file that a user can replace may get a privilege.
+  // The shell of an account may be any file: a file that a user can replace must not get a privilege.
   const remedy = commandAt(program, give);
   let fd: number;
   try {

@@ -9,7 +9,6 @@ export interface LimitedUser {
   gids: readonly number[];
 }
 
-/** A file in the format of limits.conf(5). */
 export interface LimitFile {
   file: ByteString;
   text: ByteString;
@@ -29,18 +28,18 @@ export const SOFT: ReadonlySet<ByteString> = new Set(["soft", "-"]);
 
 /** Items that count logins: soft and hard mean the same, and a domain may be `%` and a group. */
 export const LOGIN_COUNTS: ReadonlySet<ByteString> = new Set(["maxlogins", "maxsyslogins"]);
-/** The item for which the last line counts, whomever it names. */
+/** For this item the last line counts, regardless of its domain. */
 export const NO_NEW_PRIVS = "nonewprivs";
 
-// A domain that names the user more closely wins; among equals the last line wins.
+// The more specific domain wins; among equals, the last line.
 const USER = 3;
 const GROUP = 2;
 const EVERYBODY = 1;
 const NOBODY = 0;
 
 /**
- * The lines of limits.conf(5) that apply to a user, one for each item. `files` in the order in which pam_limits(8) reads
- * them: limits.conf, then limits.d in the order of names.
+ * The lines of limits.conf(5) that apply to a user, one for each item. `files` is in the order of pam_limits(8):
+ * limits.conf, then limits.d in the order of names.
  */
 export function linesFor(
   files: readonly LimitFile[],
@@ -71,7 +70,7 @@ function linesOf({ file, text }: LimitFile): (LimitLine & { domain: ByteString; 
   });
 }
 
-/** How closely a domain names the user for an item. A jailed user is never root, to whom groups do not apply. */
+/** How specific a domain is for the user and an item. A jailed user is never root, to whom groups do not apply. */
 function weightOf(domain: ByteString, user: LimitedUser, item: ByteString): number {
   if (domain === "*") return EVERYBODY;
   if (domain === user.name) return USER;
@@ -82,7 +81,7 @@ function weightOf(domain: ByteString, user: LimitedUser, item: ByteString): numb
   return isInRange(domain, [user.uid]) ? USER : NOBODY;
 }
 
-/** Whether a range of ids, such as "1000:2000", "1000:" or ":2000", includes one of several. */
+/** True if a range of ids, such as "1000:2000", "1000:" or ":2000", includes one of several. */
 function isInRange(range: ByteString, ids: readonly number[]): boolean {
   const match = /^(\d*):(\d*)$/.exec(range);
   if (match === null || range === ":") return false;
@@ -92,7 +91,7 @@ function isInRange(range: ByteString, ids: readonly number[]): boolean {
   return ids.some((id) => id >= from && id <= to);
 }
 
-/** The number in a value, which text may follow; undefined for no limit and for other text. */
+/** The number at the start of a value; undefined for no limit and for other text. */
 export function limitNumber(text: ByteString): number | undefined {
   const digits = /^\+?(\d+)/.exec(text)?.[1];
   return digits === undefined ? undefined : Number(digits);

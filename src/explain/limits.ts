@@ -27,8 +27,9 @@ const LIMIT_DIRECTORY = "/etc/security/limits.d";
 const step = stepsOf("limits");
 
 /**
- * Whether the limits that pam_limits(8) sets in sessions of a service leave the programs what they need; `service` is
- * undefined if PAM opens no session. The limits of this session need no check: below them this program does not start.
+ * Checks whether the limits of pam_limits(8) in sessions of a service are high enough for the programs; `service` is
+ * undefined if PAM opens no session. The limits of this session need no check: if they were too low, this program would
+ * not have started.
  */
 export function limitSteps(account: PasswdEntry, service: ByteString | undefined): ReportStep[] {
   const rules = service === undefined ? [] : limitRules(service);
@@ -55,7 +56,7 @@ function limitRules(service: ByteString): PamRule[] {
   return flattened(serviceRules("session", service)).filter(({ module }) => module === "pam_limits.so");
 }
 
-/** The files of pam_limits(8) in the order in which it reads them; with `conf=` in a rule only that one. */
+/** The files of pam_limits(8) in the order of reading; with `conf=` in a rule only that one. */
 function limitFiles(rules: readonly PamRule[]): LimitFile[] {
   const own = rules.flatMap(({ arguments: words }) => words.filter((word) => word.startsWith("conf=")));
   const names = hostNames(LIMIT_DIRECTORY).filter((name) => name.endsWith(".conf"));
@@ -75,7 +76,6 @@ function shown(item: LimitItem, value: number): string {
   return value >= 1 << 20 ? `${Math.floor(value / 2 ** 20)} MiB` : `${Math.floor(value / 1024)} KiB`;
 }
 
-/** A limit as it is written in limits.conf(5). */
 const inFile = (item: LimitItem, value: number) => (isCount(item) ? `${value}` : `${value / 1024} (KiB)`);
 
 function hardSteps(files: LimitFile[], user: LimitedUser, service: ByteString | undefined): ReportStep[] {
@@ -115,14 +115,14 @@ function rootSteps(files: LimitFile[], user: LimitedUser): ReportStep[] {
   return [step("chroot", "unknown", message, commentOut(file, line))];
 }
 
-/** How many logins at a time are allowed. How many there are is known only if the user has no process. */
+/** The limit of simultaneous logins. Their present number is known only if the user has no process. */
 function countSteps(
   { item, value, file, line }: ReturnType<typeof sessionLimits>[number],
   { name, uid }: PasswdEntry,
 ): ReportStep[] {
   const remedy = `raise ${item} of ${name} in ${file}`;
   if (value === 0) return [step(item, "failed", `${file}:${line} allows ${name} no login`, remedy)];
-  // The logins of all users are not counted: their number changes all the time.
+  // Logins of all users are not counted, since their number changes all the time.
   if (item === "maxsyslogins" || processesOf(uid).length === 0) return [];
   const message = `${file}:${line} allows ${value} logins at a time, and the user has processes`;
   return [step(item, "unknown", message, remedy)];

@@ -11,7 +11,7 @@ import type { JailRoot } from "../jail/fs/walk.ts";
 import { aclAt } from "../system/acl.ts";
 import { commandAt } from "../system/exchange.ts";
 
-/** What prevents a user from reading a file. */
+/** The obstacle to reading a file. */
 export interface Obstacle {
   path: ByteString;
   /** A command. */
@@ -24,7 +24,7 @@ function obstacleAt(path: ByteString, uid: number, wanted: number): Obstacle | u
   const letters = `${wanted & MAY_READ ? "r" : ""}${wanted & MAY_EXECUTE ? "x" : ""}`;
   const acl = withRightsOf(undefined, () => aclAt(AT_FDCWD, path, true));
   const word = shellWord(path);
-  // The entry for a user in an ACL counts before the one for everybody.
+  // In an ACL, the entry for a user comes before the one for others.
   const named = typeof acl !== "string" && acl.named.length > 0;
   const command = named ? `setfacl -m u:${uid}:${letters} ${word}` : `chmod a+${letters} ${word}`;
   return { path, remedy: commandAt(path, command) };
@@ -55,8 +55,8 @@ export function closedAbove(path: ByteString, uid: number): Obstacle | undefined
 }
 
 /**
- * What prevents the user, whose rights this process has, from reading a file at an absolute path, or the drop-ins of a
- * config file; undefined if nothing does.
+ * The obstacle to reading a file at an absolute path, or the drop-ins of a config file, for the user whose rights this
+ * process has; undefined if there is none.
  */
 export function obstacleTo(file: ByteString, uid: number): Obstacle | undefined {
   const closed = closedAbove(file, uid);

@@ -12,7 +12,7 @@ export interface ReportStep {
   message: ByteString;
   /** Empty if there is nothing to fix. Lines for a file are on lines of their own. */
   remedy: ByteString;
-  /** What the program of the stage would exit with; undefined for the other stages. */
+  /** The exit status of the program of the stage; undefined for other stages. */
   exitStatus?: number | undefined;
 }
 
@@ -24,7 +24,7 @@ interface ReportedCommand {
   umask: number | undefined;
 }
 
-/** What a login, or a call of jk_uchroot, would do. */
+/** The result of a login, or of a call of jk_uchroot. */
 export interface LoginReport {
   about: ExplainReport["about"];
   user: ByteString;
@@ -34,7 +34,7 @@ export interface LoginReport {
   unjailed: boolean;
   /** The root directory in which sshd serves it (ChrootDirectory). */
   heldBySshd?: ByteString | undefined;
-  /** What a refused login exits with. */
+  /** The exit status of a refused login. */
   exitStatus?: number | undefined;
   loginShell?: ByteString | undefined;
   jail?: ByteString | undefined;
@@ -53,7 +53,6 @@ export interface LoginReport {
   steps: ReportStep[];
 }
 
-/** An empty report. */
 export function emptyReport(user: ByteString, about: LoginReport["about"] = "login"): LoginReport {
   return {
     about,
@@ -78,7 +77,7 @@ export const KEY_COMMAND = "key-command";
 /** The step about addresses that sshd refuses for a time. */
 export const PENALTIES = "penalties";
 
-/** Sets the verdict: the first step that failed decides, else unknown steps leave it open. */
+/** Sets the verdict: the first failed step decides, else unknown steps make it unknown. */
 export function judgeReport(report: LoginReport): void {
   const failed = report.steps.find((step) => step.outcome === "failed");
   if (failed !== undefined) {
@@ -91,7 +90,6 @@ export function judgeReport(report: LoginReport): void {
   report.verdict = open ? "unknown" : free ? "not-jailed" : "works";
 }
 
-/** A umask with three octal digits. */
 export const umaskText = (mask: number): string => mask.toString(8).padStart(3, "0");
 
 /** A report in JSON. */

@@ -15,9 +15,9 @@ const KIB = 1024;
 const MIB = 2 ** 20;
 
 /**
- * The least that the runtime needs of each limit, as in the guard (ffi/guard/limits.c): bytes, or a number of files. Little
- * of the reserved address space is used; the stack must also hold arguments and environment. The programs raise a soft
- * limit that is lower; with a lower hard limit they do not start.
+ * The least value of each limit for the runtime, as in the guard (ffi/guard/limits.c): bytes, or a number of files.
+ * Little of the reserved address space is used; the stack must also hold arguments and environment. The programs raise a
+ * soft limit that is lower; with a lower hard limit they do not start.
  */
 export const NEEDED = { as: 2400 * MIB, data: 2400 * MIB, stack: 192 * KIB, nofile: 16 } as const;
 
@@ -26,7 +26,7 @@ export type LimitItem = keyof typeof NEEDED | "nproc" | "cpu";
 
 // sshd's process for the login, which belongs to the user, and the login shell. su needs only root's.
 const PROCESSES_OF_SSHD = 2;
-// Without any time left, the kernel kills a process at once.
+// With no time left, the kernel kills a process at once.
 const LEAST_MINUTES = 1;
 // Soft limits apply until the programs raise them: to sshd's process, and while the kernel maps the files.
 const AT_START: Readonly<Record<LimitItem, number>> = {
@@ -54,7 +54,7 @@ interface Limit {
   line: number;
 }
 
-/** Whether an item is a number, and not a size in KiB. */
+/** True if an item is a number, not a size in KiB. */
 export const isCount = (item: LimitItem): boolean => ["nofile", "nproc", "cpu"].includes(item);
 
 function limitOf({ item, value, file, line }: LimitLine): Limit[] {
@@ -75,7 +75,7 @@ export function tooLow(limits: readonly Limit[], service: ByteString | undefined
 
 /**
  * The soft limits that are too low to start with, though the programs could raise them. `certain`: it ends sshd's own
- * process; how much of the others the kernel needs depends on the machine.
+ * process; the kernel's need of the others depends on the machine.
  */
 export function lowSoftLimits(
   files: readonly LimitFile[],
@@ -93,7 +93,7 @@ export function lowSoftLimits(
     .filter(({ value, needed }) => value < needed);
 }
 
-/** How many logins at a time limits.conf(5) allows, with the lines. */
+/** The limits of simultaneous logins in limits.conf(5), with their lines. */
 export function sessionLimits(
   files: readonly LimitFile[],
   user: LimitedUser,
@@ -110,7 +110,7 @@ export function privilegeLimit(files: readonly LimitFile[], user: LimitedUser): 
   return line !== undefined && limitNumber(line.value) === 1 ? line : undefined;
 }
 
-/** The line of limits.conf(5) that sets another root directory, which Debian's pam_limits knows. */
+/** The line of limits.conf(5) that sets another root directory, as Debian's pam_limits supports. */
 export function rootLimit(files: readonly LimitFile[], user: LimitedUser): LimitLine | undefined {
   return linesFor(files, user, (item) => item === "chroot")[0];
 }

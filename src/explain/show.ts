@@ -52,7 +52,7 @@ export function reportLines(report: LoginReport, paint: Paint = plain): ByteStri
   ];
 }
 
-/** The steps below their stages. Checks that build on a failed one are in one line. */
+/** The steps by stage. Checks that depend on a failed one are in one line. */
 function stepLines(steps: readonly ReportStep[], paint: Paint): ByteString[] {
   const isShown = ({ outcome, message }: ReportStep) =>
     outcome !== "skipped" || !message.startsWith(NOT_LOOKED_AT);
@@ -77,14 +77,13 @@ function remedyLines({ outcome, remedy }: ReportStep): ByteString[] {
   return [`           remedy: ${first}`, ...more.map((line) => `             ${line}`)];
 }
 
-/** The word for an outcome, in a column of its own. */
 function label(outcome: CheckOutcome, paint: Paint): ByteString {
   const word = LABELS[outcome];
   const tone = TONES[outcome];
   return `${tone === undefined ? word : paint(tone, word)}${" ".repeat(LABEL_WIDTH - word.length)}`;
 }
 
-/** What is known of the login itself, and the program that it executes. */
+/** The facts about the login itself, and the program that it executes. */
 function factLines(report: LoginReport): ByteString[] {
   const section = (name: ByteString | undefined) => name && `section [${name}]`;
   const facts: [string, ByteString | undefined][] = [
@@ -106,7 +105,7 @@ function factLines(report: LoginReport): ByteString[] {
   return lines;
 }
 
-/** Arguments; those with other characters are quoted, so that one can see where they end. */
+/** Arguments; those with unusual characters are quoted, to show where they end. */
 function words(argv: readonly ByteString[]): ByteString {
   return argv.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${display(word)}'`)).join(" ");
 }
@@ -134,7 +133,7 @@ function verdictLine(report: LoginReport): ByteString {
   }
 }
 
-/** Under which conditions a login works. */
+/** The conditions under which a login works. */
 function conditions(report: LoginReport): ByteString {
   if (report.unjailed) {
     const root = display(report.heldBySshd ?? "/");

@@ -28,7 +28,7 @@ export const stepsOf =
 export const checkStep = (stage: Stage, { name, outcome, message, remedy, exitStatus }: CheckResult) =>
   stepsOf(stage)(name, outcome, message, remedy, exitStatus);
 
-/** The steps about files that a program needs; `ending`: the remedy and the exit status for each that is missing. */
+/** The steps about missing dependencies; `ending`: the remedy and the exit status for each. */
 export function librarySteps(
   stage: Stage,
   program: ByteString,

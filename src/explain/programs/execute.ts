@@ -27,7 +27,7 @@ const step = (
   exitStatus?: number,
 ): ReportStep => stepsOf("jk_lsh")("execute", outcome, message, remedy, exitStatus);
 
-/** Whether the kernel limits what the known programs of a section execute. */
+/** True if the kernel limits what the known programs of a section execute. */
 export function holdsPrograms(rootFd: number, limits: ExecuteLimits | "any"): boolean {
   try {
     return limits !== "any" && !someNamedCounts(rootFd, limits) && canLimitExecution();
@@ -37,7 +37,7 @@ export function holdsPrograms(rootFd: number, limits: ExecuteLimits | "any"): bo
   }
 }
 
-/** What the key `execute` of a section allows, and whether it prevents the command. */
+/** Explains what the key `execute` of a section allows, and whether it prevents the command. */
 export function explainExecute(question: ExecuteQuestion): ReportStep[] {
   const { rootFd, configFile, limits, command, executedFiles } = question;
   if (limits === "any") {

@@ -22,13 +22,13 @@ const EXEC_FAILED = 31;
 interface LaunchQuestion {
   request: LaunchRequest;
   callerUid: number;
-  /** Finds the files that a program needs and a root directory does not have. */
+  /** Finds dependencies of a program that are missing below a root directory. */
   missingFiles: FindMissing;
 }
 
 const step = stepsOf(TOOL);
 
-/** Runs the checks of a launch up to the first that fails: each builds on those before it. */
+/** Runs the checks of a launch up to the first that fails, since each depends on those before it. */
 function checkSteps(request: LaunchRequest): { steps: ReportStep[]; launch: Launch | undefined } {
   const launch: Partial<Launch> = {};
   const steps: ReportStep[] = [];
@@ -45,7 +45,7 @@ function checkSteps(request: LaunchRequest): { steps: ReportStep[]; launch: Laun
   return { steps, launch: completeLaunch(launch) };
 }
 
-/** What jk_chrootlaunch does not check: the rights of the caller, and whether the program can be executed. */
+/** Checks that jk_chrootlaunch does not make: the rights of the caller, and whether the program can be executed. */
 function startSteps(
   { root, program, ids, kept }: Launch,
   { callerUid, missingFiles }: LaunchQuestion,
@@ -75,7 +75,7 @@ function startSteps(
   return [...steps, ...librarySteps(TOOL, program, missing, ending)];
 }
 
-/** What jk_chrootlaunch would do. */
+/** Explains a call of jk_chrootlaunch. */
 export function explainLaunch(question: LaunchQuestion): LoginReport {
   const { request } = question;
   const { steps, launch } = checkSteps(request);

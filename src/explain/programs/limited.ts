@@ -70,7 +70,7 @@ const NOT_EXECUTABLE = 126;
 
 const step = stepsOf(LIMITED_SHELL);
 
-/** Adds what the limited shell would do with the arguments `argv` and the environment `given`. */
+/** Adds the steps of the limited shell for the arguments `argv` and the environment `given`. */
 export function explainLimited(
   report: LoginReport,
   session: LimitedSession,
@@ -79,7 +79,7 @@ export function explainLimited(
   given: readonly ByteString[],
 ): void {
   const { account, onBehalf } = session;
-  // Only root, who can fix it, is told what is in the way.
+  // Only root can fix an obstacle, so only root sees it.
   const closedTo = (path: ByteString) =>
     onBehalf ? closedAbove(`${report.jail ?? ""}${path}`, account.uid) : undefined;
   const request: LimitedRequest = {
@@ -111,13 +111,13 @@ export function explainLimited(
   explainCommand(report, session, place, { request, policy, executables, closedTo }, add);
 }
 
-/** A command that brings programs to allow, with a policy, into a jail; empty outside a jail. */
+/** A command that adds usual programs to a jail, with a policy; empty outside a jail. */
 function bringRemedy(configFile: ByteString): ByteString {
   const jail = configFile.slice(0, -LIMITED_CONFIG_FILE.length);
   return jail === "" ? "" : `jk_init -j ${shellWord(jail)} sftp`;
 }
 
-/** Adds which section applies; undefined if none does. */
+/** Adds the section that applies; undefined if none does. */
 function explainPolicy(
   { account, onBehalf, arguments: given }: LimitedSession,
   { configFile }: LimitedPlace,
@@ -145,16 +145,16 @@ function explainPolicy(
   return policy;
 }
 
-/** What decides about a command. */
+/** The facts for a decision about a command. */
 interface CommandFacts {
   request: LimitedRequest;
   policy: UsablePolicy;
   executables: readonly ByteString[];
-  /** The directory that the user cannot pass on the way to a path in the root directory. */
+  /** The directory on the way to a path that the user cannot pass. */
   closedTo: (path: ByteString) => Obstacle | undefined;
 }
 
-/** Removes directories that the user cannot reach from the limits, and adds a warning for each. */
+/** Removes directories that the user cannot reach from the limits, with a warning for each. */
 function reachable(
   limits: ExecuteLimits | "any",
   closedTo: CommandFacts["closedTo"],
@@ -235,7 +235,7 @@ function executableStep({ rootFd }: LimitedPlace, { jail }: LoginReport, path: B
   return step("command", "failed", `${path} cannot be executed by the user${why}`, remedy, NOT_EXECUTABLE);
 }
 
-/** Adds what prevents a known server from working completely. `asked`: it is the command. */
+/** Adds problems of a known server. `asked`: it is the command. */
 function explainTroubles(
   path: ByteString,
   { look }: LimitedSession,
@@ -271,7 +271,7 @@ function explainTroubles(
   if (silent !== undefined) add(step("hooks", "warned", silent.message, silent.remedy));
 }
 
-/** Adds what is known about the command, if it is a known server. */
+/** Adds notes about a known server. */
 function explainServer({ path }: AllowedPlan, { files }: LimitedRequest, held: boolean, add: Add): void {
   const { rows } = recognise(path, files);
   for (const { names, inputs } of rows) {

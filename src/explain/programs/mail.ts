@@ -19,7 +19,7 @@ const EXEC_FAILED = 111;
 
 const step = stepsOf(PROCMAIL_WRAPPER);
 
-/** Adds whether procmail can start below `root`, and how it is executed. */
+/** Adds whether procmail can start below `root`, and how. */
 function explainProgram(
   report: LoginReport,
   root: ByteString,
@@ -72,7 +72,7 @@ function explainDelivery(report: LoginReport, question: UserQuestion, account: P
 }
 
 /**
- * What jk_procmailwrapper would do with mail for a user. Root may ask about anyone, others about themselves. Throws
+ * Explains mail to a user through jk_procmailwrapper. Root may ask about anyone, others about themselves. Throws
  * JailkitError (2) for everybody else.
  */
 export function explainMail(question: UserQuestion): LoginReport {

@@ -14,8 +14,8 @@ interface Allowed {
 }
 
 /**
- * The paths that the first word of a command line may mean, in this order: in `paths`, as the limited shell searches;
- * allowed by the section; where programs usually are.
+ * The possible paths of the first word of a command line, in order: in `paths`, as the limited shell searches; allowed by
+ * the section; in the usual directories.
  */
 function places(
   command: ByteString | undefined,
@@ -57,7 +57,7 @@ function linesFor(
     return all.length === old.length ? [] : [`${key} = ${all.join(", ")}`];
   };
   const isFound = (program: ByteString) => {
-    // The limited shell searches executables for sshd's name of the server.
+    // For internal-sftp, the limited shell searches executables.
     if (typed === "internal-sftp") return true;
     const word = typed ?? baseName(program);
     return word.startsWith("/") || paths.some((directory) => below(directory, word) === program);
@@ -83,15 +83,15 @@ export function sharedBy(section: ByteString): ByteString {
   return others === undefined ? "" : `; section [${section}] applies to ${others}`;
 }
 
-/** A command that brings a known server into the jail; empty for other programs. */
+/** A command that adds a known server to the jail; empty for other programs. */
 function sectionOf(command: ByteString | undefined, root: ByteString): ByteString {
   const section = serviceNamed((command ?? "").split(/\s+/)[0] ?? "")?.section;
   return section === undefined ? "" : `jk_init -j ${shellWord(root)} ${section}`;
 }
 
 /**
- * What to do if a command is refused; empty if nothing should be done. `root`: the jail, or /. `onHost`: whether a path
- * of the host is a file that only root can change, and that could be copied.
+ * The remedy if a command is refused; empty if there is none. `root`: the jail, or /. `onHost`: true if a path of the
+ * host is a file that only root can change, and that could be copied.
  */
 export function commandRemedy(
   code: string,
@@ -112,13 +112,13 @@ export function commandRemedy(
   const lines = linesFor([asked], { paths, executables }, (command ?? "").split(/\s+/)[0]);
   if (lines.length === 0) return copy;
   if (there !== undefined && !isRootsProgram(there, files)) return "";
-  // No advice allows a program that starts others.
+  // Never suggest a program that can start others.
   if (programWarnings(asked, files, false, true).length > 0) return "";
   return `${copy === "" ? "" : `${copy}; then `}${sectionLinesRemedy(configFile, section, lines)}`;
 }
 
 /**
- * What to add to a jk_lsh.ini without a section for a user: lines that allow the program of `command`, if it exists and
+ * The lines to add to a jk_lsh.ini without a section for a user: they allow the program of `command`, if it exists and
  * starts no others, else the usual programs. Undefined if none of them exists.
  */
 export function sectionRemedy(

@@ -22,8 +22,8 @@ export const OWN_SHELL = "own-shell";
 const INSTEAD = "runs instead of the limited shell in jk_chrootsh";
 
 /**
- * A step about a limited shell at `path` of the jail (without links): what it would do is unknown. Undefined if it is a
- * copy of the jk_lsh beside `chrootsh`, which does the same as the one inside.
+ * A step about a limited shell at `path` of the jail (without symbolic links), whose effect is unknown. Undefined if it
+ * is a copy of the jk_lsh beside `chrootsh`, which does the same as the one inside.
  */
 export function ownShellStep(root: JailRoot, path: ByteString, chrootsh: ByteString): ReportStep | undefined {
   const make = withJailFile(root, path, (fd, { stat }) => jailkitVersionOf(fd, stat.size), { follow: false });
@@ -54,7 +54,7 @@ function whatOf(make: JailkitVersion | undefined): string {
   return `is not jailkit's, and ${INSTEAD}: what it does is unknown`;
 }
 
-/** Whether the user can execute the login shell. */
+/** Checks whether the user can execute the login shell. */
 export function shellSteps(shell: ByteString): ReportStep[] {
   const step = (outcome: ReportStep["outcome"], message: ByteString, remedy?: ByteString) =>
     stepsOf("account")("login-shell", outcome, message, remedy);

@@ -24,7 +24,7 @@ import { checkStep, librarySteps, stepsOf } from "../steps.ts";
 const TOOL = "jk_uchroot";
 const USUAL_PLACE = "/usr/bin/jk_uchroot";
 const EXEC_FAILED = 111;
-// The service by which the caller most likely logged in.
+// The most likely service of the caller's login.
 const LOGIN_SERVICE = "sshd";
 
 /** A question about a call of jk_uchroot, and its caller. */
@@ -96,8 +96,8 @@ function explainChecks(report: LoginReport, question: UchrootQuestion, facts: Ga
 }
 
 /**
- * What jk_uchroot would do for a user. Root may ask about anyone, others about themselves. Throws JailkitError (2) for
- * everybody else.
+ * Explains a call of jk_uchroot by a user. Root may ask about anyone, others about themselves. Throws JailkitError (2)
+ * for everybody else.
  */
 export function explainUchroot(question: UchrootQuestion): LoginReport {
   const { user, callerUid } = question;

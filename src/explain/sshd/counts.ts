@@ -6,7 +6,7 @@ import { stepsOf } from "../steps.ts";
 
 const step = stepsOf("sshd");
 
-/** A warning that sshd refuses addresses for a time after a login failed (PerSourcePenalties): only it knows which ones. */
+/** A warning that sshd refuses addresses for a time after failed logins (PerSourcePenalties): only sshd knows which. */
 function penaltySteps(settings: SshdSettings, from: ByteString | undefined): ReportStep[] {
   const penalties = firstOf(settings, "persourcepenalties");
   if (penalties === "" || penalties === "no") return [];
@@ -18,11 +18,11 @@ function penaltySteps(settings: SshdSettings, from: ByteString | undefined): Rep
   const time = most === undefined ? "for a time" : `for up to ${most} seconds`;
   const which = from === undefined ? "an address" : `${from}, like any address,`;
   const message = `sshd refuses ${which} ${time} after a login from there has failed (PerSourcePenalties); whether it does so now was not checked`;
-  // No warning: it is sshd's default.
+  // No warning, since it is sshd's default.
   return [step(PENALTIES, "passed", message)];
 }
 
-/** Settings with which sshd refuses everybody. How many connections there are at the moment is not checked. */
+/** Steps about settings with which sshd refuses everybody. The present number of connections is not checked. */
 export function countSteps(settings: SshdSettings, from: ByteString | undefined): ReportStep[] {
   const steps = penaltySteps(settings, from);
   if (firstOf(settings, "persourcemaxstartups") === "0") {

@@ -6,7 +6,7 @@ import { firstOf, type SshdSettings, wordsOf } from "../../system/sshd/settings.
 import type { Authentication } from "./authentication.ts";
 import type { KeyAuthentication } from "./keys.ts";
 
-/** Whether the user can authenticate by a password, by what shadow(5) has and sshd asks for. */
+/** Checks whether the user can authenticate by a password, by shadow(5) and the settings of sshd. */
 export function passwordAuthentication(
   settings: SshdSettings,
   { name }: Pick<PasswdEntry, "name">,
@@ -42,7 +42,7 @@ export function passwordAuthentication(
   }
 }
 
-/** Whether a user can authenticate; `why`: reasons beside those of key and password. */
+/** `why`: reasons besides those of key and password. */
 interface AuthenticationResult {
   can: Authentication["can"];
   why: ByteString[];
@@ -53,7 +53,7 @@ const OTHERS: Readonly<Record<string, string>> = {
   "gssapi-with-mic": "gssapiauthentication",
 };
 
-/** One method of a list. sshd ignores a list with a method that is disabled. */
+/** Judges one method of a list. sshd ignores a list with a disabled method. */
 function methodResult(
   settings: SshdSettings,
   { key, password }: Methods,
@@ -72,7 +72,7 @@ function methodResult(
   return keyword !== undefined && on(keyword) ? { can: "unknown", why: [] } : off;
 }
 
-/** One list of AuthenticationMethods, which needs all its methods. Each publickey in it needs another key. */
+/** Judges one list of AuthenticationMethods, which needs all its methods. Each publickey in it needs another key. */
 function listResult(settings: SshdSettings, ways: Methods, list: ByteString): AuthenticationResult {
   const methods = list.split(",");
   const each = methods.map((method) => methodResult(settings, ways, method));
@@ -94,7 +94,7 @@ type Methods = { key: KeyAuthentication; password: Authentication };
 const first = (each: readonly AuthenticationResult[], can: Authentication["can"]) =>
   each.some((one) => one.can === can) ? can : undefined;
 
-/** Whether a user can authenticate by any list of AuthenticationMethods. */
+/** Checks whether a user can authenticate by any list of AuthenticationMethods. */
 export function authenticationOf(settings: SshdSettings, ways: Methods): AuthenticationResult {
   const others = Object.values(OTHERS).some((keyword) => firstOf(settings, keyword) === "yes");
   const rest: Authentication["can"] = others ? "unknown" : "no";

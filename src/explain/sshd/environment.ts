@@ -16,7 +16,7 @@ const USER = "USER";
 const CONF_FILE = "/etc/security/pam_env.conf";
 const CONF_DIRECTORY = "/etc/security/pam_env.conf.d";
 
-/** Whether sshd accepts the variable USER from the user: PermitUserEnvironment of sshd_config(5). */
+/** True if sshd accepts the variable USER from the user: PermitUserEnvironment of sshd_config(5). */
 function takesUserVariable(settings: SshdSettings): boolean {
   const permitted = firstOf(settings, "permituserenvironment");
   if (permitted === "no" || permitted === "") return false;
@@ -29,7 +29,7 @@ function environmentValue(text: ByteString, name: ByteString): ByteString | unde
   return lines.findLast((line) => line.startsWith(`${name}=`))?.slice(name.length + 1);
 }
 
-/** What sets the variable USER of a session, by which jk_chrootsh finds the account. */
+/** The source of the variable USER of a session, by which jk_chrootsh finds the account. */
 interface UserVariable {
   stage: "sshd" | "pam";
   /** undefined: unknown. */
@@ -55,7 +55,7 @@ function pamEnvironmentValue(
 
 const named = (text: ByteString | undefined) => text !== undefined && /^\s*(?:export\s+)?USER\b/m.test(text);
 
-/** What pam_env(8) sets USER to in sessions of a service; the last rule counts. Throws SystemError. */
+/** The value of USER from pam_env(8) in sessions of a service; the last rule counts. Throws SystemError. */
 export function pamUserVariable(
   service: ByteString,
   { home }: PasswdEntry,
@@ -96,7 +96,7 @@ function readAs(who: Credentials, file: ByteString): ByteString | undefined {
   }
 }
 
-/** What the user's own ~/.ssh/environment sets USER to. */
+/** The value of USER from the user's own ~/.ssh/environment. */
 function ownVariable(
   settings: SshdSettings,
   { home }: PasswdEntry,
@@ -112,7 +112,7 @@ function ownVariable(
     : { stage: "sshd", value, where, remedy: `take USER out of ${where}` };
 }
 
-/** What the option environment="USER=..." of keys sets it to. */
+/** The value of USER from the option environment="USER=..." of keys. */
 function keyVariable(settings: SshdSettings, { users }: KeyAuthentication): UserVariable | undefined {
   const set = [...users].some((user) => user !== undefined);
   if (!set || !takesUserVariable(settings)) return undefined;
@@ -125,8 +125,8 @@ function keyVariable(settings: SshdSettings, { users }: KeyAuthentication): User
 }
 
 /**
- * What sets the variable USER in a session of sshd: SetEnv, else PAM (`service`), the user's ~/.ssh/environment, or the
- * key; undefined if it is the name of the account. Throws SystemError.
+ * The source of the variable USER in a session of sshd: SetEnv, else PAM (`service`), the user's ~/.ssh/environment, or
+ * the key; undefined if it is the name of the account. Throws SystemError.
  */
 export function sshUserVariable(
   settings: SshdSettings,

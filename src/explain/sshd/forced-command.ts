@@ -11,7 +11,7 @@ import { KEY_COMMAND, type ReportStep } from "../report.ts";
 import { stepsOf } from "../steps.ts";
 import type { KeyAuthentication } from "./keys.ts";
 
-/** What sshd runs instead of the command that a client asks for. */
+/** The command that sshd runs instead of the client's. */
 interface ForcedCommand {
   steps: ReportStep[];
   /** The command; undefined if there is none. */
@@ -22,16 +22,16 @@ interface ForcedCommand {
   ownSftp: boolean;
 }
 
-// As shells exit.
+// As in shells.
 const NOT_FOUND = 127;
 const INTERNAL = /^internal-sftp(\s|$)/;
-/** A command line that a shell takes for a program: sshd knows internal-sftp only without quotes. */
+/** A shell would run this as a program: sshd knows internal-sftp only without quotes. */
 const NOT_INTERNAL = /^\s*["']?internal-sftp(?:["'\s]|$)/;
 const SFTP_SERVER = /^(?:\S*\/)?sftp-server(\s|$)/;
 
 const step = stepsOf("sshd");
 
-/** A step about internal-sftp as a command of a shell, which `finds` no program of that name. */
+/** A step about internal-sftp as a command of a shell, if it `finds` no program of that name. */
 export function internalSftpSteps(
   command: ByteString | undefined,
   finds: (program: ByteString) => boolean,
@@ -44,7 +44,7 @@ export function internalSftpSteps(
   ];
 }
 
-/** ForceCommand, or the command that all keys have. */
+/** ForceCommand, or the command of all keys. */
 function commandOf(
   settings: SshdSettings,
   { commands }: KeyAuthentication,
@@ -64,7 +64,7 @@ function commandOf(
   return { steps: [step(KEY_COMMAND, "unknown", message)] };
 }
 
-/** Steps about a question for a server of sftp that sshd does not start: clients can name the server themselves (-s). */
+/** Steps about a server of sftp that sshd does not start: clients can name one themselves (-s). */
 function subsystemSteps(settings: SshdSettings, asked: ByteString | undefined): ReportStep[] {
   const program = (line: ByteString) => line.split(/\s+/, 1)[0];
   if (asked === undefined || !SFTP_SERVER.test(asked)) return [];
@@ -80,8 +80,9 @@ function subsystemSteps(settings: SshdSettings, asked: ByteString | undefined): 
 }
 
 /**
- * What sshd runs instead of `asked`: the command of ForceCommand or of the keys, or its own server of sftp. No remedy
- * names the command of a key, which its user may have written. `byPassword`: the user can also log in by a password.
+ * The command that sshd runs instead of `asked`: that of ForceCommand or of the keys, or its own server of sftp. No
+ * remedy contains the command of a key, which its user may have written. `byPassword`: the user can also log in by a
+ * password.
  */
 export function forcedCommand(
   settings: SshdSettings,
@@ -91,7 +92,7 @@ export function forcedCommand(
 ): ForcedCommand {
   const { command, byKey, steps } = commandOf(settings, key, byPassword);
   const ownSftp = INTERNAL.test(sftpSubsystem(settings) ?? "");
-  // A question about the server is one about sftp.
+  // The name of the server means sftp.
   const asksSftp = asked !== undefined && (SFTP_SERVER.test(asked) || INTERNAL.test(asked));
   const internal = command !== undefined && INTERNAL.test(command);
   const more = internal ? [] : subsystemSteps(settings, asked ?? (byKey ? undefined : command));

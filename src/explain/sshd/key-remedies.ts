@@ -10,12 +10,12 @@ import { firstLink } from "../../system/sshd/strict-modes.ts";
 import { KEYS_FILE } from "../../users/keys.ts";
 
 /**
- * The user of a file of keys, who can replace everything in the home, also after root has read a remedy. So a command
- * that acts by a name in the home runs with the user's own rights.
+ * The user of a key file, who can replace everything in the home, even after root has read a remedy. So a command that
+ * uses a name in the home runs with the user's own rights.
  */
 type Account = Pick<PasswdEntry, "name" | "uid" | "home">;
 
-/** How to add a key to a file that is missing or has none. */
+/** The remedy that adds a key to a file that is missing or has none. */
 export function addRemedy(file: ByteString, account: Account): ByteString {
   if (onlyRootExchanges(file)) return `put a public key into ${display(file)}`;
   const { home, name } = account;
@@ -40,7 +40,7 @@ function linkOnTheWay(file: ByteString, home: ByteString): ByteString | undefine
 const moveAway = (path: ByteString, { name }: Account) =>
   asUser(name, `mv -nT ${operands(path, `${path}.moved`)}`);
 
-/** How to let the user read a file. */
+/** The remedy that lets the user read a file. */
 export function readRemedy(file: ByteString, account: Account): ByteString {
   if (onlyRootExchanges(file)) return `let the user read ${display(file)}`;
   const link = linkOnTheWay(file, account.home);

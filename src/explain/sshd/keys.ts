@@ -15,7 +15,7 @@ import type { Authentication } from "./authentication.ts";
 import { addRemedy, readRemedy } from "./key-remedies.ts";
 import { revokedKeys } from "./revoked-keys.ts";
 
-/** Whether a user can authenticate by a key. */
+/** The answer whether a user can authenticate by a key. */
 export interface KeyAuthentication extends Authentication {
   /** The commands of the usable keys; undefined for a key without one. */
   commands: ReadonlySet<ByteString | undefined>;
@@ -29,7 +29,7 @@ export interface KeyAuthentication extends Authentication {
 
 const LARGEST_FILE = 1 << 20;
 
-/** A usable line of a file of keys. */
+/** A usable line of a key file. */
 interface UsableLine {
   key: ByteString;
   /** Surely usable: not only from an unknown address, and not for certificates. */
@@ -46,7 +46,7 @@ const userOf = (options: ByteString) =>
     .find((entry) => entry.startsWith("USER="))
     ?.slice("USER=".length);
 
-/** What decides whether a line is usable. */
+/** The rules that decide whether a line is usable. */
 interface KeyRules {
   settings: SshdSettings;
   /** The address from which the user connects; undefined if unknown. */
@@ -54,7 +54,7 @@ interface KeyRules {
   revoked: ReadonlySet<ByteString>;
 }
 
-/** Reads a line with a key; undefined if sshd would not use it. */
+/** Parses a line with a key; undefined if sshd would not use it. */
 function usableLine(line: KeyLine, { settings, from, revoked }: KeyRules): UsableLine | undefined {
   const { key, options } = line;
   const least = Number(firstOf(settings, "requiredrsasize") || "0");
@@ -73,7 +73,6 @@ function usableLine(line: KeyLine, { settings, from, revoked }: KeyRules): Usabl
   return { key, sure: here === true && !signs, signs, command: given.get("command"), user: userOf(options) };
 }
 
-/** The usable lines of a file of keys. */
 interface KeysFile {
   lines: UsableLine[];
   why: ByteString;
@@ -92,7 +91,7 @@ function readKeysFile(file: ByteString, rules: KeyRules, account: PasswdEntry, w
   let finding: StrictFinding | undefined;
   try {
     bytes = withRightsOf(who, () => readFileIfPresent(file, LARGEST_FILE));
-    // The user may have replaced it, for example by a circle of links.
+    // The user may have replaced it, for example by a loop of symbolic links.
     if (bytes !== undefined && strict) finding = strictFinding(file, account);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
@@ -108,7 +107,7 @@ function readKeysFile(file: ByteString, rules: KeyRules, account: PasswdEntry, w
   return none(`${shown} ${what}`, addRemedy(file, account));
 }
 
-/** The result for a file of keys that could not be read. */
+/** The result for a key file that could not be read. */
 function unreadableKeysFile(
   error: SystemError,
   file: ByteString,
@@ -118,13 +117,13 @@ function unreadableKeysFile(
   const shown = display(file);
   if (error.code === "EFBIG")
     return { ...none(`${shown} is larger than 1 MiB and was not read`, ""), unread: true };
-  // sshd does not read anything but a regular file either, whatever its mode.
+  // Whatever its mode, sshd reads only a regular file.
   const finding = error.code === "EINVAL" ? strictFinding(file, account) : undefined;
   if (finding !== undefined) return none(`sshd does not use ${shown}: ${finding.message}`, finding.remedy);
   return none(`the user cannot read ${shown}: ${error.reason}`, readRemedy(file, account));
 }
 
-/** For each key, in the order of all files: the first line that is surely usable, and the lines before it. */
+/** For each key, in the order of all files: the first surely usable line, and the lines before it. */
 function decidingLines(lines: readonly UsableLine[]): UsableLine[] {
   const settled = new Set<ByteString>();
   return lines.filter(({ key, sure, signs }) => {
@@ -134,7 +133,7 @@ function decidingLines(lines: readonly UsableLine[]): UsableLine[] {
   });
 }
 
-/** Whether the user can authenticate by a key in AuthorizedKeysFile, which is read with the user's rights. */
+/** Checks whether the user can authenticate by a key in AuthorizedKeysFile, which is read with the user's rights. */
 export function keyAuthentication(
   settings: SshdSettings,
   account: PasswdEntry,

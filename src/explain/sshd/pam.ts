@@ -11,7 +11,7 @@ import { shadowOf, today } from "../../system/shadow.ts";
 import type { ReportStep } from "../report.ts";
 import { stepsOf } from "../steps.ts";
 
-/** Who opens a session, by which service of PAM, and from which address. */
+/** The account, the PAM service and the address of a session. */
 interface PamQuestion {
   account: PasswdEntry;
   service: ByteString;
@@ -51,7 +51,7 @@ export function pamStep(kind: PamKind, question: PamQuestion): ReportStep {
   return step("failed", `the ${kind} rules of ${service}: ${why}`, because?.remedy ?? "");
 }
 
-/** The steps about what PAM checks before a session and when it opens one. */
+/** The steps about PAM before and at the start of a session. */
 export function pamSteps(question: PamQuestion): ReportStep[] {
   return [pamStep("account", question), pamStep("session", question)];
 }

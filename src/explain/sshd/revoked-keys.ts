@@ -14,7 +14,7 @@ type RevokedKeys =
   | { kind: "none-taken"; why: ByteString; remedy: ByteString };
 
 const LARGEST_FILE = 1 << 20;
-// A file of ssh-keygen -k begins with this; others have a public key in each line.
+// A file of ssh-keygen -k starts with this; others have a public key in each line.
 const KRL = "SSHKRL\n\0";
 const SHORTEST_RSA = 1024;
 
@@ -32,7 +32,7 @@ function revokedIn(raw: ByteString): ByteString | undefined {
     : undefined;
 }
 
-/** The keys that RevokedKeys lists, or why they are unknown, or why sshd accepts no key at all. */
+/** The keys in RevokedKeys, or the reason why they are unknown or sshd accepts no key at all. */
 export function revokedKeys(settings: SshdSettings): RevokedKeys {
   if (!isSet(settings, "revokedkeys")) return { kind: "listed", keys: new Set() };
   const file = firstOf(settings, "revokedkeys");

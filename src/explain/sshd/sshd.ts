@@ -25,10 +25,10 @@ import { forcedCommand } from "./forced-command.ts";
 import { type KeyAuthentication, keyAuthentication } from "./keys.ts";
 import { pamStep, pamSteps } from "./pam.ts";
 
-/** What sshd does in a login. */
+/** The part of sshd in a login. */
 export interface SshdLogin {
   steps: ReportStep[];
-  /** The command that runs instead of any other; undefined if there is none. */
+  /** The command that replaces any other; undefined if there is none. */
   forced?: ByteString;
   /** The variable USER, if something sets it. */
   userVariable?: ByteString;
@@ -46,7 +46,7 @@ export interface SshdLogin {
 
 const step = stepsOf("sshd");
 
-/** The settings, and whether a Match block makes them depend on something unknown. */
+/** Reads the settings, and checks whether a Match block makes them depend on something unknown. */
 function settingSteps(
   settings: SshdSettings,
   account: PasswdEntry,
@@ -67,7 +67,7 @@ function settingSteps(
   return steps;
 }
 
-/** What sshd checks before the user authenticates. */
+/** The checks of sshd before authentication. */
 function admissionSteps(
   settings: SshdSettings,
   account: PasswdEntry,
@@ -100,7 +100,7 @@ function admissionSteps(
   return steps;
 }
 
-/** Whether the user can authenticate. */
+/** Checks whether the user can authenticate. */
 function credentialSteps(
   settings: SshdSettings,
   key: KeyAuthentication,
@@ -146,7 +146,7 @@ function credentialSteps(
   return [step("credentials", "failed", `${wanted}${account.name} cannot authenticate: ${reasons}`, remedy)];
 }
 
-/** What sshd does between authentication and the login shell. */
+/** The steps of sshd between authentication and the login shell. */
 function sessionSteps(
   settings: SshdSettings,
   account: PasswdEntry,
@@ -184,7 +184,7 @@ function sessionSteps(
   return steps;
 }
 
-/** Why sshd would not change its root to a directory: only root may write it and the directories above it. */
+/** The reason why sshd would refuse a directory as its root: only root may write it and the directories above it. */
 function chrootObstacle(path: ByteString): ByteString | undefined {
   const parts = path.split("/").filter((part) => part !== "");
   for (let count = 0; count <= parts.length; count++) {
@@ -219,8 +219,8 @@ function chrootSteps(settings: SshdSettings, account: PasswdEntry, served: boole
 }
 
 /**
- * What sshd would do before and instead of the login shell. Only root can ask. `from` is the address from which the user
- * connects, undefined if unknown; `command` is what the client asks for.
+ * Explains what sshd does before and instead of the login shell. Only root can ask. `from`: the client's address,
+ * undefined if unknown; `command`: the client's command.
  */
 export function explainSshd(
   account: PasswdEntry,
@@ -267,7 +267,7 @@ export function explainSshd(
     ...variableSteps(variable, account),
     ...warnings.map(({ code, message, remedy }) => step(code, "warned", message, remedy)),
   ];
-  // Other settings may apply, with which sshd does not refuse.
+  // Other settings may apply, with which sshd would not refuse.
   const open = steps.some(({ name, outcome }) => name === "match" && outcome === "unknown");
   if (open)
     for (const one of steps) if (one.stage === "sshd" && one.outcome === "failed") one.outcome = "unknown";
