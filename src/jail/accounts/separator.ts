@@ -22,7 +22,7 @@ export function splitHome(home: ByteString): SplitHome | undefined {
   return { jail, home: home.slice(at + 2) };
 }
 
-/** The home, as passwd(5) of the host has it, of an account whose home in `jail` is `home` (with a leading slash). */
+/** The home in passwd(5) of the host for an account in `jail` with the home `home` there (with a leading slash). */
 export function joinHome(jail: ByteString, home: ByteString): ByteString {
   return `${jail}/.${home}`;
 }

@@ -12,7 +12,7 @@ import { ACCOUNT_FILE_LIMIT } from "./accounts.ts";
 import type { JailedUser } from "./jailed-users.ts";
 import { splitHome } from "./separator.ts";
 
-/** jk_check reports what cannot be read in a jail. */
+/** Errors are ignored: jk_check reports them. */
 function orNothing<T>(read: () => T[]): T[] {
   try {
     return read();

@@ -74,7 +74,7 @@ export function chmodPath(fd: number, mode: number): void {
   }
 }
 
-/** Opens a regular file for reading from its O_PATH descriptor, by /proc, whose link nobody can exchange. */
+/** Opens a regular file for reading from its O_PATH descriptor, through /proc, where no user can exchange it. */
 function reopen(fd: number): number {
   try {
     return openAt(C.AT_FDCWD, `/proc/self/fd/${fd}`, C.O_RDONLY | C.O_NONBLOCK | C.O_NOCTTY);

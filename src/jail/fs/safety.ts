@@ -178,9 +178,7 @@ function linkFindings(root: JailRoot, name: ByteString, strict: boolean): Findin
   }
 }
 
-/**
- * The part of jailFindings about the directory itself and those above it: whether users can exchange it or the names in it.
- */
+/** The part of jailFindings about the jail's directory and those above it: can users exchange it or names in it? */
 export function directoryFindings(root: JailRoot): Finding[] {
   const findings: Finding[] = [];
   for (const one of root.ancestors) findings.push(...parentFindings(one));

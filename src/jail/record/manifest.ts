@@ -22,7 +22,7 @@ export interface Manifest {
   /** The registry's directory on the host. */
   readonly registry: ByteString;
   content: ManifestContent;
-  /** Changes since the last save, applied again to what another run may have saved meanwhile. */
+  /** Changes since the last save; a save applies them to the file as another run may have left it. */
   pending: Change[];
 }
 
