@@ -38,7 +38,7 @@ export function accountAge(entry: ShadowEntry, day: number): AccountAge {
 /** The use of a password field. */
 type PasswordState = "usable" | "empty" | "locked" | "none";
 
-/** Whether a password of crypt(5) can match the field; a `!` at its beginning locks it. */
+/** The state of a password field of crypt(5); a `!` at its beginning locks it. */
 export function passwordState(field: ByteString): PasswordState {
   if (field === "") return "empty";
   if (field.startsWith("!")) return "locked";

@@ -172,7 +172,7 @@ export function judgeStack(outcomes: readonly PamOutcome[]): PamVerdict {
   return { kind: "unknown", answers: [...new Set(outcomes.flatMap(({ assumed }) => assumed))] };
 }
 
-/** A user who logs in, with what PAM modules look at. */
+/** A user who logs in, with the facts for PAM modules. */
 export interface PamSubject {
   name: ByteString;
   uid: number;
@@ -190,6 +190,5 @@ export interface PamSubject {
   read: (path: ByteString) => ByteString | undefined;
   /** Names in a directory of the host, in the order of their bytes. */
   list: (path: ByteString) => readonly ByteString[];
-  /** Whether a module is installed. */
   installed: (module: ByteString) => boolean;
 }

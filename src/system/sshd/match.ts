@@ -95,7 +95,7 @@ function socketUnit(): string | undefined {
 /** A Match line that may or may not apply. */
 interface UndecidedMatch {
   line: ByteString;
-  /** What it depends on. */
+  /** The missing fact. */
   what: string;
   /** The client's address would decide it. */
   address: boolean;
@@ -104,7 +104,7 @@ interface UndecidedMatch {
 const FROM: Omit<UndecidedMatch, "line"> = { what: "where a login comes from", address: true };
 const MORE: Omit<UndecidedMatch, "line"> = { what: "more than can be asked for", address: false };
 
-/** What a criterion depends on that was not given; undefined if sshd -T can decide. */
+/** The missing fact that a criterion needs; undefined if sshd -T can decide. */
 function undecidedCriterion(
   criterion: string,
   settings: SshdSettings,
