@@ -34,7 +34,7 @@ export const ACCESS_OPTIONS = {
   },
 } as const satisfies OptionTable;
 
-/** What these options name. */
+/** The groups, keys and services that these options name. */
 export interface Access {
   joins: readonly GroupEntry[];
   keys: readonly KeyLine[];
@@ -51,7 +51,7 @@ type FindLacking = (
 /** No groups, keys or services. */
 export const NO_ACCESS: Access = { joins: [], keys: [], services: [], lacking: () => undefined };
 
-/** Looks up what the options name, and reads the keys; `-` is standard input. Throws JailkitError. */
+/** Looks up the groups and services of the options, and reads the keys; `-` is standard input. Throws JailkitError. */
 export function readAccess(
   options: Record<keyof typeof ACCESS_OPTIONS, readonly ByteString[]>,
   lacking: FindLacking,
@@ -77,12 +77,12 @@ interface AccessPlace {
 /** True for the shell that obeys jk_lsh.ini. */
 export const isLimitedShell = (shell: ByteString): boolean => shell.endsWith("/jk_lsh");
 
-/** What adding keys and services would do. */
+/** The plan for adding keys and services. */
 export interface AccessPlan {
   /** Printable. */
   lines: string[];
   changes: boolean;
-  /** What the administrator should know afterwards; printable lines. */
+  /** For the administrator, afterwards; printable lines. */
   warnings: string[];
 }
 

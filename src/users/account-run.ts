@@ -10,7 +10,7 @@ import { noRoom } from "../jail/fs/no-room.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import type { JailedUserReport } from "./report-schema.ts";
 
-/** Shows what happens to an account, a printable line each. */
+/** Shows the steps of a change, a printable line each. */
 interface AccountOutput {
   readonly step: (line: ByteString) => void;
   readonly warning: (line: ByteString) => void;
@@ -21,7 +21,7 @@ interface AccountOutput {
 
 const SILENT: AccountOutput = { step() {}, warning() {}, error() {}, progress() {} };
 
-/** Prints warnings and errors of a tool, and with `steps` also what it does. */
+/** Prints warnings and errors of a tool, and with `steps` also its steps. */
 export function printedOutput(tool: string, steps: boolean): AccountOutput {
   const progress = startProgress(`${tool}: copying the home`);
   const cleared = (print: () => void) => {
@@ -36,7 +36,7 @@ export function printedOutput(tool: string, steps: boolean): AccountOutput {
   };
 }
 
-/** What a run of a tool does to one account: shown as it happens, and kept for --json. */
+/** A run of a tool on one account: shown as it happens, and kept for --json. */
 export class AccountRun {
   status: JailedUserReport["status"] = "failed";
   /** The home and shell of the account afterwards. */

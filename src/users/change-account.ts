@@ -120,7 +120,7 @@ function modify(user: PasswdEntry, change: AccountChange, run: AccountRun): void
   for (const group of groups) run.done(`the account ${name} is in the group ${quoted(group.name)}`);
 }
 
-/** Removes the copy of a home, but only what is in the home too: the user may have added files. */
+/** Removes the copy of a home, except files that the original lacks: the user may have added them. */
 function removeCopy(source: HomeSource, move: HomeMove, copy: number, run: AccountRun): void {
   const where = hostPath(move.to, move.toPath);
   try {
@@ -167,7 +167,7 @@ export function addToJail(
   });
 }
 
-/** Does what planJailing planned. `host`: the host's root, opened with openTree("/"). */
+/** Carries out a plan of planJailing. `host`: the host's root, openTree("/"). */
 export function applyJailing(plan: JailingPlan, root: JailRoot, host: JailRoot, run: AccountRun): void {
   const move =
     plan.moveFrom === undefined

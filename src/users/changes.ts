@@ -9,7 +9,7 @@ import { removeJailSide, writeJailSide } from "./jail-side.ts";
 import { groupsOf, type JailingOptions, jailUser } from "./jailing.ts";
 import { unjailUser } from "./unjail.ts";
 
-/** Plans a change of the account with the name of `run`; what `plan` throws is a refusal. */
+/** Plans a change of the account with the name of `run`; an error of `plan` is a refusal. */
 function planned(run: AccountRun, plan: (user: PasswdEntry | undefined) => () => void): PlannedChange {
   const user = passwdByName(run.name);
   try {

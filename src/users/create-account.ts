@@ -23,7 +23,7 @@ import { DEFAULT_GROUP, type NewAccount, type NewAccountValues } from "./new-acc
 import { BAD_JAIL } from "./open-jail.ts";
 import { CHROOT_SHELL, planJailing } from "./plan.ts";
 
-/** Shows what createAccount would do. */
+/** Shows the steps of createAccount. */
 export function describeCreation(
   { name, home, group, access, accessLines }: NewAccount,
   run: AccountRun,

@@ -35,7 +35,7 @@ export function requireGroups(list: ByteString): GroupEntry[] {
   return [...found.values()];
 }
 
-// Their members can become root by what they can read, write or start, or by sudo. Not adm, which only reads logs.
+// Their members can become root by files that they can read, write or start, or by sudo. Not adm, which only reads logs.
 const ADMINISTRATORS = new Set([
   ...["root", "sudo", "wheel", "admin", "docker", "lxd", "incus-admin", "libvirt", "disk", "shadow", "kmem"],
 ]);

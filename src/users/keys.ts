@@ -71,7 +71,7 @@ function readKeyFile(file: ByteString, what: ByteString): ByteString {
   throw new JailkitError("bad-key", 1, message);
 }
 
-/** The public keys in a file, or for `-` in what comes from standard input. Throws JailkitError "bad-key". */
+/** The public keys in a file, or in standard input for `-`. Throws JailkitError "bad-key". */
 export function readPublicKeys(file: ByteString): KeyLine[] {
   const what = `--authorized-key: ${file === "-" ? "standard input" : quoted(file)}`;
   return parsePublicKeys(file === "-" ? readStandardInput() : readKeyFile(file, what), what);

@@ -65,7 +65,7 @@ export function missingPolicy(account: JailedAccount): MissingReport[] {
   return [{ code: "policy", message, remedies: [first + again(account, `--policy ${wanted.join(",")}`)] }];
 }
 
-/** What a new account lacks before a user can log in and run something. Throws SystemError. */
+/** The steps that a new account still needs before a user can log in and run something. Throws SystemError. */
 export function missingOf(account: NewJailedAccount): MissingReport[] {
   return [...missingLogin(account), ...missingPolicy(account)];
 }

@@ -152,7 +152,7 @@ function requireFreeName(root: JailRoot, name: ByteString, uid: number | undefin
   throw refuse("user-exists", message);
 }
 
-/** True if somebody can log in with this password, or nobody is meant to (`*`, `!`). */
+/** False for a text that no password matches, unless it locks the account on purpose (`*`, `!`). */
 function isUsablePassword(password: ByteString): boolean {
   return passwordState(password) !== "none" || /^[*!]/.test(password);
 }

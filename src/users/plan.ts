@@ -55,7 +55,7 @@ export interface JailingPlan {
   joins: readonly GroupEntry[];
   /** The directory that moves into the jail. */
   moveFrom: ByteString | undefined;
-  /** Printable lines about what is not changed. */
+  /** Printable lines about unchanged parts. */
   notes: ByteString[];
 }
 

@@ -10,7 +10,7 @@ const missingSchema = z
   })
   .meta({ id: "missing" });
 
-/** What an account still lacks before it can log in and run something. */
+/** A step that an account still needs before it can log in and run something. */
 export type MissingReport = z.infer<typeof missingSchema>;
 
 export const newUserReportSchema = reportSchema("jk_addjailuser", {
