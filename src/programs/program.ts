@@ -42,7 +42,7 @@ export interface Program {
   readonly names: readonly string[];
   /** The allowed command lines, for the manual. */
   readonly forms: readonly string[];
-  /** Inputs that users can write, and what was done about them; sentences for the manual. */
+  /** Inputs that users can write, and our measures; sentences for the manual. */
   readonly inputs: string;
   /**
    * Why these arguments (without argv[0]) would make it start another program, as a phrase such as "option --rsh
