@@ -76,7 +76,7 @@ function openIn(above: number, name: ByteString): number | Reason {
   throw new SystemError(number, "open", name);
 }
 
-/** Agrees with unsafeBecause, whose text takes time. */
+/** Agrees with unsafeBecause, but without its text, which takes time. */
 const isSafe = (stat: BasicStat): boolean => stat.uid === 0 && (stat.mode & 0o022) === 0;
 
 /** Why users other than root can write an open directory; undefined if they cannot. */

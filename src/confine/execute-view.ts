@@ -6,11 +6,11 @@ import { getXattr } from "../../ffi/xattrs.ts";
 import { eachTrustedDirectory, type LeftOut, type UnsafeDirectory } from "./directories.ts";
 import type { ExecuteLimits } from "./execute.ts";
 
-/** What limitExecution would do in a root directory, for explanations. */
+/** A view of the effect of limitExecution in a root directory, for explanations. */
 interface ExecuteView {
   directories: ByteString[];
   leftOut: LeftOut[];
-  /** Whether a file may be executed, by its path below the root; follows symbolic links. */
+  /** True if a file may be executed, by its path below the root; follows symbolic links. */
   mayExecute(path: ByteString): boolean;
   /** The directory that prevents a file from being executed, because users other than root can write it. */
   unsafeFor(path: ByteString): UnsafeDirectory | undefined;

@@ -43,7 +43,7 @@ function checkLimited(): void {
   throw new SystemError(C.EPERM, "landlock_restrict_self", undefined);
 }
 
-/** What may be executed besides the files in the system's directories. */
+/** The files that may be executed besides those in the system's directories. */
 export interface ExecuteLimits extends ExecuteScope {
   /** Programs, by absolute path. Symbolic links are followed, and missing files do not count. */
   executables: readonly ByteString[];
