@@ -58,7 +58,7 @@ export interface Entry {
   gid: number;
   /** The source has setuid or setgid bits that the copy does not get. */
   stripped: boolean;
-  /** What is kept as on the host. */
+  /** The owner and special bits that are kept as on the host. */
   keeps: Keeps;
   /** Size in bytes; 0 for anything but a file. */
   size: number;

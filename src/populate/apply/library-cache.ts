@@ -18,7 +18,7 @@ const DRAFT = "/etc/ld.so.cache~";
 // The time of a cache while it is renewed. If the run is interrupted, the next one sees that the cache is incomplete.
 const RENEWING = 0n;
 
-/** True if new entries change what ldconfig(8) finds: libraries, or the configuration of their directories. */
+/** True if new entries affect ldconfig(8): libraries, or the configuration of their directories. */
 export function concernsLibraries(entries: readonly Entry[]): boolean {
   return entries.some(
     ({ action, path }) => action !== "keep" && (isLibraryName(path) || path.startsWith("/etc/ld.so.conf")),

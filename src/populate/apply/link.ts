@@ -49,7 +49,7 @@ export function mayStayLinked(entry: Entry): boolean {
   }
 }
 
-// In a file with an ACL, the group bits of stat(2) are the mask, and not what a copy gets.
+// In a file with an ACL, the group bits of stat(2) are the mask, which a copy does not get.
 const BUT_GROUP = 0o7707;
 
 /**

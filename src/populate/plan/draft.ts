@@ -101,7 +101,7 @@ export type LeftOut = {
   readonly path: ByteString;
 } & (
   | { readonly kind: "link"; readonly target: ByteString }
-  /** A program or library, and whether it was named, so that its libraries came along. */
+  /** A program or library; `named`: by the administrator, so that its libraries came along. */
   | { readonly kind: "program"; readonly named: boolean }
   | { readonly kind: "device"; readonly inJail: ByteString; readonly stat: BasicStat }
   | { readonly kind: "private" }
