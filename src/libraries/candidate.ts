@@ -12,10 +12,10 @@ import { SCRIPT_LINE_LIMIT } from "./script.ts";
 type Candidate =
   | { kind: "elf"; path: ByteString; elf: ElfFile }
   | { kind: "absent" | "other-abi" }
-  /** A regular file; `start` is what parseScriptLine takes. */
+  /** A regular file; `start` is for parseScriptLine. */
   | { kind: "not-elf"; start: ByteString };
 
-/** Reads files that may be programs or libraries, and remembers what they are. `importFilter`: see readElfFile. */
+/** Examines files that may be programs or libraries, and caches the results. `importFilter`: see readElfFile. */
 export class Candidates {
   private readonly read = new Map<ByteString, { candidate: Candidate; abi: Abi | undefined }>();
 

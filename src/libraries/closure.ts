@@ -22,7 +22,7 @@ import { LibrarySearch } from "./search/search.ts";
 export type { Dependency, DependencyProblem };
 
 export interface LoaderOptions {
-  /** The directory whose file system is read, "/" by default. All paths in and out are as seen from there. */
+  /** The root directory, "/" by default. All paths are as seen from there. */
   root?: ByteString;
   /** Include libraries that programs load at run time (NSS, gconv, ...): see dlopen-sets.ts. Off by default. */
   dlopen?: boolean;

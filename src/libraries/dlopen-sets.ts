@@ -131,7 +131,7 @@ const sets: readonly DlopenSet[] = [
   { imports: ["OSSL_PROVIDER_load", "OSSL_PROVIDER_try_load"], requests: providers },
 ];
 
-/** The functions whose import shows that a set is needed. */
+/** All functions that the sets look for. */
 export const dlopenFunctions: ImportFilter = createImportFilter(sets.flatMap((set) => set.imports));
 
 /** Finds the files that a glibc program may load, from its imports. */

@@ -15,7 +15,7 @@ export function badElf(path: ByteString, what: string): JailkitError {
 export interface ElfReader {
   path: ByteString;
   size: number;
-  /** `length` bytes at `offset`; valid until the next read. `what` names them in an error. */
+  /** `length` bytes at `offset`; valid until the next read. `what`: their name in an error. */
   bytes(offset: number, length: number, what: string): Buffer;
   /** The string at `offset`; a NUL must end it before `end` and within `longest` bytes. */
   string(offset: number, end: number, longest: number, what: string): ByteString;
