@@ -153,7 +153,7 @@ function requireAsked(manifest: Manifest, request: RemoveRequest, removed: reado
   throw new JailkitError("not-requested", request.statuses.unknown, message);
 }
 
-/** Decides what is removed: files of the removed requests that the remaining ones do not bring. */
+/** Plans the removal: files of the removed requests that the remaining ones do not bring. */
 function decide(
   root: JailRoot,
   manifest: Manifest,
