@@ -38,7 +38,7 @@ interface CollectContext {
 interface Pending {
   readonly item: Item;
   readonly counterpart: Counterpart;
-  /** What to report if they differ. */
+  /** The finding if they differ. */
   readonly finding: CheckFinding;
 }
 
@@ -56,7 +56,7 @@ export interface Collected {
   objects: number;
 }
 
-/** Walks the jail once and applies all rules except those about contents of files and what programs need. */
+/** Walks the jail once and applies all rules except those about contents and dependencies. */
 export function collect(context: CollectContext): Collected {
   const collector = new Collector(context);
   const { root, settings } = context;

@@ -96,7 +96,7 @@ function problemFinding(root: JailRoot, { file, library, message }: DependencyPr
     path,
     jailPath,
     message: `${display(path)}${rest}`,
-    // A program that is not the host's cannot be copied again; what it needs can.
+    // A program that is not the host's cannot be copied again, but its libraries can.
     remedy: `jk_cp -f -j ${shellWord(root.path)} ${shellWord(isOnHost(file) ? file : library)}`,
   };
 }

@@ -60,7 +60,7 @@ export function fixFindings(path: ByteString, report: JailReport): FixOutcome[] 
   const { content } = report.record;
   const isAttributes = ({ repair }: CheckFinding) => repair?.kind === "attributes";
   const attributes = unique(wanted.filter(isAttributes));
-  // From the top down, each with a new root: a repair above decides whether one below is safe.
+  // From the top down, each with a new root: a repair above may make one below safe.
   attributes.sort((a, b) => ((a.jailPath ?? "/") < (b.jailPath ?? "/") ? -1 : 1));
   for (const finding of attributes) {
     if (wasStopped(path, outcomes)) return outcomes;
@@ -93,7 +93,7 @@ function wasStopped(path: ByteString, outcomes: FixOutcome[]): boolean {
   return true;
 }
 
-/** Opens the jail again: an open root keeps what it saw before. */
+/** Opens the jail again, since an open root caches. */
 function withRoot<T>(path: ByteString, use: (root: JailRoot) => T): T {
   const root = openJailRoot(path);
   try {
