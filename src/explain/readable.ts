@@ -44,7 +44,7 @@ function namesIn(directory: ByteString): ByteString[] {
   }
 }
 
-/** The first directory above an absolute path that the user, whose rights this process has, cannot pass. */
+/** The first directory above an absolute path that this process, with the user's rights, cannot pass. */
 export function closedAbove(path: ByteString, uid: number): Obstacle | undefined {
   const parts = path.split("/").slice(1, -1);
   for (let at = 1; at <= parts.length; at++) {
@@ -75,7 +75,7 @@ export function obstacleTo(file: ByteString, uid: number): Obstacle | undefined 
   return undefined;
 }
 
-/** A function that throws JailkitError if the user, whose rights this process has, cannot read a file; see obstacleTo. */
+/** A function that throws JailkitError if this process, with the user's rights, cannot read a file; see obstacleTo. */
 export function readableFor(uid: number): (file: ByteString) => void {
   return (file) => {
     const obstacle = obstacleTo(file, uid);

@@ -27,7 +27,7 @@ const step = (
   exitStatus?: number,
 ): ReportStep => stepsOf("jk_lsh")("execute", outcome, message, remedy, exitStatus);
 
-/** True if the kernel limits what the known programs of a section execute. */
+/** True if the kernel limits the executions of the known programs of a section. */
 export function holdsPrograms(rootFd: number, limits: ExecuteLimits | "any"): boolean {
   try {
     return limits !== "any" && !someNamedCounts(rootFd, limits) && canLimitExecution();
@@ -37,7 +37,7 @@ export function holdsPrograms(rootFd: number, limits: ExecuteLimits | "any"): bo
   }
 }
 
-/** Explains what the key `execute` of a section allows, and whether it prevents the command. */
+/** Explains the effect of the key `execute` of a section, and whether it prevents the command. */
 export function explainExecute(question: ExecuteQuestion): ReportStep[] {
   const { rootFd, configFile, limits, command, executedFiles } = question;
   if (limits === "any") {

@@ -20,7 +20,7 @@ export function addRemedy(file: ByteString, account: Account): ByteString {
   if (onlyRootExchanges(file)) return `put a public key into ${display(file)}`;
   const { home, name } = account;
   const jail = splitHome(home)?.jail;
-  // jk_jailuser checks what it opens.
+  // jk_jailuser checks the files that it opens.
   if (jail !== undefined && file === `${home}/${KEYS_FILE}`)
     return `jk_jailuser -n -j ${shellWord(jail)} --authorized-key FILE.pub ${operands(name)}`;
   return `let the user put a public key there, or do it with the user's rights: ${asUser(name, `tee -a ${shellWord(file)}`)} < FILE.pub`;
