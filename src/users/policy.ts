@@ -229,6 +229,7 @@ export function writePolicy(root: JailRoot, user: ByteString, services: readonly
   });
 }
 
+/** A printable line about a planned or completed change. */
 export function describePolicy(
   { file, section, executables, present }: PolicyPlan,
   planned: boolean,
