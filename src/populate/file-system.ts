@@ -126,8 +126,10 @@ export function sameFile(a: BasicStat | undefined, b: BasicStat): boolean {
   );
 }
 
+/** True for the mode of a directory. */
 export const isDirectory = (mode: number): boolean => (mode & S_IFMT) === S_IFDIR;
 
+/** True for the mode of a symbolic link. */
 export const isSymlink = (mode: number): boolean => (mode & S_IFMT) === S_IFLNK;
 
 /** The path in the text of a symbolic link at an absolute path. */
