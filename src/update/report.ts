@@ -64,6 +64,7 @@ function changeReport({ action, entry }: Change, done: boolean): ChangeReport {
   return report;
 }
 
+/** A path that stays, in a report. */
 export const keptReport = ({ path, reason }: Kept): KeptReport => ({ path: jsonText(path), reason });
 
 function jailReport(outcome: UpdateOutcome, dryRun: boolean): UpdatedJailReport {
@@ -135,6 +136,7 @@ export function changeLine(
   return `removing outdated ${what} ${to}`;
 }
 
+/** The line before a removal. */
 export function removalLine(jail: ByteString, { path, type, reason }: Removal, dryRun: boolean): ByteString {
   if (reason !== undefined) return `${dryRun ? "will remove" : "removing"} ${jail}${path}, ${reason}`;
   const what = type === "directory" ? "directory" : "file";

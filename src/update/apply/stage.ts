@@ -154,6 +154,7 @@ function linkFile(root: JailRoot, entry: Entry, path: ByteString, how: object): 
 /** "in-the-way": another file, not jailkit's, was created there meanwhile. */
 type Committed = "done" | "in-the-way";
 
+/** Makes a prepared change. */
 export function commit(root: JailRoot, { change, temporary }: Staged): Committed {
   const { entry, action, existing } = change;
   if (action === "attributes") {

@@ -154,6 +154,7 @@ function hasSameContent(
   }
 }
 
+/** A line about a path that stays. */
 export function keptMessage(root: JailRoot, { path, reason }: Kept): string {
   return `${display(root.path + path)} ${reason}: it stays as it is`;
 }
