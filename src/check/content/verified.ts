@@ -36,6 +36,7 @@ export function loadVerified(registry: ByteString, id: ByteString): VerifiedFile
   return bytes === undefined ? new Map() : parseVerified(bytes);
 }
 
+/** The inverse of formatVerified. */
 export function parseVerified(bytes: Uint8Array): VerifiedFiles {
   const files: VerifiedFiles = new Map();
   try {
