@@ -53,6 +53,7 @@ export interface LoginReport {
   steps: ReportStep[];
 }
 
+/** An empty report. */
 export function emptyReport(user: ByteString, about: LoginReport["about"] = "login"): LoginReport {
   return {
     about,
@@ -90,6 +91,7 @@ export function judgeReport(report: LoginReport): void {
   report.verdict = open ? "unknown" : free ? "not-jailed" : "works";
 }
 
+/** A umask with three octal digits. */
 export const umaskText = (mask: number): string => mask.toString(8).padStart(3, "0");
 
 /** A report in JSON. */
