@@ -345,7 +345,7 @@ describe("outside a jail", () => {
       status: 0,
       stdout: "ESCAPED\n",
     });
-    expect(await notes("no Landlock")).toContain("is not limited");
+    expect(await notes("no Landlock")).toContain("are not limited");
   });
 
   test.each([
