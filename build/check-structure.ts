@@ -6,6 +6,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { readNative, unnotedPointers } from "./pointers.ts";
 import {
+  LIBC_WRITERS,
   LOGIN_TOOLS,
   NOT_IN_A_TOOL,
   NOT_ON_A_LOGIN,
@@ -82,7 +83,8 @@ function checkLoads(rule: LoadRule, file: string, chain: readonly string[], seen
 
 function checkWriters(file: string, { text }: Source): void {
   if (!file.startsWith("src/") || file.startsWith("src/jail/fs/")) return;
-  const used = WRITERS.filter((name) => new RegExp(`\\b${name}\\b`).test(text));
+  const wrapped = WRITERS.filter((name) => new RegExp(`\\b${name}\\b`).test(text));
+  const used = [...wrapped, ...(text.match(LIBC_WRITERS) ?? [])];
   const allowed = OTHER_WRITERS[file] !== undefined;
   if (used.length > 0 && !allowed)
     problems.push(`${file}: uses ${used.join(", ")}, which only src/jail/fs/ does`);

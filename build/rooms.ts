@@ -81,16 +81,22 @@ export const WRITERS: readonly string[] = [
   ...["bindIn", "O_CREAT", "O_RDWR", "O_TRUNC", "O_WRONLY"],
 ];
 
+/** The same, as calls of libc without a wrapper. */
+export const LIBC_WRITERS =
+  /\blibc\.(?:unlinkat|mkdirat|renameat2?|linkat|symlinkat|mknodat|fchmod\w*|fchown\w*|utimensat|fsetxattr|mount|umount2)\b/g;
+
 /** The files besides src/jail/fs/ that use some of them, and why. */
 export const OTHER_WRITERS: Readonly<Record<string, string>> = {
   "src/cli/output.ts": "writes to standard output",
+  "src/confine/execute.ts": "removes a probe that the rules should have refused",
   "src/enter/launch/launch.ts": "opens /dev/null for a daemon",
   "src/enter/launch/notify.ts":
     "mounts the directory of systemd's notify socket over one that src/jail/fs made",
-  "src/enter/launch/pidfile.ts": "makes a pidfile where the caller, who is not root, may",
+  "src/enter/launch/pidfile.ts": "creates a pidfile on the host",
   "src/log-socket/monitor/bound-socket.ts": "binds the log socket of a jail",
   "src/log-socket/monitor/socketd.ts": "opens /dev/null for the daemon",
   "src/log-socket/monitor/status.ts": "binds its status socket in /run/jailkit",
   "src/log-socket/roles.ts": "opens /dev/null for the relay",
   "src/system/acl.ts": "drops the ACLs of a file that src/jail/fs opened",
+  "src/system/mounts.ts": "mounts proc on a directory that src/jail/fs opened",
 };
