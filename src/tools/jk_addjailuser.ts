@@ -47,7 +47,8 @@ function jailAndUser(
 
 export const tool = defineTool({
   name: NAME,
-  summary: "Create a user account in a jail. The account is made by useradd(8), which most options are for.",
+  summary:
+    "Create a user account in a jail. Most options are those of useradd(8), which creates the account.",
   synopsis: ["[OPTION]... -j JAIL USER", "[OPTION]... JAIL USER"],
   options: {
     jail: jailOption("the jail"),
@@ -70,36 +71,36 @@ export const tool = defineTool({
       description: `the primary group, which must exist (default ${DEFAULT_GROUP})`,
     },
     ...ACCESS_OPTIONS,
-    skel: { short: "k", value: "DIR", description: "what a new home is filled with (default /etc/skel)" },
+    skel: { short: "k", value: "DIR", description: "the files for a new home (default /etc/skel)" },
     password: {
       short: "p",
       value: "HASH",
       mayBeEmpty: true,
-      description: "the password, as crypt(3) makes it",
+      description: "the password, as a hash of crypt(3)",
     },
     shell: { short: "s", value: "SHELL", description: `the shell in the jail (default ${LIMITED_SHELL})` },
     uid: { short: "u", value: "UID", description: "the uid" },
-    createHome: { short: "m", description: "make the home (the default)" },
-    noCreateHome: { short: "M", long: "without-home", description: "do not make the home" },
+    createHome: { short: "m", description: "create the home (the default)" },
+    noCreateHome: { short: "M", long: "without-home", description: "do not create the home" },
     noUserGroup: {
       short: "n",
       long: "without-user-group",
       hidden: true,
-      description: "understood and ignored: there is no group per user",
+      description: "accepted and ignored: there is no group per user",
     },
-    nonUnique: { short: "o", description: "the uid may be another account's" },
-    system: { short: "r", description: "make a system account" },
+    nonUnique: { short: "o", description: "allow a uid that another account has" },
+    system: { short: "r", description: "create a system account" },
     dryRun: DRY_RUN_WITHOUT_LETTER,
     json: JSON_OUTPUT,
     verbose: VERBOSE,
   },
   exitStatus: {
-    0: "the account is there",
-    1: "it is not; the message says why",
+    0: "the account was created",
+    1: "it was not; the message says why",
     2: "the jail or the user was not named",
     3: "too many arguments",
     5: "not run as root",
-    33: "the jail or the shell in it will not do",
+    33: "the jail, or the shell in it, cannot be used",
   },
   run({ options, operands }) {
     const [jail, name] = jailAndUser(options.jail, operands);

@@ -49,7 +49,9 @@ function findJail(given: ByteString | undefined, shell: ByteString, interactive:
 }
 
 const OPTIONS = {
-  jail: jailOption("the jail; asked for where it is not given. As an operand it has a slash in it"),
+  jail: jailOption(
+    "the jail; if it is missing, jk_jailuser asks for it. As an operand it must contain a slash",
+  ),
   shell: {
     short: "s",
     value: "SHELL",
@@ -61,11 +63,11 @@ const OPTIONS = {
     short: "n",
     description: "ask nothing; without -m the home is not moved (not a dry run: that has no letter here)",
   },
-  nomove: { hidden: true, description: "understood and ignored, as in jailkit 2" },
+  nomove: { hidden: true, description: "accepted and ignored, as in jailkit 2" },
   unjail: { description: "take the accounts out of their jail" },
   jailSideOnly: {
     description:
-      "change nothing but the jail's etc/passwd and etc/group: they say of the accounts what the host says, or with --unjail nothing more",
+      "change only the jail's etc/passwd and etc/group: enter the accounts as the host has them, or with --unjail take them out",
   },
   dryRun: DRY_RUN_WITHOUT_LETTER,
   json: JSON_OUTPUT,
@@ -81,7 +83,7 @@ function requireSensible(options: Options, jail: ByteString | undefined): void {
   if (groups.length + authorizedKey.length + policy.length === 0) return;
   const without = jailSideOnly ? "--jail-side-only" : "--unjail";
   throw new UsageError(
-    `--groups, --authorized-key and --policy give something to accounts in a jail: not with ${without}`,
+    `--groups, --authorized-key and --policy are for accounts in a jail, and cannot be used with ${without}`,
   );
 }
 
@@ -96,11 +98,11 @@ export const tool = defineTool({
   ],
   options: OPTIONS,
   exitStatus: {
-    0: "all accounts are as asked",
-    1: "some are not; the message says which and why, and those are as they were",
+    0: "all accounts are as requested",
+    1: "some are not; the message says which and why, and these are unchanged",
     2: "no user was named, or the jail's account files cannot be written",
     5: "not run as root",
-    33: "the jail or the shell in it will not do",
+    33: "the jail, or the shell in it, cannot be used",
   },
   run({ options, operands }) {
     const { jail, rest: names } = jailBeforeUsers(options.jail, operands, 1);
