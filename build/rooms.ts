@@ -65,27 +65,17 @@ export const LOGIN_TOOLS = ["jk_chrootsh", "jk_lsh", "jk_procmailwrapper", "jk_u
   (tool) => `src/tools/${tool}.ts`,
 );
 
-/** The functions of ffi/ and the flags of open(2) that change a file system. Only src/jail/fs/ uses them. */
+/** Calls of libc that change a file system. A function of ffi/ that makes one is a writer, as are those that call it. */
+export const LIBC_WRITERS =
+  /\blibc\.(?:bind|f?chmod\w*|f?chown\w*|linkat|mkdirat|mknodat|mount|\w*removexattr|renameat2?|\w*setxattr|symlinkat|umount2|unlinkat|utimensat)\b/g;
+
+/** More of ffi/ that changes a file system: by other calls, and the flags of open(2). */
 export const WRITERS: readonly string[] = [
-  ...[
-    "chmodFd",
-    "chownFd",
-    "copyContents",
-    "makeDirectory",
-    "makeLink",
-    "makeNode",
-    "makeSymlink",
-    "renameAt",
-  ],
-  ...["removeXattr", "removeXattrOfPath", "setTimes", "setXattr", "unlinkAt", "writeAll", "attachMount"],
-  ...["bindIn", "O_CREAT", "O_RDWR", "O_TRUNC", "O_WRONLY"],
+  ...["attachMount", "copyContents", "writeAll"],
+  ...["O_CREAT", "O_RDWR", "O_TRUNC", "O_WRONLY"],
 ];
 
-/** The same, as calls of libc without a wrapper. */
-export const LIBC_WRITERS =
-  /\blibc\.(?:unlinkat|mkdirat|renameat2?|linkat|symlinkat|mknodat|fchmod\w*|fchown\w*|utimensat|fsetxattr|mount|umount2)\b/g;
-
-/** The files besides src/jail/fs/ that use some of them, and why. */
+/** Only src/jail/fs/ uses writers. These files do too, for these reasons. */
 export const OTHER_WRITERS: Readonly<Record<string, string>> = {
   "src/cli/output.ts": "writes to standard output",
   "src/confine/execute.ts": "removes a probe that the rules should have refused",
