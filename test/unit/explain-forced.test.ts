@@ -61,6 +61,7 @@ test("sftp alone", () => {
 test("the program of Subsystem, whatever its options", () => {
   const subsystem = "subsystem sftp /usr/lib/openssh/sftp-server -l INFO\n";
   expect(told(subsystem, key(undefined), "/usr/lib/openssh/sftp-server")).toEqual([]);
+  expect(told(subsystem, key(undefined), "sftp-server")).toEqual([]);
   expect(told(subsystem, key(undefined), "/usr/libexec/sftp-server")).toEqual(["subsystem unknown"]);
   expect(told(subsystem, key(undefined, "id"), "id")).toEqual(["key-command unknown"]);
 });

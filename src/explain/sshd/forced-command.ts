@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { baseName } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import {
   CONFIGURATION,
@@ -74,7 +75,10 @@ function subsystemSteps(settings: SshdSettings, asked: ByteString | undefined): 
       "sshd has no Subsystem sftp: it refuses sftp and scp, except from clients that name the server (-s)";
     return [step("subsystem", "unknown", message, `write 'Subsystem sftp ${asked}' into ${CONFIGURATION}`)];
   }
-  if (INTERNAL.test(served) || program(served) === program(asked)) return [];
+  const name = program(asked) ?? "";
+  // The login shell looks for a bare name itself.
+  const same = name.includes("/") ? program(served) === name : baseName(program(served) ?? "") === name;
+  if (INTERNAL.test(served) || same) return [];
   const message = `for sftp and scp sshd runs ${served} (Subsystem sftp), and this server only for clients that name it (-s)`;
   return [step("subsystem", "unknown", message, `ask about what sshd runs: ${served}`)];
 }
