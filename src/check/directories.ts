@@ -25,10 +25,12 @@ export function hostDirectories(root: JailRoot): (stat: Stat) => ByteString | un
   return (stat) => found.get(key(stat));
 }
 
-/** The rules of jailkit 2 for some of our findings. */
-const REPORTED_AS: Readonly<Partial<Record<SafetyRule, Rule>>> = {
-  "group-writable": "writable-for-group",
-  "other-writable": "writable-for-others",
+/** The rules that find the same fault in any directory, as jailkit 2 did. */
+const REPORTED_AS: Readonly<Partial<Record<SafetyRule, readonly Rule[]>>> = {
+  "acl-writable": ["acl-entry"],
+  // The group bits are the mask of an ACL.
+  "group-writable": ["writable-for-group", "acl-entry"],
+  "other-writable": ["writable-for-others"],
 };
 
 /** Findings about unsafe directories: those of the jail, and those above it. */

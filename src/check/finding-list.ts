@@ -87,7 +87,9 @@ function withReasons(findings: readonly CheckFinding[]): CheckFinding[] {
   const lines = new Map<CheckFinding, CheckFinding>();
   for (const one of findings) {
     const { reportedAs, path } = one;
-    const line = reportedAs && findings.find((other) => other.rule === reportedAs && other.path === path);
+    const line = reportedAs
+      ?.map((rule) => findings.find((other) => other.rule === rule && other.path === path))
+      .find((other) => other !== undefined);
     if (line !== undefined) lines.set(one, line);
   }
   const moved = new Set(lines.values());
@@ -97,7 +99,9 @@ function withReasons(findings: readonly CheckFinding[]): CheckFinding[] {
     const line = lines.get(one);
     if (line === undefined) return [unsafe];
     const reason = `${RULES[unsafe.rule].summary}: ${unsafe.message}`;
-    return [{ ...line, reason, ...(unsafe.remedy === undefined ? {} : { remedy: unsafe.remedy }) }];
+    // A mode without write permission leaves the entry of an ACL, which is a finding of its own.
+    const remedy = line.rule === "acl-entry" ? line.remedy : unsafe.remedy;
+    return [{ ...line, reason, ...(remedy === undefined ? {} : { remedy }) }];
   });
 }
 

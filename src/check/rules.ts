@@ -133,7 +133,7 @@ export interface CheckFinding {
   /** The reason why it makes the jail unsafe, if its rule does not say so: one printable line; see withReasons. */
   readonly reason?: string;
   /** The rule by which jailkit 2 reports the same about the same path. */
-  readonly reportedAs?: Rule;
+  readonly reportedAs?: readonly Rule[];
   readonly repair?: Repair;
   /** The path of the file to repair, as the jail sees it. */
   readonly jailPath?: ByteString;

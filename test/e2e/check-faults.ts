@@ -259,7 +259,7 @@ export const SINGLE_FAULTS: readonly Fault[] = [
   fault("writable-for-group", "/", "chmod g+w ."),
   fault("closed-directory", "/", "chmod 0700 ."),
   fault("writable-for-others", "/usr", "chmod o+w usr"),
-  fault("unsafe-jail", "/usr", "setfacl -m u:4711:rwx usr"),
+  fault("acl-entry", "/usr", "setfacl -m u:4711:rwx usr"),
   fault("own-shell", "/usr/sbin/jk_lsh", "mkdir -p usr/sbin; cp -p /usr/sbin/jk_lsh usr/sbin/jk_lsh"),
   fault("missing-library", "/usr/bin/grep", "rm usr/lib/*-linux-*/libpcre2-8.so*"),
   fault(

@@ -83,7 +83,7 @@ const CASES: readonly (readonly [plant: string, found: readonly string[]])[] = [
     `chmod o+w ${J}/usr/local/lib`,
     [`writable-for-others ${J}/usr/local/lib`, `not-executed ${J}/usr/local/lib`],
   ],
-  [`setfacl -m u:4001:rwx ${J}/usr`, [`unsafe-jail ${J}/usr`, `acl-entry ${J}/usr`, `not-executed ${J}/usr`]],
+  [`setfacl -m u:4001:rwx ${J}/usr`, [`acl-entry ${J}/usr`, `not-executed ${J}/usr`]],
   // A remedy of these would bring the host's hashes into the jail, or give a home to another.
   [`cp /etc/shadow ${J}/etc/shadow`, [`shadow ${J}/etc/shadow`]],
   [`echo /x.so > ${J}/etc/ld.so.preload`, [`preload ${J}/etc/ld.so.preload`]],
@@ -177,8 +177,13 @@ test.each([
 test("whom an ACL lets write is not told as the group", () => {
   restore();
   m.must(["setfacl", "-m", "u:4001:rwx", `${J}/usr`]);
-  const [first] = told();
-  expect(first?.message).toBe(`${J}/usr is writable by users other than root through its ACL (u:4001:rwx)`);
+  const [first] = check(m, J).found;
+  expect(first).toMatchObject({
+    message: `${J}/usr has an ACL that names others (u:4001:rwx)!`,
+    reason: `the jail is not safe, and logins are refused: ${J}/usr is writable by users other than root through its ACL (u:4001:rwx)`,
+    remedy: `setfacl -x u:4001 ${J}/usr`,
+    level: "error",
+  });
 });
 
 test("no remedy copies what not everybody may read on the host", () => {
