@@ -321,6 +321,25 @@ function accountsOn(base: string): {
   };
 }
 
+test.each([true, false])(
+  "jk_check --fix cannot restore files (full: %s): one line, and the same command continues",
+  (full) => {
+    const { jail } = accountsOn("/srv/fixed");
+    onTestFinished(() => void m.must(["umount", "/srv/fixed"]));
+    m.must(["rm", `${jail}/usr/bin/cat`, `${jail}/usr/bin/ls`]);
+    if (full) m.run(["sh", "-c", "head -c 300m /dev/zero > /srv/fixed/fill"]);
+    else m.must(["mount", "-o", "remount,ro", "/srv/fixed"]);
+    const { status, stdout } = m.run(["jk_check", "--fix", jail]);
+    const said = lines(stdout).filter((one) => /read-only|full|cannot|No space/.test(one));
+    const place = full ? jail : "/srv/fixed/jail";
+    expect([status, said]).toEqual([1, [cacheSaid("Not fixed", place, "the rest was not repaired", full)]]);
+    if (full) m.remove("/srv/fixed/fill");
+    else m.must(["mount", "-o", "remount,rw", "/srv/fixed"]);
+    expect(m.run(["jk_check", "--fix", jail]).status).toBe(0);
+    expect(m.run(["jk_check", jail]).stdout).toBe("");
+  },
+);
+
 test("no more files can be made: so many are missing, and no bytes", () => {
   const { jail, used, limit } = accountsOn("/srv/inodes");
   for (let each = 0; each < 30; each++) m.write(`/opt/many/${each}`, "");

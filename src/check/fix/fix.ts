@@ -34,6 +34,8 @@ export interface FixOutcome {
   readonly done: boolean;
   readonly path: ByteString;
   readonly message: string;
+  /** Nothing more can be written: the other repairs were not tried. */
+  readonly stopped?: boolean;
 }
 
 type AttributeRepair = Extract<Repair, { kind: "attributes" }>;
@@ -79,14 +81,16 @@ export function fixFindings(path: ByteString, report: JailReport): FixOutcome[] 
       if (wasStopped(path, outcomes)) return;
       outcomes.push(attempt(root, content, finding));
     }
+    if (wasStopped(path, outcomes)) return;
     if (old || others.some(({ jailPath }) => /\.so(?:\.|$)/.test(jailPath ?? "")))
       outcomes.push(...renewCache(root));
   });
   return outcomes;
 }
 
-/** True if a signal has arrived; adds an outcome that says so. */
+/** True if nothing more can be written, or a signal has arrived; adds an outcome that says so. */
 function wasStopped(path: ByteString, outcomes: FixOutcome[]): boolean {
+  if (outcomes.some(({ stopped }) => stopped)) return true;
   const stop = interruption("the rest was not repaired");
   if (stop === undefined) return false;
   outcomes.push({ done: false, path, message: `${display(path)}: ${stop.message}; run this again` });
@@ -120,6 +124,8 @@ function attempt(root: JailRoot, content: ManifestContent | undefined, finding: 
     const message = repair === undefined ? "" : makeRepair(root, content, jailPath, repair, seen);
     return { done: true, path, message: `${display(path)}: ${message}` };
   } catch (error) {
+    const full = noRoom(error, root.path, { left: [], progress: "the rest was not repaired" });
+    if (full !== undefined) return { done: false, path, message: full.message, stopped: true };
     const text = describeError(error);
     const message = text.includes(display(path)) ? text : `${display(path)}: ${text}`;
     return { done: false, path, message };
