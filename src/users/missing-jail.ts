@@ -38,7 +38,7 @@ export function leaveGoneJail(
   run.shell = shell;
   return () => {
     run.status = request.dryRun ? "planned" : "done";
-    run.warn(`${display(jail)} is gone: there is nothing in it to move or to mend`);
+    run.warn(`${display(jail)} is missing: it has nothing to move or to repair`);
     if (!request.dryRun) modifyAccount(user, { home, shell, groups: [] });
     const gets = `${quoted(user.name)} the home ${quoted(home)} and the shell ${quoted(shell)}`;
     run.done(request.dryRun ? `would give ${gets}` : `gave ${gets}`);
