@@ -120,7 +120,7 @@ test("accounts can leave a missing jail, with the home and shell that they had",
   expect(said("jailkit", "adopt", "--moved", "/srv/clients")).toContain("jk_jailuser --unjail anna");
   const result = m.run(["jk_jailuser", "--unjail", "anna"]);
   expect(result).toMatchObject({ status: 0 });
-  expect(result.stderr).toContain("/srv/clients is gone");
+  expect(result.stderr).toContain("/srv/clients is missing");
   expect(m.read("/etc/passwd")).toContain(":/home/anna:/bin/bash\n");
 });
 
