@@ -67,7 +67,7 @@ function readKeyFile(file: ByteString, what: ByteString): ByteString {
       `--authorized-key: cannot read ${quoted(file)}: ${describeError(error)}`,
     );
   }
-  const message = `--authorized-key: ${quoted(file)} is no regular file; with - the keys come from standard input`;
+  const message = `--authorized-key: ${quoted(file)} is not a regular file; with - the keys come from standard input`;
   throw new JailkitError("bad-key", 1, message);
 }
 
@@ -94,7 +94,7 @@ function openHomeFor({ root, home, user }: KeyPlace): Directory {
     directory = openDirectory(root, home);
   } catch (error) {
     if (!isErrno(error, "ENOENT", "ENOTDIR")) throw error;
-    throw refuse(root, home, "is no directory: without a home there is no place for a key");
+    throw refuse(root, home, "is not a directory: without a home, keys have no place");
   }
   const { uid } = directory.stat;
   if (uid === user.uid || uid === 0) return directory;
@@ -165,7 +165,7 @@ function readFileIn(place: KeyPlace, directory: Directory): Existing | undefined
   const seen = statIfPresent(directory.fd, FILE);
   if (seen === undefined) return undefined;
   if (!isRegular(seen)) {
-    const what = isLink(seen) ? "is a symbolic link" : "is no regular file";
+    const what = isLink(seen) ? "is a symbolic link" : "is not a regular file";
     throw inTheWay(place, directory, path, what);
   }
   // A file with another name may hold what this user may not read.

@@ -112,7 +112,7 @@ const plants: [what: string, plant: () => void, reason: string][] = [
       ownDirectory(".ssh");
       m.must(["mkfifo", `${home}/.ssh/authorized_keys`], { user: "mal" });
     },
-    "is no regular file",
+    "is not a regular file",
   ],
   [
     "a directory",
@@ -120,7 +120,7 @@ const plants: [what: string, plant: () => void, reason: string][] = [
       ownDirectory(".ssh");
       ownDirectory(".ssh/authorized_keys");
     },
-    "is no regular file",
+    "is not a regular file",
   ],
   [
     "a file without an end",

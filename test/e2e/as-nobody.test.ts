@@ -65,7 +65,7 @@ test.each(COMMANDS)("%s %s %s %s", (...words) => {
 test("what cannot be read is reported as root's", () => {
   for (const words of [["jk_check"], ["jk_check", J]]) {
     const { stderr, status } = m.run(words, { user: "nobody" });
-    expect(stderr).toContain(`${REGISTRY}: root alone can read it; start this as root`);
+    expect(stderr).toContain(`${REGISTRY}: only root can read it; run this as root`);
     expect(status).not.toBe(0);
   }
 });

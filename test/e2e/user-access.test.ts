@@ -249,8 +249,8 @@ describe("keys", () => {
 
   test.each([
     ["/root/none", "No such file"],
-    ["/root", "is no regular file"],
-    ["/dev/zero", "is no regular file"],
+    ["/root", "is not a regular file"],
+    ["/dev/zero", "is not a regular file"],
   ])("%s is not a file of keys", (file, reason) => {
     const before = state();
     expect(add(["--authorized-key", file, "nobody1"])).toMatchObject({

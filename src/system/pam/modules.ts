@@ -34,7 +34,7 @@ const unix: Judge = ({ name, shadow, day }, words) => {
         `chage -I -1 ${operands(name)} && passwd ${operands(name)}`,
       );
     case "password-must-change": {
-      const what = `the password of ${name} has to be changed at the next login, and cannot be in a jail (pam_unix)`;
+      const what = `the password of ${name} must be changed at the next login, which is impossible in a jail (pam_unix)`;
       // This only affects users who did not enter a password.
       return words.includes("no_pass_expiry")
         ? say("unknown", `${what}, but by no_pass_expiry a key will do`)

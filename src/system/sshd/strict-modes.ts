@@ -98,7 +98,7 @@ function faultOf(place: Place, isFile: boolean, uid: number): Fault | undefined 
 }
 
 const WHAT: Readonly<Record<Fault, (place: Place) => ByteString>> = {
-  kind: ({ path }) => `${path} is no regular file`,
+  kind: ({ path }) => `${path} is not a regular file`,
   owner: ({ path, stat }) => `${path} belongs to uid ${stat.uid}`,
   mode: ({ path }) => `${path} can be written by others`,
 };
