@@ -465,7 +465,7 @@ describe("services", () => {
     ])
       expect(m.run(["jk_jailuser", "--unjail", ...words, "ann"])).toMatchObject({
         status: 1,
-        stderr: expect.stringContaining("not with --unjail"),
+        stderr: expect.stringContaining("cannot be used with --unjail"),
       });
     expect(state()).toEqual(before);
     m.must(["groupdel", "jailed"]);
