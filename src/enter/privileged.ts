@@ -1,13 +1,16 @@
-import { callerIds } from "../../ffi/guard.ts";
-import { CAP_SYS_CHROOT, capabilities } from "../../ffi/process.ts";
+import type { ByteString } from "../../ffi/bytes.ts";
+import { args, callerIds } from "../../ffi/guard.ts";
+import { CAP_SYS_CHROOT, capabilities, supplementaryGroups } from "../../ffi/process.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
+import { passwdByName, passwdByUid } from "../system/accounts.ts";
 import type { Syslog } from "../system/syslog.ts";
 import { type Check, runChecks } from "./checks.ts";
 import type { PrivilegeFact } from "./facts.ts";
+import type { Login } from "./gather.ts";
 import { Refusal } from "./refusal.ts";
 
 /** The privilege of this process, which runs `tool`. The guard has left it no other. */
-export function ownPrivilege(tool: string): PrivilegeFact {
+function ownPrivilege(tool: string): PrivilegeFact {
   const callerIsRoot = callerIds().uid === 0;
   // Root always has it; the next check refuses root.
   const held = callerIsRoot || (capabilities().effective & (1n << BigInt(CAP_SYS_CHROOT))) !== 0n;
@@ -20,6 +23,21 @@ export function ownPrivilege(tool: string): PrivilegeFact {
     remedy:
       `setcap cap_sys_chroot+ep "$(command -v ${tool})"; if it has that: mount its file system without nosuid, and ` +
       "start it without no_new_privs (systemd: NoNewPrivileges=no)",
+  };
+}
+
+/** The login of this process's own caller. `userVariable`: the name in USER, if it counts. */
+export function ownLogin(tool: string, userVariable: ByteString | undefined): Login {
+  const { uid, gid } = callerIds();
+  return {
+    programName: args()[0] ?? "",
+    uid,
+    gid,
+    userVariable,
+    privilege: () => ownPrivilege(tool),
+    account: () => (userVariable ? passwdByName(userVariable) : passwdByUid(uid)),
+    groups: supplementaryGroups,
+    asked: false,
   };
 }
 

@@ -1,8 +1,6 @@
 import { SystemError } from "../../../ffi/error.ts";
-import { args, callerIds, environment, execve } from "../../../ffi/guard.ts";
-import { supplementaryGroups } from "../../../ffi/process.ts";
+import { args, environment, execve } from "../../../ffi/guard.ts";
 import { closeJailRoot } from "../../jail/fs/walk.ts";
-import { passwdByName, passwdByUid } from "../../system/accounts.ts";
 import { flatAccounts } from "../../system/flat-accounts.ts";
 import { openSyslog, type Syslog } from "../../system/syslog.ts";
 import { accountOf, splitOf } from "../facts.ts";
@@ -10,7 +8,7 @@ import { type GatheredFacts, gatherFacts } from "../gather.ts";
 import { variable } from "../limited/limited.ts";
 import { limitedRequest } from "../limited/request.ts";
 import { runLimitedShell } from "../limited/run.ts";
-import { ownPrivilege, requireChecks, unexpectedError } from "../privileged.ts";
+import { ownLogin, requireChecks, unexpectedError } from "../privileged.ts";
 import { Refusal, refuse } from "../refusal.ts";
 import { enterHome, enterJail } from "../session.ts";
 import { LIMITED_SHELL, shellFact } from "../shell.ts";
@@ -21,18 +19,7 @@ import { loginEnvironment, shellArguments } from "./start-shell.ts";
 const TOOL = "jk_chrootsh";
 
 function callerFacts(): GatheredFacts {
-  const { uid, gid } = callerIds();
-  const userVariable = variable(environment(), "USER");
-  return gatherFacts({
-    programName: args()[0] ?? "",
-    uid,
-    gid,
-    userVariable,
-    privilege: () => ownPrivilege(TOOL),
-    account: () => (userVariable ? passwdByName(userVariable) : passwdByUid(uid)),
-    groups: supplementaryGroups,
-    asked: false,
-  });
+  return gatherFacts(ownLogin(TOOL, variable(environment(), "USER")));
 }
 
 function login(log: Syslog): number {

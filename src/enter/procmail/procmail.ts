@@ -1,11 +1,10 @@
 import { SystemError } from "../../../ffi/error.ts";
-import { args, callerIds, environment, execve } from "../../../ffi/guard.ts";
-import { dropAllCapabilities, supplementaryGroups } from "../../../ffi/process.ts";
-import { passwdByUid } from "../../system/accounts.ts";
+import { args, environment, execve } from "../../../ffi/guard.ts";
+import { dropAllCapabilities } from "../../../ffi/process.ts";
 import { openSyslog, type Syslog } from "../../system/syslog.ts";
 import { accountOf, splitOf } from "../facts.ts";
 import type { GatheredFacts } from "../gather.ts";
-import { ownPrivilege, requireChecks, unexpectedError } from "../privileged.ts";
+import { ownLogin, requireChecks, unexpectedError } from "../privileged.ts";
 import { Refusal, refuse } from "../refusal.ts";
 import { enterHome, enterJail } from "../session.ts";
 import {
@@ -20,18 +19,8 @@ import {
 import { gatherProcmail } from "./facts.ts";
 
 function callerFacts(): GatheredFacts {
-  const { uid, gid } = callerIds();
-  return gatherProcmail({
-    programName: args()[0] ?? "",
-    uid,
-    gid,
-    // The environment of a mail server says nothing about the recipient.
-    userVariable: undefined,
-    privilege: () => ownPrivilege(PROCMAIL_WRAPPER),
-    account: () => passwdByUid(uid),
-    groups: supplementaryGroups,
-    asked: false,
-  });
+  // The environment of a mail server says nothing about the recipient.
+  return gatherProcmail(ownLogin(PROCMAIL_WRAPPER, undefined));
 }
 
 /**

@@ -1,14 +1,12 @@
 import { SystemError } from "../../../ffi/error.ts";
-import { args, callerIds, environment, execve } from "../../../ffi/guard.ts";
-import { supplementaryGroups } from "../../../ffi/process.ts";
+import { args, environment, execve } from "../../../ffi/guard.ts";
 import { versionLine } from "../../cli/about.ts";
 import { print, printError, printLine } from "../../cli/output.ts";
 import { filterEnvironment } from "../../limited-shell/environment.ts";
-import { passwdByName, passwdByUid } from "../../system/accounts.ts";
 import { openSyslog, type Syslog } from "../../system/syslog.ts";
 import { accountOf } from "../facts.ts";
 import { variable } from "../limited/limited.ts";
-import { ownPrivilege, requireChecks, unexpectedError } from "../privileged.ts";
+import { ownLogin, requireChecks, unexpectedError } from "../privileged.ts";
 import { Refusal, refuse } from "../refusal.ts";
 import { enterJail } from "../session.ts";
 import { UCHROOT_CALLER_CHECKS, UCHROOT_HOST_CHECKS, UCHROOT_IN_JAIL_CHECKS } from "./checks.ts";
@@ -21,20 +19,7 @@ const TOOL = "jk_uchroot";
 type RunRequest = Extract<UchrootRequest, { kind: "run" }>;
 
 function callerFacts(jail: string, program: string): GatheredUchrootFacts {
-  const { uid, gid } = callerIds();
-  const userVariable = variable(environment(), "USER");
-  return gatherUchroot({
-    programName: args()[0] ?? "",
-    uid,
-    gid,
-    userVariable,
-    privilege: () => ownPrivilege(TOOL),
-    account: () => (userVariable ? passwdByName(userVariable) : passwdByUid(uid)),
-    groups: supplementaryGroups,
-    asked: false,
-    jail,
-    program,
-  });
+  return gatherUchroot({ ...ownLogin(TOOL, variable(environment(), "USER")), jail, program });
 }
 
 /** The environment of the program: the harmless part of the caller's, and the variables that the settings name. */
