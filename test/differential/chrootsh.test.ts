@@ -94,6 +94,17 @@ table("going in", [
 
 table("who", [
   { name: "root", user: "root", env: {}, is: ends(12) },
+  {
+    name: "USER names one of two accounts with one uid",
+    before: () => {
+      const line = (file: string) => file.replace(/^u:(.*)$/m, "u:$1\ntwin:$1");
+      m.write("/etc/passwd", line(m.read("/etc/passwd")));
+      m.write(`${J}/etc/passwd`, line(m.read(`${J}/etc/passwd`)));
+    },
+    env: { USER: "twin" },
+    args: ["-c", "echo $USER"],
+    is: prints("twin\n"),
+  },
   { name: "USER=nosuch", env: { USER: "nosuch" }, is: ends(13) },
   { name: "USER=other", env: { USER: "other" }, is: ends(13) },
   { name: "no account", user: { uid: 4999, gid: 4001 }, env: {}, is: ends(13) },

@@ -37,6 +37,13 @@ const about = (file: string, from: string, to: string, test: string, title: stri
 });
 
 export const LOGIN: readonly Mutant[] = [
+  {
+    file: "src/enter/privileged.ts",
+    from: "userVariable ? passwdByName(userVariable) : passwdByUid(uid)",
+    to: "passwdByUid(uid)",
+    test: "differential/chrootsh.test.ts",
+    title: "two accounts with one uid",
+  },
   about(
     "src/enter/asked-of-itself.ts",
     "argv.length !== 2",
