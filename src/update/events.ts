@@ -9,10 +9,10 @@ import type { LineReporter } from "../populate/reporter.ts";
 import type { Change, Removal } from "./plan/compare.ts";
 import { changeLine, removalLine } from "./report.ts";
 
-/** Called for changes and removals. */
+/** Called after each change and removal. */
 export interface ApplyEvents {
-  changing(change: Change): void;
-  removing(removal: Removal): void;
+  changed(change: Change): void;
+  removed(removal: Removal): void;
   failed(problem: PopulateProblem): void;
   progress(done: number, total: number): void;
   /** All dependencies are in place, but no program yet: renew the library cache now. */
@@ -56,7 +56,7 @@ export class Failures {
 /** Reports changes and removals in a jail. */
 export function eventsFor(root: JailRoot, reporter: LineReporter, failures: Failures): ApplyEvents {
   return {
-    changing(change) {
+    changed(change) {
       const { action, entry } = change;
       const line = changeLine(root.path, change, false);
       if (action === "attributes") {
@@ -67,7 +67,7 @@ export function eventsFor(root: JailRoot, reporter: LineReporter, failures: Fail
       const to = root.path + entry.path;
       reporter.message(actionMessage({ ...entry, action: "create" }, to, change.hardlink));
     },
-    removing: (removal) => reporter.say(removalLine(root.path, removal, false)),
+    removed: (removal) => reporter.say(removalLine(root.path, removal, false)),
     failed: (problem) => failures.add(problem),
     progress: (done, total) => reporter.progress(done, total),
     librariesAreThere(done, progress) {

@@ -218,7 +218,7 @@ function takeAway(
     });
   }
   const { removed } = applyRemovals(root, removals, {
-    removing: (removal) => reporter.say(removalLine(root.path, removal, false)),
+    removed: (removal) => reporter.say(removalLine(root.path, removal, false)),
     failed,
   });
   count = removed.length;

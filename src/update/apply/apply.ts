@@ -133,9 +133,10 @@ class ChangeRun {
       return;
     }
     try {
-      this.events.changing(change);
-      if (commit(this.root, one) === "done") this.done.push({ entry: change.entry, hardlink: one.linked });
-      else {
+      if (commit(this.root, one) === "done") {
+        this.done.push({ entry: change.entry, hardlink: one.linked });
+        this.events.changed(change);
+      } else {
         this.takeBack(one);
         this.fail(change, new JailkitError("in-the-way", 1, "something was created there meanwhile"));
       }

@@ -23,7 +23,7 @@ interface Removed {
 export function applyRemovals(
   root: JailRoot,
   removals: readonly Removal[],
-  events: Pick<ApplyEvents, "removing" | "failed">,
+  events: Pick<ApplyEvents, "removed" | "failed">,
 ): Removed {
   const removed: ByteString[] = [];
   let incomplete = false;
@@ -37,8 +37,7 @@ export function applyRemovals(
     }
     try {
       if (!isReallyAt(root, path)) continue;
-      events.removing(removal);
-      removePath(root, path, removal.seen);
+      if (removePath(root, path, removal.seen)) events.removed(removal);
       removed.push(path);
     } catch (error) {
       if (removal.type === "directory" && isErrno(error, "ENOTEMPTY", "EEXIST")) continue;
