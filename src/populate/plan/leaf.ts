@@ -84,7 +84,7 @@ function kindOf(
     case S_IFBLK: {
       // The right device is kept even with `force`: it has no content to renew.
       const same = node !== undefined && sameDevice(node.stat, stat);
-      const differs = node !== undefined && !same;
+      const differs = kept !== undefined && !same;
       return { type: "device", action: same ? "keep" : action, device: deviceOf(stat), differs };
     }
     default:
