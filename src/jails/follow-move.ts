@@ -14,7 +14,7 @@ import { attributesAt, lookUp, readJailFile } from "../jail/fs/look.ts";
 import { configDirectoryFindings } from "../jail/fs/safety.ts";
 import { closeJailRoot, openJailRoot, openTree } from "../jail/fs/walk.ts";
 import { putFile, removePath } from "../jail/fs/write.ts";
-import { knownJails, openManifest, saveManifest } from "../jail/record/manifest.ts";
+import { type KnownJail, knownJails, openManifest, saveManifest } from "../jail/record/manifest.ts";
 import { findMoved, isRecorded } from "../jail/record/moved.ts";
 import { logSocketDropIn } from "../populate/apply/log-socket.ts";
 import { modifyAccount } from "../system/account-tools.ts";
@@ -28,6 +28,8 @@ const LARGEST_FILE = 1 << 20;
 export interface Move {
   from: ByteString;
   to: ByteString;
+  /** The record of the jail at its old path. */
+  record: KnownJail | undefined;
   /** The users who live in it. */
   users: readonly ByteString[];
   /** Configuration files that name it, and their new text. */
@@ -61,6 +63,7 @@ export function planMove(from: ByteString, to: ByteString | undefined): Move {
   return {
     from: old,
     to: place,
+    record,
     users: jailedUsers().flatMap(({ name, jail }) => (jail === old ? [name] : [])),
     files: filesThatName(old, place),
   };
@@ -144,10 +147,10 @@ export function followMove(
   }
 }
 
-function moveRecord({ to }: Move): string | undefined {
+function moveRecord({ to, record }: Move): string | undefined {
   const root = openJailRoot(to);
   try {
-    const manifest = openManifest(root);
+    const manifest = openManifest(root, { from: record });
     if (manifest.content.requests.length + manifest.content.entries.size === 0) return undefined;
     saveManifest(manifest);
     return `the record of the jail names ${quoted(to)}`;

@@ -9,7 +9,15 @@ import {
   type ManifestEntry,
   type ManifestRequest,
 } from "./manifest-text.ts";
-import { findManifest, identityOf, locked, manifestPath, REGISTRY, readContent } from "./registry.ts";
+import {
+  findManifest,
+  identityOf,
+  type KnownJail,
+  locked,
+  manifestPath,
+  REGISTRY,
+  readContent,
+} from "./registry.ts";
 
 export type { ManifestContent, ManifestEntry, ManifestRequest } from "./manifest-text.ts";
 export { forgetJail, type KnownJail, knownJails, REGISTRY } from "./registry.ts";
@@ -33,11 +41,20 @@ function empty(root: JailRoot): ManifestContent {
 /**
  * The manifest of a jail, empty if it has none. A jail that moved on its file system is found by device and inode, one
  * that was copied to the same path by its content; nothing that the jail says about itself is trusted. Writes nothing.
- * Throws JailkitError "bad-manifest", "unsafe-registry".
+ * `from`: the record to use if there is none, of a jail that was copied from elsewhere; see isRecorded. Throws
+ * JailkitError "bad-manifest", "unsafe-registry".
  */
-export function openManifest(root: JailRoot, options: { registry?: ByteString } = {}): Manifest {
+export function openManifest(
+  root: JailRoot,
+  options: { registry?: ByteString; from?: KnownJail | undefined } = {},
+): Manifest {
   const registry = options.registry ?? REGISTRY;
-  const { id, content } = withTree((tree) => findManifest(tree, root, registry));
+  const { id, content } = withTree((tree) => {
+    const found = findManifest(tree, root, registry);
+    const { from } = options;
+    if (found.content !== undefined || from === undefined) return found;
+    return { id: from.id, content: readContent(tree, registry, from.id) };
+  });
   if (content !== undefined)
     return { id, registry, content: { ...content, jail: identityOf(root) }, pending: [] };
   // The first save removes entries of an earlier jail at this path.
