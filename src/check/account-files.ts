@@ -79,6 +79,10 @@ export class AccountFiles {
       hostGroup: (name) => groupByName(name),
       inJail: (path) => lookInJail(root, path, false),
       programInJail: (path) => isProgram(path.startsWith("/") ? lookInJail(root, path, true) : undefined),
+      onlyRootRuns: (path) => {
+        const stat = lookInJail(root, path, true);
+        return stat !== undefined && stat.uid === 0 && (stat.mode & 0o011) === 0;
+      },
       programOnHost: (path) =>
         isProgram(path.startsWith("/") ? statIfPresent(AT_FDCWD, path, true) : undefined),
       isGuest: uchrootGuests(root.path),

@@ -25,6 +25,8 @@ export interface AccountFacts {
   readonly inJail: (path: ByteString) => Stat | undefined;
   /** True for an executable file in the jail. */
   readonly programInJail: (path: ByteString) => boolean;
+  /** True if root alone may execute a program of the jail, as in a copy that was made with a umask. */
+  readonly onlyRootRuns: (path: ByteString) => boolean;
   readonly programOnHost: (path: ByteString) => boolean;
   /** True if jk_uchroot lets an account into the jail: then it is in the jail's passwd only for its name. */
   readonly isGuest: (user: PasswdEntry) => boolean;
@@ -165,7 +167,7 @@ class AccountCheck {
    * `real` has as the jail sees it: if the jail's line differs, the line is wrong.
    */
   #checkJailedUser(entry: PasswdEntry, real: PasswdEntry): void {
-    const { jail, inJail, programInJail, programOnHost } = this.#facts;
+    const { jail, inJail, programInJail, programOnHost, onlyRootRuns } = this.#facts;
     const name = display(entry.name);
     const path = jail + real.home;
     const home = inJail(real.home);
@@ -178,15 +180,19 @@ class AccountCheck {
       // chown would take it from its rightful user.
       const shared = isJailsOwn(real.home) || this.#isHomeOf(home.uid, real.home);
       const own = dirsEqual(real.home, usualHome(real.name)) || !shared;
-      const remedy = own ? `chown -h ${real.uid} ${shellWord(path)}` : otherHomeRemedy(jail, real);
+      const remedy = own
+        ? `chown -h ${real.uid}:${real.gid} ${shellWord(path)}`
+        : otherHomeRemedy(jail, real);
       this.#report("home-owner", message, remedy, path);
     }
     // jk_chrootsh has the limited shell built in.
-    if (entry.shell.endsWith("/jk_lsh") || programInJail(entry.shell)) return;
+    const isThere = programInJail(entry.shell);
+    if (entry.shell.endsWith("/jk_lsh") || (isThere && !onlyRootRuns(entry.shell))) return;
     const shell = `${jail}${plainPath(entry.shell)}`;
     const copy = `jk_cp -f -j ${shellWord(jail)} ${operands(entry.shell)}`;
     const other = `jk_jailuser --jail-side-only -s ${LIMITED_SHELL} -j ${shellWord(jail)} ${operands(entry.name)}`;
-    const message = `the shell ${display(shell)} of user ${name} is not a program in the jail`;
+    const what = isThere ? "can be executed by root alone" : "is not a program in the jail";
+    const message = `the shell ${display(shell)} of user ${name} ${what}`;
     this.#report("shell-missing", message, programOnHost(entry.shell) ? copy : other, shell);
   }
 

@@ -14,6 +14,7 @@ import { type FixOutcome, fixFindings } from "./fix/fix.ts";
 import { configFindings, noJailFinding, notInJailFinding, userFindings } from "./host.ts";
 import { checkJail, type JailCheck, type JailReport } from "./jail.ts";
 import { type JailToCheck, jailsToCheck, servedSockets } from "./jails.ts";
+import { freePaths } from "./report/remedies.ts";
 import type { CheckReport } from "./report/report-schema.ts";
 import type { CheckFinding, CheckProblem } from "./rules.ts";
 import { runSmokeTests, type SmokeResult } from "./smoke/smoke.ts";
@@ -87,7 +88,7 @@ export async function check(request: CheckRequest): Promise<CheckResult> {
   const users = [...local, ...jails.flatMap(({ path }) => serviceUsersAt(path, local))];
   const asked = new Set(jails.map(({ path }) => path));
   const concerned = users.filter(({ jail }) => request.jails.length === 0 || asked.has(jail ?? ""));
-  const servedSocket = servedSockets(problems);
+  const shared = { users, servedSocket: servedSockets(problems), freePath: freePaths() };
   const host: HostReport = {
     findings: ordered([...configFindings(), ...concerned.flatMap(userFindings)], "/etc/passwd"),
     problems,
@@ -97,7 +98,7 @@ export async function check(request: CheckRequest): Promise<CheckResult> {
   const checked: CheckedJail[] = [];
   for (const jail of jails) {
     if (receivedSignal() !== undefined) break;
-    const one = await checkOne(jail, request, { users, servedSocket });
+    const one = await checkOne(jail, request, shared);
     request.done(one);
     checked.push(one);
   }
@@ -119,7 +120,7 @@ function readIni(file: ByteString, warnings: string[], problems: CheckProblem[])
   }
 }
 
-type Shared = Pick<JailCheck, "users" | "servedSocket">;
+type Shared = Pick<JailCheck, "users" | "servedSocket" | "freePath">;
 
 async function checkOne(jail: JailToCheck, request: CheckRequest, shared: Shared): Promise<CheckedJail> {
   const nothing = { path: jail.path, fixes: [], fixed: new Set<CheckFinding>(), tests: [] };

@@ -1,12 +1,14 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { isErrno } from "../../ffi/error.ts";
 import type { Stat } from "../../ffi/files.ts";
+import { directoryOf } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
+import { jailMounts } from "../jail/fs/unmount.ts";
 import { hostPath, isDirectory, isLink, isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import type { ManifestContent } from "../jail/record/manifest.ts";
 import { barrierFindings } from "./files/barriers.ts";
-import { type Counterpart, counterpartOf, hostDevice } from "./files/counterpart.ts";
+import { type Counterpart, counterpartOf, hostDevice, kernelTest } from "./files/counterpart.ts";
 import { driftOf, isGenerated, missingFindings, type SourceGone } from "./files/drift.ts";
 import { HardLinks, hardLinkFindings } from "./files/hard-links.ts";
 import type { Item } from "./files/item.ts";
@@ -63,6 +65,7 @@ export function collect(context: CollectContext): Collected {
   walkJail(root, context.spaces, {
     ignored: (path) => settings.everywhere(hostPath(root, path)),
     hostDirectory: context.hostDirectory,
+    copied: (path) => collector.isCopied(path),
     seen: (entry) => collector.visit(entry),
     barrier: (path, barrier) => collector.stop(path, barrier),
     failed: (path, error) => collector.fail(path, error),
@@ -81,6 +84,7 @@ class Collector {
     strangers: new Map(),
     objects: 0,
   };
+  readonly #isOfKernel = kernelTest();
   readonly #hardLinks = new HardLinks();
   readonly #leftovers: ReturnType<typeof collectLeftovers>;
   /** Paths that exist, of those in the record. */
@@ -93,6 +97,16 @@ class Collector {
   constructor(context: CollectContext) {
     this.#context = context;
     this.#leftovers = collectLeftovers(context.root);
+  }
+
+  /** A file in /proc or /sys that the record and jk_check.ini do not know. Mounts below are somebody's intention. */
+  isCopied(path: ByteString): boolean {
+    const { root, content, settings } = this.#context;
+    if (content?.entries.has(path)) return false;
+    const place = hostPath(root, path);
+    if (settings.everywhere(place) || settings.compare(place)) return false;
+    const top = `${directoryOf(path)}/`;
+    return !jailMounts(root.path).some((mount) => mount.path.startsWith(top));
   }
 
   visit(seen: WalkEntry): void {
@@ -180,17 +194,28 @@ class Collector {
   #compare(item: Item, counterpart: Counterpart): void {
     const { content, settings } = this.#context;
     const result = this.#result;
-    const drift = driftOf(item, counterpart, content !== undefined);
+    const drift = this.#isOfKernel(counterpart)
+      ? driftOf(asOwn(item), { ...counterpart, stat: undefined, target: undefined }, content !== undefined)
+      : driftOf(item, counterpart, content !== undefined);
     if (drift.findings.some(({ rule }) => rule === "different-type")) this.#replaced.push(item.seen.path);
     result.findings.add(...drift.findings);
     if (drift.compare !== undefined) result.pending.push({ item, counterpart, finding: drift.compare });
     if (drift.gone !== undefined) result.gone.push({ item, gone: drift.gone });
     const { seen, entry, path } = item;
     if (content === undefined || entry !== undefined || seen.space !== "system") return;
+    // That of another owner is reported, and is not recorded before root has it.
+    if (seen.stat.uid !== 0) return;
     const both = isRegular(seen.stat) && counterpart.stat !== undefined;
     if (both && drift.findings.length === 0 && !settings.compare(path) && !isGenerated(seen.path))
       result.strangers.set(seen.path, item);
   }
+}
+
+/** The item as one without a source: nothing can be compared with a file that the kernel makes up. */
+function asOwn(item: Item): Item {
+  if (item.entry === undefined) return item;
+  const { source: _, ...entry } = item.entry;
+  return { ...item, entry };
 }
 
 function unreadable(root: JailRoot, path: ByteString, error: unknown): CheckProblem {

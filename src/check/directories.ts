@@ -1,13 +1,18 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { type Stat, statIfPresent } from "../../ffi/files.ts";
+import { directoryOf } from "../../ffi/paths.ts";
+import { type Credentials, MAY_EXECUTE, MAY_READ, mayAccess, withRightsOf } from "../../ffi/rights.ts";
 import { display } from "../cli/display.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { closedDirectory } from "../explain/readable.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
+import { splitHome } from "../jail/accounts/separator.ts";
+import { lookUp } from "../jail/fs/look.ts";
 import { jailFindings, type SafetyRule } from "../jail/fs/safety.ts";
-import type { JailRoot } from "../jail/fs/walk.ts";
+import { isDirectory, isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import { groupIdsOf, passwdByName } from "../system/accounts.ts";
+import { hostNames } from "../system/host-files.ts";
 import type { CheckFinding, Rule } from "./rules.ts";
 
 // Whole trees of the host that must not be mounted in a jail.
@@ -48,18 +53,78 @@ export function safetyFindings(root: JailRoot): CheckFinding[] {
   });
 }
 
-/** The jail's directory, or one above it, that users of the jail cannot pass. */
-export function closedFindings(root: JailRoot, users: readonly JailedUser[]): CheckFinding[] {
-  const closed = new Map<ByteString, ByteString>();
+// Without these no program starts, and no account is found.
+const NEEDED = ["/etc", "/usr", "/usr/bin", "/usr/lib", "/usr/lib64", "/bin", "/lib", "/lib64"];
+const ACCOUNT_FILES = ["/etc/passwd", "/etc/group"];
+
+/**
+ * Directories that users of the jail cannot pass: the jail's, one above it, or one that a login needs; and account files
+ * that they cannot read. Paths for which `isRecorded` is true have other findings.
+ */
+export function closedFindings(
+  root: JailRoot,
+  users: readonly JailedUser[],
+  isRecorded: (path: ByteString) => boolean,
+): CheckFinding[] {
+  const found = new Map<ByteString, CheckFinding>();
+  const add = (path: ByteString, what: string, remedy: Pick<CheckFinding, "rule" | "remedy">) => {
+    const message = `${what} ${display(path)}: no login in ${display(root.path)} works`;
+    if (!found.has(path) && !isRecorded(path)) found.set(path, { ...remedy, path, message });
+  };
   for (const { name, jail } of users) {
     const real = jail === root.path ? passwdByName(name) : undefined;
     if (real === undefined) continue;
-    const groups = groupIdsOf(name, real.gid);
-    const path = closedDirectory(root, { uid: real.uid, gid: real.gid, groups });
-    if (path !== undefined && !closed.has(path)) closed.set(path, name);
+    const who = { uid: real.uid, gid: real.gid, groups: groupIdsOf(name, real.gid) };
+    const above = closedDirectory(root, who);
+    const needed = () => [...NEEDED, ...libraryDirectories(root), ...aboveHome(real.home)];
+    const directories = above === undefined ? closedInside(root, needed(), who) : [above];
+    const user = `user ${display(name)} cannot`;
+    for (const path of directories)
+      add(path, `${user} pass`, { rule: "closed-directory", remedy: `chmod o+x ${shellWord(path)}` });
+    if (directories.length > 0) continue;
+    for (const path of unreadableFor(root, who))
+      add(path, `${user} read`, { rule: "unreadable-accounts", remedy: `chmod o+r ${shellWord(path)}` });
   }
-  return [...closed].map(([path, name]): CheckFinding => {
-    const message = `user ${display(name)} cannot pass ${display(path)}: no login in ${display(root.path)} works`;
-    return { rule: "closed-directory", path, message, remedy: `chmod o+x ${shellWord(path)}` };
+  return [...found.values()];
+}
+
+/** The directories of libraries for one kind of processor, such as /usr/lib/x86_64-linux-gnu. */
+function libraryDirectories(root: JailRoot): ByteString[] {
+  return ["/usr/lib", "/lib"].flatMap((above) => {
+    const stat = lookUp(root, above)?.stat;
+    if (stat === undefined || !isDirectory(stat) || stat.uid !== 0) return [];
+    const names = hostNames(root.path + above).filter((name) => name.includes("-linux-"));
+    return names.map((name) => `${above}/${name}`);
   });
+}
+
+/** The account files of the jail that `who` cannot read; on the host. */
+function unreadableFor(root: JailRoot, who: Credentials): ByteString[] {
+  const ours = ACCOUNT_FILES.filter((file) => {
+    const stat = lookUp(root, file)?.stat;
+    return stat !== undefined && isRegular(stat);
+  }).map((file) => root.path + file);
+  return withRightsOf(who, () => ours.filter((path) => !mayAccess(AT_FDCWD, path, MAY_READ)));
+}
+
+/** The directories above a home, as the jail sees them. */
+function aboveHome(home: ByteString): ByteString[] {
+  const inside = splitHome(home)?.home ?? "/";
+  const above: ByteString[] = [];
+  for (let path = directoryOf(inside); path !== "/"; path = directoryOf(path)) above.unshift(path);
+  return above;
+}
+
+/** Those of `paths` that are root's directories in the jail, and that `who` cannot pass; on the host. */
+function closedInside(root: JailRoot, paths: readonly ByteString[], who: Credentials): ByteString[] {
+  const ours = paths.filter((path) => {
+    const stat = lookUp(root, path)?.stat;
+    return stat !== undefined && isDirectory(stat) && stat.uid === 0;
+  });
+  const closed = (path: ByteString) => !mayAccess(AT_FDCWD, root.path + path, MAY_EXECUTE);
+  const found = withRightsOf(who, () => ours.filter(closed));
+  // What is below a closed directory cannot be told yet.
+  return found
+    .filter((path) => !found.some((above) => path.startsWith(`${above}/`)))
+    .map((path) => root.path + path);
 }

@@ -4,6 +4,7 @@ import { describeError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
+import { asksForFiles } from "../populate/record/requests.ts";
 import { AccountFiles } from "./account-files.ts";
 import { accountFindings } from "./accounts.ts";
 import { type Collected, collect } from "./collect.ts";
@@ -16,7 +17,7 @@ import { createSpaces } from "./files/spaces.ts";
 import { withoutConsequences } from "./finding-list.ts";
 import { notInJailFinding } from "./host.ts";
 import { type JailRecord, keepVerified, readRecord } from "./record.ts";
-import { withRemedy } from "./report/remedies.ts";
+import { type freePaths, withRemedy } from "./report/remedies.ts";
 import type { CheckFinding, CheckProblem } from "./rules.ts";
 import type { JailSettings, PathTest } from "./settings.ts";
 
@@ -26,6 +27,7 @@ export interface JailCheck {
   /** The jailed users of the host. */
   readonly users: readonly JailedUser[];
   readonly servedSocket: PathTest;
+  readonly freePath: ReturnType<typeof freePaths>;
   /** Read every file, even if an earlier check found it unchanged. */
   readonly full: boolean;
   readonly verbose: (line: ByteString) => void;
@@ -75,10 +77,10 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
     ...record.findings,
     ...shells.findings,
     ...safetyFindings(root),
-    ...closedFindings(root, users),
+    ...closedFindings(root, users, (path) => content?.entries.has(path.slice(root.path.length)) ?? false),
     ...libraries.findings.filter(({ path }) => !shellPaths.has(path)),
     ...findings,
-    ...strangerFindings(root, collected),
+    ...strangerFindings(root, record, collected),
     ...missingUsers(root, files, users),
     ...accountFindings(files.facts(verbose)),
   );
@@ -97,11 +99,12 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
 /** All findings in order, with remedies, without those that follow from others. */
 function withRemedies(
   { findings }: Collected,
-  { root, settings: { section } }: JailCheck,
+  { root, freePath, settings: { section } }: JailCheck,
   { content }: JailRecord,
   files: AccountFiles,
 ): CheckFinding[] {
-  const context = { jail: root.path, content, section, nameOf: (uid: number) => files.nameOf(uid) };
+  const nameOf = (uid: number) => files.nameOf(uid);
+  const context = { jail: root.path, content, section, nameOf, freePath };
   return withoutConsequences(findings.inOrder(root.path)).map((finding) => withRemedy(finding, context));
 }
 
@@ -118,10 +121,14 @@ function librariesOf(
 }
 
 /** Findings about files of the host that are not in the record: one for each, or one for all. */
-function strangerFindings(root: JailRoot, { strangers }: Collected): CheckFinding[] {
+function strangerFindings(root: JailRoot, { content }: JailRecord, { strangers }: Collected): CheckFinding[] {
   if (strangers.size <= MOST_STRANGERS) return [...strangers.values()].map(unrecordedFinding);
   const message = `${strangers.size} files in ${display(root.path)} are the host's, but not in the record of the jail`;
-  return [{ rule: "unrecorded", path: root.path, message, remedy: `jailkit adopt ${shellWord(root.path)}` }];
+  // A record of jk_cp alone is no reason to know less of the rest.
+  const again = content?.requests.some(asksForFiles);
+  const jail = shellWord(root.path);
+  const remedy = again ? `jailkit adopt --force ${jail}` : `jailkit adopt ${jail}`;
+  return [{ rule: "unrecorded", path: root.path, message, remedy }];
 }
 
 function missingUsers(root: JailRoot, { accounts }: AccountFiles, users: readonly JailedUser[]) {

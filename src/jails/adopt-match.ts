@@ -40,6 +40,8 @@ export function matchJail(root: JailRoot): { matched: MatchedFile[]; problems: P
   walkJail(root, createSpaces(homes), {
     ignored: () => false,
     hostDirectory: () => undefined,
+    // Copies of the kernel's files are no files to record, and jk_check reports them.
+    copied: () => true,
     seen(seen) {
       if (seen.path === "/" || (seen.space === "user" && !isShared(seen.stat)) || isGenerated(seen.path))
         return;

@@ -9,6 +9,26 @@ const MS_NOSUID = 2;
 const MS_NODEV = 4;
 const MS_NOEXEC = 8;
 
+// File systems that hold no files: f_type of statfs(2), as in linux/magic.h.
+const KERNEL: Readonly<Record<number, string>> = {
+  40864: "proc",
+  1650812274: "sysfs",
+  7377: "devpts",
+  2613483: "cgroup",
+  1667723888: "cgroup2",
+  1684170528: "debugfs",
+  1953653091: "tracefs",
+  1935894131: "securityfs",
+  3405662737: "bpf",
+  1634035564: "pstore",
+  3730735588: "efivarfs",
+  427819522: "mqueue",
+  1650812272: "configfs",
+  391: "autofs",
+  1112100429: "binfmt_misc",
+  4185718668: "selinuxfs",
+};
+
 /** True if the file system of `fd` is mounted read-only: ST_RDONLY in f_flags of statfs(2). */
 export function isReadOnly(fd: number): boolean {
   return (requireFileSystemOf(fd).getUint32(80, true) & 1) !== 0;
@@ -36,6 +56,11 @@ export function isNoexec(fd: number): boolean {
 /** The type of the file system of `fd`: the low 32 bits of f_type of statfs(2). */
 export function fileSystemType(fd: number): number {
   return requireFileSystemOf(fd).getUint32(0, true);
+}
+
+/** The type of the file system of `fd`, such as "proc", if the kernel makes its files up; undefined for all others. */
+export function kernelFileSystem(fd: number): string | undefined {
+  return KERNEL[fileSystemType(fd)];
 }
 
 function requireFileSystemOf(fd: number): DataView {

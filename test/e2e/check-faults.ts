@@ -240,6 +240,11 @@ export const FAULTS: readonly Fault[] = [
   fault("host-directory", "/var/etc", "mkdir var/etc; mount --bind /etc var/etc"),
   fault("dangerous-mount", "/var/queue", "mkdir var/queue; mount -t mqueue mqueue var/queue"),
   fault("proc-writable", "/var/proc", "mkdir var/proc; mount -t proc proc var/proc"),
+  fault(
+    "kernel-files",
+    "/proc",
+    "mkdir -p proc/1/task; cp /proc/version proc; ln -s 1/task/1 proc/thread-self",
+  ),
   fault("leftover", "/usr/bin/.jk-0123456789aB", "cp usr/bin/bash usr/bin/.jk-0123456789aB"),
   fault(
     "leftover",
@@ -258,6 +263,8 @@ export const SINGLE_FAULTS: readonly Fault[] = [
   fault("registry-unsafe", "//var/lib/jailkit/jails", "chmod 0777 /var/lib/jailkit/jails"),
   fault("writable-for-group", "/", "chmod g+w ."),
   fault("closed-directory", "/", "chmod 0700 ."),
+  fault("closed-directory", "/home", "chmod 0700 home"),
+  fault("unreadable-accounts", "/etc/passwd", "chmod 0640 etc/passwd"),
   fault("writable-for-others", "/usr", "chmod o+w usr"),
   fault("acl-entry", "/usr", "setfacl -m u:4711:rwx usr"),
   fault("own-shell", "/usr/sbin/jk_lsh", "mkdir -p usr/sbin; cp -p /usr/sbin/jk_lsh usr/sbin/jk_lsh"),

@@ -44,6 +44,7 @@ function findingsOf(passwd: string, group = "", home = "/j/./home/u") {
           },
     programOnHost: () => true,
     programInJail: (path) => path === "/bin/sh",
+    onlyRootRuns: () => false,
     isGuest: ({ name }) => name === "guest",
     mayHaveMovedHere: (jail) => jail === "/was",
     verbose: (line) => told.push(line),
@@ -62,7 +63,7 @@ describe("accounts of a jail", () => {
 
   const other = "usermod -d /j/./home/u u && jk_jailuser --jail-side-only -j /j u && install -d -o 1000";
   test.each([
-    ["a home that root made", "u:x:1000:1000::/srv/u:/bin/sh", "chown -h 1000 /j/srv/u"],
+    ["a home that root made", "u:x:1000:1000::/srv/u:/bin/sh", "chown -h 1000:1000 /j/srv/u"],
     ["a directory of the jail's own", "u:x:1000:1000::/etc:/bin/sh", other],
     [
       "another account's",

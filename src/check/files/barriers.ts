@@ -20,6 +20,10 @@ export function barrierFindings(jailPath: ByteString, path: ByteString, barrier:
     }
     case "kernel":
       return kernelFindings(jailPath, path, barrier);
+    case "copied": {
+      const message = `${shown} contains files, but the kernel's are not mounted there: they are copies, or somebody created them`;
+      return [{ ...common, rule: "kernel-files", message }];
+    }
     case "fuse":
       return [];
   }

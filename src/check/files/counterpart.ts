@@ -1,8 +1,9 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
-import { isErrno } from "../../../ffi/error.ts";
-import { readLink, type Stat, statIfPresent } from "../../../ffi/files.ts";
+import { isErrno, SystemError } from "../../../ffi/error.ts";
+import { close, openIfPresent, readLink, type Stat, statIfPresent } from "../../../ffi/files.ts";
 import { isDirectory, isLink } from "../../jail/fs/walk.ts";
+import { kernelFileSystem } from "../../system/mounts.ts";
 import type { Item } from "./item.ts";
 
 /** The host's file for an item of a jail: the recorded source, or the same path. */
@@ -31,6 +32,36 @@ export function counterpartOf({ seen, entry }: Item): Counterpart {
     return { path, stat: undefined, target: undefined };
   const stat = statOnHost(path);
   return { path, stat, target: stat !== undefined && isLink(stat) ? readLink(C.AT_FDCWD, path) : undefined };
+}
+
+/** True if the kernel makes up the host's file, as in /proc: no copy of it stays equal. */
+export function isOfKernel(path: ByteString): boolean {
+  try {
+    const fd = openIfPresent(C.AT_FDCWD, path, C.O_PATH | C.O_NOFOLLOW, 0);
+    if (fd === undefined) return false;
+    try {
+      return kernelFileSystem(fd) !== undefined;
+    } finally {
+      close(fd);
+    }
+  } catch (error) {
+    if (error instanceof SystemError) return false;
+    throw error;
+  }
+}
+
+/** As isOfKernel, with one look at each file system. */
+export function kernelTest(): (counterpart: Counterpart) => boolean {
+  const known = new Map<string, boolean>();
+  return ({ path, stat }) => {
+    if (stat === undefined) return false;
+    const device = `${stat.devMajor}:${stat.devMinor}`;
+    const before = known.get(device);
+    if (before !== undefined) return before;
+    const found = isOfKernel(path);
+    known.set(device, found);
+    return found;
+  };
 }
 
 const isDevice = ({ mode }: Stat) => [C.S_IFCHR, C.S_IFBLK].includes(mode & C.S_IFMT);

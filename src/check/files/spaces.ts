@@ -9,7 +9,7 @@ import { onlyRootWrites } from "../../system/exchange.ts";
  */
 export type Space = "system" | "user" | "other";
 
-const SYSTEM = /^(?:dev|etc|lib[^/]*|usr|bin|sbin|opt)$/;
+const SYSTEM = /^(?:dev|etc|lib[^/]*|usr|bin|sbin|opt|proc|sys)$/;
 
 /** A home: the path as the jail sees it, and whether it is that of the host's account in this jail. */
 export interface Home {

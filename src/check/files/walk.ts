@@ -12,7 +12,7 @@ import {
 import { isDirectory, isLink, type JailRoot, joinPath } from "../../jail/fs/walk.ts";
 import { inheritedEntries, type NamedEntry } from "../../system/acl.ts";
 import { type Grants, grantsAt, grantsOf } from "../../system/grants.ts";
-import { fileSystemType, isReadOnly } from "../../system/mounts.ts";
+import { fileSystemType, isReadOnly, kernelFileSystem } from "../../system/mounts.ts";
 import type { Space, Spaces } from "./spaces.ts";
 
 /** A file, directory, symbolic link or device that a walk saw. */
@@ -35,6 +35,8 @@ export type Barrier =
   | { readonly kind: "kernel"; readonly type: string; readonly readOnly: boolean }
   | { readonly kind: "host"; readonly what: ByteString }
   | { readonly kind: "fuse" }
+  /** /proc or /sys with files, where nothing is mounted: a copy of the jail has those of another host. */
+  | { readonly kind: "copied" }
   | { readonly kind: "deep" };
 
 /** Callbacks of a walk. Paths are as the jail sees them. */
@@ -43,30 +45,14 @@ interface WalkHandlers {
   ignored(path: ByteString): boolean;
   /** The name of a directory of the host that must not be in a jail. */
   hostDirectory(stat: Stat): ByteString | undefined;
+  /** True for a file in /proc or /sys, where nothing is mounted, that nobody asked for. */
+  copied(path: ByteString): boolean;
   seen(entry: WalkEntry): void;
   barrier(path: ByteString, barrier: Barrier): void;
   failed(path: ByteString, error: unknown): void;
 }
 
-// File systems that hold no files of a jail: f_type of statfs(2), as in linux/magic.h.
-const KERNEL: Readonly<Record<number, string>> = {
-  40864: "proc",
-  1650812274: "sysfs",
-  7377: "devpts",
-  2613483: "cgroup",
-  1667723888: "cgroup2",
-  1684170528: "debugfs",
-  1953653091: "tracefs",
-  1935894131: "securityfs",
-  3405662737: "bpf",
-  1634035564: "pstore",
-  3730735588: "efivarfs",
-  427819522: "mqueue",
-  1650812272: "configfs",
-  391: "autofs",
-  1112100429: "binfmt_misc",
-  4185718668: "selinuxfs",
-};
+const OF_THE_KERNEL: readonly ByteString[] = ["/proc", "/sys"];
 // A user's own program answers there, or hangs.
 const FUSE = 0x65735546;
 // Each level needs a descriptor, and users may nest without limit.
@@ -97,7 +83,7 @@ export function walkJail(root: JailRoot, spaces: Spaces, handlers: WalkHandlers)
     try {
       const stat = fstat(fd);
       const space = depth === 0 ? "other" : spaces.inside(above, path, stat);
-      const barrier = depth === 0 ? undefined : barrierOf(fd, stat, parent, depth, handlers);
+      const barrier = depth === 0 ? undefined : barrierOf(fd, path, stat, parent, depth, handlers);
       if (barrier !== undefined) {
         handlers.barrier(path, barrier);
         return;
@@ -143,6 +129,7 @@ export function walkJail(root: JailRoot, spaces: Spaces, handlers: WalkHandlers)
 
 function barrierOf(
   fd: number,
+  path: ByteString,
   stat: Stat,
   parent: Stat,
   depth: number,
@@ -152,10 +139,12 @@ function barrierOf(
   if (what !== undefined) return { kind: "host", what };
   const other = stat.mountId !== parent.mountId || stat.devMinor !== parent.devMinor;
   if (other || stat.devMajor !== parent.devMajor) {
-    const magic = fileSystemType(fd);
-    const type = KERNEL[magic];
+    const type = kernelFileSystem(fd);
     if (type !== undefined) return { kind: "kernel", type, readOnly: isReadOnly(fd) };
-    if (magic === FUSE) return { kind: "fuse" };
+    if (fileSystemType(fd) === FUSE) return { kind: "fuse" };
+  } else if (OF_THE_KERNEL.includes(path)) {
+    if (readDirectory(fd).some(({ name }) => handlers.copied(joinPath(path, name))))
+      return { kind: "copied" };
   }
   return depth > DEEPEST ? { kind: "deep" } : undefined;
 }

@@ -12,6 +12,8 @@ import { splitList } from "../../config/values.ts";
 import { isRegular } from "../../jail/fs/walk.ts";
 import type { ManifestContent } from "../../jail/record/manifest.ts";
 import { onlyRootExchanges } from "../../system/exchange.ts";
+import { isOfKernel } from "../files/counterpart.ts";
+import { isGenerated } from "../files/drift.ts";
 import type { CheckFinding, Rule } from "../rules.ts";
 
 interface RemedyContext {
@@ -23,6 +25,8 @@ interface RemedyContext {
   readonly section: IniSection | undefined;
   /** The name of the account with a uid, in the jail or on the host. */
   readonly nameOf: (uid: number) => ByteString | undefined;
+  /** A path that nothing has yet, for a file that is moved away. */
+  readonly freePath: (wanted: ByteString, file: ByteString) => ByteString;
 }
 
 interface Case extends RemedyContext {
@@ -59,7 +63,7 @@ const chmod = (change: string) => (one: Case) =>
 const aside = (one: Case) =>
   byName(
     one,
-    `mv -nT ${shellWord(one.finding.path)} ${shellWord(`/root/out-of-jail-${baseName(one.finding.path)}`)}`,
+    `mv -nT ${shellWord(one.finding.path)} ${shellWord(one.freePath(`/root/out-of-jail-${baseName(one.finding.path)}`, one.finding.path))}`,
   );
 
 const takeOut = (one: Case) => aside(one) ?? ignore("ignorepatheverywhere")(one);
@@ -74,6 +78,7 @@ function copyOrIgnore(one: Case): ByteString | undefined {
   const entry = content?.entries.get(jailPath);
   const source = entry?.source ?? jailPath;
   const there = lookAt(source);
+  if (isOfKernel(source)) return ignore("ignorepathoncompare")(one);
   const secret = entry === undefined && there !== undefined && (there.mode & 0o004) === 0;
   if (there === undefined || secret) return ignore("ignorepathoncompare")(one);
   const copy = copyPath(jail, source === jailPath ? jailPath : source);
@@ -82,7 +87,7 @@ function copyOrIgnore(one: Case): ByteString | undefined {
   // jk_cp does not replace a directory by a file, nor a file by a directory.
   return byName(
     one,
-    `mv -nT ${shellWord(finding.path)} ${shellWord(`${jail}/not-${baseName(jailPath)}`)} && ${copy}`,
+    `mv -nT ${shellWord(finding.path)} ${shellWord(one.freePath(`${jail}/not-${baseName(jailPath)}`, finding.path))} && ${copy}`,
   );
 }
 
@@ -134,8 +139,12 @@ function foreignOwner(one: Case): ByteString | undefined {
   const { finding, jail, stat } = one;
   if (stat === undefined) return undefined;
   const { jailPath = "/" } = finding;
-  if (!isRegular(stat))
-    return byName(one, `chown -h --from=${stat.uid} root:root ${shellWord(finding.path)}`);
+  const chown = byName(one, `chown -h --from=${stat.uid} root:root ${shellWord(finding.path)}`);
+  if (!isRegular(stat)) return chown;
+  // The host's are for the host: its accounts would replace the jail's.
+  if (isGenerated(jailPath) && !/\.cache$/.test(jailPath))
+    return chown === undefined ? undefined : readFirst(finding.path) + chown;
+  if (isGenerated(jailPath)) return aside(one);
   const there = lookAt(jailPath, true);
   return there !== undefined && isRegular(there) ? copyPath(jail, jailPath) : aside(one);
 }
@@ -143,6 +152,16 @@ function foreignOwner(one: Case): ByteString | undefined {
 function deviceDiffers(one: Case): ByteString | undefined {
   const away = aside(one);
   return away === undefined ? undefined : `${away} && ${copyPath(one.jail, one.finding.jailPath ?? "/")}`;
+}
+
+/** Moves /proc or /sys away as a whole: by its name, nothing below it is opened. What was copied there comes back. */
+function kernelFiles(one: Case): ByteString | undefined {
+  const away = aside(one);
+  if (away === undefined) return undefined;
+  const { path, jailPath = "/" } = one.finding;
+  const empty = `${away} && mkdir -m 0555 ${shellWord(path)}`;
+  const recorded = [...(one.content?.entries.keys() ?? [])].some((each) => each.startsWith(`${jailPath}/`));
+  return recorded ? `${empty} && ${update(one)}` : empty;
 }
 
 /**
@@ -189,6 +208,7 @@ const REMEDIES: Readonly<Partial<Record<Rule, Remedy>>> = {
   shadow: takeOut,
   "library-directory": libraryDirectory,
   "bad-program": copyOrIgnore,
+  "kernel-files": kernelFiles,
   "too-deep": ignore("ignorepatheverywhere"),
   "smoke-test": fix,
 };
@@ -217,6 +237,18 @@ const OPEN: readonly Rule[] = ["file-writable-for-others", "file-writable-for-gr
 function mayBeWritten({ finding: { rule, jailPath = "/" }, stat }: Case): boolean {
   const own = /^\/etc\/(?:jailkit\/.*|passwd|group)$/.test(jailPath);
   return own && OPEN.includes(rule) && stat !== undefined && isRegular(stat);
+}
+
+/** A function that chooses names for files to be moved: nothing has them yet, and each is for one file only. */
+export function freePaths(): RemedyContext["freePath"] {
+  const given = new Map<ByteString, ByteString>();
+  return (wanted, file) => {
+    const isFree = (path: ByteString) => (given.get(path) ?? file) === file && lookAt(path) === undefined;
+    let path = wanted;
+    for (let count = 2; !isFree(path); count++) path = `${wanted}-${count}`;
+    given.set(path, file);
+    return path;
+  };
 }
 
 /** The finding with its remedy. No remedy lets root act by the name of a file that a user may replace. */
