@@ -88,5 +88,6 @@ export const OTHER_WRITERS: Readonly<Record<string, string>> = {
   "src/log-socket/monitor/status.ts": "binds its status socket in /run/jailkit",
   "src/log-socket/roles.ts": "opens /dev/null for the relay",
   "src/system/acl.ts": "drops the ACLs of a file that src/jail/fs opened",
+  "src/system/planned-accounts.ts": "writes to a tmpfs that nobody else sees",
   "src/system/mounts.ts": "mounts proc on a directory that src/jail/fs opened",
 };

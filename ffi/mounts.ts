@@ -9,6 +9,10 @@ const MS_SLAVE = 1 << 19;
 const SYS_open_tree = 428;
 const SYS_move_mount = 429;
 const OPEN_TREE_CLONE = 1;
+const MNT_DETACH = 2;
+const MS_NOSUID = 2;
+const MS_NODEV = 4;
+const MS_NOEXEC = 8;
 const MOVE_MOUNT_F_EMPTY_PATH = 0x04;
 const MOVE_MOUNT_T_EMPTY_PATH = 0x40;
 
@@ -34,4 +38,16 @@ export function attachMount(mount: number, target: number, path: ByteString): vo
   const empty = addressOf(cArgument(""));
   const flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
   check(syscall(SYS_move_mount, mount, empty, target, empty, flags), "move_mount", path);
+}
+
+/** Runs `work` while an empty tmpfs(5) hides a directory; call enterPrivateMounts first. Throws SystemError. */
+export function withMemoryOn<T>(path: ByteString, work: () => T): T {
+  const [type, target, options] = [cArgument("tmpfs"), cArgument(path), cArgument("mode=0755")];
+  // SAFETY: cArgument holds the strings.
+  check(libc.mount(type, target, type, MS_NOSUID | MS_NODEV | MS_NOEXEC, options), "mount(tmpfs)", path);
+  try {
+    return work();
+  } finally {
+    check(libc.umount2(cArgument(path), MNT_DETACH), "umount2", path);
+  }
 }

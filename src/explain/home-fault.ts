@@ -1,24 +1,42 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { AT_FDCWD } from "../../ffi/constants.ts";
-import { statIfPresent } from "../../ffi/files.ts";
+import { AT_FDCWD, S_IFDIR } from "../../ffi/constants.ts";
+import { type Stat, statIfPresent } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { withRightsOf } from "../../ffi/rights.ts";
 import { display } from "../cli/display.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { runChecks } from "../enter/checks.ts";
 import { splitOf } from "../enter/facts.ts";
 import { type GatheredFacts, gatherFacts } from "../enter/gather.ts";
 import { HOST_CHECKS } from "../enter/login/host-checks.ts";
 import { nearestDirectory } from "../jail/fs/safety.ts";
-import { release } from "../jail/fs/walk.ts";
+import { type JailRoot, release } from "../jail/fs/walk.ts";
 import { groupIdsOf, type PasswdEntry, passwdByUid } from "../system/accounts.ts";
-import { aclAt } from "../system/acl.ts";
+import { type AclReading, aclAt } from "../system/acl.ts";
+import { closedDirectory } from "./readable.ts";
 
 /** The changes before the login. */
 interface PlannedChange {
   /** Ids of groups that the account will join. */
   joins: readonly number[];
-  /** The directory of the host that will become the home, with its owner, mode and ACL. */
-  moveFrom: ByteString | undefined;
+  /** The home that will be created, if it does not exist yet. */
+  home: FutureHome | undefined;
+}
+
+/** A home that does not exist yet, or not yet at its place. */
+export interface FutureHome {
+  stat: Stat | undefined;
+  acl: AclReading;
+}
+
+/** The home that a directory of the host becomes: it keeps owner, mode and ACL. Throws SystemError. */
+export function movedHome(from: ByteString): FutureHome {
+  return { stat: statIfPresent(AT_FDCWD, from), acl: aclAt(AT_FDCWD, from) };
+}
+
+/** The home that useradd(8) creates in a directory of the jail. */
+export function createdHome({ top }: JailRoot, mode: number, { uid, gid }: PasswdEntry): FutureHome {
+  return { stat: { ...top.stat, mode: S_IFDIR | mode, uid, gid }, acl: "none" };
 }
 
 /**
@@ -27,7 +45,7 @@ interface PlannedChange {
  */
 export function homeFault(
   account: PasswdEntry,
-  { joins, moveFrom }: PlannedChange = { joins: [], moveFrom: undefined },
+  { joins, home }: PlannedChange = { joins: [], home: undefined },
 ): ByteString | undefined {
   const { name, uid, gid } = account;
   const groups = [...groupIdsOf(name, gid), ...joins];
@@ -37,7 +55,7 @@ export function homeFault(
     account: () => account,
     groups: () => groups,
   });
-  const facts = moveFrom === undefined ? now : whenMoved(now, moveFrom);
+  const facts = home === undefined ? now : withHome(now, account, home);
   const results = withRightsOf({ uid, gid, groups }, () => [...runChecks(facts, HOST_CHECKS)]);
   const fault = results.find((one) => one.name.startsWith("home-") && one.outcome === "failed");
   if (fault === undefined) return undefined;
@@ -45,15 +63,13 @@ export function homeFault(
   return `${display(name)} cannot log in, ${why}; fix it with: ${fault.remedy ?? ""}`;
 }
 
-/** The facts of a login after the home has moved to its new path, where nothing exists yet. */
-function whenMoved(facts: GatheredFacts, from: ByteString): GatheredFacts {
-  const stat = statIfPresent(AT_FDCWD, from);
-  const acl = aclAt(AT_FDCWD, from);
+/** The facts of a login after the home has come to its path, where nothing exists yet. */
+function withHome(facts: GatheredFacts, account: PasswdEntry, { stat, acl }: FutureHome): GatheredFacts {
   return {
     ...facts,
     // Fails if the user cannot reach the path.
     home: () => facts.home() ?? stat,
-    homeOwner: () => stat && passwdByUid(stat.uid),
+    homeOwner: () => stat && (stat.uid === account.uid ? account : passwdByUid(stat.uid)),
     homeAcl: () => acl,
     onlyRootExchangesHome() {
       // Missing directories will belong to root.
@@ -62,4 +78,18 @@ function whenMoved(facts: GatheredFacts, from: ByteString): GatheredFacts {
       return above.trusted;
     },
   };
+}
+
+/**
+ * A warning that an account cannot pass the jail's directory or one above it, also with the groups that it gets; undefined
+ * if it can. Only root can ask.
+ */
+export function closedJailFault(
+  root: JailRoot,
+  { name, uid, gid }: PasswdEntry,
+  joins: readonly number[],
+): ByteString | undefined {
+  const closed = closedDirectory(root, { uid, gid, groups: [...groupIdsOf(name, gid), ...joins] });
+  if (closed === undefined) return undefined;
+  return `${display(name)} cannot pass ${display(closed)}: no login works until it can: chmod o+x ${shellWord(closed)}`;
 }

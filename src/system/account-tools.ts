@@ -25,8 +25,10 @@ function runAccountTool(
   }
   const result = runProgram(path, words);
   if (result.status === 0) return;
+  const lines = result.stderr.trim().split("\n");
+  const reason = lines.find((line) => !line.includes(": Warning: ")) ?? lines[0] ?? "";
   // Our tools have no such option.
-  const said = (result.stderr.trim().split("\n")[0] ?? "").replace(/: use --badname.*$/, "");
+  const said = reason.replace(/: use --badname.*$/, "");
   throw new JailkitError(
     "account-tool",
     1,

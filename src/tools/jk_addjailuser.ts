@@ -8,11 +8,12 @@ import { printError } from "../cli/output.ts";
 import { requireRoot } from "../cli/root.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
-import { homeFault } from "../explain/home-fault.ts";
+import { closedJailFault, createdHome, homeFault } from "../explain/home-fault.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { closeJailRoot, isDirectory } from "../jail/fs/walk.ts";
 import { missingPython } from "../libraries/python.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
+import { newHomeMode } from "../system/login-defs.ts";
 import { ACCESS_OPTIONS, readAccess } from "../users/access.ts";
 import { AccountRun, printedOutput } from "../users/account-run.ts";
 import { createAccount, describeCreation, foreignHome } from "../users/create-account.ts";
@@ -110,17 +111,16 @@ export const tool = defineTool({
     const { dryRun } = options;
     const run = new AccountRun(name, printedOutput(NAME, (options.verbose || dryRun) && !options.json));
     try {
-      const values = { ...options, name };
+      const skel = options.skel === undefined ? undefined : absolute(options.skel);
+      const values = { ...options, name, skel };
       const account = planNewAccount(root, values, access);
       for (const line of newAccountWarnings(values)) run.warn(line);
-      let { accessLines } = account;
+      let { user } = account;
+      let accessLines: readonly ByteString[] = account.plan.lines;
       if (dryRun) describeCreation(account, run);
-      else {
-        const created = createAccount(account, values, run);
-        accessLines = created.accessLines;
-        warnOfHome(account, created.user, run);
-        warnOfLogin(created.user, access, run);
-      }
+      else ({ user, accessLines } = createAccount(account, values, run));
+      warnOfHome(account, user, dryRun, run);
+      warnOfLogin(user, access, run, dryRun ? planned(account) : undefined);
       const inherited = inheritedPolicy(account);
       if (inherited !== undefined) run.warn(inherited);
       const missing = missingOf(account);
@@ -149,10 +149,20 @@ export const tool = defineTool({
   },
 });
 
-function warnOfHome(account: NewAccount, user: PasswdEntry, run: AccountRun): void {
-  const isThere = lookUp(account.root, account.jailHome) !== undefined;
-  const fault = foreignHome(account, user) ?? (isThere ? homeFault(user) : undefined);
-  if (fault !== undefined) run.warn(fault);
+/** The account that createAccount would make. */
+function planned({ user, group, access, password = "!" }: NewAccount) {
+  const groups = [{ name: group, gid: user.gid }, ...access.joins];
+  return { user, groups, locked: password.startsWith("!") };
+}
+
+/** Warns of a jail that the account cannot enter, and of a home that jk_chrootsh would refuse. */
+function warnOfHome(account: NewAccount, user: PasswdEntry, dryRun: boolean, run: AccountRun): void {
+  const { root, jailHome, access, createsHome } = account;
+  const joins = access.joins.map(({ gid }) => gid);
+  const home = dryRun && createsHome ? createdHome(root, newHomeMode(), user) : undefined;
+  const isThere = createsHome || lookUp(root, jailHome) !== undefined;
+  const fault = foreignHome(account, user) ?? (isThere ? homeFault(user, { joins, home }) : undefined);
+  for (const line of [closedJailFault(root, user, joins), fault]) if (line !== undefined) run.warn(line);
 }
 
 if (import.meta.main) await startTool(tool);

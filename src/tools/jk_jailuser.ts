@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { display, quoted } from "../cli/display.ts";
+import { quoted } from "../cli/display.ts";
 import { describeError, JailkitError, UsageError } from "../cli/error.ts";
 import { ask, confirm } from "../cli/input.ts";
 import { jailBeforeUsers } from "../cli/jail-operand.ts";
@@ -14,19 +14,17 @@ import {
 import { printError } from "../cli/output.ts";
 import { jsonTextOrNull } from "../cli/report.ts";
 import { requireRoot } from "../cli/root.ts";
-import { shellWord } from "../cli/shell-word.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
-import { homeFault } from "../explain/home-fault.ts";
-import { closedDirectory } from "../explain/readable.ts";
+import { closedJailFault, homeFault, movedHome } from "../explain/home-fault.ts";
 import { splitHome } from "../jail/accounts/separator.ts";
 import { closeJailRoot, type JailRoot, openTree } from "../jail/fs/walk.ts";
 import { missingPython } from "../libraries/python.ts";
-import { groupIdsOf, type PasswdEntry, passwdByName } from "../system/accounts.ts";
+import { type PasswdEntry, passwdByName } from "../system/accounts.ts";
 import { ACCESS_OPTIONS, readAccess } from "../users/access.ts";
 import { AccountRun, makeChanges, printedOutput } from "../users/account-run.ts";
 import { planJailSide, planToJail, planToUnjail } from "../users/changes.ts";
-import { warnOfLogin } from "../users/jailing.ts";
+import { groupsOf, warnOfLogin } from "../users/jailing.ts";
 import { BAD_JAIL, LIMITED_SHELL, openJailForUsers } from "../users/open-jail.ts";
 import type { JailUserReport } from "../users/report-schema.ts";
 
@@ -130,9 +128,17 @@ export const tool = defineTool({
       });
       makeChanges(changes, jailOf(root), (user, run) => {
         if (root === undefined) return;
-        if (!jailSideOnly) warnOfLogin(user, access, run);
+        const planned = dryRun && access.joins.length > 0;
+        if (!jailSideOnly)
+          warnOfLogin(
+            user,
+            access,
+            run,
+            planned ? { user, groups: [...groupsOf(user), ...access.joins] } : undefined,
+          );
         const joins = access.joins.map(({ gid }) => gid);
-        warnOfClosedJail(root, user, joins, run);
+        const closed = closedJailFault(root, user, joins);
+        if (closed !== undefined) run.warn(closed);
         if (!jailSideOnly) warnOfHome(user, dryRun ? joins : undefined, run);
       });
     } finally {
@@ -163,20 +169,6 @@ function exitStatusOf(runs: readonly AccountRun[]): number {
 const jailOf = (root: JailRoot | undefined) => (user: PasswdEntry | undefined) =>
   root?.path ?? splitHome(user?.home ?? "")?.jail ?? "/";
 
-/** Warns of a jail that the account cannot enter, also with the groups that it gets. */
-function warnOfClosedJail(
-  root: JailRoot,
-  { name, uid, gid }: PasswdEntry,
-  joins: readonly number[],
-  run: AccountRun,
-): void {
-  const closed = closedDirectory(root, { uid, gid, groups: [...groupIdsOf(name, gid), ...joins] });
-  if (closed === undefined) return;
-  run.warn(
-    `${display(name)} cannot pass ${display(closed)}: no login works until it can: chmod o+x ${shellWord(closed)}`,
-  );
-}
-
 /**
  * Warns of a home that jk_chrootsh would refuse. `joins`: in a dry run, the groups that the account would get; then the home
  * that it would have is judged.
@@ -184,7 +176,8 @@ function warnOfClosedJail(
 function warnOfHome(before: PasswdEntry, joins: readonly number[] | undefined, run: AccountRun): void {
   const { home = before.home, moveFrom } = run;
   const now = joins === undefined ? passwdByName(before.name) : { ...before, home };
-  const fault = now && homeFault(now, joins === undefined ? undefined : { joins, moveFrom });
+  const planned = joins && { joins, home: moveFrom === undefined ? undefined : movedHome(moveFrom) };
+  const fault = now && homeFault(now, planned);
   if (fault !== undefined) run.warn(fault);
 }
 

@@ -8,8 +8,8 @@ import { SERVICES, type Service } from "../programs/services.ts";
 import type { GroupEntry } from "../system/accounts.ts";
 import type { AccountRun } from "./account-run.ts";
 import { requireGroups } from "./groups.ts";
-import { type KeyLine, type KeyMerge, mergeKeys } from "./key-lines.ts";
-import { describeKeys, KEYS_FILE, type KeyPlace, planKeys, readPublicKeys, writeKeys } from "./keys.ts";
+import type { KeyLine, KeyMerge } from "./key-lines.ts";
+import { describeKeys, KEYS_FILE, type KeyPlace, readPublicKeys, writeKeys } from "./keys.ts";
 import { describePolicy, planPolicy, requireServices, writePolicy } from "./policy.ts";
 
 /** Options of jk_addjailuser and jk_jailuser for groups, keys and services. */
@@ -87,14 +87,13 @@ export interface AccessPlan {
 }
 
 /**
- * Plans the keys and services of an account; nothing is written. `now`: where the home is at present, undefined if it does
- * not exist yet. Throws JailkitError for services with a shell that does not obey jk_lsh.ini, and as planKeys and
+ * Plans the keys and services of an account; nothing is written. `merged` plans the keys. Throws JailkitError for services with a shell that does not obey jk_lsh.ini, and as planKeys and
  * planPolicy do.
  */
 export function planAccess(
   { root, name, home, shell }: AccessPlace,
   { keys, services, lacking }: Access,
-  now: KeyPlace | undefined,
+  merged: (keys: readonly KeyLine[]) => KeyMerge,
 ): AccessPlan {
   if (services.length > 0 && !isLimitedShell(shell)) {
     const message = `--policy is for the limited shell jk_lsh, and the shell in the jail is ${quoted(shell)}: omit one of the two`;
@@ -104,7 +103,7 @@ export function planAccess(
   const warnings: string[] = [];
   let changes = false;
   if (keys.length > 0) {
-    const merge = now === undefined ? mergeKeys("", keys) : planKeys(now, keys);
+    const merge = merged(keys);
     const file = hostPath(root, `${home}/${KEYS_FILE}`);
     lines.push(...describeKeys(merge, file, true));
     warnings.push(...keysKept(merge, file));

@@ -17,23 +17,17 @@ import { commandAt } from "../system/exchange.ts";
 import { writeAccess } from "./access.ts";
 import type { AccountRun } from "./account-run.ts";
 import { addToJail } from "./change-account.ts";
-import { groupWarning } from "./groups.ts";
 import { groupsOf } from "./jailing.ts";
 import { DEFAULT_GROUP, type NewAccount, type NewAccountValues } from "./new-account.ts";
 import { BAD_JAIL } from "./open-jail.ts";
 import { CHROOT_SHELL, planJailing } from "./plan.ts";
 
 /** Shows the steps of createAccount. */
-export function describeCreation(
-  { name, home, group, access, accessLines }: NewAccount,
-  run: AccountRun,
-): void {
+export function describeCreation({ name, home, access, plan }: NewAccount, run: AccountRun): void {
   run.done(`would have created the account ${quoted(name)} with the home ${quoted(home)}`);
-  const joins = access.joins.map((one) => one.name);
-  for (const join of joins) run.done(`would have added it to the group ${quoted(join)}`);
-  for (const line of accessLines) run.done(line);
-  const administrator = groupWarning(name, group, joins, false);
-  if (administrator !== undefined) run.warn(administrator);
+  for (const join of access.joins) run.done(`would have added it to the group ${quoted(join.name)}`);
+  for (const line of plan.lines) run.done(line);
+  for (const line of plan.warnings) run.warn(line);
 }
 
 /**
@@ -42,7 +36,7 @@ export function describeCreation(
  */
 export function createAccount(
   account: NewAccount,
-  values: NewAccountValues & { system: boolean },
+  values: NewAccountValues,
   run: AccountRun,
 ): { user: PasswdEntry; accessLines: ByteString[] } {
   const { name, home, group } = account;
@@ -65,13 +59,9 @@ export function createAccount(
   return { user, accessLines };
 }
 
-function useraddOptions(
-  { group, access }: NewAccount,
-  values: NewAccountValues & { system: boolean },
-): UseraddOptions {
-  const { noCreateHome, password } = values;
+function useraddOptions({ group, access, password }: NewAccount, values: NewAccountValues): UseraddOptions {
+  const { noCreateHome } = values;
   const joins = access.joins.map(({ name }) => name).join(",");
-  const byKeyAlone = access.keys.length > 0 && password === undefined;
   const given: readonly [letter: string, value: ByteString | boolean | undefined][] = [
     ["c", values.comment],
     ["e", values.expiredate],
@@ -79,8 +69,7 @@ function useraddOptions(
     ["g", group],
     ["G", joins === "" ? undefined : joins],
     ["k", noCreateHome ? undefined : values.skel],
-    // No password matches it; and it does not lock the account, for which sshd without PAM accepts no key.
-    ["p", byKeyAlone ? "*" : password],
+    ["p", password],
     ["u", values.uid],
     ["m", !noCreateHome],
     ["M", noCreateHome],

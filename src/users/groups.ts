@@ -25,11 +25,19 @@ export function requireGroup(word: ByteString): GroupEntry {
   return found;
 }
 
-/** The groups of a comma-separated list, as in -G of useradd(8), each once. Throws as requireGroup does. */
+/**
+ * The groups of a comma-separated list, as in -G of useradd(8), each once. Throws as requireGroup does, and for a group of
+ * another name service, to which useradd(8) and usermod(8) add nobody.
+ */
 export function requireGroups(list: ByteString): GroupEntry[] {
   const found = new Map<number, GroupEntry>();
+  const local = namesIn("/etc/group");
   for (const word of list.split(",")) {
     const group = requireGroup(word.trim());
+    if (!local.includes(group.name)) {
+      const message = `the group ${quoted(group.name)} is not in /etc/group: add the account to it where the group is, and omit it here`;
+      throw new JailkitError("not-local-group", 1, message);
+    }
     found.set(group.gid, group);
   }
   return [...found.values()];
@@ -42,19 +50,20 @@ const ADMINISTRATORS = new Set([
 
 /**
  * A warning about groups of an account by which it can become root; undefined if there are none. `primary`: the name of its
- * primary group. `isThere`: the account is in them already.
+ * primary group. `present`: the groups that the account is in already.
  */
 export function groupWarning(
   name: ByteString,
   primary: ByteString,
   others: readonly ByteString[],
-  isThere: boolean,
+  present: readonly ByteString[],
 ): string | undefined {
   const found = [...new Set([primary, ...others])].filter((group) => ADMINISTRATORS.has(group));
   if (found.length === 0) return undefined;
   const leave = (group: ByteString) =>
     group === primary ? `usermod -g users ${operands(name)}` : `gpasswd -d ${operands(name, group)}`;
   const what = `of the ${found.length === 1 ? "group" : "groups"} ${found.map(quoted).join(", ")}`;
+  const isThere = found.every((group) => present.includes(group));
   const remedy = isThere ? `take it out: ${found.map(leave).join(" && ")}` : "omit that";
   return `a member ${what} can become root on most machines; unless you want that, ${remedy}`;
 }

@@ -11,6 +11,7 @@ import { hostPath, isDirectory, type JailRoot } from "../jail/fs/walk.ts";
 import { isLocked, supplementaryGroups } from "../system/account-tools.ts";
 import { type GroupEntry, groupByGid, groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
 import { onlyRootExchanges } from "../system/exchange.ts";
+import { type PlannedAccount, seePlanned } from "../system/planned-accounts.ts";
 import { processesOf } from "../system/processes.ts";
 import { jobWarnings } from "../system/scheduled-jobs.ts";
 import { keyWarnings, loginWarnings } from "../system/sshd/warnings.ts";
@@ -19,7 +20,7 @@ import { forgetAccount, recall, rememberAccount } from "./account-record.ts";
 import type { AccountRun } from "./account-run.ts";
 import { applyJailing, requireSafeMove } from "./change-account.ts";
 import { groupWarning } from "./groups.ts";
-import { KEYS_FILE } from "./keys.ts";
+import { KEYS_FILE, planKeys } from "./keys.ts";
 import { missingLine, missingPolicy } from "./login-needs.ts";
 import { CHROOT_SHELL, type JailingPlan, planJailing } from "./plan.ts";
 
@@ -37,12 +38,14 @@ export interface JailingOptions {
 
 /**
  * Warns of ways out of the jail by sshd, its helpers, cron and at, each with its remedy; of groups that make the account
- * root; and of reasons why it cannot log in, with a key if one was written. Throws SystemError.
+ * root; and of reasons why it cannot log in, with a key if one was written. `planned`: the account as it
+ * would be; for a new one, `locked`. Throws SystemError.
  */
 export function warnOfLogin(
   account: PasswdEntry,
   { keys: written, joins }: Access,
   run: Pick<AccountRun, "warn">,
+  planned?: PlannedAccount & { locked?: boolean },
 ): void {
   if (statIfPresent(AT_FDCWD, CHROOT_SHELL, true) === undefined) {
     run.warn(`${CHROOT_SHELL} is not installed: the account cannot log in until it is`);
@@ -52,14 +55,18 @@ export function warnOfLogin(
   const present = groupNamesOf(account);
   const groups = [...new Set([...joined, ...present])];
   const user = { ...account, shell: CHROOT_SHELL, groups };
+  if (planned !== undefined && !seePlanned(planned)) {
+    run.warn("sshd was not asked about the new groups: private mounts are not permitted here");
+  }
   const answer = loginWarnings(user);
   const keys =
     written.length > 0 && "settings" in answer
-      ? keyWarnings(answer.settings, account.name, KEYS_FILE, isLocked(account.name))
+      ? keyWarnings(answer.settings, account.name, KEYS_FILE, planned?.locked ?? isLocked(account.name))
       : [];
   const primary = groupByGid(account.gid)?.name ?? "";
-  const isThere = joined.every((name) => present.includes(name));
-  const administrator = groupWarning(account.name, primary, groups, isThere);
+  const isNew = planned?.locked !== undefined;
+  const there = isNew ? present.filter((name) => name !== primary) : present;
+  const administrator = groupWarning(account.name, primary, groups, there);
   if (administrator !== undefined) run.warn(administrator);
   for (const { message, remedy } of [...answer.warnings, ...jobWarnings(account), ...keys])
     run.warn(`${message}; ${remedy}`);
@@ -145,7 +152,7 @@ export function jailUser(
   const jailed = { root, user, home: jailHome };
   const keyPlace = moveFrom === undefined ? jailed : { root: host, user, home: moveFrom };
   const place = { root, name: user.name, home: jailHome, shell: plan.jailShell };
-  const accessPlan = planAccess(place, access, keyPlace);
+  const accessPlan = planAccess(place, access, (keys) => planKeys(keyPlace, keys));
   // A second jailing, after an edit by hand, keeps the record from before the first.
   const isFirst = plan.changeAccount && splitHome(user.home) === undefined;
   return () => {

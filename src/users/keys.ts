@@ -16,6 +16,7 @@ import { describeError, JailkitError } from "../cli/error.ts";
 import { asUser, shellWord } from "../cli/shell-word.ts";
 import { chmodPath } from "../jail/fs/attributes.ts";
 import { makeDirectoryIn } from "../jail/fs/directories.ts";
+import { lookUp, readJailFile, withTree } from "../jail/fs/look.ts";
 import {
   type Directory,
   hostPath,
@@ -208,6 +209,30 @@ export function planKeys(place: KeyPlace, keys: readonly KeyLine[]): KeyMerge {
   } finally {
     release(home);
   }
+}
+
+/**
+ * Plans to add keys to the authorized_keys that a new home gets from a skeleton directory of the host. Throws JailkitError
+ * "keys-not-written" if that is impossible: a symbolic link, or what is not a file.
+ */
+export function planSkeletonKeys(skeleton: ByteString, keys: readonly KeyLine[]): KeyMerge {
+  return withTree((tree) => {
+    const need = (path: ByteString, is: (stat: Stat) => boolean, what: ByteString): boolean => {
+      const stat = lookUp(tree, path)?.stat;
+      if (stat !== undefined && !is(stat))
+        throw refuse(
+          tree,
+          path,
+          `${isLink(stat) ? "is a symbolic link" : `is no ${what}`}: no key is written to a copy of it`,
+        );
+      return stat !== undefined;
+    };
+    const file = `${skeleton}/${KEYS_FILE}`;
+    const isThere =
+      need(`${skeleton}/${DIRECTORY}`, isDirectory, "directory") && need(file, isRegular, "regular file");
+    const text = isThere ? readJailFile(tree, file, EXISTING_LIMIT) : undefined;
+    return mergeKeys(text === undefined ? "" : fromBytes(text), keys);
+  });
 }
 
 /**

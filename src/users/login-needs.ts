@@ -2,10 +2,8 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
-import { lookUp } from "../jail/fs/look.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
 import { type Access, isLimitedShell } from "./access.ts";
-import { KEYS_FILE } from "./keys.ts";
 import { type OwnSection, ownSection, policyFor, servicesIn } from "./policy.ts";
 import type { MissingReport } from "./report-schema.ts";
 
@@ -20,7 +18,7 @@ export interface JailedAccount {
   access: Access;
 }
 
-type NewJailedAccount = JailedAccount & { jailHome: ByteString; hasPassword: boolean };
+type NewJailedAccount = JailedAccount & { hasPassword: boolean; hasKey: boolean };
 
 // The usual purposes of accounts with the limited shell.
 const USUAL = ["sftp", "scp", "rsync", "git"];
@@ -29,10 +27,8 @@ const again = ({ root, name }: JailedAccount, option: string) =>
   `jk_jailuser -n -j ${shellWord(root.path)} ${option} ${operands(name)}`;
 
 function missingLogin(account: NewJailedAccount): MissingReport[] {
-  const { root, name, jailHome, access, hasPassword } = account;
-  if (hasPassword || access.keys.length > 0) return [];
-  // The skeleton directory may bring one.
-  if (lookUp(root, `${jailHome}/${KEYS_FILE}`) !== undefined) return [];
+  const { name, access, hasPassword, hasKey } = account;
+  if (hasPassword || hasKey || access.keys.length > 0) return [];
   const message = `${quoted(name)} has no password and no key, and cannot log in`;
   const remedies = [`passwd ${operands(name)}`, again(account, "--authorized-key FILE")];
   return [{ code: "password-or-key", message, remedies }];

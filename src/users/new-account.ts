@@ -1,31 +1,38 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { AT_FDCWD } from "../../ffi/constants.ts";
+import { AT_FDCWD, EROFS } from "../../ffi/constants.ts";
+import { SystemError } from "../../ffi/error.ts";
 import { statIfPresent } from "../../ffi/files.ts";
-import { normalPath } from "../../ffi/paths.ts";
+import { directoryOf, normalPath, pathComponents } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { requireFreeHome, usualHome } from "../jail/accounts/home-place.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
-import { lookUp } from "../jail/fs/look.ts";
-import { hostPath, isDirectory, type JailRoot } from "../jail/fs/walk.ts";
+import { lookUp, withTree } from "../jail/fs/look.ts";
+import { noRoom } from "../jail/fs/no-room.ts";
+import { nearestDirectory } from "../jail/fs/safety.ts";
+import { hostPath, isDirectory, isLink, type JailRoot, release } from "../jail/fs/walk.ts";
 import { requireAccountName } from "../system/account-tools.ts";
 import {
   type GroupEntry,
+  groupByGid,
   groupByName,
   type PasswdEntry,
   passwdByName,
   passwdByUid,
 } from "../system/accounts.ts";
+import { nextId, usualSkeleton } from "../system/login-defs.ts";
+import { isReadOnly } from "../system/mounts.ts";
 import { passwordState } from "../system/shadow.ts";
-import { type Access, planAccess } from "./access.ts";
+import { type Access, type AccessPlan, planAccess } from "./access.ts";
 import { requireSafePlace } from "./change-account.ts";
 import { requireGroup } from "./groups.ts";
 import { jailCommand } from "./jailing.ts";
+import { KEYS_FILE, planKeys, planSkeletonKeys } from "./keys.ts";
 import type { JailedAccount } from "./login-needs.ts";
 import { LIMITED_SHELL } from "./open-jail.ts";
-import { planJailing } from "./plan.ts";
+import { CHROOT_SHELL, planJailing } from "./plan.ts";
 
 /** The group of accounts for which no other is named; it is created if it is missing. */
 export const DEFAULT_GROUP = "users";
@@ -46,17 +53,24 @@ export interface NewAccountValues {
   gid: ByteString | undefined;
   nonUnique: boolean;
   noCreateHome: boolean;
+  system: boolean;
   authorizedKey: readonly ByteString[];
 }
 
 export interface NewAccount extends JailedAccount {
+  /** As useradd(8) will create it. */
+  user: PasswdEntry;
   /** In passwd(5). */
   home: ByteString;
   /** As the jail sees it. */
   jailHome: ByteString;
   hasPassword: boolean;
-  /** From planAccess. */
-  accessLines: readonly string[];
+  hasKey: boolean;
+  /** The password field of shadow(5); undefined leaves it to useradd(8), which locks the account. */
+  password: ByteString | undefined;
+  /** The home is new. */
+  createsHome: boolean;
+  plan: AccessPlan;
 }
 
 /**
@@ -70,17 +84,82 @@ export function planNewAccount(root: JailRoot, values: NewAccountValues, access:
   const jailHome = normalPath(values.home ?? usualHome(name));
   if (jailHome === "/") throw refuse("bad-home", "the home cannot be '/'");
   requireFreeHome(root, jailHome, uid === undefined ? undefined : `${uid}`);
+  if (!noCreateHome) requirePlainPlace(root, jailHome);
   if (!noCreateHome) requireSafePlace(root, jailHome);
-  const home = joinHome(root.path, jailHome);
   const group = values.gid === undefined ? DEFAULT_GROUP : requireGroup(values.gid).name;
+  const user = futureUser(values, group, uid, joinHome(root.path, jailHome));
   if (noCreateHome && access.keys.length > 0 && lookUp(root, jailHome) === undefined) {
     const where = quoted(hostPath(root, jailHome));
     throw refuse("no-home", `${where} does not exist: --authorized-key needs a home, so omit -M`);
   }
-  requireFreeLines(root, { name, uid, home, shell }, groupsFor(group, access));
-  const accessLines = planAccess({ root, name, home: jailHome, shell }, access, undefined).lines;
-  const hasPassword = password !== undefined && isUsablePassword(password);
-  return { root, name, group, home, jailHome, shell, access, hasPassword, accessLines };
+  requireFreeLines(root, user, shell, groupsFor(group, access));
+  const isThere = lookUp(root, jailHome) !== undefined;
+  const skeleton = values.skel ?? usualSkeleton();
+  const plan = planAccess({ root, name, home: jailHome, shell }, access, (keys) =>
+    isThere ? planKeys({ root, user, home: jailHome }, keys) : planSkeletonKeys(skeleton, keys),
+  );
+  const createsHome = !noCreateHome && !isThere;
+  requireWritable(root, createsHome ? ["/etc", directoryOf(jailHome)] : ["/etc"]);
+  return {
+    ...{ root, name, user, group, home: user.home, jailHome, shell, access, plan, createsHome },
+    hasPassword: password !== undefined && isUsablePassword(password),
+    hasKey: isThere
+      ? lookUp(root, `${jailHome}/${KEYS_FILE}`) !== undefined
+      : createsHome && withTree((tree) => lookUp(tree, `${skeleton}/${KEYS_FILE}`) !== undefined),
+    // No password matches `*`; and it does not lock the account, for which sshd without PAM accepts no key.
+    password: access.keys.length > 0 && password === undefined ? "*" : password,
+  };
+}
+
+/** The entry of passwd(5) that useradd(8) will write. */
+function futureUser(
+  { name, comment = "", system }: NewAccountValues,
+  group: ByteString,
+  given: number | undefined,
+  home: ByteString,
+): PasswdEntry {
+  const uid = given ?? nextId("UID", system, (id) => passwdByUid(id) !== undefined);
+  const gid = groupByName(group)?.gid ?? nextId("GID", false, (id) => groupByGid(id) !== undefined);
+  if (uid === undefined || gid === undefined)
+    throw refuse(
+      "no-id",
+      "all uids or gids of the range in /etc/login.defs are used: choose one with -u or -g",
+    );
+  return { name, password: "x", uid, gid, gecos: comment, home, shell: CHROOT_SHELL };
+}
+
+/** Throws if the way to a new home has a symbolic link, which useradd(8) would follow on the host. */
+function requirePlainPlace(root: JailRoot, home: ByteString): void {
+  const parts = pathComponents(home);
+  for (let count = 1; count <= parts.length; count++) {
+    const path = `/${parts.slice(0, count).join("/")}`;
+    const stat = lookUp(root, path)?.stat;
+    if (stat === undefined) return;
+    if (isLink(stat)) {
+      const message = `${quoted(hostPath(root, path))} is a symbolic link: name the home without one, with -d`;
+      throw refuse("bad-home", message);
+    }
+    if (!isDirectory(stat) && count < parts.length)
+      throw refuse(
+        "bad-home",
+        `${quoted(hostPath(root, path))} is not a directory: name another home with -d`,
+      );
+  }
+}
+
+/** Throws if the host's account files, or one of these directories of the jail, are on a read-only file system. */
+function requireWritable(root: JailRoot, paths: readonly ByteString[]): void {
+  const need = (tree: JailRoot, path: ByteString) => {
+    const directory = nearestDirectory(tree, path);
+    const closed = isReadOnly(directory.fd);
+    release(directory);
+    if (!closed) return;
+    const error = new SystemError(EROFS, "statfs", hostPath(tree, directory.path));
+    const problem = noRoom(error, root.path, { left: [], progress: "no account was created" });
+    throw problem === undefined ? error : refuse(problem.code, problem.message);
+  };
+  for (const path of paths) need(root, path);
+  withTree((host) => need(host, "/etc"));
 }
 
 // (uid_t) -1 means none.
@@ -180,14 +259,12 @@ function groupsFor(primary: ByteString, { joins }: Access): GroupEntry[] {
 /** Throws JailkitError if the jail's passwd and group contradict a new account, as planJailing does. */
 function requireFreeLines(
   root: JailRoot,
-  account: { name: ByteString; uid: number | undefined; home: ByteString; shell: ByteString },
+  user: PasswdEntry,
+  shell: ByteString,
   groups: readonly GroupEntry[],
 ): void {
-  const { name, uid, home, shell } = account;
-  const gid = groups[0]?.gid ?? MOST_UIDS;
   planJailing({
-    // No line of the jail has the uid that useradd will choose.
-    user: { name, password: "x", uid: uid ?? MOST_UIDS, gid, gecos: "", home, shell },
+    user,
     groups,
     jail: root.path,
     accounts: readJailAccounts(root),

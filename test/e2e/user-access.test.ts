@@ -308,11 +308,13 @@ describe("keys", () => {
   });
 
   test("if they cannot be written, the account is removed again", () => {
-    m.mkdir("/etc/skel/.ssh");
-    m.symlink("/etc/motd", "/etc/skel/.ssh/authorized_keys");
+    const useradd = "/usr/sbin/useradd";
+    m.rename(useradd, `${useradd}.whole`);
+    const link = `ln -s /etc/motd '${jail}/home/ned/.ssh'`;
+    m.write(useradd, `#!/bin/sh\nuseradd.whole "$@"\n${link}\n`, { mode: 0o755 });
     const before = [m.read("/etc/passwd"), m.read(`${jail}/etc/passwd`), m.read(`${jail}/etc/group`)];
     const result = add(["--authorized-key", "/root/one.pub", "ned"]);
-    m.remove("/etc/skel/.ssh");
+    m.rename(`${useradd}.whole`, useradd);
     expect(result.status).toBe(1);
     expect(result.stderr).toContain("is a symbolic link");
     expect(result.stderr).toContain("the account 'ned' was removed again");

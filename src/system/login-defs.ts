@@ -1,0 +1,61 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { hostText } from "./host-files.ts";
+
+/** The value of a key in a file of keys and values: login.defs(5), or with `=` as separator /etc/default/useradd. */
+function valueIn(file: ByteString, key: string, separator: "=" | " "): ByteString | undefined {
+  let found: ByteString | undefined;
+  for (const line of (hostText(file) ?? "").split("\n")) {
+    const [, name, value] = (separator === "=" ? /^(\w+)=(.*)$/ : /^\s*(\w+)\s+(\S+)/).exec(line) ?? [];
+    if (name === key) found = value?.trim().replace(/^"(.*)"$/, "$1");
+  }
+  return found;
+}
+
+/** A number of login.defs(5), as C writes it: a leading 0 means octal. */
+function numberOf(key: string, otherwise: number): number {
+  const value = valueIn("/etc/login.defs", key, " ") ?? "";
+  if (/^0[0-7]*$/.test(value)) return Number.parseInt(value, 8);
+  if (/^0x[0-9a-f]+$/i.test(value) || /^[1-9]\d*$/.test(value)) return Number(value);
+  return otherwise;
+}
+
+/** The ids in the third field of the lines of passwd(5) or group(5). */
+function idsIn(file: ByteString): number[] {
+  return (hostText(file) ?? "").split("\n").flatMap((line) => {
+    const id = line.split(":")[2] ?? "";
+    return /^\d+$/.test(id) ? [Number(id)] : [];
+  });
+}
+
+/**
+ * The id that useradd(8) or groupadd(8) gives to a new account or group: above those of the file, or for a system account
+ * below them, in the range of login.defs(5). Undefined if all are used. Throws SystemError.
+ */
+export function nextId(
+  kind: "UID" | "GID",
+  system: boolean,
+  isUsed: (id: number) => boolean,
+): number | undefined {
+  const firstOfUsers = numberOf(`${kind}_MIN`, 1000);
+  const least = system ? numberOf(`SYS_${kind}_MIN`, 101) : firstOfUsers;
+  const most = system ? numberOf(`SYS_${kind}_MAX`, firstOfUsers - 1) : numberOf(`${kind}_MAX`, 60_000);
+  const used = new Set(idsIn(kind === "UID" ? "/etc/passwd" : "/etc/group"));
+  const inRange = [...used].filter((id) => id >= least && id <= most);
+  const step = system ? -1 : 1;
+  const start = system ? Math.min(most + 1, ...inRange) - 1 : Math.max(least - 1, ...inRange) + 1;
+  // From there to the end of the range, and then from its beginning.
+  for (const from of [start, system ? most : least]) {
+    for (let id = from; id >= least && id <= most; id += step) if (!used.has(id) && !isUsed(id)) return id;
+  }
+  return undefined;
+}
+
+/** The permissions of a home that useradd(8) creates. Throws SystemError. */
+export function newHomeMode(): number {
+  return numberOf("HOME_MODE", 0o777 & ~numberOf("UMASK", 0o022));
+}
+
+/** The directory whose files useradd(8) copies into a new home. Throws SystemError. */
+export function usualSkeleton(): ByteString {
+  return valueIn("/etc/default/useradd", "SKEL", "=") || "/etc/skel";
+}
