@@ -5,9 +5,12 @@ import { ElfError } from "./elf-file.ts";
 
 export type Architecture = "x64" | "arm64";
 
-const COMPILERS: Readonly<Record<Architecture, { names: string[]; debianPackage: string }>> = {
-  x64: { names: ["x86_64-linux-gnu-gcc", "gcc", "cc"], debianPackage: "gcc" },
-  arm64: { names: ["aarch64-linux-gnu-gcc", "gcc", "cc"], debianPackage: "gcc-aarch64-linux-gnu" },
+const COMPILERS: Readonly<Record<Architecture, { names: string[]; packages: string }>> = {
+  x64: { names: ["x86_64-linux-gnu-gcc", "gcc", "cc"], packages: "gcc libc6-dev" },
+  arm64: {
+    names: ["aarch64-linux-gnu-gcc", "gcc", "cc"],
+    packages: "gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
+  },
 };
 
 /** Flags for code without a C library, and without additions of the compiler for a hosted program. */
@@ -34,14 +37,14 @@ const sources = join(import.meta.dir, "../ffi/guard");
 const built = new Map<Architecture, Buffer>();
 
 function compilerFor(architecture: Architecture): string {
-  const { names, debianPackage } = COMPILERS[architecture];
+  const { names, packages } = COMPILERS[architecture];
   for (const name of names) {
     // A compiler without an architecture in its name is for this machine.
     if (!name.includes("-") && architecture !== process.arch) continue;
     const path = Bun.which(name);
     if (path !== null) return path;
   }
-  throw new ElfError(`no C compiler for ${architecture}: apt-get install ${debianPackage}`);
+  throw new ElfError(`no C compiler for ${architecture}: apt-get install ${packages}`);
 }
 
 /** Runs the C compiler of an architecture in a folder below ffi/guard/. Throws `ElfError` with its output. */

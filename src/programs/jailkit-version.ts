@@ -24,7 +24,7 @@ const OLD_MARKS = [
   /which is never allowed by jk_lsh\0/,
   /does not have a key executables\0/,
 ];
-// HANDOVER_NAME of ffi/guard/handover.h, with the name of the program.
+// HANDOVER_NAME of ffi/guard/guard.h, with the name of the program.
 const ENTRY_MARK = /JAILKIT_ENTRY=jk_chrootsh\0/;
 
 /** `length` bytes at `offset` of a file; undefined if it is shorter. */
