@@ -1,7 +1,7 @@
 /*
  * The guard: native code in every executable of jailkit that runs after ld.so and before the JavaScript runtime. It is
- * freestanding (of the C library only headers), has no writable data, and is mapped read-only and executable. Its results are in one
- * anonymous mapping, `struct state`, that is read-only when the runtime starts.
+ * freestanding (it uses only headers of the C library), has no writable data, and is mapped read-only and executable. Its
+ * results are in one anonymous mapping, `struct state`, that is read-only when the runtime starts.
  */
 #ifndef GUARD_H
 #define GUARD_H

@@ -26,12 +26,12 @@ static void note_signal(int number) {
 
 /* Notes later signals, or lets them end the process again. Signals that the caller ignores stay ignored. */
 i64 guard_hold_signals(u64 hold) {
-  struct sigaction action = {0};
-  if (hold) action = (struct sigaction){.sa_handler = note_signal, .sa_flags = SA_RESTART | SA_RESTORER, .sa_restorer = RETURN};
+  const struct sigaction end = {.sa_handler = SIG_DFL};
+  const struct sigaction note = {.sa_handler = note_signal, .sa_flags = SA_RESTART | SA_RESTORER, .sa_restorer = RETURN};
   i64 error = 0;
   for (u64 i = 0; i < sizeof(asking) / sizeof(*asking); i++) {
     if (STATE->signals_ignored >> (asking[i] - 1) & 1) continue;
-    i64 result = sys4(SYS_rt_sigaction, asking[i], &action, 0, 8);
+    i64 result = sys4(SYS_rt_sigaction, asking[i], hold ? &note : &end, 0, 8);
     if (result != 0) error = result;
   }
   return error;
