@@ -2,8 +2,7 @@ import { RULES, type Rule, SUBJECTS } from "../src/check/rules.ts";
 import type { HelpSource } from "../src/cli/help.ts";
 import type { KeyDescription } from "../src/config/values.ts";
 import type { Program, ProgramEnvironment } from "../src/programs/program.ts";
-import { shownOptions } from "./documented.ts";
-import { readSynopsis, type SynopsisPart } from "./synopsis.ts";
+import { readSynopsis, type SynopsisPart, shownOptions } from "./documented.ts";
 
 // Parts of manual pages in mdoc(7), made from the tables of --help.
 
@@ -81,7 +80,6 @@ function group(parts: readonly SynopsisPart[]): string[] {
     else if (part === "(") lines.push("Po");
     else if (part === ")") lines.push("Pc");
     else if (part === "--") lines.push("Fl -");
-    else if (part.startsWith("--")) lines.push(`Fl ${argument(part.slice(1))}`);
     else if (part.startsWith("-")) lines.push(`Fl ${argument(part.slice(1))}`);
     else if (!/^[A-Z]/.test(part)) lines.push(`Cm ${part}`);
     else if (/^Fl \S+$/.test(lines[last] ?? "")) lines[last] = `${lines[last]} Ar ${argument(part)}`;

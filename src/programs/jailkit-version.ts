@@ -14,7 +14,7 @@ const MOST_SEGMENTS = 64;
 const PT_LOAD = 1;
 const EXECUTABLE_TYPES = [2, 3];
 
-// That of 2.23 has 23 KB, a static one less than 1 MB. build/entries.ts limits native entries.
+// That of 2.23 has 23 KB, a static one less than 1 MB. build/guard.ts limits native entries.
 const LARGEST_OLD = 4 << 20;
 const LARGEST_ENTRY = 10_240;
 

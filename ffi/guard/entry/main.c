@@ -1,7 +1,7 @@
 /*
  * A native entry: the privileged file of a program that any user may start, while the program itself is part of an
  * executable without privileges. It gives up everything but CAP_SYS_CHROOT and executes the one file that is compiled in,
- * independently of everything that the caller controls. build/entries.ts sets ENTRY_NAME and ENTRY_TARGET.
+ * independently of everything that the caller controls. build/guard.ts sets ENTRY_NAME and ENTRY_TARGET.
  */
 #include <asm/stat.h>
 #include <linux/auxvec.h>
