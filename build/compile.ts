@@ -10,9 +10,8 @@ import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join, relative } from "node:path";
 import packageJson from "../package.json" with { type: "json" };
 import { ElfError } from "./elf-file.ts";
-import { buildEntry } from "./entries.ts";
 import { buildExecutable } from "./executable.ts";
-import type { Architecture } from "./guard.ts";
+import { type Architecture, buildEntry } from "./guard.ts";
 import { PRIVILEGED_FOLDERS } from "./layout.ts";
 
 const root = join(import.meta.dir, "..");
@@ -35,14 +34,8 @@ function isArchitecture(name: string | undefined): name is Architecture {
   return name === "x64" || name === "arm64";
 }
 
-const isPrivileged = (name: string) => name in PRIVILEGED_FOLDERS;
-
-/** The executable of all tools becomes a privileged program if an entry starts it. */
-function privilegeOf(name: string): boolean | "by entry" {
-  return name === "jailkit" ? "by entry" : isPrivileged(name);
-}
-
 function build(name: string, architecture: Architecture): void {
+  const isPrivileged = name in PRIVILEGED_FOLDERS;
   const other = architecture !== process.arch;
   const output = other ? join(root, "dist", architecture) : join(root, "dist");
   const file = join(output, "bin", name);
@@ -51,11 +44,12 @@ function build(name: string, architecture: Architecture): void {
     root,
     entry: join(tools, `${name}.ts`),
     output: file,
-    privileged: privilegeOf(name),
+    // The executable of all tools becomes a privileged program if an entry starts it.
+    privileged: name === "jailkit" ? "by entry" : isPrivileged,
     ...(other ? { target: architecture } : {}),
   });
   console.log(relative(process.cwd(), file));
-  if (!isPrivileged(name)) return;
+  if (!isPrivileged) return;
   const entry = join(output, "entry", name);
   mkdirSync(join(output, "entry"), { recursive: true });
   buildEntry({ name, output: entry, architecture });

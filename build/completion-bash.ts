@@ -1,4 +1,4 @@
-import type { Completed, Kind, Operand } from "./completion-model.ts";
+import { type Completed, type Kind, namesOf, type Operand } from "./completion-model.ts";
 
 const nameOf = ({ words }: Completed) => words.join(" ");
 const indented = (lines: readonly string[]) => lines.join("\n    ");
@@ -9,20 +9,16 @@ function assignment(kind: Kind): string {
 
 function values(tools: readonly Completed[]): string[] {
   return tools.flatMap((tool) =>
-    tool.options.flatMap(({ short, long, value }) => {
-      if (value === undefined) return [];
-      const names = short === undefined ? [long] : [short, long];
-      const patterns = names.map((name) => `"${nameOf(tool)}:${name}"`).join(" | ");
-      return [`${patterns}) ${assignment(value.kind)} ;;`];
+    tool.options.flatMap((option) => {
+      if (option.value === undefined) return [];
+      const patterns = namesOf(option).map((name) => `"${nameOf(tool)}:${name}"`);
+      return [`${patterns.join(" | ")}) ${assignment(option.value.kind)} ;;`];
     }),
   );
 }
 
 function options(tools: readonly Completed[]): string[] {
-  return tools.map((tool) => {
-    const names = tool.options.flatMap(({ short, long }) => (short === undefined ? [long] : [short, long]));
-    return `"${nameOf(tool)}") found=(${names.join(" ")}) ;;`;
-  });
+  return tools.map((tool) => `"${nameOf(tool)}") found=(${tool.options.flatMap(namesOf).join(" ")}) ;;`);
 }
 
 function operands(tools: readonly Completed[]): string[] {
@@ -37,12 +33,12 @@ function operands(tools: readonly Completed[]): string[] {
   ]);
 }
 
-/** Fills in the template for bash(1). */
-export function bashCompletions(template: string, tools: readonly Completed[]): string {
+/** What fills in the template for bash(1). */
+export function bashCompletions(tools: readonly Completed[]): Record<string, string> {
   const programs = tools.flatMap(({ words }) => (words.length === 1 ? [words[0]] : []));
   const commands = tools.flatMap(({ words }) => words.slice(1));
   const posix = tools.filter((tool) => tool.posix).map((tool) => `"${nameOf(tool)}") ;;`);
-  const filled: Record<string, string> = {
+  return {
     VALUES: indented(values(tools)),
     OPTIONS: indented(options(tools)),
     OPERANDS: indented(operands(tools)),
@@ -50,5 +46,4 @@ export function bashCompletions(template: string, tools: readonly Completed[]): 
     COMMANDS: [...commands, ...programs, "--help", "--version"].join(" "),
     PROGRAMS: ["jailkit", ...programs].join(" "),
   };
-  return template.replace(/@([A-Z]+)@/g, (word, name: string) => filled[name] ?? word);
 }

@@ -1,45 +1,35 @@
-import type { Completed, Kind } from "./completion-model.ts";
+import { type Completed, type Kind, namesOf } from "./completion-model.ts";
 
 /** A word of the shell, in single quotes. */
 const word = (text: string) => `'${text.replace(/[\\']/g, "\\$&")}'`;
 
 const identifier = ({ words }: Completed) => `__jailkit_operand_${words.join("_")}`;
 
-function offer(kind: Kind, program: string): string {
-  if (typeof kind !== "string") return `-a ${word(kind.join(" "))}`;
-  switch (kind) {
-    case "jail":
-      return "-a '(__jailkit_jails)'";
-    case "section":
-      return `-a '(__jailkit_sections (__jailkit_configfile /etc/jailkit/${program}.ini))'`;
-    case "user":
-      return "-a '(__jailkit_names /etc/passwd)'";
-    case "group":
-      return "-a '(__jailkit_names /etc/group)'";
-    case "directory":
-      return "-a '(__jailkit_directories)'";
-    case "file":
-      return "-F";
-    case "none":
-      return "";
-  }
-}
+const OFFERS: Readonly<Record<Kind & string, string>> = {
+  jail: "-a '(__jailkit_jails)'",
+  section: "-a '(__jailkit_sections (__jailkit_configfile /etc/jailkit/PROGRAM.ini))'",
+  user: "-a '(__jailkit_names /etc/passwd)'",
+  group: "-a '(__jailkit_names /etc/group)'",
+  directory: "-a '(__jailkit_directories)'",
+  file: "-F",
+  none: "",
+};
+
+const offer = (kind: Kind, program: string) =>
+  typeof kind === "string" ? OFFERS[kind].replace("PROGRAM", program) : `-a ${word(kind.join(" "))}`;
 
 /** A function that prints the kind of the current operand, by its number. */
 function operandFunction(tool: Completed): string {
-  const valued = tool.options.flatMap(({ short, long, value }) =>
-    value === undefined ? [] : short === undefined ? [long] : [short, long],
-  );
+  const valued = tool.options.flatMap((option) => (option.value === undefined ? [] : namesOf(option)));
   const shown = (kind: Kind) => (typeof kind === "string" ? kind : "word");
   const arms = (["j", ""] as const).flatMap((jail) =>
     (jail === "j" ? tool.operandsWithJail : tool.operands).map(({ kind, repeat }, index) => {
       return `        case '${jail}:${repeat ? "*" : index}'\n            echo ${shown(kind)}\n`;
     }),
   );
-  const skip = tool.words.length;
   return `
 function ${identifier(tool)}
-    switch (__jailkit_words ${skip} ${tool.posix ? "posix" : "permute"} ${valued.join(" ")})
+    switch (__jailkit_words ${tool.words.length} ${tool.posix ? "posix" : "permute"} ${valued.join(" ")})
 ${arms.join("")}        case '*'
             echo none
     end
@@ -87,14 +77,13 @@ complete -c jailkit -n 'string match -q "jk_*" -- (commandline -opc)[2]' -a '(__
 `;
 }
 
-/** Fills in the template for fish(1): the file of one program. */
-export function fishCompletions(template: string, tools: readonly Completed[], program: string): string {
+/** What fills in the template for fish(1): the file of one program. */
+export function fishCompletions(tools: readonly Completed[], program: string): Record<string, string> {
   const own = tools.filter(({ words }) => words[0] === program);
   const rest = [
     `\ncomplete -c ${program} -f\n`,
     ...(program === "jailkit" ? [commandNames(tools)] : []),
     ...own.map(completions),
   ];
-  const filled: Record<string, string> = { PROGRAM: program, REST: rest.join("").trimEnd() };
-  return template.replace(/@([A-Z]+)@/g, (whole, name: string) => filled[name] ?? whole);
+  return { PROGRAM: program, REST: rest.join("").trimEnd() };
 }

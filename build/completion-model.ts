@@ -1,8 +1,7 @@
 import type { OptionTable } from "../src/cli/options.ts";
 import { longName } from "../src/cli/options.ts";
 import { SERVICES } from "../src/programs/services.ts";
-import { type Documented, documentedTools } from "./documented.ts";
-import { readSynopsis, type SynopsisPart } from "./synopsis.ts";
+import { type Documented, documentedTools, synopsisWords } from "./documented.ts";
 
 /** What completes a value: names of a kind, some words, or nothing. */
 export type Kind = "jail" | "section" | "user" | "group" | "file" | "directory" | "none" | readonly string[];
@@ -18,6 +17,9 @@ export interface CompletedOption {
   readonly value?: { readonly name: string; readonly kind: Kind };
   readonly repeat: boolean;
 }
+
+/** The short and long name of an option. */
+export const namesOf = ({ short, long }: CompletedOption) => (short === undefined ? [long] : [short, long]);
 
 /** An operand. A repeated one is the last. */
 export interface Operand {
@@ -39,34 +41,24 @@ export interface Completed {
   readonly posix: boolean;
 }
 
+/** The names of values in --help, by kind. */
+const NAMES = {
+  jail: "JAIL OLD",
+  section: "SECTION",
+  user: "USER",
+  group: "GROUP GROUPS",
+  file: "ARGUMENT FILE PATH PROGRAM SHELL",
+  directory: "DIR DIRECTORY",
+  none: "ADDRESS BYTES COMMAND DATE DAYS HASH LIST PROCMAIL-ARGUMENT SECONDS TEXT UID",
+} satisfies Partial<Record<Kind & string, string>>;
+
 /** The kind of each name of a value in --help. */
 export const VALUE_KINDS: Readonly<Record<string, Kind>> = {
-  ADDRESS: "none",
-  ARGUMENT: "file",
-  BYTES: "none",
-  COMMAND: "none",
-  DATE: "none",
-  DAYS: "none",
-  DIR: "directory",
-  DIRECTORY: "directory",
-  FILE: "file",
-  GROUP: "group",
-  GROUPS: "group",
-  HASH: "none",
-  JAIL: "jail",
-  LIST: "none",
-  OLD: "jail",
-  PATH: "file",
-  "PROCMAIL-ARGUMENT": "none",
-  PROGRAM: "file",
-  SECONDS: "none",
-  SECTION: "section",
+  ...Object.fromEntries(
+    Object.entries(NAMES).flatMap(([kind, names]) => names.split(" ").map((name) => [name, kind])),
+  ),
   SERVICES: SERVICES.map(({ name }) => name),
-  SHELL: "file",
-  TEXT: "none",
   TYPE: ["datagram", "stream"],
-  UID: "none",
-  USER: "user",
   WHEN: ["auto", "always", "never"],
   WHOM: ["kernel", "sender"],
 };
@@ -90,69 +82,39 @@ function completedOptions(program: string, options: OptionTable): CompletedOptio
     }));
 }
 
-/** The operands in a line of a synopsis. */
-class SynopsisLine {
-  hasJailOption = false;
-  readonly operands: Operand[] = [];
-
-  constructor(
-    private readonly program: string,
-    line: string,
-    private readonly options: readonly CompletedOption[],
-  ) {
-    this.read(readSynopsis(line));
-  }
-
-  startsWith(name: string): boolean {
-    return this.operands[0]?.name === name;
-  }
-
-  private read(parts: readonly SynopsisPart[]): void {
-    let previous: "option with a value" | "operand" | undefined;
-    for (const part of parts) {
-      if (typeof part !== "string") {
-        this.read(part);
-        previous = undefined;
-      } else if ("()|".includes(part)) {
-        if (previous !== "operand") previous = undefined;
-      } else if (part === "...") {
-        this.repeatLast(previous === "operand");
-      } else if (part.startsWith("-")) {
-        if (part === "-j") this.hasJailOption = true;
-        previous = this.takesValue(part) ? "option with a value" : undefined;
-      } else if (previous === "option with a value" || part === "OPTION") {
-        previous = undefined;
-      } else {
-        this.add(part);
-        previous = "operand";
-      }
+/** The operands in a line of a synopsis, and whether it has -j. */
+function readLine(program: string, line: string, options: readonly CompletedOption[]) {
+  const valued = new Set(options.flatMap((option) => (option.value === undefined ? [] : namesOf(option))));
+  const words = synopsisWords(line).filter((word) => word !== "OPTION");
+  const operands: Operand[] = [];
+  let previous: "option with a value" | "operand" | undefined;
+  for (const word of words) {
+    const before = previous;
+    previous = undefined;
+    if (word === "...") {
+      const last = before === "operand" ? operands.pop() : undefined;
+      if (last !== undefined) operands.push({ ...last, repeat: true });
+      previous = before;
+    } else if ("()|".includes(word)) {
+      if (before === "operand") previous = before;
+    } else if (word.startsWith("-")) {
+      if (valued.has(word)) previous = "option with a value";
+    } else if (!"[]".includes(word) && before !== "option with a value") {
+      const kind = /^[A-Z]/.test(word) ? kindOf(program, word) : [word];
+      operands.push({ name: word, kind, repeat: false });
+      previous = "operand";
     }
   }
-
-  private takesValue(word: string): boolean {
-    return this.options.some(
-      ({ short, long, value }) => value !== undefined && (word === short || word === long),
-    );
-  }
-
-  private add(word: string): void {
-    const kind = /^[A-Z]/.test(word) ? kindOf(this.program, word) : [word];
-    this.operands.push({ name: word, kind, repeat: false });
-  }
-
-  private repeatLast(repeat: boolean): void {
-    const last = this.operands.pop();
-    if (last !== undefined) this.operands.push({ ...last, repeat: last.repeat || repeat });
-  }
+  return { hasJailOption: words.includes("-j"), operands };
 }
 
 function completed({ help, posix }: Documented): Completed {
   const [program = "", ...command] = help.name.split(" ");
   const options = completedOptions(help.name, help.options);
-  const all = help.synopsis.map((line) => new SynopsisLine(help.name, line, options));
+  const all = help.synopsis.map((line) => readLine(help.name, line, options));
   // If a user or a jail may come first, it is mostly a user: a jail is completed after -j.
-  const usersFirst = all.some((line) => !line.hasJailOption && line.startsWith("USER"));
-  const lines = usersFirst ? all.filter((line) => !line.startsWith("JAIL")) : all;
+  const usersFirst = all.some((line) => !line.hasJailOption && line.operands[0]?.name === "USER");
+  const lines = usersFirst ? all.filter((line) => line.operands[0]?.name !== "JAIL") : all;
   // Of several forms, the one with the most operands.
   const most = (hasJailOption: boolean) =>
     lines

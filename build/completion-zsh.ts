@@ -1,4 +1,10 @@
-import type { Completed, CompletedOption, Kind, Operand } from "./completion-model.ts";
+import {
+  type Completed,
+  type CompletedOption,
+  type Kind,
+  namesOf,
+  type Operand,
+} from "./completion-model.ts";
 
 /** A word of the shell, in single quotes. */
 const word = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
@@ -6,23 +12,17 @@ const word = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
 /** Text in a specification of _arguments(1) or _describe(1), with escaped brackets and colons. */
 const plain = (text: string) => text.replace(/[\\[\]:]/g, "\\$&");
 
-const FUNCTIONS: Readonly<Record<string, string>> = {
-  jail: "jails",
-  section: "sections",
-  user: "users",
-  group: "groups",
-  file: "files",
-  directory: "directories",
-  none: "none",
-};
+/** The end of the name of a function in the template. */
+const functionOf = (kind: Kind) =>
+  kind === "directory" ? "directories" : kind === "none" || typeof kind !== "string" ? "none" : `${kind}s`;
 
-function action(kind: Kind): string {
-  // A leading blank keeps the words unchanged.
-  return typeof kind === "string" ? ` _jailkit_${FUNCTIONS[kind]}` : `(${kind.join(" ")})`;
-}
+// A leading blank keeps the words unchanged.
+const action = (kind: Kind) =>
+  typeof kind === "string" ? ` _jailkit_${functionOf(kind)}` : `(${kind.join(" ")})`;
 
-function optionSpecs({ short, long, description, value, repeat }: CompletedOption): string[] {
-  const exclusive = repeat ? "*" : `(${short === undefined ? long : `${short} ${long}`})`;
+function optionSpecs(option: CompletedOption): string[] {
+  const { short, long, description, value, repeat } = option;
+  const exclusive = repeat ? "*" : `(${namesOf(option).join(" ")})`;
   const tail = `[${plain(description)}]${value === undefined ? "" : `:${value.name}:${action(value.kind)}`}`;
   const specs = [`${exclusive}${long}${value === undefined ? "" : "="}${tail}`];
   if (short !== undefined) specs.unshift(`${exclusive}${short}${value === undefined ? "" : "+"}${tail}`);
@@ -43,7 +43,7 @@ function operandSpecs({ operands, operandsWithJail }: Completed): string[] {
     const repeat = (operands[index]?.repeat ?? true) && (operandsWithJail[index]?.repeat ?? true);
     const kinds = [withJail?.kind ?? "none", without?.kind ?? "none"] as const;
     const [first, second] = kinds.map(action);
-    const either = ` _jailkit_either ${kinds.map((kind) => (typeof kind === "string" ? FUNCTIONS[kind] : "none")).join(" ")}`;
+    const either = ` _jailkit_either ${kinds.map(functionOf).join(" ")}`;
     const name = (without ?? withJail)?.name ?? "";
     return word(
       `${repeat && index === count - 1 ? "*" : index + 1}:${name}:${first === second ? first : either}`,
@@ -59,17 +59,16 @@ function arm(tool: Completed): string {
   return `${word(tool.words.join(" "))})\n      ${lines}\n      ;;`;
 }
 
-/** Fills in the template for zsh(1). */
-export function zshCompletions(template: string, tools: readonly Completed[]): string {
+/** What fills in the template for zsh(1). */
+export function zshCompletions(tools: readonly Completed[]): Record<string, string> {
   const programs = tools.filter(({ words }) => words.length === 1);
   const commands = tools.filter(({ words }) => words.length > 1);
   const described = [...commands, ...programs].map(({ words, summary }) =>
     word(`${words.at(-1)}:${plain(summary)}`),
   );
-  const filled: Record<string, string> = {
+  return {
     PROGRAMS: ["jailkit", ...programs.map(({ words }) => words[0])].join(" "),
     COMMANDS: described.join("\n        "),
     TOOLS: tools.map(arm).join("\n    "),
   };
-  return template.replace(/@([A-Z]+)@/g, (whole, name: string) => filled[name] ?? whole);
 }

@@ -11,7 +11,12 @@ import { type Completed, completedTools } from "./completion-model.ts";
 import { zshCompletions } from "./completion-zsh.ts";
 
 const root = join(import.meta.dir, "..");
-const template = (name: string) => readFileSync(join(import.meta.dir, "completions", name), "utf8");
+
+/** A template of build/completions/ with its words such as @REST@ replaced. */
+function filled(name: string, values: Readonly<Record<string, string>>): string {
+  const template = readFileSync(join(import.meta.dir, "completions", name), "utf8");
+  return template.replace(/@([A-Z]+)@/g, (word, key: string) => values[key] ?? word);
+}
 
 /** Directories below share/ with nothing but completions. */
 const PLACES = ["bash-completion", "zsh", "fish"];
@@ -23,15 +28,12 @@ type CompletionFile = { path: string } & ({ text: string } | { linkTo: string })
 export function completionFiles(tools: readonly Completed[]): CompletionFile[] {
   const programs = tools.flatMap(({ words }) => (words.length === 1 ? [words[0]] : []));
   return [
-    {
-      path: "bash-completion/completions/jailkit",
-      text: bashCompletions(template("jailkit.bash"), tools),
-    },
+    { path: "bash-completion/completions/jailkit", text: filled("jailkit.bash", bashCompletions(tools)) },
     ...programs.map((name) => ({ path: `bash-completion/completions/${name}`, linkTo: "jailkit" })),
-    { path: "zsh/site-functions/_jailkit", text: zshCompletions(template("jailkit.zsh"), tools) },
+    { path: "zsh/site-functions/_jailkit", text: filled("jailkit.zsh", zshCompletions(tools)) },
     ...[...programs, "jailkit"].map((name) => ({
       path: `fish/vendor_completions.d/${name}.fish`,
-      text: fishCompletions(template("jailkit.fish"), tools, name),
+      text: filled("jailkit.fish", fishCompletions(tools, name)),
     })),
   ];
 }

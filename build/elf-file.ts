@@ -1,5 +1,3 @@
-import { readFileSync } from "node:fs";
-
 /** An executable cannot take the guard; the message says why. */
 export class ElfError extends Error {
   override readonly name = "ElfError";
@@ -90,11 +88,6 @@ export function readElf(bytes: Buffer): Elf {
     });
   }
   return { bytes, machine: bytes.readUInt16LE(18), entry: number64(bytes, 24), segments };
-}
-
-/** As `readElf`, from a file. */
-export function readElfFile(path: string): Elf {
-  return readElf(readFileSync(path));
 }
 
 /** The offset in the file of an address in memory. */

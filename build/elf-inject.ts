@@ -47,26 +47,6 @@ const SHF_EXECINSTR = 4n;
 /** Whether a program may hold CAP_SYS_CHROOT: always, never, or if a native entry started it (PRIVILEGED_*). */
 export type Privileged = boolean | "by entry";
 
-interface Injected {
-  bytes: Buffer;
-  tail: Buffer;
-}
-
-/** The members of `struct config` (ffi/guard/guard.h) after magic and size, in order. */
-interface GuardConfig {
-  runtimeEntry: number;
-  privileged: number;
-  payloadPointer: number;
-  payload: number;
-  payloadSize: number;
-  environVariable: number;
-  stateSlot: number;
-  getattr: number;
-  attrInit: number;
-  attrSetstack: number;
-  self: number;
-}
-
 function dynamicValue(entries: DynamicEntry[], tag: number): number {
   const entry = entries.find((candidate) => candidate.tag === tag);
   if (entry === undefined) throw new ElfError(`the dynamic section has no entry ${tag}`);
@@ -138,12 +118,11 @@ function findPayload(elf: Elf): { address: number; size: number; pointer: number
   return { address: payload, size, pointer: address };
 }
 
-/** The guard's one segment, with its configuration filled in. */
-function configured(guard: Elf, config: GuardConfig): Buffer {
+/** The guard's one segment, with its configuration: the members of `struct config` after magic and size, in order. */
+function configured(guard: Elf, members: readonly number[]): Buffer {
   const segment = onlySegment(guard, PT_LOAD);
   if (segment.flags !== (PF_R | PF_X)) throw new ElfError("the guard's segment must be R+X");
   const code = Buffer.from(guard.bytes.subarray(segment.offset, segment.offset + segment.fileSize));
-  const members = Object.values(config);
   if (code.readBigUInt64LE(0) !== GUARD_MAGIC || code.readBigUInt64LE(8) !== BigInt(16 + members.length * 8))
     throw new ElfError("the guard's configuration is not where it should be");
   members.forEach((value, i) => {
@@ -201,14 +180,10 @@ function sectionTable(
 /**
  * Adds the guard to an executable of `bun build --compile`: its segment goes to the end of the file, PT_NOTE becomes its
  * PT_LOAD, the entry point moves to it, and DT_HASH (redundant beside DT_GNU_HASH) becomes DT_FLAGS = DF_BIND_NOW, so
- * that ld.so has filled the global offset table when the guard runs. Edits `executable`. Throws `ElfError` if it is not
- * as the guard expects.
+ * that ld.so has filled the global offset table when the guard runs. Edits `executable`, and returns what must be
+ * appended to it. Throws `ElfError` if it is not as the guard expects.
  */
-export function injectGuard(
-  executable: Buffer,
-  guardFile: Buffer,
-  options: { privileged: Privileged },
-): Injected {
+export function injectGuard(executable: Buffer, guardFile: Buffer, privileged: Privileged): Buffer {
   const elf = readElf(executable);
   const guard = readElf(guardFile);
   if (elf.machine !== guard.machine) throw new ElfError("the guard is for another machine");
@@ -220,19 +195,13 @@ export function injectGuard(
   dynamicValue(dynamic, DT_GNU_HASH);
   const { slot, environ } = locate(elf, dynamic);
   const payload = findPayload(elf);
-  const code = configured(guard, {
-    runtimeEntry: elf.entry,
-    privileged: options.privileged === "by entry" ? 2 : Number(options.privileged),
-    payloadPointer: payload.pointer,
-    payload: payload.address,
-    payloadSize: payload.size,
-    environVariable: environ,
-    stateSlot: end.address + 8, // the unused value of DT_NULL
-    getattr: slot("pthread_getattr_np"),
-    attrInit: slot("pthread_attr_init"),
-    attrSetstack: slot("pthread_attr_setstack"),
-    self: slot("pthread_self"),
-  });
+  const stateSlot = end.address + 8; // the unused value of DT_NULL
+  const names = ["pthread_getattr_np", "pthread_attr_init", "pthread_attr_setstack", "pthread_self"];
+  const code = configured(guard, [
+    ...[elf.entry, privileged === "by entry" ? 2 : Number(privileged)],
+    ...[payload.pointer, payload.address, payload.size],
+    ...[environ, stateSlot, ...names.map(slot)],
+  ]);
   const { address, align } = onlySegment(guard, PT_LOAD);
   checkRoom(elf, address, code.length);
   const note = onlySegment(elf, PT_NOTE);
@@ -248,5 +217,5 @@ export function injectGuard(
   executable.writeBigUInt64LE(BigInt(DF_BIND_NOW), hash.at + 8);
   executable.writeBigUInt64LE(BigInt(guard.entry), 24);
   const table = sectionTable(elf, offset + code.length, { address, offset, size: code.length });
-  return { bytes: executable, tail: Buffer.concat([Buffer.alloc(offset - executable.length), code, table]) };
+  return Buffer.concat([Buffer.alloc(offset - executable.length), code, table]);
 }

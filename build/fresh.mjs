@@ -5,19 +5,11 @@
 //
 // node build/fresh.mjs [FOLDER] [-- PROGRAM ARGUMENT...]: PROGRAM instead of npm test.
 import { spawnSync } from "node:child_process";
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import * as fs from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { enterRoot, Failed, main, must } from "./root.mjs";
+import { enterRoot, Failed, main, must, privateMounts } from "./root.mjs";
 
 const self = fileURLToPath(import.meta.url);
 const checkout = join(dirname(self), "..");
@@ -34,28 +26,26 @@ function environment() {
 
 /** Copies a file or a directory, if it exists, to the same path in the new system. */
 function carry(root, path) {
-  if (existsSync(path)) must("cp", ["-aT", "--remove-destination", path, join(root, path)]);
+  if (fs.existsSync(path)) must("cp", ["-aT", "--remove-destination", path, join(root, path)]);
 }
 
 function carryNetwork(root) {
-  for (const path of ["/etc/resolv.conf", "/etc/hosts", "/etc/ssl/certs", "/usr/local/share/ca-certificates"])
+  const etc = ["resolv.conf", "hosts", "ssl/certs", "apt/apt.conf.d", "apt/auth.conf.d"];
+  for (const path of ["/usr/local/share/ca-certificates", ...etc.map((name) => `/etc/${name}`)])
     carry(root, path);
-  for (const path of ["/etc/apt/apt.conf.d", "/etc/apt/auth.conf.d"]) carry(root, path);
   // The path of npm's global settings depends on its installation. The user's take precedence, so they come last.
-  const globalSettings = spawnSync("npm", ["config", "get", "globalconfig"], {
-    encoding: "utf8",
-  }).stdout.trim();
-  const settings = [globalSettings, join(homedir(), ".npmrc")].filter((path) => existsSync(path));
-  const lines = settings.map((path) => readFileSync(path, "utf8"));
-  writeFileSync(join(root, "root/.npmrc"), `${lines.join("\n")}\n`, { mode: 0o600 });
+  const { stdout } = spawnSync("npm", ["config", "get", "globalconfig"], { encoding: "utf8" });
+  const settings = [stdout.trim(), join(homedir(), ".npmrc")].filter((path) => fs.existsSync(path));
+  const lines = settings.map((path) => fs.readFileSync(path, "utf8"));
+  fs.writeFileSync(join(root, "root/.npmrc"), `${lines.join("\n")}\n`, { mode: 0o600 });
   // Not sources on this machine's disk.
-  rmSync(join(root, "etc/apt/sources.list"), { force: true });
+  fs.rmSync(join(root, "etc/apt/sources.list"), { force: true });
   const isLocal = (path) =>
-    /^URIs:\s*(?:file|copy|cdrom):|^deb.*\s(?:file|copy|cdrom):/m.test(readFileSync(path, "utf8"));
+    /^URIs:\s*(?:file|copy|cdrom):|^deb.*\s(?:file|copy|cdrom):/m.test(fs.readFileSync(path, "utf8"));
   const folder = "/etc/apt/sources.list.d";
-  const sources = existsSync(folder) ? readdirSync(folder).map((name) => join(folder, name)) : [];
+  const sources = fs.existsSync(folder) ? fs.readdirSync(folder).map((name) => join(folder, name)) : [];
   for (const path of ["/etc/apt/sources.list", ...sources])
-    if (existsSync(path) && !isLocal(path)) carry(root, path);
+    if (fs.existsSync(path) && !isLocal(path)) carry(root, path);
 }
 
 function makeRoot(root) {
@@ -66,7 +56,7 @@ function makeRoot(root) {
   must("mmdebstrap", ["--quiet", "--variant=apt", `--include=${PACKAGES}`, "trixie", root]);
   carryNetwork(root);
   // dpkg need not sync files that will be removed.
-  writeFileSync(join(root, "etc/dpkg/dpkg.cfg.d/no-sync"), "force-unsafe-io\n");
+  fs.writeFileSync(join(root, "etc/dpkg/dpkg.cfg.d/no-sync"), "force-unsafe-io\n");
   // Only committed files, as in any clone.
   must("git", ["clone", "--quiet", "--no-local", checkout, join(root, CLONE)]);
 }
@@ -76,26 +66,14 @@ function outside(folder, words) {
     console.error("creates, mounts and enters a new system: run it as root");
     throw new Failed(1);
   }
-  mkdirSync(folder, { recursive: true });
-  const base = mkdtempSync(join(folder, "jailkit-fresh-"));
+  fs.mkdirSync(folder, { recursive: true });
+  const base = fs.mkdtempSync(join(folder, "jailkit-fresh-"));
   const root = join(base, "root");
   try {
     makeRoot(root);
-    const inside = [
-      "--mount",
-      "--propagation",
-      "private",
-      process.execPath,
-      self,
-      "--inside",
-      root,
-      ...words,
-    ];
-    const result = spawnSync("unshare", inside, { stdio: "inherit", env: environment() });
-    if (result.error) console.error(`unshare: ${result.error.message}`);
-    process.exitCode = result.status ?? 1;
+    must("unshare", privateMounts(self, ["--inside", root, ...words]), { env: environment() });
   } finally {
-    rmSync(base, { recursive: true, force: true });
+    fs.rmSync(base, { recursive: true, force: true });
   }
 }
 

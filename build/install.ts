@@ -5,12 +5,14 @@
  * completions; or removes everything again. Each file appears by rename, complete with its privilege, or not at all.
  */
 import * as fs from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
+import type { ByteString } from "../ffi/bytes.ts";
 import { AT_FDCWD, O_RDONLY } from "../ffi/constants.ts";
 import { isErrno } from "../ffi/error.ts";
 import { close, openAt } from "../ffi/files.ts";
 import { CAP_SYS_CHROOT } from "../ffi/process.ts";
 import { setXattr } from "../ffi/xattrs.ts";
+import { display } from "../src/cli/display.ts";
 import { JailkitError } from "../src/cli/error.ts";
 import { printError, printLine } from "../src/cli/output.ts";
 import { defineTool } from "../src/cli/tool.ts";
@@ -20,7 +22,6 @@ import { JAILED_GROUP, MAKE_JAILED_GROUP } from "../src/system/account-tools.ts"
 import { groupByName, passwdByName } from "../src/system/accounts.ts";
 import { completedTools } from "./completion-model.ts";
 import { completionFiles } from "./completions.ts";
-import { accountsLeft, allAccounts } from "./install/left-accounts.ts";
 import {
   at,
   digest,
@@ -180,12 +181,43 @@ async function install(tree: Tree, to: Places, shellName: string, withProcmail: 
   }
 }
 
+const MOST_NAMED = 20;
+
+/** How an account gets another login shell, by its present one. */
+const REMEDIES: Readonly<Record<string, string>> = {
+  jk_chrootsh:
+    "while jailkit is installed, 'jk_jailuser -m --unjail -s SHELL USER' moves an account out of its jail.",
+  jk_lsh: "'usermod -s SHELL USER' changes the shell of an account.",
+};
+
+/** The lines of passwd(5) from all name services, by getent(1); without it, from the file. */
+function allAccounts(): ByteString {
+  if (Bun.which("getent", { PATH: SYSTEM_PATH }) === null) return fs.readFileSync("/etc/passwd", "latin1");
+  return Bun.spawnSync(["getent", "passwd"], { env: { PATH: SYSTEM_PATH } }).stdout.toString("latin1");
+}
+
+/** Messages about the accounts whose shell is one of these programs (paths). */
+function accountsLeft(accounts: ByteString, programs: readonly string[]): string[] {
+  const all = accounts.split("\n").map((line) => line.split(":"));
+  return programs.flatMap((program) => {
+    const names = all.filter((fields) => fields[6] === program).map(([name = ""]) => display(name));
+    if (names.length === 0) return [];
+    const shell = basename(program);
+    const named = names.slice(0, MOST_NAMED);
+    const more = names.length - named.length;
+    const list = [...named, ...(more > 0 ? [`and ${more} more`] : [])];
+    return [
+      `these accounts have ${shell} as their shell, and cannot log in without it:\n    ${list.join("\n    ")}`,
+      ...(REMEDIES[shell] === undefined ? [] : [REMEDIES[shell]]),
+    ];
+  });
+}
+
 function uninstall(tree: Tree, to: Places, shellName: string): void {
   // As the packages do. Accounts of another root directory belong to that system.
   const shells = [shellName, join(to.sbin, "jk_lsh")].filter((path) => tree.installed.files.includes(path));
   if (tree.destdir === "/" && shells.length > 0)
-    for (const message of accountsLeft(allAccounts(SYSTEM_PATH), shells))
-      printError(`install-tools: ${message}`);
+    for (const message of accountsLeft(allAccounts(), shells)) printError(`install-tools: ${message}`);
   editShells(tree, to, shellName, false);
   for (const [name, recorded] of Object.entries(tree.installed.configuration)) {
     const target = at(tree, join(to.etc, name));

@@ -28,11 +28,7 @@ export interface ManualPage {
   readonly text: string;
 }
 
-interface Source {
-  name: string;
-  section: ManualPage["section"];
-  text: string;
-}
+type Source = Omit<ManualPage, "summary">;
 
 function readSources(): Source[] {
   return readdirSync(sources)
@@ -45,13 +41,16 @@ function readSources(): Source[] {
     });
 }
 
-/** The values of the placeholders of a page. Each must be used exactly once, except "", which must not be used. */
+/** The values of placeholders. */
 type Values = Readonly<Record<string, string>>;
 
-function fill(source: Source, values: Values): string {
+/** The text of a page. Each value must be used exactly once, except "", which must not be used. */
+function fill({ name: page, section, text }: Source, given: Values): string {
+  const header = `.Dd ${DATE}\n.Dt ${page.toUpperCase()} ${section}\n.Os jailkit ${VERSION}`;
+  const values: Values = { HEADER: header, ...given };
   const used = new Set<string>();
-  const file = `docs/man/${source.name}.${source.section}.in`;
-  const text = source.text.replace(/@([A-Z]+)@/g, (_, name: string) => {
+  const file = `docs/man/${page}.${section}.in`;
+  const filled = text.replace(/@([A-Z]+)@/g, (_, name: string) => {
     const value = values[name];
     if (value === undefined || value === "") throw new Error(`${file}: @${name}@ has no value`);
     if (used.has(name)) throw new Error(`${file}: @${name}@ is there twice`);
@@ -60,39 +59,32 @@ function fill(source: Source, values: Values): string {
   });
   const missing = Object.keys(values).find((name) => values[name] !== "" && !used.has(name));
   if (missing !== undefined) throw new Error(`${file}: @${missing}@ is missing`);
-  return text;
+  return filled;
 }
 
-const header = ({ name, section }: Source) =>
-  `.Dd ${DATE}\n.Dt ${name.toUpperCase()} ${section}\n.Os jailkit ${VERSION}`;
+/** A page with its own summary. */
+function ownPage(source: Source, values: Values): ManualPage {
+  const summary = /^\.Nd (.+)$/m.exec(source.text)?.[1];
+  if (summary === undefined) throw new Error(`docs/man/${source.name}.${source.section}.in: no .Nd`);
+  return { ...source, summary, text: fill(source, values) };
+}
 
-function toolValues(source: Source, { help }: Documented) {
+function toolValues(name: string, { help }: Documented) {
   const options = Object.keys(help.options).length > 0;
   return {
-    HEADER: header(source),
     SUMMARY: mdoc.summaryLine(help.summary),
     SYNOPSIS: mdoc.synopsis(help),
     OPTIONS: options ? mdoc.optionList(help) : "",
     NOTES: help.notes === undefined ? "" : mdoc.notes(help),
-    EXIT: mdoc.exitStatusList(help, CHECKS_OF[source.name]),
+    EXIT: mdoc.exitStatusList(help, CHECKS_OF[name]),
   };
-}
-
-function ownSummary({ name, section, text }: Source): string {
-  const summary = /^\.Nd (.+)$/m.exec(text)?.[1];
-  if (summary === undefined) throw new Error(`docs/man/${name}.${section}.in: no .Nd`);
-  return summary;
 }
 
 function configPage(source: Source): ManualPage {
   const kind = CONFIG_KINDS.find(({ name }) => `${name}.ini` === source.name);
   if (kind === undefined) throw new Error(`docs/man/${source.name}.5.in: there is no such config file`);
-  const values = {
-    HEADER: header(source),
-    KEYS: mdoc.keyList(kind.keys),
-    PROGRAMS: kind.name === "jk_lsh" ? mdoc.programList(PROGRAMS) : "",
-  };
-  return { ...source, summary: ownSummary(source), text: fill(source, values) };
+  const programs = kind.name === "jk_lsh" ? mdoc.programList(PROGRAMS) : "";
+  return ownPage(source, { KEYS: mdoc.keyList(kind.keys), PROGRAMS: programs });
 }
 
 /** The page of a program without a page in docs/man/, from its table. */
@@ -115,20 +107,19 @@ ${options}.Sh EXIT STATUS
 }
 
 function toolPages(all: readonly Source[], tools: readonly Documented[]): ManualPage[] {
-  const commands = tools.filter(({ page }) => page.startsWith("jailkit-"));
+  const commands = tools
+    .filter(({ page }) => page.startsWith("jailkit-"))
+    .map(({ page, help }) => ({ name: page, section: "8", summary: help.summary }));
   return tools.map((tool) => {
-    const source =
-      all.find(({ name, section }) => name === tool.page && section === "8") ?? plainSource(tool);
-    const values = toolValues(source, tool);
+    const source = all.find((one) => one.name === tool.page && one.section === "8") ?? plainSource(tool);
+    const values = toolValues(source.name, tool);
     const lists: Readonly<Record<string, Values>> = {
-      jailkit: { COMMANDS: mdoc.pageList(commands.map(asEntry)) },
+      jailkit: { COMMANDS: mdoc.pageList(commands) },
       jk_check: { RULES: mdoc.ruleList() },
     };
     return { ...source, summary: values.SUMMARY, text: fill(source, { ...values, ...lists[tool.page] }) };
   });
 }
-
-const asEntry = ({ page, help }: Documented) => ({ name: page, section: "8", summary: help.summary });
 
 /** All pages, by name. A source without a program is left out. */
 export async function manualPages(): Promise<ManualPage[]> {
@@ -136,19 +127,11 @@ export async function manualPages(): Promise<ManualPage[]> {
   const all = readSources();
   const files = all.filter(({ section }) => section === "5").map(configPage);
   const programs = toolPages(all, tools);
-  const overviews = all
-    .filter(({ section }) => section === "7")
-    .map((source) => {
-      const lists = {
-        PROGRAMS: mdoc.pageList(programs.filter(({ name }) => name !== "jailkit")),
-        FILES: mdoc.pageList(files),
-      };
-      return {
-        ...source,
-        summary: ownSummary(source),
-        text: fill(source, { HEADER: header(source), ...lists }),
-      };
-    });
+  const lists = {
+    PROGRAMS: mdoc.pageList(programs.filter(({ name }) => name !== "jailkit")),
+    FILES: mdoc.pageList(files),
+  };
+  const overviews = all.filter(({ section }) => section === "7").map((source) => ownPage(source, lists));
   return [...programs, ...files, ...overviews].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 

@@ -1,9 +1,8 @@
-import { RULES, type Rule, SUBJECTS } from "../src/check/rules.ts";
+import { RULES, SUBJECTS } from "../src/check/rules.ts";
 import type { HelpSource } from "../src/cli/help.ts";
 import type { KeyDescription } from "../src/config/values.ts";
 import type { Program, ProgramEnvironment } from "../src/programs/program.ts";
-import { shownOptions } from "./documented.ts";
-import { readSynopsis, type SynopsisPart } from "./synopsis.ts";
+import { readSynopsis, type SynopsisPart, shownOptions } from "./documented.ts";
 
 // Parts of manual pages in mdoc(7), made from the tables of --help.
 
@@ -23,27 +22,24 @@ function argument(word: string): string {
   return /^(?:[A-Z][a-z]|[.,:;()[\]?!|])$/.test(text) ? `\\&${text}` : text;
 }
 
-/** Sentences, each on its own line as mdoc(7) requires, with references to manual pages as links. */
-export function prose(text: string): string[] {
-  const lines: string[] = [];
-  for (const sentence of text.split(/(?<=[.!?]) (?=["'A-Z])/)) {
-    let rest = sentence;
-    for (;;) {
-      const found = /(^|[\s(])([a-z_][\w.+-]*)\((\d)\)([.,;:)]*)(?=\s|$)/.exec(rest);
-      if (found === null) break;
-      const [whole, before = "", name = "", section = "", after = ""] = found;
-      const end = found.index + whole.length;
-      const text = rest.slice(0, found.index).trimEnd();
-      if (text !== "") lines.push(escapeText(text));
-      // The macro puts separate brackets and points next to the name.
-      const points = [...after].map((point) => ` ${point}`).join("");
-      lines.push(`.Xr ${before === "(" ? "( " : ""}${name} ${section}${points}`);
-      rest = rest.slice(end).trimStart();
-    }
-    if (rest !== "") lines.push(escapeText(rest));
-  }
-  return lines;
+const REFERENCE = /(^|[\s(])([a-z_][\w.+-]*)\((\d)\)([.,;:)]*)(?=\s|$)/;
+
+function sentenceLines(text: string): string[] {
+  const found = REFERENCE.exec(text);
+  if (found === null) return text === "" ? [] : [escapeText(text)];
+  const [whole, before = "", name = "", section = "", after = ""] = found;
+  const start = text.slice(0, found.index).trimEnd();
+  // The macro puts separate brackets and points next to the name.
+  const points = [...after].map((point) => ` ${point}`).join("");
+  return [
+    ...(start === "" ? [] : [escapeText(start)]),
+    `.Xr ${before === "(" ? "( " : ""}${name} ${section}${points}`,
+    ...sentenceLines(text.slice(found.index + whole.length).trimStart()),
+  ];
 }
+
+/** Sentences, each on its own line as mdoc(7) requires, with references to manual pages as links. */
+export const prose = (text: string) => text.split(/(?<=[.!?]) (?=["'A-Z])/).flatMap(sentenceLines);
 
 /** A phrase of a table as a sentence. */
 export function sentence(phrase: string): string {
@@ -81,7 +77,6 @@ function group(parts: readonly SynopsisPart[]): string[] {
     else if (part === "(") lines.push("Po");
     else if (part === ")") lines.push("Pc");
     else if (part === "--") lines.push("Fl -");
-    else if (part.startsWith("--")) lines.push(`Fl ${argument(part.slice(1))}`);
     else if (part.startsWith("-")) lines.push(`Fl ${argument(part.slice(1))}`);
     else if (!/^[A-Z]/.test(part)) lines.push(`Cm ${part}`);
     else if (/^Fl \S+$/.test(lines[last] ?? "")) lines[last] = `${lines[last]} Ar ${argument(part)}`;
@@ -168,44 +163,48 @@ export function keyList(keys: Readonly<Record<string, KeyDescription>>): string 
 
 function environmentText({ set = {}, gitConfig = [] }: ProgramEnvironment): string[] {
   const entries = Object.entries(set);
-  const without = entries.flatMap(([name, value]) => (value === undefined ? [name] : []));
-  const given = entries.flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${value}`]));
+  const without = entries.flatMap(([name, value]) => (value === undefined ? name : []));
+  const given = entries.flatMap(([name, value]) => (value === undefined ? [] : `${name}=${value}`));
+  const say = (start: string, words: readonly string[]) =>
+    words.length === 0 ? [] : prose(`${start} ${words.join(", ")}.`);
   return [
-    ...(without.length > 0 ? prose(`It never gets ${without.join(", ")}.`) : []),
-    ...(given.length > 0 ? prose(`It gets ${given.join(", ")}.`) : []),
-    ...(gitConfig.length > 0
-      ? prose(`For it git-config(1) has ${gitConfig.map((pair) => pair.join("=")).join(", ")}.`)
-      : []),
+    ...say("It never gets", without),
+    ...say("It gets", given),
+    ...say(
+      "For it git-config(1) has",
+      gitConfig.map((pair) => pair.join("=")),
+    ),
   ];
 }
 
 /** The server programs that the limited shell knows: command lines, environment, and what they may still start. */
 export function programList(programs: readonly Program[]): string {
-  return list(
-    programs.flatMap(({ names, forms, versions, inputs, environment, starts, open }) => [
+  const entry = ({ names, forms, versions, inputs, environment, starts, open }: Program) => {
+    const lines = [...forms, ...versions.map((word) => `${names[0]} ${word}`)];
+    const self =
+      starts === "system" || starts.length === 0 ? "nothing" : `itself and ${starts.join(", ")} alone`;
+    return [
       `.It Sy ${names.map(argument).join(" , ")}`,
-      ...[...forms, ...versions.map((word) => `${names[0]} ${word}`)].map(
-        (form) => `.Dl ${escapeText(form)}`,
-      ),
+      ...lines.map((form) => `.Dl ${escapeText(form)}`),
       ...prose(inputs),
       ...environmentText(environment),
-      ...(starts === "system"
-        ? []
-        : prose(
-            `The kernel lets it execute ${starts.length === 0 ? "nothing" : `itself and ${starts.join(", ")} alone`}.`,
-          )),
+      ...(starts === "system" ? [] : prose(`The kernel lets it execute ${self}.`)),
       ...open.flatMap(({ what, remedy }) => prose(`Otherwise ${names[0]} starts what ${what}: ${remedy}.`)),
-    ]),
-  );
+    ];
+  };
+  return list(programs.flatMap(entry));
 }
 
 /** The rules of jk_check by subject: their names, levels and what they report. */
 export function ruleList(): string {
-  const rules = Object.entries(RULES) as [Rule, (typeof RULES)[Rule]][];
+  const rules = SUBJECTS.flatMap((wanted) =>
+    Object.entries(RULES).filter(([, { subject }]) => subject === wanted),
+  );
   return list(
-    SUBJECTS.flatMap((wanted) => rules.filter(([, { subject }]) => subject === wanted)).flatMap(
-      ([name, { level, summary }]) => [`.It Cm ${argument(name)} Pq ${level}`, ...prose(sentence(summary))],
-    ),
+    rules.flatMap(([name, { level, summary }]) => [
+      `.It Cm ${argument(name)} Pq ${level}`,
+      ...prose(sentence(summary)),
+    ]),
   );
 }
 

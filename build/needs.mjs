@@ -5,6 +5,7 @@ import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { main, mountCopy, privateMounts } from "./root.mjs";
 
 const self = fileURLToPath(import.meta.url);
 const checkout = join(dirname(self), "..");
@@ -30,30 +31,9 @@ function requireSpace(folder, gigabytes, what) {
     );
 }
 
-/** Mounts an overlay of / in a mount namespace of its own, which ends with this process. */
-function tryOverlay(folder) {
-  const mount = (...words) => {
-    const result = spawnSync("mount", words, { encoding: "utf8" });
-    if (result.error) throw new Error(`mount: ${result.error.message}`);
-    if (result.status !== 0) throw new Error(result.stderr.trim());
-  };
-  mount("-t", "tmpfs", "tmpfs", folder);
-  for (const name of ["upper", "work", "root"]) fs.mkdirSync(join(folder, name));
-  const at = (name) => join(folder, name);
-  mount(
-    "-t",
-    "overlay",
-    "-o",
-    `lowerdir=/,upperdir=${at("upper")},workdir=${at("work")}`,
-    "overlay",
-    at("root"),
-  );
-}
-
 function requireOverlay() {
   const folder = fs.mkdtempSync(join(tmpdir(), "jailkit-overlay-"));
-  const words = ["--mount", "--propagation", "private", process.execPath, self, folder];
-  const { status, stderr, error } = spawnSync("unshare", words, { encoding: "utf8" });
+  const { status, stderr, error } = spawnSync("unshare", privateMounts(self, [folder]), { encoding: "utf8" });
   fs.rmdirSync(folder);
   const why = error ? `unshare: ${error.message}` : stderr.trim().split("\n").pop();
   if (error || status !== 0)
@@ -81,10 +61,4 @@ export function requireMachine(task) {
   if (copies) requireOverlay();
 }
 
-if (process.argv[1] === self) {
-  try {
-    tryOverlay(process.argv[2]);
-  } catch (error) {
-    fail(error.message);
-  }
-}
+if (process.argv[1] === self) main(() => mountCopy(process.argv[2]));

@@ -10,20 +10,28 @@ import { join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { VERSION } from "../src/cli/version.ts";
 import { buildDebs } from "./package/debian.ts";
-import type { Job } from "./package/job.ts";
+import { type Job, run } from "./package/job.ts";
 import { buildPlain } from "./package/plain.ts";
 import { buildRpms } from "./package/rpm.ts";
-import { run } from "./package/run.ts";
 import { billOfMaterials } from "./package/sbom.ts";
 
 const root = join(import.meta.dir, "..");
-const FORMATS = ["deb", "rpm", "tar", "sbom"] as const;
-type Format = (typeof FORMATS)[number];
 const ARCHITECTURES = {
   x64: { debian: "amd64", rpm: "x86_64" },
   arm64: { debian: "arm64", rpm: "aarch64" },
 } as const;
 type Architecture = (typeof ARCHITECTURES)[keyof typeof ARCHITECTURES];
+
+const MAKERS: Readonly<Record<string, (architecture: Architecture, job: Job) => Promise<string[]>>> = {
+  deb: (architecture, job) => buildDebs(architecture.debian, job),
+  rpm: (architecture, job) => buildRpms(architecture.rpm, job),
+  tar: (architecture, job) => buildPlain(architecture.rpm, job),
+  sbom: async (architecture, job) => {
+    const file = join(job.output, `jailkit-${VERSION}-linux-${architecture.rpm}.cdx.json`);
+    fs.writeFileSync(file, billOfMaterials(job));
+    return [file];
+  },
+};
 
 /** The date of the last commit, or SOURCE_DATE_EPOCH. */
 async function sourceDate(): Promise<number> {
@@ -47,9 +55,11 @@ async function main(): Promise<void> {
   const architecture =
     values.arch === "x64" || values.arch === "arm64" ? ARCHITECTURES[values.arch] : undefined;
   if (architecture === undefined) throw new Error(`--arch ${values.arch}: x64 or arm64`);
-  const formats = FORMATS.filter((format) => positionals.length === 0 || positionals.includes(format));
-  const unknown = positionals.find((word) => !FORMATS.some((format) => format === word));
-  if (unknown !== undefined) throw new Error(`${unknown}: one of ${FORMATS.join(", ")}`);
+  const formats = Object.entries(MAKERS).filter(
+    ([name]) => positionals.length === 0 || positionals.includes(name),
+  );
+  const unknown = positionals.find((word) => !Object.hasOwn(MAKERS, word));
+  if (unknown !== undefined) throw new Error(`${unknown}: one of ${Object.keys(MAKERS).join(", ")}`);
   const built = values.arch === process.arch ? "dist" : `dist/${values.arch}`;
   const dist = resolve(values.dist ?? join(root, built));
   const program = join(dist, "bin/jailkit");
@@ -66,28 +76,19 @@ async function main(): Promise<void> {
   };
   fs.mkdirSync(job.output, { recursive: true });
   // If one fails, the others continue.
-  const results = await Promise.allSettled(formats.map((format) => make(format, architecture, job)));
-  writeSums(job.output);
+  const results = await Promise.allSettled(
+    formats.map(([name, build]) => make(name, () => build(architecture, job))),
+  );
+  await writeSums(job.output);
   const failures = results.flatMap((result) => (result.status === "rejected" ? [result.reason] : []));
   if (failures.length > 0) throw new Error(failures.map((reason) => reason.message).join("\n"));
 }
 
-const MAKERS: Readonly<Record<Format, (architecture: Architecture, job: Job) => Promise<string[]>>> = {
-  deb: (architecture, job) => buildDebs(architecture.debian, job),
-  rpm: (architecture, job) => buildRpms(architecture.rpm, job),
-  tar: (architecture, job) => buildPlain(architecture.rpm, job),
-  sbom: async (architecture, job) => {
-    const file = join(job.output, `jailkit-${VERSION}-linux-${architecture.rpm}.cdx.json`);
-    fs.writeFileSync(file, billOfMaterials(job));
-    return [file];
-  },
-};
-
 /** Creates the packages of one format, and reports the start, and each file with its size. */
-async function make(format: Format, architecture: Architecture, job: Job): Promise<void> {
+async function make(format: string, build: () => Promise<string[]>): Promise<void> {
   const started = performance.now();
   console.error(`package: ${format}: started`);
-  const files = await MAKERS[format](architecture, job).catch((error: Error) => {
+  const files = await build().catch((error: Error) => {
     console.error(`package: ${format}: failed`);
     throw error;
   });
@@ -95,13 +96,10 @@ async function make(format: Format, architecture: Architecture, job: Job): Promi
   for (const file of files) console.log(`${relative(process.cwd(), file)}  ${fs.statSync(file).size}`);
 }
 
-function writeSums(folder: string): void {
-  const all = fs.readdirSync(folder).filter((name) => /\.(?:deb|rpm|tar\.zst|cdx\.json)$/.test(name));
-  const sums = all.sort().map((name) => {
-    const digest = new Bun.CryptoHasher("sha256").update(fs.readFileSync(join(folder, name))).digest("hex");
-    return `${digest}  ${name}\n`;
-  });
-  fs.writeFileSync(join(folder, "SHA256SUMS"), sums.join(""));
+async function writeSums(folder: string): Promise<void> {
+  const names = fs.readdirSync(folder).filter((name) => /\.(?:deb|rpm|tar\.zst|cdx\.json)$/.test(name));
+  const sums = names.length === 0 ? "" : await run(["sha256sum", ...names.sort()], { cwd: folder });
+  fs.writeFileSync(join(folder, "SHA256SUMS"), sums);
 }
 
 try {

@@ -2,30 +2,21 @@
 // own mount namespace, which ends with this process. Missing packages (a compiler, OpenSSH) are installed in the copy.
 // `-- --record FILE` also writes the output as an animated SVG; `-- --color=never` turns off colours. Plain JavaScript
 // for Node.js, since Bun may have to be installed first.
-import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { enterRoot, main, must } from "./root.mjs";
+import { fail } from "./needs.mjs";
+import { enterRoot, main, mountCopy, must, privateMounts } from "./root.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const bun = join(root, "node_modules/.bin/bun");
-
-function fail(message) {
-  console.error(`quickstart: ${message}`);
-  process.exit(1);
-}
 
 function outside(options) {
   must(process.execPath, [join(root, "build/setup.mjs"), "quickstart", "--modules-only"]);
   const copy = mkdtempSync(join(tmpdir(), "jailkit-quickstart-"));
   try {
-    const self = fileURLToPath(import.meta.url);
-    const words = ["--mount", "--propagation", "private", process.execPath, self, "inside", copy, ...options];
-    const result = spawnSync("unshare", words, { stdio: "inherit" });
-    if (result.error) fail(`unshare: ${result.error.message}`);
-    process.exitCode = result.status === null ? 1 : result.status;
+    must("unshare", privateMounts(fileURLToPath(import.meta.url), ["inside", copy, ...options]));
   } finally {
     // The mounts ended with their namespace, and left an empty directory.
     rmSync(copy, { recursive: true, force: true });
@@ -33,17 +24,12 @@ function outside(options) {
 }
 
 function inside(copy, options) {
-  must("mount", ["-t", "tmpfs", "-o", "mode=0755", "tmpfs", copy]);
-  const at = (name) => join(copy, name);
-  for (const name of ["upper", "work", "root"]) mkdirSync(at(name));
-  const layers = `lowerdir=/,upperdir=${at("upper")},workdir=${at("work")}`;
-  must("mount", ["-t", "overlay", "-o", layers, "overlay", at("root")]);
-  must("mount", ["-t", "tmpfs", "tmpfs", at("root/tmp")]);
+  const newRoot = mountCopy(copy);
+  must("mount", ["-t", "tmpfs", "tmpfs", join(newRoot, "tmp")]);
   // An overlay of / does not contain other mounts, and the checkout may be on one.
-  if (!existsSync(join(at("root"), root, "package.json")))
-    mkdirSync(join(at("root"), root), { recursive: true });
-  must("mount", ["--bind", root, join(at("root"), root)]);
-  enterRoot(at("root"));
+  mkdirSync(join(newRoot, root), { recursive: true });
+  must("mount", ["--bind", root, join(newRoot, root)]);
+  enterRoot(newRoot);
   must(process.execPath, [join(root, "build/setup.mjs"), "quickstart"]);
   must(bun, [join(root, "build/compile.ts")]);
   must(bun, [join(root, "build/quickstart.ts"), ...options], { cwd: root });
@@ -55,6 +41,8 @@ main(() => {
   const given = process.argv.slice(2);
   const left = given.filter((word) => !/^--color=(auto|always|never)$/.test(word));
   if (left.length > 0 && (left[0] !== "--record" || left.length !== 2))
-    fail("options: --record FILE (below the checkout), --color=auto, --color=always, --color=never");
+    fail(
+      "quickstart: options: --record FILE (below the checkout), --color=auto, --color=always, --color=never",
+    );
   return outside(given);
 });

@@ -5,6 +5,7 @@
  * `--record FILE` also writes the output as an animated SVG; `--color=WHEN` is that of the tools.
  */
 import { writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
 import { paintFor } from "../src/cli/colour.ts";
 import { display } from "../src/cli/display.ts";
 import { openMachine } from "../test/machine/machine.ts";
@@ -16,8 +17,11 @@ const services = "sftp,scp,rsync";
 const m = await openMachine({ under: "ours" });
 let failures = 0;
 const session: RecordedLine[] = [];
-const words = process.argv.slice(2);
-const paint = paintFor(words.find((word) => word.startsWith("--color="))?.slice("--color=".length), 2);
+const { values } = parseArgs({
+  args: process.argv.slice(2),
+  options: { record: { type: "string" }, color: { type: "string" } },
+});
+const paint = paintFor(values.color, 2);
 
 function say(kind: RecordedLine["kind"], text: string): void {
   if (session.length > 0 && (kind === "heading" || kind === "command")) {
@@ -95,9 +99,8 @@ try {
   await m.close();
 }
 say("heading", failures === 0 ? "All of it worked. The machine is as it was." : `${failures} steps failed.`);
-const file = words[words.indexOf("--record") + 1];
-if (words.includes("--record") && file !== undefined) {
-  writeFileSync(file, recordingSvg("npm run quickstart", session));
-  console.log(`recorded in ${file}`);
+if (values.record !== undefined) {
+  writeFileSync(values.record, recordingSvg("npm run quickstart", session));
+  console.log(`recorded in ${values.record}`);
 }
 process.exit(failures === 0 ? 0 : 1);

@@ -21,9 +21,6 @@ const PAUSE: Record<RecordedLine["kind"], number> = {
 };
 const AT_THE_END = 6;
 
-const escaped = (text: string) =>
-  text.replace(/[&<>"]/g, (sign) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[sign] ?? "&quot;");
-
 function wrapped({ text, kind }: RecordedLine): RecordedLine[] {
   if (text.length <= COLUMNS) return [{ text, kind }];
   return [{ text: text.slice(0, COLUMNS), kind }, ...wrapped({ text: text.slice(COLUMNS), kind })];
@@ -49,11 +46,11 @@ export function recordingSvg(title: string, session: readonly RecordedLine[]): s
   });
   const texts = lines.map(
     ({ text, kind }, index) =>
-      `<text class="${kind}" x="${PADDING}" y="${(index + 0.75) * LINE}">${escaped(text)}</text>`,
+      `<text class="${kind}" x="${PADDING}" y="${(index + 0.75) * LINE}">${Bun.escapeHTML(text)}</text>`,
   );
   const height = ROWS * LINE + 2 * PADDING;
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" role="img">
-<title>${escaped(title)}</title>
+<title>${Bun.escapeHTML(title)}</title>
 <style>
 text { font: 13px ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace; white-space: pre; fill: #c9d1d9 }
 .heading { fill: #ffffff; font-weight: bold }

@@ -1,5 +1,5 @@
-// Enters another root directory for good, as its own system: for npm run quickstart, which creates a copy of this machine,
-// and for .ci/run, which creates a new one. Plain JavaScript for Node.js, since Bun may not be installed yet.
+// Creates a copy of this machine, and enters another root directory for good: for npm run quickstart, and for .ci/run,
+// which creates a new system. Plain JavaScript for Node.js, since Bun may not be installed yet.
 import { spawnSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -27,6 +27,20 @@ export function main(action) {
     if (!(error instanceof Failed)) throw error;
     process.exitCode = error.status;
   }
+}
+
+/** The arguments of unshare(1) that run a script with a mount namespace of its own, which ends with it. */
+export function privateMounts(script, words) {
+  return ["--mount", "--propagation", "private", process.execPath, script, ...words];
+}
+
+/** Mounts a tmpfs on `folder`, and in it an overlay of / that keeps its changes there. Returns the overlay's path. */
+export function mountCopy(folder) {
+  must("mount", ["-t", "tmpfs", "-o", "mode=0755", "tmpfs", folder]);
+  const [upper, work, root] = ["upper", "work", "root"].map((name) => join(folder, name));
+  for (const path of [upper, work, root]) mkdirSync(path);
+  must("mount", ["-t", "overlay", "-o", `lowerdir=/,upperdir=${upper},workdir=${work}`, "overlay", root]);
+  return root;
 }
 
 /**

@@ -56,13 +56,21 @@ const needs = {
 
 // A second log daemon, which conflicts with one of these packages: tests install it in their machines. apt keeps it and
 // its dependencies among its downloaded files.
-const fetched = { test: ["syslog-ng-core"] };
+const FETCHED = "syslog-ng-core";
 const ARCHIVES = "/var/cache/apt/archives";
 
 function run(program, words, options = {}) {
   const result = spawnSync(program, words, { cwd: root, stdio: ["ignore", "pipe", "pipe"], ...options });
   if (result.error) return { status: 127, text: String(result.error.message) };
   return { status: result.status === null ? 128 : result.status, text: `${result.stdout}${result.stderr}` };
+}
+
+/** Runs apt-get(8), and again after an update, since the lists may be old or missing. */
+function aptGet(words, env = process.env) {
+  const result = run("apt-get", words, { env });
+  if (result.status === 0) return result;
+  run("apt-get", ["update"], { env });
+  return run("apt-get", words, { env });
 }
 
 function installPackages(names) {
@@ -81,19 +89,13 @@ function installPackages(names) {
   if (process.getuid() !== 0) fail(`as root: apt-get install ${missing.join(" ")}`);
   console.error(`setup: installing ${missing.join(" ")}`);
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-  const install = () => run("apt-get", ["install", "-y", "--no-install-recommends", ...missing], { env });
   // Tests start the servers in their own machines; none may start here.
   const policy = "/usr/sbin/policy-rc.d";
   const ours = !existsSync(policy);
   if (ours) writeFileSync(policy, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
   let result;
   try {
-    result = install();
-    if (result.status !== 0) {
-      // The lists may be old or missing.
-      run("apt-get", ["update"], { env });
-      result = install();
-    }
+    result = aptGet(["install", "-y", "--no-install-recommends", ...missing], env);
   } finally {
     if (ours) rmSync(policy, { force: true });
   }
@@ -132,20 +134,14 @@ function installModules() {
   if (version !== pinned.bun) fail(`Bun ${pinned.bun} is needed; 'bun --version' says: ${version}`);
 }
 
-function fetchPackages(names = []) {
-  const missing = () =>
-    names.filter((name) => !readdirSync(ARCHIVES).some((file) => file.startsWith(`${name}_`)));
-  if (!existsSync(ARCHIVES) || missing().length === 0) return;
-  if (process.env.JK_SETUP === "check") fail(`missing packages in ${ARCHIVES}: ${missing().join(" ")}`);
-  console.error(`setup: fetching ${missing().join(" ")}`);
-  const options = ["install", "-y", "--no-install-recommends", "--download-only", ...missing()];
-  const fetch = () => run("apt-get", ["-o", "APT::Keep-Downloaded-Packages=true", ...options]);
-  let result = fetch();
-  if (result.status !== 0) {
-    run("apt-get", ["update"]);
-    result = fetch();
-  }
-  if (missing().length > 0) fail(`apt-get ${options.join(" ")} failed:\n${result.text}`);
+function fetchPackage(name) {
+  const isMissing = () => !readdirSync(ARCHIVES).some((file) => file.startsWith(`${name}_`));
+  if (!existsSync(ARCHIVES) || !isMissing()) return;
+  if (process.env.JK_SETUP === "check") fail(`missing packages in ${ARCHIVES}: ${name}`);
+  console.error(`setup: fetching ${name}`);
+  const options = ["install", "-y", "--no-install-recommends", "--download-only", name];
+  const { text } = aptGet(["-o", "APT::Keep-Downloaded-Packages=true", ...options]);
+  if (isMissing()) fail(`apt-get ${options.join(" ")} failed:\n${text}`);
 }
 
 const task = process.argv[2] || "build";
@@ -155,5 +151,5 @@ requireMachine(task);
 installModules();
 if (!process.argv.includes("--modules-only")) {
   installPackages(needs[task]);
-  fetchPackages(fetched[task]);
+  if (task === "test") fetchPackage(FETCHED);
 }

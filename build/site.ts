@@ -10,8 +10,6 @@ import { type ManualPage, manualPages } from "./man.ts";
 const root = join(import.meta.dir, "..");
 const ELSEWHERE = "https://manpages.debian.org";
 
-const escapeHtml = (text: string) =>
-  text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 const fileOf = ({ name, section }: ManualPage) => `${name}.${section}.html`;
 const titleOf = ({ name, section }: ManualPage) => `${name}(${section})`;
 
@@ -21,8 +19,8 @@ function document(title: string, summary: string, body: string): string {
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="description" content="${escapeHtml(summary).replaceAll('"', "&quot;")}">
-<title>${escapeHtml(title)}</title>
+<meta name="description" content="${Bun.escapeHTML(summary)}">
+<title>${Bun.escapeHTML(title)}</title>
 <link rel="stylesheet" href="site.css">
 </head>
 <body>
@@ -68,26 +66,23 @@ ${html}</main>`;
 }
 
 function index(pages: readonly ManualPage[]): string {
-  const entries = (section: ManualPage["section"]) =>
+  const entry = (page: ManualPage) =>
+    `<dt><a href="${fileOf(page)}">${titleOf(page)}</a></dt>\n<dd>${Bun.escapeHTML(page.summary)}</dd>\n`;
+  const entries = (wanted: ManualPage["section"]) =>
     pages
-      .filter((page) => page.section === section)
-      .map(
-        (page) =>
-          `<dt><a href="${fileOf(page)}">${titleOf(page)}</a></dt>\n<dd>${escapeHtml(page.summary)}</dd>`,
-      )
-      .join("\n");
+      .filter(({ section }) => section === wanted)
+      .map(entry)
+      .join("");
   return `<main>
 <h1>jailkit</h1>
 <p>Jails for user accounts and daemons. Begin with <a href="jailkit.7.html">the introduction</a>, which has a worked
 example.</p>
 <h2>Programs</h2>
 <dl>
-${entries("8")}
-</dl>
+${entries("8")}</dl>
 <h2>Configuration files</h2>
 <dl>
-${entries("5")}
-</dl>
+${entries("5")}</dl>
 </main>`;
 }
 

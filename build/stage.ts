@@ -6,8 +6,7 @@
  * All files are dated SOURCE_DATE_EPOCH.
  */
 import { join, resolve } from "node:path";
-import { withParts } from "./package/parts.ts";
-import { PACKAGES, type PackageFile, packageFiles, stage } from "./package/stage.ts";
+import { PACKAGES, type PackageFile, packageFiles, stage, withParts } from "./package/stage.ts";
 
 /** Debian's zsh has its completions in another place, and Debian's policy names the changelog. */
 function asInDebian(files: readonly PackageFile[]): PackageFile[] {

@@ -1,8 +1,7 @@
 import type { ByteString } from "./bytes.ts";
-import { AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, ENOENT, ENOTDIR } from "./constants.ts";
-import { SystemError } from "./error.ts";
-import { errno, fail } from "./libc.ts";
-import { STATX_BASIC_STATS, statx, statxBuffer } from "./statx.ts";
+import { AT_EMPTY_PATH } from "./constants.ts";
+import { fail } from "./libc.ts";
+import { STATX_BASIC_STATS, statx, statxBuffer, statxIfPresent } from "./statx.ts";
 
 /** The part of `Stat` that is ordinary numbers, for looking at many files quickly. */
 export interface BasicStat {
@@ -51,10 +50,7 @@ function decode(): BasicStat {
 
 /** statx(2) of a name below `dirfd`; undefined if there is nothing at `path` (ENOENT, ENOTDIR). */
 export function basicStat(dirfd: number, path: ByteString, follow = false): BasicStat | undefined {
-  if (statx(dirfd, path, follow ? 0 : AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS)) return decode();
-  const number = errno();
-  if (number === ENOENT || number === ENOTDIR) return undefined;
-  throw new SystemError(number, "statx", path);
+  return statxIfPresent(dirfd, path, follow, STATX_BASIC_STATS) ? decode() : undefined;
 }
 
 /** statx(2) of an open descriptor. */

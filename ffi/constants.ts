@@ -89,7 +89,7 @@ export const LOCK_NB = 4;
 // system calls without a wrapper in glibc 2.41; the numbers are the same on x86-64 and aarch64
 export const SYS_openat2 = 437;
 
-// errno(3), the same on x86-64 and aarch64; ffi/errno.ts has the texts
+// errno(3), the same on x86-64 and aarch64
 export const EPERM = 1;
 export const ENOENT = 2;
 export const ESRCH = 3;

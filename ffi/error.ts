@@ -1,5 +1,15 @@
+import { dlopen, FFIType } from "bun:ffi";
 import type { ByteString } from "./bytes.ts";
-import { ERRNO_NAMES } from "./errno.ts";
+
+const { i32, cstring } = FFIType;
+
+// Not in ffi/libc.ts, since most runs end without an error. Null for an unknown number.
+const openNames = () =>
+  dlopen("libc.so.6", {
+    strerrorname_np: { args: [i32], returns: cstring },
+    strerrordesc_np: { args: [i32], returns: cstring },
+  }).symbols;
+let names: ReturnType<typeof openNames> | undefined;
 
 /** A failed system call, with its path and errno(3). The only error that `ffi/` throws. */
 export class SystemError extends Error {
@@ -14,9 +24,10 @@ export class SystemError extends Error {
     readonly call: string,
     readonly path: ByteString | undefined,
   ) {
-    const [code, reason] = ERRNO_NAMES[errno] ?? [`E${errno}`, `error ${errno}`];
+    names ??= openNames();
+    const reason = names.strerrordesc_np(errno)?.toString() ?? `error ${errno}`;
     super(path === undefined ? `${call}: ${reason}` : `${path}: ${call}: ${reason}`);
-    this.code = code;
+    this.code = names.strerrorname_np(errno)?.toString() ?? `E${errno}`;
     this.reason = reason;
   }
 }

@@ -3,7 +3,7 @@ import { type ByteString, fromCString } from "./bytes.ts";
 import { EINTR, O_CLOEXEC, O_NONBLOCK } from "./constants.ts";
 import { isErrno } from "./error.ts";
 import { readInto } from "./files.ts";
-import { cArgument, check, errno } from "./libc.ts";
+import { libc as base, cArgument, check, errno } from "./libc.ts";
 
 const { i32, u32, u64, ptr: pointer } = FFIType;
 
@@ -195,4 +195,14 @@ export function readFileEvents(inotify: number): FileEvent[] {
       at += 16 + length;
     }
   }
+}
+
+const CLOCK_MONOTONIC = 1;
+
+/** CLOCK_MONOTONIC of clock_gettime(2), in microseconds. */
+export function monotonicMicroseconds(): number {
+  const time = new BigInt64Array(2);
+  // SAFETY: struct timespec is two 64-bit words, in a buffer that this function holds.
+  base.clock_gettime(CLOCK_MONOTONIC, time);
+  return Number(time[0] ?? 0n) * 1_000_000 + Math.floor(Number(time[1] ?? 0n) / 1000);
 }

@@ -2,7 +2,15 @@ import type { ByteString } from "./bytes.ts";
 import * as C from "./constants.ts";
 import { SystemError } from "./error.ts";
 import { addressOf, errno, libc } from "./libc.ts";
-import { STATX_BASIC_STATS, STATX_BLOCKS, STATX_BTIME, STATX_MNT_ID, statx, statxBuffer } from "./statx.ts";
+import {
+  STATX_BASIC_STATS,
+  STATX_BLOCKS,
+  STATX_BTIME,
+  STATX_MNT_ID,
+  statxBuffer,
+  statxIfPresent,
+  statxTime,
+} from "./statx.ts";
 
 /** What statx(2) reports besides `Stat`. */
 interface Birth {
@@ -18,14 +26,10 @@ export function birthAt(dirfd: number, path: ByteString): Birth | undefined {
 }
 
 function readBirth(dirfd: number, path: ByteString, mask: number): Birth | undefined {
-  if (!statx(dirfd, path, C.AT_SYMLINK_NOFOLLOW, mask)) {
-    const number = errno();
-    if (number === C.ENOENT || number === C.ENOTDIR) return undefined;
-    throw new SystemError(number, "statx", path);
-  }
+  if (!statxIfPresent(dirfd, path, false, mask)) return undefined;
   const hasBirth = (statxBuffer.readUInt32LE(0) & STATX_BTIME) !== 0;
-  const birth = statxBuffer.readBigInt64LE(80) * 1_000_000_000n + BigInt(statxBuffer.readUInt32LE(88));
-  return { birth: hasBirth ? birth : undefined, allocated: Number(statxBuffer.readBigUInt64LE(48)) * 512 };
+  const allocated = Number(statxBuffer.readBigUInt64LE(48)) * 512;
+  return { birth: hasBirth ? statxTime(80) : undefined, allocated };
 }
 
 /** The space that an inode takes, and its identity. */
@@ -55,7 +59,7 @@ export function usageAt(dirfd: number, path: ByteString): Usage | undefined {
     mode: statxBuffer.readUInt16LE(28),
     ino: statxBuffer.readBigUInt64LE(32),
     size: Number(statxBuffer.readBigUInt64LE(40)),
-    mtime: statxBuffer.readBigInt64LE(112) * 1_000_000_000n + BigInt(statxBuffer.readUInt32LE(120)),
+    mtime: statxTime(112),
     devMajor: statxBuffer.readUInt32LE(136),
     devMinor: statxBuffer.readUInt32LE(140),
     mountId: statxBuffer.readBigUInt64LE(144),

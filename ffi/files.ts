@@ -2,7 +2,7 @@ import { type ByteString, fromBytes } from "./bytes.ts";
 import * as C from "./constants.ts";
 import { isErrno, SystemError } from "./error.ts";
 import { addressOf, cArgument, check, errno, fail, libc, syscall } from "./libc.ts";
-import { STATX_BASIC_STATS, STATX_MNT_ID, statx, statxBuffer } from "./statx.ts";
+import { STATX_BASIC_STATS, STATX_MNT_ID, statx, statxBuffer, statxIfPresent, statxTime } from "./statx.ts";
 
 /** Attributes of a file, from statx(2). Times are nanoseconds since the epoch. */
 export interface Stat {
@@ -29,7 +29,6 @@ const STAT = STATX_BASIC_STATS | STATX_MNT_ID;
 
 function decodeStat(): Stat {
   const b = statxBuffer;
-  const time = (at: number) => b.readBigInt64LE(at) * 1_000_000_000n + BigInt(b.readUInt32LE(at + 8));
   return {
     nlink: b.readUInt32LE(16),
     uid: b.readUInt32LE(20),
@@ -37,9 +36,9 @@ function decodeStat(): Stat {
     mode: b.readUInt16LE(28),
     ino: b.readBigUInt64LE(32),
     size: Number(b.readBigUInt64LE(40)),
-    atime: time(64),
-    ctime: time(96),
-    mtime: time(112),
+    atime: statxTime(64),
+    ctime: statxTime(96),
+    mtime: statxTime(112),
     rdevMajor: b.readUInt32LE(128),
     rdevMinor: b.readUInt32LE(132),
     devMajor: b.readUInt32LE(136),
@@ -62,10 +61,7 @@ export function statAt(dirfd: number, path: ByteString, follow = false): Stat {
 
 /** As statAt, but undefined if there is nothing at `path` (ENOENT, ENOTDIR). */
 export function statIfPresent(dirfd: number, path: ByteString, follow = false): Stat | undefined {
-  if (statx(dirfd, path, follow ? 0 : C.AT_SYMLINK_NOFOLLOW, STAT)) return decodeStat();
-  const number = errno();
-  if (number === C.ENOENT || number === C.ENOTDIR) return undefined;
-  throw new SystemError(number, "statx", path);
+  return statxIfPresent(dirfd, path, follow, STAT) ? decodeStat() : undefined;
 }
 
 /** Whether both describe the same inode of the same device. */

@@ -163,8 +163,8 @@ export function keptChroot(): boolean {
 // What the kernel is about to read.
 let held: unknown[] = [];
 
-/** The array of pointers that argv and envp are. */
-function cStrings(texts: readonly ByteString[]): BigUint64Array {
+/** The array of pointers that argv and envp are; `held` gets the memory that must stay alive. */
+export function cStrings(texts: readonly ByteString[], held: unknown[]): BigUint64Array {
   let length = 1;
   for (const text of texts) length += text.length + 1;
   const bytes = Buffer.alloc(length);
@@ -199,7 +199,9 @@ export function prepareExec(
   standardOnly: boolean,
 ): PreparedExec {
   held = [];
-  const [pathStrings, argvStrings, envpStrings] = [cStrings([path]), cStrings(argv), cStrings(envp)] as const;
+  const pathStrings = cStrings([path], held);
+  const argvStrings = cStrings(argv, held);
+  const envpStrings = cStrings(envp, held);
   const directory = workingDirectoryWasChanged() ? EXEC_DIRECTORY_CHANGED : 0;
   // SAFETY: `held` has them.
   return {

@@ -55,14 +55,9 @@ export function startPidWriter(pidfile: UnwrittenPidfile): PidWriter {
   const temporary = cString(pidfile.temporary);
   const name = cString(pidfile.name);
   // SAFETY: struct pid_request is these six words. They and both names are held for good.
-  const request = BigUint64Array.of(
-    BigInt(pids.out),
-    BigInt(pids.in),
-    BigInt(pidfile.directory),
-    BigInt(pidfile.file),
-    BigInt(addressOf(temporary)),
-    BigInt(addressOf(name)),
-  );
+  const { directory, file } = pidfile;
+  const words = [pids.out, pids.in, directory, file, addressOf(temporary), addressOf(name)];
+  const request = BigUint64Array.from(words, BigInt);
   held.push(temporary, name, request);
   // SAFETY: held.
   const result: number = start(addressOf(request));
@@ -117,16 +112,8 @@ export function executeDaemon(daemon: Daemon): void {
   const report = makePipe();
   const { devNull, writer } = daemon;
   // SAFETY: struct daemon_request is these eight words; what they point to is held by prepareExec.
-  const request = BigInt64Array.of(
-    BigInt(devNull),
-    BigInt(writer?.pipe ?? -1),
-    BigInt(report.out),
-    BigInt(report.in),
-    BigInt(path),
-    BigInt(argv),
-    BigInt(envp),
-    BigInt(flags),
-  );
+  const words = [devNull, writer?.pipe ?? -1, report.out, report.in, path, argv, envp, flags];
+  const request = BigInt64Array.from(words, BigInt);
   held.push(request);
   // The native side closes report.in. SAFETY: held.
   const result = Number(start(addressOf(request)));

@@ -11,6 +11,7 @@ const arm = process.arch === "arm64";
 const SYS_capget = arm ? 90 : 125;
 const SYS_capset = arm ? 91 : 126;
 const CAPABILITY_VERSION_3 = 0x20080522;
+const HIGHEST = 63;
 
 const CLONE_THREAD = 0x10000;
 const SAME = 0xffffffff;
@@ -38,21 +39,26 @@ export function capabilities(): Capabilities {
 }
 
 /** capset(2) of this thread; `data` has the six words of capget(2). Throws `SystemError`. */
-export function capset(data: Uint32Array): void {
+function capset(data: Uint32Array): void {
   const header = Uint32Array.of(CAPABILITY_VERSION_3, 0);
   check(syscall(SYS_capset, addressOf(header), addressOf(data)), "capset");
 }
 
-/** The ambient set of this thread; empty if the kernel has none. */
-export function ambientCapabilities(): bigint {
+/** The capabilities for which a call of prctl(2) returns 1. */
+function setOf(query: (capability: number) => number): bigint {
   let found = 0n;
-  for (let capability = 0; capability < 64; capability++) {
-    const result = libc.prctl(C.PR_CAP_AMBIENT, C.PR_CAP_AMBIENT_IS_SET, capability, 0, 0);
+  for (let capability = 0; capability <= HIGHEST; capability++) {
+    const result = query(capability);
     // EINVAL: the first number without a capability.
     if (result < 0) break;
     if (result === 1) found |= 1n << BigInt(capability);
   }
   return found;
+}
+
+/** The ambient set of this thread; empty if the kernel has none. */
+export function ambientCapabilities(): bigint {
+  return setOf((capability) => libc.prctl(C.PR_CAP_AMBIENT, C.PR_CAP_AMBIENT_IS_SET, capability, 0, 0));
 }
 
 /**
@@ -65,6 +71,55 @@ export function dropAllCapabilities(): void {
   const left = capabilities();
   if ((left.effective | left.permitted | left.inheritable | ambientCapabilities()) !== 0n)
     throw new SystemError(C.EPERM, "dropping the capabilities", undefined);
+}
+
+const has = (set: bigint, capability: number) => ((set >> BigInt(capability)) & 1n) === 1n;
+const low = (set: bigint) => Number(set & 0xffffffffn);
+const high = (set: bigint) => Number(set >> 32n);
+
+/** capset(2) of this thread, checked. Throws `SystemError`. */
+export function setCapabilities({ effective, permitted, inheritable }: Capabilities): void {
+  capset(
+    Uint32Array.of(
+      ...[low(effective), low(permitted), low(inheritable)],
+      ...[high(effective), high(permitted), high(inheritable)],
+    ),
+  );
+  const now = capabilities();
+  if (now.effective !== effective || now.permitted !== permitted || now.inheritable !== inheritable)
+    throw new SystemError(C.EPERM, "capset", undefined);
+}
+
+/** The bounding set of this thread: the most that an exec may give. */
+const boundingCapabilities = () => setOf((capability) => libc.prctl(C.PR_CAPBSET_READ, capability, 0, 0, 0));
+
+/** Drops all but `kept` from the bounding set, for good. Needs CAP_SETPCAP. Throws `SystemError`. */
+export function limitBoundingSet(kept: bigint): void {
+  const present = boundingCapabilities();
+  for (let capability = 0; capability <= HIGHEST; capability++) {
+    if (!has(present, capability) || has(kept, capability)) continue;
+    check(libc.prctl(C.PR_CAPBSET_DROP, capability, 0, 0, 0), "prctl(PR_CAPBSET_DROP)");
+  }
+  if ((boundingCapabilities() & ~kept) !== 0n)
+    throw new SystemError(C.EPERM, "prctl(PR_CAPBSET_DROP)", undefined);
+}
+
+/** PR_SET_KEEPCAPS: whether the permitted set outlives the change of all user ids from 0. */
+export function keepOverSetuid(keep: boolean): void {
+  check(libc.prctl(C.PR_SET_KEEPCAPS, keep ? 1 : 0, 0, 0, 0), "prctl(PR_SET_KEEPCAPS)");
+}
+
+/** Adds `set` to the ambient set, which an exec passes on. It must be permitted and inheritable. Checked. */
+export function raiseAmbient(set: bigint): void {
+  for (let capability = 0; capability <= HIGHEST; capability++) {
+    if (!has(set, capability)) continue;
+    check(
+      libc.prctl(C.PR_CAP_AMBIENT, C.PR_CAP_AMBIENT_RAISE, capability, 0, 0),
+      "prctl(PR_CAP_AMBIENT_RAISE)",
+    );
+  }
+  if ((ambientCapabilities() & set) !== set)
+    throw new SystemError(C.EPERM, "prctl(PR_CAP_AMBIENT_RAISE)", undefined);
 }
 
 /**

@@ -2,8 +2,8 @@ import { dlopen, FFIType } from "bun:ffi";
 import { type ByteString, cString } from "./bytes.ts";
 import { ECHILD, EINTR } from "./constants.ts";
 import { SystemError } from "./error.ts";
-import { standardError } from "./guard.ts";
-import { addressOf, check, errno } from "./libc.ts";
+import { cStrings, standardError } from "./guard.ts";
+import { check, errno } from "./libc.ts";
 
 const { i32, u32, ptr: pointer } = FFIType;
 
@@ -50,18 +50,6 @@ function must(result: number, call: string): void {
   if (result !== 0) throw new SystemError(result, call, undefined);
 }
 
-/** The array of pointers that argv and envp are; the strings go into `held`. */
-function pointers(texts: readonly ByteString[], held: Uint8Array[]): BigUint64Array {
-  const array = new BigUint64Array(texts.length + 1);
-  texts.forEach((text, i) => {
-    const bytes = cString(text);
-    held.push(bytes);
-    // SAFETY: `held` outlives the call; cString ends with a NUL, and the array with a null pointer.
-    array[i] = BigInt(addressOf(bytes));
-  });
-  return array;
-}
-
 /** posix_spawn_file_actions_t; destroy it. */
 function createActions(descriptors: SpawnOptions["descriptors"]): Uint8Array {
   const actions = new Uint8Array(STRUCTURE);
@@ -95,17 +83,17 @@ function createAttributes({ blocked, newSession }: SpawnOptions): Uint8Array {
  * default dispositions. Returns its pid. Throws SystemError.
  */
 export function spawn(path: ByteString, argv: readonly ByteString[], options: SpawnOptions): number {
-  const held: Uint8Array[] = [];
+  const held: unknown[] = [];
   const actions = createActions(options.descriptors);
   const attributes = createAttributes(options);
-  const [words, env] = [pointers(argv, held), pointers(options.env, held)];
+  const [words, env] = [cStrings(argv, held), cStrings(options.env, held)];
   const pid = new Int32Array(1);
   // SAFETY: `held` has the strings of both arrays, and is read after the call, so alive until then.
   const result = libc.posix_spawn(pid, cString(path), actions, attributes, words, env);
   // SAFETY: initialized above.
   libc.posix_spawn_file_actions_destroy(actions);
   libc.posix_spawnattr_destroy(attributes);
-  if (result !== 0 || held.length < argv.length) throw new SystemError(result, "posix_spawn", path);
+  if (result !== 0 || held.length === 0) throw new SystemError(result, "posix_spawn", path);
   return pid[0] ?? -1;
 }
 

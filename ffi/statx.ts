@@ -1,5 +1,6 @@
 import type { ByteString } from "./bytes.ts";
-import { cArgument, libc } from "./libc.ts";
+import { AT_SYMLINK_NOFOLLOW, ENOENT, ENOTDIR } from "./constants.ts";
+import { cArgument, errno, fail, libc } from "./libc.ts";
 
 /** struct statx of the last successful call. */
 export const statxBuffer = Buffer.alloc(256);
@@ -17,4 +18,15 @@ export const STATX_MNT_ID = 0x1000;
 export function statx(dirfd: number, path: ByteString, flags: number, mask: number): boolean {
   // SAFETY: this module holds the buffer, and struct statx has 256 bytes.
   return libc.statx(dirfd, cArgument(path), flags, mask, statxBuffer) === 0;
+}
+
+/** As statx, of a name that may be missing (ENOENT, ENOTDIR): false then, while other failures throw SystemError. */
+export function statxIfPresent(dirfd: number, path: ByteString, follow: boolean, mask: number): boolean {
+  if (statx(dirfd, path, follow ? 0 : AT_SYMLINK_NOFOLLOW, mask)) return true;
+  return errno() === ENOENT || errno() === ENOTDIR ? false : fail("statx", path);
+}
+
+/** The time at an offset of statxBuffer, in nanoseconds since the epoch. */
+export function statxTime(at: number): bigint {
+  return statxBuffer.readBigInt64LE(at) * 1_000_000_000n + BigInt(statxBuffer.readUInt32LE(at + 8));
 }

@@ -1,7 +1,6 @@
 import * as fs from "node:fs";
 import { join } from "node:path";
-import { deliver, inScratch, type Job } from "./job.ts";
-import { require, run } from "./run.ts";
+import { deliver, inScratch, type Job, require, run } from "./job.ts";
 
 /**
  * Creates the .deb files in the output with debian/rules, and returns their paths. dpkg-buildpackage(1) writes into
@@ -16,10 +15,9 @@ export function buildDebs(architecture: "amd64" | "arm64", job: Job): Promise<st
     for (const name of fs.readdirSync(job.root).filter((name) => name !== ".git"))
       if (name === "debian") fs.cpSync(join(job.root, name), join(tree, name), { recursive: true });
       else fs.symlinkSync(join(job.root, name), join(tree, name));
-    const named = ["DEBFULLNAME", "DEBEMAIL"].flatMap((name) => {
-      const value = process.env[name];
-      return value ? [[name, value]] : [];
-    });
+    const named = Object.entries(process.env).filter(
+      ([name]) => name === "DEBFULLNAME" || name === "DEBEMAIL",
+    );
     // build/setup.mjs installs what the build needs, so -d ignores Build-Depends.
     await run(["dpkg-buildpackage", "-b", "-us", "-uc", "-d", "-a", architecture], {
       cwd: tree,

@@ -2,10 +2,8 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { octal } from "../../src/cli/octal.ts";
 import { VERSION } from "../../src/cli/version.ts";
-import { inScratch, type Job } from "./job.ts";
-import { withParts } from "./parts.ts";
-import { require, run } from "./run.ts";
-import { linkTarget, PACKAGES, type Parts, packageFiles, stage } from "./stage.ts";
+import { deliver, inScratch, type Job, require, run } from "./job.ts";
+import { linkTarget, PACKAGES, type Parts, packageFiles, stage, withParts } from "./stage.ts";
 
 /**
  * Creates a .tar.zst of plain files in the output: files/ as they are installed, install.sh, SHA256SUMS. The same commit
@@ -14,59 +12,32 @@ import { linkTarget, PACKAGES, type Parts, packageFiles, stage } from "./stage.t
 export function buildPlain(machine: "x86_64" | "aarch64", job: Job): Promise<string[]> {
   require("zstd", "zstd");
   const name = `jailkit-${VERSION}-linux-${machine}`;
-  const output = join(job.output, `${name}.tar.zst`);
   return inScratch(job, async (scratch) => {
     const folder = join(scratch, name);
     fs.mkdirSync(folder);
     await withParts(job.dist, (parts) => fill(folder, parts, job.epoch));
-    const tar = `${folder}.tar`;
-    const fixed = [
-      "--sort=name",
-      "--owner=0",
-      "--group=0",
-      "--numeric-owner",
-      `--mtime=@${job.epoch}`,
-      "--format=gnu",
-    ];
-    await run(["tar", "-C", scratch, ...fixed, "-cf", tar, name]);
+    const fixed = "--sort=name --owner=0 --group=0 --numeric-owner --format=gnu".split(" ");
+    await run(["tar", "-C", scratch, ...fixed, `--mtime=@${job.epoch}`, "-cf", `${folder}.tar`, name]);
     // One thread, since the output of several depends on how the work is split.
-    await run(["zstd", "-q", "--rm", "--single-thread", job.fast ? "-1" : "-19", tar]);
-    fs.renameSync(`${tar}.zst`, output);
-    return [output];
+    await run(["zstd", "-q", "--rm", "--single-thread", job.fast ? "-1" : "-19", `${folder}.tar`]);
+    return deliver(job, scratch, /\.tar\.zst$/);
   });
 }
 
-function fill(folder: string, parts: Parts, epoch: number): void {
+async function fill(folder: string, parts: Parts, epoch: number): Promise<void> {
   const all = PACKAGES.flatMap((name) => packageFiles(name, parts));
   const files = all.filter((file) => linkTarget(file) === undefined);
   // Without setuid bits in the archive; install.sh sets them.
-  stage(
-    files.map((file) => ({ ...file, mode: file.mode & 0o777 })),
-    join(folder, "files"),
-    epoch,
-  );
-  const put = (file: string, lines: string[] | string, mode = 0o644) => {
-    fs.writeFileSync(join(folder, file), typeof lines === "string" ? lines : lines.join(""));
+  const plain = files.map((file) => ({ ...file, mode: file.mode & 0o777 }));
+  stage(plain, join(folder, "files"), epoch);
+  const put = (file: string, content: string, mode = 0o644) => {
+    fs.writeFileSync(join(folder, file), content);
     fs.chmodSync(join(folder, file), mode);
   };
-  put("install.sh", fs.readFileSync(join(parts.root, "packaging/install.sh"), "latin1"), 0o755);
-  put(
-    "FILES",
-    files.map(({ path, mode }) => `${octal(mode)} ${path.slice(1)}\n`),
-  );
-  put(
-    "LINKS",
-    all.flatMap((file) => {
-      const target = linkTarget(file);
-      return target === undefined ? [] : [`${file.path.slice(1)} ${target.slice(1)}\n`];
-    }),
-  );
+  put("install.sh", fs.readFileSync(join(parts.root, "packaging/install.sh"), "utf8"), 0o755);
+  put("FILES", files.map(({ path, mode }) => `${octal(mode)} ${path.slice(1)}\n`).join(""));
+  const links = all.map((file) => [file.path, linkTarget(file)] as const);
+  put("LINKS", links.map(([path, to]) => (to ? `${path.slice(1)} ${to.slice(1)}\n` : "")).join(""));
   const listed = ["install.sh", "FILES", "LINKS", ...files.map(({ path }) => `files${path}`)];
-  put(
-    "SHA256SUMS",
-    listed.map((file) => {
-      const digest = new Bun.CryptoHasher("sha256").update(fs.readFileSync(join(folder, file))).digest("hex");
-      return `${digest}  ${file}\n`;
-    }),
-  );
+  put("SHA256SUMS", await run(["sha256sum", ...listed], { cwd: folder }));
 }

@@ -1,6 +1,5 @@
 import { join } from "node:path";
-import { deliver, inScratch, type Job } from "./job.ts";
-import { require, run } from "./run.ts";
+import { deliver, inScratch, type Job, require, run } from "./job.ts";
 
 /** Creates the .rpm files in the output with packaging/jailkit.spec, and returns their paths. */
 export function buildRpms(architecture: "x86_64" | "aarch64", job: Job): Promise<string[]> {
@@ -16,13 +15,11 @@ export function buildRpms(architecture: "x86_64" | "aarch64", job: Job): Promise
     };
     const defined = Object.entries(values).flatMap((pair) => ["--define", pair.join(" ")]);
     const spec = join(job.root, "packaging/jailkit.spec");
-    await run(
-      ["rpmbuild", "-bb", "--build-in-place", "--target", `${architecture}-linux`, ...defined, spec],
-      {
-        cwd: job.root,
-        env: { SOURCE_DATE_EPOCH: String(job.epoch), HOME: folder },
-      },
-    );
+    const target = `${architecture}-linux`;
+    await run(["rpmbuild", "-bb", "--build-in-place", "--target", target, ...defined, spec], {
+      cwd: job.root,
+      env: { SOURCE_DATE_EPOCH: String(job.epoch), HOME: folder },
+    });
     return deliver(job, join(folder, "out", architecture), /\.rpm$/);
   });
 }

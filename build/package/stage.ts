@@ -1,7 +1,10 @@
 import * as fs from "node:fs";
+import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { writeCompletions } from "../completions.ts";
 import { LINKS, PRIVILEGED_FOLDERS, SSHD_EXAMPLE, SSHD_EXAMPLE_PATH } from "../layout.ts";
+import { writeManualPages } from "../man.ts";
 import { installedDocuments, withInstalledLinks } from "./documents.ts";
 
 /** The two packages: all but the wrapper of procmail, and that one. */
@@ -38,10 +41,6 @@ const SHARED = "/usr/sbin/jailkit";
 const SHARED_MODE = 0o711;
 const PROCMAIL = "jk_procmailwrapper";
 
-function entryPath(name: string): string {
-  return `/usr/${PRIVILEGED_FOLDERS[name] ?? "sbin"}/${name}`;
-}
-
 function entriesIn(folder: string): { path: string; link?: string }[] {
   if (!fs.existsSync(folder)) return [];
   return fs
@@ -57,9 +56,6 @@ function entriesIn(folder: string): { path: string; link?: string }[] {
 const filesIn = (folder: string) =>
   entriesIn(folder).flatMap(({ path, link }) => (link === undefined ? [path] : []));
 
-/** A file's content, compressed by gzip without a name or a date. */
-const compressed = (file: string) => gzipSync(fs.readFileSync(file), { level: 9 });
-
 /** The manual pages of a package. Those of the wrapper are in its package. */
 function manualPages({ share }: Parts, name: PackageName): PackageFile[] {
   return filesIn(join(share, "man"))
@@ -68,7 +64,8 @@ function manualPages({ share }: Parts, name: PackageName): PackageFile[] {
     .map((file) => ({
       path: `/usr/share/man/man${file.at(-1)}/${basename(file)}.gz`,
       mode: 0o644,
-      content: compressed(file),
+      // Without a name or a date.
+      content: gzipSync(fs.readFileSync(file), { level: 9 }),
     }));
 }
 
@@ -76,11 +73,9 @@ function manualPages({ share }: Parts, name: PackageName): PackageFile[] {
 const UNIT = /^(?:jk_socketd\.service|jailkit-update\.(?:service|timer))$/;
 
 function documents(root: string): PackageFile[] {
-  const examples = filesIn(join(root, "docs/units")).map((file) => basename(file));
-  const installed = installedDocuments(
-    root,
-    examples.filter((name) => !UNIT.test(name)),
-  );
+  const units = filesIn(join(root, "docs/units")).map((file) => basename(file));
+  const examples = units.filter((name) => !UNIT.test(name));
+  const installed = installedDocuments(root, examples);
   return installed.map(({ source, path }) => {
     const file = join(root, source);
     if (!source.endsWith(".md")) return { path, mode: 0o644, content: { file } };
@@ -104,7 +99,7 @@ function completions(share: string): PackageFile[] {
 export function packageFiles(name: PackageName, parts: Parts): PackageFile[] {
   const { root, dist, share } = parts;
   const entry = (tool: string): PackageFile => ({
-    path: entryPath(tool),
+    path: `/usr/${PRIVILEGED_FOLDERS[tool]}/${tool}`,
     mode: 0o4755,
     content: { file: join(dist, "entry", tool) },
   });
@@ -134,6 +129,18 @@ export function packageFiles(name: PackageName, parts: Parts): PackageFile[] {
     ...documents(root),
     { path: `/usr/${SSHD_EXAMPLE_PATH}`, mode: 0o644, content: { file: join(root, SSHD_EXAMPLE) } },
   ];
+}
+
+/** Calls `use` with the sources of packages. Creates manual pages and completions, and removes them afterwards. */
+export async function withParts<T>(dist: string, use: (parts: Parts) => T | Promise<T>): Promise<T> {
+  const share = fs.mkdtempSync(join(tmpdir(), "jailkit-share-"));
+  try {
+    await writeManualPages(join(share, "man"));
+    await writeCompletions(share);
+    return await use({ root: join(import.meta.dir, "../.."), dist, share });
+  } finally {
+    fs.rmSync(share, { recursive: true, force: true });
+  }
 }
 
 /** Writes the files of a package below `target`, all dated `epoch` (seconds). */

@@ -1,20 +1,20 @@
 /* Inherited file descriptors. */
+#include <asm/stat.h>
+#include <asm/statfs.h>
+#include <linux/errno.h>
+#include <linux/fcntl.h>
+#include <linux/magic.h>
+#include <linux/memfd.h>
+#include <linux/poll.h>
+#include <linux/stat.h>
 #include "guard.h"
-#include "stat.h"
 #include "syscalls.h"
 
-enum { F_SETFD = 2, F_GETFL = 3, F_DUPFD_CLOEXEC = 1030, F_ADD_SEALS = 1033, FD_CLOEXEC = 1 };
-enum { AT_FDCWD = -100, O_RDWR = 2, O_PATH = 010000000 };
-enum { NSFS = 0x6e736673, PIDFS = 0x50494446, PROC = 0x9fa0 };
-enum { POLLNVAL = 0x20 };
-enum { MFD_ALLOW_SEALING = 2, MFD_NOEXEC_SEAL = 8, EVERY_SEAL = 15 };
-enum { DEV_NULL = 1 << 8 | 3, EBADF_ = 9 };
+/* MFD_NOEXEC_SEAL of Linux 6.3 and PID_FS_MAGIC of 6.9: the headers may be older. */
+enum { NOEXEC_SEAL = 8, PIDFS = 0x50494446 };
+enum { EVERY_SEAL = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE };
+enum { DEV_NULL = 1 << 8 | 3 };
 #define LAST ~0U
-
-struct poll_entry {
-  i32 fd;
-  u16 events, revents;
-};
 
 /* Before anything else is opened. Descriptors above the soft RLIMIT_NOFILE may be open too. */
 void close_inherited_descriptors(void) {
@@ -23,15 +23,15 @@ void close_inherited_descriptors(void) {
 }
 
 static void save_descriptor(struct state *state, u32 number) {
-  struct file_identity file;
+  struct stat file;
   i64 status = sys2(SYS_fcntl, number, F_GETFL);
   /* The exec has closed descriptors with FD_CLOEXEC. */
   if (status < 0 || sys2(SYS_fstat, number, &file) != 0) return;
   struct saved_descriptor *saved = &state->descriptors[state->descriptor_count++];
   saved->number = number;
   saved->status = (u32)status;
-  saved->device = file.device;
-  saved->inode = file.inode;
+  saved->device = file.st_dev;
+  saved->inode = file.st_ino;
 }
 
 /*
@@ -39,11 +39,11 @@ static void save_descriptor(struct state *state, u32 number) {
  * descriptors above the limit, which may be open, are checked one by one.
  */
 void save_descriptors(struct state *state) {
-  struct poll_entry entries[MAX_DESCRIPTORS];
+  struct pollfd entries[MAX_DESCRIPTORS];
   u64 no_time[2] = {0, 0};
   u64 count = state->limits[0].hard; /* adjust_limits has raised the soft limit to it */
   if (count > MAX_DESCRIPTORS) count = MAX_DESCRIPTORS;
-  for (u64 i = 0; i < count; i++) entries[i] = (struct poll_entry){(i32)i, 0, 0};
+  for (u64 i = 0; i < count; i++) entries[i] = (struct pollfd){(i32)i, 0, 0};
   if (sys5(SYS_ppoll, entries, count, no_time, 0, 8) < 0) count = 0;
   for (u32 i = 3; i < MAX_DESCRIPTORS; i++)
     if (i >= count || !(entries[i].revents & POLLNVAL)) save_descriptor(state, i);
@@ -51,14 +51,14 @@ void save_descriptors(struct state *state) {
 
 /* For 0, 1 or 2 if the caller left it closed: reads find the end. Never a directory, since it may be inherited. */
 static i64 open_nothing(void) {
-  struct file_identity file;
+  struct stat file;
   i64 fd = sys4(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR, 0);
   if (fd >= 0) {
-    if (sys2(SYS_fstat, fd, &file) == 0 && (file.mode & FILE_TYPE) == CHARACTER_DEVICE && file.rdev == DEV_NULL) return fd;
+    if (sys2(SYS_fstat, fd, &file) == 0 && S_ISCHR(file.st_mode) && file.st_rdev == DEV_NULL) return fd;
     sys1(SYS_close, fd); /* in a jail any file can have this name */
   }
   fd = sys2(SYS_memfd_create, "nothing", MFD_ALLOW_SEALING);
-  if (fd < 0) fd = sys2(SYS_memfd_create, "nothing", MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+  if (fd < 0) fd = sys2(SYS_memfd_create, "nothing", MFD_ALLOW_SEALING | NOEXEC_SEAL);
   if (fd >= 0) sys3(SYS_fcntl, fd, F_ADD_SEALS, EVERY_SEAL);
   return fd;
 }
@@ -69,17 +69,16 @@ static i64 open_nothing(void) {
  * namespace or a pidfd (setns(2)), a file of /proc (the memory of another process), an O_PATH descriptor, and descriptors
  * without a file type (io_uring(7), userfaultfd(2), older pidfds and similar).
  */
-static int is_harmless(i64 fd, const struct file_identity *file) {
-  u32 type = file->mode & FILE_TYPE;
-  if (type != REGULAR && type != FIFO && type != SOCKET && type != CHARACTER_DEVICE) return 0;
+static int is_harmless(i64 fd, const struct stat *file) {
+  if (!S_ISREG(file->st_mode) && !S_ISFIFO(file->st_mode) && !S_ISSOCK(file->st_mode) && !S_ISCHR(file->st_mode)) return 0;
   i64 status = sys2(SYS_fcntl, fd, F_GETFL);
-  u64 filesystem[32]; /* struct statfs: the type is the first word */
-  if (status < 0 || status & O_PATH || sys2(SYS_fstatfs, fd, filesystem) != 0) return 0;
-  return filesystem[0] != NSFS && filesystem[0] != PIDFS && filesystem[0] != PROC;
+  struct statfs filesystem;
+  if (status < 0 || status & O_PATH || sys2(SYS_fstatfs, fd, &filesystem) != 0) return 0;
+  return filesystem.f_type != NSFS_MAGIC && filesystem.f_type != PIDFS && filesystem.f_type != PROC_SUPER_MAGIC;
 }
 
 static int is_usable(i64 fd, u64 into_jail) {
-  struct file_identity file;
+  struct stat file;
   if (sys2(SYS_fstat, fd, &file) != 0) return 0;
   if (!into_jail || is_harmless(fd, &file)) return 1;
   sys1(SYS_close, fd);
@@ -100,7 +99,7 @@ i64 replace_unsafe_descriptors(void) {
   for (i64 fd = 0; fd < 3; fd++) {
     if (is_usable(fd, 1)) continue;
     i64 nothing = open_nothing();
-    if (nothing != fd) return nothing < 0 ? nothing : -EBADF_;
+    if (nothing != fd) return nothing < 0 ? nothing : -EBADF;
   }
   return 0;
 }
@@ -130,9 +129,9 @@ i64 show_standard_error(const struct state *state) {
 }
 
 static int same_open_file(const struct saved_descriptor *saved) {
-  struct file_identity file;
+  struct stat file;
   return sys2(SYS_fcntl, saved->number, F_GETFL) == saved->status && sys2(SYS_fstat, saved->number, &file) == 0 &&
-         file.device == saved->device && file.inode == saved->inode;
+         file.st_dev == saved->device && file.st_ino == saved->inode;
 }
 
 /*

@@ -1,9 +1,13 @@
-/* execve(2) for JavaScript: the new program gets what this program's caller had set up, not what the runtime did. */
+/*
+ * execve(2) for JavaScript: the new program gets what this program's caller had set up, not what the runtime did. The
+ * rest of that is saved in descriptors.c and limits.c, and the signal dispositions and mask here.
+ */
+#include <asm/signal.h>
+#include <linux/close_range.h>
 #include "guard.h"
-#include "signals.h"
 #include "syscalls.h"
 
-enum { CLOSE_RANGE_CLOEXEC = 4, SIG_SETMASK = 2 };
+enum { SIGNALS = 64 };
 enum { EXEC_DIRECTORY_CHANGED = 1 }; /* JavaScript changed the working directory on purpose */
 enum { EXEC_STANDARD_ONLY = 2 };     /* the program gets only 0, 1 and 2, which stay filled and give no access */
 #define FIRST_INHERITABLE 3
@@ -12,15 +16,28 @@ enum { EXEC_STANDARD_ONLY = 2 };     /* the program gets only 0, 1 and 2, which 
 
 struct runtime {
   u64 signal_mask;
-  struct signal_action actions[SIGNALS + 1];
+  struct sigaction actions[SIGNALS + 1];
   struct limit limits[SAVED_LIMITS];
 };
 
+void save_signals(struct state *state) {
+  struct sigaction action = {0};
+  for (i64 number = 1; number <= SIGNALS; number++) {
+    if (sys4(SYS_rt_sigaction, number, 0, &action, 8) == 0 && action.sa_handler == SIG_IGN)
+      state->signals_ignored |= 1UL << (number - 1);
+  }
+  sys4(SYS_rt_sigprocmask, 0, 0, &state->signal_mask, 8);
+  /* The runtime uses SIGPWR, and complains if it is ignored; an ignored SIGCHLD loses exit statuses. */
+  struct sigaction normal = {0};
+  sys4(SYS_rt_sigaction, SIGPWR, &normal, 0, 8);
+  if (state->signals_ignored >> (SIGCHLD - 1) & 1) sys4(SYS_rt_sigaction, SIGCHLD, &normal, 0, 8);
+}
+
 static void restore_signals(const struct state *state, struct runtime *runtime) {
   for (i64 number = 1; number <= SIGNALS; number++) {
-    struct signal_action action = {state->signals_ignored >> (number - 1) & 1, 0, 0, 0};
+    struct sigaction action = {.sa_handler = state->signals_ignored >> (number - 1) & 1 ? SIG_IGN : SIG_DFL};
     if (sys4(SYS_rt_sigaction, number, &action, &runtime->actions[number], 8) != 0)
-      runtime->actions[number].handler = SIGNAL_DEFAULT;
+      runtime->actions[number].sa_handler = SIG_DFL;
   }
 }
 

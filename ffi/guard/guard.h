@@ -1,7 +1,7 @@
 /*
  * The guard: native code in every executable of jailkit that runs after ld.so and before the JavaScript runtime. It is
- * freestanding (no C library), has no writable data, and is mapped read-only and executable. Its results are in one
- * anonymous mapping, `struct state`, that is read-only when the runtime starts.
+ * freestanding (it uses only headers of the C library), has no writable data, and is mapped read-only and executable. Its
+ * results are in one anonymous mapping, `struct state`, that is read-only when the runtime starts.
  */
 #ifndef GUARD_H
 #define GUARD_H
@@ -88,7 +88,7 @@ struct state {
 
   /* Used by the guard only. */
   u64 bytes;          /* of the state, with the pointers behind it */
-  u64 root_called;    /* root started the entry: see handover.h */
+  u64 root_called;    /* root started the entry: see HANDOVER_NAME */
   u64 secure;
   u64 page_size;
   u64 real_pthread_getattr_np;
@@ -97,7 +97,7 @@ struct state {
   struct limit limits[SAVED_LIMITS]; /* as the caller set them */
   u64 limits_known;                  /* bit i: limits[i] was read */
   u64 handed_limits[SAVED_LIMITS];   /* soft limits before the entry raised them... */
-  u64 limits_handed;                 /* ...if there was an entry: see handover.h */
+  u64 limits_handed;                 /* ...if there was an entry: see HANDOVER_NAME */
   u64 filled_descriptors;            /* bit N: descriptor N was closed and is filled */
   u64 directory;                     /* 1 + a descriptor of a working directory without a name, or 0 */
   u64 descriptor_count;
@@ -105,10 +105,36 @@ struct state {
   char *runtime_environment[6]; /* two to five variables and a null: see hide_caller */
 };
 
+/*
+ * From a native entry (entry/main.c) to the guard of the executable that it starts (handover.c).
+ *
+ * Each variable of the caller gets a prefix, so that neither ld.so nor the runtime knows it. One has no prefix, so that
+ * it cannot be the caller's: it has the name of the entry, whether root called it, and the soft limits that the entry
+ * raised to load the executable: HANDOVER_DIGITS hexadecimal digits for each limit in limits.c.
+ *
+ * Between that exec and the guard the caller cannot trace or read the process either: ptrace(2) requires that the tracer
+ * has all capabilities of the tracee. If the caller may read the executed file, the process is dumpable during this time,
+ * and its /proc/PID/fd can be listed, but not opened. Packages install the file with mode 0711, which prevents that too.
+ */
+#define HANDOVER_PREFIX ":"
+#define HANDOVER_NAME "JAILKIT_ENTRY="
+#define HANDOVER_ROOT " root"
+#define HANDOVER_LIMITS " limits="
+enum { HANDOVER_DIGITS = 16 };
+
 #define STATE (*(struct state **)config.state_slot)
 
-/* main.c */
+/* main.c and entry/main.c: prints the reason and exits. */
 __attribute__((noreturn)) void refuse(int status, const char *reason);
+
+/*
+ * refusal.c: writes one line to `fd` with the reason why `who` does not start. `logged`: any user may start the program,
+ * so the line also goes to the host's log, with an error id that is shown to the user. It contains nothing of the
+ * caller's, so nothing needs to be escaped.
+ */
+void report_refusal(i64 fd, const char *who, const char *reason, int logged);
+/* The exit status of `who`: a mail server loses the mail after CANNOT_START, and keeps it after TRY_AGAIN. */
+int refusal_status(const char *who, int status);
 
 /* Called from main.c in this order. */
 void save_signals(struct state *state);
@@ -125,7 +151,6 @@ void save_descriptors(struct state *state);
 void fill_standard_descriptors(struct state *state);
 i64 move_standard_error(struct state *state);
 void hide_standard_error(i64 nothing);
-void leave_unnamed_directory(struct state *state);
 void override_stack_lookup(struct state *state);
 
 /* exec.c, called from JavaScript */

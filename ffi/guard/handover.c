@@ -1,9 +1,7 @@
-/* The receiving end of a native entry: see handover.h. */
-#include "handover.h"
+/* The receiving end of a native entry: see HANDOVER_NAME in guard.h. */
+#include <linux/prctl.h>
 #include "guard.h"
 #include "syscalls.h"
-
-enum { PR_SET_NAME = 15 };
 
 static const char *const entries[] = {"jk_chrootsh", "jk_uchroot", "jk_procmailwrapper"};
 

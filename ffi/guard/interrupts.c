@@ -2,21 +2,18 @@
  * Holds back the signals that ask a program to end, for JavaScript that must not be interrupted: see ffi/interrupts.ts.
  * It uses a handler, since a blocked signal would end the process in another thread of the runtime.
  */
+#include <asm/signal.h>
 #include "guard.h"
-#include "signals.h"
 #include "syscalls.h"
 
-#define SIGNAL_RESTORER 0x04000000UL
-#define SIGNAL_RESTART 0x10000000UL
-
-static const i64 asking[] = {SIGNAL_HANG_UP, SIGNAL_INTERRUPT, SIGNAL_TERMINATE};
+static const i64 asking[] = {SIGHUP, SIGINT, SIGTERM};
 
 #if defined(__x86_64__)
 void return_from_signal(void);
 asm("return_from_signal:\n"
     "  mov $15, %eax\n" /* SYS_rt_sigreturn */
     "  syscall\n");
-#define RETURN ((u64)return_from_signal)
+#define RETURN return_from_signal
 #else
 #define RETURN 0 /* the kernel provides one */
 #endif
@@ -29,16 +26,12 @@ static void note_signal(int number) {
 
 /* Notes later signals, or lets them end the process again. Signals that the caller ignores stay ignored. */
 i64 guard_hold_signals(u64 hold) {
-  struct signal_action action = {SIGNAL_DEFAULT, 0, 0, 0};
-  if (hold) {
-    action.handler = (u64)note_signal;
-    action.flags = SIGNAL_RESTART | SIGNAL_RESTORER;
-    action.restorer = RETURN;
-  }
+  const struct sigaction end = {.sa_handler = SIG_DFL};
+  const struct sigaction note = {.sa_handler = note_signal, .sa_flags = SA_RESTART | SA_RESTORER, .sa_restorer = RETURN};
   i64 error = 0;
   for (u64 i = 0; i < sizeof(asking) / sizeof(*asking); i++) {
     if (STATE->signals_ignored >> (asking[i] - 1) & 1) continue;
-    i64 result = sys4(SYS_rt_sigaction, asking[i], &action, 0, 8);
+    i64 result = sys4(SYS_rt_sigaction, asking[i], hold ? &note : &end, 0, 8);
     if (result != 0) error = result;
   }
   return error;

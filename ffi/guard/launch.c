@@ -2,12 +2,13 @@
  * The processes that jk_chrootlaunch starts. A process that runs JavaScript has threads and must not continue after a
  * fork, so the new process never returns to the runtime: it starts and ends here.
  */
+#include <asm/signal.h>
+#include <linux/errno.h>
+#include <linux/fcntl.h>
+#include <linux/wait.h>
 #include "guard.h"
 #include "syscalls.h"
 
-enum { SIGCHLD_ = 17, SIG_SETMASK = 2, WALL = 0x40000000 };
-enum { AT_FDCWD = -100, O_CLOEXEC = 02000000 };
-enum { EAGAIN_ = 11, EIO_ = 5 };
 #define ALL_SIGNALS ~0UL
 
 /* Laid out by ffi/launch.ts: six words. */
@@ -21,7 +22,7 @@ struct pid_request {
 
 _Static_assert(sizeof(struct pid_request) == 48, "ffi/launch.ts");
 
-static i64 fork_process(void) { return sys5(SYS_clone, SIGCHLD_, 0, 0, 0, 0); }
+static i64 fork_process(void) { return sys5(SYS_clone, SIGCHLD, 0, 0, 0, 0); }
 
 /*
  * Forks twice, so that the new process is no child of the daemon, which would have to wait for it. Returns 0 in the new
@@ -38,9 +39,9 @@ static i64 fork_stranger(int new_session) {
   }
   if (child < 0) return child;
   i32 status = 0;
-  i64 waited = sys4(SYS_wait4, child, &status, WALL, 0);
+  i64 waited = sys4(SYS_wait4, child, &status, __WALL, 0);
   if (waited < 0) return waited;
-  return status == 0 ? 1 : -EAGAIN_;
+  return status == 0 ? 1 : -EAGAIN;
 }
 
 /* Reads up to `size` bytes; fewer only at the end of the pipe. */
@@ -99,7 +100,7 @@ __attribute__((noreturn)) static void become_daemon(const struct daemon_request 
   /* guard_exec makes this the program's standard error. */
   if (error >= 0) error = sys3(SYS_dup3, request->dev_null, STATE->standard_error, O_CLOEXEC);
   if (error >= 0 && request->pid_pipe >= 0 && sys3(SYS_write, request->pid_pipe, &pid, sizeof(pid)) != sizeof(pid))
-    error = -EIO_;
+    error = -EIO;
   if (error >= 0) error = guard_exec(request->path, request->argv, request->env, request->flags);
   if (request->pid_pipe >= 0) sys3(SYS_write, request->pid_pipe, "", 1);
   sys3(SYS_write, request->report_in, &error, sizeof(error));

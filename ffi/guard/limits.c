@@ -1,8 +1,7 @@
 /* Raises resource limits that are too low for the runtime, and restores them before an exec. */
+#include <linux/resource.h>
 #include "guard.h"
 #include "syscalls.h"
-
-enum { RLIMIT_DATA = 2, RLIMIT_STACK = 3, RLIMIT_NOFILE = 7, RLIMIT_AS = 9 };
 
 /* bun:ffi needs the JIT, which reserves this much address space, without using it. */
 #define ADDRESS_SPACE (2400UL << 20)

@@ -1,12 +1,11 @@
 /* Everything that happens before the runtime starts, in order. */
+#include <linux/auxvec.h>
+#include <linux/fcntl.h>
+#include <linux/limits.h>
+#include <linux/mman.h>
 #include "guard.h"
-#include "refusal.h"
 #include "syscalls.h"
 
-enum { AT_PAGESZ = 6, AT_SECURE = 23, AT_EXECFN = 31 };
-enum { PROT_READ = 1, PROT_WRITE = 2, MAP_PRIVATE = 2, MAP_ANONYMOUS = 0x20 };
-
-/* Prints the reason and exits. */
 void refuse(int status, const char *reason) {
   const struct state *state = STATE;
   const char *who = state && state->entry ? state->entry : "jailkit";
@@ -32,22 +31,9 @@ static void check_payload(void) {
 
 static struct state *make_state(u64 argc, u64 envc) {
   u64 bytes = sizeof(struct state) + (argc + 1 + envc + 1) * sizeof(char *);
-  i64 address = sys6(SYS_mmap, 0, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (address < 0 && address > -4096) refuse(CANNOT_START, "out of memory");
-  struct state *state = (struct state *)address;
+  struct state *state = map_zeros(bytes);
   state->bytes = bytes;
   return state;
-}
-
-/* The one word that changes after the start. */
-static u32 *make_word(u64 page_size) {
-  i64 address = sys6(SYS_mmap, 0, page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (address < 0 && address > -4096) refuse(CANNOT_START, "out of memory");
-  return (u32 *)address;
-}
-
-static void lock_state(struct state *state) {
-  if (sys3(SYS_mprotect, state, state->bytes, PROT_READ) != 0) refuse(CANNOT_START, "mprotect failed");
 }
 
 static void save_strings(struct state *state, char **argv, char **env) {
@@ -104,6 +90,18 @@ static void hide_caller(struct state *state, u64 *stack, char **env) {
   }
 }
 
+/* The runtime does not start in a directory that getcwd(2) cannot name: removed, outside the root, too long. */
+static void leave_unnamed_directory(struct state *state) {
+  char name[PATH_MAX];
+  if (sys2(SYS_getcwd, name, PATH_MAX) > 0 && name[0] == '/') return;
+  /* A privileged program does not return to it: a descriptor of a directory would be a way out of the jail. */
+  if (!state->privileged) {
+    i64 fd = sys4(SYS_openat, AT_FDCWD, ".", O_PATH | O_CLOEXEC, 0);
+    if (fd >= 0) state->directory = fd + 1;
+  }
+  if (sys1(SYS_chdir, "/") != 0) refuse(CANNOT_START, "cannot leave the working directory, which has no name");
+}
+
 /* `stack` is laid out by the kernel: argc, argv, NULL, env, NULL, auxiliary vector. */
 __attribute__((used)) void guard_main(u64 *stack) {
   check_payload();
@@ -146,7 +144,8 @@ __attribute__((used)) void guard_main(u64 *stack) {
   state->write_pid = (void *)guard_write_pid;
   state->daemon = (void *)guard_daemon;
   state->hold_signals = (void *)guard_hold_signals;
-  if (!state->privileged) state->received_signal = make_word(state->page_size);
-  lock_state(state);
+  /* The one word that changes after the start. */
+  if (!state->privileged) state->received_signal = map_zeros(state->page_size);
+  if (sys3(SYS_mprotect, state, state->bytes, PROT_READ) != 0) refuse(CANNOT_START, "mprotect failed");
   hide_standard_error(nothing);
 }

@@ -1,12 +1,10 @@
 /* The caller's ids, and giving up the privileges of the program file: capabilities(7), credentials(7). */
+#include <linux/capability.h>
+#include <linux/prctl.h>
 #include "guard.h"
 #include "syscalls.h"
 
-enum { PR_SET_DUMPABLE = 4, PR_GET_DUMPABLE = 3, PR_SET_KEEPCAPS = 8, PR_CAP_AMBIENT = 47 };
-enum { PR_CAP_AMBIENT_IS_SET = 1, PR_CAP_AMBIENT_RAISE = 2, PR_CAP_AMBIENT_LOWER = 3, PR_CAP_AMBIENT_CLEAR_ALL = 4 };
-enum { CAP_SYS_CHROOT = 18 };
 enum { NOBODY = 65534 };
-#define CAPABILITY_VERSION_3 0x20080522
 
 struct capabilities {
   u64 effective, permitted, inheritable;
@@ -17,7 +15,7 @@ struct ids {
 };
 
 static void read_capabilities(struct capabilities *out) {
-  u32 header[2] = {CAPABILITY_VERSION_3, 0};
+  u32 header[2] = {_LINUX_CAPABILITY_VERSION_3, 0};
   u32 data[6]; /* effective, permitted, inheritable: the low halves, then the high halves */
   if (sys2(SYS_capget, header, data) != 0) refuse(CANNOT_START, "capget failed");
   out->effective = data[0] | (u64)data[3] << 32;
@@ -47,7 +45,7 @@ static void keep_capabilities(u64 wanted) {
   struct capabilities now;
   read_capabilities(&now);
   u32 keep = (u32)(now.permitted & wanted);
-  u32 header[2] = {CAPABILITY_VERSION_3, 0};
+  u32 header[2] = {_LINUX_CAPABILITY_VERSION_3, 0};
   u32 data[6] = {keep, keep, 0, 0, 0, 0};
   /* An old kernel has no ambient set; otherwise emptying the inheritable set empties it too. */
   sys5(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
@@ -119,7 +117,7 @@ void give_up_privileges(struct state *state) {
 
 /* In a native entry, after everything else is given up: the capability survives its one exec. */
 void pass_chroot_to_program(void) {
-  u32 header[2] = {CAPABILITY_VERSION_3, 0};
+  u32 header[2] = {_LINUX_CAPABILITY_VERSION_3, 0};
   u32 data[6] = {CAP_SYS_CHROOT_BIT, CAP_SYS_CHROOT_BIT, CAP_SYS_CHROOT_BIT, 0, 0, 0};
   if (sys2(SYS_capset, header, data) != 0 ||
       sys5(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_SYS_CHROOT, 0, 0) != 0)

@@ -1,5 +1,5 @@
 /* Reports why a program does not start: to the user, and to the host's log. */
-#include "refusal.h"
+#include "guard.h"
 #include "syscalls.h"
 
 enum { AF_UNIX = 1, SOCK_DGRAM_CLOEXEC = 02000002, MSG_DONTWAIT_NOSIGNAL = 0x4040 };

@@ -2,10 +2,10 @@
  * The runtime asks pthread_getattr_np(3) for the bounds of the main thread's stack, and aborts if that fails. glibc reads
  * them from /proc/self/maps, and a jail has no /proc, so this code answers.
  */
+#include <linux/resource.h>
 #include "guard.h"
 #include "syscalls.h"
 
-enum { RLIMIT_STACK = 3 };
 #define USUAL_SIZE (8UL << 20)
 #define LARGEST_SIZE (1UL << 30)
 

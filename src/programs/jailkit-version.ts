@@ -14,7 +14,7 @@ const MOST_SEGMENTS = 64;
 const PT_LOAD = 1;
 const EXECUTABLE_TYPES = [2, 3];
 
-// That of 2.23 has 23 KB, a static one less than 1 MB. build/entries.ts limits native entries.
+// That of 2.23 has 23 KB, a static one less than 1 MB. build/guard.ts limits native entries.
 const LARGEST_OLD = 4 << 20;
 const LARGEST_ENTRY = 10_240;
 
@@ -24,7 +24,7 @@ const OLD_MARKS = [
   /which is never allowed by jk_lsh\0/,
   /does not have a key executables\0/,
 ];
-// HANDOVER_NAME of ffi/guard/handover.h, with the name of the program.
+// HANDOVER_NAME of ffi/guard/guard.h, with the name of the program.
 const ENTRY_MARK = /JAILKIT_ENTRY=jk_chrootsh\0/;
 
 /** `length` bytes at `offset` of a file; undefined if it is shorter. */

@@ -32,13 +32,13 @@ type Query = (result: Uint8Array, buffer: Uint8Array, found: BigUint64Array) => 
 const held: Uint8Array[] = [];
 
 /** Calls a `get*_r` function with a growing buffer; `decode` gets the address of the filled structure. */
-function lookUp<T>(
+export function lookUp<T>(
   call: string,
   key: ByteString,
   query: Query,
   decode: (address: number) => T,
 ): T | undefined {
-  const structure = new Uint8Array(64);
+  const structure = new Uint8Array(96);
   const found = new BigUint64Array(1);
   for (let size = 4096; ; size *= 4) {
     const buffer = new Uint8Array(size);

@@ -1,5 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { shadowEntry } from "../../ffi/shadow.ts";
+import { isErrno } from "../../ffi/error.ts";
+import { cArgument, i64At, libc, pointerAt, stringAt } from "../../ffi/libc.ts";
+import { lookUp } from "./accounts.ts";
 
 /** An entry of shadow(5); numbers are days since 1970, or -1 if not set. */
 export interface ShadowEntry {
@@ -13,9 +15,27 @@ export interface ShadowEntry {
 /** The age of an account and its password, as pam_unix(8) and sshd(8) judge it. */
 type AccountAge = "valid" | "account-expired" | "password-expired" | "password-must-change";
 
-/** The shadow entry of a user, from every name service; undefined if there is none. Only root can read it. */
+/** struct spwd of shadow(3) on 64-bit Linux: two pointers, then longs. */
+function decode(at: number): ShadowEntry {
+  const days = (offset: number) => Number(i64At(at, offset));
+  return {
+    password: stringAt(pointerAt(at, 8)) ?? "",
+    lastChange: days(16),
+    maximum: days(32),
+    inactive: days(48),
+    expire: days(56),
+  };
+}
+
+/** The shadow entry of a user, from every name service; undefined if there is none, or only root can read it. */
 export function shadowOf(name: ByteString): ShadowEntry | undefined {
-  return shadowEntry(name);
+  try {
+    // SAFETY: lookUp holds them; `r` is larger than the structure.
+    return lookUp("getspnam", name, (r, b, f) => libc.getspnam_r(cArgument(name), r, b, b.length, f), decode);
+  } catch (error) {
+    if (isErrno(error, "EACCES")) return undefined;
+    throw error;
+  }
 }
 
 /** Today, in days since 1970. */

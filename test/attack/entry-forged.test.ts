@@ -3,10 +3,10 @@
  * way, and nobody else may pretend to be an entry.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { chmodSync, copyFileSync, linkSync } from "node:fs";
+import { chmodSync, copyFileSync, linkSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { readElfFile } from "../../build/elf-file.ts";
-import { buildEntry } from "../../build/entries.ts";
+import { readElf } from "../../build/elf-file.ts";
+import { buildEntry } from "../../build/guard.ts";
 import { guardPrograms, type Programs, run, USER } from "../fixtures/guard/build.ts";
 import { guardReport, launcherOf, setCapability } from "./guard-run.ts";
 
@@ -69,7 +69,7 @@ describe("variables that ld.so, libc or the runtime would obey", () => {
 
   test("not one of the names is left when ld.so starts", () => {
     const env = { ...preload(), BUN_BE_BUN: "1", GLIBC_TUNABLES: "x", "": "", ":": "", PATH: "/tmp" };
-    const address = `0x${readElfFile(programs.unguarded).entry.toString(16)}`;
+    const address = `0x${readElf(readFileSync(programs.unguarded)).entry.toString(16)}`;
     const { status, stdout } = run([programs.tracer, String(USER), address, entry], { env });
     expect(status).toBe(0);
     // The second stop is the one right after the exec of the shared executable.

@@ -9,13 +9,14 @@ import {
   copyFileSync,
   linkSync,
   mkdirSync,
+  readFileSync,
   rmSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { readElfFile } from "../../build/elf-file.ts";
-import { buildEntry } from "../../build/entries.ts";
+import { readElf } from "../../build/elf-file.ts";
+import { buildEntry } from "../../build/guard.ts";
 import { guardPrograms, type Programs, run, USER } from "../fixtures/guard/build.ts";
 import { guardReport, launcherOf, PRIVILEGED_REPORT, setCapability } from "./guard-run.ts";
 
@@ -73,7 +74,7 @@ describe.each(entries)("%s", (_name, entry) => {
   });
 
   test("not one instruction of ld.so or the runtime has more (stopped before their first)", () => {
-    const address = `0x${readElfFile(programs.unguarded).entry.toString(16)}`;
+    const address = `0x${readElf(readFileSync(programs.unguarded)).entry.toString(16)}`;
     const { status, stdout, stderr } = run([programs.tracer, String(USER), address, entry()]);
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
     const [, , atExec = "", atEntry = ""] = stdout.split(/^stop: /m);

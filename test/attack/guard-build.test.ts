@@ -55,9 +55,10 @@ describe("npm run build", () => {
     const empty = join(folder, "empty");
     mkdirSync(empty);
     const { status, stderr } = build(project(join(folder, "c")), [], { PATH: empty });
+    const packages = process.arch === "x64" ? "gcc libc6-dev" : "gcc-aarch64-linux-gnu libc6-dev-arm64-cross";
     expect({ status, stderr }).toEqual({
       status: 1,
-      stderr: `build: no C compiler for ${process.arch}: apt-get install gcc\n`,
+      stderr: `build: no C compiler for ${process.arch}: apt-get install ${packages}\n`,
     });
   });
 

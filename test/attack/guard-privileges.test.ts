@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { readElfFile } from "../../build/elf-file.ts";
+import { readElf } from "../../build/elf-file.ts";
 import { guardPrograms, type Programs, run, USER } from "../fixtures/guard/build.ts";
 import { compiledC } from "../machine/helper.ts";
 import { CHROOT, launcherOf, PRIVILEGED_REPORT, setCapability } from "./guard-run.ts";
@@ -51,7 +51,7 @@ describe.each(both)("%s", (name, program) => {
   });
 
   test("not one instruction of the runtime has more (stopped at its entry)", () => {
-    const entry = `0x${readElfFile(programs.unguarded).entry.toString(16)}`;
+    const entry = `0x${readElf(readFileSync(programs.unguarded)).entry.toString(16)}`;
     const { status, stdout, stderr } = run([programs.tracer, String(USER), entry, program()]);
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
     const [, atExec = "", atEntry = ""] = stdout.split(/^stop: /m);

@@ -9,8 +9,8 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { buildEntry } from "../../build/entries.ts";
 import { buildExecutable } from "../../build/executable.ts";
+import { buildEntry } from "../../build/guard.ts";
 import { checkout } from "../machine/helper.ts";
 import { type Machine, openMachine, type RunOptions } from "../machine/machine.ts";
 

@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import * as fs from "node:fs";
 import fc from "fast-check";
-import { sameBytes } from "../../ffi/compare.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statAt } from "../../ffi/files.ts";
 import { createComparer, type Job, stampOf } from "../../src/check/content/compare.ts";
@@ -166,18 +165,6 @@ describe("comparing", () => {
     ).finished();
     expect(new Set(digests.flatMap(({ digest }) => digest ?? [])).size).toBe(1);
   });
-});
-
-test("sameBytes", () => {
-  fc.assert(
-    fc.property(fc.uint8Array({ minLength: 1, maxLength: 64 }), fc.nat(63), fc.nat(63), (a, at, length) => {
-      const b = a.slice();
-      b[at % a.length] = (b[at % a.length] ?? 0) ^ 0x80;
-      const count = Math.min(length, a.length);
-      expect(sameBytes(a, a.slice(), count)).toBe(true);
-      expect(sameBytes(a, b, count)).toBe(at % a.length >= count);
-    }),
-  );
 });
 
 test("share: every job once, and no thread has much more than another", () => {

@@ -1,8 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { type Completed, completedTools, VALUE_KINDS } from "../../build/completion-model.ts";
 import { completionFiles } from "../../build/completions.ts";
-import { documentedTools, shownOptions } from "../../build/documented.ts";
-import { readSynopsis } from "../../build/synopsis.ts";
+import { documentedTools, readSynopsis, shownOptions } from "../../build/documented.ts";
 
 const tools = await completedTools();
 const documented = await documentedTools();

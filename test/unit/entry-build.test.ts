@@ -3,8 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ElfError } from "../../build/elf-file.ts";
-import { buildEntry } from "../../build/entries.ts";
-import type { Architecture } from "../../build/guard.ts";
+import { type Architecture, buildEntry } from "../../build/guard.ts";
 
 setDefaultTimeout(120_000);
 

@@ -41,7 +41,7 @@ describe("the guard's object code", () => {
 describe("injectGuard refuses", () => {
   const guard = () => buildGuard(process.arch === "arm64" ? "arm64" : "x64");
   const refused = (bytes: Buffer, message: string) =>
-    expect(() => injectGuard(bytes, guard(), { privileged: false })).toThrow(new ElfError(message));
+    expect(() => injectGuard(bytes, guard(), false)).toThrow(new ElfError(message));
 
   test("what is no ELF file", () => {
     refused(Buffer.from("#!/bin/sh\n"), "not a 64-bit little-endian ELF file");
@@ -59,9 +59,7 @@ describe("injectGuard refuses", () => {
   });
 
   test("the bun command itself, which holds no program", () => {
-    expect(() => injectGuard(readFileSync(process.execPath), guard(), { privileged: false })).toThrow(
-      ElfError,
-    );
+    expect(() => injectGuard(readFileSync(process.execPath), guard(), false)).toThrow(ElfError);
   });
 });
 

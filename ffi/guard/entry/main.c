@@ -1,23 +1,15 @@
 /*
  * A native entry: the privileged file of a program that any user may start, while the program itself is part of an
  * executable without privileges. It gives up everything but CAP_SYS_CHROOT and executes the one file that is compiled in,
- * independently of everything that the caller controls. build/entries.ts sets ENTRY_NAME and ENTRY_TARGET.
+ * independently of everything that the caller controls. build/guard.ts sets ENTRY_NAME and ENTRY_TARGET.
  */
+#include <asm/stat.h>
+#include <linux/auxvec.h>
+#include <linux/errno.h>
+#include <linux/fcntl.h>
+#include <linux/stat.h>
 #include "../guard.h"
-#include "../handover.h"
-#include "../refusal.h"
-#include "../stat.h"
 #include "../syscalls.h"
-
-#if defined(__x86_64__)
-enum { O_NOFOLLOW = 0400000 };
-#else
-enum { O_NOFOLLOW = 0100000 };
-#endif
-enum { AT_FDCWD = -100, AT_EMPTY_PATH = 0x1000, O_PATH_CLOEXEC = 0x280000 };
-enum { AT_EXECFN = 31 };
-enum { PROT_READ = 1, PROT_WRITE = 2, MAP_PRIVATE = 2, MAP_ANONYMOUS = 0x20 };
-enum { E2BIG = 7, GROUP_OR_OTHERS_WRITE = 022, SETUID_OR_SETGID = 06000 };
 
 /* The kernel passes only the stack. */
 #if defined(__x86_64__)
@@ -46,22 +38,16 @@ void refuse(int status, const char *reason) {
   for (;;) sys1(SYS_exit_group, refusal_status(ENTRY_NAME, status));
 }
 
-static void *map_zeros(u64 bytes) {
-  i64 block = sys6(SYS_mmap, 0, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (block < 0 && block > -4096) refuse(CANNOT_START, "out of memory");
-  return (void *)block;
-}
-
 /*
  * Checks the file through the descriptor that is then executed. Its directories belong to root, as those of every program
  * that root runs. The group bits are the mask of an ACL, which gives no more than them.
  */
 static i64 open_target(void) {
-  struct file_identity file;
-  i64 fd = sys4(SYS_openat, AT_FDCWD, ENTRY_TARGET, O_PATH_CLOEXEC | O_NOFOLLOW, 0);
+  struct stat file;
+  i64 fd = sys4(SYS_openat, AT_FDCWD, ENTRY_TARGET, O_PATH | O_CLOEXEC | O_NOFOLLOW, 0);
   if (fd < 0) refuse(CANNOT_START, ENTRY_TARGET " cannot be opened: install jailkit again");
-  if (sys2(SYS_fstat, fd, &file) != 0 || (file.mode & FILE_TYPE) != REGULAR || file.uid != 0 ||
-      file.mode & (GROUP_OR_OTHERS_WRITE | SETUID_OR_SETGID))
+  if (sys2(SYS_fstat, fd, &file) != 0 || !S_ISREG(file.st_mode) || file.st_uid != 0 ||
+      file.st_mode & (S_IWGRP | S_IWOTH | S_ISUID | S_ISGID))
     refuse(CANNOT_START, ENTRY_TARGET " is not a regular file that only root can write: install jailkit again");
   return fd;
 }
@@ -78,7 +64,7 @@ static char *append_limits(char *to, const struct limit *limits) {
   return to;
 }
 
-/* See handover.h. */
+/* See HANDOVER_NAME. */
 static char **make_environment(char *const *env, const struct state *state) {
   static const char name[] = HANDOVER_NAME ENTRY_NAME, root[] = HANDOVER_ROOT, limits[] = HANDOVER_LIMITS;
   u64 count = 0, bytes = sizeof(name) + sizeof(root) + sizeof(limits) + SAVED_LIMITS * HANDOVER_DIGITS;

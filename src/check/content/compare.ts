@@ -1,5 +1,4 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { sameBytes } from "../../../ffi/compare.ts";
 import * as C from "../../../ffi/constants.ts";
 import { close, fstat, openAt2, type Stat } from "../../../ffi/files.ts";
 import { describeError } from "../../cli/error.ts";
@@ -40,7 +39,8 @@ function contentsHasher(size: number) {
   return {
     add(offset: number, block: Uint8Array) {
       zeros ??= new Uint8Array(block.length);
-      if (!sameBytes(block, zeros, block.length)) hasher.update(number(offset)).update(block);
+      if (Buffer.compare(block, zeros.subarray(0, block.length)) !== 0)
+        hasher.update(number(offset)).update(block);
     },
     digest: () => hasher.update(number(size)).digest("hex"),
   };

@@ -1,10 +1,4 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import {
-  keepOverSetuid,
-  limitBoundingSet,
-  raiseAmbient,
-  setCapabilities,
-} from "../../../ffi/capabilities.ts";
 import { SystemError } from "../../../ffi/error.ts";
 import {
   becomeGroup,
@@ -14,6 +8,10 @@ import {
   groupIds,
   isOnlyGroup,
   isOnlyUser,
+  keepOverSetuid,
+  limitBoundingSet,
+  raiseAmbient,
+  setCapabilities,
   setSupplementaryGroups,
   userIds,
 } from "../../../ffi/process.ts";

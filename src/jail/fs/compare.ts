@@ -1,8 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { sameBytes } from "../../../ffi/compare.ts";
 import { SEEK_SET } from "../../../ffi/constants.ts";
+import { nextData } from "../../../ffi/copy.ts";
 import { close, fstat, readInto, type Stat, sameFile, seek } from "../../../ffi/files.ts";
-import { nextData } from "../../../ffi/holes.ts";
 import { withJailFile } from "./look.ts";
 import { openSource } from "./source.ts";
 import { isRegular, type JailRoot } from "./walk.ts";
@@ -53,9 +52,10 @@ export function compareOpen(
     const count = fill(fd, one);
     // A file that is less than a block shorter is found at the end.
     if (count === 0) return "ended";
+    const block = one.subarray(0, count);
     if (otherFd !== undefined && fill(otherFd, other) !== count) return "ended";
-    if (otherFd !== undefined && !sameBytes(one, other, count)) return "different";
-    each(at, one.subarray(0, count));
+    if (otherFd !== undefined && Buffer.compare(block, other.subarray(0, count)) !== 0) return "different";
+    each(at, block);
   }
 }
 

@@ -1,8 +1,13 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { SIGCHLD, SIGHUP } from "../../../ffi/constants.ts";
-import { createEventSet, EPOLLIN, openSignals, readSignals } from "../../../ffi/events.ts";
+import {
+  createEventSet,
+  EPOLLIN,
+  monotonicMicroseconds,
+  openSignals,
+  readSignals,
+} from "../../../ffi/events.ts";
 import { baseName, directoryOf } from "../../../ffi/paths.ts";
-import { monotonicMicroseconds } from "../../../ffi/time.ts";
 import { describeError } from "../../cli/error.ts";
 import { VERSION } from "../../cli/version.ts";
 import { CONFIG_DIRECTORY } from "../../config/load.ts";

@@ -1,4 +1,3 @@
-import { limitBoundingSet } from "../../../ffi/capabilities.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
 import { close, fstat, openAt, readDirectory, sameFile, statAt } from "../../../ffi/files.ts";
@@ -14,6 +13,7 @@ import {
   isDumpable,
   isOnlyGroup,
   isOnlyUser,
+  limitBoundingSet,
   setDumpable,
   setNoNewPrivileges,
   setSupplementaryGroups,
