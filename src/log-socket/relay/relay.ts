@@ -229,8 +229,7 @@ class Relay {
       const counters = { ...inlet.counters, paused: inlet.pausedUntil !== undefined };
       sendMessage(CONTROL, { is: "counters", id: inlet.id, counters }, true);
     }
-    const { fd, queue } = this.outlet;
-    sendMessage(CONTROL, { is: "end", connected: fd >= 0, waiting: queue.waiting() }, true);
+    sendMessage(CONTROL, { is: "end", connected: this.outlet.fd >= 0 }, true);
   }
 
   /** Relays everything that waits in the sockets, limits or not, so that nothing sent before the end is lost. */

@@ -160,15 +160,15 @@ export const LOG_SOCKET: readonly Mutant[] = [
   ),
   within(
     "unit/log-socket-heartbeat.test.ts",
-    "src/log-socket/monitor/heartbeat.ts",
-    "2 ** (restarts.times - 2), LONGEST_PAUSE",
-    "2 ** (restarts.times - 2), 1e9",
+    "src/log-socket/monitor/backoff.ts",
+    "2 ** (excess - 1), longestPause",
+    "2 ** (excess - 1), 1e9",
   ),
   within(
     "unit/log-socket-heartbeat.test.ts",
-    "src/log-socket/monitor/heartbeat.ts",
-    "if (restarts.times === 1) return now;",
-    "return now;",
+    "src/log-socket/monitor/backoff.ts",
+    "excess <= 0 ? now :",
+    "excess <= 1e9 ? now :",
   ),
   within(
     "unit/log-socket-filter.test.ts",
