@@ -1,5 +1,5 @@
-import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
-import { readFileIfPresent } from "../../ffi/files.ts";
+import type { ByteString } from "../../ffi/bytes.ts";
+import { shadowEntry } from "../../ffi/shadow.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { type GroupEntry, groupIdsOf, type PasswdEntry, passwdByName } from "./accounts.ts";
@@ -137,11 +137,7 @@ export function supplementaryGroups(user: PasswdEntry): number[] {
   return groupIdsOf(user.name, user.gid).filter((gid) => gid !== user.gid);
 }
 
-/** True if the account is locked: its password in /etc/shadow begins with `!` (shadow(5)). */
+/** True if the account is locked: its password begins with `!` (shadow(5)). */
 export function isLocked(name: ByteString): boolean {
-  const bytes = readFileIfPresent("/etc/shadow", 1 << 26) ?? new Uint8Array(0);
-  const line = fromBytes(bytes)
-    .split("\n")
-    .find((one) => one.startsWith(`${name}:`));
-  return line?.split(":")[1]?.startsWith("!") ?? false;
+  return shadowEntry(name)?.password.startsWith("!") ?? false;
 }

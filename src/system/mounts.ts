@@ -9,9 +9,13 @@ const MS_NOSUID = 2;
 const MS_NODEV = 4;
 const MS_NOEXEC = 8;
 
-/** True if the file system of `fd` is mounted read-only: ST_RDONLY in f_flags of statfs(2). */
+const fileSystem = (fd: number) => fileSystemOf(fd) ?? fail("fstatfs");
+/** f_flags of statfs(2), whose bits are those of mount(2). */
+const flagsOf = (fd: number) => fileSystem(fd).getUint32(80, true);
+
+/** True if the file system of `fd` (O_PATH is enough) is mounted read-only. */
 export function isReadOnly(fd: number): boolean {
-  return (requireFileSystemOf(fd).getUint32(80, true) & 1) !== 0;
+  return (flagsOf(fd) & MS_RDONLY) !== 0;
 }
 
 /** Restrictions of a mount: mount(8). */
@@ -22,24 +26,20 @@ export interface MountRestrictions {
   readonly setuid: boolean;
 }
 
-/** The restrictions of the mount of `fd` (O_PATH is enough): ST_NODEV and ST_NOSUID in f_flags of statfs(2). */
+/** The restrictions of the mount of `fd` (O_PATH is enough). */
 export function mountRestrictions(fd: number): MountRestrictions {
-  const flags = requireFileSystemOf(fd).getUint32(80, true);
+  const flags = flagsOf(fd);
   return { devices: (flags & MS_NODEV) !== 0, setuid: (flags & MS_NOSUID) !== 0 };
 }
 
-/** True if the file system of `fd` is mounted noexec: ST_NOEXEC in f_flags. */
+/** True if the file system of `fd` (O_PATH is enough) is mounted noexec. */
 export function isNoexec(fd: number): boolean {
-  return (requireFileSystemOf(fd).getUint32(80, true) & MS_NOEXEC) !== 0;
+  return (flagsOf(fd) & MS_NOEXEC) !== 0;
 }
 
 /** The type of the file system of `fd`: the low 32 bits of f_type of statfs(2). */
 export function fileSystemType(fd: number): number {
-  return requireFileSystemOf(fd).getUint32(0, true);
-}
-
-function requireFileSystemOf(fd: number): DataView {
-  return fileSystemOf(fd) ?? fail("fstatfs");
+  return fileSystem(fd).getUint32(0, true);
 }
 
 /** True for a directory of proc(5). */

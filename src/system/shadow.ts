@@ -1,22 +1,11 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { shadowEntry } from "../../ffi/shadow.ts";
+import type { shadowEntry } from "../../ffi/shadow.ts";
 
 /** An entry of shadow(5); numbers are days since 1970, or -1 if not set. */
-export interface ShadowEntry {
-  password: ByteString;
-  lastChange: number;
-  maximum: number;
-  inactive: number;
-  expire: number;
-}
+export type ShadowEntry = NonNullable<ReturnType<typeof shadowEntry>>;
 
 /** The age of an account and its password, as pam_unix(8) and sshd(8) judge it. */
 type AccountAge = "valid" | "account-expired" | "password-expired" | "password-must-change";
-
-/** The shadow entry of a user, from every name service; undefined if there is none. Only root can read it. */
-export function shadowOf(name: ByteString): ShadowEntry | undefined {
-  return shadowEntry(name);
-}
 
 /** Today, in days since 1970. */
 export function today(): number {

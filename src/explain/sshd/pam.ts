@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { shadowEntry } from "../../../ffi/shadow.ts";
 import type { CheckOutcome } from "../../enter/checks.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { groupNamesOf } from "../../system/accounts.ts";
@@ -7,7 +8,7 @@ import { judgeModule } from "../../system/pam/modules.ts";
 import type { PamKind } from "../../system/pam/rules.ts";
 import { hasModule, serviceRules } from "../../system/pam/service.ts";
 import { judgeStack, type PamSubject, type PamVerdict, runStack } from "../../system/pam/stack.ts";
-import { shadowOf, today } from "../../system/shadow.ts";
+import { today } from "../../system/shadow.ts";
 import type { ReportStep } from "../report.ts";
 import { stepsOf } from "../steps.ts";
 
@@ -24,7 +25,7 @@ function judgeService(kind: PamKind, { account, service, from }: PamQuestion): P
   const subject: PamSubject = {
     ...{ name, uid, gid, shell, home, service, from },
     groups: groupNamesOf(account),
-    shadow: shadowOf(name),
+    shadow: shadowEntry(name),
     day: today(),
     read: hostText,
     list: hostNames,

@@ -2,9 +2,10 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD, S_IFDIR, S_IFMT } from "../../../ffi/constants.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
 import type { Credentials } from "../../../ffi/rights.ts";
+import { shadowEntry } from "../../../ffi/shadow.ts";
 import { operands } from "../../cli/shell-word.ts";
 import { groupNamesOf, type PasswdEntry } from "../../system/accounts.ts";
-import { accountAge, passwordState, type ShadowEntry, shadowOf, today } from "../../system/shadow.ts";
+import { accountAge, passwordState, type ShadowEntry, today } from "../../system/shadow.ts";
 import { undecidedMatches } from "../../system/sshd/match.ts";
 import {
   CONFIGURATION,
@@ -243,7 +244,7 @@ export function explainSshd(
     return { ...nothing, steps: [step("settings", installed ? "unknown" : "skipped", unavailable)] };
   }
   const { settings, warnings } = answer;
-  const shadow = shadowOf(account.name);
+  const shadow = shadowEntry(account.name);
   const key = keyAuthentication(settings, account, who, from);
   // A login by password ignores the commands of keys.
   const byPassword = authenticationOf(settings, {
