@@ -1,14 +1,32 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 
+const ASCII = /^[\x00-\x7f]*$/;
+
+/** The characters of printable UTF-8. */
+const charactersOf = (text: ByteString) => text.match(/[^\x80-\xbf][\x80-\xbf]*/g) ?? [];
+const widthOf = (text: ByteString) => (ASCII.test(text) ? text.length : charactersOf(text).length);
+
+/** The number of characters in the longest of several cells of printable UTF-8. */
+export function widest(cells: readonly ByteString[]): number {
+  return cells.reduce((most, cell) => Math.max(most, widthOf(cell)), 0);
+}
+
+/** A cell of printable UTF-8 with exactly `width` characters: cut, or with blanks at the end. */
+export function fit(cell: ByteString, width: number): ByteString {
+  if (ASCII.test(cell)) return cell.slice(0, width).padEnd(width);
+  const characters = charactersOf(cell).slice(0, width);
+  return characters.join("") + " ".repeat(width - characters.length);
+}
+
 /** The rows of a table as lines, with the columns aligned; those from `firstNumber` on are numbers, at the right. */
 export function table(
   rows: readonly (readonly ByteString[])[],
   firstNumber = Number.POSITIVE_INFINITY,
 ): ByteString[] {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const widths = (rows[0] ?? []).map((_, column) => widest(rows.map((row) => row[column] ?? "")));
   const aligned = (cell: ByteString, column: number) => {
     const width = widths[column] ?? 0;
-    return column < firstNumber ? cell.padEnd(width) : cell.padStart(width);
+    return column < firstNumber ? fit(cell, width) : cell.padStart(width);
   };
   return rows.map((row) => row.map(aligned).join("  ").trimEnd());
 }

@@ -22,7 +22,7 @@ export const SYSTEM_GROUPS: readonly Group[] = [
   ],
 ];
 
-/** True if a path is one of these directories, below one, or above one. */
+/** True for one of these directories, and for a path below or above one. */
 export function isOfSystem(path: ByteString): boolean {
   return SYSTEM_GROUPS.some(([above, names]) =>
     names.some((name) => {
@@ -30,13 +30,6 @@ export function isOfSystem(path: ByteString): boolean {
       return path === "/" || path === one || path.startsWith(`${one}/`) || one.startsWith(`${path}/`);
     }),
   );
-}
-
-interface Reason {
-  /** A clause. */
-  why: ByteString;
-  /** The directory itself or one above it, if users other than root can write it. */
-  unsafe?: UnsafeDirectory;
 }
 
 /** A directory that users other than root can write. */
@@ -47,13 +40,19 @@ export interface UnsafeDirectory {
 }
 
 /** A directory from which nothing may be executed. */
-export interface LeftOut extends Reason {
+export interface LeftOut {
   path: ByteString;
+  /** The reason, as a clause. */
+  why: ByteString;
+  /** The directory itself or one above it, if users other than root can write it. */
+  unsafe?: UnsafeDirectory;
 }
 
-/** The directories in question. */
+type Reason = Omit<LeftOut, "path">;
+
+/** The directories to judge. */
 export interface ExecuteScope {
-  /** Directories in addition to the system's: absolute, without a slash at the end. */
+  /** Directories besides the system's: absolute, without a slash at the end. */
   named: readonly ByteString[];
   /** The user's home directory. */
   home: ByteString;
@@ -113,18 +112,15 @@ function homeAndAbove(root: number, home: ByteString): BasicStat[] {
   const found: BasicStat[] = [];
   // A home that the user cannot reach does not count.
   let fd = libc.openat(root, cArgument(home.slice(1)), C.O_PATH | C.O_DIRECTORY | C.O_CLOEXEC, 0);
-  let last: BasicStat | undefined;
   while (fd >= 0) {
     const stat = basicFstat(fd);
+    const last = found.at(-1);
     // The directory above the root is the root.
-    const above =
-      (last === undefined && isSafe(stat)) || (last !== undefined && same(last, stat))
-        ? -1
-        : openAt(fd, "..", C.O_PATH | C.O_DIRECTORY);
-    if (above >= 0) found.push(stat);
+    const isEnd = last === undefined ? isSafe(stat) : same(last, stat);
+    if (!isEnd) found.push(stat);
+    const above = isEnd ? -1 : openAt(fd, "..", C.O_PATH | C.O_DIRECTORY);
     close(fd);
     fd = above;
-    last = stat;
   }
   return found;
 }
@@ -177,10 +173,9 @@ export function eachTrustedDirectory(
 /** True if eachTrustedDirectory would call `use` with one of the named directories. Throws SystemError. */
 export function someNamedCounts(root: number, scope: ExecuteScope): boolean {
   let found = false;
-  if (scope.named.length > 0) {
-    eachTrustedDirectory(root, { ...scope, onlyNamed: true }, () => {
-      found = true;
-    });
-  }
+  const use = () => {
+    found = true;
+  };
+  if (scope.named.length > 0) eachTrustedDirectory(root, { ...scope, onlyNamed: true }, use);
   return found;
 }

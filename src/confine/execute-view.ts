@@ -3,20 +3,10 @@ import * as C from "../../ffi/constants.ts";
 import { attempt } from "../../ffi/error.ts";
 import { close, fstat, openAt2, readLink } from "../../ffi/files.ts";
 import { getXattr } from "../../ffi/xattrs.ts";
-import { eachTrustedDirectory, type LeftOut, type UnsafeDirectory } from "./directories.ts";
+import { eachTrustedDirectory, type UnsafeDirectory } from "./directories.ts";
 import type { ExecuteLimits } from "./execute.ts";
 
-/** A view of the effect of limitExecution in a root directory, for explanations. */
-interface ExecuteView {
-  directories: ByteString[];
-  leftOut: LeftOut[];
-  /** True if a file may be executed, by its path below the root; follows symbolic links. */
-  mayExecute(path: ByteString): boolean;
-  /** The directory that prevents a file from being executed, because users other than root can write it. */
-  unsafeFor(path: ByteString): UnsafeDirectory | undefined;
-}
-
-/** Opens a path as a process with this root directory would; undefined if that fails. */
+/** Opens a path as a process with this root directory would, and calls `use`; undefined if that fails. */
 function withFile<T>(root: number, path: ByteString, flags: number, use: (fd: number) => T): T | undefined {
   const resolve = C.RESOLVE_IN_ROOT | C.RESOLVE_NO_MAGICLINKS;
   const fd = attempt(() => openAt2(root, path, flags, resolve));
@@ -37,8 +27,8 @@ function pathBelow(root: number, fd: number): ByteString | undefined {
   });
 }
 
-/** Evaluates `limits` below an open root directory. Throws SystemError. */
-export function viewExecution(root: number, limits: ExecuteLimits): ExecuteView {
+/** The effect of limitExecution in an open root directory, for explanations. Throws SystemError. */
+export function viewExecution(root: number, limits: ExecuteLimits) {
   const directories: ByteString[] = [];
   const leftOut = eachTrustedDirectory(root, limits, (path) => directories.push(path));
   const canonical = (path: ByteString) => withFile(root, path, C.O_PATH, (fd) => pathBelow(root, fd)) ?? path;
@@ -46,11 +36,13 @@ export function viewExecution(root: number, limits: ExecuteLimits): ExecuteView 
   return {
     directories,
     leftOut,
-    mayExecute(path) {
+    /** True if a file may be executed, by its path below the root; follows symbolic links. */
+    mayExecute(path: ByteString): boolean {
       const real = canonical(path);
       return programs.has(real) || directories.some((directory) => real.startsWith(`${directory}/`));
     },
-    unsafeFor(path) {
+    /** The directory that prevents a file from being executed, because users other than root can write it. */
+    unsafeFor(path: ByteString): UnsafeDirectory | undefined {
       const real = canonical(path);
       return leftOut.find((one) => real.startsWith(`${one.path}/`))?.unsafe;
     },

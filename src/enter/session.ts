@@ -18,7 +18,7 @@ import {
   workingDirectory,
 } from "../../ffi/process.ts";
 import { describeError } from "../cli/error.ts";
-import { hasTerminalOfOthers, NO_FILTERS, refuseTerminalInput } from "../confine/terminal.ts";
+import { hasTerminalOfOthers, NO_FILTERS, refuseTerminalInput } from "../confine/calls.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import type { Syslog } from "../system/syslog.ts";
 import { Refusal } from "./refusal.ts";

@@ -18,21 +18,25 @@ export interface SocketSettings {
   interval: number;
 }
 
-/** What a socket has done since it was opened. */
-export interface Counters {
-  messages: number;
-  bytes: number;
+const COUNTS = {
+  messages: 0,
+  bytes: 0,
   /** How often reading paused for the rest of an interval. */
-  pauses: number;
+  pauses: 0,
   /** Messages that did not reach the log, and their bytes. */
-  dropped: number;
-  droppedBytes: number;
+  dropped: 0,
+  droppedBytes: 0,
   /** Messages longer than 64 KiB, of which only the beginning was relayed. */
-  cut: number;
+  cut: 0,
   /** Open connections of a stream socket. */
-  connections: number;
-  paused: boolean;
-}
+  connections: 0,
+};
+
+/** What a socket has done since it was opened. */
+export type Counters = typeof COUNTS & { paused: boolean };
+
+/** The counters of a new socket. */
+export const NO_COUNTERS: Readonly<Counters> = { ...COUNTS, paused: false };
 
 /** What the monitor sends to the relay. `host` and `open` carry a descriptor, `start` the new root directory. */
 export type Command =
@@ -64,17 +68,9 @@ export type RelayReport =
   | { is: "line"; text: ByteString }
   /** The answer to `status`: one for each socket, then the end. */
   | { is: "counters"; id: number; counters: Counters }
-  | { is: "end"; connected: boolean; waiting: number };
+  | { is: "end"; connected: boolean };
 
 const LONGEST = 1 << 16;
-
-const COUNTERS = ["messages", "bytes", "pauses", "dropped", "droppedBytes", "cut", "connections"] as const;
-
-/** The counters of a new socket. */
-export const NO_COUNTERS: Readonly<Counters> = {
-  ...{ messages: 0, bytes: 0, pauses: 0, dropped: 0, droppedBytes: 0, cut: 0, connections: 0 },
-  paused: false,
-};
 
 /** The number of the relay's descriptor of its control socket. */
 export const CONTROL = 3;
@@ -148,7 +144,7 @@ const isCount = (value: unknown): value is number => Number.isSafeInteger(value)
 function readCounters(value: unknown): Counters | undefined {
   if (!isRecord(value) || typeof value.paused !== "boolean") return undefined;
   const counters: Counters = { ...NO_COUNTERS, paused: value.paused };
-  for (const key of COUNTERS) {
+  for (const key of Object.keys(COUNTS) as (keyof typeof COUNTS)[]) {
     const count = value[key];
     if (!isCount(count)) return undefined;
     counters[key] = count;
@@ -159,13 +155,13 @@ function readCounters(value: unknown): Counters | undefined {
 /** A report with its own fields only; undefined for everything else. */
 export function readReport(value: unknown): RelayReport | undefined {
   if (!isRecord(value)) return undefined;
-  const { is, message, question, text, id, connected, connections, waiting } = value;
+  const { is, message, question, text, id, connected, connections } = value;
   if (is === "ready" || is === "host-lost" || is === "connected") return { is };
   if (is === "failed" && typeof message === "string") return { is, message: displayAgain(message) };
   if (is === "check-host" && isCount(question)) return { is, question };
   if (is === "pong" && isCount(question) && isCount(connections)) return { is, question, connections };
   if (is === "line" && typeof text === "string") return { is, text: displayAgain(text) };
-  if (is === "end" && typeof connected === "boolean" && isCount(waiting)) return { is, connected, waiting };
+  if (is === "end" && typeof connected === "boolean") return { is, connected };
   const counters = readCounters(value.counters);
   return is === "counters" && isCount(id) && counters !== undefined ? { is, id, counters } : undefined;
 }

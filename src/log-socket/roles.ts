@@ -1,5 +1,4 @@
-import type { ByteString } from "../../ffi/bytes.ts";
-import { cString } from "../../ffi/bytes.ts";
+import { type ByteString, cString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { signalSet } from "../../ffi/events.ts";
 import { close, openAt } from "../../ffi/files.ts";
@@ -32,12 +31,11 @@ export function setProcessName(): void {
   libc.prctl(C.PR_SET_NAME, addressOf(name), 0, 0, 0);
 }
 
+/** Starts this program. `standard`: its standard input, output and error; by default those of this process. */
 function startSelf(
   words: readonly ByteString[],
-  env: readonly ByteString[],
-  blocked: bigint,
-  newSession: boolean,
-  standard: number | undefined,
+  options: Omit<Parameters<typeof spawn>[2], "descriptors">,
+  standard?: number,
 ): StartedProcess {
   if (!isGuarded()) {
     throw new JailkitError(
@@ -51,7 +49,7 @@ function startSelf(
     const descriptors: [number, number][] = [[theirs, CONTROL]];
     if (standard !== undefined) for (const fd of [0, 1, 2]) descriptors.push([standard, fd]);
     // Not by its name: a new version may have been installed in the meantime, and both processes must agree.
-    const pid = spawn("/proc/self/exe", [NAME, ...words], { env, descriptors, blocked, newSession });
+    const pid = spawn("/proc/self/exe", [NAME, ...words], { ...options, descriptors });
     return { pid, control: ours };
   } catch (error) {
     close(ours);
@@ -65,7 +63,7 @@ function startSelf(
 export function startRelay(): StartedProcess {
   const devNull = openAt(C.AT_FDCWD, "/dev/null", C.O_RDWR);
   try {
-    return startSelf([RELAY_ROLE], [], RELAY_SIGNALS, false, devNull);
+    return startSelf([RELAY_ROLE], { env: [], blocked: RELAY_SIGNALS, newSession: false }, devNull);
   } finally {
     close(devNull);
   }
@@ -73,5 +71,5 @@ export function startRelay(): StartedProcess {
 
 /** Starts this program with the same options in its own session. */
 export function startDetached(words: readonly ByteString[], env: readonly ByteString[]): StartedProcess {
-  return startSelf([DETACHED_ROLE, ...words], env, MONITOR_SIGNALS, true, undefined);
+  return startSelf([DETACHED_ROLE, ...words], { env, blocked: MONITOR_SIGNALS, newSession: true });
 }

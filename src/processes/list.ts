@@ -1,10 +1,13 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
+import { attempt } from "../../ffi/error.ts";
 import { close } from "../../ffi/files.ts";
 import { plainPath } from "../../ffi/paths.ts";
+import { flatFirstAccounts } from "../system/flat-accounts.ts";
+import { openProc } from "../system/processes.ts";
 import { describeProcess, isKernelThread, type JailedProcess } from "./process.ts";
 import { type Root, RootReader } from "./roots.ts";
-import { identify, openProc, ownRoot, type RootIdentity, sameDirectory, scanRoots } from "./scan.ts";
+import { identify, ownRoot, type RootIdentity, sameDirectory, scanRoots } from "./scan.ts";
 
 interface ListRequest {
   /** Only processes in these jails; all jails if it is empty. */
@@ -36,66 +39,41 @@ function jailFilter(jails: readonly ByteString[]): (root: Root) => boolean {
     });
 }
 
-/** Collects the jailed processes of an open /proc. */
-class Lister {
-  readonly list: ProcessList = { processes: [], containers: 0, ended: 0, unreadable: 0 };
-  private readonly isWanted: (root: Root) => boolean;
-
-  constructor(
-    private readonly proc: number,
-    private readonly roots: RootReader,
-    private readonly request: ListRequest,
-  ) {
-    this.isWanted = jailFilter(request.jails);
-  }
-
-  /** Adds processes with the same root. */
-  add(pids: readonly number[], identity: RootIdentity | undefined): void {
-    const { list, proc } = this;
-    let root: Root | undefined;
-    for (const pid of pids) {
-      // Any of them shows the root, unless it ends just then or is a kernel thread.
-      if (root === undefined && isKernelThread(proc, pid)) continue;
-      root ??= this.roots.read(pid, identity);
-      if (root === undefined) {
-        if (identity === undefined) list.unreadable++;
-        else list.ended++;
-        continue;
-      }
-      if (this.isLeftOut(root)) {
-        if (root.kind === "container") list.containers += pids.length;
-        return;
-      }
-      if (!this.isWanted(root)) return;
-      const found = describeProcess(proc, pid, root, this.request.parents);
-      if (found === undefined) list.ended++;
-      else list.processes.push(found);
-    }
-  }
-
-  /** Whether a root is the host's, or that of a container that was not requested. */
-  private isLeftOut(root: Root): boolean {
-    const { containers, jails } = this.request;
-    if (root.kind === "container") return !containers && !(jails.length > 0 && this.isWanted(root));
-    return root.kind === "host";
-  }
-}
-
 /**
  * Lists the processes whose root directory is not that of this process. Processes that end in the meantime, or that
  * this one may not examine, are counted. Throws JailkitError if /proc is not mounted.
  */
-export function listProcesses(request: ListRequest): ProcessList {
+export function listProcesses({ jails, containers, parents }: ListRequest): ProcessList {
   const proc = openProc();
   try {
     const own = ownRoot();
     const scan = scanRoots(proc, own);
-    const lister = new Lister(proc, new RootReader(proc, own), request);
-    for (const { pids, identity } of scan.groups) lister.add(pids, identity);
-    for (const pid of scan.unexamined) lister.add([pid], undefined);
-    const { list } = lister;
-    list.ended += scan.ended;
-    list.unreadable += scan.unreadable;
+    const roots = new RootReader(proc, own);
+    const isWanted = jailFilter(jails);
+    const { ended, unreadable } = scan;
+    const list: ProcessList = { processes: [], containers: 0, ended, unreadable };
+    const isHidden = (root: Root) =>
+      root.kind === "container" && !containers && (jails.length === 0 || !isWanted(root));
+    /** Adds processes with the same root. */
+    const add = (pids: readonly number[], identity: RootIdentity | undefined) => {
+      let root: Root | undefined;
+      for (const pid of pids) {
+        // Any of them shows the root, unless it ends just then or is a kernel thread.
+        if (root === undefined && isKernelThread(proc, pid)) continue;
+        root ??= roots.read(pid, identity);
+        if (root === undefined) {
+          list[identity === undefined ? "unreadable" : "ended"]++;
+          continue;
+        }
+        if (isHidden(root)) list.containers += pids.length;
+        if (isHidden(root) || root.kind === "host" || !isWanted(root)) return;
+        const found = describeProcess(proc, pid, root, parents);
+        if (found === undefined) list.ended++;
+        else list.processes.push(found);
+      }
+    };
+    for (const { pids, identity } of scan.groups) add(pids, identity);
+    for (const pid of scan.unexamined) add([pid], undefined);
     list.processes.sort((a, b) =>
       a.root.name < b.root.name ? -1 : a.root.name > b.root.name ? 1 : a.pid - b.pid,
     );
@@ -103,4 +81,16 @@ export function listProcesses(request: ListRequest): ProcessList {
   } finally {
     close(proc);
   }
+}
+
+/** Returns the names of users by uid, and looks each up once; undefined for a uid without a known account. */
+export function userNames(): (uid: number) => ByteString | undefined {
+  const names = new Map<number, ByteString | undefined>();
+  return (uid) => {
+    if (names.has(uid)) return names.get(uid);
+    // Without an answer of the name service only the name is missing.
+    const name = attempt(() => flatFirstAccounts.userByUid(uid)?.name);
+    names.set(uid, name);
+    return name;
+  };
 }

@@ -1,7 +1,7 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { ENOENT, O_CLOEXEC, O_RDONLY } from "../../ffi/constants.ts";
 import { cArgument, errno, libc } from "../../ffi/libc.ts";
-import { type Root, readProcFile, readProcLink, withoutDeleted } from "./roots.ts";
+import { below, type Root, readProcFile, readProcLink, withoutDeleted } from "./roots.ts";
 import { identify, ownerOf } from "./scan.ts";
 
 /** A process with another root directory than this one. */
@@ -43,17 +43,15 @@ export function parentFromStat(text: ByteString): number {
 }
 
 /** The program's path on the host: the root's name replaces the root's text at its beginning. */
-function exeOf(proc: number, pid: number, root: Root): { exe: ByteString | undefined; exeRemoved: boolean } {
+function exeOf(proc: number, pid: number, root: Root): Pick<JailedProcess, "exe" | "exeRemoved"> {
   const link = readProcLink(proc, `${pid}/exe`);
   if (link === undefined) return { exe: undefined, exeRemoved: false };
   const exeRemoved = link !== withoutDeleted(link) && identify(proc, `${pid}/exe`)?.removed !== false;
   const path = exeRemoved ? withoutDeleted(link) : link;
   const text = root.removed ? withoutDeleted(root.text) : root.text;
   // A path in a container stays as it is.
-  if (root.name === text || root.kind === "container") return { exe: path, exeRemoved };
-  const rest = text === "/" ? path : path.startsWith(`${text}/`) ? path.slice(text.length) : undefined;
-  if (rest === undefined) return { exe: path, exeRemoved };
-  return { exe: `${root.name.replace(/\/$/, "")}${rest}`, exeRemoved };
+  const rest = root.name === text || root.kind === "container" ? undefined : below(path, text);
+  return { exe: rest === undefined ? path : `${root.name.replace(/\/$/, "")}${rest}`, exeRemoved };
 }
 
 /**

@@ -2,18 +2,15 @@ import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_RDONLY } from "../../ffi/constants.ts";
 import { attempt } from "../../ffi/error.ts";
 import { close, openAt, readAllFd, readLink } from "../../ffi/files.ts";
-import { type Mount, nameOfMount, parseMounts } from "./mounts.ts";
 import { identify, type RootIdentity, sameDirectory } from "./scan.ts";
-
-/**
- * "host": the process is not jailed. "jail": its root is another directory of the host. "container": its root exists in
- * another mount namespace only.
- */
-type RootKind = "host" | "jail" | "container";
 
 /** The root directory of a process. */
 export interface Root {
-  kind: RootKind;
+  /**
+   * "host": the process is not jailed. "jail": its root is another directory of the host. "container": its root exists in
+   * another mount namespace only.
+   */
+  kind: "host" | "jail" | "container";
   /** The jail's path on the host; for a container, `mnt:[NUMBER]` and the path in its mount namespace. */
   name: ByteString;
   /** The text of /proc/PID/root, with which other paths of the process begin. */
@@ -26,14 +23,9 @@ export interface Root {
 }
 
 /** Facts about a root directory other than that of this process. */
-export interface RootFacts {
-  /** The text of /proc/PID/root. */
-  text: ByteString;
-  removed: boolean;
+export interface RootFacts extends Pick<Root, "text" | "removed" | "mountNamespace"> {
   /** It is also the root of this process or of process 1, on another mount. */
   isHostRoot: boolean;
-  /** The other mount namespace; undefined if it is this process's. */
-  mountNamespace: ByteString | undefined;
   /** The process is in another PID namespace. */
   otherPidNamespace: boolean;
   /** `text` is the same directory here. */
@@ -49,8 +41,8 @@ export function withoutDeleted(text: ByteString): ByteString {
   return text.endsWith(DELETED) ? text.slice(0, -DELETED.length) : text;
 }
 
-/** Classifies a root directory; see RootKind. */
-export function classifyRoot(facts: RootFacts): { kind: RootKind; name: ByteString } {
+/** The kind and the name of a root directory. Pure. */
+export function classifyRoot(facts: RootFacts): Pick<Root, "kind" | "name"> {
   const name = facts.removed ? withoutDeleted(facts.text) : facts.text;
   if (facts.mountNamespace === undefined) {
     // "/" is below the mounts at the root, where kernel threads may be: that is no jail.
@@ -81,6 +73,55 @@ export function readProcFile(proc: number, path: ByteString, limit: number): Byt
 /** The text of a symbolic link of /proc; undefined if it cannot be read. */
 export function readProcLink(proc: number, path: ByteString): ByteString | undefined {
   return attempt(() => readLink(proc, path));
+}
+
+/** The fields of a line of /proc/PID/mountinfo (proc_pid_mountinfo(5)) that locate a directory. */
+interface Mount {
+  id: bigint;
+  /** Major and minor number of the file system, as "8:1". */
+  device: ByteString;
+  /** The mounted directory of the file system. */
+  root: ByteString;
+  mountPoint: ByteString;
+}
+
+/** Decodes the octal escapes of blanks, tabs, newlines and backslashes. */
+function unescaped(field: ByteString): ByteString {
+  return field.replace(/\\([0-3][0-7]{2})/g, (_, digits: string) =>
+    String.fromCharCode(Number.parseInt(digits, 8)),
+  );
+}
+
+/** The mounts in the text of mountinfo. */
+export function parseMounts(text: ByteString): Mount[] {
+  return text.split("\n").flatMap((line): Mount[] => {
+    const [id = "", , device, root, mountPoint] = line.split(" ");
+    if (!/^\d+$/.test(id) || device === undefined || root === undefined || mountPoint === undefined)
+      return [];
+    return [{ id: BigInt(id), device, root: unescaped(root), mountPoint: unescaped(mountPoint) }];
+  });
+}
+
+/** The part of `path` after `directory`, with its slash; "" for the directory; undefined if `path` is not below it. */
+export function below(path: ByteString, directory: ByteString): ByteString | undefined {
+  if (directory === "/") return path === "/" ? "" : path;
+  if (path === directory) return "";
+  return path.startsWith(`${directory}/`) ? path.slice(directory.length) : undefined;
+}
+
+/**
+ * The paths in `mounts` that may lead to the directory of `mount`, which is in another mount namespace: through mounts of
+ * the same file system, at the same directory or above it. The shortest comes first; it makes no detour by bind mounts.
+ */
+export function nameOfMount(mount: Mount, mounts: readonly Mount[]): ByteString[] {
+  const names: ByteString[] = [];
+  for (const { device, root, mountPoint } of mounts) {
+    if (device !== mount.device) continue;
+    const rest = below(mount.root, root);
+    if (rest === undefined) continue;
+    names.push(mountPoint === "/" ? rest || "/" : `${mountPoint}${rest}`);
+  }
+  return names.sort((a, b) => a.length - b.length);
 }
 
 const MOUNTS_LIMIT = 1 << 24;

@@ -1,11 +1,7 @@
 import { type ByteString, cString, fromBytes } from "../../ffi/bytes.ts";
-import { AT_FDCWD, EACCES, ENOENT, EPERM, ESRCH, O_DIRECTORY, O_RDONLY } from "../../ffi/constants.ts";
-import { isErrno } from "../../ffi/error.ts";
-import { close, openAt } from "../../ffi/files.ts";
+import { AT_FDCWD, EACCES, ENOENT, EPERM, ESRCH } from "../../ffi/constants.ts";
 import { errno, fail, libc } from "../../ffi/libc.ts";
 import { STATX_INO, STATX_MNT_ID, STATX_NLINK, STATX_UID, statx, statxBuffer } from "../../ffi/statx.ts";
-import { JailkitError } from "../cli/error.ts";
-import { isProc } from "../system/mounts.ts";
 
 /** The identity of a directory. Equal fields mean the same directory on the same mount. */
 export interface RootIdentity {
@@ -71,26 +67,6 @@ export function identify(dirfd: number, path: ByteString): RootIdentity | undefi
 /** The effective uid of a process, from the owner of its directory in /proc; undefined if the process has ended. */
 export function ownerOf(proc: number, pid: number): number | undefined {
   return statx(proc, String(pid), AT_STATX_DONT_SYNC, STATX_UID) ? word(UID) : undefined;
-}
-
-/** Opens /proc. Throws JailkitError "no-proc" if proc(5) is not mounted there. */
-export function openProc(): number {
-  const missing = () =>
-    new JailkitError(
-      "no-proc",
-      1,
-      "/proc is not mounted, so processes cannot be seen: mount -t proc proc /proc",
-    );
-  let fd: number;
-  try {
-    fd = openAt(AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY);
-  } catch (error) {
-    if (isErrno(error, "ENOENT", "ENOTDIR")) throw missing();
-    throw error;
-  }
-  if (isProc(fd)) return fd;
-  close(fd);
-  throw missing();
 }
 
 const LOW = 0xffffffffn;

@@ -1,9 +1,9 @@
-import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
-import { readFileIfPresent } from "../../ffi/files.ts";
+import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { type GroupEntry, groupIdsOf, type PasswdEntry, passwdByName } from "./accounts.ts";
 import { findProgram, runProgram } from "./run.ts";
+import { shadowOf } from "./shadow.ts";
 
 /** The group of jailed accounts, by which settings of sshd and others can name them all. */
 export const JAILED_GROUP = "jailed";
@@ -139,11 +139,7 @@ export function supplementaryGroups(user: PasswdEntry): number[] {
   return groupIdsOf(user.name, user.gid).filter((gid) => gid !== user.gid);
 }
 
-/** True if the account is locked: its password in /etc/shadow begins with `!` (shadow(5)). */
+/** True if the account is locked: its password begins with `!` (shadow(5)). */
 export function isLocked(name: ByteString): boolean {
-  const bytes = readFileIfPresent("/etc/shadow", 1 << 26) ?? new Uint8Array(0);
-  const line = fromBytes(bytes)
-    .split("\n")
-    .find((one) => one.startsWith(`${name}:`));
-  return line?.split(":")[1]?.startsWith("!") ?? false;
+  return shadowOf(name)?.password.startsWith("!") ?? false;
 }

@@ -26,17 +26,19 @@ export interface GroupEntry {
 const ABSENT = new Set([0, 2, 3, 9, 1]);
 const LARGEST_BUFFER = 1 << 24;
 
-type Query = (result: Uint8Array, buffer: Uint8Array, found: BigUint64Array) => number;
-
 // Keeps the structure and its buffer alive: the garbage collector does not see addresses.
 const held: Uint8Array[] = [];
 
-/** Calls a `get*_r` function with a growing buffer; `decode` gets the address of the filled structure. */
-export function lookUp<T>(
-  call: string,
-  key: ByteString,
-  query: Query,
+/**
+ * Calls `query`, a get*_r function, with a growing buffer; `decode` gets the address of the filled structure. SAFETY:
+ * `held` has the structure and its buffer, with their lengths.
+ */
+export function lookUp<K, T>(
+  query: (key: K, result: Uint8Array, buffer: Uint8Array, size: number, found: BigUint64Array) => number,
+  key: K,
   decode: (address: number) => T,
+  call: string,
+  name: ByteString,
 ): T | undefined {
   const structure = new Uint8Array(96);
   const found = new BigUint64Array(1);
@@ -44,12 +46,12 @@ export function lookUp<T>(
     const buffer = new Uint8Array(size);
     held[0] = structure;
     held[1] = buffer;
-    const error = query(structure, buffer, found);
+    const error = query(key, structure, buffer, size, found);
     if (error === ERANGE && size < LARGEST_BUFFER) continue;
     // SAFETY: `held` has the structure, and the buffer that it points into.
     if (found[0] !== 0n && error === 0) return decode(addressOf(structure));
     if (ABSENT.has(error)) return undefined;
-    throw new SystemError(error, call, key);
+    throw new SystemError(error, call, name);
   }
 }
 
@@ -85,36 +87,22 @@ function decodeGroup(at: number): GroupEntry {
 
 /** getpwnam_r(3): the account of that name, from every name service of the host. Call it only before a chroot. */
 export function passwdByName(name: ByteString): PasswdEntry | undefined {
-  return lookUp(
-    "getpwnam",
-    name,
-    // SAFETY: lookUp holds them; `r` is larger than the structure.
-    (r, b, f) => libc.getpwnam_r(cArgument(name), r, b, b.length, f),
-    decodePasswd,
-  );
+  return lookUp(libc.getpwnam_r, cArgument(name), decodePasswd, "getpwnam", name);
 }
 
 /** getpwuid_r(3): the account of that uid. */
 export function passwdByUid(uid: number): PasswdEntry | undefined {
-  // SAFETY: lookUp holds them; `r` is larger than the structure.
-  return lookUp("getpwuid", String(uid), (r, b, f) => libc.getpwuid_r(uid, r, b, b.length, f), decodePasswd);
+  return lookUp(libc.getpwuid_r, uid, decodePasswd, "getpwuid", String(uid));
 }
 
 /** getgrnam_r(3): the group of that name. */
 export function groupByName(name: ByteString): GroupEntry | undefined {
-  return lookUp(
-    "getgrnam",
-    name,
-    // SAFETY: lookUp holds them; `r` is larger than the structure.
-    (r, b, f) => libc.getgrnam_r(cArgument(name), r, b, b.length, f),
-    decodeGroup,
-  );
+  return lookUp(libc.getgrnam_r, cArgument(name), decodeGroup, "getgrnam", name);
 }
 
 /** getgrgid_r(3): the group of that gid. */
 export function groupByGid(gid: number): GroupEntry | undefined {
-  // SAFETY: lookUp holds them; `r` is larger than the structure.
-  return lookUp("getgrgid", String(gid), (r, b, f) => libc.getgrgid_r(gid, r, b, b.length, f), decodeGroup);
+  return lookUp(libc.getgrgid_r, gid, decodeGroup, "getgrgid", String(gid));
 }
 
 /** getgrouplist(3): the gids of all groups that `name` is in, `gid` (its primary one) first. */

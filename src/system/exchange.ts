@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD, S_IFDIR, S_IFMT, S_ISVTX } from "../../ffi/constants.ts";
-import { SystemError } from "../../ffi/error.ts";
+import { attempt } from "../../ffi/error.ts";
 import { type Stat, statIfPresent } from "../../ffi/files.ts";
 import { pathComponents } from "../../ffi/paths.ts";
 import { withRightsOf } from "../../ffi/rights.ts";
@@ -40,7 +40,7 @@ function onlyRootReplaces(path: ByteString, directory: Stat, child: Stat | undef
  * looked: elsewhere, a user may have led its path to another file by then.
  */
 export function onlyRootExchanges(path: ByteString): boolean {
-  try {
+  const holds = attempt(() => {
     let at: ByteString = "";
     let above = statIfPresent(AT_FDCWD, "/");
     for (const name of pathComponents(path)) {
@@ -54,10 +54,8 @@ export function onlyRootExchanges(path: ByteString): boolean {
       above = stat;
     }
     return true;
-  } catch (error) {
-    if (error instanceof SystemError) return false;
-    throw error;
-  }
+  });
+  return holds ?? false;
 }
 
 /** The first step before a command that names `path`, if users other than root could exchange it. */

@@ -69,14 +69,7 @@ export function parseLogLine(source: ByteString, line: ByteString): LogEntry | u
     );
   if (match === null) return undefined;
   const [, when = "", ident = "", pid, message = ""] = match;
-  return {
-    source,
-    when,
-    ident,
-    message,
-    pid: pid === undefined ? undefined : Number(pid),
-    sender: undefined,
-  };
+  return { source, when, ident, message, pid: pid ? Number(pid) : undefined, sender: undefined };
 }
 
 function searchFile(path: ByteString, text: ByteString, { entries, unread }: LogSearch): void {

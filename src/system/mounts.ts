@@ -10,28 +10,32 @@ const MS_NODEV = 4;
 const MS_NOEXEC = 8;
 
 // File systems that hold no files: f_type of statfs(2), as in linux/magic.h.
-const KERNEL: Readonly<Record<number, string>> = {
-  40864: "proc",
-  1650812274: "sysfs",
-  7377: "devpts",
-  2613483: "cgroup",
-  1667723888: "cgroup2",
-  1684170528: "debugfs",
-  1953653091: "tracefs",
-  1935894131: "securityfs",
-  3405662737: "bpf",
-  1634035564: "pstore",
-  3730735588: "efivarfs",
-  427819522: "mqueue",
-  1650812272: "configfs",
-  391: "autofs",
-  1112100429: "binfmt_misc",
-  4185718668: "selinuxfs",
-};
+const KERNEL = new Map([
+  [PROC_SUPER_MAGIC, "proc"],
+  [0x62656572, "sysfs"],
+  [0x1cd1, "devpts"],
+  [0x27e0eb, "cgroup"],
+  [0x63677270, "cgroup2"],
+  [0x64626720, "debugfs"],
+  [0x74726163, "tracefs"],
+  [0x73636673, "securityfs"],
+  [0xcafe4a11, "bpf"],
+  [0x6165676c, "pstore"],
+  [0xde5e81e4, "efivarfs"],
+  [0x19800202, "mqueue"],
+  [0x62656570, "configfs"],
+  [0x187, "autofs"],
+  [0x42494e4d, "binfmt_misc"],
+  [0xf97cff8c, "selinuxfs"],
+]);
 
-/** True if the file system of `fd` is mounted read-only: ST_RDONLY in f_flags of statfs(2). */
+const fileSystem = (fd: number) => fileSystemOf(fd) ?? fail("fstatfs");
+/** f_flags of statfs(2), whose bits are those of mount(2). */
+const flagsOf = (fd: number) => fileSystem(fd).getUint32(80, true);
+
+/** True if the file system of `fd` (O_PATH is enough) is mounted read-only. */
 export function isReadOnly(fd: number): boolean {
-  return (requireFileSystemOf(fd).getUint32(80, true) & 1) !== 0;
+  return (flagsOf(fd) & MS_RDONLY) !== 0;
 }
 
 /** Restrictions of a mount: mount(8). */
@@ -42,29 +46,25 @@ export interface MountRestrictions {
   readonly setuid: boolean;
 }
 
-/** The restrictions of the mount of `fd` (O_PATH is enough): ST_NODEV and ST_NOSUID in f_flags of statfs(2). */
+/** The restrictions of the mount of `fd` (O_PATH is enough). */
 export function mountRestrictions(fd: number): MountRestrictions {
-  const flags = requireFileSystemOf(fd).getUint32(80, true);
+  const flags = flagsOf(fd);
   return { devices: (flags & MS_NODEV) !== 0, setuid: (flags & MS_NOSUID) !== 0 };
 }
 
-/** True if the file system of `fd` is mounted noexec: ST_NOEXEC in f_flags. */
+/** True if the file system of `fd` (O_PATH is enough) is mounted noexec. */
 export function isNoexec(fd: number): boolean {
-  return (requireFileSystemOf(fd).getUint32(80, true) & MS_NOEXEC) !== 0;
+  return (flagsOf(fd) & MS_NOEXEC) !== 0;
 }
 
 /** The type of the file system of `fd`: the low 32 bits of f_type of statfs(2). */
 export function fileSystemType(fd: number): number {
-  return requireFileSystemOf(fd).getUint32(0, true);
+  return fileSystem(fd).getUint32(0, true);
 }
 
 /** The type of the file system of `fd`, such as "proc", if the kernel makes its files up; undefined for all others. */
 export function kernelFileSystem(fd: number): string | undefined {
-  return KERNEL[fileSystemType(fd)];
-}
-
-function requireFileSystemOf(fd: number): DataView {
-  return fileSystemOf(fd) ?? fail("fstatfs");
+  return KERNEL.get(fileSystemType(fd));
 }
 
 /** True for a directory of proc(5). */

@@ -1,29 +1,40 @@
-import type { ByteString } from "../../ffi/bytes.ts";
-import { fromBytes } from "../../ffi/bytes.ts";
+import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
-import { close, openAt, readAllFd, readDirectory } from "../../ffi/files.ts";
+import { close, openAt, readDirectory, readFileIfPresent } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { JailkitError } from "../cli/error.ts";
+import { isProc } from "./mounts.ts";
 
 /** Real, effective and saved user id of a process (proc(5), the `Uid:` line of status). */
 const UIDS = /^Uid:\t(\d+)\t(\d+)\t(\d+)/m;
+
+/** Opens /proc. Throws JailkitError "no-proc" if proc(5) is not mounted there. */
+export function openProc(): number {
+  let proc = -1;
+  try {
+    proc = openAt(AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY);
+    if (isProc(proc)) return proc;
+    close(proc);
+  } catch (error) {
+    if (!isErrno(error, "ENOENT", "ENOTDIR")) throw error;
+  }
+  const message = "/proc is not mounted, so processes cannot be seen: mount -t proc proc /proc";
+  throw new JailkitError("no-proc", 1, message);
+}
+
+/** The pids in an open /proc. */
+const pidsIn = (proc: number) =>
+  readDirectory(proc).flatMap(({ name }) => (/^\d+$/.test(name) ? [Number(name)] : []));
 
 /**
  * The pids of all processes that run as `uid` (real, effective or saved), without those that end meanwhile. Throws
  * JailkitError if /proc is not mounted.
  */
 export function processesOf(uid: number): number[] {
-  const proc = openAt(AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY);
+  const proc = openProc();
   try {
-    const entries = readDirectory(proc).filter((entry) => /^\d+$/.test(entry.name));
-    if (entries.length === 0) {
-      throw new JailkitError("no-proc", 1, "/proc is not mounted, so the user's processes cannot be seen");
-    }
-    const wanted = String(uid);
-    return entries
-      .filter(({ name }) => UIDS.exec(readStatus(proc, name))?.slice(1).includes(wanted) ?? false)
-      .map(({ name }) => Number(name));
+    return pidsIn(proc).filter((pid) => UIDS.exec(readStatus(proc, pid))?.slice(1).includes(String(uid)));
   } finally {
     close(proc);
   }
@@ -33,8 +44,8 @@ export function processesOf(uid: number): number[] {
 export function rootRuns(names: ReadonlySet<ByteString>): boolean {
   const proc = openAt(AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY);
   try {
-    return readDirectory(proc).some(({ name: pid }) => {
-      if (!/^\d+$/.test(pid) || Number(pid) === libc.getpid()) return false;
+    return pidsIn(proc).some((pid) => {
+      if (pid === libc.getpid()) return false;
       const status = readStatus(proc, pid);
       const name = /^Name:\t(.*)/.exec(status)?.[1];
       return name !== undefined && names.has(name) && UIDS.exec(status)?.[2] === "0";
@@ -44,20 +55,12 @@ export function rootRuns(names: ReadonlySet<ByteString>): boolean {
   }
 }
 
-function readStatus(proc: number, pid: ByteString): ByteString {
-  let fd: number;
+/** The text of proc_pid_status(5); "" if the process has ended. */
+function readStatus(proc: number, pid: number): ByteString {
   try {
-    fd = openAt(proc, `${pid}/status`, O_RDONLY);
-  } catch (error) {
-    if (isErrno(error, "ENOENT", "ESRCH")) return "";
-    throw error;
-  }
-  try {
-    return fromBytes(readAllFd(fd, 1 << 16));
+    return fromBytes(readFileIfPresent(`${pid}/status`, 1 << 16, proc) ?? new Uint8Array(0));
   } catch (error) {
     if (isErrno(error, "ESRCH")) return "";
     throw error;
-  } finally {
-    close(fd);
   }
 }

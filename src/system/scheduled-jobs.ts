@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
-import { SystemError } from "../../ffi/error.ts";
+import { attempt } from "../../ffi/error.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { appendCommand, operands } from "../cli/shell-word.ts";
 import { hostNames, hostText } from "./host-files.ts";
@@ -35,27 +35,17 @@ export function mayScheduleJobs(
 
 /** The files of a directory that belong to a user; none if it cannot be listed. */
 function filesOf(directory: ByteString, uid: number): ByteString[] {
-  try {
-    return hostNames(directory).flatMap((name) => {
-      const stat = statIfPresent(AT_FDCWD, `${directory}/${name}`);
-      return stat?.uid === uid ? [`${directory}/${name}`] : [];
-    });
-  } catch (error) {
-    if (error instanceof SystemError) return [];
-    throw error;
-  }
+  const paths = attempt(() => {
+    const all = hostNames(directory).map((name) => `${directory}/${name}`);
+    return all.filter((path) => statIfPresent(AT_FDCWD, path)?.uid === uid);
+  });
+  return paths ?? [];
 }
 
 /** The crontab of a user; undefined if it is missing, or this process may not see it. */
 function crontabOf(user: ByteString): ByteString | undefined {
-  return CRONTABS.map((directory) => `${directory}/${user}`).find((path) => {
-    try {
-      return statIfPresent(AT_FDCWD, path) !== undefined;
-    } catch (error) {
-      if (error instanceof SystemError) return false;
-      throw error;
-    }
-  });
+  const paths = CRONTABS.map((directory) => `${directory}/${user}`);
+  return paths.find((path) => attempt(() => statIfPresent(AT_FDCWD, path)) !== undefined);
 }
 
 function permission(
@@ -67,18 +57,13 @@ function permission(
   if (findProgram(program) === undefined) return [];
   const allow = `/etc/${kind}.allow`;
   const deny = `/etc/${kind}.deny`;
-  let named: boolean;
-  try {
-    named = hostText(allow) !== undefined;
-    if (!mayScheduleJobs(user, hostText(allow), hostText(deny), otherwise)) return [];
-  } catch (error) {
-    // Only root may be able to read them.
-    if (error instanceof SystemError) return [];
-    throw error;
-  }
-  const remedy = named
-    ? `take ${user} out of ${allow}`
-    : `touch ${allow} (then only users that it names may), or for this account alone: ${appendCommand(user, deny)}`;
+  // Only root may be able to read them.
+  const lists = attempt(() => ({ allow: hostText(allow), deny: hostText(deny) }));
+  if (lists === undefined || !mayScheduleJobs(user, lists.allow, lists.deny, otherwise)) return [];
+  const remedy =
+    lists.allow !== undefined
+      ? `take ${user} out of ${allow}`
+      : `touch ${allow} (then only users that it names may), or for this account alone: ${appendCommand(user, deny)}`;
   return [{ code: kind, message: `the user may use ${program}(1), whose jobs run ${OUTSIDE}`, remedy }];
 }
 
@@ -90,19 +75,18 @@ export function jobWarnings({ name, uid }: { name: ByteString; uid: number }): J
   const warnings: JobWarning[] = [];
   const crontab = crontabOf(name);
   if (crontab !== undefined) {
-    const message = `the crontab of the user runs ${OUTSIDE}`;
     warnings.push({
       code: "crontab",
-      message,
+      message: `the crontab of the user runs ${OUTSIDE}`,
       remedy: `read it, and move it away from cron: mv ${operands(crontab, `/root/crontab.${name}`)}`,
     });
   }
   const jobs = AT_JOBS.flatMap((directory) => filesOf(directory, uid));
   if (jobs.length > 0) {
-    const message = `${jobs.length === 1 ? "a job" : `${jobs.length} jobs`} of the user, given to at(1), will run ${OUTSIDE}`;
+    const what = jobs.length === 1 ? "a job" : `${jobs.length} jobs`;
     warnings.push({
       code: "at-jobs",
-      message,
+      message: `${what} of the user, given to at(1), will run ${OUTSIDE}`,
       remedy: `read them, and move them away from at: mv ${operands(...jobs, "/root")}`,
     });
   }

@@ -30,8 +30,7 @@ function decode(at: number): ShadowEntry {
 /** The shadow entry of a user, from every name service; undefined if there is none, or only root can read it. */
 export function shadowOf(name: ByteString): ShadowEntry | undefined {
   try {
-    // SAFETY: lookUp holds them; `r` is larger than the structure.
-    return lookUp("getspnam", name, (r, b, f) => libc.getspnam_r(cArgument(name), r, b, b.length, f), decode);
+    return lookUp(libc.getspnam_r, cArgument(name), decode, "getspnam", name);
   } catch (error) {
     if (isErrno(error, "EACCES")) return undefined;
     throw error;

@@ -11,10 +11,9 @@ import { jsonTextOrNull } from "../cli/report.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
-import { listProcesses, type ProcessList } from "../processes/list.ts";
+import { listProcesses, type ProcessList, userNames } from "../processes/list.ts";
 import type { ProcessesReport } from "../processes/report-schema.ts";
 import { rowsOf, tableLines, treeOrder } from "../processes/text.ts";
-import { userNames } from "../processes/users.ts";
 
 const NAME = "jk_list";
 

@@ -3,9 +3,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { libc } from "../../ffi/libc.ts";
 import { ARCHITECTURE, type Instruction } from "../../ffi/seccomp.ts";
+import { forbidExecution, oneExecution, TERMINAL_FILTER } from "../../src/confine/calls.ts";
 import { SYSTEM_GROUPS } from "../../src/confine/directories.ts";
-import { forbidExecution, oneExecution } from "../../src/confine/no-execution.ts";
-import { TERMINAL_FILTER } from "../../src/confine/terminal.ts";
 
 test("jk_lsh.ini(5) names the directories of the system", () => {
   const page = readFileSync(join(import.meta.dir, "../../docs/man/jk_lsh.ini.5.in"), "utf8");

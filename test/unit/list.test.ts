@@ -1,7 +1,12 @@
 import { describe, expect, test } from "bun:test";
-import { nameOfMount, parseMounts } from "../../src/processes/mounts.ts";
 import { type JailedProcess, parentFromStat } from "../../src/processes/process.ts";
-import { classifyRoot, type RootFacts, withoutDeleted } from "../../src/processes/roots.ts";
+import {
+  classifyRoot,
+  nameOfMount,
+  parseMounts,
+  type RootFacts,
+  withoutDeleted,
+} from "../../src/processes/roots.ts";
 import { commandOf, type Row, rowsOf, tableLines, treeOrder } from "../../src/processes/text.ts";
 
 describe("classifyRoot", () => {

@@ -1,42 +1,25 @@
 /** Whose words the bytes of a connection are, whatever happens between them. */
 import { expect, test } from "bun:test";
 import type { Receiver } from "../../ffi/datagrams.ts";
-import { type Connection, readConnection, relayBuffered } from "../../src/log-socket/relay/connections.ts";
-import {
-  createInlet,
-  type Inlet,
-  isHolding,
-  readDatagrams,
-  relayHeld,
-} from "../../src/log-socket/relay/inlet.ts";
+import { Connection } from "../../src/log-socket/relay/connections.ts";
+import { Inlet } from "../../src/log-socket/relay/inlet.ts";
 import { type Chunk, line, receiverOf, relayContext, settings } from "./log-socket-relay.ts";
 
 /** A connection through which one after another of `chunks` comes. */
 function scene(chunks: Chunk[], limits = {}) {
   const relay = relayContext();
-  const { context } = relay;
-  const inlet: Inlet = createInlet(1, -1, { ...settings, ...limits }, 0);
-  const connection: Connection = {
-    fd: -1,
-    inlet,
-    buffer: Buffer.alloc(0),
-    used: 0,
-    scanned: 0,
-    pid: 0,
-    uid: 0xffffffff,
-    over: false,
-    heardAt: 0,
-  };
+  const inlet = new Inlet(relay.context, 1, -1, { ...settings, ...limits });
+  const connection = new Connection(-1, inlet);
   const receiver = receiverOf(chunks, 1);
   return {
     ...relay,
     inlet,
     connection,
-    read: () => readConnection(context, connection, receiver, 0),
+    read: () => connection.read(receiver),
     /** As the relay does when there is room, or the pause is over. */
     release() {
       inlet.pausedUntil = undefined;
-      return relayHeld(context, inlet, 0) && relayBuffered(context, connection, 0);
+      return inlet.relayHeld() && connection.relayBuffered();
     },
   };
 }
@@ -100,7 +83,7 @@ test("without room nothing more is read, and all of it comes in its order afterw
   ]);
   one.setFull(true);
   one.read();
-  expect(isHolding(one.inlet)).toBe(true);
+  expect(one.inlet.isHolding).toBe(true);
   // One is set aside, and the others stay where they are.
   expect(one.inlet.held).toHaveLength(1);
   expect(one.relayed()).toEqual([]);
@@ -119,7 +102,7 @@ test("over a limit what is complete waits, and stays its sender's", () => {
     { base: 5, peak: 5 },
   );
   one.read();
-  expect(isHolding(one.inlet)).toBe(true);
+  expect(one.inlet.isHolding).toBe(true);
   expect(one.relayed()).toEqual([line("1", 1)]);
   while (!one.release());
   one.inlet.pausedUntil = undefined;
@@ -161,7 +144,7 @@ test.each([
       uid: (i) => 100 + i,
     };
     one.setFull(full);
-    expect(readDatagrams(one.context, one.inlet, receiver, 0)).toBe(3);
+    expect(one.inlet.readDatagrams(receiver)).toBe(3);
     expect(one.relayed()).toHaveLength(atOnce);
     expect(one.inlet.held).toHaveLength(3 - atOnce);
     // What is read next goes into the same memory.

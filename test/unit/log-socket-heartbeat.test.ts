@@ -1,26 +1,23 @@
 import { describe, expect, test } from "bun:test";
+import { Backoff } from "../../src/log-socket/monitor/backoff.ts";
 import {
   ANSWER_WITHIN,
   ASK_AFTER,
   ASK_WITH_CONNECTIONS,
   Heartbeat,
-  noteEnd,
 } from "../../src/log-socket/monitor/heartbeat.ts";
 
 function scene() {
   const asked: number[] = [];
-  let watching = 0;
+  let watching = false;
   const heartbeat = new Heartbeat({
-    watch: () => {
-      watching++;
-    },
-    unwatch: () => {
-      watching = 0;
+    watch: (isWanted) => {
+      watching = isWanted;
     },
     ask: (question) => asked.push(question),
   });
   heartbeat.restart();
-  return { heartbeat, asked, isWatching: () => watching === 1 };
+  return { heartbeat, asked, isWatching: () => watching };
 }
 
 const NEVER = Number.POSITIVE_INFINITY;
@@ -82,16 +79,17 @@ describe("the heartbeat", () => {
 });
 
 test("a relay that ends is started again at once, but not in quick succession, and never much later", () => {
-  const restarts = { startedAt: -1e9, times: 0 };
+  const backoff = new Backoff({ atOnce: 1, longestPause: 8000, calm: 60_000 });
+  let startedAt = -1e9;
   let now = 0;
   const waits = Array.from({ length: 8 }, () => {
-    const at = noteEnd(restarts, now);
+    const at = backoff.next(startedAt, now);
     const wait = at - now;
-    restarts.startedAt = at;
+    startedAt = at;
     now = at + 10;
     return wait;
   });
   expect(waits).toEqual([0, 1000, 2000, 4000, 8000, 8000, 8000, 8000]);
-  expect(noteEnd(restarts, restarts.startedAt + 60_000)).toBe(restarts.startedAt + 68_000);
-  expect(noteEnd(restarts, restarts.startedAt + 60_001)).toBe(restarts.startedAt + 60_001);
+  expect(backoff.next(startedAt, startedAt + 60_000)).toBe(startedAt + 68_000);
+  expect(backoff.next(startedAt, startedAt + 60_001)).toBe(startedAt + 60_001);
 });

@@ -46,7 +46,7 @@ function scene(chunks: Chunk[] = [], limits = {}) {
   close(directory);
   listen(fd, 8);
   const inlets = new Inlets(context, set, receiver);
-  inlets.open(1, fd, { ...settings, ...limits }, 0);
+  inlets.open(1, fd, { ...settings, ...limits });
   cleanups.push(() => inlets.close(1));
   const inlet = inlets.get(1);
   if (inlet === undefined) throw new Error("there is no inlet");
@@ -64,7 +64,7 @@ function scene(chunks: Chunk[] = [], limits = {}) {
       const client = connectTo(`${root.path}/log`, SOCK_STREAM);
       cleanups.push(() => close(client));
       const known = new Set(watched);
-      inlets.read(fd, 0);
+      inlets.read(fd);
       const [accepted = -1] = [...watched].filter((one) => !known.has(one));
       return accepted;
     },
@@ -79,12 +79,12 @@ test("that there is a connection is told of the first one, and of the first afte
   expect(one.connectedCount()).toBe(1);
   expect(second).not.toBe(first);
   one.inlets.close(1);
-  expect(one.inlets.connectionCount()).toBe(0);
+  expect(one.inlets.connectionCount).toBe(0);
   const other = scene([{ uid: 1, text: "" }]);
   const closed = other.connect();
   // The end of the connection.
-  other.inlets.read(closed, 0);
-  expect(other.inlets.connectionCount()).toBe(0);
+  other.inlets.read(closed);
+  expect(other.inlets.connectionCount).toBe(0);
   other.connect();
   expect(other.connectedCount()).toBe(2);
 });
@@ -97,16 +97,16 @@ test("without room nothing is listened to, and nothing read; with room all of it
   const [a, b] = [one.connect(), one.connect()];
   expect([...one.watched].sort()).toEqual([one.fd, a, b].sort());
   one.setFull(true);
-  one.inlets.read(a, 0);
+  one.inlets.read(a);
   expect([...one.watched]).toEqual([]);
-  expect(one.inlets.read(b, 0)).toBe(0);
-  one.inlets.releaseStalled(0);
+  expect(one.inlets.read(b)).toBe(0);
+  one.inlets.releaseStalled();
   expect([...one.watched]).toEqual([]);
   expect(one.readCount()).toBe(1);
   one.setFull(false);
-  one.inlets.releaseStalled(0);
+  one.inlets.releaseStalled();
   expect([...one.watched].sort()).toEqual([one.fd, a, b].sort());
-  one.inlets.read(b, 0);
+  one.inlets.read(b);
   expect(one.relayed()).toEqual([line("1", 1), line("2", 1)]);
 });
 
@@ -116,9 +116,9 @@ test("at the end what waits is relayed before more is read, and stays its sender
     { uid: 2, text: "<13>t: 5\n" },
   ];
   const one = scene(chunks, { base: 5, peak: 5 });
-  one.inlets.read(one.connect(), 0);
+  one.inlets.read(one.connect());
   expect(one.relayed()).toEqual([line("1", 1)]);
-  while (!one.inlets.drain(one.inlet, 0));
+  while (!one.inlets.drain(one.inlet));
   const expected = [line("1", 1), line("2", 1), line("3", 1), line("4", 1), line("5", 2)];
   expect(one.relayed()).toEqual(expected);
 });
@@ -129,11 +129,11 @@ test("at the end, too, nothing is read while there is no room", () => {
     { uid: 2, text: "<13>t: 3\n" },
   ]);
   one.setFull(true);
-  one.inlets.read(one.connect(), 0);
-  expect(one.inlets.drain(one.inlet, 0)).toBe(false);
+  one.inlets.read(one.connect());
+  expect(one.inlets.drain(one.inlet)).toBe(false);
   expect(one.readCount()).toBe(1);
   one.setFull(false);
-  while (!one.inlets.drain(one.inlet, 0));
+  while (!one.inlets.drain(one.inlet));
   expect(one.relayed()).toEqual([line("1", 1), line("2", 1), line("3", 2)]);
 });
 

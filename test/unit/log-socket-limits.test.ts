@@ -1,27 +1,21 @@
 import { describe, expect, test } from "bun:test";
-import {
-  countMessage,
-  type Limits,
-  perSecond,
-  resume,
-  startLimits,
-} from "../../src/log-socket/relay/limits.ts";
+import { perSecond, Rate } from "../../src/log-socket/relay/limits.ts";
 
-const limits: Limits = { base: 100, peak: 300, interval: 1000 };
+const limits = { base: 100, peak: 300, interval: 1000 };
 
 /** Messages as [time, bytes]; what each led to: "" or the reason of the pause and its end. */
 function run(trace: readonly (readonly [at: number, bytes: number])[], given = limits): string[] {
-  const state = startLimits(0);
+  const rate = new Rate(0);
   let free = 0;
   return trace.map(([at, bytes]) => {
     const now = Math.max(at, free);
     if (free > 0 && now >= free) {
-      resume(state, free);
+      rate.restart(free);
       free = 0;
     }
-    const verdict = countMessage(state, given, bytes, now);
+    const verdict = rate.count(given, bytes, now);
     if (verdict === undefined) return "";
-    if (verdict.until <= now) resume(state, now);
+    if (verdict.until <= now) rate.restart(now);
     else free = verdict.until;
     return `${verdict.reason} ${verdict.until}`;
   });
@@ -132,17 +126,17 @@ describe("bytes in an interval", () => {
   });
 
   test("the message that ends an interval counts for neither", () => {
-    const state = startLimits(0);
-    countMessage(state, limits, 90, 10);
-    countMessage(state, limits, 5, 1001);
-    expect(state).toEqual({ bytes: 0, since: 1001, wasPeak: false });
-    countMessage(state, limits, 101, 2002);
-    expect(countMessage(state, limits, 101, 3004)).toBeUndefined();
-    expect(state).toEqual({ bytes: 0, since: 3004, wasPeak: true });
+    const rate = new Rate(0);
+    rate.count(limits, 90, 10);
+    rate.count(limits, 5, 1001);
+    expect(rate).toMatchObject({ bytes: 0, since: 1001, wasPeak: false });
+    rate.count(limits, 101, 2002);
+    expect(rate.count(limits, 101, 3004)).toBeUndefined();
+    expect(rate).toMatchObject({ bytes: 0, since: 3004, wasPeak: true });
   });
 
   test("a new socket has had no peak", () => {
-    expect(startLimits(7)).toEqual({ bytes: 0, since: 7, wasPeak: false });
+    expect(new Rate(7)).toMatchObject({ bytes: 0, since: 7, wasPeak: false });
   });
 });
 
@@ -174,7 +168,7 @@ const recorded: [sent: number, bytes: number, relayed: number, warning: "" | "pe
 test("a recorded trace of jailkit 2.23 comes out the same, to the message and to the interval", () => {
   const given = { base: 200, peak: 500, interval: 500_000 };
   // The first interval was over long before.
-  const state = startLimits(-800_000);
+  const rate = new Rate(-800_000);
   const reasons = { peak: "peak", "base-after-peak": "normal" } as const;
   let until: number | undefined;
   let waited = 0;
@@ -185,9 +179,9 @@ test("a recorded trace of jailkit 2.23 comes out the same, to the message and to
       expect(late).toBeGreaterThanOrEqual(0);
       expect(late).toBeLessThan(3);
       if (sent * 1000 < until) waited++;
-      resume(state, Math.min(relayed * 1000, until + 300));
+      rate.restart(Math.min(relayed * 1000, until + 300));
     }
-    const verdict = countMessage(state, given, bytes, relayed * 1000);
+    const verdict = rate.count(given, bytes, relayed * 1000);
     expect(verdict === undefined ? "" : reasons[verdict.reason]).toBe(warning);
     until = verdict?.until;
   }

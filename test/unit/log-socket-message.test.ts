@@ -8,8 +8,8 @@ const mark = " (jail=/j uid=7)";
 function rewrite(text: string): string {
   const from = toBytes(`before${text}behind`);
   const to = new Uint8Array(4 * text.length + 2 * mark.length + 3 + LONGEST_ADDITION + 2).fill(0xee);
-  const sender = { pid: 4711, mark: toBytes(mark), hostName: toBytes("hst") };
-  const end = rewriteMessage(from, 6, 6 + text.length, to, 1, sender);
+  const message = { bytes: from, start: 6, end: 6 + text.length, pid: 4711, uid: 7 };
+  const end = rewriteMessage(message, to, 1, toBytes(mark), toBytes("hst"));
   // Nothing is written around it.
   expect([to[0], to[to.length - 1]]).toEqual([0xee, 0xee]);
   return fromBytes(to, 1, end);
@@ -204,7 +204,8 @@ test("the mark names the jail and the uid", () => {
 test("a trusted sender's message is copied", () => {
   const copy = (text: string, oneLine: boolean) => {
     const to = new Uint8Array(64);
-    return fromBytes(to, 2, copyMessage(toBytes(text), 1, text.length, to, 2, oneLine));
+    const message = { bytes: toBytes(text), start: 1, end: text.length, pid: 1, uid: 7 };
+    return fromBytes(to, 2, copyMessage(message, to, 2, oneLine));
   };
   expect(copy("x<0>kernel[1]: a\0\n", false)).toBe("<0>kernel[1]: a\0\n");
   expect(copy("x<0>kernel[1]: a\0\n", true)).toBe("<0>kernel[1]: a#000#012");

@@ -37,6 +37,7 @@ export function relayContext(connected: () => void = () => {}) {
       queue: { ...queue, reserve: (most) => (full ? -1 : queue.reserve(most)) },
     },
     hostName: toBytes("h"),
+    now: 0,
     unreported: new Set(),
     paused: () => {},
     connected,

@@ -1,18 +1,19 @@
 import { expect, test } from "bun:test";
-import { noteCreated } from "../../src/log-socket/monitor/served-socket.ts";
+import { Backoff } from "../../src/log-socket/monitor/backoff.ts";
 import { jailOf, showLimits, socketOfOptions } from "../../src/log-socket/monitor/settings.ts";
 
 test("a socket that is taken away is made again at once, but not for ever", () => {
-  const served = { createdAt: 0, notBefore: 0, times: 0 };
+  const backoff = new Backoff({ atOnce: 5, longestPause: 60_000, calm: 120_000 });
+  let [created, next] = [0, 0];
   const waits = Array.from({ length: 14 }, () => {
-    const now = served.notBefore;
-    noteCreated(served, now);
-    return served.notBefore - now;
+    const now = next;
+    next = backoff.next(created, now);
+    created = now;
+    return next - now;
   });
   const doubled = [1000, 2000, 4000, 8000, 16_000, 32_000];
   expect(waits).toEqual([0, 0, 0, 0, 0, ...doubled, 60_000, 60_000, 60_000]);
-  noteCreated(served, served.createdAt + 120_001);
-  expect(served.notBefore).toBe(served.createdAt);
+  expect(backoff.next(created, created + 120_001)).toBe(created + 120_001);
 });
 
 test("the jail of a socket is what holds dev/log, or its directory", () => {

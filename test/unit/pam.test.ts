@@ -1,14 +1,12 @@
 /** Which sessions call pam_systemd: files as distributions have them. */
 import { expect, test } from "bun:test";
-import { callsSystemd, type PamUser, sessionRules } from "../../src/system/pam/rules.ts";
+import { flattened, pamRules } from "../../src/system/pam/rules.ts";
+import { callsSystemd, type PamUser } from "../../src/system/sshd/user-manager.ts";
 
-const user: PamUser = { name: "u", shell: "/usr/sbin/jk_chrootsh", groups: ["users", "jailed"] };
+const user: PamUser = { name: "u", uid: 1000, shell: "/usr/sbin/jk_chrootsh", groups: ["users", "jailed"] };
 const SKIP = "[success=1 default=ignore] pam_succeed_if.so quiet";
 const calls = (files: Record<string, string>) =>
-  callsSystemd(
-    sessionRules("sshd", (name) => files[name]),
-    user,
-  );
+  callsSystemd(flattened(pamRules("session", "sshd", (name) => files[name])), user);
 const common = (lines: string) => ({
   sshd: "auth required pam_systemd.so\n@include common-session\n",
   "common-session": lines,

@@ -14,7 +14,7 @@ import { chdir, chroot, fchdir, setNoNewPrivileges } from "../../../ffi/process.
 import { display } from "../../cli/display.ts";
 import { describeError, JailkitError } from "../../cli/error.ts";
 import { printError } from "../../cli/output.ts";
-import { NO_FILTERS, refuseTerminalInput } from "../../confine/terminal.ts";
+import { NO_FILTERS, refuseTerminalInput } from "../../confine/calls.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { openSyslog, type Severity, type Syslog } from "../../system/syslog.ts";
 import { variable } from "../limited/limited.ts";

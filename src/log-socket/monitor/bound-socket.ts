@@ -16,6 +16,7 @@ import {
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { chmodPath } from "../../jail/fs/attributes.ts";
+import { withTree } from "../../jail/fs/look.ts";
 import { directoryFindings } from "../../jail/fs/safety.ts";
 import { closeJailRoot, type JailRoot, openTree, release, walk } from "../../jail/fs/walk.ts";
 
@@ -38,15 +39,11 @@ const MODE = 0o666;
  * root, and only root may be able to replace it. Throws JailkitError, SystemError.
  */
 function openDirectoryOf(path: ByteString): JailRoot {
-  const tree = openTree("/");
-  let canonical: ByteString;
-  try {
+  const canonical = withTree((tree) => {
     const directory = walk(tree, parentOf(path));
-    canonical = directory.path;
     release(directory);
-  } finally {
-    closeJailRoot(tree);
-  }
+    return directory.path;
+  });
   const directory = openTree(canonical);
   const [finding] = directoryFindings(directory);
   if (finding === undefined) return directory;
@@ -55,17 +52,12 @@ function openDirectoryOf(path: ByteString): JailRoot {
   throw new JailkitError("unsafe-directory", 1, message);
 }
 
-function temporaryName(): ByteString {
-  const random = crypto.getRandomValues(new Uint8Array(8));
-  return `.jk${Buffer.from(random).toString("hex")}`;
-}
-
 /**
  * Binds to a temporary name, and sets the mode before anyone knows that name. Nothing else in a jail is created outside
  * src/jail/fs/write.ts, but only bind(2) creates a socket.
  */
 function bindNew(fd: number, directory: number): ByteString {
-  const temporary = temporaryName();
+  const temporary = `.jk${Buffer.from(crypto.getRandomValues(new Uint8Array(8))).toString("hex")}`;
   const umask = libc.umask(0o777 & ~MODE);
   try {
     bindIn(fd, directory, temporary);

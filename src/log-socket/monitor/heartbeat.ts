@@ -7,9 +7,8 @@ export const ANSWER_WITHIN = 5000;
 export const ASK_WITH_CONNECTIONS = 3000;
 
 interface HeartbeatActions {
-  /** From now on, call `work` when something arrives at a socket, or has arrived already. */
-  watch(): void;
-  unwatch(): void;
+  /** From now on, call `work` when something arrives at a socket, or has arrived already; or not any more. */
+  watch(isWanted: boolean): void;
   ask(question: number): void;
 }
 
@@ -32,7 +31,7 @@ export class Heartbeat {
 
   /** Something arrived at a socket. */
   work(now: number): void {
-    this.actions.unwatch();
+    this.actions.watch(false);
     this.askAt = Math.min(this.askAt, now + ASK_AFTER);
   }
 
@@ -53,7 +52,7 @@ export class Heartbeat {
     if (this.askAt > now || this.answerBy !== NEVER) return;
     this.askAt = NEVER;
     this.answerBy = now + ANSWER_WITHIN;
-    this.actions.unwatch();
+    this.actions.watch(false);
     this.actions.ask(++this.question);
   }
 
@@ -71,32 +70,11 @@ export class Heartbeat {
   stop(): void {
     this.askAt = NEVER;
     this.answerBy = NEVER;
-    this.actions.unwatch();
+    this.actions.watch(false);
   }
 
   private listen(): void {
     this.answerBy = NEVER;
-    this.actions.unwatch();
-    this.actions.watch();
+    this.actions.watch(true);
   }
-}
-
-/** How often a relay ended soon after its start, and when the last one was started. */
-export interface Restarts {
-  startedAt: number;
-  times: number;
-}
-
-const CALM = 60_000;
-const FIRST_PAUSE = 1000;
-const LONGEST_PAUSE = 8000;
-
-/**
- * Counts the end of a relay. Returns when to start the next one: at once, or later if several have ended in succession.
- * The pause stays short, since nothing is logged until then; messages wait in the sockets.
- */
-export function noteEnd(restarts: Restarts, now: number): number {
-  restarts.times = now - restarts.startedAt > CALM ? 1 : restarts.times + 1;
-  if (restarts.times === 1) return now;
-  return now + Math.min(FIRST_PAUSE * 2 ** (restarts.times - 2), LONGEST_PAUSE);
 }

@@ -1,6 +1,6 @@
 import { type ByteString, toBytes } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
-import { isErrno, SystemError } from "../../../ffi/error.ts";
+import { attempt, isErrno, SystemError } from "../../../ffi/error.ts";
 import { IN_ATTRIB } from "../../../ffi/events.ts";
 import { close, readLink, type Stat, sameFile, statIfPresent } from "../../../ffi/files.ts";
 import { directoryOf } from "../../../ffi/paths.ts";
@@ -16,6 +16,8 @@ interface HostConnection {
   readonly stream: boolean;
   readonly socket: Stat | undefined;
 }
+
+const MOST_LINKS = 8;
 
 const socketNow = () => statIfPresent(C.AT_FDCWD, HOST_SOCKET, true);
 
@@ -34,28 +36,22 @@ export function connectHost(): HostConnection {
 function isCurrent(connection: HostConnection): boolean {
   const now = socketNow();
   if (now === undefined || connection.socket === undefined || !sameFile(now, connection.socket)) return false;
-  try {
-    close(connectTo(HOST_SOCKET, connection.stream ? SOCK_STREAM : SOCK_DGRAM, true));
-    return true;
-  } catch {
-    return false;
-  }
+  const type = connection.stream ? SOCK_STREAM : SOCK_DGRAM;
+  const another = attempt(() => connectTo(HOST_SOCKET, type, true));
+  if (another !== undefined) close(another);
+  return another !== undefined;
 }
 
-/** The directories in which a new daemon's socket can appear: those of /dev/log and of its targets, if it is a link. */
+/** The directories in which a new daemon's socket can appear: those of /dev/log, and of the targets of symbolic links. */
 function hostDirectories(): ByteString[] {
   const directories: ByteString[] = [];
-  let path = HOST_SOCKET;
-  for (let links = 0; links < 8; links++) {
+  for (let path = HOST_SOCKET; directories.length < MOST_LINKS; ) {
     const directory = directoryOf(path);
     directories.push(directory);
-    try {
-      const target = readLink(C.AT_FDCWD, path);
-      path = target.startsWith("/") ? target : `${directory}/${target}`;
-    } catch {
-      // Not a link, or missing: the socket is or will be here.
-      break;
-    }
+    const target = attempt(() => readLink(C.AT_FDCWD, path));
+    // Not a link, or missing: the socket is or will be here.
+    if (target === undefined) break;
+    path = target.startsWith("/") ? target : `${directory}/${target}`;
   }
   return directories;
 }
@@ -139,12 +135,9 @@ export class OwnLog {
   }
 
   private send(line: ByteString): boolean {
-    for (let attempt = 0; attempt < 2; attempt++) {
-      try {
-        this.connection ??= connectHost();
-      } catch {
-        return false;
-      }
+    for (let round = 0; round < 2; round++) {
+      this.connection ??= attempt(connectHost);
+      if (this.connection === undefined) return false;
       const { fd, stream } = this.connection;
       if (sendNow(fd, toBytes(stream ? `${line}\0` : line)) >= 0) return true;
       close(fd);

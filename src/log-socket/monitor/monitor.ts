@@ -12,6 +12,7 @@ import { describeError } from "../../cli/error.ts";
 import { VERSION } from "../../cli/version.ts";
 import { CONFIG_DIRECTORY } from "../../config/load.ts";
 import type { Severity } from "../../system/syslog.ts";
+import type { RelayReport } from "../protocol.ts";
 import { MONITOR_SIGNALS } from "../roles.ts";
 import { HostLink, type OwnLog } from "./host.ts";
 import { type ActivatedSocket, notify } from "./notify.ts";
@@ -66,13 +67,7 @@ export class Monitor {
       ...options,
       set,
       sockets: () => this.sockets.descriptors(),
-      events: {
-        hostLost: () => this.host.connect(),
-        checkHost: (question) => {
-          if (this.host.check()) this.relay.command({ is: "host-alive", question });
-        },
-        line: options.show,
-      },
+      report: (report) => this.handleReport(report),
       started: () => {
         this.host.connect();
         this.sockets.passAll();
@@ -132,6 +127,15 @@ export class Monitor {
     if (severity === "crit") this.complaints.push(text);
     this.options.log.write(severity, text);
     this.options.show(text);
+  }
+
+  private handleReport(report: RelayReport): void {
+    const { host } = this;
+    if (report.is === "line") this.options.show(report.text);
+    else if (report.is === "host-lost") host.connect();
+    else if (report.is === "check-host" && host.check()) {
+      this.relay.command({ is: "host-alive", question: report.question });
+    }
   }
 
   private handleSignals(): void {

@@ -4,22 +4,18 @@ import { createEventSet, EPOLLIN, type EventSet } from "../../../ffi/events.ts";
 import { close } from "../../../ffi/files.ts";
 import { waitFor } from "../../../ffi/spawn.ts";
 import { describeError } from "../../cli/error.ts";
-import type { Command } from "../protocol.ts";
-import { ANSWER_WITHIN, Heartbeat, noteEnd, type Restarts } from "./heartbeat.ts";
-import {
-  openRelay,
-  type RelayEvents,
-  type RelayLink,
-  type RelayOptions,
-  type RelayStatus,
-} from "./relay-link.ts";
+import type { Command, RelayReport } from "../protocol.ts";
+import { Backoff } from "./backoff.ts";
+import { ANSWER_WITHIN, Heartbeat } from "./heartbeat.ts";
+import { openRelay, type RelayLink, type RelayOptions, type RelayStatus } from "./relay-link.ts";
 
 interface KeeperOptions extends RelayOptions {
   /** What the monitor waits for. */
   set: EventSet;
   /** The descriptors of the served sockets. */
-  sockets(): Iterable<number>;
-  events: Omit<RelayEvents, "pong" | "connected">;
+  readonly sockets: () => Iterable<number>;
+  /** Handles a report that is not the keeper's. */
+  report(report: RelayReport): void;
   /** A new relay has started: send it everything. */
   started(): void;
   /** Logs why the relay is replaced. */
@@ -34,36 +30,33 @@ const clock = () => Bun.nanoseconds() / 1e6;
 export class RelayKeeper {
   private relay: RelayLink | undefined;
   private startAt = NEVER;
+  private startedAt = Number.NEGATIVE_INFINITY;
+  // The pause stays short, since nothing is logged until then; messages wait in the sockets.
+  private readonly backoff = new Backoff({ atOnce: 1, longestPause: 8000, calm: 60_000 });
   /** Why the monitor killed the relay. */
   private killReason: ByteString | undefined;
   /** Ended relays whose status a debugger keeps. */
   private readonly unreaped = new Set<number>();
-  private readonly restarts: Restarts = { startedAt: Number.NEGATIVE_INFINITY, times: 0 };
   /** The sockets, while the arrival of a message matters. Closing this set of its own unwatches all at once. */
   private watched: EventSet | undefined;
   private readonly heartbeat: Heartbeat;
 
   constructor(private readonly options: KeeperOptions) {
     this.heartbeat = new Heartbeat({
-      watch: () => this.watch(),
-      unwatch: () => this.unwatch(),
+      watch: (isWanted) => this.watch(isWanted),
       ask: (question) => this.command({ is: "ping", question }),
     });
   }
 
   /** Starts a relay. Throws JailkitError, SystemError. */
   start(): void {
-    const { options, heartbeat } = this;
-    this.restarts.startedAt = clock();
-    this.relay = openRelay(options, {
-      ...options.events,
-      pong: (question, connections) => heartbeat.answered(question, connections, clock()),
-      connected: () => heartbeat.connected(clock()),
-    });
+    const { options } = this;
+    this.startedAt = clock();
+    this.relay = openRelay(options, (report) => this.report(report));
     this.killReason = undefined;
     options.set.add(this.relay.control, EPOLLIN);
     options.started();
-    heartbeat.restart();
+    this.heartbeat.restart();
   }
 
   command(command: Command, descriptor?: number): void {
@@ -115,17 +108,23 @@ export class RelayKeeper {
     this.relay?.finish();
   }
 
-  private watch(): void {
-    this.watched = createEventSet();
-    for (const socket of this.options.sockets()) this.watched.add(socket, EPOLLIN);
-    this.options.set.add(this.watched.fd, EPOLLIN);
+  private watch(isWanted: boolean): void {
+    const { set, sockets } = this.options;
+    if (this.watched !== undefined) {
+      set.remove(this.watched.fd);
+      close(this.watched.fd);
+    }
+    this.watched = isWanted ? createEventSet() : undefined;
+    if (this.watched === undefined) return;
+    for (const socket of sockets()) this.watched.add(socket, EPOLLIN);
+    set.add(this.watched.fd, EPOLLIN);
   }
 
-  private unwatch(): void {
-    if (this.watched === undefined) return;
-    this.options.set.remove(this.watched.fd);
-    close(this.watched.fd);
-    this.watched = undefined;
+  private report(report: RelayReport): void {
+    const { heartbeat } = this;
+    if (report.is === "pong") heartbeat.answered(report.question, report.connections, clock());
+    else if (report.is === "connected") heartbeat.connected(clock());
+    else this.options.report(report);
   }
 
   private handleReports(): void {
@@ -143,7 +142,7 @@ export class RelayKeeper {
     }
     const reason = this.killReason ?? `ended with status ${status ?? "unknown"}`;
     this.options.log(`the relay ${reason}, and is started again`);
-    this.startAt = noteEnd(this.restarts, clock());
+    this.startAt = this.backoff.next(this.startedAt, clock());
   }
 
   private replace(reason: ByteString): void {
@@ -158,7 +157,7 @@ export class RelayKeeper {
       this.start();
     } catch (error) {
       this.options.log(describeError(error));
-      this.startAt = Math.max(noteEnd(this.restarts, clock()), clock() + RETRY);
+      this.startAt = Math.max(this.backoff.next(this.startedAt, clock()), clock() + RETRY);
     }
   }
 }

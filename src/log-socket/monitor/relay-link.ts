@@ -1,15 +1,17 @@
-import type { ByteString } from "../../../ffi/bytes.ts";
-import { SIGKILL } from "../../../ffi/constants.ts";
+import { O_DIRECTORY, O_RDONLY, SIGKILL } from "../../../ffi/constants.ts";
 import { EPOLLIN, pollTwo } from "../../../ffi/events.ts";
-import { close } from "../../../ffi/files.ts";
+import { close, openAt, readDirectory } from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { setSendTimeout } from "../../../ffi/sockets.ts";
 import { isStopped, waitFor } from "../../../ffi/spawn.ts";
 import { JailkitError } from "../../cli/error.ts";
+import { withTree } from "../../jail/fs/look.ts";
+import { directoryFindings } from "../../jail/fs/safety.ts";
+import { closeJailRoot, openTree } from "../../jail/fs/walk.ts";
+import { makeDirectories } from "../../jail/fs/write.ts";
 import { type Command, type Counters, type RelayReport, receiveReport, sendMessage } from "../protocol.ts";
 import { type StartedProcess, startRelay } from "../roles.ts";
 import type { RelayAccount } from "./account.ts";
-import { openEmptyDirectory } from "./empty.ts";
 
 /** How the relay is started. */
 export interface RelayOptions {
@@ -18,26 +20,13 @@ export interface RelayOptions {
   mirror: boolean;
 }
 
-/** What the relay reports. */
-export interface RelayEvents {
-  /** The log daemon is gone. */
-  hostLost(): void;
-  /** The relay asks whether the log daemon is alive. */
-  checkHost(question: number): void;
-  /** There is a connection. */
-  connected(): void;
-  /** It answers a ping. */
-  pong(question: number, connections: number): void;
-  line(text: ByteString): void;
-}
-
 /** What the relay reports of its sockets, by id, and of itself. */
 export interface RelayStatus {
   counters: Map<number, Counters>;
   connected: boolean;
-  waiting: number;
 }
 
+const EMPTY_DIRECTORY = "/var/lib/jailkit/empty";
 const NO_DESCRIPTOR = { fd: -1, events: 0 } as const;
 const READY_TIME = 10_000;
 const ANSWER_TIME = 2000;
@@ -50,16 +39,36 @@ const STOP_CHECK = 200;
 
 const clock = () => Bun.nanoseconds() / 1e6;
 
+/** Opens the relay's root directory, which only root may write, and which is empty. Creates it if it is missing. */
+function openEmptyDirectory(): number {
+  const refuse = (why: string) => new JailkitError("not-empty", 1, `${EMPTY_DIRECTORY} ${why}`);
+  withTree((tree) => makeDirectories(tree, EMPTY_DIRECTORY, () => ({ mode: 0o755, uid: 0, gid: 0 })));
+  const root = openTree(EMPTY_DIRECTORY);
+  try {
+    const [finding] = directoryFindings(root);
+    if (finding !== undefined) throw refuse(`cannot be the relay's root directory: ${finding.message}`);
+    const fd = openAt(root.fd, ".", O_RDONLY | O_DIRECTORY);
+    if (readDirectory(fd).length === 0) return fd;
+    close(fd);
+    throw refuse("must be empty, since it is the relay's root directory; move its contents away");
+  } finally {
+    closeJailRoot(root);
+  }
+}
+
 /**
  * Starts the relay, and returns once it has checked that it has no privilege. Throws JailkitError if it could not give
  * them up, SystemError.
  */
-export function openRelay({ account, mirror }: RelayOptions, events: RelayEvents): RelayLink {
+export function openRelay(
+  { account: { uid, gid }, mirror }: RelayOptions,
+  handle: (report: RelayReport) => void,
+): RelayLink {
   const root = openEmptyDirectory();
   let relay: RelayLink;
   try {
-    relay = new RelayLink(startRelay(), events);
-    relay.command({ is: "start", uid: account.uid, gid: account.gid, mirror }, root);
+    relay = new RelayLink(startRelay(), handle);
+    relay.command({ is: "start", uid, gid, mirror }, root);
   } finally {
     close(root);
   }
@@ -76,7 +85,8 @@ export class RelayLink {
 
   constructor(
     { pid, control }: StartedProcess,
-    private readonly events: RelayEvents,
+    /** Gets each report, except those that a call waits for. */
+    private readonly report: (report: RelayReport) => void,
   ) {
     this.pid = pid;
     this.control = control;
@@ -114,7 +124,7 @@ export class RelayLink {
         return false;
       }
       // The last reports of a killed relay do not count.
-      if (!this.over) this.dispatch(report);
+      if (!this.over) this.report(report);
     }
   }
 
@@ -126,9 +136,9 @@ export class RelayLink {
     for (;;) {
       const report = this.nextReport(deadline);
       if (report === undefined) return undefined;
-      if (report.is === "end") return { counters, connected: report.connected, waiting: report.waiting };
+      if (report.is === "end") return { counters, connected: report.connected };
       if (report.is === "counters") counters.set(report.id, report.counters);
-      else this.dispatch(report);
+      else this.report(report);
     }
   }
 
@@ -179,14 +189,5 @@ export class RelayLink {
     if (report !== "over") return report;
     this.kill();
     return undefined;
-  }
-
-  private dispatch(report: RelayReport): void {
-    const { events } = this;
-    if (report.is === "host-lost") events.hostLost();
-    else if (report.is === "check-host") events.checkHost(report.question);
-    else if (report.is === "connected") events.connected();
-    else if (report.is === "pong") events.pong(report.question, report.connections);
-    else if (report.is === "line") events.line(report.text);
   }
 }

@@ -1,14 +1,14 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { libc } from "../../../ffi/libc.ts";
+import { passCredentials, setNonblocking } from "../../../ffi/sockets.ts";
 import { display } from "../../cli/display.ts";
 import { VERSION } from "../../cli/version.ts";
 import type { Severity } from "../../system/syslog.ts";
 import type { SocketSettings } from "../protocol.ts";
 import type { RelayAccount } from "./account.ts";
-import { removeSocket } from "./bound-socket.ts";
 import type { ActivatedSocket } from "./notify.ts";
 import type { RelayKeeper } from "./relay-keeper.ts";
-import { adopt, descriptorOf, ensureBound, type ServedSocket, watchPath } from "./served-socket.ts";
+import { ServedSocket } from "./served-socket.ts";
 import { showLimits, type WantedSockets } from "./settings.ts";
 import type { SocketStatus } from "./status.ts";
 import type { Watches } from "./watches.ts";
@@ -37,7 +37,7 @@ export class ServedSockets {
 
   /** The descriptors of those that exist. */
   descriptors(): number[] {
-    return [...this.byPath.values()].flatMap((socket) => descriptorOf(socket) ?? []);
+    return [...this.byPath.values()].flatMap(({ descriptor }) => descriptor ?? []);
   }
 
   /** Opens, changes and closes sockets until they are as wanted. */
@@ -81,7 +81,7 @@ export class ServedSockets {
     return [...this.byPath.values()].map((socket) => ({
       settings: socket.settings,
       pid: libc.getpid(),
-      listening: descriptorOf(socket) !== undefined,
+      listening: socket.descriptor !== undefined,
       activated: socket.activated !== undefined,
       counters: answer?.counters.get(socket.id),
       connected: answer?.connected ?? false,
@@ -92,31 +92,21 @@ export class ServedSockets {
 
   /** Removes the sockets, but for those of the service manager. */
   removeAll(): void {
-    for (const { changed, bound } of this.byPath.values()) {
-      this.options.watches.forget(changed);
-      if (bound !== undefined) removeSocket(bound);
-    }
+    for (const socket of this.byPath.values()) socket.remove();
   }
 
   private open(settings: SocketSettings): void {
     const activated = this.options.activated.find((socket) => socket.path === settings.path);
-    const socket: ServedSocket = {
-      id: this.nextId++,
-      settings: activated === undefined ? settings : { ...settings, type: activated.type },
-      bound: undefined,
-      activated,
-      createdAt: 0,
-      notBefore: 0,
-      times: 0,
-      complaint: undefined,
-      changed: () => this.ensure(socket),
-    };
+    const given = { ...settings, type: activated?.type ?? settings.type };
+    const changed = (socket: ServedSocket) => this.ensure(socket);
+    const socket = new ServedSocket(this.nextId++, given, activated, this.options.watches, changed);
     this.byPath.set(settings.path, socket);
     if (activated === undefined) {
       this.ensure(socket);
       return;
     }
-    adopt(activated);
+    passCredentials(activated.fd);
+    setNonblocking(activated.fd, true);
     this.announce(socket);
   }
 
@@ -130,17 +120,14 @@ export class ServedSockets {
 
   private close(socket: ServedSocket): void {
     this.options.relay.command({ is: "close", id: socket.id });
-    this.options.watches.forget(socket.changed);
     this.byPath.delete(socket.settings.path);
-    if (socket.bound !== undefined) removeSocket(socket.bound);
+    socket.remove();
   }
 
   /** Ensures that the socket exists and that the relay serves it. */
   private ensure(socket: ServedSocket): void {
-    const { watches, relay, log } = this.options;
-    // First, so that no change in the meantime is missed.
-    watchPath(socket, watches);
-    const result = ensureBound(socket, clock(), (text) => log("crit", text));
+    const { relay, log } = this.options;
+    const result = socket.ensureBound(clock(), (text) => log("crit", text));
     if (result === "later") this.retryAt = Math.min(this.retryAt, socket.notBefore);
     if (result !== "created") return;
     relay.command({ is: "close", id: socket.id });
@@ -153,9 +140,7 @@ export class ServedSockets {
     this.options.log("notice", listening(socket.settings));
   }
 
-  private pass(socket: ServedSocket): void {
-    const descriptor = descriptorOf(socket);
-    if (descriptor === undefined) return;
-    this.options.relay.command({ is: "open", id: socket.id, settings: socket.settings }, descriptor);
+  private pass({ id, settings, descriptor }: ServedSocket): void {
+    if (descriptor !== undefined) this.options.relay.command({ is: "open", id, settings }, descriptor);
   }
 }

@@ -9,7 +9,7 @@ import { configDirectoryFindings } from "../../jail/fs/safety.ts";
 import type { Severity } from "../../system/syslog.ts";
 import type { SocketSettings } from "../protocol.ts";
 
-const CONFIG_FILE: ByteString = `${CONFIG_DIRECTORY}/jk_socketd.ini`;
+const CONFIG_FILE = `${CONFIG_DIRECTORY}/jk_socketd.ini`;
 
 interface Note {
   severity: Severity;
@@ -69,34 +69,28 @@ export function socketOfOptions(options: SocketOptions): WantedSockets {
   const peak = number(options.peak, leadingInteger, 100, 10_000_000, DEFAULTS.peak);
   const absent = options.interval === undefined ? DEFAULTS.interval : DEFAULTS.badInterval;
   const interval = number(options.interval, leadingDecimal, 0.01, 60, absent);
+  const usable = peak < base ? Math.max(DEFAULTS.peak, base) : peak;
   const notes: Note[] = [];
-  if (peak < base) {
-    notes.push({
-      severity: "notice",
-      text: `peak is under base (${base}); using ${Math.max(2048, base)}`,
-    });
-  }
+  if (peak < base) notes.push({ severity: "notice", text: `peak is under base (${base}); using ${usable}` });
   const bad = badPath(path);
-  if (bad !== undefined) {
-    return { sockets: [], notes: [...notes, { severity: "crit", text: `${display(path)} ${bad}` }] };
-  }
+  if (bad !== undefined) notes.push({ severity: "crit", text: `${display(path)} ${bad}` });
   const settings: SocketSettings = {
     path,
     jail: display(jailOf(path)),
     type: options.type === "stream" ? "stream" : "dgram",
     trust: options.trust === "sender" ? "sender" : "kernel",
     base,
-    peak: peak < base ? Math.max(DEFAULTS.peak, base) : peak,
+    peak: usable,
     interval: Math.round(interval * MICROSECONDS),
   };
-  return { sockets: [settings], notes };
+  return { sockets: bad === undefined ? [settings] : [], notes };
 }
 
 /** The sockets of jk_socketd.ini and its drop-ins. Throws JailkitError, with status 11 if there is no file. */
-export function socketsOfConfiguration(file: ByteString = CONFIG_FILE): WantedSockets {
-  const ini = loadConfig(file, { dialect: "c", exitStatus: 11 });
+export function socketsOfConfiguration(): WantedSockets {
+  const ini = loadConfig(CONFIG_FILE, { dialect: "c", exitStatus: 11 });
   if (ini === undefined) {
-    throw new JailkitError("no-config", 11, `abort, could not parse configfile ${display(file)}`);
+    throw new JailkitError("no-config", 11, `abort, could not parse configfile ${CONFIG_FILE}`);
   }
   const wanted: WantedSockets = { sockets: [], notes: [] };
   const note = (severity: Severity, text: ByteString) => wanted.notes.push({ severity, text });
@@ -125,8 +119,8 @@ export function socketsOfConfiguration(file: ByteString = CONFIG_FILE): WantedSo
 }
 
 /** Throws JailkitError (53) if users other than root may change the configuration. */
-export function requireSafeConfiguration(directory: ByteString = CONFIG_DIRECTORY): void {
-  const [finding] = configDirectoryFindings(directory);
+export function requireSafeConfiguration(): void {
+  const [finding] = configDirectoryFindings(CONFIG_DIRECTORY);
   if (finding === undefined) return;
   const message = `abort, ${finding.message}; fix it with: ${finding.remedy}`;
   throw new JailkitError("config-unsafe", 53, message);

@@ -1,7 +1,7 @@
-import type { ByteString } from "../../../ffi/bytes.ts";
+import { type ByteString, fromBytes, toBytes } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { SystemError } from "../../../ffi/error.ts";
-import { close, openAt, statIfPresent } from "../../../ffi/files.ts";
+import { close, openAt, readAllFd, statIfPresent } from "../../../ffi/files.ts";
 import { environment, standardError } from "../../../ffi/guard.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { directoryOf } from "../../../ffi/paths.ts";
@@ -14,13 +14,15 @@ import { excerptLines } from "../../cli/excerpt.ts";
 import { printError, printLine } from "../../cli/output.ts";
 import { requireRoot } from "../../cli/root.ts";
 import { VERSION } from "../../cli/version.ts";
+import { type Found, lookUp, withJailFile, withTree } from "../../jail/fs/look.ts";
+import { requirePidfilePlace } from "../../jail/fs/pidfile.ts";
+import { putFile, removePath } from "../../jail/fs/write.ts";
 import { CONTROL } from "../protocol.ts";
 import { setProcessName, startDetached } from "../roles.ts";
 import { relayAccount } from "./account.ts";
 import { connectHost, HOST_SOCKET, OwnLog } from "./host.ts";
 import { Monitor } from "./monitor.ts";
 import { activatedSockets, notify } from "./notify.ts";
-import { removePidfile, writePidfile } from "./pidfile.ts";
 import {
   requireSafeConfiguration,
   type SocketOptions,
@@ -132,6 +134,27 @@ function printReasons(path: ByteString, complaints: readonly ByteString[]): void
   for (const reason of complaints) printError(`jk_socketd: ${reason}${hint}`);
 }
 
+/**
+ * Writes the pid of this process, in decimal and without a newline. Follows no symbolic link in a directory that users
+ * can write. Throws SystemError, JailkitError.
+ */
+function writePidfile(path: ByteString): void {
+  const bytes = toBytes(String(libc.getpid()));
+  withTree((tree) => {
+    requirePidfilePlace(path, lookUp(tree, path)?.stat);
+    putFile(tree, path, bytes, { mode: 0o644, uid: 0, gid: 0 }, { replace: true });
+  });
+}
+
+/** Removes the pidfile if it still has the pid of this process. Throws SystemError, JailkitError. */
+function removePidfile(path: ByteString): void {
+  withTree((tree) => {
+    const read = (fd: number, { stat }: Found) => ({ text: fromBytes(readAllFd(fd, 64)), stat });
+    const found = withJailFile(tree, path, read, { follow: false });
+    if (found?.text === String(libc.getpid())) removePath(tree, path, found.stat);
+  });
+}
+
 function serve(monitor: Monitor, options: SocketdOptions, complain: (text: ByteString) => void): void {
   const { pidfile } = options;
   monitor.start();
@@ -153,6 +176,10 @@ function serve(monitor: Monitor, options: SocketdOptions, complain: (text: ByteS
     monitor.run();
     notify("STOPPING=1");
   } finally {
-    if (pidfile !== undefined) removePidfile(pidfile);
+    try {
+      if (pidfile !== undefined) removePidfile(pidfile);
+    } catch {
+      // It is missing, or another process's now.
+    }
   }
 }

@@ -24,12 +24,8 @@ import { AF_UNIX, SOCK_DGRAM } from "../../../ffi/sockets.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { allowCalls } from "./filter.ts";
 
-const refuse = (what: string): never => {
-  throw new JailkitError("not-confined", 1, `the relay cannot give up its privileges: ${what}`);
-};
-
 function must(holds: boolean, what: string): void {
-  if (!holds) refuse(what);
+  if (!holds) throw new JailkitError("not-confined", 1, `the relay cannot give up its privileges: ${what}`);
 }
 
 /** Closes directories, which would be a way out of the root directory. */

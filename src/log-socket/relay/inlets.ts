@@ -1,21 +1,12 @@
 import type { Receiver } from "../../../ffi/datagrams.ts";
 import { EPOLLIN, type EventSet } from "../../../ffi/events.ts";
 import { close } from "../../../ffi/files.ts";
+import { accept, passCredentials } from "../../../ffi/sockets.ts";
 import type { SocketSettings } from "../protocol.ts";
-import {
-  acceptConnection,
-  type Connection,
-  closeConnection,
-  connectionToClose,
-  endUnfinished,
-  MOST_CONNECTIONS,
-  readConnection,
-  relayBuffered,
-} from "./connections.ts";
-import { createInlet, type Inlet, type InletContext, isHolding, readDatagrams, relayHeld } from "./inlet.ts";
-import { resume } from "./limits.ts";
+import { Connection, connectionToClose, MOST_CONNECTIONS } from "./connections.ts";
+import { Inlet, type InletContext } from "./inlet.ts";
 
-/** All sockets that the relay serves, and the connections to them. Times are microseconds. */
+/** All sockets that the relay serves, and the connections to them. */
 export class Inlets {
   private readonly inlets = new Map<number, Inlet>();
   private readonly byFd = new Map<number, Inlet>();
@@ -40,25 +31,18 @@ export class Inlets {
     return this.inlets.get(id);
   }
 
-  open(id: number, fd: number, settings: SocketSettings, now: number): void {
-    const inlet = createInlet(id, fd, settings, now);
+  open(id: number, fd: number, settings: SocketSettings): void {
+    const inlet = new Inlet(this.context, id, fd, settings);
     this.inlets.set(id, inlet);
     this.byFd.set(fd, inlet);
     this.updateWatches(inlet);
-  }
-
-  change(id: number, settings: SocketSettings): void {
-    const inlet = this.inlets.get(id);
-    if (inlet === undefined) return;
-    inlet.settings = settings;
-    inlet.marks.clear();
   }
 
   close(id: number): void {
     const inlet = this.inlets.get(id);
     if (inlet === undefined) return;
     for (const connection of this.connectionsOf(inlet)) this.endConnection(connection);
-    this.unwatch(inlet.fd);
+    this.watch(inlet.fd, false);
     close(inlet.fd);
     this.inlets.delete(id);
     this.byFd.delete(inlet.fd);
@@ -66,40 +50,38 @@ export class Inlets {
   }
 
   /** Reads once from a descriptor. Returns the number of messages; undefined if the descriptor is not one of these. */
-  read(fd: number, now: number): number | undefined {
+  read(fd: number): number | undefined {
     const inlet = this.byFd.get(fd);
     if (inlet === undefined) {
       const connection = this.connections.get(fd);
-      return connection === undefined ? undefined : this.readStream(connection, now);
+      return connection === undefined ? undefined : this.readStream(connection);
     }
-    if (inlet.settings.type === "stream") return this.accept(inlet, now);
-    const count = readDatagrams(this.context, inlet, this.receiver, now);
-    if (isHolding(inlet)) this.updateWatches(inlet);
+    if (inlet.settings.type === "stream") return this.accept(inlet);
+    const count = inlet.readDatagrams(this.receiver);
+    if (inlet.isHolding) this.updateWatches(inlet);
     return count;
   }
 
   /** Resumes those whose pause is over. */
-  releaseDue(now: number): void {
+  releaseDue(): void {
     for (const inlet of [...this.paused]) {
-      if (inlet.pausedUntil === undefined || inlet.pausedUntil > now) continue;
-      inlet.pausedUntil = undefined;
-      resume(inlet.limits, now);
-      this.release(inlet, now);
+      if (inlet.pausedUntil === undefined || inlet.pausedUntil > this.context.now) continue;
+      inlet.resume();
+      this.release(inlet);
     }
   }
 
   /** Resumes those for which there was no room. */
-  releaseStalled(now: number): void {
-    // A copy, since one that has to wait again is added again.
-    for (const inlet of [...this.stalled]) this.release(inlet, now);
+  releaseStalled(): void {
+    // A copy, since one that must wait again is added again.
+    for (const inlet of [...this.stalled]) this.release(inlet);
   }
 
-  hasStalled(): boolean {
+  get hasStalled(): boolean {
     return this.stalled.size > 0;
   }
 
-  /** The number of open connections. */
-  connectionCount(): number {
+  get connectionCount(): number {
     return this.connections.size;
   }
 
@@ -111,19 +93,16 @@ export class Inlets {
   }
 
   /** Relays what has arrived, and lifts the limits; true if nothing more is waiting. */
-  drain(inlet: Inlet, now: number): boolean {
-    const { context, receiver } = this;
+  drain(inlet: Inlet): boolean {
+    const { receiver } = this;
     const before = inlet.counters.messages;
     inlet.pausedUntil = undefined;
     inlet.settings = { ...inlet.settings, base: Number.POSITIVE_INFINITY, peak: Number.POSITIVE_INFINITY };
-    let count = 0;
-    if (relayHeld(context, inlet, now) && inlet.settings.type === "dgram") {
-      count = readDatagrams(context, inlet, receiver, now);
-    }
+    const count = inlet.relayHeld() && inlet.settings.type === "dgram" ? inlet.readDatagrams(receiver) : 0;
     for (const connection of this.connectionsOf(inlet)) {
-      relayBuffered(context, connection, now);
-      if (isHolding(inlet)) break;
-      readConnection(context, connection, receiver, now);
+      connection.relayBuffered();
+      if (inlet.isHolding) break;
+      connection.read(receiver);
     }
     return count <= 0 && inlet.held.length === 0 && inlet.counters.messages === before;
   }
@@ -132,73 +111,70 @@ export class Inlets {
     return [...this.connections.values()].filter((one) => one.inlet === inlet);
   }
 
-  private watch(fd: number): void {
-    if (this.watched.has(fd)) return;
-    this.set.add(fd, EPOLLIN);
-    this.watched.add(fd);
-  }
-
-  private unwatch(fd: number): void {
-    if (this.watched.delete(fd)) this.set.remove(fd);
+  private watch(fd: number, isWanted: boolean): void {
+    if (isWanted === this.watched.has(fd)) return;
+    if (isWanted) {
+      this.set.add(fd, EPOLLIN);
+      this.watched.add(fd);
+    } else {
+      this.set.remove(fd);
+      this.watched.delete(fd);
+    }
   }
 
   /** Waits for an inlet and its connections exactly while they may be read. */
   private updateWatches(inlet: Inlet): void {
-    const holding = isHolding(inlet);
+    const { isHolding } = inlet;
     if (inlet.pausedUntil !== undefined) this.paused.add(inlet);
-    else if (holding) this.stalled.add(inlet);
-    if (holding) this.unwatch(inlet.fd);
-    else this.watch(inlet.fd);
+    else if (isHolding) this.stalled.add(inlet);
+    this.watch(inlet.fd, !isHolding);
     if (inlet.settings.type !== "stream") return;
-    for (const connection of this.connectionsOf(inlet)) {
-      if (holding || connection.over) this.unwatch(connection.fd);
-      else this.watch(connection.fd);
-    }
+    for (const { fd, over } of this.connectionsOf(inlet)) this.watch(fd, !isHolding && !over);
   }
 
-  private release(inlet: Inlet, now: number): void {
+  private release(inlet: Inlet): void {
     this.paused.delete(inlet);
     this.stalled.delete(inlet);
-    if (relayHeld(this.context, inlet, now) && inlet.settings.type === "stream") {
+    if (inlet.relayHeld() && inlet.settings.type === "stream") {
       for (const connection of this.connectionsOf(inlet)) {
-        if (isHolding(inlet)) break;
-        if (relayBuffered(this.context, connection, now) && connection.over) this.endConnection(connection);
+        if (inlet.isHolding) break;
+        if (connection.relayBuffered() && connection.over) this.endConnection(connection);
       }
     }
     this.updateWatches(inlet);
   }
 
-  private readStream(connection: Connection, now: number): number {
-    if (isHolding(connection.inlet)) return 0;
-    if (!readConnection(this.context, connection, this.receiver, now)) this.endConnection(connection);
+  private readStream(connection: Connection): number {
+    if (connection.inlet.isHolding) return 0;
+    if (!connection.read(this.receiver)) this.endConnection(connection);
     this.updateWatches(connection.inlet);
     return 1;
   }
 
-  private accept(inlet: Inlet, now: number): number {
-    if (isHolding(inlet)) return 0;
-    const connection = acceptConnection(inlet, now);
-    if (connection === undefined) return 0;
-    if (inlet.counters.connections > MOST_CONNECTIONS) this.makeRoom(inlet, now);
-    this.connections.set(connection.fd, connection);
+  private accept(inlet: Inlet): number {
+    const fd = inlet.isHolding ? undefined : accept(inlet.fd);
+    if (fd === undefined) return 0;
+    passCredentials(fd);
+    if (++inlet.counters.connections > MOST_CONNECTIONS) this.makeRoom(inlet);
+    this.connections.set(fd, new Connection(fd, inlet));
     if (this.connections.size === 1) this.context.connected();
-    this.watch(connection.fd);
     this.updateWatches(inlet);
     return 0;
   }
 
   /** Closes a connection in favour of a new one, after relaying what arrived through it. */
-  private makeRoom(inlet: Inlet, now: number): void {
+  private makeRoom(inlet: Inlet): void {
     const connection = connectionToClose(this.connectionsOf(inlet));
     if (connection === undefined) return;
-    readConnection(this.context, connection, this.receiver, now);
-    endUnfinished(this.context, connection, now);
+    connection.read(this.receiver);
+    connection.endUnfinished();
     this.endConnection(connection);
   }
 
   private endConnection(connection: Connection): void {
-    this.unwatch(connection.fd);
+    this.watch(connection.fd, false);
     this.connections.delete(connection.fd);
-    closeConnection(connection);
+    close(connection.fd);
+    connection.inlet.counters.connections--;
   }
 }

@@ -1,12 +1,13 @@
 import { type ByteString, toBytes } from "../../../ffi/bytes.ts";
 import { putEscaped, putText } from "./escape.ts";
 
-interface Sender {
-  pid: number;
-  /** The appended mark, such as ` (jail=/srv/jail uid=1001)`. */
-  mark: Uint8Array;
-  /** The host's name in a message of RFC 5424. */
-  hostName: Uint8Array;
+/** `bytes` from `start` to `end`, and the process that sent them. */
+export interface Message {
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
+  readonly pid: number;
+  readonly uid: number;
 }
 
 /** The most bytes that rewriting adds, besides the mark, the host's name and escapes. */
@@ -34,15 +35,13 @@ const NOTICE = 5;
 
 const isDigit = (byte: number | undefined) => byte !== undefined && byte >= ZERO && byte <= NINE;
 
-/** The priority in `<PRI>`, and where the message begins after it. Without a valid one: user.notice (RFC 3164). */
+/** The priority in `<PRI>`, and the start of the message after it. Without a valid one: user.notice (RFC 3164). */
 function readPriority(from: Uint8Array, start: number, end: number): [priority: number, next: number] {
-  if (from[start] !== LESS) return [USER * 8 + NOTICE, start];
   let at = start + 1;
   let priority = 0;
   while (at < end && at < start + 4 && isDigit(from[at])) priority = priority * 10 + (from[at++] ?? 0) - ZERO;
-  if (at === start + 1 || at >= end || from[at] !== GREATER || priority > 191) {
-    return [USER * 8 + NOTICE, start];
-  }
+  const isValid = from[start] === LESS && at > start + 1 && at < end && from[at] === GREATER;
+  if (!isValid || priority > 191) return [USER * 8 + NOTICE, start];
   const facility = priority >> 3;
   return [(ALLOWED.has(facility) ? facility : USER) * 8 + (priority & 7), at + 1];
 }
@@ -79,8 +78,8 @@ function skipBlanks(from: Uint8Array, at: number, end: number): number {
 }
 
 /**
- * Where the tag begins: at the first word that is not part of a time stamp. Daemons know many forms of time stamps, and
- * no word that one of them takes for the tag may be missed, so every word that looks like a time is skipped.
+ * The start of the tag: the first word that is not part of a time stamp. Daemons know many forms of time stamps, and no
+ * word that one of them takes for the tag may be missed, so every word that looks like a time is skipped.
  */
 function findTag(from: Uint8Array, start: number, end: number): number {
   let at = skipBlanks(from, start, end);
@@ -94,14 +93,9 @@ function findTag(from: Uint8Array, start: number, end: number): number {
 
 /** Writes into `to` at `at`, as all put functions do, and returns the end. */
 function putNumber(to: Uint8Array, at: number, value: number): number {
-  let digits = 1;
-  for (let rest = value; rest >= 10; rest = Math.floor(rest / 10)) digits++;
-  let rest = value;
-  for (let i = at + digits - 1; i >= at; i--) {
-    to[i] = ZERO + (rest % 10);
-    rest = Math.floor(rest / 10);
-  }
-  return at + digits;
+  const digits = String(value);
+  for (let i = 0; i < digits.length; i++) to[at + i] = digits.charCodeAt(i);
+  return at + digits.length;
 }
 
 function putBytes(to: Uint8Array, at: number, bytes: Uint8Array): number {
@@ -113,21 +107,15 @@ function putBytes(to: Uint8Array, at: number, bytes: Uint8Array): number {
  * Copies a message of a trusted sender unchanged; for a stream, bytes that would end it are escaped. There must be room
  * for four times the message.
  */
-export function copyMessage(
-  from: Uint8Array,
-  start: number,
-  end: number,
-  to: Uint8Array,
-  at: number,
-  oneLine: boolean,
-): number {
-  if (!oneLine) {
-    to.set(from.subarray(start, end), at);
+export function copyMessage(message: Message, to: Uint8Array, at: number, isStream: boolean): number {
+  const { bytes, start, end } = message;
+  if (!isStream) {
+    to.set(bytes.subarray(start, end), at);
     return at + end - start;
   }
   let next = at;
   for (let i = start; i < end; i++) {
-    const byte = from[i] ?? 0;
+    const byte = bytes[i] ?? 0;
     if (byte === 0 || byte === NEWLINE) next = putEscaped(to, next, byte);
     else to[next++] = byte;
   }
@@ -143,102 +131,93 @@ function pidEnd(from: Uint8Array, at: number, end: number): number | undefined {
 }
 
 /** Writes the first word, which daemons take for the tag, with the real pid in each `[...]`. */
-function putTag(
-  to: Uint8Array,
-  at: number,
-  from: Uint8Array,
-  start: number,
-  end: number,
-  pid: number,
-): number {
+function putTag(to: Uint8Array, at: number, { bytes, pid }: Message, start: number, end: number): number {
   let next = at;
   let done = start;
   for (let i = start; i < end; i++) {
-    const after = pidEnd(from, i, end);
+    const after = pidEnd(bytes, i, end);
     if (after === undefined) continue;
-    next = putText(to, next, from, done, i + 1);
+    next = putText(to, next, bytes, done, i + 1);
     next = putNumber(to, next, pid);
     to[next++] = CLOSE;
     done = after;
     i = after - 1;
   }
-  return putText(to, next, from, done, end);
+  return putText(to, next, bytes, done, end);
 }
 
 /**
  * Writes the header of RFC 5424, `1 TIME HOST APP PROCID MSGID `, with the real host and pid. Returns its end in `to` and
- * in `from`; undefined if the message has no such header.
+ * in the message; undefined if the message has no such header.
  */
 function putStructured(
   to: Uint8Array,
   at: number,
-  from: Uint8Array,
+  { bytes, pid }: Message,
   start: number,
   end: number,
-  sender: Sender,
+  hostName: Uint8Array,
 ): [next: number, read: number] | undefined {
-  if (from[start] !== ONE || from[start + 1] !== SPACE) return undefined;
-  const words: number[] = [];
-  let read = start + 2;
-  for (let i = 0; i < 5; i++) {
-    const stop = wordEnd(from, read, end);
-    if (stop === read || stop >= end || from[stop] !== SPACE) return undefined;
-    words.push(read, stop);
-    read = stop + 1;
+  if (bytes[start] !== ONE || bytes[start + 1] !== SPACE) return undefined;
+  const time = start + 2;
+  // The starts of the words after the time.
+  const starts: number[] = [];
+  for (let word = time; starts.length < 5; ) {
+    const stop = wordEnd(bytes, word, end);
+    if (stop === word || stop >= end) return undefined;
+    word = stop + 1;
+    starts.push(word);
   }
-  const [time = 0, timeEnd = 0, , , app = 0, appEnd = 0, , , id = 0, idEnd = 0] = words;
+  const [host = 0, app = 0, process = 0, id = 0, text = 0] = starts;
   // "-" means no time.
-  if (!isTimeWord(from, time, timeEnd)) return undefined;
-  let next = putText(to, at, from, start, timeEnd + 1);
-  next = putBytes(to, next, sender.hostName);
+  if (!isTimeWord(bytes, time, host - 1)) return undefined;
+  let next = putText(to, at, bytes, start, host);
+  next = putBytes(to, next, hostName);
   to[next++] = SPACE;
-  next = putText(to, next, from, app, appEnd + 1);
-  next = putNumber(to, next, sender.pid);
+  next = putText(to, next, bytes, app, process);
+  next = putNumber(to, next, pid);
   to[next++] = SPACE;
-  return [putText(to, next, from, id, idEnd + 1), read];
+  return [putText(to, next, bytes, id, text), text];
 }
 
 /**
- * Writes the message from `from[start]` to `from[end]` to `to[at]`, with its real sender: a facility that users may have,
- * the pid from the kernel, and the mark at the end (in a long message also before the text, since daemons cut it).
- * Control bytes are escaped. There must be room for four times the message, twice the mark, the host's name, and
- * LONGEST_ADDITION. Returns the end; `at` for a message without content.
+ * Writes a message to `to[at]`, with its real sender: a facility that users may have, the pid from the kernel, and the
+ * mark at the end (in a long message also before the text, since daemons cut it). Control bytes are escaped. There must
+ * be room for four times the message, twice the mark, the host's name, and LONGEST_ADDITION. Returns the end; `at` for a
+ * message without content.
  */
 export function rewriteMessage(
-  from: Uint8Array,
-  start: number,
-  end: number,
+  message: Message,
   to: Uint8Array,
   at: number,
-  sender: Sender,
+  mark: Uint8Array,
+  hostName: Uint8Array,
 ): number {
-  let stop = end;
+  const { bytes, start } = message;
+  let end = message.end;
   // Some senders end a message with these.
-  while (stop > start && (from[stop - 1] === 0 || from[stop - 1] === NEWLINE)) stop--;
-  if (stop === start) return at;
-  const [priority, text] = readPriority(from, start, stop);
+  while (end > start && (bytes[end - 1] === 0 || bytes[end - 1] === NEWLINE)) end--;
+  if (end === start) return at;
+  const [priority, text] = readPriority(bytes, start, end);
   to[at] = LESS;
   let next = putNumber(to, at + 1, priority);
   to[next++] = GREATER;
-  const structured = putStructured(to, next, from, text, stop, sender);
+  const structured = putStructured(to, next, message, text, end, hostName);
   let read: number;
   if (structured !== undefined) [next, read] = structured;
   else {
-    const tag = findTag(from, text, stop);
-    next = putText(to, next, from, text, tag);
-    read = wordEnd(from, tag, stop);
-    next = putTag(to, next, from, tag, read, sender.pid);
+    const tag = findTag(bytes, text, end);
+    next = putText(to, next, bytes, text, tag);
+    read = wordEnd(bytes, tag, end);
+    next = putTag(to, next, message, tag, read);
   }
-  const { mark } = sender;
-  const last = putText(to, next, from, read, stop);
+  const last = putText(to, next, bytes, read, end);
   if (last - at + mark.length <= MAY_BE_CUT) return putBytes(to, last, mark);
-  if (structured === undefined)
-    return putBytes(to, putText(to, putBytes(to, next, mark), from, read, stop), mark);
   // The mark has no place before structured data, which may be long: "-" takes their place, and they become text.
-  to[next++] = DASH;
+  if (structured !== undefined) to[next++] = DASH;
   next = putBytes(to, next, mark);
-  to[next++] = SPACE;
-  return putBytes(to, putText(to, next, from, read, stop), mark);
+  if (structured !== undefined) to[next++] = SPACE;
+  return putBytes(to, putText(to, next, bytes, read, end), mark);
 }
 
 /** The mark of a user in a jail. `jail` is printable. */

@@ -1,37 +1,14 @@
-/**
- * Messages on their way to the host's log daemon, in order, in one buffer. Each is queued, then sent, then confirmed: it
- * is kept until the daemon is known to have read it, since unread messages are lost when a daemon ends.
- */
-export interface Queue {
-  /** The whole buffer. */
-  readonly bytes: Buffer;
-  /** Finds room for `most` bytes and a NUL. Returns their offset, or -1. `commit` takes it. */
-  reserve(most: number): number;
-  /** Adds the bytes that were written at the reserved offset, and a NUL. `owner` is the id of its socket. */
-  commit(length: number, owner: number): void;
-  /** The number of messages that are not sent. */
-  waiting(): number;
-  /** The number of messages that are sent and not confirmed. */
-  unconfirmed(): number;
-  /** Of waiting message `i`. */
-  offset(i: number): number;
-  length(i: number): number;
-  owner(i: number): number;
-  /** The first `count` waiting messages were sent. */
-  sent(count: number): void;
-  /** The number of messages that were ever sent, for `confirm`. */
-  mark(): number;
-  /** Confirms messages up to a mark, except the last ones, which take `unread` bytes of kernel memory. */
-  confirm(mark: number, unread: number): void;
-  /** Sends again what was sent and not confirmed. */
-  rewind(): void;
-}
-
 // The least kernel memory of a datagram: sk_buff, shared info, and 192 bytes for its content.
 const SMALLEST_IN_KERNEL = 768;
 
-/** Creates a queue of `size` bytes for at most `most` messages (a power of two). */
-export function createQueue(size: number, most: number): Queue {
+export type Queue = ReturnType<typeof createQueue>;
+
+/**
+ * Messages on their way to the host's log daemon, in order, in one buffer of `size` bytes; at most `most` messages (a
+ * power of two). Each is queued, then sent, then confirmed: it is kept until the daemon is known to have read it, since
+ * unread messages are lost when a daemon ends.
+ */
+export function createQueue(size: number, most: number) {
   const bytes = Buffer.from(new ArrayBuffer(size));
   const offsets = new Int32Array(most);
   const lengths = new Int32Array(most);
@@ -44,27 +21,21 @@ export function createQueue(size: number, most: number): Queue {
   // The offset of the next message.
   let tail = 0;
 
-  /** The sizes of the free pieces: from `tail` on, and at the start of the buffer. */
-  function pieces(): [atTail: number, atStart: number] {
-    if (confirmed === queued) {
-      tail = 0;
-      return [size, 0];
-    }
-    const head = offsets[confirmed & mask] ?? 0;
-    return tail > head ? [size - tail, head] : [head - tail, 0];
-  }
-
   return {
     bytes,
-    reserve(wanted) {
+    /** Finds room for `wanted` bytes and a NUL. Returns their offset, or -1. `commit` takes it. */
+    reserve(wanted: number): number {
       if (queued - confirmed === most) return -1;
-      const [atTail, atStart] = pieces();
-      if (atTail > wanted) return tail;
-      if (atStart <= wanted) return -1;
+      const isEmpty = confirmed === queued;
+      if (isEmpty) tail = 0;
+      const head = isEmpty ? size : (offsets[confirmed & mask] ?? 0);
+      if ((tail > head ? size : head) - tail > wanted) return tail;
+      if (tail <= head || head <= wanted) return -1;
       tail = 0;
       return 0;
     },
-    commit(length, owner) {
+    /** Adds the bytes that were written at the reserved offset, and a NUL. `owner` is the id of its socket. */
+    commit(length: number, owner: number): void {
       const at = queued & mask;
       offsets[at] = tail;
       lengths[at] = length;
@@ -73,16 +44,22 @@ export function createQueue(size: number, most: number): Queue {
       tail += length + 1;
       queued++;
     },
+    /** The number of messages that are not sent. */
     waiting: () => queued - sent,
+    /** The number of messages that are sent and not confirmed. */
     unconfirmed: () => sent - confirmed,
-    offset: (i) => offsets[(sent + i) & mask] ?? 0,
-    length: (i) => lengths[(sent + i) & mask] ?? 0,
-    owner: (i) => owners[(sent + i) & mask] ?? 0,
-    sent(count) {
+    // Of waiting message `i`:
+    offset: (i: number) => offsets[(sent + i) & mask] ?? 0,
+    length: (i: number) => lengths[(sent + i) & mask] ?? 0,
+    owner: (i: number) => owners[(sent + i) & mask] ?? 0,
+    /** The first `count` waiting messages were sent. */
+    sent(count: number): void {
       sent += count;
     },
+    /** The number of messages that were ever sent, for `confirm`. */
     mark: () => sent,
-    confirm(mark, unread) {
+    /** Confirms messages up to a mark, except the last ones, which take `unread` bytes of kernel memory. */
+    confirm(mark: number, unread: number): void {
       let rest = unread;
       // They may have been rewound in the meantime.
       let first = Math.min(mark, sent);
@@ -92,7 +69,8 @@ export function createQueue(size: number, most: number): Queue {
       }
       confirmed = Math.max(confirmed, first);
     },
-    rewind() {
+    /** Sends again what was sent and not confirmed. */
+    rewind(): void {
       sent = confirmed;
     },
   };

@@ -3,13 +3,12 @@ import { createReceiver } from "../../../ffi/datagrams.ts";
 import { createEventSet, EPOLLIN, EPOLLOUT, EPOLLRDHUP, pollTwo } from "../../../ffi/events.ts";
 import { hostName } from "../../../ffi/sockets.ts";
 import { describeError } from "../../cli/error.ts";
-import { CONTROL, type Command, receiveCommand, sendMessage } from "../protocol.ts";
+import { CONTROL, type Command, type RelayReport, receiveCommand, sendMessage } from "../protocol.ts";
 import { setProcessName } from "../roles.ts";
 import { confine } from "./confine.ts";
-import { countDropped, DROP_AFTER, type InletContext } from "./inlet.ts";
+import { DROP_AFTER, type InletContext } from "./inlet.ts";
 import { Inlets } from "./inlets.ts";
 import { Outlet } from "./outlet.ts";
-import { ReportQueue } from "./report-queue.ts";
 import { Warnings, warningLine } from "./warnings.ts";
 
 const BATCH = 16;
@@ -17,6 +16,7 @@ const BATCH = 16;
 const LONGEST = 1 << 16;
 // With more messages waiting, senders wait too.
 const MOST_WAITING = 512;
+const MOST_REPORTS = 64;
 const RETRY = 100_000;
 const FINISH_TIME = 1_000_000;
 const FINISH_ROUNDS = 64;
@@ -47,6 +47,27 @@ export function runRelay(): number {
   return 0;
 }
 
+/** Reports on their way to the monitor. They wait here while its socket is full. */
+class ReportQueue {
+  private readonly waiting: RelayReport[] = [];
+
+  get isEmpty(): boolean {
+    return this.waiting.length === 0;
+  }
+
+  send(report: RelayReport): void {
+    if (this.isEmpty && sendMessage(CONTROL, report, false)) return;
+    // Lines for a terminal may get lost; reports that the monitor must act on may not.
+    if (report.is !== "line" || this.waiting.length < MOST_REPORTS) this.waiting.push(report);
+  }
+
+  /** Sends waiting reports as far as there is room. */
+  flush(): void {
+    while (this.waiting[0] !== undefined && sendMessage(CONTROL, this.waiting[0], false))
+      this.waiting.shift();
+  }
+}
+
 /** Reads from the sockets of jails, writes to the host's log, and obeys the monitor. Times are microseconds. */
 class Relay {
   private readonly set = createEventSet();
@@ -55,26 +76,18 @@ class Relay {
   private readonly warnings: Warnings;
   private readonly context: InletContext;
   private readonly inlets: Inlets;
-  private now = clock();
 
   constructor(hostName: Uint8Array, mirror: boolean) {
     const { reports } = this;
-    this.outlet = new Outlet(
-      {
-        lost: () => this.hostLost(),
-        refused: (owner, length) => {
-          const inlet = this.inlets.get(owner);
-          if (inlet !== undefined) countDropped(this.context, inlet, length, this.now);
-        },
-      },
-      clock,
-    );
+    const refused = (owner: number, length: number) => this.inlets.get(owner)?.countDropped(length);
+    this.outlet = new Outlet({ lost: () => this.hostLost(), refused }, clock);
     this.warnings = new Warnings(this.outlet, (text) => {
       if (mirror) reports.send({ is: "line", text });
     });
     this.context = {
       outlet: this.outlet,
       hostName,
+      now: clock(),
       unreported: this.warnings.unreported,
       paused: (inlet, reason) => this.warnings.paused(inlet, reason),
       connected: () => reports.send({ is: "connected" }),
@@ -86,7 +99,7 @@ class Relay {
   run(): void {
     this.set.add(CONTROL, EPOLLIN);
     do {
-      this.now = clock();
+      this.context.now = clock();
       this.doWhatIsDue();
     } while (this.isBusy() ? this.waitForHost() : this.waitForMessages());
     this.finish();
@@ -99,19 +112,21 @@ class Relay {
   }
 
   private doWhatIsDue(): void {
-    const { now, inlets, outlet } = this;
-    inlets.releaseDue(now);
+    const { inlets, outlet } = this;
+    const { now } = this.context;
+    inlets.releaseDue();
     this.warnings.reportDropped(now);
     this.reports.flush();
     const question = outlet.settleAt <= now ? outlet.settle(now) : undefined;
     if (question !== undefined) this.reports.send({ is: "check-host", question });
     outlet.flush(now);
-    if (inlets.hasStalled() && !this.isBusy()) inlets.releaseStalled(now);
+    if (inlets.hasStalled && !this.isBusy()) inlets.releaseStalled();
   }
 
   /** Milliseconds until something is due; -1 if nothing is. */
   private timeout(): number {
-    const { now, inlets, outlet } = this;
+    const { inlets, outlet } = this;
+    const { now } = this.context;
     let next = Math.min(outlet.settleAt, inlets.nextRelease());
     if (outlet.fd >= 0) {
       next = Math.min(next, this.warnings.nextReport(now));
@@ -119,7 +134,7 @@ class Relay {
     }
     if (!this.reports.isEmpty) next = Math.min(next, now + RETRY);
     // Stalled messages wait that long for the log daemon; then they are dropped.
-    if (outlet.awaySince !== undefined && inlets.hasStalled()) {
+    if (outlet.awaySince !== undefined && inlets.hasStalled) {
       next = Math.min(next, outlet.awaySince + DROP_AFTER);
     }
     return next === Number.POSITIVE_INFINITY ? -1 : Math.max(0, Math.ceil((next - now) / 1000));
@@ -135,7 +150,7 @@ class Relay {
   /** Waits for messages and commands, and handles them. False: this is the end. */
   private waitForMessages(): boolean {
     const events = this.set.wait(this.timeout());
-    this.now = clock();
+    this.context.now = clock();
     const [first] = events;
     if (first !== undefined && events.length === 1 && first.fd !== CONTROL) this.readAlone(first.fd);
     else for (const { fd } of events) if (fd !== CONTROL) this.read(fd);
@@ -143,7 +158,7 @@ class Relay {
   }
 
   private read(fd: number): number {
-    const count = this.inlets.read(fd, this.now);
+    const count = this.inlets.read(fd);
     // The log daemon closed its stream.
     if (count === undefined && fd === this.outlet.fd) this.outlet.lose();
     return count ?? 0;
@@ -152,9 +167,9 @@ class Relay {
   /** Reads the only socket with messages repeatedly, which saves a system call for each round. */
   private readAlone(fd: number): void {
     for (let i = 0; i < MOST_IN_A_ROW && this.read(fd) > 0; i++) {
-      this.outlet.flush(this.now);
+      this.outlet.flush(this.context.now);
       if (this.isBusy()) return;
-      this.now = clock();
+      this.context.now = clock();
     }
   }
 
@@ -190,16 +205,16 @@ class Relay {
         outlet.confirmed(command.question);
         return true;
       case "open":
-        if (descriptor !== undefined) inlets.open(command.id, descriptor, command.settings, this.now);
+        if (descriptor !== undefined) inlets.open(command.id, descriptor, command.settings);
         return true;
       case "change":
-        inlets.change(command.id, command.settings);
+        inlets.get(command.id)?.change(command.settings);
         return true;
       case "close":
         inlets.close(command.id);
         return true;
       case "ping":
-        this.reports.send({ is: "pong", question: command.question, connections: inlets.connectionCount() });
+        this.reports.send({ is: "pong", question: command.question, connections: inlets.connectionCount });
         return true;
       case "status":
         this.sendStatus();
@@ -214,8 +229,7 @@ class Relay {
       const counters = { ...inlet.counters, paused: inlet.pausedUntil !== undefined };
       sendMessage(CONTROL, { is: "counters", id: inlet.id, counters }, true);
     }
-    const { fd, queue } = this.outlet;
-    sendMessage(CONTROL, { is: "end", connected: fd >= 0, waiting: queue.waiting() }, true);
+    sendMessage(CONTROL, { is: "end", connected: this.outlet.fd >= 0 }, true);
   }
 
   /** Relays everything that waits in the sockets, limits or not, so that nothing sent before the end is lost. */
@@ -224,9 +238,9 @@ class Relay {
     const deadline = clock() + FINISH_TIME;
     for (const inlet of inlets.all()) {
       for (let round = 0; round < FINISH_ROUNDS && clock() < deadline; round++) {
-        this.now = clock();
-        const done = inlets.drain(inlet, this.now);
-        outlet.flush(this.now);
+        this.context.now = clock();
+        const done = inlets.drain(inlet);
+        outlet.flush(this.context.now);
         if (done) break;
       }
     }

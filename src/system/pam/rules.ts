@@ -13,27 +13,15 @@ export interface PamRule {
   substack?: PamRule[];
 }
 
-/** The user of a session. */
-export interface PamUser {
-  name: ByteString;
-  shell: ByteString;
-  groups: readonly ByteString[];
-}
-
 export type PamKind = "auth" | "account" | "session";
+
+/** Returns the text of a service's file, by its name or path; undefined if missing. */
+type ServiceReader = (service: ByteString) => ByteString | undefined;
 
 const DEEPEST = 16;
 
-/**
- * The rules of one kind of a service, in order, with those of included files; a substack is one rule. `read` returns the
- * text of a service's file, by its name or path; undefined if missing. Pure.
- */
-export function pamRules(
-  kind: PamKind,
-  service: ByteString,
-  read: (service: ByteString) => ByteString | undefined,
-  depth = 0,
-): PamRule[] {
+/** The rules of one kind of a service, in order, with those of included files; a substack is one rule. Pure. */
+export function pamRules(kind: PamKind, service: ByteString, read: ServiceReader, depth = 0): PamRule[] {
   const text = depth > DEEPEST ? undefined : read(service);
   const rules: PamRule[] = [];
   const below = (name: ByteString) => pamRules(kind, name, read, depth + 1);
@@ -58,73 +46,20 @@ export function pamRules(
   return rules;
 }
 
-/** The rules of one kind of a service, with substacks expanded: see pamRules. Pure. */
-function flatRules(
-  kind: PamKind,
-  service: ByteString,
-  read: (service: ByteString) => ByteString | undefined,
-): PamRule[] {
-  return flattened(pamRules(kind, service, read));
-}
-
 /** Rules with substacks expanded. Pure. */
 export function flattened(rules: readonly PamRule[]): PamRule[] {
   return rules.flatMap((rule) => (rule.substack === undefined ? [rule] : flattened(rule.substack)));
-}
-
-/** The session rules of a service: see flatRules. Pure. */
-export function sessionRules(
-  service: ByteString,
-  read: (service: ByteString) => ByteString | undefined,
-): PamRule[] {
-  return flatRules("session", service, read);
 }
 
 /**
  * True if pam_env(8) of a service reads ~/.pam_environment: sshd passes these variables to the programs that it starts.
  * Pure.
  */
-export function readsUserEnvironment(
-  service: ByteString,
-  read: (service: ByteString) => ByteString | undefined,
-): boolean {
+export function readsUserEnvironment(service: ByteString, read: ServiceReader): boolean {
   const option = "user_readenv=";
-  const rules = (["auth", "session"] as const).flatMap((kind) => flatRules(kind, service, read));
+  const rules = (["auth", "session"] as const).flatMap((kind) => flattened(pamRules(kind, service, read)));
   return rules.some(({ module, arguments: words }) => {
     const last = words.findLast((word) => word.startsWith(option));
     return module === "pam_env.so" && last !== undefined && !/^0*$/.test(last.slice(option.length));
   });
-}
-
-const FLAGS = new Set(["quiet", "quiet_success", "quiet_fail", "debug", "audit"]);
-
-/** True if pam_succeed_if(8) succeeds for the user; unknown conditions count as failed. */
-function succeeds(words: readonly ByteString[], { name, shell, groups }: PamUser): boolean {
-  const conditions = words.filter((word) => !FLAGS.has(word));
-  if (conditions.length === 0) return false;
-  for (let at = 0; at < conditions.length; at += 3) {
-    const [field, operator, value = ""] = conditions.slice(at, at + 3);
-    if (field !== "user" && field !== "shell") return false;
-    const is = field === "user" ? name : shell;
-    const holds =
-      (operator === "=" && value === is) ||
-      (operator === "in" && value.split(":").includes(is)) ||
-      (operator === "ingroup" &&
-        field === "user" &&
-        value.split(":").some((group) => groups.includes(group)));
-    if (!holds) return false;
-  }
-  return true;
-}
-
-/** True if pam_systemd(8) is called for the user, unless a rule of pam_succeed_if(8) skips it. Pure. */
-export function callsSystemd(rules: readonly PamRule[], user: PamUser): boolean {
-  let jumped = 0;
-  for (const { control, module, arguments: words } of rules) {
-    if (jumped > 0) jumped--;
-    else if (module === "pam_systemd.so") return true;
-    else if (module === "pam_succeed_if.so" && succeeds(words, user))
-      jumped = Number(/\bsuccess=(\d+)\b/.exec(control)?.[1] ?? 0);
-  }
-  return false;
 }

@@ -4,14 +4,16 @@ import type { PamAnswer, PamSubject } from "./stack.ts";
 const FLAGS = new Set(["quiet", "quiet_success", "quiet_fail", "debug", "audit", "use_uid"]);
 const WORDS: Readonly<Record<string, string>> = { eq: "=", ne: "!=", lt: "<", le: "<=", gt: ">", ge: ">=" };
 
+type Subject = Pick<PamSubject, "name" | "uid" | "shell" | "groups"> & Partial<PamSubject>;
+
 /** Evaluates a condition of pam_succeed_if(8); undefined if it cannot be decided here. */
 function holds(
-  { name, uid, gid, shell, home, service, groups, from }: PamSubject,
+  { name, uid, gid, shell, home, service, groups, from }: Subject,
   [field = "", given = "", value = ""]: readonly ByteString[],
 ): boolean | undefined {
   const operator = WORDS[given] ?? given;
   const texts: Readonly<Record<string, ByteString | undefined>> = {
-    ...{ user: name, uid: String(uid), gid: String(gid), shell, home, service, rhost: from },
+    ...{ user: name, uid: String(uid), gid: gid?.toString(), shell, home, service, rhost: from },
   };
   const is = texts[field];
   if (is === undefined) return undefined;
@@ -42,7 +44,7 @@ function holds(
 }
 
 /** The answer of pam_succeed_if(8) for a user. With use_uid it checks the caller, which is root during a login. Pure. */
-export function judgeSucceedIf(subject: PamSubject, words: readonly ByteString[]): PamAnswer {
+export function judgeSucceedIf(subject: Subject, words: readonly ByteString[]): PamAnswer {
   const conditions = words.filter((word) => !FLAGS.has(word));
   const text = conditions.join(" ");
   const unknown: PamAnswer = { result: "unknown", message: `pam_succeed_if asks for: ${text}` };

@@ -101,15 +101,17 @@ interface UndecidedMatch {
   address: boolean;
 }
 
-const FROM: Omit<UndecidedMatch, "line"> = { what: "where a login comes from", address: true };
-const MORE: Omit<UndecidedMatch, "line"> = { what: "more than can be asked for", address: false };
+type MissingFact = Omit<UndecidedMatch, "line">;
+
+const FROM: MissingFact = { what: "where a login comes from", address: true };
+const MORE: MissingFact = { what: "more than can be asked for", address: false };
 
 /** The missing fact that a criterion needs; undefined if sshd -T can decide. */
 function undecidedCriterion(
   criterion: string,
   settings: SshdSettings,
   from: ByteString | undefined,
-): Omit<UndecidedMatch, "line"> | undefined {
+): MissingFact | undefined {
   const { addresses, ports } = listens(settings);
   const origin = from === undefined ? FROM : undefined;
   switch (criterion) {
@@ -143,7 +145,7 @@ export function undecidedMatches(
 ): UndecidedMatch[] {
   return configLines(CONFIGURATION).flatMap(({ keyword, words }): UndecidedMatch[] => {
     if (keyword !== "match") return [];
-    const found: Omit<UndecidedMatch, "line">[] = [];
+    const found: (MissingFact | undefined)[] = [];
     const left = [...words];
     for (let word = left.shift(); word !== undefined; word = left.shift()) {
       const [attribute = "", ...value] = word.split("=");
@@ -152,10 +154,9 @@ export function undecidedMatches(
       const argument = value.length > 0 ? value.join("=") : (left.shift() ?? "");
       if (criterion === "user" && !namesOneOf(argument, [name])) return [];
       if (criterion === "group" && !namesOneOf(argument, groups)) return [];
-      found.push(...[undecidedCriterion(criterion, settings, from)].filter((one) => one !== undefined));
+      found.push(undecidedCriterion(criterion, settings, from));
     }
-    const [first] = found;
-    const other = found.find(({ address }) => !address) ?? first;
+    const other = found.find((one) => one?.address === false) ?? found.find((one) => one !== undefined);
     return other === undefined ? [] : [{ ...other, line: words.join(" ") }];
   });
 }

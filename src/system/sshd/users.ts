@@ -45,28 +45,31 @@ export function userRule(
     const answers = listed(keyword).map((pattern) => namesLogin(pattern, name, from, byName));
     return answers.includes(true) ? true : answers.includes(undefined) ? undefined : false;
   };
-  const rule = (
-    keyword: UserRule["keyword"],
-    outcome: UserRule["outcome"],
-    what: ByteString,
-    remedy: ByteString,
-  ): UserRule => ({ keyword, outcome, message: `${line(keyword)}: ${what}`, remedy });
-  const open = `whether it means this login depends on ${from === undefined ? "where it comes from: ask with --from ADDRESS" : "the name of the host that it comes from (UseDNS yes)"}`;
+  const refused = (keyword: UserRule["keyword"], what: ByteString, remedy: ByteString): UserRule => {
+    return { keyword, outcome: "refused", message: `${line(keyword)}: ${what}`, remedy };
+  };
+  const unknown = (keyword: UserRule["keyword"]): UserRule => {
+    const fact =
+      from === undefined
+        ? "where it comes from: ask with --from ADDRESS"
+        : "the name of the host that it comes from (UseDNS yes)";
+    const message = `${line(keyword)}: whether it means this login depends on ${fact}`;
+    return { keyword, outcome: "unknown", message, remedy: "" };
+  };
 
   const denied = named("DenyUsers");
   const pattern = listed("DenyUsers").find((one) => namesLogin(one, name, from, byName) === true);
-  if (denied === true)
-    return rule("DenyUsers", "refused", "names the user", `take ${pattern} out of DenyUsers`);
-  if (denied === undefined) return rule("DenyUsers", "unknown", open, "");
+  if (denied === true) return refused("DenyUsers", "names the user", `take ${pattern} out of DenyUsers`);
+  if (denied === undefined) return unknown("DenyUsers");
   if (listed("AllowUsers").length > 0) {
     const allowed = named("AllowUsers");
     const remedy = `add the user to the line in sshd_config(5): ${line("AllowUsers", name)}`;
-    if (allowed === false) return rule("AllowUsers", "refused", "does not name the user", remedy);
-    if (allowed === undefined) return rule("AllowUsers", "unknown", open, "");
+    if (allowed === false) return refused("AllowUsers", "does not name the user", remedy);
+    if (allowed === undefined) return unknown("AllowUsers");
   }
   if (namesGroup("DenyGroups")) {
     const remedy = `take the group out of DenyGroups, or the user out of the group`;
-    return rule("DenyGroups", "refused", "names a group of the user", remedy);
+    return refused("DenyGroups", "names a group of the user", remedy);
   }
   if (listed("AllowGroups").length > 0 && !namesGroup("AllowGroups")) {
     // Do not suggest other groups of the line: they may allow more, as sudo does.
@@ -74,7 +77,7 @@ export function userRule(
     const join = `groupadd -f -r ${JAILED_GROUP} && usermod -aG ${JAILED_GROUP} ${operands(name)}`;
     const add = `add the group ${JAILED_GROUP} to the line in sshd_config(5): ${line("AllowGroups", JAILED_GROUP)}`;
     const remedy = there ? join : groups.includes(JAILED_GROUP) ? add : `${add}; and type: ${join}`;
-    return rule("AllowGroups", "refused", "names no group of the user", remedy);
+    return refused("AllowGroups", "names no group of the user", remedy);
   }
   return undefined;
 }

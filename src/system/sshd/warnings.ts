@@ -4,7 +4,7 @@ import { statIfPresent } from "../../../ffi/files.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { operands } from "../../cli/shell-word.ts";
-import { type PamUser, readsUserEnvironment } from "../pam/rules.ts";
+import { readsUserEnvironment } from "../pam/rules.ts";
 import { serviceText } from "../pam/service.ts";
 import { findProgram, runProgram } from "../run.ts";
 import { subsystemOnlyInMatch } from "./match.ts";
@@ -19,7 +19,7 @@ import {
   sftpSubsystem,
   wordsOf,
 } from "./settings.ts";
-import { startsUserManager } from "./user-manager.ts";
+import { type PamUser, startsUserManager } from "./user-manager.ts";
 
 /** A setting of sshd that goes around the jail, with its remedy. */
 interface SshdWarning {
@@ -40,9 +40,7 @@ interface SshdWarning {
 }
 
 /** The answer of sshd: its settings, or why there are none. `remedy`: until it is applied, sshd lets nobody in. */
-export type SshdAnswer =
-  | { settings: SshdSettings }
-  | { unavailable: string; installed: boolean; remedy?: string };
+type SshdAnswer = { settings: SshdSettings } | { unavailable: string; installed: boolean; remedy?: string };
 
 /**
  * Asks sshd for its settings for a user that connects from an address (sshd(8), -T -C). Needs root, because sshd loads
@@ -92,76 +90,61 @@ function askSshd(sshd: ByteString, login: ByteString, { address, port }: typeof 
  * Warnings about settings that give a jailed user more than the jail. `byPam`: the PAM service that reads the user's
  * ~/.pam_environment. Pure.
  */
-export function sshdWarnings(
-  settings: SshdSettings,
-  user: ByteString,
-  byPam: ByteString | undefined = undefined,
-): SshdWarning[] {
+export function sshdWarnings(settings: SshdSettings, user: ByteString, byPam?: ByteString): SshdWarning[] {
   const value = (keyword: string) => firstOf(settings, keyword);
-  const warnings: SshdWarning[] = [];
+  const allows = (keyword: string) => !["no", ""].includes(value(keyword));
+  const forwards = (keyword: string) => allows(keyword) && value("disableforwarding") !== "yes";
   const match = `in a block 'Match User ${user}' of ${CONFIGURATION}`;
+  const commands = [sftpSubsystem(settings) ?? "", value("forcecommand")];
+  const internal = commands.some((command) => /^internal-sftp(\s|$)/.test(command));
+  const loads = wordsOf(settings, "acceptenv").some(coversLoader) || allows("permituserenvironment");
 
-  const forced = value("forcecommand");
-  const internal = [sftpSubsystem(settings) ?? "", forced].some((command) =>
-    /^internal-sftp(\s|$)/.test(command),
+  const warnings: SshdWarning[] = [];
+  const warn = (applies: boolean, code: SshdWarning["code"], message: string, remedy: string) => {
+    if (applies) warnings.push({ code, message, remedy });
+  };
+  warn(
+    internal && !isSet(settings, "chrootdirectory"),
+    "internal-sftp",
+    "sshd serves sftp itself (internal-sftp, no ChrootDirectory): it never runs the login shell, so the user is not jailed",
+    "use 'Subsystem sftp /usr/lib/openssh/sftp-server' (the path as it is in the jail)",
   );
-  if (internal && !isSet(settings, "chrootdirectory")) {
-    warnings.push({
-      code: "internal-sftp",
-      message:
-        "sshd serves sftp itself (internal-sftp, no ChrootDirectory): it never runs the login shell, so the user is not jailed",
-      remedy: "use 'Subsystem sftp /usr/lib/openssh/sftp-server' (the path as it is in the jail)",
-    });
-  }
-  if (!["no", ""].includes(value("allowtcpforwarding")) && value("disableforwarding") !== "yes") {
-    warnings.push({
-      code: "tcp-forwarding",
-      message: "sshd forwards TCP connections for this user, from outside the jail",
-      remedy: `set 'AllowTcpForwarding no' ${match}`,
-    });
-  }
-  if (!["no", ""].includes(value("allowstreamlocalforwarding")) && value("disableforwarding") !== "yes") {
-    warnings.push({
-      code: "stream-forwarding",
-      message: "sshd forwards connections to local sockets for this user, from outside the jail",
-      remedy: `set 'AllowStreamLocalForwarding no' ${match}`,
-    });
-  }
-  if (!["no", ""].includes(value("permittunnel")) && value("disableforwarding") !== "yes") {
-    warnings.push({
-      code: "tunnel",
-      message: "sshd lets this user make network tunnels",
-      remedy: `set 'PermitTunnel no' ${match}`,
-    });
-  }
-  if (!["no", ""].includes(value("permituserenvironment"))) {
-    warnings.push({
-      code: "permit-user-environment",
-      message: "sshd takes environment variables from the user's own files, before the login shell starts",
-      remedy: `set 'PermitUserEnvironment no' in ${CONFIGURATION}, above any Match block`,
-    });
-  }
-  if (byPam !== undefined) {
-    warnings.push({
-      code: "pam-environment",
-      message:
-        "PAM takes environment variables from ~/.pam_environment (pam_env, user_readenv), before the login shell starts: jk_lsh outside a jail loads what LD_PRELOAD names there",
-      remedy: `take user_readenv from the lines of pam_env.so in /etc/pam.d/${byPam} and in what that includes`,
-    });
-  }
-  const accepted = wordsOf(settings, "acceptenv");
-  const loads =
-    byPam !== undefined ||
-    !["no", ""].includes(value("permituserenvironment")) ||
-    accepted.some(coversLoader);
-  if (loads && value("permituserrc") !== "no") {
-    warnings.push({
-      code: "user-rc",
-      message:
-        "sshd starts the machine's /bin/sh for ~/.ssh/rc, outside the jail, with LD_PRELOAD as the user sets it",
-      remedy: `set 'PermitUserRC no' ${match}`,
-    });
-  }
+  warn(
+    forwards("allowtcpforwarding"),
+    "tcp-forwarding",
+    "sshd forwards TCP connections for this user, from outside the jail",
+    `set 'AllowTcpForwarding no' ${match}`,
+  );
+  warn(
+    forwards("allowstreamlocalforwarding"),
+    "stream-forwarding",
+    "sshd forwards connections to local sockets for this user, from outside the jail",
+    `set 'AllowStreamLocalForwarding no' ${match}`,
+  );
+  warn(
+    forwards("permittunnel"),
+    "tunnel",
+    "sshd lets this user make network tunnels",
+    `set 'PermitTunnel no' ${match}`,
+  );
+  warn(
+    allows("permituserenvironment"),
+    "permit-user-environment",
+    "sshd takes environment variables from the user's own files, before the login shell starts",
+    `set 'PermitUserEnvironment no' in ${CONFIGURATION}, above any Match block`,
+  );
+  warn(
+    byPam !== undefined,
+    "pam-environment",
+    "PAM takes environment variables from ~/.pam_environment (pam_env, user_readenv), before the login shell starts: jk_lsh outside a jail loads what LD_PRELOAD names there",
+    `take user_readenv from the lines of pam_env.so in /etc/pam.d/${byPam} and in what that includes`,
+  );
+  warn(
+    (loads || byPam !== undefined) && value("permituserrc") !== "no",
+    "user-rc",
+    "sshd starts the machine's /bin/sh for ~/.ssh/rc, outside the jail, with LD_PRELOAD as the user sets it",
+    `set 'PermitUserRC no' ${match}`,
+  );
   return warnings;
 }
 
@@ -176,11 +159,10 @@ export function keyWarnings(
   locked: boolean,
 ): SshdWarning[] {
   if (locked && firstOf(settings, "usepam") === "no") {
-    const message = `${quoted(user)} is locked ('!' in the place of a password), and sshd without PAM lets nobody in who is`;
     return [
       {
         code: "locked",
-        message,
+        message: `${quoted(user)} is locked ('!' in the place of a password), and sshd without PAM lets no such user in`,
         remedy: `let the key count, and no password, with: usermod -p '*' ${operands(user)}`,
       },
     ];
@@ -208,15 +190,11 @@ export function sftpServers(user: ByteString): ByteString[] {
   return path === undefined ? [] : [path];
 }
 
-interface SshdUser extends PamUser {
-  uid: number;
-}
-
 /**
  * Warnings about settings of sshd, and about programs that it starts before the login shell, that give a jailed user more
  * than the jail. Returned with the settings, or with why there are none: only root can ask. Throws SystemError.
  */
-export function loginWarnings(user: SshdUser, from?: ByteString): SshdAnswer & { warnings: SshdWarning[] } {
+export function loginWarnings(user: PamUser, from?: ByteString): SshdAnswer & { warnings: SshdWarning[] } {
   const answer = sshdSettings(user.name, from);
   if (!("settings" in answer)) return { ...answer, warnings: [] };
   const { settings } = answer;
@@ -225,7 +203,7 @@ export function loginWarnings(user: SshdUser, from?: ByteString): SshdAnswer & {
   const ruled = serviceText(service) === undefined ? "other" : service;
   const byPam = withPam && readsUserEnvironment(ruled, serviceText) ? ruled : undefined;
   const warnings = sshdWarnings(settings, user.name, byPam);
-  if (withPam && startsUserManager(user, service)) {
+  if (withPam && startsUserManager(user, ruled)) {
     warnings.push({
       code: "user-manager",
       message:

@@ -2,7 +2,7 @@
 /** What a session may do: which programs it executes, and what it types into a terminal. */
 
 const filter = (from: string, to: string): Mutant => ({
-  file: "src/confine/terminal.ts",
+  file: "src/confine/calls.ts",
   from,
   to,
   test: "unit/confine.test.ts",
@@ -22,7 +22,7 @@ const execute = (file: string, from: string, to: string, title: string): Mutant 
   title,
 });
 const once = (from: string, to: string): Mutant => ({
-  file: "src/confine/no-execution.ts",
+  file: "src/confine/calls.ts",
   from,
   to,
   test: "unit/confine.test.ts",
@@ -39,13 +39,13 @@ const EXECUTE = "src/confine/execute.ts";
 
 export const CONFINE: readonly Mutant[] = [
   filter("[LOAD, 0, 0, argumentAt(1)],", "[LOAD, 0, 0, argumentAt(1) + 4],"),
-  filter("[AND, 0, 0, ~X32 >>> 0],", "[AND, 0, 0, 0xffffffff],"),
+  filter("~X32 >>> 0],\n  [EQUAL, 6, 0", "0xffffffff],\n  [EQUAL, 6, 0"),
   filter("[EQUAL, 1, 0, COMPAT_ARCHITECTURE],\n  KILL,", "[EQUAL, 1, 0, COMPAT_ARCHITECTURE],\n  ALLOW,"),
   filter("[EQUAL, 1, 0, COMPAT_IOCTL],", "[EQUAL, 1, 0, SYS_ioctl],"),
   filter("[EQUAL, 5, 4, X32_IOCTL],", "[EQUAL, 4, 4, X32_IOCTL],"),
   filter("[EQUAL, 1, 0, TIOCLINUX],", "[EQUAL, 0, 0, TIOCLINUX],"),
   terminal(
-    "src/confine/terminal.ts",
+    "src/confine/calls.ts",
     "if (same && stat.uid === uid) return false;",
     "if (same) return false;",
     "through su",
@@ -104,9 +104,9 @@ export const CONFINE: readonly Mutant[] = [
   ),
   execute("src/enter/limited/run.ts", "    confine(plan, log);\n", "", "a static program is not"),
   execute("src/enter/limited/limited.ts", 'execute === "any" ? "any"', 'true ? "any"', "a script is not"),
-  once("[LOAD, 0, 0, ARCH],", "[LOAD, 0, 0, NUMBER],"),
+  once("[LOAD, 0, 0, ARCH],\n    [EQUAL, 0, 10", "[LOAD, 0, 0, NUMBER],\n    [EQUAL, 0, 10"),
   once("[EQUAL, 0, 10, ARCHITECTURE],", "[EQUAL, 0, 13, ARCHITECTURE],"),
-  once("[AND, 0, 0, ~X32 >>> 0],", "[AND, 0, 0, 0xffffffff],"),
+  once("~X32 >>> 0],\n    [EQUAL, 11, 0", "0xffffffff],\n    [EQUAL, 11, 0"),
   once("[EQUAL, 11, 0, SYS_execveat],", "[EQUAL, 10, 0, SYS_execveat],"),
   once("[EQUAL, 10, 0, X32_EXECVEAT],", "[EQUAL, 9, 0, X32_EXECVEAT],"),
   once("[EQUAL, 1, 0, SYS_execve],", "[EQUAL, 8, 0, SYS_execve],"),
@@ -131,7 +131,7 @@ export const CONFINE: readonly Mutant[] = [
     "if (!installFilter(oneExecution(path))) return false;",
     "if (!installFilter(oneExecution(path))) return true;",
   ),
-  once("if (isRefused()) return true;", "return true;"),
+  once("if (executionIsRefused()) return true;", "return true;"),
   once(" && errno() === EACCES;", ";"),
   server(
     "src/enter/limited/run.ts",

@@ -381,9 +381,11 @@ export const JAIL: readonly Mutant[] = [
     ['mayStart(`user@${user.uid}.service`) ?? mayStart("user@.service")', 'mayStart("user@.service")'],
     ['!== "/dev/null"', '!== ""'],
   ]),
-  ...within("src/system/pam/rules.ts", "unit/pam.test.ts", [
-    ["if (!holds) return false;", ""],
-    ["if (conditions.length === 0) return false;", ""],
+  ...within("src/system/pam/succeed-if.ts", "unit/pam.test.ts", [
+    ["if (one === false)", "if (one === null)"],
+    [" || conditions.length === 0) return", ") return"],
+  ]),
+  ...within("src/system/sshd/user-manager.ts", "unit/pam.test.ts", [
     ["Number(/\\bsuccess=(\\d+)\\b/.exec(control)?.[1] ?? 0)", "99"],
   ]),
   ...within("src/users/keys.ts", "attack/user-keys.test.ts", [

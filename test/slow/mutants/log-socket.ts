@@ -13,44 +13,44 @@ export const LOG_SOCKET: readonly Mutant[] = [
   within(
     "unit/log-socket-connections.test.ts",
     "src/log-socket/relay/connections.ts",
-    "if (uid !== connection.uid || pid !== connection.pid) endUnfinished",
-    "if (pid !== connection.pid) endUnfinished",
+    "if (uid !== this.uid || pid !== this.pid) this.endUnfinished",
+    "if (pid !== this.pid) this.endUnfinished",
   ),
   within(
     "unit/log-socket-connections.test.ts",
     "src/log-socket/relay/connections.ts",
-    "if (uid !== connection.uid || pid !== connection.pid) endUnfinished",
-    "if (uid !== connection.uid) endUnfinished",
+    "if (uid !== this.uid || pid !== this.pid) this.endUnfinished",
+    "if (uid !== this.uid) this.endUnfinished",
   ),
   within(
     "unit/log-socket-connections.test.ts",
     "src/log-socket/relay/connections.ts",
-    "  connection.used = 0;\n  connection",
-    "  connection",
+    "    this.used = 0;\n    this",
+    "    this",
   ),
   within(
     "unit/log-socket-connections.test.ts",
     "src/log-socket/relay/connections.ts",
-    "    stopped = isHolding(inlet);",
-    "    stopped = false;",
+    "      stopped = inlet.isHolding;",
+    "      stopped = false;",
   ),
   within(
     "unit/log-socket-connections.test.ts",
     "src/log-socket/relay/connections.ts",
-    "relayOrHold(context, inlet, buffer, 0, used, pid, uid, now);",
-    "relayOrHold(context, inlet, buffer, 0, used, pid, 0, now);",
+    "pid: this.pid, uid: this.uid });",
+    "pid: this.pid, uid: 0 });",
   ),
   within(
     "unit/log-socket-connections.test.ts",
     "src/log-socket/relay/inlet.ts",
-    "if (!isHolding(inlet) && relayMessage(",
-    "if (relayMessage(",
+    "if (!this.isHolding && this.relay(",
+    "if (this.relay(",
   ),
   within(
     "unit/log-socket-connections.test.ts",
     "src/log-socket/relay/inlet.ts",
-    "Uint8Array.from(from.subarray(start, end))",
-    "from.subarray(start, end)",
+    "Uint8Array.from(bytes.subarray(start, end))",
+    "bytes.subarray(start, end)",
   ),
   within(
     "e2e/socketd-attack.test.ts",
@@ -125,8 +125,8 @@ export const LOG_SOCKET: readonly Mutant[] = [
   within(
     "unit/log-socket-message.test.ts",
     "src/log-socket/relay/message.ts",
-    "next = putNumber(to, next, pid);",
-    "next = putText(to, next, from, i + 1, after - 1);",
+    "next = putNumber(to, next, pid);\n    to[next++] = CLOSE;",
+    "next = putText(to, next, bytes, i + 1, after - 1);\n    to[next++] = CLOSE;",
   ),
   within(
     "unit/log-socket-message.test.ts",
@@ -160,15 +160,15 @@ export const LOG_SOCKET: readonly Mutant[] = [
   ),
   within(
     "unit/log-socket-heartbeat.test.ts",
-    "src/log-socket/monitor/heartbeat.ts",
-    "2 ** (restarts.times - 2), LONGEST_PAUSE",
-    "2 ** (restarts.times - 2), 1e9",
+    "src/log-socket/monitor/backoff.ts",
+    "2 ** (excess - 1), longestPause",
+    "2 ** (excess - 1), 1e9",
   ),
   within(
     "unit/log-socket-heartbeat.test.ts",
-    "src/log-socket/monitor/heartbeat.ts",
-    "if (restarts.times === 1) return now;",
-    "return now;",
+    "src/log-socket/monitor/backoff.ts",
+    "excess <= 0 ? now :",
+    "excess <= 1e9 ? now :",
   ),
   within(
     "unit/log-socket-filter.test.ts",
@@ -353,13 +353,13 @@ export const LOG_SOCKET: readonly Mutant[] = [
   within(
     "unit/log-socket-inlets.test.ts",
     "src/log-socket/relay/inlets.ts",
-    "      if (holding || connection.over) this.unwatch(connection.fd);\n      else this.watch(connection.fd);",
-    "      this.watch(connection.fd);",
+    "this.watch(fd, !isHolding && !over)",
+    "this.watch(fd, true)",
   ),
   within(
     "unit/log-socket-inlets.test.ts",
     "src/log-socket/relay/inlets.ts",
-    "      relayBuffered(context, connection, now);\n      if (isHolding(inlet)) break;\n",
+    "      connection.relayBuffered();\n      if (inlet.isHolding) break;\n",
     "",
   ),
   within(
@@ -406,10 +406,10 @@ export const LOG_SOCKET: readonly Mutant[] = [
     [
       [
         "src/log-socket/relay/inlets.ts",
-        "      if (isHolding(inlet)) break;\n      readConnection(",
-        "      readConnection(",
+        "      if (inlet.isHolding) break;\n      connection.read(",
+        "      connection.read(",
       ],
-      ["src/log-socket/relay/inlets.ts", "if (isHolding(connection.inlet)) return 0;", ""],
+      ["src/log-socket/relay/inlets.ts", "if (connection.inlet.isHolding) return 0;", ""],
       ["ffi/datagrams.ts", "(words[i * HEADER_WORDS + CONTROLLEN] ?? 0) >= CREDENTIAL_LENGTH &&", ""],
       [
         "ffi/datagrams.ts",
