@@ -1,6 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { AT_FDCWD, O_DIRECTORY, O_PATH } from "../../../ffi/constants.ts";
-import { close, openAt } from "../../../ffi/files.ts";
+import { openDirectoryPath, withFd } from "../../../ffi/files.ts";
 import { loadConfig } from "../../config/load.ts";
 import { someNamedCounts } from "../../confine/directories.ts";
 import { systemFiles } from "../../limited-shell/files.ts";
@@ -21,13 +20,6 @@ export function limitedRequest(caller: LimitedCaller, accounts: LimitedRequest["
     accounts,
     loadConfig: () => loadConfig(LIMITED_CONFIG_FILE, { dialect: "c" }),
     files: systemFiles((name) => accounts.userByName(name)?.home),
-    someNamedCounts(scope) {
-      const root = openAt(AT_FDCWD, "/", O_PATH | O_DIRECTORY);
-      try {
-        return someNamedCounts(root, scope);
-      } finally {
-        close(root);
-      }
-    },
+    someNamedCounts: (scope) => withFd(openDirectoryPath("/"), (root) => someNamedCounts(root, scope)),
   };
 }

@@ -1,7 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import {
   AT_FDCWD,
-  O_DIRECTORY,
   O_PATH,
   RESOLVE_IN_ROOT,
   RESOLVE_NO_MAGICLINKS,
@@ -10,8 +9,8 @@ import {
   S_ISGID,
   S_ISUID,
 } from "../../../ffi/constants.ts";
-import { SystemError } from "../../../ffi/error.ts";
-import { close, fstat, openAt, openAt2, type Stat, sameFile } from "../../../ffi/files.ts";
+import { attempt, SystemError } from "../../../ffi/error.ts";
+import { fstat, openAt2, openDirectoryPath, sameFile, withFd } from "../../../ffi/files.ts";
 import { MAY_EXECUTE, mayAccess } from "../../../ffi/rights.ts";
 import { display } from "../../cli/display.ts";
 import { readKeys } from "../../config/keys.ts";
@@ -26,6 +25,7 @@ import { closeJailRoot, type JailRoot } from "../../jail/fs/walk.ts";
 import { groupByGid } from "../../system/accounts.ts";
 import type { InJailFacts } from "../facts.ts";
 import { gatherCaller, type Login, memoized, openPlainly, required } from "../gather.ts";
+import { NOT_A_FILE } from "../remedies.ts";
 import {
   type AllowedJailFact,
   type ProgramFact,
@@ -75,21 +75,6 @@ function readSettings(file: ByteString, user: ByteString, group: ByteString): Uc
   return { kind: "found", values, section: section.name, warnings };
 }
 
-/** The directory that a path leads to for this process; undefined for none. */
-function directoryAt(path: ByteString): Stat | undefined {
-  try {
-    const fd = openAt(AT_FDCWD, path, O_PATH | O_DIRECTORY);
-    try {
-      return fstat(fd);
-    } finally {
-      close(fd);
-    }
-  } catch (error) {
-    if (error instanceof SystemError) return undefined;
-    throw error;
-  }
-}
-
 interface ChosenJail {
   root: JailRoot | undefined;
   fact: AllowedJailFact;
@@ -100,7 +85,7 @@ interface ChosenJail {
  * among them, and is opened with the caller's rights. Directories are compared by device and inode.
  */
 function chooseJail(asked: ByteString, allowed: readonly ByteString[]): ChosenJail {
-  const wanted = directoryAt(asked);
+  const wanted = attempt(() => withFd(openDirectoryPath(asked), fstat));
   let failure: ChosenJail | undefined;
   for (const listed of allowed) {
     const opened = openPlainly(listed);
@@ -118,21 +103,19 @@ function chooseJail(asked: ByteString, allowed: readonly ByteString[]): ChosenJa
 
 /** The program as a process in the jail would find it from its root directory. */
 function findProgram(root: JailRoot, path: ByteString): ProgramFact {
-  let fd: number;
+  let found: number;
   try {
-    fd = openAt2(root.fd, path, O_PATH, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+    found = openAt2(root.fd, path, O_PATH, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     return { kind: "missing", reason: error.reason };
   }
-  try {
-    const stat = fstat(fd);
-    if ((stat.mode & S_IFMT) !== S_IFREG) return { kind: "missing", reason: "it is not a regular file" };
-    const setuid = (stat.mode & (S_ISUID | S_ISGID)) !== 0;
+  return withFd(found, (fd): ProgramFact => {
+    const { mode } = fstat(fd);
+    if ((mode & S_IFMT) !== S_IFREG) return { kind: "missing", reason: NOT_A_FILE };
+    const setuid = (mode & (S_ISUID | S_ISGID)) !== 0;
     return { kind: "file", setuid, executable: mayAccess(AT_FDCWD, `/proc/self/fd/${fd}`, MAY_EXECUTE) };
-  } finally {
-    close(fd);
-  }
+  });
 }
 
 /** The facts of a call of jk_uchroot, each gathered once, when it is needed. */

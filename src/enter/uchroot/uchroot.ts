@@ -24,8 +24,7 @@ function callerFacts(jail: string, program: string): GatheredUchrootFacts {
 
 /** The environment of the program: the harmless part of the caller's, and the variables that the settings name. */
 export function uchrootEnvironment(given: readonly string[], kept: readonly string[]): string[] {
-  const { variables } = filterEnvironment(given, kept);
-  return [...variables].map(([name, value]) => `${name}=${value}`);
+  return [...filterEnvironment(given, kept)].map(([name, value]) => `${name}=${value}`);
 }
 
 function enter(request: RunRequest, facts: GatheredUchrootFacts, log: Syslog): never {

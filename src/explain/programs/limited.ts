@@ -16,7 +16,7 @@ import {
 } from "../../enter/limited/limited.ts";
 import { isRootsProgram, sectionLinesRemedy } from "../../enter/remedies.ts";
 import { LIMITED_SHELL } from "../../enter/shell.ts";
-import { filesBelow, useBelow } from "../../limited-shell/files-below.ts";
+import { filesBelow, useBelow } from "../../limited-shell/files.ts";
 import { type HookedRepository, hooksWarning } from "../../programs/hooks.ts";
 import { type OwnStart, ownStartWarning } from "../../programs/own-start.ts";
 import { recognise } from "../../programs/recognise.ts";
