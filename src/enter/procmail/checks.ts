@@ -1,11 +1,10 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { callerChecks, programName } from "../caller-checks.ts";
-import { type Check, failed, type Verdict } from "../checks.ts";
+import { type Check, check, failed, programVerdict, type Verdict } from "../checks.ts";
 import { accountOf, type LoginFacts, splitOf } from "../facts.ts";
 import { HOST_CHECKS } from "../login/host-checks.ts";
 import { IN_JAIL_CHECKS } from "../login/in-jail-checks.ts";
 import { programRemedy } from "../remedies.ts";
-import { programVerdict } from "../verdicts.ts";
 
 /** The name of the wrapper. */
 export const PROCMAIL_WRAPPER = "jk_procmailwrapper";
@@ -86,11 +85,5 @@ export const PROCMAIL_IN_JAIL_CHECKS: readonly Check<LoginFacts>[] = [
     "jail-home",
     "home-entry",
   ),
-  {
-    name: "procmail",
-    exitStatus: 111,
-    shown: "procmail cannot be run",
-    needs: ["jail-path", "account"],
-    judge: judgeProcmail,
-  },
+  check("procmail", 111, "procmail cannot be run", ["jail-path", "account"], judgeProcmail),
 ];

@@ -115,7 +115,7 @@ export const LOGIN: readonly Mutant[] = [
   host("gid === facts.gid) return passed(`group ID", "gid >= 0) return passed(`group ID"),
   host("if (fact.kind !== kind)", 'if (fact.kind !== kind || kind === "not-plain")'),
   within(
-    "src/enter/verdicts.ts",
+    "src/enter/checks.ts",
     "if (first === undefined) return passed(`${jail} is safe`);",
     "if (true) return passed(`${jail} is safe`);",
   ),
@@ -134,7 +134,7 @@ export const LOGIN: readonly Mutant[] = [
     "(facts) => facts.settings().values.relaxHomeOtherPermissions,",
     "(facts) => facts.settings().values.relaxHomeGroupPermissions,",
   ),
-  within("src/enter/caller-checks.ts", "uid !== 0\n          ? passed", "true\n          ? passed"),
+  within("src/enter/caller-checks.ts", "if (facts.uid !== 0) return passed", "if (true) return passed"),
   within("src/enter/caller-checks.ts", "if (entry.uid !== facts.uid) {", "if (false) {"),
   within("src/enter/caller-checks.ts", "if (entry.name !== name) {", "if (false) {"),
   within("src/enter/caller-checks.ts", "if (bad.length > 0) {", "if (bad.length > 1) {"),
@@ -153,7 +153,7 @@ export const LOGIN: readonly Mutant[] = [
     "if (true) return passed(`group name",
   ),
   within(
-    "src/enter/verdicts.ts",
+    "src/enter/checks.ts",
     "if (first === undefined) return passed(`${path}",
     "if (unsafe[1] === undefined) return passed(`${path}",
   ),
