@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { environment } from "../../ffi/guard.ts";
+import { variable } from "../../ffi/guard.ts";
 import { UsageError } from "./error.ts";
 import { stdoutIsTerminal } from "./output.ts";
 
@@ -55,10 +55,6 @@ export function paintFor(when: ByteString | undefined, exitStatus: number): Pain
 
 /** Whether standard output gets colours by default. */
 export function coloursWanted(): boolean {
-  const variable = (name: string) =>
-    environment()
-      .find((entry) => entry.startsWith(`${name}=`))
-      ?.slice(name.length + 1);
   return wantsColour({
     terminal: stdoutIsTerminal(),
     noColor: variable("NO_COLOR"),

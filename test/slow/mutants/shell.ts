@@ -63,8 +63,8 @@ export const SHELL: readonly Mutant[] = [
   environment("mayHoldAnything && /^..._[A-Z0-9_]+$/.test(name)", "mayHoldAnything"),
   environment('!value.includes("/") && !value.includes(":")', '!value.includes("/")'),
   environment('if (name.startsWith("LD_")) findings.push', 'if (name.startsWith("LD_P")) findings.push'),
-  limited("if (entry.uid === request.uid) return entry;", "return entry;"),
-  limited("if (error !== undefined) throw stop(", "if (error !== undefined && false) throw stop("),
+  limited("if (entry.uid === uid) return entry;", "return entry;"),
+  limited("if (error !== undefined) throw unusable(", "if (error !== undefined && false) throw unusable("),
   limited('argv.length >= 3 && argv[argv.length - 2] === "-c" &&', "argv.length >= 2 &&"),
   limited(
     'if (group !== undefined && group.name !== "") return group;',
