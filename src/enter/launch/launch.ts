@@ -18,7 +18,7 @@ import { NO_FILTERS, refuseTerminalInput } from "../../confine/terminal.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { openSyslog, type Severity, type Syslog } from "../../system/syslog.ts";
 import { escapes } from "./capabilities.ts";
-import { checkLaunch, type Launch, type LaunchRequest } from "./checks.ts";
+import { type Launch, type LaunchRequest, launchChecks } from "./checks.ts";
 import { takeIds } from "./ids.ts";
 import { bindNotifySocket, notifyWay } from "./notify.ts";
 import { openPidfile } from "./pidfile.ts";
@@ -153,7 +153,10 @@ export function launch(request: LaunchRequest): number {
   };
   let writer: PidWriter | undefined;
   try {
-    const checked = checkLaunch(request);
+    const checks = launchChecks(request);
+    let next = checks.next();
+    while (!next.done) next = checks.next();
+    const checked = next.value;
     warnOfLaunch(request, checked, notify);
     if (request.pidfile !== undefined) writer = preparePidfile(request.pidfile, notify);
     return enterAndExecute(request, checked, writer, log, notify);

@@ -61,8 +61,8 @@ export const LOGIN: readonly Mutant[] = [
   ),
   about(
     "src/cli/excerpt.ts",
-    "let shown = display(piece);",
-    "let shown = piece;",
+    ": display(piece);",
+    ": piece;",
     "unit/excerpt.test.ts",
     "any bytes, any place",
   ),
@@ -87,7 +87,11 @@ export const LOGIN: readonly Mutant[] = [
     "  void setNoNewPrivileges;\n",
     "no_new_privs is set",
   ),
-  session("const taskDirectory = openTaskDirectory();", "const taskDirectory = undefined;", "one is enough"),
+  session(
+    'attempt(() => openAt(AT_FDCWD, "/proc/self/task", O_PATH));',
+    "undefined as number | undefined;",
+    "one is enough",
+  ),
   ids("return statxBuffer.readUInt32LE(16) === 3;", "return true;"),
   ids("return statxBuffer.readUInt32LE(16) === 3;", "return statxBuffer.readUInt32LE(16) === 4;"),
   {
