@@ -102,6 +102,15 @@ export function close(fd: number): void {
   libc.close(fd);
 }
 
+/** Calls `use` with an open descriptor, and closes it. */
+export function withFd<T>(fd: number, use: (fd: number) => T): T {
+  try {
+    return use(fd);
+  } finally {
+    close(fd);
+  }
+}
+
 /** read(2) into `buffer`; the number of bytes, 0 at the end. Interrupted calls are repeated. */
 export function readInto(fd: number, buffer: Uint8Array): number {
   for (;;) {

@@ -120,6 +120,11 @@ export function environment(): ByteString[] {
   return stringsAt(pointerAt(state, STATE.env), pointerAt(state, STATE.envc));
 }
 
+/** The value of a variable in an environment, the caller's unless given; the first entry, as getenv(3) finds it. */
+export function variable(name: ByteString, entries: readonly ByteString[] = environment()) {
+  return entries.find((entry) => entry.startsWith(`${name}=`))?.slice(name.length + 1);
+}
+
 /** AT_EXECFN of getauxval(3): the executed file name, as the caller wrote it. */
 export function execfn(): ByteString {
   if (state === 0) return Buffer.from(process.argv[1] ?? "").toString("latin1");

@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { environment } from "../../ffi/guard.ts";
+import { variable } from "../../ffi/guard.ts";
 import { UsageError } from "./error.ts";
 import { stdoutIsTerminal } from "./output.ts";
 
@@ -26,18 +26,9 @@ export const plain: Paint = (_, word) => word;
 /** With colours. */
 export const coloured: Paint = (tone, word) => `${START[tone]}${word}${END}`;
 
-/** The facts that `auto` depends on. */
-interface ColourFacts {
-  /** Whether the output is a terminal. */
-  readonly terminal: boolean;
-  /** The variables NO_COLOR and TERM; undefined where unset. */
-  readonly noColor: ByteString | undefined;
-  readonly term: ByteString | undefined;
-}
-
-/** Whether `auto` means colours. An empty NO_COLOR counts as none (no-color.org). */
-export function wantsColour({ terminal, noColor, term }: ColourFacts): boolean {
-  return terminal && (noColor ?? "") === "" && (term ?? "") !== "" && term !== "dumb";
+/** Whether `auto` means colours, by the variables NO_COLOR and TERM. An empty NO_COLOR counts as none (no-color.org). */
+export function wantsColour(terminal: boolean, noColor: ByteString = "", term: ByteString = ""): boolean {
+  return terminal && noColor === "" && term !== "" && term !== "dumb";
 }
 
 /**
@@ -47,21 +38,11 @@ export function wantsColour({ terminal, noColor, term }: ColourFacts): boolean {
 export function paintFor(when: ByteString | undefined, exitStatus: number): Paint {
   if (when === "always") return coloured;
   if (when === "never") return plain;
-  if (when !== undefined && when !== "auto") {
-    throw new UsageError("--color is one of auto, always, never", exitStatus);
-  }
-  return coloursWanted() ? coloured : plain;
+  if (when === undefined || when === "auto") return coloursWanted() ? coloured : plain;
+  throw new UsageError("--color is one of auto, always, never", exitStatus);
 }
 
 /** Whether standard output gets colours by default. */
 export function coloursWanted(): boolean {
-  const variable = (name: string) =>
-    environment()
-      .find((entry) => entry.startsWith(`${name}=`))
-      ?.slice(name.length + 1);
-  return wantsColour({
-    terminal: stdoutIsTerminal(),
-    noColor: variable("NO_COLOR"),
-    term: variable("TERM"),
-  });
+  return wantsColour(stdoutIsTerminal(), variable("NO_COLOR"), variable("TERM"));
 }

@@ -26,6 +26,9 @@ function escapeBytes(text: ByteString): ByteString {
   return out;
 }
 
+/** ASCII, and what may be UTF-8 character by character: one bad byte does not turn a whole name into escapes. */
+const pieces = (text: ByteString) => text.match(/[\x00-\x7f]+|[\xc2-\xf4][\x80-\xbf]{1,3}|[\s\S]/g) ?? [];
+
 /**
  * Makes a byte string safe for a terminal or a log line. Printable ASCII and UTF-8 stay; control bytes, escape
  * sequences, bidirectional controls and invalid UTF-8 become `\n`, `\t` and `\xHH`. Everything that a jailed user can
@@ -35,8 +38,7 @@ export function display(text: ByteString): ByteString {
   if (/^[\x20-\x5b\x5d-\x7e]*$/.test(text)) return text;
   if (/^[\x00-\x7f]*$/.test(text)) return escapeBytes(text);
   let out = "";
-  // Decode piece by piece, so that one bad byte does not turn a whole name into escapes.
-  for (const piece of text.match(/[\x00-\x7f]+|[\xc2-\xf4][\x80-\xbf]{1,3}|[\s\S]/g) ?? []) {
+  for (const piece of pieces(text)) {
     out += piece.charCodeAt(0) >= 0xc2 && printableUtf8(piece) ? piece : escapeBytes(piece);
   }
   return out;
@@ -50,9 +52,7 @@ function printableUtf8(piece: ByteString): boolean {
   }
 }
 
-/**
- * The same for text with parts that are printable already: their backslashes are not escaped again.
- */
+/** The same for text with parts that are printable already: their backslashes are not escaped again. */
 export function displayAgain(text: ByteString): ByteString {
   return text.split("\\").map(display).join("\\");
 }
@@ -69,7 +69,7 @@ export function quoted(text: ByteString): ByteString {
 export function jsonText(text: ByteString): string {
   if (/^[\x00-\x7f]*$/.test(text)) return text;
   let out = "";
-  for (const piece of text.match(/[\x00-\x7f]+|[\xc2-\xf4][\x80-\xbf]{1,3}|[\s\S]/g) ?? []) {
+  for (const piece of pieces(text)) {
     try {
       out += decodeUtf8(piece);
     } catch {

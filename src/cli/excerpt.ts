@@ -18,14 +18,10 @@ interface Cell {
   end: number;
 }
 
-const isContinuation = (code: number) => (code & 0xc0) === 0x80;
+// UTF-8 by its shape; any other byte alone.
+const CHARACTER = /[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}|[\s\S]/g;
 
-/** The number of bytes of a UTF-8 character, by its first byte. */
-function lengthOf(lead: number): number {
-  if (lead < 0xc2) return 1;
-  if (lead < 0xe0) return 2;
-  return lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 1;
-}
+const isContinuation = (code: number) => (code & 0xc0) === 0x80;
 
 let decoder: TextDecoder | undefined;
 
@@ -40,27 +36,17 @@ function widthOf(shown: ByteString): number {
 function cellsOf(text: ByteString, start: number, end: number): Cell[] {
   const cells: Cell[] = [];
   let column = 0;
-  for (let at = start; at < end; ) {
-    const length = lengthOf(text.charCodeAt(at));
-    let piece = text.slice(at, at + length);
-    let shown = display(piece);
-    // Not a character: show its first byte alone.
-    if (length > 1 && shown !== piece) {
-      const whole = [...piece].slice(1).every((byte) => isContinuation(byte.charCodeAt(0)));
-      if (!whole || piece.length < length) {
-        piece = text.charAt(at);
-        shown = display(piece);
-      }
-    }
-    if (piece === "\t") shown = " ".repeat(TAB - (column % TAB));
+  let at = start;
+  for (const piece of text.slice(start, end).match(CHARACTER) ?? []) {
+    const shown = piece === "\t" ? " ".repeat(TAB - (column % TAB)) : display(piece);
     const width = widthOf(shown);
     at += piece.length;
+    column += width;
     const last = cells.at(-1);
     if (width === 0 && last !== undefined) {
       last.shown += shown;
       last.end = at;
     } else cells.push({ shown, width, end: at });
-    column += width;
   }
   return cells;
 }
@@ -84,24 +70,15 @@ export function excerptLines({ line, column, text }: ErrorPlace): [ByteString, B
   const cells = cellsOf(text, start, end);
   const found = cells.findIndex((cell) => cell.end > at);
   const target = found < 0 ? cells.length : found;
+  const width = (index: number) => cells[index]?.width ?? 0;
+  const total = cells.reduce((sum, cell) => sum + cell.width, 0);
+  const fits = start === 0 && end === text.length && total <= WIDTH;
   let first = target;
   let before = 0;
-  const total = cells.reduce((sum, { width }) => sum + width, 0);
-  const fits = start === 0 && end === text.length && total <= WIDTH;
-  while (first > 0) {
-    const width = cells[first - 1]?.width ?? 0;
-    if (!fits && before + width > BEFORE) break;
-    before += width;
-    first--;
-  }
+  while (first > 0 && (fits || before + width(first - 1) <= BEFORE)) before += width(--first);
   let last = target;
   let shownWidth = before;
-  while (last < cells.length) {
-    const width = cells[last]?.width ?? 0;
-    if (!fits && shownWidth + width > WIDTH) break;
-    shownWidth += width;
-    last++;
-  }
+  while (last < cells.length && (fits || shownWidth + width(last) <= WIDTH)) shownWidth += width(last++);
   const left = first > 0 || start > 0 ? CUT : "";
   const right = last < cells.length || end < text.length ? CUT : "";
   const shown = cells

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "./display.ts";
 import { UsageError } from "./error.ts";
-import { longName, type OptionSpec, type OptionTable } from "./options.ts";
+import { longName, type OptionTable } from "./options.ts";
 import { suggest } from "./suggest.ts";
 
 /** What the arguments of a program are: its options, and the operands. */
@@ -39,10 +39,10 @@ export function getopt(args: readonly ByteString[], table: OptionTable, posix = 
   const long = (word: ByteString) => {
     const equals = word.indexOf("=");
     const name = equals < 0 ? word.slice(2) : word.slice(2, equals);
-    const exact = specs.find((entry) => entry.names.includes(name));
-    const begins = ({ names }: { names: readonly string[] }) => names.some((one) => one.startsWith(name));
-    const candidates = exact ? [exact] : specs.filter((entry) => name !== "" && begins(entry));
-    const entry = candidates[0];
+    const exact = specs.find(({ names }) => names.includes(name));
+    const begun = specs.filter(({ names }) => name !== "" && names.some((one) => one.startsWith(name)));
+    const candidates = exact ? [exact] : begun;
+    const [entry] = candidates;
     if (entry === undefined) {
       const shown = specs.filter(({ spec }) => spec.hidden !== true).map((one) => one.long);
       const near = suggest(name, shown);
@@ -53,12 +53,10 @@ export function getopt(args: readonly ByteString[], table: OptionTable, posix = 
       const names = candidates.map((candidate) => `'--${candidate.long}'`).join(" ");
       throw new UsageError(`option ${quoted(`--${name}`)} is ambiguous; possibilities: ${names}`);
     }
-    if (!takesValue(entry.spec) && equals >= 0) {
-      throw new UsageError(`option '--${entry.long}' does not take an argument`);
-    }
-    let value: ByteString | undefined;
-    if (takesValue(entry.spec)) value = equals >= 0 ? word.slice(equals + 1) : take(`--${entry.long}`);
-    add(entry, value);
+    const joined = equals < 0 ? undefined : word.slice(equals + 1);
+    if (entry.spec.value !== undefined) add(entry, joined ?? take(`--${entry.long}`));
+    else if (joined === undefined) add(entry, undefined);
+    else throw new UsageError(`option '--${entry.long}' does not take an argument`);
   };
 
   const bundle = (word: ByteString) => {
@@ -66,13 +64,12 @@ export function getopt(args: readonly ByteString[], table: OptionTable, posix = 
       const letter = word.charAt(i);
       const entry = specs.find((candidate) => candidate.letters.includes(letter));
       if (entry === undefined) throw new UsageError(`invalid option -- ${quoted(letter)}`);
-      if (!takesValue(entry.spec)) {
-        result.options.push({ key: entry.key, long: entry.long, value: undefined });
-        continue;
+      if (entry.spec.value !== undefined) {
+        const rest = word.slice(i + 1);
+        add(entry, rest === "" ? take(`-${letter}`) : rest);
+        return;
       }
-      const rest = word.slice(i + 1);
-      add(entry, rest === "" ? take(`-${letter}`) : rest);
-      return;
+      add(entry, undefined);
     }
   };
 
@@ -90,8 +87,4 @@ export function getopt(args: readonly ByteString[], table: OptionTable, posix = 
     } else result.operands.push(word);
   }
   return result;
-}
-
-function takesValue(spec: OptionSpec): boolean {
-  return spec.value !== undefined;
 }

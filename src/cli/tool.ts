@@ -1,10 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { versionLine } from "./about.ts";
+import { printAbout } from "./about.ts";
 import { UsageError } from "./error.ts";
 import { type GivenArguments, getopt } from "./getopt.ts";
-import { type HelpSource, renderHelp } from "./help.ts";
+import type { HelpSource } from "./help.ts";
 import type { OptionTable, OptionValues } from "./options.ts";
-import { print, printError, printJson, printLine } from "./output.ts";
+import { printError, printJson } from "./output.ts";
 
 /** A tool for administrators: what it is called, what it takes, what it does. */
 interface ToolDefinition<T extends OptionTable = OptionTable> extends HelpSource {
@@ -19,7 +19,7 @@ interface ToolDefinition<T extends OptionTable = OptionTable> extends HelpSource
   readonly run: (context: ToolContext<T>) => number | ToolOutput | Promise<number | ToolOutput>;
 }
 
-/** What a tool's `run` gets. */
+/** The arguments of a tool. */
 interface ToolContext<T extends OptionTable = OptionTable> {
   readonly options: OptionValues<T>;
   readonly operands: readonly ByteString[];
@@ -56,17 +56,14 @@ export function defineTool<const T extends OptionTable>(definition: ToolDefiniti
   async function main(args: readonly ByteString[]): Promise<number> {
     let given: GivenArguments;
     try {
-      given = readArguments(args, options, { posix, ofProgram: posix ?? operandsOfProgram });
+      given = readArguments(args, options, posix ?? operandsOfProgram, posix);
     } catch (error) {
       return refuseUsage(name, error, badOptionStatus);
     }
     const asked = given.options.map(({ key }) => key);
-    if (asked.includes("help") || asked.includes("questionMark")) {
-      print(renderHelp(source));
-      return 0;
-    }
-    if (asked.includes("version")) {
-      printLine(versionLine(name));
+    const help = asked.includes("help") || asked.includes("questionMark");
+    if (help || asked.includes("version")) {
+      printAbout(source, help ? "help" : "version");
       return 0;
     }
     const values = optionValues<T>(given, options);
@@ -97,13 +94,14 @@ function refuseUsage(name: string, error: unknown, exitStatus?: number): number 
 function readArguments(
   args: readonly ByteString[],
   options: OptionTable,
-  how: { posix?: boolean | undefined; ofProgram?: boolean | undefined },
+  ofProgram = false,
+  posix = false,
 ): GivenArguments {
-  const given = getopt(args, options, how.posix);
+  const given = getopt(args, options, posix);
   // A variable of a script that is not set would name the working directory.
   const empty = given.options.find(({ key, value }) => value === "" && options[key]?.mayBeEmpty !== true);
   if (empty !== undefined) throw new UsageError(`the value of option '--${empty.long}' is empty`);
-  if (how.ofProgram !== true && given.operands.includes("")) throw new UsageError("an argument is empty");
+  if (!ofProgram && given.operands.includes("")) throw new UsageError("an argument is empty");
   return given;
 }
 
@@ -123,6 +121,6 @@ export function parseArguments<const T extends OptionTable>(
   args: readonly ByteString[],
   options: T,
 ): ToolContext<T> {
-  const given = readArguments(args, options, { ofProgram: true });
+  const given = readArguments(args, options, true);
   return { options: optionValues<T>(given, options), operands: given.operands };
 }

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { baseName } from "../../ffi/paths.ts";
 import { operands } from "../cli/shell-word.ts";
-import { type Check, failed, type Note, passed, type Verdict, warned } from "./checks.ts";
+import { type Check, check, failed, type Note, passed, type Verdict, warned } from "./checks.ts";
 import type { CallerFacts } from "./facts.ts";
 import { allRemedies } from "./remedies.ts";
 
@@ -23,10 +23,8 @@ function judgeAccount(facts: CallerFacts): Verdict {
   } else if (entry === undefined) {
     const what = `failed to get user information for user ID ${facts.uid}, check /etc/passwd`;
     const remedy = `getent passwd ${facts.uid}`;
-    return failed(
-      `abort, ${what}`,
-      `${remedy}: if it shows nothing, the account is missing or its name service is down`,
-    );
+    const why = "if it shows nothing, the account is missing or its name service is down";
+    return failed(`abort, ${what}`, `${remedy}: ${why}`);
   }
   if (entry.name === "") {
     const what = `got an empty username for user ID ${facts.uid}, check /etc/passwd`;
@@ -54,16 +52,12 @@ function judgeConfigDirectory(facts: CallerFacts): Verdict {
 
 /** The check of argv[0]: the tool must be called by one of `names`. Exit status 1. */
 export function programName(tool: string, names: readonly string[]): Check<CallerFacts> {
-  return {
-    name: "program-name",
-    exitStatus: 1,
-    shown: "the program was started under a name that it does not know",
-    needs: [],
-    judge: ({ programName: given }) =>
-      names.includes(baseName(given))
-        ? passed(`called as ${given}`)
-        : failed(`abort, ${tool} is called as ${given}`, `call it as ${names.join(", ")}`),
-  };
+  const shown = "the program was started under a name that it does not know";
+  return check("program-name", 1, shown, [], ({ programName: given }) =>
+    names.includes(baseName(given))
+      ? passed(`called as ${given}`)
+      : failed(`abort, ${tool} is called as ${given}`, `call it as ${names.join(", ")}`),
+  );
 }
 
 /**
@@ -72,66 +66,36 @@ export function programName(tool: string, names: readonly string[]): Check<Calle
  */
 export function callerChecks(tool: string, rootRemedy: (name: ByteString) => string): Check<CallerFacts>[] {
   return [
-    {
-      name: "privilege",
-      exitStatus: 11,
-      shown: "the program has lost the right to enter a jail",
-      needs: [],
-      judge(facts) {
-        const { held, reason, remedy } = facts.privilege();
-        if (held === "unknown") return { outcome: "unknown", message: reason, remedy };
-        if (held) return passed(reason);
-        return failed(`abort, CAP_SYS_CHROOT is missing: ${reason}`, remedy);
-      },
-    },
-    {
-      name: "not-root",
-      exitStatus: 12,
-      shown: "root cannot be jailed",
-      needs: [],
-      judge: (facts) =>
-        facts.uid !== 0
-          ? passed(`user ID ${facts.uid}`)
-          : failed(
-              `abort, ${tool} is run by root, which does not make sense because user root can break out of a jail anyway`,
-              rootRemedy(facts.account()?.name ?? "root"),
-            ),
-    },
-    {
-      name: "account",
-      exitStatus: 13,
-      shown: "the account is not known",
-      needs: [],
-      judge: judgeAccount,
-    },
-    {
-      name: "group",
-      exitStatus: 13,
-      shown: "the group of the account is not known",
-      needs: [],
-      judge(facts) {
-        const group = facts.group();
-        if (group !== undefined) return passed(`group ${group.name} (${group.gid})`);
-        const what = `failed to get group information for group ID ${facts.gid}, check /etc/group`;
-        const name = facts.account()?.name ?? `g${facts.gid}`;
-        return failed(`abort, ${what}`, `groupadd -g ${facts.gid} ${operands(name)}`);
-      },
-    },
-    {
-      name: "groups",
-      exitStatus: 13,
-      shown: "the groups of the account cannot be read",
-      needs: [],
-      judge: (facts) => passed(`group IDs ${facts.groups().join(" ")}`),
-    },
+    check("privilege", 11, "the program has lost the right to enter a jail", [], (facts) => {
+      const { held, reason, remedy } = facts.privilege();
+      if (held === "unknown") return { outcome: "unknown", message: reason, remedy };
+      if (held) return passed(reason);
+      return failed(`abort, CAP_SYS_CHROOT is missing: ${reason}`, remedy);
+    }),
+    check("not-root", 12, "root cannot be jailed", [], (facts) => {
+      if (facts.uid !== 0) return passed(`user ID ${facts.uid}`);
+      const why = "which does not make sense because user root can break out of a jail anyway";
+      return failed(`abort, ${tool} is run by root, ${why}`, rootRemedy(facts.account()?.name ?? "root"));
+    }),
+    check("account", 13, "the account is not known", [], judgeAccount),
+    check("group", 13, "the group of the account is not known", [], (facts) => {
+      const group = facts.group();
+      if (group !== undefined) return passed(`group ${group.name} (${group.gid})`);
+      const what = `failed to get group information for group ID ${facts.gid}, check /etc/group`;
+      const name = facts.account()?.name ?? `g${facts.gid}`;
+      return failed(`abort, ${what}`, `groupadd -g ${facts.gid} ${operands(name)}`);
+    }),
+    check("groups", 13, "the groups of the account cannot be read", [], (facts) =>
+      passed(`group IDs ${facts.groups().join(" ")}`),
+    ),
   ];
 }
 
 /** The check of the configuration directory, after those of the caller. */
-export const CONFIG_DIRECTORY_CHECK: Check<CallerFacts> = {
-  name: "config-directory",
-  exitStatus: 14,
-  shown: "the configuration is not safe",
-  needs: [],
-  judge: judgeConfigDirectory,
-};
+export const CONFIG_DIRECTORY_CHECK: Check<CallerFacts> = check(
+  "config-directory",
+  14,
+  "the configuration is not safe",
+  [],
+  judgeConfigDirectory,
+);

@@ -1,7 +1,9 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import type { Severity } from "../system/syslog.ts";
-import type { LoginFacts } from "./facts.ts";
+import type { LoginFacts, Unsafe } from "./facts.ts";
+import { allRemedies } from "./remedies.ts";
 
 /**
  * The checks of a login: an ordered list over facts, each gathered when it is first needed. jk_chrootsh stops at the
@@ -45,24 +47,32 @@ export interface Check<F = LoginFacts> {
   judge: (facts: F) => Verdict;
 }
 
+/** A check as a row of a table; see Check. */
+export function check<F = LoginFacts>(
+  name: string,
+  exitStatus: number,
+  shown: string,
+  needs: readonly string[],
+  judge: (facts: F) => Verdict,
+): Check<F> {
+  return { name, exitStatus, shown, needs, judge };
+}
+
 /** A check with its outcome. */
 export interface CheckResult extends Verdict {
-  /** The position in the order of checks, from 1. */
-  number: number;
   name: string;
   exitStatus: number;
   shown: string;
 }
 
 /** Allowed; `message` says what was found. */
-export function passed(message: ByteString, notes?: Note[]): Verdict {
-  return notes === undefined ? { outcome: "passed", message } : { outcome: "passed", message, notes };
+export function passed(message: ByteString): Verdict {
+  return { outcome: "passed", message };
 }
 
 /** Refused, with the full reason and the remedy. */
-export function failed(message: ByteString, remedy: ByteString, notes?: Note[]): Verdict {
-  const verdict: Verdict = { outcome: "failed", message, remedy };
-  return notes === undefined ? verdict : { ...verdict, notes };
+export function failed(message: ByteString, remedy: ByteString, notes: Note[] = []): Verdict {
+  return { outcome: "failed", message, remedy, notes };
 }
 
 /** Allowed, but worth a line in the log. */
@@ -70,24 +80,71 @@ export function warned(message: ByteString, remedy: ByteString, notes: Note[]): 
   return { outcome: "warned", message, remedy, notes };
 }
 
+const errors = (unsafe: readonly Unsafe[]) =>
+  unsafe.map(({ message }): Note => ({ severity: "err", message }));
+
+/** Settings that were read. `found`: where they come from. */
+export function settingsVerdict(
+  found: ByteString,
+  warnings: readonly ByteString[],
+  file: ByteString,
+): Verdict {
+  if (warnings.length === 0) return passed(found);
+  const notes = warnings.map((message): Note => ({ severity: "warning", message }));
+  const message = `${found}, with warnings: ${warnings.join("; ")}`;
+  return warned(message, `jailkit config check ${shellWord(file)}`, notes);
+}
+
+/** A jail that cannot be reached. */
+export function unreachable(
+  jail: ByteString,
+  fact: { reason: ByteString; remedy?: ByteString | undefined },
+): Verdict {
+  const what = `chdir(${jail}) failed: ${fact.reason}, check the permissions for ${jail}`;
+  return failed(`abort, ${what}`, fact.remedy ?? `ls -ld ${shellWord(jail)}`);
+}
+
+/** A jail whose path has symbolic links, dots or doubled slashes in it. */
+export function notPlain(jail: ByteString, { reason }: { reason: ByteString }, remedy: ByteString): Verdict {
+  return failed(`abort, the jail ${jail} is not the path of a directory without detours: ${reason}`, remedy);
+}
+
+/** What makes a jail unsafe. */
+export function jailVerdict(jail: ByteString, findings: readonly Unsafe[]): Verdict {
+  const [first] = findings;
+  if (first === undefined) return passed(`${jail} is safe`);
+  const what = `${jail} is not a safe jail, check ownership and permissions.`;
+  return failed(`abort, ${what} ${first.message}`, allRemedies(findings), errors(findings));
+}
+
+/** What makes a program of a jail unsafe; `refusal` makes the message from the reason. */
+export function programVerdict(
+  path: ByteString,
+  unsafe: readonly Unsafe[],
+  refusal: (reason: ByteString) => ByteString,
+): Verdict {
+  const [first] = unsafe;
+  if (first === undefined) return passed(`${path} is safe to run`);
+  return failed(refusal(`it is not safe to run, ${first.message}`), allRemedies(unsafe), errors(unsafe));
+}
+
 /** Runs the checks in order. A check whose facts cannot be gathered (any error) fails. */
 export function* runChecks<F>(facts: F, checks: readonly Check<F>[]): Generator<CheckResult, void> {
   const missing = new Set<string>();
-  for (const [index, check] of checks.entries()) {
-    const { name, exitStatus, shown } = check;
-    const because = check.needs.find((need) => missing.has(need));
+  for (const { name, exitStatus, shown, needs, judge } of checks) {
+    const because = needs.find((need) => missing.has(need));
     let verdict: Verdict;
     if (because !== undefined) {
       verdict = { outcome: "skipped", message: `${NOT_LOOKED_AT} ${because} did not pass` };
     } else {
       try {
-        verdict = check.judge(facts);
+        verdict = judge(facts);
       } catch (error) {
         const remedy = error instanceof JailkitError ? error.remedy : "";
         verdict = failed(`abort, ${describeError(error)}`, remedy);
       }
     }
     if (verdict.outcome !== "passed" && verdict.outcome !== "warned") missing.add(name);
-    yield { number: index + 1, name, exitStatus, shown, ...verdict };
+    yield { name, exitStatus, shown, ...verdict };
   }
 }

@@ -27,9 +27,9 @@ export interface PrivilegeFact {
 export type JailFact =
   | { kind: "opened" }
   /** It cannot be reached: missing, not a directory, or no permission. */
-  | { kind: "unreachable"; reason: ByteString; remedy?: ByteString }
+  | { kind: "unreachable"; reason: ByteString; remedy?: ByteString | undefined }
   /** The path has a symbolic link or ".." in it, or is relative. `real`: the directory, if that is known. */
-  | { kind: "not-plain"; reason: ByteString; real?: ByteString };
+  | { kind: "not-plain"; reason: ByteString; real?: ByteString | undefined };
 
 /** Entries in the jail's account files; undefined if there is no such entry. */
 export interface InJailFacts {
@@ -95,16 +95,14 @@ export interface LoginFacts extends CallerFacts {
   shell(): ShellFact;
 }
 
-/** The account; an earlier check has shown that it exists. */
-export function accountOf(facts: CallerFacts): PasswdEntry {
-  const entry = facts.account();
-  if (entry === undefined) throw new Error("the account is not known");
-  return entry;
+/** A fact that an earlier check has shown to exist. */
+export function required<T>(value: T | undefined, what: string): T {
+  if (value === undefined) throw new Error(`${what} is not known`);
+  return value;
 }
 
+/** The account; an earlier check has shown that it exists. */
+export const accountOf = (facts: CallerFacts): PasswdEntry => required(facts.account(), "the account");
+
 /** The jail and the home; an earlier check has shown that the account has both. */
-export function splitOf(facts: LoginFacts): { jail: ByteString; home: ByteString } {
-  const split = facts.split();
-  if (split === undefined) throw new Error("the home has no separator");
-  return split;
-}
+export const splitOf = (facts: LoginFacts) => required(facts.split(), "the jail");

@@ -1,25 +1,44 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
-import { AT_FDCWD, O_DIRECTORY, O_PATH, S_IFDIR, S_IFMT } from "../../ffi/constants.ts";
-import { isErrno, SystemError } from "../../ffi/error.ts";
-import { close, openAt, readLink } from "../../ffi/files.ts";
+import { AT_FDCWD, O_DIRECTORY, O_PATH } from "../../ffi/constants.ts";
+import { attempt, isErrno, SystemError } from "../../ffi/error.ts";
+import { close, openAt, openDirectoryPath, readLink, withFd } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
+import { chrootshKeys } from "../config/schemas/chrootsh.ts";
 import { splitHome } from "../jail/accounts/separator.ts";
 import { lookUp, readJailFile } from "../jail/fs/look.ts";
 import { configDirectoryFindings, jailFindings } from "../jail/fs/safety.ts";
-import { hostPath, type JailRoot, openJailRoot, release, walk } from "../jail/fs/walk.ts";
+import {
+  type Directory,
+  hostPath,
+  isDirectory,
+  type JailRoot,
+  openJailRoot,
+  release,
+  walk,
+} from "../jail/fs/walk.ts";
 import { groupByGid, type PasswdEntry, passwdByUid } from "../system/accounts.ts";
-import { type AclReading, aclAt } from "../system/acl.ts";
+import { aclAt } from "../system/acl.ts";
 import { ACCOUNT_FILE_LIMIT, groupNumbered, userNamed, userNumbered } from "../system/flat-accounts.ts";
-import type { CallerFacts, InJailFacts, JailFact, LoginFacts, PrivilegeFact } from "./facts.ts";
+import {
+  accountOf,
+  type CallerFacts,
+  type InJailFacts,
+  type JailFact,
+  type LoginFacts,
+  type PrivilegeFact,
+  required,
+} from "./facts.ts";
 import { passRemedy } from "./remedies.ts";
-import { readSettings, type Settings } from "./settings.ts";
+import { readSettings } from "./settings.ts";
 import { shellFact } from "./shell.ts";
 
 /** The configuration of jk_chrootsh. */
 export const CONFIG_FILE = `${CONFIG_DIRECTORY}/jk_chrootsh.ini`;
+// The exit status of jk_chrootsh if the configuration cannot be used.
+const CONFIG_STATUS = 14;
 
 /** The caller of a program that any user may start. The functions differ for oneself and for another user. */
 interface Caller {
@@ -48,42 +67,34 @@ export interface GatheredFacts extends LoginFacts {
 
 /** Keeps the result of the first call, also an error: a fact is gathered once, before anything changes. */
 export function memoized<T>(gather: () => T): () => T {
-  let result: { value: T } | { error: unknown } | undefined;
+  let result: (() => T) | undefined;
   return () => {
     if (result === undefined) {
       try {
-        result = { value: gather() };
+        const value = gather();
+        result = () => value;
       } catch (error) {
-        result = { error };
+        result = () => {
+          throw error;
+        };
       }
     }
-    if ("error" in result) throw result.error;
-    return result.value;
+    return result();
   };
 }
 
 /** The facts of a caller, each gathered once, when it is needed. */
 export function gatherCaller(caller: Caller, configFile: ByteString): CallerFacts {
-  const { programName, uid, gid, userVariable } = caller;
   return {
-    programName,
-    uid,
-    gid,
-    userVariable,
+    ...caller,
     configFile,
     configDirectory: CONFIG_DIRECTORY,
     privilege: memoized(caller.privilege),
     account: memoized(caller.account),
-    group: memoized(() => groupByGid(gid)),
+    group: memoized(() => groupByGid(caller.gid)),
     groups: memoized(caller.groups),
     configFindings: memoized(() => configDirectoryFindings(CONFIG_DIRECTORY)),
   };
-}
-
-/** A fact that an earlier check has shown to exist. */
-export function required<T>(value: T | undefined, what: string): T {
-  if (value === undefined) throw new Error(`${what} is not known`);
-  return value;
 }
 
 /** The result of opening a jail: `root` is undefined if its path leads nowhere or through a symbolic link. */
@@ -92,8 +103,8 @@ interface OpenedJail {
   fact: JailFact;
 }
 
-/** Throws SystemError if this process may not search the jail, which was not needed to open it. */
-function requireEntry({ fd, path }: JailRoot): void {
+/** Throws SystemError if this process may not search a directory, which was not needed to open it. */
+function requireEntry({ fd, path }: { fd: number; path: ByteString }): void {
   try {
     close(openAt(fd, ".", O_PATH | O_DIRECTORY));
   } catch (error) {
@@ -109,90 +120,68 @@ export function openPlainly(text: ByteString): OpenedJail {
     root = openJailRoot(text, { cacheLimit: 3 });
     requireEntry(root);
   } catch (error) {
-    const notPlain = ["relative-path", "link-in-jail-path", "jail-is-root"];
-    if (error instanceof JailkitError && notPlain.includes(error.code)) {
-      return { root: undefined, fact: { kind: "not-plain", reason: error.message, ...realPath(text) } };
-    }
-    if (error instanceof JailkitError || error instanceof SystemError) {
-      const reason =
-        error instanceof JailkitError && error.code === "no-such-jail" ? NO_SUCH_JAIL : describeError(error);
-      return {
-        root: undefined,
-        fact: { kind: "unreachable", reason, ...reachRemedy(text, error, root?.path) },
-      };
-    }
-    throw error;
+    return { root: undefined, fact: notOpened(text, error, root?.path) };
   }
   // The only other spelling has a slash at the end.
   if (text === root.path || text === `${root.path}/`) return { root, fact: { kind: "opened" } };
   return { root, fact: { kind: "not-plain", reason: `it leads to ${root.path}`, real: root.path } };
 }
 
-/** The directory that a path leads to through symbolic links; empty if unknown. */
-function realPath(path: ByteString): { real?: ByteString } {
-  if (!path.startsWith("/")) return {};
-  try {
-    const fd = openAt(AT_FDCWD, path, O_PATH | O_DIRECTORY);
-    try {
-      return { real: readLink(AT_FDCWD, `/proc/self/fd/${fd}`) };
-    } finally {
-      close(fd);
-    }
-  } catch (error) {
-    if (error instanceof SystemError) return {};
-    throw error;
+/** Why a jail cannot be opened. `opened`: its path, if only its search permission is missing. */
+function notOpened(path: ByteString, error: unknown, opened: ByteString | undefined): JailFact {
+  const code = error instanceof JailkitError ? error.code : "";
+  if (["relative-path", "link-in-jail-path", "jail-is-root"].includes(code)) {
+    return { kind: "not-plain", reason: describeError(error), real: realPath(path) };
   }
+  if (code === "no-such-jail") {
+    const remedy = `jailkit adopt --moved ${shellWord(path)}`;
+    return { kind: "unreachable", reason: "No such file or directory", remedy };
+  }
+  if (!(error instanceof JailkitError || error instanceof SystemError)) throw error;
+  const closed = isErrno(error, "EACCES") && error.path !== undefined ? directoryOf(error.path) : undefined;
+  const remedy = closed === undefined ? undefined : passRemedy(opened ?? closed);
+  return { kind: "unreachable", reason: describeError(error), remedy };
 }
 
-const NO_SUCH_JAIL = "No such file or directory";
+/** The directory that a path leads to through symbolic links; undefined if unknown. */
+function realPath(path: ByteString): ByteString | undefined {
+  if (!path.startsWith("/")) return undefined;
+  return attempt(() => withFd(openDirectoryPath(path), (fd) => readLink(AT_FDCWD, `/proc/self/fd/${fd}`)));
+}
 
-/** The remedy for a jail that cannot be reached. `opened`: the jail, if only its search permission is missing. */
-function reachRemedy(
-  path: ByteString,
-  error: Error,
-  opened: ByteString | undefined,
-): { remedy?: ByteString } {
-  if (error instanceof JailkitError && error.code === "no-such-jail")
-    return { remedy: `jailkit adopt --moved ${shellWord(path)}` };
-  if (!isErrno(error, "EACCES") || error.path === undefined) return {};
-  return { remedy: passRemedy(opened ?? directoryOf(error.path)) };
+/** Calls `use` with a directory of the jail. */
+function inDirectory<T>(root: JailRoot, path: ByteString, use: (directory: Directory) => T): T {
+  const directory = walk(root, path);
+  try {
+    return use(directory);
+  } finally {
+    release(directory);
+  }
 }
 
 function onlyRootExchangesHome(root: JailRoot, home: ByteString): boolean {
   try {
-    const directory = walk(root, directoryOf(home));
-    release(directory);
-    return directory.trusted;
+    return inDirectory(root, directoryOf(home), ({ trusted }) => trusted);
   } catch (error) {
     if (error instanceof SystemError || error instanceof JailkitError) return false;
     throw error;
   }
 }
 
-function homeAcl(root: JailRoot, home: ByteString): AclReading {
-  const directory = walk(root, home);
-  try {
-    return aclAt(directory.fd, ".");
-  } finally {
-    release(directory);
-  }
-}
-
 function homeObstacle(root: JailRoot, home: ByteString): ReturnType<LoginFacts["homeObstacle"]> {
   const found = lookUp(root, home);
   if (found === undefined) return { reason: "No such file or directory" };
-  if ((found.stat.mode & S_IFMT) !== S_IFDIR) return { reason: "Not a directory" };
-  const directory = walk(root, home);
-  try {
-    close(openAt(directory.fd, ".", O_PATH | O_DIRECTORY));
-    return undefined;
-  } catch (error) {
-    if (!(error instanceof SystemError)) throw error;
-    const { reason } = error;
-    return isErrno(error, "EACCES") ? { reason, closed: hostPath(root, found.canonicalPath) } : { reason };
-  } finally {
-    release(directory);
-  }
+  if (!isDirectory(found.stat)) return { reason: "Not a directory" };
+  return inDirectory(root, home, (directory) => {
+    try {
+      requireEntry(directory);
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      const { reason } = error;
+      return isErrno(error, "EACCES") ? { reason, closed: hostPath(root, found.canonicalPath) } : { reason };
+    }
+  });
 }
 
 /** The text of an account file of the jail; empty if it is missing. Throws SystemError (EFBIG, EINVAL). */
@@ -205,24 +194,20 @@ function accountFile(root: JailRoot, path: ByteString): ByteString {
 export function gatherFacts(login: Login): GatheredFacts {
   const { uid, gid, userVariable, asked, requireReadable } = login;
   const caller = gatherCaller(login, CONFIG_FILE);
-  const { account, group } = caller;
-  const settings = memoized((): Settings => {
+  const settings = memoized(() => {
     requireReadable?.(CONFIG_FILE);
-    return readSettings(
-      CONFIG_FILE,
-      required(account(), "the user").name,
-      required(group(), "the group").name,
-    );
+    return readSettings(caller, chrootshKeys, CONFIG_STATUS);
   });
-  const split = memoized(() => splitHome(required(account(), "the user").home));
+  const split = memoized(() => splitHome(accountOf(caller).home));
   const opened = memoized(() => openPlainly(required(split(), "the jail").jail));
   const root = () => required(opened().root, "the jail");
   const home = () => required(split(), "the jail").home;
+  const homeStat = memoized(() => lookUp(root(), home())?.stat);
   const inJail = memoized((): InJailFacts => {
     for (const name of ["passwd", "group"]) requireReadable?.(`${root().path}/etc/${name}`);
     const passwd = accountFile(root(), "/etc/passwd");
     return {
-      named: userNamed(passwd, required(account(), "the user").name),
+      named: userNamed(passwd, accountOf(caller).name),
       numbered: userNumbered(passwd, uid),
       group: groupNumbered(accountFile(root(), "/etc/group"), gid),
     };
@@ -233,13 +218,13 @@ export function gatherFacts(login: Login): GatheredFacts {
     split,
     jail: () => opened().fact,
     jailFindings: memoized(() => jailFindings(root())),
-    home: memoized(() => lookUp(root(), home())?.stat),
+    home: homeStat,
     homeOwner: memoized(() => {
-      const there = lookUp(root(), home())?.stat;
+      const there = homeStat();
       return there && passwdByUid(there.uid);
     }),
     onlyRootExchangesHome: memoized(() => onlyRootExchangesHome(root(), home())),
-    homeAcl: memoized(() => homeAcl(root(), home())),
+    homeAcl: memoized(() => inDirectory(root(), home(), ({ fd }) => aclAt(fd, "."))),
     homeObstacle: memoized(() => homeObstacle(root(), home())),
     inJail,
     shell: memoized(() => {

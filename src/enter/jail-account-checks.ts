@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { type Check, failed, passed, type Verdict } from "./checks.ts";
+import { type Check, check, failed, passed, type Verdict } from "./checks.ts";
 import { accountOf, type CallerFacts, type InJailFacts } from "./facts.ts";
 import { jailSideRemedy } from "./remedies.ts";
 
@@ -9,18 +9,21 @@ export interface JailAccountFacts extends CallerFacts {
 }
 
 /** How a program compares the accounts of host and jail. */
-interface JailAccountRules<F extends JailAccountFacts> {
+interface Comparison<F> {
   /** The jail's path on the host. */
   jail: (facts: F) => ByteString;
   /** Whether the settings disable the comparison. */
   skip: (facts: F) => boolean;
-  /** The exit statuses of the program. */
-  statuses: { user: number; group: number; userName: number; groupName: number };
-  needs: readonly string[];
 }
 
-/** The message of a check that skip_injail_passwd_check disables. */
-export const NOT_COMPARED = "not compared, as skip_injail_passwd_check says";
+/** A judge of both sides. `jail`: its path on the host. */
+type JudgeBoth<F> = (facts: F, jail: ByteString) => Verdict;
+
+/** A judge that the settings can disable. */
+export function unlessSkipped<F>({ jail, skip }: Comparison<F>, judge: JudgeBoth<F>): (facts: F) => Verdict {
+  return (facts) =>
+    skip(facts) ? passed("not compared, as skip_injail_passwd_check says") : judge(facts, jail(facts));
+}
 
 /** The entry in the jail: by name if the caller named the user, else by uid. */
 export function entryOf(facts: JailAccountFacts) {
@@ -28,7 +31,9 @@ export function entryOf(facts: JailAccountFacts) {
   return facts.userVariable === undefined || facts.userVariable === "" ? numbered : named;
 }
 
-const addUser = (facts: JailAccountFacts, jail: ByteString) => jailSideRemedy(jail, accountOf(facts).name);
+/** Makes the account's lines in the jail agree with the host. */
+export const addUser = (facts: JailAccountFacts, jail: ByteString) =>
+  jailSideRemedy(jail, accountOf(facts).name);
 
 function judgeUser(facts: JailAccountFacts, jail: ByteString): Verdict {
   const { uid } = facts;
@@ -73,40 +78,24 @@ function judgeGroupName(facts: JailAccountFacts, jail: ByteString): Verdict {
 
 /**
  * The checks that user and primary group have the same ids and names on both sides, in the order of jailkit 2.23.
- * Each needs the one before it.
+ * Each needs the one before it; `needs`: the checks before them.
  */
-export function jailAccountChecks<F extends JailAccountFacts>(rules: JailAccountRules<F>): Check<F>[] {
-  const { statuses, needs } = rules;
-  const unlessSkipped = (judge: (facts: JailAccountFacts, jail: ByteString) => Verdict) => (facts: F) =>
-    rules.skip(facts) ? passed(NOT_COMPARED) : judge(facts, rules.jail(facts));
+export function jailAccountChecks<F extends JailAccountFacts>(
+  both: Comparison<F>,
+  needs: readonly string[],
+): Check<F>[] {
+  const row = (
+    name: string,
+    exitStatus: number,
+    shown: string,
+    before: readonly string[],
+    judge: JudgeBoth<F>,
+  ) => check(name, exitStatus, shown, before, unlessSkipped(both, judge));
+  const otherGroup = "the group of the account has another name in the jail";
   return [
-    {
-      name: "jail-user",
-      exitStatus: statuses.user,
-      shown: "the account is not known in the jail",
-      needs,
-      judge: unlessSkipped(judgeUser),
-    },
-    {
-      name: "jail-group",
-      exitStatus: statuses.group,
-      shown: "the group of the account is not known in the jail",
-      needs,
-      judge: unlessSkipped(judgeGroup),
-    },
-    {
-      name: "jail-user-name",
-      exitStatus: statuses.userName,
-      shown: "the account has another name in the jail",
-      needs: ["jail-user"],
-      judge: unlessSkipped(judgeUserName),
-    },
-    {
-      name: "jail-group-name",
-      exitStatus: statuses.groupName,
-      shown: "the group of the account has another name in the jail",
-      needs: ["jail-group"],
-      judge: unlessSkipped(judgeGroupName),
-    },
+    row("jail-user", 35, "the account is not known in the jail", needs, judgeUser),
+    row("jail-group", 35, "the group of the account is not known in the jail", needs, judgeGroup),
+    row("jail-user-name", 37, "the account has another name in the jail", ["jail-user"], judgeUserName),
+    row("jail-group-name", 37, otherGroup, ["jail-group"], judgeGroupName),
   ];
 }

@@ -1,13 +1,15 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { SystemError } from "../../ffi/error.ts";
 import { args, callerIds } from "../../ffi/guard.ts";
 import { CAP_SYS_CHROOT, capabilities, supplementaryGroups } from "../../ffi/process.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
-import { passwdByName, passwdByUid } from "../system/accounts.ts";
-import type { Syslog } from "../system/syslog.ts";
+import { type PasswdEntry, passwdByName, passwdByUid } from "../system/accounts.ts";
+import { openSyslog, type Syslog } from "../system/syslog.ts";
 import { type Check, runChecks } from "./checks.ts";
-import type { PrivilegeFact } from "./facts.ts";
-import type { Login } from "./gather.ts";
-import { Refusal } from "./refusal.ts";
+import { type LoginFacts, type PrivilegeFact, required, splitOf } from "./facts.ts";
+import type { GatheredFacts, Login } from "./gather.ts";
+import { Refusal, refuse } from "./refusal.ts";
+import { enterHome, enterJail } from "./session.ts";
 
 /** The privilege of this process, which runs `tool`. The guard has left it no other. */
 function ownPrivilege(tool: string): PrivilegeFact {
@@ -51,8 +53,50 @@ export function requireChecks<F>(facts: F, checks: readonly Check<F>[], log: Sys
   }
 }
 
-/** The refusal for an unexpected error: the log gets the reason, the user does not. */
-export function unexpectedError(error: unknown): Refusal {
-  const exitStatus = error instanceof JailkitError ? error.exitStatus : 1;
-  return new Refusal("error", exitStatus, `abort, ${describeError(error)}`, "something unexpected happened");
+/** Enters the jail of a login that the checks on the host have allowed, and its home. Throws Refusal. */
+export function enterLogin(
+  facts: GatheredFacts,
+  noNewPrivs: boolean,
+  inJail: readonly Check<LoginFacts>[],
+  log: Syslog,
+): void {
+  const { uid, gid } = facts;
+  const { home } = splitOf(facts);
+  const checkedHome = facts.home();
+  enterJail(facts.root(), { uid, gid, groups: facts.groups() }, noNewPrivs, log);
+  // From here on the process has only the user's rights, and sees only the jail.
+  requireChecks(facts, inJail, log);
+  enterHome(home, required(checkedHome, "the home"));
+}
+
+/** The refusal for a program that execve(2) did not start; throws `error` if it is another one. */
+export function notExecuted(
+  error: unknown,
+  what: ByteString,
+  { name, uid }: PasswdEntry,
+  place: ByteString,
+  shown: string,
+): Refusal {
+  if (!(error instanceof SystemError)) throw error;
+  const reason = `ERROR: failed to execute ${what} for user ${name} (${uid}): ${error.reason}`;
+  const hint = `check the permissions and libraries of ${place}`;
+  return new Refusal("exec", 111, `${reason}, ${hint}`, shown);
+}
+
+/**
+ * Runs a program that any user may start, with its log. Returns the exit status; after a refusal the log has the reason,
+ * and the user an error id. `unexpected`: the exit status for any other error, if it is not the error's own.
+ */
+export function runPrivileged(tool: string, run: (log: Syslog) => number, unexpected?: number): number {
+  // Before the chroot, to reach the host's log.
+  const log = openSyslog(tool, "auth");
+  try {
+    return run(log);
+  } catch (error) {
+    if (error instanceof Refusal) return refuse(error, tool, log);
+    const exitStatus = unexpected ?? (error instanceof JailkitError ? error.exitStatus : 1);
+    // The log gets the reason, the user does not.
+    const reason = `abort, ${describeError(error)}`;
+    return refuse(new Refusal("error", exitStatus, reason, "something unexpected happened"), tool, log);
+  }
 }

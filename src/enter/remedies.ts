@@ -1,13 +1,11 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { AT_FDCWD, S_IFLNK, S_IFMT, S_IFREG } from "../../ffi/constants.ts";
-import { SystemError } from "../../ffi/error.ts";
-import { readLink, statIfPresent } from "../../ffi/files.ts";
+import { AT_FDCWD, MOST_LINKS, S_IFLNK, S_IFMT, S_IFREG } from "../../ffi/constants.ts";
+import { attempt } from "../../ffi/error.ts";
+import { readLink, statAt } from "../../ffi/files.ts";
 import { baseName, pathComponents } from "../../ffi/paths.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { closeFirst } from "../system/exchange.ts";
 import type { LoginFacts, ShellFact } from "./facts.ts";
-
-const MOST_LINKS = 40;
 
 /** The reason why a path is not a program. */
 export const NOT_A_FILE = "it is not a regular file";
@@ -77,48 +75,37 @@ interface Look {
 }
 
 const HOST: Look = {
-  look: (path) => statIfPresent(AT_FDCWD, path),
-  readLink: (path) => readLink(AT_FDCWD, path),
+  look: (path) => attempt(() => statAt(AT_FDCWD, path)),
+  readLink: (path) => attempt(() => readLink(AT_FDCWD, path)),
 };
-
-/** True for something that only root can change. */
-function isRoots(found: { uid: number; mode: number } | undefined): boolean {
-  if (found === undefined || found.uid !== 0) return false;
-  return (found.mode & S_IFMT) === S_IFLNK || (found.mode & 0o022) === 0;
-}
 
 /**
  * True for a regular file that only root can change, and everything on the way to it. Any other file that a user has
  * named may be the user's own, and no remedy names it. `files`: those of the host unless given.
  */
 export function isRootsProgram(path: ByteString, files: Look = HOST): boolean {
-  try {
-    let at: ByteString[] = [];
-    let left = pathComponents(path);
-    let mode = 0;
-    for (let links = 0; left.length > 0; ) {
-      const [name = "", ...rest] = left;
-      left = rest;
-      if (name === "..") {
-        at = at.slice(0, -1);
-        continue;
-      }
-      const here = `/${[...at, name].join("/")}`;
-      const found = files.look(here);
-      if (found === undefined || !isRoots(found)) return false;
-      mode = found.mode & S_IFMT;
-      if (mode !== S_IFLNK) {
-        at.push(name);
-        continue;
-      }
-      const target = files.readLink(here);
-      if (target === undefined || ++links > MOST_LINKS) return false;
-      if (target.startsWith("/")) at = [];
-      left = [...pathComponents(target), ...left];
+  let at: ByteString[] = [];
+  const left = pathComponents(path).reverse();
+  let type = 0;
+  for (let links = 0; left.length > 0; ) {
+    const name = left.pop() ?? "";
+    if (name === "..") {
+      at.pop();
+      continue;
     }
-    return mode === S_IFREG;
-  } catch (error) {
-    if (error instanceof SystemError) return false;
-    throw error;
+    const here = `/${[...at, name].join("/")}`;
+    const found = files.look(here);
+    if (found === undefined || found.uid !== 0) return false;
+    type = found.mode & S_IFMT;
+    if (type !== S_IFLNK) {
+      if ((found.mode & 0o022) !== 0) return false;
+      at.push(name);
+      continue;
+    }
+    const target = files.readLink(here);
+    if (target === undefined || ++links > MOST_LINKS) return false;
+    if (target.startsWith("/")) at = [];
+    left.push(...pathComponents(target).reverse());
   }
+  return type === S_IFREG;
 }

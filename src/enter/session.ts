@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_PATH } from "../../ffi/constants.ts";
-import { isErrno, SystemError } from "../../ffi/error.ts";
+import { attempt, isErrno, SystemError } from "../../ffi/error.ts";
 import { close, fstat, openAt, type Stat, sameFile, statAt } from "../../ffi/files.ts";
 import {
   capabilities,
@@ -94,15 +94,6 @@ function dropPrivilege(taskDirectory: number | undefined): void {
   throw stop("capabilities", 104, "chroot(2) still works after dropping all capabilities");
 }
 
-/** A descriptor of the directory of threads, for singleThreaded under a seccomp filter; undefined without /proc. */
-function openTaskDirectory(): number | undefined {
-  try {
-    return openAt(AT_FDCWD, "/proc/self/task", O_PATH);
-  } catch {
-    return undefined;
-  }
-}
-
 /** Sets no_new_privs, which an ordinary user needs for a filter of system calls, and the filter on the terminal. */
 function giveUpMore(log: Syslog): void {
   step("no-new-privs", 105, "no_new_privs cannot be set", setNoNewPrivileges);
@@ -117,7 +108,8 @@ function giveUpMore(log: Syslog): void {
  */
 export function enterJail(root: JailRoot, ids: SessionIds, noNewPrivs: boolean, log: Syslog): void {
   const terminalOfOthers = !noNewPrivs && hasTerminalOfOthers(ids.uid);
-  const taskDirectory = openTaskDirectory();
+  // For singleThreaded under a seccomp filter; undefined without /proc.
+  const taskDirectory = attempt(() => openAt(AT_FDCWD, "/proc/self/task", O_PATH));
   changeRoot(root);
   proveIds(ids);
   dropPrivilege(taskDirectory);

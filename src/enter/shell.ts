@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { O_PATH, S_IFMT, S_IFREG, S_ISGID, S_ISUID } from "../../ffi/constants.ts";
-import { isErrno } from "../../ffi/error.ts";
-import { close, openAt } from "../../ffi/files.ts";
+import { attempt, isErrno } from "../../ffi/error.ts";
+import { openAt, withFd } from "../../ffi/files.ts";
 import { baseName } from "../../ffi/paths.ts";
 import { MAY_EXECUTE, mayAccess } from "../../ffi/rights.ts";
 import { display } from "../cli/display.ts";
@@ -50,22 +50,14 @@ export function programFindings(root: JailRoot, canonicalPath: ByteString): Unsa
 /** Why a file of the jail cannot be executed. There is no symbolic link on the way to it. */
 function whyNot(root: JailRoot, { canonicalPath }: Found): { reason: ByteString; remedy: ByteString } {
   const path = hostPath(root, canonicalPath);
-  let fd: number;
-  try {
-    fd = openAt(root.fd, canonicalPath.slice(1), O_PATH);
-  } catch {
-    return {
-      reason: "Permission denied",
-      remedy: `let the user pass every directory above ${display(path)}`,
-    };
+  const fd = attempt(() => openAt(root.fd, canonicalPath.slice(1), O_PATH));
+  if (fd === undefined) {
+    const remedy = `let the user pass every directory above ${display(path)}`;
+    return { reason: "Permission denied", remedy };
   }
-  try {
-    if (!isNoexec(fd)) return { reason: "Permission denied", remedy: `chmod a+x ${shellWord(path)}` };
-    const remedy = `remount the file system of ${display(path)} without noexec (mount -o remount,exec), and in fstab(5)`;
-    return { reason: "Permission denied (its file system is mounted noexec)", remedy };
-  } finally {
-    close(fd);
-  }
+  if (!withFd(fd, isNoexec)) return { reason: "Permission denied", remedy: `chmod a+x ${shellWord(path)}` };
+  const remedy = `remount the file system of ${display(path)} without noexec (mount -o remount,exec), and in fstab(5)`;
+  return { reason: "Permission denied (its file system is mounted noexec)", remedy };
 }
 
 /**

@@ -9,27 +9,39 @@ export type Variables = Map<ByteString, ByteString>;
 const TOKEN =
   /[ \t\n]*(?:([0-9][0-9A-Za-z_]*)|([A-Za-z_][A-Za-z0-9_]*)|(<<=|>>=|&&|\|\||<<|>>|[-+*/%&^|=!<>]=|[-+*/%&^|=!<>~?:()])|$)/y;
 
-// C, from loose to tight; all of these associate to the left.
-const BINARY: Record<string, number> = {
-  "||": 1,
-  "&&": 2,
-  "|": 3,
-  "^": 4,
-  "&": 5,
-  "==": 6,
-  "!=": 6,
-  "<": 7,
-  ">": 7,
-  "<=": 7,
-  ">=": 7,
-  "<<": 8,
-  ">>": 8,
-  "+": 9,
-  "-": 9,
-  "*": 10,
-  "/": 10,
-  "%": 10,
-};
+const truth = (value: boolean) => (value ? 1n : 0n);
+
+/** Division as in C, towards 0. */
+function dividing(value: (a: bigint, b: bigint) => bigint) {
+  return (a: bigint, b: bigint) => {
+    if (b === 0n) throw arithmeticError("division by 0");
+    return value(a, b);
+  };
+}
+
+// Precedence as in C, from loose to tight, and value; all of these associate to the left. For `||` and `&&`, the left
+// operand has not decided. C leaves shifts beyond the width undefined; processors, and so other shells, take the count
+// modulo 64.
+const BINARY = new Map<string, [precedence: number, value: (a: bigint, b: bigint) => bigint]>([
+  ["||", [1, (_, b) => truth(b !== 0n)]],
+  ["&&", [2, (_, b) => truth(b !== 0n)]],
+  ["|", [3, (a, b) => a | b]],
+  ["^", [4, (a, b) => a ^ b]],
+  ["&", [5, (a, b) => a & b]],
+  ["==", [6, (a, b) => truth(a === b)]],
+  ["!=", [6, (a, b) => truth(a !== b)]],
+  ["<", [7, (a, b) => truth(a < b)]],
+  [">", [7, (a, b) => truth(a > b)]],
+  ["<=", [7, (a, b) => truth(a <= b)]],
+  [">=", [7, (a, b) => truth(a >= b)]],
+  ["<<", [8, (a, b) => a << (b & 63n)]],
+  [">>", [8, (a, b) => a >> (b & 63n)]],
+  ["+", [9, (a, b) => a + b]],
+  ["-", [9, (a, b) => a - b]],
+  ["*", [10, (a, b) => a * b]],
+  ["/", [10, dividing((a, b) => a / b)]],
+  ["%", [10, dividing((a, b) => a % b)]],
+]);
 const ASSIGNMENT = /^(?:[-+*/%&^|]|<<|>>)?=$/;
 
 function arithmeticError(what: string) {
@@ -47,50 +59,9 @@ function constant(text: ByteString): bigint {
   return BigInt.asIntN(64, value);
 }
 
-/** The value of a binary operation. For `||` and `&&`, the left operand has not decided. */
-function binary(operator: string, a: bigint, b: bigint): bigint {
-  switch (operator) {
-    case "||":
-    case "&&":
-      return b !== 0n ? 1n : 0n;
-    case "|":
-      return a | b;
-    case "^":
-      return a ^ b;
-    case "&":
-      return a & b;
-    case "==":
-      return a === b ? 1n : 0n;
-    case "!=":
-      return a !== b ? 1n : 0n;
-    case "<":
-      return a < b ? 1n : 0n;
-    case ">":
-      return a > b ? 1n : 0n;
-    case "<=":
-      return a <= b ? 1n : 0n;
-    case ">=":
-      return a >= b ? 1n : 0n;
-    // C leaves shifts beyond the width undefined; processors, and so other shells, take the count modulo 64.
-    case "<<":
-      return a << (b & 63n);
-    case ">>":
-      return a >> (b & 63n);
-    case "+":
-      return a + b;
-    case "-":
-      return a - b;
-    case "*":
-      return a * b;
-    default:
-      if (b === 0n) throw arithmeticError("division by 0");
-      return operator === "/" ? a / b : a % b;
-  }
-}
-
 function unary(operator: string, value: bigint): bigint {
   if (operator === "-") return BigInt.asIntN(64, -value);
-  if (operator === "!") return value === 0n ? 1n : 0n;
+  if (operator === "!") return truth(value === 0n);
   return operator === "~" ? ~value : value;
 }
 
@@ -176,13 +147,14 @@ class Evaluation {
     let left = this.#unary(live);
     for (;;) {
       const operator = this.#token;
-      const precedence = this.#kind === "operator" ? BINARY[operator] : undefined;
-      if (precedence === undefined || precedence < lowest) return left;
+      const binary = BINARY.get(operator);
+      if (binary === undefined || binary[0] < lowest) return left;
+      const [precedence, value] = binary;
       this.#advance();
       const decided = decidedBy(operator, left);
       const right = this.#operation(precedence + 1, live && decided === undefined);
       // The value of an unevaluated part is 0, so do not divide by it.
-      left = live ? (decided ?? BigInt.asIntN(64, binary(operator, left, right))) : 0n;
+      left = live ? (decided ?? BigInt.asIntN(64, value(left, right))) : 0n;
     }
   }
 
@@ -195,23 +167,20 @@ class Evaluation {
     if (kind === "number") return constant(token);
     if (kind === "name" && ASSIGNMENT.test(this.#token)) return this.#assign(token, live);
     if (kind === "name") return live ? this.#valueOf(token) : 0n;
-    if (isSign)
-      return unary(
-        token,
-        this.#deeper(() => this.#unary(live)),
-      );
-    const value = this.#deeper(() => this.#conditional(live));
+    const value = this.#deeper(() => (isSign ? this.#unary(live) : this.#conditional(live)));
+    if (isSign) return unary(token, value);
     this.#expect(")");
     return value;
   }
 
   #assign(name: ByteString, live: boolean): bigint {
-    const operator = this.#token.slice(0, -1);
+    // None for a plain "=".
+    const operation = BINARY.get(this.#token.slice(0, -1))?.[1];
     this.#advance();
-    const left = live && operator !== "" ? this.#valueOf(name) : 0n;
+    const left = live && operation !== undefined ? this.#valueOf(name) : 0n;
     const right = this.#deeper(() => this.#conditional(live));
     if (!live) return 0n;
-    const value = operator === "" ? right : BigInt.asIntN(64, binary(operator, left, right));
+    const value = operation === undefined ? right : BigInt.asIntN(64, operation(left, right));
     this.variables.set(name, String(value));
     return value;
   }

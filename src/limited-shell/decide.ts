@@ -1,17 +1,27 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import type { LshSection } from "../config/schemas/lsh.ts";
 import type { Program } from "../programs/program.ts";
 import { recognise, refusalOf } from "../programs/recognise.ts";
 import { expandWords } from "./expand.ts";
-import type { FileView } from "./file-view.ts";
-import { EXIT_NO_EXECUTABLES, EXIT_NOT_ALLOWED, EXIT_NOT_FOUND, type LshPolicy } from "./policy.ts";
-import { WORDS_EXIT_STATUS } from "./refusal.ts";
-import type { RefusalCode } from "./refusal-codes.ts";
+import type { FileView } from "./files.ts";
+import { type RefusalCode, WORDS_EXIT_STATUS } from "./refusal.ts";
 import { splitWords } from "./split.ts";
 
+// Exit statuses of a refusal, as in jailkit 2.23.
+const NOT_ALLOWED = 4;
+const NO_EXECUTABLES = 5;
+const NOT_FOUND = 127;
+
+/** The keys of a section of jk_lsh.ini that a decision depends on. */
+export type LshPolicy = Pick<
+  LshSection,
+  "executables" | "paths" | "allowWordExpansion" | "allowSpawnOptions"
+>;
+
 interface CommandRequest {
-  /** The argument of `-c`. */
+  /** The argument of -c. */
   commandLine: ByteString;
   policy: LshPolicy;
   /** The environment for the command; expansion reads it. */
@@ -35,7 +45,7 @@ interface Allowed {
 interface Refused {
   allowed: false;
   exitStatus: number;
-  /** A stable name for programs, for example "not-allowed". */
+  /** A stable name for programs: a RefusalCode, or a code of wordError. */
   code: string;
   /** For the log: everything. */
   reason: string;
@@ -65,27 +75,21 @@ export function decide(request: CommandRequest): Decision {
       : splitWords(commandLine);
   } catch (error) {
     if (!(error instanceof JailkitError)) throw error;
-    return {
-      allowed: false,
-      exitStatus: error.exitStatus,
-      code: error.code,
-      reason: `tried to run ${logged(commandLine)}, not allowed: ${shorten(error.message, LONGEST_LOGGED)}`,
-      shown: shorten(error.message, LONGEST_SHOWN),
-    };
+    const { exitStatus, code, message } = error;
+    const shown = shorten(message, LONGEST_SHOWN);
+    return refused(commandLine, exitStatus, code, shorten(message, LONGEST_LOGGED), shown);
   }
   const [typed, ...args] = words;
-  if (typed === undefined || typed === "") return refuseEmpty(commandLine);
+  if (typed === undefined || typed === "") {
+    const code: RefusalCode = "empty-command";
+    return refused(commandLine, WORDS_EXIT_STATUS, code, "there is no program name", "the command is empty");
+  }
   return decideOnWords(typed, args, policy, files);
 }
 
-function refuseEmpty(commandLine: ByteString): Refused {
-  return {
-    allowed: false,
-    exitStatus: WORDS_EXIT_STATUS,
-    code: "empty-command",
-    reason: `tried to run ${logged(commandLine)}, not allowed: there is no program name`,
-    shown: "the command is empty",
-  };
+function refused(line: ByteString, exitStatus: number, code: string, why: string, shown: string): Refused {
+  const reason = `tried to run ${logged(line)}, not allowed: ${why}`;
+  return { allowed: false, exitStatus, code, reason, shown };
 }
 
 function decideOnWords(
@@ -96,42 +100,36 @@ function decideOnWords(
 ): Decision {
   const { executables = [], paths } = policy;
   const joined = [typed, ...args].join(" ");
-  const refuse = (exitStatus: number, code: RefusalCode, why: string, shown?: string): Refused => ({
-    allowed: false,
-    exitStatus,
-    code,
-    reason: `tried to run ${logged(joined)}, not allowed: ${why}`,
-    shown: shown ?? `command ${forUser(typed)} is not allowed`,
-  });
+  const refuse = (
+    exitStatus: number,
+    code: RefusalCode,
+    why: string,
+    shown = `command ${forUser(typed)} is not allowed`,
+  ) => refused(joined, exitStatus, code, why, shown);
   if (executables.length === 0) {
     const shown = "no command is allowed here";
-    return refuse(EXIT_NO_EXECUTABLES, "no-executables", "the section has no key executables", shown);
+    return refuse(NO_EXECUTABLES, "no-executables", "the section has no key executables", shown);
   }
 
   const located = findProgram(typed, paths, files);
   const path = executables.includes(located) ? located : (sftpServer(typed, executables, files) ?? located);
   if (!executables.includes(path)) {
-    return refuse(EXIT_NOT_ALLOWED, "not-allowed", whyNotListed(typed, located));
+    return refuse(NOT_ALLOWED, "not-allowed", whyNotListed(typed, located));
   }
   if (!path.startsWith("/")) {
     // It would depend on the working directory.
     const why = `${forUser(path)} in executables does not begin with '/'`;
-    return refuse(EXIT_NOT_ALLOWED, "relative-executable", why);
+    return refuse(NOT_ALLOWED, "relative-executable", why);
   }
   if (!files.isRegularFile(path)) {
     const shown = `command ${forUser(typed)} is not installed here`;
-    return refuse(
-      EXIT_NOT_FOUND,
-      "not-found",
-      `there is no regular file ${forUser(path)} in the jail`,
-      shown,
-    );
+    return refuse(NOT_FOUND, "not-found", `there is no regular file ${forUser(path)} in the jail`, shown);
   }
   const recognised = recognise(path, files);
   const spawns = policy.allowSpawnOptions ? undefined : refusalOf(recognised, args, files);
   if (spawns !== undefined) {
     const shown = `${forUser(typed)} is not allowed like this: ${spawns}`;
-    return refuse(EXIT_NOT_ALLOWED, "spawn-option", `${spawns} (allow_spawn_options = 1 permits it)`, shown);
+    return refuse(NOT_ALLOWED, "spawn-option", `${spawns} (allow_spawn_options = 1 permits it)`, shown);
   }
   return { allowed: true, path, argv: [path, ...args], programs: recognised.rows };
 }

@@ -1,18 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 
-/** A variable that was dropped, and why. */
-interface DroppedVariable {
-  name: ByteString;
-  reason: string;
-}
-
-/** A filtered environment, in order, each name once; and the dropped variables. */
-interface FilteredEnvironment {
-  variables: Map<ByteString, ByteString>;
-  dropped: DroppedVariable[];
-}
-
 const LONGEST_VALUE = 4096;
 const LONGEST_WORD = 128;
 
@@ -41,36 +29,30 @@ function isHost(value: ByteString): boolean {
   return value.length <= 256 && /^[A-Za-z0-9_.:[\]/%-]*$/.test(value);
 }
 
+const RULES = new Map([
+  ["LANG", isWord],
+  ["TERM", isWord],
+  ["GIT_PROTOCOL", isWord],
+  ["TZ", isTimeZone],
+  ["HOME", isPath],
+  ["SHELL", isPath],
+  ["MAIL", isPath],
+  ["USER", isAccountName],
+  ["LOGNAME", isAccountName],
+  ["PATH", isSearchPath],
+  ["DISPLAY", isHost],
+]);
+
+// Programs or libraries that ssh(1) would run or load.
+const RUN_BY_SSH = ["SSH_ASKPASS", "SSH_SK_PROVIDER", "SSH_SK_HELPER", "SSH_PKCS11_HELPER"];
+
 /**
  * The rule for the value of a variable; undefined for a name that is dropped. Names are compared, not matched: compiling a
  * pattern for each of them would cost a login more than everything else about the environment.
  */
-function checkOf(name: ByteString): ((value: ByteString) => boolean) | undefined {
-  switch (name) {
-    case "LANG":
-    case "TERM":
-    case "GIT_PROTOCOL":
-      return isWord;
-    case "TZ":
-      return isTimeZone;
-    case "HOME":
-    case "SHELL":
-    case "MAIL":
-      return isPath;
-    case "USER":
-    case "LOGNAME":
-      return isAccountName;
-    case "PATH":
-      return isSearchPath;
-    case "DISPLAY":
-      return isHost;
-    // Programs or libraries that ssh(1) would run or load.
-    case "SSH_ASKPASS":
-    case "SSH_SK_PROVIDER":
-    case "SSH_SK_HELPER":
-    case "SSH_PKCS11_HELPER":
-      return undefined;
-  }
+function ruleFor(name: ByteString): ((value: ByteString) => boolean) | undefined {
+  const rule = RULES.get(name);
+  if (rule !== undefined || RUN_BY_SSH.includes(name)) return rule;
   if (name.startsWith("LC_")) return /^LC_[A-Z]+$/.test(name) ? isWord : undefined;
   const mayHoldAnything = name.startsWith("SSH_") || name.startsWith("XDG_");
   return mayHoldAnything && /^..._[A-Z0-9_]+$/.test(name) ? isAnything : undefined;
@@ -85,23 +67,16 @@ function checkOf(name: ByteString): ((value: ByteString) => boolean) | undefined
 export function filterEnvironment(
   entries: readonly ByteString[],
   extraNames: readonly ByteString[],
-): FilteredEnvironment {
+): Map<ByteString, ByteString> {
   const variables = new Map<ByteString, ByteString>();
-  const dropped: DroppedVariable[] = [];
   for (const entry of entries) {
     const equals = entry.indexOf("=");
-    const name = equals < 0 ? entry : entry.slice(0, equals);
+    const name = entry.slice(0, Math.max(equals, 0));
     const value = entry.slice(equals + 1);
-    const reason =
-      equals <= 0
-        ? "it is not NAME=value"
-        : variables.has(name)
-          ? "it is there twice"
-          : whyDropped(name, value, extraNames);
-    if (reason === undefined) variables.set(name, value);
-    else dropped.push({ name, reason });
+    if (name === "" || variables.has(name)) continue;
+    if (isHarmless(name, value, extraNames)) variables.set(name, value);
   }
-  return { variables, dropped };
+  return variables;
 }
 
 function hasControlCharacter(value: ByteString): boolean {
@@ -112,18 +87,12 @@ function hasControlCharacter(value: ByteString): boolean {
   return false;
 }
 
-function whyDropped(
-  name: ByteString,
-  value: ByteString,
-  extraNames: readonly ByteString[],
-): string | undefined {
-  if (name.startsWith("LD_")) return "ld.so acts on it";
-  if (extraNames.includes(name)) return undefined;
-  const isAllowed = checkOf(name);
-  if (isAllowed === undefined) return "it is not among the names that are taken over";
-  if (hasControlCharacter(value)) return "its value holds a control character";
-  if (value.length > LONGEST_VALUE) return "its value is too long";
-  return isAllowed(value) ? undefined : "its value is not what it should be";
+function isHarmless(name: ByteString, value: ByteString, extraNames: readonly ByteString[]): boolean {
+  if (name.startsWith("LD_")) return false;
+  if (extraNames.includes(name)) return true;
+  const rule = ruleFor(name);
+  if (rule === undefined || hasControlCharacter(value) || value.length > LONGEST_VALUE) return false;
+  return rule(value);
 }
 
 /**
@@ -133,9 +102,9 @@ function whyDropped(
 export function commandEnvironment(
   entries: readonly ByteString[],
   configured: readonly (readonly [name: ByteString, value: ByteString])[],
-  extraNames: readonly ByteString[] = [],
-): FilteredEnvironment & { findings: string[] } {
-  const { variables, dropped } = filterEnvironment(entries, extraNames);
+  extraNames: readonly ByteString[],
+): { variables: Map<ByteString, ByteString>; findings: string[] } {
+  const variables = filterEnvironment(entries, extraNames);
   const findings: string[] = [];
   for (const [name, value] of configured) {
     if (name.startsWith("LD_")) findings.push(`environment: ${quoted(name)} is ignored: ld.so acts on it`);
@@ -143,5 +112,5 @@ export function commandEnvironment(
       findings.push(`environment: ${quoted(name)} is ignored: it is not a name of a variable`);
     } else variables.set(name, value);
   }
-  return { variables, dropped, findings };
+  return { variables, findings };
 }

@@ -2,12 +2,11 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import { evaluateArithmetic, type Variables } from "./arithmetic.ts";
 import { type Budget, createBudget } from "./budget.ts";
-import { splitFields } from "./fields.ts";
-import type { FileView } from "./file-view.ts";
+import { type MarkedText, markedText, plainText, type Segment, splitFields } from "./fields.ts";
+import type { FileView } from "./files.ts";
 import { expandPath } from "./glob.ts";
-import { markedText, plainText, type Segment } from "./marked.ts";
-import { chooseValue, removeMatch } from "./parameter.ts";
-import { type Part, parseWords } from "./parse.ts";
+import { type Operator, type Part, parseWords } from "./parse.ts";
+import { compilePattern, matchEnd } from "./pattern.ts";
 import { wordError } from "./refusal.ts";
 
 /** The data that expansions use. */
@@ -17,14 +16,10 @@ interface ExpansionContext {
   /** The meaning of `~` if HOME is not in the environment. */
   home: ByteString;
   files: FileView;
-  /** The limits of the line; createBudget() unless given. */
-  budget?: Budget;
 }
 
-interface Evaluation {
+interface Evaluation extends ExpansionContext {
   variables: Variables;
-  home: ByteString;
-  files: FileView;
   budget: Budget;
 }
 
@@ -34,14 +29,14 @@ interface Evaluation {
  * in sh(1). They never reach the command's environment, where they could name a library or a remote shell. Throws a
  * JailkitError with exit status 6.
  */
-export function expandWords(line: ByteString, context: ExpansionContext): ByteString[] {
-  const evaluation: Evaluation = {
-    variables: new Map(context.environment),
-    home: context.home,
-    files: context.files,
-    budget: context.budget ?? createBudget(),
-  };
-  const { variables, files, budget } = evaluation;
+export function expandWords(
+  line: ByteString,
+  context: ExpansionContext,
+  budget = createBudget(),
+): ByteString[] {
+  const { environment, files } = context;
+  const variables = new Map(environment);
+  const evaluation: Evaluation = { ...context, variables, budget };
   const words: ByteString[] = [];
   for (const word of parseWords(line)) {
     const segments = evaluate(word, evaluation);
@@ -73,7 +68,8 @@ function evaluatePart(part: Part, evaluation: Evaluation): Segment[] {
     case "text":
       return [{ text: part.text, quoted: part.quoted, split: false }];
     case "tilde": {
-      const home = homeDirectory(part.user, evaluation);
+      const { variables, home: unset, files } = evaluation;
+      const home = part.user === "" ? (variables.get("HOME") ?? unset) : files.homeOf(part.user);
       // A known home is neither split nor a pattern; an unknown name stays as it was typed.
       if (home !== undefined) return [{ text: home, quoted: true, split: false }];
       return [{ text: `~${part.user}`, quoted: false, split: false }];
@@ -86,10 +82,6 @@ function evaluatePart(part: Part, evaluation: Evaluation): Segment[] {
     case "parameter":
       return evaluateParameter(part, evaluation);
   }
-}
-
-function homeDirectory(user: ByteString, { variables, home, files }: Evaluation): ByteString | undefined {
-  return user === "" ? (variables.get("HOME") ?? home) : files.homeOf(user);
 }
 
 function evaluateParameter(part: Part & { kind: "parameter" }, evaluation: Evaluation): Segment[] {
@@ -124,4 +116,42 @@ function evaluateParameter(part: Part & { kind: "parameter" }, evaluation: Evalu
   if (value === undefined || value === "") return expanded("");
   const pattern = markedText(evaluate(part.word, evaluation));
   return expanded(removeMatch(value, operator, pattern, budget));
+}
+
+/**
+ * The effect of `${NAME-word}` and similar forms: the value, the word, the assigned word, an error, or nothing. The forms
+ * with a colon treat an empty value as unset. Undefined for the other operators.
+ */
+function chooseValue(
+  operator: Operator | undefined,
+  value: ByteString | undefined,
+): "value" | "word" | "assign" | "fail" | "nothing" | undefined {
+  if (operator === undefined) return "value";
+  const present = value !== undefined && !(operator.startsWith(":") && value === "");
+  switch (operator) {
+    case "-":
+    case ":-":
+      return present ? "value" : "word";
+    case "=":
+    case ":=":
+      return present ? "value" : "assign";
+    case "?":
+    case ":?":
+      return present ? "value" : "fail";
+    case "+":
+    case ":+":
+      return present ? "word" : "nothing";
+    default:
+      return undefined;
+  }
+}
+
+/** `${NAME#pattern}`, `##`, `%`, `%%`: the value without the shortest or longest matching beginning or end. */
+function removeMatch(value: ByteString, operator: Operator, pattern: MarkedText, budget: Budget): ByteString {
+  const tokens = compilePattern(pattern, budget);
+  const want = operator.length === 1 ? "shortest" : "longest";
+  if (operator.startsWith("#")) return value.slice(Math.max(0, matchEnd(tokens, value, want, budget)));
+  // From the end: the same question about both, reversed.
+  const end = matchEnd(tokens.reverse(), [...value].reverse().join(""), want, budget);
+  return end > 0 ? value.slice(0, value.length - end) : value;
 }

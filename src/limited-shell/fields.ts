@@ -1,5 +1,30 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import type { MarkedText, Segment } from "./marked.ts";
+
+/** A piece of an expanded word. `quoted`: literal; `split`: from an expansion, and split unless it is quoted. */
+export interface Segment {
+  text: ByteString;
+  quoted: boolean;
+  split: boolean;
+}
+
+/** Text with a mark for each byte: "q" is quoted and has no meaning in a pattern, "u" is not. */
+export interface MarkedText {
+  text: ByteString;
+  marks: string;
+}
+
+const marksFor = (text: ByteString, quoted: boolean) => (quoted ? "q" : "u").repeat(text.length);
+
+/** Segments joined to one marked text. */
+export function markedText(segments: readonly Segment[]): MarkedText {
+  const marks = segments.map(({ text, quoted }) => marksFor(text, quoted));
+  return { text: plainText(segments), marks: marks.join("") };
+}
+
+/** Segments joined, quotes removed. */
+export function plainText(segments: readonly Segment[]): ByteString {
+  return segments.map(({ text }) => text).join("");
+}
 
 /**
  * Field splitting as in sh(1), "Field Splitting": only bytes from unquoted expansions (`split`, not `quoted`) separate
@@ -14,24 +39,15 @@ export function splitFields(segments: readonly Segment[], ifs: ByteString): Mark
   const append = (text: ByteString, quoted: boolean) => {
     field ??= { text: "", marks: "" };
     field.text += text;
-    field.marks += (quoted ? "q" : "u").repeat(text.length);
+    field.marks += marksFor(text, quoted);
     afterBlank = false;
   };
-  const end = () => {
-    if (field !== undefined) fields.push(field);
-    field = undefined;
-  };
   const separate = (byte: ByteString) => {
-    if (" \t\n".includes(byte)) {
-      if (field === undefined) return;
-      end();
-      afterBlank = true;
-    } else if (field === undefined && afterBlank) afterBlank = false;
-    else {
-      field ??= { text: "", marks: "" };
-      end();
-      afterBlank = false;
-    }
+    const blank = " \t\n".includes(byte);
+    if (blank && field === undefined) return;
+    if (field !== undefined || !afterBlank) fields.push(field ?? { text: "", marks: "" });
+    field = undefined;
+    afterBlank = blank;
   };
 
   for (const { text, quoted, split } of segments) {
@@ -49,6 +65,6 @@ export function splitFields(segments: readonly Segment[], ifs: ByteString): Mark
     }
     if (start < text.length) append(text.slice(start), false);
   }
-  end();
+  if (field !== undefined) fields.push(field);
   return fields;
 }

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { Budget } from "./budget.ts";
-import type { FileView } from "./file-view.ts";
-import type { MarkedText } from "./marked.ts";
+import type { MarkedText } from "./fields.ts";
+import type { FileView } from "./files.ts";
 import { compilePattern, isMagic, matches, type Token } from "./pattern.ts";
 
 // PATH_MAX
@@ -20,26 +20,19 @@ export function expandPath(field: MarkedText, files: FileView, budget: Budget): 
   let paths: ByteString[] = [""];
   let matched = false;
   for (const { slashes, tokens } of pieces) {
-    const next: ByteString[] = [];
-    for (const path of paths) {
-      const base = path + slashes;
-      if (base.length > LONGEST_PATH) continue;
-      if (isMagic(tokens)) namesIn(base, tokens, files, budget, next);
-      else {
-        const whole = base + literal(tokens);
-        // Before the first pattern nothing needs to be examined: the directory will be read.
-        if (matched) budget.spend("entries", 1);
-        if (!matched || present(whole, files)) next.push(whole);
-      }
-    }
+    const follow = (base: ByteString): ByteString[] => {
+      if (isMagic(tokens)) return matchesIn(base, tokens, files, budget);
+      const whole = base + literal(tokens);
+      // Before the first pattern nothing needs to be examined: the directory will be read.
+      if (!matched) return [whole];
+      budget.spend("entries", 1);
+      return present(whole, files) ? [whole] : [];
+    };
+    const bases = paths.map((path) => path + slashes).filter((base) => base.length <= LONGEST_PATH);
+    paths = bases.flatMap(follow);
     matched ||= isMagic(tokens);
-    paths = next;
   }
-  return paths.length === 0 ? [field.text] : paths.sort(byBytes);
-}
-
-function byBytes(a: ByteString, b: ByteString): number {
-  return a < b ? -1 : a > b ? 1 : 0;
+  return paths.length === 0 ? [field.text] : paths.sort();
 }
 
 function mayBeMagic({ text, marks }: MarkedText): boolean {
@@ -70,19 +63,12 @@ function present(path: ByteString, files: FileView): boolean {
   return path.endsWith("/") ? files.isDirectory(path) : files.exists(path);
 }
 
-/** Adds to `found` the matching paths in the directory `base` ("" is the current one). */
-function namesIn(
-  base: ByteString,
-  tokens: Token[],
-  files: FileView,
-  budget: Budget,
-  found: ByteString[],
-): void {
+/** The matching paths in the directory `base` ("" is the current one). */
+function matchesIn(base: ByteString, tokens: Token[], files: FileView, budget: Budget): ByteString[] {
   budget.spend("entries", 1);
   const names = files.readDirectory(base === "" ? "." : base, budget.left("entries")) ?? [];
   budget.spend("entries", names.length);
-  for (const name of names) {
-    if (name.startsWith(".") && (tokens[0] !== 0x2e || name === "." || name === "..")) continue;
-    if (matches(tokens, name, budget)) found.push(base + name);
-  }
+  const visible = (name: ByteString) =>
+    !name.startsWith(".") || (tokens[0] === 0x2e && name !== "." && name !== "..");
+  return names.filter((name) => visible(name) && matches(tokens, name, budget)).map((name) => base + name);
 }

@@ -173,27 +173,23 @@ function take(cursor: Cursor, pattern: RegExp): ByteString {
 
 /** Parses the text after `${`, with the closing brace. */
 function parseBraces(cursor: Cursor, isQuoted: boolean): Part {
-  if (peek(cursor) === "#") {
-    cursor.at++;
-    const name = take(cursor, NAME);
-    if (name === "" || peek(cursor) !== "}") throw badSubstitution(cursor);
-    cursor.at++;
-    return { kind: "parameter", name, operator: "length", word: [], quoted: isQuoted };
-  }
+  const isLength = peek(cursor) === "#";
+  if (isLength) cursor.at++;
   const name = take(cursor, NAME);
-  if (name === "") throw badSubstitution(cursor);
-  if (peek(cursor) === "}") {
-    cursor.at++;
-    return { kind: "parameter", name, operator: undefined, word: [], quoted: isQuoted };
+  if (name === "" || (isLength && peek(cursor) !== "}")) throw badSubstitution(cursor);
+  let operator: Operator | "" | undefined = isLength ? "length" : undefined;
+  let word: Part[] = [];
+  if (peek(cursor) === "}") cursor.at++;
+  else {
+    operator = take(cursor, OPERATOR) as Operator | "";
+    if (operator === "") throw badSubstitution(cursor);
+    // In a pattern, quotes have their meaning even within double quotes.
+    if (isQuoted && !/[#%]/.test(operator)) word = parseDouble(cursor, "}");
+    else {
+      word = parseUnquoted(cursor, "brace");
+      cursor.at++;
+    }
   }
-  const operator = take(cursor, OPERATOR) as Operator | "";
-  if (operator === "") throw badSubstitution(cursor);
-  // In a pattern, quotes have their meaning even within double quotes.
-  if (isQuoted && !/[#%]/.test(operator)) {
-    return { kind: "parameter", name, operator, word: parseDouble(cursor, "}"), quoted: isQuoted };
-  }
-  const word = parseUnquoted(cursor, "brace");
-  cursor.at++;
   return { kind: "parameter", name, operator, word, quoted: isQuoted };
 }
 

@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { Budget } from "./budget.ts";
-import type { MarkedText } from "./marked.ts";
+import type { MarkedText } from "./fields.ts";
 
 /** One element of a pattern: a byte, `?`, `*`, or a bracket expression as a table of the 256 bytes. */
 export type Token = number | "any" | "star" | Uint8Array;

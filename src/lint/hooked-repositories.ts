@@ -1,7 +1,7 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
-import { SystemError } from "../../ffi/error.ts";
-import { close, fstat, openAt2, readAllFd, readDirectory, statIfPresent } from "../../ffi/files.ts";
+import { attempt } from "../../ffi/error.ts";
+import { fstat, openAt2, readAllFd, readDirectory, statIfPresent, withFd } from "../../ffi/files.ts";
 import { GIT_HOOKS, type HookedRepository } from "../programs/hooks.ts";
 
 /** Bounds of a search: a user's directory may hold anything. `directories` and `found` are for each place. */
@@ -14,18 +14,9 @@ const BENEATH = C.RESOLVE_BENEATH | C.RESOLVE_NO_SYMLINKS | C.RESOLVE_NO_MAGICLI
 
 /** Opens a file below an open directory, following no symbolic link, and uses it; undefined where it cannot. */
 function within<T>(above: number, path: ByteString, flags: number, resolve: number, use: (fd: number) => T) {
-  try {
-    const fd = openAt2(above, path, flags | C.O_RDONLY | C.O_NONBLOCK | C.O_NOCTTY | C.O_NOFOLLOW, resolve);
-    try {
-      return use(fd);
-    } finally {
-      close(fd);
-    }
-  } catch (error) {
-    // The user decides what is here: a file that cannot be opened counts as missing.
-    if (error instanceof SystemError) return undefined;
-    throw error;
-  }
+  const all = flags | C.O_RDONLY | C.O_NONBLOCK | C.O_NOCTTY | C.O_NOFOLLOW;
+  // The user decides what is here: a file that cannot be opened counts as missing.
+  return attempt(() => withFd(openAt2(above, path, all, resolve), use));
 }
 
 const inDirectory = <T>(above: number, path: ByteString, use: (fd: number) => T) =>

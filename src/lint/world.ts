@@ -16,7 +16,7 @@ import { executedFiles } from "../libraries/closure.ts";
 import { copyOfKnown } from "../libraries/copies.ts";
 import { ownStart } from "../libraries/own-start.ts";
 import { PoptReaders } from "../libraries/popt.ts";
-import { filesBelow } from "../limited-shell/files-below.ts";
+import { filesBelow } from "../limited-shell/files.ts";
 import { namesIn } from "../system/account-names.ts";
 import { groupByName, passwdByName } from "../system/accounts.ts";
 import { commandAt } from "../system/exchange.ts";

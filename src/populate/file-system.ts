@@ -11,8 +11,8 @@ import {
   S_IFLNK,
   S_IFMT,
 } from "../../ffi/constants.ts";
-import { SystemError } from "../../ffi/error.ts";
-import { close, openAt, readDirectory, readLink } from "../../ffi/files.ts";
+import { attempt, SystemError } from "../../ffi/error.ts";
+import { openAt, readDirectory, readLink, withFd } from "../../ffi/files.ts";
 import { normalPath, parentOf } from "../../ffi/paths.ts";
 import { workingDirectory } from "../../ffi/process.ts";
 import { display } from "../cli/display.ts";
@@ -56,14 +56,14 @@ export function fileSystemAt(dirfd: number = AT_FDCWD): FileSystem {
     withheld: (path) => withheldAt(dirfd, path),
     readlink(path, expected) {
       if (expected === undefined) return readLink(dirfd, path);
-      return withOpen(dirfd, path, O_PATH | O_NOFOLLOW, (fd) => {
+      return withFd(openAt(dirfd, path, O_PATH | O_NOFOLLOW), (fd) => {
         requireSame(fd, expected, path);
         return readLink(fd, "");
       });
     },
-    names: (path) => withOpen(dirfd, path, O_RDONLY | O_DIRECTORY, namesOf),
+    names: (path) => withFd(openAt(dirfd, path, O_RDONLY | O_DIRECTORY), namesOf),
     list: (path, expected) =>
-      withOpen(dirfd, path, O_RDONLY | O_DIRECTORY, (fd) => {
+      withFd(openAt(dirfd, path, O_RDONLY | O_DIRECTORY), (fd) => {
         if (expected !== undefined) requireSame(fd, expected, path);
         // Code units are bytes, so the default order is that of bytes.
         return namesOf(fd)
@@ -77,27 +77,14 @@ export function fileSystemAt(dirfd: number = AT_FDCWD): FileSystem {
 }
 
 function withheldAt(dirfd: number, path: ByteString): MountRestrictions {
-  try {
-    return withOpen(dirfd, path, O_PATH | O_NOFOLLOW, mountRestrictions);
-  } catch (error) {
-    // It was removed meanwhile.
-    if (error instanceof SystemError) return { devices: true, setuid: true };
-    throw error;
-  }
+  const found = attempt(() => withFd(openAt(dirfd, path, O_PATH | O_NOFOLLOW), mountRestrictions));
+  // It was removed meanwhile.
+  return found ?? { devices: true, setuid: true };
 }
 
 function requireSame(fd: number, expected: BasicStat, path: ByteString): void {
   if (sameFile(basicFstat(fd), expected)) return;
   throw new JailkitError("changed", 1, `${display(path)}: was replaced while it was being read`);
-}
-
-function withOpen<T>(dirfd: number, path: ByteString, flags: number, use: (fd: number) => T): T {
-  const fd = openAt(dirfd, path, flags);
-  try {
-    return use(fd);
-  } finally {
-    close(fd);
-  }
 }
 
 const namesOf = (fd: number): ByteString[] => readDirectory(fd).map((entry) => entry.name);

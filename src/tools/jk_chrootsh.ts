@@ -1,8 +1,7 @@
 import { args, requireGuard } from "../../ffi/guard.ts";
 import { libc } from "../../ffi/libc.ts";
-import { askedOfItself } from "../enter/asked-of-itself.ts";
-import { printAboutToOutsider } from "../enter/login/about.ts";
-import { chrootsh } from "../enter/login/chrootsh.ts";
+import { askedOfItself } from "../cli/about.ts";
+import { chrootsh, printAboutToOutsider } from "../enter/login/chrootsh.ts";
 
 /** Runs jk_chrootsh to its end; see jk_lsh.ts for why it starts by itself. */
 export async function main(): Promise<never> {

@@ -1,9 +1,8 @@
 import { args, requireGuard } from "../../ffi/guard.ts";
 import { libc } from "../../ffi/libc.ts";
-import { printAbout } from "../cli/about.ts";
-import { askedOfItself } from "../enter/asked-of-itself.ts";
+import { askedOfItself, printAbout } from "../cli/about.ts";
 import { LSH_HELP } from "../enter/limited/help.ts";
-import { lsh } from "../enter/limited/lsh.ts";
+import { lsh } from "../enter/limited/run.ts";
 
 /** Runs jk_lsh to its end. Not by src/cli/start.ts, which would cost a login time for options and help. */
 export async function main(): Promise<never> {

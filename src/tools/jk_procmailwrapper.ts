@@ -1,7 +1,6 @@
 import { args, requireGuard } from "../../ffi/guard.ts";
 import { libc } from "../../ffi/libc.ts";
-import { printAbout } from "../cli/about.ts";
-import { askedOfItself } from "../enter/asked-of-itself.ts";
+import { askedOfItself, printAbout } from "../cli/about.ts";
 import { PROCMAIL_HELP } from "../enter/procmail/help.ts";
 import { procmailWrapper } from "../enter/procmail/procmail.ts";
 

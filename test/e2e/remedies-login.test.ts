@@ -14,7 +14,7 @@ import {
   UCHROOT_IN_JAIL_CHECKS,
 } from "../../src/enter/uchroot/checks.ts";
 import { LOGIN_CHECKS } from "../../src/explain/login-checks.ts";
-import { REFUSALS, type RefusalCode } from "../../src/limited-shell/refusal-codes.ts";
+import { REFUSALS, type RefusalCode } from "../../src/limited-shell/refusal.ts";
 import type { RunResult } from "../machine/machine.ts";
 import { CASES, type LoginCase, NO_COMMAND, NO_LSH_COMMAND } from "./remedies-login.ts";
 import {

@@ -1,4 +1,4 @@
-import type { RefusalCode } from "../../src/limited-shell/refusal-codes.ts";
+import type { RefusalCode } from "../../src/limited-shell/refusal.ts";
 import type { Machine } from "../machine/machine.ts";
 import { GUEST, JAIL, LIMITED_USER, SHELL_USER } from "./remedies-scene.ts";
 

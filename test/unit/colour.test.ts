@@ -15,7 +15,7 @@ describe("auto", () => {
     [true, undefined, undefined, false],
     [false, undefined, "xterm", false],
   ])("terminal %p, NO_COLOR %p, TERM %p: %p", (terminal, noColor, term, colours) => {
-    expect(wantsColour({ terminal, noColor, term })).toBe(colours);
+    expect(wantsColour(terminal, noColor, term)).toBe(colours);
   });
 });
 

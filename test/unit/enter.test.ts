@@ -401,9 +401,9 @@ describe("the plan of the limited shell", () => {
   });
 
   test("the policy alone", () => {
-    expect(limitedPolicy(request([], ini))).toMatchObject({ usable: true, section: "u" });
-    expect(limitedPolicy(request([], undefined))).toMatchObject({ usable: false, exitStatus: 1 });
-    expect(limitedPolicy(request([], ini, lost))).toMatchObject({ usable: false, exitStatus: 2 });
+    expect(limitedPolicy(request([], ini))).toMatchObject({ section: "u" });
+    expect(limitedPolicy(request([], undefined))).toMatchObject({ code: "config-missing", exitStatus: 1 });
+    expect(limitedPolicy(request([], ini, lost))).toMatchObject({ code: "unknown-user", exitStatus: 2 });
   });
 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { allowLines, commandRemedy, sharedBy } from "../../src/explain/programs/section.ts";
-import type { FileView } from "../../src/limited-shell/file-view.ts";
+import type { FileView } from "../../src/limited-shell/files.ts";
 
 const HOST = ["/usr/bin/id", "/usr/bin/rsync", "/usr/lib/openssh/sftp-server"];
 

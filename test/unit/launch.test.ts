@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { JailkitError } from "../../src/cli/error.ts";
 import { capabilityNames, escapes, parseCapabilities } from "../../src/enter/launch/capabilities.ts";
+import { pathInJail } from "../../src/enter/launch/checks.ts";
 import { resolveIds } from "../../src/enter/launch/ids.ts";
 import { notifyWay } from "../../src/enter/launch/notify.ts";
-import { pathInJail } from "../../src/enter/launch/program.ts";
 
 const refusal = (action: () => unknown): [code: string, exitStatus: number] => {
   try {

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { commandEnvironment, filterEnvironment } from "../../src/limited-shell/environment.ts";
 
 const kept = (...entries: string[]) =>
-  [...filterEnvironment(entries, []).variables].map(([name, value]) => `${name}=${value}`);
+  [...filterEnvironment(entries, [])].map(([name, value]) => `${name}=${value}`);
 
 describe("filterEnvironment", () => {
   test.each([
@@ -135,10 +135,7 @@ describe("filterEnvironment", () => {
     `DISPLAY=${"a".repeat(257)}`,
     `HOME=/${"a".repeat(4096)}`,
   ])("drops %j", (entry) => {
-    const result = filterEnvironment([entry, "TERM=ok"], []);
-    expect([...result.variables]).toEqual([["TERM", "ok"]]);
-    expect(result.dropped).toHaveLength(1);
-    expect(result.dropped[0]?.name).toBe(entry.split("=")[0] ?? "");
+    expect(kept(entry, "TERM=ok")).toEqual(["TERM=ok"]);
   });
 
   test("of a name that is there twice the first counts, as for getenv(3)", () => {
@@ -150,7 +147,7 @@ describe("filterEnvironment", () => {
   });
 
   test("names of the administrator's may hold anything, but not act on ld.so", () => {
-    const { variables } = filterEnvironment(
+    const variables = filterEnvironment(
       ["X=a\nb=c", "LANG=/x", "Y=1", "LD_PRELOAD=/x"],
       ["X", "LANG", "LD_PRELOAD"],
     );
@@ -179,7 +176,6 @@ describe("commandEnvironment", () => {
       ["OPT", "a=b=c"],
       ["IFS", ""],
     ]);
-    expect(result.dropped.map(({ name }) => name)).toEqual(["RSYNC_RSH"]);
     expect(result.findings).toEqual([]);
   });
 
@@ -195,6 +191,7 @@ describe("commandEnvironment", () => {
         ["1A", "1"],
         ["_OK1", "1"],
       ],
+      [],
     );
     expect([...result.variables]).toEqual([["_OK1", "1"]]);
     expect(result.findings).toHaveLength(6);

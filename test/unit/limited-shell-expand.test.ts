@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { JailkitError } from "../../src/cli/error.ts";
 import { createBudget, DEFAULT_LIMITS, type Limits } from "../../src/limited-shell/budget.ts";
 import { expandWords } from "../../src/limited-shell/expand.ts";
-import type { FileView } from "../../src/limited-shell/file-view.ts";
+import type { FileView } from "../../src/limited-shell/files.ts";
 import { compilePattern, matches } from "../../src/limited-shell/pattern.ts";
 
 const TREE: Record<string, string[]> = {
@@ -33,7 +33,7 @@ function words(
   files = none,
 ) {
   const budget = createBudget({ ...DEFAULT_LIMITS, ...limits });
-  return expandWords(line, { environment: new Map(Object.entries(environment)), home: "/h", files, budget });
+  return expandWords(line, { environment: new Map(Object.entries(environment)), home: "/h", files }, budget);
 }
 
 /** The words, or "code: message" of the error, which always has exit status 6. */

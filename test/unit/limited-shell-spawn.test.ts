@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { decide } from "../../src/limited-shell/decide.ts";
-import type { FileView } from "../../src/limited-shell/file-view.ts";
+import type { FileView } from "../../src/limited-shell/files.ts";
 import { optionReason } from "../../src/programs/options.ts";
 import { RSYNC_OPTIONS, SCP_OPTIONS } from "../../src/programs/transfer.ts";
 

@@ -1,9 +1,9 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is what the limited shell reads
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import type { LshPolicy } from "../../src/limited-shell/decide.ts";
 import { type Decision, decide } from "../../src/limited-shell/decide.ts";
-import type { FileView } from "../../src/limited-shell/file-view.ts";
-import type { LshPolicy } from "../../src/limited-shell/policy.ts";
+import type { FileView } from "../../src/limited-shell/files.ts";
 
 const REGULAR = [
   "/usr/bin/ls",
@@ -39,11 +39,13 @@ const basic: LshPolicy = {
   paths: ["/usr/bin", "/bin/"],
   executables: ["/usr/bin/ls", "/usr/bin/printf", "/usr/bin/env"],
   allowWordExpansion: false,
+  allowSpawnOptions: false,
 };
 const transfer: LshPolicy = {
   paths: ["/usr/bin"],
   executables: ["/usr/bin/rsync", "/usr/bin/scp", "/usr/bin/git-upload-pack", "/usr/lib/openssh/sftp-server"],
   allowWordExpansion: false,
+  allowSpawnOptions: false,
 };
 
 function run(commandLine: string, policy: LshPolicy, environment: Record<string, string> = {}): Decision {

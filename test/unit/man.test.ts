@@ -158,7 +158,7 @@ describe("checks of a login", async () => {
   );
   const inEnter = lists
     .flat()
-    .filter(([name, value]) => name.endsWith("_CHECKS") && name !== "LAUNCH_CHECKS" && Array.isArray(value))
+    .filter(([name, value]) => name.endsWith("_CHECKS") && Array.isArray(value))
     .flatMap(([list, checks]) => (checks as { name: string }[]).map((check) => ({ list, check })));
 
   test("explain makes them all", () => {

@@ -2,11 +2,14 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { SystemError } from "../../../ffi/error.ts";
 import { display } from "../../cli/display.ts";
 import { describeError, JailkitError } from "../../cli/error.ts";
+import { shellWord } from "../../cli/shell-word.ts";
+import { type Found, lookUp } from "../../jail/fs/look.ts";
 import { requireSafeJail } from "../../jail/fs/safety.ts";
-import { type JailRoot, openJailRoot } from "../../jail/fs/walk.ts";
+import { isDirectory, isRegular, type JailRoot, openJailRoot } from "../../jail/fs/walk.ts";
+import { copyRemedy } from "../remedies.ts";
+import { programFindings } from "../shell.ts";
 import { type CapabilitySet, parseCapabilities } from "./capabilities.ts";
 import { type LaunchIds, resolveIds } from "./ids.ts";
-import { pathInJail, requireSafeProgram } from "./program.ts";
 
 /** The options and operands of jk_chrootlaunch; undefined if not given. */
 export interface LaunchRequest {
@@ -30,12 +33,6 @@ export interface Launch {
   kept: CapabilitySet | undefined;
 }
 
-/** One check: it adds to a launch, or throws JailkitError with the exit status of jailkit 2.23. */
-interface LaunchCheck {
-  name: string;
-  run: (request: LaunchRequest, launch: Partial<Launch>) => void;
-}
-
 function openSafeJail(path: ByteString): JailRoot {
   try {
     const root = openJailRoot(path);
@@ -48,7 +45,7 @@ function openSafeJail(path: ByteString): JailRoot {
   }
 }
 
-function requireUsableOptions({ jail, program, daemon, notify }: LaunchRequest): void {
+function requireUsableOptions({ jail, program, daemon, notify }: LaunchRequest) {
   if (daemon && notify) {
     const message = "--daemon and --notify exclude each other: a service manager expects the same pid";
     throw new JailkitError("usage", 1, message);
@@ -56,56 +53,69 @@ function requireUsableOptions({ jail, program, daemon, notify }: LaunchRequest):
   if (jail === undefined) throw new JailkitError("no-jail", 21, "no jail: give it with -j");
   if (program === undefined) throw new JailkitError("no-program", 23, "no program: give it with -x");
   if (!jail.startsWith("/")) {
-    throw new JailkitError(
-      "relative-path",
-      27,
-      `${jail === "" ? "''" : display(jail)}: not an absolute path; write it from / on`,
-    );
+    const message = `${jail === "" ? "''" : display(jail)}: not an absolute path; write it from / on`;
+    throw new JailkitError("relative-path", 27, message);
   }
+  return { jail, program: pathInJail(jail, program) };
 }
 
-/** The checks, in the order of jailkit 2.23. */
-export const LAUNCH_CHECKS: readonly LaunchCheck[] = [
-  {
-    name: "user",
-    run(request, launch) {
-      launch.ids = resolveIds(request.user, request.group);
-    },
-  },
-  {
-    name: "capabilities",
-    run({ keepCaps }, launch) {
-      launch.kept = keepCaps === undefined ? undefined : parseCapabilities(keepCaps);
-    },
-  },
-  { name: "options", run: requireUsableOptions },
-  {
-    name: "jail",
-    run({ jail = "" }, launch) {
-      launch.root = openSafeJail(jail);
-    },
-  },
-  {
-    name: "program",
-    run({ jail = "", program = "" }, launch) {
-      launch.program = pathInJail(jail, program);
-      if (launch.root !== undefined) requireSafeProgram(launch.root, launch.program);
-    },
-  },
-];
-
-/** A launch, if all checks have passed. */
-export function completeLaunch({ root, program, ids, kept }: Partial<Launch>): Launch | undefined {
-  return root === undefined || program === undefined || ids === undefined
-    ? undefined
-    : { root, program, ids, kept };
+/**
+ * Makes the checks in the order of jailkit 2.23, and yields the name of each before it. Throws the JailkitError of the
+ * first that fails, with the exit status of jailkit 2.23.
+ */
+export function* launchChecks(request: LaunchRequest): Generator<string, Launch> {
+  yield "user";
+  const ids = resolveIds(request.user, request.group);
+  yield "capabilities";
+  const kept = request.keepCaps === undefined ? undefined : parseCapabilities(request.keepCaps);
+  yield "options";
+  const { jail, program } = requireUsableOptions(request);
+  yield "jail";
+  const root = openSafeJail(jail);
+  yield "program";
+  requireSafeProgram(root, program);
+  return { root, program, ids, kept };
 }
 
-/** Runs the checks. Throws the JailkitError of the first that fails. */
-export function checkLaunch(request: LaunchRequest): Launch {
-  const launch: Partial<Launch> = {};
-  for (const { run } of LAUNCH_CHECKS) run(request, launch);
-  const complete = completeLaunch(launch);
-  if (complete === undefined) throw new Error("a check was left out");
-  return complete;
+/**
+ * The path of the program in the jail, from the values of -j and -x, as jailkit 2.23 makes it: a path of the host that
+ * begins with the jail's loses that beginning, with its slash, and so starts at the jail's root directory.
+ */
+export function pathInJail(jail: ByteString, program: ByteString): ByteString {
+  const prefix = jail.endsWith("/") ? jail : `${jail}/`;
+  return program.startsWith(prefix) ? program.slice(prefix.length) : program;
+}
+
+/**
+ * Requires that nobody but root decides what the program at `path` of the jail is: each directory on the way, as the
+ * jail sees it, and the file itself. Throws JailkitError, 29; 31 for a directory.
+ */
+function requireSafeProgram(root: JailRoot, path: ByteString): void {
+  const shown = `${display(path)} in jail ${display(root.path)}`;
+  const refusal = (message: string, exitStatus = 29) =>
+    new JailkitError("unsafe-program", exitStatus, message);
+  let found: Found | undefined;
+  try {
+    found = lookUp(root, path, { follow: true });
+  } catch (error) {
+    if (error instanceof JailkitError || error instanceof SystemError) {
+      throw refusal(`${shown} cannot be executed: ${describeError(error)}`);
+    }
+    throw error;
+  }
+  if (found === undefined) {
+    throw refusal(`${shown} does not exist; put it there: ${copyRemedy(root.path, path)}`);
+  }
+  const { stat, canonicalPath } = found;
+  const [first] = programFindings(root, canonicalPath);
+  if (first !== undefined) {
+    throw refusal(`${shown} is not safe: ${first.message}; fix it with: ${first.remedy}`);
+  }
+  if (isDirectory(stat)) throw refusal(`${shown} cannot be executed: it is a directory`, 31);
+  if (!isRegular(stat)) throw refusal(`${shown} is not a regular file`);
+  if (stat.gid !== 0) {
+    const file = `${root.path}${canonicalPath}`;
+    const what = `path ${display(file)} does not have group 0`;
+    throw refusal(`${shown} is not safe: ${what}; fix it with: chgrp -h 0 ${shellWord(file)}`);
+  }
 }

@@ -2,7 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD, O_RDWR } from "../../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../../ffi/error.ts";
 import { fstat, openAt, sameFile, statAt } from "../../../ffi/files.ts";
-import { environment, execve } from "../../../ffi/guard.ts";
+import { environment, execve, variable } from "../../../ffi/guard.ts";
 import {
   announcePid,
   executeDaemon,
@@ -17,9 +17,8 @@ import { printError } from "../../cli/output.ts";
 import { NO_FILTERS, refuseTerminalInput } from "../../confine/calls.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { openSyslog, type Severity, type Syslog } from "../../system/syslog.ts";
-import { variable } from "../limited/limited.ts";
 import { escapes } from "./capabilities.ts";
-import { checkLaunch, type Launch, type LaunchRequest } from "./checks.ts";
+import { type Launch, type LaunchRequest, launchChecks } from "./checks.ts";
 import { takeIds } from "./ids.ts";
 import { bindNotifySocket, notifyWay } from "./notify.ts";
 import { openPidfile } from "./pidfile.ts";
@@ -41,7 +40,7 @@ export function warnOfLaunch(
   }
   const dangerous = escapes(kept ?? 0n);
   if (dangerous.length > 0) notify("warning", `with ${dangerous.join(", ")} a program can leave its jail`);
-  if (request.notify && notifyWay(variable(environment(), "NOTIFY_SOCKET")) === "none") {
+  if (request.notify && notifyWay(variable("NOTIFY_SOCKET")) === "none") {
     notify("notice", "--notify has nothing to do: NOTIFY_SOCKET is not set");
   }
 }
@@ -110,7 +109,7 @@ function enterAndExecute(
   notify: Notify,
 ): number {
   const nothing = request.daemon ? openAt(AT_FDCWD, "/dev/null", O_RDWR) : -1;
-  const socket = request.notify ? variable(environment(), "NOTIFY_SOCKET") : undefined;
+  const socket = request.notify ? variable("NOTIFY_SOCKET") : undefined;
   let { root } = launch;
   if (socket !== undefined && notifyWay(socket) === "bind") root = bindNotifySocket(root, socket);
   changeRoot(root);
@@ -154,7 +153,10 @@ export function launch(request: LaunchRequest): number {
   };
   let writer: PidWriter | undefined;
   try {
-    const checked = checkLaunch(request);
+    const checks = launchChecks(request);
+    let next = checks.next();
+    while (!next.done) next = checks.next();
+    const checked = next.value;
     warnOfLaunch(request, checked, notify);
     if (request.pidfile !== undefined) writer = preparePidfile(request.pidfile, notify);
     return enterAndExecute(request, checked, writer, log, notify);

@@ -1,9 +1,10 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { variable } from "../../../ffi/guard.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { fixText } from "../../config/fixes.ts";
 import { readKeys } from "../../config/keys.ts";
-import { type IniFile, problemLine } from "../../config/model.ts";
+import { type IniFile, type Problem, problemLine } from "../../config/model.ts";
 import { fixSource } from "../../config/place.ts";
 import { selectSection } from "../../config/scan.ts";
 import { type LshSection, lshKeys } from "../../config/schemas/lsh.ts";
@@ -11,12 +12,13 @@ import type { ExecuteScope } from "../../confine/directories.ts";
 import { type ExecuteLimits, startsLimits } from "../../confine/execute.ts";
 import { decide } from "../../limited-shell/decide.ts";
 import { commandEnvironment } from "../../limited-shell/environment.ts";
-import type { FileView } from "../../limited-shell/file-view.ts";
-import type { RefusalCode } from "../../limited-shell/refusal-codes.ts";
+import type { FileView } from "../../limited-shell/files.ts";
+import type { RefusalCode } from "../../limited-shell/refusal.ts";
 import { programEnvironment } from "../../programs/environment.ts";
 import { startsOf } from "../../programs/starts.ts";
 import type { GroupEntry, PasswdEntry } from "../../system/accounts.ts";
 import type { Severity } from "../../system/syslog.ts";
+import { Refusal } from "../refusal.ts";
 
 /** The configuration of the limited shell. */
 export const LIMITED_CONFIG_FILE = "/etc/jailkit/jk_lsh.ini";
@@ -74,48 +76,35 @@ export type LimitedPlan =
       reason: ByteString;
       /** For the user, one line. */
       shown: ByteString;
-      section: ByteString | undefined;
       notes: LogLine[];
     };
 
-/** The value of a variable; the first entry of that name, as getenv(3) finds it. */
-export function variable(environment: readonly ByteString[], name: ByteString): ByteString | undefined {
-  return environment.find((entry) => entry.startsWith(`${name}=`))?.slice(name.length + 1);
-}
-
-class Stop extends Error {
-  constructor(
-    readonly exitStatus: number,
-    readonly code: RefusalCode,
-    readonly reason: ByteString,
-    readonly shown: ByteString,
-    /** For the administrator; may be empty. */
-    readonly remedy: ByteString = "",
-  ) {
-    super(reason);
-  }
-}
+const stop = (
+  exitStatus: number,
+  code: RefusalCode,
+  reason: ByteString,
+  shown: string,
+  remedy?: ByteString,
+) => new Refusal(code, exitStatus, reason, shown, remedy);
 
 function userOf(request: LimitedRequest): PasswdEntry {
-  const name = variable(request.environment, "USER");
-  const stop = (reason: ByteString) => new Stop(2, "unknown-user", reason, "the account is not known");
-  if (name === undefined || name === "") {
-    const entry = request.accounts.userByUid(request.uid);
-    if (entry === undefined) throw stop(`cannot find user info for uid ${request.uid}`);
-    return entry;
+  const { accounts, uid } = request;
+  const name = variable("USER", request.environment);
+  const unknown = (reason: ByteString) => stop(2, "unknown-user", reason, "the account is not known");
+  const entry = name ? accounts.userByName(name) : accounts.userByUid(uid);
+  if (entry === undefined) {
+    throw unknown(`cannot find user info for ${name ? `USER ${name}` : `uid ${uid}`}`);
   }
-  const entry = request.accounts.userByName(name);
-  if (entry === undefined) throw stop(`cannot find user info for USER ${name}`);
-  if (entry.uid === request.uid) return entry;
-  const what = `running as UID ${request.uid}, but environment variable USER ${name} has UID ${entry.uid}`;
-  throw stop(`abort, ${what}`);
+  if (entry.uid === uid) return entry;
+  const what = `running as UID ${uid}, but environment variable USER ${name} has UID ${entry.uid}`;
+  throw unknown(`abort, ${what}`);
 }
 
 function groupOf({ gid, accounts }: LimitedRequest): GroupEntry {
   const group = accounts.groupByGid(gid);
   if (group !== undefined && group.name !== "") return group;
   const reason = `cannot find group name for gid ${gid}`;
-  throw new Stop(3, "unknown-group", reason, "the group of the account is not known");
+  throw stop(3, "unknown-group", reason, "the group of the account is not known");
 }
 
 /** The last argument, if the one before it is "-c"; others are ignored. */
@@ -124,46 +113,48 @@ function commandLineOf({ argv }: LimitedRequest, user: PasswdEntry): ByteString 
   if (argv.length >= 3 && argv[argv.length - 2] === "-c" && line !== undefined) return line;
   const what = `user ${user.name} (${user.uid}) tried to get an interactive shell session (${argv.join(" ")})`;
   const shown = "this account has no interactive shell; it runs single commands";
-  throw new Stop(7, "interactive", `WARNING: ${what}, which is never allowed by jk_lsh`, shown);
+  throw stop(7, "interactive", `WARNING: ${what}, which is never allowed by jk_lsh`, shown);
 }
 
-interface Policy {
+/** The policy of an account. */
+export interface LimitedPolicy {
   section: ByteString;
   /** The file that it is in, which may be a drop-in. */
   file: ByteString;
   values: LshSection;
+  notes: LogLine[];
 }
 
-function policyOf(request: LimitedRequest, user: PasswdEntry, group: GroupEntry, notes: LogLine[]): Policy {
-  const unusable = "the configuration cannot be used";
-  const stop = (reason: ByteString, remedy = "") => new Stop(1, "config-invalid", reason, unusable, remedy);
+const UNCONFIGURED = "there is no configuration for this account";
+
+function policyOf(request: LimitedRequest, user: PasswdEntry, group: GroupEntry): LimitedPolicy {
+  const unusable = (reason: ByteString, remedy?: ByteString) =>
+    stop(1, "config-invalid", `abort, ${reason}`, "the configuration cannot be used", remedy);
   let ini: IniFile | undefined;
   try {
     ini = request.loadConfig();
   } catch (error) {
-    if (error instanceof JailkitError) throw stop(`abort, ${error.message}`, error.remedy);
+    if (error instanceof JailkitError) throw unusable(error.message, error.remedy);
     throw error;
   }
   if (ini === undefined) {
     const reason = `configfile ${LIMITED_CONFIG_FILE} is not available`;
-    throw new Stop(1, "config-missing", reason, "there is no configuration for this account");
+    throw stop(1, "config-missing", reason, UNCONFIGURED);
   }
   const section = selectSection(ini, user.name, group.name);
   if (section === undefined) {
     const names = `'${user.name}', nor 'group ${group.name}' nor 'DEFAULT'`;
     const reason = `did neither find a section ${names} in configfile ${LIMITED_CONFIG_FILE}`;
-    throw new Stop(3, "no-section", reason, "there is no configuration for this account");
+    throw stop(3, "no-section", reason, UNCONFIGURED);
   }
   const values = readKeys(section, lshKeys);
   const problems = [...ini.problems, ...values.problems];
-  const line = (severity: string) => problems.find((problem) => problem.severity === severity);
-  const error = line("error");
-  const fix = error === undefined ? undefined : fixText(error, fixSource(ini));
-  if (error !== undefined) throw stop(`abort, ${problemLine(error, display(error.file))}`, fix);
-  for (const problem of problems) {
-    notes.push({ severity: "warning", message: problemLine(problem, display(problem.file)) });
-  }
-  return { section: section.name, file: section.file, values };
+  const line = (problem: Problem) => problemLine(problem, display(problem.file));
+  const error = problems.find(({ severity }) => severity === "error");
+  if (error !== undefined) throw unusable(line(error), fixText(error, fixSource(ini)));
+  const notes: LogLine[] = [];
+  for (const problem of problems) notes.push({ severity: "warning", message: line(problem) });
+  return { section: section.name, file: section.file, values, notes };
 }
 
 /** The limits of a section on the programs that the command executes. */
@@ -190,29 +181,13 @@ function startsAnyProgram(
   );
 }
 
-/** The policy of an account, or why it has none. */
-export type LimitedPolicy =
-  | ({ usable: true; notes: LogLine[] } & Policy)
-  | {
-      usable: false;
-      exitStatus: number;
-      code: string;
-      reason: ByteString;
-      shown: ByteString;
-      /** As in Stop. */
-      remedy: ByteString;
-    };
-
-/** The policy of the caller, for explanations. */
-export function limitedPolicy(request: LimitedRequest): LimitedPolicy {
-  const notes: LogLine[] = [];
+/** The policy of the caller, or why there is none, for explanations. */
+export function limitedPolicy(request: LimitedRequest): LimitedPolicy | Refusal {
   try {
-    const user = userOf(request);
-    return { usable: true, ...policyOf(request, user, groupOf(request), notes), notes };
+    return policyOf(request, userOf(request), groupOf(request));
   } catch (error) {
-    if (!(error instanceof Stop)) throw error;
-    const { exitStatus, code, reason, shown, remedy } = error;
-    return { usable: false, exitStatus, code, reason, shown, remedy };
+    if (error instanceof Refusal) return error;
+    throw error;
   }
 }
 
@@ -221,41 +196,44 @@ export function limitedPolicy(request: LimitedRequest): LimitedPolicy {
  * configuration (1, 3), and whether the command is allowed (4, 5, 6, 127). The numbers are exit statuses.
  */
 export function planLimited(request: LimitedRequest): LimitedPlan {
-  const notes: LogLine[] = [];
-  let section: ByteString | undefined;
   try {
     const user = userOf(request);
     const group = groupOf(request);
     const commandLine = commandLineOf(request, user);
-    const policy = policyOf(request, user, group, notes);
-    section = policy.section;
-    const { values } = policy;
-    const { variables, findings } = commandEnvironment(request.environment, values.environment, values.env);
-    for (const message of findings) notes.push({ severity: "warning", message });
-    const { files } = request;
-    const home = user.home;
-    const decision = decide({ commandLine, policy: values, environment: variables, home, files });
-    if (!decision.allowed) {
-      const reason = `WARNING: user ${user.name} (${user.uid}) ${decision.reason}, according to ${LIMITED_CONFIG_FILE}`;
-      return { ...decision, reason, section, notes };
-    }
-    const { path, argv, programs } = decision;
-    const given = values.allowSpawnOptions
-      ? variables
-      : programEnvironment(programs, variables, values.environment);
-    const environment: ByteString[] = [];
-    for (const [name, value] of given) environment.push(`${name}=${value}`);
-    const { umask, noNewPrivs } = values;
-    const starts = startsAnyProgram(values, home, request) ? undefined : startsOf(programs);
-    const execute =
-      starts === undefined || starts.length === 0
-        ? executeLimits(values, home)
-        : startsLimits(path, starts, home);
-    const confined = { umask, noNewPrivs, execute, starts };
-    return { allowed: true, user, section, path, argv, environment, ...confined, notes };
+    return planCommand(request, user, commandLine, policyOf(request, user, group));
   } catch (error) {
-    if (!(error instanceof Stop)) throw error;
+    if (!(error instanceof Refusal)) throw error;
     const { exitStatus, code, reason, shown } = error;
-    return { allowed: false, exitStatus, code, reason, shown, section, notes };
+    return { allowed: false, exitStatus, code, reason, shown, notes: [] };
   }
+}
+
+function planCommand(
+  request: LimitedRequest,
+  user: PasswdEntry,
+  commandLine: ByteString,
+  { section, values, notes }: LimitedPolicy,
+): LimitedPlan {
+  const { variables, findings } = commandEnvironment(request.environment, values.environment, values.env);
+  for (const message of findings) notes.push({ severity: "warning", message });
+  const { files } = request;
+  const { home } = user;
+  const decision = decide({ commandLine, policy: values, environment: variables, home, files });
+  if (!decision.allowed) {
+    const reason = `WARNING: user ${user.name} (${user.uid}) ${decision.reason}, according to ${LIMITED_CONFIG_FILE}`;
+    return { ...decision, reason, notes };
+  }
+  const { path, argv, programs } = decision;
+  const given = values.allowSpawnOptions
+    ? variables
+    : programEnvironment(programs, variables, values.environment);
+  const environment: ByteString[] = [];
+  for (const [name, value] of given) environment.push(`${name}=${value}`);
+  const { umask, noNewPrivs } = values;
+  const starts = startsAnyProgram(values, home, request) ? undefined : startsOf(programs);
+  const execute =
+    starts === undefined || starts.length === 0
+      ? executeLimits(values, home)
+      : startsLimits(path, starts, home);
+  return { allowed: true, user, section, path, argv, environment, umask, noNewPrivs, execute, starts, notes };
 }

@@ -1,18 +1,27 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { SystemError } from "../../../ffi/error.ts";
+import { openDirectoryPath, withFd } from "../../../ffi/files.ts";
+import { args, callerIds, environment, execve } from "../../../ffi/guard.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { setNoNewPrivileges } from "../../../ffi/process.ts";
 import { describeError } from "../../cli/error.ts";
 import { printError } from "../../cli/output.ts";
 import { VERSION } from "../../cli/version.ts";
+import { loadConfig } from "../../config/load.ts";
 import { forbidExecution, NO_FILTERS, refuseTerminalInput } from "../../confine/calls.ts";
+import { someNamedCounts } from "../../confine/directories.ts";
 import { limitExecution, NO_LANDLOCK } from "../../confine/execute.ts";
 import { logged } from "../../limited-shell/decide.ts";
-import type { Syslog } from "../../system/syslog.ts";
+import { systemFiles } from "../../limited-shell/files.ts";
+import { flatFirstAccounts } from "../../system/flat-accounts.ts";
+import { openSyslog, type Syslog } from "../../system/syslog.ts";
 import { LIMITED_CONFIG_FILE, type LimitedPlan, type LimitedRequest, planLimited } from "./limited.ts";
 
+/** The caller: see LimitedRequest. */
+type LimitedCaller = Pick<LimitedRequest, "argv" | "environment" | "uid" | "gid">;
+
 /** execve(2) of ffi/guard.ts; `last` is called just before, with the address of the path. */
-export type Execute = (
+type Execute = (
   path: ByteString,
   argv: readonly ByteString[],
   envp: readonly ByteString[],
@@ -47,13 +56,24 @@ function confineLast({ starts, path }: AllowedPlan, address: number, log: Syslog
 }
 
 /**
- * The limited shell, from its first log line to execve(2). Returns the exit status if the command was refused or could
- * not be started; the user has seen one line then. It needs no privilege: jk_lsh runs it, and jk_chrootsh after dropping
- * its own.
+ * The limited shell, from its first log line to execve(2), about the files that this process sees: in a jail, the jail's.
+ * Returns the exit status if the command was refused or could not be started; the user has seen one line then. It needs no
+ * privilege: jk_lsh runs it, and jk_chrootsh after dropping its own.
  */
-export function runLimitedShell(request: LimitedRequest, log: Syslog, execute: Execute): number {
+export function runLimitedShell(
+  caller: LimitedCaller,
+  accounts: LimitedRequest["accounts"],
+  log: Syslog,
+  execute: Execute,
+): number {
   log.write("info", `version ${VERSION}, started`);
-  const plan = planLimited(request);
+  const plan = planLimited({
+    ...caller,
+    accounts,
+    loadConfig: () => loadConfig(LIMITED_CONFIG_FILE, { dialect: "c" }),
+    files: systemFiles((name) => accounts.userByName(name)?.home),
+    someNamedCounts: (scope) => withFd(openDirectoryPath("/"), (root) => someNamedCounts(root, scope)),
+  });
   for (const { severity, message } of plan.notes) log.write(severity, message);
   if (!plan.allowed) {
     log.write("err", plan.reason);
@@ -81,5 +101,22 @@ export function runLimitedShell(request: LimitedRequest, log: Syslog, execute: E
     log.write("err", `WARNING: check the permissions and libraries for ${path}`);
     printError(`jk_lsh: the command cannot be started: ${error.reason}`);
     return error.code === "ENOENT" ? NOT_FOUND : NOT_EXECUTABLE;
+  }
+}
+
+/** jk_lsh: becomes the command, if it is allowed; else returns the exit status. */
+export function lsh(): number {
+  const log = openSyslog("jk_lsh", "auth");
+  try {
+    const { uid, gid } = callerIds();
+    const caller = { argv: args(), environment: environment(), uid, gid };
+    // As from jk_chrootsh: the command gets only standard input, output and error, and no descriptor to leave a jail by.
+    return runLimitedShell(caller, flatFirstAccounts, log, (path, argv, envp, last) =>
+      execve(path, argv, envp, true, last),
+    );
+  } catch (error) {
+    log.write("err", `abort, ${describeError(error)}`);
+    printError("jk_lsh: refused: something unexpected happened");
+    return 1;
   }
 }

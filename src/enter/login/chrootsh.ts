@@ -1,44 +1,50 @@
 import { SystemError } from "../../../ffi/error.ts";
-import { args, environment, execve } from "../../../ffi/guard.ts";
+import { args, callerIds, environment, execve, variable } from "../../../ffi/guard.ts";
+import { dropAllCapabilities } from "../../../ffi/process.ts";
+import { printAbout } from "../../cli/about.ts";
 import { closeJailRoot } from "../../jail/fs/walk.ts";
+import { passwdByName, passwdByUid } from "../../system/accounts.ts";
 import { flatAccounts } from "../../system/flat-accounts.ts";
-import { openSyslog, type Syslog } from "../../system/syslog.ts";
+import type { Syslog } from "../../system/syslog.ts";
 import { accountOf, splitOf } from "../facts.ts";
-import { type GatheredFacts, gatherFacts } from "../gather.ts";
-import { variable } from "../limited/limited.ts";
-import { limitedRequest } from "../limited/request.ts";
+import { gatherFacts } from "../gather.ts";
 import { runLimitedShell } from "../limited/run.ts";
-import { ownLogin, requireChecks, unexpectedError } from "../privileged.ts";
-import { Refusal, refuse } from "../refusal.ts";
-import { enterHome, enterJail } from "../session.ts";
+import { enterLogin, notExecuted, ownLogin, requireChecks, runPrivileged } from "../privileged.ts";
 import { LIMITED_SHELL, shellFact } from "../shell.ts";
+import { CHROOTSH_HELP } from "./help.ts";
 import { HOST_CHECKS } from "./host-checks.ts";
 import { IN_JAIL_CHECKS } from "./in-jail-checks.ts";
 import { loginEnvironment, shellArguments } from "./start-shell.ts";
 
 const TOOL = "jk_chrootsh";
 
-function callerFacts(): GatheredFacts {
-  return gatherFacts(ownLogin(TOOL, variable(environment(), "USER")));
+/**
+ * Prints the help or version of jk_chrootsh and returns true, for a caller whose home is in no jail. For a jailed user all
+ * arguments belong to the shell in the jail. Throws SystemError if the privilege cannot be dropped.
+ */
+export function printAboutToOutsider(asked: "help" | "version"): boolean {
+  const name = variable("USER");
+  const account = name ? passwdByName(name) : passwdByUid(callerIds().uid);
+  if (account?.home.includes("/./")) return false;
+  dropAllCapabilities();
+  printAbout(CHROOTSH_HELP, asked);
+  return true;
 }
 
 function login(log: Syslog): number {
-  const facts = callerFacts();
+  const facts = gatherFacts(ownLogin(TOOL, variable("USER")));
   requireChecks(facts, HOST_CHECKS, log);
   const { uid, gid } = facts;
   const { values } = facts.settings();
   const { jail, home } = splitOf(facts);
-  const { name } = accountOf(facts);
+  const account = accountOf(facts);
+  const { name } = account;
   const root = facts.root();
-  const checkedHome = facts.home();
   const given = args();
 
-  enterJail(root, { uid, gid, groups: facts.groups() }, values.noNewPrivs, log);
-  // From here on the process has only the user's rights, and sees only the jail.
-  requireChecks(facts, IN_JAIL_CHECKS, log);
+  enterLogin(facts, values.noNewPrivs, IN_JAIL_CHECKS, log);
   const shell = facts.shell();
-  if (checkedHome === undefined || shell.kind === "missing") throw new Error("a check was left out");
-  enterHome(home, checkedHome);
+  if (shell.kind === "missing") throw new Error("a check was left out");
   log.write(
     "info",
     `now entering jail ${jail} for user ${name} (${uid}) with arguments ${given.slice(1).join(" ")}`,
@@ -49,35 +55,22 @@ function login(log: Syslog): number {
   const limited = () => {
     // The session may have a limit of 16 open files, and needs some to confine itself.
     closeJailRoot(root);
-    return runLimitedShell(
-      limitedRequest({ argv, environment: envp, uid, gid }, flatAccounts),
-      log.named(LIMITED_SHELL),
-      (path, argv, envp, last) => execve(path, argv, envp, false, last),
+    const caller = { argv, environment: envp, uid, gid };
+    return runLimitedShell(caller, flatAccounts, log.named(LIMITED_SHELL), (path, argv, envp, last) =>
+      execve(path, argv, envp, false, last),
     );
   };
   if (shell.kind === "internal") return limited();
   try {
     return execve(shell.path, argv, envp);
   } catch (error) {
-    if (!(error instanceof SystemError)) throw error;
     // jk_update has removed it since the check.
-    if (error.code === "ENOENT" && shellFact(root, shell.path).kind === "internal") return limited();
-    const what = `ERROR: failed to execute shell ${shell.path} for user ${name} (${uid}): ${error.reason}`;
-    const hint = `check the permissions and libraries of ${jail}${shell.path}`;
-    throw new Refusal("exec", 111, `${what}, ${hint}`, "the login shell cannot be run");
+    const gone = error instanceof SystemError && error.code === "ENOENT";
+    if (gone && shellFact(root, shell.path).kind === "internal") return limited();
+    const place = `${jail}${shell.path}`;
+    throw notExecuted(error, `shell ${shell.path}`, account, place, "the login shell cannot be run");
   }
 }
 
-/**
- * jk_chrootsh: checks the login, enters the jail, drops its privilege and becomes the shell. Returns the exit status if
- * the login was refused; the log has the reason then, and the user an error id.
- */
-export function chrootsh(): number {
-  // Before the chroot, to reach the host's log.
-  const log = openSyslog(TOOL, "auth");
-  try {
-    return login(log);
-  } catch (error) {
-    return refuse(error instanceof Refusal ? error : unexpectedError(error), TOOL, log);
-  }
-}
+/** jk_chrootsh: checks the login, enters the jail, drops its privilege and becomes the shell; see runPrivileged. */
+export const chrootsh = (): number => runPrivileged(TOOL, login);

@@ -10,19 +10,23 @@ import { isJailsOwn, otherHomeRemedy, usualHome } from "../../jail/accounts/home
 import { dirsEqual, joinHome } from "../../jail/accounts/separator.ts";
 import { type NamedEntry, removalCommand, showEntries, writersOf } from "../../system/acl.ts";
 import { CONFIG_DIRECTORY_CHECK, callerChecks, programName } from "../caller-checks.ts";
-import { type Check, failed, passed, type Verdict, warned } from "../checks.ts";
-import { accountOf, type LoginFacts, splitOf } from "../facts.ts";
+import {
+  type Check,
+  check,
+  failed,
+  jailVerdict,
+  notPlain,
+  passed,
+  settingsVerdict,
+  unreachable,
+  type Verdict,
+  warned,
+} from "../checks.ts";
+import { accountOf, type LoginFacts, required, splitOf } from "../facts.ts";
 import { atHome, homeRemedy, passRemedy } from "../remedies.ts";
-import { jailVerdict, settingsVerdict } from "../verdicts.ts";
 
 // sshd and login(1) put a dash before the name of a login shell; su(1) uses its own name.
 const PROGRAM_NAMES = ["jk_chrootsh", "-jk_chrootsh", "su", "-su"];
-
-function homeOf(facts: LoginFacts): Stat {
-  const home = facts.home();
-  if (home === undefined) throw new Error("the home is missing");
-  return home;
-}
 
 function judgeSettings(facts: LoginFacts): Verdict {
   const { section, warnings } = facts.settings();
@@ -43,27 +47,14 @@ function judgeSeparator(facts: LoginFacts): Verdict {
 
 function judgeJail(kind: "unreachable" | "not-plain") {
   return (facts: LoginFacts): Verdict => {
-    const { jail } = splitOf(facts);
+    const { jail, home } = splitOf(facts);
     const fact = facts.jail();
     if (fact.kind !== kind)
       return passed(kind === "not-plain" ? `${jail} is a plain path` : `${jail} is there`);
-    return fact.kind === "unreachable"
-      ? failed(
-          `abort, chdir(${jail}) failed: ${fact.reason}, check the permissions for ${jail}`,
-          fact.remedy ?? `ls -ld ${shellWord(jail)}`,
-        )
-      : failed(
-          `abort, the jail ${jail} is not the path of a directory without detours: ${fact.reason}`,
-          plainPathRemedy(facts, fact.real),
-        );
+    if (fact.kind === "unreachable") return unreachable(jail, fact);
+    const real = shellWord(joinHome(fact.real ?? "JAIL", home));
+    return notPlain(jail, fact, `usermod -d ${real} ${operands(accountOf(facts).name)}`);
   };
-}
-
-/** Writes the jail's absolute path, without symbolic links, into the home of the account. */
-function plainPathRemedy(facts: LoginFacts, real: ByteString | undefined): ByteString {
-  const { name } = accountOf(facts);
-  const { home } = splitOf(facts);
-  return `usermod -d ${shellWord(joinHome(real ?? "JAIL", home))} ${operands(name)}`;
 }
 
 // The exit status of jk_chrootsh if the home cannot be entered.
@@ -114,7 +105,7 @@ function homeRule(
 ) {
   return (facts: LoginFacts): Verdict => {
     const { home: path } = accountOf(facts);
-    const home = homeOf(facts);
+    const home = required(facts.home(), "the home");
     const state = `${path} is ${home.uid}:${home.gid} ${octal(home.mode)}`;
     if (!broken(home, facts)) return passed(state);
     if (relaxed(facts)) return passed(`${state}, which the settings allow`);
@@ -138,15 +129,13 @@ function judgeHomeGroupWrite(facts: LoginFacts): Verdict {
     ],
   )(facts);
   const relaxed = relaxHomeGroupPermissions && !relaxHomeOtherPermissions;
-  if (!relaxed || (homeOf(facts).mode & 0o020) === 0) return verdict;
+  if (!relaxed || (required(facts.home(), "the home").mode & 0o020) === 0) return verdict;
   const { home: path } = accountOf(facts);
   const option = "set option 'relax_home_other_permissions' to relax this check";
   const acl = facts.homeAcl();
   if (acl === "unknown") {
-    return failed(
-      `abort, path ${path} is group writable, and its ACL cannot be read, ${option}`,
-      atHome(facts, path, `chmod g-w ${shellWord(path)}`),
-    );
+    const message = `abort, path ${path} is group writable, and its ACL cannot be read, ${option}`;
+    return failed(message, atHome(facts, path, `chmod g-w ${shellWord(path)}`));
   }
   const own = ({ tag, id }: NamedEntry) => id === (tag === "u" ? facts.uid : facts.gid);
   const writers = writersOf(acl).filter((entry) => !own(entry));
@@ -155,121 +144,65 @@ function judgeHomeGroupWrite(facts: LoginFacts): Verdict {
   return failed(message, atHome(facts, path, `${removalCommand(writers)} ${shellWord(path)}`));
 }
 
+function judgePrimaryGroup(facts: LoginFacts): Verdict {
+  const { gid } = accountOf(facts);
+  if (gid === facts.gid) return passed(`group ID ${gid}`);
+  const what = `the group ID from /etc/passwd (${gid}) does not match the group ID we run with (${facts.gid})`;
+  return failed(`abort, ${what}`, "do not start it through newgrp(1) or sg(1)");
+}
+
+function judgeHomeSet(facts: LoginFacts): Verdict {
+  const { name, uid, home } = accountOf(facts);
+  if (home !== "") return passed(`home ${home}`);
+  const remedy = `usermod -d ${shellWord(joinHome("JAIL", `/home/${name}`))} ${operands(name)}`;
+  return failed(`abort, got an empty home directory for user ${name} (${uid})`, remedy);
+}
+
+const judgeHomeOwner = homeRule(
+  (facts) => facts.settings().values.relaxHomeOwner,
+  (home, facts) => home.uid !== facts.uid,
+  (path, { uid }) => [`path ${path} is not owned by ${uid}`, `chown -h ${uid} ${shellWord(path)}`],
+);
+
+const judgeHomeGroup = homeRule(
+  (facts) => facts.settings().values.relaxHomeGroup,
+  (home, facts) => home.gid !== facts.gid,
+  (path, { gid }) => [
+    `path ${path} does not have group owner ${gid}, set option 'relax_home_group' to relax this check`,
+    `chgrp -h ${gid} ${shellWord(path)}`,
+  ],
+);
+
+const judgeHomeOtherWrite = homeRule(
+  (facts) => facts.settings().values.relaxHomeOtherPermissions,
+  (home) => (home.mode & 0o002) !== 0,
+  (path) => [
+    `path ${path} is writable for other, set option 'relax_home_other_permissions' to relax this check`,
+    `chmod o-w ${shellWord(path)}`,
+  ],
+);
+
+const HOME_NEEDS = ["home-present", "config-file"];
+const OTHER_GROUP = "the session has another group than the account";
+const HOME_OTHER_GROUP = "the home has another group than the account";
+
 /** The checks of a login on the host, in the order of jailkit 2.23. */
 export const HOST_CHECKS: readonly Check[] = [
   programName("jk_chrootsh", PROGRAM_NAMES),
   ...callerChecks("jk_chrootsh", (name) => `usermod -s /bin/bash ${operands(name)}`),
   CONFIG_DIRECTORY_CHECK,
-  {
-    name: "config-file",
-    exitStatus: 14,
-    shown: "the configuration cannot be used",
-    needs: ["account", "group"],
-    judge: judgeSettings,
-  },
-  {
-    name: "primary-group",
-    exitStatus: 15,
-    shown: "the session has another group than the account",
-    needs: ["account"],
-    judge(facts) {
-      const { gid } = accountOf(facts);
-      if (gid === facts.gid) return passed(`group ID ${gid}`);
-      const what = `the group ID from /etc/passwd (${gid}) does not match the group ID we run with (${facts.gid})`;
-      return failed(`abort, ${what}`, "do not start it through newgrp(1) or sg(1)");
-    },
-  },
-  {
-    name: "home-set",
-    exitStatus: 16,
-    shown: "the account has no home",
-    needs: ["account"],
-    judge(facts) {
-      const { name, uid, home } = accountOf(facts);
-      if (home !== "") return passed(`home ${home}`);
-      const remedy = `usermod -d ${shellWord(joinHome("JAIL", `/home/${name}`))} ${operands(name)}`;
-      return failed(`abort, got an empty home directory for user ${name} (${uid})`, remedy);
-    },
-  },
-  {
-    name: "separator",
-    exitStatus: 17,
-    shown: "the account is not in a jail",
-    needs: ["home-set"],
-    judge: judgeSeparator,
-  },
-  {
-    name: "jail-reachable",
-    exitStatus: 19,
-    shown: "the jail cannot be reached",
-    needs: ["separator"],
-    judge: judgeJail("unreachable"),
-  },
-  {
-    name: "jail-path",
-    exitStatus: 21,
-    shown: "the path of the jail is not plain",
-    needs: ["jail-reachable"],
-    judge: judgeJail("not-plain"),
-  },
-  {
-    name: "jail-safety",
-    exitStatus: 53,
-    shown: "the jail is not safe",
-    needs: ["jail-path"],
-    judge: (facts) => jailVerdict(splitOf(facts).jail, facts.jailFindings()),
-  },
-  {
-    name: "home-present",
-    exitStatus: 53,
-    shown: "the home is not a directory",
-    needs: ["jail-path"],
-    judge: judgeHome,
-  },
-  {
-    name: "home-owner",
-    exitStatus: 53,
-    shown: "the home belongs to somebody else",
-    needs: ["home-present", "config-file"],
-    judge: homeRule(
-      (facts) => facts.settings().values.relaxHomeOwner,
-      (home, facts) => home.uid !== facts.uid,
-      (path, { uid }) => [`path ${path} is not owned by ${uid}`, `chown -h ${uid} ${shellWord(path)}`],
-    ),
-  },
-  {
-    name: "home-group",
-    exitStatus: 53,
-    shown: "the home has another group than the account",
-    needs: ["home-present", "config-file"],
-    judge: homeRule(
-      (facts) => facts.settings().values.relaxHomeGroup,
-      (home, facts) => home.gid !== facts.gid,
-      (path, { gid }) => [
-        `path ${path} does not have group owner ${gid}, set option 'relax_home_group' to relax this check`,
-        `chgrp -h ${gid} ${shellWord(path)}`,
-      ],
-    ),
-  },
-  {
-    name: "home-group-write",
-    exitStatus: 53,
-    shown: "the home is writable by its group",
-    needs: ["home-present", "config-file"],
-    judge: judgeHomeGroupWrite,
-  },
-  {
-    name: "home-other-write",
-    exitStatus: 53,
-    shown: "the home is writable by everybody",
-    needs: ["home-present", "config-file"],
-    judge: homeRule(
-      (facts) => facts.settings().values.relaxHomeOtherPermissions,
-      (home) => (home.mode & 0o002) !== 0,
-      (path) => [
-        `path ${path} is writable for other, set option 'relax_home_other_permissions' to relax this check`,
-        `chmod o-w ${shellWord(path)}`,
-      ],
-    ),
-  },
+  check("config-file", 14, "the configuration cannot be used", ["account", "group"], judgeSettings),
+  check("primary-group", 15, OTHER_GROUP, ["account"], judgePrimaryGroup),
+  check("home-set", 16, "the account has no home", ["account"], judgeHomeSet),
+  check("separator", 17, "the account is not in a jail", ["home-set"], judgeSeparator),
+  check("jail-reachable", 19, "the jail cannot be reached", ["separator"], judgeJail("unreachable")),
+  check("jail-path", 21, "the path of the jail is not plain", ["jail-reachable"], judgeJail("not-plain")),
+  check("jail-safety", 53, "the jail is not safe", ["jail-path"], (facts) =>
+    jailVerdict(splitOf(facts).jail, facts.jailFindings()),
+  ),
+  check("home-present", 53, "the home is not a directory", ["jail-path"], judgeHome),
+  check("home-owner", 53, "the home belongs to somebody else", HOME_NEEDS, judgeHomeOwner),
+  check("home-group", 53, HOME_OTHER_GROUP, HOME_NEEDS, judgeHomeGroup),
+  check("home-group-write", 53, "the home is writable by its group", HOME_NEEDS, judgeHomeGroupWrite),
+  check("home-other-write", 53, "the home is writable by everybody", HOME_NEEDS, judgeHomeOtherWrite),
 ];

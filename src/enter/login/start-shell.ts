@@ -34,7 +34,7 @@ export function loginEnvironment(
   { env, envOnly }: Pick<ChrootshSettings, "env" | "envOnly">,
   { home, name, shell }: LoginVariables,
 ): ByteString[] {
-  const variables = envOnly ? new Map<ByteString, ByteString>() : filterEnvironment(given, []).variables;
+  const variables = envOnly ? new Map<ByteString, ByteString>() : filterEnvironment(given, []);
   const named = new Set<ByteString>();
   for (const entry of given) {
     const equals = entry.indexOf("=");

@@ -1,11 +1,14 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { readKeys } from "../../config/keys.ts";
+import { chrootshKeys } from "../../config/schemas/chrootsh.ts";
 import { callerChecks, programName } from "../caller-checks.ts";
-import { type Check, failed, type Verdict } from "../checks.ts";
+import { type Check, check, failed, programVerdict, type Verdict } from "../checks.ts";
 import { accountOf, type LoginFacts, splitOf } from "../facts.ts";
+import { type GatheredFacts, gatherFacts, type Login, memoized } from "../gather.ts";
 import { HOST_CHECKS } from "../login/host-checks.ts";
 import { IN_JAIL_CHECKS } from "../login/in-jail-checks.ts";
 import { programRemedy } from "../remedies.ts";
-import { programVerdict } from "../verdicts.ts";
+import { shellFact } from "../shell.ts";
 
 /** The name of the wrapper. */
 export const PROCMAIL_WRAPPER = "jk_procmailwrapper";
@@ -86,11 +89,18 @@ export const PROCMAIL_IN_JAIL_CHECKS: readonly Check<LoginFacts>[] = [
     "jail-home",
     "home-entry",
   ),
-  {
-    name: "procmail",
-    exitStatus: 111,
-    shown: "procmail cannot be run",
-    needs: ["jail-path", "account"],
-    judge: judgeProcmail,
-  },
+  check("procmail", 111, "procmail cannot be run", ["jail-path", "account"], judgeProcmail),
 ];
+
+/**
+ * The facts of a delivery: those of a login without a configuration, and with procmail as the program. procmail checks
+ * itself who else can write to the home.
+ */
+export function gatherProcmail(login: Login): GatheredFacts {
+  const facts = gatherFacts(login);
+  return {
+    ...facts,
+    settings: () => ({ values: readKeys(undefined, chrootshKeys), section: undefined, warnings: [] }),
+    shell: memoized(() => shellFact(facts.root(), PROCMAIL, login.asked)),
+  };
+}

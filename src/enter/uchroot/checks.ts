@@ -4,11 +4,21 @@ import { shellWord } from "../../cli/shell-word.ts";
 import { dirsEqual } from "../../jail/accounts/separator.ts";
 import { commandAt } from "../../system/exchange.ts";
 import { CONFIG_DIRECTORY_CHECK, callerChecks, programName } from "../caller-checks.ts";
-import { type Check, failed, passed, type Verdict, warned } from "../checks.ts";
+import {
+  type Check,
+  check,
+  failed,
+  jailVerdict,
+  notPlain,
+  passed,
+  settingsVerdict,
+  unreachable,
+  type Verdict,
+  warned,
+} from "../checks.ts";
 import { accountOf } from "../facts.ts";
 import { jailAccountChecks } from "../jail-account-checks.ts";
 import { appendRemedy, copyRemedy, isRootsProgram, jailSideRemedy, sectionLinesRemedy } from "../remedies.ts";
-import { jailVerdict, settingsVerdict } from "../verdicts.ts";
 import { type UchrootFacts, uchrootSettingsOf } from "./facts.ts";
 
 const TOOL = "jk_uchroot";
@@ -54,40 +64,29 @@ function judgeAllowed(facts: UchrootFacts): Verdict {
 
 function judgeReachable(facts: UchrootFacts): Verdict {
   const fact = facts.allowedJail();
-  if (fact.kind !== "unreachable") return passed("the jail is there");
-  return failed(
-    `abort, chdir(${facts.askedJail}) failed: ${fact.reason}, check the permissions for ${facts.askedJail}`,
-    fact.remedy ?? `ls -ld ${shellWord(facts.askedJail)}`,
-  );
+  return fact.kind === "unreachable" ? unreachable(facts.askedJail, fact) : passed("the jail is there");
 }
 
 function judgePath(facts: UchrootFacts): Verdict {
   const fact = facts.allowedJail();
   if (fact.kind !== "not-plain") return passed("the path of the jail is plain");
-  return failed(
-    `abort, the jail ${facts.askedJail} is not the path of a directory without detours: ${fact.reason}`,
-    allowRemedy(
-      facts,
-      uchrootSettingsOf(facts).allowedJails.map((one) =>
-        dirsEqual(one, facts.askedJail) ? (fact.real ?? "JAIL") : one,
-      ),
-    ),
-  );
+  const real = (one: ByteString) => (dirsEqual(one, facts.askedJail) ? (fact.real ?? "JAIL") : one);
+  const jails = uchrootSettingsOf(facts).allowedJails.map(real);
+  return notPlain(facts.askedJail, fact, allowRemedy(facts, jails));
 }
 
 function judgeProgram(facts: UchrootFacts): Verdict {
   const { askedProgram } = facts;
   const fact = facts.program();
   const jail = facts.jailPath();
+  const absolute = askedProgram.startsWith("/") ? askedProgram : `/${askedProgram}`;
   if (fact.kind === "missing") {
-    const absolute = askedProgram.startsWith("/") ? askedProgram : `/${askedProgram}`;
     // The caller has chosen the path.
     const remedy = isRootsProgram(absolute) ? copyRemedy(jail, absolute) : "";
     return failed(`abort, ${askedProgram} in jail ${jail}: ${fact.reason}`, remedy);
   }
   if (!fact.setuid || uchrootSettingsOf(facts).allowSetuid) return passed(`${askedProgram} is there`);
   const message = `${askedProgram} in jail ${jail} is setuid or setgid, which has no effect without allow_setuid`;
-  const absolute = askedProgram.startsWith("/") ? askedProgram : `/${askedProgram}`;
   const place = `${jail}${absolute}`;
   const remedy = commandAt(place, `chmod u-s,g-s ${shellWord(place)}`);
   return warned(message, remedy, [{ severity: "notice", message }]);
@@ -109,68 +108,29 @@ export const UCHROOT_CALLER_CHECKS: readonly Check<UchrootFacts>[] = [
   ...callerChecks(TOOL, () => "start it as the user who should run the program; root has chroot(8)"),
 ];
 
+const NO_SETTINGS = "there is no configuration for this account, or it cannot be used";
+
 /** The checks on the host, in the order of jailkit 2.23, except that the permission comes first. */
 export const UCHROOT_HOST_CHECKS: readonly Check<UchrootFacts>[] = [
   CONFIG_DIRECTORY_CHECK,
-  {
-    name: "config-file",
-    exitStatus: 1,
-    shown: "there is no configuration for this account, or it cannot be used",
-    needs: ["account", "group"],
-    judge: judgeSettings,
-  },
-  {
-    name: "jail-allowed",
-    exitStatus: 21,
-    shown: "this jail is not allowed",
-    needs: ["config-file"],
-    judge: judgeAllowed,
-  },
-  {
-    name: "jail-reachable",
-    exitStatus: 19,
-    shown: "the jail cannot be reached",
-    needs: ["jail-allowed"],
-    judge: judgeReachable,
-  },
-  {
-    name: "jail-path",
-    exitStatus: 21,
-    shown: "the path of the jail is not plain",
-    needs: ["jail-reachable"],
-    judge: judgePath,
-  },
-  {
-    name: "jail-safety",
-    exitStatus: 53,
-    shown: "the jail is not safe",
-    needs: ["jail-path"],
-    judge: (facts) => jailVerdict(facts.jailPath(), facts.jailFindings()),
-  },
-  {
-    name: "program",
-    exitStatus: 1,
-    shown: "there is no such program in the jail",
-    needs: ["jail-path"],
-    judge: judgeProgram,
-  },
+  check("config-file", 1, NO_SETTINGS, ["account", "group"], judgeSettings),
+  check("jail-allowed", 21, "this jail is not allowed", ["config-file"], judgeAllowed),
+  check("jail-reachable", 19, "the jail cannot be reached", ["jail-allowed"], judgeReachable),
+  check("jail-path", 21, "the path of the jail is not plain", ["jail-reachable"], judgePath),
+  check("jail-safety", 53, "the jail is not safe", ["jail-path"], (facts) =>
+    jailVerdict(facts.jailPath(), facts.jailFindings()),
+  ),
+  check("program", 1, "there is no such program in the jail", ["jail-path"], judgeProgram),
 ];
 
-const needs = ["jail-path", "account", "group"];
+const NEEDS = ["jail-path", "account", "group"];
+const BOTH = {
+  jail: (facts: UchrootFacts) => facts.jailPath(),
+  skip: (facts: UchrootFacts) => uchrootSettingsOf(facts).skipInjailPasswdCheck,
+};
 
 /** The checks of jk_uchroot in the jail, in the order of jailkit 2.23. */
 export const UCHROOT_IN_JAIL_CHECKS: readonly Check<UchrootFacts>[] = [
-  ...jailAccountChecks<UchrootFacts>({
-    jail: (facts) => facts.jailPath(),
-    skip: (facts) => uchrootSettingsOf(facts).skipInjailPasswdCheck,
-    statuses: { user: 35, group: 35, userName: 37, groupName: 37 },
-    needs,
-  }),
-  {
-    name: "supplementary-groups",
-    exitStatus: 35,
-    shown: "the groups of the jail cannot be read",
-    needs,
-    judge: judgeForeignGroups,
-  },
+  ...jailAccountChecks(BOTH, NEEDS),
+  check("supplementary-groups", 35, "the groups of the jail cannot be read", NEEDS, judgeForeignGroups),
 ];

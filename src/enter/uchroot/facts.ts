@@ -20,9 +20,9 @@ export type AllowedJailFact =
   | { kind: "opened"; listed: ByteString }
   | { kind: "not-allowed" }
   /** The settings list it under the requested path, but it cannot be reached. */
-  | { kind: "unreachable"; reason: ByteString; remedy?: ByteString }
+  | { kind: "unreachable"; reason: ByteString; remedy?: ByteString | undefined }
   /** The settings list it under the requested path, which is not plain. `real`: the directory. */
-  | { kind: "not-plain"; reason: ByteString; real?: ByteString };
+  | { kind: "not-plain"; reason: ByteString; real?: ByteString | undefined };
 
 /** The requested program, as the jail sees it. */
 export type ProgramFact =

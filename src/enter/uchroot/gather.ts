@@ -1,7 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import {
   AT_FDCWD,
-  O_DIRECTORY,
   O_PATH,
   RESOLVE_IN_ROOT,
   RESOLVE_NO_MAGICLINKS,
@@ -10,22 +9,20 @@ import {
   S_ISGID,
   S_ISUID,
 } from "../../../ffi/constants.ts";
-import { SystemError } from "../../../ffi/error.ts";
-import { close, fstat, openAt, openAt2, type Stat, sameFile } from "../../../ffi/files.ts";
+import { attempt, SystemError } from "../../../ffi/error.ts";
+import { fstat, openAt2, openDirectoryPath, sameFile, withFd } from "../../../ffi/files.ts";
 import { MAY_EXECUTE, mayAccess } from "../../../ffi/rights.ts";
-import { display } from "../../cli/display.ts";
-import { readKeys } from "../../config/keys.ts";
-import { CONFIG_DIRECTORY, loadConfig, requireNoErrors } from "../../config/load.ts";
-import { problemLine } from "../../config/model.ts";
-import { selectSection } from "../../config/scan.ts";
+import { CONFIG_DIRECTORY } from "../../config/load.ts";
 import { uchrootKeys } from "../../config/schemas/uchroot.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { dirsEqual } from "../../jail/accounts/separator.ts";
 import { jailFindings } from "../../jail/fs/safety.ts";
 import { closeJailRoot, type JailRoot } from "../../jail/fs/walk.ts";
 import { groupByGid } from "../../system/accounts.ts";
-import type { InJailFacts } from "../facts.ts";
-import { gatherCaller, type Login, memoized, openPlainly, required } from "../gather.ts";
+import { accountOf, type CallerFacts, type InJailFacts, required } from "../facts.ts";
+import { gatherCaller, type Login, memoized, openPlainly } from "../gather.ts";
+import { NOT_A_FILE } from "../remedies.ts";
+import { readSettings } from "../settings.ts";
 import {
   type AllowedJailFact,
   type ProgramFact,
@@ -52,42 +49,19 @@ export interface GatheredUchrootFacts extends UchrootFacts {
   root: () => JailRoot;
 }
 
-function readSettings(file: ByteString, user: ByteString, group: ByteString): UchrootSettingsFact {
-  const none = (reason: ByteString, section?: ByteString): UchrootSettingsFact => ({
-    kind: "none",
-    reason,
-    section,
-  });
-  const ini = loadConfig(file, { dialect: "c", exitStatus: CONFIG_STATUS });
-  if (ini === undefined) return none(`configfile ${file} is not available`);
-  const section = selectSection(ini, user, group);
-  if (section === undefined) {
-    return none(
-      `did neither find a section '${user}', nor 'group ${group}' nor 'DEFAULT' in configfile ${file}`,
-    );
+function settingsOf(caller: CallerFacts): UchrootSettingsFact {
+  const file = caller.configFile;
+  const { hasFile, section, values, warnings } = readSettings(caller, uchrootKeys, CONFIG_STATUS);
+  if (section !== undefined && values.allowedJails.length > 0) {
+    return { kind: "found", values, section, warnings };
   }
-  const { problems, ...values } = readKeys(section, uchrootKeys);
-  requireNoErrors(problems, CONFIG_STATUS);
-  if (values.allowedJails.length === 0) {
-    return none(`section [${section.name}] of configfile ${file} has no allowed_jails`, section.name);
+  let reason = `configfile ${file} is not available`;
+  if (section !== undefined) reason = `section [${section}] of configfile ${file} has no allowed_jails`;
+  else if (hasFile) {
+    const names = `'${accountOf(caller).name}', nor 'group ${caller.group()?.name}' nor 'DEFAULT'`;
+    reason = `did neither find a section ${names} in configfile ${file}`;
   }
-  const warnings = [...ini.problems, ...problems].map((one) => problemLine(one, display(one.file)));
-  return { kind: "found", values, section: section.name, warnings };
-}
-
-/** The directory that a path leads to for this process; undefined for none. */
-function directoryAt(path: ByteString): Stat | undefined {
-  try {
-    const fd = openAt(AT_FDCWD, path, O_PATH | O_DIRECTORY);
-    try {
-      return fstat(fd);
-    } finally {
-      close(fd);
-    }
-  } catch (error) {
-    if (error instanceof SystemError) return undefined;
-    throw error;
-  }
+  return { kind: "none", reason, section };
 }
 
 interface ChosenJail {
@@ -100,7 +74,7 @@ interface ChosenJail {
  * among them, and is opened with the caller's rights. Directories are compared by device and inode.
  */
 function chooseJail(asked: ByteString, allowed: readonly ByteString[]): ChosenJail {
-  const wanted = directoryAt(asked);
+  const wanted = attempt(() => withFd(openDirectoryPath(asked), fstat));
   let failure: ChosenJail | undefined;
   for (const listed of allowed) {
     const opened = openPlainly(listed);
@@ -118,35 +92,28 @@ function chooseJail(asked: ByteString, allowed: readonly ByteString[]): ChosenJa
 
 /** The program as a process in the jail would find it from its root directory. */
 function findProgram(root: JailRoot, path: ByteString): ProgramFact {
-  let fd: number;
+  let found: number;
   try {
-    fd = openAt2(root.fd, path, O_PATH, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+    found = openAt2(root.fd, path, O_PATH, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     return { kind: "missing", reason: error.reason };
   }
-  try {
-    const stat = fstat(fd);
-    if ((stat.mode & S_IFMT) !== S_IFREG) return { kind: "missing", reason: "it is not a regular file" };
-    const setuid = (stat.mode & (S_ISUID | S_ISGID)) !== 0;
+  return withFd(found, (fd): ProgramFact => {
+    const { mode } = fstat(fd);
+    if ((mode & S_IFMT) !== S_IFREG) return { kind: "missing", reason: NOT_A_FILE };
+    const setuid = (mode & (S_ISUID | S_ISGID)) !== 0;
     return { kind: "file", setuid, executable: mayAccess(AT_FDCWD, `/proc/self/fd/${fd}`, MAY_EXECUTE) };
-  } finally {
-    close(fd);
-  }
+  });
 }
 
 /** The facts of a call of jk_uchroot, each gathered once, when it is needed. */
 export function gatherUchroot(login: UchrootLogin): GatheredUchrootFacts {
   const { uid, gid, requireReadable } = login;
   const caller = gatherCaller(login, UCHROOT_CONFIG_FILE);
-  const { account, group, groups } = caller;
   const settings = memoized(() => {
     requireReadable?.(caller.configFile);
-    return readSettings(
-      caller.configFile,
-      required(account(), "the user").name,
-      required(group(), "the group").name,
-    );
+    return settingsOf(caller);
   });
   const chosen = memoized(() => chooseJail(login.jail, uchrootSettingsOf(facts).allowedJails));
   const root = () => required(chosen().root, "the jail");
@@ -154,7 +121,7 @@ export function gatherUchroot(login: UchrootLogin): GatheredUchrootFacts {
     for (const name of ["passwd", "group"]) requireReadable?.(`${root().path}/etc/${name}`);
     return readJailAccounts(root());
   });
-  const hostGroups = memoized(() => groups().map((id) => ({ gid: id, entry: groupByGid(id) })));
+  const hostGroups = memoized(() => caller.groups().map((id) => ({ gid: id, entry: groupByGid(id) })));
   const facts: GatheredUchrootFacts = {
     ...caller,
     askedJail: login.jail,
@@ -165,9 +132,8 @@ export function gatherUchroot(login: UchrootLogin): GatheredUchrootFacts {
     jailFindings: memoized(() => jailFindings(root())),
     program: memoized(() => findProgram(root(), login.program)),
     inJail: memoized((): InJailFacts => {
-      const name = required(account(), "the user").name;
       return {
-        named: accounts().userByName(name),
+        named: accounts().userByName(accountOf(caller).name),
         numbered: accounts().userByUid(uid),
         group: accounts().groupByGid(gid),
       };

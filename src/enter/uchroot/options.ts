@@ -1,7 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { UsageError } from "../../cli/error.ts";
 import { getopt } from "../../cli/getopt.ts";
-import { type HelpSource, renderHelp } from "../../cli/help.ts";
+import type { HelpSource } from "../../cli/help.ts";
 import { jailOrFirst } from "../../cli/jail-operand.ts";
 import { jailOption, type OptionTable, VERBOSE_IGNORED } from "../../cli/options.ts";
 
@@ -46,7 +46,7 @@ export const UCHROOT_HELP: HelpSource = {
 
 /** The request in the arguments of jk_uchroot. */
 export type UchrootRequest =
-  | { kind: "help"; text: ByteString }
+  | { kind: "help" }
   | { kind: "version" }
   /** A mistake in them. */
   | { kind: "usage"; message: ByteString }
@@ -63,8 +63,8 @@ export function readUchrootArguments(given: readonly ByteString[]): UchrootReque
   }
   const { options, operands } = read;
   const value = (key: string) => options.findLast((option) => option.key === key)?.value;
-  if (options.some(({ key }) => key === "help")) return { kind: "help", text: renderHelp(UCHROOT_HELP) };
-  if (options.some(({ key }) => key === "version")) return { kind: "version" };
+  for (const kind of ["help", "version"] as const)
+    if (options.some(({ key }) => key === kind)) return { kind };
   const { jail, rest } = jailOrFirst(value("jail"), operands);
   const program = value("exec");
   if (jail === undefined) return { kind: "usage", message: "no jail: give it with -j" };

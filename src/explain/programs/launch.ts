@@ -4,7 +4,7 @@ import { MAY_EXECUTE, mayAccess, withRightsOf } from "../../../ffi/rights.ts";
 import { describeError, JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { capabilityNames } from "../../enter/launch/capabilities.ts";
-import { completeLaunch, LAUNCH_CHECKS, type Launch, type LaunchRequest } from "../../enter/launch/checks.ts";
+import { type Launch, type LaunchRequest, launchChecks } from "../../enter/launch/checks.ts";
 import { warnOfLaunch } from "../../enter/launch/launch.ts";
 import { copyRemedy } from "../../enter/remedies.ts";
 import { lookUp } from "../../jail/fs/look.ts";
@@ -30,19 +30,20 @@ const step = stepsOf(TOOL);
 
 /** Runs the checks of a launch up to the first that fails, since each depends on those before it. */
 function checkSteps(request: LaunchRequest): { steps: ReportStep[]; launch: Launch | undefined } {
-  const launch: Partial<Launch> = {};
+  const checks = launchChecks(request);
   const steps: ReportStep[] = [];
-  for (const { name, run } of LAUNCH_CHECKS) {
-    try {
-      run(request, launch);
-      steps.push(step(name, "passed", `nothing is wrong with the ${name}`));
-    } catch (error) {
-      const exitStatus = error instanceof JailkitError ? error.exitStatus : 1;
-      steps.push(step(name, "failed", describeError(error), "", exitStatus));
-      return { steps, launch: undefined };
+  let name = "";
+  try {
+    for (let next = checks.next(); ; next = checks.next()) {
+      if (name !== "") steps.push(step(name, "passed", `nothing is wrong with the ${name}`));
+      if (next.done) return { steps, launch: next.value };
+      name = next.value;
     }
+  } catch (error) {
+    const exitStatus = error instanceof JailkitError ? error.exitStatus : 1;
+    steps.push(step(name, "failed", describeError(error), "", exitStatus));
+    return { steps, launch: undefined };
   }
-  return { steps, launch: completeLaunch(launch) };
 }
 
 /** Checks that jk_chrootlaunch does not make: the rights of the caller, and whether the program can be executed. */

@@ -14,9 +14,10 @@ import {
   limitedPolicy,
   planLimited,
 } from "../../enter/limited/limited.ts";
+import { Refusal } from "../../enter/refusal.ts";
 import { isRootsProgram, sectionLinesRemedy } from "../../enter/remedies.ts";
 import { LIMITED_SHELL } from "../../enter/shell.ts";
-import { filesBelow, useBelow } from "../../limited-shell/files-below.ts";
+import { filesBelow, useBelow } from "../../limited-shell/files.ts";
 import { type HookedRepository, hooksWarning } from "../../programs/hooks.ts";
 import { type OwnStart, ownStartWarning } from "../../programs/own-start.ts";
 import { recognise } from "../../programs/recognise.ts";
@@ -63,7 +64,6 @@ export interface LimitedPlace {
 }
 
 type Add = (...steps: ReportStep[]) => void;
-type UsablePolicy = Extract<LimitedPolicy, { usable: true }>;
 type AllowedPlan = Extract<LimitedPlan, { allowed: true }>;
 
 const NOT_EXECUTABLE = 126;
@@ -123,14 +123,14 @@ function explainPolicy(
   { configFile }: LimitedPlace,
   request: LimitedRequest,
   add: Add,
-): UsablePolicy | undefined {
+): LimitedPolicy | undefined {
   const obstacle = onBehalf ? obstacleTo(configFile, account.uid) : undefined;
   if (obstacle !== undefined) {
     add(step("policy", "failed", `the user cannot read ${obstacle.path}`, obstacle.remedy, 1));
     return undefined;
   }
   const policy = limitedPolicy(request);
-  if (!policy.usable) {
+  if (policy instanceof Refusal) {
     const { code, reason, exitStatus } = policy;
     const missing = code === "no-section" || code === "config-missing";
     const remedy = missing ? sectionRemedy(account.name, given[1], configFile, request.files) : undefined;
@@ -148,7 +148,7 @@ function explainPolicy(
 /** The facts for a decision about a command. */
 interface CommandFacts {
   request: LimitedRequest;
-  policy: UsablePolicy;
+  policy: LimitedPolicy;
   executables: readonly ByteString[];
   /** The directory on the way to a path that the user cannot pass. */
   closedTo: (path: ByteString) => Obstacle | undefined;

@@ -2,7 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { baseName, directoryOf } from "../../../ffi/paths.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { appendRemedy, copyRemedy, isRootsProgram, sectionLinesRemedy } from "../../enter/remedies.ts";
-import type { FileView } from "../../limited-shell/file-view.ts";
+import type { FileView } from "../../limited-shell/files.ts";
 import { serviceNamed } from "../../programs/services.ts";
 import { USUAL_PROGRAMS } from "../../programs/usual.ts";
 import { programWarnings } from "../../programs/warnings.ts";

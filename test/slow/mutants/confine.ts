@@ -158,7 +158,7 @@ export const CONFINE: readonly Mutant[] = [
     "in a jail$",
   ),
   server(
-    "src/enter/limited/lsh.ts",
+    "src/enter/limited/run.ts",
     "execve(path, argv, envp, true, last)",
     "execve(path, argv, envp, true)",
     "outside$",

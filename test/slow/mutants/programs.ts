@@ -111,7 +111,7 @@ export const PROGRAMS: readonly Mutant[] = [
   limited("startsAnyProgram(values, home, request) ? undefined : startsOf(programs)", "undefined"),
   directories("{ ...scope, onlyNamed: true }", "scope"),
   spawned("args.length === 1 && versions.includes", "versions.includes"),
-  limited("      starts === undefined || starts.length === 0\n", "      starts === undefined\n"),
+  limited("    starts === undefined || starts.length === 0\n", "    starts === undefined\n"),
   limited(": startsLimits(path, starts, home);", ": executeLimits(values, home);"),
   repository("found.uid !== 0 || ", ""),
   repository("found.uid !== 0 || (found.mode & 0o022) !== 0", "found.uid !== 0"),
