@@ -1,5 +1,5 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
-import { close, readAt } from "../../ffi/files.ts";
+import { readAt } from "../../ffi/files.ts";
 import type { OwnStart } from "../programs/own-start.ts";
 import { RootView } from "./root-view.ts";
 import { parseScriptLine, SCRIPT_LINE_LIMIT } from "./script.ts";
@@ -11,19 +11,13 @@ const TAIL = 1 << 16;
 /** The programs that the program at a path below `root` starts itself, as far as its file shows. Throws SystemError. */
 export function ownStart(root: ByteString, program: ByteString): OwnStart | undefined {
   using view = new RootView(root);
-  const opened = view.openFile(program);
-  if (opened === undefined) return undefined;
-  const { fd, stat } = opened;
-  const part = (length: number, offset: number) => {
-    const buffer = new Uint8Array(length);
-    return fromBytes(buffer.subarray(0, readAt(fd, buffer, offset)));
-  };
-  try {
+  return view.withFile(program, (fd, { size }): OwnStart | undefined => {
+    const part = (length: number, offset: number) => {
+      const buffer = new Uint8Array(length);
+      return fromBytes(buffer, 0, readAt(fd, buffer, offset));
+    };
     const line = parseScriptLine(part(SCRIPT_LINE_LIMIT, 0));
     if (line !== undefined) return { kind: "script", ...line };
-    const unpacks = part(TAIL, Math.max(0, stat.size - TAIL)).includes(PYINSTALLER);
-    return unpacks ? { kind: "unpacks" } : undefined;
-  } finally {
-    close(fd);
-  }
+    return part(TAIL, Math.max(0, size - TAIL)).includes(PYINSTALLER) ? { kind: "unpacks" } : undefined;
+  });
 }

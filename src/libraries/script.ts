@@ -12,14 +12,8 @@ interface ScriptLine {
 export const SCRIPT_LINE_LIMIT = 256;
 
 /** The default PATH of env(1). */
-export const STANDARD_PATH = [
-  "/usr/local/sbin",
-  "/usr/local/bin",
-  "/usr/sbin",
-  "/usr/bin",
-  "/sbin",
-  "/bin",
-] as const;
+export const STANDARD_PATH: readonly ByteString[] =
+  "/usr/local/sbin /usr/local/bin /usr/sbin /usr/bin /sbin /bin".split(" ");
 
 /** The words in the argument of `env -S`; quotes count, escapes do not, which is enough to find a program. */
 function splitWords(text: ByteString): ByteString[] {
@@ -49,10 +43,7 @@ function programOfEnv(argument: ByteString): ByteString | undefined {
 export function parseScriptLine(start: ByteString): ScriptLine | undefined {
   if (!start.startsWith("#!")) return undefined;
   const end = start.slice(0, SCRIPT_LINE_LIMIT).search(/[\n\0]/);
-  const line = (end < 0 ? start.slice(2, SCRIPT_LINE_LIMIT) : start.slice(2, end)).replace(
-    /^[ \t]+|[ \t]+$/g,
-    "",
-  );
+  const line = start.slice(2, end < 0 ? SCRIPT_LINE_LIMIT : end).replace(/^[ \t]+|[ \t]+$/g, "");
   const blank = line.search(/[ \t]/);
   // Without an end of line the name of the interpreter may be cut off.
   if (line === "" || (end < 0 && start.length >= SCRIPT_LINE_LIMIT && blank < 0)) return undefined;

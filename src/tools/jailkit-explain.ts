@@ -18,7 +18,7 @@ import { explainUchroot } from "../explain/programs/uchroot.ts";
 import { explainReport, type LoginReport, reportStatus } from "../explain/report.ts";
 import { reportLines } from "../explain/show.ts";
 import { createLoader, executedFiles } from "../libraries/closure.ts";
-import type { Missing } from "../libraries/missing.ts";
+import type { Missing } from "../libraries/dependency.ts";
 import { ownStart } from "../libraries/own-start.ts";
 import { missingPython } from "../libraries/python.ts";
 import { hookedRepositories, SHARED } from "../lint/hooked-repositories.ts";

@@ -1,5 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { directoryOf } from "../../../ffi/paths.ts";
+import { baseName, directoryOf } from "../../../ffi/paths.ts";
 import type { Candidates } from "../candidate.ts";
 import { type Abi, abiKey } from "../elf/abi.ts";
 import type { ElfFile } from "../elf/dynamic.ts";
@@ -11,8 +11,13 @@ import { LARGEST_CACHE, type LinkerCache, parseLinkerCache } from "./ld-cache.ts
 import { type LinkerConf, readLinkerConf } from "./ld-conf.ts";
 import { expandTokens, type LoadedObject, rpathDirectories } from "./rpath.ts";
 
-/** The result of a search: the file, or the searched places, and a file of that name that is not ELF. */
-type Found = { path: ByteString; elf: ElfFile } | { searched: ByteString[]; refused: ByteString | undefined };
+/** A failed search: the searched places, and a file of that name that is not ELF. */
+export interface NotFound {
+  readonly searched: ByteString[];
+  readonly refused: ByteString | undefined;
+}
+
+type Found = { path: ByteString; elf: ElfFile } | NotFound;
 
 /** A search in progress: the places so far, and a file that is not ELF, which ends it. */
 interface Attempt {
@@ -66,15 +71,14 @@ export class LibrarySearch {
     if (expanded === undefined || expanded.includes("/")) {
       return this.findByPath(expanded, abi, attempt) ?? failed(attempt);
     }
-    const own = this.tryDirectories(this.rpathOf(object, rules), expanded, rules, abi, attempt);
+    const rpath = this.rpaths.getOrInsertComputed(object, () => rpathDirectories(object, rules));
+    const own = this.tryDirectories(rpath, expanded, rules, abi, attempt);
     if (own !== undefined) return own;
     const noDefault = object.elf.noDefaultLibraries;
     const key = `${expanded}\0${rules.path}\0${abiKey(abi)}\0${noDefault}`;
-    let found = this.systemResults.get(key);
-    if (found === undefined) {
-      found = this.findInSystem(expanded, abi, rules, noDefault);
-      this.systemResults.set(key, found);
-    }
+    const found = this.systemResults.getOrInsertComputed(key, () =>
+      this.findInSystem(expanded, abi, rules, noDefault),
+    );
     if ("path" in found) return found;
     return { searched: [...attempt.searched, ...found.searched], refused: found.refused };
   }
@@ -84,7 +88,7 @@ export class LibrarySearch {
     const directory = this.clean(directoryOf(path));
     attempt.searched.add(path);
     if (directory === undefined) return undefined;
-    return this.tryPath(inDirectory(directory, path.slice(path.lastIndexOf("/") + 1)), abi, attempt);
+    return this.tryPath(inDirectory(directory, baseName(path)), abi, attempt);
   }
 
   /**
@@ -96,15 +100,14 @@ export class LibrarySearch {
     if (rules.kind === "musl") {
       return this.tryDirectories(rules.directories, name, rules, abi, attempt) ?? failed(attempt);
     }
-    const defaults = noDefault ? [] : rules.directories;
-    const hit = this.tryCache(name, abi, attempt, noDefault ? rules.directories : []);
+    const skipped = noDefault ? rules.directories : [];
+    const hit = this.tryCache(name, abi, attempt, skipped);
     if (hit !== undefined) return hit;
     // ld.so never reads ld.so.conf. ldconfig does, before the default directories: if there is no cache, or it is older
     // than the library, the next run of ldconfig finds this.
     const hasCache = this.cache !== undefined;
-    const configured = this.conf().directories.filter(
-      (path) => !noDefault || !rules.directories.includes(path),
-    );
+    const configured = this.conf().directories.filter((path) => !skipped.includes(path));
+    const defaults = noDefault ? [] : rules.directories;
     const order = hasCache ? [...defaults, ...configured] : [...configured, ...defaults];
     return this.tryDirectories(order, name, rules, abi, attempt) ?? failed(attempt);
   }
@@ -112,7 +115,7 @@ export class LibrarySearch {
   private tryCache(name: ByteString, abi: Abi, attempt: Attempt, skip: ByteString[]): Found | undefined {
     if (this.cache === "unread") {
       const bytes = this.view.readFile(CACHE, LARGEST_CACHE);
-      this.cache = bytes === undefined ? undefined : parseLinkerCache(bytes);
+      this.cache = bytes && parseLinkerCache(bytes);
     }
     if (this.cache === undefined) return undefined;
     attempt.searched.add(CACHE);
@@ -160,39 +163,24 @@ export class LibrarySearch {
     return undefined;
   }
 
-  private rpathOf(object: LoadedObject, rules: Interpreter): ByteString[] {
-    let own = this.rpaths.get(object);
-    if (own === undefined) {
-      own = rpathDirectories(object, rules);
-      this.rpaths.set(object, own);
-    }
-    return own;
-  }
-
   /** A directory without "..", as entries of a jail need it; undefined if there is none. */
   private clean(path: ByteString): ByteString | undefined {
-    if (this.cleanDirectories.has(path)) return this.cleanDirectories.get(path);
-    const plain = path.replace(/\/(?:\.?\/)+/g, "/").replace(/(?<=.)\/\.?$/, "");
-    const clean = /\/\.\.(?:\/|$)/.test(plain) ? this.view.realPath(plain) : plain;
-    const result = clean !== undefined && this.view.isDirectory(clean) ? clean : undefined;
-    this.cleanDirectories.set(path, result);
-    return result;
+    return this.cleanDirectories.getOrInsertComputed(path, () => {
+      const plain = path.replace(/\/(?:\.?\/)+/g, "/").replace(/(?<=.)\/\.?$/, "");
+      const clean = /\/\.\.(?:\/|$)/.test(plain) ? this.view.realPath(plain) : plain;
+      return clean !== undefined && this.view.isDirectory(clean) ? clean : undefined;
+    });
   }
 
   /** A directory, and before it those of its glibc-hwcaps subdirectories that this processor can use. */
   private withHwcaps(path: ByteString, abi: Abi): ByteString[] {
-    const key = `${path}\0${abiKey(abi)}`;
-    let result = this.directoriesWithHwcaps.get(key);
-    if (result === undefined) {
+    return this.directoriesWithHwcaps.getOrInsertComputed(`${path}\0${abiKey(abi)}`, () => {
       const clean = this.clean(path);
-      result = clean === undefined ? [] : [clean];
+      if (clean === undefined) return [];
       const parent = `${clean}/glibc-hwcaps`;
-      if (clean !== undefined && this.view.isDirectory(parent)) {
-        const names = this.hwcapsOf(abi).map((name) => `${parent}/${name}`);
-        result.unshift(...names.filter((name) => this.view.isDirectory(name)));
-      }
-      this.directoriesWithHwcaps.set(key, result);
-    }
-    return result;
+      const names = this.view.isDirectory(parent) ? this.hwcapsOf(abi) : [];
+      const subdirectories = names.map((name) => `${parent}/${name}`);
+      return [...subdirectories.filter((name) => this.view.isDirectory(name)), clean];
+    });
   }
 }
