@@ -182,7 +182,7 @@ function environmentText({ set = {}, gitConfig = [] }: ProgramEnvironment): stri
 /** The server programs that the limited shell knows: command lines, environment, and what they may still start. */
 export function programList(programs: readonly Program[]): string {
   return list(
-    programs.flatMap(({ names, forms, versions, inputs, environment, starts, open }) => [
+    programs.flatMap(({ names, forms, versions, inputs, environment = {}, starts = [], open = [] }) => [
       `.It Sy ${names.map(argument).join(" , ")}`,
       ...[...forms, ...versions.map((word) => `${names[0]} ${word}`)].map(
         (form) => `.Dl ${escapeText(form)}`,

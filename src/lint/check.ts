@@ -73,7 +73,7 @@ export class ConfigCheck {
     let sources: ConfigSource[];
     try {
       // The tools refuse an unsafe file; its content can be checked all the same.
-      sources = readConfigSources(file, 2, 0, (path, problem) => {
+      sources = readConfigSources(file, 2, (path, problem) => {
         trusted = false;
         const { directory } = problem;
         if (directory !== undefined) reported.add(directory.path);

@@ -61,7 +61,7 @@ function systemDirectory(root: ByteString, unsafe: UnsafeDirectory | undefined):
   const path = unsafe.path === "/" ? root : `${root === "/" ? "" : root}${unsafe.path}`;
   const stat = statIfPresent(C.AT_FDCWD, path);
   if (stat === undefined) return undefined;
-  return { path, because: unsafe.because, remedy: ownRemedy(path, stat, 0) };
+  return { path, because: unsafe.because, remedy: ownRemedy(path, stat) };
 }
 
 /** The answers about the key execute of jk_lsh.ini in the root directory `path`, which is open as `root`. */

@@ -2,8 +2,6 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import type { Program, ProgramEnvironment } from "./program.ts";
 import { EVERY_PROGRAM, PROGRAM_PATH } from "./table.ts";
 
-type Pairs = readonly (readonly [name: ByteString, value: ByteString])[];
-
 /**
  * The environment of a program: `variables` (from the session and the key `environment`), without those that the rows of
  * the table drop, and with those that they set. Variables of the key `environment` (`configured`) are not dropped, may set
@@ -12,7 +10,7 @@ type Pairs = readonly (readonly [name: ByteString, value: ByteString])[];
 export function programEnvironment(
   programs: readonly Program[],
   variables: ReadonlyMap<ByteString, ByteString>,
-  configured: Pairs,
+  configured: readonly (readonly [name: ByteString, value: ByteString])[],
 ): Map<ByteString, ByteString> {
   const result = new Map(variables);
   const byAdministrator = new Map(configured);
@@ -22,7 +20,7 @@ export function programEnvironment(
   };
   if (programs.length > 0 && !byAdministrator.has("PATH")) put("PATH", PROGRAM_PATH);
   const rows: ProgramEnvironment[] = [EVERY_PROGRAM];
-  for (const { environment } of programs) rows.push(environment);
+  for (const { environment = {} } of programs) rows.push(environment);
   for (const { set = {}, dropped, gitConfig = [] } of rows) {
     for (const name of variables.keys()) {
       if (dropped?.test(name) && !byAdministrator.has(name)) put(name, undefined);

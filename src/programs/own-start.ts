@@ -1,8 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { baseName } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
-import type { Recognised } from "./recognise.ts";
-import { startsOf } from "./starts.ts";
+import { type Recognised, startsOf } from "./recognise.ts";
 import type { ProgramWarning } from "./warnings.ts";
 
 /** How a program starts another one before it serves, as its file shows. */

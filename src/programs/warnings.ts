@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { baseName } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import type { ProgramFiles } from "./program.ts";
-import { openInputs, plainNames, recognise } from "./recognise.ts";
+import { plainNames, recognise } from "./recognise.ts";
 import { starterReason } from "./starters.ts";
 
 /** A warning before a program is allowed, in printable text. */
@@ -45,7 +45,7 @@ export function programWarnings(
     });
     return warnings;
   }
-  for (const { what, remedy } of held ? [] : openInputs(program)) {
+  for (const { what, remedy } of held ? [] : program.rows.flatMap(({ open = [] }) => open)) {
     warnings.push({ message: `${quoted(path)} starts what ${what}`, remedy });
   }
   return warnings;

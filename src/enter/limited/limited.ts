@@ -14,7 +14,7 @@ import { commandEnvironment } from "../../limited-shell/environment.ts";
 import type { FileView } from "../../limited-shell/file-view.ts";
 import type { RefusalCode } from "../../limited-shell/refusal-codes.ts";
 import { programEnvironment } from "../../programs/environment.ts";
-import { startsOf } from "../../programs/starts.ts";
+import { startsOf } from "../../programs/recognise.ts";
 import type { GroupEntry, PasswdEntry } from "../../system/accounts.ts";
 import type { Severity } from "../../system/syslog.ts";
 
