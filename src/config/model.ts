@@ -132,6 +132,18 @@ export function findEntry(section: IniSection | undefined, key: ByteString): Ini
   return section?.entries.find((entry) => entry.key === key);
 }
 
+/** The place of the value of a key; of the section if it has no such key. */
+export function keyPlace(section: IniSection, key: ByteString): Place {
+  const { file, line, column } = section;
+  const entry = findEntry(section, key);
+  return entry === undefined ? { file, line, column } : valuePlace(entry);
+}
+
+/** The place of an entry's value. */
+export function valuePlace({ file, line, valueColumn }: IniEntry): Place {
+  return { file, line, column: valueColumn };
+}
+
 /** `file:line:column: severity: message [code]`; `shownFile` and `shownSeverity` are printable. */
 export function problemLine(
   problem: Problem,

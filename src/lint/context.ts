@@ -3,7 +3,6 @@ import type { FindingCode } from "../config/finding-codes.ts";
 import {
   type Fix,
   findEntry,
-  type IniEntry,
   type IniFile,
   type IniSection,
   type Place,
@@ -89,11 +88,6 @@ export interface LintContext {
   readonly report: ReportFinding;
   /** Directories and circles of sections that were reported; each is reported once. */
   readonly reported: Set<ByteString>;
-}
-
-/** The place of an entry's value. */
-export function valuePlace({ file, line, valueColumn }: IniEntry): Place {
-  return { file, line, column: valueColumn };
 }
 
 /** The items of a list in a section, without those from [DEFAULT]; none where the key is missing. */

@@ -1,6 +1,6 @@
 import { quoted } from "../cli/display.ts";
 import { readKeys } from "../config/keys.ts";
-import { findEntry, type IniSection } from "../config/model.ts";
+import { type IniSection, keyPlace } from "../config/model.ts";
 import { lshKeys } from "../config/schemas/lsh.ts";
 import {
   type Execution,
@@ -9,7 +9,6 @@ import {
   pathFault,
   pathFix,
   type UnsafeDirectory,
-  valuePlace,
 } from "./context.ts";
 
 /** Whether the kernel can limit what the known programs of a section execute, and the section leaves it limited. */
@@ -25,11 +24,8 @@ export function lintExecute(section: IniSection, context: LintContext): void {
   const { ini, world, report } = context;
   const { execute, executables = [] } = readKeys(section, lshKeys);
   if (execute === "any") {
-    const entry = findEntry(section, "execute");
     const message = "with execute = any the programs can execute what a user has uploaded";
-    report(entry === undefined ? section : valuePlace(entry), "warning", "execute-any", message, {
-      kind: "disable",
-    });
+    report(keyPlace(section, "execute"), "warning", "execute-any", message, { kind: "disable" });
     return;
   }
   const view = world.execution(execute, executables);

@@ -2,10 +2,10 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { didYouMean, editDistance, suggest } from "../cli/suggest.ts";
 import { LIBRARY_DIRECTORY } from "../config/library-directory.ts";
-import { type Fix, findEntry, type IniSection } from "../config/model.ts";
-import { readSocketdSection } from "../config/socketd-section.ts";
+import { type Fix, findEntry, type IniSection, keyPlace } from "../config/model.ts";
+import { readSocketdSection } from "../config/schemas/socketd.ts";
 import { type ListItem, listItems } from "../config/values.ts";
-import { type LintContext, ownItems, pathFault, pathFix, plainForm, valuePlace } from "./context.ts";
+import { type LintContext, ownItems, pathFault, pathFix, plainForm } from "./context.ts";
 import { lintSeparators } from "./separators.ts";
 
 // sun_path of unix(7), with its NUL
@@ -196,12 +196,11 @@ export function lintSocketd(section: IniSection, { world, report }: LintContext)
     report(section, "error", "no-such-path", `the directory ${quoted(parent)} does not exist`, disable);
   }
   const { problems, peak } = readSocketdSection(section);
-  const entry = findEntry(section, "peak");
   const clash = problems.find((problem) => problem.code === "peak-under-base");
   if (clash === undefined) return;
   const fix: Fix =
-    entry === undefined
+    findEntry(section, "peak") === undefined
       ? { kind: "in-section", section: name, lines: [`peak = ${peak}`] }
       : { kind: "value", text: `${peak}` };
-  report(entry === undefined ? section : valuePlace(entry), "warning", clash.code, clash.message, fix);
+  report(keyPlace(section, "peak"), "warning", clash.code, clash.message, fix);
 }

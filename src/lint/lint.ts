@@ -3,11 +3,19 @@ import { quoted } from "../cli/display.ts";
 import { didYouMean, suggest } from "../cli/suggest.ts";
 import type { FindingCode } from "../config/finding-codes.ts";
 import { type KeyTable, readKeys } from "../config/keys.ts";
-import type { Dialect, Fix, IniEntry, IniFile, IniSection, Problem } from "../config/model.ts";
+import {
+  type Dialect,
+  type Fix,
+  type IniEntry,
+  type IniFile,
+  type IniSection,
+  type Problem,
+  valuePlace,
+} from "../config/model.ts";
 import { CONFIG_KINDS, type ConfigKind } from "../config/schemas/catalogue.ts";
 import { lintChrootsh, lintLsh, lintUchroot } from "./accounts.ts";
 import { withoutConsequences } from "./consequences.ts";
-import { type LintContext, type LintWorld, type ReportFinding, valuePlace } from "./context.ts";
+import type { LintContext, LintWorld, ReportFinding } from "./context.ts";
 import { lintCheck, lintInit, lintSocketd, lintUpdate } from "./jails.ts";
 
 type SectionLint = (section: IniSection, context: LintContext) => void;

@@ -9,9 +9,9 @@ import { checkKeys } from "../../src/config/schemas/check.ts";
 import { chrootshKeys } from "../../src/config/schemas/chrootsh.ts";
 import { initKeys } from "../../src/config/schemas/init.ts";
 import { lshKeys } from "../../src/config/schemas/lsh.ts";
+import { readSocketdSection } from "../../src/config/schemas/socketd.ts";
 import { uchrootKeys } from "../../src/config/schemas/uchroot.ts";
 import { updateKeys } from "../../src/config/schemas/update.ts";
-import { readSocketdSection } from "../../src/config/socketd-section.ts";
 
 function section(body: string, dialect: "c" | "py" = "c"): IniSection {
   const [first] = scanIni(toBytes(`[s]\n${body}`), "f", dialect).sections;
