@@ -6,8 +6,9 @@ import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { readFirst, shellWord } from "../cli/shell-word.ts";
 import { type AclReading, aclOf, removalCommand, showEntries, writersOf } from "../system/acl.ts";
+import type { Sources } from "./fixes.ts";
 import { type Dialect, type IniFile, LIMITS, type Problem } from "./model.ts";
-import { problemError, type Sources } from "./place.ts";
+import { problemError } from "./place.ts";
 import { scanIni } from "./scan.ts";
 import { openTrusted, ownRemedy, type Unsafe, unsafeConfig } from "./trusted.ts";
 

@@ -10,7 +10,7 @@ import type { FindingCode } from "../config/finding-codes.ts";
 import { fixText } from "../config/fixes.ts";
 import { CONFIG_DIRECTORY, type ConfigSource, mergeFiles, readConfigSources } from "../config/load.ts";
 import type { Problem } from "../config/model.ts";
-import { fixSource, placeOf } from "../config/place.ts";
+import { placeOf } from "../config/place.ts";
 import { scanIni } from "../config/scan.ts";
 import { CONFIG_KINDS, type ConfigKind, kindOf } from "../config/schemas/catalogue.ts";
 import { inUnsafeDirectory } from "../config/trusted.ts";
@@ -128,14 +128,13 @@ export class ConfigCheck {
       return;
     }
     try {
-      const source = fixSource(merged);
       for (const problem of lint(merged, kind, view.world)) {
         // It follows from a finding that is there already.
         if (reported.has(problem.file)) continue;
         // The lines of a file that somebody else may have put there are not shown.
         const place = trusted ? placeOf(merged, problem) : undefined;
         const aboutLines = sources.some((one) => one.file === problem.file);
-        const remedy = trusted || !aboutLines ? fixText(problem, source) : undefined;
+        const remedy = trusted || !aboutLines ? fixText(problem, merged) : undefined;
         const finding: Finding = { ...problem, remedy };
         this.findings.push(finding);
         if (place !== undefined) this.places.set(finding, place);

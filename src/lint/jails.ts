@@ -1,8 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { didYouMean, editDistance, suggest } from "../cli/suggest.ts";
-import { LIBRARY_DIRECTORY } from "../config/library-directory.ts";
 import { type Fix, findEntry, type IniSection, keyPlace } from "../config/model.ts";
+import { LIBRARY_DIRECTORY } from "../config/schemas/init.ts";
 import { readSocketdSection } from "../config/schemas/socketd.ts";
 import { type ListItem, listItems } from "../config/values.ts";
 import { type LintContext, ownItems, pathFault, pathFix, plainForm } from "./context.ts";

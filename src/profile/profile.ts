@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { baseName } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
-import { expandLibraryDirectory } from "../config/library-directory.ts";
+import { LIBRARY_DIRECTORY } from "../config/schemas/init.ts";
 import { LIMITED_SHELL } from "../enter/shell.ts";
 import { hasMagic } from "../libraries/pattern.ts";
 import type { Want } from "../populate/entry.ts";
@@ -113,6 +113,16 @@ function pathsOf(values: Section["values"], libraryDirectories: readonly ByteStr
       expandLibraryDirectory(written, libraryDirectories).map((item) => ({ list, written, item })),
     ),
   );
+}
+
+/** The paths that an item means, with wildcards: several if it starts with `$LIBDIR/`, else the item itself. */
+export function expandLibraryDirectory(
+  item: ByteString,
+  libraryDirectories: readonly ByteString[],
+): ByteString[] {
+  if (!item.startsWith(LIBRARY_DIRECTORY)) return [item];
+  const rest = item.slice(LIBRARY_DIRECTORY.length);
+  return libraryDirectories.map((directory) => `${directory.replace(/\/+$/, "")}/${rest}`);
 }
 
 /** Directories, without paths that lead to an earlier one, as /usr/lib does to /lib on a merged /usr. */

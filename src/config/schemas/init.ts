@@ -1,6 +1,12 @@
 import type { KeyTable } from "../keys.ts";
 import { listKey } from "../values.ts";
 
+/**
+ * An item that starts with this means a path below each directory of libraries. It is not absolute, and it has a slash, so
+ * it cannot be the name of a file or program.
+ */
+export const LIBRARY_DIRECTORY = "$LIBDIR/";
+
 /** Sections of jk_init.ini: a name for files that a jail can get. */
 export const initKeys = {
   comment: { kind: "text", security: false, help: "one line, which jk_init --list shows" },

@@ -4,7 +4,6 @@ import { JailkitError } from "../../cli/error.ts";
 import { fixText } from "../../config/fixes.ts";
 import { readKeys } from "../../config/keys.ts";
 import { type IniFile, problemLine } from "../../config/model.ts";
-import { fixSource } from "../../config/place.ts";
 import { selectSection } from "../../config/scan.ts";
 import { type LshSection, lshKeys } from "../../config/schemas/lsh.ts";
 import type { ExecuteScope } from "../../confine/directories.ts";
@@ -158,7 +157,7 @@ function policyOf(request: LimitedRequest, user: PasswdEntry, group: GroupEntry,
   const problems = [...ini.problems, ...values.problems];
   const line = (severity: string) => problems.find((problem) => problem.severity === severity);
   const error = line("error");
-  const fix = error === undefined ? undefined : fixText(error, fixSource(ini));
+  const fix = error === undefined ? undefined : fixText(error, ini);
   if (error !== undefined) throw stop(`abort, ${problemLine(error, display(error.file))}`, fix);
   for (const problem of problems) {
     notes.push({ severity: "warning", message: problemLine(problem, display(problem.file)) });
