@@ -2,7 +2,6 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { statIfPresent } from "../../ffi/files.ts";
-import { libc } from "../../ffi/libc.ts";
 import { display, quoted } from "../cli/display.ts";
 import { describeError, type ErrorPlace } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
@@ -14,8 +13,6 @@ import { placeOf } from "../config/place.ts";
 import { scanIni } from "../config/scan.ts";
 import { CONFIG_KINDS, type ConfigKind, kindOf } from "../config/schemas/catalogue.ts";
 import { inUnsafeDirectory } from "../config/trusted.ts";
-import { jailedUsers } from "../jail/accounts/jailed-users.ts";
-import { knownJails } from "../jail/record/manifest.ts";
 import { lint } from "./lint.ts";
 import { jailOf, knownPaths, openWorld } from "./world.ts";
 
@@ -52,18 +49,8 @@ export class ConfigCheck {
     for (const kind of CONFIG_KINDS) this.#file(`${CONFIG_DIRECTORY}/${kind.name}.ini`, kind, false);
     const shell = CONFIG_KINDS.find(({ name }) => name === "jk_lsh");
     if (shell === undefined) return;
-    for (const jail of this.#jails()) this.#file(`${jail}${CONFIG_DIRECTORY}/jk_lsh.ini`, shell, false);
-  }
-
-  #jails(): ByteString[] {
-    const jails = new Set(jailedUsers().flatMap(({ jail }) => jail ?? []));
-    try {
-      // Root alone can read the records.
-      if (libc.geteuid() === 0) for (const { jail } of knownJails()) jails.add(jail.path);
-    } catch (error) {
-      this.failures.push(describeError(error));
-    }
-    return [...jails].sort();
+    const jails = knownPaths((error) => this.failures.push(describeError(error))).sort();
+    for (const jail of jails) this.#file(`${jail}${CONFIG_DIRECTORY}/jk_lsh.ini`, shell, false);
   }
 
   #file(file: ByteString, kind: ConfigKind, required: boolean): void {

@@ -2,14 +2,7 @@ import { quoted } from "../cli/display.ts";
 import { readKeys } from "../config/keys.ts";
 import { type IniSection, keyPlace } from "../config/model.ts";
 import { lshKeys } from "../config/schemas/lsh.ts";
-import {
-  type Execution,
-  type LintContext,
-  ownItems,
-  pathFault,
-  pathFix,
-  type UnsafeDirectory,
-} from "./context.ts";
+import { type Execution, type LintContext, lintPathForm, ownItems, type UnsafeDirectory } from "./context.ts";
 
 /** Whether the kernel can limit what the known programs of a section execute, and the section leaves it limited. */
 export function limitsExecution(section: IniSection, { world }: LintContext): boolean {
@@ -70,10 +63,9 @@ function lintDirectories(section: IniSection, leftOut: Execution["leftOut"], con
   for (const item of ownItems(section, "execute")) {
     const path = item.value;
     if (!path.startsWith("/")) continue;
-    const fault = pathFault(path);
+    if (!lintPathForm(item, report)) continue;
     const ignored = leftOut.find((one) => one.path === path.replace(/\/+$/, ""));
-    if (fault !== undefined) report(item, "error", "bad-path", `${quoted(path)} ${fault}`, pathFix(path));
-    else if (ignored?.unsafe !== undefined) reportUnsafe(ignored.unsafe, context);
+    if (ignored?.unsafe !== undefined) reportUnsafe(ignored.unsafe, context);
     else if (ignored !== undefined) {
       const message = `nothing in ${quoted(path)} may be executed: ${ignored.why}`;
       report(item, "error", "not-executed", message, { kind: "item", old: path });

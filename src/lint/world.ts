@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../ffi/error.ts";
 import { close, fstat, openAt, openAt2, statIfPresent } from "../../ffi/files.ts";
+import { libc } from "../../ffi/libc.ts";
 import { JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { ownRemedy } from "../config/trusted.ts";
@@ -23,13 +24,14 @@ import { commandAt } from "../system/exchange.ts";
 import type { FileKind, LintWorld, UnsafeDirectory as SystemDirectory } from "./context.ts";
 import { hookedRepositories, SHARED } from "./hooked-repositories.ts";
 
-/** The jails of the registry and of accounts; root alone can read the registry. */
-export function knownPaths(): ByteString[] {
+/** The jails of accounts and of the registry, which only root can read; `failed` gets the error of the registry. */
+export function knownPaths(failed: (error: unknown) => void = () => undefined): ByteString[] {
   const paths = new Set(jailedUsers().flatMap(({ jail }) => jail ?? []));
   try {
-    for (const { jail } of knownJails()) paths.add(jail.path);
+    if (libc.geteuid() === 0) for (const { jail } of knownJails()) paths.add(jail.path);
   } catch (error) {
     if (!(error instanceof JailkitError) && !(error instanceof SystemError)) throw error;
+    failed(error);
   }
   return [...paths];
 }
