@@ -3,7 +3,7 @@ import { AT_FDCWD } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { display, quoted } from "../cli/display.ts";
-import { describeError, type ErrorPlace } from "../cli/error.ts";
+import { describeError, type ErrorPlace, JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import type { FindingCode } from "../config/finding-codes.ts";
 import { fixText } from "../config/fixes.ts";
@@ -107,15 +107,9 @@ export class ConfigCheck {
     this.files.push(...sources.map((source) => source.file));
     const parts = sources.map((source) => scanIni(source.bytes, source.file, kind.dialect));
     const merged = mergeFiles(parts, file, kind.dialect);
-    let view: ReturnType<typeof openWorld>;
     try {
-      view = openWorld(file);
-    } catch (error) {
-      this.failures.push(describeError(error));
-      return;
-    }
-    try {
-      for (const problem of lint(merged, kind, view.world)) {
+      using world = openWorld(file);
+      for (const problem of lint(merged, kind, world)) {
         // It follows from a finding that is there already.
         if (reported.has(problem.file)) continue;
         // The lines of a file that somebody else may have put there are not shown.
@@ -127,10 +121,8 @@ export class ConfigCheck {
         if (place !== undefined) this.places.set(finding, place);
       }
     } catch (error) {
-      if (!(error instanceof SystemError)) throw error;
+      if (!(error instanceof SystemError) && !(error instanceof JailkitError)) throw error;
       this.failures.push(`${display(file)} cannot be checked: ${describeError(error)}`);
-    } finally {
-      view.leave();
     }
   }
 

@@ -116,8 +116,7 @@ class RecipeReader {
   }
 
   private addProfile({ sections }: Selection, copyShell: boolean): void {
-    const policy = copyShell ? "like-others" : "built-in";
-    const profile = readProfile(sections, this.host, this.loader.libraryDirectories(), policy);
+    const profile = readProfile(sections, this.host, this.loader.libraryDirectories(), copyShell);
     this.wants.push(...profile.wants);
     for (const user of profile.users) this.users.add(user);
     for (const group of profile.groups) this.groups.add(group);
@@ -137,10 +136,11 @@ class RecipeReader {
   }
 
   private configuration(file: ByteString): IniFile {
-    const read = this.files.get(file) ?? loadConfig(file, { dialect: "py" });
-    if (read === undefined) throw new JailkitError("no-config", 1, `${display(file)}: no such file`);
-    this.files.set(file, read);
-    return read;
+    return this.files.getOrInsertComputed(file, () => {
+      const read = loadConfig(file, { dialect: "py" });
+      if (read === undefined) throw new JailkitError("no-config", 1, `${display(file)}: no such file`);
+      return read;
+    });
   }
 }
 
