@@ -10,7 +10,7 @@ import { searchPath } from "./search.ts";
 import type { Section } from "./sections.ts";
 
 /** What a jail should hold, by sections of jk_init.ini. */
-interface Profile {
+export interface Profile {
   readonly wants: readonly Want[];
   /** Names or numeric ids, each once. */
   readonly users: readonly ByteString[];

@@ -17,7 +17,7 @@ export interface Section {
 }
 
 /** The sections that were asked for, each after those that it includes. */
-export interface Selection {
+interface Selection {
   readonly sections: readonly Section[];
   /** Names that are not in the file. */
   readonly unknown: readonly ByteString[];

@@ -21,16 +21,18 @@ type Found = { path: ByteString; elf: ElfFile } | NotFound;
 
 /** A search in progress: the places so far, and a file that is not ELF, which ends it. */
 interface Attempt {
+  readonly name: ByteString;
+  readonly abi: Abi;
+  readonly rules: Interpreter;
   readonly searched: Set<ByteString>;
-  refused: ByteString | undefined;
+  refused?: ByteString;
 }
 
 const CACHE = "/etc/ld.so.cache";
 /** Directories tried for one program. Hundreds are usual; a real program needs ten thousand at most. */
 const MOST_ATTEMPTS = 200_000;
 
-const newAttempt = (): Attempt => ({ searched: new Set(), refused: undefined });
-const failed = (attempt: Attempt): Found => ({ searched: [...attempt.searched], refused: attempt.refused });
+const failed = ({ searched, refused }: Attempt): Found => ({ searched: [...searched], refused });
 const inDirectory = (directory: ByteString, name: ByteString) =>
   `${directory === "/" ? "" : directory}/${name}`;
 
@@ -66,101 +68,92 @@ export class LibrarySearch {
   /** Finds `name`, from DT_NEEDED or dlopen(3), for `object`, which runs under the interpreter of `rules`. */
   find(name: ByteString, object: LoadedObject, rules: Interpreter): Found {
     const { abi } = object.elf.header;
-    const expanded = expandTokens(name, object.origin, rules);
+    const expanded = expandTokens(name, object.origin, rules) ?? "";
+    const newAttempt = (): Attempt => ({ name: expanded, abi, rules, searched: new Set() });
     const attempt = newAttempt();
-    if (expanded === undefined || expanded.includes("/")) {
-      return this.findByPath(expanded, abi, attempt) ?? failed(attempt);
-    }
+    if (expanded === "" || expanded.includes("/")) return this.findByPath(attempt) ?? failed(attempt);
     const rpath = this.rpaths.getOrInsertComputed(object, () => rpathDirectories(object, rules));
-    const own = this.tryDirectories(rpath, expanded, rules, abi, attempt);
+    const own = this.tryDirectories(rpath, attempt);
     if (own !== undefined) return own;
     const noDefault = object.elf.noDefaultLibraries;
     const key = `${expanded}\0${rules.path}\0${abiKey(abi)}\0${noDefault}`;
     const found = this.systemResults.getOrInsertComputed(key, () =>
-      this.findInSystem(expanded, abi, rules, noDefault),
+      this.findInSystem(newAttempt(), noDefault),
     );
     if ("path" in found) return found;
     return { searched: [...attempt.searched, ...found.searched], refused: found.refused };
   }
 
-  private findByPath(path: ByteString | undefined, abi: Abi, attempt: Attempt): Found | undefined {
-    if (!path?.startsWith("/")) return undefined;
+  private findByPath(attempt: Attempt): Found | undefined {
+    const path = attempt.name;
+    if (!path.startsWith("/")) return undefined;
     const directory = this.clean(directoryOf(path));
     attempt.searched.add(path);
     if (directory === undefined) return undefined;
-    return this.tryPath(inDirectory(directory, baseName(path)), abi, attempt);
+    return this.tryPath(inDirectory(directory, baseName(path)), attempt);
   }
 
   /**
    * The part of a search that is the same for all objects: the cache, the default directories, and then those of
    * ldconfig.
    */
-  private findInSystem(name: ByteString, abi: Abi, rules: Interpreter, noDefault: boolean): Found {
-    const attempt = newAttempt();
-    if (rules.kind === "musl") {
-      return this.tryDirectories(rules.directories, name, rules, abi, attempt) ?? failed(attempt);
-    }
-    const skipped = noDefault ? rules.directories : [];
-    const hit = this.tryCache(name, abi, attempt, skipped);
+  private findInSystem(attempt: Attempt, noDefault: boolean): Found {
+    const { kind, directories } = attempt.rules;
+    if (kind === "musl") return this.tryDirectories(directories, attempt) ?? failed(attempt);
+    const skipped = noDefault ? directories : [];
+    const hit = this.tryCache(attempt, skipped);
     if (hit !== undefined) return hit;
     // ld.so never reads ld.so.conf. ldconfig does, before the default directories: if there is no cache, or it is older
     // than the library, the next run of ldconfig finds this.
     const hasCache = this.cache !== undefined;
     const configured = this.conf().directories.filter((path) => !skipped.includes(path));
-    const defaults = noDefault ? [] : rules.directories;
+    const defaults = noDefault ? [] : directories;
     const order = hasCache ? [...defaults, ...configured] : [...configured, ...defaults];
-    return this.tryDirectories(order, name, rules, abi, attempt) ?? failed(attempt);
+    return this.tryDirectories(order, attempt) ?? failed(attempt);
   }
 
-  private tryCache(name: ByteString, abi: Abi, attempt: Attempt, skip: ByteString[]): Found | undefined {
+  private tryCache(attempt: Attempt, skip: readonly ByteString[]): Found | undefined {
     if (this.cache === "unread") {
       const bytes = this.view.readFile(CACHE, LARGEST_CACHE);
       this.cache = bytes && parseLinkerCache(bytes);
     }
     if (this.cache === undefined) return undefined;
     attempt.searched.add(CACHE);
-    const entries = this.cache.entries(name);
-    const order = entries.some((entry) => entry.hwcap !== undefined) ? this.hwcapsOf(abi) : [];
+    const entries = this.cache.entries(attempt.name);
+    const order = entries.some((entry) => entry.hwcap !== undefined) ? this.hwcapsOf(attempt.abi) : [];
     for (const hwcap of [...order, undefined]) {
       for (const entry of entries) {
         if (entry.hwcap !== hwcap || skip.some((prefix) => entry.path.startsWith(`${prefix}/`))) continue;
-        const found = this.tryPath(entry.path, abi, attempt);
+        const found = this.tryPath(entry.path, attempt);
         if (found !== undefined) return found;
       }
     }
     return undefined;
   }
 
-  private tryDirectories(
-    list: readonly ByteString[],
-    name: ByteString,
-    rules: Interpreter,
-    abi: Abi,
-    attempt: Attempt,
-  ): Found | undefined {
+  private tryDirectories(list: readonly ByteString[], attempt: Attempt): Found | undefined {
+    const { name, abi, rules, searched } = attempt;
     for (const path of list) {
       if (++this.attempts > MOST_ATTEMPTS)
         throw badElf(this.program, "its libraries are searched in too many directories");
-      if (attempt.searched.has(path)) continue;
-      attempt.searched.add(path);
+      if (searched.has(path)) continue;
+      searched.add(path);
       const clean = rules.kind === "glibc" ? this.withHwcaps(path, abi) : [this.clean(path)];
       for (const each of clean) {
-        const found = each === undefined ? undefined : this.tryPath(inDirectory(each, name), abi, attempt);
+        const found = each === undefined ? undefined : this.tryPath(inDirectory(each, name), attempt);
         if (found !== undefined) return found;
       }
     }
     return undefined;
   }
 
-  private tryPath(path: ByteString, abi: Abi, attempt: Attempt): Found | undefined {
-    const candidate = this.candidates.open(path, abi);
+  private tryPath(path: ByteString, attempt: Attempt): Found | undefined {
+    const candidate = this.candidates.open(path, attempt.abi);
     if (candidate.kind === "elf") return candidate;
+    if (candidate.kind !== "not-elf") return undefined;
     // ld.so stops at a file that is not ELF. No such file goes into a jail as a library.
-    if (candidate.kind === "not-elf") {
-      attempt.refused = path;
-      return failed(attempt);
-    }
-    return undefined;
+    attempt.refused = path;
+    return failed(attempt);
   }
 
   /** A directory without "..", as entries of a jail need it; undefined if there is none. */
