@@ -15,20 +15,15 @@ export const SCRIPT_LINE_LIMIT = 256;
 export const STANDARD_PATH: readonly ByteString[] =
   "/usr/local/sbin /usr/local/bin /usr/sbin /usr/bin /sbin /bin".split(" ");
 
-/** The words in the argument of `env -S`; quotes count, escapes do not, which is enough to find a program. */
-function splitWords(text: ByteString): ByteString[] {
-  const words = text.match(/(?:[^\s"']|"[^"]*"|'[^']*')+/g) ?? [];
-  return words.map((word) => word.replace(/["']/g, ""));
-}
-
 /** The program in the arguments of env(1): after its options and assignments. */
 function programOfEnv(argument: ByteString): ByteString | undefined {
   // Linux passes everything after the interpreter as one argument; only -S splits it.
   const split = /^(?:-[iv0]*S|--split-string[= ])\s*/.exec(argument);
   if (split === null) return /^$|^-|=/.test(argument) ? undefined : argument;
-  const words = splitWords(argument.slice(split[0].length));
+  // Quotes count, escapes do not, which is enough to find a program.
+  const words = argument.slice(split[0].length).match(/(?:[^\s"']|"[^"]*"|'[^']*')+/g) ?? [];
   for (let at = 0; at < words.length; at++) {
-    const word = words[at] ?? "";
+    const word = (words[at] ?? "").replace(/["']/g, "");
     if (/^(?:-[uC]|--unset|--chdir)$/.test(word)) at++;
     else if (!word.startsWith("-") && !word.includes("=")) return word;
   }

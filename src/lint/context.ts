@@ -12,8 +12,8 @@ import {
 } from "../config/model.ts";
 import { type ListItem, listItems } from "../config/values.ts";
 import type { HookedRepository } from "../programs/hooks.ts";
-import type { OwnStart } from "../programs/own-start.ts";
 import type { ProgramFiles } from "../programs/program.ts";
+import type { OwnStart } from "../programs/warnings.ts";
 
 /** A file, as the lint sees it. */
 export interface FileKind {

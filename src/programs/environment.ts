@@ -1,6 +1,11 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { Program, ProgramEnvironment } from "./program.ts";
-import { EVERY_PROGRAM, PROGRAM_PATH } from "./table.ts";
+
+/** For every program, known or not: Python would load code from ~/.local/lib (site, usercustomize, *.pth). */
+const EVERY_PROGRAM: ProgramEnvironment = { set: { PYTHONNOUSERSITE: "1" } };
+
+/** PATH for known programs: directories that only root can write. */
+const PROGRAM_PATH = "/usr/bin:/bin";
 
 /**
  * The environment of a program: `variables` (from the session and the key `environment`), without those that the rows of

@@ -19,7 +19,7 @@ import { explainReport, type LoginReport, reportStatus } from "../explain/report
 import { reportLines } from "../explain/show.ts";
 import { createLoader, executedFiles } from "../libraries/closure.ts";
 import type { Missing } from "../libraries/dependency.ts";
-import { ownStart } from "../libraries/own-start.ts";
+import { ownStart } from "../libraries/program-file.ts";
 import { missingPython } from "../libraries/python.ts";
 import { hookedRepositories, SHARED } from "../lint/hooked-repositories.ts";
 import { passwdByName } from "../system/accounts.ts";

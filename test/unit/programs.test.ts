@@ -2,12 +2,11 @@ import { describe, expect, test } from "bun:test";
 import { programEnvironment } from "../../src/programs/environment.ts";
 import { isRootsRepository } from "../../src/programs/git.ts";
 import { type HookedRepository, hooksWarning } from "../../src/programs/hooks.ts";
-import { type OwnStart, ownStartWarning } from "../../src/programs/own-start.ts";
 import type { ProgramFiles } from "../../src/programs/program.ts";
 import { plainNames, recognise, refusalOf, startsOf } from "../../src/programs/recognise.ts";
 import { carriesCode } from "../../src/programs/starters.ts";
 import { PROGRAMS } from "../../src/programs/table.ts";
-import { programWarnings } from "../../src/programs/warnings.ts";
+import { type OwnStart, ownStartWarning, programWarnings } from "../../src/programs/warnings.ts";
 
 /** A file system of links, and of files that have several names. */
 function filesOf(links: Record<string, string>, hardLinks: string[][] = []): ProgramFiles {

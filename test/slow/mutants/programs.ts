@@ -10,7 +10,6 @@ const UNIT = "unit/programs.test.ts";
 const decide = mutant("src/limited-shell/decide.ts", SPAWN);
 const limited = mutant("src/enter/limited/limited.ts", "unit/enter.test.ts");
 const directories = mutant("src/confine/directories.ts", "attack/lsh-execute.test.ts");
-const ownStart = mutant("src/programs/own-start.ts", UNIT);
 const hooks = mutant("src/programs/hooks.ts", UNIT);
 const repository = mutant("src/programs/git.ts", UNIT);
 const options = mutant("src/programs/options.ts", SPAWN);
@@ -89,9 +88,9 @@ export const PROGRAMS: readonly Mutant[] = [
   environment("gitPairs(byAdministrator)", "gitPairs(variables)"),
   environment("[...gitConfig, ...gitPairs(byAdministrator)]", "[...gitPairs(byAdministrator), ...gitConfig]"),
   warnings("if (unchecked && program.rows.length > 0) {", "if (false) {"),
-  ownStart("starts === undefined || start === undefined", "start === undefined"),
-  ownStart("if (starts.length > 0) {", "if (false) {"),
-  ownStart("if (!SHELLS.includes(baseName(interpreter))) return undefined;", ""),
+  warnings("starts === undefined || start === undefined", "start === undefined"),
+  warnings("if (starts.length > 0) {", "if (false) {"),
+  warnings("if (!SHELLS.includes(baseName(interpreter))) return undefined;", ""),
   hooks('path !== "" && path !== "/dev/null"', 'path !== ""'),
   hooks('(kind === "git" && namesHooks(configured))', "namesHooks(configured)"),
   hooks("one.kind === kind", "true"),
