@@ -179,7 +179,7 @@ function environmentText({ set = {}, gitConfig = [] }: ProgramEnvironment): stri
 
 /** The server programs that the limited shell knows: command lines, environment, and what they may still start. */
 export function programList(programs: readonly Program[]): string {
-  const entry = ({ names, forms, versions, inputs, environment, starts, open }: Program) => {
+  const entry = ({ names, forms, versions, inputs, environment = {}, starts = [], open = [] }: Program) => {
     const lines = [...forms, ...versions.map((word) => `${names[0]} ${word}`)];
     const self =
       starts === "system" || starts.length === 0 ? "nothing" : `itself and ${starts.join(", ")} alone`;

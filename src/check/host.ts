@@ -74,9 +74,9 @@ export function configFindings(directory: ByteString = CONFIG_DIRECTORY): CheckF
     }),
   );
   const look = (path: ByteString, stat: Stat) => {
-    const because = unsafeBecause(stat, 0);
+    const because = unsafeBecause(stat);
     if (because === undefined) return;
-    const remedy = ownRemedy(path, stat, 0);
+    const remedy = ownRemedy(path, stat);
     findings.push({ rule: "config-file", path, message: `${display(path)} ${because}`, remedy });
   };
   for (const { path, stat } of filesIn(directory, /\.(?:ini|d)$/)) {

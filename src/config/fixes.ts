@@ -1,13 +1,17 @@
-import type { ByteString } from "../../ffi/bytes.ts";
+import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import type { FindingCode } from "./finding-codes.ts";
-import type { Dialect, Fix, Problem } from "./model.ts";
+import type { Dialect, Fix, IniFile, Problem } from "./model.ts";
+import { splitLines } from "./text.ts";
 
-/** What fixText needs to know of the files. */
-export interface FixSource {
-  dialect: Dialect;
-  /** The lines of a file, without their newlines. */
-  linesOf: (file: ByteString) => readonly ByteString[];
+/** The files that problems are in. */
+export type Sources = Pick<IniFile, "texts" | "dialect">;
+
+/** The lines of a file, without a byte order mark: columns count from after it. None if the file was not read. */
+export function linesOf({ texts, dialect }: Sources, file: ByteString): ByteString[] {
+  const source = texts.find((one) => one.file === file);
+  if (source === undefined) return [];
+  return splitLines(fromBytes(source.bytes).replace(/^\xef\xbb\xbf/, ""), dialect);
 }
 
 const disable: Fix = { kind: "disable" };
@@ -27,11 +31,12 @@ const USUAL_FIXES: Readonly<Partial<Record<FindingCode, Fix>>> = {
 };
 
 /**
- * What to type to fix a finding: a command, or the text of a line. Undefined where only the administrator can know what
- * is meant.
+ * What to type to fix a finding: a command, or the text of a line. Undefined if only the administrator can know what is
+ * meant.
  */
-export function fixText(problem: Problem, source: FixSource): ByteString | undefined {
-  const lines = source.linesOf(problem.file);
+export function fixText(problem: Problem, sources: Sources): ByteString | undefined {
+  const { dialect } = sources;
+  const lines = linesOf(sources, problem.file);
   const line = lines[problem.line - 1] ?? "";
   const fix = problem.fix ?? (isHeader(problem, line) ? headerFix(line) : USUAL_FIXES[problem.code]);
   if (fix === undefined) return undefined;
@@ -46,9 +51,9 @@ export function fixText(problem: Problem, source: FixSource): ByteString | undef
     case "strip":
       return `sed -i ${shellWord(fix.expression)} ${file}`;
     case "disable":
-      return off(problem.line, lastLineOf(lines, problem.line, source.dialect));
+      return off(problem.line, lastLineOf(lines, problem.line, dialect));
     case "disable-section":
-      return off(problem.line, lastOfSection(lines, problem.line));
+      return off(problem.line, lastLine(lines, problem.line, /^\s*\[/, /\S/));
     case "line":
       return write(fix.text);
     case "key":
@@ -58,16 +63,14 @@ export function fixText(problem: Problem, source: FixSource): ByteString | undef
     case "value":
       return write(line.replace(/^([^=:]*[=:]\s*).*$/, (_all, start) => `${start}${fix.text}`));
     case "comment": {
-      const at = commentLine(lines, problem.line, source.dialect);
+      const at = commentLine(lines, problem.line, dialect);
       const text = lines[at - 1] ?? "";
       const start = text.search(/\s[#;]/);
-      return write(
-        `${text
-          .slice(start)
-          .trimStart()
-          .replace(/^[#;]?/, "#")}\n${text.slice(0, start).trimEnd()}`,
-        at,
-      );
+      const comment = text
+        .slice(start)
+        .trimStart()
+        .replace(/^[#;]?/, "#");
+      return write(`${comment}\n${text.slice(0, start).trimEnd()}`, at);
     }
     case "comma":
       return write(`${line.trimEnd()},`);
@@ -79,7 +82,7 @@ export function fixText(problem: Problem, source: FixSource): ByteString | undef
         ? `${before.replace(/\s*,\s*$/, "")}${after}`
         : `${before}${after.replace(/^\s*,\s*/, "")}`;
       // Without its only item the key has no effect.
-      if (/[=:]\s*$/.test(rest) && lastLineOf(lines, problem.line, source.dialect) === problem.line)
+      if (/[=:]\s*$/.test(rest) && lastLineOf(lines, problem.line, dialect) === problem.line)
         return off(problem.line, problem.line);
       return write(rest);
     }
@@ -100,31 +103,24 @@ function headerFix(line: ByteString): Fix {
 
 /** The last line of the entry that begins in a line; in dialect "py" it includes indented and empty lines. */
 function lastLineOf(lines: readonly ByteString[], first: number, dialect: Dialect): number {
-  if (dialect === "c") return first;
-  let last = first;
-  for (let number = first + 1; number <= lines.length; number++) {
-    const line = lines[number - 1] ?? "";
-    if (/^\s*$/.test(line) || /^\s*[#;]/.test(line)) continue;
-    if (!/^\s/.test(line)) break;
-    last = number;
-  }
-  return last;
+  return dialect === "c" ? first : lastLine(lines, first, /^[^\s#;]/, /^\s+[^\s#;]/);
 }
 
-function lastOfSection(lines: readonly ByteString[], first: number): number {
-  let last = first;
-  for (let number = first + 1; number <= lines.length; number++) {
-    const line = lines[number - 1] ?? "";
-    if (/^\s*\[/.test(line)) break;
-    if (line.trim() !== "") last = number;
-  }
-  return last;
+/** The last line that belongs to the one at `first`, before one that `ends` them. */
+function lastLine(lines: readonly ByteString[], first: number, ends: RegExp, belongs: RegExp): number {
+  const end = lines.findIndex((line, index) => index >= first && ends.test(line));
+  const last = lines.slice(0, end < 0 ? undefined : end).findLastIndex((line) => belongs.test(line));
+  return Math.max(first, last + 1);
 }
 
 /** The first line of an entry with a comment after a value. */
 function commentLine(lines: readonly ByteString[], first: number, dialect: Dialect): number {
-  const last = lastLineOf(lines, first, dialect);
-  for (let number = first; number <= last; number++)
-    if (/\S\s[#;]/.test(lines[number - 1] ?? "")) return number;
-  return first;
+  const entry = lines.slice(first - 1, lastLineOf(lines, first, dialect));
+  return (
+    first +
+    Math.max(
+      0,
+      entry.findIndex((line) => /\S\s[#;]/.test(line)),
+    )
+  );
 }

@@ -6,8 +6,9 @@ import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { readFirst, shellWord } from "../cli/shell-word.ts";
 import { type AclReading, aclOf, removalCommand, showEntries, writersOf } from "../system/acl.ts";
+import type { Sources } from "./fixes.ts";
 import { type Dialect, type IniFile, LIMITS, type Problem } from "./model.ts";
-import { problemError, type Sources } from "./place.ts";
+import { problemError } from "./place.ts";
 import { scanIni } from "./scan.ts";
 import { openTrusted, ownRemedy, type Unsafe, unsafeConfig } from "./trusted.ts";
 
@@ -15,15 +16,6 @@ import { openTrusted, ownRemedy, type Unsafe, unsafeConfig } from "./trusted.ts"
 export const CONFIG_DIRECTORY = "/etc/jailkit";
 
 const MOST_DROP_INS = 1000;
-
-/** Options of loadConfig. */
-interface LoadOptions {
-  readonly dialect: Dialect;
-  /** The exit status of the error where the file cannot be used; 1 by default. */
-  readonly exitStatus?: number;
-  /** The required owner of the files and of the drop-in directory; root by default. */
-  readonly owner?: number;
-}
 
 /** A config file that was read. */
 export interface ConfigSource {
@@ -36,11 +28,10 @@ export interface ConfigSource {
 
 /** The drop-in directory of a file: "/etc/jailkit/jk_lsh.d" for "/etc/jailkit/jk_lsh.ini"; undefined without .ini. */
 export function dropInDirectory(file: ByteString): ByteString | undefined {
-  const named = file.endsWith(".ini") && file.length > ".ini".length && !file.endsWith("/.ini");
-  return named ? `${file.slice(0, -".ini".length)}.d` : undefined;
+  const name = file.endsWith(".ini") ? file.slice(0, -".ini".length) : "";
+  return name === "" || name.endsWith("/") ? undefined : `${name}.d`;
 }
 
-/** Called with the path of an unsafe file or directory. */
 type OnUnsafe = (path: ByteString, problem: Unsafe) => void;
 
 function refuse(code: string, exitStatus: number, message: ByteString, remedy?: ByteString): never {
@@ -69,17 +60,17 @@ function about<T>(file: ByteString, action: () => T): T {
 }
 
 /** As unsafeAs, with the entries of an ACL that lets others write: the group's bits hide them. */
-function unsafeSource({ file, stat, acl }: ConfigSource, owner: number): Unsafe | undefined {
+function unsafeSource({ file, stat, acl }: ConfigSource): Unsafe | undefined {
   const writers = writersOf(acl);
-  if (stat.uid !== owner || writers.length === 0) return unsafeAs(file, stat, owner);
+  if (stat.uid !== 0 || writers.length === 0) return unsafeAs(file, stat);
   const because = `can be written by others through its ACL (${showEntries(writers)})`;
   const remedy = `${removalCommand(writers)} ${shellWord(file)}`;
   return { because: `${because}; read it first, then: ${remedy}`, remedy: readFirst(file) + remedy };
 }
 
-function unsafeAs(file: ByteString, stat: Stat, owner: number): Unsafe | undefined {
-  const because = unsafeConfig(stat, owner);
-  return because === undefined ? undefined : { because, remedy: ownRemedy(file, stat, owner) };
+function unsafeAs(file: ByteString, stat: Stat): Unsafe | undefined {
+  const because = unsafeConfig(stat);
+  return because === undefined ? undefined : { because, remedy: ownRemedy(file, stat) };
 }
 
 function dropInNames(fd: number): ByteString[] {
@@ -90,16 +81,11 @@ function dropInNames(fd: number): ByteString[] {
   return names.sort((a, b) => (a < b ? -1 : 1));
 }
 
-function readDropIns(
-  directory: ByteString,
-  owner: number,
-  exitStatus: number,
-  onUnsafe: OnUnsafe,
-): ConfigSource[] {
+function readDropIns(directory: ByteString, exitStatus: number, onUnsafe: OnUnsafe): ConfigSource[] {
   if (statIfPresent(C.AT_FDCWD, directory) === undefined) return [];
   const fd = openAt(C.AT_FDCWD, directory, C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW | C.O_NONBLOCK);
   try {
-    const problem = unsafeAs(directory, fstat(fd), owner);
+    const problem = unsafeAs(directory, fstat(fd));
     if (problem !== undefined) onUnsafe(directory, problem);
     const names = dropInNames(fd);
     if (names.length > MOST_DROP_INS) {
@@ -111,7 +97,7 @@ function readDropIns(
       // Removed since the listing.
       if (statIfPresent(fd, each) === undefined) return [];
       const source = about(file, () => readSource(file, openAt(fd, each, flags)));
-      const problem = unsafeSource(source, owner);
+      const problem = unsafeSource(source);
       if (problem !== undefined) onUnsafe(file, problem);
       return [source];
     });
@@ -120,11 +106,11 @@ function readDropIns(
   }
 }
 
-function readMain(file: ByteString, owner: number, onUnsafe: OnUnsafe): ConfigSource | undefined {
-  const { fd, unsafe } = openTrusted(file, owner);
+function readMain(file: ByteString, onUnsafe: OnUnsafe): ConfigSource | undefined {
+  const { fd, unsafe } = openTrusted(file);
   const source = fd === undefined ? undefined : readSource(file, fd);
   // Also for a missing file: somebody else may have removed it.
-  const problem = (source && unsafeSource(source, owner)) ?? unsafe;
+  const problem = (source && unsafeSource(source)) ?? unsafe;
   if (problem !== undefined) onUnsafe(file, problem);
   return source;
 }
@@ -137,14 +123,13 @@ function readMain(file: ByteString, owner: number, onUnsafe: OnUnsafe): ConfigSo
 export function readConfigSources(
   file: ByteString,
   exitStatus = 1,
-  owner = 0,
   onUnsafe: OnUnsafe = (path, { because, remedy }) =>
     refuse("config-unsafe", exitStatus, `${display(path)} ${display(because)}`, remedy),
 ): ConfigSource[] {
   const directory = dropInDirectory(file);
   try {
-    const main = about(file, () => readMain(file, owner, onUnsafe));
-    const dropIns = directory === undefined ? [] : readDropIns(directory, owner, exitStatus, onUnsafe);
+    const main = about(file, () => readMain(file, onUnsafe));
+    const dropIns = directory === undefined ? [] : readDropIns(directory, exitStatus, onUnsafe);
     return main === undefined ? dropIns : [main, ...dropIns];
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
@@ -162,14 +147,14 @@ export function mergeFiles(parts: readonly IniFile[], file: ByteString, dialect:
   const seen = new Map<ByteString, ByteString>();
   for (const part of parts) {
     for (const section of part.sections) {
-      const first = seen.get(section.name);
-      if (first === undefined) seen.set(section.name, section.file);
-      else if (first !== section.file) {
+      const { name, file, line, column } = section;
+      const first = seen.get(name);
+      if (first === undefined) seen.set(name, file);
+      else if (first !== file) {
         const severity = dialect === "py" ? "error" : "warning";
         const what = dialect === "py" ? "is there already" : "is ignored: it is there already";
-        const message = `section '${display(section.name)}' ${what}, in ${display(first)}`;
-        const { line, column } = section;
-        part.problems.push({ file: part.file, line, column, severity, code: "duplicate-section", message });
+        const message = `section '${display(name)}' ${what}, in ${display(first)}`;
+        part.problems.push({ file, line, column, severity, code: "duplicate-section", message });
       }
     }
     merged.sections.push(...part.sections);
@@ -188,11 +173,13 @@ export function requireNoErrors(problems: readonly Problem[], exitStatus = 1, so
 
 /**
  * Loads a config file with its drop-ins; undefined where there is none. A file that cannot be read, or that has an
- * error, is a JailkitError and never the defaults; warnings are in `problems`.
+ * error, is a JailkitError with `exitStatus` (1 by default) and never the defaults; warnings are in `problems`.
  */
-export function loadConfig(file: ByteString, options: LoadOptions): IniFile | undefined {
-  const { dialect, exitStatus = 1, owner = 0 } = options;
-  const sources = readConfigSources(file, exitStatus, owner);
+export function loadConfig(
+  file: ByteString,
+  { dialect, exitStatus = 1 }: { dialect: Dialect; exitStatus?: number },
+): IniFile | undefined {
+  const sources = readConfigSources(file, exitStatus);
   if (sources.length === 0) return undefined;
   const parts: IniFile[] = [];
   for (const source of sources) parts.push(scanIni(source.bytes, source.file, dialect));

@@ -96,40 +96,44 @@ export const LIMITS = {
   problems: 1000,
 } as const;
 
+type AddProblem = (line: number, column: number, code: FindingCode, message: ByteString) => void;
+
 /** Collects the problems of one file, up to a limit. */
 export interface ProblemList {
   readonly all: Problem[];
-  error(line: number, column: number, code: FindingCode, message: ByteString): void;
-  warning(line: number, column: number, code: FindingCode, message: ByteString): void;
+  readonly error: AddProblem;
+  readonly warning: AddProblem;
 }
 
 /** The problems of `file`. The first error is kept even beyond the limit. */
 export function problemList(file: ByteString): ProblemList {
   const all: Problem[] = [];
   let failed = false;
-  const add = (
-    severity: Problem["severity"],
-    line: number,
-    column: number,
-    code: FindingCode,
-    message: ByteString,
-  ) => {
-    const first = severity === "error" && !failed;
-    if (all.length < LIMITS.problems || first) {
-      all.push({ file, line, column, severity, code, message });
-    }
-    failed ||= severity === "error";
+  const adding = (severity: Problem["severity"]): AddProblem => {
+    return (line, column, code, message) => {
+      const first = severity === "error" && !failed;
+      if (all.length < LIMITS.problems || first) all.push({ file, line, column, severity, code, message });
+      failed ||= severity === "error";
+    };
   };
-  return {
-    all,
-    error: (line, column, code, message) => add("error", line, column, code, message),
-    warning: (line, column, code, message) => add("warning", line, column, code, message),
-  };
+  return { all, error: adding("error"), warning: adding("warning") };
 }
 
 /** The first entry with exactly this key. */
 export function findEntry(section: IniSection | undefined, key: ByteString): IniEntry | undefined {
   return section?.entries.find((entry) => entry.key === key);
+}
+
+/** The place of the value of a key; of the section if it has no such key. */
+export function keyPlace(section: IniSection, key: ByteString): Place {
+  const { file, line, column } = section;
+  const entry = findEntry(section, key);
+  return entry === undefined ? { file, line, column } : valuePlace(entry);
+}
+
+/** The place of an entry's value. */
+export function valuePlace({ file, line, valueColumn }: IniEntry): Place {
+  return { file, line, column: valueColumn };
 }
 
 /** `file:line:column: severity: message [code]`; `shownFile` and `shownSeverity` are printable. */

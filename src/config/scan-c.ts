@@ -15,16 +15,7 @@ const DOUBTFUL =
  * they would change sections.
  */
 export function scanC(text: ByteString, file: ByteString, problems: ProblemList): IniSection[] {
-  const scan: Scan = {
-    file,
-    problems,
-    sections: [],
-    firstLines: new Map(),
-    number: 0,
-    section: undefined,
-    keys: new Set(),
-    doubtful: undefined,
-  };
+  const scan = newScan(file, problems);
   for (let start = 0; start < text.length; ) {
     const newline = text.indexOf("\n", start);
     const end = newline < 0 ? text.length : newline;
@@ -36,20 +27,22 @@ export function scanC(text: ByteString, file: ByteString, problems: ProblemList)
 }
 
 /** A scan, up to the current line. Not a class: the first use of one costs a login 50 microseconds. */
-interface Scan {
-  readonly file: ByteString;
-  readonly problems: ProblemList;
-  readonly sections: IniSection[];
+const newScan = (file: ByteString, problems: ProblemList) => ({
+  file,
+  problems,
+  sections: [] as IniSection[],
   /** The lines of sections, by name. */
-  readonly firstLines: Map<ByteString, number>;
+  firstLines: new Map<ByteString, number>(),
   /** Of the current line. */
-  number: number;
-  section: IniSection | undefined;
+  number: 0,
+  section: undefined as IniSection | undefined,
   /** Of the current section. */
-  keys: Set<ByteString>;
+  keys: new Set<ByteString>(),
   /** A header of jailkit 2.23 that is none here, until a header or a key follows. */
-  doubtful: Position | undefined;
-}
+  doubtful: undefined as Position | undefined,
+});
+
+type Scan = ReturnType<typeof newScan>;
 
 function scanLine(scan: Scan, line: ByteString) {
   const { problems, number } = scan;

@@ -1,11 +1,14 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
-import { interpolate } from "./interpolate.ts";
 import { type IniEntry, type IniSection, LIMITS, type Position, type ProblemList } from "./model.ts";
-import { lowerCase, strip } from "./text.ts";
+import { lowerCase, splitLines, strip } from "./text.ts";
 
 // str.strip() of Python, as far as ASCII goes
 const FIRST_NON_BLANK = /[^ \t\v\f\x1c-\x1f]/;
+// configparser.MAX_INTERPOLATION_DEPTH
+const DEEPEST = 10;
+// A name may have LIMITS.nameBytes.
+const LONGEST_REFERENCE = 1100;
 
 /** A key whose value may go on in the next line. */
 interface Draft {
@@ -25,7 +28,7 @@ export function scanPy(
   problems: ProblemList,
 ): { sections: IniSection[]; defaults: IniSection | undefined } {
   const scanner = new Scanner(file, problems);
-  for (const line of text.split(/\r\n|\r|\n/)) scanner.line(line);
+  for (const line of splitLines(text, "py")) scanner.line(line);
   scanner.finishValues();
   const { sections, defaults } = scanner;
   for (const one of sections) inherit(one, defaults);
@@ -162,4 +165,35 @@ function substitute(section: IniSection, budget: { bytes: number }): void {
     entry.value = value;
     entry.pieces = undefined;
   }
+}
+
+/**
+ * Replaces `%%` and `%(name)s` as Python's configparser.BasicInterpolation: names are keys of the same section (in
+ * lower case), and their values are replaced in turn. Undefined where Python raises an exception (a lone `%`, an unknown
+ * name, too deep): such a text means itself. Also undefined when `budget`, which all texts of a file share, is negative:
+ * ten levels of ten references each would be 10^10 steps.
+ */
+function interpolate(
+  text: ByteString,
+  values: ReadonlyMap<ByteString, ByteString>,
+  budget: { bytes: number },
+  depth = 1,
+): ByteString | undefined {
+  if (depth > DEEPEST) return undefined;
+  let out = "";
+  for (let at = 0; at < text.length; ) {
+    const percent = text.indexOf("%", at);
+    const plain = percent < 0 ? text.slice(at) : text.slice(at, percent);
+    budget.bytes -= plain.length + 1;
+    if (budget.bytes < 0) return undefined;
+    out += plain;
+    if (percent < 0) break;
+    const [found, name] = /^%(?:%|\(([^)]+)\)s)/.exec(text.slice(percent, percent + LONGEST_REFERENCE)) ?? [];
+    const value = values.get(name?.toLowerCase() ?? "");
+    const inner = found === "%%" ? "%" : value && interpolate(value, values, budget, depth + 1);
+    if (found === undefined || inner === undefined) return undefined;
+    out += inner;
+    at = percent + found.length;
+  }
+  return out;
 }

@@ -2,6 +2,7 @@ import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { type Dialect, type IniFile, type IniSection, LIMITS, problemList } from "./model.ts";
 import { scanC } from "./scan-c.ts";
 import { scanPy } from "./scan-py.ts";
+import { splitLines } from "./text.ts";
 
 // Our own scanner, and not the library `ini`: every finding shows its line and column, which `ini` does not keep; and
 // files of jailkit 2.23 must mean what they meant to its two parsers, where `ini` unquotes values, cuts them at `;` and
@@ -29,7 +30,7 @@ export function scanIni(bytes: Uint8Array, file: ByteString, dialect: Dialect): 
   const nul = text.indexOf("\0");
   if (nul >= 0) {
     const before = text.slice(0, nul);
-    const lines = before.split(dialect === "c" ? "\n" : /\r\n|\r|\n/);
+    const lines = splitLines(before, dialect);
     problems.error(lines.length, (lines.at(-1)?.length ?? 0) + 1, "nul-byte", "a NUL byte");
     text = before;
   }

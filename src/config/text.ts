@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import type { Dialect } from "./model.ts";
 
 // No regular expression: anchored at the end, it takes quadratic time on long runs of blanks.
 function trimmed(text: ByteString, isBlank: (code: number) => boolean): ByteString {
@@ -25,6 +26,11 @@ export function firstNonBlank(text: ByteString): number {
 /** Without the blanks at both ends that Python's str.strip() removes, as far as ASCII goes. */
 export function strip(text: ByteString): ByteString {
   return trimmed(text, (code) => code === 32 || (code >= 9 && code <= 13) || (code >= 28 && code <= 31));
+}
+
+/** The lines of a text, without their ends. In dialect "py" a carriage return ends a line too, as in Python. */
+export function splitLines(text: ByteString, dialect: Dialect): ByteString[] {
+  return text.split(dialect === "c" ? /\r?\n/ : /\r\n|\r|\n/);
 }
 
 /** ASCII letters in lower case. */

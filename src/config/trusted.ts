@@ -6,37 +6,35 @@ import { pathComponents } from "../../ffi/paths.ts";
 import { readFirst, shellWord } from "../cli/shell-word.ts";
 import { aclAt, writersOf } from "../system/acl.ts";
 
-const MOST_LINKS = 40;
-
 const isFile = (stat: Stat) => (stat.mode & C.S_IFMT) === C.S_IFREG;
 
-/** Why users other than `owner` can change a file, as the end of a sentence; undefined where they cannot. */
-export function unsafeBecause(stat: Stat, owner: number): ByteString | undefined {
-  if (stat.uid !== owner) return `belongs to uid ${stat.uid} and not to ${owner === 0 ? "root" : owner}`;
-  const first = isFile(stat) ? "read it first, then " : "";
-  if ((stat.mode & 0o022) !== 0) return `can be written by its group or by others; ${first}chmod go-w it`;
-  return undefined;
+const advice = (stat: Stat) => (isFile(stat) ? "read it first, then " : "");
+
+/** Why users other than root can change a file, as the end of a sentence; undefined if they cannot. */
+export function unsafeBecause(stat: Stat): ByteString | undefined {
+  if (stat.uid !== 0) return `belongs to uid ${stat.uid} and not to root`;
+  if ((stat.mode & 0o022) === 0) return undefined;
+  return `can be written by its group or by others; ${advice(stat)}chmod go-w it`;
 }
 
 /** The command that makes a file or directory trusted again, with the advice to read a file first. */
-export function ownRemedy(path: ByteString, stat: Stat, owner: number): ByteString {
+export function ownRemedy(path: ByteString, stat: Stat): ByteString {
   const word = shellWord(path);
   const commands: ByteString[] = [];
-  if (stat.uid !== owner) commands.push(`chown ${owner === 0 ? "root" : owner} ${word}`);
+  if (stat.uid !== 0) commands.push(`chown root ${word}`);
   if ((stat.mode & 0o022) !== 0) commands.push(`chmod go-w ${word}`);
   return `${isFile(stat) ? readFirst(path) : ""}${commands.join(" && ")}`;
 }
 
 /** As unsafeBecause, with the fix also for a wrong owner. */
-export function unsafeConfig(stat: Stat, owner: number): ByteString | undefined {
-  const unsafe = unsafeBecause(stat, owner);
-  if (stat.uid === owner) return unsafe;
-  return `${unsafe}; ${isFile(stat) ? "read it first, then " : ""}chown ${owner === 0 ? "root" : owner} it`;
+export function unsafeConfig(stat: Stat): ByteString | undefined {
+  const unsafe = unsafeBecause(stat);
+  return stat.uid === 0 ? unsafe : `${unsafe}; ${advice(stat)}chown root it`;
 }
 
-/** Why users other than root and `owner` can replace files in a directory, and the command that fixes it. */
-function directoryUnsafe(fd: number, stat: Stat, owner: number): [ByteString, ByteString] | undefined {
-  if (stat.uid !== 0 && stat.uid !== owner) return [`belongs to uid ${stat.uid}`, "chown root"];
+/** Why users other than root can replace files in a directory, and the command that fixes it. */
+function directoryUnsafe(fd: number, stat: Stat): [ByteString, ByteString] | undefined {
+  if (stat.uid !== 0) return [`belongs to uid ${stat.uid}`, "chown root"];
   // In a sticky directory only the owner of an entry can replace it; the entry is checked next.
   if ((stat.mode & C.S_ISVTX) !== 0) return undefined;
   if ((stat.mode & 0o022) === 0) return undefined;
@@ -56,7 +54,7 @@ export interface Unsafe {
   directory?: { path: ByteString; because: ByteString; command: ByteString };
 }
 
-/** A file, and the first directory or link on its path that users other than root and `owner` can replace. */
+/** A file, and the first directory or link on its path that users other than root can replace. */
 interface Opened {
   /** Undefined for a missing file; `unsafe` may be set all the same. */
   fd: number | undefined;
@@ -71,28 +69,24 @@ interface Step {
 }
 
 function start(path: ByteString, from?: Step): Step {
-  if (from !== undefined && !path.startsWith("/"))
-    return { ...from, left: [...pathComponents(path), ...from.left] };
-  const base = path.startsWith("/") ? "/" : ".";
+  const left = [...pathComponents(path), ...(from?.left ?? [])];
+  const isAbsolute = path.startsWith("/");
+  if (from !== undefined && !isAbsolute) return { ...from, left };
   if (from !== undefined) close(from.directory);
-  const directory = openAt(C.AT_FDCWD, base, C.O_PATH | C.O_DIRECTORY);
-  return {
-    directory,
-    path: base === "/" ? "" : base,
-    left: [...pathComponents(path), ...(from?.left ?? [])],
-  };
+  const directory = openAt(C.AT_FDCWD, isAbsolute ? "/" : ".", C.O_PATH | C.O_DIRECTORY);
+  return { directory, path: isAbsolute ? "" : ".", left };
 }
 
-function because(place: Step, stat: Stat, owner: number): Unsafe | undefined {
-  const unsafe = directoryUnsafe(place.directory, stat, owner);
+function because(place: Step, stat: Stat): Unsafe | undefined {
+  const unsafe = directoryUnsafe(place.directory, stat);
   if (unsafe === undefined) return undefined;
   const path = place.path || "/";
-  const command = `${unsafe[1]} ${shellWord(path)}`;
-  const directory = { path, because: unsafe[0], command };
+  const [why, command] = unsafe;
+  const directory = { path, because: why, command: `${command} ${shellWord(path)}` };
   // The directory of the configuration can be fixed; a home must stay its owner's.
   if (path.endsWith("/etc/jailkit")) return { ...inUnsafeDirectory(directory), directory };
   const remedy = "keep it where root alone can change it";
-  return { because: `is in ${path}, which ${unsafe[0]}; ${remedy}`, remedy: undefined, directory };
+  return { because: `is in ${path}, which ${why}; ${remedy}`, remedy: undefined, directory };
 }
 
 /** The fault of a file in a directory that can be fixed. */
@@ -113,17 +107,17 @@ function openNext(place: Step, name: ByteString, last: boolean): number {
 
 /**
  * Opens a file for reading as sshd(8) and sudo(8) open their configuration: checks each directory on the path through
- * its descriptor, and follows symbolic links one by one; a link is safe only if it belongs to root or `owner`. Opens an
- * unsafe file all the same. Throws SystemError, also for a dangling link.
+ * its descriptor, and follows symbolic links one by one; a link is safe only if it belongs to root. Opens an unsafe file
+ * all the same. Throws SystemError, also for a dangling link.
  */
-export function openTrusted(path: ByteString, owner: number): Opened {
+export function openTrusted(path: ByteString): Opened {
   let place = start(path);
   let unsafe: Unsafe | undefined;
   // A dangling link is not the same as a missing file.
   let followed = false;
   try {
     for (let links = 0; ; ) {
-      unsafe ??= because(place, fstat(place.directory), owner);
+      unsafe ??= because(place, fstat(place.directory));
       const [name = ".", ...left] = place.left;
       const last = left.length === 0;
       const fd = openNext(place, name, last);
@@ -137,13 +131,13 @@ export function openTrusted(path: ByteString, owner: number): Opened {
         continue;
       }
       followed ||= last;
-      if (stat.uid !== 0 && stat.uid !== owner) {
+      if (stat.uid !== 0) {
         const why = `is reached by the link ${here}, which belongs to uid ${stat.uid}; read it first, then chown -h root it`;
         unsafe ??= { because: why, remedy: `${readFirst(here)}chown -h root ${shellWord(here)}` };
       }
       const target = readLink(fd, "");
       close(fd);
-      if (++links > MOST_LINKS) throw new SystemError(C.ELOOP, "open", path);
+      if (++links > C.MOST_LINKS) throw new SystemError(C.ELOOP, "open", path);
       place = start(target, { ...place, left });
     }
   } catch (error) {

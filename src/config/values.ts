@@ -1,10 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
-import type { IniEntry, Place, Position } from "./model.ts";
-import { lowerCase, trim } from "./text.ts";
-
-/** The places from which programs may be executed: any, or the system directories and these. */
-type ExecuteRule = "any" | readonly ByteString[];
+import type { IniEntry, Place } from "./model.ts";
+import { firstNonBlank, lowerCase, trim } from "./text.ts";
 
 /** The kinds of values, and the type that each is read into. */
 interface KindTypes {
@@ -23,8 +20,8 @@ interface KindTypes {
   /** A number (its leading digits) within bounds. */
   integer: number;
   decimal: number;
-  /** `any`, or `system` and absolute paths. */
-  execute: ExecuteRule;
+  /** From where programs may be executed: `any`, or the system directories and these. */
+  execute: "any" | readonly ByteString[];
   /** One of a few words, each of which stands for a value. */
   choice: string;
 }
@@ -68,33 +65,27 @@ export interface ListItem extends Place {
 }
 
 /** The items of an entry's list. */
-export function listItems(entry: IniEntry): ListItem[] {
+export function listItems({ value, file, pieces, line, valueColumn }: IniEntry): ListItem[] {
   const items: ListItem[] = [];
   let piece = 0;
   let column = 0;
-  let item = "";
-  let start: Position | undefined;
-  for (const char of `${entry.value},`) {
-    if (char === ",") {
-      if (start !== undefined) items.push({ value: trim(item), file: entry.file, ...start });
-      item = "";
-      start = undefined;
-    } else {
-      if (start === undefined && trim(char) !== "") start = positionIn(entry, piece, column);
-      item += char;
-    }
-    if (char === "\n") {
-      piece++;
-      column = 0;
-    } else column++;
+  const pass = (text: ByteString) => {
+    const lines = text.split("\n");
+    if (lines.length > 1) column = 0;
+    piece += lines.length - 1;
+    column += lines.at(-1)?.length ?? 0;
+  };
+  for (const part of value.split(",")) {
+    const first = Math.max(0, firstNonBlank(part));
+    pass(part.slice(0, first));
+    const start = pieces?.[piece];
+    const position = start
+      ? { line: start.line, column: start.column + column }
+      : { line, column: valueColumn };
+    if (trim(part) !== "") items.push({ value: trim(part), file, ...position });
+    pass(`${part.slice(first)},`);
   }
   return items;
-}
-
-function positionIn({ pieces, line, valueColumn }: IniEntry, piece: number, offset: number): Position {
-  const start = pieces?.[piece];
-  if (start === undefined) return { line, column: valueColumn };
-  return { line: start.line, column: start.column + offset };
 }
 
 /** The items of "pairs", without those that are not NAME=VALUE with exactly one `=` and both parts, as in 2.23. */
@@ -113,39 +104,23 @@ interface LeadingNumber {
   text: ByteString;
 }
 
-/** The number that scanf(3) finds at the start with %u: blanks, a sign, decimal digits. */
-export function leadingInteger(value: ByteString): LeadingNumber | undefined {
-  const match = /^([-+]?)([0-9]+)/.exec(trim(value));
-  if (match?.[2] === undefined) return undefined;
-  const number = Number(match[2]) * (match[1] === "-" ? -1 : 1);
-  return { number, rest: trim(trim(value).slice(match[0].length)), text: match[0] };
+/** The number at the start of a value, as scanf(3) finds it. */
+function leading(
+  value: ByteString,
+  pattern: RegExp,
+  convert: (text: ByteString) => number,
+): LeadingNumber | undefined {
+  const text = pattern.exec(trim(value))?.[0];
+  if (text === undefined) return undefined;
+  return { number: convert(text), rest: trim(trim(value).slice(text.length)), text };
 }
 
-/** As leadingInteger, with %o. */
-function leadingOctal(value: ByteString): LeadingNumber | undefined {
-  const match = /^([-+]?)([0-7]+)/.exec(trim(value));
-  if (match?.[2] === undefined) return undefined;
-  const number = Number.parseInt(match[2], 8) * (match[1] === "-" ? -1 : 1);
-  return { number, rest: trim(trim(value).slice(match[0].length)), text: match[0] };
-}
+/** The leading number of a value, as %u of scanf(3) reads it: blanks, a sign, decimal digits. */
+export const leadingInteger = (value: ByteString) => leading(value, /^[-+]?[0-9]+/, Number);
 
 /** As leadingInteger, with %f, without exponents and hexadecimal. */
-export function leadingDecimal(value: ByteString): LeadingNumber | undefined {
-  const match = /^[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)/.exec(trim(value));
-  if (match === null) return undefined;
-  return { number: Number(match[0]), rest: trim(trim(value).slice(match[0].length)), text: match[0] };
-}
-
-const YES_OR_NO: Readonly<Record<string, boolean>> = {
-  yes: true,
-  true: true,
-  on: true,
-  "1": true,
-  no: false,
-  false: false,
-  off: false,
-  "0": false,
-};
+export const leadingDecimal = (value: ByteString) =>
+  leading(value, /^[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)/, Number);
 
 /**
  * A value, or the reason why it cannot be read (one printable line). `doubt`: why a value looks wrong; `meant` is the part
@@ -153,33 +128,18 @@ const YES_OR_NO: Readonly<Record<string, boolean>> = {
  */
 export type Reading = { value: unknown; doubt?: ByteString; meant?: ByteString } | { reason: ByteString };
 
-/** How a kind of value is read, and what a missing one means. */
-interface Reader {
-  read(value: ByteString, key: KeyDescription): Reading;
-  missing(key: KeyDescription): unknown;
-}
-
-const noItems = () => [];
-const no = () => false;
-const nothing = () => undefined;
-
-const READERS: Readonly<Record<keyof KindTypes, Reader>> = {
-  list: { read: (value) => ({ value: splitList(value) }), missing: noItems },
-  pairs: { read: readPairs, missing: noItems },
-  text: { read: (value) => ({ value }), missing: nothing },
-  flag: { read: readFlag, missing: no },
-  yesno: { read: readYesOrNo, missing: no },
-  octal: { read: readMask, missing: nothing },
-  integer: {
-    read: (value, key) => readBounded(value, leadingInteger(value), key),
-    missing: ({ initial = 0 }) => initial,
-  },
-  decimal: {
-    read: (value, key) => readBounded(value, leadingDecimal(value), key),
-    missing: ({ initial = 0 }) => initial,
-  },
-  execute: { read: readExecute, missing: noItems },
-  choice: { read: readChoice, missing: ({ initial }) => initial },
+/** How each kind of value is read. */
+const READERS: Readonly<Record<keyof KindTypes, (value: ByteString, key: KeyDescription) => Reading>> = {
+  list: (value) => ({ value: splitList(value) }),
+  pairs: readPairs,
+  text: (value) => ({ value }),
+  flag: readFlag,
+  yesno: readYesOrNo,
+  octal: readMask,
+  integer: (value, key) => readBounded(value, leadingInteger(value), key),
+  decimal: (value, key) => readBounded(value, leadingDecimal(value), key),
+  execute: readExecute,
+  choice: readChoice,
 };
 
 function readPairs(value: ByteString): Reading {
@@ -198,12 +158,13 @@ function readFlag(value: ByteString): Reading {
 
 function readYesOrNo(value: ByteString): Reading {
   const word = lowerCase(trim(value));
-  const meaning = Object.hasOwn(YES_OR_NO, word) ? YES_OR_NO[word] : undefined;
-  return meaning === undefined ? { reason: `${quoted(value)} is neither yes nor no` } : { value: meaning };
+  if (["yes", "true", "on", "1"].includes(word)) return { value: true };
+  if (["no", "false", "off", "0"].includes(word)) return { value: false };
+  return { reason: `${quoted(value)} is neither yes nor no` };
 }
 
 function readMask(value: ByteString): Reading {
-  const read = leadingOctal(value);
+  const read = leading(value, /^[-+]?[0-7]+/, (text) => Number.parseInt(text, 8));
   if (read === undefined || read.number < -1) {
     return { reason: `${quoted(value)} is not an octal number, such as 022` };
   }
@@ -246,10 +207,18 @@ function trailing({ rest, text }: LeadingNumber): { doubt?: ByteString; meant?: 
 
 /** Reads a value of a key. An empty one counts as missing. */
 export function readValue(value: ByteString, key: KeyDescription): Reading {
-  return value === "" ? { value: missingValue(key) } : READERS[key.kind].read(value, key);
+  return value === "" ? { value: missingValue(key) } : READERS[key.kind](value, key);
 }
 
 /** What a missing key means. */
-export function missingValue(key: KeyDescription): unknown {
-  return key.optional ? undefined : READERS[key.kind].missing(key);
+export function missingValue({ kind, optional, initial }: KeyDescription): unknown {
+  if (optional) return undefined;
+  if (kind === "flag" || kind === "yesno") return false;
+  return kind === "list" || kind === "pairs" || kind === "execute" ? [] : initial;
 }
+
+/** The description of a list that decides no access. */
+export const listKey = (help: string) => ({ kind: "list", security: false, help }) as const;
+
+/** The description of a flag; `help` says what 1 does. */
+export const flagKey = (help: string) => ({ kind: "flag", security: true, help: `1: ${help}` }) as const;

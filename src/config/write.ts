@@ -11,11 +11,6 @@ interface NewSection {
   values: Readonly<Record<ByteString, ByteString | number>>;
 }
 
-/** The lines of a section. */
-function sectionText({ name, values }: NewSection): ByteString {
-  return `[${name}]\n${ini.encode(values, { whitespace: true, platform: "linux" })}`;
-}
-
 /**
  * The text of a drop-in: a comment of one line, and a section. Throws JailkitError "config-write" where a name or value
  * cannot be written so that it reads back the same, such as one with a newline.
@@ -33,13 +28,14 @@ export function appendSection(text: ByteString, section: NewSection, dialect: Di
 }
 
 function withSection(before: ByteString, section: NewSection, dialect: Dialect): ByteString {
-  const whole = before + sectionText(section);
+  const { name, values } = section;
+  const whole = `${before}[${name}]\n${ini.encode(values, { whitespace: true, platform: "linux" })}`;
   const old = scanIni(toBytes(before), "", dialect);
   const { sections, problems } = scanIni(toBytes(whole), "", dialect);
   const unchanged =
     JSON.stringify([sections.slice(0, -1), problems]) === JSON.stringify([old.sections, old.problems]);
   if (unchanged && readsBack(section, sections.at(-1))) return whole;
-  const message = `a name or value in ${quoted(section.name)} cannot be written to an ini file`;
+  const message = `a name or value in ${quoted(name)} cannot be written to an ini file`;
   throw new JailkitError("config-write", 1, message);
 }
 

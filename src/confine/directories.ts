@@ -81,7 +81,7 @@ const isSafe = (stat: BasicStat): boolean => stat.uid === 0 && (stat.mode & 0o02
 /** Why users other than root can write an open directory; undefined if they cannot. */
 function unsafe(fd: number, path: ByteString, stat: BasicStat): Reason | undefined {
   if (isSafe(stat)) return undefined;
-  const directory = { path: path || "/", because: unsafeBecause(fstat(fd), 0) ?? "" };
+  const directory = { path: path || "/", because: unsafeBecause(fstat(fd)) ?? "" };
   return { why: `${directory.path} ${directory.because}`, unsafe: directory };
 }
 

@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { suggest } from "../cli/suggest.ts";
-import type { FindMissing } from "../libraries/missing.ts";
+import type { FindMissing } from "../libraries/dependency.ts";
 import { namesIn } from "../system/account-names.ts";
 import { type PasswdEntry, passwdByName } from "../system/accounts.ts";
 import { emptyReport, judgeReport, type LoginReport } from "./report.ts";

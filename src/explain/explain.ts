@@ -16,7 +16,7 @@ import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { splitHome } from "../jail/accounts/separator.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { openTree } from "../jail/fs/walk.ts";
-import type { Missing } from "../libraries/missing.ts";
+import type { Missing } from "../libraries/dependency.ts";
 import { groupByGid, groupIdsOf, passwdByName, passwdByUid } from "../system/accounts.ts";
 import { jobWarnings } from "../system/scheduled-jobs.ts";
 import { beginReport, type UserQuestion } from "./account.ts";

@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { CheckOutcome, CheckResult } from "../enter/checks.ts";
-import type { Missing } from "../libraries/missing.ts";
+import type { Missing } from "../libraries/dependency.ts";
 import type { ReportStep } from "./report.ts";
 
 type Stage = ReportStep["stage"];

@@ -1,5 +1,4 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
-import { close } from "../../ffi/files.ts";
 import { type Abi, sameAbi } from "./elf/abi.ts";
 import { type ElfFile, readElfFile } from "./elf/dynamic.ts";
 import { isElf, isLoadable, readElfHeader } from "./elf/header.ts";
@@ -15,9 +14,15 @@ type Candidate =
   /** A regular file; `start` is for parseScriptLine. */
   | { kind: "not-elf"; start: ByteString };
 
+interface Examined {
+  candidate: Candidate;
+  /** Of an ELF file; undefined for any other. */
+  abi?: Abi;
+}
+
 /** Examines files that may be programs or libraries, and caches the results. `importFilter`: see readElfFile. */
 export class Candidates {
-  private readonly read = new Map<ByteString, { candidate: Candidate; abi: Abi | undefined }>();
+  private readonly examined = new Map<ByteString, Examined>();
 
   constructor(
     private readonly view: RootView,
@@ -29,34 +34,30 @@ export class Candidates {
    * invalid ELF file.
    */
   open(path: ByteString, abi: Abi | undefined): Candidate {
-    let entry = this.read.get(path);
+    let entry = this.examined.get(path);
     const isOther = entry?.abi !== undefined && abi !== undefined && !sameAbi(entry.abi, abi);
     // A file of another ABI was not read to its end, so read it now if its ABI is requested.
     if (entry === undefined || (entry.candidate.kind === "other-abi" && !isOther)) {
-      entry = this.readFile(path, abi);
-      this.read.set(path, entry);
+      entry = this.examine(path, abi);
+      this.examined.set(path, entry);
     }
     return entry.candidate.kind === "elf" && isOther ? { kind: "other-abi" } : entry.candidate;
   }
 
-  private readFile(path: ByteString, abi: Abi | undefined): { candidate: Candidate; abi: Abi | undefined } {
-    const opened = this.view.openFile(path);
-    if (opened === undefined) return { candidate: { kind: "absent" }, abi };
-    const { fd, stat } = opened;
-    try {
-      const reader = createElfReader(fd, path, stat.size);
-      const start = reader.bytes(0, Math.min(SCRIPT_LINE_LIMIT, stat.size), "the start");
-      if (!isElf(start)) return { candidate: { kind: "not-elf", start: fromBytes(start) }, abi };
+  private examine(path: ByteString, abi: Abi | undefined): Examined {
+    const examined = this.view.withFile(path, (fd, { size }): Examined => {
+      const reader = createElfReader(fd, path, size);
+      const start = reader.bytes(0, Math.min(SCRIPT_LINE_LIMIT, size), "the start");
+      if (!isElf(start)) return { candidate: { kind: "not-elf", start: fromBytes(start) } };
       const header = readElfHeader(reader);
-      if (!isLoadable(header)) return { candidate: { kind: "not-elf", start: "" }, abi };
+      if (!isLoadable(header)) return { candidate: { kind: "not-elf", start: "" } };
       // As ld.so, skip a file for another machine without reading more.
       if (abi !== undefined && !sameAbi(abi, header.abi)) {
         return { candidate: { kind: "other-abi" }, abi: header.abi };
       }
       const elf = readElfFile(reader, header, this.importFilter);
       return { candidate: { kind: "elf", path, elf }, abi: header.abi };
-    } finally {
-      close(fd);
-    }
+    });
+    return examined ?? { candidate: { kind: "absent" } };
   }
 }

@@ -1,6 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { SystemError } from "../../ffi/error.ts";
-import { close } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { Candidates } from "./candidate.ts";
@@ -19,8 +18,6 @@ import { RootView } from "./root-view.ts";
 import { parseScriptLine, STANDARD_PATH } from "./script.ts";
 import { LibrarySearch } from "./search/search.ts";
 
-export type { Dependency, DependencyProblem };
-
 export interface LoaderOptions {
   /** The root directory, "/" by default. All paths are as seen from there. */
   root?: ByteString;
@@ -31,20 +28,7 @@ export interface LoaderOptions {
 }
 
 /** Finds the dependencies of programs by reading files. Runs nothing, and caches what it has read. */
-export interface Loader {
-  /**
-   * All dependencies of a file, direct and indirect, without the file itself. Files other than ELF programs, libraries
-   * and scripts have none. problems() reports missing files. Throws JailkitError: "bad-elf" naming an invalid file,
-   * "unreadable".
-   */
-  dependencies(path: ByteString): Dependency[];
-  /** The missing files of all calls so far, once each. */
-  problems(): DependencyProblem[];
-  /** The library directories that exist in this root: of ld.so.conf, then the default ones. */
-  libraryDirectories(): ByteString[];
-  /** ld.so.conf and the files that it includes: ldconfig(8) needs them if libraries were found through them. */
-  configurationFiles(): ByteString[];
-}
+export type Loader = Omit<FileLoader, typeof Symbol.dispose>;
 
 /** Creates a loader; leaving the scope of a `using` closes it. Throws SystemError if the root cannot be opened. */
 export function createLoader(options: LoaderOptions = {}): Loader & Disposable {
@@ -69,7 +53,7 @@ export function executedFiles(root: ByteString, path: ByteString): ByteString[] 
 /** Linux follows five interpreters of interpreters, then fails with ELOOP. */
 const DEEPEST_SCRIPT = 5;
 
-class FileLoader implements Loader, Disposable {
+class FileLoader implements Disposable {
   private readonly context: LoadContext;
   private readonly results = new Map<ByteString, Dependency[]>();
 
@@ -90,19 +74,21 @@ class FileLoader implements Loader, Disposable {
     this.context.view[Symbol.dispose]();
   }
 
+  /**
+   * All dependencies of a file, direct and indirect, without the file itself. Files other than ELF programs, libraries
+   * and scripts have none. problems() reports missing files. Throws JailkitError: "bad-elf" naming an invalid file,
+   * "unreadable".
+   */
   dependencies(path: ByteString): Dependency[] {
-    let result = this.results.get(path);
-    if (result === undefined) {
-      result = this.find(path);
-      this.results.set(path, result);
-    }
-    return result;
+    return this.results.getOrInsertComputed(path, () => this.find(path));
   }
 
+  /** The missing files of all calls so far, once each. */
   problems(): DependencyProblem[] {
     return this.context.problems.all();
   }
 
+  /** The library directories that exist in this root: of ld.so.conf, then the default ones. */
   libraryDirectories(): ByteString[] {
     const { view, search, interpreters } = this.context;
     const abi = nativeAbi();
@@ -111,8 +97,9 @@ class FileLoader implements Loader, Disposable {
     return [...new Set([...configured, ...rules.directories])].filter((each) => view.isDirectory(each));
   }
 
+  /** ld.so.conf and the files that it includes: ldconfig(8) needs them if libraries were found through them. */
   configurationFiles(): ByteString[] {
-    return [...this.context.search.conf().files];
+    return this.context.search.conf().files;
   }
 
   private find(path: ByteString): Dependency[] {
@@ -141,10 +128,10 @@ class FileLoader implements Loader, Disposable {
     this.addProgram(path, line.interpreter, line.interpreter, found, depth);
     const name = line.lookedUp;
     if (name === undefined) return;
-    const inPath = () => STANDARD_PATH.map((directory) => `${directory}/${name}`);
-    const program = name.includes("/") ? name : inPath().find((each) => this.isExecutable(each));
+    const inPath = STANDARD_PATH.map((directory) => `${directory}/${name}`);
+    const program = name.includes("/") ? name : inPath.find((each) => this.isExecutable(each));
     if (program !== undefined) this.addProgram(path, program, name, found, depth);
-    else this.report(path, name, [...STANDARD_PATH], "a program that is missing: install it");
+    else this.context.problems.report(path, name, STANDARD_PATH, "a program that is missing: install it");
   }
 
   /** Adds a program that a script names, with its dependencies. */
@@ -155,28 +142,22 @@ class FileLoader implements Loader, Disposable {
     found: Dependencies,
     depth: number,
   ): void {
+    const { problems } = this.context;
     if (!path.startsWith("/")) {
       const why = "an interpreter that depends on the current directory: write its full path";
-      this.report(script, name, [], why);
+      problems.report(script, name, [], why);
     } else if (depth >= DEEPEST_SCRIPT) {
-      this.report(script, name, [path], "an interpreter that is itself a script, too many times over");
+      problems.report(script, name, [path], "an interpreter that is itself a script, too many times over");
     } else if (!this.isExecutable(path)) {
       // Otherwise a script could bring any file into the jail.
-      this.report(script, name, [path], "a program that is missing or not executable: install it");
+      problems.report(script, name, [path], "a program that is missing or not executable: install it");
     } else {
       addDependency(found, { path, neededBy: script, kind: "script", name });
       this.addFile(path, found, depth + 1);
     }
   }
 
-  private report(file: ByteString, name: ByteString, searched: ByteString[], why: string): void {
-    this.context.problems.report(file, name, searched, why);
-  }
-
   private isExecutable(path: ByteString): boolean {
-    const opened = this.context.view.openFile(path);
-    if (opened === undefined) return false;
-    close(opened.fd);
-    return (opened.stat.mode & 0o111) !== 0;
+    return this.context.view.withFile(path, (_, { mode }) => (mode & 0o111) !== 0) ?? false;
   }
 }

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { baseName } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 
 /** A file that another needs to run. */
@@ -20,7 +21,7 @@ export interface DependencyProblem {
   /** The library or program as the file names it. */
   library: ByteString;
   /** The searched places, in order. */
-  searched: ByteString[];
+  searched: readonly ByteString[];
   /** One printable line. */
   message: string;
 }
@@ -38,7 +39,7 @@ export class DependencyProblems {
   private readonly problems = new Map<string, DependencyProblem>();
 
   /** `why` continues "FILE: needs LIBRARY, ". */
-  report(file: ByteString, library: ByteString, searched: ByteString[], why: string): void {
+  report(file: ByteString, library: ByteString, searched: readonly ByteString[], why: string): void {
     const key = `${file}\0${library}`;
     if (this.problems.has(key)) return;
     const message = `${display(file)}: needs ${display(library)}, ${why}`;
@@ -48,4 +49,23 @@ export class DependencyProblems {
   all(): DependencyProblem[] {
     return [...this.problems.values()];
   }
+}
+
+/** A dependency of a program that is missing in its root directory. */
+export interface Missing {
+  /** A printable line. */
+  message: string;
+  /** The paths to copy into the jail. */
+  copy: readonly ByteString[];
+  /** The exit status of the program. */
+  exitStatus: number;
+  /** The kernel needs it: execve(2) fails. */
+  atExec?: boolean;
+}
+
+export type FindMissing = (root: ByteString, program: ByteString) => Missing[];
+
+/** True for a path that is named like a shared library: libc.so.6, pam_unix.so. */
+export function isLibraryName(path: ByteString): boolean {
+  return /\.so(?:\.|$)/.test(baseName(path));
 }

@@ -33,15 +33,8 @@ const databases: Record<string, readonly string[]> = {
   initgroups: ["getgrouplist", "initgroups"],
   shadow: ["getspnam", "getspnam_r", "getspent", "getspent_r"],
   hosts: [
-    "getaddrinfo",
-    "getnameinfo",
-    "gethostbyname",
-    "gethostbyname_r",
-    "gethostbyname2",
-    "gethostbyname2_r",
-    "gethostbyaddr",
-    "gethostbyaddr_r",
-    "gethostent",
+    ...["getaddrinfo", "getnameinfo", "gethostbyname", "gethostbyname_r", "gethostbyname2"],
+    ...["gethostbyname2_r", "gethostbyaddr", "gethostbyaddr_r", "gethostent"],
   ],
   services: ["getservbyname", "getservbyname_r", "getservbyport", "getservbyport_r", "getservent"],
   protocols: ["getprotobyname", "getprotobyname_r", "getprotobynumber", "getprotobynumber_r"],
@@ -83,15 +76,9 @@ function nssModules({ view, imports }: DlopenContext): DlopenRequest[] {
 }
 
 /** Common encodings. UTF-8 and ASCII are built into the C library. */
-const gconvModules = [
-  "UTF-16.so",
-  "UTF-32.so",
-  "UTF-7.so",
-  "UNICODE.so",
-  "ISO8859-1.so",
-  "ISO8859-15.so",
-  "CP1252.so",
-] as const;
+const gconvModules = "UTF-16.so UTF-32.so UTF-7.so UNICODE.so ISO8859-1.so ISO8859-15.so CP1252.so".split(
+  " ",
+);
 
 /** Plug-ins have a compiled-in path below /usr, even if the library itself was found in /lib. */
 function pluginDirectory(view: RootView, libraryDirectory: ByteString, name: string): ByteString {
@@ -101,15 +88,9 @@ function pluginDirectory(view: RootView, libraryDirectory: ByteString, name: str
 
 function gconv({ view, libcDirectory }: DlopenContext): DlopenRequest[] {
   const directory = pluginDirectory(view, libcDirectory, "gconv");
-  const configuration = (view.list(`${directory}/gconv-modules.d`) ?? []).filter((name) =>
-    name.endsWith(".conf"),
-  );
-  const files = [
-    "gconv-modules",
-    "gconv-modules.cache",
-    ...configuration.map((name) => `gconv-modules.d/${name}`),
-    ...gconvModules,
-  ];
+  const parts = (view.list(`${directory}/gconv-modules.d`) ?? []).filter((name) => name.endsWith(".conf"));
+  const configuration = ["", ".cache", ...parts.map((name) => `.d/${name}`)];
+  const files = [...configuration.map((suffix) => `gconv-modules${suffix}`), ...gconvModules];
   return files.map((name) => ({ name: `${directory}/${name}`, reason: "iconv_open" }));
 }
 
@@ -143,13 +124,9 @@ export function createDlopenSets(view: RootView): DlopenSets {
   return (context) => {
     const asked = [...context.imports].sort().join(" ");
     const key = `${context.libcDirectory}\0${context.libcrypto}\0${asked}`;
-    let requests = results.get(key);
-    if (requests === undefined) {
-      requests = sets
-        .filter((set) => set.imports.some((name) => context.imports.has(name)))
-        .flatMap((set) => set.requests({ ...context, view }));
-      results.set(key, requests);
-    }
-    return requests;
+    return results.getOrInsertComputed(key, () => {
+      const used = sets.filter((set) => set.imports.some((name) => context.imports.has(name)));
+      return used.flatMap((set) => set.requests({ ...context, view }));
+    });
   };
 }

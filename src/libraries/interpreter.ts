@@ -65,17 +65,13 @@ export class Interpreters {
   /** The search rules of the loader `path` (PT_INTERP; it need not exist) for libraries of `abi`. */
   rulesOf(path: ByteString, abi: Abi): Interpreter {
     const key = `${path}\0${abiKey(abi)}`;
-    const rules = this.rules.get(key) ?? readInterpreterRules(this.view, path, abi);
-    this.rules.set(key, rules);
-    return rules;
+    return this.rules.getOrInsertComputed(key, () => readInterpreterRules(this.view, path, abi));
   }
 
   /** The first existing loader of those that are usual for `abi`, for a file that names none. */
   conventional(abi: Abi, musl: boolean): ByteString {
     const key = `${musl} ${abiKey(abi)}`;
-    const path = this.conventions.get(key) ?? conventionalInterpreter(this.view, abi, musl);
-    this.conventions.set(key, path);
-    return path;
+    return this.conventions.getOrInsertComputed(key, () => conventionalInterpreter(this.view, abi, musl));
   }
 }
 
@@ -94,7 +90,6 @@ function readInterpreterRules(view: RootView, path: ByteString, abi: Abi): Inter
 
 function conventionalInterpreter(view: RootView, abi: Abi, musl: boolean): ByteString {
   const { interpreters } = machineOf(abi);
-  const candidates = interpreters.filter((path) => path.includes("/ld-musl-") === musl);
-  const all = [...candidates, ...interpreters];
+  const all = [...interpreters.filter((path) => path.includes("/ld-musl-") === musl), ...interpreters];
   return all.find((path) => view.realPath(path) !== undefined) ?? all[0] ?? "/lib/ld.so.1";
 }

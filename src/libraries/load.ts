@@ -9,7 +9,7 @@ import { badElf } from "./elf/reader.ts";
 import type { Interpreter, Interpreters } from "./interpreter.ts";
 import type { RootView } from "./root-view.ts";
 import type { LoadedObject } from "./search/rpath.ts";
-import type { LibrarySearch } from "./search/search.ts";
+import type { LibrarySearch, NotFound } from "./search/search.ts";
 
 /** The state for loading programs below one root directory. */
 export interface LoadContext {
@@ -20,12 +20,6 @@ export interface LoadContext {
   interpreters: Interpreters;
   /** Undefined if libraries that are loaded at run time are not requested. */
   dlopenSets: DlopenSets | undefined;
-}
-
-/** A failed search: the searched places, and a file of that name that is not ELF. */
-interface NotFound {
-  readonly searched: ByteString[];
-  readonly refused: ByteString | undefined;
 }
 
 const MOST_OBJECTS = 8192;

@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { executedFiles } from "./closure.ts";
-import type { Missing } from "./missing.ts";
+import type { Missing } from "./dependency.ts";
 import { RootView } from "./root-view.ts";
 
 const PYTHON_FAILED = 1;

@@ -30,8 +30,8 @@ export class RootView implements Disposable {
     if (this.rootFd !== C.AT_FDCWD) close(this.rootFd);
   }
 
-  /** Opens a regular file for reading; the caller closes it. undefined if there is none. */
-  openFile(path: ByteString): { fd: number; stat: Stat } | undefined {
+  /** The result of `use` for a regular file that is open for reading; undefined if there is none. */
+  withFile<T>(path: ByteString, use: (fd: number, stat: Stat) => T): T | undefined {
     // Opening a device may have an effect, so check the type first, and open the checked file.
     return this.withOpen(path, C.O_PATH, (found) => {
       if ((fstat(found).mode & C.S_IFMT) !== C.S_IFREG) return undefined;
@@ -39,22 +39,18 @@ export class RootView implements Disposable {
       // By its name if proc(5) is not mounted.
       const fd = openIfPresent(C.AT_FDCWD, `/proc/self/fd/${found}`, flags) ?? this.open(path, flags);
       if (fd === undefined) return undefined;
-      const stat = fstat(fd);
-      if ((stat.mode & C.S_IFMT) === C.S_IFREG) return { fd, stat };
-      close(fd);
-      return undefined;
+      try {
+        const stat = fstat(fd);
+        return (stat.mode & C.S_IFMT) === C.S_IFREG ? use(fd, stat) : undefined;
+      } finally {
+        close(fd);
+      }
     });
   }
 
   /** All bytes of a regular file; undefined if there is none, or if it is larger than `limit` bytes. */
   readFile(path: ByteString, limit: number): Uint8Array | undefined {
-    const opened = this.openFile(path);
-    if (opened === undefined) return undefined;
-    try {
-      return opened.stat.size > limit ? undefined : readAllFd(opened.fd, limit);
-    } finally {
-      close(opened.fd);
-    }
+    return this.withFile(path, (fd, { size }) => (size > limit ? undefined : readAllFd(fd, limit)));
   }
 
   /** The names in a directory, sorted by their bytes; undefined if there is no such directory. */
@@ -75,22 +71,21 @@ export class RootView implements Disposable {
   realPath(path: ByteString): ByteString | undefined {
     const pending = path.split("/").reverse();
     const done: ByteString[] = [];
-    for (let links = 0; pending.length > 0; ) {
-      const name = pending.pop();
-      if (name === undefined || name === "" || name === ".") continue;
+    let links = 0;
+    for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
+      if (name === "" || name === ".") continue;
       if (name === "..") {
         done.pop();
         continue;
       }
       const target = this.linkText(`/${[...done, name].join("/")}`);
       if (target === undefined) return undefined;
-      if (target === "not a link") {
-        done.push(name);
-        continue;
+      if (target === "not a link") done.push(name);
+      else if (++links > C.MOST_LINKS) return undefined;
+      else {
+        if (target.startsWith("/")) done.length = 0;
+        pending.push(...target.split("/").reverse());
       }
-      if (++links > C.MOST_LINKS) return undefined;
-      if (target.startsWith("/")) done.length = 0;
-      pending.push(...target.split("/").reverse());
     }
     return `/${done.join("/")}`;
   }

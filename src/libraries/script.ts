@@ -12,29 +12,18 @@ interface ScriptLine {
 export const SCRIPT_LINE_LIMIT = 256;
 
 /** The default PATH of env(1). */
-export const STANDARD_PATH = [
-  "/usr/local/sbin",
-  "/usr/local/bin",
-  "/usr/sbin",
-  "/usr/bin",
-  "/sbin",
-  "/bin",
-] as const;
-
-/** The words in the argument of `env -S`; quotes count, escapes do not, which is enough to find a program. */
-function splitWords(text: ByteString): ByteString[] {
-  const words = text.match(/(?:[^\s"']|"[^"]*"|'[^']*')+/g) ?? [];
-  return words.map((word) => word.replace(/["']/g, ""));
-}
+export const STANDARD_PATH: readonly ByteString[] =
+  "/usr/local/sbin /usr/local/bin /usr/sbin /usr/bin /sbin /bin".split(" ");
 
 /** The program in the arguments of env(1): after its options and assignments. */
 function programOfEnv(argument: ByteString): ByteString | undefined {
   // Linux passes everything after the interpreter as one argument; only -S splits it.
   const split = /^(?:-[iv0]*S|--split-string[= ])\s*/.exec(argument);
   if (split === null) return /^$|^-|=/.test(argument) ? undefined : argument;
-  const words = splitWords(argument.slice(split[0].length));
+  // Quotes count, escapes do not, which is enough to find a program.
+  const words = argument.slice(split[0].length).match(/(?:[^\s"']|"[^"]*"|'[^']*')+/g) ?? [];
   for (let at = 0; at < words.length; at++) {
-    const word = words[at] ?? "";
+    const word = (words[at] ?? "").replace(/["']/g, "");
     if (/^(?:-[uC]|--unset|--chdir)$/.test(word)) at++;
     else if (!word.startsWith("-") && !word.includes("=")) return word;
   }
@@ -49,10 +38,7 @@ function programOfEnv(argument: ByteString): ByteString | undefined {
 export function parseScriptLine(start: ByteString): ScriptLine | undefined {
   if (!start.startsWith("#!")) return undefined;
   const end = start.slice(0, SCRIPT_LINE_LIMIT).search(/[\n\0]/);
-  const line = (end < 0 ? start.slice(2, SCRIPT_LINE_LIMIT) : start.slice(2, end)).replace(
-    /^[ \t]+|[ \t]+$/g,
-    "",
-  );
+  const line = start.slice(2, end < 0 ? SCRIPT_LINE_LIMIT : end).replace(/^[ \t]+|[ \t]+$/g, "");
   const blank = line.search(/[ \t]/);
   // Without an end of line the name of the interpreter may be cut off.
   if (line === "" || (end < 0 && start.length >= SCRIPT_LINE_LIMIT && blank < 0)) return undefined;

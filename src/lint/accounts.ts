@@ -2,17 +2,16 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { didYouMean, suggest } from "../cli/suggest.ts";
 import { readKeys } from "../config/keys.ts";
-import { type Fix, findEntry, type IniSection } from "../config/model.ts";
+import { type Fix, findEntry, type IniSection, keyPlace } from "../config/model.ts";
 import { lshKeys } from "../config/schemas/lsh.ts";
 import { type ListItem, leadingInteger, splitList } from "../config/values.ts";
 import { hooksWarning, isHooksPair } from "../programs/hooks.ts";
 import { recognise } from "../programs/recognise.ts";
+import { USUAL_PROGRAMS } from "../programs/services.ts";
 import { carriesCode } from "../programs/starters.ts";
-import { USUAL_PROGRAMS } from "../programs/usual.ts";
-import { type LintContext, ownItems, pathFault, pathFix, plainForm, valuePlace } from "./context.ts";
+import { type LintContext, lintPathForm, lintSeparators, ownItems, pathFault, plainForm } from "./context.ts";
 import { limitsExecution, lintExecute } from "./execute.ts";
 import { lintProgram, type SectionFacts } from "./programs.ts";
-import { lintSeparators } from "./separators.ts";
 
 /** Checks a section of jk_lsh.ini: each program that it allows, where it is looked for, and its environment. */
 export function lintLsh(section: IniSection, context: LintContext): void {
@@ -55,12 +54,11 @@ function sectionFacts(section: IniSection, context: LintContext): SectionFacts {
 /** A directory in a list; `jails` are suggested in the place of a missing one. */
 function lintDirectory(item: ListItem, jails: readonly ByteString[], { world, report }: LintContext): void {
   const { value } = item;
-  if (lintSeparators(item, (path) => world.lookUp(path) !== undefined, { report })) return;
-  const fault = pathFault(value);
-  const file = fault === undefined ? world.lookUp(value) : undefined;
+  if (lintSeparators(item, (path) => world.lookUp(path) !== undefined, report)) return;
+  if (!lintPathForm(item, report)) return;
+  const file = world.lookUp(value);
   const fix: Fix = { kind: "item", old: value, with: suggest(value, jails) };
-  if (fault !== undefined) report(item, "error", "bad-path", `${quoted(value)} ${fault}`, pathFix(value));
-  else if (file === undefined) {
+  if (file === undefined) {
     const message = `${quoted(value)} does not exist${didYouMean(value, jails)}`;
     report(item, "error", "no-such-path", message, fix);
   } else if (file.type !== "directory") {
@@ -98,12 +96,13 @@ function lintHooks(section: IniSection, { world, report }: LintContext): void {
 
 /** Checks a section of jk_chrootsh.ini. */
 export function lintChrootsh(section: IniSection, context: LintContext): void {
-  const shell = findEntry(section, "injail_shell");
-  const fault = shell === undefined || shell.value === "" ? undefined : pathFault(shell.value);
-  if (shell !== undefined && fault !== undefined) {
-    const plain = plainForm(shell.value);
+  const shell = findEntry(section, "injail_shell")?.value ?? "";
+  const fault = shell === "" ? undefined : pathFault(shell);
+  if (fault !== undefined) {
+    const plain = plainForm(shell);
     const fix: Fix = plain === undefined ? { kind: "disable" } : { kind: "value", text: plain };
-    context.report(valuePlace(shell), "error", "bad-path", `${quoted(shell.value)} ${fault}`, fix);
+    const place = keyPlace(section, "injail_shell");
+    context.report(place, "error", "bad-path", `${quoted(shell)} ${fault}`, fix);
   }
   lintNames(section, context);
 }
@@ -123,7 +122,7 @@ export function lintUchroot(section: IniSection, context: LintContext): void {
 function lintNames(section: IniSection, { report }: LintContext): void {
   for (const item of ownItems(section, "env")) {
     const { value } = item;
-    if (lintSeparators(item, () => false, { report })) continue;
+    if (lintSeparators(item, () => false, report)) continue;
     const fix: Fix = { kind: "item", old: value };
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(value)) {
       report(item, "error", "bad-name", `${quoted(value)} is not the name of a variable`, fix);

@@ -2,20 +2,17 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { statIfPresent } from "../../ffi/files.ts";
-import { libc } from "../../ffi/libc.ts";
 import { display, quoted } from "../cli/display.ts";
-import { describeError, type ErrorPlace } from "../cli/error.ts";
+import { describeError, type ErrorPlace, JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import type { FindingCode } from "../config/finding-codes.ts";
 import { fixText } from "../config/fixes.ts";
 import { CONFIG_DIRECTORY, type ConfigSource, mergeFiles, readConfigSources } from "../config/load.ts";
 import type { Problem } from "../config/model.ts";
-import { fixSource, placeOf } from "../config/place.ts";
+import { placeOf } from "../config/place.ts";
 import { scanIni } from "../config/scan.ts";
 import { CONFIG_KINDS, type ConfigKind, kindOf } from "../config/schemas/catalogue.ts";
 import { inUnsafeDirectory } from "../config/trusted.ts";
-import { jailedUsers } from "../jail/accounts/jailed-users.ts";
-import { knownJails } from "../jail/record/manifest.ts";
 import { lint } from "./lint.ts";
 import { jailOf, knownPaths, openWorld } from "./world.ts";
 
@@ -52,18 +49,8 @@ export class ConfigCheck {
     for (const kind of CONFIG_KINDS) this.#file(`${CONFIG_DIRECTORY}/${kind.name}.ini`, kind, false);
     const shell = CONFIG_KINDS.find(({ name }) => name === "jk_lsh");
     if (shell === undefined) return;
-    for (const jail of this.#jails()) this.#file(`${jail}${CONFIG_DIRECTORY}/jk_lsh.ini`, shell, false);
-  }
-
-  #jails(): ByteString[] {
-    const jails = new Set(jailedUsers().flatMap(({ jail }) => jail ?? []));
-    try {
-      // Root alone can read the records.
-      if (libc.geteuid() === 0) for (const { jail } of knownJails()) jails.add(jail.path);
-    } catch (error) {
-      this.failures.push(describeError(error));
-    }
-    return [...jails].sort();
+    const jails = knownPaths((error) => this.failures.push(describeError(error))).sort();
+    for (const jail of jails) this.#file(`${jail}${CONFIG_DIRECTORY}/jk_lsh.ini`, shell, false);
   }
 
   #file(file: ByteString, kind: ConfigKind, required: boolean): void {
@@ -73,7 +60,7 @@ export class ConfigCheck {
     let sources: ConfigSource[];
     try {
       // The tools refuse an unsafe file; its content can be checked all the same.
-      sources = readConfigSources(file, 2, 0, (path, problem) => {
+      sources = readConfigSources(file, 2, (path, problem) => {
         trusted = false;
         const { directory } = problem;
         if (directory !== undefined) reported.add(directory.path);
@@ -120,31 +107,22 @@ export class ConfigCheck {
     this.files.push(...sources.map((source) => source.file));
     const parts = sources.map((source) => scanIni(source.bytes, source.file, kind.dialect));
     const merged = mergeFiles(parts, file, kind.dialect);
-    let view: ReturnType<typeof openWorld>;
     try {
-      view = openWorld(file);
-    } catch (error) {
-      this.failures.push(describeError(error));
-      return;
-    }
-    try {
-      const source = fixSource(merged);
-      for (const problem of lint(merged, kind, view.world)) {
+      using world = openWorld(file);
+      for (const problem of lint(merged, kind, world)) {
         // It follows from a finding that is there already.
         if (reported.has(problem.file)) continue;
         // The lines of a file that somebody else may have put there are not shown.
         const place = trusted ? placeOf(merged, problem) : undefined;
         const aboutLines = sources.some((one) => one.file === problem.file);
-        const remedy = trusted || !aboutLines ? fixText(problem, source) : undefined;
+        const remedy = trusted || !aboutLines ? fixText(problem, merged) : undefined;
         const finding: Finding = { ...problem, remedy };
         this.findings.push(finding);
         if (place !== undefined) this.places.set(finding, place);
       }
     } catch (error) {
-      if (!(error instanceof SystemError)) throw error;
+      if (!(error instanceof SystemError) && !(error instanceof JailkitError)) throw error;
       this.failures.push(`${display(file)} cannot be checked: ${describeError(error)}`);
-    } finally {
-      view.leave();
     }
   }
 

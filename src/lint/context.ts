@@ -1,9 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { normalPath } from "../../ffi/paths.ts";
+import { quoted } from "../cli/display.ts";
 import type { FindingCode } from "../config/finding-codes.ts";
 import {
   type Fix,
   findEntry,
-  type IniEntry,
   type IniFile,
   type IniSection,
   type Place,
@@ -11,8 +12,8 @@ import {
 } from "../config/model.ts";
 import { type ListItem, listItems } from "../config/values.ts";
 import type { HookedRepository } from "../programs/hooks.ts";
-import type { OwnStart } from "../programs/own-start.ts";
 import type { ProgramFiles } from "../programs/program.ts";
+import type { OwnStart } from "../programs/warnings.ts";
 
 /** A file, as the lint sees it. */
 export interface FileKind {
@@ -91,11 +92,6 @@ export interface LintContext {
   readonly reported: Set<ByteString>;
 }
 
-/** The place of an entry's value. */
-export function valuePlace({ file, line, valueColumn }: IniEntry): Place {
-  return { file, line, column: valueColumn };
-}
-
 /** The items of a list in a section, without those from [DEFAULT]; none where the key is missing. */
 export function ownItems(section: IniSection, key: ByteString): ListItem[] {
   const entry = findEntry(section, key);
@@ -104,19 +100,18 @@ export function ownItems(section: IniSection, key: ByteString): ListItem[] {
 
 /** An absolute path in its plain form; undefined where that cannot be known. */
 export function plainForm(path: ByteString): ByteString | undefined {
-  if (!path.startsWith("/") || path.includes("\n")) return undefined;
-  const parts: ByteString[] = [];
-  for (const part of path.split("/")) {
-    if (part === "..") parts.pop();
-    else if (part !== "" && part !== ".") parts.push(part);
-  }
-  return `/${parts.join("/")}`;
+  return path.startsWith("/") && !path.includes("\n") ? normalPath(path) : undefined;
 }
 
-/** The fix of an item that pathFault objects to. */
-export function pathFix(path: ByteString): Fix {
-  if (path.includes("\n")) return { kind: "comma" };
-  return { kind: "item", old: path, with: plainForm(path) };
+/** Reports an item that is not a plain absolute path, or `path` in its place; returns whether it is one. */
+export function lintPathForm(item: ListItem, report: ReportFinding, path = item.value): boolean {
+  const fault = pathFault(path);
+  if (fault === undefined) return true;
+  const { value } = item;
+  const plain: Fix = { kind: "item", old: value, with: plainForm(value) };
+  const fix: Fix = value.includes("\n") ? { kind: "comma" } : plain;
+  report(item, "error", "bad-path", `${quoted(value)} ${fault}`, fix);
+  return false;
 }
 
 /** The fault in the form of an absolute path, as the end of a sentence; undefined for none. */
@@ -126,4 +121,28 @@ export function pathFault(path: ByteString): ByteString | undefined {
   if (/\/\.{1,2}(\/|$)/.test(path)) return "has '.' or '..' in it";
   if (path.includes("//")) return "has '//' in it";
   return undefined;
+}
+
+/**
+ * Reports an item that is several items, with blanks, `;` or `:` between them, or that is in quotes, which have no
+ * meaning here. `isOne`: whether the whole is right as it is. Returns whether there was something to report.
+ */
+export function lintSeparators(
+  item: ListItem,
+  isOne: (item: ByteString) => boolean,
+  report: ReportFinding,
+): boolean {
+  const { value } = item;
+  if (value.includes("\n") || isOne(value)) return false;
+  const pieces = value.split(/[\s;:]+/).filter((piece) => piece !== "");
+  const bare = pieces.map((piece) => piece.replace(/^["']+|["']+$/g, "")).filter((piece) => piece !== "");
+  const alike = bare.every((piece) => piece.startsWith("/") === bare[0]?.startsWith("/"));
+  const quotes = bare.some((piece, index) => piece !== pieces[index]);
+  const several = pieces.length > 1 && alike;
+  if (!quotes && !several) return false;
+  const reason = several ? "commas separate the items of a list" : "there is no quoting";
+  const meant = bare.join(", ");
+  const message = `${quoted(value)} is one item here: ${reason}; write ${meant}`;
+  report(item, "error", "not-a-list", message, { kind: "item", old: value, with: meant });
+  return true;
 }

@@ -1,16 +1,8 @@
 import { quoted } from "../cli/display.ts";
 import { readKeys } from "../config/keys.ts";
-import { findEntry, type IniSection } from "../config/model.ts";
+import { type IniSection, keyPlace } from "../config/model.ts";
 import { lshKeys } from "../config/schemas/lsh.ts";
-import {
-  type Execution,
-  type LintContext,
-  ownItems,
-  pathFault,
-  pathFix,
-  type UnsafeDirectory,
-  valuePlace,
-} from "./context.ts";
+import { type Execution, type LintContext, lintPathForm, ownItems, type UnsafeDirectory } from "./context.ts";
 
 /** Whether the kernel can limit what the known programs of a section execute, and the section leaves it limited. */
 export function limitsExecution(section: IniSection, { world }: LintContext): boolean {
@@ -25,11 +17,8 @@ export function lintExecute(section: IniSection, context: LintContext): void {
   const { ini, world, report } = context;
   const { execute, executables = [] } = readKeys(section, lshKeys);
   if (execute === "any") {
-    const entry = findEntry(section, "execute");
     const message = "with execute = any the programs can execute what a user has uploaded";
-    report(entry === undefined ? section : valuePlace(entry), "warning", "execute-any", message, {
-      kind: "disable",
-    });
+    report(keyPlace(section, "execute"), "warning", "execute-any", message, { kind: "disable" });
     return;
   }
   const view = world.execution(execute, executables);
@@ -74,10 +63,9 @@ function lintDirectories(section: IniSection, leftOut: Execution["leftOut"], con
   for (const item of ownItems(section, "execute")) {
     const path = item.value;
     if (!path.startsWith("/")) continue;
-    const fault = pathFault(path);
+    if (!lintPathForm(item, report)) continue;
     const ignored = leftOut.find((one) => one.path === path.replace(/\/+$/, ""));
-    if (fault !== undefined) report(item, "error", "bad-path", `${quoted(path)} ${fault}`, pathFix(path));
-    else if (ignored?.unsafe !== undefined) reportUnsafe(ignored.unsafe, context);
+    if (ignored?.unsafe !== undefined) reportUnsafe(ignored.unsafe, context);
     else if (ignored !== undefined) {
       const message = `nothing in ${quoted(path)} may be executed: ${ignored.why}`;
       report(item, "error", "not-executed", message, { kind: "item", old: path });

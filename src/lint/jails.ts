@@ -1,29 +1,19 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { directoryOf } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { didYouMean, editDistance, suggest } from "../cli/suggest.ts";
-import { LIBRARY_DIRECTORY } from "../config/library-directory.ts";
-import { type Fix, findEntry, type IniSection } from "../config/model.ts";
-import { readSocketdSection } from "../config/socketd-section.ts";
+import { type Fix, findEntry, type IniSection, keyPlace } from "../config/model.ts";
+import { LIBRARY_DIRECTORY } from "../config/schemas/init.ts";
+import { readSocketdSection } from "../config/schemas/socketd.ts";
 import { type ListItem, listItems } from "../config/values.ts";
-import { type LintContext, ownItems, pathFault, pathFix, plainForm, valuePlace } from "./context.ts";
-import { lintSeparators } from "./separators.ts";
+import { type LintContext, lintPathForm, lintSeparators, ownItems, pathFault, plainForm } from "./context.ts";
 
 // sun_path of unix(7), with its NUL
 const LONGEST_SOCKET = 107;
 
-const PATH_LISTS = [
-  "paths",
-  "libraries",
-  "executables",
-  "regularfiles",
-  "directories",
-  "paths_w_owner",
-  "paths_w_setuid",
-  "emptydirs",
-  "devices",
-];
-// These are not looked for in $PATH.
-const ABSOLUTE_LISTS = ["paths_w_owner", "paths_w_setuid", "emptydirs", "devices"];
+// Programs are searched by the names in these.
+const SEARCHED_LISTS = ["paths", "libraries", "executables", "regularfiles", "directories"];
+const PATH_LISTS = [...SEARCHED_LISTS, "paths_w_owner", "paths_w_setuid", "emptydirs", "devices"];
 
 /** Checks a section of jk_init.ini. Paths are patterns for many machines, so one may be missing on this one. */
 export function lintInit(section: IniSection, context: LintContext): void {
@@ -36,7 +26,7 @@ export function lintInit(section: IniSection, context: LintContext): void {
 function lintInclude(item: ListItem, section: IniSection, context: LintContext): void {
   const { byName, report, reported } = context;
   const { value } = item;
-  if (lintSeparators(item, (name) => byName.has(name), context)) return;
+  if (lintSeparators(item, (name) => byName.has(name), report)) return;
   if (!byName.has(value)) {
     const names = [...byName.keys()];
     const message = `there is no section ${quoted(value)}${didYouMean(value, names)}`;
@@ -55,7 +45,7 @@ function lintInclude(item: ListItem, section: IniSection, context: LintContext):
 
 function lintPath(item: ListItem, key: string, { report, world }: LintContext): void {
   const path = item.value;
-  if (lintSeparators(item, (one) => world.lookUp(one) !== undefined, { report })) return;
+  if (lintSeparators(item, (one) => world.lookUp(one) !== undefined, report)) return;
   if (key === "devices") lintDevice(item, { report, world });
   if (path.startsWith("$") && !path.startsWith(LIBRARY_DIRECTORY)) {
     const message = `${quoted(path)}: only ${LIBRARY_DIRECTORY} has a meaning here`;
@@ -63,9 +53,8 @@ function lintPath(item: ListItem, key: string, { report, world }: LintContext): 
     return;
   }
   const relative = !path.startsWith("/") && !path.startsWith("$");
-  if (relative && !ABSOLUTE_LISTS.includes(key) && !/[/\n]/.test(path)) return;
-  const fault = pathFault(path.startsWith("$") ? `/${path}` : path);
-  if (fault !== undefined) report(item, "error", "bad-path", `${quoted(path)} ${fault}`, pathFix(path));
+  if (relative && SEARCHED_LISTS.includes(key) && !/[/\n]/.test(path)) return;
+  lintPathForm(item, report, path.startsWith("$") ? `/${path}` : path);
 }
 
 // The devices that jails are given; others may be missing on this machine.
@@ -91,7 +80,7 @@ function lintNames(section: IniSection, key: "users" | "groups", { report, world
   const items = ownItems(section, key);
   const allMissing = items.every(({ value }) => !exists(value));
   for (const item of items) {
-    if (exists(item.value) || lintSeparators(item, exists, { report })) continue;
+    if (exists(item.value) || lintSeparators(item, exists, report)) continue;
     const near = suggest(item.value, users ? world.userNames() : world.groupNames());
     const listed = items.some(({ value }) => value === near);
     if (!allMissing && (near === undefined || listed || editDistance(near, item.value) > 1)) continue;
@@ -156,12 +145,10 @@ export function lintCheck(section: IniSection, context: LintContext): void {
   const lists = section.entries.map(({ key }) => key).filter((key) => key.startsWith("ignore"));
   for (const item of lists.flatMap((key) => ownItems(section, key))) {
     const path = item.value;
-    const fault = pathFault(path);
     const fix: Fix = { kind: "item", old: path };
-    if (lintSeparators(item, (one) => world.lookUp(one) !== undefined, context)) continue;
-    if (fault !== undefined) report(item, "error", "bad-path", `${quoted(path)} ${fault}`, pathFix(path));
-    else if (!exists) continue;
-    else if (path !== jail && !path.startsWith(`${jail}/`))
+    if (lintSeparators(item, (one) => world.lookUp(one) !== undefined, report)) continue;
+    if (!lintPathForm(item, report) || !exists) continue;
+    if (path !== jail && !path.startsWith(`${jail}/`))
       report(item, "error", "not-in-jail", `${quoted(path)} is not in the jail`, fix);
     else if (world.lookUp(path) === undefined)
       report(item, "warning", "no-such-path", `${quoted(path)} does not exist`, fix);
@@ -171,11 +158,8 @@ export function lintCheck(section: IniSection, context: LintContext): void {
 /** Checks a section of jk_update.ini. */
 export function lintUpdate(section: IniSection, context: LintContext): void {
   lintJailName(section, context);
-  for (const item of [...ownItems(section, "skips"), ...ownItems(section, "directories")]) {
-    const fault = pathFault(item.value);
-    const message = `${quoted(item.value)} ${fault}`;
-    if (fault !== undefined) context.report(item, "error", "bad-path", message, pathFix(item.value));
-  }
+  const items = ["skips", "directories"].flatMap((key) => ownItems(section, key));
+  for (const item of items) lintPathForm(item, context.report);
 }
 
 /** Checks a section of jk_socketd.ini. */
@@ -183,7 +167,7 @@ export function lintSocketd(section: IniSection, { world, report }: LintContext)
   const { name } = section;
   const disable: Fix = { kind: "disable-section" };
   const fault = pathFault(name);
-  const parent = name.slice(0, Math.max(1, name.lastIndexOf("/")));
+  const parent = directoryOf(name);
   if (fault !== undefined) {
     const plain = plainForm(name);
     const message = `a section is named after a socket, and ${quoted(name)} ${fault}`;
@@ -196,12 +180,11 @@ export function lintSocketd(section: IniSection, { world, report }: LintContext)
     report(section, "error", "no-such-path", `the directory ${quoted(parent)} does not exist`, disable);
   }
   const { problems, peak } = readSocketdSection(section);
-  const entry = findEntry(section, "peak");
   const clash = problems.find((problem) => problem.code === "peak-under-base");
   if (clash === undefined) return;
   const fix: Fix =
-    entry === undefined
+    findEntry(section, "peak") === undefined
       ? { kind: "in-section", section: name, lines: [`peak = ${peak}`] }
       : { kind: "value", text: `${peak}` };
-  report(entry === undefined ? section : valuePlace(entry), "warning", clash.code, clash.message, fix);
+  report(keyPlace(section, "peak"), "warning", clash.code, clash.message, fix);
 }

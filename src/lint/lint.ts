@@ -3,11 +3,19 @@ import { quoted } from "../cli/display.ts";
 import { didYouMean, suggest } from "../cli/suggest.ts";
 import type { FindingCode } from "../config/finding-codes.ts";
 import { type KeyTable, readKeys } from "../config/keys.ts";
-import type { Dialect, Fix, IniEntry, IniFile, IniSection, Problem } from "../config/model.ts";
+import {
+  type Dialect,
+  type Fix,
+  type IniEntry,
+  type IniFile,
+  type IniSection,
+  type Place,
+  type Problem,
+  valuePlace,
+} from "../config/model.ts";
 import { CONFIG_KINDS, type ConfigKind } from "../config/schemas/catalogue.ts";
 import { lintChrootsh, lintLsh, lintUchroot } from "./accounts.ts";
-import { withoutConsequences } from "./consequences.ts";
-import { type LintContext, type LintWorld, type ReportFinding, valuePlace } from "./context.ts";
+import type { LintContext, LintWorld, ReportFinding } from "./context.ts";
 import { lintCheck, lintInit, lintSocketd, lintUpdate } from "./jails.ts";
 
 type SectionLint = (section: IniSection, context: LintContext) => void;
@@ -29,7 +37,7 @@ const BY_KIND: Readonly<Record<string, SectionLint>> = {
 export function lint(ini: IniFile, kind: ConfigKind, world: LintWorld): Problem[] {
   const problems: Problem[] = [...ini.problems];
   const report: ReportFinding = ({ file, line, column }, severity, code, message, fix) => {
-    problems.push({ file, line, column, severity, code, message, ...(fix === undefined ? {} : { fix }) });
+    problems.push({ file, line, column, severity, code, message, ...(fix && { fix }) });
   };
   const byName = new Map(ini.sections.map((section) => [section.name, section]));
   const context: LintContext = { ini, byName, world, report, reported: new Set() };
@@ -77,13 +85,8 @@ function lintKeys(section: IniSection, table: KeyTable, dialect: Dialect, report
       const message = `there is no key ${quoted(entry.key)}${keyHint(entry, near, elsewhere, dialect)}`;
       // If the section has the right key already, this one is disabled.
       const free = near !== undefined && !section.entries.some(({ key }) => key === near);
-      report(
-        entry,
-        "error",
-        "unknown-key",
-        message,
-        free ? { kind: "key", name: near } : { kind: "disable" },
-      );
+      const fix: Fix = free ? { kind: "key", name: near } : { kind: "disable" };
+      report(entry, "error", "unknown-key", message, fix);
     } else if (entry.value === "") {
       report(entry, "warning", "empty-value", `${quoted(entry.key)} is empty, which is the same as missing`);
     } else if ((facts.kind === "list" || facts.kind === "pairs") && /\s[#;]/.test(entry.value)) {
@@ -93,8 +96,7 @@ function lintKeys(section: IniSection, table: KeyTable, dialect: Dialect, report
   }
 }
 
-function lintAccountName(section: IniSection, context: LintContext): void {
-  const { world, report } = context;
+function lintAccountName(section: IniSection, { world, report, byName }: LintContext) {
   const { name } = section;
   if (name === "DEFAULT") return;
   const error = (code: FindingCode, message: ByteString, header?: ByteString) => {
@@ -102,51 +104,75 @@ function lintAccountName(section: IniSection, context: LintContext): void {
       header === undefined ? { kind: "disable-section" } : { kind: "line", text: `[${header}]` };
     report(section, "error", code, message, fix);
   };
-  const named = (known: readonly ByteString[], wanted: ByteString, prefix = "") => {
+  /** The header of the account that was probably meant, if no other section has it. */
+  const meant = (known: readonly ByteString[], wanted: ByteString, prefix = "") => {
     const near = suggest(wanted, known);
-    return near === undefined || context.byName.has(`${prefix}${near}`) ? undefined : `${prefix}${near}`;
+    return near === undefined || byName.has(`${prefix}${near}`) ? undefined : `${prefix}${near}`;
   };
   const group = /^group ([^ ].*)$/.exec(name)?.[1];
   if (group !== undefined) {
-    if (!world.groupExists(group)) {
-      error(
-        "unknown-group",
-        `there is no group ${quoted(group)}${didYouMean(group, world.groupNames())}`,
-        named(world.groupNames(), group, "group "),
-      );
-    }
-    return;
+    if (world.groupExists(group)) return;
+    const names = world.groupNames();
+    const message = `there is no group ${quoted(group)}${didYouMean(group, names)}`;
+    return error("unknown-group", message, meant(names, group, "group "));
   }
   if (world.userExists(name)) return;
-  if (world.isOutside(name)) {
-    // Its section is not for the group of the same name.
-    error("unknown-user", `the user ${quoted(name)} is not in this jail`);
-    return;
-  }
+  // Its section is not for the group of the same name.
+  if (world.isOutside(name)) return error("unknown-user", `the user ${quoted(name)} is not in this jail`);
+  const unknown = (hint: ByteString, header?: ByteString) =>
+    error("unknown-user", `there is no user ${quoted(name)}${hint}`, header);
   const words = name.trim().split(/\s+/);
   const trimmed = words.join(" ");
   if (trimmed.toUpperCase() === "DEFAULT") {
-    error(
-      "unknown-user",
-      `there is no user ${quoted(name)}; the section for all others is [DEFAULT]`,
-      "DEFAULT",
-    );
+    unknown("; the section for all others is [DEFAULT]", "DEFAULT");
   } else if (words.length === 2 && words[0]?.toLowerCase() === "group") {
-    error(
-      "unknown-user",
-      `there is no user ${quoted(name)}; a section for a group is [group ${words[1]}]`,
-      `group ${words[1]}`,
-    );
+    unknown(`; a section for a group is [group ${words[1]}]`, `group ${words[1]}`);
   } else if (world.groupExists(trimmed)) {
-    error(
-      "unknown-user",
-      `there is no user ${quoted(name)}; for the group it is [group ${trimmed}]`,
-      `group ${trimmed}`,
+    unknown(`; for the group it is [group ${trimmed}]`, `group ${trimmed}`);
+  } else unknown(didYouMean(name, world.userNames()), meant(world.userNames(), name));
+}
+
+// The key that is missing, by the code of the finding.
+const LACKS: Readonly<Partial<Record<Problem["code"], string>>> = {
+  "no-executables": "executables",
+  "no-jails": "allowed_jails",
+};
+
+const isAt = (problem: Problem, { file, line, column }: Place) =>
+  problem.file === file && problem.line === line && problem.column === column;
+
+/** Whether a problem is in the value of an entry. */
+function isIn({ file, line, valueColumn, pieces }: IniEntry, problem: Problem): boolean {
+  const last = pieces?.at(-1)?.line ?? line;
+  const behind = problem.line > line || (problem.line === line && problem.column >= valueColumn);
+  return problem.file === file && behind && problem.line <= last;
+}
+
+/**
+ * Removes the problems that only follow from another problem: their fix would not help, and could remove what is right.
+ */
+function withoutConsequences(problems: readonly Problem[], ini: IniFile): Problem[] {
+  const sections = [...ini.defaults, ...ini.sections];
+  const has = (code: Problem["code"]) => problems.filter((one) => one.code === code);
+  const [headers, doubtful] = [has("bad-header"), has("doubtful-header")];
+  // A comment after a value is part of the value, and of its items.
+  const commented = sections
+    .flatMap(({ entries }) => entries)
+    .filter((entry) => has("comment-in-value").some((one) => isIn(entry, one)));
+  const misspelt = (section: IniSection, key: string) =>
+    has("unknown-key").some(
+      (one) =>
+        one.fix?.kind === "key" && one.fix.name === key && section.entries.some((entry) => isAt(one, entry)),
     );
-  } else
-    error(
-      "unknown-user",
-      `there is no user ${quoted(name)}${didYouMean(name, world.userNames())}`,
-      named(world.userNames(), name),
-    );
+
+  function follows(problem: Problem): boolean {
+    const { code, file, line } = problem;
+    if (code === "no-section") return headers.some((one) => one.file === file && one.line < line);
+    if (code === "stray-text") return doubtful.some((one) => isAt(problem, one));
+    if (code !== "comment-in-value" && commented.some((entry) => isIn(entry, problem))) return true;
+    const key = LACKS[code];
+    return key !== undefined && sections.some((one) => isAt(problem, one) && misspelt(one, key));
+  }
+
+  return problems.filter((problem) => !follows(problem));
 }

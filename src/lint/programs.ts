@@ -1,12 +1,11 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { baseName, parentOf } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
-import type { Fix, Place } from "../config/model.ts";
+import type { Fix } from "../config/model.ts";
 import type { ListItem } from "../config/values.ts";
-import { ownStartWarning } from "../programs/own-start.ts";
 import { recognise } from "../programs/recognise.ts";
-import { programWarnings } from "../programs/warnings.ts";
-import { type LintContext, pathFault, pathFix, plainForm } from "./context.ts";
-import { lintSeparators } from "./separators.ts";
+import { ownStartWarning, programWarnings } from "../programs/warnings.ts";
+import { type LintContext, lintPathForm, lintSeparators, pathFault, plainForm } from "./context.ts";
 
 // Where a program of the key executables that is a bare name could be.
 const DIRECTORIES = ["/usr/bin", "/bin", "/usr/sbin", "/sbin"];
@@ -25,15 +24,12 @@ export interface SectionFacts {
 }
 
 /** Checks a program in the key `executables`. */
-export function lintProgram(item: ListItem, section: SectionFacts, context: LintContext): void {
+export function lintProgram(item: ListItem, section: SectionFacts, context: LintContext) {
   const { world, report } = context;
   const path = item.value;
-  if (lintSeparators(item, (one) => world.lookUp(one) !== undefined, { report })) return;
-  const fault = pathFault(path);
-  if (fault !== undefined) {
-    reportFault(item, fault, context);
-    return;
-  }
+  if (lintSeparators(item, (one) => world.lookUp(one) !== undefined, report)) return;
+  if (!path.startsWith("/")) return reportRelative(item, context);
+  if (!lintPathForm(item, report)) return;
   const file = world.lookUp(path);
   if (file === undefined) {
     const command = world.copyCommand(path);
@@ -44,32 +40,23 @@ export function lintProgram(item: ListItem, section: SectionFacts, context: Lint
     const fix: Fix = file.type === "file" ? { kind: "command", text } : { kind: "item", old: path };
     report(item, "error", "not-executable", `${quoted(path)} is not an executable file`, fix);
   }
-  for (const { message, remedy, spawns } of programWarnings(
-    path,
-    world.files,
-    section.free,
-    section.limited,
-  )) {
-    const fix: Fix =
-      spawns === true
-        ? { kind: "in-section", section: section.name, lines: ["allow_spawn_options = 0"] }
-        : { kind: "item", old: path };
+  const warnings = programWarnings(path, world.files, section.free, section.limited);
+  for (const { message, remedy, spawns } of warnings) {
+    const lines = ["allow_spawn_options = 0"];
+    const fix: Fix = spawns
+      ? { kind: "in-section", section: section.name, lines }
+      : { kind: "item", old: path };
     report(item, "warning", "starts-programs", `${message}; ${remedy}`, fix);
   }
   lintKnown(item, section, context);
-  if (file?.type === "file" && file.executable && section.directories !== undefined)
-    lintSearch(item, path, section.directories, section.name, context);
+  if (file?.type === "file" && file.executable) lintSearch(item, section, context);
 }
 
-function reportFault(item: ListItem, fault: ByteString, { world, report }: LintContext): void {
+function reportRelative(item: ListItem, { world, report }: LintContext): void {
   const path = item.value;
-  if (path.startsWith("/")) {
-    report(item, "error", "bad-path", `${quoted(path)} ${fault}`, pathFix(path));
-    return;
-  }
   const found = DIRECTORIES.map((one) => `${one}/${path}`).find((one) => world.lookUp(one)?.type === "file");
-  const fix: Fix = path.includes("\n") ? pathFix(path) : { kind: "item", old: path, with: found };
-  const message = `${quoted(path)} ${fault}, and is never run: the directory of the user would decide what it is`;
+  const fix: Fix = path.includes("\n") ? { kind: "comma" } : { kind: "item", old: path, with: found };
+  const message = `${quoted(path)} ${pathFault(path)}, and is never run: the directory of the user would decide what it is`;
   report(item, "error", "relative-executable", message, fix);
 }
 
@@ -98,25 +85,25 @@ function lintKnown(item: ListItem, section: SectionFacts, { world, report }: Lin
 
 /** jk_lsh takes the first file in `paths` for a bare name, and compares its path with `executables`. */
 function lintSearch(
-  place: Place,
-  path: ByteString,
-  directories: readonly ByteString[],
-  section: ByteString,
+  item: ListItem,
+  { name: section, directories }: SectionFacts,
   { world, report }: LintContext,
 ): void {
-  const name = path.slice(path.lastIndexOf("/") + 1);
+  if (directories === undefined) return;
+  const path = item.value;
+  const name = baseName(path);
   // A fault in the form of a directory is reported there.
   const candidates = directories.map((one) => `${(plainForm(one) ?? one).replace(/\/$/, "")}/${name}`);
   const first = candidates.find((candidate) => world.lookUp(candidate)?.type === "file");
   if (first === path) return;
-  const own = path.slice(0, path.lastIndexOf("/"));
+  const own = parentOf(path);
   const others = directories.filter((one) => one.replace(/\/$/, "") !== own);
   const fix: Fix = { kind: "in-section", section, lines: [`paths = ${[own, ...others].join(", ")}`] };
   const how = `a user has to type ${quoted(path)}`;
   if (first === undefined) {
-    report(place, "warning", "not-in-paths", `${quoted(name)} is not found in paths; ${how}`, fix);
+    report(item, "warning", "not-in-paths", `${quoted(name)} is not found in paths; ${how}`, fix);
   } else {
     const message = `${quoted(name)} is found as ${quoted(first)}, which is not the same; ${how}`;
-    report(place, "warning", "other-in-paths", message, fix);
+    report(item, "warning", "other-in-paths", message, fix);
   }
 }

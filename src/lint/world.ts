@@ -1,21 +1,20 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
-import { isErrno, SystemError } from "../../ffi/error.ts";
-import { close, fstat, openAt, openAt2, statIfPresent } from "../../ffi/files.ts";
+import { SystemError } from "../../ffi/error.ts";
+import { close, fstat, openAt, openIfPresent, statIfPresent } from "../../ffi/files.ts";
+import { libc } from "../../ffi/libc.ts";
 import { JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { ownRemedy } from "../config/trusted.ts";
 import { isOfSystem, type UnsafeDirectory } from "../confine/directories.ts";
 import { canLimitExecution } from "../confine/execute.ts";
 import { grantedBy, viewExecution } from "../confine/execute-view.ts";
-import { readJailAccounts } from "../jail/accounts/accounts.ts";
+import { type JailAccounts, readJailAccounts } from "../jail/accounts/accounts.ts";
 import { jailedUsers, limitedUsers } from "../jail/accounts/jailed-users.ts";
 import { closeJailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import { knownJails } from "../jail/record/manifest.ts";
 import { executedFiles } from "../libraries/closure.ts";
-import { copyOfKnown } from "../libraries/copies.ts";
-import { ownStart } from "../libraries/own-start.ts";
-import { PoptReaders } from "../libraries/popt.ts";
+import { copyOfKnown, ownStart, PoptReaders } from "../libraries/program-file.ts";
 import { filesBelow } from "../limited-shell/files.ts";
 import { namesIn } from "../system/account-names.ts";
 import { groupByName, passwdByName } from "../system/accounts.ts";
@@ -23,28 +22,22 @@ import { commandAt } from "../system/exchange.ts";
 import type { FileKind, LintWorld, UnsafeDirectory as SystemDirectory } from "./context.ts";
 import { hookedRepositories, SHARED } from "./hooked-repositories.ts";
 
-/** The jails of the registry and of accounts; root alone can read the registry. */
-export function knownPaths(): ByteString[] {
+/** The jails of accounts and of the registry, which only root can read; `failed` gets the error of the registry. */
+export function knownPaths(failed: (error: unknown) => void = () => undefined): ByteString[] {
   const paths = new Set(jailedUsers().flatMap(({ jail }) => jail ?? []));
   try {
-    for (const { jail } of knownJails()) paths.add(jail.path);
+    if (libc.geteuid() === 0) for (const { jail } of knownJails()) paths.add(jail.path);
   } catch (error) {
     if (!(error instanceof JailkitError) && !(error instanceof SystemError)) throw error;
+    failed(error);
   }
   return [...paths];
 }
 
 /** The file at a path below an open root directory; symbolic links lead where they lead a process in that root. */
 function lookUp(root: number, path: ByteString): FileKind | undefined {
-  let fd: number;
-  try {
-    fd = openAt2(root, path, C.O_PATH, C.RESOLVE_IN_ROOT);
-  } catch (error) {
-    if (isErrno(error, "ENOENT", "ENOTDIR", "ELOOP", "EACCES", "ENAMETOOLONG", "EINVAL", "EXDEV")) {
-      return undefined;
-    }
-    throw error;
-  }
+  const fd = openIfPresent(root, path, C.O_PATH, C.RESOLVE_IN_ROOT);
+  if (fd === undefined) return undefined;
   try {
     const { mode } = fstat(fd);
     const format = mode & C.S_IFMT;
@@ -61,7 +54,7 @@ function systemDirectory(root: ByteString, unsafe: UnsafeDirectory | undefined):
   const path = unsafe.path === "/" ? root : `${root === "/" ? "" : root}${unsafe.path}`;
   const stat = statIfPresent(C.AT_FDCWD, path);
   if (stat === undefined) return undefined;
-  return { path, because: unsafe.because, remedy: ownRemedy(path, stat, 0) };
+  return { path, because: unsafe.because, remedy: ownRemedy(path, stat) };
 }
 
 /** The answers about the key execute of jk_lsh.ini in the root directory `path`, which is open as `root`. */
@@ -89,58 +82,32 @@ function repositoriesOf(
   users: () => readonly { name: ByteString; home: ByteString }[],
 ): LintWorld["hookedRepositories"] {
   const found = new Map<ByteString | undefined, ReturnType<typeof hookedRepositories>>();
-  return (user) => {
-    const before = found.get(user);
-    if (before !== undefined) return before;
-    const homes = users().flatMap(({ name, home }) => (user === undefined || name === user ? [home] : []));
-    const repositories = hookedRepositories(root, [...homes, SHARED]);
-    found.set(user, repositories);
-    return repositories;
-  };
+  return (user) =>
+    found.getOrInsertComputed(user, () => {
+      const own = users().filter(({ name }) => user === undefined || name === user);
+      return hookedRepositories(root, [...own.map(({ home }) => home), SHARED]);
+    });
 }
 
-/** The jail that a config file is in: /srv/jail for /srv/jail/etc/jailkit/jk_lsh.ini; undefined for one of the host. */
-export const jailOf = (file: ByteString): ByteString | undefined =>
-  /^(\/.*)\/etc\/jailkit\/[^/]+(\/[^/]+)?$/.exec(file)?.[1];
+type Accounts =
+  | "userExists"
+  | "groupExists"
+  | "isOutside"
+  | "userNames"
+  | "groupNames"
+  | "hookedRepositories";
 
-/** The host, or the jail that the file is in. */
-export function openWorld(file: ByteString): { world: LintWorld; leave: () => void } {
-  const jail = jailOf(file);
-  const root = openAt(C.AT_FDCWD, jail ?? "/", C.O_PATH | C.O_DIRECTORY);
-  const popt = new PoptReaders(jail ?? "/");
-  const files = {
-    lookUp: (path: ByteString) => lookUp(root, path),
-    files: filesBelow(root, "/", () => undefined),
-    ...executionIn(root, jail ?? "/"),
-    readsPopt: (path: ByteString) => popt.readsPopt(path),
-    ownStart: (path: ByteString) => ownStart(jail ?? "/", path),
-    copyOfKnown: (path: ByteString) => copyOfKnown(jail ?? "/", path),
-    copyCommand(path: ByteString) {
-      const there = jail !== undefined && statIfPresent(C.AT_FDCWD, path, true) !== undefined;
-      return there ? `jk_cp -j ${shellWord(jail)} ${shellWord(path)}` : undefined;
-    },
-    executableCommand(path: ByteString) {
-      const place = `${jail ?? ""}${path}`;
-      return commandAt(place, `chmod a+x ${shellWord(place)}`);
-    },
-    jails: knownPaths,
-  };
-  const closeBoth = () => {
-    popt[Symbol.dispose]();
-    close(root);
-  };
-  if (jail === undefined) {
-    const userExists = (name: ByteString) => passwdByName(name) !== undefined;
-    const groupExists = (name: ByteString) => groupByName(name) !== undefined;
-    const repositories = { hookedRepositories: repositoriesOf(root, limitedUsers) };
-    const names = { userNames: () => namesIn("/etc/passwd"), groupNames: () => namesIn("/etc/group") };
-    const world = { ...files, userExists, groupExists, isOutside: () => false, ...names, ...repositories };
-    return { world, leave: closeBoth };
-  }
-  const tree = openJailRoot(jail);
-  const accounts = readJailAccounts(tree);
-  const world: LintWorld = {
-    ...files,
+const hostAccounts = (root: number): Pick<LintWorld, Accounts> => ({
+  userExists: (name) => passwdByName(name) !== undefined,
+  groupExists: (name) => groupByName(name) !== undefined,
+  isOutside: () => false,
+  userNames: () => namesIn("/etc/passwd"),
+  groupNames: () => namesIn("/etc/group"),
+  hookedRepositories: repositoriesOf(root, limitedUsers),
+});
+
+function jailAccounts(root: number, accounts: JailAccounts): Pick<LintWorld, Accounts> {
+  return {
     userExists: (name) => accounts.userByName(name) !== undefined,
     groupExists: (name) => accounts.groupByName(name) !== undefined,
     isOutside: (name) => passwdByName(name) !== undefined,
@@ -148,9 +115,39 @@ export function openWorld(file: ByteString): { world: LintWorld; leave: () => vo
     groupNames: () => accounts.groups.map(({ name }) => name),
     hookedRepositories: repositoriesOf(root, () => accounts.users),
   };
-  const leave = () => {
-    closeJailRoot(tree);
-    closeBoth();
+}
+
+/** The jail that a config file is in: /srv/jail for /srv/jail/etc/jailkit/jk_lsh.ini; undefined for one of the host. */
+export const jailOf = (file: ByteString): ByteString | undefined =>
+  /^(\/.*)\/etc\/jailkit\/[^/]+(\/[^/]+)?$/.exec(file)?.[1];
+
+/** The host, or the jail that the file is in; leaving the scope of a `using` closes it. */
+export function openWorld(file: ByteString): LintWorld & Disposable {
+  using opened = new DisposableStack();
+  const jail = jailOf(file);
+  const path = jail ?? "/";
+  const root = opened.adopt(openAt(C.AT_FDCWD, path, C.O_PATH | C.O_DIRECTORY), close);
+  const popt = opened.use(new PoptReaders(path));
+  const tree = jail === undefined ? undefined : opened.adopt(openJailRoot(jail), closeJailRoot);
+  const accounts = tree === undefined ? hostAccounts(root) : jailAccounts(root, readJailAccounts(tree));
+  const all = opened.move();
+  return {
+    ...accounts,
+    ...executionIn(root, path),
+    lookUp: (program) => lookUp(root, program),
+    files: filesBelow(root, "/", () => undefined),
+    readsPopt: (program) => popt.readsPopt(program),
+    ownStart: (program) => ownStart(path, program),
+    copyOfKnown: (program) => copyOfKnown(path, program),
+    copyCommand(program) {
+      const there = jail !== undefined && statIfPresent(C.AT_FDCWD, program, true) !== undefined;
+      return there ? `jk_cp -j ${shellWord(jail)} ${shellWord(program)}` : undefined;
+    },
+    executableCommand(program) {
+      const place = `${jail ?? ""}${program}`;
+      return commandAt(place, `chmod a+x ${shellWord(place)}`);
+    },
+    jails: knownPaths,
+    [Symbol.dispose]: () => all.dispose(),
   };
-  return { world, leave };
 }

@@ -39,22 +39,16 @@ export function guessSections(
 ): Guess[] {
   const glob = createGlob(host);
   const paths = new Map<ByteString, SectionPaths>();
+  const pathsOfSection = (section: Section) =>
+    paths.getOrInsertComputed(section.name, () => readPaths(section));
 
-  function pathsOfSection(section: Section): SectionPaths {
-    const found = paths.get(section.name);
-    if (found !== undefined) return found;
-    const profile = readProfile([section], host, loader.libraryDirectories(), "built-in");
+  function readPaths(section: Section): SectionPaths {
+    const profile = readProfile([section], host, loader.libraryDirectories(), false);
     const { wants, notFound } = profile;
     const all = wants.flatMap((want) => pathsOf(want));
     const isProgram = (path: ByteString) => PROGRAM_DIRECTORY.test(parentOf(path));
     const absent = all.length === 0 && wants.length + notFound.length > 0;
-    const own = {
-      programs: all.filter(isProgram),
-      others: all.filter((path) => !isProgram(path)),
-      absent,
-    };
-    paths.set(section.name, own);
-    return own;
+    return { programs: all.filter(isProgram), others: all.filter((path) => !isProgram(path)), absent };
   }
 
   function pathsOf({ pattern, glob: magic, kind }: Want): ByteString[] {
@@ -76,8 +70,7 @@ export function guessSections(
     const parts = sectionsOf(ini, name)?.map(pathsOfSection) ?? [];
     const programs = [...new Set(parts.flatMap((part) => part.programs))];
     const others = [...new Set(parts.flatMap((part) => part.others))];
-    const kinds = [true, false].filter((exactly) => parts.every((part) => explains(part, exactly)));
-    const exactly = kinds[0];
+    const exactly = [true, false].find((one) => parts.every((part) => explains(part, one)));
     const some = [...programs, ...others].some(inJail);
     // The section itself is the last, after those that it includes.
     const empty = parts.at(-1)?.absent === true;

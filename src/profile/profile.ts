@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { baseName } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
-import { expandLibraryDirectory } from "../config/library-directory.ts";
+import { LIBRARY_DIRECTORY } from "../config/schemas/init.ts";
 import { LIMITED_SHELL } from "../enter/shell.ts";
 import { hasMagic } from "../libraries/pattern.ts";
 import type { Want } from "../populate/entry.ts";
@@ -10,7 +10,7 @@ import { searchPath } from "./search.ts";
 import type { Section } from "./sections.ts";
 
 /** What a jail should hold, by sections of jk_init.ini. */
-interface Profile {
+export interface Profile {
   readonly wants: readonly Want[];
   /** Names or numeric ids, each once. */
   readonly users: readonly ByteString[];
@@ -23,42 +23,31 @@ interface Profile {
   readonly needFiles: ReadonlySet<ByteString>;
 }
 
-/**
- * Whether the file of the limited shell, jk_lsh, which sections of jailkit 2 name, is copied. "built-in": no, since
- * jk_chrootsh has it; "like-others": yes.
- */
-export type ShellPolicy = "built-in" | "like-others";
-
 const BUILT_IN = "jk_chrootsh has it built in (--copy-shell copies it)";
 
 /** The keys with paths, and how they are copied. Names in paths_w_owner and paths_w_setuid are not searched. */
 const LISTS = [
-  { key: "paths", search: true, glob: true, keepOwner: false, keepSetuid: false },
-  { key: "libraries", search: true, glob: true, keepOwner: false, keepSetuid: false },
-  { key: "executables", search: true, glob: true, keepOwner: false, keepSetuid: false },
-  { key: "regularfiles", search: true, glob: true, keepOwner: false, keepSetuid: false },
-  { key: "directories", search: true, glob: true, keepOwner: false, keepSetuid: false },
+  ...(["paths", "libraries", "executables", "regularfiles", "directories"] as const).map(
+    (key) => ({ key, search: true, glob: true, keepOwner: false, keepSetuid: false }) as const,
+  ),
   { key: "pathsWOwner", search: false, glob: true, keepOwner: true, keepSetuid: false },
   { key: "pathsWSetuid", search: false, glob: false, keepOwner: true, keepSetuid: true },
 ] as const;
 
 /**
  * Turns sections into one list of wants. `$LIBDIR/` stands for each of `libraryDirectories`. Names without a leading
- * slash are searched in SEARCH_PATH.
+ * slash are searched. The file of the limited shell, which sections of jailkit 2 name, counts only with `copyShell`:
+ * jk_chrootsh has it built in.
  */
 export function readProfile(
   sections: readonly Section[],
   host: FileSystem,
   libraryDirectories: readonly ByteString[],
-  shell: ShellPolicy,
+  copyShell: boolean,
 ): Profile {
   const directories = distinct(host, libraryDirectories);
-  const read = sections.map((section) => ({
-    section,
-    ...readSection(section, host, directories, shell),
-  }));
+  const read = sections.map((section) => readSection(section, host, directories, copyShell));
   const all = (pick: (section: Section) => readonly ByteString[]) => [...new Set(sections.flatMap(pick))];
-  const needFiles = read.filter(({ namesFiles }) => namesFiles).map(({ section }) => section.name);
   return {
     wants: read.flatMap(({ wants }) => wants),
     users: all(({ values }) => values.users),
@@ -66,7 +55,7 @@ export function readProfile(
     needProc: sections.some(({ values }) => values.needProc),
     needLogsocket: sections.some(({ values }) => values.needLogsocket),
     notFound: read.flatMap(({ notFound }) => notFound),
-    needFiles: new Set(needFiles),
+    needFiles: new Set(read.filter(({ namesFiles }) => namesFiles).map(({ section }) => section)),
   };
 }
 
@@ -74,8 +63,8 @@ function readSection(
   { name: section, values }: Section,
   host: FileSystem,
   libraryDirectories: readonly ByteString[],
-  shell: ShellPolicy,
-): { wants: Want[]; notFound: string[]; namesFiles: boolean } {
+  copyShell: boolean,
+) {
   const common = { section, keepOwner: false, keepSetuid: false, glob: false } as const;
   const wants: Want[] = [];
   const notFound: string[] = [];
@@ -83,7 +72,7 @@ function readSection(
   let namesFiles = false;
   for (const { list, written, item } of pathsOf(values, libraryDirectories)) {
     const { search, key: _, ...how } = list;
-    if (shell === "built-in" && baseName(item) === LIMITED_SHELL) {
+    if (!copyShell && baseName(item) === LIMITED_SHELL) {
       notFound.push(`section ${section}: ${quoted(item)} stays out: ${BUILT_IN}`);
       builtIn = true;
       continue;
@@ -96,14 +85,10 @@ function readSection(
     }
     wants.push({ ...common, ...how, pattern, written, glob: how.glob && hasMagic(pattern), kind: "any" });
   }
-  const want = (kind: Want["kind"]) => (pattern: ByteString) => ({
-    ...common,
-    pattern,
-    written: pattern,
-    kind,
-  });
-  wants.push(...values.emptydirs.map(want("empty-directory")), ...values.devices.map(want("device")));
-  return { wants, notFound, namesFiles: namesFiles && !builtIn };
+  for (const pattern of values.emptydirs)
+    wants.push({ ...common, pattern, written: pattern, kind: "empty-directory" });
+  for (const pattern of values.devices) wants.push({ ...common, pattern, written: pattern, kind: "device" });
+  return { section, wants, notFound, namesFiles: namesFiles && !builtIn };
 }
 
 /** The paths of a section, by list, with `$LIBDIR` replaced. */
@@ -113,6 +98,16 @@ function pathsOf(values: Section["values"], libraryDirectories: readonly ByteStr
       expandLibraryDirectory(written, libraryDirectories).map((item) => ({ list, written, item })),
     ),
   );
+}
+
+/** The paths that an item means, with wildcards: several if it starts with `$LIBDIR/`, else the item itself. */
+export function expandLibraryDirectory(
+  item: ByteString,
+  libraryDirectories: readonly ByteString[],
+): ByteString[] {
+  if (!item.startsWith(LIBRARY_DIRECTORY)) return [item];
+  const rest = item.slice(LIBRARY_DIRECTORY.length);
+  return libraryDirectories.map((directory) => `${directory.replace(/\/+$/, "")}/${rest}`);
 }
 
 /** Directories, without paths that lead to an earlier one, as /usr/lib does to /lib on a merged /usr. */

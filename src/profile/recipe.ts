@@ -8,8 +8,8 @@ import type { Loader } from "../libraries/closure.ts";
 import { type WantedAccounts, wantedAccounts } from "../populate/apply/accounts.ts";
 import type { PopulateProblem, Want } from "../populate/entry.ts";
 import type { FileSystem } from "../populate/file-system.ts";
-import { readProfile } from "./profile.ts";
-import { type Selection, selectSections } from "./sections.ts";
+import { type Profile, readProfile } from "./profile.ts";
+import { selectSections } from "./sections.ts";
 
 /** All requests of a jail's record, read again today. */
 export interface Recipe {
@@ -65,15 +65,12 @@ export function readRecipe(requests: readonly ManifestRequest[], host: FileSyste
 
 class RecipeReader {
   private readonly wants: Want[] = [];
-  private readonly users = new Set<ByteString>();
-  private readonly groups = new Set<ByteString>();
+  private readonly profiles: Profile[] = [];
   private readonly resolved = new Set<ByteString>();
   private readonly linked = new Set<ByteString>();
   private readonly problems: PopulateProblem[] = [];
   private readonly warnings = new Set<string>();
   private readonly files = new Map<ByteString, IniFile>();
-  private needProc = false;
-  private needLogsocket = false;
 
   constructor(
     private readonly host: FileSystem,
@@ -92,11 +89,19 @@ class RecipeReader {
   }
 
   recipe(): Recipe {
-    const { needProc, needLogsocket, resolved, linked, problems } = this;
-    const accounts = wantedAccounts([...this.users], [...this.groups]);
-    const wants = distinct(this.wants);
-    const warnings = [...this.warnings];
-    return { wants, accounts, needProc, needLogsocket, resolved, linked, problems, warnings };
+    const { profiles, resolved, linked, problems } = this;
+    const all = (key: "users" | "groups") => [...new Set(profiles.flatMap((profile) => profile[key]))];
+    return {
+      // Each want once.
+      wants: [...new Map(this.wants.map((want) => [JSON.stringify(want), want])).values()],
+      accounts: wantedAccounts(all("users"), all("groups")),
+      needProc: profiles.some(({ needProc }) => needProc),
+      needLogsocket: profiles.some(({ needLogsocket }) => needLogsocket),
+      resolved,
+      linked,
+      problems,
+      warnings: [...this.warnings],
+    };
   }
 
   private addSections({ sections: names, options }: ManifestRequest): void {
@@ -108,43 +113,35 @@ class RecipeReader {
       this.problems.push({ code: "no-such-section", path: name, message });
     }
     for (const warning of selection.warnings) this.warnings.add(warning);
-    this.addProfile(selection, options["copy-shell"] === true);
-    for (const { name } of selection.sections) {
-      this.resolved.add(name);
-      if (options.hardlink === true) this.linked.add(name);
+    const { sections } = selection;
+    const copyShell = options["copy-shell"] === true;
+    const profile = readProfile(sections, this.host, this.loader.libraryDirectories(), copyShell);
+    this.profiles.push(profile);
+    this.wants.push(...profile.wants);
+    if (profile.needLogsocket) {
+      this.wants.push(logSocketDirectory);
+      this.resolved.add(LOG_SOCKET_SECTION);
     }
+    for (const { name } of sections) this.resolve(name, options);
   }
 
-  private addProfile({ sections }: Selection, copyShell: boolean): void {
-    const policy = copyShell ? "like-others" : "built-in";
-    const profile = readProfile(sections, this.host, this.loader.libraryDirectories(), policy);
-    this.wants.push(...profile.wants);
-    for (const user of profile.users) this.users.add(user);
-    for (const group of profile.groups) this.groups.add(group);
-    this.needProc ||= profile.needProc;
-    if (!profile.needLogsocket) return;
-    this.needLogsocket = true;
-    this.wants.push(logSocketDirectory);
-    this.resolved.add(LOG_SOCKET_SECTION);
+  private resolve(name: ByteString, { hardlink }: ManifestRequest["options"]): void {
+    this.resolved.add(name);
+    if (hardlink === true) this.linked.add(name);
   }
 
   private addOperands({ operands, options }: ManifestRequest): void {
     for (const path of operands) {
       this.wants.push(copyWant(path, { owner: options.owner === true, setuid: options.setuid === true }));
-      this.resolved.add(path);
-      if (options.hardlink === true) this.linked.add(path);
+      this.resolve(path, options);
     }
   }
 
   private configuration(file: ByteString): IniFile {
-    const read = this.files.get(file) ?? loadConfig(file, { dialect: "py" });
-    if (read === undefined) throw new JailkitError("no-config", 1, `${display(file)}: no such file`);
-    this.files.set(file, read);
-    return read;
+    return this.files.getOrInsertComputed(file, () => {
+      const read = loadConfig(file, { dialect: "py" });
+      if (read === undefined) throw new JailkitError("no-config", 1, `${display(file)}: no such file`);
+      return read;
+    });
   }
-}
-
-/** Each want once. */
-function distinct(wants: readonly Want[]): Want[] {
-  return [...new Map(wants.map((want) => [JSON.stringify(want), want])).values()];
 }

@@ -3,7 +3,7 @@ import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { didYouMean } from "../cli/suggest.ts";
 import { type KeyValues, readKeys } from "../config/keys.ts";
-import { type IniFile, type IniSection, type Problem, problemLine } from "../config/model.ts";
+import { type IniFile, type IniSection, problemLine } from "../config/model.ts";
 import { problemError } from "../config/place.ts";
 import { initKeys } from "../config/schemas/init.ts";
 
@@ -17,7 +17,7 @@ export interface Section {
 }
 
 /** The sections that were asked for, each after those that it includes. */
-export interface Selection {
+interface Selection {
   readonly sections: readonly Section[];
   /** Names that are not in the file. */
   readonly unknown: readonly ByteString[];
@@ -47,10 +47,8 @@ export function selectSections(ini: IniFile, names: readonly ByteString[]): Sele
       const included = byName.get(name);
       if (included) add(included, [...chain, section.name]);
       else {
-        const hint = didYouMean(name, [...byName.keys()]);
-        warnings.push(
-          `section ${quoted(section.name)} includes ${quoted(name)}, which does not exist${hint}`,
-        );
+        const what = `section ${quoted(section.name)} includes ${quoted(name)}, which does not exist`;
+        warnings.push(`${what}${didYouMean(name, [...byName.keys()])}`);
       }
     }
     done.add(section.name);
@@ -69,15 +67,13 @@ function valuesOf(ini: IniFile, section: IniSection, warnings: string[]): Sectio
   const { problems, ...values } = readKeys(section, initKeys);
   const error = problems.find((problem) => problem.severity === "error");
   if (error) throw problemError(error, 1, ini, "bad-config");
-  warnings.push(...problems.map(shown));
+  warnings.push(...problems.map((problem) => problemLine(problem, display(problem.file))));
   return values;
 }
-
-const shown = (problem: Problem): string => problemLine(problem, display(problem.file));
 
 /** The sections of a file as `jk_init --list` shows them: name and comment, sorted by name. */
 export function listSections(ini: IniFile): { name: ByteString; comment: ByteString | undefined }[] {
   return ini.sections
     .map((section) => ({ name: section.name, comment: valuesOf(ini, section, []).comment }))
-    .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
 }

@@ -1,8 +1,11 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { Program, ProgramEnvironment } from "./program.ts";
-import { EVERY_PROGRAM, PROGRAM_PATH } from "./table.ts";
 
-type Pairs = readonly (readonly [name: ByteString, value: ByteString])[];
+/** For every program, known or not: Python would load code from ~/.local/lib (site, usercustomize, *.pth). */
+const EVERY_PROGRAM: ProgramEnvironment = { set: { PYTHONNOUSERSITE: "1" } };
+
+/** PATH for known programs: directories that only root can write. */
+const PROGRAM_PATH = "/usr/bin:/bin";
 
 /**
  * The environment of a program: `variables` (from the session and the key `environment`), without those that the rows of
@@ -12,7 +15,7 @@ type Pairs = readonly (readonly [name: ByteString, value: ByteString])[];
 export function programEnvironment(
   programs: readonly Program[],
   variables: ReadonlyMap<ByteString, ByteString>,
-  configured: Pairs,
+  configured: readonly (readonly [name: ByteString, value: ByteString])[],
 ): Map<ByteString, ByteString> {
   const result = new Map(variables);
   const byAdministrator = new Map(configured);
@@ -22,7 +25,7 @@ export function programEnvironment(
   };
   if (programs.length > 0 && !byAdministrator.has("PATH")) put("PATH", PROGRAM_PATH);
   const rows: ProgramEnvironment[] = [EVERY_PROGRAM];
-  for (const { environment } of programs) rows.push(environment);
+  for (const { environment = {} } of programs) rows.push(environment);
   for (const { set = {}, dropped, gitConfig = [] } of rows) {
     for (const name of variables.keys()) {
       if (dropped?.test(name) && !byAdministrator.has(name)) put(name, undefined);

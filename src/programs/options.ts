@@ -16,8 +16,8 @@ interface RefusedOption {
  * or hide arguments from this check.
  */
 export interface OptionRule {
-  /** The first argument must be one of these: in other forms the program may start others. */
-  first?: { words: readonly string[]; reason: string };
+  /** The required first argument: in other forms the program may start others. */
+  first?: { word: string; reason: string };
   /** One of these short options must come before the first operand, for the same reason. */
   mode?: { letters: string; reason: string };
   /** Short options with a value: the rest of the word, or else the next word. */
@@ -37,7 +37,7 @@ const LONGEST_OPTION = 40;
  * undefined if they do not.
  */
 export function optionReason(rule: OptionRule, args: readonly ByteString[]): string | undefined {
-  if (rule.first !== undefined && !rule.first.words.includes(args[0] ?? "")) return rule.first.reason;
+  if (rule.first !== undefined && args[0] !== rule.first.word) return rule.first.reason;
 
   let inMode = rule.mode === undefined;
   let operandSeen = false;
@@ -88,7 +88,7 @@ function notKnown(what: string, word: ByteString): string {
 /** The only allowed arguments of a program, without bundles and abbreviations. */
 interface WordList {
   /** Words without a value. */
-  words?: RegExp;
+  words: RegExp;
   /** Words with a value in the next word, and the pattern of the value. */
   withValue?: Readonly<Record<string, RegExp>>;
   /** All words that do not begin with a dash. */
@@ -99,7 +99,7 @@ interface WordList {
 export function wordReason(list: WordList, args: readonly ByteString[]): string | undefined {
   for (let at = 0; at < args.length; at++) {
     const word = args[at] ?? "";
-    if (list.words?.test(word) || (list.operands && !word.startsWith("-"))) continue;
+    if (list.words.test(word) || (list.operands && !word.startsWith("-"))) continue;
     const value = Object.hasOwn(list.withValue ?? {}, word) ? list.withValue?.[word] : undefined;
     if (value === undefined) return notKnown("argument", word);
     at++;

@@ -29,7 +29,7 @@ export interface ProgramEnvironment {
 }
 
 /** An input by which a user may make a program start another, if the kernel does not limit it to `starts`. */
-export interface OpenInput {
+interface OpenInput {
   /** Completes "NAME starts what ...". */
   readonly what: string;
   /** For the administrator; an imperative. */
@@ -55,14 +55,14 @@ export interface Program {
   ) => string | undefined;
   /** Each of these, as the only argument, makes it print its version and exit, without starting anything. */
   readonly versions: readonly string[];
-  readonly environment: ProgramEnvironment;
+  readonly environment?: ProgramEnvironment;
   /**
    * The programs that it executes as a server: directories that only root can write, and files, by absolute path; missing
-   * ones do not matter. If empty, the kernel refuses all executions. "system": it starts a shell, and only the key `execute`
-   * limits it.
+   * ones do not matter. Without any, the kernel refuses all executions. "system": it starts a shell, and only the key
+   * `execute` limits it.
    */
-  readonly starts: readonly string[] | "system";
-  readonly open: readonly OpenInput[];
+  readonly starts?: readonly string[] | "system";
+  readonly open?: readonly OpenInput[];
   /** The kind of hooks that its repositories may have, which do not run. */
   readonly hooks?: "git" | "hg";
 }

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { Stat } from "../../ffi/files.ts";
 import { baseName } from "../../ffi/paths.ts";
-import type { Identity, OpenInput, Program, ProgramFiles } from "./program.ts";
+import type { Identity, Program, ProgramFiles } from "./program.ts";
 import { PROGRAMS } from "./table.ts";
 
 /** The identity of the file of a Stat. */
@@ -110,7 +110,16 @@ export function refusalOf(
   return undefined;
 }
 
-/** The inputs by which a user can make a program start another, though its arguments are checked. */
-export function openInputs({ rows }: Recognised): OpenInput[] {
-  return rows.flatMap(({ open }) => open);
+/**
+ * The directories and files that a program executes itself, by all rows of the table that it may be; maybe none. Undefined
+ * for an unknown program, and for one that starts a shell: only the key `execute` limits these.
+ */
+export function startsOf(programs: readonly Program[]): readonly ByteString[] | undefined {
+  if (programs.length === 0) return undefined;
+  const all: ByteString[] = [];
+  for (const { starts = [] } of programs) {
+    if (starts === "system") return undefined;
+    all.push(...starts);
+  }
+  return all;
 }

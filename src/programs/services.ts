@@ -5,6 +5,12 @@ import type { Program } from "./program.ts";
 import { borg, rsync, scp, sftpServer, unison } from "./transfer.ts";
 import { cvs, hg, svnserve } from "./versions.ts";
 
+/** The usual purposes of an account with the limited shell. */
+export const USUAL_PROGRAMS: readonly ByteString[] = [
+  ...["/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server", "/usr/lib/ssh/sftp-server"],
+  ...["/usr/bin/scp", "/usr/bin/rsync"],
+];
+
 /** A service for an account with the limited shell: its name, and its row of the table. */
 export interface Service {
   readonly name: ByteString;
@@ -21,15 +27,7 @@ export interface Service {
 const USUAL = ["/usr/bin", "/bin", "/usr/local/bin"];
 
 // As in the section sftp of jk_init.ini.
-const SFTP = [
-  "/usr/lib/openssh",
-  "/usr/lib",
-  "/usr/lib/ssh",
-  "/usr/libexec/openssh",
-  "/usr/libexec",
-  "/usr/libexec/ssh",
-  "/usr/lib/misc",
-];
+const SFTP = ["lib/openssh", "lib", "lib/ssh", "libexec/openssh", "libexec", "libexec/ssh", "lib/misc"];
 
 function service(
   name: ByteString,
@@ -41,11 +39,9 @@ function service(
   return { name, program, needs, uses: [], directories: USUAL, section, ...more };
 }
 
-/**
- * The services. Without mosh-server, which starts an interactive session: the limited shell refuses that.
- */
+/** The services. Without mosh-server, which starts an interactive session: the limited shell refuses that. */
 export const SERVICES: readonly Service[] = [
-  service("sftp", sftpServer, "sftp", { directories: SFTP }),
+  service("sftp", sftpServer, "sftp", { directories: SFTP.map((name) => `/usr/${name}`) }),
   service("scp", scp, "scp"),
   service("rsync", rsync, "rsync"),
   service("git", git, "gitserver", {
@@ -66,9 +62,7 @@ export function serviceNamed(name: ByteString): Service | undefined {
   );
 }
 
-/**
- * The files of a service that `isThere` finds, and the base names of missing ones. `preferred`: paths to try first.
- */
+/** The files of a service that `isThere` finds, and the base names of missing ones. `preferred`: paths to try first. */
 export function filesOf(
   { needs, uses, directories }: Service,
   isThere: (path: ByteString) => boolean,

@@ -3,7 +3,7 @@ import { CALLS, type Program, START } from "./program.ts";
 
 /** rsync's arguments; exported for the comparison with the installed program. */
 export const RSYNC_OPTIONS: OptionRule = {
-  first: { words: ["--server"], reason: `only 'rsync --server' ${CALLS}` },
+  first: { word: "--server", reason: `only 'rsync --server' ${CALLS}` },
   withValue: "eBTfM@",
   // popt permutes, so `--` may itself be the value of an option: every word is looked at.
   endOfOptions: false,
@@ -39,8 +39,6 @@ export const rsync: Program = {
   versions: ["--version", "-V"],
   // RSYNC_SHELL and RSYNC_CONNECT_PROG are for a shell.
   environment: { set: { HOME: undefined }, dropped: /^RSYNC_/ },
-  starts: [],
-  open: [],
 };
 
 /** scp's arguments; exported for the comparison with the installed program. */
@@ -69,9 +67,6 @@ export const scp: Program = {
   inputs: "It reads no file that could name a program.",
   refusal: (args) => optionReason(SCP_OPTIONS, args),
   versions: [],
-  environment: {},
-  starts: [],
-  open: [],
 };
 
 /** sftp-server(8): none of its options names a program, and it reads no configuration. */
@@ -81,9 +76,6 @@ export const sftpServer: Program = {
   inputs: "It reads no file that could name a program.",
   refusal: () => undefined,
   versions: [],
-  environment: {},
-  starts: [],
-  open: [],
 };
 
 /**
@@ -103,7 +95,6 @@ export const unison: Program = {
   versions: ["-version"],
   environment: { dropped: /^UNISON/ },
   starts: ["/usr/bin/unison-fsmonitor"],
-  open: [],
 };
 
 const path = /^[^-]/;
@@ -129,6 +120,4 @@ export const borg: Program = {
     first === "serve" ? wordReason(BORG_WORDS, rest) : `only 'borg serve' ${CALLS}`,
   versions: ["--version", "-V"],
   environment: { dropped: /^(?:BORG_|PYTHON)/ },
-  starts: [],
-  open: [],
 };

@@ -26,8 +26,6 @@ export const hg: Program = {
     set: { HGRCPATH: "/etc/mercurial/hgrc:/etc/mercurial/hgrc.d", HGRCSKIPREPO: "1", HGPLAIN: "1" },
     dropped: /^(?:C?HG|PYTHON)/,
   },
-  starts: [],
-  open: [],
   hooks: "hg",
 };
 
@@ -47,8 +45,6 @@ export const svnserve: Program = {
     );
   },
   versions: ["--version"],
-  environment: {},
-  starts: [],
   open: [
     {
       what: "the files in hooks/ of a repository name, and that is any repository which the user can write or upload",
@@ -67,7 +63,6 @@ export const cvs: Program = {
   refusal: (args) => (args.length === 1 && args[0] === "server" ? undefined : `only 'cvs server' ${CALLS}`),
   versions: ["--version"],
   environment: { dropped: /^(?:CVS.*|EDITOR|VISUAL)$/ },
-  starts: [],
   open: [
     {
       what: "CVSROOT/commitinfo, loginfo and the like name, in any repository that the user can write, and 'cvs init' makes one",
@@ -106,5 +101,4 @@ export const moshServer: Program = {
   versions: ["--version"],
   environment: { set: { SHELL: "/usr/sbin/jk_lsh" }, dropped: /^MOSH_/ },
   starts: "system",
-  open: [],
 };

@@ -1,8 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { baseName } from "../../ffi/paths.ts";
-import { quoted } from "../cli/display.ts";
+import { display, quoted } from "../cli/display.ts";
 import type { ProgramFiles } from "./program.ts";
-import { openInputs, plainNames, recognise } from "./recognise.ts";
+import { plainNames, type Recognised, recognise, startsOf } from "./recognise.ts";
 import { starterReason } from "./starters.ts";
 
 /** A warning before a program is allowed, in printable text. */
@@ -45,8 +45,52 @@ export function programWarnings(
     });
     return warnings;
   }
-  for (const { what, remedy } of held ? [] : openInputs(program)) {
+  for (const { what, remedy } of held ? [] : program.rows.flatMap(({ open = [] }) => open)) {
     warnings.push({ message: `${quoted(path)} starts what ${what}`, remedy });
   }
   return warnings;
+}
+
+/** How a program starts another one before it serves, as its file shows. */
+export type OwnStart =
+  /** A script; `lookedUp`: the program that env(1) starts, if that is the interpreter. */
+  | { kind: "script"; interpreter: ByteString; lookedUp: ByteString | undefined }
+  /** Built with PyInstaller: it starts itself a second time. */
+  | { kind: "unpacks" };
+
+const SHELLS = "sh bash rbash dash ash ksh ksh93 mksh zsh busybox".split(" ");
+const FREE = "or write execute = system, /usr/bin, which lets all servers of the section execute these";
+
+/**
+ * Why the program at `path` cannot serve when the kernel limits its executions to its row of the table. `certain`: in any
+ * case; else only if it starts another program. Undefined if it can.
+ */
+export function ownStartWarning(
+  path: ByteString,
+  { rows }: Recognised,
+  start: OwnStart | undefined,
+): (ProgramWarning & { certain: boolean }) | undefined {
+  const starts = startsOf(rows);
+  if (starts === undefined || start === undefined) return undefined;
+  const fails = (why: string, remedy: string, certain = true) => ({
+    message: `${quoted(path)} ${certain ? "cannot work" : "works only if it starts no other program"}: ${why}`,
+    remedy: `${remedy}; ${FREE}`,
+    certain,
+  });
+  if (start.kind === "unpacks") {
+    const why = "it is built with PyInstaller and starts itself a second time, which is refused";
+    return fails(why, "replace it with another build, such as that of the distribution");
+  }
+  const { interpreter, lookedUp = "another program" } = start;
+  if (baseName(interpreter) === "env") {
+    const why = `its first line lets ${quoted(interpreter)} start ${quoted(lookedUp)}, which is refused`;
+    const remedy = `name that program in the first line, as in #!/usr/bin/${display(baseName(lookedUp))}`;
+    return fails(why, remedy);
+  }
+  const instead = "list the program that it starts instead";
+  if (starts.length > 0) {
+    return fails(`it is a script of ${quoted(interpreter)}, which may not be executed`, instead);
+  }
+  if (!SHELLS.includes(baseName(interpreter))) return undefined;
+  return fails("it is a shell script, and may itself execute nothing", instead, false);
 }

@@ -122,7 +122,7 @@ export const tool = defineTool({
       selection.sections,
       host,
       loader.libraryDirectories(),
-      options.copyShell ? "like-others" : "built-in",
+      options.copyShell === true,
     );
     const known = ini.sections.map((section) => section.name);
     const unknown = selection.unknown.map((name) => ({

@@ -16,7 +16,7 @@ import {
   saveManifest,
 } from "../jail/record/manifest.ts";
 import { createLoader, type Loader } from "../libraries/closure.ts";
-import { isLibraryName } from "../libraries/name.ts";
+import { isLibraryName } from "../libraries/dependency.ts";
 import { hasOldCache, renewLibraryCache } from "../populate/apply/library-cache.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import { fileSystemAt } from "../populate/file-system.ts";

@@ -15,7 +15,7 @@ import {
 } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import type { Loader } from "../libraries/closure.ts";
-import { isLibraryName } from "../libraries/name.ts";
+import { isLibraryName } from "../libraries/dependency.ts";
 import { renewLibraryCache } from "../populate/apply/library-cache.ts";
 import type { FileSystem } from "../populate/file-system.ts";
 import { actionMessage } from "../populate/messages.ts";

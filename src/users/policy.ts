@@ -60,7 +60,7 @@ function requireTrusted(root: JailRoot, directory: ByteString, shown: ByteString
 function readOne(root: JailRoot, path: ByteString): { path: ByteString; bytes: Uint8Array } | undefined {
   return withJailFile(root, path, (fd, { stat, canonicalPath }) => {
     requireTrusted(root, directoryOf(canonicalPath), hostPath(root, path));
-    const unsafe = unsafeConfig(stat, 0);
+    const unsafe = unsafeConfig(stat);
     if (unsafe === undefined) return { path: canonicalPath, bytes: readAllFd(fd, LIMITS.fileBytes) };
     throw new JailkitError("config-unsafe", 1, `${display(hostPath(root, path))} ${unsafe}`);
   });

@@ -7,7 +7,7 @@ import { CONFIG_KINDS, kindOf } from "../../src/config/schemas/catalogue.ts";
 import type { FileKind, LintWorld } from "../../src/lint/context.ts";
 import { lint } from "../../src/lint/lint.ts";
 import type { HookedRepository } from "../../src/programs/hooks.ts";
-import type { OwnStart } from "../../src/programs/own-start.ts";
+import type { OwnStart } from "../../src/programs/warnings.ts";
 
 const program: FileKind = { type: "file", executable: true };
 const directory: FileKind = { type: "directory", executable: true };

@@ -1,7 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { toBytes } from "../../ffi/bytes.ts";
 import { readKeys } from "../../src/config/keys.ts";
-import { expandLibraryDirectory } from "../../src/config/library-directory.ts";
 import type { IniSection, Problem } from "../../src/config/model.ts";
 import { scanIni } from "../../src/config/scan.ts";
 import { CONFIG_KINDS } from "../../src/config/schemas/catalogue.ts";
@@ -9,9 +8,10 @@ import { checkKeys } from "../../src/config/schemas/check.ts";
 import { chrootshKeys } from "../../src/config/schemas/chrootsh.ts";
 import { initKeys } from "../../src/config/schemas/init.ts";
 import { lshKeys } from "../../src/config/schemas/lsh.ts";
+import { readSocketdSection } from "../../src/config/schemas/socketd.ts";
 import { uchrootKeys } from "../../src/config/schemas/uchroot.ts";
 import { updateKeys } from "../../src/config/schemas/update.ts";
-import { readSocketdSection } from "../../src/config/socketd-section.ts";
+import { expandLibraryDirectory } from "../../src/profile/profile.ts";
 
 function section(body: string, dialect: "c" | "py" = "c"): IniSection {
   const [first] = scanIni(toBytes(`[s]\n${body}`), "f", dialect).sections;

@@ -264,7 +264,7 @@ describe("what starts another program is refused", () => {
     ["rsync", RSYNC_OPTIONS],
     ["scp", SCP_OPTIONS],
   ] as const)("each option of %s", (_, rule) => {
-    const mode = rule.first?.words[0] ?? `-${rule.mode?.letters[0]}`;
+    const mode = rule.first?.word ?? `-${rule.mode?.letters[0]}`;
     for (const { short, long = [], reason } of rule.refused) {
       const words = [
         ...long.map((name) => `--${name}`),

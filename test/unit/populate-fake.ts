@@ -1,7 +1,7 @@
 import type { BasicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG } from "../../ffi/constants.ts";
-import type { Dependency } from "../../src/libraries/closure.ts";
+import type { Dependency } from "../../src/libraries/dependency.ts";
 import type { Plan, Want } from "../../src/populate/entry.ts";
 import { emptyFileSystem, type FileSystem, NOTHING_WITHHELD } from "../../src/populate/file-system.ts";
 import { makePlan } from "../../src/populate/plan/plan.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { Dependency } from "../../src/libraries/closure.ts";
+import type { Dependency } from "../../src/libraries/dependency.ts";
 import { KEEP_OWNER, KEEP_SETUID } from "../../src/populate/entry.ts";
 import { givenToFile } from "../../src/populate/plan/modes.ts";
 import { explain, explanationLines } from "../../src/populate/plan/why.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { toBytes } from "../../ffi/bytes.ts";
 import { scanIni } from "../../src/config/scan.ts";
-import { readProfile, type ShellPolicy } from "../../src/profile/profile.ts";
+import { readProfile } from "../../src/profile/profile.ts";
 import { searchPath } from "../../src/profile/search.ts";
 import { listSections, selectSections } from "../../src/profile/sections.ts";
 import type { AclReading } from "../../src/system/acl.ts";
@@ -11,8 +11,8 @@ const select = (text: string, ...names: string[]) =>
   selectSections(scanIni(toBytes(text), "jk_init.ini", "py"), names);
 const program = { type: "file", mode: 0o755 } as const;
 
-function profile(text: string, host: Tree = {}, shell: ShellPolicy = "built-in") {
-  return readProfile(select(text, "a").sections, fakeFileSystem(host), ["/lib/x", "/usr/lib"], shell);
+function profile(text: string, host: Tree = {}, copyShell = false) {
+  return readProfile(select(text, "a").sections, fakeFileSystem(host), ["/lib/x", "/usr/lib"], copyShell);
 }
 
 describe("sections", () => {
@@ -117,7 +117,7 @@ devices = /dev/x
       "[a]\nincludesections = jk_lsh\npaths = /usr/sbin/jk_lsh\n[jk_lsh]\npaths = /usr/sbin/jk_lsh, /etc/x\n";
     expect(profile(text).wants.map(({ pattern }) => pattern)).toEqual(["/etc/x"]);
     expect(profile(text).notFound.join()).toContain("jk_chrootsh has it built in");
-    const like = profile(text, {}, "like-others").wants.map(({ pattern }) => pattern);
+    const like = profile(text, {}, true).wants.map(({ pattern }) => pattern);
     expect(like.sort()).toEqual(["/etc/x", "/usr/sbin/jk_lsh", "/usr/sbin/jk_lsh"]);
   });
 });

@@ -1,14 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { programEnvironment } from "../../src/programs/environment.ts";
+import { isRootsRepository } from "../../src/programs/git.ts";
 import { type HookedRepository, hooksWarning } from "../../src/programs/hooks.ts";
-import { type OwnStart, ownStartWarning } from "../../src/programs/own-start.ts";
 import type { ProgramFiles } from "../../src/programs/program.ts";
-import { openInputs, plainNames, recognise, refusalOf } from "../../src/programs/recognise.ts";
-import { isRootsRepository } from "../../src/programs/repository.ts";
+import { plainNames, recognise, refusalOf, startsOf } from "../../src/programs/recognise.ts";
 import { carriesCode } from "../../src/programs/starters.ts";
-import { startsOf } from "../../src/programs/starts.ts";
 import { PROGRAMS } from "../../src/programs/table.ts";
-import { programWarnings } from "../../src/programs/warnings.ts";
+import { type OwnStart, ownStartWarning, programWarnings } from "../../src/programs/warnings.ts";
 
 /** A file system of links, and of files that have several names. */
 function filesOf(links: Record<string, string>, hardLinks: string[][] = []): ProgramFiles {
@@ -210,13 +208,13 @@ describe("what is told about a program", () => {
   });
 
   test("what cannot be closed, of those that it is true of", () => {
-    const told = (name: string) => openInputs(recognise(`/usr/bin/${name}`, bare)).length;
+    const told = (name: string) => programWarnings(`/usr/bin/${name}`, bare, false).length;
     expect(
       ["rsync", "scp", "git", "git-upload-archive", "hg", "borg", "unison", "mosh-server"].map(told),
     ).toEqual([0, 0, 0, 0, 0, 0, 0, 0]);
     expect(["cvs", "svnserve"].map(told)).toEqual([1, 1]);
     // a link called anything
-    expect(openInputs(recognise("/usr/bin/x", filesOf({ "/usr/bin/x": "cvs" })))).toHaveLength(1);
+    expect(programWarnings("/usr/bin/x", filesOf({ "/usr/bin/x": "cvs" }), false)).toHaveLength(1);
   });
 
   test("that is closed where the kernel holds a program to what it executes", () => {

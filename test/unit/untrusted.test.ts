@@ -5,7 +5,7 @@ import type { BasicStat } from "../../ffi/basic-stat.ts";
 import { addWatch, openInotify, readFileEvents } from "../../ffi/events.ts";
 import { close } from "../../ffi/files.ts";
 import type { ManifestEntry } from "../../src/jail/record/manifest.ts";
-import type { Dependency } from "../../src/libraries/closure.ts";
+import type { Dependency } from "../../src/libraries/dependency.ts";
 import { RootView } from "../../src/libraries/root-view.ts";
 import { stillGrants, whyNotLinked } from "../../src/populate/apply/link.ts";
 import { KEEP_OWNER, type Plan } from "../../src/populate/entry.ts";
@@ -372,11 +372,10 @@ describe("what was looked at", () => {
     addWatch(inotify, `${at}/fifo`, IN_OPEN);
     addWatch(inotify, `${at}/a/f`, IN_OPEN);
     const view = new RootView();
-    expect(view.openFile(`${at}/fifo`)).toBeUndefined();
+    expect(view.withFile(`${at}/fifo`, () => true)).toBeUndefined();
     expect(readFileEvents(inotify)).toEqual([]);
-    const opened = view.openFile(`${at}/a/f`);
-    expect([opened !== undefined, readFileEvents(inotify).length]).toEqual([true, 1]);
-    for (const fd of [inotify, opened?.fd ?? -1]) close(fd);
+    expect(view.withFile(`${at}/a/f`, () => readFileEvents(inotify).length)).toBe(1);
+    close(inotify);
   });
 
   test("is linked only if it is the same file", async () => {

@@ -8,7 +8,8 @@ import { describeError, JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { hostPath, type JailRoot, release, walk } from "../../jail/fs/walk.ts";
-import { createLoader, type DependencyProblem, type Loader } from "../../libraries/closure.ts";
+import { createLoader, type Loader } from "../../libraries/closure.ts";
+import type { DependencyProblem } from "../../libraries/dependency.ts";
 import { onlyRootWrites } from "../../system/exchange.ts";
 import type { CheckFinding } from "../rules.ts";
 

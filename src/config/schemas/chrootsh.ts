@@ -1,55 +1,28 @@
 import type { KeyTable } from "../keys.ts";
+import { flagKey, listKey } from "../values.ts";
 
 /** Sections of jk_chrootsh.ini: a user, "group " and a group, or DEFAULT. */
 export const chrootshKeys = {
-  env: {
-    kind: "list",
-    security: false,
-    help: "names of further environment variables to pass on, whatever their value",
-  },
-  env_only: {
-    kind: "flag",
-    security: true,
-    help: "1: pass on no other variable of the caller, as jailkit 2.23 does",
-  },
-  relax_home_owner: {
-    kind: "flag",
-    security: true,
-    help: "1: the home directory need not belong to the user",
-  },
-  relax_home_group: {
-    kind: "flag",
-    security: true,
-    help: "1: the home directory need not belong to the primary group of the user",
-  },
-  relax_home_group_permissions: {
-    kind: "flag",
-    security: true,
-    help: "1: the group may write to the home directory, but no user or group of an ACL",
-  },
-  relax_home_other_permissions: {
-    kind: "flag",
-    security: true,
-    help: "1: everybody, and the users and groups of an ACL, may write to the home directory",
-  },
+  env: listKey("names of further environment variables to pass on, whatever their value"),
+  env_only: flagKey("pass on no other variable of the caller, as jailkit 2.23 does"),
+  relax_home_owner: flagKey("the home directory need not belong to the user"),
+  relax_home_group: flagKey("the home directory need not belong to the primary group of the user"),
+  relax_home_group_permissions: flagKey(
+    "the group may write to the home directory, but no user or group of an ACL",
+  ),
+  relax_home_other_permissions: flagKey(
+    "everybody, and the users and groups of an ACL, may write to the home directory",
+  ),
   injail_shell: {
     kind: "text",
     security: true,
     help: "the shell to start in the jail, instead of the one in the jail's etc/passwd",
   },
-  skip_injail_passwd_check: {
-    kind: "flag",
-    security: true,
-    help: "1: the user may be missing from the jail's etc/passwd",
-  },
-  injail_login_shell: {
-    kind: "flag",
-    security: true,
-    help: "1: start the shell with --login as its only argument, whatever arguments were given",
-  },
-  no_new_privs: {
-    kind: "flag",
-    security: true,
-    help: "1: setuid and setgid programs in the jail gain nothing (prctl(2), PR_SET_NO_NEW_PRIVS)",
-  },
+  skip_injail_passwd_check: flagKey("the user may be missing from the jail's etc/passwd"),
+  injail_login_shell: flagKey(
+    "start the shell with --login as its only argument, whatever arguments were given",
+  ),
+  no_new_privs: flagKey(
+    "setuid and setgid programs in the jail gain nothing (prctl(2), PR_SET_NO_NEW_PRIVS)",
+  ),
 } as const satisfies KeyTable;

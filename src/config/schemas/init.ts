@@ -1,22 +1,27 @@
 import type { KeyTable } from "../keys.ts";
+import { listKey } from "../values.ts";
 
-const paths = { kind: "list", security: false } as const;
+/**
+ * An item that starts with this means a path below each directory of libraries. It is not absolute, and it has a slash, so
+ * it cannot be the name of a file or program.
+ */
+export const LIBRARY_DIRECTORY = "$LIBDIR/";
 
 /** Sections of jk_init.ini: a name for files that a jail can get. */
 export const initKeys = {
   comment: { kind: "text", security: false, help: "one line, which jk_init --list shows" },
-  paths: { ...paths, help: "files and directories; a name without a slash is the name of a program" },
-  libraries: { ...paths, help: "as paths" },
-  executables: { ...paths, help: "as paths" },
-  regularfiles: { ...paths, help: "as paths" },
-  directories: { ...paths, help: "as paths" },
-  paths_w_owner: { ...paths, help: "as paths; files keep their owner" },
-  paths_w_setuid: { ...paths, help: "as paths; files keep owner, setuid and setgid" },
-  emptydirs: { ...paths, help: "directories that are created empty" },
-  devices: { ...paths, help: "device files" },
-  users: { ...paths, help: "users to add to the jail's etc/passwd" },
-  groups: { ...paths, help: "groups to add to the jail's etc/group" },
-  includesections: { ...paths, help: "sections to include before this one" },
+  paths: listKey("files and directories; a name without a slash is the name of a program"),
+  libraries: listKey("as paths"),
+  executables: listKey("as paths"),
+  regularfiles: listKey("as paths"),
+  directories: listKey("as paths"),
+  paths_w_owner: listKey("as paths; files keep their owner"),
+  paths_w_setuid: listKey("as paths; files keep owner, setuid and setgid"),
+  emptydirs: listKey("directories that are created empty"),
+  devices: listKey("device files"),
+  users: listKey("users to add to the jail's etc/passwd"),
+  groups: listKey("groups to add to the jail's etc/group"),
+  includesections: listKey("sections to include before this one"),
   need_proc: { kind: "yesno", security: true, help: "1: mount /proc in the jail" },
   need_logsocket: { kind: "yesno", security: false, help: "1: jk_socketd serves dev/log of the jail" },
 } as const satisfies KeyTable;

@@ -1,4 +1,5 @@
 import type { KeyTable, SectionValues } from "../keys.ts";
+import { flagKey, listKey } from "../values.ts";
 
 /** Sections of jk_lsh.ini: a user, "group " and a group, or DEFAULT. */
 export const lshKeys = {
@@ -8,21 +9,11 @@ export const lshKeys = {
     optional: true,
     help: "absolute paths of the programs that may be run",
   },
-  paths: {
-    kind: "list",
-    security: false,
-    help: "directories to search for a program that is given by its name alone",
-  },
-  allow_word_expansion: {
-    kind: "flag",
-    security: true,
-    help: "1: expand wildcards, ~, variables and arithmetic in a command",
-  },
-  allow_spawn_options: {
-    kind: "flag",
-    security: true,
-    help: "1: servers such as rsync and git may start any other program: no argument is refused, and their environment is unchanged",
-  },
+  paths: listKey("directories to search for a program that is given by its name alone"),
+  allow_word_expansion: flagKey("expand wildcards, ~, variables and arithmetic in a command"),
+  allow_spawn_options: flagKey(
+    "servers such as rsync and git may start any other program: no argument is refused, and their environment is unchanged",
+  ),
   execute: {
     kind: "execute",
     security: true,
@@ -33,21 +24,9 @@ export const lshKeys = {
     security: true,
     help: "the umask (octal) of the program; -1 (the default): unchanged",
   },
-  environment: {
-    kind: "pairs",
-    security: false,
-    help: "NAME=VALUE variables to set for the program",
-  },
-  env: {
-    kind: "list",
-    security: false,
-    help: "names of further environment variables to keep",
-  },
-  no_new_privs: {
-    kind: "flag",
-    security: true,
-    help: "1: setuid and setgid programs gain nothing (prctl(2), PR_SET_NO_NEW_PRIVS)",
-  },
+  environment: { kind: "pairs", security: false, help: "NAME=VALUE variables to set for the program" },
+  env: listKey("names of further environment variables to keep"),
+  no_new_privs: flagKey("setuid and setgid programs gain nothing (prctl(2), PR_SET_NO_NEW_PRIVS)"),
 } as const satisfies KeyTable;
 
 /** A section of jk_lsh.ini. With an error among its problems nothing may be run. */

@@ -1,4 +1,5 @@
-import type { KeyTable } from "../keys.ts";
+import { type KeyTable, readKeys, type SectionValues } from "../keys.ts";
+import { type IniSection, keyPlace } from "../model.ts";
 
 /** Sections of jk_socketd.ini: the absolute path of a socket. */
 export const socketdKeys = {
@@ -41,3 +42,15 @@ export const socketdKeys = {
     help: "kernel: a message shows the sender that the kernel knows; sender: the one that it claims, as in jailkit 2.23",
   },
 } as const satisfies KeyTable;
+
+/** A section of jk_socketd.ini as it counts: a peak under base becomes the default, or base if that is more. */
+export function readSocketdSection(section: IniSection): SectionValues<typeof socketdKeys> {
+  const values = readKeys(section, socketdKeys);
+  const { base } = values;
+  if (values.peak >= base) return values;
+  values.peak = Math.max(socketdKeys.peak.initial, base);
+  const place = keyPlace(section, "peak");
+  const message = `peak is under base (${base}); ${values.peak} is used`;
+  values.problems.push({ ...place, severity: "warning", code: "peak-under-base", message });
+  return values;
+}

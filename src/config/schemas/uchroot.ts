@@ -1,4 +1,5 @@
 import type { KeyTable } from "../keys.ts";
+import { flagKey, listKey } from "../values.ts";
 
 /** Sections of jk_uchroot.ini: a user, "group " and a group, or DEFAULT. */
 export const uchrootKeys = {
@@ -7,19 +8,9 @@ export const uchrootKeys = {
     security: true,
     help: "absolute paths of the jails that the user may enter",
   },
-  skip_injail_passwd_check: {
-    kind: "flag",
-    security: true,
-    help: "1: the user may be missing from the jail's etc/passwd",
-  },
-  env: {
-    kind: "list",
-    security: false,
-    help: "names of further environment variables to keep",
-  },
-  allow_setuid: {
-    kind: "flag",
-    security: true,
-    help: "1: setuid and setgid programs, and programs with file capabilities, get their privileges in the jail; otherwise they gain nothing",
-  },
+  skip_injail_passwd_check: flagKey("the user may be missing from the jail's etc/passwd"),
+  env: listKey("names of further environment variables to keep"),
+  allow_setuid: flagKey(
+    "setuid and setgid programs, and programs with file capabilities, get their privileges in the jail; otherwise they gain nothing",
+  ),
 } as const satisfies KeyTable;

@@ -9,7 +9,7 @@ import { warnOfLaunch } from "../../enter/launch/launch.ts";
 import { copyRemedy } from "../../enter/remedies.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { hostPath } from "../../jail/fs/walk.ts";
-import type { FindMissing, Missing } from "../../libraries/missing.ts";
+import type { FindMissing, Missing } from "../../libraries/dependency.ts";
 import { passwdByUid } from "../../system/accounts.ts";
 import { commandAt } from "../../system/exchange.ts";
 import { emptyReport, judgeReport, type LoginReport, type ReportStep } from "../report.ts";

@@ -3,8 +3,7 @@ import { baseName, directoryOf } from "../../../ffi/paths.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { appendRemedy, copyRemedy, isRootsProgram, sectionLinesRemedy } from "../../enter/remedies.ts";
 import type { FileView } from "../../limited-shell/files.ts";
-import { serviceNamed } from "../../programs/services.ts";
-import { USUAL_PROGRAMS } from "../../programs/usual.ts";
+import { serviceNamed, USUAL_PROGRAMS } from "../../programs/services.ts";
 import { programWarnings } from "../../programs/warnings.ts";
 
 /** The values of two keys of a section. */

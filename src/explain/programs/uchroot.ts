@@ -9,7 +9,7 @@ import { copyRemedy } from "../../enter/remedies.ts";
 import { uchrootSettingsOf } from "../../enter/uchroot/facts.ts";
 import { type GatheredUchrootFacts, gatherUchroot } from "../../enter/uchroot/gather.ts";
 import { uchrootEnvironment } from "../../enter/uchroot/uchroot.ts";
-import type { Missing } from "../../libraries/missing.ts";
+import type { Missing } from "../../libraries/dependency.ts";
 import { groupIdsOf, type PasswdEntry } from "../../system/accounts.ts";
 import { commandAt } from "../../system/exchange.ts";
 import { findProgram } from "../../system/run.ts";

@@ -66,74 +66,55 @@ interface Machine {
   native: string;
 }
 
-const machine = (
+function machine(
   platform: string,
   triplet: string,
   interpreters: string[],
   muslArch = platform,
   native = "",
-): Machine => ({
-  platform,
-  triplet,
-  interpreters: [...interpreters, `/lib/ld-musl-${muslArch}.so.1`],
-  native,
-});
-
-const unknown: Machine = { platform: "", triplet: "", interpreters: [], native: "" };
+): Machine {
+  return { platform, triplet, interpreters: [...interpreters, `/lib/ld-musl-${muslArch}.so.1`], native };
+}
 
 /** The machine of an ABI; its fields are empty if it is not known. */
-export function machineOf(abi: Abi): Machine {
-  switch (abi.machine) {
+export function machineOf({ machine: id, bits, little, variant }: Abi): Machine {
+  switch (id) {
     case EM_386:
       return machine("i686", "i386-linux-gnu", ["/lib/ld-linux.so.2"], "i386");
     case EM_X86_64:
-      return abi.bits === 64
+      return bits === 64
         ? machine("x86_64", "x86_64-linux-gnu", ["/lib64/ld-linux-x86-64.so.2"], "x86_64", "x64")
         : machine("x86_64", "x86_64-linux-gnux32", ["/libx32/ld-linux-x32.so.2"], "x32");
-    case EM_AARCH64:
-      return machine(
-        "aarch64",
-        "aarch64-linux-gnu",
-        ["/lib/ld-linux-aarch64.so.1"],
-        abi.little ? "aarch64" : "aarch64_be",
-        "arm64",
-      );
+    case EM_AARCH64: {
+      const musl = little ? "aarch64" : "aarch64_be";
+      return machine("aarch64", "aarch64-linux-gnu", ["/lib/ld-linux-aarch64.so.1"], musl, "arm64");
+    }
     case EM_ARM:
-      return abi.variant === ARM_SOFT_FLOAT
+      return variant === ARM_SOFT_FLOAT
         ? machine("v7l", "arm-linux-gnueabi", ["/lib/ld-linux.so.3"], "arm")
         : machine("v7l", "arm-linux-gnueabihf", ["/lib/ld-linux-armhf.so.3"], "armhf");
-    case EM_RISCV:
-      return machine(
-        "",
-        `riscv${abi.bits}-linux-gnu`,
-        [`/lib/ld-linux-riscv${abi.bits}-${["lp64", "lp64f", "lp64d", "lp64q"][abi.variant >> 1]}.so.1`],
-        `riscv${abi.bits}`,
-      );
-    case EM_PPC64:
-      return machine(
-        "power8",
-        abi.little ? "powerpc64le-linux-gnu" : "powerpc64-linux-gnu",
-        ["/lib64/ld64.so.2", "/lib64/ld64.so.1"],
-        abi.little ? "powerpc64le" : "powerpc64",
-        abi.little ? "ppc64" : "",
-      );
+    case EM_RISCV: {
+      const float = ["lp64", "lp64f", "lp64d", "lp64q"][variant >> 1];
+      const interpreter = `/lib/ld-linux-riscv${bits}-${float}.so.1`;
+      return machine("", `riscv${bits}-linux-gnu`, [interpreter], `riscv${bits}`);
+    }
+    case EM_PPC64: {
+      const [name, native] = little ? ["powerpc64le", "ppc64"] : ["powerpc64", ""];
+      const interpreters = ["/lib64/ld64.so.2", "/lib64/ld64.so.1"];
+      return machine("power8", `${name}-linux-gnu`, interpreters, name, native);
+    }
     case EM_S390:
       return machine("z900", "s390x-linux-gnu", ["/lib/ld64.so.1", "/lib64/ld64.so.1"], "s390x", "s390x");
-    case EM_MIPS:
-      return machine(
-        "mips",
-        `mips${abi.bits === 64 ? "64" : ""}${abi.little ? "el" : ""}-linux-gnu${abi.bits === 64 ? "abi64" : ""}`,
-        ["/lib64/ld.so.1", "/lib/ld.so.1"],
-        `mips${abi.bits === 64 ? "64" : ""}${abi.little ? "el" : ""}`,
-      );
-    case EM_LOONGARCH:
-      return machine(
-        "loongarch",
-        "loongarch64-linux-gnu",
-        ["/lib64/ld-linux-loongarch-lp64d.so.1"],
-        "loongarch64",
-      );
+    case EM_MIPS: {
+      const name = `mips${bits === 64 ? "64" : ""}${little ? "el" : ""}`;
+      const triplet = `${name}-linux-gnu${bits === 64 ? "abi64" : ""}`;
+      return machine("mips", triplet, ["/lib64/ld.so.1", "/lib/ld.so.1"], name);
+    }
+    case EM_LOONGARCH: {
+      const interpreters = ["/lib64/ld-linux-loongarch-lp64d.so.1"];
+      return machine("loongarch", "loongarch64-linux-gnu", interpreters, "loongarch64");
+    }
     default:
-      return unknown;
+      return { platform: "", triplet: "", interpreters: [], native: "" };
   }
 }

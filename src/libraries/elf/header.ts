@@ -1,4 +1,4 @@
-import type { ByteString } from "../../../ffi/bytes.ts";
+import { type ByteString, fromBytes } from "../../../ffi/bytes.ts";
 import { PATH_MAX } from "../../../ffi/constants.ts";
 import { type Abi, abiOf } from "./abi.ts";
 import { badElf, type ElfReader } from "./reader.ts";
@@ -47,14 +47,13 @@ function readNumber(bytes: Buffer, at: number, size: 2 | 4 | 8, little: boolean)
 
 /** True if a file starts as ELF files do. */
 export function isElf(start: Uint8Array): boolean {
-  return start[0] === 0x7f && start[1] === 0x45 && start[2] === 0x4c && start[3] === 0x46;
+  return fromBytes(start, 0, 4) === "\x7fELF";
 }
 
 /** The header of a file that starts with the ELF magic. Throws JailkitError "bad-elf" if it is invalid. */
 export function readElfHeader(reader: ElfReader): ElfHeader {
   const ident = reader.bytes(0, Math.min(16, reader.size), "the ELF header");
-  const classByte = ident[4];
-  const dataByte = ident[5];
+  const [, , , , classByte, dataByte] = ident;
   if (ident.length < 16) throw badElf(reader.path, "the ELF header is cut off");
   if (classByte !== 1 && classByte !== 2) throw badElf(reader.path, `unknown class ${classByte}`);
   if (dataByte !== 1 && dataByte !== 2) throw badElf(reader.path, `unknown byte order ${dataByte}`);
@@ -64,9 +63,8 @@ export function readElfHeader(reader: ElfReader): ElfHeader {
   if (reader.size < headerSize) throw badElf(reader.path, "the ELF header is cut off");
   const bytes = reader.bytes(0, headerSize, "the ELF header");
   const number = (at: number, size: 2 | 4 | 8) => readNumber(bytes, at, size, little);
-  const flags = number(wide ? 48 : 36, 4);
   return {
-    abi: abiOf(wide ? 64 : 32, little, number(18, 2), flags),
+    abi: abiOf(wide ? 64 : 32, little, number(18, 2), number(wide ? 48 : 36, 4)),
     type: number(16, 2),
     programHeaders: {
       offset: number(wide ? 32 : 28, wide ? 8 : 4),
@@ -82,8 +80,8 @@ export function isLoadable(header: ElfHeader): boolean {
 }
 
 function readSegments(reader: ElfReader, header: ElfHeader): Segment[] {
-  const { abi, programHeaders } = header;
-  const { offset, size, count } = programHeaders;
+  const { abi } = header;
+  const { offset, size, count } = header.programHeaders;
   const wide = abi.bits === 64;
   if (count === 0) throw badElf(reader.path, "no program headers");
   if (size !== (wide ? 56 : 32)) throw badElf(reader.path, `program headers of ${size} bytes`);
@@ -100,13 +98,9 @@ function readSegments(reader: ElfReader, header: ElfHeader): Segment[] {
       address: field(wide ? 16 : 8, word),
       size: field(wide ? 32 : 16, word),
     };
-    if (segment.type === PT_LOAD && segment.size > 0) {
-      if (segment.offset + segment.size > reader.size) {
-        throw badElf(
-          reader.path,
-          "a segment lies outside the file: the file is cut off, or its headers are wrong",
-        );
-      }
+    if (segment.type === PT_LOAD && segment.size > 0 && segment.offset + segment.size > reader.size) {
+      const why = "a segment lies outside the file: the file is cut off, or its headers are wrong";
+      throw badElf(reader.path, why);
     }
     segments.push(segment);
   }
@@ -135,12 +129,9 @@ export function readElfImage(reader: ElfReader, header: ElfHeader): ElfImage {
     segments,
     number: (bytes, at, size) => readNumber(bytes, at, size === 0 ? wordSize : size, header.abi.little),
     locate(address, what) {
-      for (const load of loads) {
-        if (address >= load.address && address < load.address + load.size) {
-          return { offset: load.offset + (address - load.address), end: load.offset + load.size };
-        }
-      }
-      throw badElf(reader.path, `${what} lies outside every segment`);
+      const load = loads.find((one) => address >= one.address && address < one.address + one.size);
+      if (load === undefined) throw badElf(reader.path, `${what} lies outside every segment`);
+      return { offset: load.offset + (address - load.address), end: load.offset + load.size };
     },
   };
 }
@@ -158,11 +149,7 @@ export function readInterpreter(image: ElfImage): ByteString | undefined {
   const end = segment.offset + segment.size;
   if (end > reader.size) throw badElf(reader.path, "the interpreter's name lies outside the file");
   const name = reader.string(segment.offset, end, segment.size, "the interpreter's name");
-  if (!name.startsWith("/")) {
-    throw badElf(
-      reader.path,
-      "the interpreter's name is not absolute, so it depends on the current directory",
-    );
-  }
-  return name;
+  if (name.startsWith("/")) return name;
+  const why = "the interpreter's name is not absolute, so it depends on the current directory";
+  throw badElf(reader.path, why);
 }

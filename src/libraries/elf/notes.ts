@@ -25,18 +25,13 @@ function parseEntries(text: ByteString): DlopenNote[] {
     return [];
   }
   if (!Array.isArray(entries)) return [];
-  const notes: DlopenNote[] = [];
-  for (const entry of entries.slice(0, MOST_ENTRIES)) {
-    if (!isRecord(entry) || !Array.isArray(entry.soname)) continue;
-    const sonames = entry.soname.filter((name) => typeof name === "string" && /^[^\0/]{1,255}$/.test(name));
-    const { priority, feature } = entry;
-    notes.push({
-      sonames,
-      feature: typeof feature === "string" ? feature : "",
-      priority: priority === "required" || priority === "suggested" ? priority : "recommended",
-    });
-  }
-  return notes;
+  return entries.slice(0, MOST_ENTRIES).flatMap((entry: unknown): DlopenNote[] => {
+    if (!isRecord(entry) || !Array.isArray(entry.soname)) return [];
+    const { soname, priority, feature } = entry;
+    const sonames = soname.filter((name) => typeof name === "string" && /^[^\0/]{1,255}$/.test(name));
+    const known = priority === "required" || priority === "suggested" ? priority : "recommended";
+    return [{ sonames, feature: typeof feature === "string" ? feature : "", priority: known }];
+  });
 }
 
 /**
@@ -57,10 +52,8 @@ export function readDlopenNotes(image: ElfImage): DlopenNote[] {
       // Names and contents are padded to 4 bytes. Property notes are padded to 8, but have a segment of their own.
       const content = name + Math.ceil(nameSize / 4) * 4;
       if (content + size > bytes.length) break;
-      if (
-        image.number(bytes, at + 8, 4) === FDO_DLOPEN &&
-        fromBytes(bytes, name, name + nameSize) === "FDO\0"
-      ) {
+      const type = image.number(bytes, at + 8, 4);
+      if (type === FDO_DLOPEN && fromBytes(bytes, name, name + nameSize) === "FDO\0") {
         // A regular expression would be slow on many zeros, which a user may write.
         let end = content + size;
         while (end > content && bytes[end - 1] === 0) end--;

@@ -1,5 +1,6 @@
 import { type ByteString, fromBytes } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
+import { attempt } from "../../../ffi/error.ts";
 import { close, openAt, readAt } from "../../../ffi/files.ts";
 import { type Abi, EM_PPC64, EM_S390, EM_X86_64, machineOf } from "../elf/abi.ts";
 
@@ -42,9 +43,8 @@ export function platformOn(abi: Abi, cpuinfo: ByteString): ByteString {
   const { platform } = machineOf(abi);
   if (abi.machine !== EM_X86_64 || !/^vendor_id\s*:\s*GenuineIntel$/m.test(cpuinfo)) return platform;
   const has = flagsIn(cpuinfo);
-  return (
-    intelPlatforms.find(([, features]) => features.every((feature) => has.has(feature)))?.[0] ?? platform
-  );
+  const found = intelPlatforms.find(([, features]) => features.every((feature) => has.has(feature)));
+  return found?.[0] ?? platform;
 }
 
 /**
@@ -65,25 +65,18 @@ export function hwcapSubdirectories(abi: Abi, cpuinfo: ByteString): ByteString[]
 const FIRST_PROCESSOR = 16384;
 let cpuinfo: ByteString | undefined;
 
-/** The first processor in /proc/cpuinfo; "" without /proc. */
+/** The first processor in /proc/cpuinfo, of the hundreds that a machine may have; "" without /proc. */
 function readCpuinfo(): ByteString {
-  cpuinfo ??= readFirstProcessor();
-  return cpuinfo;
-}
-
-function readFirstProcessor(): ByteString {
-  try {
+  cpuinfo ??= attempt(() => {
     const fd = openAt(C.AT_FDCWD, "/proc/cpuinfo", C.O_RDONLY);
     try {
-      // A machine may have hundreds of processors; the first is enough.
       const buffer = new Uint8Array(FIRST_PROCESSOR);
       return fromBytes(buffer, 0, readAt(fd, buffer, 0));
     } finally {
       close(fd);
     }
-  } catch {
-    return "";
-  }
+  });
+  return cpuinfo ?? "";
 }
 
 /**

@@ -82,18 +82,10 @@ function readEntries(bytes: Uint8Array, count: number, little: boolean): LinkerC
     if (name === undefined || path === undefined || !path.startsWith("/")) continue;
     const low = number(at + (little ? 16 : 20));
     const high = number(at + (little ? 20 : 16));
-    let hwcap: ByteString | undefined;
-    if ((high & HWCAP_EXTENSION) !== 0) {
-      hwcap = hwcaps[low];
-      if (hwcap === undefined) continue;
-    } else if (low !== 0 || high !== 0) {
-      // Numbered capabilities of glibc before 2.33: no current ld.so reads them.
-      continue;
-    }
-    const entry = { path, hwcap };
-    const others = byName.get(name);
-    if (others === undefined) byName.set(name, [entry]);
-    else others.push(entry);
+    // Without the extension, numbered capabilities of glibc before 2.33: no current ld.so reads them.
+    const hwcap = (high & HWCAP_EXTENSION) !== 0 ? hwcaps[low] : undefined;
+    if (hwcap === undefined && (low !== 0 || high !== 0)) continue;
+    byName.getOrInsertComputed(name, () => []).push({ path, hwcap });
   }
   return { entries: (name) => byName.get(name) ?? [] };
 }

@@ -35,9 +35,9 @@ function expandGlob(view: RootView, pattern: ByteString, limit: number): ByteStr
  * from "#", `include PATTERN...` (relative to the including file); `hwcap` lines and "=TYPE" suffixes are ignored. A
  * missing or unreadable file is empty. The number and depth of includes are bounded.
  */
-export function readLinkerConf(view: RootView, file: ByteString = "/etc/ld.so.conf"): LinkerConf {
+export function readLinkerConf(view: RootView): LinkerConf {
   const reader = new LinkerConfReader(view);
-  reader.read(file, 0);
+  reader.read("/etc/ld.so.conf", 0);
   return { directories: [...reader.directories], files: [...reader.files] };
 }
 

@@ -1,5 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { directoryOf } from "../../../ffi/paths.ts";
+import { baseName, directoryOf } from "../../../ffi/paths.ts";
 import type { Candidates } from "../candidate.ts";
 import { type Abi, abiKey } from "../elf/abi.ts";
 import type { ElfFile } from "../elf/dynamic.ts";
@@ -11,21 +11,28 @@ import { LARGEST_CACHE, type LinkerCache, parseLinkerCache } from "./ld-cache.ts
 import { type LinkerConf, readLinkerConf } from "./ld-conf.ts";
 import { expandTokens, type LoadedObject, rpathDirectories } from "./rpath.ts";
 
-/** The result of a search: the file, or the searched places, and a file of that name that is not ELF. */
-type Found = { path: ByteString; elf: ElfFile } | { searched: ByteString[]; refused: ByteString | undefined };
+/** A failed search: the searched places, and a file of that name that is not ELF. */
+export interface NotFound {
+  readonly searched: ByteString[];
+  readonly refused: ByteString | undefined;
+}
+
+type Found = { path: ByteString; elf: ElfFile } | NotFound;
 
 /** A search in progress: the places so far, and a file that is not ELF, which ends it. */
 interface Attempt {
+  readonly name: ByteString;
+  readonly abi: Abi;
+  readonly rules: Interpreter;
   readonly searched: Set<ByteString>;
-  refused: ByteString | undefined;
+  refused?: ByteString;
 }
 
 const CACHE = "/etc/ld.so.cache";
 /** Directories tried for one program. Hundreds are usual; a real program needs ten thousand at most. */
 const MOST_ATTEMPTS = 200_000;
 
-const newAttempt = (): Attempt => ({ searched: new Set(), refused: undefined });
-const failed = (attempt: Attempt): Found => ({ searched: [...attempt.searched], refused: attempt.refused });
+const failed = ({ searched, refused }: Attempt): Found => ({ searched: [...searched], refused });
 const inDirectory = (directory: ByteString, name: ByteString) =>
   `${directory === "/" ? "" : directory}/${name}`;
 
@@ -61,138 +68,112 @@ export class LibrarySearch {
   /** Finds `name`, from DT_NEEDED or dlopen(3), for `object`, which runs under the interpreter of `rules`. */
   find(name: ByteString, object: LoadedObject, rules: Interpreter): Found {
     const { abi } = object.elf.header;
-    const expanded = expandTokens(name, object.origin, rules);
+    const expanded = expandTokens(name, object.origin, rules) ?? "";
+    const newAttempt = (): Attempt => ({ name: expanded, abi, rules, searched: new Set() });
     const attempt = newAttempt();
-    if (expanded === undefined || expanded.includes("/")) {
-      return this.findByPath(expanded, abi, attempt) ?? failed(attempt);
-    }
-    const own = this.tryDirectories(this.rpathOf(object, rules), expanded, rules, abi, attempt);
+    if (expanded === "" || expanded.includes("/")) return this.findByPath(attempt) ?? failed(attempt);
+    const rpath = this.rpaths.getOrInsertComputed(object, () => rpathDirectories(object, rules));
+    const own = this.tryDirectories(rpath, attempt);
     if (own !== undefined) return own;
     const noDefault = object.elf.noDefaultLibraries;
     const key = `${expanded}\0${rules.path}\0${abiKey(abi)}\0${noDefault}`;
-    let found = this.systemResults.get(key);
-    if (found === undefined) {
-      found = this.findInSystem(expanded, abi, rules, noDefault);
-      this.systemResults.set(key, found);
-    }
+    const found = this.systemResults.getOrInsertComputed(key, () =>
+      this.findInSystem(newAttempt(), noDefault),
+    );
     if ("path" in found) return found;
     return { searched: [...attempt.searched, ...found.searched], refused: found.refused };
   }
 
-  private findByPath(path: ByteString | undefined, abi: Abi, attempt: Attempt): Found | undefined {
-    if (!path?.startsWith("/")) return undefined;
+  private findByPath(attempt: Attempt): Found | undefined {
+    const path = attempt.name;
+    if (!path.startsWith("/")) return undefined;
     const directory = this.clean(directoryOf(path));
     attempt.searched.add(path);
     if (directory === undefined) return undefined;
-    return this.tryPath(inDirectory(directory, path.slice(path.lastIndexOf("/") + 1)), abi, attempt);
+    return this.tryPath(inDirectory(directory, baseName(path)), attempt);
   }
 
   /**
    * The part of a search that is the same for all objects: the cache, the default directories, and then those of
    * ldconfig.
    */
-  private findInSystem(name: ByteString, abi: Abi, rules: Interpreter, noDefault: boolean): Found {
-    const attempt = newAttempt();
-    if (rules.kind === "musl") {
-      return this.tryDirectories(rules.directories, name, rules, abi, attempt) ?? failed(attempt);
-    }
-    const defaults = noDefault ? [] : rules.directories;
-    const hit = this.tryCache(name, abi, attempt, noDefault ? rules.directories : []);
+  private findInSystem(attempt: Attempt, noDefault: boolean): Found {
+    const { kind, directories } = attempt.rules;
+    if (kind === "musl") return this.tryDirectories(directories, attempt) ?? failed(attempt);
+    const skipped = noDefault ? directories : [];
+    const hit = this.tryCache(attempt, skipped);
     if (hit !== undefined) return hit;
     // ld.so never reads ld.so.conf. ldconfig does, before the default directories: if there is no cache, or it is older
     // than the library, the next run of ldconfig finds this.
     const hasCache = this.cache !== undefined;
-    const configured = this.conf().directories.filter(
-      (path) => !noDefault || !rules.directories.includes(path),
-    );
+    const configured = this.conf().directories.filter((path) => !skipped.includes(path));
+    const defaults = noDefault ? [] : directories;
     const order = hasCache ? [...defaults, ...configured] : [...configured, ...defaults];
-    return this.tryDirectories(order, name, rules, abi, attempt) ?? failed(attempt);
+    return this.tryDirectories(order, attempt) ?? failed(attempt);
   }
 
-  private tryCache(name: ByteString, abi: Abi, attempt: Attempt, skip: ByteString[]): Found | undefined {
+  private tryCache(attempt: Attempt, skip: readonly ByteString[]): Found | undefined {
     if (this.cache === "unread") {
       const bytes = this.view.readFile(CACHE, LARGEST_CACHE);
-      this.cache = bytes === undefined ? undefined : parseLinkerCache(bytes);
+      this.cache = bytes && parseLinkerCache(bytes);
     }
     if (this.cache === undefined) return undefined;
     attempt.searched.add(CACHE);
-    const entries = this.cache.entries(name);
-    const order = entries.some((entry) => entry.hwcap !== undefined) ? this.hwcapsOf(abi) : [];
+    const entries = this.cache.entries(attempt.name);
+    const order = entries.some((entry) => entry.hwcap !== undefined) ? this.hwcapsOf(attempt.abi) : [];
     for (const hwcap of [...order, undefined]) {
       for (const entry of entries) {
         if (entry.hwcap !== hwcap || skip.some((prefix) => entry.path.startsWith(`${prefix}/`))) continue;
-        const found = this.tryPath(entry.path, abi, attempt);
+        const found = this.tryPath(entry.path, attempt);
         if (found !== undefined) return found;
       }
     }
     return undefined;
   }
 
-  private tryDirectories(
-    list: readonly ByteString[],
-    name: ByteString,
-    rules: Interpreter,
-    abi: Abi,
-    attempt: Attempt,
-  ): Found | undefined {
+  private tryDirectories(list: readonly ByteString[], attempt: Attempt): Found | undefined {
+    const { name, abi, rules, searched } = attempt;
     for (const path of list) {
       if (++this.attempts > MOST_ATTEMPTS)
         throw badElf(this.program, "its libraries are searched in too many directories");
-      if (attempt.searched.has(path)) continue;
-      attempt.searched.add(path);
+      if (searched.has(path)) continue;
+      searched.add(path);
       const clean = rules.kind === "glibc" ? this.withHwcaps(path, abi) : [this.clean(path)];
       for (const each of clean) {
-        const found = each === undefined ? undefined : this.tryPath(inDirectory(each, name), abi, attempt);
+        const found = each === undefined ? undefined : this.tryPath(inDirectory(each, name), attempt);
         if (found !== undefined) return found;
       }
     }
     return undefined;
   }
 
-  private tryPath(path: ByteString, abi: Abi, attempt: Attempt): Found | undefined {
-    const candidate = this.candidates.open(path, abi);
+  private tryPath(path: ByteString, attempt: Attempt): Found | undefined {
+    const candidate = this.candidates.open(path, attempt.abi);
     if (candidate.kind === "elf") return candidate;
+    if (candidate.kind !== "not-elf") return undefined;
     // ld.so stops at a file that is not ELF. No such file goes into a jail as a library.
-    if (candidate.kind === "not-elf") {
-      attempt.refused = path;
-      return failed(attempt);
-    }
-    return undefined;
-  }
-
-  private rpathOf(object: LoadedObject, rules: Interpreter): ByteString[] {
-    let own = this.rpaths.get(object);
-    if (own === undefined) {
-      own = rpathDirectories(object, rules);
-      this.rpaths.set(object, own);
-    }
-    return own;
+    attempt.refused = path;
+    return failed(attempt);
   }
 
   /** A directory without "..", as entries of a jail need it; undefined if there is none. */
   private clean(path: ByteString): ByteString | undefined {
-    if (this.cleanDirectories.has(path)) return this.cleanDirectories.get(path);
-    const plain = path.replace(/\/(?:\.?\/)+/g, "/").replace(/(?<=.)\/\.?$/, "");
-    const clean = /\/\.\.(?:\/|$)/.test(plain) ? this.view.realPath(plain) : plain;
-    const result = clean !== undefined && this.view.isDirectory(clean) ? clean : undefined;
-    this.cleanDirectories.set(path, result);
-    return result;
+    return this.cleanDirectories.getOrInsertComputed(path, () => {
+      const plain = path.replace(/\/(?:\.?\/)+/g, "/").replace(/(?<=.)\/\.?$/, "");
+      const clean = /\/\.\.(?:\/|$)/.test(plain) ? this.view.realPath(plain) : plain;
+      return clean !== undefined && this.view.isDirectory(clean) ? clean : undefined;
+    });
   }
 
   /** A directory, and before it those of its glibc-hwcaps subdirectories that this processor can use. */
   private withHwcaps(path: ByteString, abi: Abi): ByteString[] {
-    const key = `${path}\0${abiKey(abi)}`;
-    let result = this.directoriesWithHwcaps.get(key);
-    if (result === undefined) {
+    return this.directoriesWithHwcaps.getOrInsertComputed(`${path}\0${abiKey(abi)}`, () => {
       const clean = this.clean(path);
-      result = clean === undefined ? [] : [clean];
+      if (clean === undefined) return [];
       const parent = `${clean}/glibc-hwcaps`;
-      if (clean !== undefined && this.view.isDirectory(parent)) {
-        const names = this.hwcapsOf(abi).map((name) => `${parent}/${name}`);
-        result.unshift(...names.filter((name) => this.view.isDirectory(name)));
-      }
-      this.directoriesWithHwcaps.set(key, result);
-    }
-    return result;
+      const names = this.view.isDirectory(parent) ? this.hwcapsOf(abi) : [];
+      const subdirectories = names.map((name) => `${parent}/${name}`);
+      return [...subdirectories.filter((name) => this.view.isDirectory(name)), clean];
+    });
   }
 }

@@ -3,7 +3,7 @@ import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../../config/load.ts";
 import { problemLine } from "../../config/model.ts";
-import { readSocketdSection } from "../../config/socketd-section.ts";
+import { readSocketdSection } from "../../config/schemas/socketd.ts";
 import { leadingDecimal, leadingInteger } from "../../config/values.ts";
 import { configDirectoryFindings } from "../../jail/fs/safety.ts";
 import type { Severity } from "../../system/syslog.ts";

@@ -7,7 +7,7 @@ import { noRoomSaid } from "../../jail/fs/no-room.ts";
 import { requireSafeJail } from "../../jail/fs/safety.ts";
 import { hostPath, isRegular, type JailRoot, release, walk } from "../../jail/fs/walk.ts";
 import { makeDirectories, removePath } from "../../jail/fs/write.ts";
-import { isLibraryName } from "../../libraries/name.ts";
+import { isLibraryName } from "../../libraries/dependency.ts";
 import { dropInheritedAcl } from "../../system/acl.ts";
 import { findProgram, runProgram } from "../../system/run.ts";
 import type { Entry } from "../entry.ts";

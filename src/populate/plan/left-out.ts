@@ -6,7 +6,7 @@ import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { octal } from "../../cli/octal.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
-import type { Dependency } from "../../libraries/closure.ts";
+import type { Dependency } from "../../libraries/dependency.ts";
 import { absolutePath, type FileSystem, isSymlink, linkTarget, sameFile } from "../file-system.ts";
 import type { PlanContext } from "./context.ts";
 import { addProblem, type Draft, type LeftOut } from "./draft.ts";

@@ -1,5 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import type { DependencyProblem } from "../../libraries/closure.ts";
+import type { DependencyProblem } from "../../libraries/dependency.ts";
 import type { Entry } from "../entry.ts";
 
 /**

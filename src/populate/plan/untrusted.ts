@@ -2,8 +2,7 @@ import type { BasicStat } from "../../../ffi/basic-stat.ts";
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { S_IFBLK, S_IFCHR, S_IFMT, S_IFREG } from "../../../ffi/constants.ts";
 import { parentOf } from "../../../ffi/paths.ts";
-import type { Dependency } from "../../libraries/closure.ts";
-import { isLibraryName } from "../../libraries/name.ts";
+import { type Dependency, isLibraryName } from "../../libraries/dependency.ts";
 import type { PlanContext } from "./context.ts";
 
 /** The default directories of the dynamic linker of glibc. */

@@ -2,7 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { MOST_LINKS } from "../../../ffi/constants.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import type { Loader } from "../../libraries/closure.ts";
-import { isLibraryName } from "../../libraries/name.ts";
+import { isLibraryName } from "../../libraries/dependency.ts";
 import type { Entry } from "../../populate/entry.ts";
 import { linkTarget } from "../../populate/file-system.ts";
 import type { Change } from "./compare.ts";

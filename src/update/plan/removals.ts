@@ -3,7 +3,7 @@ import * as C from "../../../ffi/constants.ts";
 import { normalPath, parentOf } from "../../../ffi/paths.ts";
 import { isDirectory, isLink, type JailRoot } from "../../jail/fs/walk.ts";
 import type { ManifestEntry } from "../../jail/record/manifest.ts";
-import { isLibraryName } from "../../libraries/name.ts";
+import { isLibraryName } from "../../libraries/dependency.ts";
 import { type JailObject, type JailState, lookAt } from "../state.ts";
 import type { Kept, Removal } from "./compare.ts";
 import { namesAt } from "./scan.ts";

@@ -10,10 +10,8 @@ const UNIT = "unit/programs.test.ts";
 const decide = mutant("src/limited-shell/decide.ts", SPAWN);
 const limited = mutant("src/enter/limited/limited.ts", "unit/enter.test.ts");
 const directories = mutant("src/confine/directories.ts", "attack/lsh-execute.test.ts");
-const ownStart = mutant("src/programs/own-start.ts", UNIT);
 const hooks = mutant("src/programs/hooks.ts", UNIT);
-const starts = mutant("src/programs/starts.ts", UNIT);
-const repository = mutant("src/programs/repository.ts", UNIT);
+const repository = mutant("src/programs/git.ts", UNIT);
 const options = mutant("src/programs/options.ts", SPAWN);
 const transfer = mutant("src/programs/transfer.ts", SPAWN);
 const versions = mutant("src/programs/versions.ts", SPAWN);
@@ -29,16 +27,13 @@ export const PROGRAMS: readonly Mutant[] = [
     "policy.allowSpawnOptions ? refusalOf(recognised, args, files) : undefined",
   ),
   limited("const given = values.allowSpawnOptions\n", "const given = true\n"),
-  options(
-    '!rule.first.words.includes(args[0] ?? "")',
-    "!args.some((one) => rule.first?.words.includes(one))",
-  ),
+  options("args[0] !== rule.first.word", "!args.includes(rule.first.word)"),
   options('if (word === "--" && rule.endOfOptions) break;', 'if (word === "--") break;'),
   options("      operandSeen = true;\n", ""),
   options("if (rule.withValue.includes(letter)) return undefined;", ""),
   options('(list.operands && !word.startsWith("-"))', "list.operands"),
   options('if (!value.test(args[at] ?? ""))', "if (false)"),
-  options("list.words?.test(word)", "list.words"),
+  options("list.words.test(word)", "list.words"),
   transfer("harmlessValue: /^[0-9]*\\.[A-Za-z0-9]*$/", "harmlessValue: /^[0-9]*\\./"),
   transfer('if (first !== "-server")', "if (first === undefined)"),
   transfer('rest[0] === "__new-rpc-mode"', "true"),
@@ -60,7 +55,7 @@ export const PROGRAMS: readonly Mutant[] = [
     test: "attack/programs.test.ts",
     title: "git clones and pushes, below ~ too",
   },
-  mutant("src/programs/git.ts", UNIT)("if (rest.length === 1 && isRootsRepository", "if (isRootsRepository"),
+  repository("if (rest.length === 1 && isRootsRepository", "if (isRootsRepository"),
   versions('repository === "" ||', ""),
   versions('repository.startsWith("-") ||', ""),
   versions("|| /^[A-Za-z0-9+.-]+:/.test(repository)", ""),
@@ -93,16 +88,16 @@ export const PROGRAMS: readonly Mutant[] = [
   environment("gitPairs(byAdministrator)", "gitPairs(variables)"),
   environment("[...gitConfig, ...gitPairs(byAdministrator)]", "[...gitPairs(byAdministrator), ...gitConfig]"),
   warnings("if (unchecked && program.rows.length > 0) {", "if (false) {"),
-  ownStart("starts === undefined || start === undefined", "start === undefined"),
-  ownStart("if (starts.length > 0) {", "if (false) {"),
-  ownStart("if (!SHELLS.includes(baseName(interpreter))) return undefined;", ""),
+  warnings("starts === undefined || start === undefined", "start === undefined"),
+  warnings("if (starts.length > 0) {", "if (false) {"),
+  warnings("if (!SHELLS.includes(baseName(interpreter))) return undefined;", ""),
   hooks('path !== "" && path !== "/dev/null"', 'path !== ""'),
   hooks('(kind === "git" && namesHooks(configured))', "namesHooks(configured)"),
   hooks("one.kind === kind", "true"),
-  starts("if (programs.length === 0) return undefined;", ""),
-  starts('if (starts === "system") return undefined;', 'if (starts === "system") continue;'),
-  starts("all.push(...starts);", ""),
-  starts("all.push(...starts);", "return starts;"),
+  recognise("if (programs.length === 0) return undefined;", ""),
+  recognise('if (starts === "system") return undefined;', 'if (starts === "system") continue;'),
+  recognise("all.push(...starts);", ""),
+  recognise("all.push(...starts);", "return starts;"),
   limited("    allowSpawnOptions ||\n", ""),
   limited('    execute === "any" ||\n', ""),
   limited("request.someNamedCounts({ named: execute, home })", "execute.length > 0"),
