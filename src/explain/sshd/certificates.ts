@@ -32,13 +32,13 @@ export function signatureObstacle(settings: SshdSettings, type: ByteString): Obs
   if (accepted.length > 0 && !accepted.some((one) => CERTIFICATE.test(one)))
     return {
       why: "PubkeyAcceptedAlgorithms has no type of certificates",
-      remedy: "add the type of the user's certificates to PubkeyAcceptedAlgorithms",
+      remedy: `add the type of the user's certificates to PubkeyAcceptedAlgorithms in ${CONFIGURATION}`,
     };
   if (isAccepted(type, listOf(settings, "casignaturealgorithms"))) return undefined;
   const name = type === "ssh-rsa" ? "rsa-sha2-512" : type;
   return {
     why: `CASignatureAlgorithms has no algorithm for ${type}, the type of the certification authority`,
-    remedy: `add ${name} to CASignatureAlgorithms`,
+    remedy: `add ${name} to CASignatureAlgorithms in ${CONFIGURATION}`,
   };
 }
 
@@ -113,10 +113,5 @@ export function certificateObstacle(
   revoked: ReadonlySet<ByteString>,
 ): Obstacle | undefined {
   const found = authorityObstacle(settings, revoked) ?? principalsObstacle(settings, account, who);
-  return found === undefined
-    ? undefined
-    : {
-        why: `sshd accepts no certificate: ${found.why}`,
-        remedy: /^add /.test(found.remedy) ? `${found.remedy} in ${CONFIGURATION}` : found.remedy,
-      };
+  return found === undefined ? undefined : { ...found, why: `sshd accepts no certificate: ${found.why}` };
 }

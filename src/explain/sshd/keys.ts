@@ -144,12 +144,13 @@ function decidingLines(lines: readonly UsableLine[]): UsableLine[] {
   });
 }
 
-/** Checks whether the user can authenticate by a key in AuthorizedKeysFile, which is read with the user's rights. */
+/** Checks whether the user can authenticate by a key in AuthorizedKeysFile, which is read with the user's rights. `file`: the configuration of sshd. */
 export function keyAuthentication(
   settings: SshdSettings,
   account: PasswdEntry,
   who: Credentials,
   from: ByteString | undefined,
+  file: ByteString,
 ): KeyAuthentication {
   const way = (
     can: Authentication["can"],
@@ -165,7 +166,7 @@ export function keyAuthentication(
     return way("no", ["sshd accepts no keys (PubkeyAuthentication no)"], ["set PubkeyAuthentication yes"]);
   const revoked = revokedKeys(settings);
   if (revoked.kind === "none-taken") return way("no", [revoked.why], [revoked.remedy]);
-  const patterns = quotedWords(settings, "authorizedkeysfile");
+  const patterns = quotedWords(settings, "authorizedkeysfile", file);
   const rules = { settings, from, revoked: revoked.kind === "listed" ? revoked.keys : new Set<ByteString>() };
   const files = keyFiles(patterns, account).map((file) => readKeysFile(file, rules, account, who));
   const lines = decidingLines(files.flatMap((file) => file.lines));
