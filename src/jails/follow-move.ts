@@ -15,12 +15,13 @@ import { configDirectoryFindings } from "../jail/fs/safety.ts";
 import { closeJailRoot, openJailRoot, openTree } from "../jail/fs/walk.ts";
 import { putFile, removePath } from "../jail/fs/write.ts";
 import { type KnownJail, knownJails, openManifest, saveManifest } from "../jail/record/manifest.ts";
-import { findMoved, isRecorded } from "../jail/record/moved.ts";
+import { isRecorded } from "../jail/record/moved.ts";
 import { logSocketDropIn } from "../populate/apply/log-socket.ts";
 import { modifyAccount } from "../system/account-tools.ts";
 import { passwdByName } from "../system/accounts.ts";
 import { hostNames } from "../system/host-files.ts";
 import { fstabField } from "../system/mounts.ts";
+import { searchMoved } from "./adopt-search.ts";
 
 const LARGEST_FILE = 1 << 20;
 
@@ -46,12 +47,19 @@ export function planMove(from: ByteString, to: ByteString | undefined): Move {
   const shown = display(old);
   if (directoryIsThere(old))
     throw new JailkitError("not-moved", 1, `${shown}: still exists, so it was not moved`);
-  const found = to ?? (record === undefined ? undefined : findMoved(record));
+  const search = to !== undefined || record === undefined ? undefined : searchMoved(record);
+  const found = to ?? search?.found;
   if (found === undefined) {
     const users = jailedUsers().filter(({ jail }) => jail === old);
     const out = operands(...users.map(({ name }) => name));
     const leave = users.length === 0 ? "" : `; if it no longer exists: jk_jailuser --unjail ${out}`;
-    const message = `${shown}: the jail was not found nearby; if it is elsewhere: jailkit adopt --moved ${shellWord(old)} NEW${leave}`;
+    const places = search?.places.map(display).join(", ");
+    const all = search?.cutOff === true ? " (not completely: there are too many directories)" : "";
+    const where =
+      search === undefined
+        ? "there is no record of this jail, so it was not searched for"
+        : `the jail was not found near its old path, near other jails, or in ${places}${all}`;
+    const message = `${shown}: ${where}; give its new path: jailkit adopt --moved ${shellWord(old)} NEW${leave}`;
     throw new JailkitError("not-found", 1, message);
   }
   const place = normalPath(found);

@@ -17,8 +17,11 @@ function wordsOfLine(line: ByteString): { keyword: string; words: ByteString[] }
   return { keyword: keyword.toLowerCase(), words };
 }
 
+/** Called for each file that is read, and for each directory that an Include pattern is compared with. */
+type Seen = (path: ByteString) => void;
+
 /** The files that an Include pattern matches, and maybe more: brackets match any character. */
-function includedFiles(pattern: ByteString): ByteString[] {
+function includedFiles(pattern: ByteString, seen: Seen): ByteString[] {
   const path = pattern.startsWith("/") ? pattern : `/etc/ssh/${pattern}`;
   let found = [""];
   for (const name of path.split("/").filter((one) => one !== "")) {
@@ -26,7 +29,8 @@ function includedFiles(pattern: ByteString): ByteString[] {
     found = found.flatMap((directory) => {
       if (!/[*?]/.test(wanted)) return [`${directory}/${name}`];
       const isShown = (one: ByteString) => wanted.startsWith(".") || !one.startsWith(".");
-      const names = hostNames(directory === "" ? "/" : directory);
+      const names = hostNames(directory || "/");
+      seen(directory || "/");
       return names
         .filter((one) => isShown(one) && matchesPattern(one, wanted))
         .map((one) => `${directory}/${one}`);
@@ -36,34 +40,50 @@ function includedFiles(pattern: ByteString): ByteString[] {
 }
 
 /** The lines of sshd's main configuration file and of the files that it includes. Throws SystemError. */
-function configLines(file: ByteString, depth = 0): ReturnType<typeof wordsOfLine>[] {
+function configLines(
+  file: ByteString,
+  seen: Seen = () => undefined,
+  depth = 0,
+): ReturnType<typeof wordsOfLine>[] {
   const text = depth > DEEPEST ? undefined : hostText(file);
+  seen(file);
   return (text ?? "").split("\n").flatMap((raw) => {
     const line = wordsOfLine(raw);
     if (line.keyword !== "include") return [line];
-    return line.words.flatMap(includedFiles).flatMap((one) => configLines(one, depth + 1));
+    return line.words
+      .flatMap((pattern) => includedFiles(pattern, seen))
+      .flatMap((one) => configLines(one, seen, depth + 1));
   });
+}
+
+/** The files of a configuration, and the directories that its Include patterns search. Throws SystemError. */
+export function configPaths(file: ByteString): ByteString[] {
+  const paths = new Set<ByteString>();
+  configLines(file, (path) => paths.add(path));
+  return [...paths];
 }
 
 /**
  * The words of a keyword in the configuration files, with quotes obeyed: sshd -T prints the `settings` without quotes, so
  * that a name with a blank looks like two. Throws SystemError.
  */
-export function quotedWords(settings: SshdSettings, keyword: string): ByteString[] {
+export function quotedWords(
+  settings: SshdSettings,
+  keyword: string,
+  file: ByteString = CONFIGURATION,
+): ByteString[] {
   const value = firstOf(settings, keyword);
   const words = value.split(/\s+/).filter((word) => word !== "");
   if (words.length < 2) return words;
-  const line = configLines(CONFIGURATION).find(
-    (one) => one.keyword === keyword && one.words.join(" ") === value,
-  );
+  const line = configLines(file).find((one) => one.keyword === keyword && one.words.join(" ") === value);
   return line?.words ?? words;
 }
 
 /** True if Subsystem is only in Match blocks: then sshd (OpenSSH 10.0) crashes when one applies. Throws SystemError. */
-export function subsystemOnlyInMatch(): boolean {
+export function subsystemOnlyInMatch(file: ByteString): boolean {
   let inMatch = false;
   let found = false;
-  for (const { keyword } of configLines(CONFIGURATION)) {
+  for (const { keyword } of configLines(file)) {
     if (keyword === "match") inMatch = true;
     if (keyword !== "subsystem") continue;
     if (!inMatch) return false;
@@ -142,8 +162,9 @@ export function undecidedMatches(
   settings: SshdSettings,
   { name, groups }: { name: ByteString; groups: readonly ByteString[] },
   from: ByteString | undefined,
+  file: ByteString = CONFIGURATION,
 ): UndecidedMatch[] {
-  return configLines(CONFIGURATION).flatMap(({ keyword, words }): UndecidedMatch[] => {
+  return configLines(file).flatMap(({ keyword, words }): UndecidedMatch[] => {
     if (keyword !== "match") return [];
     const found: (MissingFact | undefined)[] = [];
     const left = [...words];

@@ -17,6 +17,13 @@ export interface StrictFinding {
 
 type Account = Pick<PasswdEntry, "name" | "uid" | "home">;
 
+/** The setting that names the file. */
+type Keyword = "AuthorizedKeysFile" | "AuthorizedPrincipalsFile";
+
+const CONTENTS: Readonly<Record<Keyword, string>> = {
+  AuthorizedKeysFile: "keys",
+  AuthorizedPrincipalsFile: "principals",
+};
 const MOST_LINKS = 40;
 
 /** realpath(3): the path without symbolic links, "." and ".."; undefined if it does not exist. Throws SystemError. */
@@ -131,18 +138,23 @@ interface Broken {
  * link. A file of another user is not given to this user: it may be there by a hard link, and it is unknown who wrote its
  * keys.
  */
-function remedyFor({ way, fault, isFile, inHome }: Broken, account: Account, file: ByteString): ByteString {
+function remedyFor(
+  { way, fault, isFile, inHome }: Broken,
+  account: Account,
+  file: ByteString,
+  keyword: Keyword,
+): ByteString {
   const { path = "/", stat } = way.at(-1) ?? {};
   const close = `chmod go-w ${operands(path)}`;
   // A shared directory, such as /tmp.
   if (fault === "mode" && !inHome && ((stat?.mode ?? 0) & S_ISVTX) !== 0)
-    return `let AuthorizedKeysFile name a file that is not below ${path}`;
+    return `let ${keyword} name a file that is not below ${path}`;
   const first = isFile ? readFirst(path) : "";
   if (fault === "mode" && onlyRootExchanges(endOf(way))) return first + close;
   if (fault === "mode" && stat?.uid === account.uid) return first + asUser(account.name, close);
   if (fault === "owner" && onlyRootExchanges(endOf(way)) && !isFile)
     return `chown -h ${inHome ? account.uid : "root"} ${operands(path)}`;
-  return `put the keys into ${file} anew, after: ${makeRoom(way, account)}`;
+  return `put the ${CONTENTS[keyword]} into ${file} anew, after: ${makeRoom(way, account)}`;
 }
 
 /** The first symbolic link on the way from a directory to a path below it; undefined if none. Throws SystemError. */
@@ -157,12 +169,16 @@ export function firstLink(directory: ByteString, below: ByteString): ByteString 
 }
 
 /**
- * The finding of StrictModes of sshd_config(5) for a key file, as in safe_path of OpenSSH: the file, and each directory
+ * The finding of StrictModes of sshd_config(5) for a file of keys or principals, as in safe_path of OpenSSH: the file, and each directory
  * above it up to the home (or the root directory, if it is elsewhere), must belong to root or the user, and nobody else
  * may write it. Returns the one nearest to the root directory, since what is below can be fixed afterwards; undefined if
  * there is none. Throws SystemError.
  */
-export function strictFinding(file: ByteString, account: Account): StrictFinding | undefined {
+export function strictFinding(
+  file: ByteString,
+  account: Account,
+  keyword: Keyword = "AuthorizedKeysFile",
+): StrictFinding | undefined {
   const path = realPath(file);
   const way = path === undefined ? undefined : wayTo(path);
   if (way === undefined) return undefined;
@@ -178,10 +194,10 @@ export function strictFinding(file: ByteString, account: Account): StrictFinding
     const wayToLink = link === undefined ? undefined : wayTo(link);
     if (wayToLink === undefined) {
       const broken = { way: way.slice(0, index + 1), fault, isFile, inHome: top >= 0 };
-      return { ...found, remedy: remedyFor(broken, account, file) };
+      return { ...found, remedy: remedyFor(broken, account, file, keyword) };
     }
     const message = `${file} leads out of the home, and ${found.message}`;
-    const remedy = `put a file of keys in the place of ${file}, and no link, after: ${makeRoom(wayToLink, account)}`;
+    const remedy = `put a file of ${CONTENTS[keyword]} in the place of ${file}, and no link, after: ${makeRoom(wayToLink, account)}`;
     return { ...found, message, remedy };
   }
   return undefined;

@@ -8,6 +8,7 @@ import { readsUserEnvironment } from "../pam/rules.ts";
 import { serviceText } from "../pam/service.ts";
 import { findProgram, runProgram } from "../run.ts";
 import { subsystemOnlyInMatch } from "./match.ts";
+import { DEFAULT_SERVER, type SshdServer } from "./running.ts";
 import {
   CONFIGURATION,
   firstOf,
@@ -43,41 +44,50 @@ interface SshdWarning {
 type SshdAnswer = { settings: SshdSettings } | { unavailable: string; installed: boolean; remedy?: string };
 
 /**
- * Asks sshd for its settings for a user that connects from an address (sshd(8), -T -C). Needs root, because sshd loads
- * its host keys. Throws JailkitError (2) for an invalid address.
+ * Asks sshd for its settings for a user that connects from an address (sshd(8), -T -C), as a `server` was started. Needs
+ * root, because sshd loads its host keys. Throws JailkitError (2) for an invalid address.
  */
-function sshdSettings(user: ByteString, from: ByteString = "127.0.0.1"): SshdAnswer {
+function sshdSettings(
+  user: ByteString,
+  from: ByteString = "127.0.0.1",
+  server: SshdServer = DEFAULT_SERVER,
+): SshdAnswer {
   if (!/^[0-9a-fA-F.:]+$/.test(from))
     throw new JailkitError("bad-address", 2, `${quoted(from)} is not an address: give it in numbers`);
   const sshd = findProgram("sshd");
   if (sshd === undefined) return { unavailable: "sshd is not installed", installed: false };
-  if (statIfPresent(AT_FDCWD, CONFIGURATION, true) === undefined) {
-    return { unavailable: `${CONFIGURATION} does not exist`, installed: true };
-  }
+  const { file } = server;
+  if (statIfPresent(AT_FDCWD, file, true) === undefined)
+    return { unavailable: `${display(file)} does not exist`, installed: true };
   // In a user name, a comma or an equals sign would add to the specification.
   if (/[^A-Za-z0-9_.@$-]/.test(user))
     return { unavailable: "the user's name cannot be given to sshd -C", installed: true };
   // Without UseDNS the host name is the address; with it, the name is unknown here.
   const login = `user=${user},host=${from},addr=${from}`;
-  const answer = askSshd(sshd, login, LOCAL);
+  const answer = askSshd(sshd, server, login, LOCAL);
   if (!("settings" in answer)) return answer;
   // The local address and port are known only if sshd listens on one.
   const { addresses, ports } = listens(answer.settings);
   const local = { address: addresses[0] ?? LOCAL.address, port: ports[0] ?? LOCAL.port };
   const same = local.address === LOCAL.address && local.port === LOCAL.port;
-  return same ? answer : askSshd(sshd, login, local);
+  return same ? answer : askSshd(sshd, server, login, local);
 }
 
 // The exit status of a program that a signal ended is at least this.
 const KILLED = 128;
 const LOCAL = { address: "127.0.0.1", port: "22" };
 
-function askSshd(sshd: ByteString, login: ByteString, { address, port }: typeof LOCAL): SshdAnswer {
-  const result = runProgram(sshd, ["-T", "-C", `${login},laddr=${address},lport=${port}`]);
+function askSshd(
+  sshd: ByteString,
+  { options, file }: SshdServer,
+  login: ByteString,
+  { address, port }: typeof LOCAL,
+): SshdAnswer {
+  const result = runProgram(sshd, ["-T", ...options, "-C", `${login},laddr=${address},lport=${port}`]);
   if (result.status === 0) return { settings: parseSshdSettings(result.stdout) };
   const reason = result.stderr.split("\n").find((line) => line.trim() !== "");
   const crashed = reason === undefined && result.status >= KILLED;
-  if (crashed && subsystemOnlyInMatch()) {
+  if (crashed && subsystemOnlyInMatch(file)) {
     const unavailable = `sshd crashes at every login of the user: Subsystem is only in a Match block of ${CONFIGURATION}`;
     const remedy = `write 'Subsystem sftp /usr/lib/openssh/sftp-server' above the first Match block of ${CONFIGURATION}`;
     return { unavailable, installed: true, remedy };
@@ -194,8 +204,12 @@ export function sftpServers(user: ByteString): ByteString[] {
  * Warnings about settings of sshd, and about programs that it starts before the login shell, that give a jailed user more
  * than the jail. Returned with the settings, or with why there are none: only root can ask. Throws SystemError.
  */
-export function loginWarnings(user: PamUser, from?: ByteString): SshdAnswer & { warnings: SshdWarning[] } {
-  const answer = sshdSettings(user.name, from);
+export function loginWarnings(
+  user: PamUser,
+  from?: ByteString,
+  server?: SshdServer,
+): SshdAnswer & { warnings: SshdWarning[] } {
+  const answer = sshdSettings(user.name, from, server);
   if (!("settings" in answer)) return { ...answer, warnings: [] };
   const { settings } = answer;
   const service = firstOf(settings, "pamservicename") || "sshd";
