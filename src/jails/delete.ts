@@ -67,10 +67,23 @@ export function deleteJail(plan: DeletePlan, report: (line: ByteString) => void)
   return outcome;
 }
 
+/** The warnings and problems that deleteJail would have, as far as they are known before; nothing is changed. */
+export function foreseeDeletion(plan: DeletePlan): DeleteOutcome {
+  const outcome: DeleteOutcome = { steps: [], warnings: [], problems: [] };
+  try {
+    takeOut(plan, outcome, undefined);
+    warnOfSettings(plan.jail, outcome);
+  } catch (error) {
+    outcome.problems.push(problemFrom(error, "failed", plan.jail));
+  }
+  return outcome;
+}
+
+/** Takes the users out; without `done` that is a dry run. */
 function takeOut(
   { jail, users }: DeletePlan,
   outcome: DeleteOutcome,
-  done: (line: ByteString) => void,
+  done: ((line: ByteString) => void) | undefined,
 ): void {
   const host = openTree("/");
   try {
@@ -79,7 +92,7 @@ function takeOut(
       jail,
       shell: undefined,
       access: NO_ACCESS,
-      dryRun: false,
+      dryRun: done === undefined,
       move: true,
     };
     // All decisions come before the first change.
@@ -98,9 +111,9 @@ function takeOut(
       stopIfInterrupted(`${quoted(run.name)} is still in the jail; run this again`);
       unjail();
       // A home that could not be removed may have files that are not in the copy.
-      if (statIfPresent(AT_FDCWD, home) !== undefined) stays.push(...run.warnings);
+      if (done !== undefined && statIfPresent(AT_FDCWD, home) !== undefined) stays.push(...run.warnings);
       else outcome.warnings.push(...run.warnings);
-      done(`took the user ${quoted(run.name)} out, with the home`);
+      done?.(`took the user ${quoted(run.name)} out, with the home`);
     }
     if (stays.length > 0) throw refuse("home-stays", stays.join("; "));
   } finally {

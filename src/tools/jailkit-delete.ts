@@ -12,7 +12,7 @@ import { problemReport } from "../cli/report.ts";
 import { requireRoot } from "../cli/root.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
-import { type DeleteOutcome, deleteJail } from "../jails/delete.ts";
+import { type DeleteOutcome, deleteJail, foreseeDeletion } from "../jails/delete.ts";
 import { type DeletePlan, type DeleteRequest, planDelete } from "../jails/delete-plan.ts";
 import { ownerName, ownerReport } from "../jails/owners.ts";
 import type { DeleteReport } from "../jails/report-schema.ts";
@@ -128,23 +128,18 @@ After an error or an interruption the command can be repeated.`,
       printJson(report(failed.plan, failed.outcome, options.dryRun, 1));
       return 1;
     }
-    const nothing: DeleteOutcome = { steps: [], warnings: [], problems: [] };
-    if (options.dryRun) {
-      if (options.json) printJson(report(plan, nothing, true, 0));
-      else for (const line of summary(plan)) printLine(line);
-      return 0;
-    }
-    if (!options.yes && !agreed(plan)) {
+    if (!options.dryRun && !options.yes && !agreed(plan)) {
       printError(`${NAME}: nothing was deleted`);
       return 2;
     }
-    const outcome = holdingSignals(() =>
+    if (options.dryRun && !options.json) for (const line of summary(plan)) printLine(line);
+    const deletion = () =>
       deleteJail(plan, (line) => {
         if (options.verbose && !options.json) printLine(line);
-      }),
-    );
+      });
+    const outcome = options.dryRun ? foreseeDeletion(plan) : holdingSignals(deletion);
     const exitStatus = statusAfterSignals(outcome.problems.length === 0 ? 0 : 1);
-    if (options.json) printJson(report(plan, outcome, false, exitStatus));
+    if (options.json) printJson(report(plan, outcome, options.dryRun, exitStatus));
     else {
       for (const warning of outcome.warnings) printError(`${NAME}: warning: ${warning}`);
       for (const { message } of outcome.problems) printError(`${NAME}: ${message}`);
