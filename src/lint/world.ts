@@ -17,7 +17,7 @@ import { copyOfKnown } from "../libraries/copies.ts";
 import { ownStart } from "../libraries/own-start.ts";
 import { PoptReaders } from "../libraries/popt.ts";
 import { filesBelow } from "../limited-shell/files-below.ts";
-import { namesIn } from "../system/account-names.ts";
+import { namesIn } from "../system/account-tools.ts";
 import { groupByName, passwdByName } from "../system/accounts.ts";
 import { commandAt } from "../system/exchange.ts";
 import type { FileKind, LintWorld, UnsafeDirectory as SystemDirectory } from "./context.ts";

@@ -2,7 +2,9 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { shadowEntry } from "../../ffi/shadow.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { didYouMean } from "../cli/suggest.ts";
 import { type GroupEntry, groupIdsOf, type PasswdEntry, passwdByName } from "./accounts.ts";
+import { hostText } from "./host-files.ts";
 import { findProgram, runProgram } from "./run.ts";
 
 /** The group of jailed accounts, by which settings of sshd and others can name them all. */
@@ -140,4 +142,15 @@ export function supplementaryGroups(user: PasswdEntry): number[] {
 /** True if the account is locked: its password begins with `!` (shadow(5)). */
 export function isLocked(name: ByteString): boolean {
   return shadowEntry(name)?.password.startsWith("!") ?? false;
+}
+
+/** The names in an account file of the host, without name services, for suggestions. */
+export function namesIn(file: "/etc/passwd" | "/etc/group"): ByteString[] {
+  const lines = (hostText(file, 1 << 26) ?? "").split("\n");
+  return lines.flatMap((line) => /^([^:#+-][^:]*):/.exec(line)?.[1] ?? []);
+}
+
+/** `; did you mean 'NAME'?` if the host has an account with a similar name, else empty. */
+export function userHint(name: ByteString): string {
+  return didYouMean(name, namesIn("/etc/passwd"));
 }

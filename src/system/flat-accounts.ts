@@ -1,6 +1,6 @@
-import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
-import { readFileIfPresent } from "../../ffi/files.ts";
+import type { ByteString } from "../../ffi/bytes.ts";
 import { type GroupEntry, groupByGid, type PasswdEntry, passwdByName, passwdByUid } from "./accounts.ts";
+import { hostText } from "./host-files.ts";
 
 /** The largest account file that is read, in bytes. */
 export const ACCOUNT_FILE_LIMIT = 1 << 24;
@@ -32,9 +32,11 @@ function groupEntry(line: ByteString): GroupEntry | undefined {
   return { name, password, gid, members: members === "" ? [] : members.split(",") };
 }
 
-function read(path: ByteString): ByteString {
-  const bytes = readFileIfPresent(path, ACCOUNT_FILE_LIMIT);
-  return bytes === undefined ? "" : fromBytes(bytes);
+const read = (path: ByteString): ByteString => hostText(path, ACCOUNT_FILE_LIMIT) ?? "";
+
+/** The entries in the text of passwd(5). */
+export function usersIn(text: ByteString): PasswdEntry[] {
+  return text.split("\n").flatMap((line) => passwdEntry(line) ?? []);
 }
 
 /** The entry of a name in the text of passwd(5). */

@@ -8,7 +8,7 @@ import { findProgram } from "./run.ts";
 
 /** A way in which the host runs jobs of an account, outside any jail, and the remedy. */
 interface JobWarning {
-  code: "crontab" | "cron" | "at-jobs" | "at";
+  code: string;
   message: ByteString;
   remedy: ByteString;
 }

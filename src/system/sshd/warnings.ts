@@ -23,18 +23,7 @@ import { type PamUser, startsUserManager } from "./user-manager.ts";
 
 /** A setting of sshd that goes around the jail, with its remedy. */
 interface SshdWarning {
-  code:
-    | "internal-sftp"
-    | "tcp-forwarding"
-    | "stream-forwarding"
-    | "permit-user-environment"
-    | "pam-environment"
-    | "tunnel"
-    | "keys-elsewhere"
-    | "locked"
-    | "no-keys"
-    | "user-manager"
-    | "user-rc";
+  code: string;
   message: string;
   remedy: string;
 }
@@ -100,7 +89,7 @@ export function sshdWarnings(settings: SshdSettings, user: ByteString, byPam?: B
   const loads = wordsOf(settings, "acceptenv").some(coversLoader) || allows("permituserenvironment");
 
   const warnings: SshdWarning[] = [];
-  const warn = (applies: boolean, code: SshdWarning["code"], message: string, remedy: string) => {
+  const warn = (applies: boolean, code: string, message: string, remedy: string) => {
     if (applies) warnings.push({ code, message, remedy });
   };
   warn(
