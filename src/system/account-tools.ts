@@ -29,21 +29,14 @@ function runAccountTool(
   if (result.status === 0) return;
   // Our tools have no such option.
   const said = (result.stderr.trim().split("\n")[0] ?? "").replace(/: use --badname.*$/, "");
-  throw new JailkitError(
-    "account-tool",
-    1,
-    `${name} failed with status ${result.status}${said === "" ? "" : `: ${display(said)}`}`,
-  );
+  const why = said === "" ? "" : `: ${display(said)}`;
+  throw new JailkitError("account-tool", 1, `${name} failed with status ${result.status}${why}`);
 }
 
 /** Throws for a name that a program could take for an option, or that would break a line of passwd(5). */
 export function requireAccountName(name: ByteString): void {
-  if (
-    !/^[A-Za-z0-9_.][A-Za-z0-9_.-]*[$]?$/.test(name) ||
-    name.length > 255 ||
-    name === "." ||
-    name === ".."
-  ) {
+  const isPlain = /^[A-Za-z0-9_.][A-Za-z0-9_.-]*[$]?$/.test(name);
+  if (!isPlain || name.length > 255 || name === "." || name === "..") {
     throw new JailkitError("bad-name", 1, `${quoted(name)} cannot be an account's name`);
   }
 }

@@ -77,22 +77,19 @@ export function groupNumbered(text: ByteString, gid: number): GroupEntry | undef
   return numbered(text, gid, groupEntry);
 }
 
-/**
- * The accounts for a program without privilege: the flat files first, because starting a name service costs more than the
- * rest of a login, then every name service. Also for use inside a jail.
- */
-export const flatFirstAccounts = {
-  userByName: (name: ByteString): PasswdEntry | undefined =>
-    userNamed(read("/etc/passwd"), name) ?? passwdByName(name),
-  userByUid: (uid: number): PasswdEntry | undefined =>
-    userNumbered(read("/etc/passwd"), uid) ?? passwdByUid(uid),
-  groupByGid: (gid: number): GroupEntry | undefined =>
-    groupNumbered(read("/etc/group"), gid) ?? groupByGid(gid),
-};
-
 /** The accounts of the jail that this process is in, from its flat files only. */
 export const flatAccounts = {
   userByName: (name: ByteString): PasswdEntry | undefined => userNamed(read("/etc/passwd"), name),
   userByUid: (uid: number): PasswdEntry | undefined => userNumbered(read("/etc/passwd"), uid),
   groupByGid: (gid: number): GroupEntry | undefined => groupNumbered(read("/etc/group"), gid),
+};
+
+/**
+ * The accounts for a program without privilege: the flat files first, because starting a name service costs more than the
+ * rest of a login, then every name service. Also for use inside a jail.
+ */
+export const flatFirstAccounts: typeof flatAccounts = {
+  userByName: (name) => flatAccounts.userByName(name) ?? passwdByName(name),
+  userByUid: (uid) => flatAccounts.userByUid(uid) ?? passwdByUid(uid),
+  groupByGid: (gid) => flatAccounts.groupByGid(gid) ?? groupByGid(gid),
 };

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import type { PasswdEntry } from "../accounts.ts";
 import type { ShadowEntry } from "../shadow.ts";
 import type { PamRule } from "./rules.ts";
 
@@ -169,12 +170,7 @@ export function judgeStack(outcomes: readonly PamOutcome[]): PamVerdict {
 }
 
 /** A user who logs in, with the facts for PAM modules. */
-export interface PamSubject {
-  name: ByteString;
-  uid: number;
-  gid: number;
-  shell: ByteString;
-  home: ByteString;
+export interface PamSubject extends Pick<PasswdEntry, "name" | "uid" | "gid" | "home" | "shell"> {
   groups: readonly ByteString[];
   service: ByteString;
   /** The address that the login comes from, if given. */
