@@ -1,7 +1,7 @@
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
-import { userHint } from "../system/account-names.ts";
+import { userHint } from "../system/account-tools.ts";
 import { type PasswdEntry, passwdByName } from "../system/accounts.ts";
 import { recordedShell } from "./account-record.ts";
 import type { AccountRun, PlannedChange } from "./account-run.ts";

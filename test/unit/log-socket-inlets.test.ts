@@ -48,7 +48,7 @@ function scene(chunks: Chunk[] = [], limits = {}) {
   const inlets = new Inlets(context, set, receiver);
   inlets.open(1, fd, { ...settings, ...limits });
   cleanups.push(() => inlets.close(1));
-  const inlet = inlets.get(1);
+  const inlet = inlets.byId.get(1);
   if (inlet === undefined) throw new Error("there is no inlet");
   return {
     inlets,

@@ -5,10 +5,12 @@ import type { PamAnswer, PamSubject } from "./stack.ts";
 const FILE = "/etc/security/access.conf";
 const DIRECTORY = "/etc/security/access.d";
 
+const itemsOf = (list: ByteString) => list.split(/[\s,]+/).filter((item) => item !== "");
+
 /** True if a list of users of access.conf(5) names the user; undefined if it cannot be decided here. */
 function namesUser(list: ByteString, { name, groups }: PamSubject): boolean | undefined {
-  const items = list.split(/[\s,]+/).filter((item) => item !== "");
-  if (items.some((item) => item === "EXCEPT" || item.startsWith("@") || item.includes("@"))) return undefined;
+  const items = itemsOf(list);
+  if (items.some((item) => item === "EXCEPT" || item.includes("@"))) return undefined;
   return items.some((item) => {
     const group = /^\((.*)\)$/.exec(item)?.[1] ?? item;
     return item === "ALL" || item === name || groups.includes(group);
@@ -17,7 +19,7 @@ function namesUser(list: ByteString, { name, groups }: PamSubject): boolean | un
 
 /** True if a list of origins names the origin of the login; undefined if it cannot be decided here. */
 function namesOrigin(list: ByteString, from: ByteString | undefined): boolean | undefined {
-  const items = list.split(/[\s,]+/).filter((item) => item !== "");
+  const items = itemsOf(list);
   if (items.includes("EXCEPT")) return undefined;
   if (items.includes("ALL") || (from !== undefined && items.includes(from))) return true;
   // A host name or network may match the address. A terminal never does for sshd.

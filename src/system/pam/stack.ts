@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import type { PasswdEntry } from "../accounts.ts";
 import type { ShadowEntry } from "../shadow.ts";
 import type { PamRule } from "./rules.ts";
 
@@ -33,17 +34,15 @@ interface PamOutcome {
   assumed: readonly PamAnswer[];
 }
 
-interface State {
+interface State extends PamOutcome {
   /** As in libpam. */
   impression: "none" | "positive" | "negative";
-  result: PamResult;
-  because: PamAnswer | undefined;
-  assumed: readonly PamAnswer[];
   /** The last refusal that was not decisive. */
   passedOver: PamAnswer | undefined;
 }
 
-type Action = "ok" | "done" | "bad" | "die" | "ignore" | "reset" | number;
+const ACTIONS = ["ok", "done", "bad", "die", "ignore", "reset"] as const;
+type Action = (typeof ACTIONS)[number] | number;
 
 const WORDS: Readonly<Record<string, string>> = {
   required: "success=ok new_authtok_reqd=ok ignore=ignore default=bad",
@@ -72,9 +71,7 @@ function actionFor(control: ByteString, result: PamResult): Action {
   );
   const action = table.get(result) ?? table.get("default") ?? "bad";
   if (/^\d+$/.test(action)) return Number(action);
-  return action === "ok" || action === "done" || action === "die" || action === "ignore" || action === "reset"
-    ? action
-    : "bad";
+  return ACTIONS.find((one) => one === action) ?? "bad";
 }
 
 const good = (state: State) =>
@@ -160,9 +157,9 @@ export type PamVerdict =
 /** Combines the possible ends of a stack. Pure. */
 export function judgeStack(outcomes: readonly PamOutcome[]): PamVerdict {
   const [first] = outcomes;
-  if (outcomes.every(({ result }) => result === "success") && outcomes.length < MOST_WAYS)
-    return { kind: "passed" };
-  const refused = outcomes.every(({ result }) => result !== "success") && outcomes.length < MOST_WAYS;
+  const isComplete = outcomes.length < MOST_WAYS;
+  if (isComplete && outcomes.every(({ result }) => result === "success")) return { kind: "passed" };
+  const refused = isComplete && outcomes.every(({ result }) => result !== "success");
   // If several refuse, prefer one that does not depend on an assumption.
   const certain = outcomes.find(({ because }) => because !== undefined && because.result !== "unknown");
   if (refused && first !== undefined) {
@@ -173,12 +170,7 @@ export function judgeStack(outcomes: readonly PamOutcome[]): PamVerdict {
 }
 
 /** A user who logs in, with the facts for PAM modules. */
-export interface PamSubject {
-  name: ByteString;
-  uid: number;
-  gid: number;
-  shell: ByteString;
-  home: ByteString;
+export interface PamSubject extends Pick<PasswdEntry, "name" | "uid" | "gid" | "home" | "shell"> {
   groups: readonly ByteString[];
   service: ByteString;
   /** The address that the login comes from, if given. */

@@ -47,7 +47,7 @@ function holds(
 export function judgeSucceedIf(subject: Subject, words: readonly ByteString[]): PamAnswer {
   const conditions = words.filter((word) => !FLAGS.has(word));
   const text = conditions.join(" ");
-  const unknown: PamAnswer = { result: "unknown", message: `pam_succeed_if asks for: ${text}` };
+  const unknown: PamAnswer = { result: "unknown", message: `pam_succeed_if has conditions: ${text}` };
   if (words.includes("use_uid") || conditions.length === 0) return unknown;
   let certain = true;
   for (let at = 0; at < conditions.length; at += 3) {
@@ -55,7 +55,7 @@ export function judgeSucceedIf(subject: Subject, words: readonly ByteString[]): 
     if (one === false)
       return {
         result: "auth_err",
-        message: `pam_succeed_if asks for what does not hold: ${conditions.slice(at, at + 3).join(" ")}`,
+        message: `a condition of pam_succeed_if does not hold: ${conditions.slice(at, at + 3).join(" ")}`,
         remedy: "make it hold, or change the condition",
       };
     if (one === undefined) certain = false;

@@ -9,12 +9,11 @@ import { withTokens } from "./settings.ts";
 export function expiryTime(text: ByteString): Date | undefined {
   const parts = /^(\d{4})(\d\d)(\d\d)(?:(\d\d)(\d\d)(\d\d)?)?(Z|UTC)?$/i.exec(text);
   if (parts === null) return undefined;
-  const [, year, month, day, hour = "0", minute = "0", second = "0", utc] = parts;
-  const numbers = [year, month, day, hour, minute, second].map(Number);
-  const [y = 0, mo = 0, d = 0, h = 0, mi = 0, s = 0] = numbers;
+  const [y = 0, mo = 0, d = 0, h = 0, mi = 0, s = 0] = parts.slice(1, 7).map((part) => Number(part ?? 0));
   // As strptime(3): a day that the month does not have belongs to the next.
   if (mo < 1 || mo > 12 || d < 1 || d > 31 || h > 23 || mi > 59 || s > 61) return undefined;
-  return utc === undefined ? new Date(y, mo - 1, d, h, mi, s) : new Date(Date.UTC(y, mo - 1, d, h, mi, s));
+  const isUtc = parts[7] !== undefined;
+  return isUtc ? new Date(Date.UTC(y, mo - 1, d, h, mi, s)) : new Date(y, mo - 1, d, h, mi, s);
 }
 
 /** True if one of several values of `expiry-time` is in the past: the earliest counts. Pure. */

@@ -123,8 +123,8 @@ interface UndecidedMatch {
 
 type MissingFact = Omit<UndecidedMatch, "line">;
 
-const FROM: MissingFact = { what: "where a login comes from", address: true };
-const MORE: MissingFact = { what: "more than can be asked for", address: false };
+const FROM: MissingFact = { what: "the client's address", address: true };
+const MORE: MissingFact = { what: "facts that sshd -T is not given", address: false };
 
 /** The missing fact that a criterion needs; undefined if sshd -T can decide. */
 function undecidedCriterion(
@@ -144,7 +144,7 @@ function undecidedCriterion(
     case "localport": {
       const unit = socketUnit();
       if (unit !== undefined)
-        return { what: `where systemd listens for sshd (${unit}), and is called`, address: false };
+        return { what: `the address at which systemd listens for sshd (${unit})`, address: false };
       return (criterion === "localport" ? ports : addresses).length === 1 ? undefined : MORE;
     }
     case "rdomain":

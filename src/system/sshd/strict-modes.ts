@@ -6,6 +6,7 @@ import { pathComponents } from "../../../ffi/paths.ts";
 import { asUser, operands, readFirst } from "../../cli/shell-word.ts";
 import { groupByGid, type PasswdEntry } from "../accounts.ts";
 import { onlyRootExchanges } from "../exchange.ts";
+import { usersIn } from "../flat-accounts.ts";
 import { hostText } from "../host-files.ts";
 
 /** A finding of sshd's StrictModes: the path, and the remedy: a command, or words that end with one. */
@@ -82,15 +83,9 @@ const isDebian = () => statIfPresent(AT_FDCWD, "/etc/debian_version", true) !== 
 function isGroupOfOne(gid: number, uid: number): boolean {
   const group = groupByGid(gid);
   if (group === undefined) return false;
-  const members = passwdEntries().filter((one) => one.gid === gid || group.members.includes(one.name));
+  const users = usersIn(hostText("/etc/passwd") ?? "");
+  const members = users.filter((one) => one.gid === gid || group.members.includes(one.name));
   return members.length > 0 && members.every((one) => one.uid === uid);
-}
-
-function passwdEntries(): Pick<PasswdEntry, "name" | "uid" | "gid">[] {
-  return (hostText("/etc/passwd") ?? "").split("\n").flatMap((line) => {
-    const [name = "", , uid = "", gid = ""] = line.split(":");
-    return /^\d+$/.test(uid) && /^\d+$/.test(gid) ? [{ name, uid: Number(uid), gid: Number(gid) }] : [];
-  });
 }
 
 type Fault = "kind" | "owner" | "mode";

@@ -51,9 +51,9 @@ export function userRule(
   const unknown = (keyword: UserRule["keyword"]): UserRule => {
     const fact =
       from === undefined
-        ? "where it comes from: ask with --from ADDRESS"
-        : "the name of the host that it comes from (UseDNS yes)";
-    const message = `${line(keyword)}: whether it means this login depends on ${fact}`;
+        ? "the client's address: ask with --from ADDRESS"
+        : "the client's host name (UseDNS yes)";
+    const message = `${line(keyword)}: the answer depends on ${fact}`;
     return { keyword, outcome: "unknown", message, remedy: "" };
   };
 

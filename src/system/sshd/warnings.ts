@@ -1,12 +1,15 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { AT_FDCWD } from "../../../ffi/constants.ts";
-import { statIfPresent } from "../../../ffi/files.ts";
+import { AT_FDCWD, S_IFLNK, S_IFMT } from "../../../ffi/constants.ts";
+import { readLink, statIfPresent } from "../../../ffi/files.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { operands } from "../../cli/shell-word.ts";
-import { readsUserEnvironment } from "../pam/rules.ts";
+import type { PasswdEntry } from "../accounts.ts";
+import { flattened, type PamRule, pamRules, readsUserEnvironment } from "../pam/rules.ts";
 import { serviceText } from "../pam/service.ts";
+import { judgeSucceedIf } from "../pam/succeed-if.ts";
 import { findProgram, runProgram } from "../run.ts";
+import type { LoginWarning } from "../scheduled-jobs.ts";
 import { subsystemOnlyInMatch } from "./match.ts";
 import { DEFAULT_SERVER, type SshdServer } from "./running.ts";
 import {
@@ -20,25 +23,6 @@ import {
   sftpSubsystem,
   wordsOf,
 } from "./settings.ts";
-import { type PamUser, startsUserManager } from "./user-manager.ts";
-
-/** A setting of sshd that goes around the jail, with its remedy. */
-interface SshdWarning {
-  code:
-    | "internal-sftp"
-    | "tcp-forwarding"
-    | "stream-forwarding"
-    | "permit-user-environment"
-    | "pam-environment"
-    | "tunnel"
-    | "keys-elsewhere"
-    | "locked"
-    | "no-keys"
-    | "user-manager"
-    | "user-rc";
-  message: string;
-  remedy: string;
-}
 
 /** The answer of sshd: its settings, or why there are none. `remedy`: until it is applied, sshd lets nobody in. */
 type SshdAnswer = { settings: SshdSettings } | { unavailable: string; installed: boolean; remedy?: string };
@@ -100,7 +84,7 @@ function askSshd(
  * Warnings about settings that give a jailed user more than the jail. `byPam`: the PAM service that reads the user's
  * ~/.pam_environment. Pure.
  */
-export function sshdWarnings(settings: SshdSettings, user: ByteString, byPam?: ByteString): SshdWarning[] {
+export function sshdWarnings(settings: SshdSettings, user: ByteString, byPam?: ByteString): LoginWarning[] {
   const value = (keyword: string) => firstOf(settings, keyword);
   const allows = (keyword: string) => !["no", ""].includes(value(keyword));
   const forwards = (keyword: string) => allows(keyword) && value("disableforwarding") !== "yes";
@@ -109,8 +93,8 @@ export function sshdWarnings(settings: SshdSettings, user: ByteString, byPam?: B
   const internal = commands.some((command) => /^internal-sftp(\s|$)/.test(command));
   const loads = wordsOf(settings, "acceptenv").some(coversLoader) || allows("permituserenvironment");
 
-  const warnings: SshdWarning[] = [];
-  const warn = (applies: boolean, code: SshdWarning["code"], message: string, remedy: string) => {
+  const warnings: LoginWarning[] = [];
+  const warn = (applies: boolean, code: string, message: string, remedy: string) => {
     if (applies) warnings.push({ code, message, remedy });
   };
   warn(
@@ -167,7 +151,7 @@ export function keyWarnings(
   user: ByteString,
   file: ByteString,
   locked: boolean,
-): SshdWarning[] {
+): LoginWarning[] {
   if (locked && firstOf(settings, "usepam") === "no") {
     return [
       {
@@ -200,6 +184,52 @@ export function sftpServers(user: ByteString): ByteString[] {
   return path === undefined ? [] : [path];
 }
 
+/** The user of a session. */
+export interface PamUser extends Pick<PasswdEntry, "name" | "uid" | "shell"> {
+  groups: readonly ByteString[];
+}
+
+// Where systemd looks for units; the first match counts: systemd.unit(5).
+const UNITS = [
+  "/etc/systemd/system",
+  "/run/systemd/system",
+  "/usr/local/lib/systemd/system",
+  "/usr/lib/systemd/system",
+  "/lib/systemd/system",
+];
+
+/** True if systemd has a unit of this name that is not masked; undefined if there is none. */
+function mayStart(unit: ByteString): boolean | undefined {
+  for (const directory of UNITS) {
+    const stat = statIfPresent(AT_FDCWD, `${directory}/${unit}`);
+    if (stat === undefined) continue;
+    if ((stat.mode & S_IFMT) === S_IFLNK) return readLink(AT_FDCWD, `${directory}/${unit}`) !== "/dev/null";
+    return stat.size > 0;
+  }
+  return undefined;
+}
+
+/** True if pam_systemd(8) is called for the user, unless a rule of pam_succeed_if(8) skips it. Pure. */
+export function callsSystemd(rules: readonly PamRule[], user: PamUser): boolean {
+  let jumped = 0;
+  for (const { control, module, arguments: words } of rules) {
+    if (jumped > 0) jumped--;
+    else if (module === "pam_systemd.so") return true;
+    else if (module === "pam_succeed_if.so" && judgeSucceedIf(user, words).result === "success")
+      jumped = Number(/\bsuccess=(\d+)\b/.exec(control)?.[1] ?? 0);
+  }
+  return false;
+}
+
+/**
+ * True if a session of this PAM service starts the user's own systemd manager on the host: it is installed, not masked
+ * for the user, and pam_systemd(8) is called. Throws SystemError.
+ */
+function startsUserManager(user: PamUser, service: ByteString): boolean {
+  if (!(mayStart(`user@${user.uid}.service`) ?? mayStart("user@.service") ?? false)) return false;
+  return callsSystemd(flattened(pamRules("session", service, serviceText)), user);
+}
+
 /**
  * Warnings about settings of sshd, and about programs that it starts before the login shell, that give a jailed user more
  * than the jail. Returned with the settings, or with why there are none: only root can ask. Throws SystemError.
@@ -208,7 +238,7 @@ export function loginWarnings(
   user: PamUser,
   from?: ByteString,
   server?: SshdServer,
-): SshdAnswer & { warnings: SshdWarning[] } {
+): SshdAnswer & { warnings: LoginWarning[] } {
   const answer = sshdSettings(user.name, from, server);
   if (!("settings" in answer)) return { ...answer, warnings: [] };
   const { settings } = answer;

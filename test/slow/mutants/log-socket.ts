@@ -270,7 +270,7 @@ export const LOG_SOCKET: readonly Mutant[] = [
   within(
     "e2e/socketd.test.ts",
     "src/log-socket/relay/confine.ts",
-    "  setNoNewPrivileges();\n",
+    "  own.setNoNewPrivileges();\n",
     "",
     "an account of its own",
   ),
@@ -284,8 +284,8 @@ export const LOG_SOCKET: readonly Mutant[] = [
   within(
     "e2e/socketd.test.ts",
     "src/log-socket/relay/confine.ts",
-    "  // A change of ids resets this, to a value that depends on the host's settings.\n  setDumpable(false);",
-    "  setDumpable(true);",
+    "  // A change of ids resets this, to a value that depends on the host's settings.\n  own.setDumpable(false);",
+    "  own.setDumpable(true);",
     "an account of its own",
   ),
   within(
