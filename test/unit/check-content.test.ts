@@ -47,7 +47,7 @@ const bytes = (size: number, at = -1) => {
 describe("comparing", () => {
   const SIZES = [1, 2, 4095, 262143, 262144, 262145, 524288, 1000000];
 
-  test("any one bit that differs is found, in files of any size", () => {
+  test("a difference of one bit is found, in files of any size", () => {
     const compare = createComparer(jail.root.fd);
     for (const size of SIZES) {
       expect(compare(job("same", bytes(size)), false)).toEqual({ verdict: "same" });
@@ -96,7 +96,7 @@ describe("comparing", () => {
     expect(new Set([...digests, digestOf(3 * BLOCK + 6, 0, false)]).size).toBe(places.length + 1);
   });
 
-  test("a file that is shorter than it was is not the same, though only a hole is missing", () => {
+  test("a file that lost only a hole at its end is not the same", () => {
     const path = `${jail.path}/usr/short`;
     fs.writeFileSync(path, "x");
     fs.truncateSync(path, 1 << 20);
@@ -106,7 +106,7 @@ describe("comparing", () => {
     expect(compareOpen(open(), undefined, (1 << 20) + 1)).toBe("ended");
   });
 
-  test("what was exchanged since it was seen is not taken for it", () => {
+  test("a file that was exchanged since the check does not count as the same", () => {
     const compare = createComparer(jail.root.fd);
     const written = job("written", "abc");
     fs.writeFileSync(`${jail.path}/usr/written`, "abc");
@@ -125,7 +125,7 @@ describe("comparing", () => {
     expect(compare(moved, false)).toMatchObject({ verdict: "unreadable" });
   });
 
-  test("what is gone cannot be read", () => {
+  test("a missing file cannot be read", () => {
     const compare = createComparer(jail.root.fd);
     const lost = job("lost", "abc");
     fs.rmSync(lost.source?.path ?? "");
@@ -135,7 +135,7 @@ describe("comparing", () => {
     });
   });
 
-  test("in several threads: the same outcomes, in the order of the jobs", async () => {
+  test("several threads give the same results, in the order of the jobs", async () => {
     // Sparse, so that they take no space: more than one thread's worth.
     const jobs = Array.from({ length: 9 }, (_, i) => {
       const one = job(`f${i}`, "");
@@ -180,7 +180,7 @@ test("sameBytes", () => {
   );
 });
 
-test("share: every job once, and no thread has much more than another", () => {
+test("every job is done once, and no thread has many more than another", () => {
   fc.assert(
     fc.property(
       fc.array(fc.nat(1 << 22), { minLength: 8 }),
@@ -195,10 +195,10 @@ test("share: every job once, and no thread has much more than another", () => {
   );
 });
 
-describe("what is kept for the next check", () => {
+describe("the cache for the next check", () => {
   const text = fc.string({ unit: fc.nat(255).map((code) => String.fromCharCode(code)) });
 
-  test("comes back as it was, whatever bytes are in the names", () => {
+  test("is read back unchanged, whatever bytes are in the names", () => {
     const verified = fc.record({
       stamp: text,
       source: text,
@@ -218,7 +218,7 @@ describe("what is kept for the next check", () => {
     );
   });
 
-  test("is only what cannot change unseen: a file that was written just now can", () => {
+  test("has no file that could change unseen, such as one written just now", () => {
     const second = 1_000_000_000n;
     const stat = statAt(AT_FDCWD, `${jail.path}/usr`);
     expect(isSettled({ ...stat, ctime: 100n * second }, 103n * second)).toBe(true);
@@ -226,7 +226,7 @@ describe("what is kept for the next check", () => {
     expect(isSettled({ ...stat, ctime: 100n * second }, 90n * second)).toBe(false);
   });
 
-  test("goes when the jail is forgotten", () => {
+  test("is removed when the jail is forgotten", () => {
     const registry = `${jail.base}/jails`;
     saveVerified(registry, "id", new Map([["/a", { stamp: "1", source: "/a", sourceStamp: "2" }]]));
     expect(fs.readdirSync(`${registry}/id`)).toEqual(["verified.json"]);
@@ -234,7 +234,7 @@ describe("what is kept for the next check", () => {
     expect(fs.existsSync(`${registry}/id`)).toBe(false);
   });
 
-  test("is nothing where it makes no sense", () => {
+  test("is empty if it is damaged", () => {
     fc.assert(
       fc.property(
         fc.oneof(

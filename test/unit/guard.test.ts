@@ -43,7 +43,7 @@ describe("injectGuard refuses", () => {
   const refused = (bytes: Buffer, message: string) =>
     expect(() => injectGuard(bytes, guard(), { privileged: false })).toThrow(new ElfError(message));
 
-  test("what is no ELF file", () => {
+  test("a file that is not ELF", () => {
     refused(Buffer.from("#!/bin/sh\n"), "not a 64-bit little-endian ELF file");
     refused(Buffer.alloc(0), "not a 64-bit little-endian ELF file");
   });
@@ -58,7 +58,7 @@ describe("injectGuard refuses", () => {
     refused(other, "the guard is for another machine");
   });
 
-  test("the bun command itself, which holds no program", () => {
+  test("the bun command itself, without a program", () => {
     expect(() => injectGuard(readFileSync(process.execPath), guard(), { privileged: false })).toThrow(
       ElfError,
     );
@@ -79,14 +79,14 @@ describe("from source, without a guard", () => {
     });
   });
 
-  test("execve tells what failed, on which file", () => {
+  test("execve reports the error and the file", () => {
     expect(() => execve("/nonexistent/program", ["program"], [])).toThrow(
       "/nonexistent/program: execve: No such file or directory",
     );
     expect(() => execve("/bin/true", ["a\0b"], [])).toThrow("NUL byte");
   });
 
-  test("execve hands on arguments and environment byte by byte", () => {
+  test("execve passes arguments and environment on byte by byte", () => {
     const script = `
       import { execve } from "${import.meta.dir}/../../ffi/guard.ts";
       execve("/usr/bin/env", ["env", "A=\\xff", "printf", "%s|", "", "\\x80 b"], ["B=1"]);`;
@@ -100,7 +100,7 @@ describe("process", () => {
   const status = readFileSync("/proc/self/status", "latin1");
   const field = (name: string) => new RegExp(`^${name}:[ \\t]*(.*)$`, "m").exec(status)?.[1]?.trim() ?? "";
 
-  test("ids and groups are what the kernel says", () => {
+  test("ids and groups are those that the kernel reports", () => {
     const numbers = (text: string) => text.split(/\s+/).filter(Boolean).map(Number);
     expect<number[]>(userIds()).toEqual(numbers(field("Uid")).slice(0, 3));
     expect<number[]>(groupIds()).toEqual(numbers(field("Gid")).slice(0, 3));
@@ -109,7 +109,7 @@ describe("process", () => {
     expect(isOnlyUser(userIds()[0] + 1)).toBe(false);
   });
 
-  test("capabilities are what the kernel says", () => {
+  test("capabilities are those that the kernel reports", () => {
     const set = (name: string) => BigInt(`0x${field(name)}`);
     expect(capabilities()).toEqual({
       effective: set("CapEff"),
@@ -136,7 +136,7 @@ describe("process", () => {
   });
 });
 
-test("nothing of ours goes to descriptor 2 by its number, which leads nowhere in an executable", () => {
+test("none of our code writes to descriptor 2 by its number, which is closed in an executable", () => {
   const root = join(import.meta.dir, "../..");
   const found = ["src", "ffi"].flatMap((folder) =>
     [...new Bun.Glob(`${folder}/**/*.ts`).scanSync({ cwd: root })].flatMap((file) =>

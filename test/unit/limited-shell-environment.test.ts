@@ -141,7 +141,7 @@ describe("filterEnvironment", () => {
     expect(result.dropped[0]?.name).toBe(entry.split("=")[0] ?? "");
   });
 
-  test("of a name that is there twice the first counts, as for getenv(3)", () => {
+  test("the first of two variables of a name counts, as for getenv(3)", () => {
     expect(kept("TERM=a", "TERM=b")).toEqual(["TERM=a"]);
   });
 
@@ -149,7 +149,7 @@ describe("filterEnvironment", () => {
     expect(kept("TERM=/", "TERM=b")).toEqual(["TERM=b"]);
   });
 
-  test("names of the administrator's may hold anything, but not act on ld.so", () => {
+  test("variables of the administrator may have any value, but not affect ld.so", () => {
     const { variables } = filterEnvironment(
       ["X=a\nb=c", "LANG=/x", "Y=1", "LD_PRELOAD=/x"],
       ["X", "LANG", "LD_PRELOAD"],
@@ -162,7 +162,7 @@ describe("filterEnvironment", () => {
 });
 
 describe("commandEnvironment", () => {
-  test("the section wins, and its values may hold '='", () => {
+  test("the section wins, and its values may contain '='", () => {
     const result = commandEnvironment(
       ["PATH=/bin", "TERM=x", "RSYNC_RSH=sh", "Z=1"],
       [
@@ -183,7 +183,7 @@ describe("commandEnvironment", () => {
     expect(result.findings).toEqual([]);
   });
 
-  test("LD_* and what is no name is ignored and reported", () => {
+  test("LD_* and invalid names are ignored and reported", () => {
     const result = commandEnvironment(
       [],
       [

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { noteCreated } from "../../src/log-socket/monitor/served-socket.ts";
 import { jailOf, showLimits, socketOfOptions } from "../../src/log-socket/monitor/settings.ts";
 
-test("a socket that is taken away is made again at once, but not for ever", () => {
+test("a removed socket is created again at once, but not for ever", () => {
   const served = { createdAt: 0, notBefore: 0, times: 0 };
   const waits = Array.from({ length: 14 }, () => {
     const now = served.notBefore;
@@ -15,7 +15,7 @@ test("a socket that is taken away is made again at once, but not for ever", () =
   expect(served.notBefore).toBe(served.createdAt);
 });
 
-test("the jail of a socket is what holds dev/log, or its directory", () => {
+test("the jail of a socket is the directory with dev/log, or its directory", () => {
   expect(jailOf("/srv/j/dev/log")).toBe("/srv/j");
   expect(jailOf("/srv/j/run/log")).toBe("/srv/j/run");
   expect(jailOf("/srv/j/xdev/log")).toBe("/srv/j/xdev");
@@ -40,7 +40,7 @@ test.each([
 });
 
 test.each(["rel", "/", "/dev/log", "//dev/./log", "/srv/../dev/log", "/srv/j/", ""])(
-  "%p is no path of a socket",
+  "%p is not the path of a socket",
   (path) => {
     const { sockets, notes } = socketOfOptions({ ...none, path });
     expect(sockets).toEqual([]);

@@ -70,7 +70,7 @@ export const LOGIN: readonly Mutant[] = [
     "let shown = display(piece);",
     "let shown = piece;",
     "unit/excerpt.test.ts",
-    "any bytes, any place",
+    "any bytes, any position",
   ),
   session("  proveIds(ids);\n", ""),
   session("if (!isOnlyGroup(gid))", "if (false)"),
