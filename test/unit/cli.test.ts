@@ -79,7 +79,7 @@ describe("getopt_long's grammar", () => {
     expect(() => parse(...words)).toThrow(new UsageError(message));
   });
 
-  test("options end at the first operand where they must", () => {
+  test("options end at the first operand if the tool requires it", () => {
     expect(getopt(["-v", "prog", "-f"], table, true).operands).toEqual(["prog", "-f"]);
   });
 });
@@ -99,7 +99,7 @@ describe("a tool", () => {
     },
   });
 
-  test("gets typed values, bytes untouched", async () => {
+  test("gets typed values with unchanged bytes", async () => {
     expect(await tool.main(["-j", "/\xe9", "--skip=a", "-s", "b", "-v", "op"])).toBe(3);
     expect(seen).toEqual(["/\xe9", ["a", "b"], true, false, ["op"]]);
   });
@@ -126,7 +126,7 @@ describe("display", () => {
     expect(display(given)).toBe(expected);
   });
 
-  test("an error's message is not escaped again, and nothing in it gets to a terminal", () => {
+  test("an error message is not escaped twice, and no control byte reaches a terminal", () => {
     const message = `${display("/a\nb\\c\xff")}: is \x1b[31m`;
     expect(describeError(new JailkitError("x", 1, message))).toBe("/a\\nb\\\\c\\xff: is \\x1b[31m");
     expect(describeError(new SystemError(2, "open", "/a\nb"))).toBe(

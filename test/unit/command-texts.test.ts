@@ -73,7 +73,7 @@ function openIn(line: string, isWord: (name: string) => boolean): string[] {
   });
 }
 
-test("every name and path in a command is a word of a shell", () => {
+test("every name and path in a command is quoted for a shell", () => {
   const found: string[] = [];
   for (const file of new Bun.Glob("**/*.ts").scanSync({ cwd: root })) {
     const source = readFileSync(join(root, file), "latin1");

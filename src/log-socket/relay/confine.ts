@@ -41,7 +41,7 @@ export function confine(root: number, uid: number, gid: number): void {
   const empty = fstat(root);
   process.chrootToFd(root);
   close(root);
-  limitBoundingSet(0n);
+  process.limitBoundingSet(0n);
   process.setSupplementaryGroups([]);
   process.becomeGroup(gid);
   process.becomeUser(uid);
