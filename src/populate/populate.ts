@@ -115,8 +115,25 @@ async function fillJail(
   const extras = applied.stopped ? [] : addExtras(root, request, applied.present, reporter);
   const stopped = applied.stopped || extras.some(saysNoRoom);
   // Recorded also after a failure, so that the next run continues.
-  const unrecorded = await record(root, request, options.hardlink, applied, stopped, reporter);
+  const unrecorded = await record(
+    root,
+    withoutRefused(request, plan, applied),
+    options.hardlink,
+    applied,
+    stopped,
+    reporter,
+  );
   return { present: applied.present, problems: [...applied.problems, ...extras, ...unrecorded] };
+}
+
+/** The request without operands that can never be copied: jk_update would try them again each time. */
+function withoutRefused(request: PopulateRequest, { entries }: Plan, { problems }: Applied): PopulateRequest {
+  const paths = problems.filter(({ code }) => code === "kernel-file").map(({ path }) => path);
+  const refused = entries.filter(({ path }) => paths.includes(request.jail + path));
+  const names = new Set(refused.flatMap(({ because }) => because.map(({ section }) => section)));
+  return names.size === 0 || request.tool !== "jk_cp"
+    ? request
+    : { ...request, asked: request.asked.filter((name) => !names.has(name)) };
 }
 
 /** Writes the record of the jail, for later runs. */

@@ -6,6 +6,8 @@ import type { PopulateProblem } from "./entry.ts";
 /** An error about a path of the host, which the message names. `code`: if the error has none of its own. */
 export function problemAt(path: ByteString, error: unknown, code: string): PopulateProblem {
   const text = describeError(error);
-  const message = text.includes(display(path)) ? text : `${display(path)}: ${text}`;
+  // An immutable directory is one reason for many files.
+  const named = text.includes(display(path)) || (error instanceof JailkitError && error.code === "immutable");
+  const message = named ? text : `${display(path)}: ${text}`;
   return { code: error instanceof JailkitError ? error.code : code, path, message };
 }

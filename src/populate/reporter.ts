@@ -28,6 +28,7 @@ export class LineReporter {
   private readonly counter;
   private held = "";
   private failure: unknown;
+  private readonly failures = new Set<ByteString>();
 
   constructor(
     private readonly tool: string,
@@ -58,8 +59,10 @@ export class LineReporter {
     this.error(`warning: ${message}`);
   }
 
-  /** Prints an error on standard error; it must be printable. */
+  /** Prints an error on standard error, once: one reason may hold for many files. It must be printable. */
   fail(message: ByteString): void {
+    if (this.failures.has(message)) return;
+    this.failures.add(message);
     this.error(message);
   }
 

@@ -9,6 +9,7 @@ import { shellWord } from "../../cli/shell-word.ts";
 import { type AclReading, aclAt } from "../../system/acl.ts";
 import { onlyRootWrites, toleratesGroup } from "../../system/exchange.ts";
 import { closeDirectory, DirectoryCache } from "./cache.ts";
+import { heldError } from "./held.ts";
 
 /** An open directory of a jail. */
 export interface Directory {
@@ -70,11 +71,12 @@ export function hostPath(root: JailRoot, path: ByteString): ByteString {
 
 /**
  * The same error with `path` (a path of the host). Other errors, and those with an absolute path already, are returned
- * unchanged.
+ * unchanged; that of a file or directory that chattr(1) protects says so.
  */
 export function namedError(error: unknown, path: ByteString): unknown {
   if (!(error instanceof SystemError) || error.path?.startsWith("/")) return error;
-  return new SystemError(error.errno, error.call, path);
+  const held = error.code === "EPERM" ? heldError(path) : undefined;
+  return held ?? new SystemError(error.errno, error.call, path);
 }
 
 const isType = (stat: Pick<Stat, "mode">, type: number) => (stat.mode & C.S_IFMT) === type;

@@ -22,13 +22,15 @@ export function recordJail(
   const options: Record<string, boolean | ByteString> = { ...request.recordedOptions };
   if (hardlink) options.hardlink = true;
   const init = request.tool === "jk_init";
-  recordRequest(manifest, {
-    tool: request.tool,
-    sections: init ? [...request.asked] : [],
-    operands: init ? [] : [...request.asked],
-    options,
-    time: Math.floor(Date.now() / 1000),
-  });
+  const some = request.asked.length > 0;
+  if (some)
+    recordRequest(manifest, {
+      tool: request.tool,
+      sections: init ? [...request.asked] : [],
+      operands: init ? [] : [...request.asked],
+      options,
+      time: Math.floor(Date.now() / 1000),
+    });
   const records: ManifestEntry[] = [];
   for (const entry of entries) {
     // A file that the administrator put there instead is not ours.
