@@ -37,8 +37,8 @@ export interface Ancestor {
   readonly acl: AclReading;
 }
 
-/** An open jail; all access to it starts from its descriptor. */
-export interface JailRoot {
+/** An open jail; all access to it starts from its descriptor. Leaving the scope of a `using` closes it. */
+export interface JailRoot extends Disposable {
   /** The absolute path on the host, without ".", ".." and doubled slashes. */
   readonly path: ByteString;
   /** O_PATH | O_DIRECTORY. */
@@ -134,7 +134,8 @@ export function openTree(path: ByteString, options: TreeOptions = {}): JailRoot 
   const trusted = onlyRootWrites(stat);
   const top: Directory = { fd, path: "/", stat, trusted, stage: undefined, cached: true };
   const { sync = false, cacheLimit } = options;
-  return { path: at, fd, top, ancestors, sync, cache: new DirectoryCache(cacheLimit) };
+  const cache = new DirectoryCache<Directory>(cacheLimit);
+  return { path: at, fd, top, ancestors, sync, cache, [Symbol.dispose]: () => closeJailRoot({ cache, top }) };
 }
 
 /**
@@ -148,9 +149,9 @@ export function openJailRoot(path: ByteString, options: TreeOptions = {}): JailR
 }
 
 /** Closes a jail and the descriptors that it keeps. */
-export function closeJailRoot(root: JailRoot): void {
-  root.cache.clear();
-  closeDirectory(root.top);
+export function closeJailRoot({ cache, top }: Pick<JailRoot, "cache" | "top">): void {
+  cache.clear();
+  closeDirectory(top);
 }
 
 /**

@@ -270,7 +270,7 @@ export const REMOVAL: readonly Mutant[] = [
     test: "attack/remove-race.test.ts",
   }),
   deletion(
-    '    if (stays.length > 0) throw refuse("home-stays", stays.join("; "));\n',
+    '  if (stays.length > 0) throw refuse("home-stays", stays.join("; "));\n',
     "",
     "where the jail is deleted",
     { test: "attack/remove-race.test.ts" },
