@@ -1,6 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import type { Stat } from "../../../ffi/files.ts";
 import { baseName, parentOf } from "../../../ffi/paths.ts";
+import { answered } from "../../cli/error.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
@@ -49,16 +50,7 @@ export interface UpdatePlan {
 }
 
 /** In a jail without a record, unless others are named. */
-const USUAL_DIRECTORIES: readonly ByteString[] = [
-  "/bin",
-  "/sbin",
-  "/lib",
-  "/lib32",
-  "/lib64",
-  "/libx32",
-  "/usr",
-  "/opt",
-];
+const USUAL_DIRECTORIES = "/bin /sbin /lib /lib32 /lib64 /libx32 /usr /opt".split(" ");
 
 // Problems that do not affect other files.
 const HARMLESS = new Set(["no-such-section"]);
@@ -257,9 +249,8 @@ function candidatesFor(
   problems: readonly PopulateProblem[],
 ): Candidate[] {
   const { recipe, records, prune, loader } = input;
-  const missing = scan.missing
-    .filter((path) => !plan.planned.has(path))
-    .map((path): Candidate => ({ path, record: undefined }));
+  const unplanned = scan.missing.filter((path) => !plan.planned.has(path));
+  const missing = unplanned.map((path) => ({ path, record: undefined }));
   if (recipe === undefined) return missing;
   const unsure = problems.some(({ code }) => !HARMLESS.has(code)) || isEmpty(input, plan);
   const lacking = new Set(loader.problems().map(({ library }) => baseName(library)));
@@ -275,25 +266,16 @@ function candidatesFor(
 }
 
 function homesIn(root: JailRoot): ByteString[] {
-  try {
-    return readJailAccounts(root)
-      .users.filter(({ uid, home }) => uid !== 0 && home.split("/").length > 2)
-      .map(({ home }) => splitHome(home)?.home ?? home);
-  } catch {
-    return [];
-  }
+  const users = answered(() => readJailAccounts(root))?.users ?? [];
+  return users
+    .filter(({ uid, home }) => uid !== 0 && home.split("/").length > 2)
+    .map(({ home }) => splitHome(home)?.home ?? home);
 }
 
 /** As planUpdate, but only for the limited shells of a jail: other files are not compared. */
 export function planShells(root: JailRoot, logins: JailLogins): UpdatePlan {
   const limited = decideShells(root, shellPlaces(root, []), () => false, logins);
-  const nothing = { changes: [], present: [], skipped: [], forgotten: [], inside: [], problems: [] };
-  return {
-    ...nothing,
-    ...limited,
-    entryOf: () => undefined,
-    unread: new Set(),
-    warnings: [],
-    notes: [],
-  };
+  const nothing = { changes: [], present: [], skipped: [], forgotten: [], inside: [] };
+  const messages = { problems: [], warnings: [], notes: [] };
+  return { ...nothing, ...messages, ...limited, entryOf: () => undefined, unread: new Set() };
 }

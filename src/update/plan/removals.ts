@@ -8,7 +8,6 @@ import { type JailObject, type JailState, lookAt } from "../state.ts";
 import type { Kept, Removal } from "./compare.ts";
 import { namesAt } from "./scan.ts";
 
-/** The paths to remove, and entries of the record that are missing. */
 export interface Removals {
   /** In the order of removal: each directory after its content. */
   readonly removals: readonly Removal[];
