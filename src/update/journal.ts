@@ -31,13 +31,7 @@ export interface Journal {
   readonly intended: ReadonlyMap<ByteString, ManifestEntry>;
   readonly directories: readonly ByteString[];
   /** Directories that another type of file replaces. */
-  readonly exchanged: readonly Exchanged[];
-}
-
-/** A replaced directory: its path and inode. */
-interface Exchanged {
-  readonly path: ByteString;
-  readonly ino: bigint;
+  readonly exchanged: readonly { readonly path: ByteString; readonly ino: bigint }[];
 }
 
 const LIMIT = 1 << 28;
@@ -67,7 +61,7 @@ export function readJournal(id: ByteString): Journal | undefined {
     put: content.entries,
     intended: new Map([...content.entries].filter(([, entry]) => isAsked(entry))),
     directories: textsOf(directories).map(decoded),
-    exchanged: textsOf(exchanged).map((text): Exchanged => {
+    exchanged: textsOf(exchanged).map((text) => {
       const [path = "", ino = ""] = text.split(" ");
       return { path: decoded(path), ino: BigInt(/^[0-9]{1,20}$/.test(ino) ? ino : "0") };
     }),

@@ -113,10 +113,7 @@ export function jailState(
 }
 
 /** The file at a path of a jail; undefined if only a symbolic link of a user leads there. */
-export function lookAt(
-  root: JailRoot,
-  path: ByteString,
-): { stat: Stat; target: ByteString | undefined; canonicalPath: ByteString } | undefined {
+export function lookAt(root: JailRoot, path: ByteString) {
   try {
     const found = lookUp(root, path);
     if (found === undefined) return undefined;

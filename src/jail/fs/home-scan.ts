@@ -48,7 +48,7 @@ export function scanTree(top: number, shown: ByteString): TreeEntry[] {
 /** The reason why an entry cannot be moved, with the remedy. */
 function obstacle(path: ByteString, { mode, mountId }: Stat, mount: Stat["mountId"]): string | undefined {
   const type = mode & C.S_IFMT;
-  if (path.length > LONGEST_PATH) return "lies too deep: move it out of the way";
+  if (path.length > LONGEST_PATH) return "is too deep: move it out of the way";
   if (type === C.S_IFBLK || type === C.S_IFCHR)
     return "is a device, which no home should hold: move it out of the way";
   // Not the device number: files of an overlay have those of its layers.

@@ -134,11 +134,11 @@ function full(
   const lacks = isQuota
     ? "the quota is used up"
     : noFiles
-      ? "no more files can be made on its file system (see df -i)"
+      ? "no more files can be created on its file system (see df -i)"
       : "its file system is full";
   const lacksBytes = free !== undefined && free < Math.max(1, needed);
   const amounts = [
-    ...(noFiles ? [...(files === 0 ? [] : [`${files} more are needed`]), `${room.files} can be made`] : []),
+    ...(noFiles ? [...(files === 0 ? [] : [`${files} more are needed`]), `${room.files} can be created`] : []),
     ...(needed === 0 || (noFiles && !lacksBytes) ? [] : [`${megabytes(needed)} more are needed`]),
     // The file system does not report what a user's quota leaves.
     ...(free === undefined || ((noFiles || isQuota) && !lacksBytes)

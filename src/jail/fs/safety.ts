@@ -161,14 +161,14 @@ function linkFindings(root: JailRoot, name: ByteString, strict: boolean): Findin
     return untrusted(`leads to ${display(target)}, below a directory that users can write`);
   } catch (error) {
     if (error instanceof JailkitError && error.code === "link-in-untrusted-directory")
-      return untrusted(`leads through another link that users can change (${error.message})`);
+      return untrusted(`leads through another symbolic link that users can change (${error.message})`);
     if (dangling !== undefined) {
       // Harmless while only root can create the target.
       if (!strict || dangling.trusted) return [];
-      return untrusted("is a dangling link to where users can make what it leads to");
+      return untrusted("is a dangling symbolic link, and users can create its target");
     }
     if (isErrno(error, "ENOTDIR"))
-      return strict ? [finding(path, "not-a-directory", "leads to what is not a directory", "rm")] : [];
+      return strict ? [finding(path, "not-a-directory", "does not lead to a directory", "rm")] : [];
     return [finding(path, "unreadable", `cannot be followed (${describeError(error)})`, "ls -ld")];
   }
 }

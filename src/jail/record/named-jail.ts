@@ -39,8 +39,8 @@ export function jailHint(path: ByteString): string | undefined {
     if (lost !== undefined) {
       const now = findMoved(lost);
       return now === undefined
-        ? `the jail that was there is gone; if it is elsewhere: jailkit adopt --moved ${shellWord(plain)} NEW`
-        : `it is at ${display(now)} now; let its accounts and its record follow with: ${followRemedy(plain, now)}`;
+        ? `the jail is no longer there; if it was moved: jailkit adopt --moved ${shellWord(plain)} NEW`
+        : `it is at ${display(now)} now; update its record and accounts with: ${followRemedy(plain, now)}`;
     }
     const known = knownJails().map(({ jail }) => jail.path);
     const near = nearJail(plain, known);
@@ -52,7 +52,7 @@ export function jailHint(path: ByteString): string | undefined {
 export function jailError(path: ByteString, error: unknown): unknown {
   if (!(error instanceof JailkitError) || error.code !== "no-such-jail") return error;
   const shown = shellWord(normalPath(path));
-  const other = `'jailkit list' shows the jails, and this makes one: jk_init -j ${shown} SECTION`;
+  const other = `'jailkit list' shows the jails, and this creates one: jk_init -j ${shown} SECTION`;
   const message = `${display(normalPath(path))}: no such directory; ${jailHint(path) ?? other}`;
   return new JailkitError("no-such-jail", error.exitStatus, message);
 }

@@ -96,7 +96,7 @@ function wasFilled({ record, existing: { origin } }: Found, names: readonly Byte
 
 function reasonOf({ origin, stat }: JailObject): string {
   if (origin === "user") return `belongs to uid ${stat.uid}`;
-  return origin === "changed" ? "was changed in the jail" : "was made in the jail";
+  return origin === "changed" ? "was changed in the jail" : "was created in the jail";
 }
 
 const TYPES: Readonly<Record<number, Removal["type"]>> = {
