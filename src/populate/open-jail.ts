@@ -3,11 +3,11 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { readLink } from "../../ffi/files.ts";
 import { JailkitError } from "../cli/error.ts";
 import { requireJailToFill } from "../jail/fs/host-directories.ts";
-import { lookUp } from "../jail/fs/look.ts";
-import { closeJailRoot, type JailRoot, openJailRoot, openTree } from "../jail/fs/walk.ts";
+import { lookUp, withTree } from "../jail/fs/look.ts";
+import { closeJailRoot, type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import { makeDirectories, removePath } from "../jail/fs/write.ts";
 import { aclAt } from "../system/acl.ts";
-import { type FileSystem, NOTHING_WITHHELD } from "./file-system.ts";
+import { emptyFileSystem, type FileSystem } from "./file-system.ts";
 
 interface OpenOptions {
   /** Create the jail if it is missing; otherwise a missing jail is undefined. */
@@ -21,7 +21,8 @@ interface OpenOptions {
 /** Opens a jail, after a check that it is safe. Throws JailkitError with `unsafeStatus`. */
 export function openSafeJail(path: ByteString, options: OpenOptions): JailRoot | undefined {
   const { sync, unsafeStatus } = options;
-  const made = options.create ? makeJail(path) : [];
+  const attributes = () => ({ mode: 0o755, uid: 0, gid: 0 });
+  const made = options.create ? withTree((tree) => makeDirectories(tree, path, attributes)) : [];
   let root: JailRoot | undefined;
   try {
     root = openJailRoot(path, { sync });
@@ -36,38 +37,23 @@ export function openSafeJail(path: ByteString, options: OpenOptions): JailRoot |
   }
 }
 
-function makeJail(path: ByteString): ByteString[] {
-  const top = openTree("/");
-  try {
-    return makeDirectories(top, path, () => ({ mode: 0o755, uid: 0, gid: 0 }));
-  } finally {
-    closeJailRoot(top);
-  }
-}
-
 function unmake(made: readonly ByteString[]): void {
-  if (made.length === 0) return;
-  const top = openTree("/");
-  try {
-    for (const path of [...made].reverse()) {
-      const found = lookUp(top, path);
-      if (found?.stat.uid === 0) removePath(top, path, found.stat);
+  withTree((tree) => {
+    for (const path of made.toReversed()) {
+      const found = lookUp(tree, path);
+      if (found?.stat.uid === 0) removePath(tree, path, found.stat);
     }
-  } finally {
-    closeJailRoot(top);
-  }
+  });
 }
 
 /** The view of a jail for planning. Paths must not lead through symbolic links: see JailPaths. */
 export function jailFileSystem(root: JailRoot): FileSystem {
   const below = (path: ByteString) => (path === "/" || path === "" ? "." : path.slice(1));
   return {
+    ...emptyFileSystem,
     lstat: (path) => basicStat(root.fd, below(path)),
     stat: (path) => basicStat(root.fd, below(path)),
     acl: (path) => aclAt(root.fd, below(path)),
-    withheld: () => NOTHING_WITHHELD,
     readlink: (path) => readLink(root.fd, below(path)),
-    names: () => [],
-    list: () => [],
   };
 }

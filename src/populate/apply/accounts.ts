@@ -19,17 +19,12 @@ export interface WantedAccounts {
   readonly missing: readonly string[];
 }
 
-/** Finds an account of the host by name, or, if there is no such name and it is all digits, by number. */
-interface HostAccounts {
-  user(nameOrId: ByteString): PasswdEntry | undefined;
-  group(nameOrId: ByteString): GroupEntry | undefined;
-}
-
 const NUMBER = /^[0-9]{1,10}$/;
 
-const hostAccounts: HostAccounts = {
-  user: (key) => passwdByName(key) ?? (NUMBER.test(key) ? passwdByUid(Number(key)) : undefined),
-  group: (key) => groupByName(key) ?? (NUMBER.test(key) ? groupByGid(Number(key)) : undefined),
+/** Finds an account of the host by name, or, if there is no such name and it is all digits, by number. */
+const hostAccounts = {
+  user: (key: ByteString) => passwdByName(key) ?? (NUMBER.test(key) ? passwdByUid(Number(key)) : undefined),
+  group: (key: ByteString) => groupByName(key) ?? (NUMBER.test(key) ? groupByGid(Number(key)) : undefined),
 };
 
 /**
@@ -39,7 +34,7 @@ const hostAccounts: HostAccounts = {
 export function wantedAccounts(
   users: readonly ByteString[],
   groups: readonly ByteString[],
-  host: HostAccounts = hostAccounts,
+  host = hostAccounts,
 ): WantedAccounts {
   const missing: string[] = [];
   const foundUsers = new Map<ByteString, PasswdEntry>();

@@ -53,9 +53,6 @@ export function addExtras(
 function addWantedAccounts(root: JailRoot, accounts: WantedAccounts, reporter: LineReporter): void {
   // Names differ between distributions, so some may be missing, but not all.
   const none = accounts.users.length + accounts.groups.length === 0;
-  for (const each of accounts.missing) {
-    if (none) reporter.warn(`this machine has no ${each}`);
-    else reporter.detail(`this machine has no ${each}`);
-  }
+  for (const each of accounts.missing) reporter[none ? "warn" : "detail"](`this machine has no ${each}`);
   addAccounts(root, accounts, reporter);
 }

@@ -5,10 +5,10 @@ import { baseName, parentOf } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { onlyRootWrites } from "../../system/exchange.ts";
-import type { Entry } from "../entry.ts";
+import { type Entry, KEEP_OWNER, type Keeps } from "../entry.ts";
 import { isDirectory, isSymlink, linkTarget } from "../file-system.ts";
-import type { PlanContext } from "./context.ts";
-import { addParent, type ParentCause, untrustedPath } from "./parent.ts";
+import { addEntry, type PlanContext } from "./draft.ts";
+import { givenToDirectory, LINK_ATTRIBUTES, withoutAcl } from "./modes.ts";
 
 /** A file of the jail before anything is changed. */
 export interface JailNode {
@@ -41,16 +41,44 @@ function partsOf(path: ByteString): Part[] {
   return parts;
 }
 
+interface ParentCause {
+  readonly section: ByteString;
+  /** The path of the host below it. */
+  readonly of: ByteString;
+  readonly keeps: Keeps;
+}
+
+/** The error for a path whose target users other than root can choose. */
+export function untrustedPath(path: ByteString, what: string): JailkitError {
+  const message = `${quoted(path)} ${what} in a directory that users other than root can write: not followed`;
+  return new JailkitError("untrusted-source", 1, message);
+}
+
+/** Adds the entry of a missing parent: a copy of the host's symbolic link or directory at `path`, else a directory. */
+function addParent(context: PlanContext, path: ByteString, cause: ParentCause): Entry {
+  const { host, draft, trust } = context;
+  const stat = host.lstat(path);
+  const keeps: Keeps = (cause.keeps & KEEP_OWNER) !== 0 ? KEEP_OWNER : 0;
+  const because = [{ section: cause.section, reason: { kind: "parent", of: cause.of } as const }];
+  const common = { action: "create", because, keeps } as const;
+  if (stat !== undefined && isSymlink(stat.mode)) {
+    if (trust.othersName(path)) throw untrustedPath(path, "is a symbolic link");
+    const target = host.readlink(path);
+    return addEntry(draft, path, path, stat, LINK_ATTRIBUTES, { ...common, type: "symlink", target });
+  }
+  const real = stat !== undefined && isDirectory(stat.mode) ? stat : undefined;
+  const given = givenToDirectory(path, real && withoutAcl(host, path, real, keeps), true, keeps);
+  const untrusted = trust.othersName(path) ? real : undefined;
+  return addEntry(draft, path, real && path, real, given, { ...common, type: "directory", untrusted });
+}
+
 /** The jail after the plan: its present files, and the planned ones so far. Paths are as the jail sees them. */
 export class JailPaths {
   private readonly resolved = new Map<ByteString, ByteString>();
 
   constructor(private readonly context: PlanContext) {}
 
-  /**
-   * The present or planned file at `path`, which leads through no symbolic link. `isNew`: its directory is still to be
-   * created.
-   */
+  /** The present or planned file at `path`, which leads through no link. `isNew`: its directory is to be created. */
   at(path: ByteString, isNew?: boolean): Node | undefined {
     const { planned } = this.context.draft;
     const entry = planned.get(path);
@@ -126,11 +154,8 @@ export class JailPaths {
   private linkText(node: Node, below: ByteString, path: ByteString): ByteString | undefined {
     if (isDirectoryNode(node)) return undefined;
     if (node.planned === undefined && isSymlink(node.stat.mode) && !this.isTrusted(below)) {
-      throw new JailkitError(
-        "link-in-untrusted-directory",
-        1,
-        `${quoted(path)} in the jail is a symbolic link in a directory that users other than root can write: not followed`,
-      );
+      const what = "is a symbolic link in a directory that users other than root can write: not followed";
+      throw new JailkitError("link-in-untrusted-directory", 1, `${quoted(path)} in the jail ${what}`);
     }
     const text = this.targetOf(node);
     if (text !== undefined) return text;
