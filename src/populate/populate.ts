@@ -13,6 +13,7 @@ import { ALL_FILES, addExtras } from "./apply/extras.ts";
 import type { Entry, Plan, PopulateProblem } from "./entry.ts";
 import { emptyFileSystem, type FileSystem } from "./file-system.ts";
 import { actionMessage, strippedMessage } from "./messages.ts";
+import { obstacleTo } from "./obstacle.ts";
 import { jailFileSystem, openSafeJail } from "./open-jail.ts";
 import { missingMessages } from "./plan/missing.ts";
 import { makePlan } from "./plan/plan.ts";
@@ -30,17 +31,20 @@ export async function populate(
 ): Promise<number> {
   const { tool, jail } = request;
   const { why, verbose, json } = options;
-  const readOnly = options.dryRun || why !== undefined;
-  const root = openSafeJail(jail, { ...options, create: options.create && !readOnly });
+  const root = openSafeJail(jail, { ...options, create: options.create && why === undefined });
   const reporter = new LineReporter(tool, { verbose, silent: json || why !== undefined });
   try {
     const plan = planRequest(request, options.force, host, loader, root);
     if (why !== undefined) return printWhy(tool, explain(plan, why), why, json);
     reportPlan(plan, json, reporter);
+    const obstacle = obstacleTo(root, request, plan);
+    if (obstacle !== undefined) reporter.fail(obstacle.message);
     const filled =
-      root === undefined || options.dryRun
-        ? showPlan(request, plan, options.hardlink, reporter)
-        : await holdingSignals(() => fillJail(root, request, options, plan, reporter));
+      obstacle !== undefined
+        ? { present: [], problems: [obstacle] }
+        : root === undefined || options.dryRun
+          ? showPlan(request, plan, options.hardlink, reporter)
+          : await holdingSignals(() => fillJail(root, request, options, plan, reporter));
     const problems = [...plan.problems, ...filled.problems];
     const exitStatus = statusAfterSignals(statusOf(problems));
     reporter.flush();

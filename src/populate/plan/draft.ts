@@ -8,6 +8,7 @@ import type { Given } from "./modes.ts";
 export interface Draft extends Plan {
   readonly entries: Entry[];
   readonly problems: PopulateProblem[];
+  unsafe?: PopulateProblem | undefined;
   readonly warnings: string[];
   readonly notes: string[];
   readonly satisfied: Set<ByteString>;

@@ -98,8 +98,9 @@ export class Planner {
     return { entry, isNew: true };
   }
 
-  /** Ends the plan: reports the files that were left out. */
+  /** Ends the plan: reports the files that were left out, and whether the jail would not be safe. */
   finish(): void {
+    this.draft.unsafe = this.paths.unsafeLink();
     const reaches = (path: ByteString) => this.paths.reaches(path);
     const { warnings, notes } = describeLeftOut({ ...this.context, reaches }, this.draft.leftOut.values());
     this.draft.warnings.push(...warnings);
