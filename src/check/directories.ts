@@ -84,7 +84,10 @@ export function closedFindings(
       add(path, `${user} pass`, { rule: "closed-directory", remedy: openRemedy(root, path, real.uid, "x") });
     if (directories.length > 0) continue;
     for (const path of unreadableFor(root, who))
-      add(path, `${user} read`, { rule: "unreadable-accounts", remedy: openRemedy(root, path, real.uid, "r") });
+      add(path, `${user} read`, {
+        rule: "unreadable-accounts",
+        remedy: openRemedy(root, path, real.uid, "r"),
+      });
   }
   return [...found.values()];
 }

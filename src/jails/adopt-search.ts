@@ -4,15 +4,14 @@ import { SystemError } from "../../ffi/error.ts";
 import { close, fstat, openAt, readDirectory, type Stat } from "../../ffi/files.ts";
 import { withTree } from "../jail/fs/look.ts";
 import { joinPath } from "../jail/fs/walk.ts";
-import { findMoved, isRecorded } from "../jail/record/moved.ts";
+import { findMoved, isFound } from "../jail/record/moved.ts";
 import { type KnownJail, knownJails, REGISTRY, readContent } from "../jail/record/registry.ts";
-import { hostText } from "../system/host-files.ts";
+import { mountsText, mountTypes, servedMounts } from "../system/mounts.ts";
 
 // About two seconds on a slow disk.
 const MOST_DIRECTORIES = 20_000;
 const DEEPEST = 6;
 const USUAL = ["/home", "/srv", "/var", "/opt", "/usr/local", "/mnt", "/media", "/data", "/jails"];
-// Of these, no network and no file server is asked, which may not answer.
 const LOCAL = new Set(["btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "overlay", "tmpfs", "xfs", "zfs"]);
 const NEVER = /^\/(?:proc|sys|dev|run|boot|tmp|var\/lib\/(?:docker|containers))(?:\/|$)/;
 const DT_UNKNOWN = 0;
@@ -20,13 +19,9 @@ const DT_DIRECTORY = 4;
 
 /** The directories where local file systems are mounted, from the text of /proc/self/mounts. Pure. */
 export function localMounts(text: ByteString): ByteString[] {
-  return text.split("\n").flatMap((line) => {
-    const [, field = "", type = ""] = line.split(" ");
-    const path = field.replace(/\\([0-7]{3})/g, (_, octal: string) =>
-      String.fromCharCode(Number.parseInt(octal, 8)),
-    );
-    return LOCAL.has(type) && path !== "/" && !NEVER.test(path) ? [path] : [];
-  });
+  return [...mountTypes(text)].flatMap(([path, type]) =>
+    LOCAL.has(type) && path !== "/" && !NEVER.test(path) ? [path] : [],
+  );
 }
 
 interface Listing {
@@ -51,8 +46,8 @@ function list(path: ByteString): Listing | undefined {
 
 /** True if a directory with the inode of a jail is that jail. Device numbers may change between boots. */
 function isLost(path: ByteString, stat: Stat, lost: KnownJail, registry: ByteString): boolean {
-  const { ino, devMajor, devMinor } = lost.jail;
-  if (stat.ino !== ino || !isRecorded(path, lost, registry)) return false;
+  const { devMajor, devMinor } = lost.jail;
+  if (!isFound(path, stat, lost, registry)) return false;
   if (stat.devMajor === devMajor && stat.devMinor === devMinor) return true;
   // A record without files would fit every directory.
   return withTree((tree) => (readContent(tree, registry, lost.id)?.entries.size ?? 0) > 0);
@@ -74,10 +69,13 @@ interface Search {
  */
 export function searchMoved(lost: KnownJail, registry: ByteString = REGISTRY): Search {
   const near = findMoved(lost, registry);
-  const mounts = localMounts(hostText("/proc/self/mounts") ?? "");
-  const places = [...new Set([...USUAL, ...mounts])].filter((path) => list(path) !== undefined);
+  const mounts = localMounts(mountsText());
+  const served = servedMounts();
+  const places = [...new Set([...USUAL, ...mounts])].filter(
+    (path) => !served.has(path) && list(path) !== undefined,
+  );
   if (near !== undefined) return { found: near, places, cutOff: false };
-  const skipped = new Set(knownJails(registry).map(({ jail }) => jail.path));
+  const skipped = new Set([...served, ...knownJails(registry).map(({ jail }) => jail.path)]);
   const queue = places.map((path) => ({ path, depth: 0 }));
   const seen = new Set<ByteString>();
   // All places in turn, the nearest level first, so that a large one does not use up the number.
