@@ -51,7 +51,7 @@ export function matchJail(root: JailRoot): { matched: MatchedFile[]; problems: P
 }
 
 /** A directory such as /tmp: it is root's, and its contents are the users'. */
-function isShared(stat: Stat): boolean {
+export function isShared(stat: Pick<Stat, "mode" | "uid">): boolean {
   return isDirectory(stat) && stat.uid === 0 && (stat.mode & C.S_ISVTX) !== 0;
 }
 

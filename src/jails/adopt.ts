@@ -21,11 +21,11 @@ import type { FileSystem } from "../populate/file-system.ts";
 import { jailFileSystem } from "../populate/open-jail.ts";
 import type { Draft } from "../populate/plan/draft.ts";
 import { makePlan } from "../populate/plan/plan.ts";
-import { manifestEntry } from "../populate/record/record.ts";
 import { asksForFiles, givenOptions } from "../populate/record/requests.ts";
 import { type Guess, guessSections } from "../profile/guess.ts";
 import { copyWant, readRecipe } from "../profile/recipe.ts";
 import { namesShell } from "../update/plan/shell.ts";
+import { recordedEntries } from "./adopt-entries.ts";
 import { type MatchedFile, matchJail } from "./adopt-match.ts";
 
 /** The result of examining a jail. */
@@ -38,6 +38,8 @@ export interface Adoption {
   readonly requests: readonly ManifestRequest[];
   /** Files that no section or command explains; the reasons are printable. */
   readonly unexplained: readonly { path: ByteString; reason: string }[];
+  /** The number of entries whose mode in the jail gives less than the recorded one. */
+  readonly closed: number;
   readonly problems: readonly PopulateProblem[];
 }
 
@@ -73,7 +75,7 @@ export function examineJail(root: JailRoot, sources: AdoptSources, again: boolea
   const base = readRecipe(init, host, loader).wants;
   const files = leftOver(matched, base, planned, host, byPath);
   const plan = planned([...base, ...files.map((file) => copyWant(file.path, file))]);
-  const entries = withParents(recordedEntries(plan, byPath, hardlink), byPath);
+  const entries = recordedEntries(plan, byPath, hardlink, host);
   const recorded = new Set(entries.map(({ path }) => path));
   return {
     sections,
@@ -82,6 +84,7 @@ export function examineJail(root: JailRoot, sources: AdoptSources, again: boolea
     entries,
     requests: [...init, ...copyRequests(files, hardlink)],
     unexplained: matched.flatMap((file) => unexplainedOf(file, recorded)),
+    closed: entries.filter(({ path, mode }) => (mode & ~(byPath.get(path)?.stat.mode ?? mode)) !== 0).length,
     problems,
   };
 }
@@ -200,48 +203,6 @@ function wholeDirectories(
     if (stat !== undefined && isDirectory(stat) && whole(path)) chosen.push(path);
   }
   return chosen;
-}
-
-/** The entries of the plan that exist in the jail, with their modes and owners in the jail. */
-function recordedEntries(
-  plan: Draft,
-  byPath: ReadonlyMap<ByteString, MatchedFile>,
-  hardlink: boolean,
-): ManifestEntry[] {
-  return plan.entries.flatMap((entry): ManifestEntry[] => {
-    const file = byPath.get(entry.path);
-    if (file === undefined) return [];
-    const { stat, target, likeness } = file;
-    // The host need not have an empty directory that a section creates.
-    if (!isDirectory(stat) && (likeness === "edited" || likeness === "only-here")) return [];
-    const record = manifestEntry(entry);
-    const type = record.type === "directory" ? isDirectory(stat) : !isDirectory(stat);
-    if (!type || (stat.uid !== 0 && stat.uid !== entry.uid)) return [];
-    Object.assign(record, { mode: stat.mode & 0o7777, uid: stat.uid, gid: stat.gid });
-    if (record.type === "file") Object.assign(record, { size: stat.size, mtime: stat.mtime });
-    if (record.type === "link") record.target = target;
-    if (file.linked && hardlink) record.hardLink = true;
-    return [record];
-  });
-}
-
-/** The entries, and the directories above them. */
-function withParents(
-  entries: readonly ManifestEntry[],
-  byPath: ReadonlyMap<ByteString, MatchedFile>,
-): ManifestEntry[] {
-  const all = new Map(entries.map((entry) => [entry.path, entry]));
-  for (const { path, sections, source } of entries) {
-    for (let above = parentOf(path); above !== "" && !all.has(above); above = parentOf(above)) {
-      const file = byPath.get(above);
-      if (file === undefined || file.likeness !== "same" || file.stat.uid !== 0) continue;
-      const { mode, uid, gid } = file.stat;
-      const neededBy = source ?? path;
-      const common = { path: above, type: "directory", source: above, reason: "parent", neededBy } as const;
-      all.set(above, { ...common, sections: [...sections], mode: mode & 0o7777, uid, gid });
-    }
-  }
-  return [...all.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
 const REASONS: Readonly<Record<MatchedFile["likeness"], string>> = {

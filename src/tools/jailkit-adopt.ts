@@ -7,6 +7,7 @@ import { DRY_RUN, forceOption, JSON_OUTPUT, jailOption } from "../cli/options.ts
 import { print, printError, printLine } from "../cli/output.ts";
 import { problemReport } from "../cli/report.ts";
 import { requireRoot } from "../cli/root.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { defineTool, type ToolOutput } from "../cli/tool.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { requireJailToFill } from "../jail/fs/host-directories.ts";
@@ -20,7 +21,7 @@ import { absolutePath, fileSystemAt } from "../populate/file-system.ts";
 const NAME = "jailkit adopt";
 
 function lines(jail: ByteString, adoption: Adoption): string[] {
-  const { sections, files, entries, unexplained, hardlink } = adoption;
+  const { sections, files, entries, unexplained, hardlink, closed } = adoption;
   const shown = display(jail);
   const out = [`${shown}: ${entries.length} objects are explained${hardlink ? ", as hard links" : ""}`];
   for (const { name, lacking } of sections) {
@@ -33,6 +34,11 @@ function lines(jail: ByteString, adoption: Adoption): string[] {
   }
   if (unexplained.length > 0) out.push(`${unexplained.length} are not explained, and are not recorded:`);
   for (const { path, reason } of unexplained) out.push(`  ${shown}${display(path)} ${reason}`);
+  if (closed > 0) {
+    out.push(
+      `${closed} give others less than the host's: to give them as much, type jk_check --fix ${shellWord(jail)}`,
+    );
+  }
   return out;
 }
 

@@ -32,8 +32,7 @@ import { knownJails } from "../jail/record/manifest.ts";
 import { createLoader } from "../libraries/closure.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import { absolutePath, fileSystemAt } from "../populate/file-system.ts";
-import { problemAt } from "../populate/problem.ts";
-import { LineReporter } from "../populate/reporter.ts";
+import { LineReporter, problemAt } from "../populate/reporter.ts";
 import { hasWork, type UpdateOutcome, untouched, updateReport } from "../update/report.ts";
 import { type UpdateContext, updateJail } from "../update/update.ts";
 

@@ -248,7 +248,8 @@ function writeIn(place: KeyPlace, directory: Directory, keys: readonly KeyLine[]
   if (!same) throw changed(root, path);
   const attributes = { mode: 0o600, uid: user.uid, gid: user.gid };
   const options = { replace: existing !== undefined };
-  const placement = putFileIn(root, directory, FILE, toBytes(merge.text), attributes, options);
+  const spot = { root, parent: directory, name: FILE };
+  const placement = putFileIn(spot, toBytes(merge.text), attributes, options);
   if (placement === "kept") throw changed(root, path);
   return merge;
 }

@@ -9,6 +9,7 @@ import { readJailAccounts, updateJailAccounts, withAccountsLock } from "../jail/
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
+import { requireWritable, requireWritableAccounts } from "../jail/fs/writable.ts";
 import { findMoved, lostJail } from "../jail/record/moved.ts";
 import { jailError } from "../jail/record/named-jail.ts";
 import { knownJails, REGISTRY, readContent } from "../jail/record/registry.ts";
@@ -20,7 +21,6 @@ import type { AccountRun } from "./account-run.ts";
 import { changeAccount, requireSafeMove } from "./change-account.ts";
 import type { JailingOptions } from "./jailing.ts";
 import { absolute } from "./open-jail.ts";
-import { requireWritable, requireWritableAccounts } from "./writable.ts";
 
 /** The plan to take an account out of a jail. */
 interface Release {

@@ -1,7 +1,7 @@
 import { type BasicStat, basicFstat } from "../../../ffi/basic-stat.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno, type SystemError } from "../../../ffi/error.ts";
-import { close } from "../../../ffi/files.ts";
+import { withFd } from "../../../ffi/files.ts";
 import { openSource } from "../../jail/fs/source.ts";
 import { grantsOf, namesAnyone } from "../../system/grants.ts";
 import type { Entry } from "../entry.ts";
@@ -34,18 +34,12 @@ export function whyNotLinked(fd: number, entry: Entry): string | undefined {
 
 /** True if the source of an entry may stay hard-linked into the jail: see whyNotLinked. */
 export function mayStayLinked(entry: Entry): boolean {
-  let fd: number;
   try {
-    fd = openSource(entry.source ?? "");
+    return withFd(openSource(entry.source ?? ""), (fd) => whyNotLinked(fd, entry) === undefined);
   } catch (error) {
     // It was removed meanwhile: the next run replaces the file in the jail, or keeps it.
     if (isErrno(error, "ENOENT")) return true;
     throw error;
-  }
-  try {
-    return whyNotLinked(fd, entry) === undefined;
-  } finally {
-    close(fd);
   }
 }
 

@@ -3,21 +3,17 @@ import { display } from "../../cli/display.ts";
 import { appendCommand, operands, shellWord } from "../../cli/shell-word.ts";
 import { accountAge, passwordState } from "../shadow.ts";
 import { judgeAccess } from "./access.ts";
-import type { PamKind, PamRule } from "./rules.ts";
+import { optionOf, type PamKind, type PamRule } from "./rules.ts";
 import type { PamAnswer, PamResult, PamSubject } from "./stack.ts";
 import { judgeSucceedIf } from "./succeed-if.ts";
 
 type Judge = (subject: PamSubject, words: readonly ByteString[]) => PamAnswer;
 
-const say = (result: PamResult | "unknown", message: ByteString, remedy = ""): PamAnswer => ({
-  result,
-  message,
-  remedy,
-});
+const say = (result: PamAnswer["result"], message: ByteString, remedy = ""): PamAnswer => {
+  return { result, message, remedy };
+};
 const SUCCESS = say("success", "");
 const IGNORE = say("ignore", "");
-const value = (words: readonly ByteString[], key: string) =>
-  words.find((word) => word.startsWith(`${key}=`))?.slice(key.length + 1);
 
 const unix: Judge = ({ name, shadow, day }, words) => {
   const user = operands(name);
@@ -35,13 +31,10 @@ const unix: Judge = ({ name, shadow, day }, words) => {
     case "password-must-change": {
       const what = `the password of ${name} must be changed at the next login, which is impossible in a jail (pam_unix)`;
       // This only affects users who did not enter a password.
-      return words.includes("no_pass_expiry")
-        ? say("unknown", `${what}, but by no_pass_expiry a key will do`)
-        : say(
-            "new_authtok_reqd",
-            what,
-            `passwd ${user}, or for a user who logs in by a key: chage -d ${day} ${user}`,
-          );
+      if (words.includes("no_pass_expiry"))
+        return say("unknown", `${what}, but by no_pass_expiry a key will do`);
+      const remedy = `passwd ${user}, or for a user who logs in by a key: chage -d ${day} ${user}`;
+      return say("new_authtok_reqd", what, remedy);
     }
     default:
       return SUCCESS;
@@ -56,16 +49,13 @@ const unixPassword: Judge = ({ shadow }, words) => {
 };
 
 const nologin: Judge = ({ uid, read }, words) => {
-  const named = value(words, "file");
+  const named = optionOf(words, "file");
   const files = named === undefined ? ["/var/run/nologin", "/etc/nologin"] : [named];
   const there = files.find((file) => read(file) !== undefined);
   if (there === undefined) return IGNORE;
   if (uid === 0) return SUCCESS;
-  return say(
-    "auth_err",
-    `${there} exists: only root may log in (pam_nologin)`,
-    `to let users in again: mv ${shellWord(there)} ${shellWord(`${there}.old`)}`,
-  );
+  const remedy = `to let users in again: mv ${shellWord(there)} ${shellWord(`${there}.old`)}`;
+  return say("auth_err", `${there} exists: only root may log in (pam_nologin)`, remedy);
 };
 
 const shells: Judge = ({ shell, read }) => {
@@ -76,7 +66,7 @@ const shells: Judge = ({ shell, read }) => {
 };
 
 const time: Judge = ({ name, service, read }, words) => {
-  const file = value(words, "conffile") ?? "/etc/security/time.conf";
+  const file = optionOf(words, "conffile") ?? "/etc/security/time.conf";
   // services;ttys;users;times: skips lines for other services or users.
   const may = (list: ByteString, word: ByteString) => /[*!|&@%]/.test(list) || list.trim() === word;
   const rules = (read(file) ?? "").split("\n").filter((line) => {
@@ -89,14 +79,14 @@ const time: Judge = ({ name, service, read }, words) => {
 };
 
 const listfile: Judge = ({ name, shell, groups, read }, words) => {
-  const item = value(words, "item");
-  const file = value(words, "file") ?? "";
+  const item = optionOf(words, "item");
+  const file = optionOf(words, "file") ?? "";
   const mine = item === "user" ? [name] : item === "group" ? groups : item === "shell" ? [shell] : undefined;
   const text = read(file);
-  if (mine === undefined || text === undefined || value(words, "apply") !== undefined)
+  if (mine === undefined || text === undefined || optionOf(words, "apply") !== undefined)
     return say("unknown", `pam_listfile decides by ${display(file)}`);
   const lines = text.split("\n").map((line) => line.trim());
-  const denies = value(words, "sense") === "deny";
+  const denies = optionOf(words, "sense") === "deny";
   if (mine.some((one) => lines.includes(one)) !== denies) return SUCCESS;
   const [what, remedy] = denies
     ? ["names", `take the line of ${item} out of ${file}`]
@@ -105,19 +95,16 @@ const listfile: Judge = ({ name, shell, groups, read }, words) => {
 };
 
 const localuser: Judge = ({ name, read }, words) => {
-  const file = value(words, "file") ?? "/etc/passwd";
+  const file = optionOf(words, "file") ?? "/etc/passwd";
   const there = (read(file) ?? "").split("\n").some((line) => line.startsWith(`${name}:`));
   return there ? SUCCESS : say("perm_denied", `${name} is not in ${file} (pam_localuser)`);
 };
 
 const faillock: Judge = ({ name, read }, words) => {
-  const tally = `${value(words, "dir") ?? "/var/run/faillock"}/${name}`;
+  const tally = `${optionOf(words, "dir") ?? "/var/run/faillock"}/${name}`;
   if ((read(tally) ?? "") === "") return IGNORE;
-  return say(
-    "unknown",
-    `${tally} counts failed logins (pam_faillock)`,
-    `faillock --user ${shellWord(name)} --reset`,
-  );
+  const remedy = `faillock --user ${shellWord(name)} --reset`;
+  return say("unknown", `${tally} counts failed logins (pam_faillock)`, remedy);
 };
 
 const pass: Judge = () => SUCCESS;
@@ -144,9 +131,7 @@ const LOGIN: Readonly<Record<string, Judge>> = {
 };
 
 const OPENING =
-  "env keyinit lastlog lastlog2 limits loginuid mail mkhomedir motd selinux systemd ttyaudit umask unix xauth"
-    .split(" ")
-    .map((name): [string, Judge] => [`pam_${name}.so`, pass]);
+  "env keyinit lastlog lastlog2 limits loginuid mail mkhomedir motd selinux systemd ttyaudit umask unix xauth";
 
 const KNOWN: Readonly<Record<PamKind, Readonly<Record<string, Judge>>>> = {
   auth: {
@@ -164,7 +149,7 @@ const KNOWN: Readonly<Record<PamKind, Readonly<Record<string, Judge>>>> = {
   },
   session: {
     ...LOGIN,
-    ...Object.fromEntries(OPENING),
+    ...Object.fromEntries(OPENING.split(" ").map((name) => [`pam_${name}.so`, pass])),
     "pam_deny.so": deny("session_err"),
   },
 };

@@ -41,9 +41,6 @@ interface State extends PamOutcome {
   passedOver: PamAnswer | undefined;
 }
 
-const ACTIONS = ["ok", "done", "bad", "die", "ignore", "reset"] as const;
-type Action = (typeof ACTIONS)[number] | number;
-
 const WORDS: Readonly<Record<string, string>> = {
   required: "success=ok new_authtok_reqd=ok ignore=ignore default=bad",
   requisite: "success=ok new_authtok_reqd=ok ignore=ignore default=die",
@@ -60,25 +57,18 @@ const BEGIN: State = {
   passedOver: undefined,
 };
 
-/** The action of a control of pam.conf(5) for a result; "ignore" if brackets name neither it nor a default. */
-function actionFor(control: ByteString, result: PamResult): Action {
+/** The action of a control of pam.conf(5) for a result, "bad" if it is not one; a number of rules to skip. */
+function actionFor(control: ByteString, result: PamResult): string | number {
   const text = WORDS[control.toLowerCase()] ?? control.replace(/^\[|\]$/g, "");
-  const table = new Map(
-    text.split(/\s+/).flatMap((pair): [string, string][] => {
-      const [name, action] = pair.split("=");
-      return name === undefined || action === undefined ? [] : [[name.toLowerCase(), action.toLowerCase()]];
-    }),
-  );
+  const pairs = text.toLowerCase().matchAll(/(?<!\S)([^\s=]*)=([^\s=]*)/g);
+  const table = new Map([...pairs].map(([, name = "", action = ""]) => [name, action]));
   const action = table.get(result) ?? table.get("default") ?? "bad";
   if (/^\d+$/.test(action)) return Number(action);
-  return ACTIONS.find((one) => one === action) ?? "bad";
+  return /^(?:ok|done|die|ignore|reset)$/.test(action) ? action : "bad";
 }
 
-const good = (state: State) =>
-  state.impression === "none" || (state.impression === "positive" && state.result === "success");
-
 /** The state after one rule returned one result, as _pam_dispatch_aux of libpam computes it. */
-function after(state: State, result: PamResult, answer: PamAnswer, action: Action): State {
+function after(state: State, result: PamResult, answer: PamAnswer, action: string | number): State {
   if (action === "ignore") {
     const lets = result === "success" || result === "ignore" || answer.message === "";
     return lets ? state : { ...state, passedOver: answer };
@@ -90,7 +80,9 @@ function after(state: State, result: PamResult, answer: PamAnswer, action: Actio
     const because = answer.deny ? (state.passedOver ?? answer) : answer;
     return { ...state, impression: "negative", result: bad, because };
   }
-  if (!good(state) || result === "ignore") return state;
+  const isGood =
+    state.impression === "none" || (state.impression === "positive" && state.result === "success");
+  if (!isGood || result === "ignore") return state;
   if (typeof action === "number" && result !== "success") return state;
   return { ...state, impression: "positive", result, because: result === "success" ? undefined : answer };
 }
@@ -103,25 +95,19 @@ function* ways(
   at = 0,
 ): Generator<State> {
   const rule = rules[at];
-  if (rule === undefined) {
-    yield state;
-    return;
-  }
+  if (rule === undefined) return yield state;
   const goOn = (next: State, skipped = 0) => ways(rules, judge, next, at + 1 + skipped);
   if (rule.substack !== undefined) {
     for (const inner of ways(rule.substack, judge, state)) yield* goOn(inner);
     return;
   }
   const answer = judge(rule);
-  if (answer === undefined) {
-    yield* goOn(state);
-    return;
-  }
-  const possible: readonly PamResult[] =
-    answer.result === "unknown" ? ["success", "perm_denied"] : [answer.result];
+  if (answer === undefined) return yield* goOn(state);
+  const { result: given } = answer;
+  const possible: readonly PamResult[] = given === "unknown" ? ["success", "perm_denied"] : [given];
   for (const result of possible) {
     const action = actionFor(rule.control, result);
-    const assumed = answer.result === "unknown" ? [...state.assumed, answer] : state.assumed;
+    const assumed = given === "unknown" ? [...state.assumed, answer] : state.assumed;
     const next = after({ ...state, assumed }, result, answer, action);
     const ends = action === "die" || (action === "done" && next.impression === "positive");
     if (ends) yield next;
@@ -139,13 +125,13 @@ export function runStack(
     if (!answers.has(rule)) answers.set(rule, judge(rule));
     return answers.get(rule);
   };
-  const found: PamOutcome[] = [];
-  for (const { impression, result, because, passedOver, assumed } of ways(rules, once, BEGIN)) {
-    const none = impression === "none";
-    found.push({ result: none ? "perm_denied" : result, because: none ? passedOver : because, assumed });
-    if (found.length >= MOST_WAYS) break;
-  }
-  return found;
+  return ways(rules, once, BEGIN)
+    .take(MOST_WAYS)
+    .map(({ impression, result, because, passedOver, assumed }): PamOutcome => {
+      const isNone = impression === "none";
+      return { result: isNone ? "perm_denied" : result, because: isNone ? passedOver : because, assumed };
+    })
+    .toArray();
 }
 
 /** The result of a stack: it allows, refuses, asks for a new password, or is unknown. */

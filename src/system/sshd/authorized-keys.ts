@@ -16,12 +16,9 @@ export function expiryTime(text: ByteString): Date | undefined {
   return isUtc ? new Date(Date.UTC(y, mo - 1, d, h, mi, s)) : new Date(y, mo - 1, d, h, mi, s);
 }
 
-/** True if one of several values of `expiry-time` is in the past: the earliest counts. Pure. */
+/** True if one of several values of `expiry-time` is invalid or in the past: the earliest counts. Pure. */
 export function hasExpired(times: readonly ByteString[], now: Date): boolean {
-  return times.some((text) => {
-    const at = expiryTime(text);
-    return at === undefined || at <= now;
-  });
+  return times.some((text) => (expiryTime(text) ?? now) <= now);
 }
 
 /** True if sshd accepts keys of this type, by PubkeyAcceptedAlgorithms. Pure. */
@@ -30,10 +27,7 @@ export function isAccepted(type: ByteString, algorithms: readonly ByteString[]):
   return algorithms.length === 0 || names.some((name) => algorithms.includes(name));
 }
 
-/**
- * The size in bits of an RSA key, from its base64 text: RFC 4253, section 6.6 (a string, the exponent and the modulus,
- * each after its length). Undefined if it is not an RSA key. Pure.
- */
+/** The bits of an RSA key, from its base64 text (RFC 4253, section 6.6); undefined if it is not an RSA key. Pure. */
 export function rsaBits(base64: ByteString): number | undefined {
   const blob = Buffer.from(base64, "base64");
   const fields: Buffer[] = [];
@@ -53,10 +47,6 @@ export function keyFiles(
   patterns: readonly ByteString[],
   account: Pick<PasswdEntry, "name" | "uid" | "home">,
 ): ByteString[] {
-  return patterns
-    .filter((pattern) => pattern !== "none")
-    .map((pattern) => {
-      const path = withTokens(pattern, account);
-      return path.startsWith("/") ? path : `${account.home}/${path}`;
-    });
+  const paths = patterns.filter((one) => one !== "none").map((one) => withTokens(one, account));
+  return paths.map((path) => (path.startsWith("/") ? path : `${account.home}/${path}`));
 }

@@ -2,12 +2,18 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../../ffi/constants.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
 import { hostNames, hostText } from "../host-files.ts";
-import { CONFIGURATION, firstOf, listens, matchesPattern, type SshdSettings } from "./settings.ts";
+import { CONFIGURATION, firstOf, isOn, listens, matchesPattern, type SshdSettings } from "./settings.ts";
 
 const DEEPEST = 16;
 
-/** Splits a line of sshd_config(5): its keyword in lower case, and its words without quotes or comment. */
-function wordsOfLine(line: ByteString): { keyword: string; words: ByteString[] } {
+interface ConfigLine {
+  /** In lower case. */
+  keyword: string;
+  /** Without quotes and comment. */
+  words: ByteString[];
+}
+
+function parseLine(line: ByteString): ConfigLine {
   const [, keyword = "", rest = ""] = /^\s*"?([A-Za-z]+)"?(?:\s*=\s*|\s+)(.*)$/.exec(line) ?? [];
   const words: ByteString[] = [];
   for (const [, quoted = "", word = ""] of rest.matchAll(/"([^"]*)"|([^\s"]+)/g)) {
@@ -29,30 +35,23 @@ function includedFiles(pattern: ByteString, seen: Seen): ByteString[] {
     found = found.flatMap((directory) => {
       if (!/[*?]/.test(wanted)) return [`${directory}/${name}`];
       const isShown = (one: ByteString) => wanted.startsWith(".") || !one.startsWith(".");
-      const names = hostNames(directory || "/");
       seen(directory || "/");
-      return names
-        .filter((one) => isShown(one) && matchesPattern(one, wanted))
-        .map((one) => `${directory}/${one}`);
+      const names = hostNames(directory || "/").filter((one) => isShown(one) && matchesPattern(one, wanted));
+      return names.map((one) => `${directory}/${one}`);
     });
   }
   return found;
 }
 
 /** The lines of sshd's main configuration file and of the files that it includes. Throws SystemError. */
-function configLines(
-  file: ByteString,
-  seen: Seen = () => undefined,
-  depth = 0,
-): ReturnType<typeof wordsOfLine>[] {
+function configLines(file: ByteString, seen: Seen = () => undefined, depth = 0): ConfigLine[] {
   const text = depth > DEEPEST ? undefined : hostText(file);
   seen(file);
   return (text ?? "").split("\n").flatMap((raw) => {
-    const line = wordsOfLine(raw);
+    const line = parseLine(raw);
     if (line.keyword !== "include") return [line];
-    return line.words
-      .flatMap((pattern) => includedFiles(pattern, seen))
-      .flatMap((one) => configLines(one, seen, depth + 1));
+    const files = line.words.flatMap((pattern) => includedFiles(pattern, seen));
+    return files.flatMap((one) => configLines(one, seen, depth + 1));
   });
 }
 
@@ -74,32 +73,23 @@ export function quotedWords(
 ): ByteString[] {
   const value = firstOf(settings, keyword);
   const words = value.split(/\s+/).filter((word) => word !== "");
-  if (words.length < 2) return words;
-  const line = configLines(file).find((one) => one.keyword === keyword && one.words.join(" ") === value);
-  return line?.words ?? words;
+  const isIt = (line: ConfigLine) => line.keyword === keyword && line.words.join(" ") === value;
+  return words.length < 2 ? words : (configLines(file).find(isIt)?.words ?? words);
 }
 
 /** True if Subsystem is only in Match blocks: then sshd (OpenSSH 10.0) crashes when one applies. Throws SystemError. */
 export function subsystemOnlyInMatch(file: ByteString): boolean {
-  let inMatch = false;
-  let found = false;
-  for (const { keyword } of configLines(file)) {
-    if (keyword === "match") inMatch = true;
-    if (keyword !== "subsystem") continue;
-    if (!inMatch) return false;
-    found = true;
-  }
-  return found;
+  const keywords = configLines(file).map(({ keyword }) => keyword);
+  const [subsystem, match] = [keywords.indexOf("subsystem"), keywords.indexOf("match")];
+  return match >= 0 && match < subsystem;
 }
 
 /** True if a list of patterns with `!` matches one of several texts, as in Match for users and groups. Pure. */
 function namesOneOf(list: ByteString, texts: readonly ByteString[]): boolean {
+  const names = (pattern: ByteString) => texts.some((text) => matchesPattern(text, pattern));
   const patterns = list.split(",");
-  const named = (text: ByteString, negated: boolean) =>
-    patterns.some(
-      (one) => one.startsWith("!") === negated && matchesPattern(text, one.slice(negated ? 1 : 0)),
-    );
-  return !texts.some((text) => named(text, true)) && texts.some((text) => named(text, false));
+  if (patterns.some((one) => one.startsWith("!") && names(one.slice(1)))) return false;
+  return patterns.some((one) => !one.startsWith("!") && names(one));
 }
 
 /** The systemd unit that listens instead of sshd; undefined if there is none. */
@@ -112,16 +102,12 @@ function socketUnit(): string | undefined {
   );
 }
 
-/** A Match line that may or may not apply. */
-interface UndecidedMatch {
-  line: ByteString;
-  /** The missing fact. */
+/** A fact that decides whether a Match line applies. */
+interface MissingFact {
   what: string;
-  /** The client's address would decide it. */
+  /** It is the client's address. */
   address: boolean;
 }
-
-type MissingFact = Omit<UndecidedMatch, "line">;
 
 const FROM: MissingFact = { what: "the client's address", address: true };
 const MORE: MissingFact = { what: "facts that sshd -T is not given", address: false };
@@ -139,7 +125,7 @@ function undecidedCriterion(
       return origin;
     // Without UseDNS, the host name is the address.
     case "host":
-      return firstOf(settings, "usedns") === "yes" ? MORE : origin;
+      return isOn(settings, "usedns") ? MORE : origin;
     case "localaddress":
     case "localport": {
       const unit = socketUnit();
@@ -163,8 +149,8 @@ export function undecidedMatches(
   { name, groups }: { name: ByteString; groups: readonly ByteString[] },
   from: ByteString | undefined,
   file: ByteString = CONFIGURATION,
-): UndecidedMatch[] {
-  return configLines(file).flatMap(({ keyword, words }): UndecidedMatch[] => {
+): (MissingFact & { line: ByteString })[] {
+  return configLines(file).flatMap(({ keyword, words }) => {
     if (keyword !== "match") return [];
     const found: (MissingFact | undefined)[] = [];
     const left = [...words];

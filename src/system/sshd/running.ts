@@ -1,6 +1,6 @@
 import { type ByteString, fromBytes } from "../../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../../ffi/constants.ts";
-import { isErrno, SystemError } from "../../../ffi/error.ts";
+import { attempt, isErrno } from "../../../ffi/error.ts";
 import { readFileIfPresent, readLink, statIfPresent } from "../../../ffi/files.ts";
 import { hostText } from "../host-files.ts";
 import { processesOf } from "../processes.ts";
@@ -22,42 +22,28 @@ export interface SshdServer {
 /** sshd as it starts without options. */
 export const DEFAULT_SERVER: SshdServer = { pid: undefined, options: [], file: CONFIGURATION };
 
-const VALUED = "CEbcfghkopu";
-const FLAGS = "46DGQRTVdeiqrt";
+// Letters without a value, and one with it.
+const WORD = /^-(?!$)([46DGQRTVdeiqrt]*)(?:([CEbcfghkopu])(.*))?$/s;
 // The others choose what sshd prints, or whether it stays in the foreground.
 const SETTING = "46cfghopu";
 // These end, or serve a single connection.
 const NO_SERVER = "GQRTVit";
 const LARGEST_COMMAND = 1 << 17;
 
-/** The letters of a word of options, up to one that takes a value, and the rest; undefined if one is not an option. */
-function lettersOf(word: ByteString): { letters: string[]; valued?: string; rest: ByteString } | undefined {
-  if (!/^-[^-]/.test(word)) return undefined;
-  const letters: string[] = [];
-  for (let at = 1; at < word.length; at++) {
-    const name = word.charAt(at);
-    if (VALUED.includes(name)) return { letters, valued: name, rest: word.slice(at + 1) };
-    if (!FLAGS.includes(name)) return undefined;
-    letters.push(name);
-  }
-  return { letters, rest: "" };
-}
-
-/** The options of sshd(8) in words, without those that set nothing; undefined if they are not understood. Pure. */
-export function serverOptions(
-  words: readonly ByteString[],
-): { options: ByteString[]; serves: boolean } | undefined {
+/** The options of sshd(8) in words, without those that set nothing; undefined if they are not understood. */
+function serverOptions(words: readonly ByteString[]): { options: ByteString[]; serves: boolean } | undefined {
   const options: ByteString[] = [];
   let serves = true;
   const left = [...words];
   for (let word = left.shift(); word !== undefined; word = left.shift()) {
-    const found = lettersOf(word);
-    if (found === undefined) return undefined;
-    const { letters, valued, rest } = found;
-    options.push(...letters.filter((one) => SETTING.includes(one)).map((one) => `-${one}`));
-    serves &&= !letters.some((one) => NO_SERVER.includes(one));
+    const [whole, letters = "", valued, rest] = WORD.exec(word) ?? [];
+    if (whole === undefined) return undefined;
+    for (const one of letters) {
+      if (SETTING.includes(one)) options.push(`-${one}`);
+      serves &&= !NO_SERVER.includes(one);
+    }
     if (valued === undefined) continue;
-    const value = [rest === "" ? (left.shift() ?? "") : rest];
+    const value = [rest || (left.shift() ?? "")];
     // sshd takes no operands, so what follows belongs to a value with blanks.
     const next = left.findIndex((one) => one.startsWith("-"));
     value.push(...left.splice(0, next < 0 ? left.length : next));
@@ -137,9 +123,9 @@ interface UnreadChange {
  */
 export function unreadChange({ pid, file }: SshdServer, settings: SshdSettings): UnreadChange | undefined {
   if (pid === undefined) return undefined;
-  const pidFile = isSet(settings, "pidfile") ? firstOf(settings, "pidfile") : undefined;
-  const stat = pidFile === undefined ? undefined : statIfPresent(AT_FDCWD, pidFile, true);
-  const certain = stat !== undefined && pidFile !== undefined && hostText(pidFile)?.trim() === `${pid}`;
+  const pidFile = firstOf(settings, "pidfile");
+  const stat = isSet(settings, "pidfile") ? statIfPresent(AT_FDCWD, pidFile, true) : undefined;
+  const certain = stat !== undefined && hostText(pidFile)?.trim() === `${pid}`;
   const start = certain ? stat.mtime : startTime(pid);
   if (start === undefined) return undefined;
   for (const path of configPaths(file)) {
@@ -150,13 +136,8 @@ export function unreadChange({ pid, file }: SshdServer, settings: SshdSettings):
   return undefined;
 }
 
-/** The systemd unit of a process, if it is one of sshd; undefined otherwise. */
-export function serviceOf(pid: number): "ssh" | "sshd" | undefined {
-  try {
-    const [, unit] = /\/(sshd?)\.service$/m.exec(hostText(`/proc/${pid}/cgroup`) ?? "") ?? [];
-    return unit === "ssh" || unit === "sshd" ? unit : undefined;
-  } catch (error) {
-    if (error instanceof SystemError) return undefined;
-    throw error;
-  }
+/** The systemd unit of a process, if it is ssh or sshd; undefined otherwise. */
+export function serviceOf(pid: number): ByteString | undefined {
+  const groups = attempt(() => hostText(`/proc/${pid}/cgroup`)) ?? "";
+  return /\/(sshd?)\.service$/m.exec(groups)?.[1];
 }
