@@ -7,7 +7,7 @@ import { answered } from "../../cli/error.ts";
 import { onlyRootExchanges } from "../../system/exchange.ts";
 import { servedMounts } from "../../system/mounts.ts";
 import { withTree } from "../fs/look.ts";
-import { closeJailRoot, joinPath, openJailRoot } from "../fs/walk.ts";
+import { joinPath, openJailRoot } from "../fs/walk.ts";
 import { type KnownJail, knownJails, REGISTRY, readContent, tellsOf } from "./registry.ts";
 
 // A jail is usually moved nearby, so the search ends after this many directories.
@@ -15,7 +15,7 @@ const MOST_DIRECTORIES = 4000;
 const DEEPEST = 4;
 
 /** The directory at a path and the names of those in it; undefined if it cannot be read. */
-const directoriesIn = (path: ByteString) =>
+export const directoriesIn = (path: ByteString) =>
   attempt(() =>
     withFd(openAt(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW), (fd) => {
       const entries = readDirectory(fd).filter(({ type }) => type === DT_DIR || type === DT_UNKNOWN);
@@ -32,13 +32,9 @@ function nearest(path: ByteString): ByteString {
 /** True if the directory at a path is the jail of a record. */
 export function isRecorded(path: ByteString, { id }: KnownJail, registry: ByteString = REGISTRY): boolean {
   const recorded = answered(() => {
-    const root = openJailRoot(path);
-    try {
-      const content = withTree((tree) => readContent(tree, registry, id));
-      return content !== undefined && tellsOf(content, root);
-    } finally {
-      closeJailRoot(root);
-    }
+    using root = openJailRoot(path);
+    const content = withTree((tree) => readContent(tree, registry, id));
+    return content !== undefined && tellsOf(content, root);
   });
   return recorded ?? false;
 }
