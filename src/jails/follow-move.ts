@@ -25,7 +25,7 @@ import { searchMoved } from "./adopt-search.ts";
 const LARGEST_FILE = 1 << 20;
 
 /** What must follow a jail to its new path. */
-export interface Move {
+interface Move {
   from: ByteString;
   to: ByteString;
   /** The record of the jail at its old path. */
