@@ -20,6 +20,8 @@ export interface Extra {
   readonly kind: "accounts" | "proc" | "log-socket" | "library-cache";
   /** Continues "will ". */
   readonly what: string;
+  /** The directory of the jail that it changes, if any. */
+  readonly place?: ByteString;
   readonly add: (reporter: LineReporter) => void;
 }
 
@@ -34,6 +36,7 @@ export function missingExtras(root: JailRoot, recipe: Recipe): Extra[] {
     extras.push({
       kind: "accounts",
       what: "add accounts to etc/passwd and etc/group",
+      place: "/etc",
       add: (reporter) => addAccounts(root, accounts, reporter),
     });
   }
@@ -58,6 +61,7 @@ export function missingExtras(root: JailRoot, recipe: Recipe): Extra[] {
     extras.push({
       kind: "library-cache",
       what: "create the cache of libraries",
+      place: "/etc",
       add: () => renewLibraryCache(root),
     });
   }

@@ -34,9 +34,10 @@ interface Situation {
 const JAIL = "jk_init -j J one > J.said 2>&1; jk_cp -j J /usr/local/bin/changing > J.said 2>&1";
 const USER = "useradd -m -d H -s /bin/sh N";
 const READ_ONLY = "mount --bind J J; mount -o remount,bind,ro J";
+const READ_ONLY_RECORDS =
+  "mount --bind /var/lib/jailkit /var/lib/jailkit; mount -o remount,bind,ro /var/lib/jailkit";
 
 // Known differences: to be removed when the dry run of the tool looks at this too.
-const READ_ONLY_JAIL = { why: "a dry run does not look whether the jail can be written", status: 0 };
 const LINKS = { why: "whether hard links can be made is known when the first is made", status: 0 };
 
 const SITUATIONS: Readonly<Record<string, Situation>> = {
@@ -156,7 +157,11 @@ const SITUATIONS: Readonly<Record<string, Situation>> = {
     scene: `${JAIL}; ${READ_ONLY}`,
     command: "jk_cp --remove -j J /usr/local/bin/changing",
     status: 1,
-    differs: READ_ONLY_JAIL,
+  },
+  "jk_cp --remove: records that are read-only": {
+    scene: `${JAIL}; ${READ_ONLY_RECORDS}`,
+    command: "jk_cp --remove -j J /usr/local/bin/changing",
+    status: 1,
   },
   "jk_init --remove: a section": { scene: JAIL, command: "jk_init --remove -j J one" },
   "jk_init --remove: no such section": { scene: JAIL, command: "jk_init --remove -j J three", status: 4 },
@@ -186,11 +191,34 @@ const SITUATIONS: Readonly<Record<string, Situation>> = {
     scene: `${JAIL}; echo '# N' >> /usr/local/bin/changing; ${READ_ONLY}`,
     command: "jk_update -j J",
     status: 1,
-    differs: READ_ONLY_JAIL,
   },
   "jk_update: nothing, and a jail that is read-only": {
     scene: `${JAIL}; ${READ_ONLY}`,
     command: "jk_update -j J",
+  },
+  "jk_update: records that are read-only": {
+    scene: `${JAIL}; echo '# N' >> /usr/local/bin/changing; ${READ_ONLY_RECORDS}`,
+    command: "jk_update -j J",
+    status: 1,
+  },
+  "jk_update: nothing, and records that are read-only": {
+    scene: `${JAIL}; ${READ_ONLY_RECORDS}`,
+    command: "jk_update -j J",
+    status: 1,
+  },
+  "jk_update: only a part is read-only": {
+    scene: `${JAIL}; echo '# N' >> /usr/local/bin/changing; rm J/usr/bin/cat; mount --bind J/usr/bin J/usr/bin; mount -o remount,bind,ro J/usr/bin`,
+    command: "jk_update -j J",
+    status: 1,
+  },
+  "jk_update: a link in the way": {
+    scene: `${JAIL}; mv J/usr J/not-usr; ln -s /tmp J/usr`,
+    command: "jk_update -j J",
+  },
+  "jk_update: a directory in the way of a part that is read-only": {
+    scene: `${JAIL}; mv J/usr/bin J/not-bin; touch J/usr/bin; ${READ_ONLY}`,
+    command: "jk_update -j J",
+    status: 1,
   },
   "jk_update: no jail": { command: "jk_update -j J", status: 1 },
   "jailkit delete: a jail": { scene: JAIL, command: "jailkit delete -y J" },
