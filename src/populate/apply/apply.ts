@@ -23,7 +23,7 @@ import type { Entry, Plan, PopulateProblem } from "../entry.ts";
 import { actionMessage, strippedMessage } from "../messages.ts";
 import { problemAt } from "../problem.ts";
 import type { LineReporter } from "../reporter.ts";
-import { isNotLinkable, stillGrants, whyNotLinked } from "./link.ts";
+import { isNotLinkable, LINKS_SHARE, notLinkedWarning, stillGrants, whyNotLinked } from "./link.ts";
 
 interface ApplyOptions {
   /** Create hard links to the host's files where possible, if the result is as planned. */
@@ -85,11 +85,7 @@ class PlanRun {
         if (stopped) break;
       }
     }
-    if (links.size > 0) {
-      reporter.warn(
-        "hard-linked files share owner, mode and content with the host's: a change in the jail changes the host",
-      );
-    }
+    if (links.size > 0) reporter.warn(LINKS_SHARE);
     return { present, links, problems, stopped };
   }
 
@@ -167,9 +163,7 @@ class PlanRun {
     } catch (error) {
       if (!isNotLinkable(error)) throw error;
       const { code, reason } = error;
-      this.reporter.warn(
-        `Linking ${display(source)} to ${display(to)} failed, will revert to copying (${reason})`,
-      );
+      this.reporter.warn(notLinkedWarning(entry, to, reason));
       // All other files of that file system would fail too, with the same warning.
       if (code !== "EMLINK") this.linking = false;
       return undefined;
