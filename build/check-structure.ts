@@ -12,7 +12,7 @@ import {
   NOT_ON_A_LOGIN,
   OTHER_WRITERS,
   ROOMS,
-  roomOf,
+  rankOf,
   WRITERS,
 } from "./rooms.ts";
 
@@ -47,37 +47,33 @@ function checkRank(file: string, target: string): void {
     return;
   }
   if (!file.startsWith("src/") || target.startsWith("ffi/")) return;
-  const [from, to] = [roomOf(file), roomOf(target)];
+  const [from, to] = [rankOf(file), rankOf(target)];
   if (from < 0) problems.push(`${file}: is in no room of build/rooms.ts`);
   else if (to < 0) problems.push(`${file}: ${target} is in no room of build/rooms.ts`);
-  else if (ROOMS[to]?.folder === "tools" && file !== "src/tools/jailkit.ts") {
+  else if (target.startsWith("src/tools/") && file !== "src/tools/jailkit.ts")
     problems.push(`${file}: imports ${target} from src/tools/`);
-  } else if (to < from) {
-    problems.push(
-      `${file}: src/${ROOMS[from]?.folder}/ is below src/${ROOMS[to]?.folder}/ and imports ${target}`,
-    );
-  }
+  else if (to < from) problems.push(`${file}: imports ${target} from a higher room of build/rooms.ts`);
 }
 
-/** What must not be loaded with a file. */
-interface LoadRule {
-  readonly refused: RegExp;
-  /** What a file loads only when asked counts too. */
-  readonly whenAsked: boolean;
-}
-
-const LOGIN: LoadRule = { refused: NOT_ON_A_LOGIN, whenAsked: false };
-const TOOL: LoadRule = { refused: NOT_IN_A_TOOL, whenAsked: true };
-
-/** What is loaded with a file, and with what that loads. Types are not: the compiler erases their imports. */
-function checkLoads(rule: LoadRule, file: string, chain: readonly string[], seen: Set<string>): void {
+/**
+ * What is loaded with a file, and with what that loads; with `whenAsked`, also what they load only when asked. Types are
+ * not: the compiler erases their imports.
+ */
+function checkLoads(
+  refused: RegExp,
+  whenAsked: boolean,
+  file: string,
+  chain: string[],
+  seen: Set<string>,
+): void {
   const source = sources.get(file);
   if (source === undefined || seen.has(file)) return;
   seen.add(file);
+  const here = [...chain, file];
   for (const { path, kind } of transpiler.scanImports(source.text)) {
-    if (kind === "dynamic-import" && !rule.whenAsked) continue;
-    if (rule.refused.test(path)) problems.push(`${[...chain, file].join(" > ")}: loads ${path}`);
-    checkLoads(rule, resolve(file, path), [...chain, file], seen);
+    if (kind === "dynamic-import" && !whenAsked) continue;
+    if (refused.test(path)) problems.push(`${here.join(" > ")}: loads ${path}`);
+    checkLoads(refused, whenAsked, resolve(file, path), here, seen);
   }
 }
 
@@ -118,7 +114,7 @@ function checkPointers(): void {
 
 function checkReadmes(): void {
   const folders = new Set([...sources.keys()].filter((file) => file.startsWith("src/")).map(dirname));
-  for (const { folder } of ROOMS) {
+  for (const folder of Object.keys(ROOMS)) {
     if (!folders.has(`src/${folder}`)) problems.push(`build/rooms.ts: src/${folder}/ is missing`);
     const readme = Bun.file(join(root, "src", folder, "README.md"));
     if (readme.size === 0) problems.push(`src/${folder}/README.md: is missing`);
@@ -129,7 +125,7 @@ function checkReadmes(): void {
 function checkTable(): void {
   const path = join(root, "CONTRIBUTING.md");
   const text = readFileSync(path, "utf8");
-  const rows = ROOMS.map(({ folder, about }) => `| \`src/${folder}/\` | ${about} |`);
+  const rows = Object.entries(ROOMS).map(([folder, about]) => `| \`src/${folder}/\` | ${about} |`);
   const table = ["| room | what is in it |", "|---|---|", ...rows].join("\n");
   const wanted = text.replace(/(?<=<!-- rooms -->\n)[\s\S]*?(?=<!-- end of rooms -->)/, `${table}\n`);
   if (!text.includes(table) && text === wanted)
@@ -145,8 +141,9 @@ for (const [file, source] of sources) {
   checkWriters(file, source, writerNames);
 }
 const enter = [...sources.keys()].filter((file) => file.startsWith("src/enter/"));
-for (const file of [...LOGIN_TOOLS, ...enter]) checkLoads(LOGIN, file, [], new Set());
-for (const file of sources.keys()) if (file.startsWith("src/tools/")) checkLoads(TOOL, file, [], new Set());
+for (const file of [...LOGIN_TOOLS, ...enter]) checkLoads(NOT_ON_A_LOGIN, false, file, [], new Set());
+for (const file of sources.keys())
+  if (file.startsWith("src/tools/")) checkLoads(NOT_IN_A_TOOL, true, file, [], new Set());
 checkPointers();
 checkReadmes();
 checkTable();

@@ -50,28 +50,20 @@ function capabilityXattr(): Uint8Array {
   return new Uint8Array(value.buffer);
 }
 
-interface Places {
-  prefix: string;
-  sbin: string;
-  etc: string;
-  shells: string;
-  /** Creates the account of jk_socketd's relay, and the group of jailed accounts. */
-  sysusers: string;
-}
-
-function places(prefix: string, sysconfdir: string): Places {
-  for (const [option, path] of Object.entries({ prefix, sysconfdir })) {
+function places(prefix: string, sysconfdir: string) {
+  for (const [option, path] of Object.entries({ prefix, sysconfdir }))
     if (!path.startsWith("/"))
       throw new JailkitError("bad-option", 1, `--${option}: ${path} is not absolute`);
-  }
   return {
     prefix,
     sbin: join(prefix, "sbin"),
     etc: join(sysconfdir, "jailkit"),
     shells: join(sysconfdir, "shells"),
+    /** Creates the account of jk_socketd's relay, and the group of jailed accounts. */
     sysusers: join(prefix, "lib/sysusers.d/jailkit.conf"),
   };
 }
+type Places = ReturnType<typeof places>;
 
 function grantChroot(path: string): void {
   const fd = openAt(AT_FDCWD, Buffer.from(path).toString("latin1"), O_RDONLY);
@@ -156,12 +148,10 @@ async function install(tree: Tree, to: Places, shellName: string, withProcmail: 
   const privileged = Object.entries(PRIVILEGED_FOLDERS).filter(([name, folder]) =>
     isWanted(name, at(tree, join(to.prefix, folder, name)), withProcmail),
   );
-  const missing = ["jailkit", ...privileged.map(([name]) => name)].filter(
-    (name) => !fs.existsSync(join(bin, name)),
-  );
-  if (missing.length > 0) {
-    throw new JailkitError("not-built", 1, `dist/bin/${missing[0]} is missing: run 'npm run build' first`);
-  }
+  const programs = ["jailkit", ...privileged.map(([name]) => name)];
+  const missing = programs.find((name) => !fs.existsSync(join(bin, name)));
+  if (missing !== undefined)
+    throw new JailkitError("not-built", 1, `dist/bin/${missing} is missing: run 'npm run build' first`);
   try {
     const shared = join(to.sbin, "jailkit");
     put(tree, shared, { copyOf: join(bin, "jailkit") }, 0o755);
@@ -203,9 +193,8 @@ function accountsLeft(accounts: ByteString, programs: readonly string[]): string
     const names = all.filter((fields) => fields[6] === program).map(([name = ""]) => display(name));
     if (names.length === 0) return [];
     const shell = basename(program);
-    const named = names.slice(0, MOST_NAMED);
-    const more = names.length - named.length;
-    const list = [...named, ...(more > 0 ? [`and ${more} more`] : [])];
+    const list = names.slice(0, MOST_NAMED);
+    if (names.length > list.length) list.push(`and ${names.length - list.length} more`);
     return [
       `these accounts have ${shell} as their shell, and cannot log in without it:\n    ${list.join("\n    ")}`,
       ...(REMEDIES[shell] === undefined ? [] : [REMEDIES[shell]]),
@@ -240,9 +229,7 @@ export const tool = defineTool({
       description: "the tools go into DIR/sbin, jk_uchroot into DIR/bin (default /usr)",
     },
     sysconfdir: { value: "DIR", description: "the configuration goes into DIR/jailkit (default /etc)" },
-    withProcmail: {
-      description: `install ${PROCMAIL_WRAPPER} even if there is no ${PROCMAIL}`,
-    },
+    withProcmail: { description: `install ${PROCMAIL_WRAPPER} even if there is no ${PROCMAIL}` },
     uninstall: { description: "remove everything that was installed, except edited configuration files" },
   },
   exitStatus: { 0: "done", 1: "not done; the message says why" },

@@ -1,58 +1,39 @@
-/** A folder of src/, or a part of one that has a rank of its own. */
-export interface Room {
-  readonly folder: string;
-  /** What it is for, in one line. */
-  readonly about: string;
-}
-
-const room = (folder: string, about: string): Room => ({ folder, about });
-
 /**
- * The rooms of src/, from the top. A file imports only from its own room and from rooms below it. This is the one
- * place that says so: build/check-structure.ts checks it, and CONTRIBUTING.md shows it.
+ * The rooms of src/, folders with a rank, from the top, and what each is for. A part of a folder comes before the folder.
+ * A file imports only from its own room and from rooms below it. This is the one place that says so:
+ * build/check-structure.ts checks it, and CONTRIBUTING.md shows it.
  */
-export const ROOMS: readonly Room[] = [
-  room("tools", "one file per executable or command of `jailkit`: options in, exit status out"),
-  room("lint", "`jailkit config check`: what is wrong with a config file"),
-  room("jails", "known jails: list, adopt, delete, disk"),
-  room("check", "jk_check: `files/`, `content/`, `smoke/`, `fix/`, `report/`"),
-  room("update", "jk_update, and taking out what jk_init and jk_cp put in: `plan/`, `apply/`"),
-  room("profile", "sections of jk_init.ini: what a jail should hold"),
-  room(
-    "populate",
-    "jk_init and jk_cp: `plan/` what goes into a jail, `apply/` the plan, `record/` the result",
-  ),
-  room("explain", "`jailkit explain`: would this login work? `sshd/`, and the `programs/` that a login runs"),
-  room("users", "jk_jailuser and jk_addjailuser: accounts into a jail and out of it"),
-  room("processes", "jk_list: processes in jails"),
-  room(
-    "enter",
-    "the path of a login: `login/`, `limited/`, `uchroot/`, `launch/`, `procmail/`, and what they share",
-  ),
-  room("libraries", "what a program needs to start: `elf/`, the linker's `search/`, interpreters, dlopen"),
-  room("log-socket/monitor", "the part of jk_socketd that runs as root"),
-  room("log-socket/relay", "the part of jk_socketd that reads what users write, without any privilege"),
-  room("log-socket", "what both parts of jk_socketd share"),
-  room("confine", "what the kernel enforces on a session: Landlock, seccomp"),
-  room("jail/accounts", "the passwd and group of a jail, and the users who live in it"),
-  room("jail/record", "what jailkit remembers of each jail, in /var/lib/jailkit"),
-  room("jail/fs", "the file system of a jail: every look into it, and every write"),
-  room("limited-shell", "the words, the expansion and the decision of jk_lsh"),
-  room("config", "the ini files: readers, `schemas/`, drop-ins"),
-  room("programs", "what is known of other programs: git, rsync, what starts what"),
-  room("system", "the host: accounts, syslog, processes, mounts, `sshd/`, `pam/`"),
-  room("cli", "options, help, output, errors, progress"),
-];
+export const ROOMS: Readonly<Record<string, string>> = {
+  tools: "one file per executable or command of `jailkit`: options in, exit status out",
+  lint: "`jailkit config check`: what is wrong with a config file",
+  jails: "known jails: list, adopt, delete, disk",
+  check: "jk_check: `files/`, `content/`, `smoke/`, `fix/`, `report/`",
+  update: "jk_update, and taking out what jk_init and jk_cp put in: `plan/`, `apply/`",
+  profile: "sections of jk_init.ini: what a jail should hold",
+  populate: "jk_init and jk_cp: `plan/` what goes into a jail, `apply/` the plan, `record/` the result",
+  explain: "`jailkit explain`: would this login work? `sshd/`, and the `programs/` that a login runs",
+  users: "jk_jailuser and jk_addjailuser: accounts into a jail and out of it",
+  processes: "jk_list: processes in jails",
+  enter: "the path of a login: `login/`, `limited/`, `uchroot/`, `launch/`, `procmail/`, and what they share",
+  libraries: "what a program needs to start: `elf/`, the linker's `search/`, interpreters, dlopen",
+  "log-socket/monitor": "the part of jk_socketd that runs as root",
+  "log-socket/relay": "the part of jk_socketd that reads what users write, without any privilege",
+  "log-socket": "what both parts of jk_socketd share",
+  confine: "what the kernel enforces on a session: Landlock, seccomp",
+  "jail/accounts": "the passwd and group of a jail, and the users who live in it",
+  "jail/record": "what jailkit remembers of each jail, in /var/lib/jailkit",
+  "jail/fs": "the file system of a jail: every look into it, and every write",
+  "limited-shell": "the words, the expansion and the decision of jk_lsh",
+  config: "the ini files: readers, `schemas/`, drop-ins",
+  programs: "what is known of other programs: git, rsync, what starts what",
+  system: "the host: accounts, syslog, processes, mounts, `sshd/`, `pam/`",
+  cli: "options, help, output, errors, progress",
+};
 
-/** The room that a file of src/ is in, as an index into ROOMS; -1 for none. */
-export function roomOf(file: string): number {
-  let found = -1;
-  ROOMS.forEach(({ folder }, index) => {
-    const length = found < 0 ? -1 : (ROOMS[found]?.folder.length ?? 0);
-    if (file.startsWith(`src/${folder}/`) && folder.length > length) found = index;
-  });
-  return found;
-}
+const FOLDERS = Object.keys(ROOMS);
+
+/** The rank of the room that a file of src/ is in, from 0, the highest; -1 for none. */
+export const rankOf = (file: string) => FOLDERS.findIndex((folder) => file.startsWith(`src/${folder}/`));
 
 /** Modules that are too slow to start for a login, and have no place where a capability is held. */
 export const NOT_ON_A_LOGIN = /^(?:node:|fs$|path$|citty|zod|ini$)/;

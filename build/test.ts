@@ -17,17 +17,13 @@ let passed = 0;
 let failed = 0;
 let skipped = 0;
 
-function report(name: string, ok: boolean): void {
-  if (ok) passed++;
-  else failed++;
-  console.log(`${ok ? "ok" : "FAILED"}: ${name}`);
-}
-
 function step(name: string, words: string[]): boolean {
   const result = Bun.spawnSync(words, { cwd: root, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
   const ok = result.exitCode === 0;
   if (!ok) process.stdout.write(`${result.stdout}${result.stderr}`);
-  report(name, ok);
+  if (ok) passed++;
+  else failed++;
+  console.log(`${ok ? "ok" : "FAILED"}: ${name}`);
   return ok;
 }
 

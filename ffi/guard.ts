@@ -3,7 +3,7 @@ import { type ByteString, cString, fromCString } from "./bytes.ts";
 import { EINVAL, ENOSYS } from "./constants.ts";
 import { SystemError } from "./error.ts";
 import { addressOf, check, errno, libc, pointerAt, stringAt } from "./libc.ts";
-import { userIds, workingDirectoryWasChanged } from "./process.ts";
+import { workingDirectoryWasChanged } from "./process.ts";
 
 // The guard's address (ffi/guard/guard.ld), and the members of its two structures (guard.h).
 const GUARD = 0x50000000;
@@ -21,8 +21,6 @@ const STATE = {
   euid: 56,
   gid: 64,
   egid: 72,
-  privileged: 80,
-  keptChroot: 88,
   exec: 96,
   stackTop: 104,
   writePid: 112,
@@ -144,11 +142,6 @@ export function callerIds(): { uid: number; euid: number; gid: number; egid: num
   };
 }
 
-/** Whether this is a program that any user may start and that may hold CAP_SYS_CHROOT: built so, or by its entry. */
-export function isPrivilegedBuild(): boolean {
-  return state !== 0 && pointerAt(state, STATE.privileged) === 1;
-}
-
 /**
  * The program whose native entry (ffi/guard/entry/) started this executable, with or without its capability. Undefined
  * if it was started in any other way, under any name.
@@ -157,12 +150,6 @@ export function entryName(): ByteString | undefined {
   if (state === 0) return undefined;
   const name = pointerAt(state, STATE.entry);
   return name === 0 ? undefined : stringAt(name);
-}
-
-/** Whether CAP_SYS_CHROOT was in the effective set when the runtime started; from source, whether this is root. */
-export function keptChroot(): boolean {
-  if (state === 0) return userIds()[1] === 0;
-  return pointerAt(state, STATE.keptChroot) === 1;
 }
 
 // What the kernel is about to read.

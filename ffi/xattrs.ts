@@ -10,41 +10,31 @@ const SYS_getxattrat = 464;
 // No value, and no list of names, is longer: XATTR_SIZE_MAX, XATTR_LIST_MAX.
 const LONGEST = 65536;
 let buffer: Uint8Array | undefined;
-let request: BigUint64Array | undefined;
+const space = () => {
+  buffer ??= new Uint8Array(LONGEST);
+  return buffer;
+};
+// struct xattr_args: the address of the value, its size, and flags.
+const request = new BigUint64Array(2);
 
 /** A value, or "none", or "unsupported" if the file system has no such attributes. */
 export type XattrReading = Uint8Array | "none" | "unsupported";
 
-function readingOf(size: number, from: Uint8Array, call: string, path: ByteString | undefined): XattrReading {
-  if (size >= 0) return from.slice(0, size);
+function readingOf(size: number, call: string, path: ByteString | undefined): XattrReading {
+  if (size >= 0) return space().slice(0, size);
   const number = errno();
   if (number === C.ENODATA) return "none";
   if (number === C.EOPNOTSUPP) return "unsupported";
   throw new SystemError(number, call, path);
 }
 
-/** getxattrat(2): -1, with errno, or the size of the value in `value`. */
-function getxattrat(
-  dirfd: number,
-  name: ByteString,
-  attribute: ByteString,
-  flags: number,
-  value: Uint8Array,
-) {
-  request ??= new BigUint64Array(2);
-  // struct xattr_args: the address of the value, its size, and flags.
-  // SAFETY: the caller's `value` is the module's buffer.
-  request[0] = BigInt(addressOf(value));
-  request[1] = BigInt(value.length);
-  return syscall(
-    SYS_getxattrat,
-    dirfd,
-    addressOf(cArgument(name)),
-    flags,
-    addressOf(cArgument(attribute)),
-    addressOf(request),
-    request.byteLength,
-  );
+/** getxattrat(2): -1, with errno, or the size of the value in the buffer. */
+function getxattrat(dirfd: number, name: ByteString, attribute: ByteString, flags: number): number {
+  // SAFETY: this module holds both.
+  request[0] = BigInt(addressOf(space()));
+  request[1] = BigInt(LONGEST);
+  const [path, key] = [addressOf(cArgument(name)), addressOf(cArgument(attribute))];
+  return syscall(SYS_getxattrat, dirfd, path, flags, key, addressOf(request), request.byteLength);
 }
 
 /**
@@ -58,31 +48,29 @@ export function xattrAt(
   attribute: ByteString,
   follow = false,
 ): XattrReading {
-  buffer ??= new Uint8Array(LONGEST);
   if (dirfd !== C.AT_FDCWD) {
-    const size = getxattrat(dirfd, name, attribute, follow ? 0 : C.AT_SYMLINK_NOFOLLOW, buffer);
+    const size = getxattrat(dirfd, name, attribute, follow ? 0 : C.AT_SYMLINK_NOFOLLOW);
     // A filter of system calls that does not know this one may return EPERM, which reading an attribute never does.
     if (size >= 0 || (errno() !== C.ENOSYS && errno() !== C.EPERM))
-      return readingOf(size, buffer, "getxattrat", name);
+      return readingOf(size, "getxattrat", name);
   }
   const path = cArgument(dirfd === C.AT_FDCWD ? name : `/proc/self/fd/${dirfd}/${name}`);
   const get = follow ? libc.getxattr : libc.lgetxattr;
-  // SAFETY: cArgument holds `path`; at most the length of the module's buffer is written.
-  const size = get(path, cArgument(attribute), buffer, buffer.length);
+  // SAFETY: cArgument holds `path`; at most LONGEST bytes of the module's buffer are written.
+  const size = get(path, cArgument(attribute), space(), LONGEST);
   if (size < 0 && errno() === C.ENOENT) {
     // A file that exists cannot be reached without /proc.
     const exists = statIfPresent(dirfd, name, follow) !== undefined;
     throw new SystemError(exists ? C.ENOSYS : C.ENOENT, exists ? "getxattrat" : "getxattr", name);
   }
-  return readingOf(size, buffer, "getxattr", name);
+  return readingOf(size, "getxattr", name);
 }
 
 /** As xattrAt, of an open file that is not O_PATH. */
 export function xattrOf(fd: number, attribute: ByteString): XattrReading {
-  buffer ??= new Uint8Array(LONGEST);
-  // SAFETY: at most the length of the module's buffer is written.
-  const size = libc.fgetxattr(fd, cArgument(attribute), buffer, buffer.length);
-  return readingOf(size, buffer, "fgetxattr", attribute);
+  // SAFETY: at most LONGEST bytes of the module's buffer are written.
+  const size = libc.fgetxattr(fd, cArgument(attribute), space(), LONGEST);
+  return readingOf(size, "fgetxattr", attribute);
 }
 
 /** The value of an extended attribute of an open file that is not O_PATH; undefined if it has none. */
@@ -96,10 +84,9 @@ export function listXattrs(fd: number): ByteString[] {
   const size = libc.flistxattr(fd, null, 0);
   if (size < 0 && errno() === C.EOPNOTSUPP) return [];
   if (check(size, "flistxattr") === 0) return [];
-  buffer ??= new Uint8Array(LONGEST);
-  // SAFETY: at most the length of the module's buffer is written.
-  const used = check(libc.flistxattr(fd, buffer, buffer.length), "flistxattr");
-  return fromBytes(buffer, 0, used).split("\0").slice(0, -1);
+  // SAFETY: at most LONGEST bytes of the module's buffer are written.
+  const used = check(libc.flistxattr(fd, space(), LONGEST), "flistxattr");
+  return fromBytes(space(), 0, used).split("\0").slice(0, -1);
 }
 
 /** Sets an extended attribute of an open file. */

@@ -1,9 +1,9 @@
 # Completions of jailkit for bash(1), made from the tables of its programs.
 #
-# What stands in files (names of users, jails and sections) is the value of variables here and nothing else: never
-# code, never a pattern, and never the list of compgen -W, which would expand it.
+# Names from files (of users, jails and sections) are only values of variables here: never code, never a pattern, and
+# never the list of compgen -W, which would expand them.
 
-# Puts the sections of an ini file, and of the files that are read after it, into found.
+# Adds the sections of an ini file and its drop-ins to found.
 _jailkit_sections() {
   local file line
   for file in "$1" "${1%.ini}".d/*.ini; do
@@ -17,7 +17,7 @@ _jailkit_sections() {
   done
 }
 
-# Puts the jails that users live in into found: what stands in their homes before the last /./ .
+# Adds the jails of users to found: the part of their homes before the last /./
 _jailkit_jails() {
   local home
   while IFS=: read -r _ _ _ _ _ home _; do
@@ -25,7 +25,7 @@ _jailkit_jails() {
   done </etc/passwd
 }
 
-# Puts the names of an account file into found.
+# Adds the names in an account file to found.
 _jailkit_names() {
   local name
   while IFS=: read -r name _; do
@@ -33,7 +33,7 @@ _jailkit_names() {
   done <"$1"
 }
 
-# Offers what is in found, as words that the shell reads back as they are.
+# Offers the names in found, quoted for the shell.
 _jailkit_offer() {
   local name word
   for name in "${found[@]}"; do
@@ -42,13 +42,13 @@ _jailkit_offer() {
       printf -v word %q "$name"
       COMPREPLY+=("$word")
     elif [[ $name != *[!A-Za-z0-9_./@%+=:,\ -]* ]]; then
-      # After a quotation mark nothing can be quoted once more: only what is harmless is offered.
+      # After a quotation mark a name cannot be quoted: only harmless ones are offered.
       COMPREPLY+=("$name")
     fi
   done
 }
 
-# Offers the paths in found, files (-f) or directories (-d); the shell itself quotes what it takes for file names.
+# Offers the paths in found, files (-f) or directories (-d); the shell itself quotes file names.
 _jailkit_offer_paths() {
   local name
   compopt -o filenames 2>/dev/null
@@ -60,7 +60,7 @@ _jailkit_offer_paths() {
   done < <(compgen "$1" -- "$want")
 }
 
-# Offers what is of the kind at hand; $1 is the program.
+# Offers names of the current kind; $1 is the program.
 _jailkit_complete() {
   local file
   local -a found=("${words[@]}")
@@ -89,21 +89,21 @@ _jailkit_complete() {
   esac
 }
 
-# Puts a word as it was meant, without quotation marks and backslashes, into plain.
+# Sets plain to a word without quotation marks and backslashes.
 _jailkit_plain() {
   plain=${1#[\"\']}
   plain=${plain%[\"\']}
   plain=${plain//\\/}
 }
 
-# Reads the words from $2 on, up to the one that is completed: the option that waits for its value goes into option,
-# the number of operands into count.
+# Reads the words from $2 up to the one that is completed. Sets option to one that lacks its value, and count to the
+# number of operands.
 _jailkit_read_words() {
   local tool=$1 at=$2 word letters plain
   for (( ; at < COMP_CWORD; at++)); do
     word=${COMP_WORDS[at]}
     if [[ -n $option ]]; then
-      # bash takes --jail=X for three words.
+      # In bash --jail=X is three words.
       [[ $word == = ]] && continue
       _jailkit_plain "$word"
       [[ $option == -c || $option == --configfile ]] && configfile=$plain
@@ -117,7 +117,7 @@ _jailkit_read_words() {
       [[ $word == --jail ]] && jail=j
       _jailkit_value "$tool:$word" && option=$word
     else
-      # Letters in one word; the first that takes a value has the rest of it, or the next word.
+      # Several letters: the value of an option is the rest of the word, or the next word.
       letters=${word#-}
       while [[ -n $letters ]]; do
         word=-${letters:0:1}
@@ -140,14 +140,14 @@ _jailkit_value() {
   esac
 }
 
-# Puts the options of a program into found.
+# Sets found to the options of a program.
 _jailkit_options() {
   case $1 in
     @OPTIONS@
   esac
 }
 
-# Sets kind for an operand: the program, j where -j was given, and a number from 0.
+# Sets kind for an operand: the program, j if -j was given, and a number from 0.
 _jailkit_operand() {
   case $1 in
     @OPERANDS@

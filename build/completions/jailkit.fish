@@ -1,9 +1,9 @@
 # Completions of @PROGRAM@ for fish(1), made from its table of options.
 #
-# What stands in files (names of users, jails and sections) is printed, a name in each line; fish quotes what it
-# inserts, and evaluates none of it.
+# Names from files (of users, jails and sections) are printed, one per line. fish quotes what it inserts, and evaluates
+# none of it.
 
-# Sections of an ini file, and of the files that are read after it.
+# Sections of an ini file and its drop-ins.
 function __jailkit_sections -a config
     set -l base (string replace -r '\.ini$' '' -- $config)
     set -l files $config $base.d/*.ini
@@ -12,30 +12,30 @@ function __jailkit_sections -a config
     end | string match -v DEFAULT | string match -rv '[[:cntrl:]]'
 end
 
-# The jails that users live in: what stands in their homes before the last /./ .
+# The jails of users: the part of their homes before the last /./
 function __jailkit_jails
     string match -rg '^(?:[^:]*:){5}(/[^:]+)/\./' </etc/passwd | string match -rv '[[:cntrl:]]'
     __jailkit_directories
 end
 
-# Directories; of --option=DIRECTORY the shell itself knows the first part.
+# Directories. In --option=DIRECTORY the shell itself handles the first part.
 function __jailkit_directories
     __fish_complete_directories (commandline -ct | string replace -r '^--[^=]*=' '')
 end
 
-# The names of an account file.
+# The names in an account file.
 function __jailkit_names -a file
     string match -rg '^([^:]+):' <$file | string match -rv '[[:cntrl:]]'
 end
 
-# Reads the words before the one that is completed, but for the first $argv[1]. $argv[2] is posix where options end at
-# the first operand; the other arguments are the options that take a value. Prints j if -j is among the words, and the
-# number of operands.
+# Reads the words before the one that is completed, without the first $argv[1]. $argv[2] is posix if options end at the
+# first operand; the other arguments are the options with a value. Prints j if -j is among the words, and the number of
+# operands.
 function __jailkit_words -a skip posix
     set -l words (commandline -opc)
     set -e words[1..$skip]
-    set -l jail
     set -l count 0
+    set -l jail
     set -l option
     set -l ended
     for word in $words
@@ -50,7 +50,7 @@ function __jailkit_words -a skip posix
             string match -qr '^--jail(=|$)' -- $word; and set jail j
             contains -- $word $argv[3..]; and set option $word
         else
-            # Letters in one word; the first that takes a value has the rest of it, or the next word.
+            # Several letters: the value of an option is the rest of the word, or the next word.
             for letter in (string split '' -- (string sub -s 2 -- $word))
                 test "$letter" = j; and set jail j
                 if contains -- -$letter $argv[3..]
@@ -63,7 +63,7 @@ function __jailkit_words -a skip posix
     echo "$jail:$count"
 end
 
-# The value of -c or --configfile among the words, or $argv[1] where there is none.
+# The value of -c or --configfile among the words, or $argv[1] without one.
 function __jailkit_configfile -a file
     set -l option
     for word in (commandline -opc)

@@ -1,10 +1,10 @@
 #compdef @PROGRAMS@
 # Completions of jailkit for zsh(1), made from the tables of its programs.
 #
-# What stands in files (names of users, jails and sections) goes to compadd as the elements of an array, which quotes
-# what it inserts; nothing of it is evaluated.
+# Names from files (of users, jails and sections) go to compadd as the elements of an array. It quotes what it inserts,
+# and nothing evaluates them.
 
-# Adds the elements of names that can be shown; $1 says what they are, the rest goes to compadd.
+# Offers the printable elements of names; $1 says what they are, and the rest are options of compadd.
 _jailkit_add() {
   local what=$1
   local -a expl
@@ -14,7 +14,7 @@ _jailkit_add() {
   compadd "$expl[@]" "$@" -a names
 }
 
-# Sections of the ini file of the program, or of the one that -c names.
+# Sections of the ini file of the program, or of the file that -c names.
 _jailkit_sections() {
   local file line config=${opt_args[-c]:-${opt_args[--configfile]}}
   local -a names
@@ -33,7 +33,7 @@ _jailkit_sections() {
   _jailkit_add section
 }
 
-# The jails that users live in (what stands in their homes before the last /./), and directories.
+# The jails of users (the part of their homes before the last /./), and directories.
 _jailkit_jails() {
   local home
   local -a names
@@ -45,7 +45,7 @@ _jailkit_jails() {
   _path_files -/
 }
 
-# The names of an account file.
+# The names in an account file.
 _jailkit_names() {
   local name
   local -a names
@@ -61,7 +61,7 @@ _jailkit_files() { _path_files }
 _jailkit_directories() { _path_files -/ }
 _jailkit_none() { return 1 }
 
-# The first kind where -j was given, else the second.
+# The first kind if -j was given, else the second.
 _jailkit_either() {
   if (( ${+opt_args[-j]} || ${+opt_args[--jail]} )); then
     _jailkit_$1

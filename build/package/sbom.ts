@@ -4,16 +4,8 @@ import { join } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
 import type { Job } from "./job.ts";
 
-interface Component {
-  type: "application" | "library" | "framework" | "file";
-  "bom-ref": string;
-  name: string;
-  version?: string;
-  description?: string;
-  licenses?: { license: { id: string } }[];
-  hashes?: { alg: "SHA-256"; content: string }[];
-  purl?: string;
-}
+/** A component of CycloneDX, of whose members the others are not read here. */
+type Component = Record<string, unknown> & { "bom-ref": string };
 
 // The parts of the runtime, by their names in process.versions. Its other names are interfaces that it imitates.
 const RUNTIME_PARTS = (
@@ -22,7 +14,7 @@ const RUNTIME_PARTS = (
 ).split(" ");
 
 /** An npm package that is part of the executables. */
-function npmComponent(root: string, name: string, type: Component["type"]): Component {
+function npmComponent(root: string, name: string, type: "library" | "framework"): Component {
   const manifest = JSON.parse(fs.readFileSync(join(root, "node_modules", name, "package.json"), "utf8"));
   const purl = `pkg:npm/${name}@${manifest.version}`;
   return {

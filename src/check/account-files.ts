@@ -9,6 +9,7 @@ import { lookUp, withJailFile } from "../jail/fs/look.ts";
 import { isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import { mayHaveMoved } from "../jail/record/moved.ts";
 import { groupByName, passwdByName, passwdByUid } from "../system/accounts.ts";
+import { isNoexec } from "../system/mounts.ts";
 import { type AccountFacts, livesIn } from "./accounts.ts";
 import type { Home } from "./files/spaces.ts";
 import type { CheckProblem } from "./rules.ts";
@@ -85,6 +86,7 @@ export class AccountFiles {
       },
       programOnHost: (path) =>
         isProgram(path.startsWith("/") ? statIfPresent(AT_FDCWD, path, true) : undefined),
+      noexec: isNoexec(root.fd),
       isGuest: uchrootGuests(root.path),
       mayHaveMovedHere: (jail) => mayHaveMoved(jail, root.path),
       verbose,

@@ -28,6 +28,8 @@ export interface AccountFacts {
   /** True if root alone may execute a program of the jail, as in a copy that was made with a umask. */
   readonly onlyRootRuns: (path: ByteString) => boolean;
   readonly programOnHost: (path: ByteString) => boolean;
+  /** The file system of the jail is mounted noexec. */
+  readonly noexec: boolean;
   /** True if jk_uchroot lets an account into the jail: then it is in the jail's passwd only for its name. */
   readonly isGuest: (user: PasswdEntry) => boolean;
   /** True if a jail is missing at its path, and may be this one. */
@@ -167,7 +169,7 @@ class AccountCheck {
    * `real` has as the jail sees it: if the jail's line differs, the line is wrong.
    */
   #checkJailedUser(entry: PasswdEntry, real: PasswdEntry): void {
-    const { jail, inJail, programInJail, programOnHost, onlyRootRuns } = this.#facts;
+    const { jail, inJail, programInJail, programOnHost, onlyRootRuns, noexec } = this.#facts;
     const name = display(entry.name);
     const path = jail + real.home;
     const home = inJail(real.home);
@@ -184,6 +186,16 @@ class AccountCheck {
         ? `chown -h ${real.uid}:${real.gid} ${shellWord(path)}`
         : otherHomeRemedy(jail, real);
       this.#report("home-owner", message, remedy, path);
+    }
+    if (noexec) {
+      const message = `user ${name} can execute nothing: the file system of ${display(jail)} is mounted noexec`;
+      this.#report(
+        "shell-missing",
+        message,
+        `mount -o remount,exec "$(stat -c %m ${shellWord(jail)})"`,
+        jail,
+      );
+      return;
     }
     // jk_chrootsh has the limited shell built in.
     const isThere = programInJail(entry.shell);

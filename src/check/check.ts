@@ -137,12 +137,14 @@ async function checkOne(jail: JailToCheck, request: CheckRequest, shared: Shared
     const { verbose, full } = request;
     const how = { settings: jail.settings, ...shared, full };
     const report = await checkJail({ root, ...how, verbose });
-    const { fixes, fixed } = request.fix ? await fix(jail.path, report, how) : nothing;
+    const { fixes, fixed, appeared } = request.fix
+      ? await fix(jail.path, report, how)
+      : { ...nothing, appeared: [] };
     const smoke = request.run ? await runSmokeTests(root, report.record.content, verbose) : undefined;
     return {
       path: jail.path,
       report,
-      findings: [...report.findings, ...(smoke?.findings ?? [])],
+      findings: [...report.findings, ...appeared, ...(smoke?.findings ?? [])],
       problems: [...report.problems, ...(smoke?.problems ?? [])],
       fixes,
       fixed,
@@ -157,20 +159,28 @@ async function checkOne(jail: JailToCheck, request: CheckRequest, shared: Shared
   }
 }
 
-/** Repairs, and checks again: a finding is fixed if the second check does not report it. */
+/**
+ * Repairs, and checks again: a finding is fixed if the second check does not report it. `appeared`: those that others had
+ * hidden.
+ */
 async function fix(
   path: ByteString,
   report: JailReport,
   how: Omit<JailCheck, "root" | "verbose">,
-): Promise<Pick<CheckedJail, "fixes" | "fixed">> {
+): Promise<Pick<CheckedJail, "fixes" | "fixed"> & { appeared: readonly CheckFinding[] }> {
   const fixes = holdingSignals(() => fixFindings(path, report));
-  if (!fixes.some(({ done }) => done)) return { fixes, fixed: new Set() };
+  if (!fixes.some(({ done }) => done)) return { fixes, fixed: new Set(), appeared: [] };
   const root = openJailRoot(path);
   try {
     const again = await checkJail({ root, ...how, verbose: () => undefined });
     const key = (finding: CheckFinding) => `${finding.rule}\0${finding.path}`;
+    const before = new Set(report.findings.map(key));
     const left = new Set(again.findings.map(key));
-    return { fixes, fixed: new Set(report.findings.filter((finding) => !left.has(key(finding)))) };
+    return {
+      fixes,
+      fixed: new Set(report.findings.filter((finding) => !left.has(key(finding)))),
+      appeared: again.findings.filter((finding) => !before.has(key(finding))),
+    };
   } finally {
     closeJailRoot(root);
   }

@@ -99,7 +99,7 @@ export const RULES = {
   "home-owner": warning("accounts", "the home of a jailed user belongs to another user"),
   "shell-missing": error(
     "accounts",
-    "the shell of a jailed user is not in the jail, or only root can execute it",
+    "the shell of a jailed user is not in the jail, or the user cannot execute it",
   ),
   "smoke-test": error("run", "a test of a section failed in the jail"),
   "too-many": warning("files", "there are more findings of one rule than are shown"),

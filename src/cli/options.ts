@@ -58,11 +58,7 @@ export const JSON_OUTPUT = { description: "print one JSON object instead of line
 export const VERBOSE = { short: "v", description: "print more details" } as const;
 
 /** `-v` of tools that accept it, as jailkit 2 did, and ignore it. */
-export const VERBOSE_IGNORED = {
-  short: "v",
-  hidden: true,
-  description: "accepted and ignored",
-} as const;
+export const VERBOSE_IGNORED = { short: "v", hidden: true, description: "accepted and ignored" } as const;
 
 /** `-k`, `--hardlink` */
 export const HARDLINK = {

@@ -30,15 +30,11 @@ export function suggest(name: ByteString, known: readonly ByteString[]): ByteStr
   if (wanted === "") return undefined;
   const exact = known.find((one) => plain(one) === wanted);
   if (exact !== undefined) return exact;
-  let best: { name: ByteString; distance: number } | undefined;
-  for (const one of known) {
-    const distance = editDistance(wanted, plain(one));
-    const allowed = Math.max(1, Math.floor(Math.max(wanted.length, one.length) / 3));
-    if (distance <= allowed && distance < (best?.distance ?? Number.POSITIVE_INFINITY)) {
-      best = { name: one, distance };
-    }
-  }
-  if (best !== undefined) return best.name;
+  const [nearest] = known
+    .map((one) => ({ one, distance: editDistance(wanted, plain(one)) }))
+    .filter(({ one, distance }) => distance <= Math.max(1, Math.max(wanted.length, one.length) / 3))
+    .sort((a, b) => a.distance - b.distance);
+  if (nearest !== undefined) return nearest.one;
   return wanted.length < 2 ? undefined : known.find((one) => plain(one).startsWith(wanted));
 }
 

@@ -22,7 +22,7 @@ export interface ConfigSource {
   file: ByteString;
   bytes: Uint8Array;
   stat: Stat;
-  /** Read only where the group may write: the group's bits hide the ACL. */
+  /** Read only if the group may write: the group's bits hide the ACL. */
   acl: AclReading;
 }
 
@@ -73,25 +73,19 @@ function unsafeAs(file: ByteString, stat: Stat): Unsafe | undefined {
   return because === undefined ? undefined : { because, remedy: ownRemedy(file, stat) };
 }
 
-function dropInNames(fd: number): ByteString[] {
-  const names = readDirectory(fd)
-    .map((entry) => entry.name)
-    .filter((name) => name.endsWith(".ini") && !name.startsWith("."));
-  // In the order of their bytes.
-  return names.sort((a, b) => (a < b ? -1 : 1));
-}
-
 function readDropIns(directory: ByteString, exitStatus: number, onUnsafe: OnUnsafe): ConfigSource[] {
   if (statIfPresent(C.AT_FDCWD, directory) === undefined) return [];
   const fd = openAt(C.AT_FDCWD, directory, C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW | C.O_NONBLOCK);
   try {
     const problem = unsafeAs(directory, fstat(fd));
     if (problem !== undefined) onUnsafe(directory, problem);
-    const names = dropInNames(fd);
+    const all = readDirectory(fd).map((entry) => entry.name);
+    const names = all.filter((name) => name.endsWith(".ini") && !name.startsWith("."));
     if (names.length > MOST_DROP_INS) {
       refuse("config-invalid", exitStatus, `${display(directory)} holds more than ${MOST_DROP_INS} files`);
     }
-    return names.flatMap((each): ConfigSource[] => {
+    // In the order of their bytes.
+    return names.sort().flatMap((each): ConfigSource[] => {
       const file = `${directory}/${each}`;
       const flags = C.O_RDONLY | C.O_NONBLOCK | C.O_NOCTTY | C.O_NOFOLLOW;
       // Removed since the listing.
@@ -117,7 +111,7 @@ function readMain(file: ByteString, onUnsafe: OnUnsafe): ConfigSource | undefine
 
 /**
  * Reads a config file and then its drop-ins (`*.ini` in `dropInDirectory`, in the order of their bytes); an empty list
- * where there is no file. Throws a JailkitError where one cannot be read. Calls `onUnsafe` where users other than root
+ * if there is no file. Throws a JailkitError if one cannot be read. Calls `onUnsafe` if users other than root
  * can change a file, the drop-in directory, or a directory above the file; it throws by default.
  */
 export function readConfigSources(
@@ -140,7 +134,7 @@ export function readConfigSources(
 
 /**
  * Merges files: their sections one after the other. A section in two of them appears twice: the first wins ("c"), or
- * it is an error ("py"). A [DEFAULT] ("py") holds for its own file.
+ * it is an error ("py"). A [DEFAULT] ("py") applies to its own file.
  */
 export function mergeFiles(parts: readonly IniFile[], file: ByteString, dialect: Dialect): IniFile {
   const merged: IniFile = { file, dialect, sections: [], defaults: [], problems: [], texts: [] };
@@ -172,7 +166,7 @@ export function requireNoErrors(problems: readonly Problem[], exitStatus = 1, so
 }
 
 /**
- * Loads a config file with its drop-ins; undefined where there is none. A file that cannot be read, or that has an
+ * Loads a config file with its drop-ins; undefined if there is none. A file that cannot be read, or that has an
  * error, is a JailkitError with `exitStatus` (1 by default) and never the defaults; warnings are in `problems`.
  */
 export function loadConfig(

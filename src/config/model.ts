@@ -27,7 +27,7 @@ export interface Problem extends Place {
   code: FindingCode;
   /** One printable line. */
   message: ByteString;
-  /** The fix, where it is not the usual one for the code; see fixText. */
+  /** The fix, if it is not the usual one for the code; see fixText. */
   fix?: Fix | undefined;
 }
 
@@ -61,7 +61,7 @@ export interface IniEntry extends Place {
   value: ByteString;
   /** The start of the value. */
   valueColumn: number;
-  /** The start of each line of the value; undefined where the value was substituted. */
+  /** The start of each line of the value; undefined if the value was substituted. */
   pieces: Position[] | undefined;
   /** It came from [DEFAULT] (dialect "py"). */
   inherited: boolean;

@@ -10,9 +10,8 @@ const DOUBTFUL =
   "this was a section header for jailkit 2.23 and is none: put it on a line of its own, or start the line with #";
 
 /**
- * Reads the text of a file in dialect "c". Files that jailkit 2.23 read without accident come out the same. It
- * took a `[` anywhere for a header. Text that it took for one and that is none here is an error where keys follow:
- * they would change sections.
+ * Reads the text of a file in dialect "c", as jailkit 2.23 did, except that it took a `[` anywhere for a header. Such text
+ * is an error if keys follow: they would change sections.
  */
 export function scanC(text: ByteString, file: ByteString, problems: ProblemList): IniSection[] {
   const scan = newScan(file, problems);

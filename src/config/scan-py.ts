@@ -169,7 +169,7 @@ function substitute(section: IniSection, budget: { bytes: number }): void {
 
 /**
  * Replaces `%%` and `%(name)s` as Python's configparser.BasicInterpolation: names are keys of the same section (in
- * lower case), and their values are replaced in turn. Undefined where Python raises an exception (a lone `%`, an unknown
+ * lower case), and their values are replaced in turn. Undefined if Python raises an exception (a lone `%`, an unknown
  * name, too deep): such a text means itself. Also undefined when `budget`, which all texts of a file share, is negative:
  * ten levels of ten references each would be 10^10 steps.
  */

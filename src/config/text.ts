@@ -17,7 +17,7 @@ export function trim(text: ByteString): ByteString {
 
 const isSpace = (code: number) => code === 32 || (code >= 9 && code <= 13);
 
-/** The position of the first character that is not blank; -1 where there is none. */
+/** The position of the first character that is not blank; -1 if there is none. */
 export function firstNonBlank(text: ByteString): number {
   for (let at = 0; at < text.length; at++) if (!isSpace(text.charCodeAt(at))) return at;
   return -1;

@@ -54,13 +54,6 @@ export interface Unsafe {
   directory?: { path: ByteString; because: ByteString; command: ByteString };
 }
 
-/** A file, and the first directory or link on its path that users other than root can replace. */
-interface Opened {
-  /** Undefined for a missing file; `unsafe` may be set all the same. */
-  fd: number | undefined;
-  unsafe: Unsafe | undefined;
-}
-
 /** A step of a walk: an open directory, its path, and the names that are left. */
 interface Step {
   directory: number;
@@ -107,10 +100,11 @@ function openNext(place: Step, name: ByteString, last: boolean): number {
 
 /**
  * Opens a file for reading as sshd(8) and sudo(8) open their configuration: checks each directory on the path through
- * its descriptor, and follows symbolic links one by one; a link is safe only if it belongs to root. Opens an unsafe file
- * all the same. Throws SystemError, also for a dangling link.
+ * its descriptor, and follows symbolic links one by one; a link is safe only if it belongs to root. `unsafe` is about the
+ * first directory or link that users other than root can replace, also for a missing file, which has no `fd`. Throws
+ * SystemError, also for a dangling link.
  */
-export function openTrusted(path: ByteString): Opened {
+export function openTrusted(path: ByteString): { fd: number | undefined; unsafe: Unsafe | undefined } {
   let place = start(path);
   let unsafe: Unsafe | undefined;
   // A dangling link is not the same as a missing file.

@@ -12,7 +12,7 @@ interface NewSection {
 }
 
 /**
- * The text of a drop-in: a comment of one line, and a section. Throws JailkitError "config-write" where a name or value
+ * The text of a drop-in: a comment of one line, and a section. Throws JailkitError "config-write" if a name or value
  * cannot be written so that it reads back the same, such as one with a newline.
  */
 export function dropInText(section: NewSection, dialect: Dialect, comment: ByteString): ByteString {
@@ -21,7 +21,7 @@ export function dropInText(section: NewSection, dialect: Dialect, comment: ByteS
 
 /**
  * The text of a file with a section added at its end; the old text stays byte for byte, and means the same. Throws as
- * dropInText, also where the last line of the file would swallow the section.
+ * dropInText, also if the last line of the file would swallow the section.
  */
 export function appendSection(text: ByteString, section: NewSection, dialect: Dialect): ByteString {
   return withSection(text === "" || text.endsWith("\n") ? `${text}\n` : `${text}\n\n`, section, dialect);

@@ -21,6 +21,13 @@ import {
 
 const arm = process.arch === "arm64";
 
+/** Installs a filter, and checks that it works. False if the kernel has no filters of system calls. */
+function install(filter: readonly Instruction[], isRefused: () => boolean, number: number): boolean {
+  if (!installFilter(filter)) return false;
+  if (isRefused()) return true;
+  throw new SystemError(number, "prctl(PR_SET_SECCOMP)", undefined);
+}
+
 const SYS_ioctl = arm ? 29 : 16;
 
 // ioctl(2) of 32-bit programs: of i386 or arm, and of x32, which has x86-64's architecture.
@@ -69,10 +76,7 @@ const inputIsRefused = () => syscall(SYS_ioctl, 0xffffffff, TIOCSTI) < 0 && errn
  * Throws SystemError.
  */
 export function refuseTerminalInput(): boolean {
-  if (inputIsRefused()) return true;
-  if (!installFilter(TERMINAL_FILTER)) return false;
-  if (inputIsRefused()) return true;
-  throw new SystemError(EPERM, "prctl(PR_SET_SECCOMP)", undefined);
+  return inputIsRefused() || install(TERMINAL_FILTER, inputIsRefused, EPERM);
 }
 
 // ioctl_tty(2): the device of the terminal behind /dev/tty
@@ -153,7 +157,5 @@ const executionIsRefused = () => syscall(SYS_execve) < 0 && errno() === EACCES;
  * no_new_privs must be set. Throws SystemError.
  */
 export function forbidExecution(path: number): boolean {
-  if (!installFilter(oneExecution(path))) return false;
-  if (executionIsRefused()) return true;
-  throw new SystemError(EACCES, "prctl(PR_SET_SECCOMP)", undefined);
+  return install(oneExecution(path), executionIsRefused, EACCES);
 }

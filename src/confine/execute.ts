@@ -1,8 +1,8 @@
 import { basicFstat, basicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
-import { isErrno, SystemError } from "../../ffi/error.ts";
-import { close, openAt } from "../../ffi/files.ts";
+import { SystemError } from "../../ffi/error.ts";
+import { close, openAt, openIfPresent } from "../../ffi/files.ts";
 import {
   allowBeneath,
   createRuleset,
@@ -73,14 +73,9 @@ function allowProgram(ruleset: number, path: ByteString, directories: ReadonlySe
     const stat = basicStat(C.AT_FDCWD, path);
     if (stat === undefined || (stat.mode & C.S_IFMT) !== C.S_IFLNK) return;
   }
-  let fd: number;
-  try {
-    fd = openAt(C.AT_FDCWD, path, C.O_PATH);
-  } catch (error) {
-    // execve(2) will fail with the same error.
-    if (isErrno(error, "ENOENT", "ENOTDIR", "EACCES", "ELOOP", "ENAMETOOLONG")) return;
-    throw error;
-  }
+  const fd = openIfPresent(C.AT_FDCWD, path, C.O_PATH);
+  // execve(2) will fail with the same error.
+  if (fd === undefined) return;
   try {
     if ((basicFstat(fd).mode & C.S_IFMT) === C.S_IFREG) allowBeneath(ruleset, EXECUTE, fd);
   } finally {

@@ -3,7 +3,7 @@ import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { suggest } from "../cli/suggest.ts";
 import type { FindMissing } from "../libraries/dependency.ts";
-import { namesIn } from "../system/account-names.ts";
+import { namesIn } from "../system/account-tools.ts";
 import { type PasswdEntry, passwdByName } from "../system/accounts.ts";
 import { emptyReport, judgeReport, type LoginReport } from "./report.ts";
 import { stepsOf } from "./steps.ts";

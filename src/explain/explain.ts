@@ -35,7 +35,7 @@ import { judgeReport, type LoginReport } from "./report.ts";
 import { pamUserVariable, variableSteps } from "./sshd/environment.ts";
 import { internalSftpSteps } from "./sshd/forced-command.ts";
 import { pamSteps } from "./sshd/pam.ts";
-import { explainSshd } from "./sshd/sshd.ts";
+import { explainSshd } from "./sshd/servers.ts";
 import { checkStep, librarySteps, stepsOf } from "./steps.ts";
 
 /** A question about a login, with a command or without (an interactive session). */

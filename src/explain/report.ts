@@ -77,6 +77,8 @@ export const INTERACTIVE = "interactive";
 export const KEY_COMMAND = "key-command";
 /** The step about addresses that sshd refuses for a time. */
 export const PENALTIES = "penalties";
+/** The step about an sshd that is not running. */
+export const NOT_RUNNING = "not-running";
 
 /** Sets the verdict: the first failed step decides, else unknown steps make it unknown. */
 export function judgeReport(report: LoginReport): void {

@@ -6,6 +6,7 @@ import {
   INTERACTIVE,
   KEY_COMMAND,
   type LoginReport,
+  NOT_RUNNING,
   PENALTIES,
   type ReportStep,
   umaskText,
@@ -142,5 +143,6 @@ function conditions(report: LoginReport): ByteString {
   const single = isWarned(report, INTERACTIVE) ? ", for single commands only" : "";
   const penalties = report.steps.some(({ name }) => name === PENALTIES);
   const unless = penalties ? ", from an address that sshd does not refuse at the moment" : "";
-  return `${single}${unless}`;
+  const running = report.steps.some(({ name }) => name === NOT_RUNNING) ? ", once sshd runs" : "";
+  return `${single}${unless}${running}`;
 }

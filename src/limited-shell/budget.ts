@@ -1,24 +1,19 @@
 import { wordError } from "./refusal.ts";
 
-/** The limits of one command line. */
-export interface Limits {
+/** The limits of one command line: generous for people, and used up in well under a second. */
+export const DEFAULT_LIMITS = {
   /** Words of the result. */
-  words: number;
-  /** Bytes of all expansions together, with intermediate results. */
-  bytes: number;
-  /** Names read from directories, and paths examined, for pathname expansion. */
-  entries: number;
-  /** Steps of the pattern matcher and of the arithmetic. */
-  steps: number;
-}
-
-/** Generous for people, and used up in well under a second. */
-export const DEFAULT_LIMITS: Readonly<Limits> = {
   words: 32_768,
+  /** Bytes of all expansions together, with intermediate results. */
   bytes: 1 << 20,
+  /** Names read from directories, and paths examined, for pathname expansion. */
   entries: 65_536,
+  /** Steps of the pattern matcher and of the arithmetic. */
   steps: 5_000_000,
 };
+
+/** Numbers for each kind of limit. */
+export type Limits = typeof DEFAULT_LIMITS;
 
 /** The nesting limit of `${...}`, `$((...))`, quotes and parentheses, so that no stack overflows. */
 export const MAXIMUM_DEPTH = 64;

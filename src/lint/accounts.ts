@@ -13,7 +13,7 @@ import { type LintContext, lintPathForm, lintSeparators, ownItems, pathFault, pl
 import { limitsExecution, lintExecute } from "./execute.ts";
 import { lintProgram, type SectionFacts } from "./programs.ts";
 
-/** Checks a section of jk_lsh.ini: each program that it allows, where it is looked for, and its environment. */
+/** Checks a section of jk_lsh.ini: each program that it allows, its search path, and its environment. */
 export function lintLsh(section: IniSection, context: LintContext): void {
   const { report, world } = context;
   if ((findEntry(section, "executables")?.value ?? "") === "") {

@@ -16,7 +16,7 @@ import { inUnsafeDirectory } from "../config/trusted.ts";
 import { lint } from "./lint.ts";
 import { jailOf, knownPaths, openWorld } from "./world.ts";
 
-/** A finding, and what to type against it; undefined where only the administrator can know what is meant. */
+/** A finding, and what to type against it; undefined if only the administrator can know what is meant. */
 interface Finding extends Problem {
   remedy: ByteString | undefined;
 }
@@ -133,7 +133,7 @@ export class ConfigCheck {
 }
 
 /**
- * The first directory above a file that not everybody may pass; undefined where there is none. A jail may be for some
+ * The first directory above a file that not everybody may pass; undefined if there is none. A jail may be for some
  * users alone, so the directories of a file in one count from there on.
  */
 function closedDirectory(file: ByteString): ByteString | undefined {

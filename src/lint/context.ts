@@ -32,7 +32,7 @@ export interface LintWorld {
   userNames(): readonly ByteString[];
   groupNames(): readonly ByteString[];
   lookUp(path: ByteString): FileKind | undefined;
-  /** The command that copies a missing program into the jail; undefined where there is none. */
+  /** The command that copies a missing program into the jail; undefined if there is none. */
   copyCommand(path: ByteString): ByteString | undefined;
   /** The command that lets everybody execute a file. */
   executableCommand(path: ByteString): ByteString;
@@ -42,7 +42,7 @@ export interface LintWorld {
   files: ProgramFiles;
   /** Whether a program reads ~/.popt. */
   readsPopt(path: ByteString): boolean;
-  /** What jk_lsh lets the programs of a section execute; undefined where the kernel cannot limit it. */
+  /** What jk_lsh lets the programs of a section execute; undefined if the kernel cannot limit it. */
   execution(named: readonly ByteString[], executables: readonly ByteString[]): Execution | undefined;
   /** The known server that a program is a copy of, byte by byte. */
   copyOfKnown(path: ByteString): ByteString | undefined;
@@ -92,13 +92,13 @@ export interface LintContext {
   readonly reported: Set<ByteString>;
 }
 
-/** The items of a list in a section, without those from [DEFAULT]; none where the key is missing. */
+/** The items of a list in a section, without those from [DEFAULT]; none if the key is missing. */
 export function ownItems(section: IniSection, key: ByteString): ListItem[] {
   const entry = findEntry(section, key);
   return entry === undefined || entry.inherited ? [] : listItems(entry);
 }
 
-/** An absolute path in its plain form; undefined where that cannot be known. */
+/** An absolute path in its plain form; undefined if that cannot be known. */
 export function plainForm(path: ByteString): ByteString | undefined {
   return path.startsWith("/") && !path.includes("\n") ? normalPath(path) : undefined;
 }

@@ -12,7 +12,7 @@ export const SHARED = "/srv";
 
 const BENEATH = C.RESOLVE_BENEATH | C.RESOLVE_NO_SYMLINKS | C.RESOLVE_NO_MAGICLINKS;
 
-/** Opens a file below an open directory, following no symbolic link, and uses it; undefined where it cannot. */
+/** Opens a file below an open directory, following no symbolic link, and uses it; undefined if it cannot. */
 function within<T>(above: number, path: ByteString, flags: number, resolve: number, use: (fd: number) => T) {
   const all = flags | C.O_RDONLY | C.O_NONBLOCK | C.O_NOCTTY | C.O_NOFOLLOW;
   // The user decides what is here: a file that cannot be opened counts as missing.

@@ -16,7 +16,7 @@ import { knownJails } from "../jail/record/manifest.ts";
 import { executedFiles } from "../libraries/closure.ts";
 import { copyOfKnown, ownStart, PoptReaders } from "../libraries/program-file.ts";
 import { filesBelow } from "../limited-shell/files.ts";
-import { namesIn } from "../system/account-names.ts";
+import { namesIn } from "../system/account-tools.ts";
 import { groupByName, passwdByName } from "../system/accounts.ts";
 import { commandAt } from "../system/exchange.ts";
 import type { FileKind, LintWorld, UnsafeDirectory as SystemDirectory } from "./context.ts";

@@ -106,7 +106,7 @@ async function fillJail(
   try {
     // Recorded also after a failure, so that the next run continues.
     const { recordJail } = await import("./record/record.ts");
-    recordJail(root, request, options.hardlink, applied);
+    recordJail(root, withoutRefused(request, plan, applied), options.hardlink, applied);
   } catch (error) {
     if (!applied.stopped && !extras.some(saysNoRoom)) {
       const message = `the record of the jail is not written: ${describeError(error)}`;
@@ -117,6 +117,16 @@ async function fillJail(
     }
   }
   return { present: applied.present, problems };
+}
+
+/** The request without operands that can never be copied: jk_update would try them again each time. */
+function withoutRefused(request: PopulateRequest, { entries }: Plan, { problems }: Applied): PopulateRequest {
+  const paths = problems.filter(({ code }) => code === "kernel-file").map(({ path }) => path);
+  const refused = entries.filter(({ path }) => paths.includes(request.jail + path));
+  const names = new Set(refused.flatMap(({ because }) => because.map(({ section }) => section)));
+  return names.size === 0 || request.tool !== "jk_cp"
+    ? request
+    : { ...request, asked: request.asked.filter((name) => !names.has(name)) };
 }
 
 /** 0 without problems; 1, unless all of them ask for another status. */

@@ -27,6 +27,7 @@ export class LineReporter {
   private readonly counter;
   private held = "";
   private failure: unknown;
+  private readonly failures = new Set<ByteString>();
 
   constructor(
     private readonly tool: string,
@@ -57,8 +58,10 @@ export class LineReporter {
     this.error(`warning: ${message}`);
   }
 
-  /** Prints an error on standard error; it must be printable. */
+  /** Prints an error on standard error, once: one reason may hold for many files. It must be printable. */
   fail(message: ByteString): void {
+    if (this.failures.has(message)) return;
+    this.failures.add(message);
     this.error(message);
   }
 
@@ -120,6 +123,8 @@ export function strippedMessage(to: ByteString): ByteString {
 /** An error about a path of the host, which the message names. `code`: if the error has none of its own. */
 export function problemAt(path: ByteString, error: unknown, code: string): PopulateProblem {
   const text = describeError(error);
-  const message = text.includes(display(path)) ? text : `${display(path)}: ${text}`;
+  // An immutable directory is one reason for many files.
+  const named = text.includes(display(path)) || (error instanceof JailkitError && error.code === "immutable");
+  const message = named ? text : `${display(path)}: ${text}`;
   return { code: error instanceof JailkitError ? error.code : code, path, message };
 }

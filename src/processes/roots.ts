@@ -1,7 +1,7 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
-import { AT_FDCWD, O_RDONLY } from "../../ffi/constants.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
 import { attempt } from "../../ffi/error.ts";
-import { close, openAt, readAllFd, readLink } from "../../ffi/files.ts";
+import { readFileIfPresent, readLink } from "../../ffi/files.ts";
 import { identify, type RootIdentity, sameDirectory } from "./scan.ts";
 
 /** The root directory of a process. */
@@ -60,14 +60,8 @@ export function classifyRoot(facts: RootFacts): Pick<Root, "kind" | "name"> {
 
 /** Reads a file of /proc, up to `limit` bytes; undefined if it cannot be read. */
 export function readProcFile(proc: number, path: ByteString, limit: number): ByteString | undefined {
-  return attempt(() => {
-    const fd = openAt(proc, path, O_RDONLY);
-    try {
-      return fromBytes(readAllFd(fd, limit));
-    } finally {
-      close(fd);
-    }
-  });
+  const bytes = attempt(() => readFileIfPresent(path, limit, proc));
+  return bytes && fromBytes(bytes);
 }
 
 /** The text of a symbolic link of /proc; undefined if it cannot be read. */

@@ -87,9 +87,8 @@ class RootGroups {
   failed(pid: number, number: number): void {
     const { scan } = this;
     if (number === ENOENT || number === ESRCH) scan.ended++;
-    else if (number !== EACCES && number !== EPERM) scan.unexamined.push(pid);
     // Root may read every link, so the file system of the directory refused.
-    else if (this.isRoot) scan.unexamined.push(pid);
+    else if (this.isRoot || (number !== EACCES && number !== EPERM)) scan.unexamined.push(pid);
     else scan.unreadable++;
   }
 

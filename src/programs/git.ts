@@ -57,7 +57,7 @@ function refusal(args: readonly ByteString[], invoked: ByteString, files: Progra
   const [command = "", ...rest] = words;
   if (words.length === 1 && (command === "version" || command === "--version")) return undefined;
   // filter.<name>.smudge may be git itself under another name, such as `git diff`, which can start the dynamic linker
-  // with a file of the user's (tried): the kernel cannot tell that from a start of git.
+  // with a file of the user (tried): the kernel cannot distinguish that from a start of git.
   if (command === ARCHIVE) {
     const [repository = ""] = rest;
     if (rest.length === 1 && isRootsRepository(repository, files)) return undefined;
@@ -126,7 +126,7 @@ export const git: Program = {
       // The missing objects of a partial clone: remote.<name>.uploadpack, core.sshCommand, ext::.
       GIT_ALLOW_PROTOCOL: "none",
       GIT_NO_LAZY_FETCH: "1",
-      // pager.<command>, where standard error is a terminal.
+      // pager.<command>, if standard error is a terminal.
       GIT_PAGER: "cat",
     },
     dropped: /^(?:GIT_(?!PROTOCOL$).*|XDG_CONFIG_HOME|EDITOR|VISUAL|PAGER)$/,

@@ -34,14 +34,10 @@ function namesHooks(environment: ReadonlyMap<ByteString, ByteString>): boolean {
  */
 export function isHooksPair(variable: ByteString, environment: ReadonlyMap<ByteString, ByteString>): boolean {
   const pairs = gitPairs(environment);
-  return (
-    /^GIT_CONFIG_(?:COUNT|(?:KEY|VALUE)_[0-9]+)$/.test(variable) &&
-    pairs.length > 0 &&
-    pairs.every(
-      ([key, value]) =>
-        (key.toLowerCase() === "core.hookspath" && value.startsWith("/")) || /^hook\..*\.enabled$/i.test(key),
-    )
-  );
+  const isForHooks = ([key, value]: [string, string]) =>
+    (key.toLowerCase() === "core.hookspath" && value.startsWith("/")) || /^hook\..*\.enabled$/i.test(key);
+  const isPair = /^GIT_CONFIG_(?:COUNT|(?:KEY|VALUE)_[0-9]+)$/.test(variable);
+  return isPair && pairs.length > 0 && pairs.every(isForHooks);
 }
 
 /**

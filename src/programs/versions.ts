@@ -65,7 +65,7 @@ export const cvs: Program = {
   environment: { dropped: /^(?:CVS.*|EDITOR|VISUAL)$/ },
   open: [
     {
-      what: "CVSROOT/commitinfo, loginfo and the like name, in any repository that the user can write, and 'cvs init' makes one",
+      what: "CVSROOT/commitinfo, loginfo and similar files name, in any repository that the user can write, and 'cvs init' makes one",
       remedy: "allow it only to accounts that may start whatever is in the jail",
     },
   ],
@@ -95,7 +95,7 @@ export const moshServer: Program = {
   refusal: ([first, ...rest]: readonly ByteString[]) =>
     first === "new"
       ? rest.includes("--")
-        ? "what stands behind '--' is another program"
+        ? "the words after '--' are another program"
         : wordReason(MOSH_WORDS, rest)
       : `only 'mosh-server new' ${CALLS}`,
   versions: ["--version"],

@@ -1,7 +1,9 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { didYouMean } from "../cli/suggest.ts";
 import { type GroupEntry, groupIdsOf, type PasswdEntry, passwdByName } from "./accounts.ts";
+import { hostText } from "./host-files.ts";
 import { findProgram, runProgram } from "./run.ts";
 import { shadowOf } from "./shadow.ts";
 
@@ -29,21 +31,14 @@ function runAccountTool(
   const reason = lines.find((line) => !line.includes(": Warning: ")) ?? lines[0] ?? "";
   // Our tools have no such option.
   const said = reason.replace(/: use --badname.*$/, "");
-  throw new JailkitError(
-    "account-tool",
-    1,
-    `${name} failed with status ${result.status}${said === "" ? "" : `: ${display(said)}`}`,
-  );
+  const why = said === "" ? "" : `: ${display(said)}`;
+  throw new JailkitError("account-tool", 1, `${name} failed with status ${result.status}${why}`);
 }
 
 /** Throws for a name that a program could take for an option, or that would break a line of passwd(5). */
 export function requireAccountName(name: ByteString): void {
-  if (
-    !/^[A-Za-z0-9_.][A-Za-z0-9_.-]*[$]?$/.test(name) ||
-    name.length > 255 ||
-    name === "." ||
-    name === ".."
-  ) {
+  const isPlain = /^[A-Za-z0-9_.][A-Za-z0-9_.-]*[$]?$/.test(name);
+  if (!isPlain || name.length > 255 || name === "." || name === "..") {
     throw new JailkitError("bad-name", 1, `${quoted(name)} cannot be an account's name`);
   }
 }
@@ -142,4 +137,15 @@ export function supplementaryGroups(user: PasswdEntry): number[] {
 /** True if the account is locked: its password begins with `!` (shadow(5)). */
 export function isLocked(name: ByteString): boolean {
   return shadowOf(name)?.password.startsWith("!") ?? false;
+}
+
+/** The names in an account file of the host, without name services, for suggestions. */
+export function namesIn(file: "/etc/passwd" | "/etc/group"): ByteString[] {
+  const lines = (hostText(file, 1 << 26) ?? "").split("\n");
+  return lines.flatMap((line) => /^([^:#+-][^:]*):/.exec(line)?.[1] ?? []);
+}
+
+/** `; did you mean 'NAME'?` if the host has an account with a similar name, else empty. */
+export function userHint(name: ByteString): string {
+  return didYouMean(name, namesIn("/etc/passwd"));
 }

@@ -41,17 +41,11 @@ const VERSION = 2;
 const TAG = { userObject: 1, user: 2, groupObject: 4, group: 8, mask: 16, other: 32 } as const;
 const ONCE: readonly number[] = [TAG.userObject, TAG.groupObject, TAG.other];
 
-interface RawEntry {
-  readonly tag: number;
-  readonly permissions: number;
-  readonly id: number;
-}
-
-function rawEntries(bytes: Uint8Array): RawEntry[] | undefined {
+function rawEntries(bytes: Uint8Array) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   if (bytes.length < 4 || (bytes.length - 4) % 8 !== 0 || view.getUint32(0, true) !== VERSION)
     return undefined;
-  const entries: RawEntry[] = [];
+  const entries: { tag: number; permissions: number; id: number }[] = [];
   for (let at = 4; at < bytes.length; at += 8) {
     const tag = view.getUint16(at, true);
     const permissions = view.getUint16(at + 2, true);

@@ -1,6 +1,6 @@
-import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
-import { readFileIfPresent } from "../../ffi/files.ts";
+import type { ByteString } from "../../ffi/bytes.ts";
 import { type GroupEntry, groupByGid, type PasswdEntry, passwdByName, passwdByUid } from "./accounts.ts";
+import { hostText } from "./host-files.ts";
 
 /** The largest account file that is read, in bytes. */
 export const ACCOUNT_FILE_LIMIT = 1 << 24;
@@ -32,9 +32,11 @@ function groupEntry(line: ByteString): GroupEntry | undefined {
   return { name, password, gid, members: members === "" ? [] : members.split(",") };
 }
 
-function read(path: ByteString): ByteString {
-  const bytes = readFileIfPresent(path, ACCOUNT_FILE_LIMIT);
-  return bytes === undefined ? "" : fromBytes(bytes);
+const read = (path: ByteString): ByteString => hostText(path, ACCOUNT_FILE_LIMIT) ?? "";
+
+/** The entries in the text of passwd(5). */
+export function usersIn(text: ByteString): PasswdEntry[] {
+  return text.split("\n").flatMap((line) => passwdEntry(line) ?? []);
 }
 
 /** The entry of a name in the text of passwd(5). */
@@ -75,22 +77,19 @@ export function groupNumbered(text: ByteString, gid: number): GroupEntry | undef
   return numbered(text, gid, groupEntry);
 }
 
-/**
- * The accounts for a program without privilege: the flat files first, because starting a name service costs more than the
- * rest of a login, then every name service. Also for use inside a jail.
- */
-export const flatFirstAccounts = {
-  userByName: (name: ByteString): PasswdEntry | undefined =>
-    userNamed(read("/etc/passwd"), name) ?? passwdByName(name),
-  userByUid: (uid: number): PasswdEntry | undefined =>
-    userNumbered(read("/etc/passwd"), uid) ?? passwdByUid(uid),
-  groupByGid: (gid: number): GroupEntry | undefined =>
-    groupNumbered(read("/etc/group"), gid) ?? groupByGid(gid),
-};
-
 /** The accounts of the jail that this process is in, from its flat files only. */
 export const flatAccounts = {
   userByName: (name: ByteString): PasswdEntry | undefined => userNamed(read("/etc/passwd"), name),
   userByUid: (uid: number): PasswdEntry | undefined => userNumbered(read("/etc/passwd"), uid),
   groupByGid: (gid: number): GroupEntry | undefined => groupNumbered(read("/etc/group"), gid),
+};
+
+/**
+ * The accounts for a program without privilege: the flat files first, because starting a name service costs more than the
+ * rest of a login, then every name service. Also for use inside a jail.
+ */
+export const flatFirstAccounts: typeof flatAccounts = {
+  userByName: (name) => flatAccounts.userByName(name) ?? passwdByName(name),
+  userByUid: (uid) => flatAccounts.userByUid(uid) ?? passwdByUid(uid),
+  groupByGid: (gid) => flatAccounts.groupByGid(gid) ?? groupByGid(gid),
 };

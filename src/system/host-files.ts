@@ -5,9 +5,9 @@ import { close, openAt, readDirectory, readFileIfPresent } from "../../ffi/files
 
 const LARGEST_FILE = 1 << 20;
 
-/** The text of a file of the host, up to 1 MiB; undefined if it is missing. Throws SystemError. */
-export function hostText(path: ByteString): ByteString | undefined {
-  const bytes = readFileIfPresent(path, LARGEST_FILE);
+/** The text of a file of the host, up to `limit` bytes; undefined if it is missing. Throws SystemError. */
+export function hostText(path: ByteString, limit = LARGEST_FILE): ByteString | undefined {
+  const bytes = readFileIfPresent(path, limit);
   return bytes === undefined ? undefined : fromBytes(bytes);
 }
 

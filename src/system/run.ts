@@ -4,15 +4,6 @@ import { statIfPresent } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 
-interface ProgramResult {
-  /** The exit status; 128 if a signal ended it. */
-  status: number;
-  stdout: ByteString;
-  stderr: ByteString;
-  /** It was killed because it wrote too much. */
-  cutOff: boolean;
-}
-
 const DIRECTORIES = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"] as const;
 const ENVIRONMENT = { PATH: DIRECTORIES.join(":"), LC_ALL: "C" };
 
@@ -29,14 +20,15 @@ export function findProgram(name: ByteString): ByteString | undefined {
 /**
  * Runs a program to its end: by absolute path, with an argument array (without argv[0]) and an environment of
  * PATH, LC_ALL=C and `env`; no shell. Its standard input is empty, and it has a session of its own, without a terminal. The
- * arguments are UTF-8. It is killed after about `mostOutput` bytes of output.
+ * arguments are UTF-8. It is killed after about `mostOutput` bytes of output (`cutOff`). The status is 128 if a signal ended
+ * it.
  */
 export function runProgram(
   path: ByteString,
   programArguments: readonly ByteString[],
   env: Readonly<Record<string, string>> = {},
   mostOutput?: number,
-): ProgramResult {
+) {
   const asText = (text: ByteString) => {
     const decoded = Buffer.from(text, "latin1").toString("utf8");
     // Bun passes arguments as UTF-8, and would change others.

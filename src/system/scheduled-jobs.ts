@@ -6,9 +6,9 @@ import { appendCommand, operands } from "../cli/shell-word.ts";
 import { hostNames, hostText } from "./host-files.ts";
 import { findProgram } from "./run.ts";
 
-/** A way in which the host runs jobs of an account, outside any jail, and the remedy. */
-interface JobWarning {
-  code: "crontab" | "cron" | "at-jobs" | "at";
+/** A way around the jail of an account, and the remedy. */
+export interface LoginWarning {
+  code: string;
   message: ByteString;
   remedy: ByteString;
 }
@@ -53,7 +53,7 @@ function permission(
   program: ByteString,
   user: ByteString,
   otherwise: boolean,
-): JobWarning[] {
+): LoginWarning[] {
   if (findProgram(program) === undefined) return [];
   const allow = `/etc/${kind}.allow`;
   const deny = `/etc/${kind}.deny`;
@@ -71,8 +71,8 @@ function permission(
  * Warnings about jobs that cron(8) and at(1) run for an account, or would run: no login shell limits these, and so no
  * jail. Only root can see existing jobs. Throws SystemError.
  */
-export function jobWarnings({ name, uid }: { name: ByteString; uid: number }): JobWarning[] {
-  const warnings: JobWarning[] = [];
+export function jobWarnings({ name, uid }: { name: ByteString; uid: number }): LoginWarning[] {
+  const warnings: LoginWarning[] = [];
   const crontab = crontabOf(name);
   if (crontab !== undefined) {
     warnings.push({

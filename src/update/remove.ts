@@ -5,7 +5,7 @@ import { describeError, JailkitError } from "../cli/error.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
 import { printJson } from "../cli/output.ts";
 import { problemReport } from "../cli/report.ts";
-import { noRoom } from "../jail/fs/no-room.ts";
+import { noRoom, requireWritable } from "../jail/fs/no-room.ts";
 import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
 import {
   changeManifest,
@@ -196,11 +196,15 @@ function takeAway(
       failed(full ?? { code, path: root.path, message: describeError(error) });
     }
   };
+  // A jail that cannot be changed keeps its proc and its log socket.
+  if (removals.length > 0) attempt("read-only", () => requireWritable(root.fd, root.path));
+  if (problems.length > 0) return { problems, done: [] };
   if (goes.needLogsocket && !stays.needLogsocket) attempt("log-socket", () => closeLogSocket(root, reporter));
   if (goes.needProc && !stays.needProc) {
     attempt("proc", () => {
-      unmountJailProc(root);
-      removeProcLine(root.path);
+      const proc = `${root.path}/proc`;
+      if (unmountJailProc(root)) reporter.say(`unmounted proc from ${proc}`);
+      if (removeProcLine(root.path).removed) reporter.say(`removed the line for ${proc} from /etc/fstab`);
     });
   }
   const { removed } = applyRemovals(root, removals, {

@@ -3,8 +3,7 @@ import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { operands } from "../cli/shell-word.ts";
 import { didYouMean } from "../cli/suggest.ts";
-import { namesIn } from "../system/account-names.ts";
-import { JAILED_GROUP, MAKE_JAILED_GROUP } from "../system/account-tools.ts";
+import { JAILED_GROUP, MAKE_JAILED_GROUP, namesIn } from "../system/account-tools.ts";
 import { type GroupEntry, groupByGid, groupByName } from "../system/accounts.ts";
 
 function noSuchGroup(word: ByteString): JailkitError {

@@ -23,6 +23,7 @@ import { groupWarning } from "./groups.ts";
 import { KEYS_FILE, planKeys } from "./keys.ts";
 import { missingLine, missingPolicy } from "./login-needs.ts";
 import { CHROOT_SHELL, type JailingPlan, planJailing } from "./plan.ts";
+import { requireWritable, requireWritableAccounts } from "./writable.ts";
 
 export interface JailingOptions {
   /** The host's root: openTree("/"). */
@@ -156,8 +157,10 @@ export function jailUser(
   // A second jailing, after an edit by hand, keeps the record from before the first.
   const isFirst = plan.changeAccount && splitHome(user.home) === undefined;
   return () => {
-    for (const note of plan.notes) run.done(note);
     const unchanged = changesNothing(plan) && !accessPlan.changes;
+    if (!unchanged) requireWritable(root, ["/etc"]);
+    if (plan.changeAccount || plan.joins.length > 0) requireWritableAccounts();
+    for (const note of plan.notes) run.done(note);
     run.status = dryRun ? "planned" : unchanged ? "unchanged" : "done";
     if (dryRun) describe(plan, accessPlan, run);
     else jail(plan, root, options, isFirst, run);

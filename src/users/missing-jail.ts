@@ -12,6 +12,7 @@ import type { PasswdEntry } from "../system/accounts.ts";
 import { beforeIn } from "./account-record.ts";
 import type { AccountRun } from "./account-run.ts";
 import type { JailingOptions } from "./jailing.ts";
+import { requireWritableAccounts } from "./writable.ts";
 
 /**
  * Plans to take an account out of a jail that was removed: it gets back its former home and shell. Calling the result
@@ -37,6 +38,7 @@ export function leaveGoneJail(
   run.home = home;
   run.shell = shell;
   return () => {
+    requireWritableAccounts();
     run.status = request.dryRun ? "planned" : "done";
     run.warn(`${display(jail)} is missing: it has nothing to move or to repair`);
     if (!request.dryRun) modifyAccount(user, { home, shell, groups: [] });

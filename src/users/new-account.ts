@@ -1,6 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { AT_FDCWD, EROFS } from "../../ffi/constants.ts";
-import { SystemError } from "../../ffi/error.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { directoryOf, normalPath, pathComponents } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
@@ -11,8 +10,7 @@ import { requireFreeHome, usualHome } from "../jail/accounts/home-place.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
 import { noRoom } from "../jail/fs/no-room.ts";
-import { nearestDirectory } from "../jail/fs/safety.ts";
-import { hostPath, isDirectory, isLink, type JailRoot, release } from "../jail/fs/walk.ts";
+import { hostPath, isDirectory, isLink, type JailRoot } from "../jail/fs/walk.ts";
 import { requireAccountName } from "../system/account-tools.ts";
 import {
   type GroupEntry,
@@ -23,7 +21,6 @@ import {
   passwdByUid,
 } from "../system/accounts.ts";
 import { nextId, usualSkeleton } from "../system/login-defs.ts";
-import { isReadOnly } from "../system/mounts.ts";
 import { passwordState } from "../system/shadow.ts";
 import { type Access, type AccessPlan, planAccess } from "./access.ts";
 import { requireSafePlace } from "./change-account.ts";
@@ -33,6 +30,7 @@ import { KEYS_FILE, planKeys, planSkeletonKeys } from "./keys.ts";
 import type { JailedAccount } from "./login-needs.ts";
 import { LIMITED_SHELL } from "./open-jail.ts";
 import { CHROOT_SHELL, planJailing } from "./plan.ts";
+import { requireWritable, requireWritableAccounts } from "./writable.ts";
 
 /** The group of accounts for which no other is named; it is created if it is missing. */
 export const DEFAULT_GROUP = "users";
@@ -99,7 +97,7 @@ export function planNewAccount(root: JailRoot, values: NewAccountValues, access:
     isThere ? planKeys({ root, user, home: jailHome }, keys) : planSkeletonKeys(skeleton, keys),
   );
   const createsHome = !noCreateHome && !isThere;
-  requireWritable(root, createsHome ? ["/etc", directoryOf(jailHome)] : ["/etc"]);
+  requireRoom(root, createsHome ? ["/etc", directoryOf(jailHome)] : ["/etc"]);
   return {
     ...{ root, name, user, group, home: user.home, jailHome, shell, access, plan, createsHome },
     hasPassword: password !== undefined && isUsablePassword(password),
@@ -148,18 +146,14 @@ function requirePlainPlace(root: JailRoot, home: ByteString): void {
 }
 
 /** Throws if the host's account files, or one of these directories of the jail, are on a read-only file system. */
-function requireWritable(root: JailRoot, paths: readonly ByteString[]): void {
-  const need = (tree: JailRoot, path: ByteString) => {
-    const directory = nearestDirectory(tree, path);
-    const closed = isReadOnly(directory.fd);
-    release(directory);
-    if (!closed) return;
-    const error = new SystemError(EROFS, "statfs", hostPath(tree, directory.path));
+function requireRoom(root: JailRoot, paths: readonly ByteString[]): void {
+  try {
+    requireWritable(root, paths);
+    requireWritableAccounts();
+  } catch (error) {
     const problem = noRoom(error, root.path, { left: [], progress: "no account was created" });
     throw problem === undefined ? error : refuse(problem.code, problem.message);
-  };
-  for (const path of paths) need(root, path);
-  withTree((host) => need(host, "/etc"));
+  }
 }
 
 // (uid_t) -1 means none.

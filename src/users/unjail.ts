@@ -19,6 +19,7 @@ import { changeAccount, requireSafeMove } from "./change-account.ts";
 import type { JailingOptions } from "./jailing.ts";
 import { leaveGoneJail } from "./missing-jail.ts";
 import { absolute } from "./open-jail.ts";
+import { requireWritable, requireWritableAccounts } from "./writable.ts";
 
 /** The plan to take an account out of a jail. */
 interface Release {
@@ -139,6 +140,8 @@ export function unjailUser(user: PasswdEntry, request: JailingOptions, run: Acco
   run.home = home;
   run.shell = shell;
   return () => {
+    withJail(jail, (root) => requireWritable(root, ["/etc"]));
+    if (home !== user.home || shell !== user.shell) requireWritableAccounts();
     run.status = request.dryRun ? "planned" : "done";
     // The user cannot leave the primary group.
     if (supplementaryGroups(user).some((gid) => groupByGid(gid)?.name === JAILED_GROUP)) {

@@ -96,6 +96,26 @@ describe("a jail whose record was lost", () => {
     expect(m.run(["jk_update", "--check", "-j", "/srv/l"]).status).toBe(0);
   });
 
+  test("that was moved far away is found; if not, the message says where it was searched", () => {
+    m.must(["jk_init", "-j", "/srv/far", "uidbasics"]);
+    m.mkdir("/var/lib/sites/a/b");
+    m.must(["mv", "/srv/far", "/var/lib/sites/a/b/far"]);
+    expect(m.must(["jailkit", "adopt", "--moved", "/srv/far"]).stdout).toContain(
+      "/srv/far is now /var/lib/sites/a/b/far",
+    );
+    expect(m.must(["jailkit", "list"]).stdout).toContain("/var/lib/sites/a/b/far");
+    m.remove("/var/lib/sites/a/b/far");
+    const lost = m.run(["jailkit", "adopt", "--moved", "/var/lib/sites/a/b/far"]);
+    expect(lost.status).toBe(1);
+    expect(lost.stderr).toMatch(
+      /was not found near its old path, near other jails, or in \/home, \/srv, \/var/,
+    );
+    expect(lost.stderr).toContain("give its new path: jailkit adopt --moved /var/lib/sites/a/b/far NEW");
+    expect(m.run(["jailkit", "adopt", "--moved", "/srv/never"]).stderr).toContain(
+      "there is no record of this jail",
+    );
+  });
+
   test("that is not one, or is unsafe", () => {
     m.mkdir("/srv/empty");
     expect(m.run(["jailkit", "adopt", "/srv/empty"]).status).toBe(1);

@@ -13,7 +13,8 @@ export interface Account {
   keys: string;
 }
 
-export type By = "key" | "password" | "su" | "sftp";
+/** "both": the key, and then the password; "rsa": another key of the client. */
+export type By = "key" | "password" | "su" | "sftp" | "both" | "rsa";
 export type Verdict = "works" | "refused" | "unknown" | "not-jailed";
 
 /** One account that is broken in one way, or that is not. */
@@ -38,8 +39,13 @@ export interface Case {
   log?: RegExp;
   /** Of "unknown": why nobody can know. */
   why?: string;
-  /** What is printed is typed, and the login works; "keys": once the user has put the keys in anew, as it says. */
-  mends?: true | "keys";
+  /** Of "unknown": whether this login works, where the case knows. */
+  enters?: boolean;
+  /**
+   * What is printed is typed, and the login works; "keys": once the user has put the keys in anew, as it says. A function
+   * does what else it says, and a check may then be unknown.
+   */
+  mends?: true | "keys" | ((scene: Scene, account: Account) => unknown);
 }
 
 export interface Scene {
@@ -63,7 +69,6 @@ const CLIENT = [
 ];
 // What a case may change is as it was when the next one begins.
 const RESTORED = [
-  "/etc/ssh/sshd_config",
   "/etc/pam.d/sshd",
   "/etc/pam.d/su-l",
   "/etc/security/access.conf",
@@ -137,8 +142,9 @@ export async function openVerdicts(): Promise<Scene> {
     const all =
       match < 0 ? [...lines, ...settings] : [...lines.slice(0, match), ...settings, ...lines.slice(match)];
     const config = `${all.join("\n")}\n`;
-    m.write("/etc/ssh/sshd_config", config);
+    // sshd would have to read a file that is written again, even if it is the same.
     if (sshd?.config === config) return;
+    m.write("/etc/ssh/sshd_config", config);
     sshd?.process.kill();
     await sshd?.process.ended;
     const process = m.start(["/usr/sbin/sshd", "-D", "-e"]);
@@ -177,15 +183,18 @@ export async function openVerdicts(): Promise<Scene> {
       if (by === "su") return m.run(["su", "-", user, "-c", command]);
       if (by === "sftp") return m.run(["sftp", ...CLIENT, ...key, "-b", "-", where], { stdin: "pwd\n" });
       if (by === "key") return m.run(["ssh", ...CLIENT, ...key, where, command]);
-      const methods = "PreferredAuthentications=password,keyboard-interactive";
+      if (by === "rsa") return m.run(["ssh", ...CLIENT, "-i", `${FOLDER}/rsa2048`, where, command]);
+      const secrets = "password,keyboard-interactive";
       const env = {
         PATH: "/usr/bin:/bin",
         SSH_ASKPASS: `${FOLDER}/askpass`,
         SSH_ASKPASS_REQUIRE: "force",
       };
-      return m.run(["ssh", ...CLIENT, "-o", methods, "-o", "PubkeyAuthentication=no", where, command], {
-        env,
-      });
+      const methods =
+        by === "both"
+          ? ["-i", `${FOLDER}/client`, "-o", `PreferredAuthentications=publickey,${secrets}`]
+          : ["-o", `PreferredAuthentications=${secrets}`, "-o", "PubkeyAuthentication=no"];
+      return m.run(["ssh", ...CLIENT, ...methods, where, command], { env });
     },
   };
   return scene;

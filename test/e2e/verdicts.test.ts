@@ -9,9 +9,11 @@ import type { RunResult } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
 import { typeRemedy } from "./remedies-scene.ts";
 import { ACCOUNTS } from "./verdicts-accounts.ts";
+import { CERTIFICATES } from "./verdicts-certificates.ts";
 import { HEALTHY } from "./verdicts-healthy.ts";
 import { JAILS } from "./verdicts-jails.ts";
 import { KEYS } from "./verdicts-keys.ts";
+import { METHODS } from "./verdicts-methods.ts";
 import { type Account, type Case, openVerdicts, type Scene, type Verdict } from "./verdicts-scene.ts";
 import { SETTINGS } from "./verdicts-settings.ts";
 import { SHELLS } from "./verdicts-shells.ts";
@@ -75,11 +77,13 @@ function isEvident(one: Case, step: StepReport | undefined, words: string): bool
 /** Types what is printed first, the command at its end, as it is. */
 function mend(account: Account, one: Case, printed: string): void {
   const remedy = printed.split(", or: ")[0] ?? "";
-  const command = one.mends === "keys" ? (/^put .* after: (.*)$/.exec(remedy)?.[1] ?? "false") : remedy;
+  const command = one.mends !== true ? (/^put .* after: (.*)$/.exec(remedy)?.[1] ?? remedy) : remedy;
   const { status, stderr } = typeRemedy(scene.m, command);
   expect([remedy, status, stderr]).toEqual([remedy, 0, ""]);
   if (one.mends === "keys") scene.putKeys(account);
-  const steps = explain(account, one).steps.filter(({ outcome }) => ["failed", "unknown"].includes(outcome));
+  if (typeof one.mends === "function") one.mends(scene, account);
+  const bad = typeof one.mends === "function" ? ["failed"] : ["failed", "unknown"];
+  const steps = explain(account, one).steps.filter(({ outcome }) => bad.includes(outcome));
   expect([remedy, steps]).toEqual([remedy, []]);
   expect([remedy, worked(scene.login(account, one), one)]).toEqual([remedy, true]);
 }
@@ -94,9 +98,10 @@ async function compare(one: Case): Promise<void> {
     const deciding = found.steps.filter((step) => step.outcome === outcome);
     const [first] = deciding;
     const refused = one.verdict === "refused";
+    const asked = one.verdict !== "unknown" || one.enters !== undefined;
     const actual = {
       verdict: found.verdict,
-      works: one.verdict === "unknown" ? "not asked" : worked(login, one),
+      works: asked ? worked(login, one) : "not asked",
       check: first === undefined ? undefined : `${first.stage} ${first.name}`,
       // An error in a file is reported with its line.
       remedy: refused ? /./.test(first?.remedy ?? "") || /\.ini\b/.test(first?.message ?? "") : true,
@@ -105,7 +110,7 @@ async function compare(one: Case): Promise<void> {
     };
     const expected = {
       verdict: one.verdict,
-      works: one.verdict === "unknown" ? "not asked" : !refused,
+      works: asked ? (one.enters ?? !refused) : "not asked",
       check: one.check,
       remedy: true,
       evidence: true,
@@ -144,4 +149,10 @@ describe("settings for one user", () => {
 });
 describe("sshd for everybody", () => {
   test.each(named(SSHD))("%s", (_name, one) => compare(one));
+});
+describe("certificates", () => {
+  test.each(named(CERTIFICATES))("%s", (_name, one) => compare(one));
+});
+describe("methods, kinds of keys and their places", () => {
+  test.each(named(METHODS))("%s", (_name, one) => compare(one));
 });

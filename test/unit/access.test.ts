@@ -76,7 +76,7 @@ describe("lists of users", () => {
   });
   const remedy = (text: string, groups: string[]) =>
     userRule(parseSshdSettings(text), { name: "u", groups }, undefined)?.remedy;
-  test("what stands in DenyUsers is what is to go", () => {
+  test("the entry of DenyUsers that matches is the one to remove", () => {
     expect(remedy("denyusers v\ndenyusers u*\n", ["u"])).toBe("take u* out of DenyUsers");
   });
   test("no group is advised that may allow more than a login", () => {
@@ -104,7 +104,7 @@ describe("keys", () => {
     ]);
     expect(options(`command="unfinished ${key}`)).toEqual([]);
   });
-  test("values that sshd does not take, and options that are missing between commas", () => {
+  test("values that sshd refuses, and empty options between commas", () => {
     for (const none of [
       ...['command="a",command="b"', 'from="a",from="b"', 'principals="a"', 'environment="A-B=c"'],
       ...['environment="AB"', 'permitopen="host"', 'permitopen="host:99999"', 'permitlisten="none"'],
@@ -117,12 +117,12 @@ describe("keys", () => {
     ])
       expect([taken, options(`${taken} ${key}`).length]).toEqual([taken, 1]);
   });
-  test("a line up to a NUL byte, and no text but the one that stands for the bytes of a key", () => {
+  test("a line ends at a NUL byte, and only the canonical text of a key counts", () => {
     expect(options(`${key}\0x\nssh-ed25519 ${blob}\0`).length).toBe(2);
     const point = `AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABB${"A".repeat(86)}`;
     expect(["I=", "J="].map((end) => options(`ecdsa-sha2-nistp256 ${point}${end}`).length)).toEqual([1, 0]);
   });
-  test("a line of any length, which a user may write, takes no longer than to read it", () => {
+  test("a line of any length, which a user may write, takes only the time to read it", () => {
     expect(options(`${"pty ".repeat(250_000)}${key}`)).toEqual([]);
     expect(options(`${"pty,".repeat(250_000)}pty ${key}`)).toEqual([{ pty: "" }]);
     expect(options(`${",".repeat(1 << 20)} ${key}`)).toEqual([{}]);
@@ -175,7 +175,7 @@ test.each([
   [true, "v\nu\n", "u\n", true],
   [false, undefined, "u\n", true],
   [true, undefined, "v\n", false],
-])("who may give in jobs: %p for allow %j, deny %j, else %p", (may, allow, deny, otherwise) => {
+])("who may submit jobs: %p for allow %j, deny %j, else %p", (may, allow, deny, otherwise) => {
   expect(mayScheduleJobs("u", allow, deny, otherwise)).toBe(may);
 });
 
@@ -194,7 +194,7 @@ describe("lines of logs", () => {
   ])("%s", (line, expected) => {
     expect(parseLogLine("/x", line)).toMatchObject(expected);
   });
-  test("the journal's: text, bytes, what is missing", () => {
+  test("entries of the journal: text, bytes, missing fields", () => {
     const line = (fields: object) => parseJournalLine(JSON.stringify(fields));
     expect(
       line({ MESSAGE: [74, 75, 255], _UID: "5", _EXE: "/usr/sbin/jailkit", SYSLOG_IDENTIFIER: "jk_lsh" }),
@@ -202,7 +202,7 @@ describe("lines of logs", () => {
     expect(line({ MESSAGE: null })).toMatchObject({ message: "", sender: undefined });
     expect(parseJournalLine("{")).toBeUndefined();
   });
-  test("a refusal is taken apart from its end", () => {
+  test("a refusal is parsed from its end", () => {
     expect(
       parseRefusal(id, of(`${id}: abort (check x, uid 1) (check home-owner, uid 7); remedy: do; it`)),
     ).toMatchObject({

@@ -49,7 +49,7 @@ const plain = [
 ] as const;
 
 describe("parseAcl", () => {
-  test("what is named, as the mask leaves it", () => {
+  test("named entries, as the mask leaves them", () => {
     const bytes = encoded([
       ...plain,
       [USER, 7, 1234],
@@ -95,7 +95,7 @@ describe("parseAcl", () => {
   });
 });
 
-test("what a copy may be", () => {
+test("the mode that a copy may have", () => {
   const acl = (group: number): AclReading => ({ group, named: [] });
   expect(modeWithoutAcl(0o100660, acl(4))).toBe(0o100640);
   expect(modeWithoutAcl(0o106777, acl(0))).toBe(0o106707);
@@ -110,7 +110,7 @@ test("what a copy may be", () => {
   expect([namesAnyone("unknown"), namesAnyone("none"), namesAnyone(acl(7))]).toEqual([true, false, false]);
 });
 
-test("entries are shown and taken away as setfacl(1) takes them", () => {
+test("entries are shown and removed in the syntax of setfacl(1)", () => {
   const entry = (id: number) => ({ tag: "u", id, permissions: 6, effective: 6 }) as const;
   const group = { tag: "g", id: 9, permissions: 1, effective: 0 } as const;
   expect(showEntries([entry(1), group])).toBe("u:1:rw-, g:9:--x");
@@ -121,7 +121,7 @@ test("entries are shown and taken away as setfacl(1) takes them", () => {
   expect(removalCommand([1, 2, 3, 4].map(entry), true)).toBe("setfacl -k");
 });
 
-describe("what cannot be told", () => {
+describe("an ACL that cannot be read", () => {
   const real = libc.lgetxattr;
   afterEach(() => {
     libc.lgetxattr = real;
@@ -142,7 +142,7 @@ describe("what cannot be told", () => {
     }) as typeof real;
     return aclAt(AT_FDCWD, "/");
   }
-  test("is not taken for none: a value that makes no sense, and a server's own kind of ACL", () => {
+  test("does not count as none: an invalid value, and the ACL of a file server", () => {
     expect(answer({})).toBe("none");
     expect(answer({ "system.posix_acl_access": encoded(plain) })).toEqual({ group: 5, named: [] });
     expect(answer({ "system.posix_acl_access": encoded(plain, 3) })).toBe("unknown");
@@ -165,7 +165,7 @@ describe("the kernel's", () => {
   const mode = (name: string) => statSync(`${path}/${name}`).mode & 0o777;
   const mallory = { tag: "u", id: 1234, permissions: 7, effective: 7 } as const;
 
-  test("ACL is read by every way", () => {
+  test("ACL is read in every way", () => {
     for (const name of ["d", "f"]) run("setfacl", "-m", "u:1234:rwx", name);
     const top = openAt(AT_FDCWD, path, O_PATH | O_DIRECTORY);
     const directory = openAt(AT_FDCWD, `${path}/d`, O_PATH | O_DIRECTORY);
@@ -211,7 +211,7 @@ describe("the kernel's", () => {
     }
     expect(new Set(calls)).toEqual(new Set([464]));
   });
-  test("mask is what the group's bits show, so that without a w there nobody who is named may write", () => {
+  test("mask is shown by the group's bits, so without a w there no named user may write", () => {
     for (const name of ["d", "f"]) {
       run("setfacl", "-m", "u:1234:rwx,g:50:rw", name);
       expect([name, mode(name) & 0o070]).toEqual([name, 0o070]);
@@ -222,7 +222,7 @@ describe("the kernel's", () => {
       expect(writersOf(aclAt(AT_FDCWD, `${path}/${name}`)).length).toBe(2);
     }
   });
-  test("ACL is gone after the command that takes it away", () => {
+  test("ACL is removed by the advised command", () => {
     run("setfacl", "-m", "u:1234:rwx,g:50:r-x,d:u:1234:rwx", "d");
     const reading = aclAt(AT_FDCWD, `${path}/d`);
     if (typeof reading === "string") throw new Error(reading);
@@ -234,7 +234,7 @@ describe("the kernel's", () => {
     expect(inheritedEntries(fd)).toEqual([]);
     closeSync(fd);
   });
-  test("file grants what it grants", () => {
+  test("file grants what the kernel reports", () => {
     const file = openSync(`${path}/f`, "r");
     const both = () => [grantsAt(AT_FDCWD, `${path}/f`, 0o100644), grantsOf(file, 0o100644)];
     const nothing = { special: 0, capability: false, acl: "none" as AclReading };

@@ -47,7 +47,7 @@ const names = (inJail: readonly string[]) => guess(inJail).map(({ name }) => nam
 const etc = ["/etc/one", "/etc/two", "/etc/three", "/etc/four"];
 
 describe("sections that explain a jail", () => {
-  test("are those of which all programs are there", () => {
+  test("are those whose programs are all in the jail", () => {
     expect(names([...programs, ...etc])).toEqual(["shell"]);
     expect(names([...programs, ...etc, "x", "/usr/share/data"])).toEqual(["both"]);
     expect(names(["x", "/usr/share/data"])).toEqual(["tool"]);
@@ -55,13 +55,13 @@ describe("sections that explain a jail", () => {
     expect(names([])).toEqual([]);
   });
 
-  test("or most of them, where they are many; what lacks is told", () => {
+  test("or most of them, if there are many; the missing ones are reported", () => {
     const [found] = guess([...programs.slice(1), ...etc]);
     expect(found).toEqual({ name: "shell", lacking: ["/usr/bin/a"] });
     expect(names([...programs.slice(3), ...etc])).toEqual(["base"]);
   });
 
-  test("of other files half will do", () => {
+  test("half of the other files are enough", () => {
     expect(guess([...programs, "/etc/one", "/etc/two"])).toEqual([
       { name: "shell", lacking: ["/etc/three", "/etc/four"] },
     ]);

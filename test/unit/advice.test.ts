@@ -55,7 +55,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
     "nothing is there any more",
 };
 
-test("no text advises to remove anything", () => {
+test("no text advises removing anything", () => {
   const found: string[] = [];
   for (const file of new Bun.Glob("**/*.ts").scanSync({ cwd: root })) {
     for (const text of texts(readFileSync(join(root, file), "latin1"))) {

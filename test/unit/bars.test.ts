@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { barsSvg } from "../bench/bars.ts";
 
-test("the longer of two fills the width, the other its share of it", () => {
+test("the longer bar fills the width, the other its share", () => {
   const svg = barsSvg([{ what: "a & b", ours: 250, other: 1000, than: "2.23" }], "2 cores");
   expect(svg).toContain(">a &amp; b</text>");
   const widths = [...svg.matchAll(/<rect class="(\w+)" .* width="([\d.]+)"/g)];

@@ -45,6 +45,7 @@ function findingsOf(passwd: string, group = "", home = "/j/./home/u") {
     programOnHost: () => true,
     programInJail: (path) => path === "/bin/sh",
     onlyRootRuns: () => false,
+    noexec: false,
     isGuest: ({ name }) => name === "guest",
     mayHaveMovedHere: (jail) => jail === "/was",
     verbose: (line) => told.push(line),
@@ -56,7 +57,7 @@ describe("accounts of a jail", () => {
     ["/was/./home/u", "jailkit adopt --moved /was /j"],
     ["/gone/./home/other", "jk_jailuser --unjail --jail-side-only -j /j u"],
     ["/another/./home/u", "jk_jailuser --unjail --jail-side-only -j /j u"],
-  ])("whose home on the host is %s", (home, remedy) => {
+  ])("with a home on the host that is %s", (home, remedy) => {
     const [finding] = findingsOf("u:x:1000:1000::/home/u:/bin/sh", "u:x:1000:", home);
     expect([finding?.rule, finding?.remedy]).toEqual(["home-differs", remedy]);
   });
@@ -70,7 +71,7 @@ describe("accounts of a jail", () => {
       "slash:x:1001:1001::/home/slash:/bin/sh\nu:x:1000:1000::/home/slash:/bin/sh",
       other,
     ],
-  ])("a home that belongs to somebody else: %s", (_what, passwd, remedy) => {
+  ])("a home that belongs to another user: %s", (_what, passwd, remedy) => {
     const home = passwd.split(":").at(-2);
     const [found] = findingsOf(passwd, "", `/j/.${home}`).filter(({ rule }) => rule === "home-owner");
     expect(found?.remedy).toStartWith(remedy);

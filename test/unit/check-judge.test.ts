@@ -186,7 +186,7 @@ describe("permissionFindings", () => {
     expect(told).toEqual([...rules]);
   });
 
-  test("repairs in the system take away bits alone, at home none", () => {
+  test("repairs of system files only remove bits, repairs of homes none", () => {
     const [writable] = permissionFindings(item(stat(FILE | 0o757)));
     expect(writable?.repair).toEqual({ kind: "attributes", clear: 0o002 });
     const [own] = permissionFindings(item(stat(FILE | 0o757, { uid: 1000 }), { space: "user" }));
@@ -319,7 +319,7 @@ describe("driftOf", () => {
     expect(String(drift.compare?.rule)).toBe(String(compare));
   });
 
-  test("a file whose source is gone: size and time decide where nothing else does", () => {
+  test("a file without its source: size and time decide if nothing else does", () => {
     const gone = (of: Stat) =>
       driftOf(item(of, { entry: entry() }), there(undefined), true).gone?.otherwise.rule;
     expect(gone(stat(FILE | 0o755))).toBe("source-gone");
@@ -327,14 +327,14 @@ describe("driftOf", () => {
     expect(gone(stat(FILE | 0o755, { mtime: 6n }))).toBe("changed-file");
   });
 
-  test("without a record what the host does not have is told as jailkit 2 did", () => {
+  test("without a record, files that the host lacks are reported as in jailkit 2", () => {
     const { findings } = driftOf(item(stat(FILE | 0o755)), there(undefined), false);
     expect(findings.map(({ rule, message }) => [rule, message])).toEqual([
       ["no-counterpart", "cannot read /j/usr/bin/x or /usr/bin/x !"],
     ]);
   });
 
-  test("content is put back in the system, and not in /etc, where it may have been edited", () => {
+  test("content of system files is restored, but not of /etc, where it may be edited", () => {
     const repair = (path: string) =>
       driftOf(item(stat(FILE | 0o755, { size: 11 }), { path, entry: entry({ path }) }), same, true)
         .findings[0]?.repair;
@@ -343,7 +343,7 @@ describe("driftOf", () => {
   });
 });
 
-test("of a tree that is gone its top is told", () => {
+test("of a missing tree only the top is reported", () => {
   const gone = ["/usr/a", "/usr/a/b", "/usr/a/b/c", "/usr/ab", "/opt/x/y"].map((path) => entry({ path }));
   const told = missingFindings(
     gone,
@@ -378,7 +378,7 @@ describe("climbsOut", () => {
   });
 });
 
-test("hard links are those whose names were not all seen", () => {
+test("files with names that were not all seen count as hard links", () => {
   const links = new HardLinks();
   links.add("/a", stat(FILE, { ino: 1n, nlink: 2 }));
   links.add("/b", stat(FILE, { ino: 1n, nlink: 2 }));
@@ -389,7 +389,7 @@ test("hard links are those whose names were not all seen", () => {
   expect(links.outside().map(({ paths }) => paths)).toEqual([["/c", "/d"], ["/e"]]);
 });
 
-test("paths of jk_check.ini go by component", () => {
+test("paths of jk_check.ini are compared by component", () => {
   const within = pathTest(["/j/home/", "//j//etc/./x"]);
   for (const path of ["/j/home", "/j/home/u", "/j/etc/x"]) expect(within(path)).toBe(true);
   for (const path of ["/j/homework", "/j", "/j/etc", "/j/etc/xy"]) expect(within(path)).toBe(false);
@@ -426,14 +426,14 @@ describe("createSpaces", () => {
   });
 });
 
-test("programs are told by their name, where programs are", () => {
+test("programs are recognised by their names in directories of programs", () => {
   for (const path of ["/usr/bin/su", "/bin/mount", "/usr/local/sbin/nsenter", "/sbin/insmod"])
     expect(programFindings(path, `/j${path}`)).toHaveLength(1);
   for (const path of ["/home/u/su", "/usr/bin/bash", "/usr/share/su/su", "/usr/bin/sudoku"])
     expect(programFindings(path, `/j${path}`)).toEqual([]);
 });
 
-test("of a kind that there is too much of, a part is kept and the rest counted", () => {
+test("of too many findings of a kind, some are kept and the rest are counted", () => {
   const list = new FindingList();
   for (let i = 0; i < 2500; i++)
     list.add({ rule: "fifo", path: `/j/${String(i).padStart(4, "0")}`, message: "x" });
@@ -448,7 +448,7 @@ test("of a kind that there is too much of, a part is kept and the rest counted",
   });
 });
 
-test("what one user makes too much of hides nothing of others", () => {
+test("too many findings of one user hide none of other users", () => {
   const list = new FindingList();
   const about = (path: string) => [{ rule: "setuid-for-others", path, message: "x" } as const];
   for (let i = 0; i < 2000; i++) list.addOf(1000, about(`/j/home/u/${String(i).padStart(4, "0")}`));

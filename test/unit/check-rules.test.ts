@@ -18,12 +18,12 @@ test.each(rules)("%s is planted by a fault, or has a test of its own", (rule) =>
   if (own !== undefined) expect(readFileSync(join(tests, own), "utf8")).toContain(`"${rule}"`);
 });
 
-test("the manual page has them all, with their levels", () => {
+test("the manual page lists all of them, with their levels", () => {
   const items = [...page.matchAll(/^\.It Cm (\S+) Pq (\w+)$/gm)];
   const documented = items.map(([, name = "", level = ""]) => [name.replaceAll("\\-", "-"), level]);
   expect(documented.sort()).toEqual(rules.map((rule) => [rule, RULES[rule].level]).sort());
 });
 
-test("the JSON schema has them all", () => {
+test("the JSON schema lists all of them", () => {
   expect(schema.$defs.finding.properties.rule.enum).toEqual(rules);
 });

@@ -5,6 +5,7 @@ import { display, jsonText } from "../../src/cli/display.ts";
 import { describeError, JailkitError, UsageError } from "../../src/cli/error.ts";
 import { getopt } from "../../src/cli/getopt.ts";
 import { optionRows, renderHelp } from "../../src/cli/help.ts";
+import { table as columns, fit } from "../../src/cli/table.ts";
 import { defineTool } from "../../src/cli/tool.ts";
 import { VERSION } from "../../src/cli/version.ts";
 
@@ -79,7 +80,7 @@ describe("getopt_long's grammar", () => {
     expect(() => parse(...words)).toThrow(new UsageError(message));
   });
 
-  test("options end at the first operand where they must", () => {
+  test("options end at the first operand if the tool requires it", () => {
     expect(getopt(["-v", "prog", "-f"], table, true).operands).toEqual(["prog", "-f"]);
   });
 });
@@ -99,7 +100,7 @@ describe("a tool", () => {
     },
   });
 
-  test("gets typed values, bytes untouched", async () => {
+  test("gets typed values with unchanged bytes", async () => {
     expect(await tool.main(["-j", "/\xe9", "--skip=a", "-s", "b", "-v", "op"])).toBe(3);
     expect(seen).toEqual(["/\xe9", ["a", "b"], true, false, ["op"]]);
   });
@@ -126,7 +127,7 @@ describe("display", () => {
     expect(display(given)).toBe(expected);
   });
 
-  test("an error's message is not escaped again, and nothing in it gets to a terminal", () => {
+  test("an error message is not escaped twice, and no control byte reaches a terminal", () => {
     const message = `${display("/a\nb\\c\xff")}: is \x1b[31m`;
     expect(describeError(new JailkitError("x", 1, message))).toBe("/a\\nb\\\\c\\xff: is \\x1b[31m");
     expect(describeError(new SystemError(2, "open", "/a\nb"))).toBe(
@@ -143,4 +144,19 @@ describe("display", () => {
 test("the version is that of the package", async () => {
   const { version } = await Bun.file(`${import.meta.dir}/../../package.json`).json();
   expect(VERSION).toBe(version);
+});
+
+test("a table aligns characters, not bytes, and cuts between them", () => {
+  const name = utf8("/srv/\u00e9\u4e2d");
+  const rows = [
+    ["JAIL", "STATE", "SIZE"],
+    [name, "ok", "7"],
+    ["/srv/abc", "", "1000"],
+  ];
+  expect(columns(rows, 2)).toEqual([
+    "JAIL      STATE  SIZE",
+    `${name}   ok        7`,
+    "/srv/abc         1000",
+  ]);
+  expect([fit(name, 6), fit(name, 9), fit("abc", 2)]).toEqual([utf8("/srv/\u00e9"), `${name}  `, "ab"]);
 });

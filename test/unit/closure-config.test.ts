@@ -20,7 +20,7 @@ describe("ld.so.cache", () => {
   ];
   for (const little of [true, false]) {
     for (const old of [true, false]) {
-      test(`${little ? "little" : "big"} endian${old ? ", behind the old format" : ""}`, () => {
+      test(`${little ? "little" : "big"} endian${old ? ", after the old format" : ""}`, () => {
         const cache = parseLinkerCache(makeCache(lines, { little, old }));
         expect(cache?.entries("libz.so.1")).toEqual([
           { path: "/lib/libz.so.1", hwcap: undefined },
@@ -45,7 +45,7 @@ describe("ld.so.cache", () => {
     },
   );
 
-  test("damaged at random, it is ignored or read, and nothing else", () => {
+  test("a randomly damaged cache is ignored or read", () => {
     const original = makeCache(lines, { little: true, old: true });
     const change = fc.tuple(fc.nat(original.length - 1), fc.constantFrom(0, 1, 0x7f, 0x80, 0xff));
     fc.assert(
@@ -92,7 +92,7 @@ describe("ld.so.conf", () => {
     expect(conf.directories).toEqual(["/1"]);
   });
 
-  test("files that include themselves and one another come to an end", () => {
+  test("files that include themselves or each other are read once", () => {
     const conf = directories({
       "etc/ld.so.conf": "include ld.so.conf\ninclude a.conf\n/x",
       "etc/a.conf": "include ld.so.conf a.conf ../etc/*.conf\n/a",
@@ -100,7 +100,7 @@ describe("ld.so.conf", () => {
     expect(conf.directories).toEqual(["/a", "/x"]);
   });
 
-  test("a link out of the root stays in the root", () => {
+  test("a symbolic link out of the root stays in the root", () => {
     const conf = directories({ "etc/ld.so.conf": "-> /../../../../real.conf", "real.conf": "/inside" });
     expect(conf.directories).toEqual(["/inside"]);
   });
@@ -149,7 +149,7 @@ test("$PLATFORM, by the processor", () => {
 });
 
 test.skipIf(process.arch !== "x64" || !existsSync("/lib64/ld-linux-x86-64.so.2"))(
-  "glibc-hwcaps of this processor, and its directories, as ld.so itself tells them",
+  "glibc-hwcaps of this processor, and its directories, agree with ld.so",
   () => {
     const loader = "/lib64/ld-linux-x86-64.so.2";
     const { stdout } = Bun.spawnSync([loader, "--help"], { env: {} });

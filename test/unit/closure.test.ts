@@ -37,8 +37,8 @@ function closureIn(root: TemporaryRoot, path: string, options: LoaderOptions = {
 const C = "/lib/x86_64-linux-gnu/libc.so.6";
 const own = (paths: string[]) => paths.filter((path) => path !== LD && path !== C);
 
-describe("where a library is found", () => {
-  test("a chain, each with who needs it and by which name", () => {
+describe("the place of a library", () => {
+  test("a chain of libraries, each with the file that needs it and its name there", () => {
     const { dependencies, problems } = closure(
       {
         "bin/p": program({ needed: ["liba.so.1"] }),
@@ -54,7 +54,7 @@ describe("where a library is found", () => {
     expect(problems).toEqual([]);
   });
 
-  test("the cache comes before the default directories, and stands for its ABI only", () => {
+  test("the cache comes before the default directories, and counts for its ABI only", () => {
     const files = {
       "bin/p": program({ needed: ["liba.so"] }),
       "usr/lib/liba.so": elf(),
@@ -71,7 +71,7 @@ describe("where a library is found", () => {
     ]);
   });
 
-  test("ld.so.conf where there is no cache, and before the default directories then", () => {
+  test("without a cache, ld.so.conf comes before the default directories", () => {
     const files = {
       "bin/p": program({ needed: ["liba.so"] }),
       "usr/lib/liba.so": elf(),
@@ -85,7 +85,7 @@ describe("where a library is found", () => {
     expect(own(closure({ ...onlyConf, "etc/ld.so.cache": cache }, "/bin/p").paths)).toEqual(["/opt/liba.so"]);
   });
 
-  test("other machines, word sizes and byte orders are passed over", () => {
+  test("files of other machines, word sizes and byte orders are skipped", () => {
     const { paths } = closure(
       {
         "bin/p": program({ needed: ["liba.so"], runpath: "/1:/2:/3:/4:/5" }),
@@ -128,7 +128,7 @@ describe("where a library is found", () => {
     expect(paths).toEqual(["/lib/ld.so.1", "/usr/lib/libc.so.6"]);
   });
 
-  test("RPATH goes on to those below, RUNPATH does not, and puts RPATH out of force", () => {
+  test("RPATH is inherited; RUNPATH is not, and disables RPATH", () => {
     const files = (recipe: ElfRecipe, middle: ElfRecipe = {}) => ({
       "bin/p": program({ needed: ["liba.so"], ...recipe }),
       "opt/liba.so": elf({ needed: ["libb.so"], ...middle }),
@@ -177,7 +177,7 @@ describe("where a library is found", () => {
     }
   });
 
-  test("$ORIGIN of a library is where it was found", () => {
+  test("$ORIGIN of a library is the directory in which it was found", () => {
     const { paths } = closure(
       {
         "bin/p": program({ needed: ["liba.so"], runpath: "/links" }),
@@ -190,7 +190,7 @@ describe("where a library is found", () => {
     expect(own(paths)).toEqual(["/links/liba.so", "/links/libb.so"]);
   });
 
-  test("glibc-hwcaps: in directories and in the cache, the best that this processor has", () => {
+  test("glibc-hwcaps: the best for this processor, in directories and in the cache", () => {
     const files = {
       "bin/p": program({ needed: ["liba.so", "libb.so"], runpath: "/opt" }),
       "opt/liba.so": elf(),
@@ -211,7 +211,7 @@ describe("where a library is found", () => {
     expect(on("v4", "v3", "v2")[1]).toBe("/srv/glibc-hwcaps/v4/libb.so");
   });
 
-  test("DF_1_NODEFLIB: neither default directories nor the cache's entries there", () => {
+  test("DF_1_NODEFLIB: neither the default directories nor cache entries in them", () => {
     const { paths, problems } = closure(
       {
         "bin/p": program({ needed: ["liba.so", "libb.so"], flags1: 0x800 }),
@@ -228,7 +228,7 @@ describe("where a library is found", () => {
     expect(problems.map((problem) => problem.library)).toEqual(["liba.so"]);
   });
 
-  test("a name with a slash is a path, from the root alone", () => {
+  test("a name with a slash must be an absolute path", () => {
     const { paths, problems } = closure(
       {
         "bin/p": program({ needed: ["/opt/x/../liba.so", "$ORIGIN/libo.so", "lib/libr.so"] }),
@@ -243,7 +243,7 @@ describe("where a library is found", () => {
     expect(problems.map((problem) => problem.library)).toEqual(["lib/libr.so"]);
   });
 
-  test("a library that came under another name is known by its soname", () => {
+  test("a library that was found by another name is known by its soname", () => {
     const { paths } = closure(
       {
         "bin/p": program({ needed: ["liba.so", "libb.so"], runpath: "/opt" }),
@@ -256,13 +256,13 @@ describe("where a library is found", () => {
     expect(own(paths)).toEqual(["/opt/liba.so", "/opt/libb.so"]);
   });
 
-  test("a library has its interpreter where its C library asks for it", () => {
+  test("a library gets the interpreter that its C library needs", () => {
     const { paths } = closure({ "usr/lib/liba.so": elf({ needed: ["libc.so.6"] }) }, "/usr/lib/liba.so");
     expect(paths.sort()).toEqual([C, LD]);
     expect(closure({ "usr/lib/libb.so": elf() }, "/usr/lib/libb.so").paths).toEqual([]);
   });
 
-  test("libraries that need one another", () => {
+  test("libraries that need each other", () => {
     const { paths } = closure(
       {
         "usr/lib/liba.so": elf({ needed: ["libb.so"] }),
@@ -273,7 +273,7 @@ describe("where a library is found", () => {
     expect(paths).toEqual(["/usr/lib/libb.so"]);
   });
 
-  test("nothing for static programs, data, directories, FIFOs and what is not there", () => {
+  test("nothing for static programs, data, directories, FIFOs and missing files", () => {
     using root = temporaryRoot({
       ...glibc,
       "bin/s": elf({ static: true, type: 2 }),
@@ -286,7 +286,7 @@ describe("where a library is found", () => {
     }
   });
 
-  test("what is missing is told with the places where it was looked for", () => {
+  test("a missing library is reported with the searched places", () => {
     const { problems } = closure(
       { "bin/p": program({ needed: ["libno\n.so"], runpath: "/opt:$ORIGIN" }) },
       "/bin/p",
@@ -301,7 +301,7 @@ describe("where a library is found", () => {
     ]);
   });
 
-  test("names that would mean something to a shell or a terminal are names", () => {
+  test("names with characters special to a shell or terminal are ordinary names", () => {
     for (const name of ["x;touch PWN;#", "$(touch PWN)", "-n", "a\nb", " ", "\xff\xfe", "a:b", "`id`"]) {
       const files = {
         [`opt/${name}/p`]: program({ needed: ["liba.so", name], runpath: "$ORIGIN" }),
@@ -316,7 +316,7 @@ describe("where a library is found", () => {
     }
   });
 
-  test("absolute links of the root lead into the root", () => {
+  test("absolute symbolic links stay in the root", () => {
     const { paths } = closure(
       {
         "bin/p": program({ needed: ["liba.so", "libb.so"], runpath: "/links" }),
@@ -331,7 +331,7 @@ describe("where a library is found", () => {
   });
 });
 
-test("musl: its path file, its built-in names, and RUNPATH that is inherited", () => {
+test("musl: its path file, its built-in names, and the inherited RUNPATH", () => {
   const MUSL = "/lib/ld-musl-x86_64.so.1";
   const files = {
     "lib/ld-musl-x86_64.so.1": elf(),
@@ -357,7 +357,7 @@ test("musl: its path file, its built-in names, and RUNPATH that is inherited", (
 });
 
 describe("scripts", () => {
-  test("the interpreter, what env looks up, and what they need", () => {
+  test("the interpreter, the program that env searches, and their dependencies", () => {
     const { dependencies, problems } = closure(
       {
         "bin/s": "#! /usr/bin/env -S perl -w\n",
@@ -405,7 +405,7 @@ describe("scripts", () => {
   });
 });
 
-describe("what is loaded at run time", () => {
+describe("libraries that are loaded at run time", () => {
   const nss = {
     "etc/nsswitch.conf": "passwd: files sss\nhosts: files dns\n",
     ...Object.fromEntries(["files", "sss", "dns"].map((name) => [`usr/lib/libnss_${name}.so.2`, elf()])),
@@ -417,7 +417,7 @@ describe("what is loaded at run time", () => {
     return closure({ ...files, "bin/p": p }, "/bin/p", { dlopen: true });
   };
 
-  test("NSS modules by nsswitch.conf, for what the program or a library of it asks", () => {
+  test("NSS modules by nsswitch.conf, for functions that the program or its libraries import", () => {
     const { dependencies, problems } = dlopened(nss, { imports: ["getpwnam"] });
     expect(dependencies.slice(2)).toEqual([
       {
@@ -443,7 +443,7 @@ describe("what is loaded at run time", () => {
     ).toEqual([]);
   });
 
-  test("the groups of a user go by a line of their own, or by that of group", () => {
+  test("initgroups has its own line, or uses that of group", () => {
     const group = { ...nss, "etc/nsswitch.conf": "group: sss\n" };
     const found = ["/usr/lib/libnss_sss.so.2", "/usr/lib/libsss.so"];
     expect(own(dlopened(group, { imports: ["getgrouplist"] }).paths)).toEqual(found);
@@ -451,7 +451,7 @@ describe("what is loaded at run time", () => {
     expect(own(dlopened(line, { imports: ["initgroups"] }).paths)).toEqual(["/usr/lib/libnss_dns.so.2"]);
   });
 
-  test("modules that are not there are no problem", () => {
+  test("missing modules are no problem", () => {
     const { paths, problems } = dlopened({}, { imports: ["getpwnam", "iconv_open", "backtrace"] });
     expect(own(paths)).toEqual([]);
     expect(problems).toEqual([]);
@@ -480,7 +480,7 @@ describe("what is loaded at run time", () => {
     ]);
   });
 
-  test("what a .note.dlopen declares, unless it is merely suggested; the first of its names that is there", () => {
+  test("libraries of a .note.dlopen, unless merely suggested; the first name that exists", () => {
     const note = JSON.stringify([
       { soname: ["liba.so.2", "liba.so.1", "liba.so.0"], feature: "a", priority: "recommended" },
       { soname: ["libb.so"], priority: "suggested" },
@@ -514,7 +514,7 @@ describe("hostile files", () => {
     return "accepted";
   }
 
-  test("an interpreter that is no loader brings nothing in", () => {
+  test("an interpreter that is not a loader brings nothing into the jail", () => {
     const shadow = { "etc/shadow": "root:*:1::::::\n" };
     expect(refusal({ ...shadow, "bin/p": program({ interpreter: "/etc/shadow" }) })).toBe(
       "/bin/p: not a sound ELF file: its interpreter /etc/shadow is not an ELF file",
@@ -528,7 +528,7 @@ describe("hostile files", () => {
     expect(missing.paths).toContain(C);
   });
 
-  test("a library that is no ELF file brings nothing in", () => {
+  test("a library that is not an ELF file brings nothing into the jail", () => {
     const files = {
       "etc/shadow": "root:*:1::::::\n",
       "bin/p": program({ needed: ["/etc/shadow", "libtext.so"] }),
@@ -542,12 +542,12 @@ describe("hostile files", () => {
     ]);
   });
 
-  test("a library that makes no sense is named itself", () => {
+  test("an invalid library is named in the error", () => {
     const files = { "bin/p": program({ needed: ["liba.so"] }), "usr/lib/liba.so": elf().subarray(0, 300) };
     expect(refusal(files)).toStartWith("/usr/lib/liba.so: not a sound ELF file: ");
   });
 
-  test("a search without end is given up", () => {
+  test("an endless search stops with an error", () => {
     const rpath = Array.from(
       { length: 256 },
       (_, n) => `/opt/${n.toString(2).replaceAll("0", "./").replaceAll("1", "/")}`,
@@ -558,7 +558,7 @@ describe("hostile files", () => {
     );
   });
 
-  test("damaged at random, a program is refused or read, and names nothing outside its root", () => {
+  test("a randomly damaged program is refused or read, and names nothing outside its root", () => {
     const made = program({
       needed: ["liba.so", "libc.so.6"],
       rpath: "$ORIGIN/../opt",
@@ -585,7 +585,7 @@ describe("hostile files", () => {
   });
 });
 
-test("the library directories of a root, and where they are configured", () => {
+test("the library directories of a root, and its configuration files", () => {
   using root = temporaryRoot({
     ...glibc,
     "etc/ld.so.conf": "include c\n/opt\n/none\n",

@@ -19,7 +19,7 @@ describe("auto", () => {
   });
 });
 
-test("--color takes three words", () => {
+test("--color accepts three words", () => {
   expect(paintFor("always", 2)).toBe(coloured);
   expect(paintFor("never", 2)).toBe(plain);
   expect(() => paintFor("yes", 2)).toThrow(

@@ -36,7 +36,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "run this outside it: mknod ${WORD} ${numbers}": "b or c, and numbers",
   'chown ${owner === 0 ? "root" : owner} ${word}': "a number",
   '; chown ${owner === 0 ? "root" : owner} it': "a number",
-  "or for one who logs in by a key: chage -d ${day} ${WORD}": "a number",
+  "or for a user who logs in by a key: chage -d ${day} ${user}": "a number",
   "sed -i '${line}s/^/#/' ${WORD}": "a number",
   "jk_init -j ${WORD} ${section}": "a section of the table of services",
   'jk_jailuser --unjail ${move ? "-m " : ""}${WORD}': "an option",
@@ -73,7 +73,7 @@ function openIn(line: string, isWord: (name: string) => boolean): string[] {
   });
 }
 
-test("every name and path in a command is a word of a shell", () => {
+test("every name and path in a command is quoted for a shell", () => {
   const found: string[] = [];
   for (const file of new Bun.Glob("**/*.ts").scanSync({ cwd: root })) {
     const source = readFileSync(join(root, file), "latin1");

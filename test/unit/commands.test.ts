@@ -7,7 +7,7 @@ import { COMMANDS, LIMITED_SHELL, PROGRAMS, TOOLS } from "../../src/tools/jailki
 
 const files = readdirSync(join(import.meta.dir, "../../src/tools"));
 
-test("each file is in a table of jailkit, and each entry has a file", () => {
+test("each file is in a table of jailkit, and each row has a file", () => {
   const namesIn = (pattern: RegExp) => files.flatMap((file) => pattern.exec(file)?.[1] ?? []).sort();
   expect(Object.keys(COMMANDS)).toEqual(namesIn(/^jailkit-([\w-]+)\.ts$/));
   expect([...Object.keys(TOOLS), ...Object.keys(PROGRAMS)].sort()).toEqual(namesIn(/^(jk_\w+)\.ts$/));

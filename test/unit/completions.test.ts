@@ -33,7 +33,7 @@ describe("synopses", () => {
     expect(() => readSynopsis("-s]")).toThrow("brackets");
   });
 
-  test("operands, where -j was given and where not", () => {
+  test("operands, with and without -j", () => {
     expect(operands("jk_init")).toEqual(["SECTION...", "JAIL SECTION..."]);
     expect(operands("jk_cp")).toEqual(["FILE...", "JAIL FILE..."]);
     expect(operands("jk_jailuser")).toEqual(["USER...", "USER..."]);
@@ -47,7 +47,7 @@ describe("synopses", () => {
 });
 
 describe("the tables", () => {
-  test("what every value and operand is, is known: build/completion-model.ts, VALUE_KINDS", () => {
+  test("the kind of every value and operand is known: build/completion-model.ts, VALUE_KINDS", () => {
     const values = tools.flatMap(({ options }) => options.flatMap(({ value }) => value?.name ?? []));
     const names = tools.flatMap((tool) =>
       [...tool.operands, ...tool.operandsWithJail].map(({ name }) => name),
@@ -58,7 +58,7 @@ describe("the tables", () => {
     expect(unknown).toEqual([]);
   });
 
-  test("every shown option of every program is in the files of every shell", () => {
+  test("every visible option of every program is in the files of every shell", () => {
     const bash = text("bash-completion/completions/jailkit");
     const zsh = text("zsh/site-functions/_jailkit");
     for (const { words } of tools) {
@@ -77,13 +77,13 @@ describe("the tables", () => {
     }
   });
 
-  test("hidden options are in none", () => {
+  test("hidden options are not", () => {
     for (const { text: content } of texts) expect(content).not.toMatch(/--nomove|-l nomove|--peek|-l peek/);
   });
 });
 
 describe("the files", () => {
-  test("bash and fish find one by the name of each program", () => {
+  test("bash and fish find the file by the name of each program", () => {
     const paths = completionFiles(tools).map(({ path }) => path);
     for (const { words } of tools) {
       expect(paths).toContain(`bash-completion/completions/${words[0]}`);
@@ -92,7 +92,7 @@ describe("the files", () => {
     }
   });
 
-  test("are static: nothing is filled in later, evaluated, or handed to what evaluates", () => {
+  test("are static: they evaluate nothing and pass nothing to a program that does", () => {
     for (const { text: content } of texts) {
       const code = content.replace(/^\s*#.*$/gm, "").replace(/'[^'\n]*'/g, "''");
       expect(code).not.toMatch(/@[A-Z]+@/);

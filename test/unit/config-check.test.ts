@@ -33,7 +33,7 @@ describe("jailkit config check", () => {
     return { status, lines: lines(out), errors: lines(err) };
   }
 
-  test("judges a file of a jail by the jail", async () => {
+  test("checks a file of a jail against the jail", async () => {
     writeFileSync(
       ini,
       "[jailed]\nexecutables = /usr/bin/shell, /usr/bin/ls\n[root]\nexecutables = /usr/bin/shell\n",
@@ -61,7 +61,7 @@ describe("jailkit config check", () => {
     expect(status).toBe(1);
   });
 
-  test("says as JSON what it says in lines", async () => {
+  test("prints the same as JSON and as lines", async () => {
     writeFileSync(ini, "[jailed]\nexecutables = /usr/bin/\xff\n", "latin1");
     rmSync(`${config}/jk_lsh.d/x.ini`, { force: true });
     const { status, lines } = await run("check", "--json", ini);
@@ -81,7 +81,7 @@ describe("jailkit config check", () => {
     expect(status).toBe(1);
   });
 
-  test("is silent about the default files", async () => {
+  test("reports nothing for the default files", async () => {
     // Where everybody can read them: the checkout may be in root's home.
     const folder = mkdtempSync(`${tmpdir()}/config-default-`);
     try {
@@ -97,7 +97,7 @@ describe("jailkit config check", () => {
     }
   });
 
-  test("exit 2 for what cannot be read or understood", async () => {
+  test("exits with 2 if a file cannot be read or has an unknown name", async () => {
     const wrong = [
       [],
       ["chekc"],

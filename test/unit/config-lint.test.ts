@@ -82,7 +82,7 @@ function scanned(file: string, text: string) {
 
 const message = (file: string, text: string): string[] => scanned(file, text).map((one) => one.message);
 
-test("what a user had who left the jail is not offered to the group of that name", () => {
+test("the section of a user who left the jail is not offered to the group of that name", () => {
   const [found, ...more] = scanned("/srv/jail/etc/jailkit/jk_lsh.ini", "[gone]\nexecutables = /usr/bin/ls\n");
   expect([found?.message, found?.fix, more]).toEqual([
     "the user 'gone' is not in this jail",
@@ -249,12 +249,12 @@ describe("jk_lsh.ini", () => {
     ["[u]\nexecutables=/usr/bin/copy\n", "is a copy of '/usr/bin/rsync', which jk_lsh does not know"],
     ["[u]\nexecutables=/usr/bin/ls\nexecute = any\n", "can execute what a user has uploaded"],
   ];
-  test.each(hints)("%p says %p", (text, hint) => {
+  test.each(hints)("%p reports %p", (text, hint) => {
     expect(message("jk_lsh.ini", text).join("\n")).toContain(hint);
   });
 });
 
-test("a kernel that cannot limit what is executed is told once, where it would matter", () => {
+test("a kernel that cannot limit execution is reported once, if it matters", () => {
   const kind = kindOf("jk_lsh.ini");
   if (kind === undefined) throw new Error("no kind");
   const found = (text: string) =>
@@ -340,7 +340,7 @@ describe("the other files", () => {
       ["2:19 include-circle"],
     ],
     ["jk_check.ini", "[/srv/jial]\nignorepathoncompare = /srv/jail/home\n", ["1:1 no-such-path"]],
-  ])("one fault is told once: %s %p", (file, text, expected) => {
+  ])("one fault is reported once: %s %p", (file, text, expected) => {
     expect(findings(file, text)).toEqual(expected);
   });
 

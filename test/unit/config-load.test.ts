@@ -61,7 +61,7 @@ function refusal(text: string, dialect: Dialect = "c"): string {
 
 // Only files of root count as safe.
 describe.skipIf(process.getuid?.() !== 0)("loadConfig", () => {
-  test("nothing there is undefined", () => {
+  test("a missing file is undefined", () => {
     expect(load()).toBeUndefined();
     file = `${directory}/none/jk_lsh.ini`;
     expect(load()).toBeUndefined();
@@ -89,7 +89,7 @@ describe.skipIf(process.getuid?.() !== 0)("loadConfig", () => {
     expect(names()).toEqual(["a"]);
   });
 
-  test("[DEFAULT] of dialect py holds for its own file", () => {
+  test("[DEFAULT] of dialect py applies to its own file", () => {
     put(file, "[DEFAULT]\nusers = root\n[a]\n");
     dropIns({ "b.ini": "[DEFAULT]\nusers = daemon\n[b]\n" });
     const values = load("py")?.sections.map(({ name, entries }) => [name, entries[0]?.value]);
@@ -107,7 +107,7 @@ describe.skipIf(process.getuid?.() !== 0)("loadConfig", () => {
     expect(refusal(`${directory}/jk_lsh.d/x.ini:2:1: error:`)).toBe("config-invalid");
   });
 
-  test("what is there and cannot be read is a refusal", () => {
+  test("a file that exists and cannot be read is a refusal", () => {
     mkdirSync(file);
     expect(refusal(`${file}: not a regular file`)).toBe("config-unreadable");
     rmSync(file, { recursive: true });
@@ -121,7 +121,7 @@ describe.skipIf(process.getuid?.() !== 0)("loadConfig", () => {
     expect(refusal(`${directory}/jk_lsh.d: open: Not a directory`)).toBe("config-unreadable");
   });
 
-  test("a link to a file elsewhere is followed", () => {
+  test("a symbolic link to another file is followed", () => {
     put(`${directory}/other`, "[a]\n");
     symlinkSync("other", file);
     expect(names()).toEqual(["a"]);
@@ -133,7 +133,7 @@ describe.skipIf(process.getuid?.() !== 0)("loadConfig", () => {
     expect(refusal(path)).toBe("config-unsafe");
   });
 
-  test("a drop-in that others may write, or that is a link, is refused", () => {
+  test("a drop-in that others may write, or that is a symbolic link, is refused", () => {
     const path = dropIns({ "b.ini": "[b]\n" });
     chmodSync(`${path}/b.ini`, 0o664);
     expect(refusal(`${path}/b.ini`)).toBe("config-unsafe");
@@ -152,7 +152,7 @@ describe.skipIf(process.getuid?.() !== 0)("loadConfig", () => {
     expect(names()).toEqual(["a"]);
   });
 
-  test.each([0o646, 0o664, 0o666, 0o622])("a file of mode %o is refused, and chmod go-w heals it", (mode) => {
+  test.each([0o646, 0o664, 0o666, 0o622])("a file of mode %o is refused, and chmod go-w fixes it", (mode) => {
     put(file, "[a]\n", mode);
     expect(refusal("chmod go-w it")).toBe("config-unsafe");
     chmodSync(file, mode & ~0o022);
@@ -164,7 +164,7 @@ describe.skipIf(process.getuid?.() !== 0)("loadConfig", () => {
     expect(names()).toEqual(["a"]);
   });
 
-  test("a file of a user's is refused, and chown root heals it", () => {
+  test("a file of a user is refused, and chown root fixes it", () => {
     put(file, "[a]\n");
     chownSync(file, USER, USER);
     expect(refusal(`${file} belongs to uid ${USER} and not to root; read it first, then chown root it`)).toBe(
@@ -174,7 +174,7 @@ describe.skipIf(process.getuid?.() !== 0)("loadConfig", () => {
     expect(names()).toEqual(["a"]);
   });
 
-  describe("the way to the file", () => {
+  describe("the path to the file", () => {
     const home = () => `${directory}/home`;
     /** A link in the place of the file, and the file at its end. */
     function lead(to: string, target = to): void {
@@ -182,7 +182,7 @@ describe.skipIf(process.getuid?.() !== 0)("loadConfig", () => {
       symlinkSync(target, file);
     }
 
-    test("links of root's, relative and absolute, to directories and files, are followed", () => {
+    test("symbolic links of root, relative and absolute, to directories and files, are followed", () => {
       mkdirSync(`${directory}/real`);
       symlinkSync("real", `${directory}/one`);
       symlinkSync(`${directory}/one/../one`, `${directory}/two`);
@@ -191,12 +191,12 @@ describe.skipIf(process.getuid?.() !== 0)("loadConfig", () => {
       expect(loadConfig(`${directory}/two/../jk_lsh.ini`, { dialect: "c" })?.sections).toHaveLength(1);
     });
 
-    test("a loop of links is refused", () => {
+    test("a loop of symbolic links is refused", () => {
       symlinkSync("jk_lsh.ini", file);
       expect(refusal("Too many levels of symbolic links")).toBe("config-unreadable");
     });
 
-    test("a link of a user's is refused, and chown -h root heals it", () => {
+    test("a symbolic link of a user is refused, and chown -h root fixes it", () => {
       lead(`${directory}/other`);
       lchownSync(file, USER, USER);
       expect(
@@ -206,7 +206,7 @@ describe.skipIf(process.getuid?.() !== 0)("loadConfig", () => {
       expect(names()).toEqual(["a"]);
     });
 
-    test("a link into a home is refused, whoever the file belongs to", () => {
+    test("a symbolic link into a home is refused, whoever owns the file", () => {
       mkdirSync(home());
       lead(`${home()}/mine`);
       chownSync(home(), USER, USER);
@@ -221,7 +221,7 @@ describe.skipIf(process.getuid?.() !== 0)("loadConfig", () => {
       expect(refusal(`is in ${home()}/deep, which`)).toBe("config-unsafe");
     });
 
-    test("a directory that an ACL lets others write is refused, though its group is root's", () => {
+    test("a directory that an ACL lets others write is refused, although its group is root", () => {
       put(file, "[a]\n");
       Bun.spawnSync(["setfacl", "-m", "u:4711:rwx", directory]);
       expect(refusal(`is in ${directory}, which can be written`)).toBe("config-unsafe");
@@ -229,7 +229,7 @@ describe.skipIf(process.getuid?.() !== 0)("loadConfig", () => {
       expect(names()).toEqual(["a"]);
     });
 
-    test("a directory that others can write is refused, also where the file is missing", () => {
+    test("a directory that others can write is refused, also if the file is missing", () => {
       for (const there of [true, false]) {
         if (there) put(file, "[a]\n");
         else rmSync(file);

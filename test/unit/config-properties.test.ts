@@ -48,7 +48,7 @@ const value = fc.oneof(
 );
 
 describe.each(dialects)("any bytes in dialect %p", (dialect) => {
-  test("never throws, and every position is inside of the file", () => {
+  test("never throws, and every position is inside the file", () => {
     fc.assert(
       fc.property(anything, (text) => {
         const ini = scan(text, dialect);
@@ -68,7 +68,7 @@ describe.each(dialects)("any bytes in dialect %p", (dialect) => {
     );
   });
 
-  test("what is written reads back the same, or is not written", () => {
+  test("a section reads back the same, or is not written", () => {
     const sections = fc.uniqueArray(fc.tuple(name, fc.dictionary(name, value, { maxKeys: 4 })), {
       selector: ([section]) => section,
       maxLength: 4,
@@ -96,7 +96,7 @@ describe.each(dialects)("any bytes in dialect %p", (dialect) => {
   });
 });
 
-test("dialect c: values are where their positions say", () => {
+test("dialect c: values are at their positions", () => {
   fc.assert(
     fc.property(anything, (text) => {
       const lines = text.split("\n");

@@ -103,7 +103,7 @@ describe("dialect c", () => {
     expect(problems(scan(text))).toContain(problem);
   });
 
-  test("a header behind ';' without keys only warns", () => {
+  test("a header after ';' without keys only causes a warning", () => {
     const ini = scan("[a]\nk = v\n;[b]\n;l = w\n[c]\nm = x\n");
     expect(problems(ini).filter((problem) => problem.startsWith("error"))).toEqual([]);
     expect(content(ini)).toEqual([
@@ -112,7 +112,7 @@ describe("dialect c", () => {
     ]);
   });
 
-  test("long values are whole", () => {
+  test("long values are complete", () => {
     const items = Array.from({ length: 1000 }, (_, i) => `/usr/bin/${i}`).join(", ");
     const ini = scan(`[a]\nexecutables = ${items}\numask =${" ".repeat(28)}027\n`);
     expect(content(ini)).toEqual([["a", { executables: items, umask: "027" }]]);
@@ -138,7 +138,7 @@ describe("selectSection", () => {
   ])("user %p of group %p gets %p", (user, group, value) => {
     expect(chosen(user, group)).toBe(value);
   });
-  test("none where nothing matches", () => {
+  test("none if no section matches", () => {
     expect(selectSection(scan("[ DEFAULT ]\n[default]\n"), "u", "u")).toBeUndefined();
   });
 });
@@ -188,12 +188,12 @@ describe("dialect py", () => {
     expect(problems(scan(text, "py"))).toEqual(expected);
   });
 
-  test("references to references do not fill the memory", () => {
+  test("nested references do not fill the memory", () => {
     const keys = Array.from({ length: 9 }, (_, i) => `k${i} = ${`%(k${i + 1})s`.repeat(200)}\n`).join("");
     expect(problems(scan(`[a]\n${keys}k9 = ${"v".repeat(1000)}\n`, "py"))).toEqual(["error 1:1 too-long"]);
   });
 
-  test("items of a list know their places", () => {
+  test("items of a list have the right positions", () => {
     const entry = scan("[a]\npaths = x,\n   y, z\n", "py").sections[0]?.entries[0];
     expect(entry === undefined ? [] : listItems(entry)).toEqual([
       { file: "f", value: "x", line: 2, column: 9 },

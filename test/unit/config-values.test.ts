@@ -51,7 +51,7 @@ describe("jk_lsh.ini", () => {
     expect(severities(read.problems)).toEqual(["warning"]);
   });
 
-  test("nothing: nothing is allowed, and the umask is left alone", () => {
+  test("no keys: nothing is allowed, and the umask is unchanged", () => {
     expect(readKeys(section("executables =\n"), lshKeys)).toEqual({
       executables: undefined,
       paths: [],
@@ -81,14 +81,14 @@ describe("jk_lsh.ini", () => {
   });
 
   test.each(["none", "ANY", "any, system", "/srv/tools", "system, tools", "system, /", "1"])(
-    "execute = %s: nobody is let in",
+    "execute = %s: every login is refused",
     (text) => {
       const { problems } = readKeys(section(`execute = ${text}\n`), lshKeys);
       expect(severities(problems)).toEqual(["error"]);
     },
   );
 
-  test("a key that only starts like it does not count", () => {
+  test("a key with only the same beginning does not count", () => {
     const read = readKeys(
       section("e = /bin/sh\nexe = /bin/sh\nexecutablesX = /bin/sh\nExecutables=/bin/sh"),
       lshKeys,

@@ -62,21 +62,18 @@ describe("the filter on the terminal", () => {
           ["x86-64 with x32's mark", ARCHITECTURE, 0x40000000 | 16],
         ] as [string, number, number][])),
   ];
-  test.each(ioctls)(
-    "%s: TIOCSTI and TIOCLINUX, whatever stands above the 32 bits that count",
-    (_, arch, number) => {
-      for (const request of [0x5412n, 0x541cn]) {
-        for (const high of [0n, 1n, 0x80000000n, 0xffffffffn]) {
-          expect(judge(TERMINAL_FILTER, arch, number, (high << 32n) | request)).toBe(EPERM);
-        }
+  test.each(ioctls)("%s: TIOCSTI and TIOCLINUX, whatever is above the low 32 bits", (_, arch, number) => {
+    for (const request of [0x5412n, 0x541cn]) {
+      for (const high of [0n, 1n, 0x80000000n, 0xffffffffn]) {
+        expect(judge(TERMINAL_FILTER, arch, number, (high << 32n) | request)).toBe(EPERM);
       }
-      for (const request of [0n, 0x5401n, 0x5411n, 0x5413n, 0x541bn, 0x541dn, 0x15412n, 0xffffffffn]) {
-        expect(judge(TERMINAL_FILTER, arch, number, request)).toBe(ALLOW);
-      }
-    },
-  );
+    }
+    for (const request of [0n, 0x5401n, 0x5411n, 0x5413n, 0x541bn, 0x541dn, 0x15412n, 0xffffffffn]) {
+      expect(judge(TERMINAL_FILTER, arch, number, request)).toBe(ALLOW);
+    }
+  });
 
-  test("other calls are made, whatever their arguments are", () => {
+  test("other calls are allowed, whatever their arguments", () => {
     for (const [arch, ioctl] of [
       [ARCHITECTURE, arm ? 29 : 16],
       [COMPAT, 54],
@@ -88,7 +85,7 @@ describe("the filter on the terminal", () => {
     }
   });
 
-  test("what comes from another architecture ends the process", () => {
+  test("a call of another architecture kills the process", () => {
     expect(judge(TERMINAL_FILTER, 0xc0000016, 16, 0n)).toBe(KILL_PROCESS);
   });
 });
@@ -115,13 +112,13 @@ describe("the filter that lets one program be executed", () => {
     }
   });
 
-  test("with the mark of x32 the same holds", () => {
+  test("the same with the x32 bit", () => {
     if (arm) return;
     expect(says(0x40000000 | execve, path)).toBe(ALLOW);
     expect(says(0x40000000 | execve, path + 1n)).toBe(EACCES);
   });
 
-  test("no other call that executes, of whatever kind of program", () => {
+  test("no other call that executes, for any kind of program", () => {
     const compat = arm ? [11, 387] : [11, 358];
     for (const number of compat) expect(says(number, path, COMPAT)).toBe(EACCES);
     const x32 = arm ? [] : [520, 545, 0x40000000 | 520, 0x40000000 | 545, 0x40000000 | 322];
@@ -137,7 +134,7 @@ describe("the filter that lets one program be executed", () => {
   });
 });
 
-describe("that the filter is there is proved", () => {
+describe("the filter is proved to be active", () => {
   const real = libc.prctl;
   const withPrctl = (instead: () => number) => {
     libc.prctl = instead as typeof real;
@@ -148,11 +145,11 @@ describe("that the filter is there is proved", () => {
     }
   };
 
-  test("a kernel that says yes and does nothing is not believed", () => {
+  test("a kernel that reports success and does nothing is not believed", () => {
     expect(() => withPrctl(() => 0)).toThrow("prctl(PR_SET_SECCOMP)");
   });
 
-  test("one without filters is told from one that refuses", () => {
+  test("a kernel without filters is distinguished from one that refuses", () => {
     // EINVAL, for there is no such option; EFAULT, for there is no such filter.
     expect(withPrctl(() => real(0x7fff, 0, 0, 0, 0))).toBe(false);
     expect(() => withPrctl(() => real(22, 2, 0, 0, 0))).toThrow("prctl(PR_SET_SECCOMP)");

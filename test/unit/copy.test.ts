@@ -64,7 +64,7 @@ test("a size of 0 is not believed", () => {
   expect(copy(from, 0).copied).toBeGreaterThan(100);
 });
 
-test("an empty file that became a long one is not copied until the disk is full", () => {
+test("a file that grew from empty is not copied until the disk is full", () => {
   const from = make(2 ** 40, [[0, 4 * K]]);
   const to = openSync(`${folder}/to`, "wx");
   expect(() => copyContents(from, to, 0)).toThrow("File too large");
@@ -73,7 +73,7 @@ test("an empty file that became a long one is not copied until the disk is full"
   closeSync(from);
 });
 
-test("a file whose end no number holds is refused, and not cut", () => {
+test("a file with an offset beyond the largest number is refused, and not truncated", () => {
   const from = make(1, []);
   const end = 2n ** 53n + 1n;
   // The file system may hold it or not; what fstat(2) says of it is a rounded number.
@@ -83,13 +83,13 @@ test("a file whose end no number holds is refused, and not cut", () => {
 test.each([
   ["data", [[0, 300 * K]]],
   ["a hole", [[0, 4 * K]]],
-] as const)("a source that became shorter is told, where %s was missing", (_, pieces) => {
+] as const)("a source that became shorter is reported if %s was missing", (_, pieces) => {
   const size = 400 * K;
   const from = make(300 * K, pieces);
   expect(copy(from, size).copied).toBeLessThan(size);
 });
 
-test("a source that grows is copied as long as it was", () => {
+test("a source that grows is copied at its earlier length", () => {
   const from = make(300 * K, [[0, 300 * K]]);
   expect(copy(from, 100 * K).copied).toBe(100 * K);
   expect(statSync(`${folder}/to`).size).toBe(100 * K);

@@ -43,8 +43,8 @@ function inode(
   return [`8:1:${ino}`, { usage, names: 1, extents }];
 }
 
-describe("what files take together", () => {
-  test("pieces that others have are told apart, and counted once", () => {
+describe("the space that files take together", () => {
+  test("extents shared with other files are counted separately, and once", () => {
     const inodes = new Map([
       inode(1, 100 * K, ["0-100"]),
       inode(2, 60 * K, ["100-40+", "140-20"]),
@@ -56,7 +56,7 @@ describe("what files take together", () => {
     expect(use.sharingKnown).toBe(true);
   });
 
-  test("over two jails too, be it pieces or inodes", () => {
+  test("across two jails too, for extents and inodes", () => {
     const ledger = newLedger();
     const first = addUp(new Map([inode(1, 10 * K, ["0-10+"]), inode(2, 5 * K, ["50-5"])]), ledger);
     const second = addUp(new Map([inode(3, 10 * K, ["0-10+"]), inode(2, 5 * K, ["50-5"])]), ledger);
@@ -64,7 +64,7 @@ describe("what files take together", () => {
     expect(second.own).toBe(0);
   });
 
-  test("an inode with names elsewhere is not the jail's own", () => {
+  test("an inode with names elsewhere does not count as the jail's own", () => {
     const use = addUp(
       new Map([inode(1, 8 * K, undefined, { nlink: 2 }), inode(2, 4 * K, undefined)]),
       newLedger(),
@@ -72,12 +72,12 @@ describe("what files take together", () => {
     expect(use).toMatchObject({ allocated: 12 * K, linked: 8 * K, own: 4 * K, sharingKnown: false });
   });
 
-  test("what is compressed takes less than its pieces are long", () => {
+  test("a compressed file takes less than the length of its extents", () => {
     const use = addUp(new Map([inode(1, 100 * K, ["0-100+"], { allocated: 25 * K })]), newLedger());
     expect(use).toMatchObject({ allocated: 25 * K, shared: 25 * K, own: 0 });
   });
 
-  test("users' part", () => {
+  test("the users' share", () => {
     const use = addUp(
       new Map([inode(1, 8 * K, ["0-8"], { uid: USER }), inode(2, 4 * K, ["8-4"])]),
       newLedger(),
@@ -93,7 +93,7 @@ describe("a real tree", () => {
   });
   afterAll(() => jail.close());
 
-  test("is measured without following links, each inode once", () => {
+  test("is measured without following symbolic links, each inode once", () => {
     const { inodes } = collectInodes(jail.root);
     const before = addUp(inodes, newLedger());
     writeFileSync(`${jail.path}/usr/a`, Buffer.alloc(64 * K, 1));
@@ -117,7 +117,7 @@ describe("a real tree", () => {
 });
 
 describe("extents", () => {
-  test("of a file where the file system tells, and nothing where it does not", () => {
+  test("of a file, if the file system reports them", () => {
     const told: boolean[] = [];
     for (const base of ["/var/tmp", "/dev/shm"]) {
       const folder = mkdtempSync(`${base}/jailkit-extents-`);

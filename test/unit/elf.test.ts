@@ -58,7 +58,7 @@ const full: ElfRecipe = {
   note: '[{"soname":["libzstd.so.1"],"feature":"zstd","priority":"suggested"},{"soname":["liblz4.so.1","a/b",7]}]',
 };
 
-describe("what a loader reads", () => {
+describe("the parts that a loader reads", () => {
   for (const bits of [32, 64] as const) {
     for (const little of [true, false]) {
       for (const hash of ["gnu", "sysv"] as const) {
@@ -90,7 +90,7 @@ describe("what a loader reads", () => {
     expect(elf?.interpreter).toBeUndefined();
   });
 
-  test("a file of debugging information, whose segments are empty", () => {
+  test("a file of debugging information, with empty segments", () => {
     const { bytes, at } = makeElf({ needed: ["liba.so"], interpreter: "/lib/ld.so" });
     for (const segment of [0, 1, 2]) bytes.writeBigUInt64LE(0n, at.segments + segment * 56 + 32);
     expect(read(bytes)).toEqual(expect.objectContaining({ interpreter: undefined, needed: [] }));
@@ -103,14 +103,14 @@ describe("what a loader reads", () => {
     ]);
   });
 
-  test("objects and core dumps are nothing to load", () => {
+  test("objects and core dumps are not loadable", () => {
     expect(read(makeElf({ type: 1 }).bytes)).toBeUndefined();
     expect(read(makeElf({ type: 4 }).bytes)).toBeUndefined();
     expect(read(Buffer.from("\x7fEL"))).toBeUndefined();
     expect(read(Buffer.alloc(0))).toBeUndefined();
   });
 
-  test("the symbol table is read across the pieces in which the file is", () => {
+  test("the symbol table is read across the blocks of the reader", () => {
     const imports = Array.from({ length: 3000 }, (_, index) => `function_number_${index}`);
     expect(read(makeElf({ imports: [...imports, "iconv_open"] }).bytes)?.imports).toEqual(
       new Set(["iconv_open"]),
@@ -274,14 +274,14 @@ describe("hostile files are refused with a reason", () => {
     close(fd);
   });
 
-  test("a note that is no JSON is passed over", () => {
+  test("a note that is not JSON is skipped", () => {
     for (const note of ["{", "{}", '[1,null,{"soname":"x"}]', "\xff\xfe"]) {
       expect(read(makeElf({ note }).bytes)?.dlopenNotes).toEqual([]);
     }
   });
 });
 
-describe("a file that was damaged at random is read or refused", () => {
+describe("a randomly damaged file is read or refused", () => {
   const real = readFileSync("/bin/true");
   for (const [name, original] of [
     ["a program of this machine", real],

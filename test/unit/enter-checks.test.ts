@@ -99,20 +99,20 @@ const failures = (...changes: Partial<LoginFacts>[]): CheckResult[] =>
 const exitStatus = (...changes: Partial<LoginFacts>[]): number => failures(...changes)[0]?.exitStatus ?? 0;
 
 describe("the order of checks", () => {
-  test("is that of jailkit 2.23", () => {
+  test("is the order of jailkit 2.23", () => {
     expect(LOGIN_CHECKS.map(({ exitStatus: status }) => status)).toEqual([
       1, 11, 12, 13, 13, 13, 14, 14, 15, 16, 17, 19, 21, 53, 53, 53, 53, 53, 53, 35, 35, 37, 37, 39, 41, 111,
     ]);
     expect(new Set(LOGIN_CHECKS.map(({ name }) => name)).size).toBe(LOGIN_CHECKS.length);
   });
 
-  test("a login without a fault passes every one", () => {
+  test("a login without a fault passes every check", () => {
     const results = [...runChecks(facts(), LOGIN_CHECKS)];
     expect(results.map(({ outcome }) => outcome)).toEqual(LOGIN_CHECKS.map(() => "passed"));
     expect(results.map(({ name }) => name)).toEqual(LOGIN_CHECKS.map(({ name }) => name));
   });
 
-  test("what builds on a failed check is skipped, what does not is still looked at", () => {
+  test("checks that depend on a failed one are skipped, others are still made", () => {
     const results = [...runChecks(facts({ split: () => undefined, userVariable: "other" }), LOGIN_CHECKS)];
     const outcomes = new Map(results.map(({ name, outcome }) => [name, outcome]));
     expect(outcomes.get("account")).toBe("failed");
@@ -121,7 +121,7 @@ describe("the order of checks", () => {
     expect(outcomes.get("groups")).toBe("passed");
   });
 
-  test("a fact that cannot be gathered fails the check that asks for it", () => {
+  test("a fact that cannot be gathered fails the check that needs it", () => {
     const broken = () => {
       throw new Error("getgroups: broken");
     };
@@ -130,7 +130,7 @@ describe("the order of checks", () => {
     ]);
   });
 
-  test("no text for the user names the jail or another path outside", () => {
+  test("no text for the user names the jail or another path outside it", () => {
     for (const { shown } of LOGIN_CHECKS) expect(shown).not.toContain("/");
   });
 });
@@ -292,14 +292,14 @@ describe("each check", () => {
     expect(failures(home({ uid: 5, gid: 5 }))[0]?.name).toBe("home-owner");
   });
 
-  test("a failure says what to do", () => {
+  test("a failure has a remedy", () => {
     for (const [what, status, change] of cases) {
       if (status === 0 || what.includes("cannot be used") || what === "no privilege") continue;
       expect([what, failures(change)[0]?.remedy === ""]).toEqual([what, false]);
     }
   });
 
-  test("what is tolerated is noted", () => {
+  test("tolerated faults are noted", () => {
     const results = [
       ...runChecks(facts({ configFindings: () => [{ ...unsafe, tolerated: true }] }), LOGIN_CHECKS),
     ];

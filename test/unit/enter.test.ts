@@ -36,7 +36,7 @@ describe("the environment of the shell", () => {
   const made = (given: string[], env: string[] = [], envOnly = false) =>
     loginEnvironment(given, { env, envOnly }, who).sort();
 
-  test("holds what jk_chrootsh sets, a PATH, and the names that every session may have", () => {
+  test("has the variables that jk_chrootsh sets, a PATH, and the usual names of a session", () => {
     const usual = "PATH=/usr/local/bin:/usr/bin:/bin";
     expect(made([])).toEqual([usual, ...own].sort());
     const session = [
@@ -48,28 +48,31 @@ describe("the environment of the shell", () => {
     expect(made(odd)).toEqual([usual, ...own].sort());
   });
 
-  test("with env_only holds what jk_chrootsh sets and nothing else", () => {
+  test("with env_only has only the variables that jk_chrootsh sets", () => {
     expect(made(["LD_PRELOAD=/x", "PATH=/bin", "TERM=xterm", "HOME=/"], [], true)).toEqual([...own].sort());
   });
 
-  test.each([true, false])("keeps what env names, the first of several, and never what is set", (only) => {
-    const given = ["FOO=1", "FOO=2", "USER=root", "noassignment", "=x", "FOOT=3", "TERM=a/b", "LD_X=1"];
-    const kept = made(
-      [...given, "PATH=/bin"],
-      ["FOO", "USER", "noassignment", "", "TERM", "LD_X", "PATH"],
-      only,
-    );
-    expect(kept).toEqual(["FOO=1", "TERM=a/b", "LD_X=1", "PATH=/bin", ...own].sort());
-  });
+  test.each([true, false])(
+    "keeps the first of several variables that env names, and never replaces one that is set",
+    (only) => {
+      const given = ["FOO=1", "FOO=2", "USER=root", "noassignment", "=x", "FOOT=3", "TERM=a/b", "LD_X=1"];
+      const kept = made(
+        [...given, "PATH=/bin"],
+        ["FOO", "USER", "noassignment", "", "TERM", "LD_X", "PATH"],
+        only,
+      );
+      expect(kept).toEqual(["FOO=1", "TERM=a/b", "LD_X=1", "PATH=/bin", ...own].sort());
+    },
+  );
 });
 
 describe("the arguments of the shell", () => {
-  test("are those of jk_chrootsh, with the shell's path in front", () => {
+  test("are those of jk_chrootsh, after the path of the shell", () => {
     expect(shellArguments("/bin/sh", ["-jk_chrootsh", "-c", "ls"], false)).toEqual(["/bin/sh", "-c", "ls"]);
     expect(shellArguments("/bin/sh", [], false)).toEqual(["/bin/sh"]);
   });
 
-  test("are --login alone with injail_login_shell", () => {
+  test("are only --login with injail_login_shell", () => {
     expect(shellArguments("/bin/sh", ["x", "-c", "ls"], true)).toEqual(["/bin/sh", "--login"]);
   });
 });
@@ -108,7 +111,7 @@ describe("a jail and its shell", () => {
   });
   afterEach(() => jail.close());
 
-  test("a path with a detour is told, wherever it leads", () => {
+  test("a path that is not plain is reported, wherever it leads", () => {
     const open = (text: string) => {
       const { root, fact } = openPlainly(text);
       if (root !== undefined) closeJailRoot(root);
@@ -121,7 +124,7 @@ describe("a jail and its shell", () => {
     for (const text of [`${path}-none`, `${path}/none`]) expect(open(text)).toBe("unreachable");
   });
 
-  test("what is no regular file is no shell", () => {
+  test("a file that is not regular is not a shell", () => {
     mkdirSync(`${jail.path}/bin`);
     mkdirSync(`${jail.path}/bin/d`);
     writeFileSync(`${jail.path}/bin/sh`, "", { mode: 0o755 });
@@ -169,13 +172,13 @@ describe("limits.conf", () => {
     expect(of(text)[0]?.value).toBe(kibibytes === undefined ? undefined : kibibytes * 1024);
   });
 
-  test("later files win, and tell where they stand", () => {
+  test("later files win, and are named", () => {
     expect(of("u hard as 1", "\n\nu hard as 2 # comment")).toEqual([
       { item: "as", value: 2048, file: "/f1", line: 3 },
     ]);
   });
 
-  test("what the runtime needs is the border", () => {
+  test("a limit is too low if it is below the need of the runtime", () => {
     const border = (more: number) =>
       Object.entries(NEEDED)
         .map(([item, least]) => `u hard ${item} ${(item === "nofile" ? least : least / 1024) + more}\n`)
@@ -184,14 +187,14 @@ describe("limits.conf", () => {
     expect(tooLow(of(border(-1)), "sshd").map(({ item }) => item)).toEqual(["as", "data", "stack", "nofile"]);
   });
 
-  test("sshd has a process of the user's besides the login shell", () => {
+  test("sshd has a process of the user besides the login shell", () => {
     const items = (text: string, service: string) => tooLow(of(text), service).map(({ item }) => item);
     expect(items("u hard nproc 1", "sshd")).toEqual(["nproc"]);
     expect(items("u hard nproc 2", "sshd")).toEqual([]);
     expect(items("u hard nproc 0", "su-l")).toEqual([]);
   });
 
-  test("soft limits are raised, but by programs that have started", () => {
+  test("soft limits are raised, but only by programs that have started", () => {
     const low = (text: string, service = "sshd") =>
       lowSoftLimits([{ file: "/f", text }], user, service).map(({ item, certain }) => [item, certain]);
     expect(low("u soft as 1000000\nu soft nofile 16\nu soft stack 64\nu soft nproc 2\nu soft cpu 1")).toEqual(
@@ -214,7 +217,7 @@ describe("limits.conf", () => {
     ["u - nonewprivs 0\n* - nonewprivs 1", 2],
     ["u - nonewprivs yes", undefined],
     ["v - nonewprivs 1", undefined],
-  ])("%j takes privileges in line %p", (text, line) => {
+  ])("%j removes privileges in line %p", (text, line) => {
     expect(privilegeLimit([{ file: "/f", text }], user)?.line).toBe(line);
   });
 
@@ -307,14 +310,14 @@ describe("the plan of the limited shell", () => {
     expect(status([...argv], text, change)).toBe(expected);
   });
 
-  test("an unreadable file is a refusal, whatever it may say", () => {
+  test("an unreadable file is a refusal, whatever it contains", () => {
     const loadConfig = () => {
       throw new JailkitError("config-unreadable", 1, "cannot read it");
     };
     expect(status(ls, ini, { loadConfig })).toBe(1);
   });
 
-  test("says what is executed, with which environment and umask", () => {
+  test("has the program to execute, its environment and its umask", () => {
     const text = "[u]\npaths=/bin\nexecutables=/bin/ls\numask=027\nenvironment=A=b\nno_new_privs=1";
     expect(planLimited(request(ls, text))).toMatchObject({
       allowed: true,
@@ -328,7 +331,7 @@ describe("the plan of the limited shell", () => {
     expect(plain).toMatchObject({ umask: undefined, noNewPrivs: false });
   });
 
-  describe("what a known server executes itself", () => {
+  describe("the programs that a known server executes itself", () => {
     const only = (path: string): LimitedRequest["files"] => ({
       isRegularFile: (file) => file === path,
       isDirectory: () => false,
@@ -349,21 +352,21 @@ describe("the plan of the limited shell", () => {
     };
     const upload = "/home/u/r";
 
-    test("is nothing, and the key execute counts besides", () => {
+    test("are none, and the key execute does not add any", () => {
       expect(plan("sftp-server", "")).toEqual({
         starts: [],
         execute: { named: [], executables: ["/bin/sftp-server"], home: "/home/u" },
       });
     });
 
-    test("or what the table has, and nothing that is merely listed", () => {
+    test("are those of the table, and none that are merely listed", () => {
       const { starts, execute } = plan("git-upload-pack", upload);
       expect(starts).toContain("/usr/lib/git-core");
       expect(execute).toMatchObject({ named: starts ?? [], onlyNamed: true, home: "/home/u" });
     });
 
     test.each(["execute = any", "execute = system, /srv/hooks", "allow_spawn_options = 1"])(
-      "is not limited by the table with %s",
+      "are not limited by the table with %s",
       (key) => {
         for (const [program, line] of [
           ["sftp-server", ""],
@@ -377,7 +380,7 @@ describe("the plan of the limited shell", () => {
       },
     );
 
-    test("is limited by the table all the same, where a directory in execute does not count", () => {
+    test("are still limited by the table if a directory in execute does not count", () => {
       const { starts, execute } = plan("sftp-server", "", "execute = system, /srv/none");
       expect(starts).toEqual([]);
       expect(execute).toMatchObject({ named: ["/srv/none"] });
@@ -386,12 +389,12 @@ describe("the plan of the limited shell", () => {
       );
     });
 
-    test("is not known of another program", () => {
+    test("are not known for other programs", () => {
       expect(plan("ls", "-l").starts).toBeUndefined();
     });
   });
 
-  test("the log has all of a refusal, the user no path", () => {
+  test("the log has the full reason of a refusal, and the user sees no path", () => {
     const plan = planLimited(request(["x", "-c", "/usr/bin/id secret"], ini));
     expect(plan).toMatchObject({ allowed: false });
     if (plan.allowed) return;
@@ -437,7 +440,7 @@ describe("the report", () => {
     ],
   };
 
-  test("is printable, and tells the remedy", () => {
+  test("is printable, and has the remedy", () => {
     const lines = reportLines(report);
     expect(lines.join("\n")).toMatch(/^[\x20-\x7e\n]*$/);
     expect(lines).toContain("  FAILED   jail-safety: bad [exit 53]");
@@ -454,7 +457,7 @@ describe("the report", () => {
     ).toEqual([0, 1, 2, 2]);
   });
 
-  test("what was skipped behind a check that failed is one line, before the end", () => {
+  test("the checks that were skipped after a failure are one line, before the end", () => {
     const skipped = (name: string): ReportStep => ({
       ...{ stage: "jk_chrootsh", name, outcome: "skipped", remedy: "" },
       message: `${NOT_LOOKED_AT} x did not pass`,
@@ -479,7 +482,7 @@ describe("the report", () => {
     expect(reportLines({ ...report, user: "u", verdict, steps: [one] }).at(-1)).toBe(line);
   });
 
-  test("as JSON has null for what is not there", () => {
+  test("as JSON has null for missing values", () => {
     expect(explainReport(report)).toMatchObject({
       jail: "/srv/\udcff",
       shell: null,

@@ -39,7 +39,7 @@ for (const [architecture, machine, compiler] of architectures) {
     };
 
     test.each(["jk_chrootsh", "jk_uchroot", "jk_procmailwrapper"])(
-      "%s: small, static, nothing to write",
+      "%s: small, static, without writable memory",
       (name) => {
         const elf = build(name);
         expect(elf.length).toBeLessThan(10_240);
@@ -56,7 +56,7 @@ for (const [architecture, machine, compiler] of architectures) {
       },
     );
 
-    test.if(architecture === "x64")("README.md has its size", () => {
+    test.if(architecture === "x64")("README.md has the right size", () => {
       const readme = readFileSync(join(import.meta.dir, "../../README.md"), "utf8");
       const told = [...readme.matchAll(/native (?:program|entry) of (\d+) KB/g)].map(([, size]) =>
         Number(size),
@@ -65,7 +65,7 @@ for (const [architecture, machine, compiler] of architectures) {
       expect(told).toEqual([size, size]);
     });
 
-    test("two builds are the same to the byte, and leave nothing else behind", () => {
+    test("two builds are identical, and leave no other files", () => {
       expect(build("jk_chrootsh", "again").equals(build("jk_chrootsh"))).toBe(true);
       expect(readdirSync(folder).filter((name) => name.startsWith("."))).toEqual([]);
     });
@@ -76,7 +76,7 @@ for (const [architecture, machine, compiler] of architectures) {
       expect(elf.includes("/usr/sbin/jailkit")).toBe(false);
     });
 
-    test("names that would be code, or a relative target, are refused", () => {
+    test("names with code in them, and relative targets, are refused", () => {
       for (const name of ['x"', "", "a b", "../x"]) expect(() => build(name, "refused")).toThrow(ElfError);
       for (const target of ["jailkit", '/a"b', "/a b", "/a\\", ""])
         expect(() => build("jk_chrootsh", "refused", target)).toThrow(ElfError);

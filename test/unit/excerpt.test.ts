@@ -42,7 +42,7 @@ describe("a short line", () => {
   });
 });
 
-describe("a long line is cut around the place", () => {
+describe("a long line is cut around the position", () => {
   const letters = Array.from({ length: 4000 }, (_, i) => String.fromCharCode(97 + (i % 26))).join("");
 
   test.each([0, 10, 40, 41, 100, 2000, 3990, 3999])("byte %d of 4000", (at) => {
@@ -73,7 +73,7 @@ describe("a long line is cut around the place", () => {
     expect((caret.length - 4) % 4).toBe(0);
   });
 
-  test("any bytes, any place: no line is too wide, and all of it is printable", () => {
+  test("any bytes, any position: no line is too wide, and all of it is printable", () => {
     let seed = 1;
     const random = (below: number) => {
       seed = (seed * 1103515245 + 12345) % 2147483648;
@@ -103,12 +103,12 @@ describe("the line of a problem", () => {
     expect(place("[a\rb\nstray", "c").at(-1)).toEqual({ line: 2, column: 1, text: "stray" });
   });
 
-  test("of the first line without its byte order mark, and with a NUL byte", () => {
+  test("in the first line without its byte order mark, and with a NUL byte", () => {
     expect(place("\xef\xbb\xbf[a\n", "c").at(-1)).toEqual({ line: 1, column: 1, text: "[a" });
     expect(place("[a]\nx = 1\0y\n", "c")[0]).toEqual({ line: 2, column: 6, text: "x = 1\0y" });
   });
 
-  test("in the file that it is about, of several that are read as one", () => {
+  test("in the right one of several merged files", () => {
     const parts = ["[a]\nx = 1\n", "[a]\nx = 2\n"].map((text, i) => scanIni(toBytes(text), `/f${i}`, "py"));
     const merged = mergeFiles(parts, "/f0", "py");
     const [problem] = merged.problems;

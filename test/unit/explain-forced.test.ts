@@ -15,14 +15,14 @@ const told = (text: string, way: KeyAuthentication, asked?: string, byPassword =
     ({ name, outcome }) => `${name} ${outcome}`,
   );
 
-test("a server of sftp that a key names is advised to nobody", () => {
+test("an sftp server that a key names is never advised", () => {
   const own = key("/home/u/sftp-server");
   const { steps } = forcedCommand(parseSshdSettings("usepam yes\n"), own, undefined, false);
   expect(steps.map(({ name, remedy }) => [name, remedy])).toEqual([["key-command", ""]]);
   expect(told("forcecommand /usr/lib/sftp-server\n", own)).toEqual(["subsystem unknown"]);
 });
 
-test("a login by password is not held to the command of a key, which is said", () => {
+test("a login by password is not limited to the command of a key, and a note says so", () => {
   const way = key("id");
   expect(told("\n", way)).toEqual(["key-command passed"]);
   const { steps } = forcedCommand(parseSshdSettings("\n"), way, undefined, true);
@@ -34,7 +34,7 @@ test("a login by password is not held to the command of a key, which is said", (
   expect(reportLines({ ...emptyReport("u"), verdict: "works" }).at(-2)).toBe("login:");
 });
 
-test("internal-sftp that a shell is given", () => {
+test("internal-sftp that is passed to a shell", () => {
   const outcomes = (command: string, found = false) =>
     internalSftpSteps(command, () => found).map(({ outcome }) => outcome);
   for (const command of ['"internal-sftp"', "'internal-sftp -R'", " internal-sftp -R", "internal-sftp"])

@@ -44,7 +44,7 @@ function remedy(
 
 const IN = "in section [u] of /f write:\n";
 
-describe("what allows a refused command", () => {
+describe("the section that allows a refused command", () => {
   test.each<[string, string, string[], string[], string[], string]>([
     [
       "it is there and not listed",
@@ -108,7 +108,7 @@ describe("what allows a refused command", () => {
     expect(remedy(command, paths, executables, files)).toBe(expected);
   });
 
-  test("outside of a jail nothing is copied", () => {
+  test("outside a jail nothing is copied", () => {
     expect(remedy("id", ["/usr/bin"], [], [], "/")).toBe("");
   });
 
@@ -118,7 +118,7 @@ describe("what allows a refused command", () => {
     expect(lines("/home/u/bin/id")).toEqual([]);
   });
 
-  test("whose section it is, where it is not the user's alone", () => {
+  test("the account of the section, if it is not only for the user", () => {
     expect(sharedBy("u")).toBe("");
     expect(sharedBy("group g")).toContain("everybody with the primary group g");
     expect(sharedBy("DEFAULT")).toContain("everybody without a section");

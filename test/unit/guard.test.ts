@@ -43,7 +43,7 @@ describe("injectGuard refuses", () => {
   const refused = (bytes: Buffer, message: string) =>
     expect(() => injectGuard(bytes, guard(), false)).toThrow(new ElfError(message));
 
-  test("what is no ELF file", () => {
+  test("a file that is not ELF", () => {
     refused(Buffer.from("#!/bin/sh\n"), "not a 64-bit little-endian ELF file");
     refused(Buffer.alloc(0), "not a 64-bit little-endian ELF file");
   });
@@ -58,7 +58,7 @@ describe("injectGuard refuses", () => {
     refused(other, "the guard is for another machine");
   });
 
-  test("the bun command itself, which holds no program", () => {
+  test("the bun command itself, without a program", () => {
     expect(() => injectGuard(readFileSync(process.execPath), guard(), false)).toThrow(ElfError);
   });
 });

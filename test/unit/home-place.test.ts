@@ -20,7 +20,7 @@ test.each([
   expect(isJailsOwn(home)).toBe(own);
 });
 
-test("another home, for names that a shell would read otherwise too", () => {
+test("another home, also for names that a shell would split", () => {
   expect(otherHomeRemedy("/srv/a b", { name: "u$", uid: 7, gid: 8 })).toBe(
     "usermod -d '/srv/a b/./home/u$' 'u$' && jk_jailuser --jail-side-only -j '/srv/a b' 'u$' && " +
       "install -d -o 7 -g 8 -m 0700 '/srv/a b/home/u$'",

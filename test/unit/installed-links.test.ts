@@ -9,7 +9,7 @@ const placed = [
 ];
 const linked = (text: string, source = "README.md") => withInstalledLinks(text, source, placed);
 
-test("a link leads to where its target is now, and names it so", () => {
+test("a link leads to the installed place of its target, and has its name", () => {
   expect(linked("[docs/security.md](docs/security.md)")).toBe("[security.md](security.md)");
   expect(linked("[what is trusted](docs/security.md#trusted)")).toBe(
     "[what is trusted](security.md#trusted)",
@@ -20,13 +20,13 @@ test("a link leads to where its target is now, and names it so", () => {
   );
 });
 
-test("of one that leads to nothing installed the words are left", () => {
+test("a link to a file that is not installed becomes plain text", () => {
   expect(linked("[CONTRIBUTING.md](CONTRIBUTING.md) tells, ![a figure](docs/a.svg) shows")).toBe(
     "CONTRIBUTING.md tells, a figure shows",
   );
 });
 
-test("others stay as they are", () => {
+test("other links stay unchanged", () => {
   for (const text of ["[x](https://example.org/docs/security.md)", "[x](#below)", "a[0](b"])
     expect(linked(text)).toBe(text);
 });

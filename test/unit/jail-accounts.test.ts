@@ -59,7 +59,7 @@ describe("parsing", () => {
       expect(parsePasswdLine(line)).toBeUndefined();
     }
   });
-  test("group, and every line survives", () => {
+  test("group, and every line is kept", () => {
     const file = "g:x:1:a,,b\nshort:x:2\nbad:x\n#c:x:1:\n\nlast:x:3:z";
     const parsed = parseGroup(toBytes(file));
     expect(parsed.map(({ entry }) => entry && [entry.name, entry.gid, entry.members])).toEqual([
@@ -73,7 +73,7 @@ describe("parsing", () => {
     expect(formatAccounts(parsed)).toEqual(toBytes(`${file}\n`));
     expect(parsePasswd(new Uint8Array())).toEqual([]);
   });
-  test("what no line can hold is refused", () => {
+  test("a value that does not fit into a line is refused", () => {
     for (const bad of ["a:b", "a\nb", "", "#a", "+", "a,b", "a/b"]) {
       expect(codeOf(() => formatPasswdLine(user(bad, 1)))).toBe("bad-account-field");
     }
@@ -93,7 +93,7 @@ describe("the accounts of a jail", () => {
   const put = (name: string, content: string) => writeFileSync(`${jail.path}/etc/${name}`, content);
   const read = (name: string) => readFileSync(`${jail.path}/etc/${name}`, "latin1");
 
-  test("are looked up by name and number, the first counts", () => {
+  test("are looked up by name and number; the first counts", () => {
     put("passwd", "u:x:5:1::/a:/s\nu:x:6:1::/b:/s\nv:x:5:1::/c:/s\n");
     put("group", "g:x:5:u\n");
     const accounts = readJailAccounts(jail.root);
@@ -110,7 +110,7 @@ describe("the accounts of a jail", () => {
     expect(lstatSync(`${jail.path}/etc/passwd`).mode & 0o7777).toBe(0o644);
     expect(lstatSync(`${jail.path}/etc/.jailkit.lock`).mode & 0o7777).toBe(0o600);
   });
-  test("are added to once, after a line without newline, keeping all else, owner and mode", () => {
+  test("get an entry once, after a line without newline; the rest, owner and mode stay", () => {
     put("passwd", "#comment\nroot:x:0:0:root:/root:/bin/sh");
     put("group", "junk\ncc:x:9:spcc");
     chmodSync(`${jail.path}/etc/group`, 0o640);
@@ -133,7 +133,7 @@ describe("the accounts of a jail", () => {
     const { mode, gid } = lstatSync(`${jail.path}/etc/group`);
     expect([mode & 0o7777, gid]).toEqual([0o640, 42]);
   });
-  test("a conflict is told, and nothing is written", () => {
+  test("a conflict is reported, and nothing is written", () => {
     put("passwd", "u:x:5:1::/a:/s\n");
     put("group", "g:x:5:");
     const change = (act: Parameters<typeof updateJailAccounts>[1]) =>
@@ -159,7 +159,7 @@ describe("the accounts of a jail", () => {
     });
     expect([read("passwd"), read("group")]).toEqual(["v:x:6:1::/c:/s\n", "g:x:5:v\nh:x:6:\n"]);
   });
-  test("root's link to an account file stays, a large file is refused", () => {
+  test("a symbolic link of root to an account file stays, a large file is refused", () => {
     writeFileSync(`${jail.path}/usr/passwd`, "");
     symlinkSync("../usr/passwd", `${jail.path}/etc/passwd`);
     updateJailAccounts(jail.root, (accounts) => accounts.addUser(user("u", 5)));
@@ -168,7 +168,7 @@ describe("the accounts of a jail", () => {
     put("group", "\n".repeat(ACCOUNT_FILE_LIMIT + 1));
     expect(messageOf(() => readJailAccounts(jail.root))).toContain(`${jail.path}/etc/group`);
   });
-  test("not where users could hold the lock or exchange the file", () => {
+  test("are not changed if users could hold the lock or exchange the file", () => {
     put(".jailkit.lock", "");
     chmodSync(`${jail.path}/etc/.jailkit.lock`, 0o666);
     expect(codeOf(() => updateJailAccounts(jail.root, () => 0))).toBe("unsafe-jail");

@@ -63,7 +63,7 @@ const file = (path: string, ...sections: string[]): ManifestEntry => ({
 });
 const paths = (manifest: ReturnType<typeof open>) => [...manifest.content.entries.keys()];
 
-test("what is saved is read again, every byte of it", () => {
+test("a saved record is read back, byte for byte", () => {
   const manifest = open();
   const name = `/usr/\xff\xe9\n${utf8("\u00e9\u{1f600}")}"\\`;
   const link: ManifestEntry = {
@@ -86,7 +86,7 @@ test("what is saved is read again, every byte of it", () => {
   expect(again.content.entries.get("/l")).toEqual(link);
 });
 
-test("an entry of a kind that is not known is left out, and the rest is read", () => {
+test("an entry of an unknown kind is left out, and the rest is read", () => {
   const manifest = open();
   updateEntries(manifest, [file("/one", "a"), file("/pipe", "a"), file("/two", "a")]);
   saveManifest(manifest);
@@ -97,7 +97,7 @@ test("an entry of a kind that is not known is left out, and the rest is read", (
   expect(paths(open())).toEqual(["/one", "/two"]);
 });
 
-test("is root's alone", () => {
+test("belongs only to root", () => {
   const manifest = open();
   saveManifest(manifest);
   const mode = (path: string) => lstatSync(path).mode & 0o7777;
@@ -125,7 +125,7 @@ test("two runs at once lose nothing", () => {
   expect(content.entries.get("/both")?.sections).toEqual(["a", "b"]);
 });
 
-test("a request that is made again keeps its place", () => {
+test("a repeated request keeps its place", () => {
   const manifest = open();
   recordRequest(manifest, request("a"));
   recordRequest(manifest, request("b"));
@@ -142,7 +142,7 @@ test("a request that is made again keeps its place", () => {
   expect(open().content.requests).toEqual([request("b")]);
 });
 
-test("what a newer version wrote is kept", () => {
+test("fields of a newer version are kept", () => {
   const manifest = open();
   updateEntries(manifest, [file("/f")]);
   recordRequest(manifest, request("a"));
@@ -164,7 +164,7 @@ test("what a newer version wrote is kept", () => {
   expect(codeOf(() => open())).toBe("bad-manifest");
 });
 
-test("a jail that was moved is known, another one in its place is not", () => {
+test("a moved jail is known, another one in its place is not", () => {
   const manifest = open();
   writeFileSync(`${jail.path}/usr/f`, "x");
   updateEntries(manifest, [file("/usr/f")]);
@@ -185,7 +185,7 @@ test("a jail that was moved is known, another one in its place is not", () => {
   expect(paths(open(`${jail.base}/moved`))).toEqual(["/usr/f"]);
 });
 
-test("a jail that was made anew starts anew, one that was restored does not", () => {
+test("a jail that was created again gets a new record, a restored one does not", () => {
   const manifest = open();
   updateEntries(manifest, [file("/usr/f")]);
   recordRequest(manifest, request("a"));
@@ -203,7 +203,7 @@ test("a jail that was made anew starts anew, one that was restored does not", ()
   expect(paths(open())).toEqual([]);
 });
 
-test("damaged files are told", () => {
+test("damaged files are reported", () => {
   expect(parseManifest(toBytes("{"))).toBeUndefined();
   expect(parseManifest(toBytes("[]"))).toBeUndefined();
   const manifest = open();

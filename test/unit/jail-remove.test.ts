@@ -32,7 +32,7 @@ const text = (content: string) => toBytes(content);
 const at = (path: string) => jail.path + path;
 
 describe("removal", () => {
-  test("takes one name away, never what a link leads to", () => {
+  test("removes one name, never the target of a symbolic link", () => {
     writeFileSync(at("/etc/f"), "");
     symlinkSync("f", at("/etc/l"));
     symlinkSync("/etc", at("/etc/d"));
@@ -44,7 +44,7 @@ describe("removal", () => {
     expect(codeOf(() => removePath(jail.root, "/etc", seen(jail.root, "/etc")))).toBe("ENOTEMPTY");
     expect(removePath(jail.root, "/usr", seen(jail.root, "/usr"))).toBe(true);
   });
-  test("removes a tree however deep, and not what its links lead to", () => {
+  test("removes a tree of any depth, and not the targets of its symbolic links", () => {
     writeFileSync(at("/etc/f"), "");
     let path = "/usr/t";
     for (let i = 0; i < 300; i++) path += "/d";
@@ -59,7 +59,7 @@ describe("removal", () => {
   });
 });
 
-test("a deep tree takes few descriptors", () => {
+test("a deep tree needs few descriptors", () => {
   makeDirectories(jail.root, `/usr/t${"/d".repeat(400)}`, () => ({ ...attributes, mode: 0o755 }));
   const steps = `${import.meta.dir}/deep-steps.ts`;
   const words = ["prlimit", "--nofile=200:200", process.execPath, steps, jail.path];
@@ -68,7 +68,7 @@ test("a deep tree takes few descriptors", () => {
   expect(existsSync(at("/usr/t"))).toBe(false);
 });
 
-test("what stands where something was removed is looked at anew", () => {
+test("a file in the place of a removed one is examined again", () => {
   mkdirSync(at("/usr/d"));
   putFile(jail.root, "/usr/d/f", text("x"), attributes);
   removeTree(jail.root, "/usr/d", seen(jail.root, "/usr/d"));
@@ -77,10 +77,10 @@ test("what stands where something was removed is looked at anew", () => {
   expect(readdirSync(at("/usr/d"))).toEqual(["g"]);
 });
 
-describe("what is another by now is not removed", () => {
+describe("a file that was replaced meanwhile is not removed", () => {
   const files = (path: string) => readdirSync(at(path)).sort();
 
-  test("where root alone can write", () => {
+  test("where only root can write", () => {
     for (const name of ["seen", "other"]) mkdirSync(at(`/usr/${name}`));
     writeFileSync(at("/usr/other/f"), "");
     writeFileSync(at("/etc/seen"), "");
@@ -91,7 +91,7 @@ describe("what is another by now is not removed", () => {
     expect([files("/usr"), files("/usr/other"), files("/etc")]).toEqual([["other", "seen"], ["f"], ["seen"]]);
   });
 
-  test("where users can write, files neither", () => {
+  test("files are not removed either where users can write", () => {
     for (const name of ["seen", "other"]) writeFileSync(at(`/home/u/${name}`), name);
     const stat = seen(jail.root, "/home/u/seen");
     expect(codeOf(() => removePath(jail.root, "/home/u/other", stat))).toBe("exchanged");
@@ -103,7 +103,7 @@ describe("what is another by now is not removed", () => {
     ]);
   });
 
-  test("nor a directory that is exchanged between a look at it and its opening", () => {
+  test("nor a directory that is exchanged between the check and the opening", () => {
     for (const name of ["/usr/t/mine", "/usr/other"]) {
       mkdirSync(at(name), { recursive: true });
       writeFileSync(at(`${name}/f`), name);
@@ -118,7 +118,7 @@ describe("what is another by now is not removed", () => {
     expect(readFileSync(at("/usr/t/mine/f"), "utf8")).toBe("/usr/other");
   });
 
-  test("nor what came into a directory after it was looked at", () => {
+  test("nor a file that came into a directory after the check", () => {
     mkdirSync(at("/usr/d/e"), { recursive: true });
     writeFileSync(at("/usr/d/e/f"), "");
     const known = new Set(["", "/e", "/e/f"].map((path) => seen(jail.root, `/usr/d${path}`).ino));
@@ -132,8 +132,8 @@ describe("what is another by now is not removed", () => {
   });
 });
 
-describe("what is made ready", () => {
-  test("leaves what came to its name meanwhile alone", () => {
+describe("a prepared file", () => {
+  test("leaves a file alone that got its name meanwhile", () => {
     writeFileSync(at("/usr/there"), "there");
     mkdirSync(at("/usr/directory"));
     const usr = openJailRoot(at("/usr"));
@@ -150,7 +150,7 @@ describe("what is made ready", () => {
     closeJailRoot(usr);
   });
 
-  test("gets another name where one is taken, and at last gives up", () => {
+  test("gets another name if one is taken, and at last fails", () => {
     const names = new Set<string>();
     const taken = (count: number) => () =>
       withTemporaryName((name) => {
@@ -163,7 +163,7 @@ describe("what is made ready", () => {
     expect(names.size).toBe(20);
   });
 
-  test("is taken away again where it still is that, and nothing else is", () => {
+  test("is removed again if it is still the same, and nothing else is", () => {
     for (const name of ["made", "other"]) writeFileSync(at(`/usr/${name}`), name);
     const { root } = jail;
     const made = seen(root, "/usr/made");
@@ -176,7 +176,7 @@ describe("what is made ready", () => {
     closeJailRoot(usr);
   });
 
-  test("is an error where a user has put another in its place, and that stays", () => {
+  test("is an error if a user has put another file in its place, which stays", () => {
     // The whole tree is the user's: there is no directory of root's to make things in.
     const root = openJailRoot(at("/home/u"));
     writeFileSync(at("/home/u/his"), "his");
@@ -202,7 +202,7 @@ describe("what is made ready", () => {
     closeJailRoot(root);
   });
 
-  test("is not made where users can write, if root has a place", () => {
+  test("is not created where users can write, if root has a place", () => {
     mkdirSync(at("/home/u/d"));
     chownSync(at("/home/u/d"), USER, USER);
     for (const [above, expected] of [

@@ -147,7 +147,7 @@ describe.each(TABLE)("a directory that is %s", (_, rights, trusted, strict, loos
     expect(found.map(({ rule, tolerated }) => (tolerated ? `(${rule})` : rule))).toEqual([...config]);
   });
 
-  test("safety, of who could exchange a name in it", () => {
+  test("safety, of users who could exchange a name in it", () => {
     // Sticky, names are its owner's and root's to exchange.
     const sticky = ((rights.mode ?? 0) & 0o1000) !== 0;
     const rules = sticky ? above.filter((rule) => rule === O) : above;
@@ -199,7 +199,7 @@ describe.each(TABLE)("a directory that is %s", (_, rights, trusted, strict, loos
     closeJailRoot(root);
   });
 
-  test("write, as whom", () => {
+  test("write, by user", () => {
     give(at("/srv"), rights);
     const owners = [
       [0, 0],
@@ -388,7 +388,7 @@ describe("an ACL", () => {
   });
 });
 
-test("what was made in a user's directory is what was made", () => {
+test("a file that was created in a user's directory is the created one", () => {
   const untrusted = { ...jail.root.top, trusted: false };
   const verdict = (change: Partial<Stat>, type = C.S_IFREG, stage = untrusted) =>
     codeOf(() =>

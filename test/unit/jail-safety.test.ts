@@ -42,14 +42,14 @@ function directory(path: string, mode = 0o755, uid = 0, gid = 0): void {
 }
 
 describe("jailFindings", () => {
-  test("nothing, for a jail that root made", () => {
+  test("none for a jail that root created", () => {
     directory("/tmp", 0o1777);
     directory("/opt", 0o2755);
     directory("/srv", 0o700, USER, USER);
     expect(broken()).toEqual([]);
   });
   test.each(["dev", "etc", "lib", "lib64", "libx32", "usr", "bin", "sbin", "opt"])(
-    "%s is root's alone",
+    "%s must belong to root",
     (name) => {
       directory(`/${name}`, 0o755, USER);
       expect(broken()).toEqual([`owner /jail/${name}`]);
@@ -59,7 +59,7 @@ describe("jailFindings", () => {
       expect(broken()).toEqual([`group-writable /jail/${name}`, `other-writable /jail/${name}`]);
     },
   );
-  test("other directories may be a user's, not everyone's", () => {
+  test("other directories may belong to a user; those of root must not be writable for others", () => {
     directory("/home", 0o755, USER);
     expect(broken()).toEqual([]);
     // As ISPConfig has tmp in a site's jail; its owner may change the mode of it at any time.
@@ -82,7 +82,7 @@ describe("jailFindings", () => {
     chownSync(jail.path, USER, USER);
     expect(broken()).toEqual(["owner /jail"]);
   });
-  test("what is above the jail", () => {
+  test("the directories above the jail", () => {
     chmodSync(jail.base, 0o1777);
     expect(broken()).toEqual([]);
     chmodSync(jail.base, 0o757);
@@ -94,7 +94,7 @@ describe("jailFindings", () => {
     chownSync(jail.base, USER, 0);
     expect(broken()).toEqual(["owner "]);
   });
-  test("a link stands for what it leads to in the jail", () => {
+  test("a symbolic link counts as its target in the jail", () => {
     directory("/usr/lib");
     symlinkSync("usr/lib", at("/lib"));
     symlinkSync("/usr/lib", at("/lib64"));
@@ -103,19 +103,19 @@ describe("jailFindings", () => {
     directory("/usr/lib", 0o775);
     expect(broken()).toEqual(["group-writable /jail/usr/lib", "group-writable /jail/usr/lib"]);
   });
-  test("a link to the host's safe directory does not make the jail's unsafe one safe", () => {
+  test("a symbolic link to a safe directory of the host does not make the jail's unsafe one safe", () => {
     symlinkSync("/var/sbin", at("/sbin"));
     directory("/var", 0o755, USER);
     directory("/var/sbin");
     expect(broken()).toEqual(["link-through-untrusted /jail/sbin"]);
   });
-  test.each(["", "/usr"])("links through what is unsafe itself (%s) are not to be removed", (path) => {
+  test.each(["", "/usr"])("symbolic links through an unsafe directory (%s) need not be removed", (path) => {
     directory("/usr/lib");
     symlinkSync("usr/lib", at("/lib"));
     directory(path, 0o775);
     expect(broken()).toEqual([`group-writable /jail${path}`]);
   });
-  test("a dangling link is unsafe where users could make its target", () => {
+  test("a dangling link is unsafe if users could create its target", () => {
     symlinkSync("usr/etc", at("/bin"));
     symlinkSync("/home/u/etc", at("/usr/etc"));
     expect(broken()).toEqual(["link-through-untrusted /jail/bin"]);
@@ -127,7 +127,7 @@ describe("jailFindings", () => {
     writeFileSync(at("/libfoo.txt"), "");
     expect(broken()).toEqual(["not-a-directory /jail/sbin", "not-a-directory /jail/usr"]);
   });
-  test("each finding says how to mend it", () => {
+  test("each finding has its remedy", () => {
     chmodSync(at("/etc"), 0o775);
     expect(jailFindings(jail.root)[0]).toEqual({
       path: at("/etc"),
@@ -140,7 +140,7 @@ describe("jailFindings", () => {
   });
 });
 
-describe("where others could exchange a name", () => {
+describe("directories in which others could exchange a name", () => {
   const rules = (path: string) => {
     const root = openJailRoot(jail.path);
     try {
@@ -175,7 +175,7 @@ describe("where others could exchange a name", () => {
     expect(rules("/home")).toEqual([]);
   });
 
-  test("the jail itself, what is above it, and where a link leads", () => {
+  test("the jail itself, the directories above it, and the target of a symbolic link", () => {
     chownSync(jail.base, USER, 0);
     directory("/home/a", 0o777);
     symlinkSync("home/a", at("/link"));
@@ -192,7 +192,7 @@ describe("remedies, as a shell understands them", () => {
     expect(`${exitCode} ${stderr}`).toBe("0 ");
   };
 
-  test("a jail is safe when all of them were typed, and no file is lost", () => {
+  test("a jail is safe after all of them, and no file is lost", () => {
     writeFileSync(at("/opt"), "kept");
     directory("/etc", 0o777, USER, USER);
     mkdirSync(at("/home/u"), { recursive: true });
@@ -211,7 +211,7 @@ describe("remedies, as a shell understands them", () => {
     expect(readFileSync(at("/not-opt"), "latin1")).toBe("kept");
   });
 
-  test("a link in the place of the configuration becomes a directory with the same files", () => {
+  test("a symbolic link in the place of the configuration becomes a directory with the same files", () => {
     const [real, path] = [`${jail.base}/real`, `${jail.base}/it's a link`];
     mkdirSync(`${real}/jk_lsh.d`, { recursive: true });
     writeFileSync(`${real}/jk_lsh.d/x.ini`, "[x]\n");

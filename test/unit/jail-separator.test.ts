@@ -39,7 +39,7 @@ describe("splitHome", () => {
   });
 });
 
-test("dirsEqual lets one slash at the end differ", () => {
+test("dirsEqual ignores one slash at the end", () => {
   expect(dirsEqual("/home/u", "/home/u")).toBe(true);
   expect(dirsEqual("/home/u/", "/home/u")).toBe(true);
   expect(dirsEqual("/home/u", "/home/u/")).toBe(true);

@@ -59,7 +59,7 @@ test("the jail gets no password hash and the limited shell", () => {
   expect(moveFrom).toBeUndefined();
 });
 
-test("a second run has nothing to do", () => {
+test("a second run does nothing", () => {
   const jailed = { ...user, home: "/srv/j/./home/u", shell: "/usr/sbin/jk_chrootsh" };
   const entry = { ...user, shell: "/bin/sh" };
   const result = plan({
@@ -73,17 +73,17 @@ test("a second run has nothing to do", () => {
   expect(result.notes).toHaveLength(3);
 });
 
-test("the jail as the home of an account that is jailed already stays", () => {
+test("the jail as the home of an account that is already jailed stays", () => {
   const jailed = { ...user, home: "/srv/j/./", shell: "/usr/sbin/jk_chrootsh" };
   expect(plan({ user: jailed })).toMatchObject({ jailHome: "/", changeAccount: false });
 });
 
-test("a home moves only from outside", () => {
+test("a home is moved only from outside the jail", () => {
   expect(plan({ move: true }).moveFrom).toBe("/home/u");
   expect(plan({ move: true, user: { ...user, home: "/srv/j/home/u" } }).moveFrom).toBeUndefined();
 });
 
-test("groups are made, joined, or left alone", () => {
+test("groups are created, joined, or left alone", () => {
   const groups = [group("u", 1001), group("a", 5), group("b", 6), group("c", 7)];
   const present = [group("u", 1001), group("bee", 6, ["x"]), group("c", 7, ["u"])];
   expect(plan({ groups, group: present }).groups).toEqual([

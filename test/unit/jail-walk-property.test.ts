@@ -70,7 +70,7 @@ function compare(root: JailRoot, paths: readonly string[]): void {
   }
 }
 
-test("walk leads where the kernel leads a process in the jail", () => {
+test("walk finds the same file as a process in the jail", () => {
   const jail = makeJail();
   const tree = `${jail.path}/usr/t`;
   const paths = fc.array(path, { minLength: 1, maxLength: 8 });

@@ -19,13 +19,13 @@ function walked(path: string): string {
 }
 
 describe("openJailRoot", () => {
-  test("takes an absolute path without links, in any spelling", () => {
+  test("accepts an absolute path without symbolic links, in any spelling", () => {
     const root = openJailRoot(`${jail.base}//x/.././jail/`);
     expect(root.path).toBe(jail.path);
     expect(root.ancestors.map(({ path }) => path)).toEqual(["/", "/dev", "/dev/shm", jail.base]);
     closeJailRoot(root);
   });
-  test("refuses what is no jail, naming it", () => {
+  test("refuses a path that is not a jail, and names it", () => {
     symlinkSync("jail", `${jail.base}/link`);
     writeFileSync(`${jail.base}/file`, "");
     expect(codeOf(() => openJailRoot("jail"))).toBe("relative-path");
@@ -39,7 +39,7 @@ describe("openJailRoot", () => {
 });
 
 describe("walk", () => {
-  test("follows root's links as the jail sees them", () => {
+  test("follows symbolic links of root as the jail sees them", () => {
     mkdirSync(`${jail.path}/usr/lib`);
     symlinkSync("usr/lib", `${jail.path}/lib`);
     symlinkSync("/usr/lib", `${jail.path}/lib64`);
@@ -53,7 +53,7 @@ describe("walk", () => {
     expect(walked("/lib64/..")).toBe("/usr");
     expect(walked("/lib")).toBe("/usr/lib");
   });
-  test("refuses a link below what users can write, and says which", () => {
+  test("refuses a symbolic link below a directory that users can write, and names it", () => {
     symlinkSync("/etc", `${jail.path}/home/u/x`);
     mkdirSync(`${jail.path}/home/u/d`);
     symlinkSync("/etc", `${jail.path}/home/u/d/root-made`);
@@ -62,7 +62,7 @@ describe("walk", () => {
       `${jail.path}/home/u/d/root-made: `,
     );
   });
-  test("gives up on loops, and names what is missing or no directory", () => {
+  test("fails on loops, and names a missing directory or a file in its place", () => {
     symlinkSync("b", `${jail.path}/a`);
     symlinkSync("a", `${jail.path}/b`);
     writeFileSync(`${jail.path}/etc/f`, "");
@@ -70,7 +70,7 @@ describe("walk", () => {
     expect(messageOf(() => walk(jail.root, "/etc/none/x"))).toStartWith(`${jail.path}/etc/none: `);
     expect(codeOf(() => walk(jail.root, "/etc/f/x"))).toBe("ENOTDIR");
   });
-  test("knows whom a directory belongs to, sticky or not", () => {
+  test("knows the owner of a directory, sticky or not", () => {
     mkdirSync(`${jail.path}/tmp`, { mode: 0o777 });
     expect(walk(jail.root, "/usr").trusted).toBe(true);
     const home = walk(jail.root, "/home/u");
@@ -89,7 +89,7 @@ describe("walk", () => {
 });
 
 describe("lookUp", () => {
-  test("tells what stands there, the last link not followed", () => {
+  test("reports the kind of a file, without following the last symbolic link", () => {
     symlinkSync("/usr", `${jail.path}/etc/l`);
     symlinkSync("/nowhere", `${jail.path}/etc/d`);
     expect(lookUp(jail.root, "/etc/l")?.canonicalPath).toBe("/etc/l");
@@ -104,7 +104,7 @@ describe("lookUp", () => {
 });
 
 describe("readJailFile", () => {
-  test("reads regular files, also through root's links, and nothing else", () => {
+  test("reads only regular files, also through symbolic links of root", () => {
     writeFileSync(`${jail.path}/usr/f`, "text");
     symlinkSync("../usr/f", `${jail.path}/etc/f`);
     expect(fromBytes(readJailFile(jail.root, "/etc/f", 10) ?? new Uint8Array())).toBe("text");
@@ -114,7 +114,7 @@ describe("readJailFile", () => {
     symlinkSync("/etc/passwd", `${jail.path}/home/u/f`);
     expect(codeOf(() => readJailFile(jail.root, "/home/u/f", 10))).toBe("link-in-untrusted-directory");
   });
-  test("reads a file that another program renames new ones to meanwhile", async () => {
+  test("reads a file while another program replaces it by renaming", async () => {
     const [path, fresh] = [`${jail.path}/etc/f`, `${jail.path}/etc/.f`];
     writeFileSync(path, "text");
     const script = `const { renameSync, writeFileSync, writeSync } = require("node:fs");
@@ -132,7 +132,7 @@ describe("readJailFile", () => {
     await other.exited;
     expect([...seen]).toEqual(["text"]);
   });
-  test("does not read a link of the host's", () => {
+  test("does not follow a symbolic link of the host", () => {
     writeFileSync(`${jail.base}/secret`, "secret");
     symlinkSync(`${jail.base}/secret`, `${jail.path}/etc/s`);
     chownSync(`${jail.base}/secret`, 0, 0);

@@ -53,7 +53,7 @@ const leftovers = () =>
   readdirSync(jail.path, { recursive: true }).filter((name) => String(name).includes(".jk-"));
 
 describe("putFile", () => {
-  test("sets owner, mode, setuid and times whatever the umask", () => {
+  test("sets owner, mode, setuid and times, whatever the umask", () => {
     const times = { atime: 1_000_000_000_000_000_001n, mtime: -1_000_000_000n };
     expect(putFile(jail.root, "/usr/f", text("one"), { mode: 0o6755, uid: 5, gid: 6, ...times })).toBe(
       "created",
@@ -64,7 +64,7 @@ describe("putFile", () => {
     expect(readFileSync(at("/usr/f"), "utf8")).toBe("one");
     expect(leftovers()).toEqual([]);
   });
-  test("keeps or replaces, and who has the old one open keeps it", () => {
+  test("keeps or replaces a file; programs that have the old one open keep it", () => {
     putFile(jail.root, "/usr/f", text("old"), attributes);
     const fd = openSync(at("/usr/f"), "r");
     expect(putFile(jail.root, "/usr/f", text("new"), attributes)).toBe("kept");
@@ -87,7 +87,7 @@ describe("putFile", () => {
     closeSync(fd);
     expect(readdirSync(at("/usr"))).toEqual(["f"]);
   });
-  test("replaces a link, never what it leads to", () => {
+  test("replaces a symbolic link, never its target", () => {
     writeFileSync(at("/etc/target"), "root's");
     symlinkSync("target", at("/etc/l"));
     expect(putFile(jail.root, "/etc/l", text("new"), attributes)).toBe("kept");
@@ -95,7 +95,7 @@ describe("putFile", () => {
     expect(readFileSync(at("/etc/target"), "utf8")).toBe("root's");
     expect(lstatSync(at("/etc/l")).isFile()).toBe(true);
   });
-  test("refuses to replace a directory, and names what is wrong", () => {
+  test("refuses to replace a directory, and names the reason", () => {
     expect(codeOf(() => putFile(jail.root, "/etc", text(""), attributes, { replace: true }))).toBe(
       "directory-in-the-way",
     );
@@ -109,7 +109,7 @@ describe("putFile", () => {
     );
     expect(leftovers()).toEqual([]);
   });
-  test("takes any byte in a name", () => {
+  test("accepts any byte in a name", () => {
     const name = "\xff\n'$(x)`";
     putFile(jail.root, `/usr/${name}`, text("x"), attributes);
     const directory = openDirectory(jail.root, "/usr");
@@ -118,7 +118,7 @@ describe("putFile", () => {
     closeSync(fd);
     release(directory);
   });
-  test("in a user's directory the file appears finished, made where he cannot reach", () => {
+  test("in a user's directory the file appears complete, created where the user has no access", () => {
     const directory = openDirectory(jail.root, "/home/u");
     expect(directory.stage?.path).toBe("/home");
     const spot = { root: jail.root, parent: directory, name: "f" };
@@ -130,7 +130,7 @@ describe("putFile", () => {
 });
 
 describe("putHardLink", () => {
-  test("is the same file, also in the place of another", () => {
+  test("is the same file, also in place of another", () => {
     writeFileSync(`${jail.base}/source`, "x");
     const fd = openSync(`${jail.base}/source`, "r");
     expect(putHardLink(jail.root, "/usr/l", fd)).toBe("created");
@@ -142,7 +142,7 @@ describe("putHardLink", () => {
     expect(lstatSync(at("/usr/other")).ino).toBe(lstatSync(`${jail.base}/source`).ino);
     expect(lstatSync(`${jail.base}/source`).nlink).toBe(3);
   });
-  test("on another file system it is the caller who copies", () => {
+  test("on another file system the caller copies", () => {
     const fd = openSync("/proc/self/status", "r");
     expect(codeOf(() => putHardLink(jail.root, "/usr/l", fd))).toBe("EXDEV");
     closeSync(fd);
@@ -151,7 +151,7 @@ describe("putHardLink", () => {
 });
 
 describe("putSymlink", () => {
-  test("says its target word for word, and may belong to a user", () => {
+  test("keeps its target unchanged, and may belong to a user", () => {
     const owner = { uid: USER, gid: USER, mtime: 5_000_000_000n };
     expect(putSymlink(jail.root, "/etc/l", "../../../x//y/.")).toBe("created");
     expect(readlinkSync(at("/etc/l"))).toBe("../../../x//y/.");
@@ -161,7 +161,7 @@ describe("putSymlink", () => {
     expect(facts("/etc/l").slice(1)).toEqual([USER, USER]);
     expect(lstatSync(at("/etc/l")).mtimeMs).toBe(5000);
   });
-  test("a directory that was reached through the old link is found anew", () => {
+  test("a directory that was reached through the old link is searched again", () => {
     mkdirSync(at("/usr/a"), { mode: 0o755 });
     mkdirSync(at("/usr/b"), { mode: 0o755 });
     symlinkSync("a", at("/usr/l"));
@@ -172,7 +172,7 @@ describe("putSymlink", () => {
 });
 
 describe("putDevice", () => {
-  test("has any number and exactly the mode asked for", () => {
+  test("has any number and exactly the requested mode", () => {
     const node = { type: "char", major: 1, minor: 300_000 } as const;
     expect(putDevice(jail.root, "/usr/d", node, { mode: 0o666, uid: 0, gid: 5 })).toBe("created");
     const stat = lstatSync(at("/usr/d"));
@@ -183,7 +183,7 @@ describe("putDevice", () => {
     expect(putDevice(jail.root, "/usr/d", node, attributes)).toBe("kept");
     expect(libc.umask(0o077)).toBe(0o077);
   });
-  test("is made for root only, a FIFO for anyone", () => {
+  test("is created only by root, a FIFO by anybody", () => {
     const node = { type: "block", major: 8, minor: 0 } as const;
     expect(codeOf(() => putDevice(jail.root, "/home/u/d", node, attributes))).toBe(
       "device-in-untrusted-directory",
@@ -195,7 +195,7 @@ describe("putDevice", () => {
 });
 
 describe("makeDirectories", () => {
-  test("makes what is missing, also what a dangling link leads to", () => {
+  test("creates missing directories, also the target of a dangling link", () => {
     symlinkSync("usr/lib", at("/lib"));
     const made = makeDirectories(jail.root, "/lib/a/b", (path) => ({
       ...attributes,
@@ -217,7 +217,7 @@ describe("makeDirectories", () => {
 });
 
 describe("setAttributes", () => {
-  test("changes what is asked for, of a device as well", () => {
+  test("changes the requested attributes, of a device too", () => {
     putFile(jail.root, "/usr/f", text(""), { ...attributes, mode: 0o755 });
     setAttributes(jail.root, "/usr/f", { gid: 7 });
     setAttributes(jail.root, "/usr/f", { mode: 0o4711, mtime: 9_000_000_000n });
@@ -230,14 +230,14 @@ describe("setAttributes", () => {
     expect(facts("/home")[0]).toBe("0711");
     expect(codeOf(() => setAttributes(jail.root, "/usr/none", { mode: 0 }))).toBe("ENOENT");
   });
-  test("of a link changes the link", () => {
+  test("changes the symbolic link itself", () => {
     writeFileSync(at("/etc/f"), "", { mode: 0o600 });
     symlinkSync("f", at("/etc/l"));
     setAttributes(jail.root, "/etc/l", { uid: USER });
     expect([facts("/etc/l")[1], facts("/etc/f")[1]]).toEqual([USER, 0]);
     expect(codeOf(() => setAttributes(jail.root, "/etc/l", { mode: 0o777 }))).toBe("ELOOP");
   });
-  test("in a user's directory touches nothing but what is his alone", () => {
+  test("in a user's directory changes only files with one name that belong to the user", () => {
     writeFileSync(at("/home/u/his"), "");
     chownSync(at("/home/u/his"), USER, USER);
     setAttributes(jail.root, "/home/u/his", { mode: 0o640 });
@@ -252,7 +252,7 @@ describe("setAttributes", () => {
   });
 });
 
-test("with sync the same is written", () => {
+test("with sync the result is the same", () => {
   const root = openJailRoot(jail.path, { sync: true });
   expect(makeDirectories(root, "/usr/a", () => ({ ...attributes, mode: 0o755 }))).toEqual(["/usr/a"]);
   expect(putFile(root, "/usr/a/f", text("x"), attributes)).toBe("created");

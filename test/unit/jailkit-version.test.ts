@@ -59,7 +59,7 @@ const OLD = [
 ];
 const text = (strings: readonly string[]) => `${strings.join("\0")}\0`;
 
-describe("what jailkit a program is of", () => {
+describe("the jailkit that a program belongs to", () => {
   test.each([
     ["2.23's jk_lsh", elf(text(OLD))],
     ["for a 32-bit machine", elf(text(OLD), { class64: false })],
@@ -89,7 +89,9 @@ describe("what jailkit a program is of", () => {
     ["a version that is not ours to know", elf(text(["jk_lsh version 4.0, started", ...OLD.slice(1)]))],
     ["words that go on", elf(text([...OLD.slice(0, 2), `${OLD[2]} here`]))],
     ["more than such a program has", elf(text(OLD) + " ".repeat(4 << 20))],
-  ] as const)("%s is none", (_, content) => expect(judge(content, jailkitVersionOf)).toBeUndefined());
+  ] as const)("%s does not belong to any", (_, content) =>
+    expect(judge(content, jailkitVersionOf)).toBeUndefined(),
+  );
 
   test.each([
     ["a header is cut off", (): Buffer => guarded().subarray(0, 60)],
@@ -101,7 +103,7 @@ describe("what jailkit a program is of", () => {
     ["segments have another size", () => guarded((_, header) => header.writeUInt16LE(57, 54))],
     ["the segment is not loaded", () => guarded((table) => table.writeUInt32LE(4, 56))],
     ["it is for another byte order", () => guarded((_, header) => header.writeUInt8(2, 5))],
-  ] as const)("where %s it has no guard", (_, content) => {
+  ] as const)("without a guard if %s", (_, content) => {
     expect(judge(content(), isRuntime)).toBe(false);
     expect(judge(content(), jailkitVersionOf)).toBeUndefined();
   });

@@ -50,7 +50,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("a key", () => {
-  test("that ssh-keygen makes is one, and each that was cut off is none", () => {
+  test("of ssh-keygen is accepted, and not if it is cut off", () => {
     expect(made.length).toBe(5);
     for (const [, line] of made) {
       expect(parsePublicKeys(`${line}\n`, "f")).toEqual([
@@ -114,7 +114,7 @@ describe("options", () => {
     'environment="A=b",environment="C=d",expiry-time="20300101"',
     'permitopen="host:80",permitlisten="8080",principals="a,b",tunnel="0",cert-authority',
     'command="echo \\\\ \\x"',
-  ])("%s are taken", (options) => {
+  ])("%s are accepted", (options) => {
     const found = readKeyLine(`${options} ${ed25519} a comment`);
     expect(found).toMatchObject({ options, key: ed25519 });
   });
@@ -133,12 +133,12 @@ describe("options", () => {
   });
 });
 
-test("comments, blanks, line ends of other systems and a byte order mark do not count; a key counts once", () => {
+test("comments, blanks, line ends of other systems and a byte order mark are ignored; a key counts once", () => {
   const text = `\xef\xbb\xbf# keys\r\n\r\n  \t${ed25519} one \r\n\t# x\n${ed25519} again`;
   expect(parsePublicKeys(text, "f")).toEqual([{ line: `${ed25519} one`, options: "", key: ed25519 }]);
 });
 
-test("an error names file and line, and shows nothing of a file that holds something else", () => {
+test("an error names file and line, and shows no content of a file without keys", () => {
   const shadow = "root:$6$salt$hash:19000:0:99999:7:::\n";
   expect(messageOf(() => parsePublicKeys(shadow, "'/x'"))).toBe(
     "'/x', line 1: is not a public key of OpenSSH",
@@ -147,7 +147,7 @@ test("an error names file and line, and shows nothing of a file that holds somet
   expect(messageOf(() => parsePublicKeys(mixed, "'/x'"))).toStartWith("'/x': is a private key");
 });
 
-test("keys are added once, after what is there", () => {
+test("keys are added once, at the end", () => {
   const [one, two] = [ed25519, keyOf("ssh-ed25519", Buffer.alloc(32, 8))];
   const keys = parsePublicKeys(`${one} first\nrestrict ${two}\n`, "f");
   expect(mergeKeys("", keys)).toEqual({

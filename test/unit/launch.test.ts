@@ -36,14 +36,14 @@ describe("capabilities", () => {
     expect(refusal(() => parseCapabilities(list))).toEqual(expected as [string, number]);
   });
 
-  test("their numbers are the kernel's", () => {
+  test("their numbers are those of the kernel", () => {
     // capsh(1) knows them from the header of the kernel.
     const decoded = Bun.spawnSync(["capsh", "--decode=1ffffffffff"], { env: { PATH: "/usr/sbin:/sbin" } });
     const names = decoded.stdout.toString().trim().split("=")[1]?.split(",");
     expect(capabilityNames((1n << 41n) - 1n)).toEqual(names ?? []);
   });
 
-  test("those that lead out of a jail", () => {
+  test("those that give a way out of a jail", () => {
     expect(escapes(parseCapabilities("chown,sys_chroot,sys_admin,kill"))).toEqual([
       "cap_sys_chroot",
       "cap_sys_admin",
@@ -53,7 +53,7 @@ describe("capabilities", () => {
 });
 
 describe("ids", () => {
-  test("of a user: the group and the supplementary groups come with it", () => {
+  test("of a user include the group and the supplementary groups", () => {
     expect(resolveIds("daemon", undefined)).toMatchObject({ uid: 1, gid: 1 });
     expect(resolveIds("1", undefined)).toEqual(resolveIds("daemon", undefined));
     expect(resolveIds("daemon", undefined).groups).toContain(1);
@@ -84,7 +84,7 @@ describe("ids", () => {
     },
   );
 
-  test("a zero in front is a number all the same", () => {
+  test("a number may begin with a zero", () => {
     expect(resolveIds("01", undefined).uid).toBe(1);
   });
 });

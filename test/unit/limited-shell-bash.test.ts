@@ -197,7 +197,7 @@ const word = fc
   .filter((text) => !/^~[-+:]/.test(text));
 const line = fc.array(word, { minLength: 1, maxLength: 3 }).map((words) => words.join(" "));
 
-describe("words as bash makes them", () => {
+describe("words as bash splits them", () => {
   test.each([" \t\n", ":", ", ", ""])("with expansion, IFS %j", (ifs) => {
     const files = systemFiles(() => undefined);
     const environment = new Map(Object.entries({ ...VARIABLES, IFS: ifs }));

@@ -138,7 +138,7 @@ describe("filterEnvironment", () => {
     expect(kept(entry, "TERM=ok")).toEqual(["TERM=ok"]);
   });
 
-  test("of a name that is there twice the first counts, as for getenv(3)", () => {
+  test("the first of two variables of a name counts, as for getenv(3)", () => {
     expect(kept("TERM=a", "TERM=b")).toEqual(["TERM=a"]);
   });
 
@@ -146,7 +146,7 @@ describe("filterEnvironment", () => {
     expect(kept("TERM=/", "TERM=b")).toEqual(["TERM=b"]);
   });
 
-  test("names of the administrator's may hold anything, but not act on ld.so", () => {
+  test("variables of the administrator may have any value, but not affect ld.so", () => {
     const variables = filterEnvironment(
       ["X=a\nb=c", "LANG=/x", "Y=1", "LD_PRELOAD=/x"],
       ["X", "LANG", "LD_PRELOAD"],

@@ -151,11 +151,11 @@ describe("expandWords", () => {
     expect(result(line, environment)).toEqual(expected);
   });
 
-  test("without HOME a tilde is the account's home", () => {
+  test("without HOME a tilde means the home of the account", () => {
     expect(words("~ ~/x")).toEqual(["/h", "/h/x"]);
   });
 
-  test("IFS separates what expansions bring, and nothing else", () => {
+  test("IFS splits only the results of expansions", () => {
     expect(words("$C", { IFS: ":", C: ":a::b c:" })).toEqual(["", "a", "", "b c"]);
     expect(words("x:y $C", { IFS: " :", C: "a : b" })).toEqual(["x:y", "a", "b"]);
     expect(words("$C", { IFS: " :", C: " :a" })).toEqual(["", "a"]);
@@ -265,7 +265,7 @@ describe("expandWords is bounded", () => {
     refused("a b c", { words: 2 }, "words");
     expect(words("*", {}, { words: 500 }, wide)).toHaveLength(500);
   });
-  test("in bytes, those that never come out too", () => {
+  test("in bytes, including those that are not in the result", () => {
     refused("$X$X", { bytes: 199 }, "bytes", { X: "x".repeat(100) });
     const doubling = Array.from(
       { length: 40 },

@@ -24,7 +24,7 @@ function run(commandLine: string, allowSpawnOptions = false) {
   return decide({ commandLine, policy, environment: new Map(), home: "/", files });
 }
 
-describe("what clients of sshd send is let through", () => {
+describe("command lines of clients are allowed", () => {
   test.each([
     // As rsync 3.5 sends it for many sets of options.
     "rsync --server -logDtpre.iLsfxCIvu . /tmp/dst\\ 1/",
@@ -88,7 +88,7 @@ describe("what clients of sshd send is let through", () => {
   });
 });
 
-describe("what starts another program is refused", () => {
+describe("arguments that start another program are refused", () => {
   test.each([
     // CVE-2019-3463, CVE-2012-2251/2252/3478, CVE-2019-1000018
     "rsync -e sh a b:",
@@ -242,7 +242,7 @@ describe("what starts another program is refused", () => {
     expect(run(line, true)).toMatchObject({ allowed: true });
   });
 
-  test("and told why", () => {
+  test("with the reason", () => {
     expect(run("rsync --server --rsh=sh . x")).toEqual({
       allowed: false,
       exitStatus: 4,
@@ -253,7 +253,7 @@ describe("what starts another program is refused", () => {
     });
   });
 
-  test("and which calls there are", () => {
+  test("with the allowed calls", () => {
     expect(run("rsync --help")).toMatchObject({
       shown:
         "'rsync' is not allowed like this: only 'rsync --server' can be called here, besides its version: other calls can start programs",

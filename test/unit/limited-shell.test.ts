@@ -221,7 +221,7 @@ describe("decide: what jailkit 2.23 got wrong", () => {
   });
 });
 
-describe("decide: lines that got past other limited shells", () => {
+describe("decide: lines that bypassed other limited shells", () => {
   const lines = [
     // lshell: quotes, control characters, functions, doubled blanks
     "echo'/1.sh'",
@@ -284,7 +284,7 @@ describe("decide: lines that got past other limited shells", () => {
     }
   });
 
-  test("whatever is typed, only a listed file runs, and what is refused is told in one printable line", () => {
+  test("any line runs only a listed file, or is refused in one printable line", () => {
     const piece = fc.constantFrom(
       ..."ls printf sh /usr/bin/ /bin/ ../ ' \" \\ $ ${ } ` ( ) $(( )) * ? [ ] ~ = ; | & < > \n \r \t \0 \x1b \xff \u00a0 rsync".split(
         " ",
@@ -315,8 +315,8 @@ describe("decide: lines that got past other limited shells", () => {
   });
 });
 
-describe("decide: what is told", () => {
-  test("the log holds the words and the reason, the user sees what was typed", () => {
+describe("decide: messages", () => {
+  test("the log has the words and the reason, the user sees the typed command", () => {
     expect(run("ls /etc/shadow; id", { ...basic, executables: ["/usr/bin/env"] })).toEqual({
       allowed: false,
       exitStatus: 4,
@@ -363,7 +363,7 @@ describe("decide: what is told", () => {
     expect(run(line, { ...basic, executables })).toMatchObject({ reason });
   });
 
-  test("what is no refusal is not turned into one", () => {
+  test("other errors are not turned into a refusal", () => {
     const broken = {
       ...files,
       isDirectory: files.isDirectory,
@@ -380,7 +380,7 @@ describe("decide: what is told", () => {
     expect(() => decide({ ...request, files: broken })).toThrow("nss");
   });
 
-  test("what is told is short, however long the command", () => {
+  test("the message is short, however long the command", () => {
     const long = "x".repeat(130_000);
     for (const line of [long, `ls ${long}`, `ls '${long}`, `scp ${long}`, `scp -${long}`, `scp --${long}`]) {
       const decision = run(line, { ...transfer, allowSpawnOptions: false });

@@ -35,7 +35,7 @@ function may(changes: Partial<Entry> = {}): boolean {
 }
 const run = (...words: string[]) => expect(Bun.spawnSync([...words, source]).exitCode).toBe(0);
 
-test("what is and grants no more than was asked for may be linked", () => {
+test("a file that grants no more than requested may be hard-linked", () => {
   expect(may()).toBe(true);
   expect([may({ mode: 0o644 }), may({ uid: 5 }), may({ gid: 5 })]).toEqual([false, false, false]);
   chownSync(source, 5, 6);
@@ -45,7 +45,7 @@ test("what is and grants no more than was asked for may be linked", () => {
   expect([may({ mode: 0o6755 }), may()]).toEqual([true, false]);
 });
 
-test("file capabilities and an ACL that names anyone are never linked", () => {
+test("a file with capabilities or an ACL with named entries is never hard-linked", () => {
   run("setcap", "cap_net_raw+ep");
   expect(may()).toBe(false);
   run("setcap", "-r");
@@ -59,7 +59,7 @@ test("file capabilities and an ACL that names anyone are never linked", () => {
   expect(may()).toBe(true);
 });
 
-test("a source that is gone, a link or no file", () => {
+test("a source that is missing, a symbolic link or not a file", () => {
   expect(mayStayLinked(entry({ source: `${path}/none` }))).toBe(true);
   symlinkSync(source, `${path}/link`);
   expect(codeOf(() => openSource(`${path}/link`))).toBe("ELOOP");
@@ -68,7 +68,7 @@ test("a source that is gone, a link or no file", () => {
   close(fd);
 });
 
-test("a file of which special bits are kept is still the one that was planned", () => {
+test("a file that keeps special bits is still the planned one", () => {
   const is = (mode: number, changes: Partial<Entry> = {}) => {
     chmodSync(source, mode);
     const stat = basicStat(AT_FDCWD, source);
@@ -97,7 +97,7 @@ test("a file of which special bits are kept is still the one that was planned", 
   expect([is(0o600, { mode: 0o600 }), is(0o644, { mode: 0o640 })]).toEqual([true, true]);
 });
 
-test("a link on the way is followed only where root alone could have made it", () => {
+test("a symbolic link on the path is followed only if only root could have created it", () => {
   const directory = `${path}/theirs`;
   mkdirSync(`${directory}/real`, { recursive: true });
   writeFileSync(`${directory}/real/f`, "x");

@@ -22,7 +22,7 @@ describe("classifyRoot", () => {
   });
   const apart = (some: Partial<RootFacts>) => classifyRoot(facts({ mountNamespace: "mnt:[7]", ...some }));
 
-  test("in the same mount namespace the text is the jail", () => {
+  test("in the same mount namespace the link text is the jail", () => {
     expect(classifyRoot(facts({}))).toEqual({ kind: "jail", name: "/srv/j" });
     expect(classifyRoot(facts({ text: "/srv/j (deleted)", removed: true }))).toEqual({
       kind: "jail",
@@ -33,7 +33,7 @@ describe("classifyRoot", () => {
     expect(classifyRoot(facts({ text: "/mnt", isHostRoot: true })).kind).toBe("jail");
   });
 
-  test("what lies under the mount at / is no jail", () => {
+  test("a directory hidden by the mount at / is not a jail", () => {
     expect(classifyRoot(facts({ text: "/" })).kind).toBe("host");
   });
 
@@ -50,7 +50,7 @@ describe("classifyRoot", () => {
   });
 });
 
-test("withoutDeleted takes the kernel's note away once", () => {
+test("withoutDeleted removes the kernel's suffix once", () => {
   expect(withoutDeleted("/a (deleted)")).toBe("/a");
   expect(withoutDeleted("/a (deleted) (deleted)")).toBe("/a (deleted)");
   expect(withoutDeleted("/a(deleted)")).toBe("/a(deleted)");
@@ -67,7 +67,7 @@ describe("mountinfo", () => {
   const mounts = parseMounts(text);
   const mount = (device: string, root: string) => ({ id: 99n, device, root, mountPoint: "/" });
 
-  test("is read line by line, escapes undone", () => {
+  test("is read line by line, without escapes", () => {
     expect(mounts).toEqual([
       { id: 22n, device: "8:1", root: "/", mountPoint: "/" },
       { id: 30n, device: "8:2", root: "/data", mountPoint: "/srv" },
@@ -135,7 +135,7 @@ describe("commandOf", () => {
 describe("tableLines", () => {
   const row = (some: Partial<Row> = {}): Row => ({ pid: "7", user: "u", jail: "/j", command: "c", ...some });
 
-  test("columns are as wide as what is in them", () => {
+  test("columns are as wide as their contents", () => {
     expect(tableLines([row(), row({ pid: "1234567", user: "longer" })], false)).toEqual([
       "Pid    User   Jail Command",
       "7      u      /j   c      ",
@@ -152,7 +152,7 @@ describe("tableLines", () => {
     ]);
   });
 
-  test("characters count, not bytes, and none is cut apart", () => {
+  test("characters count, not bytes, and none is split", () => {
     const [, line] = tableLines([row({ user: "\xc3\xa9", command: "\xe2\x82\xac".repeat(70) })], false);
     expect(line).toBe(`7      \xc3\xa9    /j   ${"\xe2\x82\xac".repeat(63)}`);
   });
@@ -178,13 +178,13 @@ describe("treeOrder", () => {
     ).toEqual(["1", "\\_ 2", "  \\_ 4", "    \\_ 5", "\\_ 3", "6"]);
   });
 
-  test("a parent in another jail is none, and numbers may have been reused", () => {
+  test("a parent in another jail does not count, and numbers may be reused", () => {
     expect(order(process(1, 9), process(2, 1, "/k"))).toEqual(["1", "2"]);
     expect(order(process(1, 1), process(2, 3))).toEqual(["1", "2"]);
     expect(order(process(5, 9), process(9, 3))).toEqual(["9", "\\_ 5"]);
   });
 
-  test("no process is lost where parents go round in a circle", () => {
+  test("no process is lost in a circle of parents", () => {
     expect(order(process(1, 2), process(2, 1), process(3, 1)).length).toBe(3);
   });
 });

@@ -24,7 +24,7 @@ function scene(chunks: Chunk[], limits = {}) {
   };
 }
 
-test("what one user began is not another's who goes on, with room or without", () => {
+test("a message that one user began is not continued by another, with or without room", () => {
   for (const full of [false, true]) {
     const one = scene([
       { uid: 4001, text: "<13>t: of 4001" },
@@ -57,7 +57,7 @@ test("nor another process's", () => {
   expect(one.relayed()).toEqual(["<13>a[5]: x (jail=/j uid=4001)", "<13>b[6]: y (jail=/j uid=4001)"]);
 });
 
-test("byte by byte, nothing is looked through twice", () => {
+test("no byte is examined twice", () => {
   const text = `<13>t: one\n<13>t: two\0<13>t: ${"x".repeat(70_000)}\n<13>t: half`;
   const relay = (length: (at: number) => number) => {
     const pieces: Chunk[] = [];
@@ -76,7 +76,7 @@ test("byte by byte, nothing is looked through twice", () => {
   expect(bytes).toEqual(relay(() => 1000));
 });
 
-test("without room nothing more is read, and all of it comes in its order afterwards", () => {
+test("without room nothing more is read, and everything follows in order later", () => {
   const one = scene([
     { uid: 1, text: "<13>t: 1\n<13>t: 2\n<13>t: 3\n<13>t: 4" },
     { uid: 2, text: "<13>t: 5\n" },
@@ -93,7 +93,7 @@ test("without room nothing more is read, and all of it comes in its order afterw
   expect(one.relayed()).toEqual([line("1", 1), line("2", 1), line("3", 1), line("4", 1), line("5", 2)]);
 });
 
-test("over a limit what is complete waits, and stays its sender's", () => {
+test("above a limit complete messages wait, and keep their sender", () => {
   const one = scene(
     [
       { uid: 1, text: "<13>t: 1\n<13>t: 2\n<13>t: half" },
@@ -111,7 +111,7 @@ test("over a limit what is complete waits, and stays its sender's", () => {
   expect(one.relayed()).toEqual([line("1", 1), line("2", 1), line("half", 1), line("3", 2)]);
 });
 
-test("the end of a connection ends what was begun, and it stays its sender's without room", () => {
+test("the end of a connection ends its message, which keeps its sender without room", () => {
   const one = scene([{ uid: 7, text: "<13>t: last" }]);
   one.read();
   one.setFull(true);
@@ -125,7 +125,7 @@ test.each([
   ["over a limit", { base: 5, peak: 5 }, false, 1],
   ["without room", {}, true, 0],
 ])(
-  "datagrams that were read at once, %s: each waits, in its order, as its sender's",
+  "datagrams that were read together, %s: each waits in order, with its sender",
   (_, limits, full, atOnce) => {
     const one = scene([], limits);
     const texts = ["<13>t: 0", "<13>t: 1", "<13>t: 2"];

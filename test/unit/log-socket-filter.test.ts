@@ -58,7 +58,7 @@ describe.each(["x64", "arm64"] as const)("on %s", (machine) => {
   };
 
   test.skipIf(!existsSync(headers[machine]))(
-    "the numbers are the kernel's, and all others are refused",
+    "the numbers are those of the kernel, and all others are refused",
     () => {
       const known = numbersOf(machine);
       expect(known.size).toBeGreaterThan(250);
@@ -74,7 +74,7 @@ describe.each(["x64", "arm64"] as const)("on %s", (machine) => {
     },
   );
 
-  test("nothing that opens, connects, signals others, or changes what is allowed is on the list", () => {
+  test("no call on the list opens, connects, signals others, or changes limits", () => {
     const open = [
       "open",
       "openat",
@@ -174,7 +174,7 @@ const here = process.arch === "arm64" ? 1 : 0;
 const numberOf = (name: keyof typeof LIMITED | string) =>
   ({ ...ALLOWED, ...LIMITED, ...DEADLY })[name]?.[here] ?? -1;
 
-test("the kernel takes it: what is not on the list fails, what is goes on", () => {
+test("the kernel accepts it: only calls on the list succeed", () => {
   const socket = here === 1 ? 198 : 41;
   const kill = here === 1 ? 129 : 62;
   const code = `
@@ -185,6 +185,6 @@ test("the kernel takes it: what is not on the list fails, what is goes on", () =
   expect(confined(code)).toEqual({ stdout: "[-1,-1,0,-1,0,-1]", signal: undefined, status: 0 } as never);
 });
 
-test.each(Object.keys(DEADLY))("the kernel takes it: %s ends the process", (name) => {
+test.each(Object.keys(DEADLY))("the kernel accepts it: %s kills the process", (name) => {
   expect(confined(`call(${numberOf(name)}, 0, 0, 0, 0, 0, 0);`).signal).toBe("SIGSYS");
 });

@@ -23,7 +23,7 @@ function scene() {
 const NEVER = Number.POSITIVE_INFINITY;
 
 describe("the heartbeat", () => {
-  test("asks nothing while nothing comes", () => {
+  test("asks nothing while no message comes", () => {
     const { heartbeat, asked, isWatching } = scene();
     expect(heartbeat.next()).toBe(NEVER);
     heartbeat.ask(1e9);
@@ -32,7 +32,7 @@ describe("the heartbeat", () => {
     expect(isWatching()).toBe(true);
   });
 
-  test("asks once for what comes in a while, and watches again with the answer", () => {
+  test("asks once for all messages of an interval, and watches again after the answer", () => {
     const { heartbeat, asked, isWatching } = scene();
     heartbeat.work(0);
     expect(isWatching()).toBe(false);
@@ -49,7 +49,7 @@ describe("the heartbeat", () => {
     expect(heartbeat.isOverdue(1e9)).toBe(false);
   });
 
-  test("an answer to another question is none, and sockets that change do not end the wait for it", () => {
+  test("an answer to another question does not count, and changing sockets do not end the wait", () => {
     const { heartbeat, isWatching } = scene();
     heartbeat.answered(0, 0, 0);
     heartbeat.work(0);
@@ -63,7 +63,7 @@ describe("the heartbeat", () => {
     expect(heartbeat.isOverdue(1e9)).toBe(false);
   });
 
-  test("with connections it asks again by itself", () => {
+  test("with connections it asks repeatedly", () => {
     const { heartbeat, asked } = scene();
     heartbeat.connected(0);
     expect(heartbeat.next()).toBe(ASK_WITH_CONNECTIONS);

@@ -48,7 +48,7 @@ function scene(chunks: Chunk[] = [], limits = {}) {
   const inlets = new Inlets(context, set, receiver);
   inlets.open(1, fd, { ...settings, ...limits });
   cleanups.push(() => inlets.close(1));
-  const inlet = inlets.get(1);
+  const inlet = inlets.byId.get(1);
   if (inlet === undefined) throw new Error("there is no inlet");
   return {
     inlets,
@@ -71,7 +71,7 @@ function scene(chunks: Chunk[] = [], limits = {}) {
   };
 }
 
-test("that there is a connection is told of the first one, and of the first after none", () => {
+test("the first connection is reported, and the first after none", () => {
   const one = scene([{ uid: 1, text: "" }]);
   const first = one.connect();
   expect(one.connectedCount()).toBe(1);
@@ -89,7 +89,7 @@ test("that there is a connection is told of the first one, and of the first afte
   expect(other.connectedCount()).toBe(2);
 });
 
-test("without room nothing is listened to, and nothing read; with room all of it again", () => {
+test("without room nothing is accepted or read; with room everything is again", () => {
   const one = scene([
     { uid: 1, text: "<13>t: 1\n" },
     { uid: 1, text: "<13>t: 2\n" },
@@ -110,7 +110,7 @@ test("without room nothing is listened to, and nothing read; with room all of it
   expect(one.relayed()).toEqual([line("1", 1), line("2", 1)]);
 });
 
-test("at the end what waits is relayed before more is read, and stays its sender's", () => {
+test("at the end waiting messages are relayed before more is read, and keep their sender", () => {
   const chunks = [
     { uid: 1, text: "<13>t: 1\n<13>t: 2\n<13>t: 3\n<13>t: 4\n" },
     { uid: 2, text: "<13>t: 5\n" },
@@ -123,7 +123,7 @@ test("at the end what waits is relayed before more is read, and stays its sender
   expect(one.relayed()).toEqual(expected);
 });
 
-test("at the end, too, nothing is read while there is no room", () => {
+test("at the end too, nothing is read without room", () => {
   const one = scene([
     { uid: 1, text: "<13>t: 1\n<13>t: 2\n" },
     { uid: 2, text: "<13>t: 3\n" },
@@ -137,10 +137,10 @@ test("at the end, too, nothing is read while there is no room", () => {
   expect(one.relayed()).toEqual([line("1", 1), line("2", 1), line("3", 2)]);
 });
 
-describe("who sent a message", () => {
+describe("the sender of a message", () => {
   const SAME = 0xffffffff;
 
-  test.skipIf(process.getuid?.() !== 0)("is told of each that is received at once", () => {
+  test.skipIf(process.getuid?.() !== 0)("is known for each of several received together", () => {
     const [sender, fd] = openPair(SOCK_DGRAM);
     cleanups.push(
       () => close(sender),
@@ -158,7 +158,7 @@ describe("who sent a message", () => {
     expect([0, 1, 2].map(receiver.pid)).toEqual([process.pid, process.pid, process.pid]);
   });
 
-  test("is nobody where the kernel tells nothing, whoever sent what came before", () => {
+  test("is nobody if the kernel does not report it, whoever sent the previous one", () => {
     const receiver = createReceiver(1, 64);
     const told = [true, false].map((passing) => {
       const [sender, fd] = openPair(SOCK_DGRAM);

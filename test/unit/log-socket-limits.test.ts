@@ -165,7 +165,7 @@ const recorded: [sent: number, bytes: number, relayed: number, warning: "" | "pe
   [3930.1, 20, 4702.493, ""],
 ];
 
-test("a recorded trace of jailkit 2.23 comes out the same, to the message and to the interval", () => {
+test("a recorded trace of jailkit 2.23 gives the same result, by message and interval", () => {
   const given = { base: 200, peak: 500, interval: 500_000 };
   // The first interval was over long before.
   const rate = new Rate(-800_000);
@@ -188,7 +188,7 @@ test("a recorded trace of jailkit 2.23 comes out the same, to the message and to
   expect(waited).toBe(5);
 });
 
-test("limits by the second, also where 32 bits would not hold them", () => {
+test("limits per second, also beyond 32 bits", () => {
   expect(perSecond(2048, { base: 0, peak: 0, interval: 10_000_000 })).toBe(204);
   expect(perSecond(1_000_000, { base: 0, peak: 0, interval: 10_000 })).toBe(100_000_000);
 });

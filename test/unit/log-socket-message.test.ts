@@ -15,7 +15,7 @@ function rewrite(text: string): string {
   return fromBytes(to, 1, end);
 }
 
-describe("who sent it", () => {
+describe("the sender", () => {
   const time = "Nov  1 10:00:00 ";
   const rows: [string, string][] = [
     [`<13>${time}tag[1]: text`, `<13>${time}tag[4711]: text${mark}`],
@@ -45,13 +45,13 @@ describe("who sent it", () => {
     expect(rewrite(text)).toBe(expected);
   });
 
-  test("a message that daemons would cut tells it behind the tag, too", () => {
+  test("a message that daemons would cut says so after the tag, too", () => {
     const long = "x".repeat(8000);
     expect(rewrite(`<13>tag[1]: ${long}`)).toBe(`<13>tag[4711]:${mark} ${long}${mark}`);
     expect(rewrite(`<13>tag[1]: ${long.slice(100)}`)).not.toContain(`:${mark}`);
   });
 
-  test("one that is long once it is escaped, too", () => {
+  test("also one that is long only after escaping", () => {
     const result = rewrite(`<13>tag[1]: ${"\n".repeat(2500)}x`);
     expect(result).toStartWith(`<13>tag[4711]:${mark} #012`);
     expect(result).toEndWith(`x${mark}`);
@@ -74,7 +74,7 @@ describe("control bytes", () => {
 
   // Bytes, as latin1 has them.
   const utf8 = (text: string) => Buffer.from(text).toString("latin1");
-  test("characters of UTF-8 stay, and so do other bytes that are none", () => {
+  test("characters of UTF-8 stay, and so do other bytes", () => {
     for (const text of [utf8("\u00a0\u00e9\u011b\u4e2d\u2026\u{1f600}"), "\xff\xfe\xa0\xc3", "\xe2\xa8"]) {
       expect(rewrite(`<13>t: ${text}`)).toBe(`<13>t: ${text}${mark}`);
     }
@@ -150,12 +150,12 @@ describe("RFC 5424", () => {
   });
 });
 
-test("a long message of RFC 5424 tells it in front of its structured data", () => {
+test("a long message of RFC 5424 says so before its structured data", () => {
   const data = `[a b="${"x".repeat(8000)}"]`;
   expect(rewrite(`<13>1 - h app 1 id ${data} t`)).toBe(`<13>1 - hst app 4711 id -${mark} ${data} t${mark}`);
 });
 
-test("whatever the bytes, there is room, one priority that users may have, no control byte, no other pid, and the mark at the end", () => {
+test("any bytes: they fit, with one priority that users may have, no control byte, no other pid, and the mark at the end", () => {
   const word = fc.constantFrom(
     "<",
     ">",

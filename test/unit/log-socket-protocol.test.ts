@@ -43,7 +43,7 @@ const settings = {
   interval: 3,
 } as const;
 
-test("commands arrive as they were, with a descriptor", () => {
+test("commands arrive unchanged, with a descriptor", () => {
   const command: Command = { is: "open", id: 5, settings };
   const fd = openAt(AT_FDCWD, "/dev/null", O_RDONLY);
   expect(sendMessage(monitor, command, true, fd)).toBe(true);
@@ -65,7 +65,7 @@ const reports: RelayReport[] = [
   { is: "counters", id: 3, counters },
   { is: "end", connected: true },
 ];
-test.each(reports)("a report arrives as it was: %j", (report) => {
+test.each(reports)("a report arrives unchanged: %j", (report) => {
   sendMessage(relay, report, true);
   expect(receiveReport(monitor)).toEqual(report);
 });
@@ -90,11 +90,11 @@ test.each(
     { is: "counters", id: 1, counters: { ...counters, paused: "no" } },
     { is: "counters", id: 1, counters: [] },
   ].map((value) => ({ value })),
-)("$value is no report", ({ value }) => {
+)("$value is not a report", ({ value }) => {
   expect(readReport(value)).toBeUndefined();
 });
 
-test("nothing but what belongs to a report is taken, and nothing unprintable", () => {
+test("only the fields of a report are accepted, and no unprintable text", () => {
   expect(readReport({ is: "ready", extra: 1 })).toEqual({ is: "ready" });
   expect(readReport({ is: "line", text: "a\x1b[31m\n" })).toEqual({ is: "line", text: "a\\x1b[31m\\n" });
   expect(readReport({ is: "counters", id: 1, counters: { ...counters, more: "x" } })).toEqual({
@@ -104,7 +104,7 @@ test("nothing but what belongs to a report is taken, and nothing unprintable", (
   });
 });
 
-test("a relay that talks nonsense, sends descriptors, or is gone", () => {
+test("a relay that sends garbage or descriptors, or has ended", () => {
   sendPacket(relay, toBytes("{"));
   expect(receiveReport(monitor)).toBe("over");
   const before = readdirSync("/proc/self/fd").length;

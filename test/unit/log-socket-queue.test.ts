@@ -17,8 +17,8 @@ function waiting(queue: Queue): string[] {
   });
 }
 
-describe("messages on their way", () => {
-  test("stay in order, end with a NUL, and know their owner", () => {
+describe("messages in transit", () => {
+  test("stay in order, end with a NUL, and keep their owner", () => {
     const queue = createQueue(64, 8);
     expect(put(queue, "one", 1) && put(queue, "two", 2)).toBe(true);
     expect(waiting(queue)).toEqual(["one", "two"]);
@@ -29,7 +29,7 @@ describe("messages on their way", () => {
     expect(queue.unconfirmed()).toBe(1);
   });
 
-  test("are sent again where they were not confirmed", () => {
+  test("are sent again if they were not confirmed", () => {
     const queue = createQueue(64, 8);
     for (const text of ["a", "b", "c"]) put(queue, text);
     queue.sent(3);
@@ -47,7 +47,7 @@ describe("messages on their way", () => {
     expect(waiting(queue)).toEqual([]);
   });
 
-  test("that were sent after a look at the daemon are not confirmed by it", () => {
+  test("that were sent after a check of the daemon are not confirmed by it", () => {
     const queue = createQueue(64, 8);
     for (const text of ["a", "b", "c"]) put(queue, text);
     queue.sent(1);
@@ -62,7 +62,7 @@ describe("messages on their way", () => {
     expect(waiting(queue)).toEqual(["b", "c"]);
   });
 
-  test("do not fit where the memory or the list is full", () => {
+  test("do not fit if the memory or the list is full", () => {
     const queue = createQueue(16, 2);
     expect(queue.reserve(15)).toBe(0);
     expect(queue.reserve(16)).toBe(-1);
@@ -73,7 +73,7 @@ describe("messages on their way", () => {
     expect(put(queue, "c")).toBe(true);
   });
 
-  test("of any lengths, in any order of steps, are never lost, mixed up or overwritten", () => {
+  test("of any length, in any order of steps, are never lost, mixed up or overwritten", () => {
     const step = fc.oneof(
       fc.record({ is: fc.constant("put" as const), length: fc.integer({ min: 0, max: 40 }) }),
       fc.record({ is: fc.constantFrom("send" as const, "confirm" as const, "rewind" as const) }),

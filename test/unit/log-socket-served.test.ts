@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { Backoff } from "../../src/log-socket/monitor/backoff.ts";
 import { jailOf, showLimits, socketOfOptions } from "../../src/log-socket/monitor/settings.ts";
 
-test("a socket that is taken away is made again at once, but not for ever", () => {
+test("a removed socket is created again at once, but not for ever", () => {
   const backoff = new Backoff({ atOnce: 5, longestPause: 60_000, calm: 120_000 });
   let [created, next] = [0, 0];
   const waits = Array.from({ length: 14 }, () => {
@@ -16,7 +16,7 @@ test("a socket that is taken away is made again at once, but not for ever", () =
   expect(backoff.next(created, created + 120_001)).toBe(created + 120_001);
 });
 
-test("the jail of a socket is what holds dev/log, or its directory", () => {
+test("the jail of a socket is the directory with dev/log, or its directory", () => {
   expect(jailOf("/srv/j/dev/log")).toBe("/srv/j");
   expect(jailOf("/srv/j/run/log")).toBe("/srv/j/run");
   expect(jailOf("/srv/j/xdev/log")).toBe("/srv/j/xdev");

@@ -33,14 +33,14 @@ const help = (given: Partial<HelpSource>): HelpSource => ({
 });
 
 describe("pieces of mdoc", () => {
-  test("text is what it says", () => {
+  test("text is shown literally", () => {
     expect(escapeText("use -j or --dry-run, a\\b")).toBe("use \\-j or \\-\\-dry\\-run, a\\eb");
     expect(escapeText(".so /etc/passwd")).toBe("\\&.so /etc/passwd");
     expect(escapeText("'x'")).toBe("\\&'x'");
     expect(escapeText("well-known")).toBe("well-known");
   });
 
-  test("references are links, sentences lines", () => {
+  test("references become links, sentences become lines", () => {
     expect(prose("Through useradd(8), as root. See (prctl(2), X). End.")).toEqual([
       "Through",
       ".Xr useradd 8 ,",
@@ -83,7 +83,7 @@ describe("pieces of mdoc", () => {
 });
 
 describe("pages", () => {
-  test("there is one for every program, command and config file, and the overview", () => {
+  test("there is one for every program, command and config file, and an overview", () => {
     const names = pages.map((one) => `${one.name}.${one.section}`);
     expect(new Set(names).size).toBe(names.length);
     for (const tool of tools) expect(names).toContain(`${tool.page}.8`);
@@ -93,7 +93,7 @@ describe("pages", () => {
     for (const file of programs) expect(names).toContain(`${file.slice(0, -3)}.8`);
   });
 
-  test.each(tools.map((tool) => [tool.page, tool] as const))("%s.8 has the whole table", (name, tool) => {
+  test.each(tools.map((tool) => [tool.page, tool] as const))("%s.8 has the complete table", (name, tool) => {
     const { text } = page(`${name}.8`);
     const options = section(text, "OPTIONS");
     for (const { names, value } of shownOptions(tool.help.options)) {
@@ -106,7 +106,7 @@ describe("pages", () => {
     expect(statuses).toEqual(Object.keys(tool.help.exitStatus));
   });
 
-  test("references to pages of jailkit lead somewhere, or to a program that is still to come", () => {
+  test("references to pages of jailkit lead to an existing page", () => {
     const known = new Set(pages.map((one) => `${one.name} ${one.section}`));
     const sources = readdirSync(join(checkout, "docs/man")).map((file) => file.replace(/\.(\d)\.in$/, " $1"));
     for (const source of sources) known.add(source);
@@ -161,7 +161,7 @@ describe("checks of a login", async () => {
     .filter(([name, value]) => name.endsWith("_CHECKS") && Array.isArray(value))
     .flatMap(([list, checks]) => (checks as { name: string }[]).map((check) => ({ list, check })));
 
-  test("explain makes them all", () => {
+  test("explain makes all of them", () => {
     const explained = new Set(Object.values(CHECKS_OF).flat());
     const left = inEnter.filter(({ check }) => !(explained as Set<object>).has(check));
     expect(inEnter.length).toBeGreaterThan(40);

@@ -9,12 +9,12 @@ import { MUTANTS } from "../slow/mutants.ts";
 const root = join(import.meta.dir, "../..");
 const show = ({ file, from, to }: Mutant) => `${file}: ${from} -> ${to}`;
 
-test("the rules that keep a user in are covered, and what survives has a reason", () => {
+test("the rules that confine a user are covered, and each survivor has a reason", () => {
   expect(MUTANTS.length).toBeGreaterThanOrEqual(500);
   for (const { equivalent } of MUTANTS) if (equivalent !== undefined) expect(equivalent).toMatch(/\w \w/);
 });
 
-test("each changes a text that is there once, and names tests that are there", () => {
+test("each changes a text that occurs once, and names tests that exist", () => {
   const occurrences = ({ file, from }: Mutant) =>
     readFileSync(join(root, file), "utf8").split(from).length - 1;
   const wrong = MUTANTS.filter(
@@ -23,6 +23,6 @@ test("each changes a text that is there once, and names tests that are there", (
   expect(wrong.map(show)).toEqual([]);
 });
 
-test("none is there twice", () => {
+test("none is listed twice", () => {
   expect(new Set(MUTANTS.map(show)).size).toBe(MUTANTS.length);
 });

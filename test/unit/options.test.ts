@@ -35,14 +35,14 @@ const KEPT = [
 const HAND_ON = ["jk_chrootsh", "jk_lsh", "jk_procmailwrapper"];
 
 describe("letters", () => {
-  test("the common ones mean the same everywhere, but for those that jailkit 2 had", () => {
+  test("the common letters have one meaning everywhere, except those of jailkit 2", () => {
     const other = all
       .filter(({ long, spec }) => spec.short !== undefined && (LETTERS[spec.short] ?? long) !== long)
       .map(({ tool, long, spec }) => `${tool} -${spec.short} ${long}`);
     expect(other.sort()).toEqual(KEPT);
   });
 
-  test("what has a common letter has it everywhere, where the letter is free", () => {
+  test("an option with a common letter has it in every tool in which the letter is free", () => {
     for (const { tool, long, spec } of all) {
       const letter = Object.keys(LETTERS).find((one) => LETTERS[one] === long);
       if (letter === undefined || KEPT.some((line) => line.startsWith(`${tool} -${letter} `))) continue;
@@ -80,7 +80,7 @@ describe("names", () => {
     }
   });
 
-  test("what is the same in several tools is described in the same words", () => {
+  test("an option of several tools has one description", () => {
     for (const long of ["dry-run", "json", "hardlink", "sync", "help", "version"]) {
       const described = all.filter((one) => one.long === long && one.spec.hidden !== true);
       const more = ["jailkit disk json", "jailkit delete json", "jailkit help"];
@@ -102,7 +102,7 @@ describe("names", () => {
 describe("a jail", () => {
   const takesJail = tools.filter(({ synopsis }) => synopsis.some((line) => /\bJAIL\b/.test(line)));
 
-  test("is -j JAIL or an operand, in every tool that takes one", () => {
+  test("is -j JAIL or an operand, in every tool that takes a jail", () => {
     expect(takesJail.length).toBeGreaterThan(12);
     for (const { name, options, synopsis } of takesJail) {
       expect([name, options.jail?.short, options.jail?.value]).toEqual([name, "j", "JAIL"]);
@@ -135,7 +135,7 @@ describe("a jail", () => {
   });
 });
 
-test("other spellings are understood as letters, as names and abbreviated, and are not shown", () => {
+test("other spellings are accepted as letters, as names and abbreviated, and are not shown", () => {
   const table: Record<string, OptionSpec> = {
     exec: { short: "x", also: ["executable", "e"], value: "P", description: "" },
     extra: { description: "" },

@@ -81,7 +81,7 @@ test.each([
   expect(end(lines)).toBe(expected);
 });
 
-test("a substack ends itself and not what is around it, an include both", () => {
+test("a substack ends only itself, an include also the stack around it", () => {
   const inner = account("sufficient success", "required auth_err1");
   expect(end(account("substack i", "required auth_err2"), { i: inner })).toBe("failed auth_err2");
   expect(end(account("include i", "required auth_err2"), { i: inner })).toBe("passed");
@@ -142,7 +142,7 @@ describe("modules", () => {
     expect(says(module, words)).toBe(expected);
   });
 
-  test("one that is not installed: no rule with a dash, else the end", () => {
+  test("a missing module: ignored with a dash, else the stack fails", () => {
     const rule = { control: "required", module: "pam_none.so", arguments: [] };
     const without = { ...subject, installed: () => false };
     expect(judgeModule("account", { ...rule, dispensable: true }, without)).toBeUndefined();

@@ -1,7 +1,7 @@
 /** Which sessions call pam_systemd: files as distributions have them. */
 import { expect, test } from "bun:test";
 import { flattened, pamRules } from "../../src/system/pam/rules.ts";
-import { callsSystemd, type PamUser } from "../../src/system/sshd/user-manager.ts";
+import { callsSystemd, type PamUser } from "../../src/system/sshd/warnings.ts";
 
 const user: PamUser = { name: "u", uid: 1000, shell: "/usr/sbin/jk_chrootsh", groups: ["users", "jailed"] };
 const SKIP = "[success=1 default=ignore] pam_succeed_if.so quiet";

@@ -60,14 +60,14 @@ describe("paths", () => {
     expect(tidy(path)).toBe(expected);
   });
 
-  test("relative ones start at the working directory", () => {
+  test("relative paths start at the working directory", () => {
     expect(absolutePath("x/../y")).toBe(`${process.cwd()}/y`);
     expect(absolutePath("/srv/../../j/")).toBe("/j");
   });
 });
 
 describe("fstab", () => {
-  test("gets one line, with what fstab(5) wants escaped", () => {
+  test("gets one line, with the escapes of fstab(5)", () => {
     const added = withProcLine("# none", "/srv/a b");
     expect(added).toBe("# none\nproc /srv/a\\040b/proc proc ro,nosuid,nodev,noexec,hidepid=2 0 0\n");
     expect(withProcLine(added ?? "", "/srv/a b")).toBeUndefined();
@@ -87,7 +87,7 @@ describe("drop-ins for jk_socketd", () => {
     expect(dropInName(jail)).toBe(name);
   });
 
-  test("no two jails share one", () => {
+  test("each jail has its own", () => {
     const path = fc.array(fc.string({ minLength: 1, unit: fc.constantFrom("a", "-", ".", "%", "2", "d") }), {
       minLength: 1,
     });
@@ -99,7 +99,7 @@ describe("drop-ins for jk_socketd", () => {
     );
   });
 
-  test.skipIf(process.getuid?.() !== 0)("say what jk_init always said", () => {
+  test.skipIf(process.getuid?.() !== 0)("contain the same as those of jailkit 2.23", () => {
     const directory = mkdtempSync(`${tmpdir()}/populate-parts-`);
     const text = readFileSync(registerLogSocket("/j", directory) ?? "", "utf8");
     rmSync(directory, { recursive: true });
@@ -136,7 +136,7 @@ describe("accounts for a jail", () => {
     ]);
   });
 
-  test("that the host does not have are told", () => {
+  test("that the host lacks are reported", () => {
     expect(wantedAccounts(["nobody2"], ["none"], host).missing).toEqual(["user 'nobody2'", "group 'none'"]);
   });
 });

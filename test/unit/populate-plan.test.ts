@@ -13,8 +13,8 @@ const needed = (path: string, neededBy: string, kind: Dependency["kind"] = "need
   name: path.slice(path.lastIndexOf("/") + 1),
 });
 
-describe("where things go", () => {
-  test("a merged /usr comes out the same", () => {
+describe("the places of entries", () => {
+  test("a merged /usr is copied as it is", () => {
     const plan = planOf({ host: { "/usr/bin/cat": program, "/bin": "->usr/bin" }, wants: ["/bin/cat"] });
     expect(lines(plan)).toEqual([
       "create symlink /bin -> usr/bin",
@@ -40,7 +40,7 @@ describe("where things go", () => {
     expect(plan.entries.filter(({ type }) => type === "file")).toHaveLength(1);
   });
 
-  test("a link, what it leads to, and what that leads to", () => {
+  test("a symbolic link, its target, and the target of that", () => {
     const host = {
       "/usr/bin/vi": "->/etc/alternatives/vi",
       "/etc/alternatives/vi": "->/usr/bin/vim",
@@ -55,13 +55,13 @@ describe("where things go", () => {
     ]);
   });
 
-  test("a link that leads to the directory above it is no entry of its own", () => {
+  test("a symbolic link to the directory above it adds no entry", () => {
     const plan = planOf({ host: { "/opt/a/b/up": "->..", "/opt/a/f": "" }, wants: ["/opt/a/b"] });
     expect(lines(plan).filter((line) => line.includes(".."))).toEqual(["create symlink /opt/a/b/up -> .."]);
     expect(plan.entries.map(({ path }) => path)).toContain("/opt/a/f");
   });
 
-  test("`..` in a link is taken where the link really is", () => {
+  test("`..` in a symbolic link is resolved from the real place of the link", () => {
     const host = {
       "/usr/lib64/ld.so": "->../lib/x/ld.so",
       "/usr/lib/x/ld.so": program,
@@ -72,7 +72,7 @@ describe("where things go", () => {
     expect(plan.entries.at(-1)?.source).toBe("/usr/lib/x/ld.so");
   });
 
-  test("links that go round come to an end, whatever is kept", () => {
+  test("loops of symbolic links end, whatever is kept", () => {
     const host = { "/d/a": "->b", "/d/b": "->../d/a", "/d/self": "->.", "/d/up": "->../d" };
     for (const keepOwner of [false, true]) {
       const plan = planOf({ host, wants: [want("/d", { keepOwner }), want("/d/a", { keepSetuid: true })] });
@@ -81,19 +81,19 @@ describe("where things go", () => {
     }
   });
 
-  test("a dangling link is taken over", () => {
+  test("a dangling link is copied", () => {
     const plan = planOf({ host: { "/d/l": "->nowhere" }, wants: ["/d/l"] });
     expect(lines(plan)).toContain("create symlink /d/l -> nowhere");
     expect(plan.problems).toEqual([]);
   });
 
-  test("a link of the jail is followed as the jail sees it", () => {
+  test("a symbolic link of the jail is followed as the jail sees it", () => {
     const jail = { "/opt": "->../../store", "/store": { type: "directory" } } as const;
     const plan = planOf({ host: { "/opt/x/f": "" }, jail, wants: ["/opt/x/f"] });
     expect(lines(plan)).toEqual(["create directory /store/x 0755", "create file /store/x/f 0644"]);
   });
 
-  test("a link that a jailed user may have made is not", () => {
+  test("a symbolic link that a jailed user may have created is not", () => {
     const jail = { "/home/u": { type: "directory", uid: 1000 }, "/home/u/bin": "->/usr/bin" } as const;
     const plan = planOf({ host: { "/home/u/bin/f": "" }, jail, wants: ["/home/u/bin/f"] });
     expect(plan.entries).toEqual([]);
@@ -115,7 +115,7 @@ describe("where things go", () => {
   });
 });
 
-describe("what is in the jail already", () => {
+describe("files that are already in the jail", () => {
   const host = {
     "/bin/x": program,
     "/bin/y": "->x",
@@ -128,21 +128,21 @@ describe("what is in the jail already", () => {
   } as const;
   const wants = ["/bin/x", "/bin/y", "/dev/null"];
 
-  test("stays, with the attributes that it has", () => {
+  test("stay, with their attributes", () => {
     const plan = planOf({ host, jail, wants });
     expect(plan.entries.map(({ action }) => action)).toEqual(["keep", "keep", "keep"]);
     expect(plan.entries[0]).toMatchObject({ uid: 7 });
     expect(plan.entries[1]?.differs).toBe(true);
   });
 
-  test("is replaced with force, but for a device that is the right one", () => {
+  test("are replaced with force, except a device that is right", () => {
     const plan = planOf({ host, jail, wants, force: true });
     expect(plan.entries.map(({ action }) => action)).toEqual(["replace", "replace", "keep"]);
     const other = { ...jail, "/dev/null": { type: "char", major: 1, minor: 5 } } as const;
     expect(planOf({ host, jail: other, wants, force: true }).entries[2]?.action).toBe("replace");
   });
 
-  test("gets the libraries that it lacks", () => {
+  test("get their missing libraries", () => {
     const needs = { "/bin/x": [needed("/lib/libx.so", "/bin/x")] };
     const plan = planOf({ host: { ...host, "/lib/libx.so": "" }, jail, wants: ["/bin/x"], needs });
     expect(lines(plan)).toContain("create file /lib/libx.so 0644");
@@ -191,7 +191,7 @@ describe("attributes", () => {
     expect(modes([want("/d"), want("/d", { keepOwner: true })])).toEqual({ ...kept, "/d/less": "604" });
   });
 
-  test("of parents and of directories that were asked for", () => {
+  test("of parents and of requested directories", () => {
     const host = {
       "/srv": { type: "directory", mode: 0o2777 },
       "/srv/share": { type: "directory", mode: 0o2770, gid: 42 },
@@ -216,7 +216,7 @@ describe("attributes", () => {
     expect(tree).toMatchObject({ mode: 0o770, gid: 0, stripped: true });
   });
 
-  test("a second want adds what it keeps, to a directory that only led somewhere too", () => {
+  test("a second want adds the attributes that it keeps, also to a directory on the path of an entry", () => {
     const host = {
       "/d/x": { type: "file", mode: 0o4755, uid: 0 },
       "/d": { type: "directory", mode: 0o770 },
@@ -225,7 +225,7 @@ describe("attributes", () => {
     expect(lines(plan)).toEqual(["create directory /d 0750", "create file /d/x 4755"]);
   });
 
-  test("a directory that led somewhere is filled, and gets its own mode, once it is asked for", () => {
+  test("a directory on the path of an entry is filled and gets its own mode if it is requested", () => {
     const host = {
       "/d": { type: "directory", mode: 0o775 },
       "/d/e/x": "",
@@ -240,14 +240,14 @@ describe("attributes", () => {
     ]);
   });
 
-  test("times are the host's to the nanosecond", () => {
+  test("times are those of the host, to the nanosecond", () => {
     const file = planOf({ host: { "/f": "" }, wants: ["/f"] }).entries[0];
     expect(file).toMatchObject({ atime: 1_000_000_002n, mtime: 3_000_000_004n });
   });
 });
 
-describe("what is not copied", () => {
-  test.each(["/", "/etc", "/./etc", "/proc", "/jail", "/home", "/dev"])("%s as a whole", (path) => {
+describe("files that are not copied", () => {
+  test.each(["/", "/etc", "/./etc", "/proc", "/jail", "/home", "/dev"])("all of %s", (path) => {
     const host = { "/etc/x": "", "/proc/x": "", "/jail/x": "", "/home/u": "", "/dev/null": "" } as const;
     const plan = planOf({ host: { ...host }, wants: [path] });
     // In this file system /proc is no file system of its own, as where it is not mounted.
@@ -256,11 +256,11 @@ describe("what is not copied", () => {
     if (path !== "/proc") expect(plan.entries).toEqual([]);
   });
 
-  test("single files of these are", () => {
+  test("single files of these are copied", () => {
     expect(planOf({ host: { "/etc/hosts": "" }, wants: ["/etc/hosts"] }).problems).toEqual([]);
   });
 
-  test("the directory that the jail is in, and the jail in a tree", () => {
+  test("the directory above the jail, and the jail in a tree", () => {
     const host = { "/srv/a/jail/x": "", "/srv/a/f": "" };
     expect(planOf({ host: { "/jail/x": "" }, wants: ["/jail/../jail"] }).problems).toHaveLength(1);
     const plan = planOf({ host: { ...host, "/jail": "->srv/a/jail" }, wants: ["/srv/a"] });
@@ -268,14 +268,14 @@ describe("what is not copied", () => {
     expect(lines(plan)).toContain("create file /srv/a/f 0644");
   });
 
-  test("what a link leads to is left out with a warning", () => {
+  test("the target of a symbolic link is left out with a warning", () => {
     const plan = planOf({ host: { "/d/l": "->/etc", "/etc/shadow": "" }, wants: ["/d"] });
     expect(plan.warnings).toHaveLength(1);
     expect(plan.problems).toEqual([]);
     expect(lines(plan).join()).not.toContain("shadow");
   });
 
-  test("FIFOs are an error, devices that do not exist too", () => {
+  test("FIFOs are an error, and so are missing devices", () => {
     const plan = planOf({
       host: { "/d/p": { type: "fifo" }, "/d/f": "" },
       wants: ["/d", want("/dev/nosuch", { kind: "device" }), want("/d/f", { kind: "device" })],
@@ -295,7 +295,7 @@ describe("what is not copied", () => {
   });
 });
 
-describe("why", () => {
+describe("reasons", () => {
   const host = {
     "/bin/a": program,
     "/bin/b": program,
@@ -310,7 +310,7 @@ describe("why", () => {
     "/bin/b": [needed("/lib/libc.so", "/bin/b")],
   };
 
-  test("each section is told once, with its own way", () => {
+  test("each section is reported once, with its own chain", () => {
     const plan = planOf({ host, wants: [want("/bin/a"), want("/bin/b", { section: "t" })], needs });
     const libc = plan.entries.find(({ path }) => path === "/lib/libc-2.so");
     expect(libc?.because.map(({ section, reason }) => [section, reason.kind])).toEqual([
@@ -319,7 +319,7 @@ describe("why", () => {
     ]);
   });
 
-  test("ld.so.conf comes with a library that only it tells of", () => {
+  test("ld.so.conf comes with a library that is found only through it", () => {
     const own = { "/bin/a": [needed("/opt/own/lib.so", "/bin/a")] };
     expect(lines(planOf({ host, wants: ["/bin/a"], needs: own }))).toContain(
       "create file /etc/ld.so.conf 0644",
@@ -327,7 +327,7 @@ describe("why", () => {
     expect(lines(planOf({ host, wants: ["/bin/a"], needs })).join()).not.toContain("ld.so.conf");
   });
 
-  test("a program that makes no sense is copied, and is an error", () => {
+  test("an invalid program is copied, and is an error", () => {
     const plan = planOf({
       host,
       wants: ["/bin/a"],
@@ -337,7 +337,7 @@ describe("why", () => {
     expect(plan.problems).toMatchObject([{ code: "bad-program", message: "/bin/a: not an ELF file" }]);
   });
 
-  test("the way from a library to what was asked for", () => {
+  test("the chain from a library to the request", () => {
     const plan = planOf({ host, wants: [want("/bin", { written: "bin" })], needs });
     expect(explanationLines("/lib/libc-2.so", explain(plan, "/lib/libc-2.so") ?? [])).toEqual([
       "/lib/libc-2.so: section s",

@@ -26,7 +26,7 @@ function put(path: string, content: string) {
   }
 }
 
-describe("a file where nothing was seen", () => {
+describe("a file in an empty place", () => {
   // Small and large ones are copied in different ways.
   test.each([0, 1, 65536, 65537, 300_000])("of %d bytes", (size) => {
     const before = libc.umask(0o077);
@@ -39,7 +39,7 @@ describe("a file where nothing was seen", () => {
     expect(readdirSync(`${jail.path}/usr`).filter((name) => name.startsWith(".jk-"))).toEqual([]);
   });
 
-  test("what came there meanwhile stays", () => {
+  test("a file that came there meanwhile stays", () => {
     writeFileSync(`${jail.path}/usr/late`, "late");
     expect(put("/usr/late", "mine")).toBe("kept");
     expect(readFileSync(`${jail.path}/usr/late`, "latin1")).toBe("late");

@@ -17,7 +17,7 @@ test.each([
   "/srv/j/.",
   "/.",
   "/././x",
-])("%s is in a jail, or means to be", (home) => {
+])("%s is in a jail, or is meant to be", (home) => {
   expect(isJailedHome(home)).toBe(true);
 });
 
@@ -32,7 +32,7 @@ test.each([
   "/home/../u",
   "/home/u/..",
   "/home/.../u",
-])("%s is in none", (home) => {
+])("%s is not in a jail", (home) => {
   expect(isJailedHome(home)).toBe(false);
   expect(splitHome(home)).toBeUndefined();
 });

@@ -18,22 +18,22 @@ function profile(text: string, host: Tree = {}, copyShell = false) {
 describe("sections", () => {
   const text = "[a]\nincludesections = b, c\n[b]\nincludesections = c\n[c]\ncomment = C\n[d]\n";
 
-  test("come after what they include, each once", () => {
+  test("come after the sections that they include, each once", () => {
     expect(select(text, "a", "c", "a").sections.map(({ name }) => name)).toEqual(["c", "b", "a"]);
   });
 
-  test("that do not exist are told apart from includes that do not", () => {
+  test("that are missing are distinguished from missing includes", () => {
     const selection = select("[a]\nincludesections = nosuch\n", "a", "other");
     expect(selection.unknown).toEqual(["other"]);
     expect(selection.warnings).toEqual(["section 'a' includes 'nosuch', which does not exist"]);
   });
 
-  test("in a circle are an error that names the way", () => {
+  test("in a circle are an error that names the circle", () => {
     const circle = "[x]\nincludesections = a\n[a]\nincludesections = b\n[b]\nincludesections = a\n";
     expect(() => select(circle, "x")).toThrow("'a' -> 'b' -> 'a'");
   });
 
-  test("a value that matters and cannot be understood is an error", () => {
+  test("an invalid value of a security key is an error", () => {
     expect(() => select("[a]\nneed_proc = perhaps\n", "a")).toThrow("jk_init.ini:2:");
   });
 
@@ -48,8 +48,8 @@ describe("sections", () => {
   });
 });
 
-describe("what a section wants", () => {
-  test("how each key is taken", () => {
+describe("the wants of a section", () => {
+  test("the wants of each key", () => {
     const text = `[a]
 paths = /p/*, /p/x
 paths_w_owner = /o/*, name
@@ -74,7 +74,7 @@ devices = /dev/x
     ]);
   });
 
-  test("names are found in fixed directories, and what is not found is no error", () => {
+  test("names are searched in fixed directories, and a missing one is not an error", () => {
     const host = { "/usr/bin/ls": program, "/usr/local/bin/mine": program, "/root/bin/other": program };
     const found = profile("[a]\npaths = ls, mine, other\n", host);
     expect(found.wants.map(({ pattern, written }) => [written, pattern])).toEqual([
@@ -112,7 +112,7 @@ devices = /dev/x
     expect([found.users, found.groups]).toEqual([["root", "u"], ["g"]]);
   });
 
-  test("the limited shell's file only where it is asked for, whichever section names it", () => {
+  test("the file of the limited shell only on request, whichever section names it", () => {
     const text =
       "[a]\nincludesections = jk_lsh\npaths = /usr/sbin/jk_lsh\n[jk_lsh]\npaths = /usr/sbin/jk_lsh, /etc/x\n";
     expect(profile(text).wants.map(({ pattern }) => pattern)).toEqual(["/etc/x"]);
@@ -122,7 +122,7 @@ devices = /dev/x
   });
 });
 
-test("a directory that others may write is passed over in the search", () => {
+test("a directory that others may write is skipped in the search", () => {
   const host = fakeFileSystem({
     "/usr/local/sbin": { type: "directory", mode: 0o777 },
     "/usr/local/sbin/x": program,

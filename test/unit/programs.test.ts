@@ -47,11 +47,11 @@ describe("a program is known by its name", () => {
     "/usr/bin/rsync-ssl",
     "/usr/bin/unison-fsmonitor",
     "/usr/bin/constructor",
-  ])("%s is none of them", (path) => {
+  ])("%s is not a known program", (path) => {
     expect(familiesOf(path)).toEqual([]);
   });
 
-  test("of a name without a version much may be left, and never nothing", () => {
+  test("a name without its version is never empty", () => {
     expect(plainNames("python3.13")).toContain("python");
     expect(plainNames("rsync3")).toContain("rsync");
     expect(plainNames("ld-linux-x86-64.so.2")).toContain("ld-linux-x86-64.so");
@@ -61,7 +61,7 @@ describe("a program is known by its name", () => {
   });
 });
 
-describe("a program is known by what it is", () => {
+describe("a program is known by its file", () => {
   const links = filesOf({
     "/usr/bin/backup": "/etc/alternatives/backup",
     "/etc/alternatives/backup": "../../usr/bin/rsync",
@@ -71,13 +71,13 @@ describe("a program is known by what it is", () => {
     "/usr/bin/git-config": "git",
     "/usr/bin/rsync": "/usr/bin/bash",
   });
-  test("symbolic links, over several", () => {
+  test("through several symbolic links", () => {
     expect(familiesOf("/usr/bin/backup", links)).toEqual(["rsync"]);
     expect(familiesOf("/usr/bin/near", links)).toEqual(["rsync"]);
     expect(familiesOf("/usr/bin/loop", links)).toEqual([]);
   });
 
-  test("a link is never treated less strictly than what it leads to", () => {
+  test("a symbolic link is never treated less strictly than its target", () => {
     for (const path of ["/usr/bin/backup", "/usr/bin/near"]) {
       expect(refusalOf(recognise(path, links), ["-a", "a", "b"], links)).toBeDefined();
       expect(refusalOf(recognise(path, links), ["--server", ".", "x"], links)).toBeUndefined();
@@ -124,11 +124,11 @@ describe("the environment of a known program", () => {
       ),
     );
 
-  test("is that of the session for others, but for what holds for all", () => {
+  test("is that of the session for other programs, except the variables that apply to all", () => {
     expect(given("ls")).toEqual({ ...Object.fromEntries(session), PYTHONNOUSERSITE: "1" });
   });
 
-  test("has no home for rsync, whatever is configured", () => {
+  test("has no HOME for rsync, whatever is configured", () => {
     expect(given("rsync", [["HOME", "/home/u"]])).not.toHaveProperty("HOME");
     expect(given("rsync")).not.toHaveProperty("RSYNC_RSH");
     expect(given("rsync").PATH).toBe("/usr/bin:/bin");
@@ -165,7 +165,7 @@ describe("the environment of a known program", () => {
     });
   });
 
-  test("pairs of the session are not taken for the administrator's", () => {
+  test("pairs of the session do not count as those of the administrator", () => {
     const mine = new Map([
       ...session,
       ["GIT_CONFIG_COUNT", "1"],
@@ -181,7 +181,7 @@ describe("the environment of a known program", () => {
   });
 });
 
-describe("what is told about a program", () => {
+describe("warnings about a program", () => {
   test.each([
     "/bin/sh",
     "/usr/bin/python3.13",
@@ -203,11 +203,11 @@ describe("what is told about a program", () => {
     "/usr/bin/md5sum",
     "/usr/bin/printf",
     "/usr/bin/constructor",
-  ])("%p cannot", (path) => {
+  ])("%p cannot start programs", (path) => {
     expect(programWarnings(path, bare, false)).toEqual([]);
   });
 
-  test("what cannot be closed, of those that it is true of", () => {
+  test("inputs that cannot be closed, only for the programs that have them", () => {
     const told = (name: string) => programWarnings(`/usr/bin/${name}`, bare, false).length;
     expect(
       ["rsync", "scp", "git", "git-upload-archive", "hg", "borg", "unison", "mosh-server"].map(told),
@@ -217,20 +217,20 @@ describe("what is told about a program", () => {
     expect(programWarnings("/usr/bin/x", filesOf({ "/usr/bin/x": "cvs" }), false)).toHaveLength(1);
   });
 
-  test("that is closed where the kernel holds a program to what it executes", () => {
+  test("none for inputs that the kernel closes", () => {
     for (const name of ["cvs", "svnserve"]) {
       expect(programWarnings(`/usr/bin/${name}`, bare, false, true)).toEqual([]);
     }
   });
 
-  test("everything, where nothing is checked", () => {
+  test("any program, if arguments are not checked", () => {
     for (const { names } of PROGRAMS) {
       const [only] = programWarnings(`/usr/bin/${names[0]}`, bare, true);
       expect(only?.message).toContain("allow_spawn_options");
     }
   });
 });
-test("variables that carry code", () => {
+test("variables that contain code", () => {
   expect(
     ["LD_PRELOAD", "BASH_ENV", "PERL5OPT", "GIT_SSH_COMMAND", "RSYNC_RSH"].filter(
       (name) => !carriesCode(name),
@@ -239,26 +239,26 @@ test("variables that carry code", () => {
   expect(["TERM", "LANG", "MYLD_PRELOAD", "PERL", "GIT_PROTOCOL"].filter(carriesCode)).toEqual([]);
 });
 
-describe("what a program executes itself", () => {
+describe("the programs that a server executes itself", () => {
   const starts = (...names: string[]) =>
     startsOf(names.flatMap((name) => recognise(`/usr/bin/${name}`, bare).rows));
   test.each(["rsync", "scp", "sftp-server", "cvs", "svnserve", "hg", "borg"])("%s: nothing", (name) => {
     expect(starts(name)).toEqual([]);
   });
 
-  test("git: itself and git-core; with what else it may be, that too", () => {
+  test("git: itself and git-core; for several rows, all of theirs", () => {
     expect(starts("git-upload-pack")).toContain("/usr/lib/git-core");
     expect(starts("cvs", "git")).toEqual(starts("git"));
   });
 
-  test("what is not known, and what starts a shell: not limited by the table", () => {
+  test("unknown programs, and those that start a shell, are not limited by the table", () => {
     expect(starts("vi")).toBeUndefined();
     expect(starts("mosh-server")).toBeUndefined();
     expect(starts("rsync", "mosh-server")).toBeUndefined();
   });
 });
 
-describe("a repository that root alone can configure", () => {
+describe("a repository that only root can configure", () => {
   const directory = { uid: 0, mode: 0o040755 };
   const file = { uid: 0, mode: 0o100644 };
   const usual: Record<string, { uid: number; mode: number }> = {
@@ -277,7 +277,7 @@ describe("a repository that root alone can configure", () => {
     return isRootsRepository(path, { ...filesOf({}), look: (at) => all.get(at) });
   };
 
-  test("by each way to write its path", () => {
+  test("is recognised by each spelling of its path", () => {
     for (const path of ["/srv/git/r.git", "/srv/git/r.git/", "/srv/git/r"])
       expect(isRoots({}, path)).toBe(true);
     for (const path of [
@@ -315,11 +315,11 @@ describe("a repository that root alone can configure", () => {
     ["it has its configuration elsewhere", "/srv/git/r.git/commondir", file],
     ["it leads to another one", "/srv/git/r.git/.git", file],
     ["another one in it counts first", "/srv/git/r.git/.git", { uid: 1000, mode: 0o040755 }],
-  ])("not where %s", (_, path, found) => {
+  ])("is not if %s", (_, path, found) => {
     expect(isRoots({ [path]: found })).toBe(false);
   });
 
-  test("is what upload-archive serves, without any option", () => {
+  test("is served by upload-archive, without any option", () => {
     const files = { ...filesOf({}), look: (at: string) => usual[at] };
     const reason = (...args: string[]) =>
       refusalOf(recognise("/usr/bin/git-upload-archive", files), args, files);
@@ -354,7 +354,7 @@ describe("a server that starts another program before it serves", () => {
   });
 });
 
-test("what a program's first line holds is escaped", () => {
+test("the first line of a program is escaped", () => {
   const start: OwnStart = { kind: "script", interpreter: "/x\x1b/env", lookedUp: "py\x1b]0;x\x07" };
   const warning = ownStartWarning("/usr/bin/borg", recognise("/usr/bin/borg", bare), start);
   expect(`${warning?.message} ${warning?.remedy}`).toMatch(/^[\x20-\x7e]*$/);
@@ -374,14 +374,14 @@ describe("hooks that do not run", () => {
     GIT_CONFIG_VALUE_0: value,
   });
 
-  test("are those of the program that is allowed", () => {
+  test("are those for the allowed program", () => {
     expect(told("/usr/bin/git", [at("/r"), at("/h", "hg")])).toBe("hooks do not run in '/r' (update)");
     expect(told("/usr/bin/hg", [at("/r"), at("/h", "hg")])).toBe("hooks do not run in '/h' (update)");
     expect(told("/usr/bin/rsync", [at("/r")])).toBeUndefined();
     expect(told("/usr/bin/git", [])).toBeUndefined();
   });
 
-  test("are named up to a number", () => {
+  test("are named up to a limit", () => {
     expect(
       told(
         "/usr/bin/git",
@@ -390,7 +390,7 @@ describe("hooks that do not run", () => {
     ).toEndWith("'/3' (update), and in 2 more");
   });
 
-  test("run where the administrator names them", () => {
+  test("run if the administrator names them", () => {
     expect(told("/usr/bin/git", [at("/r")], pair("/usr/lib/hooks"))).toBeUndefined();
     for (const value of ["", "/dev/null"])
       expect(told("/usr/bin/git", [at("/r")], pair(value))).toBeDefined();

@@ -3,7 +3,7 @@ import { type RecordedLine, recordingSvg } from "../../build/recording.ts";
 
 const shown = (svg: string) => [...svg.matchAll(/<text class="(\w+)" x="14" y="([\d.]+)">(.*)<\/text>/g)];
 
-test("each line is a text of its own, escaped, below the one before", () => {
+test("each line is a separate text, escaped, below the previous one", () => {
   const svg = recordingSvg("a & b", [
     { kind: "command", text: "$ cat <&0" },
     { kind: "output", text: "" },
@@ -17,12 +17,12 @@ test("each line is a text of its own, escaped, below the one before", () => {
   ]);
 });
 
-test("lines wider than the terminal go on in the next", () => {
+test("lines wider than the terminal continue in the next", () => {
   const svg = recordingSvg("", [{ kind: "output", text: `${"a".repeat(100)}${"b".repeat(100)}c` }]);
   expect(shown(svg).map(([, , , text]) => text?.[0])).toEqual(["a", "b", "c"]);
 });
 
-test("every line is uncovered in its turn, and what does not fit moves up", () => {
+test("every line appears in turn, and the picture scrolls up", () => {
   const lines = Array.from(
     { length: 40 },
     (_, index): RecordedLine => ({ kind: "output", text: `${index}` }),

@@ -13,7 +13,7 @@ import {
 describe("fstab", () => {
   const others = "# /srv/j/proc is one\n/dev/vda / ext4 defaults 0 1\nproc /proc proc defaults 0 0\n";
 
-  test("the line of a jail goes, and nothing else", () => {
+  test("the line of a jail is removed, and nothing else", () => {
     for (const jail of ["/srv/j", "/srv/with blank", "/srv/back\\slash"]) {
       const text = withProcLine(others, jail) ?? "";
       expect(withoutProcLine(text, jail)).toBe(others);
@@ -22,13 +22,13 @@ describe("fstab", () => {
     }
   });
 
-  test("a jail whose name another's begins with is another", () => {
+  test("a jail with a longer name is another one", () => {
     const text = withProcLine(others, "/srv/jail2") ?? "";
     expect(withoutProcLine(text, "/srv/jail")).toBeUndefined();
     expect(fstabMounts(text, "/srv/jail")).toEqual([]);
   });
 
-  test("what somebody else mounts in the jail stays, and is told", () => {
+  test("mounts of others in the jail stay, and are reported", () => {
     const folder = mkdtempSync("/dev/shm/jailkit-fstab-");
     try {
       const text = `${withProcLine(others, "/srv/j")}/srv/data /srv/j/data none bind 0 0\n`;
@@ -56,7 +56,7 @@ describe("mountinfo", () => {
     "",
   ].join("\n");
 
-  test("what is mounted in a jail, the last first", () => {
+  test("the mounts in a jail, the last first", () => {
     expect(mountsBelow("/srv/j", text)).toEqual([
       { path: "/with blank", type: "tmpfs" },
       { path: "/proc", type: "proc" },
@@ -67,7 +67,7 @@ describe("mountinfo", () => {
 });
 
 describe("the log socket", () => {
-  test("is not served any more; a file of the administrator's stays", () => {
+  test("is not served any more; a file of the administrator stays", () => {
     const folder = mkdtempSync("/dev/shm/jailkit-etc-");
     chmodSync(folder, 0o755);
     try {

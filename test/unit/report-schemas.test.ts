@@ -7,7 +7,7 @@ import { REPORT_SCHEMAS, type ReportTool, schemaFileOf, schemaFiles } from "../.
 
 const folder = join(import.meta.dir, "../../docs/schemas");
 
-test("docs/schemas/ is as npm run schemas writes it", () => {
+test("docs/schemas/ is the output of npm run schemas", () => {
   const written = new Map(
     readdirSync(folder).map((name) => [name, readFileSync(join(folder, name), "utf8")]),
   );
@@ -53,7 +53,7 @@ function expectFields(text: string, { properties }: Fields): void {
   }
 }
 
-describe("what --help lists are the fields of the schema", async () => {
+describe("--help lists the fields of the schema", async () => {
   const tools = await documentedTools();
   const schemaOf = (tool: ReportTool) => JSON.parse(schemaFiles().get(schemaFileOf(tool)) ?? "");
   /** What follows some words in the notes of a tool, up to the end of the sentence. */

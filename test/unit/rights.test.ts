@@ -46,7 +46,7 @@ asRoot("an ACL counts before the mode", () => {
   expect(() => withRightsOf(who, () => readFile(file, 10))).toThrow("Permission denied");
 });
 
-asRoot("they are given back, also where the work fails, and inside of it", () => {
+asRoot("they are restored, also if the work fails, and within it", () => {
   chmodSync(file, 0);
   const groups = supplementaryGroups();
   const who = { uid: 5, gid: 5, groups: [6] };

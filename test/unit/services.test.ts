@@ -12,7 +12,7 @@ import { requireServices } from "../../src/users/policy.ts";
 import { codeOf } from "./jail-helper.ts";
 
 describe("services", () => {
-  test("are the known servers but the one of interactive sessions, which the limited shell refuses", () => {
+  test("are the known servers except that of interactive sessions, which the limited shell refuses", () => {
     expect(new Set(SERVICES.map(({ program }) => program))).toEqual(
       new Set(PROGRAMS.filter((program) => program !== moshServer)),
     );
@@ -20,7 +20,7 @@ describe("services", () => {
       for (const name of [...needs, ...uses]) expect(program.names).toContain(name);
   });
 
-  test("name sections of jk_init.ini that bring all that they need, where they look for it", () => {
+  test("name sections of jk_init.ini that bring all their files, in the searched directories", () => {
     const file = join(import.meta.dir, "../../config/jk_init.ini");
     const ini = scanIni(readFileSync(file), "f", "py");
     for (const { section, needs, directories } of SERVICES) {
@@ -46,7 +46,7 @@ describe("services", () => {
       expect(codeOf(() => requireServices(list))).toBe("no-such-service");
   });
 
-  test("are the first that is there of several places, a preferred one before", () => {
+  test("use the first existing place, preferred ones before others", () => {
     const sftp = requireServices("sftp")[0];
     if (sftp === undefined) throw new Error("no sftp");
     const there = ["/usr/lib/sftp-server", "/usr/libexec/openssh/sftp-server", "/opt/sftp-server"];
@@ -77,7 +77,7 @@ describe("a section at the end of a file", () => {
     ["[x]\r\nexecutables = /a\r\n", "[x]\r\nexecutables = /a\r\n"],
     ["stray\n  # [half a section\n", "stray\n  # [half a section\n"],
     ["[DEFAULT]\nexecutables = a \xff\xfe", "[DEFAULT]\nexecutables = a \xff\xfe\n"],
-  ])("leaves %j as it is", (text, start) => {
+  ])("leaves %j unchanged", (text, start) => {
     expect(appendSection(text, section, "c")).toBe(start + lines);
   });
 

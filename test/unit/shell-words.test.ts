@@ -164,7 +164,7 @@ describe.each(["a b'c;$x", "-x\n'y", "plain"])("commands about %j", (name) => {
       ["mv", "-nT", "/j j/b b", "/j j/not-b b"],
       ["jk_cp", "-f", "-j", j, "/b b"],
     ],
-    [passRemedy("/d d"), ["chmod", "o+x", "/d d"]],
+    [passRemedy("/d d"), ["chmod", "a+x", "/d d"]],
     [passwordAuthentication(settings, account, shadow({})).remedies.join(), ["passwd", ...rest]],
     [
       passwordAuthentication(settings, account, shadow({ password: "!$6$x" })).remedies.join(),
@@ -248,7 +248,7 @@ describe.each(["a b'c;$x", "-x\n'y", "plain"])("commands about %j", (name) => {
   });
 });
 
-test("the way to a program of a jail, from the top: what could be exchanged is not named", () => {
+test("the path to a program of a jail, from the top, without files that could be exchanged", () => {
   const path = `${jail}/usr/bin/a shell`;
   const remedies = (mode: number) => {
     chmodSync(`${jail}/usr/bin`, mode);
@@ -261,7 +261,7 @@ test("the way to a program of a jail, from the top: what could be exchanged is n
   expect(remedies(0o755)).toEqual(["g-w", "u-s", "g-s"].flatMap((change) => ["chmod", change, path, ""]));
 });
 
-test("what others could have written gets no privilege before it is installed anew", () => {
+test("a file that others could have written gets no privilege before it is installed again", () => {
   const directory = mkdtempSync("/dev/shm/installed-");
   const program = `${directory}/jk_chrootsh`;
   writeFileSync(program, "");

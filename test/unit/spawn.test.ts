@@ -6,7 +6,7 @@ const SIGKILL = 9;
 const SIGCONT = 18;
 const SIGSTOP = 19;
 
-test("whether a child is stopped is told until it goes on, and of one that has ended it is not", () => {
+test("a child is reported as stopped until it continues, but not after it has ended", () => {
   const options = { env: [], descriptors: [], blocked: 0n, newSession: false } as const;
   const pid = spawn("/bin/sleep", ["sleep", "60"], options);
   expect(isStopped(pid)).toBe(false);

@@ -33,7 +33,7 @@ describe("a list of origins", () => {
     expect(namesOrigin(list, from, false)).toBe(expected);
   });
 
-  test("names of hosts, where sshd asks for them", () => {
+  test("names of hosts, if sshd looks them up", () => {
     expect(namesOrigin("localhost", "127.0.0.1", true)).toBeUndefined();
     expect(namesOrigin("!localhost,127.0.0.1", "127.0.0.1", true)).toBeUndefined();
     expect(namesOrigin("127.0.0.1,!10.0.0.1", "127.0.0.1", true)).toBe(true);
@@ -47,7 +47,7 @@ describe("a list of origins", () => {
   });
 });
 
-test("patterns; a user may write one that has many ways to fail", () => {
+test("patterns, also one of a user that can fail in many ways", () => {
   for (const [text, pattern] of [
     ...[
       ["abc", "abc"],
@@ -71,7 +71,7 @@ test("patterns; a user may write one that has many ways to fail", () => {
   expect(matchesPattern("1".repeat(40), `${"*1".repeat(39)}x`)).toBe(false);
 });
 
-describe("addresses that sshd turns away", () => {
+describe("addresses that sshd rejects", () => {
   const penalties = "persourcepenalties crash:90 authfail:5 max:600 min:15\npersourcepenaltyexemptlist";
   const told = (text: string, from?: string) =>
     countSteps(parseSshdSettings(text), from).map(({ message }) => message);

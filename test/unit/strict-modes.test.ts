@@ -152,7 +152,7 @@ const cases: [what: string, plant: () => void, ...remedies: (() => string)[]][] 
   ],
 ];
 
-describe("what is printed is typed, and heals", () => {
+describe("the printed commands fix the fault", () => {
   test.each(cases)("%s", (_what, plant, ...expected) => {
     plant();
     const seen: string[] = [];
@@ -170,14 +170,14 @@ describe("what is printed is typed, and heals", () => {
   });
 });
 
-test("a file elsewhere is looked at from the root directory on, and nothing is advised that all rely on", () => {
+test("a file elsewhere is checked from the root directory on, and no change of shared directories is advised", () => {
   file = `${base}/keys`;
   make(file, 0, 0o644);
   const remedy = "let AuthorizedKeysFile name a file that is not below /dev/shm";
-  expect(found()).toMatchObject({ path: "/dev/shm", remedy });
+  expect(found()).toMatchObject({ message: "/dev/shm can be written by others", remedy });
 });
 
-test("what the user puts in the way meanwhile is not changed", () => {
+test("a file that the user exchanges meanwhile is not changed", () => {
   make(`${base}/roots/`, 0, 0o755);
   make(`${base}/roots/authorized_keys`, 0, 0o666);
   const plants: (() => void)[] = [

@@ -18,7 +18,7 @@ describe("a line of the log", () => {
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  test("is RFC 3164's, with control bytes escaped, over a stream with a NUL at its end", async () => {
+  test("has the format of RFC 3164, with control bytes escaped, and over a stream a NUL at its end", async () => {
     const path = join(folder, "stream");
     const received = Promise.withResolvers<string>();
     const server = Bun.listen({
@@ -33,7 +33,7 @@ describe("a line of the log", () => {
     );
   });
 
-  test("is lost without a sound where no daemon listens, or its path is too long", () => {
+  test("is lost silently if no daemon listens, or its path is too long", () => {
     openSyslog("jk_test", "daemon", join(folder, "missing")).write("info", "nobody");
     openSyslog("jk_test", "daemon", `/${"x".repeat(200)}`).write("info", "nobody");
   });
@@ -42,7 +42,7 @@ describe("a line of the log", () => {
 describe("the ids of a process", () => {
   const SAME = 0xffffffff;
 
-  test("are its user's alone where the real, the effective and the saved one are", () => {
+  test("belong only to its user if the real, the effective and the saved one do", () => {
     expect(isOnlyUser(0) && isOnlyGroup(0)).toBe(true);
     try {
       libc.setresuid(SAME, SAME, 4711);
@@ -58,7 +58,7 @@ describe("the ids of a process", () => {
 });
 
 describe("accounts", () => {
-  test("are found by name and by number, in each way the same", () => {
+  test("are found by name and by number, with the same result", () => {
     const root = passwdByName("root");
     expect(root).toMatchObject({ uid: 0, gid: 0, home: "/root" });
     expect(passwdByUid(0)).toEqual(root);
@@ -77,7 +77,7 @@ describe("accounts", () => {
 });
 
 describe("programs", () => {
-  test("get their arguments as they are and only the environment that was spelled out", () => {
+  test("get their arguments unchanged and only the explicit environment", () => {
     const env = findProgram("env");
     expect(env).toBeDefined();
     const { status, stdout } = runProgram(env ?? "", ["A=$(id); `id`"], { B: "1" });
@@ -87,7 +87,7 @@ describe("programs", () => {
     );
   });
 
-  test("that are not there, or cannot be given an argument, are an error that names them", () => {
+  test("that are missing, or cannot get an argument, are an error that names them", () => {
     expect(findProgram("no-such-program")).toBeUndefined();
     expect(() => runProgram("/no/such", [])).toThrow("/no/such: cannot be started");
     expect(() => runProgram("/bin/true", ["\xff"])).toThrow("not valid UTF-8");

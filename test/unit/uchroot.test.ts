@@ -47,7 +47,7 @@ describe("the options", () => {
     expect(result.kind === "usage" ? result.message : "").toContain(message);
   });
 
-  test("help and version come before what is missing", () => {
+  test("help and version come before missing options", () => {
     for (const words of [["-h"], ["--help", "-j"].slice(0, 1), ["-v", "-h", "x"]]) {
       expect(readUchrootArguments(words)).toEqual({ kind: "help" });
     }
@@ -109,7 +109,7 @@ const all = [...UCHROOT_CALLER_CHECKS, ...UCHROOT_HOST_CHECKS, ...UCHROOT_IN_JAI
 const firstOf = (of: UchrootFacts): CheckResult | undefined =>
   [...runChecks(of, all)].find(({ outcome }) => outcome !== "passed" && outcome !== "warned");
 
-test("a call in order passes every check", () => {
+test("a valid call passes every check", () => {
   expect([...runChecks(facts(), all)].filter(({ outcome }) => outcome !== "passed")).toEqual([]);
 });
 
@@ -143,14 +143,14 @@ const faults: [name: string, exitStatus: number, change: Partial<UchrootFacts>][
 ];
 
 describe("each check", () => {
-  test.each(faults)("%s fails with %i, says what to do, and shows no path", (name, exitStatus, change) => {
+  test.each(faults)("%s fails with %i, has a remedy, and shows no path", (name, exitStatus, change) => {
     const result = firstOf(facts(change));
     expect(result).toMatchObject({ name, exitStatus, outcome: "failed" });
     expect(result?.remedy).not.toBe("");
     expect(result?.shown).not.toContain("/");
   });
 
-  test("of several faults the first counts, and the permission comes before all of the jail", () => {
+  test("of several faults the first counts, and the permission comes before all checks of the jail", () => {
     const order = faults.map(([name]) => name);
     for (let i = 0; i < faults.length; i++) {
       // These are three answers to one question.
@@ -174,7 +174,7 @@ describe("each check", () => {
     expect(looked).toEqual([]);
   });
 
-  test("skip_injail_passwd_check leaves the accounts alone", () => {
+  test("skip_injail_passwd_check does not check the accounts", () => {
     const strangers = { inJail: () => ({ named: undefined, numbered: undefined, group: undefined }) };
     expect(firstOf(facts(settings({ skipInjailPasswdCheck: true }), strangers))).toBeUndefined();
   });
@@ -184,7 +184,7 @@ describe("each check", () => {
     expect(firstOf(facts({ inJail: () => ({ named: inside, numbered: inside, group }) }))).toBeUndefined();
   });
 
-  test("a setuid program is noted, unless it may have an effect", () => {
+  test("a setuid program is noted, unless it may take effect", () => {
     const setuid: Partial<UchrootFacts> = {
       program: () => ({ kind: "file", setuid: true, executable: true }),
     };
@@ -193,7 +193,7 @@ describe("each check", () => {
     expect(notes(facts(setuid, settings({ allowSetuid: true })))).toEqual([]);
   });
 
-  test("groups that the jail lacks are noted with their names, and without where there is none", () => {
+  test("groups that the jail lacks are noted, with their names if there are any", () => {
     const foreign: Partial<UchrootFacts> = {
       foreignGroups: () => [
         { gid: 60, entry: { ...group, name: "games", gid: 60 } },

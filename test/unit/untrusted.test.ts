@@ -40,7 +40,7 @@ const herProgram = file(0o755, HER, HER);
 const acl = (effective: number) =>
   ({ group: 7, named: [{ tag: "u", id: HER, permissions: effective, effective }] }) as const;
 
-describe("who can change a directory", () => {
+describe("users who can change a directory", () => {
   const judge = (tree: Tree, path: string) => {
     const { others, link } = new HostTrust(fakeFileSystem({ ...tree, "/x/y": "" })).of(path);
     return `${others ? "others" : "root"}${link ? " by a link" : ""}`;
@@ -88,11 +88,11 @@ describe("who can change a directory", () => {
     expect(judge(tree, path)).toBe(expected);
   });
 
-  test("links that go round in a circle", () => {
+  test("symbolic links in a circle", () => {
     expect(codeOf(() => judge({ "/l": "->/l/x" }, "/l"))).toBe("link-loop");
   });
 
-  test("a file, and a link", () => {
+  test("a file, and a symbolic link", () => {
     const host = fakeFileSystem({
       "/r/f": program,
       "/r/g": herProgram,
@@ -149,7 +149,7 @@ const need = (path: string, neededBy: string, kind: Dependency["kind"] = "needed
 const LIBC = "/usr/lib/x86_64-linux-gnu/libc.so.6";
 const PERL = "/usr/bin/perl";
 
-describe("what a program names", () => {
+describe("files that a program names", () => {
   const HOST: Tree = {
     ...{ [PERL]: program, [LIBC]: program, "/lib": "->usr/lib", "/usr/lib/libroot.so": file(0o700) },
     ...{ "/usr/lib/libdir.so": dir({}), "/usr/lib/libhers.so": file(0o644, HER), "/usr/lib/tool": program },
@@ -162,13 +162,13 @@ describe("what a program names", () => {
     const { allowed, refused } = sortNeeds({ host, trust: new HostTrust(host) }, needs);
     return [allowed, refused].map((list) => list.map(({ path }) => path));
   };
-  test("a program of root's: all", () => {
+  test("a program of root: all", () => {
     const paths = [LIBC, "/usr/local/lib/libx.so", "/usr/lib/tool", PERL];
     const needs = paths.map((path) => need(path, "/opt/r/p", path === PERL ? "script" : "needed"));
     expect(sorted(needs)).toEqual([paths, []]);
   });
   test.each(["/opt/a/p", "/opt/r/own", "/opt/r/l", "/tmp/p"])(
-    "%s: the system's libraries that all may read",
+    "%s: libraries of the system that everybody may read",
     (source) => {
       const good = [LIBC, "/lib/x86_64-linux-gnu/libc.so.6"];
       const bad = [
@@ -179,7 +179,7 @@ describe("what a program names", () => {
       expect(sorted(needs)).toEqual([good, bad]);
     },
   );
-  test("a script: nothing that its interpreter needs either", () => {
+  test("a script: no files that its interpreter needs either", () => {
     const needs = [
       need(PERL, "/opt/a/p", "script"),
       need(LIBC, PERL),
@@ -187,7 +187,7 @@ describe("what a program names", () => {
     ];
     expect(sorted(needs)).toEqual([[], needs.map(({ path }) => path)]);
   });
-  test("what a library of the system needs comes; what one of hers needs is looked at", () => {
+  test("dependencies of a system library are copied; those of a user's library are checked", () => {
     const needs = [
       ...[need(LIBC, "/opt/a/p"), need("/usr/local/lib/libx.so", LIBC), need(PERL, "/usr/gone")],
       ...[need("/opt/a/libh.so", "/opt/r/p"), need("/usr/lib/tool", "/opt/a/libh.so")],
@@ -207,7 +207,7 @@ describe("plans", () => {
     entries.map(({ path }) => path).filter((path) => path.split("/").length > 2);
   const codes = ({ problems }: Plan) => problems.map(({ code }) => code);
 
-  test("a link of hers is copied and not followed, and told where it leads nowhere", () => {
+  test("a symbolic link of a user is copied and not followed, and reported if it is dangling", () => {
     const left = plan({ "/srv/w/l": `->${PERL}` }, ["/srv/w"]);
     expect(paths(left)).toEqual(["/srv/w", "/srv/w/l"]);
     expect(left.warnings).toEqual([
@@ -219,7 +219,7 @@ describe("plans", () => {
     expect(there.warnings).toEqual([]);
   });
 
-  test("what not everybody may read is told, and no command for it", () => {
+  test("a file that not everybody may read is reported, without a command", () => {
     const host = { "/root/f": file(0o640), "/srv/w/a": "->/root/f", "/srv/w/b": "->/etc", "/etc/x": "" };
     expect(plan(host, ["/srv/w"]).warnings).toEqual([
       expect.stringMatching(/is left out: '\/root\/f'; to add it, name it to jk_cp$/),
@@ -230,7 +230,7 @@ describe("plans", () => {
     );
   });
 
-  test("not again where it is asked for twice", () => {
+  test("not twice for a repeated request", () => {
     const wants = ["/srv/w", want("/srv/w", { section: "t", keepOwner: true })];
     const twice = plan({ "/srv/w/l": `->${PERL}`, "/srv/w/p": herProgram }, wants, {
       needs: { "/srv/w/p": [need(LIBC, "/srv/w/p")] },
@@ -239,13 +239,13 @@ describe("plans", () => {
     expect(twice.entries.at(-1)?.keeps).toBe(KEEP_OWNER);
   });
 
-  test("a link of root's into her directory is followed, and no further", () => {
+  test("a symbolic link of root into a user's directory is followed, and no further", () => {
     const left = plan({ "/srv/r/l": "->../w/p", "/srv/w/p": "->q", "/srv/w/q": herProgram }, ["/srv/r"]);
     expect(paths(left)).toEqual(["/srv/r", "/srv/r/l", "/srv/w", "/srv/w/p"]);
     expect(left.warnings.length).toBe(1);
   });
 
-  test("a program brings libraries where it is named, in whatever order", () => {
+  test("a program that is named brings its libraries, in any order", () => {
     const needs = { "/srv/w/p": [need(LIBC, "/srv/w/p"), need(PERL, "/srv/w/p", "interpreter")] };
     const made = (...wants: string[]) => plan({ "/srv/w/p": herProgram }, wants, { needs });
     expect(paths(made("/srv/w"))).toEqual(["/srv/w", "/srv/w/p"]);
@@ -259,7 +259,7 @@ describe("plans", () => {
     }
   });
 
-  test("what a pattern matches in her directory is not named", () => {
+  test("a match of a pattern in a user's directory does not count as named", () => {
     const needs = { "/srv/w/p": [need(LIBC, "/srv/w/p")] };
     const host = { "/srv/w/p": herProgram, "/srv/w/private": file(0o600) };
     const found = plan(host, [want("/srv/w/p*", { glob: true })], { needs });
@@ -269,18 +269,18 @@ describe("plans", () => {
     expect(paths(both)).toContain("/srv/w/private");
   });
 
-  test("one that makes no sense is nobody's error in a tree, and one where it is named", () => {
+  test("an invalid program is an error if it is named, but not in a tree", () => {
     const needs = { "/srv/w/p": new Error("bad") };
     expect(codes(plan({ "/srv/w/p": herProgram }, ["/srv/w"], { needs }))).toEqual([]);
     expect(codes(plan({ "/srv/w/p": herProgram }, ["/srv/w/p"], { needs }))).toEqual(["bad-program"]);
   });
 
-  test("a path that leads through a link of hers is refused", () => {
+  test("a path through a symbolic link of a user is refused", () => {
     const left = plan({ "/srv/w/l": "->/usr/bin" }, ["/srv/w/l/perl"]);
     expect([codes(left), left.entries]).toEqual([["untrusted-source"], []]);
   });
 
-  test("a link in the jail, in the place of a directory of hers, is not followed", () => {
+  test("a symbolic link in the jail, in place of a user's directory, is not followed", () => {
     const jail: Tree = { "/etc": dir({}), "/srv/w/d": "->/etc", "/data": dir({}) };
     const host = { "/srv/w/d": hers, "/srv/w/d/passwd": herProgram };
     for (const name of ["/srv/w", "/srv/w/d", "/srv/w/d/passwd"]) {
@@ -302,7 +302,7 @@ describe("plans", () => {
     expect(codes(plan({ "/x/d/f": program }, ["/x/d/f"], { jail: into }))).toEqual(["untrusted-source"]);
   });
 
-  test("what is in her directory is looked at as what was seen there", () => {
+  test("files in a user's directory are opened only if they are those that were seen", () => {
     const real = fakeFileSystem({ ...HOST, "/srv/w/l": "->x", "/srv/w/d/f": "", "/srv/r/l": "->x" });
     const asked: string[] = [];
     const ask = (path: string, expected: BasicStat | undefined) => {
@@ -328,7 +328,7 @@ describe("plans", () => {
     expect(asked.filter((one) => one.includes("/w/"))).toEqual(["/srv/w/d as seen", "/srv/w/l as seen"]);
   });
 
-  test("each entry that others can change has what it was", () => {
+  test("each entry that others can change has its earlier state", () => {
     const made = plan({ "/srv/w/f": herProgram, "/srv/w/d/f": program, "/opt/f": program }, [
       "/srv/w",
       "/opt/f",
@@ -338,7 +338,7 @@ describe("plans", () => {
   });
 });
 
-describe("what was looked at", () => {
+describe("a checked file", () => {
   let at: string;
   beforeEach(() => {
     at = mkdtempSync("/dev/shm/jailkit-untrusted-");
@@ -357,7 +357,7 @@ describe("what was looked at", () => {
     expect(host.list(`${at}/b`).length).toBe(1);
   });
 
-  test("is read, as a link, only if it is the same", () => {
+  test("is read, as a symbolic link, only if it is the same", () => {
     const host = fileSystemAt();
     symlinkSync("one", `${at}/a/l`);
     symlinkSync("two", `${at}/b/l`);
@@ -366,7 +366,7 @@ describe("what was looked at", () => {
     expect(codeOf(() => host.readlink(`${at}/b/l`, stat))).toBe("changed");
   });
 
-  test("is opened only if it is a file: a device may do something when it is", () => {
+  test("is opened only if it is regular: opening a device may have an effect", () => {
     expect(Bun.spawnSync(["mkfifo", `${at}/fifo`]).success).toBe(true);
     const inotify = openInotify();
     addWatch(inotify, `${at}/fifo`, IN_OPEN);
@@ -398,7 +398,7 @@ describe("what was looked at", () => {
   });
 });
 
-test("what came along with a tree before, and what did not", () => {
+test("files that came along with a tree before, and others", () => {
   const plan = emptyDraft();
   const record = (path: string, changes: Partial<ManifestEntry> = {}): ManifestEntry => ({
     ...{ path, type: "file", source: path, sections: ["s"], mode: 0o755, uid: 0, gid: 0, ...changes },

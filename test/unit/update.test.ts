@@ -58,7 +58,7 @@ const none = new Map<string, ManifestEntry>();
 const origin = (path: string, known = none) => jailState(jail.root, known, none).at(path)?.origin;
 
 describe("the origin of a file", () => {
-  test("is told by the record, the owner and the times", () => {
+  test("is decided by the record, the owner and the times", () => {
     copy("/usr/copied");
     writeFileSync(`${jail.path}/usr/made`, "x");
     copy("/usr/theirs");
@@ -73,7 +73,7 @@ describe("the origin of a file", () => {
     expect(origin("/usr/copied", known)).toBe("changed");
   });
 
-  test("a link is its text; what is behind a link is another place", () => {
+  test("a symbolic link is its text; a file behind a link is in another place", () => {
     symlinkSync("/usr", `${jail.path}/link`);
     copy("/usr/f");
     expect(origin("/link", records("/link"))).toBe("as-put");
@@ -82,14 +82,14 @@ describe("the origin of a file", () => {
     expect(origin("/link", new Map([["/link", other]]))).toBe("changed");
   });
 
-  test("a configuration file that was there before jailkit is the administrator's", () => {
+  test("a configuration file older than the jail belongs to the administrator", () => {
     writeFileSync(`${jail.path}/etc/motd`, "mine");
     expect(origin("/etc/motd", records("/etc/motd"))).toBe("made-here");
     copy("/etc/copied");
     expect(origin("/etc/copied", records("/etc/copied"))).toBe("as-put");
   });
 
-  test("what may be replaced", () => {
+  test("files that may be replaced", () => {
     copy("/usr/f");
     const standing = jailState(jail.root, none, none).at("/usr/f");
     if (standing === undefined) throw new Error("not there");
@@ -108,7 +108,7 @@ describe("the origin of a file", () => {
     expect(may("/etc/f", "user", true)).toBe(true);
   });
 
-  test("what was meant to be put there counts too", () => {
+  test("a planned file counts too", () => {
     copy("/usr/f");
     const meant = records("/usr/f");
     expect(jailState(jail.root, none, meant).at("/usr/f")?.origin).toBe("as-put");
@@ -121,7 +121,7 @@ describe("the origin of a file", () => {
   });
 });
 
-describe("what goes", () => {
+describe("removals", () => {
   const decide = (known: Map<string, ManifestEntry>, candidates: readonly string[], prune = false) => {
     const state = jailState(jail.root, known, none);
     const list = candidates.map((path) => ({ path, record: known.get(path) }));
@@ -143,7 +143,7 @@ describe("what goes", () => {
     ]);
   });
 
-  test("not what was changed, and not a directory in which something stays", () => {
+  test("no changed file, and no directory with remaining files", () => {
     mkdirSync(`${jail.path}/usr/d`);
     for (const path of ["/usr/d/one", "/usr/d/other"]) copy(path);
     const paths = ["/usr/d/one", "/usr/d/other", "/usr/d"];
@@ -156,7 +156,7 @@ describe("what goes", () => {
     expect(decide(known, ["/usr/d/gone"]).forgotten).toEqual([]);
   });
 
-  test("of a jail without a record what was copied, and links that lead nowhere then", () => {
+  test("of a jail without a record, copied files and the links that dangle without them", () => {
     copy("/usr/lib.so.1.1");
     symlinkSync("lib.so.1.1", `${jail.path}/usr/lib.so.1`);
     symlinkSync("/etc", `${jail.path}/usr/own`);
@@ -168,7 +168,7 @@ describe("what goes", () => {
 });
 
 describe("paths", () => {
-  test("are those of the jail, however they are written", () => {
+  test("are those of the jail, in any spelling", () => {
     expect(inJail("/srv/j", "/srv/j/usr/bin/")).toBe("/usr/bin");
     expect(inJail("/srv/j", "/usr//./bin/../lib")).toBe("/usr/lib");
     expect(inJail("/srv/j", "/srv/j")).toBe("/");
@@ -207,7 +207,7 @@ describe("order", () => {
     ...{ keeps: 0, size: 1, atime: undefined, mtime: undefined, because: [], ...more },
   });
 
-  test("what is needed comes before what needs it, and its link after it", () => {
+  test("dependencies come before the files that need them, and links after them", () => {
     const list = [
       entry("/bin/tool"),
       entry("/bin/alias", { type: "symlink", target: "tool" }),
@@ -246,14 +246,14 @@ describe("order", () => {
   });
 });
 
-describe("what was made ready", () => {
+describe("a prepared file", () => {
   const move = (from: string, to: string, how: "replace" | "exchange" | "new") =>
     moveInPlace(jail.root, from, to, how, {
       made: seen(jail.root, from),
       present: how === "new" ? undefined : lookUp(jail.root, to)?.stat,
     });
 
-  test("takes its place, for good or in exchange", () => {
+  test("takes its place, permanently or in exchange", () => {
     writeFileSync(`${jail.path}/usr/old`, "old");
     writeFileSync(`${jail.path}/usr/.new`, "new");
     expect(move("/usr/.new", "/usr/old", "replace")).toBe("replaced");
@@ -274,7 +274,7 @@ describe("what was made ready", () => {
     release(directory);
   });
 
-  test("does not take the place of what came there meanwhile", () => {
+  test("does not replace a file that came there meanwhile", () => {
     writeFileSync(`${jail.path}/usr/.new`, "new");
     writeFileSync(`${jail.path}/usr/there`, "there");
     expect(move("/usr/.new", "/usr/there", "new")).toBe("kept");
@@ -285,7 +285,7 @@ describe("what was made ready", () => {
     expect(existsSync(`${jail.path}/usr/.new`)).toBe(false);
   });
 
-  test("is not moved in the place of another, nor is another in its place", () => {
+  test("is not moved in place of another, nor another in its place", () => {
     for (const name of ["a", "b", "there", "other"]) writeFileSync(`${jail.path}/usr/${name}`, name);
     const [made, other] = [seen(jail.root, "/usr/a"), seen(jail.root, "/usr/b")];
     const present = seen(jail.root, "/usr/there");
@@ -299,7 +299,7 @@ describe("what was made ready", () => {
       expect(readFileSync(`${jail.path}/usr/${name}`, "utf8")).toBe(name);
   });
 
-  test("is not moved where a user could have exchanged it", () => {
+  test("is not moved if a user could have exchanged it", () => {
     writeFileSync(`${jail.path}/home/u/.new`, "new");
     expect(codeOf(() => move("/home/u/.new", "/home/u/f", "replace"))).toBe("EPERM");
   });

@@ -19,7 +19,7 @@ import { dirsEqual } from "../../jail/accounts/separator.ts";
 import { jailFindings } from "../../jail/fs/safety.ts";
 import { closeJailRoot, type JailRoot } from "../../jail/fs/walk.ts";
 import { groupByGid } from "../../system/accounts.ts";
-import { accountOf, type CallerFacts, type InJailFacts, required } from "../facts.ts";
+import { accountOf, type CallerFacts, required } from "../facts.ts";
 import { gatherCaller, type Login, memoized, openPlainly } from "../gather.ts";
 import { NOT_A_FILE } from "../remedies.ts";
 import { readSettings } from "../settings.ts";
@@ -131,13 +131,11 @@ export function gatherUchroot(login: UchrootLogin): GatheredUchrootFacts {
     jailPath: () => root().path,
     jailFindings: memoized(() => jailFindings(root())),
     program: memoized(() => findProgram(root(), login.program)),
-    inJail: memoized((): InJailFacts => {
-      return {
-        named: accounts().userByName(accountOf(caller).name),
-        numbered: accounts().userByUid(uid),
-        group: accounts().groupByGid(gid),
-      };
-    }),
+    inJail: memoized(() => ({
+      named: accounts().userByName(accountOf(caller).name),
+      numbered: accounts().userByUid(uid),
+      group: accounts().groupByGid(gid),
+    })),
     hostGroups,
     foreignGroups: memoized(() =>
       hostGroups().filter((one) => one.gid !== gid && accounts().groupByGid(one.gid) === undefined),

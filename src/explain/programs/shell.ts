@@ -13,7 +13,8 @@ import type { PasswdEntry } from "../../system/accounts.ts";
 import { commandAt } from "../../system/exchange.ts";
 import { isNoexec } from "../../system/mounts.ts";
 import type { ReportStep } from "../report.ts";
-import { explainSshd, type SshdLogin } from "../sshd/sshd.ts";
+import { explainSshd } from "../sshd/servers.ts";
+import type { SshdLogin } from "../sshd/sshd.ts";
 import { stepsOf } from "../steps.ts";
 
 /** The step about a limited shell of the jail's own. */
@@ -118,4 +119,6 @@ const servesOtherwise = ({ unjailed, ownSftp, changesRoot, steps }: SshdLogin) =
   unjailed ||
   ownSftp ||
   changesRoot ||
-  steps.some(({ name, outcome }) => name === "key-command" && outcome === "unknown");
+  steps.some(
+    ({ name, outcome }) => ["key-command", "server", "servers"].includes(name) && outcome === "unknown",
+  );

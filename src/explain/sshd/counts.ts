@@ -6,6 +6,9 @@ import { stepsOf } from "../steps.ts";
 
 const step = stepsOf("sshd");
 
+// In seconds. A slow machine or network, or a password that is typed, may take as long.
+const SHORT_GRACE = 10;
+
 /** A warning that sshd refuses addresses for a time after failed logins (PerSourcePenalties): only sshd knows which. */
 function penaltySteps(settings: SshdSettings, from: ByteString | undefined): ReportStep[] {
   const penalties = firstOf(settings, "persourcepenalties");
@@ -32,6 +35,12 @@ export function countSteps(settings: SshdSettings, from: ByteString | undefined)
   if (firstOf(settings, "maxauthtries") === "0") {
     const remedy = `set MaxAuthTries to 2 or more in ${CONFIGURATION}`;
     steps.push(step("max-auth-tries", "failed", "sshd lets nobody authenticate (MaxAuthTries 0)", remedy));
+  }
+  const grace = Number(firstOf(settings, "logingracetime"));
+  if (grace > 0 && grace < SHORT_GRACE) {
+    const remedy = `set LoginGraceTime to 30 or more in ${CONFIGURATION}`;
+    const message = `sshd closes a connection that has not logged in after ${grace} s (LoginGraceTime)`;
+    steps.push(step("grace-time", "unknown", message, remedy));
   }
   return steps;
 }

@@ -7,11 +7,12 @@ import type { PasswdEntry } from "../../system/accounts.ts";
 import { hasExpired, isAccepted, keyFiles, rsaBits } from "../../system/sshd/authorized-keys.ts";
 import { quotedWords } from "../../system/sshd/match.ts";
 import { namesOrigin } from "../../system/sshd/origin.ts";
-import { firstOf, isSet, type SshdSettings } from "../../system/sshd/settings.ts";
+import { firstOf, isSet, type SshdSettings, wordsOf } from "../../system/sshd/settings.ts";
 import { type StrictFinding, strictFinding } from "../../system/sshd/strict-modes.ts";
 import { type KeyLine, keyLinesIn, keyType } from "../../users/key-lines.ts";
 import { keyOptions, optionValues } from "../../users/key-options.ts";
 import type { Authentication } from "./authentication.ts";
+import { certificateObstacle, signatureObstacle } from "./certificates.ts";
 import { addRemedy, readRemedy } from "./key-remedies.ts";
 import { revokedKeys } from "./revoked-keys.ts";
 
@@ -32,8 +33,8 @@ const LARGEST_FILE = 1 << 20;
 /** A usable line of a key file. */
 interface UsableLine {
   key: ByteString;
-  /** Surely usable: not only from an unknown address, and not for certificates. */
-  sure: boolean;
+  /** What else a login by it needs, which is unknown; undefined if the line is surely usable. */
+  needs: "some addresses" | "certificates" | "security keys that verify their user" | undefined;
   /** It is for certificates that its key signed. */
   signs: boolean;
   command: ByteString | undefined;
@@ -63,14 +64,24 @@ function usableLine(line: KeyLine, { settings, from, revoked }: KeyRules): Usabl
     .filter((one) => one !== "");
   const given = keyOptions(options);
   const signs = given.has("cert-authority");
-  const accepted = signs || isAccepted(keyType(line), algorithms);
+  const type = keyType(line);
+  const accepted = signs ? signatureObstacle(settings, type) === undefined : isAccepted(type, algorithms);
   if (!accepted || revoked.has(key) || (rsaBits(key.split(" ")[1] ?? "") ?? least) < least) return undefined;
   if (hasExpired(optionValues(options, "expiry-time"), new Date())) return undefined;
   const origins = given.get("from");
   const byName = firstOf(settings, "usedns") === "yes";
   const here = origins === undefined || namesOrigin(origins, from, byName);
   if (here === false) return undefined;
-  return { key, sure: here === true && !signs, signs, command: given.get("command"), user: userOf(options) };
+  const verified =
+    given.has("verify-required") || wordsOf(settings, "pubkeyauthoptions").includes("verify-required");
+  const needs = signs
+    ? "certificates"
+    : here !== true
+      ? "some addresses"
+      : type.startsWith("sk-") && verified
+        ? "security keys that verify their user"
+        : undefined;
+  return { key, needs, signs, command: given.get("command"), user: userOf(options) };
 }
 
 interface KeysFile {
@@ -126,19 +137,20 @@ function unreadableKeysFile(
 /** For each key, in the order of all files: the first surely usable line, and the lines before it. */
 function decidingLines(lines: readonly UsableLine[]): UsableLine[] {
   const settled = new Set<ByteString>();
-  return lines.filter(({ key, sure, signs }) => {
+  return lines.filter(({ key, needs, signs }) => {
     if (settled.has(key) && !signs) return false;
-    if (sure) settled.add(key);
+    if (needs === undefined) settled.add(key);
     return true;
   });
 }
 
-/** Checks whether the user can authenticate by a key in AuthorizedKeysFile, which is read with the user's rights. */
+/** Checks whether the user can authenticate by a key in AuthorizedKeysFile, which is read with the user's rights. `file`: the configuration of sshd. */
 export function keyAuthentication(
   settings: SshdSettings,
   account: PasswdEntry,
   who: Credentials,
   from: ByteString | undefined,
+  file: ByteString,
 ): KeyAuthentication {
   const way = (
     can: Authentication["can"],
@@ -154,15 +166,21 @@ export function keyAuthentication(
     return way("no", ["sshd accepts no keys (PubkeyAuthentication no)"], ["set PubkeyAuthentication yes"]);
   const revoked = revokedKeys(settings);
   if (revoked.kind === "none-taken") return way("no", [revoked.why], [revoked.remedy]);
-  const patterns = quotedWords(settings, "authorizedkeysfile");
+  const patterns = quotedWords(settings, "authorizedkeysfile", file);
   const rules = { settings, from, revoked: revoked.kind === "listed" ? revoked.keys : new Set<ByteString>() };
   const files = keyFiles(patterns, account).map((file) => readKeysFile(file, rules, account, who));
   const lines = decidingLines(files.flatMap((file) => file.lines));
-  const sure = lines.filter((line) => line.sure);
+  const sure = lines.filter((line) => line.needs === undefined);
   const unread = files.filter((file) => file.unread);
-  const elsewhere = ["authorizedkeyscommand", "trustedusercakeys"].filter((keyword) =>
-    isSet(settings, keyword),
-  );
+  const obstacle = isSet(settings, "trustedusercakeys")
+    ? certificateObstacle(settings, account, who, rules.revoked)
+    : undefined;
+  const elsewhere = [
+    ...(isSet(settings, "authorizedkeyscommand") ? ["a program names keys (AuthorizedKeysCommand)"] : []),
+    ...(isSet(settings, "trustedusercakeys") && obstacle === undefined
+      ? ["sshd accepts certificates (TrustedUserCAKeys), and the user may have one"]
+      : []),
+  ];
   if (sure.length > 0 && revoked.kind === "unknown") return way("unknown", [revoked.why]);
   if (sure.length > 0) {
     const plain = lines.filter(({ signs }) => !signs);
@@ -178,18 +196,21 @@ export function keyAuthentication(
     };
   }
   if (lines.length + elsewhere.length + unread.length > 0) {
-    const byAddress = lines.some(({ signs }) => !signs);
-    const what = lines.length > 0 ? "the keys are only for some addresses or for certificates" : "";
-    const where = elsewhere.map((keyword) => `keys come from ${keyword}`);
+    const byAddress = lines.some(({ needs }) => needs === "some addresses");
+    const needs = [...new Set(lines.map((line) => line.needs))].join(" or for ");
+    const what = lines.length > 0 ? `the keys are only for ${needs}` : "";
     const remedies =
       byAddress && from === undefined ? ["give the address of the client: --from ADDRESS"] : [];
-    return way("unknown", [what, ...unread.map(({ why }) => why), ...where].filter(Boolean), remedies);
+    return way("unknown", [what, ...unread.map(({ why }) => why), ...elsewhere].filter(Boolean), remedies);
   }
-  return way(
-    "no",
+  const reasons =
     files.length === 0
       ? ["sshd reads no file of keys (AuthorizedKeysFile none)"]
-      : files.map(({ why }) => why),
-    files.flatMap(({ remedy }) => (remedy === "" ? [] : [remedy])).slice(0, 1),
+      : files.map(({ why }) => why);
+  const remedies = [...(obstacle === undefined ? [] : [obstacle]), ...files].map(({ remedy }) => remedy);
+  return way(
+    "no",
+    [...reasons, ...(obstacle === undefined ? [] : [obstacle.why])],
+    remedies.filter((remedy) => remedy !== "").slice(0, 1),
   );
 }

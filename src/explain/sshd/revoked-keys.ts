@@ -18,8 +18,11 @@ const LARGEST_FILE = 1 << 20;
 const KRL = "SSHKRL\n\0";
 const SHORTEST_RSA = 1024;
 
-/** The key of a line; "" if sshd ignores the line, undefined if the line makes sshd refuse all keys. */
-function revokedIn(raw: ByteString): ByteString | undefined {
+/**
+ * The key in a line of RevokedKeys or TrustedUserCAKeys; "" if sshd ignores the line, undefined if it reads no further.
+ * Pure.
+ */
+export function listedKey(raw: ByteString): ByteString | undefined {
   const [line = ""] = raw.split("\0", 1);
   const found = readKeyLine(line);
   // A carriage return is not white space to sshd.
@@ -53,7 +56,7 @@ export function revokedKeys(settings: SshdSettings): RevokedKeys {
     return { kind: "unknown", why: `only ${file} (RevokedKeys) says whether a key is revoked` };
   const keys = new Set<ByteString>();
   for (const [index, line] of text.split("\n").entries()) {
-    const key = revokedIn(line);
+    const key = listedKey(line);
     if (key === undefined) {
       const why = `sshd accepts no key: line ${index + 1} of ${file} (RevokedKeys) is not a public key`;
       return { kind: "none-taken", why, remedy: `sed -i '${index + 1}s/^/#/' ${shellWord(file)}` };

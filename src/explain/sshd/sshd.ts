@@ -1,18 +1,17 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { AT_FDCWD, S_IFDIR, S_IFMT } from "../../../ffi/constants.ts";
-import { statIfPresent } from "../../../ffi/files.ts";
 import type { Credentials } from "../../../ffi/rights.ts";
-import { operands } from "../../cli/shell-word.ts";
+import { display } from "../../cli/display.ts";
+import { operands, shellWord } from "../../cli/shell-word.ts";
 import { groupNamesOf, type PasswdEntry } from "../../system/accounts.ts";
 import { accountAge, passwordState, type ShadowEntry, shadowOf, today } from "../../system/shadow.ts";
 import { undecidedMatches } from "../../system/sshd/match.ts";
+import { type SshdServer, serviceOf, unreadChange } from "../../system/sshd/running.ts";
 import {
   CONFIGURATION,
   firstOf,
   isSet,
   type SshdSettings,
   sftpSubsystem,
-  withTokens,
 } from "../../system/sshd/settings.ts";
 import { userRule } from "../../system/sshd/users.ts";
 import { loginWarnings } from "../../system/sshd/warnings.ts";
@@ -24,6 +23,7 @@ import { sshUserVariable, variableSteps } from "./environment.ts";
 import { forcedCommand } from "./forced-command.ts";
 import { type KeyAuthentication, keyAuthentication } from "./keys.ts";
 import { pamStep, pamSteps } from "./pam.ts";
+import { chrootDirectory, chrootSteps, sessionSteps } from "./session.ts";
 
 /** The part of sshd in a login. */
 export interface SshdLogin {
@@ -45,12 +45,14 @@ export interface SshdLogin {
 }
 
 const step = stepsOf("sshd");
+const RELOAD = "reload";
 
 /** Reads the settings, and checks whether a Match block makes them depend on something unknown. */
 function settingSteps(
   settings: SshdSettings,
   account: PasswdEntry,
   from: ByteString | undefined,
+  file: ByteString,
 ): ReportStep[] {
   const keywords = ["forcecommand", "permittty", "allowtcpforwarding", "acceptenv"];
   const shown = keywords.filter((keyword) => isSet(settings, keyword));
@@ -58,7 +60,12 @@ function settingSteps(
   const lines = shown.map((keyword) => `${keyword} ${firstOf(settings, keyword)}`);
   if (sftp !== undefined) lines.push(`subsystem sftp ${sftp}`);
   const steps = [step("settings", "passed", lines.join(", "))];
-  const [open] = undecidedMatches(settings, { name: account.name, groups: groupNamesOf(account) }, from);
+  const [open] = undecidedMatches(
+    settings,
+    { name: account.name, groups: groupNamesOf(account) },
+    from,
+    file,
+  );
   if (open !== undefined) {
     const remedy = open.address ? "give the address of the client: --from ADDRESS" : "";
     const message = `the settings depend on ${open.what}: Match ${open.line}`;
@@ -146,105 +153,51 @@ function credentialSteps(
   return [step("credentials", "failed", `${wanted}${account.name} cannot authenticate: ${reasons}`, remedy)];
 }
 
-/** The steps of sshd between authentication and the login shell. */
-function sessionSteps(
-  settings: SshdSettings,
-  account: PasswdEntry,
-  shadow: ShadowEntry | undefined,
-): ReportStep[] {
-  const steps: ReportStep[] = [];
-  if (firstOf(settings, "maxsessions") === "0")
-    steps.push(
-      step(
-        "max-sessions",
-        "failed",
-        "sshd allows no sessions (MaxSessions 0)",
-        "set MaxSessions to 1 or more",
-      ),
-    );
-  if (firstOf(settings, "usepam") !== "yes") {
-    if (statIfPresent(AT_FDCWD, "/etc/nologin", true) !== undefined)
-      steps.push(
-        step(
-          "nologin",
-          "failed",
-          "/etc/nologin exists: only root may log in",
-          "when users may log in again: mv /etc/nologin /etc/nologin.old",
-        ),
-      );
-    if (
-      shadow !== undefined &&
-      ["password-must-change", "password-expired"].includes(accountAge(shadow, today()))
-    ) {
-      const message =
-        "the password must be changed, which is impossible in a jail: a login by password fails";
-      steps.push(step("password-expired", "unknown", message, `passwd ${operands(account.name)}`));
-    }
-  }
-  return steps;
-}
+/** Nothing that sshd does, before any steps. */
+export const NO_PART: SshdLogin = {
+  steps: [],
+  unjailed: false,
+  held: undefined,
+  ownSftp: false,
+  changesRoot: false,
+  service: "sshd",
+};
 
-/** The reason why sshd would refuse a directory as its root: only root may write it and the directories above it. */
-function chrootObstacle(path: ByteString): ByteString | undefined {
-  const parts = path.split("/").filter((part) => part !== "");
-  for (let count = 0; count <= parts.length; count++) {
-    const at = `/${parts.slice(0, count).join("/")}`;
-    const stat = statIfPresent(AT_FDCWD, at, true);
-    if (stat === undefined) return `${at} does not exist`;
-    if ((stat.mode & S_IFMT) !== S_IFDIR) return `${at} is not a directory`;
-    if (stat.uid !== 0 || (stat.mode & 0o022) !== 0) return `users other than root can write ${at}`;
-  }
-  return undefined;
-}
-
-const chrootDirectory = (settings: SshdSettings, account: PasswdEntry) =>
-  withTokens(firstOf(settings, "chrootdirectory"), account);
-
-/** The effect of ChrootDirectory on a login shell that enters a jail itself. */
-function chrootSteps(settings: SshdSettings, account: PasswdEntry, served: boolean): ReportStep[] {
-  if (!isSet(settings, "chrootdirectory")) return [];
-  const path = chrootDirectory(settings, account);
-  const remedy = "use either ChrootDirectory or jk_chrootsh, not both";
-  const obstacle = chrootObstacle(path);
-  const what = `sshd itself changes the root to ${path}`;
-  if (obstacle !== undefined) {
-    const rule =
-      "ChrootDirectory and all directories above it must belong to root, and nobody else may write them";
-    return [step("chroot-directory", "failed", `${what}, but cannot: ${obstacle}`, rule)];
-  }
-  if (served) return [step("chroot-directory", "passed", what)];
-  if (statIfPresent(AT_FDCWD, `${path}${account.shell}`, true) === undefined)
-    return [step("chroot-directory", "failed", `${what}, which has no ${account.shell}`, remedy)];
-  return [step("chroot-directory", "unknown", `${what} before it starts the login shell`, remedy)];
+/** A step about a change of the configuration that a server has not read. */
+function reloadSteps(server: SshdServer, settings: SshdSettings): ReportStep[] {
+  const change = unreadChange(server, settings);
+  if (change === undefined || server.pid === undefined) return [];
+  const unit = serviceOf(server.pid);
+  const remedy =
+    unit === undefined ? `kill -HUP ${shellWord(String(server.pid))}` : `systemctl reload ${operands(unit)}`;
+  const path = display(change.path);
+  const message = change.certain
+    ? `${path} has changed, and sshd (process ${server.pid}) has not read it yet`
+    : `${path} has changed since sshd (process ${server.pid}) started, and may not have been read yet`;
+  return [step(RELOAD, "unknown", message, remedy)];
 }
 
 /**
- * Explains what sshd does before and instead of the login shell. Only root can ask. `from`: the client's address,
- * undefined if unknown; `command`: the client's command.
+ * Explains what a server of sshd does before and instead of the login shell. `from`: the client's address, undefined if
+ * unknown; `command`: the client's command.
  */
-export function explainSshd(
+export function explainServer(
   account: PasswdEntry,
   who: Credentials,
-  isRoot: boolean,
+  server: SshdServer,
   from: ByteString | undefined,
   command: ByteString | undefined,
 ): SshdLogin {
-  const nothing = { unjailed: false, held: undefined, ownSftp: false, changesRoot: false, service: "sshd" };
-  if (!isRoot)
-    return {
-      ...nothing,
-      steps: [step("settings", "unknown", "only root can ask sshd and PAM what they do")],
-    };
-  const answer = loginWarnings({ ...account, groups: groupNamesOf(account) }, from);
+  const answer = loginWarnings({ ...account, groups: groupNamesOf(account) }, from, server);
   if ("unavailable" in answer) {
     const { unavailable, installed, remedy } = answer;
-    if (remedy !== undefined) return { ...nothing, steps: [step("settings", "failed", unavailable, remedy)] };
+    if (remedy !== undefined) return { ...NO_PART, steps: [step("settings", "failed", unavailable, remedy)] };
     // Without sshd there are other ways to log in.
-    return { ...nothing, steps: [step("settings", installed ? "unknown" : "skipped", unavailable)] };
+    return { ...NO_PART, steps: [step("settings", installed ? "unknown" : "skipped", unavailable)] };
   }
   const { settings, warnings } = answer;
   const shadow = shadowOf(account.name);
-  const key = keyAuthentication(settings, account, who, from);
+  const key = keyAuthentication(settings, account, who, from, server.file);
   // A login by password ignores the commands of keys.
   const byPassword = authenticationOf(settings, {
     key: { ...key, can: "no" },
@@ -257,7 +210,8 @@ export function explainSshd(
   const changesRoot = isSet(settings, "chrootdirectory");
   const variable = sshUserVariable(settings, account, who, key, service);
   const steps = [
-    ...settingSteps(settings, account, from),
+    ...reloadSteps(server, settings),
+    ...settingSteps(settings, account, from, server.file),
     ...admissionSteps(settings, account, from, shadow),
     ...credentialSteps(settings, key, account, shadow, from),
     ...(service === undefined ? [] : pamSteps({ account, service, from })),
@@ -268,7 +222,9 @@ export function explainSshd(
     ...warnings.map(({ code, message, remedy }) => step(code, "warned", message, remedy)),
   ];
   // Other settings may apply, with which sshd would not refuse.
-  const open = steps.some(({ name, outcome }) => name === "match" && outcome === "unknown");
+  const open = steps.some(
+    ({ name, outcome }) => (name === "match" || name === RELOAD) && outcome === "unknown",
+  );
   if (open)
     for (const one of steps) if (one.stage === "sshd" && one.outcome === "failed") one.outcome = "unknown";
   return {

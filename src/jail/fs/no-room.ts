@@ -7,6 +7,7 @@ import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { interruption } from "../../cli/interrupt.ts";
 import { shellWord } from "../../cli/shell-word.ts";
+import { isReadOnly } from "../../system/mounts.ts";
 import { withTree } from "./look.ts";
 import { type Directory, type JailRoot, release, walk } from "./walk.ts";
 
@@ -64,6 +65,11 @@ export function lacksRoom(root: JailRoot, entries: readonly Entry[]): boolean {
 
 /** True if a file system is full or cannot be written. */
 export const isNoRoom = (error: unknown): error is SystemError => isErrno(error, "ENOSPC", "EDQUOT", "EROFS");
+
+/** Throws the error of a write to `path`, if the file system of `fd` (O_PATH is enough) is mounted read-only. */
+export function requireWritable(fd: number, path: ByteString): void {
+  if (isReadOnly(fd)) throw new SystemError(EROFS, "write", path);
+}
 
 /** That error, if a line that a program printed in the locale C ends with its text; `path`: what it was to write. */
 export function noRoomSaid(line: ByteString, program: ByteString, path: ByteString): SystemError | undefined {

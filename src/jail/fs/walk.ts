@@ -9,6 +9,7 @@ import { shellWord } from "../../cli/shell-word.ts";
 import { type AclReading, aclAt } from "../../system/acl.ts";
 import { onlyRootWrites, toleratesGroup } from "../../system/exchange.ts";
 import { closeDirectory, DirectoryCache } from "./cache.ts";
+import { heldError } from "./held.ts";
 
 /** An open directory of a jail. */
 export interface Directory {
@@ -36,8 +37,8 @@ export interface Ancestor {
   readonly acl: AclReading;
 }
 
-/** An open jail; all access to it starts from its descriptor. */
-export interface JailRoot {
+/** An open jail; all access to it starts from its descriptor. Leaving the scope of a `using` closes it. */
+export interface JailRoot extends Disposable {
   /** The absolute path on the host, without ".", ".." and doubled slashes. */
   readonly path: ByteString;
   /** O_PATH | O_DIRECTORY. */
@@ -67,10 +68,14 @@ export function hostPath(root: JailRoot, path: ByteString): ByteString {
   return root.path === "/" ? `/${rest}` : `${root.path}/${rest}`;
 }
 
-/** The same error with `path` (of the host). Other errors, and those that have an absolute path, are unchanged. */
+/**
+ * The same error with `path` (of the host). Other errors, and those that have an absolute path, are unchanged; that of a
+ * file or directory that chattr(1) protects says so.
+ */
 export function namedError(error: unknown, path: ByteString): unknown {
   if (!(error instanceof SystemError) || error.path?.startsWith("/")) return error;
-  return new SystemError(error.errno, error.call, path);
+  const held = error.code === "EPERM" ? heldError(path) : undefined;
+  return held ?? new SystemError(error.errno, error.call, path);
 }
 
 /** True for a directory. */
@@ -121,7 +126,8 @@ export function openTree(path: ByteString, options: TreeOptions = {}): JailRoot 
   const trusted = onlyRootWrites(stat);
   const top: Directory = { fd, path: "/", stat, trusted, stage: undefined, cached: true };
   const { sync = false, cacheLimit } = options;
-  return { path: at, fd, top, ancestors, sync, cache: new DirectoryCache(cacheLimit) };
+  const cache = new DirectoryCache<Directory>(cacheLimit);
+  return { path: at, fd, top, ancestors, sync, cache, [Symbol.dispose]: () => closeJailRoot({ cache, top }) };
 }
 
 /** Opens a jail; see openTree. "/" is refused ("jail-is-root"). Close it with closeJailRoot. */
@@ -133,9 +139,9 @@ export function openJailRoot(path: ByteString, options: TreeOptions = {}): JailR
 }
 
 /** Closes a jail and the descriptors that it keeps. */
-export function closeJailRoot(root: JailRoot): void {
-  root.cache.clear();
-  closeDirectory(root.top);
+export function closeJailRoot({ cache, top }: Pick<JailRoot, "cache" | "top">): void {
+  cache.clear();
+  closeDirectory(top);
 }
 
 /** Closes the remembered directories, except one in use. For a changed directory, or symbolic link to one. */

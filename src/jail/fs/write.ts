@@ -19,6 +19,7 @@ import { libc } from "../../../ffi/libc.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { dropInheritedAcl, dropInheritedAclOfPath, hasDefaultAcl } from "../../system/acl.ts";
+import { kernelFileSystem } from "../../system/mounts.ts";
 import { type Attributes, chmodPath, setOwnerAndTimes, setTimesOf, verifyNew } from "./attributes.ts";
 import { atSpot, type Spot, spotPath } from "./look.ts";
 import { type Placement, type PutOptions, place, syncDirectory } from "./place.ts";
@@ -49,9 +50,16 @@ const byPath =
     atSpot(root, path, (spot) => put(spot, ...rest));
 
 function fill(fd: number, source: Source): void {
-  if (source instanceof Uint8Array) writeAll(fd, source);
-  else if (copyContents(source.fd, fd, source.size) < source.size)
-    throw new SystemError(C.EIO, "copy: the source became shorter", undefined);
+  if (source instanceof Uint8Array) {
+    writeAll(fd, source);
+    return;
+  }
+  const copied = copyContents(source.fd, fd, source.size);
+  if (copied >= source.size) return;
+  const type = kernelFileSystem(source.fd);
+  if (type === undefined) throw new SystemError(C.EIO, "copy: the source became shorter", undefined);
+  const message = `the source is a file that the kernel makes up (${type}): it cannot be copied`;
+  throw new JailkitError("kernel-file", 1, message);
 }
 
 /** True if a new file here has the right owner already, which saves one call for each file. */

@@ -140,17 +140,15 @@ export class Monitor {
 
   private handleSignals(): void {
     for (const signal of readSignals(this.signals)) {
-      if (signal === SIGCHLD) {
-        this.relay.childChanged();
-        continue;
-      }
-      if (signal !== SIGHUP) {
+      if (signal === SIGCHLD) this.relay.childChanged();
+      else if (signal === SIGHUP) {
+        this.reload();
+        this.sockets.ensureAll();
+        this.host.check();
+      } else {
         this.stopping = true;
         return;
       }
-      this.reload();
-      this.sockets.ensureAll();
-      this.host.check();
     }
   }
 

@@ -11,25 +11,16 @@ import type { SocketSettings } from "../protocol.ts";
 
 const CONFIG_FILE = `${CONFIG_DIRECTORY}/jk_socketd.ini`;
 
-interface Note {
-  severity: Severity;
-  text: ByteString;
-}
-
 /** The sockets to serve, in their order, and notes for the log. */
 export interface WantedSockets {
   sockets: SocketSettings[];
-  notes: Note[];
+  notes: { severity: Severity; text: ByteString }[];
 }
 
 /** The options of one socket, as they were written. */
-export interface SocketOptions {
+export interface SocketOptions
+  extends Record<"base" | "peak" | "interval" | "type" | "trust", ByteString | undefined> {
   path: ByteString;
-  base: ByteString | undefined;
-  peak: ByteString | undefined;
-  interval: ByteString | undefined;
-  type: ByteString | undefined;
-  trust: ByteString | undefined;
 }
 
 const MICROSECONDS = 1_000_000;
@@ -70,7 +61,7 @@ export function socketOfOptions(options: SocketOptions): WantedSockets {
   const absent = options.interval === undefined ? DEFAULTS.interval : DEFAULTS.badInterval;
   const interval = number(options.interval, leadingDecimal, 0.01, 60, absent);
   const usable = peak < base ? Math.max(DEFAULTS.peak, base) : peak;
-  const notes: Note[] = [];
+  const notes: WantedSockets["notes"] = [];
   if (peak < base) notes.push({ severity: "notice", text: `peak is under base (${base}); using ${usable}` });
   const bad = badPath(path);
   if (bad !== undefined) notes.push({ severity: "crit", text: `${display(path)} ${bad}` });

@@ -117,7 +117,7 @@ export function runSocketd(options: SocketdOptions): number {
       );
     }
     requireSafeConfiguration();
-    serve(monitor, options, (text) => log.write("notice", text));
+    serve(monitor, options, log);
     return 0;
   } catch (error) {
     log.write("err", describeError(error));
@@ -155,14 +155,14 @@ function removePidfile(path: ByteString): void {
   });
 }
 
-function serve(monitor: Monitor, options: SocketdOptions, complain: (text: ByteString) => void): void {
+function serve(monitor: Monitor, options: SocketdOptions, log: OwnLog): void {
   const { pidfile } = options;
   monitor.start();
   if (pidfile !== undefined) {
     try {
       writePidfile(pidfile);
     } catch (error) {
-      complain(`failed to write pidfile: ${describeError(error)}`);
+      log.write("notice", `failed to write pidfile: ${describeError(error)}`);
     }
   }
   chdir("/");

@@ -1,31 +1,13 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { isErrno } from "../../../ffi/error.ts";
-import {
-  addWatch,
-  type FileEvent,
-  IN_ATTRIB,
-  IN_CLOSE_WRITE,
-  IN_CREATE,
-  IN_DELETE,
-  IN_DELETE_SELF,
-  IN_IGNORED,
-  IN_MASK_ADD,
-  IN_MOVE_SELF,
-  IN_MOVED_FROM,
-  IN_MOVED_TO,
-  IN_ONLYDIR,
-  IN_Q_OVERFLOW,
-  openInotify,
-  readFileEvents,
-  removeWatch,
-} from "../../../ffi/events.ts";
+import * as E from "../../../ffi/events.ts";
 
+const MOVED = E.IN_DELETE_SELF | E.IN_MOVE_SELF;
+const REMOVED = E.IN_DELETE | E.IN_MOVED_FROM | E.IN_MOVED_TO | E.IN_ATTRIB | MOVED;
 /** Names that appear, disappear or are replaced, and the end of the directory itself. */
-export const NAMES =
-  IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ATTRIB;
+export const NAMES = E.IN_CREATE | REMOVED;
 /** Files that are complete, or removed. */
-export const CONTENTS =
-  IN_CLOSE_WRITE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ATTRIB;
+export const CONTENTS = E.IN_CLOSE_WRITE | REMOVED;
 
 interface Watch {
   readonly path: ByteString;
@@ -35,22 +17,22 @@ interface Watch {
   readonly changed: () => void;
 }
 
-function concerns(event: FileEvent, watch: Watch): boolean {
-  if ((event.mask & (IN_IGNORED | IN_DELETE_SELF | IN_MOVE_SELF)) !== 0) return true;
+function concerns(event: E.FileEvent, watch: Watch): boolean {
+  if ((event.mask & (E.IN_IGNORED | MOVED)) !== 0) return true;
   if ((event.mask & watch.mask) === 0) return false;
   return watch.name === undefined || event.name === "" || event.name === watch.name;
 }
 
 /** Directories that are watched through one descriptor of inotify(7). */
 export class Watches {
-  readonly fd = openInotify();
+  readonly fd = E.openInotify();
   private readonly byNumber = new Map<number, Watch[]>();
 
   /** Calls `changed` after the events of `mask` in the directory. False if there is no such directory. */
   add(watch: Watch): boolean {
     let number: number;
     try {
-      number = addWatch(this.fd, watch.path, watch.mask | IN_ONLYDIR | IN_MASK_ADD);
+      number = E.addWatch(this.fd, watch.path, watch.mask | E.IN_ONLYDIR | E.IN_MASK_ADD);
     } catch (error) {
       if (isErrno(error, "ENOENT", "ENOTDIR", "ENOSPC", "EACCES", "ELOOP")) return false;
       throw error;
@@ -67,7 +49,7 @@ export class Watches {
       if (left.length > 0) this.byNumber.set(number, left);
       else {
         this.byNumber.delete(number);
-        removeWatch(this.fd, number);
+        E.removeWatch(this.fd, number);
       }
     }
   }
@@ -75,11 +57,11 @@ export class Watches {
   /** Reads events, and calls the callbacks of their watches, each once. */
   dispatch(): void {
     const due = new Set<() => void>();
-    for (const event of readFileEvents(this.fd)) {
-      const lost = (event.mask & IN_Q_OVERFLOW) !== 0;
+    for (const event of E.readFileEvents(this.fd)) {
+      const lost = (event.mask & E.IN_Q_OVERFLOW) !== 0;
       const candidates = lost ? [...this.byNumber.values()].flat() : (this.byNumber.get(event.watch) ?? []);
       for (const watch of candidates) if (lost || concerns(event, watch)) due.add(watch.changed);
-      if ((event.mask & IN_IGNORED) !== 0) this.byNumber.delete(event.watch);
+      if ((event.mask & E.IN_IGNORED) !== 0) this.byNumber.delete(event.watch);
     }
     for (const changed of due) changed();
   }

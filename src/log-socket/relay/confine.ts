@@ -2,24 +2,7 @@ import * as C from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
 import { close, fstat, openAt, readDirectory, sameFile, statAt } from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
-import {
-  becomeGroup,
-  becomeUser,
-  capabilities,
-  chroot,
-  chrootToFd,
-  dropAllCapabilities,
-  hasNoNewPrivileges,
-  isDumpable,
-  isOnlyGroup,
-  isOnlyUser,
-  limitBoundingSet,
-  setDumpable,
-  setNoNewPrivileges,
-  setSupplementaryGroups,
-  singleThreaded,
-  supplementaryGroups,
-} from "../../../ffi/process.ts";
+import * as process from "../../../ffi/process.ts";
 import { AF_UNIX, SOCK_DGRAM } from "../../../ffi/sockets.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { allowCalls } from "./filter.ts";
@@ -51,28 +34,28 @@ export function confine(root: number, uid: number, gid: number): void {
   must(uid !== 0 && gid !== 0, "uid and gid must not be 0");
   // What follows acts on one thread, or is checked for one.
   const tasks = openAt(C.AT_FDCWD, "/proc/self/task", C.O_PATH);
-  must(singleThreaded(tasks), "there is more than one thread");
+  must(process.singleThreaded(tasks), "there is more than one thread");
   closeDirectories([root, tasks]);
-  setDumpable(false);
-  setNoNewPrivileges();
+  process.setDumpable(false);
+  process.setNoNewPrivileges();
   const empty = fstat(root);
-  chrootToFd(root);
+  process.chrootToFd(root);
   close(root);
-  limitBoundingSet(0n);
-  setSupplementaryGroups([]);
-  becomeGroup(gid);
-  becomeUser(uid);
-  dropAllCapabilities();
+  process.limitBoundingSet(0n);
+  process.setSupplementaryGroups([]);
+  process.becomeGroup(gid);
+  process.becomeUser(uid);
+  process.dropAllCapabilities();
   // A change of ids resets this, to a value that depends on the host's settings.
-  setDumpable(false);
+  process.setDumpable(false);
 
   must(sameFile(statAt(C.AT_FDCWD, "/"), empty) && sameFile(statAt(C.AT_FDCWD, "."), empty), "the root");
-  must(isOnlyUser(uid) && isOnlyGroup(gid), "the ids");
-  must(supplementaryGroups().length === 0, "the additional groups");
-  const { effective, permitted, inheritable } = capabilities();
+  must(process.isOnlyUser(uid) && process.isOnlyGroup(gid), "the ids");
+  must(process.supplementaryGroups().length === 0, "the additional groups");
+  const { effective, permitted, inheritable } = process.capabilities();
   must((effective | permitted | inheritable) === 0n, "the capabilities");
-  must(hasNoNewPrivileges() && !isDumpable(), "no_new_privs, dumpable");
-  must(singleThreaded(tasks), "there is more than one thread");
+  must(process.hasNoNewPrivileges() && !process.isDumpable(), "no_new_privs, dumpable");
+  must(process.singleThreaded(tasks), "there is more than one thread");
   close(tasks);
   must(!canChroot(), "chroot(2) still works");
   if (allowCalls(libc.getpid())) must(!canMakeSockets(), "the filter of system calls");
@@ -80,7 +63,7 @@ export function confine(root: number, uid: number, gid: number): void {
 
 function canChroot(): boolean {
   try {
-    chroot("/");
+    process.chroot("/");
     return true;
   } catch (error) {
     if (isErrno(error, "EPERM")) return false;

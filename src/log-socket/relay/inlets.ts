@@ -8,7 +8,7 @@ import { Inlet, type InletContext } from "./inlet.ts";
 
 /** All sockets that the relay serves, and the connections to them. */
 export class Inlets {
-  private readonly inlets = new Map<number, Inlet>();
+  readonly byId = new Map<number, Inlet>();
   private readonly byFd = new Map<number, Inlet>();
   private readonly connections = new Map<number, Connection>();
   private readonly watched = new Set<number>();
@@ -23,28 +23,20 @@ export class Inlets {
     private readonly receiver: Receiver,
   ) {}
 
-  all(): Iterable<Inlet> {
-    return this.inlets.values();
-  }
-
-  get(id: number): Inlet | undefined {
-    return this.inlets.get(id);
-  }
-
   open(id: number, fd: number, settings: SocketSettings): void {
     const inlet = new Inlet(this.context, id, fd, settings);
-    this.inlets.set(id, inlet);
+    this.byId.set(id, inlet);
     this.byFd.set(fd, inlet);
     this.updateWatches(inlet);
   }
 
   close(id: number): void {
-    const inlet = this.inlets.get(id);
+    const inlet = this.byId.get(id);
     if (inlet === undefined) return;
     for (const connection of this.connectionsOf(inlet)) this.endConnection(connection);
     this.watch(inlet.fd, false);
     close(inlet.fd);
-    this.inlets.delete(id);
+    this.byId.delete(id);
     this.byFd.delete(inlet.fd);
     for (const each of [this.paused, this.stalled, this.context.unreported]) each.delete(inlet);
   }

@@ -79,7 +79,7 @@ class Relay {
 
   constructor(hostName: Uint8Array, mirror: boolean) {
     const { reports } = this;
-    const refused = (owner: number, length: number) => this.inlets.get(owner)?.countDropped(length);
+    const refused = (owner: number, length: number) => this.inlets.byId.get(owner)?.countDropped(length);
     this.outlet = new Outlet({ lost: () => this.hostLost(), refused }, clock);
     this.warnings = new Warnings(this.outlet, (text) => {
       if (mirror) reports.send({ is: "line", text });
@@ -174,10 +174,10 @@ class Relay {
   }
 
   private hostLost(): void {
-    for (const inlet of this.inlets.all()) inlet.stored = 0;
+    for (const inlet of this.inlets.byId.values()) inlet.stored = 0;
     const { queue } = this.outlet;
     for (let i = 0; i < queue.waiting(); i++) {
-      const inlet = this.inlets.get(queue.owner(i));
+      const inlet = this.inlets.byId.get(queue.owner(i));
       if (inlet !== undefined) inlet.stored += queue.length(i);
     }
     this.reports.send({ is: "host-lost" });
@@ -194,38 +194,23 @@ class Relay {
   /** Executes a command of the monitor; false if it is the last one. */
   private obey(command: Command, descriptor: number | undefined): boolean {
     const { inlets, outlet } = this;
-    switch (command.is) {
-      case "host":
-        if (descriptor === undefined) return true;
-        outlet.connect(descriptor, command.stream);
-        // A stream reports the end of the daemon; with datagrams only the next message finds out.
-        if (command.stream) this.set.add(descriptor, EPOLLRDHUP);
-        return true;
-      case "host-alive":
-        outlet.confirmed(command.question);
-        return true;
-      case "open":
-        if (descriptor !== undefined) inlets.open(command.id, descriptor, command.settings);
-        return true;
-      case "change":
-        inlets.get(command.id)?.change(command.settings);
-        return true;
-      case "close":
-        inlets.close(command.id);
-        return true;
-      case "ping":
-        this.reports.send({ is: "pong", question: command.question, connections: inlets.connectionCount });
-        return true;
-      case "status":
-        this.sendStatus();
-        return true;
-      default:
-        return command.is === "start";
-    }
+    if (command.is === "host" && descriptor !== undefined) {
+      outlet.connect(descriptor, command.stream);
+      // A stream reports the end of the daemon; with datagrams only the next message finds out.
+      if (command.stream) this.set.add(descriptor, EPOLLRDHUP);
+    } else if (command.is === "host-alive") outlet.confirmed(command.question);
+    else if (command.is === "open" && descriptor !== undefined)
+      inlets.open(command.id, descriptor, command.settings);
+    else if (command.is === "change") inlets.byId.get(command.id)?.change(command.settings);
+    else if (command.is === "close") inlets.close(command.id);
+    else if (command.is === "ping")
+      this.reports.send({ is: "pong", question: command.question, connections: inlets.connectionCount });
+    else if (command.is === "status") this.sendStatus();
+    return command.is !== "finish";
   }
 
   private sendStatus(): void {
-    for (const inlet of this.inlets.all()) {
+    for (const inlet of this.inlets.byId.values()) {
       const counters = { ...inlet.counters, paused: inlet.pausedUntil !== undefined };
       sendMessage(CONTROL, { is: "counters", id: inlet.id, counters }, true);
     }
@@ -236,7 +221,7 @@ class Relay {
   private finish(): void {
     const { inlets, outlet } = this;
     const deadline = clock() + FINISH_TIME;
-    for (const inlet of inlets.all()) {
+    for (const inlet of inlets.byId.values()) {
       for (let round = 0; round < FINISH_ROUNDS && clock() < deadline; round++) {
         this.context.now = clock();
         const done = inlets.drain(inlet);

@@ -9,7 +9,7 @@ import { JailkitError } from "../../cli/error.ts";
 import { stopIfInterrupted } from "../../cli/interrupt.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import type { Spot } from "../../jail/fs/look.ts";
-import { interrupted, noRoom } from "../../jail/fs/no-room.ts";
+import { interrupted, noRoom, requireWritable } from "../../jail/fs/no-room.ts";
 import { openSource } from "../../jail/fs/source.ts";
 import { type Directory, type JailRoot, release, walk } from "../../jail/fs/walk.ts";
 import {
@@ -100,6 +100,8 @@ class PlanRun {
     }
     const parent = this.openParent(parentOf(entry.path));
     try {
+      // Before it is reported: each entry may be on another file system.
+      requireWritable(parent.fd, to);
       const placement = this.put(parent, entry, to);
       this.present.push(entry);
       if (placement === "kept") this.reporter.detail(`${to} already exists, will not touch it`);

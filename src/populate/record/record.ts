@@ -22,13 +22,14 @@ export function recordJail(
 ): void {
   const manifest = openManifest(root);
   const init = tool === "jk_init";
-  recordRequest(manifest, {
+  const request = {
     tool,
     sections: init ? [...asked] : [],
     operands: init ? [] : [...asked],
     options: { ...recordedOptions, ...(hardlink ? { hardlink } : {}) },
     time: Math.floor(Date.now() / 1000),
-  });
+  };
+  if (asked.length > 0) recordRequest(manifest, request);
   // A file that the administrator put there instead is not ours.
   const ours = present.filter(({ differs }) => !differs);
   const records = ours.map((entry) => ({

@@ -1,14 +1,18 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
+import { optionOf } from "./rules.ts";
 import type { PamAnswer, PamSubject } from "./stack.ts";
 
 const FILE = "/etc/security/access.conf";
 const DIRECTORY = "/etc/security/access.d";
 
+const SUCCESS: PamAnswer = { result: "success", message: "" };
+const itemsOf = (list: ByteString) => list.split(/[\s,]+/).filter((item) => item !== "");
+
 /** True if a list of users of access.conf(5) names the user; undefined if it cannot be decided here. */
 function namesUser(list: ByteString, { name, groups }: PamSubject): boolean | undefined {
-  const items = list.split(/[\s,]+/).filter((item) => item !== "");
-  if (items.some((item) => item === "EXCEPT" || item.startsWith("@") || item.includes("@"))) return undefined;
+  const items = itemsOf(list);
+  if (items.some((item) => item === "EXCEPT" || item.includes("@"))) return undefined;
   return items.some((item) => {
     const group = /^\((.*)\)$/.exec(item)?.[1] ?? item;
     return item === "ALL" || item === name || groups.includes(group);
@@ -17,7 +21,7 @@ function namesUser(list: ByteString, { name, groups }: PamSubject): boolean | un
 
 /** True if a list of origins names the origin of the login; undefined if it cannot be decided here. */
 function namesOrigin(list: ByteString, from: ByteString | undefined): boolean | undefined {
-  const items = list.split(/[\s,]+/).filter((item) => item !== "");
+  const items = itemsOf(list);
   if (items.includes("EXCEPT")) return undefined;
   if (items.includes("ALL") || (from !== undefined && items.includes(from))) return true;
   // A host name or network may match the address. A terminal never does for sshd.
@@ -26,7 +30,7 @@ function namesOrigin(list: ByteString, from: ByteString | undefined): boolean | 
 
 /** The answer of pam_access(8) for a user: the first line that names user and origin decides. Pure. */
 export function judgeAccess(subject: PamSubject, words: readonly ByteString[]): PamAnswer {
-  const named = words.find((word) => word.startsWith("accessfile="))?.slice("accessfile=".length);
+  const named = optionOf(words, "accessfile");
   const unknown = (why: ByteString): PamAnswer => ({ result: "unknown", message: `pam_access: ${why}` });
   if (words.some((word) => /^(?:fieldsep|listsep|nodefgroup)/.test(word))) return unknown(words.join(" "));
   const more = subject.list(DIRECTORY).filter((name) => name.endsWith(".conf"));
@@ -41,10 +45,10 @@ export function judgeAccess(subject: PamSubject, words: readonly ByteString[]): 
       if (user === false || origin === false) continue;
       const place = `${file}:${index + 1}: ${display(line)}`;
       if (user === undefined || origin === undefined) return unknown(place);
-      if (permission === "+") return { result: "success", message: "" };
+      if (permission === "+") return SUCCESS;
       const remedy = `put a line before it: +:${subject.name}:ALL`;
       return { result: "perm_denied", message: `${place} (pam_access)`, remedy };
     }
   }
-  return { result: "success", message: "" };
+  return SUCCESS;
 }

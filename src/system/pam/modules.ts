@@ -3,49 +3,41 @@ import { display } from "../../cli/display.ts";
 import { appendCommand, operands, shellWord } from "../../cli/shell-word.ts";
 import { accountAge, passwordState } from "../shadow.ts";
 import { judgeAccess } from "./access.ts";
-import type { PamKind, PamRule } from "./rules.ts";
+import { optionOf, type PamKind, type PamRule } from "./rules.ts";
 import type { PamAnswer, PamResult, PamSubject } from "./stack.ts";
 import { judgeSucceedIf } from "./succeed-if.ts";
 
 type Judge = (subject: PamSubject, words: readonly ByteString[]) => PamAnswer;
 
-const say = (result: PamResult | "unknown", message: ByteString, remedy = ""): PamAnswer => ({
-  result,
-  message,
-  remedy,
-});
-const value = (words: readonly ByteString[], key: string) =>
-  words.find((word) => word.startsWith(`${key}=`))?.slice(key.length + 1);
+const say = (result: PamAnswer["result"], message: ByteString, remedy = ""): PamAnswer => {
+  return { result, message, remedy };
+};
+const SUCCESS = say("success", "");
+const IGNORE = say("ignore", "");
 
 const unix: Judge = ({ name, shadow, day }, words) => {
+  const user = operands(name);
   if (shadow === undefined)
-    return say("unknown", `pam_unix: ${name} is not in shadow(5): how old the account is is not known`);
+    return say("unknown", `pam_unix: ${name} is not in shadow(5): the age of the account is unknown`);
   switch (accountAge(shadow, day)) {
     case "account-expired":
-      return say(
-        "acct_expired",
-        `the account of ${name} has expired (pam_unix)`,
-        `chage -E -1 ${operands(name)}`,
-      );
+      return say("acct_expired", `the account of ${name} has expired (pam_unix)`, `chage -E -1 ${user}`);
     case "password-expired":
       return say(
         "authtok_expired",
-        `the password of ${name} has expired, and the time to change it is over (pam_unix)`,
-        `chage -I -1 ${operands(name)} && passwd ${operands(name)}`,
+        `the password of ${name} has expired, and so has the time to change it (pam_unix)`,
+        `chage -I -1 ${user} && passwd ${user}`,
       );
     case "password-must-change": {
       const what = `the password of ${name} must be changed at the next login, which is impossible in a jail (pam_unix)`;
       // This only affects users who did not enter a password.
-      return words.includes("no_pass_expiry")
-        ? say("unknown", `${what}, but by no_pass_expiry a key will do`)
-        : say(
-            "new_authtok_reqd",
-            what,
-            `passwd ${operands(name)}, or for one who logs in by a key: chage -d ${day} ${operands(name)}`,
-          );
+      if (words.includes("no_pass_expiry"))
+        return say("unknown", `${what}, but by no_pass_expiry a key will do`);
+      const remedy = `passwd ${user}, or for a user who logs in by a key: chage -d ${day} ${user}`;
+      return say("new_authtok_reqd", what, remedy);
     }
     default:
-      return say("success", "");
+      return SUCCESS;
   }
 };
 
@@ -53,31 +45,28 @@ const unix: Judge = ({ name, shadow, day }, words) => {
 const unixPassword: Judge = ({ shadow }, words) => {
   const state = shadow === undefined ? "usable" : passwordState(shadow.password);
   const fits = state === "usable" || (state === "empty" && words.some((word) => word.startsWith("nullok")));
-  return fits ? say("success", "") : say("auth_err", "there is no password (pam_unix)");
+  return fits ? SUCCESS : say("auth_err", "there is no password (pam_unix)");
 };
 
 const nologin: Judge = ({ uid, read }, words) => {
-  const named = value(words, "file");
+  const named = optionOf(words, "file");
   const files = named === undefined ? ["/var/run/nologin", "/etc/nologin"] : [named];
   const there = files.find((file) => read(file) !== undefined);
-  if (there === undefined) return say("ignore", "");
-  if (uid === 0) return say("success", "");
-  return say(
-    "auth_err",
-    `${there} is there: nobody but root may log in (pam_nologin)`,
-    `once the machine is to be open again: mv ${shellWord(there)} ${shellWord(`${there}.old`)}`,
-  );
+  if (there === undefined) return IGNORE;
+  if (uid === 0) return SUCCESS;
+  const remedy = `to let users in again: mv ${shellWord(there)} ${shellWord(`${there}.old`)}`;
+  return say("auth_err", `${there} exists: only root may log in (pam_nologin)`, remedy);
 };
 
 const shells: Judge = ({ shell, read }) => {
   const listed = (read("/etc/shells") ?? "").split("\n").includes(shell);
   return listed
-    ? say("success", "")
+    ? SUCCESS
     : say("auth_err", `${shell} is not in /etc/shells (pam_shells)`, appendCommand(shell, "/etc/shells"));
 };
 
 const time: Judge = ({ name, service, read }, words) => {
-  const file = value(words, "conffile") ?? "/etc/security/time.conf";
+  const file = optionOf(words, "conffile") ?? "/etc/security/time.conf";
   // services;ttys;users;times: skips lines for other services or users.
   const may = (list: ByteString, word: ByteString) => /[*!|&@%]/.test(list) || list.trim() === word;
   const rules = (read(file) ?? "").split("\n").filter((line) => {
@@ -85,90 +74,82 @@ const time: Judge = ({ name, service, read }, words) => {
     return services.trim() !== "" && may(services, service) && may(users, name);
   });
   return rules.length === 0
-    ? say("success", "")
+    ? SUCCESS
     : say("unknown", `${file} limits the times of a login (pam_time): ${display(rules[0]?.trim() ?? "")}`);
 };
 
 const listfile: Judge = ({ name, shell, groups, read }, words) => {
-  const item = value(words, "item");
-  const file = value(words, "file") ?? "";
+  const item = optionOf(words, "item");
+  const file = optionOf(words, "file") ?? "";
   const mine = item === "user" ? [name] : item === "group" ? groups : item === "shell" ? [shell] : undefined;
   const text = read(file);
-  if (mine === undefined || text === undefined || value(words, "apply") !== undefined)
-    return say("unknown", `pam_listfile goes by ${display(file)}`);
+  if (mine === undefined || text === undefined || optionOf(words, "apply") !== undefined)
+    return say("unknown", `pam_listfile decides by ${display(file)}`);
   const lines = text.split("\n").map((line) => line.trim());
-  const denies = value(words, "sense") === "deny";
-  if (mine.some((one) => lines.includes(one)) !== denies) return say("success", "");
-  const what = denies ? "names" : "does not name";
-  const remedy = denies
-    ? `take the line of ${item} out of ${file}`
-    : `add a line to ${file}: ${mine[0] ?? ""}`;
+  const denies = optionOf(words, "sense") === "deny";
+  if (mine.some((one) => lines.includes(one)) !== denies) return SUCCESS;
+  const [what, remedy] = denies
+    ? ["names", `take the line of ${item} out of ${file}`]
+    : ["does not name", `add a line to ${file}: ${mine[0] ?? ""}`];
   return say("auth_err", `${file} ${what} the ${item} of this login (pam_listfile)`, remedy);
 };
 
 const localuser: Judge = ({ name, read }, words) => {
-  const file = value(words, "file") ?? "/etc/passwd";
+  const file = optionOf(words, "file") ?? "/etc/passwd";
   const there = (read(file) ?? "").split("\n").some((line) => line.startsWith(`${name}:`));
-  return there ? say("success", "") : say("perm_denied", `${name} is not in ${file} (pam_localuser)`);
+  return there ? SUCCESS : say("perm_denied", `${name} is not in ${file} (pam_localuser)`);
 };
 
 const faillock: Judge = ({ name, read }, words) => {
-  const tally = `${value(words, "dir") ?? "/var/run/faillock"}/${name}`;
-  if ((read(tally) ?? "") === "") return say("ignore", "");
-  return say(
-    "unknown",
-    `${tally} counts failed logins (pam_faillock)`,
-    `faillock --user ${shellWord(name)} --reset`,
-  );
+  const tally = `${optionOf(words, "dir") ?? "/var/run/faillock"}/${name}`;
+  if ((read(tally) ?? "") === "") return IGNORE;
+  const remedy = `faillock --user ${shellWord(name)} --reset`;
+  return say("unknown", `${tally} counts failed logins (pam_faillock)`, remedy);
 };
 
-const always =
-  (result: PamResult, message = ""): Judge =>
-  () =>
-    say(result, message);
+const pass: Judge = () => SUCCESS;
+const ignore: Judge = () => IGNORE;
 
 const deny = (result: PamResult): Judge => {
-  const remedy = "take pam_deny out, or put a rule that lets in before it";
+  const remedy = "take pam_deny out, or put a rule that allows the login before it";
   return () => ({ ...say(result, "pam_deny refuses everybody", remedy), deny: true });
 };
 
 const LOGIN: Readonly<Record<string, Judge>> = {
   "pam_access.so": judgeAccess,
-  "pam_debug.so": always("ignore"),
-  "pam_echo.so": always("ignore"),
-  "pam_faildelay.so": always("ignore"),
+  "pam_debug.so": ignore,
+  "pam_echo.so": ignore,
+  "pam_faildelay.so": ignore,
   "pam_listfile.so": listfile,
   "pam_localuser.so": localuser,
   "pam_nologin.so": nologin,
-  "pam_permit.so": always("success"),
+  "pam_permit.so": pass,
   "pam_shells.so": shells,
   "pam_succeed_if.so": judgeSucceedIf,
   "pam_time.so": time,
-  "pam_warn.so": always("ignore"),
+  "pam_warn.so": ignore,
 };
 
 const OPENING =
-  "env keyinit lastlog lastlog2 limits loginuid mail mkhomedir motd selinux systemd ttyaudit umask unix xauth"
-    .split(" ")
-    .map((name): [string, Judge] => [`pam_${name}.so`, always("success")]);
+  "env keyinit lastlog lastlog2 limits loginuid mail mkhomedir motd selinux systemd ttyaudit umask unix xauth";
 
 const KNOWN: Readonly<Record<PamKind, Readonly<Record<string, Judge>>>> = {
   auth: {
     ...LOGIN,
     "pam_deny.so": deny("auth_err"),
-    "pam_env.so": always("ignore"),
+    "pam_env.so": ignore,
     "pam_faillock.so": faillock,
     "pam_unix.so": unixPassword,
   },
   account: {
     ...LOGIN,
     "pam_deny.so": deny("acct_expired"),
-    "pam_faillock.so": always("success"),
+    "pam_faillock.so": pass,
     "pam_unix.so": unix,
   },
   session: {
     ...LOGIN,
-    ...Object.fromEntries(OPENING),
+    ...Object.fromEntries(OPENING.split(" ").map((name) => [`pam_${name}.so`, pass])),
     "pam_deny.so": deny("session_err"),
   },
 };
@@ -182,5 +163,5 @@ export function judgeModule(kind: PamKind, rule: PamRule, subject: PamSubject): 
   }
   const judge = KNOWN[kind][module];
   const name = module.replace(/\.so$/, "");
-  return judge?.(subject, words) ?? say("unknown", `what ${display(name)} says is not known here`);
+  return judge?.(subject, words) ?? say("unknown", `the answer of ${display(name)} is unknown`);
 }

@@ -46,6 +46,10 @@ export function pamRules(kind: PamKind, service: ByteString, read: ServiceReader
   return rules;
 }
 
+/** The value of an option among the arguments of a rule, KEY=VALUE; undefined if it is not given. Pure. */
+export const optionOf = (words: readonly ByteString[], key: string): ByteString | undefined =>
+  words.find((word) => word.startsWith(`${key}=`))?.slice(key.length + 1);
+
 /** Rules with substacks expanded. Pure. */
 export function flattened(rules: readonly PamRule[]): PamRule[] {
   return rules.flatMap((rule) => (rule.substack === undefined ? [rule] : flattened(rule.substack)));
@@ -56,10 +60,9 @@ export function flattened(rules: readonly PamRule[]): PamRule[] {
  * Pure.
  */
 export function readsUserEnvironment(service: ByteString, read: ServiceReader): boolean {
-  const option = "user_readenv=";
   const rules = (["auth", "session"] as const).flatMap((kind) => flattened(pamRules(kind, service, read)));
   return rules.some(({ module, arguments: words }) => {
-    const last = words.findLast((word) => word.startsWith(option));
-    return module === "pam_env.so" && last !== undefined && !/^0*$/.test(last.slice(option.length));
+    const last = optionOf(words.toReversed(), "user_readenv");
+    return module === "pam_env.so" && !/^0*$/.test(last ?? "0");
   });
 }

@@ -4,17 +4,12 @@ import { statIfPresent } from "../../../ffi/files.ts";
 import { hostNames, hostText } from "../host-files.ts";
 import { type PamKind, type PamRule, pamRules } from "./rules.ts";
 
-const SERVICES = ["/etc/pam.d", "/usr/lib/pam.d"];
 const LIBRARIES = ["/usr/lib", "/usr/lib64", "/lib", "/lib64"];
 
 /** The text of a PAM service, by name or by path, found as in pam.conf(5); undefined if missing. */
 export function serviceText(service: ByteString): ByteString | undefined {
   if (service.startsWith("/")) return hostText(service);
-  for (const directory of SERVICES) {
-    const text = hostText(`${directory}/${service}`);
-    if (text !== undefined) return text;
-  }
-  return undefined;
+  return hostText(`/etc/pam.d/${service}`) ?? hostText(`/usr/lib/pam.d/${service}`);
 }
 
 /** The rules of one kind for a service: its own, or else those of the service "other". */

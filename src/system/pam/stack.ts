@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import type { PasswdEntry } from "../accounts.ts";
 import type { ShadowEntry } from "../shadow.ts";
 import type { PamRule } from "./rules.ts";
 
@@ -33,17 +34,12 @@ interface PamOutcome {
   assumed: readonly PamAnswer[];
 }
 
-interface State {
+interface State extends PamOutcome {
   /** As in libpam. */
   impression: "none" | "positive" | "negative";
-  result: PamResult;
-  because: PamAnswer | undefined;
-  assumed: readonly PamAnswer[];
   /** The last refusal that was not decisive. */
   passedOver: PamAnswer | undefined;
 }
-
-type Action = "ok" | "done" | "bad" | "die" | "ignore" | "reset" | number;
 
 const WORDS: Readonly<Record<string, string>> = {
   required: "success=ok new_authtok_reqd=ok ignore=ignore default=bad",
@@ -61,27 +57,18 @@ const BEGIN: State = {
   passedOver: undefined,
 };
 
-/** The action of a control of pam.conf(5) for a result; "ignore" if brackets name neither it nor a default. */
-function actionFor(control: ByteString, result: PamResult): Action {
+/** The action of a control of pam.conf(5) for a result, "bad" if it is not one; a number of rules to skip. */
+function actionFor(control: ByteString, result: PamResult): string | number {
   const text = WORDS[control.toLowerCase()] ?? control.replace(/^\[|\]$/g, "");
-  const table = new Map(
-    text.split(/\s+/).flatMap((pair): [string, string][] => {
-      const [name, action] = pair.split("=");
-      return name === undefined || action === undefined ? [] : [[name.toLowerCase(), action.toLowerCase()]];
-    }),
-  );
+  const pairs = text.toLowerCase().matchAll(/(?<!\S)([^\s=]*)=([^\s=]*)/g);
+  const table = new Map([...pairs].map(([, name = "", action = ""]) => [name, action]));
   const action = table.get(result) ?? table.get("default") ?? "bad";
   if (/^\d+$/.test(action)) return Number(action);
-  return action === "ok" || action === "done" || action === "die" || action === "ignore" || action === "reset"
-    ? action
-    : "bad";
+  return /^(?:ok|done|die|ignore|reset)$/.test(action) ? action : "bad";
 }
 
-const good = (state: State) =>
-  state.impression === "none" || (state.impression === "positive" && state.result === "success");
-
 /** The state after one rule returned one result, as _pam_dispatch_aux of libpam computes it. */
-function after(state: State, result: PamResult, answer: PamAnswer, action: Action): State {
+function after(state: State, result: PamResult, answer: PamAnswer, action: string | number): State {
   if (action === "ignore") {
     const lets = result === "success" || result === "ignore" || answer.message === "";
     return lets ? state : { ...state, passedOver: answer };
@@ -93,7 +80,9 @@ function after(state: State, result: PamResult, answer: PamAnswer, action: Actio
     const because = answer.deny ? (state.passedOver ?? answer) : answer;
     return { ...state, impression: "negative", result: bad, because };
   }
-  if (!good(state) || result === "ignore") return state;
+  const isGood =
+    state.impression === "none" || (state.impression === "positive" && state.result === "success");
+  if (!isGood || result === "ignore") return state;
   if (typeof action === "number" && result !== "success") return state;
   return { ...state, impression: "positive", result, because: result === "success" ? undefined : answer };
 }
@@ -106,25 +95,19 @@ function* ways(
   at = 0,
 ): Generator<State> {
   const rule = rules[at];
-  if (rule === undefined) {
-    yield state;
-    return;
-  }
+  if (rule === undefined) return yield state;
   const goOn = (next: State, skipped = 0) => ways(rules, judge, next, at + 1 + skipped);
   if (rule.substack !== undefined) {
     for (const inner of ways(rule.substack, judge, state)) yield* goOn(inner);
     return;
   }
   const answer = judge(rule);
-  if (answer === undefined) {
-    yield* goOn(state);
-    return;
-  }
-  const possible: readonly PamResult[] =
-    answer.result === "unknown" ? ["success", "perm_denied"] : [answer.result];
+  if (answer === undefined) return yield* goOn(state);
+  const { result: given } = answer;
+  const possible: readonly PamResult[] = given === "unknown" ? ["success", "perm_denied"] : [given];
   for (const result of possible) {
     const action = actionFor(rule.control, result);
-    const assumed = answer.result === "unknown" ? [...state.assumed, answer] : state.assumed;
+    const assumed = given === "unknown" ? [...state.assumed, answer] : state.assumed;
     const next = after({ ...state, assumed }, result, answer, action);
     const ends = action === "die" || (action === "done" && next.impression === "positive");
     if (ends) yield next;
@@ -142,13 +125,13 @@ export function runStack(
     if (!answers.has(rule)) answers.set(rule, judge(rule));
     return answers.get(rule);
   };
-  const found: PamOutcome[] = [];
-  for (const { impression, result, because, passedOver, assumed } of ways(rules, once, BEGIN)) {
-    const none = impression === "none";
-    found.push({ result: none ? "perm_denied" : result, because: none ? passedOver : because, assumed });
-    if (found.length >= MOST_WAYS) break;
-  }
-  return found;
+  return ways(rules, once, BEGIN)
+    .take(MOST_WAYS)
+    .map(({ impression, result, because, passedOver, assumed }): PamOutcome => {
+      const isNone = impression === "none";
+      return { result: isNone ? "perm_denied" : result, because: isNone ? passedOver : because, assumed };
+    })
+    .toArray();
 }
 
 /** The result of a stack: it allows, refuses, asks for a new password, or is unknown. */
@@ -160,9 +143,9 @@ export type PamVerdict =
 /** Combines the possible ends of a stack. Pure. */
 export function judgeStack(outcomes: readonly PamOutcome[]): PamVerdict {
   const [first] = outcomes;
-  if (outcomes.every(({ result }) => result === "success") && outcomes.length < MOST_WAYS)
-    return { kind: "passed" };
-  const refused = outcomes.every(({ result }) => result !== "success") && outcomes.length < MOST_WAYS;
+  const isComplete = outcomes.length < MOST_WAYS;
+  if (isComplete && outcomes.every(({ result }) => result === "success")) return { kind: "passed" };
+  const refused = isComplete && outcomes.every(({ result }) => result !== "success");
   // If several refuse, prefer one that does not depend on an assumption.
   const certain = outcomes.find(({ because }) => because !== undefined && because.result !== "unknown");
   if (refused && first !== undefined) {
@@ -173,12 +156,7 @@ export function judgeStack(outcomes: readonly PamOutcome[]): PamVerdict {
 }
 
 /** A user who logs in, with the facts for PAM modules. */
-export interface PamSubject {
-  name: ByteString;
-  uid: number;
-  gid: number;
-  shell: ByteString;
-  home: ByteString;
+export interface PamSubject extends Pick<PasswdEntry, "name" | "uid" | "gid" | "home" | "shell"> {
   groups: readonly ByteString[];
   service: ByteString;
   /** The address that the login comes from, if given. */

@@ -9,20 +9,16 @@ import { withTokens } from "./settings.ts";
 export function expiryTime(text: ByteString): Date | undefined {
   const parts = /^(\d{4})(\d\d)(\d\d)(?:(\d\d)(\d\d)(\d\d)?)?(Z|UTC)?$/i.exec(text);
   if (parts === null) return undefined;
-  const [, year, month, day, hour = "0", minute = "0", second = "0", utc] = parts;
-  const numbers = [year, month, day, hour, minute, second].map(Number);
-  const [y = 0, mo = 0, d = 0, h = 0, mi = 0, s = 0] = numbers;
+  const [y = 0, mo = 0, d = 0, h = 0, mi = 0, s = 0] = parts.slice(1, 7).map((part) => Number(part ?? 0));
   // As strptime(3): a day that the month does not have belongs to the next.
   if (mo < 1 || mo > 12 || d < 1 || d > 31 || h > 23 || mi > 59 || s > 61) return undefined;
-  return utc === undefined ? new Date(y, mo - 1, d, h, mi, s) : new Date(Date.UTC(y, mo - 1, d, h, mi, s));
+  const isUtc = parts[7] !== undefined;
+  return isUtc ? new Date(Date.UTC(y, mo - 1, d, h, mi, s)) : new Date(y, mo - 1, d, h, mi, s);
 }
 
-/** True if one of several values of `expiry-time` is in the past: the earliest counts. Pure. */
+/** True if one of several values of `expiry-time` is invalid or in the past: the earliest counts. Pure. */
 export function hasExpired(times: readonly ByteString[], now: Date): boolean {
-  return times.some((text) => {
-    const at = expiryTime(text);
-    return at === undefined || at <= now;
-  });
+  return times.some((text) => (expiryTime(text) ?? now) <= now);
 }
 
 /** True if sshd accepts keys of this type, by PubkeyAcceptedAlgorithms. Pure. */
@@ -31,10 +27,7 @@ export function isAccepted(type: ByteString, algorithms: readonly ByteString[]):
   return algorithms.length === 0 || names.some((name) => algorithms.includes(name));
 }
 
-/**
- * The size in bits of an RSA key, from its base64 text: RFC 4253, section 6.6 (a string, the exponent and the modulus,
- * each after its length). Undefined if it is not an RSA key. Pure.
- */
+/** The bits of an RSA key, from its base64 text (RFC 4253, section 6.6); undefined if it is not an RSA key. Pure. */
 export function rsaBits(base64: ByteString): number | undefined {
   const blob = Buffer.from(base64, "base64");
   const fields: Buffer[] = [];
@@ -54,10 +47,6 @@ export function keyFiles(
   patterns: readonly ByteString[],
   account: Pick<PasswdEntry, "name" | "uid" | "home">,
 ): ByteString[] {
-  return patterns
-    .filter((pattern) => pattern !== "none")
-    .map((pattern) => {
-      const path = withTokens(pattern, account);
-      return path.startsWith("/") ? path : `${account.home}/${path}`;
-    });
+  const paths = patterns.filter((one) => one !== "none").map((one) => withTokens(one, account));
+  return paths.map((path) => (path.startsWith("/") ? path : `${account.home}/${path}`));
 }

@@ -2,12 +2,18 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../../ffi/constants.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
 import { hostNames, hostText } from "../host-files.ts";
-import { CONFIGURATION, firstOf, listens, matchesPattern, type SshdSettings } from "./settings.ts";
+import { CONFIGURATION, firstOf, isOn, listens, matchesPattern, type SshdSettings } from "./settings.ts";
 
 const DEEPEST = 16;
 
-/** Splits a line of sshd_config(5): its keyword in lower case, and its words without quotes or comment. */
-function wordsOfLine(line: ByteString): { keyword: string; words: ByteString[] } {
+interface ConfigLine {
+  /** In lower case. */
+  keyword: string;
+  /** Without quotes and comment. */
+  words: ByteString[];
+}
+
+function parseLine(line: ByteString): ConfigLine {
   const [, keyword = "", rest = ""] = /^\s*"?([A-Za-z]+)"?(?:\s*=\s*|\s+)(.*)$/.exec(line) ?? [];
   const words: ByteString[] = [];
   for (const [, quoted = "", word = ""] of rest.matchAll(/"([^"]*)"|([^\s"]+)/g)) {
@@ -17,8 +23,11 @@ function wordsOfLine(line: ByteString): { keyword: string; words: ByteString[] }
   return { keyword: keyword.toLowerCase(), words };
 }
 
+/** Called for each file that is read, and for each directory that an Include pattern is compared with. */
+type Seen = (path: ByteString) => void;
+
 /** The files that an Include pattern matches, and maybe more: brackets match any character. */
-function includedFiles(pattern: ByteString): ByteString[] {
+function includedFiles(pattern: ByteString, seen: Seen): ByteString[] {
   const path = pattern.startsWith("/") ? pattern : `/etc/ssh/${pattern}`;
   let found = [""];
   for (const name of path.split("/").filter((one) => one !== "")) {
@@ -26,60 +35,61 @@ function includedFiles(pattern: ByteString): ByteString[] {
     found = found.flatMap((directory) => {
       if (!/[*?]/.test(wanted)) return [`${directory}/${name}`];
       const isShown = (one: ByteString) => wanted.startsWith(".") || !one.startsWith(".");
-      const names = hostNames(directory === "" ? "/" : directory);
-      return names
-        .filter((one) => isShown(one) && matchesPattern(one, wanted))
-        .map((one) => `${directory}/${one}`);
+      seen(directory || "/");
+      const names = hostNames(directory || "/").filter((one) => isShown(one) && matchesPattern(one, wanted));
+      return names.map((one) => `${directory}/${one}`);
     });
   }
   return found;
 }
 
 /** The lines of sshd's main configuration file and of the files that it includes. Throws SystemError. */
-function configLines(file: ByteString, depth = 0): ReturnType<typeof wordsOfLine>[] {
+function configLines(file: ByteString, seen: Seen = () => undefined, depth = 0): ConfigLine[] {
   const text = depth > DEEPEST ? undefined : hostText(file);
+  seen(file);
   return (text ?? "").split("\n").flatMap((raw) => {
-    const line = wordsOfLine(raw);
+    const line = parseLine(raw);
     if (line.keyword !== "include") return [line];
-    return line.words.flatMap(includedFiles).flatMap((one) => configLines(one, depth + 1));
+    const files = line.words.flatMap((pattern) => includedFiles(pattern, seen));
+    return files.flatMap((one) => configLines(one, seen, depth + 1));
   });
+}
+
+/** The files of a configuration, and the directories that its Include patterns search. Throws SystemError. */
+export function configPaths(file: ByteString): ByteString[] {
+  const paths = new Set<ByteString>();
+  configLines(file, (path) => paths.add(path));
+  return [...paths];
 }
 
 /**
  * The words of a keyword in the configuration files, with quotes obeyed: sshd -T prints the `settings` without quotes, so
  * that a name with a blank looks like two. Throws SystemError.
  */
-export function quotedWords(settings: SshdSettings, keyword: string): ByteString[] {
+export function quotedWords(
+  settings: SshdSettings,
+  keyword: string,
+  file: ByteString = CONFIGURATION,
+): ByteString[] {
   const value = firstOf(settings, keyword);
   const words = value.split(/\s+/).filter((word) => word !== "");
-  if (words.length < 2) return words;
-  const line = configLines(CONFIGURATION).find(
-    (one) => one.keyword === keyword && one.words.join(" ") === value,
-  );
-  return line?.words ?? words;
+  const isIt = (line: ConfigLine) => line.keyword === keyword && line.words.join(" ") === value;
+  return words.length < 2 ? words : (configLines(file).find(isIt)?.words ?? words);
 }
 
 /** True if Subsystem is only in Match blocks: then sshd (OpenSSH 10.0) crashes when one applies. Throws SystemError. */
-export function subsystemOnlyInMatch(): boolean {
-  let inMatch = false;
-  let found = false;
-  for (const { keyword } of configLines(CONFIGURATION)) {
-    if (keyword === "match") inMatch = true;
-    if (keyword !== "subsystem") continue;
-    if (!inMatch) return false;
-    found = true;
-  }
-  return found;
+export function subsystemOnlyInMatch(file: ByteString): boolean {
+  const keywords = configLines(file).map(({ keyword }) => keyword);
+  const [subsystem, match] = [keywords.indexOf("subsystem"), keywords.indexOf("match")];
+  return match >= 0 && match < subsystem;
 }
 
 /** True if a list of patterns with `!` matches one of several texts, as in Match for users and groups. Pure. */
 function namesOneOf(list: ByteString, texts: readonly ByteString[]): boolean {
+  const names = (pattern: ByteString) => texts.some((text) => matchesPattern(text, pattern));
   const patterns = list.split(",");
-  const named = (text: ByteString, negated: boolean) =>
-    patterns.some(
-      (one) => one.startsWith("!") === negated && matchesPattern(text, one.slice(negated ? 1 : 0)),
-    );
-  return !texts.some((text) => named(text, true)) && texts.some((text) => named(text, false));
+  if (patterns.some((one) => one.startsWith("!") && names(one.slice(1)))) return false;
+  return patterns.some((one) => !one.startsWith("!") && names(one));
 }
 
 /** The systemd unit that listens instead of sshd; undefined if there is none. */
@@ -92,19 +102,15 @@ function socketUnit(): string | undefined {
   );
 }
 
-/** A Match line that may or may not apply. */
-interface UndecidedMatch {
-  line: ByteString;
-  /** The missing fact. */
+/** A fact that decides whether a Match line applies. */
+interface MissingFact {
   what: string;
-  /** The client's address would decide it. */
+  /** It is the client's address. */
   address: boolean;
 }
 
-type MissingFact = Omit<UndecidedMatch, "line">;
-
-const FROM: MissingFact = { what: "where a login comes from", address: true };
-const MORE: MissingFact = { what: "more than can be asked for", address: false };
+const FROM: MissingFact = { what: "the client's address", address: true };
+const MORE: MissingFact = { what: "facts that sshd -T is not given", address: false };
 
 /** The missing fact that a criterion needs; undefined if sshd -T can decide. */
 function undecidedCriterion(
@@ -119,12 +125,12 @@ function undecidedCriterion(
       return origin;
     // Without UseDNS, the host name is the address.
     case "host":
-      return firstOf(settings, "usedns") === "yes" ? MORE : origin;
+      return isOn(settings, "usedns") ? MORE : origin;
     case "localaddress":
     case "localport": {
       const unit = socketUnit();
       if (unit !== undefined)
-        return { what: `where systemd listens for sshd (${unit}), and is called`, address: false };
+        return { what: `the address at which systemd listens for sshd (${unit})`, address: false };
       return (criterion === "localport" ? ports : addresses).length === 1 ? undefined : MORE;
     }
     case "rdomain":
@@ -142,8 +148,9 @@ export function undecidedMatches(
   settings: SshdSettings,
   { name, groups }: { name: ByteString; groups: readonly ByteString[] },
   from: ByteString | undefined,
-): UndecidedMatch[] {
-  return configLines(CONFIGURATION).flatMap(({ keyword, words }): UndecidedMatch[] => {
+  file: ByteString = CONFIGURATION,
+): (MissingFact & { line: ByteString })[] {
+  return configLines(file).flatMap(({ keyword, words }) => {
     if (keyword !== "match") return [];
     const found: (MissingFact | undefined)[] = [];
     const left = [...words];

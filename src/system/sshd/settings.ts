@@ -8,21 +8,33 @@ export type SshdSettings = ReadonlyMap<string, readonly ByteString[]>;
 
 /** Parses the output of sshd -T: a keyword, a blank, its value; a keyword may be repeated. */
 export function parseSshdSettings(text: ByteString): SshdSettings {
-  const settings = new Map<string, ByteString[]>();
-  for (const line of text.split("\n")) {
+  const lines = text.split("\n").flatMap((line) => {
     const blank = line.indexOf(" ");
-    if (blank <= 0) continue;
-    const keyword = line.slice(0, blank).toLowerCase();
-    const values = settings.get(keyword) ?? [];
-    values.push(line.slice(blank + 1).trim());
-    settings.set(keyword, values);
-  }
-  return settings;
+    return blank <= 0 ? [] : [{ keyword: line.slice(0, blank).toLowerCase(), value: line.slice(blank + 1) }];
+  });
+  const byKeyword = Map.groupBy(lines, ({ keyword }) => keyword);
+  return new Map([...byKeyword].map(([keyword, all]) => [keyword, all.map(({ value }) => value.trim())]));
 }
 
 /** The first value of a keyword, which is the one that sshd uses; "" if there is none. */
 export function firstOf(settings: SshdSettings, keyword: string): ByteString {
   return settings.get(keyword)?.[0] ?? "";
+}
+
+/** True if the value of a keyword is `yes`. */
+export const isOn = (settings: SshdSettings, keyword: string): boolean =>
+  firstOf(settings, keyword) === "yes";
+
+/** The items of a value that is a list with commas. */
+export function listOf(settings: SshdSettings, keyword: string): ByteString[] {
+  return firstOf(settings, keyword)
+    .split(",")
+    .filter((one) => one !== "");
+}
+
+/** The service of PAM that opens sessions; undefined if sshd does not use PAM. */
+export function pamService(settings: SshdSettings): ByteString | undefined {
+  return isOn(settings, "usepam") ? firstOf(settings, "pamservicename") || "sshd" : undefined;
 }
 
 /** True if a keyword has a value other than `none`. */
@@ -41,11 +53,9 @@ export function listens(settings: SshdSettings): { addresses: ByteString[]; port
     const [, wide, narrow, port] = /^(?:\[(.*)\]|([^:]*)):(\d+)/.exec(entry) ?? [];
     return port === undefined ? [] : [{ address: wide ?? narrow ?? "", port }];
   });
-  const any = all.some(({ address }) => address === "0.0.0.0" || address === "::");
-  return {
-    addresses: any ? [] : [...new Set(all.map(({ address }) => address))],
-    ports: [...new Set(all.map(({ port }) => port))],
-  };
+  const addresses = new Set(all.map(({ address }) => address));
+  const isAny = addresses.has("0.0.0.0") || addresses.has("::");
+  return { addresses: isAny ? [] : [...addresses], ports: [...new Set(all.map(({ port }) => port))] };
 }
 
 /** The sftp server of the line `Subsystem sftp`; undefined if there is none. */
@@ -63,9 +73,7 @@ export function withTokens(
   return value.replace(/%(.)/g, (all, token: string) => tokens[token] ?? all);
 }
 
-/**
- * Matches a pattern of ssh_config(5): `*` and `?`. Never takes exponential time, since users write patterns too. Pure.
- */
+/** Matches a pattern of ssh_config(5), in linear or quadratic time, since users write patterns too. Pure. */
 export function matchesPattern(text: ByteString, pattern: ByteString): boolean {
   let at = 0;
   let star = -1;

@@ -1,49 +1,49 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { AT_FDCWD, ELOOP, S_IFLNK, S_IFMT, S_IFREG, S_ISVTX } from "../../../ffi/constants.ts";
+import { AT_FDCWD, ELOOP, MOST_LINKS, S_IFLNK, S_IFMT, S_IFREG, S_ISVTX } from "../../../ffi/constants.ts";
 import { SystemError } from "../../../ffi/error.ts";
 import { readLink, type Stat, statIfPresent } from "../../../ffi/files.ts";
-import { pathComponents } from "../../../ffi/paths.ts";
+import { parentOf, pathComponents } from "../../../ffi/paths.ts";
 import { asUser, operands, readFirst } from "../../cli/shell-word.ts";
 import { groupByGid, type PasswdEntry } from "../accounts.ts";
 import { onlyRootExchanges } from "../exchange.ts";
+import { ACCOUNT_FILE_LIMIT, usersIn } from "../flat-accounts.ts";
 import { hostText } from "../host-files.ts";
 
-/** A finding of sshd's StrictModes: the path, and the remedy: a command, or words that end with one. */
+/** A finding of sshd's StrictModes; its remedy is a command, or words that end with one. */
 export interface StrictFinding {
-  path: ByteString;
   message: ByteString;
   remedy: ByteString;
 }
 
 type Account = Pick<PasswdEntry, "name" | "uid" | "home">;
 
-const MOST_LINKS = 40;
+/** The setting that names the file. */
+type Keyword = "AuthorizedKeysFile" | "AuthorizedPrincipalsFile";
+
+const CONTENTS: Readonly<Record<Keyword, string>> = {
+  AuthorizedKeysFile: "keys",
+  AuthorizedPrincipalsFile: "principals",
+};
+
+const isLink = ({ mode }: Stat) => (mode & S_IFMT) === S_IFLNK;
 
 /** realpath(3): the path without symbolic links, "." and ".."; undefined if it does not exist. Throws SystemError. */
-function realPath(path: ByteString): ByteString | undefined {
-  let rest = pathComponents(path);
-  let done: ByteString[] = [];
-  let links = 0;
-  while (rest.length > 0) {
-    const [name = "", ...after] = rest;
-    rest = after;
-    if (name === "..") {
-      done = done.slice(0, -1);
-      continue;
-    }
-    const here = `/${[...done, name].join("/")}`;
-    const stat = statIfPresent(AT_FDCWD, here);
+function realPath(path: ByteString, links = 0): ByteString | undefined {
+  const names = pathComponents(path);
+  let done: ByteString = "";
+  for (const [index, name] of names.entries()) {
+    const here = name === ".." ? parentOf(done) : `${done}/${name}`;
+    const stat = statIfPresent(AT_FDCWD, here || "/");
     if (stat === undefined) return undefined;
-    if ((stat.mode & S_IFMT) !== S_IFLNK) {
-      done.push(name);
-      continue;
+    if (isLink(stat)) {
+      if (links === MOST_LINKS) throw new SystemError(ELOOP, "realpath", path);
+      const target = readLink(AT_FDCWD, here);
+      const rest = names.slice(index + 1).join("/");
+      return realPath(`${target.startsWith("/") ? "" : done}/${target}/${rest}`, links + 1);
     }
-    if (++links > MOST_LINKS) throw new SystemError(ELOOP, "realpath", path);
-    const target = readLink(AT_FDCWD, here);
-    if (target.startsWith("/")) done = [];
-    rest = [...pathComponents(target), ...rest];
+    done = here;
   }
-  return `/${done.join("/")}`;
+  return done || "/";
 }
 
 /** A file or directory on the way from the root directory to a path. */
@@ -52,20 +52,17 @@ interface Place {
   stat: Stat;
 }
 
-/** All directories from the root directory to the path, and its end; undefined if it does not exist. */
+/** All directories above an absolute path, from the root directory on, and its end; undefined if one is missing. */
 function wayTo(path: ByteString): Place[] | undefined {
   const names = pathComponents(path);
-  const way: Place[] = [];
-  for (let count = 0; count <= names.length; count++) {
+  const way = ["", ...names].flatMap((_, count): Place[] => {
     const at = `/${names.slice(0, count).join("/")}`;
     const stat = statIfPresent(AT_FDCWD, at);
-    if (stat === undefined) return undefined;
-    way.push({ path: at, stat });
-  }
-  return way;
+    return stat === undefined ? [] : [{ path: at, stat }];
+  });
+  return way.length > names.length ? way : undefined;
 }
 
-const typeOf = ({ stat }: Place) => stat.mode & S_IFMT;
 const isWritable = ({ stat }: Place) => (stat.mode & 0o022) !== 0;
 
 // Debian's sshd, and that of its derivatives, allows group write if the user is the only member (user-group-modes.patch).
@@ -75,22 +72,16 @@ const isDebian = () => statIfPresent(AT_FDCWD, "/etc/debian_version", true) !== 
 function isGroupOfOne(gid: number, uid: number): boolean {
   const group = groupByGid(gid);
   if (group === undefined) return false;
-  const members = passwdEntries().filter((one) => one.gid === gid || group.members.includes(one.name));
+  const users = usersIn(hostText("/etc/passwd", ACCOUNT_FILE_LIMIT) ?? "");
+  const members = users.filter((one) => one.gid === gid || group.members.includes(one.name));
   return members.length > 0 && members.every((one) => one.uid === uid);
-}
-
-function passwdEntries(): Pick<PasswdEntry, "name" | "uid" | "gid">[] {
-  return (hostText("/etc/passwd") ?? "").split("\n").flatMap((line) => {
-    const [name = "", , uid = "", gid = ""] = line.split(":");
-    return /^\d+$/.test(uid) && /^\d+$/.test(gid) ? [{ name, uid: Number(uid), gid: Number(gid) }] : [];
-  });
 }
 
 type Fault = "kind" | "owner" | "mode";
 
 function faultOf(place: Place, isFile: boolean, uid: number): Fault | undefined {
   const { uid: owner } = place.stat;
-  if (isFile && typeOf(place) !== S_IFREG) return "kind";
+  if (isFile && (place.stat.mode & S_IFMT) !== S_IFREG) return "kind";
   if (owner !== 0 && owner !== uid) return "owner";
   if (!isWritable(place)) return undefined;
   const byGroup = (place.stat.mode & 0o022) === 0o020 && isDebian() && isGroupOfOne(place.stat.gid, uid);
@@ -103,15 +94,14 @@ const WHAT: Readonly<Record<Fault, (place: Place) => ByteString>> = {
   mode: ({ path }) => `${path} can be written by others`,
 };
 
-const endOf = (way: readonly Place[]): ByteString => way.at(-1)?.path ?? "/";
-
 /**
  * The step that makes room for new keys at the end of a path, without losing anything. If users other than root could
  * exchange the end, the move is done as the user: of the end, or of the nearest path above it in a directory of theirs.
  */
 function makeRoom(way: readonly Place[], { name, uid }: Account): ByteString {
   const move = (path: ByteString) => `mv -nT ${operands(path, `${path}.old`)}`;
-  if (onlyRootExchanges(endOf(way))) return move(endOf(way));
+  const end = way.at(-1)?.path ?? "/";
+  if (onlyRootExchanges(end)) return move(end);
   const theirs = way.findLast((_, index) => way[index - 1]?.stat.uid === uid);
   if (theirs !== undefined) return asUser(name, move(theirs.path));
   const open = way.findIndex(({ path }) => !onlyRootExchanges(path));
@@ -131,18 +121,23 @@ interface Broken {
  * link. A file of another user is not given to this user: it may be there by a hard link, and it is unknown who wrote its
  * keys.
  */
-function remedyFor({ way, fault, isFile, inHome }: Broken, account: Account, file: ByteString): ByteString {
+function remedyFor(
+  { way, fault, isFile, inHome }: Broken,
+  account: Account,
+  file: ByteString,
+  keyword: Keyword,
+): ByteString {
   const { path = "/", stat } = way.at(-1) ?? {};
   const close = `chmod go-w ${operands(path)}`;
   // A shared directory, such as /tmp.
   if (fault === "mode" && !inHome && ((stat?.mode ?? 0) & S_ISVTX) !== 0)
-    return `let AuthorizedKeysFile name a file that is not below ${path}`;
+    return `let ${keyword} name a file that is not below ${path}`;
   const first = isFile ? readFirst(path) : "";
-  if (fault === "mode" && onlyRootExchanges(endOf(way))) return first + close;
+  if (fault === "mode" && onlyRootExchanges(path)) return first + close;
   if (fault === "mode" && stat?.uid === account.uid) return first + asUser(account.name, close);
-  if (fault === "owner" && onlyRootExchanges(endOf(way)) && !isFile)
+  if (fault === "owner" && onlyRootExchanges(path) && !isFile)
     return `chown -h ${inHome ? account.uid : "root"} ${operands(path)}`;
-  return `put the keys into ${file} anew, after: ${makeRoom(way, account)}`;
+  return `put the ${CONTENTS[keyword]} into ${file} anew, after: ${makeRoom(way, account)}`;
 }
 
 /** The first symbolic link on the way from a directory to a path below it; undefined if none. Throws SystemError. */
@@ -151,18 +146,22 @@ export function firstLink(directory: ByteString, below: ByteString): ByteString 
   for (const name of pathComponents(below)) {
     at = `${at}/${name}`;
     const stat = statIfPresent(AT_FDCWD, at);
-    if (stat !== undefined && (stat.mode & S_IFMT) === S_IFLNK) return at;
+    if (stat !== undefined && isLink(stat)) return at;
   }
   return undefined;
 }
 
 /**
- * The finding of StrictModes of sshd_config(5) for a key file, as in safe_path of OpenSSH: the file, and each directory
+ * The finding of StrictModes for a file of keys or principals, as in safe_path of OpenSSH: the file, and each directory
  * above it up to the home (or the root directory, if it is elsewhere), must belong to root or the user, and nobody else
  * may write it. Returns the one nearest to the root directory, since what is below can be fixed afterwards; undefined if
  * there is none. Throws SystemError.
  */
-export function strictFinding(file: ByteString, account: Account): StrictFinding | undefined {
+export function strictFinding(
+  file: ByteString,
+  account: Account,
+  keyword: Keyword = "AuthorizedKeysFile",
+): StrictFinding | undefined {
   const path = realPath(file);
   const way = path === undefined ? undefined : wayTo(path);
   if (way === undefined) return undefined;
@@ -172,17 +171,16 @@ export function strictFinding(file: ByteString, account: Account): StrictFinding
     const isFile = index === way.length - 1;
     const fault = index < top ? undefined : faultOf(place, isFile, account.uid);
     if (fault === undefined) continue;
-    const found = { path: place.path, message: WHAT[fault](place) };
+    const found = WHAT[fault](place);
     const below = file.startsWith(`${account.home}/`) ? file.slice(account.home.length) : undefined;
     const link = top >= 0 || home === undefined || below === undefined ? undefined : firstLink(home, below);
     const wayToLink = link === undefined ? undefined : wayTo(link);
     if (wayToLink === undefined) {
       const broken = { way: way.slice(0, index + 1), fault, isFile, inHome: top >= 0 };
-      return { ...found, remedy: remedyFor(broken, account, file) };
+      return { message: found, remedy: remedyFor(broken, account, file, keyword) };
     }
-    const message = `${file} leads out of the home, and ${found.message}`;
-    const remedy = `put a file of keys in the place of ${file}, and no link, after: ${makeRoom(wayToLink, account)}`;
-    return { ...found, message, remedy };
+    const remedy = `put a file of ${CONTENTS[keyword]} in the place of ${file}, and no link, after: ${makeRoom(wayToLink, account)}`;
+    return { message: `${file} leads out of the home, and ${found}`, remedy };
   }
   return undefined;
 }

@@ -2,7 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { operands } from "../../cli/shell-word.ts";
 import { JAILED_GROUP } from "../account-tools.ts";
 import { namesOrigin } from "./origin.ts";
-import { firstOf, matchesPattern, type SshdSettings } from "./settings.ts";
+import { isOn, matchesPattern, type SshdSettings } from "./settings.ts";
 
 /** Why sshd refuses a user by AllowUsers and similar; "unknown" if it depends on the address. */
 interface UserRule {
@@ -10,18 +10,6 @@ interface UserRule {
   outcome: "refused" | "unknown";
   message: ByteString;
   remedy: ByteString;
-}
-
-/** True if USER or USER@HOST matches a login; undefined if it depends on the address. */
-function namesLogin(
-  pattern: ByteString,
-  name: ByteString,
-  from: ByteString | undefined,
-  byName: boolean,
-): boolean | undefined {
-  const at = pattern.lastIndexOf("@");
-  if (at < 0) return matchesPattern(name, pattern);
-  return matchesPattern(name, pattern.slice(0, at)) && namesOrigin(pattern.slice(at + 1), from, byName);
 }
 
 /**
@@ -40,25 +28,35 @@ export function userRule(
     [keyword, ...[...listed(keyword), ...more].map((one) => (/\s/.test(one) ? `"${one}"` : one))].join(" ");
   const namesGroup = (keyword: string) =>
     listed(keyword).some((pattern) => groups.some((group) => matchesPattern(group, pattern)));
-  const byName = firstOf(settings, "usedns") === "yes";
+  // USER or USER@HOST; undefined if it depends on the address.
+  const namesLogin = (pattern: ByteString) => {
+    const at = pattern.lastIndexOf("@");
+    if (at < 0) return matchesPattern(name, pattern);
+    const origin = pattern.slice(at + 1);
+    return matchesPattern(name, pattern.slice(0, at)) && namesOrigin(origin, from, isOn(settings, "usedns"));
+  };
   const named = (keyword: UserRule["keyword"]): boolean | undefined => {
-    const answers = listed(keyword).map((pattern) => namesLogin(pattern, name, from, byName));
-    return answers.includes(true) ? true : answers.includes(undefined) ? undefined : false;
+    const answers = listed(keyword).map(namesLogin);
+    return answers.includes(true) || (answers.includes(undefined) ? undefined : false);
   };
   const refused = (keyword: UserRule["keyword"], what: ByteString, remedy: ByteString): UserRule => {
     return { keyword, outcome: "refused", message: `${line(keyword)}: ${what}`, remedy };
   };
+  const fact =
+    from === undefined
+      ? "the client's address: ask with --from ADDRESS"
+      : "the client's host name (UseDNS yes)";
   const unknown = (keyword: UserRule["keyword"]): UserRule => {
-    const fact =
-      from === undefined
-        ? "where it comes from: ask with --from ADDRESS"
-        : "the name of the host that it comes from (UseDNS yes)";
-    const message = `${line(keyword)}: whether it means this login depends on ${fact}`;
-    return { keyword, outcome: "unknown", message, remedy: "" };
+    return {
+      keyword,
+      outcome: "unknown",
+      message: `${line(keyword)}: the answer depends on ${fact}`,
+      remedy: "",
+    };
   };
 
   const denied = named("DenyUsers");
-  const pattern = listed("DenyUsers").find((one) => namesLogin(one, name, from, byName) === true);
+  const pattern = listed("DenyUsers").find((one) => namesLogin(one) === true);
   if (denied === true) return refused("DenyUsers", "names the user", `take ${pattern} out of DenyUsers`);
   if (denied === undefined) return unknown("DenyUsers");
   if (listed("AllowUsers").length > 0) {

@@ -1,106 +1,100 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { AT_FDCWD } from "../../../ffi/constants.ts";
-import { statIfPresent } from "../../../ffi/files.ts";
+import { AT_FDCWD, S_IFLNK, S_IFMT } from "../../../ffi/constants.ts";
+import { readLink, statIfPresent } from "../../../ffi/files.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { operands } from "../../cli/shell-word.ts";
-import { readsUserEnvironment } from "../pam/rules.ts";
+import type { PasswdEntry } from "../accounts.ts";
+import { flattened, type PamRule, pamRules, readsUserEnvironment } from "../pam/rules.ts";
 import { serviceText } from "../pam/service.ts";
+import { judgeSucceedIf } from "../pam/succeed-if.ts";
 import { findProgram, runProgram } from "../run.ts";
+import type { LoginWarning } from "../scheduled-jobs.ts";
 import { subsystemOnlyInMatch } from "./match.ts";
+import { DEFAULT_SERVER, type SshdServer } from "./running.ts";
 import {
   CONFIGURATION,
   firstOf,
+  isOn,
   isSet,
   listens,
   matchesPattern,
+  pamService,
   parseSshdSettings,
   type SshdSettings,
   sftpSubsystem,
   wordsOf,
 } from "./settings.ts";
-import { type PamUser, startsUserManager } from "./user-manager.ts";
-
-/** A setting of sshd that goes around the jail, with its remedy. */
-interface SshdWarning {
-  code:
-    | "internal-sftp"
-    | "tcp-forwarding"
-    | "stream-forwarding"
-    | "permit-user-environment"
-    | "pam-environment"
-    | "tunnel"
-    | "keys-elsewhere"
-    | "locked"
-    | "no-keys"
-    | "user-manager"
-    | "user-rc";
-  message: string;
-  remedy: string;
-}
 
 /** The answer of sshd: its settings, or why there are none. `remedy`: until it is applied, sshd lets nobody in. */
 type SshdAnswer = { settings: SshdSettings } | { unavailable: string; installed: boolean; remedy?: string };
 
 /**
- * Asks sshd for its settings for a user that connects from an address (sshd(8), -T -C). Needs root, because sshd loads
- * its host keys. Throws JailkitError (2) for an invalid address.
+ * Asks sshd for its settings for a user that connects from an address (sshd(8), -T -C), as a `server` was started. Needs
+ * root, because sshd loads its host keys. Throws JailkitError (2) for an invalid address.
  */
-function sshdSettings(user: ByteString, from: ByteString = "127.0.0.1"): SshdAnswer {
+function sshdSettings(
+  user: ByteString,
+  from: ByteString = "127.0.0.1",
+  server: SshdServer = DEFAULT_SERVER,
+): SshdAnswer {
   if (!/^[0-9a-fA-F.:]+$/.test(from))
     throw new JailkitError("bad-address", 2, `${quoted(from)} is not an address: give it in numbers`);
   const sshd = findProgram("sshd");
   if (sshd === undefined) return { unavailable: "sshd is not installed", installed: false };
-  if (statIfPresent(AT_FDCWD, CONFIGURATION, true) === undefined) {
-    return { unavailable: `${CONFIGURATION} does not exist`, installed: true };
-  }
+  const { file } = server;
+  if (statIfPresent(AT_FDCWD, file, true) === undefined)
+    return { unavailable: `${display(file)} does not exist`, installed: true };
   // In a user name, a comma or an equals sign would add to the specification.
   if (/[^A-Za-z0-9_.@$-]/.test(user))
     return { unavailable: "the user's name cannot be given to sshd -C", installed: true };
   // Without UseDNS the host name is the address; with it, the name is unknown here.
-  const login = `user=${user},host=${from},addr=${from}`;
-  const answer = askSshd(sshd, login, LOCAL);
+  const at = (address: ByteString, port: ByteString) =>
+    `user=${user},host=${from},addr=${from},laddr=${address},lport=${port}`;
+  const usual = at("127.0.0.1", "22");
+  const answer = askSshd(sshd, server, usual);
   if (!("settings" in answer)) return answer;
   // The local address and port are known only if sshd listens on one.
   const { addresses, ports } = listens(answer.settings);
-  const local = { address: addresses[0] ?? LOCAL.address, port: ports[0] ?? LOCAL.port };
-  const same = local.address === LOCAL.address && local.port === LOCAL.port;
-  return same ? answer : askSshd(sshd, login, local);
+  const local = at(addresses[0] ?? "127.0.0.1", ports[0] ?? "22");
+  return local === usual ? answer : askSshd(sshd, server, local);
 }
 
 // The exit status of a program that a signal ended is at least this.
 const KILLED = 128;
-const LOCAL = { address: "127.0.0.1", port: "22" };
 
-function askSshd(sshd: ByteString, login: ByteString, { address, port }: typeof LOCAL): SshdAnswer {
-  const result = runProgram(sshd, ["-T", "-C", `${login},laddr=${address},lport=${port}`]);
+function askSshd(sshd: ByteString, { options, file }: SshdServer, connection: ByteString): SshdAnswer {
+  const result = runProgram(sshd, ["-T", ...options, "-C", connection]);
   if (result.status === 0) return { settings: parseSshdSettings(result.stdout) };
   const reason = result.stderr.split("\n").find((line) => line.trim() !== "");
-  const crashed = reason === undefined && result.status >= KILLED;
-  if (crashed && subsystemOnlyInMatch()) {
+  const hasCrashed = reason === undefined && result.status >= KILLED;
+  if (hasCrashed && subsystemOnlyInMatch(file)) {
     const unavailable = `sshd crashes at every login of the user: Subsystem is only in a Match block of ${CONFIGURATION}`;
     const remedy = `write 'Subsystem sftp /usr/lib/openssh/sftp-server' above the first Match block of ${CONFIGURATION}`;
     return { unavailable, installed: true, remedy };
   }
-  const why = crashed ? ": it crashed" : reason === undefined ? "" : `: ${reason.trim()}`;
+  const why = hasCrashed ? ": it crashed" : reason === undefined ? "" : `: ${reason.trim()}`;
   return { unavailable: `sshd -T failed${why}`, installed: true };
 }
+
+/** True if a pattern of AcceptEnv matches a variable that makes ld.so(8) load a file. */
+const coversLoader = (pattern: ByteString) =>
+  ["LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH"].some((name) => matchesPattern(name, pattern));
 
 /**
  * Warnings about settings that give a jailed user more than the jail. `byPam`: the PAM service that reads the user's
  * ~/.pam_environment. Pure.
  */
-export function sshdWarnings(settings: SshdSettings, user: ByteString, byPam?: ByteString): SshdWarning[] {
-  const value = (keyword: string) => firstOf(settings, keyword);
-  const allows = (keyword: string) => !["no", ""].includes(value(keyword));
-  const forwards = (keyword: string) => allows(keyword) && value("disableforwarding") !== "yes";
+export function sshdWarnings(settings: SshdSettings, user: ByteString, byPam?: ByteString): LoginWarning[] {
+  const allows = (keyword: string) => !["no", ""].includes(firstOf(settings, keyword));
+  const forwards = (keyword: string) => allows(keyword) && !isOn(settings, "disableforwarding");
   const match = `in a block 'Match User ${user}' of ${CONFIGURATION}`;
-  const commands = [sftpSubsystem(settings) ?? "", value("forcecommand")];
+  const commands = [sftpSubsystem(settings) ?? "", firstOf(settings, "forcecommand")];
   const internal = commands.some((command) => /^internal-sftp(\s|$)/.test(command));
   const loads = wordsOf(settings, "acceptenv").some(coversLoader) || allows("permituserenvironment");
 
-  const warnings: SshdWarning[] = [];
-  const warn = (applies: boolean, code: SshdWarning["code"], message: string, remedy: string) => {
+  const warnings: LoginWarning[] = [];
+  const warn = (applies: boolean, code: string, message: string, remedy: string) => {
     if (applies) warnings.push({ code, message, remedy });
   };
   warn(
@@ -124,7 +118,7 @@ export function sshdWarnings(settings: SshdSettings, user: ByteString, byPam?: B
   warn(
     forwards("permittunnel"),
     "tunnel",
-    "sshd lets this user make network tunnels",
+    "sshd lets this user create network tunnels",
     `set 'PermitTunnel no' ${match}`,
   );
   warn(
@@ -140,7 +134,7 @@ export function sshdWarnings(settings: SshdSettings, user: ByteString, byPam?: B
     `take user_readenv from the lines of pam_env.so in /etc/pam.d/${byPam} and in what that includes`,
   );
   warn(
-    (loads || byPam !== undefined) && value("permituserrc") !== "no",
+    (loads || byPam !== undefined) && firstOf(settings, "permituserrc") !== "no",
     "user-rc",
     "sshd starts the machine's /bin/sh for ~/.ssh/rc, outside the jail, with LD_PRELOAD as the user sets it",
     `set 'PermitUserRC no' ${match}`,
@@ -157,15 +151,11 @@ export function keyWarnings(
   user: ByteString,
   file: ByteString,
   locked: boolean,
-): SshdWarning[] {
+): LoginWarning[] {
   if (locked && firstOf(settings, "usepam") === "no") {
-    return [
-      {
-        code: "locked",
-        message: `${quoted(user)} is locked ('!' in the place of a password), and sshd without PAM lets no such user in`,
-        remedy: `let the key count, and no password, with: usermod -p '*' ${operands(user)}`,
-      },
-    ];
+    const message = `${quoted(user)} is locked ('!' in the place of a password), and sshd without PAM lets no such user in`;
+    const remedy = `let the key count, and no password, with: usermod -p '*' ${operands(user)}`;
+    return [{ code: "locked", message, remedy }];
   }
   if (firstOf(settings, "pubkeyauthentication") === "no") {
     const message = "sshd lets this user log in with no key (PubkeyAuthentication no)";
@@ -173,48 +163,81 @@ export function keyWarnings(
   }
   const places = wordsOf(settings, "authorizedkeysfile");
   if (places.length === 0 || places.includes(file) || places.includes(`%h/${file}`)) return [];
-  return [
-    {
-      code: "keys-elsewhere",
-      message: `sshd reads this user's keys from ${display(places.join(" "))}, and not from the home's ${file}`,
-      remedy: `put the key there, or add ${file} to AuthorizedKeysFile in ${CONFIGURATION}`,
-    },
-  ];
+  const message = `sshd reads this user's keys from ${display(places.join(" "))}, and not from the home's ${file}`;
+  const remedy = `put the key there, or add ${file} to AuthorizedKeysFile in ${CONFIGURATION}`;
+  return [{ code: "keys-elsewhere", message, remedy }];
 }
 
 /** The program that sshd starts for sftp, if it is an absolute path; empty if sshd does not answer. */
 export function sftpServers(user: ByteString): ByteString[] {
   const answer = sshdSettings(user);
-  if (!("settings" in answer)) return [];
-  const path = /^\/\S+/.exec(sftpSubsystem(answer.settings) ?? "")?.[0];
-  return path === undefined ? [] : [path];
+  return ("settings" in answer && sftpSubsystem(answer.settings)?.match(/^\/\S+/g)) || [];
+}
+
+/** The user of a session. */
+export interface PamUser extends Pick<PasswdEntry, "name" | "uid" | "shell"> {
+  groups: readonly ByteString[];
+}
+
+// Where systemd looks for units; the first match counts: systemd.unit(5).
+const UNITS = [
+  "/etc/systemd/system",
+  "/run/systemd/system",
+  "/usr/local/lib/systemd/system",
+  "/usr/lib/systemd/system",
+  "/lib/systemd/system",
+];
+
+/** True if systemd has a unit of this name that is not masked; undefined if there is none. */
+function mayStart(unit: ByteString): boolean | undefined {
+  for (const directory of UNITS) {
+    const stat = statIfPresent(AT_FDCWD, `${directory}/${unit}`);
+    if (stat === undefined) continue;
+    if ((stat.mode & S_IFMT) === S_IFLNK) return readLink(AT_FDCWD, `${directory}/${unit}`) !== "/dev/null";
+    return stat.size > 0;
+  }
+  return undefined;
+}
+
+/** True if pam_systemd(8) is called for the user, unless a rule of pam_succeed_if(8) skips it. Pure. */
+export function callsSystemd(rules: readonly PamRule[], user: PamUser): boolean {
+  let jumped = 0;
+  for (const { control, module, arguments: words } of rules) {
+    if (jumped > 0) jumped--;
+    else if (module === "pam_systemd.so") return true;
+    else if (module === "pam_succeed_if.so" && judgeSucceedIf(user, words).result === "success")
+      jumped = Number(/\bsuccess=(\d+)\b/.exec(control)?.[1] ?? 0);
+  }
+  return false;
+}
+
+/** True if a session of this PAM service starts the user's own systemd manager on the host. Throws SystemError. */
+function startsUserManager(user: PamUser, service: ByteString): boolean {
+  const isThere = mayStart(`user@${user.uid}.service`) ?? mayStart("user@.service") ?? false;
+  return isThere && callsSystemd(flattened(pamRules("session", service, serviceText)), user);
 }
 
 /**
  * Warnings about settings of sshd, and about programs that it starts before the login shell, that give a jailed user more
  * than the jail. Returned with the settings, or with why there are none: only root can ask. Throws SystemError.
  */
-export function loginWarnings(user: PamUser, from?: ByteString): SshdAnswer & { warnings: SshdWarning[] } {
-  const answer = sshdSettings(user.name, from);
+export function loginWarnings(
+  user: PamUser,
+  from?: ByteString,
+  server?: SshdServer,
+): SshdAnswer & { warnings: LoginWarning[] } {
+  const answer = sshdSettings(user.name, from, server);
   if (!("settings" in answer)) return { ...answer, warnings: [] };
   const { settings } = answer;
-  const service = firstOf(settings, "pamservicename") || "sshd";
-  const withPam = firstOf(settings, "usepam") === "yes";
-  const ruled = serviceText(service) === undefined ? "other" : service;
-  const byPam = withPam && readsUserEnvironment(ruled, serviceText) ? ruled : undefined;
+  const service = pamService(settings);
+  const ruled = service !== undefined && serviceText(service) === undefined ? "other" : service;
+  const byPam = ruled !== undefined && readsUserEnvironment(ruled, serviceText) ? ruled : undefined;
   const warnings = sshdWarnings(settings, user.name, byPam);
-  if (withPam && startsUserManager(user, ruled)) {
-    warnings.push({
-      code: "user-manager",
-      message:
-        "a login starts the user's own systemd manager on the host (pam_systemd), which runs what unit files in the home's .config/systemd/user say, outside the jail",
-      remedy: `forbid it: systemctl mask user@${user.uid}.service`,
-    });
+  if (ruled !== undefined && startsUserManager(user, ruled)) {
+    const message =
+      "a login starts the user's own systemd manager on the host (pam_systemd), which runs what unit files in the home's .config/systemd/user say, outside the jail";
+    const remedy = `forbid it: systemctl mask user@${user.uid}.service`;
+    warnings.push({ code: "user-manager", message, remedy });
   }
   return { settings, warnings };
-}
-
-/** True if a pattern of AcceptEnv (`*` and `?`) matches a variable that makes ld.so(8) load a file. */
-function coversLoader(pattern: ByteString): boolean {
-  return ["LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH"].some((name) => matchesPattern(name, pattern));
 }

@@ -126,12 +126,9 @@ export const CONFINE: readonly Mutant[] = [
   once("arm ? SYS_execve : 520;", "arm ? SYS_execve : 519;"),
   once("arm ? SYS_execveat : 545;", "arm ? SYS_execveat : 544;"),
   once("failWith(EACCES),", "failWith(1),"),
-  once("if (!installFilter(oneExecution(path))) return false;", "installFilter(oneExecution(path));"),
-  once(
-    "if (!installFilter(oneExecution(path))) return false;",
-    "if (!installFilter(oneExecution(path))) return true;",
-  ),
-  once("if (executionIsRefused()) return true;", "return true;"),
+  once("if (!installFilter(filter)) return false;", "installFilter(filter);"),
+  once("if (!installFilter(filter)) return false;", "if (!installFilter(filter)) return true;"),
+  once("if (isRefused()) return true;", "return true;"),
   once(" && errno() === EACCES;", ";"),
   server(
     "src/enter/limited/run.ts",

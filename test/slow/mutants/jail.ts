@@ -389,7 +389,7 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/system/acl.ts", "unit/acl.test.ts", [
     ['acl === "unknown" ? mode & (~0o070', 'acl === "unknown" ? mode & (~0o000'],
   ]),
-  ...within("src/system/sshd/user-manager.ts", "attack/user-manager.test.ts", [
+  ...within("src/system/sshd/warnings.ts", "attack/user-manager.test.ts", [
     ['mayStart(`user@${user.uid}.service`) ?? mayStart("user@.service")', 'mayStart("user@.service")'],
     ['!== "/dev/null"', '!== ""'],
   ]),
@@ -397,7 +397,7 @@ export const JAIL: readonly Mutant[] = [
     ["if (one === false)", "if (one === null)"],
     [" || conditions.length === 0) return", ") return"],
   ]),
-  ...within("src/system/sshd/user-manager.ts", "unit/pam.test.ts", [
+  ...within("src/system/sshd/warnings.ts", "unit/pam.test.ts", [
     ["Number(/\\bsuccess=(\\d+)\\b/.exec(control)?.[1] ?? 0)", "99"],
   ]),
   ...within("src/users/keys.ts", "attack/user-keys.test.ts", [

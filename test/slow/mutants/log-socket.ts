@@ -270,22 +270,22 @@ export const LOG_SOCKET: readonly Mutant[] = [
   within(
     "e2e/socketd.test.ts",
     "src/log-socket/relay/confine.ts",
-    "  setNoNewPrivileges();\n",
+    "  process.setNoNewPrivileges();\n",
     "",
     "an account of its own",
   ),
   within(
     "e2e/socketd.test.ts",
     "src/log-socket/relay/confine.ts",
-    "  limitBoundingSet(0n);\n",
+    "  process.limitBoundingSet(0n);\n",
     "",
     "an account of its own",
   ),
   within(
     "e2e/socketd.test.ts",
     "src/log-socket/relay/confine.ts",
-    "  // A change of ids resets this, to a value that depends on the host's settings.\n  setDumpable(false);",
-    "  setDumpable(true);",
+    "  // A change of ids resets this, to a value that depends on the host's settings.\n  process.setDumpable(false);",
+    "  process.setDumpable(true);",
     "an account of its own",
   ),
   within(

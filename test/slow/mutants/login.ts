@@ -64,7 +64,7 @@ export const LOGIN: readonly Mutant[] = [
     ": display(piece);",
     ": piece;",
     "unit/excerpt.test.ts",
-    "any bytes, any place",
+    "any bytes, any position",
   ),
   session("  proveIds(ids);\n", ""),
   session("if (!isOnlyGroup(gid))", "if (false)"),

@@ -44,7 +44,7 @@ export const REMOVAL: readonly Mutant[] = [
   remove(
     "    if (!sameFile(stat, seen)) throw exchanged(hostPath(root, path));\n",
     "",
-    "where root alone can write",
+    "where only root can write",
   ),
   remove(
     "  if (sameMount && sameFile(stat, seen)) return fd;",
@@ -60,7 +60,7 @@ export const REMOVAL: readonly Mutant[] = [
   remove(
     "  if (sameMount && sameFile(stat, seen)) return fd;",
     "  if (sameMount) return fd;",
-    "exchanged between a look at it and its opening",
+    "exchanged between the check and the opening",
   ),
   remove("  if (stage === parent) {", "  if (stage !== undefined) {", "a file of the user's and another", {
     test: "attack/remove-exchange.test.ts",
@@ -74,48 +74,48 @@ export const REMOVAL: readonly Mutant[] = [
   remove(
     "    if (!among(stat, at)) {",
     "    if (among === undefined) {",
-    "nor what came into a directory after it was looked at",
+    "nor a file that came into a directory after the check",
   ),
   remove(
     "removeSeen(root, path, seen);",
     "removeSeen(root, path, seen, () => true);",
-    "takes one name away, never what a link leads to",
+    "removes one name, never the target of a symbolic link",
   ),
-  remove("const DEPTH_LIMIT = 64;", "const DEPTH_LIMIT = 1 << 20;", "a deep tree takes few descriptors"),
+  remove("const DEPTH_LIMIT = 64;", "const DEPTH_LIMIT = 1 << 20;", "a deep tree needs few descriptors"),
   remove(
     "    if (isDirectory(stat) || isLink(stat)) forgetDirectories(root, parent);\n",
     "",
-    "looked at anew",
+    "examined again",
   ),
   remove(
     "      moveUp(fd, entry, top, stat, hostPath(root, at));\n      return;",
     "      return;",
-    "removes a tree however deep",
+    "removes a tree of any depth",
   ),
   remove(
     "C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW | C.O_NONBLOCK",
     "C.O_RDONLY | C.O_DIRECTORY | C.O_NONBLOCK",
-    "removes a tree|takes one name",
+    "removes a tree|removes one name",
     { equivalent: "what is opened is compared with what was seen" },
   ),
   move(
     '  if (!parent.trusted) throw new SystemError(C.EPERM, "rename", undefined);\n',
     "",
-    "is not moved where a user could have exchanged it",
+    "is not moved if a user could have exchanged it",
   ),
-  move('  if (!isSame(there, present)) return "kept";\n', "", "is not moved in the place of another"),
+  move('  if (!isSame(there, present)) return "kept";\n', "", "is not moved in place of another"),
   move(
     '  if (!isSame(statIfPresent(parent.fd, from), made)) throw new SystemError(C.ESTALE, "rename", undefined);\n',
     "",
-    "is not moved in the place of another",
+    "is not moved in place of another",
   ),
   move(
     "seen === undefined ? there === seen :",
     "seen === undefined ? true :",
-    "is not moved in the place of another",
+    "is not moved in place of another",
   ),
-  move('how === "exchange" ? C.RENAME_EXCHANGE : 0', "0", "takes its place, for good or in exchange"),
-  move("sameFile(there, seen)", "there.ino > 0n", "is not moved in the place of another"),
+  move('how === "exchange" ? C.RENAME_EXCHANGE : 0', "0", "takes its place, permanently or in exchange"),
+  move("sameFile(there, seen)", "there.ino > 0n", "is not moved in place of another"),
   move(
     "  if (there !== undefined && (isDirectory(there) || isLink(there))) forgetDirectories(root, parent);\n",
     "",
@@ -124,27 +124,27 @@ export const REMOVAL: readonly Mutant[] = [
   place(
     "  if (parent.trusted || stage === undefined) return parent;",
     "  if (parent.stage === stage) return parent;",
-    "is not made where users can write, if root has a place",
+    "is not created where users can write, if root has a place",
   ),
   place(
     "|| !sameFile(there, made)) return;",
     "|| there.ino === 0n) return;",
-    "is taken away again where it still is that",
+    "is removed again if it is still the same",
   ),
   place(
     '      if (placement !== "kept" && !stage.trusted) requireSame(parent, name, made);\n',
     "",
-    "is an error where a user has put another in its place",
+    "is an error if a user has put another file in its place",
   ),
   place(
     "      if (temporary !== undefined) discard(stage, temporary, made);\n      throw error;",
     "      throw error;",
-    "is an error where a user has put another in its place",
+    "is an error if a user has put another file in its place",
   ),
   place(
     "renameAt(from.fd, name, to.fd, target, C.RENAME_NOREPLACE);",
     "renameAt(from.fd, name, to.fd, target);",
-    "leaves what came to its name meanwhile alone",
+    "leaves a file alone that got its name meanwhile",
   ),
   place('    if (existing !== undefined && !replace) return "kept";\n', "", "keeps or replaces", {
     test: "unit/jail-write.test.ts",
@@ -152,19 +152,19 @@ export const REMOVAL: readonly Mutant[] = [
   place(
     "    if (existing !== undefined && isDirectory(existing)) throw directoryInTheWay(spot);\n",
     "",
-    "leaves what came to its name meanwhile alone",
+    "leaves a file alone that got its name meanwhile",
   ),
   place(
     "      if (existing !== undefined && isLink(existing)) forgetDirectories(root, parent);\n",
     "",
-    "a directory that was reached through the old link is found anew",
+    "a directory that was reached through the old link is searched again",
     { test: "unit/jail-write.test.ts" },
   ),
-  place("  used += 9;\n", "", "removes a tree however deep"),
+  place("  used += 9;\n", "", "removes a tree of any depth"),
   place(
     '      if (!isErrno(error, "EEXIST") || attempt === 16) throw error;',
     "      throw error;",
-    "gets another name where one is taken",
+    "gets another name if one is taken",
   ),
   inFile("src/jail/fs/place.ts", "attack/home-move.test.ts")(
     "  if (stage.trusted) return stage;",
@@ -269,7 +269,7 @@ export const REMOVAL: readonly Mutant[] = [
     test: "attack/remove-race.test.ts",
   }),
   deletion(
-    '    if (stays.length > 0) throw refuse("home-stays", stays.join("; "));\n',
+    '  if (stays.length > 0) throw refuse("home-stays", stays.join("; "));\n',
     "",
     "where the jail is deleted",
     { test: "attack/remove-race.test.ts" },

@@ -1,0 +1,117 @@
+import { type ByteString, fromBytes } from "../../../ffi/bytes.ts";
+import { SystemError } from "../../../ffi/error.ts";
+import { readFileIfPresent } from "../../../ffi/files.ts";
+import { type Credentials, withRightsOf } from "../../../ffi/rights.ts";
+import { display } from "../../cli/display.ts";
+import { shellWord } from "../../cli/shell-word.ts";
+import type { PasswdEntry } from "../../system/accounts.ts";
+import { onlyRootExchanges } from "../../system/exchange.ts";
+import { isAccepted, keyFiles } from "../../system/sshd/authorized-keys.ts";
+import { CONFIGURATION, firstOf, isSet, type SshdSettings } from "../../system/sshd/settings.ts";
+import { strictFinding } from "../../system/sshd/strict-modes.ts";
+import { readRemedy } from "./key-remedies.ts";
+import { listedKey } from "./revoked-keys.ts";
+
+const LARGEST_FILE = 1 << 20;
+const CERTIFICATE = /-cert-v\d\d@openssh\.com$/;
+
+const listOf = (settings: SshdSettings, keyword: string) =>
+  firstOf(settings, keyword)
+    .split(",")
+    .filter((one) => one !== "");
+
+/** The reason why sshd accepts no certificate, with the remedy. */
+interface Obstacle {
+  why: ByteString;
+  remedy: ByteString;
+}
+
+/** The reason why sshd accepts no certificate that a key of this type signed; undefined if it may accept one. Pure. */
+export function signatureObstacle(settings: SshdSettings, type: ByteString): Obstacle | undefined {
+  const accepted = listOf(settings, "pubkeyacceptedalgorithms");
+  if (accepted.length > 0 && !accepted.some((one) => CERTIFICATE.test(one)))
+    return {
+      why: "PubkeyAcceptedAlgorithms has no type of certificates",
+      remedy: `add the type of the user's certificates to PubkeyAcceptedAlgorithms in ${CONFIGURATION}`,
+    };
+  if (isAccepted(type, listOf(settings, "casignaturealgorithms"))) return undefined;
+  const name = type === "ssh-rsa" ? "rsa-sha2-512" : type;
+  return {
+    why: `CASignatureAlgorithms has no algorithm for ${type}, the type of the certification authority`,
+    remedy: `add ${name} to CASignatureAlgorithms in ${CONFIGURATION}`,
+  };
+}
+
+/** The reason why the certification authorities in TrustedUserCAKeys let nobody in. */
+function authorityObstacle(settings: SshdSettings, revoked: ReadonlySet<ByteString>): Obstacle | undefined {
+  const file = firstOf(settings, "trustedusercakeys");
+  let bytes: Uint8Array | undefined;
+  try {
+    bytes = readFileIfPresent(file, LARGEST_FILE);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    if (error.code === "EFBIG") return undefined;
+  }
+  const put = `put the public key of the certification authority into ${file}`;
+  if (bytes === undefined) return { why: `it cannot read ${file} (TrustedUserCAKeys)`, remedy: put };
+  const found: Obstacle[] = [];
+  for (const [index, line] of fromBytes(bytes).split("\n").entries()) {
+    const key = listedKey(line);
+    if (key === undefined) {
+      const why = `line ${index + 1} of ${file} (TrustedUserCAKeys) is not a public key, and ends what sshd reads`;
+      found.push({ why, remedy: `sed -i '${index + 1}s/^/#/' ${shellWord(file)}` });
+      break;
+    }
+    if (key === "") continue;
+    const obstacle = revoked.has(key)
+      ? { why: `RevokedKeys revokes the key in line ${index + 1} of ${file}`, remedy: put }
+      : signatureObstacle(settings, key.slice(0, key.indexOf(" ")));
+    if (obstacle === undefined) return undefined;
+    found.push(obstacle);
+  }
+  return found[0] ?? { why: `${file} (TrustedUserCAKeys) has no public key`, remedy: put };
+}
+
+/** The reason why AuthorizedPrincipalsFile, which is read with the user's rights, gives the user no principal. */
+function principalsObstacle(
+  settings: SshdSettings,
+  account: PasswdEntry,
+  who: Credentials,
+): Obstacle | undefined {
+  if (isSet(settings, "authorizedprincipalscommand") || !isSet(settings, "authorizedprincipalsfile"))
+    return undefined;
+  const [file = ""] = keyFiles([firstOf(settings, "authorizedprincipalsfile")], account);
+  const shown = `${display(file)} (AuthorizedPrincipalsFile)`;
+  const write = `write the principals of the user into ${display(file)}, one a line`;
+  try {
+    const bytes = withRightsOf(who, () => readFileIfPresent(file, LARGEST_FILE));
+    if (bytes === undefined) return { why: `${shown} does not exist`, remedy: write };
+    const strict = firstOf(settings, "strictmodes") === "yes";
+    const finding = strict ? strictFinding(file, account, "AuthorizedPrincipalsFile") : undefined;
+    if (finding !== undefined)
+      return { why: `it does not use ${shown} (StrictModes): ${finding.message}`, remedy: finding.remedy };
+    const named = fromBytes(bytes)
+      .split("\n")
+      .some((line) => /^[ \t]*[^\s#]/.test(line));
+    return named ? undefined : { why: `${shown} names no principal`, remedy: write };
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    if (error.code === "EFBIG") return undefined;
+    const remedy = onlyRootExchanges(file) ? `chmod a+r ${shellWord(file)}` : readRemedy(file, account);
+    return { why: `the user cannot read ${shown}: ${error.reason}`, remedy };
+  }
+}
+
+/**
+ * The reason why sshd accepts no certificate by TrustedUserCAKeys, whatever the certificate says; undefined if it may
+ * accept one. Throws SystemError.
+ */
+export function certificateObstacle(
+  settings: SshdSettings,
+  account: PasswdEntry,
+  who: Credentials,
+  revoked: ReadonlySet<ByteString>,
+): Obstacle | undefined {
+  const found = authorityObstacle(settings, revoked) ?? principalsObstacle(settings, account, who);
+  return found === undefined ? undefined : { ...found, why: `sshd accepts no certificate: ${found.why}` };
+}

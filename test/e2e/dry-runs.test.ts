@@ -1,0 +1,330 @@
+/** The dry runs of the tools for jails are compared with their real runs; those for accounts have tables of their own. */
+import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { type Machine, openMachine } from "../machine/machine.ts";
+import { ALWAYS, filler, keepHost, listing, putBack, saidBy, setUpSshd } from "./dry-run-scene.ts";
+
+setDefaultTimeout(60_000);
+
+let m: Machine;
+
+beforeAll(async () => {
+  m = await openMachine({ under: "ours" });
+  m.write(
+    "/etc/jailkit/jk_init.d/test.ini",
+    "[one]\npaths = cat\nincludesections = uidbasics\n[two]\npaths = id, nothere\n",
+  );
+  m.write("/usr/local/bin/changing", "#!/bin/sh\necho one\n", { mode: 0o755 });
+  m.must(["groupadd", "team"]);
+  setUpSshd(m);
+  keepHost(m);
+});
+beforeEach(() => putBack(m));
+afterAll(() => m?.close());
+
+interface Situation {
+  /** What is done before, as root; J is the jail, N the account, H the home on the host, S the home in the jail. */
+  scene?: string;
+  command: string;
+  /** The exit status of both; 0 where it is left out. */
+  status?: number;
+  /** Why the dry run cannot say the same, and its exit status. */
+  differs?: { why: string; status: number };
+}
+
+const JAIL = "jk_init -j J one > J.said 2>&1; jk_cp -j J /usr/local/bin/changing > J.said 2>&1";
+const USER = "useradd -m -d H -s /bin/sh N";
+const READ_ONLY = "mount --bind J J; mount -o remount,bind,ro J";
+
+// Known differences: to be removed when the dry run of the tool looks at this too.
+const NOT_MADE = { why: "a dry run does not create the jail, and says so in other words", status: 3 };
+const READ_ONLY_JAIL = { why: "a dry run does not look whether the jail can be written", status: 0 };
+const AFTERWARDS = { why: "the real run judges the jail again when it is filled", status: 0 };
+const LINKS = { why: "whether hard links can be made is known when the first is made", status: 0 };
+
+const SITUATIONS: Readonly<Record<string, Situation>> = {
+  "jk_init: a new jail": { command: "jk_init -j J one" },
+  "jk_init: again": { scene: JAIL, command: "jk_init -j J one" },
+  "jk_init: a program that is not there": { command: "jk_init -j J two" },
+  "jk_init: no such section": { command: "jk_init -j J three", status: 4 },
+  "jk_init: a jail that is not safe": {
+    scene: "mkdir J; chmod 0777 J",
+    command: "jk_init -j J one",
+    status: 3,
+  },
+  "jk_init: a jail that is a file": {
+    scene: "touch J",
+    command: "jk_init -j J one",
+    status: 1,
+    differs: NOT_MADE,
+  },
+  "jk_init: below a file": {
+    scene: "touch J",
+    command: "jk_init -j J/jail one",
+    status: 1,
+    differs: NOT_MADE,
+  },
+  "jk_init: a file in the way": { scene: "mkdir -p J/usr/bin/cat", command: "jk_init -j J one", status: 1 },
+  "jk_init: another file in the way": {
+    scene: "mkdir -p J/usr/bin; echo x > J/usr/bin/cat",
+    command: "jk_init -j J one",
+  },
+  "jk_init: with --force": {
+    scene: "mkdir -p J/usr/bin; echo x > J/usr/bin/cat",
+    command: "jk_init -f -j J one",
+  },
+  "jk_init: a jail that is read-only": {
+    scene: `${JAIL}; rm J/usr/bin/cat; ${READ_ONLY}`,
+    command: "jk_init -j J one",
+    status: 1,
+    differs: READ_ONLY_JAIL,
+  },
+  "jk_init: a jail that is read-only, and complete": {
+    scene: `${JAIL}; ${READ_ONLY}`,
+    command: "jk_init -j J one",
+    status: 1,
+    differs: READ_ONLY_JAIL,
+  },
+  "jk_init: hard links": { command: "jk_init -k -j J one", differs: LINKS },
+  "jk_init: a link in the way": {
+    scene: "mkdir J; ln -s /tmp J/usr",
+    command: "jk_init -j J one",
+    status: 1,
+    differs: AFTERWARDS,
+  },
+  "jk_cp: a file": { scene: JAIL, command: "jk_cp -j J /usr/bin/id" },
+  "jk_cp: again": { scene: JAIL, command: "jk_cp -j J /usr/local/bin/changing" },
+  "jk_cp: a file that differs": {
+    scene: `${JAIL}; echo x >> J/usr/local/bin/changing`,
+    command: "jk_cp -j J /usr/local/bin/changing",
+  },
+  "jk_cp: a file that differs, with --force": {
+    scene: `${JAIL}; echo x >> J/usr/local/bin/changing`,
+    command: "jk_cp -f -j J /usr/local/bin/changing",
+  },
+  "jk_cp: a file that is not there": { scene: JAIL, command: "jk_cp -j J /usr/bin/nothere", status: 4 },
+  "jk_cp: no jail": { command: "jk_cp -j J /usr/bin/id", status: 3 },
+  "jk_cp: a directory in the way": {
+    scene: `${JAIL}; mkdir J/usr/bin/id`,
+    command: "jk_cp -j J /usr/bin/id",
+    status: 1,
+  },
+  "jk_cp: a jail that is read-only": {
+    scene: `${JAIL}; ${READ_ONLY}`,
+    command: "jk_cp -j J /usr/bin/id",
+    status: 1,
+    differs: READ_ONLY_JAIL,
+  },
+  "jk_cp: setuid": { scene: JAIL, command: "jk_cp -s -j J /usr/bin/passwd" },
+  "jk_cp --remove: a file": { scene: JAIL, command: "jk_cp --remove -j J /usr/local/bin/changing" },
+  "jk_cp --remove: a file that users changed": {
+    scene: `${JAIL}; echo x >> J/usr/local/bin/changing`,
+    command: "jk_cp --remove -j J /usr/local/bin/changing",
+  },
+  "jk_cp --remove: a file that was not asked for": {
+    scene: JAIL,
+    command: "jk_cp --remove -j J /usr/bin/id",
+    status: 4,
+  },
+  "jk_cp --remove: a file that is missing": {
+    scene: `${JAIL}; rm J/usr/local/bin/changing`,
+    command: "jk_cp --remove -j J /usr/local/bin/changing",
+  },
+  "jk_cp --remove: a jail that is read-only": {
+    scene: `${JAIL}; ${READ_ONLY}`,
+    command: "jk_cp --remove -j J /usr/local/bin/changing",
+    status: 1,
+    differs: READ_ONLY_JAIL,
+  },
+  "jk_init --remove: a section": { scene: JAIL, command: "jk_init --remove -j J one" },
+  "jk_init --remove: no such section": { scene: JAIL, command: "jk_init --remove -j J three", status: 4 },
+  "jk_update: nothing": { scene: JAIL, command: "jk_update -j J" },
+  "jk_update: a file that changed": {
+    scene: `${JAIL}; echo '# N' >> /usr/local/bin/changing`,
+    command: "jk_update -j J",
+  },
+  "jk_update: a file that is not there any more": {
+    scene: `${JAIL}; cp /bin/true /usr/local/bin/N; jk_cp -j J /usr/local/bin/N; rm /usr/local/bin/N`,
+    command: "jk_update -j J",
+  },
+  "jk_update: a file that was removed in the jail": {
+    scene: `${JAIL}; rm J/usr/bin/cat`,
+    command: "jk_update -j J",
+  },
+  "jk_update: a file that was changed in the jail": {
+    scene: `${JAIL}; echo x >> J/usr/bin/cat`,
+    command: "jk_update -j J",
+  },
+  "jk_update: a directory in the way": {
+    scene: `${JAIL}; rm J/usr/bin/cat; mkdir J/usr/bin/cat`,
+    command: "jk_update -j J",
+  },
+  "jk_update: a jail without a record": { scene: "mkdir J", command: "jk_update -j J" },
+  "jk_update: a jail that is read-only": {
+    scene: `${JAIL}; echo '# N' >> /usr/local/bin/changing; ${READ_ONLY}`,
+    command: "jk_update -j J",
+    status: 1,
+    differs: READ_ONLY_JAIL,
+  },
+  "jk_update: nothing, and a jail that is read-only": {
+    scene: `${JAIL}; ${READ_ONLY}`,
+    command: "jk_update -j J",
+  },
+  "jk_update: no jail": { command: "jk_update -j J", status: 1 },
+  "jailkit delete: a jail": { scene: JAIL, command: "jailkit delete -y J" },
+  "jailkit delete: a user": {
+    scene: `${JAIL}; ${USER}; jk_jailuser -n -m -s /usr/bin/cat -j J N 2> J.said`,
+    command: "jailkit delete -y J",
+    status: 1,
+  },
+  "jailkit delete: a user who is taken out": {
+    scene: `${JAIL}; ${USER}; jk_jailuser -n -m -s /usr/bin/cat -j J N 2> J.said`,
+    command: "jailkit delete -y --unjail J",
+  },
+  "jailkit delete: a user whose old home is there": {
+    scene: `${JAIL}; ${USER}; jk_jailuser -n -m -s /usr/bin/cat -j J N 2> J.said; mkdir H`,
+    command: "jailkit delete -y --unjail J",
+    status: 1,
+  },
+  "jailkit delete: a user whose shell is missing": {
+    scene: `${JAIL}; cp /bin/sh /usr/local/bin/sh-N; useradd -m -d H -s /usr/local/bin/sh-N N; jk_jailuser -n -m -s /usr/bin/cat -j J N 2> J.said; rm /usr/local/bin/sh-N`,
+    command: "jailkit delete -y --unjail J",
+    status: 1,
+  },
+  "jailkit delete: files of users": {
+    scene: `${JAIL}; mkdir J/data; touch J/data/f; chown games J/data/f`,
+    command: "jailkit delete -y J",
+    status: 1,
+  },
+  "jailkit delete: files of users too": {
+    scene: `${JAIL}; mkdir J/data; touch J/data/f; chown games J/data/f`,
+    command: "jailkit delete -y --user-files J",
+  },
+  "jailkit delete: a mount": {
+    scene: `${JAIL}; mkdir J/data; mount -t tmpfs none J/data`,
+    command: "jailkit delete -y J",
+  },
+  "jailkit delete: a jail that is read-only": {
+    scene: `${JAIL}; ${READ_ONLY}`,
+    command: "jailkit delete -y J",
+  },
+  "jailkit delete: a jail that is missing": { scene: `${JAIL}; rm -rf J`, command: "jailkit delete -y J" },
+  "jailkit delete: a jail that is not known": { scene: "mkdir J", command: "jailkit delete -y J", status: 1 },
+  "jailkit delete: settings that name it": {
+    scene: `${JAIL}; printf '[J]\\n' >> /etc/jailkit/jk_check.ini`,
+    command: "jailkit delete -y J",
+  },
+  "jailkit adopt: a jail": { scene: `${JAIL}; rm -rf /var/lib/jailkit`, command: "jailkit adopt J" },
+  "jailkit adopt: a jail that has a record": { scene: JAIL, command: "jailkit adopt J", status: 1 },
+  "jailkit adopt: with --force": { scene: JAIL, command: "jailkit adopt -f J" },
+  "jailkit adopt: nothing": { scene: "mkdir J; touch J/x", command: "jailkit adopt J", status: 1 },
+  "jailkit adopt: no jail": { command: "jailkit adopt J", status: 1 },
+  "jailkit adopt: moved": { scene: `${JAIL}; mv J J.new`, command: "jailkit adopt --moved J J.new" },
+  "jailkit adopt: moved, with users": {
+    scene: `${JAIL}; ${USER}; jk_jailuser -n -m -s /usr/bin/cat -j J N 2> J.said; mv J J.new`,
+    command: "jailkit adopt --moved J J.new",
+  },
+  "jk_jailuser --unjail: the home moves": {
+    scene: `${JAIL}; ${USER}; jk_jailuser -n -m -s /usr/bin/cat -j J N 2> J.said`,
+    command: "jk_jailuser --unjail -m N",
+  },
+  "jk_jailuser --unjail: the home stays": {
+    scene: `${JAIL}; ${USER}; jk_jailuser -n -m -s /usr/bin/cat -j J N 2> J.said`,
+    command: "jk_jailuser --unjail N",
+  },
+  "jk_jailuser --unjail: a home in the way": {
+    scene: `${JAIL}; ${USER}; jk_jailuser -n -m -s /usr/bin/cat -j J N 2> J.said; mkdir H`,
+    command: "jk_jailuser --unjail -m N",
+    status: 1,
+  },
+  "jk_jailuser --unjail: no home": {
+    scene: `${JAIL}; ${USER}; jk_jailuser -n -m -s /usr/bin/cat -j J N 2> J.said; rm -r S`,
+    command: "jk_jailuser --unjail -m N",
+  },
+  "jk_jailuser --unjail: no shell": {
+    scene: `${JAIL}; ${USER}; jk_jailuser -n -m -s /usr/bin/cat -j J N 2> J.said`,
+    command: "jk_jailuser --unjail -s /bin/none N",
+    status: 1,
+  },
+  "jk_jailuser --unjail: a group": {
+    scene: `${JAIL}; groupadd -f -r jailed; ${USER}; jk_jailuser -n -m -s /usr/bin/cat -G jailed -j J N 2> J.said`,
+    command: "jk_jailuser --unjail N",
+  },
+  "jk_jailuser --unjail: no jail": { scene: USER, command: "jk_jailuser --unjail N", status: 1 },
+  "jk_jailuser --unjail: a jail that is gone": {
+    scene: `${JAIL}; ${USER}; jk_jailuser -n -m -s /usr/bin/cat -j J N 2> J.said; rm -rf J`,
+    command: "jk_jailuser --unjail -m N",
+  },
+  "jk_jailuser --unjail: a jail that is read-only": {
+    scene: `${JAIL}; ${USER}; jk_jailuser -n -m -s /usr/bin/cat -j J N 2> J.said; ${READ_ONLY}`,
+    command: "jk_jailuser --unjail N",
+    status: 1,
+  },
+  "jk_jailuser --unjail: accounts that are read-only": {
+    scene: `${JAIL}; ${USER}; jk_jailuser -n -m -s /usr/bin/cat -j J N 2> J.said; mount --bind /etc /etc; mount -o remount,bind,ro /etc`,
+    command: "jk_jailuser --unjail N",
+    status: 1,
+  },
+  "jk_jailuser: a jail that is read-only": {
+    scene: `${JAIL}; ${USER}; ${READ_ONLY}`,
+    command: "jk_jailuser -n -s /usr/bin/cat -j J N",
+    status: 1,
+  },
+  "jk_jailuser --jail-side-only: a line": {
+    scene: `${JAIL}; ${USER}`,
+    command: "jk_jailuser --jail-side-only -j J -s /usr/bin/cat N",
+  },
+  "jk_jailuser --jail-side-only: again": {
+    scene: `${JAIL}; ${USER}; jk_jailuser --jail-side-only -j J -s /usr/bin/cat N`,
+    command: "jk_jailuser --jail-side-only -j J -s /usr/bin/cat N",
+  },
+  "jk_jailuser --jail-side-only: out": {
+    scene: `${JAIL}; ${USER}; jk_jailuser --jail-side-only -j J -s /usr/bin/cat N`,
+    command: "jk_jailuser --jail-side-only --unjail -j J N",
+  },
+  "jk_jailuser --jail-side-only: a jail that is read-only": {
+    scene: `${JAIL}; ${USER}; ${READ_ONLY}`,
+    command: "jk_jailuser --jail-side-only -j J -s /usr/bin/cat N",
+    status: 1,
+  },
+};
+
+let count = 0;
+
+test.each(Object.entries(SITUATIONS))("%s", (_name, { scene = "true", command, status = 0, differs }) => {
+  const name = `d${++count}`;
+  const jail = `/srv/jail-${name}`;
+  const fill = filler({ J: jail, N: name, H: `/home/${name}`, S: `${jail}/home/${name}` });
+  m.must(["sh", "-ec", fill(scene)]);
+  const words = fill(command).split(" ");
+  const at = words[0] === "jailkit" ? 2 : 1;
+  const told = (...more: string[]) =>
+    saidBy(m.run([...words.slice(0, at), "--json", ...more, ...words.slice(at)]), plain);
+  const places = [...ALWAYS, "/srv", "/usr/local"];
+  try {
+    const before = listing(m, places);
+    const dry = told("--dry-run");
+    expect(listing(m, places)).toBe(before);
+    const real = told();
+    if (differs === undefined) expect(dry).toEqual(real);
+    else expect(dry.status).toBe(differs.status);
+    expect(real.status).toBe(status);
+  } finally {
+    m.run(["umount", "-l", jail, `${jail}/data`, "/etc"]);
+  }
+});
+
+// Only a real run has steps in the past, says what it has done, and knows that it has nothing to do.
+const STATES: Readonly<Record<string, string>> = { planned: "done", unchanged: "done", pending: "updated" };
+
+/** A report without what only one of the two can have. */
+function plain(report: unknown): unknown {
+  if (Array.isArray(report)) return report.map(plain);
+  if (typeof report !== "object" || report === null) return report;
+  const fields = Object.entries(report).filter(([key]) => key !== "steps" && key !== "done");
+  return Object.fromEntries(
+    fields.map(([key, value]) => [
+      key,
+      key === "status" || key === "state" ? (STATES[String(value)] ?? value) : plain(value),
+    ]),
+  );
+}

@@ -1,0 +1,38 @@
+import { expect, test } from "bun:test";
+import { serverOf } from "../../src/system/sshd/running.ts";
+
+const title = (words: string) => `sshd: /usr/sbin/sshd ${words} [listener] 0 of 10-100 startups\0`;
+
+test.each<[string, string, string[]]>([
+  ["only what does not matter", title("-D -e -q -E /var/log/x"), []],
+  ["letters in one word", title("-De4p 22"), ["-4", "-p", "22"]],
+  ["values in the same word", title("-p2222 -oUsePAM=no"), ["-p", "2222", "-o", "UsePAM=no"]],
+  ["a value with blanks", title("-o AllowUsers a  b -D"), ["-o", "AllowUsers a  b"]],
+  ["words that are not a title", "/usr/sbin/sshd\0-D\0-o\0AllowUsers a -p\0", ["-o", "AllowUsers a -p"]],
+  ["a title that is cut off later", "sshd: /usr/sbin/sshd -D -p 22 [listener] 0 of\0", ["-p", "22"]],
+])("%s", (_what, command, options) => {
+  expect(serverOf(7, command)).toEqual({ pid: 7, options, file: "/etc/ssh/sshd_config" });
+});
+
+test("the file of -f, the last of several", () => {
+  expect(serverOf(7, title("-f /a -f /b"))?.file).toBe("/b");
+  expect(serverOf(7, title("-f b"))?.unreadable).toContain("no absolute path");
+});
+
+test.each([
+  ["a session", "sshd: anna [priv]\0"],
+  ["one of a session that has a terminal", "sshd: anna@pts/0\0"],
+  ["a connection that has not logged in", "sshd: [accepted]\0"],
+  ["-T", "/usr/sbin/sshd\0-T\0"],
+  ["a single connection of inetd", "/usr/sbin/sshd\0-i\0"],
+])("%s is no server", (_what, command) => {
+  expect(serverOf(7, command)).toBeUndefined();
+});
+
+test.each([
+  ["a title that is cut off too early", "sshd: /usr/sbin/sshd -D -o AllowUsers=a\0"],
+  ["an option that sshd does not have", title("-Z")],
+  ["an operand", title("x")],
+])("%s: its settings are unknown", (_what, command) => {
+  expect(serverOf(7, command)?.unreadable).toMatch(/./);
+});
