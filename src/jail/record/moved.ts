@@ -5,7 +5,7 @@ import { fstat, openAt, readDirectory, statIfPresent, withFd } from "../../../ff
 import { directoryOf } from "../../../ffi/paths.ts";
 import { answered } from "../../cli/error.ts";
 import { withTree } from "../fs/look.ts";
-import { closeJailRoot, joinPath, openJailRoot } from "../fs/walk.ts";
+import { joinPath, openJailRoot } from "../fs/walk.ts";
 import { type KnownJail, knownJails, REGISTRY, readContent, tellsOf } from "./registry.ts";
 
 // A jail is usually moved nearby, so the search ends after this many directories.
@@ -30,13 +30,9 @@ function nearest(path: ByteString): ByteString {
 /** True if the directory at a path is the jail of a record. */
 export function isRecorded(path: ByteString, { id }: KnownJail, registry: ByteString = REGISTRY): boolean {
   const recorded = answered(() => {
-    const root = openJailRoot(path);
-    try {
-      const content = withTree((tree) => readContent(tree, registry, id));
-      return content !== undefined && tellsOf(content, root);
-    } finally {
-      closeJailRoot(root);
-    }
+    using root = openJailRoot(path);
+    const content = withTree((tree) => readContent(tree, registry, id));
+    return content !== undefined && tellsOf(content, root);
   });
   return recorded ?? false;
 }
