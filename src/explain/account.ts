@@ -1,11 +1,16 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { supplementaryGroups } from "../../ffi/process.ts";
+import { type Credentials, withRightsOf } from "../../ffi/rights.ts";
 import { quoted } from "../cli/display.ts";
-import { JailkitError } from "../cli/error.ts";
+import { describeError, JailkitError } from "../cli/error.ts";
 import { suggest } from "../cli/suggest.ts";
+import type { Login } from "../enter/gather.ts";
 import type { FindMissing } from "../libraries/dependency.ts";
 import { namesIn } from "../system/account-tools.ts";
-import { type PasswdEntry, passwdByName } from "../system/accounts.ts";
-import { emptyReport, judgeReport, type LoginReport } from "./report.ts";
+import { groupIdsOf, type PasswdEntry, passwdByName } from "../system/accounts.ts";
+import { installedPrivilege } from "./installed.ts";
+import { readableFor } from "./readable.ts";
+import { emptyReport, judgeReport, type LoginReport, type ReportStep } from "./report.ts";
 import { stepsOf } from "./steps.ts";
 
 /** A question about a user, and who asks it. */
@@ -16,29 +21,63 @@ export interface UserQuestion {
   missingFiles: FindMissing;
 }
 
-/**
- * Begins a report about a user. If there is no such account, the report is complete. Throws JailkitError (2) if the
- * caller is neither root nor that user.
- */
-export function beginReport(
-  user: ByteString,
-  callerUid: number,
+/** The user of a question. */
+export interface Subject {
+  account: PasswdEntry;
+  /** The user's rights to files. */
+  who: Credentials & { groups: number[] };
+  /** Root asks about the user. */
+  onBehalf: boolean;
+}
+
+/** A report about a user; `explain` adds its steps. Throws JailkitError (2) unless root or that user asks. */
+export function explainUser(
+  { user, callerUid }: UserQuestion,
   about: LoginReport["about"],
-): { report: LoginReport; account: PasswdEntry | undefined } {
+  explain: (report: LoginReport, subject: Subject) => void,
+): LoginReport {
   const report = emptyReport(user, about);
   const account = passwdByName(user);
-  if (callerUid !== 0 && account?.uid !== callerUid) {
+  const onBehalf = callerUid === 0;
+  if (!onBehalf && account?.uid !== callerUid)
     throw new JailkitError("not-yourself", 2, "only root may ask about other users");
-  }
   if (account === undefined) {
     const near = suggest(user, namesIn("/etc/passwd"));
     const message = "there is no such user on this machine";
     const remedy = near === undefined ? "getent passwd" : `did you mean ${quoted(near)}?`;
     report.steps.push(stepsOf("account")("account", "failed", message, remedy));
-    judgeReport(report);
   } else {
-    report.uid = account.uid;
-    report.loginShell = account.shell;
+    const { name, uid, gid, shell } = account;
+    report.uid = uid;
+    report.loginShell = shell;
+    const groups = onBehalf ? groupIdsOf(name, gid) : supplementaryGroups();
+    explain(report, { account, who: { uid, gid, groups }, onBehalf });
   }
-  return { report, account };
+  judgeReport(report);
+  return report;
+}
+
+/** Calls `explain`; if it throws, a step says so. */
+export function orUnknown(report: LoginReport, stage: ReportStep["stage"], explain: () => void): void {
+  try {
+    explain();
+  } catch (error) {
+    report.steps.push(stepsOf(stage)("error", "unknown", describeError(error)));
+  }
+}
+
+/** A call of a program by the user, for the checks of src/enter; `installed`: its path. */
+export function callBy(
+  { account, who, onBehalf }: Subject,
+  programName: ByteString,
+  installed: () => ByteString,
+): Login {
+  const { name, uid, gid } = account;
+  return {
+    ...{ programName, uid, gid, userVariable: name, asked: true },
+    privilege: () => withRightsOf(undefined, () => installedPrivilege(installed())),
+    account: () => account,
+    groups: () => who.groups,
+    ...(onBehalf ? { requireReadable: readableFor(uid) } : {}),
+  };
 }

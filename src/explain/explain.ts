@@ -1,13 +1,11 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { environment } from "../../ffi/guard.ts";
 import { baseName, parentOf } from "../../ffi/paths.ts";
-import { supplementaryGroups } from "../../ffi/process.ts";
-import { type Credentials, withRightsOf } from "../../ffi/rights.ts";
-import { describeError } from "../cli/error.ts";
+import { withRightsOf } from "../../ffi/rights.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { runChecks } from "../enter/checks.ts";
-import { accountOf, type PrivilegeFact, splitOf } from "../enter/facts.ts";
-import { type GatheredFacts, gatherFacts } from "../enter/gather.ts";
+import { accountOf, splitOf } from "../enter/facts.ts";
+import { gatherFacts } from "../enter/gather.ts";
 import { LIMITED_CONFIG_FILE } from "../enter/limited/limited.ts";
 import { loginEnvironment, shellArguments } from "../enter/login/start-shell.ts";
 import { copyRemedy } from "../enter/remedies.ts";
@@ -17,10 +15,9 @@ import { splitHome } from "../jail/accounts/separator.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { openTree } from "../jail/fs/walk.ts";
 import type { Missing } from "../libraries/dependency.ts";
-import { groupByGid, groupIdsOf, passwdByName, passwdByUid } from "../system/accounts.ts";
+import { groupByGid, passwdByName, passwdByUid } from "../system/accounts.ts";
 import { jobWarnings } from "../system/scheduled-jobs.ts";
-import { beginReport, type UserQuestion } from "./account.ts";
-import { installedPrivilege } from "./installed.ts";
+import { callBy, explainUser, orUnknown, type UserQuestion } from "./account.ts";
 import { limitSteps } from "./limits.ts";
 import { LOGIN_CHECKS } from "./login-checks.ts";
 import {
@@ -30,13 +27,12 @@ import {
   type ProgramLook,
 } from "./programs/limited.ts";
 import { OWN_SHELL, otherShell, ownShellStep, shellSteps } from "./programs/shell.ts";
-import { readableFor } from "./readable.ts";
-import { judgeReport, type LoginReport } from "./report.ts";
+import type { LoginReport } from "./report.ts";
 import { pamUserVariable, variableSteps } from "./sshd/environment.ts";
 import { internalSftpSteps } from "./sshd/forced-command.ts";
 import { pamSteps } from "./sshd/pam.ts";
 import { explainSshd } from "./sshd/servers.ts";
-import { checkStep, librarySteps, stepsOf } from "./steps.ts";
+import { addChecks, librarySteps, stepsOf } from "./steps.ts";
 
 /** A question about a login, with a command or without (an interactive session). */
 interface Question extends UserQuestion {
@@ -54,39 +50,27 @@ const PROGRAM_DIRECTORIES = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/local/s
 // The exit status if the shell cannot be executed.
 const EXEC_FAILED = 111;
 
-function chrootshFacts(session: LimitedSession, privilege: PrivilegeFact): GatheredFacts {
-  const { account, groups, onBehalf, userVariable = account.name } = session;
-  return gatherFacts({
-    // sshd(8) and login(1) start an interactive login shell with a dash.
-    programName: session.arguments.length > 0 ? JK_CHROOTSH : `-${JK_CHROOTSH}`,
-    uid: account.uid,
-    gid: account.gid,
-    userVariable,
-    privilege: () => privilege,
-    account: () => (userVariable ? passwdByName(userVariable) : account),
-    groups: () => groups,
-    asked: true,
-    ...(onBehalf ? { requireReadable: readableFor(account.uid) } : {}),
-  });
-}
-
 /** Adds the steps of jk_chrootsh and of the shell that it starts. */
-function explainChrootsh(report: LoginReport, session: LimitedSession, privilege: PrivilegeFact): void {
-  const facts = chrootshFacts(session, privilege);
-  const results = [...runChecks(facts, LOGIN_CHECKS)];
-  report.steps.push(...results.map((result) => checkStep(JK_CHROOTSH, result)));
-  const passed = (name: string) =>
-    results.some((one) => one.name === name && (one.outcome === "passed" || one.outcome === "warned"));
-  if (passed("config-file")) {
+function explainChrootsh(report: LoginReport, session: LimitedSession): void {
+  const { account, onBehalf, userVariable = account.name } = session;
+  // sshd(8) and login(1) start an interactive login shell with a dash.
+  const programName = session.arguments.length > 0 ? JK_CHROOTSH : `-${JK_CHROOTSH}`;
+  const facts = gatherFacts({
+    ...callBy(session, programName, () => account.shell),
+    userVariable,
+    account: () => (userVariable ? passwdByName(userVariable) : account),
+  });
+  const passed = addChecks(report, JK_CHROOTSH, runChecks(facts, LOGIN_CHECKS));
+  if (passed.has("config-file")) {
     report.chrootshSection = facts.settings().section;
     report.keptVariables = facts.settings().values.env;
   }
-  if (passed("separator")) {
+  if (passed.has("separator")) {
     const { jail, home } = splitOf(facts);
     report.jail = jail;
     report.home = home;
   }
-  if (!passed("shell") || !passed("jail-safety")) return;
+  if (!passed.has("shell") || !passed.has("jail-safety")) return;
   const shell = facts.shell();
   const { home } = splitOf(facts);
   const { name } = accountOf(facts);
@@ -95,20 +79,18 @@ function explainChrootsh(report: LoginReport, session: LimitedSession, privilege
   report.internalShell = shell.kind === "internal";
   const argv = shellArguments(shell.path, [JK_CHROOTSH, ...session.arguments], values.injailLoginShell);
   // Only a session knows the values of kept variables.
-  const given = session.onBehalf ? [] : environment();
+  const given = onBehalf ? [] : environment();
   const envp = loginEnvironment(given, values, { home, name, shell: shell.path });
   const root = facts.root();
   const isLimited = baseName(shell.path) === LIMITED_SHELL;
   const foreign =
-    isLimited && shell.kind === "file"
-      ? ownShellStep(root, shell.canonicalPath, session.account.shell)
-      : undefined;
+    isLimited && shell.kind === "file" ? ownShellStep(root, shell.canonicalPath, account.shell) : undefined;
   if (foreign !== undefined) report.steps.push(foreign);
   if (!isLimited || foreign !== undefined) {
     const finds = (program: ByteString) =>
       PROGRAM_DIRECTORIES.some((directory) => lookUp(root, `${directory}/${program}`) !== undefined);
     report.steps.push(...internalSftpSteps(session.arguments[1], finds));
-    report.command = { path: shell.path, argv, environment: envp, umask: undefined };
+    report.command = { path: shell.path, argv, environment: envp };
     return;
   }
   const place: LimitedPlace = {
@@ -122,15 +104,13 @@ function explainChrootsh(report: LoginReport, session: LimitedSession, privilege
 
 /** Adds the steps of jk_lsh as a login shell outside any jail. */
 function explainLsh(report: LoginReport, session: LimitedSession): void {
-  const { account } = session;
-  const { name, home, shell } = account;
+  const { name, home, shell } = session.account;
   const place: LimitedPlace = {
     rootFd: openTree("/").fd,
     home,
     accounts: { userByName: passwdByName, userByUid: passwdByUid, groupByGid },
     configFile: LIMITED_CONFIG_FILE,
   };
-  const argv = [shell, ...session.arguments];
   const given = session.onBehalf
     ? [`HOME=${home}`, `USER=${session.userVariable ?? name}`, `LOGNAME=${name}`, `SHELL=${shell}`]
     : environment();
@@ -141,7 +121,7 @@ function explainLsh(report: LoginReport, session: LimitedSession): void {
     const remedy = `usermod -s ${shellWord(`${parentOf(shell)}/${JK_CHROOTSH}`)} ${operands(name)}`;
     report.steps.push(stepsOf("account")("not-jailed", "warned", message, remedy));
   }
-  explainLimited(report, session, place, argv, given);
+  explainLimited(report, session, place, [shell, ...session.arguments], given);
 }
 
 /** Adds missing dependencies of the executed programs. */
@@ -167,12 +147,10 @@ function explainLibraries(report: LoginReport, { missingFiles }: Question): void
 /** Adds the steps before the login shell; returns the command for the shell. */
 function explainEntrance(
   report: LoginReport,
-  question: Question,
+  { by, from, command }: Question,
   session: LimitedSession,
 ): ByteString | undefined {
-  const { account, onBehalf } = session;
-  const { by, from, command } = question;
-  const who = credentials(session);
+  const { account, who, onBehalf } = session;
   if (by === "su") {
     if (onBehalf) {
       const variable = pamUserVariable("su-l", account, who);
@@ -183,62 +161,36 @@ function explainEntrance(
     report.steps.push(...limitSteps(account, "su-l"));
     return command;
   }
-  const part = explainSshd(account, who, onBehalf, from, command);
-  const { steps, forced, unjailed, service, userVariable } = part;
-  if (userVariable !== undefined) session.userVariable = userVariable;
-  report.steps.push(...steps, ...limitSteps(account, service));
-  report.unjailed = unjailed;
-  report.heldBySshd = part.held;
-  return forced ?? command;
+  const part = explainSshd(session, from, command);
+  if (part.userVariable !== undefined) session.userVariable = part.userVariable;
+  report.steps.push(...part.steps, ...limitSteps(account, part.service));
+  report.unjailed = part.unjailed;
+  report.heldBySshd = part.root;
+  return part.command ?? command;
 }
-
-const credentials = ({ account: { uid, gid }, groups }: LimitedSession): Credentials => ({
-  uid,
-  gid,
-  groups,
-});
 
 /**
  * Explains a login of a user. Root may ask about anyone, and files are examined with that user's rights; others may ask
  * about themselves, and what they cannot see is "unknown". Throws JailkitError (2) for everybody else.
  */
 export function explainLogin(question: Question): LoginReport {
-  const { user, callerUid } = question;
-  const { report, account } = beginReport(user, callerUid, "login");
-  const isRoot = callerUid === 0;
-  if (account === undefined) return report;
-  const kind = baseName(account.shell);
-  if (kind !== JK_CHROOTSH && kind !== LIMITED_SHELL) {
-    const who = { uid: account.uid, gid: account.gid, groups: groupIdsOf(account.name, account.gid) };
-    report.steps.push(otherShell(account, who, question.by, isRoot, question.from));
-    judgeReport(report);
-    return report;
-  }
-  const session: LimitedSession = {
-    account,
-    groups: isRoot ? groupIdsOf(account.name, account.gid) : supplementaryGroups(),
-    arguments: [],
-    onBehalf: isRoot,
-    look: question.look,
-  };
-  const who = credentials(session);
-  report.steps.push(...withRightsOf(who, () => shellSteps(account.shell)));
-  const line = explainEntrance(report, question, session);
-  for (const { code, message, remedy } of jobWarnings(account))
-    report.steps.push(stepsOf("jobs")(code, "warned", message, remedy));
-  if (line !== undefined) session.arguments = ["-c", line];
-  try {
-    if (!report.unjailed) {
-      const privilege = installedPrivilege(account.shell);
-      withRightsOf(who, () => {
-        if (kind === JK_CHROOTSH) explainChrootsh(report, session, privilege);
-        else explainLsh(report, session);
-      });
-      explainLibraries(report, question);
+  return explainUser(question, "login", (report, subject) => {
+    const { account, who } = subject;
+    const kind = baseName(account.shell);
+    if (kind !== JK_CHROOTSH && kind !== LIMITED_SHELL) {
+      report.steps.push(otherShell(subject, question.by, question.from));
+      return;
     }
-  } catch (error) {
-    report.steps.push(stepsOf(kind)("error", "unknown", describeError(error)));
-  }
-  judgeReport(report);
-  return report;
+    const session: LimitedSession = { ...subject, arguments: [], look: question.look };
+    report.steps.push(...withRightsOf(who, () => shellSteps(account.shell)));
+    const line = explainEntrance(report, question, session);
+    for (const { code, message, remedy } of jobWarnings(account))
+      report.steps.push(stepsOf("jobs")(code, "warned", message, remedy));
+    if (line !== undefined) session.arguments = ["-c", line];
+    if (report.unjailed) return;
+    orUnknown(report, kind, () => {
+      withRightsOf(who, () => (kind === JK_CHROOTSH ? explainChrootsh : explainLsh)(report, session));
+      explainLibraries(report, question);
+    });
+  });
 }

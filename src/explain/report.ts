@@ -21,7 +21,7 @@ interface ReportedCommand {
   argv: ByteString[];
   environment: ByteString[];
   /** The umask that is set for it; undefined: the umask of the session. */
-  umask: number | undefined;
+  umask?: number | undefined;
 }
 
 /** The result of a login, or of a call of jk_uchroot. */

@@ -1,7 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import type { CheckOutcome, CheckResult } from "../enter/checks.ts";
 import type { Missing } from "../libraries/dependency.ts";
-import type { ReportStep } from "./report.ts";
+import type { LoginReport, ReportStep } from "./report.ts";
 
 type Stage = ReportStep["stage"];
 type StepMaker = (
@@ -13,20 +14,21 @@ type StepMaker = (
 ) => ReportStep;
 
 /** A function that creates steps of a stage. */
-export const stepsOf =
-  (stage: Stage): StepMaker =>
-  (name, outcome, message, remedy = "", exitStatus) => ({
-    stage,
-    name,
-    outcome,
-    message,
-    remedy,
-    exitStatus,
-  });
+export function stepsOf(stage: Stage): StepMaker {
+  return (name, outcome, message, remedy = "", exitStatus) => {
+    return { stage, name, outcome, message, remedy, exitStatus };
+  };
+}
 
-/** The step of a check. */
-export const checkStep = (stage: Stage, { name, outcome, message, remedy, exitStatus }: CheckResult) =>
-  stepsOf(stage)(name, outcome, message, remedy, exitStatus);
+/** Adds the steps of checks; returns the names of those that passed, also with a warning. */
+export function addChecks(report: LoginReport, stage: Stage, results: Iterable<CheckResult>): Set<string> {
+  const passed = new Set<string>();
+  for (const { name, outcome, message, remedy, exitStatus } of results) {
+    report.steps.push(stepsOf(stage)(name, outcome, message, remedy, exitStatus));
+    if (outcome === "passed" || outcome === "warned") passed.add(name);
+  }
+  return passed;
+}
 
 /** The steps about missing dependencies; `ending`: the remedy and the exit status for each. */
 export function librarySteps(
@@ -43,3 +45,7 @@ export function librarySteps(
     return step("libraries", "failed", one.message, remedy, exitStatus);
   });
 }
+
+/** The command that comments out a line of a config file, which is numbered from 1. */
+export const commentOut = (file: ByteString, line: number): ByteString =>
+  `sed -i '${line}s/^/#/' ${shellWord(file)}`;

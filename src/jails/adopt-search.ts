@@ -4,27 +4,22 @@ import { attempt } from "../../ffi/error.ts";
 import { fstat, openAt, readDirectory, type Stat, withFd } from "../../ffi/files.ts";
 import { withTree } from "../jail/fs/look.ts";
 import { joinPath } from "../jail/fs/walk.ts";
-import { findMoved, isRecorded } from "../jail/record/moved.ts";
+import { findMoved, isFound } from "../jail/record/moved.ts";
 import { type KnownJail, knownJails, REGISTRY, readContent } from "../jail/record/registry.ts";
-import { hostText } from "../system/host-files.ts";
+import { mountsText, mountTypes, servedMounts } from "../system/mounts.ts";
 
 // About two seconds on a slow disk.
 const MOST_DIRECTORIES = 20_000;
 const DEEPEST = 6;
 const USUAL = ["/home", "/srv", "/var", "/opt", "/usr/local", "/mnt", "/media", "/data", "/jails"];
-// Without file servers, which may not answer.
 const LOCAL = new Set(["btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "overlay", "tmpfs", "xfs", "zfs"]);
 const NEVER = /^\/(?:proc|sys|dev|run|boot|tmp|var\/lib\/(?:docker|containers))(?:\/|$)/;
 
 /** The directories where local file systems are mounted, from the text of /proc/self/mounts. Pure. */
 export function localMounts(text: ByteString): ByteString[] {
-  return text.split("\n").flatMap((line) => {
-    const [, field = "", type = ""] = line.split(" ");
-    const path = field.replace(/\\([0-7]{3})/g, (_, octal: string) =>
-      String.fromCharCode(Number.parseInt(octal, 8)),
-    );
-    return LOCAL.has(type) && path !== "/" && !NEVER.test(path) ? [path] : [];
-  });
+  return [...mountTypes(text)].flatMap(([path, type]) =>
+    LOCAL.has(type) && path !== "/" && !NEVER.test(path) ? [path] : [],
+  );
 }
 
 /** The directory at a path and the names of those in it; undefined if it cannot be read. */
@@ -38,8 +33,8 @@ const list = (path: ByteString) =>
 
 /** True if a directory with the inode of a jail is that jail. Device numbers may change between boots. */
 function isLost(path: ByteString, stat: Stat, lost: KnownJail, registry: ByteString): boolean {
-  const { ino, devMajor, devMinor } = lost.jail;
-  if (stat.ino !== ino || !isRecorded(path, lost, registry)) return false;
+  const { devMajor, devMinor } = lost.jail;
+  if (!isFound(path, stat, lost, registry)) return false;
   if (stat.devMajor === devMajor && stat.devMinor === devMinor) return true;
   // A record without files would fit every directory.
   return withTree((tree) => (readContent(tree, registry, lost.id)?.entries.size ?? 0) > 0);
@@ -52,11 +47,14 @@ function isLost(path: ByteString, stat: Stat, lost: KnownJail, registry: ByteStr
  */
 export function searchMoved(lost: KnownJail, registry: ByteString = REGISTRY) {
   const near = findMoved(lost, registry);
-  const mounts = localMounts(hostText("/proc/self/mounts") ?? "");
-  const places = [...new Set([...USUAL, ...mounts])].filter((path) => list(path) !== undefined);
+  const mounts = localMounts(mountsText());
+  const served = servedMounts();
+  const places = [...new Set([...USUAL, ...mounts])].filter(
+    (path) => !served.has(path) && list(path) !== undefined,
+  );
   const end = (found: ByteString | undefined, cutOff = false) => ({ found, places, cutOff });
   if (near !== undefined) return end(near);
-  const skipped = new Set(knownJails(registry).map(({ jail }) => jail.path));
+  const skipped = new Set([...served, ...knownJails(registry).map(({ jail }) => jail.path)]);
   const queue = places.map((path) => ({ path, depth: 0 }));
   const seen = new Set<ByteString>();
   // All places in turn, the nearest level first, so that a large one does not use up the number.

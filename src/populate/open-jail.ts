@@ -1,10 +1,13 @@
 import { basicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
 import { readLink } from "../../ffi/files.ts";
+import { directoryOf } from "../../ffi/paths.ts";
 import { JailkitError } from "../cli/error.ts";
 import { requireJailToFill } from "../jail/fs/host-directories.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
-import { closeJailRoot, type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
+import { requireSafeAbove } from "../jail/fs/safety.ts";
+import { closeJailRoot, type JailRoot, openJailRoot, openTree } from "../jail/fs/walk.ts";
+import { readOnlyProblem } from "../jail/fs/writable.ts";
 import { makeDirectories, removePath } from "../jail/fs/write.ts";
 import { aclAt } from "../system/acl.ts";
 import { emptyFileSystem, type FileSystem } from "./file-system.ts";
@@ -12,17 +15,34 @@ import { emptyFileSystem, type FileSystem } from "./file-system.ts";
 interface OpenOptions {
   /** Create the jail if it is missing; otherwise a missing jail is undefined. */
   readonly create: boolean;
+  /** With `create`: only check that it can be created. */
+  readonly dryRun?: boolean;
   /** Sync to disk before the tool exits. */
   readonly sync: boolean;
   /** The exit status for a jail that is not safe. */
   readonly unsafeStatus: number;
 }
 
-/** Opens a jail, after a check that it is safe. Throws JailkitError with `unsafeStatus`. */
+/**
+ * Opens a jail, after a check that it is safe, or creates it where it can be safe. Throws JailkitError with
+ * `unsafeStatus`; with 1 if it cannot be created.
+ */
 export function openSafeJail(path: ByteString, options: OpenOptions): JailRoot | undefined {
-  const { sync, unsafeStatus } = options;
-  const attributes = () => ({ mode: 0o755, uid: 0, gid: 0 });
-  const made = options.create ? withTree((tree) => makeDirectories(tree, path, attributes)) : [];
+  const { create, dryRun, unsafeStatus } = options;
+  const there = openIfPresent(path, options);
+  if (there !== undefined || !create) return there;
+  requirePlace(path, unsafeStatus);
+  if (dryRun) return undefined;
+  const made = withTree((tree) => makeDirectories(tree, path, () => ({ mode: 0o755, uid: 0, gid: 0 })));
+  try {
+    return openIfPresent(path, options);
+  } catch (error) {
+    unmake(made);
+    throw error;
+  }
+}
+
+function openIfPresent(path: ByteString, { create, sync, unsafeStatus }: OpenOptions): JailRoot | undefined {
   let root: JailRoot | undefined;
   try {
     root = openJailRoot(path, { sync });
@@ -30,10 +50,32 @@ export function openSafeJail(path: ByteString, options: OpenOptions): JailRoot |
     return root;
   } catch (error) {
     if (root) closeJailRoot(root);
-    unmake(made);
     if (!(error instanceof JailkitError)) throw error;
-    if (error.code === "no-such-jail" && !options.create) return undefined;
+    if (error.code === "no-such-jail") return undefined;
+    if (create && error.code === "not-a-directory") throw error;
     throw new JailkitError(error.code, unsafeStatus, error.message);
+  }
+}
+
+/** Looks whether a jail can be created, before the first directory is. */
+function requirePlace(path: ByteString, unsafeStatus: number): void {
+  const above = openNearest(path);
+  try {
+    requireSafeAbove(above, path, unsafeStatus);
+    const problem = readOnlyProblem(above, ["/"], path);
+    if (problem !== undefined) throw new JailkitError(problem.code, 1, problem.message);
+  } finally {
+    closeJailRoot(above);
+  }
+}
+
+function openNearest(path: ByteString): JailRoot {
+  for (let at = path; ; at = directoryOf(at)) {
+    try {
+      return openTree(at);
+    } catch (error) {
+      if (!(error instanceof JailkitError) || error.code !== "no-such-jail") throw error;
+    }
   }
 }
 

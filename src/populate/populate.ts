@@ -12,6 +12,7 @@ import { type Applied, applyPlan } from "./apply/apply.ts";
 import { ALL_FILES, addExtras } from "./apply/extras.ts";
 import type { Plan, PopulateProblem } from "./entry.ts";
 import { emptyFileSystem, type FileSystem } from "./file-system.ts";
+import { obstacleTo } from "./obstacle.ts";
 import { jailFileSystem, openSafeJail } from "./open-jail.ts";
 import type { PlannerInput } from "./plan/draft.ts";
 import { makePlan, missingMessages } from "./plan/plan.ts";
@@ -29,18 +30,21 @@ export async function populate(
 ): Promise<number> {
   const { tool, jail } = request;
   const { why, verbose, json, force } = options;
-  const readOnly = options.dryRun || why !== undefined;
-  const root = openSafeJail(jail, { ...options, create: options.create && !readOnly });
+  const root = openSafeJail(jail, { ...options, create: options.create && why === undefined });
   const reporter = new LineReporter(tool, { verbose, silent: json || why !== undefined });
   try {
     const jailNow = root ? jailFileSystem(root) : emptyFileSystem;
     const plan = planRequest(request, { host, jail: jailNow, jailPath: jail, force, loader }, loader);
     if (why !== undefined) return printWhy(tool, explain(plan, why), why, json);
     reportPlan(plan, json, reporter);
+    const obstacle = obstacleTo(root, request, plan);
+    if (obstacle !== undefined) reporter.fail(obstacle.message);
     const filled =
-      root === undefined || options.dryRun
-        ? showPlan(request, plan, options.hardlink, reporter)
-        : await holdingSignals(() => fillJail(root, request, options, plan, reporter));
+      obstacle !== undefined
+        ? { present: [], problems: [obstacle] }
+        : root === undefined || options.dryRun
+          ? showPlan(request, plan, options.hardlink, reporter)
+          : await holdingSignals(() => fillJail(root, request, options, plan, reporter));
     const problems = [...plan.problems, ...filled.problems];
     const exitStatus = statusAfterSignals(statusOf(problems));
     reporter.flush();

@@ -8,7 +8,6 @@ import { print, printError, printLine } from "../cli/output.ts";
 import { problemReport } from "../cli/report.ts";
 import { requireRoot } from "../cli/root.ts";
 import { shellWord } from "../cli/shell-word.ts";
-import { startTool } from "../cli/start.ts";
 import { defineTool, type ToolOutput } from "../cli/tool.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { requireJailToFill } from "../jail/fs/host-directories.ts";
@@ -163,5 +162,3 @@ Files that the host does not have, and files that were written in the jail, are 
     return adopted(root.path, options.dryRun, adoption);
   },
 });
-
-if (import.meta.main) await startTool(tool);

@@ -10,7 +10,6 @@ import { DRY_RUN, jailOption, VERBOSE } from "../cli/options.ts";
 import { printError, printLine } from "../cli/output.ts";
 import { problemReport } from "../cli/report.ts";
 import { requireRoot } from "../cli/root.ts";
-import { startTool } from "../cli/start.ts";
 import { defineTool, type ToolOutput } from "../cli/tool.ts";
 import { type DeleteOutcome, deleteJail, foreseeDeletion } from "../jails/delete.ts";
 import { type DeletePlan, type DeleteRequest, planDelete } from "../jails/delete-plan.ts";
@@ -139,5 +138,3 @@ After an error or an interruption the command can be repeated.`,
     return ended(plan, outcome, dryRun);
   },
 });
-
-if (import.meta.main) await startTool(tool);

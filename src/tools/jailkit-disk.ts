@@ -5,7 +5,6 @@ import { jailsOption } from "../cli/options.ts";
 import { printError, printLine } from "../cli/output.ts";
 import { problemReport } from "../cli/report.ts";
 import { requireRoot } from "../cli/root.ts";
-import { startTool } from "../cli/start.ts";
 import { table } from "../cli/table.ts";
 import { defineTool } from "../cli/tool.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
@@ -126,5 +125,3 @@ Some file systems, such as tmpfs, do not report which extents are shared; a mess
     };
   },
 });
-
-if (import.meta.main) await startTool(tool);

@@ -1,6 +1,7 @@
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
+import { requireWritable } from "../jail/fs/writable.ts";
 import { userHint } from "../system/account-tools.ts";
 import { type PasswdEntry, passwdByName } from "../system/accounts.ts";
 import { recordedShell } from "./account-record.ts";
@@ -8,7 +9,6 @@ import type { AccountRun, PlannedChange } from "./account-run.ts";
 import { removeJailSide, writeJailSide } from "./jail-side.ts";
 import { groupsOf, type JailingOptions, jailUser } from "./jailing.ts";
 import { unjailUser } from "./unjail.ts";
-import { requireWritable } from "./writable.ts";
 
 /** Plans a change of the account with the name of `run`; an error of `plan` is a refusal. */
 function planned(run: AccountRun, plan: (user: PasswdEntry | undefined) => () => void): PlannedChange {

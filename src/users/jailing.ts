@@ -8,6 +8,7 @@ import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { splitHome } from "../jail/accounts/separator.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot } from "../jail/fs/walk.ts";
+import { requireWritable, requireWritableAccounts } from "../jail/fs/writable.ts";
 import { isLocked, supplementaryGroups } from "../system/account-tools.ts";
 import { type GroupEntry, groupByGid, groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
 import { onlyRootExchanges } from "../system/exchange.ts";
@@ -23,7 +24,6 @@ import { groupWarning } from "./groups.ts";
 import { KEYS_FILE, planKeys } from "./keys.ts";
 import { missingLine, missingPolicy } from "./login-needs.ts";
 import { CHROOT_SHELL, type JailingPlan, planJailing } from "./plan.ts";
-import { requireWritable, requireWritableAccounts } from "./writable.ts";
 
 export interface JailingOptions {
   /** The host's root: openTree("/"). */

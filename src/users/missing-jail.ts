@@ -4,6 +4,7 @@ import { statIfPresent } from "../../ffi/files.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { withTree } from "../jail/fs/look.ts";
+import { requireWritableAccounts } from "../jail/fs/writable.ts";
 import { findMoved, lostJail } from "../jail/record/moved.ts";
 import { jailError } from "../jail/record/named-jail.ts";
 import { REGISTRY, readContent } from "../jail/record/registry.ts";
@@ -12,7 +13,6 @@ import type { PasswdEntry } from "../system/accounts.ts";
 import { beforeIn } from "./account-record.ts";
 import type { AccountRun } from "./account-run.ts";
 import type { JailingOptions } from "./jailing.ts";
-import { requireWritableAccounts } from "./writable.ts";
 
 /**
  * Plans to take an account out of a jail that was removed: it gets back its former home and shell. Calling the result

@@ -11,6 +11,7 @@ import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
 import { noRoom } from "../jail/fs/no-room.ts";
 import { hostPath, isDirectory, isLink, type JailRoot } from "../jail/fs/walk.ts";
+import { requireWritable, requireWritableAccounts } from "../jail/fs/writable.ts";
 import { requireAccountName } from "../system/account-tools.ts";
 import {
   type GroupEntry,
@@ -30,7 +31,6 @@ import { KEYS_FILE, planKeys, planSkeletonKeys } from "./keys.ts";
 import type { JailedAccount } from "./login-needs.ts";
 import { LIMITED_SHELL } from "./open-jail.ts";
 import { CHROOT_SHELL, planJailing } from "./plan.ts";
-import { requireWritable, requireWritableAccounts } from "./writable.ts";
 
 /** The group of accounts for which no other is named; it is created if it is missing. */
 export const DEFAULT_GROUP = "users";

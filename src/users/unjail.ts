@@ -9,6 +9,7 @@ import { readJailAccounts, updateJailAccounts, withAccountsLock } from "../jail/
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { closeJailRoot, hostPath, isDirectory, type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
+import { requireWritable, requireWritableAccounts } from "../jail/fs/writable.ts";
 import { knownJails } from "../jail/record/manifest.ts";
 import { JAILED_GROUP, supplementaryGroups } from "../system/account-tools.ts";
 import { groupByGid, type PasswdEntry } from "../system/accounts.ts";
@@ -19,7 +20,6 @@ import { changeAccount, requireSafeMove } from "./change-account.ts";
 import type { JailingOptions } from "./jailing.ts";
 import { leaveGoneJail } from "./missing-jail.ts";
 import { absolute } from "./open-jail.ts";
-import { requireWritable, requireWritableAccounts } from "./writable.ts";
 
 /** The plan to take an account out of a jail. */
 interface Release {

@@ -91,7 +91,7 @@ export function explainLaunch(question: LaunchQuestion): LoginReport {
     });
     steps.push(...startSteps(launch, question));
     const argv = [program, ...request.programArguments];
-    report.command = { path: program, argv, environment: environment(), umask: undefined };
+    report.command = { path: program, argv, environment: environment() };
   }
   judgeReport(report);
   return report;

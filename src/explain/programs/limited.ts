@@ -21,9 +21,9 @@ import { filesBelow, useBelow } from "../../limited-shell/files.ts";
 import { type HookedRepository, hooksWarning } from "../../programs/hooks.ts";
 import { recognise, startsOf } from "../../programs/recognise.ts";
 import { type OwnStart, ownStartWarning, programWarnings } from "../../programs/warnings.ts";
-import type { PasswdEntry } from "../../system/accounts.ts";
 import { commandAt } from "../../system/exchange.ts";
 import { isNoexec } from "../../system/mounts.ts";
+import type { Subject } from "../account.ts";
 import { closedAbove, type Obstacle, obstacleTo } from "../readable.ts";
 import { INTERACTIVE, type LoginReport, type ReportStep } from "../report.ts";
 import { stepsOf } from "../steps.ts";
@@ -41,15 +41,11 @@ export interface ProgramLook {
 }
 
 /** A session in the limited shell or another one. */
-export interface LimitedSession {
-  account: PasswdEntry;
-  groups: number[];
+export interface LimitedSession extends Subject {
   /** The arguments of the login shell: none, or "-c" and the command. */
   arguments: ByteString[];
   /** The variable USER, if it is not the name of the account. */
   userVariable?: ByteString;
-  /** Root asks about the user. */
-  onBehalf: boolean;
   look: ProgramLook;
 }
 

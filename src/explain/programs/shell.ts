@@ -2,16 +2,16 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD, O_PATH } from "../../../ffi/constants.ts";
 import { close, openAt, statIfPresent } from "../../../ffi/files.ts";
 import { baseName, parentOf } from "../../../ffi/paths.ts";
-import { type Credentials, MAY_EXECUTE, mayAccess, withRightsOf } from "../../../ffi/rights.ts";
+import { MAY_EXECUTE, mayAccess, withRightsOf } from "../../../ffi/rights.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import { LIMITED_SHELL } from "../../enter/shell.ts";
 import { sameContent } from "../../jail/fs/compare.ts";
 import { lookUp, withJailFile } from "../../jail/fs/look.ts";
 import { hostPath, type JailRoot } from "../../jail/fs/walk.ts";
 import { type JailkitVersion, jailkitVersionOf } from "../../programs/jailkit-version.ts";
-import type { PasswdEntry } from "../../system/accounts.ts";
 import { commandAt } from "../../system/exchange.ts";
 import { isNoexec } from "../../system/mounts.ts";
+import type { Subject } from "../account.ts";
 import type { ReportStep } from "../report.ts";
 import { explainSshd } from "../sshd/servers.ts";
 import type { SshdLogin } from "../sshd/sshd.ts";
@@ -93,32 +93,27 @@ const CLOSED = new Set(["nologin", "false"]);
  * A login shell that is not jailkit's. The login is refused if the shell is missing or lets nobody in, unless sshd serves
  * sftp itself or changes the root directory. Throws SystemError.
  */
-export function otherShell(
-  account: PasswdEntry,
-  who: Credentials,
-  by: "ssh" | "su",
-  isRoot: boolean,
-  from: ByteString | undefined,
-): ReportStep {
+export function otherShell(subject: Subject, by: "ssh" | "su", from: ByteString | undefined): ReportStep {
+  const { account, who, onBehalf } = subject;
   const shell = account.shell === "" ? "/bin/sh" : account.shell;
   const remedy = `to jail the account: jk_jailuser -m -j JAIL ${operands(account.name)}`;
   const other: ReportStep = {
     ...{ stage: "account", name: "login-shell", outcome: "unknown", remedy },
     message: `the login shell is ${shell}: this login does not use jailkit`,
   };
-  if (!isRoot) return other;
+  if (!onBehalf) return other;
   const [found] = withRightsOf(who, () => shellSteps(shell));
   const closed = CLOSED.has(baseName(shell));
   if (found === undefined || (found.outcome === "passed" && !closed)) return other;
-  if (by === "ssh" && servesOtherwise(explainSshd(account, who, true, from, undefined))) return other;
+  if (by === "ssh" && servesOtherwise(explainSshd(subject, from, undefined))) return other;
   if (found.outcome !== "passed") return { ...found, remedy };
   return { ...other, outcome: "failed", message: `the login shell is ${shell}, which lets nobody in` };
 }
 
-const servesOtherwise = ({ unjailed, ownSftp, changesRoot, steps }: SshdLogin) =>
+const servesOtherwise = ({ unjailed, ownSftp, root, steps }: SshdLogin) =>
   unjailed ||
   ownSftp ||
-  changesRoot ||
+  root !== undefined ||
   steps.some(
     ({ name, outcome }) => ["key-command", "server", "servers"].includes(name) && outcome === "unknown",
   );

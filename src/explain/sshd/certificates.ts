@@ -1,24 +1,26 @@
-import { type ByteString, fromBytes } from "../../../ffi/bytes.ts";
+import type { ByteString } from "../../../ffi/bytes.ts";
 import { SystemError } from "../../../ffi/error.ts";
-import { readFileIfPresent } from "../../../ffi/files.ts";
-import { type Credentials, withRightsOf } from "../../../ffi/rights.ts";
+import { withRightsOf } from "../../../ffi/rights.ts";
 import { display } from "../../cli/display.ts";
 import { shellWord } from "../../cli/shell-word.ts";
-import type { PasswdEntry } from "../../system/accounts.ts";
 import { onlyRootExchanges } from "../../system/exchange.ts";
+import { hostText } from "../../system/host-files.ts";
 import { isAccepted, keyFiles } from "../../system/sshd/authorized-keys.ts";
-import { CONFIGURATION, firstOf, isSet, type SshdSettings } from "../../system/sshd/settings.ts";
+import {
+  CONFIGURATION,
+  firstOf,
+  isOn,
+  isSet,
+  listOf,
+  type SshdSettings,
+} from "../../system/sshd/settings.ts";
 import { strictFinding } from "../../system/sshd/strict-modes.ts";
+import { commentOut } from "../steps.ts";
+import type { Connection } from "./authentication.ts";
 import { readRemedy } from "./key-remedies.ts";
-import { listedKey } from "./revoked-keys.ts";
+import { listedKey, readAsRoot } from "./revoked-keys.ts";
 
-const LARGEST_FILE = 1 << 20;
 const CERTIFICATE = /-cert-v\d\d@openssh\.com$/;
-
-const listOf = (settings: SshdSettings, keyword: string) =>
-  firstOf(settings, keyword)
-    .split(",")
-    .filter((one) => one !== "");
 
 /** The reason why sshd accepts no certificate, with the remedy. */
 interface Obstacle {
@@ -45,21 +47,16 @@ export function signatureObstacle(settings: SshdSettings, type: ByteString): Obs
 /** The reason why the certification authorities in TrustedUserCAKeys let nobody in. */
 function authorityObstacle(settings: SshdSettings, revoked: ReadonlySet<ByteString>): Obstacle | undefined {
   const file = firstOf(settings, "trustedusercakeys");
-  let bytes: Uint8Array | undefined;
-  try {
-    bytes = readFileIfPresent(file, LARGEST_FILE);
-  } catch (error) {
-    if (!(error instanceof SystemError)) throw error;
-    if (error.code === "EFBIG") return undefined;
-  }
+  const { text, isLarge } = readAsRoot(file);
+  if (isLarge) return undefined;
   const put = `put the public key of the certification authority into ${file}`;
-  if (bytes === undefined) return { why: `it cannot read ${file} (TrustedUserCAKeys)`, remedy: put };
+  if (text === undefined) return { why: `it cannot read ${file} (TrustedUserCAKeys)`, remedy: put };
   const found: Obstacle[] = [];
-  for (const [index, line] of fromBytes(bytes).split("\n").entries()) {
+  for (const [index, line] of text.split("\n").entries()) {
     const key = listedKey(line);
     if (key === undefined) {
       const why = `line ${index + 1} of ${file} (TrustedUserCAKeys) is not a public key, and ends what sshd reads`;
-      found.push({ why, remedy: `sed -i '${index + 1}s/^/#/' ${shellWord(file)}` });
+      found.push({ why, remedy: commentOut(file, index + 1) });
       break;
     }
     if (key === "") continue;
@@ -73,27 +70,21 @@ function authorityObstacle(settings: SshdSettings, revoked: ReadonlySet<ByteStri
 }
 
 /** The reason why AuthorizedPrincipalsFile, which is read with the user's rights, gives the user no principal. */
-function principalsObstacle(
-  settings: SshdSettings,
-  account: PasswdEntry,
-  who: Credentials,
-): Obstacle | undefined {
+function principalsObstacle({ settings, account, who }: Connection): Obstacle | undefined {
   if (isSet(settings, "authorizedprincipalscommand") || !isSet(settings, "authorizedprincipalsfile"))
     return undefined;
   const [file = ""] = keyFiles([firstOf(settings, "authorizedprincipalsfile")], account);
   const shown = `${display(file)} (AuthorizedPrincipalsFile)`;
   const write = `write the principals of the user into ${display(file)}, one a line`;
   try {
-    const bytes = withRightsOf(who, () => readFileIfPresent(file, LARGEST_FILE));
-    if (bytes === undefined) return { why: `${shown} does not exist`, remedy: write };
-    const strict = firstOf(settings, "strictmodes") === "yes";
-    const finding = strict ? strictFinding(file, account, "AuthorizedPrincipalsFile") : undefined;
+    const text = withRightsOf(who, () => hostText(file));
+    if (text === undefined) return { why: `${shown} does not exist`, remedy: write };
+    const isStrict = isOn(settings, "strictmodes");
+    const finding = isStrict ? strictFinding(file, account, "AuthorizedPrincipalsFile") : undefined;
     if (finding !== undefined)
       return { why: `it does not use ${shown} (StrictModes): ${finding.message}`, remedy: finding.remedy };
-    const named = fromBytes(bytes)
-      .split("\n")
-      .some((line) => /^[ \t]*[^\s#]/.test(line));
-    return named ? undefined : { why: `${shown} names no principal`, remedy: write };
+    const names = text.split("\n").some((line) => /^[ \t]*[^\s#]/.test(line));
+    return names ? undefined : { why: `${shown} names no principal`, remedy: write };
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     if (error.code === "EFBIG") return undefined;
@@ -102,16 +93,11 @@ function principalsObstacle(
   }
 }
 
-/**
- * The reason why sshd accepts no certificate by TrustedUserCAKeys, whatever the certificate says; undefined if it may
- * accept one. Throws SystemError.
- */
+/** The reason why sshd accepts no certificate by TrustedUserCAKeys, whatever it says; undefined if it may. */
 export function certificateObstacle(
-  settings: SshdSettings,
-  account: PasswdEntry,
-  who: Credentials,
+  connection: Connection,
   revoked: ReadonlySet<ByteString>,
 ): Obstacle | undefined {
-  const found = authorityObstacle(settings, revoked) ?? principalsObstacle(settings, account, who);
+  const found = authorityObstacle(connection.settings, revoked) ?? principalsObstacle(connection);
   return found === undefined ? undefined : { ...found, why: `sshd accepts no certificate: ${found.why}` };
 }

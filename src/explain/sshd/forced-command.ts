@@ -13,13 +13,13 @@ import { stepsOf } from "../steps.ts";
 import type { KeyAuthentication } from "./keys.ts";
 
 /** The command that sshd runs instead of the client's. */
-interface ForcedCommand {
+export interface ForcedCommand {
   steps: ReportStep[];
   /** The command; undefined if there is none. */
-  command?: ByteString;
-  /** sshd serves the session itself, without a login shell. */
+  command?: ByteString | undefined;
+  /** sshd serves the session itself, without the login shell. */
   unjailed: boolean;
-  /** sshd serves sftp itself. */
+  /** sshd serves sftp itself, and runs the login shell for other sessions. */
   ownSftp: boolean;
 }
 
@@ -40,9 +40,7 @@ export function internalSftpSteps(
   if (command === undefined || !NOT_INTERNAL.test(command) || finds("internal-sftp")) return [];
   const message = `the shell does not find the program of ${quoted(command)}: sshd serves sftp itself only for ForceCommand internal-sftp, without quotes`;
   const remedy = "use the path of the sftp-server in the jail instead: /usr/lib/openssh/sftp-server";
-  return [
-    { stage: "jk_chrootsh", name: "command", outcome: "failed", message, remedy, exitStatus: NOT_FOUND },
-  ];
+  return [stepsOf("jk_chrootsh")("command", "failed", message, remedy, NOT_FOUND)];
 }
 
 /** ForceCommand, or the command of all keys. */
@@ -56,10 +54,12 @@ function commandOf(
   if ([...commands].every((command) => command === undefined)) return { steps: [] };
   if (commands.size === 1 && only !== undefined) {
     const message = `every key runs this command, whatever is asked for: ${quoted(only)}`;
-    if (!byPassword) return { command: only, byKey: true, steps: [step(KEY_COMMAND, "passed", message)] };
     const more = `${message}; a login by password runs what is asked for, and is not checked here`;
     const remedy = `to allow only keys: set 'PasswordAuthentication no' in ${CONFIGURATION}, for this user`;
-    return { command: only, byKey: true, steps: [step(KEY_COMMAND, "warned", more, remedy)] };
+    const about = byPassword
+      ? step(KEY_COMMAND, "warned", more, remedy)
+      : step(KEY_COMMAND, "passed", message);
+    return { command: only, byKey: true, steps: [about] };
   }
   const message = "what runs depends on the key: some keys have a command of their own";
   return { steps: [step(KEY_COMMAND, "unknown", message)] };
@@ -112,6 +112,6 @@ export function forcedCommand(
     steps: [...steps, ...more],
     unjailed: internal || (command === undefined && ownSftp && asksSftp && SFTP_SERVER.test(asked)),
     ownSftp,
-    ...(command === undefined ? {} : { command }),
+    command,
   };
 }

@@ -1,5 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { SystemError } from "../../../ffi/error.ts";
+import { attempt } from "../../../ffi/error.ts";
 import { directoryOf } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { asUser, operands, shellWord } from "../../cli/shell-word.ts";
@@ -26,24 +26,11 @@ export function addRemedy(file: ByteString, account: Account): ByteString {
   return `let the user put a public key there, or do it with the user's rights: ${asUser(name, `tee -a ${shellWord(file)}`)} < FILE.pub`;
 }
 
-/** The first symbolic link on the way to a file below the home; undefined for none, or if the way cannot be examined. */
-function linkOnTheWay(file: ByteString, home: ByteString): ByteString | undefined {
-  if (!file.startsWith(`${home}/`)) return undefined;
-  try {
-    return firstLink(home, file.slice(home.length));
-  } catch (error) {
-    if (error instanceof SystemError) return undefined;
-    throw error;
-  }
-}
-
-const moveAway = (path: ByteString, { name }: Account) =>
-  asUser(name, `mv -nT ${operands(path, `${path}.moved`)}`);
-
 /** The remedy that lets the user read a file. */
-export function readRemedy(file: ByteString, account: Account): ByteString {
+export function readRemedy(file: ByteString, { name, home }: Account): ByteString {
   if (onlyRootExchanges(file)) return `let the user read ${display(file)}`;
-  const link = linkOnTheWay(file, account.home);
-  if (link !== undefined) return moveAway(link, account);
-  return asUser(account.name, `chmod u+rwX ${operands(directoryOf(file), file)}`);
+  const below = file.startsWith(`${home}/`) ? file.slice(home.length) : "";
+  const link = attempt(() => firstLink(home, below));
+  if (link !== undefined) return asUser(name, `mv -nT ${operands(link, `${link}.moved`)}`);
+  return asUser(name, `chmod u+rwX ${operands(directoryOf(file), file)}`);
 }

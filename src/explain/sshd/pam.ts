@@ -1,7 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import type { CheckOutcome } from "../../enter/checks.ts";
-import type { PasswdEntry } from "../../system/accounts.ts";
-import { groupNamesOf } from "../../system/accounts.ts";
+import { groupNamesOf, type PasswdEntry } from "../../system/accounts.ts";
 import { hostNames, hostText } from "../../system/host-files.ts";
 import { judgeModule } from "../../system/pam/modules.ts";
 import type { PamKind } from "../../system/pam/rules.ts";
@@ -35,20 +33,19 @@ function judgeService(kind: PamKind, { account, service, from }: PamQuestion): P
 
 /** A step about the rules of one kind. */
 export function pamStep(kind: PamKind, question: PamQuestion): ReportStep {
-  const step = (outcome: CheckOutcome, message: ByteString, remedy?: ByteString) =>
-    stepsOf("pam")(kind, outcome, message, remedy);
+  const step = stepsOf("pam");
   const verdict = judgeService(kind, question);
   const { service } = question;
   if (verdict.kind === "passed")
-    return step("passed", `the ${kind} rules of the service ${service} let the user in`);
+    return step(kind, "passed", `the ${kind} rules of the service ${service} let the user in`);
   if (verdict.kind === "unknown") {
     const what = verdict.answers.map(({ message }) => message).join("; ");
     const remedies = verdict.answers.flatMap(({ remedy }) => (remedy ? [remedy] : []));
-    return step("unknown", `the ${kind} rules of ${service}: ${what}`, remedies.join("; "));
+    return step(kind, "unknown", `the ${kind} rules of ${service}: ${what}`, remedies.join("; "));
   }
   const { result, because } = verdict;
   const why = because === undefined || because.message === "" ? `end in ${result}` : because.message;
-  return step("failed", `the ${kind} rules of ${service}: ${why}`, because?.remedy ?? "");
+  return step(kind, "failed", `the ${kind} rules of ${service}: ${why}`, because?.remedy ?? "");
 }
 
 /** The steps about PAM before and at the start of a session. */

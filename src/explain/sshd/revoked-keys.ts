@@ -1,10 +1,10 @@
-import { type ByteString, fromBytes } from "../../../ffi/bytes.ts";
+import type { ByteString } from "../../../ffi/bytes.ts";
 import { SystemError } from "../../../ffi/error.ts";
-import { readFileIfPresent } from "../../../ffi/files.ts";
-import { shellWord } from "../../cli/shell-word.ts";
+import { hostText } from "../../system/host-files.ts";
 import { rsaBits } from "../../system/sshd/authorized-keys.ts";
 import { CONFIGURATION, firstOf, isSet, type SshdSettings } from "../../system/sshd/settings.ts";
 import { readKeyLine } from "../../users/key-lines.ts";
+import { commentOut } from "../steps.ts";
 
 /** The keys of RevokedKeys (sshd_config(5)). */
 type RevokedKeys =
@@ -13,15 +13,11 @@ type RevokedKeys =
   /** sshd accepts no key at all. */
   | { kind: "none-taken"; why: ByteString; remedy: ByteString };
 
-const LARGEST_FILE = 1 << 20;
 // A file of ssh-keygen -k starts with this; others have a public key in each line.
 const KRL = "SSHKRL\n\0";
 const SHORTEST_RSA = 1024;
 
-/**
- * The key in a line of RevokedKeys or TrustedUserCAKeys; "" if sshd ignores the line, undefined if it reads no further.
- * Pure.
- */
+/** The key in a line of RevokedKeys or TrustedUserCAKeys; "" for an ignored line, undefined if sshd reads no further. */
 export function listedKey(raw: ByteString): ByteString | undefined {
   const [line = ""] = raw.split("\0", 1);
   const found = readKeyLine(line);
@@ -35,23 +31,26 @@ export function listedKey(raw: ByteString): ByteString | undefined {
     : undefined;
 }
 
+/** The text of a file that sshd reads as root; undefined if it cannot be read, or is larger than 1 MiB. */
+export function readAsRoot(file: ByteString): { text: ByteString | undefined; isLarge: boolean } {
+  try {
+    return { text: hostText(file), isLarge: false };
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    return { text: undefined, isLarge: error.code === "EFBIG" };
+  }
+}
+
 /** The keys in RevokedKeys, or the reason why they are unknown or sshd accepts no key at all. */
 export function revokedKeys(settings: SshdSettings): RevokedKeys {
   if (!isSet(settings, "revokedkeys")) return { kind: "listed", keys: new Set() };
   const file = firstOf(settings, "revokedkeys");
-  let bytes: Uint8Array | undefined;
-  try {
-    bytes = readFileIfPresent(file, LARGEST_FILE);
-  } catch (error) {
-    if (!(error instanceof SystemError)) throw error;
-    if (error.code === "EFBIG")
-      return { kind: "unknown", why: `${file} (RevokedKeys) is larger than 1 MiB and was not read` };
-  }
-  if (bytes === undefined) {
+  const { text, isLarge } = readAsRoot(file);
+  if (isLarge) return { kind: "unknown", why: `${file} (RevokedKeys) is larger than 1 MiB and was not read` };
+  if (text === undefined) {
     const why = `sshd accepts no key: it cannot read ${file} (RevokedKeys)`;
     return { kind: "none-taken", why, remedy: `create ${file}, or take RevokedKeys out of ${CONFIGURATION}` };
   }
-  const text = fromBytes(bytes);
   if (text.startsWith(KRL))
     return { kind: "unknown", why: `only ${file} (RevokedKeys) says whether a key is revoked` };
   const keys = new Set<ByteString>();
@@ -59,7 +58,7 @@ export function revokedKeys(settings: SshdSettings): RevokedKeys {
     const key = listedKey(line);
     if (key === undefined) {
       const why = `sshd accepts no key: line ${index + 1} of ${file} (RevokedKeys) is not a public key`;
-      return { kind: "none-taken", why, remedy: `sed -i '${index + 1}s/^/#/' ${shellWord(file)}` };
+      return { kind: "none-taken", why, remedy: commentOut(file, index + 1) };
     }
     if (key !== "") keys.add(key);
   }

@@ -1,10 +1,9 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import type { Credentials } from "../../../ffi/rights.ts";
 import { display } from "../../cli/display.ts";
-import type { PasswdEntry } from "../../system/accounts.ts";
 import { findProgram } from "../../system/run.ts";
 import { DEFAULT_SERVER, runningServers, type SshdServer } from "../../system/sshd/running.ts";
 import { CONFIGURATION } from "../../system/sshd/settings.ts";
+import type { Subject } from "../account.ts";
 import { NOT_RUNNING, type ReportStep } from "../report.ts";
 import { stepsOf } from "../steps.ts";
 import { explainServer, NO_PART, type SshdLogin } from "./sshd.ts";
@@ -63,13 +62,11 @@ function together(servers: readonly SshdServer[], parts: readonly SshdLogin[]): 
  * ask. `from`: the client's address, undefined if unknown; `command`: the client's command.
  */
 export function explainSshd(
-  account: PasswdEntry,
-  who: Credentials,
-  isRoot: boolean,
+  subject: Subject,
   from: ByteString | undefined,
   command: ByteString | undefined,
 ): SshdLogin {
-  if (!isRoot) {
+  if (!subject.onBehalf) {
     const message = "only root can ask sshd and PAM what they do";
     return { ...NO_PART, steps: [step("settings", "unknown", message)] };
   }
@@ -81,7 +78,7 @@ export function explainSshd(
       const message = `the settings of sshd (process ${server.pid}) are unknown: ${server.unreadable}`;
       return { ...NO_PART, steps: [step("server", "unknown", message)] };
     }
-    const part = explainServer(account, who, server, from, command);
+    const part = explainServer(subject, server, from, command);
     return { ...part, steps: stepsWith(server, part.steps) };
   });
   return together(servers, parts);

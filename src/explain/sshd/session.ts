@@ -2,48 +2,30 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD, S_IFDIR, S_IFMT } from "../../../ffi/constants.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
 import { operands } from "../../cli/shell-word.ts";
-import type { PasswdEntry } from "../../system/accounts.ts";
-import { accountAge, type ShadowEntry, today } from "../../system/shadow.ts";
-import { firstOf, isSet, type SshdSettings, withTokens } from "../../system/sshd/settings.ts";
+import { accountAge, today } from "../../system/shadow.ts";
+import { firstOf, isOn, isSet, withTokens } from "../../system/sshd/settings.ts";
 import type { ReportStep } from "../report.ts";
 import { stepsOf } from "../steps.ts";
+import type { Connection } from "./authentication.ts";
 
 const step = stepsOf("sshd");
 
 /** The steps of sshd between authentication and the login shell. */
-export function sessionSteps(
-  settings: SshdSettings,
-  account: PasswdEntry,
-  shadow: ShadowEntry | undefined,
-): ReportStep[] {
+export function sessionSteps({ settings, account, shadow }: Connection): ReportStep[] {
   const steps: ReportStep[] = [];
-  if (firstOf(settings, "maxsessions") === "0")
-    steps.push(
-      step(
-        "max-sessions",
-        "failed",
-        "sshd allows no sessions (MaxSessions 0)",
-        "set MaxSessions to 1 or more",
-      ),
-    );
-  if (firstOf(settings, "usepam") !== "yes") {
-    if (statIfPresent(AT_FDCWD, "/etc/nologin", true) !== undefined)
-      steps.push(
-        step(
-          "nologin",
-          "failed",
-          "/etc/nologin exists: only root may log in",
-          "when users may log in again: mv /etc/nologin /etc/nologin.old",
-        ),
-      );
-    if (
-      shadow !== undefined &&
-      ["password-must-change", "password-expired"].includes(accountAge(shadow, today()))
-    ) {
-      const message =
-        "the password must be changed, which is impossible in a jail: a login by password fails";
-      steps.push(step("password-expired", "unknown", message, `passwd ${operands(account.name)}`));
-    }
+  if (firstOf(settings, "maxsessions") === "0") {
+    const message = "sshd allows no sessions (MaxSessions 0)";
+    steps.push(step("max-sessions", "failed", message, "set MaxSessions to 1 or more"));
+  }
+  if (isOn(settings, "usepam")) return steps;
+  if (statIfPresent(AT_FDCWD, "/etc/nologin", true) !== undefined) {
+    const remedy = "when users may log in again: mv /etc/nologin /etc/nologin.old";
+    steps.push(step("nologin", "failed", "/etc/nologin exists: only root may log in", remedy));
+  }
+  const age = shadow && accountAge(shadow, today());
+  if (age === "password-must-change" || age === "password-expired") {
+    const message = "the password must be changed, which is impossible in a jail: a login by password fails";
+    steps.push(step("password-expired", "unknown", message, `passwd ${operands(account.name)}`));
   }
   return steps;
 }
@@ -61,14 +43,15 @@ function chrootObstacle(path: ByteString): ByteString | undefined {
   return undefined;
 }
 
-/** The directory of ChrootDirectory for an account. Pure. */
-export const chrootDirectory = (settings: SshdSettings, account: PasswdEntry) =>
-  withTokens(firstOf(settings, "chrootdirectory"), account);
+/** The directory of ChrootDirectory for an account; undefined if it is not set. Pure. */
+export const chrootDirectory = ({ settings, account }: Connection): ByteString | undefined =>
+  isSet(settings, "chrootdirectory") ? withTokens(firstOf(settings, "chrootdirectory"), account) : undefined;
 
 /** The effect of ChrootDirectory on a login shell that enters a jail itself. */
-export function chrootSteps(settings: SshdSettings, account: PasswdEntry, served: boolean): ReportStep[] {
-  if (!isSet(settings, "chrootdirectory")) return [];
-  const path = chrootDirectory(settings, account);
+export function chrootSteps(connection: Connection, served: boolean): ReportStep[] {
+  const path = chrootDirectory(connection);
+  if (path === undefined) return [];
+  const { shell } = connection.account;
   const remedy = "use either ChrootDirectory or jk_chrootsh, not both";
   const obstacle = chrootObstacle(path);
   const what = `sshd itself changes the root to ${path}`;
@@ -78,7 +61,7 @@ export function chrootSteps(settings: SshdSettings, account: PasswdEntry, served
     return [step("chroot-directory", "failed", `${what}, but cannot: ${obstacle}`, rule)];
   }
   if (served) return [step("chroot-directory", "passed", what)];
-  if (statIfPresent(AT_FDCWD, `${path}${account.shell}`, true) === undefined)
-    return [step("chroot-directory", "failed", `${what}, which has no ${account.shell}`, remedy)];
+  if (statIfPresent(AT_FDCWD, `${path}${shell}`, true) === undefined)
+    return [step("chroot-directory", "failed", `${what}, which has no ${shell}`, remedy)];
   return [step("chroot-directory", "unknown", `${what} before it starts the login shell`, remedy)];
 }

@@ -1,45 +1,39 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import type { Credentials } from "../../../ffi/rights.ts";
 import { display } from "../../cli/display.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
-import { groupNamesOf, type PasswdEntry } from "../../system/accounts.ts";
-import { accountAge, passwordState, type ShadowEntry, shadowOf, today } from "../../system/shadow.ts";
+import { groupNamesOf } from "../../system/accounts.ts";
+import { accountAge, passwordState, shadowOf, today } from "../../system/shadow.ts";
 import { undecidedMatches } from "../../system/sshd/match.ts";
 import { type SshdServer, serviceOf, unreadChange } from "../../system/sshd/running.ts";
 import {
   CONFIGURATION,
   firstOf,
+  isOn,
   isSet,
+  pamService,
   type SshdSettings,
   sftpSubsystem,
 } from "../../system/sshd/settings.ts";
 import { userRule } from "../../system/sshd/users.ts";
 import { loginWarnings } from "../../system/sshd/warnings.ts";
+import type { Subject } from "../account.ts";
 import type { ReportStep } from "../report.ts";
 import { stepsOf } from "../steps.ts";
+import type { Connection } from "./authentication.ts";
 import { countSteps } from "./counts.ts";
 import { authenticationOf, passwordAuthentication } from "./credentials.ts";
 import { sshUserVariable, variableSteps } from "./environment.ts";
-import { forcedCommand } from "./forced-command.ts";
+import { type ForcedCommand, forcedCommand } from "./forced-command.ts";
 import { type KeyAuthentication, keyAuthentication } from "./keys.ts";
 import { pamStep, pamSteps } from "./pam.ts";
 import { chrootDirectory, chrootSteps, sessionSteps } from "./session.ts";
 
 /** The part of sshd in a login. */
-export interface SshdLogin {
-  steps: ReportStep[];
-  /** The command that replaces any other; undefined if there is none. */
-  forced?: ByteString;
+export interface SshdLogin extends ForcedCommand {
   /** The variable USER, if something sets it. */
-  userVariable?: ByteString;
-  /** sshd serves every session itself, without the login shell. */
-  unjailed: boolean;
-  /** The root directory in which sshd serves them (ChrootDirectory). */
-  held: ByteString | undefined;
-  /** sshd serves sftp itself, and runs the login shell for other sessions. */
-  ownSftp: boolean;
-  /** sshd changes the root directory before it runs the login shell. */
-  changesRoot: boolean;
+  userVariable?: ByteString | undefined;
+  /** The root directory to which sshd changes (ChrootDirectory); undefined if it does not. */
+  root?: ByteString | undefined;
   /** The service of PAM that opens the session; undefined if there is none. */
   service: ByteString | undefined;
 }
@@ -47,25 +41,15 @@ export interface SshdLogin {
 const step = stepsOf("sshd");
 const RELOAD = "reload";
 
-/** Reads the settings, and checks whether a Match block makes them depend on something unknown. */
-function settingSteps(
-  settings: SshdSettings,
-  account: PasswdEntry,
-  from: ByteString | undefined,
-  file: ByteString,
-): ReportStep[] {
+/** The settings, and whether a Match block makes them depend on something unknown. */
+function settingSteps({ settings, account, groups, from, file }: Connection): ReportStep[] {
   const keywords = ["forcecommand", "permittty", "allowtcpforwarding", "acceptenv"];
   const shown = keywords.filter((keyword) => isSet(settings, keyword));
   const sftp = sftpSubsystem(settings);
   const lines = shown.map((keyword) => `${keyword} ${firstOf(settings, keyword)}`);
   if (sftp !== undefined) lines.push(`subsystem sftp ${sftp}`);
   const steps = [step("settings", "passed", lines.join(", "))];
-  const [open] = undecidedMatches(
-    settings,
-    { name: account.name, groups: groupNamesOf(account) },
-    from,
-    file,
-  );
+  const [open] = undecidedMatches(settings, { name: account.name, groups }, from, file);
   if (open !== undefined) {
     const remedy = open.address ? "give the address of the client: --from ADDRESS" : "";
     const message = `the settings depend on ${open.what}: Match ${open.line}`;
@@ -75,26 +59,20 @@ function settingSteps(
 }
 
 /** The checks of sshd before authentication. */
-function admissionSteps(
-  settings: SshdSettings,
-  account: PasswdEntry,
-  from: ByteString | undefined,
-  shadow: ShadowEntry | undefined,
-): ReportStep[] {
-  const { name } = account;
+function admissionSteps({ settings, account: { name }, groups, from, shadow }: Connection): ReportStep[] {
   const steps = countSteps(settings, from);
-  if (firstOf(settings, "refuseconnection") === "yes") {
+  if (isOn(settings, "refuseconnection")) {
     const remedy = `take RefuseConnection out of ${CONFIGURATION}, for this user`;
     steps.push(step("refuse-connection", "failed", "sshd closes every connection of the user", remedy));
   }
-  const rule = userRule(settings, { name, groups: groupNamesOf(account) }, from);
+  const rule = userRule(settings, { name, groups }, from);
   if (rule === undefined)
     steps.push(step("allowed-users", "passed", "no list of users and groups excludes the user"));
   else {
     const outcome = rule.outcome === "refused" ? "failed" : "unknown";
     steps.push(step("allowed-users", outcome, rule.message, rule.remedy));
   }
-  if (firstOf(settings, "usepam") === "yes" || shadow === undefined) return steps;
+  if (isOn(settings, "usepam") || shadow === undefined) return steps;
   // Without PAM, sshd checks the account itself.
   if (passwordState(shadow.password) === "locked") {
     const message =
@@ -107,43 +85,31 @@ function admissionSteps(
   return steps;
 }
 
-/** Checks whether the user can authenticate. */
-function credentialSteps(
-  settings: SshdSettings,
-  key: KeyAuthentication,
-  account: PasswdEntry,
-  shadow: ShadowEntry | undefined,
-  from: ByteString | undefined,
-): ReportStep[] {
+/** Whether the user can authenticate. */
+function credentialSteps(connection: Connection, key: KeyAuthentication): ReportStep[] {
+  const { settings, account, shadow, from } = connection;
   const password = passwordAuthentication(settings, account, shadow);
   const { can, why } = authenticationOf(settings, { key, password });
   const reasons = [...key.why, ...password.why, ...why].join("; ");
-  const byPam = firstOf(settings, "usepam") === "yes";
-  const service = firstOf(settings, "pamservicename") || "sshd";
-  const auth = () => pamStep("auth", { account, service, from });
+  const service = pamService(settings);
+  const auth = () => service && pamStep("auth", { account, service, from });
   if (can === "unknown") return [step("credentials", "unknown", reasons, key.remedies.join("; "))];
-  const withoutPassword = authenticationOf(settings, {
-    key,
-    password: { can: "no", why: [], remedies: [] },
-  }).can;
   if (can === "yes") {
     const steps = [step("credentials", "passed", reasons)];
-    if (withoutPassword === "yes" || !byPam) return steps;
-    const pam = auth();
+    const withoutPassword = authenticationOf(settings, { key, password: { can: "no" } }).can;
+    const pam = withoutPassword === "yes" ? undefined : auth();
+    if (!pam) return steps;
     // If PAM refuses the password, a key may still be accepted.
     if (pam.outcome === "failed" && withoutPassword === "unknown") pam.outcome = "unknown";
     return [...steps, pam];
   }
   // A module other than pam_unix may accept a password.
-  const anyPassword = authenticationOf(settings, {
-    key,
-    password: { can: "yes", why: [], remedies: [] },
-  }).can;
-  if (byPam && password.byShadow === true && anyPassword !== "no") {
+  if (password.byShadow && authenticationOf(settings, { key, password: { can: "yes" } }).can !== "no") {
     const pam = auth();
-    if (pam.outcome === "passed")
-      return [step("credentials", "unknown", `${reasons}; the rules of PAM need none`)];
-    if (pam.outcome === "unknown") return [step("credentials", "unknown", `${reasons}; ${pam.message}`)];
+    if (pam && pam.outcome !== "failed") {
+      const rules = pam.outcome === "passed" ? "the rules of PAM need none" : pam.message;
+      return [step("credentials", "unknown", `${reasons}; ${rules}`)];
+    }
   }
   const methods = (settings.get("authenticationmethods") ?? ["any"]).join(" ");
   const wanted = methods === "any" ? "" : `sshd needs ${methods}: `;
@@ -154,14 +120,7 @@ function credentialSteps(
 }
 
 /** Nothing that sshd does, before any steps. */
-export const NO_PART: SshdLogin = {
-  steps: [],
-  unjailed: false,
-  held: undefined,
-  ownSftp: false,
-  changesRoot: false,
-  service: "sshd",
-};
+export const NO_PART: SshdLogin = { steps: [], unjailed: false, ownSftp: false, service: "sshd" };
 
 /** A step about a change of the configuration that a server has not read. */
 function reloadSteps(server: SshdServer, settings: SshdSettings): ReportStep[] {
@@ -182,13 +141,13 @@ function reloadSteps(server: SshdServer, settings: SshdSettings): ReportStep[] {
  * unknown; `command`: the client's command.
  */
 export function explainServer(
-  account: PasswdEntry,
-  who: Credentials,
+  { account, who }: Subject,
   server: SshdServer,
   from: ByteString | undefined,
   command: ByteString | undefined,
 ): SshdLogin {
-  const answer = loginWarnings({ ...account, groups: groupNamesOf(account) }, from, server);
+  const groups = groupNamesOf(account);
+  const answer = loginWarnings({ ...account, groups }, from, server);
   if ("unavailable" in answer) {
     const { unavailable, installed, remedy } = answer;
     if (remedy !== undefined) return { ...NO_PART, steps: [step("settings", "failed", unavailable, remedy)] };
@@ -197,46 +156,34 @@ export function explainServer(
   }
   const { settings, warnings } = answer;
   const shadow = shadowOf(account.name);
-  const key = keyAuthentication(settings, account, who, from, server.file);
+  const connection: Connection = { account, who, groups, settings, file: server.file, shadow, from };
+  const key = keyAuthentication(connection);
   // A login by password ignores the commands of keys.
   const byPassword = authenticationOf(settings, {
     key: { ...key, can: "no" },
     password: passwordAuthentication(settings, account, shadow),
   });
   const forced = forcedCommand(settings, key, command, byPassword.can !== "no");
-  const { unjailed, ownSftp } = forced;
-  const service =
-    firstOf(settings, "usepam") === "yes" ? firstOf(settings, "pamservicename") || "sshd" : undefined;
-  const changesRoot = isSet(settings, "chrootdirectory");
-  const variable = sshUserVariable(settings, account, who, key, service);
+  const service = pamService(settings);
+  const variable = sshUserVariable(connection, key);
   const steps = [
     ...reloadSteps(server, settings),
-    ...settingSteps(settings, account, from, server.file),
-    ...admissionSteps(settings, account, from, shadow),
-    ...credentialSteps(settings, key, account, shadow, from),
+    ...settingSteps(connection),
+    ...admissionSteps(connection),
+    ...credentialSteps(connection, key),
     ...(service === undefined ? [] : pamSteps({ account, service, from })),
-    ...sessionSteps(settings, account, shadow),
-    ...chrootSteps(settings, account, unjailed),
+    ...sessionSteps(connection),
+    ...chrootSteps(connection, forced.unjailed),
     ...forced.steps,
     ...variableSteps(variable, account),
     ...warnings.map(({ code, message, remedy }) => step(code, "warned", message, remedy)),
   ];
   // Other settings may apply, with which sshd would not refuse.
-  const open = steps.some(
+  const isOpen = steps.some(
     ({ name, outcome }) => (name === "match" || name === RELOAD) && outcome === "unknown",
   );
-  if (open)
+  if (isOpen)
     for (const one of steps) if (one.stage === "sshd" && one.outcome === "failed") one.outcome = "unknown";
-  return {
-    ...{
-      steps,
-      unjailed,
-      held: changesRoot ? chrootDirectory(settings, account) : undefined,
-      ownSftp,
-      changesRoot,
-      service,
-    },
-    ...(forced.command === undefined ? {} : { forced: forced.command }),
-    ...(variable?.value === undefined ? {} : { userVariable: variable.value }),
-  };
+  const root = chrootDirectory(connection);
+  return { ...forced, steps, root, service, userVariable: variable?.value };
 }

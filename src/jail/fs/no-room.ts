@@ -26,7 +26,8 @@ interface Entry {
   readonly size: number;
 }
 
-interface Problem {
+/** A failure that stops a tool, for its report. */
+export interface Problem {
   readonly code: string;
   readonly path: ByteString;
   readonly message: string;

@@ -251,11 +251,21 @@ function namingWriters(found: Finding): Finding {
 
 /** Throws JailkitError "unsafe-jail" with the first finding, its remedy and the number of others. */
 export function requireSafeJail(root: JailRoot, exitStatus: number): void {
-  const findings = jailFindings(root);
+  refuse(root.path, jailFindings(root), exitStatus);
+}
+
+/** The same for a jail that is still to be created below `above`, the nearest directory that exists. */
+export function requireSafeAbove(above: JailRoot, jail: ByteString, exitStatus: number): void {
+  const { path, fd, top, ancestors } = above;
+  const acl = toleratesGroup(top.stat) ? aclAt(fd, ".") : "none";
+  refuse(jail, [...ancestors, { path, stat: top.stat, acl }].flatMap(parentFindings), exitStatus);
+}
+
+function refuse(jail: ByteString, findings: readonly Finding[], exitStatus: number): void {
   const first = findings[0];
   if (first === undefined) return;
   const others = findings.length > 1 ? ` (and ${findings.length - 1} more, see: jk_check)` : "";
-  const message = `${display(root.path)}: not a safe jail: ${first.message}; fix it with: ${first.remedy}${others}`;
+  const message = `${display(jail)}: not a safe jail: ${first.message}; fix it with: ${first.remedy}${others}`;
   throw new JailkitError("unsafe-jail", exitStatus, message);
 }
 

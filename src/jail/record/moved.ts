@@ -1,9 +1,11 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD, DT_DIR, DT_UNKNOWN, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "../../../ffi/constants.ts";
 import { attempt } from "../../../ffi/error.ts";
-import { fstat, openAt, readDirectory, statIfPresent, withFd } from "../../../ffi/files.ts";
+import { fstat, openAt, readDirectory, type Stat, statIfPresent, withFd } from "../../../ffi/files.ts";
 import { directoryOf } from "../../../ffi/paths.ts";
 import { answered } from "../../cli/error.ts";
+import { onlyRootExchanges } from "../../system/exchange.ts";
+import { servedMounts } from "../../system/mounts.ts";
 import { withTree } from "../fs/look.ts";
 import { joinPath, openJailRoot } from "../fs/walk.ts";
 import { type KnownJail, knownJails, REGISTRY, readContent, tellsOf } from "./registry.ts";
@@ -38,13 +40,22 @@ export function isRecorded(path: ByteString, { id }: KnownJail, registry: ByteSt
 }
 
 /**
+ * True if a directory that was found has the inode of a jail and its recorded content. Users can create a directory with
+ * any inode on another file system, and read what most jails contain; so only where root alone can move it.
+ */
+export function isFound(path: ByteString, stat: Stat, lost: KnownJail, registry: ByteString): boolean {
+  if (stat.ino !== lost.jail.ino || stat.uid !== 0 || !onlyRootExchanges(path)) return false;
+  return isRecorded(path, lost, registry);
+}
+
+/**
  * The present path of a recorded jail that was moved: the directory with its inode and its recorded content. Searches
  * below the directories where this and other jails are or were, nearest first.
  */
 export function findMoved(lost: KnownJail, registry: ByteString = REGISTRY): ByteString | undefined {
   const places = [lost.jail.path, ...knownJails(registry).map(({ jail }) => jail.path)].map(nearest);
   let left = MOST_DIRECTORIES;
-  const seen = new Set<ByteString>();
+  const seen = servedMounts();
   const search = (start: ByteString, deepest: number): ByteString | undefined => {
     const queue: { path: ByteString; depth: number }[] = [{ path: start, depth: 0 }];
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
@@ -54,7 +65,7 @@ export function findMoved(lost: KnownJail, registry: ByteString = REGISTRY): Byt
       seen.add(path);
       const found = directoriesIn(path);
       if (found === undefined) continue;
-      if (found.stat.ino === lost.jail.ino && isRecorded(path, lost, registry)) return path;
+      if (isFound(path, found.stat, lost, registry)) return path;
       if (depth < deepest) {
         for (const name of found.names) queue.push({ path: joinPath(path, name), depth: depth + 1 });
       }

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { quoted } from "../../cli/display.ts";
 import { readJailAccounts, updateJailAccounts } from "../../jail/accounts/accounts.ts";
+import { lookUp } from "../../jail/fs/look.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import {
   type GroupEntry,
@@ -70,6 +71,12 @@ export function addAccounts(root: JailRoot, wanted: WantedAccounts, reporter: Li
       reporter.detail(`writing group ${entry.name} to ${root.path}/etc/group`);
     }
   });
+}
+
+/** True if addAccounts would change the account files of a jail. */
+export function lacksAccounts(root: JailRoot, wanted: WantedAccounts): boolean {
+  const files = ["/etc/passwd", "/etc/group"];
+  return !hasAccounts(root, wanted) || files.some((path) => lookUp(root, path) === undefined);
 }
 
 /** True if the account files of a jail have all of these already. */

@@ -47,6 +47,7 @@ export interface Source {
 export interface Draft extends Plan {
   readonly entries: Entry[];
   readonly problems: PopulateProblem[];
+  unsafe?: PopulateProblem | undefined;
   readonly warnings: string[];
   readonly notes: string[];
   readonly satisfied: Set<ByteString>;

@@ -2,13 +2,17 @@ import type { BasicStat } from "../../../ffi/basic-stat.ts";
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { MOST_LINKS } from "../../../ffi/constants.ts";
 import { baseName, parentOf } from "../../../ffi/paths.ts";
-import { quoted } from "../../cli/display.ts";
+import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
+import { octal } from "../../cli/octal.ts";
+import { shellWord } from "../../cli/shell-word.ts";
 import { onlyRootWrites } from "../../system/exchange.ts";
-import { type Entry, KEEP_OWNER, type Keeps } from "../entry.ts";
+import { type Entry, KEEP_OWNER, type Keeps, type PopulateProblem } from "../entry.ts";
 import { isDirectory, isSymlink, linkTarget } from "../file-system.ts";
 import { addEntry, type PlanContext } from "./draft.ts";
 import { givenToDirectory, LINK_ATTRIBUTES, withoutAcl } from "./modes.ts";
+
+const SYSTEM_DIRECTORIES = "/dev /etc /lib /lib32 /lib64 /libx32 /usr /bin /sbin /opt".split(" ");
 
 /** A file of the jail before anything is changed. */
 export interface JailNode {
@@ -28,6 +32,15 @@ export function isDirectoryNode(node: Node): boolean {
 interface Part {
   readonly name: ByteString;
   readonly below: ByteString | undefined;
+}
+
+function unlessRefused<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch (error) {
+    if (error instanceof JailkitError) return undefined;
+    throw error;
+  }
 }
 
 function partsOf(path: ByteString): Part[] {
@@ -104,12 +117,37 @@ export class JailPaths {
 
   /** True if `path` leads to a present or planned file. */
   reaches(path: ByteString): boolean {
-    try {
-      return this.leadsToNode(path);
-    } catch (error) {
-      if (error instanceof JailkitError) return false;
-      throw error;
+    return unlessRefused(() => this.leadsToNode(path)) ?? false;
+  }
+
+  /** The problem of a symbolic link in the place of a system directory that leads to a planned directory of users. */
+  unsafeLink(): PopulateProblem | undefined {
+    const { draft, jailPath } = this.context;
+    const isNew = (path: ByteString) => draft.planned.get(path)?.action === "create";
+    // A link of the jail first: it may be the reason why a planned one is unsafe.
+    const links = [...SYSTEM_DIRECTORIES].sort((a, b) => Number(isNew(a)) - Number(isNew(b)));
+    for (const link of links) {
+      const entry = this.openedBy(link);
+      if (entry === undefined) continue;
+      const path = jailPath + link;
+      const away = `mv -nT ${shellWord(path)} ${shellWord(`${jailPath}/not-${baseName(link)}`)}`;
+      const remedy = isNew(link) ? "" : `; move the link away: ${away}`;
+      const which = `which users could change (owner ${entry.uid}, mode ${octal(entry.mode)})`;
+      const message = `${display(path)}: leads to ${display(jailPath + entry.path)}, ${which}: nothing was changed${remedy}`;
+      return { code: "unsafe-jail", path, message };
     }
+    return undefined;
+  }
+
+  /** The planned directory that users could change, and that is at or above the target of a symbolic link. */
+  private openedBy(link: ByteString): Entry | undefined {
+    const node = this.at(link);
+    if (node === undefined || this.targetOf(node) === undefined) return undefined;
+    for (let at = unlessRefused(() => this.walk(link)) ?? ""; at !== ""; at = parentOf(at)) {
+      const entry = this.context.draft.planned.get(at);
+      if (entry?.action === "create" && (entry.uid !== 0 || (entry.mode & 0o022) !== 0)) return entry;
+    }
+    return undefined;
   }
 
   /** Without a `cause` nothing is planned: a missing component is an error, and every link is followed. */

@@ -101,8 +101,9 @@ export class Planner {
     return { entry, isNew: true };
   }
 
-  /** Ends the plan: reports the files that were left out. */
+  /** Ends the plan: reports the files that were left out, and whether the jail would not be safe. */
   finish(): void {
+    this.draft.unsafe = this.paths.unsafeLink();
     describeLeftOut({ ...this.context, reaches: (path) => this.paths.reaches(path) });
   }
 
