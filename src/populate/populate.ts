@@ -154,12 +154,8 @@ function statusOf(problems: readonly PopulateProblem[]): number {
 /** Explains from the record why a path is in a jail. Returns the exit status: 0 if the path is in the record. */
 export async function printRecordedWhy(jail: ByteString, path: ByteString, json: boolean): Promise<number> {
   const { explainRecorded } = await import("./record/record.ts");
-  const root = openNamedJail(jail);
-  try {
-    return printWhy("jk_init", explainRecorded(root, path), path, json);
-  } finally {
-    closeJailRoot(root);
-  }
+  using root = openNamedJail(jail);
+  return printWhy("jk_init", explainRecorded(root, path), path, json);
 }
 
 function printWhy(

@@ -139,9 +139,8 @@ function full(
       : "its file system is full";
   const lacksBytes = free !== undefined && free < Math.max(1, needed);
   const amounts = [
-    ...(noFiles
-      ? [...(files === 0 ? [] : [`${files} more are needed`]), `${room.files} can be created`]
-      : []),
+    ...(noFiles && files > 0 ? [`${files} more are needed`] : []),
+    ...(noFiles ? [`${room.files} can be created`] : []),
     ...(needed === 0 || (noFiles && !lacksBytes) ? [] : [`${megabytes(needed)} more are needed`]),
     // The file system does not report what a user's quota leaves.
     ...(free === undefined || ((noFiles || isQuota) && !lacksBytes)

@@ -7,7 +7,7 @@ import { answered } from "../../cli/error.ts";
 import { onlyRootExchanges } from "../../system/exchange.ts";
 import { servedMounts } from "../../system/mounts.ts";
 import { withTree } from "../fs/look.ts";
-import { closeJailRoot, joinPath, openJailRoot } from "../fs/walk.ts";
+import { joinPath, openJailRoot } from "../fs/walk.ts";
 import { type KnownJail, knownJails, REGISTRY, readContent, tellsOf } from "./registry.ts";
 
 // A jail is usually moved nearby, so the search ends after this many directories.
@@ -32,13 +32,9 @@ function nearest(path: ByteString): ByteString {
 /** True if the directory at a path is the jail of a record. */
 export function isRecorded(path: ByteString, { id }: KnownJail, registry: ByteString = REGISTRY): boolean {
   const recorded = answered(() => {
-    const root = openJailRoot(path);
-    try {
-      const content = withTree((tree) => readContent(tree, registry, id));
-      return content !== undefined && tellsOf(content, root);
-    } finally {
-      closeJailRoot(root);
-    }
+    using root = openJailRoot(path);
+    const content = withTree((tree) => readContent(tree, registry, id));
+    return content !== undefined && tellsOf(content, root);
   });
   return recorded ?? false;
 }
