@@ -24,7 +24,7 @@ interface PlannedChange {
 }
 
 /** A home that does not exist yet, or not yet at its place. */
-export interface FutureHome {
+interface FutureHome {
   stat: Stat | undefined;
   acl: AclReading;
 }
