@@ -41,7 +41,9 @@ export function reportLines(report: LoginReport, paint: Paint = plain): ByteStri
   return [
     ...stepLines(report.steps, paint),
     ...factLines(report),
-    ...(byKey ? ["This is a login by key; a login by password is not held to the command of the keys."] : []),
+    ...(byKey
+      ? ["This answer is about a login by key; a login by password ignores the command of the keys."]
+      : []),
     paint(VERDICT_TONES[report.verdict], verdictLine(report)),
   ];
 }

@@ -48,10 +48,10 @@ export function explainExecute(question: ExecuteQuestion): ReportStep[] {
   });
   try {
     if (!canLimitExecution())
-      return [step("warned", `what the programs execute is not limited: ${NO_LANDLOCK}`), ...steps];
+      return [step("warned", `the programs may execute anything: ${NO_LANDLOCK}`), ...steps];
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    const message = `what the programs execute cannot be limited: ${describeError(error)}`;
+    const message = `executions cannot be limited: ${describeError(error)}`;
     const remedy = `allow the calls of landlock(7) here, or execute = any in ${configFile}`;
     return [step("failed", message, remedy, NOT_EXECUTABLE), ...steps];
   }

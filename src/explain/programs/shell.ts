@@ -45,8 +45,8 @@ function whatOf(make: JailkitVersion | undefined): string {
     return `is the jk_lsh of jailkit 2, and ${INSTEAD}: ${gap}; the rest is unknown`;
   }
   if (make === "jailkit-3")
-    return `is a copy of jailkit of another version, and ${INSTEAD}: what it allows is unknown`;
-  return `is not jailkit's, and ${INSTEAD}: what it does is unknown`;
+    return `is a copy of jailkit of another version, and ${INSTEAD}: its rules are unknown`;
+  return `is not jailkit's, and ${INSTEAD}: its effect is unknown`;
 }
 
 /** Checks whether the user can execute the login shell. */
@@ -80,7 +80,7 @@ export function otherShell(subject: Subject, by: "ssh" | "su", from: ByteString 
   if (found.outcome === "passed" && !closed) return other;
   if (by === "ssh" && servesOtherwise(explainSshd(subject, from, undefined))) return other;
   if (found.outcome !== "passed") return { ...found, remedy };
-  return { ...other, outcome: "failed", message: `the login shell is ${shell}, which lets nobody in` };
+  return { ...other, outcome: "failed", message: `the login shell is ${shell}, which refuses every login` };
 }
 
 const servesOtherwise = ({ unjailed, ownSftp, root, steps }: SshdLogin) =>
