@@ -23,7 +23,7 @@ interface PlannedChange {
 }
 
 /** A home that does not exist yet, or not yet at its place. */
-export interface FutureHome {
+interface FutureHome {
   stat: Stat | undefined;
   acl: AclReading;
 }

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "../../ffi/constants.ts";
-import { SystemError } from "../../ffi/error.ts";
-import { close, openAt, readDirectory } from "../../ffi/files.ts";
+import { attempt } from "../../ffi/error.ts";
+import { openAt, readDirectory, withFd } from "../../ffi/files.ts";
 import { type Credentials, MAY_EXECUTE, MAY_READ, mayAccess, withRightsOf } from "../../ffi/rights.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
@@ -34,28 +34,26 @@ function obstacleAt(path: ByteString, uid: number, wanted: number): Obstacle | u
   return { path, remedy: commandAt(path, accessRemedy(path, uid, letters)) };
 }
 
+/** The names in a directory; none if it cannot be read. */
 function namesIn(directory: ByteString): ByteString[] {
-  try {
-    const fd = openAt(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    try {
-      return readDirectory(fd).map(({ name }) => name);
-    } finally {
-      close(fd);
-    }
-  } catch (error) {
-    if (error instanceof SystemError) return [];
-    throw error;
+  const open = () => openAt(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  return attempt(() => withFd(open(), readDirectory).map(({ name }) => name)) ?? [];
+}
+
+/** The obstacle at the first of several paths that has one. */
+function firstObstacle(paths: readonly ByteString[], uid: number, wanted: number): Obstacle | undefined {
+  for (const path of paths) {
+    const found = obstacleAt(path, uid, wanted);
+    if (found !== undefined) return found;
   }
+  return undefined;
 }
 
 /** The first directory above an absolute path that this process, with the user's rights, cannot pass. */
 export function closedAbove(path: ByteString, uid: number): Obstacle | undefined {
   const parts = path.split("/").slice(1, -1);
-  for (let at = 1; at <= parts.length; at++) {
-    const found = obstacleAt(`/${parts.slice(0, at).join("/")}`, uid, MAY_EXECUTE);
-    if (found !== undefined) return found;
-  }
-  return undefined;
+  const above = parts.map((_, index) => `/${parts.slice(0, index + 1).join("/")}`);
+  return firstObstacle(above, uid, MAY_EXECUTE);
 }
 
 /**
@@ -63,20 +61,17 @@ export function closedAbove(path: ByteString, uid: number): Obstacle | undefined
  * process has; undefined if there is none.
  */
 export function obstacleTo(file: ByteString, uid: number): Obstacle | undefined {
-  const closed = closedAbove(file, uid);
-  if (closed !== undefined) return closed;
+  const found = closedAbove(file, uid) ?? obstacleAt(file, uid, MAY_READ);
   const dropIns = dropInDirectory(file);
-  const questions: [path: ByteString, wanted: number][] = [[file, MAY_READ]];
-  if (dropIns !== undefined) {
-    questions.push([dropIns, MAY_READ | MAY_EXECUTE]);
-    for (const name of namesIn(dropIns))
-      if (/^[^.].*\.ini$/.test(name)) questions.push([`${dropIns}/${name}`, MAY_READ]);
-  }
-  for (const [path, wanted] of questions) {
-    const found = obstacleAt(path, uid, wanted);
-    if (found !== undefined) return found;
-  }
-  return undefined;
+  if (found !== undefined || dropIns === undefined) return found;
+  const closed = obstacleAt(dropIns, uid, MAY_READ | MAY_EXECUTE);
+  if (closed !== undefined) return closed;
+  const names = namesIn(dropIns).filter((name) => /^[^.].*\.ini$/.test(name));
+  return firstObstacle(
+    names.map((name) => `${dropIns}/${name}`),
+    uid,
+    MAY_READ,
+  );
 }
 
 /** A function that throws JailkitError if this process, with the user's rights, cannot read a file; see obstacleTo. */

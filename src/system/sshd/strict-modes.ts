@@ -179,7 +179,7 @@ export function strictFinding(
       const broken = { way: way.slice(0, index + 1), fault, isFile, inHome: top >= 0 };
       return { message: found, remedy: remedyFor(broken, account, file, keyword) };
     }
-    const remedy = `put a file of ${CONTENTS[keyword]} in the place of ${file}, and no link, after: ${makeRoom(wayToLink, account)}`;
+    const remedy = `put a regular file of ${CONTENTS[keyword]} in the place of ${file}, after: ${makeRoom(wayToLink, account)}`;
     return { message: `${file} leads out of the home, and ${found}`, remedy };
   }
   return undefined;
