@@ -134,7 +134,7 @@ export const tool = defineTool({
   },
   notes: `A jail of jailkit 2, or one that was filled by hand, has no record. jailkit adopt compares its files with the host's files of the same paths. Sections whose programs are all in the jail count as requested, and other files as copied with jk_cp(8). From then on jk_update(8) and jk_check(8) know the jail.
 
-With --moved a jail that was moved with mv(1), or restored elsewhere, is adopted at its new path, JAIL: its record, the homes of its users, and what names it in /etc/jailkit and in /etc/fstab. Without JAIL it is searched by its inode and its recorded contents: near its old path and other jails, in directories such as /home, /srv and /var, and on local file systems, some levels deep. Sockets that jk_socketd(8) served at the old path, and file systems that are mounted there, are not moved.
+With --moved a jail that was moved with mv(1), or restored elsewhere, is adopted at its new path, JAIL: its record, the homes of its users, and what names it in /etc/jailkit and in /etc/fstab. Without JAIL, the jail is searched for by its inode and its recorded contents: near its old path and other jails, in directories such as /home, /srv and /var, and on local file systems, some levels deep. Sockets that jk_socketd(8) served at the old path, and file systems that are mounted there, are not moved.
 
 Files that the host does not have, and files that were written in the jail, are listed but not recorded, so that jailkit never changes them. Nothing in the jail is changed.`,
   run({ options, operands }) {

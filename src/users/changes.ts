@@ -4,7 +4,7 @@ import type { JailRoot } from "../jail/fs/walk.ts";
 import { requireWritable } from "../jail/fs/writable.ts";
 import { userHint } from "../system/account-tools.ts";
 import { type PasswdEntry, passwdByName } from "../system/accounts.ts";
-import { recordedShell } from "./account-record.ts";
+import { recall } from "./account-record.ts";
 import type { AccountRun, PlannedChange } from "./account-run.ts";
 import { removeJailSide, writeJailSide } from "./jail-side.ts";
 import { groupsOf, type JailingOptions, jailUser } from "./jailing.ts";
@@ -52,7 +52,7 @@ export function planJailSide(
 ): PlannedChange {
   return planned(run, (found) => {
     const user = remove ? undefined : requireUser(found, run);
-    const request = { root, shell, usualShell: recordedShell(root, run.name), dryRun };
+    const request = { root, shell, usualShell: recall(root, run.name)?.jailShell, dryRun };
     const groups = user === undefined ? [] : groupsOf(user);
     return () => {
       requireWritable(root, ["/etc"]);
