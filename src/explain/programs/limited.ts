@@ -136,7 +136,8 @@ function explainPolicy({ session, place: { configFile }, request, add }: Shell):
 function reachable(limits: ExecuteLimits | "any", { report, session, add }: Shell): ExecuteLimits | "any" {
   if (limits === "any" || !session.onBehalf) return limits;
   const named = limits.named.filter((path) => {
-    const closed = closedAbove(`${report.jail ?? ""}${path}`, session.account.uid);
+    const jail = report.jail ?? "";
+    const closed = closedAbove({ path: jail + path, jail }, session.account.uid);
     if (closed === undefined) return true;
     const message = `nothing in ${path} may be executed: the user cannot look into ${closed.path}`;
     add(step("execute", "warned", message, closed.remedy));
