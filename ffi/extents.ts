@@ -3,6 +3,8 @@ import * as C from "./constants.ts";
 import { SystemError } from "./error.ts";
 import { addressOf, errno, libc } from "./libc.ts";
 import {
+  STATX_ATTR_APPEND,
+  STATX_ATTR_IMMUTABLE,
   STATX_BASIC_STATS,
   STATX_BLOCKS,
   STATX_BTIME,
@@ -30,6 +32,13 @@ function readBirth(dirfd: number, path: ByteString, mask: number): Birth | undef
   const hasBirth = (statxBuffer.readUInt32LE(0) & STATX_BTIME) !== 0;
   const allocated = Number(statxBuffer.readBigUInt64LE(48)) * 512;
   return { birth: hasBirth ? statxTime(80) : undefined, allocated };
+}
+
+/** Flags of chattr(1) that forbid changes, as its letters: "i" immutable, "a" append-only. Empty if it is missing. */
+export function holdingFlags(path: ByteString): string {
+  if (!statxIfPresent(C.AT_FDCWD, path, false, 0)) return "";
+  const attributes = statxBuffer.readUInt32LE(8);
+  return `${attributes & STATX_ATTR_IMMUTABLE ? "i" : ""}${attributes & STATX_ATTR_APPEND ? "a" : ""}`;
 }
 
 /** The space that an inode takes, and its identity. */

@@ -14,6 +14,10 @@ export const STATX_BASIC_STATS = 0x7ff;
 export const STATX_BTIME = 0x800;
 export const STATX_MNT_ID = 0x1000;
 
+// In stx_attributes
+export const STATX_ATTR_IMMUTABLE = 0x10;
+export const STATX_ATTR_APPEND = 0x20;
+
 /** statx(2) of a name below `dirfd` into statxBuffer; false, with errno, if it fails. */
 export function statx(dirfd: number, path: ByteString, flags: number, mask: number): boolean {
   // SAFETY: this module holds the buffer, and struct statx has 256 bytes.

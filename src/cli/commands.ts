@@ -1,4 +1,4 @@
-import { renderUsage } from "citty";
+import { type CommandDef, defineCommand, renderUsage, runCommand } from "citty";
 import type { ByteString } from "../../ffi/bytes.ts";
 import { coloursWanted } from "./colour.ts";
 import { quoted } from "./display.ts";
@@ -23,14 +23,23 @@ export async function runCommands(
   commands: Readonly<Record<string, LazyCommand>>,
   args: readonly ByteString[],
 ): Promise<number> {
+  // citty drops the result of a sub-command.
+  let exitStatus = 0;
+  // citty looks names up with `in`: an object without prototype has no command `constructor`.
+  const subCommands: Record<string, CommandDef> = Object.create(null);
+  for (const [command, { summary, run }] of Object.entries(commands)) {
+    subCommands[command] = defineCommand({
+      meta: { name: command, description: summary },
+      async run({ rawArgs }) {
+        exitStatus = await run(rawArgs);
+      },
+    });
+  }
+  const main = defineCommand({ meta: { name, description: summary, version: VERSION }, subCommands });
   const [command] = args;
   if (command === undefined || command === "-h" || command === "--help" || command === "help") {
-    const subCommands = Object.fromEntries(
-      Object.entries(commands).map(([name, { summary }]) => [name, { meta: { name, description: summary } }]),
-    );
-    const meta = { name, description: summary, version: VERSION };
     // citty pads the last column, and colours also what is no terminal.
-    const usage = (await renderUsage({ meta, subCommands })).replace(/ +$/gm, "");
+    const usage = (await renderUsage(main)).replace(/ +$/gm, "");
     print(`${coloursWanted() ? usage : Bun.stripANSI(usage)}\n`);
     return command === undefined ? NO_COMMAND : 0;
   }
@@ -38,9 +47,11 @@ export async function runCommands(
     printLine(`${name} ${VERSION}`);
     return 0;
   }
-  // Not run by citty, which would skip options before the command, and drop the exit status.
-  const known = Object.hasOwn(commands, command) ? commands[command] : undefined;
-  if (known !== undefined) return known.run(args.slice(1));
+  // Not citty's to find: it would skip options before the command.
+  if (command in subCommands) {
+    await runCommand(main, { rawArgs: [...args] });
+    return exitStatus;
+  }
   const hint = didYouMean(command, Object.keys(commands));
   const lists = `${hint === "" ? ";" : ""} '${name} --help' lists them`;
   printError(`${name}: there is no command ${quoted(command)}${hint}${lists}`);

@@ -51,6 +51,16 @@ export class UsageError extends JailkitError {
   }
 }
 
+/** The result of `call`; undefined if it throws JailkitError or SystemError. */
+export function answered<T>(call: () => T): T | undefined {
+  try {
+    return call();
+  } catch (error) {
+    if (error instanceof JailkitError || error instanceof SystemError) return undefined;
+    throw error;
+  }
+}
+
 /** Any error as one printable line. */
 export function describeError(error: unknown): string {
   if (error instanceof SystemError) {

@@ -30,8 +30,8 @@ export interface ToolOutput {
   readonly exitStatus: number;
   /** With --json: this object. */
   readonly report: () => unknown;
-  /** Without: prints lines. */
-  readonly print: () => unknown;
+  /** Without: prints lines, unless all were printed before. */
+  readonly print?: () => unknown;
 }
 
 /** A tool whose types of options have been settled. */
@@ -71,7 +71,7 @@ export function defineTool<const T extends OptionTable>(definition: ToolDefiniti
       const output = await definition.run({ options: values, operands: given.operands });
       if (typeof output === "number") return output;
       if (asked.includes("json")) printJson(output.report());
-      else output.print();
+      else output.print?.();
       return output.exitStatus;
     } catch (error) {
       return refuseUsage(name, error);

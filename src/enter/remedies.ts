@@ -44,9 +44,9 @@ export function programRemedy(jail: ByteString, path: ByteString, found: ShellFa
   return `mv -nT ${shellWord(`${jail}${path}`)} ${kept} && ${copy}`;
 }
 
-/** Lets everybody search a directory. */
+/** Lets everybody search a directory, also its group, to which the user may belong. */
 export function passRemedy(directory: ByteString): ByteString {
-  return `chmod o+x ${shellWord(directory)}`;
+  return `chmod a+x ${shellWord(directory)}`;
 }
 
 /** Lines for the end of a config file. */

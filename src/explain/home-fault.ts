@@ -4,7 +4,6 @@ import { type Stat, statIfPresent } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { withRightsOf } from "../../ffi/rights.ts";
 import { display } from "../cli/display.ts";
-import { shellWord } from "../cli/shell-word.ts";
 import { runChecks } from "../enter/checks.ts";
 import { splitOf } from "../enter/facts.ts";
 import { type GatheredFacts, gatherFacts } from "../enter/gather.ts";
@@ -13,7 +12,7 @@ import { nearestDirectory } from "../jail/fs/safety.ts";
 import { type JailRoot, release } from "../jail/fs/walk.ts";
 import { groupIdsOf, type PasswdEntry, passwdByUid } from "../system/accounts.ts";
 import { type AclReading, aclAt } from "../system/acl.ts";
-import { closedDirectory } from "./readable.ts";
+import { accessRemedy, closedDirectory } from "./readable.ts";
 
 /** The changes before the login. */
 interface PlannedChange {
@@ -91,5 +90,5 @@ export function closedJailFault(
 ): ByteString | undefined {
   const closed = closedDirectory(root, { uid, gid, groups: [...groupIdsOf(name, gid), ...joins] });
   if (closed === undefined) return undefined;
-  return `${display(name)} cannot pass ${display(closed)}: no login works until it can: chmod o+x ${shellWord(closed)}`;
+  return `${display(name)} cannot pass ${display(closed)}: no login works until it can: ${accessRemedy(closed, uid, "x")}`;
 }

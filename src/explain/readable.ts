@@ -18,16 +18,20 @@ interface Obstacle {
   remedy: ByteString;
 }
 
-function obstacleAt(path: ByteString, uid: number, wanted: number): Obstacle | undefined {
-  if (mayAccess(AT_FDCWD, path, wanted) || !withRightsOf(undefined, () => mayAccess(AT_FDCWD, path, 0)))
-    return undefined;
-  const letters = `${wanted & MAY_READ ? "r" : ""}${wanted & MAY_EXECUTE ? "x" : ""}`;
+/** The command that lets a user use a file: for everybody, since a group may be the user's, or by the ACL. Only root can ask. */
+export function accessRemedy(path: ByteString, uid: number, letters: string): ByteString {
   const acl = withRightsOf(undefined, () => aclAt(AT_FDCWD, path, true));
   const word = shellWord(path);
   // In an ACL, the entry for a user comes before the one for others.
   const named = typeof acl !== "string" && acl.named.length > 0;
-  const command = named ? `setfacl -m u:${uid}:${letters} ${word}` : `chmod a+${letters} ${word}`;
-  return { path, remedy: commandAt(path, command) };
+  return named ? `setfacl -m u:${uid}:${letters} ${word}` : `chmod a+${letters} ${word}`;
+}
+
+function obstacleAt(path: ByteString, uid: number, wanted: number): Obstacle | undefined {
+  if (mayAccess(AT_FDCWD, path, wanted) || !withRightsOf(undefined, () => mayAccess(AT_FDCWD, path, 0)))
+    return undefined;
+  const letters = `${wanted & MAY_READ ? "r" : ""}${wanted & MAY_EXECUTE ? "x" : ""}`;
+  return { path, remedy: commandAt(path, accessRemedy(path, uid, letters)) };
 }
 
 /** The names in a directory; none if it cannot be read. */

@@ -12,25 +12,18 @@ import { isDirectory, isLink, isRegular, type JailRoot } from "../jail/fs/walk.t
 import type { PopulateProblem } from "../populate/entry.ts";
 import { modeBesideAcl } from "../system/acl.ts";
 
-/**
- * How a file of a jail compares with the host's file of the same path. "older": a copy of an earlier file of the host,
- * since it is older than its inode; "edited": written in the jail; "only-here": the host has none.
- */
-type Likeness = "same" | "older" | "edited" | "only-here";
-
-/** A file, directory or link of a jail that is not a user's. */
-export interface MatchedFile {
-  /** As the jail sees it, without links. */
-  readonly path: ByteString;
-  readonly stat: Stat;
-  /** The text of a link. */
-  readonly target: ByteString | undefined;
-  readonly likeness: Likeness;
+/** A file, directory or symbolic link of a jail that does not belong to a user. */
+export interface MatchedFile extends Pick<WalkEntry, "path" | "stat" | "target"> {
+  /**
+   * Compared with the host's file of the same path. "older": a copy of an earlier file of the host, since it is older than
+   * its inode; "edited": written in the jail; "only-here": the host has none.
+   */
+  readonly likeness: "same" | "older" | "edited" | "only-here";
   /** It is a hard link of the host's file. */
   readonly linked: boolean;
 }
 
-/** Compares the files of a jail with the host's; without files of users, and without those that every jail has itself. */
+/** Compares the files of a jail with the host's; without files of users, and those that jailkit generates in each jail. */
 export function matchJail(root: JailRoot): { matched: MatchedFile[]; problems: PopulateProblem[] } {
   const matched: MatchedFile[] = [];
   const problems: PopulateProblem[] = [];
@@ -40,7 +33,7 @@ export function matchJail(root: JailRoot): { matched: MatchedFile[]; problems: P
   walkJail(root, createSpaces(homes), {
     ignored: () => false,
     hostDirectory: () => undefined,
-    // Copies of the kernel's files are no files to record, and jk_check reports them.
+    // jk_check reports copies of the kernel's files; they are not recorded.
     copied: () => true,
     seen(seen) {
       if (seen.path === "/" || (seen.space === "user" && !isShared(seen.stat)) || isGenerated(seen.path))
@@ -58,7 +51,7 @@ export function matchJail(root: JailRoot): { matched: MatchedFile[]; problems: P
 }
 
 /** A directory such as /tmp: it is root's, and its contents are the users'. */
-function isShared(stat: Stat): boolean {
+export function isShared(stat: Pick<Stat, "mode" | "uid">): boolean {
   return isDirectory(stat) && stat.uid === 0 && (stat.mode & C.S_ISVTX) !== 0;
 }
 
@@ -67,19 +60,17 @@ function matchFile(root: JailRoot, { path, stat: seen, target, grants }: WalkEnt
   const stat = { ...seen, mode: modeBesideAcl(seen.mode, grants.acl) };
   const there = statIfPresent(C.AT_FDCWD, path);
   const linked = there !== undefined && isRegular(stat) && sameFile(there, stat);
-  return { path, stat, target, likeness: likenessOf(root, path, stat, target, there), linked };
+  return { path, stat, target, linked, likeness: likenessOf(root, { path, stat, target }, there) };
 }
 
 function likenessOf(
   root: JailRoot,
-  path: ByteString,
-  stat: Stat,
-  target: ByteString | undefined,
+  { path, stat, target }: Pick<MatchedFile, "path" | "stat" | "target">,
   there: Stat | undefined,
-): Likeness {
+): MatchedFile["likeness"] {
   if (there === undefined) return "only-here";
   if (isDirectory(stat)) {
-    // A link to a directory counts as a directory.
+    // A symbolic link to a directory counts as a directory.
     const leadsTo = statIfPresent(C.AT_FDCWD, path, true);
     return leadsTo !== undefined && isDirectory(leadsTo) ? "same" : "edited";
   }

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { parentOf } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
-import { JailkitError } from "../cli/error.ts";
+import { answered, JailkitError } from "../cli/error.ts";
 import type { IniFile } from "../config/model.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { isDirectory, isRegular, type JailRoot } from "../jail/fs/walk.ts";
@@ -11,6 +11,7 @@ import {
   type ManifestRequest,
   openManifest,
   recordRequest,
+  removeRequests,
   saveManifest,
   updateEntries,
 } from "../jail/record/manifest.ts";
@@ -20,19 +21,12 @@ import type { FileSystem } from "../populate/file-system.ts";
 import { jailFileSystem } from "../populate/open-jail.ts";
 import type { Draft } from "../populate/plan/draft.ts";
 import { makePlan } from "../populate/plan/plan.ts";
-import { manifestEntry } from "../populate/record/record.ts";
-import { asksForFiles } from "../populate/record/requests.ts";
+import { asksForFiles, givenOptions } from "../populate/record/requests.ts";
 import { type Guess, guessSections } from "../profile/guess.ts";
 import { copyWant, readRecipe } from "../profile/recipe.ts";
 import { namesShell } from "../update/plan/shell.ts";
+import { recordedEntries } from "./adopt-entries.ts";
 import { type MatchedFile, matchJail } from "./adopt-match.ts";
-
-/** A file of a jail that no section or command explains. */
-interface Unexplained {
-  readonly path: ByteString;
-  /** Printable, without the path. */
-  readonly reason: string;
-}
 
 /** The result of examining a jail. */
 export interface Adoption {
@@ -42,7 +36,10 @@ export interface Adoption {
   readonly hardlink: boolean;
   readonly entries: readonly ManifestEntry[];
   readonly requests: readonly ManifestRequest[];
-  readonly unexplained: readonly Unexplained[];
+  /** Files that no section or command explains; the reasons are printable. */
+  readonly unexplained: readonly { path: ByteString; reason: string }[];
+  /** The number of entries whose mode in the jail gives less than the recorded one. */
+  readonly closed: number;
   readonly problems: readonly PopulateProblem[];
 }
 
@@ -60,32 +57,34 @@ const LIBRARY = /\.so(?:\.|$)/;
 
 /** Finds out what a jail consists of, without changing anything. Throws JailkitError if the jail has a record. */
 export function examineJail(root: JailRoot, sources: AdoptSources, again: boolean): Adoption {
-  const { host, loader, ini } = sources;
+  const { host, loader, ini, configfile } = sources;
   if (!again && openManifest(root).content.requests.some(asksForFiles)) {
     const message = `${display(root.path)}: already has a record; use --force to start over`;
     throw new JailkitError("recorded", 1, message);
   }
   const { matched, problems } = matchJail(root);
   const byPath = new Map(matched.map((file) => [file.path, file]));
-  const copies = matched.filter(({ stat, linked }) => isRegular(stat) || linked);
+  const copies = matched.filter(({ stat }) => isRegular(stat));
   const linked = copies.filter((file) => file.linked).length;
   const hardlink = linked > 0 && linked * 2 >= copies.length;
-  const sections = guessSections(ini, host, loader, (path) => isInJail(root, path));
-  const init = initRequest(sections, hardlink, sources.configfile);
-  const explained = (wants: readonly Want[]) => planOf(root, sources, wants);
-  const base = init === undefined ? [] : readRecipe([init], host, loader).wants;
-  const files = leftOver(matched, base, explained, host);
-  const copied = files.map((file) => copyWant(file.path, file));
-  const plan = explained([...base, ...copied]);
-  const entries = withParents(recordedEntries(plan, byPath, hardlink), byPath);
+  const isHere = (path: ByteString) => answered(() => lookUp(root, path)) !== undefined;
+  const sections = guessSections(ini, host, loader, isHere);
+  const names = sections.map(({ name }) => name);
+  const init = names.length === 0 ? [] : [request("jk_init", names, { configfile, hardlink })];
+  const planned = (wants: readonly Want[]) => planOf(root, sources, wants);
+  const base = readRecipe(init, host, loader).wants;
+  const files = leftOver(matched, base, planned, host, byPath);
+  const plan = planned([...base, ...files.map((file) => copyWant(file.path, file))]);
+  const entries = recordedEntries(plan, byPath, hardlink, host);
   const recorded = new Set(entries.map(({ path }) => path));
   return {
     sections,
     files,
     hardlink,
     entries,
-    requests: [...(init === undefined ? [] : [init]), ...copyRequests(files, hardlink)],
+    requests: [...init, ...copyRequests(files, hardlink)],
     unexplained: matched.flatMap((file) => unexplainedOf(file, recorded)),
+    closed: entries.filter(({ path, mode }) => (mode & ~(byPath.get(path)?.stat.mode ?? mode)) !== 0).length,
     problems,
   };
 }
@@ -93,29 +92,15 @@ export function examineJail(root: JailRoot, sources: AdoptSources, again: boolea
 /** Writes the record of an adopted jail. */
 export function adoptJail(root: JailRoot, { entries, requests }: Adoption): void {
   const manifest = openManifest(root);
-  changeManifest(manifest, (content) => {
-    // Requests about accounts stay.
-    content.requests.splice(
-      0,
-      content.requests.length,
-      ...content.requests.filter((each) => !asksForFiles(each)),
-    );
-    content.entries.clear();
-  });
+  // Requests about accounts stay.
+  removeRequests(manifest, asksForFiles);
+  changeManifest(manifest, (content) => content.entries.clear());
   for (const request of requests) recordRequest(manifest, request);
   updateEntries(manifest, entries);
   saveManifest(manifest);
 }
 
-function isInJail(root: JailRoot, path: ByteString): boolean {
-  try {
-    return lookUp(root, path) !== undefined;
-  } catch {
-    return false;
-  }
-}
-
-/** Plans what requests would bring, as if the jail had only its directories. */
+/** The plan for some wants, as if the jail had only its directories. */
 function planOf(root: JailRoot, { host, loader }: AdoptSources, wants: readonly Want[]): Draft {
   const real = jailFileSystem(root);
   const onlyDirectories: FileSystem["lstat"] = (path) => {
@@ -132,34 +117,22 @@ function planOf(root: JailRoot, { host, loader }: AdoptSources, wants: readonly 
   });
 }
 
-const now = () => Math.floor(Date.now() / 1000);
-
-function initRequest(
-  sections: readonly Guess[],
-  hardlink: boolean,
-  configfile: ByteString | undefined,
-): ManifestRequest | undefined {
-  if (sections.length === 0) return undefined;
-  const options: ManifestRequest["options"] = {};
-  if (configfile !== undefined) options.configfile = configfile;
-  if (hardlink) options.hardlink = true;
-  return { tool: "jk_init", sections: sections.map(({ name }) => name), operands: [], options, time: now() };
+function request(
+  tool: "jk_init" | "jk_cp",
+  names: ByteString[],
+  options: Parameters<typeof givenOptions>[0],
+): ManifestRequest {
+  const [sections, operands] = tool === "jk_init" ? [names, []] : [[], names];
+  return { tool, sections, operands, options: givenOptions(options), time: Math.floor(Date.now() / 1000) };
 }
 
 /** One request for all operands with the same options. */
 function copyRequests(files: Adoption["files"], hardlink: boolean): ManifestRequest[] {
-  const requests = new Map<string, ManifestRequest>();
-  for (const { path, owner, setuid } of files) {
-    const key = `${owner} ${setuid}`;
-    const options: ManifestRequest["options"] = {};
-    if (owner) options.owner = true;
-    if (setuid) options.setuid = true;
-    if (hardlink) options.hardlink = true;
-    const request = requests.get(key) ?? { tool: "jk_cp", sections: [], operands: [], options, time: now() };
-    request.operands.push(path);
-    requests.set(key, request);
-  }
-  return [...requests.values()];
+  const alike = Map.groupBy(files, ({ owner, setuid }) => `${owner} ${setuid}`);
+  return [...alike.values()].map((group) => {
+    const operands = group.map(({ path }) => path);
+    return request("jk_cp", operands, { owner: group[0]?.owner, setuid: group[0]?.setuid, hardlink });
+  });
 }
 
 /**
@@ -171,8 +144,9 @@ function leftOver(
   base: readonly Want[],
   planned: (wants: readonly Want[]) => Draft,
   host: FileSystem,
+  byPath: ReadonlyMap<ByteString, MatchedFile>,
 ): Adoption["files"] {
-  const files: { path: ByteString; owner: boolean; setuid: boolean }[] = [];
+  const files: Adoption["files"][number][] = [];
   // jailkit 2 needed a limited shell in the jail; this jailkit does not.
   const matching = matched.filter(
     ({ path, stat, likeness }) =>
@@ -181,25 +155,19 @@ function leftOver(
   let plan = planned(base);
   const add = (chosen: readonly ByteString[]) => {
     if (chosen.length === 0) return;
-    const byPath = new Map(matched.map((file) => [file.path, file]));
     for (const path of chosen) files.push({ path, ...keptOf(byPath.get(path), host) });
     plan = planned([...base, ...files.map((file) => copyWant(file.path, file))]);
   };
-  const rest = () => matching.filter(({ path }) => !plan.planned.has(path));
-  const isProgram = ({ path, stat }: MatchedFile) =>
-    isRegular(stat) && (stat.mode & 0o111) !== 0 && !LIBRARY.test(path);
-  add(
-    rest()
-      .filter(isProgram)
-      .map(({ path }) => path),
-  );
+  const rest = (is: (file: MatchedFile) => boolean = () => true) =>
+    matching.flatMap((file) => (!plan.planned.has(file.path) && is(file) ? [file.path] : []));
+  add(rest(({ path, stat }) => isRegular(stat) && (stat.mode & 0o111) !== 0 && !LIBRARY.test(path)));
   add(wholeDirectories(rest(), matching, host));
-  add(rest().map(({ path }) => path));
+  add(rest());
   return files;
 }
 
 /** Whether a copy has the owner and the special bits of the host's file. */
-function keptOf(file: MatchedFile | undefined, host: FileSystem): { owner: boolean; setuid: boolean } {
+function keptOf(file: MatchedFile | undefined, host: FileSystem) {
   const there = file === undefined ? undefined : host.lstat(file.path);
   if (file === undefined || there === undefined) return { owner: false, setuid: false };
   const { uid, gid, mode } = file.stat;
@@ -212,17 +180,15 @@ const COMMON = /^\/(?:[^/]+|usr\/[^/]+|usr\/lib\/[^/]*-linux-[^/]*|usr\/local\/[
 
 /** The topmost directories that are complete in the jail and have more than one unexplained file. */
 function wholeDirectories(
-  rest: readonly MatchedFile[],
+  rest: readonly ByteString[],
   matching: readonly MatchedFile[],
   host: FileSystem,
 ): ByteString[] {
   const there = new Set(matching.map(({ path }) => path));
   const counts = new Map<ByteString, number>();
-  for (const { path } of rest) {
-    for (let above = parentOf(path); above !== ""; above = parentOf(above)) {
+  for (const path of rest)
+    for (let above = parentOf(path); above !== ""; above = parentOf(above))
       counts.set(above, (counts.get(above) ?? 0) + 1);
-    }
-  }
   const whole = (path: ByteString): boolean =>
     host.list(path).every(({ name, stat }) => {
       const child = `${path}/${name}`;
@@ -239,59 +205,15 @@ function wholeDirectories(
   return chosen;
 }
 
-/** The entries of the plan that exist in the jail, with their modes and owners in the jail. */
-function recordedEntries(
-  plan: Draft,
-  byPath: ReadonlyMap<ByteString, MatchedFile>,
-  hardlink: boolean,
-): ManifestEntry[] {
-  return plan.entries.flatMap((entry): ManifestEntry[] => {
-    const file = byPath.get(entry.path);
-    if (file === undefined) return [];
-    const { stat, target, likeness } = file;
-    // The host need not have an empty directory that a section creates.
-    if (!isDirectory(stat) && (likeness === "edited" || likeness === "only-here")) return [];
-    const record = manifestEntry(entry);
-    const type = record.type === "directory" ? isDirectory(stat) : !isDirectory(stat);
-    if (!type || (stat.uid !== 0 && stat.uid !== entry.uid)) return [];
-    Object.assign(record, { mode: stat.mode & 0o7777, uid: stat.uid, gid: stat.gid });
-    if (record.type === "file") Object.assign(record, { size: stat.size, mtime: stat.mtime });
-    if (record.type === "link") record.target = target;
-    if (file.linked && hardlink) record.hardLink = true;
-    return [record];
-  });
-}
+const REASONS: Readonly<Record<MatchedFile["likeness"], string>> = {
+  same: "is the host's, but nothing explains it",
+  older: "is an older copy of the host's, but nothing explains it",
+  edited: "differs from the host's, and was written in the jail",
+  "only-here": "is not on the host: it was created in the jail, or the host's was removed",
+};
 
-/** The entries, and the directories above them. */
-function withParents(
-  entries: readonly ManifestEntry[],
-  byPath: ReadonlyMap<ByteString, MatchedFile>,
-): ManifestEntry[] {
-  const all = new Map(entries.map((entry) => [entry.path, entry]));
-  for (const { path, sections, source } of entries) {
-    for (let above = parentOf(path); above !== "" && !all.has(above); above = parentOf(above)) {
-      const file = byPath.get(above);
-      if (file === undefined || file.likeness !== "same" || file.stat.uid !== 0) continue;
-      const { mode, uid, gid } = file.stat;
-      const neededBy = source ?? path;
-      const common = { path: above, type: "directory", source: above, reason: "parent", neededBy } as const;
-      all.set(above, { ...common, sections: [...sections], mode: mode & 0o7777, uid, gid });
-    }
-  }
-  return [...all.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
-}
-
-function unexplainedOf(
-  { path, stat, likeness }: MatchedFile,
-  recorded: ReadonlySet<ByteString>,
-): Unexplained[] {
+function unexplainedOf({ path, stat, likeness }: MatchedFile, recorded: ReadonlySet<ByteString>) {
   if (recorded.has(path) || isDirectory(stat)) return [];
   if (stat.uid !== 0) return [{ path, reason: `belongs to uid ${stat.uid}` }];
-  const reasons: Readonly<Record<MatchedFile["likeness"], string>> = {
-    same: "is the host's, but nothing explains it",
-    older: "is an older copy of the host's, but nothing explains it",
-    edited: "differs from the host's, and was written in the jail",
-    "only-here": "is not on the host: it was created in the jail, or the host's was removed",
-  };
-  return [{ path, reason: reasons[likeness] }];
+  return [{ path, reason: REASONS[likeness] }];
 }

@@ -1,11 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
-import { SystemError } from "../../ffi/error.ts";
 import type { Usage } from "../../ffi/extents.ts";
 import { type Stat, sameFile, statIfPresent } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
-import { JailkitError } from "../cli/error.ts";
+import { answered, JailkitError } from "../cli/error.ts";
 import { operands } from "../cli/shell-word.ts";
 import { type JailedUser, jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { serviceUsers } from "../jail/accounts/service-users.ts";
@@ -14,21 +13,20 @@ import { withTree } from "../jail/fs/look.ts";
 import { isOneOf } from "../jail/fs/remove.ts";
 import { exchangeFindings } from "../jail/fs/safety.ts";
 import { type JailMount, jailMounts } from "../jail/fs/unmount.ts";
-import { closeJailRoot, type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
+import { type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import { type KnownJail, knownJails, type ManifestEntry, openManifest } from "../jail/record/manifest.ts";
 import { nearJail } from "../jail/record/named-jail.ts";
 import { listProcesses } from "../processes/list.ts";
 import { passwdByName } from "../system/accounts.ts";
-import { addUp, collectInodes, newLedger } from "./disk.ts";
+import { addUp, newLedger } from "./disk.ts";
 import { knownJailPaths } from "./jails.ts";
-import { type Owner, ownerCounter, ownerName } from "./owners.ts";
+import { collectOwners, type Owner, ownerName } from "./owners.ts";
 
 /** What to delete. */
 export interface DeleteRequest {
   readonly jail: ByteString;
   /** Take users out first, with their homes. */
   readonly unjail: boolean;
-  /** Delete files of users too. */
   readonly userFiles: boolean;
 }
 
@@ -114,30 +112,20 @@ function requireDeletable(jail: ByteString, seen: Stat, paths: readonly ByteStri
 /** Records of that path, and of that directory if it was moved. */
 function recordsOf(known: readonly KnownJail[], jail: ByteString): ByteString[] {
   const ids = new Set(known.filter((each) => each.jail.path === jail).map(({ id }) => id));
-  try {
-    const root = openJailRoot(jail);
-    try {
-      const { id } = openManifest(root);
-      if (known.some((each) => each.id === id)) ids.add(id);
-    } finally {
-      closeJailRoot(root);
-    }
-  } catch (error) {
-    // The directory is missing, or its record is damaged.
-    if (!(error instanceof JailkitError) && !(error instanceof SystemError)) throw error;
-  }
+  // Undefined if the directory is missing, or its record is damaged.
+  const own = answered(() => {
+    using root = openJailRoot(jail);
+    return openManifest(root).id;
+  });
+  if (own !== undefined && known.some(({ id }) => id === own)) ids.add(own);
   return [...ids];
 }
 
 /** Opens the jail if it is still the directory that was examined. Throws JailkitError "exchanged". */
 export function withSeenJail<T>(jail: ByteString, seen: Stat, use: (root: JailRoot) => T): T {
-  const root = openJailRoot(jail);
-  try {
-    if (sameFile(root.top.stat, seen)) return use(root);
-    throw refuse("exchanged", `${display(jail)}: was replaced by another directory; nothing was deleted`);
-  } finally {
-    closeJailRoot(root);
-  }
+  using root = openJailRoot(jail);
+  if (sameFile(root.top.stat, seen)) return use(root);
+  throw refuse("exchanged", `${display(jail)}: was replaced by another directory; nothing was deleted`);
 }
 
 /** Examines the contents of the jail. Throws JailkitError if a user would lose files. */
@@ -147,12 +135,9 @@ function measure(
   allUsers: readonly JailedUser[],
 ) {
   const { userFiles } = plan.request;
-  const { inodes, owners, unread } = ownersIn(root, plan);
-  const services = serviceUsers(
-    root,
-    allUsers,
-    owners.map(({ uid }) => uid),
-  );
+  const { inodes, owners, unread } = ownersIn(root, plan.users);
+  const uids = owners.map(({ uid }) => uid);
+  const services = serviceUsers(root, allUsers, uids);
   if (services.length > 0 && !userFiles) {
     const names = services.map(({ name }) => display(name)).join(", ");
     const message =
@@ -161,42 +146,23 @@ function measure(
     throw refuse("has-users", message);
   }
   if (!userFiles) requireNobodyElse(root, owners, unread);
-  const use = addUp(inodes, newLedger());
-  return {
-    users: [...plan.users, ...services],
-    mounts: jailMounts(root.path),
-    files: use.files,
-    bytes: use.allocated,
-    userBytes: use.users,
-    owners,
-  };
+  const { files, allocated: bytes, users: userBytes } = addUp(inodes, newLedger());
+  const users = [...plan.users, ...services];
+  return { users, mounts: jailMounts(root.path), files, bytes, userBytes, owners };
 }
 
 /** The inodes of the jail, and owners other than root and users who are taken out; files as recorded do not count. */
-function ownersIn(root: JailRoot, { users }: Pick<DeletePlan, "users">) {
-  const entries = recordedEntries(root);
+function ownersIn(root: JailRoot, users: DeletePlan["users"]) {
+  // A damaged record counts as empty.
+  const entries = answered(() => openManifest(root).content.entries) ?? new Map<ByteString, ManifestEntry>();
   const leaving = new Set(users.flatMap(({ name }) => passwdByName(name)?.uid ?? []));
-  const counter = ownerCounter(
-    (path, usage) => !leaving.has(usage.uid) && !isAsPut(entries.get(path), usage),
-  );
-  const { inodes, unread } = collectInodes(root, counter.add);
-  return { inodes, owners: counter.owners(), unread };
+  return collectOwners(root, (path, usage) => !leaving.has(usage.uid) && !isAsPut(entries.get(path), usage));
 }
 
 /** Whether a file is as recorded: if its owner has changed it, it is that user's work. */
 function isAsPut(entry: ManifestEntry | undefined, { uid, size, mtime }: Usage): boolean {
   if (entry?.uid !== uid) return false;
   return entry.type !== "file" || (entry.size === size && (entry.mtime ?? mtime) === mtime);
-}
-
-function recordedEntries(root: JailRoot): ReadonlyMap<ByteString, ManifestEntry> {
-  try {
-    return openManifest(root).content.entries;
-  } catch (error) {
-    // The record is damaged, and counts as empty.
-    if (error instanceof JailkitError || error instanceof SystemError) return new Map();
-    throw error;
-  }
 }
 
 function requireNobodyElse(root: JailRoot, owners: readonly Owner[], unread: number): void {
@@ -224,9 +190,8 @@ export function requireStillDeletable(
   { request, users }: DeletePlan,
 ): (stat: Stat) => boolean {
   if (request.userFiles) return () => true;
-  const { inodes, owners, unread } = ownersIn(root, {
-    users: users.filter(({ fromService }) => !fromService),
-  });
+  const leaving = users.filter(({ fromService }) => !fromService);
+  const { inodes, owners, unread } = ownersIn(root, leaving);
   requireNobodyElse(root, owners, unread);
   const seen = isOneOf([...inodes.values()].map(({ usage }) => usage));
   return (stat) => stat.uid === 0 || seen(stat);

@@ -1,15 +1,13 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { type Stat, statIfPresent } from "../../ffi/files.ts";
-import { plainPath } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { problemFrom } from "../cli/error.ts";
 import { stopIfInterrupted } from "../cli/interrupt.ts";
-import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
 import { noRoom } from "../jail/fs/no-room.ts";
 import { jailMounts, unmountInJail } from "../jail/fs/unmount.ts";
-import { closeJailRoot, openTree } from "../jail/fs/walk.ts";
+import { openTree } from "../jail/fs/walk.ts";
 import { removeTree } from "../jail/fs/write.ts";
 import { REGISTRY } from "../jail/record/manifest.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
@@ -17,9 +15,9 @@ import { passwdByName } from "../system/accounts.ts";
 import { removeProcLine, unregisterLogSocket } from "../update/remove-extras.ts";
 import { NO_ACCESS } from "../users/access.ts";
 import { AccountRun } from "../users/account-run.ts";
-import type { JailingOptions } from "../users/jailing.ts";
 import { unjailUser } from "../users/unjail.ts";
 import { type DeletePlan, refuse, requireStillDeletable, withSeenJail } from "./delete-plan.ts";
+import { jailSections } from "./jails.ts";
 
 // More mounts are not unmounted: something keeps mounting them.
 const MOST_MOUNTS = 64;
@@ -44,11 +42,11 @@ export function deleteJail(plan: DeletePlan, report: (line: ByteString) => void)
     report(line);
   };
   let { seen } = plan;
-  const steps: (() => void)[] = [
+  const steps = [
     () => takeOut(plan, outcome, done),
     () => closeLogSocket(jail, outcome, done),
     () => {
-      seen = unmountAll(jail, seen, done);
+      seen = unmountAll(plan, done);
     },
     () => removeAll(plan, seen, done),
     () => forgetAll(plan, done),
@@ -85,40 +83,29 @@ function takeOut(
   outcome: DeleteOutcome,
   done: ((line: ByteString) => void) | undefined,
 ): void {
-  const host = openTree("/");
-  try {
-    const request: JailingOptions = {
-      host,
-      jail,
-      shell: undefined,
-      access: NO_ACCESS,
-      dryRun: done === undefined,
-      move: true,
-    };
-    // All decisions come before the first change.
-    const plans = users.flatMap(({ name, fromService }) => {
-      if (fromService) {
-        outcome.warnings.push(`the account ${quoted(name)} still has its home in ${display(jail)}`);
-        return [];
-      }
-      const user = passwdByName(name);
-      if (user === undefined) return [];
-      const run = new AccountRun(name);
-      return [{ run, home: user.home, unjail: unjailUser(user, request, run) }];
-    });
-    const stays: ByteString[] = [];
-    for (const { run, home, unjail } of plans) {
-      stopIfInterrupted(`${quoted(run.name)} is still in the jail; run this again`);
-      unjail();
-      // A home that could not be removed may have files that are not in the copy.
-      if (done !== undefined && statIfPresent(AT_FDCWD, home) !== undefined) stays.push(...run.warnings);
-      else outcome.warnings.push(...run.warnings);
-      done?.(`took the user ${quoted(run.name)} out, with the home`);
+  using host = openTree("/");
+  const request = { host, jail, shell: undefined, access: NO_ACCESS, dryRun: done === undefined, move: true };
+  // All decisions come before the first change.
+  const plans = users.flatMap(({ name, fromService }) => {
+    if (fromService) {
+      outcome.warnings.push(`the account ${quoted(name)} still has its home in ${display(jail)}`);
+      return [];
     }
-    if (stays.length > 0) throw refuse("home-stays", stays.join("; "));
-  } finally {
-    closeJailRoot(host);
+    const user = passwdByName(name);
+    if (user === undefined) return [];
+    const run = new AccountRun(name);
+    return [{ run, home: user.home, unjail: unjailUser(user, request, run) }];
+  });
+  const stays: ByteString[] = [];
+  for (const { run, home, unjail } of plans) {
+    stopIfInterrupted(`${quoted(run.name)} is still in the jail; run this again`);
+    unjail();
+    // A home that could not be removed may have files that are not in the copy.
+    if (done !== undefined && statIfPresent(AT_FDCWD, home) !== undefined) stays.push(...run.warnings);
+    else outcome.warnings.push(...run.warnings);
+    done?.(`took the user ${quoted(run.name)} out, with the home`);
   }
+  if (stays.length > 0) throw refuse("home-stays", stays.join("; "));
 }
 
 function closeLogSocket(jail: ByteString, outcome: DeleteOutcome, done: (line: ByteString) => void): void {
@@ -128,20 +115,13 @@ function closeLogSocket(jail: ByteString, outcome: DeleteOutcome, done: (line: B
 }
 
 /** Returns the jail's directory afterwards, which is another one if a file system was mounted on it. */
-function unmountAll(
-  jail: ByteString,
-  planned: Stat | undefined,
-  done: (line: ByteString) => void,
-): Stat | undefined {
-  let seen = planned;
-  if (seen === undefined) return seen;
+function unmountAll({ jail, ...plan }: DeletePlan, done: (line: ByteString) => void): Stat | undefined {
+  let { seen } = plan;
   // There may be new mounts, and mounts below others.
   for (let round = 0; round < MOST_MOUNTS; round++) {
-    const mount = jailMounts(jail).at(0);
+    const mount = seen && jailMounts(jail)[0];
     if (mount === undefined || seen === undefined) return seen;
-    withSeenJail(jail, seen, (root) => {
-      if (mount.path !== "/") unmountInJail(root, mount.path);
-    });
+    withSeenJail(jail, seen, (root) => mount.path !== "/" && unmountInJail(root, mount.path));
     if (mount.path === "/") {
       withTree((tree) => unmountInJail(tree, jail));
       seen = statIfPresent(AT_FDCWD, jail);
@@ -175,13 +155,9 @@ function forgetAll({ jail, records }: DeletePlan, done: (line: ByteString) => vo
   }
 }
 
-/** Warns of configuration of the administrator, which is not changed. */
+/** Warns of the administrator's configuration, which is not changed. */
 function warnOfSettings(jail: ByteString, outcome: DeleteOutcome): void {
-  const files: Readonly<Record<string, "c" | "py">> = { jk_update: "py", jk_check: "py" };
-  for (const [name, dialect] of Object.entries(files)) {
-    const sections = loadConfig(`${CONFIG_DIRECTORY}/${name}.ini`, { dialect })?.sections ?? [];
-    const section = sections.find((each) => each.name.startsWith("/") && plainPath(each.name) === jail);
-    if (section !== undefined)
-      outcome.warnings.push(`${display(section.file)} still has a section for ${display(jail)}`);
-  }
+  const files = new Set(jailSections().flatMap((section) => (section.jail === jail ? [section.file] : [])));
+  for (const file of files)
+    outcome.warnings.push(`${display(file)} still has a section for ${display(jail)}`);
 }

@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { type Extent, extentsOf, type Usage, usageAt } from "../../ffi/extents.ts";
-import { close, openAt, readDirectory } from "../../ffi/files.ts";
+import { openAt, readDirectory, withFd } from "../../ffi/files.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 
 /** The disk space of a jail, in bytes. */
@@ -38,18 +38,12 @@ export interface Inode {
   readonly extents: readonly Extent[] | undefined;
 }
 
-/** What was counted already, in one jail or in several. */
-interface Ledger {
-  readonly inodes: Map<string, Inode>;
-  /** Shared extents. */
-  readonly extents: Set<string>;
-}
-
-/** An empty ledger. */
-export const newLedger = (): Ledger => ({ inodes: new Map(), extents: new Set() });
+/** What was counted already, in one jail or in several: all inodes, and shared extents. */
+export const newLedger = () => ({ inodes: new Map<string, Inode>(), extents: new Set<string>() });
 
 const isType = ({ mode }: Usage, type: number) => (mode & C.S_IFMT) === type;
-const keyOf = ({ devMajor, devMinor, ino }: Usage) => `${devMajor}:${devMinor}:${ino}`;
+/** Identifies an inode of any file system. */
+export const inodeKey = ({ devMajor, devMinor, ino }: Usage) => `${devMajor}:${devMinor}:${ino}`;
 
 /**
  * All inodes of a jail, by descriptors and never through a link, without other file systems. `each` is called for every
@@ -58,11 +52,7 @@ const keyOf = ({ devMajor, devMinor, ino }: Usage) => `${devMajor}:${devMinor}:$
 export function collectInodes(
   root: JailRoot,
   each: (path: ByteString, usage: Usage) => void = () => undefined,
-): {
-  inodes: Map<string, Inode>;
-  mounts: ByteString[];
-  unread: number;
-} {
+) {
   const inodes = new Map<string, Inode>();
   const mounts: ByteString[] = [];
   // File systems that do not report extents.
@@ -72,21 +62,9 @@ export function collectInodes(
   function extents(fd: number, name: ByteString, usage: Usage): Extent[] | undefined {
     const device = `${usage.devMajor}:${usage.devMinor}`;
     if (!isType(usage, C.S_IFREG) || usage.allocated === 0 || silent.has(device)) return undefined;
-    const file = openAt(fd, name, C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY);
-    try {
-      const found = extentsOf(file);
-      if (found === undefined) silent.add(device);
-      return found;
-    } finally {
-      close(file);
-    }
-  }
-
-  function add(fd: number, name: ByteString, usage: Usage): void {
-    const key = keyOf(usage);
-    const known = inodes.get(key);
-    if (known !== undefined) known.names++;
-    else inodes.set(key, { usage, names: 1, extents: extents(fd, name, usage) });
+    const found = withFd(openAt(fd, name, C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY), extentsOf);
+    if (found === undefined) silent.add(device);
+    return found;
   }
 
   function visit(fd: number, name: ByteString, path: ByteString): void {
@@ -96,14 +74,15 @@ export function collectInodes(
       mounts.push(path);
       return;
     }
-    add(fd, name, usage);
+    const known = inodes.get(inodeKey(usage));
+    if (known !== undefined) known.names++;
+    else inodes.set(inodeKey(usage), { usage, names: 1, extents: extents(fd, name, usage) });
     each(path, usage);
     if (isType(usage, C.S_IFDIR)) enter(fd, name, path);
   }
 
   function enter(parent: number, name: ByteString, path: ByteString): void {
-    const fd = openAt(parent, name, C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW | C.O_NONBLOCK);
-    try {
+    withFd(openAt(parent, name, C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW | C.O_NONBLOCK), (fd) => {
       for (const entry of readDirectory(fd)) {
         try {
           visit(fd, entry.name, `${path}/${entry.name}`);
@@ -112,19 +91,17 @@ export function collectInodes(
           if (!isErrno(error, "ENOENT")) unread++;
         }
       }
-    } finally {
-      close(fd);
-    }
+    });
   }
 
   const top = usageAt(root.fd, ".");
-  if (top !== undefined) inodes.set(keyOf(top), { usage: top, names: 1, extents: undefined });
+  if (top !== undefined) inodes.set(inodeKey(top), { usage: top, names: 1, extents: undefined });
   enter(root.fd, ".", "");
   return { inodes, mounts, unread };
 }
 
 /** Counts the shared extents of a file: those not counted before (`shared`), and those in `counted` (`seen`). */
-function sharedExtents({ usage, extents }: Inode, counted: Set<string>): { shared: number; seen: number } {
+function sharedExtents({ usage, extents }: Inode, counted: Set<string>) {
   let shared = 0;
   let seen = 0;
   for (const extent of extents ?? []) {
@@ -144,15 +121,14 @@ function sharedExtents({ usage, extents }: Inode, counted: Set<string>): { share
 /** Adds up the disk space of inodes. Those in `ledger` are not counted again; the others are added to it. */
 export function addUp(
   inodes: ReadonlyMap<string, Inode>,
-  ledger: Ledger,
+  ledger: ReturnType<typeof newLedger>,
 ): Omit<DiskUse, "mounts" | "unread"> {
   const sum = { files: 0, directories: 0, apparent: 0, allocated: 0, linked: 0, shared: 0, own: 0, users: 0 };
   let sharingKnown = true;
   for (const [key, inode] of inodes) {
     const { usage, names } = inode;
     const directory = isType(usage, C.S_IFDIR);
-    if (directory) sum.directories++;
-    else sum.files++;
+    sum[directory ? "directories" : "files"]++;
     if (ledger.inodes.has(key)) continue;
     ledger.inodes.set(key, inode);
     if (isType(usage, C.S_IFREG) && usage.allocated > 0 && inode.extents === undefined) sharingKnown = false;

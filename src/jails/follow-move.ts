@@ -1,7 +1,6 @@
 import { type ByteString, fromBytes, toBytes } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../ffi/constants.ts";
-import { isErrno } from "../../ffi/error.ts";
-import { close, openAt } from "../../ffi/files.ts";
+import { close, openIfPresent } from "../../ffi/files.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import type { CheckProblem } from "../check/rules.ts";
 import { display, quoted } from "../cli/display.ts";
@@ -45,20 +44,23 @@ export function planMove(from: ByteString, to: ByteString | undefined): Move {
   const old = normalPath(from);
   const record = knownJails().find(({ jail }) => jail.path === old);
   const shown = display(old);
-  if (directoryIsThere(old))
+  const there = openIfPresent(AT_FDCWD, old, O_RDONLY | O_DIRECTORY);
+  if (there !== undefined) {
+    close(there);
     throw new JailkitError("not-moved", 1, `${shown}: still exists, so it was not moved`);
+  }
   const search = to !== undefined || record === undefined ? undefined : searchMoved(record);
   const found = to ?? search?.found;
+  const users = jailedUsers().flatMap(({ name, jail }) => (jail === old ? [name] : []));
   if (found === undefined) {
-    const users = jailedUsers().filter(({ jail }) => jail === old);
-    const out = operands(...users.map(({ name }) => name));
-    const leave = users.length === 0 ? "" : `; if it no longer exists: jk_jailuser --unjail ${out}`;
+    const leave =
+      users.length === 0 ? "" : `; if it no longer exists: jk_jailuser --unjail ${operands(...users)}`;
     const places = search?.places.map(display).join(", ");
     const all = search?.cutOff === true ? " (not completely: there are too many directories)" : "";
     const where =
       search === undefined
         ? "there is no record of this jail, so it was not searched for"
-        : `the jail was not found near its old path, near other jails, or in ${places}${all}`;
+        : `the jail was not found near its old path, near other jails, or in ${places}${all}; network file systems and what users could exchange were skipped`;
     const message = `${shown}: ${where}; give its new path: jailkit adopt --moved ${shellWord(old)} NEW${leave}`;
     throw new JailkitError("not-found", 1, message);
   }
@@ -68,23 +70,7 @@ export function planMove(from: ByteString, to: ByteString | undefined): Move {
     const message = `${display(place)}: is not the jail that was at ${shown}: it does not have the recorded contents`;
     throw new JailkitError("another-jail", 1, message);
   }
-  return {
-    from: old,
-    to: place,
-    record,
-    users: jailedUsers().flatMap(({ name, jail }) => (jail === old ? [name] : [])),
-    files: filesThatName(old, place),
-  };
-}
-
-function directoryIsThere(path: ByteString): boolean {
-  try {
-    close(openAt(AT_FDCWD, path, O_RDONLY | O_DIRECTORY));
-    return true;
-  } catch (error) {
-    if (isErrno(error, "ENOENT", "ENOTDIR", "EACCES", "ELOOP")) return false;
-    throw error;
-  }
+  return { from: old, to: place, record, users, files: filesThatName(old, place) };
 }
 
 /** Replaces the old path of a jail in a text by the new one, also before a slash. */
@@ -93,9 +79,8 @@ function withNewPath(text: ByteString, from: ByteString, to: ByteString): ByteSt
   let at = 0;
   for (let hit = text.indexOf(from); hit >= 0; hit = text.indexOf(from, at)) {
     const end = hit + from.length;
-    const free = (char: string | undefined, allowed: string) =>
-      char === undefined || char === "" || allowed.includes(char);
-    const whole = free(text[hit - 1], " \t\n\r,=:[") && free(text[end], " \t\n\r,/]");
+    // At an end of the text, charAt is empty.
+    const whole = " \t\n\r,=:[".includes(text.charAt(hit - 1)) && " \t\n\r,/]".includes(text.charAt(end));
     out += text.slice(at, hit) + (whole ? to : from);
     at = end;
   }
@@ -103,20 +88,15 @@ function withNewPath(text: ByteString, from: ByteString, to: ByteString): ByteSt
 }
 
 function filesThatName(from: ByteString, to: ByteString): Move["files"] {
-  const tree = openTree("/");
-  try {
-    const paths = [...iniFiles(CONFIG_DIRECTORY), "/etc/fstab"];
-    return paths.flatMap((path) => {
-      const bytes = readJailFile(tree, path, LARGEST_FILE);
-      if (bytes === undefined) return [];
-      const before = fromBytes(bytes);
-      const field = path === "/etc/fstab";
-      const text = withNewPath(before, field ? fstabField(from) : from, field ? fstabField(to) : to);
-      return text === before ? [] : [{ path, text }];
-    });
-  } finally {
-    closeJailRoot(tree);
-  }
+  using tree = openTree("/");
+  return [...iniFiles(CONFIG_DIRECTORY), "/etc/fstab"].flatMap((path) => {
+    const bytes = readJailFile(tree, path, LARGEST_FILE);
+    if (bytes === undefined) return [];
+    const before = fromBytes(bytes);
+    const field = path === "/etc/fstab" ? fstabField : (place: ByteString) => place;
+    const text = withNewPath(before, field(from), field(to));
+    return text === before ? [] : [{ path, text }];
+  });
 }
 
 function iniFiles(directory: ByteString): ByteString[] {
@@ -156,15 +136,11 @@ export function followMove(
 }
 
 function moveRecord({ to, record }: Move): string | undefined {
-  const root = openJailRoot(to);
-  try {
-    const manifest = openManifest(root, { from: record });
-    if (manifest.content.requests.length + manifest.content.entries.size === 0) return undefined;
-    saveManifest(manifest);
-    return `the record of the jail names ${quoted(to)}`;
-  } finally {
-    closeJailRoot(root);
-  }
+  using root = openJailRoot(to);
+  const manifest = openManifest(root, { from: record });
+  if (manifest.content.requests.length + manifest.content.entries.size === 0) return undefined;
+  saveManifest(manifest);
+  return `the record of the jail names ${quoted(to)}`;
 }
 
 function moveAccount(name: ByteString, { to }: Move): string | undefined {
@@ -177,18 +153,14 @@ function moveAccount(name: ByteString, { to }: Move): string | undefined {
 }
 
 function moveFile({ path, text }: Move["files"][number], { from, to }: Move): string {
-  const tree = openTree("/");
+  using tree = openTree("/");
   // The drop-in of jk_init is named after the jail, and jailkit delete finds it by that name.
   const [old, moved] = [logSocketDropIn(from), logSocketDropIn(to)];
   const isDropIn = path === CONFIG_DIRECTORY + old.path && text === moved.text;
   const place = isDropIn ? CONFIG_DIRECTORY + moved.path : path;
-  try {
-    const attributes = attributesAt(tree, path) ?? { mode: 0o644, uid: 0, gid: 0 };
-    putFile(tree, place, toBytes(text), attributes, { replace: true });
-    const left = place === path ? undefined : lookUp(tree, path);
-    if (left !== undefined) removePath(tree, path, left.stat);
-  } finally {
-    closeJailRoot(tree);
-  }
+  const attributes = attributesAt(tree, path) ?? { mode: 0o644, uid: 0, gid: 0 };
+  putFile(tree, place, toBytes(text), attributes, { replace: true });
+  const left = place === path ? undefined : lookUp(tree, path);
+  if (left !== undefined) removePath(tree, path, left.stat);
   return `${display(place)} names ${quoted(to)} instead of ${quoted(from)}`;
 }

@@ -11,13 +11,12 @@ import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { type JailedUser, jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { serviceUsersIfAnswered } from "../jail/accounts/service-users.ts";
 import { jailFindings } from "../jail/fs/safety.ts";
-import { closeJailRoot, isDirectory, openJailRoot } from "../jail/fs/walk.ts";
+import { isDirectory, openJailRoot } from "../jail/fs/walk.ts";
 import { knownJails, type ManifestContent, openManifest } from "../jail/record/manifest.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
 import { isInterrupted } from "../update/journal.ts";
 import type { JailCondition, ListReport } from "./report-schema.ts";
 
-/** A known jail. */
 interface JailFacts {
   readonly path: ByteString;
   /** The id of its record; undefined if it has none. */
@@ -29,24 +28,26 @@ interface JailFacts {
   /** The requested sections of jk_init, and the operands of jk_cp. */
   readonly sections: readonly ByteString[];
   readonly files: readonly ByteString[];
-  /** The time of the last request, in seconds since the epoch. */
+  /** In seconds since the epoch. */
   readonly lastRequest: number | undefined;
   /** The number of entries in its record. */
   readonly entries: number;
 }
 
-const CONFIGS = ["jk_update.ini", "jk_check.ini"];
+/** The sections of jk_update.ini and jk_check.ini that are about jails. */
+export function jailSections(): { jail: ByteString; file: ByteString }[] {
+  const files = ["jk_update.ini", "jk_check.ini"].map((name) => `${CONFIG_DIRECTORY}/${name}`);
+  const sections = files.flatMap((file) => loadConfig(file, { dialect: "py" })?.sections ?? []);
+  return sections.flatMap(({ name, file }) =>
+    name.startsWith("/") ? [{ jail: plainPath(name), file }] : [],
+  );
+}
 
 /** The paths of all known jails: of the registry, of users, and of configuration files. */
 export function knownJailPaths(users: readonly JailedUser[]): ByteString[] {
-  const paths = new Set<ByteString>();
-  for (const { jail } of knownJails()) paths.add(jail.path);
-  for (const { jail } of users) if (jail !== undefined) paths.add(jail);
-  for (const name of CONFIGS) {
-    for (const section of loadConfig(`${CONFIG_DIRECTORY}/${name}`, { dialect: "py" })?.sections ?? [])
-      if (section.name.startsWith("/")) paths.add(plainPath(section.name));
-  }
-  return [...paths].sort();
+  const recorded = knownJails().map(({ jail }) => jail.path);
+  const lived = users.flatMap(({ jail }) => jail ?? []);
+  return [...new Set([...recorded, ...lived, ...jailSections().map(({ jail }) => jail)])].sort();
 }
 
 /** What is known about a jail, without reading its files. */
@@ -57,42 +58,29 @@ function jailFacts(path: ByteString, allUsers: readonly JailedUser[]): JailFacts
   if (stat === undefined || !isDirectory(stat)) {
     const id = knownJails().find(({ jail }) => jail.path === path)?.id;
     const known = id !== undefined || knownJailPaths(allUsers).includes(path);
-    const what =
-      stat !== undefined
-        ? "is not a directory"
-        : known
-          ? "is missing"
-          : "does not exist, and is not a known jail";
-    return { ...nothing, id, condition: "missing", reason: `${display(path)} ${what}` };
+    const missing = known ? "is missing" : "does not exist, and is not a known jail";
+    const reason = `${display(path)} ${stat === undefined ? missing : "is not a directory"}`;
+    return { ...nothing, id, condition: "missing", reason };
   }
   try {
-    const root = openJailRoot(path);
-    try {
-      const { id, content } = openManifest(root);
-      const recorded = content.requests.length + content.entries.size > 0;
-      const facts = {
-        ...nothing,
-        users: [...users, ...serviceUsersIfAnswered(root, allUsers)],
-        ...recordedFacts(content),
-        id: recorded ? id : undefined,
-      };
-      const unsafe = jailFindings(root)[0];
-      if (unsafe !== undefined) return { ...facts, condition: "unsafe", reason: unsafe.message };
-      if (isInterrupted(id)) {
-        return {
-          ...facts,
-          condition: "incomplete",
-          reason: "an update was interrupted: run jk_update again",
-        };
-      }
-      if (!content.requests.some(asksForFiles)) {
-        const reason = "has no record of its contents: 'jailkit adopt' creates one";
-        return { ...facts, condition: "unrecorded", reason };
-      }
-      return { ...facts, condition: "ready", reason: undefined };
-    } finally {
-      closeJailRoot(root);
+    using root = openJailRoot(path);
+    const { id, content } = openManifest(root);
+    const recorded = content.requests.length + content.entries.size > 0;
+    const facts = {
+      ...nothing,
+      users: [...users, ...serviceUsersIfAnswered(root, allUsers)],
+      ...recordedFacts(content),
+      id: recorded ? id : undefined,
+    };
+    const unsafe = jailFindings(root)[0];
+    if (unsafe !== undefined) return { ...facts, condition: "unsafe", reason: unsafe.message };
+    if (isInterrupted(id)) {
+      const reason = "an update was interrupted: run jk_update again";
+      return { ...facts, condition: "incomplete", reason };
     }
+    if (content.requests.some(asksForFiles)) return { ...facts, condition: "ready", reason: undefined };
+    const reason = "has no record of its contents: 'jailkit adopt' creates one";
+    return { ...facts, condition: "unrecorded", reason };
   } catch (error) {
     if (!(error instanceof JailkitError) && !(error instanceof SystemError)) throw error;
     return { ...nothing, condition: "unreadable", reason: describeError(error) };
@@ -101,11 +89,11 @@ function jailFacts(path: ByteString, allUsers: readonly JailedUser[]): JailFacts
 
 function recordedFacts({ requests, entries }: ManifestContent) {
   const files = requests.filter(asksForFiles);
-  const times = requests.map(({ time }) => time).filter((time) => time > 0);
+  const last = Math.max(0, ...requests.map(({ time }) => time));
   return {
     sections: [...new Set(files.flatMap((request) => request.sections))],
     files: [...new Set(files.flatMap((request) => request.operands))],
-    lastRequest: times.length === 0 ? undefined : Math.max(...times),
+    lastRequest: last === 0 ? undefined : last,
     entries: entries.size,
   };
 }

@@ -1,9 +1,11 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { SystemError } from "../../ffi/error.ts";
+import { attempt } from "../../ffi/error.ts";
 import type { Usage } from "../../ffi/extents.ts";
 import { display } from "../cli/display.ts";
 import { jsonTextOrNull } from "../cli/report.ts";
+import type { JailRoot } from "../jail/fs/walk.ts";
 import { passwdByUid } from "../system/accounts.ts";
+import { collectInodes, inodeKey } from "./disk.ts";
 import type { OwnerReport } from "./report-schema.ts";
 
 /** The files of one uid in a jail. */
@@ -19,43 +21,32 @@ export interface Owner {
   readonly example: ByteString;
 }
 
-/** Counts the files of a jail by owner, except root; only those for which `counts` is true. */
-export function ownerCounter(counts: (path: ByteString, usage: Usage) => boolean = () => true): {
-  add(path: ByteString, usage: Usage): void;
-  owners(): Owner[];
-} {
+/** As collectInodes, and the owners of the files except root; only files for which `counts` is true count. */
+export function collectOwners(
+  root: JailRoot,
+  counts: (path: ByteString, usage: Usage) => boolean = () => true,
+) {
   const sums = new Map<number, { objects: number; bytes: number; example: ByteString }>();
   const linked = new Set<string>();
-  return {
-    add(path, usage) {
-      const { uid, nlink, ino, devMajor, devMinor, allocated } = usage;
-      if (uid === 0 || !counts(path, usage)) return;
-      if (nlink > 1) {
-        const inode = `${devMajor}:${devMinor}:${ino}`;
-        if (linked.has(inode)) return;
-        linked.add(inode);
-      }
-      const sum = sums.get(uid) ?? { objects: 0, bytes: 0, example: path };
-      sum.objects++;
-      sum.bytes += allocated;
-      sums.set(uid, sum);
-    },
-    owners: () =>
-      [...sums].sort(([a], [b]) => a - b).map(([uid, sum]) => ({ uid, name: nameOf(uid), ...sum })),
-  };
+  const collected = collectInodes(root, (path, usage) => {
+    const { uid, nlink, allocated } = usage;
+    if (uid === 0 || !counts(path, usage)) return;
+    if (nlink > 1) {
+      if (linked.has(inodeKey(usage))) return;
+      linked.add(inodeKey(usage));
+    }
+    const sum = sums.getOrInsert(uid, { objects: 0, bytes: 0, example: path });
+    sum.objects++;
+    sum.bytes += allocated;
+  });
+  // If a name service does not answer, only the name is unknown.
+  const nameOf = (uid: number) => attempt(() => passwdByUid(uid)?.name);
+  const byUid = [...sums].sort(([a], [b]) => a - b);
+  const owners: Owner[] = byUid.map(([uid, sum]) => ({ uid, name: nameOf(uid), ...sum }));
+  return { ...collected, owners };
 }
 
-function nameOf(uid: number): ByteString | undefined {
-  try {
-    return passwdByUid(uid)?.name;
-  } catch (error) {
-    // If a name service does not answer, only the name is unknown.
-    if (error instanceof SystemError) return undefined;
-    throw error;
-  }
-}
-
-/** The name of an owner: "alice (uid 1001)", or "uid 1001". */
+/** "alice (uid 1001)", or "uid 1001". */
 export function ownerName({ name, uid }: Pick<Owner, "name" | "uid">): string {
   return name === undefined ? `uid ${uid}` : `${display(name)} (uid ${uid})`;
 }

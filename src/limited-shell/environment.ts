@@ -51,8 +51,9 @@ const RUN_BY_SSH = ["SSH_ASKPASS", "SSH_SK_PROVIDER", "SSH_SK_HELPER", "SSH_PKCS
  * pattern for each of them would cost a login more than everything else about the environment.
  */
 function ruleFor(name: ByteString): ((value: ByteString) => boolean) | undefined {
+  if (RUN_BY_SSH.includes(name)) return undefined;
   const rule = RULES.get(name);
-  if (rule !== undefined || RUN_BY_SSH.includes(name)) return rule;
+  if (rule !== undefined) return rule;
   if (name.startsWith("LC_")) return /^LC_[A-Z]+$/.test(name) ? isWord : undefined;
   const mayHoldAnything = name.startsWith("SSH_") || name.startsWith("XDG_");
   return mayHoldAnything && /^..._[A-Z0-9_]+$/.test(name) ? isAnything : undefined;

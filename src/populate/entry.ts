@@ -92,6 +92,8 @@ export interface Plan {
   readonly entries: readonly Entry[];
   /** Errors. The rest of the plan is still carried out, and the exit status is not 0. */
   readonly problems: readonly PopulateProblem[];
+  /** Why the jail would not be safe afterwards: the plan must not be carried out. */
+  readonly unsafe?: PopulateProblem | undefined;
   /** Printed, but not errors. */
   readonly warnings: readonly string[];
   /** Printed with --verbose. */

@@ -89,15 +89,12 @@ function requireSame(fd: number, expected: BasicStat, path: ByteString): void {
 
 const namesOf = (fd: number): ByteString[] => readDirectory(fd).map((entry) => entry.name);
 
-/** A mount without nodev and nosuid. */
-export const NOTHING_WITHHELD: MountRestrictions = { devices: false, setuid: false };
-
 /** An empty file system: a jail that does not exist yet. */
 export const emptyFileSystem: FileSystem = {
   lstat: () => undefined,
   stat: () => undefined,
   acl: () => "none",
-  withheld: () => NOTHING_WITHHELD,
+  withheld: () => ({ devices: false, setuid: false }),
   readlink: () => "",
   names: () => [],
   list: () => [],

@@ -1,27 +1,48 @@
 import { basicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
 import { readLink } from "../../ffi/files.ts";
+import { directoryOf } from "../../ffi/paths.ts";
 import { JailkitError } from "../cli/error.ts";
 import { requireJailToFill } from "../jail/fs/host-directories.ts";
-import { lookUp } from "../jail/fs/look.ts";
+import { lookUp, withTree } from "../jail/fs/look.ts";
+import { requireSafeAbove } from "../jail/fs/safety.ts";
 import { closeJailRoot, type JailRoot, openJailRoot, openTree } from "../jail/fs/walk.ts";
+import { readOnlyProblem } from "../jail/fs/writable.ts";
 import { makeDirectories, removePath } from "../jail/fs/write.ts";
 import { aclAt } from "../system/acl.ts";
-import { type FileSystem, NOTHING_WITHHELD } from "./file-system.ts";
+import { emptyFileSystem, type FileSystem } from "./file-system.ts";
 
 interface OpenOptions {
   /** Create the jail if it is missing; otherwise a missing jail is undefined. */
   readonly create: boolean;
+  /** With `create`: only check that it can be created. */
+  readonly dryRun?: boolean;
   /** Sync to disk before the tool exits. */
   readonly sync: boolean;
   /** The exit status for a jail that is not safe. */
   readonly unsafeStatus: number;
 }
 
-/** Opens a jail, after a check that it is safe. Throws JailkitError with `unsafeStatus`. */
+/**
+ * Opens a jail, after a check that it is safe, or creates it where it can be safe. Throws JailkitError with
+ * `unsafeStatus`; with 1 if it cannot be created.
+ */
 export function openSafeJail(path: ByteString, options: OpenOptions): JailRoot | undefined {
-  const { sync, unsafeStatus } = options;
-  const made = options.create ? makeJail(path) : [];
+  const { create, dryRun, unsafeStatus } = options;
+  const there = openIfPresent(path, options);
+  if (there !== undefined || !create) return there;
+  requirePlace(path, unsafeStatus);
+  if (dryRun) return undefined;
+  const made = withTree((tree) => makeDirectories(tree, path, () => ({ mode: 0o755, uid: 0, gid: 0 })));
+  try {
+    return openIfPresent(path, options);
+  } catch (error) {
+    unmake(made);
+    throw error;
+  }
+}
+
+function openIfPresent(path: ByteString, { create, sync, unsafeStatus }: OpenOptions): JailRoot | undefined {
   let root: JailRoot | undefined;
   try {
     root = openJailRoot(path, { sync });
@@ -29,45 +50,52 @@ export function openSafeJail(path: ByteString, options: OpenOptions): JailRoot |
     return root;
   } catch (error) {
     if (root) closeJailRoot(root);
-    unmake(made);
     if (!(error instanceof JailkitError)) throw error;
-    if (error.code === "no-such-jail" && !options.create) return undefined;
+    if (error.code === "no-such-jail") return undefined;
+    if (create && error.code === "not-a-directory") throw error;
     throw new JailkitError(error.code, unsafeStatus, error.message);
   }
 }
 
-function makeJail(path: ByteString): ByteString[] {
-  const top = openTree("/");
+/** Looks whether a jail can be created, before the first directory is. */
+function requirePlace(path: ByteString, unsafeStatus: number): void {
+  const above = openNearest(path);
   try {
-    return makeDirectories(top, path, () => ({ mode: 0o755, uid: 0, gid: 0 }));
+    requireSafeAbove(above, path, unsafeStatus);
+    const problem = readOnlyProblem(above, ["/"], path);
+    if (problem !== undefined) throw new JailkitError(problem.code, 1, problem.message);
   } finally {
-    closeJailRoot(top);
+    closeJailRoot(above);
+  }
+}
+
+function openNearest(path: ByteString): JailRoot {
+  for (let at = path; ; at = directoryOf(at)) {
+    try {
+      return openTree(at);
+    } catch (error) {
+      if (!(error instanceof JailkitError) || error.code !== "no-such-jail") throw error;
+    }
   }
 }
 
 function unmake(made: readonly ByteString[]): void {
-  if (made.length === 0) return;
-  const top = openTree("/");
-  try {
-    for (const path of [...made].reverse()) {
-      const found = lookUp(top, path);
-      if (found?.stat.uid === 0) removePath(top, path, found.stat);
+  withTree((tree) => {
+    for (const path of made.toReversed()) {
+      const found = lookUp(tree, path);
+      if (found?.stat.uid === 0) removePath(tree, path, found.stat);
     }
-  } finally {
-    closeJailRoot(top);
-  }
+  });
 }
 
 /** The view of a jail for planning. Paths must not lead through symbolic links: see JailPaths. */
 export function jailFileSystem(root: JailRoot): FileSystem {
   const below = (path: ByteString) => (path === "/" || path === "" ? "." : path.slice(1));
   return {
+    ...emptyFileSystem,
     lstat: (path) => basicStat(root.fd, below(path)),
     stat: (path) => basicStat(root.fd, below(path)),
     acl: (path) => aclAt(root.fd, below(path)),
-    withheld: () => NOTHING_WITHHELD,
     readlink: (path) => readLink(root.fd, below(path)),
-    names: () => [],
-    list: () => [],
   };
 }

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { SystemError } from "../../ffi/error.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { display, quoted } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
@@ -10,15 +11,16 @@ import { openNamedJail } from "../jail/record/named-jail.ts";
 import type { Loader } from "../libraries/closure.ts";
 import { type Applied, applyPlan } from "./apply/apply.ts";
 import { ALL_FILES, addExtras } from "./apply/extras.ts";
-import type { Entry, Plan, PopulateProblem } from "./entry.ts";
+import { foreseeLink, LINKS_SHARE, notLinkedWarning } from "./apply/link.ts";
+import type { Plan, PopulateProblem } from "./entry.ts";
 import { emptyFileSystem, type FileSystem } from "./file-system.ts";
-import { actionMessage, strippedMessage } from "./messages.ts";
+import { obstacleTo } from "./obstacle.ts";
 import { jailFileSystem, openSafeJail } from "./open-jail.ts";
-import { missingMessages } from "./plan/missing.ts";
-import { makePlan } from "./plan/plan.ts";
+import type { PlannerInput } from "./plan/draft.ts";
+import { makePlan, missingMessages } from "./plan/plan.ts";
 import { type Explanation, explain, explanationLines } from "./plan/why.ts";
 import { populateReport, whyReport } from "./report.ts";
-import { LineReporter } from "./reporter.ts";
+import { actionMessage, LineReporter, strippedMessage } from "./reporter.ts";
 import type { PopulateOptions, PopulateRequest } from "./request.ts";
 
 /** Plans a request, and fills the jail or shows the plan. Returns the exit status. */
@@ -29,18 +31,22 @@ export async function populate(
   loader: Loader,
 ): Promise<number> {
   const { tool, jail } = request;
-  const { why, verbose, json } = options;
-  const readOnly = options.dryRun || why !== undefined;
-  const root = openSafeJail(jail, { ...options, create: options.create && !readOnly });
+  const { why, verbose, json, force } = options;
+  const root = openSafeJail(jail, { ...options, create: options.create && why === undefined });
   const reporter = new LineReporter(tool, { verbose, silent: json || why !== undefined });
   try {
-    const plan = planRequest(request, options.force, host, loader, root);
+    const jailNow = root ? jailFileSystem(root) : emptyFileSystem;
+    const plan = planRequest(request, { host, jail: jailNow, jailPath: jail, force, loader }, loader);
     if (why !== undefined) return printWhy(tool, explain(plan, why), why, json);
     reportPlan(plan, json, reporter);
+    const obstacle = obstacleTo(root, request, plan);
+    if (obstacle !== undefined) reporter.fail(obstacle.message);
     const filled =
-      root === undefined || options.dryRun
-        ? showPlan(request, plan, options.hardlink, reporter)
-        : await holdingSignals(() => fillJail(root, request, options, plan, reporter));
+      obstacle !== undefined
+        ? { present: [], problems: [obstacle] }
+        : root === undefined || options.dryRun
+          ? showPlan(request, plan, options.hardlink, reporter)
+          : await holdingSignals(() => fillJail(root, request, options, plan, reporter));
     const problems = [...plan.problems, ...filled.problems];
     const exitStatus = statusAfterSignals(statusOf(problems));
     reporter.flush();
@@ -52,21 +58,10 @@ export async function populate(
   }
 }
 
-/** The result: entries in the jail, and problems. */
-interface Filled {
-  readonly present: readonly Entry[];
-  readonly problems: readonly PopulateProblem[];
-}
+type Filled = Pick<Applied, "present" | "problems">;
 
-function planRequest(
-  request: PopulateRequest,
-  force: boolean,
-  host: FileSystem,
-  loader: Loader,
-  root: JailRoot | undefined,
-): Plan {
-  const jail = root ? jailFileSystem(root) : emptyFileSystem;
-  const plan = makePlan({ host, jail, jailPath: request.jail, wants: request.wants, force, loader });
+function planRequest(request: PopulateRequest, input: PlannerInput, loader: Loader): Plan {
+  const plan = makePlan({ ...input, wants: request.wants });
   const notFound = request.mustExist.filter((section) => !plan.satisfied.has(section));
   const missing = missingMessages(plan.entries, loader.problems());
   return {
@@ -90,14 +85,24 @@ function reportPlan({ warnings, notes, problems }: Plan, json: boolean, reporter
 
 function showPlan(request: PopulateRequest, plan: Plan, hardlink: boolean, reporter: LineReporter): Filled {
   const { jail, accounts } = request;
+  let linking = hardlink;
+  let linked = false;
   for (const entry of plan.entries) {
     const to = jail + entry.path;
-    reporter.message(actionMessage(entry, to, hardlink));
+    const isNew = entry.type === "file" && entry.action !== "keep";
+    const how = linking && isNew ? foreseeLink(entry, to) : "copy";
+    if (how instanceof SystemError) {
+      reporter.warn(notLinkedWarning(entry, to, how.reason));
+      linking = false;
+    }
+    linked ||= how === "link";
+    reporter.message(actionMessage(entry, to, how === "link"));
     if (entry.stripped && entry.action !== "keep") reporter.say(strippedMessage(to));
   }
-  for (const { name } of accounts?.users ?? []) reporter.detail(`writing user ${name} to ${jail}/etc/passwd`);
-  for (const { name } of accounts?.groups ?? [])
-    reporter.detail(`writing group ${name} to ${jail}/etc/group`);
+  if (linked) reporter.warn(LINKS_SHARE);
+  const { users = [], groups = [] } = accounts ?? {};
+  for (const { name } of users) reporter.detail(`writing user ${name} to ${jail}/etc/passwd`);
+  for (const { name } of groups) reporter.detail(`writing group ${name} to ${jail}/etc/group`);
   if (request.needProc) reporter.say(`Mounting proc on ${jail}/proc, with a line in /etc/fstab`);
   if (request.needLogsocket) reporter.say(`Telling jk_socketd to serve ${jail}/dev/log`);
   if (plan.entries.length > 0) reporter.say("(dry run: nothing was changed)");
@@ -113,33 +118,31 @@ async function fillJail(
 ): Promise<Filled> {
   const applied = applyPlan(root, plan, { hardlink: options.hardlink, reporter });
   const extras = applied.stopped ? [] : addExtras(root, request, applied.present, reporter);
-  const stopped = applied.stopped || extras.some(saysNoRoom);
-  // Recorded also after a failure, so that the next run continues.
-  const unrecorded = await record(root, request, options.hardlink, applied, stopped, reporter);
-  return { present: applied.present, problems: [...applied.problems, ...extras, ...unrecorded] };
+  const problems = [...applied.problems, ...extras];
+  try {
+    // Recorded also after a failure, so that the next run continues.
+    const { recordJail } = await import("./record/record.ts");
+    recordJail(root, withoutRefused(request, plan, applied), options.hardlink, applied);
+  } catch (error) {
+    if (!applied.stopped && !extras.some(saysNoRoom)) {
+      const message = `the record of the jail is not written: ${describeError(error)}`;
+      const full = noRoom(error, request.jail, ALL_FILES);
+      const problem = full ?? { code: "manifest", path: request.jail, message };
+      reporter.fail(problem.message);
+      problems.push(problem);
+    }
+  }
+  return { present: applied.present, problems };
 }
 
-/** Writes the record of the jail, for later runs. */
-async function record(
-  root: JailRoot,
-  request: PopulateRequest,
-  hardlink: boolean,
-  applied: Applied,
-  stopped: boolean,
-  reporter: LineReporter,
-): Promise<PopulateProblem[]> {
-  try {
-    const { recordJail } = await import("./record/record.ts");
-    recordJail(root, request, hardlink, applied.present, applied.links);
-    return [];
-  } catch (error) {
-    if (stopped) return [];
-    const message = `the record of the jail is not written: ${describeError(error)}`;
-    const full = noRoom(error, request.jail, ALL_FILES);
-    const problem = full ?? { code: "manifest", path: request.jail, message };
-    reporter.fail(problem.message);
-    return [problem];
-  }
+/** The request without operands that can never be copied: jk_update would try them again each time. */
+function withoutRefused(request: PopulateRequest, { entries }: Plan, { problems }: Applied): PopulateRequest {
+  const paths = problems.filter(({ code }) => code === "kernel-file").map(({ path }) => path);
+  const refused = entries.filter(({ path }) => paths.includes(request.jail + path));
+  const names = new Set(refused.flatMap(({ because }) => because.map(({ section }) => section)));
+  return names.size === 0 || request.tool !== "jk_cp"
+    ? request
+    : { ...request, asked: request.asked.filter((name) => !names.has(name)) };
 }
 
 /** 0 without problems; 1, unless all of them ask for another status. */
@@ -150,13 +153,9 @@ function statusOf(problems: readonly PopulateProblem[]): number {
 
 /** Explains from the record why a path is in a jail. Returns the exit status: 0 if the path is in the record. */
 export async function printRecordedWhy(jail: ByteString, path: ByteString, json: boolean): Promise<number> {
-  const { explainRecorded } = await import("./record/recorded-why.ts");
-  const root = openNamedJail(jail);
-  try {
-    return printWhy("jk_init", explainRecorded(root, path), path, json);
-  } finally {
-    closeJailRoot(root);
-  }
+  const { explainRecorded } = await import("./record/record.ts");
+  using root = openNamedJail(jail);
+  return printWhy("jk_init", explainRecorded(root, path), path, json);
 }
 
 function printWhy(

@@ -47,17 +47,13 @@ export function populateReport(
     dryRun,
     asked: request.asked.map(jsonText),
     actions: actionReports(entries),
-    kept: keptCount(plan),
+    kept: plan.entries.filter(({ action, type }) => action === "keep" && type !== "directory").length,
     users: request.accounts?.users.map(({ name }) => jsonText(name)) ?? [],
     groups: request.accounts?.groups.map(({ name }) => jsonText(name)) ?? [],
     warnings: plan.warnings.map(jsonText),
     problems: problems.map(problemReport),
     exitStatus,
   };
-}
-
-function keptCount(plan: Plan): number {
-  return plan.entries.filter((entry) => entry.action === "keep" && entry.type !== "directory").length;
 }
 
 /** The report of jk_init or jk_cp with --why. */

@@ -1,10 +1,12 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
+import { describeError, JailkitError } from "../cli/error.ts";
 import { print, printError } from "../cli/output.ts";
 import { startProgress } from "../cli/progress.ts";
+import type { Entry, PopulateProblem } from "./entry.ts";
 
 /** A line for standard output. It may contain unescaped text from outside. */
-export interface Message {
+interface Message {
   readonly text: ByteString;
   /** Printed only with --verbose. */
   readonly detail: boolean;
@@ -20,14 +22,12 @@ interface ReporterOptions {
 
 const MOST_HELD_BACK = 1 << 16;
 
-/**
- * Prints the lines of a tool that fills a jail. Buffers lines for standard output, since there may be thousands: call
- * flush() at the end.
- */
+/** Prints the lines of a tool that fills a jail. Buffers standard output, which may be long: flush() at the end. */
 export class LineReporter {
   private readonly counter;
   private held = "";
   private failure: unknown;
+  private readonly failures = new Set<ByteString>();
 
   constructor(
     private readonly tool: string,
@@ -58,8 +58,10 @@ export class LineReporter {
     this.error(`warning: ${message}`);
   }
 
-  /** Prints an error on standard error; it must be printable. */
+  /** Prints an error on standard error, once: one reason may hold for many files. It must be printable. */
   fail(message: ByteString): void {
+    if (this.failures.has(message)) return;
+    this.failures.add(message);
     this.error(message);
   }
 
@@ -91,4 +93,38 @@ export class LineReporter {
     }
     this.held = "";
   }
+}
+
+/** The line before an entry is created, in the words of jailkit 2. `to` is its path on the host. */
+export function actionMessage(entry: Entry, to: ByteString, linked: boolean): Message {
+  if (entry.action === "keep") return { text: `${to} already exists, will not touch it`, detail: true };
+  switch (entry.type) {
+    case "directory":
+      return { text: `Create directory ${to}`, detail: true };
+    case "device":
+      return { text: `Creating device ${to}`, detail: true };
+    case "symlink": {
+      // Links on the way to a file, such as /bin, are a detail like its directories.
+      const detail = entry.because.every(({ reason }) => reason.kind === "parent");
+      return { text: `Creating symlink ${to} to ${entry.target ?? ""}`, detail };
+    }
+    case "file": {
+      const verb = linked ? "Trying to link" : "Copying";
+      return { text: `${verb} ${entry.source ?? ""} to ${to}`, detail: false };
+    }
+  }
+}
+
+/** Printed after an entry without its special bits was created. */
+export function strippedMessage(to: ByteString): ByteString {
+  return `removing setuid and setgid permissions from ${to}`;
+}
+
+/** An error about a path of the host, which the message names. `code`: if the error has none of its own. */
+export function problemAt(path: ByteString, error: unknown, code: string): PopulateProblem {
+  const text = describeError(error);
+  // An immutable directory is one reason for many files.
+  const named = text.includes(display(path)) || (error instanceof JailkitError && error.code === "immutable");
+  const message = named ? text : `${display(path)}: ${text}`;
+  return { code: error instanceof JailkitError ? error.code : code, path, message };
 }

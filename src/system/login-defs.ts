@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { ACCOUNT_FILE_LIMIT } from "./flat-accounts.ts";
 import { hostText } from "./host-files.ts";
 
 /** The value of a key in a file of keys and values: login.defs(5), or with `=` as separator /etc/default/useradd. */
@@ -21,7 +22,7 @@ function numberOf(key: string, otherwise: number): number {
 
 /** The ids in the third field of the lines of passwd(5) or group(5). */
 function idsIn(file: ByteString): number[] {
-  return (hostText(file) ?? "").split("\n").flatMap((line) => {
+  return (hostText(file, ACCOUNT_FILE_LIMIT) ?? "").split("\n").flatMap((line) => {
     const id = line.split(":")[2] ?? "";
     return /^\d+$/.test(id) ? [Number(id)] : [];
   });

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { cArgument, check, fail, libc } from "../../ffi/libc.ts";
 import { fileSystemOf } from "../../ffi/statfs.ts";
+import { hostText } from "./host-files.ts";
 
 // statfs(2), mount(2)
 const PROC_SUPER_MAGIC = 0x9fa0;
@@ -91,4 +92,25 @@ export function mountProc(fd: number): void {
 /** A field of fstab(5), with blanks and backslashes as octal numbers. */
 export function fstabField(text: ByteString): ByteString {
   return text.replace(/[ \t\n\\]/g, (byte) => `\\${byte.charCodeAt(0).toString(8).padStart(3, "0")}`);
+}
+
+/** The types of mounted file systems by directory, from the text of /proc/self/mounts. Pure. */
+export function mountTypes(text: ByteString): Map<ByteString, string> {
+  const lines = text.split("\n").map((line) => line.split(" "));
+  return new Map(
+    lines.map(([, field = "", type = ""]) => [
+      field.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))),
+      type,
+    ]),
+  );
+}
+
+/** The text of /proc/self/mounts. Throws SystemError. */
+export const mountsText = (): ByteString => hostText("/proc/self/mounts", 1 << 26) ?? "";
+
+const SERVED = /^(?:9p|afs|autofs|ceph|cifs|fuse(?:\..*)?|lustre|nfs4?|orangefs|smb3|smbfs)$/;
+
+/** The directories whose files a program or another machine serves, which may lie or never answer. Throws SystemError. */
+export function servedMounts(): Set<ByteString> {
+  return new Set([...mountTypes(mountsText())].flatMap(([path, type]) => (SERVED.test(type) ? [path] : [])));
 }

@@ -4,17 +4,16 @@ import { display, jsonText } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { onlyJail } from "../cli/jail-operand.ts";
 import { DRY_RUN, forceOption, JSON_OUTPUT, jailOption } from "../cli/options.ts";
-import { print, printError, printJson, printLine } from "../cli/output.ts";
+import { print, printError, printLine } from "../cli/output.ts";
 import { problemReport } from "../cli/report.ts";
 import { requireRoot } from "../cli/root.ts";
-import { startTool } from "../cli/start.ts";
-import { defineTool } from "../cli/tool.ts";
+import { shellWord } from "../cli/shell-word.ts";
+import { defineTool, type ToolOutput } from "../cli/tool.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { requireJailToFill } from "../jail/fs/host-directories.ts";
-import { closeJailRoot } from "../jail/fs/walk.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import { type Adoption, adoptJail, examineJail } from "../jails/adopt.ts";
-import { followMove, type Move, planMove } from "../jails/follow-move.ts";
+import { followMove, planMove } from "../jails/follow-move.ts";
 import type { AdoptionReport, MoveReport } from "../jails/report-schema.ts";
 import { createLoader } from "../libraries/closure.ts";
 import { absolutePath, fileSystemAt } from "../populate/file-system.ts";
@@ -22,7 +21,7 @@ import { absolutePath, fileSystemAt } from "../populate/file-system.ts";
 const NAME = "jailkit adopt";
 
 function lines(jail: ByteString, adoption: Adoption): string[] {
-  const { sections, files, entries, unexplained, hardlink } = adoption;
+  const { sections, files, entries, unexplained, hardlink, closed } = adoption;
   const shown = display(jail);
   const out = [`${shown}: ${entries.length} objects are explained${hardlink ? ", as hard links" : ""}`];
   for (const { name, lacking } of sections) {
@@ -30,46 +29,55 @@ function lines(jail: ByteString, adoption: Adoption): string[] {
     out.push(`  section ${display(name)}${missing}`);
   }
   for (const { path, owner, setuid } of files) {
-    out.push(
-      `  file ${display(path)}${owner ? ", with its owner" : ""}${setuid ? ", with setuid and setgid" : ""}`,
-    );
+    const kept = `${owner ? ", with its owner" : ""}${setuid ? ", with setuid and setgid" : ""}`;
+    out.push(`  file ${display(path)}${kept}`);
   }
   if (unexplained.length > 0) out.push(`${unexplained.length} are not explained, and are not recorded:`);
   for (const { path, reason } of unexplained) out.push(`  ${shown}${display(path)} ${reason}`);
+  if (closed > 0) {
+    out.push(
+      `${closed} give others less than the host's: to give them as much, type jk_check --fix ${shellWord(jail)}`,
+    );
+  }
   return out;
 }
 
-function report(
-  jail: ByteString,
-  dryRun: boolean,
-  adoption: Adoption,
-  exitStatus: AdoptionReport["exitStatus"],
-): AdoptionReport {
+function adopted(jail: ByteString, dryRun: boolean, adoption: Adoption): ToolOutput {
+  const { sections, files, hardlink, entries, unexplained, problems } = adoption;
+  const exitStatus = problems.length === 0 ? 0 : 1;
   return {
-    version: 1,
-    tool: NAME,
-    jail: jsonText(jail),
-    dryRun,
-    sections: adoption.sections.map(({ name, lacking }) => ({
-      name: jsonText(name),
-      lacking: lacking.map(jsonText),
-    })),
-    files: adoption.files.map(({ path, owner, setuid }) => ({ path: jsonText(path), owner, setuid })),
-    hardlink: adoption.hardlink,
-    entries: adoption.entries.length,
-    unexplained: adoption.unexplained.map(({ path, reason }) => ({ path: jsonText(path), reason })),
-    problems: adoption.problems.map(problemReport),
     exitStatus,
+    report: (): AdoptionReport => ({
+      version: 1,
+      tool: NAME,
+      jail: jsonText(jail),
+      dryRun,
+      sections: sections.map(({ name, lacking }) => ({
+        name: jsonText(name),
+        lacking: lacking.map(jsonText),
+      })),
+      files: files.map(({ path, owner, setuid }) => ({ path: jsonText(path), owner, setuid })),
+      hardlink,
+      entries: entries.length,
+      unexplained: unexplained.map(({ path, reason }) => ({ path: jsonText(path), reason })),
+      problems: problems.map(problemReport),
+      exitStatus,
+    }),
+    print() {
+      print(`${lines(jail, adoption).join("\n")}\n`);
+      for (const { message } of problems) printError(`${NAME}: ${message}`);
+      if (dryRun) printLine("(dry run: nothing was recorded)");
+    },
   };
 }
 
 /** --moved: changes what names a jail by its old path. */
 function follow(
   from: ByteString,
-  to: ByteString | undefined,
+  jail: ByteString | undefined,
   { dryRun, json }: { dryRun: boolean; json: boolean },
-): number {
-  const move = planMove(from, to === undefined ? undefined : absolutePath(to));
+): ToolOutput {
+  const move = planMove(from, jail === undefined ? undefined : absolutePath(jail));
   const say = json ? () => undefined : printLine;
   say(`${display(move.from)} is now ${display(move.to)}`);
   const problems: CheckProblem[] = [];
@@ -84,17 +92,7 @@ function follow(
     });
   }
   const exitStatus = problems.length === 0 ? 0 : 1;
-  if (json) printJson(moveReport(move, dryRun, problems, exitStatus));
-  return exitStatus;
-}
-
-function moveReport(
-  move: Move,
-  dryRun: boolean,
-  problems: readonly CheckProblem[],
-  exitStatus: MoveReport["exitStatus"],
-): MoveReport {
-  return {
+  const report = (): MoveReport => ({
     version: 1,
     tool: NAME,
     moved: jsonText(move.from),
@@ -104,7 +102,8 @@ function moveReport(
     files: move.files.map(({ path }) => jsonText(path)),
     problems: problems.map(problemReport),
     exitStatus,
-  };
+  });
+  return { exitStatus, report };
 }
 
 /** `jailkit adopt`: creates a record of a jail that has none. */
@@ -135,42 +134,31 @@ export const tool = defineTool({
   },
   notes: `A jail of jailkit 2, or one that was filled by hand, has no record. jailkit adopt compares its files with the host's files of the same paths. Sections whose programs are all in the jail count as requested, and other files as copied with jk_cp(8). From then on jk_update(8) and jk_check(8) know the jail.
 
-With --moved a jail that was moved with mv(1), or restored elsewhere, is adopted at its new path, JAIL: its record, the homes of its users, and what names it in /etc/jailkit and in /etc/fstab. Without JAIL it is searched by its inode and its recorded contents: near its old path and other jails, in directories such as /home, /srv and /var, and on local file systems, some levels deep. Sockets that jk_socketd(8) served at the old path, and file systems that are mounted there, are not moved.
+With --moved a jail that was moved with mv(1), or restored elsewhere, is adopted at its new path, JAIL: its record, the homes of its users, and what names it in /etc/jailkit and in /etc/fstab. Without JAIL, the jail is searched for by its inode and its recorded contents: near its old path and other jails, in directories such as /home, /srv and /var, and on local file systems, some levels deep. Sockets that jk_socketd(8) served at the old path, and file systems that are mounted there, are not moved.
 
 Files that the host does not have, and files that were written in the jail, are listed but not recorded, so that jailkit never changes them. Nothing in the jail is changed.`,
   run({ options, operands }) {
     const { moved } = options;
-    const searched = moved !== undefined && options.jail === undefined && operands.length === 0;
-    const jail = searched ? undefined : onlyJail(options.jail, operands, 2);
+    // Without a jail, it is searched for.
+    if (moved !== undefined && options.jail === undefined && operands.length === 0) {
+      requireRoot();
+      return follow(absolutePath(moved), undefined, options);
+    }
+    const jail = onlyJail(options.jail, operands, 2);
     requireRoot();
     if (moved !== undefined) return follow(absolutePath(moved), jail, options);
-    if (jail === undefined) return 2;
     const given = options.configfile === undefined ? undefined : absolutePath(options.configfile);
     const file = given ?? `${CONFIG_DIRECTORY}/jk_init.ini`;
     const ini = loadConfig(file, { dialect: "py" });
     if (ini === undefined) throw new JailkitError("no-config", 1, `${display(file)}: no such file`);
-    const root = openNamedJail(absolutePath(jail));
+    using root = openNamedJail(absolutePath(jail));
     using loader = createLoader({ dlopen: true });
-    try {
-      requireJailToFill(root, 1);
-      const means = { host: fileSystemAt(), loader, ini, configfile: given };
-      const adoption = examineJail(root, means, options.force);
-      if (adoption.entries.length === 0) {
-        throw new JailkitError("nothing-found", 1, `${display(root.path)}: none of its files is the host's`);
-      }
-      const exitStatus = adoption.problems.length === 0 ? 0 : 1;
-      if (!options.dryRun) adoptJail(root, adoption);
-      if (options.json) printJson(report(root.path, options.dryRun, adoption, exitStatus));
-      else {
-        print(`${lines(root.path, adoption).join("\n")}\n`);
-        for (const { message } of adoption.problems) printError(`${NAME}: ${message}`);
-        if (options.dryRun) printLine("(dry run: nothing was recorded)");
-      }
-      return exitStatus;
-    } finally {
-      closeJailRoot(root);
-    }
+    requireJailToFill(root, 1);
+    const means = { host: fileSystemAt(), loader, ini, configfile: given };
+    const adoption = examineJail(root, means, options.force);
+    if (adoption.entries.length === 0)
+      throw new JailkitError("nothing-found", 1, `${display(root.path)}: none of its files is the host's`);
+    if (!options.dryRun) adoptJail(root, adoption);
+    return adopted(root.path, options.dryRun, adoption);
   },
 });
-
-if (import.meta.main) await startTool(tool);

@@ -6,7 +6,6 @@ import { excerptLines } from "../cli/excerpt.ts";
 import { JSON_OUTPUT } from "../cli/options.ts";
 import { printError, printLine, stdoutIsTerminal } from "../cli/output.ts";
 import { jsonTextOrNull } from "../cli/report.ts";
-import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { problemLine } from "../config/model.ts";
@@ -55,10 +54,7 @@ export const tool = defineTool({
   name: "jailkit config",
   summary: "check the configuration files",
   synopsis: ["check [--json] [--color=WHEN] [FILE...]"],
-  options: {
-    json: JSON_OUTPUT,
-    color: COLOR,
-  },
+  options: { json: JSON_OUTPUT, color: COLOR },
   exitStatus: {
     0: "there are no findings",
     1: "there are findings",
@@ -87,7 +83,7 @@ Without findings it prints "no findings" on a terminal, and nothing in a pipe or
       exitStatus: check.failures.length > 0 ? 2 : clean ? 0 : 1,
       report: () => report(check),
       print() {
-        for (const line of findingLines(check, paint)) printLine(line);
+        findingLines(check, paint).forEach(printLine);
         if (clean && stdoutIsTerminal()) {
           const shown = check.files.map(display).join(", ") || "no files";
           printLine(`${paint("good", "no findings")} in ${shown}`);
@@ -97,5 +93,3 @@ Without findings it prints "no findings" on a terminal, and nothing in a pipe or
     };
   },
 });
-
-if (import.meta.main) await startTool(tool);

@@ -7,11 +7,10 @@ import { ask } from "../cli/input.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
 import { onlyJail } from "../cli/jail-operand.ts";
 import { DRY_RUN, jailOption, VERBOSE } from "../cli/options.ts";
-import { printError, printJson, printLine } from "../cli/output.ts";
+import { printError, printLine } from "../cli/output.ts";
 import { problemReport } from "../cli/report.ts";
 import { requireRoot } from "../cli/root.ts";
-import { startTool } from "../cli/start.ts";
-import { defineTool } from "../cli/tool.ts";
+import { defineTool, type ToolOutput } from "../cli/tool.ts";
 import { type DeleteOutcome, deleteJail, foreseeDeletion } from "../jails/delete.ts";
 import { type DeletePlan, type DeleteRequest, planDelete } from "../jails/delete-plan.ts";
 import { ownerName, ownerReport } from "../jails/owners.ts";
@@ -27,12 +26,12 @@ function summary({ jail, seen, users, owners, mounts, files, bytes, userBytes }:
   const mib = (number: number) => `${(number / (1 << 20)).toFixed(1)} MiB`;
   const lines = [`${shown}: ${files} files, ${mib(bytes)}`];
   if (userBytes > 0) lines.push(`${mib(userBytes)} of that belong to users.`);
-  for (const { name, fromService } of users)
-    lines.push(
-      fromService
-        ? `The user ${display(name)}, whose account is not in /etc/passwd, lives in it.`
-        : `The user ${display(name)} is taken out, with the home.`,
-    );
+  for (const { name, fromService } of users) {
+    const what = fromService
+      ? ", whose account is not in /etc/passwd, lives in it."
+      : " is taken out, with the home.";
+    lines.push(`The user ${display(name)}${what}`);
+  }
   for (const owner of owners)
     lines.push(`${owner.objects} files and directories of ${ownerName(owner)} are deleted.`);
   for (const { path, type } of mounts)
@@ -42,42 +41,45 @@ function summary({ jail, seen, users, owners, mounts, files, bytes, userBytes }:
 
 /** Asks. Enter means no. */
 function agreed(plan: DeletePlan): boolean {
-  for (const line of summary(plan)) printLine(line);
+  summary(plan).forEach(printLine);
   const answer = ask(`Delete ${display(plan.jail)}? [y/N] `);
   return answer !== undefined && /^(?:y|yes)$/i.test(answer.trim());
 }
 
-function report(
-  plan: DeletePlan,
-  outcome: DeleteOutcome,
-  dryRun: boolean,
-  exitStatus: DeleteReport["exitStatus"],
-): DeleteReport {
+function ended(plan: DeletePlan, { steps, warnings, problems }: DeleteOutcome, dryRun: boolean): ToolOutput {
+  const exitStatus = statusAfterSignals(problems.length === 0 ? 0 : 1);
   return {
-    version: 1,
-    tool: NAME,
-    jail: jsonText(plan.jail),
-    dryRun,
-    present: plan.seen !== undefined,
-    files: plan.files,
-    bytes: plan.bytes,
-    userBytes: plan.userBytes,
-    users: plan.users.map(({ name }) => jsonText(name)),
-    owners: plan.owners.map(ownerReport),
-    mounts: plan.mounts.map(({ path, type }) => ({ path: jsonText(path), type: jsonText(type) })),
-    steps: outcome.steps.map(jsonText),
-    warnings: outcome.warnings.map(jsonText),
-    problems: outcome.problems.map(problemReport),
     exitStatus,
+    report: (): DeleteReport => ({
+      version: 1,
+      tool: NAME,
+      jail: jsonText(plan.jail),
+      dryRun,
+      present: plan.seen !== undefined,
+      files: plan.files,
+      bytes: plan.bytes,
+      userBytes: plan.userBytes,
+      users: plan.users.map(({ name }) => jsonText(name)),
+      owners: plan.owners.map(ownerReport),
+      mounts: plan.mounts.map(({ path, type }) => ({ path: jsonText(path), type: jsonText(type) })),
+      steps: steps.map(jsonText),
+      warnings: warnings.map(jsonText),
+      problems: problems.map(problemReport),
+      exitStatus,
+    }),
+    print() {
+      for (const warning of warnings) printError(`${NAME}: warning: ${warning}`);
+      for (const { message } of problems) printError(`${NAME}: ${message}`);
+    },
   };
 }
 
-function failure(request: DeleteRequest, error: unknown): { plan: DeletePlan; outcome: DeleteOutcome } {
+/** The report for a jail that is not deleted. */
+function refused(request: DeleteRequest, error: unknown, dryRun: boolean): ToolOutput {
   const { jail } = request;
-  const problems = [problemFrom(error, "failed", jail)];
   const nothing = { records: [], users: [], mounts: [], owners: [], files: 0, bytes: 0, userBytes: 0 };
   const plan = { request, jail, seen: statIfPresent(AT_FDCWD, jail), ...nothing };
-  return { plan, outcome: { steps: [], warnings: [], problems } };
+  return ended(plan, { steps: [], warnings: [], problems: [problemFrom(error, "failed", jail)] }, dryRun);
 }
 
 /** `jailkit delete`: deletes a jail. */
@@ -114,38 +116,25 @@ After an error or an interruption the command can be repeated.`,
   run({ options, operands }) {
     const jail = onlyJail(options.jail, operands, 2);
     requireRoot();
-    if (options.json && !options.yes && !options.dryRun) {
+    const { unjail, userFiles, dryRun, json } = options;
+    if (json && !options.yes && !dryRun)
       throw new UsageError("--json does not ask: use --yes or --dry-run too", 2);
-    }
-    const { unjail, userFiles } = options;
     const request: DeleteRequest = { jail: absolutePath(jail), unjail, userFiles };
     let plan: DeletePlan;
     try {
       plan = planDelete(request);
     } catch (error) {
-      if (!options.json) throw error;
-      const failed = failure(request, error);
-      printJson(report(failed.plan, failed.outcome, options.dryRun, 1));
-      return 1;
+      if (!json) throw error;
+      return refused(request, error, dryRun);
     }
-    if (!options.dryRun && !options.yes && !agreed(plan)) {
+    if (dryRun && !json) summary(plan).forEach(printLine);
+    if (dryRun) return ended(plan, foreseeDeletion(plan), dryRun);
+    if (!options.yes && !agreed(plan)) {
       printError(`${NAME}: nothing was deleted`);
       return 2;
     }
-    if (options.dryRun && !options.json) for (const line of summary(plan)) printLine(line);
-    const deletion = () =>
-      deleteJail(plan, (line) => {
-        if (options.verbose && !options.json) printLine(line);
-      });
-    const outcome = options.dryRun ? foreseeDeletion(plan) : holdingSignals(deletion);
-    const exitStatus = statusAfterSignals(outcome.problems.length === 0 ? 0 : 1);
-    if (options.json) printJson(report(plan, outcome, options.dryRun, exitStatus));
-    else {
-      for (const warning of outcome.warnings) printError(`${NAME}: warning: ${warning}`);
-      for (const { message } of outcome.problems) printError(`${NAME}: ${message}`);
-    }
-    return exitStatus;
+    const say = options.verbose && !json ? printLine : () => undefined;
+    const outcome = holdingSignals(() => deleteJail(plan, say));
+    return ended(plan, outcome, dryRun);
   },
 });
-
-if (import.meta.main) await startTool(tool);

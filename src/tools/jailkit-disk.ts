@@ -5,15 +5,13 @@ import { jailsOption } from "../cli/options.ts";
 import { printError, printLine } from "../cli/output.ts";
 import { problemReport } from "../cli/report.ts";
 import { requireRoot } from "../cli/root.ts";
-import { startTool } from "../cli/start.ts";
 import { table } from "../cli/table.ts";
 import { defineTool } from "../cli/tool.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
-import { closeJailRoot } from "../jail/fs/walk.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
-import { addUp, collectInodes, type DiskUse, newLedger } from "../jails/disk.ts";
+import { addUp, type DiskUse, newLedger } from "../jails/disk.ts";
 import { knownJailPaths } from "../jails/jails.ts";
-import { type Owner, ownerCounter, ownerName, ownerReport } from "../jails/owners.ts";
+import { collectOwners, type Owner, ownerName, ownerReport } from "../jails/owners.ts";
 import type { DiskReport } from "../jails/report-schema.ts";
 import { absolutePath } from "../populate/file-system.ts";
 
@@ -25,14 +23,8 @@ interface MeasuredJail {
   readonly owners: readonly Owner[];
 }
 
-interface Measurement {
-  readonly jails: readonly MeasuredJail[];
-  /** What several jails share is counted once. */
-  readonly total: DiskReport["total"];
-  readonly problems: readonly ReturnType<typeof problemFrom>[];
-}
-
-function measure(paths: readonly ByteString[]): Measurement {
+/** The disk space of jails, and the total, in which what several of them share is counted once. */
+function measure(paths: readonly ByteString[]) {
   const jails: MeasuredJail[] = [];
   const problems: ReturnType<typeof problemFrom>[] = [];
   const ledger = newLedger();
@@ -40,8 +32,10 @@ function measure(paths: readonly ByteString[]): Measurement {
   let sharingKnown = true;
   for (const path of paths) {
     try {
-      const { jail, share } = measureJail(path, ledger);
-      jails.push(jail);
+      using root = openNamedJail(path);
+      const { inodes, owners, mounts, unread } = collectOwners(root);
+      jails.push({ path, use: { ...addUp(inodes, newLedger()), mounts, unread }, owners });
+      const share = addUp(inodes, ledger);
       for (const key of Object.keys(sum) as (keyof typeof sum)[]) sum[key] += share[key];
       sharingKnown &&= share.sharingKnown;
     } catch (error) {
@@ -51,77 +45,34 @@ function measure(paths: readonly ByteString[]): Measurement {
   return { jails, total: { ...sum, sharingKnown }, problems };
 }
 
-/** The disk space of a jail, and the part of it that `ledger` does not have yet. */
-function measureJail(path: ByteString, ledger: ReturnType<typeof newLedger>) {
-  const root = openNamedJail(path);
-  try {
-    const counter = ownerCounter();
-    const { inodes, mounts, unread } = collectInodes(root, counter.add);
-    const use = { ...addUp(inodes, newLedger()), mounts, unread };
-    return { jail: { path, use, owners: counter.owners() }, share: addUp(inodes, ledger) };
-  } finally {
-    closeJailRoot(root);
-  }
-}
-
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
 
 /** A number of bytes with a unit. */
 function inUnits(bytes: number): string {
   let unit = 0;
   let value = bytes;
-  while (value >= 1024 && unit < UNITS.length - 1) {
-    value /= 1024;
-    unit++;
-  }
+  for (; value >= 1024 && unit < UNITS.length - 1; unit++) value /= 1024;
   return `${unit === 0 ? value : value.toFixed(1)} ${UNITS[unit]}`;
 }
 
-type Sizes = Pick<DiskUse, "allocated" | "linked" | "shared" | "own" | "users">;
+const rowOf = (name: string, { allocated, linked, shared, own, users }: DiskReport["total"]) => [
+  name,
+  ...[allocated, linked, shared, own, users].map(inUnits),
+];
 
-function rowOf(name: string, { allocated, linked, shared, own, users }: Sizes) {
-  return [name, ...[allocated, linked, shared, own, users].map(inUnits)];
-}
+/** A row for each user, with the names that the name services of the host know. */
+const ownerRows = ({ path, owners }: MeasuredJail) =>
+  owners.map((owner) => [display(path), ownerName(owner), String(owner.objects), inUnits(owner.bytes)]);
 
-/** A row for each user in each jail, with the names that the name services of the host know. */
-function ownerRows(jails: readonly MeasuredJail[]): string[][] {
-  return jails.flatMap(({ path, owners }) =>
-    owners.map((owner) => [display(path), ownerName(owner), String(owner.objects), inUnits(owner.bytes)]),
-  );
-}
-
-function useReport({ mounts, ...use }: DiskUse) {
-  return { ...use, mounts: mounts.map(jsonText) };
-}
-
-function diskReport(
-  { jails, total, problems }: Measurement,
-  exitStatus: DiskReport["exitStatus"],
-): DiskReport {
-  return {
-    version: 1,
-    tool: NAME,
-    jails: jails.map(({ path, use, owners }) => ({
-      path: jsonText(path),
-      ...useReport(use),
-      owners: owners.map(ownerReport),
-    })),
-    total,
-    problems: problems.map(problemReport),
-    exitStatus,
-  };
-}
-
-function printTables({ jails, total, problems }: Measurement, users: boolean): void {
+function printTables({ jails, total, problems }: ReturnType<typeof measure>, users: boolean): void {
   for (const { message } of problems) printError(`${NAME}: ${message}`);
   const rows = jails.map(({ path, use }) => rowOf(display(path), use));
   const heading = ["JAIL", "TOTAL", "LINKED", "SHARED", "OWN", "USERS"];
   const all = jails.length > 1 ? [rowOf("all", total)] : [];
-  if (rows.length > 0) for (const line of table([heading, ...rows, ...all], 1)) printLine(line);
+  if (rows.length > 0) table([heading, ...rows, ...all], 1).forEach(printLine);
   else if (problems.length === 0) printLine("No jail is known");
-  const owners = users ? ownerRows(jails) : [];
-  if (owners.length > 0)
-    for (const line of table([["JAIL", "USER", "OBJECTS", "TOTAL"], ...owners], 1)) printLine(line);
+  const owners = users ? jails.flatMap(ownerRows) : [];
+  if (owners.length > 0) table([["JAIL", "USER", "OBJECTS", "TOTAL"], ...owners], 1).forEach(printLine);
   for (const { path, use } of jails) {
     if (!use.sharingKnown)
       printError(`${NAME}: ${display(path)}: its file system does not report shared extents`);
@@ -153,13 +104,24 @@ Some file systems, such as tmpfs, do not report which extents are shared; a mess
     const named = [...options.jail, ...operands];
     const paths = named.length > 0 ? named.map(absolutePath) : knownJailPaths(jailedUsers());
     const measured = measure(paths);
-    const exitStatus = measured.problems.length === 0 ? 0 : 1;
+    const { jails, total, problems } = measured;
+    const exitStatus = problems.length === 0 ? 0 : 1;
     return {
       exitStatus,
-      report: () => diskReport(measured, exitStatus),
+      report: (): DiskReport => ({
+        version: 1,
+        tool: NAME,
+        jails: jails.map(({ path, use: { mounts, ...use }, owners }) => ({
+          path: jsonText(path),
+          ...use,
+          mounts: mounts.map(jsonText),
+          owners: owners.map(ownerReport),
+        })),
+        total,
+        problems: problems.map(problemReport),
+        exitStatus,
+      }),
       print: () => printTables(measured, options.users),
     };
   },
 });
-
-if (import.meta.main) await startTool(tool);

@@ -6,7 +6,6 @@ import { describeError, UsageError } from "../cli/error.ts";
 import { jailBeforeUsers } from "../cli/jail-operand.ts";
 import { JSON_OUTPUT, jailOption } from "../cli/options.ts";
 import { printLine } from "../cli/output.ts";
-import { startTool } from "../cli/start.ts";
 import { defineTool, parseArguments, type ToolOutput } from "../cli/tool.ts";
 import { LAUNCH_OPTIONS, launchRequest } from "../enter/launch/options.ts";
 import { explainId, idLines, idReport, idStatus, isErrorId } from "../explain/error-id.ts";
@@ -64,23 +63,15 @@ function askAgain(program: ByteString, user: ByteString): LoginReport | undefine
   return explainLogin({ user, command: undefined, callerUid, by: "su", from: undefined, missingFiles, look });
 }
 
-const printLines = (lines: readonly ByteString[]) => lines.forEach(printLine);
-
 function showId(id: ByteString): ToolOutput {
   const found = explainId(id, askAgain);
-  return {
-    exitStatus: idStatus(found),
-    report: () => idReport(found),
-    print: () => printLines(idLines(found)),
-  };
+  const print = () => idLines(found).forEach(printLine);
+  return { exitStatus: idStatus(found), report: () => idReport(found), print };
 }
 
 function showReport(report: LoginReport, paint: Paint): ToolOutput {
-  return {
-    exitStatus: reportStatus(report),
-    report: () => explainReport(report),
-    print: () => printLines(reportLines(report, paint)),
-  };
+  const print = () => reportLines(report, paint).forEach(printLine);
+  return { exitStatus: reportStatus(report), report: () => explainReport(report), print };
 }
 
 const misused = (what: string) => new UsageError(what, 2);
@@ -178,5 +169,3 @@ With --json, one object: version, tool, about ("login", "jk_uchroot", "jk_procma
     return showReport(explain(question), paint);
   },
 });
-
-if (import.meta.main) await startTool(tool);

@@ -2,7 +2,6 @@ import { display } from "../cli/display.ts";
 import { JSON_OUTPUT, jailsOption } from "../cli/options.ts";
 import { printError, printLine } from "../cli/output.ts";
 import { requireRoot } from "../cli/root.ts";
-import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { jailLines, listJails, listReport } from "../jails/jails.ts";
 import { absolutePath } from "../populate/file-system.ts";
@@ -32,7 +31,7 @@ export const tool = defineTool({
       report: () => listReport(jails),
       print() {
         if (jails.length === 0) printLine("No jail is known");
-        else for (const line of jailLines(jails)) printLine(line);
+        else jailLines(jails).forEach(printLine);
         for (const { path, reason } of jails) {
           if (reason === undefined) continue;
           const shown = display(path);
@@ -42,5 +41,3 @@ export const tool = defineTool({
     };
   },
 });
-
-if (import.meta.main) await startTool(tool);

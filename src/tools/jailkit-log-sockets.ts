@@ -4,7 +4,6 @@ import { JSON_OUTPUT } from "../cli/options.ts";
 import { printError, printLine } from "../cli/output.ts";
 import { jsonTextOrNull } from "../cli/report.ts";
 import { requireRoot } from "../cli/root.ts";
-import { startTool } from "../cli/start.ts";
 import { table } from "../cli/table.ts";
 import { defineTool } from "../cli/tool.ts";
 import { askStatus, type SocketStatus } from "../log-socket/monitor/status.ts";
@@ -41,7 +40,7 @@ function row({ settings, counters, listening, connected }: SocketStatus): string
 
 function printTable(sockets: readonly SocketStatus[]): void {
   const heading = ["SOCKET", "LIMITS", "STATE", "MESSAGES", "BYTES", "PAUSES", "DROPPED"];
-  for (const line of table([heading, ...sockets.map(row)], 3)) printLine(line);
+  table([heading, ...sockets.map(row)], 3).forEach(printLine);
   const warnings = new Set(sockets.flatMap(({ warning }) => warning ?? []));
   for (const warning of warnings) printError(`jailkit log-sockets: warning: ${warning}`);
 }
@@ -51,9 +50,7 @@ export const tool = defineTool({
   name: "jailkit log-sockets",
   summary: "show the log sockets that jk_socketd serves, with their counters",
   synopsis: ["[--json]"],
-  options: {
-    json: JSON_OUTPUT,
-  },
+  options: { json: JSON_OUTPUT },
   exitStatus: {
     0: "printed",
     1: "jk_socketd is not running, or the user is not root",
@@ -80,5 +77,3 @@ export const tool = defineTool({
     };
   },
 });
-
-if (import.meta.main) await startTool(tool);

@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { args, entryName, execfn } from "../../ffi/guard.ts";
+import { baseName } from "../../ffi/paths.ts";
 import type { LazyCommand } from "../cli/commands.ts";
 import { printError } from "../cli/output.ts";
 import type { Tool } from "../cli/tool.ts";
@@ -81,18 +82,13 @@ export const LIMITED_SHELL = "limited shell that runs the programs of jk_lsh.ini
 // Those that act with a privilege.
 const PRIVILEGED = new Set(["jk_chrootsh", "jk_uchroot", "jk_procmailwrapper"]);
 
-const baseName = (path: ByteString) => path.slice(path.lastIndexOf("/") + 1);
-
 /** The tool as which this file was executed: the base name of AT_EXECFN, else that of argv[0]. */
 function ownName(): ByteString | undefined {
   const names = [baseName(execfn()), baseName(args()[0] ?? "jailkit").replace(/^-/, "")];
   return names.find((name) => Object.hasOwn(PROGRAMS, name) || Object.hasOwn(TOOLS, name));
 }
 
-/**
- * Refuses a privileged program by its name, which the caller chooses: their native entries start them. Returns the exit
- * status.
- */
+/** Refuses a privileged program by its name, which the caller chooses: a native entry starts it. Returns the exit status. */
 function refusePrivileged(name: ByteString): number {
   printError(`jailkit: ${name} is not started under this name: install it as an executable of its own`);
   return 11;
@@ -128,5 +124,5 @@ async function main(): Promise<never> {
 }
 
 // The threads of jk_check are this file once more.
-if (!Bun.isMainThread) (await import("../check/content/worker.ts")).serveComparisons();
+if (!Bun.isMainThread) (await import("../check/content/threads.ts")).serveComparisons();
 else if (import.meta.main) await main();

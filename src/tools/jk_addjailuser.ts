@@ -10,7 +10,7 @@ import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { closedJailFault, createdHome, homeFault } from "../explain/home-fault.ts";
 import { lookUp } from "../jail/fs/look.ts";
-import { closeJailRoot, isDirectory } from "../jail/fs/walk.ts";
+import { isDirectory } from "../jail/fs/walk.ts";
 import { missingPython } from "../libraries/python.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { newHomeMode } from "../system/login-defs.ts";
@@ -25,25 +25,17 @@ import type { NewUserReport } from "../users/report-schema.ts";
 
 const NAME = "jk_addjailuser";
 
-const isDirectoryHere = (path: ByteString) => {
-  const stat = statIfPresent(AT_FDCWD, absolute(path), true);
-  return stat !== undefined && isDirectory(stat);
-};
-
 /** JAIL and USER come in either order: the jail is the one that is a directory. */
-function jailAndUser(
-  jail: ByteString | undefined,
-  operands: readonly ByteString[],
-): [ByteString, ByteString] {
-  const [first, second, third] = operands;
-  if (third !== undefined || (jail !== undefined && second !== undefined)) {
-    throw new UsageError("too many arguments: name one jail and one user", 3);
-  }
-  if (jail !== undefined && first !== undefined) return [jail, first];
-  if (first === undefined || second === undefined) {
+function jailAndUser(jail: ByteString | undefined, operands: readonly ByteString[]) {
+  const words = jail === undefined ? operands : [jail, ...operands];
+  const [first, second] = words;
+  if (words.length > 2) throw new UsageError("too many arguments: name one jail and one user", 3);
+  if (first === undefined || second === undefined)
     throw new UsageError("too few arguments: name a jail and a user", 2);
-  }
-  return !first.includes("/") && !isDirectoryHere(first) ? [second, first] : [first, second];
+  const inOrder = { jail: first, name: second };
+  if (jail !== undefined || first.includes("/")) return inOrder;
+  const stat = statIfPresent(AT_FDCWD, absolute(first), true);
+  return stat !== undefined && isDirectory(stat) ? inOrder : { jail: second, name: first };
 }
 
 export const tool = defineTool({
@@ -104,48 +96,43 @@ export const tool = defineTool({
     33: "the jail, or the shell in it, cannot be used",
   },
   run({ options, operands }) {
-    const [jail, name] = jailAndUser(options.jail, operands);
+    const { jail, name } = jailAndUser(options.jail, operands);
     requireRoot();
     const access = readAccess(options, missingPython);
-    const root = openJailForUsers(jail, options.shell ?? LIMITED_SHELL);
+    using root = openJailForUsers(jail, options.shell ?? LIMITED_SHELL);
     const { dryRun } = options;
     const run = new AccountRun(name, printedOutput(NAME, (options.verbose || dryRun) && !options.json));
-    try {
-      const skel = options.skel === undefined ? undefined : absolute(options.skel);
-      const values = { ...options, name, skel };
-      const account = planNewAccount(root, values, access);
-      for (const line of newAccountWarnings(values)) run.warn(line);
-      let { user } = account;
-      let accessLines: readonly ByteString[] = account.plan.lines;
-      if (dryRun) describeCreation(account, run);
-      else ({ user, accessLines } = createAccount(account, values, run));
-      warnOfHome(account, user, dryRun, run);
-      warnOfLogin(user, access, run, dryRun ? planned(account) : undefined);
-      const inherited = inheritedPolicy(account);
-      if (inherited !== undefined) run.warn(inherited);
-      const missing = missingOf(account);
-      for (const one of missing) printError(`${NAME}: ${missingLine(one)}`);
-      const report = {
-        version: 1,
-        tool: NAME,
-        dryRun,
-        jail: jsonText(root.path),
-        user: jsonText(name),
-        home: jsonText(account.home),
-        shell: jsonText(account.shell),
-        groups: [account.group, ...access.joins.map((one) => one.name)].map(jsonText),
-        access: accessLines.map(jsonText),
-        warnings: run.warnings.map(jsonText),
-        missing: missing.map(({ code, message, remedies }) => ({
-          code,
-          message: jsonText(message),
-          remedies: remedies.map(jsonText),
-        })),
-      } satisfies NewUserReport;
-      return { exitStatus: 0, report: () => report, print: () => undefined };
-    } finally {
-      closeJailRoot(root);
-    }
+    const values = { ...options, name, skel: options.skel && absolute(options.skel) };
+    const account = planNewAccount(root, values, access);
+    for (const line of newAccountWarnings(values)) run.warn(line);
+    let { user } = account;
+    let accessLines: readonly ByteString[] = account.plan.lines;
+    if (dryRun) describeCreation(account, run);
+    else ({ user, accessLines } = createAccount(account, values, run));
+    warnOfHome(account, user, dryRun, run);
+    warnOfLogin(user, access, run, dryRun ? planned(account) : undefined);
+    const inherited = inheritedPolicy(account);
+    if (inherited !== undefined) run.warn(inherited);
+    const missing = missingOf(account);
+    for (const one of missing) printError(`${NAME}: ${missingLine(one)}`);
+    const report = (): NewUserReport => ({
+      version: 1,
+      tool: NAME,
+      dryRun,
+      jail: jsonText(root.path),
+      user: jsonText(name),
+      home: jsonText(account.home),
+      shell: jsonText(account.shell),
+      groups: [account.group, ...access.joins.map((one) => one.name)].map(jsonText),
+      access: accessLines.map(jsonText),
+      warnings: run.warnings.map(jsonText),
+      missing: missing.map(({ code, message, remedies }) => ({
+        code,
+        message: jsonText(message),
+        remedies: remedies.map(jsonText),
+      })),
+    });
+    return { exitStatus: 0, report };
   },
 });
 

@@ -9,6 +9,7 @@ import { defineTool } from "../cli/tool.ts";
 import { createLoader } from "../libraries/closure.ts";
 import { absolutePath, type FileSystem, fileSystemAt, isDirectory } from "../populate/file-system.ts";
 import { populate } from "../populate/populate.ts";
+import { givenOptions } from "../populate/record/requests.ts";
 import { copyWant } from "../profile/recipe.ts";
 import { searchPath } from "../profile/search.ts";
 
@@ -17,10 +18,7 @@ const NO_JAIL = 3;
 const NO_FILE = 4;
 const UNSAFE = 6;
 
-/**
- * The path of an operand; undefined if there is no such command. A name without a slash is a command, searched in fixed
- * directories; `./x` and `d/f` are relative to the working directory.
- */
+/** The path of an operand; undefined if there is no such command. A name without a slash is a command. */
 function pathOf(host: FileSystem, operand: ByteString): ByteString | undefined {
   return operand.includes("/") ? absolutePath(operand) : searchPath(host, operand);
 }
@@ -70,8 +68,7 @@ export const tool = defineTool({
       // The files may be missing on the host by now.
       const paths = names.map((name) => pathOf(host, name) ?? name);
       const statuses = { unsafe: UNSAFE, missing: NO_JAIL, unknown: NO_FILE };
-      const request = { tool: NAME, jail: absolutePath(jailPath), names: paths, statuses } as const;
-      return await removeRequested(request, options);
+      return removeRequested({ tool: NAME, jail: absolutePath(jailPath), names: paths, statuses }, options);
     }
     const found = names.map((name) => ({ name, path: pathOf(host, name) }));
     if (jailPath === undefined || found.every(({ path }) => path === undefined)) {
@@ -80,18 +77,13 @@ export const tool = defineTool({
     }
     const jail = absolutePath(jailPath);
     const stat = host.stat(jail);
-    if (stat === undefined || !isDirectory(stat.mode)) {
+    if (stat === undefined || !isDirectory(stat.mode))
       throw new JailkitError("no-such-jail", NO_JAIL, `${display(jail)} is not a directory`);
-    }
     const wants = found.map(({ name, path }) => {
-      if (path === undefined || host.stat(path) === undefined) {
+      if (path === undefined || host.stat(path) === undefined)
         throw new JailkitError("no-such-file", NO_FILE, `${display(path ?? name)} does not exist`);
-      }
       return copyWant(path, options);
     });
-    const recordedOptions: Record<string, boolean> = {};
-    if (options.owner) recordedOptions.owner = true;
-    if (options.setuid) recordedOptions.setuid = true;
     using loader = createLoader({ dlopen: true });
     return await populate(
       {
@@ -99,7 +91,7 @@ export const tool = defineTool({
         jail,
         // Full paths, since the record is read from other directories.
         asked: wants.map(({ pattern }) => pattern),
-        recordedOptions,
+        recordedOptions: givenOptions({ owner: options.owner, setuid: options.setuid }),
         wants,
         needProc: false,
         needLogsocket: false,

@@ -3,17 +3,18 @@ import { display, jsonText, quoted } from "../cli/display.ts";
 import { JailkitError, UsageError } from "../cli/error.ts";
 import { jailOrFirst } from "../cli/jail-operand.ts";
 import { DRY_RUN, forceOption, HARDLINK, JSON_OUTPUT, jailOption, SYNC, VERBOSE } from "../cli/options.ts";
-import { printJson, printLine } from "../cli/output.ts";
+import { printLine } from "../cli/output.ts";
 import { requireRoot } from "../cli/root.ts";
 import { startTool } from "../cli/start.ts";
 import { didYouMean } from "../cli/suggest.ts";
-import { defineTool } from "../cli/tool.ts";
+import { defineTool, type ToolOutput } from "../cli/tool.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
 import { createLoader } from "../libraries/closure.ts";
 import { wantedAccounts } from "../populate/apply/accounts.ts";
 import { absolutePath, fileSystemAt } from "../populate/file-system.ts";
 import { populate, printRecordedWhy } from "../populate/populate.ts";
+import { givenOptions } from "../populate/record/requests.ts";
 import { readProfile } from "../profile/profile.ts";
 import { logSocketDirectory } from "../profile/recipe.ts";
 import type { SectionsReport } from "../profile/report-schema.ts";
@@ -34,25 +35,25 @@ function readIni(file: ByteString): IniFile | undefined {
   }
 }
 
-function list(file: ByteString, json: boolean): number {
+function list(file: ByteString): ToolOutput {
   const ini = readIni(file);
   const sections = ini ? listSections(ini) : [];
-  if (json) {
-    printJson({
+  return {
+    exitStatus: 0,
+    report: (): SectionsReport => ({
       version: 1,
       tool: NAME,
       sections: sections.map(({ name, comment = "" }) => ({
         name: jsonText(name),
         comment: jsonText(comment),
       })),
-    } satisfies SectionsReport);
-    return 0;
-  }
-  printLine(`\n** Available sections in ${display(file)} **\n`);
-  for (const { name, comment } of sections) {
-    printLine(comment === undefined ? display(name) : `${display(name)} - ${display(comment)}`);
-  }
-  return 0;
+    }),
+    print() {
+      printLine(`\n** Available sections in ${display(file)} **\n`);
+      for (const { name, comment } of sections)
+        printLine(comment === undefined ? display(name) : `${display(name)} - ${display(comment)}`);
+    },
+  };
 }
 
 /** jk_init(8): creates or fills a jail from sections of jk_init.ini. */
@@ -98,32 +99,25 @@ export const tool = defineTool({
   },
   async run({ options, operands }) {
     const file = options.configfile ?? `${CONFIG_DIRECTORY}/jk_init.ini`;
-    if (options.list) return list(file, options.json);
+    if (options.list) return list(file);
     requireRoot();
     const { jail: jailPath, rest: names } = jailOrFirst(options.jail, operands);
-    if (jailPath !== undefined && options.why !== undefined && names.length === 0) {
+    if (jailPath !== undefined && options.why !== undefined && names.length === 0)
       return printRecordedWhy(absolutePath(jailPath), options.why, options.json);
-    }
-    if (jailPath === undefined || names.length === 0) {
+    if (jailPath === undefined || names.length === 0)
       throw new UsageError("need a jail and at least one section", 2);
-    }
     const jail = absolutePath(jailPath);
     if (options.remove) {
       const { removeRequested } = await import("../update/remove.ts");
       const statuses = { unsafe: UNSAFE, missing: NO_FILE, unknown: UNKNOWN_SECTION };
-      return await removeRequested({ tool: NAME, jail, names, statuses }, options);
+      return removeRequested({ tool: NAME, jail, names, statuses }, options);
     }
     const ini = readIni(file);
     if (ini === undefined) throw new JailkitError("no-config", NO_FILE, `${display(file)}: no such file`);
     const selection = selectSections(ini, names);
     const host = fileSystemAt();
     using loader = createLoader({ dlopen: true });
-    const profile = readProfile(
-      selection.sections,
-      host,
-      loader.libraryDirectories(),
-      options.copyShell === true,
-    );
+    const profile = readProfile(selection.sections, host, loader.libraryDirectories(), options.copyShell);
     const known = ini.sections.map((section) => section.name);
     const unknown = selection.unknown.map((name) => ({
       code: "no-such-section",
@@ -134,15 +128,13 @@ export const tool = defineTool({
     // As in jailkit 2 for a jail without -j, which only old scripts use.
     const tolerant = options.jail === undefined;
     const nothing = selection.sections.length === 0;
-    const recordedOptions: Record<string, boolean | ByteString> = {};
-    if (options.configfile !== undefined) recordedOptions.configfile = absolutePath(options.configfile);
-    if (options.copyShell) recordedOptions["copy-shell"] = true;
+    const configfile = options.configfile && absolutePath(options.configfile);
     return await populate(
       {
         tool: NAME,
         jail,
         asked: names.filter((name) => !selection.unknown.includes(name)),
-        recordedOptions,
+        recordedOptions: givenOptions({ configfile, "copy-shell": options.copyShell }),
         wants: profile.needLogsocket ? [...profile.wants, logSocketDirectory] : profile.wants,
         ...(nothing ? {} : { accounts: wantedAccounts(profile.users, profile.groups) }),
         needProc: profile.needProc,

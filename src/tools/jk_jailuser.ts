@@ -18,7 +18,7 @@ import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { closedJailFault, homeFault, movedHome } from "../explain/home-fault.ts";
 import { splitHome } from "../jail/accounts/separator.ts";
-import { closeJailRoot, type JailRoot, openTree } from "../jail/fs/walk.ts";
+import { type JailRoot, openTree } from "../jail/fs/walk.ts";
 import { missingPython } from "../libraries/python.ts";
 import { type PasswdEntry, passwdByName } from "../system/accounts.ts";
 import { ACCESS_OPTIONS, readAccess } from "../users/access.ts";
@@ -80,9 +80,8 @@ function requireSensible(options: Options, jail: ByteString | undefined): void {
   if (!unjail && !jailSideOnly) return;
   if (groups.length + authorizedKey.length + policy.length === 0) return;
   const without = jailSideOnly ? "--jail-side-only" : "--unjail";
-  throw new UsageError(
-    `--groups, --authorized-key and --policy are for accounts in a jail, and cannot be used with ${without}`,
-  );
+  const message = `--groups, --authorized-key and --policy are for accounts in a jail, and cannot be used with ${without}`;
+  throw new UsageError(message);
 }
 
 export const tool = defineTool({
@@ -112,39 +111,29 @@ export const tool = defineTool({
     const quiet = options.noninteractive || json || dryRun || unjail || jailSideOnly;
     // With -, standard input holds keys and no answers.
     const interactive = !quiet && !options.authorizedKey.includes("-");
-    const root =
+    using root =
       unjail && !jailSideOnly ? undefined : findJail(jail, options.shell ?? LIMITED_SHELL, interactive);
-    const host = openTree("/");
+    using host = openTree("/");
     const output = printedOutput(NAME, (options.verbose || dryRun) && !json);
     const runs = names.map((name) => new AccountRun(name, output));
     const jailing = { host, jail, shell: options.shell, access, dryRun, move };
     const wantsMove = (user: PasswdEntry) =>
       move || (interactive && root !== undefined && asksToMove(user, root));
-    try {
-      const changes = runs.map((run) => {
-        if (root === undefined) return planToUnjail(run, jailing);
-        if (jailSideOnly) return planJailSide(run, root, { ...jailing, remove: unjail });
-        return planToJail(run, root, jailing, wantsMove);
-      });
-      makeChanges(changes, jailOf(root), (user, run) => {
-        if (root === undefined) return;
-        const planned = dryRun && access.joins.length > 0;
-        if (!jailSideOnly)
-          warnOfLogin(
-            user,
-            access,
-            run,
-            planned ? { user, groups: [...groupsOf(user), ...access.joins] } : undefined,
-          );
-        const joins = access.joins.map(({ gid }) => gid);
-        const closed = closedJailFault(root, user, joins);
-        if (closed !== undefined) run.warn(closed);
-        if (!jailSideOnly) warnOfHome(user, dryRun ? joins : undefined, run);
-      });
-    } finally {
-      if (root !== undefined) closeJailRoot(root);
-      closeJailRoot(host);
-    }
+    const changes = runs.map((run) => {
+      if (root === undefined) return planToUnjail(run, jailing);
+      if (jailSideOnly) return planJailSide(run, root, { ...jailing, remove: unjail });
+      return planToJail(run, root, jailing, wantsMove);
+    });
+    makeChanges(changes, jailOf(root), (user, run) => {
+      if (root === undefined) return;
+      const isPlanned = dryRun && access.joins.length > 0;
+      const planned = isPlanned ? { user, groups: [...groupsOf(user), ...access.joins] } : undefined;
+      if (!jailSideOnly) warnOfLogin(user, access, run, planned);
+      const joins = access.joins.map(({ gid }) => gid);
+      const closed = closedJailFault(root, user, joins);
+      if (closed !== undefined) run.warn(closed);
+      if (!jailSideOnly) warnOfHome(user, dryRun ? joins : undefined, run);
+    });
     return {
       exitStatus: exitStatusOf(runs),
       report: (): JailUserReport => ({
@@ -154,7 +143,6 @@ export const tool = defineTool({
         jail: jsonTextOrNull(root?.path),
         users: runs.map((run) => run.toReport()),
       }),
-      print: () => undefined,
     };
   },
 });

@@ -51,15 +51,16 @@ function printTable(
   tree: boolean,
 ) {
   const userOf = (uid: number) => nameOf(uid) ?? String(uid);
-  if (list.processes.length === 0) printLine("No jailed processes found");
-  else if (tree) {
-    const ordered = treeOrder(list.processes);
-    const rows = rowsOf(
-      ordered.map(({ process }) => process),
-      userOf,
-    ).map((row, i) => ({ ...row, command: `${ordered[i]?.branch ?? ""}${row.command}` }));
-    print(`${tableLines(rows, wide).join("\n")}\n`);
-  } else print(`${tableLines(rowsOf(list.processes, userOf), wide).join("\n")}\n`);
+  const ordered = tree
+    ? treeOrder(list.processes)
+    : list.processes.map((process) => ({ process, branch: "" }));
+  const processes = ordered.map(({ process }) => process);
+  const rows = rowsOf(processes, userOf).map((row, i) => ({
+    ...row,
+    command: `${ordered[i]?.branch ?? ""}${row.command}`,
+  }));
+  if (rows.length === 0) printLine("No jailed processes found");
+  else print(`${tableLines(rows, wide).join("\n")}\n`);
   const removed = new Set(list.processes.flatMap(({ root }) => (root.removed ? [root.name] : [])));
   for (const name of removed) printError(`${NAME}: ${display(name)}: this directory was removed`);
   if (list.unreadable > 0) {
@@ -71,18 +72,16 @@ function printTable(
 
 /** Warns of a name that is neither a directory nor the removed root of a process. */
 function warnOfMissing(jail: ByteString, { processes }: ProcessList): void {
-  const reason = reasonForNoJail(jail);
-  const running = processes.some(({ root }) => root.removed && root.name === plainPath(jail));
-  if (reason !== undefined && !running) printError(`${NAME}: no such jail, ${display(jail)}: ${reason}`);
-}
-
-function reasonForNoJail(jail: ByteString): ByteString | undefined {
+  if (processes.some(({ root }) => root.removed && root.name === plainPath(jail))) return;
+  let reason = "Not a directory";
   try {
-    return isDirectory(statAt(AT_FDCWD, jail, true)) ? undefined : "Not a directory";
+    if (isDirectory(statAt(AT_FDCWD, jail, true))) return;
   } catch (error) {
-    if (error instanceof SystemError) return isErrno(error, "ENOENT", "ENOTDIR") ? error.reason : undefined;
-    throw error;
+    if (!(error instanceof SystemError)) throw error;
+    if (!isErrno(error, "ENOENT", "ENOTDIR")) return;
+    ({ reason } = error);
   }
+  printError(`${NAME}: no such jail, ${display(jail)}: ${reason}`);
 }
 
 /** jk_list(8): lists the processes that run in a jail. */

@@ -15,11 +15,18 @@ function absolute(path: ByteString): ByteString {
   if (path.startsWith("/")) return path;
   const directory = workingDirectory();
   if (directory !== undefined) return `${directory}/${path}`;
-  throw new JailkitError(
-    "relative-path",
-    1,
-    "the working directory is removed: use an absolute path for the pidfile",
-  );
+  const message = "the working directory is removed: use an absolute path for the pidfile";
+  throw new JailkitError("relative-path", 1, message);
+}
+
+function requireOneOf(name: string, value: ByteString | undefined, allowed: readonly string[]): void {
+  if (value === undefined || allowed.includes(value)) return;
+  throw new UsageError(`--${name} is one of ${allowed.join(", ")}`);
+}
+
+function requireNumber(name: string, value: ByteString | undefined, of: string): void {
+  if (value === undefined || /^\s*[-+]?(?:\d|\.\d)/.test(value)) return;
+  throw new UsageError(`--${name} is a number of ${of}, not ${quoted(value)}`);
 }
 
 const definition = defineTool({
@@ -64,25 +71,14 @@ const definition = defineTool({
   async run({ options, operands }) {
     if (operands.length > 0) throw new UsageError("takes no arguments");
     const { socket, base, peak, interval, type, trust } = options;
-    for (const [name, value, allowed] of [
-      ["type", type, ["datagram", "dgram", "stream"]],
-      ["trust", trust, ["kernel", "sender"]],
-    ] as const) {
-      if (value === undefined || (allowed as readonly string[]).includes(value)) continue;
-      throw new UsageError(`--${name} is one of ${allowed.join(", ")}`);
-    }
-    for (const [name, value, what] of [
-      ["base", base, "a number of bytes"],
-      ["peak", peak, "a number of bytes"],
-      ["interval", interval, "a number of seconds"],
-    ] as const) {
-      if (value === undefined || /^\s*[-+]?(?:\d|\.\d)/.test(value)) continue;
-      throw new UsageError(`--${name} is ${what}, not ${quoted(value)}`);
-    }
+    requireOneOf("type", type, ["datagram", "dgram", "stream"]);
+    requireOneOf("trust", trust, ["kernel", "sender"]);
+    requireNumber("base", base, "bytes");
+    requireNumber("peak", peak, "bytes");
+    requireNumber("interval", interval, "seconds");
     if (socket === undefined && [base, peak, interval, type, trust].some((value) => value !== undefined)) {
-      printError(
-        "jk_socketd: warning: --base, --peak, --interval, --type and --trust have no effect without --socket",
-      );
+      const names = "--base, --peak, --interval, --type and --trust";
+      printError(`jk_socketd: warning: ${names} have no effect without --socket`);
     }
     const socketd = await import("../log-socket/monitor/socketd.ts");
     if (!options.nodetach && !detached) return socketd.detach(words);

@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
+import { attempt } from "../../ffi/error.ts";
 import { readLink, statIfPresent } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
@@ -16,10 +17,10 @@ import {
   SYNC,
   VERBOSE,
 } from "../cli/options.ts";
-import { printError, printJson, printLine } from "../cli/output.ts";
+import { printError, printLine } from "../cli/output.ts";
 import { requireRoot } from "../cli/root.ts";
 import { startTool } from "../cli/start.ts";
-import { defineTool } from "../cli/tool.ts";
+import { defineTool, type ToolOutput } from "../cli/tool.ts";
 import { type KeyValues, readKeys } from "../config/keys.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { problemLine } from "../config/model.ts";
@@ -31,8 +32,7 @@ import { knownJails } from "../jail/record/manifest.ts";
 import { createLoader } from "../libraries/closure.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import { absolutePath, fileSystemAt } from "../populate/file-system.ts";
-import { problemAt } from "../populate/problem.ts";
-import { LineReporter } from "../populate/reporter.ts";
+import { LineReporter, problemAt } from "../populate/reporter.ts";
 import { hasWork, type UpdateOutcome, untouched, updateReport } from "../update/report.ts";
 import { type UpdateContext, updateJail } from "../update/update.ts";
 
@@ -58,8 +58,7 @@ function readSettings(reporter: LineReporter): Settings {
 }
 
 function settingsFor(settings: Settings, jail: ByteString) {
-  for (const [name, own] of settings) if (name.startsWith("/") && absolutePath(name) === jail) return own;
-  return settings.get(jail);
+  return settings.entries().find(([name]) => name.startsWith("/") && absolutePath(name) === jail)?.[1];
 }
 
 /** A jail to update. `shellsOnly`: it is known only from homes, and was never given to jk_update. */
@@ -68,13 +67,8 @@ interface JailToUpdate {
   readonly shellsOnly: boolean;
 }
 
-interface JailList {
-  readonly jails: readonly JailToUpdate[];
-  readonly missing: readonly ByteString[];
-}
-
 /** All known jails: of the registry, of jk_update.ini, and of the homes of accounts. */
-function allJails(settings: Settings, users: readonly JailedUser[]): JailList {
+function allJails(settings: Settings, users: readonly JailedUser[]) {
   const named = [...settings.keys()].filter((name) => name.startsWith("/")).map(absolutePath);
   const given = new Set([...knownJails().map(({ jail }) => jail.path), ...named]);
   const lived = users.flatMap(({ jail }) => (jail === undefined || jail === "/" ? [] : [jail]));
@@ -88,18 +82,11 @@ function allJails(settings: Settings, users: readonly JailedUser[]): JailList {
   return { jails, missing };
 }
 
-/** The path of the running program; the usual path if proc(5) is not mounted. */
-function ownPath(): ByteString {
-  try {
-    return readLink(AT_FDCWD, "/proc/self/exe");
-  } catch {
-    return `/usr/sbin/${NAME}`;
-  }
-}
-
 /** The jk_chrootsh beside the running program, and the login shells of the users of a jail. */
 function loginsOf(users: readonly JailedUser[]): UpdateContext["loginsOf"] {
-  const chrootsh = `${directoryOf(ownPath())}/jk_chrootsh`;
+  // proc(5) may not be mounted.
+  const own = attempt(() => readLink(AT_FDCWD, "/proc/self/exe")) ?? `/usr/sbin/${NAME}`;
+  const chrootsh = `${directoryOf(own)}/jk_chrootsh`;
   return (jail) => ({
     chrootsh,
     shells: users.filter((user) => user.jail === jail).map(({ shell }) => shell),
@@ -141,15 +128,13 @@ type Options = OptionValues<typeof OPTIONS>;
 /** The named jail, if one is named, and the directories. Throws UsageError unless one of a jail, -c and --all is given. */
 function readOperands(options: Options, operands: readonly ByteString[]) {
   const { jail, configsection, all } = options;
-  if (jail !== undefined && configsection !== undefined) {
+  if (jail !== undefined && configsection !== undefined)
     throw new UsageError("cannot specify both a jail and a configsection", 21);
-  }
-  const hasTarget = configsection !== undefined || all;
-  const { jail: named, rest } = hasTarget ? { jail: undefined, rest: operands } : jailOrFirst(jail, operands);
-  if (named === undefined && !hasTarget) throw new UsageError("need a jail, a section or --all");
-  if (all && (jail ?? configsection) !== undefined) {
+  if (all && (jail ?? configsection) !== undefined)
     throw new UsageError("give --all, a jail or a section, not two of them");
-  }
+  if (all || configsection !== undefined) return { named: undefined, directories: operands };
+  const { jail: named, rest } = jailOrFirst(jail, operands);
+  if (named === undefined) throw new UsageError("need a jail, a section or --all");
   return { named, directories: rest };
 }
 
@@ -166,7 +151,7 @@ class UpdateRun {
     private readonly context: UpdateContext,
   ) {}
 
-  async updateAll({ jails, missing }: JailList): Promise<void> {
+  async updateAll({ jails, missing }: ReturnType<typeof allJails>): Promise<void> {
     for (const path of missing) this.warnMissing(path);
     for (const [index, jail] of jails.entries()) {
       const stop = interruption(`${index} of ${jails.length} jails are done`);
@@ -178,19 +163,22 @@ class UpdateRun {
     }
   }
 
-  /** Prints the report or the jails that are not up to date. Returns the exit status. */
-  finish(): number {
+  /** The report, or the jails that are not up to date. */
+  output(): ToolOutput {
     const { outcomes, problems, warnings } = this;
-    const { check, json, all, dryRun } = this.options;
+    const { check, all, dryRun } = this.options;
     const failed = problems.length > 0 || outcomes.some((outcome) => outcome.problems.length > 0);
     const pending = check && outcomes.some(hasWork);
     // A jail that failed has an error message of its own.
     const exitStatus = statusAfterSignals(pending ? WORK_TO_DO : failed ? 1 : 0);
-    if (json) printJson(updateReport(outcomes, { problems, warnings }, dryRun || check, exitStatus));
-    else if (all && check)
-      for (const { jail } of outcomes.filter(hasWork))
-        printLine(`${display(jail)}: there is something to do`);
-    return exitStatus;
+    return {
+      exitStatus,
+      report: () => updateReport(outcomes, { problems, warnings }, dryRun || check, exitStatus),
+      print() {
+        for (const { jail } of all && check ? outcomes.filter(hasWork) : [])
+          printLine(`${display(jail)}: there is something to do`);
+      },
+    };
   }
 
   private warnMissing(path: ByteString): void {
@@ -209,6 +197,7 @@ class UpdateRun {
       skips: [...skip.filter((path) => path !== ""), ...(own?.skips ?? [])],
       hardlink: hardlink || own?.hardlinks === true || own?.hardlink === true,
       dryRun: dryRun || check,
+      checkOnly: check,
     };
     try {
       const outcome = await updateJail(request, this.context);
@@ -259,9 +248,8 @@ Files that were made in the jail or belong to users are not changed, nor are fil
     const reporter = new LineReporter(NAME, { verbose: options.verbose, silent, quiet: silent });
     const settings: Settings = named === undefined ? readSettings(reporter) : new Map();
     const section = options.configsection;
-    if (section !== undefined && !settings.has(section)) {
+    if (section !== undefined && !settings.has(section))
       throw new JailkitError("no-section", 1, `${CONFIG} does not have a section called ${quoted(section)}`);
-    }
     const users = jailedUsers();
     const list = options.all
       ? allJails(settings, users)
@@ -273,7 +261,7 @@ Files that were made in the jail or belong to users are not changed, nor are fil
       full: new Set(),
     });
     await run.updateAll(list);
-    return run.finish();
+    return run.output();
   },
 });
 

@@ -3,21 +3,12 @@ import { noRoom, saysNoRoom } from "../jail/fs/no-room.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { concernsLibraries, renewLibraryCache } from "../populate/apply/library-cache.ts";
 import type { Entry, PopulateProblem } from "../populate/entry.ts";
-import { actionMessage } from "../populate/messages.ts";
-import { problemAt } from "../populate/problem.ts";
-import type { LineReporter } from "../populate/reporter.ts";
+import { actionMessage, type LineReporter, problemAt } from "../populate/reporter.ts";
 import type { Change, Removal } from "./plan/compare.ts";
 import { changeLine, removalLine } from "./report.ts";
 
 /** Called after each change and removal. */
-export interface ApplyEvents {
-  changed(change: Change): void;
-  removed(removal: Removal): void;
-  failed(problem: PopulateProblem): void;
-  progress(done: number, total: number): void;
-  /** All dependencies are in place, but no program yet: renew the library cache now. */
-  librariesAreThere(done: readonly Entry[], progress: string): void;
-}
+export type ApplyEvents = ReturnType<typeof eventsFor>;
 
 /** Collects and reports failures while one jail is updated. */
 export class Failures {
@@ -46,31 +37,28 @@ export class Failures {
       step();
     } catch (error) {
       this.unfinished = true;
-      this.add(
-        noRoom(error, this.jail, { left: [], progress }) ?? { ...problemAt(this.jail, error, code), code },
-      );
+      const full = noRoom(error, this.jail, { left: [], progress });
+      this.add(full ?? { ...problemAt(this.jail, error, code), code });
     }
   }
 }
 
 /** Reports changes and removals in a jail. */
-export function eventsFor(root: JailRoot, reporter: LineReporter, failures: Failures): ApplyEvents {
+export function eventsFor(root: JailRoot, reporter: LineReporter, failures: Failures) {
   return {
-    changed(change) {
+    changed(change: Change) {
       const { action, entry } = change;
       const line = changeLine(root.path, change, false);
-      if (action === "attributes") {
-        reporter.detail(line);
-        return;
-      }
-      if (action !== "create") reporter.say(line);
+      if (action !== "create") reporter.message({ text: line, detail: action === "attributes" });
+      if (action === "attributes") return;
       const to = root.path + entry.path;
       reporter.message(actionMessage({ ...entry, action: "create" }, to, change.hardlink));
     },
-    removed: (removal) => reporter.say(removalLine(root.path, removal, false)),
-    failed: (problem) => failures.add(problem),
-    progress: (done, total) => reporter.progress(done, total),
-    librariesAreThere(done, progress) {
+    removed: (removal: Removal) => reporter.say(removalLine(root.path, removal, false)),
+    failed: (problem: PopulateProblem) => failures.add(problem),
+    progress: (done: number, total: number) => reporter.progress(done, total),
+    /** All dependencies are in place, but no program yet: renew the library cache now. */
+    librariesAreThere(done: readonly Entry[], progress: string) {
       if (concernsLibraries(done)) failures.attempt("library-cache", progress, () => renewLibraryCache(root));
     },
   };

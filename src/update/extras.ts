@@ -1,10 +1,9 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
-import { AT_FDCWD } from "../../ffi/constants.ts";
 import { readFileIfPresent } from "../../ffi/files.ts";
-import { problemFrom } from "../cli/error.ts";
+import { answered, problemFrom } from "../cli/error.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { noRoom } from "../jail/fs/no-room.ts";
-import { type JailRoot, release, walk } from "../jail/fs/walk.ts";
+import { type JailRoot, withDirectory } from "../jail/fs/walk.ts";
 import { addAccounts, hasAccounts } from "../populate/apply/accounts.ts";
 import { lacksCache, renewLibraryCache } from "../populate/apply/library-cache.ts";
 import { registerLogSocket } from "../populate/apply/log-socket.ts";
@@ -20,6 +19,8 @@ export interface Extra {
   readonly kind: "accounts" | "proc" | "log-socket" | "library-cache";
   /** Continues "will ". */
   readonly what: string;
+  /** The directory of the jail that it changes, if any. */
+  readonly place: ByteString | undefined;
   readonly add: (reporter: LineReporter) => void;
 }
 
@@ -28,39 +29,24 @@ const FSTAB_LIMIT = 1 << 20;
 /** The extras that a recipe asks for and the jail lacks. */
 export function missingExtras(root: JailRoot, recipe: Recipe): Extra[] {
   const extras: Extra[] = [];
+  const need = (kind: Extra["kind"], what: string, add: Extra["add"], place?: ByteString) =>
+    extras.push({ kind, what, place, add });
   const { accounts } = recipe;
   const some = accounts.users.length + accounts.groups.length > 0;
   if (some && !hasAccounts(root, accounts)) {
-    extras.push({
-      kind: "accounts",
-      what: "add accounts to etc/passwd and etc/group",
-      add: (reporter) => addAccounts(root, accounts, reporter),
-    });
+    const what = "add accounts to etc/passwd and etc/group";
+    need("accounts", what, (reporter) => addAccounts(root, accounts, reporter), "/etc");
   }
   if (recipe.needProc && !(hasProcLine(root.path) && hasProc(root))) {
-    extras.push({
-      kind: "proc",
-      what: "mount proc",
-      add: () => {
-        addProcLine(root.path);
-        mountJailProc(root);
-      },
+    need("proc", "mount proc", () => {
+      addProcLine(root.path);
+      mountJailProc(root);
     });
   }
-  if (recipe.needLogsocket && !isServed(root.path)) {
-    extras.push({
-      kind: "log-socket",
-      what: "tell jk_socketd to serve dev/log",
-      add: () => void registerLogSocket(root.path),
-    });
-  }
-  if (lacksCache(root) && findProgram("ldconfig") !== undefined) {
-    extras.push({
-      kind: "library-cache",
-      what: "create the cache of libraries",
-      add: () => renewLibraryCache(root),
-    });
-  }
+  if (recipe.needLogsocket && !isServed(root.path))
+    need("log-socket", "tell jk_socketd to serve dev/log", () => void registerLogSocket(root.path));
+  if (lacksCache(root) && findProgram("ldconfig") !== undefined)
+    need("library-cache", "create the cache of libraries", () => renewLibraryCache(root), "/etc");
   return extras;
 }
 
@@ -83,27 +69,15 @@ export function addExtras(
 }
 
 function hasProcLine(jail: ByteString): boolean {
-  const bytes = readFileIfPresent("/etc/fstab", FSTAB_LIMIT, AT_FDCWD);
+  const bytes = readFileIfPresent("/etc/fstab", FSTAB_LIMIT);
   return bytes !== undefined && withProcLine(fromBytes(bytes), jail) === undefined;
 }
 
-function hasProc(root: JailRoot): boolean {
-  try {
-    const directory = walk(root, "/proc");
-    const mounted = isProc(directory.fd);
-    release(directory);
-    return mounted;
-  } catch {
-    return false;
-  }
-}
+const hasProc = (root: JailRoot): boolean =>
+  answered(() => withDirectory(root, "/proc", ({ fd }) => isProc(fd))) ?? false;
 
+/** Adding it will report an error of the file. */
 function isServed(jail: ByteString): boolean {
-  try {
-    const ini = loadConfig(`${CONFIG_DIRECTORY}/jk_socketd.ini`, { dialect: "c" });
-    return ini?.sections.some(({ name }) => name === `${jail}/dev/log`) ?? false;
-  } catch {
-    // Adding it will report the error.
-    return false;
-  }
+  const ini = answered(() => loadConfig(`${CONFIG_DIRECTORY}/jk_socketd.ini`, { dialect: "c" }));
+  return ini?.sections.some(({ name }) => name === `${jail}/dev/log`) ?? false;
 }

@@ -4,8 +4,10 @@ import * as C from "../../ffi/constants.ts";
 import { close, openAt, readAllFd } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { directoryOf } from "../../ffi/paths.ts";
+import { JailkitError } from "../cli/error.ts";
 import { withJailFile, withTree } from "../jail/fs/look.ts";
-import { type JailRoot, openDirectory, release } from "../jail/fs/walk.ts";
+import { type JailRoot, withDirectory } from "../jail/fs/walk.ts";
+import { readOnlyProblem } from "../jail/fs/writable.ts";
 import { makeDirectories, putFile } from "../jail/fs/write.ts";
 import { REGISTRY } from "../jail/record/manifest.ts";
 import {
@@ -31,13 +33,7 @@ export interface Journal {
   readonly intended: ReadonlyMap<ByteString, ManifestEntry>;
   readonly directories: readonly ByteString[];
   /** Directories that another type of file replaces. */
-  readonly exchanged: readonly Exchanged[];
-}
-
-/** A replaced directory: its path and inode. */
-interface Exchanged {
-  readonly path: ByteString;
-  readonly ino: bigint;
+  readonly exchanged: readonly { readonly path: ByteString; readonly ino: bigint }[];
 }
 
 const LIMIT = 1 << 28;
@@ -45,12 +41,10 @@ const LIMIT = 1 << 28;
 /** The directory of the record of a jail. */
 export const recordDirectory = (id: ByteString): ByteString => `${REGISTRY}/${id}`;
 const journalPath = (id: ByteString): ByteString => `${recordDirectory(id)}/update.json`;
-const lockPath = (id: ByteString): ByteString => `${recordDirectory(id)}/update.lock`;
+const LOCK = "update.lock";
 
 /** True if a run was interrupted. */
-export function isInterrupted(id: ByteString): boolean {
-  return readJournal(id) !== undefined;
-}
+export const isInterrupted = (id: ByteString): boolean => readJournal(id) !== undefined;
 
 /** The journal of an interrupted run. */
 export function readJournal(id: ByteString): Journal | undefined {
@@ -64,14 +58,12 @@ export function readJournal(id: ByteString): Journal | undefined {
   // A journal of a newer version cannot be read, but shows that there was a run.
   if (content === undefined) return { put: new Map(), intended: new Map(), directories: [], exchanged: [] };
   const { directories, exchanged } = content.unknown;
-  const asked = [...content.entries].filter(([, { sections }]) =>
-    sections.some((one) => one !== FOUND_SECTION),
-  );
+  const isAsked = ({ sections }: ManifestEntry) => sections.some((one) => one !== FOUND_SECTION);
   return {
     put: content.entries,
-    intended: new Map(asked),
+    intended: new Map([...content.entries].filter(([, entry]) => isAsked(entry))),
     directories: textsOf(directories).map(decoded),
-    exchanged: textsOf(exchanged).map((text): Exchanged => {
+    exchanged: textsOf(exchanged).map((text) => {
       const [path = "", ino = ""] = text.split(" ");
       return { path: decoded(path), ino: BigInt(/^[0-9]{1,20}$/.test(ino) ? ino : "0") };
     }),
@@ -84,10 +76,7 @@ const encoded = (path: ByteString) => Buffer.from(path, "latin1").toString("base
 const decoded = (text: string): ByteString => Buffer.from(text, "base64").toString("latin1");
 
 /** The journal for changes, with the plan of an interrupted run added. */
-export function journalOf(
-  changes: readonly Change[],
-  before: Journal | undefined,
-): Omit<Journal, "intended"> {
+export function journalOf(changes: readonly Change[], before?: Journal): Omit<Journal, "intended"> {
   const exchanged = changes.flatMap(({ action, entry: { path }, existing }) =>
     action === "exchange" && existing !== undefined ? [{ path, ino: existing.stat.ino }] : [],
   );
@@ -123,23 +112,22 @@ export function removeJournal(id: ByteString): void {
   withTree((tree) => removeOwn(tree, journalPath(id)));
 }
 
+/** Throws JailkitError "read-only" if the record of that id cannot be written: a dry run does not take its lock. */
+export function requireWritableRecord(id: ByteString, jail: ByteString, progress?: string): void {
+  const problem = withTree((tree) => readOnlyProblem(tree, [recordDirectory(id)], jail, progress));
+  if (problem !== undefined) throw new JailkitError(problem.code, 1, problem.message);
+}
+
 /** Calls `use` under the lock of a jail; waits for another run. */
 export async function withJailLock<T>(id: ByteString, use: () => Promise<T>): Promise<T> {
   const fd = withTree((tree) => {
     const owner = { uid: libc.geteuid(), gid: libc.getegid() };
     const directory = recordDirectory(id);
-    makeDirectories(tree, directory, (path) => ({
-      ...owner,
-      mode: path.startsWith(REGISTRY) ? 0o700 : 0o755,
-    }));
+    const mode = (path: ByteString) => (path.startsWith(REGISTRY) ? 0o700 : 0o755);
+    makeDirectories(tree, directory, (path) => ({ ...owner, mode: mode(path) }));
     registryExists(tree, REGISTRY);
-    putFile(tree, lockPath(id), new Uint8Array(0), { ...owner, mode: 0o600 }, { absent: true });
-    const opened = openDirectory(tree, directory);
-    try {
-      return openAt(opened.fd, "update.lock", C.O_RDONLY | C.O_NOFOLLOW);
-    } finally {
-      release(opened);
-    }
+    putFile(tree, `${directory}/${LOCK}`, new Uint8Array(0), { ...owner, mode: 0o600 }, { absent: true });
+    return withDirectory(tree, directory, (opened) => openAt(opened.fd, LOCK, C.O_RDONLY | C.O_NOFOLLOW));
   });
   try {
     lockFile(fd, C.LOCK_EX);

@@ -1,10 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_NOCTTY, O_NONBLOCK, O_RDONLY } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
-import { close, fstat, openAt, statIfPresent } from "../../ffi/files.ts";
+import { fstat, openAt, statIfPresent, withFd } from "../../ffi/files.ts";
 import { baseName } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
-import { describeError } from "../cli/error.ts";
+import { answered, describeError } from "../cli/error.ts";
 import { loadConfig } from "../config/load.ts";
 import { CONFIG_FILE } from "../enter/gather.ts";
 import { LIMITED_SHELL } from "../enter/shell.ts";
@@ -22,8 +22,6 @@ export interface JailLogins {
   /** The login shells, on the host, of the known users of the jail. */
   readonly shells: readonly ByteString[];
 }
-
-const JK_CHROOTSH = "jk_chrootsh";
 
 /**
  * The reason why a login may need a limited shell at one of these paths of the jail; undefined if all logins work with
@@ -52,7 +50,7 @@ function findObstacle(
   const used = [chrootsh, ...shells, ...accounts.flatMap(({ host }) => host?.shell ?? [])];
   for (const shell of new Set(used)) {
     // A missing jk_chrootsh lets nobody in, so it does not matter; but our own must exist.
-    const counts = baseName(shell) === JK_CHROOTSH && (shell === chrootsh || exists(shell));
+    const counts = baseName(shell) === "jk_chrootsh" && (shell === chrootsh || exists(shell));
     const reason = counts ? chrootshObstacle(shell) : undefined;
     if (reason !== undefined) return `logins may need it: ${reason}`;
   }
@@ -74,14 +72,11 @@ const exists = (path: ByteString): boolean => statIfPresent(AT_FDCWD, path, true
 /** The reason why logins with this jk_chrootsh do not use its built-in limited shell. */
 function chrootshObstacle(path: ByteString): string | undefined {
   try {
-    const fd = openAt(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-    try {
+    const make = withFd(openAt(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY), (fd) => {
       const stat = fstat(fd);
-      const make = isRegular(stat) ? jailkitVersionOf(fd, stat.size) : undefined;
-      if (make !== "jailkit-3" && make !== "entry") return `${display(path)} is not of jailkit 3`;
-    } finally {
-      close(fd);
-    }
+      return isRegular(stat) ? jailkitVersionOf(fd, stat.size) : undefined;
+    });
+    if (make !== "jailkit-3" && make !== "entry") return `${display(path)} is not of jailkit 3`;
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     return `${display(path)}: ${error.reason}`;
@@ -92,13 +87,9 @@ function chrootshObstacle(path: ByteString): string | undefined {
 
 function leadsToOne(root: JailRoot, shell: ByteString, paths: ReadonlySet<ByteString>): boolean {
   if (!shell.startsWith("/")) return false;
-  try {
-    const found = lookUp(root, shell, { follow: true });
-    return found !== undefined && paths.has(found.canonicalPath);
-  } catch {
-    // A loop, or a symbolic link of a user: jk_chrootsh does not follow it either.
-    return false;
-  }
+  // A loop, or a symbolic link of a user: jk_chrootsh does not follow it either.
+  const found = answered(() => lookUp(root, shell, { follow: true }));
+  return found !== undefined && paths.has(found.canonicalPath);
 }
 
 function injailShells(): ByteString[] {

@@ -2,9 +2,9 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { dropInName } from "../config/write.ts";
-import { lookUp } from "../jail/fs/look.ts";
+import { lookUp, withTree } from "../jail/fs/look.ts";
 import { jailMounts, unmountInJail } from "../jail/fs/unmount.ts";
-import { closeJailRoot, isRegular, type JailRoot, openTree } from "../jail/fs/walk.ts";
+import { isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import { removePath } from "../jail/fs/write.ts";
 import { REGISTRY } from "../jail/record/manifest.ts";
 import { changeFstab } from "../populate/apply/proc.ts";
@@ -31,17 +31,13 @@ export function fstabMounts(fstab: ByteString, jail: ByteString): ByteString[] {
   });
 }
 
-/**
- * Removes the line that addProcLine added to `etc`/fstab. `removed`: it was there; `left`: other mount points in the
- * jail, which somebody else added.
- */
+/** Removes the line of addProcLine from `etc`/fstab. `left`: other mount points in the jail, which others added. */
 export function removeProcLine(
   jail: ByteString,
   etc: ByteString = "/etc",
   registry: ByteString = REGISTRY,
 ): { removed: boolean; left: ByteString[] } {
-  const root = openTree(etc);
-  try {
+  return withTree((root) => {
     const stat = lookUp(root, "/fstab")?.stat;
     if (stat === undefined || !isRegular(stat)) return { removed: false, left: [] };
     let left: ByteString[] = [];
@@ -52,9 +48,7 @@ export function removeProcLine(
     };
     const byHand = `take the line for ${display(jail)}/proc out by hand`;
     return { removed: changeFstab(root, change, byHand, registry), left };
-  } finally {
-    closeJailRoot(root);
-  }
+  }, etc);
 }
 
 /** Unmounts proc(5) from /proc of the jail. True if it was mounted. */
@@ -75,17 +69,12 @@ export function unregisterLogSocket(
   const path = `/jk_socketd.d/${dropInName(jail)}`;
   const socket = `${jail}/dev/log`;
   const file = `${directory}/jk_socketd.ini`;
-  const section = () => loadConfig(file, { dialect: "c" })?.sections.find(({ name }) => name === socket);
-  const named = section();
+  const named = loadConfig(file, { dialect: "c" })?.sections.find(({ name }) => name === socket);
   // A drop-in of that name with other content is not ours.
-  if (named !== undefined && named.file !== directory + path) return { removed: undefined, left: named.file };
-  if (named === undefined) return { removed: undefined, left: undefined };
-  const root = openTree(directory);
-  try {
+  if (named?.file !== directory + path) return { removed: undefined, left: named?.file };
+  return withTree((root) => {
     const found = lookUp(root, path);
     const removed = found !== undefined && removePath(root, path, found.stat);
     return { removed: removed ? directory + path : undefined, left: undefined };
-  } finally {
-    closeJailRoot(root);
-  }
+  }, directory);
 }

@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
+import { directoryOf } from "../../ffi/paths.ts";
 import { display, jsonText, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
@@ -7,6 +8,7 @@ import { printJson } from "../cli/output.ts";
 import { problemReport } from "../cli/report.ts";
 import { noRoom } from "../jail/fs/no-room.ts";
 import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
+import { readOnlyProblem } from "../jail/fs/writable.ts";
 import {
   changeManifest,
   type Manifest,
@@ -26,7 +28,7 @@ import { asksForFiles } from "../populate/record/requests.ts";
 import { LineReporter } from "../populate/reporter.ts";
 import { type Recipe, readRecipe } from "../profile/recipe.ts";
 import { applyRemovals } from "./apply/removals.ts";
-import { withJailLock } from "./journal.ts";
+import { requireWritableRecord, withJailLock } from "./journal.ts";
 import { type Kept, keptMessage, type Removal } from "./plan/compare.ts";
 import { decideRemovals, type Removals } from "./plan/removals.ts";
 import { removeProcLine, unmountJailProc, unregisterLogSocket } from "./remove-extras.ts";
@@ -77,7 +79,9 @@ export async function removeRequested(request: RemoveRequest, options: RemoveOpt
   let outcome: RemoveOutcome;
   try {
     const { id } = openManifest(root);
-    const remove = () => removeFrom(root, openManifest(root), request, dryRun, loader, reporter);
+    requireWritableRecord(id, jail, "nothing was removed");
+    const remove = () =>
+      removeFrom({ root, manifest: openManifest(root), request, loader, reporter }, dryRun);
     outcome = dryRun ? remove() : await withJailLock(id, async () => remove());
   } finally {
     reporter.flush();
@@ -87,20 +91,23 @@ export async function removeRequested(request: RemoveRequest, options: RemoveOpt
   return outcome.exitStatus;
 }
 
+/** A run in an open jail. */
+interface Run {
+  readonly root: JailRoot;
+  readonly manifest: Manifest;
+  readonly request: RemoveRequest;
+  readonly loader: Loader;
+  readonly reporter: LineReporter;
+}
+
 /** The recipe of the remaining requests, and that of the removed ones. */
 interface Recipes {
   readonly stays: Recipe;
   readonly goes: Recipe;
 }
 
-function removeFrom(
-  root: JailRoot,
-  manifest: Manifest,
-  request: RemoveRequest,
-  dryRun: boolean,
-  loader: Loader,
-  reporter: LineReporter,
-): RemoveOutcome {
+function removeFrom(run: Run, dryRun: boolean): RemoveOutcome {
+  const { root, manifest, request, loader, reporter } = run;
   const { remaining, removed } = separate(manifest.content.requests, request);
   requireAsked(manifest, request, removed);
   const host = fileSystemAt();
@@ -108,18 +115,28 @@ function removeFrom(
   const goes = readRecipe(removed, host, loader);
   const warnings = [...stays.warnings, ...stays.problems.map(({ message }) => message)];
   for (const warning of warnings) reporter.warn(warning);
-  const decided = decide(root, manifest, request, loader, { stays, goes });
+  const decided = decide(run, { stays, goes });
   const { removals, kept } = decided;
   for (const each of kept) reporter.say(keptMessage(root, each));
+  const closed = readOnlyProblem(root, placesToChange(root, removals), root.path, "nothing was removed");
+  if (closed !== undefined) {
+    reporter.fail(closed.message);
+    return { removals, removed: new Set(), kept, warnings, problems: [closed], exitStatus: 1 };
+  }
   if (dryRun) {
     for (const removal of removals) reporter.say(removalLine(root.path, removal, true));
     return { removals, removed: new Set(), kept, warnings, problems: [], exitStatus: 0 };
   }
-  const { problems, done } = holdingSignals(() =>
-    takeAway(root, manifest, request, { stays, goes }, decided, reporter),
-  );
+  const { problems, done } = holdingSignals(() => takeAway(run, { stays, goes }, decided));
   const exitStatus = statusAfterSignals(problems.length === 0 ? 0 : 1);
   return { removals, removed: new Set(done), kept, warnings, problems, exitStatus };
+}
+
+/** The directories of the jail in which a name is removed or replaced. */
+function placesToChange(root: JailRoot, removals: readonly Removal[]): ByteString[] {
+  const places = removals.map(({ path }) => directoryOf(path));
+  const renews = removals.some(({ path }) => isLibraryName(path)) || hasOldCache(root);
+  return renews ? [...places, "/etc"] : places;
 }
 
 /** Splits the requests: without the names, and for the names alone. */
@@ -127,20 +144,18 @@ function separate(
   requests: readonly ManifestRequest[],
   { tool, names }: RemoveRequest,
 ): { remaining: ManifestRequest[]; removed: ManifestRequest[] } {
-  const remaining: ManifestRequest[] = [];
-  const removed: ManifestRequest[] = [];
-  for (const request of requests) {
-    const key = tool === "jk_init" ? "sections" : "operands";
-    if (request.tool !== tool) {
-      remaining.push(request);
-      continue;
-    }
-    const rest = request[key].filter((name) => !names.includes(name));
-    const taken = request[key].filter((name) => names.includes(name));
-    if (rest.length > 0) remaining.push({ ...request, [key]: rest });
-    if (taken.length > 0) removed.push({ ...request, [key]: taken });
-  }
-  return { remaining, removed };
+  const key = tool === "jk_init" ? "sections" : "operands";
+  const only = (which: (name: ByteString) => boolean) => (request: ManifestRequest) => {
+    const left = request[key].filter(which);
+    return left.length > 0 ? [{ ...request, [key]: left }] : [];
+  };
+  const without = only((name) => !names.includes(name));
+  return {
+    remaining: requests.flatMap((request) => (request.tool === tool ? without(request) : [request])),
+    removed: requests
+      .filter((request) => request.tool === tool)
+      .flatMap(only((name) => names.includes(name))),
+  };
 }
 
 function requireAsked(manifest: Manifest, request: RemoveRequest, removed: readonly ManifestRequest[]): void {
@@ -154,13 +169,7 @@ function requireAsked(manifest: Manifest, request: RemoveRequest, removed: reado
 }
 
 /** Plans the removal: files of the removed requests that the remaining ones do not bring. */
-function decide(
-  root: JailRoot,
-  manifest: Manifest,
-  request: RemoveRequest,
-  loader: Loader,
-  { stays, goes }: Recipes,
-): Removals {
+function decide({ root, manifest, request, loader }: Run, { stays, goes }: Recipes): Removals {
   const { entries } = manifest.content;
   const state = jailState(root, entries, new Map());
   const plan = makePlan({
@@ -175,25 +184,17 @@ function decide(
   const certain = stays.problems.length === 0;
   const candidates = [...entries.values()].filter(({ path, sections }) => {
     if (plan.planned.has(path) || sections.some((section) => stays.resolved.has(section))) return false;
-    return certain
-      ? sections.some((section) => taken.has(section))
-      : sections.every((each) => taken.has(each));
+    const isTaken = (section: ByteString) => taken.has(section);
+    return certain ? sections.some(isTaken) : sections.every(isTaken);
   });
-  return decideRemovals(
-    state,
-    candidates.map((record) => ({ path: record.path, record })),
-    (path) => plan.planned.has(path),
-    false,
-  );
+  const found = candidates.map((record) => ({ path: record.path, record }));
+  return decideRemovals(state, found, (path) => plan.planned.has(path), false);
 }
 
 function takeAway(
-  root: JailRoot,
-  manifest: Manifest,
-  request: RemoveRequest,
+  { root, manifest, request, reporter }: Run,
   { stays, goes }: Recipes,
   { removals, forgotten }: Removals,
-  reporter: LineReporter,
 ): { problems: PopulateProblem[]; done: readonly ByteString[] } {
   const problems: PopulateProblem[] = [];
   let count = 0;
@@ -213,8 +214,9 @@ function takeAway(
   if (goes.needLogsocket && !stays.needLogsocket) attempt("log-socket", () => closeLogSocket(root, reporter));
   if (goes.needProc && !stays.needProc) {
     attempt("proc", () => {
-      unmountJailProc(root);
-      removeProcLine(root.path);
+      const proc = `${root.path}/proc`;
+      if (unmountJailProc(root)) reporter.say(`unmounted proc from ${proc}`);
+      if (removeProcLine(root.path).removed) reporter.say(`removed the line for ${proc} from /etc/fstab`);
     });
   }
   const { removed } = applyRemovals(root, removals, {

@@ -15,12 +15,12 @@ import type { Entry } from "../populate/entry.ts";
 import type { Extra } from "./extras.ts";
 import type { Change, Removal } from "./plan/compare.ts";
 
+const devices = { char: true, block: true } as const;
 const removalTypes = {
   file: true,
   directory: true,
   link: true,
-  char: true,
-  block: true,
+  ...devices,
   fifo: true,
   socket: true,
 } as const;
@@ -40,11 +40,7 @@ const changeSchema = z
     }).describe(
       '"attributes": mode, owner or time; "exchange": a directory in the place of a symbolic link, or the other way round.',
     ),
-    type: enumOf<Entry["type"] | Removal["type"]>({
-      ...removalTypes,
-      symlink: true,
-      device: true,
-    }),
+    type: enumOf<Entry["type"] | Removal["type"]>({ ...removalTypes, symlink: true, device: true }),
     path: jailPath,
     source: z.string().optional().describe("The host's file that it is made from."),
     target: z.string().optional().describe("The text of a symbolic link."),

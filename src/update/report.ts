@@ -33,16 +33,9 @@ export interface UpdateOutcome {
 
 /** The result for a jail that could not be updated, or is missing. */
 export function untouched(jail: ByteString, known: Partial<UpdateOutcome>): UpdateOutcome {
-  const nothing = {
-    changes: [],
-    removals: [],
-    extras: [],
-    kept: [],
-    skipped: [],
-    warnings: [],
-    problems: [],
-  };
-  return { jail, record: undefined, resumed: false, done: new Set(), ...nothing, ...known };
+  const nothing = { changes: [], removals: [], extras: [], kept: [], skipped: [] };
+  const messages = { warnings: [], problems: [] };
+  return { jail, record: undefined, resumed: false, done: new Set(), ...nothing, ...messages, ...known };
 }
 
 /** True if a jail is not up to date. */
@@ -55,11 +48,7 @@ function changeReport({ action, entry }: Change, done: boolean): ChangeReport {
   const report: ChangeReport = { action, type, path: jsonText(path), done };
   if (source !== undefined) report.source = jsonText(source);
   if (target !== undefined) report.target = jsonText(target);
-  if (type !== "symlink") {
-    report.mode = octal(entry.mode);
-    report.uid = entry.uid;
-    report.gid = entry.gid;
-  }
+  if (type !== "symlink") Object.assign(report, { mode: octal(entry.mode), uid: entry.uid, gid: entry.gid });
   report.why = entry.because.map(({ section }) => jsonText(section));
   return report;
 }
@@ -127,13 +116,9 @@ export function changeLine(
   const kind = entry.type === "symlink" ? "link" : entry.type;
   // The old file is of another type.
   const what = action === "exchange" && existing !== undefined ? kindOf(existing.stat) : kind;
-  if (dryRun) {
-    if (action === "create") return `will add ${kind} ${to}`;
-    if (action === "attributes") return `will change mode, owner or time of ${to}`;
-    return `will update outdated ${what} ${to}`;
-  }
-  if (action === "attributes") return `changing mode, owner or time of ${to}`;
-  return `removing outdated ${what} ${to}`;
+  if (action === "attributes") return `${dryRun ? "will change" : "changing"} mode, owner or time of ${to}`;
+  if (dryRun && action === "create") return `will add ${kind} ${to}`;
+  return `${dryRun ? "will update" : "removing"} outdated ${what} ${to}`;
 }
 
 /** The line before a removal. */

@@ -4,9 +4,17 @@ import { isErrno } from "../../ffi/error.ts";
 import { birthAt } from "../../ffi/extents.ts";
 import type { Stat } from "../../ffi/files.ts";
 import { parentOf } from "../../ffi/paths.ts";
-import { JailkitError } from "../cli/error.ts";
+import { answered, JailkitError } from "../cli/error.ts";
 import { lookUp, readJailLink } from "../jail/fs/look.ts";
-import { isDirectory, isLink, isRegular, type JailRoot, release, walk } from "../jail/fs/walk.ts";
+import {
+  isDirectory,
+  isLink,
+  isRegular,
+  type JailRoot,
+  release,
+  walk,
+  withDirectory,
+} from "../jail/fs/walk.ts";
 import type { ManifestEntry } from "../jail/record/manifest.ts";
 import type { FileSystem } from "../populate/file-system.ts";
 import { jailFileSystem } from "../populate/open-jail.ts";
@@ -40,11 +48,7 @@ export function isAsRecorded(entry: ManifestEntry, stat: Stat, target: ByteStrin
   if (stat.uid !== entry.uid) return false;
   switch (entry.type) {
     case "file":
-      return (
-        isRegular(stat) &&
-        stat.size === entry.size &&
-        (entry.mtime === undefined || stat.mtime === entry.mtime)
-      );
+      return isRegular(stat) && stat.size === entry.size && stat.mtime === (entry.mtime ?? stat.mtime);
     case "link":
       return isLink(stat) && target === entry.target;
     case "directory":
@@ -57,12 +61,8 @@ export function isAsRecorded(entry: ManifestEntry, stat: Stat, target: ByteStrin
   }
 }
 
-const CONFIGURATION = /^\/etc\//;
-
 /** Configuration is edited on purpose, so its changes stay. */
-function isConfiguration(path: ByteString): boolean {
-  return CONFIGURATION.test(path);
-}
+const isConfiguration = (path: ByteString): boolean => path.startsWith("/etc/");
 
 /** Reads a jail. `records`: from its record, `intended`: from an interrupted run. */
 export function jailState(
@@ -113,10 +113,7 @@ export function jailState(
 }
 
 /** The file at a path of a jail; undefined if only a symbolic link of a user leads there. */
-export function lookAt(
-  root: JailRoot,
-  path: ByteString,
-): { stat: Stat; target: ByteString | undefined; canonicalPath: ByteString } | undefined {
+export function lookAt(root: JailRoot, path: ByteString) {
   try {
     const found = lookUp(root, path);
     if (found === undefined) return undefined;
@@ -154,10 +151,7 @@ export function planningView(
   return { ...real, lstat, stat: lstat };
 }
 
-/**
- * Recorded directories that are no longer directories on the host, and have only jailkit's files: they are replaced. Each
- * with its content.
- */
+/** Recorded directories that hold only jailkit's files and are no directories on the host now, with their content. */
 export function changedDirectories(
   state: JailState,
   records: Iterable<ManifestEntry>,
@@ -181,9 +175,7 @@ export function changedDirectories(
   return found;
 }
 
-/**
- * A test for paths that a user has blocked, where users can write, by a symbolic link or a file instead of a directory.
- */
+/** A test for paths that a user has blocked, where users can write, by a symbolic link or file in place of a directory. */
 export function blockedByUsers(root: JailRoot): (path: ByteString) => boolean {
   const results = new Map<ByteString, boolean>();
 
@@ -199,15 +191,8 @@ export function blockedByUsers(root: JailRoot): (path: ByteString) => boolean {
     }
   }
 
-  function isTrusted(directory: ByteString): boolean {
-    try {
-      const found = walk(root, directory || "/");
-      release(found);
-      return found.trusted;
-    } catch {
-      return true;
-    }
-  }
+  const isTrusted = (directory: ByteString): boolean =>
+    answered(() => withDirectory(root, directory || "/", ({ trusted }) => trusted)) ?? true;
 
   function isBlocked(path: ByteString): boolean {
     const directory = parentOf(path);

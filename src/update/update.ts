@@ -2,10 +2,12 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { ENOSPC } from "../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../ffi/error.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
+import { directoryOf } from "../../ffi/paths.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { requireJailToFill } from "../jail/fs/host-directories.ts";
 import { lacksRoom, noRoom } from "../jail/fs/no-room.ts";
 import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
+import { readOnlyProblem } from "../jail/fs/writable.ts";
 import {
   type Manifest,
   openManifest,
@@ -17,11 +19,11 @@ import { openNamedJail } from "../jail/record/named-jail.ts";
 import type { Loader } from "../libraries/closure.ts";
 import { isLibraryName } from "../libraries/dependency.ts";
 import { renewLibraryCache } from "../populate/apply/library-cache.ts";
+import type { PopulateProblem } from "../populate/entry.ts";
 import type { FileSystem } from "../populate/file-system.ts";
-import { actionMessage } from "../populate/messages.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
-import type { LineReporter } from "../populate/reporter.ts";
-import { type Recipe, readRecipe } from "../profile/recipe.ts";
+import { actionMessage, type LineReporter } from "../populate/reporter.ts";
+import { readRecipe } from "../profile/recipe.ts";
 import { applyChanges, workLeft } from "./apply/apply.ts";
 import { applyRemovals } from "./apply/removals.ts";
 import { sweep, sweepRegistry } from "./apply/sweep.ts";
@@ -32,6 +34,7 @@ import {
   journalOf,
   readJournal,
   removeJournal,
+  requireWritableRecord,
   withJailLock,
   writeJournal,
 } from "./journal.ts";
@@ -54,12 +57,14 @@ interface UpdateOptions {
   /** Also remove files that were created in the jail or belong to users. */
   readonly prune: boolean;
   readonly dryRun: boolean;
+  /** A dry run that only tells whether there is something to do, not whether it can be done. */
+  readonly checkOnly: boolean;
   readonly sync: boolean;
   /** Update nothing but the limited shells of the jail. */
   readonly shellsOnly: boolean;
 }
 
-/** The state that the updates of one run share. */
+/** What the updates of one run share. */
 export interface UpdateContext {
   readonly host: FileSystem;
   readonly loader: Loader;
@@ -78,12 +83,12 @@ export async function updateJail(options: UpdateOptions, context: UpdateContext)
   const root = openNamedJail(options.jail, { sync: options.sync });
   try {
     requireJailToFill(root, 1);
-    if (options.dryRun) {
-      const manifest = openManifest(root);
-      return prepare(root, manifest, readJournal(manifest.id), options, context).outcome;
-    }
-    // The lock is beside the record of that id; the record is read under the lock.
-    const { id } = openManifest(root);
+    const manifest = openManifest(root);
+    const { id } = manifest;
+    if (!options.checkOnly) requireWritableRecord(id, options.jail);
+    if (options.dryRun)
+      return prepare({ root, manifest, journal: readJournal(id) }, options, context).outcome;
+    // The lock is beside the record of that id; the record is read again under the lock.
     return await withJailLock(id, async () => updateLocked(root, openManifest(root), options, context));
   } catch (error) {
     const problem = noRoom(error, options.jail, { left: [], progress: "nothing was changed" });
@@ -101,18 +106,27 @@ async function updateLocked(
   options: UpdateOptions,
   context: UpdateContext,
 ): Promise<UpdateOutcome> {
-  const journal = readJournal(manifest.id);
+  const jail: OpenJail = { root, manifest, journal: readJournal(manifest.id) };
+  const { journal } = jail;
   const swept = journal === undefined ? [] : sweep(root, journal, manifest.content.entries);
   if (journal !== undefined) sweepRegistry(manifest.id);
   for (const warning of swept) context.reporter.warn(warning);
-  const prepared = prepare(root, manifest, journal, options, context);
+  const prepared = prepare(jail, options, context);
   const outcome = { ...prepared.outcome, warnings: [...swept, ...prepared.outcome.warnings] };
   const settled = prepared.recorded && settle(root, manifest, prepared.plan);
+  if (prepared.blocked) return outcome;
   if (!hasWork(outcome)) {
     if (settled) saveManifest(manifest);
     return outcome;
   }
-  return holdingSignals(() => change(root, manifest, { ...prepared, outcome, journal }, context));
+  return holdingSignals(() => change(jail, { ...prepared, outcome }, context));
+}
+
+/** An open jail with its record, and the journal of an interrupted run. */
+interface OpenJail {
+  readonly root: JailRoot;
+  readonly manifest: Manifest;
+  readonly journal: Journal | undefined;
 }
 
 /** The plan, before the jail is changed. */
@@ -121,16 +135,13 @@ interface Prepared {
   readonly recorded: boolean;
   readonly plan: UpdatePlan;
   readonly outcome: UpdateOutcome;
+  /** Nothing can be changed, as a problem of the outcome says. */
+  readonly blocked: boolean;
 }
 
 /** Plans and reports; with `dryRun`, also reports each change. Changes nothing. */
-function prepare(
-  root: JailRoot,
-  manifest: Manifest,
-  journal: Journal | undefined,
-  options: UpdateOptions,
-  context: UpdateContext,
-): Prepared {
+function prepare(jail: OpenJail, options: UpdateOptions, context: UpdateContext): Prepared {
+  const { root, manifest, journal } = jail;
   const { host, loader, reporter } = context;
   const requests = manifest.content.requests.filter(asksForFiles);
   const recorded = requests.length > 0;
@@ -145,24 +156,38 @@ function prepare(
         intended: recorded && journal !== undefined ? journal.intended : new Map(),
         report: (line) => reporter.detail(line),
       });
-  const outcome = outcomeOf(root, plan, directories.length === 0 ? recipe : undefined, {
+  const { changes, removals, kept, skipped, warnings, problems } = plan;
+  const outcome: UpdateOutcome = {
+    jail: root.path,
     record: recorded ? manifest.id : undefined,
     resumed: journal !== undefined,
-  });
+    extras: recipe === undefined || directories.length > 0 ? [] : missingExtras(root, recipe),
+    done: new Set(),
+    ...{ changes, removals, kept, skipped, warnings, problems },
+  };
   reportPlan(root, plan, reporter);
-  if (options.dryRun) showChanges(root, outcome, reporter);
-  return { recorded, plan, outcome };
+  const obstacle = options.checkOnly ? undefined : closedPlace(root, outcome);
+  if (obstacle !== undefined) {
+    reporter.fail(obstacle.message);
+    return {
+      recorded,
+      plan,
+      blocked: true,
+      outcome: { ...outcome, problems: [...outcome.problems, obstacle] },
+    };
+  }
+  if (options.dryRun) showChanges(outcome, reporter);
+  return { recorded, plan, outcome, blocked: false };
 }
 
-function outcomeOf(
+/** The problem of the first directory to change that is on a read-only mount. */
+function closedPlace(
   root: JailRoot,
-  { changes, removals, kept, skipped, warnings, problems }: UpdatePlan,
-  recipe: Recipe | undefined,
-  jail: Pick<UpdateOutcome, "record" | "resumed">,
-): UpdateOutcome {
-  const extras = recipe === undefined ? [] : missingExtras(root, recipe);
-  const plan = { changes, removals, extras, kept, skipped, warnings, problems };
-  return { jail: root.path, ...jail, done: new Set(), ...plan };
+  { changes, removals, extras }: UpdateOutcome,
+): PopulateProblem | undefined {
+  const paths = [...changes.map(({ entry }) => entry.path), ...removals.map(({ path }) => path)];
+  const places = [...paths.map(directoryOf), ...extras.flatMap(({ place }) => place ?? [])];
+  return readOnlyProblem(root, places, root.path, workLeft(changes, new Set()).progress);
 }
 
 function reportPlan(root: JailRoot, plan: UpdatePlan, reporter: LineReporter): void {
@@ -173,15 +198,11 @@ function reportPlan(root: JailRoot, plan: UpdatePlan, reporter: LineReporter): v
   for (const each of plan.kept) reporter.message({ text: keptMessage(root, each), detail: !each.notable });
 }
 
-function showChanges(
-  root: JailRoot,
-  { changes, removals, extras }: UpdateOutcome,
-  reporter: LineReporter,
-): void {
+function showChanges({ jail, changes, removals, extras }: UpdateOutcome, reporter: LineReporter): void {
   for (const each of changes)
-    reporter.message({ text: changeLine(root.path, each, true), detail: isDetail(each) });
-  for (const removal of removals) reporter.say(removalLine(root.path, removal, true));
-  for (const { what } of extras) reporter.say(`will ${what} in ${root.path}`);
+    reporter.message({ text: changeLine(jail, each, true), detail: isDetail(each) });
+  for (const removal of removals) reporter.say(removalLine(jail, removal, true));
+  for (const { what } of extras) reporter.say(`will ${what} in ${jail}`);
 }
 
 /** True for changes of attributes, and for directories and symbolic links on the way to a requested file. */
@@ -192,15 +213,15 @@ function isDetail({ action, entry }: Change): boolean {
 
 /** Makes the changes. Checks for a signal before any file appears, and between removals. */
 function change(
-  root: JailRoot,
-  manifest: Manifest,
-  { plan, recorded, outcome, journal }: Prepared & { journal: Journal | undefined },
+  jail: OpenJail,
+  { plan, recorded, outcome }: Prepared,
   context: UpdateContext,
 ): UpdateOutcome {
+  const { root, manifest, journal } = jail;
   const { reporter, full, loader } = context;
   const failures = new Failures(root.path, outcome.problems, reporter);
   const { problems } = failures;
-  if (!begin(root, manifest, plan, journal, failures, full)) return { ...outcome, problems };
+  if (!begin(jail, plan, failures, full)) return { ...outcome, problems };
   const events = eventsFor(root, reporter, failures);
   const order = new ChangeOrder(plan.entryOf, plan.unread, loader);
   const changed = applyChanges(root, plan.changes, order, events);
@@ -234,10 +255,8 @@ function change(
 
 /** Writes the journal. False, with a problem, if that fails, or if the disk is known to be full. */
 function begin(
-  root: JailRoot,
-  manifest: Manifest,
+  { root, manifest, journal }: OpenJail,
   plan: UpdatePlan,
-  journal: Journal | undefined,
   failures: Failures,
   full: ReadonlySet<string>,
 ): boolean {
@@ -258,10 +277,7 @@ function begin(
   }
 }
 
-function fileSystemOf({ top: { stat } }: JailRoot): string {
-  return `${stat.devMajor}:${stat.devMinor}`;
-}
+const fileSystemOf = ({ top: { stat } }: JailRoot) => `${stat.devMajor}:${stat.devMinor}`;
 
-function sameRequests(one: Manifest, other: Manifest): boolean {
-  return JSON.stringify(one.content.requests) === JSON.stringify(other.content.requests);
-}
+const sameRequests = (one: Manifest, other: Manifest) =>
+  JSON.stringify(one.content.requests) === JSON.stringify(other.content.requests);

@@ -66,14 +66,6 @@ export function readAccess(
   };
 }
 
-/** An account in a jail: its home there, and its shell. */
-interface AccessPlace {
-  root: JailRoot;
-  name: ByteString;
-  home: ByteString;
-  shell: ByteString;
-}
-
 /** True for the shell that obeys jk_lsh.ini. */
 export const isLimitedShell = (shell: ByteString): boolean => shell.endsWith("/jk_lsh");
 
@@ -87,11 +79,11 @@ export interface AccessPlan {
 }
 
 /**
- * Plans the keys and services of an account; nothing is written. `merged` plans the keys. Throws JailkitError for services with a shell that does not obey jk_lsh.ini, and as planKeys and
- * planPolicy do.
+ * Plans the keys and services of an account, with its home and shell in the jail; nothing is written. `merged` plans the
+ * keys. Throws JailkitError for services with a shell that does not obey jk_lsh.ini, and as planKeys and planPolicy do.
  */
 export function planAccess(
-  { root, name, home, shell }: AccessPlace,
+  { root, name, home, shell }: { root: JailRoot; name: ByteString; home: ByteString; shell: ByteString },
   { keys, services, lacking }: Access,
   merged: (keys: readonly KeyLine[]) => KeyMerge,
 ): AccessPlan {
@@ -104,10 +96,10 @@ export function planAccess(
   let changes = false;
   if (keys.length > 0) {
     const merge = merged(keys);
-    const file = hostPath(root, `${home}/${KEYS_FILE}`);
-    lines.push(...describeKeys(merge, file, true));
-    warnings.push(...keysKept(merge, file));
-    changes ||= merge.text !== undefined;
+    const about = describeKeys(merge, hostPath(root, `${home}/${KEYS_FILE}`), true);
+    lines.push(...about.lines);
+    warnings.push(...about.warnings);
+    changes = merge.text !== undefined;
   }
   if (services.length > 0) {
     const policy = planPolicy(root, name, services);
@@ -116,11 +108,6 @@ export function planAccess(
     changes ||= !policy.present;
   }
   return { lines, changes, warnings };
-}
-
-function keysKept({ otherOptions }: Pick<KeyMerge, "otherOptions">, file: ByteString): string[] {
-  if (otherOptions === 0) return [];
-  return [`${quoted(file)} has one of the keys with other options: that line is not changed; edit it there`];
 }
 
 /** Throws if a program in the jail cannot start there, with the command that fixes it. */
@@ -139,10 +126,10 @@ export function writeAccess(
   run: Pick<AccountRun, "done" | "warn">,
 ): void {
   if (keys.length > 0) {
-    const file = hostPath(root, `${home}/${KEYS_FILE}`);
     const merge = writeKeys({ root, home, user }, keys);
-    for (const line of describeKeys(merge, file, false)) run.done(line);
-    for (const line of keysKept(merge, file)) run.warn(line);
+    const about = describeKeys(merge, hostPath(root, `${home}/${KEYS_FILE}`), false);
+    for (const line of about.lines) run.done(line);
+    for (const line of about.warnings) run.warn(line);
   }
   if (services.length > 0) run.done(describePolicy(writePolicy(root, user.name, services), false));
 }

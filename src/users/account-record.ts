@@ -9,20 +9,13 @@ import {
 } from "../jail/record/manifest.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 
-/** The home and shell of an account before it was jailed. */
-export interface Before {
-  home: ByteString | undefined;
-  shell: ByteString | undefined;
-}
-
 /** Selects the requests about an account; jailing one records where it came from. */
-const isAbout = (name: ByteString) => (request: { tool: ByteString; operands: ByteString[] }) =>
-  request.tool === "jk_jailuser" && request.operands[0] === name;
+const isAbout =
+  (name: ByteString) =>
+  ({ tool, operands }: ManifestRequest) =>
+    tool === "jk_jailuser" && operands[0] === name;
 
-/**
- * Records in the jail's manifest the home and shell of an account before it is jailed, for --unjail, and the requested
- * shell in the jail, if any. Throws JailkitError.
- */
+/** Records the home and shell of an account before it is jailed, and the requested shell in the jail. Throws JailkitError. */
 export function rememberAccount(
   root: JailRoot,
   { name, home, shell }: Pick<PasswdEntry, "name" | "home" | "shell">,
@@ -51,22 +44,16 @@ export function forgetAccount(root: JailRoot, name: ByteString): void {
   saveManifest(manifest);
 }
 
-/** The home and shell of an account before it was jailed; undefined if nothing was recorded. */
-export function recall(root: JailRoot, name: ByteString): Before | undefined {
-  return beforeIn(openManifest(root).content.requests, name);
-}
-
 const text = (value: unknown) => (typeof value === "string" ? value : undefined);
 
-/** The same from the requests of a record. */
-export function beforeIn(requests: readonly ManifestRequest[], name: ByteString): Before | undefined {
-  const request = requests.find(isAbout(name));
-  if (request === undefined) return undefined;
-  const { options } = request;
-  return { home: text(options["previous-home"]), shell: text(options["previous-shell"]) };
+/** The home and shell of an account before it was jailed, and its shell in the jail; undefined if it is not in the record. */
+export function recallFrom(requests: readonly ManifestRequest[], name: ByteString) {
+  const options = requests.find(isAbout(name))?.options;
+  if (options === undefined) return undefined;
+  const home = text(options["previous-home"]);
+  return { home, shell: text(options["previous-shell"]), jailShell: text(options.shell) };
 }
 
-/** The recorded shell of an account in a jail, if any. */
-export function recordedShell(root: JailRoot, name: ByteString): ByteString | undefined {
-  return text(openManifest(root).content.requests.find(isAbout(name))?.options.shell);
-}
+/** The same from the record of an open jail. */
+export const recall = (root: JailRoot, name: ByteString) =>
+  recallFrom(openManifest(root).content.requests, name);

@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { close, fstat } from "../../ffi/files.ts";
+import { fstat, withFd } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
@@ -77,35 +77,39 @@ export function changeAccount(
   user: PasswdEntry,
   change: AccountChange,
   move: HomeMove | undefined,
-  changeJail: () => void,
-  undoJail: () => void,
   run: AccountRun,
+  changeJail: () => void = () => undefined,
+  undoJail: () => void = () => undefined,
 ): void {
-  if (move !== undefined) requireSafeMove(move, user.uid);
-  const source = move === undefined ? undefined : openHome(move.from, move.fromPath, user.uid);
-  let copy: number | undefined;
-  try {
-    if (move !== undefined && source !== undefined) {
-      copy = copyHome(source, move.to, move.toPath, run.output.progress);
-      run.done(`copied ${quoted(source.path)} to ${quoted(hostPath(move.to, move.toPath))}`);
-    }
+  const changeBoth = () => {
+    changeJail();
     try {
-      changeJail();
-      try {
-        modify(user, change, run);
-      } catch (error) {
-        undoJail();
-        throw error;
-      }
+      modify(user, change, run);
     } catch (error) {
-      if (move !== undefined && source !== undefined && copy !== undefined)
-        removeCopy(source, move, copy, run);
+      undoJail();
       throw error;
     }
-    if (move !== undefined && source !== undefined) removeOldHome(source, move, user, run);
+  };
+  if (move === undefined) {
+    changeBoth();
+    return;
+  }
+  requireSafeMove(move, user.uid);
+  const source = openHome(move.from, move.fromPath, user.uid);
+  try {
+    const copy = copyHome(source, move.to, move.toPath, run.output.progress);
+    withFd(copy, () => {
+      run.done(`copied ${quoted(source.path)} to ${quoted(hostPath(move.to, move.toPath))}`);
+      try {
+        changeBoth();
+      } catch (error) {
+        removeCopy(source, move, copy, run);
+        throw error;
+      }
+      removeOldHome(source, move, user, run);
+    });
   } finally {
-    if (copy !== undefined) close(copy);
-    if (source !== undefined) closeHome(source);
+    closeHome(source);
   }
 }
 
@@ -169,22 +173,15 @@ export function addToJail(
 
 /** Carries out a plan of planJailing. `host`: the host's root, openTree("/"). */
 export function applyJailing(plan: JailingPlan, root: JailRoot, host: JailRoot, run: AccountRun): void {
-  const move =
-    plan.moveFrom === undefined
-      ? undefined
-      : { from: host, fromPath: plan.moveFrom, to: root, toPath: plan.jailHome };
-  changeAccount(
-    plan.user,
-    { home: plan.home, shell: plan.shell, groups: plan.joins },
-    move,
-    () => {
-      addToJail(root, plan.entry, plan.user.name, plan.groups);
-      if (plan.entry !== undefined) run.done(`added ${quoted(plan.user.name)} to the jail's etc/passwd`);
-    },
-    () => {
-      if (plan.entry !== undefined)
-        updateJailAccounts(root, (accounts) => accounts.removeUser(plan.user.name));
-    },
-    run,
-  );
+  const { user, entry, home, shell, joins, moveFrom, jailHome } = plan;
+  const into = { from: host, to: root, toPath: jailHome };
+  const move = moveFrom === undefined ? undefined : { ...into, fromPath: moveFrom };
+  const addLines = () => {
+    addToJail(root, entry, user.name, plan.groups);
+    if (entry !== undefined) run.done(`added ${quoted(user.name)} to the jail's etc/passwd`);
+  };
+  const removeLine = () => {
+    if (entry !== undefined) updateJailAccounts(root, (accounts) => accounts.removeUser(user.name));
+  };
+  changeAccount(user, { home, shell, groups: joins }, move, run, addLines, removeLine);
 }

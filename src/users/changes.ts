@@ -1,14 +1,14 @@
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
+import { requireWritable } from "../jail/fs/writable.ts";
 import { userHint } from "../system/account-tools.ts";
 import { type PasswdEntry, passwdByName } from "../system/accounts.ts";
-import { recordedShell } from "./account-record.ts";
+import { recall } from "./account-record.ts";
 import type { AccountRun, PlannedChange } from "./account-run.ts";
 import { removeJailSide, writeJailSide } from "./jail-side.ts";
 import { groupsOf, type JailingOptions, jailUser } from "./jailing.ts";
 import { unjailUser } from "./unjail.ts";
-import { requireWritable } from "./writable.ts";
 
 /** Plans a change of the account with the name of `run`; an error of `plan` is a refusal. */
 function planned(run: AccountRun, plan: (user: PasswdEntry | undefined) => () => void): PlannedChange {
@@ -52,7 +52,7 @@ export function planJailSide(
 ): PlannedChange {
   return planned(run, (found) => {
     const user = remove ? undefined : requireUser(found, run);
-    const request = { root, shell, usualShell: recordedShell(root, run.name), dryRun };
+    const request = { root, shell, usualShell: recall(root, run.name)?.jailShell, dryRun };
     const groups = user === undefined ? [] : groupsOf(user);
     return () => {
       requireWritable(root, ["/etc"]);

@@ -47,13 +47,11 @@ export function createAccount(
   }
   const user = holdingSignals(() => {
     stopIfInterrupted("no account was created; run this again");
-    return createJailed(account, useraddOptions(account, values), {
-      done: (line) => {
-        accessLines.push(line);
-        run.done(line);
-      },
-      warn: (line) => run.warn(line),
-    });
+    const done = (line: ByteString) => {
+      accessLines.push(line);
+      run.done(line);
+    };
+    return createJailed(account, useraddOptions(account, values), { done, warn: (line) => run.warn(line) });
   });
   run.done(`created the account ${quoted(name)} with the home ${quoted(home)}`);
   return { user, accessLines };
@@ -76,9 +74,9 @@ function useraddOptions({ group, access, password }: NewAccount, values: NewAcco
     ["o", values.nonUnique],
     ["r", values.system],
   ];
-  const options = new Map<string, ByteString | true>();
-  for (const [letter, value] of given) if (value !== undefined && value !== false) options.set(letter, value);
-  return options;
+  return new Map(
+    given.flatMap(([letter, value]) => (value === undefined || value === false ? [] : [[letter, value]])),
+  );
 }
 
 function createJailed(
@@ -93,15 +91,8 @@ function createJailed(
   try {
     makeDirectories(root, directoryOf(jailHome), () => ({ mode: 0o755, uid: 0, gid: 0 }));
     user = addAccount(name, home, CHROOT_SHELL, useradd);
-    const plan = planJailing({
-      user,
-      groups: groupsOf(user),
-      jail: root.path,
-      accounts: readJailAccounts(root),
-      shell,
-      move: false,
-      processes: [],
-    });
+    const groups = groupsOf(user);
+    const plan = planJailing({ user, groups, jail: root.path, accounts: readJailAccounts(root), shell });
     addToJail(root, plan.entry, name, plan.groups);
     inJail = plan.entry !== undefined;
     writeAccess({ root, user, home: jailHome }, access, run);

@@ -6,22 +6,15 @@ import { didYouMean } from "../cli/suggest.ts";
 import { JAILED_GROUP, MAKE_JAILED_GROUP, namesIn } from "../system/account-tools.ts";
 import { type GroupEntry, groupByGid, groupByName } from "../system/accounts.ts";
 
-function noSuchGroup(word: ByteString): JailkitError {
-  const hint = didYouMean(word, namesIn("/etc/group"));
-  const make = word === JAILED_GROUP ? MAKE_JAILED_GROUP.join(" ") : `groupadd ${operands(word)}`;
-  const remedy = /^[A-Za-z_][\w.-]*$/.test(word) ? `; create it with: ${make}` : "";
-  return new JailkitError("no-such-group", 1, `there is no group ${quoted(word)}${hint}${remedy}`);
-}
-
-/**
- * The group of the host with this name, or else with this gid. Throws JailkitError "no-such-group", with a similar name if
- * there is one.
- */
+/** The group of the host with this name, or else with this gid. Throws JailkitError "no-such-group". */
 export function requireGroup(word: ByteString): GroupEntry {
   const named = word === "" ? undefined : groupByName(word);
   const found = named ?? (/^\d{1,10}$/.test(word) ? groupByGid(Number(word)) : undefined);
-  if (found === undefined) throw noSuchGroup(word);
-  return found;
+  if (found !== undefined) return found;
+  const hint = didYouMean(word, namesIn("/etc/group"));
+  const make = word === JAILED_GROUP ? MAKE_JAILED_GROUP.join(" ") : `groupadd ${operands(word)}`;
+  const remedy = /^[A-Za-z_][\w.-]*$/.test(word) ? `; create it with: ${make}` : "";
+  throw new JailkitError("no-such-group", 1, `there is no group ${quoted(word)}${hint}${remedy}`);
 }
 
 /**
@@ -29,17 +22,14 @@ export function requireGroup(word: ByteString): GroupEntry {
  * another name service, to which useradd(8) and usermod(8) add nobody.
  */
 export function requireGroups(list: ByteString): GroupEntry[] {
-  const found = new Map<number, GroupEntry>();
   const local = namesIn("/etc/group");
-  for (const word of list.split(",")) {
+  const found = list.split(",").map((word) => {
     const group = requireGroup(word.trim());
-    if (!local.includes(group.name)) {
-      const message = `the group ${quoted(group.name)} is not in /etc/group: add the account to it where the group is, and omit it here`;
-      throw new JailkitError("not-local-group", 1, message);
-    }
-    found.set(group.gid, group);
-  }
-  return [...found.values()];
+    if (local.includes(group.name)) return group;
+    const message = `the group ${quoted(group.name)} is not in /etc/group: add the account to it where the group is, and omit it here`;
+    throw new JailkitError("not-local-group", 1, message);
+  });
+  return [...new Map(found.map((group) => [group.gid, group])).values()];
 }
 
 // Their members can become root by files that they can read, write or start, or by sudo. Not adm, which only reads logs.

@@ -8,23 +8,14 @@ import type { JailRoot } from "../jail/fs/walk.ts";
 import { type GroupEntry, groupByName, type PasswdEntry, passwdByName } from "../system/accounts.ts";
 import { LIMITED_SHELL } from "./open-jail.ts";
 
-/** The host's accounts: asked if a line of the jail may belong to another account or group. */
-interface HostNames {
-  user: (name: ByteString) => PasswdEntry | undefined;
-  group: (name: ByteString) => GroupEntry | undefined;
-}
-
-/** An account of the host, and the values for its line in a jail. */
-interface JailSide {
-  user: PasswdEntry;
-  /** The primary group first. */
-  groups: readonly GroupEntry[];
-  /** As the jail sees it. */
-  home: ByteString;
+/** A change of an account's lines in a jail. */
+interface JailSideRequest {
+  root: JailRoot;
   /** Undefined keeps that of an existing line. */
   shell: ByteString | undefined;
   /** The default for a new line; jk_lsh unless given. */
-  usualShell?: ByteString | undefined;
+  usualShell: ByteString | undefined;
+  dryRun: boolean;
 }
 
 /** The home of an account as a jail sees it: the part after the separator or below the jail, or the same path. */
@@ -38,15 +29,20 @@ function homeFor(user: PasswdEntry, jail: ByteString): ByteString {
  * host's name, uid, gid and home. Other lines with its name or number are corrected, or removed if the host has no such
  * account. Returns the changes, one printable line each.
  */
-function putJailSide(accounts: AccountsEditor, side: JailSide, host: HostNames): string[] {
-  const { user, groups, home, shell, usualShell = LIMITED_SHELL } = side;
+function putJailSide(
+  accounts: AccountsEditor,
+  user: PasswdEntry,
+  groups: readonly GroupEntry[],
+  home: ByteString,
+  { shell, usualShell = LIMITED_SHELL }: JailSideRequest,
+): string[] {
   const { name, uid, gid } = user;
   const steps: string[] = [];
   const say = (what: string) => steps.push(what);
   let own = accounts.users.find((entry) => entry.name === name);
   for (const entry of accounts.users) {
     if (entry === own || (entry.name !== name && entry.uid !== uid)) continue;
-    const real = entry.name === name ? undefined : host.user(entry.name);
+    const real = entry.name === name ? undefined : passwdByName(entry.name);
     if (real?.uid === uid) continue;
     if (real !== undefined) {
       accounts.replaceUser(entry, { ...entry, uid: real.uid, gid: real.gid });
@@ -70,23 +66,18 @@ function putJailSide(accounts: AccountsEditor, side: JailSide, host: HostNames):
     if (!same) say(`changed the line of ${quoted(name)} in the jail's etc/passwd`);
   }
   groups.forEach((group, index) => {
-    putGroup(accounts, group, host, say);
+    putGroup(accounts, group, say);
     if (index > 0 && accounts.addMember(group.name, name) === "added")
       say(`made ${quoted(name)} a member of ${quoted(group.name)} in the jail's etc/group`);
   });
   return steps;
 }
 
-function putGroup(
-  accounts: AccountsEditor,
-  { name, gid }: GroupEntry,
-  host: HostNames,
-  say: (what: string) => void,
-): void {
+function putGroup(accounts: AccountsEditor, { name, gid }: GroupEntry, say: (what: string) => void): void {
   let own = accounts.groups.find((entry) => entry.name === name);
   for (const entry of accounts.groups) {
     if (entry === own || (entry.name !== name && entry.gid !== gid)) continue;
-    const real = entry.name === name ? undefined : host.group(entry.name);
+    const real = entry.name === name ? undefined : groupByName(entry.name);
     if (real?.gid === gid) continue;
     if (real !== undefined) {
       accounts.replaceGroup(entry, { ...entry, gid: real.gid });
@@ -109,22 +100,14 @@ function putGroup(
   }
 }
 
-/** A change of an account's lines in a jail. */
-interface JailSideRequest {
-  root: JailRoot;
-  shell: ByteString | undefined;
-  usualShell?: ByteString | undefined;
-  dryRun: boolean;
-}
-
 /** Runs `change` on the accounts of the jail; with `dryRun` on a copy. */
 function apply<T>({ root, dryRun }: JailSideRequest, change: (accounts: AccountsEditor) => T): T {
   return dryRun ? tryJailAccounts(root, change) : updateJailAccounts(root, change);
 }
 
 /**
- * Makes an account's lines in a jail agree with the host; the account itself stays as it is. Returns the changes. Throws
- * JailkitError for root.
+ * Makes an account's lines in a jail agree with the host; the account itself stays as it is. `groups`: the primary one
+ * first. Returns the changes. Throws JailkitError for root.
  */
 export function writeJailSide(
   user: PasswdEntry,
@@ -138,9 +121,7 @@ export function writeJailSide(
     if (/[:\n\0]/.test(value))
       throw new JailkitError("bad-path", 1, `${quoted(user.name)}: ${quoted(value)} breaks passwd(5)`);
   }
-  const host = { user: passwdByName, group: groupByName };
-  const { shell, usualShell } = request;
-  return apply(request, (accounts) => putJailSide(accounts, { user, groups, home, shell, usualShell }, host));
+  return apply(request, (accounts) => putJailSide(accounts, user, groups, home, request));
 }
 
 /** Removes all lines of a name from a jail's passwd, and its memberships; the host need not have such an account. */

@@ -8,6 +8,7 @@ import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { splitHome } from "../jail/accounts/separator.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot } from "../jail/fs/walk.ts";
+import { requireWritable, requireWritableAccounts } from "../jail/fs/writable.ts";
 import { isLocked, supplementaryGroups } from "../system/account-tools.ts";
 import { type GroupEntry, groupByGid, groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
 import { onlyRootExchanges } from "../system/exchange.ts";
@@ -23,7 +24,6 @@ import { groupWarning } from "./groups.ts";
 import { KEYS_FILE, planKeys } from "./keys.ts";
 import { missingLine, missingPolicy } from "./login-needs.ts";
 import { CHROOT_SHELL, type JailingPlan, planJailing } from "./plan.ts";
-import { requireWritable, requireWritableAccounts } from "./writable.ts";
 
 export interface JailingOptions {
   /** The host's root: openTree("/"). */
@@ -38,9 +38,8 @@ export interface JailingOptions {
 }
 
 /**
- * Warns of ways out of the jail by sshd, its helpers, cron and at, each with its remedy; of groups that make the account
- * root; and of reasons why it cannot log in, with a key if one was written. `planned`: the account as it
- * would be; for a new one, `locked`. Throws SystemError.
+ * Warns of ways out of the jail by sshd, its helpers, cron and at, of groups that make the account root, and of reasons why
+ * it cannot log in, each with its remedy. `planned`: the account as it would be; for a new one, `locked`. Throws SystemError.
  */
 export function warnOfLogin(
   account: PasswdEntry,
@@ -48,25 +47,20 @@ export function warnOfLogin(
   run: Pick<AccountRun, "warn">,
   planned?: PlannedAccount & { locked?: boolean },
 ): void {
-  if (statIfPresent(AT_FDCWD, CHROOT_SHELL, true) === undefined) {
+  if (statIfPresent(AT_FDCWD, CHROOT_SHELL, true) === undefined)
     run.warn(`${CHROOT_SHELL} is not installed: the account cannot log in until it is`);
-  }
-  // The account as it will be in the jail.
-  const joined = joins.map(({ name }) => name);
   const present = groupNamesOf(account);
-  const groups = [...new Set([...joined, ...present])];
-  const user = { ...account, shell: CHROOT_SHELL, groups };
-  if (planned !== undefined && !seePlanned(planned)) {
+  const groups = [...new Set([...joins.map(({ name }) => name), ...present])];
+  if (planned !== undefined && !seePlanned(planned))
     run.warn("sshd was not asked about the new groups: private mounts are not permitted here");
-  }
-  const answer = loginWarnings(user);
+  // The account as it will be in the jail.
+  const answer = loginWarnings({ ...account, shell: CHROOT_SHELL, groups });
   const keys =
     written.length > 0 && "settings" in answer
       ? keyWarnings(answer.settings, account.name, KEYS_FILE, planned?.locked ?? isLocked(account.name))
       : [];
   const primary = groupByGid(account.gid)?.name ?? "";
-  const isNew = planned?.locked !== undefined;
-  const there = isNew ? present.filter((name) => name !== primary) : present;
+  const there = planned?.locked === undefined ? present : present.filter((name) => name !== primary);
   const administrator = groupWarning(account.name, primary, groups, there);
   if (administrator !== undefined) run.warn(administrator);
   for (const { message, remedy } of [...answer.warnings, ...jobWarnings(account), ...keys])
@@ -76,15 +70,10 @@ export function warnOfLogin(
 /** The account's groups, the primary one first. Throws JailkitError if that has no name. */
 export function groupsOf(user: PasswdEntry): GroupEntry[] {
   const primary = groupByGid(user.gid);
-  if (primary === undefined) {
-    throw new JailkitError(
-      "no-group",
-      1,
-      `${quoted(user.name)} has gid ${user.gid}, which is not a group: create it`,
-    );
-  }
-  const others = supplementaryGroups(user).flatMap((gid) => groupByGid(gid) ?? []);
-  return [primary, ...others];
+  if (primary !== undefined)
+    return [primary, ...supplementaryGroups(user).flatMap((gid) => groupByGid(gid) ?? [])];
+  const message = `${quoted(user.name)} has gid ${user.gid}, which is not a group: create it`;
+  throw new JailkitError("no-group", 1, message);
 }
 
 /** Throws JailkitError if there is no home to move, with a command that works without. */
@@ -173,11 +162,8 @@ export function jailUser(
   };
 }
 
-const changesNothing = (plan: JailingPlan) =>
-  plan.entry === undefined &&
-  plan.groups.length + plan.joins.length === 0 &&
-  !plan.changeAccount &&
-  plan.moveFrom === undefined;
+const changesNothing = ({ entry, groups, joins, changeAccount, moveFrom }: JailingPlan) =>
+  entry === undefined && groups.length + joins.length === 0 && !changeAccount && moveFrom === undefined;
 
 function jail(
   plan: JailingPlan,
@@ -218,15 +204,15 @@ function warnOfOldHome(
 
 function describe(plan: JailingPlan, access: AccessPlan, run: AccountRun): void {
   const name = quoted(plan.user.name);
-  if (plan.moveFrom !== undefined) run.done(`would move ${quoted(plan.moveFrom)} to ${quoted(plan.home)}`);
+  const would = (what: string) => run.done(`would ${what}`);
+  if (plan.moveFrom !== undefined) would(`move ${quoted(plan.moveFrom)} to ${quoted(plan.home)}`);
   for (const group of plan.groups) {
-    if (group.create) run.done(`would add the group ${quoted(group.name)} to the jail's etc/group`);
-    if (group.addMember) run.done(`would add ${name} to the group ${quoted(group.name)} in the jail`);
+    if (group.create) would(`add the group ${quoted(group.name)} to the jail's etc/group`);
+    if (group.addMember) would(`add ${name} to the group ${quoted(group.name)} in the jail`);
   }
-  if (plan.entry !== undefined) run.done(`would add ${name} to the jail's etc/passwd`);
-  for (const group of plan.joins) run.done(`would add ${name} to the group ${quoted(group.name)}`);
-  if (plan.changeAccount) {
-    run.done(`would give ${name} the home ${quoted(plan.home)} and the shell ${quoted(plan.shell)}`);
-  }
+  if (plan.entry !== undefined) would(`add ${name} to the jail's etc/passwd`);
+  for (const group of plan.joins) would(`add ${name} to the group ${quoted(group.name)}`);
+  if (plan.changeAccount)
+    would(`give ${name} the home ${quoted(plan.home)} and the shell ${quoted(plan.shell)}`);
   for (const line of access.lines) run.done(line);
 }

@@ -83,14 +83,12 @@ function badKey(type: ByteString, text: ByteString): string | undefined {
   if (inner === undefined) return "the key is damaged or was cut off";
   if (Buffer.from(inner).toString("latin1") !== type) return `the key is not of the type ${quoted(type)}`;
   // A curve and a point, or an exponent and a modulus; a security key also has its application.
-  const wanted =
-    (type.endsWith("ed25519") || type.includes("ssh-ed25519") ? 1 : 2) + (type.startsWith("sk-") ? 1 : 0);
+  const isEd25519 = type.includes("ed25519");
+  const wanted = (isEd25519 ? 1 : 2) + (type.startsWith("sk-") ? 1 : 0);
   const complete = values.length === wanted && values.every((value) => value.length > 0);
-  const point = type.includes("ed25519") ? values[0]?.length === 32 : true;
-  const bits = type === "ssh-rsa" ? (values[1]?.length ?? 0) * 8 : 4096;
-  if (!complete || !point) return "the key is damaged or was cut off";
-  if (bits < 1024) return "the RSA key is shorter than 1024 bits: sshd rejects it";
-  return undefined;
+  if (!complete || (isEd25519 && values[0]?.length !== 32)) return "the key is damaged or was cut off";
+  const isShort = type === "ssh-rsa" && (values[1]?.length ?? 0) < 1024 / 8;
+  return isShort ? "the RSA key is shorter than 1024 bits: sshd rejects it" : undefined;
 }
 
 /**
@@ -141,21 +139,16 @@ const RFC_4716 = /^---- BEGIN SSH2 PUBLIC KEY ----/m;
  */
 export function parsePublicKeys(text: ByteString, what: ByteString): KeyLine[] {
   if (text.length > KEYS_LIMIT) throw tooLong(what);
-  if (PRIVATE.test(text)) {
+  if (PRIVATE.test(text))
     throw refuse(what, "is a private key, which only its user should have: use the public key (FILE.pub)");
-  }
-  if (RFC_4716.test(text)) {
+  if (RFC_4716.test(text))
     throw refuse(what, "is a key in the format of RFC 4716: convert it with 'ssh-keygen -i -f FILE'");
-  }
-  if (/[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f]|\r(?!\n)/.test(text)) {
+  if (/[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f]|\r(?!\n)/.test(text))
     throw refuse(what, "holds control bytes: that is no file of public keys");
-  }
   const keys = new Map<ByteString, KeyLine>();
   // Editors of other systems begin a file with a byte order mark.
-  for (const [index, line] of text
-    .replace(/^\xef\xbb\xbf/, "")
-    .split("\n")
-    .entries()) {
+  const lines = text.replace(/^\xef\xbb\xbf/, "").split("\n");
+  for (const [index, line] of lines.entries()) {
     const found = readKeyLine(line);
     if (found === undefined) continue;
     if ("problem" in found) throw refuse(`${what}, line ${index + 1}`, found.problem);

@@ -5,54 +5,31 @@ import { hostText } from "../system/host-files.ts";
 import { expiryTime } from "../system/sshd/authorized-keys.ts";
 
 // AUTHORIZED_KEYS FILE FORMAT of sshd(8). sshd skips a line with an unknown option.
-const FLAGS = [
-  "agent-forwarding",
-  "cert-authority",
-  "no-agent-forwarding",
-  "no-port-forwarding",
-  "no-pty",
-  "no-touch-required",
-  "no-user-rc",
-  "no-verify-required",
-  "no-x11-forwarding",
-  "port-forwarding",
-  "pty",
-  "restrict",
-  "touch-required",
-  "user-rc",
-  "verify-required",
-  "x11-forwarding",
+const ALSO_WITH_NO = [
+  ...["agent-forwarding", "port-forwarding", "pty", "user-rc", "x11-forwarding"],
+  ...["touch-required", "verify-required"],
 ];
-const VALUED = [
-  "command",
-  "environment",
-  "expiry-time",
-  "from",
-  "permitlisten",
-  "permitopen",
-  "principals",
-  "tunnel",
-];
+const FLAGS = ["cert-authority", "restrict", ...ALSO_WITH_NO.flatMap((flag) => [flag, `no-${flag}`])];
 
 /** One option with its comma: the name, and the value in quotes. */
 const OPTION = /([\w-]+)(?:="((?:\\"|[^"\\]|\\(?!"))*)")?(?:,|$)/y;
 
-let services: ReadonlySet<ByteString> | undefined;
-
-/** The names of ports in services(5); read once, because a user's file may have thousands of options. */
-function serviceNames(): ReadonlySet<ByteString> {
-  const names = (hostText("/etc/services") ?? "").split("\n").flatMap((line) => {
+/** The names of ports in services(5). */
+function serviceNames(): ByteString[] {
+  return (hostText("/etc/services") ?? "").split("\n").flatMap((line) => {
     const [name = "", port = "", ...more] = line.replace(/#.*/, "").trim().split(/\s+/);
     return port.endsWith("/tcp") ? [name, ...more] : [];
   });
-  services ??= new Set(names);
-  return services;
 }
+
+// Read once, because a user's file may have thousands of options.
+let services: ReadonlySet<ByteString> | undefined;
 
 /** True for a port, by number or name. */
 function isPort(text: ByteString): boolean {
   if (/^\d+$/.test(text)) return Number(text) > 0 && Number(text) < 1 << 16;
-  return (services ?? serviceNames()).has(text);
+  services ??= new Set(serviceNames());
+  return services.has(text);
 }
 
 /** True for HOST:PORT, with the host in brackets if it has colons; `*` is any port. */
@@ -63,12 +40,16 @@ function isPlace(value: ByteString): boolean {
 
 // As in sshauthopt_parse of OpenSSH: sshd skips a line with an invalid value.
 const CHECKS: Readonly<Record<string, (value: ByteString) => boolean>> = {
+  command: () => true,
   environment: (value) => /^\w+=/.test(value),
   "expiry-time": (value) => expiryTime(value) !== undefined,
+  from: () => true,
   permitlisten: (value) => isPlace(value.includes(":") ? value : `*:${value}`),
   permitopen: isPlace,
+  principals: () => true,
   tunnel: (value) => /^(?:any|\d{1,9})(?::(?:any|\d{1,9}))?$/.test(value),
 };
+const VALUED = Object.keys(CHECKS);
 const ONCE = ["command", "from", "principals"];
 
 /** Why sshd would reject the values of these options, all of which are known. */
@@ -89,9 +70,8 @@ function badValues(options: ByteString): string | undefined {
 function notAnOption(name: ByteString, value: ByteString | undefined): string {
   const word = name.toLowerCase();
   const all = [...FLAGS, ...VALUED];
-  if (all.includes(word)) {
+  if (all.includes(word))
     return `the option ${quoted(word)} is written ${value === undefined ? `${word}="..."` : `${word} alone`}`;
-  }
   const near = suggest(name, all);
   return `${quoted(name)} is not an option of sshd${near === undefined ? "" : `; did you mean ${quoted(near)}?`}`;
 }

@@ -2,7 +2,6 @@ import { type ByteString, fromBytes, toBytes } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
 import {
-  close,
   fstat,
   openAt,
   readAllFd,
@@ -10,6 +9,7 @@ import {
   type Stat,
   sameFile,
   statIfPresent,
+  withFd,
 } from "../../ffi/files.ts";
 import { quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
@@ -52,24 +52,18 @@ function readStandardInput(): ByteString {
 
 function readKeyFile(file: ByteString, what: ByteString): ByteString {
   try {
-    const fd = openAt(C.AT_FDCWD, file, C.O_RDONLY | C.O_NONBLOCK | C.O_NOCTTY);
-    try {
+    return withFd(openAt(C.AT_FDCWD, file, C.O_RDONLY | C.O_NONBLOCK | C.O_NOCTTY), (fd) => {
       const stat = fstat(fd);
-      if (isRegular(stat) && stat.size > KEYS_LIMIT) throw tooLong(what);
-      if (isRegular(stat)) return fromBytes(readAllFd(fd, KEYS_LIMIT));
-    } finally {
-      close(fd);
-    }
+      const other = "is not a regular file; with - the keys come from standard input";
+      if (!isRegular(stat)) throw new JailkitError("bad-key", 1, `${what} ${other}`);
+      if (stat.size > KEYS_LIMIT) throw tooLong(what);
+      return fromBytes(readAllFd(fd, KEYS_LIMIT));
+    });
   } catch (error) {
     if (error instanceof JailkitError) throw error;
-    throw new JailkitError(
-      "bad-key",
-      1,
-      `--authorized-key: cannot read ${quoted(file)}: ${describeError(error)}`,
-    );
+    const message = `--authorized-key: cannot read ${quoted(file)}: ${describeError(error)}`;
+    throw new JailkitError("bad-key", 1, message);
   }
-  const message = `--authorized-key: ${quoted(file)} is not a regular file; with - the keys come from standard input`;
-  throw new JailkitError("bad-key", 1, message);
 }
 
 /** The public keys in a file, or in standard input for `-`. Throws JailkitError "bad-key". */
@@ -82,14 +76,14 @@ function refuse(root: JailRoot, path: ByteString, why: string): JailkitError {
   return new JailkitError("keys-not-written", 1, `${quoted(hostPath(root, path))} ${why}`);
 }
 
-/** The owner of the keys, and the home as `root` sees it. */
+/** The owner of keys, and the home as `root` sees it. */
 export interface KeyPlace {
   root: JailRoot;
   home: ByteString;
   user: Pick<PasswdEntry, "name" | "uid" | "gid">;
 }
 
-function openHomeFor({ root, home, user }: KeyPlace): Directory {
+function withHome<T>({ root, home, user }: KeyPlace, use: (home: Directory) => T): T {
   let directory: Directory;
   try {
     directory = openDirectory(root, home);
@@ -97,10 +91,13 @@ function openHomeFor({ root, home, user }: KeyPlace): Directory {
     if (!isErrno(error, "ENOENT", "ENOTDIR")) throw error;
     throw refuse(root, home, "is not a directory: without a home, keys have no place");
   }
-  const { uid } = directory.stat;
-  if (uid === user.uid || uid === 0) return directory;
-  release(directory);
-  throw refuse(root, home, `belongs to uid ${uid}, not to ${quoted(user.name)}: no key is written there`);
+  try {
+    const { uid } = directory.stat;
+    if (uid === user.uid || uid === 0) return use(directory);
+    throw refuse(root, home, `belongs to uid ${uid}, not to ${quoted(user.name)}: no key is written there`);
+  } finally {
+    release(directory);
+  }
 }
 
 /**
@@ -141,27 +138,20 @@ function openKeyDirectory(place: KeyPlace, home: Directory): Directory | undefin
   }
 }
 
-interface Existing {
-  text: ByteString;
-  stat: Stat;
-}
-
-/** The command that replaces a file by a copy, run as its owner: sed(1), -i. */
-function copyOf({ root, user }: KeyPlace, path: ByteString): ByteString {
-  return asUser(user.name, `sed -i '' ${shellWord(hostPath(root, path))}`);
-}
-
-/** Reads the authorized_keys in an open directory; undefined if missing. */
-function readExisting(place: KeyPlace, directory: Directory): Existing | undefined {
+/** Calls `use`, and closes .ssh, which is open. Errors of system calls name authorized_keys. */
+function inKeyDirectory<T>({ root }: KeyPlace, directory: Directory, use: () => T): T {
   try {
-    return readFileIn(place, directory);
+    return use();
   } catch (error) {
-    throw namedError(error, hostPath(place.root, joinPath(directory.path, FILE)));
+    throw namedError(error, hostPath(root, joinPath(directory.path, FILE)));
+  } finally {
+    release(directory);
   }
 }
 
-function readFileIn(place: KeyPlace, directory: Directory): Existing | undefined {
-  const { root } = place;
+/** Reads the authorized_keys in an open directory; undefined if missing. */
+function readExisting(place: KeyPlace, directory: Directory): { text: ByteString; stat: Stat } | undefined {
+  const { root, user } = place;
   const path = joinPath(directory.path, FILE);
   const seen = statIfPresent(directory.fd, FILE);
   if (seen === undefined) return undefined;
@@ -170,22 +160,22 @@ function readFileIn(place: KeyPlace, directory: Directory): Existing | undefined
     throw inTheWay(place, directory, path, what);
   }
   // A file with another name may hold what this user may not read.
-  if (seen.nlink > 1)
+  if (seen.nlink > 1) {
+    // sed(1) with -i replaces a file by a copy.
+    const copy = asUser(user.name, `sed -i '' ${shellWord(hostPath(root, path))}`);
     throw refuse(
       root,
       path,
-      `has another name elsewhere (a hard link); put a copy in its place with: ${copyOf(place, path)}`,
+      `has another name elsewhere (a hard link); put a copy in its place with: ${copy}`,
     );
+  }
   requireOwn(place, directory, path, seen);
-  const fd = openAt(directory.fd, FILE, C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY);
-  try {
+  return withFd(openAt(directory.fd, FILE, C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY), (fd) => {
     const stat = fstat(fd);
     if (!sameFile(stat, seen)) throw changed(root, path);
     if (stat.size > EXISTING_LIMIT) throw refuse(root, path, `is longer than ${EXISTING_LIMIT} bytes`);
     return { text: fromBytes(readAllFd(fd, EXISTING_LIMIT)), stat };
-  } finally {
-    close(fd);
-  }
+  });
 }
 
 function changed(root: JailRoot, path: ByteString): JailkitError {
@@ -197,18 +187,12 @@ function changed(root: JailRoot, path: ByteString): JailkitError {
  * impossible: no home, a symbolic link, or a file that is not the user's own.
  */
 export function planKeys(place: KeyPlace, keys: readonly KeyLine[]): KeyMerge {
-  const home = openHomeFor(place);
-  try {
+  return withHome(place, (home) => {
     const directory = openKeyDirectory(place, home);
     if (directory === undefined) return mergeKeys("", keys);
-    try {
-      return mergeKeys(readExisting(place, directory)?.text ?? "", keys);
-    } finally {
-      release(directory);
-    }
-  } finally {
-    release(home);
-  }
+    const existing = inKeyDirectory(place, directory, () => readExisting(place, directory));
+    return mergeKeys(existing?.text ?? "", keys);
+  });
 }
 
 /**
@@ -219,13 +203,9 @@ export function planSkeletonKeys(skeleton: ByteString, keys: readonly KeyLine[])
   return withTree((tree) => {
     const need = (path: ByteString, is: (stat: Stat) => boolean, what: ByteString): boolean => {
       const stat = lookUp(tree, path)?.stat;
-      if (stat !== undefined && !is(stat))
-        throw refuse(
-          tree,
-          path,
-          `${isLink(stat) ? "is a symbolic link" : `is no ${what}`}: no key is written to a copy of it`,
-        );
-      return stat !== undefined;
+      if (stat === undefined || is(stat)) return stat !== undefined;
+      const why = isLink(stat) ? "is a symbolic link" : `is no ${what}`;
+      throw refuse(tree, path, `${why}: no key is written to a copy of it`);
     };
     const file = `${skeleton}/${KEYS_FILE}`;
     const isThere =
@@ -242,25 +222,16 @@ export function planSkeletonKeys(skeleton: ByteString, keys: readonly KeyLine[])
  */
 export function writeKeys(place: KeyPlace, keys: readonly KeyLine[]): KeyMerge {
   const { root, user } = place;
-  const owner = { uid: user.uid, gid: user.gid };
-  const home = openHomeFor(place);
-  try {
+  return withHome(place, (home) => {
     let directory = openKeyDirectory(place, home);
     if (directory === undefined) {
-      makeDirectoryIn(root, home, DIRECTORY, { ...owner, mode: 0o700 });
+      makeDirectoryIn(root, home, DIRECTORY, { uid: user.uid, gid: user.gid, mode: 0o700 });
       directory = openKeyDirectory(place, home);
     }
     if (directory === undefined) throw changed(root, joinPath(home.path, DIRECTORY));
-    try {
-      return writeIn(place, directory, keys);
-    } catch (error) {
-      throw namedError(error, hostPath(root, joinPath(directory.path, FILE)));
-    } finally {
-      release(directory);
-    }
-  } finally {
-    release(home);
-  }
+    const opened = directory;
+    return inKeyDirectory(place, opened, () => writeIn(place, opened, keys));
+  });
 }
 
 function writeIn(place: KeyPlace, directory: Directory, keys: readonly KeyLine[]): KeyMerge {
@@ -268,7 +239,8 @@ function writeIn(place: KeyPlace, directory: Directory, keys: readonly KeyLine[]
   const existing = readExisting(place, directory);
   const merge = mergeKeys(existing?.text ?? "", keys);
   if (merge.text === undefined) return merge;
-  closeToOthers(directory);
+  // sshd(8) ignores keys in a directory that others can write.
+  if ((directory.stat.mode & 0o7777) !== 0o700) chmodPath(directory.fd, 0o700);
   const now = statIfPresent(directory.fd, FILE);
   const same =
     now === undefined || existing === undefined ? now === existing?.stat : isSame(now, existing.stat);
@@ -276,28 +248,21 @@ function writeIn(place: KeyPlace, directory: Directory, keys: readonly KeyLine[]
   if (!same) throw changed(root, path);
   const attributes = { mode: 0o600, uid: user.uid, gid: user.gid };
   const options = { replace: existing !== undefined };
-  const placement = putFileIn(root, directory, FILE, toBytes(merge.text), attributes, options);
+  const spot = { root, parent: directory, name: FILE };
+  const placement = putFileIn(spot, toBytes(merge.text), attributes, options);
   if (placement === "kept") throw changed(root, path);
   return merge;
 }
 
 const isSame = (a: Stat, b: Stat) => sameFile(a, b) && a.ctime === b.ctime && a.size === b.size;
 
-/** sshd(8) ignores keys in a directory that others can write. */
-function closeToOthers(directory: Directory): void {
-  if ((directory.stat.mode & 0o7777) === 0o700) return;
-  chmodPath(directory.fd, 0o700);
-}
-
-/** The keys that were or (`planned`) would be added, one printable line each. `file`: its path for the administrator. */
-export function describeKeys(merge: KeyMerge, file: ByteString, planned: boolean): string[] {
-  const count = (n: number) => (n === 1 ? "1 key" : `${n} keys`);
+/** Printable lines about the keys that were or (`planned`) would be added. `file`: its path on the host. */
+export function describeKeys({ added, present, otherOptions }: KeyMerge, path: ByteString, planned: boolean) {
+  const file = quoted(path);
+  const count = added === 1 ? "1 key" : `${added} keys`;
   const lines: string[] = [];
-  if (merge.added > 0)
-    lines.push(`${planned ? "would add" : "added"} ${count(merge.added)} to ${quoted(file)}`);
-  if (merge.present > 0)
-    lines.push(
-      `${merge.present} of the keys ${merge.present === 1 ? "is" : "are"} in ${quoted(file)} already`,
-    );
-  return lines;
+  if (added > 0) lines.push(`${planned ? "would add" : "added"} ${count} to ${file}`);
+  if (present > 0) lines.push(`${present} of the keys ${present === 1 ? "is" : "are"} in ${file} already`);
+  const kept = `${file} has one of the keys with other options: that line is not changed; edit it there`;
+  return { lines, warnings: otherOptions === 0 ? [] : [kept] };
 }

@@ -4,7 +4,7 @@ import { describeError, JailkitError } from "../cli/error.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
 import { type Access, isLimitedShell } from "./access.ts";
-import { type OwnSection, ownSection, policyFor, servicesIn } from "./policy.ts";
+import { ownSection, policyFor, servicesIn } from "./policy.ts";
 import type { MissingReport } from "./report-schema.ts";
 
 /** An account that is or will be in a jail. */
@@ -41,21 +41,18 @@ function missingLogin(account: NewJailedAccount): MissingReport[] {
 export function missingPolicy(account: JailedAccount): MissingReport[] {
   const { root, name, group, shell, access } = account;
   if (access.services.length > 0 || !isLimitedShell(shell)) return [];
-  const file = quoted(hostPath(root, "/etc/jailkit/jk_lsh.ini"));
-  let section: ByteString | undefined;
+  const nothing = `${quoted(name)} can run nothing`;
   try {
-    section = policyFor(root, name, group);
+    if (policyFor(root, name, group) !== undefined) return [];
   } catch (error) {
     if (!(error instanceof JailkitError)) throw error;
-    return [
-      { code: "policy", message: `${quoted(name)} can run nothing: ${describeError(error)}`, remedies: [] },
-    ];
+    return [{ code: "policy", message: `${nothing}: ${describeError(error)}`, remedies: [] }];
   }
-  if (section !== undefined) return [];
-  const services = servicesIn(root).flatMap((one) => (USUAL.includes(one.name) ? [one.name] : []));
+  const file = quoted(hostPath(root, "/etc/jailkit/jk_lsh.ini"));
+  const services = servicesIn(root).flatMap(({ name }) => (USUAL.includes(name) ? [name] : []));
   const none = services.length === 0;
   const why = none ? `, and none of ${USUAL.join(", ")} is in the jail` : "";
-  const message = `${quoted(name)} can run nothing: no section of ${file} is for it${why}`;
+  const message = `${nothing}: no section of ${file} is for it${why}`;
   const wanted = none ? ["sftp"] : services;
   const first = none ? `jk_init -j ${shellWord(root.path)} sftp && ` : "";
   return [{ code: "policy", message, remedies: [first + again(account, `--policy ${wanted.join(",")}`)] }];
@@ -77,7 +74,7 @@ export function missingLine({ message, remedies }: MissingReport): string {
  */
 export function inheritedPolicy({ root, name, access }: JailedAccount): string | undefined {
   if (access.services.length > 0) return undefined;
-  let own: OwnSection | undefined;
+  let own: ReturnType<typeof ownSection>;
   try {
     own = ownSection(root, name);
   } catch (error) {

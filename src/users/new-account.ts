@@ -11,15 +11,9 @@ import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
 import { noRoom } from "../jail/fs/no-room.ts";
 import { hostPath, isDirectory, isLink, type JailRoot } from "../jail/fs/walk.ts";
+import { requireWritable, requireWritableAccounts } from "../jail/fs/writable.ts";
 import { requireAccountName } from "../system/account-tools.ts";
-import {
-  type GroupEntry,
-  groupByGid,
-  groupByName,
-  type PasswdEntry,
-  passwdByName,
-  passwdByUid,
-} from "../system/accounts.ts";
+import { groupByGid, groupByName, type PasswdEntry, passwdByName, passwdByUid } from "../system/accounts.ts";
 import { nextId, usualSkeleton } from "../system/login-defs.ts";
 import { passwordState } from "../system/shadow.ts";
 import { type Access, type AccessPlan, planAccess } from "./access.ts";
@@ -30,7 +24,6 @@ import { KEYS_FILE, planKeys, planSkeletonKeys } from "./keys.ts";
 import type { JailedAccount } from "./login-needs.ts";
 import { LIMITED_SHELL } from "./open-jail.ts";
 import { CHROOT_SHELL, planJailing } from "./plan.ts";
-import { requireWritable, requireWritableAccounts } from "./writable.ts";
 
 /** The group of accounts for which no other is named; it is created if it is missing. */
 export const DEFAULT_GROUP = "users";
@@ -90,7 +83,10 @@ export function planNewAccount(root: JailRoot, values: NewAccountValues, access:
     const where = quoted(hostPath(root, jailHome));
     throw refuse("no-home", `${where} does not exist: --authorized-key needs a home, so omit -M`);
   }
-  requireFreeLines(root, user, shell, groupsFor(group, access));
+  const primary = groupByName(group);
+  const groups = [...(primary === undefined ? [] : [primary]), ...access.joins];
+  // Throws if the jail's passwd and group contradict the account.
+  planJailing({ user, groups, jail: root.path, accounts: readJailAccounts(root), shell });
   const isThere = lookUp(root, jailHome) !== undefined;
   const skeleton = values.skel ?? usualSkeleton();
   const plan = planAccess({ root, name, home: jailHome, shell }, access, (keys) =>
@@ -118,11 +114,8 @@ function futureUser(
 ): PasswdEntry {
   const uid = given ?? nextId("UID", system, (id) => passwdByUid(id) !== undefined);
   const gid = groupByName(group)?.gid ?? nextId("GID", false, (id) => groupByGid(id) !== undefined);
-  if (uid === undefined || gid === undefined)
-    throw refuse(
-      "no-id",
-      "all uids or gids of the range in /etc/login.defs are used: choose one with -u or -g",
-    );
+  const allUsed = "all uids or gids of the range in /etc/login.defs are used: choose one with -u or -g";
+  if (uid === undefined || gid === undefined) throw refuse("no-id", allUsed);
   return { name, password: "x", uid, gid, gecos: comment, home, shell: CHROOT_SHELL };
 }
 
@@ -133,15 +126,11 @@ function requirePlainPlace(root: JailRoot, home: ByteString): void {
     const path = `/${parts.slice(0, count).join("/")}`;
     const stat = lookUp(root, path)?.stat;
     if (stat === undefined) return;
-    if (isLink(stat)) {
-      const message = `${quoted(hostPath(root, path))} is a symbolic link: name the home without one, with -d`;
-      throw refuse("bad-home", message);
-    }
+    const shown = quoted(hostPath(root, path));
+    if (isLink(stat))
+      throw refuse("bad-home", `${shown} is a symbolic link: name the home without one, with -d`);
     if (!isDirectory(stat) && count < parts.length)
-      throw refuse(
-        "bad-home",
-        `${quoted(hostPath(root, path))} is not a directory: name another home with -d`,
-      );
+      throw refuse("bad-home", `${shown} is not a directory: name another home with -d`);
   }
 }
 
@@ -164,13 +153,10 @@ const refuse = (code: string, message: ByteString) => new JailkitError(code, 1, 
 /** Throws for a value that a line of passwd(5) cannot hold, or that useradd(8) would not get as it is. */
 function requireField(what: string, value: ByteString | undefined): void {
   if (value === undefined) return;
-  const utf8 =
-    Buffer.from(Buffer.from(value, "latin1").toString("utf8"), "utf8").toString("latin1") === value;
-  if (!utf8 || /[:\x00-\x1f\x7f]/.test(value))
-    throw refuse(
-      "bad-value",
-      `${quoted(value)} cannot be the ${what}: it has a ':' or a control character, or is not UTF-8`,
-    );
+  const isUtf8 = Buffer.from(Buffer.from(value, "latin1").toString()).toString("latin1") === value;
+  if (isUtf8 && !/[:\x00-\x1f\x7f]/.test(value)) return;
+  const why = "it has a ':' or a control character, or is not UTF-8";
+  throw refuse("bad-value", `${quoted(value)} cannot be the ${what}: ${why}`);
 }
 
 function requireUid(uid: ByteString | undefined, nonUnique: boolean): number | undefined {
@@ -242,28 +228,4 @@ export function newAccountWarnings({ password, expiredate, skel }: NewAccountVal
   if (skel !== undefined && (stat === undefined || !isDirectory(stat)))
     lines.push(`${quoted(skel)} is not a directory: the new home is empty`);
   return lines;
-}
-
-/** The groups of a new account that exist, the primary one first. */
-function groupsFor(primary: ByteString, { joins }: Access): GroupEntry[] {
-  const present = groupByName(primary);
-  return present === undefined ? [...joins] : [present, ...joins];
-}
-
-/** Throws JailkitError if the jail's passwd and group contradict a new account, as planJailing does. */
-function requireFreeLines(
-  root: JailRoot,
-  user: PasswdEntry,
-  shell: ByteString,
-  groups: readonly GroupEntry[],
-): void {
-  planJailing({
-    user,
-    groups,
-    jail: root.path,
-    accounts: readJailAccounts(root),
-    shell,
-    move: false,
-    processes: [],
-  });
 }

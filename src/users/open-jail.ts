@@ -1,11 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { S_IFMT, S_IFREG } from "../../ffi/constants.ts";
 import { workingDirectory } from "../../ffi/process.ts";
 import { quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { requireJailToFill } from "../jail/fs/host-directories.ts";
 import { lookUp } from "../jail/fs/look.ts";
-import { closeJailRoot, hostPath, type JailRoot } from "../jail/fs/walk.ts";
+import { closeJailRoot, hostPath, isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 
 /** The exit status for an unusable jail, as in jailkit 2. */
@@ -32,11 +31,13 @@ export function openJailForUsers(path: ByteString, shell: ByteString): JailRoot 
   }
   try {
     requireJailToFill(root, BAD_JAIL);
-    const passwd = lookUp(root, "/etc/passwd", { follow: true });
-    if (passwd === undefined) {
-      const message = `${quoted(hostPath(root, "/etc/passwd"))} does not exist: create the jail with jk_init first`;
-      throw new JailkitError("bad-jail", BAD_JAIL, message);
-    }
+    const passwd = quoted(hostPath(root, "/etc/passwd"));
+    if (lookUp(root, "/etc/passwd", { follow: true }) === undefined)
+      throw new JailkitError(
+        "bad-jail",
+        BAD_JAIL,
+        `${passwd} does not exist: create the jail with jk_init first`,
+      );
     requireShell(root, shell);
     return root;
   } catch (error) {
@@ -54,7 +55,6 @@ function requireShell(root: JailRoot, shell: ByteString): void {
     const message = `${where} does not exist: copy the shell into the jail with jk_cp or jk_init, or choose another`;
     throw new JailkitError("bad-shell", BAD_JAIL, message);
   }
-  if ((found.stat.mode & S_IFMT) !== S_IFREG || (found.stat.mode & 0o111) === 0) {
+  if (!isRegular(found.stat) || (found.stat.mode & 0o111) === 0)
     throw new JailkitError("bad-shell", BAD_JAIL, `${where} is not a program`);
-  }
 }

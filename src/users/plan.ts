@@ -6,6 +6,7 @@ import { operands, shellWord } from "../cli/shell-word.ts";
 import type { JailAccounts } from "../jail/accounts/accounts.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
+import { LIMITED_SHELL } from "./open-jail.ts";
 
 /** The login shell of a jailed account on the host. */
 export const CHROOT_SHELL = "/usr/sbin/jk_chrootsh";
@@ -23,9 +24,9 @@ export interface JailingFacts {
   accounts: Pick<JailAccounts, "userByName" | "groupByName" | "groupByGid">;
   /** The shell in the jail; undefined keeps that of an existing entry, else jk_lsh. */
   shell: ByteString | undefined;
-  move: boolean;
+  move?: boolean;
   /** Pids of the account's processes. */
-  processes: readonly number[];
+  processes?: readonly number[];
 }
 
 /** A change of a group in the jail's etc/group. */
@@ -70,10 +71,8 @@ function homeInJail({ user, jail, move }: JailingFacts): { jailHome: ByteString;
   }
   if (split !== undefined) return { jailHome: normalPath(split.home), inside: true };
   const home = normalPath(user.home);
-  if (home === jail || home.startsWith(`${jail}/`)) {
-    return { jailHome: normalPath(home.slice(jail.length)), inside: true };
-  }
-  return { jailHome: home, inside: false };
+  const inside = home === jail || home.startsWith(`${jail}/`);
+  return { jailHome: inside ? normalPath(home.slice(jail.length)) : home, inside };
 }
 
 function refuse(code: string, user: PasswdEntry, why: string): JailkitError {
@@ -89,16 +88,11 @@ function sideRemedy({ jail, user }: JailingFacts): string {
 function planEntry(facts: JailingFacts, jailHome: ByteString): PasswdEntry | undefined {
   const { user, accounts, shell, jail } = facts;
   const present = accounts.userByName(user.name);
-  if (present === undefined) {
-    return { ...user, password: "x", home: jailHome, shell: shell ?? "/usr/sbin/jk_lsh" };
-  }
+  if (present === undefined) return { ...user, password: "x", home: jailHome, shell: shell ?? LIMITED_SHELL };
   const file = quoted(`${jail}/etc/passwd`);
   if (present.uid !== user.uid) {
-    throw refuse(
-      "jail-entry-differs",
-      user,
-      `has uid ${present.uid} in ${file}, and ${user.uid} on the host: ${sideRemedy(facts)}`,
-    );
+    const uids = `uid ${present.uid} in ${file}, and ${user.uid} on the host`;
+    throw refuse("jail-entry-differs", user, `has ${uids}: ${sideRemedy(facts)}`);
   }
   if (normalPath(present.home) !== jailHome) {
     const homes = `home ${quoted(present.home)} in ${file}, and would have ${quoted(jailHome)}`;
@@ -130,7 +124,7 @@ function planGroups(facts: JailingFacts, joins: readonly GroupEntry[]): GroupCha
  * if the jail's account files have other values for its name. Pure.
  */
 export function planJailing(facts: JailingFacts): JailingPlan {
-  const { user, jail, processes } = facts;
+  const { user, jail, processes = [] } = facts;
   if (user.uid === 0) throw refuse("root", user, "has uid 0: a jail cannot hold root");
   for (const value of [user.name, user.gecos, user.home, jail]) {
     if (/[:\n\0]/.test(value))
@@ -146,11 +140,8 @@ export function planJailing(facts: JailingFacts): JailingPlan {
   if ((changeAccount || moveFrom !== undefined) && processes.length > 0) {
     const pids = processes.slice(0, 20).join(" ");
     const more = processes.length > 20 ? ` and ${processes.length - 20} more` : "";
-    throw refuse(
-      "has-processes",
-      user,
-      `has running processes (${pids}${more}): end them first, nothing was changed`,
-    );
+    const why = `has running processes (${pids}${more}): end them first, nothing was changed`;
+    throw refuse("has-processes", user, why);
   }
   const entry = planEntry(facts, jailHome);
   const joins = (facts.joins ?? []).filter(({ gid }) => facts.groups.every((group) => group.gid !== gid));

@@ -1,8 +1,8 @@
 import { type ByteString, fromBytes, toBytes } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
-import { close, openAt, readAllFd, readDirectory } from "../../ffi/files.ts";
-import { directoryOf } from "../../ffi/paths.ts";
+import { openAt, readAllFd, readDirectory, withFd } from "../../ffi/files.ts";
+import { directoryOf, parentOf } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
@@ -40,13 +40,6 @@ export function requireServices(list: ByteString): Service[] {
   return [...new Set(found)];
 }
 
-/** A jail's jk_lsh.ini with its drop-ins, and the file itself. */
-interface Policies {
-  ini: IniFile;
-  /** The canonical path and content of the file; undefined if it is missing. */
-  main: { path: ByteString; text: ByteString } | undefined;
-}
-
 /** Throws if users other than root can change a directory. */
 function requireTrusted(root: JailRoot, directory: ByteString, shown: ByteString): void {
   const found = walk(root, directory);
@@ -56,8 +49,8 @@ function requireTrusted(root: JailRoot, directory: ByteString, shown: ByteString
   throw new JailkitError("config-unsafe", 1, message);
 }
 
-/** Reads one of the files. Throws if users other than root can change it, as jk_lsh does. */
-function readOne(root: JailRoot, path: ByteString): { path: ByteString; bytes: Uint8Array } | undefined {
+/** The canonical path and content of a file. Throws if users other than root can change it, as jk_lsh does. */
+function readOne(root: JailRoot, path: ByteString) {
   return withJailFile(root, path, (fd, { stat, canonicalPath }) => {
     requireTrusted(root, directoryOf(canonicalPath), hostPath(root, path));
     const unsafe = unsafeConfig(stat);
@@ -71,21 +64,16 @@ function dropIns(root: JailRoot): ByteString[] {
     const directory = walk(root, DROP_INS);
     const fd = openAt(directory.fd, ".", C.O_RDONLY | C.O_DIRECTORY);
     release(directory);
-    try {
-      const names = readDirectory(fd).map(({ name }) => name);
-      return names
-        .filter((name) => name.endsWith(".ini") && !name.startsWith("."))
-        .sort((a, b) => (a < b ? -1 : 1));
-    } finally {
-      close(fd);
-    }
+    const names = withFd(fd, readDirectory).map(({ name }) => name);
+    return names.filter((name) => name.endsWith(".ini") && !name.startsWith(".")).sort();
   } catch (error) {
     if (isErrno(error, "ENOENT")) return [];
     throw error;
   }
 }
 
-function readPolicies(root: JailRoot): Policies {
+/** A jail's jk_lsh.ini with its drop-ins, and the file itself; `main` is undefined if that is missing. */
+function readPolicies(root: JailRoot) {
   const parts: IniFile[] = [];
   const scan = (path: ByteString) => {
     const one = readOne(root, path);
@@ -96,7 +84,7 @@ function readPolicies(root: JailRoot): Policies {
   for (const name of dropIns(root)) scan(`${DROP_INS}/${name}`);
   const ini = mergeFiles(parts, hostPath(root, FILE), "c");
   requireNoErrors(ini.problems);
-  return { ini, main: main && { path: main.path, text: fromBytes(main.bytes) } };
+  return { ini, main };
 }
 
 /** The name of the section for a user with this primary group in a jail's jk_lsh.ini; undefined for none. */
@@ -104,24 +92,16 @@ export function policyFor(root: JailRoot, user: ByteString, group: ByteString): 
   return selectSection(readPolicies(root).ini, user, group)?.name;
 }
 
-/** A section of jk_lsh.ini for one user. */
-export interface OwnSection {
-  /** File and line, printable. */
-  place: string;
-  executables: readonly ByteString[];
-}
-
-function ownSectionIn(ini: IniFile, user: ByteString): OwnSection | undefined {
+/** The section for one user, with its file and line, printable; undefined for none. */
+function ownSectionIn(ini: IniFile, user: ByteString) {
   const section = ini.sections.find(({ name }) => name === user);
   if (section === undefined) return undefined;
   const place = `${quoted(section.file)}, line ${section.line}`;
   return { place, executables: readKeys(section, lshKeys).executables ?? [] };
 }
 
-/** The section of a jail's jk_lsh.ini with the name of a user; undefined for none. */
-export function ownSection(root: JailRoot, user: ByteString): OwnSection | undefined {
-  return ownSectionIn(readPolicies(root).ini, user);
-}
+/** The same from the files of a jail. */
+export const ownSection = (root: JailRoot, user: ByteString) => ownSectionIn(readPolicies(root).ini, user);
 
 function isProgram(root: JailRoot, path: ByteString): boolean {
   const stat = lookUp(root, path, { follow: true })?.stat;
@@ -154,10 +134,8 @@ function requirePrograms(root: JailRoot, user: ByteString, services: readonly Se
   const lacking = found.filter(({ missing }) => missing.length > 0);
   if (lacking.length > 0) {
     const jail = shellWord(root.path);
-    const sections = lacking.flatMap(({ service: { section } }) => section ?? []);
-    const names = lacking.flatMap(({ service: { section }, missing }) =>
-      section === undefined ? missing : [],
-    );
+    const sections = lacking.flatMap(({ service }) => service.section ?? []);
+    const names = lacking.flatMap(({ service, missing }) => (service.section === undefined ? missing : []));
     const commands = [
       ...(sections.length > 0 ? [`jk_init -j ${jail} ${operands(...sections)}`] : []),
       ...(names.length > 0 ? [`jk_cp -j ${jail} ${operands(...names)}`] : []),
@@ -175,24 +153,16 @@ function requirePrograms(root: JailRoot, user: ByteString, services: readonly Se
  * else, or if the file cannot be used.
  */
 export function planPolicy(root: JailRoot, user: ByteString, services: readonly Service[]): PolicyPlan {
-  return planIn(root, user, services, readPolicies(root));
+  return planIn(root, user, services, readPolicies(root).ini);
 }
 
-function planIn(
-  root: JailRoot,
-  user: ByteString,
-  services: readonly Service[],
-  { ini }: Policies,
-): PolicyPlan {
+function planIn(root: JailRoot, user: ByteString, services: readonly Service[], ini: IniFile): PolicyPlan {
   if (user === "DEFAULT" || user.startsWith("group ")) {
-    throw new JailkitError(
-      "bad-name",
-      1,
-      `a section [${display(user)}] would apply to others too: no --policy for ${quoted(user)}`,
-    );
+    const message = `a section [${display(user)}] would apply to others too: no --policy for ${quoted(user)}`;
+    throw new JailkitError("bad-name", 1, message);
   }
   const executables = requirePrograms(root, user, services);
-  const paths = [...new Set(executables.map((path) => path.slice(0, path.lastIndexOf("/"))))];
+  const paths = [...new Set(executables.map(parentOf))];
   const plan = { file: hostPath(root, FILE), section: user, paths, executables, present: false };
   const own = ownSectionIn(ini, user);
   if (own === undefined) return plan;
@@ -200,10 +170,9 @@ function planIn(
   const same = there.length === executables.length && executables.every((path) => there.includes(path));
   if (same) return { ...plan, present: true };
   const what = there.length === 0 ? "nothing" : there.map(display).join(", ");
-  const message =
-    `${own.place}: a section [${display(user)}] exists already and allows ${what}; ` +
-    "it was not changed: edit it, or take it out and run this again";
-  throw new JailkitError("policy-exists", 1, message);
+  const exists = `${own.place}: a section [${display(user)}] exists already and allows ${what}`;
+  const remedy = "it was not changed: edit it, or take it out and run this again";
+  throw new JailkitError("policy-exists", 1, `${exists}; ${remedy}`);
 }
 
 /**
@@ -212,28 +181,23 @@ function planIn(
  */
 export function writePolicy(root: JailRoot, user: ByteString, services: readonly Service[]): PolicyPlan {
   return withAccountsLock(root, () => {
-    const policies = readPolicies(root);
-    const plan = planIn(root, user, services, policies);
+    const { ini, main } = readPolicies(root);
+    const plan = planIn(root, user, services, ini);
     if (plan.present) return plan;
     const values = { paths: plan.paths.join(", "), executables: plan.executables.join(", ") };
-    const text = appendSection(policies.main?.text ?? "", { name: user, values }, "c");
+    const text = appendSection(main === undefined ? "" : fromBytes(main.bytes), { name: user, values }, "c");
     makeDirectories(root, DIRECTORY, () => ({ mode: 0o755, uid: 0, gid: 0 }));
     requireTrusted(root, DIRECTORY, hostPath(root, DIRECTORY));
     const attributes = attributesAt(root, FILE) ?? { mode: 0o644, uid: 0, gid: 0 };
-    const { path } = policies.main ?? { path: FILE };
-    const placement = putFile(root, path, toBytes(text), attributes, {
-      replace: policies.main !== undefined,
-    });
+    const replace = main !== undefined;
+    const placement = putFile(root, main?.path ?? FILE, toBytes(text), attributes, { replace });
     if (placement !== "kept") return plan;
     throw new JailkitError("policy-changed", 1, `${quoted(plan.file)} appeared meanwhile: run it again`);
   });
 }
 
 /** A printable line about a planned or completed change. */
-export function describePolicy(
-  { file, section, executables, present }: PolicyPlan,
-  planned: boolean,
-): string {
+export function describePolicy({ file, section, executables, present }: PolicyPlan, planned: boolean) {
   const what = `the section [${display(section)}]`;
   if (present) return `${what} is in ${quoted(file)} already`;
   return `${planned ? "would add" : "added"} ${what} to ${quoted(file)}: ${executables.map(display).join(", ")}`;

@@ -2,24 +2,25 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { sameFile, statIfPresent } from "../../ffi/files.ts";
 import { normalPath } from "../../ffi/paths.ts";
-import { quoted } from "../cli/display.ts";
-import { JailkitError } from "../cli/error.ts";
+import { display, quoted } from "../cli/display.ts";
+import { answered, JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { readJailAccounts, updateJailAccounts, withAccountsLock } from "../jail/accounts/accounts.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
-import { lookUp } from "../jail/fs/look.ts";
-import { closeJailRoot, hostPath, isDirectory, type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
-import { knownJails } from "../jail/record/manifest.ts";
-import { JAILED_GROUP, supplementaryGroups } from "../system/account-tools.ts";
+import { lookUp, withTree } from "../jail/fs/look.ts";
+import { hostPath, isDirectory, type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
+import { requireWritable, requireWritableAccounts } from "../jail/fs/writable.ts";
+import { findMoved, lostJail } from "../jail/record/moved.ts";
+import { jailError } from "../jail/record/named-jail.ts";
+import { knownJails, REGISTRY, readContent } from "../jail/record/registry.ts";
+import { JAILED_GROUP, modifyAccount, supplementaryGroups } from "../system/account-tools.ts";
 import { groupByGid, type PasswdEntry } from "../system/accounts.ts";
 import { processesOf } from "../system/processes.ts";
-import { type Before, forgetAccount, recall, rememberAccount } from "./account-record.ts";
+import { forgetAccount, recall, recallFrom, rememberAccount } from "./account-record.ts";
 import type { AccountRun } from "./account-run.ts";
 import { changeAccount, requireSafeMove } from "./change-account.ts";
 import type { JailingOptions } from "./jailing.ts";
-import { leaveGoneJail } from "./missing-jail.ts";
 import { absolute } from "./open-jail.ts";
-import { requireWritable, requireWritableAccounts } from "./writable.ts";
 
 /** The plan to take an account out of a jail. */
 interface Release {
@@ -39,35 +40,19 @@ function notJailed(user: PasswdEntry, why: string): JailkitError {
   return new JailkitError("not-jailed", 1, `${quoted(user.name)} is in ${why}`);
 }
 
-function withJail<T>(jail: ByteString, use: (root: JailRoot) => T): T {
-  const root = openJailRoot(jail);
-  try {
-    return use(root);
-  } finally {
-    closeJailRoot(root);
-  }
-}
-
-/** True if an account outside is still recorded in this jail: a run was interrupted, or somebody edited the files. */
-function isLeftIn(root: JailRoot, user: PasswdEntry): boolean {
+/** True if an account outside is still recorded in a jail: a run was interrupted, or somebody edited the files. */
+function isLeftIn(jail: ByteString, user: PasswdEntry): boolean {
+  using root = openJailRoot(jail);
   const line = readJailAccounts(root).userByName(user.name);
   return recall(root, user.name) !== undefined && (line === undefined || line.uid === user.uid);
 }
 
 /** The first jail in which an account outside is still recorded. */
 function jailOfLeftover(user: PasswdEntry, named: ByteString | undefined): ByteString | undefined {
-  if (named !== undefined) return withJail(named, (root) => isLeftIn(root, user)) ? named : undefined;
-  return knownJails()
-    .map(({ jail }) => jail.path)
-    .sort()
-    .find((path) => {
-      try {
-        return withJail(path, (root) => isLeftIn(root, user));
-      } catch {
-        // A jail that is missing or damaged has no account to remove.
-        return false;
-      }
-    });
+  if (named !== undefined) return isLeftIn(named, user) ? named : undefined;
+  const paths = knownJails().map(({ jail }) => jail.path);
+  // A jail that is missing or damaged has no account to remove.
+  return paths.sort().find((path) => answered(() => isLeftIn(path, user)) ?? false);
 }
 
 /** Plans for an account whose home is in the jail. */
@@ -78,30 +63,26 @@ function planRelease(
   request: JailingOptions,
 ): Release {
   const jailHome = normalPath(home);
-  return withJail(jail, (root) => {
-    const before = recall(root, user.name);
-    const target = request.move ? normalPath(before?.home ?? jailHome) : normalPath(`${jail}${jailHome}`);
-    const move = request.move && lookUp(root, jailHome) !== undefined;
-    if (move) requireSafeMove({ from: root, fromPath: jailHome, to: request.host, toPath: target }, user.uid);
-    const shell = request.shell ?? before?.shell ?? "/bin/sh";
-    const unrecorded = before === undefined;
-    return { user, jail, jailHome, home: target, shell, move, unrecorded };
-  });
+  using root = openJailRoot(jail);
+  const before = recall(root, user.name);
+  const target = request.move ? normalPath(before?.home ?? jailHome) : normalPath(`${jail}${jailHome}`);
+  const move = request.move && lookUp(root, jailHome) !== undefined;
+  if (move) requireSafeMove({ from: root, fromPath: jailHome, to: request.host, toPath: target }, user.uid);
+  const shell = request.shell ?? before?.shell ?? "/bin/sh";
+  return { user, jail, jailHome, home: target, shell, move, unrecorded: before === undefined };
 }
 
 /** Plans for an account that is outside, but still recorded in the jail. */
 function planCompletion(user: PasswdEntry, jail: ByteString, request: JailingOptions): Release {
-  return withJail(jail, (root) => {
-    const before: Before | undefined = recall(root, user.name);
-    const line = readJailAccounts(root).userByName(user.name);
-    const jailHome = normalPath(line?.home ?? before?.home ?? user.home);
-    const shell = request.shell ?? user.shell;
-    return { user, jail, jailHome, home: user.home, shell, move: false, unrecorded: false };
-  });
+  using root = openJailRoot(jail);
+  const line = readJailAccounts(root).userByName(user.name);
+  const jailHome = normalPath(line?.home ?? recall(root, user.name)?.home ?? user.home);
+  const shell = request.shell ?? user.shell;
+  return { user, jail, jailHome, home: user.home, shell, move: false, unrecorded: false };
 }
 
 function decide(user: PasswdEntry, request: JailingOptions): Release {
-  const named = request.jail === undefined ? undefined : normalPath(absolute(request.jail));
+  const named = request.jail && normalPath(absolute(request.jail));
   const split = splitHome(user.home);
   if (split === undefined) {
     const jail = jailOfLeftover(user, named);
@@ -126,7 +107,7 @@ export function unjailUser(user: PasswdEntry, request: JailingOptions, run: Acco
   } catch (error) {
     const split = splitHome(user.home);
     if (split === undefined) throw error;
-    return leaveGoneJail(user, normalPath(split.jail), normalPath(split.home), request, run, error);
+    return leaveGoneJail(user, split, request, run, error);
   }
   const { jail, jailHome, home, shell, move } = plan;
   const processes = home === user.home && shell === user.shell ? [] : processesOf(user.uid);
@@ -134,13 +115,12 @@ export function unjailUser(user: PasswdEntry, request: JailingOptions, run: Acco
     const message = `${quoted(user.name)} has running processes (${processes.join(" ")}): end them first`;
     throw new JailkitError("has-processes", 1, message);
   }
-  if (statIfPresent(AT_FDCWD, shell, true) === undefined) {
-    throw new JailkitError("bad-shell", 1, `${quoted(shell)} does not exist: choose another with -s`);
-  }
+  requireShell(shell);
   run.home = home;
   run.shell = shell;
   return () => {
-    withJail(jail, (root) => requireWritable(root, ["/etc"]));
+    using root = openJailRoot(jail);
+    requireWritable(root, ["/etc"]);
     if (home !== user.home || shell !== user.shell) requireWritableAccounts();
     run.status = request.dryRun ? "planned" : "done";
     // The user cannot leave the primary group.
@@ -156,31 +136,65 @@ export function unjailUser(user: PasswdEntry, request: JailingOptions, run: Acco
       if (leaves || shell !== user.shell)
         run.done(`would give ${quoted(user.name)} the home ${quoted(home)} and the shell ${quoted(shell)}`);
       run.done(`would remove ${quoted(user.name)} from the jail's account files`);
-    } else release(plan, request.host, run);
+    } else release(root, plan, request.host, run);
   };
 }
 
-function release(plan: Release, host: JailRoot, run: AccountRun): void {
-  const { user, jail, jailHome, home, shell, unrecorded } = plan;
-  withJail(jail, (root) => {
-    const move = plan.move ? { from: root, fromPath: jailHome, to: host, toPath: home } : undefined;
-    // Before anything is moved: fails if the jail cannot be written.
-    withAccountsLock(root, () => undefined);
-    // First: if this run is interrupted after the account has changed, only the record names the jail.
-    if (unrecorded) rememberAccount(root, { name: user.name, home, shell });
-    try {
-      const nothing = () => undefined;
-      changeAccount(user, { home, shell, groups: [] }, move, nothing, nothing, run);
-    } catch (error) {
-      if (unrecorded) forgetAccount(root, user.name);
-      throw error;
-    }
-    if (home === user.home) tellOfJailHome(root, plan, run);
-    // Last: until the host's account has changed, logins go into the jail and need these lines.
-    if (updateJailAccounts(root, (accounts) => accounts.removeUser(user.name)))
-      run.done(`removed ${quoted(user.name)} from ${quoted(hostPath(root, "/etc/passwd"))}`);
-    forgetAccount(root, user.name);
-  });
+function requireShell(shell: ByteString): void {
+  if (statIfPresent(AT_FDCWD, shell, true) !== undefined) return;
+  throw new JailkitError("bad-shell", 1, `${quoted(shell)} does not exist: choose another with -s`);
+}
+
+/**
+ * Plans to take an account out of a jail that was removed: it gets back its former home and shell. Calling the result
+ * does it. Throws `error` if the jail may have been moved.
+ */
+function leaveGoneJail(
+  user: PasswdEntry,
+  split: { jail: ByteString; home: ByteString },
+  request: JailingOptions,
+  run: AccountRun,
+  error: unknown,
+): () => void {
+  const jail = normalPath(split.jail);
+  const gone = error instanceof JailkitError && error.code === "no-such-jail";
+  const lost = gone ? lostJail(jail) : undefined;
+  if (!gone || (lost !== undefined && findMoved(lost) !== undefined)) throw jailError(jail, error);
+  const content = lost === undefined ? undefined : withTree((tree) => readContent(tree, REGISTRY, lost.id));
+  const before = recallFrom(content?.requests ?? [], user.name);
+  const home = before?.home ?? normalPath(split.home);
+  const shell = request.shell ?? before?.shell ?? "/bin/sh";
+  requireShell(shell);
+  run.home = home;
+  run.shell = shell;
+  return () => {
+    requireWritableAccounts();
+    run.status = request.dryRun ? "planned" : "done";
+    run.warn(`${display(jail)} is missing: it has nothing to move or to repair`);
+    if (!request.dryRun) modifyAccount(user, { home, shell, groups: [] });
+    const gets = `${quoted(user.name)} the home ${quoted(home)} and the shell ${quoted(shell)}`;
+    run.done(request.dryRun ? `would give ${gets}` : `gave ${gets}`);
+  };
+}
+
+function release(root: JailRoot, plan: Release, host: JailRoot, run: AccountRun): void {
+  const { user, jailHome, home, shell, unrecorded } = plan;
+  const move = plan.move ? { from: root, fromPath: jailHome, to: host, toPath: home } : undefined;
+  // Before anything is moved: fails if the jail cannot be written.
+  withAccountsLock(root, () => undefined);
+  // First: if this run is interrupted after the account has changed, only the record names the jail.
+  if (unrecorded) rememberAccount(root, { name: user.name, home, shell });
+  try {
+    changeAccount(user, { home, shell, groups: [] }, move, run);
+  } catch (error) {
+    if (unrecorded) forgetAccount(root, user.name);
+    throw error;
+  }
+  if (home === user.home) tellOfJailHome(root, plan, run);
+  // Last: until the host's account has changed, logins go into the jail and need these lines.
+  if (updateJailAccounts(root, (accounts) => accounts.removeUser(user.name)))
+    run.done(`removed ${quoted(user.name)} from ${quoted(hostPath(root, "/etc/passwd"))}`);
+  forgetAccount(root, user.name);
 }
 
 /** Reports the copy of a home that an interrupted run left in the jail. */

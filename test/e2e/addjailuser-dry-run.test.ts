@@ -58,6 +58,11 @@ const EXTRA =
 
 const SITUATIONS: Readonly<Record<string, Situation>> = {
   plain: {},
+  "many accounts and groups": {
+    scene:
+      "seq -f %.0f 10000 59000 > /tmp/n; sed 's|.*|many&:x:&:100::/none:/bin/sh|' /tmp/n >> /etc/passwd; sed 's|.*|many&:x:&:|' /tmp/n >> /etc/group",
+    options: "-s /bin/bash -p *",
+  },
   "no password and no key": { options: "-s /bin/bash", says: /has no password and no key/ },
   "a limited shell without a policy": { options: "-p *", says: /can run nothing: no section/ },
   "a policy": { options: "-p * --policy sftp" },

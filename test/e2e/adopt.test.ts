@@ -116,6 +116,46 @@ describe("a jail whose record was lost", () => {
     );
   });
 
+  test("a directory of a user with the same inode on another file system is not the jail that was moved", () => {
+    m.addUser("eve");
+    m.must(["sh", "-ec", "mkdir /srv/apart; mount -t tmpfs none /srv/apart; cd /srv/apart; mkdir 1 2 3 4 5"]);
+    const lost = "/srv/apart/lost";
+    m.must(["jk_init", "-j", lost, "uidbasics"]);
+    const inode = m.must(["stat", "-c", "%i", lost]).stdout.trim();
+    m.must(["sh", "-ec", "mount -t tmpfs none /home; install -d -o eve -m 0755 /home/eve"]);
+    const forge = `cd /home/eve; n=0; until [ "$(stat -c %i d$n 2>/dev/null)" = ${inode} ]; do n=$((n + 1)); mkdir d$n; done; cp -r ${lost}/. d$n || :; echo d$n`;
+    const forged = m.must(["sh", "-ec", forge], { user: "eve" }).stdout.trim();
+    m.must(["mv", lost, "/opt/lost"]);
+    try {
+      const { status, stdout, stderr } = m.run(["jailkit", "adopt", "--moved", lost]);
+      expect({ forged, status, stdout }).toEqual({ forged, status: 1, stdout: "" });
+      expect(stderr).toContain("what users could exchange were skipped; give its new path");
+    } finally {
+      m.must(["umount", "/home", "/srv/apart"]);
+    }
+    // The copy on another file system has another inode.
+    expect(m.must(["jailkit", "adopt", "--moved", lost, "/opt/lost"]).stdout).toContain("is now /opt/lost");
+  });
+
+  test("a file system that a program of a user serves is not searched for a jail that was moved", () => {
+    m.must(["jk_init", "-j", "/srv/missing", "uidbasics"]);
+    m.remove("/srv/missing");
+    m.mkdir("/srv/served");
+    // Its server never answers.
+    const serve = `use Fcntl; sysopen(my $fuse, "/root/fuse", O_RDWR) or die "$!"; my $fd = fileno $fuse;
+      my $how = "fd=$fd,rootmode=40000,user_id=0,group_id=0,allow_other";
+      my ($source, $type, $path) = ("eve", "fuse", "/srv/served");
+      syscall(${process.arch === "x64" ? 165 : 40}, $source, $path, $type, 0, $how) == 0 or die "$!";
+      exit 0 if fork; close STDIN; close STDOUT; close STDERR; sleep`;
+    m.must(["mknod", "/root/fuse", "c", "10", "229"]);
+    m.must(["perl", "-e", serve]);
+    try {
+      expect(m.run(["jailkit", "adopt", "--moved", "/srv/missing"])).toMatchObject({ status: 1 });
+    } finally {
+      m.must(["umount", "-l", "/srv/served"]);
+    }
+  });
+
   test("that is not one, or is unsafe", () => {
     m.mkdir("/srv/empty");
     expect(m.run(["jailkit", "adopt", "/srv/empty"]).status).toBe(1);

@@ -4,6 +4,7 @@ import { sectionsReportSchema } from "../../src/profile/report-schema.ts";
 import { type Machine, openMachine, type RunOptions } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
 import { openManifestFile } from "./manifest-file.ts";
+import { typeRemedy } from "./remedies-scene.ts";
 
 let m: Machine;
 let jails = 0;
@@ -274,4 +275,17 @@ describe("the limited shell", () => {
     init(ini, ["-j", linked, "-k", "--copy-shell", "jk_lsh"]);
     expect(m.stat(`${linked}/usr/sbin/jk_lsh`)?.ino).toBe(m.stat("/usr/sbin/jk_lsh")?.ino ?? 0n);
   });
+});
+
+test("a link that would make the jail unsafe: nothing is copied, and the printed command helps", () => {
+  const jail = fresh();
+  const ini = "[true]\npaths = /usr/bin/true\n";
+  m.mkdir(jail);
+  m.symlink("/tmp", `${jail}/usr`);
+  const { status, stderr } = init(ini, ["-j", jail, "true"]);
+  expect([status, m.list(jail)]).toEqual([1, ["usr"]]);
+  const [, away = "no command"] = /; move the link away: (.*)$/m.exec(stderr) ?? [];
+  expect(typeRemedy(m, away)).toMatchObject({ status: 0 });
+  expect(init(ini, ["-j", jail, "true"])).toMatchObject({ status: 0, stderr: "" });
+  expect(m.exists(`${jail}/usr/bin/true`)).toBe(true);
 });

@@ -340,7 +340,7 @@ test.each([true, false])(
   },
 );
 
-test("no more files can be made: so many are missing, and no bytes", () => {
+test("no more files can be created: so many are missing, and no bytes", () => {
   const { jail, used, limit } = accountsOn("/srv/inodes");
   for (let each = 0; each < 30; each++) m.write(`/opt/many/${each}`, "");
   limit(`nr_inodes=${used("iused") + 10}`);
@@ -349,7 +349,7 @@ test("no more files can be made: so many are missing, and no bytes", () => {
     1,
     [
       expect.stringMatching(
-        /^jk_cp: \/srv\/inodes\/jail: no more files can be made on its file system \(see df -i\): 2\d more are needed, 0 can be made \(\d+ of 32 objects are in place\); make room, and run this again$/,
+        /^jk_cp: \/srv\/inodes\/jail: no more files can be created on its file system \(see df -i\): 2\d more are needed, 0 can be created \(\d+ of 32 objects are in place\); make room, and run this again$/,
       ),
     ],
   ]);
@@ -374,7 +374,7 @@ test.each(["bytes", "files"])(
     expect(line).toMatch(
       what === "bytes"
         ? /^jk_jailuser: \S+: its file system is full: 1\d MiB more are needed, [12] MiB are free \(nothing was moved\); make room, and run this again$/
-        : /^jk_jailuser: \S+: no more files can be made on its file system \(see df -i\): 2\d more are needed, \d can be made \(nothing was moved\); make room, and run this again$/,
+        : /^jk_jailuser: \S+: no more files can be created on its file system \(see df -i\): 2\d more are needed, \d can be created \(nothing was moved\); make room, and run this again$/,
     );
     expect([m.read("/etc/passwd"), namesBelow(jail).replace(`${jail}/home\n`, "")]).toEqual(before);
     limit("size=200m,nr_inodes=10000");
@@ -399,7 +399,7 @@ test.each(["files", "bytes", "read-only"])(
     expect(line).toContain(
       {
         files:
-          "no more files can be made on its file system (see df -i): 0 can be made (no account was created); make room,",
+          "no more files can be created on its file system (see df -i): 0 can be created (no account was created); make room,",
         bytes: "its file system is full: 0 MiB are free (no account was created); make room,",
         "read-only": "its file system is read-only (no account was created): mount -o remount,rw ",
       }[what] ?? "",

@@ -77,7 +77,7 @@ test("of a jail, in files", async () => {
   expect([status, output]).toEqual([
     1,
     expect.stringMatching(
-      /^jk_cp: \/q\/jail: the quota is used up: 4 more are needed, 0 can be made \(\d of \d objects are in place\); make room, and run this again$/,
+      /^jk_cp: \/q\/jail: the quota is used up: 4 more are needed, 0 can be created \(\d of \d objects are in place\); make room, and run this again$/,
     ),
   ]);
   await project(0, 0);

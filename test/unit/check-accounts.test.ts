@@ -45,6 +45,7 @@ function findingsOf(passwd: string, group = "", home = "/j/./home/u") {
     programOnHost: () => true,
     programInJail: (path) => path === "/bin/sh",
     onlyRootRuns: () => false,
+    noexec: false,
     isGuest: ({ name }) => name === "guest",
     mayHaveMovedHere: (jail) => jail === "/was",
     verbose: (line) => told.push(line),

@@ -5,6 +5,7 @@ import { display, jsonText } from "../../src/cli/display.ts";
 import { describeError, JailkitError, UsageError } from "../../src/cli/error.ts";
 import { getopt } from "../../src/cli/getopt.ts";
 import { optionRows, renderHelp } from "../../src/cli/help.ts";
+import { table as columns, fit } from "../../src/cli/table.ts";
 import { defineTool } from "../../src/cli/tool.ts";
 import { VERSION } from "../../src/cli/version.ts";
 
@@ -143,4 +144,19 @@ describe("display", () => {
 test("the version is that of the package", async () => {
   const { version } = await Bun.file(`${import.meta.dir}/../../package.json`).json();
   expect(VERSION).toBe(version);
+});
+
+test("a table aligns characters, not bytes, and cuts between them", () => {
+  const name = utf8("/srv/\u00e9\u4e2d");
+  const rows = [
+    ["JAIL", "STATE", "SIZE"],
+    [name, "ok", "7"],
+    ["/srv/abc", "", "1000"],
+  ];
+  expect(columns(rows, 2)).toEqual([
+    "JAIL      STATE  SIZE",
+    `${name}   ok        7`,
+    "/srv/abc         1000",
+  ]);
+  expect([fit(name, 6), fit(name, 9), fit("abc", 2)]).toEqual([utf8("/srv/\u00e9"), `${name}  `, "ab"]);
 });

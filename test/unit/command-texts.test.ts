@@ -32,7 +32,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "mv -nT ${WORD} ${kept} && ${copy}": "a command",
   "setfacl -m u:${uid}:${letters} ${word}": "letters of a mode",
   "chmod a+${letters} ${word}": "letters of a mode",
-  "mknod -m ${bits} ${WORD} ${type} ${rdevMajor} ${rdevMinor}": "a mode, and b or c",
+  "mknod -m ${bits} ${WORD} c ${rdevMajor} ${rdevMinor}": "a mode",
   "run this outside it: mknod ${WORD} ${numbers}": "b or c, and numbers",
   'chown ${owner === 0 ? "root" : owner} ${word}': "a number",
   '; chown ${owner === 0 ? "root" : owner} it': "a number",

@@ -138,7 +138,7 @@ describe("a prepared file", () => {
     mkdirSync(at("/usr/directory"));
     const usr = openJailRoot(at("/usr"));
     const put = (name: string, options: object) =>
-      place(usr, usr.top, name, options, (stage, temporary, made) => {
+      place({ root: usr, parent: usr.top, name }, options, (stage, temporary, made) => {
         writeFileSync(at(`/usr/${temporary}`), "new");
         made(statAt(stage.fd, temporary));
       });
@@ -181,7 +181,7 @@ describe("a prepared file", () => {
     const root = openJailRoot(at("/home/u"));
     writeFileSync(at("/home/u/his"), "his");
     const exchange = () =>
-      place(root, root.top, "f", {}, (stage, temporary, made) => {
+      place({ root, parent: root.top, name: "f" }, {}, (stage, temporary, made) => {
         expect(stage).toBe(root.top);
         writeFileSync(at(`/home/u/${temporary}`), "root's");
         made(statAt(stage.fd, temporary));
@@ -192,7 +192,7 @@ describe("a prepared file", () => {
       "his",
     ]);
     const fail = () =>
-      place(root, root.top, "g", {}, (stage, temporary, made) => {
+      place({ root, parent: root.top, name: "g" }, {}, (stage, temporary, made) => {
         writeFileSync(at(`/home/u/${temporary}`), "root's");
         made(statAt(stage.fd, temporary));
         throw new Error("no space");
@@ -212,7 +212,7 @@ describe("a prepared file", () => {
     ] as const) {
       const parent = openDirectory(jail.root, above);
       let made = "";
-      place(jail.root, parent, "f", {}, (stage, temporary, tell) => {
+      place({ root: jail.root, parent, name: "f" }, {}, (stage, temporary, tell) => {
         made = stage.path;
         writeFileSync(at(`${stage.path}/${temporary}`), "x");
         tell(statAt(stage.fd, temporary));

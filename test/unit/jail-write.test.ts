@@ -121,9 +121,8 @@ describe("putFile", () => {
   test("in a user's directory the file appears complete, created where the user has no access", () => {
     const directory = openDirectory(jail.root, "/home/u");
     expect(directory.stage?.path).toBe("/home");
-    expect(putFileIn(jail.root, directory, "f", text("x"), { mode: 0o600, uid: USER, gid: USER })).toBe(
-      "created",
-    );
+    const spot = { root: jail.root, parent: directory, name: "f" };
+    expect(putFileIn(spot, text("x"), { mode: 0o600, uid: USER, gid: USER })).toBe("created");
     release(directory);
     expect(facts("/home/u/f")).toEqual(["0600", USER, USER]);
     expect(leftovers()).toEqual([]);

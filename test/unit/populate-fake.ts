@@ -3,7 +3,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG } from "../../ffi/constants.ts";
 import type { Dependency } from "../../src/libraries/dependency.ts";
 import type { Plan, Want } from "../../src/populate/entry.ts";
-import { emptyFileSystem, type FileSystem, NOTHING_WITHHELD } from "../../src/populate/file-system.ts";
+import { emptyFileSystem, type FileSystem } from "../../src/populate/file-system.ts";
 import { makePlan } from "../../src/populate/plan/plan.ts";
 import type { AclReading } from "../../src/system/acl.ts";
 
@@ -99,7 +99,7 @@ export function fakeFileSystem(tree: Tree): FileSystem {
   return {
     lstat: (path) => look(path, false),
     stat: (path) => look(path, true),
-    withheld: () => NOTHING_WITHHELD,
+    withheld: emptyFileSystem.withheld,
     acl: (path, follow = false) => {
       const thing = things.get(resolve(path, follow) ?? "none");
       return thing !== undefined && "acl" in thing ? (thing.acl ?? "none") : "none";

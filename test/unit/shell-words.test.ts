@@ -164,7 +164,7 @@ describe.each(["a b'c;$x", "-x\n'y", "plain"])("commands about %j", (name) => {
       ["mv", "-nT", "/j j/b b", "/j j/not-b b"],
       ["jk_cp", "-f", "-j", j, "/b b"],
     ],
-    [passRemedy("/d d"), ["chmod", "o+x", "/d d"]],
+    [passRemedy("/d d"), ["chmod", "a+x", "/d d"]],
     [passwordAuthentication(settings, account, shadow({})).remedies.join(), ["passwd", ...rest]],
     [
       passwordAuthentication(settings, account, shadow({ password: "!$6$x" })).remedies.join(),

@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { lookUp } from "../../src/jail/fs/look.ts";
-import { moveInPlace } from "../../src/jail/fs/move.ts";
+import { moveInPlace } from "../../src/jail/fs/place.ts";
 import { release, walk } from "../../src/jail/fs/walk.ts";
 import type { ManifestEntry } from "../../src/jail/record/manifest.ts";
 import type { Loader } from "../../src/libraries/closure.ts";

@@ -3,19 +3,12 @@ import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import type { GroupEntry, PasswdEntry } from "../../system/accounts.ts";
 
-/** A line of an account file: its bytes, and its entry, if it is one. */
-interface AccountLine<Entry> {
-  text: ByteString;
-  entry: Entry | undefined;
-}
-
-/** passwd(5) or group(5), line by line, with lines that are not entries. */
-export type AccountFile<Entry> = AccountLine<Entry>[];
+/** passwd(5) or group(5): each line, and its entry, if it is one. */
+export type AccountFile<Entry> = { text: ByteString; entry: Entry | undefined }[];
 
 /** A uid or gid in decimal. 4294967295 means "none" to the kernel, so it is no id. */
-function idOf(field: ByteString | undefined): number | undefined {
-  if (field === undefined || !/^[0-9]{1,10}$/.test(field)) return undefined;
-  const id = Number(field);
+function idOf(field: ByteString = ""): number | undefined {
+  const id = /^[0-9]{1,10}$/.test(field) ? Number(field) : 0xffffffff;
   return id < 0xffffffff ? id : undefined;
 }
 
@@ -25,13 +18,11 @@ const isEntry = (text: ByteString) => !/^[#+-]/.test(text) && !text.includes("\0
 /** Parses a line of passwd(5); undefined if it is not an entry. */
 export function parsePasswdLine(text: ByteString): PasswdEntry | undefined {
   const fields = text.split(":");
-  const [name, password, , , gecos, home, shell] = fields;
+  const [name = "", password = "", , , gecos = "", home = "", shell = ""] = fields;
   const uid = idOf(fields[2]);
   const gid = idOf(fields[3]);
-  if (!isEntry(text) || !name || uid === undefined || gid === undefined || fields.length !== 7)
-    return undefined;
-  if (password === undefined || gecos === undefined || home === undefined || shell === undefined)
-    return undefined;
+  const isComplete = isEntry(text) && name !== "" && fields.length === 7;
+  if (!isComplete || uid === undefined || gid === undefined) return undefined;
   return { name, password, uid, gid, gecos, home, shell };
 }
 
@@ -53,40 +44,33 @@ function parse<Entry>(bytes: Uint8Array, line: (text: ByteString) => Entry | und
 }
 
 /** Parses passwd(5). */
-export function parsePasswd(bytes: Uint8Array): AccountFile<PasswdEntry> {
-  return parse(bytes, parsePasswdLine);
-}
+export const parsePasswd = (bytes: Uint8Array): AccountFile<PasswdEntry> => parse(bytes, parsePasswdLine);
 
 /** Parses group(5). */
-export function parseGroup(bytes: Uint8Array): AccountFile<GroupEntry> {
-  return parse(bytes, parseGroupLine);
-}
+export const parseGroup = (bytes: Uint8Array): AccountFile<GroupEntry> => parse(bytes, parseGroupLine);
 
 /** The bytes of an account file; each line ends with a newline. */
 export function formatAccounts(file: AccountFile<unknown>): Uint8Array {
   return toBytes(file.map(({ text }) => `${text}\n`).join(""));
 }
 
+function requireField(right: boolean, message: string): void {
+  if (!right) throw new JailkitError("bad-account-field", 1, message);
+}
+
 function checkField(what: string, value: ByteString, forbidden: RegExp): void {
-  if (!forbidden.test(value)) return;
-  const message = `${quoted(value)} cannot be the ${what} of an account: it holds a byte that separates fields`;
-  throw new JailkitError("bad-account-field", 1, message);
+  const why = "it holds a byte that separates fields";
+  requireField(!forbidden.test(value), `${quoted(value)} cannot be the ${what} of an account: ${why}`);
 }
 
 function checkName(what: string, name: ByteString): void {
   checkField(what, name, /[:,/\s\0]/);
-  if (/^(?:|[#+-].*)$/.test(name)) {
-    throw new JailkitError(
-      "bad-account-field",
-      1,
-      `${quoted(name)} cannot be a ${what}: it is empty or starts with #, + or -`,
-    );
-  }
+  const right = !/^(?:|[#+-].*)$/.test(name);
+  requireField(right, `${quoted(name)} cannot be a ${what}: it is empty or starts with #, + or -`);
 }
 
 function checkId(what: string, id: number): void {
-  if (Number.isInteger(id) && id >= 0 && id < 0xffffffff) return;
-  throw new JailkitError("bad-account-field", 1, `${id} cannot be a ${what}`);
+  requireField(Number.isInteger(id) && id >= 0 && id < 0xffffffff, `${id} cannot be a ${what}`);
 }
 
 /** A line of passwd(5), without newline. Throws JailkitError "bad-account-field" for what no line can hold. */

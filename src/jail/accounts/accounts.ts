@@ -1,10 +1,10 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { close, readAllFd } from "../../../ffi/files.ts";
+import { withFd } from "../../../ffi/files.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import type { GroupEntry, PasswdEntry } from "../../system/accounts.ts";
 import { takeLock } from "../fs/lock.ts";
-import { attributesAt, lookUp, withJailFile } from "../fs/look.ts";
+import { attributesAt, lookUp, readJailFile } from "../fs/look.ts";
 import type { JailRoot } from "../fs/walk.ts";
 import { makeDirectories, putFile } from "../fs/write.ts";
 import {
@@ -50,13 +50,9 @@ export interface AccountsEditor extends JailAccounts {
   replaceGroup(old: GroupEntry, entry?: GroupEntry): void;
 }
 
-function entriesOf<Entry>(file: AccountFile<Entry>): Entry[] {
-  return file.flatMap(({ entry }) => (entry === undefined ? [] : [entry]));
-}
-
 function viewOf(passwd: AccountFile<PasswdEntry>, group: AccountFile<GroupEntry>): JailAccounts {
-  const users = () => entriesOf(passwd);
-  const groups = () => entriesOf(group);
+  const users = () => passwd.flatMap(({ entry }) => entry ?? []);
+  const groups = () => group.flatMap(({ entry }) => entry ?? []);
   return {
     get users() {
       return users();
@@ -114,11 +110,8 @@ function editorOf(passwd: AccountFile<PasswdEntry>, group: AccountFile<GroupEntr
     addMember(name, user) {
       const there = view.groupByName(name);
       if (there === undefined) {
-        throw new JailkitError(
-          "no-such-group",
-          1,
-          `the jail has no group ${quoted(name)}; add the group first`,
-        );
+        const message = `the jail has no group ${quoted(name)}; add the group first`;
+        throw new JailkitError("no-such-group", 1, message);
       }
       if (there.members.includes(user)) return "present";
       changeGroup(there, [...there.members, user]);
@@ -135,11 +128,10 @@ function editorOf(passwd: AccountFile<PasswdEntry>, group: AccountFile<GroupEntr
       const before = passwd.length;
       passwd.splice(0, before, ...passwd.filter(({ entry }) => entry?.name !== name));
       const memberships = view.groups.filter(({ members }) => members.includes(name));
-      for (const entry of memberships)
-        changeGroup(
-          entry,
-          entry.members.filter((member) => member !== name),
-        );
+      for (const group of memberships) {
+        const others = group.members.filter((member) => member !== name);
+        changeGroup(group, others);
+      }
       return passwd.length < before || memberships.length > 0;
     },
     replaceUser: (old, entry) => replaceLine(passwd, old, entry, formatPasswdLine),
@@ -163,8 +155,7 @@ const LOCK = "/etc/.jailkit.lock";
 
 /** An account file of the jail; empty if it is missing. Symbolic links are followed as in walk. */
 function readAccountFile(root: JailRoot, path: ByteString): Uint8Array {
-  const bytes = withJailFile(root, path, (fd) => readAllFd(fd, ACCOUNT_FILE_LIMIT));
-  return bytes ?? new Uint8Array(0);
+  return readJailFile(root, path, ACCOUNT_FILE_LIMIT) ?? new Uint8Array(0);
 }
 
 /**
@@ -181,15 +172,6 @@ export function tryJailAccounts<T>(root: JailRoot, change: (accounts: AccountsEd
   return change(editorOf(passwd, parseGroup(readAccountFile(root, GROUP))));
 }
 
-/**
- * Takes the lock on the jail's account files. It is a file of its own, because the account files are replaced, and in the
- * jail, so that every host that mounts the jail uses the same.
- */
-function lockAccounts(root: JailRoot): number {
-  makeDirectories(root, "/etc", () => ({ uid: 0, gid: 0, mode: 0o755 }));
-  return takeLock(root, LOCK);
-}
-
 function replaceFile(root: JailRoot, path: ByteString, before: Uint8Array, file: AccountFile<unknown>): void {
   const found = lookUp(root, path, { follow: true });
   const bytes = formatAccounts(file);
@@ -202,7 +184,7 @@ function replaceFile(root: JailRoot, path: ByteString, before: Uint8Array, file:
 
 /**
  * Changes the accounts of a jail: `change` gets the present entries; its result is returned. One process at a time does so
- * (see lockAccounts). Each file is replaced by rename(2), with owner and mode, and only if it changed or is missing (then
+ * (see withAccountsLock). Each file is replaced by rename(2), with owner and mode, and only if it changed or is missing (then
  * root's, 0644). Lines that are not entries stay, and a missing newline at the end is added. If `change` throws, nothing is
  * written.
  */
@@ -220,12 +202,11 @@ export function updateJailAccounts<T>(root: JailRoot, change: (accounts: Account
   });
 }
 
-/** Calls `use` while no other process changes the account files of a jail. Do not nest. */
+/**
+ * Calls `use` while no other process changes the account files of a jail. Do not nest. The lock is a file of its own, because
+ * the account files are replaced, and in the jail, so that every host that mounts the jail uses the same.
+ */
 export function withAccountsLock<T>(root: JailRoot, use: () => T): T {
-  const lock = lockAccounts(root);
-  try {
-    return use();
-  } finally {
-    close(lock);
-  }
+  makeDirectories(root, "/etc", () => ({ uid: 0, gid: 0, mode: 0o755 }));
+  return withFd(takeLock(root, LOCK), use);
 }

@@ -1,5 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { pathComponents } from "../../../ffi/paths.ts";
+import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
@@ -14,13 +14,8 @@ const SHARED = /^(?:boot|home|media|mnt|opt|run|srv|tmp|var)$/;
 
 /** True for a directory of the jail's own (as the jail sees it), which no account can have as its home. */
 export function isJailsOwn(home: ByteString): boolean {
-  const parts: ByteString[] = [];
-  for (const part of pathComponents(home)) {
-    if (part === "..") parts.pop();
-    else parts.push(part);
-  }
-  const [first, second] = parts;
-  return first === undefined || SYSTEM.test(first) || (second === undefined && SHARED.test(first));
+  const [, first = "", second] = normalPath(home).split("/");
+  return first === "" || SYSTEM.test(first) || (second === undefined && SHARED.test(first));
 }
 
 /** The default home of an account, as the jail sees it. */

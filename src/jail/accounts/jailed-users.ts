@@ -32,11 +32,9 @@ export function limitedUsers(): Pick<JailedUser, "name" | "home">[] {
 }
 
 function usersIn(file: ByteString): Pick<JailedUser, "name" | "home" | "shell">[] {
-  const bytes = readFileIfPresent(file, PASSWD_LIMIT) ?? new Uint8Array(0);
-  return fromBytes(bytes)
-    .split("\n")
-    .map((line) => {
-      const [name = "", , , , , home = "", shell = ""] = line.split(":");
-      return { name, home, shell: shell.trim() };
-    });
+  const text = fromBytes(readFileIfPresent(file, PASSWD_LIMIT) ?? new Uint8Array(0));
+  return text.split("\n").map((line) => {
+    const [name = "", , , , , home = "", shell = ""] = line.split(":");
+    return { name, home, shell: shell.trim() };
+  });
 }

@@ -1,40 +1,28 @@
-import { type ByteString, fromBytes } from "../../../ffi/bytes.ts";
+import type { ByteString } from "../../../ffi/bytes.ts";
 import { O_DIRECTORY, O_RDONLY } from "../../../ffi/constants.ts";
-import { SystemError } from "../../../ffi/error.ts";
-import { close, openAt, readDirectory, statIfPresent } from "../../../ffi/files.ts";
+import { openAt, readDirectory, statIfPresent, withFd } from "../../../ffi/files.ts";
 import { plainPath } from "../../../ffi/paths.ts";
-import { JailkitError } from "../../cli/error.ts";
+import { answered } from "../../cli/error.ts";
 import { type PasswdEntry, passwdByName, passwdByUid } from "../../system/accounts.ts";
 import { readJailFile } from "../fs/look.ts";
-import { type JailRoot, release, walk } from "../fs/walk.ts";
-import { parsePasswdLine } from "./account-lines.ts";
+import { type JailRoot, withDirectory } from "../fs/walk.ts";
+import { parsePasswd } from "./account-lines.ts";
 import { ACCOUNT_FILE_LIMIT } from "./accounts.ts";
 import type { JailedUser } from "./jailed-users.ts";
 import { splitHome } from "./separator.ts";
 
 /** Errors are ignored: jk_check reports them. */
-function orNothing<T>(read: () => T[]): T[] {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof JailkitError || error instanceof SystemError) return [];
-    throw error;
-  }
-}
+const orNothing = <T>(read: () => T[]): T[] => answered(read) ?? [];
 
 /** The owners of the files in JAIL/home. */
-function homeOwners(root: JailRoot): number[] {
-  return orNothing(() => {
-    const directory = walk(root, "/home");
-    const fd = openAt(directory.fd, ".", O_RDONLY | O_DIRECTORY);
-    try {
-      return readDirectory(fd).flatMap(({ name }) => statIfPresent(fd, name)?.uid ?? []);
-    } finally {
-      close(fd);
-      release(directory);
-    }
-  });
-}
+const homeOwners = (root: JailRoot): number[] =>
+  orNothing(() =>
+    withDirectory(root, "/home", (home) =>
+      withFd(openAt(home.fd, ".", O_RDONLY | O_DIRECTORY), (fd) =>
+        readDirectory(fd).flatMap(({ name }) => statIfPresent(fd, name)?.uid ?? []),
+      ),
+    ),
+  );
 
 /**
  * The accounts of a jail that are not among `local`, those of /etc/passwd, but in a name service such as LDAP, which may not
@@ -48,9 +36,7 @@ export function serviceUsers(
 ): JailedUser[] {
   const passwd = orNothing(() => {
     const bytes = readJailFile(root, "/etc/passwd", ACCOUNT_FILE_LIMIT) ?? new Uint8Array(0);
-    return fromBytes(bytes)
-      .split("\n")
-      .flatMap((line) => parsePasswdLine(line) ?? []);
+    return parsePasswd(bytes).flatMap(({ entry }) => entry ?? []);
   });
   const uids = new Set([...passwd.map(({ uid }) => uid), ...owners].filter((uid) => uid !== 0));
   const found = new Map<ByteString, JailedUser>();

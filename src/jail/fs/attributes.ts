@@ -2,23 +2,19 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { chmodFd, chownFd, setTimes } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { SystemError } from "../../../ffi/error.ts";
-import { close, fstat, openAt, type Stat, sameFile } from "../../../ffi/files.ts";
+import { fstat, openAt, type Stat, sameFile, withFd } from "../../../ffi/files.ts";
 import { addressOf, cArgument, errno, libc, syscall } from "../../../ffi/libc.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
-import { splitPath } from "./look.ts";
+import { atSpot, spotPath } from "./look.ts";
 import {
   type Directory,
   forgetDirectories,
-  hostPath,
   isDirectory,
   isLink,
   isRegular,
   type JailRoot,
-  joinPath,
   namedError,
-  release,
-  walk,
 } from "./walk.ts";
 
 /** Owner, mode and times of a file. Times in nanoseconds since the epoch; absent: now. */
@@ -46,10 +42,7 @@ export function setTimesOf(fd: number, atime: bigint | undefined, mtime: bigint 
   if (either !== undefined) setTimes(fd, "", atime ?? either, mtime ?? either);
 }
 
-/**
- * Checks that a file opened by name is the one that this process has just created. It can only be another if there was no
- * trusted directory to create it in.
- */
+/** Checks that a file opened by name was created by this process: without a trusted stage it may be another. */
 export function verifyNew(stage: Directory, stat: Stat, type: number): void {
   if (stage.trusted) return;
   const ours = stat.uid === libc.geteuid() && (stat.mode & C.S_IFMT) === type;
@@ -65,13 +58,10 @@ export function chmodPath(fd: number, mode: number): void {
   // An older kernel: opens files and directories, but never a device.
   if (!isDirectory(stat) && !isRegular(stat))
     throw new SystemError(C.ENOSYS, "fchmodat2 (Linux 6.6)", undefined);
-  const again = isDirectory(stat) ? openAt(fd, ".", C.O_RDONLY | C.O_DIRECTORY) : reopen(fd);
-  try {
+  withFd(isDirectory(stat) ? openAt(fd, ".", C.O_RDONLY | C.O_DIRECTORY) : reopen(fd), (again) => {
     if (!sameFile(fstat(again), stat)) throw new SystemError(C.EAGAIN, "open", undefined);
     chmodFd(again, mode);
-  } finally {
-    close(again);
-  }
+  });
 }
 
 /** Opens a regular file for reading from its O_PATH descriptor, through /proc, where no user can exchange it. */
@@ -89,50 +79,28 @@ function reopen(fd: number): number {
  * directory's owner (not root) and, unless it is a directory, only one name; else "shared-with-users". With `seen` it must
  * be the same inode and type; else "exchanged". Throws SystemError with the path.
  */
-export function setAttributes(
-  root: JailRoot,
-  path: ByteString,
-  changes: Partial<Attributes>,
-  seen?: Stat,
-): void {
-  const { above, name } = splitPath(root, path);
-  const parent = walk(root, above);
-  try {
-    setAttributesIn(root, parent, name, changes, seen);
-  } finally {
-    release(parent);
-  }
-}
-
-/** As setAttributes, in an open directory. */
-function setAttributesIn(
-  root: JailRoot,
-  parent: Directory,
-  name: ByteString,
-  changes: Partial<Attributes>,
-  seen?: Stat,
-): void {
-  const path = hostPath(root, joinPath(parent.path, name));
-  try {
-    const fd = openAt(parent.fd, name, C.O_PATH | C.O_NOFOLLOW);
+export function setAttributes(root: JailRoot, at: ByteString, changes: Partial<Attributes>, seen?: Stat) {
+  atSpot(root, at, (spot) => {
+    const { parent, name } = spot;
+    const path = spotPath(spot);
     try {
-      const stat = fstat(fd);
-      if (seen !== undefined && !isSameInode(stat, seen)) throw exchanged(path);
-      if (!parent.trusted && mayBeAnothers(parent.stat, stat)) throw sharedWithUsers(path);
-      const { uid, gid, mode, atime, mtime } = changes;
-      if (uid !== undefined || gid !== undefined) chownFd(fd, uid ?? stat.uid, gid ?? stat.gid);
-      if (mode !== undefined) {
-        if (isLink(stat)) throw new SystemError(C.ELOOP, "chmod", undefined);
-        chmodPath(fd, mode);
-      }
-      setTimesOf(fd, atime, mtime);
-      if (isDirectory(stat)) forgetDirectories(root, parent);
-    } finally {
-      close(fd);
+      withFd(openAt(parent.fd, name, C.O_PATH | C.O_NOFOLLOW), (fd) => {
+        const stat = fstat(fd);
+        if (seen !== undefined && !isSameInode(stat, seen)) throw exchanged(path);
+        if (!parent.trusted && mayBeAnothers(parent.stat, stat)) throw sharedWithUsers(path);
+        const { uid, gid, mode, atime, mtime } = changes;
+        if (uid !== undefined || gid !== undefined) chownFd(fd, uid ?? stat.uid, gid ?? stat.gid);
+        if (mode !== undefined) {
+          if (isLink(stat)) throw new SystemError(C.ELOOP, "chmod", undefined);
+          chmodPath(fd, mode);
+        }
+        setTimesOf(fd, atime, mtime);
+        if (isDirectory(stat)) forgetDirectories(root, parent);
+      });
+    } catch (error) {
+      throw namedError(error, path);
     }
-  } catch (error) {
-    throw namedError(error, path);
-  }
+  });
 }
 
 /** True for the same inode and type: a new file may get the inode of a removed one. */

@@ -1,8 +1,8 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { SEEK_SET } from "../../../ffi/constants.ts";
 import { nextData } from "../../../ffi/copy.ts";
-import { close, fstat, readInto, type Stat, sameFile, seek } from "../../../ffi/files.ts";
-import { withJailFile } from "./look.ts";
+import { fstat, readInto, type Stat, sameFile, seek, withFd } from "../../../ffi/files.ts";
+import { type Found, withJailFile } from "./look.ts";
 import { openSource } from "./source.ts";
 import { isRegular, type JailRoot } from "./walk.ts";
 
@@ -61,19 +61,13 @@ export function compareOpen(
 
 /** Compares a regular file of the jail with one of the host, byte by byte. False if either was exchanged. */
 export function sameContent(root: JailRoot, path: ByteString, source: ByteString, stat: Stat): boolean {
-  const compare = (fd: number): boolean => {
-    const sourceFd = openSource(source);
-    try {
-      const there = fstat(sourceFd);
-      if (sameFile(there, stat)) return true;
-      if (!isRegular(there) || there.size !== stat.size) return false;
-      return compareOpen(fd, sourceFd, stat.size) === "same";
-    } finally {
-      close(sourceFd);
-    }
+  const compare = (fd: number, sourceFd: number): boolean => {
+    const there = fstat(sourceFd);
+    if (sameFile(there, stat)) return true;
+    if (!isRegular(there) || there.size !== stat.size) return false;
+    return compareOpen(fd, sourceFd, stat.size) === "same";
   };
-  return (
-    withJailFile(root, path, (fd, found) => sameFile(found.stat, stat) && compare(fd), { follow: false }) ??
-    false
-  );
+  const same = (fd: number, found: Found) =>
+    sameFile(found.stat, stat) && withFd(openSource(source), (sourceFd) => compare(fd, sourceFd));
+  return withJailFile(root, path, same, { follow: false }) ?? false;
 }

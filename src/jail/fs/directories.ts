@@ -2,15 +2,14 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { chmodFd, makeDirectory } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../../ffi/error.ts";
-import { close, fstat, openAt, readDirectory, statAt } from "../../../ffi/files.ts";
+import { fstat, openAt, readDirectory, statAt, withFd } from "../../../ffi/files.ts";
 import { dropInheritedAcl } from "../../system/acl.ts";
 import { type Attributes, setOwnerAndTimes, verifyNew } from "./attributes.ts";
 import { discard, type Placement, renameNew, stageFor, syncDirectory, withTemporaryName } from "./place.ts";
 import { type Directory, hostPath, type JailRoot, joinPath, namedError, release, walk } from "./walk.ts";
 
 function finish(stage: Directory, name: ByteString, attributes: Attributes): void {
-  const fd = openAt(stage.fd, name, C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW);
-  try {
+  withFd(openAt(stage.fd, name, C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW), (fd) => {
     if (!stage.trusted) {
       const stat = fstat(fd);
       verifyNew(stage, stat, C.S_IFDIR);
@@ -21,15 +20,10 @@ function finish(stage: Directory, name: ByteString, attributes: Attributes): voi
     // The mode last, as a change of owner may take bits away; by descriptor, as mkdir(2) obeys the umask.
     setOwnerAndTimes(fd, attributes);
     chmodFd(fd, attributes.mode);
-  } finally {
-    close(fd);
-  }
+  });
 }
 
-/**
- * Creates the directory `name` in an open directory; "kept" if the name exists. Where users could reach it, it appears with
- * owner and mode set. Throws SystemError with the path.
- */
+/** Creates a directory; "kept" if the name exists. Where users could reach it, it appears with owner and mode set. */
 export function makeDirectoryIn(
   root: JailRoot,
   parent: Directory,

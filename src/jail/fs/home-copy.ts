@@ -2,7 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { lockFile } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { SystemError } from "../../../ffi/error.ts";
-import { close, fstat, openAt, readDirectory, sameFile, statIfPresent } from "../../../ffi/files.ts";
+import { close, fstat, openAt, readDirectory, sameFile, statIfPresent, withFd } from "../../../ffi/files.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { interruption } from "../../cli/interrupt.ts";
 import { makeDirectoryIn } from "./directories.ts";
@@ -24,10 +24,7 @@ export interface HomeCopy {
 const PREFIX = ".jk-home-";
 const READ = C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW;
 
-/**
- * Creates and opens the directory of a copy in `stage`, which only root can write. First removes copies that interrupted
- * runs left there; those still in use are locked.
- */
+/** Creates the directory of a copy in `stage`, which only root can write. Removes what interrupted runs left there. */
 export function makeCopy(root: JailRoot, stage: Directory): HomeCopy {
   sweepCopies(root, stage);
   for (let attempt = 1; ; attempt++) {
@@ -65,26 +62,15 @@ export function whyNotCopied(root: JailRoot, entries: readonly TreeEntry[], erro
 }
 
 function sweepCopies(root: JailRoot, stage: Directory): void {
-  const fd = openAt(stage.fd, ".", C.O_RDONLY | C.O_DIRECTORY);
-  try {
-    for (const { name, type } of readDirectory(fd)) {
-      if (name.startsWith(PREFIX) && (type === C.DT_DIR || type === C.DT_UNKNOWN))
-        sweepCopy(root, stage, name);
+  const entries = withFd(openAt(stage.fd, ".", C.O_RDONLY | C.O_DIRECTORY), readDirectory);
+  for (const { name, type } of entries) {
+    if (!name.startsWith(PREFIX) || (type !== C.DT_DIR && type !== C.DT_UNKNOWN)) continue;
+    try {
+      withFd(openAt(stage.fd, name, READ), (lock) => {
+        if (lockFile(lock, C.LOCK_EX | C.LOCK_NB)) removeTree(root, joinPath(stage.path, name), fstat(lock));
+      });
+    } catch {
+      // A leftover does no harm.
     }
-  } finally {
-    close(fd);
-  }
-}
-
-/** Errors are ignored: a leftover does no harm. */
-function sweepCopy(root: JailRoot, stage: Directory, name: ByteString): void {
-  let lock = -1;
-  try {
-    lock = openAt(stage.fd, name, READ);
-    if (lockFile(lock, C.LOCK_EX | C.LOCK_NB)) removeTree(root, joinPath(stage.path, name), fstat(lock));
-  } catch {
-    return;
-  } finally {
-    if (lock >= 0) close(lock);
   }
 }

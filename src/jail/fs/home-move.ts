@@ -1,8 +1,8 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../../ffi/error.ts";
-import { close, fstat, openAt, openAt2, type Stat, sameFile, statAt } from "../../../ffi/files.ts";
-import { directoryOf } from "../../../ffi/paths.ts";
+import { close, fstat, openAt, openAt2, type Stat, sameFile, statAt, withFd } from "../../../ffi/files.ts";
+import { baseName, directoryOf } from "../../../ffi/paths.ts";
 import { getXattr, listXattrs, setXattr } from "../../../ffi/xattrs.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
@@ -13,10 +13,20 @@ import { setAttributes } from "./attributes.ts";
 import { makeDirectories, makeDirectoryIn } from "./directories.ts";
 import { type HomeCopy, makeCopy, NOTHING_MOVED, whyNotCopied } from "./home-copy.ts";
 import { scanTree, type TreeEntry, WITHIN } from "./home-scan.ts";
-import { lookUp, splitPath, withJailFile } from "./look.ts";
+import { atSpot, lookUp, withJailFile } from "./look.ts";
 import { renameNew, requireStage } from "./place.ts";
 import { removeTree } from "./remove.ts";
-import { hostPath, type JailRoot, joinPath, namedError, openDirectory, release, walk } from "./walk.ts";
+import {
+  hostPath,
+  isDirectory,
+  isRegular,
+  type JailRoot,
+  joinPath,
+  namedError,
+  openDirectory,
+  release,
+  withDirectory,
+} from "./walk.ts";
 import { putDevice, putFile, putHardLink, putSymlink } from "./write.ts";
 
 /** A home to move: its open directory, and all entries in it. */
@@ -28,9 +38,7 @@ export interface HomeSource {
 }
 
 function openOwn(host: JailRoot, path: ByteString, uid: number): number {
-  const directory = openDirectory(host, path);
-  const fd = openAt(directory.fd, ".", C.O_PATH | C.O_DIRECTORY);
-  release(directory);
+  const fd = withDirectory(host, path, (home) => openAt(home.fd, ".", C.O_PATH | C.O_DIRECTORY));
   if (fstat(fd).uid === uid) return fd;
   close(fd);
   const message = `${quoted(path)} does not belong to the user (uid ${uid}): nothing is moved`;
@@ -44,7 +52,7 @@ export function requireMovable(
   uid: number,
   root: JailRoot,
   to: ByteString,
-): void {
+) {
   close(openOwn(host, path, uid));
   if (lookUp(root, to) !== undefined) throw homeExists(root, to);
 }
@@ -84,11 +92,11 @@ export function isUnchanged(home: HomeSource): boolean {
 }
 
 /**
- * Copies a home to `to` in the jail (a path as the jail sees it, which must not exist). The copy is made in a directory
- * that only root can write, on the same mount, and appears complete by one rename. It keeps owners, modes, times,
- * extended attributes, hard links, sockets and FIFOs, but not setuid, setgid (of files) and security.capability. Missing
- * directories above `to` are created, root's and 0755. Returns an O_PATH descriptor of the copy, to recognise it later;
- * close it. Throws JailkitError if `to` exists, no directory there is trusted, or the source changes meanwhile.
+ * Copies a home to `to` in the jail, which must not exist. The copy is made in a directory that only root can write, on the
+ * same mount, and appears complete by one rename. It keeps owners, modes, times, extended attributes, hard links, sockets
+ * and FIFOs, but not setuid, setgid (of files) and security.capability. Missing directories above are root's and 0755.
+ * Returns an O_PATH descriptor of the copy, to recognise it later. Throws JailkitError if `to` exists, no directory there
+ * is trusted, or the source changes meanwhile.
  */
 export function copyHome(
   home: HomeSource,
@@ -97,9 +105,7 @@ export function copyHome(
   step: (done: number, total: number) => void = () => undefined,
 ): number {
   const above = directoryOf(to);
-  const name = to.slice(to.lastIndexOf("/") + 1);
-  const attributes = { mode: 0o755, uid: 0, gid: 0 };
-  makeDirectories(root, above, () => attributes);
+  makeDirectories(root, above, () => ({ mode: 0o755, uid: 0, gid: 0 }));
   const parent = openDirectory(root, above);
   let made: HomeCopy | undefined;
   let copy = "";
@@ -111,7 +117,7 @@ export function copyHome(
     if (!isUnchanged(home)) throw homeChanged(home);
     if (!sameFile(statAt(stage.fd, made.name), fstat(made.fd)))
       throw new SystemError(C.ESTALE, "rename", undefined);
-    renameNew(stage, made.name, parent, name, true);
+    renameNew(stage, made.name, parent, baseName(to), true);
     return made.fd;
   } catch (error) {
     if (made !== undefined) {
@@ -147,7 +153,7 @@ function fillCopy(
     const to = target(entry.path);
     step(done++, home.entries.length);
     stopIfInterrupted(NOTHING_MOVED);
-    if (isType(entry, C.S_IFDIR)) {
+    if (isDirectory(entry.stat)) {
       if (entry.path !== "") makeNewDirectory(home, root, to);
       continue;
     }
@@ -157,10 +163,10 @@ function fillCopy(
       continue;
     }
     named(home, entry, () => copyEntry(home, root, entry, to));
-    if (isType(entry, C.S_IFREG) && entry.stat.nlink > 1) linked.set(identity(entry.stat), to);
+    if (isRegular(entry.stat) && entry.stat.nlink > 1) linked.set(identity(entry.stat), to);
   }
   // A directory gets its owner after its content is complete: until then only root can change names in it.
-  for (const entry of home.entries.toReversed().filter((one) => isType(one, C.S_IFDIR))) {
+  for (const entry of home.entries.toReversed().filter(({ stat }) => isDirectory(stat))) {
     const to = target(entry.path);
     named(home, entry, () => copyDirectoryXattrs(home, root, entry, to));
     setAttributes(root, to, attributesOf(entry.stat));
@@ -174,7 +180,7 @@ function named(home: HomeSource, { path }: TreeEntry, work: () => void): void {
   } catch (error) {
     if (error instanceof SystemError && error.call === "flistxattr" && error.code === "E2BIG") {
       const [word, copy] = [shellWord(whole), shellWord(`${whole}.new`)];
-      const aside = shellWord(`/var/tmp/${whole.slice(whole.lastIndexOf("/") + 1)}`);
+      const aside = shellWord(`/var/tmp/${baseName(whole)}`);
       const message =
         `${quoted(whole)} has more extended attributes than a program can list: its owner can put a copy without them ` +
         `in its place: cp -r ${word} ${copy} && mv -nT ${word} ${aside} && mv -nT ${copy} ${word}`;
@@ -189,14 +195,9 @@ function named(home: HomeSource, { path }: TreeEntry, work: () => void): void {
  * XFS may list it twice: then a symbolic link may have been created under that name already, and must not be followed.
  */
 function makeNewDirectory(home: HomeSource, root: JailRoot, to: ByteString): void {
-  const { above, name } = splitPath(root, to);
-  const parent = walk(root, above);
-  try {
-    const placement = makeDirectoryIn(root, parent, name, { mode: 0o700, uid: 0, gid: 0 });
-    if (placement !== "created") throw homeChanged(home);
-  } finally {
-    release(parent);
-  }
+  const attributes = { mode: 0o700, uid: 0, gid: 0 };
+  const placement = atSpot(root, to, ({ parent, name }) => makeDirectoryIn(root, parent, name, attributes));
+  if (placement !== "created") throw homeChanged(home);
 }
 
 function homeChanged({ path }: HomeSource): JailkitError {
@@ -204,13 +205,9 @@ function homeChanged({ path }: HomeSource): JailkitError {
   return new JailkitError("home-changed", 1, message);
 }
 
-function isType(entry: TreeEntry, type: number): boolean {
-  return (entry.stat.mode & C.S_IFMT) === type;
-}
-
 function attributesOf(stat: Stat) {
   // A directory keeps setgid, which only passes its group on.
-  const kept = (stat.mode & C.S_IFMT) === C.S_IFDIR ? 0o3777 : 0o1777;
+  const kept = isDirectory(stat) ? 0o3777 : 0o1777;
   return { mode: stat.mode & kept, uid: stat.uid, gid: stat.gid, atime: stat.atime, mtime: stat.mtime };
 }
 
@@ -243,15 +240,12 @@ function copyEntry(home: HomeSource, root: JailRoot, entry: TreeEntry, to: ByteS
 /** Opens the same file that was scanned: by a path without symbolic links, then compared. */
 function withSource(home: HomeSource, entry: TreeEntry, use: (fd: number, stat: Stat) => void): void {
   const flags = C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY;
-  const fd = openAt2(home.fd, entry.path, flags, WITHIN);
-  try {
+  withFd(openAt2(home.fd, entry.path, flags, WITHIN), (fd) => {
     const stat = fstat(fd);
     if (!sameFile(stat, entry.stat))
       throw new SystemError(C.EAGAIN, "changed while it was copied", entry.path);
     use(fd, stat);
-  } finally {
-    close(fd);
-  }
+  });
 }
 
 // ACLs are kept: they name the same users and groups as in the old home.
@@ -271,20 +265,8 @@ function setXattrs(fd: number, xattrs: Xattrs): void {
 }
 
 function copyDirectoryXattrs(home: HomeSource, root: JailRoot, entry: TreeEntry, to: ByteString): void {
-  const path = entry.path === "" ? "." : entry.path;
-  const fd = openAt2(home.fd, path, C.O_RDONLY | C.O_DIRECTORY, WITHIN);
-  try {
-    const xattrs = xattrsOf(fd);
-    if (xattrs.length === 0) return;
-    const directory = walk(root, to);
-    const copied = openAt(directory.fd, ".", C.O_RDONLY | C.O_DIRECTORY);
-    try {
-      setXattrs(copied, xattrs);
-    } finally {
-      close(copied);
-      release(directory);
-    }
-  } finally {
-    close(fd);
-  }
+  const flags = C.O_RDONLY | C.O_DIRECTORY;
+  const xattrs = withFd(openAt2(home.fd, entry.path || ".", flags, WITHIN), xattrsOf);
+  if (xattrs.length === 0) return;
+  withDirectory(root, to, ({ fd }) => withFd(openAt(fd, ".", flags), (copied) => setXattrs(copied, xattrs)));
 }

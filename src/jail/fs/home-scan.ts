@@ -1,6 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
-import { close, fstat, openAt2, readDirectory, readLink, type Stat, statAt } from "../../../ffi/files.ts";
+import { fstat, openAt2, readDirectory, readLink, type Stat, statAt, withFd } from "../../../ffi/files.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 
@@ -24,35 +24,33 @@ const LONGEST_PATH = 4000;
  * that is too deep.
  */
 export function scanTree(top: number, shown: ByteString): TreeEntry[] {
-  const entries: TreeEntry[] = [{ path: "", stat: fstat(top), target: undefined }];
-  const mount = entries[0]?.stat.mountId;
+  const stat = fstat(top);
+  const mount = stat.mountId;
+  const entries: TreeEntry[] = [{ path: "", stat, target: undefined }];
   const directories: ByteString[] = [""];
   for (let path = directories.pop(); path !== undefined; path = directories.pop()) {
-    const fd = openAt2(top, path === "" ? "." : path, C.O_RDONLY | C.O_DIRECTORY, WITHIN);
-    try {
+    withFd(openAt2(top, path || ".", C.O_RDONLY | C.O_DIRECTORY, WITHIN), (fd) => {
       for (const { name } of readDirectory(fd)) {
         const child = path === "" ? name : `${path}/${name}`;
-        if (child.length > LONGEST_PATH)
-          throw refusal(shown, child, "lies too deep", "move it out of the way");
         const stat = statAt(fd, name);
+        const why = obstacle(child, stat, mount);
+        if (why !== undefined)
+          throw new JailkitError("home-not-movable", 1, `${quoted(`${shown}/${child}`)} ${why}`);
         const type = stat.mode & C.S_IFMT;
-        if (type === C.S_IFBLK || type === C.S_IFCHR) {
-          throw refusal(shown, child, "is a device, which no home should hold", "move it out of the way");
-        }
-        // Not the device number: files of an overlay have those of its layers.
-        if (stat.mountId !== mount) {
-          throw refusal(shown, child, "is a mount point", "unmount it first");
-        }
         entries.push({ path: child, stat, target: type === C.S_IFLNK ? readLink(fd, name) : undefined });
         if (type === C.S_IFDIR) directories.push(child);
       }
-    } finally {
-      close(fd);
-    }
+    });
   }
   return entries;
 }
 
-function refusal(top: ByteString, path: ByteString, what: string, remedy: string): JailkitError {
-  return new JailkitError("home-not-movable", 1, `${quoted(`${top}/${path}`)} ${what}: ${remedy}`);
+/** The reason why an entry cannot be moved, with the remedy. */
+function obstacle(path: ByteString, { mode, mountId }: Stat, mount: Stat["mountId"]): string | undefined {
+  const type = mode & C.S_IFMT;
+  if (path.length > LONGEST_PATH) return "is too deep: move it out of the way";
+  if (type === C.S_IFBLK || type === C.S_IFCHR)
+    return "is a device, which no home should hold: move it out of the way";
+  // Not the device number: files of an overlay have those of its layers.
+  return mountId === mount ? undefined : "is a mount point: unmount it first";
 }

@@ -21,10 +21,7 @@ const amongThem = (list: readonly ByteString[], directory: Stat): ByteString | u
     return stat !== undefined && sameFile(stat, directory);
   });
 
-/**
- * The path of the host's own directory that this one is, if it cannot be a jail; undefined for others. Compares device
- * and inode, so that symbolic links and bind mounts are found too.
- */
+/** The host's own directory that this one is, if it cannot be a jail; also through symbolic links and bind mounts. */
 export function hostDirectory(directory: Stat): ByteString | undefined {
   return amongThem(NO_JAILS, directory);
 }
@@ -34,15 +31,12 @@ export function undeletableDirectory(directory: Stat): ByteString | undefined {
   return amongThem(NEVER_DELETED, directory);
 }
 
-function requireNoHostDirectory(root: JailRoot, exitStatus: number): void {
-  const found = hostDirectory(root.top.stat);
-  if (found === undefined) return;
-  const message = `${display(root.path)}: is the host's ${found}, which cannot be a jail; name a directory of its own, such as /srv/jail`;
-  throw new JailkitError("host-directory", exitStatus, message);
-}
-
 /** Throws JailkitError if the jail is one of the host's own directories or is unsafe: nothing may be written into it. */
 export function requireJailToFill(root: JailRoot, exitStatus: number): void {
-  requireNoHostDirectory(root, exitStatus);
+  const found = hostDirectory(root.top.stat);
+  if (found !== undefined) {
+    const message = `${display(root.path)}: is the host's ${found}, which cannot be a jail; name a directory of its own, such as /srv/jail`;
+    throw new JailkitError("host-directory", exitStatus, message);
+  }
   requireSafeJail(root, exitStatus);
 }

@@ -2,7 +2,6 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../../ffi/error.ts";
 import {
-  close,
   fstat,
   openAt,
   readAllFd,
@@ -10,11 +9,11 @@ import {
   type Stat,
   sameFile,
   statIfPresent,
+  withFd,
 } from "../../../ffi/files.ts";
 import { pathComponents } from "../../../ffi/paths.ts";
 import { aclOf, modeWithoutAcl } from "../../system/acl.ts";
 import {
-  closeJailRoot,
   type Directory,
   hostPath,
   isLink,
@@ -26,6 +25,7 @@ import {
   openTree,
   release,
   walk,
+  withDirectory,
 } from "./walk.ts";
 
 /** How often to open a file that is exchanged each time. */
@@ -38,6 +38,23 @@ export function splitPath(root: JailRoot, path: ByteString): { above: ByteString
   if (name === undefined || name === "..") throw new SystemError(C.EINVAL, "path", hostPath(root, path));
   return { above: `/${parts.join("/")}`, name };
 }
+
+/** A name in an open directory of a jail. */
+export interface Spot {
+  readonly root: JailRoot;
+  readonly parent: Directory;
+  readonly name: ByteString;
+}
+
+/** Calls `use` with the open directory of `path` and the last component. */
+export function atSpot<T>(root: JailRoot, path: ByteString, use: (spot: Spot) => T): T {
+  const { above, name } = splitPath(root, path);
+  return withDirectory(root, above, (parent) => use({ root, parent, name }));
+}
+
+/** The path of a spot on the host. */
+export const spotPath = ({ root, parent, name }: Spot): ByteString =>
+  hostPath(root, joinPath(parent.path, name));
 
 /** A file at a path of a jail. */
 export interface Found {
@@ -91,22 +108,12 @@ function withPlace<T>(
   throw new SystemError(C.ELOOP, "open", hostPath(root, path));
 }
 
-/**
- * The file at `path` in the jail, as seen from inside (see walk); undefined if it does not exist. With `follow`, a symbolic
- * link at the end is followed.
- */
-export function lookUp(
-  root: JailRoot,
-  path: ByteString,
-  options: { follow?: boolean } = {},
-): Found | undefined {
-  return withPlace(root, path, options.follow ?? false, ({ stat, canonicalPath }) => ({
-    stat,
-    canonicalPath,
-  }));
+/** The file at `path`, as the jail sees it (see walk); undefined if missing. `follow`: also a symbolic link at the end. */
+export function lookUp(root: JailRoot, path: ByteString, { follow = false } = {}): Found | undefined {
+  return withPlace(root, path, follow, ({ stat, canonicalPath }) => ({ stat, canonicalPath }));
 }
 
-/** The text of the symbolic link at `path` in the jail; undefined if it does not exist. Throws EINVAL for other files. */
+/** The text of the symbolic link at `path`; undefined if it does not exist. Throws EINVAL for other files. */
 export function readJailLink(root: JailRoot, path: ByteString): ByteString | undefined {
   return withPlace(root, path, false, ({ directory, name }) => readLink(directory.fd, name));
 }
@@ -119,22 +126,19 @@ export function withJailFile<T>(
   root: JailRoot,
   path: ByteString,
   use: (fd: number, found: Found) => T,
-  options: { follow?: boolean } = {},
+  { follow = true } = {},
 ): T | undefined {
   const look = (last: boolean) =>
-    withPlace(root, path, options.follow ?? true, ({ directory, name, stat, canonicalPath }) => {
+    withPlace(root, path, follow, ({ directory, name, stat, canonicalPath }) => {
       if (!isRegular(stat)) throw new SystemError(C.EINVAL, "not a regular file", undefined);
       // Non-blocking, and compared: a user may put a FIFO in its place meanwhile.
       const flags = C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY;
-      const fd = openAt(directory.fd, name, flags);
-      try {
+      return withFd(openAt(directory.fd, name, flags), (fd) => {
         const opened = fstat(fd);
         if (sameFile(opened, stat)) return { result: use(fd, { stat: opened, canonicalPath }) };
         if (last) throw new SystemError(C.EAGAIN, "open", undefined);
         return "exchanged";
-      } finally {
-        close(fd);
-      }
+      });
     });
   // Another of our programs may just have renamed a new file to this path.
   for (let attempt = 1; ; attempt++) {
@@ -147,10 +151,7 @@ export function withJailFile<T>(
  * Owner and mode for the replacement of a regular file of the jail. It has no ACL, so the group gets only the bits of its
  * own entry. Undefined if the file does not exist. Symbolic links are followed as in walk.
  */
-export function attributesAt(
-  root: JailRoot,
-  path: ByteString,
-): { mode: number; uid: number; gid: number } | undefined {
+export function attributesAt(root: JailRoot, path: ByteString) {
   return withJailFile(root, path, (fd, { stat: { mode, uid, gid } }) => ({
     mode: modeWithoutAcl(mode, aclOf(fd)) & 0o7777,
     uid,
@@ -163,12 +164,8 @@ export function readJailFile(root: JailRoot, path: ByteString, limit: number): U
   return withJailFile(root, path, (fd) => readAllFd(fd, limit));
 }
 
-/** Calls `use` with the host's root directory, opened as jails are, so that the same rules for symbolic links apply. */
-export function withTree<T>(use: (tree: JailRoot) => T): T {
-  const tree = openTree("/");
-  try {
-    return use(tree);
-  } finally {
-    closeJailRoot(tree);
-  }
+/** Calls `use` with a directory of the host, opened as jails are, so that the same rules for symbolic links apply. */
+export function withTree<T>(use: (tree: JailRoot) => T, path: ByteString = "/"): T {
+  using tree = openTree(path);
+  return use(tree);
 }

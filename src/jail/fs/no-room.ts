@@ -20,37 +20,33 @@ const FILES_FREE = 48;
 // For files that are not counted: the library cache, passwd and group.
 const BESIDES = 1 << 17;
 
-/** A file to write, with its size. */
+/** A file to write. */
 interface Entry {
   readonly size: number;
 }
 
-interface Problem {
+/** A failure that stops a tool, for its report. */
+export interface Problem {
   readonly code: string;
   readonly path: ByteString;
   readonly message: string;
   readonly exitStatus?: number;
 }
 
-interface Room {
-  readonly block: number;
-  /** Bytes: for root, and for users, who do not get the reserved blocks. */
-  readonly free: number;
-  readonly available: number;
-  /** The number of files that can be created; undefined without such a limit. */
-  readonly files: number | undefined;
-}
+type Room = NonNullable<ReturnType<typeof roomAt>>;
 
 /** The free space of the file system of an open directory; undefined if unknown. */
-function roomAt(fd: number): Room | undefined {
+function roomAt(fd: number) {
   const view = fileSystemOf(fd);
   if (view === undefined) return undefined;
   const number = (offset: number) => Number(view.getBigUint64(offset, true));
   const block = number(BLOCK_SIZE);
   return {
     block,
+    /** Bytes: for root, and for users, who do not get the reserved blocks. */
     free: number(BLOCKS_FREE) * block,
     available: number(BLOCKS_AVAILABLE) * block,
+    /** The number of files that can be created; undefined without such a limit. */
     files: number(FILES) === 0 ? undefined : number(FILES_FREE),
   };
 }
@@ -70,16 +66,10 @@ export function lacksRoom(root: JailRoot, entries: readonly Entry[]): boolean {
 /** True if a file system is full or cannot be written. */
 export const isNoRoom = (error: unknown): error is SystemError => isErrno(error, "ENOSPC", "EDQUOT", "EROFS");
 
-const NUMBERS = [ENOSPC, EROFS, EDQUOT];
-
-/**
- * That error, if the line that a program printed (in the locale C) ends with its text; `path`: the file that it was to
- * write.
- */
+/** That error, if a line that a program printed in the locale C ends with its text; `path`: what it was to write. */
 export function noRoomSaid(line: ByteString, program: ByteString, path: ByteString): SystemError | undefined {
-  return NUMBERS.map((number) => new SystemError(number, program, path)).find(({ reason }) =>
-    line.endsWith(`: ${reason}`),
-  );
+  const errors = [ENOSPC, EROFS, EDQUOT].map((number) => new SystemError(number, program, path));
+  return errors.find(({ reason }) => line.endsWith(`: ${reason}`));
 }
 
 /** True for a problem that noRoom or interrupted has reported: stop then. */
@@ -105,15 +95,15 @@ export interface Work {
 }
 
 /**
- * One problem in place of an error for each file, if a file system is full or cannot be written: how much is missing, and
- * that the same command continues. It is about the file system that the error names, which may be another than the
- * jail's, such as that of the records. Undefined for any other error.
+ * One problem in place of an error for each file, if a file system is full or cannot be written: it says how much is
+ * missing. The file system may be another than the jail's, such as that of the records. Undefined for any other error.
  */
 export function noRoom(error: unknown, jail: ByteString, { left, progress }: Work): Problem | undefined {
   if (!isNoRoom(error)) return undefined;
   return withTree((tree) => {
     const place = nearest(tree, error.path ?? jail);
-    const inJail = isIn(place.path, jail) && mountOf(tree, jail) === place.stat.mountId;
+    const isIn = place.path === jail || place.path.startsWith(`${jail}/`);
+    const inJail = isIn && mountOf(tree, jail) === place.stat.mountId;
     const path = inJail ? jail : place.path;
     const how = inJail ? progress : `${progress} in ${display(jail)}`;
     const room = roomAt(place.fd);
@@ -134,7 +124,7 @@ function full(
   path: ByteString,
   left: readonly Entry[],
   progress: string,
-  room: Room | undefined,
+  room?: Room,
 ): Problem {
   const needed = bytesOf(left, room?.block ?? 1);
   const files = left.length;
@@ -145,11 +135,12 @@ function full(
   const lacks = isQuota
     ? "the quota is used up"
     : noFiles
-      ? "no more files can be made on its file system (see df -i)"
+      ? "no more files can be created on its file system (see df -i)"
       : "its file system is full";
   const lacksBytes = free !== undefined && free < Math.max(1, needed);
   const amounts = [
-    ...(noFiles ? [...(files === 0 ? [] : [`${files} more are needed`]), `${room.files} can be made`] : []),
+    ...(noFiles && files > 0 ? [`${files} more are needed`] : []),
+    ...(noFiles ? [`${room.files} can be created`] : []),
     ...(needed === 0 || (noFiles && !lacksBytes) ? [] : [`${megabytes(needed)} more are needed`]),
     // The file system does not report what a user's quota leaves.
     ...(free === undefined || ((noFiles || isQuota) && !lacksBytes)
@@ -159,8 +150,6 @@ function full(
   const message = `${display(path)}: ${lacks}${amounts === "" ? "" : `: ${amounts}`} (${progress}); make room, and run this again`;
   return { code: "no-room", path, message };
 }
-
-const isIn = (path: ByteString, jail: ByteString) => path === jail || path.startsWith(`${jail}/`);
 
 /** The nearest existing directory at or above a path of the host. */
 function nearest(tree: JailRoot, path: ByteString): Directory {

@@ -10,10 +10,7 @@ const NEVER = new Map<number, string>([
   [C.S_IFSOCK, "a socket"],
 ]);
 
-/**
- * Throws JailkitError "in-the-way" if a device, such as /dev/null, or a socket is at the path of a pidfile, because the
- * new file would replace it.
- */
+/** Throws JailkitError "in-the-way" if a pidfile would replace a device, such as /dev/null, or a socket. */
 export function requirePidfilePlace(path: ByteString, present: Stat | undefined): void {
   const what = present && NEVER.get(present.mode & C.S_IFMT);
   if (what !== undefined)

@@ -2,12 +2,13 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { makeLink, renameAt, syncFd, unlinkAt } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../../ffi/error.ts";
-import { close, openAt, type Stat, sameFile, statIfPresent } from "../../../ffi/files.ts";
+import { openAt, type Stat, sameFile, statIfPresent, withFd } from "../../../ffi/files.ts";
 import { pathComponents } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { operands } from "../../cli/shell-word.ts";
 import { onlyRootWrites } from "../../system/exchange.ts";
+import { atSpot, type Spot, splitPath, spotPath } from "./look.ts";
 import {
   type Directory,
   forgetDirectories,
@@ -15,14 +16,20 @@ import {
   isDirectory,
   isLink,
   type JailRoot,
-  joinPath,
   namedError,
-  release,
   walk,
+  withDirectory,
 } from "./walk.ts";
 
 /** The result of a write: the name is new, was replaced, or was left as it was. */
 export type Placement = "created" | "replaced" | "kept";
+
+export interface PutOptions {
+  /** Replace an existing file; else the result is "kept". */
+  replace?: boolean;
+  /** The caller has seen that the name is free, which saves one call. A file that appears meanwhile is still kept. */
+  absent?: boolean;
+}
 
 const pool = new Uint8Array(1536);
 let used = pool.length;
@@ -39,9 +46,8 @@ export function temporaryName(): ByteString {
 }
 
 /**
- * The directory to prepare a file for `parent` in. Users could exchange it between two steps in a directory that they can
- * write. So it is prepared in the nearest trusted directory above and then moved; if there is none on the same mount, in
- * `parent` itself.
+ * The directory to prepare a file for `parent` in: where users can write, they could exchange it between two steps. So this
+ * is the nearest trusted directory above, or `parent` itself if there is none on the same mount.
  */
 export function stageFor(root: JailRoot, parent: Directory): Directory {
   const stage = parent.stage;
@@ -49,10 +55,7 @@ export function stageFor(root: JailRoot, parent: Directory): Directory {
   return stage.fd >= 0 ? stage : walk(root, stage.path);
 }
 
-/**
- * As stageFor, if that directory is trusted. Throws JailkitError "no-safe-place", with the command that fixes it, if there is
- * one.
- */
+/** As stageFor, for a trusted directory only. Throws JailkitError "no-safe-place", with the remedy. */
 export function requireStage(root: JailRoot, parent: Directory): Directory {
   const stage = stageFor(root, parent);
   if (stage.trusted) return stage;
@@ -60,12 +63,11 @@ export function requireStage(root: JailRoot, parent: Directory): Directory {
   const names: ByteString[] = [];
   let sticky = false;
   for (let count = 0; count <= parts.length; count++) {
-    const one = walk(root, parts.slice(0, count).join("/"));
-    if (!onlyRootWrites(one.stat)) {
-      names.push(hostPath(root, one.path));
-      sticky ||= (one.stat.mode & C.S_ISVTX) !== 0;
-    }
-    release(one);
+    withDirectory(root, parts.slice(0, count).join("/"), ({ path, stat }) => {
+      if (onlyRootWrites(stat)) return;
+      names.push(hostPath(root, path));
+      sticky ||= (stat.mode & C.S_ISVTX) !== 0;
+    });
   }
   const where = quoted(hostPath(root, parent.path));
   const what = `no home can be copied to ${where}, because users can write every directory on its mount`;
@@ -88,10 +90,7 @@ export function withTemporaryName(make: (name: ByteString) => void): ByteString 
   }
 }
 
-/**
- * Removes a name if it still is the file `made`; undefined: none was created. For cleaning up after an error, which is the
- * one to report.
- */
+/** Removes a name if it still is the file `made`; undefined: none was created. For cleaning up after an error. */
 export function discard(directory: Directory, name: ByteString, made: Stat | undefined, flags = 0): void {
   try {
     const there = made === undefined ? undefined : statIfPresent(directory.fd, name);
@@ -104,13 +103,7 @@ export function discard(directory: Directory, name: ByteString, made: Stat | und
 
 /** fsync(2) of a directory, if the jail was opened with `sync`. */
 export function syncDirectory(root: JailRoot, directory: Directory): void {
-  if (!root.sync) return;
-  const fd = openAt(directory.fd, ".", C.O_RDONLY | C.O_DIRECTORY);
-  try {
-    syncFd(fd);
-  } finally {
-    close(fd);
-  }
+  if (root.sync) withFd(openAt(directory.fd, ".", C.O_RDONLY | C.O_DIRECTORY), syncFd);
 }
 
 /** renameat2(RENAME_NOREPLACE), also on a file system without that flag. `directory`: the moved file is one. */
@@ -133,23 +126,19 @@ export function renameNew(
 }
 
 /**
- * Puts a file (not a directory) at `name` in `parent`: `make` prepares it under a random name, and it appears by one
- * rename(2). A file at `name` is not opened, followed or changed. `make` must create exclusively (O_EXCL), and reports its
- * file as soon as it exists. `absent`: the caller has seen that the name is free. Throws JailkitError
- * "directory-in-the-way", SystemError with the path.
+ * Puts a file (not a directory) at a spot: `make` prepares it under a random name, and it appears by one rename(2). A file
+ * of that name is not opened, followed or changed. `make` must create exclusively (O_EXCL), and reports its file as soon as
+ * it exists. Throws JailkitError "directory-in-the-way", SystemError with the path.
  */
 export function place(
-  root: JailRoot,
-  parent: Directory,
-  name: ByteString,
-  options: { replace?: boolean; absent?: boolean },
+  spot: Spot,
+  { replace = false, absent = false }: PutOptions,
   make: (stage: Directory, temporary: ByteString, made: (stat: Stat) => void) => void,
 ): Placement {
-  const { replace = false, absent = false } = options;
-  const path = joinPath(parent.path, name);
+  const { root, parent, name } = spot;
   try {
     const existing = absent ? undefined : statIfPresent(parent.fd, name);
-    if (existing !== undefined && isDirectory(existing)) throw directoryInTheWay(root, path);
+    if (existing !== undefined && isDirectory(existing)) throw directoryInTheWay(spot);
     if (existing !== undefined && !replace) return "kept";
     const stage = stageFor(root, parent);
     let temporary: ByteString | undefined;
@@ -162,13 +151,13 @@ export function place(
         });
       });
       if (temporary === undefined || made === undefined) return "kept";
-      const placement = settle(stage, temporary, parent, name, existing !== undefined, replace);
+      const placement = settle(spot, stage, temporary, existing !== undefined, replace);
       // Without a trusted directory, it may have been exchanged between two steps.
       if (placement !== "kept" && !stage.trusted) requireSame(parent, name, made);
       if (placement === "kept") {
         discard(stage, temporary, made);
         const there = statIfPresent(parent.fd, name);
-        if (there !== undefined && isDirectory(there)) throw directoryInTheWay(root, path);
+        if (there !== undefined && isDirectory(there)) throw directoryInTheWay(spot);
       }
       if (existing !== undefined && isLink(existing)) forgetDirectories(root, parent);
       syncDirectory(root, parent);
@@ -178,8 +167,8 @@ export function place(
       throw error;
     }
   } catch (error) {
-    if (isErrno(error, "EISDIR")) throw directoryInTheWay(root, path);
-    throw namedError(error, hostPath(root, path));
+    if (isErrno(error, "EISDIR")) throw directoryInTheWay(spot);
+    throw namedError(error, spotPath(spot));
   }
 }
 
@@ -189,10 +178,9 @@ function requireSame(parent: Directory, name: ByteString, made: Stat): void {
 }
 
 function settle(
+  { parent, name }: Spot,
   stage: Directory,
   temporary: ByteString,
-  parent: Directory,
-  name: ByteString,
   exists: boolean,
   replace: boolean,
 ): Placement {
@@ -209,7 +197,45 @@ function settle(
   return "replaced";
 }
 
-function directoryInTheWay(root: JailRoot, path: ByteString): JailkitError {
-  const shown = display(hostPath(root, path));
-  return new JailkitError("directory-in-the-way", 1, `${shown}: is a directory; move it away first`);
+function directoryInTheWay(spot: Spot): JailkitError {
+  const message = `${display(spotPath(spot))}: is a directory; move it away first`;
+  return new JailkitError("directory-in-the-way", 1, message);
+}
+
+/**
+ * Moves `made`, prepared in the jail, to its place beside it by one rename(2); processes with the old file open keep it.
+ * "exchange": the two change places (also a directory and a link); "new": the place must be free. Returns "kept" if the
+ * place is not as it was seen. Throws EPERM if users other than root can change the directory, ESTALE if `made` is no
+ * longer where it was prepared.
+ */
+export function moveInPlace(
+  root: JailRoot,
+  prepared: ByteString,
+  to: ByteString,
+  how: "replace" | "exchange" | "new",
+  { made, present }: { readonly made: Stat; readonly present: Stat | undefined },
+): Placement {
+  const from = splitPath(root, prepared).name;
+  return atSpot(root, to, (spot) => {
+    const { parent, name } = spot;
+    try {
+      // Where users can write, they could have exchanged what was prepared.
+      if (!parent.trusted) throw new SystemError(C.EPERM, "rename", undefined);
+      const there = statIfPresent(parent.fd, name);
+      if (!isSame(there, present)) return "kept";
+      if (!isSame(statIfPresent(parent.fd, from), made)) throw new SystemError(C.ESTALE, "rename", undefined);
+      if (there !== undefined && (isDirectory(there) || isLink(there))) forgetDirectories(root, parent);
+      if (how === "new") renameNew(parent, from, parent, name, isDirectory(made));
+      else renameAt(parent.fd, from, parent.fd, name, how === "exchange" ? C.RENAME_EXCHANGE : 0);
+      syncDirectory(root, parent);
+      return how === "new" ? "created" : "replaced";
+    } catch (error) {
+      if (how === "new" && isErrno(error, "EEXIST")) return "kept";
+      throw namedError(error, spotPath(spot));
+    }
+  });
+}
+
+function isSame(there: Stat | undefined, seen: Stat | undefined): boolean {
+  return there === undefined || seen === undefined ? there === seen : sameFile(there, seen);
 }

@@ -11,6 +11,7 @@ import {
   sameFile,
   statAt,
   statIfPresent,
+  withFd,
 } from "../../../ffi/files.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
@@ -26,39 +27,17 @@ import {
   type JailRoot,
   joinPath,
   namedError,
+  onSameMount,
   release,
   walk,
 } from "./walk.ts";
-
-function inParentIfThere<T>(
-  root: JailRoot,
-  path: ByteString,
-  use: (parent: Directory, name: ByteString) => T,
-): T | undefined {
-  const { above, name } = splitPath(root, path);
-  let parent: Directory;
-  try {
-    parent = walk(root, above);
-  } catch (error) {
-    if (isErrno(error, "ENOENT")) return undefined;
-    throw error;
-  }
-  try {
-    return use(parent, name);
-  } catch (error) {
-    throw namedError(error, hostPath(root, path));
-  } finally {
-    release(parent);
-  }
-}
 
 /**
  * Removes one name from the jail if it is still the file `seen`: a file, a symbolic link (not its target), a device or an
  * empty directory. False if it does not exist. Throws JailkitError "exchanged", SystemError ENOTEMPTY.
  */
-export function removePath(root: JailRoot, path: ByteString, seen: Stat): boolean {
-  return removeSeen(root, path, seen, undefined);
-}
+export const removePath = (root: JailRoot, path: ByteString, seen: Stat): boolean =>
+  removeSeen(root, path, seen);
 
 /**
  * Removes a name, and for a directory all that is in it, if it is still the file `seen`; by descriptor, never through a
@@ -86,29 +65,38 @@ export function isOneOf(all: Iterable<Seen>): (stat: Stat) => boolean {
     const content = (mode & C.S_IFMT) === C.S_IFDIR ? "" : `${size}:${mtime}`;
     return `${devMajor}:${devMinor}:${ino}:${content}`;
   };
-  const keys = new Set<string>();
-  for (const one of all) keys.add(key(one));
+  const keys = new Set(Array.from(all, key));
   return (stat) => keys.has(key(stat));
 }
 
-function removeSeen(root: JailRoot, path: ByteString, seen: Stat, among: Among | undefined): boolean {
-  return (
-    inParentIfThere(root, path, (parent, name) => {
-      const stat = statIfPresent(parent.fd, name);
-      if (stat === undefined) return false;
-      if (!sameFile(stat, seen)) throw exchanged(hostPath(root, path));
-      // A remembered path may lead through it.
-      if (isDirectory(stat) || isLink(stat)) forgetDirectories(root, parent);
-      if (!isDirectory(stat)) removeFile(root, parent, name, seen);
-      else {
-        if (among !== undefined) emptyDirectory(root, parent, name, seen, among);
-        // If another file has the name by now: rmdir(2) removes only an empty directory.
-        unlinkAt(parent.fd, name, C.AT_REMOVEDIR);
-      }
-      syncDirectory(root, parent);
-      return true;
-    }) ?? false
-  );
+function removeSeen(root: JailRoot, path: ByteString, seen: Stat, among?: Among): boolean {
+  const { above, name } = splitPath(root, path);
+  let parent: Directory;
+  try {
+    parent = walk(root, above);
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return false;
+    throw error;
+  }
+  try {
+    const stat = statIfPresent(parent.fd, name);
+    if (stat === undefined) return false;
+    if (!sameFile(stat, seen)) throw exchanged(hostPath(root, path));
+    // A remembered path may lead through it.
+    if (isDirectory(stat) || isLink(stat)) forgetDirectories(root, parent);
+    if (!isDirectory(stat)) removeFile(root, parent, name, seen);
+    else {
+      if (among !== undefined) emptyDirectory(root, parent, name, seen, among);
+      // If another file has the name by now: rmdir(2) removes only an empty directory.
+      unlinkAt(parent.fd, name, C.AT_REMOVEDIR);
+    }
+    syncDirectory(root, parent);
+    return true;
+  } catch (error) {
+    throw namedError(error, hostPath(root, path));
+  } finally {
+    release(parent);
+  }
 }
 
 /**
@@ -143,8 +131,7 @@ const DEPTH_LIMIT = 64;
 function openLevel(parentFd: number, name: ByteString, seen: Stat, mount: Stat, path: ByteString): number {
   const fd = openAt(parentFd, name, C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW | C.O_NONBLOCK);
   const stat = fstat(fd);
-  const sameMount =
-    stat.mountId === mount.mountId && stat.devMajor === mount.devMajor && stat.devMinor === mount.devMinor;
+  const sameMount = onSameMount(stat, mount);
   if (sameMount && sameFile(stat, seen)) return fd;
   close(fd);
   if (sameMount) throw exchanged(path);
@@ -180,23 +167,13 @@ function emptyDirectory(root: JailRoot, parent: Directory, name: ByteString, see
       return;
     }
     const child = openLevel(fd, entry, stat, parent.stat, hostPath(root, at));
-    try {
-      descend(child, at, depth + 1);
-    } finally {
-      close(child);
-    }
+    withFd(child, () => descend(child, at, depth + 1));
     unlinkAt(fd, entry, C.AT_REMOVEDIR);
   };
-  try {
+  withFd(top, () => {
     // Again for directories that were moved up. If a user keeps adding files, this gives up (ENOTEMPTY).
-    for (let round = 0; round < 4096; round++) {
-      const before = readDirectory(top).length;
-      if (before === 0) return;
-      descend(top, path, 0);
-    }
-  } finally {
-    close(top);
-  }
+    for (let round = 0; round < 4096 && readDirectory(top).length > 0; round++) descend(top, path, 0);
+  });
 }
 
 /** Moves a deep directory to the top of the tree being emptied. If another one got its name, it is moved back. */

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../../ffi/error.ts";
-import { close, openAt, readDirectory, type Stat, statIfPresent } from "../../../ffi/files.ts";
+import { openAt, readDirectory, type Stat, statIfPresent, withFd } from "../../../ffi/files.ts";
 import { directoryOf, pathComponents } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { describeError, JailkitError } from "../../cli/error.ts";
@@ -19,6 +19,7 @@ import {
   joinPath,
   release,
   walk,
+  withDirectory,
 } from "./walk.ts";
 
 /** The rule that a finding breaks. */
@@ -91,9 +92,11 @@ function aclFindings(path: ByteString, stat: Stat, acl: AclReading): Finding[] {
   if (acl === "unknown") return [groupWriteFinding(path, stat)];
   const writers = writersOf(acl);
   if (writers.length === 0) return [];
-  const what = `is writable by users other than root through its ACL (${showEntries(writers)})`;
-  return [finding(path, "acl-writable", what, removalCommand(writers))];
+  return [finding(path, "acl-writable", throughAcl(writers), removalCommand(writers))];
 }
+
+const throughAcl = (writers: ReturnType<typeof writersOf>) =>
+  `is writable by users other than root through its ACL (${showEntries(writers)})`;
 
 /** The rule for the jail itself and its strict directories: only root may write. */
 function strictFindings(path: ByteString, stat: Stat): Finding[] {
@@ -134,19 +137,16 @@ function topLevel(root: JailRoot): ByteString[] {
     if (isErrno(error, "EACCES")) return USUAL;
     throw error;
   }
-  try {
-    const names: ByteString[] = [];
-    for (const { name, type } of readDirectory(fd))
-      if (type === C.DT_DIR || type === C.DT_UNKNOWN || type === C.DT_LNK || isStrict(name)) names.push(name);
-    return names.sort();
-  } finally {
-    close(fd);
-  }
+  const names: ByteString[] = [];
+  for (const { name, type } of withFd(fd, readDirectory))
+    if (type === C.DT_DIR || type === C.DT_UNKNOWN || type === C.DT_LNK || isStrict(name)) names.push(name);
+  return names.sort();
 }
 
 /** Judges a symbolic link by its target, as the jail sees it. */
 function linkFindings(root: JailRoot, name: ByteString, strict: boolean): Finding[] {
   const path = hostPath(root, name);
+  const untrusted = (what: string) => [finding(path, "link-through-untrusted", what, "rm")];
   let dangling: { trusted: boolean } | undefined;
   try {
     const directory = walk(root, name, (parent) => {
@@ -158,22 +158,17 @@ function linkFindings(root: JailRoot, name: ByteString, strict: boolean): Findin
     if (!strict) return looseFindings(target, directory.stat);
     const findings = strictFindings(target, directory.stat);
     if (findings.length > 0 || directory.trusted) return findings;
-    const what = `leads to ${display(target)}, below a directory that users can write`;
-    return [finding(path, "link-through-untrusted", what, "rm")];
+    return untrusted(`leads to ${display(target)}, below a directory that users can write`);
   } catch (error) {
-    if (error instanceof JailkitError && error.code === "link-in-untrusted-directory") {
-      const what = `leads through another link that users can change (${error.message})`;
-      return [finding(path, "link-through-untrusted", what, "rm")];
-    }
+    if (error instanceof JailkitError && error.code === "link-in-untrusted-directory")
+      return untrusted(`leads through another symbolic link that users can change (${error.message})`);
     if (dangling !== undefined) {
       // Harmless while only root can create the target.
       if (!strict || dangling.trusted) return [];
-      const what = "is a dangling link to where users can make what it leads to";
-      return [finding(path, "link-through-untrusted", what, "rm")];
+      return untrusted("is a dangling symbolic link, and users can create its target");
     }
-    if (isErrno(error, "ENOTDIR")) {
-      return strict ? [finding(path, "not-a-directory", "leads to what is not a directory", "rm")] : [];
-    }
+    if (isErrno(error, "ENOTDIR"))
+      return strict ? [finding(path, "not-a-directory", "does not lead to a directory", "rm")] : [];
     return [finding(path, "unreadable", `cannot be followed (${describeError(error)})`, "ls -ld")];
   }
 }
@@ -206,13 +201,13 @@ export function exchangeFindings(root: JailRoot, path: ByteString): Finding[] {
     one.stat.mode & C.S_ISVTX ? ownerFinding(one.path, one.stat) : parentFindings(one);
   const findings = root.ancestors.flatMap(found);
   const directory = nearestDirectory(root, path);
-  const parts = pathComponents(directory.path);
   release(directory);
+  const parts = pathComponents(directory.path);
   for (let count = 0; count <= parts.length; count++) {
-    const one = walk(root, parts.slice(0, count).join("/"));
-    const acl = toleratesGroup(one.stat) ? aclAt(one.fd, ".") : "none";
-    findings.push(...found({ path: hostPath(root, one.path), stat: one.stat, acl }));
-    release(one);
+    withDirectory(root, parts.slice(0, count).join("/"), (one) => {
+      const acl = toleratesGroup(one.stat) ? aclAt(one.fd, ".") : "none";
+      findings.push(...found({ path: hostPath(root, one.path), stat: one.stat, acl }));
+    });
   }
   return findings;
 }
@@ -249,18 +244,28 @@ export function jailFindings(root: JailRoot): Finding[] {
 function namingWriters(found: Finding): Finding {
   if (found.rule !== "group-writable") return found;
   const writers = writersOf(aclAt(C.AT_FDCWD, found.path));
-  if (writers.length === 0) return found;
-  const what = `is writable by users other than root through its ACL (${showEntries(writers)})`;
-  return { ...found, message: `${display(found.path)} ${what}` };
+  return writers.length === 0
+    ? found
+    : { ...found, message: `${display(found.path)} ${throughAcl(writers)}` };
 }
 
 /** Throws JailkitError "unsafe-jail" with the first finding, its remedy and the number of others. */
 export function requireSafeJail(root: JailRoot, exitStatus: number): void {
-  const findings = jailFindings(root);
+  refuse(root.path, jailFindings(root), exitStatus);
+}
+
+/** The same for a jail that is still to be created below `above`, the nearest directory that exists. */
+export function requireSafeAbove(above: JailRoot, jail: ByteString, exitStatus: number): void {
+  const { path, fd, top, ancestors } = above;
+  const acl = toleratesGroup(top.stat) ? aclAt(fd, ".") : "none";
+  refuse(jail, [...ancestors, { path, stat: top.stat, acl }].flatMap(parentFindings), exitStatus);
+}
+
+function refuse(jail: ByteString, findings: readonly Finding[], exitStatus: number): void {
   const first = findings[0];
   if (first === undefined) return;
   const others = findings.length > 1 ? ` (and ${findings.length - 1} more, see: jk_check)` : "";
-  const message = `${display(root.path)}: not a safe jail: ${first.message}; fix it with: ${first.remedy}${others}`;
+  const message = `${display(jail)}: not a safe jail: ${first.message}; fix it with: ${first.remedy}${others}`;
   throw new JailkitError("unsafe-jail", exitStatus, message);
 }
 
@@ -271,9 +276,8 @@ export function requireSafeJail(root: JailRoot, exitStatus: number): void {
 export function configDirectoryFindings(path: ByteString): (Finding & { tolerated: boolean })[] {
   const grave = (found: Finding) => ({ ...found, tolerated: false });
   const stat = statIfPresent(C.AT_FDCWD, path);
-  if (stat === undefined) {
+  if (stat === undefined)
     return [grave(finding(path, "missing", "does not exist", "install -d -o root -g root -m 0755"))];
-  }
   if (isLink(stat)) {
     // A directory with copies of the files; the symbolic link is kept beside it.
     const [word, kept] = [shellWord(path), shellWord(`${path}.link`)];

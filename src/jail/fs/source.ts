@@ -2,7 +2,8 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
 import { openAt, openAt2 } from "../../../ffi/files.ts";
-import { closeJailRoot, joinPath, namedError, openTree, release, walk } from "./walk.ts";
+import { withTree } from "./look.ts";
+import { joinPath, namedError, withDirectory } from "./walk.ts";
 
 const FLAGS = C.O_RDONLY | C.O_NONBLOCK | C.O_NOCTTY | C.O_NOFOLLOW;
 
@@ -22,18 +23,14 @@ export function openSource(source: ByteString): number {
   } catch (error) {
     if (!isErrno(error, "ELOOP") && direct === source) throw error;
   }
-  const host = openTree("/");
-  try {
-    const parent = walk(host, above);
+  return withTree((host) => {
     try {
-      last = { above, path: parent.path };
-      return openAt(parent.fd, source.slice(above.length + 1), FLAGS);
-    } finally {
-      release(parent);
+      return withDirectory(host, above, (parent) => {
+        last = { above, path: parent.path };
+        return openAt(parent.fd, source.slice(above.length + 1), FLAGS);
+      });
+    } catch (error) {
+      throw namedError(error, source);
     }
-  } catch (error) {
-    throw namedError(error, source);
-  } finally {
-    closeJailRoot(host);
-  }
+  });
 }

@@ -1,9 +1,9 @@
 import { type ByteString, fromBytes } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
-import { close, openAt, readAllFd } from "../../../ffi/files.ts";
+import { close, openAt, readFile } from "../../../ffi/files.ts";
 import { cArgument, check, libc } from "../../../ffi/libc.ts";
-import { splitPath } from "./look.ts";
-import { forgetDirectories, hostPath, type JailRoot, namedError, release, walk } from "./walk.ts";
+import { atSpot } from "./look.ts";
+import { forgetDirectories, hostPath, type JailRoot, namedError } from "./walk.ts";
 
 /** A mount in a jail. */
 export interface JailMount {
@@ -36,12 +36,7 @@ export function mountsBelow(jail: ByteString, mountinfo: ByteString): JailMount[
 
 /** The present mounts in a jail, the last first. */
 export function jailMounts(jail: ByteString): JailMount[] {
-  const fd = openAt(C.AT_FDCWD, "/proc/self/mountinfo", C.O_RDONLY);
-  try {
-    return mountsBelow(jail, fromBytes(readAllFd(fd, MOUNTINFO_LIMIT)));
-  } finally {
-    close(fd);
-  }
+  return mountsBelow(jail, fromBytes(readFile("/proc/self/mountinfo", MOUNTINFO_LIMIT)));
 }
 
 /**
@@ -49,19 +44,18 @@ export function jailMounts(jail: ByteString): JailMount[] {
  * that no link of a user can lead to a mount of the host's. Throws SystemError; EBUSY if it is in use.
  */
 export function unmountInJail(root: JailRoot, path: ByteString): void {
-  const { above, name } = splitPath(root, path);
   forgetDirectories(root);
-  const parent = walk(root, above);
-  const before = openAt(C.AT_FDCWD, ".", C.O_PATH | C.O_DIRECTORY);
-  try {
-    check(libc.fchdir(parent.fd), "fchdir");
-    check(libc.umount2(cArgument(name), UMOUNT_NOFOLLOW), "umount");
-  } catch (error) {
-    throw namedError(error, hostPath(root, path));
-  } finally {
-    libc.fchdir(before);
-    close(before);
-    release(parent);
-    forgetDirectories(root);
-  }
+  atSpot(root, path, ({ parent, name }) => {
+    const before = openAt(C.AT_FDCWD, ".", C.O_PATH | C.O_DIRECTORY);
+    try {
+      check(libc.fchdir(parent.fd), "fchdir");
+      check(libc.umount2(cArgument(name), UMOUNT_NOFOLLOW), "umount");
+    } catch (error) {
+      throw namedError(error, hostPath(root, path));
+    } finally {
+      libc.fchdir(before);
+      close(before);
+    }
+  });
+  forgetDirectories(root);
 }

@@ -2,13 +2,14 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../../ffi/error.ts";
 import { close, fstat, openAt, readLink, type Stat } from "../../../ffi/files.ts";
-import { pathComponents } from "../../../ffi/paths.ts";
+import { normalPath, pathComponents } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { type AclReading, aclAt } from "../../system/acl.ts";
 import { onlyRootWrites, toleratesGroup } from "../../system/exchange.ts";
 import { closeDirectory, DirectoryCache } from "./cache.ts";
+import { heldError } from "./held.ts";
 
 /** An open directory of a jail. */
 export interface Directory {
@@ -36,8 +37,8 @@ export interface Ancestor {
   readonly acl: AclReading;
 }
 
-/** An open jail; all access to it starts from its descriptor. */
-export interface JailRoot {
+/** An open jail; all access to it starts from its descriptor. Leaving the scope of a `using` closes it. */
+export interface JailRoot extends Disposable {
   /** The absolute path on the host, without ".", ".." and doubled slashes. */
   readonly path: ByteString;
   /** O_PATH | O_DIRECTORY. */
@@ -45,13 +46,12 @@ export interface JailRoot {
   readonly top: Directory;
   /** The directories above the jail, from "/" on, as they were when the jail was opened through them. */
   readonly ancestors: readonly Ancestor[];
-  /** Sync each write to disk before the next step (fsync(2)). */
+  /** fsync(2) after each write. */
   readonly sync: boolean;
   /** Trusted directories, by the path that was asked for. */
   readonly cache: DirectoryCache<Directory>;
 }
 
-/** How a tree is opened: see JailRoot. */
 export interface TreeOptions {
   sync?: boolean;
   cacheLimit?: number;
@@ -69,22 +69,21 @@ export function hostPath(root: JailRoot, path: ByteString): ByteString {
 }
 
 /**
- * The same error with `path` (a path of the host). Other errors, and those with an absolute path already, are returned
- * unchanged.
+ * The same error with `path` (of the host). Other errors, and those that have an absolute path, are unchanged; that of a
+ * file or directory that chattr(1) protects says so.
  */
 export function namedError(error: unknown, path: ByteString): unknown {
   if (!(error instanceof SystemError) || error.path?.startsWith("/")) return error;
-  return new SystemError(error.errno, error.call, path);
+  const held = error.code === "EPERM" ? heldError(path) : undefined;
+  return held ?? new SystemError(error.errno, error.call, path);
 }
 
-const isType = (stat: Pick<Stat, "mode">, type: number) => (stat.mode & C.S_IFMT) === type;
-
 /** True for a directory. */
-export const isDirectory = (stat: Pick<Stat, "mode">): boolean => isType(stat, C.S_IFDIR);
+export const isDirectory = ({ mode }: Pick<Stat, "mode">): boolean => (mode & C.S_IFMT) === C.S_IFDIR;
 /** True for a symbolic link. */
-export const isLink = (stat: Pick<Stat, "mode">): boolean => isType(stat, C.S_IFLNK);
+export const isLink = ({ mode }: Pick<Stat, "mode">): boolean => (mode & C.S_IFMT) === C.S_IFLNK;
 /** True for a regular file. */
-export const isRegular = (stat: Pick<Stat, "mode">): boolean => isType(stat, C.S_IFREG);
+export const isRegular = ({ mode }: Pick<Stat, "mode">): boolean => (mode & C.S_IFMT) === C.S_IFREG;
 
 /** `name` in the directory `path`. */
 export function joinPath(path: ByteString, name: ByteString): ByteString {
@@ -100,17 +99,12 @@ export function openTree(path: ByteString, options: TreeOptions = {}): JailRoot 
   if (!path.startsWith("/")) {
     throw new JailkitError("relative-path", 1, `${display(path)}: not an absolute path; write it from / on`);
   }
-  const parts: ByteString[] = [];
-  for (const part of pathComponents(path)) {
-    if (part === "..") parts.pop();
-    else parts.push(part);
-  }
   const ancestors: Ancestor[] = [];
   let at: ByteString = "/";
   let fd = openAt(C.AT_FDCWD, "/", C.O_PATH | C.O_DIRECTORY);
   let stat = fstat(fd);
   try {
-    for (const part of parts) {
+    for (const part of pathComponents(normalPath(path))) {
       ancestors.push({ path: at, stat, acl: toleratesGroup(stat) ? aclAt(fd, ".") : "none" });
       at = joinPath(at, part);
       const next = openAt(fd, part, C.O_PATH | C.O_NOFOLLOW);
@@ -132,12 +126,11 @@ export function openTree(path: ByteString, options: TreeOptions = {}): JailRoot 
   const trusted = onlyRootWrites(stat);
   const top: Directory = { fd, path: "/", stat, trusted, stage: undefined, cached: true };
   const { sync = false, cacheLimit } = options;
-  return { path: at, fd, top, ancestors, sync, cache: new DirectoryCache(cacheLimit) };
+  const cache = new DirectoryCache<Directory>(cacheLimit);
+  return { path: at, fd, top, ancestors, sync, cache, [Symbol.dispose]: () => closeJailRoot({ cache, top }) };
 }
 
-/**
- * Opens a jail; see openTree. "/" is refused ("jail-is-root"). Close it with closeJailRoot.
- */
+/** Opens a jail; see openTree. "/" is refused ("jail-is-root"). Close it with closeJailRoot. */
 export function openJailRoot(path: ByteString, options: TreeOptions = {}): JailRoot {
   const root = openTree(path, options);
   if (root.path !== "/") return root;
@@ -146,15 +139,12 @@ export function openJailRoot(path: ByteString, options: TreeOptions = {}): JailR
 }
 
 /** Closes a jail and the descriptors that it keeps. */
-export function closeJailRoot(root: JailRoot): void {
-  root.cache.clear();
-  closeDirectory(root.top);
+export function closeJailRoot({ cache, top }: Pick<JailRoot, "cache" | "top">): void {
+  cache.clear();
+  closeDirectory(top);
 }
 
-/**
- * Closes the remembered directories, except one that is in use. Call it when a directory, or a symbolic link to one,
- * was changed or removed.
- */
+/** Closes the remembered directories, except one in use. For a changed directory, or symbolic link to one. */
 export function forgetDirectories(root: JailRoot, except?: Directory): void {
   root.cache.clear(except);
 }
@@ -165,22 +155,17 @@ export function release(directory: Directory): void {
 }
 
 /** A directory that was just opened in `parent`. `keep`: the root keeps it, if it is trusted. */
-function childDirectory(
-  parent: Directory,
-  path: ByteString,
-  fd: number,
-  stat: Stat,
-  keep: boolean,
-): Directory {
+function childDirectory(parent: Directory, path: ByteString, fd: number, keep: boolean, stat = fstat(fd)) {
   const trusted = parent.trusted && onlyRootWrites(stat);
   const above = parent.trusted ? parent : parent.stage;
   // rename(2) fails between mounts, and between subvolumes of one mount.
-  const renames =
-    above !== undefined &&
-    above.stat.mountId === stat.mountId &&
-    above.stat.devMajor === stat.devMajor &&
-    above.stat.devMinor === stat.devMinor;
+  const renames = above !== undefined && onSameMount(above.stat, stat);
   return { fd, path, stat, trusted, stage: !trusted && renames ? above : undefined, cached: trusted && keep };
+}
+
+/** True for files of one mount, and of one subvolume of it. */
+export function onSameMount(a: Stat, b: Stat): boolean {
+  return a.mountId === b.mountId && a.devMajor === b.devMajor && a.devMinor === b.devMinor;
 }
 
 /** The error for a symbolic link that a user may have created. */
@@ -209,6 +194,16 @@ export function walk(root: JailRoot, path: ByteString, onMissing?: OnMissing): D
   const found = new Walk(root, parts.reverse(), key, onMissing).toEnd();
   if (found.cached && found !== root.top && !upward) root.cache.set(key, found);
   return found;
+}
+
+/** Calls `use` with the directory at `path`; see walk. */
+export function withDirectory<T>(root: JailRoot, path: ByteString, use: (directory: Directory) => T): T {
+  const directory = walk(root, path);
+  try {
+    return use(directory);
+  } finally {
+    release(directory);
+  }
 }
 
 /** One walk: the directories that are open on the way, and the names that are left. */
@@ -266,7 +261,7 @@ class Walk {
       this.follow(here, fd, stat);
       return;
     }
-    const child = childDirectory(here, at, fd, stat, true);
+    const child = childDirectory(here, at, fd, true, stat);
     if (child.cached) root.cache.set(at, child);
     stack.push(child);
   }
@@ -311,7 +306,7 @@ export function openChild(root: JailRoot, parent: Directory, name: ByteString): 
   const path = joinPath(parent.path, name);
   try {
     const fd = openAt(parent.fd, name, C.O_PATH | C.O_NOFOLLOW | C.O_DIRECTORY);
-    return childDirectory(parent, path, fd, fstat(fd), false);
+    return childDirectory(parent, path, fd, false);
   } catch (error) {
     throw namedError(error, hostPath(root, path));
   }

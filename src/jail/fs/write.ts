@@ -12,16 +12,18 @@ import {
   seek,
   statAt,
   statIfPresent,
+  withFd,
   writeAll,
 } from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { dropInheritedAcl, dropInheritedAclOfPath, hasDefaultAcl } from "../../system/acl.ts";
+import { kernelFileSystem } from "../../system/mounts.ts";
 import { type Attributes, chmodPath, setOwnerAndTimes, setTimesOf, verifyNew } from "./attributes.ts";
-import { splitPath } from "./look.ts";
-import { type Placement, place, syncDirectory } from "./place.ts";
-import { type Directory, hostPath, type JailRoot, joinPath, namedError, release, walk } from "./walk.ts";
+import { atSpot, type Spot, spotPath } from "./look.ts";
+import { type Placement, type PutOptions, place, syncDirectory } from "./place.ts";
+import { type Directory, type JailRoot, namedError } from "./walk.ts";
 
 export { type Attributes, setAttributes } from "./attributes.ts";
 export { makeDirectories, makeDirectoryIn } from "./directories.ts";
@@ -34,13 +36,6 @@ let own: { uid: number; gid: number } | undefined;
 /** The content of a new file: an open file of the host, from its offset on, or bytes. */
 type Source = { fd: number; size: number } | Uint8Array;
 
-interface PutOptions {
-  /** Replace an existing file; else the result is "kept". */
-  replace?: boolean;
-  /** The caller has seen that the name is free, which saves one call. A file that appears meanwhile is still kept. */
-  absent?: boolean;
-}
-
 /** A device file, a FIFO or the name of a socket (without a listener). */
 interface Node {
   type: "char" | "block" | "fifo" | "socket";
@@ -48,16 +43,11 @@ interface Node {
   minor: number;
 }
 
-/** Calls `use` with the open directory of `path` and the last component. */
-function inParent<T>(root: JailRoot, path: ByteString, use: (parent: Directory, name: ByteString) => T): T {
-  const { above, name } = splitPath(root, path);
-  const parent = walk(root, above);
-  try {
-    return use(parent, name);
-  } finally {
-    release(parent);
-  }
-}
+/** The same function for a path of the jail, whose directory must exist (ENOENT). */
+const byPath =
+  <Rest extends unknown[]>(put: (spot: Spot, ...rest: Rest) => Placement) =>
+  (root: JailRoot, path: ByteString, ...rest: Rest): Placement =>
+    atSpot(root, path, (spot) => put(spot, ...rest));
 
 function fill(fd: number, source: Source): void {
   if (source instanceof Uint8Array) {
@@ -65,7 +55,11 @@ function fill(fd: number, source: Source): void {
     return;
   }
   const copied = copyContents(source.fd, fd, source.size);
-  if (copied < source.size) throw new SystemError(C.EIO, "copy: the source became shorter", undefined);
+  if (copied >= source.size) return;
+  const type = kernelFileSystem(source.fd);
+  if (type === undefined) throw new SystemError(C.EIO, "copy: the source became shorter", undefined);
+  const message = `the source is a file that the kernel makes up (${type}): it cannot be copied`;
+  throw new JailkitError("kernel-file", 1, message);
 }
 
 /** True if a new file here has the right owner already, which saves one call for each file. */
@@ -92,13 +86,8 @@ let namelessFiles = true;
  * Creates a file without a name, and links it to its name when it is finished: O_TMPFILE of open(2). Cheaper than a
  * temporary name, and a killed run leaves nothing. Undefined if the name exists or the file system has no such files.
  */
-function putNameless(
-  root: JailRoot,
-  parent: Directory,
-  name: ByteString,
-  source: Source,
-  attributes: Attributes,
-): Placement | undefined {
+function putNameless(spot: Spot, source: Source, attributes: Attributes): Placement | undefined {
+  const { root, parent, name } = spot;
   let fd: number;
   try {
     fd = openAt(parent.fd, ".", C.O_WRONLY | C.O_TMPFILE, 0o600);
@@ -115,9 +104,7 @@ function putNameless(
     return "created";
   } catch (error) {
     // ENOENT: before Linux 6.10 this needs CAP_DAC_READ_SEARCH.
-    if (!isErrno(error, "EEXIST", "ENOENT", "EPERM", "EXDEV")) {
-      throw namedError(error, hostPath(root, joinPath(parent.path, name)));
-    }
+    if (!isErrno(error, "EEXIST", "ENOENT", "EPERM", "EXDEV")) throw namedError(error, spotPath(spot));
     if (error.code !== "EEXIST") namelessFiles = false;
     // The other way starts again.
     if (!(source instanceof Uint8Array)) seek(source.fd, start, C.SEEK_SET);
@@ -127,89 +114,49 @@ function putNameless(
   }
 }
 
-/** As putFile, in an open directory. */
-export function putFileIn(
-  root: JailRoot,
-  parent: Directory,
-  name: ByteString,
-  source: Source,
-  attributes: Attributes,
-  options: PutOptions = {},
-): Placement {
-  if (options.absent && namelessFiles) {
-    const placement = putNameless(root, parent, name, source, attributes);
-    if (placement !== undefined) return placement;
-  }
-  return place(root, parent, name, options, (stage, temporary, made) => {
-    const fd = openAt(stage.fd, temporary, C.O_WRONLY | C.O_CREAT | C.O_EXCL | C.O_NOFOLLOW, 0o600);
-    try {
+/**
+ * Puts a regular file at a spot. It appears complete, with owner, mode and times, by rename(2); processes with the old file
+ * open keep it. Shares the content with the source (reflink) if the file system can. Throws JailkitError
+ * "directory-in-the-way", "link-in-untrusted-directory".
+ */
+export function putFileIn(spot: Spot, source: Source, attributes: Attributes, options: PutOptions = {}) {
+  const placement = options.absent && namelessFiles ? putNameless(spot, source, attributes) : undefined;
+  if (placement !== undefined) return placement;
+  return place(spot, options, (stage, temporary, made) => {
+    withFd(openAt(stage.fd, temporary, C.O_WRONLY | C.O_CREAT | C.O_EXCL | C.O_NOFOLLOW, 0o600), (fd) => {
       made(fstat(fd));
       fill(fd, source);
-      finish(root, stage, fd, attributes);
-    } finally {
-      close(fd);
-    }
+      finish(spot.root, stage, fd, attributes);
+    });
   });
 }
 
 /**
- * Puts a regular file at `path` in the jail; its directory must exist (ENOENT). It appears complete, with owner, mode and
- * times, by rename(2); processes with the old file open keep it. Shares the content with the source (reflink) if the file
- * system can. Throws JailkitError "directory-in-the-way", "link-in-untrusted-directory".
+ * Makes a hard link to the file of `sourceFd` (O_PATH is enough), which shares owner, mode and times. EXDEV (another file
+ * system), EMLINK, EPERM: copy it instead.
  */
-export function putFile(
-  root: JailRoot,
-  path: ByteString,
-  source: Source,
-  attributes: Attributes,
-  options: PutOptions = {},
-): Placement {
-  return inParent(root, path, (parent, name) => putFileIn(root, parent, name, source, attributes, options));
-}
-
-/** As putHardLink, in an open directory. */
-export function putHardLinkIn(
-  root: JailRoot,
-  parent: Directory,
-  name: ByteString,
-  sourceFd: number,
-  options: PutOptions = {},
-): Placement {
-  const path = hostPath(root, joinPath(parent.path, name));
+export function putHardLinkIn(spot: Spot, sourceFd: number, options: PutOptions = {}): Placement {
+  const { parent, name } = spot;
   try {
     const existing = statIfPresent(parent.fd, name);
     // rename(2) between two names of one file does nothing, and would leave the temporary name.
     if (existing !== undefined && sameFile(existing, fstat(sourceFd))) return "kept";
   } catch (error) {
-    throw namedError(error, path);
+    throw namedError(error, spotPath(spot));
   }
-  return place(root, parent, name, options, (stage, temporary, made) => {
+  return place(spot, options, (stage, temporary, made) => {
     makeLink(sourceFd, "", stage.fd, temporary, C.AT_EMPTY_PATH);
     made(fstat(sourceFd));
   });
 }
 
-/**
- * Makes `path` a hard link to the file of `sourceFd` (O_PATH is enough), which shares owner, mode and times. EXDEV (another
- * file system), EMLINK, EPERM: copy it instead.
- */
-export function putHardLink(
-  root: JailRoot,
-  path: ByteString,
-  sourceFd: number,
-  options: PutOptions = {},
-): Placement {
-  return inParent(root, path, (parent, name) => putHardLinkIn(root, parent, name, sourceFd, options));
-}
-
-/** As putSymlink, in an open directory. */
+/** Puts a symbolic link with the text `target`, which is not followed. It is root's unless `attributes` are given. */
 export function putSymlinkIn(
-  root: JailRoot,
-  parent: Directory,
-  name: ByteString,
+  spot: Spot,
   target: ByteString,
   options: PutOptions & { attributes?: Omit<Attributes, "mode"> } = {},
 ): Placement {
+  const { root, parent, name } = spot;
   const { attributes } = options;
   // symlink(2) creates a link at once and follows nothing: no temporary name is needed.
   if (attributes === undefined && !options.replace && isBornAs(parent, { uid: 0, gid: 0 })) {
@@ -219,53 +166,34 @@ export function putSymlinkIn(
       return "created";
     } catch (error) {
       // `place` decides by the existing file.
-      if (!isErrno(error, "EEXIST")) throw namedError(error, hostPath(root, joinPath(parent.path, name)));
+      if (!isErrno(error, "EEXIST")) throw namedError(error, spotPath(spot));
     }
   }
-  return place(root, parent, name, options, (stage, temporary, made) => {
+  return place(spot, options, (stage, temporary, made) => {
     makeSymlink(target, stage.fd, temporary);
     made(statAt(stage.fd, temporary));
     if (attributes === undefined) return;
-    const fd = openAt(stage.fd, temporary, C.O_PATH | C.O_NOFOLLOW);
-    try {
+    withFd(openAt(stage.fd, temporary, C.O_PATH | C.O_NOFOLLOW), (fd) => {
       verifyNew(stage, fstat(fd), C.S_IFLNK);
       if (readLink(fd, "") !== target) throw new SystemError(C.EAGAIN, "symlink", undefined);
       setOwnerAndTimes(fd, attributes);
-    } finally {
-      close(fd);
-    }
+    });
   });
 }
 
 /**
- * Puts a symbolic link with the text `target` at `path`. It belongs to root unless `attributes` are given. Neither `path`
- * nor the target is followed.
+ * Puts a device, FIFO or socket name, with exactly `attributes.mode`. Never opens a device. Throws JailkitError
+ * "device-in-untrusted-directory" if users can write the directory.
  */
-export function putSymlink(
-  root: JailRoot,
-  path: ByteString,
-  target: ByteString,
-  options: PutOptions & { attributes?: Omit<Attributes, "mode"> } = {},
-): Placement {
-  return inParent(root, path, (parent, name) => putSymlinkIn(root, parent, name, target, options));
-}
-
-/** As putDevice, in an open directory. */
-export function putDeviceIn(
-  root: JailRoot,
-  parent: Directory,
-  name: ByteString,
-  node: Node,
-  attributes: Attributes,
-  options: PutOptions = {},
-): Placement {
+export function putDeviceIn(spot: Spot, node: Node, attributes: Attributes, options: PutOptions = {}) {
+  const { parent } = spot;
   if ((node.type === "char" || node.type === "block") && !parent.trusted) {
-    const shown = display(hostPath(root, joinPath(parent.path, name)));
+    const shown = display(spotPath(spot));
     const message = `${shown}: no device is created in a directory that users can write; give the directory to root`;
     throw new JailkitError("device-in-untrusted-directory", 1, message);
   }
   const type = { char: C.S_IFCHR, block: C.S_IFBLK, fifo: C.S_IFIFO, socket: C.S_IFSOCK }[node.type];
-  return place(root, parent, name, options, (stage, temporary, made) => {
+  return place(spot, options, (stage, temporary, made) => {
     // Users whom a default ACL names must not open it before the ACL is dropped: no group bits, so an empty mask.
     const inherits = hasDefaultAcl(stage.fd);
     const mode = inherits ? attributes.mode & 0o700 : attributes.mode;
@@ -275,30 +203,22 @@ export function putDeviceIn(
     } finally {
       libc.umask(umask);
     }
-    const fd = openAt(stage.fd, temporary, C.O_PATH | C.O_NOFOLLOW);
-    try {
+    withFd(openAt(stage.fd, temporary, C.O_PATH | C.O_NOFOLLOW), (fd) => {
       const stat = fstat(fd);
       verifyNew(stage, stat, type);
       made(stat);
       setOwnerAndTimes(fd, attributes);
       if (inherits) dropInheritedAclOfPath(fd);
       if ((fstat(fd).mode & 0o7777) !== attributes.mode) chmodPath(fd, attributes.mode);
-    } finally {
-      close(fd);
-    }
+    });
   });
 }
 
-/**
- * Puts a device, FIFO or socket name at `path`, with exactly `attributes.mode`. Never opens a device. Throws JailkitError
- * "device-in-untrusted-directory" if users can write the directory.
- */
-export function putDevice(
-  root: JailRoot,
-  path: ByteString,
-  node: Node,
-  attributes: Attributes,
-  options: PutOptions = {},
-): Placement {
-  return inParent(root, path, (parent, name) => putDeviceIn(root, parent, name, node, attributes, options));
-}
+/** As putFileIn, at a path. */
+export const putFile = byPath(putFileIn);
+/** As putHardLinkIn, at a path. */
+export const putHardLink = byPath(putHardLinkIn);
+/** As putSymlinkIn, at a path. */
+export const putSymlink = byPath(putSymlinkIn);
+/** As putDeviceIn, at a path. */
+export const putDevice = byPath(putDeviceIn);

@@ -86,9 +86,8 @@ function line(record: { unknown?: Json | undefined; mtime?: bigint | undefined }
   const { unknown } = record;
   if (unknown === undefined) {
     // Bytes above 127 are rare, and converting them costs more than all the rest.
-    const text = JSON.stringify(
-      record.mtime === undefined ? record : { ...record, mtime: record.mtime.toString() },
-    );
+    const { mtime } = record;
+    const text = JSON.stringify(mtime === undefined ? record : { ...record, mtime: mtime.toString() });
     if (/^[\x00-\x7f]*$/.test(text)) return text;
   }
   return JSON.stringify({ ...unknown, ...(encode({ ...record, unknown: undefined }) as Json) });
@@ -117,11 +116,7 @@ const bigintOf = (value: unknown): bigint | undefined =>
 /** The fields of a record that are not known; undefined if there are none. */
 function rest(record: Json, known: ReadonlySet<string>): Json | undefined {
   let left: Json | undefined;
-  for (const key in record) {
-    if (known.has(key)) continue;
-    left ??= {};
-    left[key] = record[key];
-  }
+  for (const key in record) if (!known.has(key)) left = { ...left, [key]: record[key] };
   return left;
 }
 
@@ -139,15 +134,8 @@ function entryOf(value: unknown): ManifestEntry | undefined {
   const mode = numberOf(value.mode);
   const uid = numberOf(value.uid);
   const gid = numberOf(value.gid);
-  if (
-    path === undefined ||
-    type === undefined ||
-    mode === undefined ||
-    uid === undefined ||
-    gid === undefined
-  ) {
-    return undefined;
-  }
+  if (path === undefined || type === undefined) return undefined;
+  if (mode === undefined || uid === undefined || gid === undefined) return undefined;
   return {
     path,
     type,
@@ -197,12 +185,7 @@ function identityOf(value: unknown): JailIdentity | undefined {
   const path = bytesOf(value.path);
   const ino = bigintOf(value.ino);
   if (path === undefined || ino === undefined) return undefined;
-  return {
-    path,
-    ino,
-    devMajor: numberOf(value.devMajor) ?? 0,
-    devMinor: numberOf(value.devMinor) ?? 0,
-  };
+  return { path, ino, devMajor: numberOf(value.devMajor) ?? 0, devMinor: numberOf(value.devMinor) ?? 0 };
 }
 
 /** Reads a manifest file; undefined if it is not a manifest, or one of a newer version. */

@@ -5,6 +5,7 @@ import type { JailRoot } from "../fs/walk.ts";
 import { putFile } from "../fs/write.ts";
 import {
   formatManifest,
+  type JailIdentity,
   type ManifestContent,
   type ManifestEntry,
   type ManifestRequest,
@@ -34,9 +35,12 @@ export interface Manifest {
   pending: Change[];
 }
 
-function empty(root: JailRoot): ManifestContent {
-  return { jail: identityOf(root), requests: [], entries: new Map(), unknown: {} };
-}
+const empty = (jail: JailIdentity): ManifestContent => ({
+  jail,
+  requests: [],
+  entries: new Map(),
+  unknown: {},
+});
 
 /**
  * The manifest of a jail, empty if it has none. A jail that moved on its file system is found by device and inode, one
@@ -48,42 +52,36 @@ export function openManifest(
   root: JailRoot,
   options: { registry?: ByteString; from?: KnownJail | undefined } = {},
 ): Manifest {
-  const registry = options.registry ?? REGISTRY;
+  const { registry = REGISTRY, from } = options;
   const { id, content } = withTree((tree) => {
     const found = findManifest(tree, root, registry);
-    const { from } = options;
     if (found.content !== undefined || from === undefined) return found;
     return { id: from.id, content: readContent(tree, registry, from.id) };
   });
-  if (content !== undefined)
-    return { id, registry, content: { ...content, jail: identityOf(root) }, pending: [] };
+  const jail = identityOf(root);
+  if (content !== undefined) return { id, registry, content: { ...content, jail }, pending: [] };
   // The first save removes entries of an earlier jail at this path.
   const start: Change = (old) => {
     if (old.jail.path !== root.path || old.jail.ino === root.top.stat.ino) return;
     old.requests.length = 0;
     old.entries.clear();
   };
-  return { id, registry, content: empty(root), pending: [start] };
+  return { id, registry, content: empty(jail), pending: [start] };
 }
 
-function change(manifest: Manifest, apply: Change): void {
+/** Changes a manifest. `apply` is called again when it is saved. */
+export function changeManifest(manifest: Manifest, apply: Change): void {
   apply(manifest.content);
   manifest.pending.push(apply);
 }
 
-/** Changes a manifest. `apply` is called again when it is saved. */
-export function changeManifest(manifest: Manifest, apply: (content: ManifestContent) => void): void {
-  change(manifest, apply);
-}
-
-const sameRequest = (a: ManifestRequest, b: ManifestRequest) =>
-  JSON.stringify([a.tool, a.sections, a.operands, Object.entries(a.options).sort()]) ===
-  JSON.stringify([b.tool, b.sections, b.operands, Object.entries(b.options).sort()]);
+const keyOf = ({ tool, sections, operands, options }: ManifestRequest) =>
+  JSON.stringify([tool, sections, operands, Object.entries(options).sort()]);
 
 /** Adds a request to the recipe; a repeated one keeps its place and gets the new time. */
 export function recordRequest(manifest: Manifest, request: ManifestRequest): void {
-  change(manifest, ({ requests }) => {
-    const earlier = requests.find((candidate) => sameRequest(candidate, request));
+  changeManifest(manifest, ({ requests }) => {
+    const earlier = requests.find((candidate) => keyOf(candidate) === keyOf(request));
     if (earlier === undefined) requests.push({ ...request });
     else earlier.time = request.time;
   });
@@ -91,32 +89,25 @@ export function recordRequest(manifest: Manifest, request: ManifestRequest): voi
 
 /** Removes requests from the recipe. */
 export function removeRequests(manifest: Manifest, which: (request: ManifestRequest) => boolean): void {
-  change(manifest, ({ requests }) => {
+  changeManifest(manifest, ({ requests }) => {
     requests.splice(0, requests.length, ...requests.filter((request) => !which(request)));
   });
 }
 
-/**
- * Records entries that were put into the jail. The sections of an existing entry are kept, and those of the new one
- * added, unless `replaceSections`.
- */
+/** Records entries that were put into the jail. Sections of an existing entry stay too, unless `replaceSections`. */
 export function updateEntries(
   manifest: Manifest,
   entries: Iterable<ManifestEntry>,
-  options: { replaceSections?: boolean } = {},
+  { replaceSections = false } = {},
 ): void {
   const list = [...entries];
-  change(manifest, (content) => {
+  changeManifest(manifest, (content) => {
     for (const entry of list) {
       const there = content.entries.get(entry.path);
-      const earlier = options.replaceSections ? undefined : there;
-      if (there === undefined) {
-        content.entries.set(entry.path, entry);
-        continue;
-      }
-      const sections = [...new Set([...(earlier?.sections ?? []), ...entry.sections])];
-      const unknown = entry.unknown ?? there.unknown;
-      content.entries.set(entry.path, { ...entry, sections, unknown });
+      const earlier = replaceSections ? [] : (there?.sections ?? []);
+      const sections = [...new Set([...earlier, ...entry.sections])];
+      const unknown = entry.unknown ?? there?.unknown;
+      content.entries.set(entry.path, there === undefined ? entry : { ...entry, sections, unknown });
     }
   });
 }
@@ -124,7 +115,7 @@ export function updateEntries(
 /** Removes entries from the manifest, by path as the jail sees it. */
 export function removeEntries(manifest: Manifest, paths: Iterable<ByteString>): void {
   const list = [...paths];
-  change(manifest, ({ entries }) => {
+  changeManifest(manifest, ({ entries }) => {
     for (const path of list) entries.delete(path);
   });
 }
@@ -138,17 +129,11 @@ export function saveManifest(manifest: Manifest): void {
   withTree((tree) => {
     locked(tree, registry, id, () => {
       const { jail } = manifest.content;
-      const content = readContent(tree, registry, id) ?? {
-        jail,
-        requests: [],
-        entries: new Map(),
-        unknown: {},
-      };
+      const content = readContent(tree, registry, id) ?? empty(jail);
       for (const apply of pending) apply(content);
       content.jail = jail;
-      const owner = { uid: libc.geteuid(), gid: libc.getegid() };
-      const path = manifestPath(registry, id);
-      putFile(tree, path, formatManifest(content), { ...owner, mode: 0o600 }, { replace: true });
+      const attributes = { uid: libc.geteuid(), gid: libc.getegid(), mode: 0o600 };
+      putFile(tree, manifestPath(registry, id), formatManifest(content), attributes, { replace: true });
       manifest.content = content;
       manifest.pending = [];
     });

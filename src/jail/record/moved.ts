@@ -1,33 +1,27 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "../../../ffi/constants.ts";
-import { SystemError } from "../../../ffi/error.ts";
-import { close, fstat, openAt, readDirectory, type Stat, statIfPresent } from "../../../ffi/files.ts";
+import { AT_FDCWD, DT_DIR, DT_UNKNOWN, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "../../../ffi/constants.ts";
+import { attempt } from "../../../ffi/error.ts";
+import { fstat, openAt, readDirectory, type Stat, statIfPresent, withFd } from "../../../ffi/files.ts";
 import { directoryOf } from "../../../ffi/paths.ts";
-import { JailkitError } from "../../cli/error.ts";
+import { answered } from "../../cli/error.ts";
+import { onlyRootExchanges } from "../../system/exchange.ts";
+import { servedMounts } from "../../system/mounts.ts";
 import { withTree } from "../fs/look.ts";
-import { closeJailRoot, joinPath, openJailRoot } from "../fs/walk.ts";
+import { joinPath, openJailRoot } from "../fs/walk.ts";
 import { type KnownJail, knownJails, REGISTRY, readContent, tellsOf } from "./registry.ts";
 
 // A jail is usually moved nearby, so the search ends after this many directories.
 const MOST_DIRECTORIES = 4000;
 const DEEPEST = 4;
-const DT_UNKNOWN = 0;
-const DT_DIRECTORY = 4;
 
-function directoriesIn(path: ByteString): { names: ByteString[]; stat: Stat } | undefined {
-  try {
-    const fd = openAt(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    try {
-      const entries = readDirectory(fd).filter(({ type }) => type === DT_DIRECTORY || type === DT_UNKNOWN);
+/** The directory at a path and the names of those in it; undefined if it cannot be read. */
+const directoriesIn = (path: ByteString) =>
+  attempt(() =>
+    withFd(openAt(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW), (fd) => {
+      const entries = readDirectory(fd).filter(({ type }) => type === DT_DIR || type === DT_UNKNOWN);
       return { names: entries.map(({ name }) => name), stat: fstat(fd) };
-    } finally {
-      close(fd);
-    }
-  } catch (error) {
-    if (error instanceof SystemError) return undefined;
-    throw error;
-  }
-}
+    }),
+  );
 
 function nearest(path: ByteString): ByteString {
   let at = directoryOf(path);
@@ -37,18 +31,21 @@ function nearest(path: ByteString): ByteString {
 
 /** True if the directory at a path is the jail of a record. */
 export function isRecorded(path: ByteString, { id }: KnownJail, registry: ByteString = REGISTRY): boolean {
-  try {
-    const root = openJailRoot(path);
-    try {
-      const content = withTree((tree) => readContent(tree, registry, id));
-      return content !== undefined && tellsOf(content, root);
-    } finally {
-      closeJailRoot(root);
-    }
-  } catch (error) {
-    if (error instanceof SystemError || error instanceof JailkitError) return false;
-    throw error;
-  }
+  const recorded = answered(() => {
+    using root = openJailRoot(path);
+    const content = withTree((tree) => readContent(tree, registry, id));
+    return content !== undefined && tellsOf(content, root);
+  });
+  return recorded ?? false;
+}
+
+/**
+ * True if a directory that was found has the inode of a jail and its recorded content. Users can create a directory with
+ * any inode on another file system, and read what most jails contain; so only where root alone can move it.
+ */
+export function isFound(path: ByteString, stat: Stat, lost: KnownJail, registry: ByteString): boolean {
+  if (stat.ino !== lost.jail.ino || stat.uid !== 0 || !onlyRootExchanges(path)) return false;
+  return isRecorded(path, lost, registry);
 }
 
 /**
@@ -58,7 +55,7 @@ export function isRecorded(path: ByteString, { id }: KnownJail, registry: ByteSt
 export function findMoved(lost: KnownJail, registry: ByteString = REGISTRY): ByteString | undefined {
   const places = [lost.jail.path, ...knownJails(registry).map(({ jail }) => jail.path)].map(nearest);
   let left = MOST_DIRECTORIES;
-  const seen = new Set<ByteString>();
+  const seen = servedMounts();
   const search = (start: ByteString, deepest: number): ByteString | undefined => {
     const queue: { path: ByteString; depth: number }[] = [{ path: start, depth: 0 }];
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
@@ -68,7 +65,7 @@ export function findMoved(lost: KnownJail, registry: ByteString = REGISTRY): Byt
       seen.add(path);
       const found = directoriesIn(path);
       if (found === undefined) continue;
-      if (found.stat.ino === lost.jail.ino && isRecorded(path, lost, registry)) return path;
+      if (isFound(path, found.stat, lost, registry)) return path;
       if (depth < deepest) {
         for (const name of found.names) queue.push({ path: joinPath(path, name), depth: depth + 1 });
       }
@@ -86,22 +83,9 @@ export function findMoved(lost: KnownJail, registry: ByteString = REGISTRY): Byt
   return undefined;
 }
 
-/** Users other than root cannot read the records. */
-function knownOrNot<T>(ask: () => T): T | undefined {
-  try {
-    return ask();
-  } catch (error) {
-    if (error instanceof JailkitError || error instanceof SystemError) return undefined;
-    throw error;
-  }
-}
-
-/**
- * The present path of a jail that is no longer at `path`; undefined if it is there, is not found, or the records cannot
- * be read.
- */
+/** The present path of a jail that is no longer at `path`; undefined if it is not found, or no record can be read. */
 export function whereMoved(path: ByteString): ByteString | undefined {
-  return knownOrNot(() => {
+  return answered(() => {
     const lost = lostJail(path);
     return lost === undefined ? undefined : findMoved(lost);
   });
@@ -110,7 +94,7 @@ export function whereMoved(path: ByteString): ByteString | undefined {
 /** True if nothing is at the path `from`, and no record says that its jail was another one than that at `to`. */
 export function mayHaveMoved(from: ByteString, to: ByteString): boolean {
   if (statIfPresent(AT_FDCWD, from) !== undefined) return false;
-  const lost = knownOrNot(() => lostJail(from));
+  const lost = answered(() => lostJail(from));
   return lost === undefined || isRecorded(to, lost);
 }
 

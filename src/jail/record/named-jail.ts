@@ -1,8 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { SystemError } from "../../../ffi/error.ts";
 import { baseName, normalPath } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
-import { JailkitError } from "../../cli/error.ts";
+import { answered, JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { editDistance } from "../../cli/suggest.ts";
 import { type JailRoot, openJailRoot, type TreeOptions } from "../fs/walk.ts";
@@ -33,41 +32,32 @@ export function lostRemedy(path: ByteString): string | undefined {
 
 /** The end of a message: where the jail of a path is now, or which one was probably meant; undefined if unknown. */
 export function jailHint(path: ByteString): string | undefined {
-  try {
-    const plain = normalPath(path);
+  const plain = normalPath(path);
+  // Users other than root cannot read the records.
+  return answered(() => {
     const lost = lostJail(plain);
     if (lost !== undefined) {
       const now = findMoved(lost);
-      const command = `jailkit adopt --moved ${shellWord(plain)}`;
       return now === undefined
-        ? `the jail that was there is gone; if it is elsewhere: ${command} NEW`
-        : `it is at ${display(now)} now; let its accounts and its record follow with: ${command} ${shellWord(now)}`;
+        ? `the jail is no longer there; if it was moved: jailkit adopt --moved ${shellWord(plain)} NEW`
+        : `it is at ${display(now)} now; update its record and accounts with: ${followRemedy(plain, now)}`;
     }
-    const near = nearJail(
-      plain,
-      knownJails().map(({ jail }) => jail.path),
-    );
+    const known = knownJails().map(({ jail }) => jail.path);
+    const near = nearJail(plain, known);
     return near === undefined ? undefined : `did you mean ${display(near)}?`;
-  } catch (error) {
-    // Users other than root cannot read the records.
-    if (error instanceof JailkitError || error instanceof SystemError) return undefined;
-    throw error;
-  }
+  });
 }
 
 /** The error to show when a jail cannot be opened. */
 export function jailError(path: ByteString, error: unknown): unknown {
   if (!(error instanceof JailkitError) || error.code !== "no-such-jail") return error;
   const shown = shellWord(normalPath(path));
-  const other = `'jailkit list' shows the jails, and this makes one: jk_init -j ${shown} SECTION`;
+  const other = `'jailkit list' shows the jails, and this creates one: jk_init -j ${shown} SECTION`;
   const message = `${display(normalPath(path))}: no such directory; ${jailHint(path) ?? other}`;
   return new JailkitError("no-such-jail", error.exitStatus, message);
 }
 
-/**
- * As openJailRoot, for a jail that an administrator named: the error says where it is now, or which one was probably
- * meant.
- */
+/** As openJailRoot, for a jail that was named: the error says where it is now, or which one was probably meant. */
 export function openNamedJail(path: ByteString, options: TreeOptions = {}): JailRoot {
   try {
     return openJailRoot(path, options);

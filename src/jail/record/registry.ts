@@ -2,13 +2,13 @@ import { type ByteString, toBytes } from "../../../ffi/bytes.ts";
 import { lockFile } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
-import { close, openAt, readAllFd, readDirectory, readInto } from "../../../ffi/files.ts";
+import { openAt, readAllFd, readDirectory, readInto, withFd } from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { display } from "../../cli/display.ts";
-import { JailkitError } from "../../cli/error.ts";
+import { answered, JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { lookUp, withJailFile, withTree } from "../fs/look.ts";
-import { isDirectory, type JailRoot, joinPath, openDirectory, release, walk } from "../fs/walk.ts";
+import { isDirectory, type JailRoot, joinPath, withDirectory } from "../fs/walk.ts";
 import { makeDirectories, removePath } from "../fs/write.ts";
 import { type JailIdentity, type ManifestContent, parseIdentity, parseManifest } from "./manifest-text.ts";
 
@@ -33,9 +33,8 @@ export function registryExists(tree: JailRoot, registry: ByteString): boolean {
   const { uid, mode } = found.stat;
   const shown = display(registry);
   const me = libc.geteuid();
-  if (!isDirectory(found.stat)) {
+  if (!isDirectory(found.stat))
     throw new JailkitError("unsafe-registry", 1, `${shown}: must be a directory; move it away`);
-  }
   if ((uid !== 0 && uid !== me) || (mode & 0o022) !== 0) {
     const what = "users other than root can write it; check its contents, and then";
     const remedy = `chown 0:0 ${shellWord(registry)} && chmod 0700 ${shellWord(registry)}`;
@@ -56,11 +55,7 @@ function readIdentity(tree: JailRoot, registry: ByteString, id: ByteString): Jai
 }
 
 /** The content of a manifest; undefined if missing. Throws JailkitError "bad-manifest". */
-export function readContent(
-  tree: JailRoot,
-  registry: ByteString,
-  id: ByteString,
-): ManifestContent | undefined {
+export function readContent(tree: JailRoot, registry: ByteString, id: ByteString) {
   const path = manifestPath(registry, id);
   const bytes = withJailFile(tree, path, (fd) => readAllFd(fd, MANIFEST_LIMIT));
   if (bytes === undefined) return undefined;
@@ -76,17 +71,13 @@ export function knownJails(registry: ByteString = REGISTRY): KnownJail[] {
 }
 
 function knownIn(tree: JailRoot, registry: ByteString): KnownJail[] {
-  const directory = walk(tree, registry);
-  const fd = openAt(directory.fd, ".", C.O_RDONLY | C.O_DIRECTORY);
-  try {
-    return readDirectory(fd).flatMap(({ name }) => {
-      const jail = readIdentity(tree, registry, name);
-      return jail === undefined ? [] : [{ id: name, jail }];
-    });
-  } finally {
-    close(fd);
-    release(directory);
-  }
+  const names = withDirectory(tree, registry, ({ fd }) =>
+    withFd(openAt(fd, ".", C.O_RDONLY | C.O_DIRECTORY), readDirectory),
+  );
+  return names.flatMap(({ name }) => {
+    const jail = readIdentity(tree, registry, name);
+    return jail === undefined ? [] : [{ id: name, jail }];
+  });
 }
 
 /** The path, device and inode of an open jail. */
@@ -100,21 +91,15 @@ function idFor(path: ByteString): ByteString {
   return new Bun.CryptoHasher("sha256").update(toBytes(path)).digest("hex").slice(0, 20);
 }
 
-/**
- * True if a manifest describes this jail: of a sample of its files, symbolic links and devices, at least half are there.
- */
+/** True if a manifest describes this jail: of a sample of its files, links and devices, at least half are there. */
 export function tellsOf(content: ManifestContent, root: JailRoot): boolean {
   const entries = [...content.entries.values()].filter(({ type }) => type !== "directory");
   if (entries.length === 0) return true;
   const step = Math.ceil(entries.length / SAMPLE);
   const sample = entries.filter((_, index) => index % step === 0);
   const there = sample.filter(({ path, type, size }) => {
-    try {
-      const stat = lookUp(root, path)?.stat;
-      return stat !== undefined && (type !== "file" || stat.size === size);
-    } catch {
-      return false;
-    }
+    const stat = answered(() => lookUp(root, path)?.stat);
+    return stat !== undefined && (type !== "file" || stat.size === size);
   });
   return there.length * 2 >= sample.length;
 }
@@ -165,18 +150,11 @@ function lockedAt<T>(tree: JailRoot, registry: ByteString, directory: ByteString
   makeDirectories(tree, directory, (path) => ({ ...owner, mode: own(path) ? 0o700 : 0o755 }));
   registryExists(tree, registry);
   // The directory itself is the lock: no user can open it, so no user can hold its lock.
-  const opened = openDirectory(tree, directory);
-  try {
-    const fd = openAt(opened.fd, ".", C.O_RDONLY | C.O_DIRECTORY);
-    try {
-      lockFile(fd, C.LOCK_EX);
-      return use();
-    } finally {
-      close(fd);
-    }
-  } finally {
-    release(opened);
-  }
+  const opened = withDirectory(tree, directory, ({ fd }) => openAt(fd, ".", C.O_RDONLY | C.O_DIRECTORY));
+  return withFd(opened, (fd) => {
+    lockFile(fd, C.LOCK_EX);
+    return use();
+  });
 }
 
 /** Removes a file or an empty directory of the registry; false if missing. */

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { quoted } from "../../cli/display.ts";
 import { readJailAccounts, updateJailAccounts } from "../../jail/accounts/accounts.ts";
+import { lookUp } from "../../jail/fs/look.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import {
   type GroupEntry,
@@ -19,17 +20,12 @@ export interface WantedAccounts {
   readonly missing: readonly string[];
 }
 
-/** Finds an account of the host by name, or, if there is no such name and it is all digits, by number. */
-interface HostAccounts {
-  user(nameOrId: ByteString): PasswdEntry | undefined;
-  group(nameOrId: ByteString): GroupEntry | undefined;
-}
-
 const NUMBER = /^[0-9]{1,10}$/;
 
-const hostAccounts: HostAccounts = {
-  user: (key) => passwdByName(key) ?? (NUMBER.test(key) ? passwdByUid(Number(key)) : undefined),
-  group: (key) => groupByName(key) ?? (NUMBER.test(key) ? groupByGid(Number(key)) : undefined),
+/** Finds an account of the host by name, or, if there is no such name and it is all digits, by number. */
+const hostAccounts = {
+  user: (key: ByteString) => passwdByName(key) ?? (NUMBER.test(key) ? passwdByUid(Number(key)) : undefined),
+  group: (key: ByteString) => groupByName(key) ?? (NUMBER.test(key) ? groupByGid(Number(key)) : undefined),
 };
 
 /**
@@ -39,7 +35,7 @@ const hostAccounts: HostAccounts = {
 export function wantedAccounts(
   users: readonly ByteString[],
   groups: readonly ByteString[],
-  host: HostAccounts = hostAccounts,
+  host = hostAccounts,
 ): WantedAccounts {
   const missing: string[] = [];
   const foundUsers = new Map<ByteString, PasswdEntry>();
@@ -75,6 +71,12 @@ export function addAccounts(root: JailRoot, wanted: WantedAccounts, reporter: Li
       reporter.detail(`writing group ${entry.name} to ${root.path}/etc/group`);
     }
   });
+}
+
+/** True if addAccounts would change the account files of a jail. */
+export function lacksAccounts(root: JailRoot, wanted: WantedAccounts): boolean {
+  const files = ["/etc/passwd", "/etc/group"];
+  return !hasAccounts(root, wanted) || files.some((path) => lookUp(root, path) === undefined);
 }
 
 /** True if the account files of a jail have all of these already. */

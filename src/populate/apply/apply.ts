@@ -2,12 +2,13 @@ import { basicFstat } from "../../../ffi/basic-stat.ts";
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { S_IFMT, S_IFREG } from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
-import { close } from "../../../ffi/files.ts";
+import { close, withFd } from "../../../ffi/files.ts";
 import { baseName, parentOf } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { stopIfInterrupted } from "../../cli/interrupt.ts";
 import { shellWord } from "../../cli/shell-word.ts";
+import type { Spot } from "../../jail/fs/look.ts";
 import { interrupted, noRoom } from "../../jail/fs/no-room.ts";
 import { openSource } from "../../jail/fs/source.ts";
 import { type Directory, type JailRoot, release, walk } from "../../jail/fs/walk.ts";
@@ -20,10 +21,8 @@ import {
   putSymlinkIn,
 } from "../../jail/fs/write.ts";
 import type { Entry, Plan, PopulateProblem } from "../entry.ts";
-import { actionMessage, strippedMessage } from "../messages.ts";
-import { problemAt } from "../problem.ts";
-import type { LineReporter } from "../reporter.ts";
-import { isNotLinkable, stillGrants, whyNotLinked } from "./link.ts";
+import { actionMessage, type LineReporter, problemAt, strippedMessage } from "../reporter.ts";
+import { isNotLinkable, LINKS_SHARE, notLinkedWarning, stillGrants, whyNotLinked } from "./link.ts";
 
 interface ApplyOptions {
   /** Create hard links to the host's files where possible, if the result is as planned. */
@@ -75,8 +74,7 @@ class PlanRun {
         stopIfInterrupted(progress);
         this.apply(entry);
       } catch (error) {
-        const rest = entries.slice(done).filter((each) => each.action !== "keep");
-        const left = this.linking ? [] : rest;
+        const left = this.linking ? [] : entries.slice(done).filter((each) => each.action !== "keep");
         const full = interrupted(root.path, progress) ?? noRoom(error, root.path, { left, progress });
         const problem = full ?? problemAt(root.path + entry.path, error, "cannot-write");
         problems.push(problem);
@@ -85,11 +83,7 @@ class PlanRun {
         if (stopped) break;
       }
     }
-    if (links.size > 0) {
-      reporter.warn(
-        "hard-linked files share owner, mode and content with the host's: a change in the jail changes the host",
-      );
-    }
+    if (links.size > 0) reporter.warn(LINKS_SHARE);
     return { present, links, problems, stopped };
   }
 
@@ -116,42 +110,40 @@ class PlanRun {
     // The root may have closed it meanwhile: then its descriptor is negative.
     if (path === this.lastPath && last?.cached && last.fd >= 0) return last;
     this.lastPath = path;
-    const opened = walk(this.root, path);
-    this.last = opened;
-    return opened;
+    this.last = walk(this.root, path);
+    return this.last;
   }
 
   private put(parent: Directory, entry: Entry, to: ByteString): Placement {
-    const name = baseName(entry.path);
+    const spot = { root: this.root, parent, name: baseName(entry.path) };
     if (entry.type === "file") {
-      const placement = this.linking ? this.putLink(parent, entry, to) : undefined;
-      return placement ?? this.putCopy(parent, entry, to);
+      const placement = this.linking ? this.putLink(spot, entry, to) : undefined;
+      return placement ?? withFd(openSource(entry.source ?? ""), (fd) => this.putCopy(spot, entry, to, fd));
     }
     this.announce(entry, to);
     switch (entry.type) {
       case "directory":
         // Without times: creating files in it changes them.
-        return makeDirectoryIn(this.root, parent, name, { mode: entry.mode, uid: entry.uid, gid: entry.gid });
+        return makeDirectoryIn(this.root, parent, spot.name, {
+          mode: entry.mode,
+          uid: entry.uid,
+          gid: entry.gid,
+        });
       case "symlink":
-        return putSymlinkIn(this.root, parent, name, entry.target ?? "", howTo(entry));
+        return putSymlinkIn(spot, entry.target ?? "", howTo(entry));
       case "device":
-        return putDevice(this.root, parent, entry);
+        return putDevice(spot, entry);
     }
   }
 
-  private putCopy(parent: Directory, entry: Entry, to: ByteString): Placement {
-    const fd = openSource(entry.source ?? "");
-    try {
-      const size = sizeOf(entry, fd);
-      this.announce(entry, to);
-      return putFileIn(this.root, parent, baseName(entry.path), { fd, size }, entry, howTo(entry));
-    } finally {
-      close(fd);
-    }
+  private putCopy(spot: Spot, entry: Entry, to: ByteString, fd: number): Placement {
+    const size = sizeOf(entry, fd);
+    this.announce(entry, to);
+    return putFileIn(spot, { fd, size }, entry, howTo(entry));
   }
 
   /** Undefined if the file must be copied: a hard link is impossible, or would not be as planned. */
-  private putLink(parent: Directory, entry: Entry, to: ByteString): Placement | undefined {
+  private putLink(spot: Spot, entry: Entry, to: ByteString): Placement | undefined {
     const { source = "" } = entry;
     const fd = openSource(source);
     try {
@@ -161,17 +153,14 @@ class PlanRun {
         return undefined;
       }
       this.announce(entry, to, true);
-      const placement = putHardLinkIn(this.root, parent, baseName(entry.path), fd, howTo(entry));
+      const placement = putHardLinkIn(spot, fd, howTo(entry));
       this.links.add(entry);
       return placement;
     } catch (error) {
       if (!isNotLinkable(error)) throw error;
-      const { code, reason } = error;
-      this.reporter.warn(
-        `Linking ${display(source)} to ${display(to)} failed, will revert to copying (${reason})`,
-      );
+      this.reporter.warn(notLinkedWarning(entry, to, error.reason));
       // All other files of that file system would fail too, with the same warning.
-      if (code !== "EMLINK") this.linking = false;
+      if (error.code !== "EMLINK") this.linking = false;
       return undefined;
     } finally {
       close(fd);
@@ -183,12 +172,7 @@ class PlanRun {
   }
 }
 
-const REPLACE = { replace: true } as const;
-const CREATE = { absent: true } as const;
-
-function howTo({ action }: Entry) {
-  return action === "replace" ? REPLACE : CREATE;
-}
+const howTo = ({ action }: Entry) => (action === "replace" ? { replace: true } : { absent: true });
 
 function sizeOf(entry: Entry, fd: number): number {
   const stat = basicFstat(fd);
@@ -198,20 +182,17 @@ function sizeOf(entry: Entry, fd: number): number {
   return stat.size;
 }
 
-function putDevice(root: JailRoot, parent: Directory, entry: Entry): Placement {
-  const { device } = entry;
-  if (device === undefined)
-    throw new JailkitError("no-such-device", 1, `${display(entry.path)}: not a device`);
+function putDevice(spot: Spot, entry: Entry): Placement {
+  const { device, path, source = "" } = entry;
+  if (device === undefined) throw new JailkitError("no-such-device", 1, `${display(path)}: not a device`);
   try {
-    return putDeviceIn(root, parent, baseName(entry.path), device, entry, howTo(entry));
+    return putDeviceIn(spot, device, entry, howTo(entry));
   } catch (error) {
     if (!isErrno(error, "EPERM")) throw error;
-    const to = root.path + entry.path;
+    const to = spot.root.path + path;
     const numbers = `${device.type === "char" ? "c" : "b"} ${device.major} ${device.minor}`;
-    throw new JailkitError(
-      "device-refused",
-      1,
-      `${display(to)}: mknod: ${error.reason}; a container may not create devices: bind-mount ${display(entry.source ?? "")} there, or run this outside it: mknod ${shellWord(to)} ${numbers}`,
-    );
+    const why = `${display(to)}: mknod: ${error.reason}; a container may not create devices`;
+    const remedy = `bind-mount ${display(source)} there, or run this outside it: mknod ${shellWord(to)} ${numbers}`;
+    throw new JailkitError("device-refused", 1, `${why}: ${remedy}`);
   }
 }

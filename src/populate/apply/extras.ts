@@ -4,7 +4,7 @@ import type { JailRoot } from "../../jail/fs/walk.ts";
 import type { Entry, PopulateProblem } from "../entry.ts";
 import type { LineReporter } from "../reporter.ts";
 import type { PopulateRequest } from "../request.ts";
-import { addAccounts, type WantedAccounts } from "./accounts.ts";
+import { addAccounts, lacksAccounts, type WantedAccounts } from "./accounts.ts";
 import { concernsLibraries, lacksCache, renewLibraryCache } from "./library-cache.ts";
 import { registerLogSocket } from "./log-socket.ts";
 import { addProcLine, mountJailProc } from "./proc.ts";
@@ -53,9 +53,7 @@ export function addExtras(
 function addWantedAccounts(root: JailRoot, accounts: WantedAccounts, reporter: LineReporter): void {
   // Names differ between distributions, so some may be missing, but not all.
   const none = accounts.users.length + accounts.groups.length === 0;
-  for (const each of accounts.missing) {
-    if (none) reporter.warn(`this machine has no ${each}`);
-    else reporter.detail(`this machine has no ${each}`);
-  }
-  addAccounts(root, accounts, reporter);
+  for (const each of accounts.missing) reporter[none ? "warn" : "detail"](`this machine has no ${each}`);
+  // On a file system that is read-only, the lock could not be taken.
+  if (lacksAccounts(root, accounts)) addAccounts(root, accounts, reporter);
 }

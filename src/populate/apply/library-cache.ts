@@ -5,7 +5,7 @@ import { setTimesOf } from "../../jail/fs/attributes.ts";
 import { lookUp, withJailFile } from "../../jail/fs/look.ts";
 import { noRoomSaid } from "../../jail/fs/no-room.ts";
 import { requireSafeJail } from "../../jail/fs/safety.ts";
-import { hostPath, isRegular, type JailRoot, release, walk } from "../../jail/fs/walk.ts";
+import { hostPath, isRegular, type JailRoot, withDirectory } from "../../jail/fs/walk.ts";
 import { makeDirectories, removePath } from "../../jail/fs/write.ts";
 import { isLibraryName } from "../../libraries/dependency.ts";
 import { dropInheritedAcl } from "../../system/acl.ts";
@@ -45,10 +45,7 @@ export function renewLibraryCache(root: JailRoot): void {
   if (program === undefined) return;
   requireSafeJail(root, 1);
   makeDirectories(root, "/etc", () => ({ mode: 0o755, uid: 0, gid: 0 }));
-  const etc = walk(root, "/etc");
-  const trusted = etc.trusted;
-  release(etc);
-  if (!trusted) throw refusal(root, "/etc");
+  if (!withDirectory(root, "/etc", ({ trusted }) => trusted)) throw refusal(root, "/etc");
   for (const path of [CACHE, DRAFT, "/etc/ld.so.conf"]) {
     const found = lookUp(root, path);
     if (found && !(isRegular(found.stat) && found.stat.uid === 0)) throw refusal(root, path);
@@ -65,11 +62,8 @@ export function renewLibraryCache(root: JailRoot): void {
   const line = stderr.trim().split("\n").at(-1) ?? "";
   const full = noRoomSaid(line, "ldconfig", hostPath(root, CACHE));
   if (full !== undefined) throw full;
-  throw new JailkitError(
-    "ldconfig",
-    1,
-    `${program} -r ${display(root.path)} failed (${status}): ${display(line)}`,
-  );
+  const message = `${program} -r ${display(root.path)} failed (${status}): ${display(line)}`;
+  throw new JailkitError("ldconfig", 1, message);
 }
 
 function refusal(root: JailRoot, path: ByteString): JailkitError {

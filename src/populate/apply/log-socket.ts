@@ -3,7 +3,8 @@ import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../../config/load.ts";
 import { dropInName, dropInText } from "../../config/write.ts";
-import { closeJailRoot, openTree, release, walk } from "../../jail/fs/walk.ts";
+import { withTree } from "../../jail/fs/look.ts";
+import { withDirectory } from "../../jail/fs/walk.ts";
 import { makeDirectories, putFile } from "../../jail/fs/write.ts";
 import { onlyRootWrites } from "../../system/exchange.ts";
 
@@ -32,38 +33,21 @@ export function registerLogSocket(
   directory: ByteString = CONFIG_DIRECTORY,
 ): ByteString | undefined {
   if (/[\n\r\]]/.test(jail)) {
-    throw new JailkitError(
-      "log-socket",
-      1,
-      `${display(jail)}: jk_socketd.ini cannot name a jail with ']' in its path`,
-    );
+    const message = `${display(jail)}: jk_socketd.ini cannot name a jail with ']' in its path`;
+    throw new JailkitError("log-socket", 1, message);
   }
   const existing = loadConfig(`${directory}/jk_socketd.ini`, { dialect: "c" });
   if (existing?.sections.some((section) => section.name === `${jail}/dev/log`)) return undefined;
-  makeConfigDirectory(directory);
-  const root = openTree(directory);
-  try {
-    makeDirectories(root, DROP_INS, () => ({ mode: 0o755, uid: 0, gid: 0 }));
-    const place = walk(root, DROP_INS);
-    const safe = onlyRootWrites(place.stat);
-    release(place);
-    if (!safe) {
+  const attributes = { mode: 0o755, uid: 0, gid: 0 };
+  withTree((tree) => makeDirectories(tree, directory, () => attributes));
+  return withTree((root) => {
+    makeDirectories(root, DROP_INS, () => attributes);
+    if (!withDirectory(root, DROP_INS, ({ stat }) => onlyRootWrites(stat))) {
       const message = `${display(directory)}${DROP_INS}: must belong to root and be writable by root alone`;
       throw new JailkitError("config-unsafe", 1, message);
     }
     const { path, text } = logSocketDropIn(jail);
-    putFile(root, path, toBytes(text), { mode: 0o644, uid: 0, gid: 0 }, { replace: true });
+    putFile(root, path, toBytes(text), { ...attributes, mode: 0o644 }, { replace: true });
     return directory + path;
-  } finally {
-    closeJailRoot(root);
-  }
-}
-
-function makeConfigDirectory(directory: ByteString): void {
-  const parent = openTree("/");
-  try {
-    makeDirectories(parent, directory, () => ({ mode: 0o755, uid: 0, gid: 0 }));
-  } finally {
-    closeJailRoot(parent);
-  }
+  }, directory);
 }

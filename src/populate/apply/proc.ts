@@ -1,16 +1,8 @@
 import { type ByteString, fromBytes, toBytes } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
-import { attributesAt, lookUp, readJailFile } from "../../jail/fs/look.ts";
-import {
-  closeJailRoot,
-  hostPath,
-  isRegular,
-  type JailRoot,
-  openTree,
-  release,
-  walk,
-} from "../../jail/fs/walk.ts";
+import { attributesAt, lookUp, readJailFile, withTree } from "../../jail/fs/look.ts";
+import { hostPath, isRegular, type JailRoot, withDirectory } from "../../jail/fs/walk.ts";
 import { makeDirectories, putFile } from "../../jail/fs/write.ts";
 import { hostLocked, REGISTRY } from "../../jail/record/registry.ts";
 import { fstabField, isProc, mountProc } from "../../system/mounts.ts";
@@ -62,28 +54,20 @@ export function changeFstab(
 
 /** Adds the line for the proc of a jail to `etc`/fstab, once. True if it was added. */
 export function addProcLine(jail: ByteString, etc: ByteString = "/etc"): boolean {
-  const root = openTree(etc);
-  try {
-    const byHand = `add the line for ${display(jail)}/proc by hand`;
-    return changeFstab(root, (fstab) => withProcLine(fstab, jail), byHand);
-  } finally {
-    closeJailRoot(root);
-  }
+  const byHand = `add the line for ${display(jail)}/proc by hand`;
+  return withTree((root) => changeFstab(root, (fstab) => withProcLine(fstab, jail), byHand), etc);
 }
 
 /** Creates /proc of the jail and mounts proc(5) there. False if it is mounted already. */
 export function mountJailProc(root: JailRoot): boolean {
   makeDirectories(root, "/proc", () => ({ mode: 0o555, uid: 0, gid: 0 }));
-  const directory = walk(root, "/proc");
-  try {
-    if (isProc(directory.fd)) return false;
-    if (!directory.trusted) {
+  return withDirectory(root, "/proc", ({ fd, trusted }) => {
+    if (isProc(fd)) return false;
+    if (!trusted) {
       const message = `${display(root.path)}/proc: belongs to a user or can be written by others; nothing is mounted there`;
       throw new JailkitError("proc-untrusted", 1, message);
     }
-    mountProc(directory.fd);
+    mountProc(fd);
     return true;
-  } finally {
-    release(directory);
-  }
+  });
 }

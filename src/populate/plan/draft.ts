@@ -1,13 +1,53 @@
 import type { BasicStat } from "../../../ffi/basic-stat.ts";
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
-import type { Attribution, Entry, Keeps, Plan, PopulateProblem } from "../entry.ts";
+import type { Loader } from "../../libraries/closure.ts";
+import type { Attribution, Entry, Keeps, Plan, PopulateProblem, Reason } from "../entry.ts";
+import type { FileSystem } from "../file-system.ts";
 import type { Given } from "./modes.ts";
+import type { HostTrust } from "./trust.ts";
+
+/** The input of planning, which reads nothing else and changes nothing. */
+export interface PlannerInput {
+  readonly host: FileSystem;
+  /** The jail as it is now. */
+  readonly jail: FileSystem;
+  /** The path of the jail on the host: the jail is never copied into itself. */
+  readonly jailPath: ByteString;
+  /** Overwrite existing files of the jail. */
+  readonly force: boolean;
+  readonly loader: Pick<Loader, "dependencies" | "configurationFiles">;
+}
+
+/** What all parts of planning share. */
+export interface PlanContext extends PlannerInput {
+  readonly draft: Draft;
+  readonly trust: HostTrust;
+  /** The reason why a directory is never copied whole; undefined if it may be. */
+  readonly forbidden: (stat: BasicStat) => string | undefined;
+}
+
+/** How files are copied; the same for all files that follow from one want. */
+export interface CopyRules {
+  readonly section: ByteString;
+  readonly keeps: Keeps;
+  /** Plan the dependencies of programs. Off for libraries, since their dependencies are planned already. */
+  readonly withNeeds: boolean;
+}
+
+/** A file of the host to plan, with the reason. */
+export interface Source {
+  readonly path: ByteString;
+  readonly stat: BasicStat;
+  readonly rules: CopyRules;
+  readonly reason: Reason;
+}
 
 /** A growing plan. */
 export interface Draft extends Plan {
   readonly entries: Entry[];
   readonly problems: PopulateProblem[];
+  unsafe?: PopulateProblem | undefined;
   readonly warnings: string[];
   readonly notes: string[];
   readonly satisfied: Set<ByteString>;
@@ -21,16 +61,8 @@ export interface Draft extends Plan {
 
 /** An empty plan. */
 export function emptyDraft(): Draft {
-  return {
-    entries: [],
-    problems: [],
-    warnings: [],
-    notes: [],
-    satisfied: new Set(),
-    planned: new Map(),
-    seen: new Map(),
-    leftOut: new Map(),
-  };
+  const lists = { entries: [], problems: [], warnings: [], notes: [] };
+  return { ...lists, satisfied: new Set(), planned: new Map(), seen: new Map(), leftOut: new Map() };
 }
 
 export interface Kind {
@@ -53,18 +85,7 @@ export function addEntry(
   given: Given,
   kind: Kind,
 ): Entry {
-  const entry: Entry = {
-    path,
-    source,
-    mode: given.mode,
-    uid: given.uid,
-    gid: given.gid,
-    stripped: given.stripped,
-    size: 0,
-    atime: undefined,
-    mtime: undefined,
-    ...kind,
-  };
+  const entry: Entry = { path, source, ...given, size: 0, atime: undefined, mtime: undefined, ...kind };
   // Filling a directory changes its times, and those of a symbolic link do not matter.
   if (stat !== undefined && (kind.type === "file" || kind.type === "device")) {
     entry.size = kind.type === "file" ? stat.size : 0;
@@ -106,3 +127,37 @@ export type LeftOut = {
   | { readonly kind: "device"; readonly inJail: ByteString; readonly stat: BasicStat }
   | { readonly kind: "private" }
 );
+
+const DEEPEST_TREE = 4096;
+
+/** True for a path that the administrator named, and for its dependencies; false for one found in a directory. */
+export function isNamed(reason: Reason): boolean {
+  return reason.kind !== "tree" && !(reason.kind === "asked" && reason.matched === true);
+}
+
+/** The requested directory that brought `path`; `path` itself if there is none. */
+export function treeOf(path: ByteString, reason: Reason): ByteString {
+  let tree = path;
+  for (let at: Reason | undefined = reason, steps = 0; at?.kind === "tree" && steps < DEEPEST_TREE; steps++) {
+    tree = at.from.source ?? at.from.path;
+    at = at.from.because[0]?.reason;
+  }
+  return tree;
+}
+
+/**
+ * Adds another request to an entry: by another section, for a better reason, or with more of its owner and special bits
+ * to keep. False if nothing is new. An entry only ever keeps more, so loops of symbolic links end.
+ */
+export function askAgain(entry: Entry, section: ByteString, reason: Reason, keeps: Keeps): boolean {
+  const before = entry.because.find((each) => each.section === section);
+  const better =
+    (before?.reason.kind === "parent" && reason.kind !== "parent") ||
+    (before !== undefined && !isNamed(before.reason) && reason.kind === "asked" && isNamed(reason));
+  if (before !== undefined && !better && (keeps & ~entry.keeps) === 0) return false;
+  const own = { section, reason };
+  if (before === undefined) entry.because = [...entry.because, own];
+  else if (better) entry.because = entry.because.map((each) => (each === before ? own : each));
+  entry.keeps = (entry.keeps | keeps) as Keeps;
+  return true;
+}

@@ -5,29 +5,13 @@ import type { FileSystem } from "../file-system.ts";
 
 // Whole trees that no jail needs: secrets of the host and of other users, or no real files. Paths below them can be
 // requested by name.
-const WHOLE = [
-  "/etc",
-  "/var",
-  "/home",
-  "/root",
-  "/run",
-  "/tmp",
-  "/boot",
-  "/mnt",
-  "/media",
-  "/dev",
-  "/dev/pts",
-  "/dev/shm",
-];
+const WHOLE = "/etc /var /home /root /run /tmp /boot /mnt /media /dev /dev/pts /dev/shm".split(" ");
 const KERNEL = ["/proc", "/sys"];
 
 const inode = (stat: BasicStat) => `${stat.devMajor}:${stat.devMinor}:${stat.inoHigh}:${stat.inoLow}`;
 const device = (stat: BasicStat) => `${stat.devMajor}:${stat.devMinor}`;
 
-/**
- * A test for directories that are never copied whole: returns the reason, or undefined. Directories are compared by
- * device and inode, not by path.
- */
+/** A test that returns why a directory is never copied whole, or undefined. Compares device and inode, not paths. */
 export function forbiddenTrees(host: FileSystem, jail: ByteString): (stat: BasicStat) => string | undefined {
   const reasons = new Map<string, string>();
   const devices = new Map<string, string>();

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { attempt } from "../../../ffi/error.ts";
 import { componentMatcher, hasMagic } from "../../libraries/pattern.ts";
 import { type FileSystem, tidy } from "../file-system.ts";
 
@@ -14,16 +15,9 @@ export function createGlob(files: FileSystem): Glob {
   const listings = new Map<ByteString, ByteString[]>();
 
   function namesIn(directory: ByteString): ByteString[] {
-    let names = listings.get(directory);
-    if (names === undefined) {
-      try {
-        names = files.names(directory === "" ? "/" : directory);
-      } catch {
-        // Not a directory, or removed: no match.
-        names = [];
-      }
-      listings.set(directory, names);
-    }
+    // Not a directory, or removed: no match.
+    const names = listings.get(directory) ?? attempt(() => files.names(directory || "/")) ?? [];
+    listings.set(directory, names);
     return names;
   }
 

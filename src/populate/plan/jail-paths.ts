@@ -2,13 +2,17 @@ import type { BasicStat } from "../../../ffi/basic-stat.ts";
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { MOST_LINKS } from "../../../ffi/constants.ts";
 import { baseName, parentOf } from "../../../ffi/paths.ts";
-import { quoted } from "../../cli/display.ts";
+import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
+import { octal } from "../../cli/octal.ts";
+import { shellWord } from "../../cli/shell-word.ts";
 import { onlyRootWrites } from "../../system/exchange.ts";
-import type { Entry } from "../entry.ts";
+import { type Entry, KEEP_OWNER, type Keeps, type PopulateProblem } from "../entry.ts";
 import { isDirectory, isSymlink, linkTarget } from "../file-system.ts";
-import type { PlanContext } from "./context.ts";
-import { addParent, type ParentCause, untrustedPath } from "./parent.ts";
+import { addEntry, type PlanContext } from "./draft.ts";
+import { givenToDirectory, LINK_ATTRIBUTES, withoutAcl } from "./modes.ts";
+
+const SYSTEM_DIRECTORIES = "/dev /etc /lib /lib32 /lib64 /libx32 /usr /bin /sbin /opt".split(" ");
 
 /** A file of the jail before anything is changed. */
 export interface JailNode {
@@ -30,6 +34,15 @@ interface Part {
   readonly below: ByteString | undefined;
 }
 
+function unlessRefused<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch (error) {
+    if (error instanceof JailkitError) return undefined;
+    throw error;
+  }
+}
+
 function partsOf(path: ByteString): Part[] {
   const parts: Part[] = [];
   let below = "";
@@ -41,16 +54,44 @@ function partsOf(path: ByteString): Part[] {
   return parts;
 }
 
+interface ParentCause {
+  readonly section: ByteString;
+  /** The path of the host below it. */
+  readonly of: ByteString;
+  readonly keeps: Keeps;
+}
+
+/** The error for a path whose target users other than root can choose. */
+export function untrustedPath(path: ByteString, what: string): JailkitError {
+  const message = `${quoted(path)} ${what} in a directory that users other than root can write: not followed`;
+  return new JailkitError("untrusted-source", 1, message);
+}
+
+/** Adds the entry of a missing parent: a copy of the host's symbolic link or directory at `path`, else a directory. */
+function addParent(context: PlanContext, path: ByteString, cause: ParentCause): Entry {
+  const { host, draft, trust } = context;
+  const stat = host.lstat(path);
+  const keeps: Keeps = (cause.keeps & KEEP_OWNER) !== 0 ? KEEP_OWNER : 0;
+  const because = [{ section: cause.section, reason: { kind: "parent", of: cause.of } as const }];
+  const common = { action: "create", because, keeps } as const;
+  if (stat !== undefined && isSymlink(stat.mode)) {
+    if (trust.othersName(path)) throw untrustedPath(path, "is a symbolic link");
+    const target = host.readlink(path);
+    return addEntry(draft, path, path, stat, LINK_ATTRIBUTES, { ...common, type: "symlink", target });
+  }
+  const real = stat !== undefined && isDirectory(stat.mode) ? stat : undefined;
+  const given = givenToDirectory(path, real && withoutAcl(host, path, real, keeps), true, keeps);
+  const untrusted = trust.othersName(path) ? real : undefined;
+  return addEntry(draft, path, real && path, real, given, { ...common, type: "directory", untrusted });
+}
+
 /** The jail after the plan: its present files, and the planned ones so far. Paths are as the jail sees them. */
 export class JailPaths {
   private readonly resolved = new Map<ByteString, ByteString>();
 
   constructor(private readonly context: PlanContext) {}
 
-  /**
-   * The present or planned file at `path`, which leads through no symbolic link. `isNew`: its directory is still to be
-   * created.
-   */
+  /** The present or planned file at `path`, which leads through no link. `isNew`: its directory is to be created. */
   at(path: ByteString, isNew?: boolean): Node | undefined {
     const { planned } = this.context.draft;
     const entry = planned.get(path);
@@ -76,12 +117,37 @@ export class JailPaths {
 
   /** True if `path` leads to a present or planned file. */
   reaches(path: ByteString): boolean {
-    try {
-      return this.leadsToNode(path);
-    } catch (error) {
-      if (error instanceof JailkitError) return false;
-      throw error;
+    return unlessRefused(() => this.leadsToNode(path)) ?? false;
+  }
+
+  /** The problem of a symbolic link in the place of a system directory that leads to a planned directory of users. */
+  unsafeLink(): PopulateProblem | undefined {
+    const { draft, jailPath } = this.context;
+    const isNew = (path: ByteString) => draft.planned.get(path)?.action === "create";
+    // A link of the jail first: it may be the reason why a planned one is unsafe.
+    const links = [...SYSTEM_DIRECTORIES].sort((a, b) => Number(isNew(a)) - Number(isNew(b)));
+    for (const link of links) {
+      const entry = this.openedBy(link);
+      if (entry === undefined) continue;
+      const path = jailPath + link;
+      const away = `mv -nT ${shellWord(path)} ${shellWord(`${jailPath}/not-${baseName(link)}`)}`;
+      const remedy = isNew(link) ? "" : `; move the link away: ${away}`;
+      const which = `which users could change (owner ${entry.uid}, mode ${octal(entry.mode)})`;
+      const message = `${display(path)}: leads to ${display(jailPath + entry.path)}, ${which}: nothing was changed${remedy}`;
+      return { code: "unsafe-jail", path, message };
     }
+    return undefined;
+  }
+
+  /** The planned directory that users could change, and that is at or above the target of a symbolic link. */
+  private openedBy(link: ByteString): Entry | undefined {
+    const node = this.at(link);
+    if (node === undefined || this.targetOf(node) === undefined) return undefined;
+    for (let at = unlessRefused(() => this.walk(link)) ?? ""; at !== ""; at = parentOf(at)) {
+      const entry = this.context.draft.planned.get(at);
+      if (entry?.action === "create" && (entry.uid !== 0 || (entry.mode & 0o022) !== 0)) return entry;
+    }
+    return undefined;
   }
 
   /** Without a `cause` nothing is planned: a missing component is an error, and every link is followed. */
@@ -126,11 +192,8 @@ export class JailPaths {
   private linkText(node: Node, below: ByteString, path: ByteString): ByteString | undefined {
     if (isDirectoryNode(node)) return undefined;
     if (node.planned === undefined && isSymlink(node.stat.mode) && !this.isTrusted(below)) {
-      throw new JailkitError(
-        "link-in-untrusted-directory",
-        1,
-        `${quoted(path)} in the jail is a symbolic link in a directory that users other than root can write: not followed`,
-      );
+      const what = "is a symbolic link in a directory that users other than root can write: not followed";
+      throw new JailkitError("link-in-untrusted-directory", 1, `${quoted(path)} in the jail ${what}`);
     }
     const text = this.targetOf(node);
     if (text !== undefined) return text;

@@ -4,12 +4,10 @@ import { S_IFBLK, S_IFCHR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG } from "../../../ff
 import { parentOf } from "../../../ffi/paths.ts";
 import { type Entry, KEEP_SETUID, type Keeps } from "../entry.ts";
 import { isDirectory, isSymlink, sameFile } from "../file-system.ts";
-import type { PlanContext, Source } from "./context.ts";
-import { addEntry, addProblem, type Kind } from "./draft.ts";
+import { addEntry, addProblem, isNamed, type Kind, type PlanContext, type Source, treeOf } from "./draft.ts";
 import type { JailNode } from "./jail-paths.ts";
 import { leave } from "./left-out.ts";
 import { givenToFile, keptAttributes, withoutAcl } from "./modes.ts";
-import { isNamed, treeOf } from "./reason.ts";
 
 /**
  * Adds the entry of anything but a directory, at `inJail`, where the jail has `node`. Undefined if it is not copied,

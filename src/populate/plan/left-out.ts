@@ -1,15 +1,13 @@
 import type { BasicStat } from "../../../ffi/basic-stat.ts";
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { MOST_LINKS, S_IFBLK, S_IFCHR, S_IFDIR, S_IFMT, S_IFREG } from "../../../ffi/constants.ts";
-import { SystemError } from "../../../ffi/error.ts";
 import { quoted } from "../../cli/display.ts";
-import { JailkitError } from "../../cli/error.ts";
+import { answered } from "../../cli/error.ts";
 import { octal } from "../../cli/octal.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import type { Dependency } from "../../libraries/dependency.ts";
 import { absolutePath, type FileSystem, isSymlink, linkTarget, sameFile } from "../file-system.ts";
-import type { PlanContext } from "./context.ts";
-import { addProblem, type Draft, type LeftOut } from "./draft.ts";
+import { addProblem, type Draft, type LeftOut, type PlanContext } from "./draft.ts";
 import { leftThere, sortNeeds } from "./untrusted.ts";
 
 const MOST_SHOWN = 8;
@@ -56,38 +54,21 @@ interface TreeLack {
   partly: boolean;
 }
 
-/**
- * The files that were left out of a plan. Warnings: a line for each tree, with the command to add it. Notes: one per
- * file.
- */
-export function describeLeftOut(
-  context: LeftOutContext,
-  leftOut: Iterable<LeftOut>,
-): { warnings: string[]; notes: string[] } {
+/** Adds to a plan a warning for each tree of which files were left out, with the remedy, and a note for each file. */
+export function describeLeftOut(context: LeftOutContext): void {
+  const { leftOut, notes, warnings } = context.draft;
   const lacks = new Map<ByteString, TreeLack>();
-  const notes: string[] = [];
-  for (const each of leftOut) {
+  for (const each of leftOut.values()) {
     const lack = lacks.get(each.tree) ?? newLack(each);
     lacks.set(each.tree, lack);
-    for (const path of ignoringChanges(() => lackedFor(context, each, lack))) {
+    // A user may change the tree meanwhile: that is not an error.
+    for (const path of answered(() => lackedFor(context, each, lack)) ?? []) {
       if (!lack.lacked.has(path)) notes.push(`${quoted(path)} is left out: ${because(each)}`);
       lack.lacked.add(path);
     }
   }
-  const warnings = [...lacks].flatMap(([tree, lack]) =>
-    lack.lacked.size === 0 ? [] : [warning(context.jailPath, tree, lack)],
-  );
-  return { warnings, notes };
-}
-
-/** A user may change the tree meanwhile: that is not an error. */
-function ignoringChanges(find: () => ByteString[]): ByteString[] {
-  try {
-    return find();
-  } catch (error) {
-    if (error instanceof SystemError || error instanceof JailkitError) return [];
-    throw error;
-  }
+  for (const [tree, lack] of lacks)
+    if (lack.lacked.size > 0) warnings.push(warning(context.jailPath, tree, lack));
 }
 
 function newLack({ tree, path }: LeftOut): TreeLack {
@@ -138,7 +119,8 @@ function lackedByProgram(
   const libraries = named ? [] : allowed.filter(lacks);
   // One program as an operand adds the libraries of others too.
   if (libraries.some(({ path }) => !lack.lacked.has(path))) lack.offered.add(program);
-  const direct = refused.filter(({ neededBy }) => neededBy === program || !isRefused(refused, neededBy));
+  const isRefused = (path: ByteString) => refused.some((need) => need.path === path);
+  const direct = refused.filter(({ neededBy }) => neededBy === program || !isRefused(neededBy));
   const others = direct.filter(lacks);
   for (const { path } of others) {
     const stat = context.host.stat(path);
@@ -151,9 +133,6 @@ function offer(lack: TreeLack, path: ByteString, offered: boolean): void {
   if (offered) lack.offered.add(path);
   else lack.partly = true;
 }
-
-const isRefused = (refused: readonly Dependency[], path: ByteString) =>
-  refused.some((need) => need.path === path);
 
 function isCopyable({ forbidden }: LeftOutContext, stat: BasicStat): boolean {
   const type = stat.mode & S_IFMT;
@@ -206,28 +185,20 @@ function firstLink({ host, trust }: LeftOutContext, path: ByteString): ByteStrin
   }
 }
 
-function because(left: LeftOut): string {
-  switch (left.kind) {
-    case "link":
-      return `the symbolic link ${quoted(left.path)}, which users other than root can change, leads to it`;
-    case "program":
-      return `the program or script ${quoted(left.path)}, which users other than root can change, needs it`;
-    case "device":
-      return "it is a device in a directory that users other than root can write";
-    case "private":
-      return "it is in a directory of users other than root, who may not read it";
-  }
-}
+const because = ({ kind, path }: LeftOut): string =>
+  ({
+    link: `the symbolic link ${quoted(path)}, which users other than root can change, leads to it`,
+    program: `the program or script ${quoted(path)}, which users other than root can change, needs it`,
+    device: "it is a device in a directory that users other than root can write",
+    private: "it is in a directory of users other than root, who may not read it",
+  })[kind];
 
 function warning(jail: ByteString, tree: ByteString, lack: TreeLack): string {
   const { single, lacked, offered, devices, partly } = lack;
   const shown = [...lacked].slice(0, MOST_SHOWN).map((path) => quoted(path));
   const more = lacked.size > MOST_SHOWN ? ` and ${lacked.size - MOST_SHOWN} more (-v lists them)` : "";
-  const commands: string[] = [];
-  if (offered.size > 0) {
-    const paths = [...offered].slice(0, MOST_SHOWN);
-    commands.push(`jk_cp -j ${shellWord(jail)} ${operands(...paths)}`);
-  }
+  const paths = [...offered].slice(0, MOST_SHOWN);
+  const commands = paths.length > 0 ? [`jk_cp -j ${shellWord(jail)} ${operands(...paths)}`] : [];
   for (const { inJail, stat } of devices.slice(0, MOST_SHOWN)) commands.push(mknod(jail + inJail, stat));
   const what = partly ? "what everybody may read of it" : "it";
   const remedy =
@@ -236,8 +207,8 @@ function warning(jail: ByteString, tree: ByteString, lack: TreeLack): string {
   return `users other than root can change ${where}, so what they named or put there is left out: ${shown.join(", ")}${more}; ${remedy}`;
 }
 
+/** For a harmless device: see isHarmless. */
 function mknod(path: ByteString, { mode, rdevMajor, rdevMinor }: BasicStat): string {
-  const type = (mode & S_IFMT) === S_IFCHR ? "c" : "b";
   const bits = octal(mode & 0o777);
-  return `mknod -m ${bits} ${shellWord(path)} ${type} ${rdevMajor} ${rdevMinor}`;
+  return `mknod -m ${bits} ${shellWord(path)} c ${rdevMajor} ${rdevMinor}`;
 }

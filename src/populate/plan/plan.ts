@@ -1,10 +1,10 @@
 import { S_IFBLK, S_IFCHR, S_IFLNK, S_IFMT } from "../../../ffi/constants.ts";
 import { display } from "../../cli/display.ts";
 import { describeError } from "../../cli/error.ts";
-import { KEEP_OWNER, KEEP_SETUID, type Keeps, type Reason, type Want } from "../entry.ts";
+import type { DependencyProblem } from "../../libraries/dependency.ts";
+import { type Entry, KEEP_OWNER, KEEP_SETUID, type Keeps, type Reason, type Want } from "../entry.ts";
 import { type FileSystem, isDirectory, tidy } from "../file-system.ts";
-import type { CopyRules, PlannerInput } from "./context.ts";
-import { addProblem, type Draft } from "./draft.ts";
+import { addProblem, type CopyRules, type Draft, type PlannerInput } from "./draft.ts";
 import { createGlob, type Glob } from "./glob.ts";
 import { Planner } from "./planner.ts";
 
@@ -61,4 +61,20 @@ function placeWant(planner: Planner, host: FileSystem, glob: Glob, want: Want): 
 function isDeviceOrLink(mode: number): boolean {
   const type = mode & S_IFMT;
   return type === S_IFCHR || type === S_IFBLK || type === S_IFLNK;
+}
+
+/**
+ * Sorts messages about missing dependencies. They are warnings for files that were requested by name, else notes: a
+ * directory may contain programs that are broken on the host already.
+ */
+export function missingMessages(
+  entries: readonly Entry[],
+  problems: readonly DependencyProblem[],
+): { warnings: string[]; notes: string[] } {
+  const isAsked = ({ because }: Entry) => because.some(({ reason }) => reason.kind === "asked");
+  const asked = new Set(entries.filter(isAsked).map(({ source }) => source));
+  const warnings: string[] = [];
+  const notes: string[] = [];
+  for (const { file, message } of problems) (asked.has(file) ? warnings : notes).push(message);
+  return { warnings, notes };
 }

@@ -6,24 +6,29 @@ import { describeError, JailkitError } from "../../cli/error.ts";
 import { type Dependency, isLibraryName } from "../../libraries/dependency.ts";
 import type { Entry, Reason } from "../entry.ts";
 import { isDirectory, isSymlink, linkTarget } from "../file-system.ts";
-import type { CopyRules, PlanContext, PlannerInput, Source } from "./context.ts";
-import { addEntry, addProblem, emptyDraft } from "./draft.ts";
+import {
+  addEntry,
+  addProblem,
+  askAgain,
+  type CopyRules,
+  emptyDraft,
+  isNamed,
+  type PlanContext,
+  type PlannerInput,
+  type Source,
+  treeOf,
+} from "./draft.ts";
 import { forbiddenTrees } from "./forbidden.ts";
-import { isDirectoryNode, JailPaths } from "./jail-paths.ts";
+import { isDirectoryNode, JailPaths, untrustedPath } from "./jail-paths.ts";
 import { addLeaf, keepsOf } from "./leaf.ts";
 import { describeLeftOut } from "./left-out.ts";
 import { givenToDirectory, keptAttributes, strengthen, withoutAcl } from "./modes.ts";
-import { untrustedPath } from "./parent.ts";
-import { askAgain, isNamed, treeOf } from "./reason.ts";
 import { HostTrust } from "./trust.ts";
 import { DEFAULT_DIRECTORY, sortNeeds } from "./untrusted.ts";
 
 const EXECUTABLE = 0o111;
 
-/**
- * Adds paths of the host to a plan, each with the content of a directory, the target of a symbolic link, and the
- * dependencies of a program.
- */
+/** Adds paths of the host to a plan, with the content of directories, link targets, and dependencies of programs. */
 export class Planner {
   readonly draft = emptyDraft();
   private readonly context: PlanContext;
@@ -72,15 +77,13 @@ export class Planner {
     const { host, trust } = this.context;
     const cause = { ...rules, of: path };
     const last = baseName(path);
+    const directory = (at: ByteString) => this.paths.directory(at, cause);
     // ".." is not a name: use the directory that it leads to.
-    let inJail =
-      last === ".."
-        ? this.paths.directory(path, cause)
-        : `${this.paths.directory(parentOf(path), cause)}/${last}`;
+    let inJail = last === ".." ? directory(path) : `${directory(parentOf(path))}/${last}`;
     let node = this.paths.at(inJail);
     if (node !== undefined && !isDirectoryNode(node)) {
       // A symbolic link of the jail leads to the directory to fill (anything else throws here).
-      inJail = this.paths.directory(path, cause);
+      inJail = directory(path);
       node = this.paths.at(inJail);
     }
     if (node?.planned !== undefined) return { entry: node.planned, isNew: false };
@@ -98,12 +101,10 @@ export class Planner {
     return { entry, isNew: true };
   }
 
-  /** Ends the plan: reports the files that were left out. */
+  /** Ends the plan: reports the files that were left out, and whether the jail would not be safe. */
   finish(): void {
-    const reaches = (path: ByteString) => this.paths.reaches(path);
-    const { warnings, notes } = describeLeftOut({ ...this.context, reaches }, this.draft.leftOut.values());
-    this.draft.warnings.push(...warnings);
-    this.draft.notes.push(...notes);
+    this.draft.unsafe = this.paths.unsafeLink();
+    describeLeftOut({ ...this.context, reaches: (path) => this.paths.reaches(path) });
   }
 
   private placeTree(source: Source): Entry | undefined {
@@ -112,9 +113,8 @@ export class Planner {
     if (why !== undefined) {
       if (reason.kind !== "link")
         return addProblem(this.draft, "refused-source", path, `is refused: ${display(why)}`);
-      this.draft.warnings.push(
-        `what a symbolic link leads to, ${quoted(path)}, is left out: ${display(why)}`,
-      );
+      const what = `what a symbolic link leads to, ${quoted(path)}, is left out`;
+      this.draft.warnings.push(`${what}: ${display(why)}`);
       return undefined;
     }
     const { entry, isNew } = this.placeDirectory(source);

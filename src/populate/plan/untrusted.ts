@@ -3,7 +3,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { S_IFBLK, S_IFCHR, S_IFMT, S_IFREG } from "../../../ffi/constants.ts";
 import { parentOf } from "../../../ffi/paths.ts";
 import { type Dependency, isLibraryName } from "../../libraries/dependency.ts";
-import type { PlanContext } from "./context.ts";
+import type { PlanContext } from "./draft.ts";
 
 /** The default directories of the dynamic linker of glibc. */
 export const DEFAULT_DIRECTORY = /^(?:\/usr)?\/lib(?:32|64|x32)?(?:\/[a-z0-9_]+-linux-[a-z0-9]+)?$/;

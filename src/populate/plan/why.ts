@@ -47,24 +47,18 @@ export function bySource<T extends { readonly source?: ByteString | undefined }>
 }
 
 function inWords(reason: Reason): string {
-  switch (reason.kind) {
-    case "asked":
-      return `asked for as ${display(reason.pattern)}`;
-    case "tree":
-      return `in the directory ${display(reason.from.path)}`;
-    case "link":
-      return `target of the symbolic link ${display(reason.from.path)}`;
-    case "parent":
-      return `on the way to ${display(reason.of)}`;
-    case "interpreter":
-      return `program interpreter of ${display(reason.from.path)}`;
-    case "script":
-      return `interpreter of the script ${display(reason.from.path)}`;
-    case "dlopen":
-      return `opened by ${display(reason.from.path)} when it runs (${display(reason.name)})`;
-    case "needed":
-      return `library ${display(reason.name)} of ${display(reason.from.path)}`;
-  }
+  if (reason.kind === "asked") return `asked for as ${display(reason.pattern)}`;
+  if (reason.kind === "parent") return `on the way to ${display(reason.of)}`;
+  const from = display(reason.from.path);
+  const name = "name" in reason ? display(reason.name) : "";
+  return {
+    tree: `in the directory ${from}`,
+    link: `target of the symbolic link ${from}`,
+    interpreter: `program interpreter of ${from}`,
+    script: `interpreter of the script ${from}`,
+    dlopen: `opened by ${from} when it runs (${name})`,
+    needed: `library ${name} of ${from}`,
+  }[reason.kind];
 }
 
 /** Explanations as lines: the section of jk_init or the operand of jk_cp, then one line for each step. */

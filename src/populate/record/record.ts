@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { display } from "../../cli/display.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import {
   type ManifestEntry,
@@ -7,69 +8,72 @@ import {
   saveManifest,
   updateEntries,
 } from "../../jail/record/manifest.ts";
+import type { Applied } from "../apply/apply.ts";
 import type { Entry } from "../entry.ts";
+import { bySource, type Explanation, type Step } from "../plan/why.ts";
 import type { PopulateRequest } from "../request.ts";
 
 /** Records the request and its entries that are in the jail. */
 export function recordJail(
   root: JailRoot,
-  request: PopulateRequest,
+  { tool, asked, recordedOptions }: PopulateRequest,
   hardlink: boolean,
-  entries: readonly Entry[],
-  links: ReadonlySet<Entry>,
+  { present, links }: Pick<Applied, "present" | "links">,
 ): void {
   const manifest = openManifest(root);
-  const options: Record<string, boolean | ByteString> = { ...request.recordedOptions };
-  if (hardlink) options.hardlink = true;
-  const init = request.tool === "jk_init";
-  recordRequest(manifest, {
-    tool: request.tool,
-    sections: init ? [...request.asked] : [],
-    operands: init ? [] : [...request.asked],
-    options,
+  const init = tool === "jk_init";
+  const request = {
+    tool,
+    sections: init ? [...asked] : [],
+    operands: init ? [] : [...asked],
+    options: { ...recordedOptions, ...(hardlink ? { hardlink } : {}) },
     time: Math.floor(Date.now() / 1000),
-  });
-  const records: ManifestEntry[] = [];
-  for (const entry of entries) {
-    // A file that the administrator put there instead is not ours.
-    if (entry.differs) continue;
-    const record = manifestEntry(entry);
-    if (links.has(entry)) record.hardLink = true;
-    records.push(record);
-  }
+  };
+  if (asked.length > 0) recordRequest(manifest, request);
+  // A file that the administrator put there instead is not ours.
+  const ours = present.filter(({ differs }) => !differs);
+  const records = ours.map((entry) => ({
+    ...manifestEntry(entry),
+    ...(links.has(entry) ? { hardLink: true } : {}),
+  }));
   updateEntries(manifest, records);
   saveManifest(manifest);
 }
 
 /** Converts an entry of a plan for the record. */
 export function manifestEntry(entry: Entry): ManifestEntry {
+  const { path, type, source, because, mode, uid, gid, device } = entry;
   const record: ManifestEntry = {
-    path: entry.path,
-    type:
-      entry.type === "symlink"
-        ? "link"
-        : entry.type === "device"
-          ? (entry.device?.type ?? "char")
-          : entry.type,
-    source: entry.source,
-    sections: entry.because.map(({ section }) => section),
-    mode: entry.mode,
-    uid: entry.uid,
-    gid: entry.gid,
+    path,
+    type: type === "symlink" ? "link" : type === "device" ? (device?.type ?? "char") : type,
+    source,
+    sections: because.map(({ section }) => section),
+    ...{ mode, uid, gid },
   };
-  const reason = entry.because[0]?.reason;
+  const reason = because[0]?.reason;
   if (reason !== undefined && reason.kind !== "asked") {
     record.reason = reason.kind;
     record.neededBy = reason.kind === "parent" ? reason.of : reason.from.path;
   }
-  if (entry.type === "file") {
-    record.size = entry.size;
-    record.mtime = entry.mtime;
-  }
+  if (type === "file") Object.assign(record, { size: entry.size, mtime: entry.mtime });
   if (entry.target !== undefined) record.target = entry.target;
-  if (entry.device !== undefined) {
-    record.major = entry.device.major;
-    record.minor = entry.device.minor;
-  }
+  if (device !== undefined) Object.assign(record, { major: device.major, minor: device.minor });
   return record;
+}
+
+/** Explains from the record why `path` is in a jail: one chain for all that want it; undefined if not recorded. */
+export function explainRecorded(root: JailRoot, path: ByteString): Explanation[] | undefined {
+  const { entries } = openManifest(root).content;
+  const entry = entries.get(path) ?? bySource(entries.values(), path);
+  if (entry === undefined) return undefined;
+  const steps: Step[] = [];
+  const visited = new Set<ManifestEntry>();
+  for (let at: ManifestEntry | undefined = entry; at !== undefined && !visited.has(at); ) {
+    visited.add(at);
+    const { neededBy, reason = "needed" }: ManifestEntry = at;
+    const why = neededBy === undefined ? "asked for" : `${display(reason)}: ${display(neededBy)}`;
+    steps.push({ path: at.path, why });
+    at = neededBy === undefined ? undefined : (entries.get(neededBy) ?? bySource(entries.values(), neededBy));
+  }
+  return entry.sections.map((section) => ({ section, steps }));
 }

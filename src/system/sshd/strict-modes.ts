@@ -6,7 +6,7 @@ import { parentOf, pathComponents } from "../../../ffi/paths.ts";
 import { asUser, operands, readFirst } from "../../cli/shell-word.ts";
 import { groupByGid, type PasswdEntry } from "../accounts.ts";
 import { onlyRootExchanges } from "../exchange.ts";
-import { usersIn } from "../flat-accounts.ts";
+import { ACCOUNT_FILE_LIMIT, usersIn } from "../flat-accounts.ts";
 import { hostText } from "../host-files.ts";
 
 /** A finding of sshd's StrictModes; its remedy is a command, or words that end with one. */
@@ -72,7 +72,7 @@ const isDebian = () => statIfPresent(AT_FDCWD, "/etc/debian_version", true) !== 
 function isGroupOfOne(gid: number, uid: number): boolean {
   const group = groupByGid(gid);
   if (group === undefined) return false;
-  const users = usersIn(hostText("/etc/passwd") ?? "");
+  const users = usersIn(hostText("/etc/passwd", ACCOUNT_FILE_LIMIT) ?? "");
   const members = users.filter((one) => one.gid === gid || group.members.includes(one.name));
   return members.length > 0 && members.every((one) => one.uid === uid);
 }

@@ -8,8 +8,8 @@ import { interrupted, isNoRoom, noRoom, type Work } from "../../jail/fs/no-room.
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import type { ManifestEntry } from "../../jail/record/manifest.ts";
 import type { Entry } from "../../populate/entry.ts";
-import { problemAt } from "../../populate/problem.ts";
 import { manifestEntry } from "../../populate/record/record.ts";
+import { problemAt } from "../../populate/reporter.ts";
 import type { ApplyEvents } from "../events.ts";
 import type { Change } from "../plan/compare.ts";
 import type { ChangeOrder } from "../plan/order.ts";
@@ -82,10 +82,8 @@ class ChangeRun {
       if (isDone) this.done.push({ entry: change.entry, hardlink: linked });
     }
     const entries = this.doneEntries();
-    if (this.hopeless) {
-      const left = ready.filter(({ change }) => !entries.has(change.entry));
-      discardDirectories(root, left);
-    }
+    const left = ready.filter(({ change }) => !entries.has(change.entry));
+    if (this.hopeless) discardDirectories(root, left);
     const work = workLeft(this.changes, entries);
     const problem = this.stopped ? interrupted(root.path, work.progress) : noRoom(this.full, root.path, work);
     if (problem !== undefined) events.failed(problem);
@@ -187,11 +185,7 @@ class ChangeRun {
 
 /** The changes that are not `done` and need room on disk. */
 export function workLeft(changes: readonly Change[], done: ReadonlySet<Entry>): Work {
-  const left = changes.filter(
-    ({ entry, action, hardlink }) => !done.has(entry) && !hardlink && action !== "attributes",
-  );
-  return {
-    left: left.map(({ entry }) => entry),
-    progress: `${done.size} of ${changes.length} changes are made`,
-  };
+  const writes = changes.filter(({ action, hardlink }) => !hardlink && action !== "attributes");
+  const left = writes.map(({ entry }) => entry).filter((entry) => !done.has(entry));
+  return { left, progress: `${done.size} of ${changes.length} changes are made` };
 }

@@ -6,16 +6,16 @@ import { directoryOf } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { interrupted, noRoom } from "../../jail/fs/no-room.ts";
-import { hostPath, type JailRoot, release, walk } from "../../jail/fs/walk.ts";
+import { hostPath, type JailRoot, withDirectory } from "../../jail/fs/walk.ts";
 import { removePath } from "../../jail/fs/write.ts";
-import { problemAt } from "../../populate/problem.ts";
+import { problemAt } from "../../populate/reporter.ts";
 import type { ApplyEvents } from "../events.ts";
 import type { Removal } from "../plan/compare.ts";
 
-/** `full`: the disk is full or read-only, or a signal came, and the rest was not tried. */
 interface Removed {
   readonly removed: readonly ByteString[];
   readonly incomplete: boolean;
+  /** The disk is full or read-only, or a signal came, and the rest was not tried. */
   readonly full: boolean;
 }
 
@@ -57,11 +57,11 @@ export function applyRemovals(
 function isReallyAt(root: JailRoot, path: ByteString): boolean {
   const above = directoryOf(path);
   try {
-    const directory = walk(root, above);
-    const same = directory.path === above;
-    const hosts = statIfPresent(AT_FDCWD, above, true);
-    const isHosts = hosts !== undefined && sameFile(hosts, directory.stat);
-    release(directory);
+    const { same, isHosts } = withDirectory(root, above, (directory) => {
+      const hosts = statIfPresent(AT_FDCWD, above, true);
+      const isHosts = hosts !== undefined && sameFile(hosts, directory.stat);
+      return { same: directory.path === above, isHosts };
+    });
     if (!isHosts) return same;
     const message = `${display(hostPath(root, above))} is the host's own ${display(above)}: unmount it first`;
     throw new JailkitError("host-directory", 1, message);

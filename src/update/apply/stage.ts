@@ -1,18 +1,18 @@
 import { basicFstat } from "../../../ffi/basic-stat.ts";
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { close, fstat, type Stat } from "../../../ffi/files.ts";
+import { fstat, type Stat, withFd } from "../../../ffi/files.ts";
 import { directoryOf, parentOf } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { lookUp } from "../../jail/fs/look.ts";
-import { moveInPlace } from "../../jail/fs/move.ts";
-import { temporaryName } from "../../jail/fs/place.ts";
+import { moveInPlace, temporaryName } from "../../jail/fs/place.ts";
 import { openSource } from "../../jail/fs/source.ts";
-import { isRegular, type JailRoot, release, walk } from "../../jail/fs/walk.ts";
+import { isRegular, type JailRoot, withDirectory } from "../../jail/fs/walk.ts";
 import {
   type Among,
   isOneOf,
   makeDirectories,
+  type Placement,
   putDevice,
   putFile,
   putHardLink,
@@ -43,12 +43,8 @@ export interface Staged {
 }
 
 /** True if only root can change the names in the directory of a path. */
-function isTrustedPlace(root: JailRoot, path: ByteString): boolean {
-  const directory = walk(root, directoryOf(path));
-  const { trusted } = directory;
-  release(directory);
-  return trusted;
-}
+const isTrustedPlace = (root: JailRoot, path: ByteString): boolean =>
+  withDirectory(root, directoryOf(path), ({ trusted }) => trusted);
 
 /**
  * Prepares a change beside its place, where a failure affects nothing; or at `at`, in a directory that is itself
@@ -88,18 +84,16 @@ function makeNewDirectory(root: JailRoot, entry: Entry, path: ByteString): Tempo
   const temporary = `${parentOf(path)}/${temporaryName()}`;
   makeDirectories(root, temporary, attributes);
   const { made } = whatIsAt(root, temporary);
+  let placement: Placement = "kept";
   try {
-    const placement = moveInPlace(root, temporary, path, "new", { made, present: undefined });
-    if (placement !== "kept") return { path, made };
-    discard(root, { path: temporary, made });
-    return undefined;
-  } catch (error) {
-    discard(root, { path: temporary, made });
-    throw error;
+    placement = moveInPlace(root, temporary, path, "new", { made, present: undefined });
+    return placement === "kept" ? undefined : { path, made };
+  } finally {
+    if (placement === "kept") discard(root, { path: temporary, made });
   }
 }
 
-/** Creates an entry at a free path. True if it became a hard link to its source. */
+/** Creates an entry at a free path, or replaces the file there. True if it became a hard link to its source. */
 function putEntry(root: JailRoot, change: Change, path: ByteString, replace = false): boolean {
   const { entry } = change;
   const how = replace ? { replace } : { absent: true };
@@ -122,8 +116,7 @@ function putEntry(root: JailRoot, change: Change, path: ByteString, replace = fa
 
 function copyFile(root: JailRoot, entry: Entry, path: ByteString, how: object): void {
   const source = entry.source ?? "";
-  const fd = openSource(source);
-  try {
+  withFd(openSource(source), (fd) => {
     const stat = fstat(fd);
     // Its libraries were found in the file as it was then.
     const same = isRegular(stat) && stat.size === entry.size && stat.mtime === entry.mtime;
@@ -131,31 +124,25 @@ function copyFile(root: JailRoot, entry: Entry, path: ByteString, how: object): 
       throw new JailkitError("changed", 1, `${display(source)}: changed while it was being copied`);
     }
     putFile(root, path, { fd, size: stat.size }, entry, how);
-  } finally {
-    close(fd);
-  }
+  });
 }
 
 /** False if a hard link is impossible, or would not be as planned. */
 function linkFile(root: JailRoot, entry: Entry, path: ByteString, how: object): boolean {
-  const fd = openSource(entry.source ?? "");
-  try {
-    if (whyNotLinked(fd, entry) !== undefined) return false;
-    putHardLink(root, path, fd, how);
-    return true;
-  } catch (error) {
-    if (isNotLinkable(error)) return false;
-    throw error;
-  } finally {
-    close(fd);
-  }
+  return withFd(openSource(entry.source ?? ""), (fd) => {
+    try {
+      if (whyNotLinked(fd, entry) !== undefined) return false;
+      putHardLink(root, path, fd, how);
+      return true;
+    } catch (error) {
+      if (isNotLinkable(error)) return false;
+      throw error;
+    }
+  });
 }
 
-/** "in-the-way": another file, not jailkit's, was created there meanwhile. */
-type Committed = "done" | "in-the-way";
-
-/** Makes a prepared change. */
-export function commit(root: JailRoot, { change, temporary }: Staged): Committed {
+/** Makes a prepared change. "in-the-way": another file, not jailkit's, was created there meanwhile. */
+export function commit(root: JailRoot, { change, temporary }: Staged): "done" | "in-the-way" {
   const { entry, action, existing } = change;
   if (action === "attributes") {
     const { mode, uid, gid } = entry;
@@ -201,8 +188,7 @@ export function discardDirectories(root: JailRoot, staged: readonly Staged[]): v
 }
 
 /** Removes a prepared file, or a directory with those files that `among` accepts. The next run removes the rest. */
-export function discard(root: JailRoot, temporary: Temporary | undefined, among: Among = () => false): void {
-  if (temporary === undefined) return;
+export function discard(root: JailRoot, temporary: Temporary, among: Among = () => false): void {
   try {
     removeTree(root, temporary.path, temporary.made, among);
   } catch {

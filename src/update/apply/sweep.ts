@@ -5,8 +5,17 @@ import { baseName, parentOf } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { lookUp, readJailLink, withTree } from "../../jail/fs/look.ts";
-import { moveInPlace } from "../../jail/fs/move.ts";
-import { hostPath, isDirectory, isLink, type JailRoot, openDirectory, release } from "../../jail/fs/walk.ts";
+import { moveInPlace } from "../../jail/fs/place.ts";
+import {
+  type Directory,
+  hostPath,
+  isDirectory,
+  isLink,
+  type JailRoot,
+  joinPath,
+  openDirectory,
+  release,
+} from "../../jail/fs/walk.ts";
 import { type Among, removePath, removeTree } from "../../jail/fs/write.ts";
 import type { ManifestEntry } from "../../jail/record/manifest.ts";
 import { type Journal, recordDirectory } from "../journal.ts";
@@ -65,7 +74,7 @@ function inTrusted(
   path: ByteString,
   use: (at: ByteString, stat: Stat) => string[],
 ): string[] {
-  let directory: ReturnType<typeof openDirectory>;
+  let directory: Directory;
   try {
     directory = openDirectory(root, path);
   } catch (error) {
@@ -76,7 +85,7 @@ function inTrusted(
     if (!directory.trusted || !isDirectory(directory.stat)) return [];
     return namesIn(directory).flatMap((name) => {
       const stat = TEMPORARY.test(name) ? statIfPresent(directory.fd, name) : undefined;
-      return stat === undefined ? [] : use(`${directory.path === "/" ? "" : directory.path}/${name}`, stat);
+      return stat === undefined ? [] : use(joinPath(directory.path, name), stat);
     });
   } finally {
     release(directory);
@@ -109,9 +118,8 @@ function sweepOne(
   }
   const old = exchanged.find(({ path, ino }) => ino === stat.ino && parentOf(path) === parentOf(at));
   if (old === undefined || !putBack(root, at, stat, old.path, put.get(old.path))) return [stays];
-  const where = display(hostPath(root, old.path));
   const had = "replaced by an interrupted update, though not all of it is jailkit's";
-  return [`${where}: ${had}: it was moved back, and stays`];
+  return [`${display(hostPath(root, old.path))}: ${had}: it was moved back, and stays`];
 }
 
 /** Moves a replaced directory back, if its place is empty or has the file of the update. */

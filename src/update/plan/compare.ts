@@ -37,7 +37,7 @@ type Decision =
   | { readonly kind: "present"; readonly hardlink: boolean }
   | { readonly kind: "kept"; readonly reason: string };
 
-interface CompareContext {
+export interface CompareContext {
   readonly state: JailState;
   readonly host: FileSystem;
   /** The content of an exchanged directory. */
@@ -91,7 +91,7 @@ function decideKept(context: CompareContext, entry: Entry, existing: JailObject)
     "as-put": "differs from the file of the host",
     changed: "was changed in the jail",
     unrecorded: "was not put there by jailkit",
-    "made-here": "was made in the jail",
+    "made-here": "was created in the jail",
     user: `belongs to uid ${existing.stat.uid}`,
   };
   return { kind: "kept", reason: reasons[existing.origin] };

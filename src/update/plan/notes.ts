@@ -2,20 +2,15 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
 import type { PopulateProblem } from "../../populate/entry.ts";
 import type { Draft } from "../../populate/plan/draft.ts";
-import { missingMessages } from "../../populate/plan/missing.ts";
+import { missingMessages } from "../../populate/plan/plan.ts";
 import { lookAt } from "../state.ts";
 import type { UpdateInput } from "./input.ts";
 import { inJail } from "./scope.ts";
 
 // Files that cannot be copied could not be copied at first either, so the update does not fail.
-const USUAL = new Set([
-  "not-copyable",
-  "refused-source",
-  "no-such-device",
-  "relative-path",
-  "directory-in-the-way",
-  "untrusted-source",
-]);
+const USUAL = new Set(
+  "not-copyable refused-source no-such-device relative-path directory-in-the-way untrusted-source".split(" "),
+);
 
 /** True for an old problem, or one caused by a user, since users must not block the rest. */
 export function isUsual({ code, path }: PopulateProblem, isBlocked: (path: ByteString) => boolean): boolean {

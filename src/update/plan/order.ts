@@ -45,12 +45,12 @@ export class ChangeOrder {
   sorted<T extends { readonly change: Change }>(list: readonly T[]): T[] {
     // A dependent has all needs of its dependency too, and so has more needs.
     return list
-      .map((one, index) => {
+      .map((one) => {
         const { entry } = one.change;
         const count = entry.type === "directory" ? 0 : this.needs(entry).size;
-        return { one, index, part: this.part(one.change), count };
+        return { one, part: this.part(one.change), count };
       })
-      .sort((a, b) => a.part - b.part || a.count - b.count || a.index - b.index)
+      .sort((a, b) => a.part - b.part || a.count - b.count)
       .map(({ one }) => one);
   }
 

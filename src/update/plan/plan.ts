@@ -1,6 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import type { Stat } from "../../../ffi/files.ts";
 import { baseName, parentOf } from "../../../ffi/paths.ts";
+import { answered } from "../../cli/error.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
@@ -19,7 +19,7 @@ import {
   planningView,
 } from "../state.ts";
 import { cameAlong, cameAlongWarnings, whyItStays } from "./came-along.ts";
-import { type Change, decideEntry, type Kept, type Removal } from "./compare.ts";
+import { type Change, type CompareContext, decideEntry, type Kept, type Removal } from "./compare.ts";
 import type { UpdateInput } from "./input.ts";
 import { isEmpty, isUsual, messages } from "./notes.ts";
 import { type Candidate, decideRemovals } from "./removals.ts";
@@ -49,34 +49,12 @@ export interface UpdatePlan {
 }
 
 /** In a jail without a record, unless others are named. */
-const USUAL_DIRECTORIES: readonly ByteString[] = [
-  "/bin",
-  "/sbin",
-  "/lib",
-  "/lib32",
-  "/lib64",
-  "/libx32",
-  "/usr",
-  "/opt",
-];
+const USUAL_DIRECTORIES = "/bin /sbin /lib /lib32 /lib64 /libx32 /usr /opt".split(" ");
 
 // Problems that do not affect other files.
 const HARMLESS = new Set(["no-such-section"]);
 
 const UNASKED = "is the runtime of 110 MB on the host, which only jk_cp brings";
-
-/** The context for comparing the entries of a plan. */
-interface Comparison {
-  readonly input: UpdateInput;
-  readonly state: JailState;
-  readonly plan: Draft;
-  readonly skips: PathSet;
-  /** The named directories; undefined if the whole jail is updated. */
-  readonly scope: PathSet | undefined;
-  /** Exchanged directories, each with its content. */
-  readonly exchanged: ReadonlyMap<ByteString, readonly Stat[]>;
-  readonly isBlocked: (path: ByteString) => boolean;
-}
 
 /** Plans the changes from the jail and the host. Changes nothing. */
 export function planUpdate(input: UpdateInput): UpdatePlan {
@@ -100,7 +78,14 @@ export function planUpdate(input: UpdateInput): UpdatePlan {
   const exchanged = changedDirectories(state, records.values(), host, (path) => namesAt(root, path));
   const plan = planRecipe(input, state, scan, exchanged);
   const isBlocked = blockedByUsers(root);
-  const compared = compareEntries({ input, state, plan, skips, scope, exchanged, isBlocked });
+  const wanted = scope === undefined ? undefined : entriesInScope(plan, scope);
+  const isWanted = (entry: Entry) => !skips.has(entry.path) && (wanted === undefined || wanted.has(entry));
+  const compared = compareEntries(plan.entries.filter(isWanted), isBlocked, {
+    state,
+    host,
+    within: (path) => exchanged.get(path) ?? [],
+    hardlink: (entry) => isLinked(input, entry),
+  });
   const lasting = plan.problems.filter((problem) => !isUsual(problem, isBlocked));
   const problems = [...(input.recipe?.problems ?? []), ...scan.problems, ...lasting];
   const candidates = candidatesFor(input, plan, scan, problems).filter(
@@ -133,26 +118,22 @@ export function planUpdate(input: UpdateInput): UpdatePlan {
 }
 
 /** Compares the entries of the plan with the jail. */
-function compareEntries({ input, state, plan, skips, scope, exchanged, isBlocked }: Comparison) {
-  const wanted = scope === undefined ? undefined : entriesInScope(plan, scope);
+function compareEntries(
+  entries: readonly Entry[],
+  isBlocked: (path: ByteString) => boolean,
+  context: CompareContext,
+) {
   const changes: Change[] = [];
   const present: UpdatePlan["present"][number][] = [];
   const kept: Kept[] = [];
-  const context = {
-    state,
-    host: input.host,
-    within: (path: ByteString) => exchanged.get(path) ?? [],
-    hardlink: (entry: Entry) => isLinked(input, entry),
-  };
-  for (const entry of plan.entries) {
+  for (const entry of entries) {
     const { path } = entry;
-    if (skips.has(path) || (wanted !== undefined && !wanted.has(entry))) continue;
     const decision = decideEntry(context, entry);
     if (decision.kind === "change" && isBlocked(path)) {
       kept.push({ path, reason: "is where a user has put something in the way" });
     } else if (decision.kind === "change") changes.push(decision.change);
     else if (decision.kind === "kept") kept.push({ path, reason: decision.reason });
-    else present.push({ entry, hardlink: decision.hardlink, existing: state.at(path) });
+    else present.push({ entry, hardlink: decision.hardlink, existing: context.state.at(path) });
   }
   return { changes, present, kept };
 }
@@ -257,9 +238,8 @@ function candidatesFor(
   problems: readonly PopulateProblem[],
 ): Candidate[] {
   const { recipe, records, prune, loader } = input;
-  const missing = scan.missing
-    .filter((path) => !plan.planned.has(path))
-    .map((path): Candidate => ({ path, record: undefined }));
+  const unplanned = scan.missing.filter((path) => !plan.planned.has(path));
+  const missing = unplanned.map((path) => ({ path, record: undefined }));
   if (recipe === undefined) return missing;
   const unsure = problems.some(({ code }) => !HARMLESS.has(code)) || isEmpty(input, plan);
   const lacking = new Set(loader.problems().map(({ library }) => baseName(library)));
@@ -275,25 +255,16 @@ function candidatesFor(
 }
 
 function homesIn(root: JailRoot): ByteString[] {
-  try {
-    return readJailAccounts(root)
-      .users.filter(({ uid, home }) => uid !== 0 && home.split("/").length > 2)
-      .map(({ home }) => splitHome(home)?.home ?? home);
-  } catch {
-    return [];
-  }
+  const users = answered(() => readJailAccounts(root))?.users ?? [];
+  return users
+    .filter(({ uid, home }) => uid !== 0 && home.split("/").length > 2)
+    .map(({ home }) => splitHome(home)?.home ?? home);
 }
 
 /** As planUpdate, but only for the limited shells of a jail: other files are not compared. */
 export function planShells(root: JailRoot, logins: JailLogins): UpdatePlan {
   const limited = decideShells(root, shellPlaces(root, []), () => false, logins);
-  const nothing = { changes: [], present: [], skipped: [], forgotten: [], inside: [], problems: [] };
-  return {
-    ...nothing,
-    ...limited,
-    entryOf: () => undefined,
-    unread: new Set(),
-    warnings: [],
-    notes: [],
-  };
+  const nothing = { changes: [], present: [], skipped: [], forgotten: [], inside: [] };
+  const messages = { problems: [], warnings: [], notes: [] };
+  return { ...nothing, ...messages, ...limited, entryOf: () => undefined, unread: new Set() };
 }

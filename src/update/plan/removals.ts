@@ -8,7 +8,6 @@ import { type JailObject, type JailState, lookAt } from "../state.ts";
 import type { Kept, Removal } from "./compare.ts";
 import { namesAt } from "./scan.ts";
 
-/** The paths to remove, and entries of the record that are missing. */
 export interface Removals {
   /** In the order of removal: each directory after its content. */
   readonly removals: readonly Removal[];
@@ -97,7 +96,7 @@ function wasFilled({ record, existing: { origin } }: Found, names: readonly Byte
 
 function reasonOf({ origin, stat }: JailObject): string {
   if (origin === "user") return `belongs to uid ${stat.uid}`;
-  return origin === "changed" ? "was changed in the jail" : "was made in the jail";
+  return origin === "changed" ? "was changed in the jail" : "was created in the jail";
 }
 
 const TYPES: Readonly<Record<number, Removal["type"]>> = {

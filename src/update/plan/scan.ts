@@ -1,8 +1,8 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
-import { close, openAt, readDirectory } from "../../../ffi/files.ts";
-import { problemFrom } from "../../cli/error.ts";
+import { openAt, readDirectory, withFd } from "../../../ffi/files.ts";
+import { answered, problemFrom } from "../../cli/error.ts";
 import { sameContent } from "../../jail/fs/compare.ts";
 import {
   type Directory,
@@ -170,24 +170,14 @@ class JailScanner implements Scan {
 
 /** The names in an open directory, in the order of their bytes. */
 export function namesIn(directory: Directory): ByteString[] {
-  const fd = openAt(directory.fd, ".", C.O_RDONLY | C.O_DIRECTORY);
-  try {
-    return readDirectory(fd)
-      .map(({ name }) => name)
-      .sort();
-  } finally {
-    close(fd);
-  }
+  const entries = withFd(openAt(directory.fd, ".", C.O_RDONLY | C.O_DIRECTORY), readDirectory);
+  return entries.map(({ name }) => name).sort();
 }
 
 /** The names in a directory of a jail; none if there is no such directory. */
 export function namesAt(root: JailRoot, path: ByteString): ByteString[] {
-  let directory: Directory;
-  try {
-    directory = openDirectory(root, path);
-  } catch {
-    return [];
-  }
+  const directory = answered(() => openDirectory(root, path));
+  if (directory === undefined) return [];
   try {
     return namesIn(directory);
   } finally {

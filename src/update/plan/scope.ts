@@ -1,5 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { baseName, directoryOf, normalPath } from "../../../ffi/paths.ts";
+import { answered } from "../../cli/error.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { type JailRoot, joinPath } from "../../jail/fs/walk.ts";
 
@@ -39,14 +40,12 @@ export function inJail(jail: ByteString, written: ByteString): ByteString {
 
 /** The path without symbolic links; the file itself need not exist. */
 function withoutLinks(root: JailRoot, path: ByteString): ByteString | undefined {
-  try {
+  // An error: a symbolic link that a user may have created.
+  return answered(() => {
     const above = lookUp(root, directoryOf(path), { follow: true });
     if (above === undefined) return undefined;
     const here = joinPath(above.canonicalPath, baseName(path));
     // A symbolic link to a directory means the directory.
     return lookUp(root, here, { follow: true })?.canonicalPath ?? here;
-  } catch {
-    // A symbolic link that a user may have created.
-    return undefined;
-  }
+  });
 }

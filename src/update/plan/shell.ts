@@ -1,11 +1,12 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD, O_NOCTTY, O_NONBLOCK, O_RDONLY } from "../../../ffi/constants.ts";
-import { close, openAt, type Stat, sameFile, statIfPresent } from "../../../ffi/files.ts";
+import { openAt, type Stat, sameFile, statIfPresent, withFd } from "../../../ffi/files.ts";
 import { baseName, parentOf } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
+import { answered } from "../../cli/error.ts";
 import { LIMITED_SHELL, programFindings } from "../../enter/shell.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
-import { lookUp, withJailFile } from "../../jail/fs/look.ts";
+import { type Found, lookUp, withJailFile } from "../../jail/fs/look.ts";
 import { isRegular, type JailRoot } from "../../jail/fs/walk.ts";
 import { isRuntime, type JailkitVersion, jailkitVersionOf } from "../../programs/jailkit-version.ts";
 import { type JailLogins, loginObstacle } from "../logins.ts";
@@ -22,11 +23,6 @@ interface ShellPlace {
   readonly isLink: boolean;
 }
 
-interface ShellDecision {
-  readonly removals: readonly Removal[];
-  readonly kept: readonly Kept[];
-}
-
 const DIRECTORIES = ["/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin"];
 
 const SHELLS: Readonly<Record<JailkitVersion, string | undefined>> = {
@@ -38,10 +34,7 @@ const SHELLS: Readonly<Record<JailkitVersion, string | undefined>> = {
 /** True for a path with the name of the limited shell. */
 export const namesShell = (path: ByteString): boolean => baseName(path) === LIMITED_SHELL;
 
-/**
- * The limited shells in a jail: in the usual directories, at `recorded` paths, in the accounts of the jail, and the
- * targets of symbolic links of that name.
- */
+/** The limited shells in a jail: in the usual directories, at `recorded` paths, of accounts, and targets of such links. */
 export function shellPlaces(root: JailRoot, recorded: Iterable<ByteString>): Map<ByteString, ShellPlace> {
   const usual = DIRECTORIES.map((directory) => `${directory}/${LIMITED_SHELL}`);
   const places = new Map<ByteString, ShellPlace>();
@@ -51,36 +44,21 @@ export function shellPlaces(root: JailRoot, recorded: Iterable<ByteString>): Map
     const { stat, target, canonicalPath } = found;
     const isLink = target !== undefined;
     if (!isLink && !isRegular(stat)) return;
-    const leadsTo = isLink ? endOf(root, path) : undefined;
+    // An error: a loop, or a symbolic link of a user.
+    const end = () => answered(() => lookUp(root, path, { follow: true }))?.canonicalPath;
+    const leadsTo = isLink ? end() : undefined;
     places.set(canonicalPath, { path: canonicalPath, stat, isLink, leadsTo });
     if (leadsTo !== undefined) add(leadsTo);
   };
-  for (const path of [...usual, ...accountShells(root), ...recorded]) add(path);
+  // Without the accounts nothing is removed: see loginObstacle.
+  const accounts = answered(() => readJailAccounts(root))?.users ?? [];
+  for (const path of [...usual, ...accounts.map(({ shell }) => shell), ...recorded]) add(path);
   return places;
 }
 
 /** The paths of these places, and the targets of the links among them: these are not compared with the host. */
 export function pathsOf(places: ReadonlyMap<ByteString, ShellPlace>): ReadonlySet<ByteString> {
   return new Set([...places.values()].flatMap(({ path, leadsTo }) => [path, leadsTo ?? path]));
-}
-
-function accountShells(root: JailRoot): ByteString[] {
-  try {
-    return readJailAccounts(root).users.map(({ shell }) => shell);
-  } catch {
-    // Then nothing is removed: see loginObstacle.
-    return [];
-  }
-}
-
-/** The target of a path of the jail; undefined if it does not exist. */
-function endOf(root: JailRoot, path: ByteString): ByteString | undefined {
-  try {
-    return lookUp(root, path, { follow: true })?.canonicalPath;
-  } catch {
-    // A loop, or a symbolic link of a user.
-    return undefined;
-  }
 }
 
 /**
@@ -92,7 +70,7 @@ export function decideShells(
   places: ReadonlyMap<ByteString, ShellPlace>,
   wanted: (path: ByteString) => boolean,
   logins: JailLogins,
-): ShellDecision {
+): { removals: Removal[]; kept: Kept[] } {
   const removals: Removal[] = [];
   const kept: Kept[] = [];
   const keep = (path: ByteString, reason: string) => kept.push({ path, reason, notable: true });
@@ -141,12 +119,9 @@ function recognise(root: JailRoot, place: ShellPlace): { what: string } | { fore
   if (!isOwnMount(root, place)) return { foreign: "is on a file system that is mounted in the jail" };
   const unsafe = programFindings(root, path)[0];
   if (unsafe !== undefined) return { foreign: `is not trusted: ${unsafe.message}` };
-  const make = withJailFile(
-    root,
-    path,
-    (fd, found) => (sameFile(found.stat, stat) ? jailkitVersionOf(fd, found.stat.size) : undefined),
-    { follow: false },
-  );
+  const versionOf = (fd: number, found: Found) =>
+    sameFile(found.stat, stat) ? jailkitVersionOf(fd, found.stat.size) : undefined;
+  const make = withJailFile(root, path, versionOf, { follow: false });
   const what = make === undefined ? undefined : SHELLS[make];
   if (what !== undefined) return { what };
   return { foreign: "is not jailkit's, and runs in the place of the shell in jk_chrootsh" };
@@ -156,10 +131,5 @@ function recognise(root: JailRoot, place: ShellPlace): { what: string } | { fore
 export function isOurRuntime(path: ByteString): boolean {
   const stat = statIfPresent(AT_FDCWD, path, true);
   if (stat === undefined || !isRegular(stat)) return false;
-  const fd = openAt(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-  try {
-    return isRuntime(fd, stat.size);
-  } finally {
-    close(fd);
-  }
+  return withFd(openAt(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY), (fd) => isRuntime(fd, stat.size));
 }

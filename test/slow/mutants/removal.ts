@@ -16,7 +16,7 @@ const exchange = inFile("src/update/apply/stage.ts", "attack/update-links.test.t
 const sweep = inFile("src/update/apply/sweep.ts", "attack/update-exchange.test.ts");
 const pidfile = inFile("src/enter/launch/pidfile.ts", "attack/chrootlaunch.test.ts");
 const remove = inFile("src/jail/fs/remove.ts", "unit/jail-remove.test.ts");
-const move = inFile("src/jail/fs/move.ts", "unit/update.test.ts");
+const move = inFile("src/jail/fs/place.ts", "unit/update.test.ts");
 const place = inFile("src/jail/fs/place.ts", "unit/jail-remove.test.ts");
 const home = inFile("src/jail/fs/home-move.ts", "attack/home-move.test.ts");
 const parents = inFile("src/jail/fs/safety.ts", "unit/jail-safety.test.ts");
@@ -42,7 +42,7 @@ export const REMOVAL: readonly Mutant[] = [
   sweep("if (old === undefined || !putBack(", "if (true || !putBack(", "put back"),
   pidfile("  requirePidfilePlace(path, present);\n", "", "never takes the place of a device"),
   remove(
-    "      if (!sameFile(stat, seen)) throw exchanged(hostPath(root, path));\n",
+    "    if (!sameFile(stat, seen)) throw exchanged(hostPath(root, path));\n",
     "",
     "where only root can write",
   ),
@@ -52,11 +52,10 @@ export const REMOVAL: readonly Mutant[] = [
     "a user's own file system in the jail",
     { test: "attack/escape-mount.test.ts" },
   ),
-  remove(
-    "    stat.mountId === mount.mountId && stat.devMajor",
-    "    stat.devMajor",
+  inFile("src/jail/fs/walk.ts", "attack/escape-mount.test.ts")(
+    "return a.mountId === b.mountId && a.devMajor",
+    "return a.devMajor",
     "a user's own file system in the jail",
-    { test: "attack/escape-mount.test.ts" },
   ),
   remove(
     "  if (sameMount && sameFile(stat, seen)) return fd;",
@@ -78,13 +77,13 @@ export const REMOVAL: readonly Mutant[] = [
     "nor a file that came into a directory after the check",
   ),
   remove(
-    "return removeSeen(root, path, seen, undefined);",
-    "return removeSeen(root, path, seen, () => true);",
+    "removeSeen(root, path, seen);",
+    "removeSeen(root, path, seen, () => true);",
     "removes one name, never the target of a symbolic link",
   ),
   remove("const DEPTH_LIMIT = 64;", "const DEPTH_LIMIT = 1 << 20;", "a deep tree needs few descriptors"),
   remove(
-    "      if (isDirectory(stat) || isLink(stat)) forgetDirectories(root, parent);\n",
+    "    if (isDirectory(stat) || isLink(stat)) forgetDirectories(root, parent);\n",
     "",
     "examined again",
   ),
@@ -151,7 +150,7 @@ export const REMOVAL: readonly Mutant[] = [
     test: "unit/jail-write.test.ts",
   }),
   place(
-    "    if (existing !== undefined && isDirectory(existing)) throw directoryInTheWay(root, path);\n",
+    "    if (existing !== undefined && isDirectory(existing)) throw directoryInTheWay(spot);\n",
     "",
     "leaves a file alone that got its name meanwhile",
   ),
@@ -195,8 +194,8 @@ export const REMOVAL: readonly Mutant[] = [
   ),
   home("    if (!isUnchanged(home)) throw", "    if (home.fd < 0) throw", "a change during the copy"),
   home(
-    "    renameNew(stage, made.name, parent, name, true);",
-    "    renameAt(stage.fd, made.name, parent.fd, name);",
+    "    renameNew(stage, made.name, parent, baseName(to), true);",
+    "    renameAt(stage.fd, made.name, parent.fd, baseName(to));",
     "an empty directory at the new place",
   ),
   home(
@@ -270,7 +269,7 @@ export const REMOVAL: readonly Mutant[] = [
     test: "attack/remove-race.test.ts",
   }),
   deletion(
-    '    if (stays.length > 0) throw refuse("home-stays", stays.join("; "));\n',
+    '  if (stays.length > 0) throw refuse("home-stays", stays.join("; "));\n',
     "",
     "where the jail is deleted",
     { test: "attack/remove-race.test.ts" },

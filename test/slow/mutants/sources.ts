@@ -89,7 +89,7 @@ export const SOURCES: readonly Mutant[] = [
     ["trust.othersCanChange(path, stat) ? stat : undefined", "undefined"],
     ["host.readlink(path, untrusted)", "host.readlink(path)"],
   ]),
-  ...within("src/populate/plan/reason.ts", "unit/untrusted.test.ts", [
+  ...within("src/populate/plan/draft.ts", "unit/untrusted.test.ts", [
     ["(before !== undefined && !isNamed(before.reason) &&", "(false &&"],
     [' && !(reason.kind === "asked" && reason.matched === true)', ""],
   ]),

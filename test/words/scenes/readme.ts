@@ -101,7 +101,7 @@ export const README: Scene = {
         await must("sftp test@localhost", [[/sftp> $/, "bye"]]);
       },
     },
-    "npm run build                      # dist/bin/*: needs gcc": {
+    "npm run build                      # dist/bin/*: needs gcc and libc6-dev": {
       apart: true,
       after: ({ m }) =>
         expect([m.exists("/usr/sbin/jk_init"), m.exists("/etc/jailkit")]).toEqual([false, false]),

@@ -1,0 +1,44 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { EROFS } from "../../../ffi/constants.ts";
+import { SystemError } from "../../../ffi/error.ts";
+import { isReadOnly } from "../../system/mounts.ts";
+import { withTree } from "./look.ts";
+import { noRoom, type Problem } from "./no-room.ts";
+import { nearestDirectory } from "./safety.ts";
+import { hostPath, type JailRoot, release } from "./walk.ts";
+
+/** Throws SystemError EROFS if one of these directories of a jail, or the nearest above it, is on a read-only mount. */
+export function requireWritable(root: JailRoot, paths: readonly ByteString[]): void {
+  for (const path of paths) {
+    const directory = nearestDirectory(root, path);
+    const closed = isReadOnly(directory.fd);
+    release(directory);
+    if (closed) throw new SystemError(EROFS, "statfs", hostPath(root, directory.path));
+  }
+}
+
+/** The same for the host's account files, which usermod(8) and useradd(8) cannot lock then. */
+export function requireWritableAccounts(): void {
+  withTree((host) => requireWritable(host, ["/etc"]));
+}
+
+/**
+ * The problem to report before any change if one of these directories of `root`, or the nearest above it, is on a
+ * read-only mount; `jail` and `progress` as for noRoom. A path that cannot be walked is skipped: its change will fail.
+ */
+export function readOnlyProblem(
+  root: JailRoot,
+  paths: Iterable<ByteString>,
+  jail: ByteString,
+  progress = "nothing was changed",
+): Problem | undefined {
+  for (const path of new Set(paths)) {
+    try {
+      requireWritable(root, [path]);
+    } catch (error) {
+      const problem = noRoom(error, jail, { left: [], progress });
+      if (problem !== undefined) return problem;
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,40 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { attempt } from "../../ffi/error.ts";
+import { parentOf } from "../../ffi/paths.ts";
+import { lookUp, withTree } from "../jail/fs/look.ts";
+import type { JailRoot } from "../jail/fs/walk.ts";
+import { readOnlyProblem } from "../jail/fs/writable.ts";
+import { REGISTRY } from "../jail/record/manifest.ts";
+import { findProgram } from "../system/run.ts";
+import { lacksAccounts } from "./apply/accounts.ts";
+import { concernsLibraries, lacksCache } from "./apply/library-cache.ts";
+import type { Plan, PopulateProblem } from "./entry.ts";
+import type { PopulateRequest } from "./request.ts";
+
+/**
+ * What keeps a plan from being carried out at all: a dry run reports it, and a real run before its first change.
+ * Undefined if there is nothing. `root` is undefined for a jail that is still to be created.
+ */
+export function obstacleTo(
+  root: JailRoot | undefined,
+  request: PopulateRequest,
+  plan: Plan,
+): PopulateProblem | undefined {
+  if (plan.unsafe !== undefined) return plan.unsafe;
+  const { jail } = request;
+  const inJail = root && readOnlyProblem(root, placesToChange(root, request, plan), jail);
+  return inJail ?? withTree((host) => readOnlyProblem(host, [REGISTRY], jail));
+}
+
+/** The directories of the jail that get a new name. */
+function placesToChange(root: JailRoot, request: PopulateRequest, { entries }: Plan): Set<ByteString> {
+  const places = new Set<ByteString>();
+  for (const { action, path } of entries) if (action !== "keep") places.add(parentOf(path));
+  const lacks = (test: () => boolean) => attempt(test) ?? true;
+  const { accounts } = request;
+  const cache = () => concernsLibraries(entries) || lacksCache(root);
+  if (accounts !== undefined && lacks(() => lacksAccounts(root, accounts))) places.add("/etc");
+  if (findProgram("ldconfig") !== undefined && lacks(cache)) places.add("/etc");
+  if (request.needProc && lookUp(root, "/proc") === undefined) places.add("/");
+  return places;
+}
