@@ -12,7 +12,7 @@ import { aclAt, removalCommand } from "../system/acl.ts";
 import { commandAt } from "../system/exchange.ts";
 
 /** The obstacle to reading a file. */
-export interface Obstacle {
+interface Obstacle {
   path: ByteString;
   /** A command. */
   remedy: ByteString;

@@ -10,7 +10,7 @@ import { ACCOUNT_FILE_LIMIT, usersIn } from "../flat-accounts.ts";
 import { hostText } from "../host-files.ts";
 
 /** A finding of sshd's StrictModes; its remedy is a command, or words that end with one. */
-export interface StrictFinding {
+interface StrictFinding {
   message: ByteString;
   remedy: ByteString;
 }
