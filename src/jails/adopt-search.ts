@@ -1,10 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { AT_FDCWD, DT_DIR, DT_UNKNOWN, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "../../ffi/constants.ts";
-import { attempt } from "../../ffi/error.ts";
-import { fstat, openAt, readDirectory, type Stat, withFd } from "../../ffi/files.ts";
+import type { Stat } from "../../ffi/files.ts";
 import { withTree } from "../jail/fs/look.ts";
 import { joinPath } from "../jail/fs/walk.ts";
-import { findMoved, isFound } from "../jail/record/moved.ts";
+import { directoriesIn, findMoved, isFound } from "../jail/record/moved.ts";
 import { type KnownJail, knownJails, REGISTRY, readContent } from "../jail/record/registry.ts";
 import { mountsText, mountTypes, servedMounts } from "../system/mounts.ts";
 
@@ -21,15 +19,6 @@ export function localMounts(text: ByteString): ByteString[] {
     LOCAL.has(type) && path !== "/" && !NEVER.test(path) ? [path] : [],
   );
 }
-
-/** The directory at a path and the names of those in it; undefined if it cannot be read. */
-const list = (path: ByteString) =>
-  attempt(() =>
-    withFd(openAt(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW), (fd) => {
-      const entries = readDirectory(fd).filter(({ type }) => type === DT_DIR || type === DT_UNKNOWN);
-      return { stat: fstat(fd), names: entries.map(({ name }) => name) };
-    }),
-  );
 
 /** True if a directory with the inode of a jail is that jail. Device numbers may change between boots. */
 function isLost(path: ByteString, stat: Stat, lost: KnownJail, registry: ByteString): boolean {
@@ -50,7 +39,7 @@ export function searchMoved(lost: KnownJail, registry: ByteString = REGISTRY) {
   const mounts = localMounts(mountsText());
   const served = servedMounts();
   const places = [...new Set([...USUAL, ...mounts])].filter(
-    (path) => !served.has(path) && list(path) !== undefined,
+    (path) => !served.has(path) && directoriesIn(path) !== undefined,
   );
   const end = (found: ByteString | undefined, cutOff = false) => ({ found, places, cutOff });
   if (near !== undefined) return end(near);
@@ -62,7 +51,7 @@ export function searchMoved(lost: KnownJail, registry: ByteString = REGISTRY) {
     if (seen.has(path) || skipped.has(path) || NEVER.test(path)) continue;
     if (seen.size >= MOST_DIRECTORIES) return end(undefined, true);
     seen.add(path);
-    const listing = list(path);
+    const listing = directoriesIn(path);
     if (listing === undefined) continue;
     if (isLost(path, listing.stat, lost, registry)) return end(path);
     if (depth < DEEPEST)

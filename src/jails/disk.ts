@@ -4,30 +4,13 @@ import { isErrno } from "../../ffi/error.ts";
 import { type Extent, extentsOf, type Usage, usageAt } from "../../ffi/extents.ts";
 import { openAt, readDirectory, withFd } from "../../ffi/files.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
+import type { DiskReport } from "./report-schema.ts";
 
-/** The disk space of a jail, in bytes. */
-export interface DiskUse {
-  readonly files: number;
-  readonly directories: number;
-  /** The sizes of files, each inode once. */
-  readonly apparent: number;
-  /** Their size on disk, each inode and each extent once. */
-  readonly allocated: number;
-  /** Of `allocated`: inodes with names outside the jail, such as hard links of the host's files. */
-  readonly linked: number;
-  /** Of `allocated`: extents that other files have too (reflinks). */
-  readonly shared: number;
-  /** The rest, which would be free without the jail. */
-  readonly own: number;
-  /** Of `own`: files of users other than root. */
-  readonly users: number;
-  /** False if a file system does not report which extents are shared. */
-  readonly sharingKnown: boolean;
-  /** Other file systems mounted in the jail, which are not counted. */
+/** The disk space of a jail in bytes, its mounts, and the number of files that could not be read. */
+export type DiskUse = DiskReport["total"] & {
   readonly mounts: readonly ByteString[];
-  /** The number of files and directories that could not be read. */
   readonly unread: number;
-}
+};
 
 /** One inode. */
 export interface Inode {
@@ -122,7 +105,7 @@ function sharedExtents({ usage, extents }: Inode, counted: Set<string>) {
 export function addUp(
   inodes: ReadonlyMap<string, Inode>,
   ledger: ReturnType<typeof newLedger>,
-): Omit<DiskUse, "mounts" | "unread"> {
+): DiskReport["total"] {
   const sum = { files: 0, directories: 0, apparent: 0, allocated: 0, linked: 0, shared: 0, own: 0, users: 0 };
   let sharingKnown = true;
   for (const [key, inode] of inodes) {

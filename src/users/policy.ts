@@ -16,7 +16,7 @@ import { unsafeConfig } from "../config/trusted.ts";
 import { appendSection } from "../config/write.ts";
 import { withAccountsLock } from "../jail/accounts/accounts.ts";
 import { attributesAt, lookUp, withJailFile } from "../jail/fs/look.ts";
-import { hostPath, isRegular, type JailRoot, release, walk } from "../jail/fs/walk.ts";
+import { hostPath, isRegular, type JailRoot, withDirectory } from "../jail/fs/walk.ts";
 import { makeDirectories, putFile } from "../jail/fs/write.ts";
 import { filesOf, SERVICES, type Service, serviceNamed } from "../programs/services.ts";
 import { sftpServers } from "../system/sshd/warnings.ts";
@@ -42,9 +42,7 @@ export function requireServices(list: ByteString): Service[] {
 
 /** Throws if users other than root can change a directory. */
 function requireTrusted(root: JailRoot, directory: ByteString, shown: ByteString): void {
-  const found = walk(root, directory);
-  release(found);
-  if (found.trusted) return;
+  if (withDirectory(root, directory, ({ trusted }) => trusted)) return;
   const message = `${display(shown)}: users other than root can change it or the directories above it in the jail`;
   throw new JailkitError("config-unsafe", 1, message);
 }
@@ -61,10 +59,10 @@ function readOne(root: JailRoot, path: ByteString) {
 
 function dropIns(root: JailRoot): ByteString[] {
   try {
-    const directory = walk(root, DROP_INS);
-    const fd = openAt(directory.fd, ".", C.O_RDONLY | C.O_DIRECTORY);
-    release(directory);
-    const names = withFd(fd, readDirectory).map(({ name }) => name);
+    const entries = withDirectory(root, DROP_INS, ({ fd }) =>
+      withFd(openAt(fd, ".", C.O_RDONLY | C.O_DIRECTORY), readDirectory),
+    );
+    const names = entries.map(({ name }) => name);
     return names.filter((name) => name.endsWith(".ini") && !name.startsWith(".")).sort();
   } catch (error) {
     if (isErrno(error, "ENOENT")) return [];

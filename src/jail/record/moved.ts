@@ -15,7 +15,7 @@ const MOST_DIRECTORIES = 4000;
 const DEEPEST = 4;
 
 /** The directory at a path and the names of those in it; undefined if it cannot be read. */
-const directoriesIn = (path: ByteString) =>
+export const directoriesIn = (path: ByteString) =>
   attempt(() =>
     withFd(openAt(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW), (fd) => {
       const entries = readDirectory(fd).filter(({ type }) => type === DT_DIR || type === DT_UNKNOWN);
