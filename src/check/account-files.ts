@@ -1,32 +1,29 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
-import { readAllFd, type Stat, statIfPresent } from "../../ffi/files.ts";
+import { type Stat, statIfPresent } from "../../ffi/files.ts";
 import { plainPath } from "../../ffi/paths.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
+import { JailkitError } from "../cli/error.ts";
+import { readKeys } from "../config/keys.ts";
+import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
+import type { IniFile } from "../config/model.ts";
+import { selectSection } from "../config/scan.ts";
+import { uchrootKeys } from "../config/schemas/uchroot.ts";
 import { ACCOUNT_FILE_LIMIT } from "../jail/accounts/accounts.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
-import { lookUp, withJailFile } from "../jail/fs/look.ts";
+import { lookUp, readJailFile } from "../jail/fs/look.ts";
 import { isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import { mayHaveMoved } from "../jail/record/moved.ts";
-import { groupByName, passwdByName, passwdByUid } from "../system/accounts.ts";
+import { groupByGid, groupByName, type PasswdEntry, passwdByName, passwdByUid } from "../system/accounts.ts";
 import { isNoexec } from "../system/mounts.ts";
 import { type AccountFacts, livesIn } from "./accounts.ts";
 import type { Home } from "./files/spaces.ts";
-import type { CheckProblem } from "./rules.ts";
-import { uchrootGuests } from "./uchroot-guests.ts";
-
-interface Account {
-  readonly name: ByteString;
-  readonly uid: number;
-  readonly gid: number;
-  readonly home: ByteString;
-}
+import { type CheckProblem, unreadable } from "./rules.ts";
 
 /** The accounts of a jail, from its passwd and group. */
 export class AccountFiles {
   /** The files that cannot be read. */
   readonly problems: CheckProblem[] = [];
-  readonly accounts: readonly Account[];
+  readonly accounts: readonly Pick<PasswdEntry, "name" | "uid" | "gid" | "home">[];
   readonly #root: JailRoot;
   readonly #passwd: readonly ByteString[];
   readonly #group: readonly ByteString[];
@@ -37,7 +34,11 @@ export class AccountFiles {
     this.#root = root;
     this.#passwd = this.#lines("/etc/passwd");
     this.#group = this.#lines("/etc/group");
-    this.accounts = this.#passwd.flatMap(accountIn);
+    // Of lines with a mistake elsewhere too: a home is a user's all the same.
+    this.accounts = this.#passwd.flatMap((line) => {
+      const [name = "", , uid = "", gid = "", , home = ""] = line.split(":");
+      return name !== "" && /^\d+$/.test(uid) ? [{ name, uid: Number(uid), gid: Number(gid), home }] : [];
+    });
     this.#primaryGroups = new Map(this.accounts.map(({ uid, gid }) => [uid, gid]));
   }
 
@@ -58,10 +59,10 @@ export class AccountFiles {
 
   /** True if an account of the jail or of the host has this uid; the host is asked once for each. */
   hasUid(uid: number): boolean {
-    const known =
-      this.#knownUids.get(uid) ?? (this.#primaryGroups.has(uid) || passwdByUid(uid) !== undefined);
-    this.#knownUids.set(uid, known);
-    return known;
+    return this.#knownUids.getOrInsertComputed(
+      uid,
+      () => this.#primaryGroups.has(uid) || passwdByUid(uid) !== undefined,
+    );
   }
 
   /** The name for a uid in the jail, else on the host. */
@@ -76,16 +77,15 @@ export class AccountFiles {
       jail: root.path,
       passwd: this.#passwd,
       group: this.#group,
-      hostUser: (name) => passwdByName(name),
-      hostGroup: (name) => groupByName(name),
+      hostUser: passwdByName,
+      hostGroup: groupByName,
       inJail: (path) => lookInJail(root, path, false),
-      programInJail: (path) => isProgram(path.startsWith("/") ? lookInJail(root, path, true) : undefined),
+      programInJail: (path) => path.startsWith("/") && isExecutable(lookInJail(root, path, true)),
       onlyRootRuns: (path) => {
         const stat = lookInJail(root, path, true);
         return stat !== undefined && stat.uid === 0 && (stat.mode & 0o011) === 0;
       },
-      programOnHost: (path) =>
-        isProgram(path.startsWith("/") ? statIfPresent(AT_FDCWD, path, true) : undefined),
+      programOnHost: (path) => path.startsWith("/") && isExecutable(statIfPresent(AT_FDCWD, path, true)),
       noexec: isNoexec(root.fd),
       isGuest: uchrootGuests(root.path),
       mayHaveMovedHere: (jail) => mayHaveMoved(jail, root.path),
@@ -95,22 +95,17 @@ export class AccountFiles {
 
   #lines(path: ByteString): ByteString[] {
     try {
-      const bytes = withJailFile(this.#root, path, (fd) => readAllFd(fd, ACCOUNT_FILE_LIMIT));
+      const bytes = readJailFile(this.#root, path, ACCOUNT_FILE_LIMIT);
       return bytes === undefined ? [] : fromBytes(bytes).split("\n");
     } catch (error) {
-      const message = describeError(error);
-      this.problems.push({ code: "unreadable", path: this.#root.path + path, message });
+      this.problems.push(unreadable(this.#root.path + path, error));
       return [];
     }
   }
 }
 
-function accountIn(line: ByteString): Account[] {
-  const [name = "", , uid = "", gid = "", , home = ""] = line.split(":");
-  return name !== "" && /^\d+$/.test(uid) ? [{ name, uid: Number(uid), gid: Number(gid), home }] : [];
-}
-
-const isProgram = (stat: Stat | undefined) =>
+/** True for a regular file that somebody may execute. */
+export const isExecutable = (stat: Stat | undefined): boolean =>
   stat !== undefined && isRegular(stat) && (stat.mode & 0o111) !== 0;
 
 /** A file of the jail; undefined also if a symbolic link of a user is on the way. */
@@ -121,4 +116,20 @@ function lookInJail(root: JailRoot, path: ByteString, follow: boolean): Stat | u
     if (error instanceof JailkitError) return undefined;
     throw error;
   }
+}
+
+/** Tests whether jk_uchroot lets an account into a jail; nobody if its file is missing or cannot be used. */
+function uchrootGuests(jail: ByteString): AccountFacts["isGuest"] {
+  let ini: IniFile | undefined;
+  try {
+    ini = loadConfig(`${CONFIG_DIRECTORY}/jk_uchroot.ini`, { dialect: "c" });
+  } catch (error) {
+    // `jailkit config check` reports the error.
+    if (!(error instanceof JailkitError)) throw error;
+  }
+  return ({ name, gid }) => {
+    const section = ini && selectSection(ini, name, groupByGid(gid)?.name ?? "");
+    const { allowedJails } = readKeys(section, uchrootKeys);
+    return allowedJails.some((one) => plainPath(one) === jail);
+  };
 }

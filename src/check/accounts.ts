@@ -9,7 +9,7 @@ import { dirsEqual, splitHome } from "../jail/accounts/separator.ts";
 import { followRemedy } from "../jail/record/named-jail.ts";
 import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
 import { LIMITED_SHELL } from "../users/open-jail.ts";
-import type { CheckFinding, Repair, Rule } from "./rules.ts";
+import type { CheckFinding, Rule } from "./rules.ts";
 
 /** The facts for the rules about accounts. */
 export interface AccountFacts {
@@ -48,40 +48,42 @@ export function livesIn(jail: ByteString, home: ByteString): boolean {
   return split !== undefined && plainPath(split.jail) === jail;
 }
 
+/** The command that changes the entries of an account in a jail, but not the account of the host. */
+export const jailSideCommand = (jail: ByteString, name: ByteString, options = "--jail-side-only"): string =>
+  `jk_jailuser ${options} -j ${shellWord(jail)} ${operands(name)}`;
+
 /** Compares the accounts of a jail with those of the host. */
 export function accountFindings(facts: AccountFacts): CheckFinding[] {
   return new AccountCheck(facts).findings();
 }
-
-/** A command that turns a line into a comment. */
-const comment = (file: ByteString, index: number) => `sed -i '${index + 1}s/^/#/' ${shellWord(file)}`;
 
 class AccountCheck {
   readonly #facts: AccountFacts;
   readonly #passwd: ByteString;
   readonly #group: ByteString;
   readonly #where: string;
+  readonly #users: readonly (PasswdEntry | undefined)[];
+  /** The first name of each name and uid. */
+  readonly #seen = new Map<ByteString | number, ByteString>();
   readonly #findings: CheckFinding[] = [];
-  readonly #names = new Set<ByteString>();
-  readonly #uids = new Map<number, ByteString>();
 
   constructor(facts: AccountFacts) {
     this.#facts = facts;
     this.#passwd = `${facts.jail}/etc/passwd`;
     this.#group = `${facts.jail}/etc/group`;
     this.#where = `jail ${display(facts.jail)}/`;
+    this.#users = facts.passwd.map(parsePasswdLine);
   }
 
   findings(): CheckFinding[] {
     const { passwd, group } = this.#facts;
     for (const [index, line] of passwd.entries()) {
-      const entry = parsePasswdLine(line);
-      if (entry === undefined) {
-        this.#checkInvalid(line, index, this.#passwd, "an account");
-        continue;
+      const entry = this.#users[index];
+      if (entry === undefined) this.#checkInvalid(line, index, this.#passwd, "an account");
+      else {
+        this.#checkDuplicate(entry, index);
+        this.#checkUser(entry);
       }
-      this.#checkDuplicate(entry, index);
-      this.#checkUser(entry);
     }
     for (const [index, line] of group.entries()) {
       const entry = parseGroupLine(line);
@@ -91,42 +93,42 @@ class AccountCheck {
     return this.#findings;
   }
 
-  #report(rule: Rule, message: string, remedy?: string, path = this.#passwd, repair?: Repair): void {
-    const more = { ...(remedy === undefined ? {} : { remedy }), ...(repair === undefined ? {} : { repair }) };
-    this.#findings.push({ rule, path, message, ...more });
+  #report(rule: Rule, message: string, remedy?: string, path = this.#passwd): void {
+    this.#findings.push({ rule, path, message, remedy });
+  }
+
+  /** A command that changes a line of an account file. */
+  #sed(file: ByteString, index: number, expression = "s/^/#/"): string {
+    return `sed -i '${index + 1}${expression}' ${shellWord(file)}`;
   }
 
   #checkInvalid(line: ByteString, index: number, file: ByteString, what: string): void {
     if (line === "" || line.startsWith("#")) return;
     const message = `${display(file)}: line ${index + 1} is not ${what}: ${display(line)}`;
-    this.#report("account-line", message, comment(file, index), file);
+    this.#report("account-line", message, this.#sed(file, index), file);
   }
 
   #checkDuplicate({ name, uid }: PasswdEntry, index: number): void {
-    const other = this.#names.has(name) ? name : this.#uids.get(uid);
-    if (other !== undefined && (uid !== 0 || name === other)) {
-      const message = `user ${display(name)} (uid ${uid}) in ${this.#where} is in it already, as ${display(other)}`;
-      const known = name !== other && this.#facts.hostUser(name) !== undefined;
-      const remedy = known ? this.#sideRemedy(name) : comment(this.#passwd, index);
-      this.#report("duplicate-user", message, remedy);
-    }
-    this.#names.add(name);
-    if (!this.#uids.has(uid)) this.#uids.set(uid, name);
+    const other = this.#seen.get(name) ?? (uid === 0 ? undefined : this.#seen.get(uid));
+    this.#seen.set(name, name);
+    this.#seen.getOrInsert(uid, name);
+    if (other === undefined) return;
+    const message = `user ${display(name)} (uid ${uid}) in ${this.#where} is in it already, as ${display(other)}`;
+    const known = name !== other && this.#facts.hostUser(name) !== undefined;
+    const remedy = known ? jailSideCommand(this.#facts.jail, name) : this.#sed(this.#passwd, index);
+    this.#report("duplicate-user", message, remedy);
   }
 
   #checkUser(entry: PasswdEntry): void {
     const { jail, verbose, hostUser, isGuest } = this.#facts;
     const name = display(entry.name);
     const where = this.#where;
+    const change = jailSideCommand(jail, entry.name);
+    const remove = jailSideCommand(jail, entry.name, "--unjail --jail-side-only");
     if (!NO_PASSWORD.test(entry.password)) {
-      const repair: Repair = { kind: "password", user: entry.name };
-      this.#report(
-        "password-hash",
-        `user ${name} has a password hash in ${where}`,
-        undefined,
-        undefined,
-        repair,
-      );
+      const message = `user ${name} has a password hash in ${where}`;
+      const repair = { kind: "password", user: entry.name } as const;
+      this.#findings.push({ rule: "password-hash", path: this.#passwd, message, repair });
     }
     if (entry.name === "root") {
       verbose("ignoring entry for user root in jail/etc/passwd");
@@ -137,113 +139,87 @@ class AccountCheck {
     verbose(`comparing jailed user ${entry.name} with the real user`);
     const real = hostUser(entry.name);
     if (entry.uid === 0) {
-      const away = real === undefined || real.uid === 0;
-      const remedy = away ? this.#removeRemedy(entry.name) : this.#sideRemedy(entry.name);
+      const remedy = real === undefined || real.uid === 0 ? remove : change;
       this.#report("extra-root", `user ${name} in ${where} has uid 0, like root`, remedy);
     }
     if (real === undefined) {
-      const message = `user ${name} in ${where} does not exist on the real system`;
-      this.#report("user-unknown", message, this.#removeRemedy(entry.name));
+      this.#report("user-unknown", `user ${name} in ${where} does not exist on the real system`, remove);
       return;
     }
     if (real.uid !== entry.uid || real.gid !== entry.gid)
-      this.#report("user-changed", `user ${name} is changed in ${where}`, this.#sideRemedy(entry.name));
+      this.#report("user-changed", `user ${name} is changed in ${where}`, change);
     const split = splitHome(real.home);
     const inside = split !== undefined && plainPath(split.jail) === jail;
     // A system account, such as www-data, is in the jail only for its name.
     const guest = isSystemAccount(real.uid) || isGuest(real);
     const lent = split === undefined && real.home === entry.home && guest;
     if (!lent && !(inside && dirsEqual(split.home, entry.home))) {
-      const stays = inside || isGuest(real);
-      const remedy =
-        this.#movedRemedy(entry, real) ??
-        (stays ? this.#sideRemedy(entry.name) : this.#removeRemedy(entry.name));
+      const remedy = this.#movedRemedy(entry, real) ?? (inside || isGuest(real) ? change : remove);
       const message = `the real homedir and jail homedir for user ${name} do not correspond in ${where}`;
       this.#report("home-differs", message, remedy);
     }
-    if (inside) this.#checkJailedUser(entry, { ...real, home: plainPath(split.home) });
+    if (!inside) return;
+    // The home of the host's account counts: if the jail's line differs, the line is wrong.
+    this.#checkHome({ ...real, home: plainPath(split.home) });
+    this.#checkShell(entry);
   }
 
-  /**
-   * Checks the home and shell of an account that logs in to this jail. The home of the host's account counts, which
-   * `real` has as the jail sees it: if the jail's line differs, the line is wrong.
-   */
-  #checkJailedUser(entry: PasswdEntry, real: PasswdEntry): void {
-    const { jail, inJail, programInJail, programOnHost, onlyRootRuns, noexec } = this.#facts;
-    const name = display(entry.name);
-    const path = jail + real.home;
-    const home = inJail(real.home);
-    if (home === undefined) {
-      const create = `install -d -o ${real.uid} -g ${real.gid} -m 0700 ${shellWord(path)}`;
-      const remedy = isJailsOwn(real.home) ? otherHomeRemedy(jail, real) : create;
-      this.#report("home-missing", `the home ${display(path)} of user ${name} does not exist`, remedy, path);
-    } else if (home.uid !== real.uid) {
-      const message = `the home ${display(path)} of user ${name} belongs to uid ${home.uid}`;
+  /** `real`: the host's account, with its home as the jail sees it. */
+  #checkHome(real: PasswdEntry): void {
+    const { jail, inJail } = this.#facts;
+    const { uid, gid, home } = real;
+    const path = jail + home;
+    const what = `the home ${display(path)} of user ${display(real.name)}`;
+    const owner = inJail(home)?.uid;
+    if (owner === undefined) {
+      const create = `install -d -o ${uid} -g ${gid} -m 0700 ${shellWord(path)}`;
+      const remedy = isJailsOwn(home) ? otherHomeRemedy(jail, real) : create;
+      this.#report("home-missing", `${what} does not exist`, remedy, path);
+    } else if (owner !== uid) {
       // chown would take it from its rightful user.
-      const shared = isJailsOwn(real.home) || this.#isHomeOf(home.uid, real.home);
-      const own = dirsEqual(real.home, usualHome(real.name)) || !shared;
-      const remedy = own
-        ? `chown -h ${real.uid}:${real.gid} ${shellWord(path)}`
-        : otherHomeRemedy(jail, real);
-      this.#report("home-owner", message, remedy, path);
+      const isTheirs = this.#users.some((one) => one?.uid === owner && dirsEqual(one.home, home));
+      const own = dirsEqual(home, usualHome(real.name)) || !(isJailsOwn(home) || isTheirs);
+      const remedy = own ? `chown -h ${uid}:${gid} ${shellWord(path)}` : otherHomeRemedy(jail, real);
+      this.#report("home-owner", `${what} belongs to uid ${owner}`, remedy, path);
     }
+  }
+
+  #checkShell({ name, shell }: PasswdEntry): void {
+    const { jail, programInJail, programOnHost, onlyRootRuns, noexec } = this.#facts;
+    const user = `user ${display(name)}`;
     if (noexec) {
-      const message = `user ${name} can execute nothing: the file system of ${display(jail)} is mounted noexec`;
-      this.#report(
-        "shell-missing",
-        message,
-        `mount -o remount,exec "$(stat -c %m ${shellWord(jail)})"`,
-        jail,
-      );
+      const message = `${user} can execute nothing: the file system of ${display(jail)} is mounted noexec`;
+      const remedy = `mount -o remount,exec "$(stat -c %m ${shellWord(jail)})"`;
+      this.#report("shell-missing", message, remedy, jail);
       return;
     }
     // jk_chrootsh has the limited shell built in.
-    const isThere = programInJail(entry.shell);
-    if (entry.shell.endsWith("/jk_lsh") || (isThere && !onlyRootRuns(entry.shell))) return;
-    const shell = `${jail}${plainPath(entry.shell)}`;
-    const copy = `jk_cp -f -j ${shellWord(jail)} ${operands(entry.shell)}`;
-    const other = `jk_jailuser --jail-side-only -s ${LIMITED_SHELL} -j ${shellWord(jail)} ${operands(entry.name)}`;
+    const isThere = programInJail(shell);
+    if (shell.endsWith("/jk_lsh") || (isThere && !onlyRootRuns(shell))) return;
+    const path = `${jail}${plainPath(shell)}`;
     const what = isThere ? "can be executed by root alone" : "is not a program in the jail";
-    const message = `the shell ${display(shell)} of user ${name} ${what}`;
-    this.#report("shell-missing", message, programOnHost(entry.shell) ? copy : other, shell);
+    const remedy = programOnHost(shell)
+      ? `jk_cp -f -j ${shellWord(jail)} ${operands(shell)}`
+      : jailSideCommand(jail, name, `--jail-side-only -s ${LIMITED_SHELL}`);
+    this.#report("shell-missing", `the shell ${display(path)} of ${user} ${what}`, remedy, path);
   }
 
   #checkGroup(entry: GroupEntry, index: number): void {
     const path = this.#group;
-    const sed = (expression: string) => `sed -i '${index + 1}${expression}' ${shellWord(path)}`;
     const where = this.#where;
     const name = display(entry.name);
-    if (!NO_PASSWORD.test(entry.password))
-      this.#report(
-        "password-hash",
-        `group ${name} has a password hash in ${where}`,
-        sed("s/:[^:]*/:x/"),
-        path,
-      );
+    if (!NO_PASSWORD.test(entry.password)) {
+      const remedy = this.#sed(path, index, "s/:[^:]*/:x/");
+      this.#report("password-hash", `group ${name} has a password hash in ${where}`, remedy, path);
+    }
     const real = this.#facts.hostGroup(entry.name);
     if (real === undefined) {
       const message = `group ${name} in ${where} does not exist on the real system`;
-      this.#report("group-unknown", message, comment(path, index), path);
+      this.#report("group-unknown", message, this.#sed(path, index), path);
     } else if (real.gid !== entry.gid) {
-      const remedy = sed(`s/:[0-9]*:/:${real.gid}:/`);
+      const remedy = this.#sed(path, index, `s/:[0-9]*:/:${real.gid}:/`);
       this.#report("group-changed", `group ${name} is changed in ${where}`, remedy, path);
     }
-  }
-
-  /** True if an account of the jail with this uid has this home. */
-  #isHomeOf(uid: number, home: ByteString): boolean {
-    return this.#facts.passwd.some((line) => {
-      const entry = parsePasswdLine(line);
-      return entry !== undefined && entry.uid === uid && dirsEqual(entry.home, home);
-    });
-  }
-
-  #sideRemedy(name: ByteString): string {
-    return `jk_jailuser --jail-side-only -j ${shellWord(this.#facts.jail)} ${operands(name)}`;
-  }
-
-  #removeRemedy(name: ByteString): string {
-    return `jk_jailuser --unjail --jail-side-only -j ${shellWord(this.#facts.jail)} ${operands(name)}`;
   }
 
   /** For an account whose jail was moved here: its old path is missing, and its home is in this jail. */

@@ -1,17 +1,17 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { holdingSignals, receivedSignal } from "../../ffi/interrupts.ts";
 import { display } from "../cli/display.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
+import { answered, describeError, JailkitError, problemFrom } from "../cli/error.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
 import { loadConfig } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
 import { type JailedUser, jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { serviceUsersIfAnswered } from "../jail/accounts/service-users.ts";
-import { closeJailRoot, type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
+import { type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import { jailHint } from "../jail/record/named-jail.ts";
-import { ordered } from "./finding-list.ts";
+import { FindingList } from "./finding-list.ts";
 import { type FixOutcome, fixFindings } from "./fix/fix.ts";
-import { configFindings, noJailFinding, notInJailFinding, userFindings } from "./host.ts";
+import { configFindings, notInJailFinding, userFindings } from "./host.ts";
 import { checkJail, type JailCheck, type JailReport } from "./jail.ts";
 import { type JailToCheck, jailsToCheck, servedSockets } from "./jails.ts";
 import { freePaths } from "./report/remedies.ts";
@@ -63,18 +63,9 @@ export interface CheckResult {
 }
 
 function serviceUsersAt(path: ByteString, known: readonly JailedUser[]): JailedUser[] {
-  let root: JailRoot;
-  try {
-    root = openJailRoot(path);
-  } catch {
-    // Reported when that jail is checked.
-    return [];
-  }
-  try {
-    return serviceUsersIfAnswered(root, known);
-  } finally {
-    closeJailRoot(root);
-  }
+  // An error is reported when that jail is checked.
+  using root = answered(() => openJailRoot(path));
+  return root === undefined ? [] : serviceUsersIfAnswered(root, known);
 }
 
 /** Runs jk_check(8). Throws JailkitError (2) if the configuration cannot be used. */
@@ -89,11 +80,8 @@ export async function check(request: CheckRequest): Promise<CheckResult> {
   const asked = new Set(jails.map(({ path }) => path));
   const concerned = users.filter(({ jail }) => request.jails.length === 0 || asked.has(jail ?? ""));
   const shared = { users, servedSocket: servedSockets(problems), freePath: freePaths() };
-  const host: HostReport = {
-    findings: ordered([...configFindings(), ...concerned.flatMap(userFindings)], "/etc/passwd"),
-    problems,
-    warnings,
-  };
+  const findings = new FindingList().add(...configFindings(), ...concerned.flatMap(userFindings));
+  const host: HostReport = { findings: findings.inOrder("/etc/passwd"), problems, warnings };
   request.begun(host);
   const checked: CheckedJail[] = [];
   for (const jail of jails) {
@@ -108,9 +96,8 @@ export async function check(request: CheckRequest): Promise<CheckResult> {
 function readIni(file: ByteString, warnings: string[], problems: CheckProblem[]): IniFile | undefined {
   try {
     const ini = loadConfig(file, { dialect: "py", exitStatus: 2 });
-    if (ini === undefined) {
+    if (ini === undefined)
       warnings.push(`${display(file)} does not exist, only checking jails found in /etc/passwd`);
-    }
     return ini;
   } catch (error) {
     // A file that others can write must neither hide anything nor prevent the check.
@@ -120,42 +107,34 @@ function readIni(file: ByteString, warnings: string[], problems: CheckProblem[])
   }
 }
 
-type Shared = Pick<JailCheck, "users" | "servedSocket" | "freePath">;
-
-async function checkOne(jail: JailToCheck, request: CheckRequest, shared: Shared): Promise<CheckedJail> {
-  const nothing = { path: jail.path, fixes: [], fixed: new Set<CheckFinding>(), tests: [] };
+async function checkOne(
+  { path, settings }: JailToCheck,
+  { verbose, full, ...request }: CheckRequest,
+  shared: Pick<JailCheck, "users" | "servedSocket" | "freePath">,
+): Promise<CheckedJail> {
+  const nothing = { path, report: undefined, fixes: [], fixed: new Set<CheckFinding>(), tests: [] };
   let root: JailRoot;
   try {
-    root = openJailRoot(jail.path);
+    root = openJailRoot(path);
   } catch (error) {
-    const lost = shared.users.filter((user) => user.jail === jail.path);
-    const gone = error instanceof JailkitError && error.code === "no-such-jail";
-    const findings = lost.map((user) => (gone ? noJailFinding : notInJailFinding)(user, jail.path));
-    return { ...nothing, report: undefined, findings, problems: [openProblem(jail.path, error)] };
+    const missing = error instanceof JailkitError && error.code === "no-such-jail";
+    const lost = shared.users.filter(({ jail }) => jail === path);
+    const findings = lost.map((user) => notInJailFinding(user, path, missing));
+    return { ...nothing, findings, problems: [openProblem(path, error, missing)] };
   }
+  using opened = root;
   try {
-    const { verbose, full } = request;
-    const how = { settings: jail.settings, ...shared, full };
-    const report = await checkJail({ root, ...how, verbose });
-    const { fixes, fixed, appeared } = request.fix
-      ? await fix(jail.path, report, how)
-      : { ...nothing, appeared: [] };
-    const smoke = request.run ? await runSmokeTests(root, report.record.content, verbose) : undefined;
-    return {
-      path: jail.path,
-      report,
-      findings: [...report.findings, ...appeared, ...(smoke?.findings ?? [])],
-      problems: [...report.problems, ...(smoke?.problems ?? [])],
-      fixes,
-      fixed,
-      tests: smoke?.results ?? [],
-    };
+    const how = { settings, ...shared, full };
+    const report = await checkJail({ root: opened, ...how, verbose });
+    const repaired = request.fix ? await fix(path, report, how) : { ...nothing, appeared: [] };
+    const { fixes, fixed, appeared } = repaired;
+    const smoke = request.run ? await runSmokeTests(opened, report.record.content, verbose) : undefined;
+    const findings = [...report.findings, ...appeared, ...(smoke?.findings ?? [])];
+    const problems = [...report.problems, ...(smoke?.problems ?? [])];
+    return { path, report, findings, problems, fixes, fixed, tests: smoke?.results ?? [] };
   } catch (error) {
-    const message = `${display(jail.path)}: cannot be checked: ${describeError(error)}`;
-    const problems = [{ code: "failed", path: jail.path, message }];
-    return { ...nothing, report: undefined, findings: [], problems };
-  } finally {
-    closeJailRoot(root);
+    const message = `${display(path)}: cannot be checked: ${describeError(error)}`;
+    return { ...nothing, findings: [], problems: [{ code: "failed", path, message }] };
   }
 }
 
@@ -163,36 +142,27 @@ async function checkOne(jail: JailToCheck, request: CheckRequest, shared: Shared
  * Repairs, and checks again: a finding is fixed if the second check does not report it. `appeared`: those that others had
  * hidden.
  */
-async function fix(
-  path: ByteString,
-  report: JailReport,
-  how: Omit<JailCheck, "root" | "verbose">,
-): Promise<Pick<CheckedJail, "fixes" | "fixed"> & { appeared: readonly CheckFinding[] }> {
+async function fix(path: ByteString, report: JailReport, how: Omit<JailCheck, "root" | "verbose">) {
   const fixes = holdingSignals(() => fixFindings(path, report));
-  if (!fixes.some(({ done }) => done)) return { fixes, fixed: new Set(), appeared: [] };
-  const root = openJailRoot(path);
-  try {
-    const again = await checkJail({ root, ...how, verbose: () => undefined });
-    const key = (finding: CheckFinding) => `${finding.rule}\0${finding.path}`;
-    const before = new Set(report.findings.map(key));
-    const left = new Set(again.findings.map(key));
-    return {
-      fixes,
-      fixed: new Set(report.findings.filter((finding) => !left.has(key(finding)))),
-      appeared: again.findings.filter((finding) => !before.has(key(finding))),
-    };
-  } finally {
-    closeJailRoot(root);
-  }
+  if (!fixes.some(({ done }) => done)) return { fixes, fixed: new Set<CheckFinding>(), appeared: [] };
+  using root = openJailRoot(path);
+  const again = await checkJail({ root, ...how, verbose: () => undefined });
+  const key = (finding: CheckFinding) => `${finding.rule}\0${finding.path}`;
+  const before = new Set(report.findings.map(key));
+  const left = new Set(again.findings.map(key));
+  return {
+    fixes,
+    fixed: new Set(report.findings.filter((finding) => !left.has(key(finding)))),
+    appeared: again.findings.filter((finding) => !before.has(key(finding))),
+  };
 }
 
-function openProblem(path: ByteString, error: unknown): CheckProblem {
-  const missing = error instanceof JailkitError && error.code === "no-such-jail";
+function openProblem(path: ByteString, error: unknown, missing: boolean): CheckProblem {
+  const problem = problemFrom(error, "unreadable", path);
   const hint = missing ? jailHint(path) : undefined;
-  const message = missing
-    ? `cannot check files in ${display(path)}/, it does not exist${hint === undefined ? "" : `; ${hint}`}`
-    : `cannot check files in ${display(path)}/: ${describeError(error)}`;
-  return { code: error instanceof JailkitError ? error.code : "unreadable", path, message };
+  const gone = `, it does not exist${hint === undefined ? "" : `; ${hint}`}`;
+  const message = `cannot check files in ${display(path)}/${missing ? gone : `: ${problem.message}`}`;
+  return { ...problem, message };
 }
 
 function statusOf(host: HostReport, jails: readonly CheckedJail[]): 0 | 1 | 2 {

@@ -3,7 +3,6 @@ import { isErrno } from "../../ffi/error.ts";
 import type { Stat } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
-import { describeError } from "../cli/error.ts";
 import { jailMounts } from "../jail/fs/unmount.ts";
 import { hostPath, isDirectory, isLink, isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import type { ManifestContent } from "../jail/record/manifest.ts";
@@ -19,9 +18,9 @@ import { namedFileFindings, programFindings } from "./files/programs.ts";
 import type { Spaces } from "./files/spaces.ts";
 import { specialFindings } from "./files/special.ts";
 import { symlinkFindings } from "./files/symlinks.ts";
-import { type Barrier, type WalkEntry, walkJail } from "./files/walk.ts";
+import { type Barrier, type WalkEntry, type WalkHandlers, walkJail } from "./files/walk.ts";
 import { FindingList } from "./finding-list.ts";
-import type { CheckFinding, CheckProblem } from "./rules.ts";
+import { type CheckFinding, type CheckProblem, unreadable } from "./rules.ts";
 import type { JailSettings, PathTest } from "./settings.ts";
 
 interface CollectContext {
@@ -44,46 +43,28 @@ interface Pending {
   readonly finding: CheckFinding;
 }
 
-/** The result of a walk, and the checks that remain. */
-export interface Collected {
-  readonly findings: FindingList;
-  readonly problems: CheckProblem[];
-  readonly pending: Pending[];
-  /** Files whose source on the host is missing. */
-  readonly gone: { readonly item: Item; readonly gone: SourceGone }[];
-  readonly programs: Program[];
-  /** Files of system directories that the host has too, but not the record. */
-  readonly strangers: Map<ByteString, Item>;
-  /** The number of items. */
-  objects: number;
-}
-
 /** Walks the jail once and applies all rules except those about contents and dependencies. */
 export function collect(context: CollectContext): Collected {
-  const collector = new Collector(context);
-  const { root, settings } = context;
-  walkJail(root, context.spaces, {
-    ignored: (path) => settings.everywhere(hostPath(root, path)),
-    hostDirectory: context.hostDirectory,
-    copied: (path) => collector.isCopied(path),
-    seen: (entry) => collector.visit(entry),
-    barrier: (path, barrier) => collector.stop(path, barrier),
-    failed: (path, error) => collector.fail(path, error),
-  });
-  return collector.finish();
+  const collected = new Collected(context);
+  walkJail(context.root, context.spaces, collected);
+  collected.finish();
+  return collected;
 }
 
-class Collector {
+/** The result of a walk, and the checks that remain. */
+export class Collected implements WalkHandlers {
+  readonly findings = new FindingList();
+  readonly problems: CheckProblem[] = [];
+  readonly pending: Pending[] = [];
+  /** Files whose source on the host is missing. */
+  readonly gone: { readonly item: Item; readonly gone: SourceGone }[] = [];
+  readonly programs: Program[] = [];
+  /** Files of system directories that the host has too, but not the record. */
+  readonly strangers = new Map<ByteString, Item>();
+  /** The number of items. */
+  objects = 0;
+  readonly hostDirectory: WalkHandlers["hostDirectory"];
   readonly #context: CollectContext;
-  readonly #result: Collected = {
-    findings: new FindingList(),
-    problems: [],
-    pending: [],
-    gone: [],
-    programs: [],
-    strangers: new Map(),
-    objects: 0,
-  };
   readonly #isOfKernel = kernelTest();
   readonly #hardLinks = new HardLinks();
   readonly #leftovers: ReturnType<typeof collectLeftovers>;
@@ -96,57 +77,70 @@ class Collector {
 
   constructor(context: CollectContext) {
     this.#context = context;
+    this.hostDirectory = context.hostDirectory;
     this.#leftovers = collectLeftovers(context.root);
   }
 
+  ignored(path: ByteString): boolean {
+    const { settings, root } = this.#context;
+    return settings.everywhere(hostPath(root, path));
+  }
+
   /** A file in /proc or /sys that the record and jk_check.ini do not know. Mounts below are somebody's intention. */
-  isCopied(path: ByteString): boolean {
-    const { root, content, settings } = this.#context;
-    if (content?.entries.has(path)) return false;
-    const place = hostPath(root, path);
-    if (settings.everywhere(place) || settings.compare(place)) return false;
+  copied(path: ByteString): boolean {
+    const { root, content } = this.#context;
+    if (content?.entries.has(path) || this.#isExcluded(path)) return false;
     const top = `${directoryOf(path)}/`;
     return !jailMounts(root.path).some((mount) => mount.path.startsWith(top));
   }
 
-  visit(seen: WalkEntry): void {
+  seen(entry: WalkEntry): void {
     try {
-      this.#result.objects++;
-      if (!this.#leftovers.take(seen)) this.#check(seen);
+      this.objects++;
+      if (!this.#leftovers.take(entry)) this.#check(entry);
     } catch (error) {
-      this.#result.problems.push(unreadable(this.#context.root, seen.path, error));
+      this.#addProblem(entry.path, error);
     }
   }
 
-  /** A directory that was not entered. */
-  stop(path: ByteString, barrier: Barrier): void {
+  barrier(path: ByteString, barrier: Barrier): void {
     this.#barriers.push(path);
     this.#present.add(path);
-    this.#result.findings.add(...barrierFindings(path, hostPath(this.#context.root, path), barrier));
+    this.findings.add(...barrierFindings(path, hostPath(this.#context.root, path), barrier));
   }
 
-  fail(path: ByteString, error: unknown): void {
+  failed(path: ByteString, error: unknown): void {
     // A user may remove a file during the walk; recorded files are reported as missing later.
     if (isErrno(error, "ENOENT")) return;
     this.#present.add(path);
     this.#barriers.push(path);
-    this.#result.problems.push(unreadable(this.#context.root, path, error));
+    this.#addProblem(path, error);
   }
 
   /** Adds the findings that need the whole walk. */
-  finish(): Collected {
-    const { findings } = this.#result;
-    findings.add(...hardLinkFindings(this.#context, this.#hardLinks), ...this.#leftovers.findings());
-    const { content, root, settings } = this.#context;
-    if (content === undefined) return this.#result;
-    const isPresent = (path: ByteString) =>
+  finish(): void {
+    const { content, root } = this.#context;
+    this.findings.add(...hardLinkFindings(this.#context, this.#hardLinks), ...this.#leftovers.findings());
+    if (content === undefined) return;
+    const wasSeen = (path: ByteString) =>
       this.#present.has(path) ||
-      settings.everywhere(hostPath(root, path)) ||
-      settings.compare(hostPath(root, path)) ||
+      this.#isExcluded(path) ||
       this.#barriers.some((barrier) => path.startsWith(`${barrier}/`));
     const entries = content.entries.values();
-    findings.add(...missingFindings(entries, this.#replaced, isPresent, (path) => hostPath(root, path)));
-    return this.#result;
+    this.findings.add(...missingFindings(entries, this.#replaced, wasSeen, (path) => hostPath(root, path)));
+  }
+
+  #isExcluded(path: ByteString): boolean {
+    const { root, settings } = this.#context;
+    const place = hostPath(root, path);
+    return settings.everywhere(place) || settings.compare(place);
+  }
+
+  #addProblem(path: ByteString, error: unknown): void {
+    const shown = hostPath(this.#context.root, path);
+    const problem = unreadable(shown, error);
+    const named = problem.message.includes(display(shown));
+    this.problems.push(named ? problem : unreadable(shown, error, `${display(shown)}: `));
   }
 
   #check(seen: WalkEntry): void {
@@ -176,7 +170,7 @@ class Collector {
     if (!isRegular(seen.stat)) return;
     this.#hardLinks.add(seen.path, seen.stat);
     if (isProgram(seen.path, seen.stat.mode))
-      this.#result.programs.push({ path: seen.path, source: counterpart.path });
+      this.programs.push({ path: seen.path, source: counterpart.path });
   }
 
   #itemOf(seen: WalkEntry): Item {
@@ -187,42 +181,32 @@ class Collector {
   }
 
   #add({ seen }: Item, findings: readonly CheckFinding[]): void {
-    if (seen.space === "user") this.#result.findings.addOf(seen.stat.uid, findings);
-    else this.#result.findings.add(...findings);
+    if (seen.space === "user") this.findings.addOf(seen.stat.uid, findings);
+    else this.findings.add(...findings);
   }
 
   #compare(item: Item, counterpart: Counterpart): void {
     const { content, settings } = this.#context;
-    const result = this.#result;
+    const recordKept = content !== undefined;
     const drift = this.#isOfKernel(counterpart)
-      ? driftOf(asOwn(item), { ...counterpart, stat: undefined, target: undefined }, content !== undefined)
-      : driftOf(item, counterpart, content !== undefined);
+      ? driftOf(asOwn(item), { ...counterpart, stat: undefined, target: undefined }, recordKept)
+      : driftOf(item, counterpart, recordKept);
     if (drift.findings.some(({ rule }) => rule === "different-type")) this.#replaced.push(item.seen.path);
-    result.findings.add(...drift.findings);
-    if (drift.compare !== undefined) result.pending.push({ item, counterpart, finding: drift.compare });
-    if (drift.gone !== undefined) result.gone.push({ item, gone: drift.gone });
+    this.findings.add(...drift.findings);
+    if (drift.compare !== undefined) this.pending.push({ item, counterpart, finding: drift.compare });
+    if (drift.gone !== undefined) this.gone.push({ item, gone: drift.gone });
     const { seen, entry, path } = item;
-    if (content === undefined || entry !== undefined || seen.space !== "system") return;
-    // That of another owner is reported, and is not recorded before root has it.
-    if (seen.stat.uid !== 0) return;
+    // A file of another owner is reported, and is not recorded before root has it.
+    if (!recordKept || entry !== undefined || seen.space !== "system" || seen.stat.uid !== 0) return;
     const both = isRegular(seen.stat) && counterpart.stat !== undefined;
     if (both && drift.findings.length === 0 && !settings.compare(path) && !isGenerated(seen.path))
-      result.strangers.set(seen.path, item);
+      this.strangers.set(seen.path, item);
   }
 }
 
 /** The item as one without a source: nothing can be compared with a file that the kernel makes up. */
 function asOwn(item: Item): Item {
-  if (item.entry === undefined) return item;
-  const { source: _, ...entry } = item.entry;
-  return { ...item, entry };
-}
-
-function unreadable(root: JailRoot, path: ByteString, error: unknown): CheckProblem {
-  const shown = hostPath(root, path);
-  const text = describeError(error);
-  const message = text.includes(display(shown)) ? text : `${display(shown)}: ${text}`;
-  return { code: "unreadable", path: shown, message };
+  return { ...item, entry: item.entry && { ...item.entry, source: undefined } };
 }
 
 /** The lines of jailkit 2 with -v. */

@@ -4,7 +4,6 @@ import { type Stat, statIfPresent } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { type Credentials, MAY_EXECUTE, MAY_READ, mayAccess, withRightsOf } from "../../ffi/rights.ts";
 import { display } from "../cli/display.ts";
-import { shellWord } from "../cli/shell-word.ts";
 import { accessRemedy, closedDirectory } from "../explain/readable.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import { splitHome } from "../jail/accounts/separator.ts";
@@ -12,7 +11,6 @@ import { lookUp } from "../jail/fs/look.ts";
 import { jailFindings, type SafetyRule } from "../jail/fs/safety.ts";
 import { isDirectory, isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import { groupIdsOf, passwdByName } from "../system/accounts.ts";
-import { aclAt, removalCommand } from "../system/acl.ts";
 import { hostNames } from "../system/host-files.ts";
 import type { CheckFinding, Rule } from "./rules.ts";
 
@@ -81,24 +79,18 @@ export function closedFindings(
     const directories = above === undefined ? closedInside(root, needed(), who) : [above];
     const user = `user ${display(name)} cannot`;
     for (const path of directories)
-      add(path, `${user} pass`, { rule: "closed-directory", remedy: openRemedy(root, path, real.uid, "x") });
+      add(path, `${user} pass`, {
+        rule: "closed-directory",
+        remedy: accessRemedy(path, root.path, real.uid, "x"),
+      });
     if (directories.length > 0) continue;
     for (const path of unreadableFor(root, who))
       add(path, `${user} read`, {
         rule: "unreadable-accounts",
-        remedy: openRemedy(root, path, real.uid, "r"),
+        remedy: accessRemedy(path, root.path, real.uid, "r"),
       });
   }
   return [...found.values()];
-}
-
-/** The command that lets a user use a file of the jail, which should have no ACL, or a directory above it. */
-function openRemedy(root: JailRoot, path: ByteString, uid: number, letters: string): ByteString {
-  const acl = aclAt(AT_FDCWD, path, true);
-  const named = typeof acl === "string" || !`${path}/`.startsWith(`${root.path}/`) ? [] : acl.named;
-  if (named.length === 0) return accessRemedy(path, uid, letters);
-  const word = shellWord(path);
-  return `${removalCommand(named)} ${word} && chmod a+${letters} ${word}`;
 }
 
 /** The directories of libraries for one kind of processor, such as /usr/lib/x86_64-linux-gnu. */

@@ -4,36 +4,36 @@ import { type CheckFinding, RULES, type Rule, SUBJECTS } from "./rules.ts";
 /** Of each rule: a user may create millions of files. */
 const MOST_OF_A_RULE = 1000;
 
-/** How many findings of a rule there were, about files of one owner or in general. */
-interface Count {
-  readonly rule: Rule;
-  readonly uid: number | undefined;
-  count: number;
-}
-
 const rank = ({ rule }: CheckFinding) => SUBJECTS.indexOf(RULES[rule].subject);
 /** Findings about accounts stay in the order of lines in their files. */
 const sortKey = (finding: CheckFinding) => (RULES[finding.rule].subject === "accounts" ? "" : finding.path);
+const compare = (a: ByteString, b: ByteString) => (a < b ? -1 : a > b ? 1 : 0);
 
+/** Findings, of which only so many are kept for each rule. */
 export class FindingList {
   readonly #kept: CheckFinding[] = [];
-  readonly #counts = new Map<string, Count>();
+  readonly #counts = new Map<string, { rule: Rule; uid: number | undefined; count: number }>();
 
-  add(...findings: readonly CheckFinding[]): void {
-    this.#keep(findings, undefined);
+  add(...findings: readonly CheckFinding[]): this {
+    return this.addOf(undefined, findings);
   }
 
   /**
    * Adds findings about files that `uid` owns in directories of users: they are counted by owner, so that they hide no
    * others.
    */
-  addOf(uid: number, findings: readonly CheckFinding[]): void {
-    this.#keep(findings, uid);
+  addOf(uid: number | undefined, findings: readonly CheckFinding[]): this {
+    for (const finding of findings) {
+      const { rule } = finding;
+      const counted = this.#counts.getOrInsertComputed(`${rule} ${uid}`, () => ({ rule, uid, count: 0 }));
+      if (++counted.count <= MOST_OF_A_RULE) this.#kept.push(finding);
+    }
+    return this;
   }
 
   /** By subject and path. If some were dropped, a finding about `path` says how many. */
   inOrder(path: ByteString): CheckFinding[] {
-    const sorted = [...this.#kept].sort((a, b) => rank(a) - rank(b) || compare(sortKey(a), sortKey(b)));
+    const sorted = this.#kept.toSorted((a, b) => rank(a) - rank(b) || compare(sortKey(a), sortKey(b)));
     for (const { rule, uid, count } of this.#counts.values()) {
       if (count <= MOST_OF_A_RULE) continue;
       const owner = uid === undefined ? "" : `, about files of uid ${uid},`;
@@ -41,16 +41,6 @@ export class FindingList {
       sorted.push({ rule: "too-many", path, message });
     }
     return sorted;
-  }
-
-  #keep(findings: readonly CheckFinding[], uid: number | undefined): void {
-    for (const finding of findings) {
-      const { rule } = finding;
-      const key = `${rule} ${uid ?? ""}`;
-      const counted = this.#counts.get(key) ?? { rule, uid, count: 0 };
-      this.#counts.set(key, counted);
-      if (++counted.count <= MOST_OF_A_RULE) this.#kept.push(finding);
-    }
   }
 }
 
@@ -62,7 +52,6 @@ const OF_DIRECTORY: readonly Rule[] = [
   "writable-for-group",
   "acl-entry",
 ];
-
 const OF_CONTENT: readonly Rule[] = [
   "unrecorded",
   "no-counterpart",
@@ -79,29 +68,31 @@ const SAYS_ENOUGH: Readonly<Partial<Record<Rule, readonly Rule[]>>> = {
   shadow: OF_CONTENT,
 };
 
+function hiddenBy({ rule, repair }: CheckFinding): readonly Rule[] {
+  // The wrong owner of an unsafe directory is the only repair.
+  if (rule === "unsafe-jail") return repair === undefined ? [] : ["foreign-owner", "unknown-owner"];
+  return SAYS_ENOUGH[rule] ?? [];
+}
+
 /**
  * Scripts look for the lines of jailkit 2. If jailkit 2 has a line for a finding, that line is used, with our own message
  * as the reason.
  */
 function withReasons(findings: readonly CheckFinding[]): CheckFinding[] {
-  const lines = new Map<CheckFinding, CheckFinding>();
-  for (const one of findings) {
-    const { reportedAs, path } = one;
-    const line = reportedAs
-      ?.map((rule) => findings.find((other) => other.rule === rule && other.path === path))
+  const lineOf = ({ reportedAs = [], path }: CheckFinding) =>
+    reportedAs
+      .map((rule) => findings.find((other) => other.rule === rule && other.path === path))
       .find((other) => other !== undefined);
-    if (line !== undefined) lines.set(one, line);
-  }
-  const moved = new Set(lines.values());
+  const moved = new Set(findings.map(lineOf));
   return findings.flatMap((one) => {
     if (moved.has(one)) return [];
     const { reportedAs: _, ...unsafe } = one;
-    const line = lines.get(one);
+    const line = lineOf(one);
     if (line === undefined) return [unsafe];
     const reason = `${RULES[unsafe.rule].summary}: ${unsafe.message}`;
     // A mode without write permission leaves the entry of an ACL, which is a finding of its own.
-    const remedy = line.rule === "acl-entry" ? line.remedy : unsafe.remedy;
-    return [{ ...line, reason, ...(remedy === undefined ? {} : { remedy }) }];
+    const remedy = line.rule === "acl-entry" ? line.remedy : (unsafe.remedy ?? line.remedy);
+    return [{ ...line, reason, remedy }];
   });
 }
 
@@ -113,19 +104,4 @@ export function withoutConsequences(all: readonly CheckFinding[]): CheckFinding[
     causes.length > 0 && causes.every((path) => blamed.has(path));
   const enough = new Set(findings.flatMap((one) => hiddenBy(one).map((rule) => `${rule} ${one.path}`)));
   return findings.filter((one) => !follows(one) && !enough.has(`${one.rule} ${one.path}`));
-}
-
-function hiddenBy({ rule, repair }: CheckFinding): readonly Rule[] {
-  // The wrong owner of an unsafe directory is the only repair.
-  if (rule === "unsafe-jail") return repair === undefined ? [] : ["foreign-owner", "unknown-owner"];
-  return SAYS_ENOUGH[rule] ?? [];
-}
-
-const compare = (a: ByteString, b: ByteString): number => (a < b ? -1 : a > b ? 1 : 0);
-
-/** Findings in order. */
-export function ordered(findings: readonly CheckFinding[], path: ByteString): CheckFinding[] {
-  const list = new FindingList();
-  list.add(...findings);
-  return list.inOrder(path);
 }

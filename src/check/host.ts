@@ -13,6 +13,7 @@ import { isDirectory, isRegular } from "../jail/fs/walk.ts";
 import { lostRemedy } from "../jail/record/named-jail.ts";
 import { onlyRootWrites } from "../system/exchange.ts";
 import { hostNames } from "../system/host-files.ts";
+import { jailSideCommand } from "./accounts.ts";
 import type { CheckFinding } from "./rules.ts";
 
 const SHELL = "/usr/sbin/jk_chrootsh";
@@ -21,19 +22,20 @@ const SHELL = "/usr/sbin/jk_chrootsh";
 export function userFindings(user: JailedUser): CheckFinding[] {
   const name = display(user.name);
   const path = user.fromService ? "/etc/nsswitch.conf" : "/etc/passwd";
+  // usermod cannot change an account in a name service.
+  const orNone = (remedy: string) => (user.fromService ? undefined : remedy);
   const findings: CheckFinding[] = [];
   if (user.jail === undefined) {
     const message = `user ${name} has a /./ in the home ${display(user.home)}, but no jail before it`;
     const home = user.home.slice(user.home.lastIndexOf("/./") + 2);
     const remedy = `usermod -d ${shellWord(joinHome("JAIL", home))} ${operands(user.name)}`;
-    findings.push({ rule: "bad-separator", path, message, ...(user.fromService ? {} : { remedy }) });
+    findings.push({ rule: "bad-separator", path, message, remedy: orNone(remedy) });
   }
   if (!isJailShell(user.shell)) {
     const limited = user.shell.endsWith("/jk_lsh") ? ": jk_lsh alone jails nobody" : "";
     const message = `user ${name} has a /./ but does not have the ${SHELL} shell${limited}`;
-    // usermod cannot change an account in a name service.
-    const remedy = user.fromService ? {} : { remedy: `usermod -s ${SHELL} ${operands(user.name)}` };
-    findings.push({ rule: "wrong-shell", path, message, ...remedy });
+    const remedy = `usermod -s ${SHELL} ${operands(user.name)}`;
+    findings.push({ rule: "wrong-shell", path, message, remedy: orNone(remedy) });
   }
   return findings;
 }
@@ -46,44 +48,29 @@ function isJailShell(shell: ByteString): boolean {
   return stat !== undefined && isRegular(stat) && onlyRootWrites(stat);
 }
 
-/** The finding about a jailed user who is not in the jail's passwd. */
-export function notInJailFinding(user: JailedUser, jail: ByteString): CheckFinding {
-  const remedy = `jk_jailuser --jail-side-only -j ${shellWord(jail)} ${operands(user.name)}`;
-  return { ...notThere(user, jail), remedy };
-}
-
-/** The finding about a jailed user whose jail is missing; the remedy updates the account if the jail was moved. */
-export function noJailFinding(user: JailedUser, jail: ByteString): CheckFinding {
-  const remedy = lostRemedy(jail);
-  return { ...notThere(user, jail), ...(remedy === undefined ? {} : { remedy }) };
-}
-
-function notThere(user: JailedUser, jail: ByteString): CheckFinding {
+/** The finding about a jailed user who is not in the jail's passwd, or whose jail is `missing`: it may have been moved. */
+export function notInJailFinding(user: JailedUser, jail: ByteString, missing = false): CheckFinding {
   const message = `user ${display(user.name)} does not exist in ${display(jail)}/etc/passwd`;
-  return { rule: "user-not-in-jail", path: `${jail}/etc/passwd`, message };
+  const remedy = missing ? lostRemedy(jail) : jailSideCommand(jail, user.name);
+  return { rule: "user-not-in-jail", path: `${jail}/etc/passwd`, message, remedy };
 }
 
 /** Findings about the configuration directory, its files and drop-ins that users other than root can change. */
-export function configFindings(directory: ByteString = CONFIG_DIRECTORY): CheckFinding[] {
-  const findings = configDirectoryFindings(directory).map(
-    ({ path, message, remedy, tolerated }): CheckFinding => ({
-      rule: tolerated ? "config-file" : "config-directory",
-      path,
-      message,
-      remedy,
-    }),
+export function configFindings(): CheckFinding[] {
+  const files = filesIn(CONFIG_DIRECTORY, /\.(?:ini|d)$/).flatMap((one) =>
+    isDirectory(one.stat) ? [one, ...filesIn(one.path, /\.ini$/)] : [one],
   );
-  const look = (path: ByteString, stat: Stat) => {
-    const because = unsafeBecause(stat);
-    if (because === undefined) return;
-    const remedy = ownRemedy(path, stat);
-    findings.push({ rule: "config-file", path, message: `${display(path)} ${because}`, remedy });
-  };
-  for (const { path, stat } of filesIn(directory, /\.(?:ini|d)$/)) {
-    look(path, stat);
-    if (isDirectory(stat)) for (const each of filesIn(path, /\.ini$/)) look(each.path, each.stat);
-  }
-  return findings;
+  return [
+    ...configDirectoryFindings(CONFIG_DIRECTORY).map(({ path, message, remedy, tolerated }): CheckFinding => {
+      return { rule: tolerated ? "config-file" : "config-directory", path, message, remedy };
+    }),
+    ...files.flatMap(({ path, stat }): CheckFinding[] => {
+      const because = unsafeBecause(stat);
+      if (because === undefined) return [];
+      const message = `${display(path)} ${because}`;
+      return [{ rule: "config-file", path, message, remedy: ownRemedy(path, stat) }];
+    }),
+  ];
 }
 
 function filesIn(directory: ByteString, pattern: RegExp): { path: ByteString; stat: Stat }[] {

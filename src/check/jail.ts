@@ -4,6 +4,7 @@ import { describeError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
+import type { ManifestContent } from "../jail/record/manifest.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
 import { AccountFiles } from "./account-files.ts";
 import { accountFindings } from "./accounts.ts";
@@ -52,13 +53,22 @@ const MOST_STRANGERS = 20;
 
 /** Checks one jail. Changes nothing except the list of files that are equal to the host's. */
 export async function checkJail(check: JailCheck): Promise<JailReport> {
-  const { root, users, settings, verbose } = check;
+  const { root, users, settings, freePath, verbose } = check;
   verbose(`testing basedir ${root.path}/`);
   const record = readRecord(root);
   const { content } = record;
   const files = new AccountFiles(root);
-  const shells = ownShells(root, content, settings);
-  const shellPaths = new Set(shells.findings.map(({ path }) => path));
+  const problems = [...record.problems, ...files.problems];
+  const orProblem = (code: string, step: () => CheckFinding[], what = ""): CheckFinding[] => {
+    try {
+      return step();
+    } catch (error) {
+      problems.push({ code, path: root.path, message: what + describeError(error) });
+      return [];
+    }
+  };
+  const shells = orProblem("unreadable", () => ownShells(root, content, settings));
+  const shellPaths = new Set(shells.map(({ path }) => path));
   const collected = collect({
     ...check,
     // A limited shell of the jail's own is reported once; of course it differs from the host's.
@@ -71,57 +81,40 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
   });
   const comparison = startComparing(root, collected, record.verified, check.full);
   // Meanwhile threads compare contents.
-  const libraries = librariesOf(root, collected);
-  const { findings, problems, verified, compared, known, bytes } = await comparison.finish();
+  const lost = "the libraries that programs need cannot be determined: ";
+  const libraries = orProblem("libraries", () => libraryFindings(root, collected.programs), lost);
+  const outcome = await comparison.finish();
+  const { compared, known, bytes } = outcome;
   collected.findings.add(
     ...record.findings,
-    ...shells.findings,
+    ...shells,
     ...safetyFindings(root),
     ...closedFindings(root, users, (path) => content?.entries.has(path.slice(root.path.length)) ?? false),
-    ...libraries.findings.filter(({ path }) => !shellPaths.has(path)),
-    ...findings,
-    ...strangerFindings(root, record, collected),
+    ...libraries.filter(({ path }) => !shellPaths.has(path)),
+    ...outcome.findings,
+    ...strangerFindings(root, content, collected.strangers),
     ...missingUsers(root, files, users),
     ...accountFindings(files.facts(verbose)),
   );
+  problems.push(...collected.problems, ...outcome.problems, ...keepVerified(record, outcome.verified));
+  const nameOf = (uid: number) => files.nameOf(uid);
+  const context = { jail: root.path, content, section: settings.section, nameOf, freePath };
+  const findings = withoutConsequences(collected.findings.inOrder(root.path));
   return {
     path: root.path,
     record,
-    findings: withRemedies(collected, check, record, files),
-    problems: [
-      ...[...record.problems, ...files.problems, ...shells.problems, ...libraries.problems],
-      ...[...collected.problems, ...problems, ...keepVerified(record, verified)],
-    ],
+    findings: findings.map((finding) => withRemedy(finding, context)),
+    problems,
     counts: { objects: collected.objects, compared, known, bytes },
   };
 }
 
-/** All findings in order, with remedies, without those that follow from others. */
-function withRemedies(
-  { findings }: Collected,
-  { root, freePath, settings: { section } }: JailCheck,
-  { content }: JailRecord,
-  files: AccountFiles,
-): CheckFinding[] {
-  const nameOf = (uid: number) => files.nameOf(uid);
-  const context = { jail: root.path, content, section, nameOf, freePath };
-  return withoutConsequences(findings.inOrder(root.path)).map((finding) => withRemedy(finding, context));
-}
-
-function librariesOf(
-  root: JailRoot,
-  { programs }: Collected,
-): { findings: CheckFinding[]; problems: CheckProblem[] } {
-  try {
-    return { findings: libraryFindings(root, programs), problems: [] };
-  } catch (error) {
-    const message = `the libraries that programs need cannot be determined: ${describeError(error)}`;
-    return { findings: [], problems: [{ code: "libraries", path: root.path, message }] };
-  }
-}
-
 /** Findings about files of the host that are not in the record: one for each, or one for all. */
-function strangerFindings(root: JailRoot, { content }: JailRecord, { strangers }: Collected): CheckFinding[] {
+function strangerFindings(
+  root: JailRoot,
+  content: ManifestContent | undefined,
+  strangers: Collected["strangers"],
+): CheckFinding[] {
   if (strangers.size <= MOST_STRANGERS) return [...strangers.values()].map(unrecordedFinding);
   const message = `${strangers.size} files in ${display(root.path)} are the host's, but not in the record of the jail`;
   // A record of jk_cp alone is no reason to know less of the rest.

@@ -9,8 +9,8 @@ import { type IniFile, problemLine } from "../config/model.ts";
 import { placeOf } from "../config/place.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
-import { knownJails } from "../jail/record/manifest.ts";
-import type { CheckProblem } from "./rules.ts";
+import { knownJails, REGISTRY } from "../jail/record/manifest.ts";
+import { type CheckProblem, unreadable } from "./rules.ts";
 import { type JailSettings, jailSettings, type PathTest, sectionOf } from "./settings.ts";
 
 /** A jail to check, and its settings. */
@@ -19,27 +19,19 @@ export interface JailToCheck {
   readonly settings: JailSettings;
 }
 
-/** The jails to check, in order: those of jk_check.ini, of users, and of the registry. */
+/** The jails to check, in order: those of jk_check.ini, of users, and of the registry; or those that were `asked` for. */
 export function jailsToCheck(
   ini: IniFile | undefined,
   users: readonly JailedUser[],
   asked: readonly ByteString[],
 ): { jails: JailToCheck[]; problems: CheckProblem[] } {
   const problems: CheckProblem[] = [];
-  const paths = new Set<ByteString>();
-  if (asked.length > 0) for (const path of asked) paths.add(plainPath(path));
-  else {
-    for (const { name, line, column, file } of ini?.sections ?? []) {
-      if (name.startsWith("/")) paths.add(plainPath(name));
-      else {
-        const message = `${display(file)}:${line}: ${display(name)} is not the absolute path of a jail, which a section needs as its name`;
-        const place = ini && placeOf(ini, { file, line, column });
-        problems.push({ code: "bad-section", path: file, message, place });
-      }
-    }
-    for (const { jail } of users) if (jail !== undefined) paths.add(jail);
-    for (const path of recordedJails(problems)) paths.add(path);
-  }
+  const known = () => [
+    ...(ini === undefined ? [] : sectionJails(ini, problems)),
+    ...users.flatMap(({ jail }) => jail ?? []),
+    ...recordedJails(problems),
+  ];
+  const paths = new Set(asked.length > 0 ? asked.map(plainPath) : known());
   const jails = [...paths].map((path): JailToCheck => {
     const { settings, problems: found } = jailSettings(sectionOf(ini, path));
     for (const problem of found) {
@@ -52,19 +44,27 @@ export function jailsToCheck(
   return { jails, problems };
 }
 
+function sectionJails(ini: IniFile, problems: CheckProblem[]): ByteString[] {
+  return ini.sections.flatMap(({ name, line, column, file }) => {
+    if (name.startsWith("/")) return plainPath(name);
+    const message = `${display(file)}:${line}: ${display(name)} is not the absolute path of a jail, which a section needs as its name`;
+    problems.push({ code: "bad-section", path: file, message, place: placeOf(ini, { file, line, column }) });
+    return [];
+  });
+}
+
 /** The jails of the registry that still exist. */
 function recordedJails(problems: CheckProblem[]): ByteString[] {
   try {
-    return knownJails()
-      .map(({ jail }) => plainPath(jail.path))
+    const paths = knownJails().map(({ jail }) => plainPath(jail.path));
+    return paths
       .filter((path) => {
         const stat = statIfPresent(AT_FDCWD, path);
         return stat !== undefined && isDirectory(stat);
       })
       .sort();
   } catch (error) {
-    const message = `the registry of jails cannot be read: ${describeError(error)}`;
-    problems.push({ code: "unreadable", path: "/var/lib/jailkit/jails", message });
+    problems.push(unreadable(REGISTRY, error, "the registry of jails cannot be read: "));
     return [];
   }
 }

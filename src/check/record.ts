@@ -5,7 +5,7 @@ import { shellWord } from "../cli/shell-word.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { type ManifestContent, openManifest, REGISTRY } from "../jail/record/manifest.ts";
 import { loadVerified, saveVerified, type VerifiedFiles } from "./content/verified.ts";
-import type { CheckFinding, CheckProblem } from "./rules.ts";
+import { type CheckFinding, type CheckProblem, unreadable } from "./rules.ts";
 
 /** The record of a jail, which is outside the jail. */
 export interface JailRecord {
@@ -26,56 +26,33 @@ export function recordedSections({ requests, entries }: ManifestContent): ByteSt
   return [...sections].filter((name) => !name.startsWith("/")).sort();
 }
 
-/** True if the recipe asks for hard links (-k). */
-export function asksForHardLinks({ requests }: ManifestContent): boolean {
-  return requests.some(({ options }) => options.hardlink === true);
-}
-
 /** Reads the record of a jail; an unusable one is a finding. */
-export function readRecord(root: JailRoot, registry: ByteString = REGISTRY): JailRecord {
+export function readRecord(root: JailRoot): JailRecord {
   const nothing = { id: undefined, content: undefined, verified: new Map(), problems: [], findings: [] };
   try {
-    const { id, content } = openManifest(root, { registry });
+    const { id, content } = openManifest(root, { registry: REGISTRY });
     const kept = content.requests.length > 0 || content.entries.size > 0;
-    const verified = loadVerified(registry, id);
-    return { ...nothing, id, content: kept ? content : undefined, verified };
+    return { ...nothing, id, content: kept ? content : undefined, verified: loadVerified(REGISTRY, id) };
   } catch (error) {
-    const message = `the record of the jail cannot be used: ${describeError(error)}`;
+    const problem = unreadable(REGISTRY, error, "the record of the jail cannot be used: ");
     // Users other than root can never read it.
-    if (error instanceof JailkitError && libc.geteuid() === 0) {
-      const remedy = error.remedy === "" ? `jailkit adopt --force ${shellWord(root.path)}` : error.remedy;
-      return { ...nothing, findings: [{ rule: "registry-unsafe", path: registry, message, remedy }] };
-    }
-    return { ...nothing, problems: [{ code: "unreadable", path: registry, message }] };
+    if (!(error instanceof JailkitError) || libc.geteuid() !== 0) return { ...nothing, problems: [problem] };
+    const remedy = error.remedy || `jailkit adopt --force ${shellWord(root.path)}`;
+    const { path, message } = problem;
+    return { ...nothing, findings: [{ rule: "registry-unsafe", path, message, remedy }] };
   }
 }
 
 /**
  * Saves the list of files that are equal to the host's, for the next check. Only root can; nothing else depends on it.
  */
-export function keepVerified(
-  record: JailRecord,
-  files: VerifiedFiles,
-  registry: ByteString = REGISTRY,
-): CheckProblem[] {
-  if (record.id === undefined || libc.geteuid() !== 0) return [];
-  const same =
-    files.size === record.verified.size &&
-    [...files].every(([path, file]) => {
-      const known = record.verified.get(path);
-      return (
-        known?.stamp === file.stamp &&
-        known.sourceStamp === file.sourceStamp &&
-        known.source === file.source &&
-        known.digest === file.digest
-      );
-    });
-  if (same) return [];
+export function keepVerified(record: JailRecord, files: VerifiedFiles): CheckProblem[] {
+  if (record.id === undefined || libc.geteuid() !== 0 || Bun.deepEquals(files, record.verified)) return [];
   try {
-    saveVerified(registry, record.id, files);
+    saveVerified(REGISTRY, record.id, files);
     return [];
   } catch (error) {
     const message = `the verified files cannot be saved for the next check: ${describeError(error)}`;
-    return [{ code: "not-kept", path: registry, message }];
+    return [{ code: "not-kept", path: REGISTRY, message }];
   }
 }

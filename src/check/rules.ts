@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { Stat } from "../../ffi/files.ts";
-import type { ErrorPlace } from "../cli/error.ts";
+import { describeError, type ErrorPlace } from "../cli/error.ts";
 
 /** "error": wrong, or not as it was installed. "warning": a danger that may be intended. */
 export const LEVELS = ["error", "warning"] as const;
@@ -116,13 +116,7 @@ export function factsOf({ rule, reason }: Pick<CheckFinding, "rule" | "reason">)
 /** A repair of --fix. */
 export type Repair =
   /** `clear`: bits to remove from the mode. */
-  | {
-      readonly kind: "attributes";
-      readonly clear?: number;
-      readonly mode?: number;
-      readonly uid?: number;
-      readonly gid?: number;
-    }
+  | Readonly<{ kind: "attributes"; clear?: number; mode?: number; uid?: number; gid?: number }>
   /** From the source that the manifest names, with its mode and owner. */
   | { readonly kind: "restore" }
   /** A new file with the same contents, without other names and extended attributes. */
@@ -160,4 +154,9 @@ export interface CheckProblem {
   readonly message: string;
   /** The line of a configuration file with the error. */
   readonly place?: ErrorPlace | undefined;
+}
+
+/** The problem of a path that cannot be read. `what` begins the message. */
+export function unreadable(path: ByteString, error: unknown, what = ""): CheckProblem {
+  return { code: "unreadable", path, message: what + describeError(error) };
 }

@@ -1,37 +1,23 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { plainPath } from "../../ffi/paths.ts";
 import { readKeys } from "../config/keys.ts";
-import type { IniFile, IniSection, Problem } from "../config/model.ts";
+import type { IniFile, IniSection } from "../config/model.ts";
 import { checkKeys } from "../config/schemas/check.ts";
 
 /** True if a path of the host is in a list, or below a path of it. */
 export type PathTest = (path: ByteString) => boolean;
 
-/** The exclusions of jk_check.ini for a jail. */
-export interface JailSettings {
-  readonly everywhere: PathTest;
-  readonly compare: PathTest;
-  readonly writableForGroup: PathTest;
-  readonly writableForOthers: PathTest;
-  readonly setuidForUser: PathTest;
-  readonly setuidForGroup: PathTest;
-  readonly setuidForOthers: PathTest;
-  /** The section that they come from. */
-  readonly section: IniSection | undefined;
-}
+/** The exclusions of jk_check.ini for a jail, and the section that they come from. */
+export type JailSettings = Readonly<ReturnType<typeof jailSettings>["settings"]>;
 
 /** A test for the paths of a list and all below them, by component: /j/home does not cover /j/homework. */
 export function pathTest(list: readonly ByteString[]): PathTest {
-  if (list.length === 0) return () => false;
   const plain = list.map(plainPath);
   return (path) => plain.some((prefix) => path === prefix || prefix === "/" || path.startsWith(`${prefix}/`));
 }
 
 /** The settings of a section of jk_check.ini, or those without a section. */
-export function jailSettings(section: IniSection | undefined): {
-  settings: JailSettings;
-  problems: Problem[];
-} {
+export function jailSettings(section: IniSection | undefined) {
   const { problems, ...values } = readKeys(section, checkKeys);
   return {
     problems,

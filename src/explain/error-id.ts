@@ -44,8 +44,7 @@ function doubtOf({ ident, message, sender }: LogEntry, uid: number | undefined):
   if (/ \(jail=.* uid=\d+\)$/s.test(message)) return "it was sent from inside a jail";
   if (!PROGRAMS.includes(ident)) return `it comes from ${display(ident)}, which has no error ids`;
   if (sender === undefined) return undefined;
-  const name = baseName(sender.program);
-  if (name !== "" && name !== "jailkit" && name !== ident)
+  if (!["", "jailkit", ident].includes(baseName(sender.program)))
     return `the journal says that ${display(sender.program)} wrote it, not ${ident}`;
   return uid !== undefined && uid !== sender.uid
     ? `the journal says that uid ${sender.uid} wrote it, not uid ${uid}`
@@ -58,8 +57,8 @@ export function parseRefusal(id: ByteString, entry: LogEntry): LoggedRefusal | u
   if (!message.startsWith(`${id}: `)) return undefined;
   const text = message.slice(id.length + 2);
   // The guard refused before any check: ffi/guard/refusal.c
-  const [, limited, why] = /^uid (\d+): (.*)$/s.exec(text) ?? [];
-  if (limited !== undefined && why !== undefined) {
+  const [, limited, why = ""] = /^uid (\d+): (.*)$/s.exec(text) ?? [];
+  if (limited !== undefined) {
     const uid = Number(limited);
     return { entry, uid, check: "limits", reason: why, doubt: doubtOf(entry, uid) };
   }
@@ -70,34 +69,31 @@ export function parseRefusal(id: ByteString, entry: LogEntry): LoggedRefusal | u
   return { entry, uid, check, reason, doubt: doubtOf(entry, uid) };
 }
 
+const unknown = (message: ByteString): CurrentState => ({ refused: undefined, message, remedy: "" });
+
 /** The present outcome of the check that failed then. */
 function currentState({ check, entry }: LoggedRefusal, report: LoginReport): CurrentState {
   const same = (step: ReportStep) =>
     (step.stage === entry.ident && step.name === check) || (step.stage === "limits" && check === "limits");
   const steps = report.steps.filter(same);
   const worst = steps.find(({ outcome }) => outcome === "failed") ?? steps[0];
-  if (worst === undefined)
-    return { refused: undefined, message: "this check no longer applies to the account", remedy: "" };
+  if (worst === undefined) return unknown("this check no longer applies to the account");
   const { outcome, message, remedy } = worst;
-  const refused =
-    outcome === "failed" ? true : outcome === "passed" || outcome === "warned" ? false : undefined;
-  return { refused, message, remedy };
+  const isKnown = outcome === "failed" || outcome === "passed" || outcome === "warned";
+  return { refused: isKnown ? outcome === "failed" : undefined, message, remedy };
 }
 
 /** A new report about an account and the program that refused it; undefined if more input is needed. */
 type AskAgain = (program: ByteString, user: ByteString) => LoginReport | undefined;
 
 function askNow(refusal: LoggedRefusal, again: AskAgain): CurrentState {
-  const unknown = (message: ByteString): CurrentState => ({ refused: undefined, message, remedy: "" });
   const account = refusal.uid === undefined ? undefined : passwdByUid(refusal.uid);
   if (account === undefined) return unknown("the account does not exist any more");
   try {
     const report = again(refusal.entry.ident, account.name);
-    return report === undefined
-      ? unknown(
-          `ask with the jail and the program: jailkit explain -j JAIL ${shellWord(account.name)} -- PROGRAM`,
-        )
-      : currentState(refusal, report);
+    if (report !== undefined) return currentState(refusal, report);
+    const command = `jailkit explain -j JAIL ${shellWord(account.name)} -- PROGRAM`;
+    return unknown(`ask with the jail and the program: ${command}`);
   } catch (error) {
     return unknown(describeError(error));
   }
@@ -111,16 +107,11 @@ export function explainId(
 ): ExplainedId {
   if (!isErrorId(id)) throw new RangeError("not an error id");
   const { entries, unread } = search(id);
-  const refusals = new Map<string, LoggedRefusal>();
-  for (const entry of entries) {
-    const refusal = parseRefusal(id, entry);
-    // A line may be in the journal and in several files.
-    const key = `${entry.ident}\0${entry.message}`;
-    if (refusal !== undefined && !refusals.has(key)) refusals.set(key, refusal);
-  }
-  const found = [...refusals.values()];
-  const asked = found.find(({ doubt }) => doubt === undefined) ?? found[0];
-  return { id, refusals: found, unread, now: asked === undefined ? undefined : askNow(asked, again) };
+  // A line may be in the journal and in several files.
+  const lines = Map.groupBy(entries, ({ ident, message }) => `${ident}\0${message}`);
+  const refusals = [...lines.values()].flatMap(([entry]) => (entry && parseRefusal(id, entry)) ?? []);
+  const asked = refusals.find(({ doubt }) => doubt === undefined) ?? refusals[0];
+  return { id, refusals, unread, now: asked && askNow(asked, again) };
 }
 
 const who = (uid: number | undefined): ByteString => {
@@ -150,16 +141,17 @@ export function idLines({ id, refusals, unread, now }: ExplainedId): ByteString[
     if (doubt !== undefined) lines.push(`  warning: ${doubt}`);
   }
   lines.push(...unread.map((line) => `not read: ${displayAgain(line)}`));
-  if (now === undefined) {
-    lines.push(`No log that can be read here has ${id}.`);
-    return lines;
-  }
+  if (now === undefined) return [...lines, `No log that can be read here has ${id}.`];
   const { refused, message, remedy } = now;
   const verdict = refused === undefined ? "unknown" : refused ? "still refused" : "not refused any more";
   lines.push(`now: ${verdict}: ${displayAgain(message)}`);
   if (refused !== false && remedy !== "") lines.push(`  remedy: ${displayAgain(remedy)}`);
   return lines;
 }
+
+const currentReport = ({ refused, message, remedy }: CurrentState) => {
+  return { refused: refused ?? null, message: jsonText(message), remedy: jsonText(remedy) };
+};
 
 /** The answer as JSON. */
 export function idReport({ id, refusals, unread, now }: ExplainedId): IdReport {
@@ -180,9 +172,6 @@ export function idReport({ id, refusals, unread, now }: ExplainedId): IdReport {
       doubt: jsonTextOrNull(doubt),
     })),
     unread: unread.map(jsonText),
-    now:
-      now === undefined
-        ? null
-        : { refused: now.refused ?? null, message: jsonText(now.message), remedy: jsonText(now.remedy) },
+    now: now === undefined ? null : currentReport(now),
   };
 }

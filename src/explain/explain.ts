@@ -26,7 +26,7 @@ import {
   type LimitedSession,
   type ProgramLook,
 } from "./programs/limited.ts";
-import { OWN_SHELL, otherShell, ownShellStep, shellSteps } from "./programs/shell.ts";
+import { OWN_SHELL, otherShell, ownShellStep, shellStep } from "./programs/shell.ts";
 import type { LoginReport } from "./report.ts";
 import { pamUserVariable, variableSteps } from "./sshd/environment.ts";
 import { internalSftpSteps } from "./sshd/forced-command.ts";
@@ -182,7 +182,7 @@ export function explainLogin(question: Question): LoginReport {
       return;
     }
     const session: LimitedSession = { ...subject, arguments: [], look: question.look };
-    report.steps.push(...withRightsOf(who, () => shellSteps(account.shell)));
+    report.steps.push(withRightsOf(who, () => shellStep(account.shell)));
     const line = explainEntrance(report, question, session);
     for (const { code, message, remedy } of jobWarnings(account))
       report.steps.push(stepsOf("jobs")(code, "warned", message, remedy));

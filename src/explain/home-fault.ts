@@ -23,7 +23,7 @@ interface PlannedChange {
 }
 
 /** A home that does not exist yet, or not yet at its place. */
-export interface FutureHome {
+interface FutureHome {
   stat: Stat | undefined;
   acl: AclReading;
 }
@@ -90,5 +90,5 @@ export function closedJailFault(
 ): ByteString | undefined {
   const closed = closedDirectory(root, { uid, gid, groups: [...groupIdsOf(name, gid), ...joins] });
   if (closed === undefined) return undefined;
-  return `${display(name)} cannot pass ${display(closed)}: no login works until it can: ${accessRemedy(closed, uid, "x")}`;
+  return `${display(name)} cannot pass ${display(closed)}: no login works until it can: ${accessRemedy(closed, root.path, uid, "x")}`;
 }

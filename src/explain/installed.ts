@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_NONBLOCK, O_RDONLY, S_ISUID } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
-import { close, fstat, openAt } from "../../ffi/files.ts";
+import { fstat, openAt, withFd } from "../../ffi/files.ts";
 import { CAP_SYS_CHROOT } from "../../ffi/process.ts";
 import { fileSystemOf } from "../../ffi/statfs.ts";
 import { getXattr } from "../../ffi/xattrs.ts";
@@ -42,29 +42,22 @@ export function installedPrivilege(program: ByteString): PrivilegeFact {
     const held = error.code === "EACCES" ? "unknown" : false;
     return { held, reason: `${program}: ${error.reason}`, remedy };
   }
-  try {
-    const stat = fstat(fd);
-    if ((stat.mode & 0o111) === 0) return { held: false, reason: `${program} is not executable`, remedy };
-    if (stat.uid !== 0 || (stat.mode & 0o022) !== 0) {
-      // Their changes would get the privilege.
-      const install = `install ${word} again, because users other than root could write it; then: ${remedy}`;
-      return { held: false, reason: `${program} can be changed by users other than root`, remedy: install };
-    }
-    const setuid = (stat.mode & S_ISUID) !== 0;
-    if (!setuid && !givesChroot(getXattr(fd, "security.capability"))) {
-      const reason = `${program} has neither the capability cap_sys_chroot+ep nor the setuid bit`;
-      return { held: false, reason, remedy };
-    }
+  const lacks = (reason: string, fix = remedy): PrivilegeFact => ({ held: false, reason, remedy: fix });
+  return withFd(fd, () => {
+    const { mode, uid } = fstat(fd);
+    if ((mode & 0o111) === 0) return lacks(`${program} is not executable`);
+    // Their changes would get the privilege.
+    const install = `install ${word} again, because users other than root could write it; then: ${remedy}`;
+    if (uid !== 0 || (mode & 0o022) !== 0)
+      return lacks(`${program} can be changed by users other than root`, install);
+    const isSetuid = (mode & S_ISUID) !== 0;
+    if (!isSetuid && !givesChroot(getXattr(fd, "security.capability")))
+      return lacks(`${program} has neither the capability cap_sys_chroot+ep nor the setuid bit`);
     if (mountedNosuid(fd)) {
-      const reason = `the file system of ${program} is mounted nosuid`;
-      return { held: false, reason, remedy: `mount -o remount,suid "$(stat -c %m ${word})"` };
+      const remount = `mount -o remount,suid "$(stat -c %m ${word})"`;
+      return lacks(`the file system of ${program} is mounted nosuid`, remount);
     }
-    return {
-      held: true,
-      reason: `${program} ${setuid ? "is setuid root" : "has cap_sys_chroot+ep"}`,
-      remedy: "",
-    };
-  } finally {
-    close(fd);
-  }
+    const reason = `${program} ${isSetuid ? "is setuid root" : "has cap_sys_chroot+ep"}`;
+    return { held: true, reason, remedy: "" };
+  });
 }

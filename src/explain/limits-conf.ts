@@ -22,9 +22,8 @@ export interface LimitLine {
   line: number;
 }
 
-const TYPES: ReadonlySet<ByteString> = new Set(["hard", "soft", "-"]);
-export const HARD: ReadonlySet<ByteString> = new Set(["hard", "-"]);
-export const SOFT: ReadonlySet<ByteString> = new Set(["soft", "-"]);
+export const HARD: readonly ByteString[] = ["hard", "-"];
+export const SOFT: readonly ByteString[] = ["soft", "-"];
 
 /** Items that count logins: soft and hard mean the same, and a domain may be `%` and a group. */
 export const LOGIN_COUNTS: ReadonlySet<ByteString> = new Set(["maxlogins", "maxsyslogins"]);
@@ -45,12 +44,12 @@ export function linesFor(
   files: readonly LimitFile[],
   user: LimitedUser,
   wanted: (item: ByteString) => boolean,
-  types: ReadonlySet<ByteString> = TYPES,
+  types: readonly ByteString[] = [...HARD, ...SOFT],
 ): LimitLine[] {
   const found = new Map<ByteString, LimitLine & { weight: number }>();
   for (const { domain, type, ...line } of files.flatMap(linesOf)) {
     const { item } = line;
-    if (!wanted(item) || !types.has(type)) continue;
+    if (!wanted(item) || !types.includes(type)) continue;
     const weight = weightOf(domain, user, item);
     if (weight === NOBODY) continue;
     if (item !== NO_NEW_PRIVS && weight < (found.get(item)?.weight ?? NOBODY)) continue;
@@ -63,10 +62,10 @@ function linesOf({ file, text }: LimitFile): (LimitLine & { domain: ByteString; 
   return text.split("\n").flatMap((raw, index) => {
     const [domain, type, name, value] = raw.replace(/#.*/, "").trim().split(/\s+/);
     if (domain === undefined || type === undefined || name === undefined || value === undefined) return [];
-    const place = { value, file, line: index + 1, type: type.toLowerCase() };
     // "%" alone limits the logins of all users.
-    if (domain === "%") return [{ ...place, domain: "*", item: "maxsyslogins" }];
-    return [{ ...place, domain, item: name.toLowerCase() }];
+    const what =
+      domain === "%" ? { domain: "*", item: "maxsyslogins" } : { domain, item: name.toLowerCase() };
+    return [{ ...what, value, file, line: index + 1, type: type.toLowerCase() }];
   });
 }
 
@@ -83,12 +82,8 @@ function weightOf(domain: ByteString, user: LimitedUser, item: ByteString): numb
 
 /** True if a range of ids, such as "1000:2000", "1000:" or ":2000", includes one of several. */
 function isInRange(range: ByteString, ids: readonly number[]): boolean {
-  const match = /^(\d*):(\d*)$/.exec(range);
-  if (match === null || range === ":") return false;
-  const [, low = "", high = ""] = match;
-  const from = low === "" ? 0 : Number(low);
-  const to = high === "" ? Number.POSITIVE_INFINITY : Number(high);
-  return ids.some((id) => id >= from && id <= to);
+  const [, low, high] = /^(?!:$)(\d*):(\d*)$/.exec(range) ?? [];
+  return low !== undefined && ids.some((id) => id >= Number(low) && id <= Number(high || Infinity));
 }
 
 /** The number at the start of a value; undefined for no limit and for other text. */

@@ -1,82 +1,96 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "../../ffi/constants.ts";
-import { SystemError } from "../../ffi/error.ts";
-import { close, openAt, readDirectory } from "../../ffi/files.ts";
+import { attempt } from "../../ffi/error.ts";
+import { openAt, readDirectory, withFd } from "../../ffi/files.ts";
 import { type Credentials, MAY_EXECUTE, MAY_READ, mayAccess, withRightsOf } from "../../ffi/rights.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { dropInDirectory } from "../config/load.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
-import { aclAt } from "../system/acl.ts";
+import { aclAt, removalCommand } from "../system/acl.ts";
 import { commandAt } from "../system/exchange.ts";
 
 /** The obstacle to reading a file. */
-export interface Obstacle {
+interface Obstacle {
   path: ByteString;
   /** A command. */
   remedy: ByteString;
 }
 
-/** The command that lets a user use a file: for everybody, since a group may be the user's, or by the ACL. Only root can ask. */
-export function accessRemedy(path: ByteString, uid: number, letters: string): ByteString {
+/**
+ * The command that lets a user use a file: for everybody, since a group may be the user's. An ACL comes before that: in the
+ * jail, whose files should have none, it goes; elsewhere the user gets an entry. `jail`: "" for no jail. Only root can ask.
+ */
+export function accessRemedy(path: ByteString, jail: ByteString, uid: number, letters: string): ByteString {
   const acl = withRightsOf(undefined, () => aclAt(AT_FDCWD, path, true));
   const word = shellWord(path);
-  // In an ACL, the entry for a user comes before the one for others.
-  const named = typeof acl !== "string" && acl.named.length > 0;
-  return named ? `setfacl -m u:${uid}:${letters} ${word}` : `chmod a+${letters} ${word}`;
+  const named = typeof acl === "string" ? [] : acl.named;
+  const open = `chmod a+${letters} ${word}`;
+  if (named.length === 0) return open;
+  if (jail !== "" && `${path}/`.startsWith(`${jail}/`)) return `${removalCommand(named)} ${word} && ${open}`;
+  return `setfacl -m u:${uid}:${letters} ${word}`;
 }
 
-function obstacleAt(path: ByteString, uid: number, wanted: number): Obstacle | undefined {
+/** A file or directory of a jail, or above it; `jail` is "" for others. */
+interface Place {
+  path: ByteString;
+  jail: ByteString;
+}
+
+function obstacleAt({ path, jail }: Place, uid: number, wanted: number): Obstacle | undefined {
   if (mayAccess(AT_FDCWD, path, wanted) || !withRightsOf(undefined, () => mayAccess(AT_FDCWD, path, 0)))
     return undefined;
   const letters = `${wanted & MAY_READ ? "r" : ""}${wanted & MAY_EXECUTE ? "x" : ""}`;
-  return { path, remedy: commandAt(path, accessRemedy(path, uid, letters)) };
+  return { path, remedy: commandAt(path, accessRemedy(path, jail, uid, letters)) };
 }
 
+/** The names in a directory; none if it cannot be read. */
 function namesIn(directory: ByteString): ByteString[] {
-  try {
-    const fd = openAt(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    try {
-      return readDirectory(fd).map(({ name }) => name);
-    } finally {
-      close(fd);
-    }
-  } catch (error) {
-    if (error instanceof SystemError) return [];
-    throw error;
+  const open = () => openAt(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  return attempt(() => withFd(open(), readDirectory).map(({ name }) => name)) ?? [];
+}
+
+/** The obstacle at the first of several paths that has one. */
+function firstObstacle(
+  paths: readonly ByteString[],
+  jail: ByteString,
+  uid: number,
+  wanted: number,
+): Obstacle | undefined {
+  for (const path of paths) {
+    const found = obstacleAt({ path, jail }, uid, wanted);
+    if (found !== undefined) return found;
   }
+  return undefined;
 }
 
 /** The first directory above an absolute path that this process, with the user's rights, cannot pass. */
-export function closedAbove(path: ByteString, uid: number): Obstacle | undefined {
+export function closedAbove({ path, jail }: Place, uid: number): Obstacle | undefined {
   const parts = path.split("/").slice(1, -1);
-  for (let at = 1; at <= parts.length; at++) {
-    const found = obstacleAt(`/${parts.slice(0, at).join("/")}`, uid, MAY_EXECUTE);
-    if (found !== undefined) return found;
-  }
-  return undefined;
+  const above = parts.map((_, index) => `/${parts.slice(0, index + 1).join("/")}`);
+  return firstObstacle(above, jail, uid, MAY_EXECUTE);
 }
 
 /**
- * The obstacle to reading a file at an absolute path, or the drop-ins of a config file, for the user whose rights this
+ * The obstacle to reading a file in etc of the host or of a jail, by its absolute path, or the drop-ins of a config file, for the user whose rights this
  * process has; undefined if there is none.
  */
 export function obstacleTo(file: ByteString, uid: number): Obstacle | undefined {
-  const closed = closedAbove(file, uid);
-  if (closed !== undefined) return closed;
+  const jail = file.slice(0, file.lastIndexOf("/etc/"));
+  const place = { path: file, jail };
+  const found = closedAbove(place, uid) ?? obstacleAt(place, uid, MAY_READ);
   const dropIns = dropInDirectory(file);
-  const questions: [path: ByteString, wanted: number][] = [[file, MAY_READ]];
-  if (dropIns !== undefined) {
-    questions.push([dropIns, MAY_READ | MAY_EXECUTE]);
-    for (const name of namesIn(dropIns))
-      if (/^[^.].*\.ini$/.test(name)) questions.push([`${dropIns}/${name}`, MAY_READ]);
-  }
-  for (const [path, wanted] of questions) {
-    const found = obstacleAt(path, uid, wanted);
-    if (found !== undefined) return found;
-  }
-  return undefined;
+  if (found !== undefined || dropIns === undefined) return found;
+  const closed = obstacleAt({ path: dropIns, jail }, uid, MAY_READ | MAY_EXECUTE);
+  if (closed !== undefined) return closed;
+  const names = namesIn(dropIns).filter((name) => /^[^.].*\.ini$/.test(name));
+  return firstObstacle(
+    names.map((name) => `${dropIns}/${name}`),
+    jail,
+    uid,
+    MAY_READ,
+  );
 }
 
 /** A function that throws JailkitError if this process, with the user's rights, cannot read a file; see obstacleTo. */

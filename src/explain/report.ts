@@ -71,26 +71,20 @@ export function reportStatus({ verdict }: LoginReport): number {
   return { works: 0, refused: 1, unknown: 2, "not-jailed": 2 }[verdict];
 }
 
-/** The step about sessions without a command. */
+// The steps on which the last line of a report depends.
 export const INTERACTIVE = "interactive";
-/** The step about the commands of keys. */
 export const KEY_COMMAND = "key-command";
-/** The step about addresses that sshd refuses for a time. */
 export const PENALTIES = "penalties";
-/** The step about an sshd that is not running. */
 export const NOT_RUNNING = "not-running";
 
 /** Sets the verdict: the first failed step decides, else unknown steps make it unknown. */
 export function judgeReport(report: LoginReport): void {
-  const failed = report.steps.find((step) => step.outcome === "failed");
-  if (failed !== undefined) {
-    report.verdict = "refused";
-    report.exitStatus = failed.exitStatus;
-    return;
-  }
-  const open = report.steps.some((step) => step.outcome === "unknown");
-  const free = report.unjailed && report.heldBySshd === undefined;
-  report.verdict = open ? "unknown" : free ? "not-jailed" : "works";
+  const first = (wanted: CheckOutcome) => report.steps.find(({ outcome }) => outcome === wanted);
+  const failed = first("failed");
+  report.exitStatus = failed?.exitStatus;
+  const isFree = report.unjailed && report.heldBySshd === undefined;
+  const otherwise = isFree ? "not-jailed" : "works";
+  report.verdict = failed ? "refused" : first("unknown") ? "unknown" : otherwise;
 }
 
 /** A umask with three octal digits. */
@@ -116,22 +110,17 @@ export function explainReport(report: LoginReport): ExplainReport {
     shell: jsonTextOrNull(report.shell),
     internalShell: report.internalShell,
     keptVariables: report.keptVariables.map(jsonText),
-    command:
-      command === undefined
-        ? null
-        : {
-            path: jsonText(command.path),
-            argv: command.argv.map(jsonText),
-            environment: command.environment.map(jsonText),
-            umask: command.umask === undefined ? null : umaskText(command.umask),
-          },
-    steps: report.steps.map((step) => ({
-      stage: step.stage,
-      name: step.name,
-      outcome: step.outcome,
-      message: jsonText(step.message),
-      remedy: step.remedy === "" ? null : jsonText(step.remedy),
-      exitStatus: step.exitStatus ?? null,
-    })),
+    command: command === undefined ? null : commandReport(command),
+    steps: report.steps.map(({ stage, name, outcome, message, remedy, exitStatus = null }) => {
+      const fix = remedy === "" ? null : jsonText(remedy);
+      return { stage, name, outcome, message: jsonText(message), remedy: fix, exitStatus };
+    }),
   };
 }
+
+const commandReport = ({ path, argv, environment, umask }: ReportedCommand) => ({
+  path: jsonText(path),
+  argv: argv.map(jsonText),
+  environment: environment.map(jsonText),
+  umask: umask === undefined ? null : umaskText(umask),
+});

@@ -12,19 +12,12 @@ import {
   umaskText,
 } from "./report.ts";
 
-const TONES: Readonly<Partial<Record<CheckOutcome, Tone>>> = {
-  passed: "good",
-  warned: "caution",
-  failed: "bad",
-  unknown: "caution",
-};
-
-const LABELS: Readonly<Record<CheckOutcome, string>> = {
-  passed: "ok",
-  warned: "warning",
-  failed: "FAILED",
-  skipped: "skipped",
-  unknown: "unknown",
+const LABELS: Readonly<Record<CheckOutcome, [label: string, tone?: Tone]>> = {
+  passed: ["ok", "good"],
+  warned: ["warning", "caution"],
+  failed: ["FAILED", "bad"],
+  skipped: ["skipped"],
+  unknown: ["unknown", "caution"],
 };
 const LABEL_WIDTH = 8;
 
@@ -48,7 +41,9 @@ export function reportLines(report: LoginReport, paint: Paint = plain): ByteStri
   return [
     ...stepLines(report.steps, paint),
     ...factLines(report),
-    ...(byKey ? ["This is a login by key; a login by password is not held to the command of the keys."] : []),
+    ...(byKey
+      ? ["This answer is about a login by key; a login by password ignores the command of the keys."]
+      : []),
     paint(VERDICT_TONES[report.verdict], verdictLine(report)),
   ];
 }
@@ -79,8 +74,7 @@ function remedyLines({ outcome, remedy }: ReportStep): ByteString[] {
 }
 
 function label(outcome: CheckOutcome, paint: Paint): ByteString {
-  const word = LABELS[outcome];
-  const tone = TONES[outcome];
+  const [word, tone] = LABELS[outcome];
   return `${tone === undefined ? word : paint(tone, word)}${" ".repeat(LABEL_WIDTH - word.length)}`;
 }
 

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { SystemError } from "../../ffi/error.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { display, quoted } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
@@ -10,6 +11,7 @@ import { openNamedJail } from "../jail/record/named-jail.ts";
 import type { Loader } from "../libraries/closure.ts";
 import { type Applied, applyPlan } from "./apply/apply.ts";
 import { ALL_FILES, addExtras } from "./apply/extras.ts";
+import { foreseeLink, LINKS_SHARE, notLinkedWarning } from "./apply/link.ts";
 import type { Plan, PopulateProblem } from "./entry.ts";
 import { emptyFileSystem, type FileSystem } from "./file-system.ts";
 import { obstacleTo } from "./obstacle.ts";
@@ -83,11 +85,21 @@ function reportPlan({ warnings, notes, problems }: Plan, json: boolean, reporter
 
 function showPlan(request: PopulateRequest, plan: Plan, hardlink: boolean, reporter: LineReporter): Filled {
   const { jail, accounts } = request;
+  let linking = hardlink;
+  let linked = false;
   for (const entry of plan.entries) {
     const to = jail + entry.path;
-    reporter.message(actionMessage(entry, to, hardlink));
+    const isNew = entry.type === "file" && entry.action !== "keep";
+    const how = linking && isNew ? foreseeLink(entry, to) : "copy";
+    if (how instanceof SystemError) {
+      reporter.warn(notLinkedWarning(entry, to, how.reason));
+      linking = false;
+    }
+    linked ||= how === "link";
+    reporter.message(actionMessage(entry, to, how === "link"));
     if (entry.stripped && entry.action !== "keep") reporter.say(strippedMessage(to));
   }
+  if (linked) reporter.warn(LINKS_SHARE);
   const { users = [], groups = [] } = accounts ?? {};
   for (const { name } of users) reporter.detail(`writing user ${name} to ${jail}/etc/passwd`);
   for (const { name } of groups) reporter.detail(`writing group ${name} to ${jail}/etc/group`);
@@ -142,12 +154,8 @@ function statusOf(problems: readonly PopulateProblem[]): number {
 /** Explains from the record why a path is in a jail. Returns the exit status: 0 if the path is in the record. */
 export async function printRecordedWhy(jail: ByteString, path: ByteString, json: boolean): Promise<number> {
   const { explainRecorded } = await import("./record/record.ts");
-  const root = openNamedJail(jail);
-  try {
-    return printWhy("jk_init", explainRecorded(root, path), path, json);
-  } finally {
-    closeJailRoot(root);
-  }
+  using root = openNamedJail(jail);
+  return printWhy("jk_init", explainRecorded(root, path), path, json);
 }
 
 function printWhy(

@@ -40,6 +40,12 @@ export function processesOf(uid: number): number[] {
   }
 }
 
+/** True if all user ids of a process are `uid`. Throws SystemError. */
+export function isRunBy(pid: number, uid: number): boolean {
+  const ids = UIDS.exec(readStatus(AT_FDCWD, `/proc/${pid}`))?.slice(1);
+  return ids?.every((id) => id === String(uid)) ?? false;
+}
+
 /** True if root has another process with one of these names (proc(5), `Name:`). Throws SystemError. */
 export function rootRuns(names: ReadonlySet<ByteString>): boolean {
   const proc = openAt(AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY);
@@ -56,7 +62,7 @@ export function rootRuns(names: ReadonlySet<ByteString>): boolean {
 }
 
 /** The text of proc_pid_status(5); "" if the process has ended. */
-function readStatus(proc: number, pid: number): ByteString {
+function readStatus(proc: number, pid: number | ByteString): ByteString {
   try {
     return fromBytes(readFileIfPresent(`${pid}/status`, 1 << 16, proc) ?? new Uint8Array(0));
   } catch (error) {

@@ -124,5 +124,5 @@ async function main(): Promise<never> {
 }
 
 // The threads of jk_check are this file once more.
-if (!Bun.isMainThread) (await import("../check/content/worker.ts")).serveComparisons();
+if (!Bun.isMainThread) (await import("../check/content/threads.ts")).serveComparisons();
 else if (import.meta.main) await main();

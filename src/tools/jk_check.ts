@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { check } from "../check/check.ts";
-import { serveComparisons } from "../check/content/worker.ts";
+import { serveComparisons } from "../check/content/threads.ts";
 import { checkReport } from "../check/report/json.ts";
 import { sarifLog } from "../check/report/sarif.ts";
 import { hostLines, jailLines, type Lines, verboseLine } from "../check/report/text.ts";

@@ -197,6 +197,7 @@ class UpdateRun {
       skips: [...skip.filter((path) => path !== ""), ...(own?.skips ?? [])],
       hardlink: hardlink || own?.hardlinks === true || own?.hardlink === true,
       dryRun: dryRun || check,
+      checkOnly: check,
     };
     try {
       const outcome = await updateJail(request, this.context);

@@ -19,6 +19,8 @@ export interface Extra {
   readonly kind: "accounts" | "proc" | "log-socket" | "library-cache";
   /** Continues "will ". */
   readonly what: string;
+  /** The directory of the jail that it changes, if any. */
+  readonly place: ByteString | undefined;
   readonly add: (reporter: LineReporter) => void;
 }
 
@@ -27,12 +29,13 @@ const FSTAB_LIMIT = 1 << 20;
 /** The extras that a recipe asks for and the jail lacks. */
 export function missingExtras(root: JailRoot, recipe: Recipe): Extra[] {
   const extras: Extra[] = [];
-  const need = (kind: Extra["kind"], what: string, add: Extra["add"]) => extras.push({ kind, what, add });
+  const need = (kind: Extra["kind"], what: string, add: Extra["add"], place?: ByteString) =>
+    extras.push({ kind, what, place, add });
   const { accounts } = recipe;
   const some = accounts.users.length + accounts.groups.length > 0;
   if (some && !hasAccounts(root, accounts)) {
     const what = "add accounts to etc/passwd and etc/group";
-    need("accounts", what, (reporter) => addAccounts(root, accounts, reporter));
+    need("accounts", what, (reporter) => addAccounts(root, accounts, reporter), "/etc");
   }
   if (recipe.needProc && !(hasProcLine(root.path) && hasProc(root))) {
     need("proc", "mount proc", () => {
@@ -43,7 +46,7 @@ export function missingExtras(root: JailRoot, recipe: Recipe): Extra[] {
   if (recipe.needLogsocket && !isServed(root.path))
     need("log-socket", "tell jk_socketd to serve dev/log", () => void registerLogSocket(root.path));
   if (lacksCache(root) && findProgram("ldconfig") !== undefined)
-    need("library-cache", "create the cache of libraries", () => renewLibraryCache(root));
+    need("library-cache", "create the cache of libraries", () => renewLibraryCache(root), "/etc");
   return extras;
 }
 

@@ -4,8 +4,10 @@ import * as C from "../../ffi/constants.ts";
 import { close, openAt, readAllFd } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { directoryOf } from "../../ffi/paths.ts";
+import { JailkitError } from "../cli/error.ts";
 import { withJailFile, withTree } from "../jail/fs/look.ts";
 import { type JailRoot, withDirectory } from "../jail/fs/walk.ts";
+import { readOnlyProblem } from "../jail/fs/writable.ts";
 import { makeDirectories, putFile } from "../jail/fs/write.ts";
 import { REGISTRY } from "../jail/record/manifest.ts";
 import {
@@ -108,6 +110,12 @@ export function writeJournal(
 /** Removes the journal of a complete run. */
 export function removeJournal(id: ByteString): void {
   withTree((tree) => removeOwn(tree, journalPath(id)));
+}
+
+/** Throws JailkitError "read-only" if the record of that id cannot be written: a dry run does not take its lock. */
+export function requireWritableRecord(id: ByteString, jail: ByteString, progress?: string): void {
+  const problem = withTree((tree) => readOnlyProblem(tree, [recordDirectory(id)], jail, progress));
+  if (problem !== undefined) throw new JailkitError(problem.code, 1, problem.message);
 }
 
 /** Calls `use` under the lock of a jail; waits for another run. */

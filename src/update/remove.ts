@@ -1,12 +1,14 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
+import { directoryOf } from "../../ffi/paths.ts";
 import { display, jsonText, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
 import { printJson } from "../cli/output.ts";
 import { problemReport } from "../cli/report.ts";
-import { noRoom, requireWritable } from "../jail/fs/no-room.ts";
+import { noRoom } from "../jail/fs/no-room.ts";
 import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
+import { readOnlyProblem } from "../jail/fs/writable.ts";
 import {
   changeManifest,
   type Manifest,
@@ -26,7 +28,7 @@ import { asksForFiles } from "../populate/record/requests.ts";
 import { LineReporter } from "../populate/reporter.ts";
 import { type Recipe, readRecipe } from "../profile/recipe.ts";
 import { applyRemovals } from "./apply/removals.ts";
-import { withJailLock } from "./journal.ts";
+import { requireWritableRecord, withJailLock } from "./journal.ts";
 import { type Kept, keptMessage, type Removal } from "./plan/compare.ts";
 import { decideRemovals, type Removals } from "./plan/removals.ts";
 import { removeProcLine, unmountJailProc, unregisterLogSocket } from "./remove-extras.ts";
@@ -77,6 +79,7 @@ export async function removeRequested(request: RemoveRequest, options: RemoveOpt
   let outcome: RemoveOutcome;
   try {
     const { id } = openManifest(root);
+    requireWritableRecord(id, jail, "nothing was removed");
     const remove = () =>
       removeFrom({ root, manifest: openManifest(root), request, loader, reporter }, dryRun);
     outcome = dryRun ? remove() : await withJailLock(id, async () => remove());
@@ -115,6 +118,11 @@ function removeFrom(run: Run, dryRun: boolean): RemoveOutcome {
   const decided = decide(run, { stays, goes });
   const { removals, kept } = decided;
   for (const each of kept) reporter.say(keptMessage(root, each));
+  const closed = readOnlyProblem(root, placesToChange(root, removals), root.path, "nothing was removed");
+  if (closed !== undefined) {
+    reporter.fail(closed.message);
+    return { removals, removed: new Set(), kept, warnings, problems: [closed], exitStatus: 1 };
+  }
   if (dryRun) {
     for (const removal of removals) reporter.say(removalLine(root.path, removal, true));
     return { removals, removed: new Set(), kept, warnings, problems: [], exitStatus: 0 };
@@ -122,6 +130,13 @@ function removeFrom(run: Run, dryRun: boolean): RemoveOutcome {
   const { problems, done } = holdingSignals(() => takeAway(run, { stays, goes }, decided));
   const exitStatus = statusAfterSignals(problems.length === 0 ? 0 : 1);
   return { removals, removed: new Set(done), kept, warnings, problems, exitStatus };
+}
+
+/** The directories of the jail in which a name is removed or replaced. */
+function placesToChange(root: JailRoot, removals: readonly Removal[]): ByteString[] {
+  const places = removals.map(({ path }) => directoryOf(path));
+  const renews = removals.some(({ path }) => isLibraryName(path)) || hasOldCache(root);
+  return renews ? [...places, "/etc"] : places;
 }
 
 /** Splits the requests: without the names, and for the names alone. */
@@ -196,9 +211,6 @@ function takeAway(
       failed(full ?? { code, path: root.path, message: describeError(error) });
     }
   };
-  // A jail that cannot be changed keeps its proc and its log socket.
-  if (removals.length > 0) attempt("read-only", () => requireWritable(root.fd, root.path));
-  if (problems.length > 0) return { problems, done: [] };
   if (goes.needLogsocket && !stays.needLogsocket) attempt("log-socket", () => closeLogSocket(root, reporter));
   if (goes.needProc && !stays.needProc) {
     attempt("proc", () => {

@@ -2,10 +2,12 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { ENOSPC } from "../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../ffi/error.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
+import { directoryOf } from "../../ffi/paths.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { requireJailToFill } from "../jail/fs/host-directories.ts";
 import { lacksRoom, noRoom } from "../jail/fs/no-room.ts";
 import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
+import { readOnlyProblem } from "../jail/fs/writable.ts";
 import {
   type Manifest,
   openManifest,
@@ -17,6 +19,7 @@ import { openNamedJail } from "../jail/record/named-jail.ts";
 import type { Loader } from "../libraries/closure.ts";
 import { isLibraryName } from "../libraries/dependency.ts";
 import { renewLibraryCache } from "../populate/apply/library-cache.ts";
+import type { PopulateProblem } from "../populate/entry.ts";
 import type { FileSystem } from "../populate/file-system.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
 import { actionMessage, type LineReporter } from "../populate/reporter.ts";
@@ -31,6 +34,7 @@ import {
   journalOf,
   readJournal,
   removeJournal,
+  requireWritableRecord,
   withJailLock,
   writeJournal,
 } from "./journal.ts";
@@ -53,6 +57,8 @@ interface UpdateOptions {
   /** Also remove files that were created in the jail or belong to users. */
   readonly prune: boolean;
   readonly dryRun: boolean;
+  /** A dry run that only tells whether there is something to do, not whether it can be done. */
+  readonly checkOnly: boolean;
   readonly sync: boolean;
   /** Update nothing but the limited shells of the jail. */
   readonly shellsOnly: boolean;
@@ -79,6 +85,7 @@ export async function updateJail(options: UpdateOptions, context: UpdateContext)
     requireJailToFill(root, 1);
     const manifest = openManifest(root);
     const { id } = manifest;
+    if (!options.checkOnly) requireWritableRecord(id, options.jail);
     if (options.dryRun)
       return prepare({ root, manifest, journal: readJournal(id) }, options, context).outcome;
     // The lock is beside the record of that id; the record is read again under the lock.
@@ -107,6 +114,7 @@ async function updateLocked(
   const prepared = prepare(jail, options, context);
   const outcome = { ...prepared.outcome, warnings: [...swept, ...prepared.outcome.warnings] };
   const settled = prepared.recorded && settle(root, manifest, prepared.plan);
+  if (prepared.blocked) return outcome;
   if (!hasWork(outcome)) {
     if (settled) saveManifest(manifest);
     return outcome;
@@ -127,6 +135,8 @@ interface Prepared {
   readonly recorded: boolean;
   readonly plan: UpdatePlan;
   readonly outcome: UpdateOutcome;
+  /** Nothing can be changed, as a problem of the outcome says. */
+  readonly blocked: boolean;
 }
 
 /** Plans and reports; with `dryRun`, also reports each change. Changes nothing. */
@@ -156,8 +166,28 @@ function prepare(jail: OpenJail, options: UpdateOptions, context: UpdateContext)
     ...{ changes, removals, kept, skipped, warnings, problems },
   };
   reportPlan(root, plan, reporter);
+  const obstacle = options.checkOnly ? undefined : closedPlace(root, outcome);
+  if (obstacle !== undefined) {
+    reporter.fail(obstacle.message);
+    return {
+      recorded,
+      plan,
+      blocked: true,
+      outcome: { ...outcome, problems: [...outcome.problems, obstacle] },
+    };
+  }
   if (options.dryRun) showChanges(outcome, reporter);
-  return { recorded, plan, outcome };
+  return { recorded, plan, outcome, blocked: false };
+}
+
+/** The problem of the first directory to change that is on a read-only mount. */
+function closedPlace(
+  root: JailRoot,
+  { changes, removals, extras }: UpdateOutcome,
+): PopulateProblem | undefined {
+  const paths = [...changes.map(({ entry }) => entry.path), ...removals.map(({ path }) => path)];
+  const places = [...paths.map(directoryOf), ...extras.flatMap(({ place }) => place ?? [])];
+  return readOnlyProblem(root, places, root.path, workLeft(changes, new Set()).progress);
 }
 
 function reportPlan(root: JailRoot, plan: UpdatePlan, reporter: LineReporter): void {

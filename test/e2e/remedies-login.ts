@@ -199,6 +199,7 @@ export const CASES: readonly LoginCase[] = [
   lsh("policy", "no file", `rm etc/jailkit/jk_lsh.ini`, { refusal: "config-missing" }),
   lsh("policy", "no section", `echo > etc/jailkit/jk_lsh.ini`, { refusal: "no-section" }),
   lsh("policy", "unreadable", `chmod 0600 etc/jailkit/jk_lsh.ini`),
+  lsh("policy", "closed by an ACL", `setfacl -m u:${LIMITED_USER}:--- etc/jailkit/jk_lsh.ini`),
   lsh("executables", "no programs", `echo '[${LIMITED_USER}]' > etc/jailkit/jk_lsh.ini`, {
     refusal: "no-executables",
   }),

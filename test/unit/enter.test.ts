@@ -10,20 +10,20 @@ import { loginEnvironment, shellArguments } from "../../src/enter/login/start-sh
 import { errorId } from "../../src/enter/refusal.ts";
 import { shellFact } from "../../src/enter/shell.ts";
 import {
-  explainReport,
-  INTERACTIVE,
-  type LoginReport,
-  type ReportStep,
-  reportStatus,
-} from "../../src/explain/report.ts";
-import {
   hardLimits,
   lowSoftLimits,
   NEEDED,
   privilegeLimit,
   sessionLimits,
   tooLow,
-} from "../../src/explain/runtime-limits.ts";
+} from "../../src/explain/limits.ts";
+import {
+  explainReport,
+  INTERACTIVE,
+  type LoginReport,
+  type ReportStep,
+  reportStatus,
+} from "../../src/explain/report.ts";
 import { reportLines } from "../../src/explain/show.ts";
 import { closeJailRoot } from "../../src/jail/fs/walk.ts";
 import { groupNumbered, userNamed, userNumbered } from "../../src/system/flat-accounts.ts";

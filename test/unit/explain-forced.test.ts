@@ -29,7 +29,7 @@ test("a login by password is not limited to the command of a key, and a note say
   expect(steps.map(({ name, outcome }) => `${name} ${outcome}`)).toEqual(["key-command warned"]);
   const lines = reportLines({ ...emptyReport("u"), verdict: "works", steps });
   expect(lines.at(-2)).toBe(
-    "This is a login by key; a login by password is not held to the command of the keys.",
+    "This answer is about a login by key; a login by password ignores the command of the keys.",
   );
   expect(reportLines({ ...emptyReport("u"), verdict: "works" }).at(-2)).toBe("login:");
 });

@@ -191,7 +191,7 @@ describe.each(["a b'c;$x", "-x\n'y", "plain"])("commands about %j", (name) => {
       ["usermod", "-aG", "jailed", ...rest],
     ],
     [
-      keyWarnings(settings, name, "x", true)[0]?.remedy.split("with: ")[1] ?? "",
+      keyWarnings(settings, name, "x", true)[0]?.remedy.split("no password: ")[1] ?? "",
       ["usermod", "-p", "*", ...rest],
     ],
     [host("separator", { split: () => undefined }), ["jk_jailuser", "-m", "-j", "JAIL", ...rest]],

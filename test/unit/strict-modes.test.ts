@@ -81,7 +81,7 @@ const aside = (path: () => string) => () => `mv -nT ${quoted(path())} ${quoted(`
 const theirs = (command: () => string) => () => asUser(command());
 const anew = (command: () => string) => () => `put the keys into ${file} anew, after: ${command()}`;
 const noLink = (command: () => string) => () =>
-  `put a file of keys in the place of ${file}, and no link, after: ${command()}`;
+  `put a regular file of keys in the place of ${file}, after: ${command()}`;
 const HOME = () => home;
 // Keys that others wrote into it stay there, and count again.
 const BEFORE = /^(?:put .* after|read .* first, for others could write it; then): /;

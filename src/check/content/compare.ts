@@ -1,6 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
-import { close, fstat, openAt2, type Stat } from "../../../ffi/files.ts";
+import { fstat, openAt2, type Stat, withFd } from "../../../ffi/files.ts";
 import { describeError } from "../../cli/error.ts";
 import { compareOpen } from "../../jail/fs/compare.ts";
 import { openSource } from "../../jail/fs/source.ts";
@@ -55,23 +55,21 @@ function contents(fd: number, sourceFd: number | undefined, size: number, wantDi
 
 /** Compares files of the jail below `rootFd`. */
 export function createComparer(rootFd: number): (job: Job, wantDigest: boolean) => Comparison {
+  const isUnchanged = (stat: Stat, stamp: string) => isRegular(stat) && stampOf(stat) === stamp;
   return ({ path, stamp, source }, wantDigest) => {
-    let fd = -1;
-    let sourceFd = -1;
     try {
-      fd = openAt2(rootFd, path.slice(1), FLAGS, RESOLVE);
-      const stat = fstat(fd);
-      if (!isRegular(stat) || stampOf(stat) !== stamp) return { verdict: "changed" };
-      if (source === undefined) return contents(fd, undefined, stat.size, true);
-      sourceFd = openSource(source.path);
-      const sourceStat = fstat(sourceFd);
-      if (!isRegular(sourceStat) || stampOf(sourceStat) !== source.stamp) return { verdict: "changed" };
-      return contents(fd, sourceFd, stat.size, wantDigest);
+      return withFd(openAt2(rootFd, path.slice(1), FLAGS, RESOLVE), (fd) => {
+        const stat = fstat(fd);
+        if (!isUnchanged(stat, stamp)) return { verdict: "changed" };
+        if (source === undefined) return contents(fd, undefined, stat.size, true);
+        return withFd(openSource(source.path), (sourceFd) =>
+          isUnchanged(fstat(sourceFd), source.stamp)
+            ? contents(fd, sourceFd, stat.size, wantDigest)
+            : { verdict: "changed" },
+        );
+      });
     } catch (error) {
       return { verdict: "unreadable", reason: describeError(error) };
-    } finally {
-      if (fd >= 0) close(fd);
-      if (sourceFd >= 0) close(sourceFd);
     }
   };
 }

@@ -1,15 +1,11 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import type { Stat } from "../../../ffi/files.ts";
 import { display } from "../../cli/display.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import type { Collected } from "../collect.ts";
 import type { CheckFinding, CheckProblem } from "../rules.ts";
 import { type Comparison, type Job, stampOf } from "./compare.ts";
 import { startComparisons } from "./threads.ts";
-import { isKnownSame, isSettled, type Verified, type VerifiedFiles } from "./verified.ts";
-
-type Pending = Collected["pending"][number];
-type Gone = Collected["gone"][number];
+import { isSettled, type VerifiedFiles } from "./verified.ts";
 
 interface OpenJob {
   readonly job: Job;
@@ -52,32 +48,30 @@ class ContentComparison {
   }
 
   /** Adds a file to compare with the host's. */
-  compare({ item, counterpart, finding }: Pending): void {
+  compare({ item, counterpart, finding }: Collected["pending"][number]): void {
     const { path, stat } = item.seen;
     if (counterpart.stat === undefined) return;
     const stamp = stampOf(stat);
     const source = { path: counterpart.path, stamp: stampOf(counterpart.stat) };
     const earlier = this.#before.get(path);
-    if (!this.#full && earlier !== undefined && isKnownSame(earlier, stamp, source.path, source.stamp)) {
+    const isSame = earlier?.stamp === stamp && earlier.source === source.path;
+    if (!this.#full && isSame && earlier.sourceStamp === source.stamp) {
       this.#verified.set(path, earlier);
       this.#known++;
       return;
     }
-    const settled = this.#isSettled(stat) && this.#isSettled(counterpart.stat);
-    this.#open.push({
-      job: { path, stamp, source },
-      size: stat.size,
-      settle: (outcome) => {
-        if (outcome.verdict === "different") this.#findings.push(finding);
-        else if (outcome.verdict !== "same")
-          this.#problems.push(comparisonProblem(item.path, source.path, outcome));
-        else if (settled) this.#verified.set(path, verifiedFile(stamp, source, outcome.digest));
-      },
-    });
+    const settled = isSettled(stat, this.#now) && isSettled(counterpart.stat, this.#now);
+    const settle = ({ verdict, reason, digest }: Comparison) => {
+      if (verdict === "different") this.#findings.push(finding);
+      else if (verdict !== "same") this.#addProblem(item.path, source.path, verdict, reason);
+      else if (settled)
+        this.#verified.set(path, { stamp, source: source.path, sourceStamp: source.stamp, digest });
+    };
+    this.#open.push({ job: { path, stamp, source }, size: stat.size, settle });
   }
 
   /** Adds a file whose source is missing, to compare with the digest of an earlier check. */
-  compareWithDigest({ item, gone }: Gone): void {
+  compareWithDigest({ item, gone }: Collected["gone"][number]): void {
     const { path, stat } = item.seen;
     const stamp = stampOf(stat);
     const earlier = this.#before.get(path);
@@ -90,19 +84,13 @@ class ContentComparison {
       this.#findings.push(gone.otherwise);
       return;
     }
-    const source = { path: earlier.source, stamp: earlier.sourceStamp };
-    this.#open.push({
-      job: { path, stamp, source: undefined },
-      size: stat.size,
-      settle: (outcome) => {
-        const same = outcome.digest === earlier.digest;
-        if (outcome.verdict !== "same")
-          this.#problems.push(comparisonProblem(item.path, source.path, outcome));
-        else this.#findings.push(same ? gone.unchanged : gone.changed);
-        const keep = same && this.#isSettled(stat);
-        this.#verified.set(path, keep ? verifiedFile(stamp, source, outcome.digest) : earlier);
-      },
-    });
+    const settle = ({ verdict, reason, digest }: Comparison) => {
+      const same = digest === earlier.digest;
+      if (verdict !== "same") this.#addProblem(item.path, earlier.source, verdict, reason);
+      else this.#findings.push(same ? gone.unchanged : gone.changed);
+      this.#verified.set(path, same && isSettled(stat, this.#now) ? { ...earlier, stamp } : earlier);
+    };
+    this.#open.push({ job: { path, stamp, source: undefined }, size: stat.size, settle });
   }
 
   start({ fd }: JailRoot): void {
@@ -114,9 +102,8 @@ class ContentComparison {
   /** Waits for the outcomes. `verified` is for the next check. */
   async finish() {
     const outcomes = (await this.#running?.finished()) ?? [];
-    this.#open.forEach(({ settle }, index) => {
+    for (const [index, { settle }] of this.#open.entries())
       settle(outcomes[index] ?? { verdict: "unreadable" });
-    });
     return {
       findings: this.#findings,
       problems: this.#problems,
@@ -127,29 +114,10 @@ class ContentComparison {
     };
   }
 
-  #isSettled(stat: Stat): boolean {
-    return isSettled(stat, this.#now);
+  #addProblem(path: ByteString, source: ByteString, code: string, reason = "no answer"): void {
+    const pair = `${display(path)} or ${display(source)}`;
+    const message =
+      code === "changed" ? `${pair} changed during the comparison` : `cannot read ${pair} ! (${reason})`;
+    this.#problems.push({ code, path, message });
   }
-}
-
-function verifiedFile(
-  stamp: string,
-  source: { readonly path: ByteString; readonly stamp: string },
-  digest: string | undefined,
-): Verified {
-  const file = { stamp, source: source.path, sourceStamp: source.stamp };
-  return digest === undefined ? file : { ...file, digest };
-}
-
-function comparisonProblem(
-  path: ByteString,
-  source: ByteString,
-  { verdict, reason }: Comparison,
-): CheckProblem {
-  const pair = `${display(path)} or ${display(source)}`;
-  const message =
-    verdict === "changed"
-      ? `${pair} changed during the comparison`
-      : `cannot read ${pair} ! (${reason ?? "no answer"})`;
-  return { code: verdict, path, message };
 }

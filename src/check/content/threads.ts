@@ -1,9 +1,10 @@
 import { type Comparison, createComparer, type Job } from "./compare.ts";
-import type { WorkAnswer, WorkOrder } from "./worker.ts";
 
-interface Comparisons {
-  /** All outcomes, in the order of the jobs. */
-  finished(): Promise<Comparison[]>;
+/** The input of a thread. Threads share descriptors, so `rootFd` is the jail's root there too. */
+interface WorkOrder {
+  readonly rootFd: number;
+  readonly jobs: readonly Job[];
+  readonly wantDigest: boolean;
 }
 
 // Below this a thread costs more than it saves.
@@ -12,44 +13,38 @@ const MOST_THREADS = 8;
 
 const compiled = import.meta.path.startsWith("/$bunfs/");
 
-/** Starts to compare files, whose sizes are `sizes`: many bytes in several threads at once, few bytes later. */
+/**
+ * Starts to compare files, whose sizes are `sizes`: many bytes in several threads at once, few bytes later. `finished`
+ * returns all outcomes, in the order of the jobs.
+ */
 export function startComparisons(
   rootFd: number,
   jobs: readonly Job[],
   sizes: readonly number[],
   wantDigest: boolean,
-): Comparisons {
+): { finished(): Promise<Comparison[]> } {
   const bytes = sizes.reduce((sum, size) => sum + size, 0);
   const wanted = Math.floor(bytes / BYTES_FOR_A_THREAD);
   const threads = Math.min(wanted, MOST_THREADS, navigator.hardwareConcurrency);
-  if (threads < 2) return { finished: async () => here(rootFd, jobs, wantDigest) };
+  if (threads < 2) return { finished: async () => compareAll({ rootFd, jobs, wantDigest }) };
   const shares = share(sizes, threads);
-  const workers = shares.map(async (indexes) => {
-    const part = indexes.flatMap((index) => jobs[index] ?? []);
-    try {
-      return await startWorker({ rootFd, jobs: part, wantDigest });
-    } catch {
-      // Without a thread it takes longer, with the same result.
-      return { outcomes: here(rootFd, part, wantDigest).map((outcome, index) => [index, outcome] as const) };
-    }
+  const answers = shares.map((indexes) => {
+    const order = { rootFd, jobs: indexes.flatMap((index) => jobs[index] ?? []), wantDigest };
+    // Without a thread it takes longer, with the same result.
+    return inThread(order).catch(() => compareAll(order));
   });
   return {
     async finished() {
-      const outcomes: Comparison[] = jobs.map(() => ({ verdict: "same" }));
-      const answers: readonly WorkAnswer[] = await Promise.all(workers);
-      answers.forEach((answer, thread) => {
-        const indexes = shares[thread] ?? [];
-        for (const [number, outcome] of answer.outcomes) {
-          const index = indexes[number];
-          if (index !== undefined) outcomes[index] = outcome;
-        }
-      });
+      const found = (await Promise.all(answers)).flat();
+      const order = shares.flat();
+      const outcomes: Comparison[] = [];
+      for (const [at, index] of order.entries()) outcomes[index] = found[at] ?? { verdict: "unreadable" };
       return outcomes;
     },
   };
 }
 
-function here(rootFd: number, jobs: readonly Job[], wantDigest: boolean): Comparison[] {
+function compareAll({ rootFd, jobs, wantDigest }: WorkOrder): Comparison[] {
   const compare = createComparer(rootFd);
   return jobs.map((job) => compare(job, wantDigest));
 }
@@ -57,20 +52,20 @@ function here(rootFd: number, jobs: readonly Job[], wantDigest: boolean): Compar
 /** Divides the jobs among threads, so that each has about the same number of bytes to read. */
 export function share(sizes: readonly number[], threads: number): number[][] {
   const parts = Array.from({ length: threads }, () => ({ bytes: 0, indexes: [] as number[] }));
-  sizes.forEach((size, index) => {
+  for (const [index, size] of sizes.entries()) {
     const least = parts.reduce((a, b) => (b.bytes < a.bytes ? b : a));
     // Opening a file costs about as much as reading this many bytes.
     least.bytes += size + 32768;
     least.indexes.push(index);
-  });
+  }
   return parts.map(({ indexes }) => indexes);
 }
 
-function startWorker(order: WorkOrder): Promise<WorkAnswer> {
+function inThread(order: WorkOrder): Promise<Comparison[]> {
   return new Promise((resolve, reject) => {
     // In a thread the executable calls serveComparisons; see src/tools/jk_check.ts.
-    const worker = new Worker(compiled ? Bun.main : new URL("./worker.ts", import.meta.url).href);
-    worker.onmessage = ({ data }: MessageEvent<WorkAnswer>) => {
+    const worker = new Worker(compiled ? Bun.main : import.meta.url);
+    worker.onmessage = ({ data }: MessageEvent<Comparison[]>) => {
       worker.terminate();
       resolve(data);
     };
@@ -81,3 +76,15 @@ function startWorker(order: WorkOrder): Promise<WorkAnswer> {
     worker.postMessage(order);
   });
 }
+
+/** Makes this thread a worker that compares the files it receives. */
+export function serveComparisons(): void {
+  const scope = globalThis as unknown as {
+    onmessage: ((event: { data: WorkOrder }) => void) | null;
+    postMessage(answer: Comparison[]): void;
+  };
+  scope.onmessage = ({ data }) => scope.postMessage(compareAll(data));
+}
+
+// From source this file is the worker; in an executable the entry calls serveComparisons.
+if (!Bun.isMainThread && !compiled) serveComparisons();

@@ -1,9 +1,8 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import type { Stat } from "../../../ffi/files.ts";
-import { readAllFd } from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { jsonText } from "../../cli/display.ts";
-import { withJailFile, withTree } from "../../jail/fs/look.ts";
+import { readJailFile, withTree } from "../../jail/fs/look.ts";
 import { putFile } from "../../jail/fs/write.ts";
 import { fromJsonText } from "../../jail/record/manifest-text.ts";
 import { locked, registryExists } from "../../jail/record/registry.ts";
@@ -29,9 +28,7 @@ const fileOf = (registry: ByteString, id: ByteString): ByteString => `${registry
 /** Reads the result of earlier checks. A file that is missing, damaged or of another version counts as empty. */
 export function loadVerified(registry: ByteString, id: ByteString): VerifiedFiles {
   const bytes = withTree((tree) =>
-    registryExists(tree, registry)
-      ? withJailFile(tree, fileOf(registry, id), (fd) => readAllFd(fd, LIMIT))
-      : undefined,
+    registryExists(tree, registry) ? readJailFile(tree, fileOf(registry, id), LIMIT) : undefined,
   );
   return bytes === undefined ? new Map() : parseVerified(bytes);
 }
@@ -40,8 +37,8 @@ export function loadVerified(registry: ByteString, id: ByteString): VerifiedFile
 export function parseVerified(bytes: Uint8Array): VerifiedFiles {
   const files: VerifiedFiles = new Map();
   try {
-    const value: unknown = JSON.parse(Buffer.from(bytes).toString("utf8"));
-    const record = value as { version?: unknown; files?: unknown } | null;
+    const text = Buffer.from(bytes).toString("utf8");
+    const record: { version?: unknown; files?: unknown } | null = JSON.parse(text);
     if (record?.version !== VERSION || !Array.isArray(record.files)) return files;
     for (const item of record.files as unknown[]) {
       if (!Array.isArray(item) || !item.every((field) => typeof field === "string")) continue;
@@ -62,16 +59,14 @@ export function formatVerified(files: VerifiedFiles): Uint8Array {
   const lines = [...files].map(([path, { stamp, source, sourceStamp, digest }]) =>
     JSON.stringify([jsonText(path), stamp, jsonText(source), sourceStamp, ...(digest ? [digest] : [])]),
   );
-  const text = `{"version":${VERSION},"files":[\n${lines.join(",\n")}\n]}\n`;
-  return Buffer.from(text, "utf8");
+  return Buffer.from(`{"version":${VERSION},"files":[\n${lines.join(",\n")}\n]}\n`, "utf8");
 }
 
 /** Writes the result of this check by rename(2), with mode 0600. */
 export function saveVerified(registry: ByteString, id: ByteString, files: VerifiedFiles): void {
   withTree((tree) => {
     locked(tree, registry, id, () => {
-      const owner = { uid: libc.geteuid(), gid: libc.getegid() };
-      const attributes = { ...owner, mode: 0o600 };
+      const attributes = { uid: libc.geteuid(), gid: libc.getegid(), mode: 0o600 };
       putFile(tree, fileOf(registry, id), formatVerified(files), attributes, { replace: true });
     });
   });
@@ -83,14 +78,4 @@ export function saveVerified(registry: ByteString, id: ByteString, files: Verifi
  */
 export function isSettled(stat: Stat, now: bigint): boolean {
   return stat.ctime < now - 2_000_000_000n;
-}
-
-/** True if both files are unchanged since they were compared. */
-export function isKnownSame(
-  known: Verified | undefined,
-  stamp: string,
-  source: ByteString,
-  sourceStamp: string,
-): boolean {
-  return known?.stamp === stamp && known.source === source && known.sourceStamp === sourceStamp;
 }

@@ -1,13 +1,12 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
-import { describeError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { withJailFile } from "../../jail/fs/look.ts";
 import { hostPath, type JailRoot } from "../../jail/fs/walk.ts";
 import type { ManifestContent } from "../../jail/record/manifest.ts";
 import { jailkitVersionOf } from "../../programs/jailkit-version.ts";
 import { isOwnMount, shellPlaces } from "../../update/plan/shell.ts";
-import type { CheckFinding, CheckProblem } from "../rules.ts";
+import type { CheckFinding } from "../rules.ts";
 import type { JailSettings } from "../settings.ts";
 
 /** Limited shells in the jail: those of jailkit 2, and copies of this jailkit that nobody requested. */
@@ -15,19 +14,12 @@ export function ownShells(
   root: JailRoot,
   content: ManifestContent | undefined,
   settings: JailSettings,
-): { findings: CheckFinding[]; problems: CheckProblem[] } {
-  try {
-    const places = [...shellPlaces(root, []).values()].filter((place) => {
-      const path = hostPath(root, place.path);
-      return (
-        !place.isLink && isOwnMount(root, place) && !settings.everywhere(path) && !settings.compare(path)
-      );
-    });
-    return { findings: places.flatMap(({ path }) => findingOf(root, path, content)), problems: [] };
-  } catch (error) {
-    const problem = { code: "unreadable", path: root.path, message: describeError(error) };
-    return { findings: [], problems: [problem] };
-  }
+): CheckFinding[] {
+  return [...shellPlaces(root, []).values()].flatMap((place) => {
+    const path = hostPath(root, place.path);
+    const excluded = settings.everywhere(path) || settings.compare(path);
+    return place.isLink || excluded || !isOwnMount(root, place) ? [] : findingOf(root, place.path, content);
+  });
 }
 
 function findingOf(root: JailRoot, path: ByteString, content: ManifestContent | undefined): CheckFinding[] {

@@ -40,7 +40,7 @@ export type Barrier =
   | { readonly kind: "deep" };
 
 /** Callbacks of a walk. Paths are as the jail sees them. */
-interface WalkHandlers {
+export interface WalkHandlers {
   /** True to skip the path and everything below it. */
   ignored(path: ByteString): boolean;
   /** The name of a directory of the host that must not be in a jail. */

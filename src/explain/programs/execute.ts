@@ -1,5 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { SystemError } from "../../../ffi/error.ts";
+import { attempt, SystemError } from "../../../ffi/error.ts";
 import { parentOf } from "../../../ffi/paths.ts";
 import { describeError } from "../../cli/error.ts";
 import { someNamedCounts } from "../../confine/directories.ts";
@@ -8,7 +8,8 @@ import { grantedBy, viewExecution } from "../../confine/execute-view.ts";
 import type { ReportStep } from "../report.ts";
 import { stepsOf } from "../steps.ts";
 
-const NOT_EXECUTABLE = 126;
+/** The exit status if a program may not be executed. */
+export const NOT_EXECUTABLE = 126;
 
 interface ExecuteQuestion {
   rootFd: number;
@@ -29,12 +30,8 @@ const step = (
 
 /** True if the kernel limits the executions of the known programs of a section. */
 export function holdsPrograms(rootFd: number, limits: ExecuteLimits | "any"): boolean {
-  try {
-    return limits !== "any" && !someNamedCounts(rootFd, limits) && canLimitExecution();
-  } catch (error) {
-    if (!(error instanceof SystemError)) throw error;
-    return false;
-  }
+  const held = () => limits !== "any" && !someNamedCounts(rootFd, limits) && canLimitExecution();
+  return attempt(held) ?? false;
 }
 
 /** Explains the effect of the key `execute` of a section, and whether it prevents the command. */
@@ -43,43 +40,35 @@ export function explainExecute(question: ExecuteQuestion): ReportStep[] {
   if (limits === "any") {
     return [step("warned", "execute = any: uploaded programs can be executed", `change ${configFile}`)];
   }
-  const steps: ReportStep[] = [];
-  for (const path of limits.executables) {
+  const steps = limits.executables.flatMap((path) => {
     const granted = grantedBy(rootFd, path);
-    if (granted === undefined) continue;
+    if (granted === undefined) return [];
     const remedy = `if the program needs it: execute = any in ${configFile}`;
-    steps.push(step("warned", `${path} ${granted}, which has no effect in the limited shell`, remedy));
-  }
+    return [step("warned", `${path} ${granted}, which has no effect in the limited shell`, remedy)];
+  });
   try {
-    if (!canLimitExecution()) {
-      return [step("warned", `what the programs execute is not limited: ${NO_LANDLOCK}`), ...steps];
-    }
+    if (!canLimitExecution())
+      return [step("warned", `the programs may execute anything: ${NO_LANDLOCK}`), ...steps];
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    const message = `what the programs execute cannot be limited: ${describeError(error)}`;
+    const message = `executions cannot be limited: ${describeError(error)}`;
     const remedy = `allow the calls of landlock(7) here, or execute = any in ${configFile}`;
     return [step("failed", message, remedy, NOT_EXECUTABLE), ...steps];
   }
   const view = viewExecution(rootFd, limits);
   const places = view.directories.join(", ");
   steps.unshift(step("passed", `may be executed: the allowed programs, and files in ${places}`));
-  for (const { path, why } of view.leftOut) {
-    steps.push(
-      step("warned", `nothing in ${path} may be executed: ${why}`, `fix it, or change ${configFile}`),
-    );
-  }
-  const blocked =
-    command === undefined ? undefined : executedFiles(command).find((path) => !view.mayExecute(path));
+  const fix = `fix it, or change ${configFile}`;
+  for (const { path, why } of view.leftOut)
+    steps.push(step("warned", `nothing in ${path} may be executed: ${why}`, fix));
+  const files = command === undefined ? [] : executedFiles(command);
+  const blocked = files.find((path) => !view.mayExecute(path));
   if (blocked !== undefined) {
-    const directory = parentOf(blocked);
     const unsafe = view.unsafeFor(blocked);
-    const remedy =
-      unsafe === undefined
-        ? `execute = system, ${directory} in ${configFile}`
-        : `${unsafe.path} ${unsafe.because}`;
-    steps.push(
-      step("failed", `${command} needs ${blocked}, which may not be executed`, remedy, NOT_EXECUTABLE),
-    );
+    const allow = `execute = system, ${parentOf(blocked)} in ${configFile}`;
+    const remedy = unsafe === undefined ? allow : `${unsafe.path} ${unsafe.because}`;
+    const message = `${command} needs ${blocked}, which may not be executed`;
+    steps.push(step("failed", message, remedy, NOT_EXECUTABLE));
   }
   return steps;
 }

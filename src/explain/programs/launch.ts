@@ -9,9 +9,10 @@ import { warnOfLaunch } from "../../enter/launch/launch.ts";
 import { copyRemedy } from "../../enter/remedies.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { hostPath } from "../../jail/fs/walk.ts";
-import type { FindMissing, Missing } from "../../libraries/dependency.ts";
+import type { Missing } from "../../libraries/dependency.ts";
 import { passwdByUid } from "../../system/accounts.ts";
 import { commandAt } from "../../system/exchange.ts";
+import type { UserQuestion } from "../account.ts";
 import { emptyReport, judgeReport, type LoginReport, type ReportStep } from "../report.ts";
 import { librarySteps, stepsOf } from "../steps.ts";
 
@@ -19,30 +20,26 @@ const TOOL = "jk_chrootlaunch";
 const EXEC_FAILED = 31;
 
 /** A call of jk_chrootlaunch, and its caller. */
-interface LaunchQuestion {
+interface LaunchQuestion extends Omit<UserQuestion, "user"> {
   request: LaunchRequest;
-  callerUid: number;
-  /** Finds dependencies of a program that are missing below a root directory. */
-  missingFiles: FindMissing;
 }
 
 const step = stepsOf(TOOL);
 
-/** Runs the checks of a launch up to the first that fails, since each depends on those before it. */
-function checkSteps(request: LaunchRequest): { steps: ReportStep[]; launch: Launch | undefined } {
+/** Adds the checks of a launch up to the first that fails, since each depends on those before it. */
+function addLaunchChecks(request: LaunchRequest, steps: ReportStep[]): Launch | undefined {
   const checks = launchChecks(request);
-  const steps: ReportStep[] = [];
   let name = "";
   try {
     for (let next = checks.next(); ; next = checks.next()) {
       if (name !== "") steps.push(step(name, "passed", `nothing is wrong with the ${name}`));
-      if (next.done) return { steps, launch: next.value };
+      if (next.done) return next.value;
       name = next.value;
     }
   } catch (error) {
     const exitStatus = error instanceof JailkitError ? error.exitStatus : 1;
     steps.push(step(name, "failed", describeError(error), "", exitStatus));
-    return { steps, launch: undefined };
+    return undefined;
   }
 }
 
@@ -60,8 +57,7 @@ function startSteps(
     steps.push(step("capabilities", "failed", message, "start it where root has it", 39));
   }
   const path = lookUp(root, program, { follow: true })?.canonicalPath ?? program;
-  const may = withRightsOf(ids, () => mayAccess(root.fd, path.replace(/^\/+/, ""), MAY_EXECUTE));
-  if (!may) {
+  if (!withRightsOf(ids, () => mayAccess(root.fd, path.replace(/^\/+/, ""), MAY_EXECUTE))) {
     const place = hostPath(root, path);
     const command = commandAt(place, `chmod a+x ${shellWord(place)}`);
     const remedy = `let it pass the directories above, none of them mounted noexec, and: ${command}`;
@@ -79,7 +75,8 @@ function startSteps(
 /** Explains a call of jk_chrootlaunch. */
 export function explainLaunch(question: LaunchQuestion): LoginReport {
   const { request } = question;
-  const { steps, launch } = checkSteps(request);
+  const steps: ReportStep[] = [];
+  const launch = addLaunchChecks(request, steps);
   const uid = launch?.ids.uid;
   const name = request.user ?? (uid === undefined ? undefined : passwdByUid(uid)?.name) ?? "root";
   const report: LoginReport = { ...emptyReport(name, TOOL), uid, steps };

@@ -8,7 +8,6 @@ import type { ExecuteLimits } from "../../confine/execute.ts";
 import {
   executeLimits,
   LIMITED_CONFIG_FILE,
-  type LimitedPlan,
   type LimitedPolicy,
   type LimitedRequest,
   limitedPolicy,
@@ -24,13 +23,13 @@ import { type OwnStart, ownStartWarning, programWarnings } from "../../programs/
 import { commandAt } from "../../system/exchange.ts";
 import { isNoexec } from "../../system/mounts.ts";
 import type { Subject } from "../account.ts";
-import { closedAbove, type Obstacle, obstacleTo } from "../readable.ts";
+import { closedAbove, obstacleTo } from "../readable.ts";
 import { INTERACTIVE, type LoginReport, type ReportStep } from "../report.ts";
 import { stepsOf } from "../steps.ts";
-import { explainExecute, holdsPrograms } from "./execute.ts";
+import { explainExecute, holdsPrograms, NOT_EXECUTABLE } from "./execute.ts";
 import { allowLines, commandRemedy, sectionRemedy, sharedBy } from "./section.ts";
 
-/** Functions that examine programs below a root directory. */
+/** Functions that examine programs below a root directory. They need root's rights. */
 export interface ProgramLook {
   /** The other files that the kernel executes for a program: interpreters, the dynamic linker. */
   executedFiles: (root: ByteString, program: ByteString) => ByteString[];
@@ -57,12 +56,17 @@ export interface LimitedPlace {
   configFile: ByteString;
 }
 
-type Add = (...steps: ReportStep[]) => void;
-type AllowedPlan = Extract<LimitedPlan, { allowed: true }>;
-
-const NOT_EXECUTABLE = 126;
+/** A limited shell that a session would start. */
+interface Shell {
+  report: LoginReport;
+  session: LimitedSession;
+  place: LimitedPlace;
+  request: LimitedRequest;
+  add: (...steps: ReportStep[]) => void;
+}
 
 const step = stepsOf(LIMITED_SHELL);
+const asRoot = <T>(work: () => T) => withRightsOf(undefined, work);
 
 /** Adds the steps of the limited shell for the arguments `argv` and the environment `given`. */
 export function explainLimited(
@@ -72,37 +76,29 @@ export function explainLimited(
   argv: readonly ByteString[],
   given: readonly ByteString[],
 ): void {
-  const { account, onBehalf } = session;
-  // Only root can fix an obstacle, so only root sees it.
-  const closedTo = (path: ByteString) =>
-    onBehalf ? closedAbove(`${report.jail ?? ""}${path}`, account.uid) : undefined;
+  const { uid, gid } = session.account;
+  const { rootFd, home, accounts, configFile } = place;
   const request: LimitedRequest = {
-    argv,
-    environment: given,
-    uid: account.uid,
-    gid: account.gid,
-    accounts: place.accounts,
-    loadConfig: () => loadConfig(place.configFile, { dialect: "c" }),
-    files: filesBelow(place.rootFd, place.home, (name) => place.accounts.userByName(name)?.home),
-    someNamedCounts: (scope) => someNamedCounts(place.rootFd, scope),
+    ...{ argv, environment: given, uid, gid, accounts },
+    loadConfig: () => loadConfig(configFile, { dialect: "c" }),
+    files: filesBelow(rootFd, home, (name) => accounts.userByName(name)?.home),
+    someNamedCounts: (scope) => someNamedCounts(rootFd, scope),
   };
-  const add: Add = (...steps) => report.steps.push(...steps);
-  const policy = explainPolicy(session, place, request, add);
+  const add: Shell["add"] = (...steps) => report.steps.push(...steps);
+  const shell = { report, session, place, request, add };
+  const policy = explainPolicy(shell);
   if (policy === undefined) return;
-  report.lshSection = policy.section;
-  const { executables, paths } = policy.values;
+  const { section, file, values } = policy;
+  const { executables, paths } = values;
+  report.lshSection = section;
   if (executables === undefined) {
-    const lines = allowLines(session.arguments[1], request.files, policy.values);
-    const remedy =
-      lines.length > 0
-        ? sectionLinesRemedy(policy.file, policy.section, lines)
-        : bringRemedy(place.configFile);
-    const message = `the section has no key executables${sharedBy(policy.section)}`;
-    add(step("executables", "failed", message, remedy, 5));
+    const lines = allowLines(session.arguments[1], request.files, values);
+    const remedy = lines.length > 0 ? sectionLinesRemedy(file, section, lines) : bringRemedy(configFile);
+    add(step("executables", "failed", `the section has no key executables${sharedBy(section)}`, remedy, 5));
     return;
   }
   add(step("executables", "passed", `allowed: ${executables.join(", ")}; paths: ${paths.join(", ")}`));
-  explainCommand(report, session, place, { request, policy, executables, closedTo }, add);
+  explainCommand(shell, policy, executables);
 }
 
 /** A command that adds usual programs to a jail, with a policy; empty outside a jail. */
@@ -112,51 +108,36 @@ function bringRemedy(configFile: ByteString): ByteString {
 }
 
 /** Adds the section that applies; undefined if none does. */
-function explainPolicy(
-  { account, onBehalf, arguments: given }: LimitedSession,
-  { configFile }: LimitedPlace,
-  request: LimitedRequest,
-  add: Add,
-): LimitedPolicy | undefined {
+function explainPolicy({ session, place: { configFile }, request, add }: Shell): LimitedPolicy | undefined {
+  const { account, onBehalf } = session;
   const obstacle = onBehalf ? obstacleTo(configFile, account.uid) : undefined;
   if (obstacle !== undefined) {
     add(step("policy", "failed", `the user cannot read ${obstacle.path}`, obstacle.remedy, 1));
     return undefined;
   }
+  const check = `jailkit config check ${shellWord(configFile)}`;
   const policy = limitedPolicy(request);
   if (policy instanceof Refusal) {
     const { code, reason, exitStatus } = policy;
-    const missing = code === "no-section" || code === "config-missing";
-    const remedy = missing ? sectionRemedy(account.name, given[1], configFile, request.files) : undefined;
-    const bring = bringRemedy(configFile);
-    const other = missing && bring !== "" ? bring : `jailkit config check ${shellWord(configFile)}`;
+    const isMissing = code === "no-section" || code === "config-missing";
+    const remedy = isMissing
+      ? sectionRemedy(account.name, session.arguments[1], configFile, request.files)
+      : undefined;
+    const other = (isMissing && bringRemedy(configFile)) || check;
     add(step("policy", "failed", reason, remedy ?? (policy.remedy || other), exitStatus));
     return undefined;
   }
   add(step("policy", "passed", `section [${policy.section}] of ${policy.file}`));
-  for (const { message } of policy.notes)
-    add(step("policy", "warned", message, `jailkit config check ${shellWord(configFile)}`));
+  for (const { message } of policy.notes) add(step("policy", "warned", message, check));
   return policy;
 }
 
-/** The facts for a decision about a command. */
-interface CommandFacts {
-  request: LimitedRequest;
-  policy: LimitedPolicy;
-  executables: readonly ByteString[];
-  /** The directory on the way to a path that the user cannot pass. */
-  closedTo: (path: ByteString) => Obstacle | undefined;
-}
-
-/** Removes directories that the user cannot reach from the limits, with a warning for each. */
-function reachable(
-  limits: ExecuteLimits | "any",
-  closedTo: CommandFacts["closedTo"],
-  add: Add,
-): ExecuteLimits | "any" {
-  if (limits === "any") return limits;
+/** The limits without directories that the user cannot reach, with a warning for each if root asks, who can fix it. */
+function reachable(limits: ExecuteLimits | "any", { report, session, add }: Shell): ExecuteLimits | "any" {
+  if (limits === "any" || !session.onBehalf) return limits;
   const named = limits.named.filter((path) => {
-    const closed = closedTo(path);
+    const jail = report.jail ?? "";
+    const closed = closedAbove({ path: jail + path, jail }, session.account.uid);
     if (closed === undefined) return true;
     const message = `nothing in ${path} may be executed: the user cannot look into ${closed.path}`;
     add(step("execute", "warned", message, closed.remedy));
@@ -165,55 +146,40 @@ function reachable(
   return { ...limits, named };
 }
 
-function explainCommand(
-  report: LoginReport,
-  session: LimitedSession,
-  place: LimitedPlace,
-  { request, policy, executables, closedTo }: CommandFacts,
-  add: Add,
-): void {
-  const { rootFd, home } = place;
+function explainCommand(shell: Shell, policy: LimitedPolicy, executables: readonly ByteString[]): void {
+  const { report, session, place, request, add } = shell;
   const configFile = policy.file;
   const plan = planLimited(request);
-  const limits = reachable(executeLimits(policy.values, home), closedTo, add);
-  const held = holdsPrograms(rootFd, limits);
+  const limits = reachable(executeLimits(policy.values, place.home), shell);
+  const held = holdsPrograms(place.rootFd, limits);
   const root = report.jail ?? "/";
-  add(
-    ...explainExecute({
-      rootFd,
-      configFile,
-      limits,
-      command: plan.allowed ? plan.path : undefined,
-      executedFiles: (program) => withRightsOf(undefined, () => session.look.executedFiles(root, program)),
-    }),
-  );
+  const command = plan.allowed ? plan.path : undefined;
+  const executedFiles = (program: ByteString) => asRoot(() => session.look.executedFiles(root, program));
+  add(...explainExecute({ rootFd: place.rootFd, configFile, limits, command, executedFiles }));
   const interactive = session.arguments.length === 0;
   const unchecked = policy.values.allowSpawnOptions;
   for (const one of plan.allowed ? [plan.path] : interactive ? executables : []) {
-    for (const { message, remedy } of programWarnings(one, request.files, unchecked, held)) {
+    for (const { message, remedy } of programWarnings(one, request.files, unchecked, held))
       add(step("programs", "warned", message, remedy));
-    }
-    const facts = { request, policy, held, root };
-    if (!unchecked) explainTroubles(one, session, place, facts, plan.allowed, add);
+    if (!unchecked) explainTroubles(one, shell, policy, held, plan.allowed);
   }
   if (!plan.allowed) {
     if (plan.code === "interactive" && interactive) {
       add(step(INTERACTIVE, "warned", "an interactive session is refused; single commands are not", "", 7));
       return;
     }
-    const command = session.arguments[1];
-    const remedy = commandRemedy(plan.code, command, policy, configFile, request.files, root, isHostProgram);
+    const asked = session.arguments[1];
+    const isHostProgram = (path: ByteString) => asRoot(() => isRootsProgram(path));
+    const remedy = commandRemedy(plan.code, asked, policy, configFile, request.files, root, isHostProgram);
     const message = remedy === "" ? plan.reason : `${plan.reason}${sharedBy(policy.section)}`;
     add(step("command", "failed", message, remedy, plan.exitStatus));
     return;
   }
-  const { path, umask } = plan;
-  report.command = { path, argv: plan.argv, environment: plan.environment, umask };
+  const { path, argv, environment, umask } = plan;
+  report.command = { path, argv, environment, umask };
   add(executableStep(place, report, path));
-  if (!unchecked) explainServer(plan, request, held, add);
+  if (!unchecked) explainServer(path, shell, held);
 }
-
-const isHostProgram = (path: ByteString) => withRightsOf(undefined, () => isRootsProgram(path));
 
 function executableStep({ rootFd }: LimitedPlace, { jail }: LoginReport, path: ByteString): ReportStep {
   const found = useBelow(rootFd, path, true, (fd) => ({
@@ -232,45 +198,29 @@ function executableStep({ rootFd }: LimitedPlace, { jail }: LoginReport, path: B
 /** Adds problems of a known server. `asked`: it is the command. */
 function explainTroubles(
   path: ByteString,
-  { look }: LimitedSession,
-  { rootFd, home }: LimitedPlace,
-  {
-    request,
-    policy,
-    held,
-    root,
-  }: Pick<CommandFacts, "request" | "policy"> & { held: boolean; root: ByteString },
+  { report, session: { look }, place, request, add }: Shell,
+  policy: LimitedPolicy,
+  held: boolean,
   asked: boolean,
-  add: Add,
 ): void {
   const program = recognise(path, request.files);
-  const stopped = held
-    ? ownStartWarning(
-        path,
-        program,
-        withRightsOf(undefined, () => look.ownStart(root, path)),
-      )
-    : undefined;
+  const start = held ? asRoot(() => look.ownStart(report.jail ?? "/", path)) : undefined;
+  const stopped = ownStartWarning(path, program, start);
   if (stopped !== undefined) {
     const { certain, message, remedy } = stopped;
     add(step("server", !asked ? "warned" : certain ? "failed" : "unknown", message, remedy, NOT_EXECUTABLE));
   }
   if (program.rows.every(({ hooks }) => hooks === undefined)) return;
-  const environment = new Map(policy.values.environment);
-  const silent = hooksWarning(
-    program,
-    withRightsOf(undefined, () => look.hookedRepositories(rootFd, home)),
-    environment,
-  );
+  const repositories = asRoot(() => look.hookedRepositories(place.rootFd, place.home));
+  const silent = hooksWarning(program, repositories, new Map(policy.values.environment));
   if (silent !== undefined) add(step("hooks", "warned", silent.message, silent.remedy));
 }
 
 /** Adds notes about a known server. */
-function explainServer({ path }: AllowedPlan, { files }: LimitedRequest, held: boolean, add: Add): void {
-  const { rows } = recognise(path, files);
-  for (const { names, inputs } of rows) {
+function explainServer(path: ByteString, { request, add }: Shell, held: boolean): void {
+  const { rows } = recognise(path, request.files);
+  for (const { names, inputs } of rows)
     add(step("server", "passed", `${path} is known as a server (${names[0]}). ${inputs}`));
-  }
   const starts = held ? startsOf(rows) : undefined;
   if (starts === undefined) return;
   const what = starts.length === 0 ? "nothing, hooks neither" : starts.join(", ");

@@ -12,15 +12,15 @@ interface Allowed {
   executables: readonly ByteString[];
 }
 
+/** The program of a command line. */
+const typedIn = (command: ByteString | undefined) => (command ?? "").split(/\s+/)[0] ?? "";
+
 /**
- * The possible paths of the first word of a command line, in order: in `paths`, as the limited shell searches; allowed by
+ * The possible paths of the program of a command line, in order: in `paths`, as the limited shell searches; allowed by
  * the section; in the usual directories.
  */
-function places(
-  command: ByteString | undefined,
-  { paths, executables }: Allowed = { paths: [], executables: [] },
-): ByteString[] {
-  const [typed = ""] = (command ?? "").split(/\s+/);
+function places(command: ByteString | undefined, { paths, executables }: Allowed): ByteString[] {
+  const typed = typedIn(command);
   const name = typed === "internal-sftp" ? "sftp-server" : typed;
   if (!/^[\w.+/-]*[\w+-]$/.test(name)) return [];
   if (name.startsWith("/")) return [name];
@@ -29,14 +29,15 @@ function places(
   return [...inPaths, ...elsewhere, `/usr/bin/${name}`, `/bin/${name}`];
 }
 
+/** True for a program that can start others, which is never suggested. */
+const startsOthers = (path: ByteString, files: FileView) =>
+  programWarnings(path, files, false, true).length > 0;
+
 /** The program of `command`, if it exists and starts no others; else the usual programs that exist. */
-function programsFor(command: ByteString | undefined, files: FileView, allowed?: Allowed): ByteString[] {
+function programsFor(command: ByteString | undefined, files: FileView, allowed: Allowed): ByteString[] {
   const asked = places(command, allowed).find((path) => files.isRegularFile(path));
-  const harmless =
-    asked !== undefined &&
-    isRootsProgram(asked, files) &&
-    programWarnings(asked, files, false, true).length === 0;
-  return harmless ? [asked] : USUAL_PROGRAMS.filter((path) => files.isRegularFile(path));
+  if (asked !== undefined && isRootsProgram(asked, files) && !startsOthers(asked, files)) return [asked];
+  return USUAL_PROGRAMS.filter((path) => files.isRegularFile(path));
 }
 
 /** A word below a directory of `paths`, as the limited shell looks for it. */
@@ -71,20 +72,21 @@ export function allowLines(
   files: FileView,
   { paths = [], executables = [] }: Partial<Allowed> = {},
 ): ByteString[] {
-  return linesFor(programsFor(command, files, { paths, executables }), { paths, executables }, undefined);
+  const allowed = { paths, executables };
+  return linesFor(programsFor(command, files, allowed), allowed, undefined);
 }
 
 /** The other users of a section, as the end of a sentence; empty for a section of one user. */
 export function sharedBy(section: ByteString): ByteString {
   const group = /^group (.*)$/.exec(section)?.[1];
-  const all = section === "DEFAULT" ? "everybody without a section" : undefined;
-  const others = group === undefined ? all : `everybody with the primary group ${group}`;
-  return others === undefined ? "" : `; section [${section}] applies to ${others}`;
+  if (group === undefined && section !== "DEFAULT") return "";
+  const others = group === undefined ? "without a section" : `with the primary group ${group}`;
+  return `; section [${section}] applies to everybody ${others}`;
 }
 
 /** A command that adds a known server to the jail; empty for other programs. */
 function sectionOf(command: ByteString | undefined, root: ByteString): ByteString {
-  const section = serviceNamed((command ?? "").split(/\s+/)[0] ?? "")?.section;
+  const section = serviceNamed(typedIn(command))?.section;
   return section === undefined ? "" : `jk_init -j ${shellWord(root)} ${section}`;
 }
 
@@ -102,31 +104,26 @@ export function commandRemedy(
   onHost: (path: ByteString) => boolean,
 ): ByteString {
   if (code !== "not-allowed" && code !== "not-found") return "";
-  const { paths = [], executables = [] } = values;
-  const candidates = places(command, { paths, executables });
+  const allowed = { paths: values.paths ?? [], executables: values.executables ?? [] };
+  const candidates = places(command, allowed);
   const there = candidates.find((path) => files.isRegularFile(path));
   const asked = there ?? (root === "/" ? undefined : candidates.find(onHost));
   if (asked === undefined) return root === "/" ? "" : sectionOf(command, root);
   const copy = there === undefined ? copyRemedy(root, asked) : "";
-  const lines = linesFor([asked], { paths, executables }, (command ?? "").split(/\s+/)[0]);
+  const lines = linesFor([asked], allowed, typedIn(command));
   if (lines.length === 0) return copy;
   if (there !== undefined && !isRootsProgram(there, files)) return "";
-  // Never suggest a program that can start others.
-  if (programWarnings(asked, files, false, true).length > 0) return "";
+  if (startsOthers(asked, files)) return "";
   return `${copy === "" ? "" : `${copy}; then `}${sectionLinesRemedy(configFile, section, lines)}`;
 }
 
-/**
- * The lines to add to a jk_lsh.ini without a section for a user: they allow the program of `command`, if it exists and
- * starts no others, else the usual programs. Undefined if none of them exists.
- */
+/** As allowLines, for a jk_lsh.ini without a section for a user; undefined if none of the programs exists. */
 export function sectionRemedy(
   user: ByteString,
   command: ByteString | undefined,
   configFile: ByteString,
   files: FileView,
 ): ByteString | undefined {
-  const programs = programsFor(command, files);
-  if (programs.length === 0) return undefined;
-  return appendRemedy(configFile, [`[${user}]`, ...allowLines(command, files)]);
+  const lines = allowLines(command, files);
+  return lines.length === 0 ? undefined : appendRemedy(configFile, [`[${user}]`, ...lines]);
 }

@@ -1,6 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD, O_PATH } from "../../../ffi/constants.ts";
-import { close, openAt, statIfPresent } from "../../../ffi/files.ts";
+import { openAt, statIfPresent, withFd } from "../../../ffi/files.ts";
 import { baseName, parentOf } from "../../../ffi/paths.ts";
 import { MAY_EXECUTE, mayAccess, withRightsOf } from "../../../ffi/rights.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
@@ -12,7 +12,7 @@ import { type JailkitVersion, jailkitVersionOf } from "../../programs/jailkit-ve
 import { commandAt } from "../../system/exchange.ts";
 import { isNoexec } from "../../system/mounts.ts";
 import type { Subject } from "../account.ts";
-import type { ReportStep } from "../report.ts";
+import { KEY_COMMAND, type ReportStep } from "../report.ts";
 import { explainSshd } from "../sshd/servers.ts";
 import type { SshdLogin } from "../sshd/sshd.ts";
 import { stepsOf } from "../steps.ts";
@@ -33,16 +33,10 @@ export function ownShellStep(root: JailRoot, path: ByteString, chrootsh: ByteStr
   const there = statIfPresent(AT_FDCWD, ours) !== undefined;
   if (stat !== undefined && there && sameContent(root, path, ours, stat)) return undefined;
   const place = hostPath(root, path);
-  return {
-    stage: LIMITED_SHELL,
-    name: OWN_SHELL,
-    outcome: "unknown",
-    message: `${place} ${whatOf(make)}`,
-    remedy:
-      make === "jailkit-2" || make === "jailkit-3"
-        ? `jk_update -j ${shellWord(root.path)}`
-        : `if it is not wanted: ${commandAt(place, `mv -nT ${shellWord(place)} ${shellWord(`${place}.old`)}`)}`,
-  };
+  const move = commandAt(place, `mv -nT ${shellWord(place)} ${shellWord(`${place}.old`)}`);
+  const isOurs = make === "jailkit-2" || make === "jailkit-3";
+  const remedy = isOurs ? `jk_update -j ${shellWord(root.path)}` : `if it is not wanted: ${move}`;
+  return stepsOf(LIMITED_SHELL)(OWN_SHELL, "unknown", `${place} ${whatOf(make)}`, remedy);
 }
 
 function whatOf(make: JailkitVersion | undefined): string {
@@ -51,43 +45,24 @@ function whatOf(make: JailkitVersion | undefined): string {
     return `is the jk_lsh of jailkit 2, and ${INSTEAD}: ${gap}; the rest is unknown`;
   }
   if (make === "jailkit-3")
-    return `is a copy of jailkit of another version, and ${INSTEAD}: what it allows is unknown`;
-  return `is not jailkit's, and ${INSTEAD}: what it does is unknown`;
+    return `is a copy of jailkit of another version, and ${INSTEAD}: its rules are unknown`;
+  return `is not jailkit's, and ${INSTEAD}: its effect is unknown`;
 }
 
 /** Checks whether the user can execute the login shell. */
-export function shellSteps(shell: ByteString): ReportStep[] {
+export function shellStep(shell: ByteString): ReportStep {
   const step = (outcome: ReportStep["outcome"], message: ByteString, remedy?: ByteString) =>
     stepsOf("account")("login-shell", outcome, message, remedy);
-  if (mayAccess(AT_FDCWD, shell, MAY_EXECUTE)) return [step("passed", `login shell ${shell}`)];
+  if (mayAccess(AT_FDCWD, shell, MAY_EXECUTE)) return step("passed", `login shell ${shell}`);
   const stat = withRightsOf(undefined, () => statIfPresent(AT_FDCWD, shell, true));
-  if (stat === undefined)
-    return [
-      step("failed", `the login shell ${shell} does not exist`, "install jailkit, or name its jk_chrootsh"),
-    ];
-  const noexec = withRightsOf(undefined, () => isOnNoexec(shell));
-  return noexec
-    ? [step("failed", `the file system of ${shell} is mounted noexec`, `remount it with exec`)]
-    : [
-        step(
-          "failed",
-          `the user cannot execute ${shell}`,
-          `make sure that everybody can pass the directories above, and: ${commandAt(shell, `chmod 755 ${shellWord(shell)}`)}`,
-        ),
-      ];
+  const missing = `the login shell ${shell} does not exist`;
+  if (stat === undefined) return step("failed", missing, "install jailkit, or name its jk_chrootsh");
+  if (withRightsOf(undefined, () => withFd(openAt(AT_FDCWD, shell, O_PATH), isNoexec)))
+    return step("failed", `the file system of ${shell} is mounted noexec`, "remount it with exec");
+  const command = commandAt(shell, `chmod 755 ${shellWord(shell)}`);
+  const remedy = `make sure that everybody can pass the directories above, and: ${command}`;
+  return step("failed", `the user cannot execute ${shell}`, remedy);
 }
-
-function isOnNoexec(path: ByteString): boolean {
-  const fd = openAt(AT_FDCWD, path, O_PATH);
-  try {
-    return isNoexec(fd);
-  } finally {
-    close(fd);
-  }
-}
-
-// Login shells that let nobody log in.
-const CLOSED = new Set(["nologin", "false"]);
 
 /**
  * A login shell that is not jailkit's. The login is refused if the shell is missing or lets nobody in, unless sshd serves
@@ -97,17 +72,15 @@ export function otherShell(subject: Subject, by: "ssh" | "su", from: ByteString 
   const { account, who, onBehalf } = subject;
   const shell = account.shell === "" ? "/bin/sh" : account.shell;
   const remedy = `to jail the account: jk_jailuser -m -j JAIL ${operands(account.name)}`;
-  const other: ReportStep = {
-    ...{ stage: "account", name: "login-shell", outcome: "unknown", remedy },
-    message: `the login shell is ${shell}: this login does not use jailkit`,
-  };
+  const message = `the login shell is ${shell}: this login does not use jailkit`;
+  const other = stepsOf("account")("login-shell", "unknown", message, remedy);
   if (!onBehalf) return other;
-  const [found] = withRightsOf(who, () => shellSteps(shell));
-  const closed = CLOSED.has(baseName(shell));
-  if (found === undefined || (found.outcome === "passed" && !closed)) return other;
+  const found = withRightsOf(who, () => shellStep(shell));
+  const closed = ["nologin", "false"].includes(baseName(shell));
+  if (found.outcome === "passed" && !closed) return other;
   if (by === "ssh" && servesOtherwise(explainSshd(subject, from, undefined))) return other;
   if (found.outcome !== "passed") return { ...found, remedy };
-  return { ...other, outcome: "failed", message: `the login shell is ${shell}, which lets nobody in` };
+  return { ...other, outcome: "failed", message: `the login shell is ${shell}, which refuses every login` };
 }
 
 const servesOtherwise = ({ unjailed, ownSftp, root, steps }: SshdLogin) =>
@@ -115,5 +88,5 @@ const servesOtherwise = ({ unjailed, ownSftp, root, steps }: SshdLogin) =>
   ownSftp ||
   root !== undefined ||
   steps.some(
-    ({ name, outcome }) => ["key-command", "server", "servers"].includes(name) && outcome === "unknown",
+    ({ name, outcome }) => outcome === "unknown" && [KEY_COMMAND, "server", "servers"].includes(name),
   );

@@ -34,7 +34,7 @@ export function countSteps(settings: SshdSettings, from: ByteString | undefined)
   }
   if (firstOf(settings, "maxauthtries") === "0") {
     const remedy = `set MaxAuthTries to 2 or more in ${CONFIGURATION}`;
-    steps.push(step("max-auth-tries", "failed", "sshd lets nobody authenticate (MaxAuthTries 0)", remedy));
+    steps.push(step("max-auth-tries", "failed", "sshd refuses all authentication (MaxAuthTries 0)", remedy));
   }
   const grace = Number(firstOf(settings, "logingracetime"));
   if (grace > 0 && grace < SHORT_GRACE) {

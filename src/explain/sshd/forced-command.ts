@@ -61,7 +61,7 @@ function commandOf(
       : step(KEY_COMMAND, "passed", message);
     return { command: only, byKey: true, steps: [about] };
   }
-  const message = "what runs depends on the key: some keys have a command of their own";
+  const message = "the command depends on the key: some keys have their own";
   return { steps: [step(KEY_COMMAND, "unknown", message)] };
 }
 

@@ -31,7 +31,7 @@ function stepsWith(server: SshdServer, steps: readonly ReportStep[]): ReportStep
     return { ...one, message: inFile(one.message), remedy: more };
   });
   if (pid === undefined) {
-    const message = "no sshd is running: these are the settings with which it would start";
+    const message = "no sshd is running: these are the settings of one that starts now";
     return steps.some(({ outcome }) => outcome === "skipped")
       ? own
       : [step(NOT_RUNNING, "passed", message), ...own];
@@ -67,7 +67,7 @@ export function explainSshd(
   command: ByteString | undefined,
 ): SshdLogin {
   if (!subject.onBehalf) {
-    const message = "only root can ask sshd and PAM what they do";
+    const message = "only root can see the settings of sshd and PAM";
     return { ...NO_PART, steps: [step("settings", "unknown", message)] };
   }
   const sshd = findProgram("sshd");

@@ -14,7 +14,6 @@ import {
 import { pathComponents } from "../../../ffi/paths.ts";
 import { aclOf, modeWithoutAcl } from "../../system/acl.ts";
 import {
-  closeJailRoot,
   type Directory,
   hostPath,
   isLink,
@@ -167,10 +166,6 @@ export function readJailFile(root: JailRoot, path: ByteString, limit: number): U
 
 /** Calls `use` with a directory of the host, opened as jails are, so that the same rules for symbolic links apply. */
 export function withTree<T>(use: (tree: JailRoot) => T, path: ByteString = "/"): T {
-  const tree = openTree(path);
-  try {
-    return use(tree);
-  } finally {
-    closeJailRoot(tree);
-  }
+  using tree = openTree(path);
+  return use(tree);
 }

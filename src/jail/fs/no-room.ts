@@ -7,7 +7,6 @@ import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { interruption } from "../../cli/interrupt.ts";
 import { shellWord } from "../../cli/shell-word.ts";
-import { isReadOnly } from "../../system/mounts.ts";
 import { withTree } from "./look.ts";
 import { type Directory, type JailRoot, release, walk } from "./walk.ts";
 
@@ -66,11 +65,6 @@ export function lacksRoom(root: JailRoot, entries: readonly Entry[]): boolean {
 
 /** True if a file system is full or cannot be written. */
 export const isNoRoom = (error: unknown): error is SystemError => isErrno(error, "ENOSPC", "EDQUOT", "EROFS");
-
-/** Throws the error of a write to `path`, if the file system of `fd` (O_PATH is enough) is mounted read-only. */
-export function requireWritable(fd: number, path: ByteString): void {
-  if (isReadOnly(fd)) throw new SystemError(EROFS, "write", path);
-}
 
 /** That error, if a line that a program printed in the locale C ends with its text; `path`: what it was to write. */
 export function noRoomSaid(line: ByteString, program: ByteString, path: ByteString): SystemError | undefined {
@@ -145,9 +139,8 @@ function full(
       : "its file system is full";
   const lacksBytes = free !== undefined && free < Math.max(1, needed);
   const amounts = [
-    ...(noFiles
-      ? [...(files === 0 ? [] : [`${files} more are needed`]), `${room.files} can be created`]
-      : []),
+    ...(noFiles && files > 0 ? [`${files} more are needed`] : []),
+    ...(noFiles ? [`${room.files} can be created`] : []),
     ...(needed === 0 || (noFiles && !lacksBytes) ? [] : [`${megabytes(needed)} more are needed`]),
     // The file system does not report what a user's quota leaves.
     ...(free === undefined || ((noFiles || isQuota) && !lacksBytes)

@@ -9,7 +9,7 @@ import { JailkitError } from "../../cli/error.ts";
 import { stopIfInterrupted } from "../../cli/interrupt.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import type { Spot } from "../../jail/fs/look.ts";
-import { interrupted, noRoom, requireWritable } from "../../jail/fs/no-room.ts";
+import { interrupted, noRoom } from "../../jail/fs/no-room.ts";
 import { openSource } from "../../jail/fs/source.ts";
 import { type Directory, type JailRoot, release, walk } from "../../jail/fs/walk.ts";
 import {
@@ -22,7 +22,7 @@ import {
 } from "../../jail/fs/write.ts";
 import type { Entry, Plan, PopulateProblem } from "../entry.ts";
 import { actionMessage, type LineReporter, problemAt, strippedMessage } from "../reporter.ts";
-import { isNotLinkable, stillGrants, whyNotLinked } from "./link.ts";
+import { isNotLinkable, LINKS_SHARE, notLinkedWarning, stillGrants, whyNotLinked } from "./link.ts";
 
 interface ApplyOptions {
   /** Create hard links to the host's files where possible, if the result is as planned. */
@@ -83,11 +83,7 @@ class PlanRun {
         if (stopped) break;
       }
     }
-    if (links.size > 0) {
-      reporter.warn(
-        "hard-linked files share owner, mode and content with the host's: a change in the jail changes the host",
-      );
-    }
+    if (links.size > 0) reporter.warn(LINKS_SHARE);
     return { present, links, problems, stopped };
   }
 
@@ -100,8 +96,6 @@ class PlanRun {
     }
     const parent = this.openParent(parentOf(entry.path));
     try {
-      // Before it is reported: each entry may be on another file system.
-      requireWritable(parent.fd, to);
       const placement = this.put(parent, entry, to);
       this.present.push(entry);
       if (placement === "kept") this.reporter.detail(`${to} already exists, will not touch it`);
@@ -164,8 +158,7 @@ class PlanRun {
       return placement;
     } catch (error) {
       if (!isNotLinkable(error)) throw error;
-      const failed = `Linking ${display(source)} to ${display(to)} failed`;
-      this.reporter.warn(`${failed}, will revert to copying (${error.reason})`);
+      this.reporter.warn(notLinkedWarning(entry, to, error.reason));
       // All other files of that file system would fail too, with the same warning.
       if (error.code !== "EMLINK") this.linking = false;
       return undefined;

@@ -1,8 +1,14 @@
 import { type BasicStat, basicFstat } from "../../../ffi/basic-stat.ts";
+import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
-import { isErrno, type SystemError } from "../../../ffi/error.ts";
-import { withFd } from "../../../ffi/files.ts";
+import { attempt, isErrno, SystemError } from "../../../ffi/error.ts";
+import { fstat, type Stat, withFd } from "../../../ffi/files.ts";
+import { parentOf } from "../../../ffi/paths.ts";
+import { display } from "../../cli/display.ts";
+import { withTree } from "../../jail/fs/look.ts";
+import { nearestDirectory } from "../../jail/fs/safety.ts";
 import { openSource } from "../../jail/fs/source.ts";
+import { release } from "../../jail/fs/walk.ts";
 import { grantsOf, namesAnyone } from "../../system/grants.ts";
 import type { Entry } from "../entry.ts";
 import { sameFile } from "../file-system.ts";
@@ -58,4 +64,37 @@ export function stillGrants(entry: Entry, stat: BasicStat): boolean {
   if ((uid !== 0 && uid !== stat.uid) || (gid !== 0 && gid !== stat.gid)) return false;
   if ((mode & 0o6000) === 0) return true;
   return ((stat.mode ^ mode) & BUT_GROUP) === 0 && stat.uid === uid && stat.gid === gid;
+}
+
+/** Printed once if hard links were made. */
+export const LINKS_SHARE =
+  "hard-linked files share owner, mode and content with the host's: a change in the jail changes the host";
+
+/** The warning before copies are made instead. `to` is the path on the host, `reason` the text of link(2). */
+export function notLinkedWarning({ source = "" }: Entry, to: ByteString, reason: string): string {
+  return `Linking ${display(source)} to ${display(to)} failed, will revert to copying (${reason})`;
+}
+
+/** How a file would be put at `to` on the host: as a copy, a hard link, or EXDEV of link(2), which also ends linking. */
+export function foreseeLink(entry: Entry, to: ByteString): "copy" | "link" | SystemError {
+  const { source = "" } = entry;
+  const answer = attempt(() =>
+    withFd(openSource(source), (fd) => {
+      if (whyNotLinked(fd, entry) !== undefined) return "copy";
+      // Devices of directories: in overlayfs a file may have another one.
+      const [from, there] = [directoryAt(parentOf(source)), directoryAt(parentOf(to))];
+      const sameDevice = from.devMajor === there.devMajor && from.devMinor === there.devMinor;
+      const links = sameDevice && fstat(fd).mountId === there.mountId;
+      return links ? "link" : new SystemError(C.EXDEV, "linkat", to);
+    }),
+  );
+  return answer ?? "copy";
+}
+
+function directoryAt(path: ByteString): Stat {
+  return withTree((host) => {
+    const directory = nearestDirectory(host, path);
+    release(directory);
+    return directory.stat;
+  });
 }

@@ -10,7 +10,7 @@ import { ACCOUNT_FILE_LIMIT, usersIn } from "../flat-accounts.ts";
 import { hostText } from "../host-files.ts";
 
 /** A finding of sshd's StrictModes; its remedy is a command, or words that end with one. */
-export interface StrictFinding {
+interface StrictFinding {
   message: ByteString;
   remedy: ByteString;
 }
@@ -179,7 +179,7 @@ export function strictFinding(
       const broken = { way: way.slice(0, index + 1), fault, isFile, inHome: top >= 0 };
       return { message: found, remedy: remedyFor(broken, account, file, keyword) };
     }
-    const remedy = `put a file of ${CONTENTS[keyword]} in the place of ${file}, and no link, after: ${makeRoom(wayToLink, account)}`;
+    const remedy = `put a regular file of ${CONTENTS[keyword]} in the place of ${file}, after: ${makeRoom(wayToLink, account)}`;
     return { message: `${file} leads out of the home, and ${found}`, remedy };
   }
   return undefined;

@@ -26,7 +26,7 @@ import {
   wordsOf,
 } from "./settings.ts";
 
-/** The answer of sshd: its settings, or why there are none. `remedy`: until it is applied, sshd lets nobody in. */
+/** The answer of sshd: its settings, or why there are none. `remedy`: sshd refuses every login until it is applied. */
 type SshdAnswer = { settings: SshdSettings } | { unavailable: string; installed: boolean; remedy?: string };
 
 /**
@@ -124,13 +124,13 @@ export function sshdWarnings(settings: SshdSettings, user: ByteString, byPam?: B
   warn(
     allows("permituserenvironment"),
     "permit-user-environment",
-    "sshd takes environment variables from the user's own files, before the login shell starts",
+    "sshd reads environment variables from the user's own files, before the login shell starts",
     `set 'PermitUserEnvironment no' in ${CONFIGURATION}, above any Match block`,
   );
   warn(
     byPam !== undefined,
     "pam-environment",
-    "PAM takes environment variables from ~/.pam_environment (pam_env, user_readenv), before the login shell starts: jk_lsh outside a jail loads what LD_PRELOAD names there",
+    "PAM reads environment variables from ~/.pam_environment (pam_env, user_readenv), before the login shell starts: jk_lsh outside a jail loads what LD_PRELOAD names there",
     `take user_readenv from the lines of pam_env.so in /etc/pam.d/${byPam} and in what that includes`,
   );
   warn(
@@ -153,12 +153,12 @@ export function keyWarnings(
   locked: boolean,
 ): LoginWarning[] {
   if (locked && firstOf(settings, "usepam") === "no") {
-    const message = `${quoted(user)} is locked ('!' in the place of a password), and sshd without PAM lets no such user in`;
-    const remedy = `let the key count, and no password, with: usermod -p '*' ${operands(user)}`;
+    const message = `${quoted(user)} is locked ('!' in the place of a password), and sshd without PAM refuses locked users`;
+    const remedy = `to allow keys and no password: usermod -p '*' ${operands(user)}`;
     return [{ code: "locked", message, remedy }];
   }
   if (firstOf(settings, "pubkeyauthentication") === "no") {
-    const message = "sshd lets this user log in with no key (PubkeyAuthentication no)";
+    const message = "sshd accepts no key of this user (PubkeyAuthentication no)";
     return [{ code: "no-keys", message, remedy: `set 'PubkeyAuthentication yes' in ${CONFIGURATION}` }];
   }
   const places = wordsOf(settings, "authorizedkeysfile");
@@ -235,7 +235,7 @@ export function loginWarnings(
   const warnings = sshdWarnings(settings, user.name, byPam);
   if (ruled !== undefined && startsUserManager(user, ruled)) {
     const message =
-      "a login starts the user's own systemd manager on the host (pam_systemd), which runs what unit files in the home's .config/systemd/user say, outside the jail";
+      "a login starts the user's own systemd manager on the host (pam_systemd), which runs the unit files in the home's .config/systemd/user outside the jail";
     const remedy = `forbid it: systemctl mask user@${user.uid}.service`;
     warnings.push({ code: "user-manager", message, remedy });
   }

@@ -323,7 +323,7 @@ export const JAIL: readonly Mutant[] = [
     ["modeWithoutAcl(stat.mode, aclOf(fd)) & 0o7777", "stat.mode & 0o7777"],
   ]),
   ...within("src/check/collect.ts", "attack/check-fix.test.ts", [
-    ['if (seen.space === "user") this.#result.findings.addOf', "if (false) this.#result.findings.addOf"],
+    ['if (seen.space === "user") this.findings.addOf', "if (false) this.findings.addOf"],
   ]),
   ...within("src/check/fix/fix.ts", "attack/check-fix.test.ts", [
     ["!isDirectory(stat) : !isSameInode(stat, seen))", "!isDirectory(stat) : false)"],
