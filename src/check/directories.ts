@@ -126,7 +126,7 @@ function closedInside(root: JailRoot, paths: readonly ByteString[], who: Credent
   const ours = paths.filter((path) => isRootsDirectory(lookUp(root, path)?.stat));
   const closed = (path: ByteString) => !mayAccess(AT_FDCWD, root.path + path, MAY_EXECUTE);
   const found = withRightsOf(who, () => ours.filter(closed));
-  // What is below a closed directory cannot be told yet.
+  // Below a closed directory nothing is known yet.
   return found
     .filter((path) => !found.some((above) => path.startsWith(`${above}/`)))
     .map((path) => root.path + path);

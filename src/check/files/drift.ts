@@ -119,11 +119,11 @@ function linkDrift(item: Item, entry: ManifestEntry, { path, stat, target }: Cou
 }
 
 const outdatedFinding = (item: Item, source: ByteString) =>
-  asCopied(item, "outdated", `${display(source)} has changed since`);
+  asCopied(item, "outdated", `${display(source)} has changed`);
 const goneFinding = (item: Item, source: ByteString) =>
   asCopied(item, "source-gone", `${display(source)} is missing`);
 const asCopied = (item: Item, rule: Rule, but: string) =>
-  findingAbout(item, rule, `${display(item.path)} is as it was copied, but ${but}`);
+  findingAbout(item, rule, `${display(item.path)} is unchanged since it was copied, but ${but}`);
 
 function fileDrift(item: Item, counterpart: Counterpart, entry: ManifestEntry): Drift {
   if (entry.source === undefined) return NOTHING;
@@ -132,7 +132,7 @@ function fileDrift(item: Item, counterpart: Counterpart, entry: ManifestEntry): 
   const asPut = entry.size === here.size && (entry.mtime === undefined || entry.mtime === here.mtime);
   if (stat === undefined) {
     const unchanged = goneFinding(item, path);
-    const message = `${display(item.path)} is not what was copied, and ${display(path)} is missing`;
+    const message = `${display(item.path)} has changed since it was copied, and ${display(path)} is missing`;
     const changed = findingAbout(item, "changed-file", message);
     return { findings: [], gone: { unchanged, changed, otherwise: asPut ? unchanged : changed } };
   }
