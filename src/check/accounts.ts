@@ -113,7 +113,7 @@ class AccountCheck {
     this.#seen.set(name, name);
     this.#seen.getOrInsert(uid, name);
     if (other === undefined) return;
-    const message = `user ${display(name)} (uid ${uid}) in ${this.#where} is in it already, as ${display(other)}`;
+    const message = `user ${display(name)} (uid ${uid}) in ${this.#where} is a duplicate of ${display(other)}`;
     const known = name !== other && this.#facts.hostUser(name) !== undefined;
     const remedy = known ? jailSideCommand(this.#facts.jail, name) : this.#sed(this.#passwd, index);
     this.#report("duplicate-user", message, remedy);

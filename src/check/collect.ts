@@ -11,7 +11,7 @@ import { type Counterpart, counterpartOf, hostDevice, kernelTest } from "./files
 import { driftOf, isGenerated, missingFindings, type SourceGone } from "./files/drift.ts";
 import { HardLinks, hardLinkFindings } from "./files/hard-links.ts";
 import type { Item } from "./files/item.ts";
-import { collectLeftovers } from "./files/leftovers.ts";
+import { Leftovers } from "./files/leftovers.ts";
 import { isProgram, type Program } from "./files/libraries.ts";
 import { permissionFindings } from "./files/permissions.ts";
 import { namedFileFindings, programFindings } from "./files/programs.ts";
@@ -67,7 +67,7 @@ export class Collected implements WalkHandlers {
   readonly #context: CollectContext;
   readonly #isOfKernel = kernelTest();
   readonly #hardLinks = new HardLinks();
-  readonly #leftovers: ReturnType<typeof collectLeftovers>;
+  readonly #leftovers = new Leftovers();
   /** Paths that exist, of those in the record. */
   readonly #present = new Set<ByteString>();
   /** Paths below which nothing was checked. */
@@ -78,7 +78,6 @@ export class Collected implements WalkHandlers {
   constructor(context: CollectContext) {
     this.#context = context;
     this.hostDirectory = context.hostDirectory;
-    this.#leftovers = collectLeftovers(context.root);
   }
 
   ignored(path: ByteString): boolean {
@@ -120,7 +119,7 @@ export class Collected implements WalkHandlers {
   /** Adds the findings that need the whole walk. */
   finish(): void {
     const { content, root } = this.#context;
-    this.findings.add(...hardLinkFindings(this.#context, this.#hardLinks), ...this.#leftovers.findings());
+    this.findings.add(...hardLinkFindings(this.#context, this.#hardLinks), ...this.#leftovers.findings(root));
     if (content === undefined) return;
     const wasSeen = (path: ByteString) =>
       this.#present.has(path) ||

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { type Stat, statIfPresent } from "../../ffi/files.ts";
-import { directoryOf } from "../../ffi/paths.ts";
+import { directoryOf, pathComponents } from "../../ffi/paths.ts";
 import { type Credentials, MAY_EXECUTE, MAY_READ, mayAccess, withRightsOf } from "../../ffi/rights.ts";
 import { display } from "../cli/display.ts";
 import { accessRemedy, closedDirectory } from "../explain/readable.ts";
@@ -20,12 +20,12 @@ const HOST_DIRECTORIES = ["/", "/etc", "/root", "/var", "/run", "/dev", "/sys", 
 /** A function that names the directory of the host that a directory of the jail is; undefined for all others. */
 export function hostDirectories(root: JailRoot): (stat: Stat) => ByteString | undefined {
   const key = ({ devMajor, devMinor, ino }: Stat) => `${devMajor}:${devMinor}:${ino}`;
-  const found = new Map<string, ByteString>();
-  for (const path of HOST_DIRECTORIES) {
-    const stat = statIfPresent(AT_FDCWD, path, true);
-    if (stat !== undefined) found.set(key(stat), path);
-  }
-  for (const { path, stat } of root.ancestors) found.set(key(stat), path);
+  const hosts = HOST_DIRECTORIES.map((path) => ({ path, stat: statIfPresent(AT_FDCWD, path, true) }));
+  const found = new Map(
+    [...hosts, ...root.ancestors].flatMap(({ path, stat }) =>
+      stat === undefined ? [] : [[key(stat), path]],
+    ),
+  );
   return (stat) => found.get(key(stat));
 }
 
@@ -47,14 +47,12 @@ export function safetyFindings(root: JailRoot): CheckFinding[] {
     const jailPath = path === root.path ? "/" : path.slice(root.path.length);
     const common = { rule: "unsafe-jail", path, jailPath, message, remedy } as const;
     if (rule === "owner") return { ...common, repair: { kind: "attributes", uid: 0 } };
-    const reportedAs = REPORTED_AS[rule];
-    return reportedAs === undefined ? common : { ...common, reportedAs };
+    return { ...common, reportedAs: REPORTED_AS[rule] };
   });
 }
 
 // Without these no program starts, and no account is found.
 const NEEDED = ["/etc", "/usr", "/usr/bin", "/usr/lib", "/usr/lib64", "/bin", "/lib", "/lib64"];
-const ACCOUNT_FILES = ["/etc/passwd", "/etc/group"];
 
 /**
  * Directories that users of the jail cannot pass: the jail's, one above it, or one that a login needs; and account files
@@ -66,29 +64,21 @@ export function closedFindings(
   isRecorded: (path: ByteString) => boolean,
 ): CheckFinding[] {
   const found = new Map<ByteString, CheckFinding>();
-  const add = (path: ByteString, what: string, remedy: Pick<CheckFinding, "rule" | "remedy">) => {
-    const message = `${what} ${display(path)}: no login in ${display(root.path)} works`;
-    if (!found.has(path) && !isRecorded(path)) found.set(path, { ...remedy, path, message });
-  };
   for (const { name, jail } of users) {
     const real = jail === root.path ? passwdByName(name) : undefined;
     if (real === undefined) continue;
+    const add = (rule: Rule, path: ByteString, what: string, letters: string) => {
+      if (found.has(path) || isRecorded(path)) return;
+      const message = `user ${display(name)} cannot ${what} ${display(path)}: no login in ${display(root.path)} works`;
+      found.set(path, { rule, path, message, remedy: accessRemedy(path, root.path, real.uid, letters) });
+    };
     const who = { uid: real.uid, gid: real.gid, groups: groupIdsOf(name, real.gid) };
     const above = closedDirectory(root, who);
     const needed = () => [...NEEDED, ...libraryDirectories(root), ...aboveHome(real.home)];
-    const directories = above === undefined ? closedInside(root, needed(), who) : [above];
-    const user = `user ${display(name)} cannot`;
-    for (const path of directories)
-      add(path, `${user} pass`, {
-        rule: "closed-directory",
-        remedy: accessRemedy(path, root.path, real.uid, "x"),
-      });
-    if (directories.length > 0) continue;
-    for (const path of unreadableFor(root, who))
-      add(path, `${user} read`, {
-        rule: "unreadable-accounts",
-        remedy: accessRemedy(path, root.path, real.uid, "r"),
-      });
+    const closed = above === undefined ? closedInside(root, needed(), who) : [above];
+    for (const path of closed) add("closed-directory", path, "pass", "x");
+    if (closed.length > 0) continue;
+    for (const path of unreadableFor(root, who)) add("unreadable-accounts", path, "read", "r");
   }
   return [...found.values()];
 }
@@ -96,39 +86,36 @@ export function closedFindings(
 /** The directories of libraries for one kind of processor, such as /usr/lib/x86_64-linux-gnu. */
 function libraryDirectories(root: JailRoot): ByteString[] {
   return ["/usr/lib", "/lib"].flatMap((above) => {
-    const stat = lookUp(root, above)?.stat;
-    if (stat === undefined || !isDirectory(stat) || stat.uid !== 0) return [];
+    if (!isRootsDirectory(lookUp(root, above)?.stat)) return [];
     const names = hostNames(root.path + above).filter((name) => name.includes("-linux-"));
     return names.map((name) => `${above}/${name}`);
   });
 }
 
+const isRootsDirectory = (stat: Stat | undefined) =>
+  stat !== undefined && isDirectory(stat) && stat.uid === 0;
+
 /** The account files of the jail that `who` cannot read; on the host. */
 function unreadableFor(root: JailRoot, who: Credentials): ByteString[] {
-  const ours = ACCOUNT_FILES.filter((file) => {
+  const ours = ["/etc/passwd", "/etc/group"].flatMap((file) => {
     const stat = lookUp(root, file)?.stat;
-    return stat !== undefined && isRegular(stat);
-  }).map((file) => root.path + file);
+    return stat !== undefined && isRegular(stat) ? root.path + file : [];
+  });
   return withRightsOf(who, () => ours.filter((path) => !mayAccess(AT_FDCWD, path, MAY_READ)));
 }
 
 /** The directories above a home, as the jail sees them. */
 function aboveHome(home: ByteString): ByteString[] {
-  const inside = splitHome(home)?.home ?? "/";
-  const above: ByteString[] = [];
-  for (let path = directoryOf(inside); path !== "/"; path = directoryOf(path)) above.unshift(path);
-  return above;
+  const names = pathComponents(directoryOf(splitHome(home)?.home ?? "/"));
+  return names.map((_, at) => `/${names.slice(0, at + 1).join("/")}`);
 }
 
 /** Those of `paths` that are root's directories in the jail, and that `who` cannot pass; on the host. */
 function closedInside(root: JailRoot, paths: readonly ByteString[], who: Credentials): ByteString[] {
-  const ours = paths.filter((path) => {
-    const stat = lookUp(root, path)?.stat;
-    return stat !== undefined && isDirectory(stat) && stat.uid === 0;
-  });
+  const ours = paths.filter((path) => isRootsDirectory(lookUp(root, path)?.stat));
   const closed = (path: ByteString) => !mayAccess(AT_FDCWD, root.path + path, MAY_EXECUTE);
   const found = withRightsOf(who, () => ours.filter(closed));
-  // What is below a closed directory cannot be told yet.
+  // Below a closed directory nothing is known yet.
   return found
     .filter((path) => !found.some((above) => path.startsWith(`${above}/`)))
     .map((path) => root.path + path);

@@ -3,8 +3,9 @@ import { check } from "../check/check.ts";
 import { serveComparisons } from "../check/content/threads.ts";
 import { checkReport } from "../check/report/json.ts";
 import { sarifLog } from "../check/report/sarif.ts";
-import { hostLines, jailLines, type Lines, verboseLine } from "../check/report/text.ts";
+import { hostLines, jailLines, type Lines } from "../check/report/text.ts";
 import { COLOR, paintFor } from "../cli/colour.ts";
+import { display } from "../cli/display.ts";
 import { UsageError } from "../cli/error.ts";
 import { excerptLines } from "../cli/excerpt.ts";
 import { JSON_OUTPUT, jailsOption } from "../cli/options.ts";
@@ -63,7 +64,7 @@ export const tool = defineTool({
       full: options.full,
       fix: options.fix,
       run: options.run,
-      verbose: options.verbose && lines ? (line) => print(`${verboseLine(line)}\n`) : () => undefined,
+      verbose: options.verbose && lines ? (line) => print(`${display(line)}\n`) : () => undefined,
       begun: (host) => lines && show(hostLines(host, paint)),
       done: (jail) => lines && show(jailLines(jail, paint)),
     });

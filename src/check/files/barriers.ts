@@ -1,48 +1,35 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
 import { shellWord } from "../../cli/shell-word.ts";
-import type { CheckFinding } from "../rules.ts";
+import type { CheckFinding, Rule } from "../rules.ts";
 import type { Barrier } from "./walk.ts";
 
 /** Findings about a directory that was not entered. `path` is on the host. */
 export function barrierFindings(jailPath: ByteString, path: ByteString, barrier: Barrier): CheckFinding[] {
-  const common = { path, jailPath };
-  const shown = display(path);
+  const found = (rule: Rule, what: string, remedy?: string): CheckFinding[] => {
+    return [{ rule, path, jailPath, message: `${display(path)} ${what}`, remedy }];
+  };
   const umount = `umount ${shellWord(path)}`;
   switch (barrier.kind) {
     case "host": {
-      const message = `${shown} is the host's ${display(barrier.what)}: its contents were not checked`;
-      return [{ ...common, rule: "host-directory", message, remedy: umount }];
+      const what = `is the host's ${display(barrier.what)}: its contents were not checked`;
+      return found("host-directory", what, umount);
     }
-    case "deep": {
-      const message = `${shown} is nested too deep: its contents were not checked`;
-      return [{ ...common, rule: "too-deep", message }];
-    }
-    case "kernel":
-      return kernelFindings(jailPath, path, barrier);
+    case "deep":
+      return found("too-deep", "is nested too deep: its contents were not checked");
     case "copied": {
-      const message = `${shown} contains files, but the kernel's are not mounted there: they are copies, or somebody created them`;
-      return [{ ...common, rule: "kernel-files", message }];
+      const why = "they are copies, or somebody created them";
+      return found("kernel-files", `contains files, but the kernel's are not mounted there: ${why}`);
+    }
+    case "kernel": {
+      // Both are usual in a jail, and show only files of its users or files that everybody may see.
+      if (barrier.type === "devpts" || (barrier.type === "proc" && barrier.readOnly)) return [];
+      const what = `is a mounted ${barrier.type}, which shows the kernel to the jail`;
+      if (barrier.type !== "proc") return found("dangerous-mount", what, umount);
+      const danger = "is proc, mounted writable: a server can be made to write its own memory";
+      return found("proc-writable", danger, `mount -o remount,bind,ro ${shellWord(path)}`);
     }
     case "fuse":
       return [];
   }
-}
-
-function kernelFindings(
-  jailPath: ByteString,
-  path: ByteString,
-  barrier: Extract<Barrier, { kind: "kernel" }>,
-): CheckFinding[] {
-  const common = { path, jailPath };
-  const shown = display(path);
-  // Both are usual in a jail, and show only files of its users or files that everybody may see.
-  if (barrier.type === "devpts" || (barrier.type === "proc" && barrier.readOnly)) return [];
-  if (barrier.type === "proc") {
-    const message = `${shown} is proc, mounted writable: a server can be made to write its own memory`;
-    const remedy = `mount -o remount,bind,ro ${shellWord(path)}`;
-    return [{ ...common, rule: "proc-writable", message, remedy }];
-  }
-  const message = `${shown} is a mounted ${barrier.type}, which shows the kernel to the jail`;
-  return [{ ...common, rule: "dangerous-mount", message, remedy: `umount ${shellWord(path)}` }];
 }

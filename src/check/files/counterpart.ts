@@ -1,7 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
-import { isErrno, SystemError } from "../../../ffi/error.ts";
-import { close, openIfPresent, readLink, type Stat, statIfPresent } from "../../../ffi/files.ts";
+import { attempt, isErrno } from "../../../ffi/error.ts";
+import { openIfPresent, readLink, type Stat, statIfPresent, withFd } from "../../../ffi/files.ts";
 import { isDirectory, isLink } from "../../jail/fs/walk.ts";
 import { kernelFileSystem } from "../../system/mounts.ts";
 import type { Item } from "./item.ts";
@@ -36,32 +36,19 @@ export function counterpartOf({ seen, entry }: Item): Counterpart {
 
 /** True if the kernel makes up the host's file, as in /proc: no copy of it stays equal. */
 export function isOfKernel(path: ByteString): boolean {
-  try {
-    const fd = openIfPresent(C.AT_FDCWD, path, C.O_PATH | C.O_NOFOLLOW, 0);
-    if (fd === undefined) return false;
-    try {
-      return kernelFileSystem(fd) !== undefined;
-    } finally {
-      close(fd);
-    }
-  } catch (error) {
-    if (error instanceof SystemError) return false;
-    throw error;
-  }
+  const found = attempt(() => {
+    const fd = openIfPresent(C.AT_FDCWD, path, C.O_PATH | C.O_NOFOLLOW);
+    return fd !== undefined && withFd(fd, kernelFileSystem) !== undefined;
+  });
+  return found ?? false;
 }
 
 /** As isOfKernel, with one look at each file system. */
 export function kernelTest(): (counterpart: Counterpart) => boolean {
   const known = new Map<string, boolean>();
-  return ({ path, stat }) => {
-    if (stat === undefined) return false;
-    const device = `${stat.devMajor}:${stat.devMinor}`;
-    const before = known.get(device);
-    if (before !== undefined) return before;
-    const found = isOfKernel(path);
-    known.set(device, found);
-    return found;
-  };
+  return ({ path, stat }) =>
+    stat !== undefined &&
+    known.getOrInsertComputed(`${stat.devMajor}:${stat.devMinor}`, () => isOfKernel(path));
 }
 
 const isDevice = ({ mode }: Stat) => [C.S_IFCHR, C.S_IFBLK].includes(mode & C.S_IFMT);

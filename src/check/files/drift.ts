@@ -6,9 +6,9 @@ import { octal } from "../../cli/octal.ts";
 import { isDirectory, isLink, isRegular } from "../../jail/fs/walk.ts";
 import type { ManifestEntry } from "../../jail/record/manifest.ts";
 import { modeBesideAcl } from "../../system/acl.ts";
-import type { CheckFinding, Repair } from "../rules.ts";
+import type { CheckFinding, Repair, Rule } from "../rules.ts";
 import type { Counterpart } from "./counterpart.ts";
-import { findingAbout, type Item } from "./item.ts";
+import { findingAbout, type Item, SPECIAL } from "./item.ts";
 
 /** The differences in metadata, and whether the contents must be compared. */
 interface Drift {
@@ -26,7 +26,6 @@ export interface SourceGone {
   readonly otherwise: CheckFinding;
 }
 
-const SPECIAL = C.S_ISUID | C.S_ISGID;
 const NOTHING: Drift = { findings: [] };
 
 // Files that jailkit and ldconfig(8) create for a jail, such as its accounts and configuration.
@@ -38,25 +37,18 @@ export function isGenerated(jailPath: ByteString): boolean {
   return GENERATED.test(jailPath);
 }
 
-const TYPES: Readonly<Record<number, string>> = {
-  [C.S_IFREG]: "file",
-  [C.S_IFDIR]: "directory",
-  [C.S_IFLNK]: "link",
-  [C.S_IFCHR]: "char",
-  [C.S_IFBLK]: "block",
-  [C.S_IFIFO]: "fifo",
-  [C.S_IFSOCK]: "socket",
+/** The types of the record, and their names. */
+const TYPES: Readonly<Record<number, readonly [type: string, words: string]>> = {
+  [C.S_IFREG]: ["file", "a regular file"],
+  [C.S_IFDIR]: ["directory", "a directory"],
+  [C.S_IFLNK]: ["link", "a symbolic link"],
+  [C.S_IFCHR]: ["char", "a character device"],
+  [C.S_IFBLK]: ["block", "a block device"],
+  [C.S_IFIFO]: ["fifo", "a FIFO"],
+  [C.S_IFSOCK]: ["socket", "a socket"],
 };
-const WORDS: Readonly<Record<string, string>> = {
-  file: "a regular file",
-  directory: "a directory",
-  link: "a symbolic link",
-  char: "a character device",
-  block: "a block device",
-  fifo: "a FIFO",
-  socket: "a socket",
-};
-const typeOf = (stat: Stat): string => TYPES[stat.mode & C.S_IFMT] ?? "file";
+const WORDS = new Map(Object.values(TYPES));
+const typeOf = (stat: Stat): string => TYPES[stat.mode & C.S_IFMT]?.[0] ?? "file";
 
 /** Restores only files of programs: configuration may have been edited on purpose, and users' files are theirs. */
 function restore({ seen }: Item): Repair | undefined {
@@ -72,12 +64,8 @@ export function driftOf(item: Item, counterpart: Counterpart, recordKept: boolea
   if (type !== entry.type) return { findings: [typeFinding(item, counterpart, type, entry.type)] };
   const attributes = attributeFindings(item, entry);
   if (isGenerated(seen.path)) return { findings: attributes };
-  const drift =
-    type === "link"
-      ? { findings: linkDrift(item, entry, counterpart) }
-      : type === "file"
-        ? fileDrift(item, counterpart, entry)
-        : NOTHING;
+  if (type === "link") return { findings: [...attributes, ...linkDrift(item, entry, counterpart)] };
+  const drift = type === "file" ? fileDrift(item, counterpart, entry) : NOTHING;
   return { ...drift, findings: [...attributes, ...drift.findings] };
 }
 
@@ -86,7 +74,7 @@ function typeFinding(item: Item, counterpart: Counterpart, is: string, was: stri
   const message =
     is === "link" || was === "link"
       ? `${shown} and ${display(counterpart.path)} are not both symlinks!`
-      : `${shown} is ${WORDS[is] ?? is}, but ${WORDS[was] ?? was} in the record`;
+      : `${shown} is ${WORDS.get(is) ?? is}, but ${WORDS.get(was) ?? was} in the record`;
   // A directory may contain anything, and so may its replacement.
   const plain = is !== "directory" && was !== "directory" ? restore(item) : undefined;
   return findingAbout(item, "different-type", message, plain);
@@ -102,9 +90,8 @@ function attributeFindings(item: Item, entry: ManifestEntry): CheckFinding[] {
   const other = (is & ~entry.mode & ~(SPECIAL | 0o022)) | (entry.mode & ~is);
   if (other !== 0) {
     const message = `${display(path)} has mode ${octal(is)}, but ${octal(entry.mode)} in the record`;
-    findings.push(
-      findingAbout(item, "changed-mode", message, { kind: "attributes", mode: entry.mode & 0o7777 }),
-    );
+    const repair: Repair = { kind: "attributes", mode: entry.mode & 0o7777 };
+    findings.push(findingAbout(item, "changed-mode", message, repair));
   }
   const foreign = space === "system" && stat.uid !== 0 && stat.uid !== entry.uid;
   if (!foreign && (stat.uid !== entry.uid || stat.gid !== entry.gid)) {
@@ -128,62 +115,48 @@ function linkDrift(item: Item, entry: ManifestEntry, { path, stat, target }: Cou
     return [findingAbout(item, "different-link", message, restore(item))];
   }
   if (entry.source === undefined || target === entry.target) return [];
-  if (stat === undefined) return [goneFinding(item, path)];
-  return [outdatedFinding(item, path)];
+  return [stat === undefined ? goneFinding(item, path) : outdatedFinding(item, path)];
 }
 
-function outdatedFinding(item: Item, source: ByteString): CheckFinding {
-  const message = `${display(item.path)} is as it was copied, but ${display(source)} has changed since`;
-  return findingAbout(item, "outdated", message);
-}
-
-function goneFinding(item: Item, source: ByteString): CheckFinding {
-  const message = `${display(item.path)} is as it was copied, but ${display(source)} is missing`;
-  return findingAbout(item, "source-gone", message);
-}
+const outdatedFinding = (item: Item, source: ByteString) =>
+  asCopied(item, "outdated", `${display(source)} has changed`);
+const goneFinding = (item: Item, source: ByteString) =>
+  asCopied(item, "source-gone", `${display(source)} is missing`);
+const asCopied = (item: Item, rule: Rule, but: string) =>
+  findingAbout(item, rule, `${display(item.path)} is unchanged since it was copied, but ${but}`);
 
 function fileDrift(item: Item, counterpart: Counterpart, entry: ManifestEntry): Drift {
   if (entry.source === undefined) return NOTHING;
-  const { stat } = counterpart;
+  const { stat, path } = counterpart;
   const here = item.seen.stat;
   const asPut = entry.size === here.size && (entry.mtime === undefined || entry.mtime === here.mtime);
   if (stat === undefined) {
-    const unchanged = goneFinding(item, counterpart.path);
-    const message = `${display(item.path)} is not what was copied, and ${display(counterpart.path)} is missing`;
+    const unchanged = goneFinding(item, path);
+    const message = `${display(item.path)} has changed since it was copied, and ${display(path)} is missing`;
     const changed = findingAbout(item, "changed-file", message);
     return { findings: [], gone: { unchanged, changed, otherwise: asPut ? unchanged : changed } };
   }
   const sourceChanged = !isRegular(stat) || stat.size !== entry.size || stat.mtime !== entry.mtime;
-  if (asPut && sourceChanged && !isRegular(stat))
-    return { findings: [outdatedFinding(item, counterpart.path)] };
-  const changed = asPut && sourceChanged ? outdatedFinding(item, counterpart.path) : undefined;
-  return contentDrift(item, counterpart, stat, changed);
+  const outdated = asPut && sourceChanged ? outdatedFinding(item, path) : undefined;
+  return contentDrift(item, counterpart, stat, outdated);
 }
 
-/** Two files: equal if they are one inode, different if their sizes differ; else their contents are compared. */
-function contentDrift(
-  item: Item,
-  counterpart: Counterpart,
-  stat: Stat,
-  changed: CheckFinding | undefined,
-): Drift {
-  const here = item.seen.stat;
-  const pair = `${display(item.path)} and ${display(counterpart.path)}`;
-  if (!isRegular(stat)) {
-    return { findings: [findingAbout(item, "different-type", `${pair} are not both symlinks!`)] };
-  }
-  if (here.size !== stat.size) {
-    const message = `${pair} have a different size!`;
-    return { findings: [changed ?? findingAbout(item, "different-size", message, restored(item))] };
-  }
-  if (sameFile(here, stat) || here.size === 0) return NOTHING;
-  const differs = findingAbout(item, "different-content", `${pair} are not the same!`, restored(item));
-  return { findings: [], compare: changed ?? differs };
-}
-
-/** Restores only a recorded file: otherwise its owner and mode are unknown. */
-function restored(item: Item): Repair | undefined {
-  return item.entry === undefined ? undefined : restore(item);
+/**
+ * Two files: equal if they are one inode, different if their sizes differ; else their contents are compared. `outdated`:
+ * the finding if the jail's file is the one that was copied.
+ */
+function contentDrift(item: Item, counterpart: Counterpart, stat: Stat, outdated?: CheckFinding): Drift {
+  const { seen, entry, path } = item;
+  const pair = `${display(path)} and ${display(counterpart.path)}`;
+  const differs = (rule: Rule, what: string, repair?: Repair) =>
+    outdated ?? findingAbout(item, rule, `${pair} ${what}`, repair);
+  if (!isRegular(stat)) return { findings: [differs("different-type", "are not both symlinks!")] };
+  // Only a recorded file is restored: otherwise its owner and mode are unknown.
+  const repair = entry === undefined ? undefined : restore(item);
+  if (seen.stat.size !== stat.size)
+    return { findings: [differs("different-size", "have a different size!", repair)] };
+  if (sameFile(seen.stat, stat) || seen.stat.size === 0) return NOTHING;
+  return { findings: [], compare: differs("different-content", "are not the same!", repair) };
 }
 
 function unrecordedDrift(item: Item, counterpart: Counterpart, recordKept: boolean): Drift {
@@ -195,17 +168,16 @@ function unrecordedDrift(item: Item, counterpart: Counterpart, recordKept: boole
   if (stat === undefined) {
     if (seen.space !== "system") return NOTHING;
     const lacking = `cannot read ${display(path)} or ${display(counterpart.path)} !`;
-    if (!recordKept) return { findings: [findingAbout(item, "no-counterpart", lacking)] };
-    return { findings: [unrecordedFinding(item)] };
+    const finding = recordKept ? unrecordedFinding(item) : findingAbout(item, "no-counterpart", lacking);
+    return { findings: [finding] };
   }
-  if (isRegular(here)) return contentDrift(item, counterpart, stat, undefined);
+  if (isRegular(here)) return contentDrift(item, counterpart, stat);
   if (counterpart.target === seen.target) return NOTHING;
   const pair = `${display(path)} and ${display(counterpart.path)}`;
-  return isLink(stat)
-    ? {
-        findings: [findingAbout(item, "different-link", `symlinks ${pair} point to different files!`)],
-      }
-    : { findings: [findingAbout(item, "different-type", `${pair} are not both symlinks!`)] };
+  const finding = isLink(stat)
+    ? findingAbout(item, "different-link", `symlinks ${pair} point to different files!`)
+    : findingAbout(item, "different-type", `${pair} are not both symlinks!`);
+  return { findings: [finding] };
 }
 
 /** The finding about an item in a system directory that is not in the record of the jail. */
@@ -227,16 +199,16 @@ export function missingFindings(
 ): CheckFinding[] {
   const missing = [...entries].filter(({ path }) => !wasSeen(path));
   const paths = new Set([...missing.map(({ path }) => path), ...replaced]);
-  const below = (path: ByteString) => {
+  const isBelow = (path: ByteString) => {
     for (let slash = path.lastIndexOf("/"); slash > 0; slash = path.lastIndexOf("/", slash - 1))
       if (paths.has(path.slice(0, slash))) return true;
     return false;
   };
-  return missing.flatMap(({ path, source }): CheckFinding[] => {
-    if (below(path)) return [];
-    const shown = hostPathOf(path);
+  return missing.flatMap(({ path: jailPath, source }): CheckFinding[] => {
+    if (isBelow(jailPath)) return [];
+    const path = hostPathOf(jailPath);
     const from = source === undefined ? "" : `; it was copied from ${display(source)}`;
-    const message = `${display(shown)} is missing${from}`;
-    return [{ rule: "missing", path: shown, jailPath: path, message, repair: { kind: "restore" } }];
+    const message = `${display(path)} is missing${from}`;
+    return [{ rule: "missing", path, jailPath, message, repair: { kind: "restore" } }];
   });
 }

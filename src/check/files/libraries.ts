@@ -1,15 +1,14 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../../ffi/constants.ts";
-import { SystemError } from "../../../ffi/error.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
 import { baseName, pathComponents } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
-import { describeError, JailkitError } from "../../cli/error.ts";
+import { answered, describeError, JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { hostPath, type JailRoot, release, walk } from "../../jail/fs/walk.ts";
 import { createLoader, type Loader } from "../../libraries/closure.ts";
-import type { DependencyProblem } from "../../libraries/dependency.ts";
+import { type DependencyProblem, isLibraryName } from "../../libraries/dependency.ts";
 import { onlyRootWrites } from "../../system/exchange.ts";
 import type { CheckFinding } from "../rules.ts";
 
@@ -20,51 +19,37 @@ export interface Program {
   readonly source: ByteString;
 }
 
-const LIBRARY = /\.so(?:\.|$)/;
-
 /** True for a file that the kernel or the dynamic linker may execute or load. */
 export function isProgram(path: ByteString, mode: number): boolean {
-  return (mode & 0o111) !== 0 || LIBRARY.test(baseName(path));
+  return (mode & 0o111) !== 0 || isLibraryName(path);
 }
 
 /** Findings about dependencies of programs that the jail lacks, unless the host's program lacks them too. */
 export function libraryFindings(root: JailRoot, programs: readonly Program[]): CheckFinding[] {
-  const inside = createLoader({ root: root.path });
-  let host: ReturnType<typeof createLoader> | undefined;
-  try {
-    const findings: CheckFinding[] = [];
-    const faults: { file: ByteString; problem: DependencyProblem }[] = [];
-    const onHost = (): Loader => {
-      host ??= createLoader();
-      return host;
-    };
-    let reported = 0;
-    for (const { path, source } of programs) {
-      const bad = examine(inside, path);
-      if (bad !== undefined && examine(onHost(), source) === undefined) {
-        const shown = hostPath(root, path);
-        const message = `${display(shown)} is not a program that can be started: ${bad}`;
-        findings.push({ rule: "bad-program", path: shown, jailPath: path, message });
-      }
-      const problems = inside.problems();
-      for (const problem of problems.slice(reported)) faults.push({ file: source, problem });
-      reported = problems.length;
+  using inside = createLoader({ root: root.path });
+  using host = createLoader();
+  const findings: CheckFinding[] = [];
+  const faults: { file: ByteString; problem: DependencyProblem }[] = [];
+  for (const { path, source } of programs) {
+    const bad = examine(inside, path);
+    if (bad !== undefined && examine(host, source) === undefined) {
+      const shown = hostPath(root, path);
+      const message = `${display(shown)} is not a program that can be started: ${bad}`;
+      findings.push({ rule: "bad-program", path: shown, jailPath: path, message });
     }
-    const seen = new Set<string>();
-    for (const { file, problem } of faults) {
-      if (lacksToo(onHost(), file, problem)) continue;
-      const finding = problemFinding(root, problem);
-      // A library may be found under several paths.
-      const key = `${finding.path}\0${problem.library}`;
-      if (!seen.has(key)) findings.push(finding);
-      seen.add(key);
-    }
-    findings.push(...directoryFindings(root, inside));
-    return findings;
-  } finally {
-    inside[Symbol.dispose]();
-    host?.[Symbol.dispose]();
+    const added = inside.problems().slice(faults.length);
+    faults.push(...added.map((problem) => ({ file: source, problem })));
   }
+  const seen = new Set<string>();
+  for (const { file, problem } of faults) {
+    if (lacksToo(host, file, problem)) continue;
+    const finding = problemFinding(root, problem);
+    // A library may be found under several paths.
+    const key = `${finding.path}\0${problem.library}`;
+    if (!seen.has(key)) findings.push(finding);
+    seen.add(key);
+  }
+  return [...findings, ...directoryFindings(root, inside)];
 }
 
 /** The reason why a program cannot start, printable; undefined if it can, or is not a program. */
@@ -91,18 +76,17 @@ function problemFinding(root: JailRoot, { file, library, message }: DependencyPr
   const whole = message.startsWith(text) ? message.slice(text.length) : `: ${message}`;
   // The remedy for a host does not apply to a jail.
   const rest = whole.replace(/: install .*$/, " in the jail");
-  const shared = LIBRARY.test(baseName(library)) && !/\/ld-[^/]*$/.test(library);
+  const isOnHost = statIfPresent(AT_FDCWD, file, true) !== undefined;
+  const shared = isLibraryName(library) && !/\/ld-[^/]*$/.test(library);
   return {
     rule: shared ? "missing-library" : "missing-interpreter",
     path,
     jailPath,
     message: `${display(path)}${rest}`,
     // A program that is not the host's cannot be copied again, but its libraries can.
-    remedy: `jk_cp -f -j ${shellWord(root.path)} ${shellWord(isOnHost(file) ? file : library)}`,
+    remedy: `jk_cp -f -j ${shellWord(root.path)} ${shellWord(isOnHost ? file : library)}`,
   };
 }
-
-const isOnHost = (path: ByteString) => statIfPresent(AT_FDCWD, path, true) !== undefined;
 
 function withoutLinks(root: JailRoot, path: ByteString): ByteString {
   try {
@@ -115,44 +99,40 @@ function withoutLinks(root: JailRoot, path: ByteString): ByteString {
 
 /** Findings about directories of the linker: whoever can write one controls every program of the jail. */
 function directoryFindings(root: JailRoot, loader: Loader): CheckFinding[] {
-  return loader.libraryDirectories().flatMap((directory): CheckFinding[] => {
-    const path = hostPath(root, directory);
-    const unsafe = (why: string): CheckFinding[] => [
-      {
-        rule: "library-directory",
-        path,
-        jailPath: directory,
-        causes: untrustedOnTheWay(root, directory),
-        message: `${display(path)} is searched for libraries, and ${why}`,
-      },
-    ];
-    try {
-      const opened = walk(root, directory);
-      const { trusted } = opened;
-      release(opened);
-      return trusted ? [] : unsafe("users other than root can write it or a directory above it");
-    } catch (error) {
-      return unsafe(`it cannot be reached safely: ${describeError(error)}`);
-    }
+  return loader.libraryDirectories().flatMap((jailPath): CheckFinding[] => {
+    const path = hostPath(root, jailPath);
+    const why = distrust(root, jailPath);
+    if (why === undefined) return [];
+    const message = `${display(path)} is searched for libraries, and ${why}`;
+    const causes = untrustedOnTheWay(root, jailPath);
+    return [{ rule: "library-directory", path, jailPath, causes, message }];
   });
+}
+
+/** The reason why a directory of libraries is dangerous; undefined if it is not. */
+function distrust(root: JailRoot, directory: ByteString): string | undefined {
+  try {
+    const opened = walk(root, directory);
+    release(opened);
+    return opened.trusted ? undefined : "users other than root can write it or a directory above it";
+  } catch (error) {
+    return `it cannot be reached safely: ${describeError(error)}`;
+  }
 }
 
 /** A directory of the jail and those above it that users other than root can write, as paths on the host. */
 function untrustedOnTheWay(root: JailRoot, directory: ByteString): ByteString[] {
   const parts = pathComponents(directory);
   const found: ByteString[] = [];
-  try {
-    for (let count = 0; count <= parts.length; count++) {
-      const path = `/${parts.slice(0, count).join("/")}`;
-      const opened = walk(root, path);
-      release(opened);
-      // The path led through symbolic links.
-      if (opened.path !== path)
-        return [...found, ...untrustedOnTheWay(root, [opened.path, ...parts.slice(count)].join("/"))];
-      if (!onlyRootWrites(opened.stat)) found.push(hostPath(root, path));
-    }
-  } catch (error) {
-    if (!(error instanceof JailkitError || error instanceof SystemError)) throw error;
+  for (let count = 0; count <= parts.length; count++) {
+    const path = `/${parts.slice(0, count).join("/")}`;
+    const opened = answered(() => walk(root, path));
+    if (opened === undefined) break;
+    release(opened);
+    // The path led through symbolic links.
+    if (opened.path !== path)
+      return [...found, ...untrustedOnTheWay(root, [opened.path, ...parts.slice(count)].join("/"))];
+    if (!onlyRootWrites(opened.stat)) found.push(hostPath(root, path));
   }
   return found;
 }

@@ -5,22 +5,19 @@ import { isDirectory, isLink, isRegular } from "../../jail/fs/walk.ts";
 import { modeBesideAcl, type NamedEntry, removalCommand, showEntries, writersOf } from "../../system/acl.ts";
 import type { CheckFinding, Repair, Rule } from "../rules.ts";
 import type { PathTest } from "../settings.ts";
-import { findingAbout, type Item } from "./item.ts";
+import { findingAbout, type Item, SPECIAL } from "./item.ts";
 import type { WalkEntry } from "./walk.ts";
-
-const SPECIAL = C.S_ISUID | C.S_ISGID;
 
 /** Findings about modes, setuid and setgid bits, file capabilities, ACLs and owners. */
 export function permissionFindings(item: Item): CheckFinding[] {
-  const { stat, target } = item.seen;
-  const findings: CheckFinding[] = [];
-  if (target === undefined && !isLink(stat)) {
-    if (isDirectory(stat) || isRegular(stat)) findings.push(...writableFindings(item));
-    if (isRegular(stat)) findings.push(...setuidFindings(item), ...capabilityFindings(item));
-    findings.push(...aclFindings(item));
-  }
-  findings.push(...ownerFindings(item));
-  return findings;
+  const { stat } = item.seen;
+  const file = isRegular(stat);
+  return [
+    ...(file || isDirectory(stat) ? writableFindings(item) : []),
+    ...(file ? [...setuidFindings(item), ...capabilityFindings(item)] : []),
+    ...(isLink(stat) ? [] : aclFindings(item)),
+    ...ownerFindings(item),
+  ];
 }
 
 /** The mode of a user's file is the user's choice; all others are repaired. */
@@ -38,19 +35,17 @@ function writableFindings(item: Item): CheckFinding[] {
   const { stat } = seen;
   if (isShared(seen)) return [];
   const directory = isDirectory(stat);
-  const shown = directory ? `${display(path)}${path.endsWith("/") ? "" : "/"}` : display(path);
+  const shown = display(path) + (directory && !path.endsWith("/") ? "/" : "");
   const findings: CheckFinding[] = [];
   if ((stat.mode & 0o002) !== 0 && !settings.writableForOthers(path)) {
     const rule = directory ? "writable-for-others" : "file-writable-for-others";
-    const repair = clear(item, 0o002);
-    findings.push(findingAbout(item, rule, `${shown} is writable for others!`, repair));
+    findings.push(findingAbout(item, rule, `${shown} is writable for others!`, clear(item, 0o002)));
   }
   // The group bits of a file with an ACL are its mask; another rule reports users and groups that the ACL names.
   const groupWrites = (modeBesideAcl(stat.mode, seen.grants.acl) & 0o020) !== 0;
   if (groupWrites && !settings.writableForGroup(path) && !groupMayWrite(item)) {
     const rule = directory ? "writable-for-group" : "file-writable-for-group";
-    const repair = clear(item, 0o020);
-    findings.push(findingAbout(item, rule, `${shown} is writable for group!`, repair));
+    findings.push(findingAbout(item, rule, `${shown} is writable for group!`, clear(item, 0o020)));
   }
   return findings;
 }
@@ -67,15 +62,12 @@ function setuidFindings(item: Item): CheckFinding[] {
   const { stat } = seen;
   const special = stat.mode & SPECIAL;
   if (special === 0) return [];
+  const ownedAsRecorded = stat.uid === entry?.uid && stat.gid === entry.gid;
   // Requested, for example by paths_w_setuid.
-  if (
-    entry !== undefined &&
-    (special & ~entry.mode) === 0 &&
-    stat.uid === entry.uid &&
-    stat.gid === entry.gid
-  )
-    return [];
-  const who = grants(stat.mode, stat.uid, stat.gid);
+  if (ownedAsRecorded && (special & ~entry.mode) === 0) return [];
+  // As jailkit 2 says it, which looks at both ids regardless of the bits.
+  const root = stat.uid === 0 || stat.gid === 0;
+  const who = root ? "root" : (stat.mode & C.S_ISUID) !== 0 ? `uid ${stat.uid}` : `gid ${stat.gid}`;
   // In a user's directory setAttributes refuses another file of this name.
   const repair: Repair = { kind: "attributes", clear: SPECIAL & ~(entry?.mode ?? 0) };
   const classes: readonly [bit: number, rule: Rule, word: string, ignored: PathTest][] = [
@@ -94,14 +86,6 @@ function setuidFindings(item: Item): CheckFinding[] {
     findings.push(findingAbout(item, "setuid-dormant", message, repair));
   }
   return findings;
-}
-
-/**
- * The user or group whose rights the bits give; "root" as in jailkit 2, which looks at both ids regardless of the bits.
- */
-function grants(bits: number, uid: number, gid: number): string {
-  if (uid === 0 || gid === 0) return "root";
-  return (bits & C.S_ISUID) !== 0 ? `uid ${uid}` : `gid ${gid}`;
 }
 
 function capabilityFindings(item: Item): CheckFinding[] {
@@ -127,7 +111,7 @@ function aclFindings(item: Item): CheckFinding[] {
   const findings: CheckFinding[] = [];
   if (reported.length > 0) {
     const message = `${display(path)} has an ACL that names others (${showEntries(reported)})!`;
-    const repair: Repair | undefined = space !== "user" && isRegular(stat) ? { kind: "own-copy" } : undefined;
+    const repair = space !== "user" && isRegular(stat) ? ({ kind: "own-copy" } as const) : undefined;
     const remedy = `${removalCommand(reported)} ${shellWord(path)}`;
     findings.push({ ...findingAbout(item, "acl-entry", message, repair), remedy });
   }
@@ -142,7 +126,7 @@ function aclFindings(item: Item): CheckFinding[] {
 function ownerFindings(item: Item): CheckFinding[] {
   const { seen, path, entry, knownUid } = item;
   const { stat, parent, space } = seen;
-  if (stat.uid === 0 || (entry !== undefined && entry.uid === stat.uid)) return [];
+  if (stat.uid === 0 || entry?.uid === stat.uid) return [];
   const shown = display(path);
   if (space === "system") {
     // That user may have written the content too, which giving the file to root would hide; a recorded file is restored.

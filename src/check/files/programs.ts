@@ -43,17 +43,15 @@ export function programFindings(jailPath: ByteString, path: ByteString): CheckFi
   return [{ rule: "dangerous-program", path, jailPath, message }];
 }
 
-const PRELOAD = "/etc/ld.so.preload";
 const SHADOW = /^\/etc\/g?shadow-?$/;
 
 /** Files that are dangerous by their name alone. */
 export function namedFileFindings(jailPath: ByteString, path: ByteString): CheckFinding[] {
-  const common = { path, jailPath };
-  if (jailPath === PRELOAD) {
+  if (jailPath === "/etc/ld.so.preload") {
     const message = `${display(path)} makes every program of the jail load what it names`;
-    return [{ ...common, rule: "preload", message }];
+    return [{ rule: "preload", path, jailPath, message }];
   }
   if (!SHADOW.test(jailPath)) return [];
   const message = `${display(path)} holds password hashes, which nothing in a jail needs`;
-  return [{ ...common, rule: "shadow", message }];
+  return [{ rule: "shadow", path, jailPath, message }];
 }

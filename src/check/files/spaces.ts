@@ -1,6 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import type { Stat } from "../../../ffi/files.ts";
-import { joinPath } from "../../jail/fs/walk.ts";
 import { onlyRootWrites } from "../../system/exchange.ts";
 
 /**
@@ -18,30 +17,22 @@ export interface Home {
 }
 
 /** The spaces of a jail, which is walked from its root down. */
-export interface Spaces {
-  /** The space of a file directly in the jail's root. */
-  top(name: ByteString): Space;
-  /** The space of a directory and its contents; `above` is the space of its parent. */
-  inside(above: Space, path: ByteString, stat: Stat): Space;
-}
+export type Spaces = ReturnType<typeof createSpaces>;
 
 /** `homes`: of the jail's accounts. A home in a system directory counts only if the host confirms it. */
-export function createSpaces(homes: readonly Home[]): Spaces {
+export function createSpaces(homes: readonly Home[]) {
   const users = new Set<ByteString>();
   for (const { path, confirmed } of homes) {
-    const top = path.split("/")[1] ?? "";
-    const deep = path.split("/").length > 2;
-    if (path !== "/" && (!SYSTEM.test(top) || (confirmed && deep))) users.add(path);
+    const [top = "", ...below] = path.split("/").slice(1);
+    if (path !== "/" && (!SYSTEM.test(top) || (confirmed && below.length > 0))) users.add(path);
   }
+  /** The space of a file directly in the jail's root. */
   const top = (name: ByteString): Space => (SYSTEM.test(name) ? "system" : "other");
-  return {
-    top,
-    inside(above, path, stat) {
-      if (above === "user" || users.has(path)) return "user";
-      if (above === "system") return "system";
-      const name = path.slice(1);
-      if (joinPath("/", name) === path && !name.includes("/") && SYSTEM.test(name)) return "system";
-      return onlyRootWrites(stat) ? "other" : "user";
-    },
-  };
+  /** The space of a directory and its contents; `above` is the space of its parent. */
+  function inside(above: Space, path: ByteString, stat: Stat): Space {
+    if (above === "user" || users.has(path)) return "user";
+    if (above === "system" || SYSTEM.test(path.slice(1))) return "system";
+    return onlyRootWrites(stat) ? "other" : "user";
+  }
+  return { top, inside };
 }

@@ -2,7 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import type { Stat } from "../../../ffi/files.ts";
 import { display } from "../../cli/display.ts";
-import type { CheckFinding } from "../rules.ts";
+import type { CheckFinding, Repair, Rule } from "../rules.ts";
 import type { Item } from "./item.ts";
 
 interface SpecialContext {
@@ -24,46 +24,48 @@ const inWords = (text: string): string =>
 
 /** Findings about devices, sockets and FIFOs. */
 export function specialFindings(item: Item, context: SpecialContext): CheckFinding[] {
-  const type = item.seen.stat.mode & C.S_IFMT;
-  if (type === C.S_IFCHR || type === C.S_IFBLK) return deviceFindings(item, context);
-  if (type === C.S_IFSOCK) return socketFindings(item, context);
-  if (type === C.S_IFIFO && item.seen.space === "system") {
-    const { path, seen } = item;
-    const message = `${display(path)} is a FIFO that nothing asked for`;
-    return [{ rule: "fifo", path, jailPath: seen.path, message }];
+  const { path, seen, primaryGroup } = item;
+  const { stat, space } = seen;
+  const found = (rule: Rule, what: string): CheckFinding[] => {
+    return [
+      { rule, path, jailPath: seen.path, message: `${display(path)} is ${what} that nothing asked for` },
+    ];
+  };
+  switch (stat.mode & C.S_IFMT) {
+    case C.S_IFCHR:
+    case C.S_IFBLK:
+      return deviceFindings(item, context);
+    case C.S_IFSOCK: {
+      // Sockets of users' own programs, such as tmux and ssh-agent.
+      const own = space === "user" && stat.uid !== 0 && primaryGroup(stat.uid) !== undefined;
+      return own || context.servedSocket(path) ? [] : found("socket", "a socket");
+    }
+    case C.S_IFIFO:
+      return space === "system" ? found("fifo", "a FIFO") : [];
+    default:
+      return [];
   }
-  return [];
 }
 
-function deviceFindings(item: Item, { hostDevice, recordKept }: SpecialContext): CheckFinding[] {
-  const { seen, path, entry } = item;
+function deviceFindings(
+  { seen, path, entry }: Item,
+  { hostDevice, recordKept }: SpecialContext,
+): CheckFinding[] {
   const is = numbers(seen.stat);
-  const shown = display(path);
-  const common = { path, jailPath: seen.path };
+  const found = (rule: Rule, what: string, repair?: Repair): CheckFinding[] => {
+    const message = `${display(path)} is ${inWords(is)}, ${what}`;
+    return [{ rule, path, jailPath: seen.path, message, repair }];
+  };
   if (entry !== undefined && (entry.type === "char" || entry.type === "block")) {
     const recorded = `${entry.type === "block" ? "b" : "c"}${entry.major ?? 0}:${entry.minor ?? 0}`;
     if (is === recorded) return [];
-    const message = `${shown} is ${inWords(is)}, but was created as ${inWords(recorded)}`;
-    return [{ ...common, rule: "device-differs", message, repair: { kind: "restore" } }];
+    return found("device-differs", `but was created as ${inWords(recorded)}`, { kind: "restore" });
   }
-  const ordinary = seen.path.startsWith("/dev/") && seen.space === "system" && HARMLESS.test(is);
-  if (ordinary) {
+  if (seen.path.startsWith("/dev/") && seen.space === "system" && HARMLESS.test(is)) {
     if (hostDevice === undefined || numbers(hostDevice) === is) return [];
-    const message = `${shown} is ${inWords(is)}, but on the host it is ${inWords(numbers(hostDevice))}`;
-    return [{ ...common, rule: "device-differs", message }];
+    return found("device-differs", `but on the host it is ${inWords(numbers(hostDevice))}`);
   }
-  const message = `${shown} is ${inWords(is)}, which nothing asked for`;
-  const unexpected: CheckFinding = { ...common, rule: "device-unexpected", message };
   // Without a record it may have been created on purpose.
-  return [recordKept ? { ...unexpected, repair: { kind: "remove" } } : unexpected];
-}
-
-function socketFindings(item: Item, { servedSocket }: SpecialContext): CheckFinding[] {
-  const { seen, path, primaryGroup } = item;
-  const { stat, space } = seen;
-  // Sockets of users' own programs, such as tmux and ssh-agent.
-  if (space === "user" && stat.uid !== 0 && primaryGroup(stat.uid) !== undefined) return [];
-  if (servedSocket(path)) return [];
-  const message = `${display(path)} is a socket that nothing asked for`;
-  return [{ rule: "socket", path, jailPath: seen.path, message }];
+  const repair = recordKept ? ({ kind: "remove" } as const) : undefined;
+  return found("device-unexpected", "which nothing asked for", repair);
 }

@@ -1,7 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
-import { isErrno } from "../../../ffi/error.ts";
-import { close, openIfPresent, statIfPresent } from "../../../ffi/files.ts";
+import { close, openIfPresent } from "../../../ffi/files.ts";
 import { pathComponents } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { hostPath, type JailRoot } from "../../jail/fs/walk.ts";
@@ -39,25 +38,15 @@ export function symlinkFindings(
   const plain = `/${pathComponents(target).join("/")}`;
   if (plain === root.path || plain.startsWith(`${root.path}/`))
     return found("it names the jail by its path on the host, which the jail does not have");
-  const onHost = () => statIfPresent(C.AT_FDCWD, target) !== undefined;
-  if (!exists(() => leadsSomewhere(root, path)) && exists(onHost))
+  const inJail = leadsSomewhere(root.fd, path.slice(1), 0, C.RESOLVE_IN_ROOT | C.RESOLVE_NO_MAGICLINKS);
+  if (!inJail && leadsSomewhere(C.AT_FDCWD, target, C.O_NOFOLLOW))
     return found("it leads nowhere in the jail, but to a file of the host");
   return [];
 }
 
-/** True if a path of the jail leads to a file in it. */
-function leadsSomewhere(root: JailRoot, path: ByteString): boolean {
-  const fd = openIfPresent(root.fd, path.slice(1), C.O_PATH, C.RESOLVE_IN_ROOT | C.RESOLVE_NO_MAGICLINKS);
+/** False also if the kernel rejects the path: a user may write any text into a symbolic link. */
+function leadsSomewhere(dirfd: number, path: ByteString, flags: number, resolve?: number): boolean {
+  const fd = openIfPresent(dirfd, path, C.O_PATH | flags, resolve);
   if (fd !== undefined) close(fd);
   return fd !== undefined;
-}
-
-/** False if the kernel rejects the path: a user may write any text into a symbolic link. */
-function exists(look: () => boolean): boolean {
-  try {
-    return look();
-  } catch (error) {
-    if (isErrno(error, "ENAMETOOLONG", "ELOOP", "EACCES", "ENOTDIR")) return false;
-    throw error;
-  }
 }

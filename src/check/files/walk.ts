@@ -1,13 +1,13 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import {
-  close,
   fstat,
   openAt,
   readDirectory,
   readLink,
   type Stat,
   statIfPresent,
+  withFd,
 } from "../../../ffi/files.ts";
 import { isDirectory, isLink, type JailRoot, joinPath } from "../../jail/fs/walk.ts";
 import { inheritedEntries, type NamedEntry } from "../../system/acl.ts";
@@ -58,70 +58,66 @@ const FUSE = 0x65735546;
 // Each level needs a descriptor, and users may nest without limit.
 const DEEPEST = 256;
 
+/** A name in an open directory of the jail. */
+interface Place {
+  readonly fd: number;
+  readonly name: ByteString;
+  readonly path: ByteString;
+  readonly parent: Stat;
+  /** That of the directory. */
+  readonly space: Space;
+  readonly depth: number;
+}
+
 /**
  * Walks a jail from its root, by descriptors and never through a link, in the byte order of names. Other file systems
  * are entered, except those of the kernel and FUSE.
  */
 export function walkJail(root: JailRoot, spaces: Spaces, handlers: WalkHandlers): void {
-  function describe(fd: number, name: ByteString, path: ByteString, parent: Stat, space: Space): void {
+  function describe({ fd, name, path, parent, depth, space: above }: Place): void {
     const stat = statIfPresent(fd, name);
     if (stat === undefined) return;
+    const space = depth === 1 ? spaces.top(name) : above;
     const target = isLink(stat) ? readLink(fd, name) : undefined;
     const grants = grantsAt(fd, name, stat.mode);
     handlers.seen({ path, stat, parent, space, target, grants, inherited: [] });
   }
 
-  function enter(
-    parentFd: number,
-    name: ByteString,
-    path: ByteString,
-    parent: Stat,
-    above: Space,
-    depth: number,
-  ) {
-    const fd = openAt(parentFd, name, C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW | C.O_NONBLOCK);
-    try {
+  function enter(place: Place): void {
+    const { name, path, parent, depth } = place;
+    const flags = C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW | C.O_NONBLOCK;
+    withFd(openAt(place.fd, name, flags), (fd) => {
       const stat = fstat(fd);
-      const space = depth === 0 ? "other" : spaces.inside(above, path, stat);
-      const barrier = depth === 0 ? undefined : barrierOf(fd, path, stat, parent, depth, handlers);
+      const space = depth === 0 ? "other" : spaces.inside(place.space, path, stat);
+      const barrier = depth === 0 ? undefined : barrierOf(fd, stat, place, handlers);
       if (barrier !== undefined) {
         handlers.barrier(path, barrier);
         return;
       }
       const grants = grantsOf(fd, stat.mode);
-      handlers.seen({
-        path,
-        stat,
-        parent,
-        space,
-        target: undefined,
-        grants,
-        inherited: inheritedEntries(fd),
-      });
-      list(fd, path, stat, space, depth);
-    } finally {
-      close(fd);
-    }
+      const inherited = inheritedEntries(fd);
+      handlers.seen({ path, stat, parent, space, target: undefined, grants, inherited });
+      list(fd, path, stat, space, depth + 1);
+    });
   }
 
-  function list(fd: number, path: ByteString, stat: Stat, space: Space, depth: number): void {
+  function list(fd: number, above: ByteString, parent: Stat, space: Space, depth: number): void {
     const entries = readDirectory(fd).sort((a, b) => (a.name < b.name ? -1 : 1));
     for (const { name, type } of entries) {
-      const here = joinPath(path, name);
-      if (handlers.ignored(here)) continue;
+      const path = joinPath(above, name);
+      if (handlers.ignored(path)) continue;
       try {
         const directory =
-          type === C.DT_DIR || (type === C.DT_UNKNOWN && isDirectory(statIfPresent(fd, name) ?? stat));
-        if (directory) enter(fd, name, here, stat, space, depth + 1);
-        else describe(fd, name, here, stat, depth === 0 ? spaces.top(name) : space);
+          type === C.DT_DIR || (type === C.DT_UNKNOWN && isDirectory(statIfPresent(fd, name) ?? parent));
+        (directory ? enter : describe)({ fd, name, path, parent, space, depth });
       } catch (error) {
-        handlers.failed(here, error);
+        handlers.failed(path, error);
       }
     }
   }
 
   try {
-    enter(root.fd, ".", "/", root.top.stat, "other", 0);
+    enter({ fd: root.fd, name: ".", path: "/", parent: root.top.stat, space: "other", depth: 0 });
   } catch (error) {
     handlers.failed("/", error);
   }
@@ -129,10 +125,8 @@ export function walkJail(root: JailRoot, spaces: Spaces, handlers: WalkHandlers)
 
 function barrierOf(
   fd: number,
-  path: ByteString,
   stat: Stat,
-  parent: Stat,
-  depth: number,
+  { path, parent, depth }: Place,
   handlers: WalkHandlers,
 ): Barrier | undefined {
   const what = handlers.hostDirectory(stat);

@@ -9,22 +9,15 @@ import { octal } from "../../cli/octal.ts";
 import { updateJailAccounts } from "../../jail/accounts/accounts.ts";
 import { exchanged, isSameInode } from "../../jail/fs/attributes.ts";
 import { hostDirectory } from "../../jail/fs/host-directories.ts";
-import { lookUp, withJailFile } from "../../jail/fs/look.ts";
+import { lookUp, withJailFile, withTree } from "../../jail/fs/look.ts";
 import { noRoom } from "../../jail/fs/no-room.ts";
 import { jailFindings } from "../../jail/fs/safety.ts";
-import {
-  closeJailRoot,
-  hostPath,
-  isDirectory,
-  isRegular,
-  type JailRoot,
-  openJailRoot,
-  openTree,
-} from "../../jail/fs/walk.ts";
+import { hostPath, isDirectory, isRegular, type JailRoot, openJailRoot } from "../../jail/fs/walk.ts";
 import { putFile, removePath, setAttributes } from "../../jail/fs/write.ts";
 import type { ManifestContent } from "../../jail/record/manifest.ts";
 import { hasOldCache, renewLibraryCache } from "../../populate/apply/library-cache.ts";
 import { aclOf, modeWithoutAcl } from "../../system/acl.ts";
+import { SPECIAL } from "../files/item.ts";
 import type { JailReport } from "../jail.ts";
 import type { CheckFinding, Repair } from "../rules.ts";
 import { restoreEntries } from "./restore.ts";
@@ -38,53 +31,45 @@ export interface FixOutcome {
   readonly stopped?: boolean;
 }
 
-type AttributeRepair = Extract<Repair, { kind: "attributes" }>;
-
-const SPECIAL = 0o6000;
-
 /**
  * Makes the repairs of findings. Modes and owners first: files cannot be put safely into a jail that others can change.
  * Only another check shows whether the repairs helped.
  */
 export function fixFindings(path: ByteString, report: JailReport): FixOutcome[] {
   const wanted = report.findings.filter(({ repair }) => repair !== undefined);
-  const old = withRoot(path, cacheIsOld);
+  using before = openJailRoot(path);
+  const old = cacheIsOld(before);
   if (wanted.length === 0 && !old) return [];
-  if (libc.geteuid() !== 0) {
-    return [{ done: false, path, message: `${display(path)}: nothing was repaired: must be run as root` }];
-  }
-  const host = withRoot(path, (root) => hostDirectory(root.top.stat));
-  if (host !== undefined) {
-    const message = `${display(path)}: nothing was repaired: it is the host's ${host}, which cannot be a jail`;
-    return [{ done: false, path, message }];
-  }
+  const failed = (why: string) => ({ done: false, path, message: `${display(path)}: ${why}` });
+  if (libc.geteuid() !== 0) return [failed("nothing was repaired: must be run as root")];
+  const host = hostDirectory(before.top.stat);
+  if (host !== undefined)
+    return [failed(`nothing was repaired: it is the host's ${host}, which cannot be a jail`)];
   const outcomes: FixOutcome[] = [];
   const { content } = report.record;
   const isAttributes = ({ repair }: CheckFinding) => repair?.kind === "attributes";
   const attributes = unique(wanted.filter(isAttributes));
-  // From the top down, each with a new root: a repair above may make one below safe.
+  // From the top down, each with a new root, since an open one caches: a repair above may make one below safe.
   attributes.sort((a, b) => ((a.jailPath ?? "/") < (b.jailPath ?? "/") ? -1 : 1));
   for (const finding of attributes) {
     if (wasStopped(path, outcomes)) return outcomes;
-    withRoot(path, (root) => outcomes.push(attempt(root, content, finding)));
+    using root = openJailRoot(path);
+    outcomes.push(attempt(root, content, finding));
   }
   const others = unique(wanted.filter((finding) => !isAttributes(finding)));
   if (others.length === 0 && !old) return outcomes;
-  withRoot(path, (root) => {
-    const unsafe = jailFindings(root)[0];
-    if (unsafe !== undefined) {
-      const message = `${display(path)}: nothing more was repaired, because the jail is not safe: ${unsafe.message}`;
-      outcomes.push({ done: false, path, message });
-      return;
-    }
-    for (const finding of others) {
-      if (wasStopped(path, outcomes)) return;
-      outcomes.push(attempt(root, content, finding));
-    }
-    if (wasStopped(path, outcomes)) return;
-    if (old || others.some(({ jailPath }) => /\.so(?:\.|$)/.test(jailPath ?? "")))
-      outcomes.push(...renewCache(root));
-  });
+  using root = openJailRoot(path);
+  const unsafe = jailFindings(root)[0];
+  if (unsafe !== undefined) {
+    outcomes.push(failed(`nothing more was repaired, because the jail is not safe: ${unsafe.message}`));
+    return outcomes;
+  }
+  for (const finding of others) {
+    if (wasStopped(path, outcomes)) return outcomes;
+    outcomes.push(attempt(root, content, finding));
+  }
+  const libraries = old || others.some(({ jailPath }) => /\.so(?:\.|$)/.test(jailPath ?? ""));
+  if (!wasStopped(path, outcomes) && libraries) outcomes.push(renewCache(root));
   return outcomes;
 }
 
@@ -97,32 +82,15 @@ function wasStopped(path: ByteString, outcomes: FixOutcome[]): boolean {
   return true;
 }
 
-/** Opens the jail again, since an open root caches. */
-function withRoot<T>(path: ByteString, use: (root: JailRoot) => T): T {
-  const root = openJailRoot(path);
-  try {
-    return use(root);
-  } finally {
-    closeJailRoot(root);
-  }
-}
-
 function unique(findings: readonly CheckFinding[]): CheckFinding[] {
-  const seen = new Set<string>();
-  return findings.filter(({ jailPath, repair }) => {
-    const key = JSON.stringify([jailPath, repair]);
-    if (seen.has(key)) return false;
-    seen.add(key);
-    return true;
-  });
+  const same = Map.groupBy(findings, ({ jailPath, repair }) => JSON.stringify([jailPath, repair]));
+  return [...same.values()].flatMap(([first]) => first ?? []);
 }
 
 function attempt(root: JailRoot, content: ManifestContent | undefined, finding: CheckFinding): FixOutcome {
-  const { repair, path, seen } = finding;
-  const jailPath = finding.jailPath ?? "/";
+  const { path } = finding;
   try {
-    const message = repair === undefined ? "" : makeRepair(root, content, jailPath, repair, seen);
-    return { done: true, path, message: `${display(path)}: ${message}` };
+    return { done: true, path, message: `${display(path)}: ${makeRepair(root, content, finding)}` };
   } catch (error) {
     const full = noRoom(error, root.path, { left: [], progress: "the rest was not repaired" });
     if (full !== undefined) return { done: false, path, message: full.message, stopped: true };
@@ -132,14 +100,9 @@ function attempt(root: JailRoot, content: ManifestContent | undefined, finding: 
   }
 }
 
-function makeRepair(
-  root: JailRoot,
-  content: ManifestContent | undefined,
-  path: ByteString,
-  repair: Repair,
-  seen: Stat | undefined,
-): string {
-  switch (repair.kind) {
+function makeRepair(root: JailRoot, content: ManifestContent | undefined, finding: CheckFinding): string {
+  const { repair, jailPath: path = "/", seen } = finding;
+  switch (repair?.kind) {
     case "attributes":
       return changeAttributes(root, path, repair, seen);
     case "restore":
@@ -151,48 +114,40 @@ function makeRepair(
     case "password":
       updateJailAccounts(root, (accounts) => accounts.changeUser(repair.user, { password: "x" }));
       return `the password of ${display(repair.user)} is now x, which is no password`;
+    case undefined:
+      return "";
   }
 }
+
+/** The reason why a file is not repaired. */
+const refusal = (root: JailRoot, path: ByteString, code: string, why: string) =>
+  new JailkitError(code, 1, `${display(hostPath(root, path))}: ${why}`);
 
 function changeAttributes(
   root: JailRoot,
   path: ByteString,
-  repair: AttributeRepair,
+  { clear = 0, uid, gid, mode: wanted }: Extract<Repair, { kind: "attributes" }>,
   seen: Stat | undefined,
 ): string {
-  const { clear = 0, uid, gid } = repair;
   const stat = path === "/" ? root.top.stat : lookUp(root, path)?.stat;
-  if (stat === undefined)
-    throw new JailkitError("gone", 1, `${display(hostPath(root, path))}: does not exist any more`);
+  if (stat === undefined) throw refusal(root, path, "gone", "does not exist any more");
   // A user may have replaced it since the check, for example by a setuid program.
   if (seen === undefined ? !isDirectory(stat) : !isSameInode(stat, seen))
     throw exchanged(hostPath(root, path));
   if (uid !== undefined && isRegular(stat) && stat.uid !== 0 && stat.uid !== uid) {
-    const message = `${display(hostPath(root, path))}: belongs to uid ${stat.uid}, who may have changed its contents: copy it again`;
-    throw new JailkitError("users-content", 1, message);
+    const why = `belongs to uid ${stat.uid}, who may have changed its contents: copy it again`;
+    throw refusal(root, path, "users-content", why);
   }
-  if (!isDirectory(stat) && stat.nlink > 1) {
-    // A hard link of the host's file would change that file too.
-    const message = `${display(hostPath(root, path))}: has other hard links, whose mode and owner would change too`;
-    throw new JailkitError("hard-link", 1, message);
-  }
-  const mode = (repair.mode ?? stat.mode & 0o7777) & ~clear;
-  const owner = {
-    ...(uid === undefined ? {} : { uid }),
-    ...(gid === undefined ? {} : { gid }),
-  };
-  if (path === "/") {
-    // The jail's root is a name in the directory above it.
-    const tree = openTree("/");
-    try {
-      setAttributes(tree, root.path, { ...owner, mode }, stat);
-    } finally {
-      closeJailRoot(tree);
-    }
-  } else setAttributes(root, path, { ...owner, mode }, stat);
-  const parts = [`mode ${octal(mode)}`];
-  if (uid !== undefined || gid !== undefined) parts.push(`owner ${uid ?? stat.uid}:${gid ?? stat.gid}`);
-  return `now has ${parts.join(" and ")}`;
+  // A hard link of the host's file would change that file too.
+  if (!isDirectory(stat) && stat.nlink > 1)
+    throw refusal(root, path, "hard-link", "has other hard links, whose mode and owner would change too");
+  const mode = (wanted ?? stat.mode & 0o7777) & ~clear;
+  // The jail's root is a name in the directory above it.
+  if (path === "/") withTree((tree) => setAttributes(tree, root.path, { uid, gid, mode }, stat));
+  else setAttributes(root, path, { uid, gid, mode }, stat);
+  const changed = `now has mode ${octal(mode)}`;
+  if (uid === undefined && gid === undefined) return changed;
+  return `${changed} and owner ${uid ?? stat.uid}:${gid ?? stat.gid}`;
 }
 
 /** Replaces a file by a new one with the same contents, mode, owner and times, but no other attributes. */
@@ -208,17 +163,15 @@ function makeOwnCopy(root: JailRoot, content: ManifestContent | undefined, path:
     },
     { follow: false },
   );
-  if (placed === undefined)
-    throw new JailkitError("gone", 1, `${display(hostPath(root, path))}: does not exist any more`);
+  if (placed === undefined) throw refusal(root, path, "gone", "does not exist any more");
   return "is now a file of its own";
 }
 
 /** Removes a device, which holds no data. */
 function removeSpecial(root: JailRoot, path: ByteString): string {
   const stat = lookUp(root, path)?.stat;
-  const device = stat !== undefined && [C.S_IFCHR, C.S_IFBLK].includes(stat.mode & C.S_IFMT);
-  if (!device || isDirectory(stat))
-    throw new JailkitError("changed", 1, `${display(hostPath(root, path))}: is not a device any more`);
+  if (stat === undefined || ![C.S_IFCHR, C.S_IFBLK].includes(stat.mode & C.S_IFMT))
+    throw refusal(root, path, "changed", "is not a device any more");
   removePath(root, path, stat);
   return "was removed";
 }
@@ -233,13 +186,13 @@ function cacheIsOld(root: JailRoot): boolean {
   }
 }
 
-function renewCache(root: JailRoot): FixOutcome[] {
+function renewCache(root: JailRoot): FixOutcome {
   const path = hostPath(root, "/etc/ld.so.cache");
   try {
     renewLibraryCache(root);
-    return [{ done: true, path, message: `${display(path)}: was renewed` }];
+    return { done: true, path, message: `${display(path)}: was renewed` };
   } catch (error) {
     const full = noRoom(error, root.path, { left: [], progress: "the cache of libraries was not renewed" });
-    return [{ done: false, path, message: full?.message ?? describeError(error) }];
+    return { done: false, path, message: full?.message ?? describeError(error) };
   }
 }

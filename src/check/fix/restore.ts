@@ -19,16 +19,12 @@ export function restoreEntries(
   path: ByteString,
 ): string {
   const entries = content?.entries ?? new Map<ByteString, ManifestEntry>();
-  const wanted = [...entries.values()].filter(
-    (entry) => entry.path === path || entry.path.startsWith(`${path}/`),
-  );
+  const wanted = [...entries.values()].filter((entry) => `${entry.path}/`.startsWith(`${path}/`));
   if (wanted.length === 0)
     throw new JailkitError("not-recorded", 1, `${display(path)}: is not in the record`);
   const given = (directory: ByteString): Attributes => {
     const entry = entries.get(directory);
-    return entry?.type === "directory"
-      ? { mode: entry.mode, uid: entry.uid, gid: entry.gid }
-      : { mode: 0o755, uid: 0, gid: 0 };
+    return entry?.type === "directory" ? attributesOf(entry) : { mode: 0o755, uid: 0, gid: 0 };
   };
   for (const entry of wanted) {
     makeDirectories(root, directoryOf(entry.path), given);
@@ -37,14 +33,16 @@ export function restoreEntries(
   return wanted.length === 1 ? "was restored" : `was restored, with ${wanted.length - 1} entries below it`;
 }
 
+const attributesOf = ({ mode, uid, gid }: ManifestEntry): Attributes => ({ mode, uid, gid });
+
 function restoreOne(
   root: JailRoot,
   entry: ManifestEntry,
   given: (directory: ByteString) => Attributes,
 ): void {
-  const { path, mode, uid, gid } = entry;
+  const { path, type, target = "", major = 0, minor = 0 } = entry;
   const replace = { replace: true };
-  switch (entry.type) {
+  switch (type) {
     case "directory": {
       const there = lookUp(root, path);
       if (there !== undefined && !isDirectory(there.stat))
@@ -53,14 +51,12 @@ function restoreOne(
       return;
     }
     case "link":
-      putSymlink(root, path, entry.target ?? "", replace);
+      putSymlink(root, path, target, replace);
       return;
     case "char":
-    case "block": {
-      const { major = 0, minor = 0 } = entry;
-      putDevice(root, path, { type: entry.type, major, minor }, { mode, uid, gid }, replace);
+    case "block":
+      putDevice(root, path, { type, major, minor }, attributesOf(entry), replace);
       return;
-    }
     case "file":
       restoreFile(root, entry);
   }
@@ -68,33 +64,29 @@ function restoreOne(
 
 /** Requires that only root can change the source: otherwise a user would choose what root copies. */
 function restoreFile(root: JailRoot, entry: ManifestEntry): void {
-  const { path, source, mode, uid, gid, mtime } = entry;
-  if (source === undefined) {
-    throw new JailkitError("no-source", 1, `${display(root.path + path)}: was not copied from the host`);
-  }
-  const refuse = (why: string): never => {
-    throw new JailkitError(
-      "source-not-trusted",
-      1,
-      `${display(root.path + path)}: ${display(source)} ${why}`,
-    );
-  };
+  const { path, source, mtime } = entry;
+  const refusal = (code: string, why: string) =>
+    new JailkitError(code, 1, `${display(root.path + path)}: ${why}`);
+  if (source === undefined) throw refusal("no-source", "was not copied from the host");
+  const distrusted = (why: string) => refusal("source-not-trusted", `${display(source)} ${why}`);
   withTree((tree) => {
     const directory = walk(tree, directoryOf(source));
-    const { trusted } = directory;
     release(directory);
-    if (!trusted) refuse("is in a directory that users other than root can write: copy it with jk_cp");
-    const placed = withJailFile(
+    if (!directory.trusted)
+      throw distrusted("is in a directory that users other than root can write: copy it with jk_cp");
+    const restored = withJailFile(
       tree,
       source,
       (fd, { stat }) => {
-        if (!onlyRootWrites(stat)) refuse("can be changed by users other than root: copy it with jk_cp");
-        if (stat.size !== entry.size || stat.mtime !== mtime) refuse("has changed since: run jk_update");
-        const attributes = { mode, uid, gid, atime: stat.atime, mtime: stat.mtime };
+        if (!onlyRootWrites(stat))
+          throw distrusted("can be changed by users other than root: copy it with jk_cp");
+        if (stat.size !== entry.size || stat.mtime !== mtime)
+          throw distrusted("has changed since: run jk_update");
+        const attributes = { ...attributesOf(entry), atime: stat.atime, mtime: stat.mtime };
         return putFile(root, path, { fd, size: stat.size }, attributes, { replace: true });
       },
       { follow: false },
     );
-    if (placed === undefined) refuse("is missing");
+    if (restored === undefined) throw distrusted("is missing");
   });
 }

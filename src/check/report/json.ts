@@ -5,20 +5,16 @@ import { recordedSections } from "../record.ts";
 import { type CheckFinding, type CheckProblem, factsOf } from "../rules.ts";
 import type { CheckedJailReport, CheckProblemReport, CheckReport, FindingReport } from "./report-schema.ts";
 
-function findingReport(finding: CheckFinding, fixed?: boolean): FindingReport {
+function findingReport(finding: CheckFinding, fixed?: true): FindingReport {
   const { rule, path, message, reason, remedy } = finding;
   const { level, subject } = factsOf(finding);
-  const report: FindingReport = { rule, level, subject, path: jsonText(path), message: jsonText(message) };
-  if (reason !== undefined) report.reason = jsonText(reason);
-  if (remedy !== undefined) report.remedy = jsonText(remedy);
-  if (fixed) report.fixed = true;
-  return report;
+  const report = { rule, level, subject, path: jsonText(path), message: jsonText(message) };
+  return { ...report, reason: reason && jsonText(reason), remedy: remedy && jsonText(remedy), fixed };
 }
 
-const checkProblemReport = (problem: CheckProblem): CheckProblemReport => ({
-  ...problemReport(problem),
-  ...(problem.place === undefined ? {} : { line: problem.place.line, column: problem.place.column }),
-});
+function checkProblemReport(problem: CheckProblem): CheckProblemReport {
+  return { ...problemReport(problem), line: problem.place?.line, column: problem.place?.column };
+}
 
 function jailReport({
   path,
@@ -35,12 +31,11 @@ function jailReport({
     record: content === undefined ? null : (report?.record.id ?? null),
     sections: content === undefined ? [] : recordedSections(content).map(jsonText),
     counts: report?.counts ?? null,
-    findings: findings.map((finding) => findingReport(finding, fixed.has(finding))),
+    findings: findings.map((finding) => findingReport(finding, fixed.has(finding) || undefined)),
     problems: problems.map(checkProblemReport),
     fixes: fixes.map((fix) => ({ done: fix.done, path: jsonText(fix.path), message: jsonText(fix.message) })),
     tests: tests.map(({ sections, shows, outcome, reason }) => {
-      const test = { sections: sections.map(jsonText), shows, outcome };
-      return reason === undefined ? test : { ...test, reason: jsonText(reason) };
+      return { sections: sections.map(jsonText), shows, outcome, reason: reason && jsonText(reason) };
     }),
   };
 }

@@ -1,6 +1,6 @@
 import { type ByteString, toBytes } from "../../../ffi/bytes.ts";
 import { AT_FDCWD, S_IFMT, S_ISVTX } from "../../../ffi/constants.ts";
-import { SystemError } from "../../../ffi/error.ts";
+import { attempt } from "../../../ffi/error.ts";
 import { type Stat, statIfPresent } from "../../../ffi/files.ts";
 import { baseName, directoryOf } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
@@ -40,6 +40,9 @@ const fix = ({ jail }: Case) => `jk_check --fix ${shellWord(jail)}`;
 const update = ({ jail }: Case) => `jk_update -j ${shellWord(jail)}`;
 const copyPath = (jail: ByteString, path: ByteString) => `jk_cp -f -j ${shellWord(jail)} ${shellWord(path)}`;
 
+/** Two commands, if the first is possible. */
+const and = (first: ByteString | undefined, second: ByteString) => first && `${first} && ${second}`;
+
 /** A command that uses a file name, if only root can replace the file before the command is typed. */
 const byName = ({ finding }: Case, command: ByteString): ByteString | undefined =>
   onlyRootExchanges(finding.path) ? command : undefined;
@@ -56,15 +59,14 @@ function safely(one: Case, command: ByteString): ByteString | undefined {
 const chmod = (change: string) => (one: Case) =>
   safely(one, `chmod ${change} ${shellWord(one.finding.path)}`);
 
-/**
- * Moves a file out of the jail, so that nothing is lost. It gets another name: a user may have chosen .bash_profile, which
- * root would run. Undefined if a user could replace it by a file of root's.
- */
-const aside = (one: Case) =>
-  byName(
-    one,
-    `mv -nT ${shellWord(one.finding.path)} ${shellWord(one.freePath(`/root/out-of-jail-${baseName(one.finding.path)}`, one.finding.path))}`,
-  );
+/** Moves a file, so that nothing is lost. Undefined if a user could replace it by a file of root's. */
+function moved(one: Case, wanted: ByteString): ByteString | undefined {
+  const { path } = one.finding;
+  return byName(one, `mv -nT ${shellWord(path)} ${shellWord(one.freePath(wanted, path))}`);
+}
+
+/** Out of the jail, under another name: a user may have chosen .bash_profile, which root would run. */
+const aside = (one: Case) => moved(one, `/root/out-of-jail-${baseName(one.finding.path)}`);
 
 const takeOut = (one: Case) => aside(one) ?? ignore("ignorepatheverywhere")(one);
 
@@ -73,22 +75,17 @@ const takeOut = (one: Case) => aside(one) ?? ignore("ignorepatheverywhere")(one)
  * copied only if it was requested.
  */
 function copyOrIgnore(one: Case): ByteString | undefined {
-  const { finding, jail, content } = one;
+  const { finding, jail, content, stat } = one;
   const { jailPath = "/" } = finding;
   const entry = content?.entries.get(jailPath);
   const source = entry?.source ?? jailPath;
   const there = lookAt(source);
-  if (isOfKernel(source)) return ignore("ignorepathoncompare")(one);
   const secret = entry === undefined && there !== undefined && (there.mode & 0o004) === 0;
-  if (there === undefined || secret) return ignore("ignorepathoncompare")(one);
-  const copy = copyPath(jail, source === jailPath ? jailPath : source);
-  const sameType = one.stat === undefined || (one.stat.mode & S_IFMT) === (there.mode & S_IFMT);
-  if (sameType) return copy;
+  if (there === undefined || secret || isOfKernel(source)) return ignore("ignorepathoncompare")(one);
+  const copy = copyPath(jail, source);
+  if (stat === undefined || (stat.mode & S_IFMT) === (there.mode & S_IFMT)) return copy;
   // jk_cp does not replace a directory by a file, nor a file by a directory.
-  return byName(
-    one,
-    `mv -nT ${shellWord(finding.path)} ${shellWord(one.freePath(`${jail}/not-${baseName(jailPath)}`, finding.path))} && ${copy}`,
-  );
+  return and(moved(one, `${jail}/not-${baseName(jailPath)}`), copy);
 }
 
 /**
@@ -98,8 +95,7 @@ function copyOrIgnore(one: Case): ByteString | undefined {
 function ignore(key: string) {
   return ({ finding, jail, section }: Case): ByteString | undefined => {
     const { path } = finding;
-    const entry = section === undefined ? undefined : findEntry(section, key);
-    const before = entry?.value.split("\n").join(" ");
+    const before = findEntry(section, key)?.value.split("\n").join(" ");
     const name = section?.name ?? jail;
     const line = `${key} = ${before === undefined ? path : `${before}, ${path}`}`;
     const text = `[${name}]\n${line}`;
@@ -114,17 +110,16 @@ function ignore(key: string) {
 /** True if these lines of an ini file are one section with one list of these items. */
 function readsAs(text: ByteString, key: ByteString, items: readonly ByteString[]): boolean {
   const { sections, problems } = scanIni(toBytes(text), "", "py");
-  const [only, ...others] = sections;
-  if (only === undefined || others.length > 0 || problems.length > 0 || only.entries.length !== 1)
-    return false;
-  const read = splitList(findEntry(only, key)?.value ?? "");
-  return read.length === items.length && read.every((item, index) => item === items[index]);
+  const [only] = sections;
+  if (sections.length !== 1 || problems.length > 0 || only?.entries.length !== 1) return false;
+  return Bun.deepEquals(splitList(findEntry(only, key)?.value ?? ""), items);
 }
 
 function socket(one: Case): ByteString | undefined {
   const { finding, jail } = one;
   if (finding.jailPath !== "/dev/log") return takeOut(one);
-  return `add these lines to ${CONFIG_DIRECTORY}/jk_socketd.ini:\n[${jail}/dev/log]\nbase = 512\npeak = 2048\ninterval = 10`;
+  const lines = `[${jail}/dev/log]\nbase = 512\npeak = 2048\ninterval = 10`;
+  return `add these lines to ${CONFIG_DIRECTORY}/jk_socketd.ini:\n${lines}`;
 }
 
 /** Gives files of an unknown owner to the owner of the directory above. Follows no symbolic link. */
@@ -138,30 +133,25 @@ function unknownOwner({ finding, stat, above }: Case): ByteString | undefined {
 function foreignOwner(one: Case): ByteString | undefined {
   const { finding, jail, stat } = one;
   if (stat === undefined) return undefined;
-  const { jailPath = "/" } = finding;
-  const chown = byName(one, `chown -h --from=${stat.uid} root:root ${shellWord(finding.path)}`);
+  const { path, jailPath = "/" } = finding;
+  const chown = byName(one, `chown -h --from=${stat.uid} root:root ${shellWord(path)}`);
   if (!isRegular(stat)) return chown;
-  // The host's are for the host: its accounts would replace the jail's.
-  if (isGenerated(jailPath) && !/\.cache$/.test(jailPath))
-    return chown === undefined ? undefined : readFirst(finding.path) + chown;
-  if (isGenerated(jailPath)) return aside(one);
+  if (isGenerated(jailPath)) {
+    // The host's are for the host: its accounts would replace the jail's.
+    return jailPath.endsWith(".cache") ? aside(one) : chown && readFirst(path) + chown;
+  }
   const there = lookAt(jailPath, true);
   return there !== undefined && isRegular(there) ? copyPath(jail, jailPath) : aside(one);
 }
 
-function deviceDiffers(one: Case): ByteString | undefined {
-  const away = aside(one);
-  return away === undefined ? undefined : `${away} && ${copyPath(one.jail, one.finding.jailPath ?? "/")}`;
-}
+const deviceDiffers = (one: Case) => and(aside(one), copyPath(one.jail, one.finding.jailPath ?? "/"));
 
 /** Moves /proc or /sys away as a whole: by its name, nothing below it is opened. What was copied there comes back. */
 function kernelFiles(one: Case): ByteString | undefined {
-  const away = aside(one);
-  if (away === undefined) return undefined;
   const { path, jailPath = "/" } = one.finding;
-  const empty = `${away} && mkdir -m 0555 ${shellWord(path)}`;
+  const empty = and(aside(one), `mkdir -m 0555 ${shellWord(path)}`);
   const recorded = [...(one.content?.entries.keys() ?? [])].some((each) => each.startsWith(`${jailPath}/`));
-  return recorded ? `${empty} && ${update(one)}` : empty;
+  return recorded ? and(empty, update(one)) : empty;
 }
 
 /**
@@ -179,10 +169,8 @@ function libraryDirectory({ finding, jail }: Case): ByteString {
   return `find ${etc}/ld.so.conf ${etc}/ld.so.conf.d -type f -exec sed -i ${line} {} +`;
 }
 
-type Remedy = (one: Case) => ByteString | undefined;
-
 /** Remedies for findings that have none of their own, and that `--fix` does not repair. */
-const REMEDIES: Readonly<Partial<Record<Rule, Remedy>>> = {
+const REMEDIES: Readonly<Partial<Record<Rule, (one: Case) => ByteString | undefined>>> = {
   "writable-for-others": chmod("o-w"),
   "writable-for-group": chmod("g-w"),
   "file-writable-for-others": chmod("o-w"),
@@ -214,14 +202,8 @@ const REMEDIES: Readonly<Partial<Record<Rule, Remedy>>> = {
 };
 
 /** A path may be too long for the kernel, since users nest directories without limit. */
-function lookAt(path: ByteString, follow = false): Stat | undefined {
-  try {
-    return statIfPresent(AT_FDCWD, path, follow);
-  } catch (error) {
-    if (error instanceof SystemError) return undefined;
-    throw error;
-  }
-}
+const lookAt = (path: ByteString, follow = false): Stat | undefined =>
+  attempt(() => statIfPresent(AT_FDCWD, path, follow));
 
 // These tools use descriptors, and check what they open.
 const CAREFUL = /^(?:jk_\w+|jailkit) /;

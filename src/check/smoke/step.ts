@@ -6,7 +6,7 @@ import { display } from "../../cli/display.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import type { SmokeStep } from "./table.ts";
 
-/** The user who runs a test. */
+/** The user who runs tests, and where. */
 export interface Account {
   readonly name: ByteString;
   readonly uid: number;
@@ -15,31 +15,38 @@ export interface Account {
   readonly inJail: boolean;
 }
 
+/** A program of a jail that is tested. */
+export interface Tested {
+  readonly root: JailRoot;
+  /** chroot(1) of the host. */
+  readonly launcher: ByteString;
+  readonly program: ByteString;
+  /** The test's own directory. */
+  readonly directory: ByteString;
+  readonly account: Account;
+}
+
 const TIMEOUT_MS = 60_000;
 const OUTPUT_LIMIT = 1 << 16;
 const SYS_memfd_create = process.arch === "arm64" ? 279 : 319;
 
 /**
- * Runs a program of the jail as an ordinary user, by `launcher`, which is chroot(1); returns the reason if it failed,
- * printable. Ids are numbers, so that root looks up no names in the jail.
+ * Runs a program of the jail as an ordinary user; returns the reason if it failed, printable. Ids are numbers, so that
+ * root looks up no names in the jail.
  */
-export async function runStep(
-  root: JailRoot,
-  launcher: ByteString,
-  program: ByteString,
-  step: SmokeStep,
-  directory: ByteString,
-  account: Account,
-): Promise<string | undefined> {
+export async function runStep(tested: Tested, step: SmokeStep): Promise<string | undefined> {
+  const { root, launcher, program, directory, account } = tested;
   const { uid, gid } = account;
-  const words = step.words.map((word) => word.replaceAll("{dir}", directory));
+  const words = [program, ...step.words.map((word) => word.replaceAll("{dir}", directory))];
   const user = [`--userspec=+${uid}:+${gid}`, `--groups=+${gid}`];
-  const command = [launcher, ...user, "--", asText(root.path), program, ...words];
+  const command = [launcher, ...user, "--", asText(root.path), ...words];
+  const shown = display(words.join(" "));
+  const name = asText(account.name);
   const env = {
     PATH: "/usr/local/bin:/usr/bin:/bin",
     HOME: directory,
-    USER: asText(account.name),
-    LOGNAME: asText(account.name),
+    USER: name,
+    LOGNAME: name,
     TERM: "xterm",
     LC_ALL: "C",
   };
@@ -54,38 +61,16 @@ export async function runStep(
       const answer = answerOf(child.stdout, step.stdout ?? /^/);
       await Promise.race([answer.seen, child.exited]);
       child.stdin.end();
-      return complaint(program, words, step, await ended(child, () => answer.text(), stderr));
+      return await complaint(shown, step, child, answer.text, stderr);
     }
-    const child = Bun.spawn(command, {
-      ...common,
-      stdin: step.stdin === undefined ? "ignore" : toBytes(step.stdin),
-      // Files, not pipes: a background process would keep a pipe open.
-      stdout,
-    });
-    return complaint(program, words, step, await ended(child, () => contentsOf(stdout), stderr));
+    // Files, not pipes: a background process would keep a pipe open.
+    const stdin = step.stdin === undefined ? "ignore" : toBytes(step.stdin);
+    const child = Bun.spawn(command, { ...common, stdin, stdout });
+    return await complaint(shown, step, child, () => contentsOf(stdout), stderr);
   } finally {
     close(stdout);
     close(stderr);
   }
-}
-
-interface Ended {
-  status: string;
-  stdout: ByteString;
-  stderr: ByteString;
-}
-
-type Child = Pick<Bun.Subprocess, "exited" | "pid" | "signalCode">;
-
-async function ended(child: Child, stdout: () => ByteString, stderr: number): Promise<Ended> {
-  const status = await child.exited;
-  // Ends background processes of its session.
-  libc.kill(-child.pid, SIGKILL);
-  return {
-    status: child.signalCode === null ? String(status) : String(child.signalCode),
-    stdout: stdout(),
-    stderr: contentsOf(stderr),
-  };
 }
 
 function answerOf(stream: ReadableStream<Uint8Array>, expected: RegExp) {
@@ -99,24 +84,28 @@ function answerOf(stream: ReadableStream<Uint8Array>, expected: RegExp) {
   return { seen: read(), text: () => text };
 }
 
-function complaint(
-  program: ByteString,
-  words: readonly ByteString[],
-  { status = 0, stdout }: SmokeStep,
-  ended: Ended,
-): string | undefined {
-  const good = ended.status === String(status) && (stdout?.test(ended.stdout) ?? true);
-  if (good) return undefined;
-  const line = display(ended.stderr.trim().split("\n").at(-1) ?? "");
+/** Waits for the end of a command, and says what was wrong with it. */
+async function complaint(
+  shown: string,
+  { status = 0, stdout: expected }: SmokeStep,
+  child: Pick<Bun.Subprocess, "exited" | "pid" | "signalCode">,
+  stdout: () => ByteString,
+  stderr: number,
+): Promise<string | undefined> {
+  const code = await child.exited;
+  // Ends background processes of its session.
+  libc.kill(-child.pid, SIGKILL);
+  const ended = child.signalCode ?? code;
+  if (ended === status && (expected?.test(stdout()) ?? true)) return undefined;
+  const line = display(contentsOf(stderr).trim().split("\n").at(-1) ?? "");
   const detail = line === "" ? "" : `: ${line}`;
-  const shown = display([program, ...words].join(" "));
-  return ended.status === String(status)
+  return ended === status
     ? `${shown} printed something unexpected${detail}`
-    : `${shown} ended with ${ended.status}${detail}`;
+    : `${shown} ended with ${ended}${detail}`;
 }
 
 /** Bun passes arguments as UTF-8. */
-const asText = (text: ByteString): string => Buffer.from(text, "latin1").toString("utf8");
+export const asText = (text: ByteString): string => Buffer.from(text, "latin1").toString("utf8");
 
 function memoryFile(): number {
   const MFD_CLOEXEC = 1;
