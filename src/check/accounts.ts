@@ -8,6 +8,7 @@ import { isJailsOwn, otherHomeRemedy, usualHome } from "../jail/accounts/home-pl
 import { dirsEqual, splitHome } from "../jail/accounts/separator.ts";
 import { followRemedy } from "../jail/record/named-jail.ts";
 import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
+import { remountCommand } from "../system/mounts.ts";
 import { LIMITED_SHELL } from "../users/open-jail.ts";
 import type { CheckFinding, Rule } from "./rules.ts";
 
@@ -189,7 +190,7 @@ class AccountCheck {
     const user = `user ${display(name)}`;
     if (noexec) {
       const message = `${user} can execute nothing: the file system of ${display(jail)} is mounted noexec`;
-      const remedy = `mount -o remount,exec "$(stat -c %m ${shellWord(jail)})"`;
+      const remedy = remountCommand("exec", jail);
       this.#report("shell-missing", message, remedy, jail);
       return;
     }

@@ -8,7 +8,7 @@ import { display } from "../cli/display.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { type Found, lookUp } from "../jail/fs/look.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
-import { isNoexec } from "../system/mounts.ts";
+import { isNoexec, remountCommand } from "../system/mounts.ts";
 import type { ShellFact, Unsafe } from "./facts.ts";
 import { NOT_A_FILE } from "./remedies.ts";
 
@@ -56,8 +56,8 @@ function whyNot(root: JailRoot, { canonicalPath }: Found): { reason: ByteString;
     return { reason: "Permission denied", remedy };
   }
   if (!withFd(fd, isNoexec)) return { reason: "Permission denied", remedy: `chmod a+x ${shellWord(path)}` };
-  const remedy = `remount the file system of ${display(path)} without noexec (mount -o remount,exec), and in fstab(5)`;
-  return { reason: "Permission denied (its file system is mounted noexec)", remedy };
+  const reason = "Permission denied (its file system is mounted noexec)";
+  return { reason, remedy: remountCommand("exec", path) };
 }
 
 /**

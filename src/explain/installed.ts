@@ -8,6 +8,7 @@ import { getXattr } from "../../ffi/xattrs.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import type { PrivilegeFact } from "../enter/facts.ts";
 import { commandAt } from "../system/exchange.ts";
+import { remountCommand } from "../system/mounts.ts";
 
 const ST_NOSUID = 2;
 
@@ -54,8 +55,7 @@ export function installedPrivilege(program: ByteString): PrivilegeFact {
     if (!isSetuid && !givesChroot(getXattr(fd, "security.capability")))
       return lacks(`${program} has neither the capability cap_sys_chroot+ep nor the setuid bit`);
     if (mountedNosuid(fd)) {
-      const remount = `mount -o remount,suid "$(stat -c %m ${word})"`;
-      return lacks(`the file system of ${program} is mounted nosuid`, remount);
+      return lacks(`the file system of ${program} is mounted nosuid`, remountCommand("suid", program));
     }
     const reason = `${program} ${isSetuid ? "is setuid root" : "has cap_sys_chroot+ep"}`;
     return { held: true, reason, remedy: "" };

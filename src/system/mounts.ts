@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { cArgument, check, fail, libc } from "../../ffi/libc.ts";
 import { fileSystemOf } from "../../ffi/statfs.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { hostText } from "./host-files.ts";
 
 // statfs(2), mount(2)
@@ -51,6 +52,21 @@ export interface MountRestrictions {
 export function mountRestrictions(fd: number): MountRestrictions {
   const flags = flagsOf(fd);
   return { devices: (flags & MS_NODEV) !== 0, setuid: (flags & MS_NOSUID) !== 0 };
+}
+
+/**
+ * The command that changes an option of the mount that a path is on: mount(8). `bind`: of the mount alone, as for "exec"
+ * and "suid", which are no options of a file system.
+ */
+export function remountCommand(option: "exec" | "suid" | "rw", path: ByteString, bind = true): ByteString {
+  return `mount -o remount,${bind ? "bind," : ""}${option} "$(findmnt -no TARGET -T ${shellWord(path)})"`;
+}
+
+/** True if the file system of a mount (statx(2), stx_mnt_id) can be written, though perhaps not by this mount. */
+export function isWritableFileSystem(mountId: bigint): boolean {
+  const lines = (hostText("/proc/self/mountinfo", 1 << 26) ?? "").split("\n");
+  const [, options = ""] = lines.find((line) => line.startsWith(`${mountId} `))?.split(" - ") ?? [];
+  return options.split(" ")[2]?.split(",").includes("rw") ?? false;
 }
 
 /** True if the file system of `fd` (O_PATH is enough) is mounted noexec. */

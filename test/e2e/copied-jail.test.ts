@@ -264,8 +264,14 @@ test("a jail on a file system that is mounted noexec: the remedy lets its users 
   expect(found.map(({ rule, path, message }) => `${rule} ${path}: ${message}`)).toEqual([
     `shell-missing ${jail}: user nora can execute nothing: the file system of ${jail} is mounted noexec`,
   ]);
-  expect(typeRemedy(m, found[0]?.remedy ?? "false").status).toBe(0);
-  expect(check(m, jail).found).toEqual([]);
+  const remedy = found[0]?.remedy ?? "false";
+  const tests = m.run(["jk_check", "--run", jail]);
+  expect(tests.status).toBe(2);
+  expect(tests.stderr).toContain(
+    `no test was run in ${jail}: its file system is mounted noexec: ${remedy}\n`,
+  );
+  expect(typeRemedy(m, remedy).status).toBe(0);
+  expect(m.run(["jk_check", "--run", jail])).toMatchObject({ status: 0, stdout: "", stderr: "" });
   const { stdout } = m.run(["/usr/sbin/jk_chrootsh", "-c", "echo $UID"], {
     user: "nora",
     env: { USER: "nora" },

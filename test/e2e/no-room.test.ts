@@ -172,14 +172,14 @@ test("jk_update where the quota is used up", () => {
   expect(m.run(["jk_update", "/srv/quota/one"])).toMatchObject({ status: 0, stderr: "" });
 });
 
-test.each(["full", "read-only"])("the records of jails are on a file system that is %s", (how) => {
+test.each(["full", "read-only", "bound"])("the records of jails are on a file system that is %s", (how) => {
   m.mkdir("/srv/records");
   jailsOn(`/srv/records/${how}`, { one: "/opt/little" }, 100);
   m.must(["cp", "-a", "/var/lib/jailkit", "/root/records"]);
   m.must(["mount", "-t", "tmpfs", "-o", "mode=0755,size=20m", "tmpfs", "/var/lib/jailkit"]);
   m.must(["cp", "-aT", "/root/records", "/var/lib/jailkit"]);
   if (how === "full") m.run(["dd", "if=/dev/zero", "of=/var/lib/jailkit/fill"]);
-  else m.must(["mount", "-o", "remount,ro", "/var/lib/jailkit"]);
+  else m.must(["mount", "-o", `remount${how === "bound" ? ",bind" : ""},ro`, "/var/lib/jailkit"]);
   const jail = `/srv/records/${how}/one`;
   const before = m.snapshot(jail);
   const { status, stdout, stderr } = m.run(["jk_update", "-j", jail]);
@@ -190,7 +190,9 @@ test.each(["full", "read-only"])("the records of jails are on a file system that
       expect.stringMatching(
         how === "full"
           ? /^jk_update: \/var\/lib\/jailkit\/jails\/\w+: its file system is full: 0 MiB are free \(0 of \d+ changes are made in \/srv\/records\/full\/one\); make room, and run this again$/
-          : /^jk_update: \/var\/lib\/jailkit\/jails\/\w+: its file system is read-only \(nothing was changed in \/srv\/records\/read-only\/one\): mount -o remount,rw "\$\(stat -c %m \/var\/lib\/jailkit\/jails\/\w+\)", and run this again$/,
+          : new RegExp(
+              `^jk_update: /var/lib/jailkit/jails/\\w+: its file system is read-only \\(nothing was changed in /srv/records/${how}/one\\): mount -o remount,${how === "bound" ? "bind," : ""}rw "\\$\\(findmnt -no TARGET -T /var/lib/jailkit/jails/\\w+\\)", and run this again$`,
+            ),
       ),
     ],
   ]);
@@ -210,7 +212,7 @@ test.each(["full", "read-only"])("the records of jails are on a file system that
 const cacheSaid = (tool: string, jail: string, progress: string, full = true) =>
   full
     ? `${tool}: ${jail}: its file system is full: 0 MiB are free (${progress}); make room, and run this again`
-    : `${tool}: ${jail}: its file system is read-only (${progress}): mount -o remount,rw "$(stat -c %m ${jail})", and run this again`;
+    : `${tool}: ${jail}: its file system is read-only (${progress}): mount -o remount,rw "$(findmnt -no TARGET -T ${jail})", and run this again`;
 
 /** The file system of a jail becomes full, or read-only, when all is copied and ldconfig(8) is started. */
 function hinder(jail: string, how: string): void {

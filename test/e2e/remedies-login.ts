@@ -93,11 +93,15 @@ const lsh = (check: string, what: string, script: string, more: Partial<LoginCas
   tool: "jk_lsh",
 });
 
+const NOEXEC = `mount --bind ${JAIL} ${JAIL}; mount -o remount,bind,noexec ${JAIL}`;
+const unmount: LoginCase["back"] = (m) => void m.must(["umount", JAIL]);
+
 /** All ways, one at a time. */
 export const CASES: readonly LoginCase[] = [
   ...common("jk_chrootsh", CHROOTSH, SHELL_USER),
   ...common("jk_uchroot", UCHROOT, GUEST),
   ...common("jk_procmailwrapper", MAIL, SHELL_USER),
+  chrootsh("shell", "mounted noexec", NOEXEC, { back: unmount }),
   chrootsh("config-directory", "everybody can write it", "chmod 0777 /etc/jailkit"),
   chrootsh("config-directory", "a user's", "chown 5001 /etc/jailkit"),
   chrootsh("config-directory", "another group's", "chgrp games /etc/jailkit"),
@@ -198,6 +202,7 @@ export const CASES: readonly LoginCase[] = [
   ),
   lsh("policy", "no file", `rm etc/jailkit/jk_lsh.ini`, { refusal: "config-missing" }),
   lsh("policy", "no section", `echo > etc/jailkit/jk_lsh.ini`, { refusal: "no-section" }),
+  lsh("command", "mounted noexec", NOEXEC, { back: unmount }),
   lsh("policy", "unreadable", `chmod 0600 etc/jailkit/jk_lsh.ini`),
   lsh("policy", "closed by an ACL", `setfacl -m u:${LIMITED_USER}:--- etc/jailkit/jk_lsh.ini`),
   lsh("executables", "no programs", `echo '[${LIMITED_USER}]' > etc/jailkit/jk_lsh.ini`, {

@@ -12,6 +12,7 @@ import type { JailRoot } from "../../jail/fs/walk.ts";
 import { makeDirectoryIn, putFile, removeTree, setAttributes } from "../../jail/fs/write.ts";
 import type { ManifestContent } from "../../jail/record/manifest.ts";
 import { passwdByName } from "../../system/accounts.ts";
+import { isNoexec, remountCommand } from "../../system/mounts.ts";
 import { findProgram } from "../../system/run.ts";
 import { isExecutable } from "../account-files.ts";
 import { livesIn } from "../accounts.ts";
@@ -40,6 +41,10 @@ export async function runSmokeTests(
     if (launcher === undefined)
       throw new JailkitError("no-chroot", 2, "the program chroot is missing: install coreutils");
     requireJailToFill(root, 2);
+    if (isNoexec(root.fd)) {
+      const remedy = remountCommand("exec", root.path);
+      throw new JailkitError("noexec", 2, `its file system is mounted noexec: ${remedy}`);
+    }
     if (utf8(asText(root.path)) !== root.path)
       throw new JailkitError("not-utf8", 2, "the path of the jail is not valid UTF-8");
   } catch (error) {

@@ -21,7 +21,7 @@ import { type HookedRepository, hooksWarning } from "../../programs/hooks.ts";
 import { recognise, startsOf } from "../../programs/recognise.ts";
 import { type OwnStart, ownStartWarning, programWarnings } from "../../programs/warnings.ts";
 import { commandAt } from "../../system/exchange.ts";
-import { isNoexec } from "../../system/mounts.ts";
+import { isNoexec, remountCommand } from "../../system/mounts.ts";
 import type { Subject } from "../account.ts";
 import { closedAbove, obstacleTo } from "../readable.ts";
 import { INTERACTIVE, type LoginReport, type ReportStep } from "../report.ts";
@@ -190,7 +190,7 @@ function executableStep({ rootFd }: LimitedPlace, { jail }: LoginReport, path: B
   const place = `${jail ?? ""}${path}`;
   const why = found?.noexec ? ": its file system is mounted noexec" : "";
   const remedy = found?.noexec
-    ? `remount the file system of ${place} with exec`
+    ? remountCommand("exec", place)
     : commandAt(place, `chmod a+x ${shellWord(place)}`);
   return step("command", "failed", `${path} cannot be executed by the user${why}`, remedy, NOT_EXECUTABLE);
 }

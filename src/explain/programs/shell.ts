@@ -10,7 +10,7 @@ import { lookUp, withJailFile } from "../../jail/fs/look.ts";
 import { hostPath, type JailRoot } from "../../jail/fs/walk.ts";
 import { type JailkitVersion, jailkitVersionOf } from "../../programs/jailkit-version.ts";
 import { commandAt } from "../../system/exchange.ts";
-import { isNoexec } from "../../system/mounts.ts";
+import { isNoexec, remountCommand } from "../../system/mounts.ts";
 import type { Subject } from "../account.ts";
 import { KEY_COMMAND, type ReportStep } from "../report.ts";
 import { explainSshd } from "../sshd/servers.ts";
@@ -58,7 +58,7 @@ export function shellStep(shell: ByteString): ReportStep {
   const missing = `the login shell ${shell} does not exist`;
   if (stat === undefined) return step("failed", missing, "install jailkit, or name its jk_chrootsh");
   if (withRightsOf(undefined, () => withFd(openAt(AT_FDCWD, shell, O_PATH), isNoexec)))
-    return step("failed", `the file system of ${shell} is mounted noexec`, "remount it with exec");
+    return step("failed", `the file system of ${shell} is mounted noexec`, remountCommand("exec", shell));
   const command = commandAt(shell, `chmod 755 ${shellWord(shell)}`);
   const remedy = `make sure that everybody can pass the directories above, and: ${command}`;
   return step("failed", `the user cannot execute ${shell}`, remedy);

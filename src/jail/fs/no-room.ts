@@ -6,7 +6,7 @@ import { fileSystemOf } from "../../../ffi/statfs.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { interruption } from "../../cli/interrupt.ts";
-import { shellWord } from "../../cli/shell-word.ts";
+import { isWritableFileSystem, remountCommand } from "../../system/mounts.ts";
 import { withTree } from "./look.ts";
 import { type Directory, type JailRoot, release, walk } from "./walk.ts";
 
@@ -107,12 +107,12 @@ export function noRoom(error: unknown, jail: ByteString, { left, progress }: Wor
     const path = inJail ? jail : place.path;
     const how = inJail ? progress : `${progress} in ${display(jail)}`;
     const room = roomAt(place.fd);
-    const { trusted } = place;
+    const { trusted, stat } = place;
     release(place);
     if (error.code !== "EROFS") return full(error.code, path, inJail ? left : [], how, room);
     // Where users can write above it, they could put a symbolic link in its place.
     const remedy = trusted
-      ? `mount -o remount,rw "$(stat -c %m ${shellWord(path)})"`
+      ? remountCommand("rw", path, isWritableFileSystem(stat.mountId))
       : "make it writable, as mount(8) says";
     const message = `${display(path)}: its file system is read-only (${how}): ${remedy}, and run this again`;
     return { code: "read-only", path, message };
