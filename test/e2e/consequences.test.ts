@@ -159,7 +159,7 @@ const FIRST = /^read (\S+) first, for others could write it; then: \S/;
 
 test.each([
   [`chmod o+w ${INI}`, [INI, INI]],
-  [`chown 4001 ${INI}`, [undefined, INI]],
+  [`chown 4001 ${INI}`, [INI, INI]],
   [`setfacl -m u:4001:rw ${INI}`, [INI, INI]],
   [`chmod g+w ${J}/etc/passwd`, [`${J}/etc/passwd`]],
   // What is compared with the host.
