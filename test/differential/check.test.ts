@@ -342,6 +342,23 @@ describe("contents", () => {
     ]);
   });
 
+  test("of the kernel, where nothing is mounted", () => {
+    const jail = makeJail();
+    m.mkdir(`${jail}/proc`);
+    for (const name of ["uptime", "version"]) m.write(`${jail}/proc/${name}`, "x");
+    expect(findings(check(jail, ignore(jail))).sort()).toEqual(
+      expectedOf({
+        debian: ["uptime", "version"].map(
+          (name) => `ERROR: ${jail}/proc/${name} and /proc/${name} have a different size!`,
+        ),
+        ours: [
+          `ERROR: ${jail}/proc contains files, but the kernel's are not mounted there: they are copies, or somebody created them`,
+        ],
+        difference: "check-kernel-files",
+      }),
+    );
+  });
+
   test("that are excluded from the comparison, or from everything", () => {
     const jail = makeJail();
     m.write(`${jail}/usr/bin/extra`, "x");
