@@ -4,7 +4,7 @@ import { describeError, JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { type ManifestContent, openManifest, REGISTRY } from "../jail/record/manifest.ts";
-import { loadVerified, saveVerified, type VerifiedFiles } from "./content/verified.ts";
+import { loadVerified, saveVerified, type Verified, type VerifiedFiles } from "./content/verified.ts";
 import { type CheckFinding, type CheckProblem, unreadable } from "./rules.ts";
 
 /** The record of a jail, which is outside the jail. */
@@ -47,7 +47,11 @@ export function readRecord(root: JailRoot): JailRecord {
  * Saves the list of files that are equal to the host's, for the next check. Only root can; nothing else depends on it.
  */
 export function keepVerified(record: JailRecord, files: VerifiedFiles): CheckProblem[] {
-  if (record.id === undefined || libc.geteuid() !== 0 || Bun.deepEquals(files, record.verified)) return [];
+  if (record.id === undefined || libc.geteuid() !== 0) return [];
+  // Most are the very objects of the record, since nothing was read again.
+  const isKnown = ([path, file]: readonly [ByteString, Verified]) =>
+    file === record.verified.get(path) || Bun.deepEquals(file, record.verified.get(path));
+  if (files.size === record.verified.size && [...files].every(isKnown)) return [];
   try {
     saveVerified(REGISTRY, record.id, files);
     return [];
