@@ -72,7 +72,7 @@ function ownPage(source: Source, values: Values): ManualPage {
 function toolValues(name: string, { help }: Documented) {
   const options = Object.keys(help.options).length > 0;
   return {
-    SUMMARY: mdoc.summaryLine(help.summary),
+    SUMMARY: help.summary,
     SYNOPSIS: mdoc.synopsis(help),
     OPTIONS: options ? mdoc.optionList(help) : "",
     NOTES: help.notes === undefined ? "" : mdoc.notes(help),

@@ -48,13 +48,6 @@ export function sentence(phrase: string): string {
   return /[.!?]$/.test(start) ? start : `${start}.`;
 }
 
-/** A summary as the line after the name: one sentence, without a capital and a point. */
-export function summaryLine(summary: string): string {
-  const [first = ""] = summary.split(/(?<=\.) (?=[A-Z])/);
-  const phrase = first.replace(/\.$/, "");
-  return /^[A-Z][a-z]/.test(phrase) ? phrase.charAt(0).toLowerCase() + phrase.slice(1) : phrase;
-}
-
 /** The lines of a synopsis, as in the table. */
 export function synopsis(help: HelpSource): string {
   const [program = "", ...command] = help.name.split(" ");
@@ -134,8 +127,8 @@ const KINDS: Readonly<Record<Exclude<KeyDescription["kind"], "choice">, string>>
   yesno: "yes or no",
   octal: "octal number",
   integer: "number",
-  decimal: "number, fractions too,",
-  execute: "any, or list that has system in it",
+  decimal: "number, also a fraction,",
+  execute: "any, or a list with system",
 };
 
 function kindOf(key: KeyDescription): string {
@@ -143,10 +136,10 @@ function kindOf(key: KeyDescription): string {
   if (kind === "choice") {
     const choices = Object.entries(key.choices ?? {});
     const usual = choices.find(([, value]) => value === initial)?.[0];
-    return `${choices.map(([word]) => word).join(" or ")}; ${usual} where it is not given`;
+    return `${choices.map(([word]) => word).join(" or ")}; default ${usual}`;
   }
   const bounds = minimum === undefined || maximum === undefined ? "" : ` from ${minimum} to ${maximum}`;
-  const otherwise = initial === undefined ? "" : `; ${initial} where it is not given`;
+  const otherwise = initial === undefined ? "" : `; default ${initial}`;
   return `${KINDS[kind]}${bounds}${otherwise}`;
 }
 
@@ -182,14 +175,14 @@ export function programList(programs: readonly Program[]): string {
   const entry = ({ names, forms, versions, inputs, environment = {}, starts = [], open = [] }: Program) => {
     const lines = [...forms, ...versions.map((word) => `${names[0]} ${word}`)];
     const self =
-      starts === "system" || starts.length === 0 ? "nothing" : `itself and ${starts.join(", ")} alone`;
+      starts === "system" || starts.length === 0 ? "no program" : `only itself and ${starts.join(", ")}`;
     return [
       `.It Sy ${names.map(argument).join(" , ")}`,
       ...lines.map((form) => `.Dl ${escapeText(form)}`),
       ...prose(inputs),
       ...environmentText(environment),
       ...(starts === "system" ? [] : prose(`The kernel lets it execute ${self}.`)),
-      ...open.flatMap(({ what, remedy }) => prose(`Otherwise ${names[0]} starts what ${what}: ${remedy}.`)),
+      ...open.flatMap(({ what, remedy }) => prose(`Otherwise ${names[0]} starts ${what}: ${remedy}.`)),
     ];
   };
   return list(programs.flatMap(entry));
@@ -213,9 +206,6 @@ export function pageList(
   pages: readonly { name: string; section: number | string; summary: string }[],
 ): string {
   return list(
-    pages.flatMap(({ name, section, summary }) => [
-      `.It Xr ${name} ${section}`,
-      ...prose(sentence(summaryLine(summary))),
-    ]),
+    pages.flatMap(({ name, section, summary }) => [`.It Xr ${name} ${section}`, ...prose(sentence(summary))]),
   );
 }

@@ -3,6 +3,7 @@ import { longName, type OptionTable } from "./options.ts";
 /** The source of a tool's help and manual page. */
 export interface HelpSource {
   readonly name: string;
+  /** A phrase, without a capital and a full stop. */
   readonly summary: string;
   readonly synopsis: readonly string[];
   readonly options: OptionTable;

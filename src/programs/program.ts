@@ -30,7 +30,7 @@ export interface ProgramEnvironment {
 
 /** An input by which a user may make a program start another, if the kernel does not limit it to `starts`. */
 interface OpenInput {
-  /** Completes "NAME starts what ...". */
+  /** Completes "NAME starts ...". */
   readonly what: string;
   /** For the administrator; an imperative. */
   readonly remedy: string;

@@ -47,9 +47,9 @@ export const svnserve: Program = {
   versions: ["--version"],
   open: [
     {
-      what: "the files in hooks/ of a repository name, and that is any repository which the user can write or upload",
+      what: "the hooks of any repository that the user can write or upload",
       remedy:
-        "let root own the repositories, their hooks and conf, and let the account upload by nothing else",
+        "let root own the repositories, their hooks and conf, and give the account no other way to upload",
     },
   ],
 };
@@ -65,8 +65,8 @@ export const cvs: Program = {
   environment: { dropped: /^(?:CVS.*|EDITOR|VISUAL)$/ },
   open: [
     {
-      what: "CVSROOT/commitinfo, loginfo and similar files name, in any repository that the user can write, and 'cvs init' makes one",
-      remedy: "allow it only to accounts that may start whatever is in the jail",
+      what: "programs named in CVSROOT/commitinfo, loginfo and similar files of any repository that the user can write, or create by 'cvs init'",
+      remedy: "allow it only to accounts that may start every program in the jail",
     },
   ],
 };

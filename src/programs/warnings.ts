@@ -46,7 +46,7 @@ export function programWarnings(
     return warnings;
   }
   for (const { what, remedy } of held ? [] : program.rows.flatMap(({ open = [] }) => open)) {
-    warnings.push({ message: `${quoted(path)} starts what ${what}`, remedy });
+    warnings.push({ message: `${quoted(path)} starts ${what}`, remedy });
   }
   return warnings;
 }

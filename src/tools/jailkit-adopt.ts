@@ -109,7 +109,7 @@ function follow(
 /** `jailkit adopt`: creates a record of a jail that has none. */
 export const tool = defineTool({
   name: NAME,
-  summary: "create a record of a jail that has none, from what is in it",
+  summary: "create a record for a jail that has none, from its contents",
   synopsis: ["[OPTION...] JAIL", "[OPTION...] -j JAIL", "[--dry-run] [--json] --moved OLD [JAIL]"],
   options: {
     jail: jailOption("the jail"),
@@ -121,7 +121,7 @@ export const tool = defineTool({
     force: forceOption("start over if there is a record"),
     moved: {
       value: "OLD",
-      description: "the jail was moved from OLD: change its record, its accounts and the configuration",
+      description: "the jail was moved from OLD: update its record, its accounts and the configuration",
     },
     dryRun: DRY_RUN,
     json: JSON_OUTPUT,
@@ -134,7 +134,7 @@ export const tool = defineTool({
   },
   notes: `A jail of jailkit 2, or one that was filled by hand, has no record. jailkit adopt compares its files with the host's files of the same paths. Sections whose programs are all in the jail count as requested, and other files as copied with jk_cp(8). From then on jk_update(8) and jk_check(8) know the jail.
 
-With --moved a jail that was moved with mv(1), or restored elsewhere, is adopted at its new path, JAIL: its record, the homes of its users, and what names it in /etc/jailkit and in /etc/fstab. Without JAIL, the jail is searched for by its inode and its recorded contents: near its old path and other jails, in directories such as /home, /srv and /var, and on local file systems, some levels deep. Sockets that jk_socketd(8) served at the old path, and file systems that are mounted there, are not moved.
+With --moved a jail that was moved with mv(1), or restored elsewhere, is adopted at its new path, JAIL: its record, the homes of its users, and the entries for it in /etc/jailkit and /etc/fstab. Without JAIL, the jail is searched for by its inode and its recorded contents: near its old path and other jails, in directories such as /home, /srv and /var, and on local file systems, some levels deep. Sockets that jk_socketd(8) served at the old path, and file systems that are mounted there, are not moved.
 
 Files that the host does not have, and files that were written in the jail, are listed but not recorded, so that jailkit never changes them. Nothing in the jail is changed.`,
   run({ options, operands }) {

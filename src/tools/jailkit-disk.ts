@@ -88,7 +88,7 @@ export const tool = defineTool({
   synopsis: ["[-u] [--json] [JAIL...]"],
   options: {
     jail: jailsOption("measure this jail only, as if it were an operand; may be repeated"),
-    users: { short: "u", description: "show also the disk space of each user" },
+    users: { short: "u", description: "also show the disk space of each user" },
     json: { description: "print one JSON object, with all numbers in bytes" },
   },
   exitStatus: {
@@ -96,7 +96,7 @@ export const tool = defineTool({
     1: "a jail could not be measured, or the options are wrong",
     5: "not run as root",
   },
-  notes: `Without an operand it measures all jails that 'jailkit list' shows. TOTAL is the size of a jail on disk. Of that, LINKED are hard links of files outside the jail, SHARED are extents that other files have too (reflinks), and OWN is what would be free without the jail. USERS is the part of OWN that belongs to users other than root. The last line counts once what several jails share.
+  notes: `Without an operand it measures all jails that 'jailkit list' shows. TOTAL is the size of a jail on disk. Of that, LINKED are hard links of files outside the jail, SHARED are extents that other files have too (reflinks), and OWN is the space that would be free without the jail. USERS is the part of OWN that belongs to users other than root. The last line counts once what several jails share.
 
 Some file systems, such as tmpfs, do not report which extents are shared; a message says so.`,
   run({ options, operands }) {

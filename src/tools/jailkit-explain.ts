@@ -120,7 +120,7 @@ function explain({ user, words, jail, mail, su, from }: Question): LoginReport {
 /** `jailkit explain`: would this login work, and if not, why not? */
 export const tool = defineTool({
   name: NAME,
-  summary: "show what a login of a user would do, and why it fails",
+  summary: "show what a user's login would do, and why it fails",
   synopsis: [
     "[--json] [--from ADDRESS | --su] USER",
     "[--json] [--from ADDRESS | --su] USER -- COMMAND [ARGUMENT...]",
@@ -133,23 +133,24 @@ export const tool = defineTool({
   options: {
     from: {
       value: "ADDRESS",
-      description: "the address from which the user connects; without it, what depends on that is unknown",
+      description:
+        "the address from which the user connects; without it, checks that depend on it are unknown",
     },
-    su: { description: "not by sshd: what 'su - USER', run by root, would do" },
-    jail: jailOption("not a login: what jk_uchroot -j JAIL -x PROGRAM would do for the user"),
-    mail: { description: "not a login: what jk_procmailwrapper would do with mail for the user" },
-    launch: { description: "not a login: what jk_chrootlaunch would do with these arguments" },
+    su: { description: "show a login by 'su - USER', run by root, instead of sshd" },
+    jail: jailOption("instead of a login, show what jk_uchroot -j JAIL -x PROGRAM would do for the user"),
+    mail: { description: "instead of a login, show how jk_procmailwrapper would deliver mail for the user" },
+    launch: { description: "instead of a login, show what jk_chrootlaunch would do with these arguments" },
     json: JSON_OUTPUT,
     color: COLOR,
   },
   posix: true,
   exitStatus: {
-    0: "the login, the call or the delivery would work; for an ID: it would not be refused any more",
+    0: "the login, the call or the delivery would work; for an ID: it would no longer be refused",
     1: "it would be refused; for an ID: it would still be refused",
     2: "it may fail, which depends on something unknown; the login does not use jailkit; sshd serves it outside any jail; the ID is in no log; or the arguments are wrong",
   },
   badOptionStatus: 2,
-  notes: `It makes every check of a login without being the user, and prints each with its outcome and, if it fails, what to do. Root may ask about anyone, others about themselves.
+  notes: `It runs every check of a login without logging in, and prints each with its outcome and, if it fails, a remedy. Root may ask about anyone, others about themselves.
 
 COMMAND is what a client would ask sshd to run; several words are joined by blanks, as ssh(1) does. Without it the question is about a session without a command. ID is the error id (JK- and eight letters or digits) of a refusal: it is looked up in the logs, and the check is repeated.
 

@@ -52,7 +52,7 @@ export const tool = defineTool({
   synopsis: ["[--json]"],
   options: { json: JSON_OUTPUT },
   exitStatus: {
-    0: "printed",
+    0: "the sockets were printed",
     1: "jk_socketd is not running, or the user is not root",
     2: "the options are wrong",
   },

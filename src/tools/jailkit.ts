@@ -31,7 +31,7 @@ export const TOOLS: Readonly<Record<string, LazyTool>> = {
     summary: "put user accounts into a jail, or take them out again",
     load: () => import("./jk_jailuser.ts"),
   },
-  jk_list: { summary: "list the processes that run in a chroot jail", load: () => import("./jk_list.ts") },
+  jk_list: { summary: "list the processes that run in jails", load: () => import("./jk_list.ts") },
   jk_socketd: {
     summary: "serve /dev/log in jails, and relay messages to the host's log, within limits",
     load: () => import("./jk_socketd.ts"),
@@ -45,7 +45,7 @@ export const TOOLS: Readonly<Record<string, LazyTool>> = {
 /** The commands of jailkit. */
 export const COMMANDS: Readonly<Record<string, LazyTool>> = {
   adopt: {
-    summary: "create a record of a jail that has none, from what is in it",
+    summary: "create a record for a jail that has none, from its contents",
     load: () => import("./jailkit-adopt.ts"),
   },
   config: { summary: "check the configuration files", load: () => import("./jailkit-config.ts") },
@@ -55,7 +55,7 @@ export const COMMANDS: Readonly<Record<string, LazyTool>> = {
   },
   disk: { summary: "show how much disk space jails use", load: () => import("./jailkit-disk.ts") },
   explain: {
-    summary: "show what a login of a user would do, and why it fails",
+    summary: "show what a user's login would do, and why it fails",
     load: () => import("./jailkit-explain.ts"),
   },
   list: {

@@ -40,8 +40,7 @@ function jailAndUser(jail: ByteString | undefined, operands: readonly ByteString
 
 export const tool = defineTool({
   name: NAME,
-  summary:
-    "Create a user account in a jail. Most options are those of useradd(8), which creates the account.",
+  summary: "create a user account in a jail",
   synopsis: ["[OPTION]... -j JAIL USER", "[OPTION]... JAIL USER"],
   options: {
     jail: jailOption("the jail"),
@@ -95,6 +94,7 @@ export const tool = defineTool({
     5: "not run as root",
     33: "the jail, or the shell in it, cannot be used",
   },
+  notes: "Most options are those of useradd(8), which creates the account.",
   run({ options, operands }) {
     const { jail, name } = jailAndUser(options.jail, operands);
     requireRoot();

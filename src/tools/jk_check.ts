@@ -35,10 +35,10 @@ export const tool = defineTool({
     configfile: {
       short: "c",
       value: "FILE",
-      description: "what to exclude, instead of /etc/jailkit/jk_check.ini",
+      description: "the file with the exceptions, instead of /etc/jailkit/jk_check.ini",
     },
-    full: { description: "read every file, also files that an earlier check found unchanged" },
-    fix: { description: "fix what is safe to fix, and print what was done" },
+    full: { description: "read every file, including those that an earlier check found unchanged" },
+    fix: { description: "fix problems that are safe to fix, and print each change" },
     run: { description: "run a test of each section in the jail, as an ordinary user" },
     json: JSON_OUTPUT,
     sarif: { description: "print a SARIF 2.1.0 log instead of lines" },
@@ -48,7 +48,7 @@ export const tool = defineTool({
   exitStatus: {
     0: "no findings",
     1: "there are findings, on standard output",
-    2: "something could not be checked, as standard error says, or the options are wrong",
+    2: "something could not be checked (see standard error), or the options are wrong",
   },
   badOptionStatus: 2,
   notes:

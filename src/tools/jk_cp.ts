@@ -45,13 +45,13 @@ export const tool = defineTool({
     remove: {
       description: "remove FILE again, with everything that nothing else needs",
     },
-    why: { value: "PATH", description: "show what brings PATH into the jail, and why" },
+    why: { value: "PATH", description: "show which file adds PATH to the jail, and why" },
     sync: SYNC,
     json: JSON_OUTPUT,
     verbose: VERBOSE,
   },
   exitStatus: {
-    0: "everything that was asked for is in the jail",
+    0: "everything requested is in the jail",
     1: "something could not be copied, or the options are wrong",
     2: "too few arguments",
     3: "the jail does not exist",

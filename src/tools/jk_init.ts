@@ -83,14 +83,14 @@ export const tool = defineTool({
     },
     why: {
       value: "PATH",
-      description: "show which section brings PATH into the jail, and why (without SECTION: from the record)",
+      description: "show which section adds PATH to the jail, and why (without SECTION: from the record)",
     },
     sync: SYNC,
     json: JSON_OUTPUT,
     verbose: VERBOSE,
   },
   exitStatus: {
-    0: "everything that was asked for is in the jail",
+    0: "everything requested is in the jail",
     1: "something could not be copied, or the options are wrong",
     2: "too few arguments",
     3: "the jail is not safe, or the file with the sections is missing",

@@ -59,7 +59,7 @@ const OPTIONS = {
   move: { short: "m", description: "move the home directory into the jail, or out of it" },
   noninteractive: {
     short: "n",
-    description: "ask nothing; without -m the home is not moved (not a dry run: that has no letter here)",
+    description: "ask nothing; without -m the home is not moved (a dry run is --dry-run)",
   },
   nomove: { hidden: true, description: "accepted and ignored, as in jailkit 2" },
   unjail: { description: "take the accounts out of their jail" },
@@ -86,7 +86,7 @@ function requireSensible(options: Options, jail: ByteString | undefined): void {
 
 export const tool = defineTool({
   name: NAME,
-  summary: "Put user accounts into a jail, or take them out again.",
+  summary: "put user accounts into a jail, or take them out again",
   synopsis: [
     "[-mnv] [-s SHELL] -j JAIL USER...",
     "[-mnv] [-s SHELL] JAIL USER...",

@@ -87,7 +87,7 @@ function warnOfMissing(jail: ByteString, { processes }: ProcessList): void {
 /** jk_list(8): lists the processes that run in a jail. */
 export const tool = defineTool({
   name: NAME,
-  summary: "list the processes that run in a chroot jail",
+  summary: "list the processes that run in jails",
   synopsis: ["[-w] [--tree] [-a] [JAIL...]", "--json [-a] [JAIL...]"],
   options: {
     jail: jailsOption("only processes in this jail, like the operand; may be repeated"),

@@ -112,11 +112,12 @@ const OPTIONS = {
     mayBeEmpty: true,
     value: "PATH",
     repeat: true,
-    description: "do not change PATH, nor anything below it; may be repeated",
+    description: "do not change PATH or anything below it; may be repeated",
   },
   hardlink: HARDLINK,
   prune: {
-    description: "also remove files that the host lacks, even if made in the jail or owned by users",
+    description:
+      "also remove files that the host lacks, even if they were created in the jail or belong to users",
   },
   sync: SYNC,
   json: JSON_OUTPUT,
@@ -234,9 +235,9 @@ export const tool = defineTool({
     10: "there is something to do (with --check; even if another jail failed)",
     21: "both a jail and a section were named",
   },
-  notes: `If the jail has a record, which jk_init and jk_cp keep, everything that was ever asked for is planned again: new files of the host are added, and files that no request wants any longer are removed, if they are as they were put there. 'jailkit adopt' creates a record for a jail that has none.
+  notes: `If the jail has a record, which jk_init and jk_cp keep, everything that was ever requested is planned again: new files of the host are added, and files that no request needs any longer are removed, if they are unchanged. 'jailkit adopt' creates a record for a jail that has none.
 
-jk_lsh, the file of the limited shell, is removed from a jail if it is that of jailkit 2, or a copy of ours that nobody asked for by name (with jk_cp or jk_init --copy-shell): jk_chrootsh has it built in. It is known by its content. Any other program of that name stays and is reported, and so does one that a login may need, or that --skip names. With --all this also applies to jails that are known only from the homes of accounts; nothing else in them is changed.
+jk_lsh, the file of the limited shell, is removed from a jail if it is that of jailkit 2, or a copy of ours that nobody requested by name (with jk_cp or jk_init --copy-shell): jk_chrootsh has it built in. It is recognized by its content. Any other program of that name stays and is reported, and so does one that a login may need, or that --skip names. With --all this also applies to jails that are known only from the homes of accounts; nothing else in them is changed.
 
 Without a record, each file in the directories (/bin, /sbin, /lib*, /usr and /opt unless others are named) is compared with the file of the host of that name. If it differs, it is replaced, together with what it needs. If it was copied and the host no longer has it, it is removed.
 

@@ -68,10 +68,10 @@ test("findings about a jail's jk_lsh.ini follow the symbolic links of the jail",
   policy("[dev]\npaths = /usr/bin\nexecutables = /usr/bin/first\nexecute = any\n");
   const file = `${jail}/etc/jailkit/jk_lsh.ini`;
   expect(m.run(["jailkit", "config", "check", file]).stdout).toContain(
-    "'/usr/bin/first' starts what CVSROOT/",
+    "'/usr/bin/first' starts programs named in CVSROOT/",
   );
   const explained = m.run(["jailkit", "explain", "dev", "--", "first", "server"]).stdout;
-  expect(explained).toContain("warning  programs: '/usr/bin/first' starts what CVSROOT/");
+  expect(explained).toContain("warning  programs: '/usr/bin/first' starts programs named in CVSROOT/");
   expect(m.run(["jailkit", "explain", "dev", "--", "first", "init"]).status).toBe(1);
 });
 

@@ -152,7 +152,7 @@ describe("subversion", () => {
     s.policy(["/usr/bin/svnserve"]);
     expect(svn("mkdir", "-q", "-m", "x", `${url}/more`)).toMatchObject(success);
     expect(s.started()).not.toEqual([]);
-    expect(told()).toContain("'/usr/bin/svnserve' starts what the files in hooks/");
+    expect(told()).toContain("'/usr/bin/svnserve' starts the hooks of any repository");
   });
 
   test("the printed remedy prevents them", () => {
@@ -192,7 +192,7 @@ describe("cvs", () => {
     s.m.write(`${WORK}/m/f`, "three\n");
     cvs(`${WORK}/m`, "commit", "-m", "z");
     expect(s.started()).not.toEqual([]);
-    expect(told()).toContain("'/usr/bin/cvs' starts what CVSROOT/commitinfo");
+    expect(told()).toContain("'/usr/bin/cvs' starts programs named in CVSROOT/commitinfo");
   });
 });
 

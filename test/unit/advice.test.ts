@@ -37,7 +37,8 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "Delete ${display(plan.jail)}? [y/N] ": "a question",
   "[OPTION...] --remove -j JAIL FILE...": "a synopsis",
   "[OPTION...] --remove -j JAIL SECTION...": "a synopsis",
-  "also remove files that the host lacks, even if made in the jail or owned by users": "what an option does",
+  "also remove files that the host lacks, even if they were created in the jail or belong to users":
+    "what an option does",
   "remove FILE again, with everything that nothing else needs": "what an option does",
   "remove the sections again, with everything that nothing else needs": "what an option does",
   "would remove ${quoted(user.name)} from the jail's account files": "what --dry-run tells",

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { documentedTools, shownOptions } from "../../build/documented.ts";
 import { type ManualPage, manualPages } from "../../build/man.ts";
-import { escapeText, optionList, prose, sentence, summaryLine, synopsis } from "../../build/mdoc.ts";
+import { escapeText, optionList, prose, sentence, synopsis } from "../../build/mdoc.ts";
 import type { HelpSource } from "../../src/cli/help.ts";
 import { CONFIG_KINDS } from "../../src/config/schemas/catalogue.ts";
 import { parseRefusal } from "../../src/explain/error-id.ts";
@@ -56,7 +56,6 @@ describe("pieces of mdoc", () => {
     expect(sentence("the jail")).toBe("The jail.");
     expect(sentence("jk_lsh is built in")).toBe("jk_lsh is built in.");
     expect(sentence("kernel: what it says")).toBe("kernel: what it says.");
-    expect(summaryLine("Make a jail. And more.")).toBe("make a jail");
   });
 
   test("a synopsis keeps its brackets", () => {

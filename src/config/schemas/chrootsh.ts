@@ -3,7 +3,7 @@ import { flagKey, listKey } from "../values.ts";
 
 /** Sections of jk_chrootsh.ini: a user, "group " and a group, or DEFAULT. */
 export const chrootshKeys = {
-  env: listKey("names of further environment variables to pass on, whatever their value"),
+  env: listKey("names of more environment variables to pass on, whatever their value"),
   env_only: flagKey("pass on no other variable of the caller, as jailkit 2.23 does"),
   relax_home_owner: flagKey("the home directory need not belong to the user"),
   relax_home_group: flagKey("the home directory need not belong to the primary group of the user"),

@@ -17,7 +17,7 @@ export const lshKeys = {
   execute: {
     kind: "execute",
     security: true,
-    help: "what the programs may execute in turn: system (the default), system and further directories, or any",
+    help: "files that the programs may execute themselves: system (the default), system and more directories, or any",
   },
   umask: {
     kind: "octal",
@@ -25,7 +25,7 @@ export const lshKeys = {
     help: "the umask (octal) of the program; -1 (the default): unchanged",
   },
   environment: { kind: "pairs", security: false, help: "NAME=VALUE variables to set for the program" },
-  env: listKey("names of further environment variables to keep"),
+  env: listKey("names of more environment variables to keep"),
   no_new_privs: flagKey("setuid and setgid programs gain nothing (prctl(2), PR_SET_NO_NEW_PRIVS)"),
 } as const satisfies KeyTable;
 

@@ -32,14 +32,14 @@ export const socketdKeys = {
     security: false,
     choices: { datagram: "dgram", dgram: "dgram", stream: "stream" },
     initial: "dgram",
-    help: "datagram, as syslog(3) wants it, or stream",
+    help: "datagram, which syslog(3) uses, or stream",
   },
   trust: {
     kind: "choice",
     security: false,
     choices: { kernel: "kernel", sender: "sender" },
     initial: "kernel",
-    help: "kernel: a message shows the sender that the kernel knows; sender: the one that it claims, as in jailkit 2.23",
+    help: "kernel: messages get the sender that the kernel reports; sender: they are passed on unchanged, as in jailkit 2.23",
   },
 } as const satisfies KeyTable;
 

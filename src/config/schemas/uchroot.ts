@@ -9,7 +9,7 @@ export const uchrootKeys = {
     help: "absolute paths of the jails that the user may enter",
   },
   skip_injail_passwd_check: flagKey("the user may be missing from the jail's etc/passwd"),
-  env: listKey("names of further environment variables to keep"),
+  env: listKey("names of more environment variables to keep"),
   allow_setuid: flagKey(
     "setuid and setgid programs, and programs with file capabilities, get their privileges in the jail; otherwise they gain nothing",
   ),

@@ -16,7 +16,7 @@ export const LSH_HELP: HelpSource = {
     4: "the program, or an option that makes it start others, is not allowed",
     5: "the section has no key executables",
     6: "the command cannot be split into words, or has none",
-    7: "no command was given: there is no interactive session",
+    7: "no command was given: interactive sessions are refused",
     126: "the program exists but cannot be executed, or its own executions cannot be limited",
     127: "the program is allowed but does not exist; or the runtime cannot start, because a limit of the session is too low",
   },

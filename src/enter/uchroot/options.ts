@@ -6,7 +6,7 @@ import { jailOrFirst } from "../../cli/jail-operand.ts";
 import { jailOption, type OptionTable, VERBOSE_IGNORED } from "../../cli/options.ts";
 
 const OPTIONS = {
-  jail: jailOption("the jail, one of those that the settings allow"),
+  jail: jailOption("the jail, one of those that jk_uchroot.ini allows"),
   exec: {
     short: "x",
     also: ["executable"],
@@ -32,7 +32,7 @@ export const UCHROOT_HELP: HelpSource = {
     14: "/etc/jailkit is not safe",
     19: "the jail cannot be reached",
     21: "the jail is not among the allowed ones, or its path there is not plain",
-    33: "chroot(2) failed; 34 to 36: an id is not what it must be; 101 to 105: a privilege cannot be dropped",
+    33: "chroot(2) failed; 34 to 36: a user or group id of the process is wrong; 101 to 105: a privilege cannot be dropped",
     35: "the jail does not know the user or the group",
     37: "the jail knows the user or the group by another name",
     53: "the jail is not safe",
