@@ -59,7 +59,8 @@ export function mountRestrictions(fd: number): MountRestrictions {
  * and "suid", which are no options of a file system.
  */
 export function remountCommand(option: "exec" | "suid" | "rw", path: ByteString, bind = true): ByteString {
-  return `mount -o remount,${bind ? "bind," : ""}${option} "$(findmnt -no TARGET -T ${shellWord(path)})"`;
+  const options = shellWord(`remount,${bind ? "bind," : ""}${option}`);
+  return `mount -o ${options} "$(findmnt -no TARGET -T ${shellWord(path)})"`;
 }
 
 /** True if the file system of a mount (statx(2), stx_mnt_id) can be written, though perhaps not by this mount. */
