@@ -116,7 +116,7 @@ export const git: Program = {
     "git --version",
   ],
   inputs:
-    "It reads /etc/gitconfig and not ~/.gitconfig (git 2.32 and later; older ones read both). Hooks of a repository do not run (those that its config names, as git 2.54 and later have them, where git knows hook.<event>.enabled); no other repository is fetched from; a push checks nothing out, and no gc follows it (for repositories that only root can configure, the key environment can set receive.autogc; it then drops nothing). upload-archive is allowed for repositories that only root can configure (the directory and those above it, config and info/attributes; objects and references may belong to anybody), by absolute path: filter.<name>.smudge and tar.<name>.command in the config of another name programs, and no setting overrides them. It gets GIT_PROTOCOL of the session, and no other GIT_*.",
+    "It reads /etc/gitconfig, but not ~/.gitconfig (git 2.32 and later; older ones read both). Hooks of a repository do not run; those that its config names (git 2.54 and later) do not run if git knows hook.<event>.enabled. It fetches from no other repository. A push checks nothing out, and starts no gc (for repositories that only root can configure, the key environment can set receive.autogc; gc then drops nothing). It allows upload-archive only for repositories that only root can configure (the directory and those above it, config and info/attributes; objects and references may belong to anybody), by absolute path: in the config of other repositories, filter.<name>.smudge and tar.<name>.command name programs, and no setting overrides them. It gets GIT_PROTOCOL of the session, and no other GIT_*.",
   refusal,
   // `refusal` allows them: git-config is git too.
   versions: [],

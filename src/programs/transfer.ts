@@ -33,8 +33,7 @@ export const RSYNC_OPTIONS: OptionRule = {
 export const rsync: Program = {
   names: ["rsync"],
   forms: ["rsync --server ..."],
-  inputs:
-    "Without HOME, which it does not get, it reads no ~/.popt: that could name a program, whatever the arguments are.",
+  inputs: "With HOME it would read ~/.popt, which could name a program, whatever the arguments are.",
   refusal: (args) => optionReason(RSYNC_OPTIONS, args),
   versions: ["--version", "-V"],
   // RSYNC_SHELL and RSYNC_CONNECT_PROG are for a shell.

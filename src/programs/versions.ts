@@ -10,7 +10,7 @@ export const hg: Program = {
   names: ["hg"],
   forms: ["hg -R REPOSITORY serve --stdio", "hg init REPOSITORY"],
   inputs:
-    "It reads /etc/mercurial and neither ~/.hgrc nor .hg/hgrc of the repository, so that hooks there do not run.",
+    "It reads /etc/mercurial, but not ~/.hgrc or .hg/hgrc of the repository, so that hooks there do not run.",
   refusal: (args) => {
     const [first, repository = "-", ...rest] = args;
     const serves = first === "-R" && rest.length === 2 && rest.join(" ") === "serve --stdio";
@@ -59,7 +59,7 @@ export const cvs: Program = {
   names: ["cvs"],
   forms: ["cvs server"],
   inputs:
-    "Of the home directory it reads ~/.cvsignore alone (with --version ~/.cvsrc, from which it starts nothing). It does not get EDITOR, VISUAL and CVS* of the session.",
+    "In the home directory it reads only ~/.cvsignore (for --version only ~/.cvsrc, from which it starts nothing). It does not get EDITOR, VISUAL and CVS* of the session.",
   refusal: (args) => (args.length === 1 && args[0] === "server" ? undefined : `only 'cvs server' ${CALLS}`),
   versions: ["--version"],
   environment: { dropped: /^(?:CVS.*|EDITOR|VISUAL)$/ },
@@ -91,7 +91,7 @@ const MOSH_WORDS = {
 export const moshServer: Program = {
   names: ["mosh-server"],
   forms: ["mosh-server new [-s] [-v] [-i ADDRESS] [-p PORT[:PORT]] [-c COLOURS] [-l LC_*=VALUE]"],
-  inputs: "It starts jk_lsh and no other shell, whatever passwd(5) has: the session is refused.",
+  inputs: "It starts only jk_lsh, whatever shell passwd(5) has, and jk_lsh refuses the session.",
   refusal: ([first, ...rest]: readonly ByteString[]) =>
     first === "new"
       ? rest.includes("--")

@@ -104,8 +104,10 @@ export const TOOLS: Readonly<Record<string, Scene>> = {
       "jk_chrootsh: refused: the jail is not safe (error id JK-7Q2MX4TA)": {
         before: ({ m }) => m.chmod(JAIL, 0o775),
         outputOf: "ssh test@localhost id",
-        after: (_stage, [told = ""]) => {
+        async after({ must }, [told = ""]) {
           errorId = /JK-\w+/.exec(told)?.[0] ?? errorId;
+          // The journal is written a moment after the refusal.
+          await must("journalctl --sync");
         },
       },
       "journalctl -t jk_chrootsh | grep JK-7Q2MX4TA": {
