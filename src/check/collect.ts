@@ -85,7 +85,7 @@ export class Collected implements WalkHandlers {
     return settings.everywhere(hostPath(root, path));
   }
 
-  /** A file in /proc or /sys that the record and jk_check.ini do not know. Mounts below are somebody's intention. */
+  /** True for a file in /proc or /sys that neither the record nor jk_check.ini names, unless something is mounted there. */
   copied(path: ByteString): boolean {
     const { root, content } = this.#context;
     if (content?.entries.has(path) || this.#isExcluded(path)) return false;

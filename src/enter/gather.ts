@@ -53,7 +53,7 @@ interface Caller {
 
 /** A login. The process has the user's rights to files. */
 export interface Login extends Caller {
-  /** It is only asked about: what execve(2) would report must be tried. */
+  /** True if the program will not be executed, as for explain: then the right to execute it is tried. */
   asked: boolean;
   /** Throws, with the remedy, if the file at this path cannot be read. */
   requireReadable?: (file: ByteString) => void;

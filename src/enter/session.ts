@@ -94,8 +94,8 @@ function dropPrivilege(taskDirectory: number | undefined): void {
   throw stop("capabilities", 104, "chroot(2) still works after dropping all capabilities");
 }
 
-/** Sets no_new_privs, which an ordinary user needs for a filter of system calls, and the filter on the terminal. */
-function giveUpMore(log: Syslog): void {
+/** Sets no_new_privs, without which a user may set no filter of system calls, and then the filter on the terminal. */
+function setFilters(log: Syslog): void {
   step("no-new-privs", 105, "no_new_privs cannot be set", setNoNewPrivileges);
   const refused = step("terminal", 105, "the filter on the terminal cannot be set", refuseTerminalInput);
   if (!refused) log.write("notice", NO_FILTERS);
@@ -114,7 +114,7 @@ export function enterJail(root: JailRoot, ids: SessionIds, noNewPrivs: boolean, 
   proveIds(ids);
   dropPrivilege(taskDirectory);
   if (taskDirectory !== undefined) close(taskDirectory);
-  if (noNewPrivs || terminalOfOthers) giveUpMore(log);
+  if (noNewPrivs || terminalOfOthers) setFilters(log);
   if (terminalOfOthers) log.write("notice", TERMINAL_OF_OTHERS);
 }
 

@@ -37,7 +37,7 @@ export function programFindings(root: JailRoot, canonicalPath: ByteString): Unsa
     if (stat.uid !== 0) tell("is not owned by user 0", own);
     if ((stat.mode & 0o020) !== 0) add("is group writable", "chmod g-w");
     if ((stat.mode & 0o002) !== 0) add("is writable for others", "chmod o-w");
-    // Whoever can write a directory can exchange what is below: a command that names that comes later.
+    // Who can write a directory can exchange what is below, so commands for that come after this one.
     if (i < parts.length && found.length > 0) break;
     // On directories these bits only decide who owns new files.
     if (i < parts.length) continue;

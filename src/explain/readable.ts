@@ -73,8 +73,8 @@ export function closedAbove({ path, jail }: Place, uid: number): Obstacle | unde
 }
 
 /**
- * The obstacle to reading a file in etc of the host or of a jail, by its absolute path, or the drop-ins of a config file, for the user whose rights this
- * process has; undefined if there is none.
+ * The obstacle that keeps the user whose rights this process has from reading a file, or the drop-ins of a config file.
+ * `file`: absolute, in etc of the host or of a jail. Undefined if there is none.
  */
 export function obstacleTo(file: ByteString, uid: number): Obstacle | undefined {
   const jail = file.slice(0, file.lastIndexOf("/etc/"));

@@ -1,4 +1,4 @@
-/** A rule of jk_check has a fault that plants it, a paragraph in the manual page, and a name in the JSON schema. */
+/** A rule of jk_check is reported by some code, has a fault that plants it, a paragraph in the manual page, and a name in the JSON schema. */
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -16,6 +16,17 @@ test.each(rules)("%s is planted by a fault, or has a test of its own", (rule) =>
   const own = NO_FAULT[rule];
   expect([rule, planted, own !== undefined]).toEqual([rule, own === undefined, own !== undefined]);
   if (own !== undefined) expect(readFileSync(join(tests, own), "utf8")).toContain(`"${rule}"`);
+});
+
+test("some code reports each of them", () => {
+  const sources = join(tests, "../src");
+  const code = [...new Bun.Glob("**/*.ts").scanSync(sources)]
+    .filter((file) => /^(?:check|jail\/fs)\//.test(file) && !/check\/rules\.ts$|\/remedies\.ts$/.test(file))
+    .map((file) => readFileSync(join(sources, file), "utf8"))
+    .join("\n");
+  // A key of a table is not quoted if it is one word.
+  const isNamed = (rule: Rule) => code.includes(`"${rule}"`) || code.includes(` ${rule}: `);
+  expect(rules.filter((rule) => !isNamed(rule))).toEqual([]);
 });
 
 test("the manual page lists all of them, with their levels", () => {

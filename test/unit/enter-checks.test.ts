@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { Stat } from "../../ffi/files.ts";
 import { type CheckResult, runChecks } from "../../src/enter/checks.ts";
 import type { ChrootshSettings, LoginFacts } from "../../src/enter/facts.ts";
-import { LOGIN_CHECKS } from "../../src/explain/login-checks.ts";
+import { LOGIN_CHECKS, UCHROOT_CHECKS } from "../../src/explain/login-checks.ts";
 import type { PasswdEntry } from "../../src/system/accounts.ts";
 
 const uid = 1000;
@@ -104,6 +104,15 @@ describe("the order of checks", () => {
       1, 11, 12, 13, 13, 13, 14, 14, 15, 16, 17, 19, 21, 53, 53, 53, 53, 53, 53, 35, 35, 37, 37, 39, 41, 111,
     ]);
     expect(new Set(LOGIN_CHECKS.map(({ name }) => name)).size).toBe(LOGIN_CHECKS.length);
+  });
+
+  test.each([
+    ["login", LOGIN_CHECKS],
+    ["jk_uchroot", UCHROOT_CHECKS],
+  ] as const)("%s: a check needs only earlier checks", (_, checks) => {
+    const names = checks.map(({ name }) => name);
+    for (const [index, { name, needs }] of checks.entries())
+      expect([name, needs.filter((need) => !names.slice(0, index).includes(need))]).toEqual([name, []]);
   });
 
   test("a login without a fault passes every check", () => {

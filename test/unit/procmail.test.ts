@@ -6,6 +6,7 @@ import {
   PROCMAIL_IN_JAIL_CHECKS,
 } from "../../src/enter/procmail/checks.ts";
 import { PROCMAIL_HELP } from "../../src/enter/procmail/help.ts";
+import { LOGIN_CHECKS } from "../../src/explain/login-checks.ts";
 import { splitHome } from "../../src/jail/accounts/separator.ts";
 
 test.each([
@@ -67,4 +68,19 @@ test("the checks have the order and the exit statuses of jailkit 2.23", () => {
 test("the help names every exit status", () => {
   const known = Object.keys(PROCMAIL_HELP.exitStatus).map(Number);
   for (const { exitStatus } of all) expect(known).toContain(exitStatus);
+});
+
+test("mail is delivered without these checks of a login, and no others", () => {
+  const without: Readonly<Record<string, string>> = {
+    "config-directory": "jk_procmailwrapper reads no configuration",
+    "config-file": "jk_procmailwrapper reads no configuration",
+    "home-set": "only a home in a jail leads here",
+    "home-group": "procmail checks itself who can write the home",
+    "home-group-write": "procmail checks itself who can write the home",
+    "home-other-write": "procmail checks itself who can write the home",
+    shell: "procmail is started instead",
+  };
+  const names = all.map(({ name }) => name);
+  const missing = LOGIN_CHECKS.flatMap(({ name }) => (names.includes(name) ? [] : [name]));
+  expect(missing).toEqual(Object.keys(without));
 });

@@ -178,7 +178,7 @@ function explainCommand(shell: Shell, policy: LimitedPolicy, executables: readon
   const { path, argv, environment, umask } = plan;
   report.command = { path, argv, environment, umask };
   add(executableStep(place, report, path));
-  if (!unchecked) explainServer(path, shell, held);
+  if (!unchecked) explainKnownServer(path, shell, held);
 }
 
 function executableStep({ rootFd }: LimitedPlace, { jail }: LoginReport, path: ByteString): ReportStep {
@@ -217,7 +217,7 @@ function explainTroubles(
 }
 
 /** Adds notes about a known server. */
-function explainServer(path: ByteString, { request, add }: Shell, held: boolean): void {
+function explainKnownServer(path: ByteString, { request, add }: Shell, held: boolean): void {
   const { rows } = recognise(path, request.files);
   for (const { names, inputs } of rows)
     add(step("server", "passed", `${path} is known as a server (${names[0]}). ${inputs}`));

@@ -80,7 +80,7 @@ function listResult(settings: SshdSettings, ways: Methods, list: ByteString): Au
     const why = [`${wanted} different keys are needed, but there ${have}`];
     each.push({ can: key.more ? "unknown" : "no", why });
   }
-  const can = first(each, "no") ?? first(each, "unknown") ?? "yes";
+  const can = ifAny(each, "no") ?? ifAny(each, "unknown") ?? "yes";
   return { can, why: can === "yes" ? [] : each.flatMap((one) => (one.can === can ? one.why : [])) };
 }
 
@@ -90,7 +90,7 @@ interface Methods {
   password: Pick<Authentication, "can">;
 }
 
-const first = (each: readonly AuthenticationResult[], can: Authentication["can"]) =>
+const ifAny = (each: readonly AuthenticationResult[], can: Authentication["can"]) =>
   each.some((one) => one.can === can) ? can : undefined;
 
 /** Whether a user can authenticate by any list of AuthenticationMethods. */
@@ -102,7 +102,7 @@ export function authenticationOf(settings: SshdSettings, ways: Methods): Authent
     lists.length > 0
       ? lists.map((list) => listResult(settings, ways, list))
       : any.map((can): AuthenticationResult => ({ can, why: [] }));
-  const can = first(results, "yes") ?? first(results, "unknown") ?? "no";
+  const can = ifAny(results, "yes") ?? ifAny(results, "unknown") ?? "no";
   const why = results.flatMap((one) => (one.can === can ? one.why : []));
   return { can, why: [...new Set(why)] };
 }

@@ -27,7 +27,7 @@ export interface ForcedCommand {
 const NOT_FOUND = 127;
 const INTERNAL = /^internal-sftp(\s|$)/;
 /** A shell would run this as a program: sshd knows internal-sftp only without quotes. */
-const NOT_INTERNAL = /^\s*["']?internal-sftp(?:["'\s]|$)/;
+const RUN_BY_SHELL = /^\s*["']?internal-sftp(?:["'\s]|$)/;
 const SFTP_SERVER = /^(?:\S*\/)?sftp-server(\s|$)/;
 
 const step = stepsOf("sshd");
@@ -37,7 +37,7 @@ export function internalSftpSteps(
   command: ByteString | undefined,
   finds: (program: ByteString) => boolean,
 ): ReportStep[] {
-  if (command === undefined || !NOT_INTERNAL.test(command) || finds("internal-sftp")) return [];
+  if (command === undefined || !RUN_BY_SHELL.test(command) || finds("internal-sftp")) return [];
   const message = `the shell does not find the program of ${quoted(command)}: sshd serves sftp itself only for ForceCommand internal-sftp, without quotes`;
   const remedy = "use the path of the sftp-server in the jail instead: /usr/lib/openssh/sftp-server";
   return [stepsOf("jk_chrootsh")("command", "failed", message, remedy, NOT_FOUND)];

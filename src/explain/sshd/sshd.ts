@@ -119,7 +119,7 @@ function credentialSteps(connection: Connection, key: KeyAuthentication): Report
   return [step("credentials", "failed", `${wanted}${account.name} cannot authenticate: ${reasons}`, remedy)];
 }
 
-/** Nothing that sshd does, before any steps. */
+/** A login in which sshd does nothing itself; without steps yet. */
 export const NO_PART: SshdLogin = { steps: [], unjailed: false, ownSftp: false, service: "sshd" };
 
 /** A step about a change of the configuration that a server has not read. */

@@ -7,7 +7,7 @@ export const ANSWER_WITHIN = 5000;
 export const ASK_WITH_CONNECTIONS = 3000;
 
 interface HeartbeatActions {
-  /** From now on, call `work` when something arrives at a socket, or has arrived already; or not any more. */
+  /** Starts or ends calling `work` for every socket at which something arrives, or has arrived already. */
   watch(isWanted: boolean): void;
   ask(question: number): void;
 }

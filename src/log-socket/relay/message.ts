@@ -213,7 +213,7 @@ export function rewriteMessage(
   }
   const last = putText(to, next, bytes, read, end);
   if (last - at + mark.length <= MAY_BE_CUT) return putBytes(to, last, mark);
-  // The mark has no place before structured data, which may be long: "-" takes their place, and they become text.
+  // The mark would come after structured data, which may be long. So the data become text, and "-" stands for them.
   if (structured !== undefined) to[next++] = DASH;
   next = putBytes(to, next, mark);
   if (structured !== undefined) to[next++] = SPACE;

@@ -149,7 +149,7 @@ export function treeOf(path: ByteString, reason: Reason): ByteString {
  * Adds another request to an entry: by another section, for a better reason, or with more of its owner and special bits
  * to keep. False if nothing is new. An entry only ever keeps more, so loops of symbolic links end.
  */
-export function askAgain(entry: Entry, section: ByteString, reason: Reason, keeps: Keeps): boolean {
+export function addRequest(entry: Entry, section: ByteString, reason: Reason, keeps: Keeps): boolean {
   const before = entry.because.find((each) => each.section === section);
   const better =
     (before?.reason.kind === "parent" && reason.kind !== "parent") ||

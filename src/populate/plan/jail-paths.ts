@@ -56,7 +56,7 @@ function partsOf(path: ByteString): Part[] {
 
 interface ParentCause {
   readonly section: ByteString;
-  /** The path of the host below it. */
+  /** The path of the host for which the directory is created. */
   readonly of: ByteString;
   readonly keeps: Keeps;
 }

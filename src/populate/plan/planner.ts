@@ -9,7 +9,7 @@ import { isDirectory, isSymlink, linkTarget } from "../file-system.ts";
 import {
   addEntry,
   addProblem,
-  askAgain,
+  addRequest,
   type CopyRules,
   emptyDraft,
   isNamed,
@@ -200,7 +200,7 @@ export class Planner {
     const { source } = entry;
     const keeps =
       entry.type === "directory" ? rules.keeps : keepsOf(this.context, source ?? entry.path, rules.keeps);
-    if (!askAgain(entry, rules.section, reason, keeps)) return entry;
+    if (!addRequest(entry, rules.section, reason, keeps)) return entry;
     const stat = source === undefined ? undefined : host.lstat(source);
     if (stat === undefined || source === undefined || entry.differs) return entry;
     if (entry.action !== "keep") strengthen(entry, withoutAcl(host, source, stat, entry.keeps));

@@ -75,7 +75,7 @@ export const LOGIN: readonly Mutant[] = [
   session("if (!singleThreaded(taskDirectory)) {", "if (false) {"),
   session("dropAllCapabilities);", "() => undefined);"),
   session("    chrootToFd(fd, path);\n", "    void fd;\n"),
-  session("if (noNewPrivs || terminalOfOthers) giveUpMore(log);", "void giveUpMore;"),
+  session("if (noNewPrivs || terminalOfOthers) setFilters(log);", "void setFilters;"),
   {
     file: "src/enter/session.ts",
     from: 'if (sameFile(statAt(AT_FDCWD, "."), checked)) return;',
