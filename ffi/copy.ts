@@ -48,7 +48,7 @@ export function nextData(fd: number, offset: number): number | undefined {
  * Seeks to the first hole at or after `offset` (SEEK_HOLE), which may be the end of the file, and returns its offset;
  * undefined if `offset` is beyond the end, or the file system does not know. Throws SystemError.
  */
-export function nextHole(fd: number, offset: number): number | undefined {
+function nextHole(fd: number, offset: number): number | undefined {
   const found = Number(libc.lseek(fd, offset, C.SEEK_HOLE));
   if (found >= 0) return found;
   return errno() === C.ENXIO || errno() === C.EINVAL ? undefined : fail("lseek");

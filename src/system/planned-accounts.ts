@@ -30,9 +30,9 @@ export function withPlanned(
     // A group of another name service: a line here adds to its members.
     if (!isThere(other.name)) groups.push(`${other.name}:x:${other.gid}:`);
     const at = groups.findIndex((line) => line.startsWith(`${other.name}:`));
-    const line = groups[at] ?? "";
-    const members = line.slice(line.lastIndexOf(":") + 1).split(",");
-    if (!members.includes(name)) groups[at] = `${line}${line.endsWith(":") ? "" : ","}${name}`;
+    const [group = "", password = "", gid = "", members = ""] = groups[at]?.split(":") ?? [];
+    const all = members === "" ? [] : members.split(",");
+    if (!all.includes(name)) groups[at] = [group, password, gid, [...all, name].join(",")].join(":");
   }
   const text = (all: readonly ByteString[]) => all.map((line) => `${line}\n`).join("");
   return { passwd: text(users), group: text(groups) };
