@@ -1,6 +1,6 @@
 import type { OptionTable } from "../src/cli/options.ts";
 import { longName } from "../src/cli/options.ts";
-import { SERVICES } from "../src/programs/services.ts";
+import { SERVICES } from "../src/known-programs/services.ts";
 import { type Documented, documentedTools, synopsisWords } from "./documented.ts";
 
 /** What completes a value: names of a kind, some words, or nothing. */

@@ -8,7 +8,7 @@ import { join, relative } from "node:path";
 import { VERSION } from "../src/cli/version.ts";
 import { CONFIG_KINDS } from "../src/config/schemas/catalogue.ts";
 import { CHECKS_OF } from "../src/explain/login-checks.ts";
-import { PROGRAMS } from "../src/programs/table.ts";
+import { PROGRAMS } from "../src/known-programs/table.ts";
 import { type Documented, documentedTools } from "./documented.ts";
 import * as mdoc from "./mdoc.ts";
 

@@ -26,7 +26,7 @@ export const ROOMS: Readonly<Record<string, string>> = {
   "jail/fs": "the file system of a jail: everything that reads or writes it",
   "limited-shell": "the words, the expansion and the decision of jk_lsh",
   config: "the ini files: readers, `schemas/`, drop-ins",
-  programs: "facts about other programs: git, rsync, and programs that start others",
+  "known-programs": "facts about other programs: git, rsync, and programs that start others",
   system: "the host: accounts, syslog, processes, mounts, `sshd/`, `pam/`",
   cli: "options, help, output, errors, progress",
 };

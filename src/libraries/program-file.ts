@@ -1,8 +1,8 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { readAt } from "../../ffi/files.ts";
 import { JailkitError } from "../cli/error.ts";
-import { PROGRAMS } from "../programs/table.ts";
-import type { OwnStart } from "../programs/warnings.ts";
+import { PROGRAMS } from "../known-programs/table.ts";
+import type { OwnStart } from "../known-programs/warnings.ts";
 import { Candidates } from "./candidate.ts";
 import { createImportFilter } from "./elf/symbols.ts";
 import { RootView } from "./root-view.ts";

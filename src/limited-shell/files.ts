@@ -11,8 +11,8 @@ import {
   statAt,
   withFd,
 } from "../../ffi/files.ts";
-import type { ProgramFiles } from "../programs/program.ts";
-import { identityOf } from "../programs/recognise.ts";
+import type { ProgramFiles } from "../known-programs/program.ts";
+import { identityOf } from "../known-programs/recognise.ts";
 
 /**
  * The file system and accounts, as the limited shell sees them. Relative paths start at the working directory. A file that

@@ -11,9 +11,9 @@ import {
   type Problem,
 } from "../config/model.ts";
 import { type ListItem, listItems } from "../config/values.ts";
-import type { HookedRepository } from "../programs/hooks.ts";
-import type { ProgramFiles } from "../programs/program.ts";
-import type { OwnStart } from "../programs/warnings.ts";
+import type { HookedRepository } from "../known-programs/hooks.ts";
+import type { ProgramFiles } from "../known-programs/program.ts";
+import type { OwnStart } from "../known-programs/warnings.ts";
 
 /** A file, as the lint sees it. */
 export interface FileKind {

@@ -3,8 +3,8 @@ import { baseName, parentOf } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import type { Fix } from "../config/model.ts";
 import type { ListItem } from "../config/values.ts";
-import { recognise } from "../programs/recognise.ts";
-import { ownStartWarning, programWarnings } from "../programs/warnings.ts";
+import { recognise } from "../known-programs/recognise.ts";
+import { ownStartWarning, programWarnings } from "../known-programs/warnings.ts";
 import { type LintContext, lintPathForm, lintSeparators, pathFault, plainForm } from "./context.ts";
 
 // Where a program of the key executables that is a bare name could be.

@@ -12,7 +12,7 @@ import { installedPrivilege } from "../explain/installed.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { isRegular, type JailRoot } from "../jail/fs/walk.ts";
-import { jailkitVersionOf } from "../programs/jailkit-version.ts";
+import { jailkitVersionOf } from "../known-programs/jailkit-version.ts";
 import { passwdByName } from "../system/accounts.ts";
 
 /** How users log in to a jail. */

@@ -4,7 +4,7 @@ import { JailkitError } from "../cli/error.ts";
 import type { OptionTable } from "../cli/options.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
-import { SERVICES, type Service } from "../programs/services.ts";
+import { SERVICES, type Service } from "../known-programs/services.ts";
 import type { GroupEntry } from "../system/accounts.ts";
 import type { AccountRun } from "./account-run.ts";
 import { requireGroups } from "./groups.ts";

@@ -18,7 +18,7 @@ import { withAccountsLock } from "../jail/accounts/accounts.ts";
 import { attributesAt, lookUp, withJailFile } from "../jail/fs/look.ts";
 import { hostPath, isRegular, type JailRoot, withDirectory } from "../jail/fs/walk.ts";
 import { makeDirectories, putFile } from "../jail/fs/write.ts";
-import { filesOf, SERVICES, type Service, serviceNamed } from "../programs/services.ts";
+import { filesOf, SERVICES, type Service, serviceNamed } from "../known-programs/services.ts";
 import { sftpServers } from "../system/sshd/warnings.ts";
 
 const DIRECTORY = "/etc/jailkit";

@@ -4,10 +4,10 @@ import { toBytes } from "../../ffi/bytes.ts";
 import { editDistance, suggest } from "../../src/cli/suggest.ts";
 import { scanIni } from "../../src/config/scan.ts";
 import { CONFIG_KINDS, kindOf } from "../../src/config/schemas/catalogue.ts";
+import type { HookedRepository } from "../../src/known-programs/hooks.ts";
+import type { OwnStart } from "../../src/known-programs/warnings.ts";
 import type { FileKind, LintWorld } from "../../src/lint/context.ts";
 import { lint } from "../../src/lint/lint.ts";
-import type { HookedRepository } from "../../src/programs/hooks.ts";
-import type { OwnStart } from "../../src/programs/warnings.ts";
 
 const program: FileKind = { type: "file", executable: true };
 const directory: FileKind = { type: "directory", executable: true };

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { AT_FDCWD, O_RDONLY } from "../../ffi/constants.ts";
 import { close, openAt } from "../../ffi/files.ts";
 import { GUARD_MAGIC } from "../../ffi/guard.ts";
-import { isRuntime, jailkitVersionOf } from "../../src/programs/jailkit-version.ts";
+import { isRuntime, jailkitVersionOf } from "../../src/known-programs/jailkit-version.ts";
 
 let folder: string;
 beforeAll(() => {

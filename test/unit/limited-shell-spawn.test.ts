@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
+import { optionReason } from "../../src/known-programs/options.ts";
+import { RSYNC_OPTIONS, SCP_OPTIONS } from "../../src/known-programs/transfer.ts";
 import { decide } from "../../src/limited-shell/decide.ts";
 import type { FileView } from "../../src/limited-shell/files.ts";
-import { optionReason } from "../../src/programs/options.ts";
-import { RSYNC_OPTIONS, SCP_OPTIONS } from "../../src/programs/transfer.ts";
 
 const programs =
   "rsync scp git git-upload-pack git-receive-pack git-upload-archive git-config unison unison-2.53 cvs svnserve hg borg mosh-server sftp-server ls"

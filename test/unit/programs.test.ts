@@ -1,12 +1,12 @@
 import { describe, expect, test } from "bun:test";
-import { programEnvironment } from "../../src/programs/environment.ts";
-import { isRootsRepository } from "../../src/programs/git.ts";
-import { type HookedRepository, hooksWarning } from "../../src/programs/hooks.ts";
-import type { ProgramFiles } from "../../src/programs/program.ts";
-import { plainNames, recognise, refusalOf, startsOf } from "../../src/programs/recognise.ts";
-import { carriesCode } from "../../src/programs/starters.ts";
-import { PROGRAMS } from "../../src/programs/table.ts";
-import { type OwnStart, ownStartWarning, programWarnings } from "../../src/programs/warnings.ts";
+import { programEnvironment } from "../../src/known-programs/environment.ts";
+import { isRootsRepository } from "../../src/known-programs/git.ts";
+import { type HookedRepository, hooksWarning } from "../../src/known-programs/hooks.ts";
+import type { ProgramFiles } from "../../src/known-programs/program.ts";
+import { plainNames, recognise, refusalOf, startsOf } from "../../src/known-programs/recognise.ts";
+import { carriesCode } from "../../src/known-programs/starters.ts";
+import { PROGRAMS } from "../../src/known-programs/table.ts";
+import { type OwnStart, ownStartWarning, programWarnings } from "../../src/known-programs/warnings.ts";
 
 /** A file system of links, and of files that have several names. */
 function filesOf(links: Record<string, string>, hardLinks: string[][] = []): ProgramFiles {

@@ -5,9 +5,9 @@ import { toBytes } from "../../ffi/bytes.ts";
 import type { Dialect } from "../../src/config/model.ts";
 import { scanIni } from "../../src/config/scan.ts";
 import { appendSection } from "../../src/config/write.ts";
-import { filesOf, SERVICES, serviceNamed } from "../../src/programs/services.ts";
-import { PROGRAMS } from "../../src/programs/table.ts";
-import { moshServer } from "../../src/programs/versions.ts";
+import { filesOf, SERVICES, serviceNamed } from "../../src/known-programs/services.ts";
+import { PROGRAMS } from "../../src/known-programs/table.ts";
+import { moshServer } from "../../src/known-programs/versions.ts";
 import { requireServices } from "../../src/users/policy.ts";
 import { codeOf } from "./jail-helper.ts";
 

@@ -4,7 +4,7 @@ import { shellWord } from "../../cli/shell-word.ts";
 import { withJailFile } from "../../jail/fs/look.ts";
 import { hostPath, type JailRoot } from "../../jail/fs/walk.ts";
 import type { ManifestContent } from "../../jail/record/manifest.ts";
-import { jailkitVersionOf } from "../../programs/jailkit-version.ts";
+import { jailkitVersionOf } from "../../known-programs/jailkit-version.ts";
 import { isOwnMount, shellPlaces } from "../../update/plan/shell.ts";
 import type { CheckFinding } from "../rules.ts";
 import type { JailSettings } from "../settings.ts";

@@ -16,10 +16,10 @@ import {
 import { Refusal } from "../../enter/refusal.ts";
 import { isRootsProgram, sectionLinesRemedy } from "../../enter/remedies.ts";
 import { LIMITED_SHELL } from "../../enter/shell.ts";
+import { type HookedRepository, hooksWarning } from "../../known-programs/hooks.ts";
+import { recognise, startsOf } from "../../known-programs/recognise.ts";
+import { type OwnStart, ownStartWarning, programWarnings } from "../../known-programs/warnings.ts";
 import { filesBelow, useBelow } from "../../limited-shell/files.ts";
-import { type HookedRepository, hooksWarning } from "../../programs/hooks.ts";
-import { recognise, startsOf } from "../../programs/recognise.ts";
-import { type OwnStart, ownStartWarning, programWarnings } from "../../programs/warnings.ts";
 import { commandAt } from "../../system/exchange.ts";
 import { isNoexec, remountCommand } from "../../system/mounts.ts";
 import type { Subject } from "../account.ts";

@@ -2,9 +2,9 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { baseName, directoryOf } from "../../../ffi/paths.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { appendRemedy, copyRemedy, isRootsProgram, sectionLinesRemedy } from "../../enter/remedies.ts";
+import { serviceNamed, USUAL_PROGRAMS } from "../../known-programs/services.ts";
+import { programWarnings } from "../../known-programs/warnings.ts";
 import type { FileView } from "../../limited-shell/files.ts";
-import { serviceNamed, USUAL_PROGRAMS } from "../../programs/services.ts";
-import { programWarnings } from "../../programs/warnings.ts";
 
 /** The values of two keys of a section. */
 interface Allowed {

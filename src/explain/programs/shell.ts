@@ -8,7 +8,7 @@ import { LIMITED_SHELL } from "../../enter/shell.ts";
 import { sameContent } from "../../jail/fs/compare.ts";
 import { lookUp, withJailFile } from "../../jail/fs/look.ts";
 import { hostPath, type JailRoot } from "../../jail/fs/walk.ts";
-import { type JailkitVersion, jailkitVersionOf } from "../../programs/jailkit-version.ts";
+import { type JailkitVersion, jailkitVersionOf } from "../../known-programs/jailkit-version.ts";
 import { commandAt } from "../../system/exchange.ts";
 import { isNoexec, remountCommand } from "../../system/mounts.ts";
 import type { Subject } from "../account.ts";

@@ -8,7 +8,7 @@ import { LIMITED_SHELL, programFindings } from "../../enter/shell.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { type Found, lookUp, withJailFile } from "../../jail/fs/look.ts";
 import { isRegular, type JailRoot } from "../../jail/fs/walk.ts";
-import { isRuntime, type JailkitVersion, jailkitVersionOf } from "../../programs/jailkit-version.ts";
+import { isRuntime, type JailkitVersion, jailkitVersionOf } from "../../known-programs/jailkit-version.ts";
 import { type JailLogins, loginObstacle } from "../logins.ts";
 import { lookAt } from "../state.ts";
 import type { Kept, Removal } from "./compare.ts";

@@ -10,16 +10,16 @@ const UNIT = "unit/programs.test.ts";
 const decide = mutant("src/limited-shell/decide.ts", SPAWN);
 const limited = mutant("src/enter/limited/limited.ts", "unit/enter.test.ts");
 const directories = mutant("src/confine/directories.ts", "attack/lsh-execute.test.ts");
-const hooks = mutant("src/programs/hooks.ts", UNIT);
-const repository = mutant("src/programs/git.ts", UNIT);
-const options = mutant("src/programs/options.ts", SPAWN);
-const transfer = mutant("src/programs/transfer.ts", SPAWN);
-const versions = mutant("src/programs/versions.ts", SPAWN);
-const git = mutant("src/programs/git.ts", SPAWN);
-const recognise = mutant("src/programs/recognise.ts", UNIT);
-const spawned = mutant("src/programs/recognise.ts", SPAWN);
-const environment = mutant("src/programs/environment.ts", UNIT);
-const warnings = mutant("src/programs/warnings.ts", UNIT);
+const hooks = mutant("src/known-programs/hooks.ts", UNIT);
+const repository = mutant("src/known-programs/git.ts", UNIT);
+const options = mutant("src/known-programs/options.ts", SPAWN);
+const transfer = mutant("src/known-programs/transfer.ts", SPAWN);
+const versions = mutant("src/known-programs/versions.ts", SPAWN);
+const git = mutant("src/known-programs/git.ts", SPAWN);
+const recognise = mutant("src/known-programs/recognise.ts", UNIT);
+const spawned = mutant("src/known-programs/recognise.ts", SPAWN);
+const environment = mutant("src/known-programs/environment.ts", UNIT);
+const warnings = mutant("src/known-programs/warnings.ts", UNIT);
 
 export const PROGRAMS: readonly Mutant[] = [
   decide(
@@ -42,14 +42,14 @@ export const PROGRAMS: readonly Mutant[] = [
   versions("rest.length === 2 && ", ""),
   versions('first === "init" && rest.length === 0', 'first === "init"'),
   {
-    file: "src/programs/git.ts",
+    file: "src/known-programs/git.ts",
     from: '  ["core.fsmonitor", "false"],\n',
     to: "",
     test: "attack/programs.test.ts",
     title: "followed by a gc, which reads the index",
   },
   {
-    file: "src/programs/git.ts",
+    file: "src/known-programs/git.ts",
     from: '  ["receive.autogc", "false"],\n',
     to: "",
     test: "attack/programs.test.ts",
