@@ -122,7 +122,7 @@ describe("-n", () => {
     m.must(["jk_jailuser", "-n", "-j", J, "asked"]);
     expect(m.read("/etc/passwd")).toContain(`:${J}/./home/asked:/usr/sbin/jk_chrootsh\n`);
     const { stdout } = m.must(["jk_jailuser", "--help"]);
-    expect(stdout.replace(/\s+/g, " ")).toContain("(not a dry run: that has no letter here)");
+    expect(stdout.replace(/\s+/g, " ")).toContain("(a dry run is --dry-run)");
   });
 });
 
