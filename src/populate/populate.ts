@@ -4,7 +4,8 @@ import { holdingSignals } from "../../ffi/interrupts.ts";
 import { display, quoted } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
-import { printJson, printLine } from "../cli/output.ts";
+import { printLine } from "../cli/output.ts";
+import type { ToolOutput } from "../cli/tool.ts";
 import { noRoom, saysNoRoom } from "../jail/fs/no-room.ts";
 import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
@@ -23,13 +24,13 @@ import { populateReport, whyReport } from "./report.ts";
 import { actionMessage, LineReporter, strippedMessage } from "./reporter.ts";
 import type { PopulateOptions, PopulateRequest } from "./request.ts";
 
-/** Plans a request, and fills the jail or shows the plan. Returns the exit status. */
+/** Plans a request, and fills the jail or shows the plan. */
 export async function populate(
   request: PopulateRequest,
   options: PopulateOptions,
   host: FileSystem,
   loader: Loader,
-): Promise<number> {
+): Promise<ToolOutput> {
   const { tool, jail } = request;
   const { why, verbose, json, force } = options;
   const root = openSafeJail(jail, { ...options, create: options.create && why === undefined });
@@ -37,7 +38,7 @@ export async function populate(
   try {
     const jailNow = root ? jailFileSystem(root) : emptyFileSystem;
     const plan = planRequest(request, { host, jail: jailNow, jailPath: jail, force, loader }, loader);
-    if (why !== undefined) return printWhy(tool, explain(plan, why), why, json);
+    if (why !== undefined) return whyOutput(tool, explain(plan, why), why);
     reportPlan(plan, json, reporter);
     const obstacle = obstacleTo(root, request, plan);
     if (obstacle !== undefined) reporter.fail(obstacle.message);
@@ -49,9 +50,8 @@ export async function populate(
           : await holdingSignals(() => fillJail(root, request, options, plan, reporter));
     const problems = [...plan.problems, ...filled.problems];
     const exitStatus = statusAfterSignals(statusOf(problems));
-    reporter.flush();
-    if (json) printJson(populateReport(request, options.dryRun, plan, filled.present, problems, exitStatus));
-    return exitStatus;
+    const report = () => populateReport(request, options.dryRun, plan, filled.present, problems, exitStatus);
+    return { exitStatus, report };
   } finally {
     reporter.flush();
     if (root) closeJailRoot(root);
@@ -151,21 +151,26 @@ function statusOf(problems: readonly PopulateProblem[]): number {
   return statuses.size === 0 ? 0 : statuses.has(1) ? 1 : Math.max(...statuses);
 }
 
-/** Explains from the record why a path is in a jail. Returns the exit status: 0 if the path is in the record. */
-export async function printRecordedWhy(jail: ByteString, path: ByteString, json: boolean): Promise<number> {
+/** Explains from the record why a path is in a jail. The exit status is 0 if the path is in the record. */
+export async function explainWhy(jail: ByteString, path: ByteString): Promise<ToolOutput> {
   const { explainRecorded } = await import("./record/record.ts");
   using root = openNamedJail(jail);
-  return printWhy("jk_init", explainRecorded(root, path), path, json);
+  return whyOutput("jk_init", explainRecorded(root, path), path);
 }
 
-function printWhy(
+function whyOutput(
   tool: PopulateRequest["tool"],
   explanations: Explanation[] | undefined,
   path: ByteString,
-  json: boolean,
-): number {
-  if (json) printJson(whyReport(tool, path, explanations ?? []));
-  else if (explanations) for (const line of explanationLines(path, explanations)) printLine(line);
-  else printLine(`${display(path)}: nothing that was asked for brings it in`);
-  return explanations ? 0 : 1;
+): ToolOutput {
+  const lines = explanations
+    ? explanationLines(path, explanations)
+    : [`${display(path)}: nothing that was asked for brings it in`];
+  return {
+    exitStatus: explanations ? 0 : 1,
+    report: () => whyReport(tool, path, explanations ?? []),
+    print() {
+      for (const line of lines) printLine(line);
+    },
+  };
 }

@@ -68,9 +68,9 @@ export const tool = defineTool({
       begun: (host) => lines && show(hostLines(host, paint)),
       done: (jail) => lines && show(jailLines(jail, paint)),
     });
-    if (options.json) printJson(checkReport(result));
+    const { exitStatus } = result;
     if (options.sarif) printJson(sarifLog(result));
-    return result.exitStatus;
+    return { exitStatus, report: () => checkReport(result) };
   },
 });
 

@@ -13,7 +13,7 @@ import type { IniFile } from "../config/model.ts";
 import { createLoader } from "../libraries/closure.ts";
 import { wantedAccounts } from "../populate/apply/accounts.ts";
 import { absolutePath, fileSystemAt } from "../populate/file-system.ts";
-import { populate, printRecordedWhy } from "../populate/populate.ts";
+import { explainWhy, populate } from "../populate/populate.ts";
 import { givenOptions } from "../populate/record/requests.ts";
 import { readProfile } from "../profile/profile.ts";
 import { logSocketDirectory } from "../profile/recipe.ts";
@@ -103,7 +103,7 @@ export const tool = defineTool({
     requireRoot();
     const { jail: jailPath, rest: names } = jailOrFirst(options.jail, operands);
     if (jailPath !== undefined && options.why !== undefined && names.length === 0)
-      return printRecordedWhy(absolutePath(jailPath), options.why, options.json);
+      return explainWhy(absolutePath(jailPath), options.why);
     if (jailPath === undefined || names.length === 0)
       throw new UsageError("need a jail and at least one section", 2);
     const jail = absolutePath(jailPath);

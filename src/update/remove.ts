@@ -4,8 +4,8 @@ import { directoryOf } from "../../ffi/paths.ts";
 import { display, jsonText, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
-import { printJson } from "../cli/output.ts";
 import { problemReport } from "../cli/report.ts";
+import type { ToolOutput } from "../cli/tool.ts";
 import { noRoom } from "../jail/fs/no-room.ts";
 import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
 import { readOnlyProblem } from "../jail/fs/writable.ts";
@@ -64,10 +64,9 @@ interface RemoveOutcome {
 }
 
 /**
- * Takes requests back: removes the unchanged files of the jail that no other request needs. Returns the exit status.
- * Throws JailkitError if the jail is missing or not safe, or if a name was never requested.
+ * Takes requests back: removes the unchanged files of the jail that no other request needs. Throws JailkitError if the jail is missing or not safe, or if a name was never requested.
  */
-export async function removeRequested(request: RemoveRequest, options: RemoveOptions): Promise<number> {
+export async function removeRequested(request: RemoveRequest, options: RemoveOptions): Promise<ToolOutput> {
   const { statuses, jail, tool } = request;
   const { sync, dryRun, json, verbose } = options;
   const root = openSafeJail(jail, { create: false, sync, unsafeStatus: statuses.unsafe });
@@ -87,8 +86,7 @@ export async function removeRequested(request: RemoveRequest, options: RemoveOpt
     reporter.flush();
     closeJailRoot(root);
   }
-  if (json) printJson(removeReport(request, dryRun, outcome));
-  return outcome.exitStatus;
+  return { exitStatus: outcome.exitStatus, report: () => removeReport(request, dryRun, outcome) };
 }
 
 /** A run in an open jail. */
