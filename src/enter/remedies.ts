@@ -39,6 +39,7 @@ export function homeRemedy(path: ByteString, uid: number, gid: number, isThere: 
 /** Copies a program into a jail again; something else in its place is kept in the jail's root directory. */
 export function programRemedy(jail: ByteString, path: ByteString, found: ShellFact): ByteString {
   const copy = `jk_cp -f -j ${shellWord(jail)} ${shellWord(path)}`;
+  if (found.kind === "missing" && found.remedy !== undefined) return found.remedy;
   if (found.kind !== "missing" || found.reason !== NOT_A_FILE) return copy;
   const kept = shellWord(`${jail}/not-${baseName(path)}`);
   return `mv -nT ${shellWord(`${jail}${path}`)} ${kept} && ${copy}`;
@@ -47,6 +48,11 @@ export function programRemedy(jail: ByteString, path: ByteString, found: ShellFa
 /** Lets everybody search a directory, also its group, to which the user may belong. */
 export function passRemedy(directory: ByteString): ByteString {
   return `chmod a+x ${shellWord(directory)}`;
+}
+
+/** Opens a directory of programs, as such directories are in a system. */
+export function openRemedy(directory: ByteString): ByteString {
+  return `chmod a+rx ${shellWord(directory)}`;
 }
 
 /** Lines for the end of a config file. */

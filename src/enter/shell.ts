@@ -4,13 +4,12 @@ import { attempt, isErrno } from "../../ffi/error.ts";
 import { openAt, withFd } from "../../ffi/files.ts";
 import { baseName } from "../../ffi/paths.ts";
 import { MAY_EXECUTE, mayAccess } from "../../ffi/rights.ts";
-import { display } from "../cli/display.ts";
 import { shellWord } from "../cli/shell-word.ts";
-import { type Found, lookUp } from "../jail/fs/look.ts";
+import { closedOnTheWay, type Found, lookUp } from "../jail/fs/look.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
 import { isNoexec, remountCommand } from "../system/mounts.ts";
 import type { ShellFact, Unsafe } from "./facts.ts";
-import { NOT_A_FILE } from "./remedies.ts";
+import { NOT_A_FILE, openRemedy } from "./remedies.ts";
 
 /** The name of the limited shell, which jk_chrootsh contains. */
 export const LIMITED_SHELL = "jk_lsh";
@@ -47,15 +46,11 @@ export function programFindings(root: JailRoot, canonicalPath: ByteString): Unsa
   return found;
 }
 
-/** Why a file of the jail cannot be executed. There is no symbolic link on the way to it. */
+/** Why a file of the jail cannot be executed. */
 function whyNot(root: JailRoot, { canonicalPath }: Found): { reason: ByteString; remedy: ByteString } {
   const path = hostPath(root, canonicalPath);
-  const fd = attempt(() => openAt(root.fd, canonicalPath.slice(1), O_PATH));
-  if (fd === undefined) {
-    const remedy = `let the user pass every directory above ${display(path)}`;
-    return { reason: "Permission denied", remedy };
-  }
-  if (!withFd(fd, isNoexec)) return { reason: "Permission denied", remedy: `chmod a+x ${shellWord(path)}` };
+  const noexec = attempt(() => withFd(openAt(root.fd, canonicalPath.slice(1), O_PATH), isNoexec));
+  if (noexec !== true) return { reason: "Permission denied", remedy: `chmod a+x ${shellWord(path)}` };
   const reason = "Permission denied (its file system is mounted noexec)";
   return { reason, remedy: remountCommand("exec", path) };
 }
@@ -75,7 +70,8 @@ export function shellFact(root: JailRoot, path: ByteString | undefined, tried = 
     found = lookUp(root, path, { follow: true });
   } catch (error) {
     if (!isErrno(error, "ELOOP", "EACCES")) throw error;
-    return missing(error.reason);
+    const closed = error.code === "EACCES" ? closedOnTheWay(root, path) : undefined;
+    return { ...missing(error.reason), ...(closed && { remedy: openRemedy(closed) }) };
   }
   if (found === undefined) {
     return baseName(path) === LIMITED_SHELL

@@ -182,7 +182,7 @@ export function explainLogin(question: Question): LoginReport {
       return;
     }
     const session: LimitedSession = { ...subject, arguments: [], look: question.look };
-    report.steps.push(withRightsOf(who, () => shellStep(account.shell)));
+    report.steps.push(withRightsOf(who, () => shellStep(account.shell, who.uid)));
     const line = explainEntrance(report, question, session);
     for (const { code, message, remedy } of jobWarnings(account))
       report.steps.push(stepsOf("jobs")(code, "warned", message, remedy));

@@ -27,7 +27,9 @@ export type AllowedJailFact =
 /** The requested program, as the jail sees it. */
 export type ProgramFact =
   /** `executable`: the permission bits let the user execute it; execve(2) has the last word. */
-  { kind: "file"; setuid: boolean; executable: boolean } | { kind: "missing"; reason: ByteString };
+  | { kind: "file"; setuid: boolean; executable: boolean }
+  /** `closed`: the directory on the way that the user cannot pass. */
+  | { kind: "missing"; reason: ByteString; closed?: ByteString | undefined };
 
 /** A group by its id, and its entry if the host has one. */
 interface HostGroup {

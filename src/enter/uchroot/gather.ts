@@ -16,6 +16,7 @@ import { CONFIG_DIRECTORY } from "../../config/load.ts";
 import { uchrootKeys } from "../../config/schemas/uchroot.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { dirsEqual } from "../../jail/accounts/separator.ts";
+import { closedOnTheWay } from "../../jail/fs/look.ts";
 import { jailFindings } from "../../jail/fs/safety.ts";
 import { closeJailRoot, type JailRoot } from "../../jail/fs/walk.ts";
 import { groupByGid } from "../../system/accounts.ts";
@@ -97,7 +98,8 @@ function findProgram(root: JailRoot, path: ByteString): ProgramFact {
     found = openAt2(root.fd, path, O_PATH, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    return { kind: "missing", reason: error.reason };
+    const closed = error.code === "EACCES" ? closedOnTheWay(root, path) : undefined;
+    return { kind: "missing", reason: error.reason, closed };
   }
   return withFd(found, (fd): ProgramFact => {
     const { mode } = fstat(fd);

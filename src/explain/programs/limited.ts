@@ -1,5 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../../ffi/constants.ts";
+import { baseName } from "../../../ffi/paths.ts";
 import { MAY_EXECUTE, mayAccess, withRightsOf } from "../../../ffi/rights.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { loadConfig } from "../../config/load.ts";
@@ -14,7 +15,7 @@ import {
   planLimited,
 } from "../../enter/limited/limited.ts";
 import { Refusal } from "../../enter/refusal.ts";
-import { isRootsProgram, sectionLinesRemedy } from "../../enter/remedies.ts";
+import { isRootsProgram, openRemedy, sectionLinesRemedy } from "../../enter/remedies.ts";
 import { LIMITED_SHELL } from "../../enter/shell.ts";
 import { type HookedRepository, hooksWarning } from "../../known-programs/hooks.ts";
 import { recognise, startsOf } from "../../known-programs/recognise.ts";
@@ -170,28 +171,43 @@ function explainCommand(shell: Shell, policy: LimitedPolicy, executables: readon
     }
     const asked = session.arguments[1];
     const isHostProgram = (path: ByteString) => asRoot(() => isRootsProgram(path));
-    const remedy = commandRemedy(plan.code, asked, policy, configFile, request.files, root, isHostProgram);
+    const program = baseName(asked?.trim().split(/\s/)[0] ?? "");
+    const hidden = executables.filter((path) => baseName(path) === program);
+    const remedy =
+      hidden.map((path) => opened(shell, path)).find((command) => command !== undefined) ??
+      commandRemedy(plan.code, asked, policy, configFile, request.files, root, isHostProgram);
     const message = remedy === "" ? plan.reason : `${plan.reason}${sharedBy(policy.section)}`;
     add(step("command", "failed", message, remedy, plan.exitStatus));
     return;
   }
   const { path, argv, environment, umask } = plan;
   report.command = { path, argv, environment, umask };
-  add(executableStep(place, report, path));
+  add(executableStep(shell, path));
   if (!unchecked) explainKnownServer(path, shell, held);
 }
 
-function executableStep({ rootFd }: LimitedPlace, { jail }: LoginReport, path: ByteString): ReportStep {
+/** The command that lets the user pass the directories above a program; undefined if the user can, or root does not ask. */
+function opened({ report: { jail = "" }, session }: Shell, path: ByteString): ByteString | undefined {
+  const closed = session.onBehalf ? closedAbove({ path: jail + path, jail }, session.account.uid) : undefined;
+  return closed?.remedy.startsWith("chmod ") ? openRemedy(closed.path) : closed?.remedy;
+}
+
+function executableStep(shell: Shell, path: ByteString): ReportStep {
+  const {
+    place: { rootFd },
+    report,
+  } = shell;
   const found = useBelow(rootFd, path, true, (fd) => ({
     may: mayAccess(AT_FDCWD, `/proc/self/fd/${fd}`, MAY_EXECUTE),
     noexec: isNoexec(fd),
   }));
   if (found?.may) return step("command", "passed", `${path} is allowed`);
-  const place = `${jail ?? ""}${path}`;
+  const { jail = "" } = report;
+  const place = jail + path;
   const why = found?.noexec ? ": its file system is mounted noexec" : "";
   const remedy = found?.noexec
     ? remountCommand("exec", place)
-    : commandAt(place, `chmod a+x ${shellWord(place)}`);
+    : (opened(shell, path) ?? commandAt(place, `chmod a+x ${shellWord(place)}`));
   return step("command", "failed", `${path} cannot be executed by the user${why}`, remedy, NOT_EXECUTABLE);
 }
 

@@ -12,6 +12,7 @@ import { type JailkitVersion, jailkitVersionOf } from "../../known-programs/jail
 import { commandAt } from "../../system/exchange.ts";
 import { isNoexec, remountCommand } from "../../system/mounts.ts";
 import type { Subject } from "../account.ts";
+import { closedAbove } from "../readable.ts";
 import { KEY_COMMAND, type ReportStep } from "../report.ts";
 import { explainSshd } from "../sshd/servers.ts";
 import type { SshdLogin } from "../sshd/sshd.ts";
@@ -50,7 +51,7 @@ function whatOf(make: JailkitVersion | undefined): string {
 }
 
 /** Checks whether the user can execute the login shell. */
-export function shellStep(shell: ByteString): ReportStep {
+export function shellStep(shell: ByteString, uid: number): ReportStep {
   const step = (outcome: ReportStep["outcome"], message: ByteString, remedy?: ByteString) =>
     stepsOf("account")("login-shell", outcome, message, remedy);
   if (mayAccess(AT_FDCWD, shell, MAY_EXECUTE)) return step("passed", `login shell ${shell}`);
@@ -59,8 +60,8 @@ export function shellStep(shell: ByteString): ReportStep {
   if (stat === undefined) return step("failed", missing, "install jailkit, or name its jk_chrootsh");
   if (withRightsOf(undefined, () => withFd(openAt(AT_FDCWD, shell, O_PATH), isNoexec)))
     return step("failed", `the file system of ${shell} is mounted noexec`, remountCommand("exec", shell));
-  const command = commandAt(shell, `chmod 755 ${shellWord(shell)}`);
-  const remedy = `make sure that everybody can pass the directories above, and: ${command}`;
+  const closed = closedAbove({ path: shell, jail: "" }, uid)?.remedy;
+  const remedy = closed ?? commandAt(shell, `chmod 755 ${shellWord(shell)}`);
   return step("failed", `the user cannot execute ${shell}`, remedy);
 }
 
@@ -75,7 +76,7 @@ export function otherShell(subject: Subject, by: "ssh" | "su", from: ByteString 
   const message = `the login shell is ${shell}: this login does not use jailkit`;
   const other = stepsOf("account")("login-shell", "unknown", message, remedy);
   if (!onBehalf) return other;
-  const found = withRightsOf(who, () => shellStep(shell));
+  const found = withRightsOf(who, () => shellStep(shell, who.uid));
   const closed = ["nologin", "false"].includes(baseName(shell));
   if (found.outcome === "passed" && !closed) return other;
   if (by === "ssh" && servesOtherwise(explainSshd(subject, from, undefined))) return other;

@@ -11,7 +11,7 @@ import {
   statIfPresent,
   withFd,
 } from "../../../ffi/files.ts";
-import { pathComponents } from "../../../ffi/paths.ts";
+import { normalPath, pathComponents } from "../../../ffi/paths.ts";
 import { aclOf, modeWithoutAcl } from "../../system/acl.ts";
 import {
   type Directory,
@@ -111,6 +111,37 @@ function withPlace<T>(
 /** The file at `path`, as the jail sees it (see walk); undefined if missing. `follow`: also a symbolic link at the end. */
 export function lookUp(root: JailRoot, path: ByteString, { follow = false } = {}): Found | undefined {
   return withPlace(root, path, follow, ({ stat, canonicalPath }) => ({ stat, canonicalPath }));
+}
+
+/**
+ * The directory, on the host, that this process cannot pass on the way to `path` as the jail sees it; undefined if it can
+ * pass all that exist.
+ */
+export function closedOnTheWay(root: JailRoot, path: ByteString): ByteString | undefined {
+  let at = "";
+  let names = pathComponents(path);
+  let links = 0;
+  while (names.length > 0 && links <= C.MOST_LINKS) {
+    const [name = "", ...rest] = names;
+    const next = `${at}/${name}`;
+    try {
+      const found = lookUp(root, next);
+      if (found === undefined) return undefined;
+      const target = isLink(found.stat) ? readJailLink(root, next) : undefined;
+      if (target === undefined) {
+        at = next;
+        names = rest;
+        continue;
+      }
+      links++;
+      names = [...pathComponents(normalPath(target.startsWith("/") ? target : `${at}/${target}`)), ...rest];
+      at = "";
+    } catch (error) {
+      if (isErrno(error, "EACCES")) return hostPath(root, at || "/");
+      throw error;
+    }
+  }
+  return undefined;
 }
 
 /** The text of the symbolic link at `path`; undefined if it does not exist. Throws EINVAL for other files. */
