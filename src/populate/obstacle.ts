@@ -28,8 +28,10 @@ export function obstacleTo(
 
 /** The directories of the jail that get a new name. */
 function placesToChange(root: JailRoot, request: PopulateRequest, { entries }: Plan): Set<ByteString> {
-  const places = new Set<ByteString>();
-  for (const { action, path } of entries) if (action !== "keep") places.add(parentOf(path));
+  const changes = entries.filter(({ action }) => action !== "keep");
+  // In a directory that the plan creates there is nothing to look at.
+  const created = new Set(changes.flatMap(({ type, path }) => (type === "directory" ? [path] : [])));
+  const places = new Set(changes.map(({ path }) => parentOf(path)).filter((path) => !created.has(path)));
   const lacks = (test: () => boolean) => attempt(test) ?? true;
   const { accounts } = request;
   const cache = () => concernsLibraries(entries) || lacksCache(root);
