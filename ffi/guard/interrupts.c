@@ -13,9 +13,10 @@ void return_from_signal(void);
 asm("return_from_signal:\n"
     "  mov $15, %eax\n" /* SYS_rt_sigreturn */
     "  syscall\n");
-#define RETURN return_from_signal
+#define RETURN .sa_flags = SA_RESTART | SA_RESTORER, .sa_restorer = return_from_signal
 #else
-#define RETURN 0 /* the kernel provides one */
+/* The kernel's own, unless there is SA_RESTORER. */
+#define RETURN .sa_flags = SA_RESTART
 #endif
 
 /* Only the first one counts. */
@@ -27,7 +28,7 @@ static void note_signal(int number) {
 /* Notes later signals, or lets them end the process again. Signals that the caller ignores stay ignored. */
 i64 guard_hold_signals(u64 hold) {
   const struct sigaction end = {.sa_handler = SIG_DFL};
-  const struct sigaction note = {.sa_handler = note_signal, .sa_flags = SA_RESTART | SA_RESTORER, .sa_restorer = RETURN};
+  const struct sigaction note = {.sa_handler = note_signal, RETURN};
   i64 error = 0;
   for (u64 i = 0; i < sizeof(asking) / sizeof(*asking); i++) {
     if (STATE->signals_ignored >> (asking[i] - 1) & 1) continue;

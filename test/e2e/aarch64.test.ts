@@ -115,6 +115,10 @@ describe.skipIf(missing || !existsSync(LIBRARIES))("aarch64", () => {
     expect(result.stdout).toContain(`uid ${uid} ${uid} ${uid}\n`);
   });
 
+  test("a signal that is held back is noted, and the work goes on", () => {
+    expect(arm(["/bin/report", "hold"])).toMatchObject({ status: 0, stdout: "15\n" });
+  });
+
   test("jailkit, jk_cp and jk_lsh", () => {
     expect(arm(["/bin/jailkit", "--version"])).toMatchObject({ status: 0, stderr: "" });
     expect(arm(["/bin/jailkit", "jk_cp", "--help"]).stdout).toStartWith("Usage: jk_cp ");
