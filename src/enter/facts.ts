@@ -47,7 +47,7 @@ export type ShellFact =
   /** jk_lsh, which is not in the jail and is part of jk_chrootsh. */
   | { kind: "internal"; path: ByteString }
   /** `remedy`: if it exists and cannot be executed. */
-  | { kind: "missing"; path: ByteString; reason: ByteString; remedy?: ByteString };
+  | { kind: "missing"; path: ByteString; reason: ByteString; remedy?: ByteString | undefined };
 
 /**
  * The facts about the caller of a program that any user may start. Each function gathers its fact when it is first

@@ -10,17 +10,10 @@ import { chrootshKeys } from "../config/schemas/chrootsh.ts";
 import { splitHome } from "../jail/accounts/separator.ts";
 import { lookUp, readJailFile } from "../jail/fs/look.ts";
 import { configDirectoryFindings, jailFindings } from "../jail/fs/safety.ts";
-import {
-  type Directory,
-  hostPath,
-  isDirectory,
-  type JailRoot,
-  openJailRoot,
-  release,
-  walk,
-} from "../jail/fs/walk.ts";
+import { hostPath, isDirectory, type JailRoot, openJailRoot, withDirectory } from "../jail/fs/walk.ts";
 import { groupByGid, type PasswdEntry, passwdByUid } from "../system/accounts.ts";
 import { aclAt } from "../system/acl.ts";
+import { commandAt } from "../system/exchange.ts";
 import { ACCOUNT_FILE_LIMIT, groupNumbered, userNamed, userNumbered } from "../system/flat-accounts.ts";
 import {
   accountOf,
@@ -33,7 +26,7 @@ import {
 } from "./facts.ts";
 import { passRemedy } from "./remedies.ts";
 import { readSettings } from "./settings.ts";
-import { shellFact } from "./shell.ts";
+import { onlyRootExchangesIn, shellFact } from "./shell.ts";
 
 /** The configuration of jk_chrootsh. */
 export const CONFIG_FILE = `${CONFIG_DIRECTORY}/jk_chrootsh.ini`;
@@ -139,7 +132,8 @@ function notOpened(path: ByteString, error: unknown, opened: ByteString | undefi
   }
   if (!(error instanceof JailkitError || error instanceof SystemError)) throw error;
   const closed = isErrno(error, "EACCES") && error.path !== undefined ? directoryOf(error.path) : undefined;
-  const remedy = closed === undefined ? undefined : passRemedy(opened ?? closed);
+  const place = closed && (opened ?? closed);
+  const remedy = place && commandAt(place, passRemedy(place));
   return { kind: "unreachable", reason: describeError(error), remedy };
 }
 
@@ -149,30 +143,11 @@ function realPath(path: ByteString): ByteString | undefined {
   return attempt(() => withFd(openDirectoryPath(path), (fd) => readLink(AT_FDCWD, `/proc/self/fd/${fd}`)));
 }
 
-/** Calls `use` with a directory of the jail. */
-function inDirectory<T>(root: JailRoot, path: ByteString, use: (directory: Directory) => T): T {
-  const directory = walk(root, path);
-  try {
-    return use(directory);
-  } finally {
-    release(directory);
-  }
-}
-
-function onlyRootExchangesHome(root: JailRoot, home: ByteString): boolean {
-  try {
-    return inDirectory(root, directoryOf(home), ({ trusted }) => trusted);
-  } catch (error) {
-    if (error instanceof SystemError || error instanceof JailkitError) return false;
-    throw error;
-  }
-}
-
 function homeObstacle(root: JailRoot, home: ByteString): ReturnType<LoginFacts["homeObstacle"]> {
   const found = lookUp(root, home);
   if (found === undefined) return { reason: "No such file or directory" };
   if (!isDirectory(found.stat)) return { reason: "Not a directory" };
-  return inDirectory(root, home, (directory) => {
+  return withDirectory(root, home, (directory) => {
     try {
       requireEntry(directory);
       return undefined;
@@ -223,8 +198,8 @@ export function gatherFacts(login: Login): GatheredFacts {
       const there = homeStat();
       return there && passwdByUid(there.uid);
     }),
-    onlyRootExchangesHome: memoized(() => onlyRootExchangesHome(root(), home())),
-    homeAcl: memoized(() => inDirectory(root(), home(), ({ fd }) => aclAt(fd, "."))),
+    onlyRootExchangesHome: memoized(() => onlyRootExchangesIn(root(), home())),
+    homeAcl: memoized(() => withDirectory(root(), home(), ({ fd }) => aclAt(fd, "."))),
     homeObstacle: memoized(() => homeObstacle(root(), home())),
     inJail,
     shell: memoized(() => {

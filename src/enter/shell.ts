@@ -2,11 +2,14 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { O_PATH, S_IFMT, S_IFREG, S_ISGID, S_ISUID } from "../../ffi/constants.ts";
 import { attempt, isErrno } from "../../ffi/error.ts";
 import { openAt, withFd } from "../../ffi/files.ts";
-import { baseName } from "../../ffi/paths.ts";
+import { baseName, directoryOf } from "../../ffi/paths.ts";
 import { MAY_EXECUTE, mayAccess } from "../../ffi/rights.ts";
+import { answered } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { closedOnTheWay, type Found, lookUp } from "../jail/fs/look.ts";
-import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
+import { jailFindings } from "../jail/fs/safety.ts";
+import { hostPath, type JailRoot, withDirectory } from "../jail/fs/walk.ts";
+import { closeFirst } from "../system/exchange.ts";
 import { isNoexec, remountCommand } from "../system/mounts.ts";
 import type { ShellFact, Unsafe } from "./facts.ts";
 import { NOT_A_FILE, openRemedy } from "./remedies.ts";
@@ -46,6 +49,20 @@ export function programFindings(root: JailRoot, canonicalPath: ByteString): Unsa
   return found;
 }
 
+/** True if only root can exchange the file at `path` of the jail; false if that is unknown. */
+export function onlyRootExchangesIn(root: JailRoot, path: ByteString): boolean {
+  return answered(() => withDirectory(root, directoryOf(path), ({ trusted }) => trusted)) ?? false;
+}
+
+/** Opens the directory that this process cannot pass on the way to a program of the jail; undefined if there is none. */
+export function wayRemedy(root: JailRoot, path: ByteString): ByteString | undefined {
+  const closed = answered(() => closedOnTheWay(root, path));
+  if (closed === undefined) return undefined;
+  const place = hostPath(root, closed);
+  const isRoots = jailFindings(root).length === 0 && onlyRootExchangesIn(root, closed);
+  return isRoots ? openRemedy(place) : closeFirst(place);
+}
+
 /** Why a file of the jail cannot be executed. */
 function whyNot(root: JailRoot, { canonicalPath }: Found): { reason: ByteString; remedy: ByteString } {
   const path = hostPath(root, canonicalPath);
@@ -60,7 +77,12 @@ function whyNot(root: JailRoot, { canonicalPath }: Found): { reason: ByteString;
  * one inside this program. With `tried` the right to execute it is tried; otherwise execve(2) will report it.
  */
 export function shellFact(root: JailRoot, path: ByteString | undefined, tried = false): ShellFact {
-  const missing = (reason: ByteString): ShellFact => ({ kind: "missing", path: path ?? "", reason });
+  const missing = (reason: ByteString, remedy?: ByteString): ShellFact => ({
+    kind: "missing",
+    path: path ?? "",
+    reason,
+    remedy,
+  });
   if (path === undefined) return missing("neither the jail's accounts nor injail_shell name a shell");
   if (path === "") return missing("the account has no shell in the jail");
   // A relative path would start in the user's home.
@@ -70,8 +92,7 @@ export function shellFact(root: JailRoot, path: ByteString | undefined, tried = 
     found = lookUp(root, path, { follow: true });
   } catch (error) {
     if (!isErrno(error, "ELOOP", "EACCES")) throw error;
-    const closed = error.code === "EACCES" ? closedOnTheWay(root, path) : undefined;
-    return { ...missing(error.reason), ...(closed && { remedy: openRemedy(closed) }) };
+    return missing(error.reason, error.code === "EACCES" ? wayRemedy(root, path) : undefined);
   }
   if (found === undefined) {
     return baseName(path) === LIMITED_SHELL

@@ -224,8 +224,8 @@ test("commands with the user's own rights fix it", () => {
 });
 
 /** The remedies of `jailkit explain`, in order. */
-function remediesFor(user: string): string[] {
-  const { stdout } = m.run(["jailkit", "explain", "--json", user]);
+function remediesFor(...words: string[]): string[] {
+  const { stdout } = m.run(["jailkit", "explain", "--json", ...words]);
   const { steps } = reportOf(explainReportSchema, stdout);
   return steps.flatMap(({ outcome, remedy }) => (outcome !== "passed" && remedy !== null ? [remedy] : []));
 }
@@ -262,6 +262,40 @@ describe("a home in a directory of another user", () => {
         place: before[1],
       });
     }
+  });
+});
+
+describe("a directory that is closed on the way to a program", () => {
+  const tool = `${jail}/srv/tool`;
+  beforeAll(() => {
+    m.mkdir("/srv/tool/bin");
+    m.write("/srv/tool/bin/prog", "", { mode: 0o755 });
+    m.write("/etc/jailkit/jk_uchroot.ini", `[mal]\nallowed_jails = ${jail}\n`);
+    m.must(["rsync", "-aH", "/etc/jailkit/", "/root/kept/"]);
+  });
+
+  test("that a user can exchange is not opened: a login shell", () => {
+    m.must(["sed", "-i", "s,^\\(victim:.*:\\).*,\\1/home/mal/bin/sh,", `${jail}/etc/passwd`]);
+    mal("mkdir -m 0700 bin; touch bin/sh; chmod 755 bin/sh");
+    const remedies = remediesFor("victim").filter((one) => one.includes("home/mal"));
+    expect(remedies).not.toEqual([]);
+    mal(`rm -r bin; ln -s ${SECRET} bin`);
+    const before = others();
+    for (const remedy of remedies) typeRemedy(m, remedy);
+    expect({ remedies, changed: changed(before) }).toEqual({ remedies, changed: [] });
+    m.must(["sed", "-i", "s,/home/mal/bin/sh,/usr/sbin/jk_lsh,", `${jail}/etc/passwd`]);
+  });
+
+  test("that a user can exchange is not opened: a program for jk_uchroot", () => {
+    m.mkdir(tool, { owner: ids });
+    mal(`mkdir -m 0 ${tool}/bin`);
+    const remedies = remediesFor("-j", jail, "mal", "--", "/srv/tool/bin/prog");
+    expect(remedies.filter((one) => one.includes(tool))).not.toEqual([]);
+    mal(`rmdir ${tool}/bin; ln -s ${SECRET} ${tool}/bin`);
+    const before = others();
+    for (const remedy of remedies) typeRemedy(m, remedy);
+    expect({ remedies, changed: changed(before) }).toEqual({ remedies, changed: [] });
+    m.remove(tool);
   });
 });
 

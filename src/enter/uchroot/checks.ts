@@ -18,14 +18,7 @@ import {
 } from "../checks.ts";
 import { accountOf } from "../facts.ts";
 import { jailAccountChecks } from "../jail-account-checks.ts";
-import {
-  appendRemedy,
-  copyRemedy,
-  isRootsProgram,
-  jailSideRemedy,
-  openRemedy,
-  sectionLinesRemedy,
-} from "../remedies.ts";
+import { appendRemedy, copyRemedy, isRootsProgram, jailSideRemedy, sectionLinesRemedy } from "../remedies.ts";
 import { type UchrootFacts, uchrootSettingsOf } from "./facts.ts";
 
 const TOOL = "jk_uchroot";
@@ -89,11 +82,8 @@ function judgeProgram(facts: UchrootFacts): Verdict {
   const absolute = askedProgram.startsWith("/") ? askedProgram : `/${askedProgram}`;
   if (fact.kind === "missing") {
     // The caller has chosen the path.
-    const remedy = fact.closed === undefined ? copyRemedy(jail, absolute) : openRemedy(fact.closed);
-    return failed(
-      `abort, ${askedProgram} in jail ${jail}: ${fact.reason}`,
-      isRootsProgram(absolute) ? remedy : "",
-    );
+    const remedy = isRootsProgram(absolute) ? (fact.remedy ?? copyRemedy(jail, absolute)) : "";
+    return failed(`abort, ${askedProgram} in jail ${jail}: ${fact.reason}`, remedy);
   }
   if (!fact.setuid || uchrootSettingsOf(facts).allowSetuid) return passed(`${askedProgram} is there`);
   const message = `${askedProgram} in jail ${jail} is setuid or setgid, which has no effect without allow_setuid`;

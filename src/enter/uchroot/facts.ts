@@ -28,8 +28,8 @@ export type AllowedJailFact =
 export type ProgramFact =
   /** `executable`: the permission bits let the user execute it; execve(2) has the last word. */
   | { kind: "file"; setuid: boolean; executable: boolean }
-  /** `closed`: the directory on the way that the user cannot pass. */
-  | { kind: "missing"; reason: ByteString; closed?: ByteString | undefined };
+  /** `remedy`: if the user cannot pass a directory on the way. */
+  | { kind: "missing"; reason: ByteString; remedy?: ByteString | undefined };
 
 /** A group by its id, and its entry if the host has one. */
 interface HostGroup {

@@ -16,7 +16,6 @@ import { CONFIG_DIRECTORY } from "../../config/load.ts";
 import { uchrootKeys } from "../../config/schemas/uchroot.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { dirsEqual } from "../../jail/accounts/separator.ts";
-import { closedOnTheWay } from "../../jail/fs/look.ts";
 import { jailFindings } from "../../jail/fs/safety.ts";
 import { closeJailRoot, type JailRoot } from "../../jail/fs/walk.ts";
 import { groupByGid } from "../../system/accounts.ts";
@@ -24,6 +23,7 @@ import { accountOf, type CallerFacts, required } from "../facts.ts";
 import { gatherCaller, type Login, memoized, openPlainly } from "../gather.ts";
 import { NOT_A_FILE } from "../remedies.ts";
 import { readSettings } from "../settings.ts";
+import { wayRemedy } from "../shell.ts";
 import {
   type AllowedJailFact,
   type ProgramFact,
@@ -98,8 +98,8 @@ function findProgram(root: JailRoot, path: ByteString): ProgramFact {
     found = openAt2(root.fd, path, O_PATH, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    const closed = error.code === "EACCES" ? closedOnTheWay(root, path) : undefined;
-    return { kind: "missing", reason: error.reason, closed };
+    const remedy = error.code === "EACCES" ? wayRemedy(root, path) : undefined;
+    return { kind: "missing", reason: error.reason, remedy };
   }
   return withFd(found, (fd): ProgramFact => {
     const { mode } = fstat(fd);

@@ -113,10 +113,7 @@ export function lookUp(root: JailRoot, path: ByteString, { follow = false } = {}
   return withPlace(root, path, follow, ({ stat, canonicalPath }) => ({ stat, canonicalPath }));
 }
 
-/**
- * The directory, on the host, that this process cannot pass on the way to `path` as the jail sees it; undefined if it can
- * pass all that exist.
- */
+/** The directory that this process cannot pass on the way to `path`, as the jail sees both; undefined if it can pass all. */
 export function closedOnTheWay(root: JailRoot, path: ByteString): ByteString | undefined {
   let at = "";
   let names = pathComponents(path);
@@ -137,7 +134,7 @@ export function closedOnTheWay(root: JailRoot, path: ByteString): ByteString | u
       names = [...pathComponents(normalPath(target.startsWith("/") ? target : `${at}/${target}`)), ...rest];
       at = "";
     } catch (error) {
-      if (isErrno(error, "EACCES")) return hostPath(root, at || "/");
+      if (isErrno(error, "EACCES")) return at || "/";
       throw error;
     }
   }
