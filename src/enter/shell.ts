@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { O_PATH, S_IFMT, S_IFREG, S_ISGID, S_ISUID } from "../../ffi/constants.ts";
+import { O_PATH, S_ISGID, S_ISUID } from "../../ffi/constants.ts";
 import { attempt, isErrno } from "../../ffi/error.ts";
 import { openAt, withFd } from "../../ffi/files.ts";
 import { baseName, directoryOf } from "../../ffi/paths.ts";
@@ -8,7 +8,7 @@ import { answered } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { closedOnTheWay, type Found, lookUp } from "../jail/fs/look.ts";
 import { jailFindings } from "../jail/fs/safety.ts";
-import { hostPath, type JailRoot, withDirectory } from "../jail/fs/walk.ts";
+import { hostPath, isRegular, type JailRoot, withDirectory } from "../jail/fs/walk.ts";
 import { closeFirst } from "../system/exchange.ts";
 import { isNoexec, remountCommand } from "../system/mounts.ts";
 import type { ShellFact, Unsafe } from "./facts.ts";
@@ -54,13 +54,16 @@ export function onlyRootExchangesIn(root: JailRoot, path: ByteString): boolean {
   return answered(() => withDirectory(root, directoryOf(path), ({ trusted }) => trusted)) ?? false;
 }
 
+/** The step before a command of root's that names `path` of the jail; undefined if root may type it. See commandAt. */
+function stepBefore(root: JailRoot, path: ByteString): ByteString | undefined {
+  if (jailFindings(root).length === 0 && onlyRootExchangesIn(root, path)) return undefined;
+  return closeFirst(hostPath(root, path));
+}
+
 /** Opens the directory that this process cannot pass on the way to a program of the jail; undefined if there is none. */
 export function wayRemedy(root: JailRoot, path: ByteString): ByteString | undefined {
   const closed = answered(() => closedOnTheWay(root, path));
-  if (closed === undefined) return undefined;
-  const place = hostPath(root, closed);
-  const isRoots = jailFindings(root).length === 0 && onlyRootExchangesIn(root, closed);
-  return isRoots ? openRemedy(place) : closeFirst(place);
+  return closed && (stepBefore(root, closed) ?? openRemedy(hostPath(root, closed)));
 }
 
 /** Why a file of the jail cannot be executed. */
@@ -99,7 +102,7 @@ export function shellFact(root: JailRoot, path: ByteString | undefined, tried = 
       ? { kind: "internal", path }
       : missing("No such file or directory");
   }
-  if ((found.stat.mode & S_IFMT) !== S_IFREG) return missing(NOT_A_FILE);
+  if (!isRegular(found.stat)) return missing(NOT_A_FILE, stepBefore(root, found.canonicalPath));
   const unsafe = programFindings(root, found.canonicalPath);
   // The canonical path has no symbolic links.
   const executable = !tried || mayAccess(root.fd, found.canonicalPath.slice(1), MAY_EXECUTE);

@@ -265,7 +265,7 @@ describe("a home in a directory of another user", () => {
   });
 });
 
-describe("a directory that is closed on the way to a program", () => {
+describe("a directory on the way to a program", () => {
   const tool = `${jail}/srv/tool`;
   beforeAll(() => {
     m.mkdir("/srv/tool/bin");
@@ -274,16 +274,19 @@ describe("a directory that is closed on the way to a program", () => {
     m.must(["rsync", "-aH", "/etc/jailkit/", "/root/kept/"]);
   });
 
-  test("that a user can exchange is not opened: a login shell", () => {
-    m.must(["sed", "-i", "s,^\\(victim:.*:\\).*,\\1/home/mal/bin/sh,", `${jail}/etc/passwd`]);
-    mal("mkdir -m 0700 bin; touch bin/sh; chmod 755 bin/sh");
+  test.each([
+    ["opened", "mkdir -m 0700 bin; touch bin/secret; chmod 755 bin/secret", SECRET],
+    ["cleared of a directory in place of the program", "mkdir -p bin/secret", "/etc"],
+  ])("that a user can exchange is not %s: a login shell", (_what, plant, target) => {
+    m.must(["sed", "-i", "s,^\\(victim:.*:\\).*,\\1/home/mal/bin/secret,", `${jail}/etc/passwd`]);
+    mal(plant);
     const remedies = remediesFor("victim").filter((one) => one.includes("home/mal"));
     expect(remedies).not.toEqual([]);
-    mal(`rm -r bin; ln -s ${SECRET} bin`);
+    mal(`rm -r bin; ln -s ${target} bin`);
     const before = others();
     for (const remedy of remedies) typeRemedy(m, remedy);
     expect({ remedies, changed: changed(before) }).toEqual({ remedies, changed: [] });
-    m.must(["sed", "-i", "s,/home/mal/bin/sh,/usr/sbin/jk_lsh,", `${jail}/etc/passwd`]);
+    m.must(["sed", "-i", "s,/home/mal/bin/secret,/usr/sbin/jk_lsh,", `${jail}/etc/passwd`]);
   });
 
   test("that a user can exchange is not opened: a program for jk_uchroot", () => {

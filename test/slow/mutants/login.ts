@@ -239,7 +239,7 @@ export const LOGIN: readonly Mutant[] = [
   },
   {
     file: "src/enter/shell.ts",
-    from: "if ((found.stat.mode & S_IFMT) !== S_IFREG) return",
+    from: "if (!isRegular(found.stat)) return",
     to: "if (found.stat.mode === 0) return",
     test: "unit/enter.test.ts",
   },
