@@ -180,13 +180,17 @@ function prepare(jail: OpenJail, options: UpdateOptions, context: UpdateContext)
   return { recorded, plan, outcome, blocked: false };
 }
 
-/** The problem of the first directory to change that is on a read-only mount. */
+/** The problem of the first directory to change that is on a read-only mount. Those that the plan creates do not count. */
 function closedPlace(
   root: JailRoot,
   { changes, removals, extras }: UpdateOutcome,
 ): PopulateProblem | undefined {
   const paths = [...changes.map(({ entry }) => entry.path), ...removals.map(({ path }) => path)];
-  const places = [...paths.map(directoryOf), ...extras.flatMap(({ place }) => place ?? [])];
+  // In place of one there may be a symbolic link, which it replaces.
+  const news = changes.filter(({ action, entry }) => entry.type === "directory" && action !== "attributes");
+  const created = new Set(news.map(({ entry }) => entry.path));
+  const existing = paths.map(directoryOf).filter((path) => !created.has(path));
+  const places = [...existing, ...extras.flatMap(({ place }) => place ?? [])];
   return readOnlyProblem(root, places, root.path, workLeft(changes, new Set()).progress);
 }
 
