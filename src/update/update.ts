@@ -187,8 +187,10 @@ function closedPlace(
 ): PopulateProblem | undefined {
   const paths = [...changes.map(({ entry }) => entry.path), ...removals.map(({ path }) => path)];
   // In place of one there may be a symbolic link, which it replaces.
-  const news = changes.filter(({ action, entry }) => entry.type === "directory" && action !== "attributes");
-  const created = new Set(news.map(({ entry }) => entry.path));
+  const newDirectories = changes.filter(
+    ({ action, entry }) => entry.type === "directory" && action !== "attributes",
+  );
+  const created = new Set(newDirectories.map(({ entry }) => entry.path));
   const existing = paths.map(directoryOf).filter((path) => !created.has(path));
   const places = [...existing, ...extras.flatMap(({ place }) => place ?? [])];
   return readOnlyProblem(root, places, root.path, workLeft(changes, new Set()).progress);
@@ -237,10 +239,10 @@ function change(
   }
   // Another run may have requested more meanwhile, including files that are about to be removed.
   const certain = !incomplete && sameRequests(openManifest(root), manifest);
-  const nothing = { removed: [], incomplete: true, full: false };
+  const nothing = { removed: [], incomplete: true, stopped: false };
   const removal = certain ? applyRemovals(root, plan.removals, events) : nothing;
   const libraries = removal.removed.some(isLibraryName);
-  if (!removal.full && (libraries || (journal !== undefined && !incomplete)))
+  if (!removal.stopped && (libraries || (journal !== undefined && !incomplete)))
     failures.attempt("library-cache", progress, () => renewLibraryCache(root));
   if (recorded) {
     const entries = done.filter(({ entry }) => !isFound(entry));
