@@ -57,7 +57,7 @@ interface UpdateOptions {
   /** Also remove files that were created in the jail or belong to users. */
   readonly prune: boolean;
   readonly dryRun: boolean;
-  /** A dry run that only tells whether there is something to do, not whether it can be done. */
+  /** A dry run that shows only whether there is something to do, not whether it can be done. */
   readonly checkOnly: boolean;
   readonly sync: boolean;
   /** Update nothing but the limited shells of the jail. */
