@@ -34,7 +34,7 @@ export class AccountFiles {
     this.#root = root;
     this.#passwd = this.#lines("/etc/passwd");
     this.#group = this.#lines("/etc/group");
-    // Of lines with a mistake elsewhere too: a home is a user's all the same.
+    // A line with another mistake counts too: its home still belongs to a user.
     this.accounts = this.#passwd.flatMap((line) => {
       const [name = "", , uid = "", gid = "", , home = ""] = line.split(":");
       return name !== "" && /^\d+$/.test(uid) ? [{ name, uid: Number(uid), gid: Number(gid), home }] : [];

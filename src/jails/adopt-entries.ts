@@ -11,9 +11,9 @@ import { isShared, type MatchedFile } from "./adopt-match.ts";
 type Original = Pick<Stat, "mode" | "uid" | "gid">;
 
 /**
- * The mode to record: that in the jail, but where it gives group or others nothing at all, their rights to read and execute
- * in `original`. A jail that was copied with a umask lacks these, so that logins fail: jk_check reports them as changed.
- * A file of another group is closed on purpose.
+ * The mode to record: the mode in the jail. If that gives the group or others nothing at all, they get their rights to read
+ * and execute from `original`: a jail that was copied with a umask lacks these, so that logins fail, and jk_check will
+ * report them as changed. A file of another group is closed on purpose.
  */
 function openMode({ mode, gid }: Stat, original: Original | undefined): number {
   if (original === undefined || gid !== original.gid) return mode & 0o7777;

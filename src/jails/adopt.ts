@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { parentOf } from "../../ffi/paths.ts";
+import { SPECIAL } from "../check/files/item.ts";
 import { display } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
 import type { IniFile } from "../config/model.ts";
@@ -16,6 +17,7 @@ import {
   updateEntries,
 } from "../jail/record/manifest.ts";
 import type { Loader } from "../libraries/closure.ts";
+import { isLibraryName } from "../libraries/dependency.ts";
 import type { PopulateProblem, Want } from "../populate/entry.ts";
 import type { FileSystem } from "../populate/file-system.ts";
 import { jailFileSystem } from "../populate/open-jail.ts";
@@ -51,9 +53,6 @@ interface AdoptSources {
   /** The file of the sections, if it is not the usual one. */
   readonly configfile: ByteString | undefined;
 }
-
-const SPECIAL = 0o6000;
-const LIBRARY = /\.so(?:\.|$)/;
 
 /** Finds out what a jail consists of, without changing anything. Throws JailkitError if the jail has a record. */
 export function examineJail(root: JailRoot, sources: AdoptSources, again: boolean): Adoption {
@@ -160,7 +159,7 @@ function leftOver(
   };
   const rest = (is: (file: MatchedFile) => boolean = () => true) =>
     matching.flatMap((file) => (!plan.planned.has(file.path) && is(file) ? [file.path] : []));
-  add(rest(({ path, stat }) => isRegular(stat) && (stat.mode & 0o111) !== 0 && !LIBRARY.test(path)));
+  add(rest(({ path, stat }) => isRegular(stat) && (stat.mode & 0o111) !== 0 && !isLibraryName(path)));
   add(wholeDirectories(rest(), matching, host));
   add(rest());
   return files;

@@ -45,7 +45,7 @@ export interface DeletePlan {
   /** Its size on disk, and how much of that belongs to users other than root. */
   readonly bytes: number;
   readonly userBytes: number;
-  /** Owners of files other than root and users who are taken out; files as recorded do not count. */
+  /** The owners of files, except root and users who are taken out. Files that are as recorded do not count. */
   readonly owners: readonly Owner[];
 }
 
@@ -151,7 +151,7 @@ function measure(
   return { users, mounts: jailMounts(root.path), files, bytes, userBytes, owners };
 }
 
-/** The inodes of the jail, and owners other than root and users who are taken out; files as recorded do not count. */
+/** The inodes of the jail, and the owners of files as in DeletePlan. */
 function ownersIn(root: JailRoot, users: DeletePlan["users"]) {
   // A damaged record counts as empty.
   const entries = answered(() => openManifest(root).content.entries) ?? new Map<ByteString, ManifestEntry>();

@@ -60,7 +60,7 @@ export function planMove(from: ByteString, to: ByteString | undefined): Move {
     const where =
       search === undefined
         ? "there is no record of this jail, so it was not searched for"
-        : `the jail was not found near its old path, near other jails, or in ${places}${all}; network file systems and what users could exchange were skipped`;
+        : `the jail was not found near its old path, near other jails, or in ${places}${all}; network file systems and directories that users could exchange were skipped`;
     const message = `${shown}: ${where}; give its new path: jailkit adopt --moved ${shellWord(old)} NEW${leave}`;
     throw new JailkitError("not-found", 1, message);
   }

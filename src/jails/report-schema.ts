@@ -17,16 +17,16 @@ const listedJailSchema = z.strictObject({
   state: z
     .enum(["ready", "unsafe", "incomplete", "unrecorded", "missing", "unreadable"])
     .describe(
-      '"unsafe": users other than root can change what they must not; "incomplete": an update was cut short; "unrecorded": it has no record; "missing": its directory is missing.',
+      '"unsafe": users other than root can change what they must not; "incomplete": an update was interrupted; "unrecorded": it has no record; "missing": its directory is missing.',
     ),
-  reason: textOrNull.describe("Why it is not ready."),
+  reason: textOrNull.describe("The reason if it is not ready."),
   users: z
     .array(z.strictObject({ name: z.string(), home: z.string(), shell: z.string() }))
     .describe("Accounts that live in it."),
-  sections: texts.describe("What jk_init was asked for."),
-  files: texts.describe("What jk_cp was asked for."),
+  sections: texts.describe("The sections that jk_init was asked for."),
+  files: texts.describe("The files that jk_cp was asked for."),
   entries: count.describe("Objects in its record."),
-  lastRequest: textOrNull.describe("When something was last asked for (RFC 3339)."),
+  lastRequest: textOrNull.describe("The time of the last request (RFC 3339)."),
 });
 
 export const listReportSchema = reportSchema("jailkit list", { jails: z.array(listedJailSchema) }).describe(
@@ -35,15 +35,15 @@ export const listReportSchema = reportSchema("jailkit list", { jails: z.array(li
 
 /** What `jailkit list --json` prints. */
 export type ListReport = z.infer<typeof listReportSchema>;
-/** What a jail is fit for. */
+/** The condition of a jail. */
 export type JailCondition = z.infer<typeof listedJailSchema>["state"];
 
 const ownersSchema = z.array(
   z.strictObject({
     uid: count,
-    name: textOrNull.describe("As the name services of the host know it; null where they do not."),
-    objects: count.describe("Files, directories and all else, each inode once."),
-    bytes: count.describe("What they take on the disk."),
+    name: textOrNull.describe("From the name services of the host; null if it is unknown."),
+    objects: count.describe("Files, directories and others; each inode counts once."),
+    bytes: count.describe("Their size on disk."),
   }),
 );
 
@@ -53,12 +53,12 @@ const use = {
   files: count.describe("All but directories."),
   directories: count,
   apparent: count.describe("The sizes of the files, each inode once."),
-  allocated: count.describe("What they take on the disk, each piece of it once."),
-  linked: count.describe("Of allocated: inodes with names outside of the jail."),
-  shared: count.describe("Of allocated: pieces that other files have too."),
-  own: count.describe("The rest: what would be free without the jail."),
-  users: count.describe("Of own: what belongs to users other than root."),
-  sharingKnown: z.boolean().describe("False where a file system does not report which pieces are shared."),
+  allocated: count.describe("Their size on disk; each shared extent counts once."),
+  linked: count.describe("Of allocated: inodes with names outside the jail."),
+  shared: count.describe("Of allocated: extents that other files share."),
+  own: count.describe("The rest: the space that would be free without the jail."),
+  users: count.describe("Of own: files of users other than root."),
+  sharingKnown: z.boolean().describe("False if a file system does not report shared extents."),
 };
 
 export const diskReportSchema = reportSchema("jailkit disk", {
@@ -67,14 +67,14 @@ export const diskReportSchema = reportSchema("jailkit disk", {
       path: z.string(),
       ...use,
       mounts: texts.describe("Other file systems in it, which are not counted."),
-      unread: count.describe("What could not be examined."),
-      owners: ownersSchema.describe("What belongs to users other than root, by uid."),
+      unread: count.describe("Files that could not be examined."),
+      owners: ownersSchema.describe("Users other than root who own files in it, by uid."),
     }),
   ),
-  total: z.strictObject(use).describe("All of them; what several share is counted once."),
+  total: z.strictObject(use).describe("All of them; shared files and extents count once."),
   problems: z.array(problemSchema),
   exitStatus: successOrFailure,
-}).describe("What jails cost on the disk, in bytes.");
+}).describe("The disk space of jails, in bytes.");
 
 /** What `jailkit disk --json` prints. */
 export type DiskReport = z.infer<typeof diskReportSchema>;
@@ -84,14 +84,14 @@ export const deleteReportSchema = reportSchema("jailkit delete", {
   dryRun: z.boolean(),
   present: z.boolean().describe("Its directory was there."),
   files: count,
-  bytes: count.describe("What it took on the disk."),
-  userBytes: count.describe("Of that, what belonged to users other than root."),
-  users: texts.describe("Who lives in it."),
+  bytes: count.describe("Its size on disk."),
+  userBytes: count.describe("Of that, files of users other than root."),
+  users: texts.describe("The users who live in it."),
   owners: ownersSchema.describe(
-    "By uid, what is deleted of users other than root and those who are taken out. What jailkit put there is left out.",
+    "By uid, owners of deleted files, except root and users who are taken out. Unchanged files that jailkit put there do not count.",
   ),
   mounts: z.array(z.strictObject({ path: jailPath, type: z.string() })),
-  steps: texts.describe("What was done, a printable line each."),
+  steps: texts.describe("The steps that were done, one printable line each."),
   warnings: texts,
   problems: z.array(problemSchema),
   exitStatus: interruptible(0, 1),
@@ -106,7 +106,7 @@ export const adoptionReportSchema = reportSchema("jailkit adopt", {
   sections: z.array(
     z.strictObject({
       name: z.string(),
-      lacking: texts.describe("What it asks for and the jail does not have."),
+      lacking: texts.describe("Paths that it asks for and that the jail lacks."),
     }),
   ),
   files: z.array(
@@ -117,25 +117,25 @@ export const adoptionReportSchema = reportSchema("jailkit adopt", {
     }),
   ),
   hardlink: z.boolean().describe("Its files are hard links of the host's."),
-  entries: count.describe("Objects that are recorded now."),
+  entries: count.describe("The number of entries in the new record."),
   unexplained: z.array(z.strictObject({ path: jailPath, reason: z.string() })),
   problems: z.array(problemSchema),
   exitStatus: successOrFailure,
 });
 
 const moveReportSchema = reportSchema("jailkit adopt", {
-  moved: z.string().describe("Where the jail was."),
-  jail: z.string().describe("Where it is."),
+  moved: z.string().describe("The old path of the jail."),
+  jail: z.string().describe("Its new path."),
   dryRun: z.boolean(),
   users: texts.describe("The accounts whose homes follow it."),
-  files: texts.describe("The files that named its old path."),
+  files: texts.describe("The configuration files that name its old path."),
   problems: z.array(problemSchema),
   exitStatus: successOrFailure,
 }).describe("--moved");
 
 export const adoptReportSchema = z
   .union([adoptionReportSchema, moveReportSchema])
-  .describe("What was found out about a jail, or what follows it to its new path.");
+  .describe("The contents of an adopted jail, or the changes for one that was moved.");
 
 /** What `jailkit adopt --json` prints, and the same with --moved. */
 export type AdoptionReport = z.infer<typeof adoptionReportSchema>;

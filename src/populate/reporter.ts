@@ -69,9 +69,10 @@ export class LineReporter {
     this.counter.at(done, total);
   }
 
-  /** Writes the buffered lines. Throws JailkitError "output" if something could not be printed. */
+  /** Ends the messages about a jail: another may have the same. Throws JailkitError "output" if printing failed. */
   flush(): void {
     this.show();
+    this.failures.clear();
     const error = this.failure;
     this.failure = undefined;
     if (error !== undefined) throw error;

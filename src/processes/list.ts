@@ -86,11 +86,7 @@ export function listProcesses({ jails, containers, parents }: ListRequest): Proc
 /** Returns the names of users by uid, and looks each up once; undefined for a uid without a known account. */
 export function userNames(): (uid: number) => ByteString | undefined {
   const names = new Map<number, ByteString | undefined>();
-  return (uid) => {
-    if (names.has(uid)) return names.get(uid);
-    // Without an answer of the name service only the name is missing.
-    const name = attempt(() => flatFirstAccounts.userByUid(uid)?.name);
-    names.set(uid, name);
-    return name;
-  };
+  // Without an answer of the name service only the name is missing.
+  const find = (uid: number) => attempt(() => flatFirstAccounts.userByUid(uid)?.name);
+  return (uid) => names.getOrInsertComputed(uid, find);
 }

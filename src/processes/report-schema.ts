@@ -7,7 +7,7 @@ const processSchema = z.strictObject({
   pid: z.int(),
   parent: z.int().nullable(),
   uid: z.int(),
-  user: textOrNull.describe("null where the uid has no account."),
+  user: textOrNull.describe("null if the uid has no account."),
   kind: enumOf<Exclude<Root["kind"], "host">>({ jail: true, container: true }),
   jail: textOrNull,
   jailRemoved: z.boolean(),

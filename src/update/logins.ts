@@ -72,11 +72,11 @@ const exists = (path: ByteString): boolean => statIfPresent(AT_FDCWD, path, true
 /** The reason why logins with this jk_chrootsh do not use its built-in limited shell. */
 function chrootshObstacle(path: ByteString): string | undefined {
   try {
-    const make = withFd(openAt(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY), (fd) => {
+    const version = withFd(openAt(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY), (fd) => {
       const stat = fstat(fd);
       return isRegular(stat) ? jailkitVersionOf(fd, stat.size) : undefined;
     });
-    if (make !== "jailkit-3" && make !== "entry") return `${display(path)} is not of jailkit 3`;
+    if (version !== "jailkit-3" && version !== "entry") return `${display(path)} is not from jailkit 3`;
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     return `${display(path)}: ${error.reason}`;

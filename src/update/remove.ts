@@ -64,7 +64,8 @@ interface RemoveOutcome {
 }
 
 /**
- * Takes requests back: removes the unchanged files of the jail that no other request needs. Throws JailkitError if the jail is missing or not safe, or if a name was never requested.
+ * Takes requests back: removes the unchanged files of the jail that no other request needs. Throws JailkitError if the
+ * jail is missing or not safe, or if a name was never requested.
  */
 export async function removeRequested(request: RemoveRequest, options: RemoveOptions): Promise<ToolOutput> {
   const { statuses, jail, tool } = request;

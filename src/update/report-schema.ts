@@ -27,7 +27,7 @@ const removalTypes = {
 
 const keptSchema = z
   .strictObject({ path: jailPath, reason: z.string() })
-  .meta({ id: "kept", description: "Something that stays as it is." });
+  .meta({ id: "kept", description: "A file that stays as it is." });
 
 const changeSchema = z
   .strictObject({
@@ -38,7 +38,7 @@ const changeSchema = z
       exchange: true,
       remove: true,
     }).describe(
-      '"attributes": mode, owner or time; "exchange": a directory in the place of a symbolic link, or the other way round.',
+      '"attributes": mode, owner or time; "exchange": a directory replaces a file or symbolic link, or the other way round.',
     ),
     type: enumOf<Entry["type"] | Removal["type"]>({ ...removalTypes, symlink: true, device: true }),
     path: jailPath,
@@ -47,7 +47,7 @@ const changeSchema = z
     mode: mode.optional(),
     uid: count.optional(),
     gid: count.optional(),
-    done: z.boolean().describe("False in a dry run, and where it failed."),
+    done: z.boolean().describe("False in a dry run, and if it failed."),
     why: texts.optional().describe("The sections and operands that want it."),
     reason: z
       .string()
@@ -61,14 +61,14 @@ const changeSchema = z
 const updatedJailSchema = z
   .strictObject({
     jail: z.string(),
-    record: textOrNull.describe("The id of its record; null where it has none."),
+    record: textOrNull.describe("The id of its record; null if it has none."),
     state: z
       .enum(["up-to-date", "pending", "updated", "failed", "gone"])
-      .describe('"gone": its directory is missing. "pending": there is something to do, in a dry run.'),
+      .describe('"gone": its directory is missing. "pending": in a dry run, there is something to do.'),
     changes: z.array(changeSchema),
     extras: z
       .array(enumOf<Extra["kind"]>({ accounts: true, proc: true, "log-socket": true, "library-cache": true }))
-      .describe("What is missing besides files."),
+      .describe("Other things that are missing."),
     kept: z.array(keptSchema),
     skipped: texts,
     warnings: texts,

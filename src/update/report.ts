@@ -106,7 +106,7 @@ export function updateReport(
   };
 }
 
-/** The line before a change, in the words of jailkit 2. It may contain unescaped text from outside. */
+/** The line about a change, in the words of jailkit 2. It may contain unescaped text from outside. */
 export function changeLine(
   jail: ByteString,
   { action, entry, existing }: Change,
@@ -121,7 +121,7 @@ export function changeLine(
   return `${dryRun ? "will update" : "removing"} outdated ${what} ${to}`;
 }
 
-/** The line before a removal. */
+/** The line about a removal. It may contain unescaped text from outside. */
 export function removalLine(jail: ByteString, { path, type, reason }: Removal, dryRun: boolean): ByteString {
   if (reason !== undefined) return `${dryRun ? "will remove" : "removing"} ${jail}${path}, ${reason}`;
   const what = type === "directory" ? "directory" : "file";

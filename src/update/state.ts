@@ -105,10 +105,7 @@ export function jailState(
   return {
     root,
     recordsOf,
-    at(path) {
-      if (!read.has(path)) read.set(path, readAt(path));
-      return read.get(path);
-    },
+    at: (path) => read.getOrInsertComputed(path, readAt),
   };
 }
 
@@ -196,10 +193,7 @@ export function blockedByUsers(root: JailRoot): (path: ByteString) => boolean {
 
   function isBlocked(path: ByteString): boolean {
     const directory = parentOf(path);
-    if (directory === "") return false;
-    const blocked = results.get(directory) ?? find(directory);
-    results.set(directory, blocked);
-    return blocked;
+    return directory !== "" && results.getOrInsertComputed(directory, find);
   }
 
   return isBlocked;

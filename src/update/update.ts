@@ -57,7 +57,7 @@ interface UpdateOptions {
   /** Also remove files that were created in the jail or belong to users. */
   readonly prune: boolean;
   readonly dryRun: boolean;
-  /** A dry run that only tells whether there is something to do, not whether it can be done. */
+  /** A dry run that shows only whether there is something to do, not whether it can be done. */
   readonly checkOnly: boolean;
   readonly sync: boolean;
   /** Update nothing but the limited shells of the jail. */
@@ -180,13 +180,19 @@ function prepare(jail: OpenJail, options: UpdateOptions, context: UpdateContext)
   return { recorded, plan, outcome, blocked: false };
 }
 
-/** The problem of the first directory to change that is on a read-only mount. */
+/** The problem of the first directory to change that is on a read-only mount. Those that the plan creates do not count. */
 function closedPlace(
   root: JailRoot,
   { changes, removals, extras }: UpdateOutcome,
 ): PopulateProblem | undefined {
   const paths = [...changes.map(({ entry }) => entry.path), ...removals.map(({ path }) => path)];
-  const places = [...paths.map(directoryOf), ...extras.flatMap(({ place }) => place ?? [])];
+  // In place of one there may be a symbolic link, which it replaces.
+  const newDirectories = changes.filter(
+    ({ action, entry }) => entry.type === "directory" && action !== "attributes",
+  );
+  const created = new Set(newDirectories.map(({ entry }) => entry.path));
+  const existing = paths.map(directoryOf).filter((path) => !created.has(path));
+  const places = [...existing, ...extras.flatMap(({ place }) => place ?? [])];
   return readOnlyProblem(root, places, root.path, workLeft(changes, new Set()).progress);
 }
 
@@ -233,10 +239,10 @@ function change(
   }
   // Another run may have requested more meanwhile, including files that are about to be removed.
   const certain = !incomplete && sameRequests(openManifest(root), manifest);
-  const nothing = { removed: [], incomplete: true, full: false };
+  const nothing = { removed: [], incomplete: true, stopped: false };
   const removal = certain ? applyRemovals(root, plan.removals, events) : nothing;
   const libraries = removal.removed.some(isLibraryName);
-  if (!removal.full && (libraries || (journal !== undefined && !incomplete)))
+  if (!removal.stopped && (libraries || (journal !== undefined && !incomplete)))
     failures.attempt("library-cache", progress, () => renewLibraryCache(root));
   if (recorded) {
     const entries = done.filter(({ entry }) => !isFound(entry));

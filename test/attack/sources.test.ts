@@ -334,8 +334,8 @@ describe("what was copied along before", () => {
       for (const more of [["--dry-run"], []]) {
         const { status, stdout, stderr } = m.run(["jk_update", "-v", ...options, ...more, "-j", jail]);
         expect([status, m.read(jail + thing)]).toEqual([0, "first"]);
-        expect(stderr).toContain("1 entry of the jail came along with '/srv/www'");
-        expect(stdout + stderr).toContain(`${jail}${thing} came along with '/srv/www'`);
+        expect(stderr).toContain("1 entry of the jail was copied because of '/srv/www'");
+        expect(stdout + stderr).toContain(`${jail}${thing} was copied because of '/srv/www'`);
         for (const command of more.length === 0 ? remedies(stderr) : []) m.must(command);
       }
       // Named once, it is renewed with the rest.

@@ -129,7 +129,7 @@ describe("a jail whose record was lost", () => {
     try {
       const { status, stdout, stderr } = m.run(["jailkit", "adopt", "--moved", lost]);
       expect({ forged, status, stdout }).toEqual({ forged, status: 1, stdout: "" });
-      expect(stderr).toContain("what users could exchange were skipped; give its new path");
+      expect(stderr).toContain("directories that users could exchange were skipped; give its new path");
     } finally {
       m.must(["umount", "/home", "/srv/apart"]);
     }

@@ -532,6 +532,17 @@ describe("--fix and --run", () => {
     expect(before()).toEqual(snapshot);
   });
 
+  test("without accounts no test is run, and the findings are shown all the same", () => {
+    const { passwd, cat } = { passwd: `${jail}/etc/passwd`, cat: `${jail}/usr/bin/cat` };
+    m.must(["sh", "-ec", `mv ${passwd} ${passwd}.kept; mkdir ${passwd}; chmod o+w ${cat}`]);
+    const { jails, found, status } = check(m, "--run", jail);
+    m.must(["sh", "-ec", `rmdir ${passwd}; mv ${passwd}.kept ${passwd}; chmod o-w ${cat}`]);
+    expect(status).toBe(2);
+    expect(summary(found)).toContain(`file-writable-for-others ${cat}`);
+    const message = `no test was run in ${jail}: ${passwd}: not a regular file: Invalid argument`;
+    expect(jails[0]?.problems).toContainEqual({ code: "not-run", path: jail, message });
+  });
+
   test("a program that does not work is found", () => {
     const working = m.readBytes("/usr/bin/rsync");
     // The host's are broken as well, so only running them shows it.

@@ -231,6 +231,10 @@ const SITUATIONS: Readonly<Record<string, Situation>> = {
     command: "jk_update -j J",
     status: 1,
   },
+  "jk_update: a directory in place of a link to a part that is read-only": {
+    scene: `${JAIL}; mkdir -p /data; ln -s /data /usr/local/N; jk_cp -j J /usr/local/N /data > J.said; rm /usr/local/N; mkdir /usr/local/N; touch /usr/local/N/new; mount --bind J/data J/data; mount -o remount,bind,ro J/data`,
+    command: "jk_update -j J",
+  },
   "jk_update: no jail": { command: "jk_update -j J", status: 1 },
   "jailkit delete: a jail": { scene: JAIL, command: "jailkit delete -y J" },
   "jailkit delete: a user": {

@@ -371,6 +371,18 @@ describe("options", () => {
     expect(update("--all", "--check").status).toBe(0);
   });
 
+  test("with --all, each jail reports its problem, even if another jail has the same", () => {
+    m.remove("/var/lib/jailkit");
+    const file = "/etc/jailkit/jk_init.d/passing.ini";
+    m.write(file, "[passing]\npaths = /etc/hostname\n");
+    for (let count = 0; count < 2; count++) fresh("passing");
+    m.remove(file);
+    const { status, stderr } = update("--all");
+    expect([status, stderr.match(/^jk_update: section 'passing', .* does not exist/gm)?.length]).toEqual([
+      1, 2,
+    ]);
+  });
+
   test("a jail that was just created, from any section, is up to date", () => {
     m.remove("/var/lib/jailkit");
     const listed = reportOf(sectionsReportSchema, m.must(["jk_init", "--list", "--json"]).stdout);

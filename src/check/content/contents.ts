@@ -22,12 +22,11 @@ export function startComparing(
   { pending, gone }: Pick<Collected, "pending" | "gone">,
   before: VerifiedFiles,
   full: boolean,
-): ContentComparison {
+) {
   const comparison = new ContentComparison(before, full);
   for (const one of pending) comparison.compare(one);
   for (const one of gone) comparison.compareWithDigest(one);
-  comparison.start(root);
-  return comparison;
+  return comparison.start(root);
 }
 
 class ContentComparison {
@@ -40,7 +39,6 @@ class ContentComparison {
   readonly #problems: CheckProblem[] = [];
   readonly #open: OpenJob[] = [];
   #known = 0;
-  #running: ReturnType<typeof startComparisons> | undefined;
 
   constructor(before: VerifiedFiles, full: boolean) {
     this.#before = before;
@@ -93,15 +91,16 @@ class ContentComparison {
     this.#open.push({ job: { path, stamp, source: undefined }, size: stat.size, settle });
   }
 
-  start({ fd }: JailRoot): void {
+  /** Starts the jobs. `finish` waits for the outcomes. */
+  start({ fd }: JailRoot) {
     const jobs = this.#open.map(({ job }) => job);
     const sizes = this.#open.map(({ size }) => size);
-    this.#running = startComparisons(fd, jobs, sizes, this.#full);
+    const running = startComparisons(fd, jobs, sizes, this.#full);
+    return { finish: async () => this.#result(await running.finished()) };
   }
 
-  /** Waits for the outcomes. `verified` is for the next check. */
-  async finish() {
-    const outcomes = (await this.#running?.finished()) ?? [];
+  /** `verified` is for the next check. */
+  #result(outcomes: readonly Comparison[]) {
     for (const [index, { settle }] of this.#open.entries())
       settle(outcomes[index] ?? { verdict: "unreadable" });
     return {

@@ -43,7 +43,7 @@ export function isOfKernel(path: ByteString): boolean {
   return found ?? false;
 }
 
-/** As isOfKernel, with one look at each file system. */
+/** As isOfKernel, but examines each file system only once. */
 export function kernelTest(): (counterpart: Counterpart) => boolean {
   const known = new Map<string, boolean>();
   return ({ path, stat }) =>

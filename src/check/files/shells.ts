@@ -23,11 +23,14 @@ export function ownShells(
 }
 
 function findingOf(root: JailRoot, path: ByteString, content: ManifestContent | undefined): CheckFinding[] {
-  const make = withJailFile(root, path, (fd, { stat }) => jailkitVersionOf(fd, stat.size), { follow: false });
-  if (make !== "jailkit-2" && make !== "jailkit-3") return [];
-  if (make === "jailkit-3" && content?.requests.some((request) => asksForShell(request, path))) return [];
+  const version = withJailFile(root, path, (fd, { stat }) => jailkitVersionOf(fd, stat.size), {
+    follow: false,
+  });
+  if (version !== "jailkit-2" && version !== "jailkit-3") return [];
+  if (version === "jailkit-3" && content?.requests.some((request) => asksForShell(request, path))) return [];
   const place = hostPath(root, path);
-  const what = make === "jailkit-2" ? "the jk_lsh of jailkit 2" : "a copy of jailkit that nobody requested";
+  const what =
+    version === "jailkit-2" ? "the jk_lsh of jailkit 2" : "a copy of jailkit that nobody requested";
   const message = `${display(place)} is ${what}, and runs instead of the limited shell in jk_chrootsh`;
   const remedy = `jk_update -j ${shellWord(root.path)}`;
   return [{ rule: "own-shell", path: place, jailPath: path, message, remedy }];

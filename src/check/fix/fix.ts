@@ -3,7 +3,7 @@ import * as C from "../../../ffi/constants.ts";
 import type { Stat } from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { display } from "../../cli/display.ts";
-import { describeError, JailkitError } from "../../cli/error.ts";
+import { answered, describeError, JailkitError } from "../../cli/error.ts";
 import { interruption } from "../../cli/interrupt.ts";
 import { octal } from "../../cli/octal.ts";
 import { updateJailAccounts } from "../../jail/accounts/accounts.ts";
@@ -15,6 +15,7 @@ import { jailFindings } from "../../jail/fs/safety.ts";
 import { hostPath, isDirectory, isRegular, type JailRoot, openJailRoot } from "../../jail/fs/walk.ts";
 import { putFile, removePath, setAttributes } from "../../jail/fs/write.ts";
 import type { ManifestContent } from "../../jail/record/manifest.ts";
+import { isLibraryName } from "../../libraries/dependency.ts";
 import { hasOldCache, renewLibraryCache } from "../../populate/apply/library-cache.ts";
 import { aclOf, modeWithoutAcl } from "../../system/acl.ts";
 import { SPECIAL } from "../files/item.ts";
@@ -38,7 +39,8 @@ export interface FixOutcome {
 export function fixFindings(path: ByteString, report: JailReport): FixOutcome[] {
   const wanted = report.findings.filter(({ repair }) => repair !== undefined);
   using before = openJailRoot(path);
-  const old = cacheIsOld(before);
+  // An earlier run could not write the library cache. An error is another finding.
+  const old = answered(() => hasOldCache(before)) ?? false;
   if (wanted.length === 0 && !old) return [];
   const failed = (why: string) => ({ done: false, path, message: `${display(path)}: ${why}` });
   if (libc.geteuid() !== 0) return [failed("nothing was repaired: must be run as root")];
@@ -68,8 +70,8 @@ export function fixFindings(path: ByteString, report: JailReport): FixOutcome[] 
     if (wasStopped(path, outcomes)) return outcomes;
     outcomes.push(attempt(root, content, finding));
   }
-  const libraries = old || others.some(({ jailPath }) => /\.so(?:\.|$)/.test(jailPath ?? ""));
-  if (!wasStopped(path, outcomes) && libraries) outcomes.push(renewCache(root));
+  const libraries = old || others.some(({ jailPath = "" }) => isLibraryName(jailPath));
+  if (libraries && !wasStopped(path, outcomes)) outcomes.push(renewCache(root));
   return outcomes;
 }
 
@@ -174,16 +176,6 @@ function removeSpecial(root: JailRoot, path: ByteString): string {
     throw refusal(root, path, "changed", "is not a device any more");
   removePath(root, path, stat);
   return "was removed";
-}
-
-/** True if an earlier run could not write the library cache. */
-function cacheIsOld(root: JailRoot): boolean {
-  try {
-    return hasOldCache(root);
-  } catch {
-    // Another finding reports the error.
-    return false;
-  }
 }
 
 function renewCache(root: JailRoot): FixOutcome {

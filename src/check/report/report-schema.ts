@@ -19,10 +19,10 @@ const findingSchema = z
     path: z.string().describe("On the host. Bytes that are not UTF-8 are U+DC80 to U+DCFF."),
     message: z.string().describe("One printable line."),
     reason: z.string().optional().describe("Why it is an error, if the message is a warning of jailkit 2."),
-    remedy: z.string().optional().describe("What can be done about it."),
+    remedy: z.string().optional().describe("The command or config lines that fix it."),
     fixed: z.boolean().optional().describe("--fix fixed it."),
   })
-  .meta({ id: "finding", description: "Something that is not as it should be." });
+  .meta({ id: "finding", description: "An error or a danger." });
 
 const checkProblemSchema = z
   .strictObject({
@@ -30,7 +30,7 @@ const checkProblemSchema = z
     line: z.int().optional().describe("The line of the configuration file, from 1 on."),
     column: z.int().optional().describe("In bytes, from 1 on."),
   })
-  .meta({ id: "problem", description: "Something that could not be checked." });
+  .meta({ id: "problem", description: "A check that failed." });
 
 const countsSchema = z.strictObject({
   objects: count.describe("Files, directories, symbolic links and devices that were checked."),
@@ -42,10 +42,8 @@ const countsSchema = z.strictObject({
 const checkedJailSchema = z
   .strictObject({
     path: z.string(),
-    record: textOrNull.describe(
-      "The id of its manifest below /var/lib/jailkit/jails; null where it has none.",
-    ),
-    sections: texts.describe("Sections of jk_init.ini that were asked for in the jail."),
+    record: textOrNull.describe("The id of its manifest below /var/lib/jailkit/jails; null if it has none."),
+    sections: texts.describe("The sections of jk_init.ini that were requested for the jail."),
     counts: countsSchema.nullable(),
     findings: z.array(findingSchema),
     problems: z.array(checkProblemSchema),

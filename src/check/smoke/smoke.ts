@@ -29,46 +29,54 @@ export interface SmokeResult {
   readonly reason?: string | undefined;
 }
 
-/** Runs the tests of the jail's sections as an ordinary user. Throws nothing. */
+/** Runs the tests of the jail's sections as an ordinary user. An error ends them, and is in `problems`. */
 export async function runSmokeTests(
   root: JailRoot,
   content: ManifestContent | undefined,
   verbose: (line: ByteString) => void,
 ): Promise<{ results: SmokeResult[]; findings: CheckFinding[]; problems: CheckProblem[] }> {
-  const launcher = findProgram("chroot");
-  try {
-    if (libc.geteuid() !== 0) throw new JailkitError("not-root", 2, "tests in a jail must be run as root");
-    if (launcher === undefined)
-      throw new JailkitError("no-chroot", 2, "the program chroot is missing: install coreutils");
-    requireJailToFill(root, 2);
-    if (isNoexec(root.fd)) {
-      const remedy = remountCommand("exec", root.path);
-      throw new JailkitError("noexec", 2, `its file system is mounted noexec: ${remedy}`);
-    }
-    if (utf8(asText(root.path)) !== root.path)
-      throw new JailkitError("not-utf8", 2, "the path of the jail is not valid UTF-8");
-  } catch (error) {
-    const message = `no test was run in ${display(root.path)}: ${describeError(error)}`;
-    return { results: [], findings: [], problems: [{ code: "not-run", path: root.path, message }] };
-  }
-  const account = testAccount(root);
   const results: SmokeResult[] = [];
+  const problems: CheckProblem[] = [];
   const recorded = content && recordedSections(content);
-  for (const test of SMOKE_TESTS) {
-    const { sections, shows } = test;
-    const program = firstProgram(root, test);
-    const concerns = recorded?.some((section) => sections.includes(section)) ?? true;
-    if (!concerns || program === undefined) continue;
-    const { outcome, reason } = await runTest({ root, launcher: launcher ?? "", program, account }, test);
-    verbose(`${outcome}: ${shows}${reason === undefined ? "" : ` (${reason})`}`);
-    results.push({ sections, shows, outcome, reason });
+  try {
+    const launcher = launcherFor(root);
+    const account = testAccount(root);
+    for (const test of SMOKE_TESTS) {
+      const { sections, shows } = test;
+      const concerns = recorded?.some((section) => sections.includes(section)) ?? true;
+      const program = concerns ? firstProgram(root, test) : undefined;
+      if (program === undefined) continue;
+      const { outcome, reason } = await runTest({ root, launcher, program, account }, test);
+      verbose(`${outcome}: ${shows}${reason === undefined ? "" : ` (${reason})`}`);
+      results.push({ sections, shows, outcome, reason });
+    }
+  } catch (error) {
+    const what = results.length === 0 ? "no test was run" : "not every test was run";
+    const message = `${what} in ${display(root.path)}: ${describeError(error)}`;
+    problems.push({ code: "not-run", path: root.path, message });
   }
   const failed = results.filter(({ outcome }) => outcome === "failed");
   const findings = failed.map(({ shows, reason = "" }): CheckFinding => {
     const message = `the test that ${shows} failed in ${display(root.path)}: ${reason}`;
     return { rule: "smoke-test", path: root.path, message, remedy: `jk_check --fix ${shellWord(root.path)}` };
   });
-  return { results, findings, problems: [] };
+  return { results, findings, problems };
+}
+
+/** The path of chroot(1) on the host. Throws JailkitError if no tests can be run in the jail. */
+function launcherFor(root: JailRoot): ByteString {
+  if (libc.geteuid() !== 0) throw new JailkitError("not-root", 2, "tests in a jail must be run as root");
+  const launcher = findProgram("chroot");
+  if (launcher === undefined)
+    throw new JailkitError("no-chroot", 2, "the program chroot is missing: install coreutils");
+  requireJailToFill(root, 2);
+  if (isNoexec(root.fd)) {
+    const remedy = remountCommand("exec", root.path);
+    throw new JailkitError("noexec", 2, `its file system is mounted noexec: ${remedy}`);
+  }
+  if (utf8(asText(root.path)) !== root.path)
+    throw new JailkitError("not-utf8", 2, "the path of the jail is not valid UTF-8");
+  return launcher;
 }
 
 /** An account that lives in the jail, else another ordinary one of its passwd, else nobody. */

@@ -84,7 +84,7 @@ function answerOf(stream: ReadableStream<Uint8Array>, expected: RegExp) {
   return { seen: read(), text: () => text };
 }
 
-/** Waits for the end of a command, and says what was wrong with it. */
+/** Waits for the end of a command. The reason why it failed; undefined if it did not. */
 async function complaint(
   shown: string,
   { status = 0, stdout: expected }: SmokeStep,

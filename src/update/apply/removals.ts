@@ -16,7 +16,7 @@ interface Removed {
   readonly removed: readonly ByteString[];
   readonly incomplete: boolean;
   /** The disk is full or read-only, or a signal came, and the rest was not tried. */
-  readonly full: boolean;
+  readonly stopped: boolean;
 }
 
 /** Removes files of a jail, never through a symbolic link. A directory that is not empty stays. */
@@ -33,7 +33,7 @@ export function applyRemovals(
     const stop = interrupted(root.path, progress);
     if (stop !== undefined) {
       events.failed(stop);
-      return { removed, incomplete: true, full: true };
+      return { removed, incomplete: true, stopped: true };
     }
     try {
       if (!isReallyAt(root, path)) continue;
@@ -44,10 +44,10 @@ export function applyRemovals(
       incomplete = true;
       const full = noRoom(error, root.path, { left: [], progress });
       events.failed(full ?? problemAt(root.path + path, error, "cannot-remove"));
-      if (full !== undefined) return { removed, incomplete, full: true };
+      if (full !== undefined) return { removed, incomplete, stopped: true };
     }
   }
-  return { removed, incomplete, full: false };
+  return { removed, incomplete, stopped: false };
 }
 
 /**

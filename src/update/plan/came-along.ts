@@ -45,7 +45,7 @@ export function cameAlong(
 
 /** The reason why such an entry stays; continues "PATH ". */
 export function whyItStays(tree: ByteString): string {
-  return `came along with ${quoted(tree)}, where users other than root named it, and is not updated`;
+  return `was copied because of ${quoted(tree)}, where users other than root named it, and is not updated`;
 }
 
 /** One printable line for each tree. */
@@ -54,6 +54,6 @@ export function cameAlongWarnings(trees: Iterable<ByteString>): string[] {
   for (const tree of trees) counts.set(tree, (counts.get(tree) ?? 0) + 1);
   return [...counts].map(([tree, count]) => {
     const what = count === 1 ? "1 entry" : `${count} entries`;
-    return `${what} of the jail came along with ${quoted(tree)}, where users other than root named them: neither removed nor updated (-v lists them)`;
+    return `${what} of the jail ${count === 1 ? "was" : "were"} copied because of ${quoted(tree)}, where users other than root named them: neither removed nor updated (-v lists them)`;
   });
 }

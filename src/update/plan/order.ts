@@ -23,9 +23,7 @@ export class ChangeOrder {
 
   /** The dependencies of an entry, and the target of its symbolic link. */
   needs(entry: Entry): ReadonlySet<Entry> {
-    const needs = this.found.get(entry) ?? this.find(entry);
-    this.found.set(entry, needs);
-    return needs;
+    return this.found.getOrInsertComputed(entry, () => this.find(entry));
   }
 
   /** A path that an entry needs, and that could not be read; undefined if there is none. */

@@ -54,7 +54,7 @@ const USUAL_DIRECTORIES = "/bin /sbin /lib /lib32 /lib64 /libx32 /usr /opt".spli
 // Problems that do not affect other files.
 const HARMLESS = new Set(["no-such-section"]);
 
-const UNASKED = "is the runtime of 110 MB on the host, which only jk_cp brings";
+const UNASKED = "is the runtime of 110 MB on the host, which only jk_cp copies";
 
 /** Plans the changes from the jail and the host. Changes nothing. */
 export function planUpdate(input: UpdateInput): UpdatePlan {
@@ -130,7 +130,7 @@ function compareEntries(
     const { path } = entry;
     const decision = decideEntry(context, entry);
     if (decision.kind === "change" && isBlocked(path)) {
-      kept.push({ path, reason: "is where a user has put something in the way" });
+      kept.push({ path, reason: "is unreachable because of a file or symbolic link of a user" });
     } else if (decision.kind === "change") changes.push(decision.change);
     else if (decision.kind === "kept") kept.push({ path, reason: decision.reason });
     else present.push({ entry, hardlink: decision.hardlink, existing: context.state.at(path) });

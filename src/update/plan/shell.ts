@@ -79,7 +79,7 @@ export function decideShells(
     const { path, stat, isLink } = place;
     if (isLink) continue;
     if (wanted(path)) {
-      keep(path, "was asked for by name, and runs in the place of the shell in jk_chrootsh");
+      keep(path, "was asked for by name, and runs instead of the shell in jk_chrootsh");
       continue;
     }
     const what = recognise(root, place);
@@ -100,7 +100,7 @@ export function decideShells(
     if (removed.has(leadsTo) && programFindings(root, parentOf(path)).length === 0) {
       removals.push({ path, type: "link", seen: stat, reason: `a link to ${display(leadsTo)}` });
     } else if (!namesShell(leadsTo) && !wanted(path)) {
-      keep(path, `leads to ${display(leadsTo)}, and runs in the place of the shell in jk_chrootsh`);
+      keep(path, `leads to ${display(leadsTo)}, and runs instead of the shell in jk_chrootsh`);
     }
   }
   return { removals, kept };
@@ -108,7 +108,7 @@ export function decideShells(
 
 /** True for a file on the mount of the jail's root. Other mounts in the jail may have files of the host. */
 export function isOwnMount(root: JailRoot, { stat }: ShellPlace): boolean {
-  // The device does not tell: in overlayfs a file may have another device than its directory, and a bind mount has the
+  // The device does not show it: in overlayfs a file may have another device than its directory, and a bind mount has the
   // same. The mount id needs Linux 5.8.
   return stat.mountId !== 0n && stat.mountId === root.top.stat.mountId;
 }
@@ -121,10 +121,10 @@ function recognise(root: JailRoot, place: ShellPlace): { what: string } | { fore
   if (unsafe !== undefined) return { foreign: `is not trusted: ${unsafe.message}` };
   const versionOf = (fd: number, found: Found) =>
     sameFile(found.stat, stat) ? jailkitVersionOf(fd, found.stat.size) : undefined;
-  const make = withJailFile(root, path, versionOf, { follow: false });
-  const what = make === undefined ? undefined : SHELLS[make];
+  const version = withJailFile(root, path, versionOf, { follow: false });
+  const what = version && SHELLS[version];
   if (what !== undefined) return { what };
-  return { foreign: "is not jailkit's, and runs in the place of the shell in jk_chrootsh" };
+  return { foreign: "is not jailkit's, and runs instead of the shell in jk_chrootsh" };
 }
 
 /** True if a path of the host leads to an executable of ours, with the runtime in it: it is copied only if named. */
