@@ -9,6 +9,7 @@ import {
   readDirectory,
   readLink,
   type Stat,
+  withFd,
 } from "../../ffi/files.ts";
 
 /**
@@ -39,12 +40,10 @@ export class RootView implements Disposable {
       // By its name if proc(5) is not mounted.
       const fd = openIfPresent(C.AT_FDCWD, `/proc/self/fd/${found}`, flags) ?? this.open(path, flags);
       if (fd === undefined) return undefined;
-      try {
+      return withFd(fd, () => {
         const stat = fstat(fd);
         return (stat.mode & C.S_IFMT) === C.S_IFREG ? use(fd, stat) : undefined;
-      } finally {
-        close(fd);
-      }
+      });
     });
   }
 
@@ -102,11 +101,6 @@ export class RootView implements Disposable {
 
   private withOpen<T>(path: ByteString, flags: number, use: (fd: number) => T): T | undefined {
     const fd = this.open(path, flags);
-    if (fd === undefined) return undefined;
-    try {
-      return use(fd);
-    } finally {
-      close(fd);
-    }
+    return fd === undefined ? undefined : withFd(fd, use);
   }
 }

@@ -1,5 +1,6 @@
 import type { BasicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
+import type { Problem } from "../jail/fs/no-room.ts";
 
 /** A path or pattern that a section or a command line asks for. */
 export interface Want {
@@ -77,15 +78,7 @@ export interface Entry {
 }
 
 /** A request that failed. */
-export interface PopulateProblem {
-  /** A stable name, such as "not-copyable". */
-  readonly code: string;
-  readonly path: ByteString;
-  /** One printable line. */
-  readonly message: string;
-  /** The exit status if there is no worse problem; 1 if not given. */
-  readonly exitStatus?: number;
-}
+export type PopulateProblem = Problem;
 
 /** The entries of a jail in the order of creation, parents first. */
 export interface Plan {

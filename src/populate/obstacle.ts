@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { attempt } from "../../ffi/error.ts";
 import { parentOf } from "../../ffi/paths.ts";
+import { answered } from "../cli/error.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { readOnlyProblem } from "../jail/fs/writable.ts";
@@ -26,13 +26,14 @@ export function obstacleTo(
   return inJail ?? withTree((host) => readOnlyProblem(host, [REGISTRY], jail));
 }
 
-/** The directories of the jail that get a new name. */
+/** The directories of the jail in which a name would be created or replaced. */
 function placesToChange(root: JailRoot, request: PopulateRequest, { entries }: Plan): Set<ByteString> {
   const changes = entries.filter(({ action }) => action !== "keep");
   // In a directory that the plan creates there is nothing to look at.
   const created = new Set(changes.flatMap(({ type, path }) => (type === "directory" ? [path] : [])));
   const places = new Set(changes.map(({ path }) => parentOf(path)).filter((path) => !created.has(path)));
-  const lacks = (test: () => boolean) => attempt(test) ?? true;
+  // A file that cannot be read does not end the run: applying the plan reports it.
+  const lacks = (test: () => boolean) => answered(test) ?? true;
   const { accounts } = request;
   const cache = () => concernsLibraries(entries) || lacksCache(root);
   if (accounts !== undefined && lacks(() => lacksAccounts(root, accounts))) places.add("/etc");

@@ -59,14 +59,10 @@ function openIfPresent(path: ByteString, { create, sync, unsafeStatus }: OpenOpt
 
 /** Looks whether a jail can be created, before the first directory is. */
 function requirePlace(path: ByteString, unsafeStatus: number): void {
-  const above = openNearest(path);
-  try {
-    requireSafeAbove(above, path, unsafeStatus);
-    const problem = readOnlyProblem(above, ["/"], path);
-    if (problem !== undefined) throw new JailkitError(problem.code, 1, problem.message);
-  } finally {
-    closeJailRoot(above);
-  }
+  using above = openNearest(path);
+  requireSafeAbove(above, path, unsafeStatus);
+  const problem = readOnlyProblem(above, ["/"], path);
+  if (problem !== undefined) throw new JailkitError(problem.code, 1, problem.message);
 }
 
 function openNearest(path: ByteString): JailRoot {

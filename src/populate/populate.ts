@@ -6,8 +6,8 @@ import { describeError } from "../cli/error.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
 import { printLine } from "../cli/output.ts";
 import type { ToolOutput } from "../cli/tool.ts";
-import { noRoom, saysNoRoom } from "../jail/fs/no-room.ts";
-import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
+import { endsRun, noRoom } from "../jail/fs/no-room.ts";
+import type { JailRoot } from "../jail/fs/walk.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import type { Loader } from "../libraries/closure.ts";
 import { type Applied, applyPlan } from "./apply/apply.ts";
@@ -33,7 +33,7 @@ export async function populate(
 ): Promise<ToolOutput> {
   const { tool, jail } = request;
   const { why, verbose, json, force } = options;
-  const root = openSafeJail(jail, { ...options, create: options.create && why === undefined });
+  using root = openSafeJail(jail, { ...options, create: options.create && why === undefined });
   const reporter = new LineReporter(tool, { verbose, silent: json || why !== undefined });
   try {
     const jailNow = root ? jailFileSystem(root) : emptyFileSystem;
@@ -54,7 +54,6 @@ export async function populate(
     return { exitStatus, report };
   } finally {
     reporter.flush();
-    if (root) closeJailRoot(root);
   }
 }
 
@@ -124,7 +123,7 @@ async function fillJail(
     const { recordJail } = await import("./record/record.ts");
     recordJail(root, withoutRefused(request, plan, applied), options.hardlink, applied);
   } catch (error) {
-    if (!applied.stopped && !extras.some(saysNoRoom)) {
+    if (!applied.stopped && !extras.some(endsRun)) {
       const message = `the record of the jail is not written: ${describeError(error)}`;
       const full = noRoom(error, request.jail, ALL_FILES);
       const problem = full ?? { code: "manifest", path: request.jail, message };

@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { noRoom, saysNoRoom } from "../jail/fs/no-room.ts";
+import { endsRun, noRoom } from "../jail/fs/no-room.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { concernsLibraries, renewLibraryCache } from "../populate/apply/library-cache.ts";
 import type { Entry, PopulateProblem } from "../populate/entry.ts";
@@ -26,7 +26,7 @@ export class Failures {
 
   /** Reports a problem. A full or read-only disk is reported once. */
   add(problem: PopulateProblem): void {
-    if (saysNoRoom(problem) && this.problems.some(saysNoRoom)) return;
+    if (endsRun(problem) && this.problems.some(endsRun)) return;
     this.problems.push(problem);
     this.reporter.fail(problem.message);
   }

@@ -174,6 +174,28 @@ describe("other needs of a jail", () => {
     expect(m.exists(`${jail}/usr/bin/true`)).toBe(true);
   });
 
+  test("account files behind a user's symbolic link are refused, the rest is installed", () => {
+    const jail = fresh();
+    m.mkdir(`${jail}/etc`);
+    m.mkdir(`${jail}/home/u`);
+    m.symlink("real", `${jail}/home/u/passwd`);
+    m.chown(`${jail}/home/u`, 4001, 4001);
+    m.symlink("../home/u/passwd", `${jail}/etc/passwd`);
+    const { status, stderr } = init("[a]\nusers = u\npaths = /usr/bin/true\n", ["-j", jail, "a"]);
+    expect(status).toBe(1);
+    expect(stderr).toContain(`${jail}/home/u/passwd: is a symbolic link`);
+    expect(m.exists(`${jail}/usr/bin/true`)).toBe(true);
+  });
+
+  test("a file of accounts takes the place of a symbolic link that leads nowhere", () => {
+    const jail = fresh();
+    m.mkdir(`${jail}/etc`);
+    m.symlink("nowhere", `${jail}/etc/passwd`);
+    m.write(`${jail}/etc/group`, "");
+    expect(init("[a]\npaths = /usr/bin/true\n", ["-j", jail, "a"]).status).toBe(0);
+    expect(m.stat(`${jail}/etc/passwd`)).toMatchObject({ mode: 0o100644, uid: 0 });
+  });
+
   test("users of another distribution cause no warning", () => {
     const { stderr } = init("[a]\nusers = u, nosuchuser\n", ["-j", fresh(), "a"]);
     expect(stderr).toBe("");

@@ -222,7 +222,7 @@ describe("plans", () => {
   test("a file that not everybody may read is reported, without a command", () => {
     const host = { "/root/f": file(0o640), "/srv/w/a": "->/root/f", "/srv/w/b": "->/etc", "/etc/x": "" };
     expect(plan(host, ["/srv/w"]).warnings).toEqual([
-      expect.stringMatching(/is left out: '\/root\/f'; to add it, name it to jk_cp$/),
+      expect.stringMatching(/is left out: '\/root\/f'; to add it, name it to jk_cp/),
     ]);
     const both = plan({ ...host, "/srv/w/c": `->${PERL}` }, ["/srv/w"]);
     expect(both.warnings[0]).toEndWith(

@@ -53,7 +53,7 @@ function tryToMake(root: JailRoot, stage: Directory): HomeCopy {
 /** How far the copy of a home came when a signal ended it. */
 export const NOTHING_MOVED = "nothing was moved; run this again";
 
-/** The error to report when nothing of the copy is left: a missing feature of the file system, a signal, or `error`. */
+/** The error to report when nothing of the copy is left: a signal, a full or read-only file system, or `error`. */
 export function whyNotCopied(root: JailRoot, entries: readonly TreeEntry[], error: unknown): unknown {
   const left = entries.map(({ stat }) => ({ size: isRegular(stat) ? Number(stat.size) : 0 }));
   const full = noRoom(error, root.path, { left, progress: "nothing was moved" });

@@ -76,7 +76,7 @@ function withPlace<T>(
   use: (place: Place) => T,
 ): T | undefined {
   let rest = path;
-  for (let links = 0; links <= 40; links++) {
+  for (let links = 0; links <= C.MOST_LINKS; links++) {
     const parts = pathComponents(rest);
     const name = parts.pop();
     // The root, or the target of "..": a directory, so walk there.

@@ -25,11 +25,14 @@ interface Entry {
   readonly size: number;
 }
 
-/** A failure that stops a tool, for its report. */
+/** A failure, for the report of a tool. */
 export interface Problem {
+  /** A stable name, such as "no-room". */
   readonly code: string;
   readonly path: ByteString;
+  /** One printable line. */
   readonly message: string;
+  /** The exit status if there is no worse problem; 1 if not given. */
   readonly exitStatus?: number;
 }
 
@@ -66,14 +69,14 @@ export function lacksRoom(root: JailRoot, entries: readonly Entry[]): boolean {
 /** True if a file system is full or cannot be written. */
 export const isNoRoom = (error: unknown): error is SystemError => isErrno(error, "ENOSPC", "EDQUOT", "EROFS");
 
-/** That error, if a line that a program printed in the locale C ends with its text; `path`: what it was to write. */
+/** The same error of a program, if `line`, printed in the locale C, ends with its text. `path`: the file to be written. */
 export function noRoomSaid(line: ByteString, program: ByteString, path: ByteString): SystemError | undefined {
   const errors = [ENOSPC, EROFS, EDQUOT].map((number) => new SystemError(number, program, path));
   return errors.find(({ reason }) => line.endsWith(`: ${reason}`));
 }
 
-/** True for a problem that noRoom or interrupted has reported: stop then. */
-export const saysNoRoom = ({ code }: { readonly code: string }): boolean =>
+/** True for a problem after which a tool must stop, from noRoom or interrupted. */
+export const endsRun = ({ code }: { readonly code: string }): boolean =>
   code === "no-room" || code === "read-only" || code === "interrupted";
 
 /** The problem to report if a signal asked us to end, else undefined. */

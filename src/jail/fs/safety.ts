@@ -11,6 +11,7 @@ import { type AclReading, aclAt, removalCommand, showEntries, writersOf } from "
 import { toleratesGroup } from "../../system/exchange.ts";
 import {
   type Ancestor,
+  ancestorAt,
   type Directory,
   hostPath,
   isDirectory,
@@ -107,16 +108,11 @@ function strictFindings(path: ByteString, stat: Stat): Finding[] {
 }
 
 /**
- * The rule for other directories. A user may share an own directory, as chmod always allows. In a directory of root's, users
- * who can write must not be able to remove each other's files.
+ * The rule for other directories. Users may share directories of their own, as chmod(1) always allows. In a directory of
+ * root's, users who can write must not be able to remove each other's files.
  */
 function looseFindings(path: ByteString, stat: Stat): Finding[] {
-  if (stat.uid !== 0) return [];
-  if (stat.mode & C.S_ISVTX) return [];
-  const findings: Finding[] = [];
-  if (stat.mode & 0o020) findings.push(groupWriteFinding(path, stat));
-  if (stat.mode & 0o002) findings.push(otherWriteFinding(path, stat));
-  return findings;
+  return stat.uid !== 0 || stat.mode & C.S_ISVTX ? [] : strictFindings(path, stat);
 }
 
 /** The rule for directories above the jail: only root may be able to exchange the jail. */
@@ -205,8 +201,7 @@ export function exchangeFindings(root: JailRoot, path: ByteString): Finding[] {
   const parts = pathComponents(directory.path);
   for (let count = 0; count <= parts.length; count++) {
     withDirectory(root, parts.slice(0, count).join("/"), (one) => {
-      const acl = toleratesGroup(one.stat) ? aclAt(one.fd, ".") : "none";
-      findings.push(...found({ path: hostPath(root, one.path), stat: one.stat, acl }));
+      findings.push(...found(ancestorAt(hostPath(root, one.path), one)));
     });
   }
   return findings;
@@ -256,9 +251,8 @@ export function requireSafeJail(root: JailRoot, exitStatus: number): void {
 
 /** The same for a jail that is still to be created below `above`, the nearest directory that exists. */
 export function requireSafeAbove(above: JailRoot, jail: ByteString, exitStatus: number): void {
-  const { path, fd, top, ancestors } = above;
-  const acl = toleratesGroup(top.stat) ? aclAt(fd, ".") : "none";
-  refuse(jail, [...ancestors, { path, stat: top.stat, acl }].flatMap(parentFindings), exitStatus);
+  const ancestors = [...above.ancestors, ancestorAt(above.path, above.top)];
+  refuse(jail, ancestors.flatMap(parentFindings), exitStatus);
 }
 
 function refuse(jail: ByteString, findings: readonly Finding[], exitStatus: number): void {

@@ -37,6 +37,11 @@ export interface Ancestor {
   readonly acl: AclReading;
 }
 
+/** An open directory as one above a jail. `path` is on the host. */
+export function ancestorAt(path: ByteString, { fd, stat }: Pick<Directory, "fd" | "stat">): Ancestor {
+  return { path, stat, acl: toleratesGroup(stat) ? aclAt(fd, ".") : "none" };
+}
+
 /** An open jail; all access to it starts from its descriptor. Leaving the scope of a `using` closes it. */
 export interface JailRoot extends Disposable {
   /** The absolute path on the host, without ".", ".." and doubled slashes. */
@@ -57,7 +62,6 @@ export interface TreeOptions {
   cacheLimit?: number;
 }
 
-const LINK_LIMIT = 40;
 // In one walk.
 const MAKE_LIMIT = 4096;
 
@@ -95,7 +99,7 @@ export function joinPath(path: ByteString, name: ByteString): ByteString {
  * ".." is resolved in the text. Throws JailkitError: "relative-path", "link-in-jail-path", "no-such-jail",
  * "not-a-directory".
  */
-export function openTree(path: ByteString, options: TreeOptions = {}): JailRoot {
+export function openTree(path: ByteString, { sync = false, cacheLimit }: TreeOptions = {}): JailRoot {
   if (!path.startsWith("/")) {
     throw new JailkitError("relative-path", 1, `${display(path)}: not an absolute path; write it from / on`);
   }
@@ -105,7 +109,7 @@ export function openTree(path: ByteString, options: TreeOptions = {}): JailRoot 
   let stat = fstat(fd);
   try {
     for (const part of pathComponents(normalPath(path))) {
-      ancestors.push({ path: at, stat, acl: toleratesGroup(stat) ? aclAt(fd, ".") : "none" });
+      ancestors.push(ancestorAt(at, { fd, stat }));
       at = joinPath(at, part);
       const next = openAt(fd, part, C.O_PATH | C.O_NOFOLLOW);
       close(fd);
@@ -123,9 +127,7 @@ export function openTree(path: ByteString, options: TreeOptions = {}): JailRoot 
     const message = `${display(at)}: no such directory; create it with: mkdir -m 0755 ${shellWord(at)}`;
     throw new JailkitError("no-such-jail", 1, message);
   }
-  const trusted = onlyRootWrites(stat);
-  const top: Directory = { fd, path: "/", stat, trusted, stage: undefined, cached: true };
-  const { sync = false, cacheLimit } = options;
+  const top = { fd, path: "/", stat, trusted: onlyRootWrites(stat), stage: undefined, cached: true };
   const cache = new DirectoryCache<Directory>(cacheLimit);
   return { path: at, fd, top, ancestors, sync, cache, [Symbol.dispose]: () => closeJailRoot({ cache, top }) };
 }
@@ -284,7 +286,7 @@ class Walk {
     try {
       if (!isLink(stat)) throw new SystemError(C.ENOTDIR, "open", undefined);
       if (!here.trusted) throw linkRefused(this.root, this.at);
-      if (++this.links > LINK_LIMIT) throw new SystemError(C.ELOOP, "open", undefined);
+      if (++this.links > C.MOST_LINKS) throw new SystemError(C.ELOOP, "open", undefined);
       target = readLink(fd, "");
     } finally {
       close(fd);

@@ -8,7 +8,7 @@ import { onlyRootExchanges } from "../../system/exchange.ts";
 import { servedMounts } from "../../system/mounts.ts";
 import { withTree } from "../fs/look.ts";
 import { joinPath, openJailRoot } from "../fs/walk.ts";
-import { type KnownJail, knownJails, REGISTRY, readContent, tellsOf } from "./registry.ts";
+import { describes, type KnownJail, knownJails, REGISTRY, readContent } from "./registry.ts";
 
 // A jail is usually moved nearby, so the search ends after this many directories.
 const MOST_DIRECTORIES = 4000;
@@ -34,7 +34,7 @@ export function isRecorded(path: ByteString, { id }: KnownJail, registry: ByteSt
   const recorded = answered(() => {
     using root = openJailRoot(path);
     const content = withTree((tree) => readContent(tree, registry, id));
-    return content !== undefined && tellsOf(content, root);
+    return content !== undefined && describes(content, root);
   });
   return recorded ?? false;
 }
@@ -91,7 +91,7 @@ export function whereMoved(path: ByteString): ByteString | undefined {
   });
 }
 
-/** True if nothing is at the path `from`, and no record says that its jail was another one than that at `to`. */
+/** True if nothing is at `from`, and the jail at `to` may be the one that was there: no record says otherwise. */
 export function mayHaveMoved(from: ByteString, to: ByteString): boolean {
   if (statIfPresent(AT_FDCWD, from) !== undefined) return false;
   const lost = answered(() => lostJail(from));

@@ -92,7 +92,7 @@ function idFor(path: ByteString): ByteString {
 }
 
 /** True if a manifest describes this jail: of a sample of its files, links and devices, at least half are there. */
-export function tellsOf(content: ManifestContent, root: JailRoot): boolean {
+export function describes(content: ManifestContent, root: JailRoot): boolean {
   const entries = [...content.entries.values()].filter(({ type }) => type !== "directory");
   if (entries.length === 0) return true;
   const step = Math.ceil(entries.length / SAMPLE);
@@ -126,7 +126,7 @@ export function findManifest(
     if (content === undefined) continue;
     // Device numbers change between boots. An inode at the same path changes only if the jail was created anew.
     const same = jail.path === root.path && jail.ino === identity.ino;
-    if (same || tellsOf(content, root)) return { id, content };
+    if (same || describes(content, root)) return { id, content };
   }
   const taken = new Set(known.filter(({ jail }) => jail.path !== root.path).map(({ id }) => id));
   let id = usual;

@@ -1,7 +1,7 @@
 import { type ByteString, fromBytes } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { attempt } from "../../../ffi/error.ts";
-import { close, openAt, readAt } from "../../../ffi/files.ts";
+import { openAt, readAt, withFd } from "../../../ffi/files.ts";
 import { type Abi, EM_PPC64, EM_S390, EM_X86_64, machineOf } from "../elf/abi.ts";
 
 /** The x86-64 levels of the psABI: the features that each adds, as /proc/cpuinfo names them. */
@@ -68,13 +68,9 @@ let cpuinfo: ByteString | undefined;
 /** The first processor in /proc/cpuinfo, of the hundreds that a machine may have; "" without /proc. */
 function readCpuinfo(): ByteString {
   cpuinfo ??= attempt(() => {
-    const fd = openAt(C.AT_FDCWD, "/proc/cpuinfo", C.O_RDONLY);
-    try {
-      const buffer = new Uint8Array(FIRST_PROCESSOR);
-      return fromBytes(buffer, 0, readAt(fd, buffer, 0));
-    } finally {
-      close(fd);
-    }
+    const buffer = new Uint8Array(FIRST_PROCESSOR);
+    const length = withFd(openAt(C.AT_FDCWD, "/proc/cpuinfo", C.O_RDONLY), (fd) => readAt(fd, buffer, 0));
+    return fromBytes(buffer, 0, length);
   });
   return cpuinfo ?? "";
 }

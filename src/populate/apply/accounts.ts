@@ -76,7 +76,9 @@ export function addAccounts(root: JailRoot, wanted: WantedAccounts, reporter: Li
 /** True if addAccounts would change the account files of a jail. */
 export function lacksAccounts(root: JailRoot, wanted: WantedAccounts): boolean {
   const files = ["/etc/passwd", "/etc/group"];
-  return !hasAccounts(root, wanted) || files.some((path) => lookUp(root, path) === undefined);
+  return (
+    !hasAccounts(root, wanted) || files.some((path) => lookUp(root, path, { follow: true }) === undefined)
+  );
 }
 
 /** True if the account files of a jail have all of these already. */

@@ -37,7 +37,7 @@ export interface Applied {
   /** Those that became hard links to the host's files. */
   readonly links: ReadonlySet<Entry>;
   readonly problems: readonly PopulateProblem[];
-  /** The disk is full, or a signal came: the rest was not tried. */
+  /** The disk is full or read-only, or a signal came: the rest was not tried. */
   readonly stopped: boolean;
 }
 

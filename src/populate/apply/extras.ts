@@ -1,5 +1,5 @@
 import { problemFrom } from "../../cli/error.ts";
-import { noRoom, saysNoRoom, type Work } from "../../jail/fs/no-room.ts";
+import { endsRun, noRoom, type Work } from "../../jail/fs/no-room.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import type { Entry, PopulateProblem } from "../entry.ts";
 import type { LineReporter } from "../reporter.ts";
@@ -22,7 +22,7 @@ export function addExtras(
   const { jail, accounts } = request;
   const problems: PopulateProblem[] = [];
   const attempt = (code: string, step: () => void) => {
-    if (problems.some(saysNoRoom)) return;
+    if (problems.some(endsRun)) return;
     try {
       step();
     } catch (error) {

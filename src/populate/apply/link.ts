@@ -75,7 +75,7 @@ export function notLinkedWarning({ source = "" }: Entry, to: ByteString, reason:
   return `Linking ${display(source)} to ${display(to)} failed, will revert to copying (${reason})`;
 }
 
-/** How a file would be put at `to` on the host: as a copy, a hard link, or EXDEV of link(2), which also ends linking. */
+/** Foresees how a file gets to `to` on the host: "copy", "link", or EXDEV of link(2), after which no more are linked. */
 export function foreseeLink(entry: Entry, to: ByteString): "copy" | "link" | SystemError {
   const { source = "" } = entry;
   const answer = attempt(() =>

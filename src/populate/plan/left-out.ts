@@ -202,7 +202,9 @@ function warning(jail: ByteString, tree: ByteString, lack: TreeLack): string {
   for (const { inJail, stat } of devices.slice(0, MOST_SHOWN)) commands.push(mknod(jail + inJail, stat));
   const what = partly ? "what everybody may read of it" : "it";
   const remedy =
-    commands.length > 0 ? `to add ${what}, run: ${commands.join("; ")}` : "to add it, name it to jk_cp";
+    commands.length > 0
+      ? `to add ${what}, run: ${commands.join("; ")}`
+      : "to add it, name it to jk_cp (a device by its path in /dev)";
   const where = single ? quoted(tree) : `files in ${quoted(tree)}`;
   return `users other than root can change ${where}, so what they named or put there is left out: ${shown.join(", ")}${more}; ${remedy}`;
 }

@@ -46,7 +46,7 @@ export const JAIL: readonly Mutant[] = [
     ["if (!here.trusted) throw linkRefused(this.root, this.at);", ""],
     ["cached: trusted && keep", "cached: keep"],
     ['acl: toleratesGroup(stat) ? aclAt(fd, ".") : "none"', 'acl: "none"'],
-    ["const trusted = onlyRootWrites(stat);\n  const top", "const trusted = true;\n  const top"],
+    ["trusted: onlyRootWrites(stat), stage", "trusted: true, stage"],
   ]),
   ...within("src/jail/fs/walk.ts", "attack/escape-mount.test.ts", [
     ["stage: !trusted && renames ? above : undefined", "stage: !trusted ? above : undefined"],
@@ -65,16 +65,16 @@ export const JAIL: readonly Mutant[] = [
       "  const findings = ownerFinding(path, stat);\n  if (stat.mode & 0o020) findings.push(groupWriteFinding(path, stat));\n  if (stat.mode & 0o002) findings.push(otherWriteFinding(path, stat));",
       "  const findings = ownerFinding(path, stat);\n  if (stat.mode & 0o020) findings.push(groupWriteFinding(path, stat));",
     ],
-    ["if (stat.mode & C.S_ISVTX) return [];", "if (stat.mode & 0o7000) return [];"],
-    ["if (stat.mode & C.S_ISVTX) return [];", ""],
-    ["  if (stat.uid !== 0) return [];\n  if (stat.mode", "  return [];\n  if (stat.mode"],
+    ["stat.mode & C.S_ISVTX ? [] : strict", "stat.mode & 0o7000 ? [] : strict"],
+    ["stat.uid !== 0 || stat.mode & C.S_ISVTX ? []", "stat.uid !== 0 ? []"],
+    ["return stat.uid !== 0 || stat.mode & C.S_ISVTX ? []", "return true ? []"],
     [
-      "  const findings: Finding[] = [];\n  if (stat.mode & 0o020)",
-      "  const findings: Finding[] = [];\n  if (stat.mode & 0o020 && stat.gid !== 0)",
+      "  const findings = ownerFinding(path, stat);\n  if (stat.mode & 0o020) findings",
+      "  const findings = ownerFinding(path, stat);\n  if (stat.mode & 0o020 && stat.gid !== 0) findings",
     ],
     [
-      "  const findings: Finding[] = [];\n  if (stat.mode & 0o020) findings.push(groupWriteFinding(path, stat));\n  if (stat.mode & 0o002)",
-      "  const findings: Finding[] = [];\n  if (stat.mode & 0o020) findings.push(groupWriteFinding(path, stat));\n  if (stat.mode & 0o004)",
+      "  if (stat.mode & 0o020) findings.push(groupWriteFinding(path, stat));\n  if (stat.mode & 0o002)",
+      "  if (stat.mode & 0o020) findings.push(groupWriteFinding(path, stat));\n  if (stat.mode & 0o004)",
     ],
     ["if (stat.mode & 0o020 && stat.gid !== 0) findings", "if (stat.mode & 0o020) findings"],
     ["if (stat.mode & 0o020 && stat.gid !== 0) findings.push(groupWriteFinding(path, stat));", ""],
@@ -92,7 +92,10 @@ export const JAIL: readonly Mutant[] = [
     ['if (acl === "unknown") return [groupWriteFinding(path, stat)];', 'if (acl === "unknown") return [];'],
     ["if (writers.length === 0) return [];", "return [];"],
     ["for (const one of root.ancestors) findings.push(...parentFindings(one));", ""],
-    ['const acl = toleratesGroup(one.stat) ? aclAt(one.fd, ".") : "none";', 'const acl = "none";'],
+    [
+      "ancestorAt(hostPath(root, one.path), one)",
+      '{ path: hostPath(root, one.path), stat: one.stat, acl: "none" }',
+    ],
     [
       "findings.push(...strictFindings(root.path, root.top.stat));",
       "findings.push(...looseFindings(root.path, root.top.stat));",
@@ -310,7 +313,7 @@ export const JAIL: readonly Mutant[] = [
     ["const here = `${place.path}/${name}`;", "const here = `/${name}`;"],
   ]),
   ...within("src/jail/fs/safety.ts", "unit/jail-safety.test.ts", [
-    ["  if (stat.uid !== 0) return [];\n  if (stat.mode", "  if (stat.mode"],
+    ["stat.uid !== 0 || stat.mode & C.S_ISVTX ? []", "stat.mode & C.S_ISVTX ? []"],
   ]),
   ...within("src/jail/fs/source.ts", "unit/link.test.ts", [
     ["FLAGS, C.RESOLVE_NO_SYMLINKS", "FLAGS, 0"],
