@@ -5,7 +5,6 @@ import { quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { suggest } from "../cli/suggest.ts";
 import type { Login } from "../enter/gather.ts";
-import type { FindMissing } from "../libraries/dependency.ts";
 import { namesIn } from "../system/account-tools.ts";
 import { groupIdsOf, type PasswdEntry, passwdByName } from "../system/accounts.ts";
 import { installedPrivilege } from "./installed.ts";
@@ -17,8 +16,6 @@ import { stepsOf } from "./steps.ts";
 export interface UserQuestion {
   user: ByteString;
   callerUid: number;
-  /** Finds dependencies of a program that are missing below a root directory. */
-  missingFiles: FindMissing;
 }
 
 /** The user of a question. */

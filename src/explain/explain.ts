@@ -18,21 +18,17 @@ import type { Missing } from "../libraries/dependency.ts";
 import { groupByGid, passwdByName, passwdByUid } from "../system/accounts.ts";
 import { jobWarnings } from "../system/scheduled-jobs.ts";
 import { callBy, explainUser, orUnknown, type UserQuestion } from "./account.ts";
+import { librarySteps } from "./libraries.ts";
 import { limitSteps } from "./limits.ts";
 import { LOGIN_CHECKS } from "./login-checks.ts";
-import {
-  explainLimited,
-  type LimitedPlace,
-  type LimitedSession,
-  type ProgramLook,
-} from "./programs/limited.ts";
+import { explainLimited, type LimitedPlace, type LimitedSession } from "./programs/limited.ts";
 import { OWN_SHELL, otherShell, ownShellStep, shellStep } from "./programs/shell.ts";
 import type { LoginReport } from "./report.ts";
 import { pamUserVariable, variableSteps } from "./sshd/environment.ts";
 import { internalSftpSteps } from "./sshd/forced-command.ts";
 import { pamSteps } from "./sshd/pam.ts";
 import { explainSshd } from "./sshd/servers.ts";
-import { addChecks, librarySteps, stepsOf } from "./steps.ts";
+import { addChecks, stepsOf } from "./steps.ts";
 
 /** A question about a login, with a command or without (an interactive session). */
 interface Question extends UserQuestion {
@@ -41,7 +37,6 @@ interface Question extends UserQuestion {
   by: "ssh" | "su";
   /** The address from which the user connects; undefined if unknown. */
   from: ByteString | undefined;
-  look: ProgramLook;
 }
 
 const JK_CHROOTSH = "jk_chrootsh";
@@ -125,7 +120,7 @@ function explainLsh(report: LoginReport, session: LimitedSession): void {
 }
 
 /** Adds missing dependencies of the executed programs. */
-function explainLibraries(report: LoginReport, { missingFiles }: Question): void {
+function explainLibraries(report: LoginReport): void {
   const { command, shell, jail, internalShell } = report;
   const root = jail ?? "/";
   // A limited shell of the jail's own should be removed, not repaired.
@@ -135,12 +130,11 @@ function explainLibraries(report: LoginReport, { missingFiles }: Question): void
     // An earlier step has failed.
     if (program === undefined || command === undefined) continue;
     const stage = program === command.path && report.lshSection !== undefined ? LIMITED_SHELL : JK_CHROOTSH;
-    const missing = missingFiles(root, program);
     const ending = ({ copy, exitStatus, atExec }: Missing) => ({
       remedy: jail === undefined ? "install what is missing" : copyRemedy(jail, ...copy),
       exitStatus: atExec && stage === JK_CHROOTSH ? EXEC_FAILED : exitStatus,
     });
-    report.steps.push(...librarySteps(stage, program, missing, ending));
+    report.steps.push(...librarySteps(stage, root, program, ending));
   }
 }
 
@@ -181,7 +175,7 @@ export function explainLogin(question: Question): LoginReport {
       report.steps.push(otherShell(subject, question.by, question.from));
       return;
     }
-    const session: LimitedSession = { ...subject, arguments: [], look: question.look };
+    const session: LimitedSession = { ...subject, arguments: [] };
     report.steps.push(withRightsOf(who, () => shellStep(account.shell, who.uid)));
     const line = explainEntrance(report, question, session);
     for (const { code, message, remedy } of jobWarnings(account))
@@ -190,7 +184,7 @@ export function explainLogin(question: Question): LoginReport {
     if (report.unjailed) return;
     orUnknown(report, kind, () => {
       withRightsOf(who, () => (kind === JK_CHROOTSH ? explainChrootsh : explainLsh)(report, session));
-      explainLibraries(report, question);
+      explainLibraries(report);
     });
   });
 }

@@ -1,7 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import type { CheckOutcome, CheckResult } from "../enter/checks.ts";
-import type { Missing } from "../libraries/dependency.ts";
 import type { LoginReport, ReportStep } from "./report.ts";
 
 type Stage = ReportStep["stage"];
@@ -28,22 +27,6 @@ export function addChecks(report: LoginReport, stage: Stage, results: Iterable<C
     if (outcome === "passed" || outcome === "warned") passed.add(name);
   }
   return passed;
-}
-
-/** The steps about missing dependencies; `ending`: the remedy and the exit status for each. */
-export function librarySteps(
-  stage: Stage,
-  program: ByteString,
-  missing: readonly Missing[],
-  ending: (one: Missing) => { remedy: ByteString; exitStatus: number },
-): ReportStep[] {
-  const step = stepsOf(stage);
-  if (missing.length === 0)
-    return [step("libraries", "passed", `the libraries and interpreters of ${program} exist`)];
-  return missing.map((one) => {
-    const { remedy, exitStatus } = ending(one);
-    return step("libraries", "failed", one.message, remedy, exitStatus);
-  });
 }
 
 /** The command that comments out a line of a config file, which is numbered from 1. */

@@ -63,8 +63,6 @@ export interface Missing {
   atExec?: boolean;
 }
 
-export type FindMissing = (root: ByteString, program: ByteString) => Missing[];
-
 /** True for a path that is named like a shared library: libc.so.6, pam_unix.so. */
 export function isLibraryName(path: ByteString): boolean {
   return /\.so(?:\.|$)/.test(baseName(path));

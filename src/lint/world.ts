@@ -13,6 +13,7 @@ import { type JailAccounts, readJailAccounts } from "../jail/accounts/accounts.t
 import { jailedUsers, limitedUsers } from "../jail/accounts/jailed-users.ts";
 import { closeJailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import { knownJails } from "../jail/record/manifest.ts";
+import { hookedRepositories, SHARED } from "../known-programs/hooked-repositories.ts";
 import { executedFiles } from "../libraries/closure.ts";
 import { copyOfKnown, ownStart, PoptReaders } from "../libraries/program-file.ts";
 import { filesBelow } from "../limited-shell/files.ts";
@@ -20,7 +21,6 @@ import { namesIn } from "../system/account-tools.ts";
 import { groupByName, passwdByName } from "../system/accounts.ts";
 import { commandAt } from "../system/exchange.ts";
 import type { FileKind, LintWorld, UnsafeDirectory as SystemDirectory } from "./context.ts";
-import { hookedRepositories, SHARED } from "./hooked-repositories.ts";
 
 /** The jails of accounts and of the registry, which only root can read; `failed` gets the error of the registry. */
 export function knownPaths(failed: (error: unknown) => void = () => undefined): ByteString[] {

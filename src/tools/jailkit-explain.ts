@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { libc } from "../../ffi/libc.ts";
 import { baseName } from "../../ffi/paths.ts";
 import { COLOR, type Paint, paintFor } from "../cli/colour.ts";
-import { describeError, UsageError } from "../cli/error.ts";
+import { UsageError } from "../cli/error.ts";
 import { jailBeforeUsers } from "../cli/jail-operand.ts";
 import { JSON_OUTPUT, jailOption } from "../cli/options.ts";
 import { printLine } from "../cli/output.ts";
@@ -11,56 +11,20 @@ import { LAUNCH_OPTIONS, launchRequest } from "../enter/launch/options.ts";
 import { explainId, idLines, idReport, idStatus, isErrorId } from "../explain/error-id.ts";
 import { explainLogin } from "../explain/explain.ts";
 import { explainLaunch } from "../explain/programs/launch.ts";
-import type { ProgramLook } from "../explain/programs/limited.ts";
 import { explainMail } from "../explain/programs/mail.ts";
 import { explainUchroot } from "../explain/programs/uchroot.ts";
 import { explainReport, type LoginReport, reportStatus } from "../explain/report.ts";
 import { reportLines } from "../explain/show.ts";
-import { createLoader, executedFiles } from "../libraries/closure.ts";
-import type { Missing } from "../libraries/dependency.ts";
-import { ownStart } from "../libraries/program-file.ts";
-import { missingPython } from "../libraries/python.ts";
-import { hookedRepositories, SHARED } from "../lint/hooked-repositories.ts";
 import { passwdByName } from "../system/accounts.ts";
 
-// The exit status of ld.so(8) and of shells.
-const NOT_FOUND = 127;
-
-/** The files that a program below `root` needs and that do not exist there. Nothing is run. */
-function missingFiles(root: ByteString, program: ByteString): Missing[] {
-  const missing = (message: string, atExec = false): Missing => ({
-    message,
-    copy: [program],
-    exitStatus: NOT_FOUND,
-    atExec,
-  });
-  try {
-    using loader = createLoader({ root });
-    loader.dependencies(program);
-    const problems = loader.problems();
-    if (problems.length > 0)
-      return problems.map(({ message, library }) => missing(message, library.startsWith("/")));
-    const python = missingPython(root, program);
-    return python === undefined ? [] : [python];
-  } catch (error) {
-    return [missing(describeError(error))];
-  }
-}
-
 const NAME = "jailkit explain";
-
-const look: ProgramLook = {
-  executedFiles,
-  ownStart,
-  hookedRepositories: (rootFd, home) => hookedRepositories(rootFd, [home, SHARED]),
-};
 
 /** What the program that refused an account would do now; undefined if more must be asked. */
 function askAgain(program: ByteString, user: ByteString): LoginReport | undefined {
   const callerUid = libc.getuid();
-  if (program === "jk_procmailwrapper") return explainMail({ user, callerUid, missingFiles });
+  if (program === "jk_procmailwrapper") return explainMail({ user, callerUid });
   if (program === "jk_uchroot") return undefined;
-  return explainLogin({ user, command: undefined, callerUid, by: "su", from: undefined, missingFiles, look });
+  return explainLogin({ user, command: undefined, callerUid, by: "su", from: undefined });
 }
 
 function showId(id: ByteString): ToolOutput {
@@ -82,7 +46,7 @@ function launchReport(words: readonly ByteString[]): LoginReport {
   try {
     const { options, operands } = parseArguments(own, LAUNCH_OPTIONS);
     const request = launchRequest(options, operands);
-    return explainLaunch({ request, callerUid: libc.getuid(), missingFiles });
+    return explainLaunch({ request, callerUid: libc.getuid() });
   } catch (error) {
     if (error instanceof UsageError) throw misused(`jk_chrootlaunch: ${error.message}`);
     throw error;
@@ -109,12 +73,12 @@ function requireSensible({ words, jail, mail, su, from }: Question): void {
 
 function explain({ user, words, jail, mail, su, from }: Question): LoginReport {
   const callerUid = libc.getuid();
-  if (mail) return explainMail({ user, callerUid, missingFiles });
+  if (mail) return explainMail({ user, callerUid });
   const [program, ...programArguments] = words;
   if (jail !== undefined && program !== undefined)
-    return explainUchroot({ user, jail, program, programArguments, callerUid, missingFiles });
+    return explainUchroot({ user, jail, program, programArguments, callerUid });
   const command = words.length === 0 ? undefined : words.join(" ");
-  return explainLogin({ user, command, callerUid, by: su ? "su" : "ssh", from, missingFiles, look });
+  return explainLogin({ user, command, callerUid, by: su ? "su" : "ssh", from });
 }
 
 /** `jailkit explain`: would this login work, and if not, why not? */

@@ -1,10 +1,12 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { attempt, SystemError } from "../../../ffi/error.ts";
 import { parentOf } from "../../../ffi/paths.ts";
+import { withRightsOf } from "../../../ffi/rights.ts";
 import { describeError } from "../../cli/error.ts";
 import { someNamedCounts } from "../../confine/directories.ts";
 import { canLimitExecution, type ExecuteLimits, NO_LANDLOCK } from "../../confine/execute.ts";
 import { grantedBy, viewExecution } from "../../confine/execute-view.ts";
+import { executedFiles } from "../../libraries/closure.ts";
 import type { ReportStep } from "../report.ts";
 import { stepsOf } from "../steps.ts";
 
@@ -12,13 +14,12 @@ import { stepsOf } from "../steps.ts";
 export const NOT_EXECUTABLE = 126;
 
 interface ExecuteQuestion {
+  root: ByteString;
   rootFd: number;
   configFile: ByteString;
   limits: ExecuteLimits | "any";
   /** The program of the command; undefined if there is none. */
   command: ByteString | undefined;
-  /** The interpreters and the dynamic linker that the kernel executes for a program. */
-  executedFiles: (program: ByteString) => ByteString[];
 }
 
 const step = (
@@ -36,7 +37,7 @@ export function holdsPrograms(rootFd: number, limits: ExecuteLimits | "any"): bo
 
 /** Explains the effect of the key `execute` of a section, and whether it prevents the command. */
 export function explainExecute(question: ExecuteQuestion): ReportStep[] {
-  const { rootFd, configFile, limits, command, executedFiles } = question;
+  const { root, rootFd, configFile, limits, command } = question;
   if (limits === "any") {
     return [step("warned", "execute = any: uploaded programs can be executed", `change ${configFile}`)];
   }
@@ -61,7 +62,8 @@ export function explainExecute(question: ExecuteQuestion): ReportStep[] {
   const fix = `fix it, or change ${configFile}`;
   for (const { path, why } of view.leftOut)
     steps.push(step("warned", `nothing in ${path} may be executed: ${why}`, fix));
-  const files = command === undefined ? [] : executedFiles(command);
+  // Interpreters and the dynamic linker.
+  const files = command === undefined ? [] : withRightsOf(undefined, () => executedFiles(root, command));
   const blocked = files.find((path) => !view.mayExecute(path));
   if (blocked !== undefined) {
     const unsafe = view.unsafeFor(blocked);

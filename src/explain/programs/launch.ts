@@ -12,16 +12,17 @@ import { hostPath } from "../../jail/fs/walk.ts";
 import type { Missing } from "../../libraries/dependency.ts";
 import { passwdByUid } from "../../system/accounts.ts";
 import { commandAt } from "../../system/exchange.ts";
-import type { UserQuestion } from "../account.ts";
+import { librarySteps } from "../libraries.ts";
 import { emptyReport, judgeReport, type LoginReport, type ReportStep } from "../report.ts";
-import { librarySteps, stepsOf } from "../steps.ts";
+import { stepsOf } from "../steps.ts";
 
 const TOOL = "jk_chrootlaunch";
 const EXEC_FAILED = 31;
 
 /** A call of jk_chrootlaunch, and its caller. */
-interface LaunchQuestion extends Omit<UserQuestion, "user"> {
+interface LaunchQuestion {
   request: LaunchRequest;
+  callerUid: number;
 }
 
 const step = stepsOf(TOOL);
@@ -44,10 +45,7 @@ function addLaunchChecks(request: LaunchRequest, steps: ReportStep[]): Launch | 
 }
 
 /** Checks that jk_chrootlaunch does not make: the rights of the caller, and whether the program can be executed. */
-function startSteps(
-  { root, program, ids, kept }: Launch,
-  { callerUid, missingFiles }: LaunchQuestion,
-): ReportStep[] {
+function startSteps({ root, program, ids, kept }: Launch, callerUid: number): ReportStep[] {
   const steps: ReportStep[] = [];
   if (callerUid !== 0)
     steps.push(step("root", "failed", "jk_chrootlaunch must be run by root", "start it as root", 35));
@@ -63,18 +61,15 @@ function startSteps(
     const remedy = `let it pass the directories above, none of them mounted noexec, and: ${command}`;
     steps.push(step("exec", "failed", `uid ${ids.uid} cannot execute ${program}`, remedy, EXEC_FAILED));
   }
-  const absolute = program.startsWith("/") ? program : `/${program}`;
-  const missing = missingFiles(root.path, absolute);
   const ending = ({ copy, exitStatus, atExec }: Missing) => ({
     remedy: copyRemedy(root.path, ...copy),
     exitStatus: atExec ? EXEC_FAILED : exitStatus,
   });
-  return [...steps, ...librarySteps(TOOL, program, missing, ending)];
+  return [...steps, ...librarySteps(TOOL, root.path, program, ending)];
 }
 
 /** Explains a call of jk_chrootlaunch. */
-export function explainLaunch(question: LaunchQuestion): LoginReport {
-  const { request } = question;
+export function explainLaunch({ request, callerUid }: LaunchQuestion): LoginReport {
   const steps: ReportStep[] = [];
   const launch = addLaunchChecks(request, steps);
   const uid = launch?.ids.uid;
@@ -86,7 +81,7 @@ export function explainLaunch(question: LaunchQuestion): LoginReport {
     warnOfLaunch(request, launch, (severity, message) => {
       if (severity === "warning") steps.push(step("warning", "warned", message));
     });
-    steps.push(...startSteps(launch, question));
+    steps.push(...startSteps(launch, callerUid));
     const argv = [program, ...request.programArguments];
     report.command = { path: program, argv, environment: environment() };
   }

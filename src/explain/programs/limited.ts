@@ -17,9 +17,11 @@ import {
 import { Refusal } from "../../enter/refusal.ts";
 import { isRootsProgram, openRemedy, sectionLinesRemedy } from "../../enter/remedies.ts";
 import { LIMITED_SHELL } from "../../enter/shell.ts";
-import { type HookedRepository, hooksWarning } from "../../known-programs/hooks.ts";
+import { hookedRepositories, SHARED } from "../../known-programs/hooked-repositories.ts";
+import { hooksWarning } from "../../known-programs/hooks.ts";
 import { recognise, startsOf } from "../../known-programs/recognise.ts";
-import { type OwnStart, ownStartWarning, programWarnings } from "../../known-programs/warnings.ts";
+import { ownStartWarning, programWarnings } from "../../known-programs/warnings.ts";
+import { ownStart } from "../../libraries/program-file.ts";
 import { filesBelow, useBelow } from "../../limited-shell/files.ts";
 import { commandAt } from "../../system/exchange.ts";
 import { isNoexec, remountCommand } from "../../system/mounts.ts";
@@ -30,23 +32,12 @@ import { stepsOf } from "../steps.ts";
 import { explainExecute, holdsPrograms, NOT_EXECUTABLE } from "./execute.ts";
 import { allowLines, commandRemedy, sectionRemedy, sharedBy } from "./section.ts";
 
-/** Functions that examine programs below a root directory. They need root's rights. */
-export interface ProgramLook {
-  /** The other files that the kernel executes for a program: interpreters, the dynamic linker. */
-  executedFiles: (root: ByteString, program: ByteString) => ByteString[];
-  /** The programs that a program starts itself, as far as its file shows. */
-  ownStart: (root: ByteString, program: ByteString) => OwnStart | undefined;
-  /** Repositories with hooks below a home. */
-  hookedRepositories: (rootFd: number, home: ByteString) => HookedRepository[];
-}
-
 /** A session in the limited shell or another one. */
 export interface LimitedSession extends Subject {
   /** The arguments of the login shell: none, or "-c" and the command. */
   arguments: ByteString[];
   /** The variable USER, if it is not the name of the account. */
   userVariable?: ByteString;
-  look: ProgramLook;
 }
 
 /** Where the limited shell would run. */
@@ -155,8 +146,7 @@ function explainCommand(shell: Shell, policy: LimitedPolicy, executables: readon
   const held = holdsPrograms(place.rootFd, limits);
   const root = report.jail ?? "/";
   const command = plan.allowed ? plan.path : undefined;
-  const executedFiles = (program: ByteString) => asRoot(() => session.look.executedFiles(root, program));
-  add(...explainExecute({ rootFd: place.rootFd, configFile, limits, command, executedFiles }));
+  add(...explainExecute({ root, rootFd: place.rootFd, configFile, limits, command }));
   const interactive = session.arguments.length === 0;
   const unchecked = policy.values.allowSpawnOptions;
   for (const one of plan.allowed ? [plan.path] : interactive ? executables : []) {
@@ -214,20 +204,20 @@ function executableStep(shell: Shell, path: ByteString): ReportStep {
 /** Adds problems of a known server. `asked`: it is the command. */
 function explainTroubles(
   path: ByteString,
-  { report, session: { look }, place, request, add }: Shell,
+  { report, place, request, add }: Shell,
   policy: LimitedPolicy,
   held: boolean,
   asked: boolean,
 ): void {
   const program = recognise(path, request.files);
-  const start = held ? asRoot(() => look.ownStart(report.jail ?? "/", path)) : undefined;
+  const start = held ? asRoot(() => ownStart(report.jail ?? "/", path)) : undefined;
   const stopped = ownStartWarning(path, program, start);
   if (stopped !== undefined) {
     const { certain, message, remedy } = stopped;
     add(step("server", !asked ? "warned" : certain ? "failed" : "unknown", message, remedy, NOT_EXECUTABLE));
   }
   if (program.rows.every(({ hooks }) => hooks === undefined)) return;
-  const repositories = asRoot(() => look.hookedRepositories(place.rootFd, place.home));
+  const repositories = asRoot(() => hookedRepositories(place.rootFd, [place.home, SHARED]));
   const silent = hooksWarning(program, repositories, new Map(policy.values.environment));
   if (silent !== undefined) add(step("hooks", "warned", silent.message, silent.remedy));
 }

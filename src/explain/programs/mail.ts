@@ -5,27 +5,23 @@ import { gatherProcmail, isJailedHome, PROCMAIL, PROCMAIL_WRAPPER } from "../../
 import { copyRemedy } from "../../enter/remedies.ts";
 import { findProgram } from "../../system/run.ts";
 import { callBy, explainUser, orUnknown, type Subject, type UserQuestion } from "../account.ts";
+import { librarySteps } from "../libraries.ts";
 import { MAIL_CHECKS } from "../login-checks.ts";
 import type { LoginReport } from "../report.ts";
-import { addChecks, librarySteps, stepsOf } from "../steps.ts";
+import { addChecks, stepsOf } from "../steps.ts";
 
 const EXEC_FAILED = 111;
 
 /** Adds whether procmail can start below `root`, and how. */
-function explainProgram(
-  report: LoginReport,
-  root: ByteString,
-  remedy: string,
-  environment: ByteString[],
-  missingFiles: UserQuestion["missingFiles"],
-) {
-  const missing = withRightsOf(undefined, () => missingFiles(root, PROCMAIL));
+function explainProgram(report: LoginReport, root: ByteString, remedy: string, environment: ByteString[]) {
   const ending = () => ({ remedy, exitStatus: EXEC_FAILED });
-  report.steps.push(...librarySteps(PROCMAIL_WRAPPER, PROCMAIL, missing, ending));
-  if (missing.length === 0) report.command = { path: PROCMAIL, argv: [PROCMAIL], environment };
+  const libraries = librarySteps(PROCMAIL_WRAPPER, root, PROCMAIL, ending);
+  report.steps.push(...libraries);
+  if (libraries.every(({ outcome }) => outcome === "passed"))
+    report.command = { path: PROCMAIL, argv: [PROCMAIL], environment };
 }
 
-function explainDelivery(report: LoginReport, { missingFiles }: UserQuestion, subject: Subject): void {
+function explainDelivery(report: LoginReport, subject: Subject): void {
   const { home, name } = subject.account;
   const installed = () => findProgram(PROCMAIL_WRAPPER) ?? `/usr/sbin/${PROCMAIL_WRAPPER}`;
   const facts = gatherProcmail({ ...callBy(subject, PROCMAIL_WRAPPER, installed), userVariable: undefined });
@@ -36,7 +32,7 @@ function explainDelivery(report: LoginReport, { missingFiles }: UserQuestion, su
   if (!jailed) {
     const message = `the home ${home} is not in a jail: the host's ${PROCMAIL} delivers the mail`;
     report.steps.push(stepsOf(PROCMAIL_WRAPPER)("jail", "passed", message));
-    if (!failed) explainProgram(report, "/", "install procmail", [], missingFiles);
+    if (!failed) explainProgram(report, "/", "install procmail", []);
     return;
   }
   const split = facts.split();
@@ -45,14 +41,14 @@ function explainDelivery(report: LoginReport, { missingFiles }: UserQuestion, su
   report.home = split.home;
   const remedy = copyRemedy(split.jail, PROCMAIL);
   const environment = [`HOME=${split.home}`, `USER=${name}`];
-  if (!failed) explainProgram(report, split.jail, remedy, environment, missingFiles);
+  if (!failed) explainProgram(report, split.jail, remedy, environment);
 }
 
 /** Explains mail to a user through jk_procmailwrapper. Throws as explainUser. */
 export function explainMail(question: UserQuestion): LoginReport {
   return explainUser(question, PROCMAIL_WRAPPER, (report, subject) =>
     orUnknown(report, PROCMAIL_WRAPPER, () =>
-      withRightsOf(subject.who, () => explainDelivery(report, question, subject)),
+      withRightsOf(subject.who, () => explainDelivery(report, subject)),
     ),
   );
 }

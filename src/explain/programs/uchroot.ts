@@ -11,10 +11,11 @@ import type { Missing } from "../../libraries/dependency.ts";
 import { commandAt } from "../../system/exchange.ts";
 import { findProgram } from "../../system/run.ts";
 import { callBy, explainUser, orUnknown, type Subject, type UserQuestion } from "../account.ts";
+import { librarySteps } from "../libraries.ts";
 import { limitSteps } from "../limits.ts";
 import { UCHROOT_CHECKS } from "../login-checks.ts";
 import type { LoginReport } from "../report.ts";
-import { addChecks, librarySteps, stepsOf } from "../steps.ts";
+import { addChecks, stepsOf } from "../steps.ts";
 
 const TOOL = "jk_uchroot";
 const USUAL_PLACE = "/usr/bin/jk_uchroot";
@@ -31,7 +32,7 @@ interface UchrootQuestion extends UserQuestion {
 
 /** Adds whether the program can be executed, and how. */
 function explainProgram(report: LoginReport, question: UchrootQuestion, facts: GatheredUchrootFacts): void {
-  const { program, programArguments, callerUid, missingFiles } = question;
+  const { program, programArguments, callerUid } = question;
   const jail = facts.jailPath();
   const fact = facts.program();
   if (fact.kind === "file" && !fact.executable) {
@@ -41,11 +42,10 @@ function explainProgram(report: LoginReport, question: UchrootQuestion, facts: G
     report.steps.push(stepsOf(TOOL)("exec", "failed", message, remedy, EXEC_FAILED));
     return;
   }
-  const absolute = program.startsWith("/") ? program : `/${program}`;
-  const missing = withRightsOf(undefined, () => missingFiles(jail, absolute));
   const ending = ({ copy }: Missing) => ({ remedy: copyRemedy(jail, ...copy), exitStatus: EXEC_FAILED });
-  report.steps.push(...librarySteps(TOOL, program, missing, ending));
-  if (missing.length > 0) return;
+  const libraries = librarySteps(TOOL, jail, program, ending);
+  report.steps.push(...libraries);
+  if (libraries.some(({ outcome }) => outcome === "failed")) return;
   // Only the caller knows the caller's environment.
   const given = callerUid === 0 ? [] : environment();
   const { env } = uchrootSettingsOf(facts);

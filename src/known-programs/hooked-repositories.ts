@@ -2,7 +2,7 @@ import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { attempt } from "../../ffi/error.ts";
 import { fstat, openAt2, readAllFd, readDirectory, statIfPresent, withFd } from "../../ffi/files.ts";
-import { GIT_HOOKS, type HookedRepository } from "../known-programs/hooks.ts";
+import { GIT_HOOKS, type HookedRepository } from "./hooks.ts";
 
 /** Bounds of a search: a user's directory may hold anything. `directories` and `found` are for each place. */
 const LIMITS = { depth: 2, directories: 500, all: 50_000, entries: 1000, found: 100, hgrcBytes: 1 << 16 };
