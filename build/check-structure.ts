@@ -56,8 +56,8 @@ function checkRank(file: string, target: string): void {
 }
 
 /**
- * What is loaded with a file, and with what that loads; with `whenAsked`, also what they load only when asked. Types are
- * not: the compiler erases their imports.
+ * Reports refused modules that a file loads, itself or through other files; with `whenAsked`, also by import(). Imports of
+ * types do not count: the compiler erases them.
  */
 function checkLoads(
   refused: RegExp,
@@ -94,7 +94,7 @@ function writers(): string[] {
   return [...found];
 }
 
-/** The files that change a file system. */
+/** Reports a file that changes a file system and may not, or may and does not. */
 function checkWriters(file: string, { text }: Source, names: readonly string[]): void {
   if (!file.startsWith("src/") || file.startsWith("src/jail/fs/")) return;
   const wrapped = names.filter((name) => new RegExp(`\\b${name}\\b`).test(text));
@@ -105,7 +105,7 @@ function checkWriters(file: string, { text }: Source, names: readonly string[]):
   if (used.length === 0 && allowed) problems.push(`build/rooms.ts: ${file} changes no file system`);
 }
 
-/** Pointers that native code gets, and why that is safe. */
+/** Reports pointers that are passed to native code without a SAFETY note. */
 function checkPointers(): void {
   const files = [...sources].filter(([file]) => /^(?:ffi|src)\//.test(file));
   const native = readNative(files.map(([, { text }]) => text));
@@ -123,7 +123,7 @@ function checkReadmes(): void {
   }
 }
 
-/** The table of CONTRIBUTING.md, between two comments. */
+/** Compares the table of rooms in CONTRIBUTING.md, between two comments; with --fix, writes it. */
 function checkTable(): void {
   const path = join(root, "CONTRIBUTING.md");
   const text = readFileSync(path, "utf8");

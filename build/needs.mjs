@@ -35,7 +35,8 @@ function requireOverlay() {
   const folder = fs.mkdtempSync(join(tmpdir(), "jailkit-overlay-"));
   const { status, stderr, error } = spawnSync("unshare", privateMounts(self, [folder]), { encoding: "utf8" });
   fs.rmdirSync(folder);
-  const why = error ? `unshare: ${error.message}` : stderr.trim().split("\n").pop();
+  // mount(8) adds a hint at dmesg(1) below its reason.
+  const why = error ? `unshare: ${error.message}` : stderr.trim().split("\n")[0];
   if (error || status !== 0)
     fail(
       `throwaway copies of this machine are overlays of /, which cannot be mounted here (${why}): use a machine or VM of your own, or a container that may mount`,

@@ -36,10 +36,10 @@ const FOLDERS = Object.keys(ROOMS);
 /** The rank of the room that a file of src/ is in, from 0, the highest; -1 for none. */
 export const rankOf = (file: string) => FOLDERS.findIndex((folder) => file.startsWith(`src/${folder}/`));
 
-/** Modules that are too slow to start for a login, and have no place where a capability is held. */
+/** Modules that start too slowly for a login, and do not belong in a process with a capability. */
 export const NOT_ON_A_LOGIN = /^(?:node:|fs$|path$|citty|zod|ini$)/;
 
-/** What no tool loads, not even when asked: the schemas of reports are for docs/schemas/ and the tests. */
+/** What no tool loads, not even by import(): the schemas of reports are for docs/schemas/ and the tests. */
 export const NOT_IN_A_TOOL = /^zod(?:\/|$)/;
 
 /** What runs on the path of a login: all of src/enter/, and the executables that begin it. */

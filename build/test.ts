@@ -57,7 +57,6 @@ async function run(files: readonly string[], env: Record<string, string>, name: 
     new Response(child.stderr).text(),
   ]);
   const status = await child.exited;
-  if (process.env.JK_TIMES) console.log(name, performance.now());
   const output = `${out}\n${err}`;
   if (status !== 0) console.log(output.replace(/^\(pass\).*\n/gm, ""));
   // Except the counts of test/words.

@@ -38,7 +38,7 @@ export async function runCommands(
   const main = defineCommand({ meta: { name, description: summary, version: VERSION }, subCommands });
   const [command] = args;
   if (command === undefined || command === "-h" || command === "--help" || command === "help") {
-    // citty pads the last column, and colours also what is no terminal.
+    // citty pads the last column, and uses colours even if the output is not a terminal.
     const usage = (await renderUsage(main)).replace(/ +$/gm, "");
     print(`${coloursWanted() ? usage : Bun.stripANSI(usage)}\n`);
     return command === undefined ? NO_COMMAND : 0;
@@ -47,7 +47,7 @@ export async function runCommands(
     printLine(`${name} ${VERSION}`);
     return 0;
   }
-  // Not citty's to find: it would skip options before the command.
+  // Looked up here, because citty would skip options before the command.
   if (command in subCommands) {
     await runCommand(main, { rawArgs: [...args] });
     return exitStatus;

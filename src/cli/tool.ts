@@ -78,7 +78,7 @@ export function defineTool<const T extends OptionTable>(definition: ToolDefiniti
     }
   }
 
-  return { ...source, ...(posix === undefined ? {} : { posix }), main };
+  return { ...definition, options, main };
 }
 
 /** Prints a usage error and returns the exit status; any other error is thrown again. */

@@ -1,7 +1,7 @@
 import { type ByteString, cString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { signalSet } from "../../ffi/events.ts";
-import { close, openAt } from "../../ffi/files.ts";
+import { close, openAt, withFd } from "../../ffi/files.ts";
 import { isGuarded } from "../../ffi/guard.ts";
 import { addressOf, libc } from "../../ffi/libc.ts";
 import { openPair, SOCK_SEQPACKET } from "../../ffi/sockets.ts";
@@ -61,12 +61,9 @@ function startSelf(
 
 /** Starts the relay, without anything of the caller's. */
 export function startRelay(): StartedProcess {
+  const options = { env: [], blocked: RELAY_SIGNALS, newSession: false };
   const devNull = openAt(C.AT_FDCWD, "/dev/null", C.O_RDWR);
-  try {
-    return startSelf([RELAY_ROLE], { env: [], blocked: RELAY_SIGNALS, newSession: false }, devNull);
-  } finally {
-    close(devNull);
-  }
+  return withFd(devNull, () => startSelf([RELAY_ROLE], options, devNull));
 }
 
 /** Starts this program with the same options in its own session. */

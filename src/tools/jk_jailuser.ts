@@ -125,7 +125,7 @@ export const tool = defineTool({
       return planToJail(run, root, jailing, wantsMove);
     });
     makeChanges(changes, jailOf(root), (user, run) => {
-      if (root === undefined) return;
+      if (unjail || root === undefined) return;
       const isPlanned = dryRun && access.joins.length > 0;
       const planned = isPlanned ? { user, groups: [...groupsOf(user), ...access.joins] } : undefined;
       if (!jailSideOnly) warnOfLogin(user, access, run, planned);

@@ -125,7 +125,7 @@ function openKeyDirectory(place: KeyPlace, home: Directory): Directory | undefin
   const stat = statIfPresent(home.fd, DIRECTORY);
   if (stat === undefined) return undefined;
   if (!isDirectory(stat)) {
-    const what = isLink(stat) ? "is a symbolic link" : "is no directory";
+    const what = isLink(stat) ? "is a symbolic link" : "is not a directory";
     throw inTheWay(place, home, path, what);
   }
   const directory = openChild(root, home, DIRECTORY);
@@ -204,7 +204,7 @@ export function planSkeletonKeys(skeleton: ByteString, keys: readonly KeyLine[])
     const need = (path: ByteString, is: (stat: Stat) => boolean, what: ByteString): boolean => {
       const stat = lookUp(tree, path)?.stat;
       if (stat === undefined || is(stat)) return stat !== undefined;
-      const why = isLink(stat) ? "is a symbolic link" : `is no ${what}`;
+      const why = isLink(stat) ? "is a symbolic link" : `is not a ${what}`;
       throw refuse(tree, path, `${why}: no key is written to a copy of it`);
     };
     const file = `${skeleton}/${KEYS_FILE}`;

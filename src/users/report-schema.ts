@@ -20,8 +20,8 @@ export const newUserReportSchema = reportSchema("jk_addjailuser", {
   home: z.string().describe("As /etc/passwd has it."),
   shell: z.string().describe("Its shell in the jail."),
   groups: texts.describe("Its groups, the primary one first."),
-  access: texts.describe("What --authorized-key and --policy come to, a printable line each."),
-  warnings: texts.describe("What else sshd gives the account, as on standard error."),
+  access: texts.describe("What --authorized-key and --policy did or would do, a printable line each."),
+  warnings: texts.describe("Printable lines, as on standard error."),
   missing: z
     .array(missingSchema)
     .describe("What it lacks before it can log in and run something, as on standard error."),
@@ -37,7 +37,7 @@ const jailedUserSchema = z
     user: z.string(),
     status: z
       .enum(["done", "unchanged", "planned", "refused", "not-done", "failed"])
-      .describe('"not-done": nothing was wrong with it, but another account was refused.'),
+      .describe('"not-done": another account was refused, or a signal came before its turn.'),
     home: textOrNull.describe("The home that the account has, or would have."),
     shell: textOrNull.describe("Likewise its shell on the host."),
     steps: texts.describe("What was or would be done, a printable line each."),

@@ -65,7 +65,7 @@ const plants: [what: string, plant: () => void, reason: string][] = [
   ["a .ssh that is a link to root's", () => link("/root/.ssh", ".ssh"), "is a symbolic link"],
   ["a .ssh that is a link to another user's", () => link("../victim/.ssh", ".ssh"), "is a symbolic link"],
   ["a .ssh that is a link to nothing", () => link("/root/new", ".ssh"), "is a symbolic link"],
-  ["a .ssh that is a file", () => own(".ssh", ""), "is no directory"],
+  ["a .ssh that is a file", () => own(".ssh", ""), "is not a directory"],
   [
     "a .ssh that is another user's",
     () => {

@@ -654,6 +654,11 @@ test("a jail that users cannot pass is reported", () => {
   const [, remedy = ""] = /cannot pass \S+: no login works until it can: (.*)\n/.exec(stderr) ?? [];
   expect(typeRemedy(m, remedy)).toMatchObject({ status: 0 });
   expect(run("-n", "-j", jail, name).stderr).not.toContain("cannot pass");
+  // Who leaves the jail need not enter it.
+  m.must(["chmod", "0700", jail]);
+  const out = run("--jail-side-only", "--unjail", "-j", jail, name);
+  m.must(["chmod", "0755", jail]);
+  expect(out).toMatchObject({ status: 0, stderr: "" });
   m.must(["chgrp", "root", jail]);
   m.chmod(jail, 0o755);
 });

@@ -75,6 +75,12 @@ describe("one line where", () => {
     expect(told("quickstart", ["unshare", "--user", "--map-root-user"], {}, none)).toMatch(
       /^throwaway copies .* cannot be mounted here \(unshare: .*\): use a machine or VM of your own, or a container that may mount$/,
     );
+    // A comma ends an option of mount(8).
+    const comma = join(folder, "a,b");
+    mkdirSync(comma);
+    expect(told("quickstart", [], { TMPDIR: comma })).toMatch(
+      / cannot be mounted here \(mount: .*overlay.*\): use /,
+    );
   });
 
   test("there is no network", () => {

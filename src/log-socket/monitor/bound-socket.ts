@@ -2,7 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { renameAt, unlinkIfPresent } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
-import { close, openAt, type Stat, sameFile, statAt, statIfPresent } from "../../../ffi/files.ts";
+import { close, openAt, type Stat, sameFile, statAt, statIfPresent, withFd } from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { baseName, directoryOf, parentOf } from "../../../ffi/paths.ts";
 import {
@@ -53,8 +53,8 @@ function openDirectoryOf(path: ByteString): JailRoot {
 }
 
 /**
- * Binds to a temporary name, and sets the mode before anyone knows that name. Nothing else in a jail is created outside
- * src/jail/fs/write.ts, but only bind(2) creates a socket.
+ * Binds to a temporary name, and sets the mode before anyone knows that name. Everything else in a jail is created by
+ * src/jail/fs/, but only bind(2) creates a socket.
  */
 function bindNew(fd: number, directory: number): ByteString {
   const temporary = `.jk${Buffer.from(crypto.getRandomValues(new Uint8Array(8))).toString("hex")}`;
@@ -65,14 +65,8 @@ function bindNew(fd: number, directory: number): ByteString {
     libc.umask(umask);
   }
   // A default ACL of the directory can clear bits that the umask does not.
-  if ((statAt(directory, temporary).mode & 0o7777) !== MODE) {
-    const path = openAt(directory, temporary, C.O_PATH | C.O_NOFOLLOW);
-    try {
-      chmodPath(path, MODE);
-    } finally {
-      close(path);
-    }
-  }
+  if ((statAt(directory, temporary).mode & 0o7777) !== MODE)
+    withFd(openAt(directory, temporary, C.O_PATH | C.O_NOFOLLOW), (path) => chmodPath(path, MODE));
   return temporary;
 }
 
@@ -88,7 +82,7 @@ function requireNoDevice(path: ByteString, existing: Stat | undefined): void {
  * there, unless that is a directory or a device. Each message carries its sender's ids. Throws JailkitError, SystemError.
  */
 export function bindSocket(path: ByteString, type: "dgram" | "stream"): BoundSocket {
-  const parent = openDirectoryOf(path);
+  using parent = openDirectoryOf(path);
   const name = baseName(path);
   const fd = openSocket(type === "stream" ? SOCK_STREAM : SOCK_DGRAM, true);
   let directory = -1;
@@ -107,8 +101,6 @@ export function bindSocket(path: ByteString, type: "dgram" | "stream"): BoundSoc
     close(fd);
     if (!isErrno(error, "EISDIR")) throw error;
     throw new JailkitError("in-the-way", 1, `${display(path)}: a directory is in the way`);
-  } finally {
-    closeJailRoot(parent);
   }
 }
 

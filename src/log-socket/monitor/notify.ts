@@ -1,17 +1,10 @@
 import { type ByteString, toBytes } from "../../../ffi/bytes.ts";
-import { environment } from "../../../ffi/guard.ts";
+import { variable } from "../../../ffi/guard.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { describeSocket, SOCK_DGRAM, SOCK_STREAM, sendDatagram } from "../../../ffi/sockets.ts";
 
 const FIRST_ACTIVATED = 3;
 const MOST_ACTIVATED = 1000;
-
-function variable(name: string): ByteString | undefined {
-  const prefix = `${name}=`;
-  return environment()
-    .find((entry) => entry.startsWith(prefix))
-    ?.slice(prefix.length);
-}
 
 /** Sends a state to the service manager, if there is one: sd_notify(3). Never throws. */
 export function notify(state: ByteString): void {

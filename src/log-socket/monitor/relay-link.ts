@@ -1,13 +1,13 @@
 import { O_DIRECTORY, O_RDONLY, SIGKILL } from "../../../ffi/constants.ts";
 import { EPOLLIN, pollTwo } from "../../../ffi/events.ts";
-import { close, openAt, readDirectory } from "../../../ffi/files.ts";
+import { close, openAt, readDirectory, withFd } from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { setSendTimeout } from "../../../ffi/sockets.ts";
 import { isStopped, waitFor } from "../../../ffi/spawn.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { withTree } from "../../jail/fs/look.ts";
 import { directoryFindings } from "../../jail/fs/safety.ts";
-import { closeJailRoot, openTree } from "../../jail/fs/walk.ts";
+import { openTree } from "../../jail/fs/walk.ts";
 import { makeDirectories } from "../../jail/fs/write.ts";
 import { type Command, type Counters, type RelayReport, receiveReport, sendMessage } from "../protocol.ts";
 import { type StartedProcess, startRelay } from "../roles.ts";
@@ -43,17 +43,13 @@ const clock = () => Bun.nanoseconds() / 1e6;
 function openEmptyDirectory(): number {
   const refuse = (why: string) => new JailkitError("not-empty", 1, `${EMPTY_DIRECTORY} ${why}`);
   withTree((tree) => makeDirectories(tree, EMPTY_DIRECTORY, () => ({ mode: 0o755, uid: 0, gid: 0 })));
-  const root = openTree(EMPTY_DIRECTORY);
-  try {
-    const [finding] = directoryFindings(root);
-    if (finding !== undefined) throw refuse(`cannot be the relay's root directory: ${finding.message}`);
-    const fd = openAt(root.fd, ".", O_RDONLY | O_DIRECTORY);
-    if (readDirectory(fd).length === 0) return fd;
-    close(fd);
-    throw refuse("must be empty, since it is the relay's root directory; move its contents away");
-  } finally {
-    closeJailRoot(root);
-  }
+  using root = openTree(EMPTY_DIRECTORY);
+  const [finding] = directoryFindings(root);
+  if (finding !== undefined) throw refuse(`cannot be the relay's root directory: ${finding.message}`);
+  const fd = openAt(root.fd, ".", O_RDONLY | O_DIRECTORY);
+  if (readDirectory(fd).length === 0) return fd;
+  close(fd);
+  throw refuse("must be empty, since it is the relay's root directory; move its contents away");
 }
 
 /**
@@ -64,14 +60,11 @@ export function openRelay(
   { account: { uid, gid }, mirror }: RelayOptions,
   handle: (report: RelayReport) => void,
 ): RelayLink {
-  const root = openEmptyDirectory();
-  let relay: RelayLink;
-  try {
-    relay = new RelayLink(startRelay(), handle);
-    relay.command({ is: "start", uid, gid, mirror }, root);
-  } finally {
-    close(root);
-  }
+  const relay = withFd(openEmptyDirectory(), (root) => {
+    const started = new RelayLink(startRelay(), handle);
+    started.command({ is: "start", uid, gid, mirror }, root);
+    return started;
+  });
   relay.waitUntilReady();
   return relay;
 }

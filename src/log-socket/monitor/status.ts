@@ -2,7 +2,7 @@ import { type ByteString, fromBytes, toBytes } from "../../../ffi/bytes.ts";
 import { unlinkIfPresent } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
-import { close, openAt, readDirectory } from "../../../ffi/files.ts";
+import { close, openAt, readDirectory, withFd } from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
 import {
   accept,
@@ -17,7 +17,7 @@ import {
   setSendTimeout,
 } from "../../../ffi/sockets.ts";
 import { withTree } from "../../jail/fs/look.ts";
-import { openDirectory, release } from "../../jail/fs/walk.ts";
+import { withDirectory } from "../../jail/fs/walk.ts";
 import { makeDirectories } from "../../jail/fs/write.ts";
 import type { Counters, SocketSettings } from "../protocol.ts";
 
@@ -53,10 +53,7 @@ function openStatusDirectory(create: boolean): number | undefined {
       makeDirectories(tree, STATUS_DIRECTORY, (path) => ({ mode: modeOf(path), uid: 0, gid: 0 }));
     }
     try {
-      const directory = openDirectory(tree, STATUS_DIRECTORY);
-      const fd = openAt(directory.fd, ".", C.O_RDONLY | C.O_DIRECTORY);
-      release(directory);
-      return fd;
+      return withDirectory(tree, STATUS_DIRECTORY, ({ fd }) => openAt(fd, ".", C.O_RDONLY | C.O_DIRECTORY));
     } catch (error) {
       if (isErrno(error, "ENOENT")) return undefined;
       throw error;
@@ -116,7 +113,7 @@ function ask(directory: number, name: ByteString): SocketStatus[] {
     if (error.code === "ECONNREFUSED") unlinkIfPresent(directory, name);
     return [];
   }
-  try {
+  return withFd(fd, () => {
     const answers: SocketStatus[] = [];
     const buffer = new Uint8Array(LONGEST);
     for (;;) {
@@ -124,21 +121,16 @@ function ask(directory: number, name: ByteString): SocketStatus[] {
       if (packet === undefined || packet.length === 0) return answers;
       answers.push(JSON.parse(fromBytes(buffer, 0, packet.length)) as SocketStatus);
     }
-  } finally {
-    close(fd);
-  }
+  });
 }
 
 /** The sockets of every running jk_socketd; undefined if there is none. Needs root. Throws SystemError. */
 export function askStatus(): SocketStatus[] | undefined {
   const directory = openStatusDirectory(false);
   if (directory === undefined) return undefined;
-  try {
-    const names = readDirectory(directory).map(({ name }) => name);
-    const answers = names.filter((name) => /^\d+$/.test(name)).map((name) => ask(directory, name));
-    const left = readDirectory(directory).some(({ name }) => /^\d+$/.test(name));
-    return left ? answers.flat() : undefined;
-  } finally {
-    close(directory);
-  }
+  return withFd(directory, () => {
+    const pids = () => readDirectory(directory).flatMap(({ name }) => (/^\d+$/.test(name) ? [name] : []));
+    const answers = pids().flatMap((name) => ask(directory, name));
+    return pids().length > 0 ? answers : undefined;
+  });
 }

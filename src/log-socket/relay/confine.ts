@@ -1,6 +1,6 @@
 import * as C from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
-import { close, fstat, openAt, readDirectory, sameFile, statAt } from "../../../ffi/files.ts";
+import { close, fstat, openAt, readDirectory, sameFile, statAt, withFd } from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
 import * as process from "../../../ffi/process.ts";
 import { AF_UNIX, SOCK_DGRAM } from "../../../ffi/sockets.ts";
@@ -13,16 +13,13 @@ function must(holds: boolean, what: string): void {
 
 /** Closes directories, which would be a way out of the root directory. */
 function closeDirectories(except: readonly number[]): void {
-  const list = openAt(C.AT_FDCWD, "/proc/self/fd", C.O_RDONLY | C.O_DIRECTORY);
-  try {
+  withFd(openAt(C.AT_FDCWD, "/proc/self/fd", C.O_RDONLY | C.O_DIRECTORY), (list) => {
     for (const { name } of readDirectory(list)) {
       const fd = Number(name);
       if (fd === list || except.includes(fd)) continue;
       if ((fstat(fd).mode & C.S_IFMT) === C.S_IFDIR) close(fd);
     }
-  } finally {
-    close(list);
-  }
+  });
 }
 
 /**
