@@ -16,9 +16,9 @@ let copyBuffer: Uint8Array | undefined;
 /**
  * Copies `size` bytes from the offset of `from` to the offset of `to`, which is its end, and returns how many there
  * were: by reflink, or inside the kernel (copy_file_range(2), sendfile(2)), or by read and write. Holes of large files
- * stay holes. Files of proc(5) have size 0, so such a file is copied to its end; a longer one than they are is an error
- * (EFBIG), since whoever can write an empty file could fill the disk. So is a size beyond 2^53. Throws SystemError;
- * EINTR for a signal that was held back.
+ * stay holes. A file of size 0 may be one of proc(5): it is copied to its end, but no more than 64 MiB, since a user who
+ * can write it could fill the disk. Throws SystemError: EFBIG for a longer one, or a size beyond 2^53; EINTR for a signal
+ * that was held back.
  */
 export function copyContents(from: number, to: number, size: number): number {
   if (size > Number.MAX_SAFE_INTEGER) throw tooLarge();

@@ -2,7 +2,8 @@ import { dlopen, FFIType } from "bun:ffi";
 import { type ByteString, cString, fromBytes, fromCString } from "./bytes.ts";
 import * as C from "./constants.ts";
 import { SystemError } from "./error.ts";
-import { addressOf, libc as base, cArgument, check, errno, fail } from "./libc.ts";
+import { close, openDirectoryPath, withFd } from "./files.ts";
+import { addressOf, libc as base, check, errno, fail } from "./libc.ts";
 import { fchdir } from "./process.ts";
 
 const { i32, u32, u64, ptr: pointer } = FFIType;
@@ -75,12 +76,12 @@ export function openPair(type: number): [number, number] {
 
 /** A socket that is connected to `path`. Throws SystemError. */
 export function connectTo(path: ByteString, type: number, nonblocking = false): number {
-  const fd = openSocket(type, nonblocking);
   const address = unixAddress(path);
+  const fd = openSocket(type, nonblocking);
   // SAFETY: exactly the bytes of the address are read.
   if (base.connect(fd, address, address.length) === 0) return fd;
   const error = new SystemError(errno(), "connect", path);
-  base.close(fd);
+  close(fd);
   throw error;
 }
 
@@ -91,9 +92,7 @@ export function connectTo(path: ByteString, type: number, nonblocking = false): 
 export function bindIn(fd: number, directory: number, name: ByteString): void {
   if (name.includes("/")) throw new SystemError(C.EINVAL, "bind", name);
   const address = unixAddress(name);
-  const root = base.openat(C.AT_FDCWD, cArgument("/"), C.O_PATH | SOCK_CLOEXEC, 0);
-  if (root < 0) fail("open", "/");
-  try {
+  withFd(openDirectoryPath("/"), (root) => {
     fchdir(directory);
     try {
       // SAFETY: exactly the bytes of the address are read.
@@ -101,9 +100,7 @@ export function bindIn(fd: number, directory: number, name: ByteString): void {
     } finally {
       fchdir(root);
     }
-  } finally {
-    base.close(root);
-  }
+  });
 }
 
 /** listen(2). */
@@ -193,14 +190,11 @@ export function sendNow(fd: number, bytes: Uint8Array): number {
 
 /** sendto(2) from a new socket to a path, or to an abstract name (a leading NUL). Throws SystemError. */
 export function sendDatagram(path: ByteString, bytes: Uint8Array): void {
-  const fd = openSocket(SOCK_DGRAM);
   const address = unixAddress(path);
-  try {
+  withFd(openSocket(SOCK_DGRAM), (fd) => {
     // SAFETY: exactly the bytes of message and address are read.
     check(libc.sendto(fd, bytes, bytes.length, MSG_NOSIGNAL, address, address.length), "sendto", path);
-  } finally {
-    base.close(fd);
-  }
+  });
 }
 
 const MOST_DESCRIPTORS = 8;

@@ -121,7 +121,7 @@ export function isStopped(pid: number): boolean {
   const information = new Int32Array(SIGNAL_INFO / 4);
   // SAFETY: a whole siginfo_t.
   const result = libc.waitid(P_PID, pid, information, WSTOPPED | WNOHANG | WNOWAIT);
-  // The kernel does not know a child that has ended as one that may stop.
+  // A child that has ended cannot stop.
   if (result < 0 && errno() === ECHILD) return false;
   check(result, "waitid");
   return information[0] !== 0;

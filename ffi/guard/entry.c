@@ -34,8 +34,8 @@ _Static_assert(__builtin_offsetof(struct config, runtime_entry) == 16, "the jump
 _Static_assert(__builtin_offsetof(struct config, state_slot) == 64, "ffi/guard.ts");
 _Static_assert(__builtin_offsetof(struct state, execfn) == 40, "ffi/guard.ts");
 _Static_assert(__builtin_offsetof(struct state, stack_top) == 104, "ffi/guard.ts");
-_Static_assert(__builtin_offsetof(struct state, write_pid) == 112, "ffi/launch.ts");
-_Static_assert(__builtin_offsetof(struct state, daemon) == 120, "ffi/launch.ts");
+_Static_assert(__builtin_offsetof(struct state, write_pid) == 112, "ffi/guard.ts");
+_Static_assert(__builtin_offsetof(struct state, daemon) == 120, "ffi/guard.ts");
 _Static_assert(__builtin_offsetof(struct state, entry) == 128, "ffi/guard.ts");
 _Static_assert(__builtin_offsetof(struct state, standard_error) == 136, "ffi/guard.ts");
 _Static_assert(__builtin_offsetof(struct state, hold_signals) == 144, "ffi/guard.ts");

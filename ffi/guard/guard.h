@@ -66,7 +66,7 @@ struct saved_descriptor {
 enum { MAX_DESCRIPTORS = 1024, SAVED_LIMITS = 4 };
 
 struct state {
-  /* Read by ffi/guard.ts and ffi/launch.ts, at these offsets. */
+  /* Those that ffi/guard.ts reads are at these offsets: see entry.c. */
   u64 magic;          /* 0 */
   u64 argc;           /* 8 */
   char **argv;        /* 16 */

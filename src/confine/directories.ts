@@ -5,6 +5,7 @@ import { SystemError } from "../../ffi/error.ts";
 import { close, fstat, openAt } from "../../ffi/files.ts";
 import { cArgument, errno, libc } from "../../ffi/libc.ts";
 import { unsafeBecause } from "../config/trusted.ts";
+import { onlyRootWrites } from "../system/exchange.ts";
 
 /** Names of directories, and the names that lead to the directory above them. */
 type Group = readonly [above: readonly ByteString[], names: readonly ByteString[]];
@@ -75,12 +76,10 @@ function openIn(above: number, name: ByteString): number | Reason {
   throw new SystemError(number, "open", name);
 }
 
-/** Agrees with unsafeBecause, but without its text, which takes time. */
-const isSafe = (stat: BasicStat): boolean => stat.uid === 0 && (stat.mode & 0o022) === 0;
-
 /** Why users other than root can write an open directory; undefined if they cannot. */
 function unsafe(fd: number, path: ByteString, stat: BasicStat): Reason | undefined {
-  if (isSafe(stat)) return undefined;
+  // Without the text of unsafeBecause, which takes time.
+  if (onlyRootWrites(stat)) return undefined;
   const directory = { path: path || "/", because: unsafeBecause(fstat(fd)) ?? "" };
   return { why: `${directory.path} ${directory.because}`, unsafe: directory };
 }
@@ -116,7 +115,7 @@ function homeAndAbove(root: number, home: ByteString): BasicStat[] {
     const stat = basicFstat(fd);
     const last = found.at(-1);
     // The directory above the root is the root.
-    const isEnd = last === undefined ? isSafe(stat) : same(last, stat);
+    const isEnd = last === undefined ? onlyRootWrites(stat) : same(last, stat);
     if (!isEnd) found.push(stat);
     const above = isEnd ? -1 : openAt(fd, "..", C.O_PATH | C.O_DIRECTORY);
     close(fd);

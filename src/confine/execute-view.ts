@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { attempt } from "../../ffi/error.ts";
-import { close, fstat, openAt2, readLink } from "../../ffi/files.ts";
+import { fstat, openAt2, readLink, withFd } from "../../ffi/files.ts";
 import { getXattr } from "../../ffi/xattrs.ts";
 import { eachTrustedDirectory, type UnsafeDirectory } from "./directories.ts";
 import type { ExecuteLimits } from "./execute.ts";
@@ -10,12 +10,7 @@ import type { ExecuteLimits } from "./execute.ts";
 function withFile<T>(root: number, path: ByteString, flags: number, use: (fd: number) => T): T | undefined {
   const resolve = C.RESOLVE_IN_ROOT | C.RESOLVE_NO_MAGICLINKS;
   const fd = attempt(() => openAt2(root, path, flags, resolve));
-  if (fd === undefined) return undefined;
-  try {
-    return use(fd);
-  } finally {
-    close(fd);
-  }
+  return fd === undefined ? undefined : withFd(fd, use);
 }
 
 /** The path of `fd` below the open directory `root`; undefined without /proc, or outside of it. */

@@ -2,7 +2,7 @@ import { basicFstat, basicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
-import { close, openAt, openIfPresent } from "../../ffi/files.ts";
+import { openDirectoryPath, openIfPresent, withFd } from "../../ffi/files.ts";
 import {
   allowBeneath,
   createRuleset,
@@ -73,19 +73,16 @@ function allowProgram(ruleset: number, path: ByteString, directories: ReadonlySe
     const stat = basicStat(C.AT_FDCWD, path);
     if (stat === undefined || (stat.mode & C.S_IFMT) !== C.S_IFLNK) return;
   }
-  const fd = openIfPresent(C.AT_FDCWD, path, C.O_PATH);
+  const file = openIfPresent(C.AT_FDCWD, path, C.O_PATH);
   // execve(2) will fail with the same error.
-  if (fd === undefined) return;
-  try {
+  if (file === undefined) return;
+  withFd(file, (fd) => {
     if ((basicFstat(fd).mode & C.S_IFMT) === C.S_IFREG) allowBeneath(ruleset, EXECUTE, fd);
-  } finally {
-    close(fd);
-  }
+  });
 }
 
 function limit(root: number, limits: ExecuteLimits): LeftOut[] {
-  const ruleset = createRuleset(EXECUTE | REFER | MAKE_BLOCK);
-  try {
+  return withFd(createRuleset(EXECUTE | REFER | MAKE_BLOCK), (ruleset) => {
     allowBeneath(ruleset, REFER, root);
     const directories = new Set<ByteString>();
     const leftOut = eachTrustedDirectory(root, limits, (path, fd) => {
@@ -95,9 +92,7 @@ function limit(root: number, limits: ExecuteLimits): LeftOut[] {
     for (const path of limits.executables) allowProgram(ruleset, path, directories);
     restrictSelf(ruleset);
     return leftOut;
-  } finally {
-    close(ruleset);
-  }
+  });
 }
 
 /**
@@ -108,12 +103,7 @@ function limit(root: number, limits: ExecuteLimits): LeftOut[] {
  */
 export function limitExecution(limits: ExecuteLimits): LeftOut[] | undefined {
   if (!canLimitExecution()) return undefined;
-  const root = openAt(C.AT_FDCWD, "/", C.O_PATH | C.O_DIRECTORY);
-  try {
-    const leftOut = limit(root, limits);
-    checkLimited();
-    return leftOut;
-  } finally {
-    close(root);
-  }
+  const leftOut = withFd(openDirectoryPath("/"), (root) => limit(root, limits));
+  checkLimited();
+  return leftOut;
 }

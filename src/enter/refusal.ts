@@ -35,7 +35,7 @@ export function refuse(refusal: Refusal, tool: string, log: Syslog): number {
   const id = errorId();
   // A log has one line; a remedy may have several.
   const remedy = refusal.remedy === "" ? "" : `; remedy: ${refusal.remedy.split("\n").join(" | ")}`;
-  // `jailkit explain` finds them by the id.
+  // `jailkit explain` finds the line by its id.
   log.write("err", `${id}: ${refusal.reason} (check ${refusal.code}, uid ${libc.getuid()})${remedy}`);
   printError(`${tool}: refused: ${refusal.shown} (error id ${id})`);
   return refusal.exitStatus;

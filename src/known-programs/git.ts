@@ -5,7 +5,7 @@ import { CALLS, type Program, type ProgramFiles } from "./program.ts";
 
 type Kind = "directory" | "file" | "missing" | "changeable";
 
-/** The kind of file at an absolute path; "changeable" if users other than root can change it or the way to it, or for a symbolic link. */
+/** The kind of file at an absolute path. "changeable": users other than root can change it, or it is another type of file. */
 function kindOf(path: ByteString, files: ProgramFiles): Kind {
   const parts = path.split("/").slice(1);
   let kind: Kind = "missing";

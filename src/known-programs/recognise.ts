@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { MOST_LINKS } from "../../ffi/constants.ts";
 import type { Stat } from "../../ffi/files.ts";
 import { baseName } from "../../ffi/paths.ts";
 import type { Identity, Program, ProgramFiles } from "./program.ts";
@@ -9,8 +10,6 @@ export function identityOf({ devMajor, devMinor, ino, nlink }: Stat): Identity {
   return { file: `${devMajor}:${devMinor}:${ino}`, links: nlink };
 }
 
-// As in the kernel.
-const MOST_LINKS = 40;
 const USUAL_DIRECTORIES = ["/usr/bin", "/usr/local/bin"];
 
 /**

@@ -62,8 +62,8 @@ function ruleFor(name: ByteString): ((value: ByteString) => boolean) | undefined
 /**
  * The part of the caller's environment ("NAME=value" entries) that a command in a jail gets: listed names with harmless
  * values, and `extraNames`, which the administrator has named, with any value. A list of harmful names would never be
- * complete (PERL5OPT, PYTHONPATH, RSYNC_RSH, ...). Names that ld.so(8) acts on are always dropped. Of several entries with
- * one name the first counts, as for getenv(3).
+ * complete (PERL5OPT, PYTHONPATH, RSYNC_RSH, ...). LD_* is always dropped: ld.so(8) acts on it. Of several entries with one
+ * name the first counts, as for getenv(3).
  */
 export function filterEnvironment(
   entries: readonly ByteString[],

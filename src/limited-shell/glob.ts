@@ -1,11 +1,9 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { PATH_MAX } from "../../ffi/constants.ts";
 import type { Budget } from "./budget.ts";
 import type { MarkedText } from "./fields.ts";
 import type { FileView } from "./files.ts";
 import { compilePattern, isMagic, matches, type Token } from "./pattern.ts";
-
-// PATH_MAX
-const LONGEST_PATH = 4096;
 
 /**
  * Pathname expansion as in sh(1): the existing paths that the field matches, sorted by their bytes; the field itself if it
@@ -28,7 +26,7 @@ export function expandPath(field: MarkedText, files: FileView, budget: Budget): 
       budget.spend("entries", 1);
       return present(whole, files) ? [whole] : [];
     };
-    const bases = paths.map((path) => path + slashes).filter((base) => base.length <= LONGEST_PATH);
+    const bases = paths.map((path) => path + slashes).filter((base) => base.length <= PATH_MAX);
     paths = bases.flatMap(follow);
     matched ||= isMagic(tokens);
   }

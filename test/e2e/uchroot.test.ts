@@ -103,6 +103,19 @@ describe("jailkit explain", () => {
     expect(stdout).toEndWith("jk_uchroot for u would work.\n");
   });
 
+  test("the remedy for a setuid program changes the jail's, also by a symbolic link that means the host's to root", () => {
+    m.write(ini, `[u]\nallowed_jails = ${J}\n`);
+    const programs = ["/usr/bin/twin", `${J}/usr/bin/twin`];
+    for (const path of programs) m.write(path, "", { mode: 0o4755 });
+    m.must(["ln", "-s", "/usr/bin/twin", `${J}/usr/bin/link`]);
+    const { steps } = explain(["-j", J, "u", "--", "/usr/bin/link"]);
+    const warned = steps.find(({ name }) => name === "program");
+    expect(warned).toMatchObject({ outcome: "warned", remedy: `chmod u-s,g-s ${J}/usr/bin/twin` });
+    m.must(["bash", "-c", warned?.remedy ?? ""]);
+    expect(programs.map((path) => m.stat(path)?.mode)).toEqual([0o104755, 0o100755]);
+    for (const path of [...programs, `${J}/usr/bin/link`]) m.remove(path);
+  });
+
   const shell = ["-j", J, "-x", "/bin/bash", "--", "-c", "exit 0"];
   const faults: [name: string, check: string, make: () => (() => void) | undefined][] = [
     ["nothing", "", () => undefined],

@@ -97,7 +97,7 @@ function facts(...changes: Partial<UchrootFacts>[]): UchrootFacts {
     allowedJail: () => ({ kind: "opened", listed: "/srv/j" }),
     jailPath: () => "/srv/j",
     jailFindings: () => [],
-    program: () => ({ kind: "file", setuid: false, executable: true }),
+    program: () => ({ kind: "file", setuid: undefined, executable: true }),
     inJail: () => ({ named: account, numbered: account, group }),
     hostGroups: () => [{ gid: 1000, entry: group }],
     foreignGroups: () => [],
@@ -186,7 +186,7 @@ describe("each check", () => {
 
   test("a setuid program is noted, unless it may take effect", () => {
     const setuid: Partial<UchrootFacts> = {
-      program: () => ({ kind: "file", setuid: true, executable: true }),
+      program: () => ({ kind: "file", setuid: "/srv/jail/bin/su", executable: true }),
     };
     const notes = (of: UchrootFacts) => [...runChecks(of, all)].flatMap((result) => result.notes ?? []);
     expect(notes(facts(setuid))).toMatchObject([{ severity: "notice" }]);

@@ -29,6 +29,7 @@ export const PROCMAIL_HELP: HelpSource = {
     41: "the home cannot be entered",
     53: "the jail or the home is not safe",
     75: "try again later: started by root, the account is not known, or the program cannot start now (a limit, memory)",
+    101: "a privilege cannot be dropped (also 102 to 104), or no_new_privs or the filter on the terminal cannot be set (105)",
     111: "the jail's procmail is missing, is not safe, or cannot be executed",
   },
 };

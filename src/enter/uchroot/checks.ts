@@ -79,16 +79,16 @@ function judgeProgram(facts: UchrootFacts): Verdict {
   const { askedProgram } = facts;
   const fact = facts.program();
   const jail = facts.jailPath();
-  const absolute = askedProgram.startsWith("/") ? askedProgram : `/${askedProgram}`;
   if (fact.kind === "missing") {
+    const absolute = askedProgram.startsWith("/") ? askedProgram : `/${askedProgram}`;
     // The caller has chosen the path.
     const remedy = isRootsProgram(absolute) ? (fact.remedy ?? copyRemedy(jail, absolute)) : "";
     return failed(`abort, ${askedProgram} in jail ${jail}: ${fact.reason}`, remedy);
   }
-  if (!fact.setuid || uchrootSettingsOf(facts).allowSetuid) return passed(`${askedProgram} is there`);
+  if (fact.setuid === undefined || uchrootSettingsOf(facts).allowSetuid)
+    return passed(`${askedProgram} is there`);
   const message = `${askedProgram} in jail ${jail} is setuid or setgid, which has no effect without allow_setuid`;
-  const place = `${jail}${absolute}`;
-  const remedy = commandAt(place, `chmod u-s,g-s ${shellWord(place)}`);
+  const remedy = commandAt(fact.setuid, `chmod u-s,g-s ${shellWord(fact.setuid)}`);
   return warned(message, remedy, [{ severity: "notice", message }]);
 }
 

@@ -26,8 +26,11 @@ export type AllowedJailFact =
 
 /** The requested program, as the jail sees it. */
 export type ProgramFact =
-  /** `executable`: the permission bits let the user execute it; execve(2) has the last word. */
-  | { kind: "file"; setuid: boolean; executable: boolean }
+  /**
+   * `setuid`: its path on the host, if it is setuid or setgid. `executable`: the permission bits let the user execute it;
+   * execve(2) has the last word.
+   */
+  | { kind: "file"; setuid: ByteString | undefined; executable: boolean }
   /** `remedy`: if the user cannot pass a directory on the way. */
   | { kind: "missing"; reason: ByteString; remedy?: ByteString | undefined };
 

@@ -12,12 +12,14 @@ import {
 import { attempt, SystemError } from "../../../ffi/error.ts";
 import { fstat, openAt2, openDirectoryPath, sameFile, withFd } from "../../../ffi/files.ts";
 import { MAY_EXECUTE, mayAccess } from "../../../ffi/rights.ts";
+import { answered } from "../../cli/error.ts";
 import { CONFIG_DIRECTORY } from "../../config/load.ts";
 import { uchrootKeys } from "../../config/schemas/uchroot.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { dirsEqual } from "../../jail/accounts/separator.ts";
+import { lookUp } from "../../jail/fs/look.ts";
 import { jailFindings } from "../../jail/fs/safety.ts";
-import { closeJailRoot, type JailRoot } from "../../jail/fs/walk.ts";
+import { closeJailRoot, hostPath, type JailRoot } from "../../jail/fs/walk.ts";
 import { groupByGid } from "../../system/accounts.ts";
 import { accountOf, type CallerFacts, required } from "../facts.ts";
 import { gatherCaller, type Login, memoized, openPlainly } from "../gather.ts";
@@ -91,6 +93,11 @@ function chooseJail(asked: ByteString, allowed: readonly ByteString[]): ChosenJa
   return failure ?? { root: undefined, fact: { kind: "not-allowed" } };
 }
 
+/** The path on the host without symbolic links, which may mean other files there than in the jail. */
+function placeOf(root: JailRoot, path: ByteString): ByteString {
+  return hostPath(root, answered(() => lookUp(root, path, { follow: true }))?.canonicalPath ?? path);
+}
+
 /** The program as a process in the jail would find it from its root directory. */
 function findProgram(root: JailRoot, path: ByteString): ProgramFact {
   let found: number;
@@ -104,7 +111,8 @@ function findProgram(root: JailRoot, path: ByteString): ProgramFact {
   return withFd(found, (fd): ProgramFact => {
     const { mode } = fstat(fd);
     if ((mode & S_IFMT) !== S_IFREG) return { kind: "missing", reason: NOT_A_FILE };
-    const setuid = (mode & (S_ISUID | S_ISGID)) !== 0;
+    const isSetuid = (mode & (S_ISUID | S_ISGID)) !== 0;
+    const setuid = isSetuid ? placeOf(root, path) : undefined;
     return { kind: "file", setuid, executable: mayAccess(AT_FDCWD, `/proc/self/fd/${fd}`, MAY_EXECUTE) };
   });
 }

@@ -37,6 +37,7 @@ export const UCHROOT_HELP: HelpSource = {
     37: "the jail knows the user or the group by another name",
     53: "the jail is not safe",
     111: "the program cannot be executed",
+    127: "the runtime cannot start: a limit of the session is too low",
   },
   notes:
     "Otherwise the exit status is that of PROGRAM. It starts in the root directory of the jail, with the umask, the " +

@@ -65,8 +65,18 @@ export const CONFINE: readonly Mutant[] = [
     "as a user",
   ),
   terminal("src/enter/limited/run.ts", "if (!refuseTerminalInput()) log", "if (false) log", "outside a jail"),
-  execute(DIRECTORIES, "(stat.mode & 0o022) === 0;", "(stat.mode & 0o002) === 0;", "are left out"),
-  execute(DIRECTORIES, "stat.uid === 0 && (stat.mode", "(stat.mode", "are left out"),
+  execute(
+    DIRECTORIES,
+    "if (onlyRootWrites(stat))",
+    "if (onlyRootWrites({ ...stat, uid: 0 }))",
+    "are left out",
+  ),
+  execute(
+    DIRECTORIES,
+    "if (onlyRootWrites(stat))",
+    "if (onlyRootWrites({ ...stat, mode: stat.mode & ~0o020 }))",
+    "are left out",
+  ),
   execute(DIRECTORIES, "C.O_DIRECTORY | C.O_NOFOLLOW |", "C.O_DIRECTORY |", "are left out"),
   execute(
     DIRECTORIES,
@@ -88,7 +98,7 @@ export const CONFINE: readonly Mutant[] = [
   ),
   execute(EXECUTE, "    allowBeneath(ruleset, REFER, root);\n", "", "still works"),
   execute(EXECUTE, "    restrictSelf(ruleset);\n", "", "still works"),
-  execute(EXECUTE, "    checkLimited();\n", "", "and did not"),
+  execute(EXECUTE, "  checkLimited();\n", "", "and did not"),
   execute(
     EXECUTE,
     "for (const path of limits.executables) allowProgram",
