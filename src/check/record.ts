@@ -30,7 +30,7 @@ export function recordedSections({ requests, entries }: ManifestContent): ByteSt
 export function readRecord(root: JailRoot): JailRecord {
   const nothing = { id: undefined, content: undefined, verified: new Map(), problems: [], findings: [] };
   try {
-    const { id, content } = openManifest(root, { registry: REGISTRY });
+    const { id, content } = openManifest(root);
     const kept = content.requests.length > 0 || content.entries.size > 0;
     return { ...nothing, id, content: kept ? content : undefined, verified: loadVerified(REGISTRY, id) };
   } catch (error) {

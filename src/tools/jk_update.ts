@@ -202,6 +202,9 @@ class UpdateRun {
     };
     try {
       const outcome = await updateJail(request, this.context);
+      // The reporter of a check is quiet.
+      for (const { message } of check ? outcome.problems : [])
+        this.show(message.includes(display(jail)) ? message : `${display(jail)}: ${message}`);
       // If only its shells were compared, a jail is not known to be up to date.
       if (!shellsOnly || hasWork(outcome) || outcome.kept.length > 0) this.outcomes.push(outcome);
     } catch (error) {
@@ -213,7 +216,11 @@ class UpdateRun {
 
   private fail(problem: PopulateProblem): void {
     this.problems.push(problem);
-    if (!this.options.json) printError(`${NAME}: ${problem.message}`);
+    this.show(problem.message);
+  }
+
+  private show(message: string): void {
+    if (!this.options.json) printError(`${NAME}: ${message}`);
   }
 }
 

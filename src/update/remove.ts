@@ -2,11 +2,10 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { display, jsonText, quoted } from "../cli/display.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
+import { JailkitError } from "../cli/error.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
 import { problemReport } from "../cli/report.ts";
 import type { ToolOutput } from "../cli/tool.ts";
-import { noRoom } from "../jail/fs/no-room.ts";
 import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
 import { readOnlyProblem } from "../jail/fs/writable.ts";
 import {
@@ -28,6 +27,7 @@ import { asksForFiles } from "../populate/record/requests.ts";
 import { LineReporter } from "../populate/reporter.ts";
 import { type Recipe, readRecipe } from "../profile/recipe.ts";
 import { applyRemovals } from "./apply/removals.ts";
+import { Failures } from "./events.ts";
 import { requireWritableRecord, withJailLock } from "./journal.ts";
 import { type Kept, keptMessage, type Removal } from "./plan/compare.ts";
 import { decideRemovals, type Removals } from "./plan/removals.ts";
@@ -195,21 +195,11 @@ function takeAway(
   { stays, goes }: Recipes,
   { removals, forgotten }: Removals,
 ): { problems: PopulateProblem[]; done: readonly ByteString[] } {
-  const problems: PopulateProblem[] = [];
+  const failures = new Failures(root.path, [], reporter);
+  const { problems } = failures;
   let count = 0;
-  const failed = (problem: PopulateProblem) => {
-    problems.push(problem);
-    reporter.fail(problem.message);
-  };
-  const attempt = (code: string, step: () => void) => {
-    try {
-      step();
-    } catch (error) {
-      const progress = `${count} of ${removals.length} objects are removed`;
-      const full = noRoom(error, root.path, { left: [], progress });
-      failed(full ?? { code, path: root.path, message: describeError(error) });
-    }
-  };
+  const attempt = (code: string, step: () => void) =>
+    failures.attempt(code, `${count} of ${removals.length} objects are removed`, step);
   if (goes.needLogsocket && !stays.needLogsocket) attempt("log-socket", () => closeLogSocket(root, reporter));
   if (goes.needProc && !stays.needProc) {
     attempt("proc", () => {
@@ -220,7 +210,7 @@ function takeAway(
   }
   const { removed } = applyRemovals(root, removals, {
     removed: (removal) => reporter.say(removalLine(root.path, removal, false)),
-    failed,
+    failed: (problem) => failures.add(problem),
   });
   count = removed.length;
   if (removed.some(isLibraryName) || hasOldCache(root))

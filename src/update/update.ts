@@ -169,12 +169,7 @@ function prepare(jail: OpenJail, options: UpdateOptions, context: UpdateContext)
   const obstacle = options.checkOnly ? undefined : closedPlace(root, outcome);
   if (obstacle !== undefined) {
     reporter.fail(obstacle.message);
-    return {
-      recorded,
-      plan,
-      blocked: true,
-      outcome: { ...outcome, problems: [...outcome.problems, obstacle] },
-    };
+    return { recorded, plan, outcome: { ...outcome, problems: [...problems, obstacle] }, blocked: true };
   }
   if (options.dryRun) showChanges(outcome, reporter);
   return { recorded, plan, outcome, blocked: false };

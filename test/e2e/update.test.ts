@@ -274,6 +274,9 @@ describe("what was requested once", () => {
     const jail = fresh("passing");
     m.remove(file);
     expect(update("-j", jail)).toMatchObject({ status: 1, stderr: expect.stringContaining("'passing'") });
+    const checked = update("--check", "-j", jail);
+    expect(checked.status).toBe(1);
+    expect(checked.stderr).toStartWith(`jk_update: ${jail}: section 'passing', `);
     m.write(file, "[passing\n");
     expect(update("-j", jail).status).toBe(1);
     expect(m.exists(`${jail}/usr/share/passing`)).toBe(true);

@@ -16,15 +16,8 @@ function checkProblemReport(problem: CheckProblem): CheckProblemReport {
   return { ...problemReport(problem), line: problem.place?.line, column: problem.place?.column };
 }
 
-function jailReport({
-  path,
-  report,
-  findings,
-  problems,
-  fixes,
-  fixed,
-  tests,
-}: CheckedJail): CheckedJailReport {
+function jailReport(jail: CheckedJail): CheckedJailReport {
+  const { path, report, findings, problems, fixes, fixed, tests } = jail;
   const content = report?.record.content;
   return {
     path: jsonText(path),
