@@ -1,19 +1,9 @@
 import { type BasicStat, basicFstat, basicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
-import {
-  AT_FDCWD,
-  ENOENT,
-  O_DIRECTORY,
-  O_NOFOLLOW,
-  O_PATH,
-  O_RDONLY,
-  S_IFDIR,
-  S_IFLNK,
-  S_IFMT,
-} from "../../ffi/constants.ts";
+import { AT_FDCWD, ENOENT, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_RDONLY } from "../../ffi/constants.ts";
 import { attempt, SystemError } from "../../ffi/error.ts";
 import { openAt, readDirectory, readLink, withFd } from "../../ffi/files.ts";
-import { normalPath, parentOf } from "../../ffi/paths.ts";
+import { normalPath, parentOf, plainPath } from "../../ffi/paths.ts";
 import { workingDirectory } from "../../ffi/process.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
@@ -110,22 +100,9 @@ export function sameFile(a: BasicStat | undefined, b: BasicStat): boolean {
   );
 }
 
-/** True for the mode of a directory. */
-export const isDirectory = (mode: number): boolean => (mode & S_IFMT) === S_IFDIR;
-
-/** True for the mode of a symbolic link. */
-export const isSymlink = (mode: number): boolean => (mode & S_IFMT) === S_IFLNK;
-
-/** The path in the text of a symbolic link at an absolute path. */
+/** The path in the text of a symbolic link at an absolute path; `..` stays, since it may follow a symbolic link. */
 export function linkTarget(path: ByteString, text: ByteString): ByteString {
-  return tidy(text.startsWith("/") ? text : `${parentOf(path)}/${text}`);
-}
-
-/** An absolute path without empty components, `.` and a final slash; `..` stays, since it may follow a symbolic link. */
-export function tidy(path: ByteString): ByteString {
-  if (!/\/\/|\/\.(?:\/|$)|.\/$/.test(path)) return path;
-  const parts = path.split("/").filter((part) => part !== "" && part !== ".");
-  return `/${parts.join("/")}`;
+  return plainPath(text.startsWith("/") ? text : `${parentOf(path)}/${text}`);
 }
 
 /**

@@ -29,20 +29,26 @@ interface OpenOptions {
  */
 export function openSafeJail(path: ByteString, options: OpenOptions): JailRoot | undefined {
   const { create, dryRun, unsafeStatus } = options;
-  const there = openIfPresent(path, options);
-  if (there !== undefined || !create) return there;
+  try {
+    return openChecked(path, options);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+  }
+  if (!create) return undefined;
   requirePlace(path, unsafeStatus);
   if (dryRun) return undefined;
   const made = withTree((tree) => makeDirectories(tree, path, () => ({ mode: 0o755, uid: 0, gid: 0 })));
   try {
-    return openIfPresent(path, options);
+    return openChecked(path, options);
   } catch (error) {
     unmake(made);
     throw error;
   }
 }
 
-function openIfPresent(path: ByteString, { create, sync, unsafeStatus }: OpenOptions): JailRoot | undefined {
+const isMissing = (error: unknown) => error instanceof JailkitError && error.code === "no-such-jail";
+
+function openChecked(path: ByteString, { create, sync, unsafeStatus }: OpenOptions): JailRoot {
   let root: JailRoot | undefined;
   try {
     root = openJailRoot(path, { sync });
@@ -50,9 +56,7 @@ function openIfPresent(path: ByteString, { create, sync, unsafeStatus }: OpenOpt
     return root;
   } catch (error) {
     if (root) closeJailRoot(root);
-    if (!(error instanceof JailkitError)) throw error;
-    if (error.code === "no-such-jail") return undefined;
-    if (create && error.code === "not-a-directory") throw error;
+    if (!(error instanceof JailkitError) || (create && error.code === "not-a-directory")) throw error;
     throw new JailkitError(error.code, unsafeStatus, error.message);
   }
 }
@@ -70,7 +74,7 @@ function openNearest(path: ByteString): JailRoot {
     try {
       return openTree(at);
     } catch (error) {
-      if (!(error instanceof JailkitError) || error.code !== "no-such-jail") throw error;
+      if (!isMissing(error)) throw error;
     }
   }
 }

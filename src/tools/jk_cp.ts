@@ -6,8 +6,9 @@ import { DRY_RUN, forceOption, HARDLINK, JSON_OUTPUT, jailOption, SYNC, VERBOSE 
 import { requireRoot } from "../cli/root.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
+import { isDirectory } from "../jail/fs/walk.ts";
 import { createLoader } from "../libraries/closure.ts";
-import { absolutePath, type FileSystem, fileSystemAt, isDirectory } from "../populate/file-system.ts";
+import { absolutePath, type FileSystem, fileSystemAt } from "../populate/file-system.ts";
 import { populate } from "../populate/populate.ts";
 import { givenOptions } from "../populate/record/requests.ts";
 import { copyWant } from "../profile/recipe.ts";
@@ -77,7 +78,7 @@ export const tool = defineTool({
     }
     const jail = absolutePath(jailPath);
     const stat = host.stat(jail);
-    if (stat === undefined || !isDirectory(stat.mode))
+    if (stat === undefined || !isDirectory(stat))
       throw new JailkitError("no-such-jail", NO_JAIL, `${display(jail)} is not a directory`);
     const wants = found.map(({ name, path }) => {
       if (path === undefined || host.stat(path) === undefined)

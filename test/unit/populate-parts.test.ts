@@ -2,12 +2,13 @@ import { describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import fc from "fast-check";
+import { plainPath } from "../../ffi/paths.ts";
 import { dropInName } from "../../src/config/write.ts";
 import { componentMatcher } from "../../src/libraries/pattern.ts";
 import { wantedAccounts } from "../../src/populate/apply/accounts.ts";
 import { registerLogSocket } from "../../src/populate/apply/log-socket.ts";
 import { withProcLine } from "../../src/populate/apply/proc.ts";
-import { absolutePath, tidy } from "../../src/populate/file-system.ts";
+import { absolutePath } from "../../src/populate/file-system.ts";
 import { createGlob } from "../../src/populate/plan/glob.ts";
 import { fakeFileSystem } from "./populate-fake.ts";
 
@@ -56,8 +57,8 @@ describe("paths", () => {
     ["/.", "/"],
     ["//", "/"],
     ["/a/.b", "/a/.b"],
-  ])("tidy %s", (path, expected) => {
-    expect(tidy(path)).toBe(expected);
+  ])("plainPath %s", (path, expected) => {
+    expect(plainPath(path)).toBe(expected);
   });
 
   test("relative paths start at the working directory", () => {

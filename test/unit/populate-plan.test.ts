@@ -288,6 +288,12 @@ describe("files that are not copied", () => {
     expect(lines(plan)).toContain("create file /d/f 0644");
   });
 
+  test("a path that is not absolute is an error, also with doubled slashes", () => {
+    const plan = planOf({ host: { "/d/f": "" }, wants: ["d/f", "d//f", "./d/f/"] });
+    expect(plan.problems.map(({ code }) => code)).toEqual(Array(3).fill("relative-path"));
+    expect(plan.entries).toEqual([]);
+  });
+
   test("a device keeps its numbers, however large", () => {
     const host = { "/dev/x": { type: "block", major: 4000, minor: 1_000_000, mode: 0o660 } } as const;
     const plan = planOf({ host, wants: [want("/dev/x", { kind: "device" })] });

@@ -132,7 +132,7 @@ export function openTree(path: ByteString, { sync = false, cacheLimit }: TreeOpt
   return { path: at, fd, top, ancestors, sync, cache, [Symbol.dispose]: () => closeJailRoot({ cache, top }) };
 }
 
-/** Opens a jail; see openTree. "/" is refused ("jail-is-root"). Close it with closeJailRoot. */
+/** Opens a jail; see openTree. "/" is refused ("jail-is-root"). Close it by `using`, or with closeJailRoot. */
 export function openJailRoot(path: ByteString, options: TreeOptions = {}): JailRoot {
   const root = openTree(path, options);
   if (root.path !== "/") return root;

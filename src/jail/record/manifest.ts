@@ -35,12 +35,9 @@ export interface Manifest {
   pending: Change[];
 }
 
-const empty = (jail: JailIdentity): ManifestContent => ({
-  jail,
-  requests: [],
-  entries: new Map(),
-  unknown: {},
-});
+function empty(jail: JailIdentity): ManifestContent {
+  return { jail, requests: [], entries: new Map(), unknown: {} };
+}
 
 /**
  * The manifest of a jail, empty if it has none. A jail that moved on its file system is found by device and inode, one

@@ -1,7 +1,8 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { attempt } from "../../../ffi/error.ts";
+import { pathComponents } from "../../../ffi/paths.ts";
 import { componentMatcher, hasMagic } from "../../libraries/pattern.ts";
-import { type FileSystem, tidy } from "../file-system.ts";
+import type { FileSystem } from "../file-system.ts";
 
 /** Expands patterns over one file system; see createGlob. */
 export type Glob = (pattern: ByteString) => ByteString[];
@@ -23,7 +24,7 @@ export function createGlob(files: FileSystem): Glob {
 
   return (pattern) => {
     let bases: ByteString[] = [""];
-    for (const part of tidy(pattern).split("/").slice(1)) {
+    for (const part of pathComponents(pattern)) {
       if (!hasMagic(part)) {
         bases = bases.map((base) => `${base}/${part}`);
         continue;

@@ -6,9 +6,10 @@ import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { octal } from "../../cli/octal.ts";
 import { shellWord } from "../../cli/shell-word.ts";
+import { isDirectory, isLink } from "../../jail/fs/walk.ts";
 import { onlyRootWrites } from "../../system/exchange.ts";
 import { type Entry, KEEP_OWNER, type Keeps, type PopulateProblem } from "../entry.ts";
-import { isDirectory, isSymlink, linkTarget } from "../file-system.ts";
+import { linkTarget } from "../file-system.ts";
 import { addEntry, type PlanContext } from "./draft.ts";
 import { givenToDirectory, LINK_ATTRIBUTES, withoutAcl } from "./modes.ts";
 
@@ -25,7 +26,7 @@ type Node = { readonly planned: Entry } | JailNode;
 
 /** True for a directory, in the jail or in the plan. */
 export function isDirectoryNode(node: Node): boolean {
-  return node.planned === undefined ? isDirectory(node.stat.mode) : node.planned.type === "directory";
+  return node.planned === undefined ? isDirectory(node.stat) : node.planned.type === "directory";
 }
 
 /** A component of a path, and its directory on the host; undefined if it is from a symbolic link. */
@@ -74,12 +75,12 @@ function addParent(context: PlanContext, path: ByteString, cause: ParentCause): 
   const keeps: Keeps = (cause.keeps & KEEP_OWNER) !== 0 ? KEEP_OWNER : 0;
   const because = [{ section: cause.section, reason: { kind: "parent", of: cause.of } as const }];
   const common = { action: "create", because, keeps } as const;
-  if (stat !== undefined && isSymlink(stat.mode)) {
+  if (stat !== undefined && isLink(stat)) {
     if (trust.othersName(path)) throw untrustedPath(path, "is a symbolic link");
     const target = host.readlink(path);
     return addEntry(draft, path, path, stat, LINK_ATTRIBUTES, { ...common, type: "symlink", target });
   }
-  const real = stat !== undefined && isDirectory(stat.mode) ? stat : undefined;
+  const real = stat !== undefined && isDirectory(stat) ? stat : undefined;
   const given = givenToDirectory(path, real && withoutAcl(host, path, real, keeps), true, keeps);
   const untrusted = trust.othersName(path) ? real : undefined;
   return addEntry(draft, path, real && path, real, given, { ...common, type: "directory", untrusted });
@@ -191,7 +192,7 @@ export class JailPaths {
   /** The text of a symbolic link; undefined for a directory. Throws JailkitError for anything else. */
   private linkText(node: Node, below: ByteString, path: ByteString): ByteString | undefined {
     if (isDirectoryNode(node)) return undefined;
-    if (node.planned === undefined && isSymlink(node.stat.mode) && !this.isTrusted(below)) {
+    if (node.planned === undefined && isLink(node.stat) && !this.isTrusted(below)) {
       const what = "is a symbolic link in a directory that users other than root can write: not followed";
       throw new JailkitError("link-in-untrusted-directory", 1, `${quoted(path)} in the jail ${what}`);
     }
@@ -202,7 +203,7 @@ export class JailPaths {
 
   private targetOf(node: Node): ByteString | undefined {
     if (node.planned !== undefined) return node.planned.target;
-    return isSymlink(node.stat.mode) ? this.context.jail.readlink(node.path) : undefined;
+    return isLink(node.stat) ? this.context.jail.readlink(node.path) : undefined;
   }
 
   /** True if only root can create names in `directory` and all directories above it. */

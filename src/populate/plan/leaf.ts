@@ -2,8 +2,9 @@ import type { BasicStat } from "../../../ffi/basic-stat.ts";
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { S_IFBLK, S_IFCHR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG } from "../../../ffi/constants.ts";
 import { parentOf } from "../../../ffi/paths.ts";
+import { isDirectory, isLink } from "../../jail/fs/walk.ts";
 import { type Entry, KEEP_SETUID, type Keeps } from "../entry.ts";
-import { isDirectory, isSymlink, sameFile } from "../file-system.ts";
+import { sameFile } from "../file-system.ts";
 import { addEntry, addProblem, isNamed, type Kind, type PlanContext, type Source, treeOf } from "./draft.ts";
 import type { JailNode } from "./jail-paths.ts";
 import { leave } from "./left-out.ts";
@@ -20,7 +21,7 @@ export function addLeaf(
   node: JailNode | undefined,
 ): Entry | undefined {
   const { host, draft, trust } = context;
-  if (node !== undefined && isDirectory(node.stat.mode)) {
+  if (node !== undefined && isDirectory(node.stat)) {
     const what = "is a directory in the jail, and not on the host";
     return addProblem(draft, "directory-in-the-way", path, what);
   }
@@ -74,8 +75,7 @@ function kindOf(
       return { type: "file", action, differs: kept !== undefined && (kept.stat.mode & S_IFMT) !== S_IFREG };
     case S_IFLNK: {
       const target = host.readlink(path, untrusted);
-      const differs =
-        kept !== undefined && !(isSymlink(kept.stat.mode) && jail.readlink(kept.path) === target);
+      const differs = kept !== undefined && !(isLink(kept.stat) && jail.readlink(kept.path) === target);
       return { type: "symlink", action, target, differs };
     }
     case S_IFCHR:

@@ -5,8 +5,9 @@ import { quoted } from "../../cli/display.ts";
 import { answered } from "../../cli/error.ts";
 import { octal } from "../../cli/octal.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
+import { isLink } from "../../jail/fs/walk.ts";
 import type { Dependency } from "../../libraries/dependency.ts";
-import { absolutePath, type FileSystem, isSymlink, linkTarget, sameFile } from "../file-system.ts";
+import { absolutePath, type FileSystem, linkTarget, sameFile } from "../file-system.ts";
 import { addProblem, type Draft, type LeftOut, type PlanContext } from "./draft.ts";
 import { leftThere, sortNeeds } from "./untrusted.ts";
 
@@ -177,7 +178,7 @@ function firstLink({ host, trust }: LeftOutContext, path: ByteString): ByteStrin
     const at = end < 0 ? path : path.slice(0, end);
     const stat = host.lstat(at);
     if (stat === undefined) return undefined;
-    if (isSymlink(stat.mode) && trust.othersName(at)) {
+    if (isLink(stat) && trust.othersName(at)) {
       const rest = end < 0 ? "" : path.slice(end);
       return linkTarget(at, `${host.readlink(at)}${rest}`);
     }

@@ -1,9 +1,11 @@
 import { S_IFBLK, S_IFCHR, S_IFLNK, S_IFMT } from "../../../ffi/constants.ts";
+import { plainPath } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { describeError } from "../../cli/error.ts";
+import { isDirectory } from "../../jail/fs/walk.ts";
 import type { DependencyProblem } from "../../libraries/dependency.ts";
 import { type Entry, KEEP_OWNER, KEEP_SETUID, type Keeps, type Reason, type Want } from "../entry.ts";
-import { type FileSystem, isDirectory, tidy } from "../file-system.ts";
+import type { FileSystem } from "../file-system.ts";
 import { addProblem, type CopyRules, type Draft, type PlannerInput } from "./draft.ts";
 import { createGlob, type Glob } from "./glob.ts";
 import { Planner } from "./planner.ts";
@@ -29,15 +31,15 @@ function placeWant(planner: Planner, host: FileSystem, glob: Glob, want: Want): 
   const reason: Reason = { kind: "asked", pattern: want.written };
   const keeps = ((want.keepOwner ? KEEP_OWNER : 0) | (want.keepSetuid ? KEEP_SETUID : 0)) as Keeps;
   const rules: CopyRules = { section: want.section, keeps, withNeeds: true };
-  const path = tidy(want.pattern);
-  if (!path.startsWith("/")) {
-    addProblem(draft, "relative-path", path, "is not an absolute path");
+  if (!want.pattern.startsWith("/")) {
+    addProblem(draft, "relative-path", want.pattern, "is not an absolute path");
     return;
   }
+  const path = plainPath(want.pattern);
   if (want.kind === "empty-directory") {
     const stat = host.stat(path);
     // As in jailkit 2: a directory that the host lacks is skipped.
-    if (stat === undefined || !isDirectory(stat.mode)) {
+    if (stat === undefined || !isDirectory(stat)) {
       draft.notes.push(`Source directory ${display(path)} does not exist`);
       return;
     }

@@ -3,9 +3,10 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { baseName, parentOf } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { describeError, JailkitError } from "../../cli/error.ts";
+import { isDirectory, isLink } from "../../jail/fs/walk.ts";
 import { type Dependency, isLibraryName } from "../../libraries/dependency.ts";
 import type { Entry, Reason } from "../entry.ts";
-import { isDirectory, isSymlink, linkTarget } from "../file-system.ts";
+import { linkTarget } from "../file-system.ts";
 import {
   addEntry,
   addProblem,
@@ -64,7 +65,7 @@ export class Planner {
       if (context.trust.of(parentOf(path)).link)
         throw untrustedPath(path, "is reached through a symbolic link");
       const source: Source = { path, stat, rules, reason };
-      return isDirectory(stat.mode) ? this.placeTree(source) : this.placeLeaf(source, parent);
+      return isDirectory(stat) ? this.placeTree(source) : this.placeLeaf(source, parent);
     } catch (error) {
       const untrusted = error instanceof JailkitError && error.code === "untrusted-source";
       const code = untrusted ? error.code : "cannot-place";
@@ -146,7 +147,7 @@ export class Planner {
     if (entry.type === "file") this.placeNeeds(entry, stat.mode, rules, reason);
     // If the administrator put another link there, the target of the host's link is not needed.
     else if (entry.type === "symlink" && !entry.differs) this.follow(entry, rules);
-    else if (entry.type === "symlink" && node !== undefined && !isSymlink(node.stat.mode))
+    else if (entry.type === "symlink" && node !== undefined && !isLink(node.stat))
       this.placeNeeds(entry, EXECUTABLE, rules, reason);
     return entry;
   }

@@ -4,8 +4,9 @@ import { MOST_LINKS, S_IFLNK, S_IFMT, S_ISVTX } from "../../../ffi/constants.ts"
 import { baseName, parentOf } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
+import { isLink } from "../../jail/fs/walk.ts";
 import { writersOf } from "../../system/acl.ts";
-import { type FileSystem, isSymlink, linkTarget } from "../file-system.ts";
+import { type FileSystem, linkTarget } from "../file-system.ts";
 
 /** Who can change a path of the host. */
 interface PathTrust {
@@ -92,7 +93,7 @@ export class HostTrust {
   private child(above: ResolvedTrust, name: ByteString, links: number): ResolvedTrust {
     const real = `${above.real}/${name}`;
     const stat = this.host.lstat(real);
-    if (stat !== undefined && isSymlink(stat.mode)) {
+    if (stat !== undefined && isLink(stat)) {
       if (above.others) return { ...above, link: true };
       if (links >= MOST_LINKS) {
         throw new JailkitError("link-loop", 1, `${quoted(real)}: too many symbolic links`);

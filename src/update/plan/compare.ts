@@ -7,7 +7,7 @@ import { isDirectory, isLink, isRegular, type JailRoot } from "../../jail/fs/wal
 import type { ManifestEntry } from "../../jail/record/manifest.ts";
 import { mayStayLinked } from "../../populate/apply/link.ts";
 import type { Entry } from "../../populate/entry.ts";
-import { type FileSystem, isSymlink } from "../../populate/file-system.ts";
+import type { FileSystem } from "../../populate/file-system.ts";
 import { givenToDirectory, withoutAcl } from "../../populate/plan/modes.ts";
 import type { JailObject, JailState } from "../state.ts";
 
@@ -114,7 +114,7 @@ function directoryAttributes({ state, host }: CompareContext, entry: Entry, { st
   const records = state.recordsOf(entry.path);
   if (!records.some((record) => record.type === "directory" && hasAttributes(record, stat))) return false;
   const source = entry.source === undefined ? undefined : host.lstat(entry.source);
-  const real = source !== undefined && !isSymlink(source.mode) ? source : undefined;
+  const real = source !== undefined && !isLink(source) ? source : undefined;
   const parent = entry.because.every(({ reason }) => reason.kind === "parent");
   const plain = real && withoutAcl(host, entry.source ?? "", real, entry.keeps);
   const given = givenToDirectory(entry.path, plain, parent, entry.keeps);

@@ -16,7 +16,7 @@ import {
   release,
 } from "../../jail/fs/walk.ts";
 import type { Entry, PopulateProblem, Want } from "../../populate/entry.ts";
-import { type FileSystem, isSymlink } from "../../populate/file-system.ts";
+import type { FileSystem } from "../../populate/file-system.ts";
 import type { JailObject, JailState } from "../state.ts";
 import type { PathSet } from "./scope.ts";
 import { isOurRuntime } from "./shell.ts";
@@ -145,7 +145,7 @@ class JailScanner implements Scan {
     if (isRegular(stat)) {
       return (mode & C.S_IFMT) === C.S_IFREG && !sameContent(this.root, path, path, stat);
     }
-    return isLink(stat) && isSymlink(mode) && host.readlink(path) !== target;
+    return isLink(stat) && isLink({ mode }) && host.readlink(path) !== target;
   }
 
   /** Keeps the present owner and special bits. */
