@@ -1,7 +1,15 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
-import { close, fstat, openAt, readAllFd, readDirectory, type Stat, statIfPresent } from "../../ffi/files.ts";
+import {
+  fstat,
+  openAt,
+  readAllFd,
+  readDirectory,
+  type Stat,
+  statIfPresent,
+  withFd,
+} from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { readFirst, shellWord } from "../cli/shell-word.ts";
@@ -40,14 +48,12 @@ function refuse(code: string, exitStatus: number, message: ByteString, remedy?: 
 
 /** Reads an open file and closes it; errors name `file`. */
 function readSource(file: ByteString, fd: number): ConfigSource {
-  try {
+  return withFd(fd, () => {
     const stat = fstat(fd);
     if ((stat.mode & C.S_IFMT) !== C.S_IFREG) throw new SystemError(C.EINVAL, "not a regular file", file);
     const acl = (stat.mode & 0o020) === 0 ? "none" : aclOf(fd);
     return { file, stat, acl, bytes: readAllFd(fd, LIMITS.fileBytes) };
-  } finally {
-    close(fd);
-  }
+  });
 }
 
 /** Runs `action`; its errors name `file`. */
@@ -75,8 +81,8 @@ function unsafeAs(file: ByteString, stat: Stat): Unsafe | undefined {
 
 function readDropIns(directory: ByteString, exitStatus: number, onUnsafe: OnUnsafe): ConfigSource[] {
   if (statIfPresent(C.AT_FDCWD, directory) === undefined) return [];
-  const fd = openAt(C.AT_FDCWD, directory, C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW | C.O_NONBLOCK);
-  try {
+  const flags = C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK;
+  return withFd(openAt(C.AT_FDCWD, directory, flags | C.O_DIRECTORY), (fd) => {
     const problem = unsafeAs(directory, fstat(fd));
     if (problem !== undefined) onUnsafe(directory, problem);
     const all = readDirectory(fd).map((entry) => entry.name);
@@ -87,17 +93,14 @@ function readDropIns(directory: ByteString, exitStatus: number, onUnsafe: OnUnsa
     // In the order of their bytes.
     return names.sort().flatMap((each): ConfigSource[] => {
       const file = `${directory}/${each}`;
-      const flags = C.O_RDONLY | C.O_NONBLOCK | C.O_NOCTTY | C.O_NOFOLLOW;
       // Removed since the listing.
       if (statIfPresent(fd, each) === undefined) return [];
-      const source = about(file, () => readSource(file, openAt(fd, each, flags)));
+      const source = about(file, () => readSource(file, openAt(fd, each, flags | C.O_NOCTTY)));
       const problem = unsafeSource(source);
       if (problem !== undefined) onUnsafe(file, problem);
       return [source];
     });
-  } finally {
-    close(fd);
-  }
+  });
 }
 
 function readMain(file: ByteString, onUnsafe: OnUnsafe): ConfigSource | undefined {

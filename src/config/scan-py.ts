@@ -179,7 +179,7 @@ function interpolate(
   budget: { bytes: number },
   depth = 1,
 ): ByteString | undefined {
-  if (depth > DEEPEST) return undefined;
+  if (depth > DEEPEST && text.includes("%")) return undefined;
   let out = "";
   for (let at = 0; at < text.length; ) {
     const percent = text.indexOf("%", at);
@@ -189,7 +189,7 @@ function interpolate(
     out += plain;
     if (percent < 0) break;
     const [found, name] = /^%(?:%|\(([^)]+)\)s)/.exec(text.slice(percent, percent + LONGEST_REFERENCE)) ?? [];
-    const value = values.get(name?.toLowerCase() ?? "");
+    const value = values.get(lowerCase(name ?? ""));
     const inner = found === "%%" ? "%" : value && interpolate(value, values, budget, depth + 1);
     if (found === undefined || inner === undefined) return undefined;
     out += inner;

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
-import { SystemError } from "../../ffi/error.ts";
-import { close, fstat, openAt, openIfPresent, statIfPresent } from "../../ffi/files.ts";
+import { attempt, SystemError } from "../../ffi/error.ts";
+import { close, fstat, openAt, openIfPresent, statIfPresent, withFd } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
@@ -38,14 +38,10 @@ export function knownPaths(failed: (error: unknown) => void = () => undefined): 
 function lookUp(root: number, path: ByteString): FileKind | undefined {
   const fd = openIfPresent(root, path, C.O_PATH, C.RESOLVE_IN_ROOT);
   if (fd === undefined) return undefined;
-  try {
-    const { mode } = fstat(fd);
-    const format = mode & C.S_IFMT;
-    const type = format === C.S_IFREG ? "file" : format === C.S_IFDIR ? "directory" : "other";
-    return { type, executable: (mode & 0o111) !== 0 };
-  } finally {
-    close(fd);
-  }
+  const { mode } = withFd(fd, fstat);
+  const format = mode & C.S_IFMT;
+  const type = format === C.S_IFREG ? "file" : format === C.S_IFDIR ? "directory" : "other";
+  return { type, executable: (mode & 0o111) !== 0 };
 }
 
 /** A system directory of a root directory, by its path on the host; undefined for the directory of a user. */
@@ -140,8 +136,8 @@ export function openWorld(file: ByteString): LintWorld & Disposable {
     ownStart: (program) => ownStart(path, program),
     copyOfKnown: (program) => copyOfKnown(path, program),
     copyCommand(program) {
-      const there = jail !== undefined && statIfPresent(C.AT_FDCWD, program, true) !== undefined;
-      return there ? `jk_cp -j ${shellWord(jail)} ${shellWord(program)}` : undefined;
+      const onHost = jail && attempt(() => statIfPresent(C.AT_FDCWD, program, true));
+      return onHost ? `jk_cp -j ${shellWord(jail)} ${shellWord(program)}` : undefined;
     },
     executableCommand(program) {
       const place = `${jail ?? ""}${program}`;

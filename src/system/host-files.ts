@@ -1,7 +1,7 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
-import { close, openAt, readDirectory, readFileIfPresent } from "../../ffi/files.ts";
+import { openAt, readDirectory, readFileIfPresent, withFd } from "../../ffi/files.ts";
 
 const LARGEST_FILE = 1 << 20;
 
@@ -14,14 +14,8 @@ export function hostText(path: ByteString, limit = LARGEST_FILE): ByteString | u
 /** The names in a directory of the host, in the order of their bytes; none if it is missing. */
 export function hostNames(path: ByteString): ByteString[] {
   try {
-    const fd = openAt(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
-    try {
-      return readDirectory(fd)
-        .map(({ name }) => name)
-        .sort((a, b) => (a < b ? -1 : 1));
-    } finally {
-      close(fd);
-    }
+    const entries = withFd(openAt(AT_FDCWD, path, O_RDONLY | O_DIRECTORY), readDirectory);
+    return entries.map(({ name }) => name).sort();
   } catch (error) {
     if (isErrno(error, "ENOENT", "ENOTDIR")) return [];
     throw error;

@@ -1,7 +1,7 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_NOCTTY, O_NONBLOCK, O_RDONLY, S_IFMT, S_IFREG } from "../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../ffi/error.ts";
-import { close, fstat, openAt, readInto } from "../../ffi/files.ts";
+import { fstat, openAt, readInto, withFd } from "../../ffi/files.ts";
 import { describeError } from "../cli/error.ts";
 import { findProgram, runProgram } from "./run.ts";
 
@@ -81,19 +81,17 @@ function searchFile(path: ByteString, text: ByteString, { entries, unread }: Log
     if (!isErrno(error, "ENOENT", "ENOTDIR")) unread.push(describeError(error));
     return;
   }
-  try {
-    if ((fstat(fd).mode & S_IFMT) !== S_IFREG) return;
-    let count = 0;
-    linesWith(fd, text, (line) => {
-      const entry = parseLogLine(path, line);
-      if (entry !== undefined) entries.push(entry);
-      if (++count < MOST_LINES) return true;
-      unread.push(`${path} after ${MOST_LINES} lines with ${text}`);
-      return false;
-    });
-  } finally {
-    close(fd);
-  }
+  let count = 0;
+  const add = (line: ByteString) => {
+    const entry = parseLogLine(path, line);
+    if (entry !== undefined) entries.push(entry);
+    if (++count < MOST_LINES) return true;
+    unread.push(`${path} after ${MOST_LINES} lines with ${text}`);
+    return false;
+  };
+  withFd(fd, () => {
+    if ((fstat(fd).mode & S_IFMT) === S_IFREG) linesWith(fd, text, add);
+  });
 }
 
 /** Parses an entry of `journalctl --output=json`. Each value may be a text, a list of bytes, or missing. */

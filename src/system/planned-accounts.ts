@@ -1,7 +1,7 @@
 import { type ByteString, fromBytes, toBytes } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_CREAT, O_PATH, O_WRONLY } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
-import { close, openAt, readFileIfPresent, writeAll } from "../../ffi/files.ts";
+import { close, openAt, readFileIfPresent, withFd, writeAll } from "../../ffi/files.ts";
 import { attachMount, cloneMount, enterPrivateMounts, withMemoryOn } from "../../ffi/mounts.ts";
 import type { GroupEntry, PasswdEntry } from "./accounts.ts";
 
@@ -56,16 +56,12 @@ export function seePlanned(account: PlannedAccount): boolean {
     enterPrivateMounts();
     const mounts = withMemoryOn("/etc", () =>
       files.map(({ path, text }) => {
-        const fd = openAt(AT_FDCWD, path, O_CREAT | O_WRONLY, 0o644);
-        writeAll(fd, toBytes(text));
-        close(fd);
+        withFd(openAt(AT_FDCWD, path, O_CREAT | O_WRONLY, 0o644), (fd) => writeAll(fd, toBytes(text)));
         return { path, mount: cloneMount(path) };
       }),
     );
     for (const { path, mount } of mounts) {
-      const target = openAt(AT_FDCWD, path, O_PATH);
-      attachMount(mount, target, path);
-      close(target);
+      withFd(openAt(AT_FDCWD, path, O_PATH), (target) => attachMount(mount, target, path));
       close(mount);
     }
     return true;

@@ -1,7 +1,7 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
-import { close, openAt, readDirectory, readFileIfPresent } from "../../ffi/files.ts";
+import { close, openAt, readDirectory, readFileIfPresent, withFd } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { JailkitError } from "../cli/error.ts";
 import { isProc } from "./mounts.ts";
@@ -32,12 +32,9 @@ const pidsIn = (proc: number) =>
  * JailkitError if /proc is not mounted.
  */
 export function processesOf(uid: number): number[] {
-  const proc = openProc();
-  try {
-    return pidsIn(proc).filter((pid) => UIDS.exec(readStatus(proc, pid))?.slice(1).includes(String(uid)));
-  } finally {
-    close(proc);
-  }
+  const isItsOwn = (proc: number, pid: number) =>
+    UIDS.exec(readStatus(proc, pid))?.slice(1).includes(String(uid));
+  return withFd(openProc(), (proc) => pidsIn(proc).filter((pid) => isItsOwn(proc, pid)));
 }
 
 /** True if all user ids of a process are `uid`. Throws SystemError. */
@@ -48,17 +45,14 @@ export function isRunBy(pid: number, uid: number): boolean {
 
 /** True if root has another process with one of these names (proc(5), `Name:`). Throws SystemError. */
 export function rootRuns(names: ReadonlySet<ByteString>): boolean {
-  const proc = openAt(AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY);
-  try {
-    return pidsIn(proc).some((pid) => {
+  return withFd(openAt(AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY), (proc) =>
+    pidsIn(proc).some((pid) => {
       if (pid === libc.getpid()) return false;
       const status = readStatus(proc, pid);
       const name = /^Name:\t(.*)/.exec(status)?.[1];
       return name !== undefined && names.has(name) && UIDS.exec(status)?.[2] === "0";
-    });
-  } finally {
-    close(proc);
-  }
+    }),
+  );
 }
 
 /** The text of proc_pid_status(5); "" if the process has ended. */

@@ -245,7 +245,7 @@ export const SSHD: readonly Case[] = [
     ...refused("sshd chroot-directory", /jk_chrootsh: No such file or directory/),
   },
   ...["/usr/sbin/nologin", "/bin/false", "/bin/none"].flatMap((shell): Case[] => {
-    const log = /currently not available|session closed for user|shell \S+ does not exist|failed to execute/;
+    const log = /currently not available|session opened for user|shell \S+ does not exist|failed to execute/;
     const breaks: Case["breaks"] = ({ m }, { user }) => m.must(["usermod", "-s", shell, user]);
     const way = refused("account login-shell", log);
     return [

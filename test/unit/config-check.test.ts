@@ -81,6 +81,16 @@ describe("jailkit config check", () => {
     expect(status).toBe(1);
   });
 
+  test("reports a program in a jail whose path the host cannot look up", async () => {
+    symlinkSync("loop", `${jail}/loop`);
+    for (const path of [`/usr/bin/${"x".repeat(300)}`, `${jail}/loop`]) {
+      writeFileSync(ini, `[jailed]\nexecutables = ${path}\n`);
+      const { status, lines } = await run("check", ini);
+      expect(lines).toContain(`${ini}:2:15: error: '${path}' does not exist [no-such-path]`);
+      expect(status).toBe(1);
+    }
+  });
+
   test("reports nothing for the default files", async () => {
     // Where everybody can read them: the checkout may be in root's home.
     const folder = mkdtempSync(`${tmpdir()}/config-default-`);

@@ -144,6 +144,11 @@ describe("selectSection", () => {
 });
 
 describe("dialect py", () => {
+  // Python's MAX_INTERPOLATION_DEPTH is 10, and a value without % is no level.
+  const NAMES = Array.from({ length: 11 }, (_, level) => `k${level}`);
+  const LEVELS = NAMES.slice(1)
+    .map((name, level) => `k${level} = %(${name})s\n`)
+    .join("");
   const accepted: [string, string, [string, Record<string, string>][]][] = [
     ["'=' and ':'", "[a]\nk: v=w\nl = x:y\n", [["a", { k: "v=w", l: "x:y" }]]],
     ["keys in small letters, sections as they are", "[A]\nKeY = V\n", [["A", { key: "V" }]]],
@@ -160,6 +165,12 @@ describe("dialect py", () => {
     ["[DEFAULT] at the end", "[a]\nk=v\n[DEFAULT]\ng=x\n", [["a", { k: "v", g: "x" }]]],
     ["a lone % is itself", "[a]\ncomment = 100% x\n", [["a", { comment: "100% x" }]]],
     ["%% and %(name)s as in Python", "[a]\nd = /x\nk = %(D)s/y 50%%\n", [["a", { d: "/x", k: "/x/y 50%" }]]],
+    ["a name in UTF-8", "[a]\n\xc3\xa9 = x\nk = %(\xc3\xa9)s\n", [["a", { "\xc3\xa9": "x", k: "x" }]]],
+    [
+      "a name ten levels deep",
+      `[a]\n${LEVELS}k10 = x\n`,
+      [["a", Object.fromEntries(NAMES.map((k) => [k, "x"]))]],
+    ],
     ["an unknown name is itself", "[a]\nk = %(d)s %%\n", [["a", { k: "%(d)s %%" }]]],
     ["a name that stands for itself", "[a]\nk = %(k)s\n", [["a", { k: "%(k)s" }]]],
     ["']' in a name", "[a]b] c\nk=v\n", [["a]b", { k: "v" }]]],

@@ -2,8 +2,8 @@
 import { expect, test } from "bun:test";
 import { emptyReport } from "../../src/explain/report.ts";
 import { reportLines } from "../../src/explain/show.ts";
+import type { KeyAuthentication } from "../../src/explain/sshd/authentication.ts";
 import { forcedCommand, internalSftpSteps } from "../../src/explain/sshd/forced-command.ts";
-import type { KeyAuthentication } from "../../src/explain/sshd/keys.ts";
 import { parseSshdSettings } from "../../src/system/sshd/settings.ts";
 
 const key = (...commands: (string | undefined)[]): KeyAuthentication => ({

@@ -22,7 +22,7 @@ import {
 } from "../../src/enter/remedies.ts";
 import { programFindings } from "../../src/enter/shell.ts";
 import { installedPrivilege } from "../../src/explain/installed.ts";
-import { passwordAuthentication } from "../../src/explain/sshd/credentials.ts";
+import { passwordAuthentication } from "../../src/explain/sshd/authentication.ts";
 import { configDirectoryFindings } from "../../src/jail/fs/safety.ts";
 import { closeJailRoot, openJailRoot } from "../../src/jail/fs/walk.ts";
 import { judgeModule } from "../../src/system/pam/modules.ts";

@@ -1,5 +1,7 @@
 import { expect, test } from "bun:test";
+import { configPaths, undecidedMatches } from "../../src/system/sshd/match.ts";
 import { serverOf } from "../../src/system/sshd/running.ts";
+import { temporaryRoot } from "./temporary-root.ts";
 
 const title = (words: string) => `sshd: /usr/sbin/sshd ${words} [listener] 0 of 10-100 startups\0`;
 
@@ -35,4 +37,13 @@ test.each([
   ["an operand", title("x")],
 ])("%s: its settings are unknown", (_what, command) => {
   expect(serverOf(7, command)?.unreadable).toMatch(/./);
+});
+
+test.each(["\n", "\r\n", " \t\r\n", "\f\n"])("a configuration file whose lines end in %j", (end) => {
+  using root = temporaryRoot();
+  const [file, more] = [`${root.path}/config`, `${root.path}/more`];
+  root.put({ config: `Include ${more}${end}`, more: `Match User anna Address 10.0.0.0/8${end}` });
+  expect(configPaths(file)).toEqual([file, more]);
+  const found = undecidedMatches(new Map(), { name: "anna", groups: [] }, undefined, file);
+  expect(found.map(({ line }) => line)).toEqual(["User anna Address 10.0.0.0/8"]);
 });

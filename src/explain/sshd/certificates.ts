@@ -16,7 +16,7 @@ import {
 } from "../../system/sshd/settings.ts";
 import { strictFinding } from "../../system/sshd/strict-modes.ts";
 import { commentOut } from "../steps.ts";
-import type { Connection } from "./authentication.ts";
+import type { Connection } from "./connection.ts";
 import { readRemedy } from "./key-remedies.ts";
 import { listedKey, readAsRoot } from "./revoked-keys.ts";
 

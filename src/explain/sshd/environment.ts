@@ -16,8 +16,8 @@ import {
 } from "../../system/sshd/settings.ts";
 import type { ReportStep } from "../report.ts";
 import { stepsOf } from "../steps.ts";
-import type { Connection } from "./authentication.ts";
-import type { KeyAuthentication } from "./keys.ts";
+import type { KeyAuthentication } from "./authentication.ts";
+import type { Connection } from "./connection.ts";
 
 const CONF_FILE = "/etc/security/pam_env.conf";
 const CONF_DIRECTORY = "/etc/security/pam_env.conf.d";

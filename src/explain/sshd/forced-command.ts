@@ -10,7 +10,7 @@ import {
 } from "../../system/sshd/settings.ts";
 import { KEY_COMMAND, type ReportStep } from "../report.ts";
 import { stepsOf } from "../steps.ts";
-import type { KeyAuthentication } from "./keys.ts";
+import type { KeyAuthentication } from "./authentication.ts";
 
 /** The command that sshd runs instead of the client's. */
 export interface ForcedCommand {

@@ -1,5 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { SystemError } from "../../../ffi/error.ts";
+import { attempt, SystemError } from "../../../ffi/error.ts";
 import { withRightsOf } from "../../../ffi/rights.ts";
 import { display } from "../../cli/display.ts";
 import { hostText } from "../../system/host-files.ts";
@@ -11,28 +11,17 @@ import { firstOf, isOn, isSet, listOf, wordsOf } from "../../system/sshd/setting
 import { strictFinding } from "../../system/sshd/strict-modes.ts";
 import { type KeyLine, keyLinesIn, keyType } from "../../users/key-lines.ts";
 import { keyOptions, optionValues } from "../../users/key-options.ts";
-import type { Authentication, Connection } from "./authentication.ts";
+import type { KeyAuthentication } from "./authentication.ts";
 import { certificateObstacle, signatureObstacle } from "./certificates.ts";
+import type { Connection } from "./connection.ts";
 import { addRemedy, readRemedy } from "./key-remedies.ts";
 import { revokedKeys } from "./revoked-keys.ts";
-
-/** The answer whether a user can authenticate by a key. */
-export interface KeyAuthentication extends Authentication {
-  /** The commands of the usable keys; undefined for a key without one. */
-  commands: ReadonlySet<ByteString | undefined>;
-  /** The values of USER that the usable keys set; undefined for a key that sets none. */
-  users: ReadonlySet<ByteString | undefined>;
-  /** The number of different keys that are surely usable. */
-  count: number;
-  /** There may be more. */
-  more: boolean;
-}
 
 /** A usable line of a key file. */
 interface UsableLine {
   key: ByteString;
-  /** What else a login by it needs, which is unknown; undefined if the line is surely usable. */
-  needs: "some addresses" | "certificates" | "security keys that verify their user" | undefined;
+  /** An unknown condition under which it counts; undefined if it surely does. */
+  condition: "from some addresses" | "for certificates" | "if they verify their user" | undefined;
   /** It is for certificates that its key signed. */
   signs: boolean;
   command: ByteString | undefined;
@@ -61,11 +50,10 @@ function usableLine(
   if (here === false) return undefined;
   const verified =
     given.has("verify-required") || wordsOf(settings, "pubkeyauthoptions").includes("verify-required");
-  const bySecurityKey =
-    type.startsWith("sk-") && verified ? "security keys that verify their user" : undefined;
-  const needs = signs ? "certificates" : here !== true ? "some addresses" : bySecurityKey;
+  const bySecurityKey = type.startsWith("sk-") && verified ? "if they verify their user" : undefined;
+  const condition = signs ? "for certificates" : here !== true ? "from some addresses" : bySecurityKey;
   const user = optionOf(optionValues(options, "environment"), "USER");
-  return { key, needs, signs, command: given.get("command"), user };
+  return { key, condition, signs, command: given.get("command"), user };
 }
 
 interface KeysFile {
@@ -98,7 +86,7 @@ function readKeysFile(file: ByteString, connection: Connection, revoked: Readonl
     if (error.code === "EFBIG")
       return { ...none(`${shown} is larger than 1 MiB and was not read`, ""), unread: true };
     // Whatever its mode, sshd reads only a regular file.
-    const finding = error.code === "EINVAL" ? strictFinding(file, account) : undefined;
+    const finding = error.code === "EINVAL" ? attempt(() => strictFinding(file, account)) : undefined;
     if (finding !== undefined) return none(`sshd does not use ${shown}: ${finding.message}`, finding.remedy);
     return none(`the user cannot read ${shown}: ${error.reason}`, readRemedy(file, account));
   }
@@ -107,65 +95,73 @@ function readKeysFile(file: ByteString, connection: Connection, revoked: Readonl
 /** For each key, in the order of all files: the first surely usable line, and the lines before it. */
 function decidingLines(lines: readonly UsableLine[]): UsableLine[] {
   const settled = new Set<ByteString>();
-  return lines.filter(({ key, needs, signs }) => {
+  return lines.filter(({ key, condition, signs }) => {
     if (settled.has(key) && !signs) return false;
-    if (needs === undefined) settled.add(key);
+    if (condition === undefined) settled.add(key);
     return true;
   });
+}
+
+/** An answer without a key that is surely usable. */
+function withoutKey(
+  can: "no" | "unknown",
+  why: ByteString[],
+  remedies: ByteString[] = [],
+): KeyAuthentication {
+  return { can, why, remedies, commands: new Set(), users: new Set(), count: 0, more: false };
+}
+
+/** The answer if some of the `lines` surely count; `more`: there may be keys besides them. */
+function byKeys(files: readonly KeysFile[], lines: readonly UsableLine[], more: boolean): KeyAuthentication {
+  const sure = lines.filter(({ condition }) => condition === undefined);
+  const plain = lines.filter(({ signs }) => !signs);
+  return {
+    can: "yes",
+    why: files.filter((one) => one.lines.length > 0).map(({ why }) => why),
+    remedies: [],
+    commands: new Set(plain.map(({ command }) => command)),
+    users: new Set(plain.map(({ user }) => user)),
+    count: sure.length,
+    more: more || sure.length < lines.length,
+  };
+}
+
+/** The answer if only conditions, or keys that are unknown here (`open`), may let the user in. */
+function perhaps(lines: readonly UsableLine[], open: ByteString[], from: ByteString | undefined) {
+  const conditions = [...new Set(lines.map(({ condition }) => condition))];
+  const why = lines.length > 0 ? [`the keys count only ${conditions.join(" or ")}`, ...open] : open;
+  const byAddress = from === undefined && conditions.includes("from some addresses");
+  return withoutKey("unknown", why, byAddress ? ["give the address of the client: --from ADDRESS"] : []);
 }
 
 /** Whether the user can authenticate by a key in AuthorizedKeysFile, which is read with the user's rights. */
 export function keyAuthentication(connection: Connection): KeyAuthentication {
   const { settings, account, from } = connection;
-  const way = (
-    can: Authentication["can"],
-    why: ByteString[],
-    remedies: ByteString[] = [],
-  ): KeyAuthentication => {
-    return { can, why, remedies, commands: new Set(), users: new Set(), count: 0, more: false };
-  };
-  if (!isOn(settings, "pubkeyauthentication"))
-    return way("no", ["sshd accepts no keys (PubkeyAuthentication no)"], ["set PubkeyAuthentication yes"]);
+  if (!isOn(settings, "pubkeyauthentication")) {
+    const why = "sshd accepts no keys (PubkeyAuthentication no)";
+    return withoutKey("no", [why], ["set PubkeyAuthentication yes"]);
+  }
   const revoked = revokedKeys(settings);
-  if (revoked.kind === "none-taken") return way("no", [revoked.why], [revoked.remedy]);
+  if (revoked.kind === "none-taken") return withoutKey("no", [revoked.why], [revoked.remedy]);
   const bad = revoked.kind === "listed" ? revoked.keys : new Set<ByteString>();
   const patterns = quotedWords(settings, "authorizedkeysfile", connection.file);
   const files = keyFiles(patterns, account).map((file) => readKeysFile(file, connection, bad));
   const lines = decidingLines(files.flatMap((file) => file.lines));
-  const sure = lines.filter((line) => line.needs === undefined);
-  const unread = files.filter((file) => file.unread);
   const byCertificate = isSet(settings, "trustedusercakeys");
   const obstacle = byCertificate ? certificateObstacle(connection, bad) : undefined;
-  const elsewhere = [
-    ...(isSet(settings, "authorizedkeyscommand") ? ["a program names keys (AuthorizedKeysCommand)"] : []),
-    ...(byCertificate && obstacle === undefined
-      ? ["sshd accepts certificates (TrustedUserCAKeys), and the user may have one"]
-      : []),
-  ];
-  if (sure.length > 0 && revoked.kind === "unknown") return way("unknown", [revoked.why]);
-  if (sure.length > 0) {
-    const plain = lines.filter(({ signs }) => !signs);
-    const used = files.filter((one) => one.lines.length > 0).map(({ why }) => why);
-    return {
-      ...way("yes", used),
-      commands: new Set(plain.map(({ command }) => command)),
-      users: new Set(plain.map(({ user }) => user)),
-      count: sure.length,
-      more: elsewhere.length + unread.length > 0 || sure.length < lines.length,
-    };
-  }
-  if (lines.length + elsewhere.length + unread.length > 0) {
-    const byAddress = from === undefined && lines.some(({ needs }) => needs === "some addresses");
-    const needs = [...new Set(lines.map((line) => line.needs))].join(" or for ");
-    const what = lines.length > 0 ? [`the keys are only for ${needs}`] : [];
-    const remedies = byAddress ? ["give the address of the client: --from ADDRESS"] : [];
-    return way("unknown", [...what, ...unread.map(({ why }) => why), ...elsewhere], remedies);
-  }
-  const reasons =
-    files.length === 0
-      ? ["sshd reads no file of keys (AuthorizedKeysFile none)"]
-      : files.map(({ why }) => why);
-  const all = obstacle === undefined ? files : [obstacle, ...files];
-  const remedies = all.flatMap(({ remedy }) => remedy || []).slice(0, 1);
-  return way("no", obstacle === undefined ? reasons : [...reasons, obstacle.why], remedies);
+  const open = files.flatMap(({ unread, why }) => (unread ? [why] : []));
+  if (isSet(settings, "authorizedkeyscommand")) open.push("a program names keys (AuthorizedKeysCommand)");
+  if (byCertificate && obstacle === undefined)
+    open.push("sshd accepts certificates (TrustedUserCAKeys), and the user may have one");
+  if (lines.some(({ condition }) => condition === undefined))
+    return revoked.kind === "unknown"
+      ? withoutKey("unknown", [revoked.why])
+      : byKeys(files, lines, open.length > 0);
+  if (lines.length + open.length > 0) return perhaps(lines, open, from);
+  const obstacles = obstacle === undefined ? files : [obstacle, ...files];
+  const remedies = obstacles.flatMap(({ remedy }) => remedy || []).slice(0, 1);
+  const reasons = files.map(({ why }) => why);
+  if (files.length === 0) reasons.push("sshd reads no file of keys (AuthorizedKeysFile none)");
+  if (obstacle !== undefined) reasons.push(obstacle.why);
+  return withoutKey("no", reasons, remedies);
 }

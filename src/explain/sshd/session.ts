@@ -6,7 +6,7 @@ import { accountAge, today } from "../../system/shadow.ts";
 import { firstOf, isOn, isSet, withTokens } from "../../system/sshd/settings.ts";
 import type { ReportStep } from "../report.ts";
 import { stepsOf } from "../steps.ts";
-import type { Connection } from "./authentication.ts";
+import type { Connection } from "./connection.ts";
 
 const step = stepsOf("sshd");
 

@@ -19,13 +19,13 @@ import { loginWarnings } from "../../system/sshd/warnings.ts";
 import type { Subject } from "../account.ts";
 import type { ReportStep } from "../report.ts";
 import { stepsOf } from "../steps.ts";
-import type { Connection } from "./authentication.ts";
+import { authenticationOf, authenticationSteps, passwordAuthentication } from "./authentication.ts";
+import type { Connection } from "./connection.ts";
 import { countSteps } from "./counts.ts";
-import { authenticationOf, passwordAuthentication } from "./credentials.ts";
 import { sshUserVariable, variableSteps } from "./environment.ts";
 import { type ForcedCommand, forcedCommand } from "./forced-command.ts";
-import { type KeyAuthentication, keyAuthentication } from "./keys.ts";
-import { pamStep, pamSteps } from "./pam.ts";
+import { keyAuthentication } from "./keys.ts";
+import { pamSteps } from "./pam.ts";
 import { chrootDirectory, chrootSteps, sessionSteps } from "./session.ts";
 
 /** The part of sshd in a login. */
@@ -85,40 +85,6 @@ function admissionSteps({ settings, account: { name }, groups, from, shadow }: C
   return steps;
 }
 
-/** Whether the user can authenticate. */
-function credentialSteps(connection: Connection, key: KeyAuthentication): ReportStep[] {
-  const { settings, account, shadow, from } = connection;
-  const password = passwordAuthentication(settings, account, shadow);
-  const { can, why } = authenticationOf(settings, { key, password });
-  const reasons = [...key.why, ...password.why, ...why].join("; ");
-  const service = pamService(settings);
-  const auth = () => service && pamStep("auth", { account, service, from });
-  if (can === "unknown") return [step("credentials", "unknown", reasons, key.remedies.join("; "))];
-  if (can === "yes") {
-    const steps = [step("credentials", "passed", reasons)];
-    const withoutPassword = authenticationOf(settings, { key, password: { can: "no" } }).can;
-    const pam = withoutPassword === "yes" ? undefined : auth();
-    if (!pam) return steps;
-    // If PAM refuses the password, a key may still be accepted.
-    if (pam.outcome === "failed" && withoutPassword === "unknown") pam.outcome = "unknown";
-    return [...steps, pam];
-  }
-  // A module other than pam_unix may accept a password.
-  if (password.byShadow && authenticationOf(settings, { key, password: { can: "yes" } }).can !== "no") {
-    const pam = auth();
-    if (pam && pam.outcome !== "failed") {
-      const rules = pam.outcome === "passed" ? "the rules of PAM need none" : pam.message;
-      return [step("credentials", "unknown", `${reasons}; ${rules}`)];
-    }
-  }
-  const methods = (settings.get("authenticationmethods") ?? ["any"]).join(" ");
-  const wanted = methods === "any" ? "" : `sshd needs ${methods}: `;
-  const own = [...key.remedies, ...password.remedies];
-  const other = `set AuthenticationMethods in ${CONFIGURATION} to methods that the user has, for this user`;
-  const remedy = (own.length > 0 ? own : [other]).join(", or: ");
-  return [step("credentials", "failed", `${wanted}${account.name} cannot authenticate: ${reasons}`, remedy)];
-}
-
 /** A login in which sshd does nothing itself; without steps yet. */
 export const NO_PART: SshdLogin = { steps: [], unjailed: false, ownSftp: false, service: "sshd" };
 
@@ -158,19 +124,17 @@ export function explainServer(
   const shadow = shadowOf(account.name);
   const connection: Connection = { account, who, groups, settings, file: server.file, shadow, from };
   const key = keyAuthentication(connection);
+  const password = passwordAuthentication(settings, account, shadow);
   // A login by password ignores the commands of keys.
-  const byPassword = authenticationOf(settings, {
-    key: { ...key, can: "no" },
-    password: passwordAuthentication(settings, account, shadow),
-  });
-  const forced = forcedCommand(settings, key, command, byPassword.can !== "no");
+  const byPassword = authenticationOf(settings, { key: { ...key, can: "no" }, password }).can !== "no";
+  const forced = forcedCommand(settings, key, command, byPassword);
   const service = pamService(settings);
   const variable = sshUserVariable(connection, key);
   const steps = [
     ...reloadSteps(server, settings),
     ...settingSteps(connection),
     ...admissionSteps(connection),
-    ...credentialSteps(connection, key),
+    ...authenticationSteps(connection, { key, password }),
     ...(service === undefined ? [] : pamSteps({ account, service, from })),
     ...sessionSteps(connection),
     ...chrootSteps(connection, forced.unjailed),

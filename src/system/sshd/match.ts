@@ -14,7 +14,7 @@ interface ConfigLine {
 }
 
 function parseLine(line: ByteString): ConfigLine {
-  const [, keyword = "", rest = ""] = /^\s*"?([A-Za-z]+)"?(?:\s*=\s*|\s+)(.*)$/.exec(line) ?? [];
+  const [, keyword = "", rest = ""] = /^\s*"?([A-Za-z]+)"?(?:\s*=\s*|\s+)(.*)$/s.exec(line) ?? [];
   const words: ByteString[] = [];
   for (const [, quoted = "", word = ""] of rest.matchAll(/"([^"]*)"|([^\s"]+)/g)) {
     if (word.startsWith("#")) break;
