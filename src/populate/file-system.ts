@@ -2,7 +2,6 @@ import { type BasicStat, basicFstat, basicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
 import {
   AT_FDCWD,
-  ENOENT,
   O_DIRECTORY,
   O_NOFOLLOW,
   O_PATH,
@@ -11,10 +10,10 @@ import {
   S_IFLNK,
   S_IFMT,
 } from "../../ffi/constants.ts";
-import { attempt, SystemError } from "../../ffi/error.ts";
+import { attempt } from "../../ffi/error.ts";
 import { openAt, readDirectory, readLink, withFd } from "../../ffi/files.ts";
+import { absolute } from "../../ffi/guard.ts";
 import { normalPath, parentOf } from "../../ffi/paths.ts";
-import { workingDirectory } from "../../ffi/process.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { type AclReading, aclAt } from "../system/acl.ts";
@@ -132,12 +131,4 @@ export function tidy(path: ByteString): ByteString {
  * The absolute path of an operand: relative paths start at the working directory, and `.`, `..` and doubled slashes are
  * removed from the text. Throws SystemError if the working directory has no name.
  */
-export function absolutePath(path: ByteString): ByteString {
-  let whole = path;
-  if (!path.startsWith("/")) {
-    const directory = workingDirectory();
-    if (directory === undefined) throw new SystemError(ENOENT, "getcwd", path);
-    whole = `${directory}/${path}`;
-  }
-  return normalPath(whole);
-}
+export const absolutePath = (path: ByteString): ByteString => normalPath(absolute(path));

@@ -645,6 +645,16 @@ test("wrong lines in the jail's files are fixed by the printed command", () => {
   expect(add().status).toBe(0);
 });
 
+test("a relative jail means nothing in a directory that was removed", () => {
+  const name = newUser();
+  const before = account(name);
+  const command = `mkdir /tmp/gone; cd /tmp/gone; rmdir /tmp/gone; jk_jailuser -n -j ${jail.slice(1)} ${name}`;
+  const result = m.run(["sh", "-c", command]);
+  const stderr = `jk_jailuser: ${jail.slice(1)}: getcwd: No such file or directory\n`;
+  expect(result).toMatchObject({ status: 33, stdout: "", stderr });
+  expect(account(name)).toBe(before);
+});
+
 test("a jail that users cannot pass is reported", () => {
   const name = newUser();
   m.chmod(jail, 0o705);
