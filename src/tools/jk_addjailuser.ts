@@ -133,7 +133,7 @@ export const tool = defineTool({
         remedies: remedies.map(jsonText),
       })),
     });
-    return { exitStatus: 0, report };
+    return { exitStatus: 0, report, print: run.output.end };
   },
 });
 
