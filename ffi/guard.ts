@@ -1,9 +1,9 @@
 import { CFunction, FFIType, type Pointer, read, toBuffer } from "bun:ffi";
 import { type ByteString, cString, fromCString } from "./bytes.ts";
-import { EINVAL, ENOSYS } from "./constants.ts";
+import { EINVAL, ENOENT, ENOSYS } from "./constants.ts";
 import { SystemError } from "./error.ts";
 import { addressOf, check, errno, libc, pointerAt, stringAt } from "./libc.ts";
-import { workingDirectoryWasChanged } from "./process.ts";
+import { workingDirectory, workingDirectoryWasChanged } from "./process.ts";
 
 // The guard's address (ffi/guard/guard.ld), and the members of its two structures (guard.h).
 const GUARD = 0x50000000;
@@ -29,6 +29,7 @@ const STATE = {
   standardError: 136,
   holdSignals: 144,
   receivedSignal: 152,
+  directory: 160,
 } as const;
 
 const EXEC_DIRECTORY_CHANGED = 1;
@@ -121,6 +122,18 @@ export function environment(): ByteString[] {
 /** The value of a variable in an environment, the caller's unless given; the first entry, as getenv(3) finds it. */
 export function variable(name: ByteString, entries: readonly ByteString[] = environment()) {
   return entries.find((entry) => entry.startsWith(`${name}=`))?.slice(name.length + 1);
+}
+
+/**
+ * A path that the caller gave, as an absolute one. Throws SystemError for a relative path if the caller's working
+ * directory has no name, as one that was removed: the guard has left it for the root directory.
+ */
+export function absolute(path: ByteString): ByteString {
+  if (path.startsWith("/")) return path;
+  const wasLeft = state !== 0 && pointerAt(state, STATE.directory) !== 0;
+  const directory = wasLeft ? undefined : workingDirectory();
+  if (directory === undefined) throw new SystemError(ENOENT, "getcwd", path);
+  return `${directory}/${path}`;
 }
 
 /** AT_EXECFN of getauxval(3): the executed file name, as the caller wrote it. */

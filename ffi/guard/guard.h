@@ -85,6 +85,7 @@ struct state {
   u64 standard_error; /* 136: the former descriptor 2, which is /dev/null now */
   void *hold_signals; /* 144: guard_hold_signals */
   u32 *received_signal; /* 152: the first signal that arrived while they were held; not in privileged programs */
+  u64 directory;        /* 160: 1 + a descriptor of a working directory without a name, or 0 */
 
   /* Used by the guard only. */
   u64 bytes;          /* of the state, with the pointers behind it */
@@ -99,7 +100,6 @@ struct state {
   u64 handed_limits[SAVED_LIMITS];   /* soft limits before the entry raised them... */
   u64 limits_handed;                 /* ...if there was an entry: see HANDOVER_NAME */
   u64 filled_descriptors;            /* bit N: descriptor N was closed and is filled */
-  u64 directory;                     /* 1 + a descriptor of a working directory without a name, or 0 */
   u64 descriptor_count;
   struct saved_descriptor descriptors[MAX_DESCRIPTORS];
   char *runtime_environment[6]; /* two to five variables and a null: see hide_caller */

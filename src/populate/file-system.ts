@@ -1,10 +1,10 @@
 import { type BasicStat, basicFstat, basicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
-import { AT_FDCWD, ENOENT, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_RDONLY } from "../../ffi/constants.ts";
-import { attempt, SystemError } from "../../ffi/error.ts";
+import { AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_RDONLY } from "../../ffi/constants.ts";
+import { attempt } from "../../ffi/error.ts";
 import { openAt, readDirectory, readLink, withFd } from "../../ffi/files.ts";
+import { absolute } from "../../ffi/guard.ts";
 import { normalPath, parentOf, plainPath } from "../../ffi/paths.ts";
-import { workingDirectory } from "../../ffi/process.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { type AclReading, aclAt } from "../system/acl.ts";
@@ -109,12 +109,4 @@ export function linkTarget(path: ByteString, text: ByteString): ByteString {
  * The absolute path of an operand: relative paths start at the working directory, and `.`, `..` and doubled slashes are
  * removed from the text. Throws SystemError if the working directory has no name.
  */
-export function absolutePath(path: ByteString): ByteString {
-  let whole = path;
-  if (!path.startsWith("/")) {
-    const directory = workingDirectory();
-    if (directory === undefined) throw new SystemError(ENOENT, "getcwd", path);
-    whole = `${directory}/${path}`;
-  }
-  return normalPath(whole);
-}
+export const absolutePath = (path: ByteString): ByteString => normalPath(absolute(path));

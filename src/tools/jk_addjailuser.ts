@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
+import { absolute } from "../../ffi/guard.ts";
 import { jsonText } from "../cli/display.ts";
 import { UsageError } from "../cli/error.ts";
 import { DRY_RUN_WITHOUT_LETTER, JSON_OUTPUT, jailOption, VERBOSE } from "../cli/options.ts";
@@ -20,7 +21,7 @@ import { createAccount, describeCreation, foreignHome } from "../users/create-ac
 import { warnOfLogin } from "../users/jailing.ts";
 import { inheritedPolicy, missingLine, missingOf } from "../users/login-needs.ts";
 import { DEFAULT_GROUP, type NewAccount, newAccountWarnings, planNewAccount } from "../users/new-account.ts";
-import { absolute, LIMITED_SHELL, openJailForUsers } from "../users/open-jail.ts";
+import { LIMITED_SHELL, openJailForUsers } from "../users/open-jail.ts";
 import type { NewUserReport } from "../users/report-schema.ts";
 
 const NAME = "jk_addjailuser";
@@ -132,7 +133,7 @@ export const tool = defineTool({
         remedies: remedies.map(jsonText),
       })),
     });
-    return { exitStatus: 0, report };
+    return { exitStatus: 0, report, print: run.output.end };
   },
 });
 

@@ -143,6 +143,7 @@ export const tool = defineTool({
         jail: jsonTextOrNull(root?.path),
         users: runs.map((run) => run.toReport()),
       }),
+      print: output.end,
     };
   },
 });

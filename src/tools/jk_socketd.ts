@@ -1,8 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { blockSignals } from "../../ffi/events.ts";
-import { workingDirectory } from "../../ffi/process.ts";
+import { absolute } from "../../ffi/guard.ts";
 import { quoted } from "../cli/display.ts";
-import { JailkitError, UsageError } from "../cli/error.ts";
+import { UsageError } from "../cli/error.ts";
 import { printError } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool, type Tool } from "../cli/tool.ts";
@@ -10,14 +10,6 @@ import { DETACHED_ROLE, MONITOR_SIGNALS, RELAY_ROLE } from "../log-socket/roles.
 
 let detached = false;
 let words: readonly ByteString[] = [];
-
-function absolute(path: ByteString): ByteString {
-  if (path.startsWith("/")) return path;
-  const directory = workingDirectory();
-  if (directory !== undefined) return `${directory}/${path}`;
-  const message = "the working directory is removed: use an absolute path for the pidfile";
-  throw new JailkitError("relative-path", 1, message);
-}
 
 function requireOneOf(name: string, value: ByteString | undefined, allowed: readonly string[]): void {
   if (value === undefined || allowed.includes(value)) return;
@@ -80,12 +72,14 @@ const definition = defineTool({
       const names = "--base, --peak, --interval, --type and --trust";
       printError(`jk_socketd: warning: ${names} have no effect without --socket`);
     }
+    // Before the background process has another working directory.
+    const pidfile = options.pidfile && absolute(options.pidfile);
     const socketd = await import("../log-socket/monitor/socketd.ts");
     if (!options.nodetach && !detached) return socketd.detach(words);
     return socketd.runSocketd({
       foreground: options.nodetach,
       detached,
-      pidfile: options.pidfile === undefined ? undefined : absolute(options.pidfile),
+      pidfile,
       socket: socket === undefined ? undefined : { path: socket, base, peak, interval, type, trust },
       user: options.user,
     });

@@ -17,22 +17,32 @@ interface AccountOutput {
   readonly error: (line: ByteString) => void;
   /** How much of a home is copied. */
   readonly progress: (done: number, total: number) => void;
+  /** Throws JailkitError "output" if a line could not be printed; the others do not, since they would stop a change. */
+  readonly end: () => void;
 }
 
-const SILENT: AccountOutput = { step() {}, warning() {}, error() {}, progress() {} };
+const SILENT: AccountOutput = { step() {}, warning() {}, error() {}, progress() {}, end() {} };
 
 /** Prints warnings and errors of a tool, and with `steps` also its steps. */
 export function printedOutput(tool: string, steps: boolean): AccountOutput {
   const progress = startProgress(`${tool}: copying the home`);
-  const cleared = (print: () => void) => {
-    progress.clear();
-    print();
+  let failure: unknown;
+  const attempted = (print: () => void) => {
+    try {
+      progress.clear();
+      print();
+    } catch (error) {
+      failure ??= error;
+    }
   };
   return {
-    step: (line) => cleared(() => steps && printLine(line)),
-    warning: (line) => cleared(() => printError(`${tool}: warning: ${line}`)),
-    error: (line) => cleared(() => printError(`${tool}: ${line}`)),
+    step: (line) => attempted(() => steps && printLine(line)),
+    warning: (line) => attempted(() => printError(`${tool}: warning: ${line}`)),
+    error: (line) => attempted(() => printError(`${tool}: ${line}`)),
     progress: progress.at,
+    end() {
+      if (failure !== undefined) throw failure;
+    },
   };
 }
 

@@ -13,7 +13,8 @@ export function requireGroup(word: ByteString): GroupEntry {
   if (found !== undefined) return found;
   const hint = didYouMean(word, namesIn("/etc/group"));
   const make = word === JAILED_GROUP ? MAKE_JAILED_GROUP.join(" ") : `groupadd ${operands(word)}`;
-  const remedy = /^[A-Za-z_][\w.-]*$/.test(word) ? `; create it with: ${make}` : "";
+  const create = hint === "" ? "; create it with: " : " Otherwise create it with: ";
+  const remedy = /^[A-Za-z_][\w.-]*$/.test(word) ? create + make : "";
   throw new JailkitError("no-such-group", 1, `there is no group ${quoted(word)}${hint}${remedy}`);
 }
 

@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
-import { suggest } from "../cli/suggest.ts";
+import { didYouMean } from "../cli/suggest.ts";
 import { hostText } from "../system/host-files.ts";
 import { expiryTime } from "../system/sshd/authorized-keys.ts";
 
@@ -72,8 +72,7 @@ function notAnOption(name: ByteString, value: ByteString | undefined): string {
   const all = [...FLAGS, ...VALUED];
   if (all.includes(word))
     return `the option ${quoted(word)} is written ${value === undefined ? `${word}="..."` : `${word} alone`}`;
-  const near = suggest(name, all);
-  return `${quoted(name)} is not an option of sshd${near === undefined ? "" : `; did you mean ${quoted(near)}?`}`;
+  return `${quoted(name)} is not an option of sshd${didYouMean(name, all)}`;
 }
 
 /** Why sshd would reject these options; undefined if it would not. Unless `exact`, an option may be missing between commas. */

@@ -11,6 +11,7 @@ import {
   statIfPresent,
   withFd,
 } from "../../ffi/files.ts";
+import { absolute } from "../../ffi/guard.ts";
 import { quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { asUser, shellWord } from "../cli/shell-word.ts";
@@ -52,7 +53,7 @@ function readStandardInput(): ByteString {
 
 function readKeyFile(file: ByteString, what: ByteString): ByteString {
   try {
-    return withFd(openAt(C.AT_FDCWD, file, C.O_RDONLY | C.O_NONBLOCK | C.O_NOCTTY), (fd) => {
+    return withFd(openAt(C.AT_FDCWD, absolute(file), C.O_RDONLY | C.O_NONBLOCK | C.O_NOCTTY), (fd) => {
       const stat = fstat(fd);
       const other = "is not a regular file; with - the keys come from standard input";
       if (!isRegular(stat)) throw new JailkitError("bad-key", 1, `${what} ${other}`);

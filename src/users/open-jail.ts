@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { workingDirectory } from "../../ffi/process.ts";
+import { absolute } from "../../ffi/guard.ts";
 import { quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { requireJailToFill } from "../jail/fs/host-directories.ts";
@@ -12,11 +12,6 @@ export const BAD_JAIL = 33;
 
 /** The default shell of an account in a jail. */
 export const LIMITED_SHELL = "/usr/sbin/jk_lsh";
-
-/** The absolute path, from the working directory. */
-export function absolute(path: ByteString): ByteString {
-  return path.startsWith("/") ? path : `${workingDirectory() ?? ""}/${path}`;
-}
 
 /**
  * Opens a jail for accounts: it must be safe, have etc/passwd, and have `shell` as a program. jk_lsh may be missing, because

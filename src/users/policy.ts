@@ -6,7 +6,7 @@ import { directoryOf, parentOf } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
-import { suggest } from "../cli/suggest.ts";
+import { didYouMean } from "../cli/suggest.ts";
 import { readKeys } from "../config/keys.ts";
 import { mergeFiles, requireNoErrors } from "../config/load.ts";
 import { type IniFile, LIMITS } from "../config/model.ts";
@@ -29,12 +29,13 @@ const DROP_INS = "/etc/jailkit/jk_lsh.d";
 export function requireServices(list: ByteString): Service[] {
   const names = SERVICES.map(({ name }) => name);
   const found = list.split(",").map((word) => {
-    const service = serviceNamed(word.trim());
+    const wanted = word.trim();
+    const service = serviceNamed(wanted);
     if (service !== undefined) return service;
-    const near = suggest(word, names);
-    const hint = near === undefined ? "" : `; did you mean ${quoted(near)}?`;
-    const none = word.trim() === "none" ? "; without --policy and a section, nothing is allowed" : "";
-    const message = `--policy: there is no ${quoted(word.trim())}${hint}${none}; there are: ${names.join(", ")}`;
+    const none = wanted === "none" ? "; without --policy and a section, nothing is allowed" : "";
+    const hint = none || didYouMean(wanted, names);
+    const end = hint.endsWith("?") ? " There are: " : "; there are: ";
+    const message = `--policy: there is no ${quoted(wanted)}${hint}${end}${names.join(", ")}`;
     throw new JailkitError("no-such-service", 1, message);
   });
   return [...new Set(found)];

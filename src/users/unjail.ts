@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { sameFile, statIfPresent } from "../../ffi/files.ts";
+import { absolute } from "../../ffi/guard.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
@@ -20,7 +21,6 @@ import { forgetAccount, recall, recallFrom, rememberAccount } from "./account-re
 import type { AccountRun } from "./account-run.ts";
 import { changeAccount, requireSafeMove } from "./change-account.ts";
 import type { JailingOptions } from "./jailing.ts";
-import { absolute } from "./open-jail.ts";
 
 /** The plan to take an account out of a jail. */
 interface Release {

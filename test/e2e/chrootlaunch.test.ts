@@ -246,6 +246,13 @@ describe("--daemon", () => {
     m.must(["kill", "-KILL", String(pid)]);
   });
 
+  test("a relative pidfile is not written in a directory that was removed", () => {
+    const words = `jk_chrootlaunch -j ${J} --daemon -p lost.pid -x /usr/bin/bash -- -c :`;
+    const result = m.run(["sh", "-c", `mkdir /tmp/gone; cd /tmp/gone; rmdir /tmp/gone; ${words}`]);
+    expect(result.status).toBe(0);
+    expect(m.exists("/lost.pid")).toBe(false);
+  });
+
   test("a program that cannot be executed sets the exit status, and leaves no pidfile", async () => {
     m.write(`${J}/usr/bin/garbage`, "garbage", { mode: 0o755 });
     const before = m.list("/run");

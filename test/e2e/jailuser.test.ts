@@ -645,6 +645,56 @@ test("wrong lines in the jail's files are fixed by the printed command", () => {
   expect(add().status).toBe(0);
 });
 
+test("standard output that is full after some lines stops no change, and is reported", () => {
+  m.must(["mkdir", "-p", "/run/full"]);
+  m.must(["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", "/run/full"]);
+  const into = (room: number, ...words: string[]) => {
+    const fill = `head -c ${4096 - room} /dev/zero > /run/full/out`;
+    const { status, stderr } = m.run(["sh", "-c", `${fill}; exec "$@" >> /run/full/out`, "sh", ...words]);
+    const said = stderr.split("\n").filter((line) => line.includes("standard output"));
+    expect([status, said]).toEqual([1, [`${words[0]}: standard output: write: No space left on device`]]);
+  };
+  for (const lines of [0, 1, 2, 3, 4]) {
+    const name = newUser();
+    const home = `${jail}/home/${name}`;
+    const steps = [
+      `copied '/home/${name}' to '${home}'\n`,
+      `added '${name}' to the jail's etc/passwd\n`,
+      `the account '${name}' has the home '${jail}/./home/${name}' and the shell '/usr/sbin/jk_chrootsh'\n`,
+      `removed '/home/${name}'\n`,
+    ];
+    if (lines < 4) {
+      into(steps.slice(0, lines).join("").length, "jk_jailuser", "-v", "-n", "-m", "-j", jail, name);
+      expect(m.read(`${home}/file`)).toBe(name);
+      expect([account(name)?.split(":")[5], inJail(name)?.split(":")[5]]).toEqual([
+        `${jail}/./home/${name}`,
+        `/home/${name}`,
+      ]);
+    } else expect(run("-n", "-m", "-j", jail, name).status).toBe(0);
+    expect(m.exists(`/home/${name}`)).toBe(false);
+    into(lines, "jk_jailuser", "-v", "-m", "--unjail", name);
+    expect(m.read(`/home/${name}/file`)).toBe(name);
+    expect([account(name)?.split(":")[5], inJail(name), m.exists(home)]).toEqual([
+      `/home/${name}`,
+      undefined,
+      false,
+    ]);
+  }
+  into(0, "jk_addjailuser", "-v", "-j", jail, "unheard");
+  expect(inJail("unheard")).toContain(":/home/unheard:");
+  m.must(["umount", "/run/full"]);
+});
+
+test("a relative jail means nothing in a directory that was removed", () => {
+  const name = newUser();
+  const before = account(name);
+  const command = `mkdir /tmp/gone; cd /tmp/gone; rmdir /tmp/gone; jk_jailuser -n -j ${jail.slice(1)} ${name}`;
+  const result = m.run(["sh", "-c", command]);
+  const stderr = `jk_jailuser: ${jail.slice(1)}: getcwd: No such file or directory\n`;
+  expect(result).toMatchObject({ status: 33, stdout: "", stderr });
+  expect(account(name)).toBe(before);
+});
+
 test("a jail that users cannot pass is reported", () => {
   const name = newUser();
   m.chmod(jail, 0o705);

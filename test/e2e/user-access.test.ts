@@ -425,7 +425,10 @@ describe("services", () => {
     [["--policy", ""], "there is no ''"],
     [["--policy", "mosh"], "there are: sftp, scp, rsync, git"],
     [["--policy", "rsync", "-s", "/usr/bin/rsync"], "--policy is for the limited shell jk_lsh"],
-    [["-G", "jialed"], "there is no group 'jialed'; did you mean 'jailed'?; create it with: groupadd jialed"],
+    [
+      ["-G", "jialed"],
+      "there is no group 'jialed'; did you mean 'jailed'? Otherwise create it with: groupadd jialed",
+    ],
     [["-G", "jailed,"], "there is no group ''"],
   ])("%j is refused by both tools before anything changes", (words, reason) => {
     const name = newUser();
@@ -459,7 +462,7 @@ describe("services", () => {
     const typo = add(["-g", "projct", "nobody1"]);
     expect(typo).toMatchObject({ status: 1, stdout: "" });
     expect(typo.stderr).toBe(
-      "jk_addjailuser: there is no group 'projct'; did you mean 'project'?; create it with: groupadd projct\n",
+      "jk_addjailuser: there is no group 'projct'; did you mean 'project'? Otherwise create it with: groupadd projct\n",
     );
     for (const words of [
       ["-G", "jailed"],

@@ -2,8 +2,9 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { EISDIR, O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } from "../../../ffi/constants.ts";
 import { SystemError } from "../../../ffi/error.ts";
 import { openAt, statIfPresent } from "../../../ffi/files.ts";
+import { absolute } from "../../../ffi/guard.ts";
 import type { UnwrittenPidfile } from "../../../ffi/launch.ts";
-import { workingDirectory } from "../../../ffi/process.ts";
+import { baseName, parentOf } from "../../../ffi/paths.ts";
 import { requirePidfilePlace } from "../../jail/fs/pidfile.ts";
 import { isDirectory, openDirectory, openTree } from "../../jail/fs/walk.ts";
 
@@ -25,11 +26,10 @@ interface OpenPidfile extends UnwrittenPidfile {
  * the way that users could make. Throws SystemError, or JailkitError "link-in-untrusted-directory", "in-the-way".
  */
 export function openPidfile(path: ByteString): OpenPidfile {
-  const absolute = path.startsWith("/") ? path : `${workingDirectory() ?? ""}/${path}`;
-  const slash = absolute.lastIndexOf("/");
-  const name = absolute.slice(slash + 1);
+  const whole = absolute(path);
+  const name = baseName(whole);
   if (["", ".", ".."].includes(name)) throw new SystemError(EISDIR, "open", path);
-  const directory = openDirectory(openTree("/"), absolute.slice(0, slash));
+  const directory = openDirectory(openTree("/"), parentOf(whole));
   const present = statIfPresent(directory.fd, name);
   if (present !== undefined && isDirectory(present)) throw new SystemError(EISDIR, "open", path);
   requirePidfilePlace(path, present);

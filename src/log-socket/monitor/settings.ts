@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { parentOf } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../../config/load.ts";
@@ -28,10 +29,8 @@ const MICROSECONDS = 1_000_000;
 const DEFAULTS = { base: 511, peak: 2048, interval: 10, badInterval: 5 } as const;
 
 /** The jail's name in the mark: JAIL for the socket JAIL/dev/log, otherwise the directory of the socket. */
-export function jailOf(path: ByteString): ByteString {
-  const directory = path.slice(0, path.lastIndexOf("/"));
-  return path.endsWith("/dev/log") ? path.slice(0, -"/dev/log".length) : directory;
-}
+export const jailOf = (path: ByteString): ByteString =>
+  path.endsWith("/dev/log") ? path.slice(0, -"/dev/log".length) : parentOf(path);
 
 /** Why a socket cannot have this path, or undefined. */
 function badPath(path: ByteString): string | undefined {
