@@ -77,7 +77,7 @@ export const PROGRAMS: Readonly<Record<string, () => Promise<{ main: () => Promi
 };
 
 /** The summary of jk_lsh. */
-export const LIMITED_SHELL = "limited shell that runs the programs of jk_lsh.ini and no others";
+export const LSH_SUMMARY = "limited shell that runs the programs of jk_lsh.ini and no others";
 
 // Those that act with a privilege.
 const PRIVILEGED = new Set(["jk_chrootsh", "jk_uchroot", "jk_procmailwrapper"]);
@@ -106,7 +106,7 @@ async function runJailkit(words: readonly ByteString[]): Promise<number> {
   const commands: Record<string, LazyCommand> = {};
   for (const [name, tool] of [...Object.entries(COMMANDS), ...Object.entries(TOOLS)])
     commands[name] = { summary: tool.summary, run: (rest) => start(tool, rest) };
-  commands.jk_lsh = { summary: LIMITED_SHELL, run: async () => (await import("./jk_lsh.ts")).main() };
+  commands.jk_lsh = { summary: LSH_SUMMARY, run: async () => (await import("./jk_lsh.ts")).main() };
   return runCommands("jailkit", "all of jailkit in one executable", commands, words);
 }
 

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { LSH_HELP } from "../../src/enter/limited/help.ts";
-import { COMMANDS, LIMITED_SHELL, PROGRAMS, TOOLS } from "../../src/tools/jailkit.ts";
+import { COMMANDS, LSH_SUMMARY, PROGRAMS, TOOLS } from "../../src/tools/jailkit.ts";
 
 const files = readdirSync(join(import.meta.dir, "../../src/tools"));
 
@@ -18,5 +18,5 @@ test.each(Object.entries({ ...COMMANDS, ...TOOLS }))("%s has the summary of its 
 });
 
 test("jk_lsh has the summary of its help", () => {
-  expect(LIMITED_SHELL).toBe(LSH_HELP.summary);
+  expect(LSH_SUMMARY).toBe(LSH_HELP.summary);
 });
