@@ -6,13 +6,16 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { readNative, unnotedPointers } from "./pointers.ts";
 import {
+  ANY_CALL,
   LIBC_WRITERS,
   LOGIN_TOOLS,
+  MODULES,
   NOT_IN_A_TOOL,
   NOT_ON_A_LOGIN,
   OTHER_WRITERS,
   ROOMS,
   rankOf,
+  STARTS_ENTER,
   WRITERS,
 } from "./rooms.ts";
 
@@ -29,10 +32,14 @@ interface Source {
 const sources = new Map<string, Source>();
 for (const file of new Bun.Glob("{src,ffi,build,test}/**/*.ts").scanSync({ cwd: root })) {
   const text = readFileSync(join(root, file), "utf8");
-  const named = [...text.matchAll(/\bfrom\s+"([^"]+)"|\bimport\("([^"]+)"\)/g)].map(
-    (m) => m[1] ?? m[2] ?? "",
-  );
-  sources.set(file, { text, imports: named.map((name) => resolve(file, name)) });
+  const types = [
+    ...text.matchAll(/^(?:import|export|\}) (?:[^"\n=]* )?from "([^"]+)"|\bimport\("([^"]+)"\)/gm),
+  ];
+  const named = [
+    ...types.map(([, name, type = ""]) => name ?? type),
+    ...transpiler.scanImports(text).map(({ path }) => path),
+  ];
+  sources.set(file, { text, imports: [...new Set(named.map((name) => resolve(file, name)))] });
 }
 
 /** A relative import as a path from the root of the checkout; any other import unchanged. */
@@ -41,15 +48,18 @@ function resolve(file: string, name: string): string {
 }
 
 function checkRank(file: string, target: string): void {
-  if (!sources.has(target)) return;
+  if (!sources.has(target)) {
+    if (/^(?:src|ffi)\//.test(file) && !MODULES.includes(target))
+      problems.push(`${file}: imports ${target}, which is not in MODULES of build/rooms.ts`);
+    return;
+  }
   if (file.startsWith("ffi/")) {
     if (!target.startsWith("ffi/")) problems.push(`${file}: ffi/ imports ${target}`);
     return;
   }
   if (!file.startsWith("src/") || target.startsWith("ffi/")) return;
   const [from, to] = [rankOf(file), rankOf(target)];
-  if (from < 0) problems.push(`${file}: is in no room of build/rooms.ts`);
-  else if (to < 0) problems.push(`${file}: ${target} is in no room of build/rooms.ts`);
+  if (to < 0) problems.push(`${file}: ${target} is in no room of build/rooms.ts`);
   else if (target.startsWith("src/tools/") && file !== "src/tools/jailkit.ts")
     problems.push(`${file}: imports ${target} from src/tools/`);
   else if (to < from) problems.push(`${file}: imports ${target} from a higher room of build/rooms.ts`);
@@ -71,34 +81,45 @@ function checkLoads(
   seen.add(file);
   const here = [...chain, file];
   for (const { path, kind } of transpiler.scanImports(source.text)) {
-    if (kind === "dynamic-import" && !whenAsked) continue;
+    // A login may load help when it is asked for. src/enter/ itself loads none of the refused modules even then.
+    if (kind === "dynamic-import" && !whenAsked && !(file.startsWith("src/enter/") && refused.test(path)))
+      continue;
     if (refused.test(path)) problems.push(`${here.join(" > ")}: loads ${path}`);
     checkLoads(refused, whenAsked, resolve(file, path), here, seen);
   }
 }
 
-/** The functions of ffi/ that change a file system, by calls of libc, or through each other. */
+/** The exports of ffi/ that change a file system, by calls of libc, or through each other. */
 function writers(): string[] {
+  const start = /^(?=(?:export |async )*(?:class|const|function\*?) \w)/m;
   const bodies = [...sources].flatMap(([file, { text }]) =>
-    file.startsWith("ffi/")
-      ? [...text.matchAll(/^export (?:function (\w+)[\s\S]*?^}|const (\w+)[\s\S]*?;$)/gm)]
-      : [],
+    file.startsWith("ffi/") ? text.split(start) : [],
   );
+  const named = bodies.map((body) => ({
+    body,
+    name: /^.*?(?:class|const|function\*?) (\w+)/.exec(body)?.[1],
+  }));
   const found = new Set(WRITERS);
   for (let size = 0; size < found.size; ) {
     size = found.size;
-    for (const [body, method, constant = ""] of bodies)
-      if (body.search(LIBC_WRITERS) >= 0 || [...found].some((one) => body.includes(`${one}(`)))
-        found.add(method ?? constant);
+    const calls = new RegExp(`\\b(?:${[...found].join("|")})\\(`);
+    for (const { body, name } of named)
+      if (name !== undefined && (body.search(LIBC_WRITERS) >= 0 || calls.test(body))) found.add(name);
   }
-  return [...found];
+  const exported = named.flatMap(({ body, name }) => (body.startsWith("export") ? name : []));
+  return [...found].filter((name) => WRITERS.includes(name) || exported.includes(name));
 }
 
 /** Reports a file that changes a file system and may not, or may and does not. */
 function checkWriters(file: string, { text }: Source, names: readonly string[]): void {
   if (!file.startsWith("src/") || file.startsWith("src/jail/fs/")) return;
   const wrapped = names.filter((name) => new RegExp(`\\b${name}\\b`).test(text));
-  const used = [...wrapped, ...(text.match(LIBC_WRITERS) ?? []), ...(text.match(/\bsyscall\b/) ?? [])];
+  // `const { unlinkat } = libc` as calls of it.
+  const taken = [...text.matchAll(/\{([^{}]*)\} = libc;/g)].map(([, names = ""]) =>
+    names.replace(/\w+/g, "libc.$&"),
+  );
+  const calls = `${text}\n${taken.join("\n")}`;
+  const used = [...wrapped, ...(calls.match(LIBC_WRITERS) ?? []), ...(text.match(ANY_CALL) ?? [])];
   const allowed = OTHER_WRITERS[file] !== undefined;
   if (used.length > 0 && !allowed)
     problems.push(`${file}: uses ${used.join(", ")}, which only src/jail/fs/ does`);
@@ -137,6 +158,18 @@ function checkTable(): void {
   else problems.push("CONTRIBUTING.md: the table of rooms differs from build/rooms.ts; run: npm run fix");
 }
 
+/** Each file of src/ is in a room, and each of src/enter/ is on the path of a login. */
+function checkPlaces(): void {
+  const loaded = new Set<string>();
+  for (const file of STARTS_ENTER) checkLoads(/^$/, true, file, [], loaded);
+  for (const file of sources.keys()) {
+    if (file.startsWith("src/") && rankOf(file) < 0)
+      problems.push(`${file}: is in no room of build/rooms.ts`);
+    if (file.startsWith("src/enter/") && !loaded.has(file))
+      problems.push(`${file}: is not on the path of a login`);
+  }
+}
+
 const writerNames = writers();
 for (const [file, source] of sources) {
   for (const target of source.imports) checkRank(file, target);
@@ -146,6 +179,7 @@ const enter = [...sources.keys()].filter((file) => file.startsWith("src/enter/")
 for (const file of [...LOGIN_TOOLS, ...enter]) checkLoads(NOT_ON_A_LOGIN, false, file, [], new Set());
 for (const file of sources.keys())
   if (file.startsWith("src/tools/")) checkLoads(NOT_IN_A_TOOL, true, file, [], new Set());
+checkPlaces();
 checkPointers();
 checkReadmes();
 checkTable();

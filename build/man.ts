@@ -87,31 +87,13 @@ function configPage(source: Source): ManualPage {
   return ownPage(source, { KEYS: mdoc.keyList(kind.keys), PROGRAMS: programs });
 }
 
-/** The page of a program without a page in docs/man/, from its table. */
-function plainSource({ page, help }: Documented): Source {
-  const options = Object.keys(help.options).length > 0 ? ".Sh OPTIONS\n@OPTIONS@\n" : "";
-  const text = `@HEADER@
-.Sh NAME
-.Nm ${page}
-.Nd @SUMMARY@
-.Sh SYNOPSIS
-@SYNOPSIS@
-.Sh DESCRIPTION
-${help.notes === undefined ? mdoc.prose(mdoc.sentence(help.summary)).join("\n") : "@NOTES@"}
-${options}.Sh EXIT STATUS
-@EXIT@
-.Sh SEE ALSO
-.Xr jailkit 7
-`;
-  return { name: page, section: "8", text };
-}
-
 function toolPages(all: readonly Source[], tools: readonly Documented[]): ManualPage[] {
   const commands = tools
     .filter(({ page }) => page.startsWith("jailkit-"))
     .map(({ page, help }) => ({ name: page, section: "8", summary: help.summary }));
   return tools.map((tool) => {
-    const source = all.find((one) => one.name === tool.page && one.section === "8") ?? plainSource(tool);
+    const source = all.find((one) => one.name === tool.page && one.section === "8");
+    if (source === undefined) throw new Error(`docs/man/${tool.page}.8.in: is missing`);
     const values = toolValues(source.name, tool);
     const lists: Readonly<Record<string, Values>> = {
       jailkit: { COMMANDS: mdoc.pageList(commands) },

@@ -36,8 +36,11 @@ const FOLDERS = Object.keys(ROOMS);
 /** The rank of the room that a file of src/ is in, from 0, the highest; -1 for none. */
 export const rankOf = (file: string) => FOLDERS.findIndex((folder) => file.startsWith(`src/${folder}/`));
 
+/** The modules of others that src/ and ffi/ import. None of them is Node.js's, so that only ffi/ calls the system. */
+export const MODULES: readonly string[] = ["bun:ffi", "citty", "ini", "zod"];
+
 /** Modules that start too slowly for a login, and do not belong in a process with a capability. */
-export const NOT_ON_A_LOGIN = /^(?:node:|fs$|path$|citty|zod|ini$)/;
+export const NOT_ON_A_LOGIN = /^(?:node:|citty|zod|ini$)/;
 
 /** What no tool loads, not even by import(): the schemas of reports are for docs/schemas/ and the tests. */
 export const NOT_IN_A_TOOL = /^zod(?:\/|$)/;
@@ -47,17 +50,27 @@ export const LOGIN_TOOLS = ["jk_chrootsh", "jk_lsh", "jk_procmailwrapper", "jk_u
   (tool) => `src/tools/${tool}.ts`,
 );
 
-/** Calls of libc that change a file system. A function of ffi/ that makes one is a writer, as are those that call it. */
-export const LIBC_WRITERS =
-  /\blibc\.(?:bind|f?chmod\w*|f?chown\w*|linkat|mkdirat|mknodat|mount|\w*removexattr|renameat2?|\w*setxattr|symlinkat|umount2|unlinkat|utimensat)\b/g;
+/** What starts a file of src/enter/; a file that none of them loads belongs elsewhere. */
+export const STARTS_ENTER: readonly string[] = [...LOGIN_TOOLS, "src/tools/jk_chrootlaunch.ts"];
 
-/** More of ffi/ that changes a file system: by other calls, and the flags of open(2). */
+/**
+ * Calls of libc that change a file system, also those that ffi/ does not make yet. A function of ffi/ that makes one is a
+ * writer, as are those that call it.
+ */
+export const LIBC_WRITERS =
+  /\blibc\.(?:bind|\w*chmod\w*|\w*chown\w*|creat|\w*fallocate|link(?:at)?|mkdir(?:at)?|mkfifo(?:at)?|mknod(?:at)?|mkstemp|\w*mount2?|pivot_root|remove|\w*removexattr|rename\w*|rmdir|\w*setxattr|symlink(?:at)?|truncate|unlink(?:at)?|\w*utime\w*)\b/g;
+
+/** What could be any of these calls. */
+export const ANY_CALL = /\bsyscall\b|\blibc\[/g;
+
+/** More that changes a file system: other calls of ffi/, the flags of open(2), and functions of Bun. */
 export const WRITERS: readonly string[] = [
   ...["attachMount", "copyContents", "writeAll"],
   ...["O_CREAT", "O_RDWR", "O_TRUNC", "O_WRONLY"],
+  ...["Bun.file", "Bun.write"],
 ];
 
-/** Only src/jail/fs/ uses writers, and syscall(2), which can be any call. These files do too, for these reasons. */
+/** Only src/jail/fs/ uses writers, and what could be any call. These files do too, for these reasons. */
 export const OTHER_WRITERS: Readonly<Record<string, string>> = {
   "src/cli/output.ts": "writes to standard output",
   "src/check/smoke/step.ts": "calls memfd_create by its number",

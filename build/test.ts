@@ -99,7 +99,7 @@ if (built) {
     step("packages for the tests", [bun, join(root, "test/e2e/packages-scene.ts")]);
   for (const folder of ["machine", "attack", "differential", "e2e", "words"])
     if (wanted(folder)) await suite(folder);
-  if (wanted("slow")) await suite("slow", {}, /^packages/);
+  if (wanted("slow")) await suite("slow", {}, /^(?!mutants)/);
   if (wanted("mutants")) await suite("slow", {}, /^mutants/);
   if (wanted("debian")) await suite("differential", { JK_UNDER_TEST: "debian" });
   if (wanted("package")) {

@@ -26,6 +26,7 @@ export interface Tree {
 const STATE = "/var/lib/jailkit";
 const RECORD = `${STATE}/installed.json`;
 
+/** The SHA-256 of a text, in hexadecimal. */
 export const digest = (text: string) => createHash("sha256").update(text).digest("hex");
 
 /** The tree below a directory, with its record, if there is one. */

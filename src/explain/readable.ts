@@ -33,12 +33,12 @@ export function accessRemedy(path: ByteString, jail: ByteString, uid: number, le
 }
 
 /** A file or directory of a jail, or above it; `jail` is "" for others. */
-interface Place {
+interface FileToRead {
   path: ByteString;
   jail: ByteString;
 }
 
-function obstacleAt({ path, jail }: Place, uid: number, wanted: number): Obstacle | undefined {
+function obstacleAt({ path, jail }: FileToRead, uid: number, wanted: number): Obstacle | undefined {
   if (mayAccess(AT_FDCWD, path, wanted) || !withRightsOf(undefined, () => mayAccess(AT_FDCWD, path, 0)))
     return undefined;
   const letters = `${wanted & MAY_READ ? "r" : ""}${wanted & MAY_EXECUTE ? "x" : ""}`;
@@ -66,7 +66,7 @@ function firstObstacle(
 }
 
 /** The first directory above an absolute path that this process, with the user's rights, cannot pass. */
-export function closedAbove({ path, jail }: Place, uid: number): Obstacle | undefined {
+export function closedAbove({ path, jail }: FileToRead, uid: number): Obstacle | undefined {
   const parts = path.split("/").slice(1, -1);
   const above = parts.map((_, index) => `/${parts.slice(0, index + 1).join("/")}`);
   return firstObstacle(above, jail, uid, MAY_EXECUTE);

@@ -1,6 +1,6 @@
 import type { BasicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
-import type { Problem } from "../jail/fs/no-room.ts";
+import type { Failure } from "../jail/fs/no-room.ts";
 
 /** A path or pattern that a section or a command line asks for. */
 export interface Want {
@@ -78,7 +78,7 @@ export interface Entry {
 }
 
 /** A request that failed. */
-export type PopulateProblem = Problem;
+export type PopulateProblem = Failure;
 
 /** The entries of a jail in the order of creation, parents first. */
 export interface Plan {

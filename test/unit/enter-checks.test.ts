@@ -292,6 +292,13 @@ describe("each check", () => {
     expect(exitStatus(change)).toBe(status);
   });
 
+  test("has a case in which it fails", () => {
+    const failed = new Set(cases.flatMap(([, , change]) => failures(change).map(({ name }) => name)));
+    // It fails only with getgroups(2), as above.
+    failed.add("groups");
+    expect(LOGIN_CHECKS.flatMap(({ name }) => (failed.has(name) ? [] : [name]))).toEqual([]);
+  });
+
   test("of several faults the first counts", () => {
     const all = cases.map(([, , change]) => change);
     expect(exitStatus(...all, { programName: "foo" })).toBe(1);

@@ -59,7 +59,7 @@ const FUSE = 0x65735546;
 const DEEPEST = 256;
 
 /** A name in an open directory of the jail. */
-interface Place {
+interface NameInDirectory {
   readonly fd: number;
   readonly name: ByteString;
   readonly path: ByteString;
@@ -74,7 +74,7 @@ interface Place {
  * are entered, except those of the kernel and FUSE.
  */
 export function walkJail(root: JailRoot, spaces: Spaces, handlers: WalkHandlers): void {
-  function describe({ fd, name, path, parent, depth, space: above }: Place): void {
+  function describe({ fd, name, path, parent, depth, space: above }: NameInDirectory): void {
     const stat = statIfPresent(fd, name);
     if (stat === undefined) return;
     const space = depth === 1 ? spaces.top(name) : above;
@@ -83,7 +83,7 @@ export function walkJail(root: JailRoot, spaces: Spaces, handlers: WalkHandlers)
     handlers.seen({ path, stat, parent, space, target, grants, inherited: [] });
   }
 
-  function enter(place: Place): void {
+  function enter(place: NameInDirectory): void {
     const { name, path, parent, depth } = place;
     const flags = C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW | C.O_NONBLOCK;
     withFd(openAt(place.fd, name, flags), (fd) => {
@@ -126,7 +126,7 @@ export function walkJail(root: JailRoot, spaces: Spaces, handlers: WalkHandlers)
 function barrierOf(
   fd: number,
   stat: Stat,
-  { path, parent, depth }: Place,
+  { path, parent, depth }: NameInDirectory,
   handlers: WalkHandlers,
 ): Barrier | undefined {
   const what = handlers.hostDirectory(stat);

@@ -63,7 +63,7 @@ export interface Found {
   canonicalPath: ByteString;
 }
 
-interface Place extends Found {
+interface OpenPlace extends Found {
   directory: Directory;
   name: ByteString;
 }
@@ -73,7 +73,7 @@ function withPlace<T>(
   root: JailRoot,
   path: ByteString,
   follow: boolean,
-  use: (place: Place) => T,
+  use: (place: OpenPlace) => T,
 ): T | undefined {
   let rest = path;
   for (let links = 0; links <= C.MOST_LINKS; links++) {

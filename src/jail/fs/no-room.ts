@@ -26,7 +26,7 @@ interface Entry {
 }
 
 /** A failure, for the report of a tool. */
-export interface Problem {
+export interface Failure {
   /** A stable name, such as "no-room". */
   readonly code: string;
   readonly path: ByteString;
@@ -80,7 +80,7 @@ export const endsRun = ({ code }: { readonly code: string }): boolean =>
   code === "no-room" || code === "read-only" || code === "interrupted";
 
 /** The problem to report if a signal asked us to end, else undefined. */
-export function interrupted(jail: ByteString, progress: string): Problem | undefined {
+export function interrupted(jail: ByteString, progress: string): Failure | undefined {
   const stop = interruption(progress);
   if (stop === undefined) return undefined;
   const { code, exitStatus } = stop;
@@ -101,7 +101,7 @@ export interface Work {
  * One problem in place of an error for each file, if a file system is full or cannot be written: it says how much is
  * missing. The file system may be another than the jail's, such as that of the records. Undefined for any other error.
  */
-export function noRoom(error: unknown, jail: ByteString, { left, progress }: Work): Problem | undefined {
+export function noRoom(error: unknown, jail: ByteString, { left, progress }: Work): Failure | undefined {
   if (!isNoRoom(error)) return undefined;
   return withTree((tree) => {
     const place = nearest(tree, error.path ?? jail);
@@ -128,7 +128,7 @@ function full(
   left: readonly Entry[],
   progress: string,
   room?: Room,
-): Problem {
+): Failure {
   const needed = bytesOf(left, room?.block ?? 1);
   const files = left.length;
   // In a container, even root may not get the reserved blocks.

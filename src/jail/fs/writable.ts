@@ -3,7 +3,7 @@ import { EROFS } from "../../../ffi/constants.ts";
 import { SystemError } from "../../../ffi/error.ts";
 import { isReadOnly } from "../../system/mounts.ts";
 import { withTree } from "./look.ts";
-import { noRoom, type Problem } from "./no-room.ts";
+import { type Failure, noRoom } from "./no-room.ts";
 import { nearestDirectory } from "./safety.ts";
 import { hostPath, type JailRoot, release } from "./walk.ts";
 
@@ -31,7 +31,7 @@ export function readOnlyProblem(
   paths: Iterable<ByteString>,
   jail: ByteString,
   progress = "nothing was changed",
-): Problem | undefined {
+): Failure | undefined {
   for (const path of new Set(paths)) {
     try {
       requireWritable(root, [path]);

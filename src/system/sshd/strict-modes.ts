@@ -47,15 +47,15 @@ function realPath(path: ByteString, links = 0): ByteString | undefined {
 }
 
 /** A file or directory on the way from the root directory to a path. */
-interface Place {
+interface WayStep {
   path: ByteString;
   stat: Stat;
 }
 
 /** All directories above an absolute path, from the root directory on, and its end; undefined if one is missing. */
-function wayTo(path: ByteString): Place[] | undefined {
+function wayTo(path: ByteString): WayStep[] | undefined {
   const names = pathComponents(path);
-  const way = ["", ...names].flatMap((_, count): Place[] => {
+  const way = ["", ...names].flatMap((_, count): WayStep[] => {
     const at = `/${names.slice(0, count).join("/")}`;
     const stat = statIfPresent(AT_FDCWD, at);
     return stat === undefined ? [] : [{ path: at, stat }];
@@ -63,7 +63,7 @@ function wayTo(path: ByteString): Place[] | undefined {
   return way.length > names.length ? way : undefined;
 }
 
-const isWritable = ({ stat }: Place) => (stat.mode & 0o022) !== 0;
+const isWritable = ({ stat }: WayStep) => (stat.mode & 0o022) !== 0;
 
 // Debian's sshd, and that of its derivatives, allows group write if the user is the only member (user-group-modes.patch).
 const isDebian = () => statIfPresent(AT_FDCWD, "/etc/debian_version", true) !== undefined;
@@ -79,7 +79,7 @@ function isGroupOfOne(gid: number, uid: number): boolean {
 
 type Fault = "kind" | "owner" | "mode";
 
-function faultOf(place: Place, isFile: boolean, uid: number): Fault | undefined {
+function faultOf(place: WayStep, isFile: boolean, uid: number): Fault | undefined {
   const { uid: owner } = place.stat;
   if (isFile && (place.stat.mode & S_IFMT) !== S_IFREG) return "kind";
   if (owner !== 0 && owner !== uid) return "owner";
@@ -88,7 +88,7 @@ function faultOf(place: Place, isFile: boolean, uid: number): Fault | undefined 
   return byGroup ? undefined : "mode";
 }
 
-const WHAT: Readonly<Record<Fault, (place: Place) => ByteString>> = {
+const WHAT: Readonly<Record<Fault, (place: WayStep) => ByteString>> = {
   kind: ({ path }) => `${path} is not a regular file`,
   owner: ({ path, stat }) => `${path} belongs to uid ${stat.uid}`,
   mode: ({ path }) => `${path} can be written by others`,
@@ -98,7 +98,7 @@ const WHAT: Readonly<Record<Fault, (place: Place) => ByteString>> = {
  * The step that makes room for new keys at the end of a path, without losing anything. If users other than root could
  * exchange the end, the move is done as the user: of the end, or of the nearest path above it in a directory of theirs.
  */
-function makeRoom(way: readonly Place[], { name, uid }: Account): ByteString {
+function makeRoom(way: readonly WayStep[], { name, uid }: Account): ByteString {
   const move = (path: ByteString) => `mv -nT ${operands(path, `${path}.old`)}`;
   const end = way.at(-1)?.path ?? "/";
   if (onlyRootExchanges(end)) return move(end);
@@ -110,7 +110,7 @@ function makeRoom(way: readonly Place[], { name, uid }: Account): ByteString {
 
 /** A file that sshd objects to: the last one of `way`, a key file or a directory above one. */
 interface Broken {
-  way: readonly Place[];
+  way: readonly WayStep[];
   fault: Fault;
   isFile: boolean;
   inHome: boolean;
