@@ -46,7 +46,7 @@ export type ShellFact =
   | { kind: "file"; path: ByteString; canonicalPath: ByteString; unsafe: Unsafe[] }
   /** jk_lsh, which is not in the jail and is part of jk_chrootsh. */
   | { kind: "internal"; path: ByteString }
-  /** `remedy`: if it exists and copying it again does not help, or is not the first step. */
+  /** `remedy`: if copying it again does not help, or is not the first step. */
   | { kind: "missing"; path: ByteString; reason: ByteString; remedy?: ByteString | undefined };
 
 /**

@@ -2,10 +2,10 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD, MOST_LINKS, S_IFLNK, S_IFMT, S_IFREG } from "../../ffi/constants.ts";
 import { attempt } from "../../ffi/error.ts";
 import { readLink, statAt } from "../../ffi/files.ts";
-import { baseName, pathComponents } from "../../ffi/paths.ts";
+import { pathComponents } from "../../ffi/paths.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { closeFirst } from "../system/exchange.ts";
-import type { LoginFacts, ShellFact } from "./facts.ts";
+import type { LoginFacts } from "./facts.ts";
 
 /** The reason why a path is not a program. */
 export const NOT_A_FILE = "it is not a regular file";
@@ -36,13 +36,9 @@ export function homeRemedy(path: ByteString, uid: number, gid: number, isThere: 
   return isThere ? `mv -nT ${word} ${shellWord(`${path}.old`)} && ${make}` : make;
 }
 
-/** Copies a program into a jail again; something else in its place is kept in the jail's root directory. */
-export function programRemedy(jail: ByteString, path: ByteString, found: ShellFact): ByteString {
-  const copy = `jk_cp -f -j ${shellWord(jail)} ${shellWord(path)}`;
-  if (found.kind === "missing" && found.remedy !== undefined) return found.remedy;
-  if (found.kind !== "missing" || found.reason !== NOT_A_FILE) return copy;
-  const kept = shellWord(`${jail}/not-${baseName(path)}`);
-  return `mv -nT ${shellWord(`${jail}${path}`)} ${kept} && ${copy}`;
+/** Copies a program into a jail again. */
+export function recopyRemedy(jail: ByteString, path: ByteString): ByteString {
+  return `jk_cp -f -j ${shellWord(jail)} ${shellWord(path)}`;
 }
 
 /** Lets everybody search a directory, also its group, to which the user may belong. */

@@ -12,7 +12,7 @@ import { hostPath, isRegular, type JailRoot, withDirectory } from "../jail/fs/wa
 import { closeFirst } from "../system/exchange.ts";
 import { isNoexec, remountCommand } from "../system/mounts.ts";
 import type { ShellFact, Unsafe } from "./facts.ts";
-import { NOT_A_FILE, openRemedy } from "./remedies.ts";
+import { NOT_A_FILE, openRemedy, recopyRemedy } from "./remedies.ts";
 
 /** The name of the limited shell, which jk_chrootsh contains. */
 export const LIMITED_SHELL = "jk_lsh";
@@ -34,7 +34,7 @@ export function programFindings(root: JailRoot, canonicalPath: ByteString): Unsa
       found.push({ path, message: `path ${path} ${what}`, remedy });
     const add = (what: string, command: string) => tell(what, `${command} ${shellWord(path)}`);
     // Another user's content must not become root's file: copy it again.
-    const again = `jk_cp -f -j ${shellWord(root.path)} ${shellWord(inside)}`;
+    const again = recopyRemedy(root.path, inside);
     const own = i < parts.length ? `chown -h 0 ${shellWord(path)}` : again;
     if (stat.uid !== 0) tell("is not owned by user 0", own);
     if ((stat.mode & 0o020) !== 0) add("is group writable", "chmod g-w");
@@ -64,6 +64,13 @@ function stepBefore(root: JailRoot, path: ByteString): ByteString | undefined {
 export function wayRemedy(root: JailRoot, path: ByteString): ByteString | undefined {
   const closed = answered(() => closedOnTheWay(root, path));
   return closed && (stepBefore(root, closed) ?? openRemedy(hostPath(root, closed)));
+}
+
+/** Copies a program again; something else in its place, at `place` of the jail, is kept in the jail's root directory. */
+function replaceRemedy(root: JailRoot, path: ByteString, place: ByteString): ByteString {
+  const kept = shellWord(hostPath(root, `not-${baseName(path)}`));
+  const copy = recopyRemedy(root.path, path);
+  return stepBefore(root, place) ?? `mv -nT ${shellWord(hostPath(root, place))} ${kept} && ${copy}`;
 }
 
 /** Why a file of the jail cannot be executed. */
@@ -102,7 +109,7 @@ export function shellFact(root: JailRoot, path: ByteString | undefined, tried = 
       ? { kind: "internal", path }
       : missing("No such file or directory");
   }
-  if (!isRegular(found.stat)) return missing(NOT_A_FILE, stepBefore(root, found.canonicalPath));
+  if (!isRegular(found.stat)) return missing(NOT_A_FILE, replaceRemedy(root, path, found.canonicalPath));
   const unsafe = programFindings(root, found.canonicalPath);
   // The canonical path has no symbolic links.
   const executable = !tried || mayAccess(root.fd, found.canonicalPath.slice(1), MAY_EXECUTE);

@@ -134,6 +134,12 @@ describe("a jail and its shell", () => {
     for (const path of ["/bin/d", "/bin/null", "/bin/none", "bin/sh", ""]) expect(kind(path)).toBe("missing");
     expect(kind("/usr/sbin/jk_lsh")).toBe("internal");
     expect(kind("usr/sbin/jk_lsh")).toBe("missing");
+    // To root, the link means the host's directory.
+    symlinkSync("/bin", `${jail.path}/sbin`);
+    mkdirSync(`${jail.path}/bin/a b`);
+    expect(shellFact(jail.root, "/sbin/a b")).toMatchObject({
+      remedy: `mv -nT '${jail.path}/bin/a b' '${jail.path}/not-a b' && jk_cp -f -j ${jail.path} '/sbin/a b'`,
+    });
   });
 });
 

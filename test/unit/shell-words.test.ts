@@ -18,7 +18,7 @@ import {
   homeRemedy,
   jailSideRemedy,
   passRemedy,
-  programRemedy,
+  recopyRemedy,
 } from "../../src/enter/remedies.ts";
 import { programFindings } from "../../src/enter/shell.ts";
 import { installedPrivilege } from "../../src/explain/installed.ts";
@@ -159,11 +159,7 @@ describe.each(["a b'c;$x", "-x\n'y", "plain"])("commands about %j", (name) => {
     [jailSideRemedy(j, name), sideOnly],
     [copyRemedy(j, "/a b", "/c,d"), ["jk_cp", "-j", j, "/a b", "/c,d"]],
     [homeRemedy("/h h", 7, 8, false), ["install", "-d", "-o", "7", "-g", "8", "-m", "0700", "/h h"]],
-    [
-      programRemedy(j, "/b b", { kind: "missing", path: "/b b", reason: "it is not a regular file" }),
-      ["mv", "-nT", "/j j/b b", "/j j/not-b b"],
-      ["jk_cp", "-f", "-j", j, "/b b"],
-    ],
+    [recopyRemedy(j, "/b b"), ["jk_cp", "-f", "-j", j, "/b b"]],
     [passRemedy("/d d"), ["chmod", "a+x", "/d d"]],
     [passwordAuthentication(settings, account, shadow({})).remedies.join(), ["passwd", ...rest]],
     [

@@ -6,15 +6,8 @@ import { absolute } from "../../../ffi/guard.ts";
 import type { UnwrittenPidfile } from "../../../ffi/launch.ts";
 import { baseName, parentOf } from "../../../ffi/paths.ts";
 import { requirePidfilePlace } from "../../jail/fs/pidfile.ts";
+import { temporaryName } from "../../jail/fs/place.ts";
 import { isDirectory, openDirectory, openTree } from "../../jail/fs/walk.ts";
-
-const LONGEST_NAME = 255;
-
-function randomHex(): string {
-  let text = "";
-  for (const byte of crypto.getRandomValues(new Uint8Array(8))) text += byte.toString(16).padStart(2, "0");
-  return text;
-}
 
 /** An open pidfile. `trusted`: only root can exchange it. */
 interface OpenPidfile extends UnwrittenPidfile {
@@ -33,8 +26,7 @@ export function openPidfile(path: ByteString): OpenPidfile {
   const present = statIfPresent(directory.fd, name);
   if (present !== undefined && isDirectory(present)) throw new SystemError(EISDIR, "open", path);
   requirePidfilePlace(path, present);
-  const suffix = randomHex();
-  const temporary = `.${name.slice(0, LONGEST_NAME - suffix.length - 2)}.${suffix}`;
+  const temporary = temporaryName();
   try {
     const file = openAt(directory.fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o644);
     return { directory: directory.fd, file, temporary, name, trusted: directory.trusted };

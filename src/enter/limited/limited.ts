@@ -16,7 +16,7 @@ import { commandEnvironment } from "../../limited-shell/environment.ts";
 import type { FileView } from "../../limited-shell/files.ts";
 import type { RefusalCode } from "../../limited-shell/refusal.ts";
 import type { GroupEntry, PasswdEntry } from "../../system/accounts.ts";
-import type { Severity } from "../../system/syslog.ts";
+import type { Note } from "../checks.ts";
 import { Refusal } from "../refusal.ts";
 
 /** The configuration of the limited shell. */
@@ -43,12 +43,6 @@ export interface LimitedRequest {
   someNamedCounts: (scope: ExecuteScope) => boolean;
 }
 
-/** A line for the log. */
-interface LogLine {
-  severity: Severity;
-  message: ByteString;
-}
-
 /** The decision of the limited shell. */
 export type LimitedPlan =
   | {
@@ -64,7 +58,7 @@ export type LimitedPlan =
       execute: ExecuteLimits | "any";
       /** The only programs that a known server may execute; undefined for no limit. */
       starts: readonly ByteString[] | undefined;
-      notes: LogLine[];
+      notes: Note[];
     }
   | {
       allowed: false;
@@ -75,7 +69,7 @@ export type LimitedPlan =
       reason: ByteString;
       /** For the user, one line. */
       shown: ByteString;
-      notes: LogLine[];
+      notes: Note[];
     };
 
 const stop = (
@@ -121,7 +115,7 @@ export interface LimitedPolicy {
   /** The file that it is in, which may be a drop-in. */
   file: ByteString;
   values: LshSection;
-  notes: LogLine[];
+  notes: Note[];
 }
 
 const UNCONFIGURED = "there is no configuration for this account";
@@ -151,7 +145,7 @@ function policyOf(request: LimitedRequest, user: PasswdEntry, group: GroupEntry)
   const line = (problem: Problem) => problemLine(problem, display(problem.file));
   const error = problems.find(({ severity }) => severity === "error");
   if (error !== undefined) throw unusable(line(error), fixText(error, ini));
-  const notes: LogLine[] = [];
+  const notes: Note[] = [];
   for (const problem of problems) notes.push({ severity: "warning", message: line(problem) });
   return { section: section.name, file: section.file, values, notes };
 }

@@ -4,7 +4,7 @@ import { dirsEqual } from "../../jail/accounts/separator.ts";
 import { type Check, check, failed, passed, programVerdict, type Verdict } from "../checks.ts";
 import { accountOf, type LoginFacts, splitOf } from "../facts.ts";
 import { addUser, entryOf, jailAccountChecks, unlessSkipped } from "../jail-account-checks.ts";
-import { atHome, homeRemedy, passRemedy, programRemedy, sectionLinesRemedy } from "../remedies.ts";
+import { atHome, homeRemedy, passRemedy, recopyRemedy, sectionLinesRemedy } from "../remedies.ts";
 import { ownHomeRemedy } from "./host-checks.ts";
 
 function judgeHomeText(facts: LoginFacts, jail: ByteString): Verdict {
@@ -47,7 +47,7 @@ function judgeHomeEntry(facts: LoginFacts): Verdict {
 /** Copies the shell into the jail; an account without a shell gets the limited shell. */
 function shellRemedy(facts: LoginFacts, path: ByteString): ByteString {
   const { jail } = splitOf(facts);
-  if (path.startsWith("/")) return programRemedy(jail, path, facts.shell());
+  if (path.startsWith("/")) return recopyRemedy(jail, path);
   const { injailShell } = facts.settings().values;
   const { name } = accountOf(facts);
   if (injailShell === undefined) {

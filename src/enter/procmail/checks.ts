@@ -7,7 +7,7 @@ import { accountOf, type LoginFacts, splitOf } from "../facts.ts";
 import { type GatheredFacts, gatherFacts, type Login, memoized } from "../gather.ts";
 import { HOST_CHECKS } from "../login/host-checks.ts";
 import { IN_JAIL_CHECKS } from "../login/in-jail-checks.ts";
-import { programRemedy } from "../remedies.ts";
+import { recopyRemedy } from "../remedies.ts";
 import { shellFact } from "../shell.ts";
 
 /** The name of the wrapper. */
@@ -73,7 +73,8 @@ function judgeProcmail(facts: LoginFacts): Verdict {
     `ERROR: failed to execute ${PROCMAIL} for user ${name} (${uid}): ${reason}, check ${jail}${PROCMAIL}`;
   if (found.kind !== "file") {
     const reason = found.kind === "missing" ? found.reason : "it is another program";
-    return failed(refusal(reason), programRemedy(jail, PROCMAIL, found));
+    const remedy = found.kind === "missing" ? found.remedy : undefined;
+    return failed(refusal(reason), remedy ?? recopyRemedy(jail, PROCMAIL));
   }
   return programVerdict(PROCMAIL, found.unsafe, refusal);
 }
