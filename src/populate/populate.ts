@@ -13,7 +13,7 @@ import type { Loader } from "../libraries/closure.ts";
 import { type Applied, applyPlan } from "./apply/apply.ts";
 import { ALL_FILES, addExtras } from "./apply/extras.ts";
 import { foreseeLink, LINKS_SHARE, notLinkedWarning } from "./apply/link.ts";
-import type { Plan, PopulateProblem } from "./entry.ts";
+import type { Entry, Plan, PopulateProblem } from "./entry.ts";
 import { emptyFileSystem, type FileSystem } from "./file-system.ts";
 import { obstacleTo } from "./obstacle.ts";
 import { jailFileSystem, openSafeJail } from "./open-jail.ts";
@@ -138,7 +138,9 @@ async function fillJail(
 function withoutRefused(request: PopulateRequest, { entries }: Plan, { problems }: Applied): PopulateRequest {
   const paths = problems.filter(({ code }) => code === "kernel-file").map(({ path }) => path);
   const refused = entries.filter(({ path }) => paths.includes(request.jail + path));
-  const names = new Set(refused.flatMap(({ because }) => because.map(({ section }) => section)));
+  // A directory that contains such a file stays: the rest of it is copied.
+  const named = ({ because }: Entry) => because.filter(({ reason }) => reason.kind === "asked");
+  const names = new Set(refused.flatMap(named).map(({ section }) => section));
   return names.size === 0 || request.tool !== "jk_cp"
     ? request
     : { ...request, asked: request.asked.filter((name) => !names.has(name)) };

@@ -100,3 +100,17 @@ test("files of the kernel that have no size are not copied, nor asked for again"
   expect(m.run(["jk_update", "-j", JAIL])).toMatchObject({ status: 0, stderr: "" });
   expect(check(m, JAIL).found).toEqual([]);
 });
+
+test("a directory with a file of the kernel in it is asked for again", () => {
+  m.must(["sh", "-ec", "mkdir -p /opt/app; touch /opt/app/data /opt/app/kernel"]);
+  m.must(["mount", "--bind", "/sys/kernel/mm/transparent_hugepage/enabled", "/opt/app/kernel"]);
+  expect(m.run(["jk_cp", "-j", JAIL, "/opt/app"]).status).toBe(1);
+  m.write("/opt/app/new", "");
+  const { status, stderr } = m.run(["jk_update", "-j", JAIL]);
+  m.must(["umount", "/opt/app/kernel"]);
+  expect([status, stderr]).toEqual([
+    1,
+    expect.stringContaining("/opt/app/kernel: the source is a file that"),
+  ]);
+  expect(m.exists(`${JAIL}/opt/app/new`)).toBe(true);
+});
