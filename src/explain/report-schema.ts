@@ -24,7 +24,7 @@ const stepSchema = z.strictObject({
   outcome: enumOf<CheckOutcome>({ passed: true, warned: true, failed: true, skipped: true, unknown: true }),
   message: z.string(),
   remedy: textOrNull,
-  exitStatus: integerOrNull.describe("What the program of the stage would exit with."),
+  exitStatus: integerOrNull.describe("The exit status of the program of the stage."),
 });
 
 export const explainReportSchema = reportSchema("jailkit explain", {
@@ -36,7 +36,7 @@ export const explainReportSchema = reportSchema("jailkit explain", {
     .describe(
       '"works": it would succeed. "refused": it would not. "unknown": it may fail, which depends on something unknown. "not-jailed": it would succeed, outside of any jail.',
     ),
-  exitStatus: integerOrNull.describe("What a refused login exits with."),
+  exitStatus: integerOrNull.describe("The exit status of a refused login."),
   loginShell: textOrNull,
   jail: textOrNull,
   home: textOrNull,
@@ -73,16 +73,16 @@ export const idReportSchema = reportSchema("jailkit explain", {
   now: z
     .strictObject({ refused: z.boolean().nullable(), message: z.string(), remedy: z.string() })
     .nullable()
-    .describe("Whether what was refused then would be refused now; null where no log has the id."),
+    .describe("Whether the same would be refused now; null if no log has the id."),
 });
 
 export const explainReportsSchema = z
   .union([explainReportSchema, idReportSchema])
   .describe(
-    "What a login, a call of jk_uchroot or jk_chrootlaunch, or a delivery of mail would do; or, of an error id, what the logs have of it.",
+    "The outcome of a login, of a call of jk_uchroot or jk_chrootlaunch, or of a delivery of mail; for an error id, the refusals in the logs.",
   );
 
-/** What `jailkit explain --json` prints, and the same of an error id. */
+/** The report of `jailkit explain --json`, and that of an error id. */
 export type ExplainReport = z.infer<typeof explainReportSchema>;
 export type StepReport = z.infer<typeof stepSchema>;
 export type IdReport = z.infer<typeof idReportSchema>;

@@ -48,7 +48,7 @@ export function lintExecute(section: IniSection, context: LintContext): void {
   }
 }
 
-/** Reports once what keeps everything in a directory from being executed, and nothing that follows from it. */
+/** Reports an unsafe directory once: nothing in it may be executed, whatever names it. */
 function reportUnsafe({ path, because, remedy }: UnsafeDirectory, { report, reported }: LintContext): void {
   if (reported.has(path)) return;
   reported.add(path);

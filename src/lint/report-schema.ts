@@ -11,15 +11,15 @@ const configFindingSchema = z.strictObject({
   code: keysOf(FINDING_CODES),
   message: z.string(),
   remedy: textOrNull.describe(
-    "A command, or the text for a line of the file; null where only the administrator can know what is meant.",
+    "A command, or the text for a line of the file; null if only the administrator can know what is meant.",
   ),
 });
 
 export const configReportSchema = reportSchema("jailkit config", {
-  files: texts.describe("Those that were read, drop-ins included."),
+  files: texts.describe("The files that were read, drop-ins included."),
   findings: z.array(configFindingSchema),
-  failures: texts.describe("What could not be read, and why."),
-}).describe("What is wrong with the configuration files.");
+  failures: texts.describe("Files that could not be read or checked, and why."),
+}).describe("Problems in the configuration files.");
 
-/** What `jailkit config check --json` prints. */
+/** The report of `jailkit config check --json`. */
 export type ConfigReport = z.infer<typeof configReportSchema>;

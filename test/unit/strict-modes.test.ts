@@ -208,3 +208,18 @@ test("a file that the user exchanges meanwhile is not changed", () => {
     chmodSync(KEYS(), 0o644);
   }
 });
+
+test("a directory with a newline in its name adds no line to a remedy", () => {
+  // Nothing above it is sticky.
+  const shared = mkdtempSync("/run/strict-");
+  try {
+    chmodSync(shared, 0o755);
+    make(`${shared}/a\ntouch b/`, uid, 0o1777);
+    make(`${shared}/a\ntouch b/keys`, uid, 0o644);
+    symlinkSync("a\ntouch b/keys", `${shared}/u`);
+    const remedy = strictFinding(`${shared}/u`, account)?.remedy;
+    expect(remedy).toBe(`let AuthorizedKeysFile name a file that is not below ${shared}/a\\ntouch b`);
+  } finally {
+    rmSync(shared, { recursive: true });
+  }
+});

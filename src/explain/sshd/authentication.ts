@@ -11,7 +11,7 @@ import { pamStep } from "./pam.ts";
 const step = stepsOf("sshd");
 
 /** The answer whether a user can authenticate in one way, by a key or by a password. */
-export interface Authentication {
+interface Authentication {
   can: "yes" | "no" | "unknown";
   why: ByteString[];
   remedies: ByteString[];

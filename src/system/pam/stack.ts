@@ -21,7 +21,7 @@ export interface PamAnswer {
   result: PamResult | "unknown";
   message: ByteString;
   remedy?: ByteString;
-  /** The module refuses everybody: the reason is the rule that made others not skip it. */
+  /** It refuses everybody (pam_deny): the reason is the refusal before it that was not decisive, if any. */
   deny?: boolean;
 }
 

@@ -3,6 +3,7 @@ import { AT_FDCWD, ELOOP, MOST_LINKS, S_IFLNK, S_IFMT, S_IFREG, S_ISVTX } from "
 import { SystemError } from "../../../ffi/error.ts";
 import { readLink, type Stat, statIfPresent } from "../../../ffi/files.ts";
 import { parentOf, pathComponents } from "../../../ffi/paths.ts";
+import { display } from "../../cli/display.ts";
 import { asUser, operands, readFirst } from "../../cli/shell-word.ts";
 import { groupByGid, type PasswdEntry } from "../accounts.ts";
 import { onlyRootExchanges } from "../exchange.ts";
@@ -105,7 +106,7 @@ function makeRoom(way: readonly WayStep[], { name, uid }: Account): ByteString {
   const theirs = way.findLast((_, index) => way[index - 1]?.stat.uid === uid);
   if (theirs !== undefined) return asUser(name, move(theirs.path));
   const open = way.findIndex(({ path }) => !onlyRootExchanges(path));
-  return `let root alone write ${way[open - 1]?.path ?? "/"}`;
+  return `let root alone write ${display(way[open - 1]?.path ?? "/")}`;
 }
 
 /** A file that sshd objects to: the last one of `way`, a key file or a directory above one. */
@@ -131,7 +132,7 @@ function remedyFor(
   const close = `chmod go-w ${operands(path)}`;
   // A shared directory, such as /tmp.
   if (fault === "mode" && !inHome && ((stat?.mode ?? 0) & S_ISVTX) !== 0)
-    return `let ${keyword} name a file that is not below ${path}`;
+    return `let ${keyword} name a file that is not below ${display(path)}`;
   const first = isFile ? readFirst(path) : "";
   if (fault === "mode" && onlyRootExchanges(path)) return first + close;
   if (fault === "mode" && stat?.uid === account.uid) return first + asUser(account.name, close);
