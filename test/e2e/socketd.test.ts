@@ -15,6 +15,7 @@ import {
   m,
   monitor,
   numbers,
+  pidfile,
   relay,
   rsyslog,
   send,
@@ -69,6 +70,14 @@ describe("the relay", () => {
     expect(m.read(`/proc/${relay()}/status`)).toContain("Uid:\t4002\t4002\t4002\t4002\n");
     stop();
     expect(m.run(["jk_socketd", "-n", "--user=root"])).toMatchObject({ status: 1 });
+  });
+
+  test("serves in the foreground even if standard output is full", async () => {
+    m.write("/etc/jailkit/jk_socketd.ini", `[${socket}]\n${wide}`);
+    m.start(["sh", "-c", `exec jk_socketd -n -p ${pidfile} > /dev/full`]);
+    await told("listening on socket");
+    send(["b'<13>t: one'"]);
+    expect((await arrived("one")).map(({ message }) => message)).toEqual([expect.stringContaining("one")]);
   });
 
   test("runs as nobody only without its account, and reports it", async () => {

@@ -9,7 +9,7 @@ import { chdir } from "../../../ffi/process.ts";
 import { receivePacket, sendPacket } from "../../../ffi/sockets.ts";
 import { waitFor } from "../../../ffi/spawn.ts";
 import { display } from "../../cli/display.ts";
-import { describeError, type ErrorPlace, JailkitError } from "../../cli/error.ts";
+import { answered, describeError, type ErrorPlace, JailkitError } from "../../cli/error.ts";
 import { excerptLines } from "../../cli/excerpt.ts";
 import { printError, printLine } from "../../cli/output.ts";
 import { requireRoot } from "../../cli/root.ts";
@@ -66,7 +66,8 @@ export function runSocketd(options: SocketdOptions): number {
   requireRoot(1);
   const log = new OwnLog();
   const show = (text: ByteString) => {
-    if (options.foreground) printLine(text);
+    // A disk that is full must not end the log of all jails.
+    if (options.foreground) answered(() => printLine(text));
   };
   /** Ends as jailkit 2.23 does: with a line in the log, and on standard output or standard error. */
   const stop = (status: number, text: ByteString, place?: ErrorPlace): number => {
