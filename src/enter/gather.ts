@@ -10,7 +10,14 @@ import { chrootshKeys } from "../config/schemas/chrootsh.ts";
 import { splitHome } from "../jail/accounts/separator.ts";
 import { lookUp, readJailFile } from "../jail/fs/look.ts";
 import { configDirectoryFindings, jailFindings } from "../jail/fs/safety.ts";
-import { hostPath, isDirectory, type JailRoot, openJailRoot, withDirectory } from "../jail/fs/walk.ts";
+import {
+  closeJailRoot,
+  hostPath,
+  isDirectory,
+  type JailRoot,
+  openJailRoot,
+  withDirectory,
+} from "../jail/fs/walk.ts";
 import { groupByGid, type PasswdEntry, passwdByUid } from "../system/accounts.ts";
 import { aclAt } from "../system/acl.ts";
 import { commandAt } from "../system/exchange.ts";
@@ -113,6 +120,7 @@ export function openPlainly(text: ByteString): OpenedJail {
     root = openJailRoot(text, { cacheLimit: 3 });
     requireEntry(root);
   } catch (error) {
+    if (root !== undefined) closeJailRoot(root);
     return { root: undefined, fact: notOpened(text, error, root?.path) };
   }
   // The only other spelling has a slash at the end.

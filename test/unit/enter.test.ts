@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { toBytes } from "../../ffi/bytes.ts";
+import { withRightsOf } from "../../ffi/rights.ts";
 import { JailkitError } from "../../src/cli/error.ts";
 import { scanIni } from "../../src/config/scan.ts";
 import { NOT_LOOKED_AT } from "../../src/enter/checks.ts";
@@ -122,6 +123,18 @@ describe("a jail and its shell", () => {
     for (const text of [`${path}//`, `${path}/.`, `${path}/etc/..`, "/", "x"])
       expect(open(text)).toBe("not-plain");
     for (const text of [`${path}-none`, `${path}/none`]) expect(open(text)).toBe("unreachable");
+  });
+
+  test("a jail that the user cannot search is not left open", () => {
+    const open = () => readdirSync("/proc/self/fd").length;
+    chmodSync(jail.path, 0o700);
+    const before = open();
+    const { root, fact } = withRightsOf({ uid: 65534, gid: 65534, groups: [] }, () => openPlainly(jail.path));
+    expect({ root, kind: fact.kind, open: open() }).toEqual({
+      root: undefined,
+      kind: "unreachable",
+      open: before,
+    });
   });
 
   test("a file that is not regular is not a shell", () => {
