@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { statIfPresent } from "../../ffi/files.ts";
+import { absolute } from "../../ffi/guard.ts";
 import { display, quoted } from "../cli/display.ts";
 import { describeError, type ErrorPlace, JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
@@ -31,8 +32,9 @@ export class ConfigCheck {
   /** Files that cannot be read, and why; printable. */
   readonly failures: ByteString[] = [];
 
-  /** Checks a file that the user has named. */
+  /** Checks a file that the user has named. Throws SystemError if it is relative to a removed directory. */
   named(file: ByteString): void {
+    absolute(file);
     const kind = kindOf(file);
     if (kind !== undefined) {
       this.#file(file, kind, true);

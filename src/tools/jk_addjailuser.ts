@@ -110,8 +110,10 @@ export const tool = defineTool({
     let accessLines: readonly ByteString[] = account.plan.lines;
     if (dryRun) describeCreation(account, run);
     else ({ user, accessLines } = createAccount(account, values, run));
-    warnOfHome(account, user, dryRun, run);
-    warnOfLogin(user, access, run, dryRun ? planned(account) : undefined);
+    run.examine(() => {
+      warnOfHome(account, user, dryRun, run);
+      warnOfLogin(user, access, run, dryRun ? planned(account) : undefined);
+    });
     const inherited = inheritedPolicy(account);
     if (inherited !== undefined) run.warn(inherited);
     const missing = missingOf(account);

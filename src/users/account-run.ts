@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { SystemError } from "../../ffi/error.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { jsonText, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
@@ -97,6 +98,16 @@ export class AccountRun {
     }
   }
 
+  /** Looks at an account that has been changed already: an error is a warning, and stops nothing. */
+  examine(look: () => void): void {
+    try {
+      look();
+    } catch (error) {
+      if (!(error instanceof JailkitError || error instanceof SystemError)) throw error;
+      this.warn(`the login could not be examined: ${describeError(error)}`);
+    }
+  }
+
   #fail(message: ByteString): void {
     this.error = message;
     this.output.error(message);
@@ -142,6 +153,6 @@ export function makeChanges(
       continue;
     }
     stopped = run.change(apply, jailOf(user));
-    if (user !== undefined && run.error === undefined) after(user, run);
+    if (user !== undefined && run.error === undefined) run.examine(() => after(user, run));
   }
 }

@@ -76,6 +76,14 @@ describe.each(programs)("%s", (_, words, shows) => {
   });
 });
 
+test("jailkit config check: a relative file means nothing in a directory that was removed", () => {
+  const command = "jailkit config check etc/jailkit/jk_uchroot.ini";
+  const result = m.run(["sh", "-c", `mkdir /tmp/gone; cd /tmp/gone; rmdir /tmp/gone; ${command}`]);
+  const stderr = "jailkit config: etc/jailkit/jk_uchroot.ini: getcwd: No such file or directory\n";
+  expect(result).toMatchObject({ stdout: "", stderr });
+  expect(result.status).not.toBe(0);
+});
+
 describe("jailkit config check without findings", () => {
   const good = "/etc/jailkit/jk_check.ini";
   const words = ["jailkit", "config", "check", good];

@@ -1,5 +1,7 @@
 import { expect, test } from "bun:test";
+import { SystemError } from "../../ffi/error.ts";
 import type { GroupEntry, PasswdEntry } from "../../src/system/accounts.ts";
+import { AccountRun, makeChanges } from "../../src/users/account-run.ts";
 import { type JailingFacts, planJailing } from "../../src/users/plan.ts";
 
 const user: PasswdEntry = {
@@ -108,4 +110,23 @@ test.each([
   ],
 ])("refused: %s", (_what, changes, message) => {
   expect(() => plan(changes)).toThrow(message);
+});
+
+test("an error of a look at a changed login is a warning, and the next account is changed", () => {
+  const changed: string[] = [];
+  const changes = ["u", "v"].map((name) => ({
+    run: new AccountRun(name),
+    user: { ...user, name },
+    apply: () => void changed.push(name),
+  }));
+  makeChanges(
+    changes,
+    () => "/srv/j",
+    () => {
+      throw new SystemError(11, "fork", undefined);
+    },
+  );
+  expect(changed).toEqual(["u", "v"]);
+  for (const { run } of changes)
+    expect(run.warnings).toEqual([expect.stringContaining("the login could not be examined: ")]);
 });
