@@ -3,6 +3,7 @@
  * to change or remove what only this user cannot see.
  */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { documentedTools } from "../../build/documented.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 
 setDefaultTimeout(120_000);
@@ -49,6 +50,16 @@ const COMMANDS = [
   ["jailkit", "log-sockets"],
   ["jailkit", "config", "check"],
 ];
+
+test("every tool is in this list, but those that nobody calls from a shell", async () => {
+  const called = new Set(
+    COMMANDS.map(([name, command]) => (name === "jailkit" ? `${name} ${command}` : name)),
+  );
+  const missing = (await documentedTools())
+    .map(({ page }) => page.replace("-", " "))
+    .filter((name) => !called.has(name));
+  expect(missing).toEqual(["jailkit", "jk_chrootsh", "jk_procmailwrapper"]);
+});
 
 test.each(COMMANDS)("%s %s %s %s", (...words) => {
   const before = m.snapshot(REGISTRY);
