@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "../../ffi/constants.ts";
-import { attempt } from "../../ffi/error.ts";
+import { attempt, SystemError } from "../../ffi/error.ts";
 import { openAt, readDirectory, withFd } from "../../ffi/files.ts";
 import { type Credentials, MAY_EXECUTE, MAY_READ, mayAccess, withRightsOf } from "../../ffi/rights.ts";
 import { display } from "../cli/display.ts";
@@ -10,6 +10,23 @@ import { dropInDirectory } from "../config/load.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { aclAt, removalCommand } from "../system/acl.ts";
 import { commandAt } from "../system/exchange.ts";
+import { hostText } from "../system/host-files.ts";
+
+/**
+ * The text of a file of the host, read with these rights, or root's; undefined if it is missing, cannot be read, or is
+ * larger than 1 MiB.
+ */
+export function readAs(
+  who: Credentials | undefined,
+  file: ByteString,
+): { text: ByteString | undefined; isLarge: boolean } {
+  try {
+    return { text: withRightsOf(who, () => hostText(file)), isLarge: false };
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    return { text: undefined, isLarge: error.code === "EFBIG" };
+  }
+}
 
 /** The obstacle to reading a file. */
 interface Obstacle {

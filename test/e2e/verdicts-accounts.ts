@@ -382,6 +382,21 @@ export const ACCOUNTS: readonly Case[] = [
     ...unknown("pam account", "what the program of pam_exec says, it alone knows"),
   },
   {
+    name: "pam_localuser, and more than 1 MiB of accounts",
+    breaks(scene) {
+      rule(scene, "account required pam_localuser.so");
+      const { m } = scene;
+      const passwd = m.read("/etc/passwd");
+      const others = Array.from(
+        { length: 20_000 },
+        (_, id) => `other${id}:x:${70_000 + id}:100:${"x".repeat(30)}:/:`,
+      );
+      m.write("/etc/passwd", `${passwd}${others.join("\n")}\n`);
+      return () => m.write("/etc/passwd", passwd);
+    },
+    verdict: "works",
+  },
+  {
     name: "a module that is not installed",
     breaks: (scene) => rule(scene, "account required pam_none.so"),
     ...refused("pam account", ACCOUNT_PHASE),

@@ -26,6 +26,16 @@ export const SSHD: readonly Case[] = [
     ...works,
   },
   {
+    name: "the user's own environment, of more than 1 MiB",
+    sshd: ["PermitUserEnvironment yes", "PermitUserRC no"],
+    breaks({ m }, { home, uid, gid }) {
+      const comments = `#${"x".repeat(1500)}\n`.repeat(900);
+      m.write(`${home}/.ssh/environment`, `${comments}USER=root\n`, { mode: 0o600, owner: [uid, gid] });
+    },
+    ...unknown("sshd user-variable", "a file that large is not read"),
+    enters: false,
+  },
+  {
     name: "a key with an environment that names another user",
     sshd: ["PermitUserEnvironment yes", "PermitUserRC no"],
     breaks({ m }, { keys, uid, gid }) {

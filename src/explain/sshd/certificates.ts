@@ -15,10 +15,11 @@ import {
   type SshdSettings,
 } from "../../system/sshd/settings.ts";
 import { strictFinding } from "../../system/sshd/strict-modes.ts";
+import { readAs } from "../readable.ts";
 import { commentOut } from "../steps.ts";
 import type { Connection } from "./connection.ts";
 import { readRemedy } from "./key-remedies.ts";
-import { listedKey, readAsRoot } from "./revoked-keys.ts";
+import { listedKey } from "./revoked-keys.ts";
 
 const CERTIFICATE = /-cert-v\d\d@openssh\.com$/;
 
@@ -47,7 +48,7 @@ export function signatureObstacle(settings: SshdSettings, type: ByteString): Obs
 /** The reason why the certification authorities in TrustedUserCAKeys let nobody in. */
 function authorityObstacle(settings: SshdSettings, revoked: ReadonlySet<ByteString>): Obstacle | undefined {
   const file = firstOf(settings, "trustedusercakeys");
-  const { text, isLarge } = readAsRoot(file);
+  const { text, isLarge } = readAs(undefined, file);
   if (isLarge) return undefined;
   const put = `put the public key of the certification authority into ${file}`;
   if (text === undefined) return { why: `it cannot read ${file} (TrustedUserCAKeys)`, remedy: put };

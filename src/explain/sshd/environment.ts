@@ -1,6 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { attempt } from "../../../ffi/error.ts";
-import { type Credentials, withRightsOf } from "../../../ffi/rights.ts";
+import type { Credentials } from "../../../ffi/rights.ts";
 import { display, quoted } from "../../cli/display.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { hostNames, hostText } from "../../system/host-files.ts";
@@ -14,6 +13,7 @@ import {
   pamService,
   type SshdSettings,
 } from "../../system/sshd/settings.ts";
+import { readAs } from "../readable.ts";
 import type { ReportStep } from "../report.ts";
 import { stepsOf } from "../steps.ts";
 import type { KeyAuthentication } from "./authentication.ts";
@@ -63,9 +63,9 @@ export function pamUserVariable(
   };
   for (const { module, arguments: words } of rules) {
     if (module !== "pam_env.so") continue;
-    const own = optionOf(words, "conffile");
+    const conffile = optionOf(words, "conffile");
     const dropIns = hostNames(CONF_DIRECTORY).map((name) => `${CONF_DIRECTORY}/${name}`);
-    for (const file of own === undefined ? [CONF_FILE, ...dropIns] : [own])
+    for (const file of conffile === undefined ? [CONF_FILE, ...dropIns] : [conffile])
       if (named(hostText(file))) sets(file, undefined);
     const file = option(words, "envfile", "/etc/environment");
     const text = option(words, "readenv", "1") === "0" ? undefined : hostText(file);
@@ -73,22 +73,22 @@ export function pamUserVariable(
     if (set !== undefined) sets(file, set.value);
     if (/^0*$/.test(option(words, "user_readenv", "0"))) continue;
     const ofUser = `${home}/${option(words, "user_envfile", ".pam_environment")}`;
-    if (named(readAs(who, ofUser))) sets(display(ofUser), undefined);
+    const own = readAs(who, ofUser);
+    if (own.isLarge || named(own.text)) sets(display(ofUser), undefined);
   }
   return found;
 }
 
-/** The text of a file of the user; undefined if the user cannot read it. */
-const readAs = (who: Credentials, file: ByteString) => attempt(() => withRightsOf(who, () => hostText(file)));
-
 /** The value of USER from the user's own ~/.ssh/environment, the last one; see sshd(8). */
 function ownVariable({ settings, account: { home }, who }: Connection): UserVariable | undefined {
+  if (!takesUserVariable(settings)) return undefined;
   const file = `${home}/.ssh/environment`;
-  const lines = takesUserVariable(settings) ? (readAs(who, file) ?? "").split("\n") : [];
-  const line = lines.map((one) => one.trimStart()).findLast((one) => one.startsWith("USER="));
-  if (line === undefined) return undefined;
+  const { text = "", isLarge } = readAs(who, file);
+  const lines = text.split("\n").map((one) => one.trimStart());
+  const line = lines.findLast((one) => one.startsWith("USER="));
+  if (line === undefined && !isLarge) return undefined;
   const where = display(file);
-  return { stage: "sshd", value: line.slice("USER=".length), where, remedy: `take USER out of ${where}` };
+  return { stage: "sshd", value: line?.slice("USER=".length), where, remedy: `take USER out of ${where}` };
 }
 
 /** The value of USER from the option environment="USER=..." of keys. */
@@ -120,8 +120,9 @@ export function sshUserVariable(connection: Connection, key: KeyAuthentication):
 export function variableSteps(found: UserVariable | undefined, { name }: PasswdEntry): ReportStep[] {
   if (found === undefined || found.value === "" || found.value === name) return [];
   const { stage, value, where, remedy } = found;
-  const what = value === undefined ? "the variable USER" : `the variable USER to ${quoted(value)}`;
-  const message = `${where} sets ${what}, by which jk_chrootsh and jk_lsh find the account`;
+  const sets =
+    value === undefined ? "may set the variable USER" : `sets the variable USER to ${quoted(value)}`;
+  const message = `${where} ${sets}, by which jk_chrootsh and jk_lsh find the account`;
   const outcome = value === undefined ? "unknown" : "warned";
   return [stepsOf(stage)("user-variable", outcome, message, remedy)];
 }

@@ -1,5 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { groupNamesOf, type PasswdEntry } from "../../system/accounts.ts";
+import { ACCOUNT_FILE_LIMIT } from "../../system/flat-accounts.ts";
 import { hostNames, hostText } from "../../system/host-files.ts";
 import { judgeModule } from "../../system/pam/modules.ts";
 import type { PamKind } from "../../system/pam/rules.ts";
@@ -24,7 +25,7 @@ function judgeService(kind: PamKind, { account, service, from }: PamQuestion): P
     groups: groupNamesOf(account),
     shadow: shadowOf(name),
     day: today(),
-    read: hostText,
+    read: (path) => hostText(path, ACCOUNT_FILE_LIMIT),
     list: hostNames,
     installed: hasModule,
   };

@@ -1,9 +1,8 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { SystemError } from "../../../ffi/error.ts";
-import { hostText } from "../../system/host-files.ts";
 import { rsaBits } from "../../system/sshd/authorized-keys.ts";
 import { CONFIGURATION, firstOf, isSet, type SshdSettings } from "../../system/sshd/settings.ts";
 import { readKeyLine } from "../../users/key-lines.ts";
+import { readAs } from "../readable.ts";
 import { commentOut } from "../steps.ts";
 
 /** The keys of RevokedKeys (sshd_config(5)). */
@@ -31,21 +30,11 @@ export function listedKey(raw: ByteString): ByteString | undefined {
     : undefined;
 }
 
-/** The text of a file that sshd reads as root; undefined if it cannot be read, or is larger than 1 MiB. */
-export function readAsRoot(file: ByteString): { text: ByteString | undefined; isLarge: boolean } {
-  try {
-    return { text: hostText(file), isLarge: false };
-  } catch (error) {
-    if (!(error instanceof SystemError)) throw error;
-    return { text: undefined, isLarge: error.code === "EFBIG" };
-  }
-}
-
 /** The keys in RevokedKeys, or the reason why they are unknown or sshd accepts no key at all. */
 export function revokedKeys(settings: SshdSettings): RevokedKeys {
   if (!isSet(settings, "revokedkeys")) return { kind: "listed", keys: new Set() };
   const file = firstOf(settings, "revokedkeys");
-  const { text, isLarge } = readAsRoot(file);
+  const { text, isLarge } = readAs(undefined, file);
   if (isLarge) return { kind: "unknown", why: `${file} (RevokedKeys) is larger than 1 MiB and was not read` };
   if (text === undefined) {
     const why = `sshd accepts no key: it cannot read ${file} (RevokedKeys)`;
