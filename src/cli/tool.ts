@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { libc } from "../../ffi/libc.ts";
 import { printAbout } from "./about.ts";
-import { UsageError } from "./error.ts";
+import { JailkitError, UsageError } from "./error.ts";
 import { type GivenArguments, getopt } from "./getopt.ts";
 import type { HelpSource } from "./help.ts";
 import type { OptionTable, OptionValues } from "./options.ts";
@@ -15,6 +16,10 @@ interface ToolDefinition<T extends OptionTable = OptionTable> extends HelpSource
   readonly operandsOfProgram?: boolean;
   /** The exit status for arguments that do not parse; 1 as in jailkit 2 unless said otherwise. */
   readonly badOptionStatus?: number;
+  /** Only root may run it: the exit status for others, which the help has too. */
+  readonly root?: number;
+  /** The option with which others may run it too. */
+  readonly withoutRoot?: keyof T & string;
   /** Does the work. Returns the exit status, or also what to print at the end. Throws UsageError and other errors. */
   readonly run: (context: ToolContext<T>) => number | ToolOutput | Promise<number | ToolOutput>;
 }
@@ -50,8 +55,9 @@ const commonOptions = {
 /** Makes a tool out of its definition; `--help` and `--version` come with it. */
 export function defineTool<const T extends OptionTable>(definition: ToolDefinition<T>): Tool {
   const options: OptionTable = { ...definition.options, ...commonOptions };
-  const source: HelpSource = { ...definition, options };
-  const { name, posix, operandsOfProgram, badOptionStatus = 1 } = definition;
+  const refused = definition.root === undefined ? {} : { [definition.root]: "not run as root" };
+  const source: HelpSource = { ...definition, options, exitStatus: { ...refused, ...definition.exitStatus } };
+  const { name, posix, operandsOfProgram, badOptionStatus = 1, root, withoutRoot = "" } = definition;
 
   async function main(args: readonly ByteString[]): Promise<number> {
     let given: GivenArguments;
@@ -68,6 +74,8 @@ export function defineTool<const T extends OptionTable>(definition: ToolDefiniti
     }
     const values = optionValues<T>(given, options);
     try {
+      if (root !== undefined && libc.geteuid() !== 0 && !asked.includes(withoutRoot))
+        throw new JailkitError("not-root", root, "must be run as root");
       const output = await definition.run({ options: values, operands: given.operands });
       if (typeof output === "number") return output;
       if (asked.includes("json")) printJson(output.report());
@@ -78,7 +86,7 @@ export function defineTool<const T extends OptionTable>(definition: ToolDefiniti
     }
   }
 
-  return { ...definition, options, main };
+  return { ...definition, ...source, main };
 }
 
 /** Prints a usage error and returns the exit status; any other error is thrown again. */

@@ -6,7 +6,6 @@ import { onlyJail } from "../cli/jail-operand.ts";
 import { DRY_RUN, forceOption, JSON_OUTPUT, jailOption } from "../cli/options.ts";
 import { print, printError, printLine } from "../cli/output.ts";
 import { problemReport } from "../cli/report.ts";
-import { requireRoot } from "../cli/root.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { defineTool, type ToolOutput } from "../cli/tool.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
@@ -130,22 +129,20 @@ export const tool = defineTool({
     0: "the jail has a record; files without an explanation were listed",
     1: "it has none, or something could not be read; the message says why",
     2: "no jail was named, or more than one",
-    5: "not run as root",
   },
   notes: `A jail of jailkit 2, or one that was filled by hand, has no record. jailkit adopt compares its files with the host's files of the same paths. Sections whose programs are all in the jail count as requested, and other files as copied with jk_cp(8). From then on jk_update(8) and jk_check(8) know the jail.
 
 With --moved a jail that was moved with mv(1), or restored elsewhere, is adopted at its new path, JAIL: its record, the homes of its users, and the entries for it in /etc/jailkit and /etc/fstab. Without JAIL, the jail is searched for by its inode and its recorded contents: near its old path and other jails, in directories such as /home, /srv and /var, and on local file systems, some levels deep. Sockets that jk_socketd(8) served at the old path, and file systems that are mounted there, are not moved.
 
 Files that the host does not have, and files that were written in the jail, are listed but not recorded, so that jailkit never changes them. Nothing in the jail is changed.`,
+  root: 5,
   run({ options, operands }) {
     const { moved } = options;
     // Without a jail, it is searched for.
     if (moved !== undefined && options.jail === undefined && operands.length === 0) {
-      requireRoot();
       return follow(absolutePath(moved), undefined, options);
     }
     const jail = onlyJail(options.jail, operands, 2);
-    requireRoot();
     if (moved !== undefined) return follow(absolutePath(moved), jail, options);
     const given = options.configfile === undefined ? undefined : absolutePath(options.configfile);
     const file = given ?? `${CONFIG_DIRECTORY}/jk_init.ini`;

@@ -9,7 +9,6 @@ import { onlyJail } from "../cli/jail-operand.ts";
 import { DRY_RUN, jailOption, VERBOSE } from "../cli/options.ts";
 import { printError, printLine } from "../cli/output.ts";
 import { problemReport } from "../cli/report.ts";
-import { requireRoot } from "../cli/root.ts";
 import { defineTool, type ToolOutput } from "../cli/tool.ts";
 import { type DeleteOutcome, deleteJail, foreseeDeletion } from "../jails/delete.ts";
 import { type DeletePlan, type DeleteRequest, planDelete } from "../jails/delete-plan.ts";
@@ -106,16 +105,15 @@ export const tool = defineTool({
     0: "the jail was deleted",
     1: "it was not, or not completely; the message says why",
     2: "no jail was named, or more than one, or the answer was no",
-    5: "not run as root",
   },
   notes: `Only a jail that 'jailkit list' shows is deleted, and only while no process runs in it. Files of users other than root prevent it, unless they are as jailkit put them there, or their owner is taken out; the message names the owners, as the name services of the host know them. File systems that are mounted in the jail are unmounted, never emptied.
 
 The homes of users who are taken out move to where they were before, or to the same path on the host; other files of these users are deleted with the jail. If a home gets new files after it was copied, that home and the jail stay, and the message says where they are. Accounts that are not in /etc/passwd, such as those of LDAP, cannot be taken out here.
 
 After an error or an interruption the command can be repeated.`,
+  root: 5,
   run({ options, operands }) {
     const jail = onlyJail(options.jail, operands, 2);
-    requireRoot();
     const { unjail, userFiles, dryRun, json } = options;
     if (json && !options.yes && !dryRun)
       throw new UsageError("--json does not ask: use --yes or --dry-run too", 2);

@@ -4,7 +4,6 @@ import { problemFrom } from "../cli/error.ts";
 import { jailsOption } from "../cli/options.ts";
 import { printError, printLine } from "../cli/output.ts";
 import { problemReport } from "../cli/report.ts";
-import { requireRoot } from "../cli/root.ts";
 import { table } from "../cli/table.ts";
 import { defineTool } from "../cli/tool.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
@@ -94,13 +93,12 @@ export const tool = defineTool({
   exitStatus: {
     0: "the numbers were printed",
     1: "a jail could not be measured, or the options are wrong",
-    5: "not run as root",
   },
   notes: `Without an operand it measures all jails that 'jailkit list' shows. TOTAL is the size of a jail on disk. Of that, LINKED are hard links of files outside the jail, SHARED are extents that other files have too (reflinks), and OWN is the space that would be free without the jail. USERS is the part of OWN that belongs to users other than root. The last line counts once what several jails share.
 
 Some file systems, such as tmpfs, do not report which extents are shared; a message says so.`,
+  root: 5,
   run({ options, operands }) {
-    requireRoot();
     const named = [...options.jail, ...operands];
     const paths = named.length > 0 ? named.map(absolutePath) : knownJailPaths(jailedUsers());
     const measured = measure(paths);

@@ -1,7 +1,6 @@
 import { display } from "../cli/display.ts";
 import { JSON_OUTPUT, jailsOption } from "../cli/options.ts";
 import { printError, printLine } from "../cli/output.ts";
-import { requireRoot } from "../cli/root.ts";
 import { defineTool } from "../cli/tool.ts";
 import { jailLines, listJails, listReport } from "../jails/jails.ts";
 import { absolutePath } from "../populate/file-system.ts";
@@ -18,12 +17,11 @@ export const tool = defineTool({
   exitStatus: {
     0: "every listed jail is ready, or has no record yet",
     1: "a jail is missing, unsafe, partly updated or unreadable, or the options are wrong",
-    5: "not run as root",
   },
   notes:
     'Known jails are those with a record, those that users of /etc/passwd live in, and those of jk_update.ini and jk_check.ini. Users that only a name service (LDAP) has are found by the name and the uid in the passwd of a known jail, and by the owners of files in its /home. The state is "ready", "unrecorded" (there is no record of its contents), "unsafe", "incomplete" (an update was interrupted), "missing" or "unreadable".',
+  root: 5,
   run({ options, operands }) {
-    requireRoot();
     const jails = listJails([...options.jail, ...operands].map(absolutePath));
     const good = jails.every(({ condition }) => condition === "ready" || condition === "unrecorded");
     return {

@@ -3,7 +3,6 @@ import { UsageError } from "../cli/error.ts";
 import { JSON_OUTPUT } from "../cli/options.ts";
 import { printError, printLine } from "../cli/output.ts";
 import { jsonTextOrNull } from "../cli/report.ts";
-import { requireRoot } from "../cli/root.ts";
 import { table } from "../cli/table.ts";
 import { defineTool } from "../cli/tool.ts";
 import { askStatus, type SocketStatus } from "../log-socket/monitor/status.ts";
@@ -59,9 +58,9 @@ export const tool = defineTool({
   badOptionStatus: 2,
   notes:
     "LIMITS are base:peak/interval, in bytes and seconds. PAUSES counts how often a socket went over them, DROPPED the messages that did not reach the log.",
+  root: 1,
   run({ operands }) {
     if (operands.length > 0) throw new UsageError("takes no arguments", 2);
-    requireRoot(1);
     const sockets = askStatus();
     const running = sockets !== undefined;
     if (!running) printError("jailkit log-sockets: jk_socketd is not running");

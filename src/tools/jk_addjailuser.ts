@@ -6,7 +6,6 @@ import { jsonText } from "../cli/display.ts";
 import { UsageError } from "../cli/error.ts";
 import { DRY_RUN_WITHOUT_LETTER, JSON_OUTPUT, jailOption, VERBOSE } from "../cli/options.ts";
 import { printError } from "../cli/output.ts";
-import { requireRoot } from "../cli/root.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { closedJailFault, createdHome, homeFault } from "../explain/home-fault.ts";
@@ -92,13 +91,12 @@ export const tool = defineTool({
     1: "it was not; the message says why",
     2: "the jail or the user was not named",
     3: "too many arguments",
-    5: "not run as root",
     33: "the jail, or the shell in it, cannot be used",
   },
   notes: "Most options are those of useradd(8), which creates the account.",
+  root: 5,
   run({ options, operands }) {
     const { jail, name } = jailAndUser(options.jail, operands);
-    requireRoot();
     const access = readAccess(options, missingPython);
     using root = openJailForUsers(jail, options.shell ?? LIMITED_SHELL);
     const { dryRun } = options;

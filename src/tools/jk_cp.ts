@@ -3,7 +3,6 @@ import { display, quoted } from "../cli/display.ts";
 import { JailkitError, UsageError } from "../cli/error.ts";
 import { jailOrFirst } from "../cli/jail-operand.ts";
 import { DRY_RUN, forceOption, HARDLINK, JSON_OUTPUT, jailOption, SYNC, VERBOSE } from "../cli/options.ts";
-import { requireRoot } from "../cli/root.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
@@ -57,11 +56,10 @@ export const tool = defineTool({
     2: "too few arguments",
     3: "the jail does not exist",
     4: "a file or command does not exist",
-    5: "not run as root",
     6: "the jail is not safe",
   },
+  root: 5,
   async run({ options, operands }) {
-    requireRoot();
     const { jail: jailPath, rest: names } = jailOrFirst(options.jail, operands);
     const host = fileSystemAt();
     if (options.remove && jailPath !== undefined && names.length > 0) {

@@ -4,7 +4,6 @@ import { JailkitError, UsageError } from "../cli/error.ts";
 import { jailOrFirst } from "../cli/jail-operand.ts";
 import { DRY_RUN, forceOption, HARDLINK, JSON_OUTPUT, jailOption, SYNC, VERBOSE } from "../cli/options.ts";
 import { printLine } from "../cli/output.ts";
-import { requireRoot } from "../cli/root.ts";
 import { startTool } from "../cli/start.ts";
 import { didYouMean } from "../cli/suggest.ts";
 import { defineTool, type ToolOutput } from "../cli/tool.ts";
@@ -95,12 +94,12 @@ export const tool = defineTool({
     2: "too few arguments",
     3: "the jail is not safe, or the file with the sections is missing",
     4: "a section does not exist (with -j; the others were installed)",
-    5: "not run as root",
   },
+  root: 5,
+  withoutRoot: "list",
   async run({ options, operands }) {
     const file = options.configfile ?? `${CONFIG_DIRECTORY}/jk_init.ini`;
     if (options.list) return list(file);
-    requireRoot();
     const { jail: jailPath, rest: names } = jailOrFirst(options.jail, operands);
     if (jailPath !== undefined && options.why !== undefined && names.length === 0)
       return explainWhy(absolutePath(jailPath), options.why);

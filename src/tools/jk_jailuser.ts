@@ -13,7 +13,6 @@ import {
 } from "../cli/options.ts";
 import { printError } from "../cli/output.ts";
 import { jsonTextOrNull } from "../cli/report.ts";
-import { requireRoot } from "../cli/root.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { closedJailFault, homeFault, movedHome } from "../explain/home-fault.ts";
@@ -98,13 +97,12 @@ export const tool = defineTool({
     0: "all accounts are as requested",
     1: "some are not; the message says which and why, and these are unchanged",
     2: "no user was named, or the jail's account files cannot be written",
-    5: "not run as root",
     33: "the jail, or the shell in it, cannot be used",
   },
+  root: 5,
   run({ options, operands }) {
     const { jail, rest: names } = jailBeforeUsers(options.jail, operands, 1);
     if (names.length === 0) throw new UsageError("no user was named", 2);
-    requireRoot();
     requireSensible(options, jail);
     const { unjail, jailSideOnly, move, dryRun, json } = options;
     const access = readAccess(options, missingPython);

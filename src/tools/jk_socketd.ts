@@ -60,6 +60,7 @@ const definition = defineTool({
   },
   notes:
     "Every message gets its real process id and jail, and a facility that users may have, unless its socket has trust = sender. jk_socketd reads its configuration again after SIGHUP, and after a change of /etc/jailkit/jk_socketd.ini or of a file in /etc/jailkit/jk_socketd.d. 'jailkit log-sockets' shows what it does.",
+  root: 1,
   async run({ options, operands }) {
     if (operands.length > 0) throw new UsageError("takes no arguments");
     const { socket, base, peak, interval, type, trust } = options;

@@ -18,7 +18,6 @@ import {
   VERBOSE,
 } from "../cli/options.ts";
 import { printError, printLine } from "../cli/output.ts";
-import { requireRoot } from "../cli/root.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool, type ToolOutput } from "../cli/tool.ts";
 import { type KeyValues, readKeys } from "../config/keys.ts";
@@ -238,7 +237,6 @@ export const tool = defineTool({
   exitStatus: {
     0: "there was nothing to do, or everything was done",
     1: "something failed, or the options are wrong",
-    5: "not run as root",
     10: "there is something to do (with --check; even if another jail failed)",
     21: "both a jail and a section were named",
   },
@@ -249,9 +247,9 @@ jk_lsh, the file of the limited shell, is removed from a jail if it is that of j
 Without a record, each file in the directories (/bin, /sbin, /lib*, /usr and /opt unless others are named) is compared with the file of the host of that name. If it differs, it is replaced, together with what it needs. If it was copied and the host no longer has it, it is removed.
 
 Files that were made in the jail or belong to users are not changed, nor are files below /etc that were changed in the jail.`,
+  root: 5,
   async run({ options, operands }) {
     const { named, directories } = readOperands(options, operands);
-    requireRoot();
     const silent = options.json || options.check;
     const reporter = new LineReporter(NAME, { verbose: options.verbose, silent, quiet: silent });
     const settings: Settings = named === undefined ? readSettings(reporter) : new Map();

@@ -12,7 +12,6 @@ import { display } from "../../cli/display.ts";
 import { answered, describeError, type ErrorPlace, JailkitError } from "../../cli/error.ts";
 import { excerptLines } from "../../cli/excerpt.ts";
 import { printError, printLine } from "../../cli/output.ts";
-import { requireRoot } from "../../cli/root.ts";
 import { VERSION } from "../../cli/version.ts";
 import { type Found, lookUp, withJailFile, withTree } from "../../jail/fs/look.ts";
 import { requirePidfilePlace } from "../../jail/fs/pidfile.ts";
@@ -63,7 +62,6 @@ function closeStandard(): void {
 /** Runs jk_socketd until a signal ends it. Returns the exit status. Throws JailkitError, SystemError. */
 export function runSocketd(options: SocketdOptions): number {
   setProcessName();
-  requireRoot(1);
   const log = new OwnLog();
   const show = (text: ByteString) => {
     // A disk that is full must not end the log of all jails.
