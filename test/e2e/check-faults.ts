@@ -236,6 +236,9 @@ export const FAULTS: readonly Fault[] = [
   fault("above-jail", "//srv/above/farther", `chown ${USER} /srv/above/farther`),
   fault("unsafe-jail", "/opt", `chown ${USER} opt`),
   fault("writable-for-others", "/home", "chmod 0777 home"),
+  // As a panel leaves tmp of a site.
+  fault("writable-for-group", "/tmp", "chown root:team tmp; chmod 0770 tmp"),
+  fault("home-exchangeable", "/home", `chown ${USER} home`),
   fault("host-directory", "/var/host", "mkdir var/host; mount --bind / var/host"),
   fault("host-directory", "/var/etc", "mkdir var/etc; mount --bind /etc var/etc"),
   fault("dangerous-mount", "/var/queue", "mkdir var/queue; mount -t mqueue mqueue var/queue"),
