@@ -14,7 +14,7 @@ import {
   type ManifestEntry,
   parseManifest,
 } from "../jail/record/manifest-text.ts";
-import { identityOf, registryExists, removeOwn } from "../jail/record/registry.ts";
+import { identityOf, makeOwnDirectory, registryExists, removeOwn } from "../jail/record/registry.ts";
 import { manifestEntry } from "../populate/record/record.ts";
 import type { Change } from "./plan/compare.ts";
 import { FOUND_SECTION } from "./plan/scan.ts";
@@ -101,7 +101,10 @@ export function writeJournal(
     },
   };
   const owner = { uid: libc.geteuid(), gid: libc.getegid(), mode: 0o600 };
-  withTree((tree) => putFile(tree, journalPath(id), formatManifest(content), owner, { replace: true }));
+  withTree((tree) => {
+    makeOwnDirectory(tree, REGISTRY, recordDirectory(id));
+    putFile(tree, journalPath(id), formatManifest(content), owner, { replace: true });
+  });
 }
 
 /** Removes the journal of a complete run. */

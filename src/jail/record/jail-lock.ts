@@ -2,7 +2,6 @@ import { type ByteString, toBytes } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
 import { close, openAt, type Stat, statIfPresent } from "../../../ffi/files.ts";
-import { libc } from "../../../ffi/libc.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
@@ -11,8 +10,7 @@ import { printError } from "../../cli/output.ts";
 import { lockName, releaseName } from "../fs/lock.ts";
 import { withTree } from "../fs/look.ts";
 import { withDirectory } from "../fs/walk.ts";
-import { makeDirectories } from "../fs/write.ts";
-import { registryExists } from "./registry.ts";
+import { makeOwnDirectory } from "./registry.ts";
 
 // One tool at a time changes a jail. Whoever needs more than one lock takes them in this order, so that no two tools wait
 // for each other: that of the jail, for the whole run; those of usermod(8) and the like; that of the jail's account files
@@ -87,9 +85,7 @@ export function lockJail(
 function openLocks(): number | undefined {
   try {
     return withTree((tree) => {
-      const owner = { uid: libc.geteuid(), gid: libc.getegid() };
-      makeDirectories(tree, LOCKS, (path) => ({ ...owner, mode: path === LOCKS ? 0o700 : 0o755 }));
-      registryExists(tree, LOCKS);
+      makeOwnDirectory(tree, LOCKS);
       return withDirectory(tree, LOCKS, ({ fd }) => openAt(fd, ".", C.O_RDONLY | C.O_DIRECTORY));
     });
   } catch (error) {

@@ -58,7 +58,9 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/jail/record/jail-lock.ts", "e2e/locks.test.ts", [
     ["    held.take(paths.map(nameOfPath));\n", ""],
     ["const before = held.take(names);", "const before = names;"],
-    ["      registryExists(tree, LOCKS);\n", ""],
+  ]),
+  ...within("src/jail/record/registry.ts", "e2e/locks.test.ts", [
+    ["  registryExists(tree, registry);\n", ""],
   ]),
   ...within("src/jail/fs/safety.ts", "unit/jail-rules.test.ts", [
     ["return stat.uid === 0\n    ? []", "return true\n    ? []"],
