@@ -3,11 +3,13 @@ import { holdingSignals, receivedSignal } from "../../ffi/interrupts.ts";
 import { display } from "../cli/display.ts";
 import { answered, describeError, JailkitError, problemFrom } from "../cli/error.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
+import { BUSY } from "../cli/options.ts";
 import { loadConfig } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
 import { type JailedUser, jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { serviceUsersIfAnswered } from "../jail/accounts/service-users.ts";
 import { type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
+import { type JailLock, lockJail } from "../jail/record/jail-lock.ts";
 import { jailHint } from "../jail/record/named-jail.ts";
 import { FindingList } from "./finding-list.ts";
 import { type FixOutcome, fixFindings } from "./fix/fix.ts";
@@ -26,6 +28,9 @@ interface CheckRequest {
   readonly jails: readonly ByteString[];
   readonly full: boolean;
   readonly fix: boolean;
+  /** With `fix`: do not wait for another tool that works on a jail. */
+  readonly noWait: boolean;
+  readonly json: boolean;
   readonly run: boolean;
   readonly verbose: (line: ByteString) => void;
   /** Called after the check of the host, before the jails. */
@@ -113,15 +118,21 @@ async function checkOne(
   shared: Pick<JailCheck, "users" | "servedSocket" | "freePath">,
 ): Promise<CheckedJail> {
   const nothing = { path, report: undefined, fixes: [], fixed: new Set<CheckFinding>(), tests: [] };
+  let lock: JailLock | undefined;
   let root: JailRoot;
   try {
+    lock = lockJail(path, { tool: "jk_check", ...request, changes: request.fix });
     root = openJailRoot(path);
   } catch (error) {
+    lock?.[Symbol.dispose]();
+    if (error instanceof JailkitError && error.code === "busy")
+      return { ...nothing, findings: [], problems: [problemFrom(error, error.code, path)] };
     const missing = error instanceof JailkitError && error.code === "no-such-jail";
     const lost = shared.users.filter(({ jail }) => jail === path);
     const findings = lost.map((user) => notInJailFinding(user, path, missing));
     return { ...nothing, findings, problems: [openProblem(path, error, missing)] };
   }
+  using _lock = lock;
   using opened = root;
   try {
     const how = { settings, ...shared, full };
@@ -165,8 +176,9 @@ function openProblem(path: ByteString, error: unknown, missing: boolean): CheckP
   return { ...problem, message };
 }
 
-function statusOf(host: HostReport, jails: readonly CheckedJail[]): 0 | 1 | 2 {
-  if (host.problems.length > 0 || jails.some(({ problems }) => problems.length > 0)) return 2;
+function statusOf(host: HostReport, jails: readonly CheckedJail[]): 0 | 1 | 2 | typeof BUSY {
+  const problems = [...host.problems, ...jails.flatMap((jail) => jail.problems)];
+  if (problems.length > 0) return problems.every(({ code }) => code === "busy") ? BUSY : 2;
   const open = jails.some(
     ({ findings, fixed, fixes }) =>
       findings.some((finding) => !fixed.has(finding)) || fixes.some(({ done }) => !done),

@@ -54,6 +54,17 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/jail/fs/walk.ts", "attack/escape-mount.test.ts", [
     ["stage: !trusted && renames ? above : undefined", "stage: !trusted ? above : undefined"],
   ]),
+  ...within("src/jail/fs/lock.ts", "unit/jail-lock.test.ts", [
+    ["if (there !== undefined && sameFile(there, fstat(fd))) {", "if (there !== undefined) {"],
+    ["C.O_RDWR | C.O_CREAT | C.O_NOFOLLOW, 0o600)", "C.O_RDWR | C.O_CREAT | C.O_NOFOLLOW, 0o644)"],
+  ]),
+  ...within("src/jail/record/jail-lock.ts", "e2e/locks.test.ts", [
+    ["    held.take(paths.map(nameOfPath));\n", ""],
+    ["const before = held.take(names);", "const before = names;"],
+  ]),
+  ...within("src/jail/record/registry.ts", "e2e/locks.test.ts", [
+    ["  registryExists(tree, registry);\n", ""],
+  ]),
   ...within("src/jail/fs/safety.ts", "unit/jail-rules.test.ts", [
     ["return stat.uid === 0\n    ? []", "return true\n    ? []"],
     [
