@@ -282,8 +282,12 @@ export const REMOVAL: readonly Mutant[] = [
     "where the jail is deleted",
     { test: "attack/remove-race.test.ts" },
   ),
-  services("  for (const uid of uids) add(passwdByUid(uid));\n", "", "found by the owner of a home"),
-  services("  for (const { name } of passwd) add(passwdByName(name));\n", "", "jailkit list, jailkit disk"),
+  services("  for (const uid of uids) add(accounts.userByUid(uid));\n", "", "found by the owner of a home"),
+  services(
+    "  for (const { name } of passwd) add(accounts.userByName(name));\n",
+    "",
+    "jailkit list, jailkit disk",
+  ),
   plan(
     "  if (finding !== undefined) {",
     "  if (seen.ino === 0n && finding !== undefined) {",
