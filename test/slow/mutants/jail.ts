@@ -148,7 +148,7 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/jail/fs/write.ts", "unit/jail-rules.test.ts", [
     ["C.O_WRONLY | C.O_TMPFILE, 0o600)", "C.O_WRONLY | C.O_TMPFILE, 0o666)"],
     ["C.O_CREAT | C.O_EXCL | C.O_NOFOLLOW, 0o600)", "C.O_CREAT | C.O_EXCL | C.O_NOFOLLOW, 0o666)"],
-    ["  dropInheritedAcl(fd, false);\n", ""],
+    ["  if (inherits) dropInheritedAcl(fd, false);\n", ""],
     [
       "return uid === own.uid && gid === own.gid && stat.gid === gid && (stat.mode & C.S_ISGID) === 0;",
       "return true;",
@@ -386,7 +386,7 @@ export const JAIL: readonly Mutant[] = [
     ["|| writersOf(acl).length > 0", ""],
     ["if (stat.gid !== 0) return true;", ""],
   ]),
-  ...within("src/jail/fs/home-move.ts", "attack/home-move.test.ts", [
+  ...within("src/jail/fs/home-fill.ts", "attack/home-move.test.ts", [
     [".filter((name) => !grantsRights(name))", ".filter(() => true)"],
   ]),
   ...within("src/check/files/permissions.ts", "unit/check-judge.test.ts", [

@@ -19,6 +19,7 @@ const remove = inFile("src/jail/fs/remove.ts", "unit/jail-remove.test.ts");
 const move = inFile("src/jail/fs/place.ts", "unit/update.test.ts");
 const place = inFile("src/jail/fs/place.ts", "unit/jail-remove.test.ts");
 const home = inFile("src/jail/fs/home-move.ts", "attack/home-move.test.ts");
+const filled = inFile("src/jail/fs/home-fill.ts", "attack/home-move.test.ts");
 const parents = inFile("src/jail/fs/safety.ts", "unit/jail-safety.test.ts");
 const copy = inFile("ffi/copy.ts", "unit/copy.test.ts");
 const plan = inFile("src/jails/delete-plan.ts", "e2e/service-users.test.ts");
@@ -211,12 +212,18 @@ export const REMOVAL: readonly Mutant[] = [
     "  if (fd >= 0) return fd;",
     "a home that belongs to somebody else",
   ),
-  home(": 0o1777;", ": 0o7777;", "setuid, setgid and capabilities"),
-  home("a.ctime === b.ctime", "a.ctime > 0n", "a change during the copy"),
-  home("sameFile(a, b) && a.ctime", "a.ctime", "a change during the copy", {
-    equivalent: "a new inode has a new time of change",
-  }),
-  apply("fstat(source.fd), copied)", "fstat(source.fd))", "what appears in a home after the last check"),
+  filled(": 0o1777;", ": 0o7777;", "setuid, setgid and capabilities"),
+  filled("${ino}:${ctime}:${path}", "${ino}:${path}", "a change during the copy"),
+  filled(
+    'if (isErrno(error, "EEXIST")) throw homeChanged(this.home.path);\n',
+    'if (isErrno(error, "EEXIST")) return;\n',
+    "a name that was listed twice",
+  ),
+  apply(
+    "fstat(source.fd), wasCopied(source))",
+    "fstat(source.fd))",
+    "what appears in a home after the last check",
+  ),
   parents(
     "one.stat.mode & C.S_ISVTX ? ownerFinding(one.path, one.stat) : parentFindings(one);",
     "one.stat.mode & C.S_ISVTX ? [] : parentFindings(one);",
