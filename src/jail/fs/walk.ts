@@ -10,6 +10,7 @@ import { type AclReading, aclAt } from "../../system/acl.ts";
 import { onlyRootWrites, toleratesGroup } from "../../system/exchange.ts";
 import { closeDirectory, DirectoryCache } from "./cache.ts";
 import { heldError } from "./held.ts";
+import { mayFollow } from "./strict.ts";
 
 /** An open directory of a jail. */
 export interface Directory {
@@ -90,9 +91,8 @@ export const isLink = ({ mode }: Pick<Stat, "mode">): boolean => (mode & C.S_IFM
 export const isRegular = ({ mode }: Pick<Stat, "mode">): boolean => (mode & C.S_IFMT) === C.S_IFREG;
 
 /** `name` in the directory `path`. */
-export function joinPath(path: ByteString, name: ByteString): ByteString {
-  return path === "/" ? `/${name}` : `${path}/${name}`;
-}
+export const joinPath = (path: ByteString, name: ByteString): ByteString =>
+  path === "/" ? `/${name}` : `${path}/${name}`;
 
 /**
  * Opens the directory at an absolute path of the host, component by component from "/", without following symbolic links;
@@ -285,7 +285,7 @@ class Walk {
     let target: ByteString;
     try {
       if (!isLink(stat)) throw new SystemError(C.ENOTDIR, "open", undefined);
-      if (!here.trusted) throw linkRefused(this.root, this.at);
+      if (!mayFollow(here, stat)) throw linkRefused(this.root, this.at);
       if (++this.links > C.MOST_LINKS) throw new SystemError(C.ELOOP, "open", undefined);
       target = readLink(fd, "");
     } finally {
