@@ -31,6 +31,8 @@ export interface PopulateOptions {
   readonly sync: boolean;
   readonly dryRun: boolean;
   readonly json: boolean;
+  /** Problems that jailkit 2.23 passed over count for the exit status too; --json implies it. */
+  readonly strict: boolean;
   /** Explain why this path is in the plan, and change nothing. */
   readonly why?: ByteString | undefined;
   /** Create the jail if it is missing. */
