@@ -190,7 +190,7 @@ export const FAULTS: readonly Fault[] = [
     `mkdir home/u/lib; chown ${USER} home/u/lib; echo /home/u/lib > etc/ld.so.conf.d/user.conf`,
   ),
   fault("missing-library", "/usr/bin/grep", "rm usr/lib/*-linux-*/libpcre2-8.so*"),
-  fault("missing-library", "/usr/bin/factor", "true"),
+  fault("missing-library", "/usr/bin/factor", "sed -i s/libgmp/libgmq/g usr/bin/factor"),
   fault(
     "missing-interpreter",
     "/usr/bin/script",
@@ -315,6 +315,7 @@ export const CONSEQUENCES: readonly RegExp[] = [
   /^setuid-for-others .*\/ln$/,
   /^changed-(?:owner|mode) .*\/usr\/bin\/(?:ln|mkdir|mv|rm|rmdir)$/,
   /^different-size .*\/usr\/bin\/(?:gdb|script|sort)$/,
+  /^different-content .*\/usr\/bin\/factor$/,
   /^missing .*\/(?:tail|libpcre2-8\.so\S*)$/,
   /^missing-library .*\/libselinux\.so\.1$/,
 ];
