@@ -18,6 +18,7 @@ import type { Entry, Plan, PopulateProblem } from "./entry.ts";
 import { emptyFileSystem, type FileSystem } from "./file-system.ts";
 import { obstacleTo } from "./obstacle.ts";
 import { jailFileSystem, openSafeJail } from "./open-jail.ts";
+import { countedProblems } from "./passed-over.ts";
 import type { PlannerInput } from "./plan/draft.ts";
 import { makePlan, missingMessages } from "./plan/plan.ts";
 import { type Explanation, explain, explanationLines } from "./plan/why.ts";
@@ -40,14 +41,15 @@ export async function populate(
   if (root === undefined && !options.create)
     throw new JailkitError("no-such-jail", options.missingStatus ?? 1, `${display(jail)} is not a directory`);
   if (root !== undefined) lock?.hold(root.top.stat);
-  const reporter = new LineReporter(tool, { verbose, silent: json || why !== undefined });
+  const strict = options.strict || json;
+  const reporter = new LineReporter(tool, { verbose, silent: json || why !== undefined, lenient: !strict });
   try {
     const jailNow = root ? jailFileSystem(root) : emptyFileSystem;
     const plan = planRequest(request, { host, jail: jailNow, jailPath: jail, force, loader }, loader);
     if (why !== undefined) return whyOutput(tool, explain(plan, why), why);
     reportPlan(plan, json, reporter);
     const obstacle = obstacleTo(root, request, plan);
-    if (obstacle !== undefined) reporter.fail(obstacle.message);
+    if (obstacle !== undefined) reporter.fail(obstacle);
     const filled =
       obstacle !== undefined
         ? { present: [], problems: [obstacle] }
@@ -55,7 +57,7 @@ export async function populate(
           ? showPlan(request, plan, options.hardlink, reporter)
           : await holdingSignals(() => fillJail(root, request, options, plan, reporter));
     const problems = [...plan.problems, ...filled.problems];
-    const exitStatus = statusAfterSignals(statusOf(problems));
+    const exitStatus = statusAfterSignals(statusOf(countedProblems(problems, strict)));
     const report = () => populateReport(request, options.dryRun, plan, filled.present, problems, exitStatus);
     return { exitStatus, report };
   } finally {
@@ -85,7 +87,7 @@ function nothingFound(section: ByteString): PopulateProblem {
 function reportPlan({ warnings, notes, problems }: Plan, json: boolean, reporter: LineReporter): void {
   for (const warning of warnings) if (!json) reporter.warn(warning);
   for (const note of notes) reporter.detail(note);
-  for (const { message } of problems) if (!json) reporter.fail(message);
+  for (const problem of problems) if (!json) reporter.fail(problem);
 }
 
 function showPlan(request: PopulateRequest, plan: Plan, hardlink: boolean, reporter: LineReporter): Filled {
@@ -133,7 +135,7 @@ async function fillJail(
       const message = `the record of the jail is not written: ${describeError(error)}`;
       const full = noRoom(error, request.jail, ALL_FILES);
       const problem = full ?? { code: "manifest", path: request.jail, message };
-      reporter.fail(problem.message);
+      reporter.fail(problem);
       problems.push(problem);
     }
   }
@@ -152,7 +154,7 @@ function withoutRefused(request: PopulateRequest, { entries }: Plan, { problems 
     : { ...request, asked: request.asked.filter((name) => !names.has(name)) };
 }
 
-/** 0 without problems; 1, unless all of them ask for another status. */
+/** The exit status for problems that count: 0 without any; 1, unless all of them ask for another status. */
 function statusOf(problems: readonly PopulateProblem[]): number {
   const statuses = new Set(problems.map(({ exitStatus = 1 }) => exitStatus));
   return statuses.size === 0 ? 0 : statuses.has(1) ? 1 : Math.max(...statuses);

@@ -120,7 +120,7 @@ function removeFrom(run: Run, dryRun: boolean): RemoveOutcome {
   for (const each of kept) reporter.say(keptMessage(root, each));
   const closed = readOnlyProblem(root, placesToChange(root, removals), root.path, "nothing was removed");
   if (closed !== undefined) {
-    reporter.fail(closed.message);
+    reporter.fail(closed);
     return { removals, removed: new Set(), kept, warnings, problems: [closed], exitStatus: 1 };
   }
   if (dryRun) {

@@ -171,7 +171,7 @@ function prepare(jail: OpenJail, options: UpdateOptions, context: UpdateContext)
   reportPlan(root, plan, reporter);
   const obstacle = options.checkOnly ? undefined : closedPlace(root, outcome);
   if (obstacle !== undefined) {
-    reporter.fail(obstacle.message);
+    reporter.fail(obstacle);
     return { recorded, plan, outcome: { ...outcome, problems: [...problems, obstacle] }, blocked: true };
   }
   if (options.dryRun) showChanges(outcome, reporter);
@@ -197,7 +197,7 @@ function closedPlace(
 function reportPlan(root: JailRoot, plan: UpdatePlan, reporter: LineReporter): void {
   for (const path of plan.skipped) reporter.say(`skip ${root.path}${path}`);
   for (const warning of plan.warnings) reporter.warn(warning);
-  for (const { message } of plan.problems) reporter.fail(message);
+  for (const problem of plan.problems) reporter.fail(problem);
   for (const note of plan.notes) reporter.detail(note);
   for (const each of plan.kept) reporter.message({ text: keptMessage(root, each), detail: !each.notable });
 }
