@@ -14,11 +14,12 @@ import type { Loader } from "../libraries/closure.ts";
 import { type Applied, applyPlan } from "./apply/apply.ts";
 import { ALL_FILES, addExtras } from "./apply/extras.ts";
 import { foreseeLink, LINKS_SHARE, notLinkedWarning } from "./apply/link.ts";
-import type { Entry, Plan, PopulateProblem } from "./entry.ts";
+import type { Plan, PopulateProblem } from "./entry.ts";
 import { emptyFileSystem, type FileSystem } from "./file-system.ts";
 import { obstacleTo } from "./obstacle.ts";
 import { jailFileSystem, openSafeJail } from "./open-jail.ts";
 import { countedProblems } from "./passed-over.ts";
+import { copiedOf } from "./plan/copied.ts";
 import type { PlannerInput } from "./plan/draft.ts";
 import { makePlan, missingMessages } from "./plan/plan.ts";
 import { type Explanation, explain, explanationLines } from "./plan/why.ts";
@@ -129,7 +130,8 @@ async function fillJail(
   try {
     // Recorded also after a failure, so that the next run continues.
     const { recordJail } = await import("./record/record.ts");
-    recordJail(root, withoutRefused(request, plan, applied), options.hardlink, applied);
+    const done = { ...request, asked: copiedOf(request, plan, applied) };
+    recordJail(root, done, options.hardlink, applied);
   } catch (error) {
     if (!applied.stopped && !extras.some(endsRun)) {
       const message = `the record of the jail is not written: ${describeError(error)}`;
@@ -140,18 +142,6 @@ async function fillJail(
     }
   }
   return { present: applied.present, problems };
-}
-
-/** The request without operands that can never be copied: jk_update would try them again each time. */
-function withoutRefused(request: PopulateRequest, { entries }: Plan, { problems }: Applied): PopulateRequest {
-  const paths = problems.filter(({ code }) => code === "kernel-file").map(({ path }) => path);
-  const refused = entries.filter(({ path }) => paths.includes(request.jail + path));
-  // A directory that contains such a file stays: the rest of it is copied.
-  const named = ({ because }: Entry) => because.filter(({ reason }) => reason.kind === "asked");
-  const names = new Set(refused.flatMap(named).map(({ section }) => section));
-  return names.size === 0 || request.tool !== "jk_cp"
-    ? request
-    : { ...request, asked: request.asked.filter((name) => !names.has(name)) };
 }
 
 /** The exit status for problems that count: 0 without any; 1, unless all of them ask for another status. */
