@@ -16,6 +16,7 @@ import {
   writeAll,
 } from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
+import { setXattr } from "../../../ffi/xattrs.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { dropInheritedAcl, dropInheritedAclOfPath, hasDefaultAcl } from "../../system/acl.ts";
@@ -36,6 +37,9 @@ let own: { uid: number; gid: number } | undefined;
 
 /** The content of a new file: an open file of the host, from its offset on, or bytes. */
 type Source = { fd: number; size: number } | Uint8Array;
+
+/** Extended attributes. */
+export type Xattrs = readonly (readonly [name: ByteString, value: Uint8Array])[];
 
 /** A device file, a FIFO or the name of a socket (without a listener). */
 interface Node {
@@ -71,9 +75,9 @@ function isBornAs({ stat }: Directory, { uid, gid }: Omit<Attributes, "mode">): 
 }
 
 /** Sets the attributes of a new file with its content. */
-function finish(root: JailRoot, stage: Directory, fd: number, attributes: Attributes): void {
+function finish(root: JailRoot, stage: Directory, fd: number, attributes: Attributes, inherits = true): void {
   // Before the mode, which would set the mask of an inherited ACL and leave its entries.
-  dropInheritedAcl(fd, false);
+  if (inherits) dropInheritedAcl(fd, false);
   // The owner first: changing it clears setuid and setgid.
   if (isBornAs(stage, attributes)) setTimesOf(fd, attributes.atime, attributes.mtime);
   else setOwnerAndTimes(fd, attributes);
@@ -131,6 +135,24 @@ export function putFileIn(spot: Spot, source: Source, attributes: Attributes, op
       finish(spot.root, stage, fd, attributes);
     });
   });
+}
+
+/**
+ * Creates a regular file in a directory that nobody but root can reach, and that has no default ACL: there it needs no
+ * temporary name. Throws SystemError with the path: EEXIST.
+ */
+export function createFileIn(spot: Spot, source: Source, attributes: Attributes, xattrs: Xattrs = []): void {
+  const { root, parent, name } = spot;
+  const flags = C.O_WRONLY | C.O_CREAT | C.O_EXCL | C.O_NOFOLLOW;
+  try {
+    withFd(openAt(parent.fd, name, flags, 0o600), (fd) => {
+      fill(fd, source);
+      for (const [attribute, value] of xattrs) setXattr(fd, attribute, value);
+      finish(root, parent, fd, attributes, false);
+    });
+  } catch (error) {
+    throw namedError(error, spotPath(spot));
+  }
 }
 
 /**
