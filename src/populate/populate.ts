@@ -6,6 +6,7 @@ import { describeError, JailkitError } from "../cli/error.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
 import { printLine } from "../cli/output.ts";
 import type { ToolOutput } from "../cli/tool.ts";
+import { hostMountsIn } from "../jail/fs/host-mounts.ts";
 import { endsRun, noRoom } from "../jail/fs/no-room.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
@@ -46,7 +47,8 @@ export async function populate(
   const reporter = new LineReporter(tool, { verbose, silent: json || why !== undefined, lenient: !strict });
   try {
     const jailNow = root ? jailFileSystem(root) : emptyFileSystem;
-    const plan = planRequest(request, { host, jail: jailNow, jailPath: jail, force, loader }, loader);
+    const live = root ? hostMountsIn(root) : [];
+    const plan = planRequest(request, { host, jail: jailNow, jailPath: jail, force, loader, live }, loader);
     if (why !== undefined) return whyOutput(tool, explain(plan, why), why);
     reportPlan(plan, json, reporter);
     const obstacle = obstacleTo(root, request, plan);

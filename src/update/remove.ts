@@ -6,6 +6,7 @@ import { JailkitError } from "../cli/error.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
 import { problemReport } from "../cli/report.ts";
 import type { ToolOutput } from "../cli/tool.ts";
+import { hostMountsIn } from "../jail/fs/host-mounts.ts";
 import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
 import { readOnlyProblem } from "../jail/fs/writable.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
@@ -23,6 +24,7 @@ import { hasOldCache, renewLibraryCache } from "../populate/apply/library-cache.
 import type { PopulateProblem } from "../populate/entry.ts";
 import { fileSystemAt } from "../populate/file-system.ts";
 import { openSafeJail } from "../populate/open-jail.ts";
+import { isIn } from "../populate/plan/draft.ts";
 import { makePlan } from "../populate/plan/plan.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
 import { LineReporter } from "../populate/reporter.ts";
@@ -171,6 +173,7 @@ function requireAsked(manifest: Manifest, request: RemoveRequest, removed: reado
 /** Plans the removal: files of the removed requests that the remaining ones do not bring. */
 function decide({ root, manifest, request, loader }: Run, { stays, goes }: Recipes): Removals {
   const { entries } = manifest.content;
+  const live = hostMountsIn(root);
   const state = jailState(root, entries, new Map());
   const plan = makePlan({
     host: fileSystemAt(),
@@ -179,10 +182,12 @@ function decide({ root, manifest, request, loader }: Run, { stays, goes }: Recip
     wants: stays.wants,
     force: false,
     loader,
+    live,
   });
   const taken = new Set([...goes.resolved, ...request.names]);
   const certain = stays.problems.length === 0;
   const candidates = [...entries.values()].filter(({ path, sections }) => {
+    if (isIn(live, path)) return false;
     if (plan.planned.has(path) || sections.some((section) => stays.resolved.has(section))) return false;
     const isTaken = (section: ByteString) => taken.has(section);
     return certain ? sections.some(isTaken) : sections.every(isTaken);

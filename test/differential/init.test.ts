@@ -83,6 +83,22 @@ describe("the jail", () => {
     if (underTest === "ours") expect(m.list(jail)).toEqual(before);
   });
 
+  test("has a mount of a directory of the host's", () => {
+    const jail = fresh();
+    m.write("/opt/tools/program", "the host's", { mode: 0o755 });
+    m.must(["mkdir", "-p", `${jail}/opt/tools`]);
+    m.must(["mount", "--bind", "/opt/tools", `${jail}/opt/tools`]);
+    m.must(["touch", "-d", "2001-01-01", "/opt/tools/program"]);
+    const before = m.must(["stat", "-c", "%i", "/opt/tools/program"]).stdout;
+    m.run(["jk_cp", "-f", "-j", jail, "/opt/tools/program"]);
+    const after = m.run(["stat", "-c", "%i", "/opt/tools/program"]).stdout;
+    const what = after === before ? "the same file" : "another file";
+    expect(what).toBe(
+      expectedOf({ debian: "another file", ours: "the same file", difference: "host-mounts" }),
+    );
+    m.must(["umount", `${jail}/opt/tools`]);
+  });
+
   test("is created, root's and 0755, whatever the umask", () => {
     const jail = fresh();
     expect(init(empty, ["-j", jail, "a"], { umask: 0o77 }).status).toBe(0);

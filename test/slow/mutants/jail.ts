@@ -445,6 +445,39 @@ export const JAIL: readonly Mutant[] = [
     ["  if (stat.uid === uid) return;", "  if (stat.uid === uid || stat.uid === 0) return;"],
     ["    requireOwn(place, home, path, directory.stat);\n", ""],
   ]),
+  ...within("src/jail/fs/host-mounts.ts", "unit/host-mounts.test.ts", [
+    ["if (below(path, mounted.path) !== undefined) return true;", ""],
+    ["below(mounted.path, path) !== undefined && (", "mounted.path === path && ("],
+    ["if (device !== mounted.device) return false;", ""],
+    ["mounted.uid === 0 || !SHARED.includes(name)", "!SHARED.includes(name)"],
+    ["jail?.device === mounted.device && below(mounted.path, jail.path) !== undefined", "jail === null"],
+  ]),
+  ...within("src/jail/fs/host-mounts.ts", "attack/host-mount.test.ts", [
+    ["stat.mountId === parent.mount.stat.mountId ? parent.mount : { path, stat }", "parent.mount"],
+    ["  if (system === undefined) return;", "  if (system !== null) return;"],
+  ]),
+  ...within("src/jail/fs/walk.ts", "attack/host-mount.test.ts", [
+    ["stat.mountId === parent.stat.mountId ? parent.mount : { path, stat }", "parent.mount"],
+  ]),
+  ...within("src/jail/fs/directories.ts", "attack/host-mount.test.ts", [
+    ["    requireNoHostMount(root, parent, joinPath(parent.path, name));\n", ""],
+  ]),
+  ...within("src/jail/fs/remove.ts", "attack/host-mount.test.ts", [
+    ["    requireNoHostMount(root, parent, joinPath(parent.path, name));\n", ""],
+  ]),
+  ...within("src/jail/fs/write.ts", "attack/host-mount.test.ts", [
+    ["  requireNoHostMount(root, parent, joinPath(parent.path, name));\n", ""],
+    ["      if (isHosts) throw", "      if (root === null) throw"],
+  ]),
+  ...within("src/jail/fs/attributes.ts", "attack/host-mount.test.ts", [
+    ["        requireNoHostMount(root, parent, joinPath(parent.path, name), stat);\n", ""],
+  ]),
+  ...within("src/jail/fs/place.ts", "attack/host-mount.test.ts", [
+    [
+      "    requireNoHostMount(root, parent, joinPath(parent.path, name));\n    const stage",
+      "    const stage",
+    ],
+  ]),
   ...within("src/users/policy.ts", "e2e/user-access.test.ts", [
     [
       "  if (same) return { ...plan, present: true };",
