@@ -24,6 +24,7 @@ import { jailFileSystem } from "../populate/open-jail.ts";
 import type { Draft } from "../populate/plan/draft.ts";
 import { makePlan } from "../populate/plan/plan.ts";
 import { asksForFiles, givenOptions } from "../populate/record/requests.ts";
+import { installedCompanions } from "../profile/companions.ts";
 import { type Guess, guessSections } from "../profile/guess.ts";
 import { copyWant, readRecipe } from "../profile/recipe.ts";
 import { namesShell } from "../update/plan/shell.ts";
@@ -113,6 +114,7 @@ function planOf(root: JailRoot, { host, loader }: AdoptSources, wants: readonly 
     wants,
     force: false,
     loader,
+    companions: installedCompanions(host, loader),
   });
 }
 

@@ -17,12 +17,13 @@ import type { Entry, Plan, PopulateProblem } from "./entry.ts";
 import { emptyFileSystem, type FileSystem } from "./file-system.ts";
 import { obstacleTo } from "./obstacle.ts";
 import { jailFileSystem, openSafeJail } from "./open-jail.ts";
-import type { PlannerInput } from "./plan/draft.ts";
+import type { Draft, PlannerInput } from "./plan/draft.ts";
 import { makePlan, missingMessages } from "./plan/plan.ts";
 import { type Explanation, explain, explanationLines } from "./plan/why.ts";
 import { populateReport, whyReport } from "./report.ts";
 import { actionMessage, LineReporter, strippedMessage } from "./reporter.ts";
 import type { PopulateOptions, PopulateRequest } from "./request.ts";
+import { type Suggestion, suggestSections } from "./suggest.ts";
 
 /** Plans a request, and fills the jail or shows the plan. */
 export async function populate(
@@ -32,14 +33,16 @@ export async function populate(
   loader: Loader,
 ): Promise<ToolOutput> {
   const { tool, jail } = request;
-  const { why, verbose, json, force } = options;
+  const { why, verbose, json, force, companions } = options;
   using root = openSafeJail(jail, { ...options, create: options.create && why === undefined });
   const reporter = new LineReporter(tool, { verbose, silent: json || why !== undefined });
   try {
     const jailNow = root ? jailFileSystem(root) : emptyFileSystem;
-    const plan = planRequest(request, { host, jail: jailNow, jailPath: jail, force, loader }, loader);
+    const input: PlannerInput = { host, jail: jailNow, jailPath: jail, force, loader, companions };
+    const plan = planRequest(request, input, loader);
     if (why !== undefined) return whyOutput(tool, explain(plan, why), why);
-    reportPlan(plan, json, reporter);
+    const suggestions = suggestSections(request, plan, root, companions);
+    reportPlan(plan, suggestions, json, reporter);
     const obstacle = obstacleTo(root, request, plan);
     if (obstacle !== undefined) reporter.fail(obstacle.message);
     const filled =
@@ -50,7 +53,8 @@ export async function populate(
           : await holdingSignals(() => fillJail(root, request, options, plan, reporter));
     const problems = [...plan.problems, ...filled.problems];
     const exitStatus = statusAfterSignals(statusOf(problems));
-    const report = () => populateReport(request, options.dryRun, plan, filled.present, problems, exitStatus);
+    const done = { dryRun: options.dryRun, entries: filled.present, problems, suggestions, exitStatus };
+    const report = () => populateReport(request, plan, done);
     return { exitStatus, report };
   } finally {
     reporter.flush();
@@ -59,7 +63,7 @@ export async function populate(
 
 type Filled = Pick<Applied, "present" | "problems">;
 
-function planRequest(request: PopulateRequest, input: PlannerInput, loader: Loader): Plan {
+function planRequest(request: PopulateRequest, input: PlannerInput, loader: Loader): Draft {
   const plan = makePlan({ ...input, wants: request.wants });
   const notFound = request.mustExist.filter((section) => !plan.satisfied.has(section));
   const missing = missingMessages(plan.entries, loader.problems());
@@ -76,8 +80,17 @@ function nothingFound(section: ByteString): PopulateProblem {
   return { code: "nothing-found", path: section, message };
 }
 
-function reportPlan({ warnings, notes, problems }: Plan, json: boolean, reporter: LineReporter): void {
+function reportPlan(
+  { warnings, notes, problems }: Plan,
+  suggestions: readonly Suggestion[],
+  json: boolean,
+  reporter: LineReporter,
+): void {
   for (const warning of warnings) if (!json) reporter.warn(warning);
+  for (const { message, detail } of suggestions) {
+    if (detail) reporter.detail(message);
+    else if (!json) reporter.warn(message);
+  }
   for (const note of notes) reporter.detail(note);
   for (const { message } of problems) if (!json) reporter.fail(message);
 }

@@ -10,6 +10,7 @@ import { createLoader } from "../libraries/closure.ts";
 import { absolutePath, type FileSystem, fileSystemAt } from "../populate/file-system.ts";
 import { populate } from "../populate/populate.ts";
 import { givenOptions } from "../populate/record/requests.ts";
+import { installedCompanions } from "../profile/companions.ts";
 import { copyWant } from "../profile/recipe.ts";
 import { searchPath } from "../profile/search.ts";
 
@@ -99,7 +100,7 @@ export const tool = defineTool({
         warnings: [],
         notes: [],
       },
-      { ...options, create: false, unsafeStatus: UNSAFE },
+      { ...options, create: false, unsafeStatus: UNSAFE, companions: installedCompanions(host, loader) },
       host,
       loader,
     );

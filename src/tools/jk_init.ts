@@ -14,6 +14,7 @@ import { wantedAccounts } from "../populate/apply/accounts.ts";
 import { absolutePath, fileSystemAt } from "../populate/file-system.ts";
 import { explainWhy, populate } from "../populate/populate.ts";
 import { givenOptions } from "../populate/record/requests.ts";
+import { createCompanions, installedCompanions } from "../profile/companions.ts";
 import { readProfile } from "../profile/profile.ts";
 import { logSocketDirectory } from "../profile/recipe.ts";
 import type { SectionsReport } from "../profile/report-schema.ts";
@@ -127,6 +128,10 @@ export const tool = defineTool({
     // As in jailkit 2 for a jail without -j, which only old scripts use.
     const tolerant = options.jail === undefined;
     const nothing = selection.sections.length === 0;
+    const companions =
+      options.configfile === undefined
+        ? createCompanions(() => ini, host, loader)
+        : installedCompanions(host, loader);
     const configfile = options.configfile && absolutePath(options.configfile);
     return await populate(
       {
@@ -143,7 +148,7 @@ export const tool = defineTool({
         warnings: [...(tolerant ? unknown.map(({ message }) => message) : []), ...selection.warnings],
         notes: profile.notFound,
       },
-      { ...options, create: true, unsafeStatus: UNSAFE, dryRun: options.dryRun || nothing },
+      { ...options, create: true, unsafeStatus: UNSAFE, dryRun: options.dryRun || nothing, companions },
       host,
       loader,
     );
