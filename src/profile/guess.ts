@@ -74,15 +74,26 @@ export function guessSections(
     const parts = sectionsOf(ini, name)?.map(pathsOfSection) ?? [];
     const programs = [...new Set(parts.flatMap((part) => part.programs))];
     const others = [...new Set(parts.flatMap((part) => part.others))];
-    // Other versions of jailkit had other sections with only data.
-    const counted = parts.filter((part) => part.programs.length > 0 || part === parts.at(-1));
+    // Other versions of jailkit lacked some sections of data, such as certificates.
+    const counted = parts.filter(
+      (part) => part === parts.at(-1) || part.programs.length > 0 || part.others.some(inJail),
+    );
     const exactly = [true, false].find((one) => counted.every((part) => explains(part, one)));
     const some = [...programs, ...others].some(inJail);
     // The section itself is the last, after those that it includes.
     const empty = parts.at(-1)?.absent === true;
     return exactly === undefined || !some || empty
       ? []
-      : [{ name, programs, others, exactly, parts: parts.length }];
+      : [
+          {
+            name,
+            programs,
+            distinct: distinctPrograms(host, programs),
+            others,
+            exactly,
+            parts: parts.length,
+          },
+        ];
   });
   return choose(candidates, inJail);
 }
@@ -116,7 +127,7 @@ function realFile(host: FileSystem, path: ByteString): ByteString {
 // With fewer programs, all must be there.
 const FEW = 8;
 
-interface Candidate extends Pick<SectionPaths, "programs" | "others"> {
+interface Candidate extends Omit<SectionPaths, "absent"> {
   readonly name: ByteString;
   readonly exactly: boolean;
   readonly parts: number;
@@ -137,8 +148,9 @@ function choose(candidates: readonly Candidate[], inJail: (path: ByteString) => 
     guesses.push({ name, lacking: paths.filter((path) => !inJail(path)) });
   };
   for (const candidate of order) {
-    const added = candidate.programs.filter((path) => inJail(path) && !covered.has(path)).length;
-    const lacking = candidate.programs.filter((path) => !inJail(path)).length;
+    const isNew = (path: ByteString) => inJail(path) && !covered.has(path);
+    const added = candidate.distinct.filter((names) => names.some(isNew)).length;
+    const lacking = candidate.distinct.filter((names) => !names.some(inJail)).length;
     if (added > 2 * lacking) take(candidate);
   }
   for (const candidate of order) {
