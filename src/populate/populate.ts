@@ -21,12 +21,13 @@ import { obstacleTo } from "./obstacle.ts";
 import { jailFileSystem, openSafeJail } from "./open-jail.ts";
 import { countedProblems } from "./passed-over.ts";
 import { copiedOf } from "./plan/copied.ts";
-import type { PlannerInput } from "./plan/draft.ts";
+import type { Draft, PlannerInput } from "./plan/draft.ts";
 import { makePlan, missingMessages } from "./plan/plan.ts";
 import { type Explanation, explain, explanationLines } from "./plan/why.ts";
 import { populateReport, whyReport } from "./report.ts";
 import { actionMessage, LineReporter, strippedMessage } from "./reporter.ts";
 import type { PopulateOptions, PopulateRequest } from "./request.ts";
+import { type Suggestion, suggestSections } from "./suggest.ts";
 
 /** Plans a request, and fills the jail or shows the plan. */
 export async function populate(
@@ -36,7 +37,7 @@ export async function populate(
   loader: Loader,
 ): Promise<ToolOutput> {
   const { tool, jail } = request;
-  const { why, verbose, json, force } = options;
+  const { why, verbose, json, force, companions } = options;
   using lock = lockJail(jail, { tool, ...options, changes: !options.dryRun && why === undefined });
   using root = openSafeJail(jail, { ...options, create: options.create && why === undefined });
   // It was there, but another tool has deleted it meanwhile.
@@ -48,9 +49,11 @@ export async function populate(
   try {
     const jailNow = root ? jailFileSystem(root) : emptyFileSystem;
     const live = root ? hostMountsIn(root) : [];
-    const plan = planRequest(request, { host, jail: jailNow, jailPath: jail, force, loader, live }, loader);
+    const input: PlannerInput = { host, jail: jailNow, jailPath: jail, force, loader, live, companions };
+    const plan = planRequest(request, input, loader);
     if (why !== undefined) return whyOutput(tool, explain(plan, why), why);
-    reportPlan(plan, json, reporter);
+    const suggestions = suggestSections(request, plan, root, companions);
+    reportPlan(plan, suggestions, json, reporter);
     const obstacle = obstacleTo(root, request, plan);
     if (obstacle !== undefined) reporter.fail(obstacle);
     const filled =
@@ -61,7 +64,8 @@ export async function populate(
           : await holdingSignals(() => fillJail(root, request, options, plan, reporter));
     const problems = [...plan.problems, ...filled.problems];
     const exitStatus = statusAfterSignals(statusOf(countedProblems(problems, strict)));
-    const report = () => populateReport(request, options.dryRun, plan, filled.present, problems, exitStatus);
+    const done = { dryRun: options.dryRun, entries: filled.present, problems, suggestions, exitStatus };
+    const report = () => populateReport(request, plan, done);
     return { exitStatus, report };
   } finally {
     reporter.flush();
@@ -70,7 +74,7 @@ export async function populate(
 
 type Filled = Pick<Applied, "present" | "problems">;
 
-function planRequest(request: PopulateRequest, input: PlannerInput, loader: Loader): Plan {
+function planRequest(request: PopulateRequest, input: PlannerInput, loader: Loader): Draft {
   const plan = makePlan({ ...input, wants: request.wants });
   const notFound = request.mustExist.filter((section) => !plan.satisfied.has(section));
   const missing = missingMessages(plan.entries, loader.problems());
@@ -87,8 +91,17 @@ function nothingFound(section: ByteString): PopulateProblem {
   return { code: "nothing-found", path: section, message };
 }
 
-function reportPlan({ warnings, notes, problems }: Plan, json: boolean, reporter: LineReporter): void {
+function reportPlan(
+  { warnings, notes, problems }: Plan,
+  suggestions: readonly Suggestion[],
+  json: boolean,
+  reporter: LineReporter,
+): void {
   for (const warning of warnings) if (!json) reporter.warn(warning);
+  for (const { message, detail } of suggestions) {
+    if (detail) reporter.detail(message);
+    else if (!json) reporter.warn(message);
+  }
   for (const note of notes) reporter.detail(note);
   for (const problem of problems) if (!json) reporter.fail(problem);
 }

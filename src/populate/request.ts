@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { WantedAccounts } from "./apply/accounts.ts";
 import type { PopulateProblem, Want } from "./entry.ts";
+import type { Companions } from "./plan/companion.ts";
 
 /** A request to fill a jail. */
 export interface PopulateRequest {
@@ -43,4 +44,6 @@ export interface PopulateOptions {
   readonly missingStatus?: number;
   /** The exit status for a jail that is not safe. */
   readonly unsafeStatus: number;
+  /** The sections that programs need. */
+  readonly companions: Companions;
 }

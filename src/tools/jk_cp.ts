@@ -22,6 +22,7 @@ import type { PopulateProblem } from "../populate/entry.ts";
 import { absolutePath, type FileSystem, fileSystemAt } from "../populate/file-system.ts";
 import { populate } from "../populate/populate.ts";
 import { givenOptions } from "../populate/record/requests.ts";
+import { installedCompanions } from "../profile/companions.ts";
 import { copyWant } from "../profile/recipe.ts";
 import { searchPath } from "../profile/search.ts";
 
@@ -120,7 +121,13 @@ export const tool = defineTool({
         warnings: [],
         notes: [],
       },
-      { ...options, create: options.init, missingStatus: NO_JAIL, unsafeStatus: UNSAFE },
+      {
+        ...options,
+        create: options.init,
+        missingStatus: NO_JAIL,
+        unsafeStatus: UNSAFE,
+        companions: installedCompanions(host, loader),
+      },
       host,
       loader,
     );

@@ -9,6 +9,7 @@ import type { Entry, PopulateProblem } from "../../populate/entry.ts";
 import type { FileSystem } from "../../populate/file-system.ts";
 import { type Draft, isIn } from "../../populate/plan/draft.ts";
 import { makePlan } from "../../populate/plan/plan.ts";
+import { installedCompanions } from "../../profile/companions.ts";
 import type { JailLogins } from "../logins.ts";
 import {
   blockedByUsers,
@@ -19,6 +20,7 @@ import {
   mayReplace,
   planningView,
 } from "../state.ts";
+import { broughtBefore } from "./brought-before.ts";
 import { cameAlong, cameAlongWarnings, whyItStays } from "./came-along.ts";
 import { type Change, type CompareContext, decideEntry, type Kept, type Removal } from "./compare.ts";
 import type { UpdateInput } from "./input.ts";
@@ -191,6 +193,8 @@ function planRecipe(
     force: false,
     loader,
     live,
+    companions: installedCompanions(host, loader),
+    broughtBefore: broughtBefore(input.records.values()),
   });
 }
 
