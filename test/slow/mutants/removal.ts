@@ -27,7 +27,30 @@ const deletion = inFile("src/jails/delete.ts", "e2e/service-users.test.ts");
 const services = inFile("src/jail/accounts/service-users.ts", "e2e/service-users.test.ts");
 const hosts = inFile("src/jail/fs/host-directories.ts", "e2e/host-directories.test.ts");
 
+const stamps = inFile("src/jail/record/verified.ts", "unit/check-content.test.ts");
+const known = inFile("src/update/plan/known-contents.ts", "unit/check-content.test.ts");
+const hostAccounts = inFile("src/system/host-accounts.ts", "unit/host-accounts.test.ts");
+
 export const REMOVAL: readonly Mutant[] = [
+  stamps(
+    "return uid === 0 && (mode & 0o022) === 0 && ctime <",
+    "return (mode & 0o022) === 0 && ctime <",
+    "since a mapped",
+  ),
+  stamps(
+    "return uid === 0 && (mode & 0o022) === 0 && ctime <",
+    "return uid === 0 && ctime <",
+    "since a mapped",
+  ),
+  known("earlier.sourceStamp === known.sourceStamp", "true", "is read again by jk_update"),
+  known("earlier?.stamp === known.stamp && earlier", "earlier", "is read again by jk_update"),
+  known("if (reliable && isSame", "if (isSame", "is read again by jk_update"),
+  hostAccounts(
+    "    if (entry === undefined || /\\s/.test(entry.name)) return",
+    "    if (entry === undefined) continue;\n    if (false) return",
+    "is empty if there is the line",
+  ),
+  hostAccounts(" && !/success/i.test(first)", "", "filesAnswer"),
   exchange(
     "removeTree(root, temporary.path, old, isOneOf(within))",
     "removeTree(root, temporary.path, old)",
