@@ -34,9 +34,10 @@ import { isDirectory } from "../jail/fs/walk.ts";
 import { knownJails } from "../jail/record/manifest.ts";
 import { createLoader } from "../libraries/closure.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
-import { absolutePath, fileSystemAt } from "../populate/file-system.ts";
+import { absolutePath } from "../populate/file-system.ts";
 import { countedProblems, isPassedOver } from "../populate/passed-over.ts";
 import { LineReporter, problemAt } from "../populate/reporter.ts";
+import { HostMemory } from "../update/memory.ts";
 import { hasWork, type UpdateOutcome, untouched, updateReport } from "../update/report.ts";
 import { type UpdateContext, updateJail } from "../update/update.ts";
 
@@ -208,6 +209,7 @@ class UpdateRun {
       dryRun: dryRun || check,
       checkOnly: check,
     };
+    this.context.memory.refresh();
     try {
       const outcome = await updateJail(request, this.context);
       // The reporter of a check is quiet.
@@ -277,7 +279,7 @@ Files that were made in the jail or belong to users are not changed, nor are fil
       : { jails: [{ path: absolutePath(named ?? section ?? ""), shellsOnly: false }], missing: [] };
     using loader = createLoader({ dlopen: true });
     const run = new UpdateRun(options, directories, settings, {
-      ...{ host: fileSystemAt(), loader, reporter },
+      ...{ memory: new HostMemory(loader), loader, reporter },
       loginsOf: loginsOf(users),
       full: new Set(),
     });

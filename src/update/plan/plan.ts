@@ -61,7 +61,7 @@ const UNASKED = "is the runtime of 110 MB on the host, which only jk_cp copies";
 
 /** Plans the changes from the jail and the host. Changes nothing. */
 export function planUpdate(input: UpdateInput): UpdatePlan {
-  const { root, host, records, prune } = input;
+  const { root, host, contents, records, prune } = input;
   const state = jailState(root, records, input.intended);
   const skips = pathSet(root, input.skips);
   const scope = input.directories.length === 0 ? undefined : pathSet(root, input.directories);
@@ -73,6 +73,7 @@ export function planUpdate(input: UpdateInput): UpdatePlan {
   const scan = scanJail({
     state,
     host,
+    contents,
     directories: scope?.paths ?? USUAL_DIRECTORIES,
     skipped: (path) => skips.has(path) || shells.has(path) || isIn(live, path),
     homes: pathSet(root, homesIn(root)),
@@ -88,6 +89,7 @@ export function planUpdate(input: UpdateInput): UpdatePlan {
   const compared = compareEntries(plan.entries.filter(isWanted), isBlocked, {
     state,
     host,
+    contents,
     within: (path) => exchanged.get(path) ?? [],
     hardlink: (entry) => isLinked(input, entry),
   });
