@@ -2,12 +2,13 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { display, quoted } from "../cli/display.ts";
-import { describeError } from "../cli/error.ts";
+import { describeError, JailkitError } from "../cli/error.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
 import { printLine } from "../cli/output.ts";
 import type { ToolOutput } from "../cli/tool.ts";
 import { endsRun, noRoom } from "../jail/fs/no-room.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
+import { lockJail } from "../jail/record/jail-lock.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import type { Loader } from "../libraries/closure.ts";
 import { type Applied, applyPlan } from "./apply/apply.ts";
@@ -33,7 +34,12 @@ export async function populate(
 ): Promise<ToolOutput> {
   const { tool, jail } = request;
   const { why, verbose, json, force } = options;
+  using lock = lockJail(jail, { tool, ...options, changes: !options.dryRun && why === undefined });
   using root = openSafeJail(jail, { ...options, create: options.create && why === undefined });
+  // It was there, but another tool has deleted it meanwhile.
+  if (root === undefined && !options.create)
+    throw new JailkitError("no-such-jail", options.missingStatus ?? 1, `${display(jail)} is not a directory`);
+  if (root !== undefined) lock?.hold(root.top.stat);
   const reporter = new LineReporter(tool, { verbose, silent: json || why !== undefined });
   try {
     const jailNow = root ? jailFileSystem(root) : emptyFileSystem;

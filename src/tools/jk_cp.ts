@@ -2,7 +2,17 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError, UsageError } from "../cli/error.ts";
 import { jailOrFirst } from "../cli/jail-operand.ts";
-import { DRY_RUN, forceOption, HARDLINK, JSON_OUTPUT, jailOption, SYNC, VERBOSE } from "../cli/options.ts";
+import {
+  BUSY_STATUS,
+  DRY_RUN,
+  forceOption,
+  HARDLINK,
+  JSON_OUTPUT,
+  jailOption,
+  NO_WAIT,
+  SYNC,
+  VERBOSE,
+} from "../cli/options.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
@@ -47,6 +57,7 @@ export const tool = defineTool({
     },
     why: { value: "PATH", description: "show which file adds PATH to the jail, and why" },
     sync: SYNC,
+    noWait: NO_WAIT,
     json: JSON_OUTPUT,
     verbose: VERBOSE,
   },
@@ -57,6 +68,7 @@ export const tool = defineTool({
     3: "the jail does not exist",
     4: "a file or command does not exist",
     6: "the jail is not safe",
+    ...BUSY_STATUS,
   },
   root: 5,
   async run({ options, operands }) {
@@ -99,7 +111,7 @@ export const tool = defineTool({
         warnings: [],
         notes: [],
       },
-      { ...options, create: false, unsafeStatus: UNSAFE },
+      { ...options, create: false, missingStatus: NO_JAIL, unsafeStatus: UNSAFE },
       host,
       loader,
     );

@@ -2,7 +2,17 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { display, jsonText, quoted } from "../cli/display.ts";
 import { JailkitError, UsageError } from "../cli/error.ts";
 import { jailOrFirst } from "../cli/jail-operand.ts";
-import { DRY_RUN, forceOption, HARDLINK, JSON_OUTPUT, jailOption, SYNC, VERBOSE } from "../cli/options.ts";
+import {
+  BUSY_STATUS,
+  DRY_RUN,
+  forceOption,
+  HARDLINK,
+  JSON_OUTPUT,
+  jailOption,
+  NO_WAIT,
+  SYNC,
+  VERBOSE,
+} from "../cli/options.ts";
 import { printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { didYouMean } from "../cli/suggest.ts";
@@ -85,6 +95,7 @@ export const tool = defineTool({
       description: "show which section adds PATH to the jail, and why (without SECTION: from the record)",
     },
     sync: SYNC,
+    noWait: NO_WAIT,
     json: JSON_OUTPUT,
     verbose: VERBOSE,
   },
@@ -94,6 +105,7 @@ export const tool = defineTool({
     2: "too few arguments",
     3: "the jail is not safe, or the file with the sections is missing",
     4: "a section does not exist (with -j; the others were installed)",
+    ...BUSY_STATUS,
   },
   root: 5,
   withoutRoot: "list",

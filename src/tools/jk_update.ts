@@ -8,10 +8,13 @@ import { JailkitError, UsageError } from "../cli/error.ts";
 import { interruption, statusAfterSignals } from "../cli/interrupt.ts";
 import { jailOrFirst } from "../cli/jail-operand.ts";
 import {
+  BUSY,
+  BUSY_STATUS,
   DRY_RUN,
   HARDLINK,
   JSON_OUTPUT,
   jailOption,
+  NO_WAIT,
   type OptionTable,
   type OptionValues,
   SYNC,
@@ -119,6 +122,7 @@ const OPTIONS = {
       "also remove files that the host lacks, even if they were created in the jail or belong to users",
   },
   sync: SYNC,
+  noWait: NO_WAIT,
   json: JSON_OUTPUT,
   verbose: VERBOSE,
 } as const satisfies OptionTable;
@@ -167,10 +171,11 @@ class UpdateRun {
   output(): ToolOutput {
     const { outcomes, problems, warnings } = this;
     const { check, all, dryRun } = this.options;
-    const failed = problems.length > 0 || outcomes.some((outcome) => outcome.problems.length > 0);
+    const failed = [...problems, ...outcomes.flatMap((outcome) => outcome.problems)];
     const pending = check && outcomes.some(hasWork);
+    const failure = failed.every(({ code }) => code === "busy") ? BUSY : 1;
     // A jail that failed has an error message of its own.
-    const exitStatus = statusAfterSignals(pending ? WORK_TO_DO : failed ? 1 : 0);
+    const exitStatus = statusAfterSignals(pending ? WORK_TO_DO : failed.length > 0 ? failure : 0);
     return {
       exitStatus,
       report: () => updateReport(outcomes, { problems, warnings }, dryRun || check, exitStatus),
@@ -189,10 +194,10 @@ class UpdateRun {
   }
 
   private async update({ path: jail, shellsOnly }: JailToUpdate): Promise<void> {
-    const { skip, prune, sync, hardlink, dryRun, check } = this.options;
+    const { skip, prune, sync, hardlink, dryRun, check, noWait, json } = this.options;
     const own = settingsFor(this.settings, jail);
     const request = {
-      ...{ jail, prune, sync, shellsOnly },
+      ...{ jail, prune, sync, shellsOnly, noWait, json },
       directories: [...this.directories, ...(own?.directories ?? [])],
       skips: [...skip.filter((path) => path !== ""), ...(own?.skips ?? [])],
       hardlink: hardlink || own?.hardlinks === true || own?.hardlink === true,
@@ -239,6 +244,7 @@ export const tool = defineTool({
     1: "something failed, or the options are wrong",
     10: "there is something to do (with --check; even if another jail failed)",
     21: "both a jail and a section were named",
+    ...BUSY_STATUS,
   },
   notes: `If the jail has a record, which jk_init and jk_cp keep, everything that was ever requested is planned again: new files of the host are added, and files that no request needs any longer are removed, if they are unchanged. 'jailkit adopt' creates a record for a jail that has none.
 

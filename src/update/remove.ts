@@ -8,6 +8,7 @@ import { problemReport } from "../cli/report.ts";
 import type { ToolOutput } from "../cli/tool.ts";
 import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
 import { readOnlyProblem } from "../jail/fs/writable.ts";
+import { lockJail } from "../jail/record/jail-lock.ts";
 import {
   changeManifest,
   type Manifest,
@@ -28,7 +29,7 @@ import { LineReporter } from "../populate/reporter.ts";
 import { type Recipe, readRecipe } from "../profile/recipe.ts";
 import { applyRemovals } from "./apply/removals.ts";
 import { Failures } from "./events.ts";
-import { requireWritableRecord, withJailLock } from "./journal.ts";
+import { requireWritableRecord } from "./journal.ts";
 import { type Kept, keptMessage, type Removal } from "./plan/compare.ts";
 import { decideRemovals, type Removals } from "./plan/removals.ts";
 import { removeProcLine, unmountJailProc, unregisterLogSocket } from "./remove-extras.ts";
@@ -50,6 +51,7 @@ interface RemoveRequest {
 interface RemoveOptions {
   readonly dryRun: boolean;
   readonly sync: boolean;
+  readonly noWait: boolean;
   readonly json: boolean;
   readonly verbose: boolean;
 }
@@ -70,6 +72,7 @@ interface RemoveOutcome {
 export async function removeRequested(request: RemoveRequest, options: RemoveOptions): Promise<ToolOutput> {
   const { statuses, jail, tool } = request;
   const { sync, dryRun, json, verbose } = options;
+  using _lock = lockJail(jail, { tool, ...options, changes: !dryRun });
   const root = openSafeJail(jail, { create: false, sync, unsafeStatus: statuses.unsafe });
   if (root === undefined) {
     throw new JailkitError("no-such-jail", statuses.missing, `${display(jail)}: no such directory`);
@@ -78,11 +81,9 @@ export async function removeRequested(request: RemoveRequest, options: RemoveOpt
   using loader = createLoader({ dlopen: true });
   let outcome: RemoveOutcome;
   try {
-    const { id } = openManifest(root);
-    requireWritableRecord(id, jail, "nothing was removed");
-    const remove = () =>
-      removeFrom({ root, manifest: openManifest(root), request, loader, reporter }, dryRun);
-    outcome = dryRun ? remove() : await withJailLock(id, async () => remove());
+    const manifest = openManifest(root);
+    requireWritableRecord(manifest.id, jail, "nothing was removed");
+    outcome = removeFrom({ root, manifest, request, loader, reporter }, dryRun);
   } finally {
     reporter.flush();
     closeJailRoot(root);

@@ -8,6 +8,7 @@ import { requireJailToFill } from "../jail/fs/host-directories.ts";
 import { lacksRoom, noRoom } from "../jail/fs/no-room.ts";
 import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
 import { readOnlyProblem } from "../jail/fs/writable.ts";
+import { lockJail } from "../jail/record/jail-lock.ts";
 import {
   type Manifest,
   openManifest,
@@ -35,7 +36,6 @@ import {
   readJournal,
   removeJournal,
   requireWritableRecord,
-  withJailLock,
   writeJournal,
 } from "./journal.ts";
 import type { JailLogins } from "./logins.ts";
@@ -60,6 +60,9 @@ interface UpdateOptions {
   /** A dry run that shows only whether there is something to do, not whether it can be done. */
   readonly checkOnly: boolean;
   readonly sync: boolean;
+  /** Do not wait for another tool that works on the jail. */
+  readonly noWait: boolean;
+  readonly json: boolean;
   /** Update nothing but the limited shells of the jail. */
   readonly shellsOnly: boolean;
 }
@@ -80,6 +83,7 @@ export interface UpdateContext {
  * later failures are in `problems`.
  */
 export async function updateJail(options: UpdateOptions, context: UpdateContext): Promise<UpdateOutcome> {
+  using _lock = lockJail(options.jail, { tool: "jk_update", ...options, changes: !options.dryRun });
   const root = openNamedJail(options.jail, { sync: options.sync });
   try {
     requireJailToFill(root, 1);
@@ -88,8 +92,7 @@ export async function updateJail(options: UpdateOptions, context: UpdateContext)
     if (!options.checkOnly) requireWritableRecord(id, options.jail);
     if (options.dryRun)
       return prepare({ root, manifest, journal: readJournal(id) }, options, context).outcome;
-    // The lock is beside the record of that id; the record is read again under the lock.
-    return await withJailLock(id, async () => updateLocked(root, openManifest(root), options, context));
+    return updateLocked(root, manifest, options, context);
   } catch (error) {
     const problem = noRoom(error, options.jail, { left: [], progress: "nothing was changed" });
     if (problem === undefined) throw error;
@@ -100,12 +103,12 @@ export async function updateJail(options: UpdateOptions, context: UpdateContext)
   }
 }
 
-async function updateLocked(
+function updateLocked(
   root: JailRoot,
   manifest: Manifest,
   options: UpdateOptions,
   context: UpdateContext,
-): Promise<UpdateOutcome> {
+): UpdateOutcome {
   const jail: OpenJail = { root, manifest, journal: readJournal(manifest.id) };
   const { journal } = jail;
   const swept = journal === undefined ? [] : sweep(root, journal, manifest.content.entries);

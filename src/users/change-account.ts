@@ -18,6 +18,7 @@ import { requireStage } from "../jail/fs/place.ts";
 import { removeTree } from "../jail/fs/remove.ts";
 import { exchangeFindings, type Finding, nearestDirectory } from "../jail/fs/safety.ts";
 import { hostPath, type JailRoot, release } from "../jail/fs/walk.ts";
+import { withHostAccounts } from "../jail/record/jail-lock.ts";
 import { type AccountChange, modifyAccount } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { processesOf } from "../system/processes.ts";
@@ -117,7 +118,7 @@ function modify(user: PasswdEntry, change: AccountChange, run: AccountRun): void
   const moved = user.home !== home || user.shell !== shell;
   if (!moved && groups.length === 0) return;
   if (moved) requireNoProcesses(user);
-  modifyAccount(user, change);
+  withHostAccounts(() => modifyAccount(user, change));
   const name = quoted(user.name);
   if (moved) run.done(`the account ${name} has the home ${quoted(home)} and the shell ${quoted(shell)}`);
   for (const group of groups) run.done(`the account ${name} is in the group ${quoted(group.name)}`);

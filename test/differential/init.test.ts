@@ -113,6 +113,30 @@ describe("the jail", () => {
     expect(init(empty, ["-j", "/tmp/jail", "a"]).status).toBe(status);
   });
 
+  test("with a tmp that a client's group may write", () => {
+    const jail = fresh();
+    m.mkdir(jail);
+    for (const name of ["tmp", "web", "home"]) m.mkdir(`${jail}/${name}`, { mode: 0o770, owner: [0, 4001] });
+    expect(init(empty, ["-j", jail, "a"])).toMatchObject({ status: 0, stderr: "" });
+    expect(m.stat(`${jail}/tmp`)).toMatchObject({ uid: 0, gid: 4001, mode: 0o040770 });
+  });
+
+  test("with directories that a client's group may write", () => {
+    const status = (name: string) => {
+      const jail = fresh();
+      m.mkdir(jail);
+      m.mkdir(`${jail}/${name}`, { mode: 0o770, owner: [0, 4001] });
+      return init(empty, ["-j", jail, "a"]).status;
+    };
+    for (const name of ["usr", "etc", "dev", "sbin", "proc"]) expect([name, status(name)]).toEqual([name, 3]);
+    // Programs are loaded from these too; 2.23 does not look.
+    for (const name of ["lib", "opt", "run"])
+      expect([name, status(name)]).toEqual([
+        name,
+        expectedOf({ debian: 0, ours: 3, difference: "jail-safety" }),
+      ]);
+  });
+
   test("that others may write, or that is not root's, is refused", () => {
     for (const attributes of [{ mode: 0o775 }, { mode: 0o757 }, { owner: [4001, 0] as const }]) {
       const jail = fresh();

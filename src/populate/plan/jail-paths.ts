@@ -13,7 +13,7 @@ import { linkTarget } from "../file-system.ts";
 import { addEntry, type PlanContext } from "./draft.ts";
 import { givenToDirectory, LINK_ATTRIBUTES, withoutAcl } from "./modes.ts";
 
-const SYSTEM_DIRECTORIES = "/dev /etc /lib /lib32 /lib64 /libx32 /usr /bin /sbin /opt".split(" ");
+const SYSTEM_DIRECTORIES = "/dev /etc /lib /lib32 /lib64 /libx32 /usr /bin /sbin /opt /run /root".split(" ");
 
 /** A file of the jail before anything is changed. */
 export interface JailNode {

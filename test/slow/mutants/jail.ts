@@ -10,6 +10,9 @@ const within = (file: string, test: string, changes: readonly Change[]): Mutant[
     ...(equivalent === undefined ? {} : { equivalent }),
   }));
 
+// The directories of a jail that are root's alone.
+const LIST = '["dev", "etc", "usr", "bin", "sbin", "opt", "run", "root"]';
+
 export const JAIL: readonly Mutant[] = [
   ...within("src/system/exchange.ts", "unit/jail-rules.test.ts", [
     [
@@ -51,6 +54,17 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/jail/fs/walk.ts", "attack/escape-mount.test.ts", [
     ["stage: !trusted && renames ? above : undefined", "stage: !trusted ? above : undefined"],
   ]),
+  ...within("src/jail/fs/lock.ts", "unit/jail-lock.test.ts", [
+    ["if (there !== undefined && sameFile(there, fstat(fd))) {", "if (there !== undefined) {"],
+    ["C.O_RDWR | C.O_CREAT | C.O_NOFOLLOW, 0o600)", "C.O_RDWR | C.O_CREAT | C.O_NOFOLLOW, 0o644)"],
+  ]),
+  ...within("src/jail/record/jail-lock.ts", "e2e/locks.test.ts", [
+    ["    held.take(paths.map(nameOfPath));\n", ""],
+    ["const before = held.take(names);", "const before = names;"],
+  ]),
+  ...within("src/jail/record/registry.ts", "e2e/locks.test.ts", [
+    ["  registryExists(tree, registry);\n", ""],
+  ]),
   ...within("src/jail/fs/safety.ts", "unit/jail-rules.test.ts", [
     ["return stat.uid === 0\n    ? []", "return true\n    ? []"],
     [
@@ -65,9 +79,6 @@ export const JAIL: readonly Mutant[] = [
       "  const findings = ownerFinding(path, stat);\n  if (stat.mode & 0o020) findings.push(groupWriteFinding(path, stat));\n  if (stat.mode & 0o002) findings.push(otherWriteFinding(path, stat));",
       "  const findings = ownerFinding(path, stat);\n  if (stat.mode & 0o020) findings.push(groupWriteFinding(path, stat));",
     ],
-    ["stat.mode & C.S_ISVTX ? [] : strict", "stat.mode & 0o7000 ? [] : strict"],
-    ["stat.uid !== 0 || stat.mode & C.S_ISVTX ? []", "stat.uid !== 0 ? []"],
-    ["return stat.uid !== 0 || stat.mode & C.S_ISVTX ? []", "return true ? []"],
     [
       "  const findings = ownerFinding(path, stat);\n  if (stat.mode & 0o020) findings",
       "  const findings = ownerFinding(path, stat);\n  if (stat.mode & 0o020 && stat.gid !== 0) findings",
@@ -96,10 +107,7 @@ export const JAIL: readonly Mutant[] = [
       "ancestorAt(hostPath(root, one.path), one)",
       '{ path: hostPath(root, one.path), stat: one.stat, acl: "none" }',
     ],
-    [
-      "findings.push(...strictFindings(root.path, root.top.stat));",
-      "findings.push(...looseFindings(root.path, root.top.stat));",
-    ],
+    ["findings.push(...strictFindings(root.path, root.top.stat));", ""],
     [
       '  if (stat.gid !== 0) {\n    findings.push(grave(finding(path, "group"',
       '  if (stat.gid === -1) {\n    findings.push(grave(finding(path, "group"',
@@ -117,10 +125,23 @@ export const JAIL: readonly Mutant[] = [
     ["for (const found of ownerFinding(path, stat)) findings.push(grave(found));", ""],
   ]),
   ...within("src/jail/fs/safety.ts", "unit/jail-safety.test.ts", [
-    ['STRICT.includes(name) || name.startsWith("lib")', 'STRICT.includes(name) || name === "lib"'],
-    ['["dev", "etc", "usr", "bin", "sbin", "opt"]', '["dev", "etc", "usr", "bin", "sbin"]'],
-    ['["dev", "etc", "usr", "bin", "sbin", "opt"]', '["etc", "usr", "bin", "sbin", "opt"]'],
-    ["if (!strict || dangling.trusted) return [];", "return [];"],
+    [
+      'OF_THE_KERNEL.includes(name) || name.startsWith("lib")',
+      'OF_THE_KERNEL.includes(name) || name === "lib"',
+    ],
+    ...["dev", "etc", "usr", "bin", "sbin", "opt", "run"].map(
+      (name) =>
+        [
+          `const STRICT: readonly ByteString[] = ${LIST}`,
+          `const STRICT: readonly ByteString[] = ${LIST.replace(`"${name}", `, "")}`,
+        ] as const,
+    ),
+    ['"opt", "run", "root"]', '"opt", "run"]'],
+    ['["proc", "sys"]', '["proc"]'],
+    ['["proc", "sys"]', '["sys"]'],
+    ["if (dangling.trusted) return [];", "return [];"],
+    ["if (above !== undefined) return above.trusted;", "if (above !== undefined) return true;"],
+    ["    return directory.trusted;", "    return true;"],
     ["if (findings.length > 0 || directory.trusted) return findings;", "return findings;"],
     ["  if (isLink(stat)) {\n    // A directory with", "  if (path === '') {\n    // A directory with"],
   ]),
@@ -311,9 +332,6 @@ export const JAIL: readonly Mutant[] = [
     ["followed ||= last;", ""],
     [", ...(from?.left ?? [])]", "]"],
     ["const here = `${place.path}/${name}`;", "const here = `/${name}`;"],
-  ]),
-  ...within("src/jail/fs/safety.ts", "unit/jail-safety.test.ts", [
-    ["stat.uid !== 0 || stat.mode & C.S_ISVTX ? []", "stat.mode & C.S_ISVTX ? []"],
   ]),
   ...within("src/jail/fs/source.ts", "unit/link.test.ts", [
     ["FLAGS, C.RESOLVE_NO_SYMLINKS", "FLAGS, 0"],

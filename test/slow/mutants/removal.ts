@@ -29,9 +29,17 @@ const plan = inFile("src/jails/delete-plan.ts", "e2e/service-users.test.ts");
 const apply = inFile("src/users/change-account.ts", "attack/remove-race.test.ts");
 const deletion = inFile("src/jails/delete.ts", "e2e/service-users.test.ts");
 const services = inFile("src/jail/accounts/service-users.ts", "e2e/service-users.test.ts");
+const names = inFile("src/system/account-name.ts", "unit/account-name.test.ts");
 const hosts = inFile("src/jail/fs/host-directories.ts", "e2e/host-directories.test.ts");
 
 export const REMOVAL: readonly Mutant[] = [
+  names("/[\\x00-\\x1f\\x7f]/.test(name)", "/[\\x01-\\x1f\\x7f]/.test(name)", "is refused"),
+  names("/[:,/]/.test(name)", "/[:,]/.test(name)", "is refused"),
+  names("/[:,/]/.test(name)", "/[:/]/.test(name)", "is refused"),
+  names("/^[-+# ]| $/.test(name)", "/^[+# ]| $/.test(name)", "is refused"),
+  names('name === "." || name === ".."', 'name === "."', "is refused"),
+  names('name.startsWith("group ")', 'name === "group "', "is refused"),
+  names('literal.includes("@")', 'literal.includes("@@")', "a host may follow"),
   exchange(
     "removeTree(root, temporary.path, old, isOneOf(within))",
     "removeTree(root, temporary.path, old)",
@@ -320,8 +328,12 @@ export const REMOVAL: readonly Mutant[] = [
     "where the jail is deleted",
     { test: "attack/remove-race.test.ts" },
   ),
-  services("  for (const uid of uids) add(passwdByUid(uid));\n", "", "found by the owner of a home"),
-  services("  for (const { name } of passwd) add(passwdByName(name));\n", "", "jailkit list, jailkit disk"),
+  services("  for (const uid of uids) add(accounts.userByUid(uid));\n", "", "found by the owner of a home"),
+  services(
+    "  for (const { name } of passwd) add(accounts.userByName(name));\n",
+    "",
+    "jailkit list, jailkit disk",
+  ),
   plan(
     "  if (finding !== undefined) {",
     "  if (seen.ino === 0n && finding !== undefined) {",
