@@ -92,7 +92,9 @@ export function changeAccount(
   requireSafeMove(move, user.uid);
   const source = openHome(move.from, move.fromPath, user.uid);
   const undo = () => {
-    modifyAccount({ ...user, home: change.home, shell: change.shell }, { ...user, groups: [] });
+    withHostAccounts(() =>
+      modifyAccount({ ...user, home: change.home, shell: change.shell }, { ...user, groups: [] }),
+    );
     undoJail();
   };
   try {
