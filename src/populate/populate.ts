@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { display, quoted } from "../cli/display.ts";
-import { describeError } from "../cli/error.ts";
+import { describeError, JailkitError } from "../cli/error.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
 import { printLine } from "../cli/output.ts";
 import type { ToolOutput } from "../cli/tool.ts";
@@ -20,6 +20,7 @@ import { jailFileSystem, openSafeJail } from "./open-jail.ts";
 import type { PlannerInput } from "./plan/draft.ts";
 import { makePlan, missingMessages } from "./plan/plan.ts";
 import { type Explanation, explain, explanationLines } from "./plan/why.ts";
+import { startOver } from "./record/start-over.ts";
 import { populateReport, whyReport } from "./report.ts";
 import { actionMessage, LineReporter, strippedMessage } from "./reporter.ts";
 import type { PopulateOptions, PopulateRequest } from "./request.ts";
@@ -115,6 +116,8 @@ async function fillJail(
   plan: Plan,
   reporter: LineReporter,
 ): Promise<Filled> {
+  const unwritten = refill(root, request, reporter);
+  if (unwritten !== undefined) return { present: [], problems: [unwritten] };
   const applied = applyPlan(root, plan, { hardlink: options.hardlink, reporter });
   const extras = applied.stopped ? [] : addExtras(root, request, applied.present, reporter);
   const problems = [...applied.problems, ...extras];
@@ -132,6 +135,25 @@ async function fillJail(
     }
   }
   return { present: applied.present, problems };
+}
+
+/** Begins the record of an emptied jail anew. Returns the problem if it cannot be written. */
+function refill(
+  root: JailRoot,
+  { jail }: PopulateRequest,
+  reporter: LineReporter,
+): PopulateProblem | undefined {
+  try {
+    startOver(root);
+    return undefined;
+  } catch (error) {
+    // A damaged record is reported at the end.
+    if (error instanceof JailkitError) return undefined;
+    const message = `the record of the jail is not written: ${describeError(error)}`;
+    const problem = noRoom(error, jail, ALL_FILES) ?? { code: "manifest", path: jail, message };
+    reporter.fail(problem.message);
+    return problem;
+  }
 }
 
 /** The request without operands that can never be copied: jk_update would try them again each time. */
