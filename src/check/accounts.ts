@@ -152,8 +152,8 @@ class AccountCheck {
     const split = splitHome(real.home);
     const inside = split !== undefined && plainPath(split.jail) === jail;
     // A system account, such as www-data, is in the jail only for its name.
-    const guest = isSystemAccount(real.uid) || isGuest(real);
-    const lent = split === undefined && real.home === entry.home && guest;
+    const lent =
+      split === undefined && real.home === entry.home && (isSystemAccount(real.uid) || isGuest(real));
     if (!lent && !(inside && dirsEqual(split.home, entry.home))) {
       const remedy = this.#movedRemedy(entry, real) ?? (inside || isGuest(real) ? change : remove);
       const message = `the real homedir and jail homedir for user ${name} do not correspond in ${where}`;

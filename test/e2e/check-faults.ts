@@ -190,7 +190,7 @@ export const FAULTS: readonly Fault[] = [
     `mkdir home/u/lib; chown ${USER} home/u/lib; echo /home/u/lib > etc/ld.so.conf.d/user.conf`,
   ),
   fault("missing-library", "/usr/bin/grep", "rm usr/lib/*-linux-*/libpcre2-8.so*"),
-  fault("missing-library", "/usr/bin/factor", "true"),
+  fault("missing-library", "/usr/bin/factor", "sed -i s/libgmp/libgmq/g usr/bin/factor"),
   fault(
     "missing-interpreter",
     "/usr/bin/script",
@@ -240,6 +240,8 @@ export const FAULTS: readonly Fault[] = [
   fault("writable-for-group", "/tmp", "chown root:team tmp; chmod 0770 tmp"),
   fault("home-exchangeable", "/home", `chown ${USER} home`),
   fault("host-directory", "/var/host", "mkdir var/host; mount --bind / var/host"),
+  fault("host-mount", "/opt/host", "mkdir -p opt/host; mount --bind -o ro,nosuid,nodev /usr/share opt/host"),
+  fault("live-mount", "/opt/live", "mkdir -p opt/live /usr/lib/x; mount --bind /usr/lib/x opt/live"),
   fault("host-directory", "/var/etc", "mkdir var/etc; mount --bind /etc var/etc"),
   fault("dangerous-mount", "/var/queue", "mkdir var/queue; mount -t mqueue mqueue var/queue"),
   fault("proc-writable", "/var/proc", "mkdir var/proc; mount -t proc proc var/proc"),
@@ -319,6 +321,7 @@ export const CONSEQUENCES: readonly RegExp[] = [
   /^setuid-for-others .*\/ln$/,
   /^changed-(?:owner|mode) .*\/usr\/bin\/(?:ln|mkdir|mv|rm|rmdir)$/,
   /^different-size .*\/usr\/bin\/(?:gdb|script|sort)$/,
+  /^different-content .*\/usr\/bin\/factor$/,
   /^missing .*\/(?:tail|libpcre2-8\.so\S*)$/,
   /^missing-library .*\/libselinux\.so\.1$/,
 ];

@@ -3,10 +3,11 @@ import { baseName, parentOf } from "../../../ffi/paths.ts";
 import { answered } from "../../cli/error.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
+import { hostMountsIn } from "../../jail/fs/host-mounts.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import type { Entry, PopulateProblem } from "../../populate/entry.ts";
 import type { FileSystem } from "../../populate/file-system.ts";
-import type { Draft } from "../../populate/plan/draft.ts";
+import { type Draft, isIn } from "../../populate/plan/draft.ts";
 import { makePlan } from "../../populate/plan/plan.ts";
 import type { JailLogins } from "../logins.ts";
 import {
@@ -62,21 +63,23 @@ export function planUpdate(input: UpdateInput): UpdatePlan {
   const state = jailState(root, records, input.intended);
   const skips = pathSet(root, input.skips);
   const scope = input.directories.length === 0 ? undefined : pathSet(root, input.directories);
-  const inScope = (path: ByteString) => !skips.has(path) && (scope === undefined || scope.has(path));
+  const live = hostMountsIn(root);
+  const inScope = (path: ByteString) =>
+    !skips.has(path) && !isIn(live, path) && (scope === undefined || scope.has(path));
   const places = shellPlaces(root, [...records.keys()].filter(namesShell));
   const shells = pathsOf(places);
   const scan = scanJail({
     state,
     host,
     directories: scope?.paths ?? USUAL_DIRECTORIES,
-    skipped: (path) => skips.has(path) || shells.has(path),
+    skipped: (path) => skips.has(path) || shells.has(path) || isIn(live, path),
     homes: pathSet(root, homesIn(root)),
     prune,
     replaceMade: input.recipe === undefined,
     report: input.report,
   });
   const exchanged = changedDirectories(state, records.values(), host, (path) => namesAt(root, path));
-  const plan = planRecipe(input, state, scan, exchanged);
+  const plan = planRecipe(input, state, scan, exchanged, live);
   const isBlocked = blockedByUsers(root);
   const wanted = scope === undefined ? undefined : entriesInScope(plan, scope);
   const isWanted = (entry: Entry) => !skips.has(entry.path) && (wanted === undefined || wanted.has(entry));
@@ -171,6 +174,7 @@ function planRecipe(
   state: JailState,
   scan: Scan,
   hidden: Pick<ReadonlySet<ByteString>, "has">,
+  live: readonly ByteString[],
 ): Draft {
   const { host, recipe, prune, loader } = input;
   const found = new Set(scan.outdated.map(({ pattern }) => pattern));
@@ -186,6 +190,7 @@ function planRecipe(
     wants: [...(recipe?.wants ?? []), ...scan.outdated],
     force: false,
     loader,
+    live,
   });
 }
 

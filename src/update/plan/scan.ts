@@ -4,6 +4,7 @@ import { isErrno } from "../../../ffi/error.ts";
 import { openAt, readDirectory, withFd } from "../../../ffi/files.ts";
 import { answered, problemFrom } from "../../cli/error.ts";
 import { sameContent } from "../../jail/fs/compare.ts";
+import { hostSystemOf } from "../../jail/fs/host-mounts.ts";
 import {
   type Directory,
   isDirectory,
@@ -89,7 +90,7 @@ class JailScanner implements Scan {
       return;
     }
     try {
-      this.list(directory, 0);
+      if (hostSystemOf(this.root, directory.mount) === undefined) this.list(directory, 0);
     } finally {
       release(directory);
     }

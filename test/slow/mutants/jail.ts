@@ -54,6 +54,17 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/jail/fs/walk.ts", "attack/escape-mount.test.ts", [
     ["stage: !trusted && renames ? above : undefined", "stage: !trusted ? above : undefined"],
   ]),
+  ...within("src/jail/fs/lock.ts", "unit/jail-lock.test.ts", [
+    ["if (there !== undefined && sameFile(there, fstat(fd))) {", "if (there !== undefined) {"],
+    ["C.O_RDWR | C.O_CREAT | C.O_NOFOLLOW, 0o600)", "C.O_RDWR | C.O_CREAT | C.O_NOFOLLOW, 0o644)"],
+  ]),
+  ...within("src/jail/record/jail-lock.ts", "e2e/locks.test.ts", [
+    ["    held.take(paths.map(nameOfPath));\n", ""],
+    ["const before = held.take(names);", "const before = names;"],
+  ]),
+  ...within("src/jail/record/registry.ts", "e2e/locks.test.ts", [
+    ["  registryExists(tree, registry);\n", ""],
+  ]),
   ...within("src/jail/fs/safety.ts", "unit/jail-rules.test.ts", [
     ["return stat.uid === 0\n    ? []", "return true\n    ? []"],
     [
@@ -172,7 +183,7 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/jail/fs/write.ts", "unit/jail-rules.test.ts", [
     ["C.O_WRONLY | C.O_TMPFILE, 0o600)", "C.O_WRONLY | C.O_TMPFILE, 0o666)"],
     ["C.O_CREAT | C.O_EXCL | C.O_NOFOLLOW, 0o600)", "C.O_CREAT | C.O_EXCL | C.O_NOFOLLOW, 0o666)"],
-    ["  dropInheritedAcl(fd, false);\n", ""],
+    ["  if (inherits) dropInheritedAcl(fd, false);\n", ""],
     [
       "return uid === own.uid && gid === own.gid && stat.gid === gid && (stat.mode & C.S_ISGID) === 0;",
       "return true;",
@@ -410,7 +421,7 @@ export const JAIL: readonly Mutant[] = [
     ["|| writersOf(acl).length > 0", ""],
     ["if (stat.gid !== 0) return true;", ""],
   ]),
-  ...within("src/jail/fs/home-move.ts", "attack/home-move.test.ts", [
+  ...within("src/jail/fs/home-fill.ts", "attack/home-move.test.ts", [
     [".filter((name) => !grantsRights(name))", ".filter(() => true)"],
   ]),
   ...within("src/check/files/permissions.ts", "unit/check-judge.test.ts", [
@@ -449,6 +460,39 @@ export const JAIL: readonly Mutant[] = [
     ["  if (seen.nlink > 1)", "  if (seen.nlink > 9)"],
     ["  if (stat.uid === uid) return;", "  if (stat.uid === uid || stat.uid === 0) return;"],
     ["    requireOwn(place, home, path, directory.stat);\n", ""],
+  ]),
+  ...within("src/jail/fs/host-mounts.ts", "unit/host-mounts.test.ts", [
+    ["if (below(path, mounted.path) !== undefined) return true;", ""],
+    ["below(mounted.path, path) !== undefined && (", "mounted.path === path && ("],
+    ["if (device !== mounted.device) return false;", ""],
+    ["mounted.uid === 0 || !SHARED.includes(name)", "!SHARED.includes(name)"],
+    ["jail?.device === mounted.device && below(mounted.path, jail.path) !== undefined", "jail === null"],
+  ]),
+  ...within("src/jail/fs/host-mounts.ts", "attack/host-mount.test.ts", [
+    ["stat.mountId === parent.mount.stat.mountId ? parent.mount : { path, stat }", "parent.mount"],
+    ["  if (system === undefined) return;", "  if (system !== null) return;"],
+  ]),
+  ...within("src/jail/fs/walk.ts", "attack/host-mount.test.ts", [
+    ["stat.mountId === parent.stat.mountId ? parent.mount : { path, stat }", "parent.mount"],
+  ]),
+  ...within("src/jail/fs/directories.ts", "attack/host-mount.test.ts", [
+    ["    requireNoHostMount(root, parent, joinPath(parent.path, name));\n", ""],
+  ]),
+  ...within("src/jail/fs/remove.ts", "attack/host-mount.test.ts", [
+    ["    requireNoHostMount(root, parent, joinPath(parent.path, name));\n", ""],
+  ]),
+  ...within("src/jail/fs/write.ts", "attack/host-mount.test.ts", [
+    ["  requireNoHostMount(root, parent, joinPath(parent.path, name));\n", ""],
+    ["      if (isHosts) throw", "      if (root === null) throw"],
+  ]),
+  ...within("src/jail/fs/attributes.ts", "attack/host-mount.test.ts", [
+    ["        requireNoHostMount(root, parent, joinPath(parent.path, name), stat);\n", ""],
+  ]),
+  ...within("src/jail/fs/place.ts", "attack/host-mount.test.ts", [
+    [
+      "    requireNoHostMount(root, parent, joinPath(parent.path, name));\n    const stage",
+      "    const stage",
+    ],
   ]),
   ...within("src/users/policy.ts", "e2e/user-access.test.ts", [
     [

@@ -19,15 +19,24 @@ const remove = inFile("src/jail/fs/remove.ts", "unit/jail-remove.test.ts");
 const move = inFile("src/jail/fs/place.ts", "unit/update.test.ts");
 const place = inFile("src/jail/fs/place.ts", "unit/jail-remove.test.ts");
 const home = inFile("src/jail/fs/home-move.ts", "attack/home-move.test.ts");
+const filled = inFile("src/jail/fs/home-fill.ts", "attack/home-move.test.ts");
 const parents = inFile("src/jail/fs/safety.ts", "unit/jail-safety.test.ts");
 const copy = inFile("ffi/copy.ts", "unit/copy.test.ts");
 const plan = inFile("src/jails/delete-plan.ts", "e2e/service-users.test.ts");
 const apply = inFile("src/users/change-account.ts", "attack/remove-race.test.ts");
 const deletion = inFile("src/jails/delete.ts", "e2e/service-users.test.ts");
 const services = inFile("src/jail/accounts/service-users.ts", "e2e/service-users.test.ts");
+const names = inFile("src/system/account-name.ts", "unit/account-name.test.ts");
 const hosts = inFile("src/jail/fs/host-directories.ts", "e2e/host-directories.test.ts");
 
 export const REMOVAL: readonly Mutant[] = [
+  names("/[\\x00-\\x1f\\x7f]/.test(name)", "/[\\x01-\\x1f\\x7f]/.test(name)", "is refused"),
+  names("/[:,/]/.test(name)", "/[:,]/.test(name)", "is refused"),
+  names("/[:,/]/.test(name)", "/[:/]/.test(name)", "is refused"),
+  names("/^[-+# ]| $/.test(name)", "/^[+# ]| $/.test(name)", "is refused"),
+  names('name === "." || name === ".."', 'name === "."', "is refused"),
+  names('name.startsWith("group ")', 'name === "group "', "is refused"),
+  names('literal.includes("@")', 'literal.includes("@@")', "a host may follow"),
   exchange(
     "removeTree(root, temporary.path, old, isOneOf(within))",
     "removeTree(root, temporary.path, old)",
@@ -203,12 +212,18 @@ export const REMOVAL: readonly Mutant[] = [
     "  if (fd >= 0) return fd;",
     "a home that belongs to somebody else",
   ),
-  home(": 0o1777;", ": 0o7777;", "setuid, setgid and capabilities"),
-  home("a.ctime === b.ctime", "a.ctime > 0n", "a change during the copy"),
-  home("sameFile(a, b) && a.ctime", "a.ctime", "a change during the copy", {
-    equivalent: "a new inode has a new time of change",
-  }),
-  apply("fstat(source.fd), copied)", "fstat(source.fd))", "what appears in a home after the last check"),
+  filled(": 0o1777;", ": 0o7777;", "setuid, setgid and capabilities"),
+  filled("${ino}:${ctime}:${path}", "${ino}:${path}", "a change during the copy"),
+  filled(
+    'if (isErrno(error, "EEXIST")) throw homeChanged(this.home.path);\n',
+    'if (isErrno(error, "EEXIST")) return;\n',
+    "a name that was listed twice",
+  ),
+  apply(
+    "fstat(source.fd), wasCopied(source))",
+    "fstat(source.fd))",
+    "what appears in a home after the last check",
+  ),
   parents(
     "one.stat.mode & C.S_ISVTX ? ownerFinding(one.path, one.stat) : parentFindings(one);",
     "one.stat.mode & C.S_ISVTX ? [] : parentFindings(one);",
@@ -274,8 +289,12 @@ export const REMOVAL: readonly Mutant[] = [
     "where the jail is deleted",
     { test: "attack/remove-race.test.ts" },
   ),
-  services("  for (const uid of uids) add(passwdByUid(uid));\n", "", "found by the owner of a home"),
-  services("  for (const { name } of passwd) add(passwdByName(name));\n", "", "jailkit list, jailkit disk"),
+  services("  for (const uid of uids) add(accounts.userByUid(uid));\n", "", "found by the owner of a home"),
+  services(
+    "  for (const { name } of passwd) add(accounts.userByName(name));\n",
+    "",
+    "jailkit list, jailkit disk",
+  ),
   plan(
     "  if (finding !== undefined) {",
     "  if (seen.ino === 0n && finding !== undefined) {",
