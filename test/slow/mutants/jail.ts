@@ -127,6 +127,22 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/jail/fs/look.ts", "unit/jail-safety.test.ts", [
     ["if (!mayFollow(directory, stat)) throw", "if (!directory.trusted) throw"],
   ]),
+  ...within("src/check/accounts.ts", "unit/check-accounts.test.ts", [
+    ["owner === 0 || owner === uid || known", "owner === 0 || owner !== uid || known"],
+    ["owner === 0 || owner === uid || known", "owner === 0 || known"],
+  ]),
+  ...within("src/jail/record/emptied.ts", "e2e/emptied.test.ts", [
+    ["tops.size > 0 && [...tops].every(", "[...tops].some("],
+  ]),
+  ...within("src/populate/record/start-over.ts", "e2e/emptied.test.ts", [
+    ["  if (!isEmptied(root, manifest.content)) return;\n", ""],
+    ["content.entries.clear();", ""],
+    ["content.requests.splice(0, content.requests.length, ...others);", ""],
+  ]),
+  ...within("src/jails/forget.ts", "e2e/emptied.test.ts", [
+    ["present && !isKnownEmptied(jail)", "!isKnownEmptied(jail)"],
+    ["present && !isKnownEmptied(jail)", "present"],
+  ]),
   ...within("src/populate/apply/library-cache.ts", "attack/loose-directories.test.ts", [
     ["  requireOwnDirectories(root);\n", ""],
     ["[AUXILIARY, ...loader", "[...loader"],
