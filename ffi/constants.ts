@@ -128,4 +128,5 @@ export const EDQUOT = 122;
 // d_type of getdents64(2)
 export const DT_UNKNOWN = 0;
 export const DT_DIR = 4;
+export const DT_REG = 8;
 export const DT_LNK = 10;

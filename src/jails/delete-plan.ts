@@ -19,7 +19,7 @@ import { nearJail } from "../jail/record/named-jail.ts";
 import { listProcesses } from "../processes/list.ts";
 import { passwdByName } from "../system/accounts.ts";
 import { addUp, newLedger } from "./disk.ts";
-import { knownJailPaths } from "./jails.ts";
+import { allKnownJails } from "./jails.ts";
 import { collectOwners, type Owner, ownerName } from "./owners.ts";
 
 /** What to delete. */
@@ -62,12 +62,14 @@ export const refuse = (code: string, message: string) => new JailkitError(code, 
  */
 export function planDelete(request: DeleteRequest): DeletePlan {
   const { jail, unjail } = request;
-  const known = knownJails();
   const allUsers = jailedUsers();
+  const { paths, damaged } = allKnownJails(allUsers);
   const shown = display(jail);
   const seen = statIfPresent(AT_FDCWD, jail);
-  const records = recordsOf(known, jail);
-  const paths = knownJailPaths(allUsers);
+  const records = [
+    ...recordsOf(knownJails(), jail),
+    ...damaged.flatMap(({ id, error }) => (error.jail === jail ? id : [])),
+  ];
   if (!paths.includes(jail) && records.length === 0) {
     const near = nearJail(jail, paths);
     const hint = near === undefined ? "" : `; did you mean ${display(near)}?`;

@@ -8,6 +8,7 @@ import { printLine } from "../cli/output.ts";
 import type { ToolOutput } from "../cli/tool.ts";
 import { endsRun, noRoom } from "../jail/fs/no-room.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
+import { type Manifest, openManifest } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import type { Loader } from "../libraries/closure.ts";
 import { type Applied, applyPlan } from "./apply/apply.ts";
@@ -42,14 +43,16 @@ export async function populate(
     const plan = planRequest(request, { host, jail: jailNow, jailPath: jail, force, loader }, loader);
     if (why !== undefined) return whyOutput(tool, explain(plan, why), why);
     reportPlan(plan, json, reporter);
-    const obstacle = obstacleTo(root, request, plan);
+    const { openRecord } = await import("./record/record.ts");
+    const { manifest, damage } = root === undefined ? {} : openRecord(root);
+    const obstacle = damage ?? obstacleTo(root, request, plan);
     if (obstacle !== undefined) reporter.fail(obstacle);
     const filled =
       obstacle !== undefined
         ? { present: [], problems: [obstacle] }
         : root === undefined || options.dryRun
           ? showPlan(request, plan, options.hardlink, reporter)
-          : await holdingSignals(() => fillJail(root, request, options, plan, reporter));
+          : await holdingSignals(() => fillJail(root, request, options, plan, { manifest, reporter }));
     const problems = [...plan.problems, ...filled.problems];
     const exitStatus = statusAfterSignals(statusOf(countedProblems(problems, strict)));
     const report = () => populateReport(request, options.dryRun, plan, filled.present, problems, exitStatus);
@@ -115,7 +118,7 @@ async function fillJail(
   request: PopulateRequest,
   options: PopulateOptions,
   plan: Plan,
-  reporter: LineReporter,
+  { manifest, reporter }: { manifest: Manifest | undefined; reporter: LineReporter },
 ): Promise<Filled> {
   const applied = applyPlan(root, plan, { hardlink: options.hardlink, reporter });
   const extras = applied.stopped ? [] : addExtras(root, request, applied.present, reporter);
@@ -123,7 +126,8 @@ async function fillJail(
   try {
     // Recorded also after a failure, so that the next run continues.
     const { recordJail } = await import("./record/record.ts");
-    recordJail(root, withoutRefused(request, plan, applied), options.hardlink, applied);
+    const asked = withoutRefused(request, plan, applied);
+    recordJail(manifest ?? openManifest(root), asked, options.hardlink, applied);
   } catch (error) {
     if (!applied.stopped && !extras.some(endsRun)) {
       const message = `the record of the jail is not written: ${describeError(error)}`;

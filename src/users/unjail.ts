@@ -13,7 +13,8 @@ import { hostPath, isDirectory, type JailRoot, openJailRoot } from "../jail/fs/w
 import { requireWritable, requireWritableAccounts } from "../jail/fs/writable.ts";
 import { findMoved, lostJail } from "../jail/record/moved.ts";
 import { jailError } from "../jail/record/named-jail.ts";
-import { knownJails, REGISTRY, readContent } from "../jail/record/registry.ts";
+import { readContent } from "../jail/record/record-file.ts";
+import { knownJails, REGISTRY } from "../jail/record/registry.ts";
 import { JAILED_GROUP, modifyAccount, supplementaryGroups } from "../system/account-tools.ts";
 import { groupByGid, type PasswdEntry } from "../system/accounts.ts";
 import { processesOf } from "../system/processes.ts";
