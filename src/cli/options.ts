@@ -79,3 +79,14 @@ export const ABOUT_ITSELF = {
 
 /** `--sync` */
 export const SYNC = { description: "sync to disk before exiting" } as const;
+
+/** The exit status of a tool that does not wait for another: EX_TEMPFAIL of sysexits(3). */
+export const BUSY = 75;
+
+/** `--no-wait` of tools that change a jail. */
+export const NO_WAIT = {
+  description: `exit with ${BUSY} if another tool is working on the jail, instead of waiting for it`,
+} as const;
+
+/** The line about it in their exit statuses. */
+export const BUSY_STATUS = { [BUSY]: "another tool is working on the jail (with --no-wait)" } as const;

@@ -8,7 +8,7 @@ import { describeError, JailkitError } from "../cli/error.ts";
 import { jsonTextOrNull } from "../cli/report.ts";
 import { table } from "../cli/table.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
-import { type JailedUser, jailedUsers } from "../jail/accounts/jailed-users.ts";
+import { type JailedUser, jailedUsers, namesOf, usersByJail } from "../jail/accounts/jailed-users.ts";
 import { serviceUsersIfAnswered } from "../jail/accounts/service-users.ts";
 import { jailFindings } from "../jail/fs/safety.ts";
 import { isDirectory, openJailRoot } from "../jail/fs/walk.ts";
@@ -21,6 +21,7 @@ import {
 } from "../jail/record/manifest.ts";
 import type { RecordError } from "../jail/record/record-file.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
+import { hostAccounts } from "../system/host-accounts.ts";
 import { isInterrupted } from "../update/journal.ts";
 import type { DamagedReport, JailCondition, ListReport } from "./report-schema.ts";
 
@@ -75,14 +76,39 @@ export function namedOrKnown(named: readonly ByteString[], users: readonly Jaile
   return { paths: named, damaged };
 }
 
+/** What all jails of a list are looked up in. */
+class World {
+  readonly users = jailedUsers();
+  readonly names = namesOf(this.users);
+  readonly accounts = hostAccounts();
+  readonly #byJail = usersByJail(this.users);
+  #ids: ReadonlyMap<ByteString, ByteString> | undefined;
+  #known: ReadonlySet<ByteString> | undefined;
+
+  usersOf(jail: ByteString): readonly JailedUser[] {
+    return this.#byJail.get(jail) ?? [];
+  }
+
+  /** The id of the record for a path. */
+  idOf(jail: ByteString): ByteString | undefined {
+    this.#ids ??= new Map(knownJails().map((known) => [known.jail.path, known.id]));
+    return this.#ids.get(jail);
+  }
+
+  isKnown(jail: ByteString): boolean {
+    this.#known ??= new Set(allKnownJails(this.users).paths);
+    return this.#known.has(jail);
+  }
+}
+
 /** What is known about a jail, without reading its files. */
-function jailFacts(path: ByteString, allUsers: readonly JailedUser[]): JailFacts {
-  const users = allUsers.filter(({ jail }) => jail === path);
+function jailFacts(path: ByteString, world: World): JailFacts {
+  const users = world.usersOf(path);
   const nothing = { path, users, id: undefined, sections: [], files: [], lastRequest: undefined, entries: 0 };
   const stat = statIfPresent(AT_FDCWD, path);
   if (stat === undefined || !isDirectory(stat)) {
-    const id = knownJails().find(({ jail }) => jail.path === path)?.id;
-    const known = id !== undefined || allKnownJails(allUsers).paths.includes(path);
+    const id = world.idOf(path);
+    const known = id !== undefined || world.isKnown(path);
     const missing = known ? "is missing" : "does not exist, and is not a known jail";
     const reason = `${display(path)} ${stat === undefined ? missing : "is not a directory"}`;
     return { ...nothing, id, condition: "missing", reason };
@@ -93,7 +119,7 @@ function jailFacts(path: ByteString, allUsers: readonly JailedUser[]): JailFacts
     const recorded = content.requests.length + content.entries.size > 0;
     const facts = {
       ...nothing,
-      users: [...users, ...serviceUsersIfAnswered(root, allUsers)],
+      users: [...users, ...serviceUsersIfAnswered(root, world.names, world.accounts)],
       ...recordedFacts(content),
       id: recorded ? id : undefined,
     };
@@ -131,9 +157,9 @@ interface JailList {
 
 /** All known jails, or those that are named. */
 export function listJails(named: readonly ByteString[]): JailList {
-  const users = jailedUsers();
-  const { paths, damaged } = namedOrKnown(named, users);
-  return { jails: paths.map((path) => jailFacts(path, users)), damaged };
+  const world = new World();
+  const { paths, damaged } = namedOrKnown(named, world.users);
+  return { jails: paths.map((path) => jailFacts(path, world)), damaged };
 }
 
 /** The report of `jailkit list`. */

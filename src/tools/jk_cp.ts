@@ -3,11 +3,13 @@ import { display, quoted } from "../cli/display.ts";
 import { JailkitError, UsageError } from "../cli/error.ts";
 import { jailOrFirst } from "../cli/jail-operand.ts";
 import {
+  BUSY_STATUS,
   DRY_RUN,
   forceOption,
   HARDLINK,
   JSON_OUTPUT,
   jailOption,
+  NO_WAIT,
   STRICT,
   SYNC,
   VERBOSE,
@@ -20,6 +22,7 @@ import type { PopulateProblem } from "../populate/entry.ts";
 import { absolutePath, type FileSystem, fileSystemAt } from "../populate/file-system.ts";
 import { populate } from "../populate/populate.ts";
 import { givenOptions } from "../populate/record/requests.ts";
+import { installedCompanions } from "../profile/companions.ts";
 import { copyWant } from "../profile/recipe.ts";
 import { searchPath } from "../profile/search.ts";
 
@@ -59,6 +62,7 @@ export const tool = defineTool({
     why: { value: "PATH", description: "show which file adds PATH to the jail, and why" },
     strict: STRICT,
     sync: SYNC,
+    noWait: NO_WAIT,
     json: JSON_OUTPUT,
     verbose: VERBOSE,
   },
@@ -69,6 +73,7 @@ export const tool = defineTool({
     3: "the jail does not exist",
     4: "a file or command does not exist",
     6: "the jail is not safe",
+    ...BUSY_STATUS,
   },
   root: 5,
   async run({ options, operands }) {
@@ -116,7 +121,13 @@ export const tool = defineTool({
         warnings: [],
         notes: [],
       },
-      { ...options, create: options.init, unsafeStatus: UNSAFE },
+      {
+        ...options,
+        create: options.init,
+        missingStatus: NO_JAIL,
+        unsafeStatus: UNSAFE,
+        companions: installedCompanions(host, loader),
+      },
       host,
       loader,
     );

@@ -3,11 +3,13 @@ import { display, jsonText, quoted } from "../cli/display.ts";
 import { JailkitError, UsageError } from "../cli/error.ts";
 import { jailOrFirst } from "../cli/jail-operand.ts";
 import {
+  BUSY_STATUS,
   DRY_RUN,
   forceOption,
   HARDLINK,
   JSON_OUTPUT,
   jailOption,
+  NO_WAIT,
   STRICT,
   SYNC,
   VERBOSE,
@@ -23,6 +25,7 @@ import { wantedAccounts } from "../populate/apply/accounts.ts";
 import { absolutePath, fileSystemAt } from "../populate/file-system.ts";
 import { explainWhy, populate } from "../populate/populate.ts";
 import { givenOptions } from "../populate/record/requests.ts";
+import { createCompanions, installedCompanions } from "../profile/companions.ts";
 import { readProfile } from "../profile/profile.ts";
 import { logSocketDirectory } from "../profile/recipe.ts";
 import type { SectionsReport } from "../profile/report-schema.ts";
@@ -95,6 +98,7 @@ export const tool = defineTool({
     },
     strict: STRICT,
     sync: SYNC,
+    noWait: NO_WAIT,
     json: JSON_OUTPUT,
     verbose: VERBOSE,
   },
@@ -104,6 +108,7 @@ export const tool = defineTool({
     2: "too few arguments",
     3: "the jail is not safe, or the file with the sections is missing",
     4: "a section does not exist (with --strict or --json; the others were installed)",
+    ...BUSY_STATUS,
   },
   root: 5,
   withoutRoot: "list",
@@ -138,6 +143,10 @@ export const tool = defineTool({
     // As in jailkit 2: sections that do not exist create no jail.
     if (nothing && !options.strict && !options.json && host.stat(jail) === undefined)
       throw new JailkitError("no-such-section", 1, unknown.map(({ message }) => message).join("; "));
+    const companions =
+      options.configfile === undefined
+        ? createCompanions(() => ini, host, loader)
+        : installedCompanions(host, loader);
     const configfile = options.configfile && absolutePath(options.configfile);
     return await populate(
       {
@@ -154,7 +163,7 @@ export const tool = defineTool({
         warnings: [...selection.warnings, ...profile.warnings],
         notes: profile.notFound,
       },
-      { ...options, create: true, unsafeStatus: UNSAFE, dryRun: options.dryRun || nothing },
+      { ...options, create: true, unsafeStatus: UNSAFE, dryRun: options.dryRun || nothing, companions },
       host,
       loader,
     );

@@ -8,10 +8,13 @@ import { JailkitError, problemFrom, UsageError } from "../cli/error.ts";
 import { interruption, statusAfterSignals } from "../cli/interrupt.ts";
 import { jailOrFirst } from "../cli/jail-operand.ts";
 import {
+  BUSY,
+  BUSY_STATUS,
   DRY_RUN,
   HARDLINK,
   JSON_OUTPUT,
   jailOption,
+  NO_WAIT,
   type OptionTable,
   type OptionValues,
   STRICT,
@@ -31,9 +34,10 @@ import { isDirectory } from "../jail/fs/walk.ts";
 import { readRegistry } from "../jail/record/manifest.ts";
 import { createLoader } from "../libraries/closure.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
-import { absolutePath, fileSystemAt } from "../populate/file-system.ts";
+import { absolutePath } from "../populate/file-system.ts";
 import { countedProblems, isPassedOver } from "../populate/passed-over.ts";
 import { LineReporter, problemAt } from "../populate/reporter.ts";
+import { HostMemory } from "../update/memory.ts";
 import { hasWork, type UpdateOutcome, untouched, updateReport } from "../update/report.ts";
 import { type UpdateContext, updateJail } from "../update/update.ts";
 
@@ -127,6 +131,7 @@ const OPTIONS = {
   },
   strict: STRICT,
   sync: SYNC,
+  noWait: NO_WAIT,
   json: JSON_OUTPUT,
   verbose: VERBOSE,
 } as const satisfies OptionTable;
@@ -177,10 +182,11 @@ class UpdateRun {
     const { outcomes, problems, warnings } = this;
     const { check, all, dryRun } = this.options;
     const found = [...problems, ...outcomes.flatMap((outcome) => outcome.problems)];
-    const failed = countedProblems(found, isStrict(this.options)).length > 0;
+    const failed = countedProblems(found, isStrict(this.options));
     const pending = check && outcomes.some(hasWork);
+    const failure = failed.every(({ code }) => code === "busy") ? BUSY : 1;
     // A jail that failed has an error message of its own.
-    const exitStatus = statusAfterSignals(pending ? WORK_TO_DO : failed ? 1 : 0);
+    const exitStatus = statusAfterSignals(pending ? WORK_TO_DO : failed.length > 0 ? failure : 0);
     return {
       exitStatus,
       report: () => updateReport(outcomes, { problems, warnings }, dryRun || check, exitStatus),
@@ -199,16 +205,17 @@ class UpdateRun {
   }
 
   private async update({ path: jail, shellsOnly }: JailToUpdate): Promise<void> {
-    const { skip, prune, sync, hardlink, dryRun, check } = this.options;
+    const { skip, prune, sync, hardlink, dryRun, check, noWait, json } = this.options;
     const own = settingsFor(this.settings, jail);
     const request = {
-      ...{ jail, prune, sync, shellsOnly },
+      ...{ jail, prune, sync, shellsOnly, noWait, json },
       directories: [...this.directories, ...(own?.directories ?? [])],
       skips: [...skip.filter((path) => path !== ""), ...(own?.skips ?? [])],
       hardlink: hardlink || own?.hardlinks === true || own?.hardlink === true,
       dryRun: dryRun || check,
       checkOnly: check,
     };
+    this.context.memory.refresh();
     try {
       const outcome = await updateJail(request, this.context);
       // The reporter of a check is quiet.
@@ -253,6 +260,7 @@ export const tool = defineTool({
     1: "something failed, or the options are wrong",
     10: "there is something to do (with --check; even if another jail failed)",
     21: "both a jail and a section were named",
+    ...BUSY_STATUS,
   },
   notes: `If the jail has a record, which jk_init and jk_cp keep, everything that was ever requested is planned again: new files of the host are added, and files that no request needs any longer are removed, if they are unchanged. 'jailkit adopt' creates a record for a jail that has none.
 
@@ -281,7 +289,7 @@ Files that were made in the jail or belong to users are not changed, nor are fil
         };
     using loader = createLoader({ dlopen: true });
     const run = new UpdateRun(options, directories, settings, {
-      ...{ host: fileSystemAt(), loader, reporter },
+      ...{ memory: new HostMemory(loader), loader, reporter },
       loginsOf: loginsOf(users),
       full: new Set(),
     });

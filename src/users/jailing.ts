@@ -23,6 +23,7 @@ import { applyJailing, requireSafeMove } from "./change-account.ts";
 import { groupWarning } from "./groups.ts";
 import { KEYS_FILE, planKeys } from "./keys.ts";
 import { missingLine, missingPolicy } from "./login-needs.ts";
+import { completeOwnMove } from "./move-aside.ts";
 import { CHROOT_SHELL, type JailingPlan, planJailing } from "./plan.ts";
 
 export interface JailingOptions {
@@ -123,6 +124,7 @@ export function jailUser(
   const { host, access, move, dryRun } = options;
   // Throws if the record is damaged, before anything is changed.
   const recorded = recall(root, user.name);
+  completeOwnMove(user, host, { root, recorded: () => recorded?.home }, run, dryRun);
   const plan = planJailing({
     user,
     groups: groupsOf(user),
