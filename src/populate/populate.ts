@@ -10,6 +10,7 @@ import { hostMountsIn } from "../jail/fs/host-mounts.ts";
 import { endsRun, noRoom } from "../jail/fs/no-room.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
+import { type Manifest, openManifest } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import type { Loader } from "../libraries/closure.ts";
 import { type Applied, applyPlan } from "./apply/apply.ts";
@@ -55,14 +56,16 @@ export async function populate(
     if (why !== undefined) return whyOutput(tool, explain(plan, why), why);
     const suggestions = suggestSections(request, plan, root, companions);
     reportPlan(plan, suggestions, json, reporter);
-    const obstacle = obstacleTo(root, request, plan);
+    const { openRecord } = await import("./record/record.ts");
+    const { manifest, damage } = root === undefined ? {} : openRecord(root);
+    const obstacle = damage ?? obstacleTo(root, request, plan);
     if (obstacle !== undefined) reporter.fail(obstacle);
     const filled =
       obstacle !== undefined
         ? { present: [], problems: [obstacle] }
         : root === undefined || options.dryRun
           ? showPlan(request, plan, options.hardlink, reporter)
-          : await holdingSignals(() => fillJail(root, request, options, plan, reporter));
+          : await holdingSignals(() => fillJail(root, request, options, plan, { manifest, reporter }));
     const problems = [...plan.problems, ...filled.problems];
     const exitStatus = statusAfterSignals(statusOf(countedProblems(problems, strict)));
     const done = { dryRun: options.dryRun, entries: filled.present, problems, suggestions, exitStatus };
@@ -138,7 +141,7 @@ async function fillJail(
   request: PopulateRequest,
   options: PopulateOptions,
   plan: Plan,
-  reporter: LineReporter,
+  { manifest, reporter }: { manifest: Manifest | undefined; reporter: LineReporter },
 ): Promise<Filled> {
   const unwritten = refill(root, request, reporter);
   if (unwritten !== undefined) return { present: [], problems: [unwritten] };
@@ -149,7 +152,7 @@ async function fillJail(
     // Recorded also after a failure, so that the next run continues.
     const { recordJail } = await import("./record/record.ts");
     const done = { ...request, asked: copiedOf(request, plan, applied) };
-    recordJail(root, done, options.hardlink, applied);
+    recordJail(manifest ?? openManifest(root), done, options.hardlink, applied);
   } catch (error) {
     if (!applied.stopped && !extras.some(endsRun)) {
       const message = `the record of the jail is not written: ${describeError(error)}`;

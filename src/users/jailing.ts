@@ -122,8 +122,9 @@ export function jailUser(
   run: AccountRun,
 ): () => void {
   const { host, access, move, dryRun } = options;
-  const recorded = () => recall(root, user.name)?.home;
-  completeOwnMove(user, host, { root, recorded }, run, dryRun);
+  // Throws if the record is damaged, before anything is changed.
+  const recorded = recall(root, user.name);
+  completeOwnMove(user, host, { root, recorded: () => recorded?.home }, run, dryRun);
   const plan = planJailing({
     user,
     groups: groupsOf(user),
@@ -156,7 +157,7 @@ export function jailUser(
     run.status = dryRun ? "planned" : unchanged ? "unchanged" : "done";
     if (dryRun) describe(plan, accessPlan, run);
     else jail(plan, root, options, isFirst, run);
-    const oldHome = isFirst ? user.home : recall(root, user.name)?.home;
+    const oldHome = isFirst ? user.home : recorded?.home;
     if (move && moveFrom === undefined) warnOfOldHome(root, plan, oldHome, run);
     if (dryRun) for (const line of accessPlan.warnings) run.warn(line);
     else writeAccess(jailed, access, run);

@@ -14,7 +14,8 @@ import { requireWritable, requireWritableAccounts } from "../jail/fs/writable.ts
 import { withHostAccounts } from "../jail/record/jail-lock.ts";
 import { findMoved, lostJail } from "../jail/record/moved.ts";
 import { jailError } from "../jail/record/named-jail.ts";
-import { knownJails, REGISTRY, readContent } from "../jail/record/registry.ts";
+import { readContent } from "../jail/record/record-file.ts";
+import { knownJails, REGISTRY } from "../jail/record/registry.ts";
 import { JAILED_GROUP, modifyAccount, supplementaryGroups } from "../system/account-tools.ts";
 import { groupByGid, type PasswdEntry, passwdByName } from "../system/accounts.ts";
 import { processesOf } from "../system/processes.ts";

@@ -501,6 +501,21 @@ export const JAIL: readonly Mutant[] = [
     ],
     ["    if (unsafe === undefined) return", "    if (unsafe !== null) return"],
   ]),
+  ...within("src/jail/record/record-file.ts", "unit/jail-manifest.test.ts", [
+    ["if (uid !== 0 && uid !== libc.geteuid())", "if (uid === 1)"],
+    ["(mode & 0o022) === 0 ? undefined", "(mode & 0o002) === 0 ? undefined"],
+    ["(mode & 0o022) === 0 ? undefined", "(mode & 0o020) === 0 ? undefined"],
+  ]),
+  ...within("src/jail/record/registry.ts", "unit/jail-manifest.test.ts", [
+    ["if (mine !== undefined) throw mine.error;", ""],
+    ["new Set([...others, ...damaged].map", "new Set([...others].map"],
+  ]),
+  ...within("src/populate/passed-over.ts", "differential/statuses.test.ts", [
+    ["strict || !isPassedOver(problem)", "!isPassedOver(problem)"],
+    ["strict || !isPassedOver(problem)", "strict || !true"],
+    ['  "withheld",', '  "withheld",\n  "refused-source",'],
+    ['  "withheld",', '  "withheld",\n  "no-room",\n  "read-only",'],
+  ]),
 ];
 
 import type { Mutant } from "./mutant.ts";
