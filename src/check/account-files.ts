@@ -2,7 +2,7 @@ import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { type Stat, statIfPresent } from "../../ffi/files.ts";
 import { plainPath } from "../../ffi/paths.ts";
-import { JailkitError } from "../cli/error.ts";
+import { answered, JailkitError } from "../cli/error.ts";
 import { readKeys } from "../config/keys.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
@@ -13,8 +13,9 @@ import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import { lookUp, readJailFile } from "../jail/fs/look.ts";
 import { isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import { mayHaveMoved } from "../jail/record/moved.ts";
-import { groupByGid, groupByName, type PasswdEntry, passwdByName, passwdByUid } from "../system/accounts.ts";
+import { groupByGid, type PasswdEntry, passwdByUid } from "../system/accounts.ts";
 import { isNoexec } from "../system/mounts.ts";
+import { hostGroup, hostUser } from "../system/name-services.ts";
 import { type AccountFacts, livesIn } from "./accounts.ts";
 import type { Home } from "./files/spaces.ts";
 import { type CheckProblem, unreadable } from "./rules.ts";
@@ -57,11 +58,11 @@ export class AccountFiles {
     return this.#primaryGroups.get(uid);
   }
 
-  /** True if an account of the jail or of the host has this uid; the host is asked once for each. */
+  /** True if an account of the jail or of the host has or may have this uid; the host is asked once for each. */
   hasUid(uid: number): boolean {
     return this.#knownUids.getOrInsertComputed(
       uid,
-      () => this.#primaryGroups.has(uid) || passwdByUid(uid) !== undefined,
+      () => this.#primaryGroups.has(uid) || (answered(() => hostUser(uid) !== undefined) ?? true),
     );
   }
 
@@ -77,8 +78,8 @@ export class AccountFiles {
       jail: root.path,
       passwd: this.#passwd,
       group: this.#group,
-      hostUser: passwdByName,
-      hostGroup: groupByName,
+      hostUser,
+      hostGroup,
       inJail: (path) => lookInJail(root, path, false),
       programInJail: (path) => path.startsWith("/") && isExecutable(lookInJail(root, path, true)),
       onlyRootRuns: (path) => {

@@ -6,7 +6,7 @@ import { statusAfterSignals } from "../cli/interrupt.ts";
 import { loadConfig } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
 import { type JailedUser, jailedUsers } from "../jail/accounts/jailed-users.ts";
-import { serviceUsersIfAnswered } from "../jail/accounts/service-users.ts";
+import { knownServiceUsers } from "../jail/accounts/service-users.ts";
 import { type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import { jailHint } from "../jail/record/named-jail.ts";
 import { FindingList } from "./finding-list.ts";
@@ -65,7 +65,7 @@ export interface CheckResult {
 function serviceUsersAt(path: ByteString, known: readonly JailedUser[]): JailedUser[] {
   // An error is reported when that jail is checked.
   using root = answered(() => openJailRoot(path));
-  return root === undefined ? [] : serviceUsersIfAnswered(root, known);
+  return root === undefined ? [] : knownServiceUsers(root, known).users;
 }
 
 /** Runs jk_check(8). Throws JailkitError (2) if the configuration cannot be used. */

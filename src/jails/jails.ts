@@ -9,7 +9,7 @@ import { jsonTextOrNull } from "../cli/report.ts";
 import { table } from "../cli/table.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { type JailedUser, jailedUsers } from "../jail/accounts/jailed-users.ts";
-import { serviceUsersIfAnswered } from "../jail/accounts/service-users.ts";
+import { knownServiceUsers } from "../jail/accounts/service-users.ts";
 import { jailFindings } from "../jail/fs/safety.ts";
 import { isDirectory, openJailRoot } from "../jail/fs/walk.ts";
 import { knownJails, type ManifestContent, openManifest } from "../jail/record/manifest.ts";
@@ -25,6 +25,8 @@ interface JailFacts {
   /** Why its condition is not ready, printable. */
   readonly reason: string | undefined;
   readonly users: readonly JailedUser[];
+  /** Why it may have more users, printable. */
+  readonly moreUsers: string | undefined;
   /** The requested sections of jk_init, and the operands of jk_cp. */
   readonly sections: readonly ByteString[];
   readonly files: readonly ByteString[];
@@ -53,7 +55,10 @@ export function knownJailPaths(users: readonly JailedUser[]): ByteString[] {
 /** What is known about a jail, without reading its files. */
 function jailFacts(path: ByteString, allUsers: readonly JailedUser[]): JailFacts {
   const users = allUsers.filter(({ jail }) => jail === path);
-  const nothing = { path, users, id: undefined, sections: [], files: [], lastRequest: undefined, entries: 0 };
+  const nothing = {
+    ...{ path, users, moreUsers: undefined, id: undefined, sections: [], files: [] },
+    ...{ lastRequest: undefined, entries: 0 },
+  };
   const stat = statIfPresent(AT_FDCWD, path);
   if (stat === undefined || !isDirectory(stat)) {
     const id = knownJails().find(({ jail }) => jail.path === path)?.id;
@@ -66,9 +71,11 @@ function jailFacts(path: ByteString, allUsers: readonly JailedUser[]): JailFacts
     using root = openJailRoot(path);
     const { id, content } = openManifest(root);
     const recorded = content.requests.length + content.entries.size > 0;
+    const services = knownServiceUsers(root, allUsers);
     const facts = {
       ...nothing,
-      users: [...users, ...serviceUsersIfAnswered(root, allUsers)],
+      users: [...users, ...services.users],
+      moreUsers: services.unknown,
       ...recordedFacts(content),
       id: recorded ? id : undefined,
     };
@@ -120,6 +127,7 @@ export function listReport(jails: readonly JailFacts[]): ListReport {
         home: jsonText(home),
         shell: jsonText(shell),
       })),
+      moreUsers: jsonTextOrNull(jail.moreUsers),
       sections: jail.sections.map(jsonText),
       files: jail.files.map(jsonText),
       entries: jail.entries,

@@ -2,8 +2,9 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { O_DIRECTORY, O_RDONLY } from "../../../ffi/constants.ts";
 import { openAt, readDirectory, statIfPresent, withFd } from "../../../ffi/files.ts";
 import { plainPath } from "../../../ffi/paths.ts";
-import { answered } from "../../cli/error.ts";
-import { type PasswdEntry, passwdByName, passwdByUid } from "../../system/accounts.ts";
+import { answered, JailkitError } from "../../cli/error.ts";
+import type { PasswdEntry } from "../../system/accounts.ts";
+import { hostUser } from "../../system/name-services.ts";
 import { readJailFile } from "../fs/look.ts";
 import { type JailRoot, withDirectory } from "../fs/walk.ts";
 import { parsePasswd } from "./account-lines.ts";
@@ -26,8 +27,8 @@ const homeOwners = (root: JailRoot): number[] =>
 
 /**
  * The accounts of a jail that are not among `local`, those of /etc/passwd, but in a name service such as LDAP, which may not
- * list its accounts. It is asked for the names and uids in the jail's etc/passwd, and for `owners`. Throws SystemError if it
- * does not answer.
+ * list its accounts. It is asked for the names and uids in the jail's etc/passwd, and for `owners`. Throws JailkitError
+ * "name-service" if it does not answer.
  */
 export function serviceUsers(
   root: JailRoot,
@@ -47,12 +48,20 @@ export function serviceUsers(
     const { name, home, shell } = entry;
     found.set(name, { name, home, shell, jail: root.path, fromService: true });
   };
-  for (const { name } of passwd) add(passwdByName(name));
-  for (const uid of uids) add(passwdByUid(uid));
+  for (const { name } of passwd) add(hostUser(name));
+  for (const uid of uids) add(hostUser(uid));
   return [...found.values()];
 }
 
-/** As serviceUsers, but empty if the name service does not answer. */
-export function serviceUsersIfAnswered(root: JailRoot, local: readonly JailedUser[]): JailedUser[] {
-  return orNothing(() => serviceUsers(root, local, homeOwners(root)));
+/** As serviceUsers, with the reason why there may be more: a name service did not answer. */
+export function knownServiceUsers(
+  root: JailRoot,
+  local: readonly JailedUser[],
+): { users: JailedUser[]; unknown: string | undefined } {
+  try {
+    return { users: serviceUsers(root, local, homeOwners(root)), unknown: undefined };
+  } catch (error) {
+    if (!(error instanceof JailkitError) || error.code !== "name-service") throw error;
+    return { users: [], unknown: error.message };
+  }
 }
