@@ -158,7 +158,7 @@ function servicesOrNone(root: JailRoot, { userFiles }: DeleteRequest, ask: () =>
   } catch (error) {
     if (!(error instanceof JailkitError) || error.code !== "name-service") throw error;
     if (userFiles) return [];
-    const remedy = "delete it when that answers, or use --user-files";
+    const remedy = "start it and run this again, or use --user-files";
     throw refuse("name-service", `${display(root.path)}: users may live in it: ${error.message}; ${remedy}`);
   }
 }

@@ -26,6 +26,7 @@ const apply = inFile("src/users/change-account.ts", "attack/remove-race.test.ts"
 const deletion = inFile("src/jails/delete.ts", "e2e/service-users.test.ts");
 const services = inFile("src/jail/accounts/service-users.ts", "e2e/service-users.test.ts");
 const names = inFile("src/system/account-name.ts", "unit/account-name.test.ts");
+const directory = (file: string) => inFile(file, "e2e/directory.test.ts");
 const hosts = inFile("src/jail/fs/host-directories.ts", "e2e/host-directories.test.ts");
 
 export const REMOVAL: readonly Mutant[] = [
@@ -35,6 +36,21 @@ export const REMOVAL: readonly Mutant[] = [
   names("/^[-+# ]| $/.test(name)", "/^[+# ]| $/.test(name)", "is refused"),
   names('name === "." || name === ".."', 'name === "."', "is refused"),
   names('name.startsWith("group ")', 'name === "group "', "is refused"),
+  directory("src/system/accounts.ts")(
+    "new Set([0]);",
+    "new Set([0, 2, 111]);",
+    "while the directory is down",
+  ),
+  directory("src/jails/delete-plan.ts")(
+    "if (userFiles) return [];",
+    "return [];",
+    "while the directory is down",
+  ),
+  inFile("src/users/directory.ts", "unit/directory.test.ts")(
+    "const isPlain = ",
+    "const isPlain = true || ",
+    "is one value",
+  ),
   names('literal.includes("@")', 'literal.includes("@@")', "a host may follow"),
   exchange(
     "removeTree(root, temporary.path, old, isOneOf(within))",
@@ -282,8 +298,8 @@ export const REMOVAL: readonly Mutant[] = [
     "where the jail is deleted",
     { test: "attack/remove-race.test.ts" },
   ),
-  services("  for (const uid of uids) add(passwdByUid(uid));\n", "", "found by the owner of a home"),
-  services("  for (const { name } of passwd) add(passwdByName(name));\n", "", "jailkit list, jailkit disk"),
+  services("  for (const uid of uids) add(hostUser(uid));\n", "", "found by the owner of a home"),
+  services("  for (const { name } of passwd) add(hostUser(name));\n", "", "jailkit list, jailkit disk"),
   plan(
     "  if (finding !== undefined) {",
     "  if (seen.ino === 0n && finding !== undefined) {",
