@@ -40,6 +40,10 @@ const needs = {
     "login",
     // accounts outside /etc/passwd
     "libnss-extrausers",
+    // languages, databases and editors with a section in jk_init.ini, and servers for their clients (60 MB)
+    ...words("php-cli php-fpm php-curl php-intl php-mbstring php-mysql php-xml composer"),
+    ...words("mariadb-server mariadb-client postgresql ruby imagemagick zip unzip 7zip"),
+    ...words("locales joe nano python3 openssl ca-certificates"),
     // another kernel, with its modules, for tests that cannot use the machine's
     ...words("user-mode-linux kmod"),
     // servers that the limited shell knows

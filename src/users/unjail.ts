@@ -11,11 +11,12 @@ import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import { requireWritable, requireWritableAccounts } from "../jail/fs/writable.ts";
+import { withHostAccounts } from "../jail/record/jail-lock.ts";
 import { findMoved, lostJail } from "../jail/record/moved.ts";
 import { jailError } from "../jail/record/named-jail.ts";
 import { knownJails, REGISTRY, readContent } from "../jail/record/registry.ts";
 import { isLocalUser, JAILED_GROUP, modifyAccount, supplementaryGroups } from "../system/account-tools.ts";
-import { groupByGid, type PasswdEntry } from "../system/accounts.ts";
+import { groupByGid, type PasswdEntry, passwdByName } from "../system/accounts.ts";
 import { processesOf } from "../system/processes.ts";
 import { forgetAccount, recall, recallFrom, rememberAccount } from "./account-record.ts";
 import type { AccountRun } from "./account-run.ts";
@@ -80,6 +81,14 @@ function planCompletion(user: PasswdEntry, jail: ByteString, request: JailingOpt
   const jailHome = normalPath(line?.home ?? recall(root, user.name)?.home ?? user.home);
   const shell = request.shell ?? user.shell;
   return { user, jail, jailHome, home: user.home, shell, move: false, unrecorded: false };
+}
+
+/** The jail of an account, or the first one in which it is still recorded. `given`: as it was written. */
+export function jailToLeave(name: ByteString, given: ByteString | undefined): ByteString | undefined {
+  const user = passwdByName(name);
+  const split = user && splitHome(user.home);
+  if (user === undefined || split !== undefined) return split && normalPath(split.jail);
+  return answered(() => jailOfLeftover(user, given && normalPath(absolute(given))));
 }
 
 function decide(user: PasswdEntry, request: JailingOptions): Release {
@@ -189,7 +198,7 @@ function leaveGoneJail(
     requireWritableAccounts();
     run.status = request.dryRun ? "planned" : "done";
     run.warn(`${display(jail)} is missing: it has nothing to move or to repair`);
-    if (!request.dryRun) modifyAccount(user, { home, shell, groups: [] });
+    if (!request.dryRun) withHostAccounts(() => modifyAccount(user, { home, shell, groups: [] }));
     const gets = `${quoted(user.name)} the home ${quoted(home)} and the shell ${quoted(shell)}`;
     run.done(request.dryRun ? `would give ${gets}` : `gave ${gets}`);
   };

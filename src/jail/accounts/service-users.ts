@@ -4,7 +4,7 @@ import { openAt, readDirectory, statIfPresent, withFd } from "../../../ffi/files
 import { plainPath } from "../../../ffi/paths.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
-import { hostUser } from "../../system/name-services.ts";
+import { type HostAccounts, nameServices } from "../../system/host-accounts.ts";
 import { readJailFile } from "../fs/look.ts";
 import { type JailRoot, withDirectory } from "../fs/walk.ts";
 import { parsePasswd } from "./account-lines.ts";
@@ -26,14 +26,15 @@ const homeOwners = (root: JailRoot): number[] =>
   );
 
 /**
- * The accounts of a jail that are not among `local`, those of /etc/passwd, but in a name service such as LDAP, which may not
- * list its accounts. It is asked for the names and uids in the jail's etc/passwd, and for `owners`. Throws JailkitError
+ * The accounts of a jail that are not among `local`, the names of /etc/passwd, but in a name service such as LDAP, which may
+ * not list its accounts. It is asked for the names and uids in the jail's etc/passwd, and for `owners`. Throws JailkitError
  * "name-service" if it does not answer.
  */
 export function serviceUsers(
   root: JailRoot,
-  local: readonly JailedUser[],
+  local: ReadonlySet<ByteString>,
   owners: Iterable<number>,
+  accounts: HostAccounts = nameServices,
 ): JailedUser[] {
   const passwd = orNothing(() => {
     const bytes = readJailFile(root, "/etc/passwd", ACCOUNT_FILE_LIMIT) ?? new Uint8Array(0);
@@ -44,22 +45,23 @@ export function serviceUsers(
   const add = (entry: PasswdEntry | undefined) => {
     const split = entry === undefined ? undefined : splitHome(entry.home);
     if (entry === undefined || split === undefined || plainPath(split.jail) !== root.path) return;
-    if (local.some(({ name }) => name === entry.name)) return;
+    if (local.has(entry.name)) return;
     const { name, home, shell } = entry;
     found.set(name, { name, home, shell, jail: root.path, fromService: true });
   };
-  for (const { name } of passwd) add(hostUser(name));
-  for (const uid of uids) add(hostUser(uid));
+  for (const { name } of passwd) add(accounts.userByName(name));
+  for (const uid of uids) add(accounts.userByUid(uid));
   return [...found.values()];
 }
 
 /** As serviceUsers, with the reason why there may be more: a name service did not answer. */
 export function knownServiceUsers(
   root: JailRoot,
-  local: readonly JailedUser[],
+  local: ReadonlySet<ByteString>,
+  accounts: HostAccounts,
 ): { users: JailedUser[]; unknown: string | undefined } {
   try {
-    return { users: serviceUsers(root, local, homeOwners(root)), unknown: undefined };
+    return { users: serviceUsers(root, local, homeOwners(root), accounts), unknown: undefined };
   } catch (error) {
     if (!(error instanceof JailkitError) || error.code !== "name-service") throw error;
     return { users: [], unknown: error.message };
