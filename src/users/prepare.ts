@@ -8,6 +8,7 @@ import { lookUp } from "../jail/fs/look.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
 import { requireWritable } from "../jail/fs/writable.ts";
 import { makeDirectories } from "../jail/fs/write.ts";
+import { requireAccountName } from "../system/account-name.ts";
 import { isLocalUser } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { type AccessPlan, planAccess, writeAccess } from "./access.ts";
@@ -32,6 +33,7 @@ export function prepareJail(
   { access, shell, dryRun }: JailingOptions,
   run: AccountRun,
 ): () => void {
+  requireAccountName(user.name);
   const groups = groupsOf(user);
   const usualShell = recall(root, user.name)?.jailShell;
   const home = homeFor(user, root.path);

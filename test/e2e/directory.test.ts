@@ -145,6 +145,8 @@ describe.each(["nslcd", "sssd"] as const)("%s", (kind) => {
     expect([check.status, checked?.problems.map(({ code }) => code)]).toEqual([2, ["name-service"]]);
     expect(checked?.findings).toEqual([]);
     expect(jailing().stderr).toContain(silent);
+    m.write("/etc/jailkit/jk_chrootsh.d/anna.ini", `[${anna}]\nenv = LANG\n`);
+    expect(run("jailkit", "config", "check")).toMatchObject({ status: 0, stdout: "" });
     const before = m.snapshot(J);
     expect(run("jailkit", "delete", "--yes", J).stderr).toContain(silent);
     expect(m.snapshot(J)).toEqual(before);
