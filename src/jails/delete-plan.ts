@@ -143,18 +143,30 @@ function measure(
   const { userFiles } = plan.request;
   const { inodes, owners, unread } = ownersIn(root, plan.users);
   const uids = owners.map(({ uid }) => uid);
-  const services = serviceUsers(root, namesOf(allUsers), uids);
+  const services = servicesOrNone(root, plan.request, () => serviceUsers(root, namesOf(allUsers), uids));
   if (services.length > 0 && !userFiles) {
     const names = services.map(({ name }) => display(name)).join(", ");
     const message =
       `${display(root.path)}: users live in it whose accounts are not in /etc/passwd (${names}): ` +
-      "change their homes where the accounts are kept, and take their files out, or use --user-files to delete these";
+      "change their homes where the accounts are kept (jk_jailuser --unjail --dry-run shows how), and take their files out, or use --user-files to delete these";
     throw refuse("has-users", message);
   }
   if (!userFiles) requireNobodyElse(root, owners, unread);
   const { files, allocated: bytes, users: userBytes } = addUp(inodes, newLedger());
   const users = [...plan.users, ...services];
   return { users, mounts: jailMounts(root.path), files, bytes, userBytes, owners };
+}
+
+/** The users of name services. Throws JailkitError if one does not answer, unless their files are deleted as well. */
+function servicesOrNone(root: JailRoot, { userFiles }: DeleteRequest, ask: () => JailedUser[]): JailedUser[] {
+  try {
+    return ask();
+  } catch (error) {
+    if (!(error instanceof JailkitError) || error.code !== "name-service") throw error;
+    if (userFiles) return [];
+    const remedy = "start it and run this again, or use --user-files";
+    throw refuse("name-service", `${display(root.path)}: users may live in it: ${error.message}; ${remedy}`);
+  }
 }
 
 /** The inodes of the jail, and the owners of files as in DeletePlan. */

@@ -9,7 +9,7 @@ import { jsonTextOrNull } from "../cli/report.ts";
 import { table } from "../cli/table.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { type JailedUser, jailedUsers, namesOf, usersByJail } from "../jail/accounts/jailed-users.ts";
-import { serviceUsersIfAnswered } from "../jail/accounts/service-users.ts";
+import { knownServiceUsers } from "../jail/accounts/service-users.ts";
 import { jailFindings } from "../jail/fs/safety.ts";
 import { isDirectory, openJailRoot } from "../jail/fs/walk.ts";
 import { emptiedMessage, isEmptied } from "../jail/record/emptied.ts";
@@ -34,6 +34,8 @@ interface JailFacts {
   /** Why its condition is not ready, printable. */
   readonly reason: string | undefined;
   readonly users: readonly JailedUser[];
+  /** Why it may have more users, printable. */
+  readonly moreUsers: string | undefined;
   /** The requested sections of jk_init, and the operands of jk_cp. */
   readonly sections: readonly ByteString[];
   readonly files: readonly ByteString[];
@@ -105,7 +107,10 @@ class World {
 /** What is known about a jail, without reading its files. */
 function jailFacts(path: ByteString, world: World): JailFacts {
   const users = world.usersOf(path);
-  const nothing = { path, users, id: undefined, sections: [], files: [], lastRequest: undefined, entries: 0 };
+  const nothing = {
+    ...{ path, users, moreUsers: undefined, id: undefined, sections: [], files: [] },
+    ...{ lastRequest: undefined, entries: 0 },
+  };
   const stat = statIfPresent(AT_FDCWD, path);
   if (stat === undefined || !isDirectory(stat)) {
     const id = world.idOf(path);
@@ -118,9 +123,11 @@ function jailFacts(path: ByteString, world: World): JailFacts {
     using root = openJailRoot(path);
     const { id, content } = openManifest(root);
     const recorded = content.requests.length + content.entries.size > 0;
+    const services = knownServiceUsers(root, world.names, world.accounts);
     const facts = {
       ...nothing,
-      users: [...users, ...serviceUsersIfAnswered(root, world.names, world.accounts)],
+      users: [...users, ...services.users],
+      moreUsers: services.unknown,
       ...recordedFacts(content),
       id: recorded ? id : undefined,
     };
@@ -179,6 +186,7 @@ export function listReport({ jails, damaged }: JailList): ListReport {
         home: jsonText(home),
         shell: jsonText(shell),
       })),
+      moreUsers: jsonTextOrNull(jail.moreUsers),
       sections: jail.sections.map(jsonText),
       files: jail.files.map(jsonText),
       entries: jail.entries,

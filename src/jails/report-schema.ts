@@ -24,6 +24,7 @@ const listedJailSchema = z.strictObject({
   users: z
     .array(z.strictObject({ name: z.string(), home: z.string(), shell: z.string() }))
     .describe("Accounts that live in it."),
+  moreUsers: textOrNull.describe("Why there may be more of them: a name service does not answer."),
   sections: texts.describe("The sections that jk_init was asked for."),
   files: texts.describe("The files that jk_cp was asked for."),
   entries: count.describe("Objects in its record."),

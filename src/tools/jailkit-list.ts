@@ -33,6 +33,8 @@ export const tool = defineTool({
       print() {
         if (jails.length === 0) printLine("No jail is known");
         else jailLines(jails).forEach(printLine);
+        for (const more of new Set(jails.flatMap(({ moreUsers }) => moreUsers ?? [])))
+          printError(`jailkit list: warning: users may be missing: ${more}`);
         for (const { path, reason } of jails) {
           if (reason === undefined) continue;
           const shown = display(path);
