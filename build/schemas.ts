@@ -9,6 +9,8 @@ import {
   deleteReportSchema,
   diskReportSchema,
   listReportSchema,
+  mountReportSchema,
+  unmountReportSchema,
 } from "../src/jails/report-schema.ts";
 import { configReportSchema } from "../src/lint/report-schema.ts";
 import { logSocketsReportSchema } from "../src/log-socket/report-schema.ts";
@@ -40,6 +42,8 @@ export const REPORT_SCHEMAS = {
   "jailkit explain": explainReportsSchema,
   "jailkit list": listReportSchema,
   "jailkit log-sockets": logSocketsReportSchema,
+  "jailkit mount": mountReportSchema,
+  "jailkit unmount": unmountReportSchema,
   jk_addjailuser: newUserReportSchema,
   jk_check: checkReportSchema,
   jk_cp: copied,

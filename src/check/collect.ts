@@ -110,6 +110,8 @@ export class Collected implements WalkHandlers {
   barrier(path: ByteString, barrier: Barrier): void {
     this.#barriers.push(path);
     this.#present.add(path);
+    const isLive = barrier.kind === "mounted" && barrier.limited && barrier.what === path;
+    if (isLive && this.#context.content?.live?.includes(path)) return;
     this.findings.add(...barrierFindings(path, hostPath(this.#context.root, path), barrier));
   }
 

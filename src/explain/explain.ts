@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { environment } from "../../ffi/guard.ts";
 import { baseName, parentOf } from "../../ffi/paths.ts";
 import { withRightsOf } from "../../ffi/rights.ts";
+import { answered } from "../cli/error.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { runChecks } from "../enter/checks.ts";
 import { accountOf, splitOf } from "../enter/facts.ts";
@@ -13,7 +14,8 @@ import { LIMITED_SHELL } from "../enter/shell.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { splitHome } from "../jail/accounts/separator.ts";
 import { lookUp } from "../jail/fs/look.ts";
-import { openTree } from "../jail/fs/walk.ts";
+import { openJailRoot, openTree } from "../jail/fs/walk.ts";
+import { notMounted } from "../jail/record/live.ts";
 import type { Missing } from "../libraries/dependency.ts";
 import { groupByGid, passwdByName, passwdByUid } from "../system/accounts.ts";
 import { jobWarnings } from "../system/scheduled-jobs.ts";
@@ -119,6 +121,18 @@ function explainLsh(report: LoginReport, session: LimitedSession): void {
   explainLimited(report, session, place, [shell, ...session.arguments], given);
 }
 
+/** Adds a warning if the jail is live and not mounted. Only root can read the record. */
+function explainMounts(report: LoginReport): void {
+  const { jail } = report;
+  if (jail === undefined) return;
+  const problem = answered(() => {
+    using root = openJailRoot(jail);
+    return notMounted(root);
+  });
+  if (problem === undefined) return;
+  report.steps.push(stepsOf(JK_CHROOTSH)("live-mount", "warned", problem.message, problem.remedy));
+}
+
 /** Adds missing dependencies of the executed programs. */
 function explainLibraries(report: LoginReport): void {
   const { command, shell, jail, internalShell } = report;
@@ -184,6 +198,7 @@ export function explainLogin(question: Question): LoginReport {
     if (report.unjailed) return;
     orUnknown(report, kind, () => {
       withRightsOf(who, () => (kind === JK_CHROOTSH ? explainChrootsh : explainLsh)(report, session));
+      explainMounts(report);
       explainLibraries(report);
     });
   });

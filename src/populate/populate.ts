@@ -2,11 +2,10 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { display, quoted } from "../cli/display.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
+import { describeError, JailkitError, problemFrom } from "../cli/error.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
 import { printLine } from "../cli/output.ts";
 import type { ToolOutput } from "../cli/tool.ts";
-import { hostMountsIn } from "../jail/fs/host-mounts.ts";
 import { endsRun, noRoom } from "../jail/fs/no-room.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
@@ -15,6 +14,7 @@ import type { Loader } from "../libraries/closure.ts";
 import { type Applied, applyPlan } from "./apply/apply.ts";
 import { ALL_FILES, addExtras } from "./apply/extras.ts";
 import { foreseeLink, LINKS_SHARE, notLinkedWarning } from "./apply/link.ts";
+import { liveDirectories, liveProblem, setUpLive } from "./apply/live.ts";
 import type { Entry, Plan, PopulateProblem } from "./entry.ts";
 import { emptyFileSystem, type FileSystem } from "./file-system.ts";
 import { obstacleTo } from "./obstacle.ts";
@@ -44,11 +44,11 @@ export async function populate(
   const reporter = new LineReporter(tool, { verbose, silent: json || why !== undefined });
   try {
     const jailNow = root ? jailFileSystem(root) : emptyFileSystem;
-    const live = root ? hostMountsIn(root) : [];
+    const live = liveDirectories(root, request.live?.directories ?? []);
     const plan = planRequest(request, { host, jail: jailNow, jailPath: jail, force, loader, live }, loader);
     if (why !== undefined) return whyOutput(tool, explain(plan, why), why);
     reportPlan(plan, json, reporter);
-    const obstacle = obstacleTo(root, request, plan);
+    const obstacle = (root && liveProblem(root, request.live)) ?? obstacleTo(root, request, plan);
     if (obstacle !== undefined) reporter.fail(obstacle.message);
     const filled =
       obstacle !== undefined
@@ -110,6 +110,8 @@ function showPlan(request: PopulateRequest, plan: Plan, hardlink: boolean, repor
   const { users = [], groups = [] } = accounts ?? {};
   for (const { name } of users) reporter.detail(`writing user ${name} to ${jail}/etc/passwd`);
   for (const { name } of groups) reporter.detail(`writing group ${name} to ${jail}/etc/group`);
+  for (const path of request.live?.directories ?? [])
+    reporter.say(`Mounting ${path} on ${jail}${path}, read-only, with a line in /etc/fstab`);
   if (request.needProc) reporter.say(`Mounting proc on ${jail}/proc, with a line in /etc/fstab`);
   if (request.needLogsocket) reporter.say(`Telling jk_socketd to serve ${jail}/dev/log`);
   if (plan.entries.length > 0) reporter.say("(dry run: nothing was changed)");
@@ -123,6 +125,8 @@ async function fillJail(
   plan: Plan,
   reporter: LineReporter,
 ): Promise<Filled> {
+  const notLive = makeLive(root, request, reporter);
+  if (notLive !== undefined) return { present: [], problems: [notLive] };
   const applied = applyPlan(root, plan, { hardlink: options.hardlink, reporter });
   const extras = applied.stopped ? [] : addExtras(root, request, applied.present, reporter);
   const problems = [...applied.problems, ...extras];
@@ -140,6 +144,23 @@ async function fillJail(
     }
   }
   return { present: applied.present, problems };
+}
+
+/** Makes the jail live, if that is requested. Returns the problem if it fails. */
+function makeLive(
+  root: JailRoot,
+  { live, jail }: PopulateRequest,
+  reporter: LineReporter,
+): PopulateProblem | undefined {
+  try {
+    if (live !== undefined) setUpLive(root, live, reporter);
+    return undefined;
+  } catch (error) {
+    const problem = noRoom(error, jail, { left: [], progress: "nothing was copied" });
+    const failed = problem ?? problemFrom(error, "live", jail);
+    reporter.fail(failed.message);
+    return failed;
+  }
 }
 
 /** The request without operands that can never be copied: jk_update would try them again each time. */

@@ -9,6 +9,7 @@ import { lacksRoom, noRoom } from "../jail/fs/no-room.ts";
 import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
 import { readOnlyProblem } from "../jail/fs/writable.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
+import { requireMounted } from "../jail/record/live.ts";
 import {
   type Manifest,
   openManifest,
@@ -88,6 +89,7 @@ export async function updateJail(options: UpdateOptions, context: UpdateContext)
   try {
     requireJailToFill(root, 1);
     const manifest = openManifest(root);
+    requireMounted(root, manifest.content.live);
     const { id } = manifest;
     if (!options.checkOnly) requireWritableRecord(id, options.jail);
     if (options.dryRun)
