@@ -17,6 +17,7 @@ import {
   NO_WAIT,
   type OptionTable,
   type OptionValues,
+  STRICT,
   SYNC,
   VERBOSE,
 } from "../cli/options.ts";
@@ -33,8 +34,10 @@ import { isDirectory } from "../jail/fs/walk.ts";
 import { knownJails } from "../jail/record/manifest.ts";
 import { createLoader } from "../libraries/closure.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
-import { absolutePath, fileSystemAt } from "../populate/file-system.ts";
+import { absolutePath } from "../populate/file-system.ts";
+import { countedProblems, isPassedOver } from "../populate/passed-over.ts";
 import { LineReporter, problemAt } from "../populate/reporter.ts";
+import { HostMemory } from "../update/memory.ts";
 import { hasWork, type UpdateOutcome, untouched, updateReport } from "../update/report.ts";
 import { type UpdateContext, updateJail } from "../update/update.ts";
 
@@ -121,6 +124,7 @@ const OPTIONS = {
     description:
       "also remove files that the host lacks, even if they were created in the jail or belong to users",
   },
+  strict: STRICT,
   sync: SYNC,
   noWait: NO_WAIT,
   json: JSON_OUTPUT,
@@ -171,7 +175,8 @@ class UpdateRun {
   output(): ToolOutput {
     const { outcomes, problems, warnings } = this;
     const { check, all, dryRun } = this.options;
-    const failed = [...problems, ...outcomes.flatMap((outcome) => outcome.problems)];
+    const found = [...problems, ...outcomes.flatMap((outcome) => outcome.problems)];
+    const failed = countedProblems(found, isStrict(this.options));
     const pending = check && outcomes.some(hasWork);
     const failure = failed.every(({ code }) => code === "busy") ? BUSY : 1;
     // A jail that failed has an error message of its own.
@@ -204,6 +209,7 @@ class UpdateRun {
       dryRun: dryRun || check,
       checkOnly: check,
     };
+    this.context.memory.refresh();
     try {
       const outcome = await updateJail(request, this.context);
       // The reporter of a check is quiet.
@@ -220,13 +226,17 @@ class UpdateRun {
 
   private fail(problem: PopulateProblem): void {
     this.problems.push(problem);
-    this.show(problem.message);
+    const warning = isPassedOver(problem) && !isStrict(this.options);
+    this.show(`${warning ? "warning: " : ""}${problem.message}`);
   }
 
   private show(message: string): void {
     if (!this.options.json) printError(`${NAME}: ${message}`);
   }
 }
+
+/** False if every option is one of jailkit 2. */
+const isStrict = ({ strict, json, all, check }: Options): boolean => strict || json || all || check;
 
 /** jk_update(8): updates jails from the host. */
 export const tool = defineTool({
@@ -240,7 +250,7 @@ export const tool = defineTool({
   ],
   options: OPTIONS,
   exitStatus: {
-    0: "there was nothing to do, or everything was done",
+    0: "there was nothing to do, or everything was done, except for what a warning names",
     1: "something failed, or the options are wrong",
     10: "there is something to do (with --check; even if another jail failed)",
     21: "both a jail and a section were named",
@@ -257,7 +267,8 @@ Files that were made in the jail or belong to users are not changed, nor are fil
   async run({ options, operands }) {
     const { named, directories } = readOperands(options, operands);
     const silent = options.json || options.check;
-    const reporter = new LineReporter(NAME, { verbose: options.verbose, silent, quiet: silent });
+    const lenient = !isStrict(options);
+    const reporter = new LineReporter(NAME, { verbose: options.verbose, silent, quiet: silent, lenient });
     const settings: Settings = named === undefined ? readSettings(reporter) : new Map();
     const section = options.configsection;
     if (section !== undefined && !settings.has(section))
@@ -268,7 +279,7 @@ Files that were made in the jail or belong to users are not changed, nor are fil
       : { jails: [{ path: absolutePath(named ?? section ?? ""), shellsOnly: false }], missing: [] };
     using loader = createLoader({ dlopen: true });
     const run = new UpdateRun(options, directories, settings, {
-      ...{ host: fileSystemAt(), loader, reporter },
+      ...{ memory: new HostMemory(loader), loader, reporter },
       loginsOf: loginsOf(users),
       full: new Set(),
     });

@@ -29,10 +29,12 @@ import { isIn } from "../populate/plan/draft.ts";
 import { makePlan } from "../populate/plan/plan.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
 import { LineReporter } from "../populate/reporter.ts";
+import { installedCompanions } from "../profile/companions.ts";
 import { type Recipe, readRecipe } from "../profile/recipe.ts";
 import { applyRemovals } from "./apply/removals.ts";
 import { Failures } from "./events.ts";
 import { requireWritableRecord } from "./journal.ts";
+import { broughtBefore } from "./plan/brought-before.ts";
 import { type Kept, keptMessage, type Removal } from "./plan/compare.ts";
 import { decideRemovals, type Removals } from "./plan/removals.ts";
 import { removeProcLine, unmountJailProc, unregisterLogSocket } from "./remove-extras.ts";
@@ -124,7 +126,7 @@ function removeFrom(run: Run, dryRun: boolean): RemoveOutcome {
   for (const each of kept) reporter.say(keptMessage(root, each));
   const closed = readOnlyProblem(root, placesToChange(root, removals), root.path, "nothing was removed");
   if (closed !== undefined) {
-    reporter.fail(closed.message);
+    reporter.fail(closed);
     return { removals, removed: new Set(), kept, warnings, problems: [closed], exitStatus: 1 };
   }
   if (dryRun) {
@@ -185,6 +187,8 @@ function decide({ root, manifest, request, loader }: Run, { stays, goes }: Recip
     force: false,
     loader,
     live,
+    companions: installedCompanions(fileSystemAt(), loader),
+    broughtBefore: broughtBefore(entries.values()),
   });
   const taken = new Set([...goes.resolved, ...request.names]);
   const certain = stays.problems.length === 0;

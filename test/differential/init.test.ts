@@ -65,10 +65,10 @@ describe("options", () => {
     const jail = fresh();
     m.mkdir(jail);
     const { status, stdout, stderr } = init(empty, ["-j", jail, "nosuch"]);
-    expect(status).toBe(expectedOf({ debian: 0, ours: 4, difference: "init-status" }));
+    expect(status).toBe(0);
     const message = expectedOf({
       debian: /^WARNING: .*nosuch/m,
-      ours: /^jk_init: .*nosuch/,
+      ours: /^jk_init: warning: .*nosuch/,
       difference: "messages-named",
     });
     expect(expectedOf({ debian: stdout, ours: stderr, difference: "messages-named" })).toMatch(message);
@@ -220,7 +220,7 @@ describe("sections", () => {
 
   test("a section of which nothing is on the machine", () => {
     const { status } = init("[a]\npaths = /no/such, no-such-program\n", ["-j", fresh(), "a"]);
-    expect(status).toBe(expectedOf({ debian: 0, ours: 1, difference: "init-status" }));
+    expect(status).toBe(0);
   });
 
   test("proc is mounted once, and where it belongs", () => {
@@ -309,7 +309,7 @@ describe("sections", () => {
     const { status, stderr } = init("[a]\ndevices = /dev/nosuch, /dev/null\n", ["-j", jail, "a"]);
     expect(status).toBe(1);
     expect(stderr).toContain("/dev/nosuch");
-    const rest = expectedOf({ debian: "not there", ours: "there", difference: "init-status" });
+    const rest = expectedOf({ debian: "not there", ours: "there", difference: "init-continues" });
     expect(m.exists(`${jail}/dev/null`) ? "there" : "not there").toBe(rest);
   });
 

@@ -20,6 +20,7 @@ import {
   namedError,
   type TreeOptions,
 } from "./root.ts";
+import { mayFollow } from "./strict.ts";
 
 export {
   type Ancestor,
@@ -255,7 +256,7 @@ class Walk {
     let target: ByteString;
     try {
       if (!isLink(stat)) throw new SystemError(C.ENOTDIR, "open", undefined);
-      if (!here.trusted) throw linkRefused(this.root, this.at);
+      if (!mayFollow(here, stat)) throw linkRefused(this.root, this.at);
       if (++this.links > C.MOST_LINKS) throw new SystemError(C.ELOOP, "open", undefined);
       target = readLink(fd, "");
     } finally {

@@ -46,7 +46,7 @@ export const JAIL: readonly Mutant[] = [
     ["const trusted = parent.trusted && onlyRootWrites(stat);", "const trusted = onlyRootWrites(stat);"],
     ["const above = parent.trusted ? parent : parent.stage;", "const above = parent.stage;"],
     ["const above = parent.trusted ? parent : parent.stage;", "const above = parent;"],
-    ["if (!here.trusted) throw linkRefused(this.root, this.at);", ""],
+    ["if (!mayFollow(here, stat)) throw linkRefused(this.root, this.at);", ""],
     ["cached: trusted && keep", "cached: keep"],
     ['acl: toleratesGroup(stat) ? aclAt(fd, ".") : "none"', 'acl: "none"'],
     ["trusted: onlyRootWrites(stat), stage", "trusted: true, stage"],
@@ -124,7 +124,24 @@ export const JAIL: readonly Mutant[] = [
     ],
     ["for (const found of ownerFinding(path, stat)) findings.push(grave(found));", ""],
   ]),
-  ...within("src/jail/fs/safety.ts", "unit/jail-safety.test.ts", [
+  ...within("src/jail/fs/look.ts", "unit/jail-safety.test.ts", [
+    ["if (!mayFollow(directory, stat)) throw", "if (!directory.trusted) throw"],
+  ]),
+  ...within("src/populate/apply/library-cache.ts", "attack/loose-directories.test.ts", [
+    ["  requireOwnDirectories(root);\n", ""],
+    ["[AUXILIARY, ...loader", "[...loader"],
+    ["...loader.configuredDirectories(), ", ""],
+  ]),
+  ...within("src/update/plan/compare.ts", "attack/loose-directories.test.ts", [
+    ["if (isLoose(entry.path) && !onlyRootWrites(stat)) return false;", ""],
+  ]),
+  ...within("src/jail/fs/safety.ts", "attack/loose-directories.test.ts", [
+    ["isOfKernel(name) && !onSameMount(root.top.stat, stat)", "false"],
+    ["isOfKernel(name) && !onSameMount(root.top.stat, stat)", "isOfKernel(name)"],
+  ]),
+  ...within("src/jail/fs/strict.ts", "unit/jail-safety.test.ts", [
+    ["directory.trusted && (link.uid === 0 || !isLoose(directory.path))", "directory.trusted"],
+    ["(link.uid === 0 || !isLoose(directory.path))", "link.uid === 0"],
     [
       'OF_THE_KERNEL.includes(name) || name.startsWith("lib")',
       'OF_THE_KERNEL.includes(name) || name === "lib"',
@@ -139,6 +156,8 @@ export const JAIL: readonly Mutant[] = [
     ['"opt", "run", "root"]', '"opt", "run"]'],
     ['["proc", "sys"]', '["proc"]'],
     ['["proc", "sys"]', '["sys"]'],
+  ]),
+  ...within("src/jail/fs/safety.ts", "unit/jail-safety.test.ts", [
     ["if (dangling.trusted) return [];", "return [];"],
     ["if (above !== undefined) return above.trusted;", "if (above !== undefined) return true;"],
     ["    return directory.trusted;", "    return true;"],
