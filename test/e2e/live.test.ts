@@ -147,6 +147,43 @@ describe("a session", () => {
   });
 });
 
+describe("a daemon that jk_chrootlaunch starts", () => {
+  /** Starts a program as lily, and returns when it says that it is ready. */
+  const launch = async (program: string, words: readonly string[], ready: string) => {
+    const daemon = m.start(["jk_chrootlaunch", "-j", jail, "-u", "lily", "-x", program, "--", ...words]);
+    await daemon.until(({ stdout, stderr }) => `${stdout}${stderr}`.includes(ready) || undefined);
+    return daemon;
+  };
+  const python = (code: string) => m.must(["python3", "-c", code]).stdout;
+
+  test.skipIf(!existsSync("/usr/sbin/nginx"))("nginx answers", async () => {
+    const places = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(
+      (name) => `${name}_temp_path /tmp/${name};`,
+    );
+    const server = `${places.join(" ")} access_log off; server { listen 127.0.0.1:8080; return 200 hello; }`;
+    const main = "daemon off; pid /tmp/nginx.pid; error_log stderr notice; events {}";
+    m.write(`${jail}/etc/nginx.conf`, `${main} http { ${server} }\n`);
+    const words = ["-e", "stderr", "-c", "/etc/nginx.conf"];
+    const daemon = await launch("/usr/sbin/nginx", words, "start worker process ");
+    const code =
+      "import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:8080').read().decode())";
+    expect(python(code)).toBe("hello\n");
+    m.must(["sh", "-c", `kill $(cat ${jail}/tmp/nginx.pid)`]);
+    await daemon.ended;
+  });
+
+  test.skipIf(!existsSync("/usr/sbin/php-fpm8.4"))("php-fpm answers", async () => {
+    const pool = "[www]\nlisten = /tmp/fpm.sock\npm = static\npm.max_children = 1\n";
+    m.write(`${jail}/etc/fpm.conf`, `[global]\npid = /tmp/fpm.pid\nerror_log = /tmp/fpm.log\n${pool}`);
+    const words = ["-y", "/etc/fpm.conf", "-n", "-F", "-O"];
+    const daemon = await launch("/usr/sbin/php-fpm8.4", words, "ready to handle connections");
+    const code = `import socket; s = socket.socket(socket.AF_UNIX); s.connect('${jail}/tmp/fpm.sock'); print('up')`;
+    expect(python(code)).toBe("up\n");
+    m.must(["sh", "-c", `kill $(cat ${jail}/tmp/fpm.pid)`]);
+    await daemon.ended;
+  });
+});
+
 describe("a mount that is missing", () => {
   test("is reported by list, check and explain with the command that mounts it, and nothing is copied in its place", () => {
     const remedy = `jailkit mount ${jail}`;
