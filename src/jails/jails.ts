@@ -13,6 +13,7 @@ import { knownServiceUsers } from "../jail/accounts/service-users.ts";
 import { jailFindings } from "../jail/fs/safety.ts";
 import { isDirectory, openJailRoot } from "../jail/fs/walk.ts";
 import { emptiedMessage, isEmptied } from "../jail/record/emptied.ts";
+import { lackingProblem } from "../jail/record/live.ts";
 import {
   type DamagedRecord,
   knownJails,
@@ -31,6 +32,8 @@ interface JailFacts {
   /** The id of its record; undefined if it has none. */
   readonly id: ByteString | undefined;
   readonly condition: JailCondition;
+  /** The directories of the host that are mounted in it. */
+  readonly live: readonly ByteString[];
   /** Why its condition is not ready, printable. */
   readonly reason: string | undefined;
   readonly users: readonly JailedUser[];
@@ -109,7 +112,7 @@ function jailFacts(path: ByteString, world: World): JailFacts {
   const users = world.usersOf(path);
   const nothing = {
     ...{ path, users, moreUsers: undefined, id: undefined, sections: [], files: [] },
-    ...{ lastRequest: undefined, entries: 0 },
+    ...{ lastRequest: undefined, entries: 0, live: [] },
   };
   const stat = statIfPresent(AT_FDCWD, path);
   if (stat === undefined || !isDirectory(stat)) {
@@ -133,6 +136,8 @@ function jailFacts(path: ByteString, world: World): JailFacts {
     };
     const unsafe = jailFindings(root)[0];
     if (unsafe !== undefined) return { ...facts, condition: "unsafe", reason: unsafe.message };
+    const lacking = lackingProblem(root, content.live);
+    if (lacking !== undefined) return { ...facts, condition: "unmounted", reason: lacking.message };
     if (isInterrupted(id)) {
       const reason = "an update was interrupted: run jk_update again";
       return { ...facts, condition: "incomplete", reason };
@@ -147,7 +152,7 @@ function jailFacts(path: ByteString, world: World): JailFacts {
   }
 }
 
-function recordedFacts({ requests, entries }: ManifestContent) {
+function recordedFacts({ requests, entries, live = [] }: ManifestContent) {
   const files = requests.filter(asksForFiles);
   const last = Math.max(0, ...requests.map(({ time }) => time));
   return {
@@ -155,6 +160,7 @@ function recordedFacts({ requests, entries }: ManifestContent) {
     files: [...new Set(files.flatMap((request) => request.operands))],
     lastRequest: last === 0 ? undefined : last,
     entries: entries.size,
+    live,
   };
 }
 
@@ -190,6 +196,7 @@ export function listReport({ jails, damaged }: JailList): ListReport {
       sections: jail.sections.map(jsonText),
       files: jail.files.map(jsonText),
       entries: jail.entries,
+      live: jail.live.map(jsonText),
       lastRequest: jail.lastRequest === undefined ? null : new Date(jail.lastRequest * 1000).toISOString(),
     })),
     damagedRecords: damaged.map(({ error }) => damagedReport(error)),

@@ -16,9 +16,9 @@ const listedJailSchema = z.strictObject({
   path: z.string(),
   record: textOrNull,
   state: z
-    .enum(["ready", "unsafe", "incomplete", "unrecorded", "emptied", "missing", "unreadable"])
+    .enum(["ready", "unsafe", "unmounted", "incomplete", "unrecorded", "emptied", "missing", "unreadable"])
     .describe(
-      '"unsafe": users other than root can change what they must not; "incomplete": an update was interrupted; "unrecorded": it has no record; "emptied": somebody removed its contents, but not its directory and record; "missing": its directory is missing.',
+      '"unsafe": users other than root can change what they must not; "unmounted": a directory of a live jail is not mounted; "incomplete": an update was interrupted; "unrecorded": it has no record; "emptied": somebody removed its contents, but not its directory and record; "missing": its directory is missing.',
     ),
   reason: textOrNull.describe("The reason if it is not ready."),
   users: z
@@ -28,6 +28,7 @@ const listedJailSchema = z.strictObject({
   sections: texts.describe("The sections that jk_init was asked for."),
   files: texts.describe("The files that jk_cp was asked for."),
   entries: count.describe("Objects in its record."),
+  live: texts.describe("The directories of the host that a live jail has mounted; otherwise empty."),
   lastRequest: textOrNull.describe("The time of the last request (RFC 3339)."),
 });
 
@@ -50,6 +51,33 @@ export const listReportSchema = reportSchema("jailkit list", {
 export type ListReport = z.infer<typeof listReportSchema>;
 /** The condition of a jail. */
 export type JailCondition = z.infer<typeof listedJailSchema>["state"];
+
+const liveReport = (tool: "jailkit mount" | "jailkit unmount") =>
+  reportSchema(tool, {
+    dryRun: z.boolean(),
+    jails: z.array(
+      z.strictObject({
+        path: z.string(),
+        mounts: z.array(
+          z.strictObject({
+            path: jailPath.describe("The same path on the host and in the jail."),
+            state: z
+              .enum(["mounted", "open", "other", "missing"])
+              .describe('"open": it is not read-only, nosuid and nodev; "other": something else is mounted.'),
+            changed: z.boolean(),
+          }),
+        ),
+      }),
+    ),
+    problems: z.array(problemSchema),
+    exitStatus: interruptible(0, 1, BUSY),
+  });
+
+export const mountReportSchema = liveReport("jailkit mount").describe("The mounts of live jails.");
+export const unmountReportSchema = liveReport("jailkit unmount").describe("The mounts of live jails.");
+
+/** What `jailkit mount --json` and `jailkit unmount --json` print. */
+export type LiveReport = z.infer<typeof mountReportSchema> | z.infer<typeof unmountReportSchema>;
 
 const ownersSchema = z.array(
   z.strictObject({

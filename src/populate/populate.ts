@@ -2,11 +2,10 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { display, quoted } from "../cli/display.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
+import { describeError, JailkitError, problemFrom } from "../cli/error.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
 import { printLine } from "../cli/output.ts";
 import type { ToolOutput } from "../cli/tool.ts";
-import { hostMountsIn } from "../jail/fs/host-mounts.ts";
 import { endsRun, noRoom } from "../jail/fs/no-room.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
@@ -16,6 +15,7 @@ import type { Loader } from "../libraries/closure.ts";
 import { type Applied, applyPlan } from "./apply/apply.ts";
 import { ALL_FILES, addExtras } from "./apply/extras.ts";
 import { foreseeLink, LINKS_SHARE, notLinkedWarning } from "./apply/link.ts";
+import { liveDirectories, liveProblem, setUpLive } from "./apply/live.ts";
 import type { Plan, PopulateProblem } from "./entry.ts";
 import { emptyFileSystem, type FileSystem } from "./file-system.ts";
 import { obstacleTo } from "./obstacle.ts";
@@ -50,7 +50,7 @@ export async function populate(
   const reporter = new LineReporter(tool, { verbose, silent: json || why !== undefined, lenient: !strict });
   try {
     const jailNow = root ? jailFileSystem(root) : emptyFileSystem;
-    const live = root ? hostMountsIn(root) : [];
+    const live = liveDirectories(root, request.live?.directories ?? []);
     const input: PlannerInput = { host, jail: jailNow, jailPath: jail, force, loader, live, companions };
     const plan = planRequest(request, input, loader);
     if (why !== undefined) return whyOutput(tool, explain(plan, why), why);
@@ -58,7 +58,8 @@ export async function populate(
     reportPlan(plan, suggestions, json, reporter);
     const { openRecord } = await import("./record/record.ts");
     const { manifest, damage } = root === undefined ? {} : openRecord(root);
-    const obstacle = damage ?? obstacleTo(root, request, plan);
+    const notLive = root && liveProblem(root, request.live);
+    const obstacle = damage ?? notLive ?? obstacleTo(root, request, plan);
     if (obstacle !== undefined) reporter.fail(obstacle);
     const filled =
       obstacle !== undefined
@@ -130,6 +131,8 @@ function showPlan(request: PopulateRequest, plan: Plan, hardlink: boolean, repor
   const { users = [], groups = [] } = accounts ?? {};
   for (const { name } of users) reporter.detail(`writing user ${name} to ${jail}/etc/passwd`);
   for (const { name } of groups) reporter.detail(`writing group ${name} to ${jail}/etc/group`);
+  for (const path of request.live?.directories ?? [])
+    reporter.say(`Mounting ${path} on ${jail}${path}, read-only, with a line in /etc/fstab`);
   if (request.needProc) reporter.say(`Mounting proc on ${jail}/proc, with a line in /etc/fstab`);
   if (request.needLogsocket) reporter.say(`Telling jk_socketd to serve ${jail}/dev/log`);
   if (plan.entries.length > 0) reporter.say("(dry run: nothing was changed)");
@@ -145,6 +148,8 @@ async function fillJail(
 ): Promise<Filled> {
   const unwritten = refill(root, request, reporter);
   if (unwritten !== undefined) return { present: [], problems: [unwritten] };
+  const notLive = makeLive(root, request, reporter);
+  if (notLive !== undefined) return { present: [], problems: [notLive] };
   const applied = applyPlan(root, plan, { hardlink: options.hardlink, reporter });
   const extras = applied.stopped ? [] : addExtras(root, request, applied.present, reporter);
   const problems = [...applied.problems, ...extras];
@@ -181,6 +186,23 @@ function refill(
     const problem = noRoom(error, jail, ALL_FILES) ?? { code: "manifest", path: jail, message };
     reporter.fail(problem);
     return problem;
+  }
+}
+
+/** Makes the jail live, if that is requested. Returns the problem if it fails. */
+function makeLive(
+  root: JailRoot,
+  { live, jail }: PopulateRequest,
+  reporter: LineReporter,
+): PopulateProblem | undefined {
+  try {
+    if (live !== undefined) setUpLive(root, live, reporter);
+    return undefined;
+  } catch (error) {
+    const problem = noRoom(error, jail, { left: [], progress: "nothing was copied" });
+    const failed = problem ?? problemFrom(error, "live", jail);
+    reporter.fail(failed);
+    return failed;
   }
 }
 

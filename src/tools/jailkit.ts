@@ -70,6 +70,14 @@ export const COMMANDS: Readonly<Record<string, LazyTool>> = {
     summary: "show the log sockets that jk_socketd serves, with their counters",
     load: () => import("./jailkit-log-sockets.ts"),
   },
+  mount: {
+    summary: "mount the host's directories in live jails",
+    load: () => import("./jailkit-mount.ts"),
+  },
+  unmount: {
+    summary: "unmount the host's directories from live jails",
+    load: () => import("./jailkit-unmount.ts"),
+  },
 };
 
 /** The programs that any user may start. */

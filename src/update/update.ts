@@ -10,6 +10,7 @@ import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
 import { readOnlyProblem } from "../jail/fs/writable.ts";
 import { emptiedMessage, isEmptied } from "../jail/record/emptied.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
+import { requireMounted } from "../jail/record/live.ts";
 import {
   type Manifest,
   openManifest,
@@ -91,6 +92,7 @@ export async function updateJail(options: UpdateOptions, context: UpdateContext)
   try {
     requireJailToFill(root, 1);
     const manifest = openManifest(root);
+    requireMounted(root, manifest.content.live);
     const { id } = manifest;
     if (options.leaveEmptied && isEmptied(root, manifest.content))
       return untouched(options.jail, { record: id, emptied: true, warnings: [emptiedMessage(options.jail)] });

@@ -494,6 +494,26 @@ export const JAIL: readonly Mutant[] = [
       "    const stage",
     ],
   ]),
+  ...within("src/jail/fs/live-mounts.ts", "attack/live.test.ts", [
+    ['isLimited(fd) ? "mounted" : "open"', '"mounted"'],
+    ["    if (directory.path !== path) return `${shown}: is a symbolic link`;\n", ""],
+    ['    if (state === "other") throw refuse(', '    if (state === "open") throw refuse('],
+    ["    limitMount(mount, at);\n    requireMounted", "    requireMounted"],
+  ]),
+  ...within("src/jail/fs/live-mounts.ts", "e2e/live.test.ts", [
+    ["names.length === 0 ? undefined", "names.length >= 0 ? undefined"],
+  ]),
+  ...within("src/populate/apply/live.ts", "e2e/live.test.ts", [
+    ["!ALLOWED.test(each) || ", ""],
+    [" || /\\/\\.\\.?$/.test(each)", ""],
+  ]),
+  ...within("ffi/mounts.ts", "attack/live.test.ts", [
+    ["MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID", "MOUNT_ATTR_NOSUID"],
+    ["MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV", "MOUNT_ATTR_NODEV"],
+  ]),
+  ...within("src/check/collect.ts", "attack/live.test.ts", [
+    ['if (isLive && liveState(root, path) === "mounted") return;', "if (isLive) return;"],
+  ]),
   ...within("src/users/policy.ts", "e2e/user-access.test.ts", [
     [
       "  if (same) return { ...plan, present: true };",
