@@ -5,7 +5,7 @@ import { directoryOf } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { jailMounts } from "../jail/fs/unmount.ts";
 import { hostPath, isDirectory, isLink, isRegular, type JailRoot } from "../jail/fs/walk.ts";
-import type { ManifestContent } from "../jail/record/manifest.ts";
+import type { ManifestContent, ManifestEntry } from "../jail/record/manifest.ts";
 import { barrierFindings } from "./files/barriers.ts";
 import { type Counterpart, counterpartOf, hostDevice, kernelTest } from "./files/counterpart.ts";
 import { driftOf, isGenerated, missingFindings, type SourceGone } from "./files/drift.ts";
@@ -169,7 +169,7 @@ export class Collected implements WalkHandlers {
     if (!isRegular(seen.stat)) return;
     this.#hardLinks.add(seen.path, seen.stat);
     if (isProgram(seen.path, seen.stat.mode))
-      this.programs.push({ path: seen.path, source: counterpart.path });
+      this.programs.push({ path: seen.path, source: counterpart.path, requested: isRequested(entry) });
   }
 
   #itemOf(seen: WalkEntry): Item {
@@ -201,6 +201,13 @@ export class Collected implements WalkHandlers {
     if (both && drift.findings.length === 0 && !settings.compare(path) && !isGenerated(seen.path))
       this.strangers.set(seen.path, item);
   }
+}
+
+/** True for an operand of jk_cp, and for a file of which nothing is known. */
+function isRequested(entry: ManifestEntry | undefined): boolean {
+  return (
+    entry === undefined || (entry.reason !== "tree" && entry.sections.some((name) => name.startsWith("/")))
+  );
 }
 
 /** The item as one without a source: nothing can be compared with a file that the kernel makes up. */
