@@ -169,7 +169,11 @@ export class Collected implements WalkHandlers {
     if (!isRegular(seen.stat)) return;
     this.#hardLinks.add(seen.path, seen.stat);
     if (isProgram(seen.path, seen.stat.mode))
-      this.programs.push({ path: seen.path, source: counterpart.path, requested: isRequested(entry) });
+      this.programs.push({
+        path: seen.path,
+        source: counterpart.path,
+        requested: isRequested(seen.path, entry),
+      });
   }
 
   #itemOf(seen: WalkEntry): Item {
@@ -203,11 +207,10 @@ export class Collected implements WalkHandlers {
   }
 }
 
-/** True for an operand of jk_cp, and for a file of which nothing is known. */
-function isRequested(entry: ManifestEntry | undefined): boolean {
-  return (
-    entry === undefined || (entry.reason !== "tree" && entry.sections.some((name) => name.startsWith("/")))
-  );
+/** True for an operand of jk_cp. If nothing is known about a file: if it is in a directory of programs. */
+function isRequested(path: ByteString, entry: ManifestEntry | undefined): boolean {
+  if (entry === undefined) return /\/s?bin$/.test(directoryOf(path));
+  return entry.reason !== "tree" && entry.sections.some((name) => name.startsWith("/"));
 }
 
 /** The item as one without a source: nothing can be compared with a file that the kernel makes up. */
