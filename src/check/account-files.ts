@@ -9,13 +9,14 @@ import type { IniFile } from "../config/model.ts";
 import { selectSection } from "../config/scan.ts";
 import { uchrootKeys } from "../config/schemas/uchroot.ts";
 import { ACCOUNT_FILE_LIMIT } from "../jail/accounts/accounts.ts";
-import type { JailedUser } from "../jail/accounts/jailed-users.ts";
+import { type JailedUser, namesOf } from "../jail/accounts/jailed-users.ts";
 import { lookUp, readJailFile } from "../jail/fs/look.ts";
 import { isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import { mayHaveMoved } from "../jail/record/moved.ts";
-import { groupByGid, groupByName, type PasswdEntry, passwdByName, passwdByUid } from "../system/accounts.ts";
+import type { PasswdEntry } from "../system/accounts.ts";
+import type { HostAccounts } from "../system/host-accounts.ts";
 import { isNoexec } from "../system/mounts.ts";
-import { type AccountFacts, livesIn } from "./accounts.ts";
+import type { AccountFacts } from "./accounts.ts";
 import type { Home } from "./files/spaces.ts";
 import { type CheckProblem, unreadable } from "./rules.ts";
 
@@ -28,10 +29,13 @@ export class AccountFiles {
   readonly #passwd: readonly ByteString[];
   readonly #group: readonly ByteString[];
   readonly #primaryGroups: ReadonlyMap<number, number>;
+  readonly #host: HostAccounts;
   readonly #knownUids = new Map<number, boolean>();
+  #names: ReadonlyMap<number, ByteString> | undefined;
 
-  constructor(root: JailRoot) {
+  constructor(root: JailRoot, host: HostAccounts) {
     this.#root = root;
+    this.#host = host;
     this.#passwd = this.#lines("/etc/passwd");
     this.#group = this.#lines("/etc/group");
     // A line with another mistake counts too: its home still belongs to a user.
@@ -42,15 +46,12 @@ export class AccountFiles {
     this.#primaryGroups = new Map(this.accounts.map(({ uid, gid }) => [uid, gid]));
   }
 
-  /** The homes of its accounts; `users` are the jailed users of the host. */
+  /** The homes of its accounts; `users` are the users of the host who live in the jail. */
   homes(users: readonly JailedUser[]): Home[] {
+    const confirmed = namesOf(users);
     return this.accounts
       .filter(({ uid }) => uid !== 0)
-      .map(({ name, home }) => {
-        const real = users.find((user) => user.name === name);
-        const confirmed = real !== undefined && livesIn(this.#root.path, real.home);
-        return { path: plainPath(home), confirmed };
-      });
+      .map(({ name, home }) => ({ path: plainPath(home), confirmed: confirmed.has(name) }));
   }
 
   primaryGroup(uid: number): number | undefined {
@@ -61,33 +62,39 @@ export class AccountFiles {
   hasUid(uid: number): boolean {
     return this.#knownUids.getOrInsertComputed(
       uid,
-      () => this.#primaryGroups.has(uid) || passwdByUid(uid) !== undefined,
+      () => this.#primaryGroups.has(uid) || this.#host.userByUid(uid) !== undefined,
     );
   }
 
   /** The name for a uid in the jail, else on the host. */
   nameOf(uid: number): ByteString | undefined {
-    return this.accounts.find((one) => one.uid === uid)?.name ?? passwdByUid(uid)?.name;
+    this.#names ??= new Map(this.accounts.toReversed().map((one) => [one.uid, one.name]));
+    return this.#names.get(uid) ?? this.#host.userByUid(uid)?.name;
   }
 
   /** The facts for the rules about accounts. */
   facts(verbose: (line: ByteString) => void): AccountFacts {
     const root = this.#root;
+    const host = this.#host;
+    // Thousands of accounts have the same shell.
+    const shells = new Map<ByteString, Stat | undefined>();
+    const shellAt = (path: ByteString) =>
+      shells.getOrInsertComputed(path, () => lookInJail(root, path, true));
     return {
       jail: root.path,
       passwd: this.#passwd,
       group: this.#group,
-      hostUser: passwdByName,
-      hostGroup: groupByName,
+      hostUser: host.userByName,
+      hostGroup: host.groupByName,
       inJail: (path) => lookInJail(root, path, false),
-      programInJail: (path) => path.startsWith("/") && isExecutable(lookInJail(root, path, true)),
+      programInJail: (path) => path.startsWith("/") && isExecutable(shellAt(path)),
       onlyRootRuns: (path) => {
-        const stat = lookInJail(root, path, true);
+        const stat = shellAt(path);
         return stat !== undefined && stat.uid === 0 && (stat.mode & 0o011) === 0;
       },
       programOnHost: (path) => path.startsWith("/") && isExecutable(statIfPresent(AT_FDCWD, path, true)),
       noexec: isNoexec(root.fd),
-      isGuest: uchrootGuests(root.path),
+      isGuest: uchrootGuests(root.path, host),
       mayHaveMovedHere: (jail) => mayHaveMoved(jail, root.path),
       verbose,
     };
@@ -119,7 +126,7 @@ function lookInJail(root: JailRoot, path: ByteString, follow: boolean): Stat | u
 }
 
 /** Tests whether jk_uchroot lets an account into a jail; nobody if its file is missing or cannot be used. */
-function uchrootGuests(jail: ByteString): AccountFacts["isGuest"] {
+function uchrootGuests(jail: ByteString, host: HostAccounts): AccountFacts["isGuest"] {
   let ini: IniFile | undefined;
   try {
     ini = loadConfig(`${CONFIG_DIRECTORY}/jk_uchroot.ini`, { dialect: "c" });
@@ -128,7 +135,7 @@ function uchrootGuests(jail: ByteString): AccountFacts["isGuest"] {
     if (!(error instanceof JailkitError)) throw error;
   }
   return ({ name, gid }) => {
-    const section = ini && selectSection(ini, name, groupByGid(gid)?.name ?? "");
+    const section = ini && selectSection(ini, name, host.groupByGid(gid)?.name ?? "");
     const { allowedJails } = readKeys(section, uchrootKeys);
     return allowedJails.some((one) => plainPath(one) === jail);
   };

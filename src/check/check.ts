@@ -3,12 +3,15 @@ import { holdingSignals, receivedSignal } from "../../ffi/interrupts.ts";
 import { display } from "../cli/display.ts";
 import { answered, describeError, JailkitError, problemFrom } from "../cli/error.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
+import { BUSY } from "../cli/options.ts";
 import { loadConfig } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
-import { type JailedUser, jailedUsers } from "../jail/accounts/jailed-users.ts";
+import { type JailedUser, jailedUsers, namesOf, usersByJail } from "../jail/accounts/jailed-users.ts";
 import { serviceUsersIfAnswered } from "../jail/accounts/service-users.ts";
 import { type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
+import { type JailLock, lockJail } from "../jail/record/jail-lock.ts";
 import { jailHint } from "../jail/record/named-jail.ts";
+import { type HostAccounts, hostAccounts } from "../system/host-accounts.ts";
 import { FindingList } from "./finding-list.ts";
 import { type FixOutcome, fixFindings } from "./fix/fix.ts";
 import { configFindings, notInJailFinding, userFindings } from "./host.ts";
@@ -26,6 +29,9 @@ interface CheckRequest {
   readonly jails: readonly ByteString[];
   readonly full: boolean;
   readonly fix: boolean;
+  /** With `fix`: do not wait for another tool that works on a jail. */
+  readonly noWait: boolean;
+  readonly json: boolean;
   readonly run: boolean;
   readonly verbose: (line: ByteString) => void;
   /** Called after the check of the host, before the jails. */
@@ -62,10 +68,14 @@ export interface CheckResult {
   readonly exitStatus: CheckReport["exitStatus"];
 }
 
-function serviceUsersAt(path: ByteString, known: readonly JailedUser[]): JailedUser[] {
+function serviceUsersAt(
+  path: ByteString,
+  known: ReadonlySet<ByteString>,
+  accounts: HostAccounts,
+): JailedUser[] {
   // An error is reported when that jail is checked.
   using root = answered(() => openJailRoot(path));
-  return root === undefined ? [] : serviceUsersIfAnswered(root, known);
+  return root === undefined ? [] : serviceUsersIfAnswered(root, known, accounts);
 }
 
 /** Runs jk_check(8). Throws JailkitError (2) if the configuration cannot be used. */
@@ -76,17 +86,20 @@ export async function check(request: CheckRequest): Promise<CheckResult> {
   const local = jailedUsers();
   const { jails, problems } = jailsToCheck(ini, local, request.jails);
   problems.push(...unusable);
-  const users = [...local, ...jails.flatMap(({ path }) => serviceUsersAt(path, local))];
+  const accounts = hostAccounts();
+  const names = namesOf(local);
+  const users = [...local, ...jails.flatMap(({ path }) => serviceUsersAt(path, names, accounts))];
   const asked = new Set(jails.map(({ path }) => path));
   const concerned = users.filter(({ jail }) => request.jails.length === 0 || asked.has(jail ?? ""));
-  const shared = { users, servedSocket: servedSockets(problems), freePath: freePaths() };
+  const byJail = usersByJail(users);
+  const shared = { accounts, servedSocket: servedSockets(problems), freePath: freePaths() };
   const findings = new FindingList().add(...configFindings(), ...concerned.flatMap(userFindings));
   const host: HostReport = { findings: findings.inOrder("/etc/passwd"), problems, warnings };
   request.begun(host);
   const checked: CheckedJail[] = [];
   for (const jail of jails) {
     if (receivedSignal() !== undefined) break;
-    const one = await checkOne(jail, request, shared);
+    const one = await checkOne(jail, request, { ...shared, users: byJail.get(jail.path) ?? [] });
     request.done(one);
     checked.push(one);
   }
@@ -110,18 +123,23 @@ function readIni(file: ByteString, warnings: string[], problems: CheckProblem[])
 async function checkOne(
   { path, settings }: JailToCheck,
   { verbose, full, ...request }: CheckRequest,
-  shared: Pick<JailCheck, "users" | "servedSocket" | "freePath">,
+  shared: Pick<JailCheck, "users" | "accounts" | "servedSocket" | "freePath">,
 ): Promise<CheckedJail> {
   const nothing = { path, report: undefined, fixes: [], fixed: new Set<CheckFinding>(), tests: [] };
+  let lock: JailLock | undefined;
   let root: JailRoot;
   try {
+    lock = lockJail(path, { tool: "jk_check", ...request, changes: request.fix });
     root = openJailRoot(path);
   } catch (error) {
+    lock?.[Symbol.dispose]();
+    if (error instanceof JailkitError && error.code === "busy")
+      return { ...nothing, findings: [], problems: [problemFrom(error, error.code, path)] };
     const missing = error instanceof JailkitError && error.code === "no-such-jail";
-    const lost = shared.users.filter(({ jail }) => jail === path);
-    const findings = lost.map((user) => notInJailFinding(user, path, missing));
+    const findings = shared.users.map((user) => notInJailFinding(user, path, missing));
     return { ...nothing, findings, problems: [openProblem(path, error, missing)] };
   }
+  using _lock = lock;
   using opened = root;
   try {
     const how = { settings, ...shared, full };
@@ -165,8 +183,9 @@ function openProblem(path: ByteString, error: unknown, missing: boolean): CheckP
   return { ...problem, message };
 }
 
-function statusOf(host: HostReport, jails: readonly CheckedJail[]): 0 | 1 | 2 {
-  if (host.problems.length > 0 || jails.some(({ problems }) => problems.length > 0)) return 2;
+function statusOf(host: HostReport, jails: readonly CheckedJail[]): 0 | 1 | 2 | typeof BUSY {
+  const problems = [...host.problems, ...jails.flatMap((jail) => jail.problems)];
+  if (problems.length > 0) return problems.every(({ code }) => code === "busy") ? BUSY : 2;
   const open = jails.some(
     ({ findings, fixed, fixes }) =>
       findings.some((finding) => !fixed.has(finding)) || fixes.some(({ done }) => !done),

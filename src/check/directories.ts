@@ -1,16 +1,17 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
+import { attempt } from "../../ffi/error.ts";
 import { type Stat, statIfPresent } from "../../ffi/files.ts";
 import { directoryOf, pathComponents } from "../../ffi/paths.ts";
 import { type Credentials, MAY_EXECUTE, MAY_READ, mayAccess, withRightsOf } from "../../ffi/rights.ts";
 import { display } from "../cli/display.ts";
 import { accessRemedy, closedDirectory } from "../explain/readable.ts";
-import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import { splitHome } from "../jail/accounts/separator.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { jailFindings, type SafetyRule } from "../jail/fs/safety.ts";
 import { isDirectory, isRegular, type JailRoot } from "../jail/fs/walk.ts";
-import { groupIdsOf, passwdByName } from "../system/accounts.ts";
+import { groupIdsOf, type PasswdEntry } from "../system/accounts.ts";
+import { aclAt } from "../system/acl.ts";
 import { hostNames } from "../system/host-files.ts";
 import type { CheckFinding, Rule } from "./rules.ts";
 
@@ -54,34 +55,74 @@ export function safetyFindings(root: JailRoot): CheckFinding[] {
 // Without these no program starts, and no account is found.
 const NEEDED = ["/etc", "/usr", "/usr/bin", "/usr/lib", "/usr/lib64", "/bin", "/lib", "/lib64"];
 
+/** What users with one home directory cannot use; on the host. */
+interface Obstacles {
+  readonly closed: readonly ByteString[];
+  readonly unreadable: readonly ByteString[];
+}
+
 /**
  * Directories that users of the jail cannot pass: the jail's, one above it, or one that a login needs; and account files
- * that they cannot read. Paths for which `isRecorded` is true have other findings.
+ * that they cannot read. Paths for which `isRecorded` is true have other findings. The kernel decides, once for users with
+ * homes in the same directory if it gives all the same answer.
  */
 export function closedFindings(
   root: JailRoot,
-  users: readonly JailedUser[],
+  users: readonly PasswdEntry[],
   isRecorded: (path: ByteString) => boolean,
 ): CheckFinding[] {
   const found = new Map<ByteString, CheckFinding>();
-  for (const { name, jail } of users) {
-    const real = jail === root.path ? passwdByName(name) : undefined;
-    if (real === undefined) continue;
+  const known = new Map<ByteString, Obstacles>();
+  const files = ["/etc/passwd", "/etc/group"].flatMap((file) => {
+    const stat = lookUp(root, file)?.stat;
+    return stat !== undefined && isRegular(stat) ? root.path + file : [];
+  });
+  const way = [...root.ancestors.map(({ path }) => path), root.path];
+  const needed = users.length === 0 ? [] : [...NEEDED, ...libraryDirectories(root)];
+  for (const { name, uid, gid, home } of users) {
+    const above = aboveHome(home);
+    const key = above.at(-1) ?? "";
+    let obstacles = uid === 0 ? undefined : known.get(key);
+    if (obstacles === undefined) {
+      const inside = [...needed, ...above].filter((path) => isRootsDirectory(lookUp(root, path)?.stat));
+      const who = { uid, gid, groups: groupIdsOf(name, gid) };
+      obstacles = obstaclesFor(root, inside, files, who);
+      const directories = [...way, ...inside.map((path) => root.path + path)];
+      if (directories.every((path) => isSameForUsers(path, MAY_EXECUTE)) && files.every(isReadAlike))
+        known.set(key, obstacles);
+    }
     const add = (rule: Rule, path: ByteString, what: string, letters: string) => {
       if (found.has(path) || isRecorded(path)) return;
       const message = `user ${display(name)} cannot ${what} ${display(path)}: no login in ${display(root.path)} works`;
-      found.set(path, { rule, path, message, remedy: accessRemedy(path, root.path, real.uid, letters) });
+      found.set(path, { rule, path, message, remedy: accessRemedy(path, root.path, uid, letters) });
     };
-    const who = { uid: real.uid, gid: real.gid, groups: groupIdsOf(name, real.gid) };
-    const above = closedDirectory(root, who);
-    const needed = () => [...NEEDED, ...libraryDirectories(root), ...aboveHome(real.home)];
-    const closed = above === undefined ? closedInside(root, needed(), who) : [above];
-    for (const path of closed) add("closed-directory", path, "pass", "x");
-    if (closed.length > 0) continue;
-    for (const path of unreadableFor(root, who)) add("unreadable-accounts", path, "read", "r");
+    for (const path of obstacles.closed) add("closed-directory", path, "pass", "x");
+    for (const path of obstacles.unreadable) add("unreadable-accounts", path, "read", "r");
   }
   return [...found.values()];
 }
+
+function obstaclesFor(
+  root: JailRoot,
+  inside: readonly ByteString[],
+  files: readonly ByteString[],
+  who: Credentials,
+): Obstacles {
+  const above = closedDirectory(root, who);
+  const closed = above === undefined ? closedInside(root, inside, who) : [above];
+  if (closed.length > 0) return { closed, unreadable: [] };
+  const unreadable = withRightsOf(who, () => files.filter((path) => !mayAccess(AT_FDCWD, path, MAY_READ)));
+  return { closed, unreadable };
+}
+
+/** True if the answer is the same for all users but root, whatever their groups: root owns it, and it has no ACL. */
+function isSameForUsers(path: ByteString, wanted: number): boolean {
+  const stat = attempt(() => statIfPresent(AT_FDCWD, path, true));
+  if (stat?.uid !== 0 || aclAt(AT_FDCWD, path, true) !== "none") return false;
+  return ((stat.mode >> 3) & wanted) === (stat.mode & wanted);
+}
+
+const isReadAlike = (path: ByteString): boolean => isSameForUsers(path, MAY_READ);
 
 /** The directories of libraries for one kind of processor, such as /usr/lib/x86_64-linux-gnu. */
 function libraryDirectories(root: JailRoot): ByteString[] {
@@ -95,26 +136,16 @@ function libraryDirectories(root: JailRoot): ByteString[] {
 const isRootsDirectory = (stat: Stat | undefined) =>
   stat !== undefined && isDirectory(stat) && stat.uid === 0;
 
-/** The account files of the jail that `who` cannot read; on the host. */
-function unreadableFor(root: JailRoot, who: Credentials): ByteString[] {
-  const ours = ["/etc/passwd", "/etc/group"].flatMap((file) => {
-    const stat = lookUp(root, file)?.stat;
-    return stat !== undefined && isRegular(stat) ? root.path + file : [];
-  });
-  return withRightsOf(who, () => ours.filter((path) => !mayAccess(AT_FDCWD, path, MAY_READ)));
-}
-
 /** The directories above a home, as the jail sees them. */
 function aboveHome(home: ByteString): ByteString[] {
   const names = pathComponents(directoryOf(splitHome(home)?.home ?? "/"));
   return names.map((_, at) => `/${names.slice(0, at + 1).join("/")}`);
 }
 
-/** Those of `paths` that are root's directories in the jail, and that `who` cannot pass; on the host. */
+/** Those of root's directories in the jail that `who` cannot pass; on the host. */
 function closedInside(root: JailRoot, paths: readonly ByteString[], who: Credentials): ByteString[] {
-  const ours = paths.filter((path) => isRootsDirectory(lookUp(root, path)?.stat));
   const closed = (path: ByteString) => !mayAccess(AT_FDCWD, root.path + path, MAY_EXECUTE);
-  const found = withRightsOf(who, () => ours.filter(closed));
+  const found = withRightsOf(who, () => paths.filter(closed));
   // Below a closed directory nothing is known yet.
   return found
     .filter((path) => !found.some((above) => path.startsWith(`${above}/`)))

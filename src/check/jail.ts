@@ -2,10 +2,11 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
-import type { JailedUser } from "../jail/accounts/jailed-users.ts";
+import { type JailedUser, namesOf } from "../jail/accounts/jailed-users.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import type { ManifestContent } from "../jail/record/manifest.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
+import type { HostAccounts } from "../system/host-accounts.ts";
 import { AccountFiles } from "./account-files.ts";
 import { accountFindings } from "./accounts.ts";
 import { type Collected, collect } from "./collect.ts";
@@ -25,8 +26,9 @@ import type { JailSettings, PathTest } from "./settings.ts";
 export interface JailCheck {
   readonly root: JailRoot;
   readonly settings: JailSettings;
-  /** The jailed users of the host. */
+  /** The users of the host who live in the jail. */
   readonly users: readonly JailedUser[];
+  readonly accounts: HostAccounts;
   readonly servedSocket: PathTest;
   readonly freePath: ReturnType<typeof freePaths>;
   /** Read every file, even if an earlier check found it unchanged. */
@@ -53,11 +55,11 @@ const MOST_STRANGERS = 20;
 
 /** Checks one jail. Changes nothing except the list of files that are equal to the host's. */
 export async function checkJail(check: JailCheck): Promise<JailReport> {
-  const { root, users, settings, freePath, verbose } = check;
+  const { root, users, accounts, settings, freePath, verbose } = check;
   verbose(`testing basedir ${root.path}/`);
   const record = readRecord(root);
   const { content } = record;
-  const files = new AccountFiles(root);
+  const files = new AccountFiles(root, accounts);
   const problems = [...record.problems, ...files.problems];
   const orProblem = (code: string, step: () => CheckFinding[], what = ""): CheckFinding[] => {
     try {
@@ -89,7 +91,11 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
     ...record.findings,
     ...shells,
     ...safetyFindings(root),
-    ...closedFindings(root, users, (path) => content?.entries.has(path.slice(root.path.length)) ?? false),
+    ...closedFindings(
+      root,
+      users.flatMap(({ name }) => accounts.userByName(name) ?? []),
+      (path) => content?.entries.has(path.slice(root.path.length)) ?? false,
+    ),
     ...libraries.filter(({ path }) => !shellPaths.has(path)),
     ...outcome.findings,
     ...strangerFindings(root, content, collected.strangers),
@@ -125,7 +131,6 @@ function strangerFindings(
 }
 
 function missingUsers(root: JailRoot, { accounts }: AccountFiles, users: readonly JailedUser[]) {
-  return users
-    .filter((user) => user.jail === root.path && !accounts.some(({ name }) => name === user.name))
-    .map((user) => notInJailFinding(user, root.path));
+  const present = namesOf(accounts);
+  return users.filter(({ name }) => !present.has(name)).map((user) => notInJailFinding(user, root.path));
 }

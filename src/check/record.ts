@@ -4,7 +4,8 @@ import { describeError, JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { type ManifestContent, openManifest, REGISTRY } from "../jail/record/manifest.ts";
-import { loadVerified, saveVerified, type Verified, type VerifiedFiles } from "./content/verified.ts";
+
+import { loadVerified, saveVerified, type Verified, type VerifiedFiles } from "../jail/record/verified.ts";
 import { type CheckFinding, type CheckProblem, unreadable } from "./rules.ts";
 
 /** The record of a jail, which is outside the jail. */

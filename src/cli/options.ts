@@ -54,6 +54,11 @@ export const forceOption = (description: string) => ({ short: "f", description }
 /** `--json` */
 export const JSON_OUTPUT = { description: "print one JSON object instead of lines" } as const;
 
+/** `--strict` of tools that pass over what jailkit 2 passed over. */
+export const STRICT = {
+  description: "exit with another status than 0 unless everything requested is there (always so with --json)",
+} as const;
+
 /** `-v`, `--verbose` */
 export const VERBOSE = { short: "v", description: "print more details" } as const;
 
@@ -74,3 +79,14 @@ export const ABOUT_ITSELF = {
 
 /** `--sync` */
 export const SYNC = { description: "sync to disk before exiting" } as const;
+
+/** The exit status of a tool that does not wait for another: EX_TEMPFAIL of sysexits(3). */
+export const BUSY = 75;
+
+/** `--no-wait` of tools that change a jail. */
+export const NO_WAIT = {
+  description: `exit with ${BUSY} if another tool is working on the jail, instead of waiting for it`,
+} as const;
+
+/** The line about it in their exit statuses. */
+export const BUSY_STATUS = { [BUSY]: "another tool is working on the jail (with --no-wait)" } as const;

@@ -6,7 +6,7 @@ import { directoryOf } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
 import { operands } from "../cli/shell-word.ts";
-import { type JailedUser, jailedUsers } from "../jail/accounts/jailed-users.ts";
+import { type JailedUser, jailedUsers, namesOf } from "../jail/accounts/jailed-users.ts";
 import { serviceUsers } from "../jail/accounts/service-users.ts";
 import { undeletableDirectory } from "../jail/fs/host-directories.ts";
 import { withTree } from "../jail/fs/look.ts";
@@ -137,7 +137,7 @@ function measure(
   const { userFiles } = plan.request;
   const { inodes, owners, unread } = ownersIn(root, plan.users);
   const uids = owners.map(({ uid }) => uid);
-  const services = serviceUsers(root, allUsers, uids);
+  const services = serviceUsers(root, namesOf(allUsers), uids);
   if (services.length > 0 && !userFiles) {
     const names = services.map(({ name }) => display(name)).join(", ");
     const message =

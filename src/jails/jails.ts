@@ -8,12 +8,13 @@ import { describeError, JailkitError } from "../cli/error.ts";
 import { jsonTextOrNull } from "../cli/report.ts";
 import { table } from "../cli/table.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
-import { type JailedUser, jailedUsers } from "../jail/accounts/jailed-users.ts";
+import { type JailedUser, jailedUsers, namesOf, usersByJail } from "../jail/accounts/jailed-users.ts";
 import { serviceUsersIfAnswered } from "../jail/accounts/service-users.ts";
 import { jailFindings } from "../jail/fs/safety.ts";
 import { isDirectory, openJailRoot } from "../jail/fs/walk.ts";
 import { knownJails, type ManifestContent, openManifest } from "../jail/record/manifest.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
+import { hostAccounts } from "../system/host-accounts.ts";
 import { isInterrupted } from "../update/journal.ts";
 import type { JailCondition, ListReport } from "./report-schema.ts";
 
@@ -50,14 +51,39 @@ export function knownJailPaths(users: readonly JailedUser[]): ByteString[] {
   return [...new Set([...recorded, ...lived, ...jailSections().map(({ jail }) => jail)])].sort();
 }
 
+/** What all jails of a list are looked up in. */
+class World {
+  readonly users = jailedUsers();
+  readonly names = namesOf(this.users);
+  readonly accounts = hostAccounts();
+  readonly #byJail = usersByJail(this.users);
+  #ids: ReadonlyMap<ByteString, ByteString> | undefined;
+  #known: ReadonlySet<ByteString> | undefined;
+
+  usersOf(jail: ByteString): readonly JailedUser[] {
+    return this.#byJail.get(jail) ?? [];
+  }
+
+  /** The id of the record for a path. */
+  idOf(jail: ByteString): ByteString | undefined {
+    this.#ids ??= new Map(knownJails().map((known) => [known.jail.path, known.id]));
+    return this.#ids.get(jail);
+  }
+
+  isKnown(jail: ByteString): boolean {
+    this.#known ??= new Set(knownJailPaths(this.users));
+    return this.#known.has(jail);
+  }
+}
+
 /** What is known about a jail, without reading its files. */
-function jailFacts(path: ByteString, allUsers: readonly JailedUser[]): JailFacts {
-  const users = allUsers.filter(({ jail }) => jail === path);
+function jailFacts(path: ByteString, world: World): JailFacts {
+  const users = world.usersOf(path);
   const nothing = { path, users, id: undefined, sections: [], files: [], lastRequest: undefined, entries: 0 };
   const stat = statIfPresent(AT_FDCWD, path);
   if (stat === undefined || !isDirectory(stat)) {
-    const id = knownJails().find(({ jail }) => jail.path === path)?.id;
-    const known = id !== undefined || knownJailPaths(allUsers).includes(path);
+    const id = world.idOf(path);
+    const known = id !== undefined || world.isKnown(path);
     const missing = known ? "is missing" : "does not exist, and is not a known jail";
     const reason = `${display(path)} ${stat === undefined ? missing : "is not a directory"}`;
     return { ...nothing, id, condition: "missing", reason };
@@ -68,7 +94,7 @@ function jailFacts(path: ByteString, allUsers: readonly JailedUser[]): JailFacts
     const recorded = content.requests.length + content.entries.size > 0;
     const facts = {
       ...nothing,
-      users: [...users, ...serviceUsersIfAnswered(root, allUsers)],
+      users: [...users, ...serviceUsersIfAnswered(root, world.names, world.accounts)],
       ...recordedFacts(content),
       id: recorded ? id : undefined,
     };
@@ -100,9 +126,9 @@ function recordedFacts({ requests, entries }: ManifestContent) {
 
 /** All known jails, or those that are named. */
 export function listJails(named: readonly ByteString[]): JailFacts[] {
-  const users = jailedUsers();
-  const paths = named.length > 0 ? named : knownJailPaths(users);
-  return paths.map((path) => jailFacts(path, users));
+  const world = new World();
+  const paths = named.length > 0 ? named : knownJailPaths(world.users);
+  return paths.map((path) => jailFacts(path, world));
 }
 
 /** The report of `jailkit list`. */

@@ -1,5 +1,6 @@
 /** The reports of jailkit list, disk, delete and adopt. */
 import * as z from "zod";
+import { BUSY } from "../cli/options.ts";
 import {
   count,
   interruptible,
@@ -94,7 +95,7 @@ export const deleteReportSchema = reportSchema("jailkit delete", {
   steps: texts.describe("The steps that were done, one printable line each."),
   warnings: texts,
   problems: z.array(problemSchema),
-  exitStatus: interruptible(0, 1),
+  exitStatus: interruptible(0, 1, BUSY),
 }).describe("What was deleted, or would be.");
 
 /** What `jailkit delete --json` prints. */

@@ -2,21 +2,25 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { display, quoted } from "../cli/display.ts";
-import { describeError } from "../cli/error.ts";
+import { describeError, JailkitError } from "../cli/error.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
 import { printLine } from "../cli/output.ts";
 import type { ToolOutput } from "../cli/tool.ts";
+import { hostMountsIn } from "../jail/fs/host-mounts.ts";
 import { endsRun, noRoom } from "../jail/fs/no-room.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
+import { lockJail } from "../jail/record/jail-lock.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import type { Loader } from "../libraries/closure.ts";
 import { type Applied, applyPlan } from "./apply/apply.ts";
 import { ALL_FILES, addExtras } from "./apply/extras.ts";
 import { foreseeLink, LINKS_SHARE, notLinkedWarning } from "./apply/link.ts";
-import type { Entry, Plan, PopulateProblem } from "./entry.ts";
+import type { Plan, PopulateProblem } from "./entry.ts";
 import { emptyFileSystem, type FileSystem } from "./file-system.ts";
 import { obstacleTo } from "./obstacle.ts";
 import { jailFileSystem, openSafeJail } from "./open-jail.ts";
+import { countedProblems } from "./passed-over.ts";
+import { copiedOf } from "./plan/copied.ts";
 import type { Draft, PlannerInput } from "./plan/draft.ts";
 import { makePlan, missingMessages } from "./plan/plan.ts";
 import { type Explanation, explain, explanationLines } from "./plan/why.ts";
@@ -34,17 +38,24 @@ export async function populate(
 ): Promise<ToolOutput> {
   const { tool, jail } = request;
   const { why, verbose, json, force, companions } = options;
+  using lock = lockJail(jail, { tool, ...options, changes: !options.dryRun && why === undefined });
   using root = openSafeJail(jail, { ...options, create: options.create && why === undefined });
-  const reporter = new LineReporter(tool, { verbose, silent: json || why !== undefined });
+  // It was there, but another tool has deleted it meanwhile.
+  if (root === undefined && !options.create)
+    throw new JailkitError("no-such-jail", options.missingStatus ?? 1, `${display(jail)} is not a directory`);
+  if (root !== undefined) lock?.hold(root.top.stat);
+  const strict = options.strict || json;
+  const reporter = new LineReporter(tool, { verbose, silent: json || why !== undefined, lenient: !strict });
   try {
     const jailNow = root ? jailFileSystem(root) : emptyFileSystem;
-    const input: PlannerInput = { host, jail: jailNow, jailPath: jail, force, loader, companions };
+    const live = root ? hostMountsIn(root) : [];
+    const input: PlannerInput = { host, jail: jailNow, jailPath: jail, force, loader, live, companions };
     const plan = planRequest(request, input, loader);
     if (why !== undefined) return whyOutput(tool, explain(plan, why), why);
     const suggestions = suggestSections(request, plan, root, companions);
     reportPlan(plan, suggestions, json, reporter);
     const obstacle = obstacleTo(root, request, plan);
-    if (obstacle !== undefined) reporter.fail(obstacle.message);
+    if (obstacle !== undefined) reporter.fail(obstacle);
     const filled =
       obstacle !== undefined
         ? { present: [], problems: [obstacle] }
@@ -52,7 +63,7 @@ export async function populate(
           ? showPlan(request, plan, options.hardlink, reporter)
           : await holdingSignals(() => fillJail(root, request, options, plan, reporter));
     const problems = [...plan.problems, ...filled.problems];
-    const exitStatus = statusAfterSignals(statusOf(problems));
+    const exitStatus = statusAfterSignals(statusOf(countedProblems(problems, strict)));
     const done = { dryRun: options.dryRun, entries: filled.present, problems, suggestions, exitStatus };
     const report = () => populateReport(request, plan, done);
     return { exitStatus, report };
@@ -92,7 +103,7 @@ function reportPlan(
     else if (!json) reporter.warn(message);
   }
   for (const note of notes) reporter.detail(note);
-  for (const { message } of problems) if (!json) reporter.fail(message);
+  for (const problem of problems) if (!json) reporter.fail(problem);
 }
 
 function showPlan(request: PopulateRequest, plan: Plan, hardlink: boolean, reporter: LineReporter): Filled {
@@ -134,32 +145,21 @@ async function fillJail(
   try {
     // Recorded also after a failure, so that the next run continues.
     const { recordJail } = await import("./record/record.ts");
-    recordJail(root, withoutRefused(request, plan, applied), options.hardlink, applied);
+    const done = { ...request, asked: copiedOf(request, plan, applied) };
+    recordJail(root, done, options.hardlink, applied);
   } catch (error) {
     if (!applied.stopped && !extras.some(endsRun)) {
       const message = `the record of the jail is not written: ${describeError(error)}`;
       const full = noRoom(error, request.jail, ALL_FILES);
       const problem = full ?? { code: "manifest", path: request.jail, message };
-      reporter.fail(problem.message);
+      reporter.fail(problem);
       problems.push(problem);
     }
   }
   return { present: applied.present, problems };
 }
 
-/** The request without operands that can never be copied: jk_update would try them again each time. */
-function withoutRefused(request: PopulateRequest, { entries }: Plan, { problems }: Applied): PopulateRequest {
-  const paths = problems.filter(({ code }) => code === "kernel-file").map(({ path }) => path);
-  const refused = entries.filter(({ path }) => paths.includes(request.jail + path));
-  // A directory that contains such a file stays: the rest of it is copied.
-  const named = ({ because }: Entry) => because.filter(({ reason }) => reason.kind === "asked");
-  const names = new Set(refused.flatMap(named).map(({ section }) => section));
-  return names.size === 0 || request.tool !== "jk_cp"
-    ? request
-    : { ...request, asked: request.asked.filter((name) => !names.has(name)) };
-}
-
-/** 0 without problems; 1, unless all of them ask for another status. */
+/** The exit status for problems that count: 0 without any; 1, unless all of them ask for another status. */
 function statusOf(problems: readonly PopulateProblem[]): number {
   const statuses = new Set(problems.map(({ exitStatus = 1 }) => exitStatus));
   return statuses.size === 0 ? 0 : statuses.has(1) ? 1 : Math.max(...statuses);

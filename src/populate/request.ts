@@ -32,10 +32,16 @@ export interface PopulateOptions {
   readonly sync: boolean;
   readonly dryRun: boolean;
   readonly json: boolean;
+  /** Do not wait for another tool that works on the jail. */
+  readonly noWait: boolean;
+  /** Problems that jailkit 2.23 passed over count for the exit status too; --json implies it. */
+  readonly strict: boolean;
   /** Explain why this path is in the plan, and change nothing. */
   readonly why?: ByteString | undefined;
   /** Create the jail if it is missing. */
   readonly create: boolean;
+  /** Without `create`: the exit status for a missing jail. */
+  readonly missingStatus?: number;
   /** The exit status for a jail that is not safe. */
   readonly unsafeStatus: number;
   /** The sections that programs need. */

@@ -16,7 +16,8 @@ function isEntry(name: ByteString | undefined): name is ByteString {
   return name !== undefined && name !== "" && name[0] !== "#" && name[0] !== "+" && name[0] !== "-";
 }
 
-function passwdEntry(line: ByteString): PasswdEntry | undefined {
+/** The entry in a line of passwd(5); undefined for comments, and for lines that name services read in their own way. */
+export function passwdEntry(line: ByteString): PasswdEntry | undefined {
   const fields = line.split(":");
   const [name, password = "", , , gecos = "", home = "", shell = ""] = fields;
   const uid = decimal(fields[2]);
@@ -25,7 +26,8 @@ function passwdEntry(line: ByteString): PasswdEntry | undefined {
   return { name, password, uid, gid, gecos, home, shell };
 }
 
-function groupEntry(line: ByteString): GroupEntry | undefined {
+/** The same for a line of group(5). */
+export function groupEntry(line: ByteString): GroupEntry | undefined {
   const [name, password = "", number, members = "", more] = line.split(":");
   const gid = decimal(number);
   if (!isEntry(name) || gid === undefined || more !== undefined) return undefined;

@@ -3,13 +3,14 @@ import type { CheckProblem } from "../check/rules.ts";
 import { display, jsonText } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { onlyJail } from "../cli/jail-operand.ts";
-import { DRY_RUN, forceOption, JSON_OUTPUT, jailOption } from "../cli/options.ts";
+import { BUSY_STATUS, DRY_RUN, forceOption, JSON_OUTPUT, jailOption, NO_WAIT } from "../cli/options.ts";
 import { print, printError, printLine } from "../cli/output.ts";
 import { problemReport } from "../cli/report.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { defineTool, type ToolOutput } from "../cli/tool.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { requireJailToFill } from "../jail/fs/host-directories.ts";
+import { lockJail, lockJails } from "../jail/record/jail-lock.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import { type Adoption, adoptJail, examineJail } from "../jails/adopt.ts";
 import { followMove, planMove } from "../jails/follow-move.ts";
@@ -74,9 +75,13 @@ function adopted(jail: ByteString, dryRun: boolean, adoption: Adoption): ToolOut
 function follow(
   from: ByteString,
   jail: ByteString | undefined,
-  { dryRun, json }: { dryRun: boolean; json: boolean },
+  options: { dryRun: boolean; json: boolean; noWait: boolean },
 ): ToolOutput {
-  const move = planMove(from, jail === undefined ? undefined : absolutePath(jail));
+  const { dryRun, json } = options;
+  // Without a jail, the search for it comes before the lock.
+  const first = planMove(from, jail === undefined ? undefined : absolutePath(jail));
+  using _lock = dryRun ? undefined : lockJails([first.from, first.to], { tool: NAME, ...options });
+  const move = dryRun ? first : planMove(first.from, first.to);
   const say = json ? () => undefined : printLine;
   say(`${display(move.from)} is now ${display(move.to)}`);
   const problems: CheckProblem[] = [];
@@ -122,6 +127,7 @@ export const tool = defineTool({
       value: "OLD",
       description: "the jail was moved from OLD: update its record, its accounts and the configuration",
     },
+    noWait: NO_WAIT,
     dryRun: DRY_RUN,
     json: JSON_OUTPUT,
   },
@@ -129,6 +135,7 @@ export const tool = defineTool({
     0: "the jail has a record; files without an explanation were listed",
     1: "it has none, or something could not be read; the message says why",
     2: "no jail was named, or more than one",
+    ...BUSY_STATUS,
   },
   notes: `A jail of jailkit 2, or one that was filled by hand, has no record. jailkit adopt compares its files with the host's files of the same paths. Sections whose programs are all in the jail count as requested, and other files as copied with jk_cp(8). From then on jk_update(8) and jk_check(8) know the jail.
 
@@ -148,6 +155,7 @@ Files that the host does not have, and files that were written in the jail, are 
     const file = given ?? `${CONFIG_DIRECTORY}/jk_init.ini`;
     const ini = loadConfig(file, { dialect: "py" });
     if (ini === undefined) throw new JailkitError("no-config", 1, `${display(file)}: no such file`);
+    using _lock = lockJail(absolutePath(jail), { tool: NAME, ...options, changes: !options.dryRun });
     using root = openNamedJail(absolutePath(jail));
     using loader = createLoader({ dlopen: true });
     requireJailToFill(root, 1);

@@ -8,7 +8,7 @@ import { COLOR, paintFor } from "../cli/colour.ts";
 import { display } from "../cli/display.ts";
 import { UsageError } from "../cli/error.ts";
 import { excerptLines } from "../cli/excerpt.ts";
-import { JSON_OUTPUT, jailsOption } from "../cli/options.ts";
+import { BUSY_STATUS, JSON_OUTPUT, jailsOption, NO_WAIT } from "../cli/options.ts";
 import { print, printError, printJson } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
@@ -39,6 +39,7 @@ export const tool = defineTool({
     },
     full: { description: "read every file, including those that an earlier check found unchanged" },
     fix: { description: "fix problems that are safe to fix, and print each change" },
+    noWait: NO_WAIT,
     run: { description: "run a test of each section in the jail, as an ordinary user" },
     json: JSON_OUTPUT,
     sarif: { description: "print a SARIF 2.1.0 log instead of lines" },
@@ -49,6 +50,7 @@ export const tool = defineTool({
     0: "no findings",
     1: "there are findings, on standard output",
     2: "something could not be checked (see standard error), or the options are wrong",
+    ...BUSY_STATUS,
   },
   badOptionStatus: 2,
   notes:
@@ -63,6 +65,8 @@ export const tool = defineTool({
       jails: jails.map((jail: ByteString) => absolutePath(jail)),
       full: options.full,
       fix: options.fix,
+      noWait: options.noWait,
+      json: !lines,
       run: options.run,
       verbose: options.verbose && lines ? (line) => print(`${display(line)}\n`) : () => undefined,
       begun: (host) => lines && show(hostLines(host, paint)),

@@ -2,7 +2,18 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { display, jsonText, quoted } from "../cli/display.ts";
 import { JailkitError, UsageError } from "../cli/error.ts";
 import { jailOrFirst } from "../cli/jail-operand.ts";
-import { DRY_RUN, forceOption, HARDLINK, JSON_OUTPUT, jailOption, SYNC, VERBOSE } from "../cli/options.ts";
+import {
+  BUSY_STATUS,
+  DRY_RUN,
+  forceOption,
+  HARDLINK,
+  JSON_OUTPUT,
+  jailOption,
+  NO_WAIT,
+  STRICT,
+  SYNC,
+  VERBOSE,
+} from "../cli/options.ts";
 import { printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { didYouMean } from "../cli/suggest.ts";
@@ -85,16 +96,19 @@ export const tool = defineTool({
       value: "PATH",
       description: "show which section adds PATH to the jail, and why (without SECTION: from the record)",
     },
+    strict: STRICT,
     sync: SYNC,
+    noWait: NO_WAIT,
     json: JSON_OUTPUT,
     verbose: VERBOSE,
   },
   exitStatus: {
-    0: "everything requested is in the jail",
-    1: "something could not be copied, or the options are wrong",
+    0: "everything requested is in the jail, except for what a warning names",
+    1: "something could not be written or is refused, or the options are wrong",
     2: "too few arguments",
     3: "the jail is not safe, or the file with the sections is missing",
-    4: "a section does not exist (with -j; the others were installed)",
+    4: "a section does not exist (with --strict or --json; the others were installed)",
+    ...BUSY_STATUS,
   },
   root: 5,
   withoutRoot: "list",
@@ -125,9 +139,10 @@ export const tool = defineTool({
       message: `section ${quoted(name)} does not exist in ${display(file)}${didYouMean(name, known)}`,
       exitStatus: UNKNOWN_SECTION,
     }));
-    // As in jailkit 2 for a jail without -j, which only old scripts use.
-    const tolerant = options.jail === undefined;
     const nothing = selection.sections.length === 0;
+    // As in jailkit 2: sections that do not exist create no jail.
+    if (nothing && !options.strict && !options.json && host.stat(jail) === undefined)
+      throw new JailkitError("no-such-section", 1, unknown.map(({ message }) => message).join("; "));
     const companions =
       options.configfile === undefined
         ? createCompanions(() => ini, host, loader)
@@ -144,8 +159,8 @@ export const tool = defineTool({
         needProc: profile.needProc,
         needLogsocket: profile.needLogsocket,
         mustExist: names.filter((name) => profile.needFiles.has(name)),
-        problems: tolerant ? [] : unknown,
-        warnings: [...(tolerant ? unknown.map(({ message }) => message) : []), ...selection.warnings],
+        problems: unknown,
+        warnings: [...selection.warnings, ...profile.warnings],
         notes: profile.notFound,
       },
       { ...options, create: true, unsafeStatus: UNSAFE, dryRun: options.dryRun || nothing, companions },

@@ -8,12 +8,16 @@ import { JailkitError, UsageError } from "../cli/error.ts";
 import { interruption, statusAfterSignals } from "../cli/interrupt.ts";
 import { jailOrFirst } from "../cli/jail-operand.ts";
 import {
+  BUSY,
+  BUSY_STATUS,
   DRY_RUN,
   HARDLINK,
   JSON_OUTPUT,
   jailOption,
+  NO_WAIT,
   type OptionTable,
   type OptionValues,
+  STRICT,
   SYNC,
   VERBOSE,
 } from "../cli/options.ts";
@@ -30,8 +34,10 @@ import { isDirectory } from "../jail/fs/walk.ts";
 import { knownJails } from "../jail/record/manifest.ts";
 import { createLoader } from "../libraries/closure.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
-import { absolutePath, fileSystemAt } from "../populate/file-system.ts";
+import { absolutePath } from "../populate/file-system.ts";
+import { countedProblems, isPassedOver } from "../populate/passed-over.ts";
 import { LineReporter, problemAt } from "../populate/reporter.ts";
+import { HostMemory } from "../update/memory.ts";
 import { hasWork, type UpdateOutcome, untouched, updateReport } from "../update/report.ts";
 import { type UpdateContext, updateJail } from "../update/update.ts";
 
@@ -118,7 +124,9 @@ const OPTIONS = {
     description:
       "also remove files that the host lacks, even if they were created in the jail or belong to users",
   },
+  strict: STRICT,
   sync: SYNC,
+  noWait: NO_WAIT,
   json: JSON_OUTPUT,
   verbose: VERBOSE,
 } as const satisfies OptionTable;
@@ -167,10 +175,12 @@ class UpdateRun {
   output(): ToolOutput {
     const { outcomes, problems, warnings } = this;
     const { check, all, dryRun } = this.options;
-    const failed = problems.length > 0 || outcomes.some((outcome) => outcome.problems.length > 0);
+    const found = [...problems, ...outcomes.flatMap((outcome) => outcome.problems)];
+    const failed = countedProblems(found, isStrict(this.options));
     const pending = check && outcomes.some(hasWork);
+    const failure = failed.every(({ code }) => code === "busy") ? BUSY : 1;
     // A jail that failed has an error message of its own.
-    const exitStatus = statusAfterSignals(pending ? WORK_TO_DO : failed ? 1 : 0);
+    const exitStatus = statusAfterSignals(pending ? WORK_TO_DO : failed.length > 0 ? failure : 0);
     return {
       exitStatus,
       report: () => updateReport(outcomes, { problems, warnings }, dryRun || check, exitStatus),
@@ -189,16 +199,17 @@ class UpdateRun {
   }
 
   private async update({ path: jail, shellsOnly }: JailToUpdate): Promise<void> {
-    const { skip, prune, sync, hardlink, dryRun, check } = this.options;
+    const { skip, prune, sync, hardlink, dryRun, check, noWait, json } = this.options;
     const own = settingsFor(this.settings, jail);
     const request = {
-      ...{ jail, prune, sync, shellsOnly },
+      ...{ jail, prune, sync, shellsOnly, noWait, json },
       directories: [...this.directories, ...(own?.directories ?? [])],
       skips: [...skip.filter((path) => path !== ""), ...(own?.skips ?? [])],
       hardlink: hardlink || own?.hardlinks === true || own?.hardlink === true,
       dryRun: dryRun || check,
       checkOnly: check,
     };
+    this.context.memory.refresh();
     try {
       const outcome = await updateJail(request, this.context);
       // The reporter of a check is quiet.
@@ -215,13 +226,17 @@ class UpdateRun {
 
   private fail(problem: PopulateProblem): void {
     this.problems.push(problem);
-    this.show(problem.message);
+    const warning = isPassedOver(problem) && !isStrict(this.options);
+    this.show(`${warning ? "warning: " : ""}${problem.message}`);
   }
 
   private show(message: string): void {
     if (!this.options.json) printError(`${NAME}: ${message}`);
   }
 }
+
+/** False if every option is one of jailkit 2. */
+const isStrict = ({ strict, json, all, check }: Options): boolean => strict || json || all || check;
 
 /** jk_update(8): updates jails from the host. */
 export const tool = defineTool({
@@ -235,10 +250,11 @@ export const tool = defineTool({
   ],
   options: OPTIONS,
   exitStatus: {
-    0: "there was nothing to do, or everything was done",
+    0: "there was nothing to do, or everything was done, except for what a warning names",
     1: "something failed, or the options are wrong",
     10: "there is something to do (with --check; even if another jail failed)",
     21: "both a jail and a section were named",
+    ...BUSY_STATUS,
   },
   notes: `If the jail has a record, which jk_init and jk_cp keep, everything that was ever requested is planned again: new files of the host are added, and files that no request needs any longer are removed, if they are unchanged. 'jailkit adopt' creates a record for a jail that has none.
 
@@ -251,7 +267,8 @@ Files that were made in the jail or belong to users are not changed, nor are fil
   async run({ options, operands }) {
     const { named, directories } = readOperands(options, operands);
     const silent = options.json || options.check;
-    const reporter = new LineReporter(NAME, { verbose: options.verbose, silent, quiet: silent });
+    const lenient = !isStrict(options);
+    const reporter = new LineReporter(NAME, { verbose: options.verbose, silent, quiet: silent, lenient });
     const settings: Settings = named === undefined ? readSettings(reporter) : new Map();
     const section = options.configsection;
     if (section !== undefined && !settings.has(section))
@@ -262,7 +279,7 @@ Files that were made in the jail or belong to users are not changed, nor are fil
       : { jails: [{ path: absolutePath(named ?? section ?? ""), shellsOnly: false }], missing: [] };
     using loader = createLoader({ dlopen: true });
     const run = new UpdateRun(options, directories, settings, {
-      ...{ host: fileSystemAt(), loader, reporter },
+      ...{ memory: new HostMemory(loader), loader, reporter },
       loginsOf: loginsOf(users),
       full: new Set(),
     });

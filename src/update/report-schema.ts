@@ -1,5 +1,6 @@
 /** The reports of jk_update, and of jk_init and jk_cp with --remove. */
 import * as z from "zod";
+import { BUSY } from "../cli/options.ts";
 import {
   count,
   enumOf,
@@ -81,7 +82,7 @@ export const updateReportSchema = reportSchema("jk_update", {
   jails: z.array(updatedJailSchema),
   warnings: texts,
   problems: z.array(problemSchema).describe("Jails that could not be updated at all."),
-  exitStatus: interruptible(0, 1, 10),
+  exitStatus: interruptible(0, 1, 10, BUSY),
 }).describe("What jk_update did, or would do.");
 
 /** What `jk_update --json` prints. */

@@ -8,6 +8,7 @@ import { requireJailToFill } from "../jail/fs/host-directories.ts";
 import { lacksRoom, noRoom } from "../jail/fs/no-room.ts";
 import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
 import { readOnlyProblem } from "../jail/fs/writable.ts";
+import { lockJail } from "../jail/record/jail-lock.ts";
 import {
   type Manifest,
   openManifest,
@@ -20,10 +21,8 @@ import type { Loader } from "../libraries/closure.ts";
 import { isLibraryName } from "../libraries/dependency.ts";
 import { renewLibraryCache } from "../populate/apply/library-cache.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
-import type { FileSystem } from "../populate/file-system.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
 import { actionMessage, type LineReporter } from "../populate/reporter.ts";
-import { readRecipe } from "../profile/recipe.ts";
 import { applyChanges, workLeft } from "./apply/apply.ts";
 import { applyRemovals } from "./apply/removals.ts";
 import { sweep, sweepRegistry } from "./apply/sweep.ts";
@@ -35,11 +34,12 @@ import {
   readJournal,
   removeJournal,
   requireWritableRecord,
-  withJailLock,
   writeJournal,
 } from "./journal.ts";
 import type { JailLogins } from "./logins.ts";
+import type { HostMemory } from "./memory.ts";
 import { type Change, keptMessage } from "./plan/compare.ts";
+import { KnownContents } from "./plan/known-contents.ts";
 import { ChangeOrder } from "./plan/order.ts";
 import { planShells, planUpdate, type UpdatePlan } from "./plan/plan.ts";
 import { isFound } from "./plan/scan.ts";
@@ -60,14 +60,17 @@ interface UpdateOptions {
   /** A dry run that shows only whether there is something to do, not whether it can be done. */
   readonly checkOnly: boolean;
   readonly sync: boolean;
+  /** Do not wait for another tool that works on the jail. */
+  readonly noWait: boolean;
+  readonly json: boolean;
   /** Update nothing but the limited shells of the jail. */
   readonly shellsOnly: boolean;
 }
 
 /** What the updates of one run share. */
 export interface UpdateContext {
-  readonly host: FileSystem;
   readonly loader: Loader;
+  readonly memory: HostMemory;
   readonly reporter: LineReporter;
   readonly loginsOf: (jail: ByteString) => JailLogins;
   /** Full file systems, by the names of fileSystemOf. */
@@ -80,6 +83,7 @@ export interface UpdateContext {
  * later failures are in `problems`.
  */
 export async function updateJail(options: UpdateOptions, context: UpdateContext): Promise<UpdateOutcome> {
+  using _lock = lockJail(options.jail, { tool: "jk_update", ...options, changes: !options.dryRun });
   const root = openNamedJail(options.jail, { sync: options.sync });
   try {
     requireJailToFill(root, 1);
@@ -88,8 +92,7 @@ export async function updateJail(options: UpdateOptions, context: UpdateContext)
     if (!options.checkOnly) requireWritableRecord(id, options.jail);
     if (options.dryRun)
       return prepare({ root, manifest, journal: readJournal(id) }, options, context).outcome;
-    // The lock is beside the record of that id; the record is read again under the lock.
-    return await withJailLock(id, async () => updateLocked(root, openManifest(root), options, context));
+    return updateLocked(root, manifest, options, context);
   } catch (error) {
     const problem = noRoom(error, options.jail, { left: [], progress: "nothing was changed" });
     if (problem === undefined) throw error;
@@ -100,12 +103,12 @@ export async function updateJail(options: UpdateOptions, context: UpdateContext)
   }
 }
 
-async function updateLocked(
+function updateLocked(
   root: JailRoot,
   manifest: Manifest,
   options: UpdateOptions,
   context: UpdateContext,
-): Promise<UpdateOutcome> {
+): UpdateOutcome {
   const jail: OpenJail = { root, manifest, journal: readJournal(manifest.id) };
   const { journal } = jail;
   const swept = journal === undefined ? [] : sweep(root, journal, manifest.content.entries);
@@ -115,6 +118,7 @@ async function updateLocked(
   const outcome = { ...prepared.outcome, warnings: [...swept, ...prepared.outcome.warnings] };
   const settled = prepared.recorded && settle(root, manifest, prepared.plan);
   if (prepared.blocked) return outcome;
+  if (prepared.recorded) prepared.contents.keep(manifest.id);
   if (!hasWork(outcome)) {
     if (settled) saveManifest(manifest);
     return outcome;
@@ -135,6 +139,7 @@ interface Prepared {
   readonly recorded: boolean;
   readonly plan: UpdatePlan;
   readonly outcome: UpdateOutcome;
+  readonly contents: KnownContents;
   /** Nothing can be changed, as a problem of the outcome says. */
   readonly blocked: boolean;
 }
@@ -142,16 +147,18 @@ interface Prepared {
 /** Plans and reports; with `dryRun`, also reports each change. Changes nothing. */
 function prepare(jail: OpenJail, options: UpdateOptions, context: UpdateContext): Prepared {
   const { root, manifest, journal } = jail;
-  const { host, loader, reporter } = context;
+  const { loader, reporter, memory } = context;
+  const { host } = memory;
   const requests = manifest.content.requests.filter(asksForFiles);
   const recorded = requests.length > 0;
-  const recipe = recorded && !options.shellsOnly ? readRecipe(requests, host, loader) : undefined;
+  const recipe = recorded && !options.shellsOnly ? context.memory.recipe(requests) : undefined;
   const logins = context.loginsOf(root.path);
   const { directories, skips, hardlink, prune } = options;
+  const contents = new KnownContents(root, context.memory, recorded ? manifest.id : undefined);
   const plan = options.shellsOnly
     ? planShells(root, logins)
     : planUpdate({
-        ...{ root, host, loader, recipe, logins, directories, skips, hardlink, prune },
+        ...{ root, host, loader, contents, recipe, logins, directories, skips, hardlink, prune },
         records: recorded ? manifest.content.entries : new Map(),
         intended: recorded && journal !== undefined ? journal.intended : new Map(),
         report: (line) => reporter.detail(line),
@@ -168,11 +175,17 @@ function prepare(jail: OpenJail, options: UpdateOptions, context: UpdateContext)
   reportPlan(root, plan, reporter);
   const obstacle = options.checkOnly ? undefined : closedPlace(root, outcome);
   if (obstacle !== undefined) {
-    reporter.fail(obstacle.message);
-    return { recorded, plan, outcome: { ...outcome, problems: [...problems, obstacle] }, blocked: true };
+    reporter.fail(obstacle);
+    return {
+      recorded,
+      plan,
+      contents,
+      outcome: { ...outcome, problems: [...problems, obstacle] },
+      blocked: true,
+    };
   }
   if (options.dryRun) showChanges(outcome, reporter);
-  return { recorded, plan, outcome, blocked: false };
+  return { recorded, plan, contents, outcome, blocked: false };
 }
 
 /** The problem of the first directory to change that is on a read-only mount. Those that the plan creates do not count. */
@@ -194,7 +207,7 @@ function closedPlace(
 function reportPlan(root: JailRoot, plan: UpdatePlan, reporter: LineReporter): void {
   for (const path of plan.skipped) reporter.say(`skip ${root.path}${path}`);
   for (const warning of plan.warnings) reporter.warn(warning);
-  for (const { message } of plan.problems) reporter.fail(message);
+  for (const problem of plan.problems) reporter.fail(problem);
   for (const note of plan.notes) reporter.detail(note);
   for (const each of plan.kept) reporter.message({ text: keptMessage(root, each), detail: !each.notable });
 }

@@ -23,6 +23,7 @@ import { applyJailing, requireSafeMove } from "./change-account.ts";
 import { groupWarning } from "./groups.ts";
 import { KEYS_FILE, planKeys } from "./keys.ts";
 import { missingLine, missingPolicy } from "./login-needs.ts";
+import { completeOwnMove } from "./move-aside.ts";
 import { CHROOT_SHELL, type JailingPlan, planJailing } from "./plan.ts";
 
 export interface JailingOptions {
@@ -121,6 +122,8 @@ export function jailUser(
   run: AccountRun,
 ): () => void {
   const { host, access, move, dryRun } = options;
+  const recorded = () => recall(root, user.name)?.home;
+  completeOwnMove(user, host, { root, recorded }, run, dryRun);
   const plan = planJailing({
     user,
     groups: groupsOf(user),

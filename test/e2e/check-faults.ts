@@ -236,7 +236,12 @@ export const FAULTS: readonly Fault[] = [
   fault("above-jail", "//srv/above/farther", `chown ${USER} /srv/above/farther`),
   fault("unsafe-jail", "/opt", `chown ${USER} opt`),
   fault("writable-for-others", "/home", "chmod 0777 home"),
+  // As a panel leaves tmp of a site.
+  fault("writable-for-group", "/tmp", "chown root:team tmp; chmod 0770 tmp"),
+  fault("home-exchangeable", "/home", `chown ${USER} home`),
   fault("host-directory", "/var/host", "mkdir var/host; mount --bind / var/host"),
+  fault("host-mount", "/opt/host", "mkdir -p opt/host; mount --bind -o ro,nosuid,nodev /usr/share opt/host"),
+  fault("live-mount", "/opt/live", "mkdir -p opt/live /usr/lib/x; mount --bind /usr/lib/x opt/live"),
   fault("host-directory", "/var/etc", "mkdir var/etc; mount --bind /etc var/etc"),
   fault("dangerous-mount", "/var/queue", "mkdir var/queue; mount -t mqueue mqueue var/queue"),
   fault("proc-writable", "/var/proc", "mkdir var/proc; mount -t proc proc var/proc"),

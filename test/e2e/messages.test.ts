@@ -139,7 +139,7 @@ describe("operands and values", () => {
     ["jk_cp", "--remove", "-j", J, "/usr/bin/true"],
     ["jk_init"],
     ["jk_init", "-j", J],
-    ["jk_init", "-j", J, "nosuch"],
+    ["jk_init", "--strict", "-j", J, "nosuch"],
     ["jk_init", "-j", "/srv/open/x", "uidbasics"],
     ["jk_init", "-c", "/nonexistent", "-j", J, "uidbasics"],
     ["jk_init", "--remove", "-j", J, "sftp"],
@@ -157,7 +157,7 @@ describe("operands and values", () => {
     ["jk_update", "-j", J, "-c", "x"],
     ["jk_update", "--all", "-j", J],
     ["jk_update", "-c", "nosuch"],
-    ["jk_update", "/srv/none"],
+    ["jk_update", "--strict", "/srv/none"],
   ];
   test.each(cases.map((words) => [words.join(" "), words] as const))("%s", (_, [name, ...words]) => {
     complains(name, words);

@@ -133,3 +133,29 @@ test("jailkit list, jailkit disk and jk_check report users known only to a name 
   m.must(["rm", "-r", `${jail}/home/listed`]);
   expect(reportOf(listReportSchema, jailkit("list", "--json", jail).stdout).jails[0]?.users).toEqual(listed);
 });
+
+test("jk_check compares with the service that nsswitch.conf(5) asks first, not with /etc/passwd", () => {
+  const jail = jailOf("both", LDAP, true);
+  const passwd = m.read("/etc/passwd");
+  m.write(
+    "/etc/passwd",
+    `${passwd}both:x:4200:4200::${jail}/./home/both:/usr/sbin/jk_chrootsh
+`,
+  );
+  const nss = m.read("/etc/nsswitch.conf");
+  const changed = () => m.run(["jk_check", "-j", jail]).stdout.includes("user both is changed in jail");
+  try {
+    expect(changed()).toBe(true);
+    m.write("/etc/nsswitch.conf", nss.replace(/^(passwd|group):.*$/gm, "$1: extrausers files"));
+    expect(changed()).toBe(false);
+    // The entry of the file is not the last word: the next service is asked too.
+    m.write(
+      "/etc/nsswitch.conf",
+      nss.replace(/^passwd:.*$/gm, "passwd: files [SUCCESS=continue] extrausers"),
+    );
+    expect(changed()).toBe(false);
+  } finally {
+    m.write("/etc/nsswitch.conf", nss);
+    m.write("/etc/passwd", passwd);
+  }
+});

@@ -8,6 +8,7 @@ import { fakeFileSystem, type Tree } from "./populate-fake.ts";
 const loader: Loader = {
   dependencies: () => [],
   problems: () => [],
+  configuredDirectories: () => [],
   libraryDirectories: () => ["/usr/lib"],
   configurationFiles: () => [],
 };

@@ -1,5 +1,6 @@
 /** The report of jk_check. */
 import * as z from "zod";
+import { BUSY } from "../../cli/options.ts";
 import {
   count,
   interruptible,
@@ -66,8 +67,8 @@ export const checkReportSchema = reportSchema("jk_check", {
     warnings: texts,
   }),
   jails: z.array(checkedJailSchema),
-  exitStatus: interruptible(0, 1, 2).describe(
-    "0: no findings; 1: findings; 2: something could not be checked; 128 + N: signal N ended it.",
+  exitStatus: interruptible(0, 1, 2, BUSY).describe(
+    "0: no findings; 1: findings; 2: something could not be checked; 75: with --fix --no-wait, another tool works on a jail; 128 + N: signal N ended it.",
   ),
 }).describe("What jk_check found.");
 

@@ -26,6 +26,15 @@ export function jailedUsers(file: ByteString = "/etc/passwd"): JailedUser[] {
   });
 }
 
+/** The names of users. */
+export const namesOf = (users: readonly Pick<JailedUser, "name">[]): ReadonlySet<ByteString> =>
+  new Set(users.map(({ name }) => name));
+
+/** The users of each jail. */
+export const usersByJail = (
+  users: readonly JailedUser[],
+): ReadonlyMap<ByteString | undefined, JailedUser[]> => Map.groupBy(users, ({ jail }) => jail);
+
 /** The accounts of the host's /etc/passwd whose login shell is the limited one, without a jail. */
 export function limitedUsers(): Pick<JailedUser, "name" | "home">[] {
   return usersIn("/etc/passwd").filter(({ shell }) => shell.endsWith("/jk_lsh"));

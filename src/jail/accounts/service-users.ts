@@ -3,7 +3,8 @@ import { O_DIRECTORY, O_RDONLY } from "../../../ffi/constants.ts";
 import { openAt, readDirectory, statIfPresent, withFd } from "../../../ffi/files.ts";
 import { plainPath } from "../../../ffi/paths.ts";
 import { answered } from "../../cli/error.ts";
-import { type PasswdEntry, passwdByName, passwdByUid } from "../../system/accounts.ts";
+import type { PasswdEntry } from "../../system/accounts.ts";
+import { type HostAccounts, nameServices } from "../../system/host-accounts.ts";
 import { readJailFile } from "../fs/look.ts";
 import { type JailRoot, withDirectory } from "../fs/walk.ts";
 import { parsePasswd } from "./account-lines.ts";
@@ -25,14 +26,15 @@ const homeOwners = (root: JailRoot): number[] =>
   );
 
 /**
- * The accounts of a jail that are not among `local`, those of /etc/passwd, but in a name service such as LDAP, which may not
- * list its accounts. It is asked for the names and uids in the jail's etc/passwd, and for `owners`. Throws SystemError if it
- * does not answer.
+ * The accounts of a jail that are not among `local`, the names of /etc/passwd, but in a name service such as LDAP, which may
+ * not list its accounts. It is asked for the names and uids in the jail's etc/passwd, and for `owners`. Throws SystemError if
+ * it does not answer.
  */
 export function serviceUsers(
   root: JailRoot,
-  local: readonly JailedUser[],
+  local: ReadonlySet<ByteString>,
   owners: Iterable<number>,
+  accounts: HostAccounts = nameServices,
 ): JailedUser[] {
   const passwd = orNothing(() => {
     const bytes = readJailFile(root, "/etc/passwd", ACCOUNT_FILE_LIMIT) ?? new Uint8Array(0);
@@ -43,16 +45,20 @@ export function serviceUsers(
   const add = (entry: PasswdEntry | undefined) => {
     const split = entry === undefined ? undefined : splitHome(entry.home);
     if (entry === undefined || split === undefined || plainPath(split.jail) !== root.path) return;
-    if (local.some(({ name }) => name === entry.name)) return;
+    if (local.has(entry.name)) return;
     const { name, home, shell } = entry;
     found.set(name, { name, home, shell, jail: root.path, fromService: true });
   };
-  for (const { name } of passwd) add(passwdByName(name));
-  for (const uid of uids) add(passwdByUid(uid));
+  for (const { name } of passwd) add(accounts.userByName(name));
+  for (const uid of uids) add(accounts.userByUid(uid));
   return [...found.values()];
 }
 
 /** As serviceUsers, but empty if the name service does not answer. */
-export function serviceUsersIfAnswered(root: JailRoot, local: readonly JailedUser[]): JailedUser[] {
-  return orNothing(() => serviceUsers(root, local, homeOwners(root)));
+export function serviceUsersIfAnswered(
+  root: JailRoot,
+  local: ReadonlySet<ByteString>,
+  accounts: HostAccounts,
+): JailedUser[] {
+  return orNothing(() => serviceUsers(root, local, homeOwners(root), accounts));
 }

@@ -144,11 +144,16 @@ export function hostLocked<T>(registry: ByteString, use: () => T): T {
   return withTree((tree) => lockedAt(tree, registry, registry, use));
 }
 
-function lockedAt<T>(tree: JailRoot, registry: ByteString, directory: ByteString, use: () => T): T {
+/** Creates the registry, or a directory in it, if it is missing. Throws JailkitError "unsafe-registry". */
+export function makeOwnDirectory(tree: JailRoot, registry: ByteString, directory = registry): void {
   const owner = { uid: libc.geteuid(), gid: libc.getegid() };
   const own = (path: ByteString) => path === registry || path === directory;
   makeDirectories(tree, directory, (path) => ({ ...owner, mode: own(path) ? 0o700 : 0o755 }));
   registryExists(tree, registry);
+}
+
+function lockedAt<T>(tree: JailRoot, registry: ByteString, directory: ByteString, use: () => T): T {
+  makeOwnDirectory(tree, registry, directory);
   // The directory itself is the lock: no user can open it, so no user can hold its lock.
   const opened = withDirectory(tree, directory, ({ fd }) => openAt(fd, ".", C.O_RDONLY | C.O_DIRECTORY));
   return withFd(opened, (fd) => {

@@ -78,7 +78,7 @@ class PlanRun {
         const full = interrupted(root.path, progress) ?? noRoom(error, root.path, { left, progress });
         const problem = full ?? problemAt(root.path + entry.path, error, "cannot-write");
         problems.push(problem);
-        reporter.fail(problem.message);
+        reporter.fail(problem);
         stopped = full !== undefined;
         if (stopped) break;
       }

@@ -18,11 +18,17 @@ export interface PlannerInput {
   /** Overwrite existing files of the jail. */
   readonly force: boolean;
   readonly loader: Pick<Loader, "dependencies" | "configurationFiles">;
+  /** Directories of the jail in which it has the host's own files: nothing is planned there. */
+  readonly live?: readonly ByteString[];
   /** Without them, every script brings its interpreter. */
   readonly companions?: Companions;
   /** True if `path` of the host is in the jail because a script of this section brought it. Default: never. */
   readonly broughtBefore?: (path: ByteString, section: ByteString) => boolean;
 }
+
+/** True for one of the directories, and for everything below them. */
+export const isIn = (directories: readonly ByteString[], path: ByteString): boolean =>
+  directories.some((each) => path === each || path.startsWith(`${each}/`));
 
 /** What all parts of planning share. */
 export interface PlanContext extends PlannerInput {

@@ -20,6 +20,9 @@ export function recordJail(
   hardlink: boolean,
   { present, links }: Pick<Applied, "present" | "links">,
 ): void {
+  // A file that the administrator put there instead is not ours.
+  const ours = present.filter(({ differs }) => !differs);
+  if (asked.length + ours.length === 0) return;
   const manifest = openManifest(root);
   const init = tool === "jk_init";
   const request = {
@@ -30,8 +33,6 @@ export function recordJail(
     time: Math.floor(Date.now() / 1000),
   };
   if (asked.length > 0) recordRequest(manifest, request);
-  // A file that the administrator put there instead is not ours.
-  const ours = present.filter(({ differs }) => !differs);
   const records = ours.map((entry) => ({
     ...manifestEntry(entry),
     ...(links.has(entry) ? { hardLink: true } : {}),

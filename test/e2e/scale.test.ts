@@ -1,0 +1,57 @@
+/** Work that grows with the number of users and jails, and no faster: counted in system calls, not in time. */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { type Machine, openMachine } from "../machine/machine.ts";
+
+setDefaultTimeout(300_000);
+
+let m: Machine;
+beforeAll(async () => {
+  m = await openMachine({ under: "ours", only: ["jk_init", "jk_check", "jk_update", "jailkit"] });
+  m.write("/etc/jailkit/jk_init.d/scale.ini", "[scale]\npaths = cat\nincludesections = uidbasics\n");
+});
+afterAll(async () => m.close());
+
+/** The number of system calls and of bytes that a command reads. */
+function work(argv: readonly string[]): { calls: number; bytes: number } {
+  m.run(["strace", "-f", "-qq", "-o", "/root/trace", "-e", "trace=!futex,madvise,sched_yield", ...argv]);
+  const lines = m.read("/root/trace").split("\n");
+  const bytes = lines.map((line) => Number(/ p?read(?:64)?\(.* = (\d+)$/.exec(line)?.[1] ?? 0));
+  return { calls: lines.length, bytes: bytes.reduce((sum, count) => sum + count, 0) };
+}
+
+describe("users of one jail", () => {
+  const jail = "/srv/many";
+  let users = 0;
+
+  function addUsers(count: number): void {
+    const range = Array.from({ length: count }, (_, index) => users + index);
+    users += count;
+    const add = (file: string, line: (index: number) => string) =>
+      m.write(file, m.read(file) + range.map((index) => `${line(index)}\n`).join(""));
+    const id = (index: number) => `u${index}:x:${20000 + index}`;
+    add("/etc/passwd", (i) => `${id(i)}:${20000 + i}::${jail}/./home/u${i}:/usr/sbin/jk_chrootsh`);
+    add("/etc/group", (i) => `${id(i)}:`);
+    add(`${jail}/etc/passwd`, (i) => `${id(i)}:${20000 + i}::/home/u${i}:/bin/cat`);
+    add(`${jail}/etc/group`, (i) => `${id(i)}:`);
+    for (const index of range) {
+      m.mkdir(`${jail}/home/u${index}`, { mode: 0o700 });
+      m.chown(`${jail}/home/u${index}`, 20000 + index, 20000 + index);
+    }
+  }
+
+  test("twice as many cost jk_check and jailkit list twice as much", () => {
+    m.must(["jk_init", "-j", jail, "scale"]);
+    const measured = [100, 200, 400].map((count) => {
+      addUsers(count - users);
+      return [work(["jk_check", jail]), work(["jailkit", "list", jail])];
+    });
+    const [few = [], some = [], many = []] = measured;
+    for (const [index, most] of many.entries()) {
+      for (const key of ["calls", "bytes"] as const) {
+        const steps = [some[index], few[index]].map((one) => one?.[key] ?? 0);
+        const [middle = 0, least = 0] = steps;
+        expect(most[key] - middle).toBeLessThan(2.2 * (middle - least) + (key === "bytes" ? 65536 : 100));
+      }
+    }
+  });
+});
