@@ -121,7 +121,7 @@ async function fillJail(
   plan: Plan,
   reporter: LineReporter,
 ): Promise<Filled> {
-  const applied = applyPlan(root, plan, { hardlink: options.hardlink, reporter });
+  const applied = await applyPlan(root, plan, { hardlink: options.hardlink, reporter });
   const extras = applied.stopped ? [] : addExtras(root, request, applied.present, reporter);
   const problems = [...applied.problems, ...extras];
   try {

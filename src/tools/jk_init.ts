@@ -21,6 +21,7 @@ import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
 import { createLoader } from "../libraries/closure.ts";
 import { wantedAccounts } from "../populate/apply/accounts.ts";
+import { serveCopies } from "../populate/apply/threads.ts";
 import { absolutePath, fileSystemAt } from "../populate/file-system.ts";
 import { explainWhy, populate } from "../populate/populate.ts";
 import { givenOptions } from "../populate/record/requests.ts";
@@ -162,4 +163,5 @@ export const tool = defineTool({
   },
 });
 
-if (import.meta.main) await startTool(tool);
+if (import.meta.main && Bun.isMainThread) await startTool(tool);
+else if (!Bun.isMainThread) serveCopies();

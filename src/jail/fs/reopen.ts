@@ -1,0 +1,21 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import * as C from "../../../ffi/constants.ts";
+import { fstat, openAt } from "../../../ffi/files.ts";
+import { onlyRootWrites } from "../../system/exchange.ts";
+import { DirectoryCache } from "./cache.ts";
+import { closeJailRoot, type Directory, type JailRoot } from "./walk.ts";
+
+/**
+ * The same open jail for another thread, which keeps directories of its own. Threads share descriptors: `fd` is that of the
+ * other thread. Close it.
+ */
+export function reopenJailRoot(fd: number, path: ByteString, sync: boolean): JailRoot {
+  const own = openAt(fd, ".", C.O_PATH | C.O_DIRECTORY);
+  const stat = fstat(own);
+  const top = { fd: own, path: "/", stat, trusted: onlyRootWrites(stat), stage: undefined, cached: true };
+  const cache = new DirectoryCache<Directory>();
+  return {
+    ...{ path, fd: own, top, ancestors: [], sync, cache },
+    [Symbol.dispose]: () => closeJailRoot({ cache, top }),
+  };
+}
