@@ -8,7 +8,7 @@ import type { Placement } from "../../jail/fs/write.ts";
 import type { Entry } from "../entry.ts";
 import type { LineReporter } from "../reporter.ts";
 import type { FileJob } from "./copy-file.ts";
-import { copiesInThreads, copyInThreads, type Outcome } from "./threads.ts";
+import { type CopyThread, copiesInThreads, copyInThreads, type Outcome, startCopyThread } from "./threads.ts";
 
 type Make = (parent: Directory, entry: Entry) => Placement;
 
@@ -25,6 +25,24 @@ export async function workAhead(
   const wanted = entries.filter(({ action }) => action !== "keep");
   const files = wanted.filter(({ type }) => type === "file");
   if (!copiesInThreads(files.length)) return undefined;
+  // It starts while the directories are made.
+  const thread = startCopyThread();
+  try {
+    return await work(root, entries, wanted, files, thread, reporter, make);
+  } finally {
+    thread.end();
+  }
+}
+
+async function work(
+  root: JailRoot,
+  entries: readonly Entry[],
+  wanted: readonly Entry[],
+  files: readonly Entry[],
+  thread: CopyThread,
+  reporter: LineReporter,
+  make: Make,
+): Promise<ReadonlyMap<Entry, Outcome>> {
   const ahead = new Map<Entry, Outcome>();
   for (const entry of wanted) {
     if (entry.type === "file") continue;
@@ -39,7 +57,7 @@ export async function workAhead(
     done = Math.min(done + 2, entries.length);
     reporter.progress(done, entries.length);
   };
-  const outcomes = await copyInThreads(root, files.map(jobOf), step);
+  const outcomes = await copyInThreads(root, files.map(jobOf), thread, step);
   for (const [index, entry] of files.entries()) {
     const outcome = outcomes[index];
     if (outcome !== undefined) ahead.set(entry, outcome);

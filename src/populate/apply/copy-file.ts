@@ -27,6 +27,6 @@ export function copyFile(spot: Spot, job: FileJob, announce: () => void): Placem
       throw new JailkitError("changed", 1, `${display(job.source ?? "")}: changed while it was being copied`);
     }
     announce();
-    return putFileIn(spot, { fd, size: stat.size }, job, howTo(job));
+    return putFileIn(spot, { fd, size: stat.size, start: 0 }, job, howTo(job));
   });
 }

@@ -29,14 +29,14 @@ interface CopyOrder {
   readonly rootFd: number;
   readonly path: ByteString;
   readonly sync: boolean;
-  /** The next job, and whether to stop. */
+  /** How many jobs are taken, and whether to stop. */
   readonly shared: Int32Array<SharedArrayBuffer>;
 }
 
 // Below this a thread costs more than it saves: it needs some 20 ms to start.
 const FILES_FOR_A_THREAD = 1000;
 const AT_ONCE = 16;
-const NEXT = 0;
+const TAKEN = 0;
 const STOP = 1;
 
 const compiled = import.meta.path.startsWith("/$bunfs/");
@@ -45,6 +45,13 @@ const compiled = import.meta.path.startsWith("/$bunfs/");
 export const copiesInThreads = (files: number): boolean =>
   files >= FILES_FOR_A_THREAD && navigator.hardwareConcurrency > 1;
 
+/** A thread that waits for files to copy. */
+export interface CopyThread {
+  /** Once. Rejects if the thread has failed. */
+  copy(order: CopyOrder): Promise<readonly Sent[]>;
+  end(): void;
+}
+
 /**
  * Copies files into a jail, in this thread and another one at once, and returns the outcome of each; undefined for those that
  * were not tried, because a signal came or there is no room. `done` is called after each in this thread.
@@ -52,13 +59,14 @@ export const copiesInThreads = (files: number): boolean =>
 export async function copyInThreads(
   root: JailRoot,
   copies: readonly FileJob[],
+  thread: CopyThread,
   done: () => void,
 ): Promise<(Outcome | undefined)[]> {
   const shared = new Int32Array(new SharedArrayBuffer(8));
   const order = { copies, rootFd: root.fd, path: root.path, sync: root.sync, shared };
   // Without the thread it takes longer, with the same result.
-  const other = inThread(order).catch((): Sent[] => []);
-  const sent = copyShare(root, order, done);
+  const other = thread.copy(order).catch((): Sent[] => []);
+  const sent = copyShare(root, order, false, done);
   const outcomes: (Outcome | undefined)[] = copies.map(() => undefined);
   for (const one of [...sent, ...(await other)]) outcomes[one[0]] = received(one);
   if (Atomics.load(shared, STOP) === 1) return outcomes;
@@ -70,20 +78,27 @@ export async function copyInThreads(
   return outcomes;
 }
 
-/** Copies the files that no other thread has taken. */
+/**
+ * Copies the files that no other thread has taken, from the first on, or with `backwards` from the last: two threads in one
+ * directory would wait for each other.
+ */
 function copyShare(
   root: JailRoot,
   { copies, shared }: CopyOrder,
+  backwards: boolean,
   done: () => void = () => undefined,
 ): Sent[] {
   const sent: Sent[] = [];
-  for (;;) {
-    const first = Atomics.add(shared, NEXT, AT_ONCE);
-    if (first >= copies.length) return sent;
-    for (const [offset, job] of copies.slice(first, first + AT_ONCE).entries()) {
+  for (let own = 0; ; own += AT_ONCE) {
+    const left = copies.length - Atomics.add(shared, TAKEN, AT_ONCE);
+    const count = Math.min(left, AT_ONCE);
+    if (count <= 0) return sent;
+    const first = backwards ? copies.length - own - count : own;
+    for (let index = first; index < first + count; index++) {
       if (receivedSignal() !== undefined) Atomics.store(shared, STOP, 1);
-      if (Atomics.load(shared, STOP) === 1) return sent;
-      const outcome = copyOne(root, job, first + offset);
+      const job = copies[index];
+      if (Atomics.load(shared, STOP) === 1 || job === undefined) return sent;
+      const outcome = copyOne(root, job, index);
       if (isNoRoom(received(outcome).result)) Atomics.store(shared, STOP, 1);
       sent.push(outcome);
       done();
@@ -122,20 +137,22 @@ function received([, announced, result]: Sent): Outcome {
   };
 }
 
-function inThread(order: CopyOrder): Promise<Sent[]> {
-  return new Promise((resolve, reject) => {
-    // In a thread the executable calls serveCopies; see src/tools/jk_init.ts.
-    const worker = new Worker(compiled ? Bun.main : import.meta.url);
-    worker.onmessage = ({ data }: MessageEvent<Sent[]>) => {
-      worker.terminate();
-      resolve(data);
-    };
-    worker.onerror = (event) => {
-      worker.terminate();
-      reject(new Error(event.message));
-    };
-    worker.postMessage(order);
+/** Starts a thread, which takes some time. End it. */
+export function startCopyThread(): CopyThread {
+  // In a thread the executable calls serveCopies; see src/tools/jk_init.ts.
+  const worker = new Worker(compiled ? Bun.main : import.meta.url);
+  const failed = new Promise<never>((_, reject) => {
+    worker.onerror = (event) => reject(new Error(event.message));
   });
+  failed.catch(() => undefined);
+  const copy = (order: CopyOrder) => {
+    const answer = new Promise<readonly Sent[]>((resolve) => {
+      worker.onmessage = ({ data }: MessageEvent<readonly Sent[]>) => resolve(data);
+    });
+    worker.postMessage(order);
+    return Promise.race([answer, failed]);
+  };
+  return { copy, end: () => worker.terminate() };
 }
 
 /** Makes this thread a worker that copies the files it receives; it leaves other orders alone. */
@@ -147,7 +164,7 @@ export function serveCopies(): void {
   scope.addEventListener("message", ({ data }) => {
     if (!Array.isArray(data.copies)) return;
     using root = reopenJailRoot(data.rootFd, data.path, data.sync);
-    scope.postMessage(copyShare(root, data));
+    scope.postMessage(copyShare(root, data, true));
   });
 }
 

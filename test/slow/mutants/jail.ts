@@ -148,6 +148,7 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/jail/fs/write.ts", "unit/jail-rules.test.ts", [
     ["C.O_WRONLY | C.O_TMPFILE, 0o600)", "C.O_WRONLY | C.O_TMPFILE, 0o666)"],
     ["C.O_CREAT | C.O_EXCL | C.O_NOFOLLOW, 0o600)", "C.O_CREAT | C.O_EXCL | C.O_NOFOLLOW, 0o666)"],
+    ["const has = attempt(() => hasDefaultAcl(stage.fd)) ?? true;", "const has = false;"],
     ["  if (inherits) dropInheritedAcl(fd, false);\n", ""],
     [
       "return uid === own.uid && gid === own.gid && stat.gid === gid && (stat.mode & C.S_ISGID) === 0;",
