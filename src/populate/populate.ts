@@ -150,7 +150,7 @@ async function fillJail(
   if (unwritten !== undefined) return { present: [], problems: [unwritten] };
   const notLive = makeLive(root, request, reporter);
   if (notLive !== undefined) return { present: [], problems: [notLive] };
-  const applied = applyPlan(root, plan, { hardlink: options.hardlink, reporter });
+  const applied = await applyPlan(root, plan, { hardlink: options.hardlink, reporter });
   const extras = applied.stopped ? [] : addExtras(root, request, applied.present, reporter);
   const problems = [...applied.problems, ...extras];
   try {
