@@ -12,7 +12,7 @@ import { grantedBy, viewExecution } from "../confine/execute-view.ts";
 import { type JailAccounts, readJailAccounts } from "../jail/accounts/accounts.ts";
 import { jailedUsers, limitedUsers } from "../jail/accounts/jailed-users.ts";
 import { closeJailRoot, openJailRoot } from "../jail/fs/walk.ts";
-import { knownJails } from "../jail/record/manifest.ts";
+import { readRegistry } from "../jail/record/manifest.ts";
 import { hookedRepositories, SHARED } from "../known-programs/hooked-repositories.ts";
 import { executedFiles } from "../libraries/closure.ts";
 import { copyOfKnown, ownStart, PoptReaders } from "../libraries/program-file.ts";
@@ -26,12 +26,17 @@ import type { FileKind, LintWorld, UnsafeDirectory as SystemDirectory } from "./
 export function knownPaths(failed: (error: unknown) => void = () => undefined): ByteString[] {
   const paths = new Set(jailedUsers().flatMap(({ jail }) => jail ?? []));
   try {
-    if (libc.geteuid() === 0) for (const { jail } of knownJails()) paths.add(jail.path);
+    if (libc.geteuid() === 0) for (const path of recordedPaths([...paths])) paths.add(path);
   } catch (error) {
     if (!(error instanceof JailkitError) && !(error instanceof SystemError)) throw error;
     failed(error);
   }
   return [...paths];
+}
+
+function recordedPaths(known: readonly ByteString[]): ByteString[] {
+  const { jails, damaged } = readRegistry(known);
+  return [...jails.map(({ jail }) => jail.path), ...damaged.flatMap(({ error }) => error.jail ?? [])];
 }
 
 /** The file at a path below an open root directory; symbolic links lead where they lead a process in that root. */

@@ -24,6 +24,7 @@ import { DirectoryError } from "./directory.ts";
 import { groupWarning } from "./groups.ts";
 import { KEYS_FILE, planKeys } from "./keys.ts";
 import { missingLine, missingPolicy } from "./login-needs.ts";
+import { completeOwnMove } from "./move-aside.ts";
 import { CHROOT_SHELL, type JailingPlan, planJailing } from "./plan.ts";
 
 export interface JailingOptions {
@@ -151,6 +152,9 @@ export function jailUser(
   run: AccountRun,
 ): () => void {
   const { host, access, move, dryRun } = options;
+  // Throws if the record is damaged, before anything is changed.
+  const recorded = recall(root, user.name);
+  completeOwnMove(user, host, { root, recorded: () => recorded?.home }, run, dryRun);
   const plan = planJailing({
     user,
     groups: groupsOf(user),
@@ -184,7 +188,7 @@ export function jailUser(
     run.status = dryRun ? "planned" : unchanged ? "unchanged" : "done";
     if (dryRun) describe(plan, accessPlan, run);
     else jail(plan, root, options, isFirst, run);
-    const oldHome = isFirst ? user.home : recall(root, user.name)?.home;
+    const oldHome = isFirst ? user.home : recorded?.home;
     if (move && moveFrom === undefined) warnOfOldHome(root, plan, oldHome, run);
     if (dryRun) for (const line of accessPlan.warnings) run.warn(line);
     else writeAccess(jailed, access, run);

@@ -14,7 +14,8 @@ import { requireWritable, requireWritableAccounts } from "../jail/fs/writable.ts
 import { withHostAccounts } from "../jail/record/jail-lock.ts";
 import { findMoved, lostJail } from "../jail/record/moved.ts";
 import { jailError } from "../jail/record/named-jail.ts";
-import { knownJails, REGISTRY, readContent } from "../jail/record/registry.ts";
+import { readContent } from "../jail/record/record-file.ts";
+import { knownJails, REGISTRY } from "../jail/record/registry.ts";
 import { isLocalUser, JAILED_GROUP, modifyAccount, supplementaryGroups } from "../system/account-tools.ts";
 import { groupByGid, type PasswdEntry, passwdByName } from "../system/accounts.ts";
 import { processesOf } from "../system/processes.ts";
@@ -23,6 +24,7 @@ import type { AccountRun } from "./account-run.ts";
 import { changeAccount, requireSafeMove } from "./change-account.ts";
 import { DirectoryError } from "./directory.ts";
 import type { JailingOptions } from "./jailing.ts";
+import { completeOwnMove } from "./move-aside.ts";
 
 /** The plan to take an account out of a jail. */
 interface Release {
@@ -63,10 +65,12 @@ function planRelease(
   jail: ByteString,
   home: ByteString,
   request: JailingOptions,
+  run: AccountRun,
 ): Release {
   const jailHome = normalPath(home);
   using root = openJailRoot(jail);
   const before = recall(root, user.name);
+  completeOwnMove(user, request.host, { root, recorded: () => before?.home }, run, request.dryRun);
   const target = request.move ? normalPath(before?.home ?? jailHome) : normalPath(`${jail}${jailHome}`);
   const move = request.move && lookUp(root, jailHome) !== undefined;
   if (move) requireSafeMove({ from: root, fromPath: jailHome, to: request.host, toPath: target }, user.uid);
@@ -91,10 +95,11 @@ export function jailToLeave(name: ByteString, given: ByteString | undefined): By
   return answered(() => jailOfLeftover(user, given && normalPath(absolute(given))));
 }
 
-function decide(user: PasswdEntry, request: JailingOptions): Release {
+function decide(user: PasswdEntry, request: JailingOptions, run: AccountRun): Release {
   const named = request.jail && normalPath(absolute(request.jail));
   const split = splitHome(user.home);
   if (split === undefined) {
+    completeOwnMove(user, request.host, undefined, run, request.dryRun);
     const jail = jailOfLeftover(user, named);
     if (jail === undefined) throw notJailed(user, "no jail");
     return planCompletion(user, jail, request);
@@ -102,7 +107,7 @@ function decide(user: PasswdEntry, request: JailingOptions): Release {
   const jail = normalPath(split.jail);
   if (named !== undefined && named !== jail)
     throw notJailed(user, `the jail ${quoted(jail)}, not in that one`);
-  return planRelease(user, jail, split.home, request);
+  return planRelease(user, jail, split.home, request, run);
 }
 
 /**
@@ -113,7 +118,7 @@ function decide(user: PasswdEntry, request: JailingOptions): Release {
 export function unjailUser(user: PasswdEntry, request: JailingOptions, run: AccountRun): () => void {
   let plan: Release;
   try {
-    plan = decide(user, request);
+    plan = decide(user, request, run);
   } catch (error) {
     const split = splitHome(user.home);
     if (split === undefined) throw error;

@@ -20,6 +20,9 @@ const move = inFile("src/jail/fs/place.ts", "unit/update.test.ts");
 const place = inFile("src/jail/fs/place.ts", "unit/jail-remove.test.ts");
 const home = inFile("src/jail/fs/home-move.ts", "attack/home-move.test.ts");
 const filled = inFile("src/jail/fs/home-fill.ts", "attack/home-move.test.ts");
+const aside = (file: string) => inFile(file, "attack/home-aside.test.ts");
+const inPlace = (file: string) => inFile(file, "e2e/home-in-place.test.ts");
+const cleaned = inPlace("src/jail/fs/home-clean.ts");
 const parents = inFile("src/jail/fs/safety.ts", "unit/jail-safety.test.ts");
 const copy = inFile("ffi/copy.ts", "unit/copy.test.ts");
 const plan = inFile("src/jails/delete-plan.ts", "e2e/service-users.test.ts");
@@ -257,6 +260,42 @@ export const REMOVAL: readonly Mutant[] = [
     'if (isErrno(error, "EEXIST")) throw homeChanged(this.home.path);\n',
     'if (isErrno(error, "EEXIST")) return;\n',
     "a name that was listed twice",
+  ),
+  cleaned("!isRegular(stat) || grantsPower", "grantsPower", "a FIFO and a socket"),
+  cleaned("|| grantsPower(level.fd, name, stat.mode)) {", ") {", "programs that give rights"),
+  cleaned("seen.count < seen.links;", "false;", "a file with a name outside"),
+  cleaned(
+    "      if (first === undefined) copyFile",
+    "      if (index >= 0) copyFile",
+    "a file with a name outside",
+  ),
+  cleaned(
+    "if (name !== home) unlinkIfPresent",
+    "if (name === name + home) unlinkIfPresent",
+    "at each of its calls",
+  ),
+  inPlace("src/system/grants.ts")(
+    "|| hasXattr(dirfd, name, CAPABILITY);",
+    "&& hasXattr(dirfd, name, CAPABILITY);",
+    "programs that give rights",
+  ),
+  inPlace("src/users/move-aside.ts")(
+    "  if (isRootAbove(aside.parent.path)) {",
+    '  if (isRootAbove("/")) {',
+    "a process whose root is above",
+  ),
+  inPlace("src/users/move-aside.ts")("      restore(aside, error);\n", "", "if usermod fails"),
+  inPlace("src/users/move-aside.ts")("    steps.undo();\n", "", "if the new place is taken"),
+  aside("src/users/move-aside.ts")('  if (to.path === "/") return false;\n', "", "a home that leaves a jail"),
+  aside("src/jail/fs/home-aside.ts")(
+    "const fits = parent.trusted && ",
+    "const fits = ",
+    "a directory that others can write",
+  ),
+  aside("src/jail/fs/home-aside.ts")(
+    "  const isOurs = stat.uid === 0 && ",
+    "  const isOurs = stat.uid >= 0 && ",
+    "a directory of that name",
   ),
   apply(
     "fstat(source.fd), wasCopied(source))",
