@@ -5,6 +5,7 @@ import { shellWord } from "../cli/shell-word.ts";
 import { type JailedUser, namesOf } from "../jail/accounts/jailed-users.ts";
 import { isPrivate, liveState } from "../jail/fs/live-mounts.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
+import { emptiedMessage, isEmptied } from "../jail/record/emptied.ts";
 import { lackingProblem } from "../jail/record/live.ts";
 import type { ManifestContent } from "../jail/record/manifest.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
@@ -60,7 +61,9 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
   const { root, users, accounts, settings, freePath, verbose } = check;
   verbose(`testing basedir ${root.path}/`);
   const record = readRecord(root);
-  const { content } = record;
+  const emptied = record.content !== undefined && isEmptied(root, record.content);
+  // All of it is missing, and nobody misses it.
+  const content = emptied ? undefined : record.content;
   const files = new AccountFiles(root, accounts);
   const problems = [...record.problems, ...files.problems];
   const orProblem = (code: string, step: () => CheckFinding[], what = ""): CheckFinding[] => {
@@ -91,6 +94,7 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
   const { compared, known, bytes } = outcome;
   collected.findings.add(
     ...record.findings,
+    ...(emptied ? [emptiedFinding(root)] : []),
     ...shells,
     ...liveFindings(root, content),
     ...safetyFindings(root),
@@ -115,6 +119,15 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
     findings: findings.map((finding) => withRemedy(finding, context)),
     problems,
     counts: { objects: collected.objects, compared, known, bytes },
+  };
+}
+
+function emptiedFinding({ path }: JailRoot): CheckFinding {
+  return {
+    rule: "emptied",
+    path,
+    message: emptiedMessage(path),
+    remedy: `jailkit forget ${shellWord(path)}`,
   };
 }
 

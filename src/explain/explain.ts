@@ -15,7 +15,9 @@ import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { splitHome } from "../jail/accounts/separator.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { openJailRoot, openTree } from "../jail/fs/walk.ts";
+import { emptiedMessage, isEmptied } from "../jail/record/emptied.ts";
 import { notMounted } from "../jail/record/live.ts";
+import { openManifest } from "../jail/record/manifest.ts";
 import type { Missing } from "../libraries/dependency.ts";
 import { groupByGid, passwdByName, passwdByUid } from "../system/accounts.ts";
 import { jobWarnings } from "../system/scheduled-jobs.ts";
@@ -152,6 +154,26 @@ function explainLibraries(report: LoginReport): void {
   }
 }
 
+/** For root, who can read the record: says that nothing is left of the jail, before the checks that fail therefore. */
+function explainEmptied({ jail, steps }: LoginReport, onBehalf: boolean): void {
+  if (jail === undefined || !onBehalf) return;
+  const emptied = answered(() => {
+    using root = openJailRoot(jail);
+    return isEmptied(root, openManifest(root).content);
+  });
+  if (emptied !== true) return;
+  const remedy = `jk_update -j ${shellWord(jail)}`;
+  const step = stepsOf(JK_CHROOTSH)("emptied", "warned", emptiedMessage(jail), remedy);
+  steps.splice(
+    Math.max(
+      0,
+      steps.findIndex(({ stage }) => stage === JK_CHROOTSH),
+    ),
+    0,
+    step,
+  );
+}
+
 /** Adds the steps before the login shell; returns the command for the shell. */
 function explainEntrance(
   report: LoginReport,
@@ -201,5 +223,6 @@ export function explainLogin(question: Question): LoginReport {
       explainMounts(report);
       explainLibraries(report);
     });
+    explainEmptied(report, subject.onBehalf);
   });
 }

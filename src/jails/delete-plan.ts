@@ -68,11 +68,7 @@ export function planDelete(request: DeleteRequest): DeletePlan {
   const seen = statIfPresent(AT_FDCWD, jail);
   const records = recordsOf(known, jail);
   const paths = knownJailPaths(allUsers);
-  if (!paths.includes(jail) && records.length === 0) {
-    const near = nearJail(jail, paths);
-    const hint = near === undefined ? "" : `; did you mean ${display(near)}?`;
-    throw refuse("unknown-jail", `${shown}: is not a known jail${hint} (see 'jailkit list')`);
-  }
+  if (!paths.includes(jail) && records.length === 0) throw unknownJail(jail, paths);
   if (seen !== undefined) requireDeletable(jail, seen, paths);
   const users = allUsers.filter((user) => user.jail === jail);
   if (users.length > 0 && !unjail) {
@@ -89,6 +85,13 @@ export function planDelete(request: DeleteRequest): DeletePlan {
     throw refuse("has-processes", `${shown}: processes run in it (${pids.join(" ")}): end them first`);
   }
   return withSeenJail(jail, seen, (root) => ({ ...plan, ...measure(root, plan, allUsers) }));
+}
+
+/** The error for a jail that is none of the known `paths`. */
+export function unknownJail(jail: ByteString, paths: readonly ByteString[]): JailkitError {
+  const near = nearJail(jail, paths);
+  const hint = near === undefined ? "" : `; did you mean ${display(near)}?`;
+  return refuse("unknown-jail", `${display(jail)}: is not a known jail${hint} (see 'jailkit list')`);
 }
 
 function requireDeletable(jail: ByteString, seen: Stat, paths: readonly ByteString[]): void {
@@ -110,7 +113,7 @@ function requireDeletable(jail: ByteString, seen: Stat, paths: readonly ByteStri
 }
 
 /** Records of that path, and of that directory if it was moved. */
-function recordsOf(known: readonly KnownJail[], jail: ByteString): ByteString[] {
+export function recordsOf(known: readonly KnownJail[], jail: ByteString): ByteString[] {
   const ids = new Set(known.filter((each) => each.jail.path === jail).map(({ id }) => id));
   // Undefined if the directory is missing, or its record is damaged.
   const own = answered(() => {

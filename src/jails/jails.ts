@@ -12,6 +12,7 @@ import { type JailedUser, jailedUsers, namesOf, usersByJail } from "../jail/acco
 import { serviceUsersIfAnswered } from "../jail/accounts/service-users.ts";
 import { jailFindings } from "../jail/fs/safety.ts";
 import { isDirectory, openJailRoot } from "../jail/fs/walk.ts";
+import { emptiedMessage, isEmptied } from "../jail/record/emptied.ts";
 import { lackingProblem } from "../jail/record/live.ts";
 import { knownJails, type ManifestContent, openManifest } from "../jail/record/manifest.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
@@ -118,6 +119,7 @@ function jailFacts(path: ByteString, world: World): JailFacts {
       const reason = "an update was interrupted: run jk_update again";
       return { ...facts, condition: "incomplete", reason };
     }
+    if (isEmptied(root, content)) return { ...facts, condition: "emptied", reason: emptiedMessage(path) };
     if (content.requests.some(asksForFiles)) return { ...facts, condition: "ready", reason: undefined };
     const reason = "has no record of its contents: 'jailkit adopt' creates one";
     return { ...facts, condition: "unrecorded", reason };

@@ -1,4 +1,4 @@
-/** The reports of jailkit list, disk, delete and adopt. */
+/** The reports of jailkit list, disk, delete, forget and adopt. */
 import * as z from "zod";
 import { BUSY } from "../cli/options.ts";
 import {
@@ -16,9 +16,9 @@ const listedJailSchema = z.strictObject({
   path: z.string(),
   record: textOrNull,
   state: z
-    .enum(["ready", "unsafe", "unmounted", "incomplete", "unrecorded", "missing", "unreadable"])
+    .enum(["ready", "unsafe", "unmounted", "incomplete", "unrecorded", "emptied", "missing", "unreadable"])
     .describe(
-      '"unsafe": users other than root can change what they must not; "unmounted": a directory of a live jail is not mounted; "incomplete": an update was interrupted; "unrecorded": it has no record; "missing": its directory is missing.',
+      '"unsafe": users other than root can change what they must not; "unmounted": a directory of a live jail is not mounted; "incomplete": an update was interrupted; "unrecorded": it has no record; "emptied": somebody removed its contents, but not its directory and record; "missing": its directory is missing.',
     ),
   reason: textOrNull.describe("The reason if it is not ready."),
   users: z
@@ -128,6 +128,21 @@ export const deleteReportSchema = reportSchema("jailkit delete", {
 
 /** What `jailkit delete --json` prints. */
 export type DeleteReport = z.infer<typeof deleteReportSchema>;
+
+export const forgetReportSchema = reportSchema("jailkit forget", {
+  jail: z.string(),
+  dryRun: z.boolean(),
+  present: z.boolean().describe("Its directory is there."),
+  records: texts.describe("The ids of its records."),
+  users: texts.describe("The users who live in it."),
+  steps: texts.describe("The steps that were done, one printable line each."),
+  warnings: texts,
+  problems: z.array(problemSchema),
+  exitStatus: interruptible(0, 1),
+}).describe("What was forgotten, or would be.");
+
+/** What `jailkit forget --json` prints. */
+export type ForgetReport = z.infer<typeof forgetReportSchema>;
 
 export const adoptionReportSchema = reportSchema("jailkit adopt", {
   jail: z.string(),

@@ -24,6 +24,7 @@ import { copiedOf } from "./plan/copied.ts";
 import type { Draft, PlannerInput } from "./plan/draft.ts";
 import { makePlan, missingMessages } from "./plan/plan.ts";
 import { type Explanation, explain, explanationLines } from "./plan/why.ts";
+import { startOver } from "./record/start-over.ts";
 import { populateReport, whyReport } from "./report.ts";
 import { actionMessage, LineReporter, strippedMessage } from "./reporter.ts";
 import type { PopulateOptions, PopulateRequest } from "./request.ts";
@@ -141,6 +142,8 @@ async function fillJail(
   plan: Plan,
   reporter: LineReporter,
 ): Promise<Filled> {
+  const unwritten = refill(root, request, reporter);
+  if (unwritten !== undefined) return { present: [], problems: [unwritten] };
   const notLive = makeLive(root, request, reporter);
   if (notLive !== undefined) return { present: [], problems: [notLive] };
   const applied = applyPlan(root, plan, { hardlink: options.hardlink, reporter });
@@ -177,6 +180,25 @@ function makeLive(
     const failed = problem ?? problemFrom(error, "live", jail);
     reporter.fail(failed);
     return failed;
+  }
+}
+
+/** Begins the record of an emptied jail anew. Returns the problem if it cannot be written. */
+function refill(
+  root: JailRoot,
+  { jail }: PopulateRequest,
+  reporter: LineReporter,
+): PopulateProblem | undefined {
+  try {
+    startOver(root);
+    return undefined;
+  } catch (error) {
+    // A damaged record is reported at the end.
+    if (error instanceof JailkitError) return undefined;
+    const message = `the record of the jail is not written: ${describeError(error)}`;
+    const problem = noRoom(error, jail, ALL_FILES) ?? { code: "manifest", path: jail, message };
+    reporter.fail(problem);
+    return problem;
   }
 }
 

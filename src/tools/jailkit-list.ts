@@ -15,15 +15,20 @@ export const tool = defineTool({
     json: JSON_OUTPUT,
   },
   exitStatus: {
-    0: "every listed jail is ready, or has no record yet",
+    0: "every listed jail is ready, has no record yet, or is emptied and nobody lives in it",
     1: "a jail is missing, unsafe, not mounted, partly updated or unreadable, or the options are wrong",
   },
   notes:
-    'Known jails are those with a record, those that users of /etc/passwd live in, and those of jk_update.ini and jk_check.ini. Users that only a name service (LDAP) has are found by the name and the uid in the passwd of a known jail, and by the owners of files in its /home. The state is "ready", "unrecorded" (there is no record of its contents), "unsafe", "unmounted" (a directory of a live jail is not mounted), "incomplete" (an update was interrupted), "missing" or "unreadable".',
+    'Known jails are those with a record, those that users of /etc/passwd live in, and those of jk_update.ini and jk_check.ini. Users that only a name service (LDAP) has are found by the name and the uid in the passwd of a known jail, and by the owners of files in its /home. The state is "ready", "unrecorded" (there is no record of its contents), "unsafe", "unmounted" (a directory of a live jail is not mounted), "incomplete" (an update was interrupted), "emptied" (somebody, such as a hosting panel, removed its programs, libraries and configuration, but not its directory), "missing" or "unreadable".',
   root: 5,
   run({ options, operands }) {
     const jails = listJails([...options.jail, ...operands].map(absolutePath));
-    const good = jails.every(({ condition }) => condition === "ready" || condition === "unrecorded");
+    const good = jails.every(
+      ({ condition, users }) =>
+        condition === "ready" ||
+        condition === "unrecorded" ||
+        (condition === "emptied" && users.length === 0),
+    );
     return {
       exitStatus: good ? 0 : 1,
       report: () => listReport(jails),

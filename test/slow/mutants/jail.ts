@@ -127,6 +127,22 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/jail/fs/look.ts", "unit/jail-safety.test.ts", [
     ["if (!mayFollow(directory, stat)) throw", "if (!directory.trusted) throw"],
   ]),
+  ...within("src/check/accounts.ts", "unit/check-accounts.test.ts", [
+    ["owner === 0 || owner === uid || known", "owner === 0 || owner !== uid || known"],
+    ["owner === 0 || owner === uid || known", "owner === 0 || known"],
+  ]),
+  ...within("src/jail/record/emptied.ts", "e2e/emptied.test.ts", [
+    ["tops.size > 0 && [...tops].every(", "[...tops].some("],
+  ]),
+  ...within("src/populate/record/start-over.ts", "e2e/emptied.test.ts", [
+    ["  if (!isEmptied(root, manifest.content)) return;\n", ""],
+    ["content.entries.clear();", ""],
+    ["content.requests.splice(0, content.requests.length, ...others);", ""],
+  ]),
+  ...within("src/jails/forget.ts", "e2e/emptied.test.ts", [
+    ["present && !isKnownEmptied(jail)", "!isKnownEmptied(jail)"],
+    ["present && !isKnownEmptied(jail)", "present"],
+  ]),
   ...within("src/populate/apply/library-cache.ts", "attack/loose-directories.test.ts", [
     ["  requireOwnDirectories(root);\n", ""],
     ["[AUXILIARY, ...loader", "[...loader"],
@@ -481,11 +497,11 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/jail/fs/live-mounts.ts", "attack/live.test.ts", [
     ['isLimited(fd) ? "mounted" : "open"', '"mounted"'],
     ["    if (directory.path !== path) return `${shown}: is a symbolic link`;\n", ""],
-    ['    if (state === "other") throw refuse(', '    if (state === "open") throw refuse('],
+    ['if (state === "other")\n', 'if (state === "open")\n'],
     ["    limitMount(mount, at);\n    requireMounted", "    requireMounted"],
   ]),
   ...within("src/jail/fs/live-mounts.ts", "e2e/live.test.ts", [
-    ["names.length === 0 ? undefined", "names.length >= 0 ? undefined"],
+    ["return names.length === 0\n", "return names.length >= 0\n"],
   ]),
   ...within("src/populate/apply/live.ts", "e2e/live.test.ts", [
     ["!ALLOWED.test(each) || ", ""],
