@@ -60,14 +60,16 @@ export async function documentedTools(): Promise<Documented[]> {
 /** The options that are not hidden, with their short and long names as they are typed. */
 export function shownOptions(
   options: OptionTable,
-): { names: string[]; value?: string; description: string }[] {
+): { names: string[]; value?: string; isOptional?: boolean; description: string }[] {
   return optionRows(options).map(([left, description]) => {
     // An optional value: `--live[=DIR,...]`.
+    const isOptional = left.includes("[=");
     const [names = "", value] = left
       .trim()
       .replace(/\[=(.*)\]$/, "=$1")
       .split("=");
-    return { names: names.split(", "), description, ...(value === undefined ? {} : { value }) };
+    const given = value === undefined ? {} : { value };
+    return { names: names.split(", "), description, ...given, ...(isOptional ? { isOptional } : {}) };
   });
 }
 

@@ -8,11 +8,13 @@ import { operands } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { dropInName } from "../config/write.ts";
 import { type JailedUser, jailedUsers } from "../jail/accounts/jailed-users.ts";
+import { hostMountsIn } from "../jail/fs/host-mounts.ts";
 import { noRoom } from "../jail/fs/no-room.ts";
 import { jailMounts } from "../jail/fs/unmount.ts";
 import { openJailRoot } from "../jail/fs/walk.ts";
 import { isEmptied } from "../jail/record/emptied.ts";
 import { openManifest } from "../jail/record/manifest.ts";
+import { removeLiveLines } from "../populate/apply/live.ts";
 import { removeProcLine } from "../update/remove-extras.ts";
 import { closeLogSocket, type DeleteOutcome, removeRecords, warnOfSettings } from "./delete.ts";
 import { recordsOf, refuse, unknownJail } from "./delete-plan.ts";
@@ -76,6 +78,7 @@ export function forgetJail(
   };
   const changes = [
     () => closeLogSocket(jail, outcome, done),
+    () => forgetLive(jail, outcome, done),
     () => forgetProc(jail, outcome, done),
     // Last, so that an interrupted run can be repeated.
     () => removeRecords(records, done),
@@ -107,6 +110,22 @@ function forgetProc(jail: ByteString, outcome: DeleteOutcome, done: (line: ByteS
   if (removed) done(`removed the line for ${display(jail)}/proc from /etc/fstab`);
   if (left.length > 0)
     outcome.warnings.push(`/etc/fstab still mounts something in the jail: ${left.map(display).join(", ")}`);
+}
+
+/** The lines of a live jail stay while its directories are mounted. */
+function forgetLive(jail: ByteString, outcome: DeleteOutcome, done: (line: ByteString) => void): void {
+  const mounted = answered(() => {
+    using root = openJailRoot(jail);
+    return hostMountsIn(root);
+  });
+  if (mounted === undefined || mounted.length === 0) {
+    if (removeLiveLines(jail)) done(`removed the lines for ${display(jail)} from /etc/fstab`);
+    return;
+  }
+  const commands = operands(...mounted.map((path) => jail + path));
+  outcome.warnings.push(
+    `the host's directories stay mounted in ${display(jail)}; to unmount them: umount ${commands}`,
+  );
 }
 
 function warnOfUsers({ jail, users }: ForgetPlan, outcome: DeleteOutcome): void {

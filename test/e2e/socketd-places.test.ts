@@ -201,6 +201,16 @@ describe("a socket", () => {
     expect(m.list(`${jail}/dev`)).toEqual(["log"]);
   });
 
+  test("is not created in the host's /dev, mounted in a jail", async () => {
+    m.mkdir("/srv/bound/dev");
+    m.must(["mount", "--bind", "/dev", "/srv/bound/dev"]);
+    const before = m.stat("/dev/log");
+    start(`[/srv/bound/dev/log]\n${wide}[${socket}]\n`);
+    await told("is the host's /dev");
+    expect(m.stat("/dev/log")).toEqual(before);
+    m.must(["umount", "/srv/bound/dev"]);
+  });
+
   test("of this machine's own log daemon is never used", async () => {
     start(`[/dev/log]\n[/dev/./log]\n[${socket}]\n`);
     await told("is the socket of the host's own log daemon");

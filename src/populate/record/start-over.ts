@@ -25,6 +25,7 @@ export function startOver(root: JailRoot): void {
     const others = content.requests.filter((request) => !asksForFiles(request));
     content.requests.splice(0, content.requests.length, ...others);
     content.entries.clear();
+    content.live = undefined;
   });
   saveManifest(manifest);
 }

@@ -515,6 +515,12 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/check/collect.ts", "attack/live.test.ts", [
     ['if (isLive && liveState(root, path) === "mounted") return;', "if (isLive) return;"],
   ]),
+  ...within("src/populate/apply/library-cache.ts", "attack/host-mount.test.ts", [
+    ['    requireNoHostMount(root, etc, "/etc");\n', ""],
+  ]),
+  ...within("src/log-socket/monitor/bound-socket.ts", "e2e/socketd-places.test.ts", [
+    ["  if (system !== undefined) {", "  if (system === null) {"],
+  ]),
   ...within("src/users/policy.ts", "e2e/user-access.test.ts", [
     [
       "  if (same) return { ...plan, present: true };",
