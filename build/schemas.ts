@@ -8,6 +8,7 @@ import {
   adoptReportSchema,
   deleteReportSchema,
   diskReportSchema,
+  forgetReportSchema,
   listReportSchema,
 } from "../src/jails/report-schema.ts";
 import { configReportSchema } from "../src/lint/report-schema.ts";
@@ -38,6 +39,7 @@ export const REPORT_SCHEMAS = {
   "jailkit delete": deleteReportSchema,
   "jailkit disk": diskReportSchema,
   "jailkit explain": explainReportsSchema,
+  "jailkit forget": forgetReportSchema,
   "jailkit list": listReportSchema,
   "jailkit log-sockets": logSocketsReportSchema,
   jk_addjailuser: newUserReportSchema,

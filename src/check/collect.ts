@@ -3,6 +3,7 @@ import { isErrno } from "../../ffi/error.ts";
 import type { Stat } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
+import { hostSystemOf } from "../jail/fs/host-mounts.ts";
 import { jailMounts } from "../jail/fs/unmount.ts";
 import { hostPath, isDirectory, isLink, isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import type { ManifestContent } from "../jail/record/manifest.ts";
@@ -78,6 +79,10 @@ export class Collected implements WalkHandlers {
   constructor(context: CollectContext) {
     this.#context = context;
     this.hostDirectory = context.hostDirectory;
+  }
+
+  hostMount(path: ByteString, stat: Stat): ByteString | undefined {
+    return hostSystemOf(this.#context.root, { path, stat });
   }
 
   ignored(path: ByteString): boolean {

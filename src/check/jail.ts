@@ -4,6 +4,7 @@ import { describeError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { type JailedUser, namesOf } from "../jail/accounts/jailed-users.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
+import { emptiedMessage, isEmptied } from "../jail/record/emptied.ts";
 import type { ManifestContent } from "../jail/record/manifest.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
 import type { HostAccounts } from "../system/host-accounts.ts";
@@ -58,7 +59,9 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
   const { root, users, accounts, settings, freePath, verbose } = check;
   verbose(`testing basedir ${root.path}/`);
   const record = readRecord(root);
-  const { content } = record;
+  const emptied = record.content !== undefined && isEmptied(root, record.content);
+  // All of it is missing, and nobody misses it.
+  const content = emptied ? undefined : record.content;
   const files = new AccountFiles(root, accounts);
   const problems = [...record.problems, ...files.problems];
   const orProblem = (code: string, step: () => CheckFinding[], what = ""): CheckFinding[] => {
@@ -89,6 +92,7 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
   const { compared, known, bytes } = outcome;
   collected.findings.add(
     ...record.findings,
+    ...(emptied ? [emptiedFinding(root)] : []),
     ...shells,
     ...safetyFindings(root),
     ...closedFindings(
@@ -100,7 +104,7 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
     ...outcome.findings,
     ...strangerFindings(root, content, collected.strangers),
     ...missingUsers(root, files, users),
-    ...accountFindings(files.facts(verbose)),
+    ...orProblem("name-service", () => accountFindings(files.facts(verbose)), "accounts are not compared: "),
   );
   problems.push(...collected.problems, ...outcome.problems, ...keepVerified(record, outcome.verified));
   const nameOf = (uid: number) => files.nameOf(uid);
@@ -112,6 +116,15 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
     findings: findings.map((finding) => withRemedy(finding, context)),
     problems,
     counts: { objects: collected.objects, compared, known, bytes },
+  };
+}
+
+function emptiedFinding({ path }: JailRoot): CheckFinding {
+  return {
+    rule: "emptied",
+    path,
+    message: emptiedMessage(path),
+    remedy: `jailkit forget ${shellWord(path)}`,
   };
 }
 

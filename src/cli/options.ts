@@ -54,6 +54,11 @@ export const forceOption = (description: string) => ({ short: "f", description }
 /** `--json` */
 export const JSON_OUTPUT = { description: "print one JSON object instead of lines" } as const;
 
+/** `--strict` of tools that pass over what jailkit 2 passed over. */
+export const STRICT = {
+  description: "exit with another status than 0 unless everything requested is there (always so with --json)",
+} as const;
+
 /** `-v`, `--verbose` */
 export const VERBOSE = { short: "v", description: "print more details" } as const;
 

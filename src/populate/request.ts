@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { WantedAccounts } from "./apply/accounts.ts";
 import type { PopulateProblem, Want } from "./entry.ts";
+import type { Companions } from "./plan/companion.ts";
 
 /** A request to fill a jail. */
 export interface PopulateRequest {
@@ -33,6 +34,8 @@ export interface PopulateOptions {
   readonly json: boolean;
   /** Do not wait for another tool that works on the jail. */
   readonly noWait: boolean;
+  /** Problems that jailkit 2.23 passed over count for the exit status too; --json implies it. */
+  readonly strict: boolean;
   /** Explain why this path is in the plan, and change nothing. */
   readonly why?: ByteString | undefined;
   /** Create the jail if it is missing. */
@@ -41,4 +44,6 @@ export interface PopulateOptions {
   readonly missingStatus?: number;
   /** The exit status for a jail that is not safe. */
   readonly unsafeStatus: number;
+  /** The sections that programs need. */
+  readonly companions: Companions;
 }

@@ -58,6 +58,10 @@ export const COMMANDS: Readonly<Record<string, LazyTool>> = {
     summary: "show what a user's login would do, and why it fails",
     load: () => import("./jailkit-explain.ts"),
   },
+  forget: {
+    summary: "drop the record and the log socket of a jail, and leave its files alone",
+    load: () => import("./jailkit-forget.ts"),
+  },
   list: {
     summary: "list known jails, their users, sections and files",
     load: () => import("./jailkit-list.ts"),

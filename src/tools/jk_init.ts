@@ -10,6 +10,7 @@ import {
   JSON_OUTPUT,
   jailOption,
   NO_WAIT,
+  STRICT,
   SYNC,
   VERBOSE,
 } from "../cli/options.ts";
@@ -25,6 +26,7 @@ import { serveCopies } from "../populate/apply/threads.ts";
 import { absolutePath, fileSystemAt } from "../populate/file-system.ts";
 import { explainWhy, populate } from "../populate/populate.ts";
 import { givenOptions } from "../populate/record/requests.ts";
+import { createCompanions, installedCompanions } from "../profile/companions.ts";
 import { readProfile } from "../profile/profile.ts";
 import { logSocketDirectory } from "../profile/recipe.ts";
 import type { SectionsReport } from "../profile/report-schema.ts";
@@ -95,17 +97,18 @@ export const tool = defineTool({
       value: "PATH",
       description: "show which section adds PATH to the jail, and why (without SECTION: from the record)",
     },
+    strict: STRICT,
     sync: SYNC,
     noWait: NO_WAIT,
     json: JSON_OUTPUT,
     verbose: VERBOSE,
   },
   exitStatus: {
-    0: "everything requested is in the jail",
-    1: "something could not be copied, or the options are wrong",
+    0: "everything requested is in the jail, except for what a warning names",
+    1: "something could not be written or is refused, or the options are wrong",
     2: "too few arguments",
     3: "the jail is not safe, or the file with the sections is missing",
-    4: "a section does not exist (with -j; the others were installed)",
+    4: "a section does not exist (with --strict or --json; the others were installed)",
     ...BUSY_STATUS,
   },
   root: 5,
@@ -137,9 +140,14 @@ export const tool = defineTool({
       message: `section ${quoted(name)} does not exist in ${display(file)}${didYouMean(name, known)}`,
       exitStatus: UNKNOWN_SECTION,
     }));
-    // As in jailkit 2 for a jail without -j, which only old scripts use.
-    const tolerant = options.jail === undefined;
     const nothing = selection.sections.length === 0;
+    // As in jailkit 2: sections that do not exist create no jail.
+    if (nothing && !options.strict && !options.json && host.stat(jail) === undefined)
+      throw new JailkitError("no-such-section", 1, unknown.map(({ message }) => message).join("; "));
+    const companions =
+      options.configfile === undefined
+        ? createCompanions(() => ini, host, loader)
+        : installedCompanions(host, loader);
     const configfile = options.configfile && absolutePath(options.configfile);
     return await populate(
       {
@@ -152,11 +160,11 @@ export const tool = defineTool({
         needProc: profile.needProc,
         needLogsocket: profile.needLogsocket,
         mustExist: names.filter((name) => profile.needFiles.has(name)),
-        problems: tolerant ? [] : unknown,
-        warnings: [...(tolerant ? unknown.map(({ message }) => message) : []), ...selection.warnings],
+        problems: unknown,
+        warnings: [...selection.warnings, ...profile.warnings],
         notes: profile.notFound,
       },
-      { ...options, create: true, unsafeStatus: UNSAFE, dryRun: options.dryRun || nothing },
+      { ...options, create: true, unsafeStatus: UNSAFE, dryRun: options.dryRun || nothing, companions },
       host,
       loader,
     );

@@ -45,6 +45,7 @@ const COMMANDS = [
   ["jailkit", "disk"],
   ["jailkit", "disk", J],
   ["jailkit", "delete", "--yes", J],
+  ["jailkit", "forget", J],
   ["jailkit", "adopt", J],
   ["jailkit", "explain", "u"],
   ["jailkit", "log-sockets"],

@@ -171,7 +171,7 @@ function openBox(
   const isOurs = stat.uid === 0 && (stat.mode & 0o077) === 0 && onSameMount(stat, parent.stat);
   // A home that is in it already must not be replaced: see leftAside.
   if (isOurs && (!create || statIfPresent(fd, HOME) === undefined))
-    return { fd, path, stat, trusted: true, stage: undefined, cached: false };
+    return { fd, path, stat, trusted: true, stage: undefined, cached: false, mount: parent.mount };
   close(fd);
   return undefined;
 }

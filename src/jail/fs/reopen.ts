@@ -12,10 +12,14 @@ import { closeJailRoot, type Directory, type JailRoot } from "./walk.ts";
 export function reopenJailRoot(fd: number, path: ByteString, sync: boolean): JailRoot {
   const own = openAt(fd, ".", C.O_PATH | C.O_DIRECTORY);
   const stat = fstat(own);
-  const top = { fd: own, path: "/", stat, trusted: onlyRootWrites(stat), stage: undefined, cached: true };
+  const mount = { path: "/", stat };
+  const top = {
+    ...{ fd: own, path: "/", stat, trusted: onlyRootWrites(stat) },
+    ...{ stage: undefined, mount, cached: true },
+  };
   const cache = new DirectoryCache<Directory>();
   return {
-    ...{ path, fd: own, top, ancestors: [], sync, cache },
+    ...{ path, fd: own, top, ancestors: [], sync, isJail: true, cache },
     [Symbol.dispose]: () => closeJailRoot({ cache, top }),
   };
 }

@@ -22,9 +22,10 @@ import { JailkitError } from "../../cli/error.ts";
 import { dropInheritedAcl, dropInheritedAclOfPath, hasDefaultAcl } from "../../system/acl.ts";
 import { kernelFileSystem } from "../../system/mounts.ts";
 import { type Attributes, chmodPath, setOwnerAndTimes, setTimesOf, verifyNew } from "./attributes.ts";
+import { hostSystemOf, requireNoHostMount } from "./host-mounts.ts";
 import { atSpot, type Spot, spotPath } from "./look.ts";
 import { type Placement, type PutOptions, place, syncDirectory } from "./place.ts";
-import { type Directory, type JailRoot, namedError } from "./walk.ts";
+import { type Directory, type JailRoot, joinPath, namedError } from "./walk.ts";
 
 export { type Attributes, setAttributes } from "./attributes.ts";
 export { makeDirectories, makeDirectoryIn } from "./directories.ts";
@@ -110,6 +111,7 @@ let namelessFiles = true;
  */
 function putNameless(spot: Spot, source: Source, attributes: Attributes): Placement | undefined {
   const { root, parent, name } = spot;
+  requireNoHostMount(root, parent, joinPath(parent.path, name));
   let fd: number;
   try {
     fd = openAt(parent.fd, ".", C.O_WRONLY | C.O_TMPFILE, 0o600);
@@ -200,7 +202,10 @@ export function putSymlinkIn(
   const { attributes } = options;
   // symlink(2) creates a link at once and follows nothing: no temporary name is needed.
   if (attributes === undefined && !options.replace && isBornAs(parent, { uid: 0, gid: 0 })) {
+    const isHosts = hostSystemOf(root, parent.mount) !== undefined;
     try {
+      // `place` refuses, unless the name exists.
+      if (isHosts) throw new SystemError(C.EEXIST, "symlink", undefined);
       makeSymlink(target, parent.fd, name);
       syncDirectory(root, parent);
       return "created";

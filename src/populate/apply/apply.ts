@@ -121,7 +121,7 @@ class PlanRun {
     const stop = interrupted(root.path, progress);
     if (stop === undefined) return false;
     problems.push(stop);
-    reporter.fail(stop.message);
+    reporter.fail(stop);
     return true;
   }
 
@@ -138,7 +138,7 @@ class PlanRun {
     const full = stop ?? noRoom(error, root.path, { left, progress });
     const problem = full ?? problemAt(root.path + entry.path, error, "cannot-write");
     problems.push(problem);
-    reporter.fail(problem.message);
+    reporter.fail(problem);
     return full !== undefined;
   }
 

@@ -30,7 +30,12 @@ const apply = inFile("src/users/change-account.ts", "attack/remove-race.test.ts"
 const deletion = inFile("src/jails/delete.ts", "e2e/service-users.test.ts");
 const services = inFile("src/jail/accounts/service-users.ts", "e2e/service-users.test.ts");
 const names = inFile("src/system/account-name.ts", "unit/account-name.test.ts");
+const directory = (file: string) => inFile(file, "e2e/directory.test.ts");
 const hosts = inFile("src/jail/fs/host-directories.ts", "e2e/host-directories.test.ts");
+
+const stamps = inFile("src/jail/record/verified.ts", "unit/check-content.test.ts");
+const known = inFile("src/update/plan/known-contents.ts", "unit/check-content.test.ts");
+const hostAccounts = inFile("src/system/host-accounts.ts", "unit/host-accounts.test.ts");
 
 export const REMOVAL: readonly Mutant[] = [
   names("/[\\x00-\\x1f\\x7f]/.test(name)", "/[\\x01-\\x1f\\x7f]/.test(name)", "is refused"),
@@ -39,7 +44,41 @@ export const REMOVAL: readonly Mutant[] = [
   names("/^[-+# ]| $/.test(name)", "/^[+# ]| $/.test(name)", "is refused"),
   names('name === "." || name === ".."', 'name === "."', "is refused"),
   names('name.startsWith("group ")', 'name === "group "', "is refused"),
+  directory("src/system/accounts.ts")(
+    "new Set([0]);",
+    "new Set([0, 2, 111]);",
+    "while the directory is down",
+  ),
+  directory("src/jails/delete-plan.ts")(
+    "if (userFiles) return [];",
+    "return [];",
+    "while the directory is down",
+  ),
+  inFile("src/users/directory.ts", "unit/directory.test.ts")(
+    "const isPlain = ",
+    "const isPlain = true || ",
+    "is one value",
+  ),
   names('literal.includes("@")', 'literal.includes("@@")', "a host may follow"),
+  stamps(
+    "return uid === 0 && (mode & 0o022) === 0 && ctime <",
+    "return (mode & 0o022) === 0 && ctime <",
+    "since a mapped",
+  ),
+  stamps(
+    "return uid === 0 && (mode & 0o022) === 0 && ctime <",
+    "return uid === 0 && ctime <",
+    "since a mapped",
+  ),
+  known("earlier.sourceStamp === known.sourceStamp", "true", "is read again by jk_update"),
+  known("earlier?.stamp === known.stamp && earlier", "earlier", "is read again by jk_update"),
+  known("if (reliable && isSame", "if (isSame", "is read again by jk_update"),
+  hostAccounts(
+    "    if (entry === undefined || /\\s/.test(entry.name)) return",
+    "    if (entry === undefined) continue;\n    if (false) return",
+    "is empty if there is the line",
+  ),
+  hostAccounts(" && !/success/i.test(first)", "", "filesAnswer"),
   exchange(
     "removeTree(root, temporary.path, old, isOneOf(within))",
     "removeTree(root, temporary.path, old)",

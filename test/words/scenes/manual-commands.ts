@@ -69,6 +69,17 @@ export const COMMANDS: Readonly<Record<string, Scene>> = {
       },
     },
   },
+  "jailkit-forget.8": {
+    prepare: makeJail(JAIL, "uidbasics"),
+    steps: {
+      "rm -rf /srv/jail/bin /srv/jail/dev /srv/jail/etc /srv/jail/lib* /srv/jail/usr": {
+        after: ({ m }) => {
+          expect(m.exists(JAIL)).toBe(true);
+          expect(m.must(["jailkit", "list"]).stdout).not.toContain(JAIL);
+        },
+      },
+    },
+  },
   "jailkit-list.8": {
     prepare: (stage) => makeLimited(stage),
     steps: {
