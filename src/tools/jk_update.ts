@@ -290,8 +290,7 @@ Files that were made in the jail or belong to users are not changed, nor are fil
       ? allJails(settings, users)
       : {
           jails: [{ path: absolutePath(named ?? section ?? ""), shellsOnly: false }],
-          missing: [],
-          damaged: [],
+          ...{ missing: [], damaged: [] },
         };
     using loader = createLoader({ dlopen: true });
     const run = new UpdateRun(options, directories, settings, {
