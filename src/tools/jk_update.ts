@@ -1,23 +1,24 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { AT_FDCWD } from "../../ffi/constants.ts";
-import { attempt } from "../../ffi/error.ts";
-import { readLink, statIfPresent } from "../../ffi/files.ts";
-import { directoryOf } from "../../ffi/paths.ts";
-import { display, quoted } from "../cli/display.ts";
+import { receivedSignal } from "../../ffi/interrupts.ts";
+import { display, jsonText, quoted } from "../cli/display.ts";
 import { JailkitError, UsageError } from "../cli/error.ts";
 import { interruption, statusAfterSignals } from "../cli/interrupt.ts";
 import { jailOrFirst } from "../cli/jail-operand.ts";
 import {
   DRY_RUN,
   HARDLINK,
-  JSON_OUTPUT,
+  JOBS,
+  JSON_LINES_OUTPUT,
   jailOption,
   type OptionTable,
   type OptionValues,
   SYNC,
   VERBOSE,
+  WORKER,
 } from "../cli/options.ts";
-import { printError, printLine } from "../cli/output.ts";
+import { printError, printJsonLine, printLine } from "../cli/output.ts";
+import { type Progress, startProgress } from "../cli/progress.ts";
+import { problemReport } from "../cli/report.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool, type ToolOutput } from "../cli/tool.ts";
 import { type KeyValues, readKeys } from "../config/keys.ts";
@@ -25,16 +26,14 @@ import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { problemLine } from "../config/model.ts";
 import { problemError } from "../config/place.ts";
 import { updateKeys } from "../config/schemas/update.ts";
-import { type JailedUser, jailedUsers } from "../jail/accounts/jailed-users.ts";
-import { isDirectory } from "../jail/fs/walk.ts";
-import { knownJails } from "../jail/record/manifest.ts";
-import { createLoader } from "../libraries/closure.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import { absolutePath } from "../populate/file-system.ts";
-import { LineReporter, problemAt } from "../populate/reporter.ts";
-import { HostMemory } from "../update/memory.ts";
-import { hasWork, type UpdateOutcome, untouched, updateReport } from "../update/report.ts";
-import { type UpdateContext, updateJail } from "../update/update.ts";
+import { LineReporter } from "../populate/reporter.ts";
+import { printedResult, processesFor, readJobs, runJobs, serveJobs } from "../system/jobs.ts";
+import { type JailsToUpdate, type JailToUpdate, jailsToUpdate } from "../update/jails.ts";
+import type { UpdateReport, UpdateSummary } from "../update/report-schema.ts";
+import type { UpdateOptions } from "../update/update.ts";
+import { type UpdateResult, Updater, type UpdaterOptions } from "../update/updater.ts";
 
 const NAME = "jk_update";
 const CONFIG = `${CONFIG_DIRECTORY}/jk_update.ini`;
@@ -55,42 +54,6 @@ function readSettings(reporter: LineReporter): Settings {
     found.set(section.name, values);
   }
   return found;
-}
-
-function settingsFor(settings: Settings, jail: ByteString) {
-  return settings.entries().find(([name]) => name.startsWith("/") && absolutePath(name) === jail)?.[1];
-}
-
-/** A jail to update. `shellsOnly`: it is known only from homes, and was never given to jk_update. */
-interface JailToUpdate {
-  readonly path: ByteString;
-  readonly shellsOnly: boolean;
-}
-
-/** All known jails: of the registry, of jk_update.ini, and of the homes of accounts. */
-function allJails(settings: Settings, users: readonly JailedUser[]) {
-  const named = [...settings.keys()].filter((name) => name.startsWith("/")).map(absolutePath);
-  const given = new Set([...knownJails().map(({ jail }) => jail.path), ...named]);
-  const lived = users.flatMap(({ jail }) => (jail === undefined || jail === "/" ? [] : [jail]));
-  const jails: JailToUpdate[] = [];
-  const missing: ByteString[] = [];
-  for (const path of [...new Set([...given, ...lived])].sort()) {
-    const stat = statIfPresent(AT_FDCWD, path);
-    if (stat !== undefined && isDirectory(stat)) jails.push({ path, shellsOnly: !given.has(path) });
-    else if (given.has(path)) missing.push(path);
-  }
-  return { jails, missing };
-}
-
-/** The jk_chrootsh beside the running program, and the login shells of the users of a jail. */
-function loginsOf(users: readonly JailedUser[]): UpdateContext["loginsOf"] {
-  // proc(5) may not be mounted.
-  const own = attempt(() => readLink(AT_FDCWD, "/proc/self/exe")) ?? `/usr/sbin/${NAME}`;
-  const chrootsh = `${directoryOf(own)}/jk_chrootsh`;
-  return (jail) => ({
-    chrootsh,
-    shells: users.filter((user) => user.jail === jail).map(({ shell }) => shell),
-  });
 }
 
 const OPTIONS = {
@@ -120,8 +83,10 @@ const OPTIONS = {
       "also remove files that the host lacks, even if they were created in the jail or belong to users",
   },
   sync: SYNC,
-  json: JSON_OUTPUT,
+  jobs: JOBS,
+  json: JSON_LINES_OUTPUT,
   verbose: VERBOSE,
+  worker: WORKER,
 } as const satisfies OptionTable;
 
 type Options = OptionValues<typeof OPTIONS>;
@@ -141,89 +106,137 @@ function readOperands(options: Options, operands: readonly ByteString[]) {
 
 /** The updates of one run of the tool. */
 class UpdateRun {
-  readonly outcomes: UpdateOutcome[] = [];
+  readonly results: UpdateResult[] = [];
   readonly problems: PopulateProblem[] = [];
-  readonly warnings: string[] = [];
+  readonly #options: Options;
+  readonly #directories: readonly ByteString[];
+  readonly #settings: ReadonlyMap<ByteString, KeyValues<typeof updateKeys>>;
+  readonly #updaterOptions: UpdaterOptions;
+  #done = 0;
 
-  constructor(
-    private readonly options: Options,
-    private readonly directories: readonly ByteString[],
-    private readonly settings: Settings,
-    private readonly context: UpdateContext,
-  ) {}
+  constructor(options: Options, directories: readonly ByteString[], settings: Settings) {
+    this.#options = options;
+    this.#directories = directories;
+    const named = [...settings].filter(([name]) => name.startsWith("/"));
+    // The first section of a jail counts.
+    this.#settings = new Map(named.toReversed().map(([name, values]) => [absolutePath(name), values]));
+    const { verbose, json, check } = options;
+    this.#updaterOptions = { tool: NAME, verbose, json: json !== false, check };
+  }
 
-  async updateAll({ jails, missing }: ReturnType<typeof allJails>): Promise<void> {
-    for (const path of missing) this.warnMissing(path);
-    for (const [index, jail] of jails.entries()) {
-      const stop = interruption(`${index} of ${jails.length} jails are done`);
-      if (stop !== undefined) {
-        this.fail({ code: stop.code, path: jail.path, message: `${stop.message}; run this again` });
-        return;
-      }
-      await this.update(jail);
-    }
+  async updateAll({ jails, missing }: JailsToUpdate): Promise<void> {
+    const { jobs, all } = this.#options;
+    using updater = new Updater(this.#updaterOptions);
+    for (const path of missing) this.#add(updater.missing(this.#requestFor({ path, shellsOnly: false })));
+    const requests = jails.map((jail) => this.#requestFor(jail));
+    const progress = startProgress(NAME);
+    const ended = (result: UpdateResult | undefined) => {
+      if (result !== undefined) this.#add(result);
+      progress.at(++this.#done, requests.length);
+    };
+    const processes = all ? processesFor(requests.length, readJobs(jobs)) : 1;
+    if (processes < 2 || !(await this.#inProcesses(processes, requests, updater, progress, ended)))
+      await this.#here(requests, updater, progress, ended);
+    progress.clear();
+    const how = `${this.#done} of ${requests.length} jails are done`;
+    const stop = this.#done < requests.length ? interruption(how) : undefined;
+    const next = requests[this.#done];
+    if (stop === undefined || next === undefined) return;
+    const problem = { code: stop.code, path: next.jail, message: `${stop.message}; run this again` };
+    this.problems.push(problem);
+    if (this.#options.json === false) printError(`${NAME}: ${problem.message}`);
   }
 
   /** The report, or the jails that are not up to date. */
   output(): ToolOutput {
-    const { outcomes, problems, warnings } = this;
-    const { check, all, dryRun } = this.options;
-    const failed = problems.length > 0 || outcomes.some((outcome) => outcome.problems.length > 0);
-    const pending = check && outcomes.some(hasWork);
+    const { results, problems } = this;
+    const { check, all, dryRun, json } = this.#options;
+    const failed = problems.length > 0 || results.some((result) => result.failed);
+    const pending = check && results.some(({ work }) => work);
     // A jail that failed has an error message of its own.
-    const exitStatus = statusAfterSignals(pending ? WORK_TO_DO : failed ? 1 : 0);
+    const exitStatus = statusAfterSignals<0 | 1 | 10>(pending ? WORK_TO_DO : failed ? 1 : 0);
+    const report = (): UpdateReport | UpdateSummary =>
+      ({
+        ...{ version: 1, tool: NAME, dryRun: dryRun || check },
+        jails: json === "lines" ? this.#done : results.flatMap((result) => result.report ?? []),
+        warnings: results.flatMap(({ warning }) => (warning === undefined ? [] : jsonText(warning))),
+        problems: problems.map(problemReport),
+        exitStatus,
+      }) as UpdateReport | UpdateSummary;
     return {
       exitStatus,
-      report: () => updateReport(outcomes, { problems, warnings }, dryRun || check, exitStatus),
+      report,
       print() {
-        for (const { jail } of all && check ? outcomes.filter(hasWork) : [])
+        for (const { jail } of all && check ? results.filter(({ work }) => work) : [])
           printLine(`${display(jail)}: there is something to do`);
       },
     };
   }
 
-  private warnMissing(path: ByteString): void {
-    const warning = `${display(path)} is missing: 'jailkit delete' forgets it, or name the place it was moved to`;
-    this.warnings.push(warning);
-    this.outcomes.push(untouched(path, { gone: true, warnings: [warning] }));
-    if (!this.options.json) this.context.reporter.warn(warning);
+  async #here(
+    requests: readonly UpdateOptions[],
+    updater: Updater,
+    progress: Progress,
+    ended: (result: UpdateResult) => void,
+  ): Promise<void> {
+    for (const request of requests) {
+      if (receivedSignal() !== undefined) return;
+      progress.clear();
+      ended(await updater.update(request));
+    }
   }
 
-  private async update({ path: jail, shellsOnly }: JailToUpdate): Promise<void> {
-    const { skip, prune, sync, hardlink, dryRun, check } = this.options;
-    const own = settingsFor(this.settings, jail);
-    const request = {
+  #inProcesses(
+    processes: number,
+    requests: readonly UpdateOptions[],
+    updater: Updater,
+    progress: Progress,
+    ended: (result: UpdateResult | undefined) => void,
+  ): Promise<boolean> {
+    return runJobs<UpdaterOptions, UpdateOptions, UpdateResult>({
+      ...{ tool: NAME, jobs: requests, processes, ordered: this.#options.json !== "lines" },
+      setup: () => this.#updaterOptions,
+      ended: (end, index) => {
+        const request = requests[index];
+        progress.clear();
+        const lost = (reason: string) => {
+          const path = request?.jail ?? "";
+          const message = `${display(path)}: the update is not complete: ${reason}; run this again`;
+          return request && updater.fail(request, { code: "lost", path, message });
+        };
+        ended(end.kind === "lost" ? lost(end.reason) : printedResult(end));
+      },
+    });
+  }
+
+  #add(result: UpdateResult): void {
+    const { problem, report, ...rest } = result;
+    if (problem !== undefined) this.problems.push(problem);
+    const lines = this.#options.json === "lines";
+    if (lines && report !== undefined) printJsonLine({ version: 1, tool: NAME, jail: report });
+    this.results.push(lines ? { ...rest, report: undefined } : { ...rest, report });
+  }
+
+  #requestFor({ path: jail, shellsOnly }: JailToUpdate): UpdateOptions {
+    const { skip, prune, sync, hardlink, dryRun, check } = this.#options;
+    const own = this.#settings.get(jail);
+    return {
       ...{ jail, prune, sync, shellsOnly },
-      directories: [...this.directories, ...(own?.directories ?? [])],
+      directories: [...this.#directories, ...(own?.directories ?? [])],
       skips: [...skip.filter((path) => path !== ""), ...(own?.skips ?? [])],
       hardlink: hardlink || own?.hardlinks === true || own?.hardlink === true,
       dryRun: dryRun || check,
       checkOnly: check,
     };
-    this.context.memory.refresh();
-    try {
-      const outcome = await updateJail(request, this.context);
-      // The reporter of a check is quiet.
-      for (const { message } of check ? outcome.problems : [])
-        this.show(message.includes(display(jail)) ? message : `${display(jail)}: ${message}`);
-      // If only its shells were compared, a jail is not known to be up to date.
-      if (!shellsOnly || hasWork(outcome) || outcome.kept.length > 0) this.outcomes.push(outcome);
-    } catch (error) {
-      const problem = problemAt(jail, error, "failed");
-      this.outcomes.push(untouched(jail, { problems: [problem] }));
-      this.fail(problem);
-    }
-  }
-
-  private fail(problem: PopulateProblem): void {
-    this.problems.push(problem);
-    this.show(problem.message);
-  }
-
-  private show(message: string): void {
-    if (!this.options.json) printError(`${NAME}: ${message}`);
   }
 }
+
+/** Does updates for another process of this tool; see runJobs. */
+const serveUpdates = () =>
+  serveJobs<UpdaterOptions, UpdateOptions, UpdateResult>((options) => {
+    const updater = new Updater(options);
+    return (request) => updater.update(request);
+  });
 
 /** jk_update(8): updates jails from the host. */
 export const tool = defineTool({
@@ -251,23 +264,18 @@ Without a record, each file in the directories (/bin, /sbin, /lib*, /usr and /op
 Files that were made in the jail or belong to users are not changed, nor are files below /etc that were changed in the jail.`,
   root: 5,
   async run({ options, operands }) {
+    if (options.worker) return serveUpdates();
     const { named, directories } = readOperands(options, operands);
-    const silent = options.json || options.check;
+    const silent = options.json !== false || options.check;
     const reporter = new LineReporter(NAME, { verbose: options.verbose, silent, quiet: silent });
     const settings: Settings = named === undefined ? readSettings(reporter) : new Map();
     const section = options.configsection;
     if (section !== undefined && !settings.has(section))
       throw new JailkitError("no-section", 1, `${CONFIG} does not have a section called ${quoted(section)}`);
-    const users = jailedUsers();
     const list = options.all
-      ? allJails(settings, users)
+      ? jailsToUpdate([...settings.keys()].filter((name) => name.startsWith("/")).map(absolutePath))
       : { jails: [{ path: absolutePath(named ?? section ?? ""), shellsOnly: false }], missing: [] };
-    using loader = createLoader({ dlopen: true });
-    const run = new UpdateRun(options, directories, settings, {
-      ...{ memory: new HostMemory(loader), loader, reporter },
-      loginsOf: loginsOf(users),
-      full: new Set(),
-    });
+    const run = new UpdateRun(options, directories, settings);
     await run.updateAll(list);
     return run.output();
   },

@@ -47,7 +47,7 @@ import { changeLine, hasWork, removalLine, type UpdateOutcome } from "./report.t
 import { recordOf, settle } from "./settle.ts";
 
 /** The options of jk_update and the keys of jk_update.ini. */
-interface UpdateOptions {
+export interface UpdateOptions {
   /** Absolute, normalised. */
   readonly jail: ByteString;
   /** The directories to update, as they were written. If empty: everything that was requested. */
