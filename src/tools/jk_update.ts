@@ -113,6 +113,8 @@ class UpdateRun {
   readonly #settings: ReadonlyMap<ByteString, KeyValues<typeof updateKeys>>;
   readonly #updaterOptions: UpdaterOptions;
   #done = 0;
+  /** Jails for which there may be room when the others are done. */
+  readonly #again: UpdateOptions[] = [];
 
   constructor(options: Options, directories: readonly ByteString[], settings: Settings) {
     this.#options = options;
@@ -135,8 +137,12 @@ class UpdateRun {
       progress.at(++this.#done, requests.length);
     };
     const processes = all ? processesFor(requests.length, readJobs(jobs)) : 1;
-    if (processes < 2 || !(await this.#inProcesses(processes, requests, updater, progress, ended)))
-      await this.#here(requests, updater, progress, ended);
+    const elsewhere =
+      processes > 1 && (await this.#inProcesses(processes, requests, updater, progress, ended));
+    await this.#here(elsewhere ? this.#again : requests, updater, progress, ended);
+    // Those that were done again came last.
+    const order = new Map([...missing, ...requests.map(({ jail }) => jail)].map((path, at) => [path, at]));
+    this.results.sort((a, b) => (order.get(a.jail) ?? 0) - (order.get(b.jail) ?? 0));
     progress.clear();
     const how = `${this.#done} of ${requests.length} jails are done`;
     const stop = this.#done < requests.length ? interruption(how) : undefined;
@@ -204,7 +210,9 @@ class UpdateRun {
           const message = `${display(path)}: the update is not complete: ${reason}; run this again`;
           return request && updater.fail(request, { code: "lost", path, message });
         };
-        ended(end.kind === "lost" ? lost(end.reason) : printedResult(end));
+        if (end.kind === "lost") ended(lost(end.reason));
+        else if (end.result.noRoom === true && request !== undefined) this.#again.push(request);
+        else ended(printedResult(end));
       },
     });
   }

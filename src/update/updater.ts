@@ -14,6 +14,8 @@ import { hasWork, jailReport, type UpdateOutcome, untouched } from "./report.ts"
 import type { UpdatedJailReport } from "./report-schema.ts";
 import { type UpdateContext, type UpdateOptions, updateJail } from "./update.ts";
 
+const NO_ROOM = "no-room";
+
 /** How the updates of one run are shown. */
 export interface UpdaterOptions {
   readonly tool: string;
@@ -34,6 +36,8 @@ export interface UpdateResult {
   readonly report: UpdatedJailReport | undefined;
   /** It could not be updated at all. */
   readonly problem?: PopulateProblem;
+  /** A file system was full; perhaps of files that other processes were preparing. */
+  readonly noRoom?: boolean;
   /** Its directory is missing. */
   readonly warning?: string;
 }
@@ -83,7 +87,9 @@ export class Updater implements Disposable {
       // If only its shells were compared, a jail is not known to be up to date.
       if (shellsOnly && !work && outcome.kept.length === 0)
         return { jail, work, failed: false, report: undefined };
-      return { jail, work, failed: outcome.problems.length > 0, report: this.#reportOf(outcome, request) };
+      const failed = outcome.problems.length > 0;
+      const noRoom = outcome.problems.some(({ code }) => code === NO_ROOM);
+      return { jail, work, failed, noRoom, report: this.#reportOf(outcome, request) };
     } catch (error) {
       return this.fail(request, problemAt(jail, error, "failed"));
     }
@@ -94,7 +100,7 @@ export class Updater implements Disposable {
     this.#show(problem.message);
     const { jail } = request;
     const report = this.#reportOf(untouched(jail, { problems: [problem] }), request);
-    return { jail, work: false, failed: true, report, problem };
+    return { jail, work: false, failed: true, noRoom: problem.code === NO_ROOM, report, problem };
   }
 
   /** Warns about a jail that is known, but missing. */

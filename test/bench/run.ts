@@ -1,5 +1,5 @@
 /**
- * npm run bench [-- init|lsh|login|entry|check|list|socketd ...] [--draw FILE]
+ * npm run bench [-- init|lsh|login|entry|check|list|socketd|scale ...] [--draw FILE]
  *
  * How fast the tools are: ratios of medians, taken in turn, in the same run on the same machine, beside what is aimed
  * at. A line that misses its aim begins with `!`. Nothing fails here. --draw also draws what was compared, as an SVG.
@@ -15,6 +15,7 @@ import { benchList } from "./list.ts";
 import { benchLogin } from "./login.ts";
 import { benchLsh } from "./lsh.ts";
 import { comparisons } from "./measure.ts";
+import { benchScale } from "./scale.ts";
 import { benchSocketd } from "./socketd.ts";
 
 const benches = {
@@ -25,6 +26,7 @@ const benches = {
   check: benchCheck,
   list: benchList,
   socketd: benchSocketd,
+  scale: benchScale,
 };
 const { values, positionals: asked } = parseArgs({
   allowPositionals: true,
