@@ -10,6 +10,7 @@ import { table } from "../cli/table.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { type JailedUser, jailedUsers, namesOf, usersByJail } from "../jail/accounts/jailed-users.ts";
 import { serviceUsersIfAnswered } from "../jail/accounts/service-users.ts";
+import { withOneTree } from "../jail/fs/look.ts";
 import { jailFindings } from "../jail/fs/safety.ts";
 import { isDirectory, openJailRoot } from "../jail/fs/walk.ts";
 import { knownJails, type ManifestContent, openManifest } from "../jail/record/manifest.ts";
@@ -91,7 +92,7 @@ function jailFacts(path: ByteString, world: World): JailFacts {
   try {
     using root = openJailRoot(path);
     const { id, content } = openManifest(root);
-    const recorded = content.requests.length + content.entries.size > 0;
+    const recorded = content.requests.length + (content.lines ?? 0) > 0;
     const facts = {
       ...nothing,
       users: [...users, ...serviceUsersIfAnswered(root, world.names, world.accounts)],
@@ -113,22 +114,24 @@ function jailFacts(path: ByteString, world: World): JailFacts {
   }
 }
 
-function recordedFacts({ requests, entries }: ManifestContent) {
+function recordedFacts({ requests, lines = 0 }: ManifestContent) {
   const files = requests.filter(asksForFiles);
   const last = Math.max(0, ...requests.map(({ time }) => time));
   return {
     sections: [...new Set(files.flatMap((request) => request.sections))],
     files: [...new Set(files.flatMap((request) => request.operands))],
     lastRequest: last === 0 ? undefined : last,
-    entries: entries.size,
+    entries: lines,
   };
 }
 
 /** All known jails, or those that are named. */
 export function listJails(named: readonly ByteString[]): JailFacts[] {
-  const world = new World();
-  const paths = named.length > 0 ? named : knownJailPaths(world.users);
-  return paths.map((path) => jailFacts(path, world));
+  return withOneTree(() => {
+    const world = new World();
+    const paths = named.length > 0 ? named : knownJailPaths(world.users);
+    return paths.map((path) => jailFacts(path, world));
+  });
 }
 
 /** The report of `jailkit list`. */
