@@ -127,5 +127,10 @@ export const EDQUOT = 122;
 
 // d_type of getdents64(2)
 export const DT_UNKNOWN = 0;
+export const DT_FIFO = 1;
+export const DT_CHR = 2;
 export const DT_DIR = 4;
+export const DT_BLK = 6;
+export const DT_REG = 8;
 export const DT_LNK = 10;
+export const DT_SOCK = 12;

@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { Stat } from "../../ffi/files.ts";
-import { plainPath } from "../../ffi/paths.ts";
+import { parentOf, plainPath } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { parseGroupLine, parsePasswdLine } from "../jail/accounts/account-lines.ts";
@@ -182,6 +182,20 @@ class AccountCheck {
       const own = dirsEqual(home, usualHome(real.name)) || !(isJailsOwn(home) || isTheirs);
       const remedy = own ? `chown -h ${uid}:${gid} ${shellWord(path)}` : otherHomeRemedy(jail, real);
       this.#report("home-owner", `${what} belongs to uid ${owner}`, remedy, path);
+    }
+    this.#checkAboveHome(real, what);
+  }
+
+  /** The rules about modes report a directory of root's that others can write. */
+  #checkAboveHome({ uid, home }: PasswdEntry, what: string): void {
+    const { jail, inJail } = this.#facts;
+    for (let at = parentOf(home); at !== ""; at = parentOf(at)) {
+      const owner = inJail(at)?.uid;
+      const path = jail + at;
+      const known = this.#findings.some((one) => one.rule === "home-exchangeable" && one.path === path);
+      if (owner === undefined || owner === 0 || owner === uid || known) continue;
+      const message = `${display(path)} belongs to uid ${owner}, who can exchange ${what}`;
+      this.#report("home-exchangeable", message, `chown -h root ${shellWord(path)}`, path);
     }
   }
 

@@ -2,11 +2,13 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { display } from "../cli/display.ts";
 import { answered, describeError, JailkitError, problemFrom } from "../cli/error.ts";
+import { BUSY } from "../cli/options.ts";
 import { loadConfig } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
 import { type JailedUser, jailedUsers, namesOf, usersByJail } from "../jail/accounts/jailed-users.ts";
-import { serviceUsersIfAnswered } from "../jail/accounts/service-users.ts";
+import { knownServiceUsers } from "../jail/accounts/service-users.ts";
 import { type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
+import { type JailLock, lockJail } from "../jail/record/jail-lock.ts";
 import { jailHint } from "../jail/record/named-jail.ts";
 import { type HostAccounts, hostAccounts } from "../system/host-accounts.ts";
 import { FindingList } from "./finding-list.ts";
@@ -24,6 +26,9 @@ export interface CheckOptions {
   readonly configFile: ByteString;
   readonly full: boolean;
   readonly fix: boolean;
+  /** With `fix`: do not wait for another tool that works on a jail. */
+  readonly noWait: boolean;
+  readonly json: boolean;
   readonly run: boolean;
 }
 
@@ -54,6 +59,15 @@ export interface CheckedJail {
   readonly tests: readonly SmokeResult[];
 }
 
+export type CheckStatus = 0 | 1 | 2 | typeof BUSY;
+
+// Busy jails make the status of a run that has findings, but nothing else that could not be checked.
+const WEIGHT: Readonly<Record<CheckStatus, number>> = { 0: 0, 1: 1, [BUSY]: 2, 2: 3 };
+
+/** The status of both. */
+export const worse = (one: CheckStatus, other: CheckStatus): CheckStatus =>
+  WEIGHT[one] > WEIGHT[other] ? one : other;
+
 /** What a run of jk_check(8) has to do, and what it has found about the host. */
 export interface CheckPlan {
   readonly host: HostReport;
@@ -67,7 +81,7 @@ function serviceUsersAt(
 ): JailedUser[] {
   // An error is reported when that jail is checked.
   using root = answered(() => openJailRoot(path));
-  return root === undefined ? [] : serviceUsersIfAnswered(root, known, accounts);
+  return root === undefined ? [] : knownServiceUsers(root, known, accounts).users;
 }
 
 /**
@@ -147,14 +161,20 @@ async function checkOne(
 ): Promise<CheckedJail> {
   const nothing = { path, report: undefined, fixes: [], fixed: new Set<CheckFinding>(), tests: [] };
   const { verbose } = shared;
+  let lock: JailLock | undefined;
   let root: JailRoot;
   try {
+    lock = lockJail(path, { tool: "jk_check", ...request, changes: request.fix });
     root = openJailRoot(path);
   } catch (error) {
+    lock?.[Symbol.dispose]();
+    if (error instanceof JailkitError && error.code === "busy")
+      return { ...nothing, findings: [], problems: [problemFrom(error, error.code, path)] };
     const missing = error instanceof JailkitError && error.code === "no-such-jail";
     const findings = shared.users.map((user) => notInJailFinding(user, path, missing));
     return { ...nothing, findings, problems: [openProblem(path, error, missing)] };
   }
+  using _lock = lock;
   using opened = root;
   try {
     const how = { ...shared, full: request.full };
@@ -197,9 +217,12 @@ function openProblem(path: ByteString, error: unknown, missing: boolean): CheckP
   return { ...problem, message };
 }
 
-/** 0: no findings, 1: findings, 2: something could not be checked. */
-export function statusOf({ findings, problems, fixed, fixes }: CheckedJail): 0 | 1 | 2 {
-  if (problems.length > 0) return 2;
+/** Whether another tool was working on a jail, and nothing else prevented the check. */
+const isBusy = (problems: readonly CheckProblem[]) => problems.every(({ code }) => code === "busy");
+
+/** 0: no findings, 1: findings, 2: something could not be checked; BUSY: because of --no-wait. */
+export function statusOf({ findings, problems, fixed, fixes }: CheckedJail): CheckStatus {
+  if (problems.length > 0) return isBusy(problems) ? BUSY : 2;
   return findings.some((finding) => !fixed.has(finding)) || fixes.some(({ done }) => !done) ? 1 : 0;
 }
 

@@ -29,12 +29,15 @@ export const RULES = {
   "bad-separator": error("host", "a home has the separator /./ but no jail before it"),
   "registry-unsafe": error("jail", "the record of the jail cannot be used"),
   "above-jail": error("jail", "users other than root can change a directory above the jail"),
+  emptied: warning("jail", "somebody removed the contents of the jail, but its record is left"),
   "unsafe-jail": error("jail", "the jail is not safe, and logins are refused"),
   "closed-directory": error(
     "jail",
     "users cannot pass the jail, a directory above it, or one that a login needs",
   ),
   "host-directory": error("jail", "a directory of the host is visible in the jail"),
+  "host-mount": warning("jail", "a system directory of the host is mounted in the jail, and was not checked"),
+  "live-mount": error("jail", "a system directory of the host is not mounted in the jail as it should be"),
   "dangerous-mount": error("jail", "a file system of the kernel is mounted in the jail"),
   "proc-writable": warning("jail", "proc is mounted writable in the jail"),
   "kernel-files": error("jail", "/proc or /sys of the jail contains files, but is not mounted"),
@@ -96,6 +99,10 @@ export const RULES = {
   "group-unknown": warning("accounts", "a group of the jail does not exist on the host"),
   "password-hash": error("accounts", "the jail's passwd or group contains a password hash"),
   "home-missing": error("accounts", "the home of a jailed user is missing"),
+  "home-exchangeable": warning(
+    "accounts",
+    "another user owns a directory above the home of a jailed user, and can exchange the home",
+  ),
   "home-owner": warning("accounts", "the home of a jailed user belongs to another user"),
   "shell-missing": error(
     "accounts",

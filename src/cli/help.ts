@@ -46,7 +46,8 @@ export function optionRows(options: OptionTable): [string, string][] {
     .map(([key, spec]) => {
       const short = spec.short === undefined ? "    " : `-${spec.short}, `;
       const words = spec.words === undefined ? "" : `[=${spec.words.join("|")}]`;
-      const value = spec.value === undefined ? words : `=${spec.value}`;
+      const joined = spec.value === undefined ? words : `=${spec.value}`;
+      const value = spec.optional ? `[${joined}]` : joined;
       return [`${short}--${longName(key, spec)}${value}`, spec.description];
     });
 }

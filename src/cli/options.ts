@@ -8,6 +8,8 @@ export interface OptionSpec {
   readonly value?: string;
   /** For a flag: words that may be joined to it, as in `--json=lines`. */
   readonly words?: readonly string[];
+  /** The value may be omitted, and is only given as `--NAME=VALUE`; without it, it is empty. */
+  readonly optional?: boolean;
   /** The value may be empty: it is neither a name nor a path. */
   readonly mayBeEmpty?: boolean;
   /** The option may be repeated, and all its values count. */
@@ -74,6 +76,11 @@ export const JOBS = {
 /** The option by which a tool starts itself again; see src/system/jobs.ts. */
 export const WORKER = { hidden: true, description: "do jobs from standard input" } as const;
 
+/** `--strict` of tools that pass over what jailkit 2 passed over. */
+export const STRICT = {
+  description: "exit with another status than 0 unless everything requested is there (always so with --json)",
+} as const;
+
 /** `-v`, `--verbose` */
 export const VERBOSE = { short: "v", description: "print more details" } as const;
 
@@ -94,3 +101,14 @@ export const ABOUT_ITSELF = {
 
 /** `--sync` */
 export const SYNC = { description: "sync to disk before exiting" } as const;
+
+/** The exit status of a tool that does not wait for another: EX_TEMPFAIL of sysexits(3). */
+export const BUSY = 75;
+
+/** `--no-wait` of tools that change a jail. */
+export const NO_WAIT = {
+  description: `exit with ${BUSY} if another tool is working on the jail, instead of waiting for it`,
+} as const;
+
+/** The line about it in their exit statuses. */
+export const BUSY_STATUS = { [BUSY]: "another tool is working on the jail (with --no-wait)" } as const;

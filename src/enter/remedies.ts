@@ -4,6 +4,7 @@ import { attempt } from "../../ffi/error.ts";
 import { readLink, statAt } from "../../ffi/files.ts";
 import { pathComponents } from "../../ffi/paths.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
+import { nameFault } from "../system/account-name.ts";
 import { closeFirst } from "../system/exchange.ts";
 import type { LoginFacts } from "./facts.ts";
 
@@ -55,6 +56,10 @@ export function openRemedy(directory: ByteString): ByteString {
 export function appendRemedy(file: ByteString, lines: readonly ByteString[]): ByteString {
   return `add these lines to ${file}:\n${lines.join("\n")}`;
 }
+
+/** True if a section of a config file can have the name of a user. */
+export const isSectionName = (name: ByteString): boolean =>
+  !name.includes("]") && nameFault(name) === undefined;
 
 /** Lines for a section of a config file, in place of those with the same keys. */
 export function sectionLinesRemedy(

@@ -13,6 +13,7 @@ import { attributesAt, lookUp, readJailFile } from "../jail/fs/look.ts";
 import { configDirectoryFindings } from "../jail/fs/safety.ts";
 import { closeJailRoot, openJailRoot, openTree } from "../jail/fs/walk.ts";
 import { putFile, removePath } from "../jail/fs/write.ts";
+import { withHostAccounts } from "../jail/record/jail-lock.ts";
 import { type KnownJail, knownJails, openManifest, saveManifest } from "../jail/record/manifest.ts";
 import { isRecorded } from "../jail/record/moved.ts";
 import { logSocketDropIn } from "../populate/apply/log-socket.ts";
@@ -148,7 +149,7 @@ function moveAccount(name: ByteString, { to }: Move): string | undefined {
   const split = user === undefined ? undefined : splitHome(user.home);
   if (user === undefined || split === undefined) return undefined;
   const home = joinHome(to, split.home);
-  modifyAccount(user, { home, shell: user.shell, groups: [] });
+  withHostAccounts(() => modifyAccount(user, { home, shell: user.shell, groups: [] }));
   return `the account ${quoted(name)} has the home ${quoted(home)}`;
 }
 

@@ -97,6 +97,11 @@ class FileLoader implements Disposable {
     return [...new Set([...configured, ...rules.directories])].filter((each) => view.isDirectory(each));
   }
 
+  /** The directories of ld.so.conf, in which ldconfig(8) reads every library, whether they exist or not. */
+  configuredDirectories(): ByteString[] {
+    return this.context.search.conf().directories;
+  }
+
   /** ld.so.conf and the files that it includes: ldconfig(8) needs them if libraries were found through them. */
   configurationFiles(): ByteString[] {
     return this.context.search.conf().files;

@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { didYouMean } from "../cli/suggest.ts";
+import { requireAccountName } from "./account-name.ts";
 import { type GroupEntry, groupIdsOf, type PasswdEntry, passwdByName } from "./accounts.ts";
 import { hostText } from "./host-files.ts";
 import { findProgram, runProgram } from "./run.ts";
@@ -33,14 +34,6 @@ function runAccountTool(
   const said = reason.replace(/: use --badname.*$/, "");
   const why = said === "" ? "" : `: ${display(said)}`;
   throw new JailkitError("account-tool", 1, `${name} failed with status ${result.status}${why}`);
-}
-
-/** Throws for a name that a program could take for an option, or that would break a line of passwd(5). */
-export function requireAccountName(name: ByteString): void {
-  const isPlain = /^[A-Za-z0-9_.][A-Za-z0-9_.-]*[$]?$/.test(name);
-  if (!isPlain || name.length > 255 || name === "." || name === "..") {
-    throw new JailkitError("bad-name", 1, `${quoted(name)} cannot be an account's name`);
-  }
 }
 
 /** A change of an account. */
@@ -144,6 +137,9 @@ export function namesIn(file: "/etc/passwd" | "/etc/group"): ByteString[] {
   const lines = (hostText(file, 1 << 26) ?? "").split("\n");
   return lines.flatMap((line) => /^([^:#+-][^:]*):/.exec(line)?.[1] ?? []);
 }
+
+/** True for an account of /etc/passwd, which usermod(8) changes. */
+export const isLocalUser = (name: ByteString): boolean => namesIn("/etc/passwd").includes(name);
 
 /** `; did you mean 'NAME'?` if the host has an account with a similar name, else empty. */
 export function userHint(name: ByteString): string {

@@ -2,14 +2,15 @@ import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { display, jsonText } from "../cli/display.ts";
-import { problemFrom, UsageError } from "../cli/error.ts";
+import { JailkitError, problemFrom, UsageError } from "../cli/error.ts";
 import { ask } from "../cli/input.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
 import { onlyJail } from "../cli/jail-operand.ts";
-import { DRY_RUN, jailOption, VERBOSE } from "../cli/options.ts";
+import { BUSY, BUSY_STATUS, DRY_RUN, jailOption, NO_WAIT, VERBOSE } from "../cli/options.ts";
 import { printError, printLine } from "../cli/output.ts";
 import { problemReport } from "../cli/report.ts";
 import { defineTool, type ToolOutput } from "../cli/tool.ts";
+import { lockJail } from "../jail/record/jail-lock.ts";
 import { type DeleteOutcome, deleteJail, foreseeDeletion } from "../jails/delete.ts";
 import { type DeletePlan, type DeleteRequest, planDelete } from "../jails/delete-plan.ts";
 import { ownerName, ownerReport } from "../jails/owners.ts";
@@ -46,7 +47,8 @@ function agreed(plan: DeletePlan): boolean {
 }
 
 function ended(plan: DeletePlan, { steps, warnings, problems }: DeleteOutcome, dryRun: boolean): ToolOutput {
-  const exitStatus = statusAfterSignals(problems.length === 0 ? 0 : 1);
+  const failure = problems.some(({ code }) => code === "busy") ? BUSY : 1;
+  const exitStatus = statusAfterSignals(problems.length === 0 ? 0 : failure);
   return {
     exitStatus,
     report: (): DeleteReport => ({
@@ -73,6 +75,18 @@ function ended(plan: DeletePlan, { steps, warnings, problems }: DeleteOutcome, d
   };
 }
 
+/** Throws JailkitError if the administrator agreed to something else. */
+function requireSame(agreed: DeletePlan, now: DeletePlan): void {
+  const what = ({ seen, users, owners, mounts }: DeletePlan) =>
+    JSON.stringify([
+      [String(seen?.ino), users.map(({ name }) => name)],
+      [owners.map(({ uid }) => uid), mounts.map(({ path }) => path)],
+    ]);
+  if (what(agreed) === what(now)) return;
+  const message = `${display(now.jail)}: was changed before the answer; nothing was deleted, run this again`;
+  throw new JailkitError("changed", 1, message);
+}
+
 /** The report for a jail that is not deleted. */
 function refused(request: DeleteRequest, error: unknown, dryRun: boolean): ToolOutput {
   const { jail } = request;
@@ -97,6 +111,7 @@ export const tool = defineTool({
       description:
         "delete files of users too, also of accounts that are not in /etc/passwd; without it they are a reason to refuse",
     },
+    noWait: NO_WAIT,
     dryRun: DRY_RUN,
     json: { description: "print one JSON object instead of lines; needs --yes or --dry-run" },
     verbose: VERBOSE,
@@ -105,12 +120,13 @@ export const tool = defineTool({
     0: "the jail was deleted",
     1: "it was not, or not completely; the message says why",
     2: "no jail was named, or more than one, or the answer was no",
+    ...BUSY_STATUS,
   },
   notes: `Only a jail that 'jailkit list' shows is deleted, and only while no process runs in it. Files of users other than root prevent it, unless they are as jailkit put them there, or their owner is taken out; the message names the owners, as the name services of the host know them. File systems that are mounted in the jail are unmounted, never emptied.
 
 The homes of users who are taken out move to where they were before, or to the same path on the host; other files of these users are deleted with the jail. If a home gets new files after it was copied, that home and the jail stay, and the message says where they are. Accounts that are not in /etc/passwd, such as those of LDAP, cannot be taken out here.
 
-After an error or an interruption the command can be repeated.`,
+After an error or an interruption the command can be repeated. 'jailkit forget' drops only the record of a jail, and leaves its files alone.`,
   root: 5,
   run({ options, operands }) {
     const jail = onlyJail(options.jail, operands, 2);
@@ -118,21 +134,28 @@ After an error or an interruption the command can be repeated.`,
     if (json && !options.yes && !dryRun)
       throw new UsageError("--json does not ask: use --yes or --dry-run too", 2);
     const request: DeleteRequest = { jail: absolutePath(jail), unjail, userFiles };
-    let plan: DeletePlan;
+    const asks = !options.yes && !dryRun;
+    // The question comes before the lock, since nobody may answer.
+    const shown = asks ? planDelete(request) : undefined;
+    if (shown !== undefined && !agreed(shown)) {
+      printError(`${NAME}: nothing was deleted`);
+      return 2;
+    }
     try {
-      plan = planDelete(request);
+      using _lock = lockJail(request.jail, { tool: NAME, ...options, changes: !dryRun });
+      const plan = planDelete(request);
+      if (shown !== undefined) requireSame(shown, plan);
+      if (dryRun && !json) summary(plan).forEach(printLine);
+      if (dryRun) return ended(plan, foreseeDeletion(plan), dryRun);
+      const say = options.verbose && !json ? printLine : () => undefined;
+      return ended(
+        plan,
+        holdingSignals(() => deleteJail(plan, say)),
+        dryRun,
+      );
     } catch (error) {
       if (!json) throw error;
       return refused(request, error, dryRun);
     }
-    if (dryRun && !json) summary(plan).forEach(printLine);
-    if (dryRun) return ended(plan, foreseeDeletion(plan), dryRun);
-    if (!options.yes && !agreed(plan)) {
-      printError(`${NAME}: nothing was deleted`);
-      return 2;
-    }
-    const say = options.verbose && !json ? printLine : () => undefined;
-    const outcome = holdingSignals(() => deleteJail(plan, say));
-    return ended(plan, outcome, dryRun);
   },
 });

@@ -4,13 +4,21 @@ import { statIfPresent } from "../../ffi/files.ts";
 import { absolute } from "../../ffi/guard.ts";
 import { jsonText } from "../cli/display.ts";
 import { UsageError } from "../cli/error.ts";
-import { DRY_RUN_WITHOUT_LETTER, JSON_OUTPUT, jailOption, VERBOSE } from "../cli/options.ts";
+import {
+  BUSY_STATUS,
+  DRY_RUN_WITHOUT_LETTER,
+  JSON_OUTPUT,
+  jailOption,
+  NO_WAIT,
+  VERBOSE,
+} from "../cli/options.ts";
 import { printError } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { closedJailFault, createdHome, homeFault } from "../explain/home-fault.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
+import { lockJail } from "../jail/record/jail-lock.ts";
 import { missingPython } from "../libraries/python.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { newHomeMode } from "../system/login-defs.ts";
@@ -82,6 +90,7 @@ export const tool = defineTool({
     },
     nonUnique: { short: "o", description: "allow a uid that another account has" },
     system: { short: "r", description: "create a system account" },
+    noWait: NO_WAIT,
     dryRun: DRY_RUN_WITHOUT_LETTER,
     json: JSON_OUTPUT,
     verbose: VERBOSE,
@@ -92,12 +101,14 @@ export const tool = defineTool({
     2: "the jail or the user was not named",
     3: "too many arguments",
     33: "the jail, or the shell in it, cannot be used",
+    ...BUSY_STATUS,
   },
   notes: "Most options are those of useradd(8), which creates the account.",
   root: 5,
   run({ options, operands }) {
     const { jail, name } = jailAndUser(options.jail, operands);
     const access = readAccess(options, missingPython);
+    using _lock = lockJail(absolute(jail), { tool: NAME, ...options, changes: !options.dryRun });
     using root = openJailForUsers(jail, options.shell ?? LIMITED_SHELL);
     const { dryRun } = options;
     const run = new AccountRun(name, printedOutput(NAME, (options.verbose || dryRun) && !options.json));

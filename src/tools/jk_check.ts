@@ -5,11 +5,13 @@ import {
   type CheckJob,
   type CheckOptions,
   type CheckPlan,
+  type CheckStatus,
   hostStatus,
   JailChecker,
   notChecked,
   planCheck,
   statusOf,
+  worse,
 } from "../check/check.ts";
 import { serveComparisons } from "../check/content/threads.ts";
 import { hostReport, jailReport } from "../check/report/json.ts";
@@ -22,7 +24,7 @@ import { display } from "../cli/display.ts";
 import { UsageError } from "../cli/error.ts";
 import { excerptLines } from "../cli/excerpt.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
-import { JOBS, JSON_LINES_OUTPUT, jailsOption, WORKER } from "../cli/options.ts";
+import { BUSY_STATUS, JOBS, JSON_LINES_OUTPUT, jailsOption, NO_WAIT, WORKER } from "../cli/options.ts";
 import { print, printError, printJson, printJsonLine } from "../cli/output.ts";
 import { startProgress } from "../cli/progress.ts";
 import { startTool } from "../cli/start.ts";
@@ -46,7 +48,7 @@ interface Setup extends CheckOptions {
 
 /** What remains of the check of a jail; a run has thousands. */
 interface CheckEnd {
-  readonly status: 0 | 1 | 2;
+  readonly status: CheckStatus;
   readonly report?: CheckedJailReport | undefined;
   readonly part?: SarifPart | undefined;
 }
@@ -86,7 +88,7 @@ class CheckRun {
   readonly #asLines: boolean;
   readonly #reports: CheckedJailReport[] = [];
   readonly parts: SarifPart[] = [];
-  status: 0 | 1 | 2;
+  status: CheckStatus;
   #done = 0;
 
   constructor(setup: Setup, plan: CheckPlan, asLines: boolean) {
@@ -131,7 +133,7 @@ class CheckRun {
   }
 
   #add({ status, report, part }: CheckEnd): void {
-    if (status > this.status) this.status = status;
+    this.status = worse(this.status, status);
     if (part !== undefined) this.parts.push(part);
     if (report === undefined) return;
     if (this.#asLines) printJsonLine({ version: 1, tool: NAME, jail: report });
@@ -153,6 +155,7 @@ export const tool = defineTool({
     },
     full: { description: "read every file, including those that an earlier check found unchanged" },
     fix: { description: "fix problems that are safe to fix, and print each change" },
+    noWait: NO_WAIT,
     run: { description: "run a test of each section in the jail, as an ordinary user" },
     jobs: JOBS,
     json: JSON_LINES_OUTPUT,
@@ -165,6 +168,7 @@ export const tool = defineTool({
     0: "no findings",
     1: "there are findings, on standard output",
     2: "something could not be checked (see standard error), or the options are wrong",
+    ...BUSY_STATUS,
   },
   badOptionStatus: 2,
   notes:
@@ -179,6 +183,7 @@ export const tool = defineTool({
     const setup: Setup = {
       configFile: options.configfile ?? CONFIG_FILE,
       ...{ full: options.full, fix: options.fix, run: options.run, verbose: options.verbose },
+      ...{ noWait: options.noWait, json: json !== false || sarif },
       format: sarif ? "sarif" : json !== false ? "json" : "lines",
       colours: paint === coloured,
       ...{ number: 1, processes: 1 },

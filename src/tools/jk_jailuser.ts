@@ -4,9 +4,11 @@ import { describeError, JailkitError, UsageError } from "../cli/error.ts";
 import { ask, confirm } from "../cli/input.ts";
 import { jailBeforeUsers } from "../cli/jail-operand.ts";
 import {
+  BUSY_STATUS,
   DRY_RUN_WITHOUT_LETTER,
   JSON_OUTPUT,
   jailOption,
+  NO_WAIT,
   type OptionTable,
   type OptionValues,
   VERBOSE,
@@ -18,6 +20,7 @@ import { defineTool } from "../cli/tool.ts";
 import { closedJailFault, homeFault, movedHome } from "../explain/home-fault.ts";
 import { splitHome } from "../jail/accounts/separator.ts";
 import { type JailRoot, openTree } from "../jail/fs/walk.ts";
+import { lockJails } from "../jail/record/jail-lock.ts";
 import { missingPython } from "../libraries/python.ts";
 import { type PasswdEntry, passwdByName } from "../system/accounts.ts";
 import { ACCESS_OPTIONS, readAccess } from "../users/access.ts";
@@ -26,16 +29,18 @@ import { planJailSide, planToJail, planToUnjail } from "../users/changes.ts";
 import { groupsOf, warnOfLogin } from "../users/jailing.ts";
 import { BAD_JAIL, LIMITED_SHELL, openJailForUsers } from "../users/open-jail.ts";
 import type { JailUserReport } from "../users/report-schema.ts";
+import { jailToLeave } from "../users/unjail.ts";
 
 const NAME = "jk_jailuser";
 
-/** Opens the jail that was named, or asks for one until there is one that will do. */
-function findJail(given: ByteString | undefined, shell: ByteString, interactive: boolean): JailRoot {
+/** The jail that was named; or asks for one until there is one that will do. */
+function findJail(given: ByteString | undefined, shell: ByteString, interactive: boolean): ByteString {
   let path = given;
   for (;;) {
     try {
       if (path === undefined) throw new JailkitError("no-jail", BAD_JAIL, "no jail was named: use -j JAIL");
-      return openJailForUsers(path, shell);
+      using root = openJailForUsers(path, shell);
+      return root.path;
     } catch (error) {
       if (!interactive) throw error;
       printError(`${NAME}: ${describeError(error)}`);
@@ -64,8 +69,9 @@ const OPTIONS = {
   unjail: { description: "take the accounts out of their jail" },
   jailSideOnly: {
     description:
-      "change only the jail's etc/passwd and etc/group: enter the accounts as the host has them, or with --unjail take them out",
+      "change only the jail, not the accounts: enter them in etc/passwd and etc/group as the host has them, with keys, services and an empty home if that is missing; or with --unjail take them out",
   },
+  noWait: NO_WAIT,
   dryRun: DRY_RUN_WITHOUT_LETTER,
   json: JSON_OUTPUT,
   verbose: VERBOSE,
@@ -76,11 +82,11 @@ function requireSensible(options: Options, jail: ByteString | undefined): void {
   const { unjail, jailSideOnly, move, groups, authorizedKey, policy } = options;
   if (jailSideOnly && (move || jail === undefined))
     throw new UsageError("--jail-side-only needs -j JAIL, and moves no home", 2);
-  if (!unjail && !jailSideOnly) return;
-  if (groups.length + authorizedKey.length + policy.length === 0) return;
-  const without = jailSideOnly ? "--jail-side-only" : "--unjail";
-  const message = `--groups, --authorized-key and --policy are for accounts in a jail, and cannot be used with ${without}`;
-  throw new UsageError(message);
+  if (jailSideOnly && groups.length > 0)
+    throw new UsageError("--groups changes the account, and cannot be used with --jail-side-only");
+  if (!unjail || groups.length + authorizedKey.length + policy.length === 0) return;
+  const given = "--groups, --authorized-key and --policy";
+  throw new UsageError(`${given} are for accounts in a jail, and cannot be used with --unjail`);
 }
 
 export const tool = defineTool({
@@ -98,6 +104,7 @@ export const tool = defineTool({
     1: "some are not; the message says which and why, and these are unchanged",
     2: "no user was named, or the jail's account files cannot be written",
     33: "the jail, or the shell in it, cannot be used",
+    ...BUSY_STATUS,
   },
   root: 5,
   run({ options, operands }) {
@@ -109,14 +116,20 @@ export const tool = defineTool({
     const quiet = options.noninteractive || json || dryRun || unjail || jailSideOnly;
     // With -, standard input holds keys and no answers.
     const interactive = !quiet && !options.authorizedKey.includes("-");
-    using root =
-      unjail && !jailSideOnly ? undefined : findJail(jail, options.shell ?? LIMITED_SHELL, interactive);
+    const shell = options.shell ?? LIMITED_SHELL;
+    const path = unjail && !jailSideOnly ? undefined : findJail(jail, shell, interactive);
+    // Questions come before the lock, since nobody may answer.
+    const moves = new Set(
+      path !== undefined && interactive && !move ? names.filter((name) => asksToMove(name, path)) : [],
+    );
+    const jails = path === undefined ? names.flatMap((name) => jailToLeave(name, jail) ?? []) : [path];
+    using _lock = dryRun ? undefined : lockJails(jails, { tool: NAME, ...options });
+    using root = path === undefined ? undefined : openJailForUsers(path, shell);
     using host = openTree("/");
-    const output = printedOutput(NAME, (options.verbose || dryRun) && !json);
+    const output = printedOutput(NAME, (options.verbose || dryRun) && !json, !json);
     const runs = names.map((name) => new AccountRun(name, output));
     const jailing = { host, jail, shell: options.shell, access, dryRun, move };
-    const wantsMove = (user: PasswdEntry) =>
-      move || (interactive && root !== undefined && asksToMove(user, root));
+    const wantsMove = (user: PasswdEntry) => move || moves.has(user.name);
     const changes = runs.map((run) => {
       if (root === undefined) return planToUnjail(run, jailing);
       if (jailSideOnly) return planJailSide(run, root, { ...jailing, remove: unjail });
@@ -168,9 +181,10 @@ function warnOfHome(before: PasswdEntry, joins: readonly number[] | undefined, r
   if (fault !== undefined) run.warn(fault);
 }
 
-function asksToMove(user: PasswdEntry, root: JailRoot): boolean {
-  if (user.home === root.path || user.home.startsWith(`${root.path}/`)) return false;
-  return confirm(`move the home directory of ${quoted(user.name)} into the jail ${quoted(root.path)}?`);
+function asksToMove(name: ByteString, jail: ByteString): boolean {
+  const user = passwdByName(name);
+  if (user === undefined || user.home === jail || user.home.startsWith(`${jail}/`)) return false;
+  return confirm(`move the home directory of ${quoted(name)} into the jail ${quoted(jail)}?`);
 }
 
 if (import.meta.main) await startTool(tool);

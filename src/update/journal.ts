@@ -1,14 +1,12 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { lockFile } from "../../ffi/changes.ts";
-import * as C from "../../ffi/constants.ts";
-import { close, openAt, readAllFd } from "../../ffi/files.ts";
+import { readAllFd } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { JailkitError } from "../cli/error.ts";
 import { withJailFile, withTree } from "../jail/fs/look.ts";
-import { type JailRoot, withDirectory } from "../jail/fs/walk.ts";
+import type { JailRoot } from "../jail/fs/walk.ts";
 import { readOnlyProblem } from "../jail/fs/writable.ts";
-import { makeDirectories, putFile } from "../jail/fs/write.ts";
+import { putFile } from "../jail/fs/write.ts";
 import { REGISTRY } from "../jail/record/manifest.ts";
 import {
   formatManifest,
@@ -16,7 +14,7 @@ import {
   type ManifestEntry,
   parseManifest,
 } from "../jail/record/manifest-text.ts";
-import { identityOf, registryExists, removeOwn } from "../jail/record/registry.ts";
+import { identityOf, makeOwnDirectory, registryExists, removeOwn } from "../jail/record/registry.ts";
 import { manifestEntry } from "../populate/record/record.ts";
 import type { Change } from "./plan/compare.ts";
 import { FOUND_SECTION } from "./plan/scan.ts";
@@ -41,7 +39,6 @@ const LIMIT = 1 << 28;
 /** The directory of the record of a jail. */
 export const recordDirectory = (id: ByteString): ByteString => `${REGISTRY}/${id}`;
 const journalPath = (id: ByteString): ByteString => `${recordDirectory(id)}/update.json`;
-const LOCK = "update.lock";
 
 /** True if a run was interrupted. */
 export const isInterrupted = (id: ByteString): boolean => readJournal(id) !== undefined;
@@ -104,7 +101,10 @@ export function writeJournal(
     },
   };
   const owner = { uid: libc.geteuid(), gid: libc.getegid(), mode: 0o600 };
-  withTree((tree) => putFile(tree, journalPath(id), formatManifest(content), owner, { replace: true }));
+  withTree((tree) => {
+    makeOwnDirectory(tree, REGISTRY, recordDirectory(id));
+    putFile(tree, journalPath(id), formatManifest(content), owner, { replace: true });
+  });
 }
 
 /** Removes the journal of a complete run. */
@@ -116,23 +116,4 @@ export function removeJournal(id: ByteString): void {
 export function requireWritableRecord(id: ByteString, jail: ByteString, progress?: string): void {
   const problem = withTree((tree) => readOnlyProblem(tree, [recordDirectory(id)], jail, progress));
   if (problem !== undefined) throw new JailkitError(problem.code, 1, problem.message);
-}
-
-/** Calls `use` under the lock of a jail; waits for another run. */
-export async function withJailLock<T>(id: ByteString, use: () => Promise<T>): Promise<T> {
-  const fd = withTree((tree) => {
-    const owner = { uid: libc.geteuid(), gid: libc.getegid() };
-    const directory = recordDirectory(id);
-    const mode = (path: ByteString) => (path.startsWith(REGISTRY) ? 0o700 : 0o755);
-    makeDirectories(tree, directory, (path) => ({ ...owner, mode: mode(path) }));
-    registryExists(tree, REGISTRY);
-    putFile(tree, `${directory}/${LOCK}`, new Uint8Array(0), { ...owner, mode: 0o600 }, { absent: true });
-    return withDirectory(tree, directory, (opened) => openAt(opened.fd, LOCK, C.O_RDONLY | C.O_NOFOLLOW));
-  });
-  try {
-    lockFile(fd, C.LOCK_EX);
-    return await use();
-  } finally {
-    close(fd);
-  }
 }

@@ -1,5 +1,6 @@
 /** The reports of jk_update, and of jk_init and jk_cp with --remove. */
 import * as z from "zod";
+import { BUSY } from "../cli/options.ts";
 import {
   count,
   enumOf,
@@ -63,8 +64,10 @@ const updatedJailSchema = z
     jail: z.string(),
     record: textOrNull.describe("The id of its record; null if it has none."),
     state: z
-      .enum(["up-to-date", "pending", "updated", "failed", "gone"])
-      .describe('"gone": its directory is missing. "pending": in a dry run, there is something to do.'),
+      .enum(["up-to-date", "pending", "updated", "failed", "gone", "emptied"])
+      .describe(
+        '"gone": its directory is missing. "emptied": somebody removed its contents; it stays so. "pending": in a dry run, there is something to do.',
+      ),
     changes: z.array(changeSchema),
     extras: z
       .array(enumOf<Extra["kind"]>({ accounts: true, proc: true, "log-socket": true, "library-cache": true }))
@@ -81,7 +84,7 @@ export const updateReportSchema = reportSchema("jk_update", {
   jails: z.array(updatedJailSchema),
   warnings: texts,
   problems: z.array(problemSchema).describe("Jails that could not be updated at all."),
-  exitStatus: interruptible(0, 1, 10),
+  exitStatus: interruptible(0, 1, 10, BUSY),
 }).describe("What jk_update did, or would do.");
 
 /** A line of --json=lines about a jail that is done. */
@@ -95,7 +98,7 @@ export const updateSummarySchema = reportSchema("jk_update", {
   jails: count.describe("Those that were done; a missing one does not count."),
   warnings: texts,
   problems: z.array(problemSchema).describe("Jails that could not be updated at all."),
-  exitStatus: interruptible(0, 1, 10),
+  exitStatus: interruptible(0, 1, 10, BUSY),
 }).describe("--json=lines: the last line.");
 
 export type UpdateSummary = z.infer<typeof updateSummarySchema>;

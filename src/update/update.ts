@@ -8,6 +8,9 @@ import { requireJailToFill } from "../jail/fs/host-directories.ts";
 import { lacksRoom, noRoom } from "../jail/fs/no-room.ts";
 import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
 import { readOnlyProblem } from "../jail/fs/writable.ts";
+import { emptiedMessage, isEmptied } from "../jail/record/emptied.ts";
+import { lockJail } from "../jail/record/jail-lock.ts";
+import { requireMounted } from "../jail/record/live.ts";
 import {
   type Manifest,
   openManifest,
@@ -33,7 +36,6 @@ import {
   readJournal,
   removeJournal,
   requireWritableRecord,
-  withJailLock,
   writeJournal,
 } from "./journal.ts";
 import type { JailLogins } from "./logins.ts";
@@ -43,7 +45,7 @@ import { KnownContents } from "./plan/known-contents.ts";
 import { ChangeOrder } from "./plan/order.ts";
 import { planShells, planUpdate, type UpdatePlan } from "./plan/plan.ts";
 import { isFound } from "./plan/scan.ts";
-import { changeLine, hasWork, removalLine, type UpdateOutcome } from "./report.ts";
+import { changeLine, hasWork, removalLine, type UpdateOutcome, untouched } from "./report.ts";
 import { recordOf, settle } from "./settle.ts";
 
 /** The options of jk_update and the keys of jk_update.ini. */
@@ -60,8 +62,13 @@ export interface UpdateOptions {
   /** A dry run that shows only whether there is something to do, not whether it can be done. */
   readonly checkOnly: boolean;
   readonly sync: boolean;
+  /** Do not wait for another tool that works on the jail. */
+  readonly noWait: boolean;
+  readonly json: boolean;
   /** Update nothing but the limited shells of the jail. */
   readonly shellsOnly: boolean;
+  /** Leave a jail alone that somebody has emptied: nobody asked for this jail. */
+  readonly leaveEmptied: boolean;
 }
 
 /** What the updates of one run share. */
@@ -80,16 +87,19 @@ export interface UpdateContext {
  * later failures are in `problems`.
  */
 export async function updateJail(options: UpdateOptions, context: UpdateContext): Promise<UpdateOutcome> {
+  using _lock = lockJail(options.jail, { tool: "jk_update", ...options, changes: !options.dryRun });
   const root = openNamedJail(options.jail, { sync: options.sync });
   try {
     requireJailToFill(root, 1);
     const manifest = openManifest(root);
+    requireMounted(root, manifest.content.live);
     const { id } = manifest;
+    if (options.leaveEmptied && isEmptied(root, manifest.content))
+      return untouched(options.jail, { record: id, emptied: true, warnings: [emptiedMessage(options.jail)] });
     if (!options.checkOnly) requireWritableRecord(id, options.jail);
     if (options.dryRun)
       return prepare({ root, manifest, journal: readJournal(id) }, options, context).outcome;
-    // The lock is beside the record of that id; the record is read again under the lock.
-    return await withJailLock(id, async () => updateLocked(root, openManifest(root), options, context));
+    return updateLocked(root, manifest, options, context);
   } catch (error) {
     const problem = noRoom(error, options.jail, { left: [], progress: "nothing was changed" });
     if (problem === undefined) throw error;
@@ -100,12 +110,12 @@ export async function updateJail(options: UpdateOptions, context: UpdateContext)
   }
 }
 
-async function updateLocked(
+function updateLocked(
   root: JailRoot,
   manifest: Manifest,
   options: UpdateOptions,
   context: UpdateContext,
-): Promise<UpdateOutcome> {
+): UpdateOutcome {
   const jail: OpenJail = { root, manifest, journal: readJournal(manifest.id) };
   const { journal } = jail;
   const swept = journal === undefined ? [] : sweep(root, journal, manifest.content.entries);
@@ -172,7 +182,7 @@ function prepare(jail: OpenJail, options: UpdateOptions, context: UpdateContext)
   reportPlan(root, plan, reporter);
   const obstacle = options.checkOnly ? undefined : closedPlace(root, outcome);
   if (obstacle !== undefined) {
-    reporter.fail(obstacle.message);
+    reporter.fail(obstacle);
     return {
       recorded,
       plan,
@@ -204,7 +214,7 @@ function closedPlace(
 function reportPlan(root: JailRoot, plan: UpdatePlan, reporter: LineReporter): void {
   for (const path of plan.skipped) reporter.say(`skip ${root.path}${path}`);
   for (const warning of plan.warnings) reporter.warn(warning);
-  for (const { message } of plan.problems) reporter.fail(message);
+  for (const problem of plan.problems) reporter.fail(problem);
   for (const note of plan.notes) reporter.detail(note);
   for (const each of plan.kept) reporter.message({ text: keptMessage(root, each), detail: !each.notable });
 }

@@ -8,6 +8,7 @@ import { printError } from "../cli/output.ts";
 import { jailedUsers, usersByJail } from "../jail/accounts/jailed-users.ts";
 import { createLoader } from "../libraries/closure.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
+import { countedProblems, isPassedOver } from "../populate/passed-over.ts";
 import { LineReporter, problemAt } from "../populate/reporter.ts";
 import { HostMemory } from "./memory.ts";
 import { hasWork, jailReport, type UpdateOutcome, untouched } from "./report.ts";
@@ -24,6 +25,8 @@ export interface UpdaterOptions {
   readonly json: boolean;
   /** Nothing is changed, and only problems are shown. */
   readonly check: boolean;
+  /** All problems count for the exit status; see countedProblems. */
+  readonly strict: boolean;
 }
 
 /** What remains of the update of a jail; a run has thousands. */
@@ -31,15 +34,16 @@ export interface UpdateResult {
   readonly jail: ByteString;
   /** It is not up to date, or was not. */
   readonly work: boolean;
-  readonly failed: boolean;
+  /** The codes of the problems that count for the exit status. */
+  readonly failures: readonly string[];
   /** With `json`; undefined for a jail of which nothing is said. */
   readonly report: UpdatedJailReport | undefined;
   /** It could not be updated at all. */
   readonly problem?: PopulateProblem;
   /** A file system was full; perhaps of files that other processes were preparing. */
   readonly noRoom?: boolean;
-  /** Its directory is missing. */
-  readonly warning?: string;
+  /** About a jail that is missing or emptied. */
+  readonly warnings?: readonly string[];
 }
 
 /** The login shells of the users of a jail, and the jk_chrootsh beside the running program. */
@@ -64,7 +68,7 @@ export class Updater implements Disposable {
     this.#context = {
       memory: new HostMemory(this.#loader),
       loader: this.#loader,
-      reporter: new LineReporter(tool, { verbose, silent: quiet, quiet }),
+      reporter: new LineReporter(tool, { verbose, silent: quiet, quiet, lenient: !options.strict }),
       loginsOf: loginsOf(tool),
       full: new Set(),
     };
@@ -80,16 +84,18 @@ export class Updater implements Disposable {
     this.#context.memory.refresh();
     try {
       const outcome = await updateJail(request, this.#context);
+      const warnings = outcome.emptied === true ? outcome.warnings : [];
+      for (const warning of warnings) this.#context.reporter.warn(warning);
       // The reporter of a check is quiet.
       for (const { message } of checkOnly ? outcome.problems : [])
         this.#show(message.includes(display(jail)) ? message : `${display(jail)}: ${message}`);
       const work = hasWork(outcome);
       // If only its shells were compared, a jail is not known to be up to date.
       if (shellsOnly && !work && outcome.kept.length === 0)
-        return { jail, work, failed: false, report: undefined };
-      const failed = outcome.problems.length > 0;
-      const noRoom = outcome.problems.some(({ code }) => code === NO_ROOM);
-      return { jail, work, failed, noRoom, report: this.#reportOf(outcome, request) };
+        return { jail, work, failures: [], report: undefined };
+      const failures = this.#failures(outcome.problems);
+      const noRoom = failures.includes(NO_ROOM);
+      return { jail, work, failures, noRoom, warnings, report: this.#reportOf(outcome, request) };
     } catch (error) {
       return this.fail(request, problemAt(jail, error, "failed"));
     }
@@ -97,19 +103,30 @@ export class Updater implements Disposable {
 
   /** Prints the problem of a jail that could not be updated. */
   fail(request: UpdateOptions, problem: PopulateProblem): UpdateResult {
-    this.#show(problem.message);
+    this.showProblem(problem);
     const { jail } = request;
     const report = this.#reportOf(untouched(jail, { problems: [problem] }), request);
-    return { jail, work: false, failed: true, noRoom: problem.code === NO_ROOM, report, problem };
+    const failures = this.#failures([problem]);
+    return { jail, work: false, failures, noRoom: problem.code === NO_ROOM, report, problem };
   }
 
   /** Warns about a jail that is known, but missing. */
   missing(request: UpdateOptions): UpdateResult {
     const { jail: path } = request;
-    const warning = `${display(path)} is missing: 'jailkit delete' forgets it, or name the place it was moved to`;
+    const warning = `${display(path)} is missing: 'jailkit forget' drops its record, or name the place it was moved to`;
     this.#context.reporter.warn(warning);
     const report = this.#reportOf(untouched(path, { gone: true, warnings: [warning] }), request);
-    return { jail: path, work: false, failed: false, report, warning };
+    return { jail: path, work: false, failures: [], report, warnings: [warning] };
+  }
+
+  /** Prints a problem that is about a whole jail, or about none. */
+  showProblem(problem: PopulateProblem): void {
+    const warning = isPassedOver(problem) && !this.#options.strict;
+    this.#show(`${warning ? "warning: " : ""}${problem.message}`);
+  }
+
+  #failures(problems: readonly PopulateProblem[]): string[] {
+    return [...new Set(countedProblems(problems, this.#options.strict).map(({ code }) => code))];
   }
 
   #reportOf(outcome: UpdateOutcome, { dryRun }: UpdateOptions): UpdatedJailReport | undefined {

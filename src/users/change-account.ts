@@ -8,28 +8,23 @@ import {
   closeHome,
   copyHome,
   type HomeSource,
+  isCopyOf,
   isUnchanged,
   openHome,
   requireMovable,
+  wasCopied,
 } from "../jail/fs/home-move.ts";
-import { scanTree } from "../jail/fs/home-scan.ts";
 import { requireStage } from "../jail/fs/place.ts";
-import { isOneOf, removeTree } from "../jail/fs/remove.ts";
+import { removeTree } from "../jail/fs/remove.ts";
 import { exchangeFindings, type Finding, nearestDirectory } from "../jail/fs/safety.ts";
-import { hostPath, isDirectory, type JailRoot, release } from "../jail/fs/walk.ts";
+import { hostPath, type JailRoot, release } from "../jail/fs/walk.ts";
+import { withHostAccounts } from "../jail/record/jail-lock.ts";
 import { type AccountChange, modifyAccount } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { processesOf } from "../system/processes.ts";
 import type { AccountRun } from "./account-run.ts";
+import { type HomeMove, moveWithoutCopy } from "./move-aside.ts";
 import type { GroupChange, JailingPlan } from "./plan.ts";
-
-/** A home that moves: two trees and a path in each, as each tree sees it. */
-interface HomeMove {
-  from: JailRoot;
-  fromPath: ByteString;
-  to: JailRoot;
-  toPath: ByteString;
-}
 
 /**
  * Throws JailkitError "unsafe-parent" if users other than root could exchange the old or the new home while root works on
@@ -68,10 +63,10 @@ function requireNoProcesses(user: PasswdEntry): void {
 }
 
 /**
- * Gives an account a new home and more groups, in four steps: the home is copied, `changeJail` changes the jail, the
- * host's account is changed, and only then the old home is removed. If a step fails, those before it are undone
- * (`undoJail`): the account is as it was, and the old home complete. Throws JailkitError, also if the move is not safe
- * (requireSafeMove).
+ * Gives an account a new home and more groups. A home that cannot move without a copy (moveWithoutCopy) moves in four
+ * steps: it is copied, `changeJail` changes the jail, the host's account is changed, and only then the old home is removed.
+ * If a step fails, those before it are undone (`undoJail`): the account is as it was, and the old home complete. Throws
+ * JailkitError, also if the move is not safe (requireSafeMove).
  */
 export function changeAccount(
   user: PasswdEntry,
@@ -96,7 +91,14 @@ export function changeAccount(
   }
   requireSafeMove(move, user.uid);
   const source = openHome(move.from, move.fromPath, user.uid);
+  const undo = () => {
+    withHostAccounts(() =>
+      modifyAccount({ ...user, home: change.home, shell: change.shell }, { ...user, groups: [] }),
+    );
+    undoJail();
+  };
   try {
+    if (moveWithoutCopy(source, move, run, { change: changeBoth, undo })) return;
     const copy = copyHome(source, move.to, move.toPath, run.output.progress);
     withFd(copy, () => {
       run.done(`copied ${quoted(source.path)} to ${quoted(hostPath(move.to, move.toPath))}`);
@@ -118,7 +120,7 @@ function modify(user: PasswdEntry, change: AccountChange, run: AccountRun): void
   const moved = user.home !== home || user.shell !== shell;
   if (!moved && groups.length === 0) return;
   if (moved) requireNoProcesses(user);
-  modifyAccount(user, change);
+  withHostAccounts(() => modifyAccount(user, change));
   const name = quoted(user.name);
   if (moved) run.done(`the account ${name} has the home ${quoted(home)} and the shell ${quoted(shell)}`);
   for (const group of groups) run.done(`the account ${name} is in the group ${quoted(group.name)}`);
@@ -128,12 +130,7 @@ function modify(user: PasswdEntry, change: AccountChange, run: AccountRun): void
 function removeCopy(source: HomeSource, move: HomeMove, copy: number, run: AccountRun): void {
   const where = hostPath(move.to, move.toPath);
   try {
-    const originals = new Map(source.entries.map(({ path, stat }) => [path, stat]));
-    const copied = scanTree(copy, where).filter(({ path, stat }) => {
-      const original = originals.get(path);
-      return original !== undefined && (isDirectory(stat) || original.size === stat.size);
-    });
-    removeTree(move.to, move.toPath, fstat(copy), isOneOf(copied.map(({ stat }) => stat)));
+    removeTree(move.to, move.toPath, fstat(copy), isCopyOf(source, move.toPath));
   } catch (error) {
     run.warn(`${quoted(where)}, a copy of the home, could not be removed again: ${describeError(error)}`);
   }
@@ -147,8 +144,7 @@ function removeOldHome(source: HomeSource, move: HomeMove, user: PasswdEntry, ru
       run.warn(`${where} was changed after it was copied: it stays; compare the two`);
       return;
     }
-    const copied = isOneOf(source.entries.map(({ stat }) => stat));
-    removeTree(move.from, move.fromPath, fstat(source.fd), copied);
+    removeTree(move.from, move.fromPath, fstat(source.fd), wasCopied(source));
     run.done(`removed ${where}`);
   } catch (error) {
     run.warn(`${where} could not be removed, though its copy is complete: ${describeError(error)}`);

@@ -11,6 +11,7 @@ import { isNoRoom, noRoom } from "../jail/fs/no-room.ts";
 import { temporaryName } from "../jail/fs/place.ts";
 import { hostPath, isDirectory, type JailRoot } from "../jail/fs/walk.ts";
 import { makeDirectories, removePath, removeTree } from "../jail/fs/write.ts";
+import { withHostAccounts } from "../jail/record/jail-lock.ts";
 import { addAccount, addGroup, removeAccount, type UseraddOptions } from "../system/account-tools.ts";
 import { groupByName, type PasswdEntry } from "../system/accounts.ts";
 import { commandAt } from "../system/exchange.ts";
@@ -42,8 +43,12 @@ export function createAccount(
   const { name, home, group } = account;
   const accessLines: ByteString[] = [];
   if (group === DEFAULT_GROUP && groupByName(group) === undefined) {
-    addGroup(group);
-    run.done(`created the group ${quoted(group)}`);
+    const isNew = withHostAccounts(() => {
+      if (groupByName(group) !== undefined) return false;
+      addGroup(group);
+      return true;
+    });
+    if (isNew) run.done(`created the group ${quoted(group)}`);
   }
   const user = holdingSignals(() => {
     stopIfInterrupted("no account was created; run this again");
@@ -90,7 +95,7 @@ function createJailed(
   let inJail = false;
   try {
     makeDirectories(root, directoryOf(jailHome), () => ({ mode: 0o755, uid: 0, gid: 0 }));
-    user = addAccount(name, home, CHROOT_SHELL, useradd);
+    user = withHostAccounts(() => addAccount(name, home, CHROOT_SHELL, useradd));
     const groups = groupsOf(user);
     const plan = planJailing({ user, groups, jail: root.path, accounts: readJailAccounts(root), shell });
     addToJail(root, plan.entry, name, plan.groups);
@@ -99,7 +104,7 @@ function createJailed(
     return user;
   } catch (error) {
     const why = user === undefined ? whyNoHome(root, directoryOf(jailHome), error) : error;
-    if (user !== undefined) removeAccount(name);
+    if (user !== undefined) withHostAccounts(() => removeAccount(name));
     // First, to free room. If another account has the same uid, some of its files may be in the home by now.
     const left = wasThere ? undefined : lookUp(root, jailHome);
     const stays = left !== undefined && (useradd.has("o") || !removeTree(root, jailHome, left.stat));

@@ -3,6 +3,7 @@ import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { operands } from "../cli/shell-word.ts";
 import { didYouMean } from "../cli/suggest.ts";
+import { isPlainName } from "../system/account-name.ts";
 import { JAILED_GROUP, MAKE_JAILED_GROUP, namesIn } from "../system/account-tools.ts";
 import { type GroupEntry, groupByGid, groupByName } from "../system/accounts.ts";
 
@@ -14,7 +15,7 @@ export function requireGroup(word: ByteString): GroupEntry {
   const hint = didYouMean(word, namesIn("/etc/group"));
   const make = word === JAILED_GROUP ? MAKE_JAILED_GROUP.join(" ") : `groupadd ${operands(word)}`;
   const create = hint === "" ? "; create it with: " : " Otherwise create it with: ";
-  const remedy = /^[A-Za-z_][\w.-]*$/.test(word) ? create + make : "";
+  const remedy = isPlainName(word) ? create + make : "";
   throw new JailkitError("no-such-group", 1, `there is no group ${quoted(word)}${hint}${remedy}`);
 }
 

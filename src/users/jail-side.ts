@@ -5,6 +5,7 @@ import { JailkitError } from "../cli/error.ts";
 import { type AccountsEditor, tryJailAccounts, updateJailAccounts } from "../jail/accounts/accounts.ts";
 import { splitHome } from "../jail/accounts/separator.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
+import { requireAccountName } from "../system/account-name.ts";
 import { type GroupEntry, groupByName, type PasswdEntry, passwdByName } from "../system/accounts.ts";
 import { LIMITED_SHELL } from "./open-jail.ts";
 
@@ -19,7 +20,7 @@ interface JailSideRequest {
 }
 
 /** The home of an account as a jail sees it: the part after the separator or below the jail, or the same path. */
-function homeFor(user: PasswdEntry, jail: ByteString): ByteString {
+export function homeFor(user: PasswdEntry, jail: ByteString): ByteString {
   const home = normalPath(splitHome(user.home)?.home ?? user.home);
   return home.startsWith(`${jail}/`) ? home.slice(jail.length) : home;
 }
@@ -117,7 +118,8 @@ export function writeJailSide(
   if (user.uid === 0)
     throw new JailkitError("root", 1, `${quoted(user.name)} has uid 0: a jail cannot hold root`);
   const home = homeFor(user, request.root.path);
-  for (const value of [user.name, user.gecos, home]) {
+  requireAccountName(user.name);
+  for (const value of [user.gecos, home]) {
     if (/[:\n\0]/.test(value))
       throw new JailkitError("bad-path", 1, `${quoted(user.name)}: ${quoted(value)} breaks passwd(5)`);
   }

@@ -12,7 +12,7 @@ import { lookUp, withTree } from "../jail/fs/look.ts";
 import { noRoom } from "../jail/fs/no-room.ts";
 import { hostPath, isDirectory, isLink, type JailRoot } from "../jail/fs/walk.ts";
 import { requireWritable, requireWritableAccounts } from "../jail/fs/writable.ts";
-import { requireAccountName } from "../system/account-tools.ts";
+import { isPlainName, requireAccountName } from "../system/account-name.ts";
 import { groupByGid, groupByName, type PasswdEntry, passwdByName, passwdByUid } from "../system/accounts.ts";
 import { nextId, usualSkeleton } from "../system/login-defs.ts";
 import { passwordState } from "../system/shadow.ts";
@@ -172,12 +172,18 @@ function requireUid(uid: ByteString | undefined, nonUnique: boolean): number | u
   return number;
 }
 
+function noNewName(name: ByteString): string {
+  const cannot = `${quoted(name)} cannot be an account's name`;
+  if (/^\d+$/.test(name)) return `${cannot}: it is a number`;
+  const rule = "useradd(8) accepts letters, digits, '_', '.', '-', and a '$' at the end";
+  return `${cannot}: ${rule}; to jail an account that has such a name already, use jk_jailuser`;
+}
+
 /** Throws for values that useradd(8) refuses, and for a name that exists. Returns the uid, if it was given. */
 function requireNewAccount(root: JailRoot, values: NewAccountValues, access: Access): number | undefined {
   const { name, uid, nonUnique, inactive } = values;
   requireAccountName(name);
-  if (/^\d+$/.test(name))
-    throw refuse("bad-name", `${quoted(name)} cannot be an account's name: it is a number`);
+  if (!isPlainName(name)) throw refuse("bad-name", noNewName(name));
   const present = passwdByName(name);
   if (present !== undefined) throw userExists(root, present, values, access);
   requireField("comment", values.comment);

@@ -5,6 +5,7 @@ import { JailkitError } from "../cli/error.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import type { JailAccounts } from "../jail/accounts/accounts.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
+import { nameFault } from "../system/account-name.ts";
 import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
 import { LIMITED_SHELL } from "./open-jail.ts";
 
@@ -126,7 +127,9 @@ function planGroups(facts: JailingFacts, joins: readonly GroupEntry[]): GroupCha
 export function planJailing(facts: JailingFacts): JailingPlan {
   const { user, jail, processes = [] } = facts;
   if (user.uid === 0) throw refuse("root", user, "has uid 0: a jail cannot hold root");
-  for (const value of [user.name, user.gecos, user.home, jail]) {
+  const fault = nameFault(user.name);
+  if (fault !== undefined) throw refuse("bad-name", user, `cannot be jailed, because of the name: ${fault}`);
+  for (const value of [user.gecos, user.home, jail]) {
     if (/[:\n\0]/.test(value))
       throw refuse("bad-path", user, `cannot be jailed: ${quoted(value)} breaks passwd(5)`);
   }

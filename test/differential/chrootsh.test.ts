@@ -300,17 +300,24 @@ table("the jail", [
     before: chmod(`${J}/usr`, 0o2755),
     is: { debian: ends(53), ours: in_, difference: "setgid-directories" },
   },
-  {
-    name: "home is group-writable",
-    before: chmod(`${J}/home`, 0o775),
-    is: { debian: in_, ours: ends(53), difference: "jail-safety" },
-  },
+  { name: "home is group-writable", before: chmod(`${J}/home`, 0o775), is: in_ },
+  { name: "home is everybody's", before: chmod(`${J}/home`, 0o777), is: in_ },
   // As ISPConfig has it in a site's jail.
   {
     name: "tmp is the user's and group-writable",
     before: () => m.mkdir(`${J}/tmp`, { mode: 0o770, owner: [4001, 4001] }),
     is: in_,
   },
+  ...["tmp", "web", "private", "var"].map((name) => ({
+    name: `${name} is root's and a client's group may write it`,
+    before: () => m.mkdir(`${J}/${name}`, { mode: 0o770, owner: [0, 4001] }),
+    is: in_,
+  })),
+  ...["run", "opt"].map((name) => ({
+    name: `${name} is group-writable`,
+    before: () => m.mkdir(`${J}/${name}`, { mode: 0o775 }),
+    is: { debian: in_, ours: ends(53), difference: "jail-safety" },
+  })),
   {
     name: "the directory above the jail is other-writable",
     before: chmod("/srv", 0o757),

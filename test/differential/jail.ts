@@ -14,6 +14,7 @@ export function makeJail(m: Machine, jail: string, ...programs: string[]): void 
 /** Restores owner and mode of the jail J and of its directories. */
 export function restoreDirectories(m: Machine): void {
   for (const name of ["dev", "etc", "usr", "usr/bin", "usr/lib", "usr/sbin", "home"]) m.mkdir(`${J}/${name}`);
+  for (const name of ["opt", "run", "tmp", "web", "private", "var"]) m.remove(`${J}/${name}`);
   m.chmod("/srv", 0o755);
   m.mkdir(J);
 }

@@ -204,11 +204,7 @@ table("the jail", [
   })),
   { name: "the jail is other-writable", before: chmod(J, 0o757), is: ends(53) },
   { name: "the jail is the user's", before: () => m.chown(J, 4001, 0), is: ends(53) },
-  {
-    name: "home is group-writable",
-    before: chmod(`${J}/home`, 0o775),
-    is: { debian: in_, ours: ends(53), difference: "jail-safety" },
-  },
+  { name: "home is group-writable", before: chmod(`${J}/home`, 0o775), is: in_ },
   {
     name: "the directory above the jail is other-writable",
     before: chmod("/srv", 0o757),

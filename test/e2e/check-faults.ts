@@ -190,7 +190,7 @@ export const FAULTS: readonly Fault[] = [
     `mkdir home/u/lib; chown ${USER} home/u/lib; echo /home/u/lib > etc/ld.so.conf.d/user.conf`,
   ),
   fault("missing-library", "/usr/bin/grep", "rm usr/lib/*-linux-*/libpcre2-8.so*"),
-  fault("missing-library", "/usr/bin/factor", "true"),
+  fault("missing-library", "/usr/bin/factor", "sed -i s/libgmp/libgmq/g usr/bin/factor"),
   fault(
     "missing-interpreter",
     "/usr/bin/script",
@@ -236,7 +236,12 @@ export const FAULTS: readonly Fault[] = [
   fault("above-jail", "//srv/above/farther", `chown ${USER} /srv/above/farther`),
   fault("unsafe-jail", "/opt", `chown ${USER} opt`),
   fault("writable-for-others", "/home", "chmod 0777 home"),
+  // As a panel leaves tmp of a site.
+  fault("writable-for-group", "/tmp", "chown root:team tmp; chmod 0770 tmp"),
+  fault("home-exchangeable", "/home", `chown ${USER} home`),
   fault("host-directory", "/var/host", "mkdir var/host; mount --bind / var/host"),
+  fault("host-mount", "/opt/host", "mkdir -p opt/host; mount --bind -o ro,nosuid,nodev /usr/share opt/host"),
+  fault("live-mount", "/opt/live", "mkdir -p opt/live /usr/lib/x; mount --bind /usr/lib/x opt/live"),
   fault("host-directory", "/var/etc", "mkdir var/etc; mount --bind /etc var/etc"),
   fault("dangerous-mount", "/var/queue", "mkdir var/queue; mount -t mqueue mqueue var/queue"),
   fault("proc-writable", "/var/proc", "mkdir var/proc; mount -t proc proc var/proc"),
@@ -299,6 +304,7 @@ export const SINGLE_FAULTS: readonly Fault[] = [
 
 /** Rules that no fault plants, and the tests that cover them. */
 export const NO_FAULT: Readonly<Partial<Record<Rule, string>>> = {
+  emptied: "e2e/emptied.test.ts",
   "smoke-test": "e2e/remedies-check.test.ts",
   "too-many": "unit/check-judge.test.ts",
 };
@@ -315,6 +321,7 @@ export const CONSEQUENCES: readonly RegExp[] = [
   /^setuid-for-others .*\/ln$/,
   /^changed-(?:owner|mode) .*\/usr\/bin\/(?:ln|mkdir|mv|rm|rmdir)$/,
   /^different-size .*\/usr\/bin\/(?:gdb|script|sort)$/,
+  /^different-content .*\/usr\/bin\/factor$/,
   /^missing .*\/(?:tail|libpcre2-8\.so\S*)$/,
   /^missing-library .*\/libselinux\.so\.1$/,
 ];

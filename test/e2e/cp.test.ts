@@ -159,3 +159,67 @@ test("what was requested is recorded by its full path", () => {
     { tool: "jk_cp", operands: ["/usr/bin/true"], options: { owner: true } },
   ]);
 });
+
+describe("what is refused is not recorded", () => {
+  const operandsOf = (jail: string) => openManifestFile(m, jail).requests.flatMap(({ operands }) => operands);
+  beforeAll(() => {
+    m.write("/srv/odd/file", "x");
+    m.write("/srv/odd/full/file", "x");
+    m.must(["mkfifo", "/srv/odd/fifo", "/srv/odd/full/fifo"]);
+    m.must(["ln", "-s", "fifo", "/srv/odd/link"]);
+    m.must(["ln", "-s", "link", "/srv/odd/chain"]);
+    m.must(["ln", "-s", "file", "/srv/odd/good"]);
+  });
+
+  test.each(["/etc", "/srv/odd/fifo", "/srv/odd/link", "/srv/odd/chain", "/sys/kernel/uevent_seqnum"])(
+    "%s, beside files that are copied",
+    (refused) => {
+      const jail = fresh();
+      const { status } = cp("--strict", "-j", jail, "/srv/odd/file", refused, "/srv/odd/good");
+      expect(status).toBe(1);
+      expect(operandsOf(jail)).toEqual(["/srv/odd/file", "/srv/odd/good"]);
+      expect(cp("--strict", "-j", jail, refused).status).toBe(1);
+      expect(operandsOf(jail)).toEqual(["/srv/odd/file", "/srv/odd/good"]);
+    },
+  );
+
+  test("all of it: there is no record", () => {
+    const jail = fresh();
+    expect(cp("-j", jail, "/etc", "/dev").status).toBe(1);
+    expect(() => openManifestFile(m, jail)).toThrow("no manifest");
+  });
+
+  test("where a directory of the jail is in the way, and afterwards", () => {
+    const jail = fresh();
+    m.mkdir(`${jail}/usr/bin/true`);
+    expect(cp("--strict", "-j", jail, "/usr/bin/true", "/usr/bin/false").status).toBe(1);
+    expect(operandsOf(jail)).toEqual(["/usr/bin/false"]);
+    m.remove(`${jail}/usr/bin/true`);
+    expect(cp("-j", jail, "/usr/bin/true").status).toBe(0);
+    expect(operandsOf(jail)).toEqual(["/usr/bin/false", "/usr/bin/true"]);
+  });
+
+  test("a directory stays if only a file in it is refused", () => {
+    const jail = fresh();
+    expect(cp("--strict", "-j", jail, "/srv/odd/full").status).toBe(1);
+    expect(operandsOf(jail)).toEqual(["/srv/odd/full"]);
+  });
+
+  test("after a failed write", () => {
+    const jail = fresh();
+    const trace = ["strace", "-o", "/root/trace", "-e", "inject=linkat:error=ENOSPC:when=2+"];
+    const command = ["jk_cp", "-j", jail, "/srv/odd/file", "/usr/share/doc/bash/copyright", "/etc/hostname"];
+    expect(m.run([...trace, ...command]).status).toBe(1);
+    expect(operandsOf(jail)).toEqual(["/srv/odd/file"]);
+    expect(m.run(command).status).toBe(0);
+    expect(operandsOf(jail)).toEqual(["/srv/odd/file", ...command.slice(3)]);
+  });
+
+  test("after a signal", () => {
+    const jail = fresh();
+    const trace = ["strace", "-o", "/root/trace", "-e", "inject=linkat:signal=INT:when=1"];
+    const command = ["jk_cp", "-j", jail, "/srv/odd/file", "/usr/share/doc/bash/copyright"];
+    expect(m.run([...trace, ...command]).signal).toBe("SIGINT");
+    expect(operandsOf(jail)).toEqual(["/srv/odd/file"]);
+  });
+});

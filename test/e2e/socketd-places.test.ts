@@ -7,6 +7,7 @@ import { join } from "node:path";
 import {
   arrived,
   counters,
+  firstSocket,
   jail,
   log,
   m,
@@ -126,6 +127,23 @@ describe("a socket", () => {
     await arrived("back");
     stop();
     m.remove("/srv/away");
+  });
+
+  test("is closed when somebody empties its jail, which is said once, and comes back when it is filled", async () => {
+    start(`[${socket}]\n${wide}`);
+    await again();
+    await log.clear();
+    m.remove(`${jail}/dev`);
+    await told(`while opening ${socket}: No such file or directory`);
+    // The name of its directory may come and go.
+    for (const name of ["etc", "usr"]) m.mkdir(`${jail}/${name}`);
+    expect(firstSocket()).toMatchObject({ path: socket, listening: false });
+    expect((await log.lines()).filter(own)).toHaveLength(1);
+    m.mkdir(`${jail}/dev`);
+    await again();
+    send(["b'<13>t: filled'"]);
+    await arrived("filled");
+    expect(firstSocket()).toMatchObject({ listening: true });
   });
 
   test("waits for a jail that does not exist yet", async () => {

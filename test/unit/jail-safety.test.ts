@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import {
   chmodSync,
   chownSync,
+  lchownSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -9,13 +10,16 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { answered } from "../../src/cli/error.ts";
+import { lookUp } from "../../src/jail/fs/look.ts";
 import {
   configDirectoryFindings,
   exchangeFindings,
   jailFindings,
+  onlyRootDecides,
   requireSafeJail,
 } from "../../src/jail/fs/safety.ts";
-import { closeJailRoot, openJailRoot } from "../../src/jail/fs/walk.ts";
+import { closeJailRoot, openJailRoot, release, walk } from "../../src/jail/fs/walk.ts";
 import { codeOf, makeJail, messageOf, type TestJail, USER } from "./jail-helper.ts";
 
 let jail: TestJail;
@@ -48,7 +52,7 @@ describe("jailFindings", () => {
     directory("/srv", 0o700, USER, USER);
     expect(broken()).toEqual([]);
   });
-  test.each(["dev", "etc", "lib", "lib64", "libx32", "usr", "bin", "sbin", "opt"])(
+  test.each("dev etc lib lib64 libx32 usr bin sbin opt run root proc sys".split(" "))(
     "%s must belong to root",
     (name) => {
       directory(`/${name}`, 0o755, USER);
@@ -59,20 +63,27 @@ describe("jailFindings", () => {
       expect(broken()).toEqual([`group-writable /jail/${name}`, `other-writable /jail/${name}`]);
     },
   );
-  test("other directories may belong to a user; those of root must not be writable for others", () => {
-    directory("/home", 0o755, USER);
-    expect(broken()).toEqual([]);
-    // As ISPConfig has tmp in a site's jail; its owner may change the mode of it at any time.
-    for (const mode of [0o770, 0o2775, 0o777]) {
-      directory("/home", mode, USER, USER);
+  test.each("tmp web private home srv var media data".split(" "))(
+    "%s may belong to anyone, with any mode: nothing is loaded from it",
+    (name) => {
+      // 0770 of root and a client's group, as ISPConfig leaves tmp of a site.
+      for (const [uid, gid] of [
+        [USER, USER],
+        [0, USER],
+        [0, 0],
+      ])
+        for (const mode of [0o755, 0o770, 0o2775, 0o777, 0o1777]) {
+          directory(`/${name}`, mode, uid, gid);
+          expect(broken()).toEqual([]);
+        }
+      directory(`/${name}`, 0o777, USER);
+      symlinkSync(name, at("/link"));
+      symlinkSync(`${name}/none`, at("/dangling"));
       expect(broken()).toEqual([]);
-    }
-    directory("/home", 0o775, 0, USER);
-    expect(broken()).toEqual(["group-writable /jail/home"]);
-    directory("/home", 0o757);
-    expect(broken()).toEqual(["other-writable /jail/home"]);
-    directory("/home/u", 0o777, USER);
-    directory("/home", 0o755);
+    },
+  );
+  test("deeper directories may belong to anyone", () => {
+    directory("/usr/share/u", 0o777, USER);
     expect(broken()).toEqual([]);
   });
   test("the jail itself", () => {
@@ -137,6 +148,56 @@ describe("jailFindings", () => {
     });
     expect(codeOf(() => requireSafeJail(jail.root, 3))).toBe("unsafe-jail");
     expect(messageOf(() => requireSafeJail(jail.root, 3))).toContain(`fix it with: chmod g-w ${at("/etc")}`);
+  });
+});
+
+test("a symbolic link that a user left in root's directory is not followed, unless only root ever wrote there", () => {
+  for (const name of ["data", "usr"]) {
+    directory(`/${name}`, 0o755, USER);
+    symlinkSync("/etc", at(`/${name}/link`));
+    lchownSync(at(`/${name}/link`), USER, USER);
+    directory(`/${name}`);
+  }
+  lchownSync(at("/usr/link"), 0, 0);
+  writeFileSync(at("/etc/file"), "");
+  const root = openJailRoot(jail.path);
+  const reaches = (path: string) => {
+    const whole = codeOf(() => lookUp(root, path, { follow: true }));
+    return [whole, codeOf(() => release(walk(root, path)))];
+  };
+  expect(reaches("/usr/link")).toEqual(["no error", "no error"]);
+  const refused = "link-in-untrusted-directory";
+  expect(reaches("/data/link")).toEqual([refused, refused]);
+  expect(codeOf(() => lookUp(root, "/data/link/file"))).toBe(refused);
+  lchownSync(at("/usr/link"), USER, USER);
+  expect(reaches("/usr/link")).toEqual(["no error", "no error"]);
+  closeJailRoot(root);
+});
+
+describe("onlyRootDecides: who can change, or create, a directory", () => {
+  test.each([
+    ["/var/cache/ldconfig", true],
+    ["/usr", true],
+    ["/open", false],
+    ["/open/none/at/all", false],
+    ["/open/mine", false],
+    ["/link", false],
+    ["/dangling", false],
+    ["/safe", true],
+    ["/open/link", undefined],
+    ["/file/below", undefined],
+  ])("%s: %p", (path, expected) => {
+    directory("/var");
+    directory("/open", 0o770, 0, USER);
+    directory("/open/mine");
+    symlinkSync("open/mine", at("/link"));
+    symlinkSync("open/none", at("/dangling"));
+    symlinkSync("var/none", at("/safe"));
+    symlinkSync("../usr", at("/open/link"));
+    writeFileSync(at("/file"), "");
+    const root = openJailRoot(jail.path);
+    expect(answered(() => onlyRootDecides(root, path))).toBe(expected);
+    closeJailRoot(root);
   });
 });
 

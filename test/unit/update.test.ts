@@ -226,6 +226,7 @@ describe("order", () => {
       dependencies: (path): Dependency[] =>
         (needs[path] ?? []).map((name) => ({ path: name, neededBy: path, kind: "needed", name })),
       problems: () => [],
+      configuredDirectories: () => [],
       libraryDirectories: () => [],
       configurationFiles: () => [],
     };

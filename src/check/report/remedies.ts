@@ -9,6 +9,7 @@ import { CONFIG_DIRECTORY } from "../../config/load.ts";
 import { findEntry, type IniSection } from "../../config/model.ts";
 import { scanIni } from "../../config/scan.ts";
 import { splitList } from "../../config/values.ts";
+import { isLoose } from "../../jail/fs/strict.ts";
 import { isRegular } from "../../jail/fs/walk.ts";
 import type { ManifestContent } from "../../jail/record/manifest.ts";
 import { onlyRootExchanges } from "../../system/exchange.ts";
@@ -155,6 +156,17 @@ function kernelFiles(one: Case): ByteString | undefined {
 }
 
 /**
+ * Users may share a directory of root's where nothing is loaded from: the sticky bit keeps them from exchanging each
+ * other's files. In all others, only the owner may write.
+ */
+function closeOrShare(change: string) {
+  return (one: Case): ByteString | undefined => {
+    const shared = isLoose(one.finding.jailPath ?? "/") && one.stat?.uid === 0;
+    return chmod(shared ? "+t" : change)(one);
+  };
+}
+
+/**
  * Removes write permission from a directory of root. A directory of a user, or one such as /tmp, is removed from the
  * configuration of the linker.
  */
@@ -171,8 +183,8 @@ function libraryDirectory({ finding, jail }: Case): ByteString {
 
 /** Remedies for findings that have none of their own, and that `--fix` does not repair. */
 const REMEDIES: Readonly<Partial<Record<Rule, (one: Case) => ByteString | undefined>>> = {
-  "writable-for-others": chmod("o-w"),
-  "writable-for-group": chmod("g-w"),
+  "writable-for-others": closeOrShare("o-w"),
+  "writable-for-group": closeOrShare("g-w"),
   "file-writable-for-others": chmod("o-w"),
   "file-writable-for-group": chmod("g-w"),
   "foreign-owner": foreignOwner,

@@ -1,5 +1,6 @@
 /** The report of jk_check. */
 import * as z from "zod";
+import { BUSY } from "../../cli/options.ts";
 import {
   count,
   interruptible,
@@ -65,8 +66,8 @@ const hostSchema = z.strictObject({
   warnings: texts,
 });
 
-const exitStatus = interruptible(0, 1, 2).describe(
-  "0: no findings; 1: findings; 2: something could not be checked; 128 + N: signal N ended it.",
+const exitStatus = interruptible(0, 1, 2, BUSY).describe(
+  "0: no findings; 1: findings; 2: something could not be checked; 75: with --fix --no-wait, another tool works on a jail; 128 + N: signal N ended it.",
 );
 
 export const checkReportSchema = reportSchema("jk_check", {

@@ -59,6 +59,8 @@ const SFTP_SERVERS = ["openssh/", "ssh/", "misc/", ""].flatMap((folder) =>
   ["/usr/lib", "/usr/libexec"].map((base) => `${base}/${folder}sftp-server`),
 );
 
+const PHP = "php php8.5 php8.4 php8.3 php8.2 php8.1 php8.0 php7.4";
+
 /** The smoke tests. Sections with only data have none. */
 export const SMOKE_TESTS: readonly SmokeTest[] = [
   testOf("basicshell interactiveshell", "bash runs programs", "bash", [
@@ -78,7 +80,9 @@ export const SMOKE_TESTS: readonly SmokeTest[] = [
   testOf("extendedshell interactiveshell extshellplusnet", "sort sorts", "sort", [
     { words: [], stdin: "b\na\n", stdout: /^a\nb\n$/ },
   ]),
-  testOf("processes", "a program sees its own process", "ps", [{ words: ["-o", "comm="], stdout: /\bps\b/ }]),
+  testOf("processes ps", "a program sees its own process", "ps", [
+    { words: ["-o", "comm="], stdout: /\bps\b/ },
+  ]),
   starts("midnightcommander", "--version", "mc"),
   starts("editors", "--version", "vim vi nano"),
   starts("editors", "--version", "nano"),
@@ -121,13 +125,49 @@ export const SMOKE_TESTS: readonly SmokeTest[] = [
     { words: ["-e", "print 6 * 7"], stdout: /^42$/ },
     { words: ["-MFile::Spec", "-MList::Util", "-e", "print 1"], stdout: /^1$/ },
   ]),
-  testOf("php", "php prints", "php php8.4 php8.3 php8.2 php8.1", [
+  testOf("php composer wpcli", "php computes, with its time zones", PHP, [
     { words: ["-r", "echo 6 * 7;"], stdout: /^42$/ },
+    {
+      words: ["-r", `echo (new DateTime("@0"))->setTimezone(new DateTimeZone("Asia/Tokyo"))->format("G");`],
+      stdout: /^9$/,
+    },
   ]),
-  testOf("python python3", "python prints", "python3", [{ words: ["-c", "print(6 * 7)"], stdout: /^42\n$/ }]),
+  starts("composer", "--version", "composer"),
+  starts("wpcli", "--version", "wp"),
+  testOf("python python3", "python computes, with its modules", "python3", [
+    { words: ["-c", "import encodings.idna, re; print(6 * 7)"], stdout: /^42\n$/ },
+  ]),
   testOf("node nodejs", "node prints", "node nodejs", [
     { words: ["-e", "console.log(6 * 7)"], stdout: /^42\n$/ },
   ]),
+  starts("node nodejs", "--version", "npm"),
+  testOf("ruby", "ruby computes, with its modules", "ruby", [
+    { words: ["-rset", "-e", "puts 6 * 7"], stdout: /^42\n$/ },
+  ]),
+  starts("mysqlclient wpcli", "--version", "mysql mariadb"),
+  starts("postgresqlclient", "--version", "psql"),
+  testOf("archive", "tar packs", "tar", [{ words: ["-cf", "{dir}/a", "-C", "{dir}", "seed"] }], {
+    leaves: "a",
+  }),
+  testOf("archive", "zip packs", "zip", [{ words: ["-q", "{dir}/a.zip", "{dir}/seed"] }], {
+    leaves: "a.zip",
+  }),
+  testOf("archive 7zip", "7z packs", "7z 7za 7zz 7zr", [{ words: ["a", "{dir}/a.7z", "{dir}/seed"] }], {
+    leaves: "a.7z",
+  }),
+  testOf(
+    "imagemagick",
+    "ImageMagick draws",
+    "convert magick",
+    [{ words: ["-size", "2x2", "xc:red", "{dir}/a.ppm"] }],
+    { leaves: "a.ppm" },
+  ),
+  starts("fonts", "--version", "fc-list"),
+  testOf("gconv", "iconv converts", "iconv", [
+    { words: ["-f", "ISO-8859-1", "-t", "UTF-8"], stdin: "\xe9", stdout: /^\xc3\xa9$/ },
+  ]),
+  testOf("locales", "locale lists locales", "locale", [{ words: ["-a"], stdout: /^C/ }]),
+  testOf("sh shelltools", "sh runs", "sh", [{ words: ["-c", "echo 42"], stdout: /^42\n$/ }]),
   testOf("apacheutils extshellplusnet", "htpasswd creates an entry", "htpasswd", [
     { words: ["-nb", "user", "password"], stdout: /^user:/ },
   ]),

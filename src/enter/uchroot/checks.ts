@@ -18,7 +18,14 @@ import {
 } from "../checks.ts";
 import { accountOf } from "../facts.ts";
 import { jailAccountChecks } from "../jail-account-checks.ts";
-import { appendRemedy, copyRemedy, isRootsProgram, jailSideRemedy, sectionLinesRemedy } from "../remedies.ts";
+import {
+  appendRemedy,
+  copyRemedy,
+  isRootsProgram,
+  isSectionName,
+  jailSideRemedy,
+  sectionLinesRemedy,
+} from "../remedies.ts";
 import { type UchrootFacts, uchrootSettingsOf } from "./facts.ts";
 
 const TOOL = "jk_uchroot";
@@ -42,8 +49,8 @@ const isOneItem = (path: ByteString) =>
 /** The lines that allow these jails and the requested one; empty if there are none. */
 function allowRemedy(facts: UchrootFacts, jails: readonly ByteString[]): ByteString {
   const { askedJail, configFile } = facts;
-  if (!isOneItem(askedJail)) return "";
   const { section } = facts.settings();
+  if (!isOneItem(askedJail) || (section === undefined && !isSectionName(accountOf(facts).name))) return "";
   const line = `allowed_jails = ${[...jails, askedJail].join(", ")}`;
   return section === undefined
     ? appendRemedy(configFile, [`[${accountOf(facts).name}]`, line])

@@ -1,7 +1,13 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { baseName, directoryOf } from "../../../ffi/paths.ts";
 import { shellWord } from "../../cli/shell-word.ts";
-import { appendRemedy, copyRemedy, isRootsProgram, sectionLinesRemedy } from "../../enter/remedies.ts";
+import {
+  appendRemedy,
+  copyRemedy,
+  isRootsProgram,
+  isSectionName,
+  sectionLinesRemedy,
+} from "../../enter/remedies.ts";
 import { serviceNamed, USUAL_PROGRAMS } from "../../known-programs/services.ts";
 import { programWarnings } from "../../known-programs/warnings.ts";
 import type { FileView } from "../../limited-shell/files.ts";
@@ -117,7 +123,8 @@ export function commandRemedy(
   return `${copy === "" ? "" : `${copy}; then `}${sectionLinesRemedy(configFile, section, lines)}`;
 }
 
-/** As allowLines, for a jk_lsh.ini without a section for a user; undefined if none of the programs exists. */
+/** As allowLines, for a jk_lsh.ini without a section for a user; undefined if none of the programs exists,
+ * or if no section can have the user's name. */
 export function sectionRemedy(
   user: ByteString,
   command: ByteString | undefined,
@@ -125,5 +132,7 @@ export function sectionRemedy(
   files: FileView,
 ): ByteString | undefined {
   const lines = allowLines(command, files);
-  return lines.length === 0 ? undefined : appendRemedy(configFile, [`[${user}]`, ...lines]);
+  return lines.length === 0 || !isSectionName(user)
+    ? undefined
+    : appendRemedy(configFile, [`[${user}]`, ...lines]);
 }

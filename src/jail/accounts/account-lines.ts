@@ -1,6 +1,7 @@
 import { type ByteString, fromBytes, toBytes } from "../../../ffi/bytes.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
+import { nameFault } from "../../system/account-name.ts";
 import type { GroupEntry, PasswdEntry } from "../../system/accounts.ts";
 
 /** passwd(5) or group(5): each line, and its entry, if it is one. */
@@ -64,9 +65,8 @@ function checkField(what: string, value: ByteString, forbidden: RegExp): void {
 }
 
 function checkName(what: string, name: ByteString): void {
-  checkField(what, name, /[:,/\s\0]/);
-  const right = !/^(?:|[#+-].*)$/.test(name);
-  requireField(right, `${quoted(name)} cannot be a ${what}: it is empty or starts with #, + or -`);
+  const fault = nameFault(name);
+  requireField(fault === undefined, `${quoted(name)} cannot be a ${what}: ${fault}`);
 }
 
 function checkId(what: string, id: number): void {

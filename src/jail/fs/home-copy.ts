@@ -3,14 +3,14 @@ import { lockFile } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { SystemError } from "../../../ffi/error.ts";
 import { close, fstat, openAt, readDirectory, sameFile, statIfPresent, withFd } from "../../../ffi/files.ts";
-import { JailkitError } from "../../cli/error.ts";
+import { answered, JailkitError } from "../../cli/error.ts";
 import { interruption } from "../../cli/interrupt.ts";
 import { makeDirectoryIn } from "./directories.ts";
-import type { TreeEntry } from "./home-scan.ts";
-import { noRoom } from "./no-room.ts";
+import { sizesIn } from "./home-scan.ts";
+import { isNoRoom, noRoom } from "./no-room.ts";
 import { temporaryName } from "./place.ts";
 import { removeTree } from "./remove.ts";
-import { type Directory, hostPath, isRegular, type JailRoot, joinPath } from "./walk.ts";
+import { type Directory, hostPath, type JailRoot, joinPath } from "./walk.ts";
 
 /** A directory in which a home is copied. */
 export interface HomeCopy {
@@ -53,12 +53,19 @@ function tryToMake(root: JailRoot, stage: Directory): HomeCopy {
 /** How far the copy of a home came when a signal ended it. */
 export const NOTHING_MOVED = "nothing was moved; run this again";
 
-/** The error to report when nothing of the copy is left: a signal, a full or read-only file system, or `error`. */
-export function whyNotCopied(root: JailRoot, entries: readonly TreeEntry[], error: unknown): unknown {
-  const left = entries.map(({ stat }) => ({ size: isRegular(stat) ? Number(stat.size) : 0 }));
+/**
+ * The error to report when nothing of the copy of `home` is left: a signal, a full or read-only file system, or `error`.
+ */
+export function whyNotCopied(
+  root: JailRoot,
+  home: { readonly fd: number; readonly path: ByteString },
+  error: unknown,
+): unknown {
+  const stop = interruption(NOTHING_MOVED);
+  if (stop !== undefined || !isNoRoom(error)) return stop ?? error;
+  const left = answered(() => sizesIn(home.fd, home.path)) ?? [];
   const full = noRoom(error, root.path, { left, progress: "nothing was moved" });
-  const why = full === undefined ? undefined : new JailkitError(full.code, 1, full.message);
-  return interruption(NOTHING_MOVED) ?? why ?? error;
+  return full === undefined ? error : new JailkitError(full.code, 1, full.message);
 }
 
 function sweepCopies(root: JailRoot, stage: Directory): void {

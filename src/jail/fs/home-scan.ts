@@ -1,56 +1,124 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
-import { fstat, openAt2, readDirectory, readLink, type Stat, statAt, withFd } from "../../../ffi/files.ts";
+import { isErrno } from "../../../ffi/error.ts";
+import { fstat, openAt2, readDirectory, type Stat, statAt, withFd } from "../../../ffi/files.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 
-/** An entry of a directory tree; for a symbolic link, with its text. */
-export interface TreeEntry {
-  /** Relative to the top, without a leading slash; "" is the top itself. */
-  path: ByteString;
-  stat: Stat;
-  target: ByteString | undefined;
+/** A name in a directory of a home. */
+export interface HomeName {
+  readonly name: ByteString;
+  /** DT_*, never DT_UNKNOWN. */
+  readonly type: number;
+}
+
+/** An open directory of a home. */
+export interface HomeLevel {
+  /** Relative to the home, without a leading slash; "" is the home itself. */
+  readonly path: ByteString;
+  /** Readable; open during the call. */
+  readonly fd: number;
+  readonly stat: Stat;
+  readonly names: readonly HomeName[];
 }
 
 /** No symbolic link is followed below the top, even if a rename puts one there meanwhile. */
 export const WITHIN = C.RESOLVE_BENEATH | C.RESOLVE_NO_SYMLINKS | C.RESOLVE_NO_MAGICLINKS | C.RESOLVE_NO_XDEV;
 
+const DIRECTORY = C.O_RDONLY | C.O_DIRECTORY;
 // PATH_MAX limits a path in one system call.
 const LONGEST_PATH = 4000;
 
+/** The path of `name` in a level. */
+export const pathIn = ({ path }: Pick<HomeLevel, "path">, name: ByteString): ByteString =>
+  path === "" ? name : `${path}/${name}`;
+
 /**
- * All entries below the open directory `top`, each directory before its content, without following symbolic links or
- * leaving the file system. `shown` names the tree in messages. Throws JailkitError for a device, a mount point, or a tree
- * that is too deep.
+ * Calls `each` for every directory at and below the open directory `top`, each before those in it. Symbolic links are not
+ * followed, and other file systems not entered. Only the directories that are left are remembered, no files. `shown` names
+ * the tree in messages. Throws JailkitError for a device, a mount point, or a tree that is too deep.
  */
-export function scanTree(top: number, shown: ByteString): TreeEntry[] {
-  const stat = fstat(top);
-  const mount = stat.mountId;
-  const entries: TreeEntry[] = [{ path: "", stat, target: undefined }];
-  const directories: ByteString[] = [""];
-  for (let path = directories.pop(); path !== undefined; path = directories.pop()) {
-    withFd(openAt2(top, path || ".", C.O_RDONLY | C.O_DIRECTORY, WITHIN), (fd) => {
-      for (const { name } of readDirectory(fd)) {
-        const child = path === "" ? name : `${path}/${name}`;
-        const stat = statAt(fd, name);
-        const why = obstacle(child, stat, mount);
-        if (why !== undefined)
-          throw new JailkitError("home-not-movable", 1, `${quoted(`${shown}/${child}`)} ${why}`);
-        const type = stat.mode & C.S_IFMT;
-        entries.push({ path: child, stat, target: type === C.S_IFLNK ? readLink(fd, name) : undefined });
-        if (type === C.S_IFDIR) directories.push(child);
+export function walkHome(
+  top: number,
+  shown: ByteString,
+  each: (level: HomeLevel) => void,
+  list: typeof readDirectory = readDirectory,
+): void {
+  const mount = fstat(top).mountId;
+  const left: ByteString[] = [""];
+  for (let path = left.pop(); path !== undefined; path = left.pop()) {
+    withFd(openLevel(top, path, shown), (fd) => {
+      const level = { path: path ?? "", fd, stat: fstat(fd), names: typed(fd, list(fd)) };
+      requireMount(shown, level.path, level.stat, mount);
+      for (const { name, type } of level.names) {
+        const child = pathIn(level, name);
+        const why = obstacle(child, type);
+        if (why !== undefined) throw notMovable(shown, child, why);
+        if (type === C.DT_DIR) left.push(child);
       }
+      each(level);
     });
   }
-  return entries;
 }
 
+function openLevel(top: number, path: ByteString, shown: ByteString): number {
+  try {
+    return openAt2(top, path || ".", DIRECTORY, WITHIN);
+  } catch (error) {
+    throw isErrno(error, "EXDEV") ? notMovable(shown, path, MOUNTED) : error;
+  }
+}
+
+function typed(fd: number, names: readonly HomeName[]): readonly HomeName[] {
+  if (names.every(({ type }) => type !== C.DT_UNKNOWN)) return names;
+  // As glibc converts a mode: IFTODT.
+  const typeOf = (name: ByteString) => (statAt(fd, name).mode & C.S_IFMT) >> 12;
+  return names.map(({ name, type }) => ({ name, type: type === C.DT_UNKNOWN ? typeOf(name) : type }));
+}
+
+const MOUNTED = "is a mount point: unmount it first";
+
 /** The reason why an entry cannot be moved, with the remedy. */
-function obstacle(path: ByteString, { mode, mountId }: Stat, mount: Stat["mountId"]): string | undefined {
-  const type = mode & C.S_IFMT;
+function obstacle(path: ByteString, type: number): string | undefined {
   if (path.length > LONGEST_PATH) return "is too deep: move it out of the way";
-  if (type === C.S_IFBLK || type === C.S_IFCHR)
+  if (type === C.DT_BLK || type === C.DT_CHR)
     return "is a device, which no home should hold: move it out of the way";
+  return undefined;
+}
+
+/** Throws JailkitError "home-not-movable" for a file of another mount than `mount`. */
+export function requireMount(
+  shown: ByteString,
+  path: ByteString,
+  { mountId }: Pick<Stat, "mountId">,
+  mount: Stat["mountId"],
+): void {
   // Not the device number: files of an overlay have those of its layers.
-  return mountId === mount ? undefined : "is a mount point: unmount it first";
+  if (mountId !== mount) throw notMovable(shown, path, MOUNTED);
+}
+
+function notMovable(shown: ByteString, path: ByteString, why: string): JailkitError {
+  return new JailkitError(
+    "home-not-movable",
+    1,
+    `${quoted(path === "" ? shown : `${shown}/${path}`)} ${why}`,
+  );
+}
+
+/** The number of names in a tree, without its top; throws as walkHome. */
+export function countHome(top: number, shown: ByteString): number {
+  let count = 0;
+  walkHome(top, shown, ({ names }) => {
+    count += names.length;
+  });
+  return count;
+}
+
+/** The sizes of all regular files of a tree, for a message. */
+export function sizesIn(top: number, shown: ByteString): { size: number }[] {
+  const sizes: { size: number }[] = [];
+  walkHome(top, shown, ({ fd, names }) => {
+    for (const { name, type } of names) sizes.push({ size: type === C.DT_REG ? statAt(fd, name).size : 0 });
+  });
+  return sizes;
 }

@@ -1,7 +1,8 @@
-import type { ByteString } from "../../../ffi/bytes.ts";
-import { lockFile } from "../../../ffi/changes.ts";
+import { type ByteString, fromBytes, toBytes } from "../../../ffi/bytes.ts";
+import { lockFile, unlinkIfPresent } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
-import { close, fstat, openAt } from "../../../ffi/files.ts";
+import { attempt } from "../../../ffi/error.ts";
+import { close, fstat, openAt, readAt, sameFile, statIfPresent, writeAll } from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { directoryOf } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
@@ -36,4 +37,56 @@ export function takeLock(root: JailRoot, path: ByteString): number {
     }
     throw unsafe(shown, "is not root's own file of mode 0600; move it away");
   });
+}
+
+// Of the text in a lock file.
+const HOLDER_SIZE = 64;
+
+/** The process that holds a lock file: "PID NAME"; undefined if it has not written that. */
+function holderOf(fd: number): ByteString | undefined {
+  const buffer = new Uint8Array(HOLDER_SIZE);
+  const text = fromBytes(buffer.subarray(0, readAt(fd, buffer, 0))).trim();
+  return /^[0-9]{1,10} [ -~]+$/.test(text) ? text : undefined;
+}
+
+/**
+ * Locks `name` in an open directory that only root can open; returns its descriptor for releaseName. The file exists only
+ * while it is locked, or after its holder was killed. If another process holds it, `wait` is called with that process
+ * ("PID NAME") until the lock is free: it waits a moment and returns "again", or "block" to wait here, or throws.
+ */
+export function lockName(
+  directory: number,
+  name: ByteString,
+  me: string,
+  wait: (holder: ByteString | undefined) => "again" | "block",
+): number {
+  for (;;) {
+    const fd = openAt(directory, name, C.O_RDWR | C.O_CREAT | C.O_NOFOLLOW, 0o600);
+    try {
+      let isLocked = lockFile(fd, C.LOCK_EX | C.LOCK_NB);
+      while (!isLocked) {
+        isLocked =
+          wait(holderOf(fd)) === "block" ? lockFile(fd, C.LOCK_EX) : lockFile(fd, C.LOCK_EX | C.LOCK_NB);
+      }
+      const there = statIfPresent(directory, name);
+      if (there !== undefined && sameFile(there, fstat(fd))) {
+        // Only for messages: a full disk does not matter.
+        attempt(() =>
+          writeAll(fd, toBytes(`${libc.getpid()} ${me}`.slice(0, HOLDER_SIZE).padEnd(HOLDER_SIZE))),
+        );
+        return fd;
+      }
+    } catch (error) {
+      close(fd);
+      throw error;
+    }
+    // Its holder removed it meanwhile.
+    close(fd);
+  }
+}
+
+/** Unlocks what lockName has locked, and removes the file: first, so that nobody locks a file that is about to go. */
+export function releaseName(directory: number, name: ByteString, fd: number): void {
+  attempt(() => unlinkIfPresent(directory, name));
+  close(fd);
 }

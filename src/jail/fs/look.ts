@@ -13,6 +13,7 @@ import {
 } from "../../../ffi/files.ts";
 import { normalPath, pathComponents } from "../../../ffi/paths.ts";
 import { aclOf, modeWithoutAcl } from "../../system/acl.ts";
+import { mayFollow } from "./strict.ts";
 import {
   type Directory,
   hostPath,
@@ -96,7 +97,7 @@ function withPlace<T>(
       const stat = statIfPresent(directory.fd, name);
       if (stat === undefined) return undefined;
       if (!follow || !isLink(stat)) return use({ directory, name, stat, canonicalPath });
-      if (!directory.trusted) throw linkRefused(root, canonicalPath);
+      if (!mayFollow(directory, stat)) throw linkRefused(root, canonicalPath);
       const target = readLink(directory.fd, name);
       rest = target.startsWith("/") ? target : `${directory.path}/${target}`;
     } catch (error) {

@@ -9,6 +9,7 @@ import { octal } from "../../cli/octal.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { type AclReading, aclAt, removalCommand, showEntries, writersOf } from "../../system/acl.ts";
 import { toleratesGroup } from "../../system/exchange.ts";
+import { isOfKernel, isStrict } from "./strict.ts";
 import {
   type Ancestor,
   ancestorAt,
@@ -18,6 +19,7 @@ import {
   isLink,
   type JailRoot,
   joinPath,
+  onSameMount,
   release,
   walk,
   withDirectory,
@@ -47,18 +49,11 @@ export interface Finding {
   remedy: ByteString;
 }
 
-// Programs are loaded from these, and accounts read: only root may change names in them.
-const STRICT: readonly ByteString[] = ["dev", "etc", "usr", "bin", "sbin", "opt"];
-const isStrict = (name: ByteString) => STRICT.includes(name) || name.startsWith("lib");
-
 // Programs expect directories of these names.
 const DIRECTORIES = /^(?:dev|etc|lib|usr|bin|sbin|opt)$/;
 
 // For a jail that may be entered but not listed.
-const USUAL =
-  "dev etc lib lib32 lib64 libx32 usr bin sbin opt home var tmp root srv run proc sys mnt media boot".split(
-    " ",
-  );
+const USUAL = "dev etc lib lib32 lib64 libx32 usr bin sbin opt root run proc sys".split(" ");
 
 function finding(path: ByteString, rule: SafetyRule, what: string, remedy: string): Finding {
   return { path, rule, message: `${display(path)} ${what}`, remedy: `${remedy} ${shellWord(path)}` };
@@ -107,14 +102,6 @@ function strictFindings(path: ByteString, stat: Stat): Finding[] {
   return findings;
 }
 
-/**
- * The rule for other directories. Users may share directories of their own, as chmod(1) always allows. In a directory of
- * root's, users who can write must not be able to remove each other's files.
- */
-function looseFindings(path: ByteString, stat: Stat): Finding[] {
-  return stat.uid !== 0 || stat.mode & C.S_ISVTX ? [] : strictFindings(path, stat);
-}
-
 /** The rule for directories above the jail: only root may be able to exchange the jail. */
 function parentFindings({ path, stat, acl }: Ancestor): Finding[] {
   const findings = ownerFinding(path, stat);
@@ -124,7 +111,7 @@ function parentFindings({ path, stat, acl }: Ancestor): Finding[] {
   return findings;
 }
 
-/** The names in the jail's root directory that are or may be directories. */
+/** The names in the jail's root directory that only root may change. */
 function topLevel(root: JailRoot): ByteString[] {
   let fd: number;
   try {
@@ -134,13 +121,12 @@ function topLevel(root: JailRoot): ByteString[] {
     throw error;
   }
   const names: ByteString[] = [];
-  for (const { name, type } of withFd(fd, readDirectory))
-    if (type === C.DT_DIR || type === C.DT_UNKNOWN || type === C.DT_LNK || isStrict(name)) names.push(name);
+  for (const { name } of withFd(fd, readDirectory)) if (isStrict(name)) names.push(name);
   return names.sort();
 }
 
-/** Judges a symbolic link by its target, as the jail sees it. */
-function linkFindings(root: JailRoot, name: ByteString, strict: boolean): Finding[] {
+/** Judges a symbolic link in the place of a strict directory by its target, as the jail sees it. */
+function linkFindings(root: JailRoot, name: ByteString): Finding[] {
   const path = hostPath(root, name);
   const untrusted = (what: string) => [finding(path, "link-through-untrusted", what, "rm")];
   let dangling: { trusted: boolean } | undefined;
@@ -151,7 +137,6 @@ function linkFindings(root: JailRoot, name: ByteString, strict: boolean): Findin
     });
     release(directory);
     const target = hostPath(root, directory.path);
-    if (!strict) return looseFindings(target, directory.stat);
     const findings = strictFindings(target, directory.stat);
     if (findings.length > 0 || directory.trusted) return findings;
     return untrusted(`leads to ${display(target)}, below a directory that users can write`);
@@ -160,11 +145,11 @@ function linkFindings(root: JailRoot, name: ByteString, strict: boolean): Findin
       return untrusted(`leads through another symbolic link that users can change (${error.message})`);
     if (dangling !== undefined) {
       // Harmless while only root can create the target.
-      if (!strict || dangling.trusted) return [];
+      if (dangling.trusted) return [];
       return untrusted("is a dangling symbolic link, and users can create its target");
     }
     if (isErrno(error, "ENOTDIR"))
-      return strict ? [finding(path, "not-a-directory", "does not lead to a directory", "rm")] : [];
+      return [finding(path, "not-a-directory", "does not lead to a directory", "rm")];
     return [finding(path, "unreadable", `cannot be followed (${describeError(error)})`, "ls -ld")];
   }
 }
@@ -175,6 +160,25 @@ export function directoryFindings(root: JailRoot): Finding[] {
   for (const one of root.ancestors) findings.push(...parentFindings(one));
   findings.push(...strictFindings(root.path, root.top.stat));
   return findings;
+}
+
+/**
+ * True if only root can change the names in the directory at `path` of a tree or, if it is missing, create it. Throws
+ * JailkitError "link-in-untrusted-directory", SystemError if something else is in its place.
+ */
+export function onlyRootDecides(root: JailRoot, path: ByteString): boolean {
+  let above: Directory | undefined;
+  try {
+    const directory = walk(root, path, (parent) => {
+      above = parent;
+      throw new SystemError(C.ENOENT, "open", undefined);
+    });
+    release(directory);
+    return directory.trusted;
+  } catch (error) {
+    if (above !== undefined) return above.trusted;
+    throw error;
+  }
 }
 
 /** Opens the directory at `path` of a tree, or if it is missing the nearest one above. Pass it to release. */
@@ -210,9 +214,10 @@ export function exchangeFindings(root: JailRoot, path: ByteString): Finding[] {
 /**
  * The reasons why a jail is unsafe; empty if it is safe. All tools use this rule. The directories above the jail belong to
  * root; others may write them only with the sticky bit, a group only if it is gid 0, and nobody whom an ACL names. The
- * jail, and in it dev, etc, lib*, usr, bin, sbin and opt, belong to root, and nobody else may write them. In other
- * directories in the jail's root, group and others may write only with the sticky bit. A symbolic link counts as its target,
- * as the jail sees it. Deeper directories and the setgid bit do not matter. Works with a user's own rights, even if the jail
+ * jail, and in it dev, etc, lib*, usr, bin, sbin, opt, run and root, belong to root, and nobody else may write them; the
+ * same holds for proc and sys, unless something is mounted there. A symbolic link counts as its target, as the jail sees it.
+ * Other directories in the jail's root, deeper ones and the setgid bit do not matter: programs, libraries, configuration
+ * and devices come from none of them, and nothing that root does in a jail follows or trusts a name there. Works with a user's own rights, even if the jail
  * cannot be listed. Throws SystemError.
  */
 export function jailFindings(root: JailRoot): Finding[] {
@@ -220,12 +225,12 @@ export function jailFindings(root: JailRoot): Finding[] {
   for (const name of topLevel(root)) {
     const stat = statIfPresent(root.fd, name);
     if (stat === undefined) continue;
-    const strict = isStrict(name);
     const path = hostPath(root, joinPath("/", name));
-    if (isLink(stat)) findings.push(...linkFindings(root, name, strict));
-    else if (isDirectory(stat))
-      findings.push(...(strict ? strictFindings(path, stat) : looseFindings(path, stat)));
-    else if (DIRECTORIES.test(name)) {
+    if (isLink(stat)) findings.push(...linkFindings(root, name));
+    else if (isDirectory(stat)) {
+      const mounted = isOfKernel(name) && !onSameMount(root.top.stat, stat);
+      if (!mounted) findings.push(...strictFindings(path, stat));
+    } else if (DIRECTORIES.test(name)) {
       const found = finding(path, "not-a-directory", "is not a directory", "mv -nT");
       findings.push({ ...found, remedy: `${found.remedy} ${shellWord(hostPath(root, `/not-${name}`))}` });
     }

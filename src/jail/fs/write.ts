@@ -2,7 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { chmodFd, makeLink, makeNode, makeSymlink, syncFd } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { copyContents } from "../../../ffi/copy.ts";
-import { isErrno, SystemError } from "../../../ffi/error.ts";
+import { attempt, isErrno, SystemError } from "../../../ffi/error.ts";
 import {
   close,
   fstat,
@@ -16,14 +16,16 @@ import {
   writeAll,
 } from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
+import { setXattr } from "../../../ffi/xattrs.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { dropInheritedAcl, dropInheritedAclOfPath, hasDefaultAcl } from "../../system/acl.ts";
 import { kernelFileSystem } from "../../system/mounts.ts";
 import { type Attributes, chmodPath, setOwnerAndTimes, setTimesOf, verifyNew } from "./attributes.ts";
+import { hostSystemOf, requireNoHostMount } from "./host-mounts.ts";
 import { atSpot, type Spot, spotPath } from "./look.ts";
 import { type Placement, type PutOptions, place, syncDirectory } from "./place.ts";
-import { type Directory, type JailRoot, namedError } from "./walk.ts";
+import { type Directory, type JailRoot, joinPath, namedError } from "./walk.ts";
 
 export { type Attributes, setAttributes } from "./attributes.ts";
 export { makeDirectories, makeDirectoryIn } from "./directories.ts";
@@ -33,8 +35,11 @@ export { type Among, isOneOf, removePath, removeTree } from "./remove.ts";
 // Not before the first write: jk_uchroot loads this module and writes nothing.
 let own: { uid: number; gid: number } | undefined;
 
-/** The content of a new file: an open file of the host, from its offset on, or bytes. */
-type Source = { fd: number; size: number } | Uint8Array;
+/** The content of a new file: an open file of the host, from its offset on (`start`, if known), or bytes. */
+type Source = { fd: number; size: number; start?: number } | Uint8Array;
+
+/** Extended attributes. */
+export type Xattrs = readonly (readonly [name: ByteString, value: Uint8Array])[];
 
 /** A device file, a FIFO or the name of a socket (without a listener). */
 interface Node {
@@ -69,10 +74,28 @@ function isBornAs({ stat }: Directory, { uid, gid }: Omit<Attributes, "mode">): 
   return uid === own.uid && gid === own.gid && stat.gid === gid && (stat.mode & C.S_ISGID) === 0;
 }
 
+// Whether new files inherit an ACL. Only root can change that in a trusted directory, and most get many files.
+const inheriting = new WeakMap<Directory, boolean>();
+
+function inheritsAcl(stage: Directory): boolean {
+  if (!stage.trusted || !stage.cached) return true;
+  const known = inheriting.get(stage);
+  if (known !== undefined) return known;
+  const has = attempt(() => hasDefaultAcl(stage.fd)) ?? true;
+  inheriting.set(stage, has);
+  return has;
+}
+
 /** Sets the attributes of a new file with its content. */
-function finish(root: JailRoot, stage: Directory, fd: number, attributes: Attributes): void {
+function finish(
+  root: JailRoot,
+  stage: Directory,
+  fd: number,
+  attributes: Attributes,
+  inherits = inheritsAcl(stage),
+): void {
   // Before the mode, which would set the mask of an inherited ACL and leave its entries.
-  dropInheritedAcl(fd, false);
+  if (inherits) dropInheritedAcl(fd, false);
   // The owner first: changing it clears setuid and setgid.
   if (isBornAs(stage, attributes)) setTimesOf(fd, attributes.atime, attributes.mtime);
   else setOwnerAndTimes(fd, attributes);
@@ -88,6 +111,7 @@ let namelessFiles = true;
  */
 function putNameless(spot: Spot, source: Source, attributes: Attributes): Placement | undefined {
   const { root, parent, name } = spot;
+  requireNoHostMount(root, parent, joinPath(parent.path, name));
   let fd: number;
   try {
     fd = openAt(parent.fd, ".", C.O_WRONLY | C.O_TMPFILE, 0o600);
@@ -95,7 +119,7 @@ function putNameless(spot: Spot, source: Source, attributes: Attributes): Placem
     if (isErrno(error, "EOPNOTSUPP", "EISDIR", "EINVAL")) namelessFiles = false;
     return undefined;
   }
-  const start = source instanceof Uint8Array ? 0 : seek(source.fd, 0, C.SEEK_CUR);
+  const start = source instanceof Uint8Array ? 0 : (source.start ?? seek(source.fd, 0, C.SEEK_CUR));
   try {
     fill(fd, source);
     finish(root, parent, fd, attributes);
@@ -132,6 +156,24 @@ export function putFileIn(spot: Spot, source: Source, attributes: Attributes, op
 }
 
 /**
+ * Creates a regular file in a directory that nobody but root can reach, and that has no default ACL: there it needs no
+ * temporary name. Throws SystemError with the path: EEXIST.
+ */
+export function createFileIn(spot: Spot, source: Source, attributes: Attributes, xattrs: Xattrs = []): void {
+  const { root, parent, name } = spot;
+  const flags = C.O_WRONLY | C.O_CREAT | C.O_EXCL | C.O_NOFOLLOW;
+  try {
+    withFd(openAt(parent.fd, name, flags, 0o600), (fd) => {
+      fill(fd, source);
+      for (const [attribute, value] of xattrs) setXattr(fd, attribute, value);
+      finish(root, parent, fd, attributes, false);
+    });
+  } catch (error) {
+    throw namedError(error, spotPath(spot));
+  }
+}
+
+/**
  * Makes a hard link to the file of `sourceFd` (O_PATH is enough), which shares owner, mode and times. EXDEV (another file
  * system), EMLINK, EPERM: copy it instead.
  */
@@ -160,7 +202,10 @@ export function putSymlinkIn(
   const { attributes } = options;
   // symlink(2) creates a link at once and follows nothing: no temporary name is needed.
   if (attributes === undefined && !options.replace && isBornAs(parent, { uid: 0, gid: 0 })) {
+    const isHosts = hostSystemOf(root, parent.mount) !== undefined;
     try {
+      // `place` refuses, unless the name exists.
+      if (isHosts) throw new SystemError(C.EEXIST, "symlink", undefined);
       makeSymlink(target, parent.fd, name);
       syncDirectory(root, parent);
       return "created";

@@ -1,12 +1,13 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
-import { JailkitError } from "../../cli/error.ts";
+import { answered, JailkitError } from "../../cli/error.ts";
 import { setTimesOf } from "../../jail/fs/attributes.ts";
 import { lookUp, withJailFile } from "../../jail/fs/look.ts";
 import { noRoomSaid } from "../../jail/fs/no-room.ts";
-import { requireSafeJail } from "../../jail/fs/safety.ts";
+import { onlyRootDecides, requireSafeJail } from "../../jail/fs/safety.ts";
 import { hostPath, isRegular, type JailRoot, withDirectory } from "../../jail/fs/walk.ts";
 import { makeDirectories, removePath } from "../../jail/fs/write.ts";
+import { createLoader } from "../../libraries/closure.ts";
 import { isLibraryName } from "../../libraries/dependency.ts";
 import { dropInheritedAcl } from "../../system/acl.ts";
 import { findProgram, runProgram } from "../../system/run.ts";
@@ -15,6 +16,8 @@ import type { Entry } from "../entry.ts";
 const CACHE = "/etc/ld.so.cache";
 // ldconfig(8) writes the new cache under this name first, and would follow a link of that name.
 const DRAFT = "/etc/ld.so.cache~";
+// ldconfig(8) keeps the sonames that it has read there, reads and writes that file by name, and would wait for a FIFO.
+const AUXILIARY = "/var/cache/ldconfig";
 // The time of a cache while it is renewed. If the run is interrupted, the next one sees that the cache is incomplete.
 const RENEWING = 0n;
 
@@ -38,7 +41,8 @@ export function hasOldCache(root: JailRoot): boolean {
 /**
  * Renews JAIL/etc/ld.so.cache with `ldconfig -X -r JAIL`; -X changes no links, since the plan has these. ldconfig runs as
  * root and follows symbolic links of the jail, so the jail must be safe, and the files that it touches must belong to
- * root. Does nothing without ldconfig (a host with musl). Throws SystemError if the file system is full or read-only.
+ * root, in directories that only root can write. Does nothing without ldconfig (a host with musl). Throws SystemError if
+ * the file system is full or read-only, JailkitError "library-cache".
  */
 export function renewLibraryCache(root: JailRoot): void {
   const program = findProgram("ldconfig");
@@ -50,6 +54,7 @@ export function renewLibraryCache(root: JailRoot): void {
     const found = lookUp(root, path);
     if (found && !(isRegular(found.stat) && found.stat.uid === 0)) throw refusal(root, path);
   }
+  requireOwnDirectories(root);
   withJailFile(root, CACHE, (fd, { stat }) => setTimesOf(fd, stat.atime, RENEWING), { follow: false });
   const { status, stderr } = runProgram(program, ["-X", "-r", root.path]);
   if (status === 0) {
@@ -66,7 +71,20 @@ export function renewLibraryCache(root: JailRoot): void {
   throw new JailkitError("ldconfig", 1, message);
 }
 
-function refusal(root: JailRoot, path: ByteString): JailkitError {
-  const message = `${display(root.path + path)}: does not belong to root; the cache of libraries is not renewed`;
+/** Requires that only root can put files where ldconfig reads or writes them. */
+function requireOwnDirectories(root: JailRoot): void {
+  using loader = createLoader({ root: root.path });
+  for (const path of [AUXILIARY, ...loader.configuredDirectories(), ...loader.libraryDirectories()]) {
+    if (answered(() => onlyRootDecides(root, path)) !== true)
+      throw refusal(
+        root,
+        path,
+        "must be root's, and so must each directory above it, and writable by nobody else",
+      );
+  }
+}
+
+function refusal(root: JailRoot, path: ByteString, why = "does not belong to root"): JailkitError {
+  const message = `${display(root.path + path)}: ${why}; the cache of libraries is not renewed`;
   return new JailkitError("library-cache", 1, message);
 }

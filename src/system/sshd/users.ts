@@ -1,5 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { operands } from "../../cli/shell-word.ts";
+import { userPattern } from "../account-name.ts";
 import { JAILED_GROUP } from "../account-tools.ts";
 import { namesOrigin } from "./origin.ts";
 import { isOn, matchesPattern, type SshdSettings } from "./settings.ts";
@@ -25,7 +26,9 @@ export function userRule(
   // name.
   const listed = (keyword: string) => settings.get(keyword.toLowerCase()) ?? [];
   const line = (keyword: string, ...more: ByteString[]) =>
-    [keyword, ...[...listed(keyword), ...more].map((one) => (/\s/.test(one) ? `"${one}"` : one))].join(" ");
+    [keyword, ...[...listed(keyword), ...more].map((one) => (/^[^"].*\s/.test(one) ? `"${one}"` : one))].join(
+      " ",
+    );
   const namesGroup = (keyword: string) =>
     listed(keyword).some((pattern) => groups.some((group) => matchesPattern(group, pattern)));
   // USER or USER@HOST; undefined if it depends on the address.
@@ -61,7 +64,7 @@ export function userRule(
   if (denied === undefined) return unknown("DenyUsers");
   if (listed("AllowUsers").length > 0) {
     const allowed = named("AllowUsers");
-    const remedy = `add the user to the line in sshd_config(5): ${line("AllowUsers", name)}`;
+    const remedy = `add the user to the line in sshd_config(5): ${line("AllowUsers", userPattern(name, "AllowUsers"))}`;
     if (allowed === false) return refused("AllowUsers", "does not name the user", remedy);
     if (allowed === undefined) return unknown("AllowUsers");
   }

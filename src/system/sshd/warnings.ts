@@ -4,6 +4,7 @@ import { readLink, statIfPresent } from "../../../ffi/files.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { operands } from "../../cli/shell-word.ts";
+import { nameFault, userPattern } from "../account-name.ts";
 import type { PasswdEntry } from "../accounts.ts";
 import { flattened, type PamRule, pamRules, readsUserEnvironment } from "../pam/rules.ts";
 import { serviceText } from "../pam/service.ts";
@@ -45,8 +46,8 @@ function sshdSettings(
   const { file } = server;
   if (statIfPresent(AT_FDCWD, file, true) === undefined)
     return { unavailable: `${display(file)} does not exist`, installed: true };
-  // In a user name, a comma or an equals sign would add to the specification.
-  if (/[^A-Za-z0-9_.@$-]/.test(user))
+  // A comma would add to the specification.
+  if (nameFault(user) !== undefined)
     return { unavailable: "the user's name cannot be given to sshd -C", installed: true };
   // Without UseDNS the host name is the address; with it, the name is unknown here.
   const at = (address: ByteString, port: ByteString) =>
@@ -88,7 +89,7 @@ const coversLoader = (pattern: ByteString) =>
 export function sshdWarnings(settings: SshdSettings, user: ByteString, byPam?: ByteString): LoginWarning[] {
   const allows = (keyword: string) => !["no", ""].includes(firstOf(settings, keyword));
   const forwards = (keyword: string) => allows(keyword) && !isOn(settings, "disableforwarding");
-  const match = `in a block 'Match User ${user}' of ${CONFIGURATION}`;
+  const match = `in a block 'Match User ${userPattern(user, "Match")}' of ${CONFIGURATION}`;
   const commands = [sftpSubsystem(settings) ?? "", firstOf(settings, "forcecommand")];
   const internal = commands.some((command) => /^internal-sftp(\s|$)/.test(command));
   const loads = wordsOf(settings, "acceptenv").some(coversLoader) || allows("permituserenvironment");

@@ -2,12 +2,14 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { type Stat, sameFile, statIfPresent } from "../../../ffi/files.ts";
 import { display } from "../../cli/display.ts";
+import { isLoose } from "../../jail/fs/strict.ts";
 import { isDirectory, isLink, isRegular, type JailRoot } from "../../jail/fs/walk.ts";
 import type { ManifestEntry } from "../../jail/record/manifest.ts";
 import { mayStayLinked } from "../../populate/apply/link.ts";
 import type { Entry } from "../../populate/entry.ts";
 import type { FileSystem } from "../../populate/file-system.ts";
 import { givenToDirectory, withoutAcl } from "../../populate/plan/modes.ts";
+import { onlyRootWrites } from "../../system/exchange.ts";
 import type { JailObject, JailState } from "../state.ts";
 import type { KnownContents } from "./known-contents.ts";
 
@@ -110,8 +112,13 @@ function needsAttributes(state: JailState, entry: Entry, { stat, origin }: JailO
   return entry.type === "file" && entry.mtime !== undefined && entry.mtime !== stat.mtime;
 }
 
-/** Gives the entry of an existing directory the attributes of a new one; true if these must be changed. */
+/**
+ * Gives the entry of an existing directory the attributes of a new one; true if these must be changed. A directory that
+ * nothing is loaded from, and that a user may write, stays as somebody gave it to that user, even if it was recorded so:
+ * root does not take over names that a user has put there.
+ */
 function directoryAttributes({ state, host }: CompareContext, entry: Entry, { stat }: JailObject): boolean {
+  if (isLoose(entry.path) && !onlyRootWrites(stat)) return false;
   const records = state.recordsOf(entry.path);
   if (!records.some((record) => record.type === "directory" && hasAttributes(record, stat))) return false;
   const source = entry.source === undefined ? undefined : host.lstat(entry.source);

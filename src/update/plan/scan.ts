@@ -3,6 +3,7 @@ import * as C from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
 import { openAt, readDirectory, withFd } from "../../../ffi/files.ts";
 import { answered, problemFrom } from "../../cli/error.ts";
+import { hostSystemOf } from "../../jail/fs/host-mounts.ts";
 import {
   type Directory,
   isDirectory,
@@ -90,7 +91,7 @@ class JailScanner implements Scan {
       return;
     }
     try {
-      this.list(directory, 0);
+      if (hostSystemOf(this.root, directory.mount) === undefined) this.list(directory, 0);
     } finally {
       release(directory);
     }

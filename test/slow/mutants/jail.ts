@@ -10,6 +10,9 @@ const within = (file: string, test: string, changes: readonly Change[]): Mutant[
     ...(equivalent === undefined ? {} : { equivalent }),
   }));
 
+// The directories of a jail that are root's alone.
+const LIST = '["dev", "etc", "usr", "bin", "sbin", "opt", "run", "root"]';
+
 export const JAIL: readonly Mutant[] = [
   ...within("src/system/exchange.ts", "unit/jail-rules.test.ts", [
     [
@@ -43,13 +46,24 @@ export const JAIL: readonly Mutant[] = [
     ["const trusted = parent.trusted && onlyRootWrites(stat);", "const trusted = onlyRootWrites(stat);"],
     ["const above = parent.trusted ? parent : parent.stage;", "const above = parent.stage;"],
     ["const above = parent.trusted ? parent : parent.stage;", "const above = parent;"],
-    ["if (!here.trusted) throw linkRefused(this.root, this.at);", ""],
+    ["if (!mayFollow(here, stat)) throw linkRefused(this.root, this.at);", ""],
     ["cached: trusted && keep", "cached: keep"],
     ['acl: toleratesGroup(stat) ? aclAt(fd, ".") : "none"', 'acl: "none"'],
     ["trusted: onlyRootWrites(stat), stage", "trusted: true, stage"],
   ]),
   ...within("src/jail/fs/walk.ts", "attack/escape-mount.test.ts", [
     ["stage: !trusted && renames ? above : undefined", "stage: !trusted ? above : undefined"],
+  ]),
+  ...within("src/jail/fs/lock.ts", "unit/jail-lock.test.ts", [
+    ["if (there !== undefined && sameFile(there, fstat(fd))) {", "if (there !== undefined) {"],
+    ["C.O_RDWR | C.O_CREAT | C.O_NOFOLLOW, 0o600)", "C.O_RDWR | C.O_CREAT | C.O_NOFOLLOW, 0o644)"],
+  ]),
+  ...within("src/jail/record/jail-lock.ts", "e2e/locks.test.ts", [
+    ["    held.take(paths.map(nameOfPath));\n", ""],
+    ["const before = held.take(names);", "const before = names;"],
+  ]),
+  ...within("src/jail/record/registry.ts", "e2e/locks.test.ts", [
+    ["  registryExists(tree, registry);\n", ""],
   ]),
   ...within("src/jail/fs/safety.ts", "unit/jail-rules.test.ts", [
     ["return stat.uid === 0\n    ? []", "return true\n    ? []"],
@@ -65,9 +79,6 @@ export const JAIL: readonly Mutant[] = [
       "  const findings = ownerFinding(path, stat);\n  if (stat.mode & 0o020) findings.push(groupWriteFinding(path, stat));\n  if (stat.mode & 0o002) findings.push(otherWriteFinding(path, stat));",
       "  const findings = ownerFinding(path, stat);\n  if (stat.mode & 0o020) findings.push(groupWriteFinding(path, stat));",
     ],
-    ["stat.mode & C.S_ISVTX ? [] : strict", "stat.mode & 0o7000 ? [] : strict"],
-    ["stat.uid !== 0 || stat.mode & C.S_ISVTX ? []", "stat.uid !== 0 ? []"],
-    ["return stat.uid !== 0 || stat.mode & C.S_ISVTX ? []", "return true ? []"],
     [
       "  const findings = ownerFinding(path, stat);\n  if (stat.mode & 0o020) findings",
       "  const findings = ownerFinding(path, stat);\n  if (stat.mode & 0o020 && stat.gid !== 0) findings",
@@ -96,10 +107,7 @@ export const JAIL: readonly Mutant[] = [
       "ancestorAt(hostPath(root, one.path), one)",
       '{ path: hostPath(root, one.path), stat: one.stat, acl: "none" }',
     ],
-    [
-      "findings.push(...strictFindings(root.path, root.top.stat));",
-      "findings.push(...looseFindings(root.path, root.top.stat));",
-    ],
+    ["findings.push(...strictFindings(root.path, root.top.stat));", ""],
     [
       '  if (stat.gid !== 0) {\n    findings.push(grave(finding(path, "group"',
       '  if (stat.gid === -1) {\n    findings.push(grave(finding(path, "group"',
@@ -116,18 +124,67 @@ export const JAIL: readonly Mutant[] = [
     ],
     ["for (const found of ownerFinding(path, stat)) findings.push(grave(found));", ""],
   ]),
+  ...within("src/jail/fs/look.ts", "unit/jail-safety.test.ts", [
+    ["if (!mayFollow(directory, stat)) throw", "if (!directory.trusted) throw"],
+  ]),
+  ...within("src/check/accounts.ts", "unit/check-accounts.test.ts", [
+    ["owner === 0 || owner === uid || known", "owner === 0 || owner !== uid || known"],
+    ["owner === 0 || owner === uid || known", "owner === 0 || known"],
+  ]),
+  ...within("src/jail/record/emptied.ts", "e2e/emptied.test.ts", [
+    ["tops.size > 0 && [...tops].every(", "[...tops].some("],
+  ]),
+  ...within("src/populate/record/start-over.ts", "e2e/emptied.test.ts", [
+    ["  if (!isEmptied(root, manifest.content)) return;\n", ""],
+    ["content.entries.clear();", ""],
+    ["content.requests.splice(0, content.requests.length, ...others);", ""],
+  ]),
+  ...within("src/jails/forget.ts", "e2e/emptied.test.ts", [
+    ["present && !isKnownEmptied(jail)", "!isKnownEmptied(jail)"],
+    ["present && !isKnownEmptied(jail)", "present"],
+  ]),
+  ...within("src/populate/apply/library-cache.ts", "attack/loose-directories.test.ts", [
+    ["  requireOwnDirectories(root);\n", ""],
+    ["[AUXILIARY, ...loader", "[...loader"],
+    ["...loader.configuredDirectories(), ", ""],
+  ]),
+  ...within("src/update/plan/compare.ts", "attack/loose-directories.test.ts", [
+    ["if (isLoose(entry.path) && !onlyRootWrites(stat)) return false;", ""],
+  ]),
+  ...within("src/jail/fs/safety.ts", "attack/loose-directories.test.ts", [
+    ["isOfKernel(name) && !onSameMount(root.top.stat, stat)", "false"],
+    ["isOfKernel(name) && !onSameMount(root.top.stat, stat)", "isOfKernel(name)"],
+  ]),
+  ...within("src/jail/fs/strict.ts", "unit/jail-safety.test.ts", [
+    ["directory.trusted && (link.uid === 0 || !isLoose(directory.path))", "directory.trusted"],
+    ["(link.uid === 0 || !isLoose(directory.path))", "link.uid === 0"],
+    [
+      'OF_THE_KERNEL.includes(name) || name.startsWith("lib")',
+      'OF_THE_KERNEL.includes(name) || name === "lib"',
+    ],
+    ...["dev", "etc", "usr", "bin", "sbin", "opt", "run"].map(
+      (name) =>
+        [
+          `const STRICT: readonly ByteString[] = ${LIST}`,
+          `const STRICT: readonly ByteString[] = ${LIST.replace(`"${name}", `, "")}`,
+        ] as const,
+    ),
+    ['"opt", "run", "root"]', '"opt", "run"]'],
+    ['["proc", "sys"]', '["proc"]'],
+    ['["proc", "sys"]', '["sys"]'],
+  ]),
   ...within("src/jail/fs/safety.ts", "unit/jail-safety.test.ts", [
-    ['STRICT.includes(name) || name.startsWith("lib")', 'STRICT.includes(name) || name === "lib"'],
-    ['["dev", "etc", "usr", "bin", "sbin", "opt"]', '["dev", "etc", "usr", "bin", "sbin"]'],
-    ['["dev", "etc", "usr", "bin", "sbin", "opt"]', '["etc", "usr", "bin", "sbin", "opt"]'],
-    ["if (!strict || dangling.trusted) return [];", "return [];"],
+    ["if (dangling.trusted) return [];", "return [];"],
+    ["if (above !== undefined) return above.trusted;", "if (above !== undefined) return true;"],
+    ["    return directory.trusted;", "    return true;"],
     ["if (findings.length > 0 || directory.trusted) return findings;", "return findings;"],
     ["  if (isLink(stat)) {\n    // A directory with", "  if (path === '') {\n    // A directory with"],
   ]),
   ...within("src/jail/fs/write.ts", "unit/jail-rules.test.ts", [
     ["C.O_WRONLY | C.O_TMPFILE, 0o600)", "C.O_WRONLY | C.O_TMPFILE, 0o666)"],
     ["C.O_CREAT | C.O_EXCL | C.O_NOFOLLOW, 0o600)", "C.O_CREAT | C.O_EXCL | C.O_NOFOLLOW, 0o666)"],
-    ["  dropInheritedAcl(fd, false);\n", ""],
+    ["const has = attempt(() => hasDefaultAcl(stage.fd)) ?? true;", "const has = false;"],
+    ["  if (inherits) dropInheritedAcl(fd, false);\n", ""],
     [
       "return uid === own.uid && gid === own.gid && stat.gid === gid && (stat.mode & C.S_ISGID) === 0;",
       "return true;",
@@ -312,9 +369,6 @@ export const JAIL: readonly Mutant[] = [
     [", ...(from?.left ?? [])]", "]"],
     ["const here = `${place.path}/${name}`;", "const here = `/${name}`;"],
   ]),
-  ...within("src/jail/fs/safety.ts", "unit/jail-safety.test.ts", [
-    ["stat.uid !== 0 || stat.mode & C.S_ISVTX ? []", "stat.mode & C.S_ISVTX ? []"],
-  ]),
   ...within("src/jail/fs/source.ts", "unit/link.test.ts", [
     ["FLAGS, C.RESOLVE_NO_SYMLINKS", "FLAGS, 0"],
     ["C.O_NOCTTY | C.O_NOFOLLOW;", "C.O_NOCTTY;"],
@@ -368,7 +422,7 @@ export const JAIL: readonly Mutant[] = [
     ["|| writersOf(acl).length > 0", ""],
     ["if (stat.gid !== 0) return true;", ""],
   ]),
-  ...within("src/jail/fs/home-move.ts", "attack/home-move.test.ts", [
+  ...within("src/jail/fs/home-fill.ts", "attack/home-move.test.ts", [
     [".filter((name) => !grantsRights(name))", ".filter(() => true)"],
   ]),
   ...within("src/check/files/permissions.ts", "unit/check-judge.test.ts", [
@@ -408,12 +462,80 @@ export const JAIL: readonly Mutant[] = [
     ["  if (stat.uid === uid) return;", "  if (stat.uid === uid || stat.uid === 0) return;"],
     ["    requireOwn(place, home, path, directory.stat);\n", ""],
   ]),
+  ...within("src/jail/fs/host-mounts.ts", "unit/host-mounts.test.ts", [
+    ["if (below(path, mounted.path) !== undefined) return true;", ""],
+    ["below(mounted.path, path) !== undefined && (", "mounted.path === path && ("],
+    ["if (device !== mounted.device) return false;", ""],
+    ["mounted.uid === 0 || !SHARED.includes(name)", "!SHARED.includes(name)"],
+    ["jail?.device === mounted.device && below(mounted.path, jail.path) !== undefined", "jail === null"],
+  ]),
+  ...within("src/jail/fs/host-mounts.ts", "attack/host-mount.test.ts", [
+    ["stat.mountId === parent.mount.stat.mountId ? parent.mount : { path, stat }", "parent.mount"],
+    ["  if (system === undefined) return;", "  if (system !== null) return;"],
+  ]),
+  ...within("src/jail/fs/walk.ts", "attack/host-mount.test.ts", [
+    ["stat.mountId === parent.stat.mountId ? parent.mount : { path, stat }", "parent.mount"],
+  ]),
+  ...within("src/jail/fs/directories.ts", "attack/host-mount.test.ts", [
+    ["    requireNoHostMount(root, parent, joinPath(parent.path, name));\n", ""],
+  ]),
+  ...within("src/jail/fs/remove.ts", "attack/host-mount.test.ts", [
+    ["    requireNoHostMount(root, parent, joinPath(parent.path, name));\n", ""],
+  ]),
+  ...within("src/jail/fs/write.ts", "attack/host-mount.test.ts", [
+    ["  requireNoHostMount(root, parent, joinPath(parent.path, name));\n", ""],
+    ["      if (isHosts) throw", "      if (root === null) throw"],
+  ]),
+  ...within("src/jail/fs/attributes.ts", "attack/host-mount.test.ts", [
+    ["        requireNoHostMount(root, parent, joinPath(parent.path, name), stat);\n", ""],
+  ]),
+  ...within("src/jail/fs/place.ts", "attack/host-mount.test.ts", [
+    [
+      "    requireNoHostMount(root, parent, joinPath(parent.path, name));\n    const stage",
+      "    const stage",
+    ],
+  ]),
+  ...within("src/jail/fs/live-mounts.ts", "attack/live.test.ts", [
+    ['isLimited(fd) ? "mounted" : "open"', '"mounted"'],
+    ["    if (directory.path !== path) return `${shown}: is a symbolic link`;\n", ""],
+    ['    if (state === "other")\n      throw refuse(', '    if (state === "open")\n      throw refuse('],
+    ["    limitMount(mount, at);\n    requireMounted", "    requireMounted"],
+  ]),
+  ...within("src/jail/fs/live-mounts.ts", "e2e/live.test.ts", [
+    ["return names.length === 0\n", "return names.length >= 0\n"],
+  ]),
+  ...within("src/populate/apply/live.ts", "e2e/live.test.ts", [
+    ["!ALLOWED.test(each) || ", ""],
+    [" || /\\/\\.\\.?$/.test(each)", ""],
+  ]),
+  ...within("ffi/mounts.ts", "attack/live.test.ts", [
+    ["MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID", "MOUNT_ATTR_NOSUID"],
+    ["MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV", "MOUNT_ATTR_NODEV"],
+  ]),
+  ...within("src/check/collect.ts", "attack/live.test.ts", [
+    ['if (isLive && liveState(root, path) === "mounted") return;', "if (isLive) return;"],
+  ]),
   ...within("src/users/policy.ts", "e2e/user-access.test.ts", [
     [
       "  if (same) return { ...plan, present: true };",
       "  if (there.length > 0) return { ...plan, present: true };",
     ],
     ["    if (unsafe === undefined) return", "    if (unsafe !== null) return"],
+  ]),
+  ...within("src/jail/record/record-file.ts", "unit/jail-manifest.test.ts", [
+    ["if (uid !== 0 && uid !== libc.geteuid())", "if (uid === 1)"],
+    ["(mode & 0o022) === 0 ? undefined", "(mode & 0o002) === 0 ? undefined"],
+    ["(mode & 0o022) === 0 ? undefined", "(mode & 0o020) === 0 ? undefined"],
+  ]),
+  ...within("src/jail/record/registry.ts", "unit/jail-manifest.test.ts", [
+    ["if (mine !== undefined) throw mine.error;", ""],
+    ["new Set([...others, ...damaged].map", "new Set([...others].map"],
+  ]),
+  ...within("src/populate/passed-over.ts", "differential/statuses.test.ts", [
+    ["strict || !isPassedOver(problem)", "!isPassedOver(problem)"],
+    ["strict || !isPassedOver(problem)", "strict || !true"],
+    ['  "withheld",', '  "withheld",\n  "refused-source",'],
+    ['  "withheld",', '  "withheld",\n  "no-room",\n  "read-only",'],
   ]),
 ];
 

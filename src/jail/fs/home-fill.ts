@@ -1,0 +1,235 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { makeDirectory, makeLink } from "../../../ffi/changes.ts";
+import * as C from "../../../ffi/constants.ts";
+import { isErrno, SystemError } from "../../../ffi/error.ts";
+import { fstat, openAt, openAt2, readLink, type Stat, statAt, withFd } from "../../../ffi/files.ts";
+import { baseName } from "../../../ffi/paths.ts";
+import { getXattr, listXattrs, setXattr } from "../../../ffi/xattrs.ts";
+import { quoted } from "../../cli/display.ts";
+import { JailkitError } from "../../cli/error.ts";
+import { stopIfInterrupted } from "../../cli/interrupt.ts";
+import { shellWord } from "../../cli/shell-word.ts";
+import { grantsRights } from "../../system/grants.ts";
+import { type Attributes, chmodPath, setOwnerAndTimes } from "./attributes.ts";
+import type { Fingerprints } from "./fingerprints.ts";
+import { NOTHING_MOVED } from "./home-copy.ts";
+import { type HomeLevel, type HomeName, pathIn, requireMount, WITHIN, walkHome } from "./home-scan.ts";
+import type { Spot } from "./look.ts";
+import { type Directory, isDirectory, isRegular, type JailRoot, joinPath, namedError } from "./walk.ts";
+import { createFileIn, putDeviceIn, putSymlinkIn, type Xattrs } from "./write.ts";
+
+/** What a copy has seen of the original. */
+export interface Seen {
+  /** Path, identity and change time of each file: see identityOf. */
+  readonly originals: Fingerprints;
+  /** The files that may be removed when the copy is in place: see removalOf. */
+  readonly removable: Fingerprints;
+  /** Path and size of what was copied: see contentOf. */
+  readonly copied: Fingerprints;
+}
+
+/** The text that changes with any change of a file. */
+export const identityOf = (path: ByteString, { devMajor, devMinor, ino, ctime }: Stat): string =>
+  `${devMajor}:${devMinor}:${ino}:${ctime}:${path}`;
+
+/** The text for a file as it was copied. The size and time of a directory change while it is emptied. */
+export const removalOf = (stat: Stat): string =>
+  `${stat.devMajor}:${stat.devMinor}:${stat.ino}:${isDirectory(stat) ? "" : `${stat.size}:${stat.mtime}`}`;
+
+/** The text for a file of the copy that has the original's content. */
+export const contentOf = (path: ByteString, stat: Stat): string =>
+  `${isDirectory(stat) ? "" : stat.size}:${path}`;
+
+/** The original: an open directory, its path for messages, and the function that lists a directory. */
+export interface Original {
+  readonly path: ByteString;
+  readonly fd: number;
+  readonly list?: Parameters<typeof walkHome>[3];
+}
+
+/** Owner, mode and times that a copy keeps. */
+export function attributesOf(stat: Stat): Attributes {
+  // A directory keeps setgid, which only passes its group on.
+  const kept = isDirectory(stat) ? 0o3777 : 0o1777;
+  return { mode: stat.mode & kept, uid: stat.uid, gid: stat.gid, atime: stat.atime, mtime: stat.mtime };
+}
+
+/**
+ * Fills the directory `top` of `root`, which only root can reach, with a copy of a home. `top` gets owner and mode last.
+ * `step` is called before each name. Throws JailkitError, also if the home changes meanwhile.
+ */
+export function fillCopy(home: Original, root: JailRoot, top: Directory, seen: Seen, step: () => void): void {
+  const copier = new Copier(home, root, top, seen, step);
+  walkHome(home.fd, home.path, (level) => copier.copyLevel(level), home.list);
+  copier.finishTop();
+}
+
+class Copier {
+  // The first name of each file with several.
+  private readonly linked = new Map<string, ByteString>();
+  private readonly mount: Stat["mountId"];
+  private finish: () => void = () => undefined;
+
+  constructor(
+    private readonly home: Original,
+    private readonly root: JailRoot,
+    private readonly top: Directory,
+    private readonly seen: Seen,
+    private readonly step: () => void,
+  ) {
+    this.mount = fstat(home.fd).mountId;
+  }
+
+  copyLevel(level: HomeLevel): void {
+    const { top, root } = this;
+    const flags = C.O_RDONLY | C.O_DIRECTORY;
+    withFd(openAt2(top.fd, level.path || ".", flags, WITHIN), (fd) => {
+      const path = level.path === "" ? top.path : joinPath(top.path, level.path);
+      const { mount } = top;
+      const parent = { fd, path, stat: fstat(fd), trusted: true, stage: undefined, mount, cached: false };
+      for (const one of level.names) {
+        this.step();
+        stopIfInterrupted(NOTHING_MOVED);
+        const at = pathIn(level, one.name);
+        this.named(at, () => this.copyName(level, one, at, { root, parent, name: one.name }));
+      }
+      this.named(level.path, () => this.finishLevel(level, fd));
+    });
+  }
+
+  /** Until now only root could open the top. */
+  finishTop(): void {
+    this.finish();
+  }
+
+  private finishLevel({ path, fd: from, stat }: HomeLevel, fd: number): void {
+    const { seen, top } = this;
+    seen.originals.add(identityOf(path, stat));
+    seen.removable.add(removalOf(stat));
+    seen.copied.add(contentOf(path, stat));
+    const xattrs = xattrsOf(from);
+    const attributes = attributesOf(stat);
+    const finish = (to: number) => {
+      for (const [name, value] of xattrs) setXattr(to, name, value);
+      setOwnerAndTimes(to, attributes);
+      chmodPath(to, attributes.mode);
+    };
+    // An ACL, too, would open the top.
+    if (path !== "") finish(fd);
+    else this.finish = () => withFd(openAt(top.fd, ".", C.O_RDONLY | C.O_DIRECTORY), finish);
+  }
+
+  private copyName(level: HomeLevel, { name, type }: HomeName, at: ByteString, spot: Spot): void {
+    if (type === C.DT_DIR) {
+      // It may be listed twice if its owner exchanges names meanwhile: then the name exists, perhaps as a symbolic link.
+      makeDirectory(spot.parent.fd, name, 0o700);
+      return;
+    }
+    if (type === C.DT_REG) {
+      withOriginal(level.fd, name, (fd, stat) => {
+        this.note(at, stat);
+        if (stat.nlink > 1 && this.linkFirst(stat, at, spot)) return;
+        createFileIn(spot, { fd, size: stat.size }, attributesOf(stat), xattrsOf(fd));
+      });
+      return;
+    }
+    const stat = statAt(level.fd, name);
+    if ((stat.mode & C.S_IFMT) >> 12 !== type) throw homeChanged(this.home.path);
+    this.note(at, stat);
+    if (stat.nlink > 1 && this.linkFirst(stat, at, spot)) return;
+    if (putSpecial(level.fd, name, stat, spot) !== "created") throw homeChanged(this.home.path);
+  }
+
+  private note(path: ByteString, stat: Stat): void {
+    requireMount(this.home.path, path, stat, this.mount);
+    this.seen.originals.add(identityOf(path, stat));
+    this.seen.removable.add(removalOf(stat));
+    this.seen.copied.add(contentOf(path, stat));
+  }
+
+  /** Links a further name of a file to the copy of the first; false for the first. */
+  private linkFirst(stat: Stat, at: ByteString, { parent, name }: Spot): boolean {
+    const key = `${stat.devMajor}:${stat.devMinor}:${stat.ino}`;
+    const first = this.linked.get(key);
+    if (first === undefined) {
+      this.linked.set(key, at);
+      return false;
+    }
+    const flags = C.O_PATH | C.O_NOFOLLOW;
+    withFd(openAt2(this.top.fd, first, flags, WITHIN), (fd) =>
+      makeLink(fd, "", parent.fd, name, C.AT_EMPTY_PATH),
+    );
+    return true;
+  }
+
+  private named(path: ByteString, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      if (isErrno(error, "EEXIST")) throw homeChanged(this.home.path);
+      throw nameError(error, this.home.path, path);
+    }
+  }
+}
+
+/** Opens a regular file that a directory listed: never a symbolic link or a FIFO that took its name. */
+export function withOriginal(
+  dirfd: number,
+  name: ByteString,
+  use: (fd: number, stat: Stat) => void,
+  resolve = 0,
+): void {
+  const flags = C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY;
+  withFd(resolve === 0 ? openAt(dirfd, name, flags) : openAt2(dirfd, name, flags, resolve), (fd) => {
+    const stat = fstat(fd);
+    if (!isRegular(stat)) throw new SystemError(C.EAGAIN, "changed while it was copied", undefined);
+    use(fd, stat);
+  });
+}
+
+/** Copies a symbolic link, FIFO or the name of a socket. Throws JailkitError for other types. */
+export function putSpecial(dirfd: number, name: ByteString, stat: Stat, spot: Spot) {
+  const attributes = attributesOf(stat);
+  const numbers = { major: 0, minor: 0 };
+  switch (stat.mode & C.S_IFMT) {
+    case C.S_IFLNK:
+      return putSymlinkIn(spot, readLink(dirfd, name), { attributes, absent: true });
+    case C.S_IFIFO:
+      return putDeviceIn(spot, { type: "fifo", ...numbers }, attributes, { absent: true });
+    case C.S_IFSOCK:
+      return putDeviceIn(spot, { type: "socket", ...numbers }, attributes, { absent: true });
+    default:
+      throw new JailkitError("home-not-movable", 1, `${quoted(name)}: of a type that cannot be moved`);
+  }
+}
+
+/** The extended attributes of an open file that a copy keeps. ACLs name the same users and groups as in the old home. */
+export function xattrsOf(fd: number): Xattrs {
+  const names = listXattrs(fd);
+  if (names.length === 0) return [];
+  return names
+    .filter((name) => !grantsRights(name))
+    .flatMap((name) => {
+      const value = getXattr(fd, name);
+      return value === undefined ? [] : [[name, value] as const];
+    });
+}
+
+/** The same error, with the path of a file of the home. */
+export function nameError(error: unknown, home: ByteString, path: ByteString): unknown {
+  const whole = path === "" ? home : joinPath(home, path);
+  if (!(error instanceof SystemError) || error.call !== "flistxattr" || error.code !== "E2BIG")
+    return namedError(error, whole);
+  const [word, copy] = [shellWord(whole), shellWord(`${whole}.new`)];
+  const aside = shellWord(`/var/tmp/${baseName(whole)}`);
+  const message =
+    `${quoted(whole)} has more extended attributes than a program can list: its owner can put a copy without them ` +
+    `in its place: cp -r ${word} ${copy} && mv -nT ${word} ${aside} && mv -nT ${copy} ${word}`;
+  return new JailkitError("home-not-movable", 1, message);
+}
+
+/** The error for a home that somebody works in. */
+export function homeChanged(path: ByteString): JailkitError {
+  const message = `${quoted(path)} was changed while it was copied; nothing was moved, try again`;
+  return new JailkitError("home-changed", 1, message);
+}

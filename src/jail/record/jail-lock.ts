@@ -1,0 +1,168 @@
+import { type ByteString, toBytes } from "../../../ffi/bytes.ts";
+import * as C from "../../../ffi/constants.ts";
+import { isErrno } from "../../../ffi/error.ts";
+import { close, openAt, type Stat, statIfPresent } from "../../../ffi/files.ts";
+import { normalPath } from "../../../ffi/paths.ts";
+import { display } from "../../cli/display.ts";
+import { JailkitError } from "../../cli/error.ts";
+import { BUSY } from "../../cli/options.ts";
+import { printError } from "../../cli/output.ts";
+import { lockName, releaseName } from "../fs/lock.ts";
+import { withTree } from "../fs/look.ts";
+import { withDirectory } from "../fs/walk.ts";
+import { makeOwnDirectory } from "./registry.ts";
+
+// One tool at a time changes a jail. Whoever needs more than one lock takes them in this order, so that no two tools wait
+// for each other: that of the jail, for the whole run; those of usermod(8) and the like; that of the jail's account files
+// (withAccountsLock); those of the registry (locked, hostLocked).
+//
+// A jail has two names: its path, which it has before it exists and after it was deleted, and its inode, which it keeps
+// when it is moved, and has at each place where it is mounted. Both are locked, of several jails first all paths.
+
+/** The locks of jails: a file for each that is held. Only root can open the directory, so no user can hold one. */
+const LOCKS = "/var/lib/jailkit/locks";
+
+const PATIENCE = 1000;
+const PAUSE = 20;
+
+export interface LockOptions {
+  /** The tool that works on the jail, for the messages of others. */
+  readonly tool: string;
+  /** Throw JailkitError "busy" instead of waiting. */
+  readonly noWait: boolean;
+  /** Print no message. */
+  readonly json: boolean;
+}
+
+/** The lock of one or more jails; leaving the scope of a `using` unlocks them. */
+export interface JailLock extends Disposable {
+  /** Also locks the directory of a jail that was just created. */
+  hold(stat: Stat): void;
+}
+
+/** What this process holds: one tool may call another's code. */
+const mine = new Set<ByteString>();
+
+const nameOfPath = (path: ByteString): ByteString =>
+  `path-${new Bun.CryptoHasher("sha256").update(toBytes(path)).digest("hex").slice(0, 32)}`;
+const nameOfInode = ({ devMajor, devMinor, ino }: Stat): ByteString => `inode-${devMajor}-${devMinor}-${ino}`;
+
+/**
+ * Locks jails by their paths, which may not exist yet; waits for other tools, with a message after a second. Do this before
+ * the jail is opened. Where nothing can be written, there is no lock: the caller reports that before its first change.
+ * Throws JailkitError "busy".
+ */
+export function lockJails(jails: readonly ByteString[], options: LockOptions): JailLock {
+  const held = new HeldLocks(openLocks(), jails.map(display).join(", "), options);
+  try {
+    const paths = jails.map(normalPath);
+    held.take(paths.map(nameOfPath));
+    const inodes = () => paths.flatMap((path) => statIfPresent(C.AT_FDCWD, path) ?? []).map(nameOfInode);
+    for (let names = inodes(); ; ) {
+      const before = held.take(names);
+      const now = inodes();
+      if (now.every((name) => names.includes(name))) break;
+      // It was replaced meanwhile. Inodes are locked together, in their order.
+      held.release(before);
+      names = now;
+    }
+  } catch (error) {
+    held[Symbol.dispose]();
+    throw error;
+  }
+  return held;
+}
+
+/** The same for one jail; undefined, without a lock, for a run that changes nothing. */
+export function lockJail(
+  jail: ByteString,
+  { changes = true, ...options }: LockOptions & { changes?: boolean },
+): JailLock | undefined {
+  return changes ? lockJails([jail], options) : undefined;
+}
+
+/** A descriptor of the directory of locks; undefined if it cannot be written. */
+function openLocks(): number | undefined {
+  try {
+    return withTree((tree) => {
+      makeOwnDirectory(tree, LOCKS);
+      return withDirectory(tree, LOCKS, ({ fd }) => openAt(fd, ".", C.O_RDONLY | C.O_DIRECTORY));
+    });
+  } catch (error) {
+    if (isErrno(error, "EROFS", "ENOSPC", "EDQUOT")) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Calls `use` while no other tool of ours changes accounts of the host. usermod(8) and the like have locks of their own, but
+ * give up after some seconds.
+ */
+export function withHostAccounts<T>(use: () => T): T {
+  using locks = new HeldLocks(openLocks(), "the accounts", { tool: "", noWait: false, json: true });
+  locks.take(["accounts"]);
+  return use();
+}
+
+class HeldLocks implements JailLock {
+  readonly #held = new Map<ByteString, number>();
+  readonly #since = Date.now();
+  #told = false;
+
+  constructor(
+    /** Undefined if it cannot be written. */
+    private readonly directory: number | undefined,
+    private readonly jail: string,
+    private readonly options: LockOptions,
+  ) {}
+
+  hold(stat: Stat): void {
+    this.take([nameOfInode(stat)]);
+  }
+
+  /** Locks names that this process does not hold, in their order, and returns these. */
+  take(names: readonly ByteString[]): ByteString[] {
+    const { directory } = this;
+    if (directory === undefined) return [];
+    const others = [...new Set(names)].filter((name) => !mine.has(name)).sort();
+    for (const name of others) {
+      try {
+        const fd = lockName(directory, name, this.options.tool, (holder) => this.#wait(holder));
+        this.#held.set(name, fd);
+        mine.add(name);
+      } catch (error) {
+        if (!isErrno(error, "EROFS", "ENOSPC", "EDQUOT")) throw error;
+      }
+    }
+    return others;
+  }
+
+  release(names: readonly ByteString[]): void {
+    for (const name of names) {
+      const fd = this.#held.get(name);
+      if (fd === undefined || this.directory === undefined) continue;
+      releaseName(this.directory, name, fd);
+      this.#held.delete(name);
+      mine.delete(name);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.release([...this.#held.keys()]);
+    if (this.directory !== undefined) close(this.directory);
+  }
+
+  #wait(holder: ByteString | undefined): "again" | "block" {
+    const [pid, ...words] = holder?.split(" ") ?? [];
+    const who = pid === undefined ? "another tool" : `${words.join(" ")} (pid ${pid})`;
+    const { tool, noWait, json } = this.options;
+    if (noWait) throw new JailkitError("busy", BUSY, `${who} is working on ${this.jail}; try again later`);
+    if (Date.now() - this.#since < PATIENCE) {
+      Bun.sleepSync(PAUSE);
+      return "again";
+    }
+    if (!json && !this.#told) printError(`${tool}: waiting for ${who} to finish with ${this.jail}`);
+    this.#told = true;
+    return "block";
+  }
+}

@@ -1,0 +1,47 @@
+import { type ByteString, toBytes } from "../../ffi/bytes.ts";
+import { quoted } from "../cli/display.ts";
+import { JailkitError } from "../cli/error.ts";
+
+// LOGIN_NAME_MAX of Linux, without the byte at the end.
+const LONGEST = 255;
+
+/**
+ * The reason why the name of a user or group does harm where it is used: as an argument, in account files, in lists of names,
+ * as a section of a config file, and as a part of a path; undefined if it does none. Names of directory services
+ * (`anna@example.org`, `EXAMPLE\anna`, `domain users`) and of other scripts are fine. Pure.
+ */
+export function nameFault(name: ByteString): string | undefined {
+  if (name === "") return "it is empty";
+  if (name.length > LONGEST) return `it is longer than ${LONGEST} bytes`;
+  if (name === "." || name === "..") return "it is a directory";
+  if (/[\x00-\x1f\x7f]/.test(name)) return "it has a control character";
+  if (/[:,/]/.test(name)) return "it has a ':', ',' or '/'";
+  // An option; a line that passwd(5) does not count as an account; a name that readers of lists trim.
+  if (/^[-+# ]| $/.test(name)) return "it begins with '-', '+' or '#', or begins or ends with a blank";
+  // [group NAME] in jk_lsh.ini is for a group.
+  if (name.startsWith("group ")) return "it begins with 'group '";
+  return isUtf8(name) ? undefined : "it is not UTF-8";
+}
+
+const isUtf8 = (name: ByteString) => Buffer.from(toBytes(name)).toString().indexOf("\ufffd") < 0;
+
+/** Throws JailkitError "bad-name" for a name that does harm. */
+export function requireAccountName(name: ByteString): void {
+  const fault = nameFault(name);
+  if (fault !== undefined)
+    throw new JailkitError("bad-name", 1, `${quoted(name)} cannot be an account's name: ${fault}`);
+}
+
+/** True for a name that every useradd(8) and groupadd(8) accepts for a new account or group. Pure. */
+export const isPlainName = (name: ByteString): boolean =>
+  nameFault(name) === undefined && /^[A-Za-z0-9_.][A-Za-z0-9_.-]*\$?$/.test(name) && !/^\d+$/.test(name);
+
+/**
+ * A pattern of sshd_config(5) for one user name: as it is or in quotes, with `?` for a character that means something else
+ * there. `list`: the keyword takes USER@HOST (AllowUsers), rather than a list of names (Match User). Pure.
+ */
+export function userPattern(name: ByteString, list: "AllowUsers" | "Match"): ByteString {
+  const literal = name.replace(/["'*]|^!|\\(?=[\\ ]|$)/g, "?");
+  const pattern = list === "AllowUsers" && literal.includes("@") ? `${literal}@*` : literal;
+  return pattern.includes(" ") ? `"${pattern}"` : pattern;
+}
