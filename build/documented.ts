@@ -60,16 +60,11 @@ export async function documentedTools(): Promise<Documented[]> {
 /** The options that are not hidden, with their short and long names as they are typed. */
 export function shownOptions(
   options: OptionTable,
-): { names: string[]; value?: string; isOptional?: boolean; description: string }[] {
+): { names: string[]; value?: string; optional?: boolean; description: string }[] {
   return optionRows(options).map(([left, description]) => {
-    // An optional value: `--live[=DIR,...]`.
-    const isOptional = left.includes("[=");
-    const [names = "", value] = left
-      .trim()
-      .replace(/\[=(.*)\]$/, "=$1")
-      .split("=");
-    const given = value === undefined ? {} : { value };
-    return { names: names.split(", "), description, ...given, ...(isOptional ? { isOptional } : {}) };
+    const [, names = "", optional, value = optional] = /^(.*?)(?:\[=(.*)\]|=(.*))?$/.exec(left.trim()) ?? [];
+    const shown = value === undefined ? {} : { value, optional: optional !== undefined };
+    return { names: names.split(", "), description, ...shown };
   });
 }
 

@@ -82,10 +82,14 @@ const list = (items: readonly string[]) => [".Bl -tag -width Ds", ...items, ".El
 
 /** The options with their descriptions. */
 export function optionList(help: HelpSource): string {
-  const items = shownOptions(help.options).flatMap(({ names, value, isOptional, description }) => {
+  const items = shownOptions(help.options).flatMap(({ names, value, optional, description }) => {
     const flags = names.map((name) => `Fl ${argument(name.slice(1))}`).join(" , ");
-    const equals = value === undefined ? "" : ` = Ns Ar ${argument(value)}`;
-    const tail = isOptional ? ` Ns Op Ns${equals}` : value === undefined ? "" : ` Ns${equals}`;
+    // A word that is typed as it is, or a value.
+    const kind = /^[a-z]+$/.test(value ?? "") ? "Cm" : "Ar";
+    const joined = optional
+      ? ` Ns Op = Ns ${kind} ${argument(value ?? "")}`
+      : ` Ns = Ns Ar ${argument(value ?? "")}`;
+    const tail = value === undefined ? "" : joined;
     return [`.It ${flags}${tail}`, ...prose(sentence(description))];
   });
   return list(items);

@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as z from "zod";
-import { checkReportSchema } from "../src/check/report/report-schema.ts";
+import { checkLineSchema, checkReportSchema, checkSummarySchema } from "../src/check/report/report-schema.ts";
 import { explainReportsSchema } from "../src/explain/report-schema.ts";
 import {
   adoptReportSchema,
@@ -18,7 +18,12 @@ import { logSocketsReportSchema } from "../src/log-socket/report-schema.ts";
 import { populateReportSchema, whyReportSchema } from "../src/populate/report-schema.ts";
 import { processesReportSchema } from "../src/processes/report-schema.ts";
 import { sectionsReportSchema } from "../src/profile/report-schema.ts";
-import { removeReportSchema, updateReportSchema } from "../src/update/report-schema.ts";
+import {
+  removeReportSchema,
+  updateLineSchema,
+  updateReportSchema,
+  updateSummarySchema,
+} from "../src/update/report-schema.ts";
 import { jailUserReportSchema, newUserReportSchema } from "../src/users/report-schema.ts";
 
 const copied = z
@@ -34,6 +39,14 @@ const filled = z
   ])
   .describe("What jk_init did, or would do, or can do.");
 
+const checked = z
+  .union([checkReportSchema, checkLineSchema, checkSummarySchema])
+  .describe("What jk_check found.");
+
+const updated = z
+  .union([updateReportSchema, updateLineSchema, updateSummarySchema])
+  .describe("What jk_update did, or would do.");
+
 /** The schema of each tool's report, by the `tool` that the report names. */
 export const REPORT_SCHEMAS = {
   "jailkit adopt": adoptReportSchema,
@@ -47,12 +60,12 @@ export const REPORT_SCHEMAS = {
   "jailkit mount": mountReportSchema,
   "jailkit unmount": unmountReportSchema,
   jk_addjailuser: newUserReportSchema,
-  jk_check: checkReportSchema,
+  jk_check: checked,
   jk_cp: copied,
   jk_init: filled,
   jk_jailuser: jailUserReportSchema,
   jk_list: processesReportSchema,
-  jk_update: updateReportSchema,
+  jk_update: updated,
 };
 
 export type ReportTool = keyof typeof REPORT_SCHEMAS;

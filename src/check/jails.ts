@@ -11,20 +11,14 @@ import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
 import { REGISTRY, readRegistry } from "../jail/record/manifest.ts";
 import { type CheckProblem, unreadable } from "./rules.ts";
-import { type JailSettings, jailSettings, type PathTest, sectionOf } from "./settings.ts";
-
-/** A jail to check, and its settings. */
-export interface JailToCheck {
-  readonly path: ByteString;
-  readonly settings: JailSettings;
-}
+import { jailSettings, type PathTest, sectionOf } from "./settings.ts";
 
 /** The jails to check, in order: those of jk_check.ini, of users, and of the registry; or those that were `asked` for. */
 export function jailsToCheck(
   ini: IniFile | undefined,
   users: readonly JailedUser[],
   asked: readonly ByteString[],
-): { jails: JailToCheck[]; problems: CheckProblem[] } {
+): { jails: ByteString[]; problems: CheckProblem[] } {
   const problems: CheckProblem[] = [];
   const known = () => {
     const named = [
@@ -34,16 +28,14 @@ export function jailsToCheck(
     return [...named, ...recordedJails(named, problems)];
   };
   const paths = new Set(asked.length > 0 ? asked.map(plainPath) : known());
-  const jails = [...paths].map((path): JailToCheck => {
-    const { settings, problems: found } = jailSettings(sectionOf(ini, path));
-    for (const problem of found) {
+  for (const path of paths) {
+    for (const problem of jailSettings(sectionOf(ini, path)).problems) {
       if (problem.severity !== "error") continue;
       const message = problemLine(problem, display(problem.file));
       problems.push({ code: problem.code, path: problem.file, message, place: ini && placeOf(ini, problem) });
     }
-    return { path, settings };
-  });
-  return { jails, problems };
+  }
+  return { jails: [...paths], problems };
 }
 
 function sectionJails(ini: IniFile, problems: CheckProblem[]): ByteString[] {

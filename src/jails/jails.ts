@@ -10,6 +10,7 @@ import { table } from "../cli/table.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { type JailedUser, jailedUsers, namesOf, usersByJail } from "../jail/accounts/jailed-users.ts";
 import { knownServiceUsers } from "../jail/accounts/service-users.ts";
+import { withOneTree } from "../jail/fs/look.ts";
 import { jailFindings } from "../jail/fs/safety.ts";
 import { isDirectory, openJailRoot } from "../jail/fs/walk.ts";
 import { emptiedMessage, isEmptied } from "../jail/record/emptied.ts";
@@ -125,7 +126,7 @@ function jailFacts(path: ByteString, world: World): JailFacts {
   try {
     using root = openJailRoot(path);
     const { id, content } = openManifest(root);
-    const recorded = content.requests.length + content.entries.size > 0;
+    const recorded = content.requests.length + (content.lines ?? 0) > 0;
     const services = knownServiceUsers(root, world.names, world.accounts);
     const facts = {
       ...nothing,
@@ -152,14 +153,14 @@ function jailFacts(path: ByteString, world: World): JailFacts {
   }
 }
 
-function recordedFacts({ requests, entries, live = [] }: ManifestContent) {
+function recordedFacts({ requests, lines = 0, live = [] }: ManifestContent) {
   const files = requests.filter(asksForFiles);
   const last = Math.max(0, ...requests.map(({ time }) => time));
   return {
     sections: [...new Set(files.flatMap((request) => request.sections))],
     files: [...new Set(files.flatMap((request) => request.operands))],
     lastRequest: last === 0 ? undefined : last,
-    entries: entries.size,
+    entries: lines,
     live,
   };
 }
@@ -172,9 +173,11 @@ interface JailList {
 
 /** All known jails, or those that are named. */
 export function listJails(named: readonly ByteString[]): JailList {
-  const world = new World();
-  const { paths, damaged } = namedOrKnown(named, world.users);
-  return { jails: paths.map((path) => jailFacts(path, world)), damaged };
+  return withOneTree(() => {
+    const world = new World();
+    const { paths, damaged } = namedOrKnown(named, world.users);
+    return { jails: paths.map((path) => jailFacts(path, world)), damaged };
+  });
 }
 
 /** The report of `jailkit list`. */

@@ -87,6 +87,22 @@ export const updateReportSchema = reportSchema("jk_update", {
   exitStatus: interruptible(0, 1, 10, BUSY),
 }).describe("What jk_update did, or would do.");
 
+/** A line of --json=lines about a jail that is done. */
+export const updateLineSchema = reportSchema("jk_update", { jail: updatedJailSchema }).describe(
+  "--json=lines: a jail that is done.",
+);
+
+/** The last line of --json=lines. */
+export const updateSummarySchema = reportSchema("jk_update", {
+  dryRun: z.boolean(),
+  jails: count.describe("Those that were done; a missing one does not count."),
+  warnings: texts,
+  problems: z.array(problemSchema).describe("Jails that could not be updated at all."),
+  exitStatus: interruptible(0, 1, 10, BUSY),
+}).describe("--json=lines: the last line.");
+
+export type UpdateSummary = z.infer<typeof updateSummarySchema>;
+
 /** What `jk_update --json` prints. */
 export type UpdateReport = z.infer<typeof updateReportSchema>;
 export type UpdatedJailReport = z.infer<typeof updatedJailSchema>;

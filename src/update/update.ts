@@ -49,7 +49,7 @@ import { changeLine, hasWork, removalLine, type UpdateOutcome, untouched } from 
 import { recordOf, settle } from "./settle.ts";
 
 /** The options of jk_update and the keys of jk_update.ini. */
-interface UpdateOptions {
+export interface UpdateOptions {
   /** Absolute, normalised. */
   readonly jail: ByteString;
   /** The directories to update, as they were written. If empty: everything that was requested. */

@@ -1,5 +1,5 @@
 /**
- * npm run bench [-- init|home|lsh|login|entry|check|list|live|socketd ...] [--draw FILE]
+ * npm run bench [-- init|home|lsh|login|entry|check|list|live|socketd|scale ...] [--draw FILE]
  *
  * How fast the tools are: ratios of medians, taken in turn, in the same run on the same machine, beside what is aimed
  * at. A line that misses its aim begins with `!`. Nothing fails here. --draw also draws what was compared, as an SVG.
@@ -17,6 +17,7 @@ import { benchLive } from "./live.ts";
 import { benchLogin } from "./login.ts";
 import { benchLsh } from "./lsh.ts";
 import { comparisons } from "./measure.ts";
+import { benchScale } from "./scale.ts";
 import { benchSocketd } from "./socketd.ts";
 
 const benches = {
@@ -29,6 +30,7 @@ const benches = {
   list: benchList,
   live: benchLive,
   socketd: benchSocketd,
+  scale: benchScale,
 };
 const { values, positionals: asked } = parseArgs({
   allowPositionals: true,

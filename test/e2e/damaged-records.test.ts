@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { REPORT_SCHEMAS } from "../../build/schemas.ts";
+import { updateReportSchema } from "../../src/update/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
 
@@ -138,7 +139,7 @@ describe.each(kinds.map((kind) => [kind.name, kind] as const))("a record %s", (_
     }
     expect(m.exists(hosts)).toBe(true);
     const json = m.run(["jk_update", "--json", "--all"]);
-    const report = reportOf(REPORT_SCHEMAS.jk_update, json.stdout);
+    const report = reportOf(updateReportSchema, json.stdout);
     expect([json.status, report.jails.find(({ jail }) => jail === JAIL)?.state]).toEqual([1, "failed"]);
     expect(report.problems).toContainEqual(
       expect.objectContaining({ code: "bad-manifest", message: says() }),

@@ -233,13 +233,18 @@ function mayBeWritten({ finding: { rule, jailPath = "/" }, stat }: Case): boolea
   return own && OPEN.includes(rule) && stat !== undefined && isRegular(stat);
 }
 
-/** A function that chooses names for files to be moved: nothing has them yet, and each is for one file only. */
-export function freePaths(): RemedyContext["freePath"] {
+/**
+ * A function that chooses names for files to be moved: nothing has them yet, and each is for one file only. Of `processes`
+ * that choose at once, each counts from its own `number` (from 1 on) in steps of their number.
+ */
+export function freePaths(number = 1, processes = 1): RemedyContext["freePath"] {
   const given = new Map<ByteString, ByteString>();
   return (wanted, file) => {
     const isFree = (path: ByteString) => (given.get(path) ?? file) === file && lookAt(path) === undefined;
-    let path = wanted;
-    for (let count = 2; !isFree(path); count++) path = `${wanted}-${count}`;
+    const numbered = (count: number) => (count === 1 ? wanted : `${wanted}-${count}`);
+    let count = number;
+    while (!isFree(numbered(count))) count += processes;
+    const path = numbered(count);
     given.set(path, file);
     return path;
   };

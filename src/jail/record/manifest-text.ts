@@ -55,6 +55,8 @@ export interface ManifestContent {
   jail: JailIdentity;
   requests: ManifestRequest[];
   entries: Map<ByteString, ManifestEntry>;
+  /** The number of entries in the file, if it was read from one. */
+  lines?: number;
   /** The directories of the host that are mounted at the same path of the jail; undefined if there are none. */
   live?: readonly ByteString[] | undefined;
   unknown: Record<string, unknown>;
@@ -204,11 +206,16 @@ export function parseManifest(bytes: Uint8Array): ManifestContent | undefined {
   const jail = identityOf(value.jail);
   const { requests, entries } = value;
   if (jail === undefined || !Array.isArray(requests) || !Array.isArray(entries)) return undefined;
-  const parsed = entries.map(entryOf).filter((entry) => entry !== undefined);
+  let parsed: Map<ByteString, ManifestEntry> | undefined;
   return {
     jail,
     requests: requests.map(requestOf).filter((request) => request !== undefined),
-    entries: new Map(parsed.map((entry) => [entry.path, entry])),
+    // Reading them takes most of the time, and a list of thousands of jails only counts them.
+    get entries() {
+      parsed ??= new Map(entries.flatMap((item) => entryOf(item) ?? []).map((entry) => [entry.path, entry]));
+      return parsed;
+    },
+    lines: entries.length,
     ...(Array.isArray(value.live) ? { live: listOf(value.live) } : {}),
     unknown: rest(value, MANIFEST_FIELDS) ?? {},
   };

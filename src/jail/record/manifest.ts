@@ -56,7 +56,10 @@ export function openManifest(
     return { id: from.id, content: contentOf(tree, registry, from.id, root.path) };
   });
   const jail = identityOf(root);
-  if (content !== undefined) return { id, registry, content: { ...content, jail }, pending: [] };
+  if (content !== undefined) {
+    content.jail = jail;
+    return { id, registry, content, pending: [] };
+  }
   // The first save removes entries of an earlier jail at this path.
   const start: Change = (old) => {
     if (old.jail.path !== root.path || old.jail.ino === root.top.stat.ino) return;
