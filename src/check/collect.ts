@@ -4,6 +4,7 @@ import type { Stat } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { hostSystemOf } from "../jail/fs/host-mounts.ts";
+import { liveState } from "../jail/fs/live-mounts.ts";
 import { jailMounts } from "../jail/fs/unmount.ts";
 import { hostPath, isDirectory, isLink, isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import type { ManifestContent, ManifestEntry } from "../jail/record/manifest.ts";
@@ -110,6 +111,9 @@ export class Collected implements WalkHandlers {
   barrier(path: ByteString, barrier: Barrier): void {
     this.#barriers.push(path);
     this.#present.add(path);
+    const { root, content } = this.#context;
+    const isLive = barrier.kind === "mounted" && content?.live?.includes(path);
+    if (isLive && liveState(root, path) === "mounted") return;
     this.findings.add(...barrierFindings(path, hostPath(this.#context.root, path), barrier));
   }
 
