@@ -40,7 +40,7 @@ const needs = {
     "login",
     // accounts outside /etc/passwd
     "libnss-extrausers",
-    // languages, databases and editors with a section in jk_init.ini, and servers for their clients (60 MB)
+    // languages, databases and editors with a section in jk_init.ini, and servers for their clients (113 MB to download)
     ...words("php-cli php-fpm php-curl php-intl php-mbstring php-mysql php-xml composer"),
     ...words("mariadb-server mariadb-client postgresql ruby imagemagick zip unzip 7zip"),
     ...words("locales joe nano python3 openssl ca-certificates"),

