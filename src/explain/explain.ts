@@ -27,6 +27,7 @@ import { limitSteps } from "./limits.ts";
 import { LOGIN_CHECKS } from "./login-checks.ts";
 import { explainLimited, type LimitedPlace, type LimitedSession } from "./programs/limited.ts";
 import { OWN_SHELL, otherShell, ownShellStep, shellStep } from "./programs/shell.ts";
+import { recordSteps } from "./record.ts";
 import type { LoginReport } from "./report.ts";
 import { pamUserVariable, variableSteps } from "./sshd/environment.ts";
 import { internalSftpSteps } from "./sshd/forced-command.ts";
@@ -222,6 +223,7 @@ export function explainLogin(question: Question): LoginReport {
       withRightsOf(who, () => (kind === JK_CHROOTSH ? explainChrootsh : explainLsh)(report, session));
       explainMounts(report);
       explainLibraries(report);
+      if (report.jail !== undefined && subject.onBehalf) report.steps.push(...recordSteps(kind, report.jail));
     });
     explainEmptied(report, subject.onBehalf);
   });

@@ -24,6 +24,7 @@ const listedJailSchema = z.strictObject({
   users: z
     .array(z.strictObject({ name: z.string(), home: z.string(), shell: z.string() }))
     .describe("Accounts that live in it."),
+  moreUsers: textOrNull.describe("Why there may be more of them: a name service does not answer."),
   sections: texts.describe("The sections that jk_init was asked for."),
   files: texts.describe("The files that jk_cp was asked for."),
   entries: count.describe("Objects in its record."),
@@ -31,9 +32,20 @@ const listedJailSchema = z.strictObject({
   lastRequest: textOrNull.describe("The time of the last request (RFC 3339)."),
 });
 
-export const listReportSchema = reportSchema("jailkit list", { jails: z.array(listedJailSchema) }).describe(
-  "The known jails.",
-);
+const damagedSchema = z
+  .strictObject({
+    file: z.string(),
+    jail: textOrNull.describe("Its jail; null if it is not known."),
+    reason: z.string(),
+  })
+  .meta({ id: "damaged", description: "A record of a jail that cannot be used." });
+
+export type DamagedReport = z.infer<typeof damagedSchema>;
+
+export const listReportSchema = reportSchema("jailkit list", {
+  jails: z.array(listedJailSchema),
+  damagedRecords: z.array(damagedSchema),
+}).describe("The known jails.");
 
 /** What `jailkit list --json` prints. */
 export type ListReport = z.infer<typeof listReportSchema>;
@@ -162,6 +174,9 @@ export const adoptionReportSchema = reportSchema("jailkit adopt", {
   ),
   hardlink: z.boolean().describe("Its files are hard links of the host's."),
   entries: count.describe("The number of entries in the new record."),
+  damagedRecords: z
+    .array(damagedSchema.extend({ keptAs: z.string().describe("The name that it has now, or would have.") }))
+    .describe("Damaged records of the jail that --force replaces."),
   unexplained: z.array(z.strictObject({ path: jailPath, reason: z.string() })),
   problems: z.array(problemSchema),
   exitStatus: successOrFailure,

@@ -9,6 +9,7 @@ import type { ToolOutput } from "../cli/tool.ts";
 import { endsRun, noRoom } from "../jail/fs/no-room.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
+import { type Manifest, openManifest } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import type { Loader } from "../libraries/closure.ts";
 import { type Applied, applyPlan } from "./apply/apply.ts";
@@ -55,14 +56,17 @@ export async function populate(
     if (why !== undefined) return whyOutput(tool, explain(plan, why), why);
     const suggestions = suggestSections(request, plan, root, companions);
     reportPlan(plan, suggestions, json, reporter);
-    const obstacle = (root && liveProblem(root, request.live)) ?? obstacleTo(root, request, plan);
+    const { openRecord } = await import("./record/record.ts");
+    const { manifest, damage } = root === undefined ? {} : openRecord(root);
+    const notLive = root && liveProblem(root, request.live);
+    const obstacle = damage ?? notLive ?? obstacleTo(root, request, plan);
     if (obstacle !== undefined) reporter.fail(obstacle);
     const filled =
       obstacle !== undefined
         ? { present: [], problems: [obstacle] }
         : root === undefined || options.dryRun
           ? showPlan(request, plan, options.hardlink, reporter)
-          : await holdingSignals(() => fillJail(root, request, options, plan, reporter));
+          : await holdingSignals(() => fillJail(root, request, options, plan, { manifest, reporter }));
     const problems = [...plan.problems, ...filled.problems];
     const exitStatus = statusAfterSignals(statusOf(countedProblems(problems, strict)));
     const done = { dryRun: options.dryRun, entries: filled.present, problems, suggestions, exitStatus };
@@ -140,20 +144,20 @@ async function fillJail(
   request: PopulateRequest,
   options: PopulateOptions,
   plan: Plan,
-  reporter: LineReporter,
+  { manifest, reporter }: { manifest: Manifest | undefined; reporter: LineReporter },
 ): Promise<Filled> {
   const unwritten = refill(root, request, reporter);
   if (unwritten !== undefined) return { present: [], problems: [unwritten] };
   const notLive = makeLive(root, request, reporter);
   if (notLive !== undefined) return { present: [], problems: [notLive] };
-  const applied = applyPlan(root, plan, { hardlink: options.hardlink, reporter });
+  const applied = await applyPlan(root, plan, { hardlink: options.hardlink, reporter });
   const extras = applied.stopped ? [] : addExtras(root, request, applied.present, reporter);
   const problems = [...applied.problems, ...extras];
   try {
     // Recorded also after a failure, so that the next run continues.
     const { recordJail } = await import("./record/record.ts");
     const done = { ...request, asked: copiedOf(request, plan, applied) };
-    recordJail(root, done, options.hardlink, applied);
+    recordJail(manifest ?? openManifest(root), done, options.hardlink, applied);
   } catch (error) {
     if (!applied.stopped && !extras.some(endsRun)) {
       const message = `the record of the jail is not written: ${describeError(error)}`;
@@ -164,23 +168,6 @@ async function fillJail(
     }
   }
   return { present: applied.present, problems };
-}
-
-/** Makes the jail live, if that is requested. Returns the problem if it fails. */
-function makeLive(
-  root: JailRoot,
-  { live, jail }: PopulateRequest,
-  reporter: LineReporter,
-): PopulateProblem | undefined {
-  try {
-    if (live !== undefined) setUpLive(root, live, reporter);
-    return undefined;
-  } catch (error) {
-    const problem = noRoom(error, jail, { left: [], progress: "nothing was copied" });
-    const failed = problem ?? problemFrom(error, "live", jail);
-    reporter.fail(failed);
-    return failed;
-  }
 }
 
 /** Begins the record of an emptied jail anew. Returns the problem if it cannot be written. */
@@ -199,6 +186,23 @@ function refill(
     const problem = noRoom(error, jail, ALL_FILES) ?? { code: "manifest", path: jail, message };
     reporter.fail(problem);
     return problem;
+  }
+}
+
+/** Makes the jail live, if that is requested. Returns the problem if it fails. */
+function makeLive(
+  root: JailRoot,
+  { live, jail }: PopulateRequest,
+  reporter: LineReporter,
+): PopulateProblem | undefined {
+  try {
+    if (live !== undefined) setUpLive(root, live, reporter);
+    return undefined;
+  } catch (error) {
+    const problem = noRoom(error, jail, { left: [], progress: "nothing was copied" });
+    const failed = problem ?? problemFrom(error, "live", jail);
+    reporter.fail(failed);
+    return failed;
   }
 }
 

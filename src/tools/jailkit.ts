@@ -135,6 +135,8 @@ async function main(): Promise<never> {
   return startProgram("jailkit", () => runJailkit(words));
 }
 
-// The threads of jk_check are this file once more.
-if (!Bun.isMainThread) (await import("../check/content/threads.ts")).serveComparisons();
-else if (import.meta.main) await main();
+// The threads of jk_check, jk_init and jk_cp are this file once more.
+if (!Bun.isMainThread) {
+  (await import("../check/content/threads.ts")).serveComparisons();
+  (await import("../populate/apply/threads.ts")).serveCopies();
+} else if (import.meta.main) await main();

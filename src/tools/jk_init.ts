@@ -23,6 +23,7 @@ import type { IniFile } from "../config/model.ts";
 import { createLoader } from "../libraries/closure.ts";
 import { wantedAccounts } from "../populate/apply/accounts.ts";
 import { liveOf } from "../populate/apply/live.ts";
+import { serveCopies } from "../populate/apply/threads.ts";
 import { absolutePath, fileSystemAt } from "../populate/file-system.ts";
 import { explainWhy, populate } from "../populate/populate.ts";
 import { givenOptions } from "../populate/record/requests.ts";
@@ -183,4 +184,5 @@ export const tool = defineTool({
   },
 });
 
-if (import.meta.main) await startTool(tool);
+if (import.meta.main && Bun.isMainThread) await startTool(tool);
+else if (!Bun.isMainThread) serveCopies();

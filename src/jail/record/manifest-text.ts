@@ -214,6 +214,17 @@ export function parseManifest(bytes: Uint8Array): ManifestContent | undefined {
   };
 }
 
+/** The version of a manifest that this jailkit does not read; undefined for other text. */
+export function newerVersion(bytes: Uint8Array): number | undefined {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    const version = isRecord(value) ? numberOf(value.version) : undefined;
+    return version !== undefined && version > MANIFEST_VERSION ? version : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** The jail that a manifest describes, from the first bytes of the file; undefined if it is not a manifest. */
 export function parseIdentity(head: Uint8Array): JailIdentity | undefined {
   const end = head.indexOf(10);
