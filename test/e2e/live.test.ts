@@ -233,6 +233,20 @@ describe("a mount that is missing", () => {
   });
 });
 
+test("jailkit forget leaves the mounts, and their lines as long as they are mounted", () => {
+  const place = "/srv/forgotten";
+  const forget = () => m.run(["jailkit", "forget", place]);
+  m.must(["jk_init", "--live", "-j", place]);
+  const { stderr } = forget();
+  expect(stderr).toContain(`umount ${place}/usr\n`);
+  expect(m.read("/etc/fstab")).toContain(` ${place}/usr none bind,`);
+  m.must(["jk_init", "--live", "-j", place]);
+  m.must(["jailkit", "unmount", place]);
+  expect(forget().status).toBe(0);
+  expect(m.read("/etc/fstab")).not.toContain(place);
+  expect(m.list(place)).toContain("etc");
+});
+
 test("deleting it leaves the machine's /usr whole", () => {
   const usr = () =>
     m.must(["sh", "-c", "find /usr -xdev -printf '%p %m %U %G %s %C@\\n' | sort | sha256sum"]).stdout;

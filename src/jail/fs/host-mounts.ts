@@ -115,10 +115,12 @@ function lookAt(root: JailRoot, { path, stat }: Directory["mount"]): ByteString 
  * and usr/local. Symbolic links do not count.
  */
 export function hostMountsIn(root: JailRoot): ByteString[] {
-  return SYSTEM.filter((path) => {
+  const found = SYSTEM.filter((path) => {
     const stat = attempt(() => statIfPresent(root.fd, path.slice(1)));
     return stat !== undefined && isDirectory(stat) && hostSystemOf(root, { path, stat }) !== undefined;
   });
+  // A mount of /usr shows /usr/local.
+  return found.filter((path) => !found.some((other) => path.startsWith(`${other}/`)));
 }
 
 /**
