@@ -62,7 +62,11 @@ export function shownOptions(
   options: OptionTable,
 ): { names: string[]; value?: string; description: string }[] {
   return optionRows(options).map(([left, description]) => {
-    const [names = "", value] = left.trim().split("=");
+    // An optional value: `--live[=DIR,...]`.
+    const [names = "", value] = left
+      .trim()
+      .replace(/\[=(.*)\]$/, "=$1")
+      .split("=");
     return { names: names.split(", "), description, ...(value === undefined ? {} : { value }) };
   });
 }

@@ -10,6 +10,8 @@ import {
   diskReportSchema,
   forgetReportSchema,
   listReportSchema,
+  mountReportSchema,
+  unmountReportSchema,
 } from "../src/jails/report-schema.ts";
 import { configReportSchema } from "../src/lint/report-schema.ts";
 import { logSocketsReportSchema } from "../src/log-socket/report-schema.ts";
@@ -42,6 +44,8 @@ export const REPORT_SCHEMAS = {
   "jailkit forget": forgetReportSchema,
   "jailkit list": listReportSchema,
   "jailkit log-sockets": logSocketsReportSchema,
+  "jailkit mount": mountReportSchema,
+  "jailkit unmount": unmountReportSchema,
   jk_addjailuser: newUserReportSchema,
   jk_check: checkReportSchema,
   jk_cp: copied,

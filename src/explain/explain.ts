@@ -16,6 +16,7 @@ import { splitHome } from "../jail/accounts/separator.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { openJailRoot, openTree } from "../jail/fs/walk.ts";
 import { emptiedMessage, isEmptied } from "../jail/record/emptied.ts";
+import { notMounted } from "../jail/record/live.ts";
 import { openManifest } from "../jail/record/manifest.ts";
 import type { Missing } from "../libraries/dependency.ts";
 import { groupByGid, passwdByName, passwdByUid } from "../system/accounts.ts";
@@ -26,6 +27,7 @@ import { limitSteps } from "./limits.ts";
 import { LOGIN_CHECKS } from "./login-checks.ts";
 import { explainLimited, type LimitedPlace, type LimitedSession } from "./programs/limited.ts";
 import { OWN_SHELL, otherShell, ownShellStep, shellStep } from "./programs/shell.ts";
+import { recordSteps } from "./record.ts";
 import type { LoginReport } from "./report.ts";
 import { pamUserVariable, variableSteps } from "./sshd/environment.ts";
 import { internalSftpSteps } from "./sshd/forced-command.ts";
@@ -122,6 +124,18 @@ function explainLsh(report: LoginReport, session: LimitedSession): void {
   explainLimited(report, session, place, [shell, ...session.arguments], given);
 }
 
+/** Adds a warning if the jail is live and not mounted. Only root can read the record. */
+function explainMounts(report: LoginReport): void {
+  const { jail } = report;
+  if (jail === undefined) return;
+  const problem = answered(() => {
+    using root = openJailRoot(jail);
+    return notMounted(root);
+  });
+  if (problem === undefined) return;
+  report.steps.push(stepsOf(JK_CHROOTSH)("live-mount", "warned", problem.message, problem.remedy));
+}
+
 /** Adds missing dependencies of the executed programs. */
 function explainLibraries(report: LoginReport): void {
   const { command, shell, jail, internalShell } = report;
@@ -207,7 +221,9 @@ export function explainLogin(question: Question): LoginReport {
     if (report.unjailed) return;
     orUnknown(report, kind, () => {
       withRightsOf(who, () => (kind === JK_CHROOTSH ? explainChrootsh : explainLsh)(report, session));
+      explainMounts(report);
       explainLibraries(report);
+      if (report.jail !== undefined && subject.onBehalf) report.steps.push(...recordSteps(kind, report.jail));
     });
     explainEmptied(report, subject.onBehalf);
   });

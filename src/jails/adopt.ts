@@ -25,6 +25,7 @@ import { jailFileSystem } from "../populate/open-jail.ts";
 import { type Draft, isIn } from "../populate/plan/draft.ts";
 import { makePlan } from "../populate/plan/plan.ts";
 import { asksForFiles, givenOptions } from "../populate/record/requests.ts";
+import { installedCompanions } from "../profile/companions.ts";
 import { type Guess, guessSections } from "../profile/guess.ts";
 import { copyWant, readRecipe } from "../profile/recipe.ts";
 import { namesShell } from "../update/plan/shell.ts";
@@ -121,6 +122,7 @@ function planOf(root: JailRoot, { host, loader }: AdoptSources, wants: readonly 
     force: false,
     loader,
     live,
+    companions: installedCompanions(host, loader),
   });
 }
 

@@ -10,6 +10,7 @@ import { jailMounts, unmountInJail } from "../jail/fs/unmount.ts";
 import { openTree } from "../jail/fs/walk.ts";
 import { removeTree } from "../jail/fs/write.ts";
 import { REGISTRY } from "../jail/record/manifest.ts";
+import { removeLiveLines } from "../populate/apply/live.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import { passwdByName } from "../system/accounts.ts";
 import { removeProcLine, unregisterLogSocket } from "../update/remove-extras.ts";
@@ -46,6 +47,7 @@ export function deleteJail(plan: DeletePlan, report: (line: ByteString) => void)
     () => takeOut(plan, outcome, done),
     () => closeLogSocket(jail, outcome, done),
     () => {
+      if (removeLiveLines(jail)) done(`removed the lines for ${display(jail)} from /etc/fstab`);
       seen = unmountAll(plan, done);
     },
     () => removeAll(plan, seen, done),

@@ -12,11 +12,11 @@ import { noRoom } from "../jail/fs/no-room.ts";
 import { jailMounts } from "../jail/fs/unmount.ts";
 import { openJailRoot } from "../jail/fs/walk.ts";
 import { isEmptied } from "../jail/record/emptied.ts";
-import { knownJails, openManifest } from "../jail/record/manifest.ts";
+import { openManifest } from "../jail/record/manifest.ts";
 import { removeProcLine } from "../update/remove-extras.ts";
 import { closeLogSocket, type DeleteOutcome, removeRecords, warnOfSettings } from "./delete.ts";
 import { recordsOf, refuse, unknownJail } from "./delete-plan.ts";
-import { knownJailPaths } from "./jails.ts";
+import { allKnownJails } from "./jails.ts";
 
 /** What forgetting a jail would do. */
 export interface ForgetPlan {
@@ -34,8 +34,8 @@ export interface ForgetPlan {
  */
 export function planForget(jail: ByteString, withUsers: boolean): ForgetPlan {
   const allUsers = jailedUsers();
-  const records = recordsOf(knownJails(), jail);
-  const paths = knownJailPaths(allUsers);
+  const { paths, damaged } = allKnownJails(allUsers);
+  const records = recordsOf(jail, damaged);
   const dropIn = `${CONFIG_DIRECTORY}/jk_socketd.d/${dropInName(jail)}`;
   if (records.length === 0 && !paths.includes(jail) && statIfPresent(AT_FDCWD, dropIn) === undefined)
     throw unknownJail(jail, paths);

@@ -18,10 +18,12 @@ import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
 import { createLoader } from "../libraries/closure.ts";
+import { serveCopies } from "../populate/apply/threads.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import { absolutePath, type FileSystem, fileSystemAt } from "../populate/file-system.ts";
 import { populate } from "../populate/populate.ts";
 import { givenOptions } from "../populate/record/requests.ts";
+import { installedCompanions } from "../profile/companions.ts";
 import { copyWant } from "../profile/recipe.ts";
 import { searchPath } from "../profile/search.ts";
 
@@ -120,11 +122,18 @@ export const tool = defineTool({
         warnings: [],
         notes: [],
       },
-      { ...options, create: options.init, missingStatus: NO_JAIL, unsafeStatus: UNSAFE },
+      {
+        ...options,
+        create: options.init,
+        missingStatus: NO_JAIL,
+        unsafeStatus: UNSAFE,
+        companions: installedCompanions(host, loader),
+      },
       host,
       loader,
     );
   },
 });
 
-if (import.meta.main) await startTool(tool);
+if (import.meta.main && Bun.isMainThread) await startTool(tool);
+else if (!Bun.isMainThread) serveCopies();

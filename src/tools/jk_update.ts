@@ -4,7 +4,7 @@ import { attempt } from "../../ffi/error.ts";
 import { readLink, statIfPresent } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
-import { JailkitError, UsageError } from "../cli/error.ts";
+import { JailkitError, problemFrom, UsageError } from "../cli/error.ts";
 import { interruption, statusAfterSignals } from "../cli/interrupt.ts";
 import { jailOrFirst } from "../cli/jail-operand.ts";
 import {
@@ -31,12 +31,13 @@ import { problemError } from "../config/place.ts";
 import { updateKeys } from "../config/schemas/update.ts";
 import { type JailedUser, jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
-import { knownJails } from "../jail/record/manifest.ts";
+import { readRegistry } from "../jail/record/manifest.ts";
 import { createLoader } from "../libraries/closure.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
-import { absolutePath, fileSystemAt } from "../populate/file-system.ts";
+import { absolutePath } from "../populate/file-system.ts";
 import { countedProblems, isPassedOver } from "../populate/passed-over.ts";
 import { LineReporter, problemAt } from "../populate/reporter.ts";
+import { HostMemory } from "../update/memory.ts";
 import { hasWork, type UpdateOutcome, untouched, updateReport } from "../update/report.ts";
 import { type UpdateContext, updateJail } from "../update/update.ts";
 
@@ -71,19 +72,24 @@ interface JailToUpdate {
   readonly shellsOnly: boolean;
 }
 
-/** All known jails: of the registry, of jk_update.ini, and of the homes of accounts. */
+/** All known jails: of the registry, of jk_update.ini, and of the homes of accounts; and records without a jail to update. */
 function allJails(settings: Settings, users: readonly JailedUser[]) {
   const named = [...settings.keys()].filter((name) => name.startsWith("/")).map(absolutePath);
-  const given = new Set([...knownJails().map(({ jail }) => jail.path), ...named]);
   const lived = users.flatMap(({ jail }) => (jail === undefined || jail === "/" ? [] : [jail]));
+  const { jails: recorded, damaged } = readRegistry([...named, ...lived]);
+  const given = new Set([...recorded.map(({ jail }) => jail.path), ...named]);
   const jails: JailToUpdate[] = [];
   const missing: ByteString[] = [];
-  for (const path of [...new Set([...given, ...lived])].sort()) {
+  const broken = new Set(damaged.flatMap(({ error }) => error.jail ?? []));
+  for (const path of [...new Set([...given, ...broken, ...lived])].sort()) {
     const stat = statIfPresent(AT_FDCWD, path);
-    if (stat !== undefined && isDirectory(stat)) jails.push({ path, shellsOnly: !given.has(path) });
-    else if (given.has(path)) missing.push(path);
+    if (stat !== undefined && isDirectory(stat))
+      jails.push({ path, shellsOnly: !given.has(path) && !broken.has(path) });
+    else if (given.has(path) || broken.has(path)) missing.push(path);
   }
-  return { jails, missing };
+  const updated = new Set(jails.map(({ path }) => path));
+  const unmatched = damaged.filter(({ error }) => error.jail === undefined || !updated.has(error.jail));
+  return { jails, missing, damaged: unmatched };
 }
 
 /** The jk_chrootsh beside the running program, and the login shells of the users of a jail. */
@@ -158,8 +164,9 @@ class UpdateRun {
     private readonly context: UpdateContext,
   ) {}
 
-  async updateAll({ jails, missing }: ReturnType<typeof allJails>): Promise<void> {
+  async updateAll({ jails, missing, damaged }: ReturnType<typeof allJails>): Promise<void> {
     for (const path of missing) this.warnMissing(path);
+    for (const { error } of damaged) this.fail(problemFrom(error, error.code, error.file));
     for (const [index, jail] of jails.entries()) {
       const stop = interruption(`${index} of ${jails.length} jails are done`);
       if (stop !== undefined) {
@@ -213,6 +220,7 @@ class UpdateRun {
       checkOnly: check,
       leaveEmptied: this.options.all,
     };
+    this.context.memory.refresh();
     try {
       const outcome = await updateJail(request, this.context);
       if (outcome.emptied === true) this.warn(outcome.warnings);
@@ -280,10 +288,14 @@ Files that were made in the jail or belong to users are not changed, nor are fil
     const users = jailedUsers();
     const list = options.all
       ? allJails(settings, users)
-      : { jails: [{ path: absolutePath(named ?? section ?? ""), shellsOnly: false }], missing: [] };
+      : {
+          jails: [{ path: absolutePath(named ?? section ?? ""), shellsOnly: false }],
+          missing: [],
+          damaged: [],
+        };
     using loader = createLoader({ dlopen: true });
     const run = new UpdateRun(options, directories, settings, {
-      ...{ host: fileSystemAt(), loader, reporter },
+      ...{ memory: new HostMemory(loader), loader, reporter },
       loginsOf: loginsOf(users),
       full: new Set(),
     });

@@ -10,6 +10,7 @@ import { hostMountsIn } from "../jail/fs/host-mounts.ts";
 import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
 import { readOnlyProblem } from "../jail/fs/writable.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
+import { requireMounted } from "../jail/record/live.ts";
 import {
   changeManifest,
   type Manifest,
@@ -28,10 +29,12 @@ import { isIn } from "../populate/plan/draft.ts";
 import { makePlan } from "../populate/plan/plan.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
 import { LineReporter } from "../populate/reporter.ts";
+import { installedCompanions } from "../profile/companions.ts";
 import { type Recipe, readRecipe } from "../profile/recipe.ts";
 import { applyRemovals } from "./apply/removals.ts";
 import { Failures } from "./events.ts";
 import { requireWritableRecord } from "./journal.ts";
+import { broughtBefore } from "./plan/brought-before.ts";
 import { type Kept, keptMessage, type Removal } from "./plan/compare.ts";
 import { decideRemovals, type Removals } from "./plan/removals.ts";
 import { removeProcLine, unmountJailProc, unregisterLogSocket } from "./remove-extras.ts";
@@ -84,6 +87,7 @@ export async function removeRequested(request: RemoveRequest, options: RemoveOpt
   let outcome: RemoveOutcome;
   try {
     const manifest = openManifest(root);
+    requireMounted(root, manifest.content.live);
     requireWritableRecord(manifest.id, jail, "nothing was removed");
     outcome = removeFrom({ root, manifest, request, loader, reporter }, dryRun);
   } finally {
@@ -183,6 +187,8 @@ function decide({ root, manifest, request, loader }: Run, { stays, goes }: Recip
     force: false,
     loader,
     live,
+    companions: installedCompanions(fileSystemAt(), loader),
+    broughtBefore: broughtBefore(entries.values()),
   });
   const taken = new Set([...goes.resolved, ...request.names]);
   const certain = stays.problems.length === 0;

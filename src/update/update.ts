@@ -10,6 +10,7 @@ import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
 import { readOnlyProblem } from "../jail/fs/writable.ts";
 import { emptiedMessage, isEmptied } from "../jail/record/emptied.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
+import { requireMounted } from "../jail/record/live.ts";
 import {
   type Manifest,
   openManifest,
@@ -22,10 +23,8 @@ import type { Loader } from "../libraries/closure.ts";
 import { isLibraryName } from "../libraries/dependency.ts";
 import { renewLibraryCache } from "../populate/apply/library-cache.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
-import type { FileSystem } from "../populate/file-system.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
 import { actionMessage, type LineReporter } from "../populate/reporter.ts";
-import { readRecipe } from "../profile/recipe.ts";
 import { applyChanges, workLeft } from "./apply/apply.ts";
 import { applyRemovals } from "./apply/removals.ts";
 import { sweep, sweepRegistry } from "./apply/sweep.ts";
@@ -40,7 +39,9 @@ import {
   writeJournal,
 } from "./journal.ts";
 import type { JailLogins } from "./logins.ts";
+import type { HostMemory } from "./memory.ts";
 import { type Change, keptMessage } from "./plan/compare.ts";
+import { KnownContents } from "./plan/known-contents.ts";
 import { ChangeOrder } from "./plan/order.ts";
 import { planShells, planUpdate, type UpdatePlan } from "./plan/plan.ts";
 import { isFound } from "./plan/scan.ts";
@@ -72,8 +73,8 @@ interface UpdateOptions {
 
 /** What the updates of one run share. */
 export interface UpdateContext {
-  readonly host: FileSystem;
   readonly loader: Loader;
+  readonly memory: HostMemory;
   readonly reporter: LineReporter;
   readonly loginsOf: (jail: ByteString) => JailLogins;
   /** Full file systems, by the names of fileSystemOf. */
@@ -91,6 +92,7 @@ export async function updateJail(options: UpdateOptions, context: UpdateContext)
   try {
     requireJailToFill(root, 1);
     const manifest = openManifest(root);
+    requireMounted(root, manifest.content.live);
     const { id } = manifest;
     if (options.leaveEmptied && isEmptied(root, manifest.content))
       return untouched(options.jail, { record: id, emptied: true, warnings: [emptiedMessage(options.jail)] });
@@ -123,6 +125,7 @@ function updateLocked(
   const outcome = { ...prepared.outcome, warnings: [...swept, ...prepared.outcome.warnings] };
   const settled = prepared.recorded && settle(root, manifest, prepared.plan);
   if (prepared.blocked) return outcome;
+  if (prepared.recorded) prepared.contents.keep(manifest.id);
   if (!hasWork(outcome)) {
     if (settled) saveManifest(manifest);
     return outcome;
@@ -143,6 +146,7 @@ interface Prepared {
   readonly recorded: boolean;
   readonly plan: UpdatePlan;
   readonly outcome: UpdateOutcome;
+  readonly contents: KnownContents;
   /** Nothing can be changed, as a problem of the outcome says. */
   readonly blocked: boolean;
 }
@@ -150,16 +154,18 @@ interface Prepared {
 /** Plans and reports; with `dryRun`, also reports each change. Changes nothing. */
 function prepare(jail: OpenJail, options: UpdateOptions, context: UpdateContext): Prepared {
   const { root, manifest, journal } = jail;
-  const { host, loader, reporter } = context;
+  const { loader, reporter, memory } = context;
+  const { host } = memory;
   const requests = manifest.content.requests.filter(asksForFiles);
   const recorded = requests.length > 0;
-  const recipe = recorded && !options.shellsOnly ? readRecipe(requests, host, loader) : undefined;
+  const recipe = recorded && !options.shellsOnly ? context.memory.recipe(requests) : undefined;
   const logins = context.loginsOf(root.path);
   const { directories, skips, hardlink, prune } = options;
+  const contents = new KnownContents(root, context.memory, recorded ? manifest.id : undefined);
   const plan = options.shellsOnly
     ? planShells(root, logins)
     : planUpdate({
-        ...{ root, host, loader, recipe, logins, directories, skips, hardlink, prune },
+        ...{ root, host, loader, contents, recipe, logins, directories, skips, hardlink, prune },
         records: recorded ? manifest.content.entries : new Map(),
         intended: recorded && journal !== undefined ? journal.intended : new Map(),
         report: (line) => reporter.detail(line),
@@ -177,10 +183,16 @@ function prepare(jail: OpenJail, options: UpdateOptions, context: UpdateContext)
   const obstacle = options.checkOnly ? undefined : closedPlace(root, outcome);
   if (obstacle !== undefined) {
     reporter.fail(obstacle);
-    return { recorded, plan, outcome: { ...outcome, problems: [...problems, obstacle] }, blocked: true };
+    return {
+      recorded,
+      plan,
+      contents,
+      outcome: { ...outcome, problems: [...problems, obstacle] },
+      blocked: true,
+    };
   }
   if (options.dryRun) showChanges(outcome, reporter);
-  return { recorded, plan, outcome, blocked: false };
+  return { recorded, plan, contents, outcome, blocked: false };
 }
 
 /** The problem of the first directory to change that is on a read-only mount. Those that the plan creates do not count. */

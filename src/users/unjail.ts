@@ -5,7 +5,7 @@ import { absolute } from "../../ffi/guard.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
-import { shellWord } from "../cli/shell-word.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
 import { readJailAccounts, updateJailAccounts, withAccountsLock } from "../jail/accounts/accounts.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
@@ -14,14 +14,17 @@ import { requireWritable, requireWritableAccounts } from "../jail/fs/writable.ts
 import { withHostAccounts } from "../jail/record/jail-lock.ts";
 import { findMoved, lostJail } from "../jail/record/moved.ts";
 import { jailError } from "../jail/record/named-jail.ts";
-import { knownJails, REGISTRY, readContent } from "../jail/record/registry.ts";
-import { JAILED_GROUP, modifyAccount, supplementaryGroups } from "../system/account-tools.ts";
+import { readContent } from "../jail/record/record-file.ts";
+import { knownJails, REGISTRY } from "../jail/record/registry.ts";
+import { isLocalUser, JAILED_GROUP, modifyAccount, supplementaryGroups } from "../system/account-tools.ts";
 import { groupByGid, type PasswdEntry, passwdByName } from "../system/accounts.ts";
 import { processesOf } from "../system/processes.ts";
 import { forgetAccount, recall, recallFrom, rememberAccount } from "./account-record.ts";
 import type { AccountRun } from "./account-run.ts";
 import { changeAccount, requireSafeMove } from "./change-account.ts";
+import { DirectoryError } from "./directory.ts";
 import type { JailingOptions } from "./jailing.ts";
+import { completeOwnMove } from "./move-aside.ts";
 
 /** The plan to take an account out of a jail. */
 interface Release {
@@ -62,10 +65,12 @@ function planRelease(
   jail: ByteString,
   home: ByteString,
   request: JailingOptions,
+  run: AccountRun,
 ): Release {
   const jailHome = normalPath(home);
   using root = openJailRoot(jail);
   const before = recall(root, user.name);
+  completeOwnMove(user, request.host, { root, recorded: () => before?.home }, run, request.dryRun);
   const target = request.move ? normalPath(before?.home ?? jailHome) : normalPath(`${jail}${jailHome}`);
   const move = request.move && lookUp(root, jailHome) !== undefined;
   if (move) requireSafeMove({ from: root, fromPath: jailHome, to: request.host, toPath: target }, user.uid);
@@ -90,10 +95,11 @@ export function jailToLeave(name: ByteString, given: ByteString | undefined): By
   return answered(() => jailOfLeftover(user, given && normalPath(absolute(given))));
 }
 
-function decide(user: PasswdEntry, request: JailingOptions): Release {
+function decide(user: PasswdEntry, request: JailingOptions, run: AccountRun): Release {
   const named = request.jail && normalPath(absolute(request.jail));
   const split = splitHome(user.home);
   if (split === undefined) {
+    completeOwnMove(user, request.host, undefined, run, request.dryRun);
     const jail = jailOfLeftover(user, named);
     if (jail === undefined) throw notJailed(user, "no jail");
     return planCompletion(user, jail, request);
@@ -101,7 +107,7 @@ function decide(user: PasswdEntry, request: JailingOptions): Release {
   const jail = normalPath(split.jail);
   if (named !== undefined && named !== jail)
     throw notJailed(user, `the jail ${quoted(jail)}, not in that one`);
-  return planRelease(user, jail, split.home, request);
+  return planRelease(user, jail, split.home, request, run);
 }
 
 /**
@@ -112,13 +118,14 @@ function decide(user: PasswdEntry, request: JailingOptions): Release {
 export function unjailUser(user: PasswdEntry, request: JailingOptions, run: AccountRun): () => void {
   let plan: Release;
   try {
-    plan = decide(user, request);
+    plan = decide(user, request, run);
   } catch (error) {
     const split = splitHome(user.home);
     if (split === undefined) throw error;
     return leaveGoneJail(user, split, request, run, error);
   }
   const { jail, jailHome, home, shell, move } = plan;
+  if (home !== user.home || shell !== user.shell) requireLocal(user, jail, shell);
   const processes = home === user.home && shell === user.shell ? [] : processesOf(user.uid);
   if (processes.length > 0) {
     const message = `${quoted(user.name)} has running processes (${processes.join(" ")}): end them first`;
@@ -149,6 +156,17 @@ export function unjailUser(user: PasswdEntry, request: JailingOptions, run: Acco
   };
 }
 
+/** Throws DirectoryError for an account that usermod(8) cannot change. Its files stay in the jail. */
+function requireLocal(user: PasswdEntry, jail: ByteString, shell: ByteString): void {
+  const { name } = user;
+  if (isLocalUser(name)) return;
+  using root = openJailRoot(jail);
+  const before = recall(root, name)?.home;
+  const home = before ?? normalPath(`${jail}${splitHome(user.home)?.home ?? user.home}`);
+  const side = `jk_jailuser --unjail --jail-side-only -j ${shellWord(jail)} ${operands(name)}`;
+  throw new DirectoryError({ name, change: { home, shell }, before: [], after: [side], leaves: true });
+}
+
 function requireShell(shell: ByteString): void {
   if (statIfPresent(AT_FDCWD, shell, true) !== undefined) return;
   throw new JailkitError("bad-shell", 1, `${quoted(shell)} does not exist: choose another with -s`);
@@ -173,6 +191,11 @@ function leaveGoneJail(
   const before = recallFrom(content?.requests ?? [], user.name);
   const home = before?.home ?? normalPath(split.home);
   const shell = request.shell ?? before?.shell ?? "/bin/sh";
+  if (!isLocalUser(user.name))
+    throw new DirectoryError({
+      ...{ name: user.name, change: { home, shell } },
+      ...{ before: [], after: [], leaves: true },
+    });
   requireShell(shell);
   run.home = home;
   run.shell = shell;

@@ -1,5 +1,5 @@
 /**
- * npm run bench [-- init|lsh|login|entry|check|list|socketd ...] [--draw FILE]
+ * npm run bench [-- init|lsh|login|entry|check|list|live|socketd ...] [--draw FILE]
  *
  * How fast the tools are: ratios of medians, taken in turn, in the same run on the same machine, beside what is aimed
  * at. A line that misses its aim begins with `!`. Nothing fails here. --draw also draws what was compared, as an SVG.
@@ -12,6 +12,7 @@ import { benchCheck } from "./check.ts";
 import { benchEntry } from "./entry.ts";
 import { benchInit } from "./init.ts";
 import { benchList } from "./list.ts";
+import { benchLive } from "./live.ts";
 import { benchLogin } from "./login.ts";
 import { benchLsh } from "./lsh.ts";
 import { comparisons } from "./measure.ts";
@@ -24,6 +25,7 @@ const benches = {
   entry: benchEntry,
   check: benchCheck,
   list: benchList,
+  live: benchLive,
   socketd: benchSocketd,
 };
 const { values, positionals: asked } = parseArgs({

@@ -324,6 +324,13 @@ const rows: readonly Row[] = [
     strict: { status: 1, codes: ["no-room"] },
   },
   {
+    name: "the homes of all users",
+    args: ["jk_cp", "-j", "J", "-f", "/home"],
+    before: mkdir,
+    status: { debian: 0, ours: 1, difference: "dangerous-sources" },
+    strict: { status: 1, codes: ["refused-source"] },
+  },
+  {
     name: "-f -k -i of a jailkit that a panel changed",
     args: ["jk_cp", "-f", "-k", "-i", "-j", "J", "/usr/share/data"],
     status: { debian: 1, ours: 0, difference: "cp-init" },

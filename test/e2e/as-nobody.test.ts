@@ -49,6 +49,8 @@ const COMMANDS = [
   ["jailkit", "adopt", J],
   ["jailkit", "explain", "u"],
   ["jailkit", "log-sockets"],
+  ["jailkit", "mount", J],
+  ["jailkit", "unmount", "--all"],
   ["jailkit", "config", "check"],
 ];
 

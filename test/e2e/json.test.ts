@@ -62,6 +62,10 @@ jailkit disk
 jailkit disk ${J}
 jailkit disk /nowhere
 jailkit log-sockets
+jk_init --live -j /srv/live
+jailkit unmount /srv/live
+jailkit mount --all
+jailkit mount /nowhere
 jailkit adopt --dry-run --force ${J}
 jailkit adopt --force ${J}
 jailkit adopt --dry-run --moved /srv/before

@@ -107,7 +107,7 @@ class ServedSocket {
 
 interface ServedSocketsOptions {
   watches: Watches;
-  relay: Pick<RelayKeeper, "command" | "socketsChanged" | "status">;
+  relay: Pick<RelayKeeper, "command" | "socketAdded" | "status">;
   activated: readonly ActivatedSocket[];
   log(severity: Severity, text: ByteString): void;
 }
@@ -229,7 +229,7 @@ export class ServedSockets {
 
   private announce(socket: ServedSocket): void {
     this.pass(socket);
-    this.options.relay.socketsChanged();
+    if (socket.descriptor !== undefined) this.options.relay.socketAdded(socket.descriptor);
     this.options.log("notice", listening(socket.settings));
   }
 

@@ -199,7 +199,7 @@ export class Planner {
       return;
     }
     const plain: CopyRules = { section, keeps: 0, withNeeds: false };
-    for (const need of sortNeeds(context, needs).allowed) {
+    for (const need of this.withoutBareInterpreters(entry, sortNeeds(context, needs).allowed, section)) {
       const from = need.neededBy === source ? entry : (draft.seen.get(need.neededBy) ?? entry);
       const placed = this.place(need.path, plain, { kind: need.kind, from, name: need.name });
       if (need.kind !== "needed" || !placed || DEFAULT_DIRECTORY.test(parentOf(need.path))) continue;
@@ -207,6 +207,31 @@ export class Planner {
         this.place(path, plain, { kind: "needed", from: placed, name: baseName(path) });
       }
     }
+  }
+
+  /**
+   * The needs of a file without interpreters that do not work without a library, such as Python, and their needs: the
+   * section with that library brings them, or the jail has them.
+   */
+  private withoutBareInterpreters(
+    entry: Entry,
+    needs: readonly Dependency[],
+    section: ByteString,
+  ): readonly Dependency[] {
+    const { companions, broughtBefore } = this.context;
+    const bare = new Set<ByteString>();
+    const isBare = ({ kind, path, neededBy }: Dependency): boolean => {
+      if (bare.has(neededBy)) return true;
+      const companion = kind === "script" ? companions?.ofInterpreter(path) : undefined;
+      if (companion === undefined || broughtBefore?.(path, section)) return false;
+      this.draft.bareScripts.push({ script: entry, interpreter: path, companion });
+      return true;
+    };
+    return needs.filter((need) => {
+      if (!isBare(need)) return true;
+      bare.add(need.path);
+      return false;
+    });
   }
 
   /** An entry is requested again, perhaps by another section, or with more to keep. */

@@ -2,7 +2,6 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { type Stat, sameFile, statIfPresent } from "../../../ffi/files.ts";
 import { display } from "../../cli/display.ts";
-import { sameContent } from "../../jail/fs/compare.ts";
 import { isLoose } from "../../jail/fs/strict.ts";
 import { isDirectory, isLink, isRegular, type JailRoot } from "../../jail/fs/walk.ts";
 import type { ManifestEntry } from "../../jail/record/manifest.ts";
@@ -12,6 +11,7 @@ import type { FileSystem } from "../../populate/file-system.ts";
 import { givenToDirectory, withoutAcl } from "../../populate/plan/modes.ts";
 import { onlyRootWrites } from "../../system/exchange.ts";
 import type { JailObject, JailState } from "../state.ts";
+import type { KnownContents } from "./known-contents.ts";
 
 /** A change of one path of a jail. */
 export interface Change {
@@ -42,6 +42,7 @@ type Decision =
 export interface CompareContext {
   readonly state: JailState;
   readonly host: FileSystem;
+  readonly contents: KnownContents;
   /** The content of an exchanged directory. */
   readonly within: (path: ByteString) => readonly Stat[];
   /** True if an entry should be a hard link. */
@@ -137,7 +138,7 @@ function isSource(source: ByteString, stat: Stat): boolean {
 
 /** True if a file has the type, and the content, text or device numbers, of a new one. */
 function hasSameContent(
-  { state, host }: CompareContext,
+  { host, contents }: CompareContext,
   entry: Entry,
   { stat, target }: JailObject,
 ): boolean {
@@ -156,7 +157,7 @@ function hasSameContent(
       // An entry that is kept has the size of the file in the jail.
       const size = entry.action === "keep" ? host.lstat(entry.source)?.size : entry.size;
       if (size !== stat.size) return false;
-      return size === 0 || sameContent(state.root, entry.path, entry.source, stat);
+      return size === 0 || contents.same(entry.path, entry.source, stat);
     }
   }
 }

@@ -9,6 +9,7 @@ import type { Entry, PopulateProblem } from "../../populate/entry.ts";
 import type { FileSystem } from "../../populate/file-system.ts";
 import { type Draft, isIn } from "../../populate/plan/draft.ts";
 import { makePlan } from "../../populate/plan/plan.ts";
+import { installedCompanions } from "../../profile/companions.ts";
 import type { JailLogins } from "../logins.ts";
 import {
   blockedByUsers,
@@ -19,6 +20,7 @@ import {
   mayReplace,
   planningView,
 } from "../state.ts";
+import { broughtBefore } from "./brought-before.ts";
 import { cameAlong, cameAlongWarnings, whyItStays } from "./came-along.ts";
 import { type Change, type CompareContext, decideEntry, type Kept, type Removal } from "./compare.ts";
 import type { UpdateInput } from "./input.ts";
@@ -59,7 +61,7 @@ const UNASKED = "is the runtime of 110 MB on the host, which only jk_cp copies";
 
 /** Plans the changes from the jail and the host. Changes nothing. */
 export function planUpdate(input: UpdateInput): UpdatePlan {
-  const { root, host, records, prune } = input;
+  const { root, host, contents, records, prune } = input;
   const state = jailState(root, records, input.intended);
   const skips = pathSet(root, input.skips);
   const scope = input.directories.length === 0 ? undefined : pathSet(root, input.directories);
@@ -71,6 +73,7 @@ export function planUpdate(input: UpdateInput): UpdatePlan {
   const scan = scanJail({
     state,
     host,
+    contents,
     directories: scope?.paths ?? USUAL_DIRECTORIES,
     skipped: (path) => skips.has(path) || shells.has(path) || isIn(live, path),
     homes: pathSet(root, homesIn(root)),
@@ -86,6 +89,7 @@ export function planUpdate(input: UpdateInput): UpdatePlan {
   const compared = compareEntries(plan.entries.filter(isWanted), isBlocked, {
     state,
     host,
+    contents,
     within: (path) => exchanged.get(path) ?? [],
     hardlink: (entry) => isLinked(input, entry),
   });
@@ -191,6 +195,8 @@ function planRecipe(
     force: false,
     loader,
     live,
+    companions: installedCompanions(host, loader),
+    broughtBefore: broughtBefore(input.records.values()),
   });
 }
 

@@ -183,6 +183,7 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/jail/fs/write.ts", "unit/jail-rules.test.ts", [
     ["C.O_WRONLY | C.O_TMPFILE, 0o600)", "C.O_WRONLY | C.O_TMPFILE, 0o666)"],
     ["C.O_CREAT | C.O_EXCL | C.O_NOFOLLOW, 0o600)", "C.O_CREAT | C.O_EXCL | C.O_NOFOLLOW, 0o666)"],
+    ["const has = attempt(() => hasDefaultAcl(stage.fd)) ?? true;", "const has = false;"],
     ["  if (inherits) dropInheritedAcl(fd, false);\n", ""],
     [
       "return uid === own.uid && gid === own.gid && stat.gid === gid && (stat.mode & C.S_ISGID) === 0;",
@@ -494,12 +495,47 @@ export const JAIL: readonly Mutant[] = [
       "    const stage",
     ],
   ]),
+  ...within("src/jail/fs/live-mounts.ts", "attack/live.test.ts", [
+    ['isLimited(fd) ? "mounted" : "open"', '"mounted"'],
+    ["    if (directory.path !== path) return `${shown}: is a symbolic link`;\n", ""],
+    ['    if (state === "other")\n      throw refuse(', '    if (state === "open")\n      throw refuse('],
+    ["    limitMount(mount, at);\n    requireMounted", "    requireMounted"],
+  ]),
+  ...within("src/jail/fs/live-mounts.ts", "e2e/live.test.ts", [
+    ["return names.length === 0\n", "return names.length >= 0\n"],
+  ]),
+  ...within("src/populate/apply/live.ts", "e2e/live.test.ts", [
+    ["!ALLOWED.test(each) || ", ""],
+    [" || /\\/\\.\\.?$/.test(each)", ""],
+  ]),
+  ...within("ffi/mounts.ts", "attack/live.test.ts", [
+    ["MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID", "MOUNT_ATTR_NOSUID"],
+    ["MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV", "MOUNT_ATTR_NODEV"],
+  ]),
+  ...within("src/check/collect.ts", "attack/live.test.ts", [
+    ['if (isLive && liveState(root, path) === "mounted") return;', "if (isLive) return;"],
+  ]),
   ...within("src/users/policy.ts", "e2e/user-access.test.ts", [
     [
       "  if (same) return { ...plan, present: true };",
       "  if (there.length > 0) return { ...plan, present: true };",
     ],
     ["    if (unsafe === undefined) return", "    if (unsafe !== null) return"],
+  ]),
+  ...within("src/jail/record/record-file.ts", "unit/jail-manifest.test.ts", [
+    ["if (uid !== 0 && uid !== libc.geteuid())", "if (uid === 1)"],
+    ["(mode & 0o022) === 0 ? undefined", "(mode & 0o002) === 0 ? undefined"],
+    ["(mode & 0o022) === 0 ? undefined", "(mode & 0o020) === 0 ? undefined"],
+  ]),
+  ...within("src/jail/record/registry.ts", "unit/jail-manifest.test.ts", [
+    ["if (mine !== undefined) throw mine.error;", ""],
+    ["new Set([...others, ...damaged].map", "new Set([...others].map"],
+  ]),
+  ...within("src/populate/passed-over.ts", "differential/statuses.test.ts", [
+    ["strict || !isPassedOver(problem)", "!isPassedOver(problem)"],
+    ["strict || !isPassedOver(problem)", "strict || !true"],
+    ['  "withheld",', '  "withheld",\n  "refused-source",'],
+    ['  "withheld",', '  "withheld",\n  "no-room",\n  "read-only",'],
   ]),
 ];
 

@@ -28,6 +28,8 @@ export const COMMANDS: Readonly<Record<string, Scene>> = {
       },
     },
   },
+  "jailkit-mount.8": { prepare: ({ m }) => void m.must(["jk_init", "--live", "-j", "/srv/live"]) },
+  "jailkit-unmount.8": { prepare: ({ m }) => void m.must(["jk_init", "--live", "-j", "/srv/live"]) },
   "jailkit-disk.8": { prepare: (stage) => makeLimited(stage) },
   "jailkit-explain.8": {
     boot: true,
