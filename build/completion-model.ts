@@ -78,7 +78,9 @@ function completedOptions(program: string, options: OptionTable): CompletedOptio
       description: spec.description,
       repeat: spec.repeat ?? false,
       ...(spec.short === undefined ? {} : { short: `-${spec.short}` }),
-      ...(spec.value === undefined ? {} : { value: { name: spec.value, kind: kindOf(program, spec.value) } }),
+      ...(spec.value === undefined || spec.optional
+        ? {}
+        : { value: { name: spec.value, kind: kindOf(program, spec.value) } }),
     }));
 }
 

@@ -60,10 +60,16 @@ export async function documentedTools(): Promise<Documented[]> {
 /** The options that are not hidden, with their short and long names as they are typed. */
 export function shownOptions(
   options: OptionTable,
-): { names: string[]; value?: string; description: string }[] {
+): { names: string[]; value?: string; isOptional?: boolean; description: string }[] {
   return optionRows(options).map(([left, description]) => {
-    const [names = "", value] = left.trim().split("=");
-    return { names: names.split(", "), description, ...(value === undefined ? {} : { value }) };
+    // An optional value: `--live[=DIR,...]`.
+    const isOptional = left.includes("[=");
+    const [names = "", value] = left
+      .trim()
+      .replace(/\[=(.*)\]$/, "=$1")
+      .split("=");
+    const given = value === undefined ? {} : { value };
+    return { names: names.split(", "), description, ...given, ...(isOptional ? { isOptional } : {}) };
   });
 }
 

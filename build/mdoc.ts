@@ -82,9 +82,10 @@ const list = (items: readonly string[]) => [".Bl -tag -width Ds", ...items, ".El
 
 /** The options with their descriptions. */
 export function optionList(help: HelpSource): string {
-  const items = shownOptions(help.options).flatMap(({ names, value, description }) => {
+  const items = shownOptions(help.options).flatMap(({ names, value, isOptional, description }) => {
     const flags = names.map((name) => `Fl ${argument(name.slice(1))}`).join(" , ");
-    const tail = value === undefined ? "" : ` Ns = Ns Ar ${argument(value)}`;
+    const equals = value === undefined ? "" : ` = Ns Ar ${argument(value)}`;
+    const tail = isOptional ? ` Ns Op Ns${equals}` : value === undefined ? "" : ` Ns${equals}`;
     return [`.It ${flags}${tail}`, ...prose(sentence(description))];
   });
   return list(items);

@@ -8,7 +8,10 @@ import {
   adoptReportSchema,
   deleteReportSchema,
   diskReportSchema,
+  forgetReportSchema,
   listReportSchema,
+  mountReportSchema,
+  unmountReportSchema,
 } from "../src/jails/report-schema.ts";
 import { configReportSchema } from "../src/lint/report-schema.ts";
 import { logSocketsReportSchema } from "../src/log-socket/report-schema.ts";
@@ -38,8 +41,11 @@ export const REPORT_SCHEMAS = {
   "jailkit delete": deleteReportSchema,
   "jailkit disk": diskReportSchema,
   "jailkit explain": explainReportsSchema,
+  "jailkit forget": forgetReportSchema,
   "jailkit list": listReportSchema,
   "jailkit log-sockets": logSocketsReportSchema,
+  "jailkit mount": mountReportSchema,
+  "jailkit unmount": unmountReportSchema,
   jk_addjailuser: newUserReportSchema,
   jk_check: checkReportSchema,
   jk_cp: copied,

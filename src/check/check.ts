@@ -7,7 +7,7 @@ import { BUSY } from "../cli/options.ts";
 import { loadConfig } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
 import { type JailedUser, jailedUsers, namesOf, usersByJail } from "../jail/accounts/jailed-users.ts";
-import { serviceUsersIfAnswered } from "../jail/accounts/service-users.ts";
+import { knownServiceUsers } from "../jail/accounts/service-users.ts";
 import { type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import { type JailLock, lockJail } from "../jail/record/jail-lock.ts";
 import { jailHint } from "../jail/record/named-jail.ts";
@@ -75,7 +75,7 @@ function serviceUsersAt(
 ): JailedUser[] {
   // An error is reported when that jail is checked.
   using root = answered(() => openJailRoot(path));
-  return root === undefined ? [] : serviceUsersIfAnswered(root, known, accounts);
+  return root === undefined ? [] : knownServiceUsers(root, known, accounts).users;
 }
 
 /** Runs jk_check(8). Throws JailkitError (2) if the configuration cannot be used. */

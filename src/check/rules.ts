@@ -29,6 +29,7 @@ export const RULES = {
   "bad-separator": error("host", "a home has the separator /./ but no jail before it"),
   "registry-unsafe": error("jail", "the record of the jail cannot be used"),
   "above-jail": error("jail", "users other than root can change a directory above the jail"),
+  emptied: warning("jail", "somebody removed the contents of the jail, but its record is left"),
   "unsafe-jail": error("jail", "the jail is not safe, and logins are refused"),
   "closed-directory": error(
     "jail",

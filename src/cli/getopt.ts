@@ -54,7 +54,8 @@ export function getopt(args: readonly ByteString[], table: OptionTable, posix = 
       throw new UsageError(`option ${quoted(`--${name}`)} is ambiguous; possibilities: ${names}`);
     }
     const joined = equals < 0 ? undefined : word.slice(equals + 1);
-    if (entry.spec.value !== undefined) add(entry, joined ?? take(`--${entry.long}`));
+    if (entry.spec.optional) add(entry, joined ?? "");
+    else if (entry.spec.value !== undefined) add(entry, joined ?? take(`--${entry.long}`));
     else if (joined === undefined) add(entry, undefined);
     else throw new UsageError(`option '--${entry.long}' does not take an argument`);
   };

@@ -45,7 +45,8 @@ export function optionRows(options: OptionTable): [string, string][] {
     .filter(([, spec]) => !spec.hidden)
     .map(([key, spec]) => {
       const short = spec.short === undefined ? "    " : `-${spec.short}, `;
-      const value = spec.value === undefined ? "" : `=${spec.value}`;
+      const joined = spec.value === undefined ? "" : `=${spec.value}`;
+      const value = spec.optional ? `[${joined}]` : joined;
       return [`${short}--${longName(key, spec)}${value}`, spec.description];
     });
 }

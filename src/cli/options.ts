@@ -6,6 +6,8 @@ export interface OptionSpec {
   readonly long?: string;
   /** The name of the value in the help; an option without one is a flag. */
   readonly value?: string;
+  /** The value may be omitted, and is only given as `--NAME=VALUE`; without it, it is empty. */
+  readonly optional?: boolean;
   /** The value may be empty: it is neither a name nor a path. */
   readonly mayBeEmpty?: boolean;
   /** The option may be repeated, and all its values count. */

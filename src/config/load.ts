@@ -23,8 +23,6 @@ import { openTrusted, ownRemedy, type Unsafe, unsafeConfig } from "./trusted.ts"
 /** The directory of the configuration files. */
 export const CONFIG_DIRECTORY = "/etc/jailkit";
 
-const MOST_DROP_INS = 1000;
-
 /** A config file that was read. */
 export interface ConfigSource {
   file: ByteString;
@@ -79,7 +77,7 @@ function unsafeAs(file: ByteString, stat: Stat): Unsafe | undefined {
   return because === undefined ? undefined : { because, remedy: ownRemedy(file, stat) };
 }
 
-function readDropIns(directory: ByteString, exitStatus: number, onUnsafe: OnUnsafe): ConfigSource[] {
+function readDropIns(directory: ByteString, onUnsafe: OnUnsafe): ConfigSource[] {
   if (statIfPresent(C.AT_FDCWD, directory) === undefined) return [];
   const flags = C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK;
   return withFd(openAt(C.AT_FDCWD, directory, flags | C.O_DIRECTORY), (fd) => {
@@ -87,9 +85,6 @@ function readDropIns(directory: ByteString, exitStatus: number, onUnsafe: OnUnsa
     if (problem !== undefined) onUnsafe(directory, problem);
     const all = readDirectory(fd).map((entry) => entry.name);
     const names = all.filter((name) => name.endsWith(".ini") && !name.startsWith("."));
-    if (names.length > MOST_DROP_INS) {
-      refuse("config-invalid", exitStatus, `${display(directory)} holds more than ${MOST_DROP_INS} files`);
-    }
     // In the order of their bytes.
     return names.sort().flatMap((each): ConfigSource[] => {
       const file = `${directory}/${each}`;
@@ -126,7 +121,7 @@ export function readConfigSources(
   const directory = dropInDirectory(file);
   try {
     const main = about(file, () => readMain(file, onUnsafe));
-    const dropIns = directory === undefined ? [] : readDropIns(directory, exitStatus, onUnsafe);
+    const dropIns = directory === undefined ? [] : readDropIns(directory, onUnsafe);
     return main === undefined ? dropIns : [main, ...dropIns];
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;

@@ -91,7 +91,7 @@ export const LIMITS = {
   fileBytes: 1 << 20,
   valueBytes: 1 << 16,
   nameBytes: 1024,
-  sections: 4096,
+  sections: 1 << 16,
   keysInSection: 256,
   problems: 1000,
 } as const;

@@ -9,9 +9,11 @@ import { jsonTextOrNull } from "../cli/report.ts";
 import { table } from "../cli/table.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { type JailedUser, jailedUsers, namesOf, usersByJail } from "../jail/accounts/jailed-users.ts";
-import { serviceUsersIfAnswered } from "../jail/accounts/service-users.ts";
+import { knownServiceUsers } from "../jail/accounts/service-users.ts";
 import { jailFindings } from "../jail/fs/safety.ts";
 import { isDirectory, openJailRoot } from "../jail/fs/walk.ts";
+import { emptiedMessage, isEmptied } from "../jail/record/emptied.ts";
+import { lackingProblem } from "../jail/record/live.ts";
 import {
   type DamagedRecord,
   knownJails,
@@ -30,9 +32,13 @@ interface JailFacts {
   /** The id of its record; undefined if it has none. */
   readonly id: ByteString | undefined;
   readonly condition: JailCondition;
+  /** The directories of the host that are mounted in it. */
+  readonly live: readonly ByteString[];
   /** Why its condition is not ready, printable. */
   readonly reason: string | undefined;
   readonly users: readonly JailedUser[];
+  /** Why it may have more users, printable. */
+  readonly moreUsers: string | undefined;
   /** The requested sections of jk_init, and the operands of jk_cp. */
   readonly sections: readonly ByteString[];
   readonly files: readonly ByteString[];
@@ -104,7 +110,10 @@ class World {
 /** What is known about a jail, without reading its files. */
 function jailFacts(path: ByteString, world: World): JailFacts {
   const users = world.usersOf(path);
-  const nothing = { path, users, id: undefined, sections: [], files: [], lastRequest: undefined, entries: 0 };
+  const nothing = {
+    ...{ path, users, moreUsers: undefined, id: undefined, sections: [], files: [] },
+    ...{ lastRequest: undefined, entries: 0, live: [] },
+  };
   const stat = statIfPresent(AT_FDCWD, path);
   if (stat === undefined || !isDirectory(stat)) {
     const id = world.idOf(path);
@@ -117,18 +126,23 @@ function jailFacts(path: ByteString, world: World): JailFacts {
     using root = openJailRoot(path);
     const { id, content } = openManifest(root);
     const recorded = content.requests.length + content.entries.size > 0;
+    const services = knownServiceUsers(root, world.names, world.accounts);
     const facts = {
       ...nothing,
-      users: [...users, ...serviceUsersIfAnswered(root, world.names, world.accounts)],
+      users: [...users, ...services.users],
+      moreUsers: services.unknown,
       ...recordedFacts(content),
       id: recorded ? id : undefined,
     };
     const unsafe = jailFindings(root)[0];
     if (unsafe !== undefined) return { ...facts, condition: "unsafe", reason: unsafe.message };
+    const lacking = lackingProblem(root, content.live);
+    if (lacking !== undefined) return { ...facts, condition: "unmounted", reason: lacking.message };
     if (isInterrupted(id)) {
       const reason = "an update was interrupted: run jk_update again";
       return { ...facts, condition: "incomplete", reason };
     }
+    if (isEmptied(root, content)) return { ...facts, condition: "emptied", reason: emptiedMessage(path) };
     if (content.requests.some(asksForFiles)) return { ...facts, condition: "ready", reason: undefined };
     const reason = "has no record of its contents: 'jailkit adopt' creates one";
     return { ...facts, condition: "unrecorded", reason };
@@ -138,7 +152,7 @@ function jailFacts(path: ByteString, world: World): JailFacts {
   }
 }
 
-function recordedFacts({ requests, entries }: ManifestContent) {
+function recordedFacts({ requests, entries, live = [] }: ManifestContent) {
   const files = requests.filter(asksForFiles);
   const last = Math.max(0, ...requests.map(({ time }) => time));
   return {
@@ -146,6 +160,7 @@ function recordedFacts({ requests, entries }: ManifestContent) {
     files: [...new Set(files.flatMap((request) => request.operands))],
     lastRequest: last === 0 ? undefined : last,
     entries: entries.size,
+    live,
   };
 }
 
@@ -177,9 +192,11 @@ export function listReport({ jails, damaged }: JailList): ListReport {
         home: jsonText(home),
         shell: jsonText(shell),
       })),
+      moreUsers: jsonTextOrNull(jail.moreUsers),
       sections: jail.sections.map(jsonText),
       files: jail.files.map(jsonText),
       entries: jail.entries,
+      live: jail.live.map(jsonText),
       lastRequest: jail.lastRequest === undefined ? null : new Date(jail.lastRequest * 1000).toISOString(),
     })),
     damagedRecords: damaged.map(({ error }) => damagedReport(error)),

@@ -2,11 +2,10 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { display, quoted } from "../cli/display.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
+import { describeError, JailkitError, problemFrom } from "../cli/error.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
 import { printLine } from "../cli/output.ts";
 import type { ToolOutput } from "../cli/tool.ts";
-import { hostMountsIn } from "../jail/fs/host-mounts.ts";
 import { endsRun, noRoom } from "../jail/fs/no-room.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
@@ -16,6 +15,7 @@ import type { Loader } from "../libraries/closure.ts";
 import { type Applied, applyPlan } from "./apply/apply.ts";
 import { ALL_FILES, addExtras } from "./apply/extras.ts";
 import { foreseeLink, LINKS_SHARE, notLinkedWarning } from "./apply/link.ts";
+import { liveDirectories, liveProblem, setUpLive } from "./apply/live.ts";
 import type { Plan, PopulateProblem } from "./entry.ts";
 import { emptyFileSystem, type FileSystem } from "./file-system.ts";
 import { obstacleTo } from "./obstacle.ts";
@@ -25,6 +25,7 @@ import { copiedOf } from "./plan/copied.ts";
 import type { Draft, PlannerInput } from "./plan/draft.ts";
 import { makePlan, missingMessages } from "./plan/plan.ts";
 import { type Explanation, explain, explanationLines } from "./plan/why.ts";
+import { startOver } from "./record/start-over.ts";
 import { populateReport, whyReport } from "./report.ts";
 import { actionMessage, LineReporter, strippedMessage } from "./reporter.ts";
 import type { PopulateOptions, PopulateRequest } from "./request.ts";
@@ -49,7 +50,7 @@ export async function populate(
   const reporter = new LineReporter(tool, { verbose, silent: json || why !== undefined, lenient: !strict });
   try {
     const jailNow = root ? jailFileSystem(root) : emptyFileSystem;
-    const live = root ? hostMountsIn(root) : [];
+    const live = liveDirectories(root, request.live?.directories ?? []);
     const input: PlannerInput = { host, jail: jailNow, jailPath: jail, force, loader, live, companions };
     const plan = planRequest(request, input, loader);
     if (why !== undefined) return whyOutput(tool, explain(plan, why), why);
@@ -57,7 +58,8 @@ export async function populate(
     reportPlan(plan, suggestions, json, reporter);
     const { openRecord } = await import("./record/record.ts");
     const { manifest, damage } = root === undefined ? {} : openRecord(root);
-    const obstacle = damage ?? obstacleTo(root, request, plan);
+    const notLive = root && liveProblem(root, request.live);
+    const obstacle = damage ?? notLive ?? obstacleTo(root, request, plan);
     if (obstacle !== undefined) reporter.fail(obstacle);
     const filled =
       obstacle !== undefined
@@ -129,6 +131,8 @@ function showPlan(request: PopulateRequest, plan: Plan, hardlink: boolean, repor
   const { users = [], groups = [] } = accounts ?? {};
   for (const { name } of users) reporter.detail(`writing user ${name} to ${jail}/etc/passwd`);
   for (const { name } of groups) reporter.detail(`writing group ${name} to ${jail}/etc/group`);
+  for (const path of request.live?.directories ?? [])
+    reporter.say(`Mounting ${path} on ${jail}${path}, read-only, with a line in /etc/fstab`);
   if (request.needProc) reporter.say(`Mounting proc on ${jail}/proc, with a line in /etc/fstab`);
   if (request.needLogsocket) reporter.say(`Telling jk_socketd to serve ${jail}/dev/log`);
   if (plan.entries.length > 0) reporter.say("(dry run: nothing was changed)");
@@ -142,7 +146,11 @@ async function fillJail(
   plan: Plan,
   { manifest, reporter }: { manifest: Manifest | undefined; reporter: LineReporter },
 ): Promise<Filled> {
-  const applied = applyPlan(root, plan, { hardlink: options.hardlink, reporter });
+  const unwritten = refill(root, request, reporter);
+  if (unwritten !== undefined) return { present: [], problems: [unwritten] };
+  const notLive = makeLive(root, request, reporter);
+  if (notLive !== undefined) return { present: [], problems: [notLive] };
+  const applied = await applyPlan(root, plan, { hardlink: options.hardlink, reporter });
   const extras = applied.stopped ? [] : addExtras(root, request, applied.present, reporter);
   const problems = [...applied.problems, ...extras];
   try {
@@ -160,6 +168,42 @@ async function fillJail(
     }
   }
   return { present: applied.present, problems };
+}
+
+/** Begins the record of an emptied jail anew. Returns the problem if it cannot be written. */
+function refill(
+  root: JailRoot,
+  { jail }: PopulateRequest,
+  reporter: LineReporter,
+): PopulateProblem | undefined {
+  try {
+    startOver(root);
+    return undefined;
+  } catch (error) {
+    // A damaged record is reported at the end.
+    if (error instanceof JailkitError) return undefined;
+    const message = `the record of the jail is not written: ${describeError(error)}`;
+    const problem = noRoom(error, jail, ALL_FILES) ?? { code: "manifest", path: jail, message };
+    reporter.fail(problem);
+    return problem;
+  }
+}
+
+/** Makes the jail live, if that is requested. Returns the problem if it fails. */
+function makeLive(
+  root: JailRoot,
+  { live, jail }: PopulateRequest,
+  reporter: LineReporter,
+): PopulateProblem | undefined {
+  try {
+    if (live !== undefined) setUpLive(root, live, reporter);
+    return undefined;
+  } catch (error) {
+    const problem = noRoom(error, jail, { left: [], progress: "nothing was copied" });
+    const failed = problem ?? problemFrom(error, "live", jail);
+    reporter.fail(failed);
+    return failed;
+  }
 }
 
 /** The exit status for problems that count: 0 without any; 1, unless all of them ask for another status. */

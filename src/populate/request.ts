@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { WantedAccounts } from "./apply/accounts.ts";
+import type { Live } from "./apply/live.ts";
 import type { PopulateProblem, Want } from "./entry.ts";
 import type { Companions } from "./plan/companion.ts";
 
@@ -17,6 +18,8 @@ export interface PopulateRequest {
   readonly accounts?: WantedAccounts;
   readonly needProc: boolean;
   readonly needLogsocket: boolean;
+  /** Make the jail live. */
+  readonly live?: Live | undefined;
   /** Sections that must have at least one file on this machine. */
   readonly mustExist: readonly ByteString[];
   /** Problems and messages of the tool so far; printable. */

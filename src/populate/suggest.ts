@@ -4,7 +4,7 @@ import { answered } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
-import type { Entry } from "./entry.ts";
+import type { Attribution, Entry } from "./entry.ts";
 import type { Companion, Companions } from "./plan/companion.ts";
 import type { Draft } from "./plan/draft.ts";
 import type { PopulateRequest } from "./request.ts";
@@ -42,19 +42,28 @@ export function suggestSections(
     found.getOrInsertComputed(`${section} ${detail}`, () => ({ path, section, command, message, detail }));
   };
   for (const { path, source = path, because } of tool === "jk_cp" ? plan.entries : []) {
-    if (!because.some(({ reason }) => reason.kind === "asked" && reason.matched !== true)) continue;
+    if (!because.some(isByName)) continue;
     const companion = companions.ofProgram(source);
     if (companion?.paths().some((each) => !has(each)))
       suggest(source, companion, `${display(source)} needs more than its libraries`);
   }
   const explained = new Set([...found.values()].map(({ path }) => path));
-  for (const { script, interpreter, companion, named } of plan.bareScripts) {
+  for (const { script, interpreter, companion } of plan.bareScripts) {
     const { path, source = path } = script;
     if (has(interpreter) || explained.has(source) || comesFrom(script, explained)) continue;
     const why = `${display(source)} is a script for ${display(interpreter)}, which is left out, since it needs its library`;
-    suggest(source, companion, why, tool === "jk_init" && !named);
+    suggest(source, companion, why, tool === "jk_init" && !isRequested(script));
   }
   return [...found.values()];
+}
+
+const isByName = ({ reason }: Attribution) => reason.kind === "asked" && reason.matched !== true;
+
+/** True if an entry, or a symbolic link to it, was requested by name. */
+function isRequested({ because }: Entry, links = 0): boolean {
+  const leads = ({ reason }: Attribution) =>
+    reason.kind === "link" && links < MOST_LINKS && isRequested(reason.from, links + 1);
+  return because.some((one) => isByName(one) || leads(one));
 }
 
 // As the kernel.

@@ -3,7 +3,6 @@ import { JSON_OUTPUT, jailsOption } from "../cli/options.ts";
 import { printError, printLine } from "../cli/output.ts";
 import { defineTool } from "../cli/tool.ts";
 import { jailLines, listJails, listReport } from "../jails/jails.ts";
-import type { JailCondition } from "../jails/report-schema.ts";
 import { absolutePath } from "../populate/file-system.ts";
 
 /** `jailkit list`: known jails, their users and requests. */
@@ -16,23 +15,26 @@ export const tool = defineTool({
     json: JSON_OUTPUT,
   },
   exitStatus: {
-    0: "every listed jail is ready, or has no record yet",
-    1: "a jail is missing, unsafe, partly updated or unreadable, a record is damaged, or the options are wrong",
+    0: "every listed jail is ready, has no record yet, or is emptied and nobody lives in it",
+    1: "a jail is missing, unsafe, not mounted, partly updated or unreadable, a record is damaged, or the options are wrong",
   },
   notes:
-    'Known jails are those with a record, those that users of /etc/passwd live in, and those of jk_update.ini and jk_check.ini. Users that only a name service (LDAP) has are found by the name and the uid in the passwd of a known jail, and by the owners of files in its /home. The state is "ready", "unrecorded" (there is no record of its contents), "unsafe", "incomplete" (an update was interrupted), "missing" or "unreadable" (such as a jail with a damaged record).',
+    'Known jails are those with a record, those that users of /etc/passwd live in, and those of jk_update.ini and jk_check.ini. Users that only a name service (LDAP) has are found by the name and the uid in the passwd of a known jail, and by the owners of files in its /home. The state is "ready", "unrecorded" (there is no record of its contents), "unsafe", "unmounted" (a directory of a live jail is not mounted), "incomplete" (an update was interrupted), "emptied" (somebody, such as a hosting panel, removed its programs, libraries and configuration, but not its directory), "missing" or "unreadable" (such as a jail with a damaged record).',
   root: 5,
   run({ options, operands }) {
     const list = listJails([...options.jail, ...operands].map(absolutePath));
     const { jails, damaged } = list;
-    const isGood = (condition: JailCondition) => condition === "ready" || condition === "unrecorded";
-    const good = damaged.length === 0 && jails.every(({ condition }) => isGood(condition));
+    const isGood = ({ condition, users }: (typeof jails)[number]) =>
+      condition === "ready" || condition === "unrecorded" || (condition === "emptied" && users.length === 0);
+    const good = damaged.length === 0 && jails.every(isGood);
     return {
       exitStatus: good ? 0 : 1,
       report: () => listReport(list),
       print() {
         if (jails.length === 0) printLine("No jail is known");
         else jailLines(jails).forEach(printLine);
+        for (const more of new Set(jails.flatMap(({ moreUsers }) => moreUsers ?? [])))
+          printError(`jailkit list: warning: users may be missing: ${more}`);
         for (const { path, reason } of jails) {
           if (reason === undefined) continue;
           const shown = display(path);

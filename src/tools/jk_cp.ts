@@ -18,6 +18,7 @@ import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
 import { createLoader } from "../libraries/closure.ts";
+import { serveCopies } from "../populate/apply/threads.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import { absolutePath, type FileSystem, fileSystemAt } from "../populate/file-system.ts";
 import { populate } from "../populate/populate.ts";
@@ -134,4 +135,5 @@ export const tool = defineTool({
   },
 });
 
-if (import.meta.main) await startTool(tool);
+if (import.meta.main && Bun.isMainThread) await startTool(tool);
+else if (!Bun.isMainThread) serveCopies();

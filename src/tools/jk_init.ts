@@ -22,6 +22,8 @@ import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
 import { createLoader } from "../libraries/closure.ts";
 import { wantedAccounts } from "../populate/apply/accounts.ts";
+import { liveOf } from "../populate/apply/live.ts";
+import { serveCopies } from "../populate/apply/threads.ts";
 import { absolutePath, fileSystemAt } from "../populate/file-system.ts";
 import { explainWhy, populate } from "../populate/populate.ts";
 import { givenOptions } from "../populate/record/requests.ts";
@@ -35,6 +37,8 @@ const NAME = "jk_init";
 const UNSAFE = 3;
 const NO_FILE = 3;
 const UNKNOWN_SECTION = 4;
+// What every live jail needs besides the mounts.
+const LIVE_SECTION = "livebasics";
 
 function readIni(file: ByteString): IniFile | undefined {
   try {
@@ -74,6 +78,7 @@ export const tool = defineTool({
   synopsis: [
     "[OPTION...] -j JAIL SECTION...",
     "[OPTION...] JAIL SECTION...",
+    "[OPTION...] --live -j JAIL [SECTION...]",
     "[OPTION...] --remove -j JAIL SECTION...",
     "--list",
   ],
@@ -83,6 +88,13 @@ export const tool = defineTool({
       short: "c",
       value: "FILE",
       description: "the file with the sections, instead of /etc/jailkit/jk_init.ini",
+    },
+    live: {
+      value: "DIR,...",
+      optional: true,
+      mayBeEmpty: true,
+      description:
+        "make a live jail: mount DIR (/usr without one; /usr/local, /opt or a directory in it) of this machine read-only in the jail, instead of copying files from there",
     },
     list: { short: "l", description: "list the sections, and exit" },
     force: forceOption("overwrite files that are already in the jail"),
@@ -115,7 +127,8 @@ export const tool = defineTool({
   async run({ options, operands }) {
     const file = options.configfile ?? `${CONFIG_DIRECTORY}/jk_init.ini`;
     if (options.list) return list(file);
-    const { jail: jailPath, rest: names } = jailOrFirst(options.jail, operands);
+    const { jail: jailPath, rest } = jailOrFirst(options.jail, operands);
+    const names = options.live === undefined || options.remove ? rest : [LIVE_SECTION, ...rest];
     if (jailPath !== undefined && options.why !== undefined && names.length === 0)
       return explainWhy(absolutePath(jailPath), options.why);
     if (jailPath === undefined || names.length === 0)
@@ -157,6 +170,7 @@ export const tool = defineTool({
         wants: profile.needLogsocket ? [...profile.wants, logSocketDirectory] : profile.wants,
         ...(nothing ? {} : { accounts: wantedAccounts(profile.users, profile.groups) }),
         needProc: profile.needProc,
+        live: options.live === undefined ? undefined : liveOf(options.live, host),
         needLogsocket: profile.needLogsocket,
         mustExist: names.filter((name) => profile.needFiles.has(name)),
         problems: unknown,
@@ -170,4 +184,5 @@ export const tool = defineTool({
   },
 });
 
-if (import.meta.main) await startTool(tool);
+if (import.meta.main && Bun.isMainThread) await startTool(tool);
+else if (!Bun.isMainThread) serveCopies();

@@ -198,10 +198,14 @@ class UpdateRun {
   }
 
   private warnMissing(path: ByteString): void {
-    const warning = `${display(path)} is missing: 'jailkit delete' forgets it, or name the place it was moved to`;
-    this.warnings.push(warning);
+    const warning = `${display(path)} is missing: 'jailkit forget' drops its record, or name the place it was moved to`;
+    this.warn([warning]);
     this.outcomes.push(untouched(path, { gone: true, warnings: [warning] }));
-    if (!this.options.json) this.context.reporter.warn(warning);
+  }
+
+  private warn(warnings: readonly string[]): void {
+    this.warnings.push(...warnings);
+    for (const warning of this.options.json ? [] : warnings) this.context.reporter.warn(warning);
   }
 
   private async update({ path: jail, shellsOnly }: JailToUpdate): Promise<void> {
@@ -214,10 +218,12 @@ class UpdateRun {
       hardlink: hardlink || own?.hardlinks === true || own?.hardlink === true,
       dryRun: dryRun || check,
       checkOnly: check,
+      leaveEmptied: this.options.all,
     };
     this.context.memory.refresh();
     try {
       const outcome = await updateJail(request, this.context);
+      if (outcome.emptied === true) this.warn(outcome.warnings);
       // The reporter of a check is quiet.
       for (const { message } of check ? outcome.problems : [])
         this.show(message.includes(display(jail)) ? message : `${display(jail)}: ${message}`);
@@ -284,8 +290,7 @@ Files that were made in the jail or belong to users are not changed, nor are fil
       ? allJails(settings, users)
       : {
           jails: [{ path: absolutePath(named ?? section ?? ""), shellsOnly: false }],
-          missing: [],
-          damaged: [],
+          ...{ missing: [], damaged: [] },
         };
     using loader = createLoader({ dlopen: true });
     const run = new UpdateRun(options, directories, settings, {

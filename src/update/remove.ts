@@ -10,6 +10,7 @@ import { hostMountsIn } from "../jail/fs/host-mounts.ts";
 import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
 import { readOnlyProblem } from "../jail/fs/writable.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
+import { requireMounted } from "../jail/record/live.ts";
 import {
   changeManifest,
   type Manifest,
@@ -86,6 +87,7 @@ export async function removeRequested(request: RemoveRequest, options: RemoveOpt
   let outcome: RemoveOutcome;
   try {
     const manifest = openManifest(root);
+    requireMounted(root, manifest.content.live);
     requireWritableRecord(manifest.id, jail, "nothing was removed");
     outcome = removeFrom({ root, manifest, request, loader, reporter }, dryRun);
   } finally {

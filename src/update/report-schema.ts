@@ -64,8 +64,10 @@ const updatedJailSchema = z
     jail: z.string(),
     record: textOrNull.describe("The id of its record; null if it has none."),
     state: z
-      .enum(["up-to-date", "pending", "updated", "failed", "gone"])
-      .describe('"gone": its directory is missing. "pending": in a dry run, there is something to do.'),
+      .enum(["up-to-date", "pending", "updated", "failed", "gone", "emptied"])
+      .describe(
+        '"gone": its directory is missing. "emptied": somebody removed its contents; it stays so. "pending": in a dry run, there is something to do.',
+      ),
     changes: z.array(changeSchema),
     extras: z
       .array(enumOf<Extra["kind"]>({ accounts: true, proc: true, "log-socket": true, "library-cache": true }))

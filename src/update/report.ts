@@ -29,6 +29,8 @@ export interface UpdateOutcome {
   readonly problems: readonly PopulateProblem[];
   /** The jail is known, but its directory is missing. */
   readonly gone?: boolean;
+  /** The jail is recorded, but somebody removed its contents, and it stays so. */
+  readonly emptied?: boolean;
 }
 
 /** The result for a jail that could not be updated, or is missing. */
@@ -60,6 +62,7 @@ function jailReport(outcome: UpdateOutcome, dryRun: boolean): UpdatedJailReport 
   const { changes, removals, done } = outcome;
   const state = () => {
     if (outcome.gone === true) return "gone";
+    if (outcome.emptied === true) return "emptied";
     if (outcome.problems.length > 0) return "failed";
     if (!hasWork(outcome)) return "up-to-date";
     return dryRun ? "pending" : "updated";

@@ -8,7 +8,9 @@ import { requireJailToFill } from "../jail/fs/host-directories.ts";
 import { lacksRoom, noRoom } from "../jail/fs/no-room.ts";
 import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
 import { readOnlyProblem } from "../jail/fs/writable.ts";
+import { emptiedMessage, isEmptied } from "../jail/record/emptied.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
+import { requireMounted } from "../jail/record/live.ts";
 import {
   type Manifest,
   openManifest,
@@ -43,7 +45,7 @@ import { KnownContents } from "./plan/known-contents.ts";
 import { ChangeOrder } from "./plan/order.ts";
 import { planShells, planUpdate, type UpdatePlan } from "./plan/plan.ts";
 import { isFound } from "./plan/scan.ts";
-import { changeLine, hasWork, removalLine, type UpdateOutcome } from "./report.ts";
+import { changeLine, hasWork, removalLine, type UpdateOutcome, untouched } from "./report.ts";
 import { recordOf, settle } from "./settle.ts";
 
 /** The options of jk_update and the keys of jk_update.ini. */
@@ -65,6 +67,8 @@ interface UpdateOptions {
   readonly json: boolean;
   /** Update nothing but the limited shells of the jail. */
   readonly shellsOnly: boolean;
+  /** Leave a jail alone that somebody has emptied: nobody asked for this jail. */
+  readonly leaveEmptied: boolean;
 }
 
 /** What the updates of one run share. */
@@ -88,7 +92,10 @@ export async function updateJail(options: UpdateOptions, context: UpdateContext)
   try {
     requireJailToFill(root, 1);
     const manifest = openManifest(root);
+    requireMounted(root, manifest.content.live);
     const { id } = manifest;
+    if (options.leaveEmptied && isEmptied(root, manifest.content))
+      return untouched(options.jail, { record: id, emptied: true, warnings: [emptiedMessage(options.jail)] });
     if (!options.checkOnly) requireWritableRecord(id, options.jail);
     if (options.dryRun)
       return prepare({ root, manifest, journal: readJournal(id) }, options, context).outcome;

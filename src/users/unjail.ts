@@ -5,7 +5,7 @@ import { absolute } from "../../ffi/guard.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
-import { shellWord } from "../cli/shell-word.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
 import { readJailAccounts, updateJailAccounts, withAccountsLock } from "../jail/accounts/accounts.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
@@ -16,12 +16,13 @@ import { findMoved, lostJail } from "../jail/record/moved.ts";
 import { jailError } from "../jail/record/named-jail.ts";
 import { readContent } from "../jail/record/record-file.ts";
 import { knownJails, REGISTRY } from "../jail/record/registry.ts";
-import { JAILED_GROUP, modifyAccount, supplementaryGroups } from "../system/account-tools.ts";
+import { isLocalUser, JAILED_GROUP, modifyAccount, supplementaryGroups } from "../system/account-tools.ts";
 import { groupByGid, type PasswdEntry, passwdByName } from "../system/accounts.ts";
 import { processesOf } from "../system/processes.ts";
 import { forgetAccount, recall, recallFrom, rememberAccount } from "./account-record.ts";
 import type { AccountRun } from "./account-run.ts";
 import { changeAccount, requireSafeMove } from "./change-account.ts";
+import { DirectoryError } from "./directory.ts";
 import type { JailingOptions } from "./jailing.ts";
 import { completeOwnMove } from "./move-aside.ts";
 
@@ -130,6 +131,7 @@ export function unjailUser(user: PasswdEntry, request: JailingOptions, run: Acco
     return leaveGoneJail(user, split, request, run, error);
   }
   const { jail, jailHome, home, shell, move, isMounted } = plan;
+  if (home !== user.home || shell !== user.shell) requireLocal(user, jail, shell);
   const processes = home === user.home && shell === user.shell ? [] : processesOf(user.uid);
   if (processes.length > 0) {
     const message = `${quoted(user.name)} has running processes (${processes.join(" ")}): end them first`;
@@ -160,6 +162,17 @@ export function unjailUser(user: PasswdEntry, request: JailingOptions, run: Acco
   };
 }
 
+/** Throws DirectoryError for an account that usermod(8) cannot change. Its files stay in the jail. */
+function requireLocal(user: PasswdEntry, jail: ByteString, shell: ByteString): void {
+  const { name } = user;
+  if (isLocalUser(name)) return;
+  using root = openJailRoot(jail);
+  const before = recall(root, name)?.home;
+  const home = before ?? normalPath(`${jail}${splitHome(user.home)?.home ?? user.home}`);
+  const side = `jk_jailuser --unjail --jail-side-only -j ${shellWord(jail)} ${operands(name)}`;
+  throw new DirectoryError({ name, change: { home, shell }, before: [], after: [side], leaves: true });
+}
+
 function requireShell(shell: ByteString): void {
   if (statIfPresent(AT_FDCWD, shell, true) !== undefined) return;
   throw new JailkitError("bad-shell", 1, `${quoted(shell)} does not exist: choose another with -s`);
@@ -184,6 +197,11 @@ function leaveGoneJail(
   const before = recallFrom(content?.requests ?? [], user.name);
   const home = before?.home ?? normalPath(split.home);
   const shell = request.shell ?? before?.shell ?? "/bin/sh";
+  if (!isLocalUser(user.name))
+    throw new DirectoryError({
+      ...{ name: user.name, change: { home, shell } },
+      ...{ before: [], after: [], leaves: true },
+    });
   requireShell(shell);
   run.home = home;
   run.shell = shell;

@@ -133,6 +133,18 @@ describe("nothing is written or removed through a mount of the host's /usr", () 
   }
 });
 
+test("nor into the host's /etc, also not by ldconfig(8)", () => {
+  m.must(["jk_init", "-j", jail, "two"]);
+  m.must(["find", `${jail}/etc`, "-delete"]);
+  bind("/etc", `${jail}/etc`);
+  m.must(["touch", "-d", "2001-01-01", "/etc/ld.so.cache"]);
+  const etc = () => m.must(["sh", "-c", "find /etc -printf '%p %m %U %G %s %C@\\n' | sort"]).stdout;
+  const host = etc();
+  for (const words of TOOLS.filter(([tool]) => !tool?.endsWith("user"))) m.run(words);
+  expect(etc()).toBe(host);
+  m.must(["umount", `${jail}/etc`]);
+});
+
 test("no function that writes into a jail writes there, whoever calls it", () => {
   const base = "/usr/local/share/host-mount-test";
   const script = join(import.meta.dir, "host-mount-writes.ts");

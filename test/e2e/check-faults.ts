@@ -304,6 +304,7 @@ export const SINGLE_FAULTS: readonly Fault[] = [
 
 /** Rules that no fault plants, and the tests that cover them. */
 export const NO_FAULT: Readonly<Partial<Record<Rule, string>>> = {
+  emptied: "e2e/emptied.test.ts",
   "smoke-test": "e2e/remedies-check.test.ts",
   "too-many": "unit/check-judge.test.ts",
 };

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { populateReportSchema } from "../../src/populate/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
-import { fresh } from "./check-helper.ts";
+import { check, fresh } from "./check-helper.ts";
 
 let m: Machine;
 beforeAll(async () => {
@@ -72,7 +72,11 @@ describe("a script for an interpreter with a library", () => {
     });
     expect(m.exists(`${jail}/usr/local/bin/report`)).toBe(true);
     expect(m.exists(`${jail}/usr/bin/python3`)).toBe(false);
+    const [finding, ...others] = check(m, jail).found;
+    expect(others).toEqual([]);
+    expect(finding).toMatchObject({ rule: "missing-interpreter", remedy: section });
     m.must(section.split(" "));
+    expect(check(m, jail).found).toEqual([]);
     expect(m.must(["chroot", jail, "/usr/local/bin/report"]).stdout).toBe("42\n");
     expect(cp(jail, "report").stderr).toBe("");
     m.must(["jk_init", "--remove", "-j", jail, "python"]);
@@ -96,6 +100,7 @@ describe("a script for an interpreter with a library", () => {
     expect(stdout).toContain("/opt/app/tool.pl is a script for /usr/bin/perl");
     expect(stderr).toBe("");
     expect(m.must([...init, "app"])).toMatchObject({ stderr: "" });
+    expect(check(m, jail).found).toEqual([]);
     const report = reportOf(populateReportSchema("jk_init"), m.must([...init, "--json", "app"]).stdout);
     expect(report.suggestions.map(({ section }) => section)).toEqual(["perl"]);
   });

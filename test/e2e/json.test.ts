@@ -62,12 +62,20 @@ jailkit disk
 jailkit disk ${J}
 jailkit disk /nowhere
 jailkit log-sockets
+jk_init --live -j /srv/live
+jailkit unmount /srv/live
+jailkit mount --all
+jailkit mount /nowhere
 jailkit adopt --dry-run --force ${J}
 jailkit adopt --force ${J}
 jailkit adopt --dry-run --moved /srv/before
 jailkit adopt --moved /srv/before /srv/after
 jk_init -j ${J} --remove --dry-run sftp
 jk_init -j ${J} --remove sftp
+jailkit forget --dry-run ${J}
+jailkit forget ${J}
+jailkit forget --with-users ${J}
+jailkit forget /nowhere
 jailkit delete --dry-run ${J}
 jailkit delete --yes ${J}
 jailkit delete --yes --unjail --user-files ${J}

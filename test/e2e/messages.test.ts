@@ -106,6 +106,9 @@ describe("operands and values", () => {
     ["jailkit delete", "-y", "/"],
     ["jailkit delete", J, "-j", J],
     ["jailkit delete", "--json", J],
+    ["jailkit forget"],
+    ["jailkit forget", "/srv/none"],
+    ["jailkit forget", J, "-j", J],
     ["jailkit disk", "/srv/none"],
     ["jailkit explain"],
     ["jailkit explain", "-j", J],
@@ -113,6 +116,10 @@ describe("operands and values", () => {
     ["jailkit explain", "--mail", "u", "--", "x"],
     ["jailkit log-sockets"],
     ["jailkit log-sockets", "x"],
+    ["jailkit mount"],
+    ["jailkit mount", "--all", J],
+    ["jailkit mount", J],
+    ["jailkit unmount", "/srv/none"],
     ["jk_addjailuser"],
     ["jk_addjailuser", J],
     ["jk_addjailuser", "-j", J, "a", "b"],
@@ -178,7 +185,7 @@ describe("users other than root", () => {
       jk_jailuser: ["-j", J, "u"],
       jk_addjailuser: ["-j", J, "new"],
     };
-    complains(name, words[name] ?? [J, "x"].slice(0, /adopt|delete|disk|list/.test(name) ? 1 : 2), {
+    complains(name, words[name] ?? [J, "x"].slice(0, /adopt|delete|disk|forget|list/.test(name) ? 1 : 2), {
       user: "u",
     });
   });

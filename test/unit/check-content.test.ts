@@ -294,6 +294,7 @@ test("every section of jk_init.ini that brings programs has a smoke test", () =>
   // Data alone; the limited shell, which jk_chrootsh runs itself; aliases, which bring sections that have tests.
   const data = [
     "uidbasics",
+    "livebasics",
     "netbasics",
     "logbasics",
     "terminfo",

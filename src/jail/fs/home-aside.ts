@@ -9,6 +9,7 @@ import { answered, JailkitError } from "../../cli/error.ts";
 import { makeDirectories, makeDirectoryIn } from "./directories.ts";
 import { prepareReplacements, type Replacement, replaceFiles, sweepReplacements } from "./home-clean.ts";
 import { homeExists } from "./home-move.ts";
+import { requireNoHostMount } from "./host-mounts.ts";
 import { renameNew } from "./place.ts";
 import { nearestDirectory } from "./safety.ts";
 import {
@@ -110,6 +111,7 @@ export function prepareHome(aside: Aside): Replacement[] {
 export function moveHome(aside: Aside, replacements: readonly Replacement[], root: JailRoot, to: ByteString) {
   const parent = openDirectory(root, directoryOf(to));
   try {
+    requireNoHostMount(root, parent, to);
     replaceFiles(aside, aside.box, replacements);
     renameNew(aside.box, HOME, parent, baseName(to), true);
   } catch (error) {

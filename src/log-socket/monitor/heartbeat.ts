@@ -24,7 +24,7 @@ export class Heartbeat {
 
   constructor(private readonly actions: HeartbeatActions) {}
 
-  /** There is a new relay, or there are other sockets. */
+  /** There is a new relay. */
   restart(): void {
     if (this.answerBy === NEVER) this.listen();
   }

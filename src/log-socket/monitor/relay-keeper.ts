@@ -69,9 +69,9 @@ export class RelayKeeper {
     return answer;
   }
 
-  /** Other sockets are served than before. */
-  socketsChanged(): void {
-    if (this.relay !== undefined) this.heartbeat.restart();
+  /** One more socket is served. */
+  socketAdded(descriptor: number): void {
+    this.watched?.add(descriptor, EPOLLIN);
   }
 
   /** A child has ended, or was stopped. */

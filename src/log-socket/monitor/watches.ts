@@ -17,16 +17,14 @@ interface Watch {
   readonly changed: () => void;
 }
 
-function concerns(event: E.FileEvent, watch: Watch): boolean {
-  if ((event.mask & (E.IN_IGNORED | MOVED)) !== 0) return true;
-  if ((event.mask & watch.mask) === 0) return false;
-  return watch.name === undefined || event.name === "" || event.name === watch.name;
-}
+/** The watches of one directory, by the name that matters. */
+type Watched = Map<ByteString | undefined, Set<Watch>>;
 
-/** Directories that are watched through one descriptor of inotify(7). */
+/** Directories that are watched through one descriptor of inotify(7). Thousands of jails may be in one directory. */
 export class Watches {
   readonly fd = E.openInotify();
-  private readonly byNumber = new Map<number, Watch[]>();
+  private readonly byNumber = new Map<number, Watched>();
+  private readonly numbers = new Map<() => void, Map<Watch, number>>();
 
   /** Calls `changed` after the events of `mask` in the directory. False if there is no such directory. */
   add(watch: Watch): boolean {
@@ -37,32 +35,47 @@ export class Watches {
       if (isErrno(error, "ENOENT", "ENOTDIR", "ENOSPC", "EACCES", "ELOOP")) return false;
       throw error;
     }
-    this.byNumber.set(number, [...(this.byNumber.get(number) ?? []), watch]);
+    const watched: Watched = this.byNumber.getOrInsertComputed(number, () => new Map());
+    watched.getOrInsertComputed(watch.name, () => new Set()).add(watch);
+    this.numbers.getOrInsertComputed(watch.changed, () => new Map()).set(watch, number);
     return true;
   }
 
   /** Removes every watch with this callback. */
   forget(changed: () => void): void {
-    for (const [number, all] of this.byNumber) {
-      const left = all.filter((watch) => watch.changed !== changed);
-      if (left.length === all.length) continue;
-      if (left.length > 0) this.byNumber.set(number, left);
-      else {
-        this.byNumber.delete(number);
-        E.removeWatch(this.fd, number);
-      }
+    for (const [watch, number] of this.numbers.get(changed) ?? []) {
+      const watched = this.byNumber.get(number);
+      const same = watched?.get(watch.name);
+      // The directory may have been removed, and its number with it.
+      if (watched === undefined || same?.delete(watch) !== true) continue;
+      if (same.size === 0) watched.delete(watch.name);
+      if (watched.size > 0) continue;
+      this.byNumber.delete(number);
+      E.removeWatch(this.fd, number);
     }
+    this.numbers.delete(changed);
   }
 
   /** Reads events, and calls the callbacks of their watches, each once. */
   dispatch(): void {
     const due = new Set<() => void>();
     for (const event of E.readFileEvents(this.fd)) {
-      const lost = (event.mask & E.IN_Q_OVERFLOW) !== 0;
-      const candidates = lost ? [...this.byNumber.values()].flat() : (this.byNumber.get(event.watch) ?? []);
-      for (const watch of candidates) if (lost || concerns(event, watch)) due.add(watch.changed);
+      for (const watch of this.concerned(event)) due.add(watch.changed);
       if ((event.mask & E.IN_IGNORED) !== 0) this.byNumber.delete(event.watch);
     }
     for (const changed of due) changed();
+  }
+
+  private *concerned({ mask, watch: number, name }: E.FileEvent): Generator<Watch> {
+    if ((mask & E.IN_Q_OVERFLOW) !== 0) {
+      for (const watches of this.numbers.values()) yield* watches.keys();
+      return;
+    }
+    const watched: Watched = this.byNumber.get(number) ?? new Map();
+    const gone = (mask & (E.IN_IGNORED | MOVED)) !== 0;
+    const all = gone || name === "" ? watched.values() : [watched.get(name), watched.get(undefined)];
+    for (const watches of all) {
+      for (const watch of watches ?? []) if (gone || (mask & watch.mask) !== 0) yield watch;
+    }
   }
 }

@@ -21,6 +21,4 @@ export interface BareScript {
   readonly script: Entry;
   readonly interpreter: ByteString;
   readonly companion: Companion;
-  /** It was requested by name. */
-  readonly named: boolean;
 }

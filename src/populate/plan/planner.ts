@@ -199,7 +199,7 @@ export class Planner {
       return;
     }
     const plain: CopyRules = { section, keeps: 0, withNeeds: false };
-    for (const need of this.withoutBareInterpreters(entry, sortNeeds(context, needs).allowed, rules, named)) {
+    for (const need of this.withoutBareInterpreters(entry, sortNeeds(context, needs).allowed, section)) {
       const from = need.neededBy === source ? entry : (draft.seen.get(need.neededBy) ?? entry);
       const placed = this.place(need.path, plain, { kind: need.kind, from, name: need.name });
       if (need.kind !== "needed" || !placed || DEFAULT_DIRECTORY.test(parentOf(need.path))) continue;
@@ -216,8 +216,7 @@ export class Planner {
   private withoutBareInterpreters(
     entry: Entry,
     needs: readonly Dependency[],
-    { section }: CopyRules,
-    named: boolean,
+    section: ByteString,
   ): readonly Dependency[] {
     const { companions, broughtBefore } = this.context;
     const bare = new Set<ByteString>();
@@ -225,7 +224,7 @@ export class Planner {
       if (bare.has(neededBy)) return true;
       const companion = kind === "script" ? companions?.ofInterpreter(path) : undefined;
       if (companion === undefined || broughtBefore?.(path, section)) return false;
-      this.draft.bareScripts.push({ script: entry, interpreter: path, companion, named });
+      this.draft.bareScripts.push({ script: entry, interpreter: path, companion });
       return true;
     };
     return needs.filter((need) => {

@@ -127,6 +127,22 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/jail/fs/look.ts", "unit/jail-safety.test.ts", [
     ["if (!mayFollow(directory, stat)) throw", "if (!directory.trusted) throw"],
   ]),
+  ...within("src/check/accounts.ts", "unit/check-accounts.test.ts", [
+    ["owner === 0 || owner === uid || known", "owner === 0 || owner !== uid || known"],
+    ["owner === 0 || owner === uid || known", "owner === 0 || known"],
+  ]),
+  ...within("src/jail/record/emptied.ts", "e2e/emptied.test.ts", [
+    ["tops.size > 0 && [...tops].every(", "[...tops].some("],
+  ]),
+  ...within("src/populate/record/start-over.ts", "e2e/emptied.test.ts", [
+    ["  if (!isEmptied(root, manifest.content)) return;\n", ""],
+    ["content.entries.clear();", ""],
+    ["content.requests.splice(0, content.requests.length, ...others);", ""],
+  ]),
+  ...within("src/jails/forget.ts", "e2e/emptied.test.ts", [
+    ["present && !isKnownEmptied(jail)", "!isKnownEmptied(jail)"],
+    ["present && !isKnownEmptied(jail)", "present"],
+  ]),
   ...within("src/populate/apply/library-cache.ts", "attack/loose-directories.test.ts", [
     ["  requireOwnDirectories(root);\n", ""],
     ["[AUXILIARY, ...loader", "[...loader"],
@@ -167,6 +183,7 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/jail/fs/write.ts", "unit/jail-rules.test.ts", [
     ["C.O_WRONLY | C.O_TMPFILE, 0o600)", "C.O_WRONLY | C.O_TMPFILE, 0o666)"],
     ["C.O_CREAT | C.O_EXCL | C.O_NOFOLLOW, 0o600)", "C.O_CREAT | C.O_EXCL | C.O_NOFOLLOW, 0o666)"],
+    ["const has = attempt(() => hasDefaultAcl(stage.fd)) ?? true;", "const has = false;"],
     ["  if (inherits) dropInheritedAcl(fd, false);\n", ""],
     [
       "return uid === own.uid && gid === own.gid && stat.gid === gid && (stat.mode & C.S_ISGID) === 0;",
@@ -477,6 +494,32 @@ export const JAIL: readonly Mutant[] = [
       "    requireNoHostMount(root, parent, joinPath(parent.path, name));\n    const stage",
       "    const stage",
     ],
+  ]),
+  ...within("src/jail/fs/live-mounts.ts", "attack/live.test.ts", [
+    ['isLimited(fd) ? "mounted" : "open"', '"mounted"'],
+    ["    if (directory.path !== path) return `${shown}: is a symbolic link`;\n", ""],
+    ['    if (state === "other")\n      throw refuse(', '    if (state === "open")\n      throw refuse('],
+    ["    limitMount(mount, at);\n    requireMounted", "    requireMounted"],
+  ]),
+  ...within("src/jail/fs/live-mounts.ts", "e2e/live.test.ts", [
+    ["return names.length === 0\n", "return names.length >= 0\n"],
+  ]),
+  ...within("src/populate/apply/live.ts", "e2e/live.test.ts", [
+    ["!ALLOWED.test(each) || ", ""],
+    [" || /\\/\\.\\.?$/.test(each)", ""],
+  ]),
+  ...within("ffi/mounts.ts", "attack/live.test.ts", [
+    ["MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID", "MOUNT_ATTR_NOSUID"],
+    ["MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV", "MOUNT_ATTR_NODEV"],
+  ]),
+  ...within("src/check/collect.ts", "attack/live.test.ts", [
+    ['if (isLive && liveState(root, path) === "mounted") return;', "if (isLive) return;"],
+  ]),
+  ...within("src/populate/apply/library-cache.ts", "attack/host-mount.test.ts", [
+    ['    requireNoHostMount(root, etc, "/etc");\n', ""],
+  ]),
+  ...within("src/log-socket/monitor/bound-socket.ts", "e2e/socketd-places.test.ts", [
+    ["  if (system !== undefined) {", "  if (system === null) {"],
   ]),
   ...within("src/users/policy.ts", "e2e/user-access.test.ts", [
     [

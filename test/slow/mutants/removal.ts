@@ -30,6 +30,7 @@ const apply = inFile("src/users/change-account.ts", "attack/remove-race.test.ts"
 const deletion = inFile("src/jails/delete.ts", "e2e/service-users.test.ts");
 const services = inFile("src/jail/accounts/service-users.ts", "e2e/service-users.test.ts");
 const names = inFile("src/system/account-name.ts", "unit/account-name.test.ts");
+const directory = (file: string) => inFile(file, "e2e/directory.test.ts");
 const hosts = inFile("src/jail/fs/host-directories.ts", "e2e/host-directories.test.ts");
 
 const stamps = inFile("src/jail/record/verified.ts", "unit/check-content.test.ts");
@@ -43,6 +44,21 @@ export const REMOVAL: readonly Mutant[] = [
   names("/^[-+# ]| $/.test(name)", "/^[+# ]| $/.test(name)", "is refused"),
   names('name === "." || name === ".."', 'name === "."', "is refused"),
   names('name.startsWith("group ")', 'name === "group "', "is refused"),
+  directory("src/system/accounts.ts")(
+    "new Set([0]);",
+    "new Set([0, 2, 111]);",
+    "while the directory is down",
+  ),
+  directory("src/jails/delete-plan.ts")(
+    "if (userFiles) return [];",
+    "return [];",
+    "while the directory is down",
+  ),
+  inFile("src/users/directory.ts", "unit/directory.test.ts")(
+    "const isPlain = ",
+    "const isPlain = true || ",
+    "is one value",
+  ),
   names('literal.includes("@")', 'literal.includes("@@")', "a host may follow"),
   stamps(
     "return uid === 0 && (mode & 0o022) === 0 && ctime <",
