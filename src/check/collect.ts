@@ -3,7 +3,7 @@ import { isErrno } from "../../ffi/error.ts";
 import type { Stat } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
-import { hostSystemOf } from "../jail/fs/host-mounts.ts";
+import { hostSystemOf, outsidePathOf } from "../jail/fs/host-mounts.ts";
 import { liveState } from "../jail/fs/live-mounts.ts";
 import { jailMounts } from "../jail/fs/unmount.ts";
 import { hostPath, isDirectory, isLink, isRegular, type JailRoot } from "../jail/fs/walk.ts";
@@ -84,6 +84,10 @@ export class Collected implements WalkHandlers {
 
   hostMount(path: ByteString, stat: Stat): ByteString | undefined {
     return hostSystemOf(this.#context.root, { path, stat });
+  }
+
+  outside(path: ByteString, stat: Stat): ByteString | undefined {
+    return outsidePathOf(this.#context.root, { path, stat });
   }
 
   ignored(path: ByteString): boolean {

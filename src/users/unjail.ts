@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
-import { sameFile, statIfPresent } from "../../ffi/files.ts";
+import { type Stat, sameFile, statIfPresent } from "../../ffi/files.ts";
 import { absolute } from "../../ffi/guard.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
@@ -36,6 +36,8 @@ interface Release {
   shell: ByteString;
   /** The home is moved out of the jail. */
   move: boolean;
+  /** The home in the jail is a mount of the home outside, so that there is nothing to move. */
+  isMounted: boolean;
   /** Its former home and shell are not recorded. */
   unrecorded: boolean;
 }
@@ -59,6 +61,8 @@ function jailOfLeftover(user: PasswdEntry, named: ByteString | undefined): ByteS
   return paths.sort().find((path) => answered(() => isLeftIn(path, user)) ?? false);
 }
 
+const isSame = (one: Stat, other: Stat | undefined): boolean => other !== undefined && sameFile(one, other);
+
 /** Plans for an account whose home is in the jail. */
 function planRelease(
   user: PasswdEntry,
@@ -72,10 +76,12 @@ function planRelease(
   const before = recall(root, user.name);
   completeOwnMove(user, request.host, { root, recorded: () => before?.home }, run, request.dryRun);
   const target = request.move ? normalPath(before?.home ?? jailHome) : normalPath(`${jail}${jailHome}`);
-  const move = request.move && lookUp(root, jailHome) !== undefined;
+  const there = request.move ? lookUp(root, jailHome)?.stat : undefined;
+  const isMounted = there !== undefined && isSame(there, lookUp(request.host, target)?.stat);
+  const move = there !== undefined && !isMounted;
   if (move) requireSafeMove({ from: root, fromPath: jailHome, to: request.host, toPath: target }, user.uid);
   const shell = request.shell ?? before?.shell ?? "/bin/sh";
-  return { user, jail, jailHome, home: target, shell, move, unrecorded: before === undefined };
+  return { user, jail, jailHome, home: target, shell, move, isMounted, unrecorded: before === undefined };
 }
 
 /** Plans for an account that is outside, but still recorded in the jail. */
@@ -84,7 +90,7 @@ function planCompletion(user: PasswdEntry, jail: ByteString, request: JailingOpt
   const line = readJailAccounts(root).userByName(user.name);
   const jailHome = normalPath(line?.home ?? recall(root, user.name)?.home ?? user.home);
   const shell = request.shell ?? user.shell;
-  return { user, jail, jailHome, home: user.home, shell, move: false, unrecorded: false };
+  return { user, jail, jailHome, home: user.home, shell, move: false, isMounted: false, unrecorded: false };
 }
 
 /** The jail of an account, or the first one in which it is still recorded. `given`: as it was written. */
@@ -124,7 +130,7 @@ export function unjailUser(user: PasswdEntry, request: JailingOptions, run: Acco
     if (split === undefined) throw error;
     return leaveGoneJail(user, split, request, run, error);
   }
-  const { jail, jailHome, home, shell, move } = plan;
+  const { jail, jailHome, home, shell, move, isMounted } = plan;
   if (home !== user.home || shell !== user.shell) requireLocal(user, jail, shell);
   const processes = home === user.home && shell === user.shell ? [] : processesOf(user.uid);
   if (processes.length > 0) {
@@ -145,7 +151,7 @@ export function unjailUser(user: PasswdEntry, request: JailingOptions, run: Acco
       run.warn(`${quoted(user.name)} stays in the group ${JAILED_GROUP}; to take it out: ${remedy}`);
     }
     const leaves = home !== user.home;
-    if (request.move && !move && leaves)
+    if (request.move && !move && !isMounted && leaves)
       run.warn(`${quoted(joinHome(jail, jailHome))} does not exist: no home is moved`);
     if (request.dryRun) {
       if (move) run.done(`would move ${quoted(joinHome(jail, jailHome))} to ${quoted(home)}`);

@@ -35,6 +35,8 @@ export function barrierFindings(jailPath: ByteString, path: ByteString, barrier:
       const limit = `mount -o remount,bind,ro,nosuid,nodev ${shellWord(path)}`;
       return found("live-mount", `${what}, and is not read-only, nosuid and nodev`, limit);
     }
+    // The host's business: --fix must not change anything there.
+    case "outside":
     case "fuse":
       return [];
   }

@@ -37,6 +37,8 @@ export type Barrier =
   | { readonly kind: "fuse" }
   /** A directory of the host's own, such as /usr; `limited`: read-only, nosuid and nodev. */
   | { readonly kind: "mounted"; readonly what: ByteString; readonly limited: boolean }
+  /** A directory of the host from outside the jail, such as the home of a user. */
+  | { readonly kind: "outside"; readonly what: ByteString }
   /** /proc or /sys with files, where nothing is mounted: a copy of the jail has those of another host. */
   | { readonly kind: "copied" }
   | { readonly kind: "deep" };
@@ -49,6 +51,8 @@ export interface WalkHandlers {
   hostDirectory(stat: Stat): ByteString | undefined;
   /** The directory of the host's own that is mounted at a path; undefined for other mounts. */
   hostMount(path: ByteString, stat: Stat): ByteString | undefined;
+  /** The directory outside the jail that is mounted at a path. */
+  outside(path: ByteString, stat: Stat): ByteString | undefined;
   /** True for a file in /proc or /sys, where nothing is mounted, that nobody asked for. */
   copied(path: ByteString): boolean;
   seen(entry: WalkEntry): void;
@@ -142,6 +146,8 @@ function barrierOf(
     if (fileSystemType(fd) === FUSE) return { kind: "fuse" };
     const mounted = handlers.hostMount(path, stat);
     if (mounted !== undefined) return { kind: "mounted", what: mounted, limited: isLimited(fd) };
+    const outside = handlers.outside(path, stat);
+    if (outside !== undefined) return { kind: "outside", what: outside };
   } else if (OF_THE_KERNEL.includes(path)) {
     if (readDirectory(fd).some(({ name }) => handlers.copied(joinPath(path, name))))
       return { kind: "copied" };

@@ -111,6 +111,26 @@ function lookAt(root: JailRoot, { path, stat }: Directory["mount"]): ByteString 
 }
 
 /**
+ * The directory of the host, outside the jail, that a mount in the jail shows, such as the home of a user that a panel
+ * mounted; undefined for a file system that is mounted only in the jail, and for a directory of the jail itself.
+ */
+export function outsidePathOf(root: JailRoot, { stat }: Directory["mount"]): ByteString | undefined {
+  if (!root.isJail || stat.mountId === root.top.stat.mountId) return undefined;
+  const mounts = ownMounts();
+  const shown = mounts.find(({ id }) => id === stat.mountId);
+  if (shown === undefined) return undefined;
+  for (const { device, root: top, mountPoint } of mounts) {
+    const rest = device === shown.device ? below(shown.root, top) : undefined;
+    if (rest === undefined) continue;
+    const path = mountPoint === "/" ? rest || "/" : mountPoint + rest;
+    if (below(path, root.path) !== undefined) continue;
+    const found = attempt(() => statIfPresent(C.AT_FDCWD, path));
+    if (found !== undefined && sameFile(found, stat)) return path;
+  }
+  return undefined;
+}
+
+/**
  * The directories of a jail on which directories of the host's own are mounted, such as "/usr": those directly in its root,
  * and usr/local. Symbolic links do not count.
  */

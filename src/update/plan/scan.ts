@@ -3,7 +3,7 @@ import * as C from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
 import { openAt, readDirectory, withFd } from "../../../ffi/files.ts";
 import { answered, problemFrom } from "../../cli/error.ts";
-import { hostSystemOf } from "../../jail/fs/host-mounts.ts";
+import { hostSystemOf, outsidePathOf } from "../../jail/fs/host-mounts.ts";
 import {
   type Directory,
   isDirectory,
@@ -91,7 +91,9 @@ class JailScanner implements Scan {
       return;
     }
     try {
-      if (hostSystemOf(this.root, directory.mount) === undefined) this.list(directory, 0);
+      const { mount } = directory;
+      const isHosts = hostSystemOf(this.root, mount) ?? outsidePathOf(this.root, mount);
+      if (isHosts === undefined) this.list(directory, 0);
     } finally {
       release(directory);
     }

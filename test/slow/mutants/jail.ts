@@ -537,6 +537,12 @@ export const JAIL: readonly Mutant[] = [
     ["if (mine !== undefined) throw mine.error;", ""],
     ["new Set([...others, ...damaged].map", "new Set([...others].map"],
   ]),
+  ...within("src/update/plan/scan.ts", "differential/imscp.test.ts", [
+    [" ?? outsidePathOf(this.root, mount)", ""],
+  ]),
+  ...within("src/check/files/walk.ts", "differential/virtualmin.test.ts", [
+    ["if (outside !== undefined) return", "if (outside === null) return"],
+  ]),
   ...within("src/populate/passed-over.ts", "differential/statuses.test.ts", [
     ["strict || !isPassedOver(problem)", "!isPassedOver(problem)"],
     ["strict || !isPassedOver(problem)", "strict || !true"],
