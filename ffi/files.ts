@@ -64,8 +64,11 @@ export function statIfPresent(dirfd: number, path: ByteString, follow = false): 
   return statxIfPresent(dirfd, path, follow, STAT) ? decodeStat() : undefined;
 }
 
+/** What identifies a file. */
+export type FileIdentity = Pick<Stat, "ino" | "devMajor" | "devMinor">;
+
 /** Whether both describe the same inode of the same device. */
-export function sameFile(a: Stat, b: Stat): boolean {
+export function sameFile(a: FileIdentity, b: FileIdentity): boolean {
   return a.ino === b.ino && a.devMajor === b.devMajor && a.devMinor === b.devMinor;
 }
 

@@ -57,18 +57,32 @@ static void save_auxiliary_vector(struct state *state, const u64 *auxv) {
   state->stack_top = ((u64)end + 1 + sizeof(u64) + state->page_size - 1) & ~(state->page_size - 1);
 }
 
+/* jk_socketd by the name that its caller gave it: a wrong one only costs time or memory. */
+static int is_daemon(const struct state *state) {
+  static const char wanted[] = "jk_socketd";
+  const char *name = state->argc > 0 ? state->argv[0] : "";
+  for (const char *at = name; *at; at++)
+    if (*at == '/') name = at + 1;
+  u64 i = 0;
+  while (wanted[i] && name[i] == wanted[i]) i++;
+  return !wanted[i] && !name[i];
+}
+
 /*
  * The runtime obeys hundreds of variables and a few program names. It gets one fixed argument and our environment, and
  * nothing of the caller's, which JavaScript reads from the state.
  *
  * In a privileged program the runtime must have one thread, since a thread cannot give up the capabilities of another. So
  * it starts none for garbage collection or compilation there. In no program it starts one that warms up memory, which
- * only costs a short run, or one that returns memory every 30 seconds, which would wake up a waiting daemon.
+ * only costs a short run, or one that returns memory every 30 seconds, which would wake up a waiting daemon. jk_socketd runs
+ * for months: it collects garbage after 2 MiB instead of 8, and returns memory at once.
  */
 static void hide_caller(struct state *state, u64 *stack, char **env) {
   static const char name[] = "jailkit";
   static const char no_warm_up[] = "BUN_JSC_useWarmUpMarkedBlocks=0";
   static const char no_scavenger[] = "MIMALLOC_PURGE_DELAY=-1";
+  static const char purge_at_once[] = "MIMALLOC_PURGE_DELAY=0";
+  static const char small_heap[] = "BUN_JSC_gcMaxHeapSize=2097152";
   static const char *const one_thread[] = {
     "BUN_JSC_useConcurrentGC=0",
     "BUN_JSC_numberOfGCMarkers=1",
@@ -76,7 +90,9 @@ static void hide_caller(struct state *state, u64 *stack, char **env) {
   };
   u64 variables = 0;
   state->runtime_environment[variables++] = (char *)no_warm_up;
-  state->runtime_environment[variables++] = (char *)no_scavenger;
+  int small = !state->privileged && is_daemon(state);
+  state->runtime_environment[variables++] = (char *)(small ? purge_at_once : no_scavenger);
+  if (small) state->runtime_environment[variables++] = (char *)small_heap;
   for (u64 i = 0; state->privileged && i < sizeof(one_thread) / sizeof(*one_thread); i++) {
     state->runtime_environment[variables++] = (char *)one_thread[i];
   }

@@ -4,7 +4,16 @@
  * twin shows each time that the attack is a real one.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readElf, sectionNamed } from "../../build/elf-file.ts";
@@ -59,6 +68,19 @@ describe("variables that are code", () => {
       expect(report.environment).toEqual(Object.entries(env).map(([key, value]) => `${key}=${value}`));
     });
   }
+
+  test("jk_socketd, which runs for months, saves memory", () => {
+    const usual = { BUN_JSC_useWarmUpMarkedBlocks: "0", MIMALLOC_PURGE_DELAY: "-1" };
+    const frugal = { ...usual, MIMALLOC_PURGE_DELAY: "0", BUN_JSC_gcMaxHeapSize: "2097152" };
+    for (const [name, variables] of [
+      ["jk_socketd", frugal],
+      ["jk_socketd2", usual],
+      ["jk_socket", usual],
+    ] as const) {
+      symlinkSync(programs.report, join(hostile, name));
+      expect(JSON.parse(attack(join(hostile, name), {}).stdout).runtimeEnvironment).toEqual(variables);
+    }
+  });
 
   test("BUN_INSPECT opens no debugger", () => {
     const socket = join(hostile, "inspector");

@@ -2,7 +2,16 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { renameAt, unlinkIfPresent } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
-import { close, openAt, type Stat, sameFile, statAt, statIfPresent, withFd } from "../../../ffi/files.ts";
+import {
+  close,
+  type FileIdentity,
+  openAt,
+  type Stat,
+  sameFile,
+  statAt,
+  statIfPresent,
+  withFd,
+} from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { baseName, directoryOf, parentOf } from "../../../ffi/paths.ts";
 import {
@@ -28,9 +37,12 @@ export interface BoundSocket {
   readonly directory: number;
   readonly name: ByteString;
   /** The directory and the socket when it was bound. */
-  readonly directoryStat: Stat;
-  readonly stat: Stat;
+  readonly directoryStat: FileIdentity;
+  readonly stat: FileIdentity;
 }
+
+/** The rest of a stat is large, and there may be thousands. */
+const identityOf = ({ ino, devMajor, devMinor }: Stat): FileIdentity => ({ ino, devMajor, devMinor });
 
 const BACKLOG = 64;
 const MODE = 0o666;
@@ -101,7 +113,8 @@ export function bindSocket(path: ByteString, type: "dgram" | "stream"): BoundSoc
     temporary = bindNew(fd, directory);
     if (type === "stream") listen(fd, BACKLOG);
     renameAt(directory, temporary, directory, name);
-    return { fd, directory, name, directoryStat: parent.top.stat, stat: statAt(directory, name) };
+    const directoryStat = identityOf(parent.top.stat);
+    return { fd, directory, name, directoryStat, stat: identityOf(statAt(directory, name)) };
   } catch (error) {
     if (temporary !== undefined) unlinkIfPresent(directory, temporary);
     if (directory >= 0) close(directory);

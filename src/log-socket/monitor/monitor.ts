@@ -81,7 +81,7 @@ export class Monitor {
       log: (severity, text) => this.log(severity, text),
     });
     if (options.configured) this.watchConfiguration();
-    this.sockets.apply(options.read());
+    this.serveWanted();
   }
 
   /** The number of sockets. */
@@ -111,7 +111,10 @@ export class Monitor {
       this.handleSignals();
       if (this.stopping) return;
       if (fds.includes(this.watches.fd)) this.watches.dispatch();
-      if (this.status !== undefined && fds.includes(this.status.fd)) this.status.serve();
+      if (this.status !== undefined && fds.includes(this.status.fd)) {
+        this.status.serve();
+        Bun.gc(true);
+      }
       this.relay.handle(fds);
     }
   }
@@ -172,11 +175,19 @@ export class Monitor {
       // First, so that no change in the meantime is missed.
       this.watchConfiguration();
       requireSafeConfiguration();
-      this.sockets.apply(this.options.read());
+      this.serveWanted();
     } catch (error) {
       this.log("err", `version ${VERSION}, cannot reload the configuration: ${describeError(error)}`);
     }
     notify("READY=1");
+  }
+
+  /** Reads which sockets are wanted, and serves these. The collections keep what stays apart from what goes. */
+  private serveWanted(): void {
+    const wanted = this.options.read();
+    Bun.gc(true);
+    this.sockets.apply(wanted);
+    Bun.gc(true);
   }
 
   private readonly configurationChanged = (): void => {

@@ -19,6 +19,7 @@ import type { SocketStatus } from "./status.ts";
 import { NAMES, type Watches } from "./watches.ts";
 
 const LEVELS = 3;
+const LIMITS = { atOnce: 5, longestPause: 60_000, calm: 120_000 } as const;
 
 /** A socket of the configuration, whether it exists or not. Times are milliseconds. */
 class ServedSocket {
@@ -28,7 +29,7 @@ class ServedSocket {
   private bound: BoundSocket | undefined;
   private createdAt = 0;
   // Another program that creates a socket with the same name may remove this one over and over.
-  private readonly backoff = new Backoff({ atOnce: 5, longestPause: 60_000, calm: 120_000 });
+  private readonly backoff = new Backoff(LIMITS);
   /** The last reported reason why it cannot be created. */
   private complaint: ByteString | undefined;
   private readonly changed: () => void;

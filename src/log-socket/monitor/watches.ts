@@ -17,65 +17,68 @@ interface Watch {
   readonly changed: () => void;
 }
 
-/** The watches of one directory, by the name that matters. */
-type Watched = Map<ByteString | undefined, Set<Watch>>;
+/** A watch of the directory with this number. */
+interface Placed extends Omit<Watch, "path"> {
+  readonly number: number;
+}
+
+function concerns(event: E.FileEvent, { mask, name }: Placed): boolean {
+  if ((event.mask & (E.IN_IGNORED | MOVED)) !== 0) return true;
+  if ((event.mask & mask) === 0) return false;
+  return name === undefined || event.name === "" || event.name === name;
+}
 
 /** Directories that are watched through one descriptor of inotify(7). Thousands of jails may be in one directory. */
 export class Watches {
   readonly fd = E.openInotify();
-  private readonly byNumber = new Map<number, Watched>();
-  private readonly numbers = new Map<() => void, Map<Watch, number>>();
+  /** Nearly all directories have one watch, and a set is large. */
+  private readonly byNumber = new Map<number, Placed | Set<Placed>>();
+  private readonly byCallback = new Map<() => void, Placed[]>();
 
   /** Calls `changed` after the events of `mask` in the directory. False if there is no such directory. */
-  add(watch: Watch): boolean {
+  add({ path, mask, name, changed }: Watch): boolean {
     let number: number;
     try {
-      number = E.addWatch(this.fd, watch.path, watch.mask | E.IN_ONLYDIR | E.IN_MASK_ADD);
+      number = E.addWatch(this.fd, path, mask | E.IN_ONLYDIR | E.IN_MASK_ADD);
     } catch (error) {
       if (isErrno(error, "ENOENT", "ENOTDIR", "ENOSPC", "EACCES", "ELOOP")) return false;
       throw error;
     }
-    const watched: Watched = this.byNumber.getOrInsertComputed(number, () => new Map());
-    watched.getOrInsertComputed(watch.name, () => new Set()).add(watch);
-    this.numbers.getOrInsertComputed(watch.changed, () => new Map()).set(watch, number);
+    const placed = { number, mask, name, changed };
+    const there = this.byNumber.get(number);
+    if (there === undefined) this.byNumber.set(number, placed);
+    else if (there instanceof Set) there.add(placed);
+    else this.byNumber.set(number, new Set([there, placed]));
+    this.byCallback.getOrInsertComputed(changed, () => []).push(placed);
     return true;
   }
 
   /** Removes every watch with this callback. */
   forget(changed: () => void): void {
-    for (const [watch, number] of this.numbers.get(changed) ?? []) {
-      const watched = this.byNumber.get(number);
-      const same = watched?.get(watch.name);
+    for (const placed of this.byCallback.get(changed) ?? []) {
+      const { number } = placed;
+      const there = this.byNumber.get(number);
       // The directory may have been removed, and its number with it.
-      if (watched === undefined || same?.delete(watch) !== true) continue;
-      if (same.size === 0) watched.delete(watch.name);
-      if (watched.size > 0) continue;
+      if (there === undefined || (there instanceof Set ? !there.delete(placed) : there !== placed)) continue;
+      if (there instanceof Set && there.size > 0) continue;
       this.byNumber.delete(number);
       E.removeWatch(this.fd, number);
     }
-    this.numbers.delete(changed);
+    this.byCallback.delete(changed);
   }
 
   /** Reads events, and calls the callbacks of their watches, each once. */
   dispatch(): void {
     const due = new Set<() => void>();
     for (const event of E.readFileEvents(this.fd)) {
-      for (const watch of this.concerned(event)) due.add(watch.changed);
+      if ((event.mask & E.IN_Q_OVERFLOW) !== 0)
+        for (const changed of this.byCallback.keys()) due.add(changed);
+      const there = this.byNumber.get(event.watch) ?? [];
+      for (const placed of "number" in there ? [there] : there) {
+        if (concerns(event, placed)) due.add(placed.changed);
+      }
       if ((event.mask & E.IN_IGNORED) !== 0) this.byNumber.delete(event.watch);
     }
     for (const changed of due) changed();
-  }
-
-  private *concerned({ mask, watch: number, name }: E.FileEvent): Generator<Watch> {
-    if ((mask & E.IN_Q_OVERFLOW) !== 0) {
-      for (const watches of this.numbers.values()) yield* watches.keys();
-      return;
-    }
-    const watched: Watched = this.byNumber.get(number) ?? new Map();
-    const gone = (mask & (E.IN_IGNORED | MOVED)) !== 0;
-    const all = gone || name === "" ? watched.values() : [watched.get(name), watched.get(undefined)];
-    for (const watches of all) {
-      for (const watch of watches ?? []) if (gone || (mask & watch.mask) !== 0) yield watch;
-    }
   }
 }

@@ -335,6 +335,13 @@ export const GUARD: readonly Mutant[] = [
   },
   {
     file: "ffi/guard/main.c",
+    from: "int small = !state->privileged && is_daemon(state);",
+    to: "int small = !state->privileged;",
+    test: "attack/guard-environment.test.ts",
+    title: "variables that are code BUN_BE_BUN",
+  },
+  {
+    file: "ffi/guard/main.c",
     from: "i = 0; state->privileged && i < sizeof(one_thread)",
     to: "i = 0; 0 && i < sizeof(one_thread)",
     test: "attack/entry-forged.test.ts",
