@@ -10,12 +10,14 @@ import { selectSection } from "../config/scan.ts";
 import { uchrootKeys } from "../config/schemas/uchroot.ts";
 import { ACCOUNT_FILE_LIMIT } from "../jail/accounts/accounts.ts";
 import { type JailedUser, namesOf } from "../jail/accounts/jailed-users.ts";
+import { asidePath } from "../jail/fs/home-aside.ts";
 import { lookUp, readJailFile } from "../jail/fs/look.ts";
 import { isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import { mayHaveMoved } from "../jail/record/moved.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import type { HostAccounts } from "../system/host-accounts.ts";
 import { isNoexec } from "../system/mounts.ts";
+import { recall } from "../users/account-record.ts";
 import type { AccountFacts } from "./accounts.ts";
 import type { Home } from "./files/spaces.ts";
 import { type CheckProblem, unreadable } from "./rules.ts";
@@ -95,6 +97,11 @@ export class AccountFiles {
       programOnHost: (path) => path.startsWith("/") && isExecutable(statIfPresent(AT_FDCWD, path, true)),
       noexec: isNoexec(root.fd),
       isGuest: uchrootGuests(root.path, host),
+      homeAside: (name) => {
+        const before = recall(root, name)?.home;
+        const aside = before && asidePath(before);
+        return aside && statIfPresent(AT_FDCWD, aside) && aside;
+      },
       mayHaveMovedHere: (jail) => mayHaveMoved(jail, root.path),
       verbose,
     };

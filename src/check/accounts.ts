@@ -35,6 +35,8 @@ export interface AccountFacts {
   readonly isGuest: (user: PasswdEntry) => boolean;
   /** True if a jail is missing at its path, and may be this one. */
   readonly mayHaveMovedHere: (jail: ByteString) => boolean;
+  /** Where an interrupted run of jk_jailuser has put the home of a user aside. */
+  readonly homeAside: (name: ByteString) => ByteString | undefined;
   readonly verbose: (line: ByteString) => void;
 }
 
@@ -178,7 +180,11 @@ class AccountCheck {
     const path = jail + home;
     const what = `the home ${display(path)} of user ${display(real.name)}`;
     const owner = inJail(home)?.uid;
-    if (owner === undefined) {
+    const aside = owner === undefined ? this.#facts.homeAside(real.name) : undefined;
+    if (aside !== undefined) {
+      const message = `${what} was put aside in ${display(aside)} by a run of jk_jailuser that was interrupted`;
+      this.#report("home-missing", message, jailSideCommand(jail, real.name, "-n -m"), path);
+    } else if (owner === undefined) {
       const create = `install -d -o ${uid} -g ${gid} -m 0700 ${shellWord(path)}`;
       const remedy = isJailsOwn(home) ? otherHomeRemedy(jail, real) : create;
       this.#report("home-missing", `${what} does not exist`, remedy, path);

@@ -85,6 +85,10 @@ describe("planted faults", () => {
   });
 });
 
+/** strace(1) that kills a program at a system call. */
+const killedAt = (call: string, when: number) =>
+  ["strace", "-f", "-qq", "-o", "/dev/null", "-e", `inject=${call}:signal=KILL:when=${when}`];
+
 describe("clean jails", () => {
   let m: Machine;
   beforeAll(async () => {
@@ -183,11 +187,11 @@ describe("clean jails", () => {
   test("leftovers of an interrupted move, with the command that removes them, and none while a tool runs", async () => {
     const jail = fresh();
     m.must(["jk_init", "-j", jail, "uidbasics"]);
-    m.addUser("mover", { home: "/home/mover", createHome: true });
-    m.must(["sh", "-ec", "cd /home/mover; for i in 1 2 3; do echo $i > $i; done"], { user: "mover" });
-    // The second file of the home gets its name.
-    const kill = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=renameat2:signal=KILL:when=2"];
-    const cut = m.run([...kill, "jk_jailuser", "-n", "-m", "-j", jail, "mover"]);
+    // A home on another file system is copied.
+    m.must(["sh", "-ec", "mkdir /homes; mount -t tmpfs -o mode=0755 tmpfs /homes"]);
+    m.addUser("mover", { home: "/homes/mover", createHome: true });
+    m.must(["sh", "-ec", "cd /homes/mover; for i in 1 2 3; do echo $i > $i; done"], { user: "mover" });
+    const cut = m.run([...killedAt("utimensat", 2), "jk_jailuser", "-n", "-m", "-j", jail, "mover"]);
     expect(cut.signal).toBe("SIGKILL");
     const [left = ""] = m.list(`${jail}/home`);
     const { found } = check(m, jail);
@@ -207,6 +211,17 @@ describe("clean jails", () => {
     m.must(["sh", "-c", found[0]?.remedy ?? ""]);
     expect([m.list(`${jail}/home`), check(m, jail).found]).toEqual([[], []]);
     m.must(["userdel", "-r", "mover"]);
+    m.must(["umount", "/homes"]);
+  });
+
+  test("a home that an interrupted move has put aside, and the command that moves it on", () => {
+    const jail = fresh();
+    m.must(["jk_init", "-j", jail, "uidbasics"]);
+    m.addUser("aside", { home: "/home/aside", createHome: true });
+    m.must(["sh", "-ec", "echo own > own"], { user: "aside", cwd: "/home/aside" });
+    // The second rename that moves a home is the one into the jail.
+    const moves = m.run(["strace", "-f", "-e", "trace=renameat2", "jk_jailuser", "-n", "-m", "-j", jail, "aside"]);
+    console.log(moves.stderr);
   });
 
   test("names of any bytes", () => {

@@ -57,6 +57,7 @@ function findingsOf(passwd: string, group = "", home = "/j/./home/u") {
     noexec: false,
     isGuest: ({ name }) => name === "guest",
     mayHaveMovedHere: (jail) => jail === "/was",
+    homeAside: (name) => (name === "aside" ? "/home/.jk-move-aside/home" : undefined),
     verbose: (line) => told.push(line),
   });
 }
