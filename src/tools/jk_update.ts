@@ -212,13 +212,12 @@ class UpdateRun {
     const { skip, prune, sync, hardlink, dryRun, check, noWait, json } = this.options;
     const own = settingsFor(this.settings, jail);
     const request = {
-      ...{ jail, prune, sync, shellsOnly, noWait, json },
+      ...{ jail, prune, sync, shellsOnly, noWait, json, leaveEmptied: this.options.all },
       directories: [...this.directories, ...(own?.directories ?? [])],
       skips: [...skip.filter((path) => path !== ""), ...(own?.skips ?? [])],
       hardlink: hardlink || own?.hardlinks === true || own?.hardlink === true,
       dryRun: dryRun || check,
       checkOnly: check,
-      leaveEmptied: this.options.all,
     };
     this.context.memory.refresh();
     try {
