@@ -170,10 +170,10 @@ describe.each([
     await end(racer);
     expect([status === 0 || status === 1, stderr.includes(SECRET)]).toEqual([true, false]);
     expect(outside()).toEqual(before);
-    // Without the user at work, and with the users' homes elsewhere, it ends.
+    // Without the user at work, and with the users' homes elsewhere, it ends, unless it did before.
     for (const name of ["alice", ...eves(letter)])
       m.run(["usermod", "-d", "/nonexistent", "-s", "/bin/sh", name]);
-    m.must(["jailkit", "delete", "--yes", "--unjail", "--user-files", jail]);
+    if (m.exists(jail)) m.must(["jailkit", "delete", "--yes", "--unjail", "--user-files", jail]);
     for (const name of eves(letter)) m.run(["userdel", name]);
     m.must(["usermod", "-d", "/home/alice", "alice"]);
     expect(m.exists(jail)).toBe(false);
