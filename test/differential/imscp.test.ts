@@ -100,6 +100,16 @@ test("jailkit adopt --force explains the jail without what is mounted there", ()
   for (const path of SHARED) expect(stdout).not.toContain(`${JAIL}${path}/`);
 });
 
+test("nor does an update touch it in a jail of jailkit 2, which has no record", () => {
+  if (!ours) return;
+  m.must(["rm", "-rf", "/var/lib/jailkit/jails"]);
+  const before = shared();
+  for (const words of [[], ["/opt"], ["--prune", "/opt", "/srv"]]) {
+    tool("jk_update", "-k", "-j", JAIL, ...words);
+    expect(shared()).toBe(before);
+  }
+});
+
 test("its section of jk_socketd.ini is accepted", () => {
   const file = "/etc/jailkit/jk_socketd.ini";
   const section = `# jail BEGIN.\n[${JAIL}/dev/log]\nbase = 512\npeak = 2048\ninterval = 10\n# jail END.\n`;
