@@ -49,7 +49,7 @@ const NAMES = {
   group: "GROUP GROUPS",
   file: "ARGUMENT FILE PATH PROGRAM SHELL",
   directory: "DIR DIRECTORY",
-  none: "ADDRESS BYTES COMMAND DATE DAYS HASH LIST PROCMAIL-ARGUMENT SECONDS TEXT UID",
+  none: "ADDRESS BYTES COMMAND DATE DAYS HASH LIST N PROCMAIL-ARGUMENT SECONDS TEXT UID",
 } satisfies Partial<Record<Kind & string, string>>;
 
 /** The kind of each name of a value in --help. */
@@ -78,7 +78,9 @@ function completedOptions(program: string, options: OptionTable): CompletedOptio
       description: spec.description,
       repeat: spec.repeat ?? false,
       ...(spec.short === undefined ? {} : { short: `-${spec.short}` }),
-      ...(spec.value === undefined ? {} : { value: { name: spec.value, kind: kindOf(program, spec.value) } }),
+      ...(spec.value === undefined || spec.optional
+        ? {}
+        : { value: { name: spec.value, kind: kindOf(program, spec.value) } }),
     }));
 }
 

@@ -60,10 +60,11 @@ export async function documentedTools(): Promise<Documented[]> {
 /** The options that are not hidden, with their short and long names as they are typed. */
 export function shownOptions(
   options: OptionTable,
-): { names: string[]; value?: string; description: string }[] {
+): { names: string[]; value?: string; optional?: boolean; description: string }[] {
   return optionRows(options).map(([left, description]) => {
-    const [names = "", value] = left.trim().split("=");
-    return { names: names.split(", "), description, ...(value === undefined ? {} : { value }) };
+    const [, names = "", optional, value = optional] = /^(.*?)(?:\[=(.*)\]|=(.*))?$/.exec(left.trim()) ?? [];
+    const shown = value === undefined ? {} : { value, optional: optional !== undefined };
+    return { names: names.split(", "), description, ...shown };
   });
 }
 

@@ -82,9 +82,14 @@ const list = (items: readonly string[]) => [".Bl -tag -width Ds", ...items, ".El
 
 /** The options with their descriptions. */
 export function optionList(help: HelpSource): string {
-  const items = shownOptions(help.options).flatMap(({ names, value, description }) => {
+  const items = shownOptions(help.options).flatMap(({ names, value, optional, description }) => {
     const flags = names.map((name) => `Fl ${argument(name.slice(1))}`).join(" , ");
-    const tail = value === undefined ? "" : ` Ns = Ns Ar ${argument(value)}`;
+    // A word that is typed as it is, or a value.
+    const kind = /^[a-z]+$/.test(value ?? "") ? "Cm" : "Ar";
+    const joined = optional
+      ? ` Ns Op = Ns ${kind} ${argument(value ?? "")}`
+      : ` Ns = Ns Ar ${argument(value ?? "")}`;
+    const tail = value === undefined ? "" : joined;
     return [`.It ${flags}${tail}`, ...prose(sentence(description))];
   });
   return list(items);

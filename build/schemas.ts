@@ -2,20 +2,28 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as z from "zod";
-import { checkReportSchema } from "../src/check/report/report-schema.ts";
+import { checkLineSchema, checkReportSchema, checkSummarySchema } from "../src/check/report/report-schema.ts";
 import { explainReportsSchema } from "../src/explain/report-schema.ts";
 import {
   adoptReportSchema,
   deleteReportSchema,
   diskReportSchema,
+  forgetReportSchema,
   listReportSchema,
+  mountReportSchema,
+  unmountReportSchema,
 } from "../src/jails/report-schema.ts";
 import { configReportSchema } from "../src/lint/report-schema.ts";
 import { logSocketsReportSchema } from "../src/log-socket/report-schema.ts";
 import { populateReportSchema, whyReportSchema } from "../src/populate/report-schema.ts";
 import { processesReportSchema } from "../src/processes/report-schema.ts";
 import { sectionsReportSchema } from "../src/profile/report-schema.ts";
-import { removeReportSchema, updateReportSchema } from "../src/update/report-schema.ts";
+import {
+  removeReportSchema,
+  updateLineSchema,
+  updateReportSchema,
+  updateSummarySchema,
+} from "../src/update/report-schema.ts";
 import { jailUserReportSchema, newUserReportSchema } from "../src/users/report-schema.ts";
 
 const copied = z
@@ -31,6 +39,14 @@ const filled = z
   ])
   .describe("What jk_init did, or would do, or can do.");
 
+const checked = z
+  .union([checkReportSchema, checkLineSchema, checkSummarySchema])
+  .describe("What jk_check found.");
+
+const updated = z
+  .union([updateReportSchema, updateLineSchema, updateSummarySchema])
+  .describe("What jk_update did, or would do.");
+
 /** The schema of each tool's report, by the `tool` that the report names. */
 export const REPORT_SCHEMAS = {
   "jailkit adopt": adoptReportSchema,
@@ -38,15 +54,18 @@ export const REPORT_SCHEMAS = {
   "jailkit delete": deleteReportSchema,
   "jailkit disk": diskReportSchema,
   "jailkit explain": explainReportsSchema,
+  "jailkit forget": forgetReportSchema,
   "jailkit list": listReportSchema,
   "jailkit log-sockets": logSocketsReportSchema,
+  "jailkit mount": mountReportSchema,
+  "jailkit unmount": unmountReportSchema,
   jk_addjailuser: newUserReportSchema,
-  jk_check: checkReportSchema,
+  jk_check: checked,
   jk_cp: copied,
   jk_init: filled,
   jk_jailuser: jailUserReportSchema,
   jk_list: processesReportSchema,
-  jk_update: updateReportSchema,
+  jk_update: updated,
 };
 
 export type ReportTool = keyof typeof REPORT_SCHEMAS;

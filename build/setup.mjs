@@ -2,7 +2,7 @@
 // (build, package, site, quickstart or test). Plain JavaScript, since it also installs Bun. JK_SETUP=check only reports
 // what is missing.
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { fail, requireMachine } from "./needs.mjs";
@@ -40,7 +40,7 @@ const needs = {
     "login",
     // accounts outside /etc/passwd
     "libnss-extrausers",
-    // languages, databases and editors with a section in jk_init.ini, and servers for their clients (60 MB)
+    // languages, databases and editors with a section in jk_init.ini, and servers for their clients (113 MB to download)
     ...words("php-cli php-fpm php-curl php-intl php-mbstring php-mysql php-xml composer"),
     ...words("mariadb-server mariadb-client postgresql ruby imagemagick zip unzip 7zip"),
     ...words("locales joe nano python3 openssl ca-certificates"),
@@ -58,10 +58,12 @@ const needs = {
   ],
 };
 
-// A second log daemon, which conflicts with one of these packages: tests install it in their machines. apt keeps it and
-// its dependencies among its downloaded files.
-const FETCHED = "syslog-ng-core";
-const ARCHIVES = "/var/cache/apt/archives";
+// Packages only for tests, which install them in their machines: a second log daemon, which conflicts with one of those
+// above, and a directory with its name services, which would take part in every lookup of this machine. They are kept with
+// their dependencies, in a folder that apt does not empty.
+const FETCHED = words(`syslog-ng-core slapd ldap-utils nslcd libnss-ldapd libpam-ldapd sssd-ldap sssd-tools
+  libnss-sss libpam-sss`);
+const ARCHIVES = "/var/cache/apt/jailkit-tests";
 
 function run(program, words, options = {}) {
   const result = spawnSync(program, words, { cwd: root, stdio: ["ignore", "pipe", "pipe"], ...options });
@@ -138,14 +140,23 @@ function installModules() {
   if (version !== pinned.bun) fail(`Bun ${pinned.bun} is needed; 'bun --version' says: ${version}`);
 }
 
-function fetchPackage(name) {
-  const isMissing = () => !readdirSync(ARCHIVES).some((file) => file.startsWith(`${name}_`));
-  if (!existsSync(ARCHIVES) || !isMissing()) return;
-  if (process.env.JK_SETUP === "check") fail(`missing packages in ${ARCHIVES}: ${name}`);
-  console.error(`setup: fetching ${name}`);
-  const options = ["install", "-y", "--no-install-recommends", "--download-only", name];
-  const { text } = aptGet(["-o", "APT::Keep-Downloaded-Packages=true", ...options]);
-  if (isMissing()) fail(`apt-get ${options.join(" ")} failed:\n${text}`);
+function fetchPackages() {
+  if (!existsSync("/var/cache/apt")) return;
+  const missing = () => {
+    const files = existsSync(ARCHIVES) ? readdirSync(ARCHIVES) : [];
+    return FETCHED.filter((name) => !files.some((file) => file.startsWith(`${name}_`)));
+  };
+  if (missing().length === 0) return;
+  if (process.env.JK_SETUP === "check") fail(`missing packages in ${ARCHIVES}: ${missing().join(" ")}`);
+  console.error(`setup: fetching ${missing().join(" ")}`);
+  mkdirSync(join(ARCHIVES, "partial"), { recursive: true });
+  const keep = ["-o", "APT::Keep-Downloaded-Packages=true", "-o", `Dir::Cache::archives=${ARCHIVES}/`];
+  // Apart: rsyslog gives way to the log daemon.
+  for (const names of [FETCHED.slice(0, 1), FETCHED.slice(1)]) {
+    const options = ["install", "-y", "--no-install-recommends", "--download-only", ...names];
+    const { text } = aptGet([...keep, ...options]);
+    if (missing().some((name) => names.includes(name))) fail(`apt-get ${options.join(" ")} failed:\n${text}`);
+  }
 }
 
 const task = process.argv[2] || "build";
@@ -155,5 +166,5 @@ requireMachine(task);
 installModules();
 if (!process.argv.includes("--modules-only")) {
   installPackages(needs[task]);
-  if (task === "test") fetchPackage(FETCHED);
+  if (task === "test") fetchPackages();
 }

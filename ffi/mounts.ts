@@ -1,5 +1,5 @@
 import type { ByteString } from "./bytes.ts";
-import { AT_FDCWD, O_CLOEXEC } from "./constants.ts";
+import { AT_EMPTY_PATH, AT_FDCWD, O_CLOEXEC } from "./constants.ts";
 import { addressOf, cArgument, check, libc, syscall } from "./libc.ts";
 
 // unshare(2), mount(2), open_tree(2), move_mount(2); the numbers are the same on x86-64 and aarch64
@@ -8,11 +8,16 @@ const MS_REC = 0x4000;
 const MS_SLAVE = 1 << 19;
 const SYS_open_tree = 428;
 const SYS_move_mount = 429;
+const SYS_mount_setattr = 442;
 const OPEN_TREE_CLONE = 1;
 const MNT_DETACH = 2;
 const MS_NOSUID = 2;
 const MS_NODEV = 4;
 const MS_NOEXEC = 8;
+const MS_PRIVATE = 1 << 18;
+const MOUNT_ATTR_RDONLY = 1;
+const MOUNT_ATTR_NOSUID = 2;
+const MOUNT_ATTR_NODEV = 4;
 const MOVE_MOUNT_F_EMPTY_PATH = 0x04;
 const MOVE_MOUNT_T_EMPTY_PATH = 0x40;
 
@@ -30,6 +35,30 @@ export function cloneMount(path: ByteString): number {
   const flags = OPEN_TREE_CLONE | O_CLOEXEC;
   const fd = syscall(SYS_open_tree, AT_FDCWD, addressOf(cArgument(path)), flags);
   return check(fd, "open_tree", path);
+}
+
+/** A detached mount of the directory of `fd` (O_PATH is enough), without the mounts in it. `path` is for the message. */
+export function cloneMountOf(fd: number, path: ByteString): number {
+  // SAFETY: addressOf and cArgument hold the empty string.
+  const empty = addressOf(cArgument(""));
+  const flags = OPEN_TREE_CLONE | O_CLOEXEC | AT_EMPTY_PATH;
+  return check(syscall(SYS_open_tree, fd, empty, flags), "open_tree", path);
+}
+
+/**
+ * Makes the mount of the descriptor `mount` read-only, nosuid, nodev and private: mount_setattr(2), Linux 5.12. `path` is
+ * for the message only.
+ */
+export function limitMount(mount: number, path: ByteString): void {
+  // struct mount_attr: to set, to clear, propagation, descriptor of a user namespace.
+  const attributes = new BigUint64Array(4);
+  attributes[0] = BigInt(MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+  attributes[2] = BigInt(MS_PRIVATE);
+  // SAFETY: addressOf holds both, and the size is that of the structure.
+  const empty = addressOf(cArgument(""));
+  const [address, size] = [addressOf(attributes), attributes.byteLength];
+  const result = syscall(SYS_mount_setattr, mount, empty, AT_EMPTY_PATH, address, size);
+  check(result, "mount_setattr", path);
 }
 
 /** Mounts a detached mount on the descriptor `target`: move_mount(2). `path` is for the message only. */

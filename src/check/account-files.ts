@@ -2,7 +2,7 @@ import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { type Stat, statIfPresent } from "../../ffi/files.ts";
 import { plainPath } from "../../ffi/paths.ts";
-import { JailkitError } from "../cli/error.ts";
+import { answered, JailkitError } from "../cli/error.ts";
 import { readKeys } from "../config/keys.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
@@ -58,18 +58,18 @@ export class AccountFiles {
     return this.#primaryGroups.get(uid);
   }
 
-  /** True if an account of the jail or of the host has this uid; the host is asked once for each. */
+  /** True if an account of the jail or of the host has or may have this uid; the host is asked once for each. */
   hasUid(uid: number): boolean {
     return this.#knownUids.getOrInsertComputed(
       uid,
-      () => this.#primaryGroups.has(uid) || this.#host.userByUid(uid) !== undefined,
+      () => this.#primaryGroups.has(uid) || (answered(() => this.#host.userByUid(uid) !== undefined) ?? true),
     );
   }
 
   /** The name for a uid in the jail, else on the host. */
   nameOf(uid: number): ByteString | undefined {
     this.#names ??= new Map(this.accounts.toReversed().map((one) => [one.uid, one.name]));
-    return this.#names.get(uid) ?? this.#host.userByUid(uid)?.name;
+    return this.#names.get(uid) ?? answered(() => this.#host.userByUid(uid)?.name);
   }
 
   /** The facts for the rules about accounts. */

@@ -114,10 +114,16 @@ class AccountCheck {
     this.#seen.set(name, name);
     this.#seen.getOrInsert(uid, name);
     if (other === undefined) return;
+    // Two names of one user on the host too, as hosting panels have them.
+    if (name !== other && this.#isReal(name, uid) && this.#isReal(other, uid)) return;
     const message = `user ${display(name)} (uid ${uid}) in ${this.#where} is a duplicate of ${display(other)}`;
     const known = name !== other && this.#facts.hostUser(name) !== undefined;
     const remedy = known ? jailSideCommand(this.#facts.jail, name) : this.#sed(this.#passwd, index);
     this.#report("duplicate-user", message, remedy);
+  }
+
+  #isReal(name: ByteString, uid: number): boolean {
+    return this.#facts.hostUser(name)?.uid === uid;
   }
 
   #checkUser(entry: PasswdEntry): void {

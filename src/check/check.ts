@@ -1,13 +1,12 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { holdingSignals, receivedSignal } from "../../ffi/interrupts.ts";
+import { holdingSignals } from "../../ffi/interrupts.ts";
 import { display } from "../cli/display.ts";
 import { answered, describeError, JailkitError, problemFrom } from "../cli/error.ts";
-import { statusAfterSignals } from "../cli/interrupt.ts";
 import { BUSY } from "../cli/options.ts";
 import { loadConfig } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
 import { type JailedUser, jailedUsers, namesOf, usersByJail } from "../jail/accounts/jailed-users.ts";
-import { serviceUsersIfAnswered } from "../jail/accounts/service-users.ts";
+import { knownServiceUsers } from "../jail/accounts/service-users.ts";
 import { type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import { type JailLock, lockJail } from "../jail/record/jail-lock.ts";
 import { jailHint } from "../jail/record/named-jail.ts";
@@ -16,28 +15,27 @@ import { FindingList } from "./finding-list.ts";
 import { type FixOutcome, fixFindings } from "./fix/fix.ts";
 import { configFindings, notInJailFinding, userFindings } from "./host.ts";
 import { checkJail, type JailCheck, type JailReport } from "./jail.ts";
-import { type JailToCheck, jailsToCheck, servedSockets } from "./jails.ts";
+import { jailsToCheck, servedSockets } from "./jails.ts";
 import { freePaths } from "./report/remedies.ts";
-import type { CheckReport } from "./report/report-schema.ts";
 import type { CheckFinding, CheckProblem } from "./rules.ts";
+import { jailSettings, sectionOf } from "./settings.ts";
 import { runSmokeTests, type SmokeResult } from "./smoke/smoke.ts";
 
-interface CheckRequest {
-  /** Absolute. */
+/** How jails are checked. */
+export interface CheckOptions {
   readonly configFile: ByteString;
-  /** Absolute; all jails if it is empty. */
-  readonly jails: readonly ByteString[];
   readonly full: boolean;
   readonly fix: boolean;
   /** With `fix`: do not wait for another tool that works on a jail. */
   readonly noWait: boolean;
   readonly json: boolean;
   readonly run: boolean;
-  readonly verbose: (line: ByteString) => void;
-  /** Called after the check of the host, before the jails. */
-  readonly begun: (host: HostReport) => void;
-  /** Called after the check of each jail. */
-  readonly done: (report: CheckedJail) => void;
+}
+
+/** A jail to check, and the users of the host who live in it. */
+export interface CheckJob {
+  readonly path: ByteString;
+  readonly users: readonly JailedUser[];
 }
 
 /** Findings about the host, and problems and warnings that are not about one jail. */
@@ -61,11 +59,19 @@ export interface CheckedJail {
   readonly tests: readonly SmokeResult[];
 }
 
-export interface CheckResult {
+export type CheckStatus = 0 | 1 | 2 | typeof BUSY;
+
+// Busy jails make the status of a run that has findings, but nothing else that could not be checked.
+const WEIGHT: Readonly<Record<CheckStatus, number>> = { 0: 0, 1: 1, [BUSY]: 2, 2: 3 };
+
+/** The status of both. */
+export const worse = (one: CheckStatus, other: CheckStatus): CheckStatus =>
+  WEIGHT[one] > WEIGHT[other] ? one : other;
+
+/** What a run of jk_check(8) has to do, and what it has found about the host. */
+export interface CheckPlan {
   readonly host: HostReport;
-  readonly jails: readonly CheckedJail[];
-  /** 0: no findings, 1: findings, 2: something could not be checked; above 128: a signal ended --fix. */
-  readonly exitStatus: CheckReport["exitStatus"];
+  readonly jobs: readonly CheckJob[];
 }
 
 function serviceUsersAt(
@@ -75,35 +81,63 @@ function serviceUsersAt(
 ): JailedUser[] {
   // An error is reported when that jail is checked.
   using root = answered(() => openJailRoot(path));
-  return root === undefined ? [] : serviceUsersIfAnswered(root, known, accounts);
+  return root === undefined ? [] : knownServiceUsers(root, known, accounts).users;
 }
 
-/** Runs jk_check(8). Throws JailkitError (2) if the configuration cannot be used. */
-export async function check(request: CheckRequest): Promise<CheckResult> {
+/**
+ * Checks the host, and lists the jails to check: those that were `asked` for (absolute), or all. Throws JailkitError (2) if
+ * the configuration cannot be used.
+ */
+export function planCheck(configFile: ByteString, asked: readonly ByteString[]): CheckPlan {
   const warnings: string[] = [];
   const unusable: CheckProblem[] = [];
-  const ini = readIni(request.configFile, warnings, unusable);
+  const ini = readIni(configFile, warnings, unusable);
   const local = jailedUsers();
-  const { jails, problems } = jailsToCheck(ini, local, request.jails);
+  const { jails, problems } = jailsToCheck(ini, local, asked);
   problems.push(...unusable);
   const accounts = hostAccounts();
   const names = namesOf(local);
-  const users = [...local, ...jails.flatMap(({ path }) => serviceUsersAt(path, names, accounts))];
-  const asked = new Set(jails.map(({ path }) => path));
-  const concerned = users.filter(({ jail }) => request.jails.length === 0 || asked.has(jail ?? ""));
-  const byJail = usersByJail(users);
-  const shared = { accounts, servedSocket: servedSockets(problems), freePath: freePaths() };
+  const users = [...local, ...jails.flatMap((path) => serviceUsersAt(path, names, accounts))];
+  const chosen = new Set(jails);
+  const concerned = users.filter(({ jail }) => asked.length === 0 || chosen.has(jail ?? ""));
+  servedSockets(problems);
   const findings = new FindingList().add(...configFindings(), ...concerned.flatMap(userFindings));
-  const host: HostReport = { findings: findings.inOrder("/etc/passwd"), problems, warnings };
-  request.begun(host);
-  const checked: CheckedJail[] = [];
-  for (const jail of jails) {
-    if (receivedSignal() !== undefined) break;
-    const one = await checkOne(jail, request, { ...shared, users: byJail.get(jail.path) ?? [] });
-    request.done(one);
-    checked.push(one);
+  const host = { findings: findings.inOrder("/etc/passwd"), problems, warnings };
+  const byJail = usersByJail(users);
+  return { host, jobs: jails.map((path) => ({ path, users: byJail.get(path) ?? [] })) };
+}
+
+/** Checks jails, one after the other. */
+export class JailChecker {
+  readonly #options: CheckOptions;
+  readonly #verbose: (line: ByteString) => void;
+  readonly #ini: IniFile | undefined;
+  readonly #shared: Pick<JailCheck, "accounts" | "servedSocket" | "freePath">;
+
+  /** `names`: chooses names for files that are moved away. Throws as planCheck. */
+  constructor(
+    options: CheckOptions,
+    verbose: (line: ByteString) => void,
+    names: JailCheck["freePath"] = freePaths(),
+  ) {
+    this.#options = options;
+    this.#verbose = verbose;
+    // The plan has reported what is wrong with it.
+    this.#ini = readIni(options.configFile, [], []);
+    this.#shared = { accounts: hostAccounts(), servedSocket: servedSockets([]), freePath: names };
   }
-  return { host, jails: checked, exitStatus: statusAfterSignals(statusOf(host, checked)) };
+
+  check({ path, users }: CheckJob): Promise<CheckedJail> {
+    const { settings } = jailSettings(sectionOf(this.#ini, path));
+    return checkOne(path, this.#options, { ...this.#shared, settings, users, verbose: this.#verbose });
+  }
+}
+
+/** The result for a jail whose check was not completed; printable. */
+export function notChecked(path: ByteString, reason: string, code = "failed"): CheckedJail {
+  const message = `${display(path)}: cannot be checked: ${reason}`;
+  const nothing = { path, report: undefined, fixes: [], fixed: new Set<CheckFinding>(), tests: [] };
+  return { ...nothing, findings: [], problems: [{ code, path, message }] };
 }
 
 function readIni(file: ByteString, warnings: string[], problems: CheckProblem[]): IniFile | undefined {
@@ -121,11 +155,12 @@ function readIni(file: ByteString, warnings: string[], problems: CheckProblem[])
 }
 
 async function checkOne(
-  { path, settings }: JailToCheck,
-  { verbose, full, ...request }: CheckRequest,
-  shared: Pick<JailCheck, "users" | "accounts" | "servedSocket" | "freePath">,
+  path: ByteString,
+  request: CheckOptions,
+  shared: Omit<JailCheck, "root" | "full">,
 ): Promise<CheckedJail> {
   const nothing = { path, report: undefined, fixes: [], fixed: new Set<CheckFinding>(), tests: [] };
+  const { verbose } = shared;
   let lock: JailLock | undefined;
   let root: JailRoot;
   try {
@@ -142,8 +177,8 @@ async function checkOne(
   using _lock = lock;
   using opened = root;
   try {
-    const how = { settings, ...shared, full };
-    const report = await checkJail({ root: opened, ...how, verbose });
+    const how = { ...shared, full: request.full };
+    const report = await checkJail({ root: opened, ...how });
     const repaired = request.fix ? await fix(path, report, how) : { ...nothing, appeared: [] };
     const { fixes, fixed, appeared } = repaired;
     const smoke = request.run ? await runSmokeTests(opened, report.record.content, verbose) : undefined;
@@ -151,8 +186,7 @@ async function checkOne(
     const problems = [...report.problems, ...(smoke?.problems ?? [])];
     return { path, report, findings, problems, fixes, fixed, tests: smoke?.results ?? [] };
   } catch (error) {
-    const message = `${display(path)}: cannot be checked: ${describeError(error)}`;
-    return { ...nothing, findings: [], problems: [{ code: "failed", path, message }] };
+    return notChecked(path, describeError(error));
   }
 }
 
@@ -160,7 +194,7 @@ async function checkOne(
  * Repairs, and checks again: a finding is fixed if the second check does not report it. `appeared`: those that others had
  * hidden.
  */
-async function fix(path: ByteString, report: JailReport, how: Omit<JailCheck, "root" | "verbose">) {
+async function fix(path: ByteString, report: JailReport, how: Omit<JailCheck, "root">) {
   const fixes = holdingSignals(() => fixFindings(path, report));
   if (!fixes.some(({ done }) => done)) return { fixes, fixed: new Set<CheckFinding>(), appeared: [] };
   using root = openJailRoot(path);
@@ -183,12 +217,15 @@ function openProblem(path: ByteString, error: unknown, missing: boolean): CheckP
   return { ...problem, message };
 }
 
-function statusOf(host: HostReport, jails: readonly CheckedJail[]): 0 | 1 | 2 | typeof BUSY {
-  const problems = [...host.problems, ...jails.flatMap((jail) => jail.problems)];
-  if (problems.length > 0) return problems.every(({ code }) => code === "busy") ? BUSY : 2;
-  const open = jails.some(
-    ({ findings, fixed, fixes }) =>
-      findings.some((finding) => !fixed.has(finding)) || fixes.some(({ done }) => !done),
-  );
-  return host.findings.length > 0 || open ? 1 : 0;
+/** Whether another tool was working on a jail, and nothing else prevented the check. */
+const isBusy = (problems: readonly CheckProblem[]) => problems.every(({ code }) => code === "busy");
+
+/** 0: no findings, 1: findings, 2: something could not be checked; BUSY: because of --no-wait. */
+export function statusOf({ findings, problems, fixed, fixes }: CheckedJail): CheckStatus {
+  if (problems.length > 0) return isBusy(problems) ? BUSY : 2;
+  return findings.some((finding) => !fixed.has(finding)) || fixes.some(({ done }) => !done) ? 1 : 0;
 }
+
+/** The same for the host. */
+export const hostStatus = ({ findings, problems }: HostReport): 0 | 1 | 2 =>
+  problems.length > 0 ? 2 : findings.length > 0 ? 1 : 0;

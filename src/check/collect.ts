@@ -3,9 +3,11 @@ import { isErrno } from "../../ffi/error.ts";
 import type { Stat } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
+import { hostSystemOf, outsidePathOf } from "../jail/fs/host-mounts.ts";
+import { liveState } from "../jail/fs/live-mounts.ts";
 import { jailMounts } from "../jail/fs/unmount.ts";
 import { hostPath, isDirectory, isLink, isRegular, type JailRoot } from "../jail/fs/walk.ts";
-import type { ManifestContent } from "../jail/record/manifest.ts";
+import type { ManifestContent, ManifestEntry } from "../jail/record/manifest.ts";
 import { barrierFindings } from "./files/barriers.ts";
 import { type Counterpart, counterpartOf, hostDevice, kernelTest } from "./files/counterpart.ts";
 import { driftOf, isGenerated, missingFindings, type SourceGone } from "./files/drift.ts";
@@ -80,6 +82,14 @@ export class Collected implements WalkHandlers {
     this.hostDirectory = context.hostDirectory;
   }
 
+  hostMount(path: ByteString, stat: Stat): ByteString | undefined {
+    return hostSystemOf(this.#context.root, { path, stat });
+  }
+
+  outside(path: ByteString, stat: Stat): ByteString | undefined {
+    return outsidePathOf(this.#context.root, { path, stat });
+  }
+
   ignored(path: ByteString): boolean {
     const { settings, root } = this.#context;
     return settings.everywhere(hostPath(root, path));
@@ -105,6 +115,9 @@ export class Collected implements WalkHandlers {
   barrier(path: ByteString, barrier: Barrier): void {
     this.#barriers.push(path);
     this.#present.add(path);
+    const { root, content } = this.#context;
+    const isLive = barrier.kind === "mounted" && content?.live?.includes(path);
+    if (isLive && liveState(root, path) === "mounted") return;
     this.findings.add(...barrierFindings(path, hostPath(this.#context.root, path), barrier));
   }
 
@@ -169,7 +182,11 @@ export class Collected implements WalkHandlers {
     if (!isRegular(seen.stat)) return;
     this.#hardLinks.add(seen.path, seen.stat);
     if (isProgram(seen.path, seen.stat.mode))
-      this.programs.push({ path: seen.path, source: counterpart.path });
+      this.programs.push({
+        path: seen.path,
+        source: counterpart.path,
+        requested: isRequested(seen.path, entry),
+      });
   }
 
   #itemOf(seen: WalkEntry): Item {
@@ -201,6 +218,12 @@ export class Collected implements WalkHandlers {
     if (both && drift.findings.length === 0 && !settings.compare(path) && !isGenerated(seen.path))
       this.strangers.set(seen.path, item);
   }
+}
+
+/** True for an operand of jk_cp. If nothing is known about a file: if it is in a directory of programs. */
+function isRequested(path: ByteString, entry: ManifestEntry | undefined): boolean {
+  if (entry === undefined) return /\/s?bin$/.test(directoryOf(path));
+  return entry.reason !== "tree" && entry.sections.some((name) => name.startsWith("/"));
 }
 
 /** The item as one without a source: nothing can be compared with a file that the kernel makes up. */

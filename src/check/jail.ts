@@ -3,7 +3,10 @@ import { display } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { type JailedUser, namesOf } from "../jail/accounts/jailed-users.ts";
+import { isPrivate, liveState } from "../jail/fs/live-mounts.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
+import { emptiedMessage, isEmptied } from "../jail/record/emptied.ts";
+import { lackingProblem } from "../jail/record/live.ts";
 import type { ManifestContent } from "../jail/record/manifest.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
 import type { HostAccounts } from "../system/host-accounts.ts";
@@ -58,7 +61,9 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
   const { root, users, accounts, settings, freePath, verbose } = check;
   verbose(`testing basedir ${root.path}/`);
   const record = readRecord(root);
-  const { content } = record;
+  const emptied = record.content !== undefined && isEmptied(root, record.content);
+  // All of it is missing, and nobody misses it.
+  const content = emptied ? undefined : record.content;
   const files = new AccountFiles(root, accounts);
   const problems = [...record.problems, ...files.problems];
   const orProblem = (code: string, step: () => CheckFinding[], what = ""): CheckFinding[] => {
@@ -89,7 +94,9 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
   const { compared, known, bytes } = outcome;
   collected.findings.add(
     ...record.findings,
+    ...(emptied ? [emptiedFinding(root)] : []),
     ...shells,
+    ...liveFindings(root, content),
     ...safetyFindings(root),
     ...closedFindings(
       root,
@@ -100,7 +107,7 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
     ...outcome.findings,
     ...strangerFindings(root, content, collected.strangers),
     ...missingUsers(root, files, users),
-    ...accountFindings(files.facts(verbose)),
+    ...orProblem("name-service", () => accountFindings(files.facts(verbose)), "accounts are not compared: "),
   );
   problems.push(...collected.problems, ...outcome.problems, ...keepVerified(record, outcome.verified));
   const nameOf = (uid: number) => files.nameOf(uid);
@@ -112,6 +119,15 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
     findings: findings.map((finding) => withRemedy(finding, context)),
     problems,
     counts: { objects: collected.objects, compared, known, bytes },
+  };
+}
+
+function emptiedFinding({ path }: JailRoot): CheckFinding {
+  return {
+    rule: "emptied",
+    path,
+    message: emptiedMessage(path),
+    remedy: `jailkit forget ${shellWord(path)}`,
   };
 }
 
@@ -128,6 +144,23 @@ function strangerFindings(
   const jail = shellWord(root.path);
   const remedy = again ? `jailkit adopt --force ${jail}` : `jailkit adopt ${jail}`;
   return [{ rule: "unrecorded", path: root.path, message, remedy }];
+}
+
+/** The finding about a live jail of which a directory is not mounted, or in a peer group. */
+function liveFindings(root: JailRoot, content: ManifestContent | undefined): CheckFinding[] {
+  const { live = [] } = content ?? {};
+  return live.flatMap((jailPath): CheckFinding[] => {
+    const path = root.path + jailPath;
+    const problem = lackingProblem(root, [jailPath]);
+    // A mount that lacks a restriction is found by the walk.
+    if (problem !== undefined && liveState(root, jailPath) === "open") return [];
+    const { message, remedy } = problem ?? {};
+    if (message !== undefined) return [{ rule: "live-mount", path, jailPath, message, remedy }];
+    if (isPrivate(root, jailPath)) return [];
+    const shared = `${display(path)} is in a peer group: what is mounted elsewhere may appear there`;
+    const make = `mount --make-private ${shellWord(path)}`;
+    return [{ rule: "live-mount", path, jailPath, message: shared, remedy: make }];
+  });
 }
 
 function missingUsers(root: JailRoot, { accounts }: AccountFiles, users: readonly JailedUser[]) {

@@ -9,39 +9,33 @@ import { type IniFile, problemLine } from "../config/model.ts";
 import { placeOf } from "../config/place.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
-import { knownJails, REGISTRY } from "../jail/record/manifest.ts";
+import { REGISTRY, readRegistry } from "../jail/record/manifest.ts";
 import { type CheckProblem, unreadable } from "./rules.ts";
-import { type JailSettings, jailSettings, type PathTest, sectionOf } from "./settings.ts";
-
-/** A jail to check, and its settings. */
-export interface JailToCheck {
-  readonly path: ByteString;
-  readonly settings: JailSettings;
-}
+import { jailSettings, type PathTest, sectionOf } from "./settings.ts";
 
 /** The jails to check, in order: those of jk_check.ini, of users, and of the registry; or those that were `asked` for. */
 export function jailsToCheck(
   ini: IniFile | undefined,
   users: readonly JailedUser[],
   asked: readonly ByteString[],
-): { jails: JailToCheck[]; problems: CheckProblem[] } {
+): { jails: ByteString[]; problems: CheckProblem[] } {
   const problems: CheckProblem[] = [];
-  const known = () => [
-    ...(ini === undefined ? [] : sectionJails(ini, problems)),
-    ...users.flatMap(({ jail }) => jail ?? []),
-    ...recordedJails(problems),
-  ];
+  const known = () => {
+    const named = [
+      ...(ini === undefined ? [] : sectionJails(ini, problems)),
+      ...users.flatMap(({ jail }) => jail ?? []),
+    ];
+    return [...named, ...recordedJails(named, problems)];
+  };
   const paths = new Set(asked.length > 0 ? asked.map(plainPath) : known());
-  const jails = [...paths].map((path): JailToCheck => {
-    const { settings, problems: found } = jailSettings(sectionOf(ini, path));
-    for (const problem of found) {
+  for (const path of paths) {
+    for (const problem of jailSettings(sectionOf(ini, path)).problems) {
       if (problem.severity !== "error") continue;
       const message = problemLine(problem, display(problem.file));
       problems.push({ code: problem.code, path: problem.file, message, place: ini && placeOf(ini, problem) });
     }
-    return { path, settings };
-  });
-  return { jails, problems };
+  }
+  return { jails: [...paths], problems };
 }
 
 function sectionJails(ini: IniFile, problems: CheckProblem[]): ByteString[] {
@@ -53,16 +47,20 @@ function sectionJails(ini: IniFile, problems: CheckProblem[]): ByteString[] {
   });
 }
 
-/** The jails of the registry that still exist. */
-function recordedJails(problems: CheckProblem[]): ByteString[] {
+/** The jails of the registry that still exist. A damaged record of one is a finding there, any other a problem. */
+function recordedJails(named: readonly ByteString[], problems: CheckProblem[]): ByteString[] {
+  const exists = (path: ByteString) => {
+    const stat = statIfPresent(AT_FDCWD, path);
+    return stat !== undefined && isDirectory(stat);
+  };
   try {
-    const paths = knownJails().map(({ jail }) => plainPath(jail.path));
-    return paths
-      .filter((path) => {
-        const stat = statIfPresent(AT_FDCWD, path);
-        return stat !== undefined && isDirectory(stat);
-      })
-      .sort();
+    const { jails, damaged } = readRegistry(named);
+    const broken = damaged.flatMap(({ error }) => {
+      if (error.jail !== undefined && exists(error.jail)) return plainPath(error.jail);
+      problems.push({ code: error.code, path: error.file, message: error.message });
+      return [];
+    });
+    return [...jails.map(({ jail }) => plainPath(jail.path)).filter(exists), ...broken].sort();
   } catch (error) {
     problems.push(unreadable(REGISTRY, error, "the registry of jails cannot be read: "));
     return [];

@@ -4,7 +4,8 @@ import { describeError, JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { type ManifestContent, openManifest, REGISTRY } from "../jail/record/manifest.ts";
-import { loadVerified, saveVerified, type Verified, type VerifiedFiles } from "./content/verified.ts";
+import { RecordError } from "../jail/record/record-file.ts";
+import { loadVerified, saveVerified, type Verified, type VerifiedFiles } from "../jail/record/verified.ts";
 import { type CheckFinding, type CheckProblem, unreadable } from "./rules.ts";
 
 /** The record of a jail, which is outside the jail. */
@@ -34,7 +35,8 @@ export function readRecord(root: JailRoot): JailRecord {
     const kept = content.requests.length > 0 || content.entries.size > 0;
     return { ...nothing, id, content: kept ? content : undefined, verified: loadVerified(REGISTRY, id) };
   } catch (error) {
-    const problem = unreadable(REGISTRY, error, "the record of the jail cannot be used: ");
+    const file = error instanceof RecordError ? error.file : REGISTRY;
+    const problem = unreadable(file, error, "the record of the jail cannot be used: ");
     // Users other than root can never read it.
     if (!(error instanceof JailkitError) || libc.geteuid() !== 0) return { ...nothing, problems: [problem] };
     const remedy = error.remedy || `jailkit adopt --force ${shellWord(root.path)}`;

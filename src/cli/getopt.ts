@@ -54,9 +54,11 @@ export function getopt(args: readonly ByteString[], table: OptionTable, posix = 
       throw new UsageError(`option ${quoted(`--${name}`)} is ambiguous; possibilities: ${names}`);
     }
     const joined = equals < 0 ? undefined : word.slice(equals + 1);
-    if (entry.spec.value !== undefined) add(entry, joined ?? take(`--${entry.long}`));
+    if (entry.spec.optional) add(entry, joined ?? "");
+    else if (entry.spec.value !== undefined) add(entry, joined ?? take(`--${entry.long}`));
     else if (joined === undefined) add(entry, undefined);
-    else throw new UsageError(`option '--${entry.long}' does not take an argument`);
+    else if (entry.spec.words?.includes(joined)) add(entry, joined);
+    else throw unexpectedWord(entry.long, entry.spec.words);
   };
 
   const bundle = (word: ByteString) => {
@@ -87,4 +89,9 @@ export function getopt(args: readonly ByteString[], table: OptionTable, posix = 
     } else result.operands.push(word);
   }
   return result;
+}
+
+function unexpectedWord(long: string, words: readonly string[] = []): UsageError {
+  const only = words.length === 0 ? "" : `, except ${words.map(quoted).join(", ")}`;
+  return new UsageError(`option '--${long}' does not take an argument${only}`);
 }

@@ -45,7 +45,9 @@ export function optionRows(options: OptionTable): [string, string][] {
     .filter(([, spec]) => !spec.hidden)
     .map(([key, spec]) => {
       const short = spec.short === undefined ? "    " : `-${spec.short}, `;
-      const value = spec.value === undefined ? "" : `=${spec.value}`;
+      const words = spec.words === undefined ? "" : `[=${spec.words.join("|")}]`;
+      const joined = spec.value === undefined ? words : `=${spec.value}`;
+      const value = spec.optional ? `[${joined}]` : joined;
       return [`${short}--${longName(key, spec)}${value}`, spec.description];
     });
 }

@@ -6,6 +6,10 @@ export interface OptionSpec {
   readonly long?: string;
   /** The name of the value in the help; an option without one is a flag. */
   readonly value?: string;
+  /** For a flag: words that may be joined to it, as in `--json=lines`. */
+  readonly words?: readonly string[];
+  /** The value may be omitted, and is only given as `--NAME=VALUE`; without it, it is empty. */
+  readonly optional?: boolean;
   /** The value may be empty: it is neither a name nor a path. */
   readonly mayBeEmpty?: boolean;
   /** The option may be repeated, and all its values count. */
@@ -19,13 +23,15 @@ export interface OptionSpec {
 
 export type OptionTable = Readonly<Record<string, OptionSpec>>;
 
-/** The values of the options in a table: a list for a repeated one, a byte string for one with a value, else a flag. */
+/** The values of the options in a table: a list for a repeated one, a byte string for one with a value, else a flag or its word. */
 export type OptionValues<T extends OptionTable> = {
   readonly [K in keyof T]: T[K] extends { repeat: true }
     ? string[]
     : T[K] extends { value: string }
       ? string | undefined
-      : boolean;
+      : T[K] extends { words: readonly (infer Word)[] }
+        ? boolean | Word
+        : boolean;
 };
 
 /** The long form of an option: `dryRun` is `--dry-run`. */
@@ -53,6 +59,27 @@ export const forceOption = (description: string) => ({ short: "f", description }
 
 /** `--json` */
 export const JSON_OUTPUT = { description: "print one JSON object instead of lines" } as const;
+
+/** `--json[=lines]`, for a tool that works on many jails. */
+export const JSON_LINES_OUTPUT = {
+  words: ["lines"],
+  description:
+    "print one JSON object instead of lines; as --json=lines, print an object in one line for each jail when it is done, and then one for the whole",
+} as const;
+
+/** `--jobs=N` */
+export const JOBS = {
+  value: "N",
+  description: "work on N jails at once; by default, as many as there are processors",
+} as const;
+
+/** The option by which a tool starts itself again; see src/system/jobs.ts. */
+export const WORKER = { hidden: true, description: "do jobs from standard input" } as const;
+
+/** `--strict` of tools that pass over what jailkit 2 passed over. */
+export const STRICT = {
+  description: "exit with another status than 0 unless everything requested is there (always so with --json)",
+} as const;
 
 /** `-v`, `--verbose` */
 export const VERBOSE = { short: "v", description: "print more details" } as const;

@@ -9,8 +9,33 @@ import { describeError, JailkitError } from "./error.ts";
 /** EIO of a terminal says that it was closed. */
 const isCharacterDevice = (fd: number) => (fstat(fd).mode & S_IFMT) === S_IFCHR;
 
+/** What was printed: on standard output (1) or standard error (2), and the text. */
+export type Printed = readonly (readonly [1 | 2, ByteString])[];
+
+let captured: [1 | 2, ByteString][] | undefined;
+
+/** Does work, and returns what it printed instead of printing it. Do not nest. */
+export async function capturing<T>(work: () => Promise<T>): Promise<{ result: T; printed: Printed }> {
+  const printed: [1 | 2, ByteString][] = [];
+  captured = printed;
+  try {
+    return { result: await work(), printed };
+  } finally {
+    captured = undefined;
+  }
+}
+
+/** Prints what was captured, perhaps in another process. */
+export function printAgain(printed: Printed): void {
+  for (const [fd, text] of printed) put(fd === 1 ? 1 : standardError, text);
+}
+
 // Not process.stdout: it costs milliseconds at start, and buffers output that it could not write.
 function put(fd: number, text: ByteString): void {
+  if (captured !== undefined) {
+    captured.push([fd === 1 ? 1 : 2, text]);
+    return;
+  }
   try {
     writeAll(fd, toBytes(text));
   } catch (error) {
@@ -46,6 +71,11 @@ export function printJson(value: unknown): void {
   put(1, `${utf8(JSON.stringify(value, null, 2))}\n`);
 }
 
+/** Writes a value as one line of JSON to standard output; byte strings in it must have gone through `jsonText`. */
+export function printJsonLine(value: unknown): void {
+  put(1, `${utf8(JSON.stringify(value))}\n`);
+}
+
 /** True where standard output is a terminal. */
 export function stdoutIsTerminal(): boolean {
   return libc.isatty(1) === 1;
@@ -53,5 +83,5 @@ export function stdoutIsTerminal(): boolean {
 
 /** True where standard error is a terminal; progress is shown only there. */
 export function stderrIsTerminal(): boolean {
-  return libc.isatty(standardError) === 1;
+  return captured === undefined && libc.isatty(standardError) === 1;
 }

@@ -1,7 +1,7 @@
 import { printErrorAsItIs, stderrIsTerminal } from "./output.ts";
 
 /** A counter on the last line of a terminal, for work that takes longer than half a second. */
-interface Progress {
+export interface Progress {
   /** Updates the counter; cheap enough for every file. */
   at(done: number, total: number): void;
   /** Removes the line. Call it before anything else is printed, and at the end. */

@@ -5,7 +5,7 @@ import { JailkitError, UsageError } from "./error.ts";
 import { type GivenArguments, getopt } from "./getopt.ts";
 import type { HelpSource } from "./help.ts";
 import type { OptionTable, OptionValues } from "./options.ts";
-import { printError, printJson } from "./output.ts";
+import { printError, printJson, printJsonLine } from "./output.ts";
 
 /** A tool for administrators: what it is called, what it takes, what it does. */
 interface ToolDefinition<T extends OptionTable = OptionTable> extends HelpSource {
@@ -78,7 +78,8 @@ export function defineTool<const T extends OptionTable>(definition: ToolDefiniti
         throw new JailkitError("not-root", root, "must be run as root");
       const output = await definition.run({ options: values, operands: given.operands });
       if (typeof output === "number") return output;
-      if (asked.includes("json")) printJson(output.report());
+      const lines = given.options.some(({ key, value }) => key === "json" && value === "lines");
+      if (asked.includes("json")) (lines ? printJsonLine : printJson)(output.report());
       else output.print?.();
       return output.exitStatus;
     } catch (error) {
@@ -119,7 +120,7 @@ function optionValues<T extends OptionTable>(given: GivenArguments, options: Opt
   for (const [key, spec] of Object.entries(options)) {
     const own = given.options.filter((option) => option.key === key);
     if (spec.repeat) typed[key] = own.map(({ value = "" }) => value);
-    else typed[key] = spec.value === undefined ? own.length > 0 : own.at(-1)?.value;
+    else typed[key] = spec.value === undefined ? (own.at(-1)?.value ?? own.length > 0) : own.at(-1)?.value;
   }
   return typed as OptionValues<T>;
 }

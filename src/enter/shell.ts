@@ -7,8 +7,8 @@ import { MAY_EXECUTE, mayAccess } from "../../ffi/rights.ts";
 import { answered } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { closedOnTheWay, type Found, lookUp } from "../jail/fs/look.ts";
-import { jailFindings } from "../jail/fs/safety.ts";
-import { hostPath, isRegular, type JailRoot, withDirectory } from "../jail/fs/walk.ts";
+import { jailFindings, onlyRootDecides } from "../jail/fs/safety.ts";
+import { hostPath, isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import { closeFirst } from "../system/exchange.ts";
 import { isNoexec, remountCommand } from "../system/mounts.ts";
 import type { ShellFact, Unsafe } from "./facts.ts";
@@ -49,9 +49,9 @@ export function programFindings(root: JailRoot, canonicalPath: ByteString): Unsa
   return found;
 }
 
-/** True if only root can exchange the file at `path` of the jail; false if that is unknown. */
+/** True if only root can exchange the file at `path` of the jail, or create it; false if that is unknown. */
 export function onlyRootExchangesIn(root: JailRoot, path: ByteString): boolean {
-  return answered(() => withDirectory(root, directoryOf(path), ({ trusted }) => trusted)) ?? false;
+  return answered(() => onlyRootDecides(root, directoryOf(path))) ?? false;
 }
 
 /** The step before a command of root's that names `path` of the jail; undefined if root may type it. See commandAt. */

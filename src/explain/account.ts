@@ -3,10 +3,12 @@ import { supplementaryGroups } from "../../ffi/process.ts";
 import { type Credentials, withRightsOf } from "../../ffi/rights.ts";
 import { quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
+import { operands } from "../cli/shell-word.ts";
 import { suggest } from "../cli/suggest.ts";
 import type { Login } from "../enter/gather.ts";
-import { namesIn } from "../system/account-tools.ts";
-import { groupIdsOf, type PasswdEntry, passwdByName } from "../system/accounts.ts";
+import { isLocalUser, namesIn } from "../system/account-tools.ts";
+import { groupIdsOf, type PasswdEntry } from "../system/accounts.ts";
+import { hostUser } from "../system/name-services.ts";
 import { installedPrivilege } from "./installed.ts";
 import { readableFor } from "./readable.ts";
 import { emptyReport, judgeReport, type LoginReport, type ReportStep } from "./report.ts";
@@ -34,14 +36,15 @@ export function explainUser(
   explain: (report: LoginReport, subject: Subject) => void,
 ): LoginReport {
   const report = emptyReport(user, about);
-  const account = passwdByName(user);
+  const { account, silence } = findAccount(user);
   const onBehalf = callerUid === 0;
   if (!onBehalf && account?.uid !== callerUid)
     throw new JailkitError("not-yourself", 2, "only root may ask about other users");
   if (account === undefined) {
     const near = suggest(user, namesIn("/etc/passwd"));
-    const message = "there is no such user on this machine";
-    const remedy = near === undefined ? "getent passwd" : `did you mean ${quoted(near)}?`;
+    const message = silence ?? "there is no such user on this machine";
+    const guess = near === undefined ? "getent passwd" : `did you mean ${quoted(near)}?`;
+    const remedy = silence === undefined ? guess : "start them; until then nobody of that service can log in";
     report.steps.push(stepsOf("account")("account", "failed", message, remedy));
   } else {
     const { name, uid, gid, shell } = account;
@@ -49,9 +52,29 @@ export function explainUser(
     report.loginShell = shell;
     const groups = onBehalf ? groupIdsOf(name, gid) : supplementaryGroups();
     explain(report, { account, who: { uid, gid, groups }, onBehalf });
+    if (!isLocalUser(name)) tellOfDirectory(report, name);
   }
   judgeReport(report);
   return report;
+}
+
+/** The account, or else the reason why it is unknown whether there is one. */
+function findAccount(user: ByteString): { account?: PasswdEntry; silence?: ByteString } {
+  try {
+    const account = hostUser(user);
+    return account === undefined ? {} : { account };
+  } catch (error) {
+    if (error instanceof JailkitError && error.code === "name-service") return { silence: error.message };
+    throw error;
+  }
+}
+
+/** usermod(8) cannot change an account that is not in /etc/passwd. */
+function tellOfDirectory(report: LoginReport, name: ByteString): void {
+  const set = `set its home and shell where the account is kept, which 'jk_jailuser --dry-run -j JAIL ${operands(name)}' shows`;
+  report.steps = report.steps.map((step) =>
+    /^usermod -[ds] /.test(step.remedy) ? { ...step, remedy: set } : step,
+  );
 }
 
 /** Calls `explain`; if it throws, a step says so. */

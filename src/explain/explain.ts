@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { environment } from "../../ffi/guard.ts";
 import { baseName, parentOf } from "../../ffi/paths.ts";
 import { withRightsOf } from "../../ffi/rights.ts";
+import { answered } from "../cli/error.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { runChecks } from "../enter/checks.ts";
 import { accountOf, splitOf } from "../enter/facts.ts";
@@ -13,7 +14,10 @@ import { LIMITED_SHELL } from "../enter/shell.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { splitHome } from "../jail/accounts/separator.ts";
 import { lookUp } from "../jail/fs/look.ts";
-import { openTree } from "../jail/fs/walk.ts";
+import { openJailRoot, openTree } from "../jail/fs/walk.ts";
+import { emptiedMessage, isEmptied } from "../jail/record/emptied.ts";
+import { notMounted } from "../jail/record/live.ts";
+import { openManifest } from "../jail/record/manifest.ts";
 import type { Missing } from "../libraries/dependency.ts";
 import { groupByGid, passwdByName, passwdByUid } from "../system/accounts.ts";
 import { jobWarnings } from "../system/scheduled-jobs.ts";
@@ -23,6 +27,7 @@ import { limitSteps } from "./limits.ts";
 import { LOGIN_CHECKS } from "./login-checks.ts";
 import { explainLimited, type LimitedPlace, type LimitedSession } from "./programs/limited.ts";
 import { OWN_SHELL, otherShell, ownShellStep, shellStep } from "./programs/shell.ts";
+import { recordSteps } from "./record.ts";
 import type { LoginReport } from "./report.ts";
 import { pamUserVariable, variableSteps } from "./sshd/environment.ts";
 import { internalSftpSteps } from "./sshd/forced-command.ts";
@@ -119,6 +124,18 @@ function explainLsh(report: LoginReport, session: LimitedSession): void {
   explainLimited(report, session, place, [shell, ...session.arguments], given);
 }
 
+/** Adds a warning if the jail is live and not mounted. Only root can read the record. */
+function explainMounts(report: LoginReport): void {
+  const { jail } = report;
+  if (jail === undefined) return;
+  const problem = answered(() => {
+    using root = openJailRoot(jail);
+    return notMounted(root);
+  });
+  if (problem === undefined) return;
+  report.steps.push(stepsOf(JK_CHROOTSH)("live-mount", "warned", problem.message, problem.remedy));
+}
+
 /** Adds missing dependencies of the executed programs. */
 function explainLibraries(report: LoginReport): void {
   const { command, shell, jail, internalShell } = report;
@@ -136,6 +153,26 @@ function explainLibraries(report: LoginReport): void {
     });
     report.steps.push(...librarySteps(stage, root, program, ending));
   }
+}
+
+/** For root, who can read the record: says that nothing is left of the jail, before the checks that fail therefore. */
+function explainEmptied({ jail, steps }: LoginReport, onBehalf: boolean): void {
+  if (jail === undefined || !onBehalf) return;
+  const emptied = answered(() => {
+    using root = openJailRoot(jail);
+    return isEmptied(root, openManifest(root).content);
+  });
+  if (emptied !== true) return;
+  const remedy = `jk_update -j ${shellWord(jail)}`;
+  const step = stepsOf(JK_CHROOTSH)("emptied", "warned", emptiedMessage(jail), remedy);
+  steps.splice(
+    Math.max(
+      0,
+      steps.findIndex(({ stage }) => stage === JK_CHROOTSH),
+    ),
+    0,
+    step,
+  );
 }
 
 /** Adds the steps before the login shell; returns the command for the shell. */
@@ -184,7 +221,10 @@ export function explainLogin(question: Question): LoginReport {
     if (report.unjailed) return;
     orUnknown(report, kind, () => {
       withRightsOf(who, () => (kind === JK_CHROOTSH ? explainChrootsh : explainLsh)(report, session));
+      explainMounts(report);
       explainLibraries(report);
+      if (report.jail !== undefined && subject.onBehalf) report.steps.push(...recordSteps(kind, report.jail));
     });
+    explainEmptied(report, subject.onBehalf);
   });
 }

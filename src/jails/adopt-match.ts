@@ -8,6 +8,7 @@ import { type WalkEntry, walkJail } from "../check/files/walk.ts";
 import { describeError } from "../cli/error.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { sameContent } from "../jail/fs/compare.ts";
+import { hostSystemOf, outsidePathOf } from "../jail/fs/host-mounts.ts";
 import { isDirectory, isLink, isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import { modeBesideAcl } from "../system/acl.ts";
@@ -33,6 +34,8 @@ export function matchJail(root: JailRoot): { matched: MatchedFile[]; problems: P
   walkJail(root, createSpaces(homes), {
     ignored: () => false,
     hostDirectory: () => undefined,
+    hostMount: (path, stat) => hostSystemOf(root, { path, stat }),
+    outside: (path, stat) => outsidePathOf(root, { path, stat }),
     // jk_check reports copies of the kernel's files; they are not recorded.
     copied: () => true,
     seen(seen) {

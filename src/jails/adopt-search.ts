@@ -3,7 +3,8 @@ import type { Stat } from "../../ffi/files.ts";
 import { withTree } from "../jail/fs/look.ts";
 import { joinPath } from "../jail/fs/walk.ts";
 import { directoriesIn, findMoved, isFound } from "../jail/record/moved.ts";
-import { type KnownJail, knownJails, REGISTRY, readContent } from "../jail/record/registry.ts";
+import { readContent } from "../jail/record/record-file.ts";
+import { type KnownJail, knownJails, REGISTRY } from "../jail/record/registry.ts";
 import { mountsText, mountTypes, servedMounts } from "../system/mounts.ts";
 
 // About two seconds on a slow disk.

@@ -4,6 +4,7 @@ import { SPECIAL } from "../check/files/item.ts";
 import { display } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
 import type { IniFile } from "../config/model.ts";
+import { hostMountsIn } from "../jail/fs/host-mounts.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { isDirectory, isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import {
@@ -21,9 +22,10 @@ import { isLibraryName } from "../libraries/dependency.ts";
 import type { PopulateProblem, Want } from "../populate/entry.ts";
 import type { FileSystem } from "../populate/file-system.ts";
 import { jailFileSystem } from "../populate/open-jail.ts";
-import type { Draft } from "../populate/plan/draft.ts";
+import { type Draft, isIn } from "../populate/plan/draft.ts";
 import { makePlan } from "../populate/plan/plan.ts";
 import { asksForFiles, givenOptions } from "../populate/record/requests.ts";
+import { installedCompanions } from "../profile/companions.ts";
 import { type Guess, guessSections } from "../profile/guess.ts";
 import { copyWant, readRecipe } from "../profile/recipe.ts";
 import { namesShell } from "../update/plan/shell.ts";
@@ -66,7 +68,12 @@ export function examineJail(root: JailRoot, sources: AdoptSources, again: boolea
   const copies = matched.filter(({ stat }) => isRegular(stat));
   const linked = copies.filter((file) => file.linked).length;
   const hardlink = linked > 0 && linked * 2 >= copies.length;
-  const isHere = (path: ByteString) => answered(() => lookUp(root, path)) !== undefined;
+  // What the host's own directories have says nothing about the jail.
+  const live = hostMountsIn(root);
+  const isHere = (path: ByteString) => {
+    const found = answered(() => lookUp(root, path));
+    return found !== undefined && !isIn(live, found.canonicalPath);
+  };
   const sections = guessSections(ini, host, loader, isHere);
   const names = sections.map(({ name }) => name);
   const init = names.length === 0 ? [] : [request("jk_init", names, { configfile, hardlink })];
@@ -102,6 +109,7 @@ export function adoptJail(root: JailRoot, { entries, requests }: Adoption): void
 /** The plan for some wants, as if the jail had only its directories. */
 function planOf(root: JailRoot, { host, loader }: AdoptSources, wants: readonly Want[]): Draft {
   const real = jailFileSystem(root);
+  const live = hostMountsIn(root);
   const onlyDirectories: FileSystem["lstat"] = (path) => {
     const stat = real.lstat(path);
     return stat !== undefined && isDirectory(stat) ? stat : undefined;
@@ -113,6 +121,8 @@ function planOf(root: JailRoot, { host, loader }: AdoptSources, wants: readonly 
     wants,
     force: false,
     loader,
+    live,
+    companions: installedCompanions(host, loader),
   });
 }
 

@@ -14,12 +14,12 @@ import { isOneOf } from "../jail/fs/remove.ts";
 import { exchangeFindings } from "../jail/fs/safety.ts";
 import { type JailMount, jailMounts } from "../jail/fs/unmount.ts";
 import { type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
-import { type KnownJail, knownJails, type ManifestEntry, openManifest } from "../jail/record/manifest.ts";
+import { type DamagedRecord, knownJails, type ManifestEntry, openManifest } from "../jail/record/manifest.ts";
 import { nearJail } from "../jail/record/named-jail.ts";
 import { listProcesses } from "../processes/list.ts";
 import { passwdByName } from "../system/accounts.ts";
 import { addUp, newLedger } from "./disk.ts";
-import { knownJailPaths } from "./jails.ts";
+import { allKnownJails } from "./jails.ts";
 import { collectOwners, type Owner, ownerName } from "./owners.ts";
 
 /** What to delete. */
@@ -62,17 +62,12 @@ export const refuse = (code: string, message: string) => new JailkitError(code, 
  */
 export function planDelete(request: DeleteRequest): DeletePlan {
   const { jail, unjail } = request;
-  const known = knownJails();
   const allUsers = jailedUsers();
+  const { paths, damaged } = allKnownJails(allUsers);
   const shown = display(jail);
   const seen = statIfPresent(AT_FDCWD, jail);
-  const records = recordsOf(known, jail);
-  const paths = knownJailPaths(allUsers);
-  if (!paths.includes(jail) && records.length === 0) {
-    const near = nearJail(jail, paths);
-    const hint = near === undefined ? "" : `; did you mean ${display(near)}?`;
-    throw refuse("unknown-jail", `${shown}: is not a known jail${hint} (see 'jailkit list')`);
-  }
+  const records = recordsOf(jail, damaged);
+  if (!paths.includes(jail) && records.length === 0) throw unknownJail(jail, paths);
   if (seen !== undefined) requireDeletable(jail, seen, paths);
   const users = allUsers.filter((user) => user.jail === jail);
   if (users.length > 0 && !unjail) {
@@ -89,6 +84,13 @@ export function planDelete(request: DeleteRequest): DeletePlan {
     throw refuse("has-processes", `${shown}: processes run in it (${pids.join(" ")}): end them first`);
   }
   return withSeenJail(jail, seen, (root) => ({ ...plan, ...measure(root, plan, allUsers) }));
+}
+
+/** The error for a jail that is none of the known `paths`. */
+export function unknownJail(jail: ByteString, paths: readonly ByteString[]): JailkitError {
+  const near = nearJail(jail, paths);
+  const hint = near === undefined ? "" : `; did you mean ${display(near)}?`;
+  return refuse("unknown-jail", `${display(jail)}: is not a known jail${hint} (see 'jailkit list')`);
 }
 
 function requireDeletable(jail: ByteString, seen: Stat, paths: readonly ByteString[]): void {
@@ -109,9 +111,13 @@ function requireDeletable(jail: ByteString, seen: Stat, paths: readonly ByteStri
     throw refuse("holds-a-jail", `${shown}: another jail is in it, ${display(inside)}: delete that first`);
 }
 
-/** Records of that path, and of that directory if it was moved. */
-function recordsOf(known: readonly KnownJail[], jail: ByteString): ByteString[] {
-  const ids = new Set(known.filter((each) => each.jail.path === jail).map(({ id }) => id));
+/** The ids of the records of a path, those that are damaged too, and of that directory if it was moved. */
+export function recordsOf(jail: ByteString, damaged: readonly DamagedRecord[]): ByteString[] {
+  const known = knownJails();
+  const unreadable = damaged.filter(({ error }) => error.jail === jail);
+  const ids = new Set(
+    [...known.filter((each) => each.jail.path === jail), ...unreadable].map(({ id }) => id),
+  );
   // Undefined if the directory is missing, or its record is damaged.
   const own = answered(() => {
     using root = openJailRoot(jail);
@@ -137,18 +143,30 @@ function measure(
   const { userFiles } = plan.request;
   const { inodes, owners, unread } = ownersIn(root, plan.users);
   const uids = owners.map(({ uid }) => uid);
-  const services = serviceUsers(root, namesOf(allUsers), uids);
+  const services = servicesOrNone(root, plan.request, () => serviceUsers(root, namesOf(allUsers), uids));
   if (services.length > 0 && !userFiles) {
     const names = services.map(({ name }) => display(name)).join(", ");
     const message =
       `${display(root.path)}: users live in it whose accounts are not in /etc/passwd (${names}): ` +
-      "change their homes where the accounts are kept, and take their files out, or use --user-files to delete these";
+      "change their homes where the accounts are kept (jk_jailuser --unjail --dry-run shows how), and take their files out, or use --user-files to delete these";
     throw refuse("has-users", message);
   }
   if (!userFiles) requireNobodyElse(root, owners, unread);
   const { files, allocated: bytes, users: userBytes } = addUp(inodes, newLedger());
   const users = [...plan.users, ...services];
   return { users, mounts: jailMounts(root.path), files, bytes, userBytes, owners };
+}
+
+/** The users of name services. Throws JailkitError if one does not answer, unless their files are deleted as well. */
+function servicesOrNone(root: JailRoot, { userFiles }: DeleteRequest, ask: () => JailedUser[]): JailedUser[] {
+  try {
+    return ask();
+  } catch (error) {
+    if (!(error instanceof JailkitError) || error.code !== "name-service") throw error;
+    if (userFiles) return [];
+    const remedy = "start it and run this again, or use --user-files";
+    throw refuse("name-service", `${display(root.path)}: users may live in it: ${error.message}; ${remedy}`);
+  }
 }
 
 /** The inodes of the jail, and the owners of files as in DeletePlan. */

@@ -10,6 +10,7 @@ import { jailMounts, unmountInJail } from "../jail/fs/unmount.ts";
 import { openTree } from "../jail/fs/walk.ts";
 import { removeTree } from "../jail/fs/write.ts";
 import { REGISTRY } from "../jail/record/manifest.ts";
+import { removeLiveLines } from "../populate/apply/live.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import { passwdByName } from "../system/accounts.ts";
 import { removeProcLine, unregisterLogSocket } from "../update/remove-extras.ts";
@@ -46,6 +47,7 @@ export function deleteJail(plan: DeletePlan, report: (line: ByteString) => void)
     () => takeOut(plan, outcome, done),
     () => closeLogSocket(jail, outcome, done),
     () => {
+      if (removeLiveLines(jail)) done(`removed the lines for ${display(jail)} from /etc/fstab`);
       seen = unmountAll(plan, done);
     },
     () => removeAll(plan, seen, done),
@@ -108,7 +110,12 @@ function takeOut(
   if (stays.length > 0) throw refuse("home-stays", stays.join("; "));
 }
 
-function closeLogSocket(jail: ByteString, outcome: DeleteOutcome, done: (line: ByteString) => void): void {
+/** Removes the drop-in of jk_init for the jail's log socket. */
+export function closeLogSocket(
+  jail: ByteString,
+  outcome: DeleteOutcome,
+  done: (line: ByteString) => void,
+): void {
   const { removed, left } = unregisterLogSocket(jail);
   if (removed !== undefined) done(`removed ${display(removed)}, so that jk_socketd closes the log socket`);
   if (left !== undefined) outcome.warnings.push(`${display(left)} still names ${display(jail)}/dev/log`);
@@ -140,9 +147,8 @@ function removeAll(plan: DeletePlan, seen: Stat | undefined, done: (line: ByteSt
   done(`removed ${display(jail)}`);
 }
 
-function forgetAll({ jail, records }: DeletePlan, done: (line: ByteString) => void): void {
-  const { removed, left } = removeProcLine(jail);
-  if (removed) done(`removed the line for ${display(jail)}/proc from /etc/fstab`);
+/** Removes the records with these ids, and all that is beside them. */
+export function removeRecords(records: readonly ByteString[], done: (line: ByteString) => void): void {
   for (const id of records) {
     const removed = withTree((tree) => {
       const found = lookUp(tree, `${REGISTRY}/${id}`);
@@ -150,13 +156,19 @@ function forgetAll({ jail, records }: DeletePlan, done: (line: ByteString) => vo
     });
     if (removed) done("removed the record of the jail");
   }
+}
+
+function forgetAll({ jail, records }: DeletePlan, done: (line: ByteString) => void): void {
+  const { removed, left } = removeProcLine(jail);
+  if (removed) done(`removed the line for ${display(jail)}/proc from /etc/fstab`);
+  removeRecords(records, done);
   if (left.length > 0) {
     throw refuse("fstab", `/etc/fstab still mounts something in the jail: ${left.map(display).join(", ")}`);
   }
 }
 
 /** Warns of the administrator's configuration, which is not changed. */
-function warnOfSettings(jail: ByteString, outcome: DeleteOutcome): void {
+export function warnOfSettings(jail: ByteString, outcome: DeleteOutcome): void {
   const files = new Set(jailSections().flatMap((section) => (section.jail === jail ? [section.file] : [])));
   for (const file of files)
     outcome.warnings.push(`${display(file)} still has a section for ${display(jail)}`);

@@ -9,23 +9,37 @@ import { jsonTextOrNull } from "../cli/report.ts";
 import { table } from "../cli/table.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { type JailedUser, jailedUsers, namesOf, usersByJail } from "../jail/accounts/jailed-users.ts";
-import { serviceUsersIfAnswered } from "../jail/accounts/service-users.ts";
+import { knownServiceUsers } from "../jail/accounts/service-users.ts";
+import { withOneTree } from "../jail/fs/look.ts";
 import { jailFindings } from "../jail/fs/safety.ts";
 import { isDirectory, openJailRoot } from "../jail/fs/walk.ts";
-import { knownJails, type ManifestContent, openManifest } from "../jail/record/manifest.ts";
+import { emptiedMessage, isEmptied } from "../jail/record/emptied.ts";
+import { lackingProblem } from "../jail/record/live.ts";
+import {
+  type DamagedRecord,
+  knownJails,
+  type ManifestContent,
+  openManifest,
+  readRegistry,
+} from "../jail/record/manifest.ts";
+import type { RecordError } from "../jail/record/record-file.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
 import { hostAccounts } from "../system/host-accounts.ts";
 import { isInterrupted } from "../update/journal.ts";
-import type { JailCondition, ListReport } from "./report-schema.ts";
+import type { DamagedReport, JailCondition, ListReport } from "./report-schema.ts";
 
 interface JailFacts {
   readonly path: ByteString;
   /** The id of its record; undefined if it has none. */
   readonly id: ByteString | undefined;
   readonly condition: JailCondition;
+  /** The directories of the host that are mounted in it. */
+  readonly live: readonly ByteString[];
   /** Why its condition is not ready, printable. */
   readonly reason: string | undefined;
   readonly users: readonly JailedUser[];
+  /** Why it may have more users, printable. */
+  readonly moreUsers: string | undefined;
   /** The requested sections of jk_init, and the operands of jk_cp. */
   readonly sections: readonly ByteString[];
   readonly files: readonly ByteString[];
@@ -44,11 +58,29 @@ export function jailSections(): { jail: ByteString; file: ByteString }[] {
   );
 }
 
-/** The paths of all known jails: of the registry, of users, and of configuration files. */
-export function knownJailPaths(users: readonly JailedUser[]): ByteString[] {
-  const recorded = knownJails().map(({ jail }) => jail.path);
-  const lived = users.flatMap(({ jail }) => jail ?? []);
-  return [...new Set([...recorded, ...lived, ...jailSections().map(({ jail }) => jail)])].sort();
+/** The known jails, and the records that cannot be used. */
+interface KnownJails {
+  readonly paths: readonly ByteString[];
+  readonly damaged: readonly DamagedRecord[];
+}
+
+/** All known jails: of the registry, of users, and of configuration files. */
+export function allKnownJails(users: readonly JailedUser[]): KnownJails {
+  const others = [...users.flatMap(({ jail }) => jail ?? []), ...jailSections().map(({ jail }) => jail)];
+  const { jails, damaged } = readRegistry(others);
+  const recorded = [
+    ...jails.map(({ jail }) => jail.path),
+    ...damaged.flatMap(({ error }) => error.jail ?? []),
+  ];
+  return { paths: [...new Set([...recorded, ...others])].sort(), damaged };
+}
+
+/** The jails that are named, all if there are none, and the damaged records that may concern them. */
+export function namedOrKnown(named: readonly ByteString[], users: readonly JailedUser[]): KnownJails {
+  const known = allKnownJails(users);
+  if (named.length === 0) return known;
+  const damaged = known.damaged.filter(({ error }) => error.jail !== undefined && named.includes(error.jail));
+  return { paths: named, damaged };
 }
 
 /** What all jails of a list are looked up in. */
@@ -71,7 +103,7 @@ class World {
   }
 
   isKnown(jail: ByteString): boolean {
-    this.#known ??= new Set(knownJailPaths(this.users));
+    this.#known ??= new Set(allKnownJails(this.users).paths);
     return this.#known.has(jail);
   }
 }
@@ -79,7 +111,10 @@ class World {
 /** What is known about a jail, without reading its files. */
 function jailFacts(path: ByteString, world: World): JailFacts {
   const users = world.usersOf(path);
-  const nothing = { path, users, id: undefined, sections: [], files: [], lastRequest: undefined, entries: 0 };
+  const nothing = {
+    ...{ path, users, moreUsers: undefined, id: undefined, sections: [], files: [] },
+    ...{ lastRequest: undefined, entries: 0, live: [] },
+  };
   const stat = statIfPresent(AT_FDCWD, path);
   if (stat === undefined || !isDirectory(stat)) {
     const id = world.idOf(path);
@@ -91,19 +126,24 @@ function jailFacts(path: ByteString, world: World): JailFacts {
   try {
     using root = openJailRoot(path);
     const { id, content } = openManifest(root);
-    const recorded = content.requests.length + content.entries.size > 0;
+    const recorded = content.requests.length + (content.lines ?? 0) > 0;
+    const services = knownServiceUsers(root, world.names, world.accounts);
     const facts = {
       ...nothing,
-      users: [...users, ...serviceUsersIfAnswered(root, world.names, world.accounts)],
+      users: [...users, ...services.users],
+      moreUsers: services.unknown,
       ...recordedFacts(content),
       id: recorded ? id : undefined,
     };
     const unsafe = jailFindings(root)[0];
     if (unsafe !== undefined) return { ...facts, condition: "unsafe", reason: unsafe.message };
+    const lacking = lackingProblem(root, content.live);
+    if (lacking !== undefined) return { ...facts, condition: "unmounted", reason: lacking.message };
     if (isInterrupted(id)) {
       const reason = "an update was interrupted: run jk_update again";
       return { ...facts, condition: "incomplete", reason };
     }
+    if (isEmptied(root, content)) return { ...facts, condition: "emptied", reason: emptiedMessage(path) };
     if (content.requests.some(asksForFiles)) return { ...facts, condition: "ready", reason: undefined };
     const reason = "has no record of its contents: 'jailkit adopt' creates one";
     return { ...facts, condition: "unrecorded", reason };
@@ -113,26 +153,35 @@ function jailFacts(path: ByteString, world: World): JailFacts {
   }
 }
 
-function recordedFacts({ requests, entries }: ManifestContent) {
+function recordedFacts({ requests, lines = 0, live = [] }: ManifestContent) {
   const files = requests.filter(asksForFiles);
   const last = Math.max(0, ...requests.map(({ time }) => time));
   return {
     sections: [...new Set(files.flatMap((request) => request.sections))],
     files: [...new Set(files.flatMap((request) => request.operands))],
     lastRequest: last === 0 ? undefined : last,
-    entries: entries.size,
+    entries: lines,
+    live,
   };
 }
 
+/** The known jails, or those that are named, and the records that cannot be used. */
+interface JailList {
+  readonly jails: readonly JailFacts[];
+  readonly damaged: readonly DamagedRecord[];
+}
+
 /** All known jails, or those that are named. */
-export function listJails(named: readonly ByteString[]): JailFacts[] {
-  const world = new World();
-  const paths = named.length > 0 ? named : knownJailPaths(world.users);
-  return paths.map((path) => jailFacts(path, world));
+export function listJails(named: readonly ByteString[]): JailList {
+  return withOneTree(() => {
+    const world = new World();
+    const { paths, damaged } = namedOrKnown(named, world.users);
+    return { jails: paths.map((path) => jailFacts(path, world)), damaged };
+  });
 }
 
 /** The report of `jailkit list`. */
-export function listReport(jails: readonly JailFacts[]): ListReport {
+export function listReport({ jails, damaged }: JailList): ListReport {
   return {
     version: 1,
     tool: "jailkit list",
@@ -146,13 +195,23 @@ export function listReport(jails: readonly JailFacts[]): ListReport {
         home: jsonText(home),
         shell: jsonText(shell),
       })),
+      moreUsers: jsonTextOrNull(jail.moreUsers),
       sections: jail.sections.map(jsonText),
       files: jail.files.map(jsonText),
       entries: jail.entries,
+      live: jail.live.map(jsonText),
       lastRequest: jail.lastRequest === undefined ? null : new Date(jail.lastRequest * 1000).toISOString(),
     })),
+    damagedRecords: damaged.map(({ error }) => damagedReport(error)),
   };
 }
+
+/** A damaged record, in a report. */
+export const damagedReport = ({ file, jail, reason }: RecordError): DamagedReport => ({
+  file: jsonText(file),
+  jail: jsonTextOrNull(jail),
+  reason,
+});
 
 /** The jails as a table, with a heading. */
 export function jailLines(jails: readonly JailFacts[]): string[] {

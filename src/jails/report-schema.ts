@@ -1,4 +1,4 @@
-/** The reports of jailkit list, disk, delete and adopt. */
+/** The reports of jailkit list, disk, delete, forget and adopt. */
 import * as z from "zod";
 import { BUSY } from "../cli/options.ts";
 import {
@@ -16,28 +16,68 @@ const listedJailSchema = z.strictObject({
   path: z.string(),
   record: textOrNull,
   state: z
-    .enum(["ready", "unsafe", "incomplete", "unrecorded", "missing", "unreadable"])
+    .enum(["ready", "unsafe", "unmounted", "incomplete", "unrecorded", "emptied", "missing", "unreadable"])
     .describe(
-      '"unsafe": users other than root can change what they must not; "incomplete": an update was interrupted; "unrecorded": it has no record; "missing": its directory is missing.',
+      '"unsafe": users other than root can change what they must not; "unmounted": a directory of a live jail is not mounted; "incomplete": an update was interrupted; "unrecorded": it has no record; "emptied": somebody removed its contents, but not its directory and record; "missing": its directory is missing.',
     ),
   reason: textOrNull.describe("The reason if it is not ready."),
   users: z
     .array(z.strictObject({ name: z.string(), home: z.string(), shell: z.string() }))
     .describe("Accounts that live in it."),
+  moreUsers: textOrNull.describe("Why there may be more of them: a name service does not answer."),
   sections: texts.describe("The sections that jk_init was asked for."),
   files: texts.describe("The files that jk_cp was asked for."),
   entries: count.describe("Objects in its record."),
+  live: texts.describe("The directories of the host that a live jail has mounted; otherwise empty."),
   lastRequest: textOrNull.describe("The time of the last request (RFC 3339)."),
 });
 
-export const listReportSchema = reportSchema("jailkit list", { jails: z.array(listedJailSchema) }).describe(
-  "The known jails.",
-);
+const damagedSchema = z
+  .strictObject({
+    file: z.string(),
+    jail: textOrNull.describe("Its jail; null if it is not known."),
+    reason: z.string(),
+  })
+  .meta({ id: "damaged", description: "A record of a jail that cannot be used." });
+
+export type DamagedReport = z.infer<typeof damagedSchema>;
+
+export const listReportSchema = reportSchema("jailkit list", {
+  jails: z.array(listedJailSchema),
+  damagedRecords: z.array(damagedSchema),
+}).describe("The known jails.");
 
 /** What `jailkit list --json` prints. */
 export type ListReport = z.infer<typeof listReportSchema>;
 /** The condition of a jail. */
 export type JailCondition = z.infer<typeof listedJailSchema>["state"];
+
+const liveReport = (tool: "jailkit mount" | "jailkit unmount") =>
+  reportSchema(tool, {
+    dryRun: z.boolean(),
+    jails: z.array(
+      z.strictObject({
+        path: z.string(),
+        mounts: z.array(
+          z.strictObject({
+            path: jailPath.describe("The same path on the host and in the jail."),
+            state: z
+              .enum(["mounted", "open", "other", "missing"])
+              .describe('"open": it is not read-only, nosuid and nodev; "other": something else is mounted.'),
+            changed: z.boolean(),
+          }),
+        ),
+      }),
+    ),
+    problems: z.array(problemSchema),
+    exitStatus: interruptible(0, 1, BUSY),
+  });
+
+export const mountReportSchema = liveReport("jailkit mount").describe("The mounts of live jails.");
+export const unmountReportSchema = liveReport("jailkit unmount").describe("The mounts of live jails.");
+
+/** What `jailkit mount --json` and `jailkit unmount --json` print. */
+export type LiveReport = z.infer<typeof mountReportSchema> | z.infer<typeof unmountReportSchema>;
 
 const ownersSchema = z.array(
   z.strictObject({
@@ -101,6 +141,21 @@ export const deleteReportSchema = reportSchema("jailkit delete", {
 /** What `jailkit delete --json` prints. */
 export type DeleteReport = z.infer<typeof deleteReportSchema>;
 
+export const forgetReportSchema = reportSchema("jailkit forget", {
+  jail: z.string(),
+  dryRun: z.boolean(),
+  present: z.boolean().describe("Its directory is there."),
+  records: texts.describe("The ids of its records."),
+  users: texts.describe("The users who live in it."),
+  steps: texts.describe("The steps that were done, one printable line each."),
+  warnings: texts,
+  problems: z.array(problemSchema),
+  exitStatus: interruptible(0, 1),
+}).describe("What was forgotten, or would be.");
+
+/** What `jailkit forget --json` prints. */
+export type ForgetReport = z.infer<typeof forgetReportSchema>;
+
 export const adoptionReportSchema = reportSchema("jailkit adopt", {
   jail: z.string(),
   dryRun: z.boolean(),
@@ -119,6 +174,9 @@ export const adoptionReportSchema = reportSchema("jailkit adopt", {
   ),
   hardlink: z.boolean().describe("Its files are hard links of the host's."),
   entries: count.describe("The number of entries in the new record."),
+  damagedRecords: z
+    .array(damagedSchema.extend({ keptAs: z.string().describe("The name that it has now, or would have.") }))
+    .describe("Damaged records of the jail that --force replaces."),
   unexplained: z.array(z.strictObject({ path: jailPath, reason: z.string() })),
   problems: z.array(problemSchema),
   exitStatus: successOrFailure,

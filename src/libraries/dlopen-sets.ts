@@ -1,5 +1,6 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { directoryOf } from "../../ffi/paths.ts";
+import { parseNsswitch } from "../system/name-services.ts";
 import { createImportFilter, type ImportFilter } from "./elf/symbols.ts";
 import type { RootView } from "./root-view.ts";
 
@@ -46,17 +47,6 @@ const databases: Record<string, readonly string[]> = {
 const defaultServices: Record<string, ByteString[]> = { hosts: ["files", "dns"], initgroups: [] };
 
 const LARGEST_NSSWITCH = 1 << 16;
-
-/** The services of each database in the text of nsswitch.conf(5), without their [actions]. */
-export function parseNsswitch(text: ByteString): Map<ByteString, ByteString[]> {
-  const found = new Map<ByteString, ByteString[]>();
-  for (const raw of text.split("\n")) {
-    const line = /^\s*([A-Za-z_]+)\s*:(.*)$/.exec(raw.replace(/#.*/, ""));
-    const services = (line?.[2] ?? "").replace(/\[[^\]]*\]/g, " ").match(/[A-Za-z0-9_+.-]+/g);
-    if (line?.[1] !== undefined) found.set(line[1], services ?? []);
-  }
-  return found;
-}
 
 function nssModules({ view, imports }: DlopenContext): DlopenRequest[] {
   const bytes = view.readFile("/etc/nsswitch.conf", LARGEST_NSSWITCH);

@@ -3,7 +3,7 @@ import * as C from "../../ffi/constants.ts";
 import { attempt, SystemError } from "../../ffi/error.ts";
 import { close, fstat, openAt, openIfPresent, statIfPresent, withFd } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
-import { JailkitError } from "../cli/error.ts";
+import { answered, JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { ownRemedy } from "../config/trusted.ts";
 import { isOfSystem, type UnsafeDirectory } from "../confine/directories.ts";
@@ -12,26 +12,31 @@ import { grantedBy, viewExecution } from "../confine/execute-view.ts";
 import { type JailAccounts, readJailAccounts } from "../jail/accounts/accounts.ts";
 import { jailedUsers, limitedUsers } from "../jail/accounts/jailed-users.ts";
 import { closeJailRoot, openJailRoot } from "../jail/fs/walk.ts";
-import { knownJails } from "../jail/record/manifest.ts";
+import { readRegistry } from "../jail/record/manifest.ts";
 import { hookedRepositories, SHARED } from "../known-programs/hooked-repositories.ts";
 import { executedFiles } from "../libraries/closure.ts";
 import { copyOfKnown, ownStart, PoptReaders } from "../libraries/program-file.ts";
 import { filesBelow } from "../limited-shell/files.ts";
 import { namesIn } from "../system/account-tools.ts";
-import { groupByName, passwdByName } from "../system/accounts.ts";
 import { commandAt } from "../system/exchange.ts";
+import { hostGroup, hostUser } from "../system/name-services.ts";
 import type { FileKind, LintWorld, UnsafeDirectory as SystemDirectory } from "./context.ts";
 
 /** The jails of accounts and of the registry, which only root can read; `failed` gets the error of the registry. */
 export function knownPaths(failed: (error: unknown) => void = () => undefined): ByteString[] {
   const paths = new Set(jailedUsers().flatMap(({ jail }) => jail ?? []));
   try {
-    if (libc.geteuid() === 0) for (const { jail } of knownJails()) paths.add(jail.path);
+    if (libc.geteuid() === 0) for (const path of recordedPaths([...paths])) paths.add(path);
   } catch (error) {
     if (!(error instanceof JailkitError) && !(error instanceof SystemError)) throw error;
     failed(error);
   }
   return [...paths];
+}
+
+function recordedPaths(known: readonly ByteString[]): ByteString[] {
+  const { jails, damaged } = readRegistry(known);
+  return [...jails.map(({ jail }) => jail.path), ...damaged.flatMap(({ error }) => error.jail ?? [])];
 }
 
 /** The file at a path below an open root directory; symbolic links lead where they lead a process in that root. */
@@ -94,8 +99,9 @@ type Accounts =
   | "hookedRepositories";
 
 const hostAccounts = (root: number): Pick<LintWorld, Accounts> => ({
-  userExists: (name) => passwdByName(name) !== undefined,
-  groupExists: (name) => groupByName(name) !== undefined,
+  // Also if a name service does not answer: its users are no mistakes.
+  userExists: (name) => answered(() => hostUser(name) !== undefined) ?? true,
+  groupExists: (name) => answered(() => hostGroup(name) !== undefined) ?? true,
   isOutside: () => false,
   userNames: () => namesIn("/etc/passwd"),
   groupNames: () => namesIn("/etc/group"),
@@ -106,7 +112,7 @@ function jailAccounts(root: number, accounts: JailAccounts): Pick<LintWorld, Acc
   return {
     userExists: (name) => accounts.userByName(name) !== undefined,
     groupExists: (name) => accounts.groupByName(name) !== undefined,
-    isOutside: (name) => passwdByName(name) !== undefined,
+    isOutside: (name) => answered(() => hostUser(name) !== undefined) ?? true,
     userNames: () => accounts.users.map(({ name }) => name),
     groupNames: () => accounts.groups.map(({ name }) => name),
     hookedRepositories: repositoriesOf(root, () => accounts.users),

@@ -2,29 +2,34 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { display, quoted } from "../cli/display.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
+import { describeError, JailkitError, problemFrom } from "../cli/error.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
 import { printLine } from "../cli/output.ts";
 import type { ToolOutput } from "../cli/tool.ts";
 import { endsRun, noRoom } from "../jail/fs/no-room.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
+import { type Manifest, openManifest } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import type { Loader } from "../libraries/closure.ts";
 import { type Applied, applyPlan } from "./apply/apply.ts";
 import { ALL_FILES, addExtras } from "./apply/extras.ts";
 import { foreseeLink, LINKS_SHARE, notLinkedWarning } from "./apply/link.ts";
+import { liveDirectories, liveProblem, setUpLive } from "./apply/live.ts";
 import type { Plan, PopulateProblem } from "./entry.ts";
 import { emptyFileSystem, type FileSystem } from "./file-system.ts";
 import { obstacleTo } from "./obstacle.ts";
 import { jailFileSystem, openSafeJail } from "./open-jail.ts";
+import { countedProblems } from "./passed-over.ts";
 import { copiedOf } from "./plan/copied.ts";
-import type { PlannerInput } from "./plan/draft.ts";
+import type { Draft, PlannerInput } from "./plan/draft.ts";
 import { makePlan, missingMessages } from "./plan/plan.ts";
 import { type Explanation, explain, explanationLines } from "./plan/why.ts";
+import { startOver } from "./record/start-over.ts";
 import { populateReport, whyReport } from "./report.ts";
 import { actionMessage, LineReporter, strippedMessage } from "./reporter.ts";
 import type { PopulateOptions, PopulateRequest } from "./request.ts";
+import { type Suggestion, suggestSections } from "./suggest.ts";
 
 /** Plans a request, and fills the jail or shows the plan. */
 export async function populate(
@@ -34,30 +39,38 @@ export async function populate(
   loader: Loader,
 ): Promise<ToolOutput> {
   const { tool, jail } = request;
-  const { why, verbose, json, force } = options;
+  const { why, verbose, json, force, companions } = options;
   using lock = lockJail(jail, { tool, ...options, changes: !options.dryRun && why === undefined });
   using root = openSafeJail(jail, { ...options, create: options.create && why === undefined });
   // It was there, but another tool has deleted it meanwhile.
   if (root === undefined && !options.create)
     throw new JailkitError("no-such-jail", options.missingStatus ?? 1, `${display(jail)} is not a directory`);
   if (root !== undefined) lock?.hold(root.top.stat);
-  const reporter = new LineReporter(tool, { verbose, silent: json || why !== undefined });
+  const strict = options.strict || json;
+  const reporter = new LineReporter(tool, { verbose, silent: json || why !== undefined, lenient: !strict });
   try {
     const jailNow = root ? jailFileSystem(root) : emptyFileSystem;
-    const plan = planRequest(request, { host, jail: jailNow, jailPath: jail, force, loader }, loader);
+    const live = liveDirectories(root, request.live?.directories ?? []);
+    const input: PlannerInput = { host, jail: jailNow, jailPath: jail, force, loader, live, companions };
+    const plan = planRequest(request, input, loader);
     if (why !== undefined) return whyOutput(tool, explain(plan, why), why);
-    reportPlan(plan, json, reporter);
-    const obstacle = obstacleTo(root, request, plan);
-    if (obstacle !== undefined) reporter.fail(obstacle.message);
+    const suggestions = suggestSections(request, plan, root, companions);
+    reportPlan(plan, suggestions, json, reporter);
+    const { openRecord } = await import("./record/record.ts");
+    const { manifest, damage } = root === undefined ? {} : openRecord(root);
+    const notLive = root && liveProblem(root, request.live);
+    const obstacle = damage ?? notLive ?? obstacleTo(root, request, plan);
+    if (obstacle !== undefined) reporter.fail(obstacle);
     const filled =
       obstacle !== undefined
         ? { present: [], problems: [obstacle] }
         : root === undefined || options.dryRun
           ? showPlan(request, plan, options.hardlink, reporter)
-          : await holdingSignals(() => fillJail(root, request, options, plan, reporter));
+          : await holdingSignals(() => fillJail(root, request, options, plan, { manifest, reporter }));
     const problems = [...plan.problems, ...filled.problems];
-    const exitStatus = statusAfterSignals(statusOf(problems));
-    const report = () => populateReport(request, options.dryRun, plan, filled.present, problems, exitStatus);
+    const exitStatus = statusAfterSignals(statusOf(countedProblems(problems, strict)));
+    const done = { dryRun: options.dryRun, entries: filled.present, problems, suggestions, exitStatus };
+    const report = () => populateReport(request, plan, done);
     return { exitStatus, report };
   } finally {
     reporter.flush();
@@ -66,7 +79,7 @@ export async function populate(
 
 type Filled = Pick<Applied, "present" | "problems">;
 
-function planRequest(request: PopulateRequest, input: PlannerInput, loader: Loader): Plan {
+function planRequest(request: PopulateRequest, input: PlannerInput, loader: Loader): Draft {
   const plan = makePlan({ ...input, wants: request.wants });
   const notFound = request.mustExist.filter((section) => !plan.satisfied.has(section));
   const missing = missingMessages(plan.entries, loader.problems());
@@ -83,10 +96,19 @@ function nothingFound(section: ByteString): PopulateProblem {
   return { code: "nothing-found", path: section, message };
 }
 
-function reportPlan({ warnings, notes, problems }: Plan, json: boolean, reporter: LineReporter): void {
+function reportPlan(
+  { warnings, notes, problems }: Plan,
+  suggestions: readonly Suggestion[],
+  json: boolean,
+  reporter: LineReporter,
+): void {
   for (const warning of warnings) if (!json) reporter.warn(warning);
+  for (const { message, detail } of suggestions) {
+    if (detail) reporter.detail(message);
+    else if (!json) reporter.warn(message);
+  }
   for (const note of notes) reporter.detail(note);
-  for (const { message } of problems) if (!json) reporter.fail(message);
+  for (const problem of problems) if (!json) reporter.fail(problem);
 }
 
 function showPlan(request: PopulateRequest, plan: Plan, hardlink: boolean, reporter: LineReporter): Filled {
@@ -109,6 +131,8 @@ function showPlan(request: PopulateRequest, plan: Plan, hardlink: boolean, repor
   const { users = [], groups = [] } = accounts ?? {};
   for (const { name } of users) reporter.detail(`writing user ${name} to ${jail}/etc/passwd`);
   for (const { name } of groups) reporter.detail(`writing group ${name} to ${jail}/etc/group`);
+  for (const path of request.live?.directories ?? [])
+    reporter.say(`Mounting ${path} on ${jail}${path}, read-only, with a line in /etc/fstab`);
   if (request.needProc) reporter.say(`Mounting proc on ${jail}/proc, with a line in /etc/fstab`);
   if (request.needLogsocket) reporter.say(`Telling jk_socketd to serve ${jail}/dev/log`);
   if (plan.entries.length > 0) reporter.say("(dry run: nothing was changed)");
@@ -120,29 +144,69 @@ async function fillJail(
   request: PopulateRequest,
   options: PopulateOptions,
   plan: Plan,
-  reporter: LineReporter,
+  { manifest, reporter }: { manifest: Manifest | undefined; reporter: LineReporter },
 ): Promise<Filled> {
-  const applied = applyPlan(root, plan, { hardlink: options.hardlink, reporter });
+  const unwritten = refill(root, request, reporter);
+  if (unwritten !== undefined) return { present: [], problems: [unwritten] };
+  const notLive = makeLive(root, request, reporter);
+  if (notLive !== undefined) return { present: [], problems: [notLive] };
+  const applied = await applyPlan(root, plan, { hardlink: options.hardlink, reporter });
   const extras = applied.stopped ? [] : addExtras(root, request, applied.present, reporter);
   const problems = [...applied.problems, ...extras];
   try {
     // Recorded also after a failure, so that the next run continues.
     const { recordJail } = await import("./record/record.ts");
     const done = { ...request, asked: copiedOf(request, plan, applied) };
-    recordJail(root, done, options.hardlink, applied);
+    recordJail(manifest ?? openManifest(root), done, options.hardlink, applied);
   } catch (error) {
     if (!applied.stopped && !extras.some(endsRun)) {
       const message = `the record of the jail is not written: ${describeError(error)}`;
       const full = noRoom(error, request.jail, ALL_FILES);
       const problem = full ?? { code: "manifest", path: request.jail, message };
-      reporter.fail(problem.message);
+      reporter.fail(problem);
       problems.push(problem);
     }
   }
   return { present: applied.present, problems };
 }
 
-/** 0 without problems; 1, unless all of them ask for another status. */
+/** Begins the record of an emptied jail anew. Returns the problem if it cannot be written. */
+function refill(
+  root: JailRoot,
+  { jail }: PopulateRequest,
+  reporter: LineReporter,
+): PopulateProblem | undefined {
+  try {
+    startOver(root);
+    return undefined;
+  } catch (error) {
+    // A damaged record is reported at the end.
+    if (error instanceof JailkitError) return undefined;
+    const message = `the record of the jail is not written: ${describeError(error)}`;
+    const problem = noRoom(error, jail, ALL_FILES) ?? { code: "manifest", path: jail, message };
+    reporter.fail(problem);
+    return problem;
+  }
+}
+
+/** Makes the jail live, if that is requested. Returns the problem if it fails. */
+function makeLive(
+  root: JailRoot,
+  { live, jail }: PopulateRequest,
+  reporter: LineReporter,
+): PopulateProblem | undefined {
+  try {
+    if (live !== undefined) setUpLive(root, live, reporter);
+    return undefined;
+  } catch (error) {
+    const problem = noRoom(error, jail, { left: [], progress: "nothing was copied" });
+    const failed = problem ?? problemFrom(error, "live", jail);
+    reporter.fail(failed);
+    return failed;
+  }
+}
+
+/** The exit status for problems that count: 0 without any; 1, unless all of them ask for another status. */
 function statusOf(problems: readonly PopulateProblem[]): number {
   const statuses = new Set(problems.map(({ exitStatus = 1 }) => exitStatus));
   return statuses.size === 0 ? 0 : statuses.has(1) ? 1 : Math.max(...statuses);

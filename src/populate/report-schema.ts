@@ -45,6 +45,11 @@ export const populateReportSchema = <T extends "jk_init" | "jk_cp">(tool: T) =>
     users: texts.describe("Accounts that etc/passwd has now, or would have."),
     groups: texts,
     warnings: texts,
+    suggestions: z
+      .array(z.strictObject({ path: z.string(), section: z.string(), command: z.string() }))
+      .describe(
+        "Sections with what a copied program needs besides its libraries, and the commands that add them.",
+      ),
     problems: z.array(problemSchema).describe("Whatever makes the exit status other than 0."),
     exitStatus: count,
   });

@@ -6,6 +6,7 @@ import type { Entry, Plan, PopulateProblem } from "./entry.ts";
 import type { Explanation } from "./plan/why.ts";
 import type { ActionReport, PopulateReport, WhyReport } from "./report-schema.ts";
 import type { PopulateRequest } from "./request.ts";
+import type { Suggestion } from "./suggest.ts";
 
 function actionReports(entries: readonly Entry[]): ActionReport[] {
   return entries.flatMap((entry) => {
@@ -31,14 +32,21 @@ function actionReports(entries: readonly Entry[]): ActionReport[] {
   });
 }
 
-/** The report of jk_init or jk_cp. `entries`: those that are in the jail now, or would be. */
+/** What jk_init or jk_cp did, or would do. */
+interface Populated {
+  readonly dryRun: boolean;
+  /** Those that are in the jail now, or would be. */
+  readonly entries: readonly Entry[];
+  readonly problems: readonly PopulateProblem[];
+  readonly suggestions: readonly Suggestion[];
+  readonly exitStatus: number;
+}
+
+/** The report of jk_init or jk_cp. */
 export function populateReport(
   request: PopulateRequest,
-  dryRun: boolean,
   plan: Plan,
-  entries: readonly Entry[],
-  problems: readonly PopulateProblem[],
-  exitStatus: number,
+  { dryRun, entries, problems, suggestions, exitStatus }: Populated,
 ): PopulateReport {
   return {
     version: 1,
@@ -51,6 +59,11 @@ export function populateReport(
     users: request.accounts?.users.map(({ name }) => jsonText(name)) ?? [],
     groups: request.accounts?.groups.map(({ name }) => jsonText(name)) ?? [],
     warnings: plan.warnings.map(jsonText),
+    suggestions: suggestions.map(({ path, section, command }) => ({
+      path: jsonText(path),
+      section: jsonText(section),
+      command: jsonText(command),
+    })),
     problems: problems.map(problemReport),
     exitStatus,
   };

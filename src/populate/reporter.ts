@@ -4,6 +4,7 @@ import { describeError, JailkitError } from "../cli/error.ts";
 import { print, printError } from "../cli/output.ts";
 import { startProgress } from "../cli/progress.ts";
 import type { Entry, PopulateProblem } from "./entry.ts";
+import { isPassedOver } from "./passed-over.ts";
 
 /** A line for standard output. It may contain unescaped text from outside. */
 interface Message {
@@ -18,6 +19,8 @@ interface ReporterOptions {
   readonly silent: boolean;
   /** No warnings and errors either. */
   readonly quiet?: boolean;
+  /** Problems that do not count for the exit status are warnings. */
+  readonly lenient?: boolean;
 }
 
 const MOST_HELD_BACK = 1 << 16;
@@ -58,11 +61,13 @@ export class LineReporter {
     this.error(`warning: ${message}`);
   }
 
-  /** Prints an error on standard error, once: one reason may hold for many files. It must be printable. */
-  fail(message: ByteString): void {
+  /** Prints a problem on standard error, once: one reason may hold for many files. */
+  fail(problem: PopulateProblem): void {
+    const { message } = problem;
     if (this.failures.has(message)) return;
     this.failures.add(message);
-    this.error(message);
+    if (this.options.lenient === true && isPassedOver(problem)) this.warn(message);
+    else this.error(message);
   }
 
   progress(done: number, total: number): void {

@@ -1,6 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { WantedAccounts } from "./apply/accounts.ts";
+import type { Live } from "./apply/live.ts";
 import type { PopulateProblem, Want } from "./entry.ts";
+import type { Companions } from "./plan/companion.ts";
 
 /** A request to fill a jail. */
 export interface PopulateRequest {
@@ -16,6 +18,8 @@ export interface PopulateRequest {
   readonly accounts?: WantedAccounts;
   readonly needProc: boolean;
   readonly needLogsocket: boolean;
+  /** Make the jail live. */
+  readonly live?: Live | undefined;
   /** Sections that must have at least one file on this machine. */
   readonly mustExist: readonly ByteString[];
   /** Problems and messages of the tool so far; printable. */
@@ -33,6 +37,8 @@ export interface PopulateOptions {
   readonly json: boolean;
   /** Do not wait for another tool that works on the jail. */
   readonly noWait: boolean;
+  /** Problems that jailkit 2.23 passed over count for the exit status too; --json implies it. */
+  readonly strict: boolean;
   /** Explain why this path is in the plan, and change nothing. */
   readonly why?: ByteString | undefined;
   /** Create the jail if it is missing. */
@@ -41,4 +47,6 @@ export interface PopulateOptions {
   readonly missingStatus?: number;
   /** The exit status for a jail that is not safe. */
   readonly unsafeStatus: number;
+  /** The sections that programs need. */
+  readonly companions: Companions;
 }

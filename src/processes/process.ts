@@ -1,7 +1,8 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { ENOENT, O_CLOEXEC, O_RDONLY } from "../../ffi/constants.ts";
 import { cArgument, errno, libc } from "../../ffi/libc.ts";
-import { below, type Root, readProcFile, readProcLink, withoutDeleted } from "./roots.ts";
+import { below } from "../system/mountinfo.ts";
+import { type Root, readProcFile, readProcLink, withoutDeleted } from "./roots.ts";
 import { identify, ownerOf } from "./scan.ts";
 
 /** A process with another root directory than this one. */

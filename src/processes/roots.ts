@@ -2,6 +2,7 @@ import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { attempt } from "../../ffi/error.ts";
 import { readFileIfPresent, readLink } from "../../ffi/files.ts";
+import { below, type Mount, parseMounts } from "../system/mountinfo.ts";
 import { identify, type RootIdentity, sameDirectory } from "./scan.ts";
 
 /** The root directory of a process. */
@@ -69,45 +70,14 @@ export function readProcLink(proc: number, path: ByteString): ByteString | undef
   return attempt(() => readLink(proc, path));
 }
 
-/** The fields of a line of /proc/PID/mountinfo (proc_pid_mountinfo(5)) that locate a directory. */
-interface Mount {
-  id: bigint;
-  /** Major and minor number of the file system, as "8:1". */
-  device: ByteString;
-  /** The mounted directory of the file system. */
-  root: ByteString;
-  mountPoint: ByteString;
-}
-
-/** Decodes the octal escapes of blanks, tabs, newlines and backslashes. */
-function unescaped(field: ByteString): ByteString {
-  return field.replace(/\\([0-3][0-7]{2})/g, (_, digits: string) =>
-    String.fromCharCode(Number.parseInt(digits, 8)),
-  );
-}
-
-/** The mounts in the text of mountinfo. */
-export function parseMounts(text: ByteString): Mount[] {
-  return text.split("\n").flatMap((line): Mount[] => {
-    const [id = "", , device, root, mountPoint] = line.split(" ");
-    if (!/^\d+$/.test(id) || device === undefined || root === undefined || mountPoint === undefined)
-      return [];
-    return [{ id: BigInt(id), device, root: unescaped(root), mountPoint: unescaped(mountPoint) }];
-  });
-}
-
-/** The part of `path` after `directory`, with its slash; "" for the directory; undefined if `path` is not below it. */
-export function below(path: ByteString, directory: ByteString): ByteString | undefined {
-  if (directory === "/") return path === "/" ? "" : path;
-  if (path === directory) return "";
-  return path.startsWith(`${directory}/`) ? path.slice(directory.length) : undefined;
-}
-
 /**
  * The paths in `mounts` that may lead to the directory of `mount`, which is in another mount namespace: through mounts of
  * the same file system, at the same directory or above it. The shortest comes first; it makes no detour by bind mounts.
  */
-export function nameOfMount(mount: Mount, mounts: readonly Mount[]): ByteString[] {
+export function nameOfMount(
+  mount: Pick<Mount, "device" | "root">,
+  mounts: readonly Pick<Mount, "device" | "root" | "mountPoint">[],
+): ByteString[] {
   const names: ByteString[] = [];
   for (const { device, root, mountPoint } of mounts) {
     if (device !== mount.device) continue;

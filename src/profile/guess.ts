@@ -1,10 +1,11 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { parentOf } from "../../ffi/paths.ts";
+import { baseName, parentOf } from "../../ffi/paths.ts";
 import { JailkitError } from "../cli/error.ts";
 import type { IniFile } from "../config/model.ts";
+import { isLink } from "../jail/fs/walk.ts";
 import type { Loader } from "../libraries/closure.ts";
 import type { Want } from "../populate/entry.ts";
-import type { FileSystem } from "../populate/file-system.ts";
+import { type FileSystem, linkTarget } from "../populate/file-system.ts";
 import { createGlob } from "../populate/plan/glob.ts";
 import { readProfile } from "./profile.ts";
 import { type Section, selectSections } from "./sections.ts";
@@ -21,6 +22,8 @@ const PROGRAM_DIRECTORY = /\/s?bin$/;
 /** What a section asks for and the host has. */
 interface SectionPaths {
   readonly programs: readonly ByteString[];
+  /** The same, with other names of one program together, such as vim and view. */
+  readonly distinct: readonly (readonly ByteString[])[];
   readonly others: readonly ByteString[];
   /** It asks for something, and the host has nothing of it. */
   readonly absent?: boolean;
@@ -46,9 +49,10 @@ export function guessSections(
     const profile = readProfile([section], host, loader.libraryDirectories(), false);
     const { wants, notFound } = profile;
     const all = wants.flatMap((want) => pathsOf(want));
-    const isProgram = (path: ByteString) => PROGRAM_DIRECTORY.test(parentOf(path));
     const absent = all.length === 0 && wants.length + notFound.length > 0;
-    return { programs: all.filter(isProgram), others: all.filter((path) => !isProgram(path)), absent };
+    const programs = all.filter((path) => PROGRAM_DIRECTORY.test(parentOf(path)));
+    const others = all.filter((path) => !PROGRAM_DIRECTORY.test(parentOf(path)));
+    return { programs, distinct: distinctPrograms(host, programs), others, absent };
   }
 
   function pathsOf({ pattern, glob: magic, kind }: Want): ByteString[] {
@@ -59,10 +63,10 @@ export function guessSections(
   }
 
   /** True if the jail has the paths of a section; `exactly`: with all its programs. */
-  function explains({ programs, others }: SectionPaths, exactly: boolean): boolean {
-    const present = programs.filter(inJail).length;
-    const most = programs.length >= FEW && present * 4 >= programs.length * 3;
-    if (present < programs.length && (exactly || !most)) return false;
+  function explains({ distinct, others }: SectionPaths, exactly: boolean): boolean {
+    const present = distinct.filter((names) => names.some(inJail)).length;
+    const most = distinct.length >= FEW && present * 4 >= distinct.length * 3;
+    if (present < distinct.length && (exactly || !most)) return false;
     return others.filter(inJail).length * 2 >= others.length;
   }
 
@@ -70,21 +74,60 @@ export function guessSections(
     const parts = sectionsOf(ini, name)?.map(pathsOfSection) ?? [];
     const programs = [...new Set(parts.flatMap((part) => part.programs))];
     const others = [...new Set(parts.flatMap((part) => part.others))];
-    const exactly = [true, false].find((one) => parts.every((part) => explains(part, one)));
+    // Other versions of jailkit lacked some sections of data, such as certificates.
+    const counted = parts.filter(
+      (part) => part === parts.at(-1) || part.programs.length > 0 || part.others.some(inJail),
+    );
+    const exactly = [true, false].find((one) => counted.every((part) => explains(part, one)));
     const some = [...programs, ...others].some(inJail);
     // The section itself is the last, after those that it includes.
     const empty = parts.at(-1)?.absent === true;
     return exactly === undefined || !some || empty
       ? []
-      : [{ name, programs, others, exactly, parts: parts.length }];
+      : [
+          {
+            name,
+            programs,
+            distinct: distinctPrograms(host, programs),
+            others,
+            exactly,
+            parts: parts.length,
+          },
+        ];
   });
   return choose(candidates, inJail);
+}
+
+const MOST_LINKS = 40;
+
+/** Programs are one if they are the same file, and its name starts with one of theirs: vim.basic, not busybox. */
+function distinctPrograms(host: FileSystem, programs: readonly ByteString[]): ByteString[][] {
+  const nameOf = (path: ByteString) => {
+    const real = realFile(host, path);
+    const stat = host.lstat(real);
+    const alike = programs.some((each) => baseName(real).startsWith(baseName(each)));
+    return stat === undefined || !alike
+      ? path
+      : `${stat.devMajor}:${stat.devMinor}:${stat.inoHigh}:${stat.inoLow}`;
+  };
+  return [...Map.groupBy(programs, nameOf).values()];
+}
+
+/** The file that symbolic links lead to; a broken chain ends at a link. */
+function realFile(host: FileSystem, path: ByteString): ByteString {
+  let at = path;
+  for (let links = 0; links < MOST_LINKS; links++) {
+    const stat = host.lstat(at);
+    if (stat === undefined || !isLink(stat)) return at;
+    at = linkTarget(at, host.readlink(at));
+  }
+  return at;
 }
 
 // With fewer programs, all must be there.
 const FEW = 8;
 
-interface Candidate extends SectionPaths {
+interface Candidate extends Omit<SectionPaths, "absent"> {
   readonly name: ByteString;
   readonly exactly: boolean;
   readonly parts: number;
@@ -105,8 +148,9 @@ function choose(candidates: readonly Candidate[], inJail: (path: ByteString) => 
     guesses.push({ name, lacking: paths.filter((path) => !inJail(path)) });
   };
   for (const candidate of order) {
-    const added = candidate.programs.filter((path) => inJail(path) && !covered.has(path)).length;
-    const lacking = candidate.programs.filter((path) => !inJail(path)).length;
+    const isNew = (path: ByteString) => inJail(path) && !covered.has(path);
+    const added = candidate.distinct.filter((names) => names.some(isNew)).length;
+    const lacking = candidate.distinct.filter((names) => !names.some(inJail)).length;
     if (added > 2 * lacking) take(candidate);
   }
   for (const candidate of order) {

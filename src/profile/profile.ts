@@ -19,6 +19,8 @@ export interface Profile {
   readonly needLogsocket: boolean;
   /** Messages about names that are not copied. They are no problem: several names may stand for one program. */
   readonly notFound: readonly string[];
+  /** Printable messages about items that are probably several, without a comma between them. */
+  readonly warnings: readonly string[];
   /** Sections that name files. At least one of these files should be on the machine. */
   readonly needFiles: ReadonlySet<ByteString>;
 }
@@ -55,6 +57,7 @@ export function readProfile(
     needProc: sections.some(({ values }) => values.needProc),
     needLogsocket: sections.some(({ values }) => values.needLogsocket),
     notFound: read.flatMap(({ notFound }) => notFound),
+    warnings: read.flatMap(({ warnings }) => warnings),
     needFiles: new Set(read.filter(({ namesFiles }) => namesFiles).map(({ section }) => section)),
   };
 }
@@ -68,6 +71,7 @@ function readSection(
   const common = { section, keepOwner: false, keepSetuid: false, glob: false } as const;
   const wants: Want[] = [];
   const notFound: string[] = [];
+  const warnings: string[] = [];
   let builtIn = false;
   let namesFiles = false;
   for (const { list, written, item } of pathsOf(values, libraryDirectories)) {
@@ -79,6 +83,10 @@ function readSection(
     }
     namesFiles = true;
     const pattern = item.startsWith("/") ? item : search ? searchPath(host, item) : undefined;
+    if (/\s/.test(item) && !hasMagic(item) && (pattern === undefined || host.lstat(pattern) === undefined)) {
+      const shown = `section ${quoted(section)}: ${quoted(item)}`;
+      warnings.push(`${shown} does not exist; commas separate the items of a list`);
+    }
     if (pattern === undefined) {
       notFound.push(`section ${section}: ${quoted(item)} is not found`);
       continue;
@@ -88,7 +96,7 @@ function readSection(
   for (const pattern of values.emptydirs)
     wants.push({ ...common, pattern, written: pattern, kind: "empty-directory" });
   for (const pattern of values.devices) wants.push({ ...common, pattern, written: pattern, kind: "device" });
-  return { section, wants, notFound, namesFiles: namesFiles && !builtIn };
+  return { section, wants, notFound, warnings, namesFiles: namesFiles && !builtIn };
 }
 
 /** The paths of a section, by list, with `$LIBDIR` replaced. */

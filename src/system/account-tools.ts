@@ -138,6 +138,9 @@ export function namesIn(file: "/etc/passwd" | "/etc/group"): ByteString[] {
   return lines.flatMap((line) => /^([^:#+-][^:]*):/.exec(line)?.[1] ?? []);
 }
 
+/** True for an account of /etc/passwd, which usermod(8) changes. */
+export const isLocalUser = (name: ByteString): boolean => namesIn("/etc/passwd").includes(name);
+
 /** `; did you mean 'NAME'?` if the host has an account with a similar name, else empty. */
 export function userHint(name: ByteString): string {
   return didYouMean(name, namesIn("/etc/passwd"));

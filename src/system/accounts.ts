@@ -23,7 +23,7 @@ export interface GroupEntry {
 }
 
 // By getpwnam(3), a name service may report a missing name with these.
-const ABSENT = new Set([0, 2, 3, 9, 1]);
+const ABSENT: ReadonlySet<number> = new Set([0, 2, 3, 9, 1]);
 const LARGEST_BUFFER = 1 << 24;
 
 // Keeps the structure and its buffer alive: the garbage collector does not see addresses.
@@ -31,7 +31,7 @@ const held: Uint8Array[] = [];
 
 /**
  * Calls `query`, a get*_r function, with a growing buffer; `decode` gets the address of the filled structure. SAFETY:
- * `held` has the structure and its buffer, with their lengths.
+ * `held` has the structure and its buffer, with their lengths. `absent`: errors that mean that there is none.
  */
 export function lookUp<K, T>(
   query: (key: K, result: Uint8Array, buffer: Uint8Array, size: number, found: BigUint64Array) => number,
@@ -39,6 +39,7 @@ export function lookUp<K, T>(
   decode: (address: number) => T,
   call: string,
   name: ByteString,
+  absent = ABSENT,
 ): T | undefined {
   const structure = new Uint8Array(96);
   const found = new BigUint64Array(1);
@@ -50,7 +51,7 @@ export function lookUp<K, T>(
     if (error === ERANGE && size < LARGEST_BUFFER) continue;
     // SAFETY: `held` has the structure, and the buffer that it points into.
     if (found[0] !== 0n && error === 0) return decode(addressOf(structure));
-    if (ABSENT.has(error)) return undefined;
+    if (absent.has(error)) return undefined;
     throw new SystemError(error, call, name);
   }
 }
@@ -93,6 +94,25 @@ export function passwdByName(name: ByteString): PasswdEntry | undefined {
 /** getpwuid_r(3): the account of that uid. */
 export function passwdByUid(uid: number): PasswdEntry | undefined {
   return lookUp(libc.getpwuid_r, uid, decodePasswd, "getpwuid", String(uid));
+}
+
+// glibc returns 0 if the last service says that there is no such account, and an error if that did not answer: a directory
+// whose server is down (ENOENT of nslcd(8)), or a daemon that does not run (ECONNREFUSED of sssd(8)).
+const ANSWERED: ReadonlySet<number> = new Set([0]);
+
+/**
+ * The account of a name or uid. Throws SystemError if a name service did not answer, where passwdByName and passwdByUid take
+ * most such errors for "no such account".
+ */
+export function answeredUser(key: ByteString | number): PasswdEntry | undefined {
+  return typeof key === "number"
+    ? lookUp(libc.getpwuid_r, key, decodePasswd, "getpwuid", String(key), ANSWERED)
+    : lookUp(libc.getpwnam_r, cArgument(key), decodePasswd, "getpwnam", key, ANSWERED);
+}
+
+/** The same for the group of a name. */
+export function answeredGroup(name: ByteString): GroupEntry | undefined {
+  return lookUp(libc.getgrnam_r, cArgument(name), decodeGroup, "getgrnam", name, ANSWERED);
 }
 
 /** getgrnam_r(3): the group of that name. */

@@ -41,6 +41,11 @@ export function usersIn(text: ByteString): PasswdEntry[] {
   return text.split("\n").flatMap((line) => passwdEntry(line) ?? []);
 }
 
+/** The entries in the text of group(5). */
+export function groupsIn(text: ByteString): GroupEntry[] {
+  return text.split("\n").flatMap((line) => groupEntry(line) ?? []);
+}
+
 /** The entry of a name in the text of passwd(5). */
 export function userNamed(text: ByteString, name: ByteString): PasswdEntry | undefined {
   if (name === "" || name.includes(":") || name.includes("\n")) return undefined;

@@ -17,6 +17,13 @@ const CAPABILITY = "security.capability";
 /** True for extended attributes that give rights to whoever executes a file: no copy may have them. */
 export const grantsRights = (attribute: ByteString): boolean => attribute === CAPABILITY;
 
+/**
+ * True if a regular file, `name` in the open directory, gives rights to whoever executes it: setuid, setgid or file
+ * capabilities. Opens nothing, and follows no symbolic link. Throws SystemError.
+ */
+export const grantsPower = (dirfd: number, name: ByteString, mode: number): boolean =>
+  (mode & (C.S_ISUID | C.S_ISGID)) !== 0 || hasXattr(dirfd, name, CAPABILITY);
+
 /** True for an ACL that names anyone but root, or is unknown. */
 export const namesAnyone = (acl: AclReading): boolean =>
   acl === "unknown" || (acl !== "none" && acl.named.length > 0);

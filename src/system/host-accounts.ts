@@ -1,17 +1,14 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { attempt } from "../../ffi/error.ts";
-import {
-  type GroupEntry,
-  groupByGid,
-  groupByName,
-  type PasswdEntry,
-  passwdByName,
-  passwdByUid,
-} from "./accounts.ts";
+import { type GroupEntry, groupByGid, type PasswdEntry } from "./accounts.ts";
 import { ACCOUNT_FILE_LIMIT, groupEntry, passwdEntry } from "./flat-accounts.ts";
 import { hostText } from "./host-files.ts";
+import { hostGroup, hostUser } from "./name-services.ts";
 
-/** The accounts of the host, through all its name services. */
+/**
+ * The accounts of the host, through all its name services. All but groupByGid throw JailkitError "name-service" if one does
+ * not answer.
+ */
 export interface HostAccounts {
   userByName(name: ByteString): PasswdEntry | undefined;
   userByUid(uid: number): PasswdEntry | undefined;
@@ -21,9 +18,9 @@ export interface HostAccounts {
 
 /** Asks the name services each time. */
 export const nameServices: HostAccounts = {
-  userByName: passwdByName,
-  userByUid: passwdByUid,
-  groupByName,
+  userByName: hostUser,
+  userByUid: hostUser,
+  groupByName: hostGroup,
   groupByGid,
 };
 
@@ -78,9 +75,9 @@ export function hostAccounts(): HostAccounts {
   const users = indexOf(read("passwd"), passwdEntry, ({ uid }) => uid);
   const groups = indexOf(read("group"), groupEntry, ({ gid }) => gid);
   return {
-    userByName: remembering(users.byName, passwdByName),
-    userByUid: remembering(users.byId, passwdByUid),
-    groupByName: remembering(groups.byName, groupByName),
+    userByName: remembering(users.byName, hostUser),
+    userByUid: remembering(users.byId, hostUser),
+    groupByName: remembering(groups.byName, hostGroup),
     groupByGid: remembering(groups.byId, groupByGid),
   };
 }

@@ -40,6 +40,12 @@ export function isReadOnly(fd: number): boolean {
   return (flagsOf(fd) & MS_RDONLY) !== 0;
 }
 
+/** True if `fd` (O_PATH is enough) is on a mount that is read-only, nosuid and nodev. */
+export function isLimited(fd: number): boolean {
+  const all = MS_NOSUID | MS_NODEV | MS_RDONLY;
+  return (flagsOf(fd) & all) === all;
+}
+
 /** Restrictions of a mount: mount(8). */
 export interface MountRestrictions {
   /** `nodev`: devices cannot be opened. */

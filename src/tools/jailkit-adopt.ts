@@ -10,10 +10,12 @@ import { shellWord } from "../cli/shell-word.ts";
 import { defineTool, type ToolOutput } from "../cli/tool.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { requireJailToFill } from "../jail/fs/host-directories.ts";
+import { damagedRecordsOf, type SetAside, setAside } from "../jail/record/damaged.ts";
 import { lockJail, lockJails } from "../jail/record/jail-lock.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import { type Adoption, adoptJail, examineJail } from "../jails/adopt.ts";
 import { followMove, planMove } from "../jails/follow-move.ts";
+import { damagedReport } from "../jails/jails.ts";
 import type { AdoptionReport, MoveReport } from "../jails/report-schema.ts";
 import { createLoader } from "../libraries/closure.ts";
 import { absolutePath, fileSystemAt } from "../populate/file-system.ts";
@@ -42,7 +44,12 @@ function lines(jail: ByteString, adoption: Adoption): string[] {
   return out;
 }
 
-function adopted(jail: ByteString, dryRun: boolean, adoption: Adoption): ToolOutput {
+function adopted(
+  jail: ByteString,
+  dryRun: boolean,
+  adoption: Adoption,
+  damaged: readonly SetAside[],
+): ToolOutput {
   const { sections, files, hardlink, entries, unexplained, problems } = adoption;
   const exitStatus = problems.length === 0 ? 0 : 1;
   return {
@@ -59,11 +66,19 @@ function adopted(jail: ByteString, dryRun: boolean, adoption: Adoption): ToolOut
       files: files.map(({ path, owner, setuid }) => ({ path: jsonText(path), owner, setuid })),
       hardlink,
       entries: entries.length,
+      damagedRecords: damaged.map(({ error, keptAs }) => ({
+        ...damagedReport(error),
+        keptAs: jsonText(keptAs),
+      })),
       unexplained: unexplained.map(({ path, reason }) => ({ path: jsonText(path), reason })),
       problems: problems.map(problemReport),
       exitStatus,
     }),
     print() {
+      for (const { error, keptAs } of damaged) {
+        const kept = `${dryRun ? "would be" : "is"} kept as ${display(keptAs)}`;
+        printLine(`${display(error.file)} ${error.reason}: it ${kept}`);
+      }
       print(`${lines(jail, adoption).join("\n")}\n`);
       for (const { message } of problems) printError(`${NAME}: ${message}`);
       if (dryRun) printLine("(dry run: nothing was recorded)");
@@ -122,7 +137,7 @@ export const tool = defineTool({
       value: "FILE",
       description: "the file with the sections, instead of /etc/jailkit/jk_init.ini",
     },
-    force: forceOption("start over if there is a record"),
+    force: forceOption("start over if there is a record, also a damaged one, which is kept beside it"),
     moved: {
       value: "OLD",
       description: "the jail was moved from OLD: update its record, its accounts and the configuration",
@@ -140,6 +155,8 @@ export const tool = defineTool({
   notes: `A jail of jailkit 2, or one that was filled by hand, has no record. jailkit adopt compares its files with the host's files of the same paths. Sections whose programs are all in the jail count as requested, and other files as copied with jk_cp(8). From then on jk_update(8) and jk_check(8) know the jail.
 
 With --moved a jail that was moved with mv(1), or restored elsewhere, is adopted at its new path, JAIL: its record, the homes of its users, and the entries for it in /etc/jailkit and /etc/fstab. Without JAIL, the jail is searched for by its inode and its recorded contents: near its old path and other jails, in directories such as /home, /srv and /var, and on local file systems, some levels deep. Sockets that jk_socketd(8) served at the old path, and file systems that are mounted there, are not moved.
+
+A damaged record (cut off, not readable, of a newer version, or not root's alone) is an error of every command that needs it: none replaces it. With --force it gets another name beside it, and a new record is created; former homes and shells of the jail's users, which only the record has, are not in it.
 
 Files that the host does not have, and files that were written in the jail, are listed but not recorded, so that jailkit never changes them. Nothing in the jail is changed.`,
   root: 5,
@@ -161,9 +178,14 @@ Files that the host does not have, and files that were written in the jail, are 
     requireJailToFill(root, 1);
     const means = { host: fileSystemAt(), loader, ini, configfile: given };
     const adoption = examineJail(root, means, options.force);
-    if (adoption.entries.length === 0)
+    const damaged = options.force ? damagedRecordsOf(root) : [];
+    const nothing = adoption.entries.length === 0;
+    if (nothing && damaged.length === 0)
       throw new JailkitError("nothing-found", 1, `${display(root.path)}: none of its files is the host's`);
-    if (!options.dryRun) adoptJail(root, adoption);
-    return adopted(root.path, options.dryRun, adoption);
+    if (!options.dryRun) {
+      setAside(damaged);
+      if (!nothing) adoptJail(root, adoption);
+    }
+    return adopted(root.path, options.dryRun, adoption, damaged);
   },
 });

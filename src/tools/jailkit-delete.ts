@@ -126,7 +126,7 @@ export const tool = defineTool({
 
 The homes of users who are taken out move to where they were before, or to the same path on the host; other files of these users are deleted with the jail. If a home gets new files after it was copied, that home and the jail stay, and the message says where they are. Accounts that are not in /etc/passwd, such as those of LDAP, cannot be taken out here.
 
-After an error or an interruption the command can be repeated.`,
+After an error or an interruption the command can be repeated. 'jailkit forget' drops only the record of a jail, and leaves its files alone.`,
   root: 5,
   run({ options, operands }) {
     const jail = onlyJail(options.jail, operands, 2);

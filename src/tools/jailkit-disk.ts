@@ -7,9 +7,12 @@ import { problemReport } from "../cli/report.ts";
 import { table } from "../cli/table.ts";
 import { defineTool } from "../cli/tool.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
+import type { JailRoot } from "../jail/fs/walk.ts";
+import { openManifest } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
+import { RecordError } from "../jail/record/record-file.ts";
 import { addUp, type DiskUse, newLedger } from "../jails/disk.ts";
-import { knownJailPaths } from "../jails/jails.ts";
+import { namedOrKnown } from "../jails/jails.ts";
 import { collectOwners, type Owner, ownerName, ownerReport } from "../jails/owners.ts";
 import type { DiskReport } from "../jails/report-schema.ts";
 import { absolutePath } from "../populate/file-system.ts";
@@ -22,6 +25,16 @@ interface MeasuredJail {
   readonly owners: readonly Owner[];
 }
 
+/** Why the record of a jail cannot be used; the jail can be measured without. */
+function recordDamage(root: JailRoot): ReturnType<typeof problemFrom> | undefined {
+  try {
+    openManifest(root);
+    return undefined;
+  } catch (error) {
+    return problemFrom(error, "record", error instanceof RecordError ? error.file : root.path);
+  }
+}
+
 /** The disk space of jails, and the total, in which what several of them share is counted once. */
 function measure(paths: readonly ByteString[]) {
   const jails: MeasuredJail[] = [];
@@ -32,6 +45,8 @@ function measure(paths: readonly ByteString[]) {
   for (const path of paths) {
     try {
       using root = openNamedJail(path);
+      const damage = recordDamage(root);
+      if (damage !== undefined) problems.push(damage);
       const { inodes, owners, mounts, unread } = collectOwners(root);
       jails.push({ path, use: { ...addUp(inodes, newLedger()), mounts, unread }, owners });
       const share = addUp(inodes, ledger);
@@ -92,7 +107,7 @@ export const tool = defineTool({
   },
   exitStatus: {
     0: "the numbers were printed",
-    1: "a jail could not be measured, or the options are wrong",
+    1: "a jail could not be measured, a record is damaged, or the options are wrong",
   },
   notes: `Without an operand it measures all jails that 'jailkit list' shows. TOTAL is the size of a jail on disk. Of that, LINKED are hard links of files outside the jail, SHARED are extents that other files have too (reflinks), and OWN is the space that would be free without the jail. USERS is the part of OWN that belongs to users other than root. The last line counts once what several jails share.
 
@@ -100,9 +115,12 @@ Some file systems, such as tmpfs, do not report which extents are shared; a mess
   root: 5,
   run({ options, operands }) {
     const named = [...options.jail, ...operands];
-    const paths = named.length > 0 ? named.map(absolutePath) : knownJailPaths(jailedUsers());
+    const { paths, damaged } = namedOrKnown(named.map(absolutePath), jailedUsers());
     const measured = measure(paths);
     const { jails, total, problems } = measured;
+    const reported = new Set(problems.map((problem) => problem.path));
+    for (const { error } of damaged)
+      if (!reported.has(error.file)) problems.push(problemFrom(error, error.code, error.file));
     const exitStatus = problems.length === 0 ? 0 : 1;
     return {
       exitStatus,

@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { libc } from "../../ffi/libc.ts";
 import { baseName } from "../../ffi/paths.ts";
 import { COLOR, type Paint, paintFor } from "../cli/colour.ts";
-import { UsageError } from "../cli/error.ts";
+import { answered, UsageError } from "../cli/error.ts";
 import { jailBeforeUsers } from "../cli/jail-operand.ts";
 import { JSON_OUTPUT, jailOption } from "../cli/options.ts";
 import { printLine } from "../cli/output.ts";
@@ -15,7 +15,7 @@ import { explainMail } from "../explain/programs/mail.ts";
 import { explainUchroot } from "../explain/programs/uchroot.ts";
 import { explainReport, type LoginReport, reportStatus } from "../explain/report.ts";
 import { reportLines } from "../explain/show.ts";
-import { passwdByName } from "../system/accounts.ts";
+import { hostUser } from "../system/name-services.ts";
 
 const NAME = "jailkit explain";
 
@@ -130,7 +130,7 @@ With --json, one object: version, tool, about ("login", "jk_uchroot", "jk_procma
     const question = { user, words, jail, mail, su, from };
     requireSensible(question);
     const plain = jail === undefined && !mail && words.length === 0;
-    if (plain && isErrorId(user) && passwdByName(user) === undefined) return showId(user);
+    if (plain && isErrorId(user) && answered(() => hostUser(user)) === undefined) return showId(user);
     return showReport(explain(question), paint);
   },
 });

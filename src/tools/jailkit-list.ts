@@ -15,26 +15,34 @@ export const tool = defineTool({
     json: JSON_OUTPUT,
   },
   exitStatus: {
-    0: "every listed jail is ready, or has no record yet",
-    1: "a jail is missing, unsafe, partly updated or unreadable, or the options are wrong",
+    0: "every listed jail is ready, has no record yet, or is emptied and nobody lives in it",
+    1: "a jail is missing, unsafe, not mounted, partly updated or unreadable, a record is damaged, or the options are wrong",
   },
   notes:
-    'Known jails are those with a record, those that users of /etc/passwd live in, and those of jk_update.ini and jk_check.ini. Users that only a name service (LDAP) has are found by the name and the uid in the passwd of a known jail, and by the owners of files in its /home. The state is "ready", "unrecorded" (there is no record of its contents), "unsafe", "incomplete" (an update was interrupted), "missing" or "unreadable".',
+    'Known jails are those with a record, those that users of /etc/passwd live in, and those of jk_update.ini and jk_check.ini. Users that only a name service (LDAP) has are found by the name and the uid in the passwd of a known jail, and by the owners of files in its /home. The state is "ready", "unrecorded" (there is no record of its contents), "unsafe", "unmounted" (a directory of a live jail is not mounted), "incomplete" (an update was interrupted), "emptied" (somebody, such as a hosting panel, removed its programs, libraries and configuration, but not its directory), "missing" or "unreadable" (such as a jail with a damaged record).',
   root: 5,
   run({ options, operands }) {
-    const jails = listJails([...options.jail, ...operands].map(absolutePath));
-    const good = jails.every(({ condition }) => condition === "ready" || condition === "unrecorded");
+    const list = listJails([...options.jail, ...operands].map(absolutePath));
+    const { jails, damaged } = list;
+    const isGood = ({ condition, users }: (typeof jails)[number]) =>
+      condition === "ready" || condition === "unrecorded" || (condition === "emptied" && users.length === 0);
+    const good = damaged.length === 0 && jails.every(isGood);
     return {
       exitStatus: good ? 0 : 1,
-      report: () => listReport(jails),
+      report: () => listReport(list),
       print() {
         if (jails.length === 0) printLine("No jail is known");
         else jailLines(jails).forEach(printLine);
+        for (const more of new Set(jails.flatMap(({ moreUsers }) => moreUsers ?? [])))
+          printError(`jailkit list: warning: users may be missing: ${more}`);
         for (const { path, reason } of jails) {
           if (reason === undefined) continue;
           const shown = display(path);
           printError(`jailkit list: ${reason.includes(shown) ? "" : `${shown}: `}${reason}`);
         }
+        const said = new Set(jails.map(({ reason }) => reason));
+        for (const { error } of damaged)
+          if (!said.has(error.message)) printError(`jailkit list: ${error.message}`);
       },
     };
   },

@@ -58,6 +58,10 @@ export const COMMANDS: Readonly<Record<string, LazyTool>> = {
     summary: "show what a user's login would do, and why it fails",
     load: () => import("./jailkit-explain.ts"),
   },
+  forget: {
+    summary: "drop the record and the log socket of a jail, and leave its files alone",
+    load: () => import("./jailkit-forget.ts"),
+  },
   list: {
     summary: "list known jails, their users, sections and files",
     load: () => import("./jailkit-list.ts"),
@@ -65,6 +69,14 @@ export const COMMANDS: Readonly<Record<string, LazyTool>> = {
   "log-sockets": {
     summary: "show the log sockets that jk_socketd serves, with their counters",
     load: () => import("./jailkit-log-sockets.ts"),
+  },
+  mount: {
+    summary: "mount the host's directories in live jails",
+    load: () => import("./jailkit-mount.ts"),
+  },
+  unmount: {
+    summary: "unmount the host's directories from live jails",
+    load: () => import("./jailkit-unmount.ts"),
   },
 };
 
@@ -123,6 +135,8 @@ async function main(): Promise<never> {
   return startProgram("jailkit", () => runJailkit(words));
 }
 
-// The threads of jk_check are this file once more.
-if (!Bun.isMainThread) (await import("../check/content/threads.ts")).serveComparisons();
-else if (import.meta.main) await main();
+// The threads of jk_check, jk_init and jk_cp are this file once more.
+if (!Bun.isMainThread) {
+  (await import("../check/content/threads.ts")).serveComparisons();
+  (await import("../populate/apply/threads.ts")).serveCopies();
+} else if (import.meta.main) await main();

@@ -1,27 +1,143 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { check } from "../check/check.ts";
+import { receivedSignal } from "../../ffi/interrupts.ts";
+import {
+  type CheckedJail,
+  type CheckJob,
+  type CheckOptions,
+  type CheckPlan,
+  type CheckStatus,
+  hostStatus,
+  JailChecker,
+  notChecked,
+  planCheck,
+  statusOf,
+  worse,
+} from "../check/check.ts";
 import { serveComparisons } from "../check/content/threads.ts";
-import { checkReport } from "../check/report/json.ts";
-import { sarifLog } from "../check/report/sarif.ts";
+import { hostReport, jailReport } from "../check/report/json.ts";
+import { freePaths } from "../check/report/remedies.ts";
+import type { CheckedJailReport, CheckReport, CheckSummary } from "../check/report/report-schema.ts";
+import { type SarifPart, sarifLog, sarifPart } from "../check/report/sarif.ts";
 import { hostLines, jailLines, type Lines } from "../check/report/text.ts";
-import { COLOR, paintFor } from "../cli/colour.ts";
+import { COLOR, coloured, paintFor, plain } from "../cli/colour.ts";
 import { display } from "../cli/display.ts";
 import { UsageError } from "../cli/error.ts";
 import { excerptLines } from "../cli/excerpt.ts";
-import { BUSY_STATUS, JSON_OUTPUT, jailsOption, NO_WAIT } from "../cli/options.ts";
-import { print, printError, printJson } from "../cli/output.ts";
+import { statusAfterSignals } from "../cli/interrupt.ts";
+import { BUSY_STATUS, JOBS, JSON_LINES_OUTPUT, jailsOption, NO_WAIT, WORKER } from "../cli/options.ts";
+import { print, printError, printJson, printJsonLine } from "../cli/output.ts";
+import { startProgress } from "../cli/progress.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { absolutePath } from "../populate/file-system.ts";
+import { printedResult, processesFor, readJobs, runJobs, serveJobs } from "../system/jobs.ts";
 
 const NAME = "jk_check";
+const CONFIG_FILE = `${CONFIG_DIRECTORY}/jk_check.ini`;
+
+/** How a process checks jails, and what it says about them. */
+interface Setup extends CheckOptions {
+  readonly format: "lines" | "json" | "sarif";
+  readonly verbose: boolean;
+  readonly colours: boolean;
+  /** The number of the process, from 1 on, and how many there are. */
+  readonly number: number;
+  readonly processes: number;
+}
+
+/** What remains of the check of a jail; a run has thousands. */
+interface CheckEnd {
+  readonly status: CheckStatus;
+  readonly report?: CheckedJailReport | undefined;
+  readonly part?: SarifPart | undefined;
+}
 
 function show({ out, err }: Lines): void {
   if (out.length > 0) print(out.map((line) => `${line}\n`).join(""));
   for (const { message, place } of err) {
     printError(`${NAME}: ${message}`);
     if (place !== undefined) for (const line of excerptLines(place)) printError(line);
+  }
+}
+
+function endOf(jail: CheckedJail, { format, colours }: Setup): CheckEnd {
+  if (format === "lines") show(jailLines(jail, colours ? coloured : plain));
+  return {
+    status: statusOf(jail),
+    report: format === "json" ? jailReport(jail) : undefined,
+    part: format === "sarif" ? sarifPart(jail) : undefined,
+  };
+}
+
+/** A function that checks a jail and prints the result. */
+function checks(setup: Setup): (job: CheckJob) => Promise<CheckEnd> {
+  const tell = setup.verbose && setup.format === "lines";
+  const verbose = tell ? (line: ByteString) => print(`${display(line)}\n`) : () => undefined;
+  const checker = new JailChecker(setup, verbose, freePaths(setup.number, setup.processes));
+  return async (job) => endOf(await checker.check(job), setup);
+}
+
+/** Checks jails for another process of this tool; see runJobs. */
+const serveChecks = () => serveJobs<Setup, CheckJob, CheckEnd>(checks);
+
+/** The checks of one run of the tool. */
+class CheckRun {
+  readonly #setup: Setup;
+  readonly #plan: CheckPlan;
+  readonly #asLines: boolean;
+  readonly #reports: CheckedJailReport[] = [];
+  readonly parts: SarifPart[] = [];
+  status: CheckStatus;
+  #done = 0;
+
+  constructor(setup: Setup, plan: CheckPlan, asLines: boolean) {
+    this.#setup = setup;
+    this.#plan = plan;
+    this.#asLines = asLines;
+    this.status = hostStatus(plan.host);
+  }
+
+  async checkAll(processes: number): Promise<void> {
+    const progress = startProgress(NAME);
+    const { jobs } = this.#plan;
+    const ended = (end: CheckEnd) => {
+      this.#add(end);
+      progress.at(++this.#done, jobs.length);
+    };
+    const inProcesses =
+      processes > 1 &&
+      (await runJobs<Setup, CheckJob, CheckEnd>({
+        ...{ tool: NAME, jobs, processes, ordered: !this.#asLines },
+        setup: (worker) => ({ ...this.#setup, number: worker + 1, processes }),
+        ended: (end, index) => {
+          progress.clear();
+          const lost = (reason: string) =>
+            endOf(notChecked(jobs[index]?.path ?? "", reason, "lost"), this.#setup);
+          ended(end.kind === "lost" ? lost(end.reason) : printedResult(end));
+        },
+      }));
+    const check = inProcesses ? undefined : checks(this.#setup);
+    for (const job of check === undefined ? [] : jobs) {
+      if (receivedSignal() !== undefined) break;
+      progress.clear();
+      if (check !== undefined) ended(await check(job));
+    }
+    progress.clear();
+  }
+
+  report(exitStatus: CheckReport["exitStatus"]): CheckReport | CheckSummary {
+    const head = { version: 1, tool: NAME, host: hostReport(this.#plan.host) } as const;
+    if (this.#asLines) return { ...head, jails: this.#done, exitStatus };
+    return { ...head, jails: this.#reports, exitStatus };
+  }
+
+  #add({ status, report, part }: CheckEnd): void {
+    this.status = worse(this.status, status);
+    if (part !== undefined) this.parts.push(part);
+    if (report === undefined) return;
+    if (this.#asLines) printJsonLine({ version: 1, tool: NAME, jail: report });
+    else this.#reports.push(report);
   }
 }
 
@@ -41,10 +157,12 @@ export const tool = defineTool({
     fix: { description: "fix problems that are safe to fix, and print each change" },
     noWait: NO_WAIT,
     run: { description: "run a test of each section in the jail, as an ordinary user" },
-    json: JSON_OUTPUT,
+    jobs: JOBS,
+    json: JSON_LINES_OUTPUT,
     sarif: { description: "print a SARIF 2.1.0 log instead of lines" },
     color: COLOR,
     verbose: { short: "v", description: "show what is being tested" },
+    worker: WORKER,
   },
   exitStatus: {
     0: "no findings",
@@ -56,25 +174,28 @@ export const tool = defineTool({
   notes:
     "Without an operand it checks all known jails: those of jk_check.ini, those of users of /etc/passwd, and those with a record.",
   async run({ options, operands }) {
-    if (options.json && options.sarif) throw new UsageError("give --json or --sarif, not both", 2);
-    const jails = [...options.jail, ...operands];
+    if (options.worker) return serveChecks();
+    const { json, sarif } = options;
+    if (json !== false && sarif) throw new UsageError("give --json or --sarif, not both", 2);
+    const jobs = readJobs(options.jobs, 2);
+    const asked = [...options.jail, ...operands].map((jail: ByteString) => absolutePath(jail));
     const paint = paintFor(options.color, 2);
-    const lines = !options.json && !options.sarif;
-    const result = await check({
-      configFile: options.configfile ?? `${CONFIG_DIRECTORY}/jk_check.ini`,
-      jails: jails.map((jail: ByteString) => absolutePath(jail)),
-      full: options.full,
-      fix: options.fix,
-      noWait: options.noWait,
-      json: !lines,
-      run: options.run,
-      verbose: options.verbose && lines ? (line) => print(`${display(line)}\n`) : () => undefined,
-      begun: (host) => lines && show(hostLines(host, paint)),
-      done: (jail) => lines && show(jailLines(jail, paint)),
-    });
-    const { exitStatus } = result;
-    if (options.sarif) printJson(sarifLog(result));
-    return { exitStatus, report: () => checkReport(result) };
+    const setup: Setup = {
+      configFile: options.configfile ?? CONFIG_FILE,
+      ...{ full: options.full, fix: options.fix, run: options.run, verbose: options.verbose },
+      ...{ noWait: options.noWait, json: json !== false || sarif },
+      format: sarif ? "sarif" : json !== false ? "json" : "lines",
+      colours: paint === coloured,
+      ...{ number: 1, processes: 1 },
+    };
+    const plan = planCheck(setup.configFile, asked);
+    const lines = setup.format === "lines";
+    if (lines) show(hostLines(plan.host, paint));
+    const run = new CheckRun(setup, plan, json === "lines");
+    await run.checkAll(processesFor(plan.jobs.length, jobs));
+    const exitStatus = statusAfterSignals(run.status);
+    if (sarif) printJson(sarifLog([sarifPart(plan.host), ...run.parts], exitStatus));
+    return { exitStatus, report: () => run.report(exitStatus) };
   },
 });
 

@@ -10,6 +10,7 @@ import {
   JSON_OUTPUT,
   jailOption,
   NO_WAIT,
+  STRICT,
   SYNC,
   VERBOSE,
 } from "../cli/options.ts";
@@ -17,9 +18,12 @@ import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
 import { createLoader } from "../libraries/closure.ts";
+import { serveCopies } from "../populate/apply/threads.ts";
+import type { PopulateProblem } from "../populate/entry.ts";
 import { absolutePath, type FileSystem, fileSystemAt } from "../populate/file-system.ts";
 import { populate } from "../populate/populate.ts";
 import { givenOptions } from "../populate/record/requests.ts";
+import { installedCompanions } from "../profile/companions.ts";
 import { copyWant } from "../profile/recipe.ts";
 import { searchPath } from "../profile/search.ts";
 
@@ -44,6 +48,7 @@ export const tool = defineTool({
   ],
   options: {
     jail: jailOption("the jail to copy into"),
+    init: { short: "i", description: "create the jail if it is missing" },
     force: forceOption("overwrite files that are already in the jail"),
     hardlink: HARDLINK,
     owner: { short: "o", description: "keep owner and group instead of root" },
@@ -56,14 +61,15 @@ export const tool = defineTool({
       description: "remove FILE again, with everything that nothing else needs",
     },
     why: { value: "PATH", description: "show which file adds PATH to the jail, and why" },
+    strict: STRICT,
     sync: SYNC,
     noWait: NO_WAIT,
     json: JSON_OUTPUT,
     verbose: VERBOSE,
   },
   exitStatus: {
-    0: "everything requested is in the jail",
-    1: "something could not be copied, or the options are wrong",
+    0: "everything requested is in the jail, except for what a warning names",
+    1: "something could not be written or is refused, or the options are wrong",
     2: "too few arguments",
     3: "the jail does not exist",
     4: "a file or command does not exist",
@@ -88,9 +94,14 @@ export const tool = defineTool({
     }
     const jail = absolutePath(jailPath);
     const stat = host.stat(jail);
-    if (stat === undefined || !isDirectory(stat))
+    if (stat === undefined ? !options.init : !isDirectory(stat))
       throw new JailkitError("no-such-jail", NO_JAIL, `${display(jail)} is not a directory`);
-    const wants = found.map(({ name, path }) => {
+    const problems: PopulateProblem[] = [];
+    const wants = found.flatMap(({ name, path }) => {
+      if (path === undefined && !options.strict && !options.json) {
+        problems.push({ code: "no-such-command", path: name, message: `${display(name)}: no such command` });
+        return [];
+      }
       if (path === undefined || host.stat(path) === undefined)
         throw new JailkitError("no-such-file", NO_FILE, `${display(path ?? name)} does not exist`);
       return copyWant(path, options);
@@ -107,15 +118,22 @@ export const tool = defineTool({
         needProc: false,
         needLogsocket: false,
         mustExist: [],
-        problems: [],
+        problems,
         warnings: [],
         notes: [],
       },
-      { ...options, create: false, missingStatus: NO_JAIL, unsafeStatus: UNSAFE },
+      {
+        ...options,
+        create: options.init,
+        missingStatus: NO_JAIL,
+        unsafeStatus: UNSAFE,
+        companions: installedCompanions(host, loader),
+      },
       host,
       loader,
     );
   },
 });
 
-if (import.meta.main) await startTool(tool);
+if (import.meta.main && Bun.isMainThread) await startTool(tool);
+else if (!Bun.isMainThread) serveCopies();

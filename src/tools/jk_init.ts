@@ -10,6 +10,7 @@ import {
   JSON_OUTPUT,
   jailOption,
   NO_WAIT,
+  STRICT,
   SYNC,
   VERBOSE,
 } from "../cli/options.ts";
@@ -21,9 +22,12 @@ import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
 import { createLoader } from "../libraries/closure.ts";
 import { wantedAccounts } from "../populate/apply/accounts.ts";
+import { liveOf } from "../populate/apply/live.ts";
+import { serveCopies } from "../populate/apply/threads.ts";
 import { absolutePath, fileSystemAt } from "../populate/file-system.ts";
 import { explainWhy, populate } from "../populate/populate.ts";
 import { givenOptions } from "../populate/record/requests.ts";
+import { createCompanions, installedCompanions } from "../profile/companions.ts";
 import { readProfile } from "../profile/profile.ts";
 import { logSocketDirectory } from "../profile/recipe.ts";
 import type { SectionsReport } from "../profile/report-schema.ts";
@@ -33,6 +37,8 @@ const NAME = "jk_init";
 const UNSAFE = 3;
 const NO_FILE = 3;
 const UNKNOWN_SECTION = 4;
+// What every live jail needs besides the mounts.
+const LIVE_SECTION = "livebasics";
 
 function readIni(file: ByteString): IniFile | undefined {
   try {
@@ -72,6 +78,7 @@ export const tool = defineTool({
   synopsis: [
     "[OPTION...] -j JAIL SECTION...",
     "[OPTION...] JAIL SECTION...",
+    "[OPTION...] --live -j JAIL [SECTION...]",
     "[OPTION...] --remove -j JAIL SECTION...",
     "--list",
   ],
@@ -81,6 +88,13 @@ export const tool = defineTool({
       short: "c",
       value: "FILE",
       description: "the file with the sections, instead of /etc/jailkit/jk_init.ini",
+    },
+    live: {
+      value: "DIR,...",
+      optional: true,
+      mayBeEmpty: true,
+      description:
+        "make a live jail: mount DIR (/usr without one; /usr/local, /opt or a directory in it) of this machine read-only in the jail, instead of copying files from there",
     },
     list: { short: "l", description: "list the sections, and exit" },
     force: forceOption("overwrite files that are already in the jail"),
@@ -94,17 +108,18 @@ export const tool = defineTool({
       value: "PATH",
       description: "show which section adds PATH to the jail, and why (without SECTION: from the record)",
     },
+    strict: STRICT,
     sync: SYNC,
     noWait: NO_WAIT,
     json: JSON_OUTPUT,
     verbose: VERBOSE,
   },
   exitStatus: {
-    0: "everything requested is in the jail",
-    1: "something could not be copied, or the options are wrong",
+    0: "everything requested is in the jail, except for what a warning names",
+    1: "something could not be written or is refused, or the options are wrong",
     2: "too few arguments",
     3: "the jail is not safe, or the file with the sections is missing",
-    4: "a section does not exist (with -j; the others were installed)",
+    4: "a section does not exist (with --strict or --json; the others were installed)",
     ...BUSY_STATUS,
   },
   root: 5,
@@ -112,7 +127,8 @@ export const tool = defineTool({
   async run({ options, operands }) {
     const file = options.configfile ?? `${CONFIG_DIRECTORY}/jk_init.ini`;
     if (options.list) return list(file);
-    const { jail: jailPath, rest: names } = jailOrFirst(options.jail, operands);
+    const { jail: jailPath, rest } = jailOrFirst(options.jail, operands);
+    const names = options.live === undefined || options.remove ? rest : [LIVE_SECTION, ...rest];
     if (jailPath !== undefined && options.why !== undefined && names.length === 0)
       return explainWhy(absolutePath(jailPath), options.why);
     if (jailPath === undefined || names.length === 0)
@@ -136,9 +152,14 @@ export const tool = defineTool({
       message: `section ${quoted(name)} does not exist in ${display(file)}${didYouMean(name, known)}`,
       exitStatus: UNKNOWN_SECTION,
     }));
-    // As in jailkit 2 for a jail without -j, which only old scripts use.
-    const tolerant = options.jail === undefined;
     const nothing = selection.sections.length === 0;
+    // As in jailkit 2: sections that do not exist create no jail.
+    if (nothing && !options.strict && !options.json && host.stat(jail) === undefined)
+      throw new JailkitError("no-such-section", 1, unknown.map(({ message }) => message).join("; "));
+    const companions =
+      options.configfile === undefined
+        ? createCompanions(() => ini, host, loader)
+        : installedCompanions(host, loader);
     const configfile = options.configfile && absolutePath(options.configfile);
     return await populate(
       {
@@ -149,17 +170,19 @@ export const tool = defineTool({
         wants: profile.needLogsocket ? [...profile.wants, logSocketDirectory] : profile.wants,
         ...(nothing ? {} : { accounts: wantedAccounts(profile.users, profile.groups) }),
         needProc: profile.needProc,
+        live: options.live === undefined ? undefined : liveOf(options.live, host),
         needLogsocket: profile.needLogsocket,
         mustExist: names.filter((name) => profile.needFiles.has(name)),
-        problems: tolerant ? [] : unknown,
-        warnings: [...(tolerant ? unknown.map(({ message }) => message) : []), ...selection.warnings],
+        problems: unknown,
+        warnings: [...selection.warnings, ...profile.warnings],
         notes: profile.notFound,
       },
-      { ...options, create: true, unsafeStatus: UNSAFE, dryRun: options.dryRun || nothing },
+      { ...options, create: true, unsafeStatus: UNSAFE, dryRun: options.dryRun || nothing, companions },
       host,
       loader,
     );
   },
 });
 
-if (import.meta.main) await startTool(tool);
+if (import.meta.main && Bun.isMainThread) await startTool(tool);
+else if (!Bun.isMainThread) serveCopies();

@@ -69,7 +69,7 @@ const OPTIONS = {
   unjail: { description: "take the accounts out of their jail" },
   jailSideOnly: {
     description:
-      "change only the jail's etc/passwd and etc/group: enter the accounts as the host has them, or with --unjail take them out",
+      "change only the jail, not the accounts: enter them in etc/passwd and etc/group as the host has them, with keys, services and an empty home if that is missing; or with --unjail take them out",
   },
   noWait: NO_WAIT,
   dryRun: DRY_RUN_WITHOUT_LETTER,
@@ -82,11 +82,11 @@ function requireSensible(options: Options, jail: ByteString | undefined): void {
   const { unjail, jailSideOnly, move, groups, authorizedKey, policy } = options;
   if (jailSideOnly && (move || jail === undefined))
     throw new UsageError("--jail-side-only needs -j JAIL, and moves no home", 2);
-  if (!unjail && !jailSideOnly) return;
-  if (groups.length + authorizedKey.length + policy.length === 0) return;
-  const without = jailSideOnly ? "--jail-side-only" : "--unjail";
-  const message = `--groups, --authorized-key and --policy are for accounts in a jail, and cannot be used with ${without}`;
-  throw new UsageError(message);
+  if (jailSideOnly && groups.length > 0)
+    throw new UsageError("--groups changes the account, and cannot be used with --jail-side-only");
+  if (!unjail || groups.length + authorizedKey.length + policy.length === 0) return;
+  const given = "--groups, --authorized-key and --policy";
+  throw new UsageError(`${given} are for accounts in a jail, and cannot be used with --unjail`);
 }
 
 export const tool = defineTool({
@@ -126,7 +126,7 @@ export const tool = defineTool({
     using _lock = dryRun ? undefined : lockJails(jails, { tool: NAME, ...options });
     using root = path === undefined ? undefined : openJailForUsers(path, shell);
     using host = openTree("/");
-    const output = printedOutput(NAME, (options.verbose || dryRun) && !json);
+    const output = printedOutput(NAME, (options.verbose || dryRun) && !json, !json);
     const runs = names.map((name) => new AccountRun(name, output));
     const jailing = { host, jail, shell: options.shell, access, dryRun, move };
     const wantsMove = (user: PasswdEntry) => move || moves.has(user.name);

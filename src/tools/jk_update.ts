@@ -1,46 +1,36 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { AT_FDCWD } from "../../ffi/constants.ts";
-import { attempt } from "../../ffi/error.ts";
-import { readLink, statIfPresent } from "../../ffi/files.ts";
-import { directoryOf } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError, UsageError } from "../cli/error.ts";
-import { interruption, statusAfterSignals } from "../cli/interrupt.ts";
 import { jailOrFirst } from "../cli/jail-operand.ts";
 import {
-  BUSY,
   BUSY_STATUS,
   DRY_RUN,
   HARDLINK,
-  JSON_OUTPUT,
+  JOBS,
+  JSON_LINES_OUTPUT,
   jailOption,
   NO_WAIT,
   type OptionTable,
   type OptionValues,
+  STRICT,
   SYNC,
   VERBOSE,
+  WORKER,
 } from "../cli/options.ts";
-import { printError, printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
-import { defineTool, type ToolOutput } from "../cli/tool.ts";
+import { defineTool } from "../cli/tool.ts";
 import { type KeyValues, readKeys } from "../config/keys.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { problemLine } from "../config/model.ts";
 import { problemError } from "../config/place.ts";
 import { updateKeys } from "../config/schemas/update.ts";
-import { type JailedUser, jailedUsers } from "../jail/accounts/jailed-users.ts";
-import { isDirectory } from "../jail/fs/walk.ts";
-import { knownJails } from "../jail/record/manifest.ts";
-import { createLoader } from "../libraries/closure.ts";
-import type { PopulateProblem } from "../populate/entry.ts";
-import { absolutePath, fileSystemAt } from "../populate/file-system.ts";
-import { LineReporter, problemAt } from "../populate/reporter.ts";
-import { hasWork, type UpdateOutcome, untouched, updateReport } from "../update/report.ts";
-import { type UpdateContext, updateJail } from "../update/update.ts";
+import { absolutePath } from "../populate/file-system.ts";
+import { LineReporter } from "../populate/reporter.ts";
+import { jailsToUpdate } from "../update/jails.ts";
+import { serveUpdates, UpdateRun } from "../update/run.ts";
 
 const NAME = "jk_update";
 const CONFIG = `${CONFIG_DIRECTORY}/jk_update.ini`;
-const WORK_TO_DO = 10;
 
 /** The sections of jk_update.ini by their names. */
 type Settings = Map<ByteString, KeyValues<typeof updateKeys>>;
@@ -57,42 +47,6 @@ function readSettings(reporter: LineReporter): Settings {
     found.set(section.name, values);
   }
   return found;
-}
-
-function settingsFor(settings: Settings, jail: ByteString) {
-  return settings.entries().find(([name]) => name.startsWith("/") && absolutePath(name) === jail)?.[1];
-}
-
-/** A jail to update. `shellsOnly`: it is known only from homes, and was never given to jk_update. */
-interface JailToUpdate {
-  readonly path: ByteString;
-  readonly shellsOnly: boolean;
-}
-
-/** All known jails: of the registry, of jk_update.ini, and of the homes of accounts. */
-function allJails(settings: Settings, users: readonly JailedUser[]) {
-  const named = [...settings.keys()].filter((name) => name.startsWith("/")).map(absolutePath);
-  const given = new Set([...knownJails().map(({ jail }) => jail.path), ...named]);
-  const lived = users.flatMap(({ jail }) => (jail === undefined || jail === "/" ? [] : [jail]));
-  const jails: JailToUpdate[] = [];
-  const missing: ByteString[] = [];
-  for (const path of [...new Set([...given, ...lived])].sort()) {
-    const stat = statIfPresent(AT_FDCWD, path);
-    if (stat !== undefined && isDirectory(stat)) jails.push({ path, shellsOnly: !given.has(path) });
-    else if (given.has(path)) missing.push(path);
-  }
-  return { jails, missing };
-}
-
-/** The jk_chrootsh beside the running program, and the login shells of the users of a jail. */
-function loginsOf(users: readonly JailedUser[]): UpdateContext["loginsOf"] {
-  // proc(5) may not be mounted.
-  const own = attempt(() => readLink(AT_FDCWD, "/proc/self/exe")) ?? `/usr/sbin/${NAME}`;
-  const chrootsh = `${directoryOf(own)}/jk_chrootsh`;
-  return (jail) => ({
-    chrootsh,
-    shells: users.filter((user) => user.jail === jail).map(({ shell }) => shell),
-  });
 }
 
 const OPTIONS = {
@@ -121,10 +75,13 @@ const OPTIONS = {
     description:
       "also remove files that the host lacks, even if they were created in the jail or belong to users",
   },
+  strict: STRICT,
   sync: SYNC,
   noWait: NO_WAIT,
-  json: JSON_OUTPUT,
+  jobs: JOBS,
+  json: JSON_LINES_OUTPUT,
   verbose: VERBOSE,
+  worker: WORKER,
 } as const satisfies OptionTable;
 
 type Options = OptionValues<typeof OPTIONS>;
@@ -142,92 +99,6 @@ function readOperands(options: Options, operands: readonly ByteString[]) {
   return { named, directories: rest };
 }
 
-/** The updates of one run of the tool. */
-class UpdateRun {
-  readonly outcomes: UpdateOutcome[] = [];
-  readonly problems: PopulateProblem[] = [];
-  readonly warnings: string[] = [];
-
-  constructor(
-    private readonly options: Options,
-    private readonly directories: readonly ByteString[],
-    private readonly settings: Settings,
-    private readonly context: UpdateContext,
-  ) {}
-
-  async updateAll({ jails, missing }: ReturnType<typeof allJails>): Promise<void> {
-    for (const path of missing) this.warnMissing(path);
-    for (const [index, jail] of jails.entries()) {
-      const stop = interruption(`${index} of ${jails.length} jails are done`);
-      if (stop !== undefined) {
-        this.fail({ code: stop.code, path: jail.path, message: `${stop.message}; run this again` });
-        return;
-      }
-      await this.update(jail);
-    }
-  }
-
-  /** The report, or the jails that are not up to date. */
-  output(): ToolOutput {
-    const { outcomes, problems, warnings } = this;
-    const { check, all, dryRun } = this.options;
-    const failed = [...problems, ...outcomes.flatMap((outcome) => outcome.problems)];
-    const pending = check && outcomes.some(hasWork);
-    const failure = failed.every(({ code }) => code === "busy") ? BUSY : 1;
-    // A jail that failed has an error message of its own.
-    const exitStatus = statusAfterSignals(pending ? WORK_TO_DO : failed.length > 0 ? failure : 0);
-    return {
-      exitStatus,
-      report: () => updateReport(outcomes, { problems, warnings }, dryRun || check, exitStatus),
-      print() {
-        for (const { jail } of all && check ? outcomes.filter(hasWork) : [])
-          printLine(`${display(jail)}: there is something to do`);
-      },
-    };
-  }
-
-  private warnMissing(path: ByteString): void {
-    const warning = `${display(path)} is missing: 'jailkit delete' forgets it, or name the place it was moved to`;
-    this.warnings.push(warning);
-    this.outcomes.push(untouched(path, { gone: true, warnings: [warning] }));
-    if (!this.options.json) this.context.reporter.warn(warning);
-  }
-
-  private async update({ path: jail, shellsOnly }: JailToUpdate): Promise<void> {
-    const { skip, prune, sync, hardlink, dryRun, check, noWait, json } = this.options;
-    const own = settingsFor(this.settings, jail);
-    const request = {
-      ...{ jail, prune, sync, shellsOnly, noWait, json },
-      directories: [...this.directories, ...(own?.directories ?? [])],
-      skips: [...skip.filter((path) => path !== ""), ...(own?.skips ?? [])],
-      hardlink: hardlink || own?.hardlinks === true || own?.hardlink === true,
-      dryRun: dryRun || check,
-      checkOnly: check,
-    };
-    try {
-      const outcome = await updateJail(request, this.context);
-      // The reporter of a check is quiet.
-      for (const { message } of check ? outcome.problems : [])
-        this.show(message.includes(display(jail)) ? message : `${display(jail)}: ${message}`);
-      // If only its shells were compared, a jail is not known to be up to date.
-      if (!shellsOnly || hasWork(outcome) || outcome.kept.length > 0) this.outcomes.push(outcome);
-    } catch (error) {
-      const problem = problemAt(jail, error, "failed");
-      this.outcomes.push(untouched(jail, { problems: [problem] }));
-      this.fail(problem);
-    }
-  }
-
-  private fail(problem: PopulateProblem): void {
-    this.problems.push(problem);
-    this.show(problem.message);
-  }
-
-  private show(message: string): void {
-    if (!this.options.json) printError(`${NAME}: ${message}`);
-  }
-}
-
 /** jk_update(8): updates jails from the host. */
 export const tool = defineTool({
   name: NAME,
@@ -240,7 +111,7 @@ export const tool = defineTool({
   ],
   options: OPTIONS,
   exitStatus: {
-    0: "there was nothing to do, or everything was done",
+    0: "there was nothing to do, or everything was done, except for what a warning names",
     1: "something failed, or the options are wrong",
     10: "there is something to do (with --check; even if another jail failed)",
     21: "both a jail and a section were named",
@@ -255,23 +126,21 @@ Without a record, each file in the directories (/bin, /sbin, /lib*, /usr and /op
 Files that were made in the jail or belong to users are not changed, nor are files below /etc that were changed in the jail.`,
   root: 5,
   async run({ options, operands }) {
+    if (options.worker) return serveUpdates();
     const { named, directories } = readOperands(options, operands);
-    const silent = options.json || options.check;
+    const silent = options.json !== false || options.check;
     const reporter = new LineReporter(NAME, { verbose: options.verbose, silent, quiet: silent });
     const settings: Settings = named === undefined ? readSettings(reporter) : new Map();
     const section = options.configsection;
     if (section !== undefined && !settings.has(section))
       throw new JailkitError("no-section", 1, `${CONFIG} does not have a section called ${quoted(section)}`);
-    const users = jailedUsers();
     const list = options.all
-      ? allJails(settings, users)
-      : { jails: [{ path: absolutePath(named ?? section ?? ""), shellsOnly: false }], missing: [] };
-    using loader = createLoader({ dlopen: true });
-    const run = new UpdateRun(options, directories, settings, {
-      ...{ host: fileSystemAt(), loader, reporter },
-      loginsOf: loginsOf(users),
-      full: new Set(),
-    });
+      ? jailsToUpdate([...settings.keys()].filter((name) => name.startsWith("/")).map(absolutePath))
+      : {
+          jails: [{ path: absolutePath(named ?? section ?? ""), shellsOnly: false }],
+          ...{ missing: [], damaged: [] },
+        };
+    const run = new UpdateRun(options, directories, settings);
     await run.updateAll(list);
     return run.output();
   },

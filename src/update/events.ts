@@ -28,7 +28,7 @@ export class Failures {
   add(problem: PopulateProblem): void {
     if (endsRun(problem) && this.problems.some(endsRun)) return;
     this.problems.push(problem);
-    this.reporter.fail(problem.message);
+    this.reporter.fail(problem);
   }
 
   /** Runs a step besides the files; a failure becomes a problem with that code. `progress`: how far the work is. */

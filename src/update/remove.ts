@@ -6,9 +6,11 @@ import { JailkitError } from "../cli/error.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
 import { problemReport } from "../cli/report.ts";
 import type { ToolOutput } from "../cli/tool.ts";
+import { hostMountsIn } from "../jail/fs/host-mounts.ts";
 import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
 import { readOnlyProblem } from "../jail/fs/writable.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
+import { requireMounted } from "../jail/record/live.ts";
 import {
   changeManifest,
   type Manifest,
@@ -23,13 +25,16 @@ import { hasOldCache, renewLibraryCache } from "../populate/apply/library-cache.
 import type { PopulateProblem } from "../populate/entry.ts";
 import { fileSystemAt } from "../populate/file-system.ts";
 import { openSafeJail } from "../populate/open-jail.ts";
+import { isIn } from "../populate/plan/draft.ts";
 import { makePlan } from "../populate/plan/plan.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
 import { LineReporter } from "../populate/reporter.ts";
+import { installedCompanions } from "../profile/companions.ts";
 import { type Recipe, readRecipe } from "../profile/recipe.ts";
 import { applyRemovals } from "./apply/removals.ts";
 import { Failures } from "./events.ts";
 import { requireWritableRecord } from "./journal.ts";
+import { broughtBefore } from "./plan/brought-before.ts";
 import { type Kept, keptMessage, type Removal } from "./plan/compare.ts";
 import { decideRemovals, type Removals } from "./plan/removals.ts";
 import { removeProcLine, unmountJailProc, unregisterLogSocket } from "./remove-extras.ts";
@@ -82,6 +87,7 @@ export async function removeRequested(request: RemoveRequest, options: RemoveOpt
   let outcome: RemoveOutcome;
   try {
     const manifest = openManifest(root);
+    requireMounted(root, manifest.content.live);
     requireWritableRecord(manifest.id, jail, "nothing was removed");
     outcome = removeFrom({ root, manifest, request, loader, reporter }, dryRun);
   } finally {
@@ -120,7 +126,7 @@ function removeFrom(run: Run, dryRun: boolean): RemoveOutcome {
   for (const each of kept) reporter.say(keptMessage(root, each));
   const closed = readOnlyProblem(root, placesToChange(root, removals), root.path, "nothing was removed");
   if (closed !== undefined) {
-    reporter.fail(closed.message);
+    reporter.fail(closed);
     return { removals, removed: new Set(), kept, warnings, problems: [closed], exitStatus: 1 };
   }
   if (dryRun) {
@@ -171,6 +177,7 @@ function requireAsked(manifest: Manifest, request: RemoveRequest, removed: reado
 /** Plans the removal: files of the removed requests that the remaining ones do not bring. */
 function decide({ root, manifest, request, loader }: Run, { stays, goes }: Recipes): Removals {
   const { entries } = manifest.content;
+  const live = hostMountsIn(root);
   const state = jailState(root, entries, new Map());
   const plan = makePlan({
     host: fileSystemAt(),
@@ -179,10 +186,14 @@ function decide({ root, manifest, request, loader }: Run, { stays, goes }: Recip
     wants: stays.wants,
     force: false,
     loader,
+    live,
+    companions: installedCompanions(fileSystemAt(), loader),
+    broughtBefore: broughtBefore(entries.values()),
   });
   const taken = new Set([...goes.resolved, ...request.names]);
   const certain = stays.problems.length === 0;
   const candidates = [...entries.values()].filter(({ path, sections }) => {
+    if (isIn(live, path)) return false;
     if (plan.planned.has(path) || sections.some((section) => stays.resolved.has(section))) return false;
     const isTaken = (section: ByteString) => taken.has(section);
     return certain ? sections.some(isTaken) : sections.every(isTaken);

@@ -64,8 +64,10 @@ const updatedJailSchema = z
     jail: z.string(),
     record: textOrNull.describe("The id of its record; null if it has none."),
     state: z
-      .enum(["up-to-date", "pending", "updated", "failed", "gone"])
-      .describe('"gone": its directory is missing. "pending": in a dry run, there is something to do.'),
+      .enum(["up-to-date", "pending", "updated", "failed", "gone", "emptied"])
+      .describe(
+        '"gone": its directory is missing. "emptied": somebody removed its contents; it stays so. "pending": in a dry run, there is something to do.',
+      ),
     changes: z.array(changeSchema),
     extras: z
       .array(enumOf<Extra["kind"]>({ accounts: true, proc: true, "log-socket": true, "library-cache": true }))
@@ -84,6 +86,22 @@ export const updateReportSchema = reportSchema("jk_update", {
   problems: z.array(problemSchema).describe("Jails that could not be updated at all."),
   exitStatus: interruptible(0, 1, 10, BUSY),
 }).describe("What jk_update did, or would do.");
+
+/** A line of --json=lines about a jail that is done. */
+export const updateLineSchema = reportSchema("jk_update", { jail: updatedJailSchema }).describe(
+  "--json=lines: a jail that is done.",
+);
+
+/** The last line of --json=lines. */
+export const updateSummarySchema = reportSchema("jk_update", {
+  dryRun: z.boolean(),
+  jails: count.describe("Those that were done; a missing one does not count."),
+  warnings: texts,
+  problems: z.array(problemSchema).describe("Jails that could not be updated at all."),
+  exitStatus: interruptible(0, 1, 10, BUSY),
+}).describe("--json=lines: the last line.");
+
+export type UpdateSummary = z.infer<typeof updateSummarySchema>;
 
 /** What `jk_update --json` prints. */
 export type UpdateReport = z.infer<typeof updateReportSchema>;

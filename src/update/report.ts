@@ -7,7 +7,7 @@ import { isDirectory, isLink } from "../jail/fs/walk.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import type { Extra } from "./extras.ts";
 import type { Change, Kept, Removal } from "./plan/compare.ts";
-import type { ChangeReport, KeptReport, UpdatedJailReport, UpdateReport } from "./report-schema.ts";
+import type { ChangeReport, KeptReport, UpdatedJailReport } from "./report-schema.ts";
 
 /** The result for one jail. */
 export interface UpdateOutcome {
@@ -29,6 +29,8 @@ export interface UpdateOutcome {
   readonly problems: readonly PopulateProblem[];
   /** The jail is known, but its directory is missing. */
   readonly gone?: boolean;
+  /** The jail is recorded, but somebody removed its contents, and it stays so. */
+  readonly emptied?: boolean;
 }
 
 /** The result for a jail that could not be updated, or is missing. */
@@ -56,10 +58,12 @@ function changeReport({ action, entry }: Change, done: boolean): ChangeReport {
 /** A path that stays, in a report. */
 export const keptReport = ({ path, reason }: Kept): KeptReport => ({ path: jsonText(path), reason });
 
-function jailReport(outcome: UpdateOutcome, dryRun: boolean): UpdatedJailReport {
+/** The report of one jail. */
+export function jailReport(outcome: UpdateOutcome, dryRun: boolean): UpdatedJailReport {
   const { changes, removals, done } = outcome;
   const state = () => {
     if (outcome.gone === true) return "gone";
+    if (outcome.emptied === true) return "emptied";
     if (outcome.problems.length > 0) return "failed";
     if (!hasWork(outcome)) return "up-to-date";
     return dryRun ? "pending" : "updated";
@@ -85,24 +89,6 @@ function jailReport(outcome: UpdateOutcome, dryRun: boolean): UpdatedJailReport 
     skipped: outcome.skipped.map(jsonText),
     warnings: outcome.warnings.map(jsonText),
     problems: outcome.problems.map(problemReport),
-  };
-}
-
-/** The report of jk_update. `others`: about jails that could not be updated at all. */
-export function updateReport(
-  outcomes: readonly UpdateOutcome[],
-  others: { problems: readonly PopulateProblem[]; warnings: readonly string[] },
-  dryRun: boolean,
-  exitStatus: UpdateReport["exitStatus"],
-): UpdateReport {
-  return {
-    version: 1,
-    tool: "jk_update",
-    dryRun,
-    jails: outcomes.map((outcome) => jailReport(outcome, dryRun)),
-    warnings: others.warnings.map(jsonText),
-    problems: others.problems.map(problemReport),
-    exitStatus,
   };
 }
 

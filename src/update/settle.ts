@@ -31,8 +31,7 @@ export function settle(root: JailRoot, manifest: Manifest, plan: UpdatePlan): bo
       Object.assign(record, { mode, uid, gid });
       if (record.type === "file") record.mtime = existing.stat.mtime;
     }
-    const { unknown: _, ...rest } = before ?? { unknown: undefined };
-    if (!Bun.deepEquals(withoutUndefined(record), withoutUndefined(rest))) changed.push(record);
+    if (before === undefined || !isSameRecord(record, before)) changed.push(record);
   }
   if (changed.length > 0) updateEntries(manifest, changed, { replaceSections: true });
   if (plan.forgotten.length > 0) removeEntries(manifest, plan.forgotten);
@@ -44,5 +43,14 @@ function attributesAt(root: JailRoot, path: ByteString, { mode, uid, gid }: Stat
   return { mode: modeBesideAcl(mode, jailFileSystem(root).acl(path)) & 0o7777, uid, gid };
 }
 
-const withoutUndefined = (record: object): Record<string, unknown> =>
-  Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined));
+/** True if all known fields are the same. */
+function isSameRecord(one: ManifestEntry, other: ManifestEntry): boolean {
+  const differs = (key: keyof ManifestEntry) =>
+    key !== "unknown" && key !== "sections" && one[key] !== other[key];
+  for (const record of [one, other])
+    for (const key in record) if (differs(key as keyof ManifestEntry)) return false;
+  return isSameList(one.sections, other.sections);
+}
+
+const isSameList = (one: readonly ByteString[], other: readonly ByteString[]): boolean =>
+  one.length === other.length && one.every((item, index) => item === other[index]);

@@ -8,7 +8,9 @@ import { requireJailToFill } from "../jail/fs/host-directories.ts";
 import { lacksRoom, noRoom } from "../jail/fs/no-room.ts";
 import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
 import { readOnlyProblem } from "../jail/fs/writable.ts";
+import { emptiedMessage, isEmptied } from "../jail/record/emptied.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
+import { requireMounted } from "../jail/record/live.ts";
 import {
   type Manifest,
   openManifest,
@@ -21,10 +23,8 @@ import type { Loader } from "../libraries/closure.ts";
 import { isLibraryName } from "../libraries/dependency.ts";
 import { renewLibraryCache } from "../populate/apply/library-cache.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
-import type { FileSystem } from "../populate/file-system.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
 import { actionMessage, type LineReporter } from "../populate/reporter.ts";
-import { readRecipe } from "../profile/recipe.ts";
 import { applyChanges, workLeft } from "./apply/apply.ts";
 import { applyRemovals } from "./apply/removals.ts";
 import { sweep, sweepRegistry } from "./apply/sweep.ts";
@@ -39,15 +39,17 @@ import {
   writeJournal,
 } from "./journal.ts";
 import type { JailLogins } from "./logins.ts";
+import type { HostMemory } from "./memory.ts";
 import { type Change, keptMessage } from "./plan/compare.ts";
+import { KnownContents } from "./plan/known-contents.ts";
 import { ChangeOrder } from "./plan/order.ts";
 import { planShells, planUpdate, type UpdatePlan } from "./plan/plan.ts";
 import { isFound } from "./plan/scan.ts";
-import { changeLine, hasWork, removalLine, type UpdateOutcome } from "./report.ts";
+import { changeLine, hasWork, removalLine, type UpdateOutcome, untouched } from "./report.ts";
 import { recordOf, settle } from "./settle.ts";
 
 /** The options of jk_update and the keys of jk_update.ini. */
-interface UpdateOptions {
+export interface UpdateOptions {
   /** Absolute, normalised. */
   readonly jail: ByteString;
   /** The directories to update, as they were written. If empty: everything that was requested. */
@@ -65,12 +67,14 @@ interface UpdateOptions {
   readonly json: boolean;
   /** Update nothing but the limited shells of the jail. */
   readonly shellsOnly: boolean;
+  /** Leave a jail alone that somebody has emptied: nobody asked for this jail. */
+  readonly leaveEmptied: boolean;
 }
 
 /** What the updates of one run share. */
 export interface UpdateContext {
-  readonly host: FileSystem;
   readonly loader: Loader;
+  readonly memory: HostMemory;
   readonly reporter: LineReporter;
   readonly loginsOf: (jail: ByteString) => JailLogins;
   /** Full file systems, by the names of fileSystemOf. */
@@ -88,7 +92,10 @@ export async function updateJail(options: UpdateOptions, context: UpdateContext)
   try {
     requireJailToFill(root, 1);
     const manifest = openManifest(root);
+    requireMounted(root, manifest.content.live);
     const { id } = manifest;
+    if (options.leaveEmptied && isEmptied(root, manifest.content))
+      return untouched(options.jail, { record: id, emptied: true, warnings: [emptiedMessage(options.jail)] });
     if (!options.checkOnly) requireWritableRecord(id, options.jail);
     if (options.dryRun)
       return prepare({ root, manifest, journal: readJournal(id) }, options, context).outcome;
@@ -118,6 +125,7 @@ function updateLocked(
   const outcome = { ...prepared.outcome, warnings: [...swept, ...prepared.outcome.warnings] };
   const settled = prepared.recorded && settle(root, manifest, prepared.plan);
   if (prepared.blocked) return outcome;
+  if (prepared.recorded) prepared.contents.keep(manifest.id);
   if (!hasWork(outcome)) {
     if (settled) saveManifest(manifest);
     return outcome;
@@ -138,6 +146,7 @@ interface Prepared {
   readonly recorded: boolean;
   readonly plan: UpdatePlan;
   readonly outcome: UpdateOutcome;
+  readonly contents: KnownContents;
   /** Nothing can be changed, as a problem of the outcome says. */
   readonly blocked: boolean;
 }
@@ -145,16 +154,18 @@ interface Prepared {
 /** Plans and reports; with `dryRun`, also reports each change. Changes nothing. */
 function prepare(jail: OpenJail, options: UpdateOptions, context: UpdateContext): Prepared {
   const { root, manifest, journal } = jail;
-  const { host, loader, reporter } = context;
+  const { loader, reporter, memory } = context;
+  const { host } = memory;
   const requests = manifest.content.requests.filter(asksForFiles);
   const recorded = requests.length > 0;
-  const recipe = recorded && !options.shellsOnly ? readRecipe(requests, host, loader) : undefined;
+  const recipe = recorded && !options.shellsOnly ? context.memory.recipe(requests) : undefined;
   const logins = context.loginsOf(root.path);
   const { directories, skips, hardlink, prune } = options;
+  const contents = new KnownContents(root, context.memory, recorded ? manifest.id : undefined);
   const plan = options.shellsOnly
     ? planShells(root, logins)
     : planUpdate({
-        ...{ root, host, loader, recipe, logins, directories, skips, hardlink, prune },
+        ...{ root, host, loader, contents, recipe, logins, directories, skips, hardlink, prune },
         records: recorded ? manifest.content.entries : new Map(),
         intended: recorded && journal !== undefined ? journal.intended : new Map(),
         report: (line) => reporter.detail(line),
@@ -171,11 +182,17 @@ function prepare(jail: OpenJail, options: UpdateOptions, context: UpdateContext)
   reportPlan(root, plan, reporter);
   const obstacle = options.checkOnly ? undefined : closedPlace(root, outcome);
   if (obstacle !== undefined) {
-    reporter.fail(obstacle.message);
-    return { recorded, plan, outcome: { ...outcome, problems: [...problems, obstacle] }, blocked: true };
+    reporter.fail(obstacle);
+    return {
+      recorded,
+      plan,
+      contents,
+      outcome: { ...outcome, problems: [...problems, obstacle] },
+      blocked: true,
+    };
   }
   if (options.dryRun) showChanges(outcome, reporter);
-  return { recorded, plan, outcome, blocked: false };
+  return { recorded, plan, contents, outcome, blocked: false };
 }
 
 /** The problem of the first directory to change that is on a read-only mount. Those that the plan creates do not count. */
@@ -197,7 +214,7 @@ function closedPlace(
 function reportPlan(root: JailRoot, plan: UpdatePlan, reporter: LineReporter): void {
   for (const path of plan.skipped) reporter.say(`skip ${root.path}${path}`);
   for (const warning of plan.warnings) reporter.warn(warning);
-  for (const { message } of plan.problems) reporter.fail(message);
+  for (const problem of plan.problems) reporter.fail(problem);
   for (const note of plan.notes) reporter.detail(note);
   for (const each of plan.kept) reporter.message({ text: keptMessage(root, each), detail: !each.notable });
 }

@@ -9,6 +9,7 @@ import { startProgress } from "../cli/progress.ts";
 import { jsonTextOrNull } from "../cli/report.ts";
 import { noRoom } from "../jail/fs/no-room.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
+import { type DirectoryChange, DirectoryError, directoryLines, directoryReport } from "./directory.ts";
 import type { JailedUserReport } from "./report-schema.ts";
 
 /** Shows the steps of a change, a printable line each. */
@@ -16,16 +17,25 @@ interface AccountOutput {
   readonly step: (line: ByteString) => void;
   readonly warning: (line: ByteString) => void;
   readonly error: (line: ByteString) => void;
+  /** Lines to copy, such as commands. */
+  readonly advice: (lines: readonly ByteString[]) => void;
   /** How much of a home is copied. */
   readonly progress: (done: number, total: number) => void;
   /** Throws JailkitError "output" if a line could not be printed; the others do not, since they would stop a change. */
   readonly end: () => void;
 }
 
-const SILENT: AccountOutput = { step() {}, warning() {}, error() {}, progress() {}, end() {} };
+const SILENT: AccountOutput = {
+  step() {},
+  warning() {},
+  error() {},
+  advice() {},
+  progress() {},
+  end() {},
+};
 
-/** Prints warnings and errors of a tool, and with `steps` also its steps. */
-export function printedOutput(tool: string, steps: boolean): AccountOutput {
+/** Prints warnings and errors of a tool, with `steps` also its steps, and with `advice` lines to copy. */
+export function printedOutput(tool: string, steps: boolean, advice = false): AccountOutput {
   const progress = startProgress(`${tool}: copying the home`);
   let failure: unknown;
   const attempted = (print: () => void) => {
@@ -40,6 +50,7 @@ export function printedOutput(tool: string, steps: boolean): AccountOutput {
     step: (line) => attempted(() => steps && printLine(line)),
     warning: (line) => attempted(() => printError(`${tool}: warning: ${line}`)),
     error: (line) => attempted(() => printError(`${tool}: ${line}`)),
+    advice: (lines) => attempted(() => advice && lines.forEach(printLine)),
     progress: progress.at,
     end() {
       if (failure !== undefined) throw failure;
@@ -57,6 +68,8 @@ export class AccountRun {
   moveFrom: ByteString | undefined;
   error: ByteString | undefined;
   exitStatus: number | undefined;
+  /** What to do instead, for an account of a directory. */
+  directory: DirectoryChange | undefined;
   readonly steps: ByteString[] = [];
   readonly warnings: ByteString[] = [];
 
@@ -80,6 +93,9 @@ export class AccountRun {
     this.status = "refused";
     if (error instanceof JailkitError) this.exitStatus = error.exitStatus;
     this.#fail(describeError(error));
+    if (!(error instanceof DirectoryError)) return;
+    this.directory = error.instead;
+    this.output.advice(directoryLines(error.instead));
   }
 
   /** Changes the account. `jail`: where there may be no room. True if a signal has stopped it. */
@@ -122,6 +138,7 @@ export class AccountRun {
       steps: this.steps.map(jsonText),
       warnings: this.warnings.map(jsonText),
       error: jsonTextOrNull(this.error),
+      directory: this.directory === undefined ? null : directoryReport(this.directory),
     };
   }
 }

@@ -23,15 +23,8 @@ import { type AccountChange, modifyAccount } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { processesOf } from "../system/processes.ts";
 import type { AccountRun } from "./account-run.ts";
+import { type HomeMove, moveWithoutCopy } from "./move-aside.ts";
 import type { GroupChange, JailingPlan } from "./plan.ts";
-
-/** A home that moves: two trees and a path in each, as each tree sees it. */
-interface HomeMove {
-  from: JailRoot;
-  fromPath: ByteString;
-  to: JailRoot;
-  toPath: ByteString;
-}
 
 /**
  * Throws JailkitError "unsafe-parent" if users other than root could exchange the old or the new home while root works on
@@ -70,10 +63,10 @@ function requireNoProcesses(user: PasswdEntry): void {
 }
 
 /**
- * Gives an account a new home and more groups, in four steps: the home is copied, `changeJail` changes the jail, the
- * host's account is changed, and only then the old home is removed. If a step fails, those before it are undone
- * (`undoJail`): the account is as it was, and the old home complete. Throws JailkitError, also if the move is not safe
- * (requireSafeMove).
+ * Gives an account a new home and more groups. A home that cannot move without a copy (moveWithoutCopy) moves in four
+ * steps: it is copied, `changeJail` changes the jail, the host's account is changed, and only then the old home is removed.
+ * If a step fails, those before it are undone (`undoJail`): the account is as it was, and the old home complete. Throws
+ * JailkitError, also if the move is not safe (requireSafeMove).
  */
 export function changeAccount(
   user: PasswdEntry,
@@ -98,7 +91,14 @@ export function changeAccount(
   }
   requireSafeMove(move, user.uid);
   const source = openHome(move.from, move.fromPath, user.uid);
+  const undo = () => {
+    withHostAccounts(() =>
+      modifyAccount({ ...user, home: change.home, shell: change.shell }, { ...user, groups: [] }),
+    );
+    undoJail();
+  };
   try {
+    if (moveWithoutCopy(source, move, run, { change: changeBoth, undo })) return;
     const copy = copyHome(source, move.to, move.toPath, run.output.progress);
     withFd(copy, () => {
       run.done(`copied ${quoted(source.path)} to ${quoted(hostPath(move.to, move.toPath))}`);

@@ -1,19 +1,24 @@
+import { normalPath } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { splitHome } from "../jail/accounts/separator.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { requireWritable } from "../jail/fs/writable.ts";
 import { userHint } from "../system/account-tools.ts";
-import { type PasswdEntry, passwdByName } from "../system/accounts.ts";
-import { recall } from "./account-record.ts";
+import type { PasswdEntry } from "../system/accounts.ts";
+import { hostUser } from "../system/name-services.ts";
+import { forgetAccount, recall } from "./account-record.ts";
 import type { AccountRun, PlannedChange } from "./account-run.ts";
-import { removeJailSide, writeJailSide } from "./jail-side.ts";
-import { groupsOf, type JailingOptions, jailUser } from "./jailing.ts";
+import { removeJailSide } from "./jail-side.ts";
+import { type JailingOptions, jailUser } from "./jailing.ts";
+import { prepareJail } from "./prepare.ts";
 import { unjailUser } from "./unjail.ts";
 
 /** Plans a change of the account with the name of `run`; an error of `plan` is a refusal. */
 function planned(run: AccountRun, plan: (user: PasswdEntry | undefined) => () => void): PlannedChange {
-  const user = passwdByName(run.name);
+  let user: PasswdEntry | undefined;
   try {
+    user = hostUser(run.name);
     return { run, user, apply: plan(user) };
   } catch (error) {
     run.refuse(error);
@@ -44,22 +49,30 @@ export function planToUnjail(run: AccountRun, options: JailingOptions): PlannedC
   return planned(run, (found) => unjailUser(requireUser(found, run), options, run));
 }
 
-/** Plans to change only the jail's account files. With `remove` the host need not have the account. */
+/** Plans to change only the jail, not the account. With `remove` the host need not have the account. */
 export function planJailSide(
   run: AccountRun,
   root: JailRoot,
-  { remove, shell, dryRun }: Pick<JailingOptions, "shell" | "dryRun"> & { remove: boolean },
+  options: JailingOptions & { remove: boolean },
 ): PlannedChange {
   return planned(run, (found) => {
-    const user = remove ? undefined : requireUser(found, run);
-    const request = { root, shell, usualShell: recall(root, run.name)?.jailShell, dryRun };
-    const groups = user === undefined ? [] : groupsOf(user);
-    return () => {
-      requireWritable(root, ["/etc"]);
-      const steps =
-        user === undefined ? removeJailSide(run.name, request) : writeJailSide(user, groups, request);
-      for (const step of steps) run.done(dryRun ? `would have ${step}` : step);
-      run.status = dryRun ? "planned" : steps.length > 0 ? "done" : "unchanged";
-    };
+    if (!options.remove) return prepareJail(requireUser(found, run), root, options, run);
+    return () => leaveJailSide(run, found, root, options);
   });
+}
+
+function leaveJailSide(
+  run: AccountRun,
+  user: PasswdEntry | undefined,
+  root: JailRoot,
+  { shell, dryRun }: JailingOptions,
+): void {
+  requireWritable(root, ["/etc"]);
+  const steps = removeJailSide(run.name, { root, shell, usualShell: undefined, dryRun });
+  for (const step of steps) run.done(dryRun ? `would have ${step}` : step);
+  run.status = dryRun ? "planned" : steps.length > 0 ? "done" : "unchanged";
+  // Nobody needs the former home of an account that is not in the jail any more.
+  const jail = splitHome(user?.home ?? "")?.jail;
+  const left = jail === undefined || normalPath(jail) !== root.path;
+  if (!dryRun && left && recall(root, run.name) !== undefined) forgetAccount(root, run.name);
 }

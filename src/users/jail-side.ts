@@ -20,7 +20,7 @@ interface JailSideRequest {
 }
 
 /** The home of an account as a jail sees it: the part after the separator or below the jail, or the same path. */
-function homeFor(user: PasswdEntry, jail: ByteString): ByteString {
+export function homeFor(user: PasswdEntry, jail: ByteString): ByteString {
   const home = normalPath(splitHome(user.home)?.home ?? user.home);
   return home.startsWith(`${jail}/`) ? home.slice(jail.length) : home;
 }

@@ -9,7 +9,7 @@ import { splitHome } from "../jail/accounts/separator.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot } from "../jail/fs/walk.ts";
 import { requireWritable, requireWritableAccounts } from "../jail/fs/writable.ts";
-import { isLocked, supplementaryGroups } from "../system/account-tools.ts";
+import { isLocalUser, isLocked, supplementaryGroups } from "../system/account-tools.ts";
 import { type GroupEntry, groupByGid, groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
 import { onlyRootExchanges } from "../system/exchange.ts";
 import { type PlannedAccount, seePlanned } from "../system/planned-accounts.ts";
@@ -20,9 +20,11 @@ import { type Access, type AccessPlan, planAccess, writeAccess } from "./access.
 import { forgetAccount, recall, rememberAccount } from "./account-record.ts";
 import type { AccountRun } from "./account-run.ts";
 import { applyJailing, requireSafeMove } from "./change-account.ts";
+import { DirectoryError } from "./directory.ts";
 import { groupWarning } from "./groups.ts";
 import { KEYS_FILE, planKeys } from "./keys.ts";
 import { missingLine, missingPolicy } from "./login-needs.ts";
+import { completeOwnMove } from "./move-aside.ts";
 import { CHROOT_SHELL, type JailingPlan, planJailing } from "./plan.ts";
 
 export interface JailingOptions {
@@ -92,20 +94,49 @@ function requireHomeToMove(
   throw new JailkitError("no-home", 1, message);
 }
 
-/** The command that jails an account in the same way, without moving its home. Key files are not in `access`. */
-export function jailCommand(
-  jail: ByteString,
-  name: ByteString,
+/** Throws DirectoryError for an account that usermod(8) cannot change. */
+function requireLocal(
+  { user, home, joins, changeAccount }: JailingPlan,
+  root: JailRoot,
+  { shell, access }: JailingOptions,
+): void {
+  const { name } = user;
+  if (isLocalUser(name)) return;
+  const files = access.keys.length === 0 ? [] : ["FILE"];
+  const options = optionsOf(shell, { ...access, joins: [] }, files);
+  const words = ["jk_jailuser", "--jail-side-only", ...options, "-j", root.path].map(shellWord).join(" ");
+  const before = [
+    // Groups of this machine may have members from a directory.
+    ...joins.map((group) => `gpasswd -a ${operands(name, group.name)}`),
+    `${words} ${operands(name)}`,
+  ];
+  const change = changeAccount ? { home, shell: CHROOT_SHELL } : undefined;
+  throw new DirectoryError({ name, change, before, after: [], leaves: false });
+}
+
+/** The options of jk_jailuser for the shell, groups, keys and services. */
+function optionsOf(
   shell: ByteString | undefined,
   { joins, services }: Access,
-  keyFiles: readonly ByteString[] = [],
-): ByteString {
-  const options = [
+  keyFiles: readonly ByteString[],
+): ByteString[] {
+  return [
     ...(shell === undefined ? [] : ["-s", shell]),
     ...(joins.length === 0 ? [] : ["-G", joins.map((group) => group.name).join(",")]),
     ...keyFiles.flatMap((file) => ["--authorized-key", file]),
     ...(services.length === 0 ? [] : ["--policy", services.map((one) => one.name).join(",")]),
   ];
+}
+
+/** The command that jails an account in the same way, without moving its home. Key files are not in `access`. */
+export function jailCommand(
+  jail: ByteString,
+  name: ByteString,
+  shell: ByteString | undefined,
+  access: Access,
+  keyFiles: readonly ByteString[] = [],
+): ByteString {
+  const options = optionsOf(shell, access, keyFiles);
   const words = ["jk_jailuser", "-n", ...options, "-j", jail].map(shellWord).join(" ");
   return `${words} ${operands(name)}`;
 }
@@ -121,6 +152,9 @@ export function jailUser(
   run: AccountRun,
 ): () => void {
   const { host, access, move, dryRun } = options;
+  // Throws if the record is damaged, before anything is changed.
+  const recorded = recall(root, user.name);
+  completeOwnMove(user, host, { root, recorded: () => recorded?.home }, run, dryRun);
   const plan = planJailing({
     user,
     groups: groupsOf(user),
@@ -132,6 +166,7 @@ export function jailUser(
     processes: processesOf(user.uid),
   });
   const { moveFrom, jailHome } = plan;
+  if (plan.changeAccount || plan.joins.length > 0) requireLocal(plan, root, options);
   run.home = plan.home;
   run.shell = plan.shell;
   run.moveFrom = moveFrom;
@@ -153,7 +188,7 @@ export function jailUser(
     run.status = dryRun ? "planned" : unchanged ? "unchanged" : "done";
     if (dryRun) describe(plan, accessPlan, run);
     else jail(plan, root, options, isFirst, run);
-    const oldHome = isFirst ? user.home : recall(root, user.name)?.home;
+    const oldHome = isFirst ? user.home : recorded?.home;
     if (move && moveFrom === undefined) warnOfOldHome(root, plan, oldHome, run);
     if (dryRun) for (const line of accessPlan.warnings) run.warn(line);
     else writeAccess(jailed, access, run);
@@ -182,7 +217,13 @@ function jail(
   }
 }
 
-function warnOfPolicy({ user, jailShell }: JailingPlan, root: JailRoot, access: Access, run: AccountRun) {
+/** Warns if the account can run nothing, because no section of jk_lsh.ini is for it. */
+export function warnOfPolicy(
+  { user, jailShell }: Pick<JailingPlan, "user" | "jailShell">,
+  root: JailRoot,
+  access: Access,
+  run: AccountRun,
+): void {
   const group = groupByGid(user.gid)?.name ?? "";
   const account = { root, name: user.name, group, shell: jailShell, access };
   for (const missing of missingPolicy(account)) run.warn(missingLine(missing));

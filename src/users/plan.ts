@@ -4,6 +4,7 @@ import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import type { JailAccounts } from "../jail/accounts/accounts.ts";
+import { usualHome } from "../jail/accounts/home-place.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { nameFault } from "../system/account-name.ts";
 import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
@@ -61,7 +62,10 @@ export interface JailingPlan {
   notes: ByteString[];
 }
 
-/** The account's home in the jail: the part after the separator or below the jail, or the same path. */
+/**
+ * The account's home in the jail: the part after the separator or below the jail, or the same path. If the jail itself is
+ * the home, as that of a site in hosting panels, which give another one later: the usual home.
+ */
 function homeInJail({ user, jail, move }: JailingFacts): { jailHome: ByteString; inside: boolean } {
   const split = splitHome(user.home);
   if (split !== undefined && normalPath(split.jail) !== jail) {
@@ -72,7 +76,8 @@ function homeInJail({ user, jail, move }: JailingFacts): { jailHome: ByteString;
   }
   if (split !== undefined) return { jailHome: normalPath(split.home), inside: true };
   const home = normalPath(user.home);
-  const inside = home === jail || home.startsWith(`${jail}/`);
+  if (home === jail) return { jailHome: usualHome(user.name), inside: true };
+  const inside = home.startsWith(`${jail}/`);
   return { jailHome: inside ? normalPath(home.slice(jail.length)) : home, inside };
 }
 
@@ -151,6 +156,8 @@ export function planJailing(facts: JailingFacts): JailingPlan {
   const notes: ByteString[] = [];
   if (entry === undefined) notes.push(`user ${quoted(user.name)} is already in the jail's etc/passwd`);
   if (!changeAccount) notes.push(`user ${quoted(user.name)} is already jailed on the host`);
+  if (normalPath(user.home) === jail)
+    notes.push(`user ${quoted(user.name)} gets the home ${jailHome}: the jail itself can be no home in it`);
   if (facts.move && inside) notes.push(`the home of ${quoted(user.name)} is already inside the jail`);
   return {
     user,

@@ -32,6 +32,24 @@ export const newUserReportSchema = reportSchema("jk_addjailuser", {
 /** What `jk_addjailuser --json` prints. */
 export type NewUserReport = z.infer<typeof newUserReportSchema>;
 
+const directorySchema = z
+  .strictObject({
+    homeDirectory: textOrNull.describe("null if the directory is right already."),
+    loginShell: textOrNull,
+    ldif: texts.describe(
+      "The change for ldapmodify(1), line by line; the first line lacks the DN of the account.",
+    ),
+    override: textOrNull.describe(
+      "A command that does the same with SSSD, for this machine alone; null without sss_override(8).",
+    ),
+    before: texts.describe("Commands to run on this machine before the change."),
+    after: texts.describe("Commands to run on this machine after it."),
+  })
+  .meta({ id: "directory" });
+
+/** A change that must be made in a directory. */
+export type DirectoryReport = z.infer<typeof directorySchema>;
+
 const jailedUserSchema = z
   .strictObject({
     user: z.string(),
@@ -43,6 +61,9 @@ const jailedUserSchema = z
     steps: texts.describe("What was or would be done, a printable line each."),
     warnings: texts,
     error: textOrNull.describe("Why it was refused or failed."),
+    directory: directorySchema
+      .nullable()
+      .describe("For an account that is not in /etc/passwd: what to set in its directory (LDAP)."),
   })
   .meta({ id: "user" });
 

@@ -1,11 +1,11 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
-import { sameFile, statIfPresent } from "../../ffi/files.ts";
+import { type Stat, sameFile, statIfPresent } from "../../ffi/files.ts";
 import { absolute } from "../../ffi/guard.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
-import { shellWord } from "../cli/shell-word.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
 import { readJailAccounts, updateJailAccounts, withAccountsLock } from "../jail/accounts/accounts.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
@@ -14,14 +14,17 @@ import { requireWritable, requireWritableAccounts } from "../jail/fs/writable.ts
 import { withHostAccounts } from "../jail/record/jail-lock.ts";
 import { findMoved, lostJail } from "../jail/record/moved.ts";
 import { jailError } from "../jail/record/named-jail.ts";
-import { knownJails, REGISTRY, readContent } from "../jail/record/registry.ts";
-import { JAILED_GROUP, modifyAccount, supplementaryGroups } from "../system/account-tools.ts";
+import { readContent } from "../jail/record/record-file.ts";
+import { knownJails, REGISTRY } from "../jail/record/registry.ts";
+import { isLocalUser, JAILED_GROUP, modifyAccount, supplementaryGroups } from "../system/account-tools.ts";
 import { groupByGid, type PasswdEntry, passwdByName } from "../system/accounts.ts";
 import { processesOf } from "../system/processes.ts";
 import { forgetAccount, recall, recallFrom, rememberAccount } from "./account-record.ts";
 import type { AccountRun } from "./account-run.ts";
 import { changeAccount, requireSafeMove } from "./change-account.ts";
+import { DirectoryError } from "./directory.ts";
 import type { JailingOptions } from "./jailing.ts";
+import { completeOwnMove } from "./move-aside.ts";
 
 /** The plan to take an account out of a jail. */
 interface Release {
@@ -33,6 +36,8 @@ interface Release {
   shell: ByteString;
   /** The home is moved out of the jail. */
   move: boolean;
+  /** The home in the jail is a mount of the home outside, so that there is nothing to move. */
+  isMounted: boolean;
   /** Its former home and shell are not recorded. */
   unrecorded: boolean;
 }
@@ -56,21 +61,27 @@ function jailOfLeftover(user: PasswdEntry, named: ByteString | undefined): ByteS
   return paths.sort().find((path) => answered(() => isLeftIn(path, user)) ?? false);
 }
 
+const isSame = (one: Stat, other: Stat | undefined): boolean => other !== undefined && sameFile(one, other);
+
 /** Plans for an account whose home is in the jail. */
 function planRelease(
   user: PasswdEntry,
   jail: ByteString,
   home: ByteString,
   request: JailingOptions,
+  run: AccountRun,
 ): Release {
   const jailHome = normalPath(home);
   using root = openJailRoot(jail);
   const before = recall(root, user.name);
+  completeOwnMove(user, request.host, { root, recorded: () => before?.home }, run, request.dryRun);
   const target = request.move ? normalPath(before?.home ?? jailHome) : normalPath(`${jail}${jailHome}`);
-  const move = request.move && lookUp(root, jailHome) !== undefined;
+  const there = request.move ? lookUp(root, jailHome)?.stat : undefined;
+  const isMounted = there !== undefined && isSame(there, lookUp(request.host, target)?.stat);
+  const move = there !== undefined && !isMounted;
   if (move) requireSafeMove({ from: root, fromPath: jailHome, to: request.host, toPath: target }, user.uid);
   const shell = request.shell ?? before?.shell ?? "/bin/sh";
-  return { user, jail, jailHome, home: target, shell, move, unrecorded: before === undefined };
+  return { user, jail, jailHome, home: target, shell, move, isMounted, unrecorded: before === undefined };
 }
 
 /** Plans for an account that is outside, but still recorded in the jail. */
@@ -79,7 +90,7 @@ function planCompletion(user: PasswdEntry, jail: ByteString, request: JailingOpt
   const line = readJailAccounts(root).userByName(user.name);
   const jailHome = normalPath(line?.home ?? recall(root, user.name)?.home ?? user.home);
   const shell = request.shell ?? user.shell;
-  return { user, jail, jailHome, home: user.home, shell, move: false, unrecorded: false };
+  return { user, jail, jailHome, home: user.home, shell, move: false, isMounted: false, unrecorded: false };
 }
 
 /** The jail of an account, or the first one in which it is still recorded. `given`: as it was written. */
@@ -90,10 +101,11 @@ export function jailToLeave(name: ByteString, given: ByteString | undefined): By
   return answered(() => jailOfLeftover(user, given && normalPath(absolute(given))));
 }
 
-function decide(user: PasswdEntry, request: JailingOptions): Release {
+function decide(user: PasswdEntry, request: JailingOptions, run: AccountRun): Release {
   const named = request.jail && normalPath(absolute(request.jail));
   const split = splitHome(user.home);
   if (split === undefined) {
+    completeOwnMove(user, request.host, undefined, run, request.dryRun);
     const jail = jailOfLeftover(user, named);
     if (jail === undefined) throw notJailed(user, "no jail");
     return planCompletion(user, jail, request);
@@ -101,7 +113,7 @@ function decide(user: PasswdEntry, request: JailingOptions): Release {
   const jail = normalPath(split.jail);
   if (named !== undefined && named !== jail)
     throw notJailed(user, `the jail ${quoted(jail)}, not in that one`);
-  return planRelease(user, jail, split.home, request);
+  return planRelease(user, jail, split.home, request, run);
 }
 
 /**
@@ -112,13 +124,14 @@ function decide(user: PasswdEntry, request: JailingOptions): Release {
 export function unjailUser(user: PasswdEntry, request: JailingOptions, run: AccountRun): () => void {
   let plan: Release;
   try {
-    plan = decide(user, request);
+    plan = decide(user, request, run);
   } catch (error) {
     const split = splitHome(user.home);
     if (split === undefined) throw error;
     return leaveGoneJail(user, split, request, run, error);
   }
-  const { jail, jailHome, home, shell, move } = plan;
+  const { jail, jailHome, home, shell, move, isMounted } = plan;
+  if (home !== user.home || shell !== user.shell) requireLocal(user, jail, shell);
   const processes = home === user.home && shell === user.shell ? [] : processesOf(user.uid);
   if (processes.length > 0) {
     const message = `${quoted(user.name)} has running processes (${processes.join(" ")}): end them first`;
@@ -138,7 +151,7 @@ export function unjailUser(user: PasswdEntry, request: JailingOptions, run: Acco
       run.warn(`${quoted(user.name)} stays in the group ${JAILED_GROUP}; to take it out: ${remedy}`);
     }
     const leaves = home !== user.home;
-    if (request.move && !move && leaves)
+    if (request.move && !move && !isMounted && leaves)
       run.warn(`${quoted(joinHome(jail, jailHome))} does not exist: no home is moved`);
     if (request.dryRun) {
       if (move) run.done(`would move ${quoted(joinHome(jail, jailHome))} to ${quoted(home)}`);
@@ -147,6 +160,17 @@ export function unjailUser(user: PasswdEntry, request: JailingOptions, run: Acco
       run.done(`would remove ${quoted(user.name)} from the jail's account files`);
     } else release(root, plan, request.host, run);
   };
+}
+
+/** Throws DirectoryError for an account that usermod(8) cannot change. Its files stay in the jail. */
+function requireLocal(user: PasswdEntry, jail: ByteString, shell: ByteString): void {
+  const { name } = user;
+  if (isLocalUser(name)) return;
+  using root = openJailRoot(jail);
+  const before = recall(root, name)?.home;
+  const home = before ?? normalPath(`${jail}${splitHome(user.home)?.home ?? user.home}`);
+  const side = `jk_jailuser --unjail --jail-side-only -j ${shellWord(jail)} ${operands(name)}`;
+  throw new DirectoryError({ name, change: { home, shell }, before: [], after: [side], leaves: true });
 }
 
 function requireShell(shell: ByteString): void {
@@ -173,6 +197,11 @@ function leaveGoneJail(
   const before = recallFrom(content?.requests ?? [], user.name);
   const home = before?.home ?? normalPath(split.home);
   const shell = request.shell ?? before?.shell ?? "/bin/sh";
+  if (!isLocalUser(user.name))
+    throw new DirectoryError({
+      ...{ name: user.name, change: { home, shell } },
+      ...{ before: [], after: [], leaves: true },
+    });
   requireShell(shell);
   run.home = home;
   run.shell = shell;

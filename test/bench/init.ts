@@ -8,7 +8,7 @@ export async function benchInit(): Promise<void> {
   try {
     const many = compare(ours, debian, ["extendedshell", "netutils", "git"], 3);
     report("jk_init extendedshell netutils git", many.ours, many.debian, "2.23", { faster: 20 });
-    report("the same jail", many.ours, many.copy, "cp -a of the jail", { atMost: 1.5 });
+    report("the same jail", many.ours, many.copy, "cp -a of the jail", { atMost: 1 });
     const few = compare(ours, debian, ["jk_lsh", "sftp", "scp", "rsync"], 9);
     report("jk_init jk_lsh sftp scp rsync", few.ours, few.debian, "2.23", { faster: 4 });
   } finally {

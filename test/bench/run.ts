@@ -1,5 +1,5 @@
 /**
- * npm run bench [-- init|lsh|login|entry|check|list|socketd ...] [--draw FILE]
+ * npm run bench [-- init|home|lsh|login|entry|check|list|live|socketd|scale ...] [--draw FILE]
  *
  * How fast the tools are: ratios of medians, taken in turn, in the same run on the same machine, beside what is aimed
  * at. A line that misses its aim begins with `!`. Nothing fails here. --draw also draws what was compared, as an SVG.
@@ -10,21 +10,27 @@ import { parseArgs } from "node:util";
 import { barsSvg } from "./bars.ts";
 import { benchCheck } from "./check.ts";
 import { benchEntry } from "./entry.ts";
+import { benchHome } from "./home.ts";
 import { benchInit } from "./init.ts";
 import { benchList } from "./list.ts";
+import { benchLive } from "./live.ts";
 import { benchLogin } from "./login.ts";
 import { benchLsh } from "./lsh.ts";
 import { comparisons } from "./measure.ts";
+import { benchScale } from "./scale.ts";
 import { benchSocketd } from "./socketd.ts";
 
 const benches = {
   init: benchInit,
+  home: benchHome,
   lsh: benchLsh,
   login: benchLogin,
   entry: benchEntry,
   check: benchCheck,
   list: benchList,
+  live: benchLive,
   socketd: benchSocketd,
+  scale: benchScale,
 };
 const { values, positionals: asked } = parseArgs({
   allowPositionals: true,

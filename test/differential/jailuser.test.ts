@@ -56,6 +56,15 @@ describe("options", () => {
 });
 
 describe("a user", () => {
+  test("whose home is the jail itself", () => {
+    m.must(["usermod", "-d", J, name]);
+    expect(jailuser("-n", "-j", J, name).status).toBe(0);
+    const difference = "jailuser-jail-as-home";
+    const home = expectedOf({ debian: "", ours: `/home/${name}`, difference });
+    expect(line(`${J}/etc/passwd`, name)?.[5]).toBe(home);
+    expect(line("/etc/passwd", name)?.[5]).toBe(`${J}/.${home}`);
+  });
+
   test("gets the jail on the host, and entries in the jail", () => {
     expect(jailuser("-n", "-j", J, name).status).toBe(0);
     const uid = String(4000 + number);

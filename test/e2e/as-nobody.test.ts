@@ -45,9 +45,12 @@ const COMMANDS = [
   ["jailkit", "disk"],
   ["jailkit", "disk", J],
   ["jailkit", "delete", "--yes", J],
+  ["jailkit", "forget", J],
   ["jailkit", "adopt", J],
   ["jailkit", "explain", "u"],
   ["jailkit", "log-sockets"],
+  ["jailkit", "mount", J],
+  ["jailkit", "unmount", "--all"],
   ["jailkit", "config", "check"],
 ];
 

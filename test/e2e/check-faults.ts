@@ -240,6 +240,8 @@ export const FAULTS: readonly Fault[] = [
   fault("writable-for-group", "/tmp", "chown root:team tmp; chmod 0770 tmp"),
   fault("home-exchangeable", "/home", `chown ${USER} home`),
   fault("host-directory", "/var/host", "mkdir var/host; mount --bind / var/host"),
+  fault("host-mount", "/opt/host", "mkdir -p opt/host; mount --bind -o ro,nosuid,nodev /usr/share opt/host"),
+  fault("live-mount", "/opt/live", "mkdir -p opt/live /usr/lib/x; mount --bind /usr/lib/x opt/live"),
   fault("host-directory", "/var/etc", "mkdir var/etc; mount --bind /etc var/etc"),
   fault("dangerous-mount", "/var/queue", "mkdir var/queue; mount -t mqueue mqueue var/queue"),
   fault("proc-writable", "/var/proc", "mkdir var/proc; mount -t proc proc var/proc"),
@@ -302,6 +304,7 @@ export const SINGLE_FAULTS: readonly Fault[] = [
 
 /** Rules that no fault plants, and the tests that cover them. */
 export const NO_FAULT: Readonly<Partial<Record<Rule, string>>> = {
+  emptied: "e2e/emptied.test.ts",
   "smoke-test": "e2e/remedies-check.test.ts",
   "too-many": "unit/check-judge.test.ts",
 };

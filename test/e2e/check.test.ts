@@ -96,7 +96,10 @@ describe("clean jails", () => {
     ...readFileSync(join(import.meta.dir, "../../config/jk_init.ini"), "utf8").matchAll(/^\[(\w+)\]/gm),
   ].map((match) => match[1] ?? "");
 
-  test.each(sections)("section %s", (section) => {
+  // A copied jail would get the programs of all alternatives, and not what each of them needs.
+  const copied = sections.filter((section) => section !== "livebasics");
+
+  test.each(copied)("section %s", (section) => {
     const jail = fresh();
     // What is not on this machine makes it end with 1, and the rest is in the jail.
     m.run(["jk_init", "-j", jail, section]);

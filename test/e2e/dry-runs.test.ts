@@ -236,6 +236,16 @@ const SITUATIONS: Readonly<Record<string, Situation>> = {
     command: "jk_update -j J",
   },
   "jk_update: no jail": { command: "jk_update -j J", status: 1 },
+  "jailkit forget: a jail": { scene: JAIL, command: "jailkit forget J" },
+  "jailkit forget: a user": {
+    scene: `${JAIL}; ${USER}; jk_jailuser -n -m -s /usr/bin/cat -j J N 2> J.said`,
+    command: "jailkit forget J",
+    status: 1,
+  },
+  "jailkit forget: a user who may stay": {
+    scene: `${JAIL}; ${USER}; jk_jailuser -n -m -s /usr/bin/cat -j J N 2> J.said`,
+    command: "jailkit forget --with-users J",
+  },
   "jailkit delete: a jail": { scene: JAIL, command: "jailkit delete -y J" },
   "jailkit delete: a user": {
     scene: `${JAIL}; ${USER}; jk_jailuser -n -m -s /usr/bin/cat -j J N 2> J.said`,

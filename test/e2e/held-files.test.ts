@@ -90,7 +90,7 @@ test("a proc that --remove unmounts is reported", () => {
 
 test("files of the kernel that have no size are not copied, nor asked for again", () => {
   const source = "/sys/kernel/mm/transparent_hugepage/enabled";
-  const { status, stderr } = m.run(["jk_cp", "-j", JAIL, source, "/usr/bin/tac"]);
+  const { status, stderr } = m.run(["jk_cp", "--strict", "-j", JAIL, source, "/usr/bin/tac"]);
   expect([status, stderr]).toEqual([
     1,
     `jk_cp: ${JAIL}${source}: the source is a file that the kernel makes up (sysfs): it cannot be copied\n`,
@@ -104,9 +104,9 @@ test("files of the kernel that have no size are not copied, nor asked for again"
 test("a directory with a file of the kernel in it is asked for again", () => {
   m.must(["sh", "-ec", "mkdir -p /opt/app; touch /opt/app/data /opt/app/kernel"]);
   m.must(["mount", "--bind", "/sys/kernel/mm/transparent_hugepage/enabled", "/opt/app/kernel"]);
-  expect(m.run(["jk_cp", "-j", JAIL, "/opt/app"]).status).toBe(1);
+  expect(m.run(["jk_cp", "--strict", "-j", JAIL, "/opt/app"]).status).toBe(1);
   m.write("/opt/app/new", "");
-  const { status, stderr } = m.run(["jk_update", "-j", JAIL]);
+  const { status, stderr } = m.run(["jk_update", "--strict", "-j", JAIL]);
   m.must(["umount", "/opt/app/kernel"]);
   expect([status, stderr]).toEqual([
     1,

@@ -131,7 +131,7 @@ test("jk_update --all: the jails behind it are left alone", () => {
   m.mkdir("/srv/k");
   m.must(["jk_cp", "-j", "/srv/k", "/opt/app"]);
   m.write("/opt/app/0", "3, and longer still");
-  const result = at("INT", "renameat", 3, "jk_update --all");
+  const result = at("INT", "renameat", 3, "jk_update --all --jobs 1");
   stopped(result, "INT", "jk_update: interrupted by SIGINT (1 of 2 jails are done); run this again");
   expect(m.run(["jk_update", "--check", "--json", "-j", "/srv/k"])).toMatchObject({ status: 10 });
   goesOn("jk_update --all");
@@ -148,27 +148,52 @@ test("jk_cp --remove", () => {
   expect(m.exists(`${JAIL}/opt/app`)).toBe(false);
 });
 
-test.each(signals)("jk_jailuser -m, SIG%s: the home and the account stay as they were", (signal) => {
+/** Between two mounts a home is copied. */
+function withHomesApart(work: () => void): void {
+  m.must(["mount", "--bind", "/home", "/home"]);
+  work();
+  m.must(["umount", "/home"]);
+}
+
+const MOVE = `jk_jailuser -n -m -j ${JAIL} -s /bin/bash bob`;
+
+function stoppedMove(signal: Signal, call: string, nth: number): void {
   const before = accounts();
   const home = m.snapshot("/home");
-  const command = `jk_jailuser -n -m -j ${JAIL} -s /bin/bash bob`;
   stopped(
-    at(signal, "utimensat", 4, command),
+    at(signal, call, nth, MOVE),
     signal,
     `jk_jailuser: interrupted by SIG${signal} (nothing was moved; run this again)`,
   );
   expect(accounts()).toEqual(before);
   expect(m.snapshot("/home")).toEqual(home);
   expect(m.exists(`${JAIL}/home/bob`)).toBe(false);
-  expect(m.run(command.split(" ")).status).toBe(0);
+  expect(m.run(MOVE.split(" ")).status).toBe(0);
   expect(homeOf(`${JAIL}/home/bob`)).toBe(20);
+}
+
+test.each(signals)("jk_jailuser -m, SIG%s: the home and the account stay as they were", (signal) => {
+  // It puts the home aside.
+  stoppedMove(signal, "renameat2", 1);
 });
 
-test("jk_jailuser -m and --unjail: what was moved is not left in two places", () => {
+test.each(signals)(
+  "jk_jailuser -m with a copy, SIG%s: the home and the account stay as they were",
+  (signal) => withHomesApart(() => stoppedMove(signal, "utimensat", 4)),
+);
+
+test.each([
+  ["without a copy", 1],
+  ["with a copy", 8],
+])("jk_jailuser -m %s and --unjail: what was moved is not left in two places", (how, nth) => {
   const done = "interrupted by SIGINT, when the work was done";
-  const move = at("INT", "unlinkat", 8, `jk_jailuser -n -m -j ${JAIL} -s /bin/bash bob`);
-  expect([move.signal, move.stderr.trim().split("\n").at(-1)]).toEqual(["SIGINT", `jk_jailuser: ${done}`]);
-  expect([m.exists("/home/bob"), homeOf(`${JAIL}/home/bob`)]).toEqual([false, 20]);
+  const move = () => {
+    const { signal, stderr } = at("INT", "unlinkat", nth, MOVE);
+    expect([signal, stderr.trim().split("\n").at(-1)]).toEqual(["SIGINT", `jk_jailuser: ${done}`]);
+    expect([m.exists("/home/bob"), homeOf(`${JAIL}/home/bob`)]).toEqual([false, 20]);
+  };
+  if (how === "with a copy") withHomesApart(move);
+  else move();
   const back = at("INT", "unlinkat", 8, "jk_jailuser -n -m --unjail -s /bin/sh bob");
   expect([back.signal, back.stderr]).toEqual(["SIGINT", `jk_jailuser: ${done}\n`]);
   expect([homeOf("/home/bob"), m.exists(`${JAIL}/home/bob`)]).toEqual([20, false]);

@@ -13,6 +13,8 @@ beforeAll(async () => {
   m.mkdir(`${jail}/etc`);
   m.write(`${jail}/etc/passwd`, "root:x:0:0:root:/root:/bin/bash\n");
   m.write(`${jail}/etc/group`, "root:x:0:\nlast:x:77:spcc");
+  m.mkdir("/elsewhere");
+  m.must(["mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", "/elsewhere"]);
 });
 
 afterAll(() => m?.close());
@@ -25,12 +27,13 @@ const account = (name: string, file = "/etc/passwd") =>
     .find((line) => line.startsWith(`${name}:`));
 const inJail = (name: string) => account(name, `${jail}/etc/passwd`);
 let next = 0;
-/** An account of its own for each test, with a home that holds a file. */
-function newUser(): string {
+/** An account of its own for each test, with a home that holds a file. From /elsewhere, a home moves only by a copy. */
+function newUser(above = "/home"): string {
   const name = `u${next++}`;
-  m.addUser(name, { home: `/home/${name}`, createHome: true, shell: "/bin/bash" });
-  m.write(`/home/${name}/file`, name);
-  m.must(["chown", `${name}:`, `/home/${name}/file`]);
+  const home = `${above}/${name}`;
+  m.addUser(name, { home, createHome: true, shell: "/bin/bash" });
+  m.write(`${home}/file`, name);
+  m.must(["chown", `${name}:`, `${home}/file`]);
   return name;
 }
 
@@ -154,17 +157,17 @@ test("if usermod fails, the account and the home are unchanged", () => {
 });
 
 test("if usermod fails, what appeared in the copy of the home meanwhile stays", () => {
-  const name = newUser();
-  const before = [account(name), m.snapshot(`/home/${name}`), m.read(`${jail}/etc/passwd`)];
+  const name = newUser("/elsewhere");
+  const before = [account(name), m.snapshot(`/elsewhere/${name}`), m.read(`${jail}/etc/passwd`)];
   const [usermod, real] = ["/usr/sbin/usermod", "/usr/sbin/usermod.real"];
   m.must(["mv", usermod, real]);
-  m.write(usermod, `#!/bin/sh\necho mine > ${jail}/home/${name}/mine\nexit 1\n`, { mode: 0o755 });
+  m.write(usermod, `#!/bin/sh\necho mine > ${jail}/elsewhere/${name}/mine\nexit 1\n`, { mode: 0o755 });
   const { status, stderr } = run("-m", "-n", "-j", jail, name);
   m.must(["mv", "-f", real, usermod]);
-  const copy = `${jail}/home/${name}`;
+  const copy = `${jail}/elsewhere/${name}`;
   expect([status, stderr]).toEqual([1, expect.stringContaining(`${copy}/mine: appeared after`)]);
   expect(stderr).toContain("usermod failed");
-  expect([account(name), m.snapshot(`/home/${name}`), m.read(`${jail}/etc/passwd`)]).toEqual(before);
+  expect([account(name), m.snapshot(`/elsewhere/${name}`), m.read(`${jail}/etc/passwd`)]).toEqual(before);
   expect(m.read(`${copy}/mine`)).toBe("mine\n");
   m.remove(copy);
 });
@@ -203,17 +206,12 @@ test("--dry-run refuses what a move refuses", () => {
   expect(m.must(["id", "-nG", nowhere]).stdout.trim()).toBe(`${nowhere} games`);
 });
 
-test("a jail is nobody's home, and an account that has it as its home is unchanged", () => {
+test("a jail is nobody's home in it: an account that has it as its home gets the usual one", () => {
   const name = newUser();
   m.must(["usermod", "-d", jail, name]);
-  const before = m.read("/etc/passwd");
-  for (const look of [[], ["--dry-run"]])
-    expect(run("-n", ...look, "-j", jail, name)).toMatchObject({
-      status: 1,
-      stdout: "",
-      stderr: expect.stringContaining(`has the home '${jail}', which cannot be in a jail`),
-    });
-  expect([m.read("/etc/passwd"), inJail(name)]).toEqual([before, undefined]);
+  expect(run("-n", "-j", jail, name).status).toBe(0);
+  expect(m.read("/etc/passwd")).toContain(`:${jail}/./home/${name}:/usr/sbin/jk_chrootsh\n`);
+  expect(inJail(name)).toContain(`:/home/${name}:`);
 });
 
 test("the way out of another jail includes the home, if it should move", () => {
@@ -365,12 +363,12 @@ test("jk_addjailuser creates an account in the jail, in either order of words", 
 });
 
 test("an interrupted move leaves the account unchanged, and the next one cleans up", async () => {
-  const name = newUser();
-  const many = `cd /home/${name}; mkdir many; for i in $(seq 2000); do echo $i > many/$i; done`;
+  const name = newUser("/elsewhere");
+  const many = `cd /elsewhere/${name}; mkdir many; for i in $(seq 2000); do echo $i > many/$i; done`;
   m.must(["sh", "-ec", many], { user: name });
-  const before = m.snapshot(`/home/${name}`);
+  const before = m.snapshot(`/elsewhere/${name}`);
   const copies = () =>
-    m.exists(`${jail}/home`) ? m.list(`${jail}/home`).filter((one) => one.startsWith(".jk-")) : [];
+    m.exists(`${jail}/elsewhere`) ? m.list(`${jail}/elsewhere`).filter((one) => one.startsWith(".jk-")) : [];
   const cut = m.start(["jk_jailuser", "-n", "-m", "-j", jail, name]);
   let over = false;
   cut.ended.then(() => {
@@ -379,37 +377,39 @@ test("an interrupted move leaves the account unchanged, and the next one cleans 
   while (copies().length === 0 && !over) await new Promise((done) => setImmediate(done));
   cut.kill();
   await cut.ended;
-  expect([copies().length, m.snapshot(`/home/${name}`)]).toEqual([1, before]);
-  expect(account(name)).toEndWith(`:/home/${name}:/bin/bash`);
+  expect([copies().length, m.snapshot(`/elsewhere/${name}`)]).toEqual([1, before]);
+  expect(account(name)).toEndWith(`:/elsewhere/${name}:/bin/bash`);
   // One on which somebody works, and what has another name, stay.
-  const work = `mkdir ${jail}/home/.jk-home-busy ${jail}/home/.jk-other; exec flock -F ${jail}/home/.jk-home-busy sh -c 'echo locked; exec sleep 1000'`;
+  const work = `mkdir ${jail}/elsewhere/.jk-home-busy ${jail}/elsewhere/.jk-other; exec flock -F ${jail}/elsewhere/.jk-home-busy sh -c 'echo locked; exec sleep 1000'`;
   const busy = m.start(["sh", "-ec", work]);
   await busy.until(({ stdout }) => (stdout.includes("locked\n") ? true : undefined));
   expect(run("-n", "-m", "-j", jail, name).status).toBe(0);
   expect(copies()).toEqual([".jk-home-busy", ".jk-other"]);
-  expect([m.snapshot(`${jail}/home/${name}`), m.exists(`/home/${name}`)]).toEqual([before, false]);
+  expect([m.snapshot(`${jail}/elsewhere/${name}`), m.exists(`/elsewhere/${name}`)]).toEqual([before, false]);
   busy.kill();
   await busy.ended;
-  m.must(["rmdir", ...copies().map((one) => `${jail}/home/${one}`)]);
+  m.must(["rmdir", ...copies().map((one) => `${jail}/elsewhere/${one}`)]);
 });
 
 test("a move that is interrupted after the account has changed reports the old home, and the way back", () => {
-  const name = newUser();
+  const name = newUser("/elsewhere");
   const [usermod, real] = ["/usr/sbin/usermod", "/usr/sbin/usermod.real"];
   m.must(["mv", usermod, real]);
   m.write(usermod, `#!/bin/sh\n${real} "$@"\nkill -9 $PPID\n`, { mode: 0o755 });
   expect(run("-n", "-m", "-j", jail, name).status).toBe(137);
   m.must(["mv", "-f", real, usermod]);
-  expect([m.exists(`/home/${name}`), m.exists(`${jail}/home/${name}`)]).toEqual([true, true]);
+  expect([m.exists(`/elsewhere/${name}`), m.exists(`${jail}/elsewhere/${name}`)]).toEqual([true, true]);
   const { status, stderr } = run("-n", "-m", "-j", jail, name);
   expect([status, stderr]).toEqual([
     0,
-    expect.stringContaining(`'/home/${name}' is still there, from before the home moved: compare it with `),
+    expect.stringContaining(
+      `'/elsewhere/${name}' is still there, from before the home moved: compare it with `,
+    ),
   ]);
-  m.must(["mv", `/home/${name}`, "/srv/compared"]);
+  m.must(["mv", `/elsewhere/${name}`, "/srv/compared"]);
   expect(run("-n", "-m", "-j", jail, name).stderr).not.toContain("still there");
   expect(run("-n", "-m", "--unjail", name).status).toBe(0);
-  expect(account(name)).toEndWith(`:/home/${name}:/bin/bash`);
+  expect(account(name)).toEndWith(`:/elsewhere/${name}:/bin/bash`);
 });
 
 test.each([
@@ -654,16 +654,15 @@ test("standard output that is full after some lines stops no change, and is repo
     const said = stderr.split("\n").filter((line) => line.includes("standard output"));
     expect([status, said]).toEqual([1, [`${words[0]}: standard output: write: No space left on device`]]);
   };
-  for (const lines of [0, 1, 2, 3, 4]) {
+  for (const lines of [0, 1, 2, 3]) {
     const name = newUser();
     const home = `${jail}/home/${name}`;
     const steps = [
-      `copied '/home/${name}' to '${home}'\n`,
       `added '${name}' to the jail's etc/passwd\n`,
       `the account '${name}' has the home '${jail}/./home/${name}' and the shell '/usr/sbin/jk_chrootsh'\n`,
-      `removed '/home/${name}'\n`,
+      `moved '/home/${name}' to '${home}'\n`,
     ];
-    if (lines < 4) {
+    if (lines < 3) {
       into(steps.slice(0, lines).join("").length, "jk_jailuser", "-v", "-n", "-m", "-j", jail, name);
       expect(m.read(`${home}/file`)).toBe(name);
       expect([account(name)?.split(":")[5], inJail(name)?.split(":")[5]]).toEqual([

@@ -62,12 +62,20 @@ jailkit disk
 jailkit disk ${J}
 jailkit disk /nowhere
 jailkit log-sockets
+jk_init --live -j /srv/live
+jailkit unmount /srv/live
+jailkit mount --all
+jailkit mount /nowhere
 jailkit adopt --dry-run --force ${J}
 jailkit adopt --force ${J}
 jailkit adopt --dry-run --moved /srv/before
 jailkit adopt --moved /srv/before /srv/after
 jk_init -j ${J} --remove --dry-run sftp
 jk_init -j ${J} --remove sftp
+jailkit forget --dry-run ${J}
+jailkit forget ${J}
+jailkit forget --with-users ${J}
+jailkit forget /nowhere
 jailkit delete --dry-run ${J}
 jailkit delete --yes ${J}
 jailkit delete --yes --unjail --user-files ${J}
@@ -89,6 +97,8 @@ const published = new Map(
 
 let m: Machine;
 const printed = new Map<string, object>();
+/** The lines of --json=lines. */
+const lines = new Map<ReportTool, object[]>();
 const key = (words: readonly string[]) => words.join(" ");
 
 beforeAll(async () => {
@@ -100,6 +110,17 @@ beforeAll(async () => {
   m.write("/etc/jailkit/jk_update.ini", "[/srv/before]\nskips = /home\n");
   m.must(["jk_init", "-j", "/srv/before", "uidbasics"]);
   m.rename("/srv/before", "/srv/after");
+  for (const words of [
+    ["jk_update", "--json=lines", "--all", "--check"],
+    ["jk_check", "--json=lines"],
+  ]) {
+    const tool = reportToolOf(words);
+    const all = m.run(words).stdout.split("\n").slice(0, -1);
+    lines.set(
+      tool,
+      all.map((line) => reportOf(REPORT_SCHEMAS[tool], line)),
+    );
+  }
   for (const words of COMMANDS) {
     const own = words[0] === "jailkit" ? 2 : 1;
     const { stdout, stderr } = m.run([...words.slice(0, own), "--json", ...words.slice(own)]);
@@ -150,9 +171,8 @@ describe("each tool with --json is among them", () => {
   });
 
   test.each(tools)("%s, in each form that its schema has", (tool) => {
-    const values = COMMANDS.filter((words) => reportToolOf(words) === tool).map((words) =>
-      printed.get(key(words)),
-    );
+    const own = COMMANDS.filter((words) => reportToolOf(words) === tool);
+    const values = [...own.map((words) => printed.get(key(words))), ...(lines.get(tool) ?? [])];
     for (const form of formsOf(tool))
       expect(values.some((value) => form.safeParse(value).success)).toBe(true);
   });

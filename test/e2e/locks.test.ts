@@ -59,6 +59,7 @@ const COMMANDS: Readonly<Record<string, string>> = {
   jk_addjailuser: `jk_addjailuser -s /usr/bin/sh -j ${JAIL} carla`,
   "jk_check --fix": `jk_check --fix ${JAIL}`,
   "jailkit adopt": `jailkit adopt --force ${JAIL}`,
+  "jailkit forget": `jailkit forget --with-users ${JAIL}`,
   "jailkit delete": `jailkit delete --yes --unjail ${JAIL}`,
 };
 

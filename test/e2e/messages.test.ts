@@ -106,6 +106,9 @@ describe("operands and values", () => {
     ["jailkit delete", "-y", "/"],
     ["jailkit delete", J, "-j", J],
     ["jailkit delete", "--json", J],
+    ["jailkit forget"],
+    ["jailkit forget", "/srv/none"],
+    ["jailkit forget", J, "-j", J],
     ["jailkit disk", "/srv/none"],
     ["jailkit explain"],
     ["jailkit explain", "-j", J],
@@ -113,6 +116,10 @@ describe("operands and values", () => {
     ["jailkit explain", "--mail", "u", "--", "x"],
     ["jailkit log-sockets"],
     ["jailkit log-sockets", "x"],
+    ["jailkit mount"],
+    ["jailkit mount", "--all", J],
+    ["jailkit mount", J],
+    ["jailkit unmount", "/srv/none"],
     ["jk_addjailuser"],
     ["jk_addjailuser", J],
     ["jk_addjailuser", "-j", J, "a", "b"],
@@ -139,7 +146,7 @@ describe("operands and values", () => {
     ["jk_cp", "--remove", "-j", J, "/usr/bin/true"],
     ["jk_init"],
     ["jk_init", "-j", J],
-    ["jk_init", "-j", J, "nosuch"],
+    ["jk_init", "--strict", "-j", J, "nosuch"],
     ["jk_init", "-j", "/srv/open/x", "uidbasics"],
     ["jk_init", "-c", "/nonexistent", "-j", J, "uidbasics"],
     ["jk_init", "--remove", "-j", J, "sftp"],
@@ -157,7 +164,7 @@ describe("operands and values", () => {
     ["jk_update", "-j", J, "-c", "x"],
     ["jk_update", "--all", "-j", J],
     ["jk_update", "-c", "nosuch"],
-    ["jk_update", "/srv/none"],
+    ["jk_update", "--strict", "/srv/none"],
   ];
   test.each(cases.map((words) => [words.join(" "), words] as const))("%s", (_, [name, ...words]) => {
     complains(name, words);
@@ -178,7 +185,7 @@ describe("users other than root", () => {
       jk_jailuser: ["-j", J, "u"],
       jk_addjailuser: ["-j", J, "new"],
     };
-    complains(name, words[name] ?? [J, "x"].slice(0, /adopt|delete|disk|list/.test(name) ? 1 : 2), {
+    complains(name, words[name] ?? [J, "x"].slice(0, /adopt|delete|disk|forget|list/.test(name) ? 1 : 2), {
       user: "u",
     });
   });

@@ -100,6 +100,7 @@ describe("-n", () => {
     ["jk_cp", "--remove", "-j", J, "/usr/bin/true"],
     ["jk_update", J],
     ["jailkit", "adopt", "-f", J],
+    ["jailkit", "forget", "--with-users", J],
     ["jailkit", "delete", "--unjail", "--user-files", J],
   ];
   test.each(cases.map((words) => [words.join(" "), words] as const))("%s", (_, words) => {
@@ -161,7 +162,7 @@ describe("an empty name, as of an unset variable, is not a name", () => {
     expect(m.snapshot(J)).toEqual(before);
   });
 
-  test.each(["list", "delete", "disk", "adopt"])("jailkit %s", (command) => {
+  test.each(["list", "delete", "disk", "adopt", "forget"])("jailkit %s", (command) => {
     for (const words of [["-j", ""], [""]]) {
       const { status, stderr } = m.run(["jailkit", command, ...words]);
       expect([status, stderr]).toEqual([

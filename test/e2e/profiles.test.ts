@@ -1,5 +1,8 @@
 /** The sections of jk_init.ini for languages, databases and editors do real work as an ordinary user. */
+
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { shellWord } from "../../src/cli/shell-word.ts";
 import { populateReportSchema } from "../../src/populate/report-schema.ts";
 import { type Machine, openMachine, type Sshd } from "../machine/machine.ts";
@@ -142,4 +145,22 @@ test("no secret of the host and of other sites comes along", () => {
   expect(found.stdout).toBe("");
 }, 120_000);
 
-test("figures", () => console.log(filled));
+/** The rows of the table in docs/panels.md, as measured: JK_FIGURES=write puts them there. */
+test("docs/panels.md has the sizes of the sections", () => {
+  const file = join(import.meta.dir, "../../docs/panels.md");
+  const text = readFileSync(file, "utf8");
+  const [, before = "", table = "", after = ""] =
+    /^([\s\S]*<!-- sections -->\n)([\s\S]*?)(<!-- end of sections -->[\s\S]*)$/.exec(text) ?? [];
+  const rows = Object.entries(filled).map(
+    ([section, { files, megabytes }]) => `| \`${section}\` | ${files} | ${megabytes} |\n`,
+  );
+  if (Bun.env.JK_FIGURES === "write")
+    writeFileSync(file, `${before}| section | files | MB |\n|---|---|---|\n${rows.join("")}${after}`);
+  if (Bun.env.JK_FIGURES === "print") console.log(rows.join(""));
+  const documented = [...table.matchAll(/^\| `(\w+)` \| \d+ \| (\d+) \|$/gm)];
+  expect(documented.map(([, section]) => section)).toEqual(Object.keys(filled));
+  // Other packages of the machine add modules of their own; Node.js may be another distributor's.
+  const isLarger = ([, section = "", megabytes]: readonly string[]) =>
+    Number(megabytes) > 2 * (filled[section]?.megabytes ?? 0);
+  expect(documented.filter(isLarger)).toEqual([]);
+});

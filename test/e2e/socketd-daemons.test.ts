@@ -11,7 +11,7 @@ setDefaultTimeout(300_000);
 const jail = "/srv/j";
 const socket = `${jail}/dev/log`;
 const log = "/var/log/user.log";
-const archives = "/var/cache/apt/archives";
+const archives = "/var/cache/apt/jailkit-tests";
 const sender = `
 import socket, sys
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

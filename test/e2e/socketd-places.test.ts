@@ -7,6 +7,7 @@ import { join } from "node:path";
 import {
   arrived,
   counters,
+  firstSocket,
   jail,
   log,
   m,
@@ -128,6 +129,23 @@ describe("a socket", () => {
     m.remove("/srv/away");
   });
 
+  test("is closed when somebody empties its jail, which is said once, and comes back when it is filled", async () => {
+    start(`[${socket}]\n${wide}`);
+    await again();
+    await log.clear();
+    m.remove(`${jail}/dev`);
+    await told(`while opening ${socket}: No such file or directory`);
+    // The name of its directory may come and go.
+    for (const name of ["etc", "usr"]) m.mkdir(`${jail}/${name}`);
+    expect(firstSocket()).toMatchObject({ path: socket, listening: false });
+    expect((await log.lines()).filter(own)).toHaveLength(1);
+    m.mkdir(`${jail}/dev`);
+    await again();
+    send(["b'<13>t: filled'"]);
+    await arrived("filled");
+    expect(firstSocket()).toMatchObject({ listening: true });
+  });
+
   test("waits for a jail that does not exist yet", async () => {
     start(`[${socket}]\n${wide}[/srv/later/dev/log]\n${wide}`);
     await told("while opening /srv/later/dev/log");
@@ -181,6 +199,16 @@ describe("a socket", () => {
     expect([m.stat(socket)?.mode, m.stat(`${jail}/other`)?.mode]).toEqual([0o140666, 0o140666]);
     expect(m.read("/srv/precious")).toBe("data");
     expect(m.list(`${jail}/dev`)).toEqual(["log"]);
+  });
+
+  test("is not created in the host's /dev, mounted in a jail", async () => {
+    m.mkdir("/srv/bound/dev");
+    m.must(["mount", "--bind", "/dev", "/srv/bound/dev"]);
+    const before = m.stat("/dev/log");
+    start(`[/srv/bound/dev/log]\n${wide}[${socket}]\n`);
+    await told("is the host's /dev");
+    expect(m.stat("/dev/log")).toEqual(before);
+    m.must(["umount", "/srv/bound/dev"]);
   });
 
   test("of this machine's own log daemon is never used", async () => {

@@ -30,11 +30,11 @@ test.each([
   [["jailkit", "expalin", "anna"], "did you mean 'explain'?"],
   [["jailkit", "jk_chekc"], "did you mean 'jk_check'?"],
   [["jk_init", "--verbsoe", "-j", JAIL, "git"], "did you mean '--verbose'?"],
-  [["jk_init", "-j", JAIL, "basicshel"], "did you mean 'basicshell'?"],
+  [["jk_init", "--strict", "-j", JAIL, "basicshel"], "did you mean 'basicshell'?"],
   [["jk_jailuser", "-n", "-j", JAIL, "ana"], "did you mean 'anna'?"],
   [["jailkit", "explain", "ana"], "did you mean 'anna'?"],
   [["jk_jailuser", "-n", "-j", "/srv/jails/custmers", "anna"], `did you mean ${JAIL}?`],
-  [["jk_update", "-j", "/srv/jail/customers"], `did you mean ${JAIL}?`],
+  [["jk_update", "--strict", "-j", "/srv/jail/customers"], `did you mean ${JAIL}?`],
   [["jk_check", "/srv/jails/custommers"], `did you mean ${JAIL}?`],
   [["jailkit", "delete", "/srv/jails/custommers"], `did you mean ${JAIL}?`],
 ])("%p", (words, hint) => {
@@ -44,7 +44,7 @@ test.each([
 test.each([
   [["jailkit", "zzzzzz"]],
   [["jk_init", "--zzzzzz", "-j", JAIL, "git"]],
-  [["jk_init", "-j", JAIL, "zzzzzz"]],
+  [["jk_init", "--strict", "-j", JAIL, "zzzzzz"]],
   [["jk_jailuser", "-n", "-j", JAIL, "zzzzzz"]],
   [["jk_jailuser", "-n", "-j", "/zzzzzz", "anna"]],
 ])("%p is similar to nothing", (words) => {
@@ -64,7 +64,7 @@ test("a jail that was moved: each tool reports where it is, and adopt --moved up
   m.must(["mv", JAIL, "/srv/jails/clients"]);
   const command = `jailkit adopt --moved ${JAIL} /srv/jails/clients`;
   expect(said("jk_jailuser", "--unjail", "anna")).toContain(command);
-  expect(said("jk_update", "-j", JAIL)).toContain(command);
+  expect(said("jk_update", "--strict", "-j", JAIL)).toContain(command);
   expect(said("jk_check", JAIL)).toContain(command);
   // What would take the account out of the jail that it is to follow is not told, wherever one looks.
   for (const words of [[], [JAIL], ["/srv/jails/clients"]]) {

@@ -273,7 +273,11 @@ describe("what was requested once", () => {
     m.write(file, "[passing]\npaths = /usr/share/passing\n");
     const jail = fresh("passing");
     m.remove(file);
-    expect(update("-j", jail)).toMatchObject({ status: 1, stderr: expect.stringContaining("'passing'") });
+    const missing = "section 'passing', which is in the record of the jail, does not exist";
+    const warned = { status: 0, stderr: expect.stringContaining(`jk_update: warning: ${missing}`) };
+    expect(update("-j", jail)).toMatchObject(warned);
+    const strict = { status: 1, stderr: expect.stringContaining(`jk_update: ${missing}`) };
+    expect(update("--strict", "-j", jail)).toMatchObject(strict);
     const checked = update("--check", "-j", jail);
     expect(checked.status).toBe(1);
     expect(checked.stderr).toStartWith(`jk_update: ${jail}: section 'passing', `);
@@ -431,7 +435,8 @@ describe("options", () => {
       [["-j", jail, "-c", jail], 21],
       [["-c", "/no/such"], 1],
       [["--all", "-j", jail], 1],
-      [["-j", "/no/such"], 1],
+      [["-j", "/no/such"], 0],
+      [["--strict", "-j", "/no/such"], 1],
       [["-j", "/"], 1],
       [["-h"], 0],
     ];

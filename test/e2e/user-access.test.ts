@@ -442,20 +442,17 @@ describe("services", () => {
     expect(state()).toEqual(before);
   });
 
-  test.each(["DEFAULT", "group users"])(
-    "an account named %j gets no section, because it would apply to others",
-    (name) => {
-      m.write("/etc/passwd", `${m.read("/etc/passwd")}${name}:x:5555:100::/home/odd:/bin/sh\n`);
-      const before = state();
-      const { status, stderr } = move(["--policy", "scp", name]);
-      expect([status, stderr]).toEqual([
-        1,
-        expect.stringContaining(`a section [${name}] would apply to others too`),
-      ]);
-      expect(state()).toEqual(before);
-      m.write("/etc/passwd", m.read("/etc/passwd").replace(/^.*:5555:.*\n/m, ""));
-    },
-  );
+  test.each([
+    ["DEFAULT", "a section [DEFAULT] would apply to others too"],
+    ["group users", "'group users' cannot be jailed, because of the name: it begins with 'group '"],
+  ])("an account named %j gets no section, because it would apply to others", (name, why) => {
+    m.write("/etc/passwd", `${m.read("/etc/passwd")}${name}:x:5555:100::/home/odd:/bin/sh\n`);
+    const before = state();
+    const { status, stderr } = move(["--policy", "scp", name]);
+    expect([status, stderr]).toEqual([1, expect.stringContaining(why)]);
+    expect(state()).toEqual(before);
+    m.write("/etc/passwd", m.read("/etc/passwd").replace(/^.*:5555:.*\n/m, ""));
+  });
 
   test("a missing primary group is an error, and so are options that add something with --unjail", () => {
     const before = state();

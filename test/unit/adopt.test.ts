@@ -69,6 +69,27 @@ describe("sections that explain a jail", () => {
     expect(names([...programs, "/etc/one"])).toEqual([]);
   });
 
+  test("an included section of data may be missing as a whole: it may be new", () => {
+    expect(guess([...programs])).toEqual([{ name: "shell", lacking: etc }]);
+  });
+
+  test("other names of one program are not missed", () => {
+    const editors = {
+      "/usr/bin/vim": "->vim.basic",
+      "/usr/bin/view": "->vim.basic",
+      "/usr/bin/vim.basic": "",
+      "/usr/bin/busybox": "",
+      "/usr/bin/vi": "->busybox",
+      "/usr/bin/ed": "->busybox",
+    };
+    const guessOf = (list: string, ...inJail: string[]) => {
+      const ini = scanIni(toBytes(`[editors]\npaths = ${list}\n`), "/etc/jk_init.ini", "py");
+      return guessSections(ini, fakeFileSystem(editors), loader, (path) => inJail.includes(path));
+    };
+    expect(guessOf("vim, view", "/usr/bin/vim")).toEqual([{ name: "editors", lacking: ["/usr/bin/view"] }]);
+    expect(guessOf("vi, ed", "/usr/bin/vi")).toEqual([]);
+  });
+
   test("data alone is explained by a section of data", () => {
     expect(names(etc)).toEqual(["base"]);
   });

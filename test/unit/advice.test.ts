@@ -48,11 +48,11 @@ const ALLOWED: Readonly<Record<string, string>> = {
   // Advice.
   "faillock --user ${shellWord(name)} --reset": "sets a counter to zero",
   "take them out, or use --user-files to delete them": "where a jail is being deleted",
-  "change their homes where the accounts are kept, and take their files out, or use --user-files to delete these":
+  "change their homes where the accounts are kept (jk_jailuser --unjail --dry-run shows how), and take their files out, or use --user-files to delete these":
     "where a jail is being deleted",
   rm: "of symbolic links of root in a jail, and nothing else: see src/jail/fs/safety.ts",
   "${shown}: another jail is in it, ${display(inside)}: delete that first": "where a jail is being deleted",
-  "${display(path)} is missing: 'jailkit delete' forgets it, or name the place it was moved to":
+  "${display(path)} is missing: 'jailkit forget' drops its record, or name the place it was moved to":
     "nothing is there any more",
 };
 

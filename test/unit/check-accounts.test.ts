@@ -20,6 +20,15 @@ const GROUPS: GroupEntry[] = [
   { name: "u", password: "x", gid: 1000, members: [] },
 ];
 
+// Others are root's.
+const OWNERS: Readonly<Record<string, number>> = {
+  "/home/u": 1000,
+  "/home/slash": 1001,
+  "/home/u/deep": 1000,
+  "/theirs": 1003,
+  "/theirs/u": 1000,
+};
+
 const rules = (passwd: string, group = ""): string[] => findingsOf(passwd, group).map(({ rule }) => rule);
 
 /** `home`: that of u on the host. */
@@ -37,7 +46,7 @@ function findingsOf(passwd: string, group = "", home = "/j/./home/u") {
         : {
             ...{
               mode: 0o40755,
-              uid: path === "/home/u" || path === "/home/slash" ? 1000 + +(path !== "/home/u") : 0,
+              uid: OWNERS[path] ?? 0,
             },
             ...{ gid: 0, nlink: 1, size: 0, ino: 1n, devMajor: 0, devMinor: 0, rdevMajor: 0, rdevMinor: 0 },
             ...{ atime: 0n, mtime: 0n, ctime: 0n, mountId: 0n },
@@ -75,6 +84,17 @@ describe("accounts of a jail", () => {
     const home = passwd.split(":").at(-2);
     const [found] = findingsOf(passwd, "", `/j/.${home}`).filter(({ rule }) => rule === "home-owner");
     expect(found?.remedy).toStartWith(remedy);
+  });
+
+  test.each([
+    ["/home/u", undefined],
+    ["/home/u/deep", undefined],
+    ["/theirs/u", "chown -h root /j/theirs"],
+  ])("a home that another user can exchange: %s", (home, remedy) => {
+    const found = findingsOf(`u:x:1000:1000::${home}:/bin/sh`, "", `/j/.${home}`);
+    expect(found.map((one) => [one.rule, one.path, one.remedy])).toEqual(
+      remedy === undefined ? [] : [["home-exchangeable", "/j/theirs", remedy]],
+    );
   });
 
   const cases: readonly (readonly [what: string, passwd: string, rules: readonly string[]])[] = [

@@ -3,19 +3,21 @@ import * as fs from "node:fs";
 import fc from "fast-check";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statAt } from "../../ffi/files.ts";
-import { createComparer, type Job, stampOf } from "../../src/check/content/compare.ts";
+import { createComparer, type Job } from "../../src/check/content/compare.ts";
 import { share, startComparisons } from "../../src/check/content/threads.ts";
+import { fileUri } from "../../src/check/report/sarif.ts";
+import { SMOKE_TESTS } from "../../src/check/smoke/table.ts";
+import { compareOpen } from "../../src/jail/fs/compare.ts";
+import { forgetJail } from "../../src/jail/record/manifest.ts";
 import {
   formatVerified,
   isSettled,
   parseVerified,
   saveVerified,
+  stampOf,
   type Verified,
-} from "../../src/check/content/verified.ts";
-import { fileUri } from "../../src/check/report/sarif.ts";
-import { SMOKE_TESTS } from "../../src/check/smoke/table.ts";
-import { compareOpen } from "../../src/jail/fs/compare.ts";
-import { forgetJail } from "../../src/jail/record/manifest.ts";
+} from "../../src/jail/record/verified.ts";
+import { KnownContents } from "../../src/update/plan/known-contents.ts";
 import { makeJail, type TestJail } from "./jail-helper.ts";
 
 let jail: TestJail;
@@ -213,6 +215,43 @@ describe("what is kept for the next check", () => {
     expect(isSettled({ ...stat, ctime: 100n * second }, 90n * second)).toBe(false);
   });
 
+  test.each([
+    ["another user owns", { uid: 1000 }],
+    ["a group, or an ACL, lets others write", { mode: 0o100664 }],
+    ["everybody may write", { mode: 0o100646 }],
+  ])(
+    "is only what root alone can write, since a mapped file keeps its ctime: not what %s",
+    (_what, change) => {
+      const stat = { ...statAt(AT_FDCWD, `${jail.path}/usr`), ctime: 0n, uid: 0, mode: 0o100644 };
+      const now = 10_000_000_000n;
+      expect(isSettled(stat, now)).toBe(true);
+      expect(isSettled({ ...stat, ...change }, now)).toBe(false);
+    },
+  );
+
+  test("a file is read again by jk_update if anything in its stamp or in that of the source is new", () => {
+    const path = `${jail.path}/usr/tool`;
+    const source = `${jail.base}/tool`;
+    for (const file of [path, source]) fs.writeFileSync(file, "the same");
+    const old = (file: string) => ({ ...statAt(AT_FDCWD, file), ctime: 1n, uid: 0, mode: 0o100755 });
+    const [here, there] = [old(path), old(source)];
+    const sources = { stat: there };
+    const contents = new KnownContents(jail.root, { source: () => sources.stat }, undefined);
+    const same = (stat = here, from = source) => contents.same("/usr/tool", from, stat);
+    expect(same()).toBe(true);
+    // As nobody can do: the content changes, and the stamp does not. It shows that the file is not read.
+    fs.writeFileSync(source, "another!");
+    expect(same()).toBe(true);
+    for (const change of [{ ctime: 2n }, { mtime: 2n }, { uid: 1000 }, { mode: 0o100757 }]) {
+      expect([change, same({ ...here, ...change })]).toEqual([change, false]);
+      sources.stat = { ...there, ...change };
+      expect([change, same()]).toEqual([change, false]);
+      sources.stat = there;
+    }
+    fs.copyFileSync(source, `${source}2`);
+    expect(same(here, `${source}2`)).toBe(false);
+  });
+
   test("goes when the jail is forgotten", () => {
     const registry = `${jail.base}/jails`;
     saveVerified(registry, "id", new Map([["/a", { stamp: "1", source: "/a", sourceStamp: "2" }]]));
@@ -255,6 +294,7 @@ test("every section of jk_init.ini that brings programs has a smoke test", () =>
   // Data alone; the limited shell, which jk_chrootsh runs itself; aliases, which bring sections that have tests.
   const data = [
     "uidbasics",
+    "livebasics",
     "netbasics",
     "logbasics",
     "terminfo",

@@ -1,7 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import fc from "fast-check";
-import { parseNsswitch } from "../../src/libraries/dlopen-sets.ts";
 import { abiOf } from "../../src/libraries/elf/abi.ts";
 import { builtInDirectories } from "../../src/libraries/interpreter.ts";
 import { RootView } from "../../src/libraries/root-view.ts";
@@ -9,6 +8,7 @@ import { parseScriptLine } from "../../src/libraries/script.ts";
 import { hwcapSubdirectories, platformOn } from "../../src/libraries/search/hwcaps.ts";
 import { parseLinkerCache } from "../../src/libraries/search/ld-cache.ts";
 import { readLinkerConf } from "../../src/libraries/search/ld-conf.ts";
+import { parseNsswitch } from "../../src/system/name-services.ts";
 import { makeCache } from "./elf-builder.ts";
 import { temporaryRoot } from "./temporary-root.ts";
 

@@ -1,6 +1,7 @@
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import {
   chmodSync,
+  chownSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -18,6 +19,7 @@ import {
   type ManifestEntry,
   type ManifestRequest,
   openManifest,
+  readRegistry,
   recordRequest,
   removeEntries,
   removeRequests,
@@ -211,6 +213,69 @@ test("damaged files are reported", () => {
   const path = `${registry}/${manifest.id}/manifest.json`;
   writeFileSync(path, `${readFileSync(path, "utf8").split("\n")[0]}\n`);
   expect(codeOf(() => open())).toBe("bad-manifest");
+});
+
+describe("a damaged record", () => {
+  const fileOf = (id: string) => `${registry}/${id}/manifest.json`;
+  const saved = (path = jail.path) => {
+    const manifest = open(path);
+    recordRequest(manifest, request("a"));
+    saveManifest(manifest);
+    return manifest;
+  };
+  const damaged = (...paths: string[]) =>
+    readRegistry(paths, registry).damaged.map(({ id, error }) => [id, error.jail, error.reason]);
+
+  test("names its jail, from its first line or by its id", () => {
+    const { id } = saved();
+    const text = readFileSync(fileOf(id), "latin1");
+    writeFileSync(fileOf(id), text.slice(0, 30 + jail.path.length));
+    expect(damaged()).toEqual([[id, jail.path, "is damaged"]]);
+    expect(knownJails(registry)).toEqual([]);
+    writeFileSync(fileOf(id), "");
+    expect(damaged()).toEqual([[id, undefined, "is empty"]]);
+    expect(damaged("/srv/other", jail.path)).toEqual([[id, jail.path, "is empty"]]);
+    expect(codeOf(() => open())).toBe("bad-manifest");
+  });
+
+  test("names bytes that are not UTF-8", () => {
+    mkdirSync(Buffer.from(`${jail.base}/caf\xe9`, "latin1"), { mode: 0o755 });
+    const { id } = saved(`${jail.base}/caf\xe9`);
+    writeFileSync(fileOf(id), readFileSync(fileOf(id)).subarray(0, 60 + jail.base.length));
+    expect(damaged()).toEqual([[id, `${jail.base}/caf\xe9`, "is damaged"]]);
+  });
+
+  test("is not trusted unless it is root's alone", () => {
+    const { id } = saved();
+    for (const mode of [0o620, 0o602]) {
+      chmodSync(fileOf(id), mode);
+      expect(damaged()).toEqual([[id, jail.path, "can be written by users other than root"]]);
+      expect(codeOf(() => open())).toBe("bad-manifest");
+    }
+    chmodSync(fileOf(id), 0o644);
+    expect(damaged()).toEqual([]);
+    chownSync(fileOf(id), 4001, 0);
+    expect(damaged()).toEqual([[id, jail.path, "belongs to uid 4001, and not to root"]]);
+    expect(codeOf(() => open())).toBe("bad-manifest");
+  });
+
+  test("of another jail is not overwritten by that of a new one", () => {
+    const { id } = saved();
+    const text = readFileSync(fileOf(id), "latin1").replace(jail.path, "/srv/moved");
+    writeFileSync(fileOf(id), text.slice(0, 60));
+    expect(damaged()).toEqual([[id, "/srv/moved", "is damaged"]]);
+    expect(saved().id).toBe(`${id}-2`);
+    expect(readFileSync(fileOf(id), "latin1")).toBe(text.slice(0, 60));
+  });
+
+  test("that appears while a tool runs is not overwritten", () => {
+    const { id } = saved();
+    const manifest = open();
+    recordRequest(manifest, request("b"));
+    writeFileSync(fileOf(id), "{");
+    expect(codeOf(() => saveManifest(manifest))).toBe("bad-manifest");
+    expect(readFileSync(fileOf(id), "latin1")).toBe("{");
+  });
 });
 
 test("thousands of entries", () => {

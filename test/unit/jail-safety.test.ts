@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import {
   chmodSync,
   chownSync,
+  lchownSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -10,6 +11,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { answered } from "../../src/cli/error.ts";
+import { lookUp } from "../../src/jail/fs/look.ts";
 import {
   configDirectoryFindings,
   exchangeFindings,
@@ -17,7 +19,7 @@ import {
   onlyRootDecides,
   requireSafeJail,
 } from "../../src/jail/fs/safety.ts";
-import { closeJailRoot, openJailRoot } from "../../src/jail/fs/walk.ts";
+import { closeJailRoot, openJailRoot, release, walk } from "../../src/jail/fs/walk.ts";
 import { codeOf, makeJail, messageOf, type TestJail, USER } from "./jail-helper.ts";
 
 let jail: TestJail;
@@ -147,6 +149,29 @@ describe("jailFindings", () => {
     expect(codeOf(() => requireSafeJail(jail.root, 3))).toBe("unsafe-jail");
     expect(messageOf(() => requireSafeJail(jail.root, 3))).toContain(`fix it with: chmod g-w ${at("/etc")}`);
   });
+});
+
+test("a symbolic link that a user left in root's directory is not followed, unless only root ever wrote there", () => {
+  for (const name of ["data", "usr"]) {
+    directory(`/${name}`, 0o755, USER);
+    symlinkSync("/etc", at(`/${name}/link`));
+    lchownSync(at(`/${name}/link`), USER, USER);
+    directory(`/${name}`);
+  }
+  lchownSync(at("/usr/link"), 0, 0);
+  writeFileSync(at("/etc/file"), "");
+  const root = openJailRoot(jail.path);
+  const reaches = (path: string) => {
+    const whole = codeOf(() => lookUp(root, path, { follow: true }));
+    return [whole, codeOf(() => release(walk(root, path)))];
+  };
+  expect(reaches("/usr/link")).toEqual(["no error", "no error"]);
+  const refused = "link-in-untrusted-directory";
+  expect(reaches("/data/link")).toEqual([refused, refused]);
+  expect(codeOf(() => lookUp(root, "/data/link/file"))).toBe(refused);
+  lchownSync(at("/usr/link"), USER, USER);
+  expect(reaches("/usr/link")).toEqual(["no error", "no error"]);
+  closeJailRoot(root);
 });
 
 describe("onlyRootDecides: who can change, or create, a directory", () => {

@@ -102,7 +102,7 @@ test.each([
   ["another home in the jail", { passwd: [{ ...user, home: "/home/v" }] }, "'/home/v'"],
   ["another gid in the jail", { group: [group("u", 9)] }, "has gid 9"],
   ["a home of /", { user: { ...user, home: "/" } }, "home '/'"],
-  ["a home that is the jail", { user: { ...user, home: "/srv/j" } }, "home '/srv/j'"],
+  ["a home that is the jail, as one in it", { user: { ...user, home: "/srv/j/./" } }, "home '/srv/j/./'"],
   [
     "a home that breaks the file",
     { user: { ...user, home: "/home/u\nroot::0:0::/:/bin/sh" } },
@@ -111,6 +111,20 @@ test.each([
 ])("refused: %s", (_what, changes, message) => {
   expect(() => plan(changes)).toThrow(message);
 });
+
+test.each(["/srv/j", "/srv/j/", "/srv//j"])(
+  "the jail itself (%s) is no home in it: it gets the usual one",
+  (home) => {
+    const { jailHome, home: onHost, entry, moveFrom, notes } = plan({ user: { ...user, home }, move: true });
+    expect([jailHome, onHost, entry?.home, moveFrom]).toEqual([
+      "/home/u",
+      "/srv/j/./home/u",
+      "/home/u",
+      undefined,
+    ]);
+    expect(notes).toContain("user 'u' gets the home /home/u: the jail itself can be no home in it");
+  },
+);
 
 test("an error of a look at a changed login is a warning, and the next account is changed", () => {
   const changed: string[] = [];

@@ -1,13 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { type JailedProcess, parentFromStat } from "../../src/processes/process.ts";
-import {
-  classifyRoot,
-  nameOfMount,
-  parseMounts,
-  type RootFacts,
-  withoutDeleted,
-} from "../../src/processes/roots.ts";
+import { classifyRoot, nameOfMount, type RootFacts, withoutDeleted } from "../../src/processes/roots.ts";
 import { commandOf, type Row, rowsOf, tableLines, treeOrder } from "../../src/processes/text.ts";
+import { parseMounts } from "../../src/system/mountinfo.ts";
 
 describe("classifyRoot", () => {
   const facts = (some: Partial<RootFacts>): RootFacts => ({
@@ -64,14 +59,16 @@ describe("mountinfo", () => {
     "",
     "nonsense",
   ].join("\n");
+  const SHARED = { options: ["rw", "relatime"], propagation: ["shared:1"] };
   const mounts = parseMounts(text);
-  const mount = (device: string, root: string) => ({ id: 99n, device, root, mountPoint: "/" });
+  const mount = (device: string, root: string) => ({ device, root });
 
   test("is read line by line, without escapes", () => {
+    const ext4 = { options: ["rw"], propagation: [], type: "ext4" };
     expect(mounts).toEqual([
-      { id: 22n, device: "8:1", root: "/", mountPoint: "/" },
-      { id: 30n, device: "8:2", root: "/data", mountPoint: "/srv" },
-      { id: 31n, device: "8:1", root: "/var/lib", mountPoint: "/mnt/with blank\\" },
+      { ...ext4, id: 22n, device: "8:1", root: "/", mountPoint: "/", ...SHARED },
+      { ...ext4, id: 30n, device: "8:2", root: "/data", mountPoint: "/srv" },
+      { ...ext4, id: 31n, device: "8:1", root: "/var/lib", mountPoint: "/mnt/with blank\\" },
     ]);
   });
 

@@ -95,9 +95,11 @@ describe("pages", () => {
   test.each(tools.map((tool) => [tool.page, tool] as const))("%s.8 has the complete table", (name, tool) => {
     const { text } = page(`${name}.8`);
     const options = section(text, "OPTIONS");
-    for (const { names, value } of shownOptions(tool.help.options)) {
+    for (const { names, value, optional } of shownOptions(tool.help.options)) {
       const flags = names.map((flag) => `Fl ${flag.slice(1).replaceAll("-", "\\-")}`).join(" , ");
-      expect(options).toContain(`.It ${flags}${value === undefined ? "\n" : ` Ns = Ns Ar ${value}\n`}`);
+      const kind = value === "lines" ? "Cm" : "Ar";
+      const joined = optional ? ` Ns Op = Ns ${kind} ${value}` : ` Ns = Ns Ar ${value}`;
+      expect(options).toContain(`.It ${flags}${value === undefined ? "" : joined}\n`);
     }
     const items = options.split("\n").filter((line) => line.startsWith(".It "));
     expect(items.length).toBe(shownOptions(tool.help.options).length);

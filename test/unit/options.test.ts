@@ -83,7 +83,13 @@ describe("names", () => {
   test("an option of several tools has one description", () => {
     for (const long of ["dry-run", "json", "hardlink", "sync", "help", "version"]) {
       const described = all.filter((one) => one.long === long && one.spec.hidden !== true);
-      const more = ["jailkit disk json", "jailkit delete json", "jailkit help"];
+      const more = [
+        "jailkit disk json",
+        "jailkit delete json",
+        "jailkit help",
+        "jk_update json",
+        "jk_check json",
+      ];
       const plain = described.filter(
         ({ tool }) => !more.includes(`${tool} ${long}`) && !HAND_ON.includes(tool),
       );

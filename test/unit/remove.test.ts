@@ -3,6 +3,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, wr
 import { mountsBelow } from "../../src/jail/fs/unmount.ts";
 import { registerLogSocket } from "../../src/populate/apply/log-socket.ts";
 import { withProcLine } from "../../src/populate/apply/proc.ts";
+import { parseMounts } from "../../src/system/mountinfo.ts";
 import {
   fstabMounts,
   removeProcLine,
@@ -57,12 +58,12 @@ describe("mountinfo", () => {
   ].join("\n");
 
   test("the mounts in a jail, the last first", () => {
-    expect(mountsBelow("/srv/j", text)).toEqual([
+    expect(mountsBelow("/srv/j", parseMounts(text))).toEqual([
       { path: "/with blank", type: "tmpfs" },
       { path: "/proc", type: "proc" },
       { path: "/", type: "xfs" },
     ]);
-    expect(mountsBelow("/srv/other", text)).toEqual([]);
+    expect(mountsBelow("/srv/other", parseMounts(text))).toEqual([]);
   });
 });
 

@@ -5,6 +5,7 @@ import { describeError } from "../../cli/error.ts";
 import { compareOpen } from "../../jail/fs/compare.ts";
 import { openSource } from "../../jail/fs/source.ts";
 import { isRegular } from "../../jail/fs/walk.ts";
+import { stampOf } from "../../jail/record/verified.ts";
 
 /** Two files to compare, or one whose digest is wanted. */
 export interface Job {
@@ -20,11 +21,6 @@ export interface Comparison {
   readonly verdict: "same" | "different" | "changed" | "unreadable";
   readonly reason?: string;
   readonly digest?: string;
-}
-
-/** Identifies an unchanged file: size, mtime, ctime, inode. Nobody can write to a file and keep its ctime. */
-export function stampOf({ size, mtime, ctime, ino }: Stat): string {
-  return `${size} ${mtime} ${ctime} ${ino}`;
 }
 
 const FLAGS = C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY;

@@ -1,11 +1,11 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
+import { isSettled, nanosecondsNow, stampOf, type VerifiedFiles } from "../../jail/record/verified.ts";
 import type { Collected } from "../collect.ts";
 import type { CheckFinding, CheckProblem } from "../rules.ts";
-import { type Comparison, type Job, stampOf } from "./compare.ts";
+import type { Comparison, Job } from "./compare.ts";
 import { startComparisons } from "./threads.ts";
-import { isSettled, type VerifiedFiles } from "./verified.ts";
 
 interface OpenJob {
   readonly job: Job;
@@ -32,8 +32,7 @@ export function startComparing(
 class ContentComparison {
   readonly #before: VerifiedFiles;
   readonly #full: boolean;
-  /** In nanoseconds since the epoch. */
-  readonly #now = BigInt(Date.now()) * 1_000_000n;
+  readonly #now = nanosecondsNow();
   readonly #verified: VerifiedFiles = new Map();
   readonly #findings: CheckFinding[] = [];
   readonly #problems: CheckProblem[] = [];
@@ -53,12 +52,12 @@ class ContentComparison {
     const source = { path: counterpart.path, stamp: stampOf(counterpart.stat) };
     const earlier = this.#before.get(path);
     const isSame = earlier?.stamp === stamp && earlier.source === source.path;
-    if (!this.#full && isSame && earlier.sourceStamp === source.stamp) {
+    const settled = isSettled(stat, this.#now) && isSettled(counterpart.stat, this.#now);
+    if (!this.#full && settled && isSame && earlier.sourceStamp === source.stamp) {
       this.#verified.set(path, earlier);
       this.#known++;
       return;
     }
-    const settled = isSettled(stat, this.#now) && isSettled(counterpart.stat, this.#now);
     const settle = ({ verdict, reason, digest }: Comparison) => {
       if (verdict === "different") this.#findings.push(finding);
       else if (verdict !== "same") this.#addProblem(item.path, source.path, verdict, reason);

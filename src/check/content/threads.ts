@@ -77,13 +77,15 @@ function inThread(order: WorkOrder): Promise<Comparison[]> {
   });
 }
 
-/** Makes this thread a worker that compares the files it receives. */
+/** Makes this thread a worker that compares the files it receives; it leaves other orders alone. */
 export function serveComparisons(): void {
   const scope = globalThis as unknown as {
-    onmessage: ((event: { data: WorkOrder }) => void) | null;
+    addEventListener(type: "message", listener: (event: { data: WorkOrder }) => void): void;
     postMessage(answer: Comparison[]): void;
   };
-  scope.onmessage = ({ data }) => scope.postMessage(compareAll(data));
+  scope.addEventListener("message", ({ data }) => {
+    if (Array.isArray(data.jobs)) scope.postMessage(compareAll(data));
+  });
 }
 
 // From source this file is the worker; in an executable the entry calls serveComparisons.

@@ -29,6 +29,14 @@ export function barrierFindings(jailPath: ByteString, path: ByteString, barrier:
       const danger = "is proc, mounted writable: a server can be made to write its own memory";
       return found("proc-writable", danger, `mount -o remount,bind,ro ${shellWord(path)}`);
     }
+    case "mounted": {
+      const what = `is on the host's ${display(barrier.what)}, mounted in the jail`;
+      if (barrier.limited) return found("host-mount", `${what}: its contents were not checked`, umount);
+      const limit = `mount -o remount,bind,ro,nosuid,nodev ${shellWord(path)}`;
+      return found("live-mount", `${what}, and is not read-only, nosuid and nodev`, limit);
+    }
+    // The host's business: --fix must not change anything there.
+    case "outside":
     case "fuse":
       return [];
   }

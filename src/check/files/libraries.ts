@@ -9,6 +9,10 @@ import { lookUp } from "../../jail/fs/look.ts";
 import { hostPath, type JailRoot, release, walk } from "../../jail/fs/walk.ts";
 import { createLoader, type Loader } from "../../libraries/closure.ts";
 import { type DependencyProblem, isLibraryName } from "../../libraries/dependency.ts";
+import { STANDARD_PATH } from "../../libraries/script.ts";
+import { fileSystemAt } from "../../populate/file-system.ts";
+import type { Companion, Companions } from "../../populate/plan/companion.ts";
+import { installedCompanions } from "../../profile/companions.ts";
 import { onlyRootWrites } from "../../system/exchange.ts";
 import type { CheckFinding } from "../rules.ts";
 
@@ -17,6 +21,8 @@ export interface Program {
   /** As the jail sees it. */
   readonly path: ByteString;
   readonly source: ByteString;
+  /** jk_cp was asked for it by name, or nothing is known about it. */
+  readonly requested: boolean;
 }
 
 /** True for a file that the kernel or the dynamic linker may execute or load. */
@@ -29,8 +35,9 @@ export function libraryFindings(root: JailRoot, programs: readonly Program[]): C
   using inside = createLoader({ root: root.path });
   using host = createLoader();
   const findings: CheckFinding[] = [];
-  const faults: { file: ByteString; problem: DependencyProblem }[] = [];
-  for (const { path, source } of programs) {
+  const faults: { program: Program; problem: DependencyProblem }[] = [];
+  for (const program of programs) {
+    const { path, source } = program;
     const bad = examine(inside, path);
     if (bad !== undefined && examine(host, source) === undefined) {
       const shown = hostPath(root, path);
@@ -38,12 +45,16 @@ export function libraryFindings(root: JailRoot, programs: readonly Program[]): C
       findings.push({ rule: "bad-program", path: shown, jailPath: path, message });
     }
     const added = inside.problems().slice(faults.length);
-    faults.push(...added.map((problem) => ({ file: source, problem })));
+    faults.push(...added.map((problem) => ({ program, problem })));
   }
   const seen = new Set<string>();
-  for (const { file, problem } of faults) {
-    if (lacksToo(host, file, problem)) continue;
-    const finding = problemFinding(root, problem);
+  const companions = installedCompanions(fileSystemAt(), host);
+  for (const { program, problem } of faults) {
+    if (lacksToo(host, program.source, problem)) continue;
+    const companion = interpreterCompanion(companions, problem);
+    // Scripts of sections and directories come without such interpreters; jk_cp names the section of one.
+    if (companion !== undefined && !program.requested) continue;
+    const finding = problemFinding(root, problem, companion?.section);
     // A library may be found under several paths.
     const key = `${finding.path}\0${problem.library}`;
     if (!seen.has(key)) findings.push(finding);
@@ -69,7 +80,19 @@ function lacksToo(host: Loader, source: ByteString, problem: DependencyProblem):
   return host.problems().some((other) => other.library === problem.library && baseName(other.file) === name);
 }
 
-function problemFinding(root: JailRoot, { file, library, message }: DependencyProblem): CheckFinding {
+/** The section with the interpreter of a script and its library. */
+function interpreterCompanion(companions: Companions, { library }: DependencyProblem): Companion | undefined {
+  if (isLibraryName(library)) return undefined;
+  const paths = library.includes("/") ? [library] : STANDARD_PATH.map((each) => `${each}/${library}`);
+  const path = paths.find((each) => statIfPresent(AT_FDCWD, each, true) !== undefined);
+  return path === undefined ? undefined : companions.ofInterpreter(path);
+}
+
+function problemFinding(
+  root: JailRoot,
+  { file, library, message }: DependencyProblem,
+  section: ByteString | undefined,
+): CheckFinding {
   const jailPath = withoutLinks(root, file);
   const path = hostPath(root, jailPath);
   const text = display(file);
@@ -84,7 +107,10 @@ function problemFinding(root: JailRoot, { file, library, message }: DependencyPr
     jailPath,
     message: `${display(path)}${rest}`,
     // A program that is not the host's cannot be copied again, but its libraries can.
-    remedy: `jk_cp -f -j ${shellWord(root.path)} ${shellWord(isOnHost ? file : library)}`,
+    remedy:
+      section === undefined
+        ? `jk_cp -f -j ${shellWord(root.path)} ${shellWord(isOnHost ? file : library)}`
+        : `jk_init -j ${shellWord(root.path)} ${shellWord(section)}`,
   };
 }
 

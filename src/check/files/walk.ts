@@ -12,7 +12,7 @@ import {
 import { isDirectory, isLink, type JailRoot, joinPath } from "../../jail/fs/walk.ts";
 import { inheritedEntries, type NamedEntry } from "../../system/acl.ts";
 import { type Grants, grantsAt, grantsOf } from "../../system/grants.ts";
-import { fileSystemType, isReadOnly, kernelFileSystem } from "../../system/mounts.ts";
+import { fileSystemType, isLimited, isReadOnly, kernelFileSystem } from "../../system/mounts.ts";
 import type { Space, Spaces } from "./spaces.ts";
 
 /** A file, directory, symbolic link or device that a walk saw. */
@@ -35,6 +35,10 @@ export type Barrier =
   | { readonly kind: "kernel"; readonly type: string; readonly readOnly: boolean }
   | { readonly kind: "host"; readonly what: ByteString }
   | { readonly kind: "fuse" }
+  /** A directory of the host's own, such as /usr; `limited`: read-only, nosuid and nodev. */
+  | { readonly kind: "mounted"; readonly what: ByteString; readonly limited: boolean }
+  /** A directory of the host from outside the jail, such as the home of a user. */
+  | { readonly kind: "outside"; readonly what: ByteString }
   /** /proc or /sys with files, where nothing is mounted: a copy of the jail has those of another host. */
   | { readonly kind: "copied" }
   | { readonly kind: "deep" };
@@ -45,6 +49,10 @@ export interface WalkHandlers {
   ignored(path: ByteString): boolean;
   /** The name of a directory of the host that must not be in a jail. */
   hostDirectory(stat: Stat): ByteString | undefined;
+  /** The directory of the host's own that is mounted at a path; undefined for other mounts. */
+  hostMount(path: ByteString, stat: Stat): ByteString | undefined;
+  /** The directory outside the jail that is mounted at a path. */
+  outside(path: ByteString, stat: Stat): ByteString | undefined;
   /** True for a file in /proc or /sys, where nothing is mounted, that nobody asked for. */
   copied(path: ByteString): boolean;
   seen(entry: WalkEntry): void;
@@ -136,6 +144,10 @@ function barrierOf(
     const type = kernelFileSystem(fd);
     if (type !== undefined) return { kind: "kernel", type, readOnly: isReadOnly(fd) };
     if (fileSystemType(fd) === FUSE) return { kind: "fuse" };
+    const mounted = handlers.hostMount(path, stat);
+    if (mounted !== undefined) return { kind: "mounted", what: mounted, limited: isLimited(fd) };
+    const outside = handlers.outside(path, stat);
+    if (outside !== undefined) return { kind: "outside", what: outside };
   } else if (OF_THE_KERNEL.includes(path)) {
     if (readDirectory(fd).some(({ name }) => handlers.copied(joinPath(path, name))))
       return { kind: "copied" };

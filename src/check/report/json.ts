@@ -1,6 +1,6 @@
 import { jsonText } from "../../cli/display.ts";
 import { problemReport } from "../../cli/report.ts";
-import type { CheckedJail, CheckResult } from "../check.ts";
+import type { CheckedJail, HostReport } from "../check.ts";
 import { recordedSections } from "../record.ts";
 import { type CheckFinding, type CheckProblem, factsOf } from "../rules.ts";
 import type { CheckedJailReport, CheckProblemReport, CheckReport, FindingReport } from "./report-schema.ts";
@@ -16,7 +16,8 @@ function checkProblemReport(problem: CheckProblem): CheckProblemReport {
   return { ...problemReport(problem), line: problem.place?.line, column: problem.place?.column };
 }
 
-function jailReport(jail: CheckedJail): CheckedJailReport {
+/** The report of one jail. */
+export function jailReport(jail: CheckedJail): CheckedJailReport {
   const { path, report, findings, problems, fixes, fixed, tests } = jail;
   const content = report?.record.content;
   return {
@@ -33,17 +34,11 @@ function jailReport(jail: CheckedJail): CheckedJailReport {
   };
 }
 
-/** The report of jk_check. */
-export function checkReport({ host, jails, exitStatus }: CheckResult): CheckReport {
+/** The report of the host. */
+export function hostReport({ findings, problems, warnings }: HostReport): CheckReport["host"] {
   return {
-    version: 1,
-    tool: "jk_check",
-    host: {
-      findings: host.findings.map((finding) => findingReport(finding)),
-      problems: host.problems.map(checkProblemReport),
-      warnings: host.warnings.map(jsonText),
-    },
-    jails: jails.map(jailReport),
-    exitStatus,
+    findings: findings.map((finding) => findingReport(finding)),
+    problems: problems.map(checkProblemReport),
+    warnings: warnings.map(jsonText),
   };
 }

@@ -2,14 +2,14 @@ import { type ByteString, toBytes } from "../../../ffi/bytes.ts";
 import { AT_FDCWD, S_IFMT, S_ISVTX } from "../../../ffi/constants.ts";
 import { attempt } from "../../../ffi/error.ts";
 import { type Stat, statIfPresent } from "../../../ffi/files.ts";
-import { baseName, directoryOf, pathComponents } from "../../../ffi/paths.ts";
+import { baseName, directoryOf } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { asUser, operands, readFirst, shellWord } from "../../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../../config/load.ts";
 import { findEntry, type IniSection } from "../../config/model.ts";
 import { scanIni } from "../../config/scan.ts";
 import { splitList } from "../../config/values.ts";
-import { isStrict } from "../../jail/fs/safety.ts";
+import { isLoose } from "../../jail/fs/strict.ts";
 import { isRegular } from "../../jail/fs/walk.ts";
 import type { ManifestContent } from "../../jail/record/manifest.ts";
 import { onlyRootExchanges } from "../../system/exchange.ts";
@@ -161,8 +161,7 @@ function kernelFiles(one: Case): ByteString | undefined {
  */
 function closeOrShare(change: string) {
   return (one: Case): ByteString | undefined => {
-    const [top = ""] = pathComponents(one.finding.jailPath ?? "/");
-    const shared = top !== "" && !isStrict(top) && one.stat?.uid === 0;
+    const shared = isLoose(one.finding.jailPath ?? "/") && one.stat?.uid === 0;
     return chmod(shared ? "+t" : change)(one);
   };
 }
@@ -234,13 +233,18 @@ function mayBeWritten({ finding: { rule, jailPath = "/" }, stat }: Case): boolea
   return own && OPEN.includes(rule) && stat !== undefined && isRegular(stat);
 }
 
-/** A function that chooses names for files to be moved: nothing has them yet, and each is for one file only. */
-export function freePaths(): RemedyContext["freePath"] {
+/**
+ * A function that chooses names for files to be moved: nothing has them yet, and each is for one file only. Of `processes`
+ * that choose at once, each counts from its own `number` (from 1 on) in steps of their number.
+ */
+export function freePaths(number = 1, processes = 1): RemedyContext["freePath"] {
   const given = new Map<ByteString, ByteString>();
   return (wanted, file) => {
     const isFree = (path: ByteString) => (given.get(path) ?? file) === file && lookAt(path) === undefined;
-    let path = wanted;
-    for (let count = 2; !isFree(path); count++) path = `${wanted}-${count}`;
+    const numbered = (count: number) => (count === 1 ? wanted : `${wanted}-${count}`);
+    let count = number;
+    while (!isFree(numbered(count))) count += processes;
+    const path = numbered(count);
     given.set(path, file);
     return path;
   };

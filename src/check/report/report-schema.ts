@@ -60,17 +60,35 @@ const checkedJailSchema = z
   })
   .meta({ id: "jail" });
 
+const hostSchema = z.strictObject({
+  findings: z.array(findingSchema),
+  problems: z.array(checkProblemSchema),
+  warnings: texts,
+});
+
+const exitStatus = interruptible(0, 1, 2, BUSY).describe(
+  "0: no findings; 1: findings; 2: something could not be checked; 75: with --fix --no-wait, another tool works on a jail; 128 + N: signal N ended it.",
+);
+
 export const checkReportSchema = reportSchema("jk_check", {
-  host: z.strictObject({
-    findings: z.array(findingSchema),
-    problems: z.array(checkProblemSchema),
-    warnings: texts,
-  }),
+  host: hostSchema,
   jails: z.array(checkedJailSchema),
-  exitStatus: interruptible(0, 1, 2, BUSY).describe(
-    "0: no findings; 1: findings; 2: something could not be checked; 75: with --fix --no-wait, another tool works on a jail; 128 + N: signal N ended it.",
-  ),
+  exitStatus,
 }).describe("What jk_check found.");
+
+/** A line of --json=lines about a jail that is done. */
+export const checkLineSchema = reportSchema("jk_check", { jail: checkedJailSchema }).describe(
+  "--json=lines: a jail that was checked.",
+);
+
+/** The last line of --json=lines. */
+export const checkSummarySchema = reportSchema("jk_check", {
+  host: hostSchema,
+  jails: count.describe("Those that were checked."),
+  exitStatus,
+}).describe("--json=lines: the last line.");
+
+export type CheckSummary = z.infer<typeof checkSummarySchema>;
 
 /** What `jk_check --json` prints. */
 export type CheckReport = z.infer<typeof checkReportSchema>;

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { jsonText } from "../../cli/display.ts";
 import { VERSION } from "../../cli/version.ts";
-import type { CheckResult } from "../check.ts";
+import type { CheckedJail, HostReport } from "../check.ts";
 import { type CheckFinding, type CheckProblem, factsOf, RULES, type Rule } from "../rules.ts";
 
 /** A path as a file URI (RFC 8089): bytes other than unreserved characters and slashes are escaped (RFC 3986). */
@@ -43,13 +43,22 @@ const notification = ({ code, path, message }: CheckProblem) => ({
   locations: [location(path)],
 });
 
-/** The result as SARIF 2.1.0 (Static Analysis Results Interchange Format, OASIS), without fixed findings. */
-export function sarifLog({ host, jails, exitStatus }: CheckResult) {
-  const findings = [
-    ...host.findings,
-    ...jails.flatMap((jail) => jail.findings.filter((finding) => !jail.fixed.has(finding))),
-  ];
-  const problems = [...host.problems, ...jails.flatMap((jail) => jail.problems)];
+/** What a jail or the host adds to a log: findings that are not fixed, and problems. */
+export type SarifPart = ReturnType<typeof sarifPart>;
+
+/** See SarifPart. */
+export function sarifPart({
+  findings,
+  problems,
+  fixed,
+}: Pick<HostReport, "findings" | "problems"> & Partial<Pick<CheckedJail, "fixed">>) {
+  const open = findings.filter((finding) => fixed?.has(finding) !== true);
+  return { results: open.map(result), notifications: problems.map(notification) };
+}
+
+/** A log as SARIF 2.1.0 (Static Analysis Results Interchange Format, OASIS). */
+export function sarifLog(parts: readonly SarifPart[], exitStatus: number) {
+  const notifications = parts.flatMap((part) => part.notifications);
   return {
     $schema: "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
     version: "2.1.0",
@@ -69,12 +78,12 @@ export function sarifLog({ host, jails, exitStatus }: CheckResult) {
         },
         invocations: [
           {
-            executionSuccessful: problems.length === 0,
+            executionSuccessful: notifications.length === 0,
             exitCode: exitStatus,
-            toolExecutionNotifications: problems.map(notification),
+            toolExecutionNotifications: notifications,
           },
         ],
-        results: findings.map(result),
+        results: parts.flatMap((part) => part.results),
       },
     ],
   };

@@ -2,7 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { O_DIRECTORY, O_RDONLY } from "../../../ffi/constants.ts";
 import { openAt, readDirectory, statIfPresent, withFd } from "../../../ffi/files.ts";
 import { plainPath } from "../../../ffi/paths.ts";
-import { answered } from "../../cli/error.ts";
+import { answered, JailkitError } from "../../cli/error.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { type HostAccounts, nameServices } from "../../system/host-accounts.ts";
 import { readJailFile } from "../fs/look.ts";
@@ -27,8 +27,8 @@ const homeOwners = (root: JailRoot): number[] =>
 
 /**
  * The accounts of a jail that are not among `local`, the names of /etc/passwd, but in a name service such as LDAP, which may
- * not list its accounts. It is asked for the names and uids in the jail's etc/passwd, and for `owners`. Throws SystemError if
- * it does not answer.
+ * not list its accounts. It is asked for the names and uids in the jail's etc/passwd, and for `owners`. Throws JailkitError
+ * "name-service" if it does not answer.
  */
 export function serviceUsers(
   root: JailRoot,
@@ -54,11 +54,16 @@ export function serviceUsers(
   return [...found.values()];
 }
 
-/** As serviceUsers, but empty if the name service does not answer. */
-export function serviceUsersIfAnswered(
+/** As serviceUsers, with the reason why there may be more: a name service did not answer. */
+export function knownServiceUsers(
   root: JailRoot,
   local: ReadonlySet<ByteString>,
   accounts: HostAccounts,
-): JailedUser[] {
-  return orNothing(() => serviceUsers(root, local, homeOwners(root), accounts));
+): { users: JailedUser[]; unknown: string | undefined } {
+  try {
+    return { users: serviceUsers(root, local, homeOwners(root), accounts), unknown: undefined };
+  } catch (error) {
+    if (!(error instanceof JailkitError) || error.code !== "name-service") throw error;
+    return { users: [], unknown: error.message };
+  }
 }

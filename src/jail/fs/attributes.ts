@@ -6,6 +6,7 @@ import { fstat, openAt, type Stat, sameFile, withFd } from "../../../ffi/files.t
 import { addressOf, cArgument, errno, libc, syscall } from "../../../ffi/libc.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
+import { requireNoHostMount } from "./host-mounts.ts";
 import { atSpot, spotPath } from "./look.ts";
 import {
   type Directory,
@@ -14,6 +15,7 @@ import {
   isLink,
   isRegular,
   type JailRoot,
+  joinPath,
   namedError,
 } from "./walk.ts";
 
@@ -87,6 +89,7 @@ export function setAttributes(root: JailRoot, at: ByteString, changes: Partial<A
       withFd(openAt(parent.fd, name, C.O_PATH | C.O_NOFOLLOW), (fd) => {
         const stat = fstat(fd);
         if (seen !== undefined && !isSameInode(stat, seen)) throw exchanged(path);
+        requireNoHostMount(root, parent, joinPath(parent.path, name), stat);
         if (!parent.trusted && mayBeAnothers(parent.stat, stat)) throw sharedWithUsers(path);
         const { uid, gid, mode, atime, mtime } = changes;
         if (uid !== undefined || gid !== undefined) chownFd(fd, uid ?? stat.uid, gid ?? stat.gid);

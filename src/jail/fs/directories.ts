@@ -5,6 +5,7 @@ import { isErrno, SystemError } from "../../../ffi/error.ts";
 import { fstat, openAt, readDirectory, statAt, withFd } from "../../../ffi/files.ts";
 import { dropInheritedAcl } from "../../system/acl.ts";
 import { type Attributes, setOwnerAndTimes, verifyNew } from "./attributes.ts";
+import { requireNoHostMount } from "./host-mounts.ts";
 import { discard, type Placement, renameNew, stageFor, syncDirectory, withTemporaryName } from "./place.ts";
 import { type Directory, hostPath, type JailRoot, joinPath, namedError, release, walk } from "./walk.ts";
 
@@ -31,6 +32,7 @@ export function makeDirectoryIn(
   attributes: Attributes,
 ): Placement {
   try {
+    requireNoHostMount(root, parent, joinPath(parent.path, name));
     const stage = stageFor(root, parent);
     if (stage === parent) {
       makeDirectory(parent.fd, name, 0o700);

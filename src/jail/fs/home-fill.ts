@@ -85,7 +85,8 @@ class Copier {
     const flags = C.O_RDONLY | C.O_DIRECTORY;
     withFd(openAt2(top.fd, level.path || ".", flags, WITHIN), (fd) => {
       const path = level.path === "" ? top.path : joinPath(top.path, level.path);
-      const parent = { fd, path, stat: fstat(fd), trusted: true, stage: undefined, cached: false };
+      const { mount } = top;
+      const parent = { fd, path, stat: fstat(fd), trusted: true, stage: undefined, mount, cached: false };
       for (const one of level.names) {
         this.step();
         stopIfInterrupted(NOTHING_MOVED);

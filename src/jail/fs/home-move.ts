@@ -122,8 +122,9 @@ export function copyHome(
     made = makeCopy(root, stage);
     copy = joinPath(stage.path, made.name);
     const { fd } = made;
+    const { mount } = stage;
     let done = 0;
-    const top = { fd, path: copy, stat: fstat(fd), trusted: true, stage: undefined, cached: false };
+    const top = { fd, path: copy, stat: fstat(fd), trusted: true, stage: undefined, mount, cached: false };
     step(done++, total);
     fillCopy(home, root, top, home.seen, () => step(done++, total));
     if (!isUnchanged(home)) throw homeChanged(home.path);

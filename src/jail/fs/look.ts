@@ -13,6 +13,7 @@ import {
 } from "../../../ffi/files.ts";
 import { normalPath, pathComponents } from "../../../ffi/paths.ts";
 import { aclOf, modeWithoutAcl } from "../../system/acl.ts";
+import { mayFollow } from "./strict.ts";
 import {
   type Directory,
   hostPath,
@@ -96,7 +97,7 @@ function withPlace<T>(
       const stat = statIfPresent(directory.fd, name);
       if (stat === undefined) return undefined;
       if (!follow || !isLink(stat)) return use({ directory, name, stat, canonicalPath });
-      if (!directory.trusted) throw linkRefused(root, canonicalPath);
+      if (!mayFollow(directory, stat)) throw linkRefused(root, canonicalPath);
       const target = readLink(directory.fd, name);
       rest = target.startsWith("/") ? target : `${directory.path}/${target}`;
     } catch (error) {
@@ -192,8 +193,22 @@ export function readJailFile(root: JailRoot, path: ByteString, limit: number): U
   return withJailFile(root, path, (fd) => readAllFd(fd, limit));
 }
 
+let shared: JailRoot | undefined;
+
 /** Calls `use` with a directory of the host, opened as jails are, so that the same rules for symbolic links apply. */
 export function withTree<T>(use: (tree: JailRoot) => T, path: ByteString = "/"): T {
+  if (shared !== undefined && path === "/") return use(shared);
   using tree = openTree(path);
   return use(tree);
+}
+
+/** Does work that changes nothing, with one open tree of the host for all that it looks up. Do not nest. */
+export function withOneTree<T>(work: () => T): T {
+  using tree = openTree("/");
+  shared = tree;
+  try {
+    return work();
+  } finally {
+    shared = undefined;
+  }
 }

@@ -8,6 +8,7 @@ import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { operands } from "../../cli/shell-word.ts";
 import { onlyRootWrites } from "../../system/exchange.ts";
+import { requireNoHostMount } from "./host-mounts.ts";
 import { atSpot, type Spot, splitPath, spotPath } from "./look.ts";
 import {
   type Directory,
@@ -16,6 +17,7 @@ import {
   isDirectory,
   isLink,
   type JailRoot,
+  joinPath,
   namedError,
   walk,
   withDirectory,
@@ -140,6 +142,7 @@ export function place(
     const existing = absent ? undefined : statIfPresent(parent.fd, name);
     if (existing !== undefined && isDirectory(existing)) throw directoryInTheWay(spot);
     if (existing !== undefined && !replace) return "kept";
+    requireNoHostMount(root, parent, joinPath(parent.path, name));
     const stage = stageFor(root, parent);
     let temporary: ByteString | undefined;
     let made: Stat | undefined;
@@ -221,6 +224,7 @@ export function moveInPlace(
     try {
       // Where users can write, they could have exchanged what was prepared.
       if (!parent.trusted) throw new SystemError(C.EPERM, "rename", undefined);
+      requireNoHostMount(root, parent, joinPath(parent.path, name));
       const there = statIfPresent(parent.fd, name);
       if (!isSame(there, present)) return "kept";
       if (!isSame(statIfPresent(parent.fd, from), made)) throw new SystemError(C.ESTALE, "rename", undefined);

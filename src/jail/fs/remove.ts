@@ -16,6 +16,7 @@ import {
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { exchanged } from "./attributes.ts";
+import { requireNoHostMount } from "./host-mounts.ts";
 import { splitPath } from "./look.ts";
 import { renameNew, stageFor, syncDirectory, temporaryName, withTemporaryName } from "./place.ts";
 import {
@@ -82,6 +83,7 @@ function removeSeen(root: JailRoot, path: ByteString, seen: Stat, among?: Among)
     const stat = statIfPresent(parent.fd, name);
     if (stat === undefined) return false;
     if (!sameFile(stat, seen)) throw exchanged(hostPath(root, path));
+    requireNoHostMount(root, parent, joinPath(parent.path, name));
     // A remembered path may lead through it.
     if (isDirectory(stat) || isLink(stat)) forgetDirectories(root, parent);
     if (!isDirectory(stat)) removeFile(root, parent, name, seen);

@@ -9,6 +9,7 @@ import { octal } from "../../cli/octal.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { type AclReading, aclAt, removalCommand, showEntries, writersOf } from "../../system/acl.ts";
 import { toleratesGroup } from "../../system/exchange.ts";
+import { isOfKernel, isStrict } from "./strict.ts";
 import {
   type Ancestor,
   ancestorAt,
@@ -47,15 +48,6 @@ export interface Finding {
   /** The shell command that fixes it. */
   remedy: ByteString;
 }
-
-// Programs, libraries, configuration and devices come from these, and from /root the configuration of root's own programs.
-const STRICT: readonly ByteString[] = ["dev", "etc", "usr", "bin", "sbin", "opt", "run", "root"];
-// The dynamic linker asks proc(5) where a program is. If the kernel's is mounted there, it shows other owners in a container.
-const OF_THE_KERNEL: readonly ByteString[] = ["proc", "sys"];
-
-/** True for a directory at the top of a jail in which only root may change names; `name` without a slash. */
-export const isStrict = (name: ByteString): boolean =>
-  STRICT.includes(name) || OF_THE_KERNEL.includes(name) || name.startsWith("lib");
 
 // Programs expect directories of these names.
 const DIRECTORIES = /^(?:dev|etc|lib|usr|bin|sbin|opt)$/;
@@ -236,7 +228,7 @@ export function jailFindings(root: JailRoot): Finding[] {
     const path = hostPath(root, joinPath("/", name));
     if (isLink(stat)) findings.push(...linkFindings(root, name));
     else if (isDirectory(stat)) {
-      const mounted = OF_THE_KERNEL.includes(name) && !onSameMount(root.top.stat, stat);
+      const mounted = isOfKernel(name) && !onSameMount(root.top.stat, stat);
       if (!mounted) findings.push(...strictFindings(path, stat));
     } else if (DIRECTORIES.test(name)) {
       const found = finding(path, "not-a-directory", "is not a directory", "mv -nT");

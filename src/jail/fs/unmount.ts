@@ -1,7 +1,8 @@
-import { type ByteString, fromBytes } from "../../../ffi/bytes.ts";
+import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
-import { close, openAt, readFile } from "../../../ffi/files.ts";
+import { close, openAt } from "../../../ffi/files.ts";
 import { cArgument, check, libc } from "../../../ffi/libc.ts";
+import { below, type Mount, ownMounts } from "../../system/mountinfo.ts";
 import { atSpot } from "./look.ts";
 import { forgetDirectories, hostPath, type JailRoot, namedError } from "./walk.ts";
 
@@ -13,30 +14,22 @@ export interface JailMount {
   readonly type: ByteString;
 }
 
-const MOUNTINFO_LIMIT = 1 << 26;
 // umount2(2)
 const UMOUNT_NOFOLLOW = 8;
 
-/** The mounts at `jail` and below it, from the text of /proc/self/mountinfo (proc(5)); the last first. */
-export function mountsBelow(jail: ByteString, mountinfo: ByteString): JailMount[] {
-  return mountinfo
-    .split("\n")
-    .flatMap((line): JailMount[] => {
-      const fields = line.split(" ");
-      const where = fields[4]?.replace(/\\([0-7]{3})/g, (_, digits: string) =>
-        String.fromCharCode(Number.parseInt(digits, 8)),
-      );
-      const type = fields[fields.indexOf("-") + 1];
-      if (where === undefined || type === undefined) return [];
-      if (where === jail) return [{ path: "/", type }];
-      return where.startsWith(`${jail}/`) ? [{ path: where.slice(jail.length), type }] : [];
+/** The mounts at `jail` and below it; the last first. */
+export function mountsBelow(jail: ByteString, mounts: readonly Mount[]): JailMount[] {
+  return mounts
+    .flatMap(({ mountPoint, type }): JailMount[] => {
+      const path = below(mountPoint, jail);
+      return path === undefined ? [] : [{ path: path || "/", type }];
     })
     .reverse();
 }
 
 /** The present mounts in a jail, the last first. */
 export function jailMounts(jail: ByteString): JailMount[] {
-  return mountsBelow(jail, fromBytes(readFile("/proc/self/mountinfo", MOUNTINFO_LIMIT)));
+  return mountsBelow(jail, ownMounts());
 }
 
 /**

@@ -6,100 +6,52 @@ import { normalPath, pathComponents } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
-import { type AclReading, aclAt } from "../../system/acl.ts";
+import { aclAt } from "../../system/acl.ts";
 import { onlyRootWrites, toleratesGroup } from "../../system/exchange.ts";
 import { closeDirectory, DirectoryCache } from "./cache.ts";
-import { heldError } from "./held.ts";
+import {
+  type Ancestor,
+  type Directory,
+  hostPath,
+  isDirectory,
+  isLink,
+  type JailRoot,
+  joinPath,
+  namedError,
+  type TreeOptions,
+} from "./root.ts";
+import { mayFollow } from "./strict.ts";
 
-/** An open directory of a jail. */
-export interface Directory {
-  /** O_PATH; -1 once closed, so that a stale descriptor is an error and never another file. */
-  fd: number;
-  /** As the jail sees it, without symbolic links: "/", "/usr/lib". */
-  readonly path: ByteString;
-  readonly stat: Stat;
-  /**
-   * It and all directories above it, up to the jail's root, belong to root, and nobody else can write them: only root can
-   * exchange a name in it.
-   */
-  readonly trusted: boolean;
-  /** If it is not trusted: the nearest trusted directory above from which rename(2) into it works. */
-  readonly stage: Directory | undefined;
-  /** The root keeps it open; otherwise the caller closes it. */
-  readonly cached: boolean;
-}
-
-/** A directory above a jail. */
-export interface Ancestor {
-  readonly path: ByteString;
-  readonly stat: Stat;
-  /** "none" unless it matters: see parentFindings of safety.ts. */
-  readonly acl: AclReading;
-}
+export {
+  type Ancestor,
+  type Directory,
+  hostPath,
+  isDirectory,
+  isLink,
+  isRegular,
+  type JailRoot,
+  joinPath,
+  namedError,
+  type TreeOptions,
+} from "./root.ts";
 
 /** An open directory as one above a jail. `path` is on the host. */
 export function ancestorAt(path: ByteString, { fd, stat }: Pick<Directory, "fd" | "stat">): Ancestor {
   return { path, stat, acl: toleratesGroup(stat) ? aclAt(fd, ".") : "none" };
 }
 
-/** An open jail; all access to it starts from its descriptor. Leaving the scope of a `using` closes it. */
-export interface JailRoot extends Disposable {
-  /** The absolute path on the host, without ".", ".." and doubled slashes. */
-  readonly path: ByteString;
-  /** O_PATH | O_DIRECTORY. */
-  readonly fd: number;
-  readonly top: Directory;
-  /** The directories above the jail, from "/" on, as they were when the jail was opened through them. */
-  readonly ancestors: readonly Ancestor[];
-  /** fsync(2) after each write. */
-  readonly sync: boolean;
-  /** Trusted directories, by the path that was asked for. */
-  readonly cache: DirectoryCache<Directory>;
-}
-
-export interface TreeOptions {
-  sync?: boolean;
-  cacheLimit?: number;
-}
-
 // In one walk.
 const MAKE_LIMIT = 4096;
-
-/** A path in the jail as a path of the host, for messages. */
-export function hostPath(root: JailRoot, path: ByteString): ByteString {
-  const rest = pathComponents(path).join("/");
-  if (rest === "") return root.path;
-  return root.path === "/" ? `/${rest}` : `${root.path}/${rest}`;
-}
-
-/**
- * The same error with `path` (of the host). Other errors, and those that have an absolute path, are unchanged; that of a
- * file or directory that chattr(1) protects says so.
- */
-export function namedError(error: unknown, path: ByteString): unknown {
-  if (!(error instanceof SystemError) || error.path?.startsWith("/")) return error;
-  const held = error.code === "EPERM" ? heldError(path) : undefined;
-  return held ?? new SystemError(error.errno, error.call, path);
-}
-
-/** True for a directory. */
-export const isDirectory = ({ mode }: Pick<Stat, "mode">): boolean => (mode & C.S_IFMT) === C.S_IFDIR;
-/** True for a symbolic link. */
-export const isLink = ({ mode }: Pick<Stat, "mode">): boolean => (mode & C.S_IFMT) === C.S_IFLNK;
-/** True for a regular file. */
-export const isRegular = ({ mode }: Pick<Stat, "mode">): boolean => (mode & C.S_IFMT) === C.S_IFREG;
-
-/** `name` in the directory `path`. */
-export function joinPath(path: ByteString, name: ByteString): ByteString {
-  return path === "/" ? `/${name}` : `${path}/${name}`;
-}
 
 /**
  * Opens the directory at an absolute path of the host, component by component from "/", without following symbolic links;
  * ".." is resolved in the text. Throws JailkitError: "relative-path", "link-in-jail-path", "no-such-jail",
  * "not-a-directory".
  */
-export function openTree(path: ByteString, { sync = false, cacheLimit }: TreeOptions = {}): JailRoot {
+export function openTree(
+  path: ByteString,
+  { sync = false, cacheLimit, isJail = false }: TreeOptions = {},
+): JailRoot {
   if (!path.startsWith("/")) {
     throw new JailkitError("relative-path", 1, `${display(path)}: not an absolute path; write it from / on`);
   }
@@ -127,14 +79,24 @@ export function openTree(path: ByteString, { sync = false, cacheLimit }: TreeOpt
     const message = `${display(at)}: no such directory; create it with: mkdir -m 0755 ${shellWord(at)}`;
     throw new JailkitError("no-such-jail", 1, message);
   }
-  const top = { fd, path: "/", stat, trusted: onlyRootWrites(stat), stage: undefined, cached: true };
+  const mount = { path: "/", stat };
+  const top = { fd, path: "/", stat, trusted: onlyRootWrites(stat), stage: undefined, mount, cached: true };
   const cache = new DirectoryCache<Directory>(cacheLimit);
-  return { path: at, fd, top, ancestors, sync, cache, [Symbol.dispose]: () => closeJailRoot({ cache, top }) };
+  return {
+    path: at,
+    fd,
+    top,
+    ancestors,
+    sync,
+    isJail,
+    cache,
+    [Symbol.dispose]: () => closeJailRoot({ cache, top }),
+  };
 }
 
 /** Opens a jail; see openTree. "/" is refused ("jail-is-root"). Close it by `using`, or with closeJailRoot. */
 export function openJailRoot(path: ByteString, options: TreeOptions = {}): JailRoot {
-  const root = openTree(path, options);
+  const root = openTree(path, { ...options, isJail: true });
   if (root.path !== "/") return root;
   closeJailRoot(root);
   throw new JailkitError("jail-is-root", 1, "/: is the root directory of this machine, not a jail");
@@ -162,7 +124,16 @@ function childDirectory(parent: Directory, path: ByteString, fd: number, keep: b
   const above = parent.trusted ? parent : parent.stage;
   // rename(2) fails between mounts, and between subvolumes of one mount.
   const renames = above !== undefined && onSameMount(above.stat, stat);
-  return { fd, path, stat, trusted, stage: !trusted && renames ? above : undefined, cached: trusted && keep };
+  const mount = stat.mountId === parent.stat.mountId ? parent.mount : { path, stat };
+  return {
+    fd,
+    path,
+    stat,
+    trusted,
+    stage: !trusted && renames ? above : undefined,
+    mount,
+    cached: trusted && keep,
+  };
 }
 
 /** True for files of one mount, and of one subvolume of it. */
@@ -285,7 +256,7 @@ class Walk {
     let target: ByteString;
     try {
       if (!isLink(stat)) throw new SystemError(C.ENOTDIR, "open", undefined);
-      if (!here.trusted) throw linkRefused(this.root, this.at);
+      if (!mayFollow(here, stat)) throw linkRefused(this.root, this.at);
       if (++this.links > C.MOST_LINKS) throw new SystemError(C.ELOOP, "open", undefined);
       target = readLink(fd, "");
     } finally {

@@ -2,17 +2,22 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { EROFS } from "../../../ffi/constants.ts";
 import { SystemError } from "../../../ffi/error.ts";
 import { isReadOnly } from "../../system/mounts.ts";
+import { requireNoHostMount } from "./host-mounts.ts";
 import { withTree } from "./look.ts";
 import { type Failure, noRoom } from "./no-room.ts";
 import { nearestDirectory } from "./safety.ts";
 import { hostPath, type JailRoot, release } from "./walk.ts";
 
-/** Throws SystemError EROFS if one of these directories of a jail, or the nearest above it, is on a read-only mount. */
+/**
+ * Throws SystemError EROFS if one of these directories of a jail, or the nearest above it, is on a read-only mount, and
+ * JailkitError "host-mount" if it is on a mount of the host's own directories.
+ */
 export function requireWritable(root: JailRoot, paths: readonly ByteString[]): void {
   for (const path of paths) {
     const directory = nearestDirectory(root, path);
     const closed = isReadOnly(directory.fd);
     release(directory);
+    requireNoHostMount(root, directory, path);
     if (closed) throw new SystemError(EROFS, "statfs", hostPath(root, directory.path));
   }
 }

@@ -2,7 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { chmodFd, makeLink, makeNode, makeSymlink, syncFd } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { copyContents } from "../../../ffi/copy.ts";
-import { isErrno, SystemError } from "../../../ffi/error.ts";
+import { attempt, isErrno, SystemError } from "../../../ffi/error.ts";
 import {
   close,
   fstat,
@@ -22,9 +22,10 @@ import { JailkitError } from "../../cli/error.ts";
 import { dropInheritedAcl, dropInheritedAclOfPath, hasDefaultAcl } from "../../system/acl.ts";
 import { kernelFileSystem } from "../../system/mounts.ts";
 import { type Attributes, chmodPath, setOwnerAndTimes, setTimesOf, verifyNew } from "./attributes.ts";
+import { hostSystemOf, requireNoHostMount } from "./host-mounts.ts";
 import { atSpot, type Spot, spotPath } from "./look.ts";
 import { type Placement, type PutOptions, place, syncDirectory } from "./place.ts";
-import { type Directory, type JailRoot, namedError } from "./walk.ts";
+import { type Directory, type JailRoot, joinPath, namedError } from "./walk.ts";
 
 export { type Attributes, setAttributes } from "./attributes.ts";
 export { makeDirectories, makeDirectoryIn } from "./directories.ts";
@@ -34,8 +35,8 @@ export { type Among, isOneOf, removePath, removeTree } from "./remove.ts";
 // Not before the first write: jk_uchroot loads this module and writes nothing.
 let own: { uid: number; gid: number } | undefined;
 
-/** The content of a new file: an open file of the host, from its offset on, or bytes. */
-type Source = { fd: number; size: number } | Uint8Array;
+/** The content of a new file: an open file of the host, from its offset on (`start`, if known), or bytes. */
+type Source = { fd: number; size: number; start?: number } | Uint8Array;
 
 /** Extended attributes. */
 export type Xattrs = readonly (readonly [name: ByteString, value: Uint8Array])[];
@@ -73,8 +74,26 @@ function isBornAs({ stat }: Directory, { uid, gid }: Omit<Attributes, "mode">): 
   return uid === own.uid && gid === own.gid && stat.gid === gid && (stat.mode & C.S_ISGID) === 0;
 }
 
+// Whether new files inherit an ACL. Only root can change that in a trusted directory, and most get many files.
+const inheriting = new WeakMap<Directory, boolean>();
+
+function inheritsAcl(stage: Directory): boolean {
+  if (!stage.trusted || !stage.cached) return true;
+  const known = inheriting.get(stage);
+  if (known !== undefined) return known;
+  const has = attempt(() => hasDefaultAcl(stage.fd)) ?? true;
+  inheriting.set(stage, has);
+  return has;
+}
+
 /** Sets the attributes of a new file with its content. */
-function finish(root: JailRoot, stage: Directory, fd: number, attributes: Attributes, inherits = true): void {
+function finish(
+  root: JailRoot,
+  stage: Directory,
+  fd: number,
+  attributes: Attributes,
+  inherits = inheritsAcl(stage),
+): void {
   // Before the mode, which would set the mask of an inherited ACL and leave its entries.
   if (inherits) dropInheritedAcl(fd, false);
   // The owner first: changing it clears setuid and setgid.
@@ -92,6 +111,7 @@ let namelessFiles = true;
  */
 function putNameless(spot: Spot, source: Source, attributes: Attributes): Placement | undefined {
   const { root, parent, name } = spot;
+  requireNoHostMount(root, parent, joinPath(parent.path, name));
   let fd: number;
   try {
     fd = openAt(parent.fd, ".", C.O_WRONLY | C.O_TMPFILE, 0o600);
@@ -99,7 +119,7 @@ function putNameless(spot: Spot, source: Source, attributes: Attributes): Placem
     if (isErrno(error, "EOPNOTSUPP", "EISDIR", "EINVAL")) namelessFiles = false;
     return undefined;
   }
-  const start = source instanceof Uint8Array ? 0 : seek(source.fd, 0, C.SEEK_CUR);
+  const start = source instanceof Uint8Array ? 0 : (source.start ?? seek(source.fd, 0, C.SEEK_CUR));
   try {
     fill(fd, source);
     finish(root, parent, fd, attributes);
@@ -182,7 +202,10 @@ export function putSymlinkIn(
   const { attributes } = options;
   // symlink(2) creates a link at once and follows nothing: no temporary name is needed.
   if (attributes === undefined && !options.replace && isBornAs(parent, { uid: 0, gid: 0 })) {
+    const isHosts = hostSystemOf(root, parent.mount) !== undefined;
     try {
+      // `place` refuses, unless the name exists.
+      if (isHosts) throw new SystemError(C.EEXIST, "symlink", undefined);
       makeSymlink(target, parent.fd, name);
       syncDirectory(root, parent);
       return "created";

@@ -55,6 +55,10 @@ export interface ManifestContent {
   jail: JailIdentity;
   requests: ManifestRequest[];
   entries: Map<ByteString, ManifestEntry>;
+  /** The number of entries in the file, if it was read from one. */
+  lines?: number;
+  /** The directories of the host that are mounted at the same path of the jail; undefined if there are none. */
+  live?: readonly ByteString[] | undefined;
   unknown: Record<string, unknown>;
 }
 
@@ -95,7 +99,9 @@ function line(record: { unknown?: Json | undefined; mtime?: bigint | undefined }
 
 /** The bytes of a manifest file, with one line for each request and entry; parseManifest reads it. */
 export function formatManifest(content: ManifestContent): Uint8Array {
-  const head = JSON.stringify({ ...content.unknown, version: MANIFEST_VERSION, jail: encode(content.jail) });
+  const { live, unknown, jail } = content;
+  const first = { ...unknown, version: MANIFEST_VERSION, jail: encode(jail) };
+  const head = JSON.stringify(live === undefined ? first : { ...first, live: encode(live) });
   const requests = content.requests.map(line).join(",\n");
   const entries = [...content.entries.values()].map(line).join(",\n");
   const text = `${head.slice(0, -1)},\n"requests":[\n${requests}\n],\n"entries":[\n${entries}\n]}\n`;
@@ -125,7 +131,7 @@ const ENTRY_FIELDS = new Set(
   "path type source sections neededBy reason mode uid gid size mtime target major minor hardLink".split(" "),
 );
 const REQUEST_FIELDS = new Set(["tool", "sections", "operands", "options", "time"]);
-const MANIFEST_FIELDS = new Set(["version", "jail", "requests", "entries"]);
+const MANIFEST_FIELDS = new Set(["version", "jail", "live", "requests", "entries"]);
 
 function entryOf(value: unknown): ManifestEntry | undefined {
   if (!isRecord(value)) return undefined;
@@ -200,13 +206,30 @@ export function parseManifest(bytes: Uint8Array): ManifestContent | undefined {
   const jail = identityOf(value.jail);
   const { requests, entries } = value;
   if (jail === undefined || !Array.isArray(requests) || !Array.isArray(entries)) return undefined;
-  const parsed = entries.map(entryOf).filter((entry) => entry !== undefined);
+  let parsed: Map<ByteString, ManifestEntry> | undefined;
   return {
     jail,
     requests: requests.map(requestOf).filter((request) => request !== undefined),
-    entries: new Map(parsed.map((entry) => [entry.path, entry])),
+    // Reading them takes most of the time, and a list of thousands of jails only counts them.
+    get entries() {
+      parsed ??= new Map(entries.flatMap((item) => entryOf(item) ?? []).map((entry) => [entry.path, entry]));
+      return parsed;
+    },
+    lines: entries.length,
+    ...(Array.isArray(value.live) ? { live: listOf(value.live) } : {}),
     unknown: rest(value, MANIFEST_FIELDS) ?? {},
   };
+}
+
+/** The version of a manifest that this jailkit does not read; undefined for other text. */
+export function newerVersion(bytes: Uint8Array): number | undefined {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    const version = isRecord(value) ? numberOf(value.version) : undefined;
+    return version !== undefined && version > MANIFEST_VERSION ? version : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The jail that a manifest describes, from the first bytes of the file; undefined if it is not a manifest. */

@@ -10,18 +10,18 @@ import {
   type ManifestEntry,
   type ManifestRequest,
 } from "./manifest-text.ts";
-import {
-  findManifest,
-  identityOf,
-  type KnownJail,
-  locked,
-  manifestPath,
-  REGISTRY,
-  readContent,
-} from "./registry.ts";
+import { manifestPath } from "./record-file.ts";
+import { contentOf, findManifest, identityOf, type KnownJail, locked, REGISTRY } from "./registry.ts";
 
 export type { ManifestContent, ManifestEntry, ManifestRequest } from "./manifest-text.ts";
-export { forgetJail, type KnownJail, knownJails, REGISTRY } from "./registry.ts";
+export {
+  type DamagedRecord,
+  forgetJail,
+  type KnownJail,
+  knownJails,
+  REGISTRY,
+  readRegistry,
+} from "./registry.ts";
 
 type Change = (content: ManifestContent) => void;
 
@@ -53,10 +53,13 @@ export function openManifest(
   const { id, content } = withTree((tree) => {
     const found = findManifest(tree, root, registry);
     if (found.content !== undefined || from === undefined) return found;
-    return { id: from.id, content: readContent(tree, registry, from.id) };
+    return { id: from.id, content: contentOf(tree, registry, from.id, root.path) };
   });
   const jail = identityOf(root);
-  if (content !== undefined) return { id, registry, content: { ...content, jail }, pending: [] };
+  if (content !== undefined) {
+    content.jail = jail;
+    return { id, registry, content, pending: [] };
+  }
   // The first save removes entries of an earlier jail at this path.
   const start: Change = (old) => {
     if (old.jail.path !== root.path || old.jail.ino === root.top.stat.ino) return;
@@ -126,7 +129,7 @@ export function saveManifest(manifest: Manifest): void {
   withTree((tree) => {
     locked(tree, registry, id, () => {
       const { jail } = manifest.content;
-      const content = readContent(tree, registry, id) ?? empty(jail);
+      const content = contentOf(tree, registry, id, jail.path) ?? empty(jail);
       for (const apply of pending) apply(content);
       content.jail = jail;
       const attributes = { uid: libc.geteuid(), gid: libc.getegid(), mode: 0o600 };

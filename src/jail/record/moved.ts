@@ -8,7 +8,8 @@ import { onlyRootExchanges } from "../../system/exchange.ts";
 import { servedMounts } from "../../system/mounts.ts";
 import { withTree } from "../fs/look.ts";
 import { joinPath, openJailRoot } from "../fs/walk.ts";
-import { describes, type KnownJail, knownJails, REGISTRY, readContent } from "./registry.ts";
+import { readContent } from "./record-file.ts";
+import { describes, type KnownJail, knownJails, REGISTRY } from "./registry.ts";
 
 // A jail is usually moved nearby, so the search ends after this many directories.
 const MOST_DIRECTORIES = 4000;

@@ -2,22 +2,21 @@ import { type ByteString, toBytes } from "../../../ffi/bytes.ts";
 import { lockFile } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
-import { openAt, readAllFd, readDirectory, readInto, withFd } from "../../../ffi/files.ts";
+import { openAt, readDirectory, withFd } from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { display } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
-import { lookUp, withJailFile, withTree } from "../fs/look.ts";
+import { lookUp, withTree } from "../fs/look.ts";
 import { isDirectory, type JailRoot, joinPath, withDirectory } from "../fs/walk.ts";
 import { makeDirectories, removePath } from "../fs/write.ts";
-import { type JailIdentity, type ManifestContent, parseIdentity, parseManifest } from "./manifest-text.ts";
+import type { JailIdentity, ManifestContent } from "./manifest-text.ts";
+import { manifestPath, RecordError, readContent, readIdentity } from "./record-file.ts";
 
 /** The records of all jails: a directory for each, named by an id, with manifest.json. */
 export const REGISTRY = "/var/lib/jailkit/jails";
 
-// 100,000 entries of 300 bytes are 30 MB.
-const MANIFEST_LIMIT = 1 << 28;
-const HEAD_LIMIT = 1 << 16;
+const AN_ID = /^[0-9a-f]{20}(-[0-9]+)?$/;
 const SAMPLE = 16;
 
 /** A jail of the registry. */
@@ -44,40 +43,48 @@ export function registryExists(tree: JailRoot, registry: ByteString): boolean {
   throw new JailkitError("registry-unreadable", 1, `${shown}: only root can read it; run this as root`);
 }
 
-/** The manifest file of an id. */
-export const manifestPath = (registry: ByteString, id: ByteString) => `${registry}/${id}/manifest.json`;
-
-function readIdentity(tree: JailRoot, registry: ByteString, id: ByteString): JailIdentity | undefined {
-  return withJailFile(tree, manifestPath(registry, id), (fd) => {
-    const buffer = new Uint8Array(HEAD_LIMIT);
-    return parseIdentity(buffer.subarray(0, readInto(fd, buffer)));
-  });
+/** A record that cannot be used, and its id. */
+export interface DamagedRecord {
+  id: ByteString;
+  error: RecordError;
 }
 
-/** The content of a manifest; undefined if missing. Throws JailkitError "bad-manifest". */
-export function readContent(tree: JailRoot, registry: ByteString, id: ByteString) {
-  const path = manifestPath(registry, id);
-  const bytes = withJailFile(tree, path, (fd) => readAllFd(fd, MANIFEST_LIMIT));
-  if (bytes === undefined) return undefined;
-  const content = parseManifest(bytes);
-  if (content !== undefined) return content;
-  const message = `${display(path)}: damaged, or written by a newer version; install that version, or restore the file from a backup`;
-  throw new JailkitError("bad-manifest", 1, message);
+/** The jails of the registry, and the records that cannot be used, in no order. */
+export interface Registry {
+  jails: KnownJail[];
+  damaged: DamagedRecord[];
 }
 
-/** The jails of the registry, in no order, without those whose manifest cannot be read. */
-export function knownJails(registry: ByteString = REGISTRY): KnownJail[] {
-  return withTree((tree) => (registryExists(tree, registry) ? knownIn(tree, registry) : []));
+const EMPTY: Registry = { jails: [], damaged: [] };
+
+/** Reads the registry: of each record the first line. `paths`: jails that a damaged record may be of. */
+export function readRegistry(paths: readonly ByteString[] = [], registry: ByteString = REGISTRY): Registry {
+  return withTree((tree) => (registryExists(tree, registry) ? recordsIn(tree, registry, paths) : EMPTY));
 }
 
-function knownIn(tree: JailRoot, registry: ByteString): KnownJail[] {
+/** The jails of the registry, in no order, without those whose record is damaged. */
+export const knownJails = (registry: ByteString = REGISTRY): KnownJail[] => readRegistry([], registry).jails;
+
+function recordsIn(tree: JailRoot, registry: ByteString, paths: readonly ByteString[]): Registry {
   const names = withDirectory(tree, registry, ({ fd }) =>
     withFd(openAt(fd, ".", C.O_RDONLY | C.O_DIRECTORY), readDirectory),
   );
-  return names.flatMap(({ name }) => {
-    const jail = readIdentity(tree, registry, name);
-    return jail === undefined ? [] : [{ id: name, jail }];
-  });
+  const byId = new Map(paths.map((path) => [idFor(path), path]));
+  const jails: KnownJail[] = [];
+  const damaged: DamagedRecord[] = [];
+  for (const { name: id, type } of names) {
+    try {
+      if (AN_ID.test(id) && type === C.DT_REG)
+        throw new RecordError(joinPath(registry, id), "is not a directory", undefined);
+      const jail = readIdentity(tree, registry, id);
+      if (jail !== undefined) jails.push({ id, jail });
+    } catch (error) {
+      if (!(error instanceof RecordError)) throw error;
+      const jail = error.jail ?? byId.get(firstId(id));
+      damaged.push({ id, error: jail === undefined ? error : error.of(jail) });
+    }
+  }
+  return { jails, damaged };
 }
 
 /** The path, device and inode of an open jail. */
@@ -90,6 +97,9 @@ export function identityOf(root: JailRoot): JailIdentity {
 function idFor(path: ByteString): ByteString {
   return new Bun.CryptoHasher("sha256").update(toBytes(path)).digest("hex").slice(0, 20);
 }
+
+/** The id without the number of a later jail at the same path. */
+const firstId = (id: ByteString): ByteString => id.replace(/-[0-9]+$/, "");
 
 /** True if a manifest describes this jail: of a sample of its files, links and devices, at least half are there. */
 export function describes(content: ManifestContent, root: JailRoot): boolean {
@@ -104,6 +114,14 @@ export function describes(content: ManifestContent, root: JailRoot): boolean {
   return there.length * 2 >= sample.length;
 }
 
+/** The records that may be of the jail at a path. */
+function recordsFor(tree: JailRoot, path: ByteString, registry: ByteString): Registry {
+  const id = idFor(path);
+  const here = answered(() => readIdentity(tree, registry, id));
+  if (here?.path === path) return { jails: [{ id, jail: here }], damaged: [] };
+  return recordsIn(tree, registry, [path]);
+}
+
 /** Finds the manifest of a jail by its path or, if it was moved, by device and inode. */
 export function findManifest(
   tree: JailRoot,
@@ -113,8 +131,9 @@ export function findManifest(
   const identity = identityOf(root);
   const usual = idFor(root.path);
   if (!registryExists(tree, registry)) return { id: usual };
-  const here = readIdentity(tree, registry, usual);
-  const known = here?.path === root.path ? [{ id: usual, jail: here }] : knownIn(tree, registry);
+  const { jails: known, damaged } = recordsFor(tree, root.path, registry);
+  const mine = damaged.find(({ error }) => error.jail === root.path);
+  if (mine !== undefined) throw mine.error;
   const sameInode = (jail: JailIdentity) =>
     jail.ino === identity.ino && jail.devMajor === identity.devMajor && jail.devMinor === identity.devMinor;
   const candidates = [
@@ -122,16 +141,26 @@ export function findManifest(
     ...known.filter(({ jail }) => jail.path !== root.path && sameInode(jail)),
   ];
   for (const { id, jail } of candidates) {
-    const content = readContent(tree, registry, id);
+    const content = contentOf(tree, registry, id, root.path);
     if (content === undefined) continue;
     // Device numbers change between boots. An inode at the same path changes only if the jail was created anew.
     const same = jail.path === root.path && jail.ino === identity.ino;
     if (same || describes(content, root)) return { id, content };
   }
-  const taken = new Set(known.filter(({ jail }) => jail.path !== root.path).map(({ id }) => id));
+  const others = known.filter(({ jail }) => jail.path !== root.path);
+  const taken = new Set([...others, ...damaged].map(({ id }) => id));
   let id = usual;
   for (let number = 2; taken.has(id); number++) id = `${usual}-${number}`;
   return { id };
+}
+
+/** The content of a record of the jail at a path; undefined if missing. Throws RecordError. */
+export function contentOf(tree: JailRoot, registry: ByteString, id: ByteString, path: ByteString) {
+  try {
+    return readContent(tree, registry, id);
+  } catch (error) {
+    throw error instanceof RecordError ? error.of(path) : error;
+  }
 }
 
 /** Calls `use` while no other process can write the manifest of `id`. */

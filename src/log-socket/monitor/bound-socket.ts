@@ -25,6 +25,7 @@ import {
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { chmodPath } from "../../jail/fs/attributes.ts";
+import { hostDirectory } from "../../jail/fs/host-directories.ts";
 import { withTree } from "../../jail/fs/look.ts";
 import { directoryFindings } from "../../jail/fs/safety.ts";
 import { closeJailRoot, type JailRoot, openTree, release, walk } from "../../jail/fs/walk.ts";
@@ -57,6 +58,12 @@ function openDirectoryOf(path: ByteString): JailRoot {
     return directory.path;
   });
   const directory = openTree(canonical);
+  const system = hostDirectory(directory.top.stat);
+  if (system !== undefined) {
+    closeJailRoot(directory);
+    const message = `${display(canonical)}: is the host's ${system}: jk_socketd creates no socket there`;
+    throw new JailkitError("host-directory", 1, message);
+  }
   const [finding] = directoryFindings(directory);
   if (finding === undefined) return directory;
   closeJailRoot(directory);

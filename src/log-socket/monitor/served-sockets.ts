@@ -1,5 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { SystemError } from "../../../ffi/error.ts";
+import { fstat } from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { baseName, directoryOf } from "../../../ffi/paths.ts";
 import { passCredentials, setNonblocking } from "../../../ffi/sockets.ts";
@@ -50,10 +51,13 @@ class ServedSocket {
   }
 
   /**
-   * Creates the socket if it is missing; "later" if it was created too often. `complain` gets the reason of a failure,
-   * once for each reason.
+   * Creates the socket if it is missing; "later" if it was created too often, "lost" if its directory was removed, with all
+   * of the jail's: then the socket is closed. `complain` gets the reason of a failure, once for each reason.
    */
-  ensureBound(now: number, complain: (text: ByteString) => void): "kept" | "created" | "failed" | "later" {
+  ensureBound(
+    now: number,
+    complain: (text: ByteString) => void,
+  ): "kept" | "created" | "failed" | "lost" | "later" {
     const { settings, bound } = this;
     if (this.activated !== undefined) return "kept";
     // First, so that no change in the meantime is missed.
@@ -67,7 +71,11 @@ class ServedSocket {
       const text = `while opening ${display(settings.path)}: ${reason}`;
       if (this.complaint !== text) complain(text);
       this.complaint = text;
-      return "failed";
+      // In a directory that was moved, programs may still use it.
+      if (bound === undefined || fstat(bound.directory).nlink > 0) return "failed";
+      removeSocket(bound, true);
+      this.bound = undefined;
+      return "lost";
     }
     if (bound !== undefined) removeSocket(bound, true);
     this.complaint = undefined;
@@ -214,8 +222,9 @@ export class ServedSockets {
     const { relay, log } = this.options;
     const result = socket.ensureBound(clock(), (text) => log("crit", text));
     if (result === "later") this.retryAt = Math.min(this.retryAt, socket.notBefore);
-    if (result !== "created") return;
+    if (result !== "created" && result !== "lost") return;
     relay.command({ is: "close", id: socket.id });
+    if (result === "lost") return;
     this.announce(socket);
   }
 

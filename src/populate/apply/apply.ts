@@ -1,28 +1,28 @@
-import { basicFstat } from "../../../ffi/basic-stat.ts";
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { S_IFMT, S_IFREG } from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
-import { close, withFd } from "../../../ffi/files.ts";
+import { close } from "../../../ffi/files.ts";
 import { baseName, parentOf } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { stopIfInterrupted } from "../../cli/interrupt.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import type { Spot } from "../../jail/fs/look.ts";
-import { interrupted, noRoom } from "../../jail/fs/no-room.ts";
+import { interrupted, isNoRoom, noRoom } from "../../jail/fs/no-room.ts";
 import { openSource } from "../../jail/fs/source.ts";
 import { type Directory, type JailRoot, release, walk } from "../../jail/fs/walk.ts";
 import {
   makeDirectoryIn,
   type Placement,
   putDeviceIn,
-  putFileIn,
   putHardLinkIn,
   putSymlinkIn,
 } from "../../jail/fs/write.ts";
 import type { Entry, Plan, PopulateProblem } from "../entry.ts";
 import { actionMessage, type LineReporter, problemAt, strippedMessage } from "../reporter.ts";
-import { isNotLinkable, LINKS_SHARE, notLinkedWarning, stillGrants, whyNotLinked } from "./link.ts";
+import { workAhead } from "./ahead.ts";
+import { copyFile, howTo } from "./copy-file.ts";
+import { isNotLinkable, LINKS_SHARE, notLinkedWarning, whyNotLinked } from "./link.ts";
+import type { Outcome } from "./threads.ts";
 
 interface ApplyOptions {
   /** Create hard links to the host's files where possible, if the result is as planned. */
@@ -42,7 +42,7 @@ export interface Applied {
 }
 
 /** Applies a plan to a jail. Failures are reported and become problems; the rest of the plan is still done. */
-export function applyPlan(root: JailRoot, plan: Plan, options: ApplyOptions): Applied {
+export function applyPlan(root: JailRoot, plan: Plan, options: ApplyOptions): Promise<Applied> {
   return new PlanRun(root, options).run(plan.entries);
 }
 
@@ -52,6 +52,8 @@ class PlanRun {
   private readonly problems: PopulateProblem[] = [];
   private readonly links = new Set<Entry>();
   private linking: boolean;
+  // With threads, everything is done before the first line about it is printed: lines and errors come in order.
+  private ahead: ReadonlyMap<Entry, Outcome> = new Map();
   // The directory of the last entry: most entries have the same one.
   private lastPath: ByteString | undefined;
   private last: Directory | undefined;
@@ -64,27 +66,80 @@ class PlanRun {
     this.reporter = reporter;
   }
 
-  run(entries: readonly Entry[]): Applied {
-    const { root, reporter, present, links, problems } = this;
-    let stopped = false;
+  async run(entries: readonly Entry[]): Promise<Applied> {
+    const { present, links, problems, reporter } = this;
+    const stopped = (await this.workAhead(entries)) ? this.reportAhead(entries) : this.work(entries);
+    if (links.size > 0) reporter.warn(LINKS_SHARE);
+    return { present, links, problems, stopped };
+  }
+
+  /** Works through the entries. True if the rest was not tried. */
+  private work(entries: readonly Entry[]): boolean {
     for (const [done, entry] of entries.entries()) {
-      reporter.progress(done, entries.length);
+      this.reporter.progress(done, entries.length);
       const progress = `${done} of ${entries.length} objects are in place`;
       try {
         stopIfInterrupted(progress);
         this.apply(entry);
       } catch (error) {
-        const left = this.linking ? [] : entries.slice(done).filter((each) => each.action !== "keep");
-        const full = interrupted(root.path, progress) ?? noRoom(error, root.path, { left, progress });
-        const problem = full ?? problemAt(root.path + entry.path, error, "cannot-write");
-        problems.push(problem);
-        reporter.fail(problem.message);
-        stopped = full !== undefined;
-        if (stopped) break;
+        const stop = interrupted(this.root.path, progress);
+        if (this.fail(entry, error, this.linking ? [] : entries.slice(done), progress, stop)) return true;
       }
     }
-    if (links.size > 0) reporter.warn(LINKS_SHARE);
-    return { present, links, problems, stopped };
+    return false;
+  }
+
+  /** Does everything in two threads if there is much to copy: see workAhead. False if it did nothing. */
+  private async workAhead(entries: readonly Entry[]): Promise<boolean> {
+    if (this.linking) return false;
+    const ahead = await workAhead(this.root, entries, this.reporter, (parent, entry) =>
+      this.make(parent, entry),
+    );
+    if (ahead !== undefined) this.ahead = ahead;
+    return ahead !== undefined;
+  }
+
+  /** Reports, in the order of the plan, what workAhead did. True if it did not try everything. */
+  private reportAhead(entries: readonly Entry[]): boolean {
+    const { ahead, problems, reporter, root } = this;
+    const left = entries.filter(
+      (entry) => entry.action !== "keep" && typeof ahead.get(entry)?.result !== "string",
+    );
+    const progress = `${entries.length - left.length} of ${entries.length} objects are in place`;
+    let full = false;
+    for (const entry of entries) {
+      if (entry.action !== "keep" && !ahead.has(entry)) continue;
+      try {
+        this.apply(entry);
+      } catch (error) {
+        // Both threads may have found that there is no room.
+        if (full && isNoRoom(error)) continue;
+        full = this.fail(entry, error, left, progress) || full;
+      }
+    }
+    if (full || left.every((entry) => ahead.has(entry))) return full;
+    const stop = interrupted(root.path, progress);
+    if (stop === undefined) return false;
+    problems.push(stop);
+    reporter.fail(stop);
+    return true;
+  }
+
+  /** Reports why an entry failed, or `stop` instead. True if the rest cannot work either. */
+  private fail(
+    entry: Entry,
+    error: unknown,
+    rest: readonly Entry[],
+    progress: string,
+    stop?: PopulateProblem,
+  ): boolean {
+    const { root, problems, reporter } = this;
+    const left = rest.filter((each) => each.action !== "keep");
+    const full = stop ?? noRoom(error, root.path, { left, progress });
+    const problem = full ?? problemAt(root.path + entry.path, error, "cannot-write");
+    problems.push(problem);
+    reporter.fail(problem);
+    return full !== undefined;
   }
 
   private apply(entry: Entry): void {
@@ -94,12 +149,23 @@ class PlanRun {
       this.present.push(entry);
       return;
     }
+    const placement = this.outcomeOf(entry, to) ?? this.putIn(entry, to);
+    this.present.push(entry);
+    if (placement === "kept") this.reporter.detail(`${to} already exists, will not touch it`);
+    else if (entry.stripped) this.reporter.say(strippedMessage(to));
+  }
+
+  private outcomeOf(entry: Entry, to: ByteString): Placement | undefined {
+    const outcome = this.ahead.get(entry);
+    if (outcome?.announced) this.announce(entry, to);
+    if (typeof outcome?.result === "object") throw outcome.result;
+    return outcome?.result;
+  }
+
+  private putIn(entry: Entry, to: ByteString): Placement {
     const parent = this.openParent(parentOf(entry.path));
     try {
-      const placement = this.put(parent, entry, to);
-      this.present.push(entry);
-      if (placement === "kept") this.reporter.detail(`${to} already exists, will not touch it`);
-      else if (entry.stripped) this.reporter.say(strippedMessage(to));
+      return this.put(parent, entry, to);
     } finally {
       release(parent);
     }
@@ -115,31 +181,23 @@ class PlanRun {
   }
 
   private put(parent: Directory, entry: Entry, to: ByteString): Placement {
-    const spot = { root: this.root, parent, name: baseName(entry.path) };
     if (entry.type === "file") {
+      const spot = { root: this.root, parent, name: baseName(entry.path) };
       const placement = this.linking ? this.putLink(spot, entry, to) : undefined;
-      return placement ?? withFd(openSource(entry.source ?? ""), (fd) => this.putCopy(spot, entry, to, fd));
+      return placement ?? copyFile(spot, entry, () => this.announce(entry, to));
     }
     this.announce(entry, to);
-    switch (entry.type) {
-      case "directory":
-        // Without times: creating files in it changes them.
-        return makeDirectoryIn(this.root, parent, spot.name, {
-          mode: entry.mode,
-          uid: entry.uid,
-          gid: entry.gid,
-        });
-      case "symlink":
-        return putSymlinkIn(spot, entry.target ?? "", howTo(entry));
-      case "device":
-        return putDevice(spot, entry);
-    }
+    return this.make(parent, entry);
   }
 
-  private putCopy(spot: Spot, entry: Entry, to: ByteString, fd: number): Placement {
-    const size = sizeOf(entry, fd);
-    this.announce(entry, to);
-    return putFileIn(spot, { fd, size }, entry, howTo(entry));
+  /** Creates anything but a file. */
+  private make(parent: Directory, entry: Entry): Placement {
+    const spot = { root: this.root, parent, name: baseName(entry.path) };
+    const { mode, uid, gid } = entry;
+    if (entry.type === "symlink") return putSymlinkIn(spot, entry.target ?? "", howTo(entry));
+    if (entry.type === "device") return putDevice(spot, entry);
+    // Without times: creating files in it changes them.
+    return makeDirectoryIn(this.root, parent, spot.name, { mode, uid, gid });
   }
 
   /** Undefined if the file must be copied: a hard link is impossible, or would not be as planned. */
@@ -170,16 +228,6 @@ class PlanRun {
   private announce(entry: Entry, to: ByteString, asLink = false): void {
     this.reporter.message(actionMessage(entry, to, asLink));
   }
-}
-
-const howTo = ({ action }: Entry) => (action === "replace" ? { replace: true } : { absent: true });
-
-function sizeOf(entry: Entry, fd: number): number {
-  const stat = basicFstat(fd);
-  if ((stat.mode & S_IFMT) !== S_IFREG || !stillGrants(entry, stat)) {
-    throw new JailkitError("changed", 1, `${display(entry.source ?? "")}: changed while it was being copied`);
-  }
-  return stat.size;
 }
 
 function putDevice(spot: Spot, entry: Entry): Placement {

@@ -28,7 +28,7 @@ export function addExtras(
     } catch (error) {
       const problem = noRoom(error, jail, ALL_FILES) ?? problemFrom(error, code, jail);
       problems.push(problem);
-      reporter.fail(problem.message);
+      reporter.fail(problem);
     }
   };
   if (accounts) attempt("accounts", () => addWantedAccounts(root, accounts, reporter));

@@ -2,6 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import { setTimesOf } from "../../jail/fs/attributes.ts";
+import { requireNoHostMount } from "../../jail/fs/host-mounts.ts";
 import { lookUp, withJailFile } from "../../jail/fs/look.ts";
 import { noRoomSaid } from "../../jail/fs/no-room.ts";
 import { onlyRootDecides, requireSafeJail } from "../../jail/fs/safety.ts";
@@ -49,7 +50,11 @@ export function renewLibraryCache(root: JailRoot): void {
   if (program === undefined) return;
   requireSafeJail(root, 1);
   makeDirectories(root, "/etc", () => ({ mode: 0o755, uid: 0, gid: 0 }));
-  if (!withDirectory(root, "/etc", ({ trusted }) => trusted)) throw refusal(root, "/etc");
+  const isTrusted = withDirectory(root, "/etc", (etc) => {
+    requireNoHostMount(root, etc, "/etc");
+    return etc.trusted;
+  });
+  if (!isTrusted) throw refusal(root, "/etc");
   for (const path of [CACHE, DRAFT, "/etc/ld.so.conf"]) {
     const found = lookUp(root, path);
     if (found && !(isRegular(found.stat) && found.stat.uid === 0)) throw refusal(root, path);

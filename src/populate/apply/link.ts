@@ -56,7 +56,10 @@ const BUT_GROUP = 0o7707;
  * False if an open source is no longer the planned file, for example if another file got its name: the copy could be
  * readable by more users than its source, or have more special bits.
  */
-export function stillGrants(entry: Entry, stat: BasicStat): boolean {
+export function stillGrants(
+  entry: Pick<Entry, "mode" | "uid" | "gid" | "untrusted">,
+  stat: BasicStat,
+): boolean {
   const { mode, uid, gid, untrusted } = entry;
   // Users may have moved a file there that they may not read themselves.
   if (untrusted !== undefined && !sameFile(stat, untrusted)) return false;

@@ -1,4 +1,5 @@
 import { type ByteString, fromBytes, toBytes } from "../../../ffi/bytes.ts";
+import { isErrno } from "../../../ffi/error.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { attributesAt, lookUp, readJailFile, withTree } from "../../jail/fs/look.ts";
@@ -67,7 +68,13 @@ export function mountJailProc(root: JailRoot): boolean {
       const message = `${display(root.path)}/proc: belongs to a user or can be written by others; nothing is mounted there`;
       throw new JailkitError("proc-untrusted", 1, message);
     }
-    mountProc(fd);
+    try {
+      mountProc(fd);
+    } catch (error) {
+      if (!isErrno(error, "EPERM")) throw error;
+      const message = `${display(root.path)}/proc: mount: Operation not permitted; a container may not mount proc: mount it from outside`;
+      throw new JailkitError("mount-refused", 1, message);
+    }
     return true;
   });
 }

@@ -4,6 +4,7 @@ import { display } from "../../cli/display.ts";
 import type { Loader } from "../../libraries/closure.ts";
 import type { Attribution, Entry, Keeps, Plan, PopulateProblem, Reason } from "../entry.ts";
 import type { FileSystem } from "../file-system.ts";
+import type { BareScript, Companions } from "./companion.ts";
 import type { Given } from "./modes.ts";
 import type { HostTrust } from "./trust.ts";
 
@@ -17,7 +18,17 @@ export interface PlannerInput {
   /** Overwrite existing files of the jail. */
   readonly force: boolean;
   readonly loader: Pick<Loader, "dependencies" | "configurationFiles">;
+  /** Directories of the jail in which it has the host's own files: nothing is planned there. */
+  readonly live?: readonly ByteString[];
+  /** Without them, every script brings its interpreter. */
+  readonly companions?: Companions;
+  /** True if `path` of the host is in the jail because a script of this section brought it. Default: never. */
+  readonly broughtBefore?: (path: ByteString, section: ByteString) => boolean;
 }
+
+/** True for one of the directories, and for everything below them. */
+export const isIn = (directories: readonly ByteString[], path: ByteString): boolean =>
+  directories.some((each) => path === each || path.startsWith(`${each}/`));
 
 /** What all parts of planning share. */
 export interface PlanContext extends PlannerInput {
@@ -57,12 +68,14 @@ export interface Draft extends Plan {
   readonly seen: Map<ByteString, Entry | undefined>;
   /** Files that users other than root named or placed, by their path on the host. */
   readonly leftOut: Map<ByteString, LeftOut>;
+  readonly bareScripts: BareScript[];
 }
 
 /** An empty plan. */
 export function emptyDraft(): Draft {
   const lists = { entries: [], problems: [], warnings: [], notes: [] };
-  return { ...lists, satisfied: new Set(), planned: new Map(), seen: new Map(), leftOut: new Map() };
+  const maps = { planned: new Map(), seen: new Map(), leftOut: new Map() };
+  return { ...lists, ...maps, satisfied: new Set(), bareScripts: [] };
 }
 
 export interface Kind {

@@ -6,6 +6,7 @@ import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { octal } from "../../cli/octal.ts";
 import { shellWord } from "../../cli/shell-word.ts";
+import { mayFollow } from "../../jail/fs/strict.ts";
 import { isDirectory, isLink } from "../../jail/fs/walk.ts";
 import { onlyRootWrites } from "../../system/exchange.ts";
 import { type Entry, KEEP_OWNER, type Keeps, type PopulateProblem } from "../entry.ts";
@@ -192,7 +193,8 @@ export class JailPaths {
   /** The text of a symbolic link; undefined for a directory. Throws JailkitError for anything else. */
   private linkText(node: Node, below: ByteString, path: ByteString): ByteString | undefined {
     if (isDirectoryNode(node)) return undefined;
-    if (node.planned === undefined && isLink(node.stat) && !this.isTrusted(below)) {
+    const link = node.planned === undefined && isLink(node.stat) ? node.stat : undefined;
+    if (link !== undefined && !mayFollow({ path: below || "/", trusted: this.isTrusted(below) }, link)) {
       const what = "is a symbolic link in a directory that users other than root can write: not followed";
       throw new JailkitError("link-in-untrusted-directory", 1, `${quoted(path)} in the jail ${what}`);
     }

@@ -5,7 +5,16 @@ import { parentOf } from "../../../ffi/paths.ts";
 import { isDirectory, isLink } from "../../jail/fs/walk.ts";
 import { type Entry, KEEP_SETUID, type Keeps } from "../entry.ts";
 import { sameFile } from "../file-system.ts";
-import { addEntry, addProblem, isNamed, type Kind, type PlanContext, type Source, treeOf } from "./draft.ts";
+import {
+  addEntry,
+  addProblem,
+  isIn,
+  isNamed,
+  type Kind,
+  type PlanContext,
+  type Source,
+  treeOf,
+} from "./draft.ts";
 import type { JailNode } from "./jail-paths.ts";
 import { leave } from "./left-out.ts";
 import { givenToFile, keptAttributes, withoutAcl } from "./modes.ts";
@@ -33,7 +42,8 @@ export function addLeaf(
   const where = { tree: treeOf(path, reason), section: rules.section, path, inJail };
   if (directory.others && leave(draft, directory.stat, stat, where, isNamed(reason))) return undefined;
   const untrusted = trust.othersCanChange(path, stat) ? stat : undefined;
-  const kind = kindOf(context, path, stat, node, untrusted);
+  const force = context.force && !isIn(context.live ?? [], inJail);
+  const kind = kindOf(context, force, path, stat, node, untrusted);
   if (kind === undefined) {
     const what = (stat.mode & S_IFMT) === S_IFIFO ? "a FIFO" : "a socket";
     return addProblem(draft, "not-copyable", path, `is ${what}: it cannot be copied into a jail`);
@@ -62,7 +72,8 @@ function isDevice({ mode }: BasicStat): boolean {
 
 /** The type and action for a file where the jail has `node`; undefined if such files are not copied. */
 function kindOf(
-  { host, jail, force }: PlanContext,
+  { host, jail }: PlanContext,
+  force: boolean,
   path: ByteString,
   stat: BasicStat,
   node: JailNode | undefined,

@@ -6,7 +6,7 @@ import { isDirectory } from "../../jail/fs/walk.ts";
 import type { DependencyProblem } from "../../libraries/dependency.ts";
 import { type Entry, KEEP_OWNER, KEEP_SETUID, type Keeps, type Reason, type Want } from "../entry.ts";
 import type { FileSystem } from "../file-system.ts";
-import { addProblem, type CopyRules, type Draft, type PlannerInput } from "./draft.ts";
+import { addProblem, type CopyRules, type Draft, isIn, type PlannerInput } from "./draft.ts";
 import { createGlob, type Glob } from "./glob.ts";
 import { Planner } from "./planner.ts";
 
@@ -23,7 +23,10 @@ export function makePlan(input: PlannerInput & { readonly wants: readonly Want[]
     }
   }
   planner.finish();
-  return planner.draft;
+  const { draft } = planner;
+  const { live = [] } = input;
+  if (live.length === 0) return draft;
+  return { ...draft, entries: draft.entries.filter(({ path }) => !isIn(live, path)) };
 }
 
 function placeWant(planner: Planner, host: FileSystem, glob: Glob, want: Want): void {

@@ -6,13 +6,14 @@ import { describeError, JailkitError } from "../../cli/error.ts";
 import { isDirectory, isLink } from "../../jail/fs/walk.ts";
 import { type Dependency, isLibraryName } from "../../libraries/dependency.ts";
 import type { Entry, Reason } from "../entry.ts";
-import { linkTarget } from "../file-system.ts";
+import { type FileSystem, linkTarget } from "../file-system.ts";
 import {
   addEntry,
   addProblem,
   addRequest,
   type CopyRules,
   emptyDraft,
+  isIn,
   isNamed,
   type PlanContext,
   type PlannerInput,
@@ -29,6 +30,18 @@ import { DEFAULT_DIRECTORY, sortNeeds } from "./untrusted.ts";
 
 const EXECUTABLE = 0o111;
 
+/** The jail as it looks with these directories of the host mounted in it. */
+function liveFileSystem(jail: FileSystem, host: FileSystem, live: readonly ByteString[]): FileSystem {
+  const of = (path: ByteString) => (isIn(live, path) ? host : jail);
+  return {
+    ...jail,
+    lstat: (path) => of(path).lstat(path),
+    stat: (path) => of(path).lstat(path),
+    acl: (path) => of(path).acl(path),
+    readlink: (path) => of(path).readlink(path),
+  };
+}
+
 /** Adds paths of the host to a plan, with the content of directories, link targets, and dependencies of programs. */
 export class Planner {
   readonly draft = emptyDraft();
@@ -36,9 +49,10 @@ export class Planner {
   private readonly paths: JailPaths;
 
   constructor(input: PlannerInput) {
-    const { host, jailPath } = input;
+    const { host, jailPath, live = [] } = input;
     const trust = new HostTrust(host);
-    this.context = { ...input, draft: this.draft, trust, forbidden: forbiddenTrees(host, jailPath) };
+    const jail = live.length === 0 ? input.jail : liveFileSystem(input.jail, host, live);
+    this.context = { ...input, jail, draft: this.draft, trust, forbidden: forbiddenTrees(host, jailPath) };
     this.paths = new JailPaths(this.context);
   }
 
@@ -185,7 +199,7 @@ export class Planner {
       return;
     }
     const plain: CopyRules = { section, keeps: 0, withNeeds: false };
-    for (const need of sortNeeds(context, needs).allowed) {
+    for (const need of this.withoutBareInterpreters(entry, sortNeeds(context, needs).allowed, section)) {
       const from = need.neededBy === source ? entry : (draft.seen.get(need.neededBy) ?? entry);
       const placed = this.place(need.path, plain, { kind: need.kind, from, name: need.name });
       if (need.kind !== "needed" || !placed || DEFAULT_DIRECTORY.test(parentOf(need.path))) continue;
@@ -193,6 +207,31 @@ export class Planner {
         this.place(path, plain, { kind: "needed", from: placed, name: baseName(path) });
       }
     }
+  }
+
+  /**
+   * The needs of a file without interpreters that do not work without a library, such as Python, and their needs: the
+   * section with that library brings them, or the jail has them.
+   */
+  private withoutBareInterpreters(
+    entry: Entry,
+    needs: readonly Dependency[],
+    section: ByteString,
+  ): readonly Dependency[] {
+    const { companions, broughtBefore } = this.context;
+    const bare = new Set<ByteString>();
+    const isBare = ({ kind, path, neededBy }: Dependency): boolean => {
+      if (bare.has(neededBy)) return true;
+      const companion = kind === "script" ? companions?.ofInterpreter(path) : undefined;
+      if (companion === undefined || broughtBefore?.(path, section)) return false;
+      this.draft.bareScripts.push({ script: entry, interpreter: path, companion });
+      return true;
+    };
+    return needs.filter((need) => {
+      if (!isBare(need)) return true;
+      bare.add(need.path);
+      return false;
+    });
   }
 
   /** An entry is requested again, perhaps by another section, or with more to keep. */

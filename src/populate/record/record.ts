@@ -1,21 +1,37 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { SystemError } from "../../../ffi/error.ts";
 import { display } from "../../cli/display.ts";
+import { JailkitError, problemFrom } from "../../cli/error.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import {
+  type Manifest,
   type ManifestEntry,
   openManifest,
   recordRequest,
   saveManifest,
   updateEntries,
 } from "../../jail/record/manifest.ts";
+import { RecordError } from "../../jail/record/record-file.ts";
 import type { Applied } from "../apply/apply.ts";
-import type { Entry } from "../entry.ts";
+import type { Entry, PopulateProblem } from "../entry.ts";
 import { bySource, type Explanation, type Step } from "../plan/why.ts";
 import type { PopulateRequest } from "../request.ts";
 
+/** The record of a jail that is to be filled; or why it must not be filled: a damaged record is never replaced unasked. */
+export function openRecord(root: JailRoot): { manifest?: Manifest; damage?: PopulateProblem } {
+  try {
+    return { manifest: openManifest(root) };
+  } catch (error) {
+    if (error instanceof RecordError) return { damage: problemFrom(error, error.code, error.file) };
+    // Any other error is reported when the record is written.
+    if (error instanceof JailkitError || error instanceof SystemError) return {};
+    throw error;
+  }
+}
+
 /** Records the request and its entries that are in the jail. */
 export function recordJail(
-  root: JailRoot,
+  manifest: Manifest,
   { tool, asked, recordedOptions }: PopulateRequest,
   hardlink: boolean,
   { present, links }: Pick<Applied, "present" | "links">,
@@ -23,7 +39,6 @@ export function recordJail(
   // A file that the administrator put there instead is not ours.
   const ours = present.filter(({ differs }) => !differs);
   if (asked.length + ours.length === 0) return;
-  const manifest = openManifest(root);
   const init = tool === "jk_init";
   const request = {
     tool,

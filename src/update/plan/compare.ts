@@ -2,14 +2,16 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { type Stat, sameFile, statIfPresent } from "../../../ffi/files.ts";
 import { display } from "../../cli/display.ts";
-import { sameContent } from "../../jail/fs/compare.ts";
+import { isLoose } from "../../jail/fs/strict.ts";
 import { isDirectory, isLink, isRegular, type JailRoot } from "../../jail/fs/walk.ts";
 import type { ManifestEntry } from "../../jail/record/manifest.ts";
 import { mayStayLinked } from "../../populate/apply/link.ts";
 import type { Entry } from "../../populate/entry.ts";
 import type { FileSystem } from "../../populate/file-system.ts";
 import { givenToDirectory, withoutAcl } from "../../populate/plan/modes.ts";
+import { onlyRootWrites } from "../../system/exchange.ts";
 import type { JailObject, JailState } from "../state.ts";
+import type { KnownContents } from "./known-contents.ts";
 
 /** A change of one path of a jail. */
 export interface Change {
@@ -40,6 +42,7 @@ type Decision =
 export interface CompareContext {
   readonly state: JailState;
   readonly host: FileSystem;
+  readonly contents: KnownContents;
   /** The content of an exchanged directory. */
   readonly within: (path: ByteString) => readonly Stat[];
   /** True if an entry should be a hard link. */
@@ -109,8 +112,13 @@ function needsAttributes(state: JailState, entry: Entry, { stat, origin }: JailO
   return entry.type === "file" && entry.mtime !== undefined && entry.mtime !== stat.mtime;
 }
 
-/** Gives the entry of an existing directory the attributes of a new one; true if these must be changed. */
+/**
+ * Gives the entry of an existing directory the attributes of a new one; true if these must be changed. A directory that
+ * nothing is loaded from, and that a user may write, stays as somebody gave it to that user, even if it was recorded so:
+ * root does not take over names that a user has put there.
+ */
 function directoryAttributes({ state, host }: CompareContext, entry: Entry, { stat }: JailObject): boolean {
+  if (isLoose(entry.path) && !onlyRootWrites(stat)) return false;
   const records = state.recordsOf(entry.path);
   if (!records.some((record) => record.type === "directory" && hasAttributes(record, stat))) return false;
   const source = entry.source === undefined ? undefined : host.lstat(entry.source);
@@ -130,7 +138,7 @@ function isSource(source: ByteString, stat: Stat): boolean {
 
 /** True if a file has the type, and the content, text or device numbers, of a new one. */
 function hasSameContent(
-  { state, host }: CompareContext,
+  { host, contents }: CompareContext,
   entry: Entry,
   { stat, target }: JailObject,
 ): boolean {
@@ -149,7 +157,7 @@ function hasSameContent(
       // An entry that is kept has the size of the file in the jail.
       const size = entry.action === "keep" ? host.lstat(entry.source)?.size : entry.size;
       if (size !== stat.size) return false;
-      return size === 0 || sameContent(state.root, entry.path, entry.source, stat);
+      return size === 0 || contents.same(entry.path, entry.source, stat);
     }
   }
 }

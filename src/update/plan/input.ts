@@ -5,12 +5,14 @@ import type { Loader } from "../../libraries/closure.ts";
 import type { FileSystem } from "../../populate/file-system.ts";
 import type { Recipe } from "../../profile/recipe.ts";
 import type { JailLogins } from "../logins.ts";
+import type { KnownContents } from "./known-contents.ts";
 
 /** The input for the plan of an update. */
 export interface UpdateInput {
   readonly root: JailRoot;
   readonly host: FileSystem;
   readonly loader: Loader;
+  readonly contents: KnownContents;
   /** undefined for a jail without a record. */
   readonly recipe: Recipe | undefined;
   readonly records: ReadonlyMap<ByteString, ManifestEntry>;

@@ -3,11 +3,13 @@ import { baseName, parentOf } from "../../../ffi/paths.ts";
 import { answered } from "../../cli/error.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
+import { hostMountsIn } from "../../jail/fs/host-mounts.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import type { Entry, PopulateProblem } from "../../populate/entry.ts";
 import type { FileSystem } from "../../populate/file-system.ts";
-import type { Draft } from "../../populate/plan/draft.ts";
+import { type Draft, isIn } from "../../populate/plan/draft.ts";
 import { makePlan } from "../../populate/plan/plan.ts";
+import { installedCompanions } from "../../profile/companions.ts";
 import type { JailLogins } from "../logins.ts";
 import {
   blockedByUsers,
@@ -18,6 +20,7 @@ import {
   mayReplace,
   planningView,
 } from "../state.ts";
+import { broughtBefore } from "./brought-before.ts";
 import { cameAlong, cameAlongWarnings, whyItStays } from "./came-along.ts";
 import { type Change, type CompareContext, decideEntry, type Kept, type Removal } from "./compare.ts";
 import type { UpdateInput } from "./input.ts";
@@ -58,31 +61,35 @@ const UNASKED = "is the runtime of 110 MB on the host, which only jk_cp copies";
 
 /** Plans the changes from the jail and the host. Changes nothing. */
 export function planUpdate(input: UpdateInput): UpdatePlan {
-  const { root, host, records, prune } = input;
+  const { root, host, contents, records, prune } = input;
   const state = jailState(root, records, input.intended);
   const skips = pathSet(root, input.skips);
   const scope = input.directories.length === 0 ? undefined : pathSet(root, input.directories);
-  const inScope = (path: ByteString) => !skips.has(path) && (scope === undefined || scope.has(path));
+  const live = hostMountsIn(root);
+  const inScope = (path: ByteString) =>
+    !skips.has(path) && !isIn(live, path) && (scope === undefined || scope.has(path));
   const places = shellPlaces(root, [...records.keys()].filter(namesShell));
   const shells = pathsOf(places);
   const scan = scanJail({
     state,
     host,
+    contents,
     directories: scope?.paths ?? USUAL_DIRECTORIES,
-    skipped: (path) => skips.has(path) || shells.has(path),
+    skipped: (path) => skips.has(path) || shells.has(path) || isIn(live, path),
     homes: pathSet(root, homesIn(root)),
     prune,
     replaceMade: input.recipe === undefined,
     report: input.report,
   });
   const exchanged = changedDirectories(state, records.values(), host, (path) => namesAt(root, path));
-  const plan = planRecipe(input, state, scan, exchanged);
+  const plan = planRecipe(input, state, scan, exchanged, live);
   const isBlocked = blockedByUsers(root);
   const wanted = scope === undefined ? undefined : entriesInScope(plan, scope);
   const isWanted = (entry: Entry) => !skips.has(entry.path) && (wanted === undefined || wanted.has(entry));
   const compared = compareEntries(plan.entries.filter(isWanted), isBlocked, {
     state,
     host,
+    contents,
     within: (path) => exchanged.get(path) ?? [],
     hardlink: (entry) => isLinked(input, entry),
   });
@@ -171,6 +178,7 @@ function planRecipe(
   state: JailState,
   scan: Scan,
   hidden: Pick<ReadonlySet<ByteString>, "has">,
+  live: readonly ByteString[],
 ): Draft {
   const { host, recipe, prune, loader } = input;
   const found = new Set(scan.outdated.map(({ pattern }) => pattern));
@@ -186,6 +194,9 @@ function planRecipe(
     wants: [...(recipe?.wants ?? []), ...scan.outdated],
     force: false,
     loader,
+    live,
+    companions: installedCompanions(host, loader),
+    broughtBefore: broughtBefore(input.records.values()),
   });
 }
 

@@ -3,7 +3,7 @@ import * as C from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
 import { openAt, readDirectory, withFd } from "../../../ffi/files.ts";
 import { answered, problemFrom } from "../../cli/error.ts";
-import { sameContent } from "../../jail/fs/compare.ts";
+import { hostSystemOf, outsidePathOf } from "../../jail/fs/host-mounts.ts";
 import {
   type Directory,
   isDirectory,
@@ -18,6 +18,7 @@ import {
 import type { Entry, PopulateProblem, Want } from "../../populate/entry.ts";
 import type { FileSystem } from "../../populate/file-system.ts";
 import type { JailObject, JailState } from "../state.ts";
+import type { KnownContents } from "./known-contents.ts";
 import type { PathSet } from "./scope.ts";
 import { isOurRuntime } from "./shell.ts";
 
@@ -43,6 +44,7 @@ export interface Scan {
 interface ScanOptions {
   readonly state: JailState;
   readonly host: FileSystem;
+  readonly contents: KnownContents;
   /** As the jail sees them. */
   readonly directories: readonly ByteString[];
   readonly skipped: (path: ByteString) => boolean;
@@ -89,7 +91,9 @@ class JailScanner implements Scan {
       return;
     }
     try {
-      this.list(directory, 0);
+      const { mount } = directory;
+      const isHosts = hostSystemOf(this.root, mount) ?? outsidePathOf(this.root, mount);
+      if (isHosts === undefined) this.list(directory, 0);
     } finally {
       release(directory);
     }
@@ -143,7 +147,7 @@ class JailScanner implements Scan {
     const isMade = origin === "made-here" && isRegular(stat) && !replaceMade;
     if (!prune && (origin === "user" || isMade)) return false;
     if (isRegular(stat)) {
-      return (mode & C.S_IFMT) === C.S_IFREG && !sameContent(this.root, path, path, stat);
+      return (mode & C.S_IFMT) === C.S_IFREG && !this.options.contents.same(path, path, stat);
     }
     return isLink(stat) && isLink({ mode }) && host.readlink(path) !== target;
   }

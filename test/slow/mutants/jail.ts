@@ -46,7 +46,7 @@ export const JAIL: readonly Mutant[] = [
     ["const trusted = parent.trusted && onlyRootWrites(stat);", "const trusted = onlyRootWrites(stat);"],
     ["const above = parent.trusted ? parent : parent.stage;", "const above = parent.stage;"],
     ["const above = parent.trusted ? parent : parent.stage;", "const above = parent;"],
-    ["if (!here.trusted) throw linkRefused(this.root, this.at);", ""],
+    ["if (!mayFollow(here, stat)) throw linkRefused(this.root, this.at);", ""],
     ["cached: trusted && keep", "cached: keep"],
     ['acl: toleratesGroup(stat) ? aclAt(fd, ".") : "none"', 'acl: "none"'],
     ["trusted: onlyRootWrites(stat), stage", "trusted: true, stage"],
@@ -124,7 +124,40 @@ export const JAIL: readonly Mutant[] = [
     ],
     ["for (const found of ownerFinding(path, stat)) findings.push(grave(found));", ""],
   ]),
-  ...within("src/jail/fs/safety.ts", "unit/jail-safety.test.ts", [
+  ...within("src/jail/fs/look.ts", "unit/jail-safety.test.ts", [
+    ["if (!mayFollow(directory, stat)) throw", "if (!directory.trusted) throw"],
+  ]),
+  ...within("src/check/accounts.ts", "unit/check-accounts.test.ts", [
+    ["owner === 0 || owner === uid || known", "owner === 0 || owner !== uid || known"],
+    ["owner === 0 || owner === uid || known", "owner === 0 || known"],
+  ]),
+  ...within("src/jail/record/emptied.ts", "e2e/emptied.test.ts", [
+    ["tops.size > 0 && [...tops].every(", "[...tops].some("],
+  ]),
+  ...within("src/populate/record/start-over.ts", "e2e/emptied.test.ts", [
+    ["  if (!isEmptied(root, manifest.content)) return;\n", ""],
+    ["content.entries.clear();", ""],
+    ["content.requests.splice(0, content.requests.length, ...others);", ""],
+  ]),
+  ...within("src/jails/forget.ts", "e2e/emptied.test.ts", [
+    ["present && !isKnownEmptied(jail)", "!isKnownEmptied(jail)"],
+    ["present && !isKnownEmptied(jail)", "present"],
+  ]),
+  ...within("src/populate/apply/library-cache.ts", "attack/loose-directories.test.ts", [
+    ["  requireOwnDirectories(root);\n", ""],
+    ["[AUXILIARY, ...loader", "[...loader"],
+    ["...loader.configuredDirectories(), ", ""],
+  ]),
+  ...within("src/update/plan/compare.ts", "attack/loose-directories.test.ts", [
+    ["if (isLoose(entry.path) && !onlyRootWrites(stat)) return false;", ""],
+  ]),
+  ...within("src/jail/fs/safety.ts", "attack/loose-directories.test.ts", [
+    ["isOfKernel(name) && !onSameMount(root.top.stat, stat)", "false"],
+    ["isOfKernel(name) && !onSameMount(root.top.stat, stat)", "isOfKernel(name)"],
+  ]),
+  ...within("src/jail/fs/strict.ts", "unit/jail-safety.test.ts", [
+    ["directory.trusted && (link.uid === 0 || !isLoose(directory.path))", "directory.trusted"],
+    ["(link.uid === 0 || !isLoose(directory.path))", "link.uid === 0"],
     [
       'OF_THE_KERNEL.includes(name) || name.startsWith("lib")',
       'OF_THE_KERNEL.includes(name) || name === "lib"',
@@ -139,6 +172,8 @@ export const JAIL: readonly Mutant[] = [
     ['"opt", "run", "root"]', '"opt", "run"]'],
     ['["proc", "sys"]', '["proc"]'],
     ['["proc", "sys"]', '["sys"]'],
+  ]),
+  ...within("src/jail/fs/safety.ts", "unit/jail-safety.test.ts", [
     ["if (dangling.trusted) return [];", "return [];"],
     ["if (above !== undefined) return above.trusted;", "if (above !== undefined) return true;"],
     ["    return directory.trusted;", "    return true;"],
@@ -148,6 +183,7 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/jail/fs/write.ts", "unit/jail-rules.test.ts", [
     ["C.O_WRONLY | C.O_TMPFILE, 0o600)", "C.O_WRONLY | C.O_TMPFILE, 0o666)"],
     ["C.O_CREAT | C.O_EXCL | C.O_NOFOLLOW, 0o600)", "C.O_CREAT | C.O_EXCL | C.O_NOFOLLOW, 0o666)"],
+    ["const has = attempt(() => hasDefaultAcl(stage.fd)) ?? true;", "const has = false;"],
     ["  if (inherits) dropInheritedAcl(fd, false);\n", ""],
     [
       "return uid === own.uid && gid === own.gid && stat.gid === gid && (stat.mode & C.S_ISGID) === 0;",
@@ -426,12 +462,92 @@ export const JAIL: readonly Mutant[] = [
     ["  if (stat.uid === uid) return;", "  if (stat.uid === uid || stat.uid === 0) return;"],
     ["    requireOwn(place, home, path, directory.stat);\n", ""],
   ]),
+  ...within("src/jail/fs/host-mounts.ts", "unit/host-mounts.test.ts", [
+    ["if (below(path, mounted.path) !== undefined) return true;", ""],
+    ["below(mounted.path, path) !== undefined && (", "mounted.path === path && ("],
+    ["if (device !== mounted.device) return false;", ""],
+    ["mounted.uid === 0 || !SHARED.includes(name)", "!SHARED.includes(name)"],
+    ["jail?.device === mounted.device && below(mounted.path, jail.path) !== undefined", "jail === null"],
+  ]),
+  ...within("src/jail/fs/host-mounts.ts", "attack/host-mount.test.ts", [
+    ["stat.mountId === parent.mount.stat.mountId ? parent.mount : { path, stat }", "parent.mount"],
+    ["  if (system === undefined) return;", "  if (system !== null) return;"],
+  ]),
+  ...within("src/jail/fs/walk.ts", "attack/host-mount.test.ts", [
+    ["stat.mountId === parent.stat.mountId ? parent.mount : { path, stat }", "parent.mount"],
+  ]),
+  ...within("src/jail/fs/directories.ts", "attack/host-mount.test.ts", [
+    ["    requireNoHostMount(root, parent, joinPath(parent.path, name));\n", ""],
+  ]),
+  ...within("src/jail/fs/remove.ts", "attack/host-mount.test.ts", [
+    ["    requireNoHostMount(root, parent, joinPath(parent.path, name));\n", ""],
+  ]),
+  ...within("src/jail/fs/write.ts", "attack/host-mount.test.ts", [
+    ["  requireNoHostMount(root, parent, joinPath(parent.path, name));\n", ""],
+    ["      if (isHosts) throw", "      if (root === null) throw"],
+  ]),
+  ...within("src/jail/fs/attributes.ts", "attack/host-mount.test.ts", [
+    ["        requireNoHostMount(root, parent, joinPath(parent.path, name), stat);\n", ""],
+  ]),
+  ...within("src/jail/fs/place.ts", "attack/host-mount.test.ts", [
+    [
+      "    requireNoHostMount(root, parent, joinPath(parent.path, name));\n    const stage",
+      "    const stage",
+    ],
+  ]),
+  ...within("src/jail/fs/live-mounts.ts", "attack/live.test.ts", [
+    ['isLimited(fd) ? "mounted" : "open"', '"mounted"'],
+    ["    if (directory.path !== path) return `${shown}: is a symbolic link`;\n", ""],
+    ['    if (state === "other")\n      throw refuse(', '    if (state === "open")\n      throw refuse('],
+    ["    limitMount(mount, at);\n    requireMounted", "    requireMounted"],
+  ]),
+  ...within("src/jail/fs/live-mounts.ts", "e2e/live.test.ts", [
+    ["return names.length === 0\n", "return names.length >= 0\n"],
+  ]),
+  ...within("src/populate/apply/live.ts", "e2e/live.test.ts", [
+    ["!ALLOWED.test(each) || ", ""],
+    [" || /\\/\\.\\.?$/.test(each)", ""],
+  ]),
+  ...within("ffi/mounts.ts", "attack/live.test.ts", [
+    ["MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID", "MOUNT_ATTR_NOSUID"],
+    ["MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV", "MOUNT_ATTR_NODEV"],
+  ]),
+  ...within("src/check/collect.ts", "attack/live.test.ts", [
+    ['if (isLive && liveState(root, path) === "mounted") return;', "if (isLive) return;"],
+  ]),
+  ...within("src/populate/apply/library-cache.ts", "attack/host-mount.test.ts", [
+    ['    requireNoHostMount(root, etc, "/etc");\n', ""],
+  ]),
+  ...within("src/log-socket/monitor/bound-socket.ts", "e2e/socketd-places.test.ts", [
+    ["  if (system !== undefined) {", "  if (system === null) {"],
+  ]),
   ...within("src/users/policy.ts", "e2e/user-access.test.ts", [
     [
       "  if (same) return { ...plan, present: true };",
       "  if (there.length > 0) return { ...plan, present: true };",
     ],
     ["    if (unsafe === undefined) return", "    if (unsafe !== null) return"],
+  ]),
+  ...within("src/jail/record/record-file.ts", "unit/jail-manifest.test.ts", [
+    ["if (uid !== 0 && uid !== libc.geteuid())", "if (uid === 1)"],
+    ["(mode & 0o022) === 0 ? undefined", "(mode & 0o002) === 0 ? undefined"],
+    ["(mode & 0o022) === 0 ? undefined", "(mode & 0o020) === 0 ? undefined"],
+  ]),
+  ...within("src/jail/record/registry.ts", "unit/jail-manifest.test.ts", [
+    ["if (mine !== undefined) throw mine.error;", ""],
+    ["new Set([...others, ...damaged].map", "new Set([...others].map"],
+  ]),
+  ...within("src/update/plan/scan.ts", "differential/imscp.test.ts", [
+    [" ?? outsidePathOf(this.root, mount)", ""],
+  ]),
+  ...within("src/check/files/walk.ts", "differential/virtualmin.test.ts", [
+    ["if (outside !== undefined) return", "if (outside === null) return"],
+  ]),
+  ...within("src/populate/passed-over.ts", "differential/statuses.test.ts", [
+    ["strict || !isPassedOver(problem)", "!isPassedOver(problem)"],
+    ["strict || !isPassedOver(problem)", "strict || !true"],
+    ['  "withheld",', '  "withheld",\n  "refused-source",'],
+    ['  "withheld",', '  "withheld",\n  "no-room",\n  "read-only",'],
   ]),
 ];
 

@@ -20,6 +20,9 @@ const move = inFile("src/jail/fs/place.ts", "unit/update.test.ts");
 const place = inFile("src/jail/fs/place.ts", "unit/jail-remove.test.ts");
 const home = inFile("src/jail/fs/home-move.ts", "attack/home-move.test.ts");
 const filled = inFile("src/jail/fs/home-fill.ts", "attack/home-move.test.ts");
+const aside = (file: string) => inFile(file, "attack/home-aside.test.ts");
+const inPlace = (file: string) => inFile(file, "e2e/home-in-place.test.ts");
+const cleaned = inPlace("src/jail/fs/home-clean.ts");
 const parents = inFile("src/jail/fs/safety.ts", "unit/jail-safety.test.ts");
 const copy = inFile("ffi/copy.ts", "unit/copy.test.ts");
 const plan = inFile("src/jails/delete-plan.ts", "e2e/service-users.test.ts");
@@ -27,7 +30,12 @@ const apply = inFile("src/users/change-account.ts", "attack/remove-race.test.ts"
 const deletion = inFile("src/jails/delete.ts", "e2e/service-users.test.ts");
 const services = inFile("src/jail/accounts/service-users.ts", "e2e/service-users.test.ts");
 const names = inFile("src/system/account-name.ts", "unit/account-name.test.ts");
+const directory = (file: string) => inFile(file, "e2e/directory.test.ts");
 const hosts = inFile("src/jail/fs/host-directories.ts", "e2e/host-directories.test.ts");
+
+const stamps = inFile("src/jail/record/verified.ts", "unit/check-content.test.ts");
+const known = inFile("src/update/plan/known-contents.ts", "unit/check-content.test.ts");
+const hostAccounts = inFile("src/system/host-accounts.ts", "unit/host-accounts.test.ts");
 
 export const REMOVAL: readonly Mutant[] = [
   names("/[\\x00-\\x1f\\x7f]/.test(name)", "/[\\x01-\\x1f\\x7f]/.test(name)", "is refused"),
@@ -36,7 +44,41 @@ export const REMOVAL: readonly Mutant[] = [
   names("/^[-+# ]| $/.test(name)", "/^[+# ]| $/.test(name)", "is refused"),
   names('name === "." || name === ".."', 'name === "."', "is refused"),
   names('name.startsWith("group ")', 'name === "group "', "is refused"),
+  directory("src/system/accounts.ts")(
+    "new Set([0]);",
+    "new Set([0, 2, 111]);",
+    "while the directory is down",
+  ),
+  directory("src/jails/delete-plan.ts")(
+    "if (userFiles) return [];",
+    "return [];",
+    "while the directory is down",
+  ),
+  inFile("src/users/directory.ts", "unit/directory.test.ts")(
+    "const isPlain = ",
+    "const isPlain = true || ",
+    "is one value",
+  ),
   names('literal.includes("@")', 'literal.includes("@@")', "a host may follow"),
+  stamps(
+    "return uid === 0 && (mode & 0o022) === 0 && ctime <",
+    "return (mode & 0o022) === 0 && ctime <",
+    "since a mapped",
+  ),
+  stamps(
+    "return uid === 0 && (mode & 0o022) === 0 && ctime <",
+    "return uid === 0 && ctime <",
+    "since a mapped",
+  ),
+  known("earlier.sourceStamp === known.sourceStamp", "true", "is read again by jk_update"),
+  known("earlier?.stamp === known.stamp && earlier", "earlier", "is read again by jk_update"),
+  known("if (reliable && isSame", "if (isSame", "is read again by jk_update"),
+  hostAccounts(
+    "    if (entry === undefined || /\\s/.test(entry.name)) return",
+    "    if (entry === undefined) continue;\n    if (false) return",
+    "is empty if there is the line",
+  ),
+  hostAccounts(" && !/success/i.test(first)", "", "filesAnswer"),
   exchange(
     "removeTree(root, temporary.path, old, isOneOf(within))",
     "removeTree(root, temporary.path, old)",
@@ -218,6 +260,42 @@ export const REMOVAL: readonly Mutant[] = [
     'if (isErrno(error, "EEXIST")) throw homeChanged(this.home.path);\n',
     'if (isErrno(error, "EEXIST")) return;\n',
     "a name that was listed twice",
+  ),
+  cleaned("!isRegular(stat) || grantsPower", "grantsPower", "a FIFO and a socket"),
+  cleaned("|| grantsPower(level.fd, name, stat.mode)) {", ") {", "programs that give rights"),
+  cleaned("seen.count < seen.links;", "false;", "a file with a name outside"),
+  cleaned(
+    "      if (first === undefined) copyFile",
+    "      if (index >= 0) copyFile",
+    "a file with a name outside",
+  ),
+  cleaned(
+    "if (name !== home) unlinkIfPresent",
+    "if (name === name + home) unlinkIfPresent",
+    "at each of its calls",
+  ),
+  inPlace("src/system/grants.ts")(
+    "|| hasXattr(dirfd, name, CAPABILITY);",
+    "&& hasXattr(dirfd, name, CAPABILITY);",
+    "programs that give rights",
+  ),
+  inPlace("src/users/move-aside.ts")(
+    "  if (isRootAbove(aside.parent.path)) {",
+    '  if (isRootAbove("/")) {',
+    "a process whose root is above",
+  ),
+  inPlace("src/users/move-aside.ts")("      restore(aside, error);\n", "", "if usermod fails"),
+  inPlace("src/users/move-aside.ts")("    steps.undo();\n", "", "if the new place is taken"),
+  aside("src/users/move-aside.ts")('  if (to.path === "/") return false;\n', "", "a home that leaves a jail"),
+  aside("src/jail/fs/home-aside.ts")(
+    "const fits = parent.trusted && ",
+    "const fits = ",
+    "a directory that others can write",
+  ),
+  aside("src/jail/fs/home-aside.ts")(
+    "  const isOurs = stat.uid === 0 && ",
+    "  const isOurs = stat.uid >= 0 && ",
+    "a directory of that name",
   ),
   apply(
     "fstat(source.fd), wasCopied(source))",

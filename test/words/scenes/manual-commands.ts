@@ -28,6 +28,8 @@ export const COMMANDS: Readonly<Record<string, Scene>> = {
       },
     },
   },
+  "jailkit-mount.8": { prepare: ({ m }) => void m.must(["jk_init", "--live", "-j", "/srv/live"]) },
+  "jailkit-unmount.8": { prepare: ({ m }) => void m.must(["jk_init", "--live", "-j", "/srv/live"]) },
   "jailkit-disk.8": { prepare: (stage) => makeLimited(stage) },
   "jailkit-explain.8": {
     boot: true,
@@ -66,6 +68,17 @@ export const COMMANDS: Readonly<Record<string, Scene>> = {
         before: ({ m }) => m.chmod(JAIL, 0o775),
         outputOf: "jailkit explain test",
         after: ({ ssh }) => expect(ssh("test", "id").status).toBe(53),
+      },
+    },
+  },
+  "jailkit-forget.8": {
+    prepare: makeJail(JAIL, "uidbasics"),
+    steps: {
+      "rm -rf /srv/jail/bin /srv/jail/dev /srv/jail/etc /srv/jail/lib* /srv/jail/usr": {
+        after: ({ m }) => {
+          expect(m.exists(JAIL)).toBe(true);
+          expect(m.must(["jailkit", "list"]).stdout).not.toContain(JAIL);
+        },
       },
     },
   },

@@ -39,6 +39,14 @@ export const PANELS: Scene = {
     },
     "jk_cp --json --remove -j /srv/customer -- /usr/bin/strace": json,
     "jailkit adopt --json /srv/old": json,
+    "jailkit forget --json --dry-run /srv/old": {
+      after(stage, outputs, lines) {
+        checkJson(stage, outputs, lines);
+        const { m } = stage;
+        expect(m.exists("/srv/old/usr/bin/tail")).toBe(true);
+        expect(m.must(["jailkit", "list"]).stdout).not.toContain("/srv/old");
+      },
+    },
     "jailkit delete --json --dry-run --unjail /srv/customer": {
       after(stage, outputs, lines) {
         checkJson(stage, outputs, lines);

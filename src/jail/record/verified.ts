@@ -2,10 +2,10 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import type { Stat } from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { jsonText } from "../../cli/display.ts";
-import { readJailFile, withTree } from "../../jail/fs/look.ts";
-import { putFile } from "../../jail/fs/write.ts";
-import { fromJsonText } from "../../jail/record/manifest-text.ts";
-import { locked, registryExists } from "../../jail/record/registry.ts";
+import { readJailFile, withTree } from "../fs/look.ts";
+import { putFile } from "../fs/write.ts";
+import { fromJsonText } from "./manifest-text.ts";
+import { locked, registryExists } from "./registry.ts";
 
 /** A file of a jail that is equal to one of the host, with the stamps of both. */
 export interface Verified {
@@ -72,10 +72,20 @@ export function saveVerified(registry: ByteString, id: ByteString, files: Verifi
   });
 }
 
+/** Identifies an unchanged file: size, mtime, ctime, inode. Nobody can write(2) to a file and keep its ctime. */
+export function stampOf({ size, mtime, ctime, ino }: Stat): string {
+  return `${size} ${mtime} ${ctime} ${ino}`;
+}
+
 /**
  * True if a stamp is reliable. The clock of a file system is coarse: a file that was just written can be written again
- * without a change of its ctime. `now` is in nanoseconds since the epoch.
+ * without a change of its ctime. So can a file that is mapped; therefore only files that root alone can write count. `now`
+ * is in nanoseconds since the epoch.
  */
-export function isSettled(stat: Stat, now: bigint): boolean {
-  return stat.ctime < now - 2_000_000_000n;
+export function isSettled({ ctime, uid, mode }: Stat, now: bigint): boolean {
+  // The group bits are the mask of an ACL.
+  return uid === 0 && (mode & 0o022) === 0 && ctime < now - 2_000_000_000n;
 }
+
+/** The time for isSettled. */
+export const nanosecondsNow = (): bigint => BigInt(Date.now()) * 1_000_000n;

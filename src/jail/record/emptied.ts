@@ -1,0 +1,29 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { statIfPresent } from "../../../ffi/files.ts";
+import { display } from "../../cli/display.ts";
+import type { JailRoot } from "../fs/walk.ts";
+import type { ManifestContent } from "./manifest.ts";
+
+// Without these no program runs and no account is found.
+const NEEDED = /^\/(etc|usr|bin|lib[^/]*)(?:\/|$)/;
+
+/**
+ * True if somebody removed the contents of a recorded jail but kept its directory, as a panel does that keeps the site in
+ * it: the record has directories that a jail needs, and none of them is left.
+ */
+export function isEmptied(root: JailRoot, { entries }: Pick<ManifestContent, "entries">): boolean {
+  // Most jails have it, and many entries.
+  if (statIfPresent(root.fd, "usr") !== undefined) return false;
+  const tops = new Set<ByteString>();
+  for (const path of entries.keys()) {
+    const top = NEEDED.exec(path)?.[1];
+    if (top !== undefined) tops.add(top);
+  }
+  return tops.size > 0 && [...tops].every((name) => statIfPresent(root.fd, name) === undefined);
+}
+
+/** Says that a jail is emptied, and what can be done. */
+export function emptiedMessage(jail: ByteString): string {
+  const what = "is emptied: what jailkit put there was removed";
+  return `${display(jail)} ${what}; 'jk_init' or 'jk_update -j' fills it again, and 'jailkit forget' drops its record`;
+}

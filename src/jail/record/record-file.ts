@@ -1,0 +1,129 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { SystemError } from "../../../ffi/error.ts";
+import { readAllFd, readInto, type Stat } from "../../../ffi/files.ts";
+import { libc } from "../../../ffi/libc.ts";
+import { display } from "../../cli/display.ts";
+import { JailkitError } from "../../cli/error.ts";
+import { shellWord } from "../../cli/shell-word.ts";
+import { lookUp, withJailFile } from "../fs/look.ts";
+import { isLink, isRegular, type JailRoot } from "../fs/walk.ts";
+import {
+  fromJsonText,
+  type JailIdentity,
+  type ManifestContent,
+  newerVersion,
+  parseIdentity,
+  parseManifest,
+} from "./manifest-text.ts";
+
+// 100,000 entries of 300 bytes are 30 MB.
+const MANIFEST_LIMIT = 1 << 28;
+const HEAD_LIMIT = 1 << 16;
+
+/** The manifest file of an id. */
+export const manifestPath = (registry: ByteString, id: ByteString) => `${registry}/${id}/manifest.json`;
+
+/** JailkitError "bad-manifest": the record of a jail cannot be used. */
+export class RecordError extends JailkitError {
+  constructor(
+    readonly file: ByteString,
+    /** Printable. */
+    readonly reason: string,
+    /** The path of the jail, if it is known. */
+    readonly jail: ByteString | undefined,
+  ) {
+    const remedy = jail === undefined ? "" : `jailkit adopt --force ${shellWord(jail)}`;
+    const what = jail === undefined ? "the record of an unknown jail" : `the record of ${display(jail)}`;
+    const advice =
+      jail === undefined
+        ? "restore it from a backup, or move its directory away if the jail is gone"
+        : `restore it from a backup, or create a new record: ${remedy}`;
+    super("bad-manifest", 1, `${display(file)}, ${what}, ${reason}; ${advice}`, undefined, remedy);
+  }
+
+  /** The same for a jail that the caller knows to be that of the record. */
+  of(jail: ByteString): RecordError {
+    return new RecordError(this.file, this.reason, jail);
+  }
+}
+
+/** Why an open record is not trusted; undefined if it is. Nobody else can reach it: it was restored or edited. */
+function distrust({ uid, mode }: Stat): string | undefined {
+  if (uid !== 0 && uid !== libc.geteuid()) return `belongs to uid ${uid}, and not to root`;
+  return (mode & 0o022) === 0 ? undefined : "can be written by users other than root";
+}
+
+/** What was read of a manifest file, and what it means; undefined if it makes no sense. */
+interface Read<T> {
+  readonly bytes: Uint8Array;
+  readonly value: T | undefined;
+}
+
+/** Reads a manifest file; undefined if missing. Throws RecordError. */
+function readChecked<T>(tree: JailRoot, path: ByteString, read: (fd: number) => Read<T>): T | undefined {
+  const failed = (reason: string, jail?: ByteString) => new RecordError(path, reason, jail);
+  try {
+    const found = withJailFile(tree, path, (fd, { stat }) => {
+      if (stat.size > MANIFEST_LIMIT) throw failed("is too large", jailInHead(readHead(fd)));
+      const { bytes, value } = read(fd);
+      const reason = distrust(stat) ?? (value === undefined ? damageOf(bytes) : undefined);
+      if (reason !== undefined) throw failed(reason, jailInHead(bytes));
+      return { value };
+    });
+    if (found !== undefined) return found.value;
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    const there = lookUp(tree, path)?.stat;
+    if (there !== undefined && !isRegular(there)) throw failed("is not a regular file");
+    throw failed(`cannot be read (${error.call}: ${error.reason})`);
+  }
+  const there = lookUp(tree, path)?.stat;
+  if (there !== undefined && isLink(there)) throw failed("is a symbolic link to nothing");
+  return undefined;
+}
+
+function damageOf(bytes: Uint8Array): string {
+  if (bytes.length === 0) return "is empty";
+  const version = newerVersion(bytes);
+  return version === undefined ? "is damaged" : `has version ${version}, of a newer jailkit`;
+}
+
+function readHead(fd: number): Uint8Array {
+  const buffer = new Uint8Array(HEAD_LIMIT);
+  return buffer.subarray(0, readInto(fd, buffer));
+}
+
+/** The path of the jail from the first line of a manifest, even if the rest of the line is cut off. */
+function jailInHead(bytes: Uint8Array): ByteString | undefined {
+  const text = new TextDecoder().decode(bytes.subarray(0, HEAD_LIMIT));
+  const [, quoted] = /^\{[^\n]*?"jail":\{"path":("(?:[^"\\\n]|\\.)*")/.exec(text) ?? [];
+  if (quoted === undefined) return undefined;
+  try {
+    const path: unknown = JSON.parse(quoted);
+    return typeof path === "string" && path.startsWith("/") ? fromJsonText(path) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The jail that a record describes, from its first line; undefined if missing. Throws RecordError. */
+export const readIdentity = (
+  tree: JailRoot,
+  registry: ByteString,
+  id: ByteString,
+): JailIdentity | undefined =>
+  readChecked(tree, manifestPath(registry, id), (fd) => {
+    const bytes = readHead(fd);
+    return { bytes, value: parseIdentity(bytes) };
+  });
+
+/** The content of a record; undefined if missing. Throws RecordError. */
+export const readContent = (
+  tree: JailRoot,
+  registry: ByteString,
+  id: ByteString,
+): ManifestContent | undefined =>
+  readChecked(tree, manifestPath(registry, id), (fd) => {
+    const bytes = readAllFd(fd, MANIFEST_LIMIT);
+    return { bytes, value: parseManifest(bytes) };
+  });

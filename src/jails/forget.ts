@@ -1,0 +1,135 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
+import { statIfPresent } from "../../ffi/files.ts";
+import { display } from "../cli/display.ts";
+import { answered, problemFrom } from "../cli/error.ts";
+import { stopIfInterrupted } from "../cli/interrupt.ts";
+import { operands } from "../cli/shell-word.ts";
+import { CONFIG_DIRECTORY } from "../config/load.ts";
+import { dropInName } from "../config/write.ts";
+import { type JailedUser, jailedUsers } from "../jail/accounts/jailed-users.ts";
+import { hostMountsIn } from "../jail/fs/host-mounts.ts";
+import { noRoom } from "../jail/fs/no-room.ts";
+import { jailMounts } from "../jail/fs/unmount.ts";
+import { openJailRoot } from "../jail/fs/walk.ts";
+import { isEmptied } from "../jail/record/emptied.ts";
+import { openManifest } from "../jail/record/manifest.ts";
+import { removeLiveLines } from "../populate/apply/live.ts";
+import { removeProcLine } from "../update/remove-extras.ts";
+import { closeLogSocket, type DeleteOutcome, removeRecords, warnOfSettings } from "./delete.ts";
+import { recordsOf, refuse, unknownJail } from "./delete-plan.ts";
+import { allKnownJails } from "./jails.ts";
+
+/** What forgetting a jail would do. */
+export interface ForgetPlan {
+  readonly jail: ByteString;
+  /** Its directory is there. */
+  readonly present: boolean;
+  /** The ids of its records. */
+  readonly records: readonly ByteString[];
+  readonly users: readonly JailedUser[];
+}
+
+/**
+ * Examines a jail whose record should be dropped. Throws JailkitError if it is not known, or if users live in it and its
+ * contents are there (unless `withUsers`): without a record, these get no updates.
+ */
+export function planForget(jail: ByteString, withUsers: boolean): ForgetPlan {
+  const allUsers = jailedUsers();
+  const { paths, damaged } = allKnownJails(allUsers);
+  const records = recordsOf(jail, damaged);
+  const dropIn = `${CONFIG_DIRECTORY}/jk_socketd.d/${dropInName(jail)}`;
+  if (records.length === 0 && !paths.includes(jail) && statIfPresent(AT_FDCWD, dropIn) === undefined)
+    throw unknownJail(jail, paths);
+  const present = statIfPresent(AT_FDCWD, jail) !== undefined;
+  const users = allUsers.filter((user) => user.jail === jail);
+  if (users.length > 0 && !withUsers && present && !isKnownEmptied(jail)) {
+    const names = users.map(({ name }) => display(name)).join(", ");
+    const words = operands(...users.map(({ name }) => name));
+    const why = `users live in it (${names}), and without a record jk_update does not update its programs`;
+    const remedy = `take them out first: jk_jailuser --unjail ${words}; or use --with-users`;
+    throw refuse("has-users", `${display(jail)}: ${why}: ${remedy}`);
+  }
+  return { jail, present, records, users };
+}
+
+/** True if the jail has a record, and nothing of its contents is left. */
+function isKnownEmptied(jail: ByteString): boolean {
+  const emptied = answered(() => {
+    using root = openJailRoot(jail);
+    return isEmptied(root, openManifest(root).content);
+  });
+  return emptied ?? false;
+}
+
+/**
+ * Drops the records of a jail, its log socket, and the line of jk_init in fstab(5); changes no file of the jail. With
+ * `report` undefined, only warns. If a step fails, the later ones are skipped: it can be repeated.
+ */
+export function forgetJail(
+  plan: ForgetPlan,
+  report: ((line: ByteString) => void) | undefined,
+): DeleteOutcome {
+  const { jail, records } = plan;
+  const outcome: DeleteOutcome = { steps: [], warnings: [], problems: [] };
+  const done = (line: ByteString) => {
+    outcome.steps.push(line);
+    report?.(line);
+  };
+  const changes = [
+    () => closeLogSocket(jail, outcome, done),
+    () => forgetLive(jail, outcome, done),
+    () => forgetProc(jail, outcome, done),
+    // Last, so that an interrupted run can be repeated.
+    () => removeRecords(records, done),
+  ];
+  const warnings = [() => warnOfUsers(plan, outcome), () => warnOfSettings(jail, outcome)];
+  for (const step of report === undefined ? warnings : [...changes, ...warnings]) {
+    try {
+      if (report !== undefined) stopIfInterrupted("not everything was forgotten; run this again");
+      step();
+    } catch (error) {
+      const full = noRoom(error, jail, { left: [], progress: "not everything was forgotten" });
+      outcome.problems.push(full ?? problemFrom(error, "failed", jail));
+      return outcome;
+    }
+  }
+  return outcome;
+}
+
+/** The line stays while proc is mounted: otherwise nothing would know of the mount after the next boot. */
+function forgetProc(jail: ByteString, outcome: DeleteOutcome, done: (line: ByteString) => void): void {
+  if (jailMounts(jail).some(({ path, type }) => path === "/proc" && type === "proc")) {
+    const again = "unmount it, and run this again";
+    outcome.warnings.push(
+      `proc is mounted on ${display(jail)}/proc, so its line in /etc/fstab stays: ${again}`,
+    );
+    return;
+  }
+  const { removed, left } = removeProcLine(jail);
+  if (removed) done(`removed the line for ${display(jail)}/proc from /etc/fstab`);
+  if (left.length > 0)
+    outcome.warnings.push(`/etc/fstab still mounts something in the jail: ${left.map(display).join(", ")}`);
+}
+
+/** The lines of a live jail stay while its directories are mounted. */
+function forgetLive(jail: ByteString, outcome: DeleteOutcome, done: (line: ByteString) => void): void {
+  const mounted = answered(() => {
+    using root = openJailRoot(jail);
+    return hostMountsIn(root);
+  });
+  if (mounted === undefined || mounted.length === 0) {
+    if (removeLiveLines(jail)) done(`removed the lines for ${display(jail)} from /etc/fstab`);
+    return;
+  }
+  const commands = operands(...mounted.map((path) => jail + path));
+  outcome.warnings.push(
+    `the host's directories stay mounted in ${display(jail)}; to unmount them: umount ${commands}`,
+  );
+}
+
+function warnOfUsers({ jail, users }: ForgetPlan, outcome: DeleteOutcome): void {
+  if (users.length === 0) return;
+  const names = users.map(({ name }) => display(name)).join(", ");
+  outcome.warnings.push(`${display(jail)} stays a known jail, because users live in it: ${names}`);
+}

@@ -1,0 +1,135 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { statIfPresent } from "../../../ffi/files.ts";
+import { display } from "../../cli/display.ts";
+import { JailkitError, UsageError } from "../../cli/error.ts";
+import { hostMountsIn } from "../../jail/fs/host-mounts.ts";
+import { liveObstacle, mountLive } from "../../jail/fs/live-mounts.ts";
+import { withTree } from "../../jail/fs/look.ts";
+import { isDirectory, isLink, type JailRoot } from "../../jail/fs/walk.ts";
+import { putSymlink } from "../../jail/fs/write.ts";
+import { notMounted } from "../../jail/record/live.ts";
+import { changeManifest, openManifest, REGISTRY, saveManifest } from "../../jail/record/manifest.ts";
+import { fstabField } from "../../system/mounts.ts";
+import type { PopulateProblem } from "../entry.ts";
+import type { FileSystem } from "../file-system.ts";
+import type { LineReporter } from "../reporter.ts";
+import { changeFstab } from "./proc.ts";
+
+/** The directories of a live jail, and symbolic links that lead there, as the host has them. */
+export interface Live {
+  readonly directories: readonly ByteString[];
+  readonly links: readonly { readonly path: ByteString; readonly target: ByteString }[];
+}
+
+const USUAL = "/usr";
+const ALLOWED = /^\/(?:usr|usr\/local|opt|opt\/[^/]+)$/;
+// On a host with a merged /usr these are symbolic links.
+const BESIDE = ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
+const MARK = "x-jailkit";
+const OPTIONS = `bind,ro,nosuid,nodev,private,nofail,${MARK}`;
+
+/** Reads the value of --live: directories separated by commas, "" for /usr. Throws UsageError. */
+export function liveOf(value: ByteString, host: FileSystem): Live {
+  const named = value === "" ? [USUAL] : value.split(",").map((each) => each.replace(/\/+$/, ""));
+  const wrong = named.find((each) => !ALLOWED.test(each) || /\/\.\.?$/.test(each));
+  if (wrong !== undefined)
+    throw new UsageError(`--live: ${display(wrong)}: name /usr, /usr/local, /opt or a directory in /opt`);
+  const missing = named.find((path) => !isDirectory({ mode: host.lstat(path)?.mode ?? 0 }));
+  if (missing !== undefined)
+    throw new JailkitError("live-source", 1, `${display(missing)}: is no directory of this machine`);
+  const beside = BESIDE.filter(() => named.includes(USUAL));
+  const links = beside.flatMap((path) => {
+    const stat = host.lstat(path);
+    return stat !== undefined && isLink(stat) ? [{ path, target: host.readlink(path) }] : [];
+  });
+  const apart = beside.filter((path) => isDirectory({ mode: host.lstat(path)?.mode ?? 0 }));
+  const all = [...new Set([...named, ...apart])].sort();
+  // What another one shows already needs no mount: the mount of /usr has /usr/local, unless that is a file system of its own.
+  const shown = (path: ByteString) =>
+    all.some((other) => path.startsWith(`${other}/`) && mountIdOf(other) === mountIdOf(path));
+  return { directories: all.filter((path) => !shown(path)), links };
+}
+
+const mountIdOf = (path: ByteString) => withTree((tree) => statIfPresent(tree.fd, path.slice(1))?.mountId);
+
+/** The directories of a jail that are live: those recorded or requested, and others where the host's are mounted. */
+export function liveDirectories(root: JailRoot | undefined, more: readonly ByteString[]): ByteString[] {
+  return [...new Set([...(root ? hostMountsIn(root) : []), ...more])];
+}
+
+/** The problem that prevents a jail from being filled: of a live one that is not mounted, or cannot become live. */
+export function liveProblem(root: JailRoot, live: Live | undefined): PopulateProblem | undefined {
+  if (live === undefined) return notMounted(root);
+  const what = live.directories.map((path) => liveObstacle(root, path)).find((each) => each !== undefined);
+  return what === undefined ? undefined : { code: "live-obstacle", path: root.path, message: what };
+}
+
+/**
+ * Makes a jail live: records the directories, mounts them, adds a line of fstab(5) for each, and creates the links. Each
+ * step may be repeated. Throws JailkitError, SystemError.
+ */
+export function setUpLive(root: JailRoot, { directories, links }: Live, reporter: LineReporter): void {
+  const manifest = openManifest(root);
+  const before = manifest.content.live ?? [];
+  if (directories.some((path) => !before.includes(path))) {
+    changeManifest(manifest, (content) => {
+      content.live = [...new Set([...(content.live ?? []), ...directories])];
+    });
+    saveManifest(manifest);
+  }
+  for (const path of directories)
+    if (mountLive(root, path)) reporter.say(`Mounting ${path} on ${root.path}${path}, read-only`);
+  if (addLiveLines(root.path, directories))
+    reporter.detail(`Adding the mounts of ${root.path} to /etc/fstab`);
+  for (const { path, target } of links)
+    if (putSymlink(root, path, target) === "created")
+      reporter.detail(`Creating symlink ${root.path}${path} to ${target}`);
+}
+
+/** The fields of the lines of fstab(5), without comments. */
+function fieldsOf(line: string): string[] {
+  return line.trim().startsWith("#") ? [] : line.trim().split(/[ \t]+/);
+}
+
+/** The text of fstab(5) with a line for each directory of a live jail; undefined if it has them already. */
+export function withLiveLines(
+  fstab: ByteString,
+  jail: ByteString,
+  directories: readonly ByteString[],
+): ByteString | undefined {
+  const there = new Set(fstab.split("\n").map((line) => fieldsOf(line)[1]));
+  const lines = directories.flatMap((path) => {
+    const target = fstabField(jail + path);
+    return there.has(target) ? [] : [`${fstabField(path)} ${target} none ${OPTIONS} 0 0\n`];
+  });
+  if (lines.length === 0) return undefined;
+  return `${fstab}${fstab === "" || fstab.endsWith("\n") ? "" : "\n"}${lines.join("")}`;
+}
+
+/** The text of fstab(5) without our lines for the live directories of a jail; undefined if there are none. */
+export function withoutLiveLines(fstab: ByteString, jail: ByteString): ByteString | undefined {
+  const lines = fstab.split("\n");
+  const kept = lines.filter((line) => {
+    const [, where = "", , options = ""] = fieldsOf(line);
+    return !(where.startsWith(`${fstabField(jail)}/`) && options.split(",").includes(MARK));
+  });
+  return kept.length === lines.length ? undefined : kept.join("\n");
+}
+
+/** Adds the lines to /etc/fstab. True if it was changed. */
+export function addLiveLines(jail: ByteString, directories: readonly ByteString[]): boolean {
+  const byHand = `add the lines for ${display(jail)} by hand`;
+  return withTree(
+    (etc) => changeFstab(etc, (fstab) => withLiveLines(fstab, jail, directories), byHand),
+    "/etc",
+  );
+}
+
+/** Removes the lines from /etc/fstab. True if it was changed. */
+export function removeLiveLines(jail: ByteString, registry: ByteString = REGISTRY): boolean {
+  const byHand = `take the lines for ${display(jail)} out by hand`;
+  return withTree(
+    (etc) => changeFstab(etc, (fstab) => withoutLiveLines(fstab, jail), byHand, registry),
+    "/etc",
+  );
+}

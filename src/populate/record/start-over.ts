@@ -1,0 +1,31 @@
+import { statIfPresent } from "../../../ffi/files.ts";
+import type { JailRoot } from "../../jail/fs/walk.ts";
+import { isEmptied } from "../../jail/record/emptied.ts";
+import {
+  changeManifest,
+  type ManifestContent,
+  openManifest,
+  saveManifest,
+} from "../../jail/record/manifest.ts";
+import { asksForFiles } from "./requests.ts";
+
+/**
+ * Begins the record of an emptied jail anew, before it is filled again: what was asked for before is not wanted any more.
+ * If another run has begun to fill it meanwhile, its record stays. Throws JailkitError, SystemError.
+ */
+export function startOver(root: JailRoot): void {
+  // Saves reading the record.
+  if (statIfPresent(root.fd, "usr") !== undefined) return;
+  const manifest = openManifest(root);
+  if (!isEmptied(root, manifest.content)) return;
+  const files = ({ requests }: ManifestContent) => JSON.stringify(requests.filter(asksForFiles));
+  const seen = files(manifest.content);
+  changeManifest(manifest, (content) => {
+    if (files(content) !== seen) return;
+    const others = content.requests.filter((request) => !asksForFiles(request));
+    content.requests.splice(0, content.requests.length, ...others);
+    content.entries.clear();
+    content.live = undefined;
+  });
+  saveManifest(manifest);
+}

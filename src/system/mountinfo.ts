@@ -1,0 +1,63 @@
+import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
+import { readFile } from "../../ffi/files.ts";
+
+/** A line of /proc/PID/mountinfo: proc_pid_mountinfo(5). */
+export interface Mount {
+  readonly id: bigint;
+  /** Major and minor number of the file system, as "8:1". */
+  readonly device: ByteString;
+  /** The mounted directory or file of the file system. */
+  readonly root: ByteString;
+  readonly mountPoint: ByteString;
+  /** Options of this mount, such as "ro" and "nosuid". */
+  readonly options: readonly ByteString[];
+  /** Peer groups and similar, such as "shared:1". */
+  readonly propagation: readonly ByteString[];
+  /** The type of the file system, such as "ext4". */
+  readonly type: ByteString;
+}
+
+// 5,000 mounts take 0.75 MB.
+const LIMIT = 1 << 26;
+
+/** Decodes the octal escapes of blanks, tabs, newlines and backslashes. */
+function unescaped(field: ByteString): ByteString {
+  if (!field.includes("\\")) return field;
+  return field.replace(/\\([0-3][0-7]{2})/g, (_, digits: string) =>
+    String.fromCharCode(Number.parseInt(digits, 8)),
+  );
+}
+
+/** The mounts in the text of mountinfo. */
+export function parseMounts(text: ByteString): Mount[] {
+  return text.split("\n").flatMap((line): Mount[] => {
+    const fields = line.split(" ");
+    const [id = "", , device, root, mountPoint, options = ""] = fields;
+    if (!/^\d+$/.test(id) || device === undefined || root === undefined || mountPoint === undefined)
+      return [];
+    const end = fields.indexOf("-", 6);
+    return [
+      {
+        id: BigInt(id),
+        device,
+        root: unescaped(root),
+        mountPoint: unescaped(mountPoint),
+        options: options.split(","),
+        propagation: end < 0 ? [] : fields.slice(6, end),
+        type: end < 0 ? "" : (fields[end + 1] ?? ""),
+      },
+    ];
+  });
+}
+
+/** The present mounts of this process, in the order in which they were mounted. Throws SystemError. */
+export function ownMounts(): Mount[] {
+  return parseMounts(fromBytes(readFile("/proc/self/mountinfo", LIMIT)));
+}
+
+/** The part of `path` after `directory`, with its slash; "" for the directory; undefined if `path` is not below it. */
+export function below(path: ByteString, directory: ByteString): ByteString | undefined {
+  if (directory === "/") return path === "/" ? "" : path;
+  if (path === directory) return "";
+  return path.startsWith(`${directory}/`) ? path.slice(directory.length) : undefined;
+}

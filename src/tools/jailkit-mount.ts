@@ -1,0 +1,14 @@
+import { mountJail } from "../jails/live.ts";
+import { liveTool } from "../jails/live-tool.ts";
+
+/** `jailkit mount`: mounts the directories of live jails. */
+export const tool = liveTool({
+  name: "jailkit mount",
+  summary: "mount the host's directories in live jails",
+  act: mountJail,
+  verb: "mount",
+  done: "mounted",
+  success: "every named directory is mounted as it should be",
+  notes:
+    "A live jail is one that 'jk_init --live' made: its /usr is that of this machine, mounted read-only, nosuid, nodev and private. The directories are those in the record of the jail. They are mounted through descriptors, without following symbolic links, and checked afterwards. At boot the lines of /etc/fstab mount them; a missing line is added.",
+});

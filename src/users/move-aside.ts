@@ -1,0 +1,166 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
+import { isErrno } from "../../ffi/error.ts";
+import { withFd } from "../../ffi/files.ts";
+import { normalPath, pathComponents } from "../../ffi/paths.ts";
+import { quoted } from "../cli/display.ts";
+import { describeError, JailkitError } from "../cli/error.ts";
+import { splitHome } from "../jail/accounts/separator.ts";
+import {
+  type Aside,
+  asidePath,
+  closeAside,
+  leftAside,
+  makeDirectoriesAbove,
+  moveHome,
+  prepareHome,
+  putAside,
+  putBack,
+} from "../jail/fs/home-aside.ts";
+import type { HomeSource } from "../jail/fs/home-move.ts";
+import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
+import { identify, ownRoot, sameDirectory, scanRoots } from "../processes/scan.ts";
+import type { PasswdEntry } from "../system/accounts.ts";
+import { openProc } from "../system/processes.ts";
+import type { AccountRun } from "./account-run.ts";
+
+/** A home that moves: two trees and a path in each, as each tree sees it. */
+export interface HomeMove {
+  from: JailRoot;
+  fromPath: ByteString;
+  to: JailRoot;
+  toPath: ByteString;
+}
+
+/** Steps of a move, besides those on the home. */
+interface Steps {
+  /** Throws if the user has processes. */
+  readonly change: () => void;
+  readonly undo: () => void;
+}
+
+/**
+ * Moves a home into a jail on the same file system, without copying it: it is put aside where only root can reach it,
+ * examined there, `change` changes the account, and the home moves to its new place. False, with everything as before, if
+ * it must be copied. If a step fails, those before it are undone.
+ */
+export function moveWithoutCopy(source: HomeSource, move: HomeMove, run: AccountRun, steps: Steps): boolean {
+  const { from, fromPath, to, toPath } = move;
+  // A process in a jail that has a directory of the home open would get out of the jail with it: such a home is copied.
+  if (to.path === "/") return false;
+  const aside = putAside(from, fromPath, source.fd, to, toPath);
+  if (aside === undefined) return false;
+  try {
+    try {
+      return moveAside(aside, move, run, steps);
+    } catch (error) {
+      restore(aside, error);
+      if (isErrno(error, "EXDEV")) return false;
+      throw error;
+    }
+  } finally {
+    closeAside(aside);
+  }
+}
+
+function restore(aside: Aside, why: unknown): void {
+  try {
+    putBack(aside);
+  } catch (error) {
+    const where = quoted(asidePath(aside.path));
+    const message = `${describeError(why)}; the home is in ${where}, and was not put back: ${describeError(error)}; run this again`;
+    throw new JailkitError("home-aside", 1, message);
+  }
+}
+
+function moveAside(aside: Aside, { fromPath, to, toPath }: HomeMove, run: AccountRun, steps: Steps): boolean {
+  if (isRootAbove(aside.parent.path)) {
+    putBack(aside);
+    return false;
+  }
+  const replacements = prepareHome(aside);
+  makeDirectoriesAbove(to, toPath);
+  steps.change();
+  try {
+    // Only now: a home never has to leave a jail again because a later step fails.
+    moveHome(aside, replacements, to, toPath);
+  } catch (error) {
+    steps.undo();
+    throw error;
+  }
+  run.done(`moved ${quoted(fromPath)} to ${quoted(hostPath(to, toPath))}`);
+  return true;
+}
+
+/**
+ * True if the root directory of a process is `path` or a directory above it, other than the host's root: a process that
+ * stays in a directory which moves out from below its root can leave that root.
+ */
+function isRootAbove(path: ByteString): boolean {
+  const names = pathComponents(path);
+  const above = names.map((_, index) => identify(AT_FDCWD, `/${names.slice(0, index + 1).join("/")}`));
+  const { groups, unexamined } = withFd(openProc(), (proc) => scanRoots(proc, ownRoot()));
+  return (
+    unexamined.length > 0 ||
+    groups.some(({ identity }) => above.some((one) => one !== undefined && sameDirectory(one, identity)))
+  );
+}
+
+/**
+ * Completes an interrupted move of an account's home (completeMove), if there is one. `jail`: the jail that the account is
+ * in, and its former home in the record.
+ */
+export function completeOwnMove(
+  user: PasswdEntry,
+  host: JailRoot,
+  jail: { readonly root: JailRoot; readonly recorded: () => ByteString | undefined } | undefined,
+  run: AccountRun,
+  dryRun: boolean,
+): void {
+  const split = splitHome(user.home);
+  if (split === undefined) {
+    completeMove(user, host, normalPath(user.home), undefined, run, dryRun);
+    return;
+  }
+  const jailHome = normalPath(split.home);
+  if (jail === undefined || normalPath(split.jail) !== jail.root.path) return;
+  const old = jail.recorded();
+  if (old !== undefined)
+    completeMove(user, host, normalPath(old), { root: jail.root, jailHome }, run, dryRun);
+}
+
+/**
+ * Completes a move that was interrupted while the home was put aside: if the account has its new home already (`jailHome`
+ * in `root`), the home moves there, else back to `oldHome`. Returns nothing if no home is aside. With `dryRun`, or if both
+ * homes exist, throws JailkitError.
+ */
+function completeMove(
+  user: PasswdEntry,
+  host: JailRoot,
+  oldHome: ByteString,
+  jailed: { readonly root: JailRoot; readonly jailHome: ByteString } | undefined,
+  run: AccountRun,
+  dryRun: boolean,
+): void {
+  const aside = leftAside(host, oldHome, user.uid, !dryRun);
+  if (aside === undefined) return;
+  try {
+    if (dryRun) {
+      const message = `an interrupted run has put the home of ${quoted(user.name)} aside in ${quoted(asidePath(oldHome))}: a run without --dry-run moves it to its place`;
+      throw new JailkitError("home-aside", 1, message);
+    }
+    if (jailed === undefined) {
+      putBack(aside);
+      run.done(`put ${quoted(oldHome)} back, which an interrupted run had put aside`);
+      return;
+    }
+    const { root, jailHome } = jailed;
+    makeDirectoriesAbove(root, jailHome);
+    moveHome(aside, prepareHome(aside), root, jailHome);
+    run.done(
+      `moved ${quoted(oldHome)} to ${quoted(hostPath(root, jailHome))}, as an interrupted run had begun`,
+    );
+  } finally {
+    closeAside(aside);
+  }
+}

@@ -1,0 +1,87 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { directoryOf, normalPath } from "../../ffi/paths.ts";
+import { quoted } from "../cli/display.ts";
+import { readJailAccounts } from "../jail/accounts/accounts.ts";
+import { isJailsOwn } from "../jail/accounts/home-place.ts";
+import { splitHome } from "../jail/accounts/separator.ts";
+import { lookUp } from "../jail/fs/look.ts";
+import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
+import { requireWritable } from "../jail/fs/writable.ts";
+import { makeDirectories } from "../jail/fs/write.ts";
+import { requireAccountName } from "../system/account-name.ts";
+import { isLocalUser } from "../system/account-tools.ts";
+import type { PasswdEntry } from "../system/accounts.ts";
+import { type AccessPlan, planAccess, writeAccess } from "./access.ts";
+import { recall, rememberAccount } from "./account-record.ts";
+import type { AccountRun } from "./account-run.ts";
+import { requireSafePlace } from "./change-account.ts";
+import { homeFor, writeJailSide } from "./jail-side.ts";
+import { groupsOf, type JailingOptions, warnOfPolicy } from "./jailing.ts";
+import { planKeys, planSkeletonKeys } from "./keys.ts";
+import { LIMITED_SHELL } from "./open-jail.ts";
+
+/** A directory that does not exist: a new home has no keys. */
+const NO_SKELETON = "/nonexistent";
+
+/**
+ * Plans to prepare a jail for an account, which stays as it is on the host: its lines, its keys and services, and an empty
+ * home if it lives in the jail, or if only its directory can move it there. Calling the result does it. Throws JailkitError.
+ */
+export function prepareJail(
+  user: PasswdEntry,
+  root: JailRoot,
+  { access, shell, dryRun }: JailingOptions,
+  run: AccountRun,
+): () => void {
+  requireAccountName(user.name);
+  const groups = groupsOf(user);
+  const usualShell = recall(root, user.name)?.jailShell;
+  const home = homeFor(user, root.path);
+  const isDirectorys = !isLocalUser(user.name);
+  const newHome = livesIn(root, user, isDirectorys) && !isJailsOwn(home) && lookUp(root, home) === undefined;
+  if (newHome) requireSafePlace(root, home);
+  const present = readJailAccounts(root).userByName(user.name)?.shell;
+  const jailShell = shell ?? present ?? usualShell ?? LIMITED_SHELL;
+  const place = { root, user, home };
+  const plan = planAccess({ root, name: user.name, home, shell: jailShell }, access, (keys) =>
+    newHome ? planSkeletonKeys(NO_SKELETON, keys) : planKeys(place, keys),
+  );
+  return () => {
+    requireWritable(root, ["/etc"]);
+    const steps = writeJailSide(user, groups, { root, shell, usualShell, dryRun });
+    if (newHome) {
+      if (!dryRun) makeHome(root, home, user);
+      steps.push(`created the home ${quoted(hostPath(root, home))}`);
+    }
+    for (const step of steps) run.done(dryRun ? `would have ${step}` : step);
+    run.status = dryRun ? "planned" : steps.length > 0 || plan.changes ? "done" : "unchanged";
+    if (dryRun) describe(plan, run);
+    else {
+      if (isDirectorys) remember(root, user, shell);
+      writeAccess(place, access, run);
+    }
+    if (isDirectorys) warnOfPolicy({ user, jailShell }, root, access, run);
+  };
+}
+
+/** Whether an account lives in a jail, or only its directory can move it there. */
+function livesIn(root: JailRoot, { home }: PasswdEntry, isDirectorys: boolean): boolean {
+  const split = splitHome(home);
+  return split === undefined ? isDirectorys : normalPath(split.jail) === root.path;
+}
+
+function describe({ lines, warnings }: AccessPlan, run: AccountRun): void {
+  for (const line of lines) run.done(line);
+  for (const line of warnings) run.warn(line);
+}
+
+/** Records home and shell of an account of a directory, for when it leaves the jail. */
+function remember(root: JailRoot, user: PasswdEntry, shell: ByteString | undefined): void {
+  const isOutside = splitHome(user.home) === undefined;
+  if (isOutside && recall(root, user.name) === undefined) rememberAccount(root, user, shell);
+}
+
+function makeHome(root: JailRoot, home: ByteString, { uid, gid }: PasswdEntry): void {
+  makeDirectories(root, directoryOf(home), () => ({ mode: 0o755, uid: 0, gid: 0 }));
+  makeDirectories(root, home, () => ({ mode: 0o700, uid, gid }));
+}

@@ -1,0 +1,230 @@
+/**
+ * Accounts of a directory (LDAP), by nslcd and by SSSD, which lists no accounts and adds a domain to their names: from
+ * jk_jailuser, which says what to set in the directory, to logins over ssh, and out of the jail again.
+ */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { checkReportSchema } from "../../src/check/report/report-schema.ts";
+import { listReportSchema } from "../../src/jails/report-schema.ts";
+import { jailUserReportSchema } from "../../src/users/report-schema.ts";
+import { type Machine, openMachine, type Sshd } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
+import { dnOf, PASSWORD } from "./directory-accounts.ts";
+import { type Directory, nameIn, openDirectory } from "./directory-scene.ts";
+
+setDefaultTimeout(240_000);
+
+const J = "/srv/j";
+const KEY = "/run/machine-ssh/client.pub";
+
+describe.each(["nslcd", "sssd"] as const)("%s", (kind) => {
+  const anna = nameIn(kind, "anna");
+  const home = "/home/anna";
+  let m: Machine;
+  let directory: Directory;
+  let sshd: Sshd;
+  beforeAll(async () => {
+    m = await openMachine({ under: "ours" });
+    directory = await openDirectory(m, kind);
+    m.must(["jk_init", "-j", J, "basicshell", "sftp"]);
+    const config = ["UsePAM yes", "AuthorizedKeysFile .ssh/authorized_keys", "DisableForwarding yes"];
+    sshd = await m.startSshd({ config });
+    m.write("/root/password", `#!/bin/sh\necho '${PASSWORD}'\n`, { mode: 0o700 });
+  });
+  afterAll(() => m?.close());
+
+  const run = (...words: string[]) => m.run(words);
+  const jailing = (...words: string[]) =>
+    run("jk_jailuser", "-n", ...words, "-s", "/bin/bash", "--authorized-key", KEY, "-j", J, anna);
+  const directoryOf = (stdout: string) => {
+    const found = reportOf(jailUserReportSchema, stdout).users[0]?.directory;
+    if (found === undefined || found === null) throw new Error(stdout);
+    return found;
+  };
+  const users = () =>
+    reportOf(listReportSchema, run("jailkit", "list", "--json", J).stdout).jails[0]?.users.map(
+      (user) => user.name,
+    );
+  const login = (name = anna) => sshd.ssh(name, ["pwd; id -Gn"]);
+  const verdict = (name = anna) => run("jailkit", "explain", "--from", "127.0.0.1", name);
+  /** Sets home and shell in the directory, and waits until the name service knows. */
+  const set = (ldif: readonly string[], name: string) => {
+    const text = [`dn: ${dnOf(name)}`, ...ldif.slice(1)].join("\n");
+    expect(directory.modify(`${text}\n`)).toMatchObject({ status: 0 });
+    const homeOf = /^homeDirectory: (.*)$/m.exec(text)?.[1] ?? "";
+    while (!m.run(["getent", "passwd", nameIn(kind, name)]).stdout.includes(`:${homeOf}:`));
+  };
+
+  /** Jails the account, if an earlier test has not. */
+  const jail = () => {
+    if (users()?.includes(anna)) return;
+    const { before, ldif } = directoryOf(jailing("--json").stdout);
+    m.must(["sh", "-c", before.map((line) => line.replace("FILE", KEY)).join("\n")]);
+    set(ldif, "anna");
+  };
+
+  test("jk_jailuser changes nothing, and says what to set, the same in a dry run", () => {
+    const before = m.snapshot(J);
+    const dry = jailing("--dry-run");
+    expect(jailing()).toEqual(dry);
+    expect(jailing("-m")).toEqual(dry);
+    expect(dry.status).toBe(1);
+    expect(dry.stderr).toContain(
+      `jk_jailuser: '${anna}' is not in /etc/passwd, but in a directory (passwd: files `,
+    );
+    expect(dry.stdout).toContain(
+      `jk_jailuser --jail-side-only -s /bin/bash --authorized-key FILE -j ${J} ${anna}\n`,
+    );
+    const { ldif, homeDirectory, loginShell } = directoryOf(jailing("--json").stdout);
+    expect([homeDirectory, loginShell]).toEqual([`${J}/./home/anna`, "/usr/sbin/jk_chrootsh"]);
+    expect(dry.stdout).toContain(ldif.join("\n"));
+    // Nobody applies it to the wrong account: it has no DN yet.
+    expect(directory.modify(`${ldif.join("\n")}\n`).stderr).toContain("Invalid DN syntax (34)");
+    expect(m.snapshot(J)).toEqual(before);
+    expect(users()).toEqual([]);
+  });
+
+  test("--jail-side-only prepares the jail, and once the directory is changed the login works", () => {
+    const { before, ldif } = directoryOf(jailing("--json").stdout);
+    m.must(["sh", "-c", before.map((line) => line.replace("FILE", KEY)).join("\n")]);
+    expect(m.stat(`${J}${home}`)).toMatchObject({ uid: 7001, gid: 7001, mode: 0o40700 });
+    expect(m.read(`${J}/etc/passwd`)).toContain(`${anna}:x:7001:7001:anna:${home}:/bin/bash\n`);
+    expect(m.read(`${J}/etc/group`)).toMatch(new RegExp(`^${nameIn(kind, "web")}:x:7100:${anna}$`, "m"));
+    expect(login().stdout).not.toContain("web");
+    set(ldif, "anna");
+    expect(login()).toMatchObject({
+      status: 0,
+      stdout: `${home}\n${anna} ${nameIn(kind, "web")}\n`,
+    });
+    // Only the directory knows its own rules of PAM.
+    const { stdout } = verdict();
+    expect(stdout).toMatch(/unknown +account: the account rules of sshd: .*pam_(?:ldap|sss) is unknown/);
+    expect(stdout).toEndWith("may fail: it depends on something unknown (pam account).\n");
+    expect(jailing()).toMatchObject({ status: 0, stderr: "" });
+    const again = run("jk_jailuser", "--json", "--jail-side-only", "-j", J, anna);
+    expect(reportOf(jailUserReportSchema, again.stdout).users[0]).toMatchObject({ status: "unchanged" });
+  });
+
+  test("a password works by PAM", () => {
+    const env = { SSH_ASKPASS: "/root/password", SSH_ASKPASS_REQUIRE: "force", PATH: "/usr/bin:/bin" };
+    const options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"];
+    const by = ["-o", "PreferredAuthentications=password", "-o", "LogLevel=ERROR", "-F", "none"];
+    const { status, stdout } = m.run(["ssh", ...options, ...by, `${anna}@127.0.0.1`, "pwd"], { env });
+    expect([status, stdout]).toEqual([0, `${home}\n`]);
+  });
+
+  test("list, jk_list, check, update and delete see the account", async () => {
+    expect(users()).toEqual([anna]);
+    if (kind === "sssd") expect(run("getent", "passwd").stdout).not.toContain("anna");
+    expect(run("jk_check", J)).toMatchObject({ status: 0, stderr: "" });
+    expect(run("jk_update", "--json", "-j", J).status).toBe(0);
+    const session = m.start(["ssh", ...sshd.clientOptions, `${anna}@127.0.0.1`, "echo here; cat"]);
+    await session.until(({ stdout }) => stdout.includes("here") || undefined);
+    expect(run("jk_list", J).stdout).toContain(anna);
+    session.end();
+    await session.ended;
+    const { status, stderr } = run("jailkit", "delete", "--yes", "--unjail", J);
+    expect([status, stderr]).toEqual([1, expect.stringContaining(`not in /etc/passwd (${anna})`)]);
+    expect(stderr).toContain("jk_jailuser --unjail --dry-run shows how");
+    expect(login().status).toBe(0);
+  });
+
+  test("-G of an account of a directory says what works", () => {
+    m.must(["groupadd", "staff2"]);
+    const report = directoryOf(run("jk_jailuser", "--json", "-n", "-G", "staff2", "-j", J, anna).stdout);
+    expect(report.ldif).toEqual([]);
+    for (const command of report.before) m.must(["sh", "-c", command]);
+    expect(run("id", "-Gn", anna).stdout).toContain("staff2");
+    expect(login()).toMatchObject({ status: 0, stdout: expect.stringContaining("staff2") });
+  });
+
+  test("while the directory is down, nobody logs in whom the name service does not know, and every tool says so", async () => {
+    jail();
+    await directory.stopServer();
+    await directory.stopDaemon();
+    const silent = "a name service does not answer (passwd: files";
+    expect(login().status).toBe(255);
+    expect([verdict().status, verdict().stdout]).toEqual([1, expect.stringContaining(silent)]);
+    const list = run("jailkit", "list", J);
+    expect([list.status, list.stderr]).toEqual([
+      0,
+      expect.stringContaining(`users may be missing: ${silent}`),
+    ]);
+    const check = run("jk_check", "--json", J);
+    const checked = reportOf(checkReportSchema, check.stdout).jails[0];
+    expect([check.status, checked?.problems.map(({ code }) => code)]).toEqual([2, ["name-service"]]);
+    expect(checked?.findings).toEqual([]);
+    expect(jailing().stderr).toContain(silent);
+    m.write("/etc/jailkit/jk_chrootsh.d/anna.ini", `[${anna}]\nenv = LANG\n`);
+    expect(run("jailkit", "config", "check")).toMatchObject({ status: 0, stdout: "" });
+    const before = m.snapshot(J);
+    expect(run("jailkit", "delete", "--yes", J).stderr).toContain(silent);
+    expect(m.snapshot(J)).toEqual(before);
+    // Local accounts are as they were.
+    m.addUser("local", { uid: 4100, home: "/home/local", createHome: true });
+    expect(run("jk_jailuser", "-m", "-s", "/bin/bash", "-j", J, "local").status).toBe(0);
+    expect(run("jk_jailuser", "-m", "--unjail", "local").status).toBe(0);
+    await directory.startDaemon();
+    if (kind === "nslcd") {
+      // The daemon answers that its server does not.
+      expect(login().status).toBe(255);
+      expect(verdict().stdout).toContain(silent);
+      expect(run("jailkit", "list", J).stderr).toContain(silent);
+    } else {
+      // SSSD has kept what it knew.
+      expect(login().status).toBe(0);
+      expect(verdict().stdout).toEndWith("(pam account).\n");
+    }
+    await directory.startServer();
+    while (run("getent", "passwd", nameIn(kind, "berta")).status !== 0);
+  });
+
+  test("an account that was removed from the directory cannot log in, and jk_check reports it", async () => {
+    const berta = nameIn(kind, "berta");
+    m.must(["jk_jailuser", "--jail-side-only", "-s", "/bin/bash", "-j", J, berta]);
+    expect(directory.modify(`dn: ${dnOf("berta")}\nchangetype: delete\n`).status).toBe(0);
+    while (run("getent", "passwd", berta).status === 0);
+    expect(login(berta).status).toBe(255);
+    expect(verdict(berta)).toMatchObject({ status: 1, stdout: expect.stringContaining("no such user") });
+    const { stdout } = run("jk_check", J);
+    const remedy = `jk_jailuser --unjail --jail-side-only -j ${J} ${berta}`;
+    expect(stdout).toContain(`user ${berta} in jail ${J}/ does not exist on the real system`);
+    expect(stdout).toContain(remedy);
+    m.must(["sh", "-c", remedy]);
+    m.must(["rm", "-r", `${J}/home/berta`]);
+    expect(run("jk_check", J).stdout).not.toContain(berta);
+  });
+
+  test.if(kind === "sssd")("sss_override does the same for this machine alone, and undoes it", async () => {
+    const carla = nameIn(kind, "carla");
+    const homeNow = () => run("getent", "passwd", carla).stdout.split(":")[5];
+    const words = ["-s", "/bin/bash", "--authorized-key", KEY, "-j", J, carla];
+    const jailed = directoryOf(run("jk_jailuser", "-n", "--json", ...words).stdout);
+    m.must(["jk_jailuser", "--jail-side-only", ...words]);
+    expect(m.must(["sh", "-c", jailed.override ?? ""]).stdout).toContain("SSSD needs to be restarted");
+    await directory.stopDaemon();
+    await directory.startDaemon();
+    expect(homeNow()).toBe(`${J}/./home/carla`);
+    expect(login(carla)).toMatchObject({ status: 0, stdout: expect.stringContaining("/home/carla") });
+    expect(users()?.sort()).toEqual([anna, carla]);
+    const out = directoryOf(run("jk_jailuser", "--json", "--unjail", carla).stdout);
+    m.must(["sh", "-c", out.override ?? ""]);
+    await directory.stopDaemon();
+    await directory.startDaemon();
+    expect(homeNow()).toBe("/home/carla");
+    for (const command of out.after) m.must(["sh", "-c", command]);
+    expect(users()).toEqual([anna]);
+  });
+
+  test("--unjail says what to set back, and what to do then", () => {
+    const out = run("jk_jailuser", "--unjail", anna);
+    expect(run("jk_jailuser", "--unjail", "--dry-run", anna)).toEqual(out);
+    expect(out.status).toBe(1);
+    const report = directoryOf(run("jk_jailuser", "--unjail", "--json", anna).stdout);
+    expect([report.homeDirectory, report.loginShell]).toEqual([home, "/bin/sh"]);
+    set(report.ldif, "anna");
+    for (const command of report.after) m.must(["sh", "-c", command]);
+    expect(m.read(`${J}/etc/passwd`)).not.toContain("anna");
+    expect(users()).toEqual([]);
+    expect(run("jailkit", "delete", "--yes", "--user-files", J)).toMatchObject({ status: 0, stderr: "" });
+  });
+});

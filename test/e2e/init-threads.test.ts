@@ -1,0 +1,140 @@
+/** jk_init and jk_cp copy many files in two threads: with the same jail, lines and errors as in one. */
+import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { populateReportSchema } from "../../src/populate/report-schema.ts";
+import { type Machine, openMachine, type RunResult } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
+
+setDefaultTimeout(120_000);
+
+const JAIL = "/srv/jail";
+const FILES = 1500;
+let m: Machine;
+
+beforeAll(async () => {
+  m = await openMachine({ under: "ours", only: ["jk_init", "jk_cp", "jk_check", "jailkit"] });
+  const script = `
+import os
+for d in range(30):
+    os.makedirs(f"/opt/many/d{d}")
+    for n in range(${FILES / 30}):
+        with open(f"/opt/many/d{d}/f{n}", "w") as f: f.write(f"{d}.{n}" * n)
+    os.symlink("f1", f"/opt/many/d{d}/link")
+`;
+  m.must(["python3", "-c", script]);
+  m.write("/etc/jailkit/jk_init.d/test.ini", "[many]\npaths = /opt/many\nincludesections = uidbasics\n");
+});
+afterAll(() => m?.close());
+beforeEach(() => {
+  m.remove(JAIL);
+  m.remove("/var/lib/jailkit");
+});
+
+const WORDS = ["jk_init", "-v", "-j", JAIL, "many"];
+const record = () => {
+  const [name = ""] = m.list("/var/lib/jailkit/jails");
+  return m.read(`/var/lib/jailkit/jails/${name}/manifest.json`).replaceAll(/"(?:ino|time)":"?\d+"?/g, "");
+};
+const leftovers = () => m.must(["find", "/srv", "-name", ".jk-*"]).stdout;
+const traced = (...words: string[]): RunResult =>
+  m.run(["strace", "-f", "-o", "/root/trace", ...words, ...WORDS]);
+
+test("the jail, the record and the lines are those of one thread", () => {
+  // With one processor there is one thread.
+  const one = m.must(["taskset", "-c", "0", ...WORDS]);
+  const expected = [m.snapshot(JAIL), record()];
+  m.remove(JAIL);
+  m.remove("/var/lib/jailkit");
+  const two = traced("-e", "trace=linkat");
+  expect([two.stdout, two.stderr]).toEqual([one.stdout, one.stderr]);
+  expect([m.snapshot(JAIL), record()]).toEqual(expected);
+  const threads = new Set(m.read("/root/trace").match(/^\d+(?= +linkat\()/gm));
+  expect(threads.size).toBe(2);
+});
+
+test("few files are copied in one thread", () => {
+  m.mkdir(JAIL);
+  m.must(["strace", "-f", "-o", "/root/trace", "-e", "trace=linkat", "jk_cp", "-j", JAIL, "/opt/many/d1"]);
+  expect(new Set(m.read("/root/trace").match(/^\d+(?= +linkat\()/gm)).size).toBe(1);
+});
+
+test("hard links are made in one thread", () => {
+  m.must(["jk_init", "-k", "-j", JAIL, "many"]);
+  expect(m.must(["stat", "-c", "%h", "/opt/many/d1/f1"]).stdout).toBe("2\n");
+});
+
+test("an error is one of its file; all others are copied", () => {
+  const { status, stderr } = traced("-e", "inject=linkat:error=EIO:when=100");
+  expect(status).toBe(1);
+  const lines = stderr.split("\n").filter((line) => line.includes("Input/output error"));
+  expect([1, 2]).toContain(lines.length);
+  for (const line of lines) expect(line).toMatch(/^jk_init: \/srv\/jail\/\S+: link: Input\/output error$/);
+  const count = () => m.must(["find", `${JAIL}/opt/many`, "-type", "f"]).stdout.split("\n").length - 1;
+  expect(count()).toBeGreaterThanOrEqual(FILES - 2);
+  m.must(WORDS);
+  expect(count()).toBe(FILES);
+});
+
+test.each(["INT", "TERM"])(
+  "SIG%s: what is there is complete and recorded, and the same command continues",
+  (signal) => {
+    const result = traced("-e", `inject=linkat:signal=${signal}:when=60`);
+    expect([result.signal, leftovers()]).toEqual([`SIG${signal}`, ""]);
+    const [, there = "", all = ""] =
+      /\((\d+) of (\d+) objects are in place\); run this again\n$/.exec(result.stderr) ?? [];
+    expect(Number(there)).toBeLessThan(Number(all));
+    const inJail = m
+      .must(["find", `${JAIL}/opt/many`, "-mindepth", "1"])
+      .stdout.split("\n")
+      .slice(0, -1);
+    for (const path of inJail) expect(record()).toContain(`"${path.slice(JAIL.length)}"`);
+    m.must(WORDS);
+    const done = [m.snapshot(JAIL), record()];
+    m.remove(JAIL);
+    m.remove("/var/lib/jailkit");
+    m.must(WORDS);
+    expect(m.snapshot(JAIL)).toEqual(done[0] as never);
+  },
+);
+
+test("a kill leaves no file half written, and the same command continues", () => {
+  m.must(WORDS);
+  const whole = m.snapshot(JAIL);
+  for (const [call, nth] of [
+    ["linkat", 40],
+    ["write", 200],
+    ["mkdirat", 20],
+    ["fchmod", 300],
+    ["renameat2", 1],
+  ] as const) {
+    m.remove(JAIL);
+    m.remove("/var/lib/jailkit");
+    expect(traced("-e", `inject=${call}:signal=KILL:when=${nth}`).status).toBe(137);
+    for (const [path, what] of Object.entries(m.snapshot(JAIL)))
+      if (path.startsWith("opt/many/") && !what.startsWith("d"))
+        expect([path, what]).toEqual([path, whole[path] ?? ""]);
+    m.must(WORDS);
+    expect(m.must(["diff", "-r", "/opt/many", `${JAIL}/opt/many`]).stdout).toBe("");
+  }
+});
+
+test("a full disk is one error, and the same command continues when there is room", () => {
+  m.mkdir(JAIL);
+  m.must(["mount", "-t", "tmpfs", "-o", "mode=0755,size=2m", "tmpfs", JAIL]);
+  const { status, stdout } = m.run(["jk_init", "--json", "-j", JAIL, "many"]);
+  expect(status).toBe(1);
+  const { problems } = reportOf(populateReportSchema("jk_init"), stdout);
+  expect(problems.map(({ code }) => code)).toEqual(["no-room"]);
+  expect(problems[0]?.message).toMatch(
+    /: its file system is full: .* \(\d+ of \d+ objects are in place\); make room/,
+  );
+  m.must(["mount", "-o", "remount,size=100m", JAIL]);
+  m.must(WORDS);
+  expect(m.must(["diff", "-r", "/opt/many", `${JAIL}/opt/many`]).stdout).toBe("");
+  m.must(["umount", JAIL]);
+});
+
+test("the one executable of packages copies in threads too", () => {
+  const { stdout } = m.must(["jailkit", "jk_init", "-j", JAIL, "many"]);
+  expect(stdout.split("\n").filter((line) => line.startsWith("Copying /opt/many/")).length).toBe(FILES);
+  expect(m.must(["diff", "-r", "/opt/many", `${JAIL}/opt/many`]).stdout).toBe("");
+});

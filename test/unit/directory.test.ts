@@ -1,0 +1,46 @@
+import { describe, expect, test } from "bun:test";
+import { DirectoryError, directoryLines, directoryReport, ldifOf } from "../../src/users/directory.ts";
+
+const plain = { name: "anna", change: { home: "/srv/j/./home/anna", shell: "/usr/sbin/jk_chrootsh" } };
+const all = { ...plain, before: ["one"], after: ["two"], leaves: false };
+
+describe("the change of a directory", () => {
+  test("is LDIF that lacks the DN", () => {
+    expect(ldifOf(plain)).toEqual([
+      "dn: THE-DN-OF anna",
+      "changetype: modify",
+      "replace: homeDirectory",
+      "homeDirectory: /srv/j/./home/anna",
+      "-",
+      "replace: loginShell",
+      "loginShell: /usr/sbin/jk_chrootsh",
+    ]);
+  });
+
+  test.each([
+    ["/srv/j/./home/a b", "homeDirectory: /srv/j/./home/a b"],
+    ["/srv/j/./home/a ", "homeDirectory:: L3Nydi9qLy4vaG9tZS9hIA=="],
+    ["/srv/\xc3\xbc", "homeDirectory:: L3Nydi/DvA=="],
+    ["/srv/j\nloginShell: /bin/sh", "homeDirectory:: L3Nydi9qCmxvZ2luU2hlbGw6IC9iaW4vc2g="],
+    [":", "homeDirectory:: Og=="],
+    ["< file:///etc/shadow", "homeDirectory:: PCBmaWxlOi8vL2V0Yy9zaGFkb3c="],
+  ])("%j is one value: %s", (home, line) => {
+    expect(ldifOf({ ...plain, change: { ...plain.change, home } })[3]).toBe(line);
+  });
+
+  test("has commands before and after it", () => {
+    const lines = directoryLines(all);
+    expect(lines.filter((line) => !line.startsWith("#"))).toEqual(["one", "", ...ldifOf(plain), "", "two"]);
+    expect(directoryReport(all)).toMatchObject({ before: ["one"], after: ["two"], ldif: ldifOf(plain) });
+    expect(directoryLines({ ...all, change: undefined, after: [] })).toEqual(["# On this machine:", "one"]);
+  });
+
+  test("is asked for in one line", () => {
+    expect(new DirectoryError(all).message).toStartWith(
+      "'anna' is not in /etc/passwd, but in a directory (passwd: ",
+    );
+    expect(new DirectoryError({ ...all, change: undefined }).message).toContain(
+      "usermod(8) cannot change it",
+    );
+  });
+});
