@@ -86,8 +86,15 @@ describe("planted faults", () => {
 });
 
 /** strace(1) that kills a program at a system call. */
-const killedAt = (call: string, when: number) =>
-  ["strace", "-f", "-qq", "-o", "/dev/null", "-e", `inject=${call}:signal=KILL:when=${when}`];
+const killedAt = (call: string, when: number) => [
+  "strace",
+  "-f",
+  "-qq",
+  "-o",
+  "/dev/null",
+  "-e",
+  `inject=${call}:signal=KILL:when=${when}`,
+];
 
 describe("clean jails", () => {
   let m: Machine;
@@ -220,7 +227,18 @@ describe("clean jails", () => {
     m.addUser("aside", { home: "/home/aside", createHome: true });
     m.must(["sh", "-ec", "echo own > own"], { user: "aside", cwd: "/home/aside" });
     // The second rename that moves a home is the one into the jail.
-    const moves = m.run(["strace", "-f", "-e", "trace=renameat2", "jk_jailuser", "-n", "-m", "-j", jail, "aside"]);
+    const moves = m.run([
+      "strace",
+      "-f",
+      "-e",
+      "trace=renameat2",
+      "jk_jailuser",
+      "-n",
+      "-m",
+      "-j",
+      jail,
+      "aside",
+    ]);
     console.log(moves.stderr);
   });
 
