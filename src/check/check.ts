@@ -10,7 +10,7 @@ import { knownServiceUsers } from "../jail/accounts/service-users.ts";
 import { type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import { type JailLock, lockJail } from "../jail/record/jail-lock.ts";
 import { jailHint } from "../jail/record/named-jail.ts";
-import { type HostAccounts, hostAccounts } from "../system/host-accounts.ts";
+import { accountFilesStamp, type HostAccounts, hostAccounts } from "../system/host-accounts.ts";
 import { FindingList } from "./finding-list.ts";
 import { type FixOutcome, fixFindings } from "./fix/fix.ts";
 import { configFindings, notInJailFinding, userFindings } from "./host.ts";
@@ -112,7 +112,9 @@ export class JailChecker {
   readonly #options: CheckOptions;
   readonly #verbose: (line: ByteString) => void;
   readonly #ini: IniFile | undefined;
-  readonly #shared: Pick<JailCheck, "accounts" | "servedSocket" | "freePath">;
+  readonly #shared: Pick<JailCheck, "servedSocket" | "freePath">;
+  #accounts = hostAccounts();
+  #stamp = accountFilesStamp();
 
   /** `names`: chooses names for files that are moved away. Throws as planCheck. */
   constructor(
@@ -124,12 +126,24 @@ export class JailChecker {
     this.#verbose = verbose;
     // The plan has reported what is wrong with it.
     this.#ini = readIni(options.configFile, [], []);
-    this.#shared = { accounts: hostAccounts(), servedSocket: servedSockets([]), freePath: names };
+    this.#shared = { servedSocket: servedSockets([]), freePath: names };
   }
 
   check({ path, users }: CheckJob): Promise<CheckedJail> {
     const { settings } = jailSettings(sectionOf(this.#ini, path));
-    return checkOne(path, this.#options, { ...this.#shared, settings, users, verbose: this.#verbose });
+    const given = { ...this.#shared, settings, verbose: this.#verbose };
+    return checkOne(path, this.#options, () => ({ ...given, ...this.#accountsNow(path, users) }));
+  }
+
+  /** The accounts, and the users of a jail: as planned, or as they are now if another tool has changed accounts since. */
+  #accountsNow(path: ByteString, planned: readonly JailedUser[]): Pick<JailCheck, "accounts" | "users"> {
+    if (!this.#options.fix) return { accounts: this.#accounts, users: planned };
+    const stamp = accountFilesStamp();
+    if (stamp !== this.#stamp) this.#accounts = hostAccounts();
+    this.#stamp = stamp;
+    const local = jailedUsers();
+    const users = [...local, ...serviceUsersAt(path, namesOf(local), this.#accounts)];
+    return { accounts: this.#accounts, users: users.filter(({ jail }) => jail === path) };
   }
 }
 
@@ -157,10 +171,10 @@ function readIni(file: ByteString, warnings: string[], problems: CheckProblem[])
 async function checkOne(
   path: ByteString,
   request: CheckOptions,
-  shared: Omit<JailCheck, "root" | "full">,
+  /** Called under the lock. */
+  sharedNow: () => Omit<JailCheck, "root" | "full">,
 ): Promise<CheckedJail> {
   const nothing = { path, report: undefined, fixes: [], fixed: new Set<CheckFinding>(), tests: [] };
-  const { verbose } = shared;
   let lock: JailLock | undefined;
   let root: JailRoot;
   try {
@@ -171,17 +185,19 @@ async function checkOne(
     if (error instanceof JailkitError && error.code === "busy")
       return { ...nothing, findings: [], problems: [problemFrom(error, error.code, path)] };
     const missing = error instanceof JailkitError && error.code === "no-such-jail";
-    const findings = shared.users.map((user) => notInJailFinding(user, path, missing));
+    const findings = sharedNow().users.map((user) => notInJailFinding(user, path, missing));
     return { ...nothing, findings, problems: [openProblem(path, error, missing)] };
   }
   using _lock = lock;
   using opened = root;
   try {
+    const shared = sharedNow();
     const how = { ...shared, full: request.full };
     const report = await checkJail({ root: opened, ...how });
     const repaired = request.fix ? await fix(path, report, how) : { ...nothing, appeared: [] };
     const { fixes, fixed, appeared } = repaired;
-    const smoke = request.run ? await runSmokeTests(opened, report.record.content, verbose) : undefined;
+    const { content } = report.record;
+    const smoke = request.run ? await runSmokeTests(opened, content, shared.verbose) : undefined;
     const findings = [...report.findings, ...appeared, ...(smoke?.findings ?? [])];
     const problems = [...report.problems, ...(smoke?.problems ?? [])];
     return { path, report, findings, problems, fixes, fixed, tests: smoke?.results ?? [] };

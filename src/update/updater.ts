@@ -10,6 +10,7 @@ import { createLoader } from "../libraries/closure.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import { countedProblems, isPassedOver } from "../populate/passed-over.ts";
 import { LineReporter, problemAt } from "../populate/reporter.ts";
+import { accountFilesStamp } from "../system/host-accounts.ts";
 import { HostMemory } from "./memory.ts";
 import { hasWork, jailReport, type UpdateOutcome, untouched } from "./report.ts";
 import type { UpdatedJailReport } from "./report-schema.ts";
@@ -51,8 +52,15 @@ function loginsOf(tool: string): UpdateContext["loginsOf"] {
   // proc(5) may not be mounted.
   const own = attempt(() => readLink(AT_FDCWD, "/proc/self/exe")) ?? `/usr/sbin/${tool}`;
   const chrootsh = `${directoryOf(own)}/jk_chrootsh`;
-  const users = usersByJail(jailedUsers());
-  return (jail) => ({ chrootsh, shells: (users.get(jail) ?? []).map(({ shell }) => shell) });
+  let stamp: string | undefined;
+  let users: ReturnType<typeof usersByJail> = new Map();
+  return (jail) => {
+    const now = accountFilesStamp();
+    // Called under the lock of the jail: another tool may have changed the accounts while this one waited.
+    if (now !== stamp) users = usersByJail(jailedUsers());
+    stamp = now;
+    return { chrootsh, shells: (users.get(jail) ?? []).map(({ shell }) => shell) };
+  };
 }
 
 /** Updates jails one after the other. */

@@ -207,7 +207,7 @@ test("a jail that is deleted meanwhile is missing; jk_init creates it anew", asy
 
 test("a jail that is moved meanwhile is not filled at its old place", async () => {
   create();
-  const moved = await whileWaiting(`jk_update -j ${JAIL}`, () => m.rename(JAIL, "/srv/k"));
+  const moved = await whileWaiting(`jk_update --strict -j ${JAIL}`, () => m.rename(JAIL, "/srv/k"));
   expect(moved.status).toBe(1);
   expect(moved.stderr).toContain("it is at /srv/k now");
   expect(m.exists(JAIL)).toBe(false);
