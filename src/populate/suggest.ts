@@ -42,7 +42,8 @@ export function suggestSections(
     found.getOrInsertComputed(`${section} ${detail}`, () => ({ path, section, command, message, detail }));
   };
   for (const { path, source = path, because } of tool === "jk_cp" ? plan.entries : []) {
-    if (!because.some(isByName)) continue;
+    // A warning says what is left out, and what adds it.
+    if (!because.some(isByName) || plan.leftOut.has(source)) continue;
     const companion = companions.ofProgram(source);
     if (companion?.paths().some((each) => !has(each)))
       suggest(source, companion, `${display(source)} needs more than its libraries`);

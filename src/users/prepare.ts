@@ -5,6 +5,7 @@ import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { isJailsOwn } from "../jail/accounts/home-place.ts";
 import { splitHome } from "../jail/accounts/separator.ts";
 import { lookUp } from "../jail/fs/look.ts";
+import { exchangeFindings } from "../jail/fs/safety.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
 import { requireWritable } from "../jail/fs/writable.ts";
 import { makeDirectories } from "../jail/fs/write.ts";
@@ -38,8 +39,9 @@ export function prepareJail(
   const usualShell = recall(root, user.name)?.jailShell;
   const home = homeFor(user, root.path);
   const isDirectorys = !isLocalUser(user.name);
-  const newHome = livesIn(root, user, isDirectorys) && !isJailsOwn(home) && lookUp(root, home) === undefined;
-  if (newHome) requireSafePlace(root, home);
+  const lacksHome =
+    livesIn(root, user, isDirectorys) && !isJailsOwn(home) && lookUp(root, home) === undefined;
+  const newHome = lacksHome && hasSafePlace(root, home, isDirectorys || access.keys.length > 0, run);
   const present = readJailAccounts(root).userByName(user.name)?.shell;
   const jailShell = shell ?? present ?? usualShell ?? LIMITED_SHELL;
   const place = { root, user, home };
@@ -62,6 +64,20 @@ export function prepareJail(
     }
     if (isDirectorys) warnOfPolicy({ user, jailShell }, root, access, run);
   };
+}
+
+/**
+ * True if a home can be created safely. If not, throws JailkitError if the home is `needed`; otherwise warns, since lines of
+ * an account can be corrected without one.
+ */
+function hasSafePlace(root: JailRoot, home: ByteString, needed: boolean, run: AccountRun): boolean {
+  const [finding] = exchangeFindings(root, directoryOf(home));
+  if (finding === undefined) return true;
+  if (needed) requireSafePlace(root, home);
+  const why = `because other users could exchange it: ${finding.message}`;
+  const remedy = "first let root alone write the directories above it";
+  run.warn(`the home ${quoted(hostPath(root, home))} is not created, ${why}; ${remedy}`);
+  return false;
 }
 
 /** Whether an account lives in a jail, or only its directory can move it there. */

@@ -333,16 +333,14 @@ describe("--notify", () => {
   const notify = (socket: string, ...words: string[]) =>
     launch(["--notify", ...words, ...asUser], { env: { NOTIFY_SOCKET: socket } });
 
-  beforeEach(() => {
-    m.remove("/run/manager");
-    m.mkdir("/run/manager");
-    m.must([
-      "perl",
-      "-MSocket",
-      "-e",
-      'socket(my $s, AF_UNIX, SOCK_DGRAM, 0); bind($s, pack_sockaddr_un("/run/manager/notify")) or die',
-    ]);
-  });
+  const bindAt = (path: string) => {
+    const directory = path.slice(0, path.lastIndexOf("/"));
+    m.remove(directory);
+    m.mkdir(directory);
+    const program = "socket(my $s, AF_UNIX, SOCK_DGRAM, 0); bind($s, pack_sockaddr_un($ARGV[0])) or die";
+    m.must(["perl", "-MSocket", "-e", program, path]);
+  };
+  beforeEach(() => bindAt("/run/manager/notify"));
 
   test("mounts nothing that anybody else sees, and continues", () => {
     const before = m.read("/proc/1/mountinfo");
@@ -367,25 +365,53 @@ describe("--notify", () => {
   });
 
   test("leads through nothing that a user can change, and creates nothing outside the jail", () => {
-    m.mkdir("/srv/other");
-    for (const plant of [
-      () => m.mkdir(`${J}/run`, { owner: [uid, uid] }),
-      () => {
-        m.mkdir(`${J}/run`, { owner: [uid, uid] });
-        m.symlink("/etc", `${J}/run/manager`);
-      },
-      () => {
-        m.mkdir(`${J}/run/manager`);
-        m.symlink("/etc/passwd", `${J}/run/manager/notify`);
-      },
-      () => m.mkdir(`${J}/run/manager/notify`),
-    ]) {
+    const planted: readonly (readonly [status: number, plant: () => void])[] = [
+      // Programs use what is in /run: one that is not root's makes the jail unsafe.
+      [25, () => m.mkdir(`${J}/run`, { owner: [uid, uid] })],
+      [
+        25,
+        () => {
+          m.mkdir(`${J}/run`, { owner: [uid, uid] });
+          m.symlink("/etc", `${J}/run/manager`);
+        },
+      ],
+      [1, () => m.mkdir(`${J}/run/manager`, { owner: [uid, uid] })],
+      [
+        1,
+        () => {
+          m.mkdir(`${J}/run/manager`);
+          m.symlink("/etc/passwd", `${J}/run/manager/notify`);
+        },
+      ],
+      [1, () => m.mkdir(`${J}/run/manager/notify`)],
+    ];
+    for (const [status, plant] of planted) {
       m.remove(`${J}/run`);
       plant();
-      const etc = m.snapshot(`${J}/etc`);
+      const before = m.snapshot(J);
       const result = notify("/run/manager/notify");
+      expect([result.status, result.stdout]).toEqual([status, ""]);
+      expect(m.snapshot(J)).toEqual(before);
+    }
+    // The jail is safe if its /srv is a user's, but nothing is created there.
+    bindAt("/srv/manager/notify");
+    const elsewhere = [
+      () => {},
+      () => m.mkdir(`${J}/srv/manager`, { owner: [uid, uid] }),
+      () => m.mkdir(`${J}/srv/manager`),
+      () => {
+        m.symlink("/etc", `${J}/srv/manager`);
+        m.must(["chown", "-h", "u:", `${J}/srv/manager`]);
+      },
+    ];
+    for (const plant of elsewhere) {
+      m.remove(`${J}/srv`);
+      m.mkdir(`${J}/srv`, { owner: [uid, uid] });
+      plant();
+      const before = m.snapshot(J);
+      const result = notify("/srv/manager/notify");
       expect([result.status, result.stdout]).toEqual([1, ""]);
-      expect(m.snapshot(`${J}/etc`)).toEqual(etc);
+      expect(m.snapshot(J)).toEqual(before);
     }
     // A link that only root can make means what it means in the jail.
     m.remove(`${J}/run`);

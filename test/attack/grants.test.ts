@@ -227,14 +227,26 @@ describe("what a mount withholds of its files", () => {
 
   test("is not given to a jail: no device of one that is nodev, no setuid bit of one that is nosuid", () => {
     withOptions("nodev,nosuid");
-    const { status, stderr } = m.run(["jk_cp", "-s", "-j", jail, "/opt/disk/app"]);
-    expect(m.list(`${jail}/opt/disk/app`)).toEqual(["plain", "x"]);
-    expect([status, stderr]).toEqual([
-      1,
-      expect.stringContaining("/opt/disk/app/mem is a device on a file system mounted nodev"),
-    ]);
+    // A warning, as for all that is passed over, and an error with --strict.
+    for (const [options, expected] of [
+      [[], 0],
+      [["--strict"], 1],
+    ] as const) {
+      const { status, stderr } = m.run(["jk_cp", "-s", ...options, "-j", jail, "/opt/disk/app"]);
+      expect(m.list(`${jail}/opt/disk/app`)).toEqual(["plain", "x"]);
+      expect([status, stderr]).toEqual([
+        expected,
+        expect.stringContaining("/opt/disk/app/mem is a device on a file system mounted nodev"),
+      ]);
+      expect(stderr).toContain("/opt/disk/app/disk is a device on a file system mounted nodev");
+    }
     expect(m.stat(`${jail}/opt/disk/app/x`)?.mode).toBe(0o100755);
-    expect(m.run(["jk_cp", "-f", "-j", jail, "/opt/disk/app/mem"]).status).toBe(1);
+    const named = ["-f", "-j", jail, "/opt/disk/app/mem"];
+    expect(m.run(["jk_cp", ...named])).toMatchObject({
+      status: 0,
+      stderr: expect.stringContaining("warning: /opt/disk/app/mem is a device"),
+    });
+    expect(m.run(["jk_cp", "--strict", ...named]).status).toBe(1);
     m.run(["jk_cp", "-f", "-s", "-j", jail, "/opt/disk/app/x"]);
     m.run(["jk_update", "-j", jail]);
     expect(m.list(`${jail}/opt/disk/app`)).toEqual(["plain", "x"]);

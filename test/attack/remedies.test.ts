@@ -237,6 +237,24 @@ describe("a home in a directory of another user", () => {
     m.addUser("inner", { uid: 6001, home: `${jail}/./home/mal/inner`, shell: "/usr/sbin/jk_chrootsh" });
     m.must(["jk_jailuser", "--jail-side-only", "-j", jail, "inner"]);
     m.mkdir("/srv/host", { mode: 0o775 });
+    m.mkdir("/root/key", { mode: 0o700 });
+    m.must(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "/root/key/id"]);
+  });
+
+  test("is not created there: its lines are corrected all the same, but no key is installed", () => {
+    const passwd = m.read(`${jail}/etc/passwd`);
+    m.must(["sed", "-i", "/^inner:/d", `${jail}/etc/passwd`]);
+    const side = (...words: string[]) =>
+      m.run(["jk_jailuser", "--jail-side-only", ...words, "-j", jail, "inner"]);
+    for (const options of [["--dry-run"], []]) {
+      const { status, stderr } = side(...options);
+      expect([status, m.exists(inner)]).toEqual([0, false]);
+      expect(stderr).toContain(`warning: the home '${inner}' is not created`);
+      expect(m.read(`${jail}/etc/passwd`) === passwd).toBe(options.length === 0);
+    }
+    const { status, stderr } = side("--authorized-key", "/root/key/id.pub");
+    expect([status, m.list(home), m.stat(home)?.uid]).toEqual([1, [], ids[0]]);
+    expect(stderr).toContain(`'${inner}' is not created`);
   });
 
   test.each<[what: string, plant: () => void]>([

@@ -16,6 +16,8 @@ setDefaultTimeout(120_000);
 
 const ALICE = 4001;
 const BOB = 4002;
+/** No section has it, so that a script brings it. */
+const INTERPRETER = "/usr/local/bin/interpreter";
 const alice: readonly [number, number] = [ALICE, ALICE];
 let m: Machine;
 let jails = 0;
@@ -28,6 +30,7 @@ beforeAll(async () => {
   m.write("/usr/local/share/odd/thing", "x");
   m.write("/root/x.c", '#include <stdio.h>\nint main(void) { return puts("ran") < 0; }\n');
   m.must(["gcc", "-o", "/root/x", "/root/x.c"]);
+  m.write(INTERPRETER, m.readBytes("/root/x"), { mode: 0o755 });
   m.must(["gcc", "-o", "/root/odd", "/root/x.c", "-Wl,--dynamic-linker=/usr/bin/perl"]);
 });
 beforeEach(() => {
@@ -194,6 +197,7 @@ describe("files of hers that are named", () => {
     copy("tool", "/root/x");
     m.write("/etc/jailkit/jk_init.d/x.ini", "[x]\npaths = /srv/www, /srv/www/tool\n");
     const { status, stderr } = m.run(["jk_init", "-j", jail, "x"]);
+    m.remove("/etc/jailkit/jk_init.d/x.ini");
     expect([status, stderr, ran("/srv/www/tool")]).toEqual([0, "", "ran\n"]);
   });
 
@@ -260,7 +264,7 @@ describe("files of hers that are named", () => {
   });
 });
 
-/** Where a perl script is, and whether its interpreter is copied along. */
+/** Where a script is, and whether its interpreter is copied along. */
 const GROUNDS: readonly (readonly [what: string, comes: boolean, make: () => void])[] = [
   ["a directory of root's", true, () => {}],
   ["one that root's group can write", true, () => m.chmod("/srv/www/d", 0o775)],
@@ -299,14 +303,14 @@ const GROUNDS: readonly (readonly [what: string, comes: boolean, make: () => voi
 
 test.each(GROUNDS)("ground: %s", (_what, comes, make) => {
   m.chown("/srv/www", 0, 0);
-  m.write("/srv/www/d/s", "#!/usr/bin/perl\n", { mode: 0o755 });
+  m.write("/srv/www/d/s", `#!${INTERPRETER}\n`, { mode: 0o755 });
   make();
   try {
     for (const name of ["/srv/www", "/srv/www/d", "/srv/www/d/s"]) {
       const to = `${jail}${name.replaceAll("/", "-")}`;
       m.mkdir(to);
       const { status, stderr } = m.run(["jk_cp", "-j", to, name]);
-      const came = m.exists(`${to}/usr/bin/perl`);
+      const came = m.exists(to + INTERPRETER);
       expect([name, status, came, warnings(stderr).length]).toEqual([name, 0, comes, comes ? 0 : 1]);
       expect(m.exists(`${to}/srv/www/d/s`)).toBe(true);
     }

@@ -5,7 +5,18 @@ import { attachMount, cloneMount, enterPrivateMounts } from "../../../ffi/mounts
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { lookUp } from "../../jail/fs/look.ts";
-import { isDirectory, isLink, type JailRoot, openDirectory, openJailRoot } from "../../jail/fs/walk.ts";
+import { nearestDirectory } from "../../jail/fs/safety.ts";
+import {
+  type Directory,
+  hostPath,
+  isDirectory,
+  isLink,
+  type JailRoot,
+  joinPath,
+  openDirectory,
+  openJailRoot,
+  release,
+} from "../../jail/fs/walk.ts";
 import { makeDirectories, putFile } from "../../jail/fs/write.ts";
 
 const cannot = (message: string) => new JailkitError("notify", 1, `--notify: ${message}`);
@@ -34,16 +45,22 @@ export function notifyWay(socket: ByteString | undefined): NotifyWay {
 function openMountPoint(root: JailRoot, path: ByteString): number {
   const slash = path.lastIndexOf("/");
   const [above, name] = [path.slice(0, slash), path.slice(slash + 1)];
+  const requireTrusted = ({ trusted }: Directory, shown: ByteString) => {
+    if (!trusted) throw cannot(`${display(shown)} is in a directory that users other than root can write`);
+  };
+  const nearest = nearestDirectory(root, above);
+  release(nearest);
+  requireTrusted(nearest, hostPath(root, path));
   makeDirectories(root, above, () => ({ mode: 0o755, uid: 0, gid: 0 }));
   const directory = openDirectory(root, above);
-  const shown = display(`${root.path}${directory.path === "/" ? "" : directory.path}/${name}`);
-  if (!directory.trusted) throw cannot(`${shown} is in a directory that users other than root can write`);
+  const shown = hostPath(root, joinPath(directory.path, name));
+  requireTrusted(directory, shown);
   if (lookUp(root, path) === undefined) {
     putFile(root, path, new Uint8Array(0), { mode: 0o600, uid: 0, gid: 0 });
   }
   const fd = openAt(directory.fd, name, O_PATH | O_NOFOLLOW);
   const stat = fstat(fd);
-  if (isDirectory(stat) || isLink(stat)) throw cannot(`${shown} is in the way of the socket`);
+  if (isDirectory(stat) || isLink(stat)) throw cannot(`${display(shown)} is in the way of the socket`);
   return fd;
 }
 
