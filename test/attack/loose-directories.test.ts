@@ -173,7 +173,8 @@ describe.each([
     // Without the user at work, and with the users' homes elsewhere, it ends.
     for (const name of ["alice", ...eves(letter)])
       m.run(["usermod", "-d", "/nonexistent", "-s", "/bin/sh", name]);
-    m.must(["jailkit", "delete", "--yes", "--unjail", "--user-files", jail]);
+    // The user may have been too slow for the first.
+    if (status !== 0) m.must(["jailkit", "delete", "--yes", "--unjail", "--user-files", jail]);
     for (const name of eves(letter)) m.run(["userdel", name]);
     m.must(["usermod", "-d", "/home/alice", "alice"]);
     expect(m.exists(jail)).toBe(false);
