@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
+import { JailkitError } from "../../src/cli/error.ts";
 import type { Dependency } from "../../src/libraries/dependency.ts";
 import { KEEP_OWNER, KEEP_SETUID } from "../../src/populate/entry.ts";
+import { countedProblems } from "../../src/populate/passed-over.ts";
 import { givenToFile } from "../../src/populate/plan/modes.ts";
 import { explain, explanationLines } from "../../src/populate/plan/why.ts";
 import { fakeFileSystem, lines, planOf, want } from "./populate-fake.ts";
@@ -341,6 +343,13 @@ describe("reasons", () => {
     });
     expect(lines(plan)).toContain("create file /bin/a 0755");
     expect(plan.problems).toMatchObject([{ code: "bad-program", message: "/bin/a: not an ELF file" }]);
+  });
+
+  test("a program of which something cannot be read is not passed over as an invalid one", () => {
+    const error = new JailkitError("unreadable", 1, "/bin/a: cannot be examined: /lib: open: I/O error");
+    const { problems } = planOf({ host, wants: ["/bin/a"], needs: { "/bin/a": error } });
+    expect(problems).toMatchObject([{ code: "unreadable", message: error.message }]);
+    expect(countedProblems(problems, false)).toEqual([...problems]);
   });
 
   test("the chain from a library to the request", () => {

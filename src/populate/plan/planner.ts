@@ -195,7 +195,9 @@ export class Planner {
     try {
       needs = context.loader.dependencies(source);
     } catch (error) {
-      addProblem(draft, "bad-program", source, describeError(error), "");
+      // A file of the host that cannot be read now is not passed over: what the program needs is unknown.
+      const unreadable = error instanceof JailkitError && error.code === "unreadable";
+      addProblem(draft, unreadable ? error.code : "bad-program", source, describeError(error), "");
       return;
     }
     const plain: CopyRules = { section, keeps: 0, withNeeds: false };
