@@ -1,32 +1,9 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { withRightsOf } from "../../ffi/rights.ts";
-import { describeError } from "../cli/error.ts";
-import { createLoader } from "../libraries/closure.ts";
 import type { Missing } from "../libraries/dependency.ts";
-import { missingPython } from "../libraries/python.ts";
+import { missingFiles } from "../libraries/missing.ts";
 import type { ReportStep } from "./report.ts";
 import { stepsOf } from "./steps.ts";
-
-// The exit status of ld.so(8) and of shells.
-const NOT_FOUND = 127;
-
-/** The files that a program below `root` needs and that do not exist there. Nothing is run. */
-function missingFiles(root: ByteString, program: ByteString): Missing[] {
-  const missing = (message: string, atExec = false): Missing => {
-    return { message, copy: [program], exitStatus: NOT_FOUND, atExec };
-  };
-  try {
-    using loader = createLoader({ root });
-    loader.dependencies(program);
-    const problems = loader.problems();
-    if (problems.length > 0)
-      return problems.map(({ message, library }) => missing(message, library.startsWith("/")));
-    const python = missingPython(root, program);
-    return python === undefined ? [] : [python];
-  } catch (error) {
-    return [missing(describeError(error))];
-  }
-}
 
 /** The steps about the files that a program below `root` needs; `ending`: the remedy and the exit status for each. */
 export function librarySteps(

@@ -14,6 +14,20 @@ function librariesOf(view: RootView, prefix: ByteString, version: ByteString): B
   return found.length === 0 && view.realPath(packed) !== undefined ? [packed] : found;
 }
 
+const PYTHON = /^(.*)\/bin\/python(3\.[0-9]+)$/;
+
+/** Where Python looks for its standard library and the modules of packages, as far as the host has them. */
+function onHost(host: RootView, prefix: ByteString, version: ByteString): ByteString[] {
+  const usual = [...librariesOf(host, prefix, version), `${prefix}/lib/python3`];
+  return usual.filter((one) => host.realPath(one) !== undefined);
+}
+
+/** A program of the host and, if it is a Python, its standard library and the modules of packages. */
+export function withPythonLibraries(host: RootView, path: ByteString): ByteString[] {
+  const [, prefix, version] = PYTHON.exec(host.realPath(path) ?? "") ?? [];
+  return prefix === undefined || version === undefined ? [path] : [path, ...onHost(host, prefix, version)];
+}
+
 /**
  * Reports the missing standard library of Python if a Python runs the program at a path below `root`, and its library is
  * not beside PREFIX/bin/pythonX.Y there. Other modules are not checked. Throws SystemError.
@@ -23,12 +37,11 @@ export function missingPython(root: ByteString, program: ByteString): Missing | 
   using host = new RootView();
   for (const path of [program, ...executedFiles(root, program)]) {
     const real = view.realPath(path) ?? "";
-    const [, prefix, version] = /^(.*)\/bin\/python(3\.[0-9]+)$/.exec(real) ?? [];
+    const [, prefix, version] = PYTHON.exec(real) ?? [];
     if (prefix === undefined || version === undefined) continue;
     if (librariesOf(view, prefix, version).length > 0) return undefined;
-    const usual = [...librariesOf(host, prefix, version), `${prefix}/lib/python3`];
-    const onHost = usual.filter((one) => host.realPath(one) !== undefined);
-    const copy = onHost.length > 0 ? onHost : [`${prefix}/lib/python${version}`];
+    const found = onHost(host, prefix, version);
+    const copy = found.length > 0 ? found : [`${prefix}/lib/python${version}`];
     const message = `${program} needs the standard library of ${real}, which is missing`;
     return { message, copy, exitStatus: PYTHON_FAILED };
   }

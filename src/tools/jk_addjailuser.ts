@@ -19,7 +19,7 @@ import { closedJailFault, createdHome, homeFault } from "../explain/home-fault.t
 import { lookUp } from "../jail/fs/look.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
-import { missingPython } from "../libraries/python.ts";
+import { missingFiles } from "../libraries/missing.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { newHomeMode } from "../system/login-defs.ts";
 import { ACCESS_OPTIONS, readAccess } from "../users/access.ts";
@@ -107,7 +107,7 @@ export const tool = defineTool({
   root: 5,
   run({ options, operands }) {
     const { jail, name } = jailAndUser(options.jail, operands);
-    const access = readAccess(options, missingPython);
+    const access = readAccess(options, missingFiles);
     using _lock = lockJail(absolute(jail), { tool: NAME, ...options, changes: !options.dryRun });
     using root = openJailForUsers(jail, options.shell ?? LIMITED_SHELL);
     const { dryRun } = options;

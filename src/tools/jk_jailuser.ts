@@ -21,7 +21,7 @@ import { closedJailFault, homeFault, movedHome } from "../explain/home-fault.ts"
 import { splitHome } from "../jail/accounts/separator.ts";
 import { type JailRoot, openTree } from "../jail/fs/walk.ts";
 import { lockJails } from "../jail/record/jail-lock.ts";
-import { missingPython } from "../libraries/python.ts";
+import { missingFiles } from "../libraries/missing.ts";
 import { type PasswdEntry, passwdByName } from "../system/accounts.ts";
 import { ACCESS_OPTIONS, readAccess } from "../users/access.ts";
 import { AccountRun, makeChanges, printedOutput } from "../users/account-run.ts";
@@ -112,7 +112,7 @@ export const tool = defineTool({
     if (names.length === 0) throw new UsageError("no user was named", 2);
     requireSensible(options, jail);
     const { unjail, jailSideOnly, move, dryRun, json } = options;
-    const access = readAccess(options, missingPython);
+    const access = readAccess(options, missingFiles);
     const quiet = options.noninteractive || json || dryRun || unjail || jailSideOnly;
     // With -, standard input holds keys and no answers.
     const interactive = !quiet && !options.authorizedKey.includes("-");

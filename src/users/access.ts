@@ -42,14 +42,14 @@ export interface Access {
   lacking: FindLacking;
 }
 
-/** The reason why a program of a jail cannot start there, with the operands of jk_cp that fix it; undefined if it can. */
+/** The reasons why a program of a jail cannot start there, with the operands of jk_cp that fix them; none if it can. */
 type FindLacking = (
   root: ByteString,
   program: ByteString,
-) => { message: ByteString; copy: readonly ByteString[] } | undefined;
+) => readonly { message: ByteString; copy: readonly ByteString[] }[];
 
 /** No groups, keys or services. */
-export const NO_ACCESS: Access = { joins: [], keys: [], services: [], lacking: () => undefined };
+export const NO_ACCESS: Access = { joins: [], keys: [], services: [], lacking: () => [] };
 
 /** Looks up the groups and services of the options, and reads the keys; `-` is standard input. Throws JailkitError. */
 export function readAccess(
@@ -112,7 +112,7 @@ export function planAccess(
 
 /** Throws if a program in the jail cannot start there, with the command that fixes it. */
 function requireStart(root: JailRoot, program: ByteString, lacking: FindLacking): void {
-  const lack = lacking(root.path, program);
+  const [lack] = lacking(root.path, program);
   if (lack === undefined) return;
   const bring = `jk_cp -j ${shellWord(root.path)} ${operands(...lack.copy)}`;
   const message = `--policy: in the jail ${quoted(root.path)} ${display(lack.message)}; add it with: ${bring}`;

@@ -72,6 +72,7 @@ paths = ${[
     "svnserve",
     "hg",
     "borg",
+    "python3",
     "mosh-server",
     "unison",
     "unison-2.53",

@@ -129,22 +129,26 @@ describe("a file that only root can read", () => {
   });
 });
 
-test("Python without its standard library", () => {
+test("a script of Python without its interpreter, and Python without its standard library", () => {
   m.must(["jk_cp", "-j", jail, "/usr/bin/hg"]);
   m.write(ini, "[dev]\npaths = /usr/bin\nexecutables = /usr/bin/hg\n");
-  expect(login("hg --version").stderr).toContain("encodings");
-  const step = only(troubles("hg --version"));
-  expect(step).toMatchObject({
-    name: "libraries",
-    outcome: "failed",
-    exitStatus: login("hg --version").status,
-  });
-  expect(step.message).toMatch(
-    /^\/usr\/bin\/hg needs the standard library of \/usr\/bin\/python3\.\d+, which/,
+  const faulty = (inLog: string, message: RegExp) => {
+    const { status, stderr } = login("hg --version");
+    expect(stderr).toContain(inLog);
+    const step = only(troubles("hg --version"));
+    expect(step).toMatchObject({ name: "libraries", outcome: "failed", exitStatus: status });
+    expect(step.message).toMatch(message);
+    type(step.remedy);
+    expect(troubles("hg --version")).toEqual([]);
+    expect(login("hg --version")).toMatchObject(success);
+  };
+  faulty(
+    "No such file",
+    /^\/usr\/bin\/hg: needs \/usr\/bin\/python3, a program that is missing or not executable$/,
   );
-  type(step.remedy);
-  expect(troubles("hg --version")).toEqual([]);
-  expect(login("hg --version")).toMatchObject(success);
+  const python = m.must(["readlink", "-f", "/usr/bin/python3"]).stdout.trim();
+  m.remove(`${jail}${python.replace("/bin/", "/lib/")}`);
+  faulty("encodings", /^\/usr\/bin\/hg needs the standard library of \/usr\/bin\/python3\.\d+, which/);
   expect(login("hg init r")).toMatchObject(success);
 });
 

@@ -137,5 +137,6 @@ test("of a jail: no account is made, and it is later", async () => {
 
 test("root itself is above quotas", async () => {
   await project(4096, 0);
-  expect(await run(`jk_cp -j ${JAIL} /usr/bin/git > /dev/null`)).toEqual({ status: 0, output: "" });
+  await must("dd if=/dev/zero of=/opt/big bs=1M count=5 status=none");
+  expect(await run(`jk_cp -j ${JAIL} /opt/big > /dev/null`)).toEqual({ status: 0, output: "" });
 });
