@@ -4,7 +4,8 @@ import { type CheckFinding, RULES, type Rule, SUBJECTS } from "./rules.ts";
 /** Of each rule: a user may create millions of files. */
 const MOST_OF_A_RULE = 1000;
 
-const rank = ({ rule }: CheckFinding) => SUBJECTS.indexOf(RULES[rule].subject);
+const rank = ({ rule, first }: CheckFinding) =>
+  SUBJECTS.indexOf(RULES[rule].subject) - (first === true ? 0.5 : 0);
 /** Findings about accounts stay in the order of lines in their files. */
 const sortKey = (finding: CheckFinding) => (RULES[finding.rule].subject === "accounts" ? "" : finding.path);
 const compare = (a: ByteString, b: ByteString) => (a < b ? -1 : a > b ? 1 : 0);
@@ -31,7 +32,7 @@ export class FindingList {
     return this;
   }
 
-  /** By subject and path. If some were dropped, a finding about `path` says how many. */
+  /** By subject, those to fix first, and path. If some were dropped, a finding about `path` says how many. */
   inOrder(path: ByteString): CheckFinding[] {
     const sorted = this.#kept.toSorted((a, b) => rank(a) - rank(b) || compare(sortKey(a), sortKey(b)));
     for (const { rule, uid, count } of this.#counts.values()) {

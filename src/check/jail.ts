@@ -94,7 +94,7 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
   const { compared, known, bytes } = outcome;
   collected.findings.add(
     ...record.findings,
-    ...(emptied ? [emptiedFinding(root)] : []),
+    ...(emptied ? [emptiedFinding(root, users)] : []),
     ...shells,
     ...liveFindings(root, content),
     ...safetyFindings(root),
@@ -122,13 +122,10 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
   };
 }
 
-function emptiedFinding({ path }: JailRoot): CheckFinding {
-  return {
-    rule: "emptied",
-    path,
-    message: emptiedMessage(path),
-    remedy: `jailkit forget ${shellWord(path)}`,
-  };
+function emptiedFinding({ path }: JailRoot, users: readonly JailedUser[]): CheckFinding {
+  // Without its programs, its users cannot log in.
+  const command = users.length > 0 ? "jk_update -j" : "jailkit forget";
+  return { rule: "emptied", path, message: emptiedMessage(path), remedy: `${command} ${shellWord(path)}` };
 }
 
 /** Findings about files of the host that are not in the record: one for each, or one for all. */

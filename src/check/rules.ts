@@ -146,6 +146,8 @@ export interface CheckFinding {
   readonly repair?: Repair;
   /** The path of the file to repair, as the jail sees it. */
   readonly jailPath?: ByteString;
+  /** True if it is fixed before others of its subject. */
+  readonly first?: boolean;
   /** Directories on the host that cause it: if all of them are reported, this finding is not. */
   readonly causes?: readonly ByteString[];
   /** The file that was seen: `repair` changes no other. Undefined: of any directory. */

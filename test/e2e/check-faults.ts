@@ -266,6 +266,8 @@ export const FAULTS: readonly Fault[] = [
 /** Faults that are planted alone: they hide others, or are variants of some above. */
 export const SINGLE_FAULTS: readonly Fault[] = [
   fault("registry-unsafe", "//var/lib/jailkit/jails", "chmod 0777 /var/lib/jailkit/jails"),
+  // As a panel does it, though users live in the jail.
+  fault("emptied", "/", "rm -rf bin dev etc lib lib32 lib64 opt sys usr var"),
   fault("writable-for-group", "/", "chmod g+w ."),
   fault("closed-directory", "/", "chmod 0700 ."),
   fault("closed-directory", "/home", "chmod 0700 home"),
@@ -304,7 +306,6 @@ export const SINGLE_FAULTS: readonly Fault[] = [
 
 /** Rules that no fault plants, and the tests that cover them. */
 export const NO_FAULT: Readonly<Partial<Record<Rule, string>>> = {
-  emptied: "e2e/emptied.test.ts",
   "smoke-test": "e2e/remedies-check.test.ts",
   "too-many": "unit/check-judge.test.ts",
 };

@@ -200,9 +200,9 @@ describe("clean jails", () => {
     m.must(["sh", "-ec", "cd /homes/mover; for i in 1 2 3; do echo $i > $i; done"], { user: "mover" });
     const cut = m.run([...killedAt("utimensat", 2), "jk_jailuser", "-n", "-m", "-j", jail, "mover"]);
     expect(cut.signal).toBe("SIGKILL");
-    const [left = ""] = m.list(`${jail}/home`);
+    const [left = ""] = m.list(`${jail}/homes`);
     const { found } = check(m, jail);
-    expect(summary(found)).toEqual([`leftover ${jail}/home/${left}`]);
+    expect(summary(found)).toEqual([`leftover ${jail}/homes/${left}`]);
     const tool = (user?: string) =>
       m.start(["perl", "-e", "$0 = 'jk_cp'; $| = 1; print 'named'; sleep 1000"], { user });
     for (const [user, findings] of [
@@ -216,7 +216,7 @@ describe("clean jails", () => {
       await running.ended;
     }
     m.must(["sh", "-c", found[0]?.remedy ?? ""]);
-    expect([m.list(`${jail}/home`), check(m, jail).found]).toEqual([[], []]);
+    expect([m.list(`${jail}/homes`), check(m, jail).found]).toEqual([[], []]);
     m.must(["userdel", "-r", "mover"]);
     m.must(["umount", "/homes"]);
   });
@@ -227,19 +227,22 @@ describe("clean jails", () => {
     m.addUser("aside", { home: "/home/aside", createHome: true });
     m.must(["sh", "-ec", "echo own > own"], { user: "aside", cwd: "/home/aside" });
     // The second rename that moves a home is the one into the jail.
-    const moves = m.run([
-      "strace",
-      "-f",
-      "-e",
-      "trace=renameat2",
-      "jk_jailuser",
-      "-n",
-      "-m",
-      "-j",
-      jail,
-      "aside",
+    const cut = m.run([...killedAt("renameat2", 2), "jk_jailuser", "-n", "-m", "-j", jail, "aside"]);
+    expect(cut.signal).toBe("SIGKILL");
+    const { found } = check(m, jail);
+    const home = `${jail}/home/aside`;
+    expect(found).toMatchObject([
+      {
+        rule: "home-missing",
+        path: home,
+        message: `the home ${home} of user aside was put aside in /home/.jk-move-aside/home by a run of jk_jailuser that was interrupted`,
+        remedy: `jk_jailuser -n -m -j ${jail} aside`,
+      },
     ]);
-    console.log(moves.stderr);
+    m.must(["sh", "-c", found[0]?.remedy ?? ""]);
+    expect(m.read(`${home}/own`)).toBe("own\n");
+    expect([m.list("/home").includes(".jk-move-aside"), summary(check(m, jail).found)]).toEqual([false, []]);
+    m.must(["userdel", "aside"]);
   });
 
   test("names of any bytes", () => {

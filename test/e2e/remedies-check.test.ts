@@ -36,6 +36,11 @@ const NO_COMMAND: Readonly<Partial<Record<Rule, string>>> = {
 };
 /** What a remedy has to change, though none else may. */
 const SHELL_IS_THE_FAULT = new Set<Rule>(["wrong-shell", "shell-missing"]);
+/** What a finding hides until it is fixed, by rule. */
+const UNCOVERS: Readonly<Partial<Record<string, Rule>>> = {
+  // It does no harm any more, and is not checked.
+  "live-mount": "host-mount",
+};
 /** What the host lost goes from the jail too. */
 const GOES = new Set<Rule>(["source-gone", "own-shell"]);
 /** Findings that are reported in more than one way. */
@@ -100,7 +105,11 @@ const login = () => m.run(["/usr/sbin/jk_chrootsh", "-c", "true"], { user: "u", 
 
 /** As it was before; where it healed, what is left of it shows by size and time. */
 function restore(healed: boolean): void {
-  m.run(["sh", "-c", `cd /; for each in host etc queue proc; do umount ${JAIL}/var/$each; done`]);
+  m.run([
+    "sh",
+    "-c",
+    `cd /; for each in host etc queue proc; do umount ${JAIL}/var/$each; done; umount ${JAIL}/opt/live`,
+  ]);
   const how = healed ? [] : ["--checksum"];
   for (const path of KEPT) m.must(["rsync", "-aHAX", "--delete", ...how, `/root/kept${path}/`, `${path}/`]);
 }
@@ -145,12 +154,14 @@ describe("the remedy works", () => {
       ran++;
       expect({ typed, status, stderr }).toEqual({ typed, status: 0, stderr: expect.any(String) });
       const now = told();
-      expect({ typed, gone: !keys(now).includes(key) }).toEqual({ typed, gone: true });
+      // There may be one for each user.
+      const count = (list: readonly Told[]) => keys(list).filter((one) => one === key).length;
+      expect({ typed, gone: count(left) - count(now) > 0 }).toEqual({ typed, gone: true });
       const known = new Set(keys(left));
-      expect({ typed, appeared: keys(now).filter((one) => !known.has(one)) }).toEqual({
-        typed,
-        appeared: [],
-      });
+      const uncovered = UNCOVERS[key.split(" ")[0] ?? ""];
+      const expected = uncovered && key.replace(/^\S+/, uncovered);
+      const appeared = keys(now).filter((one) => !known.has(one) && one !== expected);
+      expect({ typed, appeared }).toEqual({ typed, appeared: [] });
       left = now;
       next = left.find((one) => !baseline.includes(one.key));
       if (typed.length > 10) break;

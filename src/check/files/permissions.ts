@@ -132,7 +132,9 @@ function ownerFindings(item: Item): CheckFinding[] {
     // That user may have written the content too, which giving the file to root would hide; a recorded file is restored.
     const repair: Repair | undefined =
       entry?.uid === 0 ? { kind: isRegular(stat) ? "restore" : "attributes", uid: 0 } : undefined;
-    return [findingAbout(item, "foreign-owner", `${shown} belongs to uid ${stat.uid}, not to root`, repair)];
+    const message = `${shown} belongs to uid ${stat.uid}, not to root`;
+    // As long as its owner can change names in a directory, tools refuse to repair files in it.
+    return [{ ...findingAbout(item, "foreign-owner", message, repair), first: isDirectory(stat) }];
   }
   if (knownUid(stat.uid) || (parent.uid === stat.uid && seen.path !== "/")) return [];
   const message = `${shown} belongs to uid ${stat.uid}, which no account has`;
