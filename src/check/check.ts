@@ -1,4 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
+import { statIfPresent } from "../../ffi/files.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { display } from "../cli/display.ts";
 import { answered, describeError, JailkitError, problemFrom } from "../cli/error.ts";
@@ -107,12 +109,31 @@ export function planCheck(configFile: ByteString, asked: readonly ByteString[]):
   return { host, jobs: jails.map((path) => ({ path, users: byJail.get(path) ?? [] })) };
 }
 
+/** What the check of a jail needs of the host, and which versions of the host's files that is from. */
+interface HostState extends Pick<JailCheck, "accounts" | "servedSocket"> {
+  readonly versions: string;
+}
+
+const HOST_FILES = ["passwd", "group", "jailkit/jk_socketd.ini", "jailkit/jk_socketd.d"];
+
+function hostVersions(): string {
+  const stats = HOST_FILES.map((name) => statIfPresent(AT_FDCWD, `/etc/${name}`));
+  return stats.map((stat) => `${stat?.ino} ${stat?.ctime}`).join("\n");
+}
+
+function hostState(): HostState {
+  // They come first: what is changed while it is read is read again.
+  const versions = hostVersions();
+  return { versions, accounts: hostAccounts(), servedSocket: servedSockets([]) };
+}
+
 /** Checks jails, one after the other. */
 export class JailChecker {
   readonly #options: CheckOptions;
   readonly #verbose: (line: ByteString) => void;
   readonly #ini: IniFile | undefined;
-  readonly #shared: Pick<JailCheck, "accounts" | "servedSocket" | "freePath">;
+  readonly #freePath: JailCheck["freePath"];
+  #host = hostState();
 
   /** `names`: chooses names for files that are moved away. Throws as planCheck. */
   constructor(
@@ -121,15 +142,25 @@ export class JailChecker {
     names: JailCheck["freePath"] = freePaths(),
   ) {
     this.#options = options;
+    this.#freePath = names;
     this.#verbose = verbose;
     // The plan has reported what is wrong with it.
     this.#ini = readIni(options.configFile, [], []);
-    this.#shared = { accounts: hostAccounts(), servedSocket: servedSockets([]), freePath: names };
   }
 
-  check({ path, users }: CheckJob): Promise<CheckedJail> {
-    const { settings } = jailSettings(sectionOf(this.#ini, path));
-    return checkOne(path, this.#options, { ...this.#shared, settings, users, verbose: this.#verbose });
+  check(job: CheckJob): Promise<CheckedJail> {
+    const { settings } = jailSettings(sectionOf(this.#ini, job.path));
+    const how = { settings, freePath: this.#freePath, verbose: this.#verbose };
+    return checkOne(job.path, this.#options, how, () => this.#stateFor(job));
+  }
+
+  /** What the host has for a jail. For --fix, which calls this with the lock, what other tools have done is in it. */
+  #stateFor({ path, users }: CheckJob): HostState & Pick<JailCheck, "users"> {
+    if (!this.#options.fix) return { ...this.#host, users };
+    if (this.#host.versions !== hostVersions()) this.#host = hostState();
+    const local = jailedUsers();
+    const here = local.filter(({ jail }) => jail === path);
+    return { ...this.#host, users: [...here, ...serviceUsersAt(path, namesOf(local), this.#host.accounts)] };
   }
 }
 
@@ -157,10 +188,11 @@ function readIni(file: ByteString, warnings: string[], problems: CheckProblem[])
 async function checkOne(
   path: ByteString,
   request: CheckOptions,
-  shared: Omit<JailCheck, "root" | "full">,
+  options: Pick<JailCheck, "settings" | "freePath" | "verbose">,
+  stateOfHost: () => Pick<JailCheck, "users" | "accounts" | "servedSocket">,
 ): Promise<CheckedJail> {
   const nothing = { path, report: undefined, fixes: [], fixed: new Set<CheckFinding>(), tests: [] };
-  const { verbose } = shared;
+  const { verbose } = options;
   let lock: JailLock | undefined;
   let root: JailRoot;
   try {
@@ -171,13 +203,13 @@ async function checkOne(
     if (error instanceof JailkitError && error.code === "busy")
       return { ...nothing, findings: [], problems: [problemFrom(error, error.code, path)] };
     const missing = error instanceof JailkitError && error.code === "no-such-jail";
-    const findings = shared.users.map((user) => notInJailFinding(user, path, missing));
+    const findings = stateOfHost().users.map((user) => notInJailFinding(user, path, missing));
     return { ...nothing, findings, problems: [openProblem(path, error, missing)] };
   }
   using _lock = lock;
   using opened = root;
   try {
-    const how = { ...shared, full: request.full };
+    const how = { ...options, ...stateOfHost(), full: request.full };
     const report = await checkJail({ root: opened, ...how });
     const repaired = request.fix ? await fix(path, report, how) : { ...nothing, appeared: [] };
     const { fixes, fixed, appeared } = repaired;
