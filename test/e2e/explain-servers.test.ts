@@ -154,6 +154,16 @@ describe("Python", () => {
     type(step.remedy);
     works();
   });
+
+  test("that is missing", () => {
+    m.must(["jk_cp", "--remove", "-j", jail, "/usr/bin/hg", "/usr/bin/python3"]);
+    m.must(["jk_cp", "-j", jail, "/usr/bin/hg"]);
+    expect(login("hg --version").stderr).toContain("cannot be started");
+    const step = only(troubles("hg --version"));
+    expect(step.message).toEndWith("a program that is missing or not executable in the jail");
+    type(step.remedy);
+    works();
+  });
 });
 
 /** Stands in for a program of PyInstaller: it starts itself a second time, and ends in the mark of the archive. */
