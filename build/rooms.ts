@@ -9,9 +9,9 @@ export const ROOMS: Readonly<Record<string, string>> = {
   jails: "known jails: list, adopt, delete, disk",
   check: "jk_check: `files/`, `content/`, `smoke/`, `fix/`, `report/`",
   update: "jk_update, and the removal of files that jk_init and jk_cp added: `plan/`, `apply/`",
+  explain: "`jailkit explain`: would this login work? `sshd/`, and the `programs/` that a login runs",
   profile: "sections of jk_init.ini: the contents that a jail should have",
   populate: "jk_init and jk_cp: `plan/` the entries of a jail, `apply/` the plan, `record/` the result",
-  explain: "`jailkit explain`: would this login work? `sshd/`, and the `programs/` that a login runs",
   users: "jk_jailuser and jk_addjailuser: accounts into a jail and out of it",
   processes: "jk_list: processes in jails",
   enter:

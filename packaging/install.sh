@@ -85,7 +85,9 @@ if [ -n "$uninstall" ]; then
         # The deepest first.
         all=$(LC_ALL=C sort -ru "$made")
         rm -f -- "$made"
-        rmdir -- "$destdir/var/lib/jailkit/jails" "$destdir/var/lib/jailkit/empty" 2> /dev/null || true
+        for name in jails locks empty; do
+            rmdir -- "$destdir/var/lib/jailkit/$name" 2> /dev/null || true
+        done
         printf '%s\n' "$all" | while read -r path; do
             if [ "$path" = etc/shells ]; then
                 [ -s "$shells" ] || rm -f -- "$shells"

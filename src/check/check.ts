@@ -1,4 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
+import { statIfPresent } from "../../ffi/files.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { display } from "../cli/display.ts";
 import { answered, describeError, JailkitError, problemFrom } from "../cli/error.ts";
@@ -10,7 +12,7 @@ import { knownServiceUsers } from "../jail/accounts/service-users.ts";
 import { type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import { type JailLock, lockJail } from "../jail/record/jail-lock.ts";
 import { jailHint } from "../jail/record/named-jail.ts";
-import { accountFilesStamp, type HostAccounts, hostAccounts } from "../system/host-accounts.ts";
+import { type HostAccounts, hostAccounts } from "../system/host-accounts.ts";
 import { FindingList } from "./finding-list.ts";
 import { type FixOutcome, fixFindings } from "./fix/fix.ts";
 import { configFindings, notInJailFinding, userFindings } from "./host.ts";
@@ -107,14 +109,31 @@ export function planCheck(configFile: ByteString, asked: readonly ByteString[]):
   return { host, jobs: jails.map((path) => ({ path, users: byJail.get(path) ?? [] })) };
 }
 
+/** What the check of a jail needs of the host, and which versions of the host's files that is from. */
+interface HostState extends Pick<JailCheck, "accounts" | "servedSocket"> {
+  readonly versions: string;
+}
+
+const HOST_FILES = ["passwd", "group", "jailkit/jk_socketd.ini", "jailkit/jk_socketd.d"];
+
+function hostVersions(): string {
+  const stats = HOST_FILES.map((name) => statIfPresent(AT_FDCWD, `/etc/${name}`));
+  return stats.map((stat) => `${stat?.ino} ${stat?.ctime}`).join("\n");
+}
+
+function hostState(): HostState {
+  // They come first: what is changed while it is read is read again.
+  const versions = hostVersions();
+  return { versions, accounts: hostAccounts(), servedSocket: servedSockets([]) };
+}
+
 /** Checks jails, one after the other. */
 export class JailChecker {
   readonly #options: CheckOptions;
   readonly #verbose: (line: ByteString) => void;
   readonly #ini: IniFile | undefined;
-  readonly #shared: Pick<JailCheck, "servedSocket" | "freePath">;
-  #accounts = hostAccounts();
-  #stamp = accountFilesStamp();
+  readonly #freePath: JailCheck["freePath"];
+  #host = hostState();
 
   /** `names`: chooses names for files that are moved away. Throws as planCheck. */
   constructor(
@@ -123,27 +142,25 @@ export class JailChecker {
     names: JailCheck["freePath"] = freePaths(),
   ) {
     this.#options = options;
+    this.#freePath = names;
     this.#verbose = verbose;
     // The plan has reported what is wrong with it.
     this.#ini = readIni(options.configFile, [], []);
-    this.#shared = { servedSocket: servedSockets([]), freePath: names };
   }
 
-  check({ path, users }: CheckJob): Promise<CheckedJail> {
-    const { settings } = jailSettings(sectionOf(this.#ini, path));
-    const given = { ...this.#shared, settings, verbose: this.#verbose };
-    return checkOne(path, this.#options, () => ({ ...given, ...this.#accountsNow(path, users) }));
+  check(job: CheckJob): Promise<CheckedJail> {
+    const { settings } = jailSettings(sectionOf(this.#ini, job.path));
+    const how = { settings, freePath: this.#freePath, verbose: this.#verbose };
+    return checkOne(job.path, this.#options, how, () => this.#stateFor(job));
   }
 
-  /** The accounts, and the users of a jail: as planned, or as they are now if another tool has changed accounts since. */
-  #accountsNow(path: ByteString, planned: readonly JailedUser[]): Pick<JailCheck, "accounts" | "users"> {
-    if (!this.#options.fix) return { accounts: this.#accounts, users: planned };
-    const stamp = accountFilesStamp();
-    if (stamp !== this.#stamp) this.#accounts = hostAccounts();
-    this.#stamp = stamp;
+  /** What the host has for a jail. For --fix, which calls this with the lock, what other tools have done is in it. */
+  #stateFor({ path, users }: CheckJob): HostState & Pick<JailCheck, "users"> {
+    if (!this.#options.fix) return { ...this.#host, users };
+    if (this.#host.versions !== hostVersions()) this.#host = hostState();
     const local = jailedUsers();
-    const users = [...local, ...serviceUsersAt(path, namesOf(local), this.#accounts)];
-    return { accounts: this.#accounts, users: users.filter(({ jail }) => jail === path) };
+    const here = local.filter(({ jail }) => jail === path);
+    return { ...this.#host, users: [...here, ...serviceUsersAt(path, namesOf(local), this.#host.accounts)] };
   }
 }
 
@@ -171,10 +188,11 @@ function readIni(file: ByteString, warnings: string[], problems: CheckProblem[])
 async function checkOne(
   path: ByteString,
   request: CheckOptions,
-  /** Called under the lock. */
-  sharedNow: () => Omit<JailCheck, "root" | "full">,
+  options: Pick<JailCheck, "settings" | "freePath" | "verbose">,
+  stateOfHost: () => Pick<JailCheck, "users" | "accounts" | "servedSocket">,
 ): Promise<CheckedJail> {
   const nothing = { path, report: undefined, fixes: [], fixed: new Set<CheckFinding>(), tests: [] };
+  const { verbose } = options;
   let lock: JailLock | undefined;
   let root: JailRoot;
   try {
@@ -185,19 +203,17 @@ async function checkOne(
     if (error instanceof JailkitError && error.code === "busy")
       return { ...nothing, findings: [], problems: [problemFrom(error, error.code, path)] };
     const missing = error instanceof JailkitError && error.code === "no-such-jail";
-    const findings = sharedNow().users.map((user) => notInJailFinding(user, path, missing));
+    const findings = stateOfHost().users.map((user) => notInJailFinding(user, path, missing));
     return { ...nothing, findings, problems: [openProblem(path, error, missing)] };
   }
   using _lock = lock;
   using opened = root;
   try {
-    const shared = sharedNow();
-    const how = { ...shared, full: request.full };
+    const how = { ...options, ...stateOfHost(), full: request.full };
     const report = await checkJail({ root: opened, ...how });
     const repaired = request.fix ? await fix(path, report, how) : { ...nothing, appeared: [] };
     const { fixes, fixed, appeared } = repaired;
-    const { content } = report.record;
-    const smoke = request.run ? await runSmokeTests(opened, content, shared.verbose) : undefined;
+    const smoke = request.run ? await runSmokeTests(opened, report.record.content, verbose) : undefined;
     const findings = [...report.findings, ...appeared, ...(smoke?.findings ?? [])];
     const problems = [...report.problems, ...(smoke?.problems ?? [])];
     return { path, report, findings, problems, fixes, fixed, tests: smoke?.results ?? [] };

@@ -131,6 +131,8 @@ test("hooks of Mercurial are reported as well", () => {
   m.write(`${home}/h/.hg/hgrc`, "[ui]\nx = y\n[hooks]\nchangegroup = true\n");
   expect(told().join("\n")).toContain("hooks do not run in '/home/dev/h' (.hg/hgrc); let root name them in");
   m.remove(`${home}/h`);
+  // Without Python, which it does not bring along, jk_check reports it.
+  m.must(["jk_cp", "--remove", "-j", jail, "/usr/bin/hg"]);
 });
 
 test("the manual's example: root's hooks run, and nothing is left to warn of", () => {

@@ -190,8 +190,8 @@ async function whileWaiting(command: string, meanwhile: () => void) {
   await waiting.until(({ stderr }) => stderr.includes("waiting for") || undefined);
   meanwhile();
   holder.end();
-  const { status, stderr } = await waiting.ended;
-  return { status, stderr: stderr.slice(stderr.indexOf("\n") + 1) };
+  const { status, stdout, stderr } = await waiting.ended;
+  return { status, stdout, stderr: stderr.slice(stderr.indexOf("\n") + 1) };
 }
 
 test("a jail that is deleted meanwhile is missing; jk_init creates it anew", async () => {
@@ -201,16 +201,38 @@ test("a jail that is deleted meanwhile is missing; jk_init creates it anew", asy
   expect(gone.stderr).toContain(`${JAIL} is not a directory`);
   create();
   const again = await whileWaiting(`jk_init -j ${JAIL} one-ls`, () => m.must(["rm", "-rf", JAIL]));
-  expect(again).toEqual({ status: 0, stderr: "" });
+  expect(again).toMatchObject({ status: 0, stderr: "" });
   expect([m.exists(`${JAIL}/usr/bin/ls`), m.exists(`${JAIL}/usr/bin/cat`)]).toEqual([true, false]);
 });
 
 test("a jail that is moved meanwhile is not filled at its old place", async () => {
+  // A jail that is missing is a warning, as in 2.23.
+  for (const [options, status] of [["", 0] as const, [" --strict", 1] as const]) {
+    create();
+    m.remove(`${JAIL}/usr/bin/cat`);
+    const moved = await whileWaiting(`jk_update${options} -j ${JAIL}`, () => m.rename(JAIL, "/srv/k"));
+    expect([options, moved.status]).toEqual([options, status]);
+    expect(moved.stderr).toContain("it is at /srv/k now");
+    expect(m.exists(JAIL)).toBe(false);
+    expect(m.exists("/srv/k/usr/bin/cat")).toBe(false);
+    m.must(["rm", "-rf", "/srv/k", "/var/lib/jailkit"]);
+  }
+});
+
+test("jk_check --fix that has waited sees the accounts that the other tool changed", async () => {
   create();
-  const moved = await whileWaiting(`jk_update --strict -j ${JAIL}`, () => m.rename(JAIL, "/srv/k"));
-  expect(moved.status).toBe(1);
-  expect(moved.stderr).toContain("it is at /srv/k now");
-  expect(m.exists(JAIL)).toBe(false);
+  m.must(words(`jk_addjailuser -s /usr/bin/sh -j ${JAIL} before`));
+  const checked = await whileWaiting(`jk_check --fix ${JAIL}`, () => {
+    const replaceLine = (file: string, line: string) =>
+      m.write(file, m.read(file).replace(/^before:.*\n/m, line));
+    replaceLine("/etc/passwd", `meanwhile:x:31000:60::${JAIL}/./home/meanwhile:/usr/sbin/jk_chrootsh\n`);
+    replaceLine(`${JAIL}/etc/passwd`, "meanwhile:x:31000:60::/home/meanwhile:/usr/bin/sh\n");
+    m.mkdir(`${JAIL}/home/meanwhile`);
+    m.must(["chown", "31000:60", `${JAIL}/home/meanwhile`]);
+  });
+  expect(checked.stderr).toBe("");
+  expect(checked.stdout).not.toContain("meanwhile");
+  expect(checked.stdout).not.toContain("user before");
 });
 
 test("two that create the same jail", async () => {

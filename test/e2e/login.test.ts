@@ -129,8 +129,9 @@ describe.each(layouts)("$name", ({ privilege, files, shell, mounted, megabytes }
   test("the jail is as intended", () => {
     expect(m.exists(`${jail}/usr/sbin/jk_lsh`)).toBe(shell === "file");
     expect(m.exists(`${jail}/proc/self`)).toBe(false);
+    // git asks for names and passwords on /dev/tty.
     const special = m.list(`${jail}/dev`).sort();
-    expect(special).toEqual(["null", "urandom"]);
+    expect(special).toEqual(["null", "tty", "urandom"]);
     expect(m.read("/etc/passwd")).toContain(`:${jail}/./home/test:/usr/sbin/jk_chrootsh\n`);
     expect(m.read(`${jail}/etc/passwd`)).toContain(":/home/test:/usr/sbin/jk_lsh\n");
   });
