@@ -173,7 +173,7 @@ describe.each([
     // Without the user at work, and with the users' homes elsewhere, it ends.
     for (const name of ["alice", ...eves(letter)])
       m.run(["usermod", "-d", "/nonexistent", "-s", "/bin/sh", name]);
-    // The user may have been too slow for the first.
+    // If the user kept all others out of the jail, the first had none to take out, and deleted it.
     if (status !== 0) m.must(["jailkit", "delete", "--yes", "--unjail", "--user-files", jail]);
     for (const name of eves(letter)) m.run(["userdel", name]);
     m.must(["usermod", "-d", "/home/alice", "alice"]);
