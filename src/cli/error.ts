@@ -51,12 +51,16 @@ export class UsageError extends JailkitError {
   }
 }
 
+/** True for an error to report; any other is a fault of the program. */
+export const isReported = (error: unknown): error is JailkitError | SystemError =>
+  error instanceof JailkitError || error instanceof SystemError;
+
 /** The result of `call`; undefined if it throws JailkitError or SystemError. */
 export function answered<T>(call: () => T): T | undefined {
   try {
     return call();
   } catch (error) {
-    if (error instanceof JailkitError || error instanceof SystemError) return undefined;
+    if (isReported(error)) return undefined;
     throw error;
   }
 }

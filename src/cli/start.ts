@@ -8,8 +8,8 @@ import { printError } from "./output.ts";
 import type { Tool } from "./tool.ts";
 
 /**
- * Runs a program and exits; programs on the path of a login exit by themselves. An error becomes one line on standard error, with the line of the
- * config file that it is about below, and an exit status (1 for an unexpected system error).
+ * Runs a program and exits; programs on the path of a login exit by themselves. An error becomes one line on standard
+ * error, with the line of the config file that it is about below, and an exit status (1 for an unexpected system error).
  */
 export async function startProgram(name: string, main: () => number | Promise<number>): Promise<never> {
   let status: number;

@@ -3,7 +3,7 @@ import { AT_FDCWD, O_DIRECTORY, O_PATH } from "../../ffi/constants.ts";
 import { attempt, isErrno, SystemError } from "../../ffi/error.ts";
 import { close, openAt, openDirectoryPath, readLink, withFd } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
+import { describeError, isReported, JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { chrootshKeys } from "../config/schemas/chrootsh.ts";
@@ -138,7 +138,7 @@ function notOpened(path: ByteString, error: unknown, opened: ByteString | undefi
     const remedy = `jailkit adopt --moved ${shellWord(path)}`;
     return { kind: "unreachable", reason: "No such file or directory", remedy };
   }
-  if (!(error instanceof JailkitError || error instanceof SystemError)) throw error;
+  if (!isReported(error)) throw error;
   const closed = isErrno(error, "EACCES") && error.path !== undefined ? directoryOf(error.path) : undefined;
   const place = closed && (opened ?? closed);
   const remedy = place && commandAt(place, passRemedy(place));

@@ -1,8 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { SystemError } from "../../ffi/error.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { jsonText, quoted } from "../cli/display.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
+import { describeError, isReported, JailkitError } from "../cli/error.ts";
 import { stopIfInterrupted } from "../cli/interrupt.ts";
 import { printError, printLine } from "../cli/output.ts";
 import { startProgress } from "../cli/progress.ts";
@@ -119,7 +118,7 @@ export class AccountRun {
     try {
       look();
     } catch (error) {
-      if (!(error instanceof JailkitError || error instanceof SystemError)) throw error;
+      if (!isReported(error)) throw error;
       this.warn(`the login could not be examined: ${describeError(error)}`);
     }
   }

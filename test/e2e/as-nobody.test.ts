@@ -64,6 +64,29 @@ test("every tool is in this list, but those that nobody calls from a shell", asy
   expect(missing).toEqual(["jailkit", "jk_chrootsh", "jk_procmailwrapper"]);
 });
 
+/** What works without root, as far as the files can be read. */
+const FOR_ANYONE = [
+  "jk_check",
+  "jk_list",
+  "jk_chrootlaunch",
+  "jk_uchroot",
+  "jk_lsh",
+  "jailkit explain",
+  "jailkit config",
+];
+
+test.each(
+  COMMANDS.filter(
+    ([name, command]) => ![name, `${name} ${command}`].some((one) => FOR_ANYONE.includes(one ?? "")),
+  ),
+)("%s %s %s %s is for root alone", (...words) => {
+  const [name = "", command] = words;
+  const tool = name === "jailkit" ? `${name} ${command}` : name;
+  const status = tool === "jk_socketd" || tool === "jailkit log-sockets" ? 1 : 5;
+  const stderr = `${tool}: must be run as root\n`;
+  expect(m.run(words, { user: "nobody", timeout: 60_000 })).toMatchObject({ status, stdout: "", stderr });
+});
+
 test.each(COMMANDS)("%s %s %s %s", (...words) => {
   const before = m.snapshot(REGISTRY);
   const { stdout, stderr, signal } = m.run(words, { user: "nobody", timeout: 60_000 });

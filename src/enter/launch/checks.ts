@@ -1,7 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { SystemError } from "../../../ffi/error.ts";
 import { display } from "../../cli/display.ts";
-import { describeError, JailkitError } from "../../cli/error.ts";
+import { describeError, isReported, JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { type Found, lookUp } from "../../jail/fs/look.ts";
 import { requireSafeJail } from "../../jail/fs/safety.ts";
@@ -39,7 +38,7 @@ function openSafeJail(path: ByteString): JailRoot {
     requireSafeJail(root, 25);
     return root;
   } catch (error) {
-    if (!(error instanceof JailkitError || error instanceof SystemError)) throw error;
+    if (!isReported(error)) throw error;
     const code = error instanceof JailkitError ? error.code : "unsafe-jail";
     throw new JailkitError(code, 25, describeError(error));
   }
@@ -98,7 +97,7 @@ function requireSafeProgram(root: JailRoot, path: ByteString): void {
   try {
     found = lookUp(root, path, { follow: true });
   } catch (error) {
-    if (error instanceof JailkitError || error instanceof SystemError) {
+    if (isReported(error)) {
       throw refusal(`${shown} cannot be executed: ${describeError(error)}`);
     }
     throw error;

@@ -12,7 +12,7 @@ import {
 } from "../../../ffi/launch.ts";
 import { chdir, chroot, fchdir, setNoNewPrivileges } from "../../../ffi/process.ts";
 import { display } from "../../cli/display.ts";
-import { describeError, JailkitError } from "../../cli/error.ts";
+import { describeError, isReported, JailkitError } from "../../cli/error.ts";
 import { printError } from "../../cli/output.ts";
 import { NO_FILTERS, refuseTerminalInput } from "../../confine/calls.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
@@ -54,7 +54,7 @@ function preparePidfile(path: ByteString, notify: Notify): PidWriter | undefined
     }
     return startPidWriter(pidfile);
   } catch (error) {
-    if (!(error instanceof SystemError || error instanceof JailkitError)) throw error;
+    if (!isReported(error)) throw error;
     notify("notice", `no pidfile ${display(path)}: ${describeError(error)}`);
     return undefined;
   }

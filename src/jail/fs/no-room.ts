@@ -4,7 +4,7 @@ import { isErrno, SystemError } from "../../../ffi/error.ts";
 import { directoryOf } from "../../../ffi/paths.ts";
 import { fileSystemOf } from "../../../ffi/statfs.ts";
 import { display } from "../../cli/display.ts";
-import { JailkitError } from "../../cli/error.ts";
+import { isReported } from "../../cli/error.ts";
 import { interruption } from "../../cli/interrupt.ts";
 import { isWritableFileSystem, remountCommand } from "../../system/mounts.ts";
 import { withTree } from "./look.ts";
@@ -160,7 +160,7 @@ function nearest(tree: JailRoot, path: ByteString): Directory {
     try {
       return walk(tree, at);
     } catch (error) {
-      if (!(error instanceof SystemError || error instanceof JailkitError)) throw error;
+      if (!isReported(error)) throw error;
     }
   }
   return walk(tree, "/");
