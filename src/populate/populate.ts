@@ -12,11 +12,12 @@ import { lockJail } from "../jail/record/jail-lock.ts";
 import { type Manifest, openManifest } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import type { Loader } from "../libraries/closure.ts";
-import { type Applied, applyPlan } from "./apply/apply.ts";
+import { CopyAhead } from "./apply/ahead.ts";
+import { type Applied, type ApplyOptions, applyPlan } from "./apply/apply.ts";
 import { ALL_FILES, addExtras } from "./apply/extras.ts";
 import { foreseeLink, LINKS_SHARE, notLinkedWarning } from "./apply/link.ts";
 import { liveDirectories, liveProblem, setUpLive } from "./apply/live.ts";
-import type { Plan, PopulateProblem } from "./entry.ts";
+import type { Entry, Plan, PopulateProblem } from "./entry.ts";
 import { emptyFileSystem, type FileSystem } from "./file-system.ts";
 import { obstacleTo } from "./obstacle.ts";
 import { jailFileSystem, openSafeJail } from "./open-jail.ts";
@@ -51,7 +52,19 @@ export async function populate(
   try {
     const jailNow = root ? jailFileSystem(root) : emptyFileSystem;
     const live = liveDirectories(root, request.live?.directories ?? []);
-    const input: PlannerInput = { host, jail: jailNow, jailPath: jail, force, loader, live, companions };
+    const changes = root !== undefined && !options.dryRun && why === undefined;
+    using ahead = changes && !options.hardlink ? new CopyAhead(root) : undefined;
+    const offer = (entry: Entry) => ahead?.offer(entry);
+    const input: PlannerInput = {
+      host,
+      jail: jailNow,
+      jailPath: jail,
+      force,
+      loader,
+      live,
+      companions,
+      offer,
+    };
     const plan = planRequest(request, input, loader);
     if (why !== undefined) return whyOutput(tool, explain(plan, why), why);
     const suggestions = suggestSections(request, plan, root, companions);
@@ -66,7 +79,7 @@ export async function populate(
         ? { present: [], problems: [obstacle] }
         : root === undefined || options.dryRun
           ? showPlan(request, plan, options.hardlink, reporter)
-          : await holdingSignals(() => fillJail(root, request, options, plan, { manifest, reporter }));
+          : await holdingSignals(() => fillJail(root, request, options, plan, { manifest, reporter, ahead }));
     const problems = [...plan.problems, ...filled.problems];
     const exitStatus = statusAfterSignals(statusOf(countedProblems(problems, strict)));
     const done = { dryRun: options.dryRun, entries: filled.present, problems, suggestions, exitStatus };
@@ -144,13 +157,17 @@ async function fillJail(
   request: PopulateRequest,
   options: PopulateOptions,
   plan: Plan,
-  { manifest, reporter }: { manifest: Manifest | undefined; reporter: LineReporter },
+  {
+    manifest,
+    reporter,
+    ahead,
+  }: Pick<ApplyOptions, "reporter" | "ahead"> & { manifest: Manifest | undefined },
 ): Promise<Filled> {
   const unwritten = refill(root, request, reporter);
   if (unwritten !== undefined) return { present: [], problems: [unwritten] };
   const notLive = makeLive(root, request, reporter);
   if (notLive !== undefined) return { present: [], problems: [notLive] };
-  const applied = await applyPlan(root, plan, { hardlink: options.hardlink, reporter });
+  const applied = applyPlan(root, plan, { hardlink: options.hardlink, reporter, ahead });
   const extras = applied.stopped ? [] : addExtras(root, request, applied.present, reporter);
   const problems = [...applied.problems, ...extras];
   try {

@@ -181,8 +181,22 @@ export const JAIL: readonly Mutant[] = [
     ["  if (isLink(stat)) {\n    // A directory with", "  if (path === '') {\n    // A directory with"],
   ]),
   ...within("src/jail/fs/write.ts", "unit/jail-rules.test.ts", [
-    ["C.O_WRONLY | C.O_TMPFILE, 0o600)", "C.O_WRONLY | C.O_TMPFILE, 0o666)"],
     ["C.O_CREAT | C.O_EXCL | C.O_NOFOLLOW, 0o600)", "C.O_CREAT | C.O_EXCL | C.O_NOFOLLOW, 0o666)"],
+    [
+      'if ((node.type === "char" || node.type === "block") && !parent.trusted) {',
+      'if (node.type === "block" && !parent.trusted) {',
+    ],
+    [
+      'if ((node.type === "char" || node.type === "block") && !parent.trusted) {',
+      'if (node.type === "char" && !parent.trusted) {',
+    ],
+    ["const inherits = hasDefaultAcl(stage.fd);", "const inherits = false;"],
+    ["const mode = inherits ? attributes.mode & 0o700 : attributes.mode;", "const mode = attributes.mode;"],
+    ["if (inherits) dropInheritedAclOfPath(fd);", ""],
+    ["if ((fstat(fd).mode & 0o7777) !== attributes.mode) chmodPath(fd, attributes.mode);", ""],
+  ]),
+  ...within("src/jail/fs/new-file.ts", "unit/jail-rules.test.ts", [
+    ["C.O_WRONLY | C.O_TMPFILE, 0o600)", "C.O_WRONLY | C.O_TMPFILE, 0o666)"],
     ["const has = attempt(() => hasDefaultAcl(stage.fd)) ?? true;", "const has = false;"],
     ["  if (inherits) dropInheritedAcl(fd, false);\n", ""],
     [
@@ -203,19 +217,14 @@ export const JAIL: readonly Mutant[] = [
       "A file of a setgid directory gets its gid, which is the one that is asked for.",
     ],
     ["chmodFd(fd, attributes.mode);", ""],
-    [
-      'if ((node.type === "char" || node.type === "block") && !parent.trusted) {',
-      'if (node.type === "block" && !parent.trusted) {',
-    ],
-    [
-      'if ((node.type === "char" || node.type === "block") && !parent.trusted) {',
-      'if (node.type === "char" && !parent.trusted) {',
-    ],
-    ["const inherits = hasDefaultAcl(stage.fd);", "const inherits = false;"],
-    ["const mode = inherits ? attributes.mode & 0o700 : attributes.mode;", "const mode = attributes.mode;"],
-    ["if (inherits) dropInheritedAclOfPath(fd);", ""],
-    ["if ((fstat(fd).mode & 0o7777) !== attributes.mode) chmodPath(fd, attributes.mode);", ""],
   ]),
+  ...within("src/jail/fs/new-file.ts", "e2e/init-threads.test.ts", [
+    ["!namelessFiles || !hasLabelOf(spot.parent, madeIn)", "!namelessFiles"],
+  ]),
+  ...within("src/populate/apply/ahead.ts", "e2e/init-threads.test.ts", [
+    ["if (isFor(job, entry)) return fd;", "if (entry !== undefined) return fd;"],
+  ]),
+
   ...within("src/jail/fs/place.ts", "unit/jail-rules.test.ts", [
     ["if (parent.trusted || stage === undefined) return parent;", "return parent;"],
   ]),
@@ -482,8 +491,10 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/jail/fs/remove.ts", "attack/host-mount.test.ts", [
     ["    requireNoHostMount(root, parent, joinPath(parent.path, name));\n", ""],
   ]),
-  ...within("src/jail/fs/write.ts", "attack/host-mount.test.ts", [
+  ...within("src/jail/fs/new-file.ts", "attack/host-mount.test.ts", [
     ["  requireNoHostMount(root, parent, joinPath(parent.path, name));\n", ""],
+  ]),
+  ...within("src/jail/fs/write.ts", "attack/host-mount.test.ts", [
     ["      if (isHosts) throw", "      if (root === null) throw"],
   ]),
   ...within("src/jail/fs/attributes.ts", "attack/host-mount.test.ts", [
