@@ -37,7 +37,7 @@ export function nextId(
   system: boolean,
   isUsed: (id: number) => boolean,
 ): number | undefined {
-  const firstOfUsers = numberOf(`${kind}_MIN`, 1000);
+  const firstOfUsers = firstId(kind);
   const least = system ? numberOf(`SYS_${kind}_MIN`, 101) : firstOfUsers;
   const most = system ? numberOf(`SYS_${kind}_MAX`, firstOfUsers - 1) : numberOf(`${kind}_MAX`, 60_000);
   const used = new Set(idsIn(kind === "UID" ? "/etc/passwd" : "/etc/group"));
@@ -50,6 +50,9 @@ export function nextId(
   }
   return undefined;
 }
+
+/** The first id of accounts, or of groups, that are not the system's. Throws SystemError. */
+export const firstId = (kind: "UID" | "GID"): number => numberOf(`${kind}_MIN`, 1000);
 
 /** The permissions of a home that useradd(8) creates. Throws SystemError. */
 export function newHomeMode(): number {

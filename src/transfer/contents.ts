@@ -1,0 +1,211 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { normalPath } from "../../ffi/paths.ts";
+import { display, quoted } from "../cli/display.ts";
+import { describeError } from "../cli/error.ts";
+import type { ManifestRequest } from "../jail/record/manifest.ts";
+import type { Loader } from "../libraries/closure.ts";
+import { type Live, liveOf } from "../populate/apply/live.ts";
+import type { Entry, PopulateProblem, Want } from "../populate/entry.ts";
+import { emptyFileSystem, type FileSystem } from "../populate/file-system.ts";
+import { isPassedOver } from "../populate/passed-over.ts";
+import type { Draft } from "../populate/plan/draft.ts";
+import { makePlan } from "../populate/plan/plan.ts";
+import { givenOptions } from "../populate/record/requests.ts";
+import { createCompanions } from "../profile/companions.ts";
+import { readProfile } from "../profile/profile.ts";
+import { copyWant, logSocketDirectory } from "../profile/recipe.ts";
+import { selectSections } from "../profile/sections.ts";
+import type { Transfer, TransferRequest } from "./document.ts";
+import type { SectionChoice } from "./sections.ts";
+
+/** What the requests of a transfer bring on this machine. */
+export interface Contents {
+  /** For the record of the new jail. */
+  readonly requests: readonly ManifestRequest[];
+  readonly live: Live | undefined;
+  readonly entries: readonly Entry[];
+  /** The paths of the entries, as the jail sees them. */
+  readonly planned: Draft["planned"];
+  readonly needProc: boolean;
+  readonly needLogsocket: boolean;
+  /** Reasons not to import. */
+  readonly problems: readonly PopulateProblem[];
+  /** Each of what needs --trusted, printable. */
+  readonly grants: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+interface ContentOptions {
+  /** The new jail. */
+  readonly jail: ByteString;
+  /** Leave out what this machine does not have. */
+  readonly force: boolean;
+}
+
+/** Plans the contents of a new jail by the requests of a transfer; changes nothing. */
+export function planContents(
+  transfer: Pick<Transfer, "requests" | "live">,
+  choice: SectionChoice,
+  { jail, force }: ContentOptions,
+  host: FileSystem,
+  loader: Loader,
+): Contents {
+  const problems: PopulateProblem[] = [];
+  const warnings: string[] = [];
+  const lacks = (problem: PopulateProblem) => {
+    if (force) warnings.push(`${problem.message}; it is left out`);
+    else problems.push(problem);
+  };
+  const live = liveIn(transfer.live, host, problems);
+  const requests = transfer.requests.map((request) => presentIn(request, choice, host, lacks));
+  const read = readRequests(requests, choice, host, loader, problems);
+  const plan = makePlan({
+    ...{ host, loader, jailPath: jail, wants: read.wants, jail: emptyFileSystem, force: false },
+    live: live?.directories ?? [],
+    companions: createCompanions(() => choice.ini, host, loader),
+  });
+  const empty = read.needFiles.filter((name) => !plan.satisfied.has(name));
+  for (const path of empty) {
+    const message = `no file of section ${quoted(path)} is on this machine`;
+    lacks({ code: "nothing-found", path, message });
+  }
+  for (const problem of [...plan.problems, ...(plan.unsafe ? [plan.unsafe] : [])])
+    if (isPassedOver(problem)) warnings.push(problem.message);
+    else problems.push(problem);
+  const wanted = requests
+    .map((request) => ({ ...request, names: request.names.filter((name) => !empty.includes(name)) }))
+    .filter(({ names }) => names.length > 0);
+  if (wanted.length === 0 && problems.length === 0)
+    problems.push({ code: "nothing-found", path: jail, message: "nothing of the jail is on this machine" });
+  return {
+    requests: wanted.map(recordOf),
+    ...{ live, entries: plan.entries, planned: plan.planned, problems },
+    ...{ needProc: read.needProc, needLogsocket: read.needLogsocket },
+    grants: grantsOf(transfer, choice, wanted, plan.entries),
+    warnings: [...warnings, ...read.warnings, ...plan.warnings],
+  };
+}
+
+function liveIn(
+  directories: readonly ByteString[],
+  host: FileSystem,
+  problems: PopulateProblem[],
+): Live | undefined {
+  if (directories.length === 0) return undefined;
+  // On a host without a merged /usr, they are named too.
+  const named = directories.filter((path) => !/^\/(?:s?bin|lib[^/]*)$/.test(path));
+  try {
+    return liveOf(named.join(","), host);
+  } catch (error) {
+    problems.push({ code: "live-source", path: named[0] ?? "", message: describeError(error) });
+    return undefined;
+  }
+}
+
+/** A request without what this machine lacks. */
+function presentIn(
+  request: TransferRequest,
+  { ini, lacking }: SectionChoice,
+  host: FileSystem,
+  lacks: (problem: PopulateProblem) => void,
+): TransferRequest {
+  const isHere = (name: ByteString): boolean => {
+    if (request.tool === "jk_init") {
+      if (!lacking.has(name) && ini.sections.some((section) => section.name === name)) return true;
+      const message = `section ${quoted(name)} does not exist on this machine`;
+      lacks({ code: "no-such-section", path: name, message });
+      return false;
+    }
+    if (name.startsWith("/") && normalPath(name) === name && host.stat(name) !== undefined) return true;
+    lacks({ code: "no-such-file", path: name, message: `${display(name)} does not exist on this machine` });
+    return false;
+  };
+  return { ...request, names: request.names.filter(isHere) };
+}
+
+/** The wants of requests, as jk_init and jk_cp have them. */
+function readRequests(
+  requests: readonly TransferRequest[],
+  { ini }: SectionChoice,
+  host: FileSystem,
+  loader: Loader,
+  problems: PopulateProblem[],
+) {
+  const wants: Want[] = [];
+  const needFiles: ByteString[] = [];
+  const warnings: string[] = [];
+  let needProc = false;
+  let needLogsocket = false;
+  for (const request of requests) {
+    if (request.tool === "jk_cp") {
+      wants.push(...request.names.map((name) => copyWant(name, request)));
+      continue;
+    }
+    try {
+      const selection = selectSections(ini, request.names);
+      const profile = readProfile(selection.sections, host, loader.libraryDirectories(), request.copyShell);
+      wants.push(...profile.wants, ...(profile.needLogsocket ? [logSocketDirectory] : []));
+      needFiles.push(...request.names.filter((name) => profile.needFiles.has(name)));
+      warnings.push(...selection.warnings, ...profile.warnings);
+      needProc ||= profile.needProc;
+      needLogsocket ||= profile.needLogsocket;
+    } catch (error) {
+      problems.push({ code: "bad-section", path: request.names[0] ?? "", message: describeError(error) });
+    }
+  }
+  return { wants, needFiles, warnings, needProc, needLogsocket };
+}
+
+function recordOf({ tool, names, ...options }: TransferRequest): ManifestRequest {
+  const init = tool === "jk_init";
+  const { hardlink, copyShell, owner, setuid } = options;
+  return {
+    tool,
+    sections: init ? [...names] : [],
+    operands: init ? [] : [...names],
+    options: givenOptions(init ? { "copy-shell": copyShell, hardlink } : { owner, setuid, hardlink }),
+    time: Math.floor(Date.now() / 1000),
+  };
+}
+
+// Devices that every user of the host may use as well.
+const USUAL_DEVICES = new Set(
+  ["null", "zero", "full", "random", "urandom", "tty", "ptmx"].map((name) => `/dev/${name}`),
+);
+
+const USUAL_LIVE = /^\/(?:usr|s?bin|lib[^/]*)$/;
+
+/**
+ * What the other machine asks for that gives users of the jail more than copies of files: owners, setuid bits, devices,
+ * and other directories of a live jail than /usr. Sections of this machine may have all that.
+ */
+function grantsOf(
+  { live }: Pick<Transfer, "live">,
+  { dropIns }: SectionChoice,
+  requests: readonly TransferRequest[],
+  entries: readonly Entry[],
+): string[] {
+  const foreign = new Set<ByteString>(dropIns.map(({ section }) => section));
+  const grants: string[] = [];
+  const keeps = { owner: "with its owner", setuid: "with setuid and setgid bits" } as const;
+  const kept = (path: ByteString, how: keyof typeof keeps) =>
+    grants.push(`${display(path)} is copied ${keeps[how]}`);
+  for (const { tool, names, owner, setuid } of requests) {
+    if (tool !== "jk_cp") continue;
+    for (const name of names) {
+      foreign.add(name);
+      if (setuid || owner) kept(name, setuid ? "setuid" : "owner");
+    }
+  }
+  // What a section of this machine brings too could have got more from this one.
+  for (const { values } of dropIns) {
+    for (const path of values.pathsWOwner) kept(path, "owner");
+    for (const path of values.pathsWSetuid) kept(path, "setuid");
+  }
+  for (const { path, type, because } of entries)
+    if (type === "device" && !USUAL_DEVICES.has(path) && because.every(({ section }) => foreign.has(section)))
+      grants.push(`${display(path)} is a device`);
+  for (const path of live.filter((each) => !USUAL_LIVE.test(each)))
+    grants.push(`${display(path)} of this machine is mounted in the jail`);
+  return grants;
+}
