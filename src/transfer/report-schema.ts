@@ -14,10 +14,7 @@ function schemaOf(shape: Shape): z.ZodType {
 function bareSchema(shape: Shape): z.ZodType {
   switch (shape.kind) {
     case "text":
-      return z
-        .string()
-        .max(shape.longest)
-        .regex(/^[^\0-\x1f\x7f]*$/);
+      return textOf(shape.longest);
     case "flag":
       return z.boolean();
     case "number":
@@ -27,13 +24,22 @@ function bareSchema(shape: Shape): z.ZodType {
     case "list":
       return z.array(schemaOf(shape.of)).max(shape.most);
     case "texts":
-      return z.record(z.string().max(shape.longest), z.string().max(shape.longest));
+      return z
+        .record(textOf(shape.longest), textOf(shape.longest))
+        .refine((fields) => Object.keys(fields).length <= shape.most)
+        .meta({ maxProperties: shape.most });
     case "nullable":
       return schemaOf(shape.of).nullable();
     case "object":
       return z.strictObject(fieldsOf(shape.fields));
   }
 }
+
+const textOf = (longest: number) =>
+  z
+    .string()
+    .max(longest)
+    .regex(/^[^\0-\x1f\x7f]*$/);
 
 const fieldsOf = (fields: Readonly<Record<string, Shape>>): Record<string, z.ZodType> =>
   Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, schemaOf(field)]));

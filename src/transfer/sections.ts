@@ -104,6 +104,8 @@ function makeDropIn(
   keys: ReadonlyMap<ByteString, ByteString>,
 ): { dropIn: DropIn; section: IniSection } | { problem: string } {
   const cannot = `section ${quoted(name)} cannot be used`;
+  // Readers of ini files differ on these, and lists of sections are split at commas.
+  if (/[\s,[\]]/.test(name)) return { problem: `${cannot}: its name has a blank, a comma or a bracket` };
   const strange = [...keys.keys()].find((key) => !Object.hasOwn(initKeys, key));
   if (strange !== undefined) return { problem: `${cannot}: it has an unknown key ${quoted(strange)}` };
   const file = `${CONFIG_DIRECTORY}/jk_init.d/${dropInName(`/${name}`)}`;
