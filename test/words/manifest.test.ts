@@ -71,7 +71,13 @@ test("its entries, and their types", () => {
 });
 
 test("what is beside it", () => {
-  const beside = folders.flatMap((id) => m.list(`${JAILS}/${id}`)).filter((name) => name !== "manifest.json");
-  expect(beside).not.toEqual([]);
-  for (const name of new Set(beside)) expect(page).toContain(`- \`${name}\`: `);
+  const record = (id = "") => `${JAILS}/${id}/manifest.json`;
+  m.write(record(folders[0]), "damaged");
+  m.must(["jailkit", "adopt", "--force", "/srv/copied"]);
+  m.must(["jailkit", "adopt", "--force", "/srv/linked"]);
+  const beside = m.list(JAILS).flatMap((id) => m.list(`${JAILS}/${id}`));
+  const names = new Set(beside.filter((name) => name !== "manifest.json"));
+  expect(names).toContain("manifest.json.damaged");
+  for (const name of names)
+    expect(page).toMatch(new RegExp(`^- (\`.*\`, )*\`${RegExp.escape(name)}\`[:,] `, "m"));
 });
