@@ -141,7 +141,7 @@ The file is not trusted: whoever wrote it chooses which files of this machine th
       using loader = createLoader({ dlopen: true });
       const plan = planImport(transfer, { ...options, jail }, fileSystemAt(), loader);
       const { problems, warnings } = plan;
-      if (dryRun && !json) describe(plan);
+      if (dryRun && !json && problems.length === 0) describe(plan);
       if (dryRun || problems.length > 0)
         return ended(
           jail,

@@ -11,15 +11,22 @@ import { isAdministrators } from "../users/groups.ts";
 import { DEFAULT_GROUP } from "../users/new-account.ts";
 import type { TransferUser } from "./document.ts";
 
+interface IdRange {
+  readonly least: number;
+  readonly most: number;
+}
+
+const isIn = ({ least, most }: IdRange, id: number): boolean => id >= least && id <= most;
+
 /** What this machine knows about accounts. */
 export interface AccountFacts {
   userByName(name: ByteString): PasswdEntry | undefined;
   userByUid(uid: number): PasswdEntry | undefined;
   groupByName(name: ByteString): GroupEntry | undefined;
   groupByGid(gid: number): GroupEntry | undefined;
-  /** Ids below are those of system accounts. */
-  readonly firstUid: number;
-  readonly firstGid: number;
+  /** The ids that users and their groups have; others are the system's, or of containers of other users. */
+  readonly uids: IdRange;
+  readonly gids: IdRange;
 }
 
 interface AccountOptions {
@@ -146,7 +153,8 @@ function newFault(
   madeGroups: ReadonlyMap<ByteString, number>,
 ): string | false {
   const trust = "if you trust the file, use --trusted";
-  if (uid < facts.firstUid && !trusted) return `the uid ${uid} is one of system accounts; ${trust}`;
+  if (!isIn(facts.uids, uid) && !trusted)
+    return `the uid ${uid} is not in the range of users, in /etc/login.defs; ${trust}`;
   const named = facts.groupByName(group)?.gid ?? madeGroups.get(group);
   const numbered = facts.groupByGid(gid)?.name ?? [...madeGroups].find(([, made]) => made === gid)?.[0];
   const shown = `the group ${quoted(group)}`;
@@ -154,8 +162,8 @@ function newFault(
     return `${shown} has the gid ${named} on this machine or for another user, and ${gid} here in the file`;
   if (named === undefined && numbered !== undefined)
     return `${shown} has the gid ${gid} in the file, which belongs to ${quoted(numbered)}`;
-  if (gid < facts.firstGid && group !== DEFAULT_GROUP && !trusted)
-    return `${shown} is one of the system; ${trust}`;
+  if (!isIn(facts.gids, gid) && group !== DEFAULT_GROUP && !trusted)
+    return `the gid ${gid} of ${shown} is not in the range of users, in /etc/login.defs; ${trust}`;
   if (isAdministrators(group) && !trusted) return `a member of ${shown} can become root; ${trust}`;
   if (isPlainName(name) && isPlainName(group)) return false;
   return "useradd(8) accepts letters, digits, '_', '.', '-', and a '$' at the end: create the account by hand";
@@ -179,7 +187,7 @@ function joinsOf(
     // Its gid differs between machines, and it only takes rights away.
     if (here !== undefined && group.name === JAILED_GROUP) return [here];
     const same = here !== undefined && here.gid === group.gid;
-    const plain = same && group.gid >= facts.firstGid && !isAdministrators(group.name);
+    const plain = same && isIn(facts.gids, group.gid) && !isAdministrators(group.name);
     if (here !== undefined && (plain || trusted)) return [here];
     const user = `user ${quoted(name)} does not join the group ${quoted(group.name)}`;
     warnings.push(

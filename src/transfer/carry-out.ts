@@ -15,6 +15,7 @@ import { registerLogSocket } from "../populate/apply/log-socket.ts";
 import { addProcLine, mountJailProc } from "../populate/apply/proc.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import { openSafeJail } from "../populate/open-jail.ts";
+import { isPassedOver } from "../populate/passed-over.ts";
 import { LineReporter } from "../populate/reporter.ts";
 import { addGroup } from "../system/account-tools.ts";
 import { groupByName, passwdByName } from "../system/accounts.ts";
@@ -226,7 +227,9 @@ class Import {
     this.outcome.created += count;
     if (count > 0) this.done(`created ${count} files, directories, links and devices`);
     this.outcome.warnings.push(...warnings);
-    this.outcome.problems.push(...problems);
+    // As of jk_init in a container, which may not mount proc.
+    this.outcome.warnings.push(...problems.filter(isPassedOver).map(({ message }) => message));
+    this.outcome.problems.push(...problems.filter((problem) => !isPassedOver(problem)));
   }
 
   private writeDropIn(file: ByteString, text: ByteString): void {

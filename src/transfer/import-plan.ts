@@ -12,9 +12,9 @@ import type { PopulateProblem } from "../populate/entry.ts";
 import { type FileSystem, linkTarget } from "../populate/file-system.ts";
 import { openSafeJail } from "../populate/open-jail.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
-import { groupByGid, groupByName } from "../system/accounts.ts";
-import { firstId } from "../system/login-defs.ts";
-import { hostUser } from "../system/name-services.ts";
+import { groupByGid } from "../system/accounts.ts";
+import { usersRange } from "../system/login-defs.ts";
+import { hostGroup, hostUser } from "../system/name-services.ts";
 import { isLimitedShell } from "../users/access.ts";
 import { type AccountChoice, type AccountFacts, chooseAccounts } from "./accounts.ts";
 import { type Contents, planContents } from "./contents.ts";
@@ -53,7 +53,8 @@ const exists = (file: ByteString): boolean => statIfPresent(AT_FDCWD, file) !== 
 const FACTS = (): AccountFacts => ({
   userByName: hostUser,
   userByUid: hostUser,
-  ...{ groupByName, groupByGid, firstUid: firstId("UID"), firstGid: firstId("GID") },
+  groupByName: hostGroup,
+  ...{ groupByGid, uids: usersRange("UID"), gids: usersRange("GID") },
 });
 
 /** Plans an import; changes nothing. Throws JailkitError if the configuration of this machine cannot be read. */

@@ -97,7 +97,7 @@ const REFUSED: readonly (readonly [string, () => Fields, string])[] = [
   [
     "a group that reads passwords",
     () => ({ users: [user({ group: "shadow", gid: 42 })] }),
-    "one of the system",
+    "not in the range of users",
   ],
   ["a home outside", () => ({ users: [user({ home: "/../../root" })] }), "a directory of the jail's own"],
   ["a shell outside", () => ({ users: [user({ shell: "/../../bin/sh" })] }), "is no path"],

@@ -20,7 +20,7 @@ function facts(users = USERS): AccountFacts {
     userByUid: (uid) => users.find((each) => each.uid === uid),
     groupByName: (name) => GROUPS.find((each) => each.name === name),
     groupByGid: (gid) => GROUPS.find((each) => each.gid === gid),
-    ...{ firstUid: 1000, firstGid: 1000 },
+    ...{ uids: { least: 1000, most: 60_000 }, gids: { least: 1000, most: 60_000 } },
   };
 }
 
@@ -74,8 +74,18 @@ const REFUSED: readonly (readonly [string, Partial<TransferUser>, string])[] = [
   ["the uid of another", { uid: 1000 }, "the uid 1000 belongs to 'admin'"],
   ["nobody", { uid: 65534 }, "means nobody"],
   ["nobody of 16 bits", { uid: 65535 }, "means nobody"],
-  ["a uid of the system", { uid: 900 }, "is one of system accounts"],
-  ["a group of the system", { gid: 42, group: "shadow" }, "the group 'shadow' is one of the system"],
+  ["a uid of the system", { uid: 900 }, "the uid 900 is not in the range of users"],
+  ["a uid of another user's containers", { uid: 100_005 }, "the uid 100005 is not in the range of users"],
+  [
+    "a group of the system",
+    { gid: 42, group: "shadow" },
+    "the gid 42 of the group 'shadow' is not in the range",
+  ],
+  [
+    "a group of containers",
+    { gid: 100_005, group: "x" },
+    "the gid 100005 of the group 'x' is not in the range",
+  ],
   ["a group of administrators", { gid: 5001, group: "docker" }, "can become root"],
   ["a group with another gid", { gid: 5005, group: "clients" }, "the group 'clients' has the gid 5000"],
   ["a gid with another name", { gid: 42, group: "mine" }, "which belongs to 'shadow'"],
