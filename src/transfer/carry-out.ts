@@ -3,6 +3,7 @@ import { display, quoted } from "../cli/display.ts";
 import { JailkitError, problemFrom } from "../cli/error.ts";
 import { stopIfInterrupted } from "../cli/interrupt.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
+import { lshKeys } from "../config/schemas/lsh.ts";
 import { noRoom } from "../jail/fs/no-room.ts";
 import { type JailRoot, openTree } from "../jail/fs/walk.ts";
 import type { JailLock } from "../jail/record/jail-lock.ts";
@@ -18,7 +19,7 @@ import { openSafeJail } from "../populate/open-jail.ts";
 import { isPassedOver } from "../populate/passed-over.ts";
 import { LineReporter } from "../populate/reporter.ts";
 import { addGroup } from "../system/account-tools.ts";
-import { groupByName, passwdByName } from "../system/accounts.ts";
+import { groupByName } from "../system/accounts.ts";
 import type { UpdatedJailReport } from "../update/report-schema.ts";
 import { Updater } from "../update/updater.ts";
 import { NO_ACCESS } from "../users/access.ts";
@@ -27,9 +28,10 @@ import { planJailSide } from "../users/changes.ts";
 import { createAccount } from "../users/create-account.ts";
 import { warnOfLogin } from "../users/jailing.ts";
 import { planNewAccount } from "../users/new-account.ts";
-import { addPolicies } from "../users/policy.ts";
+import { addPolicies, readPolicies } from "../users/policy.ts";
 import type { AccountChoice } from "./accounts.ts";
 import type { ImportPlan } from "./import-plan.ts";
+import { knownKeys, sameKeys } from "./sections.ts";
 
 /** The name of the tool, in messages. */
 export const IMPORT = "jailkit import";
@@ -123,11 +125,10 @@ class Import {
       ...{ tool: IMPORT, verbose: false, json: true, check: false, strict: true },
     });
     const options = { directories: [], skips: [], hardlink: false, prune: false, dryRun: false, json: true };
-    const { report, problem } = await updater.update({
+    const { report } = await updater.update({
       ...{ ...options, jail, checkOnly: false, sync: false, shellsOnly: false, leaveEmptied: false },
       noWait: this.means.noWait,
     });
-    if (problem !== undefined) this.outcome.problems.push(problem);
     if (report !== undefined) this.addReport(report);
   }
 
@@ -147,11 +148,12 @@ class Import {
     using root = openNamedJail(jail);
     const added = addPolicies(root, transfer.policies);
     for (const name of added) this.done(`added the section [${display(name)}] in the jail's jk_lsh.ini`);
-    for (const { name } of transfer.policies)
-      if (!added.includes(name) && !this.plan.begun)
-        this.outcome.warnings.push(
-          `the section [${display(name)}] is in the jail's jk_lsh.ini already, from this machine, and stays as it is`,
-        );
+    for (const section of readPolicies(root).ini.sections) {
+      const wanted = transfer.policies.find(({ name }) => name === section.name)?.keys;
+      if (wanted === undefined || sameKeys(knownKeys(section, lshKeys).keys, wanted)) continue;
+      const shown = `the section [${display(section.name)}] of the jail's jk_lsh.ini`;
+      this.outcome.warnings.push(`${shown} differs on the two machines: that of this machine is used`);
+    }
   }
 
   addAccounts(): void {
@@ -213,7 +215,7 @@ class Import {
       [planJailSide(run, root, { ...options, remove: false })],
       () => root.path,
       (account) => {
-        if (passwdByName(account.name) !== undefined) warnOfLogin(account, NO_ACCESS, run);
+        if (run.status !== "unchanged") warnOfLogin(account, NO_ACCESS, run);
       },
     );
     for (const step of run.steps) this.done(`${quoted(user.name)}: ${step}`);

@@ -1,10 +1,12 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { S_ISGID, S_ISUID } from "../../ffi/constants.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
 import type { ManifestRequest } from "../jail/record/manifest.ts";
 import type { Loader } from "../libraries/closure.ts";
 import { type Live, liveOf } from "../populate/apply/live.ts";
+import { type LogLimits, USUAL_LIMITS } from "../populate/apply/log-socket.ts";
 import type { Entry, PopulateProblem, Want } from "../populate/entry.ts";
 import { emptyFileSystem, type FileSystem } from "../populate/file-system.ts";
 import { isPassedOver } from "../populate/passed-over.ts";
@@ -44,7 +46,7 @@ interface ContentOptions {
 
 /** Plans the contents of a new jail by the requests of a transfer; changes nothing. */
 export function planContents(
-  transfer: Pick<Transfer, "requests" | "live">,
+  transfer: Pick<Transfer, "requests" | "live" | "logSocket">,
   choice: SectionChoice,
   { jail, force }: ContentOptions,
   host: FileSystem,
@@ -173,39 +175,43 @@ const USUAL_DEVICES = new Set(
   ["null", "zero", "full", "random", "urandom", "tty", "ptmx"].map((name) => `/dev/${name}`),
 );
 
+const SPECIAL = S_ISUID | S_ISGID;
+
 const USUAL_LIVE = /^\/(?:usr|s?bin|lib[^/]*)$/;
 
 /**
  * What the other machine asks for that gives users of the jail more than copies of files: owners, setuid bits, devices,
- * and other directories of a live jail than /usr. Sections of this machine may have all that.
+ * more messages in the log, and other directories of a live jail than /usr. It does not matter whether a section of this
+ * machine has it: the administrator has not asked for that section in this jail.
  */
 function grantsOf(
-  { live }: Pick<Transfer, "live">,
+  { live, logSocket }: Pick<Transfer, "live" | "logSocket">,
   { dropIns }: SectionChoice,
   requests: readonly TransferRequest[],
   entries: readonly Entry[],
 ): string[] {
-  const foreign = new Set<ByteString>(dropIns.map(({ section }) => section));
-  const grants: string[] = [];
-  const keeps = { owner: "with its owner", setuid: "with setuid and setgid bits" } as const;
-  const kept = (path: ByteString, how: keyof typeof keeps) =>
-    grants.push(`${display(path)} is copied ${keeps[how]}`);
-  for (const { tool, names, owner, setuid } of requests) {
-    if (tool !== "jk_cp") continue;
-    for (const name of names) {
-      foreign.add(name);
-      if (setuid || owner) kept(name, setuid ? "setuid" : "owner");
-    }
-  }
-  // What a section of this machine brings too could have got more from this one.
+  const grants = new Set<string>();
+  const kept = (path: ByteString, setuid: boolean) =>
+    grants.add(`${display(path)} is copied with ${setuid ? "setuid and setgid bits" : "its owner"}`);
+  for (const { names, owner, setuid } of requests)
+    for (const name of setuid || owner ? names : []) kept(name, setuid);
+  // What they name may get these later.
   for (const { values } of dropIns) {
-    for (const path of values.pathsWOwner) kept(path, "owner");
-    for (const path of values.pathsWSetuid) kept(path, "setuid");
+    for (const path of values.pathsWOwner) kept(path, false);
+    for (const path of values.pathsWSetuid) kept(path, true);
   }
-  for (const { path, type, because } of entries)
-    if (type === "device" && !USUAL_DEVICES.has(path) && because.every(({ section }) => foreign.has(section)))
-      grants.push(`${display(path)} is a device`);
+  for (const { path, type, mode, uid, gid } of entries) {
+    if (type === "device" && !USUAL_DEVICES.has(path)) grants.add(`${display(path)} is a device`);
+    if ((mode & SPECIAL) !== 0) kept(path, true);
+    else if (uid !== 0 || gid !== 0) kept(path, false);
+  }
   for (const path of live.filter((each) => !USUAL_LIVE.test(each)))
-    grants.push(`${display(path)} of this machine is mounted in the jail`);
-  return grants;
+    grants.add(`${display(path)} of this machine is mounted in the jail`);
+  if (logSocket !== undefined && exceeds(logSocket, USUAL_LIMITS))
+    grants.add("the log socket relays more than that of a new jail");
+  return [...grants];
 }
+
+/** True if a jail may log more by the first limits than by the second. */
+const exceeds = (one: LogLimits, other: LogLimits): boolean =>
+  one.base / one.interval > other.base / other.interval || one.peak > other.peak;

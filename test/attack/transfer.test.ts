@@ -28,6 +28,8 @@ beforeAll(async () => {
   m.write("/usr/local/bin/grant", "#!/bin/sh\n", { mode: 0o755 });
   m.must(["chmod", "4755", "/usr/local/bin/grant"]);
   m.must(["mknod", "-m", "0666", "/dev/raw-memory", "c", "1", "1"]);
+  m.write("/etc/jailkit/jk_init.d/own.ini", "[grants]\npaths_w_setuid = /usr/local/bin/grant\n");
+  if (!m.exists("/dev/net/tun")) m.must(["sh", "-c", "mkdir -p /dev/net; mknod /dev/net/tun c 10 200"]);
   m.must(["jk_init", "-j", "/srv/old", "basicshell"]);
   m.must(["jk_addjailuser", "-j", "/srv/old", "-u", "5001", "-s", "/bin/bash", "anna"]);
   good = JSON.parse(m.must(["jailkit", "export", "/srv/old"]).stdout) as Fields;
@@ -44,6 +46,7 @@ const request = (tool: string, names: string[], more: Fields = {}): Fields => ({
 const copies = (names: string[], more: Fields = {}): Fields => ({
   requests: [...(good.requests as Fields[]), request("jk_cp", names, more)],
 });
+const asked = (name: string): Fields => ({ requests: [request("jk_init", [name])] });
 const section = (name: string, keys: Fields): Fields => ({
   requests: [...(good.requests as Fields[]), request("jk_init", [name])],
   sections: [...(good.sections as Fields[]), { name, own: true, keys }],
@@ -56,6 +59,19 @@ function imported(fields: Fields, options: readonly string[] = [], accounts = "-
 }
 
 const REFUSED: readonly (readonly [string, () => Fields, string])[] = [
+  [
+    "a section of this machine with setuid",
+    () => asked("grants"),
+    "/usr/local/bin/grant is copied with setuid",
+  ],
+  ["a section of this machine with a device", () => asked("openvpn"), "/dev/net/tun is a device"],
+  [
+    "more messages in the log",
+    () => ({ logSocket: { base: 1000, peak: 2048, interval: 10 } }),
+    "relays more",
+  ],
+  ["more often", () => ({ logSocket: { base: 512, peak: 2048, interval: 1 } }), "relays more"],
+  ["more at once", () => ({ logSocket: { base: 512, peak: 9000, interval: 10 } }), "relays more"],
   ["a file with its owner", () => copies(["/etc/shadow"], { owner: true }), "with its owner"],
   [
     "a setuid program",

@@ -45,7 +45,7 @@ beforeAll(async () => {
   old.must([...add, "-u", "5102", "--policy", "sftp,rsync", "customer2"]);
   old.write(
     "/etc/jailkit/jk_socketd.d/srv-customer.ini",
-    `[${JAIL}/dev/log]\nbase = 600\npeak = 3000\ninterval = 7.5\n`,
+    `[${JAIL}/dev/log]\nbase = 400\npeak = 1500\ninterval = 12.5\n`,
   );
   const files = `${JAIL}/home/customer1`;
   const owner = [5101, 100] as const;
@@ -78,7 +78,7 @@ test("the file has no password, and only root can read it", () => {
       { name: "customer2", uid: 5102, shell: "/usr/sbin/jk_lsh" },
     ],
     policies: [{ name: "customer2" }],
-    logSocket: { base: 600, peak: 3000, interval: 7.5 },
+    logSocket: { base: 400, peak: 1500, interval: 12.5 },
   });
   expect(report).toHaveProperty("sections.0", {
     name: "shop",

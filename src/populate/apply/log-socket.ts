@@ -10,13 +10,13 @@ const DROP_INS = "/jk_socketd.d";
 const COMMENT = "The log socket of the jail, from need_logsocket in jk_init.ini.";
 
 /** How much a jail may log; see jk_socketd.ini. */
-type LogLimits = Readonly<Record<"base" | "peak" | "interval", number>>;
+export type LogLimits = Readonly<Record<"base" | "peak" | "interval", number>>;
 
-// The limits of jk_init in jailkit 2.
-const LIMITS: LogLimits = { base: 512, peak: 2048, interval: 10 };
+/** The limits of a new jail, as in jailkit 2. */
+export const USUAL_LIMITS: LogLimits = { base: 512, peak: 2048, interval: 10 };
 
 /** The drop-in for a jail's log socket: its path below the configuration directory, and its text. */
-export function logSocketDropIn(jail: ByteString, limits: LogLimits = LIMITS) {
+export function logSocketDropIn(jail: ByteString, limits: LogLimits = USUAL_LIMITS) {
   return {
     path: `${DROP_INS}/${dropInName(jail)}`,
     text: dropInText({ name: `${jail}/dev/log`, values: limits }, "c", COMMENT),
@@ -31,7 +31,7 @@ export function logSocketDropIn(jail: ByteString, limits: LogLimits = LIMITS) {
 export function registerLogSocket(
   jail: ByteString,
   directory: ByteString = CONFIG_DIRECTORY,
-  limits: LogLimits = LIMITS,
+  limits: LogLimits = USUAL_LIMITS,
 ): ByteString | undefined {
   if (/[\n\r\]]/.test(jail)) {
     const message = `${display(jail)}: jk_socketd.ini cannot name a jail with ']' in its path`;
