@@ -29,13 +29,14 @@ export interface Contents {
   /** The paths of the entries, as the jail sees them. */
   readonly planned: Draft["planned"];
   readonly needProc: boolean;
-  readonly needLogsocket: boolean;
   /** Reasons not to import. */
   readonly problems: readonly PopulateProblem[];
   /** Each of what needs --trusted, printable. */
   readonly grants: readonly string[];
   readonly warnings: readonly string[];
 }
+
+type ContentRequests = Pick<Transfer, "requests" | "live" | "logSocket">;
 
 interface ContentOptions {
   /** The new jail. */
@@ -46,12 +47,13 @@ interface ContentOptions {
 
 /** Plans the contents of a new jail by the requests of a transfer; changes nothing. */
 export function planContents(
-  transfer: Pick<Transfer, "requests" | "live" | "logSocket">,
+  transfer: ContentRequests,
   choice: SectionChoice,
-  { jail, force }: ContentOptions,
+  options: ContentOptions,
   host: FileSystem,
   loader: Loader,
 ): Contents {
+  const { jail, force } = options;
   const problems: PopulateProblem[] = [];
   const warnings: string[] = [];
   const lacks = (problem: PopulateProblem) => {
@@ -59,7 +61,9 @@ export function planContents(
     else problems.push(problem);
   };
   const live = liveIn(transfer.live, host, problems);
-  const requests = transfer.requests.map((request) => presentIn(request, choice, host, lacks));
+  const requests = transfer.requests
+    .map((request) => presentIn(request, choice, host, lacks))
+    .filter(({ names }) => names.length > 0);
   const read = readRequests(requests, choice, host, loader, problems);
   const plan = makePlan({
     ...{ host, loader, jailPath: jail, wants: read.wants, jail: emptyFileSystem, force: false },
@@ -71,22 +75,31 @@ export function planContents(
     const message = `no file of section ${quoted(path)} is on this machine`;
     lacks({ code: "nothing-found", path, message });
   }
+  if (force && empty.length > 0) {
+    const rest = planContents(without(transfer, empty), choice, options, host, loader);
+    return { ...rest, warnings: [...new Set([...warnings, ...rest.warnings])] };
+  }
   for (const problem of [...plan.problems, ...(plan.unsafe ? [plan.unsafe] : [])])
     if (isPassedOver(problem)) warnings.push(problem.message);
     else problems.push(problem);
-  const wanted = requests
-    .map((request) => ({ ...request, names: request.names.filter((name) => !empty.includes(name)) }))
-    .filter(({ names }) => names.length > 0);
-  if (wanted.length === 0 && problems.length === 0)
+  if (requests.length === 0 && problems.length === 0)
     problems.push({ code: "nothing-found", path: jail, message: "nothing of the jail is on this machine" });
   return {
-    requests: wanted.map(recordOf),
-    ...{ live, entries: plan.entries, planned: plan.planned, problems },
-    ...{ needProc: read.needProc, needLogsocket: read.needLogsocket },
-    grants: grantsOf(transfer, choice, wanted, plan.entries),
+    requests: requests.map(recordOf),
+    ...{ live, entries: plan.entries, planned: plan.planned, problems, needProc: read.needProc },
+    grants: grantsOf(transfer, choice, requests, plan.entries),
     warnings: [...warnings, ...read.warnings, ...plan.warnings],
   };
 }
+
+/** A transfer without some sections. */
+const without = (transfer: ContentRequests, sections: readonly ByteString[]): ContentRequests => ({
+  ...transfer,
+  requests: transfer.requests.map((request) => ({
+    ...request,
+    names: request.names.filter((name) => request.tool !== "jk_init" || !sections.includes(name)),
+  })),
+});
 
 function liveIn(
   directories: readonly ByteString[],
@@ -137,7 +150,6 @@ function readRequests(
   const needFiles: ByteString[] = [];
   const warnings: string[] = [];
   let needProc = false;
-  let needLogsocket = false;
   for (const request of requests) {
     if (request.tool === "jk_cp") {
       wants.push(...request.names.map((name) => copyWant(name, request)));
@@ -150,12 +162,11 @@ function readRequests(
       needFiles.push(...request.names.filter((name) => profile.needFiles.has(name)));
       warnings.push(...selection.warnings, ...profile.warnings);
       needProc ||= profile.needProc;
-      needLogsocket ||= profile.needLogsocket;
     } catch (error) {
       problems.push({ code: "bad-section", path: request.names[0] ?? "", message: describeError(error) });
     }
   }
-  return { wants, needFiles, warnings, needProc, needLogsocket };
+  return { wants, needFiles, warnings, needProc };
 }
 
 function recordOf({ tool, names, ...options }: TransferRequest): ManifestRequest {
@@ -185,7 +196,7 @@ const USUAL_LIVE = /^\/(?:usr|s?bin|lib[^/]*)$/;
  * machine has it: the administrator has not asked for that section in this jail.
  */
 function grantsOf(
-  { live, logSocket }: Pick<Transfer, "live" | "logSocket">,
+  { live, logSocket }: ContentRequests,
   { dropIns }: SectionChoice,
   requests: readonly TransferRequest[],
   entries: readonly Entry[],

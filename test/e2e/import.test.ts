@@ -112,15 +112,17 @@ test("a home that is there already is left as it is", () => {
 
 test("--force leaves out what this machine does not have, and records only the rest", () => {
   m.mkdir("/etc/jailkit/jk_init.d");
-  m.write("/etc/jailkit/jk_init.d/x.ini", "[gone]\npaths = /usr/local/bin/gone\n");
+  m.write("/etc/jailkit/jk_init.d/x.ini", "[gone]\npaths = /usr/local/bin/gone\ndevices = /dev/gone\n");
   m.write("/usr/local/bin/gone", "#!/bin/sh\n", { mode: 0o755 });
+  m.must(["mknod", "/dev/gone", "c", "1", "3"]);
   sh(`jk_init -j ${JAIL} basicshell gone; jk_cp -j ${JAIL} /usr/local/bin/gone /usr/bin/cut`);
   moved();
-  m.remove("/usr/local/bin/gone");
+  for (const path of ["/usr/local/bin/gone", "/dev/gone"]) m.remove(path);
   const refused = imported();
   expect([refused.status, m.exists(NEW)]).toEqual([1, false]);
   expect(refused.stderr.split("\n").sort()).toEqual([
     "",
+    "jailkit import: /dev/gone is not a device of this machine",
     "jailkit import: /usr/local/bin/gone does not exist on this machine",
     "jailkit import: no file of section 'gone' is on this machine",
   ]);
