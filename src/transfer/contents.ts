@@ -131,8 +131,10 @@ function presentIn(
       lacks({ code: "no-such-section", path: name, message });
       return false;
     }
-    if (name.startsWith("/") && normalPath(name) === name && host.stat(name) !== undefined) return true;
-    lacks({ code: "no-such-file", path: name, message: `${display(name)} does not exist on this machine` });
+    const plain = name.startsWith("/") && normalPath(name) === name;
+    if (plain && host.stat(name) !== undefined) return true;
+    const why = plain ? "does not exist on this machine" : "is not an absolute path without '..'";
+    lacks({ code: "no-such-file", path: name, message: `${display(name)} ${why}` });
     return false;
   };
   return { ...request, names: request.names.filter(isHere) };

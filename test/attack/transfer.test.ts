@@ -102,8 +102,8 @@ const REFUSED: readonly (readonly [string, () => Fields, string])[] = [
   ["the directories of /opt", () => ({ live: ["/opt/private"] }), "/opt/private of this machine is mounted"],
   ["any directory, live", () => ({ live: ["/root"] }), "--live: /root"],
   ["another, live", () => ({ live: ["/usr", "/opt/../root"] }), "--live: /opt/../root"],
-  ["a file above", () => copies(["/srv/../root/x"]), "does not exist on this machine"],
-  ["a file that is no path", () => copies(["etc/shadow"]), "does not exist on this machine"],
+  ["a file above", () => copies(["/srv/../etc/shadow"]), "is not an absolute path"],
+  ["a file that is no path", () => copies(["etc/shadow"]), "is not an absolute path"],
   ["a section for everybody", () => section("DEFAULT", { paths: "/bin/true" }), "cannot be used"],
   ["a section with another", () => section("a]\\n[b", { paths: "/bin/true" }), "cannot be used"],
   ["root", () => ({ users: [user({ name: "root", uid: 0 })] }), "a jail cannot hold root"],
@@ -218,6 +218,14 @@ describe("what an import does", () => {
       expect(["/etc/jailkit", "/home"].map((path) => m.snapshot(path))).toEqual(before);
       m.must(["jailkit", "delete", "--yes", JAIL]);
     }
+  });
+
+  test("is not done where something is already", () => {
+    m.write(`${JAIL}/usr/bin/mine`, "of somebody", { mode: 0o755 });
+    const before = m.snapshot("/srv");
+    const { status, stderr } = imported({});
+    expect([status, stderr]).toEqual([1, expect.stringContaining(`${JAIL} is not empty`)]);
+    expect(m.snapshot("/srv")).toEqual(before);
   });
 
   test("refuses directories of the host, and places that users own", () => {
