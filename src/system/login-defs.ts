@@ -37,9 +37,9 @@ export function nextId(
   system: boolean,
   isUsed: (id: number) => boolean,
 ): number | undefined {
-  const firstOfUsers = numberOf(`${kind}_MIN`, 1000);
-  const least = system ? numberOf(`SYS_${kind}_MIN`, 101) : firstOfUsers;
-  const most = system ? numberOf(`SYS_${kind}_MAX`, firstOfUsers - 1) : numberOf(`${kind}_MAX`, 60_000);
+  const users = usersRange(kind);
+  const least = system ? numberOf(`SYS_${kind}_MIN`, 101) : users.least;
+  const most = system ? numberOf(`SYS_${kind}_MAX`, users.least - 1) : users.most;
   const used = new Set(idsIn(kind === "UID" ? "/etc/passwd" : "/etc/group"));
   const inRange = [...used].filter((id) => id >= least && id <= most);
   const step = system ? -1 : 1;
@@ -50,6 +50,12 @@ export function nextId(
   }
   return undefined;
 }
+
+/** The range of ids of users' accounts, or of their groups. Throws SystemError. */
+export const usersRange = (kind: "UID" | "GID") => ({
+  least: numberOf(`${kind}_MIN`, 1000),
+  most: numberOf(`${kind}_MAX`, 60_000),
+});
 
 /** The permissions of a home that useradd(8) creates. Throws SystemError. */
 export function newHomeMode(): number {

@@ -68,7 +68,8 @@ export function addExtras(
   });
 }
 
-function hasProcLine(jail: ByteString): boolean {
+/** True if fstab(5) of the host mounts proc in a jail. */
+export function hasProcLine(jail: ByteString): boolean {
   const bytes = readFileIfPresent("/etc/fstab", FSTAB_LIMIT);
   return bytes !== undefined && withProcLine(fromBytes(bytes), jail) === undefined;
 }
