@@ -8,7 +8,7 @@ import { noRoom } from "../jail/fs/no-room.ts";
 import { type JailRoot, openTree } from "../jail/fs/walk.ts";
 import type { JailLock } from "../jail/record/jail-lock.ts";
 import { withHostAccounts } from "../jail/record/jail-lock.ts";
-import { openManifest, recordRequest, saveManifest } from "../jail/record/manifest.ts";
+import { changeManifest, openManifest, recordRequest, saveManifest } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import { putDropIn } from "../populate/apply/drop-in.ts";
 import { setUpLive } from "../populate/apply/live.ts";
@@ -98,13 +98,16 @@ class Import {
 
   /** Creates the directory, and records what was requested: an update completes the jail from then on. */
   createJail(): void {
-    const { jail, contents, begun } = this.plan;
+    const { jail, contents, begun, digest } = this.plan;
     using root = openSafeJail(jail, { create: true, sync: false, unsafeStatus: 1 });
     if (root === undefined) throw new JailkitError("no-such-jail", 1, `${display(jail)} cannot be created`);
     this.means.lock?.hold(root.top.stat);
     if (!begun) {
       const manifest = openManifest(root);
       for (const request of contents.requests) recordRequest(manifest, request);
+      changeManifest(manifest, (content) => {
+        content.imported = digest;
+      });
       saveManifest(manifest);
       this.done(`created the jail ${display(jail)}`);
     }

@@ -1,3 +1,4 @@
+import type { ByteString } from "../../ffi/bytes.ts";
 import { jsonText } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { socketdKeys } from "../config/schemas/socketd.ts";
@@ -113,6 +114,10 @@ export type NamedKeys = Transfer["policies"][number];
 export function documentOf(transfer: Transfer): object {
   return { version: VERSION, tool: TOOL, ...(encode(transfer) as object) };
 }
+
+/** A sum that differs between two descriptions, whatever the white space of their files. */
+export const digestOf = (transfer: Transfer): ByteString =>
+  new Bun.CryptoHasher("sha256").update(JSON.stringify(documentOf(transfer))).digest("hex");
 
 function encode(value: unknown): unknown {
   if (value === undefined) return null;

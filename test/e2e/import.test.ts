@@ -101,13 +101,16 @@ test("an account that a panel has prepared is entered in the jail, with an empty
 });
 
 test("a home that is there already is left as it is", () => {
-  sh(
-    `jk_init -j ${JAIL} basicshell; jk_addjailuser -u 6001 -s /bin/bash -j ${JAIL} anna; jailkit export -o ${FILE} ${JAIL}`,
-  );
-  m.write(`${JAIL}/home/anna/letter`, "dear");
-  const before = m.snapshot(`${JAIL}/home`);
-  expect(m.run(["jailkit", "import", "-j", JAIL, FILE]).status).toBe(0);
-  expect(m.snapshot(`${JAIL}/home`)).toEqual(before);
+  sh(`jk_init -j ${JAIL} basicshell; jk_addjailuser -u 6001 -s /bin/bash -j ${JAIL} anna`);
+  moved();
+  m.must(["userdel", "anna"]);
+  expect(imported("--create-users").status).toBe(0);
+  m.write(`${NEW}/home/anna/letter`, "dear");
+  m.must(["chmod", "751", `${NEW}/home/anna`]);
+  m.must(["sed", "-i", "/^anna/d", `${NEW}/etc/passwd`]);
+  const before = m.snapshot(`${NEW}/home`);
+  expect(imported()).toMatchObject({ status: 0, stdout: expect.stringContaining("'anna': added") });
+  expect(m.snapshot(`${NEW}/home`)).toEqual(before);
 });
 
 test("--force leaves out what this machine does not have, and records only the rest", () => {
@@ -125,6 +128,7 @@ test("--force leaves out what this machine does not have, and records only the r
     "jailkit import: /dev/gone is not a device of this machine",
     "jailkit import: /usr/local/bin/gone does not exist on this machine",
     "jailkit import: no file of section 'gone' is on this machine",
+    "jailkit import: the file asks for more than copies of files: /dev/gone is a device; if you trust it, use --trusted",
   ]);
   expect(imported("--force").status).toBe(0);
   expect(record(NEW).requests).toMatchObject([{ sections: ["basicshell"] }, { operands: ["/usr/bin/cut"] }]);
