@@ -20,6 +20,7 @@ import { isPassedOver } from "../populate/passed-over.ts";
 import { LineReporter } from "../populate/reporter.ts";
 import { addGroup } from "../system/account-tools.ts";
 import { groupByName } from "../system/accounts.ts";
+import { hostText } from "../system/host-files.ts";
 import type { UpdatedJailReport } from "../update/report-schema.ts";
 import { Updater } from "../update/updater.ts";
 import { NO_ACCESS } from "../users/access.ts";
@@ -238,7 +239,12 @@ class Import {
   }
 
   private writeDropIn(file: ByteString, text: ByteString): void {
-    putDropIn(CONFIG_DIRECTORY, file.slice(CONFIG_DIRECTORY.length), text, { replace: false });
+    try {
+      putDropIn(CONFIG_DIRECTORY, file.slice(CONFIG_DIRECTORY.length), text, { replace: false });
+    } catch (error) {
+      // Another import may have added the same section meanwhile.
+      if (hostText(file) !== text) throw error;
+    }
   }
 
   private done(line: string): void {

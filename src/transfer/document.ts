@@ -10,8 +10,11 @@ export const LARGEST_EXPORT = 16 << 20;
 const VERSION = 1;
 const TOOL = "jailkit export";
 
+/** The largest number of characters of a name or comment. */
+export const LONGEST_NAME = 1024;
+
 const path = { kind: "text", longest: 4096 } as const;
-const name = { kind: "text", longest: 1024 } as const;
+const name = { kind: "text", longest: LONGEST_NAME } as const;
 const id = { kind: "number", least: 0, most: 0xffff_fffe, whole: true } as const;
 const keys = { kind: "texts", most: 64, longest: 1 << 16 } as const;
 

@@ -6,8 +6,10 @@ import { display, quoted } from "../cli/display.ts";
 import { problemFrom } from "../cli/error.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { LIMITS } from "../config/model.ts";
+import { withTree } from "../jail/fs/look.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
-import { type ManifestRequest, openManifest } from "../jail/record/manifest.ts";
+import { readOnlyProblem } from "../jail/fs/writable.ts";
+import { type ManifestRequest, openManifest, REGISTRY } from "../jail/record/manifest.ts";
 import type { Loader } from "../libraries/closure.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import { type FileSystem, linkTarget } from "../populate/file-system.ts";
@@ -17,11 +19,11 @@ import { groupByGid } from "../system/accounts.ts";
 import { usersRange } from "../system/login-defs.ts";
 import { hostGroup, hostUser } from "../system/name-services.ts";
 import { isLimitedShell } from "../users/access.ts";
-import { type AccountChoice, type AccountFacts, chooseAccounts } from "./accounts.ts";
+import { type AccountChoice, type AccountChoices, type AccountFacts, chooseAccounts } from "./accounts.ts";
 import { type Contents, planContents } from "./contents.ts";
 import { digestOf, type Transfer } from "./document.ts";
-import { chooseSettings, policyProblems, type Setting } from "./policies.ts";
-import { chooseSections, type DropIn, SECTIONS_FILE } from "./sections.ts";
+import { chooseSettings, policyProblems, type Setting, type SettingChoice } from "./policies.ts";
+import { chooseSections, type DropIn, SECTIONS_FILE, type SectionChoice } from "./sections.ts";
 
 export interface ImportOptions {
   /** The new jail: absolute, normalised. The file does not decide where it is. */
@@ -99,6 +101,7 @@ export function planImport(
   ];
   const problems = [
     ...place.problems,
+    ...hostProblems(jail, { transfer, choice, contents, accounts, settings, begun: place.begun }),
     ...choice.problems,
     ...contents.problems,
     ...policyProblems(transfer.policies, transfer.users, LIMITS.fileBytes - (policyFile?.size ?? 0)),
@@ -114,6 +117,37 @@ export function planImport(
     settings: settings.settings,
     warnings: [...choice.warnings, ...contents.warnings, ...accounts.warnings, ...settings.warnings],
   };
+}
+
+interface Needs {
+  readonly transfer: Transfer;
+  readonly choice: SectionChoice;
+  readonly contents: Contents;
+  readonly accounts: AccountChoices;
+  readonly settings: SettingChoice;
+  readonly begun: boolean;
+}
+
+/** Files outside the jail that cannot be changed, and a path of the jail that they cannot contain. */
+function hostProblems(jail: ByteString, needs: Needs): PopulateProblem[] {
+  const { transfer, choice, contents, accounts, settings, begun } = needs;
+  const has = (state: AccountChoice["state"]) => accounts.choices.some((each) => each.state === state);
+  const logs = transfer.logSocket !== undefined || contents.needLogsocket;
+  const problems: PopulateProblem[] = [];
+  const cannot = (file: string, character: string) =>
+    problems.push({
+      code: "place",
+      path: jail,
+      message: `${display(jail)}: ${file} cannot name a jail with '${character}' in its path`,
+    });
+  if (logs && jail.includes("]")) cannot("jk_socketd.ini", "]");
+  if ((has("create") || has("here")) && jail.includes(":")) cannot("passwd(5)", ":");
+  if (begun) return problems;
+  const config = choice.dropIns.length + settings.settings.length > 0 || logs;
+  const etc = has("create") || transfer.proc || contents.needProc || contents.live !== undefined;
+  const paths = [REGISTRY, ...(config ? [CONFIG_DIRECTORY] : []), ...(etc ? ["/etc"] : [])];
+  const closed = withTree((host) => readOnlyProblem(host, paths, jail));
+  return closed === undefined ? problems : [...problems, closed];
 }
 
 function needsTrust(path: ByteString, what: string): PopulateProblem {

@@ -67,7 +67,8 @@ export interface Setting {
   readonly text: ByteString;
 }
 
-interface SettingChoice {
+/** What is done with the sections of jk_chrootsh.ini. */
+export interface SettingChoice {
   readonly settings: readonly Setting[];
   readonly problems: Problems;
   readonly warnings: readonly string[];
