@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { S_ISGID, S_ISUID } from "../../ffi/constants.ts";
-import { normalPath } from "../../ffi/paths.ts";
+import { directoryOf, normalPath } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
 import type { ManifestRequest } from "../jail/record/manifest.ts";
@@ -90,7 +90,7 @@ export function planContents(
     requests: requests.map(recordOf),
     ...{ live, entries: plan.entries, planned: plan.planned, problems },
     ...{ needProc: read.needProc, needLogsocket: read.needLogsocket },
-    grants: grantsOf(transfer, read.sections, requests, plan.entries),
+    grants: [...grantsOf(transfer, read.sections, requests, plan.entries), ...placesOf(requests, choice)],
     warnings: [...warnings, ...read.warnings, ...plan.warnings],
   };
 }
@@ -113,7 +113,8 @@ function liveIn(
   // On a host without a merged /usr, they are named too.
   const named = directories.filter((path) => !/^\/(?:s?bin|lib[^/]*)$/.test(path));
   try {
-    return liveOf(named.join(","), host);
+    // No name at all would mean /usr.
+    return liveOf(named.join(",") || directories.join(","), host);
   } catch (error) {
     problems.push({ code: "live-source", path: named[0] ?? "", message: describeError(error) });
     return undefined;
@@ -230,13 +231,42 @@ function grantsOf(
   return [...grants];
 }
 
+// Files of users appear there, and each update would copy them too.
+const PLACES = [
+  ...["/home", "/media", "/mnt", "/root", "/run", "/srv", "/tmp"],
+  ...["/var/backups", "/var/mail", "/var/spool", "/var/tmp", "/var/www"],
+];
+
+/** True for a path or pattern that may match files there, now or later. */
+function reachesPlaces(pattern: ByteString): boolean {
+  const fixed = pattern.replace(/[*?[].*$/, "");
+  const path = normalPath(fixed === pattern ? pattern : directoryOf(fixed));
+  const below = path === "/" ? "/" : `${path}/`;
+  return PLACES.some((place) => place === path || path.startsWith(`${place}/`) || place.startsWith(below));
+}
+
+/** A printable line for each path of the file that reaches places of users. */
+function placesOf(requests: readonly TransferRequest[], { dropIns }: SectionChoice): string[] {
+  const named = requests.flatMap(({ tool, names }) => (tool === "jk_cp" ? names : []));
+  const listed = dropIns.flatMap(({ values }) => [
+    ...[...values.paths, ...values.libraries, ...values.executables],
+    ...[...values.regularfiles, ...values.directories],
+  ]);
+  const paths = [...named, ...listed].filter((path) => path.startsWith("/") && reachesPlaces(path));
+  return paths.map((path) => `${display(path)} is copied, where files of users may be`);
+}
+
 const kept = (path: ByteString, setuid: boolean) =>
   `${display(path)} is copied with ${setuid ? "setuid and setgid bits" : "its owner"}`;
 
 const device = (path: ByteString) => `${display(path)} is a device`;
 
-function* grantsBy({ path, type, mode, uid, gid }: Entry, linking: boolean): Iterable<string> {
+function* grantsBy(entry: Entry, linking: boolean): Iterable<string> {
+  const { path, type, mode, uid, gid, untrusted } = entry;
   if (type === "device" && !USUAL_DEVICES.has(path)) yield device(path);
+  // Everybody may read it, but users of jails cannot reach it: such as the site of another customer.
+  if (type === "file" && untrusted !== undefined && untrusted.uid !== 0)
+    yield `${display(path)} of this machine belongs to a user other than root`;
   if (linking && type === "file" && (mode & OTHERS_WRITE) !== 0)
     yield `${display(path)} is a hard link to a file that everybody can write`;
   if ((mode & SPECIAL) !== 0) yield kept(path, true);

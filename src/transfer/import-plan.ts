@@ -9,7 +9,7 @@ import { LIMITS } from "../config/model.ts";
 import { withTree } from "../jail/fs/look.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { readOnlyProblem } from "../jail/fs/writable.ts";
-import { type ManifestRequest, openManifest, REGISTRY } from "../jail/record/manifest.ts";
+import { knownJails, type ManifestRequest, openManifest, REGISTRY } from "../jail/record/manifest.ts";
 import type { Loader } from "../libraries/closure.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import { type FileSystem, linkTarget } from "../populate/file-system.ts";
@@ -97,6 +97,10 @@ export function planImport(
   const place = placeFor(jail, contents.requests, digest);
   const grants = [
     ...contents.grants,
+    ...jailsShown(
+      contents,
+      knownJails().map((known) => known.jail.path),
+    ),
     ...settings.settings.map(({ name }) => `the section [${display(name)}] is added to jk_chrootsh.ini`),
   ];
   const problems = [
@@ -117,6 +121,16 @@ export function planImport(
     settings: settings.settings,
     warnings: [...choice.warnings, ...contents.warnings, ...accounts.warnings, ...settings.warnings],
   };
+}
+
+/** A printable line for each other jail of which files are copied. */
+function jailsShown({ entries }: Contents, jails: readonly ByteString[]): string[] {
+  const others = new Set(jails);
+  const shown = new Set<ByteString>();
+  for (const { type, source } of entries)
+    for (const above of type === "file" && source !== undefined ? prefixesOf(source) : [])
+      if (others.has(above)) shown.add(above);
+  return [...shown].map((path) => `files of the jail ${display(path)} are copied`);
 }
 
 interface Needs {

@@ -37,6 +37,8 @@ beforeAll(async () => {
   m.must(["ln", "-s", "/etc", "/srv/shared/link"]);
   m.must(["groupadd", "-g", "1600", "bob"]);
   m.addUser("bob", { uid: 1600, gid: 1600, home: "/home/bob" });
+  m.write("/home/bob/site/config", "password of bob's database", { owner: [1600, 1600], mode: 0o644 });
+  m.must(["jk_init", "-j", "/opt/other", "uidbasics"]);
   m.write("/etc/jailkit/jk_lsh.ini", `# ${"x".repeat(1_000_000)}\n`);
   if (!m.exists("/dev/net/tun")) m.must(["sh", "-c", "mkdir -p /dev/net; mknod /dev/net/tun c 10 200"]);
   m.must(["jk_init", "-j", "/srv/old", "basicshell"]);
@@ -79,6 +81,30 @@ const REFUSED: readonly (readonly [string, () => Fields, string])[] = [
     () => asked("later"),
     "/usr/local/bin/late* is copied with setuid",
   ],
+  [
+    "a file of a user",
+    () => copies(["/home/bob/site"]),
+    "/home/bob/site/config of this machine belongs to a user",
+  ],
+  [
+    "files of a user, by a section",
+    () => section("x", { paths: "/home/bob/site/config" }),
+    "/home/bob/site/config of this machine belongs to a user",
+  ],
+  ["another jail", () => copies(["/opt/other/etc"]), "files of the jail /opt/other are copied"],
+  [
+    "a place where others will have files",
+    () => copies(["/media"]),
+    "/media is copied, where files of users may be",
+  ],
+  ["what has such a place", () => copies(["/var"]), "/var is copied, where files of users may be"],
+  ["all files", () => copies(["/"]), "/ is copied, where files of users may be"],
+  [
+    "a pattern for them",
+    () => section("x", { paths: "true, /usr/../s*/*" }),
+    "/usr/../s*/* is copied, where files of users may be",
+  ],
+  ["all jails", () => copies(["/opt"]), "files of the jail /opt/other are copied"],
   [
     "hard links to files that everybody can write",
     () => copies(["/srv/shared/board"], { hardlink: true }),
@@ -154,6 +180,7 @@ const REFUSED: readonly (readonly [string, () => Fields, string])[] = [
   ],
   ["the directories of /opt", () => ({ live: ["/opt/private"] }), "/opt/private of this machine is mounted"],
   ["any directory, live", () => ({ live: ["/root"] }), "--live: /root"],
+  ["part of a live jail", () => ({ live: ["/lib"] }), "--live: /lib: name /usr"],
   ["another, live", () => ({ live: ["/usr", "/opt/../root"] }), "--live: /opt/../root"],
   ["a file above", () => copies(["/srv/../etc/shadow"]), "is not an absolute path"],
   ["a file that is no path", () => copies(["etc/shadow"]), "is not an absolute path"],
@@ -195,7 +222,7 @@ describe("refused before the first change:", () => {
     expect([status, stdout, stderr]).toEqual([1, "", expect.stringContaining(message)]);
     expect(stderr).toMatch(/^(?:jailkit import: [\x20-\x7e]+\n)+$/);
     expect(PLACES.map((path) => m.snapshot(path))).toEqual(before);
-    expect(m.must(["jailkit", "list"]).stdout).toBe("No jail is known\n");
+    expect(m.run(["jailkit", "list", JAIL]).status).toBe(1);
   });
 
   test("everything that is wrong, at once", () => {

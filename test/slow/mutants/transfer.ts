@@ -82,6 +82,10 @@ export const TRANSFER: readonly Mutant[] = [
   ...within("contents.ts", "attack/transfer.test.ts", [
     ["for (const path of values.pathsWSetuid) grants.add(kept(path, true));", ""],
     ['type === "device" && !USUAL_DEVICES.has(path)', "false"],
+    ['type === "file" && untrusted !== undefined && untrusted.uid !== 0', "false"],
+    ["place === path || path.startsWith(`${place}/`)", "place === path"],
+    ["|| place.startsWith(below)", ""],
+    ["normalPath(fixed === pattern ? pattern : directoryOf(fixed))", "normalPath(fixed)"],
     ["if ((mode & SPECIAL) !== 0) yield", "if (uid < 0) yield"],
     ['linking && type === "file" && (mode & OTHERS_WRITE) !== 0', "false"],
     ["one.base / one.interval > other.base / other.interval", "one.base > other.base"],
@@ -94,6 +98,7 @@ export const TRANSFER: readonly Mutant[] = [
     ["...(trusted ? [] : grants.map((what) => needsTrust(jail, what))),", ""],
     ["root === undefined || isEmpty(root)", "true"],
     ["imported === digest && isSame(", "isSame("],
+    ["if (others.has(above)) shown.add(above);", ""],
     ["...homeProblems(accounts.choices, contents),", ""],
     ["...shellProblems(accounts.choices, contents, host),", ""],
     ["...policyProblems(transfer.policies, transfer.users, LIMITS.fileBytes - (policyFile?.size ?? 0)),", ""],
