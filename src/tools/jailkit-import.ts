@@ -120,7 +120,7 @@ export const tool = defineTool({
     force: forceOption("leave out sections and files that this machine does not have"),
     trusted: {
       description:
-        "also do what gives users of the jail more than copies of files: setuid bits, owners, devices, system groups, settings of jk_chrootsh.ini; only root may be able to write FILE",
+        "also do what gives users of the jail more than copies of files: setuid bits, owners, devices, files outside of /usr, /etc and /opt, system groups, settings of jk_chrootsh.ini; only root may be able to write FILE",
     },
     dryRun: DRY_RUN,
     noWait: NO_WAIT,
@@ -136,7 +136,7 @@ export const tool = defineTool({
 
 Everything that prevents it is reported before the first change: a section, program or shell that this machine does not have, a uid or gid that belongs to another account, a place that is not empty. An import that was interrupted goes on when it is repeated.
 
-The file is not trusted: whoever wrote it chooses which files of this machine that everybody can read are copied, and with --create-users the names of accounts. It cannot overwrite anything, change an account of this machine that lives elsewhere, or add an account to a group of the system.`,
+The file is not trusted: whoever wrote it chooses which files below /usr, /etc and /opt are copied, among those that everybody can read, and with --create-users the names of accounts. It cannot overwrite anything, change an account of this machine that lives elsewhere, or add an account to a group of the system.`,
   root: 5,
   async run({ options, operands }) {
     const { jail: named, rest } = jailOrFirst(options.jail, operands);

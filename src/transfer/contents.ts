@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { S_ISGID, S_ISUID } from "../../ffi/constants.ts";
-import { directoryOf, normalPath } from "../../ffi/paths.ts";
+import { normalPath } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
 import type { ManifestRequest } from "../jail/record/manifest.ts";
@@ -90,7 +90,7 @@ export function planContents(
     requests: requests.map(recordOf),
     ...{ live, entries: plan.entries, planned: plan.planned, problems },
     ...{ needProc: read.needProc, needLogsocket: read.needLogsocket },
-    grants: [...grantsOf(transfer, read.sections, requests, plan.entries), ...placesOf(requests, choice)],
+    grants: [...grantsOf(transfer, read.sections, requests, plan.entries), ...outsideOf(requests, choice)],
     warnings: [...warnings, ...read.warnings, ...plan.warnings],
   };
 }
@@ -231,29 +231,25 @@ function grantsOf(
   return [...grants];
 }
 
-// Files of users appear there, and each update would copy them too.
-const PLACES = [
-  ...["/home", "/media", "/mnt", "/root", "/run", "/srv", "/tmp"],
-  ...["/var/backups", "/var/mail", "/var/spool", "/var/tmp", "/var/www"],
-];
+// Elsewhere files of users may appear, and each update would copy them too.
+const PROGRAMS = /^\/(?:usr|etc|opt|dev|s?bin|lib[^/]*)\/./;
 
-/** True for a path or pattern that may match files there, now or later. */
-function reachesPlaces(pattern: ByteString): boolean {
+/** True for a path or pattern that may match more than programs and their data, now or later. */
+function leavesPrograms(pattern: ByteString): boolean {
   const fixed = pattern.replace(/[*?[].*$/, "");
-  const path = normalPath(fixed === pattern ? pattern : directoryOf(fixed));
-  const below = path === "/" ? "/" : `${path}/`;
-  return PLACES.some((place) => place === path || path.startsWith(`${place}/`) || place.startsWith(below));
+  const path = fixed === pattern ? pattern : `${fixed.slice(0, fixed.lastIndexOf("/"))}/x`;
+  return !PROGRAMS.test(normalPath(path));
 }
 
-/** A printable line for each path of the file that reaches places of users. */
-function placesOf(requests: readonly TransferRequest[], { dropIns }: SectionChoice): string[] {
+/** A printable line for each path of the file that leaves the places of programs. */
+function outsideOf(requests: readonly TransferRequest[], { dropIns }: SectionChoice): string[] {
   const named = requests.flatMap(({ tool, names }) => (tool === "jk_cp" ? names : []));
   const listed = dropIns.flatMap(({ values }) => [
     ...[...values.paths, ...values.libraries, ...values.executables],
     ...[...values.regularfiles, ...values.directories],
   ]);
-  const paths = [...named, ...listed].filter((path) => path.startsWith("/") && reachesPlaces(path));
-  return paths.map((path) => `${display(path)} is copied, where files of users may be`);
+  const paths = [...named, ...listed].filter((path) => path.startsWith("/") && leavesPrograms(path));
+  return paths.map((path) => `${display(path)} is copied, which is not below /usr, /etc or /opt`);
 }
 
 const kept = (path: ByteString, setuid: boolean) =>

@@ -37,6 +37,7 @@ beforeAll(async () => {
   m.must(["ln", "-s", "/etc", "/srv/shared/link"]);
   m.must(["groupadd", "-g", "1600", "bob"]);
   m.addUser("bob", { uid: 1600, gid: 1600, home: "/home/bob" });
+  m.mkdir("/sites");
   m.write("/home/bob/site/config", "password of bob's database", { owner: [1600, 1600], mode: 0o644 });
   m.must(["jk_init", "-j", "/opt/other", "uidbasics"]);
   m.write("/etc/jailkit/jk_lsh.ini", `# ${"x".repeat(1_000_000)}\n`);
@@ -95,14 +96,16 @@ const REFUSED: readonly (readonly [string, () => Fields, string])[] = [
   [
     "a place where others will have files",
     () => copies(["/media"]),
-    "/media is copied, where files of users may be",
+    "/media is copied, which is not below /usr, /etc or /opt",
   ],
-  ["what has such a place", () => copies(["/var"]), "/var is copied, where files of users may be"],
-  ["all files", () => copies(["/"]), "/ is copied, where files of users may be"],
+  ["what has such a place", () => copies(["/var"]), "/var is copied, which is not below /usr, /etc or /opt"],
+  ["a place that nobody knows", () => copies(["/sites"]), "/sites is copied, which is not below /usr"],
+  ["programs of all kinds", () => copies(["/opt"]), "/opt is copied, which is not below /usr"],
+  ["all files", () => copies(["/"]), "/ is copied, which is not below /usr, /etc or /opt"],
   [
     "a pattern for them",
     () => section("x", { paths: "true, /usr/../s*/*" }),
-    "/usr/../s*/* is copied, where files of users may be",
+    "/usr/../s*/* is copied, which is not below /usr, /etc or /opt",
   ],
   ["all jails", () => copies(["/opt"]), "files of the jail /opt/other are copied"],
   [

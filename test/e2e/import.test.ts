@@ -238,6 +238,19 @@ test("a comment that a user chose prevents no import", () => {
   m.write("/etc/passwd", passwd);
 });
 
+test("export names the expiry dates of accounts, which would be open again", () => {
+  sh(`jk_init -j ${JAIL} basicshell; jk_addjailuser -u 6001 -s /bin/bash -j ${JAIL} anna`);
+  for (const [given, shown] of [
+    ["1", "1"],
+    ["2031-02-03", "2031-02-03"],
+  ] as const) {
+    m.must(["usermod", "--expiredate", given, "anna"]);
+    const { status, stderr } = m.run(["jailkit", "export", "-o", FILE, JAIL]);
+    const remedy = `set it there: usermod --expiredate ${shown} anna\n`;
+    expect([status, stderr]).toEqual([0, expect.stringContaining(remedy)]);
+  }
+});
+
 test("export says that import will refuse a name with a control character", () => {
   const odd = "/srv/a\tb";
   m.must(["jk_init", "-j", odd, "uidbasics"]);
