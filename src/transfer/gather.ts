@@ -148,7 +148,7 @@ function usersOf(root: JailRoot, warnings: string[]): TransferUser[] {
     const { expire = -1 } = shadowOf(name) ?? {};
     // A customer whose account was closed would have it back.
     if (expire >= 0) {
-      const again = `usermod --expiredate ${dateOf(expire)} ${operands(name)}`;
+      const again = `usermod --expiredate ${shellWord(dateOf(expire))} ${operands(name)}`;
       warnings.push(`the expiry date of ${quoted(name)} is not part of the export; set it there: ${again}`);
     }
     return [transferUser(user, home, shell || LIMITED_SHELL, !fromService, warnings)];
