@@ -235,11 +235,7 @@ function grantsOf(
 const PROGRAMS = /^\/(?:usr|etc|opt|dev|s?bin|lib[^/]*)\/./;
 
 /** True for a path or pattern that may match more than programs and their data, now or later. */
-function leavesPrograms(pattern: ByteString): boolean {
-  const fixed = pattern.replace(/[*?[].*$/, "");
-  const path = fixed === pattern ? pattern : `${fixed.slice(0, fixed.lastIndexOf("/"))}/x`;
-  return !PROGRAMS.test(normalPath(path));
-}
+const leavesPrograms = (pattern: ByteString): boolean => !PROGRAMS.test(normalPath(pattern));
 
 /** A printable line for each path of the file that leaves the places of programs. */
 function outsideOf(requests: readonly TransferRequest[], { dropIns }: SectionChoice): string[] {

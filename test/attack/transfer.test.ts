@@ -99,6 +99,11 @@ const REFUSED: readonly (readonly [string, () => Fields, string])[] = [
     "/media is copied, which is not below /usr, /etc or /opt",
   ],
   ["what has such a place", () => copies(["/var"]), "/var is copied, which is not below /usr, /etc or /opt"],
+  [
+    "a pattern that leaves the programs later",
+    () => section("x", { paths: "true, /usr/*/../../s*/*" }),
+    "/usr/*/../../s*/* is copied, which is not below /usr",
+  ],
   ["a place that nobody knows", () => copies(["/sites"]), "/sites is copied, which is not below /usr"],
   ["programs of all kinds", () => copies(["/opt"]), "/opt is copied, which is not below /usr"],
   ["all files", () => copies(["/"]), "/ is copied, which is not below /usr, /etc or /opt"],
