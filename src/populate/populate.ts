@@ -16,6 +16,7 @@ import { type Applied, applyPlan } from "./apply/apply.ts";
 import { ALL_FILES, addExtras } from "./apply/extras.ts";
 import { foreseeLink, LINKS_SHARE, notLinkedWarning } from "./apply/link.ts";
 import { liveDirectories, liveProblem, setUpLive } from "./apply/live.ts";
+import { removeSockets } from "./apply/sockets.ts";
 import type { Plan, PopulateProblem } from "./entry.ts";
 import { emptyFileSystem, type FileSystem } from "./file-system.ts";
 import { obstacleTo } from "./obstacle.ts";
@@ -131,7 +132,7 @@ function showPlan(request: PopulateRequest, plan: Plan, hardlink: boolean, repor
   const { users = [], groups = [] } = accounts ?? {};
   for (const { name } of users) reporter.detail(`writing user ${name} to ${jail}/etc/passwd`);
   for (const { name } of groups) reporter.detail(`writing group ${name} to ${jail}/etc/group`);
-  for (const path of request.live?.directories ?? [])
+  for (const path of [...(request.live?.directories ?? []), ...(request.sockets ?? [])])
     reporter.say(`Mounting ${path} on ${jail}${path}, read-only, with a line in /etc/fstab`);
   if (request.needProc) reporter.say(`Mounting proc on ${jail}/proc, with a line in /etc/fstab`);
   if (request.needLogsocket) reporter.say(`Telling jk_socketd to serve ${jail}/dev/log`);
@@ -173,11 +174,12 @@ async function fillJail(
 /** Begins the record of an emptied jail anew. Returns the problem if it cannot be written. */
 function refill(
   root: JailRoot,
-  { jail }: PopulateRequest,
+  { jail, sockets = [] }: PopulateRequest,
   reporter: LineReporter,
 ): PopulateProblem | undefined {
   try {
-    startOver(root);
+    const unused = startOver(root).filter((path) => !sockets.includes(path));
+    removeSockets(root, unused, (line) => reporter.say(line));
     return undefined;
   } catch (error) {
     // A damaged record is reported at the end.

@@ -1,5 +1,6 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { readFileIfPresent } from "../../ffi/files.ts";
+import { display } from "../cli/display.ts";
 import { answered, problemFrom } from "../cli/error.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { noRoom } from "../jail/fs/no-room.ts";
@@ -7,7 +8,8 @@ import { type JailRoot, withDirectory } from "../jail/fs/walk.ts";
 import { addAccounts, hasAccounts } from "../populate/apply/accounts.ts";
 import { lacksCache, renewLibraryCache } from "../populate/apply/library-cache.ts";
 import { registerLogSocket } from "../populate/apply/log-socket.ts";
-import { addProcLine, mountJailProc, withProcLine } from "../populate/apply/proc.ts";
+import { addProcLine, LARGEST_FSTAB, mountJailProc, withProcLine } from "../populate/apply/proc.ts";
+import { readSockets, setUpSockets, socketsToMount } from "../populate/apply/sockets.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import type { LineReporter } from "../populate/reporter.ts";
 import type { Recipe } from "../profile/recipe.ts";
@@ -16,15 +18,13 @@ import { findProgram } from "../system/run.ts";
 
 /** Something besides files that a recipe asks for. */
 export interface Extra {
-  readonly kind: "accounts" | "proc" | "log-socket" | "library-cache";
+  readonly kind: "accounts" | "proc" | "sockets" | "log-socket" | "library-cache";
   /** Continues "will ". */
   readonly what: string;
   /** The directory of the jail that it changes, if any. */
   readonly place: ByteString | undefined;
   readonly add: (reporter: LineReporter) => void;
 }
-
-const FSTAB_LIMIT = 1 << 20;
 
 /** The extras that a recipe asks for and the jail lacks. */
 export function missingExtras(root: JailRoot, recipe: Recipe): Extra[] {
@@ -42,6 +42,13 @@ export function missingExtras(root: JailRoot, recipe: Recipe): Extra[] {
       addProcLine(root.path);
       mountJailProc(root);
     });
+  }
+  const { directories } = readSockets(recipe.sockets, root.path);
+  const sockets = directories.length === 0 ? [] : socketsToMount(root, directories);
+  if (sockets.length > 0) {
+    const names = sockets.map(display).join(", ");
+    const what = `make the sockets in ${names} visible`;
+    need("sockets", what, (reporter) => setUpSockets(root, sockets, (line) => reporter.say(line)));
   }
   if (recipe.needLogsocket && !isServed(root.path))
     need("log-socket", "tell jk_socketd to serve dev/log", () => void registerLogSocket(root.path));
@@ -69,7 +76,7 @@ export function addExtras(
 }
 
 function hasProcLine(jail: ByteString): boolean {
-  const bytes = readFileIfPresent("/etc/fstab", FSTAB_LIMIT);
+  const bytes = readFileIfPresent("/etc/fstab", LARGEST_FSTAB);
   return bytes !== undefined && withProcLine(fromBytes(bytes), jail) === undefined;
 }
 

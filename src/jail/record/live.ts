@@ -7,10 +7,25 @@ import { JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { lackingMounts } from "../fs/live-mounts.ts";
 import { hostPath, type JailRoot } from "../fs/walk.ts";
-import { openManifest } from "./manifest.ts";
+import { type ManifestContent, openManifest } from "./manifest.ts";
 
 /** The command that mounts what a live jail lacks. */
 export const mountCommand = (jail: ByteString): ByteString => `jailkit mount ${shellWord(jail)}`;
+
+/** The directories of the host that should be mounted in a jail: those of a live jail, and those with sockets. */
+export const mountsOf = ({ live = [], sockets = [] }: Pick<ManifestContent, "live" | "sockets">) => [
+  ...live,
+  ...sockets,
+];
+
+/** The problem that a directory of sockets is not mounted as it should be; undefined if all are. The jail works without. */
+export function lackingSockets(root: JailRoot, sockets: readonly ByteString[] = []) {
+  const [path] = lackingMounts(root, sockets);
+  if (path === undefined) return undefined;
+  const remedy = mountCommand(root.path);
+  const message = `${display(hostPath(root, path))}: the host's ${display(path)}, with its sockets, is not mounted there as it should be; fix it with: ${remedy}`;
+  return { code: "sockets", path: root.path, message, remedy };
+}
 
 /** A problem of a live jail of which a directory is not mounted as it should be; undefined for all others. */
 export function lackingProblem(root: JailRoot, live: readonly ByteString[] = []) {

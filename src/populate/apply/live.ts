@@ -5,15 +5,17 @@ import { JailkitError, UsageError } from "../../cli/error.ts";
 import { hostMountsIn } from "../../jail/fs/host-mounts.ts";
 import { liveObstacle, mountLive } from "../../jail/fs/live-mounts.ts";
 import { withTree } from "../../jail/fs/look.ts";
+import { isSocketDirectory } from "../../jail/fs/socket-directory.ts";
 import { isDirectory, isLink, type JailRoot } from "../../jail/fs/walk.ts";
 import { putSymlink } from "../../jail/fs/write.ts";
 import { notMounted } from "../../jail/record/live.ts";
 import { changeManifest, openManifest, REGISTRY, saveManifest } from "../../jail/record/manifest.ts";
+import { hostText } from "../../system/host-files.ts";
 import { fstabField } from "../../system/mounts.ts";
 import type { PopulateProblem } from "../entry.ts";
 import type { FileSystem } from "../file-system.ts";
 import type { LineReporter } from "../reporter.ts";
-import { changeFstab } from "./proc.ts";
+import { changeFstab, LARGEST_FSTAB } from "./proc.ts";
 
 /** The directories of a live jail, and symbolic links that lead there, as the host has them. */
 export interface Live {
@@ -27,6 +29,8 @@ const ALLOWED = /^\/(?:usr|usr\/local|opt|opt\/[^/]+)$/;
 const BESIDE = ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
 const MARK = "x-jailkit";
 const OPTIONS = `bind,ro,nosuid,nodev,private,nofail,${MARK}`;
+// Directories in /run are created at each boot, at the latest by the service itself.
+const SOCKET_OPTIONS = `bind,ro,nosuid,nodev,noexec,private,nofail,${MARK},x-systemd.after=systemd-tmpfiles-setup.service`;
 
 /** Reads the value of --live: directories separated by commas, "" for /usr. Throws UsageError. */
 export function liveOf(value: ByteString, host: FileSystem): Live {
@@ -91,7 +95,7 @@ function fieldsOf(line: string): string[] {
   return line.trim().startsWith("#") ? [] : line.trim().split(/[ \t]+/);
 }
 
-/** The text of fstab(5) with a line for each directory of a live jail; undefined if it has them already. */
+/** The text of fstab(5) with a line for each directory of the host in a jail; undefined if it has them already. */
 export function withLiveLines(
   fstab: ByteString,
   jail: ByteString,
@@ -100,18 +104,28 @@ export function withLiveLines(
   const there = new Set(fstab.split("\n").map((line) => fieldsOf(line)[1]));
   const lines = directories.flatMap((path) => {
     const target = fstabField(jail + path);
-    return there.has(target) ? [] : [`${fstabField(path)} ${target} none ${OPTIONS} 0 0\n`];
+    const options = isSocketDirectory(path) ? SOCKET_OPTIONS : OPTIONS;
+    return there.has(target) ? [] : [`${fstabField(path)} ${target} none ${options} 0 0\n`];
   });
   if (lines.length === 0) return undefined;
   return `${fstab}${fstab === "" || fstab.endsWith("\n") ? "" : "\n"}${lines.join("")}`;
 }
 
-/** The text of fstab(5) without our lines for the live directories of a jail; undefined if there are none. */
-export function withoutLiveLines(fstab: ByteString, jail: ByteString): ByteString | undefined {
+/**
+ * The text of fstab(5) without our lines for directories of the host in a jail, all or the given ones; undefined if there
+ * are none.
+ */
+export function withoutLiveLines(
+  fstab: ByteString,
+  jail: ByteString,
+  directories?: readonly ByteString[],
+): ByteString | undefined {
   const lines = fstab.split("\n");
+  const places = directories?.map((path) => fstabField(jail + path));
   const kept = lines.filter((line) => {
     const [, where = "", , options = ""] = fieldsOf(line);
-    return !(where.startsWith(`${fstabField(jail)}/`) && options.split(",").includes(MARK));
+    const isOne = places?.includes(where) ?? where.startsWith(`${fstabField(jail)}/`);
+    return !(isOne && options.split(",").includes(MARK));
   });
   return kept.length === lines.length ? undefined : kept.join("\n");
 }
@@ -125,11 +139,19 @@ export function addLiveLines(jail: ByteString, directories: readonly ByteString[
   );
 }
 
-/** Removes the lines from /etc/fstab. True if it was changed. */
-export function removeLiveLines(jail: ByteString, registry: ByteString = REGISTRY): boolean {
+/** True if /etc/fstab has the lines. */
+export function hasLiveLines(jail: ByteString, directories: readonly ByteString[]): boolean {
+  return withLiveLines(hostText("/etc/fstab", LARGEST_FSTAB) ?? "", jail, directories) === undefined;
+}
+
+/** Removes the lines from /etc/fstab, all or those of the given directories. True if it was changed. */
+export function removeLiveLines(
+  jail: ByteString,
+  { directories, registry = REGISTRY }: { directories?: readonly ByteString[]; registry?: ByteString } = {},
+): boolean {
   const byHand = `take the lines for ${display(jail)} out by hand`;
   return withTree(
-    (etc) => changeFstab(etc, (fstab) => withoutLiveLines(fstab, jail), byHand, registry),
+    (etc) => changeFstab(etc, (fstab) => withoutLiveLines(fstab, jail, directories), byHand, registry),
     "/etc",
   );
 }
