@@ -250,8 +250,8 @@ const SITUATIONS: Readonly<Record<string, Situation>> = {
   "a home whose directory its group can write": {
     scene: "chgrp team J/home; chmod 0775 J/home",
     options: LOGIN,
-    says: /not a safe jail/,
-    status: 33,
+    says: /could exchange it/,
+    status: 1,
   },
   "a home whose directory belongs to somebody": {
     scene: "chown games J/home",

@@ -24,16 +24,11 @@ beforeAll(async () => {
   m.must(["mknod", "/root/disk", "b", "7", "0"]);
   m.must(["jk_cp", "-j", "/srv/copied", "/root/disk"]);
   m.must(["jk_init", "--live", "-j", "/srv/live", "mysqlsocket"]);
-  folders = m.list(JAILS);
-  // A check trusts only files that are some seconds old.
-  for (let round = 0; round < 100 && beside().length === 0; round++) m.run(["jk_check", "/srv/copied"]);
+  m.run(["jk_check", "/srv/copied"]);
   m.must(["jk_update", "-j", "/srv/copied"]);
+  folders = m.list(JAILS);
 });
 afterAll(() => m?.close());
-
-/** The files beside the records. */
-const beside = () =>
-  folders.flatMap((id) => m.list(`${JAILS}/${id}`)).filter((name) => name !== "manifest.json");
 
 /** The names that the rows of a table begin with: of the n-th table of the page. */
 function documented(index: number): string[] {
@@ -77,6 +72,14 @@ test("its entries, and their types", () => {
 });
 
 test("what is beside it", () => {
-  expect(beside()).not.toEqual([]);
-  for (const name of new Set(beside())) expect(page).toContain(`- \`${name}\`: `);
+  const record = (id = "") => `${JAILS}/${id}/manifest.json`;
+  m.write(record(folders[0]), "damaged");
+  m.must(["jailkit", "adopt", "--force", "/srv/copied"]);
+  m.must(["jailkit", "adopt", "--force", "/srv/linked"]);
+  m.must(["jailkit", "adopt", "--force", "/srv/live"]);
+  const beside = m.list(JAILS).flatMap((id) => m.list(`${JAILS}/${id}`));
+  const names = new Set(beside.filter((name) => name !== "manifest.json"));
+  expect(names).toContain("manifest.json.damaged");
+  for (const name of names)
+    expect(page).toMatch(new RegExp(`^- (\`.*\`, )*\`${RegExp.escape(name)}\`[:,] `, "m"));
 });
