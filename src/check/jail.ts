@@ -6,8 +6,9 @@ import { type JailedUser, namesOf } from "../jail/accounts/jailed-users.ts";
 import { isPrivate, liveState, restrictionsOf } from "../jail/fs/live-mounts.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { emptiedMessage, isEmptied } from "../jail/record/emptied.ts";
-import { lackingProblem, lackingSockets } from "../jail/record/live.ts";
+import { lackingProblem, lackingSockets, mountCommand } from "../jail/record/live.ts";
 import type { ManifestContent } from "../jail/record/manifest.ts";
+import { lackingLinks } from "../populate/apply/live.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
 import type { HostAccounts } from "../system/host-accounts.ts";
 import { AccountFiles } from "./account-files.ts";
@@ -144,10 +145,15 @@ function strangerFindings(
   return [{ rule: "unrecorded", path: root.path, message, remedy }];
 }
 
-/** The finding about a live jail of which a directory is not mounted, or in a peer group. */
+/** The findings about a live jail: a directory that is not mounted, or in a peer group, or a link that is missing. */
 function liveFindings(root: JailRoot, content: ManifestContent | undefined): CheckFinding[] {
   const { live = [] } = content ?? {};
-  return live.flatMap((jailPath): CheckFinding[] => {
+  const links = lackingLinks(root, live).map(({ path: jailPath, target }): CheckFinding => {
+    const path = root.path + jailPath;
+    const message = `${display(path)}: the symbolic link to ${display(target)} of this live jail is missing`;
+    return { rule: "live-mount", path, jailPath, message, remedy: mountCommand(root.path) };
+  });
+  const mounts = live.flatMap((jailPath): CheckFinding[] => {
     const path = root.path + jailPath;
     const problem = lackingProblem(root, [jailPath]);
     // A mount that lacks a restriction is found by the walk.
@@ -157,6 +163,7 @@ function liveFindings(root: JailRoot, content: ManifestContent | undefined): Che
     if (isPrivate(root, jailPath)) return [];
     return [sharedFinding(path, jailPath)];
   });
+  return [...links, ...mounts];
 }
 
 function sharedFinding(path: ByteString, jailPath: ByteString): CheckFinding {

@@ -16,7 +16,7 @@ import { splitHome } from "../jail/accounts/separator.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { openJailRoot, openTree } from "../jail/fs/walk.ts";
 import { emptiedMessage, isEmptied } from "../jail/record/emptied.ts";
-import { lackingSockets, notMounted } from "../jail/record/live.ts";
+import { lackingProblem, lackingSockets } from "../jail/record/live.ts";
 import { openManifest } from "../jail/record/manifest.ts";
 import type { Missing } from "../libraries/dependency.ts";
 import { groupByGid, passwdByName, passwdByUid } from "../system/accounts.ts";
@@ -130,7 +130,8 @@ function explainMounts(report: LoginReport): void {
   if (jail === undefined) return;
   const problems = answered(() => {
     using root = openJailRoot(jail);
-    return { live: notMounted(root), sockets: lackingSockets(root, openManifest(root).content.sockets) };
+    const { content } = openManifest(root);
+    return { live: lackingProblem(root, content.live), sockets: lackingSockets(root, content.sockets) };
   });
   const { live, sockets } = problems ?? {};
   const step = stepsOf(JK_CHROOTSH);

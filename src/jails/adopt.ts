@@ -6,6 +6,7 @@ import { answered, JailkitError } from "../cli/error.ts";
 import type { IniFile } from "../config/model.ts";
 import { hostMountsIn } from "../jail/fs/host-mounts.ts";
 import { lookUp } from "../jail/fs/look.ts";
+import { isSocketDirectory } from "../jail/fs/socket-directory.ts";
 import { isDirectory, isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import {
   changeManifest,
@@ -19,6 +20,7 @@ import {
 } from "../jail/record/manifest.ts";
 import type { Loader } from "../libraries/closure.ts";
 import { isLibraryName } from "../libraries/dependency.ts";
+import { directoriesInFstab } from "../populate/apply/live.ts";
 import type { PopulateProblem, Want } from "../populate/entry.ts";
 import type { FileSystem } from "../populate/file-system.ts";
 import { jailFileSystem } from "../populate/open-jail.ts";
@@ -100,7 +102,13 @@ export function adoptJail(root: JailRoot, { entries, requests }: Adoption): void
   const manifest = openManifest(root);
   // Requests about accounts stay.
   removeRequests(manifest, asksForFiles);
-  changeManifest(manifest, (content) => content.entries.clear());
+  const mounts = directoriesInFstab(root.path);
+  const [live, sockets] = [false, true].map((is) => mounts.filter((path) => isSocketDirectory(path) === is));
+  changeManifest(manifest, (content) => {
+    content.entries.clear();
+    if (live?.length) content.live = live;
+    if (sockets?.length) content.sockets = sockets;
+  });
   for (const request of requests) recordRequest(manifest, request);
   updateEntries(manifest, entries);
   saveManifest(manifest);

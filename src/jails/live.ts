@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
-import { describeError, problemFrom } from "../cli/error.ts";
+import { problemFrom } from "../cli/error.ts";
 import { lackingMounts, liveState, mountLive, unmountLive } from "../jail/fs/live-mounts.ts";
 import { requireSafeJail } from "../jail/fs/safety.ts";
 import { openJailRoot } from "../jail/fs/walk.ts";
@@ -8,7 +8,7 @@ import { lockJail } from "../jail/record/jail-lock.ts";
 import { mountsOf } from "../jail/record/live.ts";
 import { knownJails, openManifest } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
-import { addLiveLines } from "../populate/apply/live.ts";
+import { addLiveLines, restoreLinks } from "../populate/apply/live.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 
 /** A directory of a live jail after `jailkit mount` or `jailkit unmount`. */
@@ -70,7 +70,7 @@ function eachMount(
   return { jail, mounts, problems };
 }
 
-/** Mounts the recorded directories of the host in a jail, and adds their lines to fstab(5). */
+/** Mounts the recorded directories of the host in a jail, restores links into /usr, and adds lines to fstab(5). */
 export function mountJail(jail: ByteString, options: LiveOptions): LiveJail {
   return inLiveJail(jail, options, (root, live) => {
     const done = eachMount(
@@ -81,10 +81,11 @@ export function mountJail(jail: ByteString, options: LiveOptions): LiveJail {
     );
     if (options.dryRun || done.problems.length > 0) return done;
     try {
+      restoreLinks(root, live);
       addLiveLines(jail, live);
       return done;
     } catch (error) {
-      return { ...done, problems: [{ code: "fstab", path: "/etc/fstab", message: describeError(error) }] };
+      return { ...done, problems: [problemFrom(error, "fstab", "/etc/fstab")] };
     }
   });
 }

@@ -8,6 +8,7 @@ import { printLine } from "../cli/output.ts";
 import type { ToolOutput } from "../cli/tool.ts";
 import { endsRun, noRoom } from "../jail/fs/no-room.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
+import { isEmptied } from "../jail/record/emptied.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
 import { type Manifest, openManifest } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
@@ -59,7 +60,7 @@ export async function populate(
     reportPlan(plan, suggestions, json, reporter);
     const { openRecord } = await import("./record/record.ts");
     const { manifest, damage } = root === undefined ? {} : openRecord(root);
-    const notLive = root && liveProblem(root, request.live);
+    const notLive = root && liveProblem(root, request.live, recordedLive(root, manifest));
     const obstacle = damage ?? notLive ?? obstacleTo(root, request, plan);
     if (obstacle !== undefined) reporter.fail(obstacle);
     const filled =
@@ -76,6 +77,12 @@ export async function populate(
   } finally {
     reporter.flush();
   }
+}
+
+/** The directories that should be mounted in a live jail. Of an emptied one, nothing is wanted any more. */
+function recordedLive(root: JailRoot, manifest: Manifest | undefined): readonly ByteString[] {
+  const { live = [] } = manifest?.content ?? {};
+  return manifest === undefined || live.length === 0 || isEmptied(root, manifest.content) ? [] : live;
 }
 
 type Filled = Pick<Applied, "present" | "problems">;

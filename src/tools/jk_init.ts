@@ -173,7 +173,7 @@ export const tool = defineTool({
         ...(nothing ? {} : { accounts: wantedAccounts(profile.users, profile.groups) }),
         sockets: sockets.directories,
         needProc: profile.needProc,
-        live: options.live === undefined ? undefined : liveOf(options.live, host),
+        live: options.live === undefined ? undefined : liveOf(options.live, host, jail),
         needLogsocket: profile.needLogsocket,
         mustExist: names.filter((name) => profile.needFiles.has(name)),
         problems: [...unknown, ...sockets.problems],

@@ -534,7 +534,16 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/populate/apply/live.ts", "e2e/live.test.ts", [
     ["!ALLOWED.test(each) || ", ""],
     [" || /\\/\\.\\.?$/.test(each)", ""],
+    ["  for (const path of named) requireNoJailIn(path, jail);\n", ""],
+    ["[jail, ...knownJails().map((known) => known.jail.path)]", "[jail]"],
   ]),
+  ...within("src/populate/populate.ts", "e2e/live.test.ts", [
+    ["liveProblem(root, request.live, recordedLive(root, manifest))", "liveProblem(root, request.live, [])"],
+  ]),
+  ...within("src/populate/apply/library-cache.ts", "e2e/live.test.ts", [
+    ["host !== undefined && host.mtime > found.stat.mtime", "host === undefined"],
+  ]),
+  ...within("src/jails/adopt.ts", "e2e/live.test.ts", [["    if (live?.length) content.live = live;\n", ""]]),
   ...within("ffi/mounts.ts", "attack/live.test.ts", [
     ["MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID", "MOUNT_ATTR_NOSUID"],
     ["MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV", "MOUNT_ATTR_NODEV"],
