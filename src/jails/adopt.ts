@@ -28,7 +28,7 @@ import { type Draft, isIn } from "../populate/plan/draft.ts";
 import { makePlan } from "../populate/plan/plan.ts";
 import { asksForFiles, givenOptions } from "../populate/record/requests.ts";
 import { installedCompanions } from "../profile/companions.ts";
-import { type Guess, guessSections } from "../profile/guess.ts";
+import { type Guess, guessSections, socketSections } from "../profile/guess.ts";
 import { copyWant, readRecipe } from "../profile/recipe.ts";
 import { namesShell } from "../update/plan/shell.ts";
 import { recordedEntries } from "./adopt-entries.ts";
@@ -76,7 +76,11 @@ export function examineJail(root: JailRoot, sources: AdoptSources, again: boolea
     const found = answered(() => lookUp(root, path));
     return found !== undefined && !isIn(live, found.canonicalPath);
   };
-  const sections = guessSections(ini, host, loader, isHere);
+  const sockets = directoriesInFstab(root.path).filter(isSocketDirectory);
+  const sections = [
+    ...guessSections(ini, host, loader, isHere),
+    ...socketSections(ini, sockets).map((name) => ({ name, lacking: [] })),
+  ];
   const names = sections.map(({ name }) => name);
   const init = names.length === 0 ? [] : [request("jk_init", names, { configfile, hardlink })];
   const planned = (wants: readonly Want[]) => planOf(root, sources, wants);

@@ -9,7 +9,7 @@ import { addAccounts, hasAccounts } from "../populate/apply/accounts.ts";
 import { lacksCache, renewLibraryCache } from "../populate/apply/library-cache.ts";
 import { registerLogSocket } from "../populate/apply/log-socket.ts";
 import { addProcLine, LARGEST_FSTAB, mountJailProc, withProcLine } from "../populate/apply/proc.ts";
-import { readSockets, setUpSockets, socketsToMount } from "../populate/apply/sockets.ts";
+import { removeSockets, setUpSockets, socketChanges } from "../populate/apply/sockets.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import type { LineReporter } from "../populate/reporter.ts";
 import type { Recipe } from "../profile/recipe.ts";
@@ -43,13 +43,16 @@ export function missingExtras(root: JailRoot, recipe: Recipe): Extra[] {
       mountJailProc(root);
     });
   }
-  const { directories } = readSockets(recipe.sockets, root.path);
-  const sockets = directories.length === 0 ? [] : socketsToMount(root, directories);
-  if (sockets.length > 0) {
-    const names = sockets.map(display).join(", ");
-    const what = `make the sockets in ${names} visible`;
-    need("sockets", what, (reporter) => setUpSockets(root, sockets, (line) => reporter.say(line)));
-  }
+  const { lacking, unused } = socketChanges(root, recipe);
+  const inThem = (paths: readonly ByteString[]) => `the sockets in ${paths.map(display).join(", ")}`;
+  if (lacking.length > 0)
+    need("sockets", `make ${inThem(lacking)} visible`, (reporter) =>
+      setUpSockets(root, lacking, (line) => reporter.say(line)),
+    );
+  if (unused.length > 0)
+    need("sockets", `hide ${inThem(unused)}`, (reporter) =>
+      removeSockets(root, unused, (line) => reporter.say(line)),
+    );
   if (recipe.needLogsocket && !isServed(root.path))
     need("log-socket", "tell jk_socketd to serve dev/log", () => void registerLogSocket(root.path));
   if (lacksCache(root) && findProgram("ldconfig") !== undefined)

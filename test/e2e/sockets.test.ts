@@ -224,6 +224,30 @@ test("jk_update mounts it as it mounts proc, and jailkit unmount leaves the line
   expect(mountOf(COPIED + RUN).length).toBe(1);
 });
 
+test("jk_update hides what a section does not ask for any more", () => {
+  const file = "/etc/jailkit/jk_init.d/own.ini";
+  m.write(file, `[own]\nsockets = ${RUN}/mysqld.sock\n`);
+  m.must(["jk_init", "-j", "/srv/own", "uidbasics", "own"]);
+  expect(mountOf(`/srv/own${RUN}`).length).toBe(1);
+  m.write(file, "[own]\n");
+  expect(m.run(["jk_update", "--dry-run", "-j", "/srv/own"]).stdout).toContain(
+    `will hide the sockets in ${RUN}`,
+  );
+  m.must(["jk_update", "-j", "/srv/own"]);
+  expect(mountOf(`/srv/own${RUN}`)).toEqual([]);
+  expect(fstab()).not.toContain("/srv/own/");
+  expect(m.run(["jk_update", "--check", "-j", "/srv/own"]).status).toBe(0);
+});
+
+test("jailkit adopt finds it in fstab, with its section", () => {
+  m.write(`/var/lib/jailkit/jails/${list(LIVE)?.record}/manifest.json`, "damaged");
+  m.must(["jailkit", "adopt", "--force", LIVE]);
+  expect(list(LIVE)).toMatchObject({ state: "ready", live: ["/usr"], sockets: [RUN] });
+  expect(list(LIVE)?.sections).toContain("mysqlsocket");
+  m.must(["jk_update", "-j", LIVE]);
+  expect(list(LIVE)).toMatchObject({ state: "ready", sockets: [RUN] });
+});
+
 test("a mount that lacks a restriction is reported, and the remedy adds it", () => {
   m.must(["mount", "-o", "remount,bind,rw,exec", `${LIVE}${RUN}`]);
   expect(rules(LIVE)).toEqual([`live-mount ${LIVE}${RUN}`]);

@@ -1,5 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
+import { isErrno } from "../../../ffi/error.ts";
 import { openAt, readDirectory, sameFile, statIfPresent, withFd } from "../../../ffi/files.ts";
 import { baseName } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
@@ -46,10 +47,13 @@ export function readSockets(sockets: readonly ByteString[], jail: ByteString): S
   }
   const directories = [...named].flatMap(([directory, names]) => {
     try {
-      if (statIfPresent(C.AT_FDCWD, directory) === undefined) warnings.push(absentWarning(directory, jail));
-      else warnings.push(...lookInto(directory, names));
+      warnings.push(...lookInto(directory, names));
       return [directory];
     } catch (error) {
+      if (isErrno(error, "ENOENT")) {
+        warnings.push(absentWarning(directory, jail));
+        return [directory];
+      }
       problems.push(problemFrom(error, "socket", directory));
       return [];
     }
@@ -91,13 +95,23 @@ function lookInto(directory: ByteString, names: ReadonlySet<ByteString>): string
   });
 }
 
-/** The directories for which setUpSockets has something to do. */
-export function socketsToMount(root: JailRoot, directories: readonly ByteString[]): ByteString[] {
+/**
+ * The directories for which setUpSockets has something to do, and those that are recorded but not asked for any more.
+ * With problems, something asked for is not known.
+ */
+export function socketChanges(
+  root: JailRoot,
+  { sockets, problems }: { readonly sockets: readonly ByteString[]; readonly problems: readonly unknown[] },
+) {
   const recorded = openManifest(root).content.sockets ?? [];
-  return directories.filter((path) => {
+  if (sockets.length + recorded.length === 0) return { lacking: [], unused: [] };
+  const lacking = readSockets(sockets, root.path).directories.filter((path) => {
     if (!recorded.includes(path) || !hasLiveLines(root.path, [path])) return true;
     return lackingMounts(root, [path]).length > 0;
   });
+  const asked = sockets.map(socketDirectory);
+  const unused = problems.length > 0 ? [] : recorded.filter((path) => !asked.includes(path));
+  return { lacking, unused };
 }
 
 /**
