@@ -553,6 +553,7 @@ export const JAIL: readonly Mutant[] = [
   ]),
   ...within("src/populate/apply/library-cache.ts", "attack/host-mount.test.ts", [
     ['    requireNoHostMount(root, etc, "/etc");\n', ""],
+    ["    if (cache !== undefined) requireNoHostMount(root, etc, CACHE, cache.stat);\n", ""],
   ]),
   ...within("src/log-socket/monitor/bound-socket.ts", "e2e/socketd-places.test.ts", [
     ["  if (system !== undefined) {", "  if (system === null) {"],
