@@ -5,6 +5,7 @@ import { answered, problemFrom } from "../cli/error.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { noRoom } from "../jail/fs/no-room.ts";
 import { type JailRoot, withDirectory } from "../jail/fs/walk.ts";
+import type { Manifest } from "../jail/record/manifest.ts";
 import { addAccounts, hasAccounts } from "../populate/apply/accounts.ts";
 import { lacksCache, renewLibraryCache } from "../populate/apply/library-cache.ts";
 import { registerLogSocket } from "../populate/apply/log-socket.ts";
@@ -26,8 +27,11 @@ export interface Extra {
   readonly add: (reporter: LineReporter) => void;
 }
 
-/** The extras that a recipe asks for and the jail lacks. */
-export function missingExtras(root: JailRoot, recipe: Recipe): Extra[] {
+/**
+ * The extras that a recipe asks for and the jail lacks. Recorded directories with sockets of the host that nothing asks
+ * for are hidden again.
+ */
+export function missingExtras(root: JailRoot, recipe: Recipe, { content }: Manifest): Extra[] {
   const extras: Extra[] = [];
   const need = (kind: Extra["kind"], what: string, add: Extra["add"], place?: ByteString) =>
     extras.push({ kind, what, place, add });
@@ -43,7 +47,7 @@ export function missingExtras(root: JailRoot, recipe: Recipe): Extra[] {
       mountJailProc(root);
     });
   }
-  const { lacking, unused } = socketChanges(root, recipe);
+  const { lacking, unused } = socketChanges(root, recipe, content.sockets ?? []);
   const inThem = (paths: readonly ByteString[]) => `the sockets in ${paths.map(display).join(", ")}`;
   if (lacking.length > 0)
     need("sockets", `make ${inThem(lacking)} visible`, (reporter) =>

@@ -96,14 +96,14 @@ function lookInto(directory: ByteString, names: ReadonlySet<ByteString>): string
 }
 
 /**
- * The directories for which setUpSockets has something to do, and those that are recorded but not asked for any more.
+ * The directories for which setUpSockets has something to do, and those that are `recorded` but not asked for any more.
  * With problems, something asked for is not known.
  */
 export function socketChanges(
   root: JailRoot,
   { sockets, problems }: { readonly sockets: readonly ByteString[]; readonly problems: readonly unknown[] },
+  recorded: readonly ByteString[],
 ) {
-  const recorded = openManifest(root).content.sockets ?? [];
   if (sockets.length + recorded.length === 0) return { lacking: [], unused: [] };
   const lacking = readSockets(sockets, root.path).directories.filter((path) => {
     if (!recorded.includes(path) || !hasLiveLines(root.path, [path])) return true;
