@@ -266,6 +266,15 @@ test("a jailed user connects, and can neither write nor execute there", () => {
   expect(inJail("/run/svc/id").stderr).toContain("Permission denied");
   expect(inJail("echo x >/run/svc/id").stderr).toContain("Read-only file system");
   m.run(["userdel", "mallory"]);
+  // Each restriction counts.
+  for (const lost of ["rw", "exec", "suid", "dev"]) {
+    m.must(["mount", "-o", `remount,bind,ro,nosuid,nodev,noexec,${lost}`, `${jail}/run/svc`]);
+    expect([lost, m.run(["jk_check", jail]).stdout]).toEqual([
+      lost,
+      expect.stringContaining("and is not read-only"),
+    ]);
+    expect(m.run(["jailkit", "mount", jail]).status).toBe(1);
+  }
 });
 
 /** Each time that a command makes one of these system calls. */
