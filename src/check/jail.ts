@@ -171,7 +171,7 @@ function sharedFinding(path: ByteString, jailPath: ByteString): CheckFinding {
   return { rule: "live-mount", path, jailPath, message, remedy: `mount --make-private ${shellWord(path)}` };
 }
 
-/** The finding about a directory with sockets of the host. Undefined while its service is stopped. */
+/** The finding about a directory with sockets of the host; none while its service is stopped. */
 function socketFindings(root: JailRoot, jailPath: ByteString): CheckFinding[] {
   const path = root.path + jailPath;
   const found = (message: string, remedy: ByteString) => [

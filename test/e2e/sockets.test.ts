@@ -177,6 +177,33 @@ test("the directory is created again, while users keep the old one: reported, an
   await idle.ended;
 });
 
+test("PostgreSQL, whose directory its group can write", async () => {
+  const run = "/run/postgresql";
+  const { uid, gid } = m.ids("postgres");
+  m.mkdir(run, { owner: [uid, gid] });
+  m.must(["chmod", "2775", run]);
+  m.mkdir("/srv/postgresql", { mode: 0o700, owner: [uid, gid] });
+  const bin = `/usr/lib/postgresql/${m.list("/usr/lib/postgresql").at(-1)}/bin`;
+  const as = { user: "postgres", timeout: 120_000 } as const;
+  m.must([`${bin}/initdb`, "-D", "/srv/postgresql/data", "-A", "peer"], as);
+  const settings = ["-c", "listen_addresses=", "-c", `unix_socket_directories=${run}`];
+  const postgres = m.start([`${bin}/postgres`, "-D", "/srv/postgresql/data", ...settings], as);
+  await postgres.until(({ stderr }) => stderr.includes("ready to accept connections") || undefined, 60_000);
+  m.must([`${bin}/createuser`, "-h", run, "max"], as);
+  const { stderr } = m.must(["jk_init", "-j", COPIED, "postgresqlclient", "postgresqlsocket"]);
+  expect(stderr).toBe("");
+  const query = "psql -h /run/postgresql -d postgres -Atc 'select current_user'";
+  const client = (command: string) => m.run(["jk_chrootsh", "-c", command], { user: "max" });
+  expect(client(query)).toMatchObject({ status: 0, stdout: "max\n", stderr: "" });
+  expect(client(`${query} -U postgres`).stderr).toContain("Peer authentication failed");
+  expect(list(COPIED)).toMatchObject({ state: "ready", sockets: [RUN, run] });
+  const { stdout } = m.must(["jk_init", "--remove", "-j", COPIED, "postgresqlclient", "postgresqlsocket"]);
+  expect(stdout).toContain(`unmounted ${COPIED}${run}\n`);
+  expect([mountOf(COPIED + run), mountOf(COPIED + RUN).length]).toEqual([[], 1]);
+  postgres.kill("SIGTERM");
+  await postgres.ended;
+});
+
 describe("at boot", () => {
   const line = (jail: string) =>
     `${RUN} ${jail}${RUN} none bind,ro,nosuid,nodev,noexec,private,nofail,x-jailkit,x-systemd.after=systemd-tmpfiles-setup.service 0 0\n`;
