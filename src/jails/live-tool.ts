@@ -47,7 +47,7 @@ export function liveTool({ name, summary, act, verb, done, success, notes }: Liv
     synopsis: ["[OPTION...] JAIL...", "[OPTION...] --all"],
     options: {
       jail: jailsOption(`${verb} in this jail, as if it were an operand; may be repeated`),
-      all: { short: "a", description: "all live jails that have a record" },
+      all: { short: "a", description: "all jails in whose record there are such directories" },
       dryRun: DRY_RUN,
       noWait: NO_WAIT,
       json: JSON_OUTPUT,

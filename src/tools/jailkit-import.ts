@@ -107,7 +107,7 @@ export const tool = defineTool({
     force: forceOption("leave out sections and files that this machine does not have"),
     trusted: {
       description:
-        "also do what gives users of the jail more than copies of files: setuid bits, owners, devices, system groups, settings of jk_chrootsh.ini; only root may be able to write FILE",
+        "also do what gives users of the jail more than copies of files: setuid bits, owners, devices, sockets, system groups, settings of jk_chrootsh.ini; only root may be able to write FILE",
     },
     dryRun: DRY_RUN,
     noWait: NO_WAIT,

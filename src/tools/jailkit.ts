@@ -79,11 +79,11 @@ export const COMMANDS: Readonly<Record<string, LazyTool>> = {
     load: () => import("./jailkit-log-sockets.ts"),
   },
   mount: {
-    summary: "mount the host's directories in live jails",
+    summary: "mount the host's directories in jails",
     load: () => import("./jailkit-mount.ts"),
   },
   unmount: {
-    summary: "unmount the host's directories from live jails",
+    summary: "unmount the host's directories from jails",
     load: () => import("./jailkit-unmount.ts"),
   },
 };

@@ -1,12 +1,13 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { S_ISGID, S_ISUID } from "../../ffi/constants.ts";
-import { normalPath } from "../../ffi/paths.ts";
+import { directoryOf, normalPath } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
 import type { ManifestRequest } from "../jail/record/manifest.ts";
 import type { Loader } from "../libraries/closure.ts";
 import { type Live, liveOf } from "../populate/apply/live.ts";
 import { type LogLimits, USUAL_LIMITS } from "../populate/apply/log-socket.ts";
+import { readSockets } from "../populate/apply/sockets.ts";
 import type { Entry, PopulateProblem, Want } from "../populate/entry.ts";
 import { emptyFileSystem, type FileSystem } from "../populate/file-system.ts";
 import { isPassedOver } from "../populate/passed-over.ts";
@@ -60,7 +61,7 @@ export function planContents(
     if (force) warnings.push(`${problem.message}; it is left out`);
     else problems.push(problem);
   };
-  const live = liveIn(transfer.live, host, problems);
+  const live = liveIn(transfer.live, host, jail, problems);
   const requests = transfer.requests
     .map((request) => presentIn(request, choice, host, lacks))
     .filter(({ names }) => names.length > 0);
@@ -82,13 +83,15 @@ export function planContents(
   for (const problem of [...plan.problems, ...(plan.unsafe ? [plan.unsafe] : [])])
     if (isPassedOver(problem)) warnings.push(problem.message);
     else problems.push(problem);
+  const sockets = readSockets(read.sockets, jail);
+  problems.push(...sockets.problems);
   if (requests.length === 0 && problems.length === 0)
     problems.push({ code: "nothing-found", path: jail, message: "nothing of the jail is on this machine" });
   return {
     requests: requests.map(recordOf),
     ...{ live, entries: plan.entries, planned: plan.planned, problems, needProc: read.needProc },
-    grants: grantsOf(transfer, choice, requests, plan.entries),
-    warnings: [...warnings, ...read.warnings, ...plan.warnings],
+    grants: grantsOf({ ...transfer, requests, sockets: sockets.directories }, choice, plan.entries),
+    warnings: [...warnings, ...read.warnings, ...sockets.warnings, ...plan.warnings],
   };
 }
 
@@ -104,13 +107,14 @@ const without = (transfer: ContentRequests, sections: readonly ByteString[]): Co
 function liveIn(
   directories: readonly ByteString[],
   host: FileSystem,
+  jail: ByteString,
   problems: PopulateProblem[],
 ): Live | undefined {
   if (directories.length === 0) return undefined;
   // On a host without a merged /usr, they are named too.
   const named = directories.filter((path) => !/^\/(?:s?bin|lib[^/]*)$/.test(path));
   try {
-    return liveOf(named.join(","), host);
+    return liveOf(named.join(","), host, jail);
   } catch (error) {
     problems.push({ code: "live-source", path: named[0] ?? "", message: describeError(error) });
     return undefined;
@@ -151,6 +155,7 @@ function readRequests(
   const wants: Want[] = [];
   const needFiles: ByteString[] = [];
   const warnings: string[] = [];
+  const sockets: ByteString[] = [];
   let needProc = false;
   for (const request of requests) {
     if (request.tool === "jk_cp") {
@@ -163,12 +168,13 @@ function readRequests(
       wants.push(...profile.wants, ...(profile.needLogsocket ? [logSocketDirectory] : []));
       needFiles.push(...request.names.filter((name) => profile.needFiles.has(name)));
       warnings.push(...selection.warnings, ...profile.warnings);
+      sockets.push(...profile.sockets);
       needProc ||= profile.needProc;
     } catch (error) {
       problems.push({ code: "bad-section", path: request.names[0] ?? "", message: describeError(error) });
     }
   }
-  return { wants, needFiles, warnings, needProc };
+  return { wants, needFiles, warnings, sockets, needProc };
 }
 
 function recordOf({ tool, names, ...options }: TransferRequest): ManifestRequest {
@@ -194,13 +200,12 @@ const USUAL_LIVE = /^\/(?:usr|s?bin|lib[^/]*)$/;
 
 /**
  * What the other machine asks for that gives users of the jail more than copies of files: owners, setuid bits, devices,
- * more messages in the log, and other directories of a live jail than /usr. It does not matter whether a section of this
+ * more messages in the log, sockets, and other directories of a live jail than /usr. It does not matter whether a section of this
  * machine has it: the administrator has not asked for that section in this jail.
  */
 function grantsOf(
-  { live, logSocket }: ContentRequests,
+  { requests, live, sockets, logSocket }: ContentRequests & { readonly sockets: readonly ByteString[] },
   { dropIns }: SectionChoice,
-  requests: readonly TransferRequest[],
   entries: readonly Entry[],
 ): string[] {
   const grants = new Set<string>();
@@ -218,7 +223,8 @@ function grantsOf(
     if ((mode & SPECIAL) !== 0) kept(path, true);
     else if (uid !== 0 || gid !== 0) kept(path, false);
   }
-  for (const path of live.filter((each) => !USUAL_LIVE.test(each)))
+  const visible = [...sockets, ...dropIns.flatMap(({ values }) => values.sockets.map(directoryOf))];
+  for (const path of [...live.filter((each) => !USUAL_LIVE.test(each)), ...visible])
     grants.add(`${display(path)} of this machine is mounted in the jail`);
   if (logSocket !== undefined && exceeds(logSocket, USUAL_LIMITS))
     grants.add("the log socket relays more than that of a new jail");

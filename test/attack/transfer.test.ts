@@ -100,6 +100,16 @@ const REFUSED: readonly (readonly [string, () => Fields, string])[] = [
     "/etc/shadow is copied with its",
   ],
   ["the directories of /opt", () => ({ live: ["/opt/private"] }), "/opt/private of this machine is mounted"],
+  [
+    "a section of this machine with a socket",
+    () => asked("mysqlsocket"),
+    "/run/mysqld of this machine is mounted",
+  ],
+  [
+    "a section with a socket",
+    () => section("x", { sockets: "/run/dbus/system_bus_socket" }),
+    "/run/dbus of this machine is mounted",
+  ],
   ["any directory, live", () => ({ live: ["/root"] }), "--live: /root"],
   ["another, live", () => ({ live: ["/usr", "/opt/../root"] }), "--live: /opt/../root"],
   ["a file above", () => copies(["/srv/../etc/shadow"]), "is not an absolute path"],
