@@ -6,6 +6,7 @@
 export const ROOMS: Readonly<Record<string, string>> = {
   tools: "one file per executable or command of `jailkit`: options in, exit status out",
   lint: "`jailkit config check`: problems in a config file",
+  transfer: "a jail moves to another machine: `jailkit export` and `import`",
   jails: "known jails: list, adopt, delete, disk",
   check: "jk_check: `files/`, `content/`, `smoke/`, `fix/`, `report/`",
   update: "jk_update, and the removal of files that jk_init and jk_cp added: `plan/`, `apply/`",

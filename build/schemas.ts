@@ -18,6 +18,7 @@ import { logSocketsReportSchema } from "../src/log-socket/report-schema.ts";
 import { populateReportSchema, whyReportSchema } from "../src/populate/report-schema.ts";
 import { processesReportSchema } from "../src/processes/report-schema.ts";
 import { sectionsReportSchema } from "../src/profile/report-schema.ts";
+import { exportReportSchema, importReportSchema } from "../src/transfer/report-schema.ts";
 import {
   removeReportSchema,
   updateLineSchema,
@@ -54,7 +55,9 @@ export const REPORT_SCHEMAS = {
   "jailkit delete": deleteReportSchema,
   "jailkit disk": diskReportSchema,
   "jailkit explain": explainReportsSchema,
+  "jailkit export": exportReportSchema,
   "jailkit forget": forgetReportSchema,
+  "jailkit import": importReportSchema,
   "jailkit list": listReportSchema,
   "jailkit log-sockets": logSocketsReportSchema,
   "jailkit mount": mountReportSchema,

@@ -3,6 +3,7 @@ import { type ByteString, cString, fromCString } from "./bytes.ts";
 import { EINVAL, ENOENT, ENOSYS } from "./constants.ts";
 import { SystemError } from "./error.ts";
 import { addressOf, check, errno, libc, pointerAt, stringAt } from "./libc.ts";
+import { normalPath } from "./paths.ts";
 import { workingDirectory, workingDirectoryWasChanged } from "./process.ts";
 
 // The guard's address (ffi/guard/guard.ld), and the members of its two structures (guard.h).
@@ -137,6 +138,9 @@ export function absolute(path: ByteString): ByteString {
   if (directory === undefined) throw new SystemError(ENOENT, "getcwd", path);
   return `${directory}/${path}`;
 }
+
+/** The same, without `.`, `..` and doubled slashes, as names and not as directories. */
+export const absolutePath = (path: ByteString): ByteString => normalPath(absolute(path));
 
 /** AT_EXECFN of getauxval(3): the executed file name, as the caller wrote it. */
 export function execfn(): ByteString {

@@ -8,15 +8,18 @@ import { printLine } from "../cli/output.ts";
 import type { ToolOutput } from "../cli/tool.ts";
 import { endsRun, noRoom } from "../jail/fs/no-room.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
+import { isEmptied } from "../jail/record/emptied.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
 import { type Manifest, openManifest } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import type { Loader } from "../libraries/closure.ts";
-import { type Applied, applyPlan } from "./apply/apply.ts";
+import { CopyAhead } from "./apply/ahead.ts";
+import { type Applied, type ApplyOptions, applyPlan } from "./apply/apply.ts";
 import { ALL_FILES, addExtras } from "./apply/extras.ts";
 import { foreseeLink, LINKS_SHARE, notLinkedWarning } from "./apply/link.ts";
 import { liveDirectories, liveProblem, setUpLive } from "./apply/live.ts";
-import type { Plan, PopulateProblem } from "./entry.ts";
+import { removeSockets } from "./apply/sockets.ts";
+import type { Entry, Plan, PopulateProblem } from "./entry.ts";
 import { emptyFileSystem, type FileSystem } from "./file-system.ts";
 import { obstacleTo } from "./obstacle.ts";
 import { jailFileSystem, openSafeJail } from "./open-jail.ts";
@@ -51,14 +54,26 @@ export async function populate(
   try {
     const jailNow = root ? jailFileSystem(root) : emptyFileSystem;
     const live = liveDirectories(root, request.live?.directories ?? []);
-    const input: PlannerInput = { host, jail: jailNow, jailPath: jail, force, loader, live, companions };
+    const changes = root !== undefined && !options.dryRun && why === undefined;
+    using ahead = changes && !options.hardlink ? new CopyAhead(root) : undefined;
+    const offer = (entry: Entry) => ahead?.offer(entry);
+    const input: PlannerInput = {
+      host,
+      jail: jailNow,
+      jailPath: jail,
+      force,
+      loader,
+      live,
+      companions,
+      offer,
+    };
     const plan = planRequest(request, input, loader);
     if (why !== undefined) return whyOutput(tool, explain(plan, why), why);
     const suggestions = suggestSections(request, plan, root, companions);
     reportPlan(plan, suggestions, json, reporter);
     const { openRecord } = await import("./record/record.ts");
     const { manifest, damage } = root === undefined ? {} : openRecord(root);
-    const notLive = root && liveProblem(root, request.live);
+    const notLive = root && liveProblem(root, request.live, recordedLive(root, manifest));
     const obstacle = damage ?? notLive ?? obstacleTo(root, request, plan);
     if (obstacle !== undefined) reporter.fail(obstacle);
     const filled =
@@ -66,7 +81,7 @@ export async function populate(
         ? { present: [], problems: [obstacle] }
         : root === undefined || options.dryRun
           ? showPlan(request, plan, options.hardlink, reporter)
-          : await holdingSignals(() => fillJail(root, request, options, plan, { manifest, reporter }));
+          : await holdingSignals(() => fillJail(root, request, options, plan, { manifest, reporter, ahead }));
     const problems = [...plan.problems, ...filled.problems];
     const exitStatus = statusAfterSignals(statusOf(countedProblems(problems, strict)));
     const done = { dryRun: options.dryRun, entries: filled.present, problems, suggestions, exitStatus };
@@ -75,6 +90,12 @@ export async function populate(
   } finally {
     reporter.flush();
   }
+}
+
+/** The directories that should be mounted in a live jail. Of an emptied one, nothing is wanted any more. */
+function recordedLive(root: JailRoot, manifest: Manifest | undefined): readonly ByteString[] {
+  const { live = [] } = manifest?.content ?? {};
+  return manifest === undefined || live.length === 0 || isEmptied(root, manifest.content) ? [] : live;
 }
 
 type Filled = Pick<Applied, "present" | "problems">;
@@ -131,7 +152,7 @@ function showPlan(request: PopulateRequest, plan: Plan, hardlink: boolean, repor
   const { users = [], groups = [] } = accounts ?? {};
   for (const { name } of users) reporter.detail(`writing user ${name} to ${jail}/etc/passwd`);
   for (const { name } of groups) reporter.detail(`writing group ${name} to ${jail}/etc/group`);
-  for (const path of request.live?.directories ?? [])
+  for (const path of [...(request.live?.directories ?? []), ...(request.sockets ?? [])])
     reporter.say(`Mounting ${path} on ${jail}${path}, read-only, with a line in /etc/fstab`);
   if (request.needProc) reporter.say(`Mounting proc on ${jail}/proc, with a line in /etc/fstab`);
   if (request.needLogsocket) reporter.say(`Telling jk_socketd to serve ${jail}/dev/log`);
@@ -144,13 +165,17 @@ async function fillJail(
   request: PopulateRequest,
   options: PopulateOptions,
   plan: Plan,
-  { manifest, reporter }: { manifest: Manifest | undefined; reporter: LineReporter },
+  {
+    manifest,
+    reporter,
+    ahead,
+  }: Pick<ApplyOptions, "reporter" | "ahead"> & { manifest: Manifest | undefined },
 ): Promise<Filled> {
   const unwritten = refill(root, request, reporter);
   if (unwritten !== undefined) return { present: [], problems: [unwritten] };
   const notLive = makeLive(root, request, reporter);
   if (notLive !== undefined) return { present: [], problems: [notLive] };
-  const applied = await applyPlan(root, plan, { hardlink: options.hardlink, reporter });
+  const applied = applyPlan(root, plan, { hardlink: options.hardlink, reporter, ahead });
   const extras = applied.stopped ? [] : addExtras(root, request, applied.present, reporter);
   const problems = [...applied.problems, ...extras];
   try {
@@ -173,11 +198,12 @@ async function fillJail(
 /** Begins the record of an emptied jail anew. Returns the problem if it cannot be written. */
 function refill(
   root: JailRoot,
-  { jail }: PopulateRequest,
+  { jail, sockets = [] }: PopulateRequest,
   reporter: LineReporter,
 ): PopulateProblem | undefined {
   try {
-    startOver(root);
+    const unused = startOver(root).filter((path) => !sockets.includes(path));
+    removeSockets(root, unused, (line) => reporter.say(line));
     return undefined;
   } catch (error) {
     // A damaged record is reported at the end.

@@ -111,9 +111,9 @@ export function addAccount(
 }
 
 /** Creates a group with groupadd(8). */
-export function addGroup(name: ByteString): void {
+export function addGroup(name: ByteString, gid?: number): void {
   requireAccountName(name);
-  runAccountTool("groupadd", ["--", name]);
+  runAccountTool("groupadd", [...(gid === undefined ? [] : ["-g", `${gid}`]), "--", name]);
 }
 
 /** Removes an account that `addAccount` created, after a later step failed. Its home stays. */

@@ -28,6 +28,9 @@ function idsIn(file: ByteString): number[] {
   });
 }
 
+/** The lowest uid of an account that is not a system account. Throws SystemError. */
+export const firstUserId = (): number => numberOf("UID_MIN", 1000);
+
 /**
  * The id that useradd(8) or groupadd(8) gives to a new account or group: above those of the file, or for a system account
  * below them, in the range of login.defs(5). Undefined if all are used. Throws SystemError.
@@ -37,9 +40,9 @@ export function nextId(
   system: boolean,
   isUsed: (id: number) => boolean,
 ): number | undefined {
-  const firstOfUsers = numberOf(`${kind}_MIN`, 1000);
-  const least = system ? numberOf(`SYS_${kind}_MIN`, 101) : firstOfUsers;
-  const most = system ? numberOf(`SYS_${kind}_MAX`, firstOfUsers - 1) : numberOf(`${kind}_MAX`, 60_000);
+  const users = usersRange(kind);
+  const least = system ? numberOf(`SYS_${kind}_MIN`, 101) : users.least;
+  const most = system ? numberOf(`SYS_${kind}_MAX`, users.least - 1) : users.most;
   const used = new Set(idsIn(kind === "UID" ? "/etc/passwd" : "/etc/group"));
   const inRange = [...used].filter((id) => id >= least && id <= most);
   const step = system ? -1 : 1;
@@ -50,6 +53,12 @@ export function nextId(
   }
   return undefined;
 }
+
+/** The range of ids of users' accounts, or of their groups. Throws SystemError. */
+export const usersRange = (kind: "UID" | "GID") => ({
+  least: kind === "UID" ? firstUserId() : numberOf("GID_MIN", 1000),
+  most: numberOf(`${kind}_MAX`, 60_000),
+});
 
 /** The permissions of a home that useradd(8) creates. Throws SystemError. */
 export function newHomeMode(): number {

@@ -58,9 +58,17 @@ export const COMMANDS: Readonly<Record<string, LazyTool>> = {
     summary: "show what a user's login would do, and why it fails",
     load: () => import("./jailkit-explain.ts"),
   },
+  export: {
+    summary: "write down what a jail was made from, for 'jailkit import' on another machine",
+    load: () => import("./jailkit-export.ts"),
+  },
   forget: {
     summary: "drop the record and the log socket of a jail, and leave its files alone",
     load: () => import("./jailkit-forget.ts"),
+  },
+  import: {
+    summary: "make a jail as it was on another machine, from the file of 'jailkit export'",
+    load: () => import("./jailkit-import.ts"),
   },
   list: {
     summary: "list known jails, their users, sections and files",
@@ -71,11 +79,11 @@ export const COMMANDS: Readonly<Record<string, LazyTool>> = {
     load: () => import("./jailkit-log-sockets.ts"),
   },
   mount: {
-    summary: "mount the host's directories in live jails",
+    summary: "mount the host's directories in jails",
     load: () => import("./jailkit-mount.ts"),
   },
   unmount: {
-    summary: "unmount the host's directories from live jails",
+    summary: "unmount the host's directories from jails",
     load: () => import("./jailkit-unmount.ts"),
   },
 };

@@ -39,6 +39,9 @@ const ADMINISTRATORS = new Set([
   ...["root", "sudo", "wheel", "admin", "docker", "lxd", "incus-admin", "libvirt", "disk", "shadow", "kmem"],
 ]);
 
+/** True for the name of a group whose members can become root on most machines. */
+export const isAdministrators = (name: ByteString): boolean => ADMINISTRATORS.has(name);
+
 /**
  * A warning about groups of an account by which it can become root; undefined if there are none. `primary`: the name of its
  * primary group. `present`: the groups that the account is in already.

@@ -71,8 +71,8 @@ function dropIns(root: JailRoot): ByteString[] {
   }
 }
 
-/** A jail's jk_lsh.ini with its drop-ins, and the file itself; `main` is undefined if that is missing. */
-function readPolicies(root: JailRoot) {
+/** The jk_lsh.ini of a jail with its drop-ins, and the file itself; `main` is undefined if that is missing. Throws JailkitError if one is not safe. */
+export function readPolicies(root: JailRoot) {
   const parts: IniFile[] = [];
   const scan = (path: ByteString) => {
     const one = readOne(root, path);
@@ -185,13 +185,39 @@ export function writePolicy(root: JailRoot, user: ByteString, services: readonly
     if (plan.present) return plan;
     const values = { paths: plan.paths.join(", "), executables: plan.executables.join(", ") };
     const text = appendSection(main === undefined ? "" : fromBytes(main.bytes), { name: user, values }, "c");
-    makeDirectories(root, DIRECTORY, () => ({ mode: 0o755, uid: 0, gid: 0 }));
-    requireTrusted(root, DIRECTORY, hostPath(root, DIRECTORY));
-    const attributes = attributesAt(root, FILE) ?? { mode: 0o644, uid: 0, gid: 0 };
-    const replace = main !== undefined;
-    const placement = putFile(root, main?.path ?? FILE, toBytes(text), attributes, { replace });
-    if (placement !== "kept") return plan;
-    throw new JailkitError("policy-changed", 1, `${quoted(plan.file)} appeared meanwhile: run it again`);
+    putPolicies(root, main?.path, text);
+    return plan;
+  });
+}
+
+/** Replaces the jk_lsh.ini of a jail, or creates it if there is none (`path` is undefined). */
+function putPolicies(root: JailRoot, path: ByteString | undefined, text: ByteString): void {
+  makeDirectories(root, DIRECTORY, () => ({ mode: 0o755, uid: 0, gid: 0 }));
+  requireTrusted(root, DIRECTORY, hostPath(root, DIRECTORY));
+  const attributes = attributesAt(root, FILE) ?? { mode: 0o644, uid: 0, gid: 0 };
+  const replace = path !== undefined;
+  if (putFile(root, path ?? FILE, toBytes(text), attributes, { replace }) !== "kept") return;
+  const file = quoted(hostPath(root, FILE));
+  throw new JailkitError("policy-changed", 1, `${file} appeared meanwhile: run it again`);
+}
+
+/**
+ * Adds sections to the end of the jail's jk_lsh.ini, in one step; those that are there already stay. Returns the names of
+ * the added ones. Throws JailkitError if the file is not safe, or a section cannot be written.
+ */
+export function addPolicies(
+  root: JailRoot,
+  policies: readonly { name: ByteString; keys: ReadonlyMap<ByteString, ByteString> }[],
+): ByteString[] {
+  return withAccountsLock(root, () => {
+    const { ini, main } = readPolicies(root);
+    const added = policies.filter(({ name }) => ini.sections.every((section) => section.name !== name));
+    if (added.length === 0) return [];
+    let text = main === undefined ? "" : fromBytes(main.bytes);
+    for (const { name, keys } of added)
+      text = appendSection(text, { name, values: Object.fromEntries(keys) }, "c");
+    putPolicies(root, main?.path, text);
+    return added.map(({ name }) => name);
   });
 }
 

@@ -46,6 +46,8 @@ const COMMANDS = [
   ["jailkit", "disk", J],
   ["jailkit", "delete", "--yes", J],
   ["jailkit", "forget", J],
+  ["jailkit", "export", J],
+  ["jailkit", "import", J, "/nonexistent"],
   ["jailkit", "adopt", J],
   ["jailkit", "explain", "u"],
   ["jailkit", "log-sockets"],

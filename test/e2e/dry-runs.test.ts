@@ -236,6 +236,29 @@ const SITUATIONS: Readonly<Record<string, Situation>> = {
     command: "jk_update -j J",
   },
   "jk_update: no jail": { command: "jk_update -j J", status: 1 },
+  "jailkit import: another jail like it": {
+    scene: `${JAIL}; jailkit export -o J.json J; mkdir J.new`,
+    command: "jailkit import -j J.new J.json",
+  },
+  "jailkit import: a place that is not empty": {
+    scene: `${JAIL}; jailkit export -o J.json J; mkdir -p J.new/x`,
+    command: "jailkit import -j J.new J.json",
+    status: 1,
+  },
+  "jailkit import: again, where it was": {
+    scene: `${JAIL}; ${USER}; jk_jailuser -n -m -s /usr/bin/cat -j J N 2> J.said; jailkit export -o J.json J`,
+    command: "jailkit import -j J J.json",
+  },
+  "jailkit import: an account that lives elsewhere": {
+    scene: `${JAIL}; ${USER}; jk_jailuser -n -m -s /usr/bin/cat -j J N 2> J.said; jailkit export -o J.json J`,
+    command: "jailkit import -j J.new J.json",
+    status: 1,
+  },
+  "jailkit import: an account that is missing": {
+    scene: `${JAIL}; ${USER}; jk_jailuser -n -m -s /usr/bin/cat -j J N 2> J.said; jailkit export -o J.json J; userdel N`,
+    command: "jailkit import -j J.new J.json",
+  },
+  "jailkit import: no file": { command: "jailkit import -j J J.json", status: 1 },
   "jailkit forget: a jail": { scene: JAIL, command: "jailkit forget J" },
   "jailkit forget: a user": {
     scene: `${JAIL}; ${USER}; jk_jailuser -n -m -s /usr/bin/cat -j J N 2> J.said`,

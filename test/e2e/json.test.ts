@@ -72,6 +72,11 @@ jailkit adopt --dry-run --moved /srv/before
 jailkit adopt --moved /srv/before /srv/after
 jk_init -j ${J} --remove --dry-run sftp
 jk_init -j ${J} --remove sftp
+jailkit export -o /root/export.json ${J}
+jailkit import --dry-run --without-users -j /srv/imported /root/export.json
+jailkit import --without-users -j /srv/imported /root/export.json
+jailkit import -j /srv/other /root/export.json
+jailkit import -j /srv/other /etc/passwd
 jailkit forget --dry-run ${J}
 jailkit forget ${J}
 jailkit forget --with-users ${J}

@@ -59,6 +59,7 @@ const COMMANDS: Readonly<Record<string, string>> = {
   jk_addjailuser: `jk_addjailuser -s /usr/bin/sh -j ${JAIL} carla`,
   "jk_check --fix": `jk_check --fix ${JAIL}`,
   "jailkit adopt": `jailkit adopt --force ${JAIL}`,
+  "jailkit import": `jailkit import -j ${JAIL} /root/export.json`,
   "jailkit forget": `jailkit forget --with-users ${JAIL}`,
   "jailkit delete": `jailkit delete --yes --unjail ${JAIL}`,
 };
@@ -68,6 +69,7 @@ function prepare(): void {
   m.addUser("bob");
   m.addUser("jill");
   m.must(words(`jk_jailuser -n -s /usr/bin/sh -j ${JAIL} jill`));
+  m.must(words(`jailkit export -o /root/export.json ${JAIL}`));
   m.remove(`${JAIL}/etc/.jailkit.lock`);
 }
 

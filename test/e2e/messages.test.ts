@@ -106,6 +106,11 @@ describe("operands and values", () => {
     ["jailkit delete", "-y", "/"],
     ["jailkit delete", J, "-j", J],
     ["jailkit delete", "--json", J],
+    ["jailkit export"],
+    ["jailkit export", "/srv/none"],
+    ["jailkit import"],
+    ["jailkit import", J],
+    ["jailkit import", J, "/etc/passwd"],
     ["jailkit forget"],
     ["jailkit forget", "/srv/none"],
     ["jailkit forget", J, "-j", J],
@@ -185,9 +190,13 @@ describe("users other than root", () => {
       jk_jailuser: ["-j", J, "u"],
       jk_addjailuser: ["-j", J, "new"],
     };
-    complains(name, words[name] ?? [J, "x"].slice(0, /adopt|delete|disk|forget|list/.test(name) ? 1 : 2), {
-      user: "u",
-    });
+    complains(
+      name,
+      words[name] ?? [J, "x"].slice(0, /adopt|delete|disk|export|forget|list/.test(name) ? 1 : 2),
+      {
+        user: "u",
+      },
+    );
   });
 
   test.each(["jk_chrootsh", "jk_lsh", "jk_uchroot", "jk_procmailwrapper"])("%s refuses", (name) => {

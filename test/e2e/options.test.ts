@@ -14,6 +14,7 @@ beforeAll(async () => {
   m.must(["jk_cp", "-j", J, "true", "printf"]);
   m.write("/etc/jailkit/jk_uchroot.ini", `[u]\nallowed_jails = ${J}\nskip_injail_passwd_check = 1\n`);
   m.write("/etc/jailkit/jk_lsh.ini", "");
+  m.must(["jailkit", "export", "-o", "/root/export.json", J]);
 });
 afterAll(async () => m.close());
 
@@ -100,6 +101,7 @@ describe("-n", () => {
     ["jk_cp", "--remove", "-j", J, "/usr/bin/true"],
     ["jk_update", J],
     ["jailkit", "adopt", "-f", J],
+    ["jailkit", "import", "--without-users", "-j", "/srv/imported", "/root/export.json"],
     ["jailkit", "forget", "--with-users", J],
     ["jailkit", "delete", "--unjail", "--user-files", J],
   ];
@@ -162,7 +164,7 @@ describe("an empty name, as of an unset variable, is not a name", () => {
     expect(m.snapshot(J)).toEqual(before);
   });
 
-  test.each(["list", "delete", "disk", "adopt", "forget"])("jailkit %s", (command) => {
+  test.each(["list", "delete", "disk", "adopt", "export", "forget"])("jailkit %s", (command) => {
     for (const words of [["-j", ""], [""]]) {
       const { status, stderr } = m.run(["jailkit", command, ...words]);
       expect([status, stderr]).toEqual([

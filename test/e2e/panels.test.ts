@@ -5,6 +5,7 @@ import { REPORT_SCHEMAS, schemaFileOf, schemaFiles } from "../../build/schemas.t
 import { checkout } from "../machine/helper.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { reportOf, reportToolOf } from "../report.ts";
+import { blocksOf } from "../words/blocks.ts";
 import { stop, waitIn } from "./list-scene.ts";
 
 setDefaultTimeout(120_000);
@@ -16,13 +17,10 @@ const tools = [
   ...["jk_chrootsh", "jk_list", "jk_socketd", "jk_uchroot", "jailkit"],
 ];
 
-/** The commands of the page, in order. */
-const commands = [...page.matchAll(/```sh\n([^`]*)```/g)].flatMap(([, block = ""]) =>
-  block
-    .trim()
-    .split("\n")
-    .map((line) => line.split(" ")),
-);
+/** The commands of the page for one machine, in order. */
+const commands = blocksOf("docs/panels.md", page)
+  .filter(({ notRun }) => notRun === undefined)
+  .flatMap(({ text }) => text.split("\n").map((line) => line.split(" ")));
 
 let m: Machine;
 beforeAll(async () => {

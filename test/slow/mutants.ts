@@ -13,6 +13,7 @@ import { PROGRAMS } from "./mutants/programs.ts";
 import { REMOVAL } from "./mutants/removal.ts";
 import { SHELL } from "./mutants/shell.ts";
 import { SOURCES } from "./mutants/sources.ts";
+import { TRANSFER } from "./mutants/transfer.ts";
 
 export const MUTANTS: readonly Mutant[] = [
   ...GUARD,
@@ -24,4 +25,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...REMOVAL,
   ...JAIL,
   ...SOURCES,
+  ...TRANSFER,
 ];

@@ -59,6 +59,8 @@ export interface ManifestContent {
   lines?: number;
   /** The directories of the host that are mounted at the same path of the jail; undefined if there are none. */
   live?: readonly ByteString[] | undefined;
+  /** The same for directories with sockets of the host, such as /run/mysqld. */
+  sockets?: readonly ByteString[] | undefined;
   unknown: Record<string, unknown>;
 }
 
@@ -99,9 +101,14 @@ function line(record: { unknown?: Json | undefined; mtime?: bigint | undefined }
 
 /** The bytes of a manifest file, with one line for each request and entry; parseManifest reads it. */
 export function formatManifest(content: ManifestContent): Uint8Array {
-  const { live, unknown, jail } = content;
-  const first = { ...unknown, version: MANIFEST_VERSION, jail: encode(jail) };
-  const head = JSON.stringify(live === undefined ? first : { ...first, live: encode(live) });
+  const { live, sockets, unknown, jail } = content;
+  const head = JSON.stringify({
+    ...unknown,
+    version: MANIFEST_VERSION,
+    jail: encode(jail),
+    ...(live === undefined ? {} : { live: encode(live) }),
+    ...(sockets === undefined ? {} : { sockets: encode(sockets) }),
+  });
   const requests = content.requests.map(line).join(",\n");
   const entries = [...content.entries.values()].map(line).join(",\n");
   const text = `${head.slice(0, -1)},\n"requests":[\n${requests}\n],\n"entries":[\n${entries}\n]}\n`;
@@ -131,7 +138,7 @@ const ENTRY_FIELDS = new Set(
   "path type source sections neededBy reason mode uid gid size mtime target major minor hardLink".split(" "),
 );
 const REQUEST_FIELDS = new Set(["tool", "sections", "operands", "options", "time"]);
-const MANIFEST_FIELDS = new Set(["version", "jail", "live", "requests", "entries"]);
+const MANIFEST_FIELDS = new Set(["version", "jail", "live", "sockets", "requests", "entries"]);
 
 function entryOf(value: unknown): ManifestEntry | undefined {
   if (!isRecord(value)) return undefined;
@@ -217,6 +224,7 @@ export function parseManifest(bytes: Uint8Array): ManifestContent | undefined {
     },
     lines: entries.length,
     ...(Array.isArray(value.live) ? { live: listOf(value.live) } : {}),
+    ...(Array.isArray(value.sockets) ? { sockets: listOf(value.sockets) } : {}),
     unknown: rest(value, MANIFEST_FIELDS) ?? {},
   };
 }

@@ -1,79 +1,129 @@
-import { SystemError } from "../../../ffi/error.ts";
+import { fromBytes } from "../../../ffi/bytes.ts";
+import { attempt } from "../../../ffi/error.ts";
+import { close, readFile } from "../../../ffi/files.ts";
 import { receivedSignal } from "../../../ffi/interrupts.ts";
-import { parentOf } from "../../../ffi/paths.ts";
-import { JailkitError } from "../../cli/error.ts";
-import { isNoRoom } from "../../jail/fs/no-room.ts";
-import { type Directory, type JailRoot, withDirectory } from "../../jail/fs/walk.ts";
-import type { Placement } from "../../jail/fs/write.ts";
+import type { JailRoot } from "../../jail/fs/walk.ts";
 import type { Entry } from "../entry.ts";
-import type { LineReporter } from "../reporter.ts";
 import type { FileJob } from "./copy-file.ts";
-import { type CopyThread, copiesInThreads, copyInThreads, type Outcome, startCopyThread } from "./threads.ts";
+import {
+  APPLYING,
+  type CopyOrder,
+  FINISHED,
+  FIRST,
+  FREE,
+  OPEN,
+  PHASE,
+  STOPPED,
+  startCopyThread,
+  TAKEN,
+} from "./threads.ts";
 
-type Make = (parent: Directory, entry: Entry) => Placement;
+// Below this a thread costs more than it saves: it needs some 20 ms to start.
+const FILES_FOR_A_THREAD = 500;
+const MOST_FILES = 1 << 17;
+const AT_ONCE = 64;
+// Directories of the jail, and a few files.
+const OWN_DESCRIPTORS = 512;
 
 /**
- * Does the work of a plan in two threads if there is much to copy, and returns what became of each entry that was tried:
- * first what is no file, with `make`, since the files need their directories. Undefined if it did nothing.
+ * Prepares the new files of a growing plan in a second thread, while the first one goes on planning and then puts them in
+ * their places. A prepared file has content, owner, mode and times, and no name, so that nothing is seen of it before its
+ * turn comes, and a plan that is not carried out leaves nothing.
  */
-export async function workAhead(
-  root: JailRoot,
-  entries: readonly Entry[],
-  reporter: LineReporter,
-  make: Make,
-): Promise<ReadonlyMap<Entry, Outcome> | undefined> {
-  const wanted = entries.filter(({ action }) => action !== "keep");
-  const files = wanted.filter(({ type }) => type === "file");
-  if (!copiesInThreads(files.length)) return undefined;
-  // It starts while the directories are made.
-  const thread = startCopyThread();
-  try {
-    return await work(root, entries, wanted, files, thread, reporter, make);
-  } finally {
-    thread.end();
+export class CopyAhead implements Disposable {
+  readonly #root: JailRoot;
+  readonly #jobs: FileJob[] = [];
+  readonly #indexes = new Map<Entry, number>();
+  #shared: CopyOrder["shared"] | undefined;
+  #thread: ReturnType<typeof startCopyThread> | undefined;
+  #sent = 0;
+  #most = 0;
+
+  constructor(root: JailRoot) {
+    this.#root = root;
+  }
+
+  /** Takes an entry of the plan that is new in the jail. */
+  offer(entry: Entry): void {
+    const { type, action, source, mode, uid, gid, atime, mtime, untrusted } = entry;
+    if (type !== "file" || action !== "create" || this.#jobs.length === MOST_FILES) return;
+    this.#indexes.set(entry, this.#jobs.length);
+    this.#jobs.push({ source, mode, uid, gid, atime, mtime, untrusted });
+    if (this.#jobs.length === FILES_FOR_A_THREAD) this.#start();
+    if (this.#jobs.length - this.#sent >= AT_ONCE) this.#send(false);
+  }
+
+  /** The plan is complete, and is now carried out in its order. */
+  begin(): void {
+    const shared = this.#shared;
+    if (shared === undefined) return;
+    Atomics.store(shared, PHASE, APPLYING);
+    this.#send(true);
+  }
+
+  /**
+   * The open file that is ready to be linked to the place of an entry; close it. Undefined if the caller must copy it.
+   */
+  take(entry: Entry): number | undefined {
+    const index = this.#indexes.get(entry);
+    const job = this.#jobs[index ?? -1];
+    const shared = this.#shared;
+    if (shared === undefined || index === undefined || job === undefined) return undefined;
+    const cell = FIRST + index;
+    let state = Atomics.compareExchange(shared, cell, FREE, TAKEN);
+    if (state === FREE) return undefined;
+    while (state === TAKEN && receivedSignal() === undefined) {
+      Atomics.wait(shared, cell, TAKEN, 100);
+      state = Atomics.load(shared, cell);
+    }
+    if (state < FINISHED) return undefined;
+    Atomics.store(shared, cell, TAKEN);
+    Atomics.sub(shared, OPEN, 1);
+    Atomics.notify(shared, OPEN);
+    const fd = state - FINISHED;
+    if (isFor(job, entry)) return fd;
+    close(fd);
+    return undefined;
+  }
+
+  [Symbol.dispose](): void {
+    const shared = this.#shared;
+    if (shared === undefined) return;
+    Atomics.store(shared, PHASE, STOPPED);
+    Atomics.notify(shared, OPEN);
+    this.#thread?.end();
+    for (const index of this.#jobs.keys()) {
+      const state = Atomics.load(shared, FIRST + index);
+      if (state >= FINISHED) close(state - FINISHED);
+    }
+  }
+
+  #start(): void {
+    const root = this.#root;
+    if (navigator.hardwareConcurrency === 1 || !root.top.trusted) return;
+    this.#most = mostOpen();
+    if (this.#most < 1) return;
+    this.#shared = new Int32Array(new SharedArrayBuffer(4 * (FIRST + MOST_FILES)));
+    this.#thread = startCopyThread();
+  }
+
+  #send(last: boolean): void {
+    const { path, fd: rootFd, sync } = this.#root;
+    const shared = this.#shared;
+    if (shared === undefined) return;
+    const copies = this.#jobs.slice(this.#sent);
+    this.#thread?.post({ copies, last, rootFd, path, sync, shared, most: this.#most });
+    this.#sent = this.#jobs.length;
   }
 }
 
-async function work(
-  root: JailRoot,
-  entries: readonly Entry[],
-  wanted: readonly Entry[],
-  files: readonly Entry[],
-  thread: CopyThread,
-  reporter: LineReporter,
-  make: Make,
-): Promise<ReadonlyMap<Entry, Outcome>> {
-  const ahead = new Map<Entry, Outcome>();
-  for (const entry of wanted) {
-    if (entry.type === "file") continue;
-    if (receivedSignal() !== undefined) return ahead;
-    const result = tryTo(() => withDirectory(root, parentOf(entry.path), (parent) => make(parent, entry)));
-    ahead.set(entry, { announced: true, result });
-    if (isNoRoom(result)) return ahead;
-  }
-  let done = entries.length - files.length;
-  const step = () => {
-    // The other thread is about as fast.
-    done = Math.min(done + 2, entries.length);
-    reporter.progress(done, entries.length);
-  };
-  const outcomes = await copyInThreads(root, files.map(jobOf), thread, step);
-  for (const [index, entry] of files.entries()) {
-    const outcome = outcomes[index];
-    if (outcome !== undefined) ahead.set(entry, outcome);
-  }
-  return ahead;
+/** True if a file was prepared for what an entry is in the end: it may have been requested once more. */
+function isFor(job: FileJob, entry: Entry): boolean {
+  return (Object.keys(job) as (keyof FileJob)[]).every((key) => job[key] === entry[key]);
 }
 
-function tryTo(work: () => Placement): Outcome["result"] {
-  try {
-    return work();
-  } catch (error) {
-    if (error instanceof SystemError || error instanceof JailkitError) return error;
-    throw error;
-  }
-}
-
-function jobOf({ path, source, action, mode, uid, gid, atime, mtime, untrusted }: Entry): FileJob {
-  return { path, source, action, mode, uid, gid, atime, mtime, untrusted };
+/** The most files that may be open while they wait: what the process may have (getrlimit(2)) and does not need itself. */
+function mostOpen(): number {
+  const limits = attempt(() => fromBytes(readFile("/proc/self/limits", 1 << 16))) ?? "";
+  return Number(/^Max open files +(\d+)/m.exec(limits)?.[1] ?? 0) - OWN_DESCRIPTORS;
 }

@@ -1,16 +1,17 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { isErrno } from "../../../ffi/error.ts";
-import { close } from "../../../ffi/files.ts";
+import { close, withFd } from "../../../ffi/files.ts";
 import { baseName, parentOf } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { stopIfInterrupted } from "../../cli/interrupt.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import type { Spot } from "../../jail/fs/look.ts";
-import { interrupted, isNoRoom, noRoom } from "../../jail/fs/no-room.ts";
+import { interrupted, noRoom } from "../../jail/fs/no-room.ts";
 import { openSource } from "../../jail/fs/source.ts";
 import { type Directory, type JailRoot, release, walk } from "../../jail/fs/walk.ts";
 import {
+  linkNameless,
   makeDirectoryIn,
   type Placement,
   putDeviceIn,
@@ -19,15 +20,16 @@ import {
 } from "../../jail/fs/write.ts";
 import type { Entry, Plan, PopulateProblem } from "../entry.ts";
 import { actionMessage, type LineReporter, problemAt, strippedMessage } from "../reporter.ts";
-import { workAhead } from "./ahead.ts";
+import type { CopyAhead } from "./ahead.ts";
 import { copyFile, howTo } from "./copy-file.ts";
 import { isNotLinkable, LINKS_SHARE, notLinkedWarning, whyNotLinked } from "./link.ts";
-import type { Outcome } from "./threads.ts";
 
-interface ApplyOptions {
+export interface ApplyOptions {
   /** Create hard links to the host's files where possible, if the result is as planned. */
   readonly hardlink: boolean;
   readonly reporter: LineReporter;
+  /** Has prepared files of the plan. */
+  readonly ahead?: CopyAhead | undefined;
 }
 
 /** The result of a plan. */
@@ -42,7 +44,7 @@ export interface Applied {
 }
 
 /** Applies a plan to a jail. Failures are reported and become problems; the rest of the plan is still done. */
-export function applyPlan(root: JailRoot, plan: Plan, options: ApplyOptions): Promise<Applied> {
+export function applyPlan(root: JailRoot, plan: Plan, options: ApplyOptions): Applied {
   return new PlanRun(root, options).run(plan.entries);
 }
 
@@ -52,23 +54,24 @@ class PlanRun {
   private readonly problems: PopulateProblem[] = [];
   private readonly links = new Set<Entry>();
   private linking: boolean;
-  // With threads, everything is done before the first line about it is printed: lines and errors come in order.
-  private ahead: ReadonlyMap<Entry, Outcome> = new Map();
+  private readonly ahead: CopyAhead | undefined;
   // The directory of the last entry: most entries have the same one.
   private lastPath: ByteString | undefined;
   private last: Directory | undefined;
 
   constructor(
     private readonly root: JailRoot,
-    { hardlink, reporter }: ApplyOptions,
+    { hardlink, reporter, ahead }: ApplyOptions,
   ) {
     this.linking = hardlink;
+    this.ahead = ahead;
     this.reporter = reporter;
   }
 
-  async run(entries: readonly Entry[]): Promise<Applied> {
+  run(entries: readonly Entry[]): Applied {
     const { present, links, problems, reporter } = this;
-    const stopped = (await this.workAhead(entries)) ? this.reportAhead(entries) : this.work(entries);
+    this.ahead?.begin();
+    const stopped = this.work(entries);
     if (links.size > 0) reporter.warn(LINKS_SHARE);
     return { present, links, problems, stopped };
   }
@@ -87,42 +90,6 @@ class PlanRun {
       }
     }
     return false;
-  }
-
-  /** Does everything in two threads if there is much to copy: see workAhead. False if it did nothing. */
-  private async workAhead(entries: readonly Entry[]): Promise<boolean> {
-    if (this.linking) return false;
-    const ahead = await workAhead(this.root, entries, this.reporter, (parent, entry) =>
-      this.make(parent, entry),
-    );
-    if (ahead !== undefined) this.ahead = ahead;
-    return ahead !== undefined;
-  }
-
-  /** Reports, in the order of the plan, what workAhead did. True if it did not try everything. */
-  private reportAhead(entries: readonly Entry[]): boolean {
-    const { ahead, problems, reporter, root } = this;
-    const left = entries.filter(
-      (entry) => entry.action !== "keep" && typeof ahead.get(entry)?.result !== "string",
-    );
-    const progress = `${entries.length - left.length} of ${entries.length} objects are in place`;
-    let full = false;
-    for (const entry of entries) {
-      if (entry.action !== "keep" && !ahead.has(entry)) continue;
-      try {
-        this.apply(entry);
-      } catch (error) {
-        // Both threads may have found that there is no room.
-        if (full && isNoRoom(error)) continue;
-        full = this.fail(entry, error, left, progress) || full;
-      }
-    }
-    if (full || left.every((entry) => ahead.has(entry))) return full;
-    const stop = interrupted(root.path, progress);
-    if (stop === undefined) return false;
-    problems.push(stop);
-    reporter.fail(stop);
-    return true;
   }
 
   /** Reports why an entry failed, or `stop` instead. True if the rest cannot work either. */
@@ -149,17 +116,10 @@ class PlanRun {
       this.present.push(entry);
       return;
     }
-    const placement = this.outcomeOf(entry, to) ?? this.putIn(entry, to);
+    const placement = this.putIn(entry, to);
     this.present.push(entry);
     if (placement === "kept") this.reporter.detail(`${to} already exists, will not touch it`);
     else if (entry.stripped) this.reporter.say(strippedMessage(to));
-  }
-
-  private outcomeOf(entry: Entry, to: ByteString): Placement | undefined {
-    const outcome = this.ahead.get(entry);
-    if (outcome?.announced) this.announce(entry, to);
-    if (typeof outcome?.result === "object") throw outcome.result;
-    return outcome?.result;
   }
 
   private putIn(entry: Entry, to: ByteString): Placement {
@@ -183,8 +143,11 @@ class PlanRun {
   private put(parent: Directory, entry: Entry, to: ByteString): Placement {
     if (entry.type === "file") {
       const spot = { root: this.root, parent, name: baseName(entry.path) };
-      const placement = this.linking ? this.putLink(spot, entry, to) : undefined;
-      return placement ?? copyFile(spot, entry, () => this.announce(entry, to));
+      const placement = this.linking ? this.putLink(spot, entry, to) : this.putPrepared(spot, entry);
+      const announce = () => this.announce(entry, to);
+      if (placement === undefined) return copyFile(spot, entry, announce);
+      if (!this.linking) announce();
+      return placement;
     }
     this.announce(entry, to);
     return this.make(parent, entry);
@@ -198,6 +161,12 @@ class PlanRun {
     if (entry.type === "device") return putDevice(spot, entry);
     // Without times: creating files in it changes them.
     return makeDirectoryIn(this.root, parent, spot.name, { mode, uid, gid });
+  }
+
+  /** Undefined if the file must be copied. */
+  private putPrepared(spot: Spot, entry: Entry): Placement | undefined {
+    const fd = this.ahead?.take(entry);
+    return fd === undefined ? undefined : withFd(fd, () => linkNameless(spot, fd, this.root.top));
   }
 
   /** Undefined if the file must be copied: a hard link is impossible, or would not be as planned. */

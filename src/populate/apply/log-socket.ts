@@ -1,25 +1,25 @@
-import { type ByteString, toBytes } from "../../../ffi/bytes.ts";
+import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../../config/load.ts";
 import { dropInName, dropInText } from "../../config/write.ts";
-import { withTree } from "../../jail/fs/look.ts";
-import { withDirectory } from "../../jail/fs/walk.ts";
-import { makeDirectories, putFile } from "../../jail/fs/write.ts";
-import { onlyRootWrites } from "../../system/exchange.ts";
+import { putDropIn } from "./drop-in.ts";
 
 const DROP_INS = "/jk_socketd.d";
 
 const COMMENT = "The log socket of the jail, from need_logsocket in jk_init.ini.";
 
-// The limits of jk_init in jailkit 2.
-const LIMITS = { base: 512, peak: 2048, interval: 10 } as const;
+/** How much a jail may log; see jk_socketd.ini. */
+export type LogLimits = Readonly<Record<"base" | "peak" | "interval", number>>;
+
+/** The limits of a new jail, as in jailkit 2. */
+export const USUAL_LIMITS: LogLimits = { base: 512, peak: 2048, interval: 10 };
 
 /** The drop-in for a jail's log socket: its path below the configuration directory, and its text. */
-export function logSocketDropIn(jail: ByteString): { path: ByteString; text: ByteString } {
+export function logSocketDropIn(jail: ByteString, limits: LogLimits = USUAL_LIMITS) {
   return {
     path: `${DROP_INS}/${dropInName(jail)}`,
-    text: dropInText({ name: `${jail}/dev/log`, values: LIMITS }, "c", COMMENT),
+    text: dropInText({ name: `${jail}/dev/log`, values: limits }, "c", COMMENT),
   };
 }
 
@@ -31,6 +31,7 @@ export function logSocketDropIn(jail: ByteString): { path: ByteString; text: Byt
 export function registerLogSocket(
   jail: ByteString,
   directory: ByteString = CONFIG_DIRECTORY,
+  limits: LogLimits = USUAL_LIMITS,
 ): ByteString | undefined {
   if (/[\n\r\]]/.test(jail)) {
     const message = `${display(jail)}: jk_socketd.ini cannot name a jail with ']' in its path`;
@@ -38,16 +39,7 @@ export function registerLogSocket(
   }
   const existing = loadConfig(`${directory}/jk_socketd.ini`, { dialect: "c" });
   if (existing?.sections.some((section) => section.name === `${jail}/dev/log`)) return undefined;
-  const attributes = { mode: 0o755, uid: 0, gid: 0 };
-  withTree((tree) => makeDirectories(tree, directory, () => attributes));
-  return withTree((root) => {
-    makeDirectories(root, DROP_INS, () => attributes);
-    if (!withDirectory(root, DROP_INS, ({ stat }) => onlyRootWrites(stat))) {
-      const message = `${display(directory)}${DROP_INS}: must belong to root and be writable by root alone`;
-      throw new JailkitError("config-unsafe", 1, message);
-    }
-    const { path, text } = logSocketDropIn(jail);
-    putFile(root, path, toBytes(text), { ...attributes, mode: 0o644 }, { replace: true });
-    return directory + path;
-  }, directory);
+  const { path, text } = logSocketDropIn(jail, limits);
+  putDropIn(directory, path, text, { replace: true });
+  return directory + path;
 }

@@ -22,6 +22,8 @@ export interface PlannerInput {
   readonly live?: readonly ByteString[];
   /** Without them, every script brings its interpreter. */
   readonly companions?: Companions;
+  /** Called with each new file when it is planned. */
+  readonly offer?: (entry: Entry) => void;
   /** True if `path` of the host is in the jail because a script of this section brought it. Default: never. */
   readonly broughtBefore?: (path: ByteString, section: ByteString) => boolean;
 }

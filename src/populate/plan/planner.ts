@@ -158,6 +158,7 @@ export class Planner {
     const entry = addLeaf(this.context, source, inJail, node);
     if (entry === undefined) return undefined;
     this.draft.seen.set(path, entry);
+    this.context.offer?.(entry);
     if (entry.type === "file") this.placeNeeds(entry, stat.mode, rules, reason);
     // If the administrator put another link there, the target of the host's link is not needed.
     else if (entry.type === "symlink" && !entry.differs) this.follow(entry, rules);

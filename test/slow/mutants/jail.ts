@@ -135,7 +135,7 @@ export const JAIL: readonly Mutant[] = [
     ["tops.size > 0 && [...tops].every(", "[...tops].some("],
   ]),
   ...within("src/populate/record/start-over.ts", "e2e/emptied.test.ts", [
-    ["  if (!isEmptied(root, manifest.content)) return;\n", ""],
+    ["  if (!isEmptied(root, manifest.content)) return [];\n", ""],
     ["content.entries.clear();", ""],
     ["content.requests.splice(0, content.requests.length, ...others);", ""],
   ]),
@@ -181,8 +181,22 @@ export const JAIL: readonly Mutant[] = [
     ["  if (isLink(stat)) {\n    // A directory with", "  if (path === '') {\n    // A directory with"],
   ]),
   ...within("src/jail/fs/write.ts", "unit/jail-rules.test.ts", [
-    ["C.O_WRONLY | C.O_TMPFILE, 0o600)", "C.O_WRONLY | C.O_TMPFILE, 0o666)"],
     ["C.O_CREAT | C.O_EXCL | C.O_NOFOLLOW, 0o600)", "C.O_CREAT | C.O_EXCL | C.O_NOFOLLOW, 0o666)"],
+    [
+      'if ((node.type === "char" || node.type === "block") && !parent.trusted) {',
+      'if (node.type === "block" && !parent.trusted) {',
+    ],
+    [
+      'if ((node.type === "char" || node.type === "block") && !parent.trusted) {',
+      'if (node.type === "char" && !parent.trusted) {',
+    ],
+    ["const inherits = hasDefaultAcl(stage.fd);", "const inherits = false;"],
+    ["const mode = inherits ? attributes.mode & 0o700 : attributes.mode;", "const mode = attributes.mode;"],
+    ["if (inherits) dropInheritedAclOfPath(fd);", ""],
+    ["if ((fstat(fd).mode & 0o7777) !== attributes.mode) chmodPath(fd, attributes.mode);", ""],
+  ]),
+  ...within("src/jail/fs/new-file.ts", "unit/jail-rules.test.ts", [
+    ["C.O_WRONLY | C.O_TMPFILE, 0o600)", "C.O_WRONLY | C.O_TMPFILE, 0o666)"],
     ["const has = attempt(() => hasDefaultAcl(stage.fd)) ?? true;", "const has = false;"],
     ["  if (inherits) dropInheritedAcl(fd, false);\n", ""],
     [
@@ -203,19 +217,14 @@ export const JAIL: readonly Mutant[] = [
       "A file of a setgid directory gets its gid, which is the one that is asked for.",
     ],
     ["chmodFd(fd, attributes.mode);", ""],
-    [
-      'if ((node.type === "char" || node.type === "block") && !parent.trusted) {',
-      'if (node.type === "block" && !parent.trusted) {',
-    ],
-    [
-      'if ((node.type === "char" || node.type === "block") && !parent.trusted) {',
-      'if (node.type === "char" && !parent.trusted) {',
-    ],
-    ["const inherits = hasDefaultAcl(stage.fd);", "const inherits = false;"],
-    ["const mode = inherits ? attributes.mode & 0o700 : attributes.mode;", "const mode = attributes.mode;"],
-    ["if (inherits) dropInheritedAclOfPath(fd);", ""],
-    ["if ((fstat(fd).mode & 0o7777) !== attributes.mode) chmodPath(fd, attributes.mode);", ""],
   ]),
+  ...within("src/jail/fs/new-file.ts", "e2e/init-threads.test.ts", [
+    ["!namelessFiles || !hasLabelOf(spot.parent, madeIn)", "!namelessFiles"],
+  ]),
+  ...within("src/populate/apply/ahead.ts", "e2e/init-threads.test.ts", [
+    ["if (isFor(job, entry)) return fd;", "if (entry !== undefined) return fd;"],
+  ]),
+
   ...within("src/jail/fs/place.ts", "unit/jail-rules.test.ts", [
     ["if (parent.trusted || stage === undefined) return parent;", "return parent;"],
   ]),
@@ -482,8 +491,10 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/jail/fs/remove.ts", "attack/host-mount.test.ts", [
     ["    requireNoHostMount(root, parent, joinPath(parent.path, name));\n", ""],
   ]),
-  ...within("src/jail/fs/write.ts", "attack/host-mount.test.ts", [
+  ...within("src/jail/fs/new-file.ts", "attack/host-mount.test.ts", [
     ["  requireNoHostMount(root, parent, joinPath(parent.path, name));\n", ""],
+  ]),
+  ...within("src/jail/fs/write.ts", "attack/host-mount.test.ts", [
     ["      if (isHosts) throw", "      if (root === null) throw"],
   ]),
   ...within("src/jail/fs/attributes.ts", "attack/host-mount.test.ts", [
@@ -496,10 +507,37 @@ export const JAIL: readonly Mutant[] = [
     ],
   ]),
   ...within("src/jail/fs/live-mounts.ts", "attack/live.test.ts", [
-    ['isLimited(fd) ? "mounted" : "open"', '"mounted"'],
+    ['isLimited(fd, sockets) ? "mounted" : "open"', '"mounted"'],
     ["    if (directory.path !== path) return `${shown}: is a symbolic link`;\n", ""],
     ['    if (state === "other")\n      throw refuse(', '    if (state === "open")\n      throw refuse('],
-    ["    limitMount(mount, at);\n    requireMounted", "    requireMounted"],
+    ["    limitMount(mount, at, isSocketDirectory(path));\n    requireMounted", "    requireMounted"],
+  ]),
+  ...within("src/jail/fs/live-mounts.ts", "attack/sockets.test.ts", [
+    ["isLimited(fd, sockets)", "isLimited(fd)"],
+    [
+      "    limitMount(mount, at, isSocketDirectory(path));\n    withDirectory",
+      "    limitMount(mount, at, false);\n    withDirectory",
+    ],
+  ]),
+  ...within("src/jail/fs/live-mounts.ts", "e2e/sockets.test.ts", [
+    ['detach: state === "stale"', "detach: false"],
+    ['      if (stat.nlink === 0) return "stale";\n', ""],
+  ]),
+  ...within("src/jail/fs/host-source.ts", "attack/sockets.test.ts", [
+    ["C.RESOLVE_NO_XDEV | ", ""],
+    ["C.RESOLVE_NO_SYMLINKS | ", ""],
+    ["    if (!above) throw", "    if (above === undefined) throw"],
+    ["    if (fault !== undefined) throw refuse(path, fault);\n", ""],
+  ]),
+  ...within("src/jail/fs/socket-directory.ts", "unit/socket-directory.test.ts", [
+    ["isSocketDirectory(directory) && ", ""],
+    [" && normalPath(path) === path", ""],
+    ["  if (uid === 0)\n", "  if (uid === null)\n"],
+    ["  if (uid >= firstUser)", "  if (uid > firstUser)"],
+    ["mode & 0o002", "mode & 0"],
+  ]),
+  ...within("src/populate/apply/sockets.ts", "attack/sockets.test.ts", [
+    ["stat === undefined || (stat.mode & C.S_IFMT) === C.S_IFSOCK", "stat !== null"],
   ]),
   ...within("src/jail/fs/live-mounts.ts", "e2e/live.test.ts", [
     ["return names.length === 0\n", "return names.length >= 0\n"],
@@ -507,7 +545,16 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/populate/apply/live.ts", "e2e/live.test.ts", [
     ["!ALLOWED.test(each) || ", ""],
     [" || /\\/\\.\\.?$/.test(each)", ""],
+    ["  for (const path of named) requireNoJailIn(path, jail);\n", ""],
+    ["[jail, ...knownJails().map((known) => known.jail.path)]", "[jail]"],
   ]),
+  ...within("src/populate/populate.ts", "e2e/live.test.ts", [
+    ["liveProblem(root, request.live, recordedLive(root, manifest))", "liveProblem(root, request.live, [])"],
+  ]),
+  ...within("src/populate/apply/library-cache.ts", "e2e/live.test.ts", [
+    ["host !== undefined && host.mtime > found.stat.mtime", "host === undefined"],
+  ]),
+  ...within("src/jails/adopt.ts", "e2e/live.test.ts", [["    if (live?.length) content.live = live;\n", ""]]),
   ...within("ffi/mounts.ts", "attack/live.test.ts", [
     ["MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID", "MOUNT_ATTR_NOSUID"],
     ["MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV", "MOUNT_ATTR_NODEV"],
@@ -517,6 +564,7 @@ export const JAIL: readonly Mutant[] = [
   ]),
   ...within("src/populate/apply/library-cache.ts", "attack/host-mount.test.ts", [
     ['    requireNoHostMount(root, etc, "/etc");\n', ""],
+    ["    if (cache !== undefined) requireNoHostMount(root, etc, CACHE, cache.stat);\n", ""],
   ]),
   ...within("src/log-socket/monitor/bound-socket.ts", "e2e/socketd-places.test.ts", [
     ["  if (system !== undefined) {", "  if (system === null) {"],

@@ -71,6 +71,28 @@ export const COMMANDS: Readonly<Record<string, Scene>> = {
       },
     },
   },
+  "jailkit-export.8": {
+    prepare: makeJail(JAIL, "uidbasics"),
+    steps: {
+      "jailkit export -o /root/jail.json /srv/jail": {
+        after: ({ m }) => expect(m.stat("/root/jail.json")?.mode).toBe(0o100600),
+      },
+    },
+  },
+  "jailkit-import.8": {
+    prepare({ m }) {
+      m.must(["jk_init", "-j", JAIL, "basicshell"]);
+      m.must(["jk_addjailuser", "-s", "/bin/bash", "-j", JAIL, "anna"]);
+      m.must(["jailkit", "export", "-o", "/root/jail.json", JAIL]);
+      m.must(["jailkit", "delete", "--yes", "--unjail", JAIL]);
+      m.must(["userdel", "anna"]);
+    },
+    steps: {
+      "jailkit import --dry-run --create-users -j /srv/jail /root/jail.json": {
+        after: ({ m }) => expect(m.read("/etc/passwd")).toContain(`:${JAIL}/./home/anna:`),
+      },
+    },
+  },
   "jailkit-forget.8": {
     prepare: makeJail(JAIL, "uidbasics"),
     steps: {

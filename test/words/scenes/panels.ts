@@ -39,6 +39,17 @@ export const PANELS: Scene = {
     },
     "jk_cp --json --remove -j /srv/customer -- /usr/bin/strace": json,
     "jailkit adopt --json /srv/old": json,
+    "jailkit export /srv/customer > /root/customer.json": {
+      after: ({ m }) => void reportOf(REPORT_SCHEMAS["jailkit export"], m.read("/root/customer.json")),
+    },
+    "jailkit import --json --dry-run --without-users -j /srv/second /root/customer.json": {
+      after(stage, outputs, lines) {
+        checkJson(stage, outputs, lines);
+        const { m } = stage;
+        expect(m.must(["jk_update", "--check", "-j", "/srv/second"]).stdout).toBe("");
+        expect(m.must(["jailkit", "list", "/srv/second"]).stdout).toMatch(/ready +- +basicshell/);
+      },
+    },
     "jailkit forget --json --dry-run /srv/old": {
       after(stage, outputs, lines) {
         checkJson(stage, outputs, lines);

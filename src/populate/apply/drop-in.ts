@@ -1,0 +1,31 @@
+import { type ByteString, toBytes } from "../../../ffi/bytes.ts";
+import { parentOf } from "../../../ffi/paths.ts";
+import { display } from "../../cli/display.ts";
+import { JailkitError } from "../../cli/error.ts";
+import { withTree } from "../../jail/fs/look.ts";
+import { withDirectory } from "../../jail/fs/walk.ts";
+import { makeDirectories, putFile } from "../../jail/fs/write.ts";
+import { onlyRootWrites } from "../../system/exchange.ts";
+
+/**
+ * Creates a drop-in `path` ("/jk_socketd.d/NAME.ini") below the configuration `directory`, by one rename. Throws
+ * JailkitError if users other than root can write its directory, or, without `replace`, if the file exists.
+ */
+export function putDropIn(
+  directory: ByteString,
+  path: ByteString,
+  text: ByteString,
+  options: { replace: boolean },
+): void {
+  const attributes = { mode: 0o755, uid: 0, gid: 0 };
+  withTree((tree) => makeDirectories(tree, directory, () => attributes));
+  withTree((root) => {
+    makeDirectories(root, parentOf(path), () => attributes);
+    if (!withDirectory(root, parentOf(path), ({ stat }) => onlyRootWrites(stat))) {
+      const message = `${display(directory + parentOf(path))}: must belong to root and be writable by root alone`;
+      throw new JailkitError("config-unsafe", 1, message);
+    }
+    if (putFile(root, path, toBytes(text), { ...attributes, mode: 0o644 }, options) !== "kept") return;
+    throw new JailkitError("file-exists", 1, `${display(directory + path)}: is there already`);
+  }, directory);
+}

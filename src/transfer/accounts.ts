@@ -1,0 +1,200 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { normalPath } from "../../ffi/paths.ts";
+import { quoted } from "../cli/display.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
+import { isJailsOwn } from "../jail/accounts/home-place.ts";
+import { joinHome } from "../jail/accounts/separator.ts";
+import { isPlainName, nameFault } from "../system/account-name.ts";
+import { JAILED_GROUP } from "../system/account-tools.ts";
+import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
+import { isAdministrators } from "../users/groups.ts";
+import { DEFAULT_GROUP } from "../users/new-account.ts";
+import type { TransferUser } from "./document.ts";
+
+interface IdRange {
+  readonly least: number;
+  readonly most: number;
+}
+
+const isIn = ({ least, most }: IdRange, id: number): boolean => id >= least && id <= most;
+
+/** What this machine knows about accounts. */
+export interface AccountFacts {
+  userByName(name: ByteString): PasswdEntry | undefined;
+  userByUid(uid: number): PasswdEntry | undefined;
+  groupByName(name: ByteString): GroupEntry | undefined;
+  groupByGid(gid: number): GroupEntry | undefined;
+  /** The ids that users and their groups have; others are the system's, or of containers of other users. */
+  readonly uids: IdRange;
+  readonly gids: IdRange;
+}
+
+interface AccountOptions {
+  /** The new jail. */
+  readonly jail: ByteString;
+  readonly createUsers: boolean;
+  readonly trusted: boolean;
+}
+
+/** What is done about one account. */
+export interface AccountChoice {
+  readonly user: TransferUser;
+  /** "here": it lives in the jail on this machine already; "create": it is created; "absent": nothing is done. */
+  readonly state: "here" | "create" | "absent";
+  /** The primary group is created first. */
+  readonly createGroup: boolean;
+  /** Groups of this machine that it joins. */
+  readonly joins: readonly GroupEntry[];
+}
+
+export interface AccountChoices {
+  readonly choices: readonly AccountChoice[];
+  readonly problems: readonly { code: string; path: ByteString; message: string }[];
+  readonly warnings: readonly string[];
+}
+
+// Nobody, and (uid_t) -1 of 16 bits.
+const NOBODY = new Set([65_534, 65_535]);
+
+/**
+ * Decides about the accounts of a transfer, which another machine has named: an account that is here and lives elsewhere is
+ * never touched, and none gets an id or a group of the system unless the administrator trusts the file. Pure.
+ */
+export function chooseAccounts(
+  users: readonly TransferUser[],
+  facts: AccountFacts,
+  options: AccountOptions,
+): AccountChoices {
+  const problems: AccountChoices["problems"][number][] = [];
+  const warnings: string[] = [];
+  const choices: AccountChoice[] = [];
+  const names = new Set<ByteString>();
+  const uids = new Set<number>();
+  const madeGroups = new Map<ByteString, number>();
+  const refuse = (user: TransferUser, code: string, message: string) => {
+    problems.push({ code, path: user.name, message: `user ${quoted(user.name)}: ${message}` });
+  };
+  for (const user of users) {
+    if (names.has(user.name) || uids.has(user.uid)) {
+      refuse(user, "bad-user", "the file has another user with this name or uid");
+      continue;
+    }
+    names.add(user.name);
+    uids.add(user.uid);
+    const fault = valueFault(user);
+    if (fault !== undefined) {
+      refuse(user, "bad-user", fault);
+      continue;
+    }
+    const here = facts.userByName(user.name);
+    if (here !== undefined) {
+      const other = otherAccount(user, here, options.jail);
+      if (other !== undefined) refuse(user, "user-exists", other);
+      else choices.push({ user, state: "here", createGroup: false, joins: [] });
+      continue;
+    }
+    const creates = options.createUsers && user.local;
+    const owner = facts.userByUid(user.uid);
+    const unusable =
+      owner === undefined
+        ? creates && newFault(user, facts, options, madeGroups)
+        : `the uid ${user.uid} belongs to ${quoted(owner.name)} on this machine`;
+    if (typeof unusable === "string") {
+      refuse(user, "bad-id", unusable);
+      continue;
+    }
+    if (!creates) {
+      warnings.push(absentLine(user));
+      choices.push({ user, state: "absent", createGroup: false, joins: [] });
+      continue;
+    }
+    const createGroup = facts.groupByName(user.group) === undefined && !madeGroups.has(user.group);
+    if (createGroup) madeGroups.set(user.group, user.gid);
+    choices.push({ user, state: "create", createGroup, joins: joinsOf(user, facts, options, warnings) });
+  }
+  return { choices, problems, warnings };
+}
+
+/** Why the values of an account cannot be used on any machine; undefined if they can. */
+function valueFault({ name, uid, group, comment, home, shell }: TransferUser): string | undefined {
+  const bad = nameFault(name) ?? nameFault(group);
+  if (bad !== undefined)
+    return `the name of the user or of its group ${quoted(group)} cannot be used: ${bad}`;
+  // In files with sections for users, it means everybody.
+  if (name === "DEFAULT") return "that is no name of a user";
+  if (uid === 0) return "a jail cannot hold root";
+  if (NOBODY.has(uid)) return `the uid ${uid} means nobody`;
+  if (/[:\n]/.test(comment + home + shell)) return "its comment, home or shell breaks passwd(5)";
+  const plain = home.startsWith("/") && normalPath(home) === home;
+  if (!plain || isJailsOwn(home)) return `the home ${quoted(home)} is a directory of the jail's own`;
+  if (!shell.startsWith("/") || normalPath(shell) !== shell) return `the shell ${quoted(shell)} is no path`;
+  return undefined;
+}
+
+/** Why the account of that name on this machine is another one; undefined if it is the same and lives in the jail. */
+function otherAccount(
+  { name, uid, home }: TransferUser,
+  here: PasswdEntry,
+  jail: ByteString,
+): string | undefined {
+  if (here.uid !== uid)
+    return `it has the uid ${here.uid} on this machine, and ${uid} in the file: change one, or use --without-users`;
+  const wanted = joinHome(jail, home);
+  if (here.home === wanted) return undefined;
+  const later = `jk_jailuser -j ${shellWord(jail)} ${operands(name)}`;
+  return `the account is on this machine already, with the home ${quoted(here.home)}, not ${quoted(wanted)}: use --without-users, and jail it afterwards: ${later}`;
+}
+
+/** Why a new account cannot have these ids and groups here; false if it can. */
+function newFault(
+  { uid, gid, group, name }: TransferUser,
+  facts: AccountFacts,
+  { trusted }: AccountOptions,
+  madeGroups: ReadonlyMap<ByteString, number>,
+): string | false {
+  const trust = "if you trust the file, use --trusted";
+  if (!isIn(facts.uids, uid) && !trusted)
+    return `the uid ${uid} is not in the range of users, in /etc/login.defs; ${trust}`;
+  const named = facts.groupByName(group)?.gid ?? madeGroups.get(group);
+  const numbered = facts.groupByGid(gid)?.name ?? [...madeGroups].find(([, made]) => made === gid)?.[0];
+  const shown = `the group ${quoted(group)}`;
+  if (named !== undefined && named !== gid)
+    return `${shown} has the gid ${named} on this machine or for another user, and ${gid} here in the file`;
+  if (named === undefined && numbered !== undefined)
+    return `${shown} has the gid ${gid} in the file, which belongs to ${quoted(numbered)}`;
+  if (!isIn(facts.gids, gid) && group !== DEFAULT_GROUP && !trusted)
+    return `the gid ${gid} of ${shown} is not in the range of users, in /etc/login.defs; ${trust}`;
+  if (isAdministrators(group) && !trusted) return `a member of ${shown} can become root; ${trust}`;
+  if (isPlainName(name) && isPlainName(group)) return false;
+  return "useradd(8) accepts letters, digits, '_', '.', '-', and a '$' at the end: create the account by hand";
+}
+
+function absentLine({ name, local }: TransferUser): string {
+  const what = `this machine has no account ${quoted(name)}`;
+  if (local) return `${what}: --create-users creates it`;
+  return `${what}: it comes from a name service (LDAP), which this machine must ask too`;
+}
+
+/** The groups of this machine that an account joins; a line for each other one. */
+function joinsOf(
+  { name, groups }: TransferUser,
+  facts: AccountFacts,
+  { trusted }: AccountOptions,
+  warnings: string[],
+): GroupEntry[] {
+  return groups.flatMap((group) => {
+    const here = facts.groupByName(group.name);
+    // Its gid differs between machines, and it only takes rights away.
+    if (here !== undefined && group.name === JAILED_GROUP) return [here];
+    const same = here !== undefined && here.gid === group.gid;
+    const plain = same && isIn(facts.gids, group.gid) && !isAdministrators(group.name);
+    if (here !== undefined && (plain || trusted)) return [here];
+    const user = `user ${quoted(name)} does not join the group ${quoted(group.name)}`;
+    warnings.push(
+      here === undefined
+        ? `${user}, which this machine does not have`
+        : `${user}: its members may have more rights here; if it should: gpasswd -a ${operands(name, group.name)}`,
+    );
+    return [];
+  });
+}

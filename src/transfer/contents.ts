@@ -1,0 +1,236 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { S_ISGID, S_ISUID } from "../../ffi/constants.ts";
+import { directoryOf, normalPath } from "../../ffi/paths.ts";
+import { display, quoted } from "../cli/display.ts";
+import { describeError } from "../cli/error.ts";
+import type { ManifestRequest } from "../jail/record/manifest.ts";
+import type { Loader } from "../libraries/closure.ts";
+import { type Live, liveOf } from "../populate/apply/live.ts";
+import { type LogLimits, USUAL_LIMITS } from "../populate/apply/log-socket.ts";
+import { readSockets } from "../populate/apply/sockets.ts";
+import type { Entry, PopulateProblem, Want } from "../populate/entry.ts";
+import { emptyFileSystem, type FileSystem } from "../populate/file-system.ts";
+import { isPassedOver } from "../populate/passed-over.ts";
+import type { Draft } from "../populate/plan/draft.ts";
+import { makePlan } from "../populate/plan/plan.ts";
+import { givenOptions } from "../populate/record/requests.ts";
+import { createCompanions } from "../profile/companions.ts";
+import { readProfile } from "../profile/profile.ts";
+import { copyWant, logSocketDirectory } from "../profile/recipe.ts";
+import { selectSections } from "../profile/sections.ts";
+import type { Transfer, TransferRequest } from "./document.ts";
+import type { SectionChoice } from "./sections.ts";
+
+/** What the requests of a transfer bring on this machine. */
+export interface Contents {
+  /** For the record of the new jail. */
+  readonly requests: readonly ManifestRequest[];
+  readonly live: Live | undefined;
+  readonly entries: readonly Entry[];
+  /** The paths of the entries, as the jail sees them. */
+  readonly planned: Draft["planned"];
+  readonly needProc: boolean;
+  /** Reasons not to import. */
+  readonly problems: readonly PopulateProblem[];
+  /** Each of what needs --trusted, printable. */
+  readonly grants: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+type ContentRequests = Pick<Transfer, "requests" | "live" | "logSocket">;
+
+interface ContentOptions {
+  /** The new jail. */
+  readonly jail: ByteString;
+  /** Leave out what this machine does not have. */
+  readonly force: boolean;
+}
+
+/** Plans the contents of a new jail by the requests of a transfer; changes nothing. */
+export function planContents(
+  transfer: ContentRequests,
+  choice: SectionChoice,
+  options: ContentOptions,
+  host: FileSystem,
+  loader: Loader,
+): Contents {
+  const { jail, force } = options;
+  const problems: PopulateProblem[] = [];
+  const warnings: string[] = [];
+  const lacks = (problem: PopulateProblem) => {
+    if (force) warnings.push(`${problem.message}; it is left out`);
+    else problems.push(problem);
+  };
+  const live = liveIn(transfer.live, host, jail, problems);
+  const requests = transfer.requests
+    .map((request) => presentIn(request, choice, host, lacks))
+    .filter(({ names }) => names.length > 0);
+  const read = readRequests(requests, choice, host, loader, problems);
+  const plan = makePlan({
+    ...{ host, loader, jailPath: jail, wants: read.wants, jail: emptyFileSystem, force: false },
+    live: live?.directories ?? [],
+    companions: createCompanions(() => choice.ini, host, loader),
+  });
+  const empty = read.needFiles.filter((name) => !plan.satisfied.has(name));
+  for (const path of empty) {
+    const message = `no file of section ${quoted(path)} is on this machine`;
+    lacks({ code: "nothing-found", path, message });
+  }
+  if (force && empty.length > 0) {
+    const rest = planContents(without(transfer, empty), choice, options, host, loader);
+    return { ...rest, warnings: [...new Set([...warnings, ...rest.warnings])] };
+  }
+  for (const problem of [...plan.problems, ...(plan.unsafe ? [plan.unsafe] : [])])
+    if (isPassedOver(problem)) warnings.push(problem.message);
+    else problems.push(problem);
+  const sockets = readSockets(read.sockets, jail);
+  problems.push(...sockets.problems);
+  if (requests.length === 0 && problems.length === 0)
+    problems.push({ code: "nothing-found", path: jail, message: "nothing of the jail is on this machine" });
+  return {
+    requests: requests.map(recordOf),
+    ...{ live, entries: plan.entries, planned: plan.planned, problems, needProc: read.needProc },
+    grants: grantsOf({ ...transfer, requests, sockets: sockets.directories }, choice, plan.entries),
+    warnings: [...warnings, ...read.warnings, ...sockets.warnings, ...plan.warnings],
+  };
+}
+
+/** A transfer without some sections. */
+const without = (transfer: ContentRequests, sections: readonly ByteString[]): ContentRequests => ({
+  ...transfer,
+  requests: transfer.requests.map((request) => ({
+    ...request,
+    names: request.names.filter((name) => request.tool !== "jk_init" || !sections.includes(name)),
+  })),
+});
+
+function liveIn(
+  directories: readonly ByteString[],
+  host: FileSystem,
+  jail: ByteString,
+  problems: PopulateProblem[],
+): Live | undefined {
+  if (directories.length === 0) return undefined;
+  // On a host without a merged /usr, they are named too.
+  const named = directories.filter((path) => !/^\/(?:s?bin|lib[^/]*)$/.test(path));
+  try {
+    return liveOf(named.join(","), host, jail);
+  } catch (error) {
+    problems.push({ code: "live-source", path: named[0] ?? "", message: describeError(error) });
+    return undefined;
+  }
+}
+
+/** A request without what this machine lacks. */
+function presentIn(
+  request: TransferRequest,
+  { ini, lacking }: SectionChoice,
+  host: FileSystem,
+  lacks: (problem: PopulateProblem) => void,
+): TransferRequest {
+  const isHere = (name: ByteString): boolean => {
+    if (request.tool === "jk_init") {
+      if (!lacking.has(name) && ini.sections.some((section) => section.name === name)) return true;
+      const message = `section ${quoted(name)} does not exist on this machine`;
+      lacks({ code: "no-such-section", path: name, message });
+      return false;
+    }
+    const plain = name.startsWith("/") && normalPath(name) === name;
+    if (plain && host.stat(name) !== undefined) return true;
+    const why = plain ? "does not exist on this machine" : "is not an absolute path without '..'";
+    lacks({ code: "no-such-file", path: name, message: `${display(name)} ${why}` });
+    return false;
+  };
+  return { ...request, names: request.names.filter(isHere) };
+}
+
+/** The wants of requests, as jk_init and jk_cp have them. */
+function readRequests(
+  requests: readonly TransferRequest[],
+  { ini }: SectionChoice,
+  host: FileSystem,
+  loader: Loader,
+  problems: PopulateProblem[],
+) {
+  const wants: Want[] = [];
+  const needFiles: ByteString[] = [];
+  const warnings: string[] = [];
+  const sockets: ByteString[] = [];
+  let needProc = false;
+  for (const request of requests) {
+    if (request.tool === "jk_cp") {
+      wants.push(...request.names.map((name) => copyWant(name, request)));
+      continue;
+    }
+    try {
+      const selection = selectSections(ini, request.names);
+      const profile = readProfile(selection.sections, host, loader.libraryDirectories(), request.copyShell);
+      wants.push(...profile.wants, ...(profile.needLogsocket ? [logSocketDirectory] : []));
+      needFiles.push(...request.names.filter((name) => profile.needFiles.has(name)));
+      warnings.push(...selection.warnings, ...profile.warnings);
+      sockets.push(...profile.sockets);
+      needProc ||= profile.needProc;
+    } catch (error) {
+      problems.push({ code: "bad-section", path: request.names[0] ?? "", message: describeError(error) });
+    }
+  }
+  return { wants, needFiles, warnings, sockets, needProc };
+}
+
+function recordOf({ tool, names, ...options }: TransferRequest): ManifestRequest {
+  const init = tool === "jk_init";
+  const { hardlink, copyShell, owner, setuid } = options;
+  return {
+    tool,
+    sections: init ? [...names] : [],
+    operands: init ? [] : [...names],
+    options: givenOptions(init ? { "copy-shell": copyShell, hardlink } : { owner, setuid, hardlink }),
+    time: Math.floor(Date.now() / 1000),
+  };
+}
+
+// Devices that every user of the host may use as well.
+const USUAL_DEVICES = new Set(
+  ["null", "zero", "full", "random", "urandom", "tty", "ptmx"].map((name) => `/dev/${name}`),
+);
+
+const SPECIAL = S_ISUID | S_ISGID;
+
+const USUAL_LIVE = /^\/(?:usr|s?bin|lib[^/]*)$/;
+
+/**
+ * What the other machine asks for that gives users of the jail more than copies of files: owners, setuid bits, devices,
+ * more messages in the log, sockets, and other directories of a live jail than /usr. It does not matter whether a section of this
+ * machine has it: the administrator has not asked for that section in this jail.
+ */
+function grantsOf(
+  { requests, live, sockets, logSocket }: ContentRequests & { readonly sockets: readonly ByteString[] },
+  { dropIns }: SectionChoice,
+  entries: readonly Entry[],
+): string[] {
+  const grants = new Set<string>();
+  const kept = (path: ByteString, setuid: boolean) =>
+    grants.add(`${display(path)} is copied with ${setuid ? "setuid and setgid bits" : "its owner"}`);
+  for (const { names, owner, setuid } of requests)
+    for (const name of setuid || owner ? names : []) kept(name, setuid);
+  // What they name may get these later.
+  for (const { values } of dropIns) {
+    for (const path of values.pathsWOwner) kept(path, false);
+    for (const path of values.pathsWSetuid) kept(path, true);
+  }
+  for (const { path, type, mode, uid, gid } of entries) {
+    if (type === "device" && !USUAL_DEVICES.has(path)) grants.add(`${display(path)} is a device`);
+    if ((mode & SPECIAL) !== 0) kept(path, true);
+    else if (uid !== 0 || gid !== 0) kept(path, false);
+  }
+  const visible = [...sockets, ...dropIns.flatMap(({ values }) => values.sockets.map(directoryOf))];
+  for (const path of [...live.filter((each) => !USUAL_LIVE.test(each)), ...visible])
+    grants.add(`${display(path)} of this machine is mounted in the jail`);
+  if (logSocket !== undefined && exceeds(logSocket, USUAL_LIMITS))
+    grants.add("the log socket relays more than that of a new jail");
+  return [...grants];
+}
+
+/** True if a jail may log more by the first limits than by the second. */
+const exceeds = (one: LogLimits, other: LogLimits): boolean =>
+  one.base / one.interval > other.base / other.interval || one.peak > other.peak;

@@ -1,0 +1,197 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { display, quoted } from "../cli/display.ts";
+import { JailkitError } from "../cli/error.ts";
+import { shellWord } from "../cli/shell-word.ts";
+import { readKeys } from "../config/keys.ts";
+import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
+import type { IniFile, IniSection } from "../config/model.ts";
+import { chrootshKeys } from "../config/schemas/chrootsh.ts";
+import { initKeys } from "../config/schemas/init.ts";
+import { lshKeys } from "../config/schemas/lsh.ts";
+import { readSocketdSection } from "../config/schemas/socketd.ts";
+import { readJailAccounts } from "../jail/accounts/accounts.ts";
+import { jailedUsers, namesOf } from "../jail/accounts/jailed-users.ts";
+import { splitHome } from "../jail/accounts/separator.ts";
+import { knownServiceUsers } from "../jail/accounts/service-users.ts";
+import type { JailRoot } from "../jail/fs/walk.ts";
+import { type ManifestRequest, openManifest } from "../jail/record/manifest.ts";
+import { openNamedJail } from "../jail/record/named-jail.ts";
+import { jailSections } from "../jails/jails.ts";
+import { asksForFiles } from "../populate/record/requests.ts";
+import { supplementaryGroups } from "../system/account-tools.ts";
+import { groupByGid, type PasswdEntry, passwdByName } from "../system/accounts.ts";
+import { hostAccounts } from "../system/host-accounts.ts";
+import { hasProcLine } from "../update/extras.ts";
+import { LIMITED_SHELL } from "../users/open-jail.ts";
+import { readPolicies } from "../users/policy.ts";
+import type { NamedKeys, Transfer, TransferRequest, TransferSection, TransferUser } from "./document.ts";
+import { knownKeys, SECTIONS_FILE } from "./sections.ts";
+
+/** What a jail was made from, and printable lines about what is not part of it. */
+export interface Gathered {
+  readonly transfer: Transfer;
+  readonly warnings: readonly string[];
+}
+
+/** Reads what a jail was made from. Throws JailkitError if it has no record, or its configuration cannot be read. */
+export function gather(jail: ByteString): Gathered {
+  using root = openNamedJail(jail);
+  const { requests, live = [] } = openManifest(root).content;
+  const files = requests.filter(asksForFiles);
+  if (files.length === 0) {
+    const remedy = `jailkit adopt ${shellWord(root.path)}`;
+    const message = `${display(root.path)}: has no record of its contents; create one with: ${remedy}`;
+    throw new JailkitError("unrecorded", 1, message, undefined, remedy);
+  }
+  const warnings: string[] = [];
+  const { sections, missing } = sectionsOf(files, warnings);
+  const users = usersOf(root, warnings);
+  for (const { file } of jailSections().filter((section) => section.jail === root.path))
+    warnings.push(`${display(file)} has a section for the jail, which is not part of the export`);
+  const transfer = {
+    jail: root.path,
+    requests: files.flatMap((request) => requestOf(request, missing)),
+    live,
+    sections,
+    users,
+    policies: policiesOf(root, users, warnings),
+    settings: settingsOf(users, warnings),
+    logSocket: logSocketOf(root.path, warnings),
+    proc: hasProcLine(root.path),
+  };
+  return { transfer, warnings };
+}
+
+function requestOf(
+  { tool, sections, operands, options }: ManifestRequest,
+  missing: ReadonlySet<ByteString>,
+): TransferRequest[] {
+  const init = tool === "jk_init";
+  const names = init ? sections.filter((name) => !missing.has(name)) : operands;
+  if (names.length === 0) return [];
+  const flag = (name: string) => options[name] === true;
+  return [
+    {
+      tool: init ? "jk_init" : "jk_cp",
+      names,
+      copyShell: flag("copy-shell"),
+      hardlink: flag("hardlink"),
+      owner: flag("owner"),
+      setuid: flag("setuid"),
+    },
+  ];
+}
+
+/** The sections of requests with those that they include, from the files that they were requested from. */
+function sectionsOf(requests: readonly ManifestRequest[], warnings: string[]) {
+  const files = new Map<ByteString, IniFile | undefined>();
+  const found = new Map<ByteString, TransferSection & { from: ByteString }>();
+  const missing = new Set<ByteString>();
+  const add = (ini: IniFile | undefined, name: ByteString, file: ByteString): void => {
+    const section = ini?.sections.find((each) => each.name === name);
+    if (section === undefined) {
+      missing.add(name);
+      warnings.push(`section ${quoted(name)} does not exist in ${display(file)}, and is left out`);
+      return;
+    }
+    const before = found.get(name);
+    if (before !== undefined && before.from !== section.file) {
+      const both = `${display(before.from)} and ${display(section.file)}`;
+      throw new JailkitError(
+        "two-sections",
+        1,
+        `section ${quoted(name)} is taken from two files, ${both}: rename one`,
+      );
+    }
+    if (before !== undefined) return;
+    const { keys, others } = knownKeys(section, initKeys);
+    for (const key of others)
+      warnings.push(`section ${quoted(name)}: the unknown key ${quoted(key)} is left out`);
+    found.set(name, { name, own: section.file !== SECTIONS_FILE, keys, from: section.file });
+    for (const each of readKeys(section, initKeys).includesections)
+      if (ini?.sections.some((other) => other.name === each)) add(ini, each, file);
+  };
+  for (const { tool, sections, options } of requests) {
+    if (tool !== "jk_init") continue;
+    const file = typeof options.configfile === "string" ? options.configfile : SECTIONS_FILE;
+    const ini = files.getOrInsertComputed(file, () => loadConfig(file, { dialect: "py" }));
+    for (const name of sections) add(ini, name, file);
+  }
+  return { sections: [...found.values()].map(({ from: _, ...section }) => section), missing };
+}
+
+function usersOf(root: JailRoot, warnings: string[]): TransferUser[] {
+  const all = jailedUsers();
+  const services = knownServiceUsers(root, namesOf(all), hostAccounts());
+  if (services.unknown !== undefined) warnings.push(`users may be missing: ${services.unknown}`);
+  const accounts = readJailAccounts(root);
+  const here = [...all.filter(({ jail }) => jail === root.path), ...services.users];
+  return here.flatMap(({ name, fromService = false }) => {
+    const user = passwdByName(name);
+    const home = splitHome(user?.home ?? "")?.home;
+    if (user === undefined || home === undefined) {
+      warnings.push(`user ${quoted(name)} cannot be looked up, and is left out`);
+      return [];
+    }
+    const shell = accounts.userByName(name)?.shell;
+    if (shell === undefined)
+      warnings.push(`user ${quoted(name)} is not in the jail's etc/passwd: the shell is taken to be jk_lsh`);
+    return [transferUser(user, home, shell || LIMITED_SHELL, !fromService)];
+  });
+}
+
+function transferUser(user: PasswdEntry, home: ByteString, shell: ByteString, local: boolean): TransferUser {
+  const { name, uid, gid, gecos } = user;
+  const groups = supplementaryGroups(user).flatMap((each) => groupByGid(each) ?? []);
+  return {
+    ...{ name, uid, gid, shell, local, comment: gecos },
+    group: groupByGid(gid)?.name ?? "",
+    groups: groups.map((group) => ({ name: group.name, gid: group.gid })),
+    home: home.startsWith("/") ? home : `/${home}`,
+  };
+}
+
+/** A section with the keys of a table; a line for each other key. */
+function namedKeys(
+  section: IniSection,
+  table: Parameters<typeof knownKeys>[1],
+  warnings: string[],
+): NamedKeys {
+  const { keys, others } = knownKeys(section, table);
+  const place = `${display(section.file)}: section ${quoted(section.name)}`;
+  for (const key of others) warnings.push(`${place}: the unknown key ${quoted(key)} is left out`);
+  return { name: section.name, keys };
+}
+
+function policiesOf(root: JailRoot, users: readonly TransferUser[], warnings: string[]): NamedKeys[] {
+  const groups = users.flatMap(({ group }) => `group ${group}`);
+  const names = new Set(["DEFAULT", ...groups, ...users.map(({ name }) => name)]);
+  const first = new Map<ByteString, IniSection>();
+  // Of equal names the first counts.
+  for (const section of readPolicies(root).ini.sections)
+    if (names.has(section.name) && !first.has(section.name)) first.set(section.name, section);
+  return [...first.values()].map((section) => namedKeys(section, lshKeys, warnings));
+}
+
+function settingsOf(users: readonly TransferUser[], warnings: string[]): NamedKeys[] {
+  const sections = loadConfig(`${CONFIG_DIRECTORY}/jk_chrootsh.ini`, { dialect: "c" })?.sections ?? [];
+  const groups = new Set(users.map(({ group }) => `group ${group}`));
+  for (const { name, file } of sections)
+    if (groups.has(name))
+      warnings.push(`${display(file)} has a section [${display(name)}], which is not part of the export`);
+  return users.flatMap(({ name }) => {
+    const section = sections.find((each) => each.name === name);
+    return section === undefined ? [] : [namedKeys(section, chrootshKeys, warnings)];
+  });
+}
+
+function logSocketOf(jail: ByteString, warnings: string[]): Transfer["logSocket"] {
+  const ini = loadConfig(`${CONFIG_DIRECTORY}/jk_socketd.ini`, { dialect: "c" });
+  const section = ini?.sections.find(({ name }) => name === `${jail}/dev/log`);
+  if (section === undefined) return undefined;
+  const { base, peak, interval } = readSocketdSection(section);
+  for (const key of ["type", "trust"])
+    if (section.entries.some((entry) => entry.key === key))
+      warnings.push(`${display(section.file)}: the key ${key} of the log socket is left out`);
+  return { base, peak, interval };
+}

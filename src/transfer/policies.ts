@@ -1,0 +1,94 @@
+import { type ByteString, toBytes } from "../../ffi/bytes.ts";
+import { display, quoted } from "../cli/display.ts";
+import { describeError } from "../cli/error.ts";
+import { type KeyTable, readKeys } from "../config/keys.ts";
+import { CONFIG_DIRECTORY } from "../config/load.ts";
+import type { IniSection } from "../config/model.ts";
+import { scanIni } from "../config/scan.ts";
+import { chrootshKeys } from "../config/schemas/chrootsh.ts";
+import { lshKeys } from "../config/schemas/lsh.ts";
+import { dropInName, dropInText } from "../config/write.ts";
+import type { NamedKeys, TransferUser } from "./document.ts";
+import { knownKeys, sameKeys } from "./sections.ts";
+
+const COMMENT = "Written by jailkit import; it came with a jail from another machine.";
+
+/** The text of a drop-in for a section of another machine, or why there is none. Pure. */
+function textOf({ name, keys }: NamedKeys, table: KeyTable): { text: ByteString } | { problem: string } {
+  const cannot = `section [${display(name)}] cannot be used`;
+  const strange = [...keys.keys()].find((key) => !Object.hasOwn(table, key));
+  if (strange !== undefined) return { problem: `${cannot}: it has an unknown key ${quoted(strange)}` };
+  try {
+    const text = dropInText({ name, values: Object.fromEntries(keys) }, "c", COMMENT);
+    const { problems } = readKeys(scanIni(toBytes(text), "", "c").sections[0], table);
+    const bad = problems.find(({ severity }) => severity === "error");
+    return bad === undefined ? { text } : { problem: `${cannot}: ${bad.message}` };
+  } catch (error) {
+    return { problem: `${cannot}: ${describeError(error)}` };
+  }
+}
+
+type Problems = readonly { code: string; path: ByteString; message: string }[];
+
+/** Reasons not to use the sections of jk_lsh.ini: each must be for users of the jail. Pure. */
+export function policyProblems(policies: readonly NamedKeys[], users: readonly TransferUser[]): Problems {
+  const own = new Set(["DEFAULT", ...users.flatMap(({ name, group }) => [name, `group ${group}`])]);
+  const seen = new Set<ByteString>();
+  return policies.flatMap((policy) => {
+    const shown = `section [${display(policy.name)}]`;
+    const twice = seen.has(policy.name);
+    seen.add(policy.name);
+    const made = textOf(policy, lshKeys);
+    const message = twice
+      ? `${shown} is twice in the file`
+      : own.has(policy.name)
+        ? "problem" in made && made.problem
+        : `${shown} of jk_lsh.ini is for none of the users in the file`;
+    return message === false ? [] : [{ code: "bad-policy", path: policy.name, message }];
+  });
+}
+
+/** A new drop-in of jk_chrootsh.ini on this machine. */
+export interface Setting {
+  readonly name: ByteString;
+  readonly file: ByteString;
+  readonly text: ByteString;
+}
+
+interface SettingChoice {
+  readonly settings: readonly Setting[];
+  readonly problems: Problems;
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Decides which sections of jk_chrootsh.ini this machine gets: of users of the jail, for whom it has none. `here`: its
+ * own sections. `exists`: whether a file is there already. Pure.
+ */
+export function chooseSettings(
+  settings: readonly NamedKeys[],
+  users: readonly TransferUser[],
+  here: readonly IniSection[],
+  exists: (file: ByteString) => boolean,
+): SettingChoice {
+  const chosen: Setting[] = [];
+  const problems: Problems[number][] = [];
+  const warnings: string[] = [];
+  for (const setting of settings) {
+    const { name, keys } = setting;
+    const refuse = (message: string) => problems.push({ code: "bad-setting", path: name, message });
+    const shown = `section [${display(name)}] of jk_chrootsh.ini`;
+    const file = `${CONFIG_DIRECTORY}/jk_chrootsh.d/${dropInName(`/${name}`)}`;
+    const mine = here.find((section) => section.name === name);
+    const made = textOf(setting, chrootshKeys);
+    if (!users.some((user) => user.name === name)) refuse(`${shown} is for none of the users in the file`);
+    else if (chosen.some((each) => each.name === name)) refuse(`${shown} is twice in the file`);
+    else if ("problem" in made) refuse(made.problem);
+    else if (mine !== undefined) {
+      if (!sameKeys(knownKeys(mine, chrootshKeys).keys, keys))
+        warnings.push(`${shown} differs on the two machines: that of this machine is used`);
+    } else if (exists(file)) refuse(`${quoted(file)} is there already, without the ${shown}: rename it`);
+    else chosen.push({ name, file, text: made.text });
+  }
+  return { settings: chosen, problems, warnings };
+}

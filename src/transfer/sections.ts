@@ -1,0 +1,124 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { toBytes } from "../../ffi/bytes.ts";
+import { quoted } from "../cli/display.ts";
+import { describeError } from "../cli/error.ts";
+import { type KeyTable, readKeys } from "../config/keys.ts";
+import { CONFIG_DIRECTORY } from "../config/load.ts";
+import type { IniFile, IniSection } from "../config/model.ts";
+import { scanIni } from "../config/scan.ts";
+import { initKeys } from "../config/schemas/init.ts";
+import { splitList } from "../config/values.ts";
+import { dropInName, dropInText } from "../config/write.ts";
+import type { Section } from "../profile/sections.ts";
+import type { TransferSection } from "./document.ts";
+
+/** The file of sections that every machine has. */
+export const SECTIONS_FILE = `${CONFIG_DIRECTORY}/jk_init.ini`;
+
+/** The keys of a section that a table knows, lists with one blank after each comma; and the names of the others. */
+export function knownKeys(
+  { entries }: IniSection,
+  table: KeyTable,
+): { keys: Map<ByteString, ByteString>; others: ByteString[] } {
+  const keys = new Map<ByteString, ByteString>();
+  const others: ByteString[] = [];
+  for (const { key, value } of entries) {
+    if (!Object.hasOwn(table, key)) others.push(key);
+    else keys.set(key, table[key]?.kind === "list" ? splitList(value).join(", ") : value);
+  }
+  return { keys, others };
+}
+
+/** True if two sets of keys are the same, in any order. */
+export const sameKeys = (
+  one: ReadonlyMap<ByteString, ByteString>,
+  other: ReadonlyMap<ByteString, ByteString>,
+): boolean => one.size === other.size && [...one].every(([key, value]) => other.get(key) === value);
+
+/** A new drop-in of this machine with one section. */
+export interface DropIn {
+  readonly section: ByteString;
+  /** On the host. */
+  readonly file: ByteString;
+  readonly text: ByteString;
+  readonly values: Section["values"];
+}
+
+/** What is done with the sections of a transfer. */
+export interface SectionChoice {
+  readonly dropIns: readonly DropIn[];
+  /** The sections of this machine, with the new ones. */
+  readonly ini: IniFile;
+  /** Names of sections that nothing defines here. */
+  readonly lacking: ReadonlySet<ByteString>;
+  readonly problems: readonly { code: string; path: ByteString; message: string }[];
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Decides which sections of a transfer become drop-ins of this machine: those of the other administrator that this machine
+ * lacks. A section that this machine has is used as it is here. `exists`: whether a file is there already. Pure.
+ */
+export function chooseSections(
+  sections: readonly TransferSection[],
+  here: IniFile,
+  exists: (file: ByteString) => boolean,
+): SectionChoice {
+  const known = new Map(here.sections.map((section) => [section.name, section]));
+  const dropIns: DropIn[] = [];
+  const added: IniSection[] = [];
+  const lacking = new Set<ByteString>();
+  const problems: SectionChoice["problems"][number][] = [];
+  const warnings: string[] = [];
+  for (const { name, own, keys } of sections) {
+    const mine = known.get(name);
+    const shown = quoted(name);
+    if (mine !== undefined) {
+      if (!sameKeys(knownKeys(mine, initKeys).keys, keys))
+        warnings.push(`section ${shown} differs on the two machines: that of this machine is used`);
+      continue;
+    }
+    if (!own) {
+      lacking.add(name);
+      continue;
+    }
+    const made = makeDropIn(name, keys);
+    if ("problem" in made) problems.push({ code: "bad-section", path: name, message: made.problem });
+    else if (exists(made.dropIn.file))
+      problems.push({
+        code: "file-exists",
+        path: made.dropIn.file,
+        message: `${quoted(made.dropIn.file)} is there already, without the section ${shown}: rename it`,
+      });
+    else {
+      dropIns.push(made.dropIn);
+      added.push(made.section);
+    }
+  }
+  const ini = { ...here, sections: [...here.sections, ...added] };
+  return { dropIns, ini, lacking, problems, warnings };
+}
+
+function makeDropIn(
+  name: ByteString,
+  keys: ReadonlyMap<ByteString, ByteString>,
+): { dropIn: DropIn; section: IniSection } | { problem: string } {
+  const cannot = `section ${quoted(name)} cannot be used`;
+  // Readers of ini files differ on these, and lists of sections are split at commas.
+  if (/[\s,[\]]/.test(name)) return { problem: `${cannot}: its name has a blank, a comma or a bracket` };
+  const strange = [...keys.keys()].find((key) => !Object.hasOwn(initKeys, key));
+  if (strange !== undefined) return { problem: `${cannot}: it has an unknown key ${quoted(strange)}` };
+  const file = `${CONFIG_DIRECTORY}/jk_init.d/${dropInName(`/${name}`)}`;
+  try {
+    const comment = "Written by jailkit import; it came with a jail from another machine.";
+    const text = dropInText({ name, values: Object.fromEntries(keys) }, "py", comment);
+    const section = scanIni(toBytes(text), file, "py").sections.find((each) => each.name === name);
+    if (section === undefined) return { problem: cannot };
+    const { problems, ...values } = readKeys(section, initKeys);
+    const bad = problems.find(({ severity }) => severity === "error");
+    if (bad !== undefined) return { problem: `${cannot}: ${bad.message}` };
+    return { dropIn: { section: name, file, text, values }, section };
+  } catch (error) {
+    return { problem: `${cannot}: ${describeError(error)}` };
+  }
+}

@@ -1,0 +1,116 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { display } from "../cli/display.ts";
+import { JailkitError } from "../cli/error.ts";
+import { fromJsonText } from "../jail/record/manifest-text.ts";
+
+/**
+ * The form of a JSON value, with bounds. The reader below goes by it, and so does the zod schema in report-schema.ts: no
+ * tool loads zod.
+ */
+export type Shape =
+  | { readonly kind: "text"; readonly longest: number; readonly about?: string }
+  | { readonly kind: "flag"; readonly about?: string }
+  | { readonly kind: "number"; readonly least: number; readonly most: number; readonly whole: boolean }
+  | { readonly kind: "choice"; readonly of: readonly string[] }
+  | { readonly kind: "list"; readonly of: Shape; readonly most: number; readonly about?: string }
+  | { readonly kind: "object"; readonly fields: Readonly<Record<string, Shape>>; readonly about?: string }
+  /** An object with any names, and texts. */
+  | { readonly kind: "texts"; readonly most: number; readonly longest: number; readonly about?: string }
+  | { readonly kind: "nullable"; readonly of: Shape; readonly about?: string };
+
+/** The value of a shape, as it is read. */
+export type ValueOf<S extends Shape> = S extends { kind: "text" }
+  ? ByteString
+  : S extends { kind: "flag" }
+    ? boolean
+    : S extends { kind: "number" }
+      ? number
+      : S extends { kind: "choice"; of: readonly (infer Word)[] }
+        ? Word
+        : S extends { kind: "list"; of: infer Item extends Shape }
+          ? readonly ValueOf<Item>[]
+          : S extends { kind: "texts" }
+            ? ReadonlyMap<ByteString, ByteString>
+            : S extends { kind: "nullable"; of: infer Some extends Shape }
+              ? ValueOf<Some> | undefined
+              : S extends { fields: infer Fields extends Readonly<Record<string, Shape>> }
+                ? { readonly [Key in keyof Fields]: ValueOf<Fields[Key]> }
+                : never;
+
+const refuse = (place: string, what: string): never => {
+  throw new JailkitError("bad-export", 1, `${place === "" ? "the file" : display(place)} ${what}`);
+};
+
+/** Reads a value of JSON.parse. Throws JailkitError "bad-export", which names the place of the first mistake. */
+export function readShape<const S extends Shape>(value: unknown, shape: S): ValueOf<S> {
+  return read(value, shape, "") as ValueOf<S>;
+}
+
+function read(value: unknown, shape: Shape, place: string): unknown {
+  switch (shape.kind) {
+    case "text":
+      return readText(value, shape.longest, place);
+    case "flag":
+      return typeof value === "boolean" ? value : refuse(place, "is neither true nor false");
+    case "number":
+      return readNumber(value, shape, place);
+    case "choice":
+      return shape.of.find((word) => word === value) ?? refuse(place, `is not one of ${shape.of.join(", ")}`);
+    case "nullable":
+      return value === null ? undefined : read(value, shape.of, place);
+    case "list":
+      if (!Array.isArray(value)) return refuse(place, "is not a list");
+      if (value.length > shape.most) return refuse(place, `has more than ${shape.most} items`);
+      return value.map((item, index) => read(item, shape.of, `${place}[${index}]`));
+    case "texts":
+      return readTexts(value, shape, place);
+    case "object":
+      return readObject(value, shape.fields, place);
+  }
+}
+
+function readText(value: unknown, longest: number, place: string): ByteString {
+  if (typeof value !== "string") return refuse(place, "is not a text");
+  if (value.length > longest) return refuse(place, `is longer than ${longest} characters`);
+  if (/[\0-\x1f\x7f]/.test(value)) return refuse(place, "has a control character");
+  return fromJsonText(value);
+}
+
+function readNumber(value: unknown, shape: Shape & { kind: "number" }, place: string): number {
+  const { least, most, whole } = shape;
+  const fits = typeof value === "number" && value >= least && value <= most;
+  if (fits && (!whole || Number.isInteger(value))) return value;
+  return refuse(place, `is not a ${whole ? "whole " : ""}number from ${least} to ${most}`);
+}
+
+/** The own fields of an object of JSON, also one named __proto__. */
+function fieldsOf(value: unknown, place: string): ReadonlyMap<string, unknown> {
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    return refuse(place, "is not an object");
+  return new Map(Object.entries(value));
+}
+
+function readTexts(value: unknown, shape: Shape & { kind: "texts" }, place: string) {
+  const fields = fieldsOf(value, place);
+  if (fields.size > shape.most) return refuse(place, `has more than ${shape.most} fields`);
+  return new Map(
+    [...fields].map(([name, text]) => [
+      readText(name, shape.longest, place),
+      readText(text, shape.longest, `${place}.${name}`),
+    ]),
+  );
+}
+
+function readObject(value: unknown, shapes: Readonly<Record<string, Shape>>, place: string) {
+  const fields = fieldsOf(value, place);
+  const prefix = place === "" ? "" : `${place}.`;
+  // A part that is not understood could be what makes the rest safe.
+  for (const name of fields.keys())
+    if (!Object.hasOwn(shapes, name)) refuse(`${prefix}${name}`, "is not known to this version of jailkit");
+  return Object.fromEntries(
+    Object.entries(shapes).map(([name, shape]) => {
+      if (!fields.has(name)) refuse(`${prefix}${name}`, "is missing");
+      return [name, read(fields.get(name), shape, `${prefix}${name}`)];
+    }),
+  );
+}
