@@ -122,7 +122,9 @@ export function environment(): ByteString[] {
 
 /** The value of a variable in an environment, the caller's unless given; the first entry, as getenv(3) finds it. */
 export function variable(name: ByteString, entries: readonly ByteString[] = environment()) {
-  return entries.find((entry) => entry.startsWith(`${name}=`))?.slice(name.length + 1);
+  const start = `${name}=`;
+  for (const entry of entries) if (entry.startsWith(start)) return entry.slice(start.length);
+  return undefined;
 }
 
 /**
