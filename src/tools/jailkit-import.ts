@@ -14,6 +14,7 @@ import { defineTool, type ToolOutput } from "../cli/tool.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
 import { createLoader } from "../libraries/closure.ts";
 import { fileSystemAt } from "../populate/file-system.ts";
+import type { AccountChoice } from "../transfer/accounts.ts";
 import { carryOut, IMPORT, type ImportOutcome } from "../transfer/carry-out.ts";
 import { LARGEST_EXPORT, parseTransfer, type Transfer } from "../transfer/document.ts";
 import { type ImportPlan, planImport } from "../transfer/import-plan.ts";
@@ -38,8 +39,10 @@ function readTransfer(file: ByteString, trusted: boolean): Transfer {
 }
 
 /** The lines of a dry run. */
-function describe({ jail, transfer, dropIns, contents, accounts, settings }: ImportPlan): void {
-  printLine(`would create the jail ${display(jail)}, which was ${display(transfer.jail)}`);
+function describe(plan: ImportPlan): void {
+  const { jail, transfer, dropIns, contents, accounts, settings, begun } = plan;
+  const make = begun ? "complete" : "create";
+  printLine(`would ${make} the jail ${display(jail)}, which was ${display(transfer.jail)}`);
   for (const { section, file } of dropIns)
     printLine(`would add the section ${display(section)} in ${display(file)}`);
   for (const { tool, sections, operands } of contents.requests)
@@ -47,14 +50,24 @@ function describe({ jail, transfer, dropIns, contents, accounts, settings }: Imp
   for (const path of contents.live?.directories ?? [])
     printLine(`would show ${display(path)} of this machine in it, read-only`);
   printLine(`would create ${contents.entries.length} files, directories, links and devices`);
-  for (const { user, state } of accounts) {
-    const { name, uid, group, shell } = user;
-    const who = `${display(name)} (uid ${uid}, group ${display(group)}, shell ${display(shell)})`;
-    if (state === "create") printLine(`would create the account ${who}`);
-    else if (state === "here") printLine(`would enter the account ${who} in the jail`);
-  }
+  if (transfer.logSocket !== undefined || contents.needLogsocket)
+    printLine(`would add the log socket ${display(jail)}/dev/log`);
+  if (transfer.proc || contents.needProc) printLine(`would have proc mounted on ${display(jail)}/proc`);
+  for (const { name } of transfer.policies)
+    printLine(`would add the section [${display(name)}] in the jail's jk_lsh.ini`);
+  accounts.forEach(describeAccount);
   for (const { name } of settings) printLine(`would add the section [${display(name)}] of jk_chrootsh.ini`);
   printLine("(dry run: nothing was changed)");
+}
+
+function describeAccount({ user, state, createGroup, joins }: AccountChoice): void {
+  const { name, uid, gid, group, home, shell } = user;
+  const values = `uid ${uid}, group ${display(group)}, home ${display(home)}, shell ${display(shell)}`;
+  const who = `${display(name)} (${values})`;
+  if (createGroup) printLine(`would create the group ${display(group)} with the gid ${gid}`);
+  if (state === "create") printLine(`would create the account ${who}`);
+  else if (state === "here") printLine(`would enter the account ${who} in the jail`);
+  for (const join of joins) printLine(`would add it to the group ${display(join.name)}`);
 }
 
 function ended(

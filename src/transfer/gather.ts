@@ -22,15 +22,23 @@ import { supplementaryGroups } from "../system/account-tools.ts";
 import { groupByGid, type PasswdEntry, passwdByName } from "../system/accounts.ts";
 import { hostAccounts } from "../system/host-accounts.ts";
 import { hasProcLine } from "../update/extras.ts";
+import { fieldFault } from "../users/new-account.ts";
 import { LIMITED_SHELL } from "../users/open-jail.ts";
 import { readPolicies } from "../users/policy.ts";
-import type { NamedKeys, Transfer, TransferRequest, TransferSection, TransferUser } from "./document.ts";
+import {
+  LONGEST_NAME,
+  type NamedKeys,
+  type Transfer,
+  type TransferRequest,
+  type TransferSection,
+  type TransferUser,
+} from "./document.ts";
 import { knownKeys, SECTIONS_FILE } from "./sections.ts";
 
 /** What a jail was made from, and printable lines about what is not part of it. */
 export interface Gathered {
   readonly transfer: Transfer;
-  readonly warnings: readonly string[];
+  readonly warnings: string[];
 }
 
 /** Reads what a jail was made from. Throws JailkitError if it has no record, or its configuration cannot be read. */
@@ -136,15 +144,24 @@ function usersOf(root: JailRoot, warnings: string[]): TransferUser[] {
     const shell = accounts.userByName(name)?.shell;
     if (shell === undefined)
       warnings.push(`user ${quoted(name)} is not in the jail's etc/passwd: the shell is taken to be jk_lsh`);
-    return [transferUser(user, home, shell || LIMITED_SHELL, !fromService)];
+    return [transferUser(user, home, shell || LIMITED_SHELL, !fromService, warnings)];
   });
 }
 
-function transferUser(user: PasswdEntry, home: ByteString, shell: ByteString, local: boolean): TransferUser {
+function transferUser(
+  user: PasswdEntry,
+  home: ByteString,
+  shell: ByteString,
+  local: boolean,
+  warnings: string[],
+): TransferUser {
   const { name, uid, gid, gecos } = user;
+  // Users may choose it, with chfn(1) or in a directory.
+  const usable = gecos.length <= LONGEST_NAME && fieldFault("comment", gecos) === undefined;
+  if (!usable) warnings.push(`user ${quoted(name)}: the comment cannot be used elsewhere, and is left out`);
   const groups = supplementaryGroups(user).flatMap((each) => groupByGid(each) ?? []);
   return {
-    ...{ name, uid, gid, shell, local, comment: gecos },
+    ...{ name, uid, gid, shell, local, comment: usable ? gecos : "" },
     group: groupByGid(gid)?.name ?? "",
     groups: groups.map((group) => ({ name: group.name, gid: group.gid })),
     home: home.startsWith("/") ? home : `/${home}`,

@@ -106,7 +106,9 @@ test("what is missing on the new machine is told before the first change", () =>
 test("the jail is there, with its users", () => {
   const { old, fresh, sshd } = world;
   const [, dry, real] = type(blocks[0] ?? []);
-  expect(dry).toContain("would create the account customer1 (uid 5101, group users, shell /bin/bash)\n");
+  expect(dry).toContain(
+    "would create the account customer1 (uid 5101, group users, home /home/customer1, shell /bin/bash)\n",
+  );
   expect(real).toContain("created the account 'customer1' with the uid 5101 and no password\n");
   const list = (machine: typeof old) =>
     JSON.parse(machine.must(["jailkit", "list", "--json", JAIL]).stdout).jails[0];
