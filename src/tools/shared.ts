@@ -1,7 +1,7 @@
 /**
  * The start of the executable of all tools. For a program that any user may start it loads one file, which
  * build/executable.ts has made of all that the program needs: the many parts that it shares with other tools would cost a
- * login a tenth of its time. The guard names that program (hide_caller in ffi/guard/main.c); a caller cannot.
+ * login a tenth of its time. The guard names that program (program_variable in ffi/guard/main.c); a caller cannot.
  */
 export const LOGINS: Readonly<Record<string, () => Promise<{ main: () => Promise<never> }>>> = {
   jk_chrootsh: () => import("#bundle/jk_chrootsh"),
