@@ -18,6 +18,7 @@ const MS_PRIVATE = 1 << 18;
 const MOUNT_ATTR_RDONLY = 1;
 const MOUNT_ATTR_NOSUID = 2;
 const MOUNT_ATTR_NODEV = 4;
+const MOUNT_ATTR_NOEXEC = 8;
 const MOVE_MOUNT_F_EMPTY_PATH = 0x04;
 const MOVE_MOUNT_T_EMPTY_PATH = 0x40;
 
@@ -46,13 +47,14 @@ export function cloneMountOf(fd: number, path: ByteString): number {
 }
 
 /**
- * Makes the mount of the descriptor `mount` read-only, nosuid, nodev and private: mount_setattr(2), Linux 5.12. `path` is
- * for the message only.
+ * Makes the mount of the descriptor `mount` read-only, nosuid, nodev and private, and perhaps noexec: mount_setattr(2),
+ * Linux 5.12. `path` is for the message only.
  */
-export function limitMount(mount: number, path: ByteString): void {
+export function limitMount(mount: number, path: ByteString, noexec: boolean): void {
   // struct mount_attr: to set, to clear, propagation, descriptor of a user namespace.
   const attributes = new BigUint64Array(4);
-  attributes[0] = BigInt(MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+  const limits = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+  attributes[0] = BigInt(noexec ? limits | MOUNT_ATTR_NOEXEC : limits);
   attributes[2] = BigInt(MS_PRIVATE);
   // SAFETY: addressOf holds both, and the size is that of the structure.
   const empty = addressOf(cArgument(""));

@@ -118,6 +118,8 @@ export class Collected implements WalkHandlers {
     const { root, content } = this.#context;
     const isLive = barrier.kind === "mounted" && content?.live?.includes(path);
     if (isLive && liveState(root, path) === "mounted") return;
+    // The record has findings of its own about these.
+    if (barrier.kind === "mounted" && content?.sockets?.includes(path)) return;
     this.findings.add(...barrierFindings(path, hostPath(this.#context.root, path), barrier));
   }
 

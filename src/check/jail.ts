@@ -3,11 +3,12 @@ import { display } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { type JailedUser, namesOf } from "../jail/accounts/jailed-users.ts";
-import { isPrivate, liveState } from "../jail/fs/live-mounts.ts";
+import { isPrivate, liveState, restrictionsOf } from "../jail/fs/live-mounts.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { emptiedMessage, isEmptied } from "../jail/record/emptied.ts";
-import { lackingProblem } from "../jail/record/live.ts";
+import { lackingProblem, lackingSockets, mountCommand } from "../jail/record/live.ts";
 import type { ManifestContent } from "../jail/record/manifest.ts";
+import { lackingLinks } from "../populate/apply/live.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
 import type { HostAccounts } from "../system/host-accounts.ts";
 import { AccountFiles } from "./account-files.ts";
@@ -97,6 +98,7 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
     ...(emptied ? [emptiedFinding(root, users)] : []),
     ...shells,
     ...liveFindings(root, content),
+    ...(content?.sockets ?? []).flatMap((path) => socketFindings(root, path)),
     ...safetyFindings(root),
     ...closedFindings(
       root,
@@ -143,10 +145,15 @@ function strangerFindings(
   return [{ rule: "unrecorded", path: root.path, message, remedy }];
 }
 
-/** The finding about a live jail of which a directory is not mounted, or in a peer group. */
+/** The findings about a live jail: a directory that is not mounted, or in a peer group, or a link that is missing. */
 function liveFindings(root: JailRoot, content: ManifestContent | undefined): CheckFinding[] {
   const { live = [] } = content ?? {};
-  return live.flatMap((jailPath): CheckFinding[] => {
+  const links = lackingLinks(root, live).map(({ path: jailPath, target }): CheckFinding => {
+    const path = root.path + jailPath;
+    const message = `${display(path)}: the symbolic link to ${display(target)} of this live jail is missing`;
+    return { rule: "live-mount", path, jailPath, message, remedy: mountCommand(root.path) };
+  });
+  const mounts = live.flatMap((jailPath): CheckFinding[] => {
     const path = root.path + jailPath;
     const problem = lackingProblem(root, [jailPath]);
     // A mount that lacks a restriction is found by the walk.
@@ -154,10 +161,32 @@ function liveFindings(root: JailRoot, content: ManifestContent | undefined): Che
     const { message, remedy } = problem ?? {};
     if (message !== undefined) return [{ rule: "live-mount", path, jailPath, message, remedy }];
     if (isPrivate(root, jailPath)) return [];
-    const shared = `${display(path)} is in a peer group: what is mounted elsewhere may appear there`;
-    const make = `mount --make-private ${shellWord(path)}`;
-    return [{ rule: "live-mount", path, jailPath, message: shared, remedy: make }];
+    return [sharedFinding(path, jailPath)];
   });
+  return [...links, ...mounts];
+}
+
+function sharedFinding(path: ByteString, jailPath: ByteString): CheckFinding {
+  const message = `${display(path)} is in a peer group: what is mounted elsewhere may appear there`;
+  return { rule: "live-mount", path, jailPath, message, remedy: `mount --make-private ${shellWord(path)}` };
+}
+
+/** The finding about a directory with sockets of the host; none while its service is stopped. */
+function socketFindings(root: JailRoot, jailPath: ByteString): CheckFinding[] {
+  const path = root.path + jailPath;
+  const found = (message: string, remedy: ByteString) => [
+    { rule: "live-mount", path, jailPath, message, remedy } as const,
+  ];
+  const state = liveState(root, jailPath);
+  if (state === "open") {
+    const message = `${display(path)} is on the host's ${display(jailPath)}, and is not ${restrictionsOf(jailPath)}`;
+    return found(message, `mount -o remount,bind,ro,nosuid,nodev,noexec ${shellWord(path)}`);
+  }
+  if (state === "other")
+    return found(`${display(path)}: something else is mounted there`, `umount ${shellWord(path)}`);
+  const problem = lackingSockets(root, [jailPath]);
+  if (problem !== undefined) return found(problem.message, problem.remedy);
+  return state !== "mounted" || isPrivate(root, jailPath) ? [] : [sharedFinding(path, jailPath)];
 }
 
 function missingUsers(root: JailRoot, { accounts }: AccountFiles, users: readonly JailedUser[]) {

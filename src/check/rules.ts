@@ -37,7 +37,10 @@ export const RULES = {
   ),
   "host-directory": error("jail", "a directory of the host is visible in the jail"),
   "host-mount": warning("jail", "a system directory of the host is mounted in the jail, and was not checked"),
-  "live-mount": error("jail", "a system directory of the host is not mounted in the jail as it should be"),
+  "live-mount": error(
+    "jail",
+    "a directory of the host is not mounted in the jail as it should be, or a link into it is missing",
+  ),
   "dangerous-mount": error("jail", "a file system of the kernel is mounted in the jail"),
   "proc-writable": warning("jail", "proc is mounted writable in the jail"),
   "kernel-files": error("jail", "/proc or /sys of the jail contains files, but is not mounted"),

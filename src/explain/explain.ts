@@ -16,7 +16,7 @@ import { splitHome } from "../jail/accounts/separator.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { openJailRoot, openTree } from "../jail/fs/walk.ts";
 import { emptiedMessage, isEmptied } from "../jail/record/emptied.ts";
-import { notMounted } from "../jail/record/live.ts";
+import { lackingProblem, lackingSockets } from "../jail/record/live.ts";
 import { openManifest } from "../jail/record/manifest.ts";
 import type { Missing } from "../libraries/dependency.ts";
 import { groupByGid, passwdByName, passwdByUid } from "../system/accounts.ts";
@@ -124,16 +124,19 @@ function explainLsh(report: LoginReport, session: LimitedSession): void {
   explainLimited(report, session, place, [shell, ...session.arguments], given);
 }
 
-/** Adds a warning if the jail is live and not mounted. Only root can read the record. */
+/** Adds a warning if a directory of the host should be mounted in the jail and is not. Only root can read the record. */
 function explainMounts(report: LoginReport): void {
   const { jail } = report;
   if (jail === undefined) return;
-  const problem = answered(() => {
+  const problems = answered(() => {
     using root = openJailRoot(jail);
-    return notMounted(root);
+    const { content } = openManifest(root);
+    return { live: lackingProblem(root, content.live), sockets: lackingSockets(root, content.sockets) };
   });
-  if (problem === undefined) return;
-  report.steps.push(stepsOf(JK_CHROOTSH)("live-mount", "warned", problem.message, problem.remedy));
+  const { live, sockets } = problems ?? {};
+  const step = stepsOf(JK_CHROOTSH);
+  if (live !== undefined) report.steps.push(step("live-mount", "warned", live.message, live.remedy));
+  if (sockets !== undefined) report.steps.push(step("sockets", "warned", sockets.message, sockets.remedy));
 }
 
 /** Adds missing dependencies of the executed programs. */

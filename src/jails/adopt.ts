@@ -6,6 +6,7 @@ import { answered, JailkitError } from "../cli/error.ts";
 import type { IniFile } from "../config/model.ts";
 import { hostMountsIn } from "../jail/fs/host-mounts.ts";
 import { lookUp } from "../jail/fs/look.ts";
+import { isSocketDirectory } from "../jail/fs/socket-directory.ts";
 import { isDirectory, isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import {
   changeManifest,
@@ -19,6 +20,7 @@ import {
 } from "../jail/record/manifest.ts";
 import type { Loader } from "../libraries/closure.ts";
 import { isLibraryName } from "../libraries/dependency.ts";
+import { directoriesInFstab } from "../populate/apply/live.ts";
 import type { PopulateProblem, Want } from "../populate/entry.ts";
 import type { FileSystem } from "../populate/file-system.ts";
 import { jailFileSystem } from "../populate/open-jail.ts";
@@ -26,7 +28,7 @@ import { type Draft, isIn } from "../populate/plan/draft.ts";
 import { makePlan } from "../populate/plan/plan.ts";
 import { asksForFiles, givenOptions } from "../populate/record/requests.ts";
 import { installedCompanions } from "../profile/companions.ts";
-import { type Guess, guessSections } from "../profile/guess.ts";
+import { type Guess, guessSections, socketSections } from "../profile/guess.ts";
 import { copyWant, readRecipe } from "../profile/recipe.ts";
 import { namesShell } from "../update/plan/shell.ts";
 import { recordedEntries } from "./adopt-entries.ts";
@@ -74,7 +76,11 @@ export function examineJail(root: JailRoot, sources: AdoptSources, again: boolea
     const found = answered(() => lookUp(root, path));
     return found !== undefined && !isIn(live, found.canonicalPath);
   };
-  const sections = guessSections(ini, host, loader, isHere);
+  const sockets = directoriesInFstab(root.path).filter(isSocketDirectory);
+  const sections = [
+    ...guessSections(ini, host, loader, isHere),
+    ...socketSections(ini, sockets).map((name) => ({ name, lacking: [] })),
+  ];
   const names = sections.map(({ name }) => name);
   const init = names.length === 0 ? [] : [request("jk_init", names, { configfile, hardlink })];
   const planned = (wants: readonly Want[]) => planOf(root, sources, wants);
@@ -100,7 +106,13 @@ export function adoptJail(root: JailRoot, { entries, requests }: Adoption): void
   const manifest = openManifest(root);
   // Requests about accounts stay.
   removeRequests(manifest, asksForFiles);
-  changeManifest(manifest, (content) => content.entries.clear());
+  const mounts = directoriesInFstab(root.path);
+  const [live, sockets] = [false, true].map((is) => mounts.filter((path) => isSocketDirectory(path) === is));
+  changeManifest(manifest, (content) => {
+    content.entries.clear();
+    if (live?.length) content.live = live;
+    if (sockets?.length) content.sockets = sockets;
+  });
   for (const request of requests) recordRequest(manifest, request);
   updateEntries(manifest, entries);
   saveManifest(manifest);

@@ -9,6 +9,7 @@ import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { dropInName } from "../config/write.ts";
 import { type JailedUser, jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { hostMountsIn } from "../jail/fs/host-mounts.ts";
+import { liveState } from "../jail/fs/live-mounts.ts";
 import { noRoom } from "../jail/fs/no-room.ts";
 import { jailMounts } from "../jail/fs/unmount.ts";
 import { openJailRoot } from "../jail/fs/walk.ts";
@@ -116,7 +117,11 @@ function forgetProc(jail: ByteString, outcome: DeleteOutcome, done: (line: ByteS
 function forgetLive(jail: ByteString, outcome: DeleteOutcome, done: (line: ByteString) => void): void {
   const mounted = answered(() => {
     using root = openJailRoot(jail);
-    return hostMountsIn(root);
+    const sockets = (openManifest(root).content.sockets ?? []).filter((path) => {
+      const state = liveState(root, path);
+      return state !== "missing" && state !== "absent";
+    });
+    return [...hostMountsIn(root), ...sockets];
   });
   if (mounted === undefined || mounted.length === 0) {
     if (removeLiveLines(jail)) done(`removed the lines for ${display(jail)} from /etc/fstab`);

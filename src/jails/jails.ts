@@ -14,7 +14,7 @@ import { withOneTree } from "../jail/fs/look.ts";
 import { jailFindings } from "../jail/fs/safety.ts";
 import { isDirectory, openJailRoot } from "../jail/fs/walk.ts";
 import { emptiedMessage, isEmptied } from "../jail/record/emptied.ts";
-import { lackingProblem } from "../jail/record/live.ts";
+import { lackingProblem, lackingSockets } from "../jail/record/live.ts";
 import {
   type DamagedRecord,
   knownJails,
@@ -35,6 +35,8 @@ interface JailFacts {
   readonly condition: JailCondition;
   /** The directories of the host that are mounted in it. */
   readonly live: readonly ByteString[];
+  /** The same, for sockets. */
+  readonly sockets: readonly ByteString[];
   /** Why its condition is not ready, printable. */
   readonly reason: string | undefined;
   readonly users: readonly JailedUser[];
@@ -113,7 +115,7 @@ function jailFacts(path: ByteString, world: World): JailFacts {
   const users = world.usersOf(path);
   const nothing = {
     ...{ path, users, moreUsers: undefined, id: undefined, sections: [], files: [] },
-    ...{ lastRequest: undefined, entries: 0, live: [] },
+    ...{ lastRequest: undefined, entries: 0, live: [], sockets: [] },
   };
   const stat = statIfPresent(AT_FDCWD, path);
   if (stat === undefined || !isDirectory(stat)) {
@@ -137,7 +139,7 @@ function jailFacts(path: ByteString, world: World): JailFacts {
     };
     const unsafe = jailFindings(root)[0];
     if (unsafe !== undefined) return { ...facts, condition: "unsafe", reason: unsafe.message };
-    const lacking = lackingProblem(root, content.live);
+    const lacking = lackingProblem(root, content.live) ?? lackingSockets(root, content.sockets);
     if (lacking !== undefined) return { ...facts, condition: "unmounted", reason: lacking.message };
     if (isInterrupted(id)) {
       const reason = "an update was interrupted: run jk_update again";
@@ -153,7 +155,7 @@ function jailFacts(path: ByteString, world: World): JailFacts {
   }
 }
 
-function recordedFacts({ requests, lines = 0, live = [] }: ManifestContent) {
+function recordedFacts({ requests, lines = 0, live = [], sockets = [] }: ManifestContent) {
   const files = requests.filter(asksForFiles);
   const last = Math.max(0, ...requests.map(({ time }) => time));
   return {
@@ -162,6 +164,7 @@ function recordedFacts({ requests, lines = 0, live = [] }: ManifestContent) {
     lastRequest: last === 0 ? undefined : last,
     entries: lines,
     live,
+    sockets,
   };
 }
 
@@ -200,6 +203,7 @@ export function listReport({ jails, damaged }: JailList): ListReport {
       files: jail.files.map(jsonText),
       entries: jail.entries,
       live: jail.live.map(jsonText),
+      sockets: jail.sockets.map(jsonText),
       lastRequest: jail.lastRequest === undefined ? null : new Date(jail.lastRequest * 1000).toISOString(),
     })),
     damagedRecords: damaged.map(({ error }) => damagedReport(error)),

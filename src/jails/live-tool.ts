@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { absolutePath } from "../../ffi/guard.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { display, jsonText } from "../cli/display.ts";
 import { UsageError } from "../cli/error.ts";
@@ -7,7 +8,6 @@ import { BUSY, BUSY_STATUS, DRY_RUN, JSON_OUTPUT, jailsOption, NO_WAIT, VERBOSE 
 import { printError, printLine } from "../cli/output.ts";
 import { problemReport } from "../cli/report.ts";
 import { defineTool } from "../cli/tool.ts";
-import { absolutePath } from "../populate/file-system.ts";
 import { type LiveJail, liveJails, type mountJail } from "./live.ts";
 import type { LiveReport } from "./report-schema.ts";
 
@@ -47,7 +47,7 @@ export function liveTool({ name, summary, act, verb, done, success, notes }: Liv
     synopsis: ["[OPTION...] JAIL...", "[OPTION...] --all"],
     options: {
       jail: jailsOption(`${verb} in this jail, as if it were an operand; may be repeated`),
-      all: { short: "a", description: "all live jails that have a record" },
+      all: { short: "a", description: "all jails in whose record there are such directories" },
       dryRun: DRY_RUN,
       noWait: NO_WAIT,
       json: JSON_OUTPUT,

@@ -1,13 +1,14 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
-import { describeError, problemFrom } from "../cli/error.ts";
-import { liveState, mountLive, unmountLive } from "../jail/fs/live-mounts.ts";
+import { problemFrom } from "../cli/error.ts";
+import { lackingMounts, liveState, mountLive, unmountLive } from "../jail/fs/live-mounts.ts";
 import { requireSafeJail } from "../jail/fs/safety.ts";
 import { openJailRoot } from "../jail/fs/walk.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
+import { mountsOf } from "../jail/record/live.ts";
 import { knownJails, openManifest } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
-import { addLiveLines } from "../populate/apply/live.ts";
+import { addLiveLines, restoreLinks } from "../populate/apply/live.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 
 /** A directory of a live jail after `jailkit mount` or `jailkit unmount`. */
@@ -19,7 +20,7 @@ export interface LiveMount {
   readonly changed: boolean;
 }
 
-/** A live jail with its mounts. */
+/** A jail with the directories of the host that are mounted in it. */
 export interface LiveJail {
   readonly jail: ByteString;
   readonly mounts: readonly LiveMount[];
@@ -33,18 +34,20 @@ interface LiveOptions {
   readonly json: boolean;
 }
 
-/** The recorded directories of the jails that are live. A jail that cannot be opened is left out. */
+/** The jails in which directories of the host should be mounted. A jail that cannot be opened is left out. */
 export function liveJails(): ByteString[] {
   return knownJails().flatMap(({ jail: { path } }) => {
     try {
       using root = openJailRoot(path);
-      return openManifest(root).content.live === undefined ? [] : [path];
+      return mountsOf(openManifest(root).content).length === 0 ? [] : [path];
     } catch {
       // `jailkit list` reports it.
       return [];
     }
   });
 }
+
+const EMPTY: ReadonlySet<LiveMount["state"]> = new Set(["missing", "absent"]);
 
 /** Changes each recorded directory of a jail by `change`, which returns whether it changed something. */
 function eachMount(
@@ -67,33 +70,34 @@ function eachMount(
   return { jail, mounts, problems };
 }
 
-/** Mounts the recorded directories of a live jail, and adds their lines to fstab(5). */
+/** Mounts the recorded directories of the host in a jail, restores links into /usr, and adds lines to fstab(5). */
 export function mountJail(jail: ByteString, options: LiveOptions): LiveJail {
   return inLiveJail(jail, options, (root, live) => {
     const done = eachMount(
       jail,
       live,
       (path) => liveState(root, path),
-      (path) => (options.dryRun ? liveState(root, path) !== "mounted" : mountLive(root, path)),
+      (path) => (options.dryRun ? lackingMounts(root, [path]).length > 0 : mountLive(root, path)),
     );
     if (options.dryRun || done.problems.length > 0) return done;
     try {
+      restoreLinks(root, live);
       addLiveLines(jail, live);
       return done;
     } catch (error) {
-      return { ...done, problems: [{ code: "fstab", path: "/etc/fstab", message: describeError(error) }] };
+      return { ...done, problems: [problemFrom(error, "fstab", "/etc/fstab")] };
     }
   });
 }
 
-/** Unmounts the recorded directories of a live jail; its lines in fstab(5) stay. */
+/** Unmounts the recorded directories of the host from a jail; its lines in fstab(5) stay. */
 export function unmountJail(jail: ByteString, options: LiveOptions): LiveJail {
   return inLiveJail(jail, options, (root, live) =>
     eachMount(
       jail,
       live.toReversed(),
       (path) => liveState(root, path),
-      (path) => (options.dryRun ? liveState(root, path) !== "missing" : unmountLive(root, path)),
+      (path) => (options.dryRun ? !EMPTY.has(liveState(root, path)) : unmountLive(root, path)),
     ),
   );
 }
@@ -107,9 +111,9 @@ function inLiveJail(
     using _lock = lockJail(jail, { ...options, changes: !options.dryRun });
     using root = openNamedJail(jail);
     requireSafeJail(root, 1);
-    const { live } = openManifest(root).content;
-    if (live !== undefined) return act(root, live);
-    const message = `${display(jail)}: is not a live jail; 'jk_init --live' makes one`;
+    const mounts = mountsOf(openManifest(root).content);
+    if (mounts.length > 0) return act(root, mounts);
+    const message = `${display(jail)}: is not a live jail, and has no sockets of the host; 'jk_init --live' makes a live one`;
     return { jail, mounts: [], problems: [{ code: "not-live", path: jail, message }] };
   } catch (error) {
     return { jail, mounts: [], problems: [problemFrom(error, "failed", jail)] };

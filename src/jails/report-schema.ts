@@ -18,7 +18,7 @@ const listedJailSchema = z.strictObject({
   state: z
     .enum(["ready", "unsafe", "unmounted", "incomplete", "unrecorded", "emptied", "missing", "unreadable"])
     .describe(
-      '"unsafe": users other than root can change what they must not; "unmounted": a directory of a live jail is not mounted; "incomplete": an update was interrupted; "unrecorded": it has no record; "emptied": somebody removed its contents, but not its directory and record; "missing": its directory is missing.',
+      '"unsafe": users other than root can change what they must not; "unmounted": a directory of the host that should be mounted in it is not; "incomplete": an update was interrupted; "unrecorded": it has no record; "emptied": somebody removed its contents, but not its directory and record; "missing": its directory is missing.',
     ),
   reason: textOrNull.describe("The reason if it is not ready."),
   users: z
@@ -29,6 +29,7 @@ const listedJailSchema = z.strictObject({
   files: texts.describe("The files that jk_cp was asked for."),
   entries: count.describe("Objects in its record."),
   live: texts.describe("The directories of the host that a live jail has mounted; otherwise empty."),
+  sockets: texts.describe("The directories of the host that are mounted for the sockets in them."),
   lastRequest: textOrNull.describe("The time of the last request (RFC 3339)."),
 });
 
@@ -62,8 +63,10 @@ const liveReport = (tool: "jailkit mount" | "jailkit unmount") =>
           z.strictObject({
             path: jailPath.describe("The same path on the host and in the jail."),
             state: z
-              .enum(["mounted", "open", "other", "missing"])
-              .describe('"open": it is not read-only, nosuid and nodev; "other": something else is mounted.'),
+              .enum(["mounted", "open", "stale", "other", "missing", "absent"])
+              .describe(
+                '"open": it is not read-only, nosuid and nodev (noexec too, for sockets); "stale": the directory of the host was removed since; "other": something else is mounted; "absent": nothing is, because the host has no such directory now.',
+              ),
             changed: z.boolean(),
           }),
         ),
@@ -73,8 +76,12 @@ const liveReport = (tool: "jailkit mount" | "jailkit unmount") =>
     exitStatus: interruptible(0, 1, BUSY),
   });
 
-export const mountReportSchema = liveReport("jailkit mount").describe("The mounts of live jails.");
-export const unmountReportSchema = liveReport("jailkit unmount").describe("The mounts of live jails.");
+export const mountReportSchema = liveReport("jailkit mount").describe(
+  "The directories of the host in jails.",
+);
+export const unmountReportSchema = liveReport("jailkit unmount").describe(
+  "The directories of the host in jails.",
+);
 
 /** What `jailkit mount --json` and `jailkit unmount --json` print. */
 export type LiveReport = z.infer<typeof mountReportSchema> | z.infer<typeof unmountReportSchema>;

@@ -6,6 +6,7 @@ import { type Fix, findEntry, type IniSection, keyPlace } from "../config/model.
 import { LIBRARY_DIRECTORY } from "../config/schemas/init.ts";
 import { readSocketdSection } from "../config/schemas/socketd.ts";
 import { type ListItem, listItems } from "../config/values.ts";
+import { SOCKET_RULE, socketDirectory } from "../jail/fs/socket-directory.ts";
 import { type LintContext, lintPathForm, lintSeparators, ownItems, pathFault, plainForm } from "./context.ts";
 
 // sun_path of unix(7), with its NUL
@@ -18,9 +19,17 @@ const PATH_LISTS = [...SEARCHED_LISTS, "paths_w_owner", "paths_w_setuid", "empty
 /** Checks a section of jk_init.ini. Paths are patterns for many machines, so one may be missing on this one. */
 export function lintInit(section: IniSection, context: LintContext): void {
   for (const key of PATH_LISTS) for (const item of ownItems(section, key)) lintPath(item, key, context);
+  for (const item of ownItems(section, "sockets")) lintSocket(item, context);
   lintNames(section, "users", context);
   lintNames(section, "groups", context);
   for (const item of ownItems(section, "includesections")) lintInclude(item, section, context);
+}
+
+function lintSocket(item: ListItem, { report }: LintContext): void {
+  const isRight = (path: ByteString) => socketDirectory(path) !== undefined;
+  if (isRight(item.value) || lintSeparators(item, isRight, report)) return;
+  const fix: Fix = { kind: "item", old: item.value };
+  report(item, "error", "bad-path", `${quoted(item.value)} ${SOCKET_RULE}`, fix);
 }
 
 function lintInclude(item: ListItem, section: IniSection, context: LintContext): void {

@@ -8,6 +8,7 @@ import { printLine } from "../cli/output.ts";
 import type { ToolOutput } from "../cli/tool.ts";
 import { endsRun, noRoom } from "../jail/fs/no-room.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
+import { isEmptied } from "../jail/record/emptied.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
 import { type Manifest, openManifest } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
@@ -17,6 +18,7 @@ import { type Applied, type ApplyOptions, applyPlan } from "./apply/apply.ts";
 import { ALL_FILES, addExtras } from "./apply/extras.ts";
 import { foreseeLink, LINKS_SHARE, notLinkedWarning } from "./apply/link.ts";
 import { liveDirectories, liveProblem, setUpLive } from "./apply/live.ts";
+import { removeSockets } from "./apply/sockets.ts";
 import type { Entry, Plan, PopulateProblem } from "./entry.ts";
 import { emptyFileSystem, type FileSystem } from "./file-system.ts";
 import { obstacleTo } from "./obstacle.ts";
@@ -71,7 +73,7 @@ export async function populate(
     reportPlan(plan, suggestions, json, reporter);
     const { openRecord } = await import("./record/record.ts");
     const { manifest, damage } = root === undefined ? {} : openRecord(root);
-    const notLive = root && liveProblem(root, request.live);
+    const notLive = root && liveProblem(root, request.live, recordedLive(root, manifest));
     const obstacle = damage ?? notLive ?? obstacleTo(root, request, plan);
     if (obstacle !== undefined) reporter.fail(obstacle);
     const filled =
@@ -88,6 +90,12 @@ export async function populate(
   } finally {
     reporter.flush();
   }
+}
+
+/** The directories that should be mounted in a live jail. Of an emptied one, nothing is wanted any more. */
+function recordedLive(root: JailRoot, manifest: Manifest | undefined): readonly ByteString[] {
+  const { live = [] } = manifest?.content ?? {};
+  return manifest === undefined || live.length === 0 || isEmptied(root, manifest.content) ? [] : live;
 }
 
 type Filled = Pick<Applied, "present" | "problems">;
@@ -144,7 +152,7 @@ function showPlan(request: PopulateRequest, plan: Plan, hardlink: boolean, repor
   const { users = [], groups = [] } = accounts ?? {};
   for (const { name } of users) reporter.detail(`writing user ${name} to ${jail}/etc/passwd`);
   for (const { name } of groups) reporter.detail(`writing group ${name} to ${jail}/etc/group`);
-  for (const path of request.live?.directories ?? [])
+  for (const path of [...(request.live?.directories ?? []), ...(request.sockets ?? [])])
     reporter.say(`Mounting ${path} on ${jail}${path}, read-only, with a line in /etc/fstab`);
   if (request.needProc) reporter.say(`Mounting proc on ${jail}/proc, with a line in /etc/fstab`);
   if (request.needLogsocket) reporter.say(`Telling jk_socketd to serve ${jail}/dev/log`);
@@ -190,11 +198,12 @@ async function fillJail(
 /** Begins the record of an emptied jail anew. Returns the problem if it cannot be written. */
 function refill(
   root: JailRoot,
-  { jail }: PopulateRequest,
+  { jail, sockets = [] }: PopulateRequest,
   reporter: LineReporter,
 ): PopulateProblem | undefined {
   try {
-    startOver(root);
+    const unused = startOver(root).filter((path) => !sockets.includes(path));
+    removeSockets(root, unused, (line) => reporter.say(line));
     return undefined;
   } catch (error) {
     // A damaged record is reported at the end.

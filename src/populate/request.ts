@@ -16,6 +16,8 @@ export interface PopulateRequest {
   readonly wants: readonly Want[];
   /** If undefined, the account files of the jail are not changed. */
   readonly accounts?: WantedAccounts;
+  /** The directories of the host that are mounted for sockets. */
+  readonly sockets?: readonly ByteString[];
   readonly needProc: boolean;
   readonly needLogsocket: boolean;
   /** Make the jail live. */

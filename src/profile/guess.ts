@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { baseName, parentOf } from "../../ffi/paths.ts";
 import { JailkitError } from "../cli/error.ts";
 import type { IniFile } from "../config/model.ts";
+import { socketDirectory } from "../jail/fs/socket-directory.ts";
 import { isLink } from "../jail/fs/walk.ts";
 import type { Loader } from "../libraries/closure.ts";
 import type { Want } from "../populate/entry.ts";
@@ -158,6 +159,18 @@ function choose(candidates: readonly Candidate[], inJail: (path: ByteString) => 
     if (candidate.programs.length === 0 && added) take(candidate);
   }
   return guesses;
+}
+
+/** The sections that ask for sockets of the host alone, all of them in these directories. */
+export function socketSections(ini: IniFile, directories: readonly ByteString[]): ByteString[] {
+  return ini.sections.flatMap(({ name }) => {
+    const section = sectionsOf(ini, name)?.at(-1);
+    if (section === undefined || section.values.sockets.length === 0) return [];
+    const { comment: _, sockets, ...others } = section.values;
+    const alone = Object.values(others).every((value) => !Array.isArray(value) || value.length === 0);
+    const shown = sockets.every((socket) => directories.includes(socketDirectory(socket) ?? ""));
+    return alone && shown ? [name] : [];
+  });
 }
 
 /** A section and those that it includes; undefined if they cannot be read. */

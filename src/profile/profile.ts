@@ -15,6 +15,8 @@ export interface Profile {
   /** Names or numeric ids, each once. */
   readonly users: readonly ByteString[];
   readonly groups: readonly ByteString[];
+  /** As they are written. */
+  readonly sockets: readonly ByteString[];
   readonly needProc: boolean;
   readonly needLogsocket: boolean;
   /** Messages about names that are not copied. They are no problem: several names may stand for one program. */
@@ -54,6 +56,7 @@ export function readProfile(
     wants: read.flatMap(({ wants }) => wants),
     users: all(({ values }) => values.users),
     groups: all(({ values }) => values.groups),
+    sockets: all(({ values }) => values.sockets),
     needProc: sections.some(({ values }) => values.needProc),
     needLogsocket: sections.some(({ values }) => values.needLogsocket),
     notFound: read.flatMap(({ notFound }) => notFound),

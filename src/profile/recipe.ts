@@ -15,6 +15,8 @@ import { selectSections } from "./sections.ts";
 export interface Recipe {
   readonly wants: readonly Want[];
   readonly accounts: WantedAccounts;
+  /** Sockets of the host, as sections name them. */
+  readonly sockets: readonly ByteString[];
   readonly needProc: boolean;
   readonly needLogsocket: boolean;
   /** The sections and operands that were read, with the sections that they include. */
@@ -90,11 +92,14 @@ class RecipeReader {
 
   recipe(): Recipe {
     const { profiles, resolved, linked, problems } = this;
-    const all = (key: "users" | "groups") => [...new Set(profiles.flatMap((profile) => profile[key]))];
+    const all = (key: "users" | "groups" | "sockets") => [
+      ...new Set(profiles.flatMap((profile) => profile[key])),
+    ];
     return {
       // Each want once.
       wants: [...new Map(this.wants.map((want) => [JSON.stringify(want), want])).values()],
       accounts: wantedAccounts(all("users"), all("groups")),
+      sockets: all("sockets"),
       needProc: profiles.some(({ needProc }) => needProc),
       needLogsocket: profiles.some(({ needLogsocket }) => needLogsocket),
       resolved,

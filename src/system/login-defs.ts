@@ -28,6 +28,9 @@ function idsIn(file: ByteString): number[] {
   });
 }
 
+/** The lowest uid of an account that is not a system account. Throws SystemError. */
+export const firstUserId = (): number => numberOf("UID_MIN", 1000);
+
 /**
  * The id that useradd(8) or groupadd(8) gives to a new account or group: above those of the file, or for a system account
  * below them, in the range of login.defs(5). Undefined if all are used. Throws SystemError.
@@ -53,7 +56,7 @@ export function nextId(
 
 /** The range of ids of users' accounts, or of their groups. Throws SystemError. */
 export const usersRange = (kind: "UID" | "GID") => ({
-  least: numberOf(`${kind}_MIN`, 1000),
+  least: kind === "UID" ? firstUserId() : numberOf("GID_MIN", 1000),
   most: numberOf(`${kind}_MAX`, 60_000),
 });
 

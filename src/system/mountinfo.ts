@@ -21,7 +21,7 @@ export interface Mount {
 const LIMIT = 1 << 26;
 
 /** Decodes the octal escapes of blanks, tabs, newlines and backslashes. */
-function unescaped(field: ByteString): ByteString {
+export function unescaped(field: ByteString): ByteString {
   if (!field.includes("\\")) return field;
   return field.replace(/\\([0-3][0-7]{2})/g, (_, digits: string) =>
     String.fromCharCode(Number.parseInt(digits, 8)),

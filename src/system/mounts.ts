@@ -40,9 +40,9 @@ export function isReadOnly(fd: number): boolean {
   return (flagsOf(fd) & MS_RDONLY) !== 0;
 }
 
-/** True if `fd` (O_PATH is enough) is on a mount that is read-only, nosuid and nodev. */
-export function isLimited(fd: number): boolean {
-  const all = MS_NOSUID | MS_NODEV | MS_RDONLY;
+/** True if `fd` (O_PATH is enough) is on a mount that is read-only, nosuid and nodev, and with `noexec` that too. */
+export function isLimited(fd: number, noexec = false): boolean {
+  const all = MS_NOSUID | MS_NODEV | MS_RDONLY | (noexec ? MS_NOEXEC : 0);
   return (flagsOf(fd) & all) === all;
 }
 

@@ -1,4 +1,5 @@
 import { type ByteString, toBytes, utf8 } from "../../ffi/bytes.ts";
+import { absolutePath } from "../../ffi/guard.ts";
 import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { onlyJail } from "../cli/jail-operand.ts";
@@ -7,7 +8,6 @@ import { printError, printJson } from "../cli/output.ts";
 import { defineTool } from "../cli/tool.ts";
 import { withTree } from "../jail/fs/look.ts";
 import { putFile } from "../jail/fs/write.ts";
-import { absolutePath } from "../populate/file-system.ts";
 import { documentOf, parseTransfer } from "../transfer/document.ts";
 import { gather } from "../transfer/gather.ts";
 

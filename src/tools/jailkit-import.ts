@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { fstat, openAt, readAllFd, withFd } from "../../ffi/files.ts";
+import { absolutePath } from "../../ffi/guard.ts";
 import { display, jsonText } from "../cli/display.ts";
 import { JailkitError, problemFrom, UsageError } from "../cli/error.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
@@ -12,7 +13,7 @@ import { problemReport } from "../cli/report.ts";
 import { defineTool, type ToolOutput } from "../cli/tool.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
 import { createLoader } from "../libraries/closure.ts";
-import { absolutePath, fileSystemAt } from "../populate/file-system.ts";
+import { fileSystemAt } from "../populate/file-system.ts";
 import type { AccountChoice } from "../transfer/accounts.ts";
 import { carryOut, IMPORT, type ImportOutcome } from "../transfer/carry-out.ts";
 import { LARGEST_EXPORT, parseTransfer, type Transfer } from "../transfer/document.ts";
@@ -120,7 +121,7 @@ export const tool = defineTool({
     force: forceOption("leave out sections and files that this machine does not have"),
     trusted: {
       description:
-        "also do what gives users of the jail more than copies of files: setuid bits, owners, devices, files outside of /usr, /etc and /opt, system groups, settings of jk_chrootsh.ini; only root may be able to write FILE",
+        "also do what gives users of the jail more than copies of files: setuid bits, owners, devices, sockets, files outside of /usr, /etc and /opt, system groups, settings of jk_chrootsh.ini; only root may be able to write FILE",
     },
     dryRun: DRY_RUN,
     noWait: NO_WAIT,

@@ -1,14 +1,14 @@
 import { unmountJail } from "../jails/live.ts";
 import { liveTool } from "../jails/live-tool.ts";
 
-/** `jailkit unmount`: unmounts the directories of live jails. */
+/** `jailkit unmount`: unmounts directories of the host from jails. */
 export const tool = liveTool({
   name: "jailkit unmount",
-  summary: "unmount the host's directories from live jails",
+  summary: "unmount the host's directories from jails",
   act: unmountJail,
   verb: "unmount",
   done: "unmounted",
   success: "none of the named jails has a directory of the host mounted by jk_init or jailkit mount",
   notes:
-    "Nobody can log in to such a jail until 'jailkit mount' mounts the directories again, or the machine is booted: the lines in /etc/fstab stay. A directory in use is an error, and stays mounted.",
+    "Nobody can log in to a live jail without them, until 'jailkit mount' mounts the directories again, or the machine is booted: the lines in /etc/fstab stay. A directory in use is an error, and stays mounted.",
 });

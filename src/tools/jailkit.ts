@@ -79,11 +79,11 @@ export const COMMANDS: Readonly<Record<string, LazyTool>> = {
     load: () => import("./jailkit-log-sockets.ts"),
   },
   mount: {
-    summary: "mount the host's directories in live jails",
+    summary: "mount the host's directories in jails",
     load: () => import("./jailkit-mount.ts"),
   },
   unmount: {
-    summary: "unmount the host's directories from live jails",
+    summary: "unmount the host's directories from jails",
     load: () => import("./jailkit-unmount.ts"),
   },
 };
@@ -130,7 +130,8 @@ async function runJailkit(words: readonly ByteString[]): Promise<number> {
   return runCommands("jailkit", "all of jailkit in one executable", commands, words);
 }
 
-async function main(): Promise<never> {
+/** Runs the tool or command as which this program was started. */
+export async function main(): Promise<never> {
   const entry = entryName();
   const name = entry ?? ownName() ?? "jailkit";
   const privileged = entry === undefined && PRIVILEGED.has(name);

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { absolutePath } from "../../ffi/guard.ts";
 import { display, jsonText, quoted } from "../cli/display.ts";
 import { JailkitError, UsageError } from "../cli/error.ts";
 import { jailOrFirst } from "../cli/jail-operand.ts";
@@ -23,8 +24,9 @@ import type { IniFile } from "../config/model.ts";
 import { createLoader } from "../libraries/closure.ts";
 import { wantedAccounts } from "../populate/apply/accounts.ts";
 import { liveOf } from "../populate/apply/live.ts";
+import { readSockets } from "../populate/apply/sockets.ts";
 import { serveCopies } from "../populate/apply/threads.ts";
-import { absolutePath, fileSystemAt } from "../populate/file-system.ts";
+import { fileSystemAt } from "../populate/file-system.ts";
 import { explainWhy, populate } from "../populate/populate.ts";
 import { givenOptions } from "../populate/record/requests.ts";
 import { createCompanions, installedCompanions } from "../profile/companions.ts";
@@ -161,6 +163,7 @@ export const tool = defineTool({
         ? createCompanions(() => ini, host, loader)
         : installedCompanions(host, loader);
     const configfile = options.configfile && absolutePath(options.configfile);
+    const sockets = readSockets(profile.sockets, jail);
     return await populate(
       {
         tool: NAME,
@@ -169,12 +172,13 @@ export const tool = defineTool({
         recordedOptions: givenOptions({ configfile, "copy-shell": options.copyShell }),
         wants: profile.needLogsocket ? [...profile.wants, logSocketDirectory] : profile.wants,
         ...(nothing ? {} : { accounts: wantedAccounts(profile.users, profile.groups) }),
+        sockets: sockets.directories,
         needProc: profile.needProc,
-        live: options.live === undefined ? undefined : liveOf(options.live, host),
+        live: options.live === undefined ? undefined : liveOf(options.live, host, jail),
         needLogsocket: profile.needLogsocket,
         mustExist: names.filter((name) => profile.needFiles.has(name)),
-        problems: unknown,
-        warnings: [...selection.warnings, ...profile.warnings],
+        problems: [...unknown, ...sockets.problems],
+        warnings: [...selection.warnings, ...profile.warnings, ...sockets.warnings],
         notes: profile.notFound,
       },
       { ...options, create: true, unsafeStatus: UNSAFE, dryRun: options.dryRun || nothing, companions },

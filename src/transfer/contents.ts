@@ -1,12 +1,13 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { S_ISGID, S_ISUID } from "../../ffi/constants.ts";
-import { normalPath } from "../../ffi/paths.ts";
+import { directoryOf, normalPath } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
 import type { ManifestRequest } from "../jail/record/manifest.ts";
 import type { Loader } from "../libraries/closure.ts";
 import { type Live, liveOf } from "../populate/apply/live.ts";
 import { type LogLimits, USUAL_LIMITS } from "../populate/apply/log-socket.ts";
+import { readSockets } from "../populate/apply/sockets.ts";
 import type { Entry, PopulateProblem, Want } from "../populate/entry.ts";
 import { emptyFileSystem, type FileSystem } from "../populate/file-system.ts";
 import { isPassedOver } from "../populate/passed-over.ts";
@@ -61,7 +62,7 @@ export function planContents(
     if (force) warnings.push(`${problem.message}; it is left out`);
     else problems.push(problem);
   };
-  const live = liveIn(transfer.live, host, problems);
+  const live = liveIn(transfer.live, host, jail, problems);
   const known = new Set(choice.ini.sections.map(({ name }) => name));
   const requests = transfer.requests
     .map((request) => presentIn(request, choice, known, host, lacks))
@@ -84,14 +85,19 @@ export function planContents(
   for (const problem of [...plan.problems, ...(plan.unsafe ? [plan.unsafe] : [])])
     if (isPassedOver(problem)) warnings.push(problem.message);
     else problems.push(problem);
+  const sockets = readSockets(read.sockets, jail);
+  problems.push(...sockets.problems);
   if (requests.length === 0 && problems.length === 0)
     problems.push({ code: "nothing-found", path: jail, message: "nothing of the jail is on this machine" });
   return {
     requests: requests.map(recordOf),
     ...{ live, entries: plan.entries, planned: plan.planned, problems },
     ...{ needProc: read.needProc, needLogsocket: read.needLogsocket },
-    grants: [...grantsOf(transfer, read.sections, requests, plan.entries), ...outsideOf(requests, choice)],
-    warnings: [...warnings, ...read.warnings, ...plan.warnings],
+    grants: [
+      ...grantsOf({ ...transfer, requests }, read.sections, plan.entries),
+      ...outsideOf(requests, choice),
+    ],
+    warnings: [...warnings, ...read.warnings, ...sockets.warnings, ...plan.warnings],
   };
 }
 
@@ -107,6 +113,7 @@ const without = (transfer: ContentRequests, sections: readonly ByteString[]): Co
 function liveIn(
   directories: readonly ByteString[],
   host: FileSystem,
+  jail: ByteString,
   problems: PopulateProblem[],
 ): Live | undefined {
   if (directories.length === 0) return undefined;
@@ -114,7 +121,7 @@ function liveIn(
   const named = directories.filter((path) => !/^\/(?:s?bin|lib[^/]*)$/.test(path));
   try {
     // No name at all would mean /usr.
-    return liveOf(named.join(",") || directories.join(","), host);
+    return liveOf(named.join(",") || directories.join(","), host, jail);
   } catch (error) {
     problems.push({ code: "live-source", path: named[0] ?? "", message: describeError(error) });
     return undefined;
@@ -157,6 +164,7 @@ function readRequests(
   const needFiles: ByteString[] = [];
   const sections: Section[] = [];
   const warnings: string[] = [];
+  const sockets: ByteString[] = [];
   let needProc = false;
   let needLogsocket = false;
   for (const request of requests) {
@@ -171,13 +179,14 @@ function readRequests(
       wants.push(...profile.wants, ...(profile.needLogsocket ? [logSocketDirectory] : []));
       needFiles.push(...request.names.filter((name) => profile.needFiles.has(name)));
       warnings.push(...selection.warnings, ...profile.warnings);
+      sockets.push(...profile.sockets);
       needProc ||= profile.needProc;
       needLogsocket ||= profile.needLogsocket;
     } catch (error) {
       problems.push({ code: "bad-section", path: request.names[0] ?? "", message: describeError(error) });
     }
   }
-  return { wants, needFiles, sections, warnings, needProc, needLogsocket };
+  return { wants, needFiles, sections, warnings, sockets, needProc, needLogsocket };
 }
 
 function recordOf({ tool, names, ...options }: TransferRequest): ManifestRequest {
@@ -204,13 +213,13 @@ const USUAL_LIVE = /^\/(?:usr|s?bin|lib[^/]*)$/;
 
 /**
  * What the other machine asks for that gives users of the jail more than copies of files: owners, setuid bits, devices,
- * hard links to files that they can write, more messages in the log, and other directories of a live jail than /usr. It does not matter whether a section of this
- * machine has it: the administrator has not asked for that section in this jail.
+ * hard links to files that they can write, more messages in the log, sockets, and other directories of a live jail than
+ * /usr. It does not matter whether a section of this machine has it: the administrator has not asked for that section in
+ * this jail.
  */
 function grantsOf(
-  { live, logSocket }: ContentRequests,
+  { requests, live, logSocket }: ContentRequests,
   sections: readonly Section[],
-  requests: readonly TransferRequest[],
   entries: readonly Entry[],
 ): string[] {
   const grants = new Set<string>();
@@ -224,7 +233,8 @@ function grantsOf(
   }
   const linking = requests.some(({ hardlink }) => hardlink);
   for (const entry of entries) for (const grant of grantsBy(entry, linking)) grants.add(grant);
-  for (const path of live.filter((each) => !USUAL_LIVE.test(each)))
+  const visible = sections.flatMap(({ values }) => values.sockets.map(directoryOf));
+  for (const path of [...live.filter((each) => !USUAL_LIVE.test(each)), ...visible])
     grants.add(`${display(path)} of this machine is mounted in the jail`);
   if (logSocket !== undefined && exceeds(logSocket, USUAL_LIMITS))
     grants.add("the log socket relays more than that of a new jail");

@@ -1,13 +1,16 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { readFileIfPresent } from "../../ffi/files.ts";
+import { display } from "../cli/display.ts";
 import { answered, problemFrom } from "../cli/error.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { noRoom } from "../jail/fs/no-room.ts";
 import { type JailRoot, withDirectory } from "../jail/fs/walk.ts";
+import type { Manifest } from "../jail/record/manifest.ts";
 import { addAccounts, hasAccounts } from "../populate/apply/accounts.ts";
 import { lacksCache, renewLibraryCache } from "../populate/apply/library-cache.ts";
 import { registerLogSocket } from "../populate/apply/log-socket.ts";
-import { addProcLine, mountJailProc, withProcLine } from "../populate/apply/proc.ts";
+import { addProcLine, LARGEST_FSTAB, mountJailProc, withProcLine } from "../populate/apply/proc.ts";
+import { removeSockets, setUpSockets, socketChanges } from "../populate/apply/sockets.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import type { LineReporter } from "../populate/reporter.ts";
 import type { Recipe } from "../profile/recipe.ts";
@@ -16,7 +19,7 @@ import { findProgram } from "../system/run.ts";
 
 /** Something besides files that a recipe asks for. */
 export interface Extra {
-  readonly kind: "accounts" | "proc" | "log-socket" | "library-cache";
+  readonly kind: "accounts" | "proc" | "sockets" | "log-socket" | "library-cache";
   /** Continues "will ". */
   readonly what: string;
   /** The directory of the jail that it changes, if any. */
@@ -24,10 +27,11 @@ export interface Extra {
   readonly add: (reporter: LineReporter) => void;
 }
 
-const FSTAB_LIMIT = 1 << 20;
-
-/** The extras that a recipe asks for and the jail lacks. */
-export function missingExtras(root: JailRoot, recipe: Recipe): Extra[] {
+/**
+ * The extras that a recipe asks for and the jail lacks. Recorded directories with sockets of the host that nothing asks
+ * for are hidden again.
+ */
+export function missingExtras(root: JailRoot, recipe: Recipe, { content }: Manifest): Extra[] {
   const extras: Extra[] = [];
   const need = (kind: Extra["kind"], what: string, add: Extra["add"], place?: ByteString) =>
     extras.push({ kind, what, place, add });
@@ -43,6 +47,16 @@ export function missingExtras(root: JailRoot, recipe: Recipe): Extra[] {
       mountJailProc(root);
     });
   }
+  const { lacking, unused } = socketChanges(root, recipe, content.sockets ?? []);
+  const inThem = (paths: readonly ByteString[]) => `the sockets in ${paths.map(display).join(", ")}`;
+  if (lacking.length > 0)
+    need("sockets", `make ${inThem(lacking)} visible`, (reporter) =>
+      setUpSockets(root, lacking, (line) => reporter.say(line)),
+    );
+  if (unused.length > 0)
+    need("sockets", `hide ${inThem(unused)}`, (reporter) =>
+      removeSockets(root, unused, (line) => reporter.say(line)),
+    );
   if (recipe.needLogsocket && !isServed(root.path))
     need("log-socket", "tell jk_socketd to serve dev/log", () => void registerLogSocket(root.path));
   if (lacksCache(root) && findProgram("ldconfig") !== undefined)
@@ -70,7 +84,7 @@ export function addExtras(
 
 /** True if fstab(5) of the host mounts proc in a jail. */
 export function hasProcLine(jail: ByteString): boolean {
-  const bytes = readFileIfPresent("/etc/fstab", FSTAB_LIMIT);
+  const bytes = readFileIfPresent("/etc/fstab", LARGEST_FSTAB);
   return bytes !== undefined && withProcLine(fromBytes(bytes), jail) === undefined;
 }
 

@@ -7,6 +7,7 @@ import { statusAfterSignals } from "../cli/interrupt.ts";
 import { problemReport } from "../cli/report.ts";
 import type { ToolOutput } from "../cli/tool.ts";
 import { hostMountsIn } from "../jail/fs/host-mounts.ts";
+import { socketDirectory } from "../jail/fs/socket-directory.ts";
 import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
 import { readOnlyProblem } from "../jail/fs/writable.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
@@ -22,6 +23,7 @@ import {
 import { createLoader, type Loader } from "../libraries/closure.ts";
 import { isLibraryName } from "../libraries/dependency.ts";
 import { hasOldCache, renewLibraryCache } from "../populate/apply/library-cache.ts";
+import { removeSockets } from "../populate/apply/sockets.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import { fileSystemAt } from "../populate/file-system.ts";
 import { openSafeJail } from "../populate/open-jail.ts";
@@ -213,6 +215,8 @@ function takeAway(
   const attempt = (code: string, step: () => void) =>
     failures.attempt(code, `${count} of ${removals.length} objects are removed`, step);
   if (goes.needLogsocket && !stays.needLogsocket) attempt("log-socket", () => closeLogSocket(root, reporter));
+  const unused = unusedSockets(manifest.content.sockets ?? [], { stays, goes });
+  attempt("sockets", () => removeSockets(root, unused, (line) => reporter.say(line)));
   if (goes.needProc && !stays.needProc) {
     attempt("proc", () => {
       const proc = `${root.path}/proc`;
@@ -236,6 +240,15 @@ function takeAway(
     });
   }
   return { problems, done: removed };
+}
+
+/** The directories with sockets of the host that only removed requests name. */
+function unusedSockets(recorded: readonly ByteString[], { stays, goes }: Recipes): ByteString[] {
+  const [kept, gone] = [stays, goes].map(
+    ({ sockets }) => new Set(sockets.map((socket) => socketDirectory(socket))),
+  );
+  const certain = stays.problems.length === 0;
+  return recorded.filter((path) => !kept?.has(path) && (certain || gone?.has(path)));
 }
 
 function closeLogSocket(root: JailRoot, reporter: LineReporter): void {

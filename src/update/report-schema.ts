@@ -70,7 +70,15 @@ const updatedJailSchema = z
       ),
     changes: z.array(changeSchema),
     extras: z
-      .array(enumOf<Extra["kind"]>({ accounts: true, proc: true, "log-socket": true, "library-cache": true }))
+      .array(
+        enumOf<Extra["kind"]>({
+          accounts: true,
+          proc: true,
+          sockets: true,
+          "log-socket": true,
+          "library-cache": true,
+        }),
+      )
       .describe("Other things that are missing."),
     kept: z.array(keptSchema),
     skipped: texts,

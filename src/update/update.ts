@@ -175,7 +175,7 @@ function prepare(jail: OpenJail, options: UpdateOptions, context: UpdateContext)
     jail: root.path,
     record: recorded ? manifest.id : undefined,
     resumed: journal !== undefined,
-    extras: recipe === undefined || directories.length > 0 ? [] : missingExtras(root, recipe),
+    extras: recipe === undefined || directories.length > 0 ? [] : missingExtras(root, recipe, manifest),
     done: new Set(),
     ...{ changes, removals, kept, skipped, warnings, problems },
   };

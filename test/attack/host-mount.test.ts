@@ -145,6 +145,18 @@ test("nor into the host's /etc, also not by ldconfig(8)", () => {
   m.must(["umount", `${jail}/etc`]);
 });
 
+test("nor to the host's cache of libraries, mounted as a file", () => {
+  m.must(["jk_init", "-j", jail, "two"]);
+  m.must(["mount", "--bind", "/etc/ld.so.cache", `${jail}/etc/ld.so.cache`]);
+  const cache = () => m.must(["stat", "-c", "%i %s %y %z", "/etc/ld.so.cache"]).stdout;
+  const host = cache();
+  const { status, stderr } = m.run(["jk_cp", "-j", jail, "/usr/bin/openssl"]);
+  expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringContaining("is on the host's /etc") });
+  for (const words of TOOLS.filter(([tool]) => !tool?.endsWith("user"))) m.run(words);
+  expect(cache()).toBe(host);
+  m.must(["umount", `${jail}/etc/ld.so.cache`]);
+});
+
 test("no function that writes into a jail writes there, whoever calls it", () => {
   const base = "/usr/local/share/host-mount-test";
   const script = join(import.meta.dir, "host-mount-writes.ts");

@@ -170,6 +170,30 @@ describe("a mount that is not as it was made", () => {
     expect(m.exists(jail)).toBe(false);
   });
 
+  test("is in the way of rm -rf by root: nothing of the host is lost, and the jail can be filled again", () => {
+    const restored = () => {
+      m.must(CREATE);
+      expect(mounts()).toEqual({ "/usr": LIMITED, "/opt/tool": LIMITED });
+      expect(m.must(["chroot", jail, "/bin/cat", "/etc/passwd"]).stdout).toContain("root:");
+    };
+    m.must(CREATE);
+    for (const place of [`${jail}/usr`, jail]) {
+      expect(m.run(["rm", "-rf", place]).status).toBe(1);
+      expect(changes()).toBe("");
+      expect(mounts()).toEqual({ "/usr": LIMITED, "/opt/tool": LIMITED });
+      restored();
+    }
+    // Without the mounts, the directories for them and the symbolic links into them are lost.
+    m.must(["jailkit", "unmount", jail]);
+    m.must(["rm", "-rf", `${jail}/usr`, `${jail}/bin`, `${jail}/lib64`]);
+    const report = m.run(["jk_check", jail]).stdout;
+    for (const lost of ["usr", "bin", "lib64"]) expect(report).toContain(`${jail}/${lost}: the `);
+    expect(m.must(["jailkit", "mount", jail]).stdout).toContain(`mounted ${jail}/usr\n`);
+    expect(m.must(["jk_check", jail]).stdout).toBe("");
+    expect(m.readlink(`${jail}/bin`)).toBe("usr/bin");
+    restored();
+  });
+
   test("would be on a directory that users can exchange: it is refused", () => {
     m.mkdir(`${jail}/opt`, { mode: 0o777 });
     expect(m.run(CREATE).status).not.toBe(0);

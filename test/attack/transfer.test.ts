@@ -130,8 +130,8 @@ const REFUSED: readonly (readonly [string, () => Fields, string])[] = [
   ],
   [
     "a home that is live",
-    () => ({ live: ["/usr", "/opt"], users: [user({ home: "/opt/anna" })] }),
-    "/opt is live, and read-only",
+    () => ({ live: ["/usr", "/opt/private"], users: [user({ home: "/opt/private/anna" })] }),
+    "/opt/private is live, and read-only",
   ],
   [
     "a policy that no file can hold",
@@ -187,6 +187,16 @@ const REFUSED: readonly (readonly [string, () => Fields, string])[] = [
     "/etc/shadow is copied with its",
   ],
   ["the directories of /opt", () => ({ live: ["/opt/private"] }), "/opt/private of this machine is mounted"],
+  [
+    "a section of this machine with a socket",
+    () => asked("mysqlsocket"),
+    "/run/mysqld of this machine is mounted",
+  ],
+  [
+    "a section with a socket",
+    () => section("x", { sockets: "/run/dbus/system_bus_socket" }),
+    "/run/dbus of this machine is mounted",
+  ],
   ["any directory, live", () => ({ live: ["/root"] }), "--live: /root"],
   ["part of a live jail", () => ({ live: ["/lib"] }), "--live: /lib: name /usr"],
   ["another, live", () => ({ live: ["/usr", "/opt/../root"] }), "--live: /opt/../root"],

@@ -4,11 +4,11 @@ import type { Machine, MachineProcess } from "../machine/machine.ts";
 import { ACCOUNTS } from "./directory-accounts.ts";
 
 const ARCHIVES = "/var/cache/apt/jailkit-tests";
-// The rest are libraries, and another log daemon.
+// The rest are libraries, and programs for other tests.
 const PACKAGES = {
   nslcd: /^(?:nslcd|libnss-ldapd|libpam-ldapd)_/,
   sssd: /^(?:sssd-.*|libnss-sss|libpam-sss|python3-sss)_/,
-  neither: /^syslog-ng-core_/,
+  neither: /^(?:syslog-ng-core|msmtp|libgsasl18|libgssglue1|libidn12|libntlm0|libsecret-.*)_/,
 };
 
 const SLAPD = `include /etc/ldap/schema/core.schema

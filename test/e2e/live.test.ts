@@ -92,6 +92,25 @@ describe("the jail", () => {
   });
 });
 
+test("a directory with jails in it is not shown to users", () => {
+  const run = (live: string, at: string) => m.run(["jk_init", `--live=/usr,${live}`, "-j", at]);
+  const visible = expect.stringContaining("its files would be visible");
+  expect(run("/opt", "/opt/jails/one")).toMatchObject({ status: 1, stderr: visible });
+  expect(m.exists("/opt/jails")).toBe(false);
+  m.must(["jk_init", "-j", "/opt/jails/two", "uidbasics"]);
+  expect(run("/opt", "/srv/third")).toMatchObject({ status: 1, stderr: visible });
+  m.must(["jailkit", "delete", "--yes", "/opt/jails/two"]);
+});
+
+test("a damaged record of a live jail: jailkit adopt finds its mounts in fstab", () => {
+  const [hand] = reportOf(listReportSchema, m.run(["jailkit", "list", "--json", "/srv/hand"]).stdout).jails;
+  m.write(`/var/lib/jailkit/jails/${hand?.record}/manifest.json`, "damaged");
+  m.must(["jailkit", "adopt", "--force", "/srv/hand"]);
+  const [again] = reportOf(listReportSchema, m.run(["jailkit", "list", "--json", "/srv/hand"]).stdout).jails;
+  expect(again).toMatchObject({ state: "ready", live: ["/usr"] });
+  expect(m.run(["jk_check", "/srv/hand"]).stdout).not.toContain("umount");
+});
+
 describe("a session", () => {
   test.each([
     ["python3 -c 'import ssl, json, encodings.idna; print(json.dumps(ssl.OPENSSL_VERSION))'", /"OpenSSL /],
@@ -144,6 +163,42 @@ describe("a session", () => {
     await session.until(({ stdout }) => stdout.includes("still here\n") || undefined);
     session.kill("SIGTERM");
     await session.ended;
+  });
+
+  test("goes on while a library that it has loaded is replaced, and new sessions have the new file", async () => {
+    const library = "/usr/lib/x86_64-linux-gnu/libtinfo.so.6";
+    const target = m.must(["realpath", library]).stdout.trim();
+    const session = m.start(["ssh", ...sshd.clientOptions, "lily@127.0.0.1", "bash"]);
+    session.write("echo ready\n");
+    await session.until(({ stdout }) => stdout.includes("ready\n") || undefined);
+    m.must(["cp", "-p", target, `${target}.dpkg-new`]);
+    m.rename(`${target}.dpkg-new`, target);
+    m.must(["sh", "-c", "grep -q 'libtinfo.*(deleted)' /proc/[0-9]*/maps"]);
+    session.write("(echo still $((6*7)))\n");
+    await session.until(({ stdout }) => stdout.includes("still 42\n") || undefined);
+    expect(inJail(`stat -c %i ${target}`).stdout).toBe(m.must(["stat", "-c", "%i", target]).stdout);
+    session.kill("SIGTERM");
+    await session.ended;
+  });
+
+  test("finds a library that was added in a directory of its own, after jk_update", () => {
+    m.write("/root/library.c", "int answer(void) { return 42; }\n");
+    m.write("/root/program.c", "int answer(void); int main(void) { return answer(); }\n");
+    const add = (name: string) => {
+      m.must(["gcc", "-shared", "-fPIC", "-o", `/usr/lib/live-lib/lib${name}.so`, "/root/library.c"]);
+      m.must(["gcc", "-o", `/usr/bin/use-${name}`, "/root/program.c", "-L/usr/lib/live-lib", `-l${name}`]);
+      m.must(["ldconfig"]);
+    };
+    m.mkdir("/usr/lib/live-lib");
+    m.write("/etc/ld.so.conf.d/live-lib.conf", "/usr/lib/live-lib\n");
+    for (const name of ["one", "two"]) {
+      add(name);
+      expect(inJail(`use-${name}`).status).toBe(127);
+      expect(m.run(["jk_update", "--check", "-j", jail]).status).toBe(10);
+      m.must(["jk_update", "-j", jail]);
+      expect(inJail(`use-${name}`).status).toBe(42);
+      expect(m.run(["jk_update", "--check", "-j", jail]).status).toBe(0);
+    }
   });
 });
 
@@ -210,6 +265,21 @@ describe("a mount that is missing", () => {
     expect(m.run(["jailkit", "mount", "--all"])).toMatchObject({ status: 0, stdout: "" });
     expect(state()).toBe("ready");
     expect(sshd.ssh("lily", ["true"]).status).toBe(0);
+  });
+
+  test("of several directories: nothing is copied into the one that is missing", () => {
+    m.must(["umount", "/srv/other/opt/tool"]);
+    for (const words of [
+      ["jk_cp", "-j", "/srv/other", "/opt/tool/bin/hello"],
+      ["jk_init", "-j", "/srv/other", "basicshell"],
+      ["jk_init", "--live", "-j", "/srv/other"],
+    ])
+      expect(m.run(words)).toMatchObject({
+        status: 1,
+        stderr: expect.stringContaining("jailkit mount /srv/other"),
+      });
+    expect(m.list("/srv/other/opt/tool")).toEqual([]);
+    m.must(["jailkit", "mount", "/srv/other"]);
   });
 
   test("comes back at a reboot: mount -a in a new mount namespace", () => {

@@ -291,7 +291,7 @@ test("every section of jk_init.ini that brings programs has a smoke test", () =>
   const text = fs.readFileSync(`${import.meta.dir}/../../config/jk_init.ini`, "latin1");
   const sections = [...text.matchAll(/^\[(\w+)\]/gm)].map((match) => match[1] ?? "");
   const tested = new Set(SMOKE_TESTS.flatMap((one) => one.sections));
-  // Data alone; the limited shell, which jk_chrootsh runs itself; aliases, which bring sections that have tests.
+  // Data alone, or a socket; the limited shell, which jk_chrootsh runs itself; aliases, which bring sections that have tests.
   const data = [
     "uidbasics",
     "livebasics",
@@ -302,6 +302,8 @@ test("every section of jk_init.ini that brings programs has a smoke test", () =>
     "timezones",
     "certificates",
     "clocale",
+    "mysqlsocket",
+    "postgresqlsocket",
   ];
   const without = [...data, "jk_lsh", "limitedshell"];
   expect(sections.filter((name) => !tested.has(name)).sort()).toEqual(without.sort());

@@ -23,6 +23,7 @@ beforeAll(async () => {
   m.must(["jk_init", "-k", "-j", "/srv/linked", "uidbasics", "sftp"]);
   m.must(["mknod", "/root/disk", "b", "7", "0"]);
   m.must(["jk_cp", "-j", "/srv/copied", "/root/disk"]);
+  m.must(["jk_init", "--live", "-j", "/srv/live", "mysqlsocket"]);
   m.run(["jk_check", "/srv/copied"]);
   m.must(["jk_update", "-j", "/srv/copied"]);
   folders = m.list(JAILS);
@@ -75,6 +76,7 @@ test("what is beside it", () => {
   m.write(record(folders[0]), "damaged");
   m.must(["jailkit", "adopt", "--force", "/srv/copied"]);
   m.must(["jailkit", "adopt", "--force", "/srv/linked"]);
+  m.must(["jailkit", "adopt", "--force", "/srv/live"]);
   const beside = m.list(JAILS).flatMap((id) => m.list(`${JAILS}/${id}`));
   const names = new Set(beside.filter((name) => name !== "manifest.json"));
   expect(names).toContain("manifest.json.damaged");

@@ -28,9 +28,10 @@ export interface SourceGone {
 
 const NOTHING: Drift = { findings: [] };
 
-// Files that jailkit and ldconfig(8) create for a jail, such as its accounts and configuration.
+// Files that jailkit and ldconfig(8) create for a jail, such as its accounts and configuration. The settings of msmtp are
+// written for the jail, and those of the host may have a password.
 const GENERATED =
-  /^\/(?:etc\/(?:passwd-?|group-?|ld\.so\.cache|\.jailkit\.lock|\.pwd\.lock|jailkit(?:\/.*)?)|var\/cache\/ldconfig(?:\/.*)?)$/;
+  /^\/(?:etc\/(?:passwd-?|group-?|ld\.so\.cache|\.jailkit\.lock|\.pwd\.lock|msmtprc|jailkit(?:\/.*)?)|var\/cache\/ldconfig(?:\/.*)?)$/;
 
 /** True for a file of the jail's own, which is not a copy of the host's. */
 export function isGenerated(jailPath: ByteString): boolean {

@@ -86,6 +86,7 @@ export const SMOKE_TESTS: readonly SmokeTest[] = [
   starts("midnightcommander", "--version", "mc"),
   starts("editors", "--version", "vim vi nano"),
   starts("editors", "--version", "nano"),
+  starts("msmtp", "--version", "msmtp"),
   // Cloning from a directory would start the server by sh, which is not in this section.
   testOf("gitserver", "git answers a client that clones", "git", [
     ...GIT_REPOSITORY,

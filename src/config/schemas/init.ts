@@ -22,6 +22,9 @@ export const initKeys = {
   users: listKey("users to add to the jail's etc/passwd"),
   groups: listKey("groups to add to the jail's etc/group"),
   includesections: listKey("sections to include before this one"),
+  sockets: listKey(
+    "sockets of services of the host, below /run; the directory of each is mounted in the jail, read-only",
+  ),
   need_proc: { kind: "yesno", security: true, help: "1: mount /proc in the jail" },
   need_logsocket: { kind: "yesno", security: false, help: "1: jk_socketd serves dev/log of the jail" },
 } as const satisfies KeyTable;

@@ -1,80 +1,66 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
-import {
-  close,
-  fstat,
-  openAt,
-  readDirectory,
-  type Stat,
-  sameFile,
-  statIfPresent,
-  withFd,
-} from "../../../ffi/files.ts";
+import { close, fstat, openAt, readDirectory, type Stat, sameFile, withFd } from "../../../ffi/files.ts";
 import { attachMount, cloneMountOf, limitMount } from "../../../ffi/mounts.ts";
-import { directoryOf } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { ownMounts } from "../../system/mountinfo.ts";
 import { isLimited } from "../../system/mounts.ts";
-import { withTree } from "./look.ts";
+import { hostStat, openHostDirectory } from "./host-source.ts";
+import { isSocketDirectory } from "./socket-directory.ts";
 import { unmountInJail } from "./unmount.ts";
 import { forgetDirectories, hostPath, type JailRoot, openDirectory, release, withDirectory } from "./walk.ts";
 import { makeDirectories } from "./write.ts";
 
 /**
- * The state of a directory of a live jail. "mounted": it shows the host's, read-only, nosuid and nodev. "open": it lacks
- * one of these. "other": something else is mounted there. "missing": nothing is.
+ * The state of a directory on which one of the host's is mounted, of a live jail or for sockets. "mounted": it shows the
+ * host's, read-only, nosuid and nodev (noexec too, for sockets). "open": it lacks one of these. "stale": the host's has
+ * been removed since, and perhaps created again. "other": something else is mounted there. "missing": nothing is.
+ * "absent": the same, and the host has no such directory of sockets either, as while a service is stopped.
  */
-export type LiveState = "mounted" | "open" | "other" | "missing";
+export type LiveState = "mounted" | "open" | "stale" | "other" | "missing" | "absent";
 
 // Something keeps mounting there.
 const MOST_MOUNTS = 64;
 
-/** The host's directory for a path of a live jail, without symbolic links; undefined if it is missing. */
-function hostStat(path: ByteString): Stat | undefined {
-  return statIfPresent(C.AT_FDCWD, path);
-}
-
-/** The state of a directory of a live jail. `path`: as the jail sees it. */
+/** The state of a directory of the host's in a jail. `path`: as the jail sees it. */
 export function liveState(root: JailRoot, path: ByteString): LiveState {
+  const sockets = isSocketDirectory(path);
+  const host = hostStat(path);
+  const nothing = sockets && host === undefined ? "absent" : "missing";
   const look = () => {
     const directory = openDirectory(root, path);
     const { stat, fd, mount } = directory;
     try {
       // A symbolic link in its place leads elsewhere.
-      if (directory.path !== path || mount.path !== path) return "missing";
-      const host = hostStat(path);
+      if (directory.path !== path || mount.path !== path) return nothing;
+      if (stat.nlink === 0) return "stale";
       if (host === undefined || !sameFile(host, stat)) return "other";
-      return isLimited(fd) ? "mounted" : "open";
+      return isLimited(fd, sockets) ? "mounted" : "open";
     } finally {
       release(directory);
     }
   };
-  return answered(look) ?? "missing";
+  return answered(look) ?? nothing;
 }
 
-/** The directories of a live jail that do not show the host's as they should. */
-export function lackingMounts(root: JailRoot, live: readonly ByteString[]): ByteString[] {
-  return live.filter((path) => liveState(root, path) !== "mounted");
+/** Those directories of the host's that a jail does not show as it should, of those that the host has. */
+export function lackingMounts(root: JailRoot, directories: readonly ByteString[]): ByteString[] {
+  return directories.filter((path) => {
+    const state = liveState(root, path);
+    if (state === "mounted" || state === "absent") return false;
+    return !isSocketDirectory(path) || hostStat(path) !== undefined;
+  });
 }
+
+/** The restrictions of such a mount, for messages. */
+export const restrictionsOf = (path: ByteString): string =>
+  isSocketDirectory(path) ? "read-only, nosuid, nodev and noexec" : "read-only, nosuid and nodev";
 
 const refuse = (code: string, path: ByteString, what: string) =>
   new JailkitError(code, 1, `${display(path)}: ${what}`);
-
-/** Opens a directory of the host. It must be root's, in a directory that only root can change. */
-function openHostDirectory(path: ByteString): number {
-  return withTree((tree) => {
-    const parent = withDirectory(tree, directoryOf(path), ({ trusted }) => trusted);
-    return withDirectory(tree, path, (directory) => {
-      if (directory.path !== path) throw refuse("live-source", path, "leads through a symbolic link");
-      if (!parent || directory.stat.uid !== 0)
-        throw refuse("live-source", path, "must belong to root, in directories that only root can write");
-      return openAt(directory.fd, ".", C.O_PATH | C.O_DIRECTORY);
-    });
-  });
-}
 
 /**
  * The reason why a directory of the jail cannot become a mount point, printable; undefined if it can. It must be empty, or
@@ -82,11 +68,12 @@ function openHostDirectory(path: ByteString): number {
  */
 export function liveObstacle(root: JailRoot, path: ByteString): string | undefined {
   const state = liveState(root, path);
-  if (state === "mounted") return undefined;
+  // A mount of a directory that was removed is replaced.
+  if (state === "mounted" || state === "stale") return undefined;
   const shown = display(hostPath(root, path));
   if (state === "open") {
     const remedy = `umount ${shellWord(hostPath(root, path))}`;
-    return `${shown}: the host's is mounted there, but not read-only, nosuid and nodev; fix it with: ${remedy}`;
+    return `${shown}: the host's is mounted there, but not ${restrictionsOf(path)}; fix it with: ${remedy}`;
   }
   if (state === "other") return `${shown}: something else is mounted there`;
   const directory = answered(() => openDirectory(root, path));
@@ -97,7 +84,7 @@ export function liveObstacle(root: JailRoot, path: ByteString): string | undefin
     const names = withFd(openAt(directory.fd, ".", C.O_RDONLY | C.O_DIRECTORY), (fd) => readDirectory(fd, 1));
     return names.length === 0
       ? undefined
-      : `${shown}: has files of its own; a live jail needs an empty directory there`;
+      : `${shown}: has files of its own; the host's can be mounted only on an empty directory`;
   } finally {
     release(directory);
   }
@@ -105,11 +92,13 @@ export function liveObstacle(root: JailRoot, path: ByteString): string | undefin
 
 /**
  * Mounts a directory of the host at the same path of the jail: read-only, nosuid, nodev, private, and without the mounts in
- * it. All by descriptor, so that no name is looked up below a directory of users. False if it is mounted already. Throws
- * JailkitError, SystemError.
+ * it; noexec too, for sockets. All by descriptor, so that no name is looked up below a directory of users. False if it is
+ * mounted already, or absent. Throws JailkitError, SystemError.
  */
 export function mountLive(root: JailRoot, path: ByteString): boolean {
-  if (liveState(root, path) === "mounted") return false;
+  if (liveState(root, path) === "stale") unmountLive(root, path);
+  const state = liveState(root, path);
+  if (state === "mounted" || state === "absent") return false;
   const obstacle = liveObstacle(root, path);
   if (obstacle !== undefined) throw new JailkitError("live-obstacle", 1, obstacle);
   makeDirectories(root, path, () => ({ mode: 0o755, uid: 0, gid: 0 }));
@@ -118,14 +107,14 @@ export function mountLive(root: JailRoot, path: ByteString): boolean {
   let mount = -1;
   try {
     mount = cloneMountOf(source, path);
-    limitMount(mount, at);
+    limitMount(mount, at, isSocketDirectory(path));
     withDirectory(root, path, (directory) => {
       if (directory.path !== path || !directory.trusted)
         throw refuse("exchanged", at, "was exchanged meanwhile");
       attachMount(mount, directory.fd, at);
     });
     // In a directory of a peer group, the kernel has put it into one too.
-    limitMount(mount, at);
+    limitMount(mount, at, isSocketDirectory(path));
     requireMounted(root, path, fstat(mount));
     return true;
   } finally {
@@ -139,7 +128,7 @@ function requireMounted(root: JailRoot, path: ByteString, mounted: Stat): void {
   forgetDirectories(root);
   const at = hostPath(root, path);
   const line = ownMounts().find(({ id }) => id === mounted.mountId);
-  const options = ["ro", "nosuid", "nodev"];
+  const options = ["ro", "nosuid", "nodev", ...(isSocketDirectory(path) ? ["noexec"] : [])];
   const isRight =
     line?.mountPoint === at &&
     options.every((one) => line.options.includes(one)) &&
@@ -162,11 +151,12 @@ export function unmountLive(root: JailRoot, path: ByteString): boolean {
   const at = hostPath(root, path);
   for (let count = 0; count < MOST_MOUNTS; count++) {
     const state = liveState(root, path);
-    if (state === "missing") return count > 0;
+    if (state === "missing" || state === "absent") return count > 0;
     if (state === "other")
       throw refuse("live-other", at, "something else is mounted there; unmount it first");
     try {
-      unmountInJail(root, path);
+      // Nothing is lost with a directory that was removed, and a user must not be able to keep it.
+      unmountInJail(root, path, { detach: state === "stale" });
     } catch (error) {
       if (!isErrno(error, "EBUSY")) throw error;
       const remedy = `jk_list -j ${shellWord(root.path)}`;

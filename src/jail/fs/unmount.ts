@@ -15,6 +15,7 @@ export interface JailMount {
 }
 
 // umount2(2)
+const MNT_DETACH = 2;
 const UMOUNT_NOFOLLOW = 8;
 
 /** The mounts at `jail` and below it; the last first. */
@@ -34,15 +35,16 @@ export function jailMounts(jail: ByteString): JailMount[] {
 
 /**
  * Unmounts a path of a jail (umount2(2)). Starts from its directory and does not follow a symbolic link at the end, so
- * that no link of a user can lead to a mount of the host's. Throws SystemError; EBUSY if it is in use.
+ * that no link of a user can lead to a mount of the host's. Throws SystemError; EBUSY if it is in use, unless `detach`:
+ * then it disappears now, and processes that use it keep it.
  */
-export function unmountInJail(root: JailRoot, path: ByteString): void {
+export function unmountInJail(root: JailRoot, path: ByteString, { detach = false } = {}): void {
   forgetDirectories(root);
   atSpot(root, path, ({ parent, name }) => {
     const before = openAt(C.AT_FDCWD, ".", C.O_PATH | C.O_DIRECTORY);
     try {
       check(libc.fchdir(parent.fd), "fchdir");
-      check(libc.umount2(cArgument(name), UMOUNT_NOFOLLOW), "umount");
+      check(libc.umount2(cArgument(name), UMOUNT_NOFOLLOW | (detach ? MNT_DETACH : 0)), "umount");
     } catch (error) {
       throw namedError(error, hostPath(root, path));
     } finally {

@@ -1,16 +1,28 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import * as C from "../../../ffi/constants.ts";
-import { attempt } from "../../../ffi/error.ts";
-import { openAt, readDirectory, withFd } from "../../../ffi/files.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { lackingMounts } from "../fs/live-mounts.ts";
 import { hostPath, type JailRoot } from "../fs/walk.ts";
-import { openManifest } from "./manifest.ts";
+import type { ManifestContent } from "./manifest.ts";
 
 /** The command that mounts what a live jail lacks. */
 export const mountCommand = (jail: ByteString): ByteString => `jailkit mount ${shellWord(jail)}`;
+
+/** The directories of the host that should be mounted in a jail: those of a live jail, and those with sockets. */
+export const mountsOf = ({ live = [], sockets = [] }: Pick<ManifestContent, "live" | "sockets">) => [
+  ...live,
+  ...sockets,
+];
+
+/** The problem that a directory of sockets is not mounted as it should be; undefined if all are. The jail works without. */
+export function lackingSockets(root: JailRoot, sockets: readonly ByteString[] = []) {
+  const [path] = lackingMounts(root, sockets);
+  if (path === undefined) return undefined;
+  const remedy = mountCommand(root.path);
+  const message = `${display(hostPath(root, path))}: the host's ${display(path)}, with its sockets, is not mounted there as it should be; fix it with: ${remedy}`;
+  return { code: "sockets", path: root.path, message, remedy };
+}
 
 /** A problem of a live jail of which a directory is not mounted as it should be; undefined for all others. */
 export function lackingProblem(root: JailRoot, live: readonly ByteString[] = []) {
@@ -20,20 +32,6 @@ export function lackingProblem(root: JailRoot, live: readonly ByteString[] = [])
   const remedy = mountCommand(root.path);
   const message = `${shown}: the host's ${display(path)} is not mounted there, as it should be in this live jail; fix it with: ${remedy}`;
   return { code: "not-mounted", path: root.path, message, remedy };
-}
-
-// Where a live jail has mounts.
-const PLACES = ["usr", "opt", "bin", "usr/local"];
-
-/**
- * The same, by the record. It is read only if the jail has an empty directory for a mount, which a copied jail hardly has.
- */
-export function notMounted(root: JailRoot): ReturnType<typeof lackingProblem> {
-  const isEmpty = (name: ByteString) =>
-    attempt(() =>
-      withFd(openAt(root.fd, name, C.O_RDONLY | C.O_DIRECTORY | C.O_NOFOLLOW), (fd) => readDirectory(fd, 1)),
-    )?.length === 0;
-  return PLACES.some(isEmpty) ? lackingProblem(root, openManifest(root).content.live) : undefined;
 }
 
 /** Throws JailkitError "not-mounted" for a live jail of which a directory is not mounted as it should be. */

@@ -59,6 +59,8 @@ export interface ManifestContent {
   lines?: number;
   /** The directories of the host that are mounted at the same path of the jail; undefined if there are none. */
   live?: readonly ByteString[] | undefined;
+  /** The same for directories with sockets of the host, such as /run/mysqld. */
+  sockets?: readonly ByteString[] | undefined;
   /** The SHA-256 sum of the description that jailkit import makes it from; undefined for any other jail. */
   imported?: ByteString | undefined;
   unknown: Record<string, unknown>;
@@ -101,10 +103,10 @@ function line(record: { unknown?: Json | undefined; mtime?: bigint | undefined }
 
 /** The bytes of a manifest file, with one line for each request and entry; parseManifest reads it. */
 export function formatManifest(content: ManifestContent): Uint8Array {
-  const { live, imported, unknown, jail } = content;
+  const { live, sockets, imported, unknown, jail } = content;
   const first = { ...unknown, version: MANIFEST_VERSION, jail: encode(jail) };
   // stringify leaves out what is undefined.
-  const head = JSON.stringify({ ...first, live: encode(live), imported });
+  const head = JSON.stringify({ ...first, live: encode(live), sockets: encode(sockets), imported });
   const requests = content.requests.map(line).join(",\n");
   const entries = [...content.entries.values()].map(line).join(",\n");
   const text = `${head.slice(0, -1)},\n"requests":[\n${requests}\n],\n"entries":[\n${entries}\n]}\n`;
@@ -134,7 +136,7 @@ const ENTRY_FIELDS = new Set(
   "path type source sections neededBy reason mode uid gid size mtime target major minor hardLink".split(" "),
 );
 const REQUEST_FIELDS = new Set(["tool", "sections", "operands", "options", "time"]);
-const MANIFEST_FIELDS = new Set(["version", "jail", "live", "imported", "requests", "entries"]);
+const MANIFEST_FIELDS = new Set(["version", "jail", "live", "sockets", "imported", "requests", "entries"]);
 
 function entryOf(value: unknown): ManifestEntry | undefined {
   if (!isRecord(value)) return undefined;
@@ -220,6 +222,7 @@ export function parseManifest(bytes: Uint8Array): ManifestContent | undefined {
     },
     lines: entries.length,
     ...(Array.isArray(value.live) ? { live: listOf(value.live) } : {}),
+    ...(Array.isArray(value.sockets) ? { sockets: listOf(value.sockets) } : {}),
     ...(typeof value.imported === "string" ? { imported: value.imported } : {}),
     unknown: rest(value, MANIFEST_FIELDS) ?? {},
   };

@@ -8,6 +8,7 @@ import { addAccounts, lacksAccounts, type WantedAccounts } from "./accounts.ts";
 import { concernsLibraries, lacksCache, renewLibraryCache } from "./library-cache.ts";
 import { registerLogSocket } from "./log-socket.ts";
 import { addProcLine, mountJailProc } from "./proc.ts";
+import { setUpSockets } from "./sockets.ts";
 
 /** The progress when all files are copied. */
 export const ALL_FILES: Work = { left: [], progress: "what was copied is in place" };
@@ -38,6 +39,8 @@ export function addExtras(
       if (mountJailProc(root)) reporter.detail(`Mounting proc on ${jail}/proc`);
     });
   }
+  const { sockets = [] } = request;
+  attempt("sockets", () => setUpSockets(root, sockets, (line) => reporter.say(line)));
   if (request.needLogsocket) {
     attempt("log-socket", () => {
       const file = registerLogSocket(jail);

@@ -1,8 +1,10 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../../ffi/constants.ts";
+import { statIfPresent } from "../../../ffi/files.ts";
 import { display } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import { setTimesOf } from "../../jail/fs/attributes.ts";
-import { requireNoHostMount } from "../../jail/fs/host-mounts.ts";
+import { hostSystemOf, requireNoHostMount } from "../../jail/fs/host-mounts.ts";
 import { lookUp, withJailFile } from "../../jail/fs/look.ts";
 import { noRoomSaid } from "../../jail/fs/no-room.ts";
 import { onlyRootDecides, requireSafeJail } from "../../jail/fs/safety.ts";
@@ -29,9 +31,14 @@ export function concernsLibraries(entries: readonly Entry[]): boolean {
   );
 }
 
-/** True if the jail has no cache, or an old one. */
+/** True if the jail has no cache, or an old one: of a live jail, one that is older than the host's. */
 export function lacksCache(root: JailRoot): boolean {
-  return lookUp(root, CACHE) === undefined || hasOldCache(root);
+  const found = lookUp(root, CACHE);
+  if (found === undefined || hasOldCache(root)) return true;
+  const usr = statIfPresent(root.fd, "usr");
+  if (usr === undefined || hostSystemOf(root, { path: "/usr", stat: usr }) === undefined) return false;
+  const host = statIfPresent(AT_FDCWD, CACHE);
+  return host !== undefined && host.mtime > found.stat.mtime;
 }
 
 /** True if a run was interrupted while it renewed the cache. */
@@ -52,6 +59,9 @@ export function renewLibraryCache(root: JailRoot): void {
   makeDirectories(root, "/etc", () => ({ mode: 0o755, uid: 0, gid: 0 }));
   const isTrusted = withDirectory(root, "/etc", (etc) => {
     requireNoHostMount(root, etc, "/etc");
+    const cache = lookUp(root, CACHE);
+    // The host's may be mounted there as a single file.
+    if (cache !== undefined) requireNoHostMount(root, etc, CACHE, cache.stat);
     return etc.trusted;
   });
   if (!isTrusted) throw refusal(root, "/etc");

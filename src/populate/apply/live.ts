@@ -4,16 +4,25 @@ import { display } from "../../cli/display.ts";
 import { JailkitError, UsageError } from "../../cli/error.ts";
 import { hostMountsIn } from "../../jail/fs/host-mounts.ts";
 import { liveObstacle, mountLive } from "../../jail/fs/live-mounts.ts";
-import { withTree } from "../../jail/fs/look.ts";
+import { lookUp, withTree } from "../../jail/fs/look.ts";
+import { isSocketDirectory } from "../../jail/fs/socket-directory.ts";
 import { isDirectory, isLink, type JailRoot } from "../../jail/fs/walk.ts";
 import { putSymlink } from "../../jail/fs/write.ts";
-import { notMounted } from "../../jail/record/live.ts";
-import { changeManifest, openManifest, REGISTRY, saveManifest } from "../../jail/record/manifest.ts";
+import { lackingProblem } from "../../jail/record/live.ts";
+import {
+  changeManifest,
+  knownJails,
+  openManifest,
+  REGISTRY,
+  saveManifest,
+} from "../../jail/record/manifest.ts";
+import { hostText } from "../../system/host-files.ts";
+import { below, unescaped } from "../../system/mountinfo.ts";
 import { fstabField } from "../../system/mounts.ts";
 import type { PopulateProblem } from "../entry.ts";
-import type { FileSystem } from "../file-system.ts";
+import { type FileSystem, fileSystemAt } from "../file-system.ts";
 import type { LineReporter } from "../reporter.ts";
-import { changeFstab } from "./proc.ts";
+import { changeFstab, LARGEST_FSTAB } from "./proc.ts";
 
 /** The directories of a live jail, and symbolic links that lead there, as the host has them. */
 export interface Live {
@@ -27,9 +36,14 @@ const ALLOWED = /^\/(?:usr|usr\/local|opt|opt\/[^/]+)$/;
 const BESIDE = ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
 const MARK = "x-jailkit";
 const OPTIONS = `bind,ro,nosuid,nodev,private,nofail,${MARK}`;
+// Directories in /run are created at each boot, at the latest by the service itself.
+const SOCKET_OPTIONS = `bind,ro,nosuid,nodev,noexec,private,nofail,${MARK},x-systemd.after=systemd-tmpfiles-setup.service`;
 
-/** Reads the value of --live: directories separated by commas, "" for /usr. Throws UsageError. */
-export function liveOf(value: ByteString, host: FileSystem): Live {
+/**
+ * Reads the value of --live: directories separated by commas, "" for /usr. None of them may contain a jail, this one or
+ * another: users would see its files. Throws UsageError, JailkitError "live-source".
+ */
+export function liveOf(value: ByteString, host: FileSystem, jail: ByteString): Live {
   const named = value === "" ? [USUAL] : value.split(",").map((each) => each.replace(/\/+$/, ""));
   const wrong = named.find((each) => !ALLOWED.test(each) || /\/\.\.?$/.test(each));
   if (wrong !== undefined)
@@ -37,17 +51,44 @@ export function liveOf(value: ByteString, host: FileSystem): Live {
   const missing = named.find((path) => !isDirectory({ mode: host.lstat(path)?.mode ?? 0 }));
   if (missing !== undefined)
     throw new JailkitError("live-source", 1, `${display(missing)}: is no directory of this machine`);
+  for (const path of named) requireNoJailIn(path, jail);
   const beside = BESIDE.filter(() => named.includes(USUAL));
-  const links = beside.flatMap((path) => {
-    const stat = host.lstat(path);
-    return stat !== undefined && isLink(stat) ? [{ path, target: host.readlink(path) }] : [];
-  });
+  const links = named.includes(USUAL) ? systemLinks(host) : [];
   const apart = beside.filter((path) => isDirectory({ mode: host.lstat(path)?.mode ?? 0 }));
   const all = [...new Set([...named, ...apart])].sort();
   // What another one shows already needs no mount: the mount of /usr has /usr/local, unless that is a file system of its own.
   const shown = (path: ByteString) =>
     all.some((other) => path.startsWith(`${other}/`) && mountIdOf(other) === mountIdOf(path));
   return { directories: all.filter((path) => !shown(path)), links };
+}
+
+/** The symbolic links of the host into /usr that a live jail has too. */
+function systemLinks(host: FileSystem): Live["links"] {
+  return BESIDE.flatMap((path) => {
+    const stat = host.lstat(path);
+    return stat !== undefined && isLink(stat) ? [{ path, target: host.readlink(path) }] : [];
+  });
+}
+
+/** The symbolic links into /usr that a live jail lacks. `live`: its directories. */
+export function lackingLinks(root: JailRoot, live: readonly ByteString[]): Live["links"] {
+  if (!live.includes(USUAL)) return [];
+  return systemLinks(fileSystemAt()).filter(({ path }) => lookUp(root, path) === undefined);
+}
+
+/** Creates the symbolic links into /usr that a live jail lacks, and returns their paths. */
+export function restoreLinks(root: JailRoot, live: readonly ByteString[]): ByteString[] {
+  return lackingLinks(root, live).flatMap(({ path, target }) =>
+    putSymlink(root, path, target) === "created" ? [path] : [],
+  );
+}
+
+function requireNoJailIn(path: ByteString, jail: ByteString): void {
+  const jails = [jail, ...knownJails().map((known) => known.jail.path)];
+  const inside = jails.find((one) => below(one, path) !== undefined);
+  if (inside === undefined) return;
+  const what = `the jail ${display(inside)} is in it, and its files would be visible in ${display(jail)}`;
+  throw new JailkitError("live-source", 1, `--live: ${display(path)}: ${what}`);
 }
 
 const mountIdOf = (path: ByteString) => withTree((tree) => statIfPresent(tree.fd, path.slice(1))?.mountId);
@@ -57,9 +98,18 @@ export function liveDirectories(root: JailRoot | undefined, more: readonly ByteS
   return [...new Set([...(root ? hostMountsIn(root) : []), ...more])];
 }
 
-/** The problem that prevents a jail from being filled: of a live one that is not mounted, or cannot become live. */
-export function liveProblem(root: JailRoot, live: Live | undefined): PopulateProblem | undefined {
-  if (live === undefined) return notMounted(root);
+/**
+ * The problem that prevents a jail from being filled: of a live one that is not mounted, or cannot become live. `recorded`:
+ * the directories that should be mounted in it already.
+ */
+export function liveProblem(
+  root: JailRoot,
+  live: Live | undefined,
+  recorded: readonly ByteString[],
+): PopulateProblem | undefined {
+  const others = recorded.filter((path) => !live?.directories.includes(path));
+  const lacking = lackingProblem(root, others);
+  if (lacking !== undefined || live === undefined) return lacking;
   const what = live.directories.map((path) => liveObstacle(root, path)).find((each) => each !== undefined);
   return what === undefined ? undefined : { code: "live-obstacle", path: root.path, message: what };
 }
@@ -91,7 +141,7 @@ function fieldsOf(line: string): string[] {
   return line.trim().startsWith("#") ? [] : line.trim().split(/[ \t]+/);
 }
 
-/** The text of fstab(5) with a line for each directory of a live jail; undefined if it has them already. */
+/** The text of fstab(5) with a line for each directory of the host in a jail; undefined if it has them already. */
 export function withLiveLines(
   fstab: ByteString,
   jail: ByteString,
@@ -100,18 +150,28 @@ export function withLiveLines(
   const there = new Set(fstab.split("\n").map((line) => fieldsOf(line)[1]));
   const lines = directories.flatMap((path) => {
     const target = fstabField(jail + path);
-    return there.has(target) ? [] : [`${fstabField(path)} ${target} none ${OPTIONS} 0 0\n`];
+    const options = isSocketDirectory(path) ? SOCKET_OPTIONS : OPTIONS;
+    return there.has(target) ? [] : [`${fstabField(path)} ${target} none ${options} 0 0\n`];
   });
   if (lines.length === 0) return undefined;
   return `${fstab}${fstab === "" || fstab.endsWith("\n") ? "" : "\n"}${lines.join("")}`;
 }
 
-/** The text of fstab(5) without our lines for the live directories of a jail; undefined if there are none. */
-export function withoutLiveLines(fstab: ByteString, jail: ByteString): ByteString | undefined {
+/**
+ * The text of fstab(5) without our lines for directories of the host in a jail, all or the given ones; undefined if there
+ * are none.
+ */
+export function withoutLiveLines(
+  fstab: ByteString,
+  jail: ByteString,
+  directories?: readonly ByteString[],
+): ByteString | undefined {
   const lines = fstab.split("\n");
+  const places = directories?.map((path) => fstabField(jail + path));
   const kept = lines.filter((line) => {
     const [, where = "", , options = ""] = fieldsOf(line);
-    return !(where.startsWith(`${fstabField(jail)}/`) && options.split(",").includes(MARK));
+    const isOne = places?.includes(where) ?? where.startsWith(`${fstabField(jail)}/`);
+    return !(isOne && options.split(",").includes(MARK));
   });
   return kept.length === lines.length ? undefined : kept.join("\n");
 }
@@ -125,11 +185,30 @@ export function addLiveLines(jail: ByteString, directories: readonly ByteString[
   );
 }
 
-/** Removes the lines from /etc/fstab. True if it was changed. */
-export function removeLiveLines(jail: ByteString, registry: ByteString = REGISTRY): boolean {
+/** True if /etc/fstab has the lines. */
+export function hasLiveLines(jail: ByteString, directories: readonly ByteString[]): boolean {
+  return withLiveLines(hostText("/etc/fstab", LARGEST_FSTAB) ?? "", jail, directories) === undefined;
+}
+
+/** The directories of the host for which /etc/fstab has our lines in a jail. */
+export function directoriesInFstab(jail: ByteString): ByteString[] {
+  const lines = (hostText("/etc/fstab", LARGEST_FSTAB) ?? "").split("\n");
+  return lines.flatMap((line) => {
+    const [from = "", where, , options = ""] = fieldsOf(line);
+    const path = unescaped(from);
+    const known = ALLOWED.test(path) || BESIDE.includes(path) || isSocketDirectory(path);
+    return known && where === fstabField(jail + path) && options.split(",").includes(MARK) ? [path] : [];
+  });
+}
+
+/** Removes the lines from /etc/fstab, all or those of the given directories. True if it was changed. */
+export function removeLiveLines(
+  jail: ByteString,
+  { directories, registry = REGISTRY }: { directories?: readonly ByteString[]; registry?: ByteString } = {},
+): boolean {
   const byHand = `take the lines for ${display(jail)} out by hand`;
   return withTree(
-    (etc) => changeFstab(etc, (fstab) => withoutLiveLines(fstab, jail), byHand, registry),
+    (etc) => changeFstab(etc, (fstab) => withoutLiveLines(fstab, jail, directories), byHand, registry),
     "/etc",
   );
 }

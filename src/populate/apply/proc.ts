@@ -8,7 +8,8 @@ import { makeDirectories, putFile } from "../../jail/fs/write.ts";
 import { hostLocked, REGISTRY } from "../../jail/record/registry.ts";
 import { fstabField, isProc, mountProc } from "../../system/mounts.ts";
 
-const LARGEST_FSTAB = 1 << 20;
+/** In bytes. */
+export const LARGEST_FSTAB = 1 << 20;
 
 /** The text of fstab(5) with a line for the proc of a jail (an absolute path); undefined if it has one already. */
 export function withProcLine(fstab: ByteString, jail: ByteString): ByteString | undefined {

@@ -1,3 +1,4 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { isEmptied } from "../../jail/record/emptied.ts";
@@ -11,13 +12,14 @@ import { asksForFiles } from "./requests.ts";
 
 /**
  * Begins the record of an emptied jail anew, before it is filled again: what was asked for before is not wanted any more.
- * If another run has begun to fill it meanwhile, its record stays. Throws JailkitError, SystemError.
+ * If another run has begun to fill it meanwhile, its record stays. Returns the directories with sockets of the host that
+ * were asked for before. Throws JailkitError, SystemError.
  */
-export function startOver(root: JailRoot): void {
+export function startOver(root: JailRoot): readonly ByteString[] {
   // Saves reading the record.
-  if (statIfPresent(root.fd, "usr") !== undefined) return;
+  if (statIfPresent(root.fd, "usr") !== undefined) return [];
   const manifest = openManifest(root);
-  if (!isEmptied(root, manifest.content)) return;
+  if (!isEmptied(root, manifest.content)) return [];
   const files = ({ requests }: ManifestContent) => JSON.stringify(requests.filter(asksForFiles));
   const seen = files(manifest.content);
   changeManifest(manifest, (content) => {
@@ -28,4 +30,5 @@ export function startOver(root: JailRoot): void {
     content.live = undefined;
   });
   saveManifest(manifest);
+  return manifest.content.sockets ?? [];
 }

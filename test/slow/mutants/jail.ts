@@ -60,7 +60,6 @@ export const JAIL: readonly Mutant[] = [
   ]),
   ...within("src/jail/record/jail-lock.ts", "e2e/locks.test.ts", [
     ["    held.take(paths.map(nameOfPath));\n", ""],
-    ["const before = held.take(names);", "const before = names;"],
   ]),
   ...within("src/jail/record/registry.ts", "e2e/locks.test.ts", [
     ["  registryExists(tree, registry);\n", ""],
@@ -135,7 +134,7 @@ export const JAIL: readonly Mutant[] = [
     ["tops.size > 0 && [...tops].every(", "[...tops].some("],
   ]),
   ...within("src/populate/record/start-over.ts", "e2e/emptied.test.ts", [
-    ["  if (!isEmptied(root, manifest.content)) return;\n", ""],
+    ["  if (!isEmptied(root, manifest.content)) return [];\n", ""],
     ["content.entries.clear();", ""],
     ["content.requests.splice(0, content.requests.length, ...others);", ""],
   ]),
@@ -507,10 +506,37 @@ export const JAIL: readonly Mutant[] = [
     ],
   ]),
   ...within("src/jail/fs/live-mounts.ts", "attack/live.test.ts", [
-    ['isLimited(fd) ? "mounted" : "open"', '"mounted"'],
+    ['isLimited(fd, sockets) ? "mounted" : "open"', '"mounted"'],
     ["    if (directory.path !== path) return `${shown}: is a symbolic link`;\n", ""],
     ['    if (state === "other")\n      throw refuse(', '    if (state === "open")\n      throw refuse('],
-    ["    limitMount(mount, at);\n    requireMounted", "    requireMounted"],
+    ["    limitMount(mount, at, isSocketDirectory(path));\n    requireMounted", "    requireMounted"],
+  ]),
+  ...within("src/jail/fs/live-mounts.ts", "attack/sockets.test.ts", [
+    ["isLimited(fd, sockets)", "isLimited(fd)"],
+    [
+      "    limitMount(mount, at, isSocketDirectory(path));\n    withDirectory",
+      "    limitMount(mount, at, false);\n    withDirectory",
+    ],
+  ]),
+  ...within("src/jail/fs/live-mounts.ts", "e2e/sockets.test.ts", [
+    ['detach: state === "stale"', "detach: false"],
+    ['      if (stat.nlink === 0) return "stale";\n', ""],
+  ]),
+  ...within("src/jail/fs/host-source.ts", "attack/sockets.test.ts", [
+    ["C.RESOLVE_NO_XDEV | ", ""],
+    ["C.RESOLVE_NO_SYMLINKS | ", ""],
+    ["    if (!above) throw", "    if (above === undefined) throw"],
+    ["    if (fault !== undefined) throw refuse(path, fault);\n", ""],
+  ]),
+  ...within("src/jail/fs/socket-directory.ts", "unit/socket-directory.test.ts", [
+    ["isSocketDirectory(directory) && ", ""],
+    [" && normalPath(path) === path", ""],
+    ["  if (uid === 0)\n", "  if (uid === null)\n"],
+    ["  if (uid >= firstUser)", "  if (uid > firstUser)"],
+    ["mode & 0o002", "mode & 0"],
+  ]),
+  ...within("src/populate/apply/sockets.ts", "attack/sockets.test.ts", [
+    ["stat === undefined || (stat.mode & C.S_IFMT) === C.S_IFSOCK", "stat !== null"],
   ]),
   ...within("src/jail/fs/live-mounts.ts", "e2e/live.test.ts", [
     ["return names.length === 0\n", "return names.length >= 0\n"],
@@ -518,7 +544,16 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/populate/apply/live.ts", "e2e/live.test.ts", [
     ["!ALLOWED.test(each) || ", ""],
     [" || /\\/\\.\\.?$/.test(each)", ""],
+    ["  for (const path of named) requireNoJailIn(path, jail);\n", ""],
+    ["[jail, ...knownJails().map((known) => known.jail.path)]", "[jail]"],
   ]),
+  ...within("src/populate/populate.ts", "e2e/live.test.ts", [
+    ["liveProblem(root, request.live, recordedLive(root, manifest))", "liveProblem(root, request.live, [])"],
+  ]),
+  ...within("src/populate/apply/library-cache.ts", "e2e/live.test.ts", [
+    ["host !== undefined && host.mtime > found.stat.mtime", "host === undefined"],
+  ]),
+  ...within("src/jails/adopt.ts", "e2e/live.test.ts", [["    if (live?.length) content.live = live;\n", ""]]),
   ...within("ffi/mounts.ts", "attack/live.test.ts", [
     ["MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID", "MOUNT_ATTR_NOSUID"],
     ["MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV", "MOUNT_ATTR_NODEV"],
@@ -528,6 +563,7 @@ export const JAIL: readonly Mutant[] = [
   ]),
   ...within("src/populate/apply/library-cache.ts", "attack/host-mount.test.ts", [
     ['    requireNoHostMount(root, etc, "/etc");\n', ""],
+    ["    if (cache !== undefined) requireNoHostMount(root, etc, CACHE, cache.stat);\n", ""],
   ]),
   ...within("src/log-socket/monitor/bound-socket.ts", "e2e/socketd-places.test.ts", [
     ["  if (system !== undefined) {", "  if (system === null) {"],

@@ -91,6 +91,7 @@ export const TRANSFER: readonly Mutant[] = [
     ["one.base / one.interval > other.base / other.interval", "one.interval < other.interval"],
     ["|| one.peak > other.peak", ""],
     ["live.filter((each) => !USUAL_LIVE.test(each))", "live.filter(() => false)"],
+    ["values.sockets.map(directoryOf)", "[]"],
     ['name.startsWith("/") && normalPath(name) === name', 'name.startsWith("/")'],
   ]),
   ...within("import-plan.ts", "attack/transfer.test.ts", [
