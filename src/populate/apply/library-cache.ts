@@ -58,10 +58,8 @@ export function renewLibraryCache(root: JailRoot): void {
   requireSafeJail(root, 1);
   makeDirectories(root, "/etc", () => ({ mode: 0o755, uid: 0, gid: 0 }));
   const isTrusted = withDirectory(root, "/etc", (etc) => {
-    requireNoHostMount(root, etc, "/etc");
-    const cache = lookUp(root, CACHE);
     // The host's may be mounted there as a single file.
-    if (cache !== undefined) requireNoHostMount(root, etc, CACHE, cache.stat);
+    requireNoHostMount(root, etc, CACHE, lookUp(root, CACHE)?.stat);
     return etc.trusted;
   });
   if (!isTrusted) throw refusal(root, "/etc");

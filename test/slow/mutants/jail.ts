@@ -562,8 +562,8 @@ export const JAIL: readonly Mutant[] = [
     ['if (isLive && liveState(root, path) === "mounted") return;', "if (isLive) return;"],
   ]),
   ...within("src/populate/apply/library-cache.ts", "attack/host-mount.test.ts", [
-    ['    requireNoHostMount(root, etc, "/etc");\n', ""],
-    ["    if (cache !== undefined) requireNoHostMount(root, etc, CACHE, cache.stat);\n", ""],
+    ["    requireNoHostMount(root, etc, CACHE, lookUp(root, CACHE)?.stat);\n", ""],
+    ["CACHE, lookUp(root, CACHE)?.stat);", "CACHE);"],
   ]),
   ...within("src/log-socket/monitor/bound-socket.ts", "e2e/socketd-places.test.ts", [
     ["  if (system !== undefined) {", "  if (system === null) {"],
