@@ -36,16 +36,18 @@ function isArchitecture(name: string | undefined): name is Architecture {
 
 function build(name: string, architecture: Architecture): void {
   const isPrivileged = name in PRIVILEGED_FOLDERS;
+  const isShared = name === "jailkit";
   const other = architecture !== process.arch;
   const output = other ? join(root, "dist", architecture) : join(root, "dist");
   const file = join(output, "bin", name);
   mkdirSync(join(output, "bin"), { recursive: true });
   buildExecutable({
     root,
-    entry: join(tools, `${name}.ts`),
+    entry: join(tools, isShared ? "shared.ts" : `${name}.ts`),
+    ...(isShared ? { bundles: [...Object.keys(PRIVILEGED_FOLDERS), "jk_lsh"] } : {}),
     output: file,
     // The executable of all tools becomes a privileged program if an entry starts it.
-    privileged: name === "jailkit" ? "by entry" : isPrivileged,
+    privileged: isShared ? "by entry" : isPrivileged,
     ...(other ? { target: architecture } : {}),
   });
   console.log(relative(process.cwd(), file));

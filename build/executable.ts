@@ -24,6 +24,8 @@ interface ExecutableOptions {
   privileged: Privileged;
   /** Without a guard, for tests. */
   unguarded?: boolean;
+  /** Programs of src/tools/ for src/tools/shared.ts: each becomes one file, which is loaded at once. */
+  bundles?: readonly string[];
   /** Another architecture, whose runtime is fetched if necessary. */
   target?: Architecture;
 }
@@ -68,20 +70,38 @@ function runtimeFor(architecture: Architecture): string {
 
 function bunBuild(options: ExecutableOptions, temporary: string): void {
   const jit = BUSY.includes(basename(options.entry, ".ts")) ? EARLIER_JIT : LATE_JIT;
-  const { target } = options;
+  const { target, bundles = [] } = options;
+  for (const one of bundles) bundle(options.root, one);
   const path = target && `--compile-executable-path=${runtimeFor(target)}`;
   const other = path === undefined ? [] : [`--target=bun-linux-${target}`, path];
   // A relative name, since an absolute one would be in the executable, and two folders would build different ones.
   const entry = relative(options.root, options.entry);
-  const words = ["build", ...FLAGS, jit, ...other, `./${entry}`, "--outfile", temporary];
-  const { exitCode, stdout, stderr } = Bun.spawnSync([process.execPath, ...words], {
-    cwd: options.root,
+  const condition = bundles.length === 0 ? [] : ["--conditions=bundled"];
+  const words = [...FLAGS, jit, ...other, ...condition, `./${entry}`, "--outfile", temporary];
+  runBun(words, options.root, entry);
+}
+
+function runBun(words: readonly string[], root: string, entry: string): void {
+  const { exitCode, stdout, stderr } = Bun.spawnSync([process.execPath, "build", ...words], {
+    cwd: root,
     // Without bunfig.toml, .env and settings in the environment.
     env: { PATH: "/usr/bin:/bin", HOME: "/nonexistent" },
     stdout: "pipe",
     stderr: "pipe",
   });
   if (exitCode !== 0) throw new ElfError(`${entry}: ${stderr}${stdout}`);
+}
+
+/** Makes dist/bundle/NAME.js, a program with all that it imports. `#bundle/NAME` of package.json is this file. */
+function bundle(root: string, name: string): void {
+  const entry = `src/tools/${name}.ts`;
+  const output = join(root, "dist/bundle");
+  fs.mkdirSync(output, { recursive: true });
+  inFolder(join(output, `.build-${name}-`), (folder) => {
+    const file = join(folder, `${name}.js`);
+    runBun(["--target=bun", "--format=esm", "--minify", `./${entry}`, "--outfile", file], root, entry);
+    fs.renameSync(file, join(output, `${name}.js`));
+  });
 }
 
 /**

@@ -59,10 +59,11 @@ const needs = {
 };
 
 // Packages only for tests, which install them in their machines: a second log daemon, which conflicts with one of those
-// above, a directory with its name services, which would take part in every lookup of this machine, and a client for mail.
-// They are kept with their dependencies, in a folder that apt does not empty.
+// above, a directory with its name services, which would take part in every lookup of this machine, a client for mail, and
+// for the benchmark of a login a sandbox that panels use. They are kept with their dependencies, in a folder that apt does
+// not empty.
 const FETCHED = words(`syslog-ng-core slapd ldap-utils nslcd libnss-ldapd libpam-ldapd sssd-ldap sssd-tools
-  libnss-sss libpam-sss msmtp`);
+  libnss-sss libpam-sss msmtp bubblewrap`);
 const ARCHIVES = "/var/cache/apt/jailkit-tests";
 
 function run(program, words, options = {}) {

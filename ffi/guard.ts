@@ -3,6 +3,7 @@ import { type ByteString, cString, fromCString } from "./bytes.ts";
 import { EINVAL, ENOENT, ENOSYS } from "./constants.ts";
 import { SystemError } from "./error.ts";
 import { addressOf, check, errno, libc, pointerAt, stringAt } from "./libc.ts";
+import { normalPath } from "./paths.ts";
 import { workingDirectory, workingDirectoryWasChanged } from "./process.ts";
 
 // The guard's address (ffi/guard/guard.ld), and the members of its two structures (guard.h).
@@ -121,7 +122,9 @@ export function environment(): ByteString[] {
 
 /** The value of a variable in an environment, the caller's unless given; the first entry, as getenv(3) finds it. */
 export function variable(name: ByteString, entries: readonly ByteString[] = environment()) {
-  return entries.find((entry) => entry.startsWith(`${name}=`))?.slice(name.length + 1);
+  const start = `${name}=`;
+  for (const entry of entries) if (entry.startsWith(start)) return entry.slice(start.length);
+  return undefined;
 }
 
 /**
@@ -135,6 +138,9 @@ export function absolute(path: ByteString): ByteString {
   if (directory === undefined) throw new SystemError(ENOENT, "getcwd", path);
   return `${directory}/${path}`;
 }
+
+/** The same, without `.`, `..` and doubled slashes, as names and not as directories. */
+export const absolutePath = (path: ByteString): ByteString => normalPath(absolute(path));
 
 /** AT_EXECFN of getauxval(3): the executed file name, as the caller wrote it. */
 export function execfn(): ByteString {

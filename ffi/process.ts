@@ -166,15 +166,20 @@ export function becomeGroup(gid: number): void {
   if (groupIds().some((id) => id !== gid)) throw new SystemError(C.EPERM, "setresgid", undefined);
 }
 
+function areAll(ids: readonly number[], wanted: number): boolean {
+  for (const id of ids) if (id !== wanted) return false;
+  return true;
+}
+
 /** Whether real, effective and saved user id are `uid`, and, unless it is 0, the process cannot become root. */
 export function isOnlyUser(uid: number): boolean {
-  if (userIds().some((id) => id !== uid)) return false;
+  if (!areAll(userIds(), uid)) return false;
   return uid === 0 || libc.setresuid(SAME, 0, SAME) !== 0;
 }
 
 /** Whether real, effective and saved group id are `gid`, and, unless it is 0, the process cannot get group 0. */
 export function isOnlyGroup(gid: number): boolean {
-  if (groupIds().some((id) => id !== gid)) return false;
+  if (!areAll(groupIds(), gid)) return false;
   return gid === 0 || libc.setresgid(SAME, 0, SAME) !== 0;
 }
 
@@ -185,7 +190,9 @@ export function supplementaryGroups(): number[] {
     const ids = new Uint32Array(Math.max(1, count));
     // SAFETY: at most the length of the array is written.
     const got = libc.getgroups(ids.length, ids);
-    if (got >= 0) return [...ids.subarray(0, got)];
+    const groups: number[] = [];
+    for (let i = 0; i < got; i++) groups.push(ids[i] ?? SAME);
+    if (got >= 0) return groups;
     // There are more groups than a moment ago.
     if (errno() !== C.EINVAL) fail("getgroups");
   }
@@ -223,6 +230,11 @@ export function fchdir(fd: number, path?: ByteString): void {
 /** chroot(2). The working directory does not move with it: see `chrootToFd`. */
 export function chroot(path: ByteString): void {
   check(libc.chroot(cArgument(path)), "chroot", path);
+}
+
+/** Whether chroot(2) is refused for want of the privilege: it is tried with the root directory. */
+export function chrootIsRefused(): boolean {
+  return libc.chroot(cArgument("/")) !== 0 && errno() === C.EPERM;
 }
 
 /** Makes an open directory the root and the working directory. `path` is for the message only. */

@@ -57,15 +57,33 @@ static void save_auxiliary_vector(struct state *state, const u64 *auxv) {
   state->stack_top = ((u64)end + 1 + sizeof(u64) + state->page_size - 1) & ~(state->page_size - 1);
 }
 
+/* Whether `path` is `name`, or a file of this name in any directory. */
+static int has_name(const char *path, const char *name) {
+  for (const char *at = path; *at; at++)
+    if (*at == '/') path = at + 1;
+  while (*name && *path == *name) path++, name++;
+  return !*name && !*path;
+}
+
 /* jk_socketd by the name that its caller gave it: a wrong one only costs time or memory. */
-static int is_daemon(const struct state *state) {
-  static const char wanted[] = "jk_socketd";
-  const char *name = state->argc > 0 ? state->argv[0] : "";
-  for (const char *at = name; *at; at++)
-    if (*at == '/') name = at + 1;
-  u64 i = 0;
-  while (wanted[i] && name[i] == wanted[i]) i++;
-  return !wanted[i] && !name[i];
+static int is_daemon(const struct state *state) { return state->argc > 0 && has_name(state->argv[0], "jk_socketd"); }
+
+/*
+ * The variable for src/tools/shared.ts: which program that any user may start this is. By its entry, or for jk_lsh, which
+ * needs no privilege, by the executed name. Null for all others, which find out themselves.
+ */
+static const char *program_variable(const struct state *state) {
+  static const char *const variables[] = {
+    "JAILKIT_PROGRAM=jk_lsh",
+    "JAILKIT_PROGRAM=jk_chrootsh",
+    "JAILKIT_PROGRAM=jk_uchroot",
+    "JAILKIT_PROGRAM=jk_procmailwrapper",
+  };
+  const u64 start = sizeof("JAILKIT_PROGRAM=") - 1, count = state->entry ? sizeof(variables) / sizeof(*variables) : 1;
+  if (config.privileged != PRIVILEGED_BY_ENTRY) return 0;
+  for (u64 i = 0; i < count; i++)
+    if (has_name(state->entry ? state->entry : state->execfn, variables[i] + start)) return variables[i];
+  return 0;
 }
 
 /*
@@ -96,6 +114,8 @@ static void hide_caller(struct state *state, u64 *stack, char **env) {
   for (u64 i = 0; state->privileged && i < sizeof(one_thread) / sizeof(*one_thread); i++) {
     state->runtime_environment[variables++] = (char *)one_thread[i];
   }
+  const char *program = program_variable(state);
+  if (program) state->runtime_environment[variables++] = (char *)program;
   *(char ***)config.environ_variable = state->runtime_environment;
   while (*env) *env++ = 0;
   char **argv = (char **)(stack + 1);

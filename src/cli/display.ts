@@ -52,8 +52,19 @@ function printableUtf8(piece: ByteString): boolean {
   }
 }
 
+/** Whether all is printable ASCII, without a backslash. */
+function isPlain(text: ByteString): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code < 0x20 || code > 0x7e || code === 0x5c) return false;
+  }
+  return true;
+}
+
 /** The same for text with parts that are printable already: their backslashes are not escaped again. */
 export function displayAgain(text: ByteString): ByteString {
+  // Almost every line. Without a pattern, which would cost a login time.
+  if (isPlain(text)) return text;
   return text.split("\\").map(display).join("\\");
 }
 

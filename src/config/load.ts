@@ -159,8 +159,7 @@ export function mergeFiles(parts: readonly IniFile[], file: ByteString, dialect:
 
 /** Throws a JailkitError for the first error among `problems`, if any, with its line in `sources`. */
 export function requireNoErrors(problems: readonly Problem[], exitStatus = 1, sources?: Sources): void {
-  const error = problems.find((problem) => problem.severity === "error");
-  if (error !== undefined) throw problemError(error, exitStatus, sources);
+  for (const one of problems) if (one.severity === "error") throw problemError(one, exitStatus, sources);
 }
 
 /**

@@ -121,7 +121,9 @@ export function problemList(file: ByteString): ProblemList {
 
 /** The first entry with exactly this key. */
 export function findEntry(section: IniSection | undefined, key: ByteString): IniEntry | undefined {
-  return section?.entries.find((entry) => entry.key === key);
+  if (section === undefined) return undefined;
+  for (const entry of section.entries) if (entry.key === key) return entry;
+  return undefined;
 }
 
 /** The place of the value of a key; of the section if it has no such key. */

@@ -60,8 +60,7 @@ export function selectSection(
   groupName: ByteString,
 ): IniSection | undefined {
   for (const name of [userName, `group ${groupName}`, "DEFAULT"]) {
-    const section = ini.sections.find((one) => one.name === name);
-    if (section !== undefined) return section;
+    for (const section of ini.sections) if (section.name === name) return section;
   }
   return undefined;
 }

@@ -16,28 +16,45 @@ interface NewSection {
  * cannot be written so that it reads back the same, such as one with a newline.
  */
 export function dropInText(section: NewSection, dialect: Dialect, comment: ByteString): ByteString {
-  return withSection(`# ${comment}\n`, section, dialect);
+  return withSections(`# ${comment}\n`, [section], dialect);
 }
 
 /**
- * The text of a file with a section added at its end; the old text stays byte for byte, and means the same. Throws as
- * dropInText, also if the last line of the file would swallow the section.
+ * The text of a file with sections added at its end; the old text stays byte for byte, and means the same. Throws as
+ * dropInText, also if the last line of the file would swallow a section.
  */
-export function appendSection(text: ByteString, section: NewSection, dialect: Dialect): ByteString {
-  return withSection(text === "" || text.endsWith("\n") ? `${text}\n` : `${text}\n\n`, section, dialect);
+export function appendSections(
+  text: ByteString,
+  sections: readonly NewSection[],
+  dialect: Dialect,
+): ByteString {
+  return withSections(text === "" || text.endsWith("\n") ? `${text}\n` : `${text}\n\n`, sections, dialect);
 }
 
-function withSection(before: ByteString, section: NewSection, dialect: Dialect): ByteString {
-  const { name, values } = section;
-  const whole = `${before}[${name}]\n${ini.encode(values, { whitespace: true, platform: "linux" })}`;
+function withSections(before: ByteString, added: readonly NewSection[], dialect: Dialect): ByteString {
+  const texts = added.map(({ name, values }) => `[${name}]\n${linesOf(values)}`);
+  const whole = before + texts.join("\n");
   const old = scanIni(toBytes(before), "", dialect);
   const { sections, problems } = scanIni(toBytes(whole), "", dialect);
+  const count = old.sections.length;
   const unchanged =
-    JSON.stringify([sections.slice(0, -1), problems]) === JSON.stringify([old.sections, old.problems]);
-  if (unchanged && readsBack(section, sections.at(-1))) return whole;
-  const message = `a name or value in ${quoted(name)} cannot be written to an ini file`;
+    sections.length === count + added.length &&
+    JSON.stringify([sections.slice(0, count), problems]) === JSON.stringify([old.sections, old.problems]);
+  const wrong = added.find((section, index) => !readsBack(section, sections[count + index]));
+  if (unchanged && wrong === undefined) return whole;
+  const message = `a name or value in ${quoted((wrong ?? added[0])?.name ?? "")} cannot be written to an ini file`;
   throw new JailkitError("config-write", 1, message);
 }
+
+/** The lines of keys. The library would put values with these characters in quotes, which no reader removes. */
+const linesOf = (values: NewSection["values"]): ByteString =>
+  Object.entries(values)
+    .map(([key, value]) =>
+      /[=#;["']/.test(`${value}`)
+        ? `${key} = ${value}\n`
+        : ini.encode({ [key]: value }, { whitespace: true, platform: "linux" }),
+    )
+    .join("");
 
 function readsBack({ name, values }: NewSection, section: IniSection | undefined): boolean {
   if (section?.name !== name) return false;

@@ -1,8 +1,8 @@
-import { AT_FDCWD, EACCES, EPERM, O_NOCTTY, O_RDONLY } from "../../ffi/constants.ts";
-import { isErrno, SystemError } from "../../ffi/error.ts";
-import { close, fstat, openAt } from "../../ffi/files.ts";
+import { AT_FDCWD, EACCES, ENXIO, EPERM, O_CLOEXEC, O_NOCTTY, O_RDONLY } from "../../ffi/constants.ts";
+import { SystemError } from "../../ffi/error.ts";
+import { close, fstat } from "../../ffi/files.ts";
 import { standardError } from "../../ffi/guard.ts";
-import { addressOf, errno, syscall } from "../../ffi/libc.ts";
+import { addressOf, cArgument, errno, libc, syscall } from "../../ffi/libc.ts";
 import {
   ALLOW,
   AND,
@@ -84,13 +84,9 @@ const TIOCGDEV = 0x80045432;
 
 /** The device of the controlling terminal; "none", or "unknown". */
 function controllingTerminal(): { major: number; minor: number } | "none" | "unknown" {
-  let fd: number;
-  try {
-    fd = openAt(AT_FDCWD, "/dev/tty", O_RDONLY | O_NOCTTY);
-  } catch (error) {
-    if (!(error instanceof SystemError)) throw error;
-    return isErrno(error, "ENXIO") ? "none" : "unknown";
-  }
+  // Without an exception, which a login has no time for.
+  const fd = libc.openat(AT_FDCWD, cArgument("/dev/tty"), O_RDONLY | O_NOCTTY | O_CLOEXEC, 0);
+  if (fd < 0) return errno() === ENXIO ? "none" : "unknown";
   const device = new Uint32Array(1);
   const result = syscall(SYS_ioctl, fd, TIOCGDEV, addressOf(device));
   close(fd);

@@ -113,7 +113,7 @@ function homeAndAbove(root: number, home: ByteString): BasicStat[] {
   let fd = libc.openat(root, cArgument(home.slice(1)), C.O_PATH | C.O_DIRECTORY | C.O_CLOEXEC, 0);
   while (fd >= 0) {
     const stat = basicFstat(fd);
-    const last = found.at(-1);
+    const last = found[found.length - 1];
     // The directory above the root is the root.
     const isEnd = last === undefined ? onlyRootWrites(stat) : same(last, stat);
     if (!isEnd) found.push(stat);

@@ -128,23 +128,30 @@ export function programVerdict(
   return failed(refusal(`it is not safe to run, ${first.message}`), allRemedies(unsafe), errors(unsafe));
 }
 
-/** Runs the checks in order. A check whose facts cannot be gathered (any error) fails. */
+/** The verdict of one check. If its facts cannot be gathered (any error), it fails. */
+export function runCheck<F>(facts: F, { judge }: Check<F>): Verdict {
+  try {
+    return judge(facts);
+  } catch (error) {
+    const remedy = error instanceof JailkitError ? error.remedy : "";
+    return failed(`abort, ${describeError(error)}`, remedy);
+  }
+}
+
+/** Whether the checks that need this one can be looked at. */
+export const isPassed = ({ outcome }: Verdict): boolean => outcome === "passed" || outcome === "warned";
+
+/** Runs the checks in order; see runCheck. A check is skipped if one that it needs did not pass. */
 export function* runChecks<F>(facts: F, checks: readonly Check<F>[]): Generator<CheckResult, void> {
   const missing = new Set<string>();
-  for (const { name, exitStatus, shown, needs, judge } of checks) {
+  for (const one of checks) {
+    const { name, exitStatus, shown, needs } = one;
     const because = needs.find((need) => missing.has(need));
-    let verdict: Verdict;
-    if (because !== undefined) {
-      verdict = { outcome: "skipped", message: `${NOT_LOOKED_AT} ${because} did not pass` };
-    } else {
-      try {
-        verdict = judge(facts);
-      } catch (error) {
-        const remedy = error instanceof JailkitError ? error.remedy : "";
-        verdict = failed(`abort, ${describeError(error)}`, remedy);
-      }
-    }
-    if (verdict.outcome !== "passed" && verdict.outcome !== "warned") missing.add(name);
+    const verdict: Verdict =
+      because === undefined
+        ? runCheck(facts, one)
+        : { outcome: "skipped", message: `${NOT_LOOKED_AT} ${because} did not pass` };
+    if (!isPassed(verdict)) missing.add(name);
     yield { name, exitStatus, shown, ...verdict };
   }
 }

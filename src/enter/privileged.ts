@@ -5,7 +5,7 @@ import { CAP_SYS_CHROOT, capabilities, supplementaryGroups } from "../../ffi/pro
 import { describeError, JailkitError } from "../cli/error.ts";
 import { type PasswdEntry, passwdByName, passwdByUid } from "../system/accounts.ts";
 import { openSyslog, type Syslog } from "../system/syslog.ts";
-import { type Check, runChecks } from "./checks.ts";
+import { type Check, isPassed, runCheck } from "./checks.ts";
 import { type LoginFacts, type PrivilegeFact, required, splitOf } from "./facts.ts";
 import type { GatheredFacts, Login } from "./gather.ts";
 import { Refusal, refuse } from "./refusal.ts";
@@ -45,11 +45,13 @@ export function ownLogin(tool: string, userVariable: ByteString | undefined): Lo
 
 /** Runs checks and logs their notes. Throws a Refusal for the first that does not pass. */
 export function requireChecks<F>(facts: F, checks: readonly Check<F>[], log: Syslog): void {
-  for (const result of runChecks(facts, checks)) {
-    for (const { severity, message } of result.notes ?? []) log.write(severity, message);
-    if (result.outcome === "passed" || result.outcome === "warned") continue;
-    const { name, exitStatus, message, shown, remedy } = result;
-    throw new Refusal(name, exitStatus, message, shown, remedy);
+  // All that a check needs have passed here. Not by the generator of runChecks, which would cost a login time.
+  for (const one of checks) {
+    const verdict = runCheck(facts, one);
+    if (verdict.notes !== undefined) for (const note of verdict.notes) log.write(note.severity, note.message);
+    if (isPassed(verdict)) continue;
+    const { exitStatus = one.exitStatus, message, remedy } = verdict;
+    throw new Refusal(one.name, exitStatus, message, one.shown, remedy);
   }
 }
 

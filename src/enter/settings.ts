@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import { type KeyTable, readKeys } from "../config/keys.ts";
 import { loadConfig, requireNoErrors } from "../config/load.ts";
-import { problemLine } from "../config/model.ts";
+import { type Problem, problemLine } from "../config/model.ts";
 import { selectSection } from "../config/scan.ts";
 import { accountOf, type CallerFacts, required } from "./facts.ts";
 
@@ -18,8 +18,8 @@ export function readSettings<T extends KeyTable>(caller: CallerFacts, keys: T, e
   const values = readKeys(section, keys);
   requireNoErrors(values.problems, exitStatus);
   const warnings: ByteString[] = [];
-  for (const one of [...(ini?.problems ?? []), ...values.problems]) {
-    warnings.push(problemLine(one, display(one.file)));
-  }
+  const warn = (one: Problem) => warnings.push(problemLine(one, display(one.file)));
+  if (ini !== undefined) for (const one of ini.problems) warn(one);
+  for (const one of values.problems) warn(one);
   return { hasFile: ini !== undefined, section: section?.name, values, warnings };
 }

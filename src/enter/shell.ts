@@ -34,9 +34,8 @@ export function programFindings(root: JailRoot, canonicalPath: ByteString): Unsa
       found.push({ path, message: `path ${path} ${what}`, remedy });
     const add = (what: string, command: string) => tell(what, `${command} ${shellWord(path)}`);
     // Another user's content must not become root's file: copy it again.
-    const again = recopyRemedy(root.path, inside);
-    const own = i < parts.length ? `chown -h 0 ${shellWord(path)}` : again;
-    if (stat.uid !== 0) tell("is not owned by user 0", own);
+    const own = () => (i < parts.length ? `chown -h 0 ${shellWord(path)}` : recopyRemedy(root.path, inside));
+    if (stat.uid !== 0) tell("is not owned by user 0", own());
     if ((stat.mode & 0o020) !== 0) add("is group writable", "chmod g-w");
     if ((stat.mode & 0o002) !== 0) add("is writable for others", "chmod o-w");
     // Who can write a directory can exchange what is below, so commands for that come after this one.

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { absolutePath } from "../../ffi/guard.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { display, jsonText } from "../cli/display.ts";
 import { UsageError } from "../cli/error.ts";
@@ -7,7 +8,6 @@ import { BUSY, BUSY_STATUS, DRY_RUN, JSON_OUTPUT, jailsOption, NO_WAIT, VERBOSE 
 import { printError, printLine } from "../cli/output.ts";
 import { problemReport } from "../cli/report.ts";
 import { defineTool } from "../cli/tool.ts";
-import { absolutePath } from "../populate/file-system.ts";
 import { type LiveJail, liveJails, type mountJail } from "./live.ts";
 import type { LiveReport } from "./report-schema.ts";
 

@@ -35,10 +35,19 @@ function namesOf(path: ByteString, files: ProgramFiles): ByteString[] {
   return names;
 }
 
+/** Whether a name has no part to leave out. Without a pattern, which would cost a login time. */
+function isPlain(name: ByteString): boolean {
+  for (let i = 0; i < name.length; i++) {
+    const sign = name.charAt(i);
+    if (sign === "-" || sign === "." || (sign >= "0" && sign <= "9")) return false;
+  }
+  return true;
+}
+
 /** A base name, and without its version, architecture or flavour. */
 export function plainNames(name: ByteString): ByteString[] {
   const names = [name];
-  if (!/[-.0-9]/.test(name)) return names;
+  if (isPlain(name)) return names;
   let last = name;
   const reduce = (pattern: RegExp) => {
     const shorter = last.replace(pattern, "");
@@ -57,13 +66,17 @@ export function plainNames(name: ByteString): ByteString[] {
 const FLAVOUR =
   /[-.](?:basic|tiny|nox|gtk|gtk2|gtk3|huge|minimal|traditional|openbsd|distrib|real|orig|text|static|classic)$/;
 
+function rowOf(name: ByteString): Program | undefined {
+  for (const program of PROGRAMS) if (program.names.includes(name)) return program;
+  return undefined;
+}
+
 /** The row of the table for a base name. Names in the table need no pattern, which would cost a login time. */
 function programNamed(name: ByteString): Program | undefined {
-  const named = (one: ByteString) => PROGRAMS.find(({ names }) => names.includes(one));
-  const found = named(name);
+  const found = rowOf(name);
   if (found !== undefined) return found;
   for (const plain of plainNames(name)) {
-    const program = named(plain);
+    const program = rowOf(plain);
     if (program !== undefined) return program;
   }
   return undefined;

@@ -8,7 +8,7 @@ import {
   readDirectory,
   readLink,
   type Stat,
-  statAt,
+  statIfPresent,
   withFd,
 } from "../../ffi/files.ts";
 import type { ProgramFiles } from "../known-programs/program.ts";
@@ -57,11 +57,17 @@ const namesIn = (dirfd: number, path: ByteString, limit: number) =>
     readDirectory(fd, limit).map(({ name }) => name),
   );
 
+/** Examined first, since the exception for another file would cost a login time. */
+function linkAt(path: ByteString): ByteString | undefined {
+  const stat = statIfPresent(C.AT_FDCWD, path);
+  return stat && (stat.mode & C.S_IFMT) === C.S_IFLNK ? readLink(C.AT_FDCWD, path) : undefined;
+}
+
 /** The file system as this process sees it, with its rights. `homeOf` looks up an account. */
 export function systemFiles(homeOf: FileView["homeOf"]): FileView {
-  return viewOf((path, follow) => attempt(() => statAt(C.AT_FDCWD, path, follow)), {
+  return viewOf((path, follow) => attempt(() => statIfPresent(C.AT_FDCWD, path, follow)), {
     readDirectory: (path, limit) => attempt(() => namesIn(C.AT_FDCWD, path, limit)),
-    readLink: (path) => attempt(() => readLink(C.AT_FDCWD, path)),
+    readLink: (path) => attempt(() => linkAt(path)),
     homeOf,
   });
 }

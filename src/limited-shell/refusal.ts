@@ -15,9 +15,10 @@ export function wordError(code: string, message: string): JailkitError {
  * only confuse readers of the log; no client of sshd sends them.
  */
 export function refuseControlBytes(line: ByteString): void {
-  const found = /[\x00-\x08\x0a-\x1f\x7f]/.exec(line);
-  if (found !== null) {
-    throw wordError("control-character", `control character ${quoted(found[0])} in the command`);
+  for (let at = 0; at < line.length; at++) {
+    const code = line.charCodeAt(at);
+    if ((code < 0x20 && code !== 0x09) || code === 0x7f)
+      throw wordError("control-character", `control character ${quoted(line.charAt(at))} in the command`);
   }
 }
 

@@ -3,8 +3,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_RDONLY } from "../../ffi/constants.ts";
 import { attempt } from "../../ffi/error.ts";
 import { openAt, readDirectory, readLink, withFd } from "../../ffi/files.ts";
-import { absolute } from "../../ffi/guard.ts";
-import { normalPath, parentOf, plainPath } from "../../ffi/paths.ts";
+import { parentOf, plainPath } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { type AclReading, aclAt } from "../system/acl.ts";
@@ -104,9 +103,3 @@ export function sameFile(a: BasicStat | undefined, b: BasicStat): boolean {
 export function linkTarget(path: ByteString, text: ByteString): ByteString {
   return plainPath(text.startsWith("/") ? text : `${parentOf(path)}/${text}`);
 }
-
-/**
- * The absolute path of an operand: relative paths start at the working directory, and `.`, `..` and doubled slashes are
- * removed from the text. Throws SystemError if the working directory has no name.
- */
-export const absolutePath = (path: ByteString): ByteString => normalPath(absolute(path));

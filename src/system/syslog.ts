@@ -74,9 +74,11 @@ function timestamp(): string {
   // SAFETY: a time_t, and an array larger than struct tm, which this module holds.
   libc.time(seconds);
   libc.localtime_r(seconds, brokenDown);
-  const [second = 0, minute = 0, hour = 0, day = 1, month = 0] = brokenDown;
-  const two = (value: number) => String(value).padStart(2, "0");
-  return `${MONTHS[month]} ${String(day).padStart(2, " ")} ${two(hour)}:${two(minute)}:${two(second)}`;
+  // Not by destructuring: the first iterator over a typed array costs a login a tenth of a millisecond.
+  const part = (index: number) => brokenDown[index] ?? 0;
+  const two = (value: number, fill: string) => `${value < 10 ? fill : ""}${value}`;
+  const time = `${two(part(2), "0")}:${two(part(1), "0")}:${two(part(0), "0")}`;
+  return `${MONTHS[part(4)]} ${two(part(3), " ")} ${time}`;
 }
 
 function connectTo(path: ByteString, type: number): number {

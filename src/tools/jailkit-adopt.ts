@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { absolutePath } from "../../ffi/guard.ts";
 import type { CheckProblem } from "../check/rules.ts";
 import { display, jsonText } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
@@ -18,7 +19,7 @@ import { followMove, planMove } from "../jails/follow-move.ts";
 import { damagedReport } from "../jails/jails.ts";
 import type { AdoptionReport, MoveReport } from "../jails/report-schema.ts";
 import { createLoader } from "../libraries/closure.ts";
-import { absolutePath, fileSystemAt } from "../populate/file-system.ts";
+import { fileSystemAt } from "../populate/file-system.ts";
 
 const NAME = "jailkit adopt";
 

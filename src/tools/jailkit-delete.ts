@@ -1,5 +1,6 @@
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
+import { absolutePath } from "../../ffi/guard.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { display, jsonText } from "../cli/display.ts";
 import { JailkitError, problemFrom, UsageError } from "../cli/error.ts";
@@ -15,7 +16,6 @@ import { type DeleteOutcome, deleteJail, foreseeDeletion } from "../jails/delete
 import { type DeletePlan, type DeleteRequest, planDelete } from "../jails/delete-plan.ts";
 import { ownerName, ownerReport } from "../jails/owners.ts";
 import type { DeleteReport } from "../jails/report-schema.ts";
-import { absolutePath } from "../populate/file-system.ts";
 
 const NAME = "jailkit delete";
 

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { absolutePath } from "../../ffi/guard.ts";
 import { display, jsonText } from "../cli/display.ts";
 import { problemFrom } from "../cli/error.ts";
 import { jailsOption } from "../cli/options.ts";
@@ -15,7 +16,6 @@ import { addUp, type DiskUse, newLedger } from "../jails/disk.ts";
 import { namedOrKnown } from "../jails/jails.ts";
 import { collectOwners, type Owner, ownerName, ownerReport } from "../jails/owners.ts";
 import type { DiskReport } from "../jails/report-schema.ts";
-import { absolutePath } from "../populate/file-system.ts";
 
 const NAME = "jailkit disk";
 

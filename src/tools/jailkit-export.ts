@@ -1,24 +1,36 @@
 import { type ByteString, toBytes, utf8 } from "../../ffi/bytes.ts";
+import { absolutePath } from "../../ffi/guard.ts";
 import { display } from "../cli/display.ts";
-import { JailkitError } from "../cli/error.ts";
+import { describeError, JailkitError } from "../cli/error.ts";
 import { onlyJail } from "../cli/jail-operand.ts";
 import { JSON_OUTPUT, jailOption } from "../cli/options.ts";
 import { printError, printJson } from "../cli/output.ts";
 import { defineTool } from "../cli/tool.ts";
 import { withTree } from "../jail/fs/look.ts";
 import { putFile } from "../jail/fs/write.ts";
-import { absolutePath } from "../populate/file-system.ts";
-import { documentOf } from "../transfer/document.ts";
+import { documentOf, parseTransfer } from "../transfer/document.ts";
 import { gather } from "../transfer/gather.ts";
 
 const NAME = "jailkit export";
 
+const textOf = (document: object): ByteString => utf8(`${JSON.stringify(document, null, 2)}\n`);
+
 /** Creates or replaces a file by one rename, so that nobody reads a part of it. Throws JailkitError, SystemError. */
 function writeFile(file: ByteString, document: object): void {
-  const bytes = toBytes(utf8(`${JSON.stringify(document, null, 2)}\n`));
+  const bytes = toBytes(textOf(document));
   const attributes = { mode: 0o600, uid: 0, gid: 0 };
   const placed = withTree((tree) => putFile(tree, file, bytes, attributes, { replace: true }));
   if (placed === "kept") throw new JailkitError("output", 1, `${display(file)} is not a file`);
+}
+
+/** Why the file has not the form that an import wants; undefined if it has. */
+function importRefusal(document: object): string | undefined {
+  try {
+    parseTransfer(toBytes(textOf(document)));
+    return undefined;
+  } catch (error) {
+    return describeError(error);
+  }
 }
 
 /** `jailkit export`: writes what a jail was made from. */
@@ -47,6 +59,8 @@ export const tool = defineTool({
   run({ options, operands }) {
     const { transfer, warnings } = gather(absolutePath(onlyJail(options.jail, operands, 2)));
     const document = documentOf(transfer);
+    const refusal = importRefusal(document);
+    if (refusal !== undefined) warnings.push(`'jailkit import' will refuse this: ${refusal}`);
     const output = options.output === "-" ? undefined : options.output;
     if (output !== undefined) writeFile(absolutePath(output), document);
     for (const warning of warnings) printError(`${NAME}: warning: ${warning}`);

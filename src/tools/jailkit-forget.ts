@@ -1,5 +1,6 @@
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
+import { absolutePath } from "../../ffi/guard.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { display, jsonText } from "../cli/display.ts";
 import { problemFrom } from "../cli/error.ts";
@@ -13,7 +14,6 @@ import { lockJail } from "../jail/record/jail-lock.ts";
 import type { DeleteOutcome } from "../jails/delete.ts";
 import { type ForgetPlan, forgetJail, planForget } from "../jails/forget.ts";
 import type { ForgetReport } from "../jails/report-schema.ts";
-import { absolutePath } from "../populate/file-system.ts";
 
 const NAME = "jailkit forget";
 

@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { fstat, openAt, readAllFd, withFd } from "../../ffi/files.ts";
+import { absolutePath } from "../../ffi/guard.ts";
 import { display, jsonText } from "../cli/display.ts";
 import { JailkitError, problemFrom, UsageError } from "../cli/error.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
@@ -12,7 +13,8 @@ import { problemReport } from "../cli/report.ts";
 import { defineTool, type ToolOutput } from "../cli/tool.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
 import { createLoader } from "../libraries/closure.ts";
-import { absolutePath, fileSystemAt } from "../populate/file-system.ts";
+import { fileSystemAt } from "../populate/file-system.ts";
+import type { AccountChoice } from "../transfer/accounts.ts";
 import { carryOut, IMPORT, type ImportOutcome } from "../transfer/carry-out.ts";
 import { LARGEST_EXPORT, parseTransfer, type Transfer } from "../transfer/document.ts";
 import { type ImportPlan, planImport } from "../transfer/import-plan.ts";
@@ -37,8 +39,10 @@ function readTransfer(file: ByteString, trusted: boolean): Transfer {
 }
 
 /** The lines of a dry run. */
-function describe({ jail, transfer, dropIns, contents, accounts, settings }: ImportPlan): void {
-  printLine(`would create the jail ${display(jail)}, which was ${display(transfer.jail)}`);
+function describe(plan: ImportPlan): void {
+  const { jail, transfer, dropIns, contents, accounts, settings, begun } = plan;
+  const make = begun ? "complete" : "create";
+  printLine(`would ${make} the jail ${display(jail)}, which was ${display(transfer.jail)}`);
   for (const { section, file } of dropIns)
     printLine(`would add the section ${display(section)} in ${display(file)}`);
   for (const { tool, sections, operands } of contents.requests)
@@ -46,14 +50,24 @@ function describe({ jail, transfer, dropIns, contents, accounts, settings }: Imp
   for (const path of contents.live?.directories ?? [])
     printLine(`would show ${display(path)} of this machine in it, read-only`);
   printLine(`would create ${contents.entries.length} files, directories, links and devices`);
-  for (const { user, state } of accounts) {
-    const { name, uid, group, shell } = user;
-    const who = `${display(name)} (uid ${uid}, group ${display(group)}, shell ${display(shell)})`;
-    if (state === "create") printLine(`would create the account ${who}`);
-    else if (state === "here") printLine(`would enter the account ${who} in the jail`);
-  }
+  if (transfer.logSocket !== undefined || contents.needLogsocket)
+    printLine(`would add the log socket ${display(jail)}/dev/log`);
+  if (transfer.proc || contents.needProc) printLine(`would have proc mounted on ${display(jail)}/proc`);
+  for (const { name } of transfer.policies)
+    printLine(`would add the section [${display(name)}] in the jail's jk_lsh.ini`);
+  accounts.forEach(describeAccount);
   for (const { name } of settings) printLine(`would add the section [${display(name)}] of jk_chrootsh.ini`);
   printLine("(dry run: nothing was changed)");
+}
+
+function describeAccount({ user, state, createGroup, joins }: AccountChoice): void {
+  const { name, uid, gid, group, home, shell } = user;
+  const values = `uid ${uid}, group ${display(group)}, home ${display(home)}, shell ${display(shell)}`;
+  const who = `${display(name)} (${values})`;
+  if (createGroup) printLine(`would create the group ${display(group)} with the gid ${gid}`);
+  if (state === "create") printLine(`would create the account ${who}`);
+  else if (state === "here") printLine(`would enter the account ${who} in the jail`);
+  for (const join of joins) printLine(`would add it to the group ${display(join.name)}`);
 }
 
 function ended(
@@ -107,7 +121,7 @@ export const tool = defineTool({
     force: forceOption("leave out sections and files that this machine does not have"),
     trusted: {
       description:
-        "also do what gives users of the jail more than copies of files: setuid bits, owners, devices, sockets, system groups, settings of jk_chrootsh.ini; only root may be able to write FILE",
+        "also do what gives users of the jail more than copies of files: setuid bits, owners, devices, sockets, files outside of /usr, /etc and /opt, system groups, settings of jk_chrootsh.ini; only root may be able to write FILE",
     },
     dryRun: DRY_RUN,
     noWait: NO_WAIT,
@@ -123,7 +137,7 @@ export const tool = defineTool({
 
 Everything that prevents it is reported before the first change: a section, program or shell that this machine does not have, a uid or gid that belongs to another account, a place that is not empty. An import that was interrupted goes on when it is repeated.
 
-The file is not trusted: whoever wrote it chooses which files of this machine that everybody can read are copied, and with --create-users the names of accounts. It cannot overwrite anything, change an account of this machine that lives elsewhere, or add an account to a group of the system.`,
+The file is not trusted: whoever wrote it chooses which files below /usr, /etc and /opt are copied, among those that everybody can read, and with --create-users the names of accounts. It cannot overwrite anything, change an account of this machine that lives elsewhere, or add an account to a group of the system.`,
   root: 5,
   async run({ options, operands }) {
     const { jail: named, rest } = jailOrFirst(options.jail, operands);

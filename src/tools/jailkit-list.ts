@@ -1,9 +1,9 @@
+import { absolutePath } from "../../ffi/guard.ts";
 import { display } from "../cli/display.ts";
 import { JSON_OUTPUT, jailsOption } from "../cli/options.ts";
 import { printError, printLine } from "../cli/output.ts";
 import { defineTool } from "../cli/tool.ts";
 import { jailLines, listJails, listReport } from "../jails/jails.ts";
-import { absolutePath } from "../populate/file-system.ts";
 
 /** `jailkit list`: known jails, their users and requests. */
 export const tool = defineTool({

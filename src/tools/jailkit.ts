@@ -130,7 +130,8 @@ async function runJailkit(words: readonly ByteString[]): Promise<number> {
   return runCommands("jailkit", "all of jailkit in one executable", commands, words);
 }
 
-async function main(): Promise<never> {
+/** Runs the tool or command as which this program was started. */
+export async function main(): Promise<never> {
   const entry = entryName();
   const name = entry ?? ownName() ?? "jailkit";
   const privileged = entry === undefined && PRIVILEGED.has(name);

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { absolutePath } from "../../ffi/guard.ts";
 import { receivedSignal } from "../../ffi/interrupts.ts";
 import {
   type CheckedJail,
@@ -30,7 +31,6 @@ import { startProgress } from "../cli/progress.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
-import { absolutePath } from "../populate/file-system.ts";
 import { printedResult, processesFor, readJobs, runJobs, serveJobs } from "../system/jobs.ts";
 
 const NAME = "jk_check";

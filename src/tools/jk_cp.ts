@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { absolutePath } from "../../ffi/guard.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError, UsageError } from "../cli/error.ts";
 import { jailOrFirst } from "../cli/jail-operand.ts";
@@ -20,7 +21,7 @@ import { isDirectory } from "../jail/fs/walk.ts";
 import { createLoader } from "../libraries/closure.ts";
 import { serveCopies } from "../populate/apply/threads.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
-import { absolutePath, type FileSystem, fileSystemAt } from "../populate/file-system.ts";
+import { type FileSystem, fileSystemAt } from "../populate/file-system.ts";
 import { populate } from "../populate/populate.ts";
 import { givenOptions } from "../populate/record/requests.ts";
 import { installedCompanions } from "../profile/companions.ts";

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { absolutePath } from "../../ffi/guard.ts";
 import { display, jsonText, quoted } from "../cli/display.ts";
 import { JailkitError, UsageError } from "../cli/error.ts";
 import { jailOrFirst } from "../cli/jail-operand.ts";
@@ -25,7 +26,7 @@ import { wantedAccounts } from "../populate/apply/accounts.ts";
 import { liveOf } from "../populate/apply/live.ts";
 import { readSockets } from "../populate/apply/sockets.ts";
 import { serveCopies } from "../populate/apply/threads.ts";
-import { absolutePath, fileSystemAt } from "../populate/file-system.ts";
+import { fileSystemAt } from "../populate/file-system.ts";
 import { explainWhy, populate } from "../populate/populate.ts";
 import { givenOptions } from "../populate/record/requests.ts";
 import { createCompanions, installedCompanions } from "../profile/companions.ts";

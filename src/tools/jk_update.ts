@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { absolutePath } from "../../ffi/guard.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError, UsageError } from "../cli/error.ts";
 import { jailOrFirst } from "../cli/jail-operand.ts";
@@ -24,7 +25,6 @@ import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { problemLine } from "../config/model.ts";
 import { problemError } from "../config/place.ts";
 import { updateKeys } from "../config/schemas/update.ts";
-import { absolutePath } from "../populate/file-system.ts";
 import { LineReporter } from "../populate/reporter.ts";
 import { jailsToUpdate } from "../update/jails.ts";
 import { serveUpdates, UpdateRun } from "../update/run.ts";

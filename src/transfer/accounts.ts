@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { normalPath } from "../../ffi/paths.ts";
+import { normalPath, pathComponents } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { isJailsOwn } from "../jail/accounts/home-place.ts";
@@ -8,7 +8,7 @@ import { isPlainName, nameFault } from "../system/account-name.ts";
 import { JAILED_GROUP } from "../system/account-tools.ts";
 import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
 import { isAdministrators } from "../users/groups.ts";
-import { DEFAULT_GROUP } from "../users/new-account.ts";
+import { DEFAULT_GROUP, fieldFault } from "../users/new-account.ts";
 import type { TransferUser } from "./document.ts";
 
 interface IdRange {
@@ -53,6 +53,21 @@ export interface AccountChoices {
   readonly warnings: readonly string[];
 }
 
+// GROUP_NAME_MAX_LENGTH of shadow, unless it was built otherwise.
+const LONGEST_GROUP = 32;
+
+/** What earlier users of the file get. */
+interface Taken {
+  /** New groups, by name and by gid. */
+  readonly groups: Map<ByteString, number>;
+  readonly gids: Map<number, ByteString>;
+  /** The users with these homes. */
+  readonly homes: Map<ByteString, ByteString>;
+}
+
+// NAME_MAX of Linux.
+const LONGEST_COMPONENT = 255;
+
 // Nobody, and (uid_t) -1 of 16 bits.
 const NOBODY = new Set([65_534, 65_535]);
 
@@ -70,7 +85,7 @@ export function chooseAccounts(
   const choices: AccountChoice[] = [];
   const names = new Set<ByteString>();
   const uids = new Set<number>();
-  const madeGroups = new Map<ByteString, number>();
+  const taken: Taken = { groups: new Map(), gids: new Map(), homes: new Map() };
   const refuse = (user: TransferUser, code: string, message: string) => {
     problems.push({ code, path: user.name, message: `user ${quoted(user.name)}: ${message}` });
   };
@@ -90,14 +105,17 @@ export function chooseAccounts(
     if (here !== undefined) {
       const other = otherAccount(user, here, options.jail);
       if (other !== undefined) refuse(user, "user-exists", other);
-      else choices.push({ user, state: "here", createGroup: false, joins: [] });
+      else {
+        choices.push({ user, state: "here", createGroup: false, joins: [] });
+        taken.homes.set(user.home, user.name);
+      }
       continue;
     }
     const creates = options.createUsers && user.local;
     const owner = facts.userByUid(user.uid);
     const unusable =
       owner === undefined
-        ? creates && newFault(user, facts, options, madeGroups)
+        ? creates && newFault(user, facts, options, taken)
         : `the uid ${user.uid} belongs to ${quoted(owner.name)} on this machine`;
     if (typeof unusable === "string") {
       refuse(user, "bad-id", unusable);
@@ -108,8 +126,12 @@ export function chooseAccounts(
       choices.push({ user, state: "absent", createGroup: false, joins: [] });
       continue;
     }
-    const createGroup = facts.groupByName(user.group) === undefined && !madeGroups.has(user.group);
-    if (createGroup) madeGroups.set(user.group, user.gid);
+    taken.homes.set(user.home, user.name);
+    const createGroup = facts.groupByName(user.group) === undefined && !taken.groups.has(user.group);
+    if (createGroup) {
+      taken.groups.set(user.group, user.gid);
+      taken.gids.set(user.gid, user.group);
+    }
     choices.push({ user, state: "create", createGroup, joins: joinsOf(user, facts, options, warnings) });
   }
   return { choices, problems, warnings };
@@ -125,6 +147,8 @@ function valueFault({ name, uid, group, comment, home, shell }: TransferUser): s
   if (uid === 0) return "a jail cannot hold root";
   if (NOBODY.has(uid)) return `the uid ${uid} means nobody`;
   if (/[:\n]/.test(comment + home + shell)) return "its comment, home or shell breaks passwd(5)";
+  if (pathComponents(home).some((part) => part.length > LONGEST_COMPONENT))
+    return `the home ${quoted(home)} has a name of more than ${LONGEST_COMPONENT} bytes`;
   const plain = home.startsWith("/") && normalPath(home) === home;
   if (!plain || isJailsOwn(home)) return `the home ${quoted(home)} is a directory of the jail's own`;
   if (!shell.startsWith("/") || normalPath(shell) !== shell) return `the shell ${quoted(shell)} is no path`;
@@ -147,16 +171,21 @@ function otherAccount(
 
 /** Why a new account cannot have these ids and groups here; false if it can. */
 function newFault(
-  { uid, gid, group, name }: TransferUser,
+  { uid, gid, group, name, comment, home }: TransferUser,
   facts: AccountFacts,
   { trusted }: AccountOptions,
-  madeGroups: ReadonlyMap<ByteString, number>,
+  taken: Taken,
 ): string | false {
+  const bad = fieldFault("comment", comment) ?? fieldFault("home", home);
+  if (bad !== undefined) return bad;
+  const other = taken.homes.get(home);
+  if (other !== undefined)
+    return `${quoted(home)} is the home of ${quoted(other)}, which comes earlier in the file`;
   const trust = "if you trust the file, use --trusted";
   if (!isIn(facts.uids, uid) && !trusted)
     return `the uid ${uid} is not in the range of users, in /etc/login.defs; ${trust}`;
-  const named = facts.groupByName(group)?.gid ?? madeGroups.get(group);
-  const numbered = facts.groupByGid(gid)?.name ?? [...madeGroups].find(([, made]) => made === gid)?.[0];
+  const named = facts.groupByName(group)?.gid ?? taken.groups.get(group);
+  const numbered = facts.groupByGid(gid)?.name ?? taken.gids.get(gid);
   const shown = `the group ${quoted(group)}`;
   if (named !== undefined && named !== gid)
     return `${shown} has the gid ${named} on this machine or for another user, and ${gid} here in the file`;
@@ -165,9 +194,16 @@ function newFault(
   if (!isIn(facts.gids, gid) && group !== DEFAULT_GROUP && !trusted)
     return `the gid ${gid} of ${shown} is not in the range of users, in /etc/login.defs; ${trust}`;
   if (isAdministrators(group) && !trusted) return `a member of ${shown} can become root; ${trust}`;
+  if (isPrivate(group, facts) && !trusted)
+    return `${shown} has the name of another account, and may be its own; ${trust}`;
+  if (group.length > LONGEST_GROUP)
+    return `groupadd(8) accepts no name of more than ${LONGEST_GROUP} bytes: create ${shown} by hand`;
   if (isPlainName(name) && isPlainName(group)) return false;
   return "useradd(8) accepts letters, digits, '_', '.', '-', and a '$' at the end: create the account by hand";
 }
+
+/** True for a group that may be that of one account, to whose files its members have access: it is named as such. */
+const isPrivate = (group: ByteString, facts: AccountFacts): boolean => facts.userByName(group) !== undefined;
 
 function absentLine({ name, local }: TransferUser): string {
   const what = `this machine has no account ${quoted(name)}`;
@@ -187,7 +223,8 @@ function joinsOf(
     // Its gid differs between machines, and it only takes rights away.
     if (here !== undefined && group.name === JAILED_GROUP) return [here];
     const same = here !== undefined && here.gid === group.gid;
-    const plain = same && isIn(facts.gids, group.gid) && !isAdministrators(group.name);
+    const listed = isAdministrators(group.name) || isPrivate(group.name, facts);
+    const plain = same && isIn(facts.gids, group.gid) && !listed;
     if (here !== undefined && (plain || trusted)) return [here];
     const user = `user ${quoted(name)} does not join the group ${quoted(group.name)}`;
     warnings.push(

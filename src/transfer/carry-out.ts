@@ -8,7 +8,7 @@ import { noRoom } from "../jail/fs/no-room.ts";
 import { type JailRoot, openTree } from "../jail/fs/walk.ts";
 import type { JailLock } from "../jail/record/jail-lock.ts";
 import { withHostAccounts } from "../jail/record/jail-lock.ts";
-import { openManifest, recordRequest, saveManifest } from "../jail/record/manifest.ts";
+import { changeManifest, openManifest, recordRequest, saveManifest } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import { putDropIn } from "../populate/apply/drop-in.ts";
 import { setUpLive } from "../populate/apply/live.ts";
@@ -20,6 +20,7 @@ import { isPassedOver } from "../populate/passed-over.ts";
 import { LineReporter } from "../populate/reporter.ts";
 import { addGroup } from "../system/account-tools.ts";
 import { groupByName } from "../system/accounts.ts";
+import { hostText } from "../system/host-files.ts";
 import type { UpdatedJailReport } from "../update/report-schema.ts";
 import { Updater } from "../update/updater.ts";
 import { NO_ACCESS } from "../users/access.ts";
@@ -98,13 +99,16 @@ class Import {
 
   /** Creates the directory, and records what was requested: an update completes the jail from then on. */
   createJail(): void {
-    const { jail, contents, begun } = this.plan;
+    const { jail, contents, begun, digest } = this.plan;
     using root = openSafeJail(jail, { create: true, sync: false, unsafeStatus: 1 });
     if (root === undefined) throw new JailkitError("no-such-jail", 1, `${display(jail)} cannot be created`);
     this.means.lock?.hold(root.top.stat);
     if (!begun) {
       const manifest = openManifest(root);
       for (const request of contents.requests) recordRequest(manifest, request);
+      changeManifest(manifest, (content) => {
+        content.imported = digest;
+      });
       saveManifest(manifest);
       this.done(`created the jail ${display(jail)}`);
     }
@@ -235,7 +239,12 @@ class Import {
   }
 
   private writeDropIn(file: ByteString, text: ByteString): void {
-    putDropIn(CONFIG_DIRECTORY, file.slice(CONFIG_DIRECTORY.length), text, { replace: false });
+    try {
+      putDropIn(CONFIG_DIRECTORY, file.slice(CONFIG_DIRECTORY.length), text, { replace: false });
+    } catch (error) {
+      // Another import may have added the same section meanwhile.
+      if (hostText(file) !== text) throw error;
+    }
   }
 
   private done(line: string): void {

@@ -17,7 +17,7 @@ import { givenOptions } from "../populate/record/requests.ts";
 import { createCompanions } from "../profile/companions.ts";
 import { readProfile } from "../profile/profile.ts";
 import { copyWant, logSocketDirectory } from "../profile/recipe.ts";
-import { selectSections } from "../profile/sections.ts";
+import { type Section, selectSections } from "../profile/sections.ts";
 import type { Transfer, TransferRequest } from "./document.ts";
 import type { SectionChoice } from "./sections.ts";
 
@@ -30,6 +30,7 @@ export interface Contents {
   /** The paths of the entries, as the jail sees them. */
   readonly planned: Draft["planned"];
   readonly needProc: boolean;
+  readonly needLogsocket: boolean;
   /** Reasons not to import. */
   readonly problems: readonly PopulateProblem[];
   /** Each of what needs --trusted, printable. */
@@ -62,8 +63,9 @@ export function planContents(
     else problems.push(problem);
   };
   const live = liveIn(transfer.live, host, jail, problems);
+  const known = new Set(choice.ini.sections.map(({ name }) => name));
   const requests = transfer.requests
-    .map((request) => presentIn(request, choice, host, lacks))
+    .map((request) => presentIn(request, choice, known, host, lacks))
     .filter(({ names }) => names.length > 0);
   const read = readRequests(requests, choice, host, loader, problems);
   const plan = makePlan({
@@ -89,8 +91,12 @@ export function planContents(
     problems.push({ code: "nothing-found", path: jail, message: "nothing of the jail is on this machine" });
   return {
     requests: requests.map(recordOf),
-    ...{ live, entries: plan.entries, planned: plan.planned, problems, needProc: read.needProc },
-    grants: grantsOf({ ...transfer, requests, sockets: sockets.directories }, choice, plan.entries),
+    ...{ live, entries: plan.entries, planned: plan.planned, problems },
+    ...{ needProc: read.needProc, needLogsocket: read.needLogsocket },
+    grants: [
+      ...grantsOf({ ...transfer, requests }, read.sections, plan.entries),
+      ...outsideOf(requests, choice),
+    ],
     warnings: [...warnings, ...read.warnings, ...sockets.warnings, ...plan.warnings],
   };
 }
@@ -114,7 +120,8 @@ function liveIn(
   // On a host without a merged /usr, they are named too.
   const named = directories.filter((path) => !/^\/(?:s?bin|lib[^/]*)$/.test(path));
   try {
-    return liveOf(named.join(","), host, jail);
+    // No name at all would mean /usr.
+    return liveOf(named.join(",") || directories.join(","), host, jail);
   } catch (error) {
     problems.push({ code: "live-source", path: named[0] ?? "", message: describeError(error) });
     return undefined;
@@ -124,13 +131,14 @@ function liveIn(
 /** A request without what this machine lacks. */
 function presentIn(
   request: TransferRequest,
-  { ini, lacking }: SectionChoice,
+  { lacking }: SectionChoice,
+  known: ReadonlySet<ByteString>,
   host: FileSystem,
   lacks: (problem: PopulateProblem) => void,
 ): TransferRequest {
   const isHere = (name: ByteString): boolean => {
     if (request.tool === "jk_init") {
-      if (!lacking.has(name) && ini.sections.some((section) => section.name === name)) return true;
+      if (!lacking.has(name) && known.has(name)) return true;
       const message = `section ${quoted(name)} does not exist on this machine`;
       lacks({ code: "no-such-section", path: name, message });
       return false;
@@ -154,9 +162,11 @@ function readRequests(
 ) {
   const wants: Want[] = [];
   const needFiles: ByteString[] = [];
+  const sections: Section[] = [];
   const warnings: string[] = [];
   const sockets: ByteString[] = [];
   let needProc = false;
+  let needLogsocket = false;
   for (const request of requests) {
     if (request.tool === "jk_cp") {
       wants.push(...request.names.map((name) => copyWant(name, request)));
@@ -164,17 +174,19 @@ function readRequests(
     }
     try {
       const selection = selectSections(ini, request.names);
+      sections.push(...selection.sections);
       const profile = readProfile(selection.sections, host, loader.libraryDirectories(), request.copyShell);
       wants.push(...profile.wants, ...(profile.needLogsocket ? [logSocketDirectory] : []));
       needFiles.push(...request.names.filter((name) => profile.needFiles.has(name)));
       warnings.push(...selection.warnings, ...profile.warnings);
       sockets.push(...profile.sockets);
       needProc ||= profile.needProc;
+      needLogsocket ||= profile.needLogsocket;
     } catch (error) {
       problems.push({ code: "bad-section", path: request.names[0] ?? "", message: describeError(error) });
     }
   }
-  return { wants, needFiles, warnings, sockets, needProc };
+  return { wants, needFiles, sections, warnings, sockets, needProc, needLogsocket };
 }
 
 function recordOf({ tool, names, ...options }: TransferRequest): ManifestRequest {
@@ -195,40 +207,72 @@ const USUAL_DEVICES = new Set(
 );
 
 const SPECIAL = S_ISUID | S_ISGID;
+const OTHERS_WRITE = 0o002;
 
 const USUAL_LIVE = /^\/(?:usr|s?bin|lib[^/]*)$/;
 
 /**
  * What the other machine asks for that gives users of the jail more than copies of files: owners, setuid bits, devices,
- * more messages in the log, sockets, and other directories of a live jail than /usr. It does not matter whether a section of this
- * machine has it: the administrator has not asked for that section in this jail.
+ * hard links to files that they can write, more messages in the log, sockets, and other directories of a live jail than
+ * /usr. It does not matter whether a section of this machine has it: the administrator has not asked for that section in
+ * this jail.
  */
 function grantsOf(
-  { requests, live, sockets, logSocket }: ContentRequests & { readonly sockets: readonly ByteString[] },
-  { dropIns }: SectionChoice,
+  { requests, live, logSocket }: ContentRequests,
+  sections: readonly Section[],
   entries: readonly Entry[],
 ): string[] {
   const grants = new Set<string>();
-  const kept = (path: ByteString, setuid: boolean) =>
-    grants.add(`${display(path)} is copied with ${setuid ? "setuid and setgid bits" : "its owner"}`);
   for (const { names, owner, setuid } of requests)
-    for (const name of setuid || owner ? names : []) kept(name, setuid);
-  // What they name may get these later.
-  for (const { values } of dropIns) {
-    for (const path of values.pathsWOwner) kept(path, false);
-    for (const path of values.pathsWSetuid) kept(path, true);
+    for (const name of setuid || owner ? names : []) grants.add(kept(name, setuid));
+  // What they name may be there, or get these, later.
+  for (const { values } of sections) {
+    for (const path of values.pathsWOwner) grants.add(kept(path, false));
+    for (const path of values.pathsWSetuid) grants.add(kept(path, true));
+    for (const path of values.devices) if (!USUAL_DEVICES.has(path)) grants.add(device(path));
   }
-  for (const { path, type, mode, uid, gid } of entries) {
-    if (type === "device" && !USUAL_DEVICES.has(path)) grants.add(`${display(path)} is a device`);
-    if ((mode & SPECIAL) !== 0) kept(path, true);
-    else if (uid !== 0 || gid !== 0) kept(path, false);
-  }
-  const visible = [...sockets, ...dropIns.flatMap(({ values }) => values.sockets.map(directoryOf))];
+  const linking = requests.some(({ hardlink }) => hardlink);
+  for (const entry of entries) for (const grant of grantsBy(entry, linking)) grants.add(grant);
+  const visible = sections.flatMap(({ values }) => values.sockets.map(directoryOf));
   for (const path of [...live.filter((each) => !USUAL_LIVE.test(each)), ...visible])
     grants.add(`${display(path)} of this machine is mounted in the jail`);
   if (logSocket !== undefined && exceeds(logSocket, USUAL_LIMITS))
     grants.add("the log socket relays more than that of a new jail");
   return [...grants];
+}
+
+// Elsewhere files of users may appear, and each update would copy them too.
+const PROGRAMS = /^\/(?:usr|etc|opt|dev|s?bin|lib[^/]*)\/./;
+
+/** True for a path or pattern that may match more than programs and their data, now or later. */
+const leavesPrograms = (pattern: ByteString): boolean => !PROGRAMS.test(normalPath(pattern));
+
+/** A printable line for each path of the file that leaves the places of programs. */
+function outsideOf(requests: readonly TransferRequest[], { dropIns }: SectionChoice): string[] {
+  const named = requests.flatMap(({ tool, names }) => (tool === "jk_cp" ? names : []));
+  const listed = dropIns.flatMap(({ values }) => [
+    ...[...values.paths, ...values.libraries, ...values.executables],
+    ...[...values.regularfiles, ...values.directories],
+  ]);
+  const paths = [...named, ...listed].filter((path) => path.startsWith("/") && leavesPrograms(path));
+  return paths.map((path) => `${display(path)} is copied, which is not below /usr, /etc or /opt`);
+}
+
+const kept = (path: ByteString, setuid: boolean) =>
+  `${display(path)} is copied with ${setuid ? "setuid and setgid bits" : "its owner"}`;
+
+const device = (path: ByteString) => `${display(path)} is a device`;
+
+function* grantsBy(entry: Entry, linking: boolean): Iterable<string> {
+  const { path, type, mode, uid, gid, untrusted } = entry;
+  if (type === "device" && !USUAL_DEVICES.has(path)) yield device(path);
+  // Everybody may read it, but users of jails cannot reach it: such as the site of another customer.
+  if (type === "file" && untrusted !== undefined && untrusted.uid !== 0)
+    yield `${display(path)} of this machine belongs to a user other than root`;
+  if (linking && type === "file" && (mode & OTHERS_WRITE) !== 0)
+    yield `${display(path)} is a hard link to a file that everybody can write`;
+  if ((mode & SPECIAL) !== 0) yield kept(path, true);
+  else if (uid !== 0 || gid !== 0) yield kept(path, false);
 }
 
 /** True if a jail may log more by the first limits than by the second. */

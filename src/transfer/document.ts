@@ -1,3 +1,4 @@
+import type { ByteString } from "../../ffi/bytes.ts";
 import { jsonText } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { socketdKeys } from "../config/schemas/socketd.ts";
@@ -9,8 +10,11 @@ export const LARGEST_EXPORT = 16 << 20;
 const VERSION = 1;
 const TOOL = "jailkit export";
 
+/** The largest number of characters of a name or comment. */
+export const LONGEST_NAME = 1024;
+
 const path = { kind: "text", longest: 4096 } as const;
-const name = { kind: "text", longest: 1024 } as const;
+const name = { kind: "text", longest: LONGEST_NAME } as const;
 const id = { kind: "number", least: 0, most: 0xffff_fffe, whole: true } as const;
 const keys = { kind: "texts", most: 64, longest: 1 << 16 } as const;
 
@@ -113,6 +117,10 @@ export type NamedKeys = Transfer["policies"][number];
 export function documentOf(transfer: Transfer): object {
   return { version: VERSION, tool: TOOL, ...(encode(transfer) as object) };
 }
+
+/** A sum that differs between two descriptions, whatever the white space of their files. */
+export const digestOf = (transfer: Transfer): ByteString =>
+  new Bun.CryptoHasher("sha256").update(JSON.stringify(documentOf(transfer))).digest("hex");
 
 function encode(value: unknown): unknown {
   if (value === undefined) return null;

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { shellWord } from "../cli/shell-word.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
 import { readKeys } from "../config/keys.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import type { IniFile, IniSection } from "../config/model.ts";
@@ -21,16 +21,25 @@ import { asksForFiles } from "../populate/record/requests.ts";
 import { supplementaryGroups } from "../system/account-tools.ts";
 import { groupByGid, type PasswdEntry, passwdByName } from "../system/accounts.ts";
 import { hostAccounts } from "../system/host-accounts.ts";
+import { shadowOf } from "../system/shadow.ts";
 import { hasProcLine } from "../update/extras.ts";
+import { fieldFault } from "../users/new-account.ts";
 import { LIMITED_SHELL } from "../users/open-jail.ts";
 import { readPolicies } from "../users/policy.ts";
-import type { NamedKeys, Transfer, TransferRequest, TransferSection, TransferUser } from "./document.ts";
+import {
+  LONGEST_NAME,
+  type NamedKeys,
+  type Transfer,
+  type TransferRequest,
+  type TransferSection,
+  type TransferUser,
+} from "./document.ts";
 import { knownKeys, SECTIONS_FILE } from "./sections.ts";
 
 /** What a jail was made from, and printable lines about what is not part of it. */
 export interface Gathered {
   readonly transfer: Transfer;
-  readonly warnings: readonly string[];
+  readonly warnings: string[];
 }
 
 /** Reads what a jail was made from. Throws JailkitError if it has no record, or its configuration cannot be read. */
@@ -136,15 +145,34 @@ function usersOf(root: JailRoot, warnings: string[]): TransferUser[] {
     const shell = accounts.userByName(name)?.shell;
     if (shell === undefined)
       warnings.push(`user ${quoted(name)} is not in the jail's etc/passwd: the shell is taken to be jk_lsh`);
-    return [transferUser(user, home, shell || LIMITED_SHELL, !fromService)];
+    const { expire = -1 } = shadowOf(name) ?? {};
+    // A customer whose account was closed would have it back.
+    if (expire >= 0) {
+      const again = `usermod --expiredate ${shellWord(dateOf(expire))} ${operands(name)}`;
+      warnings.push(`the expiry date of ${quoted(name)} is not part of the export; set it there: ${again}`);
+    }
+    return [transferUser(user, home, shell || LIMITED_SHELL, !fromService, warnings)];
   });
 }
 
-function transferUser(user: PasswdEntry, home: ByteString, shell: ByteString, local: boolean): TransferUser {
+/** The date of a number of days since 1970, as usermod(8) wants it; it takes 1 for long ago. */
+const dateOf = (days: number): string =>
+  days < 10_000 || days > 1_000_000 ? `${days}` : new Date(days * 86_400_000).toISOString().slice(0, 10);
+
+function transferUser(
+  user: PasswdEntry,
+  home: ByteString,
+  shell: ByteString,
+  local: boolean,
+  warnings: string[],
+): TransferUser {
   const { name, uid, gid, gecos } = user;
+  // Users may choose it, with chfn(1) or in a directory.
+  const usable = gecos.length <= LONGEST_NAME && fieldFault("comment", gecos) === undefined;
+  if (!usable) warnings.push(`user ${quoted(name)}: the comment cannot be used elsewhere, and is left out`);
   const groups = supplementaryGroups(user).flatMap((each) => groupByGid(each) ?? []);
   return {
-    ...{ name, uid, gid, shell, local, comment: gecos },
+    ...{ name, uid, gid, shell, local, comment: usable ? gecos : "" },
     group: groupByGid(gid)?.name ?? "",
     groups: groups.map((group) => ({ name: group.name, gid: group.gid })),
     home: home.startsWith("/") ? home : `/${home}`,

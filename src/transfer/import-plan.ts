@@ -5,8 +5,11 @@ import { pathComponents } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { problemFrom } from "../cli/error.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
+import { LIMITS } from "../config/model.ts";
+import { withTree } from "../jail/fs/look.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
-import { type ManifestRequest, openManifest } from "../jail/record/manifest.ts";
+import { readOnlyProblem } from "../jail/fs/writable.ts";
+import { knownJails, type ManifestRequest, openManifest, REGISTRY } from "../jail/record/manifest.ts";
 import type { Loader } from "../libraries/closure.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import { type FileSystem, linkTarget } from "../populate/file-system.ts";
@@ -16,11 +19,11 @@ import { groupByGid } from "../system/accounts.ts";
 import { usersRange } from "../system/login-defs.ts";
 import { hostGroup, hostUser } from "../system/name-services.ts";
 import { isLimitedShell } from "../users/access.ts";
-import { type AccountChoice, type AccountFacts, chooseAccounts } from "./accounts.ts";
+import { type AccountChoice, type AccountChoices, type AccountFacts, chooseAccounts } from "./accounts.ts";
 import { type Contents, planContents } from "./contents.ts";
-import type { Transfer } from "./document.ts";
-import { chooseSettings, policyProblems, type Setting } from "./policies.ts";
-import { chooseSections, type DropIn, SECTIONS_FILE } from "./sections.ts";
+import { digestOf, type Transfer } from "./document.ts";
+import { chooseSettings, policyProblems, type Setting, type SettingChoice } from "./policies.ts";
+import { chooseSections, type DropIn, SECTIONS_FILE, type SectionChoice } from "./sections.ts";
 
 export interface ImportOptions {
   /** The new jail: absolute, normalised. The file does not decide where it is. */
@@ -37,6 +40,8 @@ export interface ImportOptions {
 export interface ImportPlan {
   readonly jail: ByteString;
   readonly transfer: Transfer;
+  /** Of the transfer. */
+  readonly digest: ByteString;
   readonly dropIns: readonly DropIn[];
   readonly contents: Contents;
   readonly accounts: readonly AccountChoice[];
@@ -47,6 +52,8 @@ export interface ImportPlan {
   readonly problems: readonly PopulateProblem[];
   readonly warnings: readonly string[];
 }
+
+const LSH_FILE = `${CONFIG_DIRECTORY}/jk_lsh.ini`;
 
 const exists = (file: ByteString): boolean => statIfPresent(AT_FDCWD, file) !== undefined;
 
@@ -74,7 +81,8 @@ export function planImport(
     texts: [],
   };
   const here = loadConfig(SECTIONS_FILE, { dialect: "py" }) ?? { ...noSections, dialect: "py" as const };
-  const choice = chooseSections(transfer.sections, here, exists);
+  const asked = transfer.requests.flatMap(({ tool, names }) => (tool === "jk_init" ? names : []));
+  const choice = chooseSections(transfer.sections, asked, here, exists);
   const contents = planContents(transfer, choice, options, host, loader);
   const users = withoutUsers ? [] : transfer.users;
   const accounts = chooseAccounts(users, FACTS(), options);
@@ -84,27 +92,76 @@ export function planImport(
     loadConfig(`${CONFIG_DIRECTORY}/jk_chrootsh.ini`, { dialect: "c" })?.sections ?? [],
     exists,
   );
-  const place = placeFor(jail, contents.requests);
+  const policyFile = contents.planned.has(LSH_FILE) ? host.stat(LSH_FILE) : undefined;
+  const digest = digestOf(transfer);
+  const place = placeFor(jail, contents.requests, digest);
   const grants = [
     ...contents.grants,
+    ...jailsShown(
+      contents,
+      knownJails().map((known) => known.jail.path),
+    ),
     ...settings.settings.map(({ name }) => `the section [${display(name)}] is added to jk_chrootsh.ini`),
   ];
   const problems = [
     ...place.problems,
+    ...hostProblems(jail, { transfer, choice, contents, accounts, settings, begun: place.begun }),
     ...choice.problems,
     ...contents.problems,
-    ...policyProblems(transfer.policies, transfer.users),
+    ...policyProblems(transfer.policies, transfer.users, LIMITS.fileBytes - (policyFile?.size ?? 0)),
     ...accounts.problems,
     ...shellProblems(accounts.choices, contents, host),
+    ...homeProblems(accounts.choices, contents),
     ...settings.problems,
     ...(trusted ? [] : grants.map((what) => needsTrust(jail, what))),
   ];
   return {
-    ...{ jail, transfer, dropIns: choice.dropIns, contents, problems, begun: place.begun },
+    ...{ jail, transfer, digest, dropIns: choice.dropIns, contents, problems, begun: place.begun },
     accounts: accounts.choices,
     settings: settings.settings,
     warnings: [...choice.warnings, ...contents.warnings, ...accounts.warnings, ...settings.warnings],
   };
+}
+
+/** A printable line for each other jail of which files are copied. */
+function jailsShown({ entries }: Contents, jails: readonly ByteString[]): string[] {
+  const others = new Set(jails);
+  const shown = new Set<ByteString>();
+  for (const { type, source } of entries)
+    for (const above of type === "file" && source !== undefined ? prefixesOf(source) : [])
+      if (others.has(above)) shown.add(above);
+  return [...shown].map((path) => `files of the jail ${display(path)} are copied`);
+}
+
+interface Needs {
+  readonly transfer: Transfer;
+  readonly choice: SectionChoice;
+  readonly contents: Contents;
+  readonly accounts: AccountChoices;
+  readonly settings: SettingChoice;
+  readonly begun: boolean;
+}
+
+/** Files outside the jail that cannot be changed, and a path of the jail that they cannot contain. */
+function hostProblems(jail: ByteString, needs: Needs): PopulateProblem[] {
+  const { transfer, choice, contents, accounts, settings, begun } = needs;
+  const has = (state: AccountChoice["state"]) => accounts.choices.some((each) => each.state === state);
+  const logs = transfer.logSocket !== undefined || contents.needLogsocket;
+  const problems: PopulateProblem[] = [];
+  const cannot = (file: string, character: string) =>
+    problems.push({
+      code: "place",
+      path: jail,
+      message: `${display(jail)}: ${file} cannot name a jail with '${character}' in its path`,
+    });
+  if (logs && jail.includes("]")) cannot("jk_socketd.ini", "]");
+  if ((has("create") || has("here")) && jail.includes(":")) cannot("passwd(5)", ":");
+  if (begun) return problems;
+  const config = choice.dropIns.length + settings.settings.length > 0 || logs;
+  const etc = has("create") || transfer.proc || contents.needProc || contents.live !== undefined;
+  const paths = [REGISTRY, ...(config ? [CONFIG_DIRECTORY] : []), ...(etc ? ["/etc"] : [])];
+  const closed = withTree((host) => readOnlyProblem(host, paths, jail));
+  return closed === undefined ? problems : [...problems, closed];
 }
 
 function needsTrust(path: ByteString, what: string): PopulateProblem {
@@ -116,11 +173,14 @@ function needsTrust(path: ByteString, what: string): PopulateProblem {
 function placeFor(
   jail: ByteString,
   requests: readonly ManifestRequest[],
+  digest: ByteString,
 ): { begun: boolean; problems: PopulateProblem[] } {
   try {
     using root = openSafeJail(jail, { create: true, dryRun: true, sync: false, unsafeStatus: 1 });
     if (root === undefined || isEmpty(root)) return { begun: false, problems: [] };
-    if (isSame(openManifest(root).content.requests.filter(asksForFiles), requests))
+    // Thousands of jails may have the same requests, and other users.
+    const { imported, requests: there } = openManifest(root).content;
+    if (imported === digest && isSame(there.filter(asksForFiles), requests))
       return { begun: true, problems: [] };
   } catch (error) {
     return { begun: false, problems: [problemFrom(error, "place", jail)] };
@@ -159,16 +219,38 @@ function shellProblems(
   });
 }
 
+/** Homes of accounts for which the new jail has no place. */
+function homeProblems(accounts: readonly AccountChoice[], { planned, live }: Contents): PopulateProblem[] {
+  const used = accounts.filter(({ state }) => state !== "absent").map(({ user }) => user);
+  return used.flatMap(({ name, home }) => {
+    const above = prefixesOf(home);
+    const inWay = above.find((path) => (planned.get(path)?.type ?? "directory") !== "directory");
+    const shown = above.find((path) => live?.directories.includes(path));
+    if (inWay === undefined && shown === undefined) return [];
+    const why =
+      shown === undefined
+        ? `${display(inWay ?? "")} of the jail is not a directory`
+        : `${display(shown)} is live, and read-only`;
+    return [
+      { code: "bad-home", path: name, message: `user ${quoted(name)}: no home ${quoted(home)}: ${why}` },
+    ];
+  });
+}
+
 const MOST_LINKS = 40;
+
+/** The directories above a path, from the top, and the path itself. */
+function prefixesOf(path: ByteString): ByteString[] {
+  const parts = pathComponents(path);
+  return parts.map((_, index) => `/${parts.slice(0, index + 1).join("/")}`);
+}
 
 /** True if a path leads to a file of the plan, through its symbolic links. */
 function isPlanned(path: ByteString, { planned, live }: Contents, host: FileSystem): boolean {
   if (live !== undefined && host.stat(path) !== undefined) return true;
   let at = path;
   for (let links = 0; links < MOST_LINKS; links++) {
-    const parts = pathComponents(at);
-    const prefixes = parts.map((_, index) => `/${parts.slice(0, index + 1).join("/")}`);
-    const link = prefixes.find((prefix) => planned.get(prefix)?.type === "symlink");
+    const link = prefixesOf(at).find((prefix) => planned.get(prefix)?.type === "symlink");
     if (link === undefined) return planned.get(at)?.type === "file";
     at = linkTarget(link, planned.get(link)?.target ?? "") + at.slice(link.length);
   }

@@ -30,15 +30,24 @@ function textOf({ name, keys }: NamedKeys, table: KeyTable): { text: ByteString 
 
 type Problems = readonly { code: string; path: ByteString; message: string }[];
 
-/** Reasons not to use the sections of jk_lsh.ini: each must be for users of the jail. Pure. */
-export function policyProblems(policies: readonly NamedKeys[], users: readonly TransferUser[]): Problems {
+/**
+ * Reasons not to use the sections of jk_lsh.ini: each must be for users of the jail, and all must fit into `room` bytes.
+ * Pure.
+ */
+export function policyProblems(
+  policies: readonly NamedKeys[],
+  users: readonly TransferUser[],
+  room: number,
+): Problems {
   const own = new Set(["DEFAULT", ...users.flatMap(({ name, group }) => [name, `group ${group}`])]);
   const seen = new Set<ByteString>();
-  return policies.flatMap((policy) => {
+  let left = room;
+  const problems = policies.flatMap((policy) => {
     const shown = `section [${display(policy.name)}]`;
     const twice = seen.has(policy.name);
     seen.add(policy.name);
     const made = textOf(policy, lshKeys);
+    if ("text" in made) left -= made.text.length;
     const message = twice
       ? `${shown} is twice in the file`
       : own.has(policy.name)
@@ -46,6 +55,9 @@ export function policyProblems(policies: readonly NamedKeys[], users: readonly T
         : `${shown} of jk_lsh.ini is for none of the users in the file`;
     return message === false ? [] : [{ code: "bad-policy", path: policy.name, message }];
   });
+  if (left >= 0) return problems;
+  const message = "the sections of jk_lsh.ini are too long for one file";
+  return [...problems, { code: "bad-policy", path: "", message }];
 }
 
 /** A new drop-in of jk_chrootsh.ini on this machine. */
@@ -55,7 +67,8 @@ export interface Setting {
   readonly text: ByteString;
 }
 
-interface SettingChoice {
+/** What is done with the sections of jk_chrootsh.ini. */
+export interface SettingChoice {
   readonly settings: readonly Setting[];
   readonly problems: Problems;
   readonly warnings: readonly string[];
@@ -74,15 +87,20 @@ export function chooseSettings(
   const chosen: Setting[] = [];
   const problems: Problems[number][] = [];
   const warnings: string[] = [];
+  const own = new Set(users.map((user) => user.name));
+  const known = new Map(here.toReversed().map((section) => [section.name, section]));
+  const seen = new Set<ByteString>();
   for (const setting of settings) {
     const { name, keys } = setting;
+    const twice = seen.has(name);
+    seen.add(name);
     const refuse = (message: string) => problems.push({ code: "bad-setting", path: name, message });
     const shown = `section [${display(name)}] of jk_chrootsh.ini`;
     const file = `${CONFIG_DIRECTORY}/jk_chrootsh.d/${dropInName(`/${name}`)}`;
-    const mine = here.find((section) => section.name === name);
+    const mine = known.get(name);
     const made = textOf(setting, chrootshKeys);
-    if (!users.some((user) => user.name === name)) refuse(`${shown} is for none of the users in the file`);
-    else if (chosen.some((each) => each.name === name)) refuse(`${shown} is twice in the file`);
+    if (!own.has(name)) refuse(`${shown} is for none of the users in the file`);
+    else if (twice) refuse(`${shown} is twice in the file`);
     else if ("problem" in made) refuse(made.problem);
     else if (mine !== undefined) {
       if (!sameKeys(knownKeys(mine, chrootshKeys).keys, keys))

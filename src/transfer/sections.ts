@@ -57,14 +57,17 @@ export interface SectionChoice {
 
 /**
  * Decides which sections of a transfer become drop-ins of this machine: those of the other administrator that this machine
- * lacks. A section that this machine has is used as it is here. `exists`: whether a file is there already. Pure.
+ * lacks, if the jail needs them here. A section that this machine has is used as it is here. `asked`: the sections that
+ * the jail is made from. `exists`: whether a file is there already. Pure.
  */
 export function chooseSections(
   sections: readonly TransferSection[],
+  asked: Iterable<ByteString>,
   here: IniFile,
   exists: (file: ByteString) => boolean,
 ): SectionChoice {
   const known = new Map(here.sections.map((section) => [section.name, section]));
+  const needed = withIncluded(asked, sections, known);
   const dropIns: DropIn[] = [];
   const added: IniSection[] = [];
   const lacking = new Set<ByteString>();
@@ -82,8 +85,20 @@ export function chooseSections(
       lacking.add(name);
       continue;
     }
+    // The file could define sections for other jails, which their administrators ask for one day.
+    if (!needed.has(name)) {
+      warnings.push(`section ${shown} is not needed in the jail, and is left out`);
+      continue;
+    }
+    const includer = here.sections.find((each) => includedBy(each).includes(name));
     const made = makeDropIn(name, keys);
-    if ("problem" in made) problems.push({ code: "bad-section", path: name, message: made.problem });
+    if (includer !== undefined)
+      problems.push({
+        code: "bad-section",
+        path: name,
+        message: `section ${shown} cannot be used: section ${quoted(includer.name)} of this machine includes it, and would change`,
+      });
+    else if ("problem" in made) problems.push({ code: "bad-section", path: name, message: made.problem });
     else if (exists(made.dropIn.file))
       problems.push({
         code: "file-exists",
@@ -97,6 +112,26 @@ export function chooseSections(
   }
   const ini = { ...here, sections: [...here.sections, ...added] };
   return { dropIns, ini, lacking, problems, warnings };
+}
+
+const includedBy = (section: IniSection) => readKeys(section, initKeys).includesections;
+
+/** The names of sections, and of those that they include on this machine, or else in the file. */
+function withIncluded(
+  asked: Iterable<ByteString>,
+  sections: readonly TransferSection[],
+  known: ReadonlyMap<ByteString, IniSection>,
+): ReadonlySet<ByteString> {
+  const inFile = new Map(
+    sections.map(({ name, keys }) => [name, splitList(keys.get("includesections") ?? "")]),
+  );
+  const needed = new Set(asked);
+  // A set that grows is iterated to its end.
+  for (const name of needed) {
+    const mine = known.get(name);
+    for (const each of mine === undefined ? (inFile.get(name) ?? []) : includedBy(mine)) needed.add(each);
+  }
+  return needed;
 }
 
 function makeDropIn(

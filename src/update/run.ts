@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { absolutePath } from "../../ffi/guard.ts";
 import { receivedSignal } from "../../ffi/interrupts.ts";
 import { display, jsonText } from "../cli/display.ts";
 import { problemFrom } from "../cli/error.ts";
@@ -11,7 +12,6 @@ import type { ToolOutput } from "../cli/tool.ts";
 import type { KeyValues } from "../config/keys.ts";
 import type { updateKeys } from "../config/schemas/update.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
-import { absolutePath } from "../populate/file-system.ts";
 import { countedProblems } from "../populate/passed-over.ts";
 import { printedResult, processesFor, readJobs, runJobs, serveJobs } from "../system/jobs.ts";
 import type { JailsToUpdate, JailToUpdate } from "./jails.ts";

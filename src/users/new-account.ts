@@ -150,13 +150,17 @@ const MOST_UIDS = 0xffff_fffe;
 
 const refuse = (code: string, message: ByteString) => new JailkitError(code, 1, message);
 
-/** Throws for a value that a line of passwd(5) cannot hold, or that useradd(8) would not get as it is. */
-function requireField(what: string, value: ByteString | undefined): void {
-  if (value === undefined) return;
+/** Why a line of passwd(5) cannot hold a value, or useradd(8) would not get it as it is; undefined if neither. Pure. */
+export function fieldFault(what: string, value: ByteString): string | undefined {
   const isUtf8 = Buffer.from(Buffer.from(value, "latin1").toString()).toString("latin1") === value;
-  if (isUtf8 && !/[:\x00-\x1f\x7f]/.test(value)) return;
+  if (isUtf8 && !/[:\x00-\x1f\x7f]/.test(value)) return undefined;
   const why = "it has a ':' or a control character, or is not UTF-8";
-  throw refuse("bad-value", `${quoted(value)} cannot be the ${what}: ${why}`);
+  return `${quoted(value)} cannot be the ${what}: ${why}`;
+}
+
+function requireField(what: string, value: ByteString | undefined): void {
+  const fault = value === undefined ? undefined : fieldFault(what, value);
+  if (fault !== undefined) throw refuse("bad-value", fault);
 }
 
 function requireUid(uid: ByteString | undefined, nonUnique: boolean): number | undefined {

@@ -13,7 +13,7 @@ import { type IniFile, LIMITS } from "../config/model.ts";
 import { scanIni, selectSection } from "../config/scan.ts";
 import { lshKeys } from "../config/schemas/lsh.ts";
 import { unsafeConfig } from "../config/trusted.ts";
-import { appendSection } from "../config/write.ts";
+import { appendSections } from "../config/write.ts";
 import { withAccountsLock } from "../jail/accounts/accounts.ts";
 import { attributesAt, lookUp, withJailFile } from "../jail/fs/look.ts";
 import { hostPath, isRegular, type JailRoot, withDirectory } from "../jail/fs/walk.ts";
@@ -184,7 +184,11 @@ export function writePolicy(root: JailRoot, user: ByteString, services: readonly
     const plan = planIn(root, user, services, ini);
     if (plan.present) return plan;
     const values = { paths: plan.paths.join(", "), executables: plan.executables.join(", ") };
-    const text = appendSection(main === undefined ? "" : fromBytes(main.bytes), { name: user, values }, "c");
+    const text = appendSections(
+      main === undefined ? "" : fromBytes(main.bytes),
+      [{ name: user, values }],
+      "c",
+    );
     putPolicies(root, main?.path, text);
     return plan;
   });
@@ -211,12 +215,15 @@ export function addPolicies(
 ): ByteString[] {
   return withAccountsLock(root, () => {
     const { ini, main } = readPolicies(root);
-    const added = policies.filter(({ name }) => ini.sections.every((section) => section.name !== name));
+    const there = new Set(ini.sections.map(({ name }) => name));
+    const added = policies.filter(({ name }) => !there.has(name));
     if (added.length === 0) return [];
-    let text = main === undefined ? "" : fromBytes(main.bytes);
-    for (const { name, keys } of added)
-      text = appendSection(text, { name, values: Object.fromEntries(keys) }, "c");
-    putPolicies(root, main?.path, text);
+    const sections = added.map(({ name, keys }) => ({ name, values: Object.fromEntries(keys) }));
+    putPolicies(
+      root,
+      main?.path,
+      appendSections(main === undefined ? "" : fromBytes(main.bytes), sections, "c"),
+    );
     return added.map(({ name }) => name);
   });
 }

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { type Stat, sameFile, statIfPresent } from "../../ffi/files.ts";
-import { absolute } from "../../ffi/guard.ts";
+import { absolutePath } from "../../ffi/guard.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
@@ -98,11 +98,11 @@ export function jailToLeave(name: ByteString, given: ByteString | undefined): By
   const user = passwdByName(name);
   const split = user && splitHome(user.home);
   if (user === undefined || split !== undefined) return split && normalPath(split.jail);
-  return answered(() => jailOfLeftover(user, given && normalPath(absolute(given))));
+  return answered(() => jailOfLeftover(user, given && absolutePath(given)));
 }
 
 function decide(user: PasswdEntry, request: JailingOptions, run: AccountRun): Release {
-  const named = request.jail && normalPath(absolute(request.jail));
+  const named = request.jail && absolutePath(request.jail);
   const split = splitHome(user.home);
   if (split === undefined) {
     completeOwnMove(user, request.host, undefined, run, request.dryRun);

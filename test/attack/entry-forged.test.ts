@@ -42,6 +42,7 @@ describe("variables that ld.so, libc or the runtime would obey", () => {
     ["GLIBC_TUNABLES", () => ({ GLIBC_TUNABLES: "glibc.rtld.optional_static_tls=9999999" }), [], undefined],
     ["BUN_BE_BUN", () => ({ BUN_BE_BUN: "1" }), CODE, undefined],
     ["BUN_OPTIONS", () => ({ BUN_OPTIONS: "--preload=/tmp/attack.js" }), [], undefined],
+    ["JAILKIT_PROGRAM", () => ({ JAILKIT_PROGRAM: "jk_chrootsh" }), [], undefined],
     [
       "MALLOC_ and TZ",
       () => ({ MALLOC_PERTURB_: "170", MALLOC_ARENA_MAX: "1", TZ: ":/etc/passwd" }),
@@ -62,6 +63,7 @@ describe("variables that ld.so, libc or the runtime would obey", () => {
         BUN_JSC_useConcurrentJIT: "0",
         BUN_JSC_useWarmUpMarkedBlocks: "0",
         MIMALLOC_PURGE_DELAY: "-1",
+        JAILKIT_PROGRAM: "jk_uchroot",
       });
       expect(report.environment).toEqual(Object.entries(env()).map(([key, value]) => `${key}=${value}`));
     });

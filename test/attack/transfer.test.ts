@@ -29,6 +29,18 @@ beforeAll(async () => {
   m.must(["chmod", "4755", "/usr/local/bin/grant"]);
   m.must(["mknod", "-m", "0666", "/dev/raw-memory", "c", "1", "1"]);
   m.write("/etc/jailkit/jk_init.d/own.ini", "[grants]\npaths_w_setuid = /usr/local/bin/grant\n");
+  m.write(
+    "/etc/jailkit/jk_init.d/own2.ini",
+    "[later]\npaths = true\npaths_w_setuid = /usr/local/bin/late*\n",
+  );
+  m.write("/srv/shared/board", "", { mode: 0o666 });
+  m.must(["ln", "-s", "/etc", "/srv/shared/link"]);
+  m.must(["groupadd", "-g", "1600", "bob"]);
+  m.addUser("bob", { uid: 1600, gid: 1600, home: "/home/bob" });
+  m.mkdir("/sites");
+  m.write("/home/bob/site/config", "password of bob's database", { owner: [1600, 1600], mode: 0o644 });
+  m.must(["jk_init", "-j", "/opt/other", "uidbasics"]);
+  m.write("/etc/jailkit/jk_lsh.ini", `# ${"x".repeat(1_000_000)}\n`);
   if (!m.exists("/dev/net/tun")) m.must(["sh", "-c", "mkdir -p /dev/net; mknod /dev/net/tun c 10 200"]);
   m.must(["jk_init", "-j", "/srv/old", "basicshell"]);
   m.must(["jk_addjailuser", "-j", "/srv/old", "-u", "5001", "-s", "/bin/bash", "anna"]);
@@ -65,6 +77,81 @@ const REFUSED: readonly (readonly [string, () => Fields, string])[] = [
     "/usr/local/bin/grant is copied with setuid",
   ],
   ["a section of this machine with a device", () => asked("openvpn"), "/dev/net/tun is a device"],
+  [
+    "a section of this machine with setuid, for files that come later",
+    () => asked("later"),
+    "/usr/local/bin/late* is copied with setuid",
+  ],
+  [
+    "a file of a user",
+    () => copies(["/home/bob/site"]),
+    "/home/bob/site/config of this machine belongs to a user",
+  ],
+  [
+    "files of a user, by a section",
+    () => section("x", { paths: "/home/bob/site/config" }),
+    "/home/bob/site/config of this machine belongs to a user",
+  ],
+  ["another jail", () => copies(["/opt/other/etc"]), "files of the jail /opt/other are copied"],
+  [
+    "a place where others will have files",
+    () => copies(["/media"]),
+    "/media is copied, which is not below /usr, /etc or /opt",
+  ],
+  ["what has such a place", () => copies(["/var"]), "/var is copied, which is not below /usr, /etc or /opt"],
+  [
+    "a pattern that leaves the programs later",
+    () => section("x", { paths: "true, /usr/*/../../s*/*" }),
+    "/usr/*/../../s*/* is copied, which is not below /usr",
+  ],
+  ["a place that nobody knows", () => copies(["/sites"]), "/sites is copied, which is not below /usr"],
+  ["programs of all kinds", () => copies(["/opt"]), "/opt is copied, which is not below /usr"],
+  ["all files", () => copies(["/"]), "/ is copied, which is not below /usr, /etc or /opt"],
+  [
+    "a pattern for them",
+    () => section("x", { paths: "true, /usr/../s*/*" }),
+    "/usr/../s*/* is copied, which is not below /usr, /etc or /opt",
+  ],
+  ["all jails", () => copies(["/opt"]), "files of the jail /opt/other are copied"],
+  [
+    "hard links to files that everybody can write",
+    () => copies(["/srv/shared/board"], { hardlink: true }),
+    "/srv/shared/board is a hard link to a file that everybody can write",
+  ],
+  [
+    "a home behind a symbolic link",
+    () => ({ ...copies(["/srv/shared/link"]), users: [user({ home: "/srv/shared/link/anna" })] }),
+    "/srv/shared/link of the jail is not a directory",
+  ],
+  [
+    "a home that is a file",
+    () => ({ ...copies(["/srv/shared/board"]), users: [user({ home: "/srv/shared/board" })] }),
+    "/srv/shared/board of the jail is not a directory",
+  ],
+  [
+    "a home that is live",
+    () => ({ live: ["/usr", "/opt/private"], users: [user({ home: "/opt/private/anna" })] }),
+    "/opt/private is live, and read-only",
+  ],
+  [
+    "a policy that no file can hold",
+    () => ({
+      policies: [{ name: "anna", keys: { environment: "A=b,".repeat(14_000) } }],
+      ...copies(["/etc/jailkit/jk_lsh.ini"]),
+    }),
+    "too long for one file",
+  ],
+  ["the group of another customer", () => ({ users: [user({ group: "bob", gid: 1600 })] }), "may be its own"],
+  [
+    "one home twice",
+    () => ({ users: [user({}), user({ name: "carl", uid: 5002 })] }),
+    "is the home of 'anna'",
+  ],
+  [
+    "a comment that useradd refuses",
+    () => ({ users: [user({ comment: "\udcff" })] }),
+    "cannot be the comment",
+  ],
   [
     "more messages in the log",
     () => ({ logSocket: { base: 1000, peak: 2048, interval: 10 } }),
@@ -111,6 +198,7 @@ const REFUSED: readonly (readonly [string, () => Fields, string])[] = [
     "/run/dbus of this machine is mounted",
   ],
   ["any directory, live", () => ({ live: ["/root"] }), "--live: /root"],
+  ["part of a live jail", () => ({ live: ["/lib"] }), "--live: /lib: name /usr"],
   ["another, live", () => ({ live: ["/usr", "/opt/../root"] }), "--live: /opt/../root"],
   ["a file above", () => copies(["/srv/../etc/shadow"]), "is not an absolute path"],
   ["a file that is no path", () => copies(["etc/shadow"]), "is not an absolute path"],
@@ -152,7 +240,7 @@ describe("refused before the first change:", () => {
     expect([status, stdout, stderr]).toEqual([1, "", expect.stringContaining(message)]);
     expect(stderr).toMatch(/^(?:jailkit import: [\x20-\x7e]+\n)+$/);
     expect(PLACES.map((path) => m.snapshot(path))).toEqual(before);
-    expect(m.must(["jailkit", "list"]).stdout).toBe("No jail is known\n");
+    expect(m.run(["jailkit", "list", JAIL]).status).toBe(1);
   });
 
   test("everything that is wrong, at once", () => {
@@ -221,6 +309,19 @@ describe("what an import does", () => {
     }
   });
 
+  test("adds no section that the jail does not need", () => {
+    const others = {
+      sections: [{ name: "php9", own: true, keys: { devices: "/dev/sda", paths: "/bin/true" } }],
+    };
+    const before = m.snapshot("/etc/jailkit");
+    const { status, stderr } = imported(others);
+    expect([status, stderr]).toEqual([
+      0,
+      expect.stringContaining("section 'php9' is not needed in the jail"),
+    ]);
+    expect(m.snapshot("/etc/jailkit")).toEqual(before);
+  });
+
   test("takes the place from the administrator, not from the file", () => {
     for (const jail of ["/", "/etc", "/home/admin"]) {
       const before = ["/etc/jailkit", "/home"].map((path) => m.snapshot(path));
@@ -238,6 +339,29 @@ describe("what an import does", () => {
     expect(m.snapshot("/srv")).toEqual(before);
   });
 
+  test("leaves a jail of others alone, although the same was requested for it", () => {
+    m.must(["jk_init", "-j", JAIL, "basicshell"]);
+    m.must(["jk_addjailuser", "-j", JAIL, "-u", "5100", "dora"]);
+    const before = ["/srv", "/etc"].map((path) => m.snapshot(path));
+    const dora = user({ name: "dora", uid: 5100, home: "/home/dora" });
+    const everybody = { policies: [{ name: "DEFAULT", keys: { executables: "/bin/bash" } }] };
+    for (const fields of [{}, { users: [dora] }, everybody]) {
+      const { status, stderr } = imported(fields);
+      expect([status, stderr]).toEqual([1, expect.stringContaining("was not made from this file")]);
+    }
+    expect(["/srv", "/etc"].map((path) => m.snapshot(path))).toEqual(before);
+    m.must(["jailkit", "delete", "--yes", "--unjail", "--user-files", JAIL]);
+    m.must(["userdel", "dora"]);
+  });
+
+  test("goes on only with the file that it began with", () => {
+    expect(imported({}).status).toBe(0);
+    const before = ["/srv", "/etc"].map((path) => m.snapshot(path));
+    expect(imported({ users: [user({ shell: "/usr/bin/env" })] }).status).toBe(1);
+    expect(["/srv", "/etc"].map((path) => m.snapshot(path))).toEqual(before);
+    expect(imported({}).status).toBe(0);
+  });
+
   test("refuses directories of the host, and places that users own", () => {
     m.write(FILE, JSON.stringify(good), { mode: 0o600 });
     const etc = m.snapshot("/etc");
@@ -247,7 +371,7 @@ describe("what an import does", () => {
   });
 
   test("gives no account a password, or a group of the system", () => {
-    const groups = ["shadow", "disk", "sudo", "jailed"].map((name) => ({
+    const groups = ["shadow", "disk", "sudo", "jailed", "bob"].map((name) => ({
       name,
       gid: Number(new RegExp(`^${name}:x:(\\d+)`, "m").exec(m.read("/etc/group"))?.[1]),
     }));

@@ -29,7 +29,7 @@ export async function benchLsh(): Promise<void> {
       },
     });
     report("jk_lsh to the start of the program", times.ours, times.empty, "an empty executable", {
-      atMost: 1.5,
+      atMost: 1.3,
     });
   } finally {
     await m.close();

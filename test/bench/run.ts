@@ -1,5 +1,5 @@
 /**
- * npm run bench [-- init|home|lsh|login|entry|check|list|live|socketd|scale ...] [--draw FILE]
+ * npm run bench [-- init|home|lsh|login|local|entry|check|list|live|socketd|scale ...] [--draw FILE]
  *
  * How fast the tools are: ratios of medians, taken in turn, in the same run on the same machine, beside what is aimed
  * at. A line that misses its aim begins with `!`. Nothing fails here. --draw also draws what was compared, as an SVG.
@@ -14,6 +14,7 @@ import { benchHome } from "./home.ts";
 import { benchInit } from "./init.ts";
 import { benchList } from "./list.ts";
 import { benchLive } from "./live.ts";
+import { benchLocalLogin } from "./local-login.ts";
 import { benchLogin } from "./login.ts";
 import { benchLsh } from "./lsh.ts";
 import { comparisons } from "./measure.ts";
@@ -25,6 +26,7 @@ const benches = {
   home: benchHome,
   lsh: benchLsh,
   login: benchLogin,
+  local: benchLocalLogin,
   entry: benchEntry,
   check: benchCheck,
   list: benchList,

@@ -245,9 +245,14 @@ const SITUATIONS: Readonly<Record<string, Situation>> = {
     command: "jailkit import -j J.new J.json",
     status: 1,
   },
-  "jailkit import: again, where it was": {
+  "jailkit import: again": {
+    scene: `${JAIL}; jailkit export -o J.json J; jailkit import -j J.new J.json > J.said`,
+    command: "jailkit import -j J.new J.json",
+  },
+  "jailkit import: a jail of somebody, from which the same was requested": {
     scene: `${JAIL}; ${USER}; jk_jailuser -n -m -s /usr/bin/cat -j J N 2> J.said; jailkit export -o J.json J`,
     command: "jailkit import -j J J.json",
+    status: 1,
   },
   "jailkit import: an account that lives elsewhere": {
     scene: `${JAIL}; ${USER}; jk_jailuser -n -m -s /usr/bin/cat -j J N 2> J.said; jailkit export -o J.json J`,

@@ -101,13 +101,16 @@ test("an account that a panel has prepared is entered in the jail, with an empty
 });
 
 test("a home that is there already is left as it is", () => {
-  sh(
-    `jk_init -j ${JAIL} basicshell; jk_addjailuser -u 6001 -s /bin/bash -j ${JAIL} anna; jailkit export -o ${FILE} ${JAIL}`,
-  );
-  m.write(`${JAIL}/home/anna/letter`, "dear");
-  const before = m.snapshot(`${JAIL}/home`);
-  expect(m.run(["jailkit", "import", "-j", JAIL, FILE]).status).toBe(0);
-  expect(m.snapshot(`${JAIL}/home`)).toEqual(before);
+  sh(`jk_init -j ${JAIL} basicshell; jk_addjailuser -u 6001 -s /bin/bash -j ${JAIL} anna`);
+  moved();
+  m.must(["userdel", "anna"]);
+  expect(imported("--create-users").status).toBe(0);
+  m.write(`${NEW}/home/anna/letter`, "dear");
+  m.must(["chmod", "751", `${NEW}/home/anna`]);
+  m.must(["sed", "-i", "/^anna/d", `${NEW}/etc/passwd`]);
+  const before = m.snapshot(`${NEW}/home`);
+  expect(imported()).toMatchObject({ status: 0, stdout: expect.stringContaining("'anna': added") });
+  expect(m.snapshot(`${NEW}/home`)).toEqual(before);
 });
 
 test("--force leaves out what this machine does not have, and records only the rest", () => {
@@ -125,6 +128,7 @@ test("--force leaves out what this machine does not have, and records only the r
     "jailkit import: /dev/gone is not a device of this machine",
     "jailkit import: /usr/local/bin/gone does not exist on this machine",
     "jailkit import: no file of section 'gone' is on this machine",
+    "jailkit import: the file asks for more than copies of files: /dev/gone is a device; if you trust it, use --trusted",
   ]);
   expect(imported("--force").status).toBe(0);
   expect(record(NEW).requests).toMatchObject([{ sections: ["basicshell"] }, { operands: ["/usr/bin/cut"] }]);
@@ -147,6 +151,114 @@ test("sections from another file come along, unless two have the same name", () 
   expect(imported()).toMatchObject({ status: 0, stderr: "" });
   expect(m.read("/etc/jailkit/jk_init.d/mine.ini")).toContain("[mine]\npaths = id\n");
   expect(m.exists(`${NEW}/usr/bin/id`)).toBe(true);
+});
+
+test("two imports at once may bring the same section", async () => {
+  m.mkdir("/etc/jailkit/jk_init.d");
+  m.write("/etc/jailkit/jk_init.d/x.ini", "[mine]\npaths = id\n");
+  sh(`jk_init -j ${JAIL} mine`);
+  moved();
+  m.remove("/etc/jailkit/jk_init.d/x.ini");
+  const both = [JAIL, NEW].map((jail) => m.start(["jailkit", "import", "-j", jail, FILE]));
+  expect(await Promise.all(both.map(async ({ ended }) => (await ended).status))).toEqual([0, 0]);
+  expect(m.read("/etc/jailkit/jk_init.d/mine.ini")).toContain("[mine]\npaths = id\n");
+});
+
+test("a read-only /etc is reported before the first change, also by a dry run", () => {
+  sh(`jk_init -j ${JAIL} basicshell; jk_addjailuser -u 6001 -s /bin/bash -j ${JAIL} anna`);
+  moved();
+  m.must(["userdel", "anna"]);
+  sh("mount --bind /etc /etc; mount -o remount,bind,ro /etc");
+  try {
+    for (const option of ["--dry-run", "--json"]) {
+      const { status, stdout, stderr } = imported("--create-users", option);
+      expect([status, stdout + stderr]).toEqual([
+        1,
+        expect.stringContaining("/etc: its file system is read-only"),
+      ]);
+      expect(m.exists(NEW)).toBe(false);
+    }
+    expect(imported("--without-users").status).toBe(0);
+  } finally {
+    m.must(["umount", "/etc"]);
+  }
+});
+
+test("so is a path that files of the machine cannot contain", () => {
+  m.write("/etc/jailkit/jk_init.d/x.ini", "[mine]\npaths = id\nneed_logsocket = 1\n");
+  sh(`jk_init -j ${JAIL} basicshell mine; jk_addjailuser -u 6001 -s /bin/bash -j ${JAIL} anna`);
+  moved();
+  m.must(["userdel", "anna"]);
+  for (const [jail, file] of [
+    ["/srv/a:b", "passwd(5)"],
+    ["/srv/a]b", "jk_socketd.ini"],
+  ] as const) {
+    const { status, stderr } = m.run(["jailkit", "import", "--create-users", "-j", jail, FILE]);
+    expect([status, stderr]).toEqual([
+      1,
+      expect.stringContaining(`${jail}: ${file} cannot name a jail with '`),
+    ]);
+    expect(m.exists(jail)).toBe(false);
+  }
+});
+
+test("the dry run shows everything that is added", () => {
+  m.write("/etc/jailkit/jk_init.d/x.ini", "[mine]\npaths = id\nneed_proc = 1\nneed_logsocket = 1\n");
+  m.must(["groupadd", "-g", "6100", "clients"]);
+  sh(`jk_init -j ${JAIL} basicshell jk_lsh mine sftp`);
+  sh(`jk_addjailuser -u 6001 -g clients -G jailed --policy sftp -j ${JAIL} anna`);
+  moved();
+  m.must(["userdel", "anna"]);
+  m.must(["groupdel", "clients"]);
+  const { status, stdout } = imported("--create-users", "--dry-run");
+  expect(status).toBe(0);
+  for (const line of [
+    `would have proc mounted on ${NEW}/proc`,
+    `would add the log socket ${NEW}/dev/log`,
+    "would add the section [anna] in the jail's jk_lsh.ini",
+    "would create the group clients with the gid 6100",
+    "would create the account anna (uid 6001, group clients, home /home/anna, shell /usr/sbin/jk_lsh)",
+    "would add it to the group jailed",
+  ])
+    expect(stdout.split("\n")).toContain(line);
+  expect(imported("--create-users").status).toBe(0);
+  expect(imported("--create-users", "--dry-run").stdout).toStartWith(`would complete the jail ${NEW},`);
+});
+
+test("a comment that a user chose prevents no import", () => {
+  sh(`jk_init -j ${JAIL} basicshell; jk_addjailuser -u 6001 -s /bin/bash -j ${JAIL} anna`);
+  const passwd = m.read("/etc/passwd");
+  for (const comment of ["a\x1b[2J\tb", "\xff", "x".repeat(3000)]) {
+    m.write("/etc/passwd", passwd.replace(/^(anna:x:6001:100:)/m, `$1${comment}`));
+    const { status, stderr } = m.run(["jailkit", "export", "-o", FILE, JAIL]);
+    const warning = "user 'anna': the comment cannot be used elsewhere, and is left out";
+    expect([status, stderr]).toEqual([0, `jailkit export: warning: ${warning}\n`]);
+    expect(JSON.parse(m.read(FILE)).users[0].comment).toBe("");
+  }
+  m.write("/etc/passwd", passwd);
+});
+
+test("export names the expiry dates of accounts, which would be open again", () => {
+  sh(`jk_init -j ${JAIL} basicshell; jk_addjailuser -u 6001 -s /bin/bash -j ${JAIL} anna`);
+  for (const [given, shown] of [
+    ["1", "1"],
+    ["2031-02-03", "2031-02-03"],
+  ] as const) {
+    m.must(["usermod", "--expiredate", given, "anna"]);
+    const { status, stderr } = m.run(["jailkit", "export", "-o", FILE, JAIL]);
+    const remedy = `set it there: usermod --expiredate ${shown} anna\n`;
+    expect([status, stderr]).toEqual([0, expect.stringContaining(remedy)]);
+  }
+});
+
+test("export says that import will refuse a name with a control character", () => {
+  const odd = "/srv/a\tb";
+  m.must(["jk_init", "-j", odd, "uidbasics"]);
+  const { status, stderr } = m.run(["jailkit", "export", "-o", FILE, odd]);
+  const why = "'jailkit import' will refuse this: jail has a control character";
+  expect([status, stderr]).toEqual([0, `jailkit export: warning: ${why}\n`]);
+  expect(imported()).toMatchObject({ status: 1, stderr: "jailkit import: jail has a control character\n" });
+  m.must(["jailkit", "delete", "--yes", odd]);
 });
 
 test("export says what it cannot describe", () => {

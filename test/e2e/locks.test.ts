@@ -65,11 +65,14 @@ const COMMANDS: Readonly<Record<string, string>> = {
 };
 
 function prepare(): void {
-  create();
+  // A jail that the same import may complete.
+  create("/srv/k");
+  m.must(words("jailkit export -o /root/export.json /srv/k"));
+  m.must(words("jailkit delete --yes /srv/k"));
+  m.must(words(`jailkit import -j ${JAIL} /root/export.json`));
   m.addUser("bob");
   m.addUser("jill");
   m.must(words(`jk_jailuser -n -s /usr/bin/sh -j ${JAIL} jill`));
-  m.must(words(`jailkit export -o /root/export.json ${JAIL}`));
   m.remove(`${JAIL}/etc/.jailkit.lock`);
 }
 

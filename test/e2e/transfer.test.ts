@@ -106,7 +106,9 @@ test("what is missing on the new machine is told before the first change", () =>
 test("the jail is there, with its users", () => {
   const { old, fresh, sshd } = world;
   const [, dry, real] = type(blocks[0] ?? []);
-  expect(dry).toContain("would create the account customer1 (uid 5101, group users, shell /bin/bash)\n");
+  expect(dry).toContain(
+    "would create the account customer1 (uid 5101, group users, home /home/customer1, shell /bin/bash)\n",
+  );
   expect(real).toContain("created the account 'customer1' with the uid 5101 and no password\n");
   const list = (machine: typeof old) =>
     JSON.parse(machine.must(["jailkit", "list", "--json", JAIL]).stdout).jails[0];
@@ -121,10 +123,27 @@ test("the jail is there, with its users", () => {
 
 test("the files of users come as they were, when their sessions are ended", async () => {
   const { old, fresh } = world;
+  // What somebody who took over the old machine may leave there.
+  const hostile = `${JAIL}/home/customer1/hostile`;
+  old.mkdir(hostile);
+  for (const mode of ["4755", "2755"]) {
+    old.write(`${hostile}/${mode}`, "x", { mode: 0o755 });
+    old.must(["chmod", mode, `${hostile}/${mode}`]);
+  }
+  old.write(`${hostile}/capable`, "x", { mode: 0o755 });
+  old.must(["setcap", "cap_setuid+ep", `${hostile}/capable`]);
+  old.must(["mknod", "-m", "0666", `${hostile}/null`, "c", "1", "3"]);
+  old.must(["mkfifo", `${hostile}/fifo`]);
   const session = old.start(["sleep", "infinity"], { user: "customer1" });
   const [, , , check] = type(blocks[1] ?? []);
   expect((await session.ended).signal).toBe("SIGKILL");
   expect(check).toBe("");
+  expect(
+    fresh.must(["find", hostile, "-type", "f", "-printf", "%f %m\\n"]).stdout.split("\n").sort(),
+  ).toEqual([...["", "2755 755", "4755 755", "capable 755"]]);
+  expect(fresh.must(["getcap", `${hostile}/capable`]).stdout).toBe("");
+  expect([fresh.exists(`${hostile}/null`), fresh.exists(`${hostile}/fifo`)]).toEqual([false, false]);
+  for (const machine of [old, fresh]) machine.must(["rm", "-r", hostile]);
   const files = ["sh", "-c", `cd ${JAIL} && find . -printf '%p %y %m %U:%G %l\\n' | sort`];
   expect(fresh.must(files).stdout).toBe(old.must(files).stdout);
   const letter = `${JAIL}/home/customer1/letter`;
@@ -144,6 +163,14 @@ test("users log in there, with the key and the password that they had", () => {
   expect(sshd.ssh("customer2", ["cat", "letter"]).status).not.toBe(0);
   const shadow = (machine: typeof old) => /^customer1:([^:]*)/m.exec(machine.read("/etc/shadow"))?.[1];
   expect(shadow(fresh)).toBe("*");
+  const root = fresh.must(["getent", "shadow", "root"]).stdout;
+  // The old machine answers with what it likes.
+  old.write("/usr/local/bin/getent", `#!/bin/sh\nprintf '%s\\n' 'root:${HASH}:1' 'customer1::1' 'x'\n`, {
+    mode: 0o755,
+  });
+  type(blocks[2] ?? []);
+  old.must(["rm", "/usr/local/bin/getent"]);
+  expect([shadow(fresh), fresh.must(["getent", "shadow", "root"]).stdout]).toEqual(["*", root]);
   type(blocks[2] ?? []);
   expect([shadow(fresh), shadow(old)]).toEqual([HASH, HASH]);
 });

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { LSH_HELP } from "../../src/enter/limited/help.ts";
 import { COMMANDS, LSH_SUMMARY, PROGRAMS, TOOLS } from "../../src/tools/jailkit.ts";
@@ -15,6 +15,16 @@ test("each file is in a table of jailkit, and each row has a file", () => {
 test.each(Object.entries({ ...COMMANDS, ...TOOLS }))("%s has the summary of its tool", async (_, lazy) => {
   const { tool } = await lazy.load();
   expect(lazy.summary).toBe(tool.summary);
+});
+
+test("the programs that any user may start are in the lists of shared.ts and the guard", () => {
+  const listed = (file: string, pattern: RegExp) => {
+    const text = readFileSync(join(import.meta.dir, "../..", file), "utf8");
+    return [...text.matchAll(pattern)].map(([, name = ""]) => name).sort();
+  };
+  const programs = Object.keys(PROGRAMS).sort();
+  expect(listed("src/tools/shared.ts", /(?<=^ {2}\w+: .*)#bundle\/(\w+)/gm)).toEqual(programs);
+  expect(listed("ffi/guard/main.c", /"JAILKIT_PROGRAM=(\w+)"/g)).toEqual(programs);
 });
 
 test("jk_lsh has the summary of its help", () => {

@@ -4,7 +4,7 @@ import { toBytes } from "../../ffi/bytes.ts";
 import { type Dialect, type IniFile, LIMITS } from "../../src/config/model.ts";
 import { scanIni } from "../../src/config/scan.ts";
 import { listItems } from "../../src/config/values.ts";
-import { appendSection } from "../../src/config/write.ts";
+import { appendSections } from "../../src/config/write.ts";
 
 const scan = (text: string, dialect: Dialect = "c"): IniFile => scanIni(toBytes(text), "f", dialect);
 
@@ -79,7 +79,7 @@ describe.each(dialects)("any bytes in dialect %p", (dialect) => {
         let text: string;
         try {
           text = wanted.reduce(
-            (before, [section, values]) => appendSection(before, { name: section, values }, dialect),
+            (before, [section, values]) => appendSections(before, [{ name: section, values }], dialect),
             "",
           );
         } catch {

@@ -14,6 +14,7 @@ import { toBytes, utf8 } from "../../ffi/bytes.ts";
 import { jsonText } from "../../src/cli/display.ts";
 import { closeJailRoot, type JailRoot, openJailRoot } from "../../src/jail/fs/walk.ts";
 import {
+  changeManifest,
   forgetJail,
   knownJails,
   type ManifestEntry,
@@ -189,9 +190,14 @@ test("a moved jail is known, another one in its place is not", () => {
 
 test("a jail that was created again gets a new record, a restored one does not", () => {
   const manifest = open();
+  changeManifest(manifest, (content) => {
+    content.live = ["/usr"];
+    content.imported = "0123";
+  });
   updateEntries(manifest, [file("/usr/f")]);
   recordRequest(manifest, request("a"));
   saveManifest(manifest);
+  expect(open().content).toMatchObject({ live: ["/usr"], imported: "0123" });
   renameSync(jail.path, `${jail.base}/old`);
   mkdirSync(`${jail.path}/usr`, { recursive: true });
   writeFileSync(`${jail.path}/usr/f`, "x");
@@ -202,6 +208,7 @@ test("a jail that was created again gets a new record, a restored one does not",
   recordRequest(anew, request("b"));
   saveManifest(anew);
   expect(open().content.requests).toEqual([request("b")]);
+  expect([open().content.live, open().content.imported]).toEqual([undefined, undefined]);
   expect(paths(open())).toEqual([]);
 });
 

@@ -49,4 +49,18 @@ describe("splitWords", () => {
       expect(error).toHaveProperty("exitStatus", 6);
     }
   });
+
+  test("each control byte but the tab is refused, and no other byte", () => {
+    const refused = Array.from({ length: 256 }, (_, byte) => byte).filter((byte) => {
+      try {
+        // In quotes, where nothing else is an error but a quote and a backslash.
+        splitWords(byte === 0x22 || byte === 0x5c ? "" : `"a${String.fromCharCode(byte)}"`);
+        return false;
+      } catch {
+        return true;
+      }
+    });
+    const controls = Array.from({ length: 32 }, (_, byte) => byte).filter((byte) => byte !== 9);
+    expect(refused).toEqual([...controls, 0x7f]);
+  });
 });

@@ -2,13 +2,13 @@ import { describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import fc from "fast-check";
+import { absolutePath } from "../../ffi/guard.ts";
 import { plainPath } from "../../ffi/paths.ts";
 import { dropInName } from "../../src/config/write.ts";
 import { componentMatcher } from "../../src/libraries/pattern.ts";
 import { wantedAccounts } from "../../src/populate/apply/accounts.ts";
 import { registerLogSocket } from "../../src/populate/apply/log-socket.ts";
 import { withProcLine } from "../../src/populate/apply/proc.ts";
-import { absolutePath } from "../../src/populate/file-system.ts";
 import { createGlob } from "../../src/populate/plan/glob.ts";
 import { fakeFileSystem } from "./populate-fake.ts";
 

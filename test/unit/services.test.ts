@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { toBytes } from "../../ffi/bytes.ts";
 import type { Dialect } from "../../src/config/model.ts";
 import { scanIni } from "../../src/config/scan.ts";
-import { appendSection } from "../../src/config/write.ts";
+import { appendSections } from "../../src/config/write.ts";
 import { filesOf, SERVICES, serviceNamed } from "../../src/known-programs/services.ts";
 import { PROGRAMS } from "../../src/known-programs/table.ts";
 import { moshServer } from "../../src/known-programs/versions.ts";
@@ -78,7 +78,7 @@ describe("a section at the end of a file", () => {
     ["stray\n  # [half a section\n", "stray\n  # [half a section\n"],
     ["[DEFAULT]\nexecutables = a \xff\xfe", "[DEFAULT]\nexecutables = a \xff\xfe\n"],
   ])("leaves %j unchanged", (text, start) => {
-    expect(appendSection(text, section, "c")).toBe(start + lines);
+    expect(appendSections(text, [section], "c")).toBe(start + lines);
   });
 
   test.each([
@@ -89,11 +89,31 @@ describe("a section at the end of a file", () => {
     ["a file without room", "#".repeat(1 << 20), section, "c"],
     ["a name that is there, where that is an error", "[ann]\n", section, "py"],
   ] as const)("is refused with %s", (_, text, added, dialect: Dialect) => {
-    expect(codeOf(() => appendSection(text, added, dialect))).toBe("config-write");
+    expect(codeOf(() => appendSections(text, [added], dialect))).toBe("config-write");
+  });
+
+  test("has values with any character that a reader takes as it is", () => {
+    const values = { executables: "/a;b, /c#d", environment: "A=b, C='d'", paths: '[x], "y"' };
+    for (const dialect of ["c", "py"] as const) {
+      const text = appendSections("", [{ name: "ann", values }], dialect);
+      expect(text).toBe("\n[ann]\nexecutables = /a;b, /c#d\nenvironment = A=b, C='d'\npaths = [x], \"y\"\n");
+    }
+  });
+
+  test("may be one of several", () => {
+    const all = Array.from({ length: 2000 }, (_, index) => ({ ...section, name: `user${index}` }));
+    const text = appendSections("# x", all, "c");
+    expect(scanIni(toBytes(text), "f", "c").sections.map(({ name }) => name)).toEqual(
+      all.map(({ name }) => name),
+    );
+    const wrong = { ...section, name: "a]b" };
+    expect(codeOf(() => appendSections("", [section, wrong, { ...section, name: "z" }], "c"))).toBe(
+      "config-write",
+    );
   });
 
   test("reads back", () => {
-    const { sections, problems } = scanIni(toBytes(appendSection("# x", section, "c")), "f", "c");
+    const { sections, problems } = scanIni(toBytes(appendSections("# x", [section], "c")), "f", "c");
     expect(problems).toEqual([]);
     expect(
       sections.map(({ name, entries }) => [name, entries.map(({ key, value }) => `${key}: ${value}`)]),

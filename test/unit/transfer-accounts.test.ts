@@ -8,10 +8,16 @@ const user = (name: string, uid: number, home: string): PasswdEntry => ({
 });
 const group = (name: string, gid: number): GroupEntry => ({ name, gid, password: "x", members: [] });
 
-const USERS = [user("root", 0, "/root"), user("daemon", 1, "/"), user("admin", 1000, "/home/admin")];
+const USERS = [
+  user("root", 0, "/root"),
+  user("daemon", 1, "/"),
+  user("admin", 1000, "/home/admin"),
+  user("dora", 1001, "/home/carl"),
+];
 const GROUPS = [
   ...[group("root", 0), group("users", 100), group("shadow", 42), group("sudo", 27), group("jailed", 998)],
   ...[group("clients", 5000), group("docker", 5001), group("www-data", 33)],
+  group("dora", 1001),
 ];
 
 function facts(users = USERS): AccountFacts {
@@ -40,8 +46,8 @@ const choose = (users: readonly Partial<TransferUser>[], options = {}, known = U
 test("an account is created with the uid and groups that it had", () => {
   const { choices, problems, warnings } = choose([
     { groups: [group("clients", 5000), group("jailed", 777)] },
-    { name: "bob", uid: 5002, gid: 6000, group: "bob" },
-    { name: "carl", uid: 5003, gid: 6000, group: "bob" },
+    { name: "bob", uid: 5002, gid: 6000, group: "bob", home: "/home/bob" },
+    { name: "carl", uid: 5003, gid: 6000, group: "bob", home: "/home/carl" },
   ]);
   expect({ problems, warnings }).toEqual({ problems: [], warnings: [] });
   expect(choices).toMatchObject([
@@ -87,6 +93,12 @@ const REFUSED: readonly (readonly [string, Partial<TransferUser>, string])[] = [
     "the gid 100005 of the group 'x' is not in the range",
   ],
   ["a group of administrators", { gid: 5001, group: "docker" }, "can become root"],
+  ["the group of another customer", { gid: 1001, group: "dora" }, "has the name of another account"],
+  ["a new group named as an account", { gid: 5005, group: "daemon" }, "has the name of another account"],
+  ["a name that groupadd does not take", { gid: 5005, group: "g".repeat(33) }, "groupadd(8) accepts no name"],
+  ["a comment that is not UTF-8", { comment: "a\xff" }, "cannot be the comment"],
+  ["a home that is not UTF-8", { home: "/home/a\xff" }, "cannot be the home"],
+  ["a home with a long name", { home: `/home/${"a".repeat(256)}` }, "has a name of more than 255 bytes"],
   ["a group with another gid", { gid: 5005, group: "clients" }, "the group 'clients' has the gid 5000"],
   ["a gid with another name", { gid: 42, group: "mine" }, "which belongs to 'shadow'"],
   ["a name that is an option", { name: "-o" }, "cannot be used"],
@@ -118,6 +130,14 @@ describe("refused, before anything is done:", () => {
     expect(choose([{}, { name: "bob" }]).problems).toHaveLength(1);
   });
 
+  test("the home of another user in the file", () => {
+    const carla = { name: "carla", uid: 5002 };
+    expect(choose([{}, carla]).problems[0]?.message).toContain("'/home/anna' is the home of 'anna'");
+    const known = [...USERS, user("anna", 5001, "/srv/j/./home/anna")];
+    expect(choose([{}, carla], {}, known).problems).toHaveLength(1);
+    expect(choose([{}, carla], { createUsers: false }).problems).toEqual([]);
+  });
+
   test("a new group with two gids, and a new gid with two names", () => {
     const first = { gid: 6000, group: "new" };
     expect(choose([first, { name: "b", uid: 5002, gid: 6001, group: "new" }]).problems).toHaveLength(1);
@@ -129,6 +149,7 @@ describe("groups that the file cannot give an account:", () => {
   const cases = [
     ["of the system", group("www-data", 33)],
     ["of administrators", group("docker", 5001)],
+    ["of another customer", group("dora", 1001)],
     ["of administrators of the system", group("sudo", 27)],
     ["with another gid here", group("clients", 7000)],
     ["that are missing", group("nobodys", 5009)],

@@ -22,6 +22,7 @@ describe("sections of jk_init.ini", () => {
   test("of this machine are used as they are here", () => {
     const { dropIns, warnings, problems, lacking } = chooseSections(
       [section("basic", { paths: "ls, cat" }), section("odd", { paths: "b" })],
+      ["basic", "odd"],
       ...([here, none] as const),
     );
     expect({ dropIns, problems, lacking: [...lacking] }).toEqual({ dropIns: [], problems: [], lacking: [] });
@@ -30,11 +31,40 @@ describe("sections of jk_init.ini", () => {
 
   test("that this machine lacks become drop-ins, unless they are of another version of jailkit", () => {
     const shop = section("shop", { paths: "x, /y", need_proc: "1" });
-    const { dropIns, ini, lacking } = chooseSections([shop, section("newer", {}, false)], here, none);
+    const { dropIns, ini, lacking } = chooseSections(
+      [shop, section("newer", {}, false)],
+      ["shop", "newer", "x"],
+      here,
+      none,
+    );
     expect(dropIns).toMatchObject([{ section: "shop", file: "/etc/jailkit/jk_init.d/shop.ini" }]);
     expect(dropIns[0]?.text).toMatch(/^# .*\n\[shop\]\npaths = x, \/y\nneed_proc = 1\n$/);
     expect(ini.sections.map(({ name }) => name)).toEqual(["basic", "odd", "shop"]);
     expect([...lacking]).toEqual(["newer"]);
+  });
+
+  test("that the jail does not need here are left out", () => {
+    const file = [
+      section("shop", { includesections: "basic, helper" }),
+      section("helper", { includesections: "shop" }),
+      section("odd", { includesections: "of-odd" }),
+      section("of-odd", { paths: "/x" }),
+      section("php", { paths: "/x" }),
+    ];
+    const { dropIns, warnings, problems } = chooseSections(file, ["shop", "odd"], here, none);
+    expect([dropIns.map((each) => each.section), problems]).toEqual([["shop", "helper"], []]);
+    expect(warnings.slice(1)).toEqual([
+      "section 'of-odd' is not needed in the jail, and is left out",
+      "section 'php' is not needed in the jail, and is left out",
+    ]);
+  });
+
+  test("cannot complete a section of this machine, which other jails have", () => {
+    const lax = scanIni(toBytes("[lax]\nincludesections = later\n"), "/etc/jailkit/jk_init.ini", "py");
+    const later = section("later", { paths: "/x" });
+    const { dropIns, problems } = chooseSections([later], ["lax", "later"], lax, none);
+    expect([dropIns, problems.length]).toEqual([[], 1]);
+    expect(problems[0]?.message).toContain("section 'lax' of this machine includes it");
   });
 
   const hostile: readonly (readonly [name: string, Record<string, string>])[] = [
@@ -47,7 +77,7 @@ describe("sections of jk_init.ini", () => {
     ["x", { need_proc: "perhaps" }],
   ];
   test.each(hostile)("%j with %j is refused", (name, values) => {
-    const { dropIns, problems } = chooseSections([section(name, values)], here, none);
+    const { dropIns, problems } = chooseSections([section(name, values)], [name], here, none);
     expect({ dropIns, count: problems.length }).toEqual({ dropIns: [], count: 1 });
     expect(problems[0]?.message).toMatch(/^[\x20-\x7e]*$/);
   });
@@ -56,6 +86,7 @@ describe("sections of jk_init.ini", () => {
     const names = ["../../cron.d/x", "/etc/passwd", ".hidden", "a/b", "a-b", "\xff"];
     const { dropIns, problems } = chooseSections(
       names.map((name) => section(name, { paths: "/x" })),
+      names,
       here,
       none,
     );
@@ -66,7 +97,12 @@ describe("sections of jk_init.ini", () => {
 
   test("replace no file", () => {
     const exists = (file: string) => file.endsWith("/shop.ini");
-    const { dropIns, problems } = chooseSections([section("shop", { paths: "/x" })], here, exists);
+    const { dropIns, problems } = chooseSections(
+      [section("shop", { paths: "/x" })],
+      ["shop", "newer", "x"],
+      here,
+      exists,
+    );
     expect([dropIns, problems[0]?.code]).toEqual([[], "file-exists"]);
   });
 });
@@ -84,8 +120,14 @@ describe("sections of jk_lsh.ini", () => {
       policyProblems(
         names.map((name) => policy(name, { executables: "/bin/ls" })),
         [ANNA],
+        1000,
       ),
     ).toEqual([]);
+  });
+
+  test("that no file can hold are refused", () => {
+    const one = [policy("anna", { executables: "/bin/ls" })];
+    expect(policyProblems(one, [ANNA], 20)[0]?.message).toContain("too long for one file");
   });
 
   const hostile: readonly (readonly [name: string, Record<string, string>])[] = [
@@ -96,11 +138,13 @@ describe("sections of jk_lsh.ini", () => {
     ["anna", { executables: "/a\n[root]\nexecutables = /b" }],
   ];
   test.each(hostile)("%j with %j is refused", (name, values) => {
-    expect(policyProblems([policy(name, values)], [ANNA])).toHaveLength(1);
+    expect(policyProblems([policy(name, values)], [ANNA], 1000)).toHaveLength(1);
   });
 
   test("twice is refused", () => {
-    expect(policyProblems([policy("anna", {}), policy("anna", { umask: "0" })], [ANNA])).toHaveLength(1);
+    expect(policyProblems([policy("anna", {}), policy("anna", { umask: "0" })], [ANNA], 1000)).toHaveLength(
+      1,
+    );
   });
 });
 

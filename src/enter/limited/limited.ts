@@ -143,10 +143,11 @@ function policyOf(request: LimitedRequest, user: PasswdEntry, group: GroupEntry)
   const values = readKeys(section, lshKeys);
   const problems = [...ini.problems, ...values.problems];
   const line = (problem: Problem) => problemLine(problem, display(problem.file));
-  const error = problems.find(({ severity }) => severity === "error");
-  if (error !== undefined) throw unusable(line(error), fixText(error, ini));
   const notes: Note[] = [];
-  for (const problem of problems) notes.push({ severity: "warning", message: line(problem) });
+  for (const problem of problems) {
+    if (problem.severity === "error") throw unusable(line(problem), fixText(problem, ini));
+    notes.push({ severity: "warning", message: line(problem) });
+  }
   return { section: section.name, file: section.file, values, notes };
 }
 

@@ -44,14 +44,7 @@ export function loginEnvironment(
     variables.set(key, entry.slice(equals + 1));
   }
   if (!envOnly && !variables.has("PATH")) variables.set("PATH", PATH);
-  for (const [key, value] of [
-    ["HOME", home],
-    ["USER", name],
-    ["USERNAME", name],
-    ["SHELL", shell],
-  ] as const) {
-    variables.set(key, value);
-  }
+  variables.set("HOME", home).set("USER", name).set("USERNAME", name).set("SHELL", shell);
   const entries: ByteString[] = [];
   for (const [key, value] of variables) entries.push(`${key}=${value}`);
   return entries;

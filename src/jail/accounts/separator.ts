@@ -8,6 +8,12 @@ interface SplitHome {
   home: ByteString;
 }
 
+/** Whether a path is "", "/", "/." or similar. Without a pattern, which would cost a login time. */
+function isRoot(path: ByteString): boolean {
+  for (let i = 0; i < path.length; i++) if (path[i] !== "/" && path[i] !== ".") return false;
+  return !path.includes("..");
+}
+
 /**
  * Splits a home at its last "/./", as every tool does: the jail is the part before it, the home the part after it, from the
  * separator's last slash on. Nothing is normalised: the path of the jail is compared with the directory when it is opened.
@@ -17,8 +23,7 @@ export function splitHome(home: ByteString): SplitHome | undefined {
   const at = home.lastIndexOf("/./");
   if (at < 0) return undefined;
   const jail = home.slice(0, at);
-  // "", "/", "/." and similar.
-  if (/^[/.]*$/.test(jail) && !jail.includes("..")) return undefined;
+  if (isRoot(jail)) return undefined;
   return { jail, home: home.slice(at + 2) };
 }
 

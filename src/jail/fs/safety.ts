@@ -235,6 +235,7 @@ export function jailFindings(root: JailRoot): Finding[] {
       findings.push({ ...found, remedy: `${found.remedy} ${shellWord(hostPath(root, `/not-${name}`))}` });
     }
   }
+  if (findings.length === 0) return findings;
   // A directory on the way also makes each symbolic link through it unsafe; nobody should remove these.
   const causes = findings.filter(({ rule }) => rule !== "link-through-untrusted");
   return (causes.length > 0 ? causes : findings).map(namingWriters);

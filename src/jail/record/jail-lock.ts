@@ -59,11 +59,11 @@ export function lockJails(jails: readonly ByteString[], options: LockOptions): J
     held.take(paths.map(nameOfPath));
     const inodes = () => paths.flatMap((path) => statIfPresent(C.AT_FDCWD, path) ?? []).map(nameOfInode);
     for (let names = inodes(); ; ) {
-      const before = held.take(names);
+      held.take(names);
       const now = inodes();
       if (now.every((name) => names.includes(name))) break;
       // It was replaced meanwhile. Inodes are locked together, in their order.
-      held.release(before);
+      held.release(names);
       names = now;
     }
   } catch (error) {
@@ -120,10 +120,10 @@ class HeldLocks implements JailLock {
     this.take([nameOfInode(stat)]);
   }
 
-  /** Locks names that this process does not hold, in their order, and returns these. */
-  take(names: readonly ByteString[]): ByteString[] {
+  /** Locks names that this process does not hold, in their order. */
+  take(names: readonly ByteString[]): void {
     const { directory } = this;
-    if (directory === undefined) return [];
+    if (directory === undefined) return;
     const others = [...new Set(names)].filter((name) => !mine.has(name)).sort();
     for (const name of others) {
       try {
@@ -134,9 +134,9 @@ class HeldLocks implements JailLock {
         if (!isErrno(error, "EROFS", "ENOSPC", "EDQUOT")) throw error;
       }
     }
-    return others;
   }
 
+  /** Unlocks names that this object has locked. */
   release(names: readonly ByteString[]): void {
     for (const name of names) {
       const fd = this.#held.get(name);

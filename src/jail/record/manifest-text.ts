@@ -61,6 +61,8 @@ export interface ManifestContent {
   live?: readonly ByteString[] | undefined;
   /** The same for directories with sockets of the host, such as /run/mysqld. */
   sockets?: readonly ByteString[] | undefined;
+  /** The SHA-256 sum of the description that jailkit import makes it from; undefined for any other jail. */
+  imported?: ByteString | undefined;
   unknown: Record<string, unknown>;
 }
 
@@ -101,14 +103,10 @@ function line(record: { unknown?: Json | undefined; mtime?: bigint | undefined }
 
 /** The bytes of a manifest file, with one line for each request and entry; parseManifest reads it. */
 export function formatManifest(content: ManifestContent): Uint8Array {
-  const { live, sockets, unknown, jail } = content;
-  const head = JSON.stringify({
-    ...unknown,
-    version: MANIFEST_VERSION,
-    jail: encode(jail),
-    ...(live === undefined ? {} : { live: encode(live) }),
-    ...(sockets === undefined ? {} : { sockets: encode(sockets) }),
-  });
+  const { live, sockets, imported, unknown, jail } = content;
+  const first = { ...unknown, version: MANIFEST_VERSION, jail: encode(jail) };
+  // stringify leaves out what is undefined.
+  const head = JSON.stringify({ ...first, live: encode(live), sockets: encode(sockets), imported });
   const requests = content.requests.map(line).join(",\n");
   const entries = [...content.entries.values()].map(line).join(",\n");
   const text = `${head.slice(0, -1)},\n"requests":[\n${requests}\n],\n"entries":[\n${entries}\n]}\n`;
@@ -138,7 +136,7 @@ const ENTRY_FIELDS = new Set(
   "path type source sections neededBy reason mode uid gid size mtime target major minor hardLink".split(" "),
 );
 const REQUEST_FIELDS = new Set(["tool", "sections", "operands", "options", "time"]);
-const MANIFEST_FIELDS = new Set(["version", "jail", "live", "sockets", "requests", "entries"]);
+const MANIFEST_FIELDS = new Set(["version", "jail", "live", "sockets", "imported", "requests", "entries"]);
 
 function entryOf(value: unknown): ManifestEntry | undefined {
   if (!isRecord(value)) return undefined;
@@ -225,6 +223,7 @@ export function parseManifest(bytes: Uint8Array): ManifestContent | undefined {
     lines: entries.length,
     ...(Array.isArray(value.live) ? { live: listOf(value.live) } : {}),
     ...(Array.isArray(value.sockets) ? { sockets: listOf(value.sockets) } : {}),
+    ...(typeof value.imported === "string" ? { imported: value.imported } : {}),
     unknown: rest(value, MANIFEST_FIELDS) ?? {},
   };
 }

@@ -64,6 +64,8 @@ export function openManifest(
   const start: Change = (old) => {
     if (old.jail.path !== root.path || old.jail.ino === root.top.stat.ino) return;
     old.requests.length = 0;
+    old.live = undefined;
+    old.imported = undefined;
     old.entries.clear();
   };
   return { id, registry, content: empty(jail), pending: [start] };

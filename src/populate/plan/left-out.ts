@@ -1,13 +1,14 @@
 import type { BasicStat } from "../../../ffi/basic-stat.ts";
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { MOST_LINKS, S_IFBLK, S_IFCHR, S_IFDIR, S_IFMT, S_IFREG } from "../../../ffi/constants.ts";
+import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { answered } from "../../cli/error.ts";
 import { octal } from "../../cli/octal.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import { isLink } from "../../jail/fs/walk.ts";
 import type { Dependency } from "../../libraries/dependency.ts";
-import { absolutePath, type FileSystem, linkTarget, sameFile } from "../file-system.ts";
+import { type FileSystem, linkTarget, sameFile } from "../file-system.ts";
 import { addProblem, type Draft, type LeftOut, type PlanContext } from "./draft.ts";
 import { leftThere, sortNeeds } from "./untrusted.ts";
 
@@ -95,7 +96,7 @@ function lackedFor(context: LeftOutContext, left: LeftOut, lack: TreeLack): Byte
       const stat = path === undefined ? undefined : host.stat(path);
       // jk_cp would refuse a file that cannot be copied.
       if (path === undefined || stat === undefined || !isCopyable(context, stat)) return [];
-      offer(lack, path, isOffered(stat) && absolutePath(path) === path);
+      offer(lack, path, isOffered(stat) && normalPath(path) === path);
       return [path];
     }
     case "program":
@@ -168,7 +169,7 @@ function beyondLinks(context: LeftOutContext, path: ByteString): ByteString | un
 
 /** The path as jk_cp reads an operand; unchanged if that would lead elsewhere. */
 function withoutDots(host: FileSystem, path: ByteString): ByteString {
-  const plain = absolutePath(path);
+  const plain = normalPath(path);
   const stat = host.stat(path);
   return stat !== undefined && sameFile(host.stat(plain), stat) ? plain : path;
 }

@@ -2,6 +2,13 @@
 
 export const GUARD: readonly Mutant[] = [
   {
+    file: "ffi/guard/main.c",
+    from: "count = state->entry ? sizeof(variables) / sizeof(*variables) : 1;",
+    to: "count = sizeof(variables) / sizeof(*variables);",
+    test: "attack/entry-layout.test.ts",
+    title: "the shared executable under a privileged name",
+  },
+  {
     file: "ffi/guard/privileges.c",
     from: "now.effective != wanted || now.saved != wanted || filesystem",
     to: "now.effective != wanted || filesystem",

@@ -78,7 +78,7 @@ export const PROGRAMS: readonly Mutant[] = [
   recognise("own.links < 2", "own.links < 3"),
   recognise("?.file === own.file", "?.links === own.links"),
   recognise("of plainNames(name)) {", "of [name]) {"),
-  recognise("if (!/[-.0-9]/.test(name)) return names;", "if (!/[-.]/.test(name)) return names;"),
+  recognise("if (isPlain(name)) return names;", "if (!/[-.]/.test(name)) return names;"),
   environment('programs.length > 0 && !byAdministrator.has("PATH")', "programs.length > 0"),
   environment('programs.length > 0 && !byAdministrator.has("PATH")', '!byAdministrator.has("PATH")'),
   environment("if (value === undefined) result.delete(name);", "if (value === undefined) return;"),

@@ -44,6 +44,8 @@ export const SHELL: readonly Mutant[] = [
   ),
   decide('path.endsWith("/sftp-server") && files', "files"),
   split("refuseControlBytes(line);", ""),
+  { ...split("code < 0x20 && code", "code < 0x1f && code"), file: "src/limited-shell/refusal.ts" },
+  { ...split(" || code === 0x7f)", ")"), file: "src/limited-shell/refusal.ts" },
   split('byte === " " || byte === "\\t"', 'byte === " "'),
   split(
     'if (end < 0) throw wordError("unbalanced-quote", "a single quote is not closed");',
@@ -64,7 +66,7 @@ export const SHELL: readonly Mutant[] = [
   environment('!value.includes("/") && !value.includes(":")', '!value.includes("/")'),
   environment('if (name.startsWith("LD_")) findings.push', 'if (name.startsWith("LD_P")) findings.push'),
   limited("if (entry.uid === uid) return entry;", "return entry;"),
-  limited("if (error !== undefined) throw unusable(", "if (error !== undefined && false) throw unusable("),
+  limited('if (problem.severity === "error") throw', 'if (problem.severity === "error" && false) throw'),
   limited('argv.length >= 3 && argv[argv.length - 2] === "-c" &&', "argv.length >= 2 &&"),
   limited(
     'if (group !== undefined && group.name !== "") return group;',

@@ -1,0 +1,16 @@
+/**
+ * The start of the executable of all tools. For a program that any user may start it loads one file, which
+ * build/executable.ts has made of all that the program needs: the many parts that it shares with other tools would cost a
+ * login a tenth of its time. The guard names that program (program_variable in ffi/guard/main.c); a caller cannot.
+ */
+export const LOGINS: Readonly<Record<string, () => Promise<{ main: () => Promise<never> }>>> = {
+  jk_chrootsh: () => import("#bundle/jk_chrootsh"),
+  jk_lsh: () => import("#bundle/jk_lsh"),
+  jk_procmailwrapper: () => import("#bundle/jk_procmailwrapper"),
+  jk_uchroot: () => import("#bundle/jk_uchroot"),
+};
+
+const login = Bun.isMainThread ? LOGINS[process.env.JAILKIT_PROGRAM ?? ""] : undefined;
+if (login !== undefined) await (await login()).main();
+const jailkit = await import("./jailkit.ts");
+if (Bun.isMainThread) await jailkit.main();
