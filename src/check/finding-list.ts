@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { below } from "../system/mountinfo.ts";
 import { type CheckFinding, RULES, type Rule, SUBJECTS } from "./rules.ts";
 
 /** Of each rule: a user may create millions of files. */
@@ -105,4 +106,28 @@ export function withoutConsequences(all: readonly CheckFinding[]): CheckFinding[
     causes.length > 0 && causes.every((path) => blamed.has(path));
   const enough = new Set(findings.flatMap((one) => hiddenBy(one).map((rule) => `${rule} ${one.path}`)));
   return findings.filter((one) => !follows(one) && !enough.has(`${one.rule} ${one.path}`));
+}
+
+// Rules about files that say nothing once the host's directory hides them.
+const HIDDEN: readonly Rule[] = [
+  ...OF_CONTENT,
+  "link-outside",
+  "dangerous-program",
+  "missing-library",
+  "missing-interpreter",
+  "bad-program",
+];
+
+/**
+ * Removes findings that follow from directories of a live jail that are not mounted (`places`, on the host): programs and
+ * shells are missing, and other files may be in their place, which the mounts will hide. Copies would only be in the way.
+ */
+export function withoutHidden(
+  findings: readonly CheckFinding[],
+  places: readonly ByteString[],
+): CheckFinding[] {
+  if (places.length === 0) return [...findings];
+  const follows = ({ rule, path }: CheckFinding) =>
+    rule === "shell-missing" || (HIDDEN.includes(rule) && places.some((at) => below(path, at) !== undefined));
+  return findings.filter((one) => !follows(one));
 }

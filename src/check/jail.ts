@@ -3,14 +3,15 @@ import { display } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { type JailedUser, namesOf } from "../jail/accounts/jailed-users.ts";
-import { isPrivate, liveState, restrictionsOf } from "../jail/fs/live-mounts.ts";
-import type { JailRoot } from "../jail/fs/walk.ts";
+import { isPrivate, lackingMounts, liveState, restrictionsOf } from "../jail/fs/live-mounts.ts";
+import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
 import { emptiedMessage, isEmptied } from "../jail/record/emptied.ts";
 import { lackingProblem, lackingSockets, mountCommand } from "../jail/record/live.ts";
 import type { ManifestContent } from "../jail/record/manifest.ts";
-import { lackingLinks } from "../populate/apply/live.ts";
+import { hasLiveLines, lackingLinks } from "../populate/apply/live.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
 import type { HostAccounts } from "../system/host-accounts.ts";
+import { below } from "../system/mountinfo.ts";
 import { AccountFiles } from "./account-files.ts";
 import { accountFindings } from "./accounts.ts";
 import { type Collected, collect } from "./collect.ts";
@@ -20,7 +21,7 @@ import { unrecordedFinding } from "./files/drift.ts";
 import { libraryFindings } from "./files/libraries.ts";
 import { ownShells } from "./files/shells.ts";
 import { createSpaces } from "./files/spaces.ts";
-import { withoutConsequences } from "./finding-list.ts";
+import { withoutConsequences, withoutHidden } from "./finding-list.ts";
 import { notInJailFinding } from "./host.ts";
 import { type JailRecord, keepVerified, readRecord } from "./record.ts";
 import { type freePaths, withRemedy } from "./report/remedies.ts";
@@ -114,7 +115,8 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
   problems.push(...collected.problems, ...outcome.problems, ...keepVerified(record, outcome.verified));
   const nameOf = (uid: number) => files.nameOf(uid);
   const context = { jail: root.path, content, section: settings.section, nameOf, freePath };
-  const findings = withoutConsequences(collected.findings.inOrder(root.path));
+  const found = withoutHidden(collected.findings.inOrder(root.path), hiddenPlaces(root, content));
+  const findings = withoutConsequences(found);
   return {
     path: root.path,
     record,
@@ -130,14 +132,21 @@ function emptiedFinding({ path }: JailRoot, users: readonly JailedUser[]): Check
   return { rule: "emptied", path, message: emptiedMessage(path), remedy: `${command} ${shellWord(path)}` };
 }
 
-/** Findings about files of the host that are not in the record: one for each, or one for all. */
+/** Where a mount of a live jail is missing, on the host. Files there are not the contents of the jail: it will hide them. */
+const hiddenPlaces = (root: JailRoot, content: ManifestContent | undefined): readonly ByteString[] =>
+  lackingMounts(root, content?.live ?? []).map((path) => hostPath(root, path));
+
+/** Findings about files of the host that are not in the record, and not in a hidden place: one for each, or one for all. */
 function strangerFindings(
   root: JailRoot,
   content: ManifestContent | undefined,
-  strangers: Collected["strangers"],
+  all: Collected["strangers"],
 ): CheckFinding[] {
-  if (strangers.size <= MOST_STRANGERS) return [...strangers.values()].map(unrecordedFinding);
-  const message = `${strangers.size} files in ${display(root.path)} are the host's, but not in the record of the jail`;
+  const hidden = hiddenPlaces(root, content);
+  const isHidden = (path: ByteString) => hidden.some((place) => below(path, place) !== undefined);
+  const strangers = [...all.values()].filter(({ path }) => !isHidden(path));
+  if (strangers.length <= MOST_STRANGERS) return strangers.map(unrecordedFinding);
+  const message = `${strangers.length} files in ${display(root.path)} are the host's, but not in the record of the jail`;
   // A record of jk_cp alone is no reason to know less of the rest.
   const again = content?.requests.some(asksForFiles);
   const jail = shellWord(root.path);
@@ -163,7 +172,13 @@ function liveFindings(root: JailRoot, content: ManifestContent | undefined): Che
     if (isPrivate(root, jailPath)) return [];
     return [sharedFinding(path, jailPath)];
   });
-  return [...links, ...mounts];
+  const boot = live.flatMap((jailPath): CheckFinding[] => {
+    if (hasLiveLines(root.path, [jailPath])) return [];
+    const path = root.path + jailPath;
+    const message = `${display(path)}: the line of /etc/fstab for the host's ${display(jailPath)} is missing, or allows more than that of jailkit, at the next boot`;
+    return [{ rule: "live-mount", path, jailPath, message, remedy: mountCommand(root.path) }];
+  });
+  return [...links, ...mounts, ...boot];
 }
 
 function sharedFinding(path: ByteString, jailPath: ByteString): CheckFinding {

@@ -139,13 +139,13 @@ function jailFacts(path: ByteString, world: World): JailFacts {
     };
     const unsafe = jailFindings(root)[0];
     if (unsafe !== undefined) return { ...facts, condition: "unsafe", reason: unsafe.message };
+    if (isEmptied(root, content)) return { ...facts, condition: "emptied", reason: emptiedMessage(path) };
     const lacking = lackingProblem(root, content.live) ?? lackingSockets(root, content.sockets);
     if (lacking !== undefined) return { ...facts, condition: "unmounted", reason: lacking.message };
     if (isInterrupted(id)) {
       const reason = "an update was interrupted: run jk_update again";
       return { ...facts, condition: "incomplete", reason };
     }
-    if (isEmptied(root, content)) return { ...facts, condition: "emptied", reason: emptiedMessage(path) };
     if (content.requests.some(asksForFiles)) return { ...facts, condition: "ready", reason: undefined };
     const reason = "has no record of its contents: 'jailkit adopt' creates one";
     return { ...facts, condition: "unrecorded", reason };

@@ -1,11 +1,11 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import { problemFrom } from "../cli/error.ts";
-import { lackingMounts, liveState, mountLive, unmountLive } from "../jail/fs/live-mounts.ts";
+import { hasFilesInPlace, lackingMounts, liveState, mountLive, unmountLive } from "../jail/fs/live-mounts.ts";
 import { requireSafeJail } from "../jail/fs/safety.ts";
 import { openJailRoot } from "../jail/fs/walk.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
-import { mountsOf } from "../jail/record/live.ts";
+import { mountsOf, requireMounted } from "../jail/record/live.ts";
 import { knownJails, openManifest } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import { addLiveLines, restoreLinks } from "../populate/apply/live.ts";
@@ -73,12 +73,12 @@ function eachMount(
 /** Mounts the recorded directories of the host in a jail, restores links into /usr, and adds lines to fstab(5). */
 export function mountJail(jail: ByteString, options: LiveOptions): LiveJail {
   return inLiveJail(jail, options, (root, live) => {
-    const done = eachMount(
-      jail,
-      live,
-      (path) => liveState(root, path),
-      (path) => (options.dryRun ? lackingMounts(root, [path]).length > 0 : mountLive(root, path)),
-    );
+    const mount = (path: ByteString) => {
+      // Its error has the remedy.
+      if (hasFilesInPlace(root, path)) requireMounted(root, [path]);
+      return options.dryRun ? lackingMounts(root, [path]).length > 0 : mountLive(root, path);
+    };
+    const done = eachMount(jail, live, (path) => liveState(root, path), mount);
     if (options.dryRun || done.problems.length > 0) return done;
     try {
       restoreLinks(root, live);

@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { SystemError } from "../../ffi/error.ts";
+import { statIfPresent } from "../../ffi/files.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { display, quoted } from "../cli/display.ts";
 import { describeError, JailkitError, problemFrom } from "../cli/error.ts";
@@ -95,7 +96,9 @@ export async function populate(
 /** The directories that should be mounted in a live jail. Of an emptied one, nothing is wanted any more. */
 function recordedLive(root: JailRoot, manifest: Manifest | undefined): readonly ByteString[] {
   const { live = [] } = manifest?.content ?? {};
-  return manifest === undefined || live.length === 0 || isEmptied(root, manifest.content) ? [] : live;
+  if (manifest === undefined || live.length === 0) return [];
+  // As startOver: with its mount point it is still a live jail.
+  return statIfPresent(root.fd, "usr") === undefined && isEmptied(root, manifest.content) ? [] : live;
 }
 
 type Filled = Pick<Applied, "present" | "problems">;

@@ -146,7 +146,7 @@ export const tool = defineTool({
       if (!jailSideOnly) warnOfHome(user, dryRun ? joins : undefined, run);
     });
     return {
-      exitStatus: exitStatusOf(runs),
+      exitStatus: exitStatusOf(runs, json),
       report: (): JailUserReport => ({
         version: 1,
         tool: NAME,
@@ -159,7 +159,9 @@ export const tool = defineTool({
   },
 });
 
-function exitStatusOf(runs: readonly AccountRun[]): number {
+function exitStatusOf(runs: readonly AccountRun[], strict: boolean): number {
+  // Scripts for jailkit 2 do not use --json.
+  if (strict && runs.some(({ differs }) => differs)) return 1;
   if (runs.every(({ status }) => status === "done" || status === "unchanged" || status === "planned"))
     return 0;
   return runs.find((run) => run.exitStatus)?.exitStatus ?? 1;

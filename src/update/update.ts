@@ -92,10 +92,10 @@ export async function updateJail(options: UpdateOptions, context: UpdateContext)
   try {
     requireJailToFill(root, 1);
     const manifest = openManifest(root);
-    requireMounted(root, manifest.content.live);
     const { id } = manifest;
     if (options.leaveEmptied && isEmptied(root, manifest.content))
       return untouched(options.jail, { record: id, emptied: true, warnings: [emptiedMessage(options.jail)] });
+    requireMounted(root, manifest.content.live);
     if (!options.checkOnly) requireWritableRecord(id, options.jail);
     if (options.dryRun)
       return prepare({ root, manifest, journal: readJournal(id) }, options, context).outcome;

@@ -6,6 +6,7 @@ import { directoryOf } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { printError } from "../cli/output.ts";
 import { jailedUsers, usersByJail } from "../jail/accounts/jailed-users.ts";
+import { followRemedy } from "../jail/record/named-jail.ts";
 import { createLoader } from "../libraries/closure.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import { countedProblems, isPassedOver } from "../populate/passed-over.ts";
@@ -121,7 +122,7 @@ export class Updater implements Disposable {
   /** Warns about a jail that is known, but missing. */
   missing(request: UpdateOptions): UpdateResult {
     const { jail: path } = request;
-    const warning = `${display(path)} is missing: 'jailkit forget' drops its record, or name the place it was moved to`;
+    const warning = `${display(path)} is missing: 'jailkit forget' drops its record; if it was moved: ${followRemedy(path, "NEW")}`;
     this.#context.reporter.warn(warning);
     const report = this.#reportOf(untouched(path, { gone: true, warnings: [warning] }), request);
     return { jail: path, work: false, failures: [], report, warnings: [warning] };

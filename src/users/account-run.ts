@@ -67,6 +67,8 @@ export class AccountRun {
   moveFrom: ByteString | undefined;
   error: ByteString | undefined;
   exitStatus: number | undefined;
+  /** Something is not as requested, which jailkit 2 passed over; there is a warning about it. */
+  differs = false;
   /** What to do instead, for an account of a directory. */
   directory: DirectoryChange | undefined;
   readonly steps: ByteString[] = [];

@@ -185,6 +185,7 @@ export function jailUser(
     if (!unchanged) requireWritable(root, ["/etc"]);
     if (plan.changeAccount || plan.joins.length > 0) requireWritableAccounts();
     for (const note of plan.notes) run.done(note);
+    warnOfShell(plan, root, options, run);
     run.status = dryRun ? "planned" : unchanged ? "unchanged" : "done";
     if (dryRun) describe(plan, accessPlan, run);
     else jail(plan, root, options, isFirst, run);
@@ -195,6 +196,20 @@ export function jailUser(
     // The administrator knows the accounts that are in the jail already.
     if (plan.changeAccount) warnOfPolicy(plan, root, access, run);
   };
+}
+
+/** As with jailkit 2, an account that is in the jail already keeps its shell there. A caller may take it for the new one. */
+function warnOfShell(
+  { user, jailShell }: JailingPlan,
+  root: JailRoot,
+  { shell }: JailingOptions,
+  run: AccountRun,
+): void {
+  if (shell === undefined || shell === jailShell) return;
+  const words = ["jk_jailuser", "--jail-side-only", "-s", shell, "-j", root.path].map(shellWord).join(" ");
+  const change = `change it with: ${words} ${operands(user.name)}`;
+  run.differs = true;
+  run.warn(`${quoted(user.name)} keeps the shell ${quoted(jailShell)} in the jail; ${change}`);
 }
 
 const changesNothing = ({ entry, groups, joins, changeAccount, moveFrom }: JailingPlan) =>

@@ -61,6 +61,33 @@ test("moves the home, and the second time does nothing", () => {
   expect(m.snapshot(jail)).toEqual(before);
 });
 
+test("an account in the jail keeps its shell: -s warns, --json exits with 1, and the command in the warning changes it", () => {
+  const name = newUser();
+  const place = "/srv/shells";
+  m.must(["mkdir", "-p", `${place}/etc`, `${place}/bin`]);
+  m.must(["cp", `${jail}/etc/passwd`, `${jail}/etc/group`, `${place}/etc`]);
+  m.must(["cp", "/bin/sh", `${place}/bin/sh`]);
+  const shellOf = () => account(name, `${place}/etc/passwd`)?.split(":")[6];
+  expect(run("-n", "-j", place, name).status).toBe(0);
+  const change = `jk_jailuser --jail-side-only -s /bin/sh -j ${place} ${name}`;
+  const message = `'${name}' keeps the shell '/usr/sbin/jk_lsh' in the jail; change it with: ${change}`;
+  const warning = `jk_jailuser: warning: ${message}\n`;
+  expect(run("-n", "-s", "/bin/sh", "-j", place, name)).toMatchObject({
+    status: 0,
+    stderr: expect.stringContaining(warning),
+  });
+  const { status, stdout } = run("--json", "-s", "/bin/sh", "-j", place, name);
+  expect({ status, users: JSON.parse(stdout).users }).toMatchObject({
+    status: 1,
+    users: [{ status: "unchanged", warnings: expect.arrayContaining([message]) }],
+  });
+  expect(shellOf()).toBe("/usr/sbin/jk_lsh");
+  m.must(change.split(" "));
+  expect(shellOf()).toBe("/bin/sh");
+  for (const shell of [["-s", "/bin/sh"], []])
+    expect(run("--json", ...shell, "-j", place, name)).toMatchObject({ status: 0 });
+});
+
 test("there and back: --unjail restores the home and the shell", () => {
   const name = newUser();
   const before = account(name);

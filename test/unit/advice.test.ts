@@ -52,7 +52,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
     "where a jail is being deleted",
   rm: "of symbolic links of root in a jail, and nothing else: see src/jail/fs/safety.ts",
   "${shown}: another jail is in it, ${display(inside)}: delete that first": "where a jail is being deleted",
-  "${display(path)} is missing: 'jailkit forget' drops its record, or name the place it was moved to":
+  "${display(path)} is missing: 'jailkit forget' drops its record; if it was moved: ${followRemedy(path, \"NEW\")}":
     "nothing is there any more",
 };
 

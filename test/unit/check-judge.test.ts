@@ -421,6 +421,10 @@ describe("createSpaces", () => {
     ["other", "/var/usr", roots, "other"],
     ["other", "/srv", stat(DIRECTORY | 0o755, { uid: 1000 }), "user"],
     ["other", "/tmp", stat(DIRECTORY | 0o1777), "user"],
+    ["system", "/dev/shm", stat(DIRECTORY | 0o1777), "user"],
+    ["system", "/dev/shm", roots, "other"],
+    ["system", "/dev/shm2", stat(DIRECTORY | 0o1777), "system"],
+    ["system", "/usr/dev/shm", stat(DIRECTORY | 0o1777), "system"],
   ] as const)("in %s: %s", (above, path, of, space) => {
     expect(spaces.inside(above, path, of)).toBe(space);
   });

@@ -8,6 +8,8 @@ import { onlyRootWrites } from "../../system/exchange.ts";
  */
 export type Space = "system" | "user" | "other";
 
+// For shared memory of all users, as /tmp is for files: nothing is loaded from there.
+const SHARED_MEMORY = "/dev/shm";
 const SYSTEM = /^(?:dev|etc|lib[^/]*|usr|bin|sbin|opt|proc|sys)$/;
 
 /** A home: the path as the jail sees it, and whether it is that of the host's account in this jail. */
@@ -31,7 +33,7 @@ export function createSpaces(homes: readonly Home[]) {
   /** The space of a directory and its contents; `above` is the space of its parent. */
   function inside(above: Space, path: ByteString, stat: Stat): Space {
     if (above === "user" || users.has(path)) return "user";
-    if (above === "system" || SYSTEM.test(path.slice(1))) return "system";
+    if ((above === "system" && path !== SHARED_MEMORY) || SYSTEM.test(path.slice(1))) return "system";
     return onlyRootWrites(stat) ? "other" : "user";
   }
   return { top, inside };

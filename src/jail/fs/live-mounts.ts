@@ -68,21 +68,16 @@ const refuse = (code: string, path: ByteString, what: string) =>
  */
 export function liveObstacle(root: JailRoot, path: ByteString): string | undefined {
   const state = liveState(root, path);
-  // A mount of a directory that was removed is replaced.
-  if (state === "mounted" || state === "stale") return undefined;
+  // A mount of a directory that was removed is replaced, and one that lacks a restriction gets it.
+  if (state === "mounted" || state === "stale" || state === "open") return undefined;
   const shown = display(hostPath(root, path));
-  if (state === "open") {
-    const remedy = `umount ${shellWord(hostPath(root, path))}`;
-    return `${shown}: the host's is mounted there, but not ${restrictionsOf(path)}; fix it with: ${remedy}`;
-  }
   if (state === "other") return `${shown}: something else is mounted there`;
   const directory = answered(() => openDirectory(root, path));
   if (directory === undefined) return undefined;
   try {
     if (directory.path !== path) return `${shown}: is a symbolic link`;
     if (!directory.trusted) return `${shown}: users other than root can change it`;
-    const names = withFd(openAt(directory.fd, ".", C.O_RDONLY | C.O_DIRECTORY), (fd) => readDirectory(fd, 1));
-    return names.length === 0
+    return isEmpty(directory.fd)
       ? undefined
       : `${shown}: has files of its own; the host's can be mounted only on an empty directory`;
   } finally {
@@ -90,15 +85,38 @@ export function liveObstacle(root: JailRoot, path: ByteString): string | undefin
   }
 }
 
+const isEmpty = (directory: number) =>
+  withFd(openAt(directory, ".", C.O_RDONLY | C.O_DIRECTORY), (fd) => readDirectory(fd, 1)).length === 0;
+
+/** True if a live jail has files of its own where one of the host's directories should be mounted. */
+export function hasFilesInPlace(root: JailRoot, path: ByteString): boolean {
+  if (isSocketDirectory(path) || liveState(root, path) !== "missing") return false;
+  return answered(() => withDirectory(root, path, (at) => at.path === path && !isEmpty(at.fd))) ?? false;
+}
+
+/** Makes a mount of the host's directory read-only, nosuid, nodev and private, as mountLive does. */
+function restrictLive(root: JailRoot, path: ByteString): void {
+  const stat = withDirectory(root, path, (directory) => {
+    if (directory.path !== path) throw refuse("exchanged", hostPath(root, path), "was exchanged meanwhile");
+    limitMount(directory.fd, hostPath(root, path), isSocketDirectory(path));
+    return directory.stat;
+  });
+  requireMounted(root, path, stat);
+}
+
 /**
  * Mounts a directory of the host at the same path of the jail: read-only, nosuid, nodev, private, and without the mounts in
- * it; noexec too, for sockets. All by descriptor, so that no name is looked up below a directory of users. False if it is
- * mounted already, or absent. Throws JailkitError, SystemError.
+ * it; noexec too, for sockets. All by descriptor, so that no name is looked up below a directory of users. One that is
+ * mounted without these restrictions gets them. False if it is mounted already, or absent. Throws JailkitError, SystemError.
  */
 export function mountLive(root: JailRoot, path: ByteString): boolean {
   if (liveState(root, path) === "stale") unmountLive(root, path);
   const state = liveState(root, path);
   if (state === "mounted" || state === "absent") return false;
+  if (state === "open") {
+    restrictLive(root, path);
+    return true;
+  }
   const obstacle = liveObstacle(root, path);
   if (obstacle !== undefined) throw new JailkitError("live-obstacle", 1, obstacle);
   makeDirectories(root, path, () => ({ mode: 0o755, uid: 0, gid: 0 }));

@@ -11,13 +11,16 @@ const NEEDED = /^\/(etc|usr|bin|lib[^/]*)(?:\/|$)/;
  * True if somebody removed the contents of a recorded jail but kept its directory, as a panel does that keeps the site in
  * it: the record has directories that a jail needs, and none of them is left.
  */
-export function isEmptied(root: JailRoot, { entries }: Pick<ManifestContent, "entries">): boolean {
-  // Most jails have it, and many entries.
-  if (statIfPresent(root.fd, "usr") !== undefined) return false;
+export function isEmptied(
+  root: JailRoot,
+  { entries, live = [] }: Pick<ManifestContent, "entries" | "live">,
+): boolean {
+  // Most jails have it, and many entries. In a live jail it is a mount point, which nobody can remove.
+  if (!live.includes("/usr") && statIfPresent(root.fd, "usr") !== undefined) return false;
   const tops = new Set<ByteString>();
   for (const path of entries.keys()) {
     const top = NEEDED.exec(path)?.[1];
-    if (top !== undefined) tops.add(top);
+    if (top !== undefined && !live.includes(`/${top}`)) tops.add(top);
   }
   return tops.size > 0 && [...tops].every((name) => statIfPresent(root.fd, name) === undefined);
 }

@@ -2,7 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
-import { lackingMounts } from "../fs/live-mounts.ts";
+import { hasFilesInPlace, lackingMounts, liveState, restrictionsOf } from "../fs/live-mounts.ts";
 import { hostPath, type JailRoot } from "../fs/walk.ts";
 import type { ManifestContent } from "./manifest.ts";
 
@@ -28,9 +28,17 @@ export function lackingSockets(root: JailRoot, sockets: readonly ByteString[] = 
 export function lackingProblem(root: JailRoot, live: readonly ByteString[] = []) {
   const [path] = lackingMounts(root, live);
   if (path === undefined) return undefined;
-  const shown = display(hostPath(root, path));
-  const remedy = mountCommand(root.path);
-  const message = `${shown}: the host's ${display(path)} is not mounted there, as it should be in this live jail; fix it with: ${remedy}`;
+  const at = hostPath(root, path);
+  const how =
+    liveState(root, path) === "open"
+      ? `is mounted there, but not ${restrictionsOf(path)}`
+      : "is not mounted there, as it should be in this live jail";
+  const inPlace = hasFilesInPlace(root, path);
+  // Out of the jail: its users should not see them.
+  const away = `mv -T ${shellWord(at)} ${shellWord(root.path + path.replaceAll("/", "-"))}.old && `;
+  const remedy = `${inPlace ? away : ""}${mountCommand(root.path)}`;
+  const files = inPlace ? ", and files are in its place" : "";
+  const message = `${display(at)}: the host's ${display(path)} ${how}${files}; fix it with: ${remedy}`;
   return { code: "not-mounted", path: root.path, message, remedy };
 }
 

@@ -141,20 +141,37 @@ function fieldsOf(line: string): string[] {
   return line.trim().startsWith("#") ? [] : line.trim().split(/[ \t]+/);
 }
 
-/** The text of fstab(5) with a line for each directory of the host in a jail; undefined if it has them already. */
+const lineOf = (jail: ByteString, path: ByteString) =>
+  `${fstabField(path)} ${fstabField(jail + path)} none ${isSocketDirectory(path) ? SOCKET_OPTIONS : OPTIONS} 0 0`;
+
+/** True for a line with our mark whose options somebody has changed so that the mount is not restricted. */
+function isUnrestricted(line: string, path: ByteString): boolean {
+  const options = fieldsOf(line)[3]?.split(",") ?? [];
+  const needed = ["bind", "ro", "nosuid", "nodev", ...(isSocketDirectory(path) ? ["noexec"] : [])];
+  const undone = ["rw", "suid", "dev"].some((option) => options.includes(option));
+  return options.includes(MARK) && (undone || !needed.every((option) => options.includes(option)));
+}
+
+/**
+ * The text of fstab(5) with a line for each directory of the host in a jail; undefined if it has them already. A line of
+ * ours that lacks a restriction is replaced.
+ */
 export function withLiveLines(
   fstab: ByteString,
   jail: ByteString,
   directories: readonly ByteString[],
 ): ByteString | undefined {
-  const there = new Set(fstab.split("\n").map((line) => fieldsOf(line)[1]));
-  const lines = directories.flatMap((path) => {
-    const target = fstabField(jail + path);
-    const options = isSocketDirectory(path) ? SOCKET_OPTIONS : OPTIONS;
-    return there.has(target) ? [] : [`${fstabField(path)} ${target} none ${options} 0 0\n`];
+  const there = new Set<ByteString>();
+  const kept = fstab.split("\n").map((line) => {
+    const path = directories.find((one) => fstabField(jail + one) === fieldsOf(line)[1]);
+    if (path === undefined) return line;
+    there.add(path);
+    return isUnrestricted(line, path) ? lineOf(jail, path) : line;
   });
-  if (lines.length === 0) return undefined;
-  return `${fstab}${fstab === "" || fstab.endsWith("\n") ? "" : "\n"}${lines.join("")}`;
+  const text = kept.join("\n");
+  const lines = directories.filter((path) => !there.has(path)).map((path) => `${lineOf(jail, path)}\n`);
+  if (lines.length === 0) return text === fstab ? undefined : text;
+  return `${text}${text === "" || text.endsWith("\n") ? "" : "\n"}${lines.join("")}`;
 }
 
 /**

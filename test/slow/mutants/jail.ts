@@ -539,7 +539,17 @@ export const JAIL: readonly Mutant[] = [
     ["stat === undefined || (stat.mode & C.S_IFMT) === C.S_IFSOCK", "stat !== null"],
   ]),
   ...within("src/jail/fs/live-mounts.ts", "e2e/live.test.ts", [
-    ["return names.length === 0\n", "return names.length >= 0\n"],
+    ["=> at.path === path && !isEmpty(at.fd)", "=> at.path === path"],
+  ]),
+  ...within("src/jail/fs/live-mounts.ts", "e2e/live-mishaps.test.ts", [
+    ['if (state === "open") {\n    restrictLive(root, path);\n', 'if (state === "open") {\n'],
+  ]),
+  ...within("src/check/finding-list.ts", "e2e/live-mishaps.test.ts", [
+    ["(HIDDEN.includes(rule) && places", "(places"],
+  ]),
+  ...within("src/populate/apply/live.ts", "e2e/live-mishaps.test.ts", [
+    ["return isUnrestricted(line, path) ? lineOf(jail, path) : line;", "return line;"],
+    ["options.includes(MARK) && (undone ||", "options.includes(MARK) && ("],
   ]),
   ...within("src/populate/apply/live.ts", "e2e/live.test.ts", [
     ["!ALLOWED.test(each) || ", ""],
