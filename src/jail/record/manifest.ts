@@ -106,10 +106,13 @@ export function updateEntries(
   changeManifest(manifest, (content) => {
     for (const entry of list) {
       const there = content.entries.get(entry.path);
-      const earlier = replaceSections ? [] : (there?.sections ?? []);
+      if (there === undefined) {
+        content.entries.set(entry.path, entry);
+        continue;
+      }
+      const earlier = replaceSections ? [] : there.sections;
       const sections = [...new Set([...earlier, ...entry.sections])];
-      const unknown = entry.unknown ?? there?.unknown;
-      content.entries.set(entry.path, there === undefined ? entry : { ...entry, sections, unknown });
+      content.entries.set(entry.path, { ...entry, sections, unknown: entry.unknown ?? there.unknown });
     }
   });
 }

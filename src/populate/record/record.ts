@@ -48,16 +48,13 @@ export function recordJail(
     time: Math.floor(Date.now() / 1000),
   };
   if (asked.length > 0) recordRequest(manifest, request);
-  const records = ours.map((entry) => ({
-    ...manifestEntry(entry),
-    ...(links.has(entry) ? { hardLink: true } : {}),
-  }));
+  const records = ours.map((entry) => manifestEntry(entry, links.has(entry)));
   updateEntries(manifest, records);
   saveManifest(manifest);
 }
 
-/** Converts an entry of a plan for the record. */
-export function manifestEntry(entry: Entry): ManifestEntry {
+/** Converts an entry of a plan for the record. `hardLink`: it is the file of the host. */
+export function manifestEntry(entry: Entry, hardLink = false): ManifestEntry {
   const { path, type, source, because, mode, uid, gid, device } = entry;
   const record: ManifestEntry = {
     path,
@@ -71,7 +68,11 @@ export function manifestEntry(entry: Entry): ManifestEntry {
     record.reason = reason.kind;
     record.neededBy = reason.kind === "parent" ? reason.of : reason.from.path;
   }
-  if (type === "file") Object.assign(record, { size: entry.size, mtime: entry.mtime });
+  if (type === "file") {
+    record.size = entry.size;
+    record.mtime = entry.mtime;
+  }
+  if (hardLink) record.hardLink = true;
   if (entry.target !== undefined) record.target = entry.target;
   if (device !== undefined) Object.assign(record, { major: device.major, minor: device.minor });
   return record;
