@@ -9,7 +9,7 @@ import { emptiedMessage, isEmptied } from "../jail/record/emptied.ts";
 import { lackingProblem, lackingSockets, mountCommand } from "../jail/record/live.ts";
 import type { ManifestContent } from "../jail/record/manifest.ts";
 import { hasLiveLines, lackingLinks } from "../populate/apply/live.ts";
-import { asksForFiles } from "../populate/record/requests.ts";
+import { asksForFiles, unfinishedMessage } from "../populate/record/requests.ts";
 import type { HostAccounts } from "../system/host-accounts.ts";
 import { below } from "../system/mountinfo.ts";
 import { AccountFiles } from "./account-files.ts";
@@ -96,7 +96,7 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
   const { compared, known, bytes } = outcome;
   collected.findings.add(
     ...record.findings,
-    ...(emptied ? [emptiedFinding(root, users)] : []),
+    ...(emptied ? [emptiedFinding(root, users)] : incompleteFinding(root, content)),
     ...shells,
     ...liveFindings(root, content),
     ...(content?.sockets ?? []).flatMap((path) => socketFindings(root, path)),
@@ -124,6 +124,13 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
     problems,
     counts: { objects: collected.objects, compared, known, bytes },
   };
+}
+
+function incompleteFinding({ path }: JailRoot, content: ManifestContent | undefined): CheckFinding[] {
+  const what = content && unfinishedMessage(content);
+  if (what === undefined) return [];
+  const message = `${display(path)}: ${what}`;
+  return [{ rule: "incomplete", path, message, remedy: `jk_update -j ${shellWord(path)}` }];
 }
 
 function emptiedFinding({ path }: JailRoot, users: readonly JailedUser[]): CheckFinding {

@@ -30,6 +30,7 @@ export const RULES = {
   "registry-unsafe": error("jail", "the record of the jail cannot be used"),
   "above-jail": error("jail", "users other than root can change a directory above the jail"),
   emptied: warning("jail", "somebody removed the contents of the jail, but its record is left"),
+  incomplete: warning("jail", "not all that was requested is in the jail, because a run was stopped"),
   "unsafe-jail": error("jail", "the jail is not safe, and logins are refused"),
   "closed-directory": error(
     "jail",

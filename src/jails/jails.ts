@@ -23,7 +23,7 @@ import {
   readRegistry,
 } from "../jail/record/manifest.ts";
 import type { RecordError } from "../jail/record/record-file.ts";
-import { asksForFiles } from "../populate/record/requests.ts";
+import { asksForFiles, unfinishedMessage } from "../populate/record/requests.ts";
 import { hostAccounts } from "../system/host-accounts.ts";
 import { isInterrupted } from "../update/journal.ts";
 import type { DamagedReport, JailCondition, ListReport } from "./report-schema.ts";
@@ -146,6 +146,9 @@ function jailFacts(path: ByteString, world: World): JailFacts {
       const reason = "an update was interrupted: run jk_update again";
       return { ...facts, condition: "incomplete", reason };
     }
+    const unfinished = unfinishedMessage(content);
+    if (unfinished !== undefined)
+      return { ...facts, condition: "incomplete", reason: `${unfinished}: run jk_update` };
     if (content.requests.some(asksForFiles)) return { ...facts, condition: "ready", reason: undefined };
     const reason = "has no record of its contents: 'jailkit adopt' creates one";
     return { ...facts, condition: "unrecorded", reason };

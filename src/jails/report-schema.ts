@@ -18,7 +18,7 @@ const listedJailSchema = z.strictObject({
   state: z
     .enum(["ready", "unsafe", "unmounted", "incomplete", "unrecorded", "emptied", "missing", "unreadable"])
     .describe(
-      '"unsafe": users other than root can change what they must not; "unmounted": a directory of the host that should be mounted in it is not; "incomplete": an update was interrupted; "unrecorded": it has no record; "emptied": somebody removed its contents, but not its directory and record; "missing": its directory is missing.',
+      '"unsafe": users other than root can change what they must not; "unmounted": a directory of the host that should be mounted in it is not; "incomplete": a run that fills or updates it was stopped; "unrecorded": it has no record; "emptied": somebody removed its contents, but not its directory and record; "missing": its directory is missing.',
     ),
   reason: textOrNull.describe("The reason if it is not ready."),
   users: z

@@ -23,8 +23,8 @@ import type { Loader } from "../libraries/closure.ts";
 import { isLibraryName } from "../libraries/dependency.ts";
 import { renewLibraryCache } from "../populate/apply/library-cache.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
-import { asksForFiles } from "../populate/record/requests.ts";
-import { actionMessage, type LineReporter } from "../populate/reporter.ts";
+import { asksForFiles, finishRequests, unfinishedMessage } from "../populate/record/requests.ts";
+import type { LineReporter } from "../populate/reporter.ts";
 import { applyChanges, workLeft } from "./apply/apply.ts";
 import { applyRemovals } from "./apply/removals.ts";
 import { sweep, sweepRegistry } from "./apply/sweep.ts";
@@ -40,13 +40,13 @@ import {
 } from "./journal.ts";
 import type { JailLogins } from "./logins.ts";
 import type { HostMemory } from "./memory.ts";
-import { type Change, keptMessage } from "./plan/compare.ts";
 import { KnownContents } from "./plan/known-contents.ts";
 import { ChangeOrder } from "./plan/order.ts";
 import { planShells, planUpdate, type UpdatePlan } from "./plan/plan.ts";
 import { isFound } from "./plan/scan.ts";
-import { changeLine, hasWork, removalLine, type UpdateOutcome, untouched } from "./report.ts";
+import { hasWork, type UpdateOutcome, untouched } from "./report.ts";
 import { recordOf, settle } from "./settle.ts";
+import { reportPlan, showChanges } from "./show.ts";
 
 /** The options of jk_update and the keys of jk_update.ini. */
 export interface UpdateOptions {
@@ -144,6 +144,8 @@ interface OpenJail {
 interface Prepared {
   /** The jail has a record. */
   readonly recorded: boolean;
+  /** All of it is updated, and not some directories or files. */
+  readonly whole: boolean;
   readonly plan: UpdatePlan;
   readonly outcome: UpdateOutcome;
   readonly contents: KnownContents;
@@ -161,6 +163,7 @@ function prepare(jail: OpenJail, options: UpdateOptions, context: UpdateContext)
   const recipe = recorded && !options.shellsOnly ? context.memory.recipe(requests) : undefined;
   const logins = context.loginsOf(root.path);
   const { directories, skips, hardlink, prune } = options;
+  const whole = recipe !== undefined && directories.length + skips.length === 0;
   const contents = new KnownContents(root, context.memory, recorded ? manifest.id : undefined);
   const plan = options.shellsOnly
     ? planShells(root, logins)
@@ -174,7 +177,7 @@ function prepare(jail: OpenJail, options: UpdateOptions, context: UpdateContext)
   const outcome: UpdateOutcome = {
     jail: root.path,
     record: recorded ? manifest.id : undefined,
-    resumed: journal !== undefined,
+    resumed: journal !== undefined || (whole && unfinishedMessage(manifest.content) !== undefined),
     extras: recipe === undefined || directories.length > 0 ? [] : missingExtras(root, recipe, manifest),
     done: new Set(),
     ...{ changes, removals, kept, skipped, warnings, problems },
@@ -185,6 +188,7 @@ function prepare(jail: OpenJail, options: UpdateOptions, context: UpdateContext)
     reporter.fail(obstacle);
     return {
       recorded,
+      whole,
       plan,
       contents,
       outcome: { ...outcome, problems: [...problems, obstacle] },
@@ -192,7 +196,7 @@ function prepare(jail: OpenJail, options: UpdateOptions, context: UpdateContext)
     };
   }
   if (options.dryRun) showChanges(outcome, reporter);
-  return { recorded, plan, contents, outcome, blocked: false };
+  return { recorded, whole, plan, contents, outcome, blocked: false };
 }
 
 /** The problem of the first directory to change that is on a read-only mount. Those that the plan creates do not count. */
@@ -211,31 +215,10 @@ function closedPlace(
   return readOnlyProblem(root, places, root.path, workLeft(changes, new Set()).progress);
 }
 
-function reportPlan(root: JailRoot, plan: UpdatePlan, reporter: LineReporter): void {
-  for (const path of plan.skipped) reporter.say(`skip ${root.path}${path}`);
-  for (const warning of plan.warnings) reporter.warn(warning);
-  for (const problem of plan.problems) reporter.fail(problem);
-  for (const note of plan.notes) reporter.detail(note);
-  for (const each of plan.kept) reporter.message({ text: keptMessage(root, each), detail: !each.notable });
-}
-
-function showChanges({ jail, changes, removals, extras }: UpdateOutcome, reporter: LineReporter): void {
-  for (const each of changes)
-    reporter.message({ text: changeLine(jail, each, true), detail: isDetail(each) });
-  for (const removal of removals) reporter.say(removalLine(jail, removal, true));
-  for (const { what } of extras) reporter.say(`will ${what} in ${jail}`);
-}
-
-/** True for changes of attributes, and for directories and symbolic links on the way to a requested file. */
-function isDetail({ action, entry }: Change): boolean {
-  if (action === "attributes") return true;
-  return action === "create" && actionMessage({ ...entry, action }, "", false).detail;
-}
-
 /** Makes the changes. Checks for a signal before any file appears, and between removals. */
 function change(
   jail: OpenJail,
-  { plan, recorded, outcome }: Prepared,
+  { plan, recorded, whole, outcome }: Prepared,
   context: UpdateContext,
 ): UpdateOutcome {
   const { root, manifest, journal } = jail;
@@ -259,7 +242,9 @@ function change(
   const libraries = removal.removed.some(isLibraryName);
   if (!removal.stopped && (libraries || (journal !== undefined && !incomplete)))
     failures.attempt("library-cache", progress, () => renewLibraryCache(root));
+  const isWhole = !incomplete && !removal.incomplete;
   if (recorded) {
+    if (whole && isWhole && !failures.unfinished) finishRequests(manifest);
     const entries = done.filter(({ entry }) => !isFound(entry));
     const records = entries.map(({ entry, hardlink }) => recordOf(entry, hardlink));
     updateEntries(manifest, records, { replaceSections: true });
@@ -268,7 +253,7 @@ function change(
     failures.attempt("manifest", progress, () => saveManifest(manifest));
   }
   // The journal stays if the next run must complete this one.
-  if (!failures.unfinished && !incomplete && !removal.incomplete)
+  if (!failures.unfinished && isWhole)
     failures.attempt("journal", progress, () => removeJournal(manifest.id));
   const paths = [...done.map(({ entry }) => entry.path), ...removal.removed];
   return { ...outcome, done: new Set(paths), problems };

@@ -268,6 +268,12 @@ export const SINGLE_FAULTS: readonly Fault[] = [
   fault("registry-unsafe", "//var/lib/jailkit/jails", "chmod 0777 /var/lib/jailkit/jails"),
   // As a panel does it, though users live in the jail.
   fault("emptied", "/", "rm -rf bin dev etc lib lib32 lib64 opt sys usr var"),
+  // As jk_init does it when the disk is full.
+  fault(
+    "incomplete",
+    "/",
+    'sed -i \'s/"operands":\\[/"unfinished":true,&/\' /var/lib/jailkit/jails/*/manifest.json',
+  ),
   fault("writable-for-group", "/", "chmod g+w ."),
   fault("closed-directory", "/", "chmod 0700 ."),
   fault("closed-directory", "/home", "chmod 0700 home"),

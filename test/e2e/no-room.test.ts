@@ -49,6 +49,32 @@ test("a full file system: what is missing and how much; with room, the command c
   expect(summary(check(m, "/srv/small").found)).toEqual([]);
 });
 
+test("a jail that is not filled to the end is no whole one, until jk_init or jk_update completes it", () => {
+  const jail = "/srv/cut";
+  const state = () => m.run(["jailkit", "list", jail]).stdout.split("\n")[1]?.split(/ +/)[1];
+  const found = () => summary(check(m, jail).found);
+  const fill = ["jk_init", "-j", jail, "basicshell", "uidbasics"];
+  for (const complete of [fill, ["jk_update", "-j", jail], ["jk_update", "--all"]]) {
+    m.mkdir(jail);
+    m.must(["mount", "-t", "tmpfs", "-o", "mode=0755,size=3m", "tmpfs", jail]);
+    expect(m.run(fill).status).toBe(1);
+    expect([state(), found()]).toEqual(["incomplete", [`incomplete ${jail}`]]);
+    expect(m.run(["jailkit", "list", jail])).toMatchObject({
+      status: 1,
+      stderr: `jailkit list: ${jail}: basicshell, uidbasics is not all there, because the run was stopped: run jk_update\n`,
+    });
+    // What others request later is complete.
+    m.must(["jk_cp", "-j", jail, "/usr/share/common-licenses/BSD"]);
+    expect(state()).toBe("incomplete");
+    expect(m.run(["jk_update", "--check", "-j", jail]).status).toBe(10);
+    m.must(["mount", "-o", "remount,size=200m", jail]);
+    m.must(complete);
+    expect([state(), found()]).toEqual(["ready", []]);
+    expect(m.run(["jk_update", "--check", "-j", jail]).status).toBe(0);
+    m.must(["jailkit", "delete", "--yes", jail]);
+  }
+});
+
 test("a read-only one: the printed command makes it writable", () => {
   m.mkdir("/srv/fixed");
   m.must(["mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", "/srv/fixed"]);

@@ -21,6 +21,12 @@ beforeAll(async () => {
   m = await openMachine({ under: "ours" });
   m.must(["jk_init", "-j", "/srv/copied", "uidbasics", "sftp", "interactiveshell"]);
   m.must(["jk_init", "-k", "-j", "/srv/linked", "uidbasics", "sftp"]);
+  m.must(["jailkit", "export", "-o", "/root/linked.json", "/srv/linked"]);
+  m.must(["jailkit", "import", "-j", "/srv/imported", "/root/linked.json"]);
+  // Not all of it has room.
+  m.mkdir("/srv/cut");
+  m.must(["mount", "-t", "tmpfs", "-o", "mode=0755,size=3m", "tmpfs", "/srv/cut"]);
+  m.run(["jk_init", "-j", "/srv/cut", "interactiveshell"]);
   m.must(["mknod", "/root/disk", "b", "7", "0"]);
   m.must(["jk_cp", "-j", "/srv/copied", "/root/disk"]);
   m.must(["jk_init", "--live", "-j", "/srv/live", "mysqlsocket"]);

@@ -40,6 +40,8 @@ export interface ManifestRequest {
   options: Record<string, ByteString | boolean | ByteString[]>;
   /** The last time it was requested, in seconds since the epoch. */
   time: number;
+  /** The run was stopped, by a full disk or a signal, before all was in the jail. */
+  unfinished?: boolean | undefined;
   unknown?: Record<string, unknown> | undefined;
 }
 
@@ -135,7 +137,7 @@ const TYPES = ["file", "directory", "link", "char", "block"] as const;
 const ENTRY_FIELDS = new Set(
   "path type source sections neededBy reason mode uid gid size mtime target major minor hardLink".split(" "),
 );
-const REQUEST_FIELDS = new Set(["tool", "sections", "operands", "options", "time"]);
+const REQUEST_FIELDS = new Set(["tool", "sections", "operands", "options", "time", "unfinished"]);
 const MANIFEST_FIELDS = new Set(["version", "jail", "live", "sockets", "imported", "requests", "entries"]);
 
 function entryOf(value: unknown): ManifestEntry | undefined {
@@ -187,6 +189,7 @@ function requestOf(value: unknown): ManifestRequest | undefined {
     operands: listOf(value.operands),
     options: optionsOf(value.options),
     time: numberOf(value.time) ?? 0,
+    unfinished: value.unfinished === true ? true : undefined,
     unknown: rest(value, REQUEST_FIELDS),
   };
 }

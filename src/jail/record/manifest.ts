@@ -85,7 +85,7 @@ export function recordRequest(manifest: Manifest, request: ManifestRequest): voi
   changeManifest(manifest, ({ requests }) => {
     const earlier = requests.find((candidate) => keyOf(candidate) === keyOf(request));
     if (earlier === undefined) requests.push({ ...request });
-    else earlier.time = request.time;
+    else Object.assign(earlier, { time: request.time, unfinished: request.unfinished });
   });
 }
 

@@ -34,7 +34,7 @@ export function recordJail(
   manifest: Manifest,
   { tool, asked, recordedOptions }: PopulateRequest,
   hardlink: boolean,
-  { present, links }: Pick<Applied, "present" | "links">,
+  { present, links, stopped }: Omit<Applied, "problems">,
 ): void {
   // A file that the administrator put there instead is not ours.
   const ours = present.filter(({ differs }) => !differs);
@@ -46,6 +46,7 @@ export function recordJail(
     operands: init ? [] : [...asked],
     options: { ...recordedOptions, ...(hardlink ? { hardlink } : {}) },
     time: Math.floor(Date.now() / 1000),
+    unfinished: stopped || undefined,
   };
   if (asked.length > 0) recordRequest(manifest, request);
   const records = ours.map((entry) => manifestEntry(entry, links.has(entry)));
