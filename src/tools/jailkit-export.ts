@@ -54,7 +54,7 @@ export const tool = defineTool({
   },
   notes: `The output is a JSON object (--json prints it also with -o): the sections and files that were requested for the jail, sections of the administrator, the users of the jail with their uids and groups, what the limited shell allows them, and the limits of the log socket. It has no passwords and no files.
 
-'jailkit import' makes the same jail from the programs of another machine. Homes and other files of users are moved with rsync(1); see docs/migration.md.`,
+'jailkit import' makes the same jail from the programs of another machine. Homes and other files of users are moved with rsync(1).`,
   root: 5,
   run({ options, operands }) {
     const { transfer, warnings } = gather(absolutePath(onlyJail(options.jail, operands, 2)));

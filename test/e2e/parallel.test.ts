@@ -23,7 +23,7 @@ beforeAll(async () => {
 afterAll(async () => m.close());
 
 /** Six jails with a directory that has changed on the host. */
-beforeEach(() => {
+function makeJails(): void {
   for (const path of ["/opt/app", "/var/lib/jailkit", ...JAILS]) m.remove(path);
   for (let each = 0; each < 5; each++) m.write(`/opt/app/${each}`, "1");
   for (const jail of JAILS) {
@@ -31,7 +31,8 @@ beforeEach(() => {
     m.must(["jk_cp", "-j", jail, "/opt/app"]);
   }
   for (let each = 0; each < 5; each++) m.write(`/opt/app/${each}`, "2, and longer");
-});
+}
+beforeEach(makeJails);
 
 const update = (...options: string[]) => m.run(["jk_update", "--all", ...options]);
 const content = (jail: string) => m.read(`${jail}/opt/app/4`);
@@ -112,7 +113,13 @@ test("a process that is killed costs its jail alone, and the next run completes 
 });
 
 test("a signal that reaches one of the processes ends the run, after the jails that are begun", () => {
-  const { signal, stderr } = during("INT", FIRST, "jk_update", "--all", "--jobs", "2");
+  const interrupted = () => during("INT", FIRST, "jk_update", "--all", "--jobs", "2");
+  let { signal, stderr } = interrupted();
+  // On a busy machine the other process may have done the rest.
+  for (let round = 0; round < 20 && stderr.includes("when the work was done"); round++) {
+    makeJails();
+    ({ signal, stderr } = interrupted());
+  }
   expect([signal, stderr]).toEqual([
     "SIGINT",
     expect.stringMatching(/interrupted by SIGINT \(\d of 6 jails/),

@@ -241,6 +241,7 @@ describe.each(TABLE)("a directory that is %s", (_, rights, trusted, strict, abov
     ];
     try {
       makeDirectories(jail.root, "/srv/d/e", () => ({ mode: 0o777, uid: 0, gid: 0 }));
+      makeDirectories(jail.root, "/srv/f", () => ({ mode: 0o755, uid: 0, gid: 0 }));
       putDevice(jail.root, "/srv/p", { type: "fifo", major: 0, minor: 0 }, { mode: 0o640, uid: 0, gid: 0 });
     } finally {
       for (const watch of watches) watch.mockRestore();

@@ -3,9 +3,11 @@ import { chmodFd, makeDirectory } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../../ffi/error.ts";
 import { fstat, openAt, readDirectory, statAt, withFd } from "../../../ffi/files.ts";
+import { libc } from "../../../ffi/libc.ts";
 import { dropInheritedAcl } from "../../system/acl.ts";
 import { type Attributes, setOwnerAndTimes, verifyNew } from "./attributes.ts";
 import { requireNoHostMount } from "./host-mounts.ts";
+import { inheritsAcl, isBornAs } from "./new-file.ts";
 import { discard, type Placement, renameNew, stageFor, syncDirectory, withTemporaryName } from "./place.ts";
 import { type Directory, hostPath, type JailRoot, joinPath, namedError, release, walk } from "./walk.ts";
 
@@ -24,6 +26,13 @@ function finish(stage: Directory, name: ByteString, attributes: Attributes): voi
   });
 }
 
+/** True if mkdir(2) alone gives a new directory all attributes, so that one that was killed leaves nothing half done. */
+function isBornWith(parent: Directory, attributes: Attributes): boolean {
+  const { mode, mtime } = attributes;
+  if (!parent.trusted || mtime !== undefined || (mode & ~0o755) !== 0) return false;
+  return isBornAs(parent, attributes) && !inheritsAcl(parent);
+}
+
 /** Creates a directory; "kept" if the name exists. Where users could reach it, it appears with owner and mode set. */
 export function makeDirectoryIn(
   root: JailRoot,
@@ -34,7 +43,14 @@ export function makeDirectoryIn(
   try {
     requireNoHostMount(root, parent, joinPath(parent.path, name));
     const stage = stageFor(root, parent);
-    if (stage === parent) {
+    if (isBornWith(parent, attributes)) {
+      const umask = libc.umask(0);
+      try {
+        makeDirectory(parent.fd, name, attributes.mode);
+      } finally {
+        libc.umask(umask);
+      }
+    } else if (stage === parent) {
       makeDirectory(parent.fd, name, 0o700);
       finish(parent, name, attributes);
     } else {

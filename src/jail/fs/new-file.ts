@@ -45,7 +45,8 @@ export function isBornAs({ stat }: Directory, { uid, gid }: Omit<Attributes, "mo
 // Whether new files inherit an ACL. Only root can change that in a trusted directory, and most get many files.
 const inheriting = new WeakMap<Directory, boolean>();
 
-function inheritsAcl(stage: Directory): boolean {
+/** True if new files in a directory inherit an ACL. */
+export function inheritsAcl(stage: Directory): boolean {
   if (!stage.trusted || !stage.cached) return true;
   const known = inheriting.get(stage);
   if (known !== undefined) return known;

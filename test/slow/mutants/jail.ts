@@ -194,6 +194,11 @@ export const JAIL: readonly Mutant[] = [
     ["if (inherits) dropInheritedAclOfPath(fd);", ""],
     ["if ((fstat(fd).mode & 0o7777) !== attributes.mode) chmodPath(fd, attributes.mode);", ""],
   ]),
+  ...within("src/jail/fs/directories.ts", "unit/jail-rules.test.ts", [
+    ["return isBornAs(parent, attributes) && !inheritsAcl(parent);", "return isBornAs(parent, attributes);"],
+    ["return isBornAs(parent, attributes) && !inheritsAcl(parent);", "return !inheritsAcl(parent);"],
+    ["(mode & ~0o755) !== 0", "mode < 0"],
+  ]),
   ...within("src/jail/fs/new-file.ts", "unit/jail-rules.test.ts", [
     ["C.O_WRONLY | C.O_TMPFILE, 0o600)", "C.O_WRONLY | C.O_TMPFILE, 0o666)"],
     ["const has = attempt(() => hasDefaultAcl(stage.fd)) ?? true;", "const has = false;"],

@@ -182,6 +182,7 @@ export const TOOLS: Readonly<Record<string, Scene>> = {
       makeJail()(stage);
       stage.m.must(["jk_cp", "-j", JAIL, "/usr/bin/sleep"]);
       stage.m.start(["chroot", JAIL, "/usr/bin/sleep", "1000"]);
+      while (stage.m.run(["pgrep", "-x", "sleep"]).status !== 0);
     },
     steps: {
       "jk_list --tree -j /srv/jail": {
