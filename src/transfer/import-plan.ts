@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../ffi/constants.ts";
+import { attempt } from "../../ffi/error.ts";
 import { openAt, readDirectory, statIfPresent, withFd } from "../../ffi/files.ts";
 import { pathComponents } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
@@ -16,6 +17,7 @@ import { type FileSystem, linkTarget } from "../populate/file-system.ts";
 import { openSafeJail } from "../populate/open-jail.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
 import { groupByGid } from "../system/accounts.ts";
+import { hostText } from "../system/host-files.ts";
 import { usersRange } from "../system/login-defs.ts";
 import { hostGroup, hostUser } from "../system/name-services.ts";
 import { isLimitedShell } from "../users/access.ts";
@@ -55,7 +57,9 @@ export interface ImportPlan {
 
 const LSH_FILE = `${CONFIG_DIRECTORY}/jk_lsh.ini`;
 
-const exists = (file: ByteString): boolean => statIfPresent(AT_FDCWD, file) !== undefined;
+/** Another import may have added the same section since the configuration was read. */
+const isTaken = (file: ByteString, text: ByteString): boolean =>
+  statIfPresent(AT_FDCWD, file) !== undefined && attempt(() => hostText(file)) !== text;
 
 const FACTS = (): AccountFacts => ({
   userByName: hostUser,
@@ -82,7 +86,7 @@ export function planImport(
   };
   const here = loadConfig(SECTIONS_FILE, { dialect: "py" }) ?? { ...noSections, dialect: "py" as const };
   const asked = transfer.requests.flatMap(({ tool, names }) => (tool === "jk_init" ? names : []));
-  const choice = chooseSections(transfer.sections, asked, here, exists);
+  const choice = chooseSections(transfer.sections, asked, here, isTaken);
   const contents = planContents(transfer, choice, options, host, loader);
   const users = withoutUsers ? [] : transfer.users;
   const accounts = chooseAccounts(users, FACTS(), options);
@@ -90,7 +94,7 @@ export function planImport(
     withoutUsers ? [] : transfer.settings,
     users,
     loadConfig(`${CONFIG_DIRECTORY}/jk_chrootsh.ini`, { dialect: "c" })?.sections ?? [],
-    exists,
+    isTaken,
   );
   const policyFile = contents.planned.has(LSH_FILE) ? host.stat(LSH_FILE) : undefined;
   const digest = digestOf(transfer);

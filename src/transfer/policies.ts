@@ -76,13 +76,13 @@ export interface SettingChoice {
 
 /**
  * Decides which sections of jk_chrootsh.ini this machine gets: of users of the jail, for whom it has none. `here`: its
- * own sections. `exists`: whether a file is there already. Pure.
+ * own sections. `isTaken`: whether a file is there already, with another text. Pure.
  */
 export function chooseSettings(
   settings: readonly NamedKeys[],
   users: readonly TransferUser[],
   here: readonly IniSection[],
-  exists: (file: ByteString) => boolean,
+  isTaken: (file: ByteString, text: ByteString) => boolean,
 ): SettingChoice {
   const chosen: Setting[] = [];
   const problems: Problems[number][] = [];
@@ -105,7 +105,8 @@ export function chooseSettings(
     else if (mine !== undefined) {
       if (!sameKeys(knownKeys(mine, chrootshKeys).keys, keys))
         warnings.push(`${shown} differs on the two machines: that of this machine is used`);
-    } else if (exists(file)) refuse(`${quoted(file)} is there already, without the ${shown}: rename it`);
+    } else if (isTaken(file, made.text))
+      refuse(`${quoted(file)} is there already, without the ${shown}: rename it`);
     else chosen.push({ name, file, text: made.text });
   }
   return { settings: chosen, problems, warnings };

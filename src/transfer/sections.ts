@@ -58,13 +58,13 @@ export interface SectionChoice {
 /**
  * Decides which sections of a transfer become drop-ins of this machine: those of the other administrator that this machine
  * lacks, if the jail needs them here. A section that this machine has is used as it is here. `asked`: the sections that
- * the jail is made from. `exists`: whether a file is there already. Pure.
+ * the jail is made from. `isTaken`: whether a file is there already, with another text. Pure.
  */
 export function chooseSections(
   sections: readonly TransferSection[],
   asked: Iterable<ByteString>,
   here: IniFile,
-  exists: (file: ByteString) => boolean,
+  isTaken: (file: ByteString, text: ByteString) => boolean,
 ): SectionChoice {
   const known = new Map(here.sections.map((section) => [section.name, section]));
   const needed = withIncluded(asked, sections, known);
@@ -99,7 +99,7 @@ export function chooseSections(
         message: `section ${shown} cannot be used: section ${quoted(includer.name)} of this machine includes it, and would change`,
       });
     else if ("problem" in made) problems.push({ code: "bad-section", path: name, message: made.problem });
-    else if (exists(made.dropIn.file))
+    else if (isTaken(made.dropIn.file, made.dropIn.text))
       problems.push({
         code: "file-exists",
         path: made.dropIn.file,

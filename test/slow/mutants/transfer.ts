@@ -64,7 +64,7 @@ export const TRANSFER: readonly Mutant[] = [
     ["if (!own) {", "if (false) {"],
     ["if (!needed.has(name)) {", "if (needed.size < 0) {"],
     ["if (includer !== undefined)", "if (includer === null)"],
-    ["else if (exists(made.dropIn.file))", "else if (false)"],
+    ["else if (isTaken(made.dropIn.file, made.dropIn.text))", "else if (false)"],
     ["/[\\s,[\\]]/.test(name)", "false"],
     ["if (strange !== undefined) return", "if (strange === null) return"],
     ["if (bad !== undefined) return", "if (bad === null) return"],
@@ -77,7 +77,7 @@ export const TRANSFER: readonly Mutant[] = [
     ["own.has(policy.name)", "policy.name !== null"],
     ["if (!own.has(name))", "if (false)"],
     ["else if (mine !== undefined) {", "else if (mine === null) {"],
-    ["else if (exists(file))", "else if (false)"],
+    ["else if (isTaken(file, made.text))", "else if (false)"],
   ]),
   ...within("contents.ts", "attack/transfer.test.ts", [
     ["for (const path of values.pathsWSetuid) grants.add(kept(path, true));", ""],
