@@ -14,7 +14,7 @@ export const HOST_SOCKET: ByteString = "/dev/log";
 interface HostConnection {
   readonly fd: number;
   readonly stream: boolean;
-  readonly socket: Stat | undefined;
+  readonly socket: Stat;
 }
 
 const MOST_LINKS = 8;
@@ -24,6 +24,8 @@ const socketNow = () => statIfPresent(C.AT_FDCWD, HOST_SOCKET, true);
 /** Connects as syslog(3) does: with datagrams, or else with a stream. Throws SystemError. */
 export function connectHost(): HostConnection {
   const socket = socketNow();
+  // One that appears now would not be known as that of this connection, and be connected to again.
+  if (socket === undefined) throw new SystemError(C.ENOENT, "connect", HOST_SOCKET);
   try {
     return { fd: connectTo(HOST_SOCKET, SOCK_DGRAM, true), stream: false, socket };
   } catch (error) {
@@ -35,7 +37,7 @@ export function connectHost(): HostConnection {
 /** Whether this connection leads to the daemon that listens now, and that daemon is alive. */
 function isCurrent(connection: HostConnection): boolean {
   const now = socketNow();
-  if (now === undefined || connection.socket === undefined || !sameFile(now, connection.socket)) return false;
+  if (now === undefined || !sameFile(now, connection.socket)) return false;
   const type = connection.stream ? SOCK_STREAM : SOCK_DGRAM;
   const another = attempt(() => connectTo(HOST_SOCKET, type, true));
   if (another !== undefined) close(another);
