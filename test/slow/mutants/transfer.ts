@@ -7,6 +7,13 @@ const within = (file: string, test: string, changes: readonly (readonly [string,
   changes.map(([from, to]) => ({ file: `src/transfer/${file}`, from, to, test }));
 
 export const TRANSFER: readonly Mutant[] = [
+  {
+    file: "src/transfer/contents.ts",
+    from: "if ((mode & SPECIAL) !== 0) yield",
+    to: "if (uid < 0) yield",
+    test: "attack/transfer.test.ts",
+    equivalent: "a file has these bits only if a request or a section asks for them, which is named as well",
+  },
   ...within("shape.ts", "unit/transfer-document.test.ts", [
     ["value.length > longest", "value.length < 0"],
     ["/[\\0-\\x1f\\x7f]/.test(value)", "false"],
@@ -85,7 +92,6 @@ export const TRANSFER: readonly Mutant[] = [
     ['type === "file" && untrusted !== undefined && untrusted.uid !== 0', "false"],
     ["!PROGRAMS.test(normalPath(pattern))", "!PROGRAMS.test(pattern)"],
     ["s?bin|lib[^/]*)\\/./", "s?bin|lib[^/]*)/"],
-    ["if ((mode & SPECIAL) !== 0) yield", "if (uid < 0) yield"],
     ['linking && type === "file" && (mode & OTHERS_WRITE) !== 0', "false"],
     ["one.base / one.interval > other.base / other.interval", "one.base > other.base"],
     ["one.base / one.interval > other.base / other.interval", "one.interval < other.interval"],
