@@ -224,6 +224,10 @@ export function readDirectory(fd: number, limit = Number.POSITIVE_INFINITY): Dir
   }
 }
 
+/** True if an open directory, which may be O_PATH, has no names. */
+export const isEmptyDirectory = (directory: number): boolean =>
+  withFd(openAt(directory, ".", C.O_RDONLY | C.O_DIRECTORY), (fd) => readDirectory(fd, 1)).length === 0;
+
 let linkBuffer: Buffer | undefined;
 
 /** The target of a symbolic link; with `path` "", of the link that `dirfd` (O_PATH | O_NOFOLLOW) is. */

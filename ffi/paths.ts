@@ -7,6 +7,12 @@ export function pathComponents(path: ByteString): ByteString[] {
   return names;
 }
 
+/** The directories above an absolute path, from the one in the root directory on, and the path itself. */
+export function pathsDownTo(path: ByteString): ByteString[] {
+  const names = pathComponents(path);
+  return names.map((_, index) => `/${names.slice(0, index + 1).join("/")}`);
+}
+
 /** The directory of an absolute path; for the root directory, itself. */
 export function directoryOf(path: ByteString): ByteString {
   return path.slice(0, path.lastIndexOf("/")) || "/";

@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { attempt } from "../../ffi/error.ts";
 import { type Stat, statIfPresent } from "../../ffi/files.ts";
-import { directoryOf, pathComponents } from "../../ffi/paths.ts";
+import { directoryOf, pathsDownTo } from "../../ffi/paths.ts";
 import { type Credentials, MAY_EXECUTE, MAY_READ, mayAccess, withRightsOf } from "../../ffi/rights.ts";
 import { display } from "../cli/display.ts";
 import { accessRemedy, closedDirectory } from "../explain/readable.ts";
@@ -137,10 +137,7 @@ const isRootsDirectory = (stat: Stat | undefined) =>
   stat !== undefined && isDirectory(stat) && stat.uid === 0;
 
 /** The directories above a home, as the jail sees them. */
-function aboveHome(home: ByteString): ByteString[] {
-  const names = pathComponents(directoryOf(splitHome(home)?.home ?? "/"));
-  return names.map((_, at) => `/${names.slice(0, at + 1).join("/")}`);
-}
+const aboveHome = (home: ByteString): ByteString[] => pathsDownTo(directoryOf(splitHome(home)?.home ?? "/"));
 
 /** Those of root's directories in the jail that `who` cannot pass; on the host. */
 function closedInside(root: JailRoot, paths: readonly ByteString[], who: Credentials): ByteString[] {

@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "../../ffi/constants.ts";
 import { attempt, SystemError } from "../../ffi/error.ts";
 import { openAt, readDirectory, withFd } from "../../ffi/files.ts";
+import { directoryOf, pathsDownTo } from "../../ffi/paths.ts";
 import { type Credentials, MAY_EXECUTE, MAY_READ, mayAccess, withRightsOf } from "../../ffi/rights.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
@@ -84,9 +85,7 @@ function firstObstacle(
 
 /** The first directory above an absolute path that this process, with the user's rights, cannot pass. */
 export function closedAbove({ path, jail }: FileToRead, uid: number): Obstacle | undefined {
-  const parts = path.split("/").slice(1, -1);
-  const above = parts.map((_, index) => `/${parts.slice(0, index + 1).join("/")}`);
-  return firstObstacle(above, jail, uid, MAY_EXECUTE);
+  return firstObstacle(pathsDownTo(directoryOf(path)), jail, uid, MAY_EXECUTE);
 }
 
 /**

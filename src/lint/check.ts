@@ -3,6 +3,7 @@ import { AT_FDCWD } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { absolute } from "../../ffi/guard.ts";
+import { directoryOf, pathsDownTo } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { describeError, type ErrorPlace, JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
@@ -139,10 +140,8 @@ export class ConfigCheck {
  * users alone, so the directories of a file in one count from there on.
  */
 function closedDirectory(file: ByteString): ByteString | undefined {
-  const parts = file.split("/").slice(1, -1);
   const jail = jailOf(file) ?? "";
-  const all = parts.map((_, count) => `/${parts.slice(0, count + 1).join("/")}`);
-  const above = all.filter((path) => path.length > jail.length);
+  const above = pathsDownTo(directoryOf(file)).filter((path) => path.length > jail.length);
   return above.find((path) => {
     const stat = statIfPresent(AT_FDCWD, path, true);
     return stat !== undefined && (stat.mode & 0o001) === 0;

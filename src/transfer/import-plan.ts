@@ -1,16 +1,15 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../ffi/constants.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
 import { attempt } from "../../ffi/error.ts";
-import { openAt, readDirectory, statIfPresent, withFd } from "../../ffi/files.ts";
-import { pathComponents } from "../../ffi/paths.ts";
+import { isEmptyDirectory, statIfPresent } from "../../ffi/files.ts";
+import { pathsDownTo } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { problemFrom } from "../cli/error.ts";
-import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
+import { CONFIG_DIRECTORY, loadConfig, mergeFiles } from "../config/load.ts";
 import { LIMITS } from "../config/model.ts";
 import { withTree } from "../jail/fs/look.ts";
-import type { JailRoot } from "../jail/fs/walk.ts";
 import { readOnlyProblem } from "../jail/fs/writable.ts";
-import { knownJails, type ManifestRequest, openManifest, REGISTRY } from "../jail/record/manifest.ts";
+import { keyOf, knownJails, type ManifestRequest, openManifest, REGISTRY } from "../jail/record/manifest.ts";
 import type { Loader } from "../libraries/closure.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import { type FileSystem, linkTarget } from "../populate/file-system.ts";
@@ -76,15 +75,7 @@ export function planImport(
   loader: Loader,
 ): ImportPlan {
   const { jail, trusted, withoutUsers } = options;
-  const noSections = {
-    file: SECTIONS_FILE,
-    dialect: "py",
-    sections: [],
-    defaults: [],
-    problems: [],
-    texts: [],
-  };
-  const here = loadConfig(SECTIONS_FILE, { dialect: "py" }) ?? { ...noSections, dialect: "py" as const };
+  const here = loadConfig(SECTIONS_FILE, { dialect: "py" }) ?? mergeFiles([], SECTIONS_FILE, "py");
   const asked = transfer.requests.flatMap(({ tool, names }) => (tool === "jk_init" ? names : []));
   const choice = chooseSections(transfer.sections, asked, here, isTaken);
   const contents = planContents(transfer, choice, options, host, loader);
@@ -132,7 +123,7 @@ function jailsShown({ entries }: Contents, jails: readonly ByteString[]): string
   const others = new Set(jails);
   const shown = new Set<ByteString>();
   for (const { type, source } of entries)
-    for (const above of type === "file" && source !== undefined ? prefixesOf(source) : [])
+    for (const above of type === "file" && source !== undefined ? pathsDownTo(source) : [])
       if (others.has(above)) shown.add(above);
   return [...shown].map((path) => `files of the jail ${display(path)} are copied`);
 }
@@ -181,7 +172,7 @@ function placeFor(
 ): { begun: boolean; problems: PopulateProblem[] } {
   try {
     using root = openSafeJail(jail, { create: true, dryRun: true, sync: false, unsafeStatus: 1 });
-    if (root === undefined || isEmpty(root)) return { begun: false, problems: [] };
+    if (root === undefined || isEmptyDirectory(root.fd)) return { begun: false, problems: [] };
     // Thousands of jails may have the same requests, and other users.
     const { imported, requests: there } = openManifest(root).content;
     if (imported === digest && isSame(there.filter(asksForFiles), requests))
@@ -193,21 +184,8 @@ function placeFor(
   return { begun: false, problems: [{ code: "path-exists", path: jail, message }] };
 }
 
-const isEmpty = (root: JailRoot): boolean =>
-  withFd(openAt(root.fd, ".", O_RDONLY | O_DIRECTORY), (fd) => readDirectory(fd, 1)).length === 0;
-
-const isSame = (one: readonly ManifestRequest[], other: readonly ManifestRequest[]): boolean => {
-  const text = (requests: readonly ManifestRequest[]) =>
-    JSON.stringify(
-      requests.map(({ tool, sections, operands, options }) => [
-        tool,
-        sections,
-        operands,
-        Object.entries(options).sort(),
-      ]),
-    );
-  return text(one) === text(other);
-};
+const isSame = (one: readonly ManifestRequest[], other: readonly ManifestRequest[]): boolean =>
+  one.map(keyOf).join("\n") === other.map(keyOf).join("\n");
 
 /** Shells of accounts that the new jail does not have. */
 function shellProblems(
@@ -227,7 +205,7 @@ function shellProblems(
 function homeProblems(accounts: readonly AccountChoice[], { planned, live }: Contents): PopulateProblem[] {
   const used = accounts.filter(({ state }) => state !== "absent").map(({ user }) => user);
   return used.flatMap(({ name, home }) => {
-    const above = prefixesOf(home);
+    const above = pathsDownTo(home);
     const inWay = above.find((path) => (planned.get(path)?.type ?? "directory") !== "directory");
     const shown = above.find((path) => live?.directories.includes(path));
     if (inWay === undefined && shown === undefined) return [];
@@ -243,18 +221,12 @@ function homeProblems(accounts: readonly AccountChoice[], { planned, live }: Con
 
 const MOST_LINKS = 40;
 
-/** The directories above a path, from the top, and the path itself. */
-function prefixesOf(path: ByteString): ByteString[] {
-  const parts = pathComponents(path);
-  return parts.map((_, index) => `/${parts.slice(0, index + 1).join("/")}`);
-}
-
 /** True if a path leads to a file of the plan, through its symbolic links. */
 function isPlanned(path: ByteString, { planned, live }: Contents, host: FileSystem): boolean {
   if (live !== undefined && host.stat(path) !== undefined) return true;
   let at = path;
   for (let links = 0; links < MOST_LINKS; links++) {
-    const link = prefixesOf(at).find((prefix) => planned.get(prefix)?.type === "symlink");
+    const link = pathsDownTo(at).find((prefix) => planned.get(prefix)?.type === "symlink");
     if (link === undefined) return planned.get(at)?.type === "file";
     at = linkTarget(link, planned.get(link)?.target ?? "") + at.slice(link.length);
   }

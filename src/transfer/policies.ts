@@ -1,32 +1,17 @@
-import { type ByteString, toBytes } from "../../ffi/bytes.ts";
+import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
-import { describeError } from "../cli/error.ts";
-import { type KeyTable, readKeys } from "../config/keys.ts";
+import type { KeyTable } from "../config/keys.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import type { IniSection } from "../config/model.ts";
-import { scanIni } from "../config/scan.ts";
 import { chrootshKeys } from "../config/schemas/chrootsh.ts";
 import { lshKeys } from "../config/schemas/lsh.ts";
-import { dropInName, dropInText } from "../config/write.ts";
+import { dropInName } from "../config/write.ts";
 import type { NamedKeys, TransferUser } from "./document.ts";
-import { knownKeys, sameKeys } from "./sections.ts";
+import { knownKeys, readDropIn, sameKeys } from "./sections.ts";
 
-const COMMENT = "Written by jailkit import; it came with a jail from another machine.";
-
-/** The text of a drop-in for a section of another machine, or why there is none. Pure. */
-function textOf({ name, keys }: NamedKeys, table: KeyTable): { text: ByteString } | { problem: string } {
-  const cannot = `section [${display(name)}] cannot be used`;
-  const strange = [...keys.keys()].find((key) => !Object.hasOwn(table, key));
-  if (strange !== undefined) return { problem: `${cannot}: it has an unknown key ${quoted(strange)}` };
-  try {
-    const text = dropInText({ name, values: Object.fromEntries(keys) }, "c", COMMENT);
-    const { problems } = readKeys(scanIni(toBytes(text), "", "c").sections[0], table);
-    const bad = problems.find(({ severity }) => severity === "error");
-    return bad === undefined ? { text } : { problem: `${cannot}: ${bad.message}` };
-  } catch (error) {
-    return { problem: `${cannot}: ${describeError(error)}` };
-  }
-}
+/** A section of another machine as a drop-in: see readDropIn. */
+const dropInOf = (section: NamedKeys, table: KeyTable, file = "") =>
+  readDropIn(section, table, { dialect: "c", file, shown: `[${display(section.name)}]` });
 
 type Problems = readonly { code: string; path: ByteString; message: string }[];
 
@@ -46,7 +31,7 @@ export function policyProblems(
     const shown = `section [${display(policy.name)}]`;
     const twice = seen.has(policy.name);
     seen.add(policy.name);
-    const made = textOf(policy, lshKeys);
+    const made = dropInOf(policy, lshKeys);
     if ("text" in made) left -= made.text.length;
     const message = twice
       ? `${shown} is twice in the file`
@@ -98,7 +83,7 @@ export function chooseSettings(
     const shown = `section [${display(name)}] of jk_chrootsh.ini`;
     const file = `${CONFIG_DIRECTORY}/jk_chrootsh.d/${dropInName(`/${name}`)}`;
     const mine = known.get(name);
-    const made = textOf(setting, chrootshKeys);
+    const made = dropInOf(setting, chrootshKeys, file);
     if (!own.has(name)) refuse(`${shown} is for none of the users in the file`);
     else if (twice) refuse(`${shown} is twice in the file`);
     else if ("problem" in made) refuse(made.problem);

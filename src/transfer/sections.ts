@@ -2,15 +2,15 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { toBytes } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
-import { type KeyTable, readKeys } from "../config/keys.ts";
+import { type KeyTable, readKeys, type SectionValues } from "../config/keys.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
-import type { IniFile, IniSection } from "../config/model.ts";
+import type { Dialect, IniFile, IniSection } from "../config/model.ts";
 import { scanIni } from "../config/scan.ts";
 import { initKeys } from "../config/schemas/init.ts";
 import { splitList } from "../config/values.ts";
 import { dropInName, dropInText } from "../config/write.ts";
 import type { Section } from "../profile/sections.ts";
-import type { TransferSection } from "./document.ts";
+import type { NamedKeys, TransferSection } from "./document.ts";
 
 /** The file of sections that every machine has. */
 export const SECTIONS_FILE = `${CONFIG_DIRECTORY}/jk_init.ini`;
@@ -91,7 +91,7 @@ export function chooseSections(
       continue;
     }
     const includer = here.sections.find((each) => includedBy(each).includes(name));
-    const made = makeDropIn(name, keys);
+    const made = makeDropIn({ name, keys });
     if (includer !== undefined)
       problems.push({
         code: "bad-section",
@@ -134,26 +134,44 @@ function withIncluded(
   return needed;
 }
 
-function makeDropIn(
-  name: ByteString,
-  keys: ReadonlyMap<ByteString, ByteString>,
-): { dropIn: DropIn; section: IniSection } | { problem: string } {
-  const cannot = `section ${quoted(name)} cannot be used`;
-  // Readers of ini files differ on these, and lists of sections are split at commas.
-  if (/[\s,[\]]/.test(name)) return { problem: `${cannot}: its name has a blank, a comma or a bracket` };
-  const strange = [...keys.keys()].find((key) => !Object.hasOwn(initKeys, key));
+const COMMENT = "Written by jailkit import; it came with a jail from another machine.";
+
+/**
+ * A section of another machine as a drop-in `file`: its text, and what is read from it; or why it cannot be used. `shown`:
+ * its name, for the message. Pure.
+ */
+export function readDropIn<Table extends KeyTable>(
+  { name, keys }: NamedKeys,
+  table: Table,
+  { dialect, file, shown }: { dialect: Dialect; file: ByteString; shown: string },
+): { text: ByteString; section: IniSection; values: SectionValues<Table> } | { problem: string } {
+  const cannot = `section ${shown} cannot be used`;
+  const strange = [...keys.keys()].find((key) => !Object.hasOwn(table, key));
   if (strange !== undefined) return { problem: `${cannot}: it has an unknown key ${quoted(strange)}` };
-  const file = `${CONFIG_DIRECTORY}/jk_init.d/${dropInName(`/${name}`)}`;
   try {
-    const comment = "Written by jailkit import; it came with a jail from another machine.";
-    const text = dropInText({ name, values: Object.fromEntries(keys) }, "py", comment);
-    const section = scanIni(toBytes(text), file, "py").sections.find((each) => each.name === name);
+    const text = dropInText({ name, values: Object.fromEntries(keys) }, dialect, COMMENT);
+    const section = scanIni(toBytes(text), file, dialect).sections.find((each) => each.name === name);
     if (section === undefined) return { problem: cannot };
-    const { problems, ...values } = readKeys(section, initKeys);
-    const bad = problems.find(({ severity }) => severity === "error");
+    const values = readKeys(section, table);
+    const bad = values.problems.find(({ severity }) => severity === "error");
     if (bad !== undefined) return { problem: `${cannot}: ${bad.message}` };
-    return { dropIn: { section: name, file, text, values }, section };
+    return { text, section, values };
   } catch (error) {
     return { problem: `${cannot}: ${describeError(error)}` };
   }
+}
+
+function makeDropIn({
+  name,
+  keys,
+}: NamedKeys): { dropIn: DropIn; section: IniSection } | { problem: string } {
+  const shown = quoted(name);
+  // Readers of ini files differ on these, and lists of sections are split at commas.
+  if (/[\s,[\]]/.test(name))
+    return { problem: `section ${shown} cannot be used: its name has a blank, a comma or a bracket` };
+  const file = `${CONFIG_DIRECTORY}/jk_init.d/${dropInName(`/${name}`)}`;
+  const read = readDropIn({ name, keys }, initKeys, { dialect: "py", file, shown });
+  if ("problem" in read) return read;
+  const { text, section, values } = read;
+  return { dropIn: { section: name, file, text, values }, section };
 }

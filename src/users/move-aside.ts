@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { withFd } from "../../ffi/files.ts";
-import { normalPath, pathComponents } from "../../ffi/paths.ts";
+import { normalPath, pathsDownTo } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { splitHome } from "../jail/accounts/separator.ts";
@@ -97,8 +97,7 @@ function moveAside(aside: Aside, { fromPath, to, toPath }: HomeMove, run: Accoun
  * stays in a directory which moves out from below its root can leave that root.
  */
 function isRootAbove(path: ByteString): boolean {
-  const names = pathComponents(path);
-  const above = names.map((_, index) => identify(AT_FDCWD, `/${names.slice(0, index + 1).join("/")}`));
+  const above = pathsDownTo(path).map((each) => identify(AT_FDCWD, each));
   const { groups, unexamined } = withFd(openProc(), (proc) => scanRoots(proc, ownRoot()));
   return (
     unexamined.length > 0 ||

@@ -1,7 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import * as C from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
-import { close, fstat, openAt, readDirectory, type Stat, sameFile, withFd } from "../../../ffi/files.ts";
+import { close, fstat, isEmptyDirectory, type Stat, sameFile } from "../../../ffi/files.ts";
 import { attachMount, cloneMountOf, limitMount } from "../../../ffi/mounts.ts";
 import { display } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
@@ -77,7 +76,7 @@ export function liveObstacle(root: JailRoot, path: ByteString): string | undefin
   try {
     if (directory.path !== path) return `${shown}: is a symbolic link`;
     if (!directory.trusted) return `${shown}: users other than root can change it`;
-    return isEmpty(directory.fd)
+    return isEmptyDirectory(directory.fd)
       ? undefined
       : `${shown}: has files of its own; the host's can be mounted only on an empty directory`;
   } finally {
@@ -85,13 +84,12 @@ export function liveObstacle(root: JailRoot, path: ByteString): string | undefin
   }
 }
 
-const isEmpty = (directory: number) =>
-  withFd(openAt(directory, ".", C.O_RDONLY | C.O_DIRECTORY), (fd) => readDirectory(fd, 1)).length === 0;
-
 /** True if a live jail has files of its own where one of the host's directories should be mounted. */
 export function hasFilesInPlace(root: JailRoot, path: ByteString): boolean {
   if (isSocketDirectory(path) || liveState(root, path) !== "missing") return false;
-  return answered(() => withDirectory(root, path, (at) => at.path === path && !isEmpty(at.fd))) ?? false;
+  return (
+    answered(() => withDirectory(root, path, (at) => at.path === path && !isEmptyDirectory(at.fd))) ?? false
+  );
 }
 
 /** Makes a mount of the host's directory read-only, nosuid, nodev and private, as mountLive does. */

@@ -77,7 +77,8 @@ export function changeManifest(manifest: Manifest, apply: Change): void {
   manifest.pending.push(apply);
 }
 
-const keyOf = ({ tool, sections, operands, options }: ManifestRequest) =>
+/** What two requests for the same have in common, as text: everything but the time. */
+export const keyOf = ({ tool, sections, operands, options }: ManifestRequest) =>
   JSON.stringify([tool, sections, operands, Object.entries(options).sort()]);
 
 /** Adds a request to the recipe; a repeated one keeps its place and gets the new time. */

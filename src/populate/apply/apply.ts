@@ -143,11 +143,8 @@ class PlanRun {
   private put(parent: Directory, entry: Entry, to: ByteString): Placement {
     if (entry.type === "file") {
       const spot = { root: this.root, parent, name: baseName(entry.path) };
-      const placement = this.linking ? this.putLink(spot, entry, to) : this.putPrepared(spot, entry);
-      const announce = () => this.announce(entry, to);
-      if (placement === undefined) return copyFile(spot, entry, announce);
-      if (!this.linking) announce();
-      return placement;
+      const placement = this.linking ? this.putLink(spot, entry, to) : this.putPrepared(spot, entry, to);
+      return placement ?? copyFile(spot, entry, () => this.announce(entry, to));
     }
     this.announce(entry, to);
     return this.make(parent, entry);
@@ -164,9 +161,11 @@ class PlanRun {
   }
 
   /** Undefined if the file must be copied. */
-  private putPrepared(spot: Spot, entry: Entry): Placement | undefined {
+  private putPrepared(spot: Spot, entry: Entry, to: ByteString): Placement | undefined {
     const fd = this.ahead?.take(entry);
-    return fd === undefined ? undefined : withFd(fd, () => linkNameless(spot, fd, this.root.top));
+    const placement = fd === undefined ? fd : withFd(fd, () => linkNameless(spot, fd, this.root.top));
+    if (placement !== undefined) this.announce(entry, to);
+    return placement;
   }
 
   /** Undefined if the file must be copied: a hard link is impossible, or would not be as planned. */

@@ -51,7 +51,7 @@ export function liveOf(value: ByteString, host: FileSystem, jail: ByteString): L
   const missing = named.find((path) => !isDirectory({ mode: host.lstat(path)?.mode ?? 0 }));
   if (missing !== undefined)
     throw new JailkitError("live-source", 1, `${display(missing)}: is no directory of this machine`);
-  for (const path of named) requireNoJailIn(path, jail);
+  requireNoJailIn(named, jail);
   const beside = BESIDE.filter(() => named.includes(USUAL));
   const links = named.includes(USUAL) ? systemLinks(host) : [];
   const apart = beside.filter((path) => isDirectory({ mode: host.lstat(path)?.mode ?? 0 }));
@@ -83,12 +83,14 @@ export function restoreLinks(root: JailRoot, live: readonly ByteString[]): ByteS
   );
 }
 
-function requireNoJailIn(path: ByteString, jail: ByteString): void {
+function requireNoJailIn(directories: readonly ByteString[], jail: ByteString): void {
   const jails = [jail, ...knownJails().map((known) => known.jail.path)];
-  const inside = jails.find((one) => below(one, path) !== undefined);
-  if (inside === undefined) return;
-  const what = `the jail ${display(inside)} is in it, and its files would be visible in ${display(jail)}`;
-  throw new JailkitError("live-source", 1, `--live: ${display(path)}: ${what}`);
+  for (const path of directories) {
+    const inside = jails.find((one) => below(one, path) !== undefined);
+    if (inside === undefined) continue;
+    const what = `the jail ${display(inside)} is in it, and its files would be visible in ${display(jail)}`;
+    throw new JailkitError("live-source", 1, `--live: ${display(path)}: ${what}`);
+  }
 }
 
 const mountIdOf = (path: ByteString) => withTree((tree) => statIfPresent(tree.fd, path.slice(1))?.mountId);
@@ -115,21 +117,34 @@ export function liveProblem(
 }
 
 /**
- * Makes a jail live: records the directories, mounts them, adds a line of fstab(5) for each, and creates the links. Each
- * step may be repeated. Throws JailkitError, SystemError.
+ * Shows directories of the host in a jail: records them under `key`, mounts those that exist, and adds a line of fstab(5)
+ * for each. Each step may be repeated. True if lines were added. Throws JailkitError, SystemError.
  */
-export function setUpLive(root: JailRoot, { directories, links }: Live, reporter: LineReporter): void {
+export function showInJail(
+  root: JailRoot,
+  key: "live" | "sockets",
+  directories: readonly ByteString[],
+  say: (line: ByteString) => void,
+): boolean {
   const manifest = openManifest(root);
-  const before = manifest.content.live ?? [];
+  const before = manifest.content[key] ?? [];
   if (directories.some((path) => !before.includes(path))) {
     changeManifest(manifest, (content) => {
-      content.live = [...new Set([...(content.live ?? []), ...directories])];
+      content[key] = [...new Set([...(content[key] ?? []), ...directories])];
     });
     saveManifest(manifest);
   }
   for (const path of directories)
-    if (mountLive(root, path)) reporter.say(`Mounting ${path} on ${root.path}${path}, read-only`);
-  if (addLiveLines(root.path, directories))
+    if (mountLive(root, path)) say(`Mounting ${path} on ${root.path}${path}, read-only`);
+  return addLiveLines(root.path, directories);
+}
+
+/**
+ * Makes a jail live: records the directories, mounts them, adds a line of fstab(5) for each, and creates the links. Each
+ * step may be repeated. Throws JailkitError, SystemError.
+ */
+export function setUpLive(root: JailRoot, { directories, links }: Live, reporter: LineReporter): void {
+  if (showInJail(root, "live", directories, (line) => reporter.say(line)))
     reporter.detail(`Adding the mounts of ${root.path} to /etc/fstab`);
   for (const { path, target } of links)
     if (putSymlink(root, path, target) === "created")

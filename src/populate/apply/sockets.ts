@@ -6,7 +6,7 @@ import { baseName } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError, problemFrom } from "../../cli/error.ts";
 import { openHostDirectory } from "../../jail/fs/host-source.ts";
-import { lackingMounts, mountLive, unmountLive } from "../../jail/fs/live-mounts.ts";
+import { lackingMounts, unmountLive } from "../../jail/fs/live-mounts.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { SOCKET_RULE, socketDirectory } from "../../jail/fs/socket-directory.ts";
 import { isLink, type JailRoot, withDirectory } from "../../jail/fs/walk.ts";
@@ -14,7 +14,7 @@ import { makeDirectories, putSymlink } from "../../jail/fs/write.ts";
 import { mountCommand } from "../../jail/record/live.ts";
 import { changeManifest, openManifest, saveManifest } from "../../jail/record/manifest.ts";
 import type { PopulateProblem } from "../entry.ts";
-import { addLiveLines, hasLiveLines, removeLiveLines } from "./live.ts";
+import { hasLiveLines, removeLiveLines, showInJail } from "./live.ts";
 
 /** The sockets that sections name, on this machine. */
 interface Sockets {
@@ -114,27 +114,14 @@ export function socketChanges(
   return { lacking, unused };
 }
 
-/**
- * Mounts directories with sockets of the host in a jail: records them, mounts those that exist, and adds a line of fstab(5)
- * for each. Each step may be repeated. Throws JailkitError, SystemError.
- */
+/** Shows directories with sockets of the host in a jail: see showInJail. Throws JailkitError, SystemError. */
 export function setUpSockets(
   root: JailRoot,
   directories: readonly ByteString[],
   say: (line: ByteString) => void,
 ): void {
   if (directories.length === 0) return;
-  const manifest = openManifest(root);
-  const before = manifest.content.sockets ?? [];
-  if (directories.some((path) => !before.includes(path))) {
-    changeManifest(manifest, (content) => {
-      content.sockets = [...new Set([...(content.sockets ?? []), ...directories])];
-    });
-    saveManifest(manifest);
-  }
-  for (const path of directories)
-    if (mountLive(root, path)) say(`Mounting ${path} on ${root.path}${path}, read-only`);
-  addLiveLines(root.path, directories);
+  showInJail(root, "sockets", directories, say);
   linkOldRun(root);
 }
 

@@ -39,33 +39,34 @@ class CopyThread {
   #next = 0;
   #root: JailRoot | undefined;
 
-  take({ copies, last, rootFd, path, sync, shared, most }: CopyOrder): void {
+  take(order: CopyOrder): void {
+    const { copies, last, rootFd, path, sync, shared } = order;
     const jobs = this.#jobs;
     jobs.push(...copies);
     this.#root ??= reopenJailRoot(rootFd, path, sync);
     const root = this.#root;
-    while (this.#next < jobs.length && Atomics.load(shared, PHASE) === PLANNING)
-      prepare(root, jobs, this.#next++, shared, most);
+    while (this.#next < jobs.length && Atomics.load(shared, PHASE) === PLANNING) {
+      const index = this.#next++;
+      prepare(root, jobs[index], index, order);
+    }
     if (!last) return;
     // The first thread begins at the other end.
     for (let index = jobs.length - 1; index >= this.#next && Atomics.load(shared, PHASE) !== STOPPED; index--)
-      prepare(root, jobs, index, shared, most);
+      prepare(root, jobs[index], index, order);
   }
 }
 
 /** Prepares a file, unless the first thread has begun it. */
 function prepare(
   root: JailRoot,
-  jobs: readonly FileJob[],
+  job: FileJob | undefined,
   index: number,
-  shared: CopyOrder["shared"],
-  most: number,
+  { shared, most }: Pick<CopyOrder, "shared" | "most">,
 ): void {
   for (let open = Atomics.load(shared, OPEN); open >= most; open = Atomics.load(shared, OPEN)) {
     if (Atomics.load(shared, PHASE) === STOPPED) return;
     Atomics.wait(shared, OPEN, open, 100);
   }
-  const job = jobs[index];
   const cell = FIRST + index;
   if (job === undefined || Atomics.compareExchange(shared, cell, FREE, TAKEN) !== FREE) return;
   let state = FAILED;

@@ -78,8 +78,6 @@ export const TRANSFER: readonly Mutant[] = [
     ["dropInName(`/${name}`)", "`${name}.ini`"],
   ]),
   ...within("policies.ts", "unit/transfer-sections.test.ts", [
-    ["if (strange !== undefined) return", "if (strange === null) return"],
-    ["return bad === undefined ? { text }", "return bad !== null ? { text }"],
     ["const message = twice", "const message = false"],
     ["own.has(policy.name)", "policy.name !== null"],
     ["if (!own.has(name))", "if (false)"],
@@ -102,7 +100,7 @@ export const TRANSFER: readonly Mutant[] = [
   ]),
   ...within("import-plan.ts", "attack/transfer.test.ts", [
     ["...(trusted ? [] : grants.map((what) => needsTrust(jail, what))),", ""],
-    ["root === undefined || isEmpty(root)", "true"],
+    ["root === undefined || isEmptyDirectory(root.fd)", "true"],
     ["imported === digest && isSame(", "isSame("],
     ["if (others.has(above)) shown.add(above);", ""],
     ["...homeProblems(accounts.choices, contents),", ""],
