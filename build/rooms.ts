@@ -38,7 +38,7 @@ const FOLDERS = Object.keys(ROOMS);
 export const rankOf = (file: string) => FOLDERS.findIndex((folder) => file.startsWith(`src/${folder}/`));
 
 /** The modules of others that src/ and ffi/ import. None of them is Node.js's, so that only ffi/ calls the system. */
-export const MODULES: readonly string[] = ["bun:ffi", "citty", "ini", "zod"];
+export const MODULES: readonly string[] = ["bun:ffi", "citty", "zod"];
 
 /** Modules that start too slowly for a login, and do not belong in a process with a capability. */
 export const NOT_ON_A_LOGIN = /^(?:node:|citty|zod|ini$)/;

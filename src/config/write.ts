@@ -1,4 +1,3 @@
-import * as ini from "ini";
 import { type ByteString, toBytes } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
@@ -46,14 +45,10 @@ function withSections(before: ByteString, added: readonly NewSection[], dialect:
   throw new JailkitError("config-write", 1, message);
 }
 
-/** The lines of keys. The library would put values with these characters in quotes, which no reader removes. */
+/** The lines of keys; withSections verifies that they read back. */
 const linesOf = (values: NewSection["values"]): ByteString =>
   Object.entries(values)
-    .map(([key, value]) =>
-      /[=#;["']/.test(`${value}`)
-        ? `${key} = ${value}\n`
-        : ini.encode({ [key]: value }, { whitespace: true, platform: "linux" }),
-    )
+    .map(([key, value]) => `${key} = ${value}\n`)
     .join("");
 
 function readsBack({ name, values }: NewSection, section: IniSection | undefined): boolean {
