@@ -1,11 +1,9 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { AT_FDCWD } from "../../ffi/constants.ts";
-import { statIfPresent } from "../../ffi/files.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { display } from "../cli/display.ts";
 import { answered, describeError, JailkitError, problemFrom } from "../cli/error.ts";
 import { BUSY } from "../cli/options.ts";
-import { loadConfig } from "../config/load.ts";
+import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
 import { type JailedUser, jailedUsers, namesOf, usersByJail } from "../jail/accounts/jailed-users.ts";
 import { knownServiceUsers } from "../jail/accounts/service-users.ts";
@@ -13,6 +11,7 @@ import { type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import { type JailLock, lockJail } from "../jail/record/jail-lock.ts";
 import { jailHint } from "../jail/record/named-jail.ts";
 import { type HostAccounts, hostAccounts } from "../system/host-accounts.ts";
+import { versionsOf } from "../system/host-files.ts";
 import { FindingList } from "./finding-list.ts";
 import { type FixOutcome, fixFindings } from "./fix/fix.ts";
 import { configFindings, notInJailFinding, userFindings } from "./host.ts";
@@ -114,12 +113,8 @@ interface HostState extends Pick<JailCheck, "accounts" | "servedSocket"> {
   readonly versions: string;
 }
 
-const HOST_FILES = ["passwd", "group", "jailkit/jk_socketd.ini", "jailkit/jk_socketd.d"];
-
-function hostVersions(): string {
-  const stats = HOST_FILES.map((name) => statIfPresent(AT_FDCWD, `/etc/${name}`));
-  return stats.map((stat) => `${stat?.ino} ${stat?.ctime}`).join("\n");
-}
+const SOCKETD = `${CONFIG_DIRECTORY}/jk_socketd`;
+const hostVersions = () => versionsOf(["/etc/passwd", "/etc/group", `${SOCKETD}.ini`, `${SOCKETD}.d`]);
 
 function hostState(): HostState {
   // They come first: what is changed while it is read is read again.

@@ -4,7 +4,6 @@ import { attempt } from "../../ffi/error.ts";
 import { readLink, statAt } from "../../ffi/files.ts";
 import { pathComponents } from "../../ffi/paths.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
-import type { Missing } from "../libraries/dependency.ts";
 import { nameFault } from "../system/account-name.ts";
 import { closeFirst } from "../system/exchange.ts";
 import type { LoginFacts } from "./facts.ts";
@@ -24,13 +23,6 @@ export function jailSideRemedy(jail: ByteString, user: ByteString): ByteString {
 /** Copies files of the host into a jail, with what they need. */
 export function copyRemedy(jail: ByteString, ...paths: readonly ByteString[]): ByteString {
   return `jk_cp -j ${shellWord(jail)} ${operands(...paths)}`;
-}
-
-/** The command that brings what a program in a jail lacks. */
-export function missingRemedy(jail: ByteString, { section, copy }: Missing): ByteString {
-  return section === undefined
-    ? copyRemedy(jail, ...copy)
-    : `jk_init -j ${shellWord(jail)} ${shellWord(section)}`;
 }
 
 /** A command that names a home, if only root can exchange that; else the step before it. */

@@ -9,7 +9,7 @@ import { accountOf, splitOf } from "../enter/facts.ts";
 import { gatherFacts } from "../enter/gather.ts";
 import { LIMITED_CONFIG_FILE } from "../enter/limited/limited.ts";
 import { loginEnvironment, shellArguments } from "../enter/login/start-shell.ts";
-import { missingRemedy } from "../enter/remedies.ts";
+import { copyRemedy } from "../enter/remedies.ts";
 import { LIMITED_SHELL } from "../enter/shell.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { splitHome } from "../jail/accounts/separator.ts";
@@ -150,9 +150,9 @@ function explainLibraries(report: LoginReport): void {
     // An earlier step has failed.
     if (program === undefined || command === undefined) continue;
     const stage = program === command.path && report.lshSection !== undefined ? LIMITED_SHELL : JK_CHROOTSH;
-    const ending = (missing: Missing) => ({
-      remedy: jail === undefined ? "install what is missing" : missingRemedy(jail, missing),
-      exitStatus: missing.atExec && stage === JK_CHROOTSH ? EXEC_FAILED : missing.exitStatus,
+    const ending = ({ copy, exitStatus, atExec }: Missing) => ({
+      remedy: jail === undefined ? "install what is missing" : copyRemedy(jail, ...copy),
+      exitStatus: atExec && stage === JK_CHROOTSH ? EXEC_FAILED : exitStatus,
     });
     report.steps.push(...librarySteps(stage, root, program, ending));
   }

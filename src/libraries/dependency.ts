@@ -57,8 +57,6 @@ export interface Missing {
   message: string;
   /** The paths to copy into the jail. */
   copy: readonly ByteString[];
-  /** The section to add instead: a script alone does not bring such an interpreter. */
-  section?: ByteString | undefined;
   /** The exit status of the program. */
   exitStatus: number;
   /** The kernel needs it: execve(2) fails. */

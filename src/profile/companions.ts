@@ -1,15 +1,12 @@
 import type { BasicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
-import { AT_FDCWD, S_IFMT, S_IFREG } from "../../ffi/constants.ts";
-import { statIfPresent } from "../../ffi/files.ts";
+import { S_IFMT, S_IFREG } from "../../ffi/constants.ts";
 import { baseName, parentOf } from "../../ffi/paths.ts";
 import { JailkitError } from "../cli/error.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
 import type { Loader } from "../libraries/closure.ts";
-import { type DependencyProblem, isLibraryName } from "../libraries/dependency.ts";
-import { STANDARD_PATH } from "../libraries/script.ts";
 import type { Want } from "../populate/entry.ts";
 import type { FileSystem } from "../populate/file-system.ts";
 import type { Companion, Companions } from "../populate/plan/companion.ts";
@@ -30,17 +27,6 @@ export function installedCompanions(
   loader: Pick<Loader, "libraryDirectories">,
 ): Companions {
   return installed.getOrInsertComputed(loader, () => createCompanions(readInstalled, host, loader));
-}
-
-/** The section with the interpreter that a script lacks, and its library. */
-export function interpreterCompanion(
-  companions: Companions,
-  { library }: DependencyProblem,
-): Companion | undefined {
-  if (isLibraryName(library)) return undefined;
-  const paths = library.includes("/") ? [library] : STANDARD_PATH.map((each) => `${each}/${library}`);
-  const path = paths.find((each) => statIfPresent(AT_FDCWD, each, true) !== undefined);
-  return path === undefined ? undefined : companions.ofInterpreter(path);
 }
 
 function readInstalled(): IniFile | undefined {

@@ -1,7 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { AT_FDCWD } from "../../ffi/constants.ts";
 import { attempt } from "../../ffi/error.ts";
-import { statIfPresent } from "../../ffi/files.ts";
 import { type GroupEntry, groupByGid, type PasswdEntry } from "./accounts.ts";
 import { ACCOUNT_FILE_LIMIT, groupEntry, passwdEntry } from "./flat-accounts.ts";
 import { hostText } from "./host-files.ts";
@@ -82,12 +80,6 @@ export function hostAccounts(): HostAccounts {
     groupByName: remembering(groups.byName, hostGroup),
     groupByGid: remembering(groups.byId, groupByGid),
   };
-}
-
-/** Changes whenever the host's passwd(5) or group(5) is replaced or written: then what was read of them is old. */
-export function accountFilesStamp(): string {
-  const stats = ["/etc/passwd", "/etc/group"].map((path) => statIfPresent(AT_FDCWD, path, true));
-  return stats.map((stat) => (stat === undefined ? "" : `${stat.ino} ${stat.size} ${stat.ctime}`)).join(" ");
 }
 
 /** Answers from `known`, else asks once. */

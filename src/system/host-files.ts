@@ -1,7 +1,7 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
-import { openAt, readDirectory, readFileIfPresent, withFd } from "../../ffi/files.ts";
+import { openAt, readDirectory, readFileIfPresent, statIfPresent, withFd } from "../../ffi/files.ts";
 
 const LARGEST_FILE = 1 << 20;
 
@@ -20,4 +20,10 @@ export function hostNames(path: ByteString): ByteString[] {
     if (isErrno(error, "ENOENT", "ENOTDIR")) return [];
     throw error;
   }
+}
+
+/** Changes whenever one of these files or directories is replaced or written: then what was read of them is old. */
+export function versionsOf(paths: readonly ByteString[]): string {
+  const stats = paths.map((path) => statIfPresent(AT_FDCWD, path, true));
+  return stats.map((stat) => (stat === undefined ? "" : `${stat.ino} ${stat.size} ${stat.ctime}`)).join("\n");
 }

@@ -11,7 +11,7 @@ import { createLoader } from "../libraries/closure.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import { countedProblems, isPassedOver } from "../populate/passed-over.ts";
 import { LineReporter, problemAt } from "../populate/reporter.ts";
-import { accountFilesStamp } from "../system/host-accounts.ts";
+import { versionsOf } from "../system/host-files.ts";
 import { HostMemory } from "./memory.ts";
 import { hasWork, jailReport, type UpdateOutcome, untouched } from "./report.ts";
 import type { UpdatedJailReport } from "./report-schema.ts";
@@ -56,7 +56,7 @@ function loginsOf(tool: string): UpdateContext["loginsOf"] {
   let stamp: string | undefined;
   let users: ReturnType<typeof usersByJail> = new Map();
   return (jail) => {
-    const now = accountFilesStamp();
+    const now = versionsOf(["/etc/passwd", "/etc/group"]);
     // Called under the lock of the jail: another tool may have changed the accounts while this one waited.
     if (now !== stamp) users = usersByJail(jailedUsers());
     stamp = now;

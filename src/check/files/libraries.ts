@@ -9,8 +9,10 @@ import { lookUp } from "../../jail/fs/look.ts";
 import { hostPath, type JailRoot, release, walk } from "../../jail/fs/walk.ts";
 import { createLoader, type Loader } from "../../libraries/closure.ts";
 import { type DependencyProblem, isLibraryName } from "../../libraries/dependency.ts";
+import { STANDARD_PATH } from "../../libraries/script.ts";
 import { fileSystemAt } from "../../populate/file-system.ts";
-import { installedCompanions, interpreterCompanion } from "../../profile/companions.ts";
+import type { Companion, Companions } from "../../populate/plan/companion.ts";
+import { installedCompanions } from "../../profile/companions.ts";
 import { onlyRootWrites } from "../../system/exchange.ts";
 import type { CheckFinding } from "../rules.ts";
 
@@ -76,6 +78,14 @@ function lacksToo(host: Loader, source: ByteString, problem: DependencyProblem):
   if (examine(host, source) !== undefined) return true;
   const name = baseName(problem.file);
   return host.problems().some((other) => other.library === problem.library && baseName(other.file) === name);
+}
+
+/** The section with the interpreter of a script and its library. */
+function interpreterCompanion(companions: Companions, { library }: DependencyProblem): Companion | undefined {
+  if (isLibraryName(library)) return undefined;
+  const paths = library.includes("/") ? [library] : STANDARD_PATH.map((each) => `${each}/${library}`);
+  const path = paths.find((each) => statIfPresent(AT_FDCWD, each, true) !== undefined);
+  return path === undefined ? undefined : companions.ofInterpreter(path);
 }
 
 function problemFinding(

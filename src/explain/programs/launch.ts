@@ -6,7 +6,7 @@ import { shellWord } from "../../cli/shell-word.ts";
 import { capabilityNames } from "../../enter/launch/capabilities.ts";
 import { type Launch, type LaunchRequest, launchChecks } from "../../enter/launch/checks.ts";
 import { warnOfLaunch } from "../../enter/launch/launch.ts";
-import { missingRemedy } from "../../enter/remedies.ts";
+import { copyRemedy } from "../../enter/remedies.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { hostPath } from "../../jail/fs/walk.ts";
 import type { Missing } from "../../libraries/dependency.ts";
@@ -61,9 +61,9 @@ function startSteps({ root, program, ids, kept }: Launch, callerUid: number): Re
     const remedy = `let it pass the directories above, none of them mounted noexec, and: ${command}`;
     steps.push(step("exec", "failed", `uid ${ids.uid} cannot execute ${program}`, remedy, EXEC_FAILED));
   }
-  const ending = (missing: Missing) => ({
-    remedy: missingRemedy(root.path, missing),
-    exitStatus: missing.atExec ? EXEC_FAILED : missing.exitStatus,
+  const ending = ({ copy, exitStatus, atExec }: Missing) => ({
+    remedy: copyRemedy(root.path, ...copy),
+    exitStatus: atExec ? EXEC_FAILED : exitStatus,
   });
   return [...steps, ...librarySteps(TOOL, root.path, program, ending)];
 }

@@ -3,7 +3,7 @@ import { environment } from "../../../ffi/guard.ts";
 import { withRightsOf } from "../../../ffi/rights.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { runChecks } from "../../enter/checks.ts";
-import { missingRemedy } from "../../enter/remedies.ts";
+import { copyRemedy } from "../../enter/remedies.ts";
 import { uchrootSettingsOf } from "../../enter/uchroot/facts.ts";
 import { type GatheredUchrootFacts, gatherUchroot } from "../../enter/uchroot/gather.ts";
 import { uchrootEnvironment } from "../../enter/uchroot/uchroot.ts";
@@ -42,7 +42,7 @@ function explainProgram(report: LoginReport, question: UchrootQuestion, facts: G
     report.steps.push(stepsOf(TOOL)("exec", "failed", message, remedy, EXEC_FAILED));
     return;
   }
-  const ending = (missing: Missing) => ({ remedy: missingRemedy(jail, missing), exitStatus: EXEC_FAILED });
+  const ending = ({ copy }: Missing) => ({ remedy: copyRemedy(jail, ...copy), exitStatus: EXEC_FAILED });
   const libraries = librarySteps(TOOL, jail, program, ending);
   report.steps.push(...libraries);
   if (libraries.some(({ outcome }) => outcome === "failed")) return;
