@@ -3,7 +3,7 @@ import { normalPath, pathComponents } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { isJailsOwn } from "../jail/accounts/home-place.ts";
-import { joinHome } from "../jail/accounts/separator.ts";
+import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { isPlainName, nameFault } from "../system/account-name.ts";
 import { JAILED_GROUP } from "../system/account-tools.ts";
 import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
@@ -165,7 +165,9 @@ function otherAccount(
     return `it has the uid ${here.uid} on this machine, and ${uid} in the file: change one, or use --without-users`;
   const wanted = joinHome(jail, home);
   if (here.home === wanted) return undefined;
-  const later = `jk_jailuser -j ${shellWord(jail)} ${operands(name)}`;
+  // Out of another jail first.
+  const out = splitHome(here.home) === undefined ? "" : `jk_jailuser --unjail --move ${operands(name)} && `;
+  const later = `${out}jk_jailuser -j ${shellWord(jail)} ${operands(name)}`;
   return `the account is on this machine already, with the home ${quoted(here.home)}, not ${quoted(wanted)}: use --without-users, and jail it afterwards: ${later}`;
 }
 

@@ -277,3 +277,17 @@ test("export says what it cannot describe", () => {
   expect(unrecorded).toMatchObject({ status: 1, stdout: "" });
   expect(unrecorded.stderr).toContain("jailkit adopt /srv/bare\n");
 });
+
+test.each([
+  ["another jail", ""],
+  ["the host", "jk_jailuser -n -m --unjail anna"],
+])("an account that lives in %s: what is printed takes it into the new jail", (_, leave) => {
+  sh(`jk_init -j ${JAIL} basicshell uidbasics; jk_addjailuser -s /bin/bash -j ${JAIL} anna`);
+  sh(`jailkit export -o ${FILE} ${JAIL}; ${leave}`);
+  const { status, stderr } = imported();
+  expect([status, stderr]).toEqual([1, expect.stringContaining("is on this machine already")]);
+  const [, without = "", remedy = "false"] = /use (--\S+), and jail it afterwards: (.*)$/m.exec(stderr) ?? [];
+  expect(imported(without).status).toBe(0);
+  m.must(["sh", "-ec", remedy], { stdin: "y\ny\n" });
+  expect(sh("getent passwd anna")).toContain(`${NEW}/./home/anna`);
+});
