@@ -23,7 +23,7 @@ import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
 import { createLoader } from "../libraries/closure.ts";
 import { wantedAccounts } from "../populate/apply/accounts.ts";
-import { liveOf } from "../populate/apply/live.ts";
+import { LIVE_SECTION, liveOf } from "../populate/apply/live.ts";
 import { readSockets } from "../populate/apply/sockets.ts";
 import { serveCopies } from "../populate/apply/threads.ts";
 import { fileSystemAt } from "../populate/file-system.ts";
@@ -39,8 +39,6 @@ const NAME = "jk_init";
 const UNSAFE = 3;
 const NO_FILE = 3;
 const UNKNOWN_SECTION = 4;
-// What every live jail needs besides the mounts.
-const LIVE_SECTION = "livebasics";
 
 function readIni(file: ByteString): IniFile | undefined {
   try {

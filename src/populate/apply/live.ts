@@ -2,6 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError, UsageError } from "../../cli/error.ts";
+import { shellWord } from "../../cli/shell-word.ts";
 import { hostMountsIn } from "../../jail/fs/host-mounts.ts";
 import { liveObstacle, mountLive } from "../../jail/fs/live-mounts.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
@@ -29,6 +30,9 @@ export interface Live {
   readonly directories: readonly ByteString[];
   readonly links: readonly { readonly path: ByteString; readonly target: ByteString }[];
 }
+
+/** The section with what a live jail needs besides /usr. */
+export const LIVE_SECTION = "livebasics";
 
 const USUAL = "/usr";
 const ALLOWED = /^\/(?:usr|usr\/local|opt|opt\/[^/]+)$/;
@@ -60,6 +64,12 @@ export function liveOf(value: ByteString, host: FileSystem, jail: ByteString): L
   const shown = (path: ByteString) =>
     all.some((other) => path.startsWith(`${other}/`) && mountIdOf(other) === mountIdOf(path));
   return { directories: all.filter((path) => !shown(path)), links };
+}
+
+/** The option of jk_init that makes a jail live as one with these directories is. */
+export function liveOption(live: readonly ByteString[]): ByteString {
+  const named = live.filter((path) => ALLOWED.test(path));
+  return named.length === 1 && named[0] === USUAL ? "--live" : `--live=${named.map(shellWord).join(",")}`;
 }
 
 /** The symbolic links of the host into /usr that a live jail has too. */
