@@ -25,6 +25,7 @@ import {
   readRegistry,
 } from "../jail/record/manifest.ts";
 import { type RecordError, readContent } from "../jail/record/record-file.ts";
+import { liveCopyProblem } from "../populate/live-copy.ts";
 import { asksForFiles, unfinishedMessage } from "../populate/record/requests.ts";
 import { hostAccounts } from "../system/host-accounts.ts";
 import { isInterrupted } from "../update/journal.ts";
@@ -170,6 +171,9 @@ function jailFacts(path: ByteString, world: World): JailFacts {
         remedy: update,
       };
     if (content.requests.some(asksForFiles)) return { ...facts, condition: "ready", reason: undefined };
+    const copy = liveCopyProblem(root, content);
+    if (copy !== undefined)
+      return { ...facts, condition: "unrecorded", reason: copy.message, remedy: copy.remedy };
     const remedy = `jailkit adopt ${shellWord(path)}`;
     const reason = "has no record of its contents: 'jailkit adopt' creates one";
     return { ...facts, condition: "unrecorded", reason, remedy };

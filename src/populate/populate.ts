@@ -74,7 +74,7 @@ export async function populate(
     reportPlan(plan, suggestions, json, reporter);
     const { openRecord } = await import("./record/record.ts");
     const { manifest, damage } = root === undefined ? {} : openRecord(root);
-    const notLive = root && liveProblem(root, request.live, recordedLive(root, manifest));
+    const notLive = root && liveProblem(root, request.live, recordedLive(root, manifest), manifest?.content);
     const obstacle = damage ?? notLive ?? obstacleTo(root, request, plan);
     if (obstacle !== undefined) reporter.fail(obstacle);
     const filled =

@@ -13,6 +13,7 @@ import { lackingProblem } from "../../jail/record/live.ts";
 import {
   changeManifest,
   knownJails,
+  type ManifestContent,
   openManifest,
   REGISTRY,
   saveManifest,
@@ -22,6 +23,7 @@ import { below, unescaped } from "../../system/mountinfo.ts";
 import { fstabField } from "../../system/mounts.ts";
 import type { PopulateProblem } from "../entry.ts";
 import { type FileSystem, fileSystemAt } from "../file-system.ts";
+import { liveCopyProblem } from "../live-copy.ts";
 import type { LineReporter } from "../reporter.ts";
 import { changeFstab, LARGEST_FSTAB } from "./proc.ts";
 
@@ -35,6 +37,8 @@ export interface Live {
 export const LIVE_SECTION = "livebasics";
 
 const USUAL = "/usr";
+const OTHER_WAY =
+  "create a new live jail, and take the users there with: jk_jailuser --unjail --move, and jk_jailuser --move";
 const ALLOWED = /^\/(?:usr|usr\/local|opt|opt\/[^/]+)$/;
 // On a host with a merged /usr these are symbolic links.
 const BESIDE = ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
@@ -118,12 +122,15 @@ export function liveProblem(
   root: JailRoot,
   live: Live | undefined,
   recorded: readonly ByteString[],
+  content: ManifestContent | undefined,
 ): PopulateProblem | undefined {
   const others = recorded.filter((path) => !live?.directories.includes(path));
   const lacking = lackingProblem(root, others);
   if (lacking !== undefined || live === undefined) return lacking;
   const what = live.directories.map((path) => liveObstacle(root, path)).find((each) => each !== undefined);
-  return what === undefined ? undefined : { code: "live-obstacle", path: root.path, message: what };
+  if (what === undefined) return undefined;
+  const copy = liveCopyProblem(root, content)?.message;
+  return { code: "live-obstacle", path: root.path, message: copy ?? `${what}; ${OTHER_WAY}` };
 }
 
 /**
