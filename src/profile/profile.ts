@@ -29,6 +29,9 @@ export interface Profile {
 
 const BUILT_IN = "jk_chrootsh has it built in (--copy-shell copies it)";
 
+/** Symbolic links into /proc/self/fd, as udev(7) creates them. */
+const PROC_LINKS = ["/dev/fd", "/dev/stdin", "/dev/stdout", "/dev/stderr"];
+
 /** The keys with paths, and how they are copied. Names in paths_w_owner and paths_w_setuid are not searched. */
 const LISTS = [
   ...(["paths", "libraries", "executables", "regularfiles", "directories"] as const).map(
@@ -99,6 +102,9 @@ function readSection(
   for (const pattern of values.emptydirs)
     wants.push({ ...common, pattern, written: pattern, kind: "empty-directory" });
   for (const pattern of values.devices) wants.push({ ...common, pattern, written: pattern, kind: "device" });
+  // Shells and scripts open these, and proc has their targets.
+  if (values.needProc)
+    for (const pattern of PROC_LINKS) wants.push({ ...common, pattern, written: "need_proc", kind: "link" });
   return { section, wants, notFound, warnings, namesFiles: namesFiles && !builtIn };
 }
 

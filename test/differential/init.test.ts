@@ -241,6 +241,12 @@ describe("sections", () => {
       }),
     );
     expect(m.exists(`${jail}/proc/self`)).toBe(underTest === "ours");
+    const links = expectedOf({
+      debian: [],
+      ours: ["fd", "stderr", "stdin", "stdout"],
+      difference: "proc-links",
+    });
+    expect(m.exists(`${jail}/dev`) ? m.list(`${jail}/dev`).sort() : []).toEqual(links);
     m.run(["umount", `${jail}/proc`]);
   });
 

@@ -25,6 +25,10 @@ export const initKeys = {
   sockets: listKey(
     "sockets of services of the host, below /run; the directory of each is mounted in the jail, read-only",
   ),
-  need_proc: { kind: "yesno", security: true, help: "1: mount /proc in the jail" },
+  need_proc: {
+    kind: "yesno",
+    security: true,
+    help: "1: mount /proc in the jail, with links such as /dev/fd",
+  },
   need_logsocket: { kind: "yesno", security: false, help: "1: jk_socketd serves dev/log of the jail" },
 } as const satisfies KeyTable;

@@ -169,6 +169,7 @@ export class Planner {
 
   /** Plans the target of a symbolic link, as the jail sees it. */
   private follow(entry: Entry, rules: CopyRules): void {
+    if (rules.linkAlone) return;
     const { target: text = "", path, source = path, because } = entry;
     const target = linkTarget(path, text);
     if (entry.untrusted !== undefined) {
