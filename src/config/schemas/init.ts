@@ -7,6 +7,9 @@ import { listKey } from "../values.ts";
  */
 export const LIBRARY_DIRECTORY = "$LIBDIR/";
 
+/** A directory of this name in a path means one for each language of the locales of the host. */
+export const LANGUAGE_DIRECTORY = "/$LANGUAGE/";
+
 /** Sections of jk_init.ini: a name for files that a jail can get. */
 export const initKeys = {
   comment: { kind: "text", security: false, help: "one line, which jk_init --list shows" },
