@@ -161,7 +161,9 @@ class Import {
 
   addAccounts(): void {
     using root = openNamedJail(this.plan.jail);
-    for (const choice of this.plan.accounts) {
+    // A home in that of another user is not created, nor is the other one above it by root.
+    const byHome = this.plan.accounts.toSorted((a, b) => (a.user.home < b.user.home ? -1 : 1));
+    for (const choice of byHome) {
       stopIfInterrupted("not all accounts are there; run this again");
       if (choice.state === "absent") continue;
       if (choice.state === "create") this.create(root, choice);

@@ -16,7 +16,7 @@ import {
 } from "../jail/fs/home-move.ts";
 import { requireStage } from "../jail/fs/place.ts";
 import { removeTree } from "../jail/fs/remove.ts";
-import { exchangeFindings, type Finding, nearestDirectory } from "../jail/fs/safety.ts";
+import { exchangeFindings, nearestDirectory } from "../jail/fs/safety.ts";
 import { hostPath, type JailRoot, release } from "../jail/fs/walk.ts";
 import { withHostAccounts } from "../jail/record/jail-lock.ts";
 import { type AccountChange, modifyAccount } from "../system/account-tools.ts";
@@ -25,6 +25,7 @@ import { processesOf } from "../system/processes.ts";
 import type { AccountRun } from "./account-run.ts";
 import { type HomeMove, moveWithoutCopy } from "./move-aside.ts";
 import type { GroupChange, JailingPlan } from "./plan.ts";
+import { refuseUnsafe } from "./safe-place.ts";
 
 /**
  * Throws JailkitError "unsafe-parent" if users other than root could exchange the old or the new home while root works on
@@ -32,27 +33,13 @@ import type { GroupChange, JailingPlan } from "./plan.ts";
  * exists.
  */
 export function requireSafeMove({ from, fromPath, to, toPath }: HomeMove, uid: number): void {
-  const findings = [
-    ...exchangeFindings(from, directoryOf(fromPath)),
-    ...exchangeFindings(to, directoryOf(toPath)),
-  ];
   const what = `${quoted(hostPath(from, fromPath))} is not moved to ${quoted(hostPath(to, toPath))}`;
-  refuseUnsafe(findings, what);
+  refuseUnsafe(from, exchangeFindings(from, directoryOf(fromPath)), what);
+  refuseUnsafe(to, exchangeFindings(to, directoryOf(toPath)), what);
   const parent = nearestDirectory(to, directoryOf(toPath));
   requireStage(to, parent);
   release(parent);
   requireMovable(from, fromPath, uid, to, toPath);
-}
-
-/** The same for a home that useradd(8) creates, by its name. */
-export function requireSafePlace(root: JailRoot, home: ByteString): void {
-  refuseUnsafe(exchangeFindings(root, directoryOf(home)), `${quoted(hostPath(root, home))} is not created`);
-}
-
-function refuseUnsafe([finding]: readonly Finding[], what: string): void {
-  if (finding === undefined) return;
-  const message = `${what}, because other users could exchange it meanwhile: ${finding.message}; fix it with: ${finding.remedy}`;
-  throw new JailkitError("unsafe-parent", 1, message);
 }
 
 function requireNoProcesses(user: PasswdEntry): void {

@@ -17,13 +17,13 @@ import { groupByGid, groupByName, type PasswdEntry, passwdByName, passwdByUid } 
 import { nextId, usualSkeleton } from "../system/login-defs.ts";
 import { passwordState } from "../system/shadow.ts";
 import { type Access, type AccessPlan, planAccess } from "./access.ts";
-import { requireSafePlace } from "./change-account.ts";
 import { requireGroup } from "./groups.ts";
 import { jailCommand } from "./jailing.ts";
 import { KEYS_FILE, planKeys, planSkeletonKeys } from "./keys.ts";
 import type { JailedAccount } from "./login-needs.ts";
 import { LIMITED_SHELL } from "./open-jail.ts";
 import { CHROOT_SHELL, planJailing } from "./plan.ts";
+import { requireSafePlace } from "./safe-place.ts";
 
 /** The group of accounts for which no other is named; it is created if it is missing. */
 export const DEFAULT_GROUP = "users";

@@ -1,11 +1,11 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { directoryOf, normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
-import { isJailsOwn } from "../jail/accounts/home-place.ts";
-import { splitHome } from "../jail/accounts/separator.ts";
+import { isJailsOwn, usualHome } from "../jail/accounts/home-place.ts";
+import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { lookUp } from "../jail/fs/look.ts";
-import { exchangeFindings } from "../jail/fs/safety.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
 import { requireWritable } from "../jail/fs/writable.ts";
 import { makeDirectories } from "../jail/fs/write.ts";
@@ -15,11 +15,11 @@ import type { PasswdEntry } from "../system/accounts.ts";
 import { type AccessPlan, planAccess, writeAccess } from "./access.ts";
 import { recall, rememberAccount } from "./account-record.ts";
 import type { AccountRun } from "./account-run.ts";
-import { requireSafePlace } from "./change-account.ts";
 import { homeFor, writeJailSide } from "./jail-side.ts";
 import { groupsOf, type JailingOptions, warnOfPolicy } from "./jailing.ts";
 import { planKeys, planSkeletonKeys } from "./keys.ts";
 import { LIMITED_SHELL } from "./open-jail.ts";
+import { requireSafePlace, unsafePlace } from "./safe-place.ts";
 
 /** A directory that does not exist: a new home has no keys. */
 const NO_SKELETON = "/nonexistent";
@@ -41,7 +41,8 @@ export function prepareJail(
   const isDirectorys = !isLocalUser(user.name);
   const lacksHome =
     livesIn(root, user, isDirectorys) && !isJailsOwn(home) && lookUp(root, home) === undefined;
-  const newHome = lacksHome && hasSafePlace(root, home, isDirectorys || access.keys.length > 0, run);
+  const newHome =
+    lacksHome && hasSafePlace(root, { user, home }, isDirectorys || access.keys.length > 0, run);
   const present = readJailAccounts(root).userByName(user.name)?.shell;
   const jailShell = shell ?? present ?? usualShell ?? LIMITED_SHELL;
   const place = { root, user, home };
@@ -70,14 +71,26 @@ export function prepareJail(
  * True if a home can be created safely. If not, throws JailkitError if the home is `needed`; otherwise warns, since lines of
  * an account can be corrected without one.
  */
-function hasSafePlace(root: JailRoot, home: ByteString, needed: boolean, run: AccountRun): boolean {
-  const [finding] = exchangeFindings(root, directoryOf(home));
-  if (finding === undefined) return true;
-  if (needed) requireSafePlace(root, home);
-  const why = `because other users could exchange it: ${finding.message}`;
-  const remedy = "first let root alone write the directories above it";
-  run.warn(`the home ${quoted(hostPath(root, home))} is not created, ${why}; ${remedy}`);
+function hasSafePlace(
+  root: JailRoot,
+  { user, home }: { user: PasswdEntry; home: ByteString },
+  needed: boolean,
+  run: AccountRun,
+): boolean {
+  const elsewhere = otherHome(user, root, home);
+  const why = unsafePlace(root, home, elsewhere);
+  if (why === undefined) return true;
+  if (needed) requireSafePlace(root, home, elsewhere);
+  run.warn(`the home ${quoted(hostPath(root, home))} is not created, ${why}`);
   return false;
+}
+
+/** How an account gets the usual home, where its own is in the home of another user. */
+function otherHome({ name }: PasswdEntry, { path }: JailRoot, home: ByteString): string {
+  const usual = usualHome(name);
+  if (!isLocalUser(name) || home === usual) return "give the account a home outside of it";
+  const give = `usermod -d ${shellWord(joinHome(path, usual))} ${operands(name)}`;
+  return `give the account another home: ${give} && jk_jailuser --jail-side-only -j ${shellWord(path)} ${operands(name)}`;
 }
 
 /** Whether an account lives in a jail, or only its directory can move it there. */

@@ -3,12 +3,13 @@ import * as C from "../../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../../ffi/error.ts";
 import { openAt, readDirectory, type Stat, statIfPresent, withFd } from "../../../ffi/files.ts";
 import { directoryOf, pathComponents } from "../../../ffi/paths.ts";
-import { display } from "../../cli/display.ts";
+import { display, quoted } from "../../cli/display.ts";
 import { describeError, JailkitError } from "../../cli/error.ts";
 import { octal } from "../../cli/octal.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { type AclReading, aclAt, removalCommand, showEntries, writersOf } from "../../system/acl.ts";
 import { toleratesGroup } from "../../system/exchange.ts";
+import { homeOwner } from "../../system/home-owner.ts";
 import { isOfKernel, isStrict } from "./strict.ts";
 import {
   type Ancestor,
@@ -265,7 +266,12 @@ function refuse(jail: ByteString, findings: readonly Finding[], exitStatus: numb
   const first = findings[0];
   if (first === undefined) return;
   const others = findings.length > 1 ? ` (and ${findings.length - 1} more, see: jk_check)` : "";
-  const message = `${display(jail)}: not a safe jail: ${first.message}; fix it with: ${first.remedy}${others}`;
+  const owner = first.rule === "owner" ? homeOwner(first.path) : undefined;
+  const advice =
+    owner === undefined
+      ? `fix it with: ${first.remedy}${others}`
+      : `it is in the home of ${quoted(owner)}: a jail must be elsewhere`;
+  const message = `${display(jail)}: not a safe jail: ${first.message}; ${advice}`;
   throw new JailkitError("unsafe-jail", exitStatus, message);
 }
 

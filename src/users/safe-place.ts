@@ -1,0 +1,55 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { directoryOf } from "../../ffi/paths.ts";
+import { quoted } from "../cli/display.ts";
+import { answered, JailkitError } from "../cli/error.ts";
+import { readJailAccounts } from "../jail/accounts/accounts.ts";
+import { exchangeFindings, type Finding } from "../jail/fs/safety.ts";
+import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
+import { homeOwner } from "../system/home-owner.ts";
+
+/** The advice for a home in the home of another user, unless there is a better one. */
+const ELSEWHERE = "choose a home outside of it";
+
+/** The account in whose home a directory is, on the host or in the jail. */
+function whoseHome(root: JailRoot, path: ByteString): ByteString | undefined {
+  const inJail = answered(() => readJailAccounts(root).users) ?? [];
+  return homeOwner(path, (uid) =>
+    inJail.flatMap(({ name, uid: its, home }) => (its === uid ? [{ name, home: hostPath(root, home) }] : [])),
+  );
+}
+
+/** Why a directory is not safe, and what to do: `elsewhere`, if it is in the home of another user. Printable. */
+function advice(root: JailRoot, { path, message, remedy }: Finding, elsewhere: string): string {
+  const name = whoseHome(root, path);
+  return name === undefined
+    ? `${message}; fix it with: ${remedy}`
+    : `${message}; it is in the home of ${quoted(name)}: ${elsewhere}`;
+}
+
+/** Throws JailkitError "unsafe-parent" if there is a finding, with advice. `root`: the jail of the home. */
+export function refuseUnsafe(
+  root: JailRoot,
+  [finding]: readonly Finding[],
+  what: string,
+  elsewhere = ELSEWHERE,
+): void {
+  if (finding === undefined) return;
+  const message = `${what}, because other users could exchange it meanwhile: ${advice(root, finding, elsewhere)}`;
+  throw new JailkitError("unsafe-parent", 1, message);
+}
+
+/** Why a home cannot be created safely, with advice; undefined if it can. `elsewhere`: if another user has the place. */
+export function unsafePlace(root: JailRoot, home: ByteString, elsewhere: string): string | undefined {
+  const [finding] = exchangeFindings(root, directoryOf(home));
+  return finding && `because other users could exchange it: ${advice(root, finding, elsewhere)}`;
+}
+
+/** Throws JailkitError "unsafe-parent" if users other than root could exchange a home while root creates it, by its name. */
+export function requireSafePlace(
+  root: JailRoot,
+  home: ByteString,
+  elsewhere = "name another home with -d",
+): void {
+  const what = `${quoted(hostPath(root, home))} is not created`;
+  refuseUnsafe(root, exchangeFindings(root, directoryOf(home)), what, elsewhere);
+}
