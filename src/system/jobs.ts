@@ -1,5 +1,4 @@
 import { type ByteString, fromBytes, toBytes } from "../../ffi/bytes.ts";
-import { attempt } from "../../ffi/error.ts";
 import { readInto } from "../../ffi/files.ts";
 import { endBySignal, holdingSignals, receivedSignal } from "../../ffi/interrupts.ts";
 import { UsageError } from "../cli/error.ts";
@@ -63,13 +62,12 @@ interface Answer<Result> {
   readonly signal: number | undefined;
 }
 
-/** A process that does one job at a time. */
-class WorkerProcess {
-  readonly #process: Bun.Subprocess<"pipe", "pipe", "ignore">;
-  readonly #lines: AsyncGenerator<ByteString>;
+type Worker = Bun.Subprocess<"pipe", "pipe", "ignore">;
 
-  constructor(tool: string, setup: unknown) {
-    this.#process = Bun.spawn(["/proc/self/exe", "--worker"], {
+/** Starts this executable again; undefined if that is not possible. */
+function spawnWorker(tool: string): Worker | undefined {
+  try {
+    return Bun.spawn(["/proc/self/exe", "--worker"], {
       argv0: tool,
       env: ENVIRONMENT,
       stdin: "pipe",
@@ -78,6 +76,19 @@ class WorkerProcess {
       // Signals of the terminal come to the first process alone, which passes them on.
       detached: true,
     });
+  } catch {
+    // An error of Bun's own.
+    return undefined;
+  }
+}
+
+/** A process that does one job at a time. */
+class WorkerProcess {
+  readonly #process: Worker;
+  readonly #lines: AsyncGenerator<ByteString>;
+
+  constructor(process: Worker, setup: unknown) {
+    this.#process = process;
     this.#lines = linesOf(this.#process.stdout);
     this.#send(setup);
   }
@@ -162,8 +173,10 @@ class JobRun<Setup, Job, Result> {
 
   #start(number: number): WorkerProcess | undefined {
     const { setup, tool } = this.#request;
-    const worker = attempt(() => new WorkerProcess(tool, setup(number)));
-    if (worker !== undefined) this.#workers.set(number, worker);
+    const process = spawnWorker(tool);
+    if (process === undefined) return undefined;
+    const worker = new WorkerProcess(process, setup(number));
+    this.#workers.set(number, worker);
     return worker;
   }
 
