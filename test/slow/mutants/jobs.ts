@@ -6,9 +6,15 @@ const within = (test: string, changes: readonly (readonly [from: string, to: str
   changes.map(([from, to]) => ({ file: "src/system/jobs.ts", from, to, test }));
 
 export const JOBS: readonly Mutant[] = [
+  {
+    file: "src/system/jobs.ts",
+    from: "Math.min(asked ?? navigator.hardwareConcurrency, jobs)",
+    to: "asked ?? navigator.hardwareConcurrency",
+    test: "e2e/workers.test.ts",
+    equivalent: "a process is started only when a job waits for it",
+  },
   ...within("e2e/workers.test.ts", [
     ["compiled && jobs > 1", "compiled && jobs > 9"],
-    ["Math.min(asked ?? navigator.hardwareConcurrency, jobs)", "asked ?? navigator.hardwareConcurrency"],
     ["asked ?? navigator.hardwareConcurrency", "navigator.hardwareConcurrency"],
     ["// An error of Bun's own.\n    return undefined;", 'throw new Error("no process");'],
     ["if (done === true) return undefined;", "if (done === true) return {} as Answer<Result>;"],
