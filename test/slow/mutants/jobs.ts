@@ -8,6 +8,13 @@ const within = (test: string, changes: readonly (readonly [from: string, to: str
 export const JOBS: readonly Mutant[] = [
   {
     file: "src/system/jobs.ts",
+    from: "for (const worker of this.#workers.values()) worker.kill(signal);",
+    to: "",
+    test: "e2e/parallel.test.ts",
+    title: "waits for its lock",
+  },
+  {
+    file: "src/system/jobs.ts",
     from: "Math.min(asked ?? navigator.hardwareConcurrency, jobs)",
     to: "asked ?? navigator.hardwareConcurrency",
     test: "e2e/workers.test.ts",
@@ -32,7 +39,6 @@ export const JOBS: readonly Mutant[] = [
     ["jobs < 1 || jobs > MOST_JOBS", "jobs < 1"],
     ["jobs < 1 || jobs > MOST_JOBS", "jobs > MOST_JOBS"],
     ["answer.signal !== undefined && receivedSignal() === undefined", "jobs.length < 0"],
-    ["for (const worker of this.#workers.values()) worker.kill(signal);", ""],
   ]),
   ...within("e2e/interrupts.test.ts", [["!this.#stopped && this.#next", "this.#next"]]),
   ...within("e2e/progress.test.ts", [
