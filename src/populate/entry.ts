@@ -16,8 +16,8 @@ export interface Want {
   readonly keepSetuid: boolean;
   /** Expand `pattern`, unless a file has this name. */
   readonly glob: boolean;
-  /** Anything, a device (or a symbolic link to one), or a directory without its content. */
-  readonly kind: "any" | "device" | "empty-directory";
+  /** Anything, a device (or a symbolic link to one), a directory without its content, or a symbolic link alone. */
+  readonly kind: "any" | "device" | "empty-directory" | "link";
 }
 
 /** KEEP_OWNER, KEEP_SETUID, both or none. */

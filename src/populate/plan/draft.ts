@@ -46,6 +46,8 @@ export interface CopyRules {
   readonly keeps: Keeps;
   /** Plan the dependencies of programs. Off for libraries, since their dependencies are planned already. */
   readonly withNeeds: boolean;
+  /** A symbolic link leads to what the jail has already. */
+  readonly linkAlone?: boolean;
 }
 
 /** A file of the host to plan, with the reason. */

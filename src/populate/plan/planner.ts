@@ -30,6 +30,10 @@ import { DEFAULT_DIRECTORY, sortNeeds } from "./untrusted.ts";
 
 const EXECUTABLE = 0o111;
 
+const IN_THE_WAY = "file-in-the-way";
+/** The codes of errors that stay those of the problem. */
+const OWN_CODES: ReadonlySet<string> = new Set(["untrusted-source", IN_THE_WAY]);
+
 /** The jail as it looks with these directories of the host mounted in it. */
 function liveFileSystem(jail: FileSystem, host: FileSystem, live: readonly ByteString[]): FileSystem {
   const of = (path: ByteString) => (isIn(live, path) ? host : jail);
@@ -81,8 +85,7 @@ export class Planner {
       const source: Source = { path, stat, rules, reason };
       return isDirectory(stat) ? this.placeTree(source) : this.placeLeaf(source, parent);
     } catch (error) {
-      const untrusted = error instanceof JailkitError && error.code === "untrusted-source";
-      const code = untrusted ? error.code : "cannot-place";
+      const code = error instanceof JailkitError && OWN_CODES.has(error.code) ? error.code : "cannot-place";
       return addProblem(draft, code, path, describeError(error), `${display(path)}: `);
     }
   }
@@ -96,6 +99,10 @@ export class Planner {
     // ".." is not a name: use the directory that it leads to.
     let inJail = last === ".." ? directory(path) : `${directory(parentOf(path))}/${last}`;
     let node = this.paths.at(inJail);
+    if (node?.planned === undefined && node !== undefined && !isDirectory(node.stat) && !isLink(node.stat)) {
+      const what = `is a directory on the host, and ${quoted(inJail)} a file in the jail, which stays`;
+      throw new JailkitError(IN_THE_WAY, 1, what);
+    }
     if (node !== undefined && !isDirectoryNode(node)) {
       // A symbolic link of the jail leads to the directory to fill (anything else throws here).
       inJail = directory(path);
@@ -169,6 +176,7 @@ export class Planner {
 
   /** Plans the target of a symbolic link, as the jail sees it. */
   private follow(entry: Entry, rules: CopyRules): void {
+    if (rules.linkAlone) return;
     const { target: text = "", path, source = path, because } = entry;
     const target = linkTarget(path, text);
     if (entry.untrusted !== undefined) {
