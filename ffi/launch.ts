@@ -13,7 +13,8 @@ interface Pipe {
   in: number;
 }
 
-function makePipe(): Pipe {
+/** pipe2(2); no program that is executed gets the descriptors. Throws SystemError. */
+export function makePipe(): Pipe {
   const ends = new Int32Array(2);
   // SAFETY: two ints.
   check(libc.pipe2(ends, O_CLOEXEC), "pipe2");

@@ -12,6 +12,7 @@ const libc = dlopen("libc.so.6", {
   posix_spawn: { args: [pointer, pointer, pointer, pointer, pointer, pointer], returns: i32 },
   posix_spawn_file_actions_init: { args: [pointer], returns: i32 },
   posix_spawn_file_actions_adddup2: { args: [pointer, i32, i32], returns: i32 },
+  posix_spawn_file_actions_addchdir_np: { args: [pointer, pointer], returns: i32 },
   posix_spawn_file_actions_destroy: { args: [pointer], returns: i32 },
   posix_spawnattr_init: { args: [pointer], returns: i32 },
   posix_spawnattr_setflags: { args: [pointer, u32], returns: i32 },
@@ -44,6 +45,8 @@ interface SpawnOptions {
   readonly blocked: bigint;
   /** The process leads a new session: setsid(2). */
   readonly newSession: boolean;
+  /** Its working directory; by default that of this process. */
+  readonly directory?: ByteString;
 }
 
 function must(result: number, call: string): void {
@@ -51,13 +54,18 @@ function must(result: number, call: string): void {
 }
 
 /** posix_spawn_file_actions_t; destroy it. */
-function createActions(descriptors: SpawnOptions["descriptors"]): Uint8Array {
+function createActions({ descriptors, directory }: SpawnOptions): Uint8Array {
   const actions = new Uint8Array(STRUCTURE);
   // SAFETY: larger than the structure.
   must(libc.posix_spawn_file_actions_init(actions), "posix_spawn_file_actions_init");
   // SAFETY: initialized above.
   for (const [from, to] of [[standardError, 2] as const, ...descriptors])
     must(libc.posix_spawn_file_actions_adddup2(actions, from, to), "posix_spawn_file_actions_adddup2");
+  if (directory !== undefined) {
+    // SAFETY: initialized above; glibc copies the string.
+    const result = libc.posix_spawn_file_actions_addchdir_np(actions, cString(directory));
+    must(result, "posix_spawn_file_actions_addchdir_np");
+  }
   return actions;
 }
 
@@ -84,7 +92,7 @@ function createAttributes({ blocked, newSession }: SpawnOptions): Uint8Array {
  */
 export function spawn(path: ByteString, argv: readonly ByteString[], options: SpawnOptions): number {
   const held: unknown[] = [];
-  const actions = createActions(options.descriptors);
+  const actions = createActions(options);
   const attributes = createAttributes(options);
   const [words, env] = [cStrings(argv, held), cStrings(options.env, held)];
   const pid = new Int32Array(1);

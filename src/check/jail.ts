@@ -9,6 +9,7 @@ import { emptiedMessage, isEmptied } from "../jail/record/emptied.ts";
 import { lackingProblem, lackingSockets, mountCommand } from "../jail/record/live.ts";
 import type { ManifestContent } from "../jail/record/manifest.ts";
 import { hasLiveLines, lackingLinks } from "../populate/apply/live.ts";
+import { liveCopyProblem } from "../populate/live-copy.ts";
 import { asksForFiles, unfinishedMessage } from "../populate/record/requests.ts";
 import type { HostAccounts } from "../system/host-accounts.ts";
 import { below } from "../system/mountinfo.ts";
@@ -164,6 +165,11 @@ function strangerFindings(
 /** The findings about a live jail: a directory that is not mounted, or in a peer group, or a link that is missing. */
 function liveFindings(root: JailRoot, content: ManifestContent | undefined): CheckFinding[] {
   const { live = [] } = content ?? {};
+  const copy = liveCopyProblem(root, content);
+  if (copy !== undefined) {
+    const { message, remedy } = copy;
+    return [{ rule: "live-mount", path: root.path, message, remedy, first: true }];
+  }
   const links = lackingLinks(root, live).map(({ path: jailPath, target }): CheckFinding => {
     const path = root.path + jailPath;
     const message = `${display(path)}: the symbolic link to ${display(target)} of this live jail is missing`;

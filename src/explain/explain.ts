@@ -19,6 +19,7 @@ import { emptiedMessage, isEmptied } from "../jail/record/emptied.ts";
 import { lackingProblem, lackingSockets } from "../jail/record/live.ts";
 import { openManifest } from "../jail/record/manifest.ts";
 import type { Missing } from "../libraries/dependency.ts";
+import { liveCopyProblem } from "../populate/live-copy.ts";
 import { groupByGid, passwdByName, passwdByUid } from "../system/accounts.ts";
 import { jobWarnings } from "../system/scheduled-jobs.ts";
 import { callBy, explainUser, orUnknown, type UserQuestion } from "./account.ts";
@@ -158,16 +159,23 @@ function explainLibraries(report: LoginReport): void {
   }
 }
 
-/** For root, who can read the record: says that nothing is left of the jail, before the checks that fail therefore. */
+/**
+ * For root, who can read the record: says that nothing is left of the jail, or that it is a copy of a live one, before the
+ * checks that fail therefore.
+ */
 function explainEmptied({ jail, steps }: LoginReport, onBehalf: boolean): void {
   if (jail === undefined || !onBehalf) return;
-  const emptied = answered(() => {
+  const warned = (name: string, message: string, remedy: string) =>
+    stepsOf(JK_CHROOTSH)(name, "warned", message, remedy);
+  const step = answered(() => {
     using root = openJailRoot(jail);
-    return isEmptied(root, openManifest(root).content);
+    const { content } = openManifest(root);
+    const copy = liveCopyProblem(root, content);
+    if (copy !== undefined) return warned("live-mount", copy.message, copy.remedy);
+    if (!isEmptied(root, content)) return undefined;
+    return warned("emptied", emptiedMessage(jail), `jk_update -j ${shellWord(jail)}`);
   });
-  if (emptied !== true) return;
-  const remedy = `jk_update -j ${shellWord(jail)}`;
-  const step = stepsOf(JK_CHROOTSH)("emptied", "warned", emptiedMessage(jail), remedy);
+  if (step === undefined) return;
   steps.splice(
     Math.max(
       0,

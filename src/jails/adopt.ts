@@ -23,6 +23,7 @@ import { isLibraryName } from "../libraries/dependency.ts";
 import { directoriesInFstab } from "../populate/apply/live.ts";
 import type { PopulateProblem, Want } from "../populate/entry.ts";
 import type { FileSystem } from "../populate/file-system.ts";
+import { liveCopyProblem } from "../populate/live-copy.ts";
 import { jailFileSystem } from "../populate/open-jail.ts";
 import { type Draft, isIn } from "../populate/plan/draft.ts";
 import { makePlan } from "../populate/plan/plan.ts";
@@ -58,13 +59,24 @@ interface AdoptSources {
   readonly configfile: ByteString | undefined;
 }
 
-/** Finds out what a jail consists of, without changing anything. Throws JailkitError if the jail has a record. */
-export function examineJail(root: JailRoot, sources: AdoptSources, again: boolean): Adoption {
-  const { host, loader, ini, configfile } = sources;
-  if (!again && openManifest(root).content.requests.some(asksForFiles)) {
+/** Throws JailkitError if a jail has a record, or is a copy of a live one, whose programs nobody should record. */
+function requireNoRecord(root: JailRoot): void {
+  const { content } = openManifest(root);
+  if (content.requests.some(asksForFiles)) {
     const message = `${display(root.path)}: already has a record; use --force to start over`;
     throw new JailkitError("recorded", 1, message);
   }
+  const copy = liveCopyProblem(root, content);
+  if (copy === undefined) return;
+  const message = `${copy.message}; use --force to record it as it is`;
+  throw new JailkitError(copy.code, 1, message, undefined, copy.remedy);
+}
+
+/** Finds out what a jail consists of, without changing anything. Throws JailkitError if the jail has a record. */
+export function examineJail(root: JailRoot, sources: AdoptSources, again: boolean): Adoption {
+  const { host, loader, ini, configfile } = sources;
+  // With --force, a damaged record is replaced.
+  if (!again) requireNoRecord(root);
   const { matched, problems } = matchJail(root);
   const byPath = new Map(matched.map((file) => [file.path, file]));
   const copies = matched.filter(({ stat }) => isRegular(stat));

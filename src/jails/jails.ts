@@ -4,13 +4,14 @@ import { SystemError } from "../../ffi/error.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { plainPath } from "../../ffi/paths.ts";
 import { display, jsonText } from "../cli/display.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
+import { answered, describeError, JailkitError } from "../cli/error.ts";
 import { jsonTextOrNull } from "../cli/report.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { table } from "../cli/table.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { type JailedUser, jailedUsers, namesOf, usersByJail } from "../jail/accounts/jailed-users.ts";
 import { knownServiceUsers } from "../jail/accounts/service-users.ts";
-import { withOneTree } from "../jail/fs/look.ts";
+import { withOneTree, withTree } from "../jail/fs/look.ts";
 import { jailFindings } from "../jail/fs/safety.ts";
 import { isDirectory, openJailRoot } from "../jail/fs/walk.ts";
 import { emptiedMessage, isEmptied } from "../jail/record/emptied.ts";
@@ -20,12 +21,15 @@ import {
   knownJails,
   type ManifestContent,
   openManifest,
+  REGISTRY,
   readRegistry,
 } from "../jail/record/manifest.ts";
-import type { RecordError } from "../jail/record/record-file.ts";
+import { type RecordError, readContent } from "../jail/record/record-file.ts";
+import { liveCopyProblem } from "../populate/live-copy.ts";
 import { asksForFiles, unfinishedMessage } from "../populate/record/requests.ts";
 import { hostAccounts } from "../system/host-accounts.ts";
 import { isInterrupted } from "../update/journal.ts";
+import { missingJail } from "./missing.ts";
 import type { DamagedReport, JailCondition, ListReport } from "./report-schema.ts";
 
 interface JailFacts {
@@ -39,6 +43,8 @@ interface JailFacts {
   readonly sockets: readonly ByteString[];
   /** Why its condition is not ready, printable. */
   readonly reason: string | undefined;
+  /** The command that makes it ready, if there is one. */
+  readonly remedy: string | undefined;
   readonly users: readonly JailedUser[];
   /** Why it may have more users, printable. */
   readonly moreUsers: string | undefined;
@@ -92,7 +98,7 @@ class World {
   readonly accounts = hostAccounts();
   readonly #byJail = usersByJail(this.users);
   #ids: ReadonlyMap<ByteString, ByteString> | undefined;
-  #known: ReadonlySet<ByteString> | undefined;
+  #sections: ReturnType<typeof jailSections> | undefined;
 
   usersOf(jail: ByteString): readonly JailedUser[] {
     return this.#byJail.get(jail) ?? [];
@@ -104,10 +110,22 @@ class World {
     return this.#ids.get(jail);
   }
 
-  isKnown(jail: ByteString): boolean {
-    this.#known ??= new Set(allKnownJails(this.users).paths);
-    return this.#known.has(jail);
+  /** The config files with a section for a jail. */
+  filesWith(jail: ByteString): readonly ByteString[] {
+    this.#sections ??= jailSections();
+    return [...new Set(this.#sections.flatMap((one) => (one.jail === jail ? [one.file] : [])))];
   }
+}
+
+/** What the records and settings say about a jail whose directory is missing. */
+function missingFacts(path: ByteString, world: World) {
+  const id = world.idOf(path);
+  const content =
+    id === undefined ? undefined : withTree((tree) => answered(() => readContent(tree, REGISTRY, id)));
+  const [users, files] = [world.usersOf(path).map(({ name }) => name), world.filesWith(path)];
+  if (id === undefined && users.length + files.length === 0)
+    return { id, reason: `${display(path)} does not exist, and is not a known jail` };
+  return { id, ...(content && recordedFacts(content)), ...missingJail({ path, content, users, files }) };
 }
 
 /** What is known about a jail, without reading its files. */
@@ -115,15 +133,13 @@ function jailFacts(path: ByteString, world: World): JailFacts {
   const users = world.usersOf(path);
   const nothing = {
     ...{ path, users, moreUsers: undefined, id: undefined, sections: [], files: [] },
-    ...{ lastRequest: undefined, entries: 0, live: [], sockets: [] },
+    ...{ lastRequest: undefined, entries: 0, live: [], sockets: [], remedy: undefined },
   };
   const stat = statIfPresent(AT_FDCWD, path);
-  if (stat === undefined || !isDirectory(stat)) {
-    const id = world.idOf(path);
-    const known = id !== undefined || world.isKnown(path);
-    const missing = known ? "is missing" : "does not exist, and is not a known jail";
-    const reason = `${display(path)} ${stat === undefined ? missing : "is not a directory"}`;
-    return { ...nothing, id, condition: "missing", reason };
+  if (stat === undefined) return { ...nothing, ...missingFacts(path, world), condition: "missing" };
+  if (!isDirectory(stat)) {
+    const reason = `${display(path)} is not a directory`;
+    return { ...nothing, id: world.idOf(path), condition: "missing", reason };
   }
   try {
     using root = openJailRoot(path);
@@ -138,20 +154,29 @@ function jailFacts(path: ByteString, world: World): JailFacts {
       id: recorded ? id : undefined,
     };
     const unsafe = jailFindings(root)[0];
-    if (unsafe !== undefined) return { ...facts, condition: "unsafe", reason: unsafe.message };
-    if (isEmptied(root, content)) return { ...facts, condition: "emptied", reason: emptiedMessage(path) };
+    if (unsafe !== undefined)
+      return { ...facts, condition: "unsafe", reason: unsafe.message, remedy: unsafe.remedy };
+    const update = `jk_update -j ${shellWord(path)}`;
+    if (isEmptied(root, content))
+      return { ...facts, condition: "emptied", reason: emptiedMessage(path), remedy: update };
     const lacking = lackingProblem(root, content.live) ?? lackingSockets(root, content.sockets);
-    if (lacking !== undefined) return { ...facts, condition: "unmounted", reason: lacking.message };
-    if (isInterrupted(id)) {
-      const reason = "an update was interrupted: run jk_update again";
-      return { ...facts, condition: "incomplete", reason };
-    }
-    const unfinished = unfinishedMessage(content);
+    if (lacking !== undefined)
+      return { ...facts, condition: "unmounted", reason: lacking.message, remedy: lacking.remedy };
+    const unfinished = isInterrupted(id) ? "an update was interrupted" : unfinishedMessage(content);
     if (unfinished !== undefined)
-      return { ...facts, condition: "incomplete", reason: `${unfinished}: run jk_update` };
+      return {
+        ...facts,
+        condition: "incomplete",
+        reason: `${display(path)}: ${unfinished}: run ${update}`,
+        remedy: update,
+      };
     if (content.requests.some(asksForFiles)) return { ...facts, condition: "ready", reason: undefined };
+    const copy = liveCopyProblem(root, content);
+    if (copy !== undefined)
+      return { ...facts, condition: "unrecorded", reason: copy.message, remedy: copy.remedy };
+    const remedy = `jailkit adopt ${shellWord(path)}`;
     const reason = "has no record of its contents: 'jailkit adopt' creates one";
-    return { ...facts, condition: "unrecorded", reason };
+    return { ...facts, condition: "unrecorded", reason, remedy };
   } catch (error) {
     if (!(error instanceof JailkitError) && !(error instanceof SystemError)) throw error;
     return { ...nothing, condition: "unreadable", reason: describeError(error) };
@@ -196,6 +221,7 @@ export function listReport({ jails, damaged }: JailList): ListReport {
       record: jail.id ?? null,
       state: jail.condition,
       reason: jsonTextOrNull(jail.reason),
+      remedy: jsonTextOrNull(jail.remedy),
       users: jail.users.map(({ name, home, shell }) => ({
         name: jsonText(name),
         home: jsonText(home),

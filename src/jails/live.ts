@@ -10,6 +10,7 @@ import { knownJails, openManifest } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import { addLiveLines, restoreLinks } from "../populate/apply/live.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
+import { liveCopyProblem } from "../populate/live-copy.ts";
 
 /** A directory of a live jail after `jailkit mount` or `jailkit unmount`. */
 export interface LiveMount {
@@ -111,10 +112,12 @@ function inLiveJail(
     using _lock = lockJail(jail, { ...options, changes: !options.dryRun });
     using root = openNamedJail(jail);
     requireSafeJail(root, 1);
-    const mounts = mountsOf(openManifest(root).content);
+    const { content } = openManifest(root);
+    const mounts = mountsOf(content);
     if (mounts.length > 0) return act(root, mounts);
-    const message = `${display(jail)}: is not a live jail, and has no sockets of the host; 'jk_init --live' makes a live one`;
-    return { jail, mounts: [], problems: [{ code: "not-live", path: jail, message }] };
+    const copy = liveCopyProblem(root, content)?.message;
+    const not = `${display(jail)}: is not a live jail, and has no sockets of the host; 'jk_init --live' makes a live one`;
+    return { jail, mounts: [], problems: [{ code: "not-live", path: jail, message: copy ?? not }] };
   } catch (error) {
     return { jail, mounts: [], problems: [problemFrom(error, "failed", jail)] };
   }

@@ -21,6 +21,9 @@ const listedJailSchema = z.strictObject({
       '"unsafe": users other than root can change what they must not; "unmounted": a directory of the host that should be mounted in it is not; "incomplete": a run that fills or updates it was stopped; "unrecorded": it has no record; "emptied": somebody removed its contents, but not its directory and record; "missing": its directory is missing.',
     ),
   reason: textOrNull.describe("The reason if it is not ready."),
+  remedy: textOrNull.describe(
+    "The command that makes it ready, for a shell; null if there is no single one.",
+  ),
   users: z
     .array(z.strictObject({ name: z.string(), home: z.string(), shell: z.string() }))
     .describe("Accounts that live in it."),

@@ -19,7 +19,7 @@ import { type Applied, type ApplyOptions, applyPlan } from "./apply/apply.ts";
 import { ALL_FILES, addExtras } from "./apply/extras.ts";
 import { foreseeLink, LINKS_SHARE, notLinkedWarning } from "./apply/link.ts";
 import { liveDirectories, liveProblem, setUpLive } from "./apply/live.ts";
-import { removeSockets } from "./apply/sockets.ts";
+import { OBSTACLE, removeSockets } from "./apply/sockets.ts";
 import type { Entry, Plan, PopulateProblem } from "./entry.ts";
 import { emptyFileSystem, type FileSystem } from "./file-system.ts";
 import { obstacleTo } from "./obstacle.ts";
@@ -74,7 +74,7 @@ export async function populate(
     reportPlan(plan, suggestions, json, reporter);
     const { openRecord } = await import("./record/record.ts");
     const { manifest, damage } = root === undefined ? {} : openRecord(root);
-    const notLive = root && liveProblem(root, request.live, recordedLive(root, manifest));
+    const notLive = root && liveProblem(root, request.live, recordedLive(root, manifest), manifest?.content);
     const obstacle = damage ?? notLive ?? obstacleTo(root, request, plan);
     if (obstacle !== undefined) reporter.fail(obstacle);
     const filled =
@@ -184,7 +184,11 @@ async function fillJail(
   try {
     // Recorded also after a failure, so that the next run continues.
     const { recordJail } = await import("./record/record.ts");
-    const done = { ...request, asked: copiedOf(request, plan, applied) };
+    const shown = extras.some(({ code }) => code === OBSTACLE)
+      ? openManifest(root).content.sockets
+      : request.sockets;
+    const asked = copiedOf(request, plan, applied).filter((name) => !isRefused(request, name, shown ?? []));
+    const done = { ...request, asked };
     recordJail(manifest ?? openManifest(root), done, options.hardlink, applied);
   } catch (error) {
     if (!applied.stopped && !extras.some(endsRun)) {
@@ -196,6 +200,16 @@ async function fillJail(
     }
   }
   return { present: applied.present, problems };
+}
+
+/** True for a section that asks for sockets alone, none of which is shown in the jail: each update would try it again. */
+function isRefused(
+  { onlySockets }: PopulateRequest,
+  name: ByteString,
+  shown: readonly ByteString[],
+): boolean {
+  const directories = onlySockets?.get(name);
+  return directories !== undefined && !directories.some((path) => shown.includes(path));
 }
 
 /** Begins the record of an emptied jail anew. Returns the problem if it cannot be written. */

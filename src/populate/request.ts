@@ -18,6 +18,8 @@ export interface PopulateRequest {
   readonly accounts?: WantedAccounts;
   /** The directories of the host that are mounted for sockets. */
   readonly sockets?: readonly ByteString[];
+  /** For sections that ask for nothing but sockets: those of the directories that are theirs, none if all are refused. */
+  readonly onlySockets?: ReadonlyMap<ByteString, readonly ByteString[]>;
   readonly needProc: boolean;
   readonly needLogsocket: boolean;
   /** Make the jail live. */

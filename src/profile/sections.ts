@@ -71,6 +71,18 @@ function valuesOf(ini: IniFile, section: IniSection, warnings: string[]): Sectio
   return values;
 }
 
+const NOT_ITS_OWN = new Set(["sockets", "includesections"]);
+
+/** The sockets of a section that asks for nothing else, neither itself nor the sections that it includes. */
+export function onlySockets(ini: IniFile, name: ByteString): readonly ByteString[] {
+  const all = selectSections(ini, [name]).sections.map(({ values }) => values);
+  const asksFor = (value: unknown) => (Array.isArray(value) ? value.length > 0 : value === true);
+  const asksForMore = all.some((values) =>
+    Object.entries(values).some(([key, value]) => !NOT_ITS_OWN.has(key) && asksFor(value)),
+  );
+  return asksForMore ? [] : all.flatMap(({ sockets }) => sockets);
+}
+
 /** The sections of a file as `jk_init --list` shows them: name and comment, sorted by name. */
 export function listSections(ini: IniFile): { name: ByteString; comment: ByteString | undefined }[] {
   return ini.sections

@@ -1,6 +1,10 @@
-import type { ByteString } from "../../ffi/bytes.ts";
-import { AT_FDCWD, S_IFMT, S_IFREG } from "../../ffi/constants.ts";
-import { statIfPresent } from "../../ffi/files.ts";
+import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
+import { AT_FDCWD, O_RDONLY, S_IFMT, S_IFREG, SIGKILL } from "../../ffi/constants.ts";
+import { EPOLLIN, pollTwo } from "../../ffi/events.ts";
+import { close, openAt, readInto, statIfPresent, withFd } from "../../ffi/files.ts";
+import { makePipe } from "../../ffi/launch.ts";
+import { libc } from "../../ffi/libc.ts";
+import { spawn, waitFor } from "../../ffi/spawn.ts";
 import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 
@@ -19,45 +23,64 @@ export function findProgram(name: ByteString): ByteString | undefined {
 
 /**
  * Runs a program to its end: by absolute path, with an argument array (without argv[0]) and an environment of
- * PATH, LC_ALL=C and `env`; no shell. Its standard input is empty, and it has a session of its own, without a terminal. The
- * arguments are UTF-8. It is killed after about `mostOutput` bytes of output (`cutOff`). The status is 128 if a signal ended
- * it.
+ * PATH, LC_ALL=C and `env`; no shell. Its standard input is empty, its directory is `/`, and it has a session of its own,
+ * without a terminal. It is killed after about `mostOutput` bytes of output (`cutOff`). The status is 128 plus the number of
+ * the signal if one ended it.
  */
 export function runProgram(
   path: ByteString,
   programArguments: readonly ByteString[],
-  env: Readonly<Record<string, string>> = {},
-  mostOutput?: number,
+  env: Readonly<Record<string, ByteString>> = {},
+  mostOutput = Number.POSITIVE_INFINITY,
 ) {
-  const asText = (text: ByteString) => {
-    const decoded = Buffer.from(text, "latin1").toString("utf8");
-    // Bun passes arguments as UTF-8, and would change others.
-    if (Buffer.from(decoded, "utf8").toString("latin1") !== text) {
-      throw new JailkitError("not-utf8", 1, `${display(path)}: an argument is not valid UTF-8`);
-    }
-    return decoded;
-  };
-  const words = [path, ...programArguments].map(asText);
-  let result: Bun.SyncSubprocess<"pipe", "pipe">;
+  // Not Bun.spawn: it passes arguments as UTF-8, and changes others.
+  const streams = [makePipe(), makePipe()] as const;
+  const [stdout, stderr] = streams;
+  let pid: number;
   try {
-    result = Bun.spawnSync(words, {
-      env: { ...ENVIRONMENT, ...env },
-      cwd: "/",
-      stdin: "ignore",
-      stdout: "pipe",
-      stderr: "pipe",
-      killSignal: "SIGKILL",
-      // Signals of the terminal come to this process alone.
-      detached: true,
-      ...(mostOutput === undefined ? {} : { maxBuffer: mostOutput }),
-    });
+    pid = withFd(openAt(AT_FDCWD, "/dev/null", O_RDONLY), (nothing) =>
+      spawn(path, [path, ...programArguments], {
+        env: Object.entries({ ...ENVIRONMENT, ...env }).map(([name, value]) => `${name}=${value}`),
+        descriptors: [
+          [nothing, 0],
+          [stdout.in, 1],
+          [stderr.in, 2],
+        ],
+        blocked: 0n,
+        // Signals of the terminal come to this process alone.
+        newSession: true,
+        directory: "/",
+      }),
+    );
   } catch (error) {
+    for (const { out } of streams) close(out);
     throw new JailkitError("cannot-run", 1, `${display(path)}: cannot be started: ${describeError(error)}`);
+  } finally {
+    for (const stream of streams) close(stream.in);
   }
-  return {
-    status: result.exitCode ?? 128,
-    stdout: Buffer.from(result.stdout).toString("latin1"),
-    stderr: Buffer.from(result.stderr).toString("latin1"),
-    cutOff: result.exitedDueToMaxBuffer === true,
-  };
+  const { texts, cutOff } = readBoth(stdout.out, stderr.out, mostOutput);
+  if (cutOff) libc.kill(pid, SIGKILL);
+  for (const { out } of streams) close(out);
+  const status = waitFor(pid) ?? 0;
+  return { status, stdout: texts[0], stderr: texts[1], cutOff };
+}
+
+/** Reads two pipes to their ends, or until they had more than `most` bytes. */
+function readBoth(first: number, second: number, most: number) {
+  const texts: [ByteString, ByteString] = ["", ""];
+  const fds: [number, number] = [first, second];
+  const buffer = new Uint8Array(1 << 16);
+  let bytes = 0;
+  // poll(2) passes over -1.
+  while (Math.max(...fds) >= 0 && bytes <= most) {
+    const ready = pollTwo({ fd: fds[0], events: EPOLLIN }, { fd: fds[1], events: EPOLLIN }, -1);
+    for (const i of [0, 1] as const) {
+      if (ready[i] === 0) continue;
+      const count = readInto(fds[i], buffer);
+      if (count === 0) fds[i] = -1;
+      bytes += count;
+      texts[i] += fromBytes(buffer, 0, count);
+    }
+  }
+  return { texts, cutOff: bytes > most };
 }

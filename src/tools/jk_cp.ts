@@ -98,7 +98,8 @@ export const tool = defineTool({
     if (stat === undefined ? !options.init : !isDirectory(stat))
       throw new JailkitError("no-such-jail", NO_JAIL, `${display(jail)} is not a directory`);
     const problems: PopulateProblem[] = [];
-    const wants = found.flatMap(({ name, path }) => {
+    const once = [...new Map(found.map((one) => [one.path ?? one.name, one])).values()];
+    const wants = once.flatMap(({ name, path }) => {
       if (path === undefined && !options.strict && !options.json) {
         problems.push({ code: "no-such-command", path: name, message: `${display(name)}: no such command` });
         return [];

@@ -21,9 +21,10 @@ import { didYouMean } from "../cli/suggest.ts";
 import { defineTool, type ToolOutput } from "../cli/tool.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
+import { socketDirectory } from "../jail/fs/socket-directory.ts";
 import { createLoader } from "../libraries/closure.ts";
 import { wantedAccounts } from "../populate/apply/accounts.ts";
-import { liveOf } from "../populate/apply/live.ts";
+import { LIVE_SECTION, liveOf } from "../populate/apply/live.ts";
 import { readSockets } from "../populate/apply/sockets.ts";
 import { serveCopies } from "../populate/apply/threads.ts";
 import { fileSystemAt } from "../populate/file-system.ts";
@@ -33,14 +34,12 @@ import { createCompanions, installedCompanions } from "../profile/companions.ts"
 import { readProfile } from "../profile/profile.ts";
 import { logSocketDirectory } from "../profile/recipe.ts";
 import type { SectionsReport } from "../profile/report-schema.ts";
-import { listSections, selectSections } from "../profile/sections.ts";
+import { listSections, onlySockets, selectSections } from "../profile/sections.ts";
 
 const NAME = "jk_init";
 const UNSAFE = 3;
 const NO_FILE = 3;
 const UNKNOWN_SECTION = 4;
-// What every live jail needs besides the mounts.
-const LIVE_SECTION = "livebasics";
 
 function readIni(file: ByteString): IniFile | undefined {
   try {
@@ -71,6 +70,16 @@ function list(file: ByteString): ToolOutput {
         printLine(comment === undefined ? display(name) : `${display(name)} - ${display(comment)}`);
     },
   };
+}
+
+/** See PopulateRequest. `directories`: those that are not refused. */
+function onlySocketsOf(ini: IniFile, names: readonly ByteString[], directories: readonly ByteString[]) {
+  const found = names.map((name) => [name, onlySockets(ini, name)] as const);
+  const theirs = (sockets: readonly ByteString[]) => {
+    const wanted = sockets.map(socketDirectory);
+    return directories.filter((path) => wanted.includes(path));
+  };
+  return new Map(found.flatMap(([name, sockets]) => (sockets.length === 0 ? [] : [[name, theirs(sockets)]])));
 }
 
 /** jk_init(8): creates or fills a jail from sections of jk_init.ini. */
@@ -130,7 +139,8 @@ export const tool = defineTool({
     const file = options.configfile ?? `${CONFIG_DIRECTORY}/jk_init.ini`;
     if (options.list) return list(file);
     const { jail: jailPath, rest } = jailOrFirst(options.jail, operands);
-    const names = options.live === undefined || options.remove ? rest : [LIVE_SECTION, ...rest];
+    const live = options.live === undefined || options.remove ? [] : [LIVE_SECTION];
+    const names = [...new Set([...live, ...rest])];
     if (jailPath !== undefined && options.why !== undefined && names.length === 0)
       return explainWhy(absolutePath(jailPath), options.why);
     if (jailPath === undefined || names.length === 0)
@@ -173,6 +183,7 @@ export const tool = defineTool({
         wants: profile.needLogsocket ? [...profile.wants, logSocketDirectory] : profile.wants,
         ...(nothing ? {} : { accounts: wantedAccounts(profile.users, profile.groups) }),
         sockets: sockets.directories,
+        onlySockets: onlySocketsOf(ini, names, sockets.directories),
         needProc: profile.needProc,
         live: options.live === undefined ? undefined : liveOf(options.live, host, jail),
         needLogsocket: profile.needLogsocket,

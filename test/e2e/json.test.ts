@@ -5,6 +5,8 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import * as z from "zod";
 import { REPORT_SCHEMAS, type ReportTool, schemaFileOf, schemaFiles } from "../../build/schemas.ts";
+import { listReportSchema } from "../../src/jails/report-schema.ts";
+import { populateReportSchema } from "../../src/populate/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { reportOf, reportToolOf } from "../report.ts";
 
@@ -181,4 +183,27 @@ describe("each tool with --json is among them", () => {
     for (const form of formsOf(tool))
       expect(values.some((value) => form.safeParse(value).success)).toBe(true);
   });
+});
+
+test("what is named twice is asked for, reported and recorded once", () => {
+  const [jail, path] = ["/srv/twice", "/etc/issue.net"];
+  const words = [
+    "jk_init",
+    "--json",
+    "-j",
+    jail,
+    "uidbasics",
+    "nosuch",
+    "sftp",
+    "uidbasics",
+    "nosuch",
+    "sftp",
+  ];
+  const report = reportOf(populateReportSchema("jk_init"), m.run(words).stdout);
+  expect(report.asked).toEqual(["uidbasics", "sftp"]);
+  expect(report.problems.map(({ path: name }) => name)).toEqual(["nosuch"]);
+  const copy = m.must(["jk_cp", "--json", "-j", jail, path, path, `/usr/..${path}`]);
+  expect(reportOf(populateReportSchema("jk_cp"), copy.stdout).asked).toEqual([path]);
+  const { jails } = reportOf(listReportSchema, m.must(["jailkit", "list", "--json", jail]).stdout);
+  expect(jails[0]).toMatchObject({ sections: ["uidbasics", "sftp"], files: [path] });
 });

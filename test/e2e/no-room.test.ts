@@ -61,7 +61,7 @@ test("a jail that is not filled to the end is no whole one, until jk_init or jk_
     expect([state(), found()]).toEqual(["incomplete", [`incomplete ${jail}`]]);
     expect(m.run(["jailkit", "list", jail])).toMatchObject({
       status: 1,
-      stderr: `jailkit list: ${jail}: basicshell, uidbasics is not all there, because the run was stopped: run jk_update\n`,
+      stderr: `jailkit list: ${jail}: basicshell, uidbasics is not all there, because the run was stopped: run jk_update -j ${jail}\n`,
     });
     // What others request later is complete.
     m.must(["jk_cp", "-j", jail, "/usr/share/common-licenses/BSD"]);

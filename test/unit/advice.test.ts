@@ -54,6 +54,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "${shown}: another jail is in it, ${display(inside)}: delete that first": "where a jail is being deleted",
   "${display(path)} is missing: 'jailkit forget' drops its record; if it was moved: ${followRemedy(path, \"NEW\")}":
     "nothing is there any more",
+  'remove its section from ${files.map(display).join(" and ")}': "of a jail that is missing and not needed",
 };
 
 test("no text advises removing anything", () => {

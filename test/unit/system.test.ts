@@ -90,7 +90,20 @@ describe("programs", () => {
   test("that are missing, or cannot get an argument, are an error that names them", () => {
     expect(findProgram("no-such-program")).toBeUndefined();
     expect(() => runProgram("/no/such", [])).toThrow("/no/such: cannot be started");
-    expect(() => runProgram("/bin/true", ["\xff"])).toThrow("not valid UTF-8");
+    expect(() => runProgram("/bin/true", ["a\0b"])).toThrow("/bin/true: cannot be started");
+  });
+
+  test("get and print every byte, and both of their outputs are read at once", () => {
+    const script = 'printf %s "$1"; head -c 300000 /dev/zero >&2; head -c 300000 /dev/zero; pwd; exit 3';
+    const { status, stdout, stderr, cutOff } = runProgram("/bin/sh", ["-c", script, "sh", "\xff/\xe9"]);
+    expect({ status, cutOff }).toEqual({ status: 3, cutOff: false });
+    expect(stdout).toBe(`\xff/\xe9${"\0".repeat(300_000)}/\n`);
+    expect(stderr).toBe("\0".repeat(300_000));
+  });
+
+  test("that print too much, or that a signal ends, are reported as such", () => {
+    expect(runProgram("/bin/cat", ["/dev/zero"], {}, 100_000)).toMatchObject({ status: 137, cutOff: true });
+    expect(runProgram("/bin/sh", ["-c", "kill -9 $$"])).toMatchObject({ status: 137, cutOff: false });
   });
 });
 

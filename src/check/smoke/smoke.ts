@@ -1,4 +1,4 @@
-import { type ByteString, toBytes, utf8 } from "../../../ffi/bytes.ts";
+import { type ByteString, toBytes } from "../../../ffi/bytes.ts";
 import { type Stat, statAt } from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { display } from "../../cli/display.ts";
@@ -18,7 +18,7 @@ import { isExecutable } from "../account-files.ts";
 import { livesIn } from "../accounts.ts";
 import { recordedSections } from "../record.ts";
 import type { CheckFinding, CheckProblem } from "../rules.ts";
-import { type Account, asText, runStep, type Tested } from "./step.ts";
+import { type Account, runStep, type Tested } from "./step.ts";
 import { SMOKE_TESTS, type SmokeTest } from "./table.ts";
 
 export interface SmokeResult {
@@ -74,8 +74,6 @@ function launcherFor(root: JailRoot): ByteString {
     const remedy = remountCommand("exec", root.path);
     throw new JailkitError("noexec", 2, `its file system is mounted noexec: ${remedy}`);
   }
-  if (utf8(asText(root.path)) !== root.path)
-    throw new JailkitError("not-utf8", 2, "the path of the jail is not valid UTF-8");
   return launcher;
 }
 

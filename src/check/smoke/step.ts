@@ -39,7 +39,9 @@ export async function runStep(tested: Tested, step: SmokeStep): Promise<string |
   const { uid, gid } = account;
   const words = [program, ...step.words.map((word) => word.replaceAll("{dir}", directory))];
   const user = [`--userspec=+${uid}:+${gid}`, `--groups=+${gid}`];
-  const command = [launcher, ...user, "--", asText(root.path), ...words];
+  // Bun passes arguments as UTF-8, which the path need not be.
+  const jail = `/proc/${process.pid}/fd/${root.fd}`;
+  const command = [launcher, ...user, "--", jail, ...words];
   const shown = display(words.join(" "));
   const name = asText(account.name);
   const env = {
@@ -104,8 +106,7 @@ async function complaint(
     : `${shown} ended with ${ended}${detail}`;
 }
 
-/** Bun passes arguments as UTF-8. */
-export const asText = (text: ByteString): string => Buffer.from(text, "latin1").toString("utf8");
+const asText = (text: ByteString): string => Buffer.from(text, "latin1").toString("utf8");
 
 function memoryFile(): number {
   const MFD_CLOEXEC = 1;

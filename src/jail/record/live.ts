@@ -24,6 +24,13 @@ export function lackingSockets(root: JailRoot, sockets: readonly ByteString[] = 
   return { code: "sockets", path: root.path, message, remedy };
 }
 
+/** The command that moves a directory of a jail out of it, since its users should not see it, to where only root can enter. */
+export function moveAway(root: JailRoot, path: ByteString): ByteString {
+  const away = `${root.path}${path.replaceAll("/", "-")}.old`;
+  // It may have setuid programs that nothing updates.
+  return `mv -T ${shellWord(hostPath(root, path))} ${shellWord(away)} && chmod go= ${shellWord(away)}`;
+}
+
 /** A problem of a live jail of which a directory is not mounted as it should be; undefined for all others. */
 export function lackingProblem(root: JailRoot, live: readonly ByteString[] = []) {
   const [path] = lackingMounts(root, live);
@@ -34,9 +41,7 @@ export function lackingProblem(root: JailRoot, live: readonly ByteString[] = [])
       ? `is mounted there, but not ${restrictionsOf(path)}`
       : "is not mounted there, as it should be in this live jail";
   const inPlace = hasFilesInPlace(root, path);
-  // Out of the jail: its users should not see them.
-  const away = `mv -T ${shellWord(at)} ${shellWord(root.path + path.replaceAll("/", "-"))}.old && `;
-  const remedy = `${inPlace ? away : ""}${mountCommand(root.path)}`;
+  const remedy = `${inPlace ? `${moveAway(root, path)} && ` : ""}${mountCommand(root.path)}`;
   const files = inPlace ? ", and files are in its place" : "";
   const message = `${display(at)}: the host's ${display(path)} ${how}${files}; fix it with: ${remedy}`;
   return { code: "not-mounted", path: root.path, message, remedy };

@@ -2,6 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError, UsageError } from "../../cli/error.ts";
+import { shellWord } from "../../cli/shell-word.ts";
 import { hostMountsIn } from "../../jail/fs/host-mounts.ts";
 import { liveObstacle, mountLive } from "../../jail/fs/live-mounts.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
@@ -12,6 +13,7 @@ import { lackingProblem } from "../../jail/record/live.ts";
 import {
   changeManifest,
   knownJails,
+  type ManifestContent,
   openManifest,
   REGISTRY,
   saveManifest,
@@ -21,6 +23,7 @@ import { below, unescaped } from "../../system/mountinfo.ts";
 import { fstabField } from "../../system/mounts.ts";
 import type { PopulateProblem } from "../entry.ts";
 import { type FileSystem, fileSystemAt } from "../file-system.ts";
+import { liveCopyProblem } from "../live-copy.ts";
 import type { LineReporter } from "../reporter.ts";
 import { changeFstab, LARGEST_FSTAB } from "./proc.ts";
 
@@ -30,7 +33,12 @@ export interface Live {
   readonly links: readonly { readonly path: ByteString; readonly target: ByteString }[];
 }
 
+/** The section with what a live jail needs besides /usr. */
+export const LIVE_SECTION = "livebasics";
+
 const USUAL = "/usr";
+const OTHER_WAY =
+  "create a new live jail, and take the users there with: jk_jailuser --unjail --move, and jk_jailuser --move";
 const ALLOWED = /^\/(?:usr|usr\/local|opt|opt\/[^/]+)$/;
 // On a host with a merged /usr these are symbolic links.
 const BESIDE = ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
@@ -60,6 +68,12 @@ export function liveOf(value: ByteString, host: FileSystem, jail: ByteString): L
   const shown = (path: ByteString) =>
     all.some((other) => path.startsWith(`${other}/`) && mountIdOf(other) === mountIdOf(path));
   return { directories: all.filter((path) => !shown(path)), links };
+}
+
+/** The option of jk_init that makes a jail live as one with these directories is. */
+export function liveOption(live: readonly ByteString[]): ByteString {
+  const named = live.filter((path) => ALLOWED.test(path));
+  return named.length === 1 && named[0] === USUAL ? "--live" : `--live=${named.map(shellWord).join(",")}`;
 }
 
 /** The symbolic links of the host into /usr that a live jail has too. */
@@ -108,12 +122,15 @@ export function liveProblem(
   root: JailRoot,
   live: Live | undefined,
   recorded: readonly ByteString[],
+  content: ManifestContent | undefined,
 ): PopulateProblem | undefined {
   const others = recorded.filter((path) => !live?.directories.includes(path));
   const lacking = lackingProblem(root, others);
   if (lacking !== undefined || live === undefined) return lacking;
   const what = live.directories.map((path) => liveObstacle(root, path)).find((each) => each !== undefined);
-  return what === undefined ? undefined : { code: "live-obstacle", path: root.path, message: what };
+  if (what === undefined) return undefined;
+  const copy = liveCopyProblem(root, content)?.message;
+  return { code: "live-obstacle", path: root.path, message: copy ?? `${what}; ${OTHER_WAY}` };
 }
 
 /**

@@ -6,7 +6,7 @@ import { baseName } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError, problemFrom } from "../../cli/error.ts";
 import { openHostDirectory } from "../../jail/fs/host-source.ts";
-import { lackingMounts, unmountLive } from "../../jail/fs/live-mounts.ts";
+import { lackingMounts, liveObstacle, unmountLive } from "../../jail/fs/live-mounts.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { SOCKET_RULE, socketDirectory } from "../../jail/fs/socket-directory.ts";
 import { isLink, type JailRoot, withDirectory } from "../../jail/fs/walk.ts";
@@ -23,6 +23,9 @@ interface Sockets {
   readonly warnings: readonly string[];
   readonly problems: readonly PopulateProblem[];
 }
+
+/** The code of the error for a directory that cannot be mounted in the jail. */
+export const OBSTACLE = "live-obstacle";
 
 const RUN = "/run";
 const OLD_RUN = "/var/run";
@@ -114,15 +117,23 @@ export function socketChanges(
   return { lacking, unused };
 }
 
-/** Shows directories with sockets of the host in a jail: see showInJail. Throws JailkitError, SystemError. */
+/**
+ * Shows directories with sockets of the host in a jail: see showInJail. One that cannot be mounted is not recorded, and
+ * JailkitError "live-obstacle" when the others are shown. Throws JailkitError, SystemError.
+ */
 export function setUpSockets(
   root: JailRoot,
   directories: readonly ByteString[],
   say: (line: ByteString) => void,
 ): void {
-  if (directories.length === 0) return;
-  showInJail(root, "sockets", directories, say);
-  linkOldRun(root);
+  const obstacles = new Map(directories.map((path) => [path, liveObstacle(root, path)]));
+  const free = directories.filter((path) => obstacles.get(path) === undefined);
+  if (free.length > 0) {
+    showInJail(root, "sockets", free, say);
+    linkOldRun(root);
+  }
+  const reasons = [...obstacles.values()].filter((reason) => reason !== undefined);
+  if (reasons.length > 0) throw new JailkitError(OBSTACLE, 1, reasons.join("; "));
 }
 
 /** Programs may look for a socket in /var/run: creates the symbolic link that the host has there. */

@@ -563,7 +563,10 @@ export const JAIL: readonly Mutant[] = [
     ["[jail, ...knownJails().map((known) => known.jail.path)]", "[jail]"],
   ]),
   ...within("src/populate/populate.ts", "e2e/live.test.ts", [
-    ["liveProblem(root, request.live, recordedLive(root, manifest))", "liveProblem(root, request.live, [])"],
+    [
+      "liveProblem(root, request.live, recordedLive(root, manifest), manifest?.content)",
+      "liveProblem(root, request.live, [], manifest?.content)",
+    ],
   ]),
   ...within("src/populate/apply/library-cache.ts", "e2e/live.test.ts", [
     ["host !== undefined && host.mtime > found.stat.mtime", "host === undefined"],

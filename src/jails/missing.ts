@@ -1,0 +1,62 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { display } from "../cli/display.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
+import type { ManifestContent, ManifestRequest } from "../jail/record/manifest.ts";
+import { LIVE_SECTION, liveOption } from "../populate/apply/live.ts";
+import { asksForFiles } from "../populate/record/requests.ts";
+
+/** What a jail that is missing had, and who lives in it. */
+interface MissingJail {
+  readonly path: ByteString;
+  /** Its record; undefined if there is none. */
+  readonly content: Pick<ManifestContent, "requests" | "live"> | undefined;
+  readonly users: readonly ByteString[];
+  /** Config files with a section for it. */
+  readonly files: readonly ByteString[];
+}
+
+/** The command for a recorded request; `live`: the option --live of the first. */
+function requestCommand(jail: ByteString, request: ManifestRequest, live: ByteString | undefined): string {
+  const { tool, sections, operands: files, options } = request;
+  const words = [
+    tool,
+    ...(typeof options.configfile === "string" ? [`-c ${shellWord(options.configfile)}`] : []),
+    ...(options["copy-shell"] === true ? ["--copy-shell"] : []),
+    ...(options.owner === true ? ["-o"] : []),
+    ...(options.setuid === true ? ["-s"] : []),
+    ...(options.hardlink === true ? ["-k"] : []),
+    ...(live === undefined ? [] : [live]),
+    `-j ${shellWord(jail)}`,
+  ];
+  const asked = [...sections, ...files].filter((name) => live === undefined || name !== LIVE_SECTION);
+  return [...words, ...(asked.length === 0 ? [] : [operands(...asked)])].join(" ");
+}
+
+/** The commands that ask again for everything that a record has, joined; undefined if it has nothing. Pure. */
+export function repeatCommand(
+  jail: ByteString,
+  { requests, live = [] }: Pick<ManifestContent, "requests" | "live">,
+): string | undefined {
+  const asked = requests.filter(asksForFiles);
+  const option = live.length === 0 ? undefined : liveOption(live);
+  // The first one that can, since it must be live before anything is copied into it.
+  const first = option === undefined ? undefined : asked.find(({ tool }) => tool === "jk_init");
+  const rest = asked.filter((request) => request !== first);
+  const start = first === undefined ? [] : [requestCommand(jail, first, option)];
+  const commands = [...start, ...rest.map((request) => requestCommand(jail, request, undefined))];
+  return commands.length === 0 ? undefined : commands.join(" && ");
+}
+
+/** Says that a known jail is missing, with the commands for each case; `remedy` creates it again. Pure. */
+export function missingJail({ path, content, users, files }: MissingJail) {
+  const word = shellWord(path);
+  const remedy = content === undefined ? undefined : repeatCommand(path, content);
+  const again = remedy ?? `jk_init -j ${word} SECTION`;
+  const leave = users.length === 0 ? [] : [`jk_jailuser --unjail ${operands(...users)}`];
+  const drop = [...leave, ...(content === undefined ? [] : [`jailkit forget ${word}`])];
+  const settings = files.length === 0 ? [] : [`remove its section from ${files.map(display).join(" and ")}`];
+  const unneeded = [...(drop.length === 0 ? [] : [drop.join(" && ")]), ...settings].join("; and ");
+  const moved = content === undefined ? "" : `; if it was moved: jailkit adopt --moved ${word} NEW`;
+  const reason = `${display(path)} is missing; to create it again: ${again}; if it is not needed: ${unneeded}${moved}`;
+  return { reason, remedy };
+}

@@ -1,0 +1,102 @@
+/**
+ * A directory that was copied from a live jail, with and without the mounted /usr: each tool says what makes it live. The
+ * command is typed, and heals; nothing of the host's /usr changes.
+ */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { checkReportSchema } from "../../src/check/report/report-schema.ts";
+import { listReportSchema } from "../../src/jails/report-schema.ts";
+import { type Machine, openMachine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
+
+setDefaultTimeout(120_000);
+
+let m: Machine;
+const sh = (script: string) => m.must(["sh", "-ec", script]);
+const hostUsr = () =>
+  sh("cd /usr && find . -xdev -maxdepth 3 -printf '%p %i %m %u %s %t %l\\n' | sort | sha256sum").stdout;
+let before: string;
+
+beforeAll(async () => {
+  m = await openMachine({ under: "ours" });
+  m.remove("/var/lib/jailkit");
+  m.must(["jk_init", "--live", "-j", "/srv/live", "basicshell", "sftp"]);
+  m.must(["jk_addjailuser", "-j", "/srv/live", "-s", "/bin/bash", "-p", "*", "lily"]);
+  before = hostUsr();
+  // As cp -ax does if the jail is on a file system of its own.
+  sh("umount /srv/live/usr; cp -a /srv/live /srv/empty; jailkit mount /srv/live");
+  // As cp -a does; without the content of most files, for speed.
+  sh("cp -a /srv/empty /srv/full; cp -a --attributes-only /usr/bin /usr/sbin /usr/lib64 /srv/full/usr");
+});
+afterAll(async () => m.close());
+
+const state = (jail: string) => {
+  const { jails } = reportOf(listReportSchema, m.run(["jailkit", "list", "--json", jail]).stdout);
+  return { state: jails[0]?.state, remedy: jails[0]?.remedy };
+};
+const findings = (jail: string) =>
+  reportOf(checkReportSchema, m.run(["jk_check", "--json", jail]).stdout).jails.flatMap(
+    (one) => one.findings,
+  );
+
+const REMEDIES = {
+  "/srv/empty": "jk_init --live -j /srv/empty",
+  "/srv/full":
+    "mv -T /srv/full/usr /srv/full-usr.old && chmod go= /srv/full-usr.old && jk_init --live -j /srv/full",
+};
+
+for (const [jail, remedy] of Object.entries(REMEDIES)) {
+  test(`${jail}: said by each tool, and healed`, () => {
+    m.must(["usermod", "-d", `${jail}/./home/lily`, "lily"]);
+    const there = jail === "/srv/empty" ? "nothing" : "a copy of the host's";
+    const message = `${jail}/usr: ${there} is there, and the jail has no record, as in a copy of a live jail; to make it live (name its sections too): ${remedy}`;
+    expect(state(jail)).toEqual({ state: "unrecorded", remedy });
+    expect(m.run(["jailkit", "list", jail]).stderr).toBe(`jailkit list: ${message}\n`);
+    expect(findings(jail)).toContainEqual(expect.objectContaining({ rule: "live-mount", message, remedy }));
+    expect(m.run(["jailkit", "mount", jail])).toMatchObject({
+      status: 1,
+      stderr: `jailkit mount: ${message}\n`,
+    });
+    const adopted = m.run(["jailkit", "adopt", jail]);
+    expect(adopted).toMatchObject({
+      status: 1,
+      stderr: `jailkit adopt: ${message}; use --force to record it as it is\n`,
+    });
+    if (jail === "/srv/full")
+      expect(m.run(["jk_init", "--live", "-j", jail])).toMatchObject({
+        status: 1,
+        stderr: `jk_init: ${message}\n`,
+      });
+    const { stdout } = m.run(["jailkit", "explain", "lily"]);
+    expect(stdout).toContain(`live-mount: ${message}\n           remedy: ${remedy}\n`);
+
+    sh(`${state(jail).remedy} basicshell sftp`);
+    expect(state(jail)).toEqual({ state: "ready", remedy: null });
+    expect(findings(jail)).toEqual([]);
+    const login = m.must(["/usr/sbin/jk_chrootsh", "-c", "php --version || perl -e 'print 42'"], {
+      user: "lily",
+    });
+    expect(login.stdout).toMatch(/PHP|42/);
+    expect(hostUsr()).toBe(before);
+  });
+}
+
+test("nobody but root enters what was moved away", () => {
+  expect((m.stat("/srv/full-usr.old")?.mode ?? 0) & 0o077).toBe(0);
+});
+
+test("a jail that is live by hand is no copy, and neither is one of copied programs", () => {
+  sh(
+    "mkdir -p /srv/hand/usr; ln -s usr/bin /srv/hand/bin; mount --bind -o ro,nosuid,nodev /usr /srv/hand/usr",
+  );
+  expect(state("/srv/hand").remedy).toBe("jailkit adopt /srv/hand");
+  sh("jk_init -j /srv/copied basicshell; jailkit forget --with-users /srv/copied");
+  expect(state("/srv/copied").remedy).toBe("jailkit adopt /srv/copied");
+  m.must(["jailkit", "adopt", "/srv/copied"]);
+  const { status, stderr } = m.run(["jk_init", "--live", "-j", "/srv/copied", "basicshell"]);
+  expect({ status, stderr }).toEqual({
+    status: 1,
+    stderr: expect.stringContaining(
+      "has files of its own; the host's can be mounted only on an empty directory; create a new live jail, and take the users there with: jk_jailuser --unjail --move, and jk_jailuser --move\n",
+    ),
+  });
+});

@@ -1,0 +1,109 @@
+/** Jails whose directory is missing: what `jailkit list` prints for them is typed, and heals. */
+import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { listReportSchema } from "../../src/jails/report-schema.ts";
+import { type Machine, openMachine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
+
+setDefaultTimeout(120_000);
+
+let m: Machine;
+beforeAll(async () => {
+  m = await openMachine({ under: "ours" });
+  m.remove("/var/lib/jailkit");
+  m.write("/root/own.ini", "[own]\npaths = /usr/bin/id\n");
+});
+afterAll(async () => m.close());
+
+const J = "/srv/a jail";
+beforeEach(() => {
+  m.run(["sh", "-c", `umount "${J}/usr"`]);
+  m.remove(J);
+  m.run(["jk_jailuser", "--unjail", "lost"]);
+  m.run(["jailkit", "forget", J]);
+});
+
+const list = (...words: string[]) => m.run(["jailkit", "list", ...words]);
+const listed = () => reportOf(listReportSchema, list("--json").stdout).jails.find(({ path }) => path === J);
+const type = (command: string | null | undefined) => m.must(["sh", "-c", command ?? "false"]);
+/** What the message says for a jail that is not needed. */
+const unneeded = () => /; if it is not needed: ([^;]*)/.exec(list().stderr)?.[1]?.trim();
+
+const REQUESTS: Readonly<Record<string, readonly (readonly string[])[]>> = {
+  "sections, files and their options": [
+    ["jk_init", "-j", J, "basicshell", "sftp"],
+    ["jk_init", "-c", "/root/own.ini", "-j", J, "own"],
+    ["jk_cp", "-o", "-s", "-k", "-j", J, "/usr/bin/uniq", "/usr/bin/passwd"],
+    ["jk_init", "-k", "-j", J, "netbasics"],
+  ],
+  "a live jail, to which files were added first": [
+    ["jk_cp", "-j", J, "/etc/issue.net"],
+    ["jk_init", "--live", "-j", J, "basicshell"],
+    ["jk_init", "-j", J, "sftp"],
+  ],
+  "a live jail without a section": [["jk_init", "--live", "-j", J]],
+};
+
+for (const [name, requests] of Object.entries(REQUESTS)) {
+  test(`${name}: asked for again, or forgotten`, () => {
+    if (name.includes("first")) m.mkdir(J);
+    for (const request of requests) m.must(request);
+    const before = listed();
+    expect(before?.state).toBe("ready");
+    m.run(["umount", `${J}/usr`]);
+    m.remove(J);
+    expect(listed()).toMatchObject({
+      ...before,
+      state: "missing",
+      reason: expect.any(String),
+      remedy: expect.any(String),
+      entries: expect.any(Number),
+    });
+    expect(list()).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining(`; to create it again: ${listed()?.remedy}; `),
+    });
+    type(listed()?.remedy);
+    const { sections, files, live } = before ?? {};
+    const after = listed();
+    expect(after).toMatchObject({ state: "ready", reason: null, remedy: null, live });
+    expect([after?.sections.toSorted(), after?.files.toSorted()]).toEqual([
+      sections?.toSorted(),
+      files?.toSorted(),
+    ]);
+    expect(m.run(["jk_update", "--check", "-j", J]).status).toBe(0);
+    m.run(["umount", `${J}/usr`]);
+    m.remove(J);
+    expect(unneeded()).toBe(`jailkit forget '${J}'`);
+    type(unneeded());
+    expect(listed()).toBeUndefined();
+  });
+}
+
+test("a jail in which users live: they are taken out first, or it is created for them", () => {
+  m.must(["jk_init", "-j", J, "basicshell"]);
+  m.addUser("lost", { home: "/home/lost", createHome: true });
+  m.must(["jk_jailuser", "-m", "-j", J, "-s", "/bin/bash", "lost"]);
+  m.remove(J);
+  type(listed()?.remedy);
+  expect(listed()?.state).toBe("ready");
+  m.remove(J);
+  type(unneeded());
+  expect(listed()).toBeUndefined();
+  expect(m.read("/etc/passwd")).toContain(":/home/lost:");
+});
+
+test("a jail without a record: no command is complete, so none is the remedy", () => {
+  m.addUser("stray", { home: `${J}/./home/stray`, shell: "/usr/sbin/jk_chrootsh" });
+  m.write("/etc/jailkit/jk_check.ini", `[${J}]\n`);
+  expect(listed()).toMatchObject({ state: "missing", remedy: null });
+  const { stderr } = list();
+  expect(stderr).toContain(`; to create it again: jk_init -j '${J}' SECTION; if it is not needed: `);
+  expect(stderr).toContain("; and remove its section from /etc/jailkit/jk_check.ini\n");
+  type(unneeded());
+  expect(list().stderr).toBe(
+    `jailkit list: ${J} is missing; to create it again: jk_init -j '${J}' SECTION; if it is not needed: remove its section from /etc/jailkit/jk_check.ini\n`,
+  );
+  m.write("/etc/jailkit/jk_check.ini", "");
+  expect(listed()).toBeUndefined();
+  expect(list(J).stderr).toBe(`jailkit list: ${J} does not exist, and is not a known jail\n`);
+});
