@@ -3,6 +3,7 @@ import { readInto } from "../../ffi/files.ts";
 import { endBySignal, holdingSignals, receivedSignal } from "../../ffi/interrupts.ts";
 import { UsageError } from "../cli/error.ts";
 import { capturing, type Printed, print, printAgain, printErrorAsItIs, printNow } from "../cli/output.ts";
+import { tellOfWaitingTo } from "../cli/waiting.ts";
 
 // Processes, not threads: ids, the working directory and signals belong to a process, and a crash ends one job alone.
 
@@ -22,6 +23,8 @@ export interface Jobs<Setup, Job, Result> {
   /** Called for each job: in the order of the jobs, or as they end. */
   readonly ended: (end: JobEnd<Result>, index: number) => void;
   readonly ordered: boolean;
+  /** What a job says before it ends is printed: see printNotice. */
+  readonly notices: boolean;
 }
 
 /** A message between the processes: one line of ASCII, since texts of reports have characters that are no bytes. */
@@ -94,14 +97,14 @@ class WorkerProcess {
   }
 
   /** The answer to a job; undefined if the process ends first. */
-  async do<Result>(job: unknown): Promise<Answer<Result> | undefined> {
+  async do<Result>(job: unknown, notices: boolean): Promise<Answer<Result> | undefined> {
     this.#send(job);
     for (;;) {
       const { value, done } = await this.#lines.next();
       if (done === true) return undefined;
       const message = JSON.parse(value) as Answer<Result> | Notice;
       if (!("notice" in message)) return message;
-      printErrorAsItIs(message.notice);
+      if (notices) printErrorAsItIs(message.notice);
     }
   }
 
@@ -188,13 +191,13 @@ class JobRun<Setup, Job, Result> {
   }
 
   async #work(number: number): Promise<void> {
-    const { jobs } = this.#request;
+    const { jobs, notices } = this.#request;
     while (!this.#stopped && this.#next < jobs.length) {
       const worker = this.#workers.get(number) ?? this.#start(number);
       // The others do the jobs.
       if (worker === undefined && this.#workers.size > 0) return;
       const index = this.#next++;
-      const answer = await worker?.do<Result>(jobs[index]);
+      const answer = await worker?.do<Result>(jobs[index], notices);
       if (answer === undefined) {
         this.#workers.delete(number);
         const reason =
@@ -237,6 +240,7 @@ export async function serveJobs<Setup, Job, Result>(
   const lines = blockingLines(0);
   const first = lines.next();
   if (first.done === true) return 1;
+  tellOfWaitingTo(1, noticeLine);
   const run = start(JSON.parse(first.value) as Setup);
   for (const line of lines) {
     const { result, printed } = await capturing(() => run(JSON.parse(line) as Job), sendNotice);
@@ -247,7 +251,8 @@ export async function serveJobs<Setup, Job, Result>(
   return 0;
 }
 
-const sendNotice = (notice: ByteString) => printNow(lineOf({ notice } satisfies Notice));
+const noticeLine = (notice: ByteString) => lineOf({ notice } satisfies Notice);
+const sendNotice = (notice: ByteString) => printNow(noticeLine(notice));
 
 function* blockingLines(fd: number): Generator<ByteString, undefined> {
   const buffer = new Uint8Array(1 << 16);

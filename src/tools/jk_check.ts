@@ -110,6 +110,7 @@ class CheckRun {
       processes > 0 &&
       (await runJobs<Setup, CheckJob, CheckEnd>({
         ...{ tool: NAME, jobs, processes, ordered: !this.#asLines },
+        notices: this.#setup.format !== "json",
         setup: (worker) => ({ ...this.#setup, number: worker + 1, processes }),
         ended: (end, index) => {
           const lost = (reason: string) =>

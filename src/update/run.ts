@@ -139,6 +139,7 @@ export class UpdateRun {
   ): Promise<boolean> {
     return runJobs<UpdaterOptions, UpdateOptions, UpdateResult>({
       ...{ tool: TOOL, jobs: requests, processes, ordered: this.#options.json !== "lines" },
+      notices: this.#options.json === false,
       setup: () => this.#updaterOptions,
       ended: (end, index) => {
         const request = requests[index];

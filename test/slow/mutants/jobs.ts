@@ -1,4 +1,4 @@
-/** The processes of --jobs: one that ends early costs its job alone, and never counts as done. */
+/** The processes of --jobs: one that ends early costs its job alone, and never counts as done. And silent name services. */
 
 import type { Mutant } from "./mutant.ts";
 
@@ -40,6 +40,27 @@ export const JOBS: readonly Mutant[] = [
     ["jobs < 1 || jobs > MOST_JOBS", "jobs > MOST_JOBS"],
     ["answer.signal !== undefined && receivedSignal() === undefined", "jobs.length < 0"],
   ]),
+  ...[
+    ["found === undefined && now() - start >= SLOWEST_ANSWER_MS", "now() < start"],
+    ["found === undefined && now() - start", "now() - start"],
+  ].map(([from = "", to = ""]) => ({
+    ...{ file: "src/system/accounts.ts", from, to },
+    test: "unit/waiting.test.ts",
+  })),
+  {
+    file: "ffi/waiting.ts",
+    from: "const SIGNAL = 63;",
+    to: "const SIGNAL = 23;",
+    test: "e2e/silent-services.test.ts",
+    title: "jailkit list",
+  },
+  {
+    file: "src/users/directory.ts",
+    from: "entry.uid === now?.uid && entry.home === now.home",
+    to: "entry.uid === now?.uid",
+    test: "e2e/extrausers.test.ts",
+    title: "another service",
+  },
   ...within("e2e/interrupts.test.ts", [["!this.#stopped && this.#next", "this.#next"]]),
   ...within("e2e/progress.test.ts", [
     ['if (!("notice" in message)) return message;', "return message as Answer<Result>;"],
