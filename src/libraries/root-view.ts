@@ -12,6 +12,9 @@ import {
   withFd,
 } from "../../ffi/files.ts";
 
+/** Told of a path that is looked at. `present`: something is there. `listed`: the names in it are read. */
+export type Watch = (path: ByteString, follow: boolean, present: boolean, listed: boolean) => void;
+
 /**
  * A read-only view of a directory as a process with that root directory sees it. Below a root other than "/" every path
  * goes through openat2(2) with RESOLVE_IN_ROOT, so no symbolic link or ".." leads out.
@@ -20,8 +23,14 @@ export class RootView implements Disposable {
   private readonly rootFd: number;
   private readonly resolve: number;
 
-  /** Throws SystemError if the root cannot be opened. Leaving the scope of a `using` closes it. */
-  constructor(root: ByteString = "/") {
+  /**
+   * Throws SystemError if the root cannot be opened. Leaving the scope of a `using` closes it. `watch`: called with each
+   * path that is opened.
+   */
+  constructor(
+    root: ByteString = "/",
+    private readonly watch?: Watch,
+  ) {
     const inRoot = root !== "/";
     this.rootFd = inRoot ? openDirectoryPath(root) : C.AT_FDCWD;
     this.resolve = inRoot ? C.RESOLVE_IN_ROOT | C.RESOLVE_NO_MAGICLINKS : 0;
@@ -90,7 +99,10 @@ export class RootView implements Disposable {
   }
 
   private open(path: ByteString, flags: number): number | undefined {
-    return path.includes("\0") ? undefined : openIfPresent(this.rootFd, path, flags, this.resolve);
+    const fd = path.includes("\0") ? undefined : openIfPresent(this.rootFd, path, flags, this.resolve);
+    const listed = (flags & (C.O_DIRECTORY | C.O_PATH)) === C.O_DIRECTORY;
+    this.watch?.(path, (flags & C.O_NOFOLLOW) === 0, fd !== undefined, listed);
+    return fd;
   }
 
   private linkText(path: ByteString): ByteString | "not a link" | undefined {

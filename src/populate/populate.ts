@@ -29,6 +29,7 @@ import { copiedOf } from "./plan/copied.ts";
 import type { Draft, PlannerInput } from "./plan/draft.ts";
 import { makePlan, missingMessages } from "./plan/plan.ts";
 import { type Explanation, explain, explanationLines } from "./plan/why.ts";
+import { cacheFor, type PlanCache } from "./plan-cache/plan-cache.ts";
 import { startOver } from "./record/start-over.ts";
 import { populateReport, whyReport } from "./report.ts";
 import { actionMessage, LineReporter, strippedMessage } from "./reporter.ts";
@@ -55,11 +56,13 @@ export async function populate(
   try {
     const jailNow = root ? jailFileSystem(root) : emptyFileSystem;
     const live = liveDirectories(root, request.live?.directories ?? []);
-    const changes = root !== undefined && !options.dryRun && why === undefined;
-    using ahead = changes && !options.hardlink ? new CopyAhead(root) : undefined;
+    const copies = !options.dryRun && !options.hardlink && why === undefined ? root : undefined;
+    const cache = cacheFor(copies, live, options.planCache);
+    using ahead = copies && new CopyAhead(copies);
     const offer = (entry: Entry) => ahead?.offer(entry);
     const input: PlannerInput = {
       host,
+      unwatched: options.planCache?.question.host,
       jail: jailNow,
       jailPath: jail,
       force,
@@ -68,7 +71,8 @@ export async function populate(
       companions,
       offer,
     };
-    const plan = planRequest(request, input, loader);
+    const files = planFiles(request, input, loader, cache, () => ahead?.expectMany());
+    const plan = withRequest(files, request);
     if (why !== undefined) return whyOutput(tool, explain(plan, why), why);
     const suggestions = suggestSections(request, plan, root, companions);
     reportPlan(plan, suggestions, json, reporter);
@@ -83,6 +87,7 @@ export async function populate(
         : root === undefined || options.dryRun
           ? showPlan(request, plan, options.hardlink, reporter)
           : await holdingSignals(() => fillJail(root, request, options, plan, { manifest, reporter, ahead }));
+    if (filled.problems.length === 0) cache?.save(files);
     const problems = [...plan.problems, ...filled.problems];
     const exitStatus = statusAfterSignals(statusOf(countedProblems(problems, strict)));
     const done = { dryRun: options.dryRun, entries: filled.present, problems, suggestions, exitStatus };
@@ -103,15 +108,31 @@ function recordedLive(root: JailRoot, manifest: Manifest | undefined): readonly 
 
 type Filled = Pick<Applied, "present" | "problems">;
 
-function planRequest(request: PopulateRequest, input: PlannerInput, loader: Loader): Draft {
-  const plan = makePlan({ ...input, wants: request.wants });
-  const notFound = request.mustExist.filter((section) => !plan.satisfied.has(section));
+/** The plan of an earlier jail, or a new one. `expectMany`: called before an earlier one is compared with the host. */
+function planFiles(
+  { wants }: PopulateRequest,
+  input: PlannerInput,
+  loader: Loader,
+  cache: PlanCache | undefined,
+  expectMany: () => void,
+): Draft {
+  const kept = cache?.read(expectMany);
+  for (const entry of kept?.entries ?? []) input.offer?.(entry);
+  if (kept !== undefined) return kept;
+  const plan = makePlan({ ...input, wants });
   const missing = missingMessages(plan.entries, loader.problems());
+  const warnings = [...plan.warnings, ...missing.warnings];
+  return { ...plan, warnings, notes: [...plan.notes, ...missing.notes] };
+}
+
+/** A plan with the problems and messages of the request itself. */
+function withRequest(plan: Draft, { problems, warnings, notes, mustExist }: PopulateRequest): Draft {
+  const notFound = mustExist.filter((section) => !plan.satisfied.has(section));
   return {
     ...plan,
-    problems: [...request.problems, ...plan.problems, ...notFound.map(nothingFound)],
-    warnings: [...request.warnings, ...plan.warnings, ...missing.warnings],
-    notes: [...request.notes, ...plan.notes, ...missing.notes],
+    problems: [...problems, ...plan.problems, ...notFound.map(nothingFound)],
+    warnings: [...warnings, ...plan.warnings],
+    notes: [...notes, ...plan.notes],
   };
 }
 
