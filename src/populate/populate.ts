@@ -57,7 +57,7 @@ export async function populate(
     const jailNow = root ? jailFileSystem(root) : emptyFileSystem;
     const live = liveDirectories(root, request.live?.directories ?? []);
     const copies = !options.dryRun && !options.hardlink && why === undefined ? root : undefined;
-    const cache = cacheFor(copies, live, options.planCache);
+    const cache = cacheFor(copies, live, force ? undefined : options.planCache);
     using ahead = copies && new CopyAhead(copies);
     const offer = (entry: Entry) => ahead?.offer(entry);
     const input: PlannerInput = {

@@ -1,6 +1,7 @@
+import type { BasicStat } from "../../../ffi/basic-stat.ts";
 import { type ByteString, fromBytes, toBytes } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
-import { SystemError } from "../../../ffi/error.ts";
+import { attempt, SystemError } from "../../../ffi/error.ts";
 import { openAt, readAllFd, readDirectory, withFd } from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { JailkitError } from "../../cli/error.ts";
@@ -21,12 +22,15 @@ import { hostStateOf, type Trace, type Watched } from "./trace.ts";
 /** The plans of earlier jails. Only root can read it. */
 export const PLANS = "/var/lib/jailkit/plans";
 
+const SELF = "/proc/self/exe";
 const LARGEST = 1 << 26;
 // Below this the plan is quicker than the file.
 const WORTHWHILE = 500;
 const MOST_PLANS = 8;
 // The clock of a file system is coarse: what was changed just now can change again without a sign.
 const SETTLED = 2;
+// In milliseconds; a clock that is adjusted slowly stays far below.
+const MOST_DRIFT = 1000;
 
 const sha256 = (bytes: Uint8Array | string): string =>
   new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
@@ -53,25 +57,30 @@ export interface PlanQuestion {
 /**
  * Keeps plans for empty jails, since the next jail mostly has the same sections. A plan is used again only if every path of
  * the host that it looked at is as it was: the same inode with the same attributes and, for files, links and listed
- * directories, the same ctime. Only plans on which nobody but root has an influence are kept.
+ * directories, the same ctime. Only plans on which nobody but root has an influence are kept, and only if nothing changed
+ * while they were made.
  */
 export class PlanCache {
   readonly #file: ByteString;
   readonly #directory: ByteString;
   readonly #started: number;
+  readonly #clock: () => number;
+  readonly #self: BasicStat | undefined;
   #used: Draft | undefined;
 
   constructor(
     private readonly trace: Trace,
     readonly question: PlanQuestion,
-    { directory = PLANS, started = Date.now() / 1000 } = {},
+    { directory = PLANS, started = performance.timeOrigin / 1000, clock = Date.now } = {},
   ) {
     this.#directory = directory;
     this.#started = started;
+    this.#clock = clock;
     const name = sha256(JSON.stringify([VERSION, nativeProcessor(), question.wants])).slice(0, 32);
     this.#file = `${directory}/${name}`;
     // Another jailkit may plan otherwise.
-    trace.saw("/proc/self/exe", true, true);
+    this.#self = question.host.stat(SELF);
+    trace.saw(SELF, true, this.#self);
   }
 
   /**
@@ -96,7 +105,7 @@ export class PlanCache {
 
   /** Keeps a new plan for the next jail, if that is possible. A failure has no effect but the time that the next plan takes. */
   save(plan: Draft): void {
-    if (plan === this.#used || !isKept(plan)) return;
+    if (plan === this.#used || this.#self === undefined || !isKept(plan) || this.#clockWasSet()) return;
     const seen = this.trace.watched();
     if (seen === undefined) return;
     const state = hostStateOf(seen.watched);
@@ -116,6 +125,12 @@ export class PlanCache {
     } catch (error) {
       if (!(error instanceof JailkitError || error instanceof SystemError)) throw error;
     }
+  }
+
+  /** True if times before and after the start of this process cannot be compared. */
+  #clockWasSet(): boolean {
+    const expected = performance.timeOrigin + performance.now();
+    return Math.abs(this.#clock() - expected) > MOST_DRIFT;
   }
 
   #read(tree: JailRoot): Uint8Array | undefined {
@@ -148,9 +163,9 @@ export class PlanCache {
     };
     const watched = head.lengths.map(part) as unknown as Watched;
     if (hostStateOf(watched).digest !== head.digest) return undefined;
-    const { plan, trees } = restorePlan(fromBytes(content, at), companions);
+    const plan = restorePlan(fromBytes(content, at), companions);
     const isOfJail = jailTrees(host, jail);
-    const stats = trees.map((path) => host.stat(path));
+    const stats = [...plan.trees].map((path) => host.stat(path));
     return stats.some((stat) => stat === undefined || isOfJail(stat)) ? undefined : plan;
   }
 
@@ -172,7 +187,8 @@ export class PlanCache {
       return found === undefined ? [] : [{ path, mtime: found.stat.mtime }];
     });
     files.sort((a, b) => Number(b.mtime - a.mtime));
-    for (const { path } of files.slice(MOST_PLANS - 1)) removeOwn(tree, path);
+    // A directory with something in it stays.
+    for (const { path } of files.slice(MOST_PLANS - 1)) attempt(() => removeOwn(tree, path));
   }
 }
 

@@ -31,6 +31,7 @@ interface StoredPlan {
   readonly warnings: readonly string[];
   readonly notes: readonly string[];
   readonly satisfied: readonly ByteString[];
+  readonly trees: readonly ByteString[];
 }
 
 /** Numbers for values, the same one for equal values. */
@@ -79,15 +80,13 @@ export function storePlan(plan: Draft): string {
     warnings,
     notes,
     satisfied: [...satisfied],
+    trees: [...plan.trees],
   };
   return JSON.stringify(stored);
 }
 
-/** The plan of a text of storePlan, and the paths of the directories that it copies with their content. */
-export function restorePlan(
-  text: string,
-  companions: Companions,
-): { plan: Draft; trees: readonly ByteString[] } {
+/** The plan of a text of storePlan. */
+export function restorePlan(text: string, companions: Companions): Draft {
   const stored = JSON.parse(text) as StoredPlan;
   const { source, size, mtime, kind, kinds, because, reasons } = stored;
   const targets = new Map(stored.targets);
@@ -124,11 +123,10 @@ export function restorePlan(
     const paths = () => companions.ofInterpreter(interpreter)?.paths() ?? [];
     return { script: at(script), interpreter, companion: { section, paths } };
   });
-  const { warnings, notes, satisfied } = stored;
+  const { warnings, notes } = stored;
   const messages = { warnings: [...warnings], notes: [...notes] };
-  const plan = { ...emptyDraft(), ...messages, entries, satisfied: new Set(satisfied), bareScripts };
-  const trees = attributions.flat().flatMap(({ reason }) => (reason.kind === "tree" ? [reason.from] : []));
-  return { plan, trees: [...new Set(trees)].map(({ path, source = path }) => source) };
+  const sets = { satisfied: new Set(stored.satisfied), trees: new Set(stored.trees) };
+  return { ...emptyDraft(), ...messages, ...sets, entries, bareScripts };
 }
 
 function reasonOf(

@@ -76,6 +76,8 @@ export interface Draft extends Plan {
   /** Files that users other than root named or placed, by their path on the host. */
   readonly leftOut: Map<ByteString, LeftOut>;
   readonly bareScripts: BareScript[];
+  /** The directories that are copied with their content, by their path on the host. */
+  readonly trees: Set<ByteString>;
   /** For a jail elsewhere the plan would be another one. */
   dependsOnJail?: boolean;
 }
@@ -84,7 +86,7 @@ export interface Draft extends Plan {
 export function emptyDraft(): Draft {
   const lists = { entries: [], problems: [], warnings: [], notes: [] };
   const maps = { planned: new Map(), seen: new Map(), leftOut: new Map() };
-  return { ...lists, ...maps, satisfied: new Set(), bareScripts: [] };
+  return { ...lists, ...maps, satisfied: new Set(), bareScripts: [], trees: new Set() };
 }
 
 export interface Kind {

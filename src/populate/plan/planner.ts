@@ -143,6 +143,7 @@ export class Planner {
   }
 
   private placeContents(entry: Entry, path: ByteString, rules: CopyRules): void {
+    this.draft.trees.add(path);
     const reason = { kind: "tree", from: entry } as const;
     for (const { name, stat } of this.context.host.list(path, entry.untrusted)) {
       this.place(`${path}/${name}`, rules, reason, stat, entry);
