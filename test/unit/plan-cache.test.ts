@@ -28,7 +28,9 @@ import { fakeFileSystem, type Tree, want } from "./populate-fake.ts";
 import { temporaryRoot } from "./temporary-root.ts";
 
 const none: Companions = { ofProgram: () => undefined, ofInterpreter: () => undefined };
-const root = temporaryRoot();
+// What is in /tmp is not root's alone.
+const isRoot = process.getuid?.() === 0;
+const root = temporaryRoot({}, isRoot ? "/run" : undefined);
 const at = (name: string) => `${root.path}/${name}`;
 afterAll(() => root[Symbol.dispose]());
 beforeEach(() => {
@@ -54,6 +56,8 @@ describe("storePlan and restorePlan", () => {
     "/dev/null": { type: "char", major: 1, minor: 3, mode: 0o666 },
     "/dev/disk": { type: "block", major: 8, minor: 0, mode: 0o660 },
     "/tmp": { type: "directory", mode: 0o1777 },
+    "/opt/link": "->/opt/target",
+    "/opt/target": "",
     "/etc/ld.so.conf": "",
   };
   const need = (path: string, neededBy: string, kind: Dependency["kind"]): Dependency => ({
@@ -74,6 +78,7 @@ describe("storePlan and restorePlan", () => {
     want("/dev/null", { kind: "device" }),
     want("/dev/disk", { kind: "device" }),
     want("/tmp", { kind: "empty-directory" }),
+    want("/opt/link"),
     want("/missing"),
   ];
   const needs: Record<string, Dependency[]> = {
@@ -117,11 +122,7 @@ describe("storePlan and restorePlan", () => {
   test("every entry comes back with its reasons", () => {
     expect(restored.entries.map(shown)).toEqual(plan.entries.map(shown));
     const kinds = new Set(plan.entries.flatMap(({ because }) => because.map(({ reason }) => reason.kind)));
-    expect([...kinds].sort()).toEqual(
-      ["asked", "dlopen", "interpreter", "link", "needed", "parent", "script", "tree"].filter(
-        (kind) => kind !== "link" || kinds.has("link"),
-      ) as never,
-    );
+    expect([...kinds].sort().join(" ")).toBe("asked dlopen interpreter link needed parent script tree");
     expect(new Set(plan.entries.map(({ type }) => type)).size).toBe(4);
   });
 
@@ -451,7 +452,7 @@ describe("what tells a trace", () => {
   });
 });
 
-describe("PlanCache", () => {
+describe.skipIf(!isRoot)("PlanCache", () => {
   const FUTURE = Date.now() / 1000 + 100_000;
   const wants = [want(at("tree"))];
   const loader = { dependencies: () => [], configurationFiles: () => [] };
