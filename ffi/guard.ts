@@ -31,6 +31,7 @@ const STATE = {
   holdSignals: 144,
   receivedSignal: 152,
   directory: 160,
+  writeNotices: 168,
 } as const;
 
 const EXEC_DIRECTORY_CHANGED = 1;
@@ -224,7 +225,9 @@ export function prepareExec(
 }
 
 /** The address of a function of the guard. Throws SystemError (ENOSYS) when run from source. */
-export function guardFunction(name: "exec" | "writePid" | "daemon" | "holdSignals"): Pointer {
+export function guardFunction(
+  name: "exec" | "writePid" | "daemon" | "holdSignals" | "writeNotices",
+): Pointer {
   if (state === 0)
     throw new SystemError(ENOSYS, `the guard's ${name}, which only an executable has`, undefined);
   return pointerAt(state, STATE[name]) as Pointer;

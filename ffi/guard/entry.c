@@ -39,8 +39,9 @@ _Static_assert(__builtin_offsetof(struct state, daemon) == 120, "ffi/guard.ts");
 _Static_assert(__builtin_offsetof(struct state, entry) == 128, "ffi/guard.ts");
 _Static_assert(__builtin_offsetof(struct state, standard_error) == 136, "ffi/guard.ts");
 _Static_assert(__builtin_offsetof(struct state, hold_signals) == 144, "ffi/guard.ts");
-_Static_assert(__builtin_offsetof(struct state, received_signal) == 152, "ffi/guard.ts");
+_Static_assert(__builtin_offsetof(struct state, changing) == 152, "ffi/guard.ts");
 _Static_assert(__builtin_offsetof(struct state, directory) == 160, "ffi/guard.ts");
+_Static_assert(__builtin_offsetof(struct state, write_notices) == 168, "ffi/guard.ts");
 
 __attribute__((section(".config"), used)) const volatile struct config config = {
     .magic = GUARD_MAGIC,

@@ -65,6 +65,19 @@ struct saved_descriptor {
 
 enum { MAX_DESCRIPTORS = 1024, SAVED_LIMITS = 4 };
 
+/* Laid out by ffi/waiting.ts. */
+struct notice {
+  i64 fd;
+  u64 length;
+  char bytes[];
+};
+
+/* What changes after the start. */
+struct changing {
+  u32 received_signal; /* 0: the first signal that arrived while they were held */
+  const struct notice *notice;
+};
+
 struct state {
   /* Those that ffi/guard.ts reads are at these offsets: see entry.c. */
   u64 magic;          /* 0 */
@@ -84,8 +97,9 @@ struct state {
   const char *entry;  /* 128: the name of the native entry that started it, or null */
   u64 standard_error; /* 136: the former descriptor 2, which is /dev/null now */
   void *hold_signals; /* 144: guard_hold_signals */
-  u32 *received_signal; /* 152: the first signal that arrived while they were held; not in privileged programs */
+  struct changing *changing; /* 152: not in privileged programs */
   u64 directory;        /* 160: 1 + a descriptor of a working directory without a name, or 0 */
+  void *write_notices;  /* 168: guard_write_notices */
 
   /* Used by the guard only. */
   u64 bytes;          /* of the state, with the pointers behind it */
@@ -171,6 +185,7 @@ i64 guard_daemon(const struct daemon_request *request);
 
 /* interrupts.c, called from JavaScript */
 i64 guard_hold_signals(u64 hold);
+i64 guard_write_notices(const struct notice *notice, u64 signal);
 
 /* For exec.c: they restore what the guard or the runtime changed. */
 i64 show_standard_error(const struct state *state);

@@ -1,4 +1,6 @@
 /*
+ * What a signal does while JavaScript cannot: it notes one, or writes a line.
+ *
  * Holds back the signals that ask a program to end, for JavaScript that must not be interrupted: see ffi/interrupts.ts.
  * It uses a handler, since a blocked signal would end the process in another thread of the runtime.
  */
@@ -21,8 +23,22 @@ asm("return_from_signal:\n"
 
 /* Only the first one counts. */
 static void note_signal(int number) {
-  volatile u32 *received = STATE->received_signal;
+  volatile u32 *received = &STATE->changing->received_signal;
   if (*received == 0) *received = (u32)number;
+}
+
+/* A look-up of the C library may wait for a long time: see ffi/waiting.ts. */
+static void write_notice(int number) {
+  (void)number;
+  const volatile struct notice *notice = STATE->changing->notice;
+  if (notice->length > 0) sys3(SYS_write, notice->fd, (const char *)notice->bytes, notice->length);
+}
+
+/* From now on the signal writes that notice. It is a real-time one: nss-systemd(8) blocks SIGALRM, SIGURG and others. */
+i64 guard_write_notices(const struct notice *notice, u64 signal) {
+  const struct sigaction write = {.sa_handler = write_notice, RETURN};
+  STATE->changing->notice = notice;
+  return sys4(SYS_rt_sigaction, signal, &write, 0, 8);
 }
 
 /* Notes later signals, or lets them end the process again. Signals that the caller ignores stay ignored. */

@@ -180,8 +180,8 @@ __attribute__((used)) void guard_main(u64 *stack) {
   state->write_pid = (void *)guard_write_pid;
   state->daemon = (void *)guard_daemon;
   state->hold_signals = (void *)guard_hold_signals;
-  /* The one word that changes after the start. */
-  if (!state->privileged) state->received_signal = map_zeros(state->page_size);
+  state->write_notices = (void *)guard_write_notices;
+  if (!state->privileged) state->changing = map_zeros(state->page_size);
   if (sys3(SYS_mprotect, state, state->bytes, PROT_READ) != 0) refuse(CANNOT_START, "mprotect failed");
   hide_standard_error(nothing);
 }

@@ -13,11 +13,19 @@ const isCharacterDevice = (fd: number) => (fstat(fd).mode & S_IFMT) === S_IFCHR;
 export type Printed = readonly (readonly [1 | 2, ByteString])[];
 
 let captured: [1 | 2, ByteString][] | undefined;
+let noticed: ((text: ByteString) => void) | undefined;
 
-/** Does work, and returns what it printed instead of printing it. Do not nest. */
-export async function capturing<T>(work: () => Promise<T>): Promise<{ result: T; printed: Printed }> {
+/**
+ * Does work, and returns what it printed instead of printing it; `notice` gets what cannot wait (see printNotice). Do not
+ * nest.
+ */
+export async function capturing<T>(
+  work: () => Promise<T>,
+  notice: (text: ByteString) => void,
+): Promise<{ result: T; printed: Printed }> {
   const printed: [1 | 2, ByteString][] = [];
   captured = printed;
+  noticed = notice;
   try {
     return { result: await work(), printed };
   } finally {
@@ -32,10 +40,12 @@ export function printAgain(printed: Printed): void {
 
 // Not process.stdout: it costs milliseconds at start, and buffers output that it could not write.
 function put(fd: number, text: ByteString): void {
-  if (captured !== undefined) {
-    captured.push([fd === 1 ? 1 : 2, text]);
-    return;
-  }
+  if (captured === undefined) putNow(fd, text);
+  else captured.push([fd === 1 ? 1 : 2, text]);
+}
+
+function putNow(fd: number, text: ByteString): void {
+  if (lastLine && (fd === standardError || stdoutIsTerminal())) showLastLine("");
   try {
     writeAll(fd, toBytes(text));
   } catch (error) {
@@ -61,10 +71,37 @@ export function printError(line: ByteString): void {
   put(standardError, `${line}\n`);
 }
 
+/** Writes text to standard output at once, also if the output of the work is captured. */
+export function printNow(text: ByteString): void {
+  putNow(1, text);
+}
+
 /** Writes text to standard error as it is. */
 export function printErrorAsItIs(text: ByteString): void {
   put(standardError, text);
 }
+
+/** Writes a line of printable text to standard error at once, also if the output of the work is captured. */
+export function printNotice(line: ByteString): void {
+  if (captured === undefined) printError(line);
+  else noticed?.(`${line}\n`);
+}
+
+let lastLine = false;
+
+/**
+ * Shows text, which must be shorter than a line, on the last line of the terminal on standard error, until anything else is
+ * printed. An empty one removes it.
+ */
+export function showLastLine(text: ByteString): void {
+  if (text === "" && !lastLine) return;
+  lastLine = false;
+  put(standardError, `\r\x1b[K${text}`);
+  lastLine = text !== "";
+}
+
+/** True while there is text of showLastLine. */
+export const isLastLineShown = (): boolean => lastLine;
 
 /** Writes a value as JSON to standard output; byte strings in it must have gone through `jsonText`. */
 export function printJson(value: unknown): void {

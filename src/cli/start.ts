@@ -4,7 +4,7 @@ import { libc } from "../../ffi/libc.ts";
 import { describeError, JailkitError } from "./error.ts";
 import { excerptLines } from "./excerpt.ts";
 import { endIfInterrupted, statusAfterSignals } from "./interrupt.ts";
-import { printError } from "./output.ts";
+import { printError, showLastLine } from "./output.ts";
 import type { Tool } from "./tool.ts";
 
 /**
@@ -23,6 +23,7 @@ export async function startProgram(name: string, main: () => number | Promise<nu
     }
     status = error instanceof JailkitError ? error.exitStatus : 1;
   }
+  showLastLine("");
   endIfInterrupted(name);
   libc._exit(statusAfterSignals(status));
   throw new Error("unreachable");

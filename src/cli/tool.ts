@@ -6,6 +6,7 @@ import { type GivenArguments, getopt } from "./getopt.ts";
 import type { HelpSource } from "./help.ts";
 import type { OptionTable, OptionValues } from "./options.ts";
 import { printError, printJson, printJsonLine } from "./output.ts";
+import { tellOfWaiting } from "./waiting.ts";
 
 /** A tool for administrators: what it is called, what it takes, what it does. */
 interface ToolDefinition<T extends OptionTable = OptionTable> extends HelpSource {
@@ -76,6 +77,7 @@ export function defineTool<const T extends OptionTable>(definition: ToolDefiniti
     try {
       if (root !== undefined && libc.geteuid() !== 0 && !asked.includes(withoutRoot))
         throw new JailkitError("not-root", root, "must be run as root");
+      if (!asked.includes("json")) tellOfWaiting(name);
       const output = await definition.run({ options: values, operands: given.operands });
       if (typeof output === "number") return output;
       const lines = given.options.some(({ key, value }) => key === "json" && value === "lines");

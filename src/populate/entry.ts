@@ -63,8 +63,7 @@ export interface Entry {
   keeps: Keeps;
   /** Size in bytes; 0 for anything but a file. */
   size: number;
-  /** Times in nanoseconds since the epoch, of files and devices. */
-  atime: bigint | undefined;
+  /** In nanoseconds since the epoch, of files and devices. */
   mtime: bigint | undefined;
   /** The text of a symbolic link. */
   readonly target?: ByteString;

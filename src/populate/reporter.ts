@@ -36,7 +36,7 @@ export class LineReporter {
     private readonly tool: string,
     private readonly options: ReporterOptions,
   ) {
-    this.counter = startProgress(tool);
+    this.counter = startProgress(tool, "entries");
   }
 
   /** Prints a line about a step. It may contain unescaped text from outside. */
@@ -76,6 +76,7 @@ export class LineReporter {
 
   /** Ends the messages about a jail: another may have the same. Throws JailkitError "output" if printing failed. */
   flush(): void {
+    this.counter.clear();
     this.show();
     this.failures.clear();
     const error = this.failure;
@@ -90,7 +91,6 @@ export class LineReporter {
   }
 
   private show(): void {
-    this.counter.clear();
     try {
       if (this.held !== "" && this.failure === undefined) print(this.held);
     } catch (error) {

@@ -1,7 +1,8 @@
 import { type ByteString, cString } from "../../ffi/bytes.ts";
-import { ERANGE } from "../../ffi/constants.ts";
+import { ERANGE, ETIMEDOUT } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { addressOf, cArgument, libc, pointerAt, stringAt, u32At } from "../../ffi/libc.ts";
+import { beginLookUp, endLookUp } from "../../ffi/waiting.ts";
 
 /** An entry of passwd(5). */
 export interface PasswdEntry {
@@ -47,7 +48,9 @@ export function lookUp<K, T>(
     const buffer = new Uint8Array(size);
     held[0] = structure;
     held[1] = buffer;
+    beginLookUp(call, name);
     const error = query(key, structure, buffer, size, found);
+    endLookUp();
     if (error === ERANGE && size < LARGEST_BUFFER) continue;
     // SAFETY: `held` has the structure, and the buffer that it points into.
     if (found[0] !== 0n && error === 0) return decode(addressOf(structure));
@@ -100,19 +103,37 @@ export function passwdByUid(uid: number): PasswdEntry | undefined {
 // whose server is down (ENOENT of nslcd(8)), or a daemon that does not run (ECONNREFUSED of sssd(8)).
 const ANSWERED: ReadonlySet<number> = new Set([0]);
 
+/** Some services say "no such account" in the end if nobody answers them: after 45 seconds that of systemd. */
+export const SLOWEST_ANSWER_MS = 30_000;
+
+/** What `ask` returns. Throws SystemError if the answer is that there is nothing, after a time in which nobody answers. */
+export function inTime<T>(ask: () => T | undefined, now = () => performance.now()): T | undefined {
+  const start = now();
+  const found = ask();
+  if (found === undefined && now() - start >= SLOWEST_ANSWER_MS)
+    throw new SystemError(ETIMEDOUT, "a look-up", undefined);
+  return found;
+}
+
 /**
  * The account of a name or uid. Throws SystemError if a name service did not answer, where passwdByName and passwdByUid take
  * most such errors for "no such account".
  */
 export function answeredUser(key: ByteString | number): PasswdEntry | undefined {
-  return typeof key === "number"
-    ? lookUp(libc.getpwuid_r, key, decodePasswd, "getpwuid", String(key), ANSWERED)
-    : lookUp(libc.getpwnam_r, cArgument(key), decodePasswd, "getpwnam", key, ANSWERED);
+  return inTime(() =>
+    typeof key === "number"
+      ? lookUp(libc.getpwuid_r, key, decodePasswd, "getpwuid", String(key), ANSWERED)
+      : lookUp(libc.getpwnam_r, cArgument(key), decodePasswd, "getpwnam", key, ANSWERED),
+  );
 }
 
-/** The same for the group of a name. */
-export function answeredGroup(name: ByteString): GroupEntry | undefined {
-  return lookUp(libc.getgrnam_r, cArgument(name), decodeGroup, "getgrnam", name, ANSWERED);
+/** The same for the group of a name or gid. */
+export function answeredGroup(key: ByteString | number): GroupEntry | undefined {
+  return inTime(() =>
+    typeof key === "number"
+      ? lookUp(libc.getgrgid_r, key, decodeGroup, "getgrgid", String(key), ANSWERED)
+      : lookUp(libc.getgrnam_r, cArgument(key), decodeGroup, "getgrnam", key, ANSWERED),
+  );
 }
 
 /** getgrnam_r(3): the group of that name. */
@@ -132,8 +153,11 @@ export function groupIdsOf(name: ByteString, gid: number): number[] {
   for (let size = 64; ; size = Math.max(size * 2, count[0] ?? 0)) {
     const gids = new Uint32Array(size);
     count[0] = size;
+    beginLookUp("getgrouplist", name);
     // SAFETY: at most `count` gids are written.
-    if (libc.getgrouplist(cName, gid, gids, count) >= 0) return [...gids.subarray(0, count[0])];
+    const found = libc.getgrouplist(cName, gid, gids, count);
+    endLookUp();
+    if (found >= 0) return [...gids.subarray(0, count[0])];
     if (size > 1 << 17) throw new SystemError(ERANGE, "getgrouplist", name);
   }
 }

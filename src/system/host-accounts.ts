@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { attempt } from "../../ffi/error.ts";
-import { type GroupEntry, groupByGid, type PasswdEntry } from "./accounts.ts";
+import { answered } from "../cli/error.ts";
+import type { GroupEntry, PasswdEntry } from "./accounts.ts";
 import { ACCOUNT_FILE_LIMIT, groupEntry, passwdEntry } from "./flat-accounts.ts";
 import { hostText } from "./host-files.ts";
 import { hostGroup, hostUser } from "./name-services.ts";
@@ -16,12 +17,15 @@ export interface HostAccounts {
   groupByGid(gid: number): GroupEntry | undefined;
 }
 
+/** The group of a gid; undefined also if no name service answers. */
+const hostGroupNumbered = (gid: number) => answered(() => hostGroup(gid));
+
 /** Asks the name services each time. */
 export const nameServices: HostAccounts = {
   userByName: hostUser,
   userByUid: hostUser,
   groupByName: hostGroup,
-  groupByGid,
+  groupByGid: hostGroupNumbered,
 };
 
 /** The entries of an account file by name and by id; of several, the first counts, as for getpwnam(3). */
@@ -78,7 +82,7 @@ export function hostAccounts(): HostAccounts {
     userByName: remembering(users.byName, hostUser),
     userByUid: remembering(users.byId, hostUser),
     groupByName: remembering(groups.byName, hostGroup),
-    groupByGid: remembering(groups.byId, groupByGid),
+    groupByGid: remembering(groups.byId, hostGroupNumbered),
   };
 }
 

@@ -1,9 +1,9 @@
 import { type ByteString, fromBytes, toBytes } from "../../ffi/bytes.ts";
-import { attempt } from "../../ffi/error.ts";
 import { readInto } from "../../ffi/files.ts";
 import { endBySignal, holdingSignals, receivedSignal } from "../../ffi/interrupts.ts";
 import { UsageError } from "../cli/error.ts";
-import { capturing, type Printed, print, printAgain } from "../cli/output.ts";
+import { capturing, type Printed, print, printAgain, printErrorAsItIs, printNow } from "../cli/output.ts";
+import { tellOfWaitingTo } from "../cli/waiting.ts";
 
 // Processes, not threads: ids, the working directory and signals belong to a process, and a crash ends one job alone.
 
@@ -23,6 +23,8 @@ export interface Jobs<Setup, Job, Result> {
   /** Called for each job: in the order of the jobs, or as they end. */
   readonly ended: (end: JobEnd<Result>, index: number) => void;
   readonly ordered: boolean;
+  /** What a job says before it ends is printed: see printNotice. */
+  readonly notices: boolean;
 }
 
 /** A message between the processes: one line of ASCII, since texts of reports have characters that are no bytes. */
@@ -44,9 +46,17 @@ export function readJobs(value: string | undefined, exitStatus = 1): number | un
   return jobs;
 }
 
-/** The number of processes for `jobs` jobs, where `asked` are wanted, by default one for each processor; 1: this one. */
+/**
+ * The number of processes for `jobs` jobs, where `asked` are wanted, by default one for each processor. 0: this one does
+ * them, which is so for a single job; of several, none may end the others.
+ */
 export function processesFor(jobs: number, asked: number | undefined): number {
-  return compiled ? Math.max(1, Math.min(asked ?? navigator.hardwareConcurrency, jobs)) : 1;
+  return compiled && jobs > 1 ? Math.min(asked ?? navigator.hardwareConcurrency, jobs) : 0;
+}
+
+/** What a process has to say before its job is done. */
+interface Notice {
+  readonly notice: ByteString;
 }
 
 interface Answer<Result> {
@@ -55,13 +65,12 @@ interface Answer<Result> {
   readonly signal: number | undefined;
 }
 
-/** A process that does one job at a time. */
-class WorkerProcess {
-  readonly #process: Bun.Subprocess<"pipe", "pipe", "ignore">;
-  readonly #lines: AsyncGenerator<ByteString>;
+type Worker = Bun.Subprocess<"pipe", "pipe", "ignore">;
 
-  constructor(tool: string, setup: unknown) {
-    this.#process = Bun.spawn(["/proc/self/exe", "--worker"], {
+/** Starts this executable again; undefined if that is not possible. */
+function spawnWorker(tool: string): Worker | undefined {
+  try {
+    return Bun.spawn(["/proc/self/exe", "--worker"], {
       argv0: tool,
       env: ENVIRONMENT,
       stdin: "pipe",
@@ -70,15 +79,33 @@ class WorkerProcess {
       // Signals of the terminal come to the first process alone, which passes them on.
       detached: true,
     });
+  } catch {
+    // An error of Bun's own.
+    return undefined;
+  }
+}
+
+/** A process that does one job at a time. */
+class WorkerProcess {
+  readonly #process: Worker;
+  readonly #lines: AsyncGenerator<ByteString>;
+
+  constructor(process: Worker, setup: unknown) {
+    this.#process = process;
     this.#lines = linesOf(this.#process.stdout);
     this.#send(setup);
   }
 
   /** The answer to a job; undefined if the process ends first. */
-  async do<Result>(job: unknown): Promise<Answer<Result> | undefined> {
+  async do<Result>(job: unknown, notices: boolean): Promise<Answer<Result> | undefined> {
     this.#send(job);
-    const { value, done } = await this.#lines.next();
-    return done === true ? undefined : (JSON.parse(value) as Answer<Result>);
+    for (;;) {
+      const { value, done } = await this.#lines.next();
+      if (done === true) return undefined;
+      const message = JSON.parse(value) as Answer<Result> | Notice;
+      if (!("notice" in message)) return message;
+      if (notices) printErrorAsItIs(message.notice);
+    }
   }
 
   kill(signal: number): void {
@@ -149,8 +176,10 @@ class JobRun<Setup, Job, Result> {
 
   #start(number: number): WorkerProcess | undefined {
     const { setup, tool } = this.#request;
-    const worker = attempt(() => new WorkerProcess(tool, setup(number)));
-    if (worker !== undefined) this.#workers.set(number, worker);
+    const process = spawnWorker(tool);
+    if (process === undefined) return undefined;
+    const worker = new WorkerProcess(process, setup(number));
+    this.#workers.set(number, worker);
     return worker;
   }
 
@@ -162,13 +191,13 @@ class JobRun<Setup, Job, Result> {
   }
 
   async #work(number: number): Promise<void> {
-    const { jobs } = this.#request;
+    const { jobs, notices } = this.#request;
     while (!this.#stopped && this.#next < jobs.length) {
       const worker = this.#workers.get(number) ?? this.#start(number);
       // The others do the jobs.
       if (worker === undefined && this.#workers.size > 0) return;
       const index = this.#next++;
-      const answer = await worker?.do<Result>(jobs[index]);
+      const answer = await worker?.do<Result>(jobs[index], notices);
       if (answer === undefined) {
         this.#workers.delete(number);
         const reason =
@@ -211,15 +240,19 @@ export async function serveJobs<Setup, Job, Result>(
   const lines = blockingLines(0);
   const first = lines.next();
   if (first.done === true) return 1;
+  tellOfWaitingTo(1, noticeLine);
   const run = start(JSON.parse(first.value) as Setup);
   for (const line of lines) {
-    const { result, printed } = await capturing(() => run(JSON.parse(line) as Job));
+    const { result, printed } = await capturing(() => run(JSON.parse(line) as Job), sendNotice);
     const answer: Answer<Result> = { result, printed, signal: receivedSignal() };
     print(lineOf(answer));
     if (answer.signal !== undefined) break;
   }
   return 0;
 }
+
+const noticeLine = (notice: ByteString) => lineOf({ notice } satisfies Notice);
+const sendNotice = (notice: ByteString) => printNow(noticeLine(notice));
 
 function* blockingLines(fd: number): Generator<ByteString, undefined> {
   const buffer = new Uint8Array(1 << 16);

@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { JailkitError } from "../cli/error.ts";
 import { answeredGroup, answeredUser, type GroupEntry, type PasswdEntry } from "./accounts.ts";
-import { ACCOUNT_FILE_LIMIT, flatAccounts, groupsIn } from "./flat-accounts.ts";
+import { ACCOUNT_FILE_LIMIT, flatAccounts, groupNumbered, groupsIn } from "./flat-accounts.ts";
 import { hostText } from "./host-files.ts";
 
 /** The services of each database in the text of nsswitch.conf(5), without their [actions]. */
@@ -48,10 +48,14 @@ export function hostUser(key: ByteString | number): PasswdEntry | undefined {
   return answer(() => answeredUser(key), local);
 }
 
-/** The same for the group of a name. */
-export function hostGroup(name: ByteString): GroupEntry | undefined {
+/** The same for the group of a name or gid. */
+export function hostGroup(key: ByteString | number): GroupEntry | undefined {
+  const text = () => hostText("/etc/group", ACCOUNT_FILE_LIMIT) ?? "";
   return answer(
-    () => answeredGroup(name),
-    () => groupsIn(hostText("/etc/group", ACCOUNT_FILE_LIMIT) ?? "").find((group) => group.name === name),
+    () => answeredGroup(key),
+    () =>
+      typeof key === "number"
+        ? groupNumbered(text(), key)
+        : groupsIn(text()).find((group) => group.name === key),
   );
 }

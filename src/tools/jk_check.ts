@@ -24,7 +24,7 @@ import { COLOR, coloured, paintFor, plain } from "../cli/colour.ts";
 import { display } from "../cli/display.ts";
 import { UsageError } from "../cli/error.ts";
 import { excerptLines } from "../cli/excerpt.ts";
-import { statusAfterSignals } from "../cli/interrupt.ts";
+import { interruption, statusAfterSignals } from "../cli/interrupt.ts";
 import { BUSY_STATUS, JOBS, JSON_LINES_OUTPUT, jailsOption, NO_WAIT, WORKER } from "../cli/options.ts";
 import { print, printError, printJson, printJsonLine } from "../cli/output.ts";
 import { startProgress } from "../cli/progress.ts";
@@ -99,19 +99,20 @@ class CheckRun {
   }
 
   async checkAll(processes: number): Promise<void> {
-    const progress = startProgress(NAME);
+    const progress = startProgress(NAME, "jails");
     const { jobs } = this.#plan;
     const ended = (end: CheckEnd) => {
       this.#add(end);
       progress.at(++this.#done, jobs.length);
     };
+    if (processes > 0) progress.at(0, jobs.length);
     const inProcesses =
-      processes > 1 &&
+      processes > 0 &&
       (await runJobs<Setup, CheckJob, CheckEnd>({
         ...{ tool: NAME, jobs, processes, ordered: !this.#asLines },
+        notices: this.#setup.format !== "json",
         setup: (worker) => ({ ...this.#setup, number: worker + 1, processes }),
         ended: (end, index) => {
-          progress.clear();
           const lost = (reason: string) =>
             endOf(notChecked(jobs[index]?.path ?? "", reason, "lost"), this.#setup);
           ended(end.kind === "lost" ? lost(end.reason) : printedResult(end));
@@ -120,10 +121,12 @@ class CheckRun {
     const check = inProcesses ? undefined : checks(this.#setup);
     for (const job of check === undefined ? [] : jobs) {
       if (receivedSignal() !== undefined) break;
-      progress.clear();
       if (check !== undefined) ended(await check(job));
     }
     progress.clear();
+    const how = `${this.#done} of ${jobs.length} jails are checked`;
+    const stop = this.#done < jobs.length ? interruption(how) : undefined;
+    if (stop !== undefined) printError(`${NAME}: ${stop.message}; run this again`);
   }
 
   report(exitStatus: CheckReport["exitStatus"]): CheckReport | CheckSummary {

@@ -6,7 +6,7 @@ import { problemFrom } from "../cli/error.ts";
 import { interruption, statusAfterSignals } from "../cli/interrupt.ts";
 import { BUSY } from "../cli/options.ts";
 import { printError, printJsonLine, printLine } from "../cli/output.ts";
-import { type Progress, startProgress } from "../cli/progress.ts";
+import { startProgress } from "../cli/progress.ts";
 import { problemReport } from "../cli/report.ts";
 import type { ToolOutput } from "../cli/tool.ts";
 import type { KeyValues } from "../config/keys.ts";
@@ -69,15 +69,15 @@ export class UpdateRun {
       updater.showProblem(problem);
     }
     const requests = jails.map((jail) => this.#requestFor(jail));
-    const progress = startProgress(TOOL);
+    const progress = startProgress(TOOL, "jails");
     const ended = (result: UpdateResult | undefined) => {
       if (result !== undefined) this.#add(result);
       progress.at(++this.#done, requests.length);
     };
-    const processes = all ? processesFor(requests.length, readJobs(jobs)) : 1;
-    const elsewhere =
-      processes > 1 && (await this.#inProcesses(processes, requests, updater, progress, ended));
-    await this.#here(elsewhere ? this.#again : requests, updater, progress, ended);
+    const processes = all ? processesFor(requests.length, readJobs(jobs)) : 0;
+    if (processes > 0) progress.at(0, requests.length);
+    const elsewhere = processes > 0 && (await this.#inProcesses(processes, requests, updater, ended));
+    await this.#here(elsewhere ? this.#again : requests, updater, ended);
     // Those that were done again came last.
     const order = new Map([...missing, ...requests.map(({ jail }) => jail)].map((path, at) => [path, at]));
     this.results.sort((a, b) => (order.get(a.jail) ?? 0) - (order.get(b.jail) ?? 0));
@@ -123,12 +123,10 @@ export class UpdateRun {
   async #here(
     requests: readonly UpdateOptions[],
     updater: Updater,
-    progress: Progress,
     ended: (result: UpdateResult) => void,
   ): Promise<void> {
     for (const request of requests) {
       if (receivedSignal() !== undefined) return;
-      progress.clear();
       ended(await updater.update(request));
     }
   }
@@ -137,15 +135,14 @@ export class UpdateRun {
     processes: number,
     requests: readonly UpdateOptions[],
     updater: Updater,
-    progress: Progress,
     ended: (result: UpdateResult | undefined) => void,
   ): Promise<boolean> {
     return runJobs<UpdaterOptions, UpdateOptions, UpdateResult>({
       ...{ tool: TOOL, jobs: requests, processes, ordered: this.#options.json !== "lines" },
+      notices: this.#options.json === false,
       setup: () => this.#updaterOptions,
       ended: (end, index) => {
         const request = requests[index];
-        progress.clear();
         const lost = (reason: string) => {
           const path = request?.jail ?? "";
           const message = `${display(path)}: the update is not complete: ${reason}; run this again`;

@@ -35,11 +35,10 @@ const SILENT: AccountOutput = {
 
 /** Prints warnings and errors of a tool, with `steps` also its steps, and with `advice` lines to copy. */
 export function printedOutput(tool: string, steps: boolean, advice = false): AccountOutput {
-  const progress = startProgress(`${tool}: copying the home`);
+  const progress = startProgress(`${tool}: copying the home`, "files");
   let failure: unknown;
   const attempted = (print: () => void) => {
     try {
-      progress.clear();
       print();
     } catch (error) {
       failure ??= error;

@@ -3,7 +3,9 @@ import { display, jsonText, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { jsonTextOrNull } from "../cli/report.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
-import { userServices } from "../system/name-services.ts";
+import { ACCOUNT_FILE_LIMIT, userNamed } from "../system/flat-accounts.ts";
+import { hostText } from "../system/host-files.ts";
+import { hostUser, userServices } from "../system/name-services.ts";
 import { findProgram } from "../system/run.ts";
 import type { DirectoryReport } from "./report-schema.ts";
 
@@ -17,15 +19,34 @@ export interface DirectoryChange {
   readonly after: readonly ByteString[];
   /** The account leaves its jail: an override of SSSD is removed. */
   readonly leaves: boolean;
+  /** The file that has the account, instead of a directory. */
+  readonly file?: ByteString | undefined;
+}
+
+// Of nss_extrausers, whose accounts a program writes, such as a hosting panel.
+const EXTRA_USERS = "/var/lib/extrausers/passwd";
+
+/** The file that a name service reads the account from; undefined if it is in a directory. */
+function fileOf(name: ByteString): ByteString | undefined {
+  if (!userServices().includes("extrausers")) return undefined;
+  const entry = userNamed(hostText(EXTRA_USERS, ACCOUNT_FILE_LIMIT) ?? "", name);
+  const now = hostUser(name);
+  // Another service may have an account of this name, too.
+  const isIt = entry !== undefined && entry.uid === now?.uid && entry.home === now.home;
+  return isIt ? EXTRA_USERS : undefined;
 }
 
 /** A refusal to change an account of a directory such as LDAP, with what to do instead. */
 export class DirectoryError extends JailkitError {
-  constructor(readonly instead: DirectoryChange) {
-    const where = `passwd: ${userServices().join(" ")} in /etc/nsswitch.conf`;
+  readonly instead: DirectoryChange;
+
+  constructor(instead: DirectoryChange) {
+    const file = fileOf(instead.name);
+    const where = file ?? `a directory (passwd: ${userServices().join(" ")} in /etc/nsswitch.conf)`;
     const set = instead.change === undefined ? "usermod(8) cannot change it" : "set its home and shell there";
-    const message = `${quoted(instead.name)} is not in /etc/passwd, but in a directory (${where}): ${set}; nothing was changed`;
+    const message = `${quoted(instead.name)} is not in /etc/passwd, but in ${where}: ${set}; nothing was changed`;
     super("not-local", 1, message);
+    this.instead = { ...instead, file };
   }
 }
 
@@ -38,8 +59,12 @@ function ldifLine(attribute: string, value: ByteString): ByteString {
 }
 
 /** The change for ldapmodify(1), which refuses it until a DN is in the first line. Pure. */
-export function ldifOf({ name, change }: Pick<DirectoryChange, "name" | "change">): ByteString[] {
-  if (change === undefined) return [];
+export function ldifOf({
+  name,
+  change,
+  file,
+}: Pick<DirectoryChange, "name" | "change" | "file">): ByteString[] {
+  if (change === undefined || file !== undefined) return [];
   return [
     `dn: THE-DN-OF ${display(name)}`,
     "changetype: modify",
@@ -52,8 +77,8 @@ export function ldifOf({ name, change }: Pick<DirectoryChange, "name" | "change"
 }
 
 /** The command that does so with SSSD, for this machine alone; undefined if sss_override(8) is not installed. */
-function overrideCommand({ name, change, leaves }: DirectoryChange): ByteString | undefined {
-  if (change === undefined || !userServices().includes("sss")) return undefined;
+function overrideCommand({ name, change, leaves, file }: DirectoryChange): ByteString | undefined {
+  if (change === undefined || file !== undefined || !userServices().includes("sss")) return undefined;
   if (findProgram("sss_override") === undefined) return undefined;
   if (leaves) return `sss_override user-del ${operands(name)}`;
   const { home, shell } = change;
@@ -63,6 +88,8 @@ function overrideCommand({ name, change, leaves }: DirectoryChange): ByteString 
 /** The same for a person: titles begin with `#`, and the LDIF can be copied with them. */
 export function directoryLines(instead: DirectoryChange): ByteString[] {
   const override = overrideCommand(instead);
+  const { change, file } = instead;
+  const fields = file === undefined || change === undefined ? [] : [`${change.home}:${change.shell}`];
   const part = (title: string, lines: readonly ByteString[]) =>
     lines.length === 0 ? [] : [`# ${title}`, ...lines, ""];
   return [
@@ -70,6 +97,10 @@ export function directoryLines(instead: DirectoryChange): ByteString[] {
     ...part(
       "In the directory, by ldapmodify(1), with the DN of the account in the first line:",
       ldifOf(instead),
+    ),
+    ...part(
+      `In ${file}, as the last two fields of the line of the account, or in the program that writes this file:`,
+      fields.map(display),
     ),
     ...part(
       "Or, instead of that, with SSSD and for this machine alone; restart SSSD if this says so:",
@@ -81,10 +112,11 @@ export function directoryLines(instead: DirectoryChange): ByteString[] {
 
 /** The same for a report. */
 export function directoryReport(instead: DirectoryChange): DirectoryReport {
-  const { change, before, after } = instead;
+  const { change, before, after, file } = instead;
   return {
     homeDirectory: jsonTextOrNull(change?.home),
     loginShell: jsonTextOrNull(change?.shell),
+    file: jsonTextOrNull(file),
     ldif: ldifOf(instead).map(jsonText),
     override: jsonTextOrNull(overrideCommand(instead)),
     before: before.map(jsonText),

@@ -36,8 +36,11 @@ const directorySchema = z
   .strictObject({
     homeDirectory: textOrNull.describe("null if the directory is right already."),
     loginShell: textOrNull,
+    file: textOrNull.describe(
+      "The file in which the line of the account gets them as its last two fields, such as /var/lib/extrausers/passwd; null for a directory.",
+    ),
     ldif: texts.describe(
-      "The change for ldapmodify(1), line by line; the first line lacks the DN of the account.",
+      "The change for ldapmodify(1), line by line; the first line lacks the DN of the account. Empty with `file`.",
     ),
     override: textOrNull.describe(
       "A command that does the same with SSSD, for this machine alone; null without sss_override(8).",

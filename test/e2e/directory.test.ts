@@ -137,6 +137,23 @@ describe.each(["nslcd", "sssd"] as const)("%s", (kind) => {
     expect(login()).toMatchObject({ status: 0, stdout: expect.stringContaining("staff2") });
   });
 
+  test("while its daemon hangs, a line says which look-up waits, and the answer counts when it comes", async () => {
+    jail();
+    const hanging = kind === "nslcd" ? "nslcd" : "sssd_nss";
+    for (const words of [
+      ["jailkit", "list", J],
+      ["jk_check", J],
+    ]) {
+      m.must(["pkill", "-STOP", "-x", hanging]);
+      const tool = m.start(words);
+      const waits = `: still waiting for the name services (/etc/nsswitch.conf), now for the user '${anna}'\n`;
+      await tool.until(({ stderr }) => stderr.includes(waits) || undefined);
+      m.must(["pkill", "-CONT", "-x", hanging]);
+      expect((await tool.ended).status).toBe(0);
+    }
+    expect(users()).toEqual([anna]);
+  });
+
   test("while the directory is down, nobody logs in whom the name service does not know, and every tool says so", async () => {
     jail();
     await directory.stopServer();

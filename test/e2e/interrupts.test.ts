@@ -53,9 +53,10 @@ beforeEach(() => {
 });
 
 /** Sends a signal when a program is about to make a system call for the nth time. */
-const at = (signal: string, call: string, nth: number, command: string): RunResult =>
+const at = (signal: string, call: string, nth: number, command: string, ...options: string[]): RunResult =>
   m.run([
     "strace",
+    ...options,
     "-o",
     "/root/trace",
     "-e",
@@ -128,14 +129,18 @@ test("jk_update: what is ready appears, and that is told", () => {
 });
 
 test("jk_update --all: the jails behind it are left alone", () => {
-  m.mkdir("/srv/k");
-  m.must(["jk_cp", "-j", "/srv/k", "/opt/app"]);
+  const others = ["/srv/k", "/srv/l"];
+  for (const jail of others) {
+    m.mkdir(jail);
+    m.must(["jk_cp", "-j", jail, "/opt/app"]);
+  }
   m.write("/opt/app/0", "3, and longer still");
-  const result = at("INT", "renameat", 3, "jk_update --all --jobs 1");
-  stopped(result, "INT", "jk_update: interrupted by SIGINT (1 of 2 jails are done); run this again");
-  expect(m.run(["jk_update", "--check", "--json", "-j", "/srv/k"])).toMatchObject({ status: 10 });
+  const result = at("INT", "renameat", 3, "jk_update --all --jobs 1", "-f", "-qq");
+  stopped(result, "INT", "jk_update: interrupted by SIGINT (1 of 3 jails are done); run this again");
+  for (const jail of others)
+    expect(m.run(["jk_update", "--check", "--json", "-j", jail])).toMatchObject({ status: 10 });
   goesOn("jk_update --all");
-  m.remove("/srv/k");
+  for (const jail of others) m.remove(jail);
 });
 
 test("jk_cp --remove", () => {

@@ -143,6 +143,7 @@ test("Ctrl-C ends the run while a jail waits for its lock", async () => {
   const run = m.start(["jk_update", "--all", "--json=lines", "--jobs", "2"]);
   await run.until(({ stdout }) => (linesOf(stdout).length === 5 ? true : undefined));
   run.kill("SIGINT");
+  await run.until(({ stdout }) => (linesOf(stdout).length === 6 ? true : undefined));
   const { signal, stdout } = await run.ended;
   expect(signal).toBe("SIGINT");
   const summary = reportOf(updateSummarySchema, linesOf(stdout).at(-1) ?? "");

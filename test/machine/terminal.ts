@@ -6,7 +6,7 @@ import type { Machine, MachineProcess, RunOptions } from "./machine.ts";
 
 const BRIDGE = "/usr/bin/terminal-bridge";
 
-/** A session at a terminal of 80 by 24: what is typed, and what the screen shows. SIGUSR1 makes the window larger. */
+/** A session at a terminal of 80 columns, unless told otherwise, by 24: what is typed, and what the screen shows. SIGUSR1 makes the window larger. */
 export class Terminal {
   #from = 0;
   constructor(readonly process: MachineProcess) {}
@@ -30,15 +30,15 @@ export class Terminal {
   }
 }
 
-/** Starts a program at a terminal of its own. */
+/** Starts a program at a terminal of its own, as wide as it is told. */
 export function openTerminal(
   machine: Machine,
   words: readonly ByteString[],
-  options: RunOptions = {},
+  { columns = 80, ...options }: RunOptions & { columns?: number } = {},
 ): Terminal {
   if (!machine.exists(BRIDGE)) {
     const bridge = compiledC(join(import.meta.dir, "terminal-bridge.c"), ["-static"]);
     machine.write(BRIDGE, readFileSync(bridge), { mode: 0o755 });
   }
-  return new Terminal(machine.start([BRIDGE, "80", "24", ...words], options));
+  return new Terminal(machine.start([BRIDGE, String(columns), "24", ...words], options));
 }

@@ -6,6 +6,7 @@
 import { CONFINE } from "./mutants/confine.ts";
 import { GUARD } from "./mutants/guard.ts";
 import { JAIL } from "./mutants/jail.ts";
+import { JOBS } from "./mutants/jobs.ts";
 import { LOG_SOCKET } from "./mutants/log-socket.ts";
 import { LOGIN } from "./mutants/login.ts";
 import type { Mutant } from "./mutants/mutant.ts";
@@ -26,4 +27,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...JAIL,
   ...SOURCES,
   ...TRANSFER,
+  ...JOBS,
 ];

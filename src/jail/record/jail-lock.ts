@@ -6,7 +6,7 @@ import { normalPath } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { BUSY } from "../../cli/options.ts";
-import { printError } from "../../cli/output.ts";
+import { printNotice } from "../../cli/output.ts";
 import { lockName, releaseName } from "../fs/lock.ts";
 import { withTree } from "../fs/look.ts";
 import { withDirectory } from "../fs/walk.ts";
@@ -161,7 +161,7 @@ class HeldLocks implements JailLock {
       Bun.sleepSync(PAUSE);
       return "again";
     }
-    if (!json && !this.#told) printError(`${tool}: waiting for ${who} to finish with ${this.jail}`);
+    if (!json && !this.#told) printNotice(`${tool}: waiting for ${who} to finish with ${this.jail}`);
     this.#told = true;
     return "block";
   }

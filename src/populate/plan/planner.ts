@@ -20,7 +20,7 @@ import {
   type Source,
   treeOf,
 } from "./draft.ts";
-import { forbiddenTrees } from "./forbidden.ts";
+import { forbiddenTrees, jailTrees } from "./forbidden.ts";
 import { isDirectoryNode, JailPaths, untrustedPath } from "./jail-paths.ts";
 import { addLeaf, keepsOf } from "./leaf.ts";
 import { describeLeftOut } from "./left-out.ts";
@@ -56,7 +56,9 @@ export class Planner {
     const { host, jailPath, live = [] } = input;
     const trust = new HostTrust(host);
     const jail = live.length === 0 ? input.jail : liveFileSystem(input.jail, host, live);
-    this.context = { ...input, jail, draft: this.draft, trust, forbidden: forbiddenTrees(host, jailPath) };
+    const leadsToJail = jailTrees(input.unwatched ?? host, jailPath);
+    const forbidden = forbiddenTrees(host, leadsToJail);
+    this.context = { ...input, jail, draft: this.draft, trust, forbidden, leadsToJail };
     this.paths = new JailPaths(this.context);
   }
 
@@ -133,6 +135,7 @@ export class Planner {
     const { path, stat, rules, reason } = source;
     const why = this.context.forbidden(stat);
     if (why !== undefined) {
+      this.draft.dependsOnJail ||= this.context.leadsToJail(stat) !== undefined;
       if (reason.kind !== "link")
         return addProblem(this.draft, "refused-source", path, `is refused: ${display(why)}`);
       const what = `what a symbolic link leads to, ${quoted(path)}, is left out`;
@@ -147,6 +150,7 @@ export class Planner {
   }
 
   private placeContents(entry: Entry, path: ByteString, rules: CopyRules): void {
+    this.draft.trees.add(path);
     const reason = { kind: "tree", from: entry } as const;
     for (const { name, stat } of this.context.host.list(path, entry.untrusted)) {
       this.place(`${path}/${name}`, rules, reason, stat, entry);
