@@ -85,6 +85,7 @@ if [ -n "$uninstall" ]; then
         # The deepest first.
         all=$(LC_ALL=C sort -ru "$made")
         rm -f -- "$made"
+        rm -rf -- "$destdir/var/lib/jailkit/plans"
         for name in jails locks empty; do
             rmdir -- "$destdir/var/lib/jailkit/$name" 2> /dev/null || true
         done

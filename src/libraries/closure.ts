@@ -14,7 +14,7 @@ import { createDlopenSets, dlopenFunctions } from "./dlopen-sets.ts";
 import { type Abi, nativeAbi } from "./elf/abi.ts";
 import { Interpreters } from "./interpreter.ts";
 import { addElfDependencies, type LoadContext } from "./load.ts";
-import { RootView } from "./root-view.ts";
+import { RootView, type Watch } from "./root-view.ts";
 import { parseScriptLine, STANDARD_PATH } from "./script.ts";
 import { LibrarySearch } from "./search/search.ts";
 
@@ -25,6 +25,8 @@ export interface LoaderOptions {
   dlopen?: boolean;
   /** The glibc-hwcaps subdirectories to search for an ABI, best first; those of this processor by default. */
   hwcaps?: (abi: Abi) => ByteString[];
+  /** Told of each path that is looked at. */
+  watch?: Watch;
 }
 
 /** Finds the dependencies of programs by reading files. Runs nothing, and caches what it has read. */
@@ -57,8 +59,8 @@ class FileLoader implements Disposable {
   private readonly context: LoadContext;
   private readonly results = new Map<ByteString, Dependency[]>();
 
-  constructor({ root = "/", dlopen = false, hwcaps }: LoaderOptions) {
-    const view = new RootView(root);
+  constructor({ root = "/", dlopen = false, hwcaps, watch }: LoaderOptions) {
+    const view = new RootView(root, watch);
     const candidates = new Candidates(view, dlopen ? dlopenFunctions : undefined);
     this.context = {
       view,

@@ -1,16 +1,23 @@
+import { type BasicStat, basicFstat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import {
   close,
-  fstat,
   openDirectoryPath,
   openIfPresent,
   readAllFd,
   readDirectory,
   readLink,
-  type Stat,
   withFd,
 } from "../../ffi/files.ts";
+
+/** Told of a path that is looked at, with the file that is there. `listed`: the names in it are read. */
+export type Watch = (
+  path: ByteString,
+  follow: boolean,
+  found: BasicStat | undefined,
+  listed: boolean,
+) => void;
 
 /**
  * A read-only view of a directory as a process with that root directory sees it. Below a root other than "/" every path
@@ -20,8 +27,14 @@ export class RootView implements Disposable {
   private readonly rootFd: number;
   private readonly resolve: number;
 
-  /** Throws SystemError if the root cannot be opened. Leaving the scope of a `using` closes it. */
-  constructor(root: ByteString = "/") {
+  /**
+   * Throws SystemError if the root cannot be opened. Leaving the scope of a `using` closes it. `watch`: called with each
+   * path that is opened.
+   */
+  constructor(
+    root: ByteString = "/",
+    private readonly watch?: Watch,
+  ) {
     const inRoot = root !== "/";
     this.rootFd = inRoot ? openDirectoryPath(root) : C.AT_FDCWD;
     this.resolve = inRoot ? C.RESOLVE_IN_ROOT | C.RESOLVE_NO_MAGICLINKS : 0;
@@ -32,16 +45,16 @@ export class RootView implements Disposable {
   }
 
   /** The result of `use` for a regular file that is open for reading; undefined if there is none. */
-  withFile<T>(path: ByteString, use: (fd: number, stat: Stat) => T): T | undefined {
+  withFile<T>(path: ByteString, use: (fd: number, stat: BasicStat) => T): T | undefined {
     // Opening a device may have an effect, so check the type first, and open the checked file.
-    return this.withOpen(path, C.O_PATH, (found) => {
-      if ((fstat(found).mode & C.S_IFMT) !== C.S_IFREG) return undefined;
+    return this.withOpen(path, C.O_PATH, (found, { mode }) => {
+      if ((mode & C.S_IFMT) !== C.S_IFREG) return undefined;
       const flags = C.O_RDONLY | C.O_NONBLOCK | C.O_NOCTTY;
       // By its name if proc(5) is not mounted.
       const fd = openIfPresent(C.AT_FDCWD, `/proc/self/fd/${found}`, flags) ?? this.open(path, flags);
       if (fd === undefined) return undefined;
       return withFd(fd, () => {
-        const stat = fstat(fd);
+        const stat = basicFstat(fd);
         return (stat.mode & C.S_IFMT) === C.S_IFREG ? use(fd, stat) : undefined;
       });
     });
@@ -94,13 +107,27 @@ export class RootView implements Disposable {
   }
 
   private linkText(path: ByteString): ByteString | "not a link" | undefined {
-    return this.withOpen(path, C.O_PATH | C.O_NOFOLLOW, (fd) =>
-      (fstat(fd).mode & C.S_IFMT) === C.S_IFLNK ? readLink(fd, "") : "not a link",
+    return this.withOpen(path, C.O_PATH | C.O_NOFOLLOW, (fd, { mode }) =>
+      (mode & C.S_IFMT) === C.S_IFLNK ? readLink(fd, "") : "not a link",
     );
   }
 
-  private withOpen<T>(path: ByteString, flags: number, use: (fd: number) => T): T | undefined {
+  private withOpen<T>(
+    path: ByteString,
+    flags: number,
+    use: (fd: number, stat: BasicStat) => T,
+  ): T | undefined {
     const fd = this.open(path, flags);
-    return fd === undefined ? undefined : withFd(fd, use);
+    const follow = (flags & C.O_NOFOLLOW) === 0;
+    const listed = (flags & (C.O_DIRECTORY | C.O_PATH)) === C.O_DIRECTORY;
+    if (fd === undefined) {
+      this.watch?.(path, follow, undefined, listed);
+      return undefined;
+    }
+    return withFd(fd, () => {
+      const stat = basicFstat(fd);
+      this.watch?.(path, follow, stat, listed);
+      return use(fd, stat);
+    });
   }
 }

@@ -16,8 +16,8 @@ export interface Want {
   readonly keepSetuid: boolean;
   /** Expand `pattern`, unless a file has this name. */
   readonly glob: boolean;
-  /** Anything, a device (or a symbolic link to one), or a directory without its content. */
-  readonly kind: "any" | "device" | "empty-directory";
+  /** Anything, a device (or a symbolic link to one), a directory without its content, or a symbolic link alone. */
+  readonly kind: "any" | "device" | "empty-directory" | "link";
 }
 
 /** KEEP_OWNER, KEEP_SETUID, both or none. */
@@ -63,8 +63,7 @@ export interface Entry {
   keeps: Keeps;
   /** Size in bytes; 0 for anything but a file. */
   size: number;
-  /** Times in nanoseconds since the epoch, of files and devices. */
-  atime: bigint | undefined;
+  /** In nanoseconds since the epoch, of files and devices. */
   mtime: bigint | undefined;
   /** The text of a symbolic link. */
   readonly target?: ByteString;

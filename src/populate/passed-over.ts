@@ -9,6 +9,7 @@ const PASSED_OVER: ReadonlySet<string> = new Set([
   "bad-program",
   "device-refused",
   "directory-in-the-way",
+  "file-in-the-way",
   "kernel-file",
   "mount-refused",
   "no-such-command",

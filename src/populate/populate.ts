@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
-import { display, quoted } from "../cli/display.ts";
+import { display } from "../cli/display.ts";
 import { describeError, JailkitError, problemFrom } from "../cli/error.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
 import { printLine } from "../cli/output.ts";
@@ -26,13 +26,14 @@ import { obstacleTo } from "./obstacle.ts";
 import { jailFileSystem, openSafeJail } from "./open-jail.ts";
 import { countedProblems } from "./passed-over.ts";
 import { copiedOf } from "./plan/copied.ts";
-import type { Draft, PlannerInput } from "./plan/draft.ts";
-import { makePlan, missingMessages } from "./plan/plan.ts";
+import type { PlannerInput } from "./plan/draft.ts";
 import { type Explanation, explain, explanationLines } from "./plan/why.ts";
+import { cacheFor } from "./plan-cache/plan-cache.ts";
 import { startOver } from "./record/start-over.ts";
 import { populateReport, whyReport } from "./report.ts";
 import { actionMessage, LineReporter, strippedMessage } from "./reporter.ts";
 import type { PopulateOptions, PopulateRequest } from "./request.ts";
+import { planFiles, withRequest } from "./request-plan.ts";
 import { type Suggestion, suggestSections } from "./suggest.ts";
 
 /** Plans a request, and fills the jail or shows the plan. */
@@ -55,11 +56,13 @@ export async function populate(
   try {
     const jailNow = root ? jailFileSystem(root) : emptyFileSystem;
     const live = liveDirectories(root, request.live?.directories ?? []);
-    const changes = root !== undefined && !options.dryRun && why === undefined;
-    using ahead = changes && !options.hardlink ? new CopyAhead(root) : undefined;
+    const copies = !options.dryRun && !options.hardlink && why === undefined ? root : undefined;
+    const cache = cacheFor(copies, live, force ? undefined : options.planCache);
+    using ahead = copies && new CopyAhead(copies);
     const offer = (entry: Entry) => ahead?.offer(entry);
     const input: PlannerInput = {
       host,
+      unwatched: options.planCache?.question.host,
       jail: jailNow,
       jailPath: jail,
       force,
@@ -68,7 +71,8 @@ export async function populate(
       companions,
       offer,
     };
-    const plan = planRequest(request, input, loader);
+    const files = planFiles(request, input, loader, cache, () => ahead?.expectMany());
+    const plan = withRequest(files, request);
     if (why !== undefined) return whyOutput(tool, explain(plan, why), why);
     const suggestions = suggestSections(request, plan, root, companions);
     reportPlan(plan, suggestions, json, reporter);
@@ -83,6 +87,7 @@ export async function populate(
         : root === undefined || options.dryRun
           ? showPlan(request, plan, options.hardlink, reporter)
           : await holdingSignals(() => fillJail(root, request, options, plan, { manifest, reporter, ahead }));
+    if (filled.problems.length === 0) cache?.save(files);
     const problems = [...plan.problems, ...filled.problems];
     const exitStatus = statusAfterSignals(statusOf(countedProblems(problems, strict)));
     const done = { dryRun: options.dryRun, entries: filled.present, problems, suggestions, exitStatus };
@@ -102,23 +107,6 @@ function recordedLive(root: JailRoot, manifest: Manifest | undefined): readonly 
 }
 
 type Filled = Pick<Applied, "present" | "problems">;
-
-function planRequest(request: PopulateRequest, input: PlannerInput, loader: Loader): Draft {
-  const plan = makePlan({ ...input, wants: request.wants });
-  const notFound = request.mustExist.filter((section) => !plan.satisfied.has(section));
-  const missing = missingMessages(plan.entries, loader.problems());
-  return {
-    ...plan,
-    problems: [...request.problems, ...plan.problems, ...notFound.map(nothingFound)],
-    warnings: [...request.warnings, ...plan.warnings, ...missing.warnings],
-    notes: [...request.notes, ...plan.notes, ...missing.notes],
-  };
-}
-
-function nothingFound(section: ByteString): PopulateProblem {
-  const message = `no file of section ${quoted(section)} is on this machine`;
-  return { code: "nothing-found", path: section, message };
-}
 
 function reportPlan(
   { warnings, notes, problems }: Plan,

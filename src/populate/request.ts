@@ -3,6 +3,7 @@ import type { WantedAccounts } from "./apply/accounts.ts";
 import type { Live } from "./apply/live.ts";
 import type { PopulateProblem, Want } from "./entry.ts";
 import type { Companions } from "./plan/companion.ts";
+import type { PlanCache } from "./plan-cache/plan-cache.ts";
 
 /** A request to fill a jail. */
 export interface PopulateRequest {
@@ -53,4 +54,6 @@ export interface PopulateOptions {
   readonly unsafeStatus: number;
   /** The sections that programs need. */
   readonly companions: Companions;
+  /** For a plan of files that go into an empty jail. */
+  readonly planCache?: PlanCache | undefined;
 }

@@ -1,11 +1,12 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { baseName } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
-import { LIBRARY_DIRECTORY } from "../config/schemas/init.ts";
+import { LANGUAGE_DIRECTORY, LIBRARY_DIRECTORY } from "../config/schemas/init.ts";
 import { LIMITED_SHELL } from "../enter/shell.ts";
 import { hasMagic } from "../libraries/pattern.ts";
 import type { Want } from "../populate/entry.ts";
 import type { FileSystem } from "../populate/file-system.ts";
+import { hostLanguages } from "../system/locales.ts";
 import { searchPath } from "./search.ts";
 import type { Section } from "./sections.ts";
 
@@ -29,6 +30,9 @@ export interface Profile {
 
 const BUILT_IN = "jk_chrootsh has it built in (--copy-shell copies it)";
 
+/** Symbolic links into /proc/self/fd, as udev(7) creates them. */
+const PROC_LINKS = ["/dev/fd", "/dev/stdin", "/dev/stdout", "/dev/stderr"];
+
 /** The keys with paths, and how they are copied. Names in paths_w_owner and paths_w_setuid are not searched. */
 const LISTS = [
   ...(["paths", "libraries", "executables", "regularfiles", "directories"] as const).map(
@@ -39,7 +43,8 @@ const LISTS = [
 ] as const;
 
 /**
- * Turns sections into one list of wants. `$LIBDIR/` stands for each of `libraryDirectories`. Names without a leading
+ * Turns sections into one list of wants. `$LIBDIR/` stands for each of `libraryDirectories`, and `/$LANGUAGE/` for each of
+ * `languages`. Names without a leading
  * slash are searched. The file of the limited shell, which sections of jailkit 2 name, counts only with `copyShell`:
  * jk_chrootsh has it built in.
  */
@@ -48,9 +53,10 @@ export function readProfile(
   host: FileSystem,
   libraryDirectories: readonly ByteString[],
   copyShell: boolean,
+  languages: () => readonly ByteString[] = hostLanguages,
 ): Profile {
   const directories = distinct(host, libraryDirectories);
-  const read = sections.map((section) => readSection(section, host, directories, copyShell));
+  const read = sections.map((section) => readSection(section, { host, directories, languages }, copyShell));
   const all = (pick: (section: Section) => readonly ByteString[]) => [...new Set(sections.flatMap(pick))];
   return {
     wants: read.flatMap(({ wants }) => wants),
@@ -65,19 +71,15 @@ export function readProfile(
   };
 }
 
-function readSection(
-  { name: section, values }: Section,
-  host: FileSystem,
-  libraryDirectories: readonly ByteString[],
-  copyShell: boolean,
-) {
+function readSection({ name: section, values }: Section, places: Places, copyShell: boolean) {
+  const { host } = places;
   const common = { section, keepOwner: false, keepSetuid: false, glob: false } as const;
   const wants: Want[] = [];
   const notFound: string[] = [];
   const warnings: string[] = [];
   let builtIn = false;
   let namesFiles = false;
-  for (const { list, written, item } of pathsOf(values, libraryDirectories)) {
+  for (const { list, written, item } of pathsOf(values, places)) {
     const { search, key: _, ...how } = list;
     if (!copyShell && baseName(item) === LIMITED_SHELL) {
       notFound.push(`section ${section}: ${quoted(item)} stays out: ${BUILT_IN}`);
@@ -99,16 +101,36 @@ function readSection(
   for (const pattern of values.emptydirs)
     wants.push({ ...common, pattern, written: pattern, kind: "empty-directory" });
   for (const pattern of values.devices) wants.push({ ...common, pattern, written: pattern, kind: "device" });
+  // Shells and scripts open these, and proc has their targets.
+  if (values.needProc)
+    for (const pattern of PROC_LINKS) wants.push({ ...common, pattern, written: "need_proc", kind: "link" });
   return { section, wants, notFound, warnings, namesFiles: namesFiles && !builtIn };
 }
 
-/** The paths of a section, by list, with `$LIBDIR` replaced. */
-function pathsOf(values: Section["values"], libraryDirectories: readonly ByteString[]) {
+/** The host, and what `$LIBDIR` and `$LANGUAGE` stand for there. */
+interface Places {
+  readonly host: FileSystem;
+  readonly directories: readonly ByteString[];
+  readonly languages: () => readonly ByteString[];
+}
+
+/** The paths of a section, by list, with `$LIBDIR` and `$LANGUAGE` replaced. */
+function pathsOf(values: Section["values"], { directories, languages }: Places) {
   return LISTS.flatMap((list) =>
     values[list.key].flatMap((written) =>
-      expandLibraryDirectory(written, libraryDirectories).map((item) => ({ list, written, item })),
+      expandLibraryDirectory(written, directories)
+        .flatMap((path) => expandLanguage(path, languages))
+        .map((item) => ({ list, written, item })),
     ),
   );
+}
+
+/** The paths that a path with `/$LANGUAGE/` means; the path itself without it. */
+function expandLanguage(path: ByteString, languages: () => readonly ByteString[]): ByteString[] {
+  const at = path.indexOf(LANGUAGE_DIRECTORY);
+  if (at < 0) return [path];
+  const rest = path.slice(at + LANGUAGE_DIRECTORY.length);
+  return languages().map((language) => `${path.slice(0, at)}/${language}/${rest}`);
 }
 
 /** The paths that an item means, with wildcards: several if it starts with `$LIBDIR/`, else the item itself. */

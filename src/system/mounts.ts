@@ -91,6 +91,25 @@ export function kernelFileSystem(fd: number): string | undefined {
   return KERNEL.get(fileSystemType(fd));
 }
 
+// File systems of this machine alone, which change the ctime of a file with each change: f_type, as in linux/magic.h.
+const KEEPS_TIMES = new Map([
+  [0xef53, "ext4"],
+  [0x58465342, "xfs"],
+  [0x9123683e, "btrfs"],
+  [0xf2f52010, "f2fs"],
+  [0xca451a4e, "bcachefs"],
+  [0x2fc12fc1, "zfs"],
+  [0x01021994, "tmpfs"],
+  [0x794c7630, "overlay"],
+  [0x73717368, "squashfs"],
+  [0xe0f5e1e2, "erofs"],
+]);
+
+/** True if the file system of `fd` (O_PATH is enough) shows by the ctime of a file that it changed; not one of a network. */
+export function keepsTimes(fd: number): boolean {
+  return KEEPS_TIMES.has(fileSystemType(fd));
+}
+
 /** True for a directory of proc(5). */
 export function isProc(fd: number): boolean {
   return fileSystemType(fd) === PROC_SUPER_MAGIC;

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { attempt } from "../../ffi/error.ts";
 import { absolutePath } from "../../ffi/guard.ts";
 import { display, jsonText, quoted } from "../cli/display.ts";
 import { JailkitError, UsageError } from "../cli/error.ts";
@@ -19,15 +20,18 @@ import { printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
 import { didYouMean } from "../cli/suggest.ts";
 import { defineTool, type ToolOutput } from "../cli/tool.ts";
-import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
+import { CONFIG_DIRECTORY, dropInDirectory, loadConfig } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
 import { socketDirectory } from "../jail/fs/socket-directory.ts";
-import { createLoader } from "../libraries/closure.ts";
+import { createLoader, type Loader } from "../libraries/closure.ts";
 import { wantedAccounts } from "../populate/apply/accounts.ts";
 import { LIVE_SECTION, liveOf } from "../populate/apply/live.ts";
 import { readSockets } from "../populate/apply/sockets.ts";
 import { serveCopies } from "../populate/apply/threads.ts";
-import { fileSystemAt } from "../populate/file-system.ts";
+import type { PopulateProblem } from "../populate/entry.ts";
+import { type FileSystem, fileSystemAt } from "../populate/file-system.ts";
+import { PlanCache, type PlanQuestion } from "../populate/plan-cache/plan-cache.ts";
+import { Trace, tracedHost } from "../populate/plan-cache/trace.ts";
 import { explainWhy, populate } from "../populate/populate.ts";
 import { givenOptions } from "../populate/record/requests.ts";
 import { createCompanions, installedCompanions } from "../profile/companions.ts";
@@ -80,6 +84,31 @@ function onlySocketsOf(ini: IniFile, names: readonly ByteString[], directories: 
     return directories.filter((path) => wanted.includes(path));
   };
   return new Map(found.flatMap(([name, sockets]) => (sockets.length === 0 ? [] : [[name, theirs(sockets)]])));
+}
+
+function noSuchSection(name: ByteString, ini: IniFile, file: ByteString): PopulateProblem {
+  const known = ini.sections.map((section) => section.name);
+  const message = `section ${quoted(name)} does not exist in ${display(file)}${didYouMean(name, known)}`;
+  return { code: "no-such-section", path: name, message, exitStatus: UNKNOWN_SECTION };
+}
+
+/** What programs need, by the installed sections: those of another file are not complete. */
+function companionsFor(other: ByteString | undefined, ini: IniFile, host: FileSystem, loader: Loader) {
+  return other === undefined ? createCompanions(() => ini, host, loader) : installedCompanions(host, loader);
+}
+
+/** The plans for jails with the installed sections; all of them count, since they decide what scripts bring along. */
+function planCacheFor(
+  other: ByteString | undefined,
+  host: FileSystem,
+  trace: Trace,
+  question: PlanQuestion,
+): PlanCache | undefined {
+  if (other !== undefined) return undefined;
+  const file = `${CONFIG_DIRECTORY}/jk_init.ini`;
+  host.stat(file);
+  attempt(() => host.list(dropInDirectory(file) ?? ""));
+  return new PlanCache(trace, question);
 }
 
 /** jk_init(8): creates or fills a jail from sections of jk_init.ini. */
@@ -154,45 +183,48 @@ export const tool = defineTool({
     const ini = readIni(file);
     if (ini === undefined) throw new JailkitError("no-config", NO_FILE, `${display(file)}: no such file`);
     const selection = selectSections(ini, names);
-    const host = fileSystemAt();
-    using loader = createLoader({ dlopen: true });
+    const unwatched = fileSystemAt();
+    const trace = new Trace();
+    const host = tracedHost(unwatched, trace);
+    using loader = createLoader({ dlopen: true, watch: (...looked) => trace.saw(...looked) });
     const profile = readProfile(selection.sections, host, loader.libraryDirectories(), options.copyShell);
-    const known = ini.sections.map((section) => section.name);
-    const unknown = selection.unknown.map((name) => ({
-      code: "no-such-section",
-      path: name,
-      message: `section ${quoted(name)} does not exist in ${display(file)}${didYouMean(name, known)}`,
-      exitStatus: UNKNOWN_SECTION,
-    }));
+    const unknown = selection.unknown.map((name) => noSuchSection(name, ini, file));
     const nothing = selection.sections.length === 0;
     // As in jailkit 2: sections that do not exist create no jail.
-    if (nothing && !options.strict && !options.json && host.stat(jail) === undefined)
+    if (nothing && !options.strict && !options.json && unwatched.stat(jail) === undefined)
       throw new JailkitError("no-such-section", 1, unknown.map(({ message }) => message).join("; "));
-    const companions =
-      options.configfile === undefined
-        ? createCompanions(() => ini, host, loader)
-        : installedCompanions(host, loader);
+    const companions = companionsFor(options.configfile, ini, host, loader);
     const configfile = options.configfile && absolutePath(options.configfile);
     const sockets = readSockets(profile.sockets, jail);
+    const wants = profile.needLogsocket ? [...profile.wants, logSocketDirectory] : profile.wants;
+    const question = { jail, wants, companions, host: unwatched };
+    const planCache = planCacheFor(options.configfile, host, trace, question);
     return await populate(
       {
         tool: NAME,
         jail,
         asked: names.filter((name) => !selection.unknown.includes(name)),
         recordedOptions: givenOptions({ configfile, "copy-shell": options.copyShell }),
-        wants: profile.needLogsocket ? [...profile.wants, logSocketDirectory] : profile.wants,
+        wants,
         ...(nothing ? {} : { accounts: wantedAccounts(profile.users, profile.groups) }),
         sockets: sockets.directories,
         onlySockets: onlySocketsOf(ini, names, sockets.directories),
         needProc: profile.needProc,
-        live: options.live === undefined ? undefined : liveOf(options.live, host, jail),
+        live: options.live === undefined ? undefined : liveOf(options.live, unwatched, jail),
         needLogsocket: profile.needLogsocket,
         mustExist: names.filter((name) => profile.needFiles.has(name)),
         problems: [...unknown, ...sockets.problems],
         warnings: [...selection.warnings, ...profile.warnings, ...sockets.warnings],
         notes: profile.notFound,
       },
-      { ...options, create: true, unsafeStatus: UNSAFE, dryRun: options.dryRun || nothing, companions },
+      {
+        ...options,
+        create: true,
+        unsafeStatus: UNSAFE,
+        dryRun: options.dryRun || nothing,
+        companions,
+        planCache,
+      },
       host,
       loader,
     );

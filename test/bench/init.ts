@@ -9,6 +9,7 @@ export async function benchInit(): Promise<void> {
     const many = compare(ours, debian, ["extendedshell", "netutils", "git"], 3);
     report("jk_init extendedshell netutils git", many.ours, many.debian, "2.23", { faster: 20 });
     report("the same jail", many.ours, many.copy, "cp -a of the jail", { atMost: 1 });
+    report("the next jail with the same sections", many.next, many.copy, "cp -a of the jail", { atMost: 1 });
     const few = compare(ours, debian, ["jk_lsh", "sftp", "scp", "rsync"], 9);
     report("jk_init jk_lsh sftp scp rsync", few.ours, few.debian, "2.23", { faster: 4 });
   } finally {
@@ -23,6 +24,11 @@ function compare(ours: Machine, debian: Machine, sections: readonly string[], ro
     m.remove("/var/lib/jailkit");
     return timed(m, ["jk_init", "-j", "/srv/jail", ...sections]);
   };
+  const next = () => {
+    const elapsed = timed(ours, ["jk_init", "-j", "/srv/next", ...sections]);
+    ours.remove("/srv/next");
+    return elapsed;
+  };
   const copy = () => {
     const elapsed = timed(ours, ["cp", "-a", "/srv/jail", "/srv/copy"]);
     ours.remove("/srv/copy");
@@ -30,7 +36,7 @@ function compare(ours: Machine, debian: Machine, sections: readonly string[], ro
   };
   // no round of 2.23 in vain: it takes half a minute
   make(ours)();
-  return interleave(rounds, { ours: make(ours), copy, debian: make(debian) }, false);
+  return interleave(rounds, { ours: make(ours), next, copy, debian: make(debian) }, false);
 }
 
 function timed(m: Machine, argv: readonly string[]): number {

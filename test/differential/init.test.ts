@@ -241,6 +241,12 @@ describe("sections", () => {
       }),
     );
     expect(m.exists(`${jail}/proc/self`)).toBe(underTest === "ours");
+    const links = expectedOf({
+      debian: [],
+      ours: ["fd", "stderr", "stdin", "stdout"],
+      difference: "proc-links",
+    });
+    expect(m.exists(`${jail}/dev`) ? m.list(`${jail}/dev`).sort() : []).toEqual(links);
     m.run(["umount", `${jail}/proc`]);
   });
 
@@ -250,6 +256,28 @@ describe("sections", () => {
     expect(init("[a]\nusers = u\n", ["-j", jail, "a"]).status).toBe(0);
     const lines = expectedOf({ debian: 1, ours: 2, difference: "last-line" });
     expect(m.read(`${jail}/etc/passwd`).match(/\n/g)?.length).toBe(lines);
+  });
+
+  test.each([[[]], [["-f"]]])("a file of the jail in place of a directory: %j", (force) => {
+    m.write("/usr/share/some-directory/x", "x");
+    const ini = "[a]\npaths = /usr/share/some-directory, /usr/bin/true\n";
+    const jail = fresh();
+    m.write(`${jail}/usr/share/some-directory`, "own");
+    expect(init(ini, [...force, "-j", jail, "a"]).status).toBe(0);
+    expect(m.exists(`${jail}/usr/bin/true`)).toBe(true);
+    const copied = expectedOf({ debian: force.length, ours: 0, difference: "file-for-directory" });
+    expect(m.exists(`${jail}/usr/share/some-directory/x`)).toBe(copied > 0);
+    if (copied === 0) expect(m.read(`${jail}/usr/share/some-directory`)).toBe("own");
+  });
+
+  test("a file in place of a directory on the way, or of one that should be empty, is an error", () => {
+    const jail = fresh();
+    m.write(`${jail}/var/some`, "own");
+    m.mkdir("/var/some");
+    m.write("/var/some/x", "x");
+    expect(init("[a]\nemptydirs = /var/some\n", ["-j", jail, "a"]).status).toBe(1);
+    expect(init("[a]\npaths = /var/some/x\n", ["-j", jail, "a"]).status).toBe(1);
+    expect(m.read(`${jail}/var/some`)).toBe("own");
   });
 
   test("paths: patterns, directories, and missing files", () => {

@@ -316,3 +316,25 @@ test("a link that would make the jail unsafe: nothing is copied, and the printed
   expect(init(ini, ["-j", jail, "true"])).toMatchObject({ status: 0, stderr: "" });
   expect(m.exists(`${jail}/usr/bin/true`)).toBe(true);
 });
+
+test("a file of the jail in place of a directory stays: a warning, and an error with --strict and --json", () => {
+  m.write("/usr/share/some-directory/x", "x");
+  const [ini, jail] = ["[a]\npaths = /usr/share/some-directory, /usr/bin/true\n", fresh()];
+  const place = "/usr/share/some-directory";
+  m.write(`${jail}${place}`, "own");
+  const message = `${place}: is a directory on the host, and '${place}' a file in the jail, which stays`;
+  for (const force of [[], ["-f"]]) {
+    const { status, stderr } = init(ini, [...force, "-j", jail, "a"]);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: `jk_init: warning: ${message}\n` });
+    expect(init(ini, [...force, "--strict", "-j", jail, "a"])).toMatchObject({
+      status: 1,
+      stderr: `jk_init: ${message}\n`,
+    });
+    const { stdout } = init(ini, [...force, "--json", "-j", jail, "a"]);
+    expect(reportOf(reportSchema, stdout)).toMatchObject({
+      exitStatus: 1,
+      problems: [{ code: "file-in-the-way", message }],
+    });
+    expect(m.read(`${jail}${place}`)).toBe("own");
+  }
+});

@@ -172,6 +172,35 @@ export const PROFILES: Readonly<Record<string, readonly Work[]>> = {
   locales: [
     work(["locale", "-a"], /^ja_JP\.utf8$/m),
     work(["locale", "-k", "day"], DAY, { env: { LC_ALL: "ja_JP.UTF-8" } }),
+    // "Usage", translated.
+    work(["locale", "--help"], /\xe4\xbd\xbf\xe7\x94\xa8\xe6\xb3\x95/, { env: { LC_ALL: "ja_JP.UTF-8" } }),
+  ],
+  curl: [
+    work(["curl", "-sS", `${WEB}/hello`], /^hello\n$/),
+    work(
+      ["curl", "-sS", "-o", "{home}/hello", "-w", "%{http_code} %{ssl_verify_result}", `${WEB}/hello`],
+      /^200 0$/,
+    ),
+  ],
+  ssh: [
+    work(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "{home}/new"], /^$/),
+    work(["ssh-keygen", "-l", "-f", "{home}/new.pub"], /^256 SHA256:/),
+    work(
+      [
+        "ssh",
+        "-F",
+        "none",
+        "-i",
+        "{home}/key",
+        "-o",
+        "BatchMode=yes",
+        "-o",
+        "StrictHostKeyChecking=no",
+        "gituser@127.0.0.1",
+        "echo there",
+      ],
+      /^there\n$/,
+    ),
   ],
   archive: [
     work(["tar", "-czf", "{home}/a.tar.gz", "-C", "/", "etc/passwd"], /^/),

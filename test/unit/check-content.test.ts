@@ -302,6 +302,7 @@ test("every section of jk_init.ini that brings programs has a smoke test", () =>
     "timezones",
     "certificates",
     "clocale",
+    "messages",
     "mysqlsocket",
     "postgresqlsocket",
   ];

@@ -94,6 +94,22 @@ devices = /dev/x
     expect(patterns({ "/lib/x": "->/usr/lib", "/usr/lib/y": "" })).toEqual(["/lib/x/libnss_*.so.2"]);
   });
 
+  test("/$LANGUAGE/ stands for each language of the host", () => {
+    const text = "[a]\npaths = /l/$LANGUAGE/m, $LIBDIR/$LANGUAGE/*.mo, /l/$LANGUAGES/m\n";
+    const { sections } = select(text, "a");
+    const found = readProfile(sections, fakeFileSystem({ "/lib/x/y": "" }), ["/lib/x"], false, () => [
+      "de",
+      "fr_FR",
+    ]);
+    expect(found.wants.map(({ pattern }) => pattern)).toEqual([
+      "/l/de/m",
+      "/l/fr_FR/m",
+      "/lib/x/de/*.mo",
+      "/lib/x/fr_FR/*.mo",
+      "/l/$LANGUAGES/m",
+    ]);
+  });
+
   test.each([
     ["1", true],
     ["yes", true],

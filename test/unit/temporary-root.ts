@@ -22,8 +22,8 @@ export interface TemporaryRoot extends Disposable {
 const parent = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 
 /** Makes a TemporaryRoot. */
-export function temporaryRoot(files: Record<string, string | Buffer> = {}): TemporaryRoot {
-  const path = realpathSync(mkdtempSync(join(parent, "jailkit-root-")));
+export function temporaryRoot(files: Record<string, string | Buffer> = {}, above = parent): TemporaryRoot {
+  const path = realpathSync(mkdtempSync(join(above, "jailkit-root-")));
   function put(more: Record<string, string | Buffer>): void {
     for (const [name, content] of Object.entries(more)) {
       const target = join(path, name);

@@ -114,7 +114,15 @@ export const SMOKE_TESTS: readonly SmokeTest[] = [
     [{ words: ["-t", "{dir}"], stdin: "C0644 5 file\nhello\0", stdout: /^\0/ }],
     { needsAccount: true, leaves: "file" },
   ),
-  starts("ssh netutils", "-V", "ssh"),
+  testOf("ssh netutils", "ssh starts", "ssh", [{ words: ["-V"] }], { needsAccount: true }),
+  testOf(
+    "ssh netutils",
+    "ssh-keygen makes a key",
+    "ssh-keygen",
+    [{ words: ["-q", "-t", "ed25519", "-N", "", "-f", "{dir}/key"] }],
+    { needsAccount: true, leaves: "key" },
+  ),
+  starts("curl netutils", "--version", "curl"),
   testOf(
     "rsync netutils",
     "rsync copies",

@@ -7,6 +7,9 @@ import { listKey } from "../values.ts";
  */
 export const LIBRARY_DIRECTORY = "$LIBDIR/";
 
+/** A directory of this name in a path means one for each language of the locales of the host. */
+export const LANGUAGE_DIRECTORY = "/$LANGUAGE/";
+
 /** Sections of jk_init.ini: a name for files that a jail can get. */
 export const initKeys = {
   comment: { kind: "text", security: false, help: "one line, which jk_init --list shows" },
@@ -25,6 +28,10 @@ export const initKeys = {
   sockets: listKey(
     "sockets of services of the host, below /run; the directory of each is mounted in the jail, read-only",
   ),
-  need_proc: { kind: "yesno", security: true, help: "1: mount /proc in the jail" },
+  need_proc: {
+    kind: "yesno",
+    security: true,
+    help: "1: mount /proc in the jail, with links such as /dev/fd",
+  },
   need_logsocket: { kind: "yesno", security: false, help: "1: jk_socketd serves dev/log of the jail" },
 } as const satisfies KeyTable;

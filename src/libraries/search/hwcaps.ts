@@ -2,7 +2,7 @@ import { type ByteString, fromBytes } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { attempt } from "../../../ffi/error.ts";
 import { openAt, readAt, withFd } from "../../../ffi/files.ts";
-import { type Abi, EM_PPC64, EM_S390, EM_X86_64, machineOf } from "../elf/abi.ts";
+import { type Abi, EM_PPC64, EM_S390, EM_X86_64, machineOf, nativeAbi } from "../elf/abi.ts";
 
 /** The x86-64 levels of the psABI: the features that each adds, as /proc/cpuinfo names them. */
 const x86Levels: [ByteString, ByteString[]][] = [
@@ -82,6 +82,12 @@ function readCpuinfo(): ByteString {
 export function nativeHwcaps(abi: Abi): ByteString[] {
   if (machineOf(abi).native !== process.arch) return [];
   return hwcapSubdirectories(abi, readCpuinfo());
+}
+
+/** What the choice of libraries depends on in the processor of this machine. */
+export function nativeProcessor(): readonly ByteString[] {
+  const abi = nativeAbi();
+  return [process.arch, nativePlatform(abi), ...nativeHwcaps(abi)];
 }
 
 /** $PLATFORM of glibc on the processor of this machine. */

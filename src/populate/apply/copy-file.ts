@@ -11,7 +11,7 @@ import type { Entry } from "../entry.ts";
 import { stillGrants } from "./link.ts";
 
 /** The parts of an entry that the copy of a file depends on. */
-export type FileJob = Pick<Entry, "source" | "mode" | "uid" | "gid" | "atime" | "mtime" | "untrusted">;
+export type FileJob = Pick<Entry, "source" | "mode" | "uid" | "gid" | "mtime" | "untrusted">;
 
 /** How an entry is put into the jail. */
 export const howTo = ({ action }: Pick<Entry, "action">) =>
@@ -19,23 +19,24 @@ export const howTo = ({ action }: Pick<Entry, "action">) =>
 
 /** Copies a file of the host. `announce` is called when the source has proved to be the planned one. Throws JailkitError. */
 export function copyFile(spot: Spot, entry: Entry, announce: () => void): Placement {
-  return withPlanned(entry, (source) => {
+  return withPlanned(entry, (source, atime) => {
     announce();
-    return putFileIn(spot, source, entry, howTo(entry));
+    return putFileIn(spot, source, { ...entry, atime }, howTo(entry));
   });
 }
 
 /** Copies a file of the host to one without a name, and returns its descriptor. Throws JailkitError, SystemError. */
 export function prepareFile(root: JailRoot, job: FileJob): number {
-  return withPlanned(job, (source) => makeNameless(root, root.top, source, job));
+  return withPlanned(job, (source, atime) => makeNameless(root, root.top, source, { ...job, atime }));
 }
 
-function withPlanned<T>(job: FileJob, use: (source: Source) => T): T {
+function withPlanned<T>(job: FileJob, use: (source: Source, atime: bigint) => T): T {
   return withFd(openSource(job.source ?? ""), (fd) => {
     const stat = basicFstat(fd);
     if ((stat.mode & S_IFMT) !== S_IFREG || !stillGrants(job, stat)) {
       throw new JailkitError("changed", 1, `${display(job.source ?? "")}: changed while it was being copied`);
     }
-    return use({ fd, size: stat.size, start: 0 });
+    const atime = BigInt(stat.atimeSeconds) * 1_000_000_000n + BigInt(stat.atimeNanoseconds);
+    return use({ fd, size: stat.size, start: 0 }, atime);
   });
 }

@@ -5,12 +5,15 @@ import type { Loader } from "../../libraries/closure.ts";
 import type { Attribution, Entry, Keeps, Plan, PopulateProblem, Reason } from "../entry.ts";
 import type { FileSystem } from "../file-system.ts";
 import type { BareScript, Companions } from "./companion.ts";
+import type { Refusal } from "./forbidden.ts";
 import type { Given } from "./modes.ts";
 import type { HostTrust } from "./trust.ts";
 
 /** The input of planning, which reads nothing else and changes nothing. */
 export interface PlannerInput {
   readonly host: FileSystem;
+  /** The same, for what depends on the place of the jail. Default: `host`. */
+  readonly unwatched?: FileSystem | undefined;
   /** The jail as it is now. */
   readonly jail: FileSystem;
   /** The path of the jail on the host: the jail is never copied into itself. */
@@ -37,7 +40,9 @@ export interface PlanContext extends PlannerInput {
   readonly draft: Draft;
   readonly trust: HostTrust;
   /** The reason why a directory is never copied whole; undefined if it may be. */
-  readonly forbidden: (stat: BasicStat) => string | undefined;
+  readonly forbidden: Refusal;
+  /** The same, of those that are refused because the jail is there. */
+  readonly leadsToJail: Refusal;
 }
 
 /** How files are copied; the same for all files that follow from one want. */
@@ -46,6 +51,8 @@ export interface CopyRules {
   readonly keeps: Keeps;
   /** Plan the dependencies of programs. Off for libraries, since their dependencies are planned already. */
   readonly withNeeds: boolean;
+  /** A symbolic link leads to what the jail has already. */
+  readonly linkAlone?: boolean;
 }
 
 /** A file of the host to plan, with the reason. */
@@ -71,13 +78,17 @@ export interface Draft extends Plan {
   /** Files that users other than root named or placed, by their path on the host. */
   readonly leftOut: Map<ByteString, LeftOut>;
   readonly bareScripts: BareScript[];
+  /** The directories that are copied with their content, by their path on the host. */
+  readonly trees: Set<ByteString>;
+  /** For a jail elsewhere the plan would be another one. */
+  dependsOnJail?: boolean;
 }
 
 /** An empty plan. */
 export function emptyDraft(): Draft {
   const lists = { entries: [], problems: [], warnings: [], notes: [] };
   const maps = { planned: new Map(), seen: new Map(), leftOut: new Map() };
-  return { ...lists, ...maps, satisfied: new Set(), bareScripts: [] };
+  return { ...lists, ...maps, satisfied: new Set(), bareScripts: [], trees: new Set() };
 }
 
 export interface Kind {
@@ -100,11 +111,10 @@ export function addEntry(
   given: Given,
   kind: Kind,
 ): Entry {
-  const entry: Entry = { path, source, ...given, size: 0, atime: undefined, mtime: undefined, ...kind };
+  const entry: Entry = { path, source, ...given, size: 0, mtime: undefined, ...kind };
   // Filling a directory changes its times, and those of a symbolic link do not matter.
   if (stat !== undefined && (kind.type === "file" || kind.type === "device")) {
     entry.size = kind.type === "file" ? stat.size : 0;
-    entry.atime = nanoseconds(stat.atimeSeconds, stat.atimeNanoseconds);
     entry.mtime = nanoseconds(stat.mtimeSeconds, stat.mtimeNanoseconds);
   }
   draft.entries.push(entry);

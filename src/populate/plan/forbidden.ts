@@ -11,8 +11,11 @@ const KERNEL = ["/proc", "/sys"];
 const inode = (stat: BasicStat) => `${stat.devMajor}:${stat.devMinor}:${stat.inoHigh}:${stat.inoLow}`;
 const device = (stat: BasicStat) => `${stat.devMajor}:${stat.devMinor}`;
 
-/** A test that returns why a directory is never copied whole, or undefined. Compares device and inode, not paths. */
-export function forbiddenTrees(host: FileSystem, jail: ByteString): (stat: BasicStat) => string | undefined {
+/** Returns why a directory is not copied, or undefined. */
+export type Refusal = (stat: BasicStat) => string | undefined;
+
+/** A test that returns why a directory is never copied whole. Compares device and inode, not paths. `ofJail`: jailTrees. */
+export function forbiddenTrees(host: FileSystem, ofJail: Refusal): Refusal {
   const reasons = new Map<string, string>();
   const devices = new Map<string, string>();
   const root = host.stat("/");
@@ -27,11 +30,16 @@ export function forbiddenTrees(host: FileSystem, jail: ByteString): (stat: Basic
       devices.set(device(stat), `it is in ${path}, which holds no files to copy`);
     }
   }
-  for (let path = jail; ; path = parentOf(path)) {
-    const stat = host.stat(path === "" ? "/" : path);
-    const what = path === jail ? "it is the jail itself" : "the jail is in it";
-    if (stat) reasons.set(inode(stat), path === "" ? "/ is not copied whole" : what);
-    if (path === "") break;
+  if (root) reasons.set(inode(root), "/ is not copied whole");
+  return (stat) => ofJail(stat) ?? reasons.get(inode(stat)) ?? devices.get(device(stat));
+}
+
+/** A test that returns why a directory is not copied into this jail: it is the jail, or the jail is in it. */
+export function jailTrees(host: FileSystem, jail: ByteString): Refusal {
+  const reasons = new Map<string, string>();
+  for (let path = jail; path !== ""; path = parentOf(path)) {
+    const stat = host.stat(path);
+    if (stat) reasons.set(inode(stat), path === jail ? "it is the jail itself" : "the jail is in it");
   }
-  return (stat) => reasons.get(inode(stat)) ?? devices.get(device(stat));
+  return (stat) => reasons.get(inode(stat));
 }

@@ -2,11 +2,11 @@ import { S_IFBLK, S_IFCHR, S_IFLNK, S_IFMT } from "../../../ffi/constants.ts";
 import { plainPath } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { describeError } from "../../cli/error.ts";
-import { isDirectory } from "../../jail/fs/walk.ts";
+import { isDirectory, isLink } from "../../jail/fs/walk.ts";
 import type { DependencyProblem } from "../../libraries/dependency.ts";
 import { type Entry, KEEP_OWNER, KEEP_SETUID, type Keeps, type Reason, type Want } from "../entry.ts";
 import type { FileSystem } from "../file-system.ts";
-import { addProblem, type CopyRules, type Draft, isIn, type PlannerInput } from "./draft.ts";
+import { addProblem, type Draft, isIn, type PlannerInput } from "./draft.ts";
 import { createGlob, type Glob } from "./glob.ts";
 import { Planner } from "./planner.ts";
 
@@ -33,7 +33,7 @@ function placeWant(planner: Planner, host: FileSystem, glob: Glob, want: Want): 
   const { draft } = planner;
   const reason: Reason = { kind: "asked", pattern: want.written };
   const keeps = ((want.keepOwner ? KEEP_OWNER : 0) | (want.keepSetuid ? KEEP_SETUID : 0)) as Keeps;
-  const rules: CopyRules = { section: want.section, keeps, withNeeds: true };
+  const rules = { section: want.section, keeps, withNeeds: true, linkAlone: want.kind === "link" };
   if (!want.pattern.startsWith("/")) {
     addProblem(draft, "relative-path", want.pattern, "is not an absolute path");
     return;
@@ -50,6 +50,7 @@ function placeWant(planner: Planner, host: FileSystem, glob: Glob, want: Want): 
     return;
   }
   const stat = host.lstat(path);
+  if (want.kind === "link" && (stat === undefined || !isLink(stat))) return;
   if (want.kind === "device" && (stat === undefined || !isDeviceOrLink(stat.mode))) {
     const what = stat === undefined ? "is not a device of this machine" : "is not a device";
     addProblem(draft, "no-such-device", path, what);

@@ -20,7 +20,7 @@ import {
   type Source,
   treeOf,
 } from "./draft.ts";
-import { forbiddenTrees } from "./forbidden.ts";
+import { forbiddenTrees, jailTrees } from "./forbidden.ts";
 import { isDirectoryNode, JailPaths, untrustedPath } from "./jail-paths.ts";
 import { addLeaf, keepsOf } from "./leaf.ts";
 import { describeLeftOut } from "./left-out.ts";
@@ -29,6 +29,10 @@ import { HostTrust } from "./trust.ts";
 import { DEFAULT_DIRECTORY, sortNeeds } from "./untrusted.ts";
 
 const EXECUTABLE = 0o111;
+
+const IN_THE_WAY = "file-in-the-way";
+/** The codes of errors that stay those of the problem. */
+const OWN_CODES: ReadonlySet<string> = new Set(["untrusted-source", IN_THE_WAY]);
 
 /** The jail as it looks with these directories of the host mounted in it. */
 function liveFileSystem(jail: FileSystem, host: FileSystem, live: readonly ByteString[]): FileSystem {
@@ -52,7 +56,9 @@ export class Planner {
     const { host, jailPath, live = [] } = input;
     const trust = new HostTrust(host);
     const jail = live.length === 0 ? input.jail : liveFileSystem(input.jail, host, live);
-    this.context = { ...input, jail, draft: this.draft, trust, forbidden: forbiddenTrees(host, jailPath) };
+    const leadsToJail = jailTrees(input.unwatched ?? host, jailPath);
+    const forbidden = forbiddenTrees(host, leadsToJail);
+    this.context = { ...input, jail, draft: this.draft, trust, forbidden, leadsToJail };
     this.paths = new JailPaths(this.context);
   }
 
@@ -81,8 +87,7 @@ export class Planner {
       const source: Source = { path, stat, rules, reason };
       return isDirectory(stat) ? this.placeTree(source) : this.placeLeaf(source, parent);
     } catch (error) {
-      const untrusted = error instanceof JailkitError && error.code === "untrusted-source";
-      const code = untrusted ? error.code : "cannot-place";
+      const code = error instanceof JailkitError && OWN_CODES.has(error.code) ? error.code : "cannot-place";
       return addProblem(draft, code, path, describeError(error), `${display(path)}: `);
     }
   }
@@ -96,6 +101,10 @@ export class Planner {
     // ".." is not a name: use the directory that it leads to.
     let inJail = last === ".." ? directory(path) : `${directory(parentOf(path))}/${last}`;
     let node = this.paths.at(inJail);
+    if (node?.planned === undefined && node !== undefined && !isDirectory(node.stat) && !isLink(node.stat)) {
+      const what = `is a directory on the host, and ${quoted(inJail)} a file in the jail, which stays`;
+      throw new JailkitError(IN_THE_WAY, 1, what);
+    }
     if (node !== undefined && !isDirectoryNode(node)) {
       // A symbolic link of the jail leads to the directory to fill (anything else throws here).
       inJail = directory(path);
@@ -126,6 +135,7 @@ export class Planner {
     const { path, stat, rules, reason } = source;
     const why = this.context.forbidden(stat);
     if (why !== undefined) {
+      this.draft.dependsOnJail ||= this.context.leadsToJail(stat) !== undefined;
       if (reason.kind !== "link")
         return addProblem(this.draft, "refused-source", path, `is refused: ${display(why)}`);
       const what = `what a symbolic link leads to, ${quoted(path)}, is left out`;
@@ -140,6 +150,7 @@ export class Planner {
   }
 
   private placeContents(entry: Entry, path: ByteString, rules: CopyRules): void {
+    this.draft.trees.add(path);
     const reason = { kind: "tree", from: entry } as const;
     for (const { name, stat } of this.context.host.list(path, entry.untrusted)) {
       this.place(`${path}/${name}`, rules, reason, stat, entry);
@@ -169,6 +180,7 @@ export class Planner {
 
   /** Plans the target of a symbolic link, as the jail sees it. */
   private follow(entry: Entry, rules: CopyRules): void {
+    if (rules.linkAlone) return;
     const { target: text = "", path, source = path, because } = entry;
     const target = linkTarget(path, text);
     if (entry.untrusted !== undefined) {

@@ -123,7 +123,7 @@ function copyFile(root: JailRoot, entry: Entry, path: ByteString, how: object): 
     if (!same || !stillGrants(entry, basicFstat(fd))) {
       throw new JailkitError("changed", 1, `${display(source)}: changed while it was being copied`);
     }
-    putFile(root, path, { fd, size: stat.size }, entry, how);
+    putFile(root, path, { fd, size: stat.size }, { ...entry, atime: stat.atime }, how);
   });
 }
 
@@ -146,7 +146,7 @@ export function commit(root: JailRoot, { change, temporary }: Staged): "done" | 
   const { entry, action, existing } = change;
   if (action === "attributes") {
     const { mode, uid, gid } = entry;
-    const times = entry.type === "file" ? { atime: entry.atime, mtime: entry.mtime } : {};
+    const times = entry.type === "file" ? { atime: existing?.stat.atime, mtime: entry.mtime } : {};
     const owner = existing?.stat.uid === uid && existing.stat.gid === gid ? {} : { uid, gid };
     setAttributes(root, entry.path, { ...owner, mode, ...times }, existing?.stat);
     return "done";

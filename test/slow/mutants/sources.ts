@@ -102,7 +102,7 @@ export const SOURCES: readonly Mutant[] = [
     ["trust.othersName(path) || host.withheld(path).setuid ?", "host.withheld(path).setuid ?"],
   ]),
   ...within("src/libraries/root-view.ts", "unit/untrusted.test.ts", [
-    ["if ((fstat(found).mode & C.S_IFMT) !== C.S_IFREG) return undefined;", ""],
+    ["if ((mode & C.S_IFMT) !== C.S_IFREG) return undefined;", ""],
   ]),
   ...within("src/populate/plan/left-out.ts", "attack/sources.test.ts", [
     ["    draft.seen.delete(path);", ""],

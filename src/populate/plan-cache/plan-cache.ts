@@ -1,0 +1,214 @@
+import type { BasicStat } from "../../../ffi/basic-stat.ts";
+import { type ByteString, fromBytes, toBytes } from "../../../ffi/bytes.ts";
+import * as C from "../../../ffi/constants.ts";
+import { attempt, SystemError } from "../../../ffi/error.ts";
+import { openAt, readAllFd, readDirectory, withFd } from "../../../ffi/files.ts";
+import { libc } from "../../../ffi/libc.ts";
+import { JailkitError } from "../../cli/error.ts";
+import { VERSION } from "../../cli/version.ts";
+import { lookUp, withJailFile, withTree } from "../../jail/fs/look.ts";
+import { type JailRoot, withDirectory } from "../../jail/fs/walk.ts";
+import { putFile } from "../../jail/fs/write.ts";
+import { makeOwnDirectory, registryExists, removeOwn } from "../../jail/record/registry.ts";
+import { nativeProcessor } from "../../libraries/search/hwcaps.ts";
+import type { Want } from "../entry.ts";
+import type { FileSystem } from "../file-system.ts";
+import type { Companions } from "../plan/companion.ts";
+import type { Draft } from "../plan/draft.ts";
+import { jailTrees } from "../plan/forbidden.ts";
+import { restorePlan, storePlan } from "./stored-plan.ts";
+import { hostStateOf, type Trace, type Watched } from "./trace.ts";
+
+/** The plans of earlier jails. Only root can read it. */
+export const PLANS = "/var/lib/jailkit/plans";
+
+const SELF = "/proc/self/exe";
+const LARGEST = 1 << 26;
+// Below this the plan is quicker than the file.
+const WORTHWHILE = 500;
+const MOST_PLANS = 8;
+// The clock of a file system is coarse: what was changed just now can change again without a sign.
+const SETTLED = 2;
+// In milliseconds; a clock that is adjusted slowly stays far below.
+const MOST_DRIFT = 1000;
+
+const sha256 = (bytes: Uint8Array | string): string =>
+  new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
+
+/** The second line of a file, after the sum of all that follows. After it come the watched paths, and the plan. */
+interface Head {
+  /** Of the host when the plan was made. */
+  readonly digest: string;
+  /** The length of each list of watched paths. */
+  readonly lengths: readonly number[];
+  /** Mounts: the path of a file, and what is withheld there. */
+  readonly withheld: readonly (readonly [path: ByteString, devices: boolean, setuid: boolean])[];
+}
+
+/** What a plan for an empty jail depends on, besides the files of the host. */
+export interface PlanQuestion {
+  readonly jail: ByteString;
+  readonly wants: readonly Want[];
+  readonly companions: Companions;
+  /** A view that tells nobody what it reads. */
+  readonly host: FileSystem;
+}
+
+/**
+ * Keeps plans for empty jails, since the next jail mostly has the same sections. A plan is used again only if every path of
+ * the host that it looked at is as it was: the same inode with the same attributes and, for files, links and listed
+ * directories, the same ctime. Only plans on which nobody but root has an influence are kept, and only if nothing changed
+ * while they were made.
+ */
+export class PlanCache {
+  readonly #file: ByteString;
+  readonly #directory: ByteString;
+  readonly #started: number;
+  readonly #clock: () => number;
+  readonly #self: BasicStat | undefined;
+  #used: Draft | undefined;
+
+  constructor(
+    private readonly trace: Trace,
+    readonly question: PlanQuestion,
+    { directory = PLANS, started = performance.timeOrigin / 1000, clock = Date.now } = {},
+  ) {
+    this.#directory = directory;
+    this.#started = started;
+    this.#clock = clock;
+    const name = sha256(JSON.stringify([VERSION, nativeProcessor(), question.wants])).slice(0, 32);
+    this.#file = `${directory}/${name}`;
+    // Another jailkit may plan otherwise.
+    this.#self = question.host.stat(SELF);
+    trace.saw(SELF, true, this.#self);
+  }
+
+  /**
+   * The plan of an earlier jail; undefined if there is none, or if something changed. `found`: called when there is one,
+   * before it is compared with the host.
+   */
+  read(found: () => void): Draft | undefined {
+    try {
+      const bytes = withTree((tree) =>
+        registryExists(tree, this.#directory) ? this.#read(tree) : undefined,
+      );
+      if (bytes === undefined) return undefined;
+      found();
+      this.#used = this.#parse(bytes);
+      return this.#used;
+    } catch (error) {
+      // The plan is made anew.
+      if (error instanceof JailkitError || error instanceof SystemError) return undefined;
+      throw error;
+    }
+  }
+
+  /** Keeps a new plan for the next jail, if that is possible. A failure has no effect but the time that the next plan takes. */
+  save(plan: Draft): void {
+    if (plan === this.#used || this.#self === undefined || !isKept(plan) || this.#clockWasSet()) return;
+    const seen = this.trace.watched();
+    if (seen === undefined) return;
+    const state = hostStateOf(seen.watched);
+    if (!seen.isAsSeen(state) || state.newest >= this.#started - SETTLED) return;
+    const head: Head = {
+      digest: state.digest,
+      lengths: seen.watched.map((list) => list.length),
+      withheld: [...this.trace.withheld].map(([path, { devices, setuid }]) => [path, devices, setuid]),
+    };
+    const content = Buffer.concat([
+      toBytes(`${JSON.stringify(head)}\n`),
+      ...seen.watched,
+      toBytes(storePlan(plan)),
+    ]);
+    try {
+      withTree((tree) => this.#write(tree, Buffer.concat([toBytes(`${sha256(content)}\n`), content])));
+    } catch (error) {
+      if (!(error instanceof JailkitError || error instanceof SystemError)) throw error;
+    }
+  }
+
+  /** True if times before and after the start of this process cannot be compared. */
+  #clockWasSet(): boolean {
+    const expected = performance.timeOrigin + performance.now();
+    return Math.abs(this.#clock() - expected) > MOST_DRIFT;
+  }
+
+  #read(tree: JailRoot): Uint8Array | undefined {
+    return withJailFile(
+      tree,
+      this.#file,
+      (fd, { stat: { uid, mode } }) =>
+        uid === libc.geteuid() && (mode & 0o022) === 0 ? readAllFd(fd, LARGEST) : undefined,
+      { follow: false },
+    );
+  }
+
+  #parse(bytes: Uint8Array): Draft | undefined {
+    const start = bytes.indexOf(10) + 1;
+    const content = bytes.subarray(start);
+    // The file may be damaged; nobody but root can write it.
+    if (fromBytes(bytes, 0, start) !== `${sha256(content)}\n`) return undefined;
+    const end = content.indexOf(10);
+    const head = JSON.parse(fromBytes(content, 0, end)) as Head;
+    const { jail, host, companions } = this.question;
+    const isWithheld = head.withheld.every(([path, devices, setuid]) => {
+      const now = host.withheld(path);
+      return now.devices === devices && now.setuid === setuid;
+    });
+    if (!isWithheld) return undefined;
+    let at = end + 1;
+    const part = (length: number): Uint8Array => {
+      at += length;
+      return content.subarray(at - length, at);
+    };
+    const watched = head.lengths.map(part) as unknown as Watched;
+    if (hostStateOf(watched).digest !== head.digest) return undefined;
+    const plan = restorePlan(fromBytes(content, at), companions);
+    const isOfJail = jailTrees(host, jail);
+    const stats = [...plan.trees].map((path) => host.stat(path));
+    return stats.some((stat) => stat === undefined || isOfJail(stat)) ? undefined : plan;
+  }
+
+  #write(tree: JailRoot, bytes: Uint8Array): void {
+    makeOwnDirectory(tree, this.#directory);
+    this.#removeOldest(tree);
+    const attributes = { uid: libc.geteuid(), gid: libc.getegid(), mode: 0o600 };
+    putFile(tree, this.#file, bytes, attributes, { replace: true });
+  }
+
+  /** Makes room for one more. */
+  #removeOldest(tree: JailRoot): void {
+    const names = withDirectory(tree, this.#directory, ({ fd }) =>
+      withFd(openAt(fd, ".", C.O_RDONLY | C.O_DIRECTORY), readDirectory),
+    );
+    const files = names.flatMap(({ name }) => {
+      const path = `${this.#directory}/${name}`;
+      const found = path === this.#file ? undefined : lookUp(tree, path);
+      return found === undefined ? [] : [{ path, mtime: found.stat.mtime }];
+    });
+    files.sort((a, b) => Number(b.mtime - a.mtime));
+    // A directory with something in it stays.
+    for (const { path } of files.slice(MOST_PLANS - 1)) attempt(() => removeOwn(tree, path));
+  }
+}
+
+/** The plans of earlier jails, if the jail is empty, and not live. */
+export function cacheFor(
+  root: JailRoot | undefined,
+  live: readonly ByteString[],
+  plans: PlanCache | undefined,
+): PlanCache | undefined {
+  if (root === undefined || live.length > 0 || plans === undefined) return undefined;
+  const names = withFd(openAt(root.fd, ".", C.O_RDONLY | C.O_DIRECTORY), readDirectory);
+  return names.length === 0 ? plans : undefined;
+}
+
+/** True for a plan without problems on which only root has an influence, and which is long enough to be worth it. */
+function isKept({ entries, problems, unsafe, leftOut, dependsOnJail }: Draft): boolean {
+  const isPlain = problems.length === 0 && unsafe === undefined && leftOut.size === 0 && !dependsOnJail;
+  return (
+    isPlain &&
+    entries.length >= WORTHWHILE &&
+    entries.every(({ type, untrusted }) => untrusted === undefined || type === "device")
+  );
+}
