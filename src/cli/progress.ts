@@ -37,15 +37,18 @@ export function startProgress(label: ByteString, unit: string): Progress {
   if (!stderrIsTerminal() || term === "" || term === "dumb") return { at() {}, clear() {} };
   let next = performance.now() + START_AFTER_MS;
   let count: readonly [done: number, total: number] = [0, 0];
+  let started = false;
+  let drawn = "";
   let timer: ReturnType<typeof setInterval> | undefined;
   const draw = () => {
     const now = performance.now();
     if (now < next && (!started || isLastLineShown())) return;
     next = now + EVERY_MS;
     started = true;
-    showLastLine(progressText({ label, unit }, ...count, terminalColumns(standardError) ?? COLUMNS));
+    const text = progressText({ label, unit }, ...count, terminalColumns(standardError) ?? COLUMNS);
+    if (text !== drawn || !isLastLineShown()) showLastLine(text);
+    drawn = text;
   };
-  let started = false;
   return {
     at(done, total) {
       count = [done, total];

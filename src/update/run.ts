@@ -84,7 +84,9 @@ export class UpdateRun {
     progress.clear();
     const how = `${this.#done} of ${requests.length} jails are done`;
     const stop = this.#done < requests.length ? interruption(how) : undefined;
-    const next = requests[this.#done];
+    // With --json=lines they end in any order.
+    const done = new Set(this.results.map(({ jail }) => jail));
+    const next = requests.find(({ jail }) => !done.has(jail));
     if (stop === undefined || next === undefined) return;
     const problem = { code: stop.code, path: next.jail, message: `${stop.message}; run this again` };
     this.problems.push(problem);

@@ -152,6 +152,19 @@ describe("jk_update --all", () => {
   });
 });
 
+test("jk_cp counts entries, and the line disappears with the work", async () => {
+  for (let each = 0; each < 20; each++) m.write(`/opt/more/${each}`, "x");
+  m.mkdir("/srv/new", { mode: 0o755 });
+  // The third file takes longer than what is too short for a counter.
+  const slow = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=linkat:delay_enter=700000:when=3"];
+  const terminal = at([...slow, "jk_cp", "-j", "/srv/new", "/opt/more"]);
+  await terminal.see(/jk_cp: \d+ of 22 entries \(\d+ %\)/);
+  const { status, screen } = await ended(terminal);
+  expect([status, screen.length]).toEqual([0, 20]);
+  expect(screen.filter((line) => !line.startsWith("Copying /opt/more/"))).toEqual([]);
+  m.must(["jailkit", "delete", "--yes", "/srv/new"]);
+});
+
 describe("jk_check", () => {
   const SHOWN = "jk_check: 3 of 4 jails (75 %)";
 

@@ -202,6 +202,14 @@ describe("one waits for the lock of its jail", () => {
     ]);
   });
 
+  test("the report of an interrupted run names a jail that is not done", async () => {
+    await updateAllBut(FIRST, "--json=lines");
+    await lines(3);
+    run.kill("SIGINT");
+    const problems = [{ code: "interrupted", path: FIRST }];
+    expect(await summary()).toMatchObject([130, { jails: 3, exitStatus: 130, problems }]);
+  });
+
   test("the first process that is killed leaves no other behind", async () => {
     await updateAllBut(LAST);
     expect(workers().length).toBe(JAILS.length);
