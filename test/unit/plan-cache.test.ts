@@ -600,6 +600,12 @@ describe.skipIf(!isRoot)("PlanCache", () => {
     expect(other.read(() => undefined)).toBeUndefined();
   });
 
+  test("after a boot no plan is used: a crash can leave new content with an old ctime", () => {
+    keep({ boot: "one" });
+    expect(run({ boot: "two" }).cache.read(() => undefined)).toBeUndefined();
+    expect(run({ boot: "one" }).cache.read(() => undefined)).toBeDefined();
+  });
+
   test.each(["tree", "tree/empty", "tree/empty/below"])("not for the jail %s", (jail) => {
     keep();
     expect(read(at(jail))).toBeUndefined();
