@@ -30,7 +30,7 @@ import { readSockets } from "../populate/apply/sockets.ts";
 import { serveCopies } from "../populate/apply/threads.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import { type FileSystem, fileSystemAt } from "../populate/file-system.ts";
-import { PlanCache, type PlanQuestion } from "../populate/plan-cache/plan-cache.ts";
+import { PlanCache } from "../populate/plan-cache/plan-cache.ts";
 import { Trace, tracedHost } from "../populate/plan-cache/trace.ts";
 import { explainWhy, populate } from "../populate/populate.ts";
 import { givenOptions } from "../populate/record/requests.ts";
@@ -97,18 +97,17 @@ function companionsFor(other: ByteString | undefined, ini: IniFile, host: FileSy
   return other === undefined ? createCompanions(() => ini, host, loader) : installedCompanions(host, loader);
 }
 
-/** The plans for jails with the installed sections; all of them count, since they decide what scripts bring along. */
-function planCacheFor(
-  other: ByteString | undefined,
-  host: FileSystem,
-  trace: Trace,
-  question: PlanQuestion,
-): PlanCache | undefined {
-  if (other !== undefined) return undefined;
-  const file = `${CONFIG_DIRECTORY}/jk_init.ini`;
-  host.stat(file);
+/** Plans are kept for jails with the installed sections only. */
+function planCacheFor(other: ByteString | undefined, trace: Trace, question: PlanQuestion) {
+  return other === undefined ? new PlanCache(trace, question) : undefined;
+}
+
+/** The host, with a trace of what is read. A plan depends on all sections, since they decide what scripts bring along. */
+function tracedWithSections(unwatched: FileSystem, trace: Trace, file: ByteString): FileSystem {
+  const host = tracedHost(unwatched, trace);
+  attempt(() => host.stat(file));
   attempt(() => host.list(dropInDirectory(file) ?? ""));
-  return new PlanCache(trace, question);
+  return host;
 }
 
 /** jk_init(8): creates or fills a jail from sections of jk_init.ini. */
@@ -180,12 +179,12 @@ export const tool = defineTool({
       const statuses = { unsafe: UNSAFE, missing: NO_FILE, unknown: UNKNOWN_SECTION };
       return removeRequested({ tool: NAME, jail, names, statuses }, options);
     }
+    const unwatched = fileSystemAt();
+    const trace = new Trace();
+    const host = tracedWithSections(unwatched, trace, file);
     const ini = readIni(file);
     if (ini === undefined) throw new JailkitError("no-config", NO_FILE, `${display(file)}: no such file`);
     const selection = selectSections(ini, names);
-    const unwatched = fileSystemAt();
-    const trace = new Trace();
-    const host = tracedHost(unwatched, trace);
     using loader = createLoader({ dlopen: true, watch: (...looked) => trace.saw(...looked) });
     const profile = readProfile(selection.sections, host, loader.libraryDirectories(), options.copyShell);
     const unknown = selection.unknown.map((name) => noSuchSection(name, ini, file));
@@ -198,7 +197,7 @@ export const tool = defineTool({
     const sockets = readSockets(profile.sockets, jail);
     const wants = profile.needLogsocket ? [...profile.wants, logSocketDirectory] : profile.wants;
     const question = { jail, wants, companions, host: unwatched };
-    const planCache = planCacheFor(options.configfile, host, trace, question);
+    const planCache = planCacheFor(options.configfile, trace, question);
     return await populate(
       {
         tool: NAME,

@@ -10,6 +10,7 @@ import { JOBS } from "./mutants/jobs.ts";
 import { LOG_SOCKET } from "./mutants/log-socket.ts";
 import { LOGIN } from "./mutants/login.ts";
 import type { Mutant } from "./mutants/mutant.ts";
+import { PLANS } from "./mutants/plans.ts";
 import { PROGRAMS } from "./mutants/programs.ts";
 import { REMOVAL } from "./mutants/removal.ts";
 import { SHELL } from "./mutants/shell.ts";
@@ -26,6 +27,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...REMOVAL,
   ...JAIL,
   ...SOURCES,
+  ...PLANS,
   ...TRANSFER,
   ...JOBS,
 ];

@@ -1,8 +1,7 @@
-import type { BasicStat } from "../../../ffi/basic-stat.ts";
 import { type ByteString, fromBytes, toBytes } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { attempt, SystemError } from "../../../ffi/error.ts";
-import { openAt, readAllFd, readDirectory, withFd } from "../../../ffi/files.ts";
+import { openAt, readAllFd, readDirectory, readFile, withFd } from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { VERSION } from "../../cli/version.ts";
@@ -31,6 +30,9 @@ const MOST_PLANS = 8;
 const SETTLED = 2;
 // In milliseconds; a clock that is adjusted slowly stays far below.
 const MOST_DRIFT = 1000;
+
+// After a crash a file can have new content and an old ctime. "": proc(5) is not mounted.
+const bootId = () => attempt(() => fromBytes(readFile("/proc/sys/kernel/random/boot_id", 64))) ?? "";
 
 const sha256 = (bytes: Uint8Array | string): string =>
   new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
@@ -65,22 +67,22 @@ export class PlanCache {
   readonly #directory: ByteString;
   readonly #started: number;
   readonly #clock: () => number;
-  readonly #self: BasicStat | undefined;
+  readonly #boot: string;
   #used: Draft | undefined;
 
   constructor(
     private readonly trace: Trace,
     readonly question: PlanQuestion,
-    { directory = PLANS, started = performance.timeOrigin / 1000, clock = Date.now } = {},
+    { directory = PLANS, started = performance.timeOrigin / 1000, clock = Date.now, boot = bootId() } = {},
   ) {
     this.#directory = directory;
     this.#started = started;
     this.#clock = clock;
-    const name = sha256(JSON.stringify([VERSION, nativeProcessor(), question.wants])).slice(0, 32);
+    this.#boot = boot;
+    const name = sha256(JSON.stringify([VERSION, boot, nativeProcessor(), question.wants])).slice(0, 32);
     this.#file = `${directory}/${name}`;
     // Another jailkit may plan otherwise.
-    this.#self = question.host.stat(SELF);
-    trace.saw(SELF, true, this.#self);
+    trace.saw(SELF, true, question.host.stat(SELF));
   }
 
   /**
@@ -105,7 +107,7 @@ export class PlanCache {
 
   /** Keeps a new plan for the next jail, if that is possible. A failure has no effect but the time that the next plan takes. */
   save(plan: Draft): void {
-    if (plan === this.#used || this.#self === undefined || !isKept(plan) || this.#clockWasSet()) return;
+    if (plan === this.#used || this.#boot === "" || !isKept(plan) || this.#clockWasSet()) return;
     const seen = this.trace.watched();
     if (seen === undefined) return;
     const state = hostStateOf(seen.watched);
@@ -120,6 +122,7 @@ export class PlanCache {
       ...seen.watched,
       toBytes(storePlan(plan)),
     ]);
+    if (content.length > LARGEST / 2) return;
     try {
       withTree((tree) => this.#write(tree, Buffer.concat([toBytes(`${sha256(content)}\n`), content])));
     } catch (error) {
