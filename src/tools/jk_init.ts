@@ -30,7 +30,7 @@ import { readSockets } from "../populate/apply/sockets.ts";
 import { serveCopies } from "../populate/apply/threads.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import { type FileSystem, fileSystemAt } from "../populate/file-system.ts";
-import { PlanCache } from "../populate/plan-cache/plan-cache.ts";
+import { PlanCache, type PlanQuestion } from "../populate/plan-cache/plan-cache.ts";
 import { Trace, tracedHost } from "../populate/plan-cache/trace.ts";
 import { explainWhy, populate } from "../populate/populate.ts";
 import { givenOptions } from "../populate/record/requests.ts";

@@ -106,7 +106,7 @@ export const PLANS: readonly Mutant[] = [
     MACHINE,
     [
       [
-        "options.configfile === undefined ? new PlanCache(trace, question) : undefined",
+        "other === undefined ? new PlanCache(trace, question) : undefined",
         "new PlanCache(trace, question)",
       ],
     ],
