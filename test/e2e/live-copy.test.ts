@@ -100,3 +100,10 @@ test("a jail that is live by hand is no copy, and neither is one of copied progr
     ),
   });
 });
+
+test("a live jail with a record that is not mounted is no copy", () => {
+  m.must(["jailkit", "unmount", "/srv/live"]);
+  const remedies = findings("/srv/live").map(({ rule, remedy }) => `${rule}: ${remedy}`);
+  expect(remedies).toContain("live-mount: jailkit mount /srv/live");
+  m.must(["jailkit", "mount", "/srv/live"]);
+});

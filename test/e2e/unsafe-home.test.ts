@@ -82,6 +82,12 @@ test("a new home in that of another user, and a home that would move out of one"
     status: 1,
     stderr: expect.stringContaining("it is in the home of 'bob': name another home with -d\n"),
   });
+  // An account of the jail alone.
+  m.write(`${J}/etc/passwd`, `${m.read(`${J}/etc/passwd`)}ghost:x:4020:4020::/home/ghost:/bin/sh\n`);
+  m.mkdir(`${J}/home/ghost`, { owner: [4020, 4020] });
+  expect(m.run(["jk_addjailuser", "-j", J, "-d", "/home/ghost/x", "anna"]).stderr).toContain(
+    "it is in the home of 'ghost': name another home with -d\n",
+  );
   m.addUser("other", { uid: 4010, home: "/home/other", createHome: true });
   m.addUser("anna", { uid: 4005, home: "/home/other/anna", createHome: true });
   expect(m.run(["jk_jailuser", "-m", "-j", J, "anna"])).toMatchObject({

@@ -568,6 +568,21 @@ export const JAIL: readonly Mutant[] = [
       "liveProblem(root, request.live, [], manifest?.content)",
     ],
   ]),
+  ...within("src/populate/live-copy.ts", "e2e/live-copy.test.ts", [
+    ['if (liveState(root, USR) !== "missing") return undefined;', ""],
+    ["if (content?.requests.some(asksForFiles) || (content?.live ?? []).length > 0) return undefined;", ""],
+  ]),
+  ...within("src/jail/record/live.ts", "e2e/live-copy.test.ts", [[" && chmod go= ${shellWord(away)}", ""]]),
+  ...within("src/users/safe-place.ts", "e2e/unsafe-home.test.ts", [
+    ["return name === undefined", "return name !== null"],
+    ["its === uid ?", "its === -1 ?"],
+  ]),
+  ...within("src/transfer/carry-out.ts", "e2e/unsafe-home.test.ts", [
+    ["a.user.home < b.user.home ? -1 : 1", "0"],
+  ]),
+  ...within("src/jail/fs/safety.ts", "e2e/unsafe-home.test.ts", [
+    ['first.rule === "owner" ? homeOwner(first.path) : undefined', "undefined"],
+  ]),
   ...within("src/populate/apply/library-cache.ts", "e2e/live.test.ts", [
     ["host !== undefined && host.mtime > found.stat.mtime", "host === undefined"],
   ]),
