@@ -30,6 +30,8 @@ beforeAll(async () => {
       "includesections = tested",
       "[tested]",
       "paths = /usr/share/zoneinfo",
+      "[outside]",
+      "paths = /opt/zones",
       "[inside]",
       "paths = /opt/app/empty",
       "includesections = tested",
@@ -62,6 +64,7 @@ beforeAll(async () => {
   m.must(["mknod", "-m", "0660", "/opt/mount/null", "c", "1", "3"]);
   m.must(["setfacl", "-m", "g::rw,m::rw", "/opt/mount/null"]);
   m.must(["cp", `${LIBRARIES}/libselinux.so.1`, "/opt/app2/"]);
+  m.must(["cp", "-r", "/usr/share/zoneinfo", "/opt/zones"]);
   m.write("/root/times", "");
   // Libraries are searched in the directories.
   m.remove("/etc/ld.so.cache");
@@ -174,18 +177,28 @@ describe("the same host", () => {
 test.each([
   ["a file of sections of its own", ["jk_init", "-c", "/etc/jailkit/jk_init.ini", "-j", JAIL, "tested"]],
   ["hard links", ["jk_init", "-k", "-j", JAIL, "tested"]],
-  ["a live jail", ["jk_init", "--live", "-j", JAIL, "tested"]],
   ["--force", ["jk_init", "--force", "-j", JAIL, "tested"]],
   ["--dry-run", ["jk_init", "--dry-run", "-j", JAIL, "tested"]],
   ["--why", ["jk_init", "--why", "/usr/share/zoneinfo", "-j", JAIL, "tested"]],
 ])("%s uses no plan, and leaves none", (_, words) => {
   keepMarked(["jk_init", "-j", JAIL, "tested"]);
   expect(usesPlan(["jk_init", "-j", JAIL, "tested"])).toBe(true);
+  expect(usesPlan(words)).toBe(false);
+  m.remove(PLANS);
+  fill(words);
+  expect(plans()).toEqual([]);
+});
+
+test("a live jail uses no plan, and leaves none", () => {
+  const sections = ["-j", JAIL, "livebasics", "outside"];
+  keepMarked(["jk_init", ...sections]);
+  expect(usesPlan(["jk_init", ...sections])).toBe(true);
+  const live = ["jk_init", "--live", ...sections];
   try {
-    expect(usesPlan(words)).toBe(false);
+    expect(usesPlan(live)).toBe(false);
+    m.must(["jailkit", "unmount", JAIL]);
     m.remove(PLANS);
-    if (words.includes("--live")) m.run(["jailkit", "unmount", JAIL]);
-    fill(words);
+    expect(fill(live).status).toBe(0);
     expect(plans()).toEqual([]);
   } finally {
     m.run(["jailkit", "unmount", JAIL]);

@@ -625,6 +625,12 @@ describe.skipIf(!isRoot)("PlanCache", () => {
     expect(other.read(() => undefined)).toBeUndefined();
   });
 
+  test("a link that leads above the jail: another jail would have another plan", () => {
+    symlinkSync("..", at("tree/up"));
+    expect(keep().warnings).toEqual([expect.stringContaining("the jail is in it")]);
+    expect(kept()).toEqual([]);
+  });
+
   test("after a boot no plan is used: a crash can leave new content with an old ctime", () => {
     keep({ boot: "one" });
     expect(run({ boot: "two" }).cache.read(() => undefined)).toBeUndefined();

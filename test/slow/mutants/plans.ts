@@ -118,13 +118,10 @@ export const PLANS: readonly Mutant[] = [
     [['  attempt(() => host.list(dropInDirectory(file) ?? ""));\n', ""]],
     "a change of the host .*interpreter has",
   ),
-  ...within(
-    "src/populate/plan/planner.ts",
-    MACHINE,
-    [["      this.draft.dependsOnJail ||= this.context.leadsToJail(stat) !== undefined;\n", ""]],
-    "place of the jail",
-  ),
-  ...within("src/populate/plan/planner.ts", UNIT, [["    this.draft.trees.add(path);\n", ""]]),
+  ...within("src/populate/plan/planner.ts", UNIT, [
+    ["      this.draft.dependsOnJail ||= this.context.leadsToJail(stat) !== undefined;\n", ""],
+    ["    this.draft.trees.add(path);\n", ""],
+  ]),
   ...within(TRACE, UNIT, [
     ["{ follow: false, listed: false },", "{ follow: true, listed: false },"],
     ["{ follow: true, listed: false },", "{ follow: false, listed: false },"],
