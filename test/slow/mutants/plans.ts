@@ -104,12 +104,7 @@ export const PLANS: readonly Mutant[] = [
   ...within(
     "src/tools/jk_init.ts",
     MACHINE,
-    [
-      [
-        "other === undefined ? new PlanCache(trace, question) : undefined",
-        "new PlanCache(trace, question)",
-      ],
-    ],
+    [["other === undefined ? new PlanCache(trace, question) : undefined", "new PlanCache(trace, question)"]],
     "uses no plan",
   ),
   ...within(
