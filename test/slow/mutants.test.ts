@@ -1,7 +1,8 @@
 /**
  * Each mutant of mutants.ts, in a copy of the checkout: the text is there once, the test that is named passes without
  * the change, and fails with it. A mutant that is called equivalent survives. JK_MUTANTS=TEXT runs those alone in whose
- * file or text TEXT occurs, or that a test file of this name kills.
+ * file or text TEXT occurs, or that a test file of this name kills; JK_MUTANTS_DAY=NUMBER a third of them, so that three
+ * days in a row take all.
  */
 
 import { afterAll, describe, expect, test } from "bun:test";
@@ -32,7 +33,11 @@ const PARTS =
     " ",
   );
 const asked = Bun.env.JK_MUTANTS ?? "";
-const MUTANTS = ALL.filter(({ file, from, to, test }) => `${file}: ${from} -> ${to} ${test}`.includes(asked));
+const SHARES = 3;
+const day = Bun.env.JK_MUTANTS_DAY;
+const MUTANTS = ALL.filter(({ file, from, to, test }) =>
+  `${file}: ${from} -> ${to} ${test}`.includes(asked),
+).filter((_, index) => day === undefined || index % SHARES === Number(day) % SHARES);
 const copies: string[] = [];
 /** Milliseconds that the mutants of a test file took. */
 const spent = new Map<string, number>();
