@@ -43,7 +43,7 @@ const needs = {
     // languages, databases and editors with a section in jk_init.ini, and servers for their clients (113 MB to download)
     ...words("php-cli php-fpm php-curl php-intl php-mbstring php-mysql php-xml composer"),
     ...words("mariadb-server mariadb-client postgresql ruby imagemagick zip unzip 7zip"),
-    ...words("locales joe nano python3 openssl ca-certificates"),
+    ...words("locales joe nano python3 openssl ca-certificates curl"),
     // another kernel, with its modules, for tests that cannot use the machine's
     ...words("user-mode-linux kmod"),
     // servers that the limited shell knows
