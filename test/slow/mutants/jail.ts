@@ -611,7 +611,7 @@ export const JAIL: readonly Mutant[] = [
     ['{ ...common, reportedAs: ["foreign-owner", "unknown-owner"] }', "common"],
   ]),
   ...within("src/jails/follow-move.ts", "e2e/jail-in-home.test.ts", [
-    ["  if (uid === 0) return;", "  if (uid !== -1) return;"],
+    ["if (uid === 0 || onlyRootExchanges(old)) return;", "return;"],
   ]),
   ...within("src/jails/delete-plan.ts", "e2e/jail-in-home.test.ts", [
     [", directoryOf(jail), { path: jail, stat: seen })", ", directoryOf(jail))"],
