@@ -43,10 +43,12 @@ export function safetyFindings(root: JailRoot): CheckFinding[] {
   const above = new Set(root.ancestors.map(({ path }) => path));
   // Several symbolic links may lead to one directory.
   const found = new Map(jailFindings(root).map((one) => [`${one.rule} ${one.path}`, one]));
-  return [...found.values()].map(({ path, rule, message, remedy }): CheckFinding => {
+  return [...found.values()].map(({ path, rule, message, remedy, inHome }): CheckFinding => {
     if (above.has(path)) return { rule: "above-jail", path, message, remedy };
     const jailPath = path === root.path ? "/" : path.slice(root.path.length);
     const common = { rule: "unsafe-jail", path, jailPath, message, remedy } as const;
+    // The remedies of these would take a home from its user.
+    if (inHome) return { ...common, reportedAs: ["foreign-owner", "unknown-owner"] };
     if (rule === "owner") return { ...common, repair: { kind: "attributes", uid: 0 } };
     return { ...common, reportedAs: REPORTED_AS[rule] };
   });

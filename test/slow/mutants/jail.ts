@@ -581,7 +581,52 @@ export const JAIL: readonly Mutant[] = [
     ["a.user.home < b.user.home ? -1 : 1", "0"],
   ]),
   ...within("src/jail/fs/safety.ts", "e2e/unsafe-home.test.ts", [
-    ['first.rule === "owner" ? homeOwner(first.path) : undefined', "undefined"],
+    ['first.inHome ? ": a jail must be elsewhere" : ""', '""'],
+    ["const stays = first.inHome && (stat === undefined || first.path === path);", "const stays = false;"],
+  ]),
+  ...within("src/jail/fs/safety.ts", "e2e/jail-in-home.test.ts", [
+    ["findings.length === 0 ? findings : sparingHomes(findings, place)", "findings"],
+    ["jail === undefined ? findings : sparingHomes(findings, jail)", "findings"],
+  ]),
+  ...within("src/jail/fs/elsewhere.ts", "e2e/jail-in-home.test.ts", [
+    ["stat.uid !== 0 || !onlyRootExchanges(directoryOf(path))", "stat.uid !== 0"],
+    ["there === undefined || !onSameMount(there, stat)", "there === undefined"],
+    ["      if (!onlyRootExchanges(to)) break;\n", ""],
+    ["if (statIfPresent(AT_FDCWD, to) === undefined) return to;", "return to;"],
+    [
+      "    if (why === undefined || home !== path) return found;",
+      "    if (rule !== found.rule || home !== path) return found;",
+    ],
+  ]),
+  ...within("src/jail/fs/elsewhere.ts", "unit/jail-safety.test.ts", [
+    ["    return { why: `it may be", "    if (path !== '') return undefined;\n    return { why: `it may be"],
+  ]),
+  ...within("src/system/home-owner.ts", "e2e/jail-in-home.test.ts", [
+    ["return real === undefined ? local : [real, ...local];", "return real === undefined ? [] : [real];"],
+    ["path === plain || path.startsWith(`${plain}/`)", "path.startsWith(plain)"],
+    ["path === plain || path.startsWith(`${plain}/`)", "path === home"],
+  ]),
+  ...within("src/check/directories.ts", "e2e/jail-in-home.test.ts", [
+    ['    if (inHome) return { ...common, reportedAs: ["foreign-owner", "unknown-owner"] };\n', ""],
+    ['{ ...common, reportedAs: ["foreign-owner", "unknown-owner"] }', "common"],
+  ]),
+  ...within("src/jails/follow-move.ts", "e2e/jail-in-home.test.ts", [
+    ["if (uid === 0 || onlyRootExchanges(old)) return;", "return;"],
+  ]),
+  ...within("src/jails/delete-plan.ts", "e2e/jail-in-home.test.ts", [
+    [", directoryOf(jail), { path: jail, stat: seen })", ", directoryOf(jail))"],
+  ]),
+  ...within("src/log-socket/monitor/bound-socket.ts", "e2e/jail-in-home.test.ts", [
+    ["return isJails ? {", "return !isJails ? {"],
+  ]),
+  ...within("src/enter/shell.ts", "e2e/jail-in-home.test.ts", [
+    ["return isLoose(inside) ? ROOTS_ALONE :", "return isLoose('') ? ROOTS_ALONE :"],
+    ["      if (i === 0) return `jk_check --fix ${shellWord(path)}`;\n", ""],
+  ]),
+  ...within("src/check/accounts.ts", "unit/check-accounts.test.ts", [
+    ["isTheirs && !dirsEqual(home, usualHome(name))", "false"],
+    ["isAround(one.home, at)", "true"],
+    ['plain !== "/" && (path === plain', "(path === plain"],
   ]),
   ...within("src/populate/apply/library-cache.ts", "e2e/live.test.ts", [
     ["host !== undefined && host.mtime > found.stat.mtime", "host === undefined"],
