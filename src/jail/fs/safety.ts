@@ -4,7 +4,7 @@ import { isErrno, SystemError } from "../../../ffi/error.ts";
 import { openAt, readDirectory, type Stat, statIfPresent, withFd } from "../../../ffi/files.ts";
 import { directoryOf, pathComponents } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
-import { describeError, JailkitError } from "../../cli/error.ts";
+import { answered, describeError, JailkitError } from "../../cli/error.ts";
 import { octal } from "../../cli/octal.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { type AclReading, aclAt, removalCommand, showEntries, writersOf } from "../../system/acl.ts";
@@ -251,6 +251,12 @@ function namingWriters(found: Finding): Finding {
     : { ...found, message: `${display(found.path)} ${throughAcl(writers)}` };
 }
 
+/** What to do instead of the remedy, if that would take a home from its user; printable. Undefined for all others. */
+export function elsewhere({ rule, path }: Pick<Finding, "rule" | "path">): string | undefined {
+  const owner = rule === "owner" ? answered(() => homeOwner(path)) : undefined;
+  return owner && `it is in the home of ${quoted(owner)}: a jail must be elsewhere`;
+}
+
 /** Throws JailkitError "unsafe-jail" with the first finding, its remedy and the number of others. */
 export function requireSafeJail(root: JailRoot, exitStatus: number): void {
   refuse(root.path, jailFindings(root), exitStatus);
@@ -266,11 +272,7 @@ function refuse(jail: ByteString, findings: readonly Finding[], exitStatus: numb
   const first = findings[0];
   if (first === undefined) return;
   const others = findings.length > 1 ? ` (and ${findings.length - 1} more, see: jk_check)` : "";
-  const owner = first.rule === "owner" ? homeOwner(first.path) : undefined;
-  const advice =
-    owner === undefined
-      ? `fix it with: ${first.remedy}${others}`
-      : `it is in the home of ${quoted(owner)}: a jail must be elsewhere`;
+  const advice = elsewhere(first) ?? `fix it with: ${first.remedy}${others}`;
   const message = `${display(jail)}: not a safe jail: ${first.message}; ${advice}`;
   throw new JailkitError("unsafe-jail", exitStatus, message);
 }

@@ -572,16 +572,31 @@ export const JAIL: readonly Mutant[] = [
     ['if (liveState(root, USR) !== "missing") return undefined;', ""],
     ["if (content?.requests.some(asksForFiles) || (content?.live ?? []).length > 0) return undefined;", ""],
   ]),
-  ...within("src/jail/record/live.ts", "e2e/live-copy.test.ts", [[" && chmod go= ${shellWord(away)}", ""]]),
+  ...within("src/populate/live-copy.ts", "e2e/live-copy.test.ts", [
+    ["if (DATABASES.some((path) => answered(() => lookUp(root, path)) !== undefined)) return undefined;", ""],
+  ]),
+  ...within("src/jail/record/live.ts", "e2e/live-copy.test.ts", [
+    [" && chmod go= ${shellWord(away)}", ""],
+    ["if (directoryFindings(root).length > 0) return undefined;", ""],
+  ]),
+  ...within("src/jail/fs/safety.ts", "e2e/unsafe-home.test.ts", [
+    [
+      'const owner = rule === "owner" ? answered(() => homeOwner(path)) : undefined;',
+      "const owner = undefined;",
+    ],
+  ]),
+  ...within("src/check/directories.ts", "e2e/unsafe-home.test.ts", [
+    ["if (other !== undefined)", "if (other === null)"],
+  ]),
+  ...within("src/check/finding-list.ts", "e2e/unsafe-home.test.ts", [
+    ["return repair === undefined && remedy !== undefined ?", "return repair === undefined ?"],
+  ]),
   ...within("src/users/safe-place.ts", "e2e/unsafe-home.test.ts", [
     ["return name === undefined", "return name !== null"],
     ["its === uid ?", "its === -1 ?"],
   ]),
   ...within("src/transfer/carry-out.ts", "e2e/unsafe-home.test.ts", [
     ["a.user.home < b.user.home ? -1 : 1", "0"],
-  ]),
-  ...within("src/jail/fs/safety.ts", "e2e/unsafe-home.test.ts", [
-    ['first.rule === "owner" ? homeOwner(first.path) : undefined', "undefined"],
   ]),
   ...within("src/populate/apply/library-cache.ts", "e2e/live.test.ts", [
     ["host !== undefined && host.mtime > found.stat.mtime", "host === undefined"],
