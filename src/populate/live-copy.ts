@@ -5,6 +5,7 @@ import { display } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { liveState } from "../jail/fs/live-mounts.ts";
+import { lookUp } from "../jail/fs/look.ts";
 import { hostPath, type JailRoot, withDirectory } from "../jail/fs/walk.ts";
 import { moveAway } from "../jail/record/live.ts";
 import type { ManifestContent } from "../jail/record/manifest.ts";
@@ -13,6 +14,8 @@ import { asksForFiles } from "./record/requests.ts";
 const USR = "/usr";
 // No jail of copied programs has so many of the host's. A host that was upgraded since has a few others.
 const MOST_PROGRAMS = 0.9;
+// A system of its own, as debootstrap(8) makes it, may have the same programs, and has a database of its packages.
+const DATABASES = ["/var/lib/dpkg", "/var/lib/rpm", "/var/lib/pacman", "/var/db/pkg"];
 
 /** The names in a directory, also of an O_PATH descriptor. */
 const namesIn = (directory: number, path = ".") =>
@@ -32,6 +35,7 @@ export function hasNearlyAll(names: ReadonlySet<ByteString>, of: ReadonlySet<Byt
 function inPlaceOf(root: JailRoot): "nothing" | "copy" | undefined {
   // One that was made live by hand is no copy.
   if (liveState(root, USR) !== "missing") return undefined;
+  if (DATABASES.some((path) => answered(() => lookUp(root, path)) !== undefined)) return undefined;
   const usr = answered(() =>
     withDirectory(root, USR, ({ fd, path }) => (path === USR ? namesIn(fd) : undefined)),
   );
@@ -63,7 +67,8 @@ export function liveCopyProblem(
   const shown = display(hostPath(root, USR));
   const what = place === "nothing" ? "nothing is there" : "a copy of the host's is there";
   const init = `jk_init --live -j ${shellWord(root.path)}`;
-  const remedy = place === "nothing" ? init : `${moveAway(root, USR)} && ${init}`;
+  const away = place === "copy" ? moveAway(root, USR) : undefined;
+  const remedy = away === undefined ? init : `${away} && ${init}`;
   const message = `${shown}: ${what}, and the jail has no record, as in a copy of a live jail; to make it live (name its sections too): ${remedy}`;
   return { code: "live-copy", path: root.path, message, remedy };
 }

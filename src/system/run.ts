@@ -9,6 +9,7 @@ import { display } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 
 const DIRECTORIES = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"] as const;
+const LOOK_AGAIN_MS = 100;
 const ENVIRONMENT = { PATH: DIRECTORIES.join(":"), LC_ALL: "C" };
 
 /** The absolute path of a program in fixed directories of the system, never in the caller's PATH. */
@@ -58,22 +59,32 @@ export function runProgram(
   } finally {
     for (const stream of streams) close(stream.in);
   }
-  const { texts, cutOff } = readBoth(stdout.out, stderr.out, mostOutput);
-  if (cutOff) libc.kill(pid, SIGKILL);
+  const { texts, cutOff, ended } = readBoth([stdout.out, stderr.out], pid, mostOutput);
+  if (cutOff && ended === undefined) libc.kill(pid, SIGKILL);
   for (const { out } of streams) close(out);
-  const status = waitFor(pid) ?? 0;
+  const status = ended ?? waitFor(pid) ?? 0;
   return { status, stdout: texts[0], stderr: texts[1], cutOff };
 }
 
-/** Reads two pipes to their ends, or until they had more than `most` bytes. */
-function readBoth(first: number, second: number, most: number) {
+/**
+ * Reads two pipes of a process to their ends, or until they had more than `most` bytes, or it ended (`ended` is its status):
+ * another process that it started may keep them open.
+ */
+function readBoth(pipes: readonly [number, number], pid: number, most: number) {
   const texts: [ByteString, ByteString] = ["", ""];
-  const fds: [number, number] = [first, second];
+  const fds: [number, number] = [...pipes];
   const buffer = new Uint8Array(1 << 16);
   let bytes = 0;
+  let ended: number | undefined;
   // poll(2) passes over -1.
   while (Math.max(...fds) >= 0 && bytes <= most) {
-    const ready = pollTwo({ fd: fds[0], events: EPOLLIN }, { fd: fds[1], events: EPOLLIN }, -1);
+    const last = ended !== undefined;
+    const wait = last ? 0 : LOOK_AGAIN_MS;
+    const ready = pollTwo({ fd: fds[0], events: EPOLLIN }, { fd: fds[1], events: EPOLLIN }, wait);
+    if (ready[0] === 0 && ready[1] === 0) {
+      if (last) break;
+      ended = waitFor(pid, true);
+    }
     for (const i of [0, 1] as const) {
       if (ready[i] === 0) continue;
       const count = readInto(fds[i], buffer);
@@ -82,5 +93,5 @@ function readBoth(first: number, second: number, most: number) {
       texts[i] += fromBytes(buffer, 0, count);
     }
   }
-  return { texts, cutOff: bytes > most };
+  return { texts, ended, cutOff: bytes > most };
 }

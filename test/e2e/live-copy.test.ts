@@ -101,6 +101,43 @@ test("a jail that is live by hand is no copy, and neither is one of copied progr
   });
 });
 
+/** A directory with the names of all programs of the host. */
+const withNames = (jail: string) =>
+  sh(
+    `for d in bin sbin; do mkdir -p ${jail}/usr/$d; ls -A /usr/$d | (cd ${jail}/usr/$d && xargs -d '\\n' touch --); done`,
+  );
+
+test("a system of its own, with the same programs and a database of packages, is no copy", () => {
+  withNames("/srv/system");
+  expect(state("/srv/system").remedy).toStartWith("mv -T /srv/system/usr ");
+  m.mkdir("/srv/system/var/lib/dpkg");
+  expect(state("/srv/system").remedy).toBe("jailkit adopt /srv/system");
+  expect(m.run(["jailkit", "adopt", "-n", "/srv/system"]).stderr).not.toContain("live jail");
+});
+
+test("no tool prints a command that moves a directory which a user could exchange", () => {
+  m.addUser("eve", { uid: 4040, home: "/home/eve", createHome: true });
+  withNames("/home/eve/jail");
+  m.must(["usermod", "-d", "/home/eve/jail/./home/lily", "lily"]);
+  // The same with a record, made while only root could change the directories above it.
+  sh("mkdir -m 755 /home/all; jk_init --live -j /home/all/jail basicshell; jailkit unmount /home/all/jail");
+  sh("mkdir /home/all/jail/usr/bin; chown eve /home/all");
+  for (const jail of ["/home/eve/jail", "/home/all/jail"])
+    for (const words of [
+      ["jk_check", jail],
+      ["jk_check", "--json", jail],
+      ["jailkit", "list", "--json", jail],
+      ["jailkit", "adopt", jail],
+      ["jailkit", "mount", jail],
+      ["jailkit", "explain", "lily"],
+      ["jk_init", "--live", "-j", jail, "sftp"],
+      ["jk_update", "-j", jail],
+    ]) {
+      const { stdout, stderr } = m.run(words);
+      expect(stdout + stderr).not.toContain("mv -T");
+    }
+});
+
 test("a live jail with a record that is not mounted is no copy", () => {
   m.must(["jailkit", "unmount", "/srv/live"]);
   const remedies = findings("/srv/live").map(({ rule, remedy }) => `${rule}: ${remedy}`);

@@ -101,6 +101,13 @@ describe("programs", () => {
     expect(stderr).toBe("\0".repeat(300_000));
   });
 
+  test("that leave a process behind are not waited for longer, though it keeps the pipes open", () => {
+    const script = "sleep 1000 & echo $!; echo error >&2; exit 3";
+    const { stdout, ...left } = runProgram("/bin/sh", ["-c", script]);
+    expect(left).toEqual({ status: 3, stderr: "error\n", cutOff: false });
+    process.kill(Number(stdout));
+  });
+
   test("that print too much, or that a signal ends, are reported as such", () => {
     expect(runProgram("/bin/cat", ["/dev/zero"], {}, 100_000)).toMatchObject({ status: 137, cutOff: true });
     expect(runProgram("/bin/sh", ["-c", "kill -9 $$"])).toMatchObject({ status: 137, cutOff: false });

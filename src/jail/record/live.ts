@@ -3,6 +3,7 @@ import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { hasFilesInPlace, lackingMounts, liveState, restrictionsOf } from "../fs/live-mounts.ts";
+import { directoryFindings } from "../fs/safety.ts";
 import { hostPath, type JailRoot } from "../fs/walk.ts";
 import type { ManifestContent } from "./manifest.ts";
 
@@ -24,8 +25,12 @@ export function lackingSockets(root: JailRoot, sockets: readonly ByteString[] = 
   return { code: "sockets", path: root.path, message, remedy };
 }
 
-/** The command that moves a directory of a jail out of it, since its users should not see it, to where only root can enter. */
-export function moveAway(root: JailRoot, path: ByteString): ByteString {
+/**
+ * The command that moves a directory of a jail out of it, since its users should not see it, to where only root can enter.
+ * Undefined if others could exchange a name in it.
+ */
+export function moveAway(root: JailRoot, path: ByteString): ByteString | undefined {
+  if (directoryFindings(root).length > 0) return undefined;
   const away = `${root.path}${path.replaceAll("/", "-")}.old`;
   // It may have setuid programs that nothing updates.
   return `mv -T ${shellWord(hostPath(root, path))} ${shellWord(away)} && chmod go= ${shellWord(away)}`;
@@ -41,7 +46,8 @@ export function lackingProblem(root: JailRoot, live: readonly ByteString[] = [])
       ? `is mounted there, but not ${restrictionsOf(path)}`
       : "is not mounted there, as it should be in this live jail";
   const inPlace = hasFilesInPlace(root, path);
-  const remedy = `${inPlace ? `${moveAway(root, path)} && ` : ""}${mountCommand(root.path)}`;
+  const away = inPlace ? moveAway(root, path) : undefined;
+  const remedy = `${away === undefined ? "" : `${away} && `}${mountCommand(root.path)}`;
   const files = inPlace ? ", and files are in its place" : "";
   const message = `${display(at)}: the host's ${display(path)} ${how}${files}; fix it with: ${remedy}`;
   return { code: "not-mounted", path: root.path, message, remedy };

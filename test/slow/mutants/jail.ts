@@ -572,7 +572,13 @@ export const JAIL: readonly Mutant[] = [
     ['if (liveState(root, USR) !== "missing") return undefined;', ""],
     ["if (content?.requests.some(asksForFiles) || (content?.live ?? []).length > 0) return undefined;", ""],
   ]),
-  ...within("src/jail/record/live.ts", "e2e/live-copy.test.ts", [[" && chmod go= ${shellWord(away)}", ""]]),
+  ...within("src/populate/live-copy.ts", "e2e/live-copy.test.ts", [
+    ["if (DATABASES.some((path) => answered(() => lookUp(root, path)) !== undefined)) return undefined;", ""],
+  ]),
+  ...within("src/jail/record/live.ts", "e2e/live-copy.test.ts", [
+    [" && chmod go= ${shellWord(away)}", ""],
+    ["if (directoryFindings(root).length > 0) return undefined;", ""],
+  ]),
   ...within("src/users/safe-place.ts", "e2e/unsafe-home.test.ts", [
     ["return name === undefined", "return name !== null"],
     ["its === uid ?", "its === -1 ?"],
