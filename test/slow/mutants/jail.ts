@@ -627,7 +627,6 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/check/accounts.ts", "unit/check-accounts.test.ts", [
     ["isTheirs && !dirsEqual(home, usualHome(name))", "false"],
     ["isAround(one.home, at)", "true"],
-    ['plain !== "/" && (path === plain', "(path === plain"],
   ]),
   ...within("src/populate/apply/library-cache.ts", "e2e/live.test.ts", [
     ["host !== undefined && host.mtime > found.stat.mtime", "host === undefined"],
