@@ -63,7 +63,7 @@ export function accountFindings(facts: AccountFacts): CheckFinding[] {
 /** True if a path is a home, or in it; both as the jail sees them. */
 function isAround(home: ByteString, path: ByteString): boolean {
   const plain = plainPath(home);
-  return plain !== "/" && (path === plain || path.startsWith(`${plain}/`));
+  return path === plain || path.startsWith(`${plain}/`);
 }
 
 class AccountCheck {

@@ -47,9 +47,8 @@ export function safetyFindings(root: JailRoot): CheckFinding[] {
     if (above.has(path)) return { rule: "above-jail", path, message, remedy };
     const jailPath = path === root.path ? "/" : path.slice(root.path.length);
     const common = { rule: "unsafe-jail", path, jailPath, message, remedy } as const;
-    // The remedies of these would take a home from its user.
-    if (inHome) return { ...common, reportedAs: ["foreign-owner", "unknown-owner"] };
-    if (rule === "owner") return { ...common, repair: { kind: "attributes", uid: 0 } };
+    // That would take a home from its user.
+    if (rule === "owner" && !inHome) return { ...common, repair: { kind: "attributes", uid: 0 } };
     return { ...common, reportedAs: REPORTED_AS[rule] };
   });
 }

@@ -191,7 +191,7 @@ test("the home of an account with the uid of another, of one in a jail, and of o
   expect([above()?.message, above()?.remedy]).toEqual([WHY, MOVE]);
   m.write("/etc/passwd", passwd + line("bob", "/home/./bob"));
   expect([above()?.message, above()?.remedy]).toEqual([WHY, MOVE]);
-  m.write("/etc/passwd", passwd + line("bob", "/home/bobby"));
+  m.write("/etc/passwd", passwd + line("bob", "/home/bo"));
   expect(above()?.remedy).toBe(`chown root ${HOME}`);
   m.write("/etc/passwd", passwd + line("bob", HOME));
 });

@@ -13,6 +13,7 @@ import {
 import * as C from "../../ffi/constants.ts";
 import { libc } from "../../ffi/libc.ts";
 import { answered } from "../../src/cli/error.ts";
+import { programFindings } from "../../src/enter/shell.ts";
 import { lookUp } from "../../src/jail/fs/look.ts";
 import {
   configDirectoryFindings,
@@ -229,6 +230,21 @@ test("accounts are looked up only for a directory that is refused; without an an
     libc.getpwuid_r = getpwuid_r;
   }
   expect(findings()[0]?.remedy).toBe(`chown root ${jail.base}`);
+});
+
+test("a directory above a program: root takes none that may be a home", () => {
+  directory("/usr/bin");
+  writeFileSync(at("/usr/bin/a"), "");
+  const remedies = (path: string) => {
+    using root = openJailRoot(jail.path);
+    return programFindings(root, path).map(({ remedy }) => remedy);
+  };
+  expect(remedies("/usr/bin/a")).toEqual([]);
+  expect(remedies("/home/u/a")).toEqual(["keep the program where root alone can change it"]);
+  chownSync(at("/usr"), USER, 0);
+  expect(remedies("/usr/bin/a")).toEqual([`chown -h 0 ${at("/usr")}`]);
+  chownSync(jail.path, USER, 0);
+  expect(remedies("/usr/bin/a")).toEqual([`jk_check --fix ${jail.path}`]);
 });
 
 describe("directories in which others could exchange a name", () => {

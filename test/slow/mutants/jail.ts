@@ -613,8 +613,7 @@ export const JAIL: readonly Mutant[] = [
     ["path === plain || path.startsWith(`${plain}/`)", "path === home"],
   ]),
   ...within("src/check/directories.ts", "e2e/jail-in-home.test.ts", [
-    ['    if (inHome) return { ...common, reportedAs: ["foreign-owner", "unknown-owner"] };\n', ""],
-    ['{ ...common, reportedAs: ["foreign-owner", "unknown-owner"] }', "common"],
+    ['rule === "owner" && !inHome', 'rule === "owner"'],
   ]),
   ...within("src/jails/follow-move.ts", "e2e/jail-in-home.test.ts", [
     ["if (uid === 0 || onlyRootExchanges(old)) return;", "return;"],
@@ -627,12 +626,13 @@ export const JAIL: readonly Mutant[] = [
   ]),
   ...within("src/enter/shell.ts", "e2e/jail-in-home.test.ts", [
     ["return isLoose(inside) ? ROOTS_ALONE :", "return isLoose('') ? ROOTS_ALONE :"],
+  ]),
+  ...within("src/enter/shell.ts", "unit/jail-safety.test.ts", [
     ["      if (i === 0) return `jk_check --fix ${shellWord(path)}`;\n", ""],
   ]),
   ...within("src/check/accounts.ts", "unit/check-accounts.test.ts", [
     ["isTheirs && !dirsEqual(home, usualHome(name))", "false"],
     ["isAround(one.home, at)", "true"],
-    ['plain !== "/" && (path === plain', "(path === plain"],
   ]),
   ...within("src/populate/apply/library-cache.ts", "e2e/live.test.ts", [
     ["host !== undefined && host.mtime > found.stat.mtime", "host === undefined"],
