@@ -80,6 +80,13 @@ for (const [jail, remedy] of Object.entries(REMEDIES)) {
   });
 }
 
+test("after a command that ended between its two parts, the second is advised", () => {
+  sh("mkdir /srv/half; cd /srv/empty; cp -a $(ls | grep -vx usr) /srv/half");
+  expect(state("/srv/half")).toEqual({ state: "unrecorded", remedy: "jk_init --live -j /srv/half" });
+  m.must(["jk_init", "--live", "-j", "/srv/half", "basicshell"]);
+  expect(state("/srv/half")).toEqual({ state: "ready", remedy: null });
+});
+
 test("nobody but root enters what was moved away", () => {
   expect((m.stat("/srv/full-usr.old")?.mode ?? 0) & 0o077).toBe(0);
 });
