@@ -122,6 +122,16 @@ test("a system of its own, with the same programs and a database of packages, is
   expect(m.run(["jailkit", "adopt", "-n", "/srv/system"]).stderr).not.toContain("live jail");
 });
 
+test("a directory of the host that is mounted in what is moved is first unmounted, since mv and rm remove its files", () => {
+  withNames("/srv/bound");
+  sh("mkdir -p '/srv/bound/usr/a b' /opt/kept; mount --bind /opt '/srv/bound/usr/a b'");
+  const { remedy } = state("/srv/bound");
+  expect(remedy).toStartWith("umount '/srv/bound/usr/a b' && mv -T /srv/bound/usr /srv/bound-usr.old && ");
+  sh(`${remedy} basicshell`);
+  sh("rm -r /srv/bound-usr.old");
+  expect([state("/srv/bound").state, m.exists("/opt/kept")]).toEqual(["ready", true]);
+});
+
 test("no tool prints a command that moves a directory which a user could exchange", () => {
   m.addUser("eve", { uid: 4040, home: "/home/eve", createHome: true });
   withNames("/home/eve/jail");
