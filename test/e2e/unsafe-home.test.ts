@@ -3,6 +3,7 @@
  * advised heals.
  */
 import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { checkReportSchema } from "../../src/check/report/report-schema.ts";
 import { listReportSchema } from "../../src/jails/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
@@ -122,6 +123,12 @@ test("a jail in the home of a user, that is there or missing", () => {
     expect(check.stdout).toContain(`ERROR: ${message}\n`);
     expect(check.stdout).not.toContain("root /home/other\n");
   }
+  m.chown("/home/other/jail/usr", 4010, 4010);
+  const { jails } = reportOf(checkReportSchema, m.run(["jk_check", "--json", "/home/other/jail"]).stdout);
+  const ofUsr = jails
+    .flatMap(({ findings }) => findings)
+    .filter(({ path }) => path === "/home/other/jail/usr");
+  expect(ofUsr.map(({ rule, remedy }) => [rule, remedy ?? null])).toEqual([["unsafe-jail", null]]);
   const fix = m.run(["jk_check", "--fix", "/home/other"]);
   expect([fix.status === 0, owner("/home/other")]).toEqual([false, 4010]);
   const { stdout } = m.run(["jailkit", "explain", "anna"]);
