@@ -61,7 +61,9 @@ export function buildGuard(architecture: Architecture): Buffer {
   const files = readdirSync(sources).filter((name) => name.endsWith(".c"));
   const guard = inFolder(join(tmpdir(), "jailkit-guard-"), (folder) => {
     const output = join(folder, "guard.elf");
-    runCompiler(architecture, ".", [...GUARD_FLAGS, "-o", output, ...files.sort()]);
+    // Otherwise gcc calls functions of its library for them.
+    const atomics = architecture === "arm64" ? ["-mno-outline-atomics"] : [];
+    runCompiler(architecture, ".", [...GUARD_FLAGS, ...atomics, "-o", output, ...files.sort()]);
     return readFileSync(output);
   });
   built.set(architecture, guard);

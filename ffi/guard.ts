@@ -32,6 +32,7 @@ const STATE = {
   receivedSignal: 152,
   directory: 160,
   writeNotices: 168,
+  noticesThread: 176,
 } as const;
 
 const EXEC_DIRECTORY_CHANGED = 1;
@@ -226,7 +227,7 @@ export function prepareExec(
 
 /** The address of a function of the guard. Throws SystemError (ENOSYS) when run from source. */
 export function guardFunction(
-  name: "exec" | "writePid" | "daemon" | "holdSignals" | "writeNotices",
+  name: "exec" | "writePid" | "daemon" | "holdSignals" | "writeNotices" | "noticesThread",
 ): Pointer {
   if (state === 0)
     throw new SystemError(ENOSYS, `the guard's ${name}, which only an executable has`, undefined);

@@ -1,18 +1,19 @@
-import { CFunction, FFIType } from "bun:ffi";
+import { CFunction, dlopen, FFIType } from "bun:ffi";
 import { type ByteString, toBytes } from "./bytes.ts";
 import { guardFunction, signalWord } from "./guard.ts";
-import { addressOf, libc, syscall } from "./libc.ts";
+import { addressOf, syscall, u32At } from "./libc.ts";
 
 // A look-up of the C library may wait for a server for minutes, and JavaScript waits with it. The guard then writes a line
-// that was prepared before, when the signal of a timer comes. Nobody else uses that signal, nor is the timer that of
-// alarm(2), which may be a caller's.
+// that was prepared before, when the signal of a timer comes, in a thread that does nothing else: see
+// ffi/guard/interrupts.c. Nobody else uses that signal, nor is the timer that of alarm(2), which may be a caller's.
 
 const arm = process.arch === "arm64";
 const SYS_timer_create = arm ? 107 : 222;
 const SYS_timer_settime = arm ? 110 : 223;
+const SYS_sched_yield = arm ? 124 : 24;
+const SYS_tgkill = arm ? 131 : 234;
 const CLOCK_MONOTONIC = 1;
 const SIGEV_THREAD_ID = 4;
-// A real-time one: nss-systemd(8) blocks SIGALRM, SIGURG and others while it waits.
 const SIGNAL = 63;
 
 // For all look-ups together: each of thousands may take a second.
@@ -23,41 +24,78 @@ const AGAIN_SECONDS = 60n;
 type LineOf = (call: string, key: ByteString) => ByteString;
 
 const HEAD = 16;
+// The phases of a notice.
+const IDLE = 0;
+const ARMED = 1;
+const WRITING = 2;
+const LAST = 3;
+
+interface Thread {
+  readonly id: number;
+  /** Waits for its end. */
+  join(): void;
+}
+
+/** Starts the thread that gets the signal; undefined if that fails. */
+function startThread(): Thread | undefined {
+  const { ptr, u64, i32 } = FFIType;
+  // Not in ffi/libc.ts, since a login needs none of these.
+  const { symbols } = dlopen("libc.so.6", {
+    pthread_create: { args: [ptr, u64, u64, u64], returns: i32 },
+    pthread_join: { args: [u64, u64], returns: i32 },
+  });
+  const handle = new BigUint64Array(1);
+  // SAFETY: a pthread_t, and a function of the guard, which stays.
+  if (symbols.pthread_create(handle, 0, guardFunction("noticesThread"), SIGNAL) !== 0) return undefined;
+  for (;;) {
+    // SAFETY: what changes in the guard is there until the end.
+    const id = u32At(signalWord(), 4);
+    if (id !== 0) return { id, join: () => symbols.pthread_join(handle[0] ?? 0n, 0) };
+    syscall(SYS_sched_yield);
+  }
+}
 
 class Watch {
-  // struct notice of ffi/guard/guard.h: a descriptor, a length, and the bytes
+  // struct notice of ffi/guard/guard.h: a descriptor, a phase, a length, and the bytes
   readonly #notice = new Uint8Array(HEAD + 4096);
-  readonly #head = new BigInt64Array(this.#notice.buffer, 0, 2);
+  readonly #head = new Int32Array(this.#notice.buffer, 0, 4);
   // struct itimerspec: the interval, and the time until the next signal, as seconds and nanoseconds
   readonly #until = BigInt64Array.of(AGAIN_SECONDS, 0n, FIRST_SECONDS, 0n);
   readonly #never = new BigInt64Array(4);
-  readonly #timer: number | undefined;
+  #timer: number | undefined;
+  #thread: Thread | undefined;
+  #made = false;
   #lineOf: LineOf = () => "";
 
-  constructor() {
+  #make(): void {
+    this.#made = true;
     const { u64, i32 } = FFIType;
     const install = CFunction({ ptr: guardFunction("writeNotices"), args: [u64, u64], returns: i32 });
-    // struct sigevent: a value, the signal, how it is sent, and the thread, which is the first of the process
-    const event = new Int32Array(16);
-    event.set([SIGNAL, SIGEV_THREAD_ID, libc.getpid()], 2);
-    const id = new Int32Array(1);
     // SAFETY: this object, which is never dropped, keeps the notice.
     if (install(addressOf(this.#notice), SIGNAL) !== 0) return;
+    this.#thread = startThread();
+    if (this.#thread === undefined) return;
+    // struct sigevent: a value, the signal, how it is sent, and the thread
+    const event = new Int32Array(16);
+    event.set([SIGNAL, SIGEV_THREAD_ID, this.#thread.id], 2);
+    const id = new Int32Array(1);
     // SAFETY: `event` has the length of a struct sigevent, and `id` that of a timer_t.
     if (syscall(SYS_timer_create, CLOCK_MONOTONIC, addressOf(event), addressOf(id)) === 0)
       this.#timer = id[0];
   }
 
   writeTo(fd: number, lineOf: LineOf): void {
-    this.#head[0] = BigInt(fd);
+    this.#head[0] = fd;
     this.#lineOf = lineOf;
   }
 
   begin(call: string, key: ByteString): void {
+    if (!this.#made) this.#make();
     if (this.#timer === undefined) return;
     const line = toBytes(this.#lineOf(call, key)).subarray(0, this.#notice.length - HEAD);
     this.#notice.set(line, HEAD);
-    this.#head[1] = BigInt(line.length);
+    this.#head[2] = line.length;
+    Atomics.store(this.#head, 1, ARMED);
     // SAFETY: the object keeps it, which has the length of a struct itimerspec.
     syscall(SYS_timer_settime, this.#timer, 0, addressOf(this.#until), 0);
   }
@@ -67,7 +105,18 @@ class Watch {
     if (this.#timer === undefined) return;
     // SAFETY: the object keeps both, which have the length of a struct itimerspec.
     syscall(SYS_timer_settime, this.#timer, 0, addressOf(this.#never), addressOf(this.#until));
-    this.#head[1] = 0n;
+    // The line is written whole before anything else is.
+    while (Atomics.compareExchange(this.#head, 1, ARMED, IDLE) === WRITING) syscall(SYS_sched_yield);
+  }
+
+  stop(): void {
+    this.#made = true;
+    this.#timer = undefined;
+    if (this.#thread === undefined) return;
+    Atomics.store(this.#head, 1, LAST);
+    syscall(SYS_tgkill, process.pid, this.#thread.id, SIGNAL);
+    this.#thread.join();
+    this.#thread = undefined;
   }
 }
 
@@ -89,4 +138,9 @@ export function beginLookUp(call: string, key: ByteString): void {
 /** Ends what beginLookUp began. */
 export function endLookUp(): void {
   watch?.end();
+}
+
+/** Ends the thread of the notices, before the ids of this process change. Later look-ups write none. */
+export function stopNotices(): void {
+  watch?.stop();
 }

@@ -66,8 +66,10 @@ struct saved_descriptor {
 enum { MAX_DESCRIPTORS = 1024, SAVED_LIMITS = 4 };
 
 /* Laid out by ffi/waiting.ts. */
+enum { NOTICE_IDLE, NOTICE_ARMED, NOTICE_WRITING, NOTICE_LAST };
 struct notice {
-  i64 fd;
+  i32 fd;
+  u32 phase; /* only an armed notice is written, and JavaScript waits until it is */
   u64 length;
   char bytes[];
 };
@@ -75,7 +77,8 @@ struct notice {
 /* What changes after the start. */
 struct changing {
   u32 received_signal; /* 0: the first signal that arrived while they were held */
-  const struct notice *notice;
+  u32 notices_thread;  /* 4: the id of guard_notices_thread, or 0 */
+  struct notice *notice;
 };
 
 struct state {
@@ -100,6 +103,7 @@ struct state {
   struct changing *changing; /* 152: not in privileged programs */
   u64 directory;        /* 160: 1 + a descriptor of a working directory without a name, or 0 */
   void *write_notices;  /* 168: guard_write_notices */
+  void *notices_thread; /* 176: guard_notices_thread */
 
   /* Used by the guard only. */
   u64 bytes;          /* of the state, with the pointers behind it */
@@ -185,7 +189,8 @@ i64 guard_daemon(const struct daemon_request *request);
 
 /* interrupts.c, called from JavaScript */
 i64 guard_hold_signals(u64 hold);
-i64 guard_write_notices(const struct notice *notice, u64 signal);
+i64 guard_write_notices(struct notice *notice, u64 signal);
+void *guard_notices_thread(u64 signal);
 
 /* For exec.c: they restore what the guard or the runtime changed. */
 i64 show_standard_error(const struct state *state);

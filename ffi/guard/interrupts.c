@@ -30,15 +30,33 @@ static void note_signal(int number) {
 /* A look-up of the C library may wait for a long time: see ffi/waiting.ts. */
 static void write_notice(int number) {
   (void)number;
-  const volatile struct notice *notice = STATE->changing->notice;
-  if (notice->length > 0) sys3(SYS_write, notice->fd, (const char *)notice->bytes, notice->length);
+  struct notice *notice = STATE->changing->notice;
+  u32 armed = NOTICE_ARMED;
+  if (!__atomic_compare_exchange_n(&notice->phase, &armed, NOTICE_WRITING, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) return;
+  sys3(SYS_write, notice->fd, notice->bytes, notice->length);
+  __atomic_store_n(&notice->phase, NOTICE_ARMED, __ATOMIC_RELEASE);
 }
 
-/* From now on the signal writes that notice. It is a real-time one: nss-systemd(8) blocks SIGALRM, SIGURG and others. */
-i64 guard_write_notices(const struct notice *notice, u64 signal) {
+/* From now on the signal writes that notice. */
+i64 guard_write_notices(struct notice *notice, u64 signal) {
   const struct sigaction write = {.sa_handler = write_notice, RETURN};
   STATE->changing->notice = notice;
   return sys4(SYS_rt_sigaction, signal, &write, 0, 8);
+}
+
+/*
+ * The thread of that signal, for pthread_create(3). In the thread that looks up it would interrupt a system call, which
+ * some name services (libnss_winbind) take for a failure. It leaves other signals to the others, except those by which
+ * the C library changes the ids of every thread. It ends at the first signal after NOTICE_LAST.
+ */
+void *guard_notices_thread(u64 signal) {
+  const u64 of_library = 1UL << (32 - 1) | 1UL << (33 - 1);
+  const u64 blocked = ~of_library, waiting = ~(of_library | 1UL << (signal - 1));
+  sys4(SYS_rt_sigprocmask, SIG_SETMASK, &blocked, 0, 8);
+  __atomic_store_n(&STATE->changing->notices_thread, (u32)sys0(SYS_gettid), __ATOMIC_RELEASE);
+  while (__atomic_load_n(&STATE->changing->notice->phase, __ATOMIC_ACQUIRE) != NOTICE_LAST)
+    sys5(SYS_ppoll, 0, 0, 0, &waiting, 8);
+  return 0;
 }
 
 /* Notes later signals, or lets them end the process again. Signals that the caller ignores stay ignored. */

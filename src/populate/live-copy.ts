@@ -36,8 +36,11 @@ function inPlaceOf(root: JailRoot): "nothing" | "copy" | undefined {
   // One that was made live by hand is no copy.
   if (liveState(root, USR) !== "missing") return undefined;
   if (DATABASES.some((path) => answered(() => lookUp(root, path)) !== undefined)) return undefined;
+  // Missing after the command for a copy, if jk_init failed.
   const usr = answered(() =>
-    withDirectory(root, USR, ({ fd, path }) => (path === USR ? namesIn(fd) : undefined)),
+    lookUp(root, USR) === undefined
+      ? new Set()
+      : withDirectory(root, USR, ({ fd, path }) => (path === USR ? namesIn(fd) : undefined)),
   );
   if (usr === undefined || usr.size === 0) {
     const bin = answered(() => readLink(root.fd, "bin"));

@@ -80,6 +80,13 @@ for (const [jail, remedy] of Object.entries(REMEDIES)) {
   });
 }
 
+test("after a command that ended between its two parts, the second is advised", () => {
+  sh("mkdir /srv/half; cd /srv/empty; cp -a $(ls | grep -vx usr) /srv/half");
+  expect(state("/srv/half")).toEqual({ state: "unrecorded", remedy: "jk_init --live -j /srv/half" });
+  m.must(["jk_init", "--live", "-j", "/srv/half", "basicshell"]);
+  expect(state("/srv/half")).toEqual({ state: "ready", remedy: null });
+});
+
 test("nobody but root enters what was moved away", () => {
   expect((m.stat("/srv/full-usr.old")?.mode ?? 0) & 0o077).toBe(0);
 });
@@ -113,6 +120,16 @@ test("a system of its own, with the same programs and a database of packages, is
   m.mkdir("/srv/system/var/lib/dpkg");
   expect(state("/srv/system").remedy).toBe("jailkit adopt /srv/system");
   expect(m.run(["jailkit", "adopt", "-n", "/srv/system"]).stderr).not.toContain("live jail");
+});
+
+test("a directory of the host that is mounted in what is moved is first unmounted, since mv and rm remove its files", () => {
+  withNames("/srv/bound");
+  sh("mkdir -p '/srv/bound/usr/a b' /opt/kept; mount --bind /opt '/srv/bound/usr/a b'");
+  const { remedy } = state("/srv/bound");
+  expect(remedy).toStartWith("umount '/srv/bound/usr/a b' && mv -T /srv/bound/usr /srv/bound-usr.old && ");
+  sh(`${remedy} basicshell`);
+  sh("rm -r /srv/bound-usr.old");
+  expect([state("/srv/bound").state, m.exists("/opt/kept")]).toEqual(["ready", true]);
 });
 
 test("no tool prints a command that moves a directory which a user could exchange", () => {

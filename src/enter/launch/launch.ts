@@ -11,6 +11,7 @@ import {
   withdrawPid,
 } from "../../../ffi/launch.ts";
 import { chdir, chroot, fchdir, setNoNewPrivileges } from "../../../ffi/process.ts";
+import { stopNotices } from "../../../ffi/waiting.ts";
 import { display } from "../../cli/display.ts";
 import { describeError, isReported, JailkitError } from "../../cli/error.ts";
 import { printError } from "../../cli/output.ts";
@@ -112,6 +113,8 @@ function enterAndExecute(
   const socket = request.notify ? variable("NOTIFY_SOCKET") : undefined;
   let { root } = launch;
   if (socket !== undefined && notifyWay(socket) === "bind") root = bindNotifySocket(root, socket);
+  // No other thread enters the jail, or has other ids.
+  stopNotices();
   changeRoot(root);
   step("terminal", 39, () => guardTerminal(notify));
   takeIds(launch.ids, launch.kept);

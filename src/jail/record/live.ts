@@ -2,6 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
+import { below, ownMounts } from "../../system/mountinfo.ts";
 import { hasFilesInPlace, lackingMounts, liveState, restrictionsOf } from "../fs/live-mounts.ts";
 import { directoryFindings } from "../fs/safety.ts";
 import { hostPath, type JailRoot } from "../fs/walk.ts";
@@ -31,9 +32,13 @@ export function lackingSockets(root: JailRoot, sockets: readonly ByteString[] = 
  */
 export function moveAway(root: JailRoot, path: ByteString): ByteString | undefined {
   if (directoryFindings(root).length > 0) return undefined;
+  const from = hostPath(root, path);
   const away = `${root.path}${path.replaceAll("/", "-")}.old`;
+  // Later ones may be in earlier ones. Otherwise mv (to another file system), or rm later, would remove the host's files.
+  const mounts = ownMounts().filter(({ mountPoint }) => below(mountPoint, from));
+  const unmount = mounts.reverse().map(({ mountPoint }) => `umount ${shellWord(mountPoint)} && `);
   // It may have setuid programs that nothing updates.
-  return `mv -T ${shellWord(hostPath(root, path))} ${shellWord(away)} && chmod go= ${shellWord(away)}`;
+  return `${unmount.join("")}mv -T ${shellWord(from)} ${shellWord(away)} && chmod go= ${shellWord(away)}`;
 }
 
 /** A problem of a live jail of which a directory is not mounted as it should be; undefined for all others. */

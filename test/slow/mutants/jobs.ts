@@ -49,10 +49,9 @@ export const JOBS: readonly Mutant[] = [
   })),
   {
     file: "ffi/waiting.ts",
-    from: "const SIGNAL = 63;",
-    to: "const SIGNAL = 23;",
-    test: "e2e/silent-services.test.ts",
-    title: "jailkit list",
+    from: "SIGEV_THREAD_ID, this.#thread.id]",
+    to: "SIGEV_THREAD_ID, process.pid]",
+    test: "e2e/interrupted-services.test.ts",
   },
   {
     file: "src/users/directory.ts",
