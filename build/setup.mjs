@@ -43,7 +43,7 @@ const needs = {
     // languages, databases and editors with a section in jk_init.ini, and servers for their clients (113 MB to download)
     ...words("php-cli php-fpm php-curl php-intl php-mbstring php-mysql php-xml composer"),
     ...words("mariadb-server mariadb-client postgresql ruby imagemagick zip unzip 7zip"),
-    ...words("locales joe nano python3 openssl ca-certificates"),
+    ...words("locales joe nano python3 openssl ca-certificates curl"),
     // another kernel, with its modules, for tests that cannot use the machine's
     ...words("user-mode-linux kmod"),
     // servers that the limited shell knows
@@ -63,7 +63,7 @@ const needs = {
 // for the benchmark of a login a sandbox that panels use. They are kept with their dependencies, in a folder that apt does
 // not empty.
 const FETCHED = words(`syslog-ng-core slapd ldap-utils nslcd libnss-ldapd libpam-ldapd sssd-ldap sssd-tools
-  libnss-sss libpam-sss msmtp bubblewrap`);
+  libnss-sss libpam-sss libnss-systemd msmtp bubblewrap`);
 const ARCHIVES = "/var/cache/apt/jailkit-tests";
 
 function run(program, words, options = {}) {
@@ -154,7 +154,8 @@ function fetchPackages() {
   const keep = ["-o", "APT::Keep-Downloaded-Packages=true", "-o", `Dir::Cache::archives=${ARCHIVES}/`];
   // Apart: rsyslog gives way to the log daemon.
   for (const names of [FETCHED.slice(0, 1), FETCHED.slice(1)]) {
-    const options = ["install", "-y", "--no-install-recommends", "--download-only", ...names];
+    // Reinstall: one of them may be on this machine.
+    const options = ["install", "-y", "--no-install-recommends", "--reinstall", "--download-only", ...names];
     const { text } = aptGet([...keep, ...options]);
     if (missing().some((name) => names.includes(name))) fail(`apt-get ${options.join(" ")} failed:\n${text}`);
   }

@@ -1,6 +1,6 @@
 import { dlopen, FFIType } from "bun:ffi";
 import { type ByteString, fromCString } from "./bytes.ts";
-import { EINTR, O_CLOEXEC, O_NONBLOCK } from "./constants.ts";
+import { EAGAIN, EINTR, O_CLOEXEC, O_NONBLOCK } from "./constants.ts";
 import { isErrno } from "./error.ts";
 import { readInto } from "./files.ts";
 import { libc as base, cArgument, check, errno } from "./libc.ts";
@@ -68,7 +68,7 @@ export function createEventSet(): EventSet {
       // SAFETY: the buffer has room for MOST_EVENTS.
       const count = libc.epoll_wait(fd, many, MOST_EVENTS, timeout);
       if (count < 0) {
-        if (errno() === EINTR) return [];
+        if (isAgain()) return [];
         check(count, "epoll_wait");
       }
       const events = pool.slice(0, count);
@@ -83,6 +83,9 @@ export function createEventSet(): EventSet {
   };
 }
 
+/** EINTR; or EAGAIN, which src/log-socket/relay/filter.ts may have put in its place. */
+const isAgain = (): boolean => errno() === EINTR || errno() === EAGAIN;
+
 const pollEntries = Buffer.alloc(16);
 
 /**
@@ -96,7 +99,7 @@ export function pollTwo(a: Event, b: Event, timeout: number): [a: number, b: num
   pollEntries.writeUInt32LE(b.events, 12);
   // SAFETY: two struct pollfd of 8 bytes, which this module holds.
   const count = libc.poll(pollEntries, 2, timeout);
-  if (count < 0 && errno() !== EINTR) check(count, "poll");
+  if (count < 0 && !isAgain()) check(count, "poll");
   return count <= 0 ? [0, 0] : [pollEntries.readUInt16LE(6), pollEntries.readUInt16LE(14)];
 }
 

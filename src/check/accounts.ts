@@ -60,6 +60,12 @@ export function accountFindings(facts: AccountFacts): CheckFinding[] {
   return new AccountCheck(facts).findings();
 }
 
+/** True if a path is a home, or in it; both as the jail sees them. */
+function isAround(home: ByteString, path: ByteString): boolean {
+  const plain = plainPath(home);
+  return path === plain || path.startsWith(`${plain}/`);
+}
+
 class AccountCheck {
   readonly #facts: AccountFacts;
   readonly #passwd: ByteString;
@@ -199,7 +205,8 @@ class AccountCheck {
   }
 
   /** The rules about modes report a directory of root's that others can write. */
-  #checkAboveHome({ uid, home }: PasswdEntry, what: string): void {
+  #checkAboveHome(real: PasswdEntry, what: string): void {
+    const { name, uid, home } = real;
     const { jail, inJail } = this.#facts;
     for (let at = parentOf(home); at !== ""; at = parentOf(at)) {
       const owner = inJail(at)?.uid;
@@ -207,7 +214,11 @@ class AccountCheck {
       const known = this.#findings.some((one) => one.rule === "home-exchangeable" && one.path === path);
       if (owner === undefined || owner === 0 || owner === uid || known) continue;
       const message = `${display(path)} belongs to uid ${owner}, who can exchange ${what}`;
-      this.#report("home-exchangeable", message, `chown -h root ${shellWord(path)}`, path);
+      // chown would take it from a user whose home it is, or is in.
+      const isTheirs = this.#users.some((one) => one?.uid === owner && isAround(one.home, at));
+      const moves = isTheirs && !dirsEqual(home, usualHome(name));
+      const remedy = moves ? otherHomeRemedy(jail, real) : `chown -h root ${shellWord(path)}`;
+      this.#report("home-exchangeable", message, remedy, path);
     }
   }
 

@@ -8,7 +8,7 @@ import { display } from "../cli/display.ts";
 import { accessRemedy, closedDirectory } from "../explain/readable.ts";
 import { splitHome } from "../jail/accounts/separator.ts";
 import { lookUp } from "../jail/fs/look.ts";
-import { elsewhere, jailFindings, type SafetyRule } from "../jail/fs/safety.ts";
+import { jailFindings, type SafetyRule } from "../jail/fs/safety.ts";
 import { isDirectory, isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import { groupIdsOf, type PasswdEntry } from "../system/accounts.ts";
 import { aclAt } from "../system/acl.ts";
@@ -43,15 +43,12 @@ export function safetyFindings(root: JailRoot): CheckFinding[] {
   const above = new Set(root.ancestors.map(({ path }) => path));
   // Several symbolic links may lead to one directory.
   const found = new Map(jailFindings(root).map((one) => [`${one.rule} ${one.path}`, one]));
-  return [...found.values()].map((one): CheckFinding => {
-    const { path, rule, message, remedy } = one;
-    const other = elsewhere(one);
-    if (other !== undefined)
-      return { rule: above.has(path) ? "above-jail" : "unsafe-jail", path, message: `${message}; ${other}` };
+  return [...found.values()].map(({ path, rule, message, remedy, inHome }): CheckFinding => {
     if (above.has(path)) return { rule: "above-jail", path, message, remedy };
     const jailPath = path === root.path ? "/" : path.slice(root.path.length);
     const common = { rule: "unsafe-jail", path, jailPath, message, remedy } as const;
-    if (rule === "owner") return { ...common, repair: { kind: "attributes", uid: 0 } };
+    // That would take a home from its user.
+    if (rule === "owner" && !inHome) return { ...common, repair: { kind: "attributes", uid: 0 } };
     return { ...common, reportedAs: REPORTED_AS[rule] };
   });
 }

@@ -70,10 +70,9 @@ const SAYS_ENOUGH: Readonly<Partial<Record<Rule, readonly Rule[]>>> = {
   shadow: OF_CONTENT,
 };
 
-function hiddenBy({ rule, repair, remedy }: CheckFinding): readonly Rule[] {
-  // The wrong owner of an unsafe directory is the only repair; a home has no remedy.
-  if (rule === "unsafe-jail")
-    return repair === undefined && remedy !== undefined ? [] : ["foreign-owner", "unknown-owner"];
+function hiddenBy({ rule, repair }: CheckFinding): readonly Rule[] {
+  // The wrong owner of an unsafe directory is the only repair.
+  if (rule === "unsafe-jail") return repair === undefined ? [] : ["foreign-owner", "unknown-owner"];
   return SAYS_ENOUGH[rule] ?? [];
 }
 

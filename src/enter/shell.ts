@@ -8,11 +8,14 @@ import { answered } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { closedOnTheWay, type Found, lookUp } from "../jail/fs/look.ts";
 import { jailFindings, onlyRootDecides } from "../jail/fs/safety.ts";
+import { isLoose } from "../jail/fs/strict.ts";
 import { hostPath, isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import { closeFirst } from "../system/exchange.ts";
 import { isNoexec, remountCommand } from "../system/mounts.ts";
 import type { ShellFact, Unsafe } from "./facts.ts";
 import { NOT_A_FILE, openRemedy, recopyRemedy } from "./remedies.ts";
+
+const ROOTS_ALONE = "keep the program where root alone can change it";
 
 /** The name of the limited shell, which jk_chrootsh contains. */
 export const LIMITED_SHELL = "jk_lsh";
@@ -33,8 +36,14 @@ export function programFindings(root: JailRoot, canonicalPath: ByteString): Unsa
     const tell = (what: string, remedy: ByteString) =>
       found.push({ path, message: `path ${path} ${what}`, remedy });
     const add = (what: string, command: string) => tell(what, `${command} ${shellWord(path)}`);
-    // Another user's content must not become root's file: copy it again.
-    const own = () => (i < parts.length ? `chown -h 0 ${shellWord(path)}` : recopyRemedy(root.path, inside));
+    const own = () => {
+      // Another user's content must not become root's file: copy it again.
+      if (i === parts.length) return recopyRemedy(root.path, inside);
+      // That knows homes. After chroot(2) no account is looked up.
+      if (i === 0) return `jk_check --fix ${shellWord(path)}`;
+      // It may be somebody's home.
+      return isLoose(inside) ? ROOTS_ALONE : `chown -h 0 ${shellWord(path)}`;
+    };
     if (stat.uid !== 0) tell("is not owned by user 0", own());
     if ((stat.mode & 0o020) !== 0) add("is group writable", "chmod g-w");
     if ((stat.mode & 0o002) !== 0) add("is writable for others", "chmod o-w");

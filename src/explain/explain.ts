@@ -14,7 +14,6 @@ import { LIMITED_SHELL } from "../enter/shell.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { splitHome } from "../jail/accounts/separator.ts";
 import { lookUp } from "../jail/fs/look.ts";
-import { elsewhere, jailFindings } from "../jail/fs/safety.ts";
 import { openJailRoot, openTree } from "../jail/fs/walk.ts";
 import { emptiedMessage, isEmptied } from "../jail/record/emptied.ts";
 import { lackingProblem, lackingSockets } from "../jail/record/live.ts";
@@ -187,22 +186,6 @@ function explainEmptied({ jail, steps }: LoginReport, onBehalf: boolean): void {
   );
 }
 
-/** A jail in the home of a user must be elsewhere: no remedy takes the home. */
-function keepHome(report: LoginReport): void {
-  const { jail } = report;
-  if (jail === undefined) return;
-  const other = answered(() => {
-    using root = openJailRoot(jail);
-    return jailFindings(root)
-      .map(elsewhere)
-      .find((advice) => advice !== undefined);
-  });
-  if (other === undefined) return;
-  report.steps = report.steps.map((step) =>
-    step.name === "jail-safety" ? { ...step, message: `${step.message}; ${other}`, remedy: "" } : step,
-  );
-}
-
 /** Adds the steps before the login shell; returns the command for the shell. */
 function explainEntrance(
   report: LoginReport,
@@ -254,6 +237,5 @@ export function explainLogin(question: Question): LoginReport {
       if (report.jail !== undefined && subject.onBehalf) report.steps.push(...recordSteps(kind, report.jail));
     });
     explainEmptied(report, subject.onBehalf);
-    keepHome(report);
   });
 }

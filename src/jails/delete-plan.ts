@@ -99,7 +99,7 @@ function requireDeletable(jail: ByteString, seen: Stat, paths: readonly ByteStri
   if (host !== undefined) {
     throw refuse("host-directory", `${shown}: is the host's ${host}, which is never deleted`);
   }
-  const [finding] = withTree((tree) => exchangeFindings(tree, directoryOf(jail)));
+  const [finding] = withTree((tree) => exchangeFindings(tree, directoryOf(jail), { path: jail, stat: seen }));
   if (finding !== undefined) {
     const message = `${shown}: users other than root could replace it meanwhile: ${finding.message}; fix it with: ${finding.remedy}`;
     throw refuse("unsafe-parent", message);

@@ -11,7 +11,7 @@ import { jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { attributesAt, lookUp, readJailFile } from "../jail/fs/look.ts";
 import { configDirectoryFindings } from "../jail/fs/safety.ts";
-import { closeJailRoot, openJailRoot, openTree } from "../jail/fs/walk.ts";
+import { openJailRoot, openTree } from "../jail/fs/walk.ts";
 import { putFile, removePath } from "../jail/fs/write.ts";
 import { withHostAccounts } from "../jail/record/jail-lock.ts";
 import { type KnownJail, knownJails, openManifest, saveManifest } from "../jail/record/manifest.ts";
@@ -19,6 +19,7 @@ import { isRecorded } from "../jail/record/moved.ts";
 import { logSocketDropIn } from "../populate/apply/log-socket.ts";
 import { modifyAccount } from "../system/account-tools.ts";
 import { passwdByName } from "../system/accounts.ts";
+import { onlyRootExchanges } from "../system/exchange.ts";
 import { hostNames } from "../system/host-files.ts";
 import { fstabField } from "../system/mounts.ts";
 import { searchMoved } from "./adopt-search.ts";
@@ -66,12 +67,22 @@ export function planMove(from: ByteString, to: ByteString | undefined): Move {
     throw new JailkitError("not-found", 1, message);
   }
   const place = normalPath(found);
-  closeJailRoot(openJailRoot(place));
+  requireRoots(place, old);
   if (record !== undefined && !isRecorded(place, record)) {
     const message = `${display(place)}: is not the jail that was at ${shown}: it does not have the recorded contents`;
     throw new JailkitError("another-jail", 1, message);
   }
   return { from: old, to: place, record, users, files: filesThatName(old, place) };
+}
+
+/** Throws JailkitError if users could put a directory of their own at the old path, before root moved it, and it is one. */
+function requireRoots(place: ByteString, old: ByteString): void {
+  using root = openJailRoot(place);
+  const { uid } = root.top.stat;
+  if (uid === 0 || onlyRootExchanges(old)) return;
+  const why = `belongs to uid ${uid}, not to root, so it may be another directory than the jail`;
+  const message = `${display(place)}: ${why}; check its contents, and then type: chown root ${shellWord(place)}`;
+  throw new JailkitError("another-jail", 1, message);
 }
 
 /** Replaces the old path of a jail in a text by the new one, also before a slash. */

@@ -12,7 +12,7 @@ import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { type JailedUser, jailedUsers, namesOf, usersByJail } from "../jail/accounts/jailed-users.ts";
 import { knownServiceUsers } from "../jail/accounts/service-users.ts";
 import { withOneTree, withTree } from "../jail/fs/look.ts";
-import { elsewhere, jailFindings } from "../jail/fs/safety.ts";
+import { jailFindings } from "../jail/fs/safety.ts";
 import { isDirectory, openJailRoot } from "../jail/fs/walk.ts";
 import { emptiedMessage, isEmptied } from "../jail/record/emptied.ts";
 import { lackingProblem, lackingSockets } from "../jail/record/live.ts";
@@ -154,16 +154,8 @@ function jailFacts(path: ByteString, world: World): JailFacts {
       id: recorded ? id : undefined,
     };
     const unsafe = jailFindings(root)[0];
-    if (unsafe !== undefined) {
-      const other = elsewhere(unsafe);
-      const reason = other === undefined ? unsafe.message : `${unsafe.message}; ${other}`;
-      return {
-        ...facts,
-        condition: "unsafe",
-        reason,
-        remedy: other === undefined ? unsafe.remedy : undefined,
-      };
-    }
+    if (unsafe !== undefined)
+      return { ...facts, condition: "unsafe", reason: unsafe.message, remedy: unsafe.remedy };
     const update = `jk_update -j ${shellWord(path)}`;
     if (isEmptied(root, content))
       return { ...facts, condition: "emptied", reason: emptiedMessage(path), remedy: update };

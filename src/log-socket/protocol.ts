@@ -41,7 +41,7 @@ export const NO_COUNTERS: Readonly<Counters> = { ...COUNTS, paused: false };
 /** What the monitor sends to the relay. `host` and `open` carry a descriptor, `start` the new root directory. */
 export type Command =
   | { is: "start"; uid: number; gid: number; mirror: boolean }
-  | { is: "host"; stream: boolean }
+  | { is: "host"; connection: number; stream: boolean }
   | { is: "host-alive"; question: number }
   | { is: "open"; id: number; settings: SocketSettings }
   | { is: "change"; id: number; settings: SocketSettings }
@@ -56,8 +56,8 @@ export type RelayReport =
   /** It has given up every privilege, and checked that. */
   | { is: "ready" }
   | { is: "failed"; message: ByteString }
-  /** The log daemon is gone: a new connection is needed. */
-  | { is: "host-lost" }
+  /** The log daemon of this connection is gone: a new one is needed, if this is the last one. */
+  | { is: "host-lost"; connection: number }
   /** Is the log daemon of this connection still alive? */
   | { is: "check-host"; question: number }
   /** The first connection is open. The monitor does not see what arrives through connections. */
@@ -155,9 +155,10 @@ function readCounters(value: unknown): Counters | undefined {
 /** A report with its own fields only; undefined for everything else. */
 export function readReport(value: unknown): RelayReport | undefined {
   if (!isRecord(value)) return undefined;
-  const { is, message, question, text, id, connected, connections } = value;
-  if (is === "ready" || is === "host-lost" || is === "connected") return { is };
+  const { is, message, question, text, id, connected, connection, connections } = value;
+  if (is === "ready" || is === "connected") return { is };
   if (is === "failed" && typeof message === "string") return { is, message: displayAgain(message) };
+  if (is === "host-lost" && isCount(connection)) return { is, connection };
   if (is === "check-host" && isCount(question)) return { is, question };
   if (is === "pong" && isCount(question) && isCount(connections)) return { is, question, connections };
   if (is === "line" && typeof text === "string") return { is, text: displayAgain(text) };

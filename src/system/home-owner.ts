@@ -3,6 +3,8 @@ import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { passwdByUid } from "./accounts.ts";
+import { ACCOUNT_FILE_LIMIT, usersIn } from "./flat-accounts.ts";
+import { hostText } from "./host-files.ts";
 
 /** An account by its name, with its home on the host. */
 interface Home {
@@ -10,22 +12,30 @@ interface Home {
   readonly home: ByteString;
 }
 
+/** The accounts of the host with a uid. Several of /etc/passwd may share it; name services report one of them. */
+function accountsOf(uid: number): readonly Home[] {
+  const local = usersIn(hostText("/etc/passwd", ACCOUNT_FILE_LIMIT) ?? "").filter((one) => one.uid === uid);
+  const real = passwdByUid(uid);
+  return real === undefined ? local : [real, ...local];
+}
+
 /**
- * The name of the account that owns a directory of the host which is its home, or in its home: root should not take that.
- * `others`: accounts of that uid in a jail. Without them, only accounts that live in no jail count.
+ * The account that owns a directory of the host which is its home, or in its home: root should not take that. Its home
+ * without detours. An account that lives in the jail at `path` does not count. `others`: accounts of that uid in a jail.
+ * Throws SystemError if a name service does not answer.
  */
-export function homeOwner(
+export function homeAround(
   path: ByteString,
-  others?: (uid: number) => readonly Home[],
-): ByteString | undefined {
+  others: (uid: number) => readonly Home[] = () => [],
+): Home | undefined {
   const uid = statIfPresent(AT_FDCWD, path)?.uid;
   if (uid === undefined || uid === 0) return undefined;
-  const real = passwdByUid(uid);
-  const counts = real !== undefined && (others !== undefined || !real.home.includes("/./"));
-  const homes = [...(counts ? [real] : []), ...(others?.(uid) ?? [])];
-  const around = homes.find(({ home }) => {
+  for (const { name, home } of [...accountsOf(uid), ...others(uid)]) {
     const plain = normalPath(home);
-    return plain !== "/" && (path === plain || path.startsWith(`${plain}/`));
-  });
-  return around?.name;
+    const separator = home.lastIndexOf("/./");
+    const livesHere = separator >= 0 && normalPath(home.slice(0, separator)) === path;
+    const around = plain !== "/" && (path === plain || path.startsWith(`${plain}/`));
+    if (around && !livesHere) return { name, home: plain };
+  }
+  return undefined;
 }

@@ -5,7 +5,7 @@ import { answered, JailkitError } from "../cli/error.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { exchangeFindings, type Finding } from "../jail/fs/safety.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
-import { homeOwner } from "../system/home-owner.ts";
+import { homeAround } from "../system/home-owner.ts";
 
 /** The advice for a home in the home of another user, unless there is a better one. */
 const ELSEWHERE = "choose a home outside of it";
@@ -13,14 +13,15 @@ const ELSEWHERE = "choose a home outside of it";
 /** The account in whose home a directory is, on the host or in the jail. */
 function whoseHome(root: JailRoot, path: ByteString): ByteString | undefined {
   const inJail = answered(() => readJailAccounts(root).users) ?? [];
-  return homeOwner(path, (uid) =>
-    inJail.flatMap(({ name, uid: its, home }) => (its === uid ? [{ name, home: hostPath(root, home) }] : [])),
-  );
+  const others = (uid: number) =>
+    inJail.flatMap(({ name, uid: its, home }) => (its === uid ? [{ name, home: hostPath(root, home) }] : []));
+  return homeAround(path, others)?.name;
 }
 
 /** Why a directory is not safe, and what to do: `elsewhere`, if it is in the home of another user. Printable. */
-function advice(root: JailRoot, { path, message, remedy }: Finding, elsewhere: string): string {
-  const name = whoseHome(root, path);
+function advice(root: JailRoot, { path, message, remedy, inHome }: Finding, elsewhere: string): string {
+  // The whole jail must leave the home.
+  const name = inHome ? undefined : whoseHome(root, path);
   return name === undefined
     ? `${message}; fix it with: ${remedy}`
     : `${message}; it is in the home of ${quoted(name)}: ${elsewhere}`;

@@ -1,14 +1,14 @@
 /** A directory in a disposable machine: slapd(8), and nslcd(8) or sssd(8) as the name service, from Debian's packages. */
 
 import type { Machine, MachineProcess } from "../machine/machine.ts";
+import { installArchives } from "./archives.ts";
 import { ACCOUNTS } from "./directory-accounts.ts";
 
-const ARCHIVES = "/var/cache/apt/jailkit-tests";
 // The rest are libraries, and programs for other tests.
 const PACKAGES = {
   nslcd: /^(?:nslcd|libnss-ldapd|libpam-ldapd)_/,
   sssd: /^(?:sssd-.*|libnss-sss|libpam-sss|python3-sss)_/,
-  neither: /^(?:syslog-ng-core|msmtp|libgsasl18|libgssglue1|libidn12|libntlm0|libsecret-.*)_/,
+  neither: /^(?:syslog-ng-core|libnss-systemd|msmtp|libgsasl18|libgssglue1|libidn12|libntlm0|libsecret-.*)_/,
 };
 
 const SLAPD = `include /etc/ldap/schema/core.schema
@@ -108,9 +108,7 @@ function install(m: Machine, kind: Directory["kind"]): void {
   m.write("/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n", { mode: 0o755 });
   const other = kind === "nslcd" ? "sssd" : "nslcd";
   const isWanted = (name: string) => !PACKAGES[other].test(name) && !PACKAGES.neither.test(name);
-  const debs = m.list(ARCHIVES).filter((name) => name.endsWith(".deb") && isWanted(name));
-  const env = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", DEBIAN_FRONTEND: "noninteractive" };
-  m.must(["dpkg", "-i", ...debs.map((name) => `${ARCHIVES}/${name}`)], { env, timeout: 120_000 });
+  installArchives(m, isWanted);
   // As openMachine: libpam-systemd does not matter.
   const sessions = "/etc/pam.d/common-session";
   m.write(sessions, m.read(sessions).replace(/^.*pam_systemd\.so.*\n/gm, ""));

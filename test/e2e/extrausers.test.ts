@@ -8,6 +8,7 @@ import { deleteReportSchema, listReportSchema } from "../../src/jails/report-sch
 import { jailUserReportSchema } from "../../src/users/report-schema.ts";
 import { type Machine, openMachine, type Sshd } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
+import { installNssSystemd } from "./archives.ts";
 
 setDefaultTimeout(120_000);
 
@@ -23,6 +24,7 @@ let m: Machine;
 let sshd: Sshd;
 beforeAll(async () => {
   m = await openMachine({ under: "ours" });
+  installNssSystemd(m);
   const nss = m.read("/etc/nsswitch.conf").replace(/^(passwd|group|shadow):.*$/gm, "$1: files extrausers");
   m.write("/etc/nsswitch.conf", nss);
   m.write(FILE, OTHER + ANNA);

@@ -2,21 +2,19 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { fileURLToPath } from "node:url";
 import { type Machine, type MachineProcess, openMachine } from "../machine/machine.ts";
+import { installArchives } from "./archives.ts";
 import { blocksUnder, RECIPES } from "./recipes-scene.ts";
 
 setDefaultTimeout(120_000);
 
-const ARCHIVES = "/var/cache/apt/jailkit-tests";
-const PACKAGES = /^(?:msmtp|libgsasl18|libgssglue1|libidn12|libntlm0|libsecret-.*)_.*\.deb$/;
+const PACKAGES = /^(?:msmtp|libgsasl18|libgssglue1|libidn12|libntlm0|libsecret-.*)_/;
 const LIVE = "/srv/live";
 let m: Machine;
 let server: MachineProcess;
 
 beforeAll(async () => {
   m = await openMachine({ under: "ours" });
-  const debs = m.list(ARCHIVES).filter((name) => PACKAGES.test(name));
-  const env = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", DEBIAN_FRONTEND: "noninteractive" };
-  m.must(["dpkg", "-i", ...debs.map((name) => `${ARCHIVES}/${name}`)], { env });
+  installArchives(m, (name) => PACKAGES.test(name));
   m.write("/etc/msmtprc", "host mail.example.net\npassword SECRET-OF-THE-HOST\n");
   server = m.start([process.execPath, fileURLToPath(new URL("mail-server.ts", import.meta.url))]);
   await server.until(({ stdout }) => stdout.includes("ready\n") || undefined);

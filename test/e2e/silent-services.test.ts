@@ -18,6 +18,7 @@ import { updateReportSchema } from "../../src/update/report-schema.ts";
 import { installTools, type Machine, type MachineProcess, openMachine } from "../machine/machine.ts";
 import { openTerminal } from "../machine/terminal.ts";
 import { reportOf } from "../report.ts";
+import { installNssSystemd } from "./archives.ts";
 
 setDefaultTimeout(180_000);
 
@@ -39,6 +40,7 @@ beforeAll(async () => {
     m.addUser(`old${index}`, { home: `${jail}/./home/old`, shell: "/usr/sbin/jk_chrootsh" });
   }
   installTools(m, "ours");
+  installNssSystemd(m);
   const nss = m.read("/etc/nsswitch.conf").replace(/^(passwd|group):.*$/gm, "$1: files systemd");
   m.write("/etc/nsswitch.conf", nss);
   for (const jail of JAILS) m.must(["jk_init", "-j", jail, "basicshell"]);

@@ -72,6 +72,8 @@ describe("accounts of a jail", () => {
     expect([finding?.rule, finding?.remedy]).toEqual(["home-differs", remedy]);
   });
 
+  const OTHER_HOME =
+    "usermod -d /j/./home/u u && jk_jailuser --jail-side-only -j /j u && install -d -o 1000 -g 1000 -m 0700 /j/home/u";
   const other = "usermod -d /j/./home/u u && jk_jailuser --jail-side-only -j /j u && install -d -o 1000";
   test.each([
     ["a home that root made", "u:x:1000:1000::/srv/u:/bin/sh", "chown -h 1000:1000 /j/srv/u"],
@@ -88,13 +90,19 @@ describe("accounts of a jail", () => {
   });
 
   test.each([
-    ["/home/u", undefined],
-    ["/home/u/deep", undefined],
-    ["/theirs/u", "chown -h root /j/theirs"],
-  ])("a home that another user can exchange: %s", (home, remedy) => {
-    const found = findingsOf(`u:x:1000:1000::${home}:/bin/sh`, "", `/j/.${home}`);
-    expect(found.map((one) => [one.rule, one.path, one.remedy])).toEqual(
-      remedy === undefined ? [] : [["home-exchangeable", "/j/theirs", remedy]],
+    ["/home/u", "/home/free", undefined],
+    ["/home/u/deep", "/home/free", undefined],
+    ["/theirs/u", "/home/free", "chown -h root /j/theirs"],
+    ["/theirs/u", "/theirs/free", "chown -h root /j/theirs"],
+    ["/theirs/u", "/", "chown -h root /j/theirs"],
+    // chown would take it from its user.
+    ["/theirs/u", "/theirs/", OTHER_HOME],
+    ["/home/u", "/home", undefined],
+  ])("a home that another user can exchange: %s, in or beside %s", (home, theirs, remedy) => {
+    const passwd = `u:x:1000:1000::${home}:/bin/sh\nfree:x:1003:1003::${theirs}:/bin/sh`;
+    const found = findingsOf(passwd, "", `/j/.${home}`).filter(({ rule }) => rule === "home-exchangeable");
+    expect(found.map((one) => [one.path, one.remedy])).toEqual(
+      remedy === undefined ? [] : [["/j/theirs", remedy]],
     );
   });
 

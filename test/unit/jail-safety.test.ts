@@ -10,7 +10,10 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import * as C from "../../ffi/constants.ts";
+import { libc } from "../../ffi/libc.ts";
 import { answered } from "../../src/cli/error.ts";
+import { programFindings } from "../../src/enter/shell.ts";
 import { lookUp } from "../../src/jail/fs/look.ts";
 import {
   configDirectoryFindings,
@@ -199,6 +202,49 @@ describe("onlyRootDecides: who can change, or create, a directory", () => {
     expect(answered(() => onlyRootDecides(root, path))).toBe(expected);
     closeJailRoot(root);
   });
+});
+
+test("accounts are looked up only for a directory that is refused; without an answer nobody's home is taken", () => {
+  const { getpwuid_r } = libc;
+  let asked = 0;
+  libc.getpwuid_r = (() => {
+    asked++;
+    return C.EIO;
+  }) as typeof getpwuid_r;
+  const findings = () => {
+    using root = openJailRoot(jail.path);
+    return jailFindings(root);
+  };
+  try {
+    expect([findings(), exchangeFindings(jail.root, "/home"), asked]).toEqual([[], [], 0]);
+    // A login to it is refused.
+    chmodSync(jail.path, 0o775);
+    directory("/etc", 0o755, USER);
+    expect([findings().length, asked]).toEqual([2, 0]);
+    chownSync(jail.base, USER, USER);
+    const [first] = findings();
+    expect(asked).toBe(1);
+    expect(first?.message).toContain("; it may be in the home of its owner (");
+    expect(first?.remedy).toContain("jailkit adopt --moved ");
+  } finally {
+    libc.getpwuid_r = getpwuid_r;
+  }
+  expect(findings()[0]?.remedy).toBe(`chown root ${jail.base}`);
+});
+
+test("a directory above a program: root takes none that may be a home", () => {
+  directory("/usr/bin");
+  writeFileSync(at("/usr/bin/a"), "");
+  const remedies = (path: string) => {
+    using root = openJailRoot(jail.path);
+    return programFindings(root, path).map(({ remedy }) => remedy);
+  };
+  expect(remedies("/usr/bin/a")).toEqual([]);
+  expect(remedies("/home/u/a")).toEqual(["keep the program where root alone can change it"]);
+  chownSync(at("/usr"), USER, 0);
+  expect(remedies("/usr/bin/a")).toEqual([`chown -h 0 ${at("/usr")}`]);
+  chownSync(jail.path, USER, 0);
+  expect(remedies("/usr/bin/a")).toEqual([`jk_check --fix ${jail.path}`]);
 });
 
 describe("directories in which others could exchange a name", () => {

@@ -56,7 +56,7 @@ test("commands arrive unchanged, with a descriptor", () => {
 
 const reports: RelayReport[] = [
   { is: "ready" },
-  { is: "host-lost" },
+  { is: "host-lost", connection: 4 },
   { is: "connected" },
   { is: "pong", question: 2, connections: 3 },
   { is: "failed", message: "no" },
@@ -108,8 +108,8 @@ test("a relay that sends garbage or descriptors, or has ended", () => {
   sendPacket(relay, toBytes("{"));
   expect(receiveReport(monitor)).toBe("over");
   const before = readdirSync("/proc/self/fd").length;
-  sendPacket(relay, toBytes('{"is":"host-lost"}'), [0, 1, 2]);
-  expect(receiveReport(monitor)).toEqual({ is: "host-lost" });
+  sendPacket(relay, toBytes('{"is":"host-lost","connection":4}'), [0, 1, 2]);
+  expect(receiveReport(monitor)).toEqual({ is: "host-lost", connection: 4 });
   expect(readdirSync("/proc/self/fd").length).toBe(before);
   expect(receiveReport(monitor)).toBeUndefined();
   close(relay);

@@ -3,13 +3,14 @@ import * as C from "../../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../../ffi/error.ts";
 import { openAt, readDirectory, type Stat, statIfPresent, withFd } from "../../../ffi/files.ts";
 import { directoryOf, pathComponents } from "../../../ffi/paths.ts";
-import { display, quoted } from "../../cli/display.ts";
-import { answered, describeError, JailkitError } from "../../cli/error.ts";
+import { display } from "../../cli/display.ts";
+import { describeError, JailkitError } from "../../cli/error.ts";
 import { octal } from "../../cli/octal.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { type AclReading, aclAt, removalCommand, showEntries, writersOf } from "../../system/acl.ts";
 import { toleratesGroup } from "../../system/exchange.ts";
-import { homeOwner } from "../../system/home-owner.ts";
+import { type Place, sparingHomes } from "./elsewhere.ts";
+import type { Finding, SafetyRule } from "./finding.ts";
 import { isOfKernel, isStrict } from "./strict.ts";
 import {
   type Ancestor,
@@ -26,29 +27,7 @@ import {
   withDirectory,
 } from "./walk.ts";
 
-/** The rule that a finding breaks. */
-export type SafetyRule =
-  | "missing"
-  | "link"
-  | "owner"
-  | "group"
-  | "group-writable"
-  | "acl-writable"
-  | "other-writable"
-  | "not-a-directory"
-  | "link-through-untrusted"
-  | "unreadable";
-
-/** A reason why a jail or a directory is unsafe. */
-export interface Finding {
-  /** On the host. */
-  path: ByteString;
-  rule: SafetyRule;
-  /** One printable line: the path, the problem, the present mode or owner. */
-  message: ByteString;
-  /** The shell command that fixes it. */
-  remedy: ByteString;
-}
+export type { Finding, SafetyRule } from "./finding.ts";
 
 // Programs expect directories of these names.
 const DIRECTORIES = /^(?:dev|etc|lib|usr|bin|sbin|opt)$/;
@@ -155,13 +134,18 @@ function linkFindings(root: JailRoot, name: ByteString): Finding[] {
   }
 }
 
-/** The part of jailFindings about the jail's directory and those above it: can users exchange it or names in it? */
-export function directoryFindings(root: JailRoot): Finding[] {
+/**
+ * The part of jailFindings about the jail's directory and those above it: can users exchange it or names in it? `place`:
+ * what must leave the home of a user, if that is not the directory.
+ */
+export function directoryFindings(root: JailRoot, place: Place = placeOf(root)): Finding[] {
   const findings: Finding[] = [];
   for (const one of root.ancestors) findings.push(...parentFindings(one));
   findings.push(...strictFindings(root.path, root.top.stat));
-  return findings;
+  return findings.length === 0 ? findings : sparingHomes(findings, place);
 }
+
+const placeOf = ({ path, top }: JailRoot): Place => ({ path, stat: top.stat });
 
 /**
  * True if only root can change the names in the directory at `path` of a tree or, if it is missing, create it. Throws
@@ -195,9 +179,14 @@ export function nearestDirectory(root: JailRoot, path: ByteString): Directory {
 
 /**
  * Why users other than root could exchange a name in the directory at `path` of a tree, or in one above it: it belongs to
- * another user, or others can write it and it is not sticky. If it is missing, the nearest one above counts.
+ * another user, or others can write it and it is not sticky. If it is missing, the nearest one above counts. `jail`: the
+ * one that must leave the home of a user.
  */
-export function exchangeFindings(root: JailRoot, path: ByteString): Finding[] {
+export function exchangeFindings(
+  root: JailRoot,
+  path: ByteString,
+  jail: Place | undefined = root.isJail ? placeOf(root) : undefined,
+): Finding[] {
   const found = (one: Ancestor) =>
     one.stat.mode & C.S_ISVTX ? ownerFinding(one.path, one.stat) : parentFindings(one);
   const findings = root.ancestors.flatMap(found);
@@ -209,7 +198,7 @@ export function exchangeFindings(root: JailRoot, path: ByteString): Finding[] {
       findings.push(...found(ancestorAt(hostPath(root, one.path), one)));
     });
   }
-  return findings;
+  return jail === undefined ? findings : sparingHomes(findings, jail);
 }
 
 /**
@@ -251,29 +240,27 @@ function namingWriters(found: Finding): Finding {
     : { ...found, message: `${display(found.path)} ${throughAcl(writers)}` };
 }
 
-/** What to do instead of the remedy, if that would take a home from its user; printable. Undefined for all others. */
-export function elsewhere({ rule, path }: Pick<Finding, "rule" | "path">): string | undefined {
-  const owner = rule === "owner" ? answered(() => homeOwner(path)) : undefined;
-  return owner && `it is in the home of ${quoted(owner)}: a jail must be elsewhere`;
-}
-
 /** Throws JailkitError "unsafe-jail" with the first finding, its remedy and the number of others. */
 export function requireSafeJail(root: JailRoot, exitStatus: number): void {
-  refuse(root.path, jailFindings(root), exitStatus);
+  refuse(placeOf(root), jailFindings(root), exitStatus);
 }
 
 /** The same for a jail that is still to be created below `above`, the nearest directory that exists. */
-export function requireSafeAbove(above: JailRoot, jail: ByteString, exitStatus: number): void {
+export function requireSafeAbove(above: JailRoot, path: ByteString, exitStatus: number): void {
   const ancestors = [...above.ancestors, ancestorAt(above.path, above.top)];
-  refuse(jail, ancestors.flatMap(parentFindings), exitStatus);
+  const jail = { path, stat: undefined };
+  refuse(jail, sparingHomes(ancestors.flatMap(parentFindings), jail), exitStatus);
 }
 
-function refuse(jail: ByteString, findings: readonly Finding[], exitStatus: number): void {
+function refuse({ path, stat }: Place, findings: readonly Finding[], exitStatus: number): void {
   const first = findings[0];
   if (first === undefined) return;
   const others = findings.length > 1 ? ` (and ${findings.length - 1} more, see: jk_check)` : "";
-  const advice = elsewhere(first) ?? `fix it with: ${first.remedy}${others}`;
-  const message = `${display(jail)}: not a safe jail: ${first.message}; ${advice}`;
+  const elsewhere = first.inHome ? ": a jail must be elsewhere" : "";
+  // A jail that does not exist yet, or a home that was named for one, does not move.
+  const stays = first.inHome && (stat === undefined || first.path === path);
+  const fix = stays ? "" : `; fix it with: ${first.remedy}${others}`;
+  const message = `${display(path)}: not a safe jail: ${first.message}${elsewhere}${fix}`;
   throw new JailkitError("unsafe-jail", exitStatus, message);
 }
 

@@ -47,6 +47,13 @@ const identityOf = ({ ino, devMajor, devMinor }: Stat): FileIdentity => ({ ino, 
 const BACKLOG = 64;
 const MODE = 0o666;
 
+/** What leaves the home of a user, if the socket is in one: the jail of a /dev/log, else the socket. */
+function mustMove(path: ByteString, directory: ByteString) {
+  const jail = parentOf(directory);
+  const isJails = `${directory}/${baseName(path)}` === `${jail}/dev/log` && jail !== "";
+  return isJails ? { path: jail, stat: statIfPresent(C.AT_FDCWD, jail) } : { path, stat: undefined };
+}
+
 /**
  * Opens the directory of a socket. Only symbolic links that root created are followed. The directory must belong to
  * root, and only root may be able to replace it. Throws JailkitError, SystemError.
@@ -64,7 +71,7 @@ function openDirectoryOf(path: ByteString): JailRoot {
     const message = `${display(canonical)}: is the host's ${system}: jk_socketd creates no socket there`;
     throw new JailkitError("host-directory", 1, message);
   }
-  const [finding] = directoryFindings(directory);
+  const [finding] = directoryFindings(directory, mustMove(path, canonical));
   if (finding === undefined) return directory;
   closeJailRoot(directory);
   const message = `${finding.message}, so jk_socketd creates no socket there; fix it with: ${finding.remedy}`;

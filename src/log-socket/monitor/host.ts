@@ -69,15 +69,17 @@ export class HostLink {
   /** When to call `connect` again, or Infinity. */
   retryAt = NEVER;
   private connection: HostConnection | undefined;
+  /** Counts the connections. */
+  private number = 0;
   private pause = FIRST_RETRY;
 
   /**
-   * `connected` gets each new connection and passes its descriptor to the relay. It is then closed here; otherwise
+   * `connected` gets each new connection with its number, and passes its descriptor to the relay. It is then closed here; otherwise
    * epoll(7) would report the end of a stream forever for a descriptor that the relay has closed.
    */
   constructor(
     private readonly watches: Watches,
-    private readonly connected: (connection: HostConnection) => void,
+    private readonly connected: (connection: HostConnection, number: number) => void,
   ) {}
 
   /** Connects again, or tries later. */
@@ -86,7 +88,7 @@ export class HostLink {
       const fresh = connectHost();
       this.connection = fresh;
       try {
-        this.connected(fresh);
+        this.connected(fresh, ++this.number);
       } finally {
         close(fresh.fd);
       }
@@ -101,6 +103,14 @@ export class HostLink {
     for (const path of hostDirectories()) {
       this.watches.add({ path, mask: HOST_NAMES, name: undefined, changed: this.changed });
     }
+  }
+
+  /**
+   * The relay lost the connection of this number. If there is another one already, the relay gets it next: one more would
+   * make it send again what the daemon has.
+   */
+  lost(number: number): void {
+    if (number === this.number) this.connect();
   }
 
   /** Whether the connection leads to the present daemon; if not, connects again. */

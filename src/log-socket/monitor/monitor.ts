@@ -59,8 +59,8 @@ export class Monitor {
 
   constructor(private readonly options: MonitorOptions) {
     const { watches, set } = this;
-    this.host = new HostLink(watches, ({ fd, stream }) => {
-      this.relay.command({ is: "host", stream }, fd);
+    this.host = new HostLink(watches, ({ fd, stream }, connection) => {
+      this.relay.command({ is: "host", connection, stream }, fd);
       options.log.retry();
     });
     this.relay = new RelayKeeper({
@@ -135,7 +135,7 @@ export class Monitor {
   private handleReport(report: RelayReport): void {
     const { host } = this;
     if (report.is === "line") this.options.show(report.text);
-    else if (report.is === "host-lost") host.connect();
+    else if (report.is === "host-lost") host.lost(report.connection);
     else if (report.is === "check-host" && host.check()) {
       this.relay.command({ is: "host-alive", question: report.question });
     }

@@ -1,4 +1,4 @@
-import { ENOSYS, EPERM, PR_SET_NAME } from "../../../ffi/constants.ts";
+import { EAGAIN, ENOSYS, EPERM, PR_SET_NAME } from "../../../ffi/constants.ts";
 import {
   ALLOW,
   ARCH,
@@ -99,6 +99,7 @@ export const LIMITED = {
   sendto: [44, 206],
   setsockopt: [54, 208],
   tgkill: [234, 131],
+  openat: [257, 56],
 } as const satisfies Readonly<Record<string, Numbers>>;
 
 const CLONE_THREAD = 0x10000;
@@ -132,6 +133,9 @@ function limits(pid: number): Readonly<Record<keyof typeof LIMITED, Instruction[
     setsockopt: where([low(1), SOL_SOCKET], [low(2), SO_PASSCRED]),
     // The garbage collector stops threads of its own process.
     tgkill: where([low(0), pid]),
+    // The runtime tries to open files of /proc, sometimes between a call of ours that fails and the look at errno. Then
+    // the call seems to have failed with this: try again, which is never wrong here.
+    openat: [failWith(EAGAIN)],
   };
 }
 

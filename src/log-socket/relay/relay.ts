@@ -76,6 +76,8 @@ class Relay {
   private readonly warnings: Warnings;
   private readonly context: InletContext;
   private readonly inlets: Inlets;
+  /** The number of the last connection to the log daemon. */
+  private connection = 0;
 
   constructor(hostName: Uint8Array, mirror: boolean) {
     const { reports } = this;
@@ -180,7 +182,7 @@ class Relay {
       const inlet = this.inlets.byId.get(queue.owner(i));
       if (inlet !== undefined) inlet.stored += queue.length(i);
     }
-    this.reports.send({ is: "host-lost" });
+    this.reports.send({ is: "host-lost", connection: this.connection });
   }
 
   private obeyAll(): boolean {
@@ -195,6 +197,7 @@ class Relay {
   private obey(command: Command, descriptor: number | undefined): boolean {
     const { inlets, outlet } = this;
     if (command.is === "host" && descriptor !== undefined) {
+      this.connection = command.connection;
       outlet.connect(descriptor, command.stream);
       // A stream reports the end of the daemon; with datagrams only the next message finds out.
       if (command.stream) this.set.add(descriptor, EPOLLRDHUP);

@@ -579,24 +579,60 @@ export const JAIL: readonly Mutant[] = [
     [" && chmod go= ${shellWord(away)}", ""],
     ["if (directoryFindings(root).length > 0) return undefined;", ""],
   ]),
-  ...within("src/jail/fs/safety.ts", "e2e/unsafe-home.test.ts", [
-    [
-      'const owner = rule === "owner" ? answered(() => homeOwner(path)) : undefined;',
-      "const owner = undefined;",
-    ],
-  ]),
-  ...within("src/check/directories.ts", "e2e/unsafe-home.test.ts", [
-    ["if (other !== undefined)", "if (other === null)"],
-  ]),
-  ...within("src/check/finding-list.ts", "e2e/unsafe-home.test.ts", [
-    ["return repair === undefined && remedy !== undefined ?", "return repair === undefined ?"],
-  ]),
   ...within("src/users/safe-place.ts", "e2e/unsafe-home.test.ts", [
     ["return name === undefined", "return name !== null"],
     ["its === uid ?", "its === -1 ?"],
   ]),
   ...within("src/transfer/carry-out.ts", "e2e/unsafe-home.test.ts", [
     ["a.user.home < b.user.home ? -1 : 1", "0"],
+  ]),
+  ...within("src/jail/fs/safety.ts", "e2e/unsafe-home.test.ts", [
+    ['first.inHome ? ": a jail must be elsewhere" : ""', '""'],
+    ["const stays = first.inHome && (stat === undefined || first.path === path);", "const stays = false;"],
+  ]),
+  ...within("src/jail/fs/safety.ts", "e2e/jail-in-home.test.ts", [
+    ["findings.length === 0 ? findings : sparingHomes(findings, place)", "findings"],
+    ["jail === undefined ? findings : sparingHomes(findings, jail)", "findings"],
+  ]),
+  ...within("src/jail/fs/elsewhere.ts", "e2e/jail-in-home.test.ts", [
+    ["stat.uid !== 0 || !onlyRootExchanges(directoryOf(path))", "stat.uid !== 0"],
+    ["there === undefined || !onSameMount(there, stat)", "there === undefined"],
+    ["      if (!onlyRootExchanges(to)) break;\n", ""],
+    ["if (statIfPresent(AT_FDCWD, to) === undefined) return to;", "return to;"],
+    [
+      "    if (why === undefined || home !== path) return found;",
+      "    if (rule !== found.rule || home !== path) return found;",
+    ],
+  ]),
+  ...within("src/jail/fs/elsewhere.ts", "unit/jail-safety.test.ts", [
+    ["    return { why: `it may be", "    if (path !== '') return undefined;\n    return { why: `it may be"],
+  ]),
+  ...within("src/system/home-owner.ts", "e2e/jail-in-home.test.ts", [
+    ["return real === undefined ? local : [real, ...local];", "return real === undefined ? [] : [real];"],
+    ["path === plain || path.startsWith(`${plain}/`)", "path.startsWith(plain)"],
+    ["path === plain || path.startsWith(`${plain}/`)", "path === home"],
+  ]),
+  ...within("src/check/directories.ts", "e2e/jail-in-home.test.ts", [
+    ['rule === "owner" && !inHome', 'rule === "owner"'],
+  ]),
+  ...within("src/jails/follow-move.ts", "e2e/jail-in-home.test.ts", [
+    ["if (uid === 0 || onlyRootExchanges(old)) return;", "return;"],
+  ]),
+  ...within("src/jails/delete-plan.ts", "e2e/jail-in-home.test.ts", [
+    [", directoryOf(jail), { path: jail, stat: seen })", ", directoryOf(jail))"],
+  ]),
+  ...within("src/log-socket/monitor/bound-socket.ts", "e2e/jail-in-home.test.ts", [
+    ["return isJails ? {", "return !isJails ? {"],
+  ]),
+  ...within("src/enter/shell.ts", "e2e/jail-in-home.test.ts", [
+    ["return isLoose(inside) ? ROOTS_ALONE :", "return isLoose('') ? ROOTS_ALONE :"],
+  ]),
+  ...within("src/enter/shell.ts", "unit/jail-safety.test.ts", [
+    ["      if (i === 0) return `jk_check --fix ${shellWord(path)}`;\n", ""],
+  ]),
+  ...within("src/check/accounts.ts", "unit/check-accounts.test.ts", [
+    ["isTheirs && !dirsEqual(home, usualHome(name))", "false"],
+    ["isAround(one.home, at)", "true"],
   ]),
   ...within("src/populate/apply/library-cache.ts", "e2e/live.test.ts", [
     ["host !== undefined && host.mtime > found.stat.mtime", "host === undefined"],

@@ -393,7 +393,7 @@ export const LOG_SOCKET: readonly Mutant[] = [
   within(
     "e2e/socketd-places.test.ts",
     "src/log-socket/monitor/bound-socket.ts",
-    "const [finding] = directoryFindings(directory);",
+    "const [finding] = directoryFindings(directory, mustMove(path, canonical));",
     "const [finding] = [] as { message: string; remedy: string }[];",
   ),
   within(

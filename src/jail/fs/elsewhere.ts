@@ -1,0 +1,90 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../../ffi/constants.ts";
+import { attempt } from "../../../ffi/error.ts";
+import { type Stat, statIfPresent } from "../../../ffi/files.ts";
+import { baseName, directoryOf, pathsDownTo } from "../../../ffi/paths.ts";
+import { withRightsOf } from "../../../ffi/rights.ts";
+import { quoted } from "../../cli/display.ts";
+import { describeError, isReported } from "../../cli/error.ts";
+import { shellWord } from "../../cli/shell-word.ts";
+import { onlyRootExchanges } from "../../system/exchange.ts";
+import { homeAround } from "../../system/home-owner.ts";
+import type { Finding } from "./finding.ts";
+import { joinPath, onSameMount } from "./walk.ts";
+
+/** Something on the host, and its stat if it is the directory of a jail. */
+export interface Place {
+  readonly path: ByteString;
+  readonly stat: Stat | undefined;
+}
+
+const USUAL = ["/srv", "/var/jails"];
+const MOST_NAMES = 9;
+
+/**
+ * A path that nothing has yet, to which a jail can be renamed: in a directory that only root can write, on its mount. On
+ * another mount, mv(1) would copy what users may exchange meanwhile. Undefined if they could lead the jail's own path
+ * to a directory elsewhere, not only exchange its end.
+ */
+function destinationOf(path: ByteString, stat: Stat): ByteString | undefined {
+  if (stat.uid !== 0 || !onlyRootExchanges(directoryOf(path))) return undefined;
+  const name = `${baseName(directoryOf(path))}-${baseName(path)}`;
+  for (const directory of [...USUAL, ...pathsDownTo(directoryOf(path)).reverse()]) {
+    const there = attempt(() => statIfPresent(AT_FDCWD, directory));
+    if (there === undefined || !onSameMount(there, stat)) continue;
+    for (let count = 1; count <= MOST_NAMES; count++) {
+      const to = `${directory}/${count === 1 ? name : `${name}-${count}`}`;
+      if (!onlyRootExchanges(to)) break;
+      if (statIfPresent(AT_FDCWD, to) === undefined) return to;
+    }
+  }
+  return undefined;
+}
+
+/**
+ * Moves a jail out of somebody's home, with its record and its accounts: a command, or words if none is safe. Words, too,
+ * for something that is not a jail.
+ */
+function moveRemedy({ path, stat }: Place): ByteString {
+  if (stat === undefined) return "choose a place for it in a directory that only root can write";
+  const found = attempt(() => withRightsOf(undefined, () => destinationOf(path, stat)));
+  const [from, to] = [shellWord(path), shellWord(found ?? "")];
+  return found === undefined
+    ? `move the jail to a directory that only root can write, and then type: jailkit adopt --moved ${from} NEW`
+    : `mv -nT ${from} ${to} && jailkit adopt --moved ${from} ${to}`;
+}
+
+/** Why root should not take a directory from its owner; undefined if it may. `home`: undefined if it is unknown. */
+function whoseHome(path: ByteString): { why: string; home: ByteString | undefined } | undefined {
+  try {
+    const around = homeAround(path);
+    return around && { why: `it is in the home of ${quoted(around.name)}`, home: around.home };
+  } catch (error) {
+    if (!isReported(error)) throw error;
+    return { why: `it may be in the home of its owner (${describeError(error)})`, home: undefined };
+  }
+}
+
+/**
+ * The findings, with another remedy for a directory above `place`, or itself, that is somebody's home or in one: root would
+ * take it from its user. Such a jail must be elsewhere. Looks up accounts, so only for what is refused.
+ */
+export function sparingHomes(findings: readonly Finding[], place: Place): Finding[] {
+  const isAbove = (path: ByteString) => place.path.startsWith(joinPath(path, ""));
+  const whose = findings.map(({ rule, path }) =>
+    rule === "owner" && (isAbove(path) || path === place.path) ? whoseHome(path) : undefined,
+  );
+  const mustMove = findings.some(({ path }, index) => whose[index] !== undefined && isAbove(path));
+  const move = mustMove ? moveRemedy(place) : "";
+  return findings.map((found, index) => {
+    const { path, rule, message } = found;
+    const { why, home = path } = whose[index] ?? {};
+    const said = why === undefined ? message : `${message}; ${why}`;
+    // The jail leaves all directories above it.
+    if (mustMove && rule === "owner" && isAbove(path))
+      return { ...found, message: said, remedy: move, inHome: true };
+    if (why === undefined || home !== path) return found;
+    const remedy = `give the account another home, and then type: ${found.remedy}`;
+    return { ...found, message: said, remedy, inHome: true };
+  });
+}

@@ -1,0 +1,27 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+
+/** The rule that a finding breaks. */
+export type SafetyRule =
+  | "missing"
+  | "link"
+  | "owner"
+  | "group"
+  | "group-writable"
+  | "acl-writable"
+  | "other-writable"
+  | "not-a-directory"
+  | "link-through-untrusted"
+  | "unreadable";
+
+/** A reason why a jail or a directory is unsafe. */
+export interface Finding {
+  /** On the host. */
+  path: ByteString;
+  rule: SafetyRule;
+  /** One printable line: the path, the problem, the present mode or owner. */
+  message: ByteString;
+  /** The shell command that fixes it, or words if no command does. */
+  remedy: ByteString;
+  /** Root should not take the directory: it is in somebody's home. */
+  inHome?: true;
+}
