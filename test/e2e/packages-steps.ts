@@ -27,7 +27,8 @@ export async function stepwise(
     if (typeof stopped !== "string") return stopped;
     look(last.get(stopped) ?? "");
     const pid = stopped || m.must(["pgrep", "-xo", argv[0] ?? ""]).stdout.trim();
-    m.must(["kill", "-CONT", pid]);
+    // A thread, or a process that another one ends, may be gone.
+    m.run(["kill", "-CONT", pid]);
   }
 
   /** Reads on until a process stops, and returns its number. */
