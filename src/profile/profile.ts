@@ -44,9 +44,8 @@ const LISTS = [
 
 /**
  * Turns sections into one list of wants. `$LIBDIR/` stands for each of `libraryDirectories`, and `/$LANGUAGE/` for each of
- * `languages`. Names without a leading
- * slash are searched. The file of the limited shell, which sections of jailkit 2 name, counts only with `copyShell`:
- * jk_chrootsh has it built in.
+ * `languages`. Names without a leading slash are searched. The file of the limited shell, which sections of jailkit 2 name,
+ * counts only with `copyShell`: jk_chrootsh has it built in.
  */
 export function readProfile(
   sections: readonly Section[],
@@ -78,7 +77,6 @@ function readSection({ name: section, values }: Section, places: Places, copyShe
   const notFound: string[] = [];
   const warnings: string[] = [];
   let builtIn = false;
-  let namesFiles = false;
   for (const { list, written, item } of pathsOf(values, places)) {
     const { search, key: _, ...how } = list;
     if (!copyShell && baseName(item) === LIMITED_SHELL) {
@@ -86,7 +84,6 @@ function readSection({ name: section, values }: Section, places: Places, copyShe
       builtIn = true;
       continue;
     }
-    namesFiles = true;
     const pattern = item.startsWith("/") ? item : search ? searchPath(host, item) : undefined;
     if (/\s/.test(item) && !hasMagic(item) && (pattern === undefined || host.lstat(pattern) === undefined)) {
       const shown = `section ${quoted(section)}: ${quoted(item)}`;
@@ -104,7 +101,9 @@ function readSection({ name: section, values }: Section, places: Places, copyShe
   // Shells and scripts open these, and proc has their targets.
   if (values.needProc)
     for (const pattern of PROC_LINKS) wants.push({ ...common, pattern, written: "need_proc", kind: "link" });
-  return { section, wants, notFound, warnings, namesFiles: namesFiles && !builtIn };
+  // Also if they stand for nothing here, as with `$LANGUAGE` on a machine without any.
+  const namesFiles = !builtIn && LISTS.some(({ key }) => values[key].length > 0);
+  return { section, wants, notFound, warnings, namesFiles };
 }
 
 /** The host, and what `$LIBDIR` and `$LANGUAGE` stand for there. */

@@ -110,6 +110,12 @@ devices = /dev/x
     ]);
   });
 
+  test("a section of languages needs a file, also on a machine without languages", () => {
+    const { sections } = select("[a]\npaths = /l/$LANGUAGE/m\n", "a");
+    const found = readProfile(sections, fakeFileSystem({}), [], false, () => []);
+    expect([found.wants, [...found.needFiles]]).toEqual([[], ["a"]]);
+  });
+
   test.each([
     ["1", true],
     ["yes", true],
