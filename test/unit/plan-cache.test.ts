@@ -33,6 +33,13 @@ const none: Companions = { ofProgram: () => undefined, ofInterpreter: () => unde
 const isRoot = process.getuid?.() === 0;
 const root = temporaryRoot({}, isRoot ? "/run" : undefined);
 const at = (name: string) => `${root.path}/${name}`;
+
+/** Puts another directory in its place, with the same attributes. */
+function exchangeDirectory(): void {
+  mkdirSync(at("new"), 0o755);
+  renameSync(at("directory"), at("old"));
+  renameSync(at("new"), at("directory"));
+}
 afterAll(() => root[Symbol.dispose]());
 beforeEach(() => {
   for (const name of readdirSync(root.path)) rmSync(at(name), { recursive: true });
@@ -213,16 +220,7 @@ describe("statAll and hostStateOf", () => {
     ["a file that appears", 0, "new", () => root.put({ new: "" })],
     ["a loop instead of nothing", 1, "new", () => symlinkSync("new", at("new"))],
     ["the mode of a directory", 0, "directory", () => chmodSync(at("directory"), 0o700)],
-    [
-      "another directory",
-      1,
-      "directory",
-      () => {
-        mkdirSync(at("new"), 0o755);
-        renameSync(at("directory"), at("old"));
-        renameSync(at("new"), at("directory"));
-      },
-    ],
+    ["another directory", 1, "directory", exchangeDirectory],
     [
       "a directory instead of a file",
       0,
@@ -321,15 +319,7 @@ describe("Trace", () => {
     ["a file that is removed", "file", () => rmSync(at("file"))],
     ["a file that appears", "new", () => root.put({ new: "" })],
     ["the mode of a directory", "directory", () => chmodSync(at("directory"), 0o777)],
-    [
-      "another directory",
-      "directory",
-      () => {
-        mkdirSync(at("new"), 0o755);
-        renameSync(at("directory"), at("old"));
-        renameSync(at("new"), at("directory"));
-      },
-    ],
+    ["another directory", "directory", exchangeDirectory],
     [
       "another file",
       "file",
