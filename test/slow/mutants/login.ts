@@ -295,6 +295,18 @@ export const LOGIN: readonly Mutant[] = [
     test: "unit/strict-modes.test.ts",
   },
   {
+    file: "src/system/sshd/strict-modes.ts",
+    from: "if (!inHome && whose !== undefined)",
+    to: "if (!inHome && whose === '')",
+    test: "unit/strict-modes.test.ts",
+  },
+  {
+    file: "src/system/sshd/strict-modes.ts",
+    from: "if (inHome && whose !== undefined)",
+    to: "if (inHome && whose === '')",
+    test: "unit/strict-modes.test.ts",
+  },
+  {
     file: "src/system/exchange.ts",
     from: "return child?.uid === 0;",
     to: "return true;",
