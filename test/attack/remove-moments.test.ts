@@ -3,7 +3,8 @@
  * returned, and root is stopped. What the user put there stays, the copy is complete, and root is told.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { type Machine, type MachineProcess, openMachine, type RunResult } from "../machine/machine.ts";
+import { type Machine, openMachine, type RunResult } from "../machine/machine.ts";
+import { runWithStops } from "../machine/stops.ts";
 
 setDefaultTimeout(120_000);
 
@@ -72,32 +73,14 @@ async function actAfter(
   act: () => void,
 ): Promise<RunResult> {
   const accounts = m.read("/etc/passwd");
-  const paths = ["-P", home, "-P", `${home}/d`];
-  const stops = ["-e", `trace=${call}`, "-e", `inject=${call}:signal=STOP`, ...paths];
-  const traced = m.start(["strace", "-f", "-y", "-o", "|cat", ...stops, ...argv]);
-  let [read, last, acted] = [0, "", false];
-  const nextStop = ({ stdout }: MachineProcess) => {
-    for (let end = stdout.indexOf("\n", read); end >= 0; end = stdout.indexOf("\n", read)) {
-      const text = stdout.slice(read, end);
-      read = end + 1;
-      if (text.includes(` ${call}(`)) last = text;
-      // Other threads stop as well, and may say so later.
-      const pid = /^(\d+) +--- stopped by SIGSTOP ---$/.exec(text)?.[1];
-      if (pid !== undefined && last.startsWith(`${pid} `)) return pid;
-    }
-    return undefined;
-  };
-  for (;;) {
-    const pid = await traced.until(nextStop, 60_000).catch(() => undefined);
-    if (pid === undefined) break;
-    if (!acted && last.includes(line(home)) && m.read("/etc/passwd") !== accounts) {
-      act();
-      acted = true;
-    }
-    m.must(["kill", "-CONT", pid]);
-  }
+  let acted = false;
+  const result = await runWithStops(m, argv, { calls: [call], paths: [home, `${home}/d`] }, (text) => {
+    if (acted || !text.includes(line(home)) || m.read("/etc/passwd") === accounts) return;
+    act();
+    acted = true;
+  });
   expect(acted).toBe(true);
-  return traced.ended;
+  return result;
 }
 
 /** Makes what the host's user has, and what the guest has. */
