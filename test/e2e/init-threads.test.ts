@@ -41,6 +41,8 @@ const record = () => {
 const leftovers = () => m.must(["find", "/srv", "-name", ".jk-*"]).stdout;
 const traced = (...words: string[]): RunResult =>
   m.run(["strace", "-f", "-o", "/root/trace", ...words, ...WORDS]);
+/** Slows down the first thread, which alone makes links: on a busy machine it could be done before the second one begins. */
+const SLOW = ["-e", "inject=linkat:delay_enter=1000"];
 /** How many threads the trace shows to have finished files. */
 const threads = () => new Set(m.read("/root/trace").match(/^\d+(?= +utimensat\()/gm)).size;
 const copied = () => m.must(["diff", "-r", "/opt/many", `${JAIL}/opt/many`]);
@@ -51,7 +53,7 @@ test("the jail, the record and the lines are those of one thread", () => {
   const expected = [m.snapshot(JAIL), record()];
   m.remove(JAIL);
   m.remove("/var/lib/jailkit");
-  const two = traced("-e", "trace=utimensat,linkat");
+  const two = traced("-e", "trace=utimensat,linkat", ...SLOW);
   expect([two.stdout, two.stderr]).toEqual([one.stdout, one.stderr]);
   expect([m.snapshot(JAIL), record()]).toEqual(expected);
   expect(threads()).toBe(2);
@@ -60,7 +62,7 @@ test("the jail, the record and the lines are those of one thread", () => {
 });
 
 test("a file that is requested twice, the second time with its owner, has it", () => {
-  m.must(["strace", "-f", "-o", "/root/trace", "-e", "trace=utimensat", ...WORDS, "owned"]);
+  m.must(["strace", "-f", "-o", "/root/trace", "-e", "trace=utimensat,linkat", ...SLOW, ...WORDS, "owned"]);
   expect(threads()).toBe(2);
   const owners = () => m.must(["find", `${JAIL}/opt/many`, "-name", "f7", "-printf", "%U:%G %m\n"]).stdout;
   expect(owners()).toBe("1234:4321 644\n".repeat(30));
@@ -97,7 +99,7 @@ test("no file takes the security context of another directory", () => {
   m.mkdir(`${JAIL}/opt`);
   m.must(["setfattr", "-n", "security.selinux", "-v", "a:b:c", JAIL]);
   // What was prepared at the top is not used: it is copied once more.
-  m.must(["strace", "-f", "-o", "/root/trace", "-e", "trace=linkat,utimensat", ...WORDS]);
+  m.must(["strace", "-f", "-o", "/root/trace", "-e", "trace=linkat,utimensat", ...SLOW, ...WORDS]);
   const calls = (name: string) => m.read("/root/trace").match(new RegExp(` ${name}\\(`, "g"))?.length ?? 0;
   expect(calls("utimensat")).toBeGreaterThan(calls("linkat") + 200);
   copied();
@@ -128,7 +130,7 @@ test("an error is one of its file; all others are copied", () => {
 
 test("what the other thread cannot prepare is copied in its turn", () => {
   // In each thread the hundredth: that of the first may be an error, or not come.
-  const { status, stderr } = traced("-e", "inject=utimensat:error=EIO:when=100");
+  const { status, stderr } = traced("-e", "inject=utimensat:error=EIO:when=100", ...SLOW);
   const errors = stderr.split("\n").filter((line) => line.includes("Input/output error"));
   expect(status).toBe(errors.length);
   const there = m.must(["find", `${JAIL}/opt/many`, "-type", "f"]).stdout.split("\n").length - 1;
