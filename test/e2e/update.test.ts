@@ -6,7 +6,7 @@ import { reportOf } from "../report.ts";
 import { openManifestFile } from "./manifest-file.ts";
 import { buildPackages, install, LIBDIR } from "./update-packages.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 let m: Machine;
 let jails = 0;
