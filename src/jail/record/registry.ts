@@ -131,6 +131,12 @@ export function findManifest(
   const identity = identityOf(root);
   const usual = idFor(root.path);
   if (!registryExists(tree, registry)) return { id: usual };
+  // Device numbers change between boots. An inode at the same path changes only if the jail was created anew.
+  const isOf = (content: ManifestContent) =>
+    (content.jail.path === root.path && content.jail.ino === identity.ino) || describes(content, root);
+  // Nearly always it is the usual one, whole.
+  const here = answered(() => readContent(tree, registry, usual));
+  if (here?.jail.path === root.path) return isOf(here) ? { id: usual, content: here } : { id: usual };
   const { jails: known, damaged } = recordsFor(tree, root.path, registry);
   const mine = damaged.find(({ error }) => error.jail === root.path);
   if (mine !== undefined) throw mine.error;
@@ -140,12 +146,9 @@ export function findManifest(
     ...known.filter(({ jail }) => jail.path === root.path),
     ...known.filter(({ jail }) => jail.path !== root.path && sameInode(jail)),
   ];
-  for (const { id, jail } of candidates) {
+  for (const { id } of candidates) {
     const content = contentOf(tree, registry, id, root.path);
-    if (content === undefined) continue;
-    // Device numbers change between boots. An inode at the same path changes only if the jail was created anew.
-    const same = jail.path === root.path && jail.ino === identity.ino;
-    if (same || describes(content, root)) return { id, content };
+    if (content !== undefined && isOf(content)) return { id, content };
   }
   const others = known.filter(({ jail }) => jail.path !== root.path);
   const taken = new Set([...others, ...damaged].map(({ id }) => id));
