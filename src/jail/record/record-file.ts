@@ -11,10 +11,10 @@ import { isLink, isRegular, type JailRoot, withDirectory } from "../fs/walk.ts";
 import {
   fromJsonText,
   type JailIdentity,
-  type ManifestContent,
   newerVersion,
   parseIdentity,
   parseManifest,
+  type ReadManifest,
 } from "./manifest-text.ts";
 
 // 100,000 entries of 300 bytes are 30 MB.
@@ -165,11 +165,7 @@ export const readIdentity = (
   });
 
 /** The content of a record; undefined if missing. Throws RecordError. */
-export const readContent = (
-  tree: JailRoot,
-  registry: ByteString,
-  id: ByteString,
-): ManifestContent | undefined =>
+export const readContent = (tree: JailRoot, registry: ByteString, id: ByteString): ReadManifest | undefined =>
   readChecked(tree, registry, id, (fd, size) => {
     const bytes = readAllFd(fd, MANIFEST_LIMIT, size);
     return { bytes, value: parseManifest(bytes) };
