@@ -14,7 +14,7 @@ import { scanIni, selectSection } from "../config/scan.ts";
 import { lshKeys } from "../config/schemas/lsh.ts";
 import { unsafeConfig } from "../config/trusted.ts";
 import { appendSections } from "../config/write.ts";
-import { withAccountsLock } from "../jail/accounts/accounts.ts";
+import { withAccountsLock } from "../jail/accounts/change-accounts.ts";
 import { attributesAt, lookUp, withJailFile } from "../jail/fs/look.ts";
 import { hostPath, isRegular, type JailRoot, withDirectory } from "../jail/fs/walk.ts";
 import { makeDirectories, putFile } from "../jail/fs/write.ts";

@@ -664,6 +664,8 @@ export const JAIL: readonly Mutant[] = [
     ["if (uid !== 0 && uid !== libc.geteuid())", "if (uid === 1)"],
     ["(mode & 0o022) === 0 ? undefined", "(mode & 0o002) === 0 ? undefined"],
     ["(mode & 0o022) === 0 ? undefined", "(mode & 0o020) === 0 ? undefined"],
+    [" && distrust(stat) === undefined", ""],
+    ["C.RESOLVE_BENEATH | C.RESOLVE_NO_SYMLINKS | C.RESOLVE_NO_MAGICLINKS", "C.RESOLVE_BENEATH"],
   ]),
   ...within("src/jail/record/registry.ts", "unit/jail-manifest.test.ts", [
     ["if (mine !== undefined) throw mine.error;", ""],
