@@ -123,14 +123,14 @@ function enterAndExecute(
   const argv = [program, ...request.programArguments];
   try {
     if (request.daemon) {
-      executeDaemon({ path: program, argv, envp: environment(), devNull: nothing, writer });
+      executeDaemon({ path: program, argv, envp: environment(), devNull: nothing, writer, limits: [] });
       writer?.wait();
       return 0;
     }
-    if (writer === undefined) return execve(program, argv, environment(), true);
+    if (writer === undefined) return execve(program, argv, environment(), { standardOnly: true });
     announcePid(writer);
     try {
-      return execve(program, argv, environment(), true);
+      return execve(program, argv, environment(), { standardOnly: true });
     } catch (error) {
       withdrawPid(writer);
       throw error;

@@ -112,7 +112,7 @@ export function lsh(): number {
     const caller = { argv: args(), environment: environment(), uid, gid };
     // As from jk_chrootsh: the command gets only standard input, output and error, and no descriptor to leave a jail by.
     return runLimitedShell(caller, flatFirstAccounts, log, (path, argv, envp, last) =>
-      execve(path, argv, envp, true, last),
+      execve(path, argv, envp, { standardOnly: true, last }),
     );
   } catch (error) {
     log.write("err", `abort, ${describeError(error)}`);

@@ -57,7 +57,7 @@ function login(log: Syslog): number {
     closeJailRoot(root);
     const caller = { argv, environment: envp, uid, gid };
     return runLimitedShell(caller, flatAccounts, log.named(LIMITED_SHELL), (path, argv, envp, last) =>
-      execve(path, argv, envp, false, last),
+      execve(path, argv, envp, { last }),
     );
   };
   if (shell.kind === "internal") return limited();
