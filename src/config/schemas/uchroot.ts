@@ -1,5 +1,6 @@
 import type { KeyTable } from "../keys.ts";
 import { flagKey, listKey } from "../values.ts";
+import { confineKeys } from "./confine.ts";
 
 /** Sections of jk_uchroot.ini: a user, "group " and a group, or DEFAULT. */
 export const uchrootKeys = {
@@ -13,4 +14,5 @@ export const uchrootKeys = {
   allow_setuid: flagKey(
     "setuid and setgid programs, and programs with file capabilities, get their privileges in the jail; otherwise they gain nothing",
   ),
+  ...confineKeys,
 } as const satisfies KeyTable;

@@ -153,7 +153,7 @@ function policyOf(request: LimitedRequest, user: PasswdEntry, group: GroupEntry)
 
 /** The limits of a section on the programs that the command executes. */
 export function executeLimits(
-  { execute, executables = [] }: Pick<LshSection, "execute" | "executables">,
+  { execute = [], executables = [] }: Pick<LshSection, "execute" | "executables">,
   home: ByteString,
 ): ExecuteLimits | "any" {
   return execute === "any" ? "any" : { named: execute, executables, home };
@@ -164,7 +164,7 @@ export function executeLimits(
  * interpreters; a directory that does not count changes nothing.
  */
 function startsAnyProgram(
-  { allowSpawnOptions, execute }: LshSection,
+  { allowSpawnOptions, execute = [] }: LshSection,
   home: ByteString,
   request: LimitedRequest,
 ): boolean {
@@ -223,7 +223,7 @@ function planCommand(
     : programEnvironment(programs, variables, values.environment);
   const environment: ByteString[] = [];
   for (const [name, value] of given) environment.push(`${name}=${value}`);
-  const { umask, noNewPrivs } = values;
+  const { umask, noNewPrivs = false } = values;
   const starts = startsAnyProgram(values, home, request) ? undefined : startsOf(programs);
   const execute =
     starts === undefined || starts.length === 0

@@ -42,7 +42,7 @@ function login(log: Syslog): number {
   const root = facts.root();
   const given = args();
 
-  enterLogin(facts, values.noNewPrivs, IN_JAIL_CHECKS, log);
+  enterLogin(facts, values.noNewPrivs === true, IN_JAIL_CHECKS, log);
   const shell = facts.shell();
   if (shell.kind === "missing") throw new Error("a check was left out");
   log.write(
