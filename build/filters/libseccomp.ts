@@ -1,7 +1,9 @@
 import { dlopen, ptr } from "bun:ffi";
 import * as fs from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { ARCHITECTURES } from "../../ffi/seccomp.ts";
-import type { Architecture } from "../guard.ts";
+import { type Architecture, inFolder } from "../guard.ts";
 import { type Action, type Comparison, FilterError, type FilterText, type Rule } from "./text.ts";
 
 /** The newest call that the rules know. Whoever moves it judges the calls up to the new one. */
@@ -114,17 +116,16 @@ function addRule(context: bigint, rule: Rule, file: string): void {
 }
 
 function exported(context: bigint): Uint32Array {
-  const path = `/dev/shm/jailkit-filter-${process.pid}`;
-  const fd = fs.openSync(path, "wx+", 0o600);
-  try {
-    fs.unlinkSync(path);
-    must(libseccomp().seccomp_export_bpf(context, fd), "seccomp_export_bpf");
-    const bytes = new Uint8Array(fs.fstatSync(fd).size);
-    fs.readSync(fd, bytes, 0, bytes.length, 0);
-    return new Uint32Array(bytes.buffer);
-  } finally {
-    fs.closeSync(fd);
-  }
+  return inFolder(join(tmpdir(), "jailkit-filter-"), (folder) => {
+    const file = join(folder, "words");
+    const fd = fs.openSync(file, "w");
+    try {
+      must(libseccomp().seccomp_export_bpf(context, fd), "seccomp_export_bpf");
+    } finally {
+      fs.closeSync(fd);
+    }
+    return new Uint32Array(Uint8Array.from(fs.readFileSync(file)).buffer);
+  });
 }
 
 /**

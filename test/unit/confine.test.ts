@@ -5,7 +5,7 @@ import { libc } from "../../ffi/libc.ts";
 import { ARCHITECTURE, encode } from "../../ffi/seccomp.ts";
 import { forbidExecution, oneExecution } from "../../src/confine/calls.ts";
 import { SYSTEM_GROUPS } from "../../src/confine/directories.ts";
-import { filterOf } from "../../src/confine/filters.ts";
+import { HERE, wordsFor } from "./filter-words.ts";
 import { judge } from "./seccomp-filter.ts";
 
 test("jk_lsh.ini(5) names the directories of the system", () => {
@@ -21,8 +21,9 @@ const arm = process.arch === "arm64";
 const COMPAT = arm ? 0x40000028 : 0x40000003;
 
 describe("the filter on the terminal", () => {
+  const words = wordsFor("terminal", HERE);
   const says = (arch: number, number: number, request: bigint) =>
-    judge(filterOf("terminal"), { arch, number, arguments: [0n, request] });
+    judge(words, { arch, number, arguments: [0n, request] });
   const ioctls: [string, number, number][] = [
     ["native", ARCHITECTURE, arm ? 29 : 16],
     ["32-bit", COMPAT, 54],

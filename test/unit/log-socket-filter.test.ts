@@ -2,16 +2,15 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { callNumber, callsOf } from "../../build/filters/libseccomp.ts";
-import { readFilters } from "../../build/filters/source.ts";
 import { ARCHITECTURES, PID_PLACE } from "../../ffi/seccomp.ts";
 import { relayFilter } from "../../src/log-socket/relay/filter.ts";
-import { wordsFor } from "./filter-words.ts";
+import { HERE, textOf, wordsFor } from "./filter-words.ts";
 import { judge } from "./seccomp-filter.ts";
 
 const root = join(import.meta.dir, "../..");
 const PID = 4711;
 
-const rules = readFilters().get("relay")?.rules ?? [];
+const { rules } = textOf("relay");
 const named = (what: string) =>
   rules.flatMap(({ call, action, conditions }) =>
     (conditions.length > 0 ? "limited" : action) === what ? [call] : [],
@@ -130,8 +129,7 @@ function confined(code: string) {
   return { stdout: done.stdout.toString(), signal: done.signalCode, status: done.exitCode };
 }
 
-const here = process.arch === "arm64" ? "arm64" : "x64";
-const numberOf = (name: string) => callNumber(name, here) ?? -1;
+const numberOf = (name: string) => callNumber(name, HERE) ?? -1;
 
 test("the kernel accepts it: only calls on the list succeed", () => {
   const code = `

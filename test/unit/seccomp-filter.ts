@@ -1,4 +1,6 @@
 /** A reader of seccomp filters: what one says of a call. */
+import { constants } from "node:os";
+import type { Action } from "../../build/filters/text.ts";
 
 /** What struct seccomp_data has. */
 export interface Call {
@@ -7,23 +9,22 @@ export interface Call {
   arguments?: readonly bigint[];
 }
 
-const ERRORS = new Map<number, string>([
-  [1, "EPERM"],
-  [11, "EAGAIN"],
-  [13, "EACCES"],
-  [38, "ENOSYS"],
-  [92, "ENOPROTOOPT"],
-  [93, "EPROTONOSUPPORT"],
-  [95, "EOPNOTSUPP"],
-  [97, "EAFNOSUPPORT"],
-]);
+// Two errors have a second name.
+const ERRORS = new Map(
+  Object.entries(constants.errno)
+    .filter(([name]) => name !== "EWOULDBLOCK" && name !== "ENOTSUP")
+    .map(([name, number]) => [number, name]),
+);
+
+/** An action of a text as `judge` returns it. */
+export const endOf = (action: Action): string =>
+  typeof action === "string" ? action : (ERRORS.get(action.errno) ?? "?");
 
 function ending(value: number): string {
   if (value === 0x7fff0000) return "allow";
   if (value === 0x80000000) return "kill";
-  const error = value >>> 16 === 5 ? ERRORS.get(value & 0xffff) : undefined;
-  if (error === undefined) throw new Error(`an unknown end: ${value}`);
-  return error;
+  if (value >>> 16 !== 5) throw new Error(`an unknown end: ${value}`);
+  return endOf({ errno: value & 0xffff });
 }
 
 /** Runs a filter as the kernel does, bpf(4) and seccomp(2): "allow", "kill" or the name of an error. */
