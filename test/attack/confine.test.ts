@@ -38,6 +38,8 @@ beforeAll(async () => {
     m.read("/etc/passwd").replace(/^u:.*$/m, `u:x:${uid}:${uid}::${J}/./home/u:/usr/sbin/jk_chrootsh`),
   );
   m.write("/etc/group", `${m.read("/etc/group").replace(/^u:.*\n/m, "")}u:x:${uid}:\n`);
+  const refuse = compiledC(join(import.meta.dir, "refuse-call.c"), ["-static"]);
+  m.write("/usr/bin/refuse-call", await Bun.file(refuse).bytes(), { mode: 0o755 });
   m.write("/usr/bin/confine-probe", probe, { mode: 0o755 });
   m.must(["ip", "link", "set", "lo", "up"]);
   server = m.start(["/usr/bin/confine-probe", "serve", NAME], { user: "u" });
@@ -89,25 +91,29 @@ function session(
   kind: Kind,
   keys: Keys,
   attempts: readonly string[],
-  wrapper: readonly string[] = [],
+  { withoutLandlock = false } = {},
 ): RunResult {
+  // Root starts the user's programs, which then keep the capabilities of their files.
+  const lie = withoutLandlock ? ["/usr/bin/refuse-call", "38", "444", "--"] : [];
+  const become = ["/usr/bin/setpriv", `--reuid=${uid}`, `--regid=${uid}`, "--init-groups", "--"];
+  const run = (words: readonly string[]) =>
+    withoutLandlock ? m.run([...lie, ...become, ...words], { env: { USER: "u" } }) : m.run(words, asUser);
   const shell = kind === "jk_lsh" ? "/usr/sbin/jk_lsh" : PROBE;
   m.write(`${J}/etc/passwd`, `u:x:${uid}:${uid}::/home/u:${shell}\n`);
   if (kind === "jk_chrootsh") {
     m.write("/etc/jailkit/jk_chrootsh.ini", `[u]\n${lines(keys)}`);
-    return m.run([...wrapper, "/usr/sbin/jk_chrootsh", ...attempts], asUser);
+    return run(["/usr/sbin/jk_chrootsh", ...attempts]);
   }
   if (kind === "jk_lsh") {
     m.write(`${J}/etc/jailkit/jk_lsh.ini`, `[u]\nexecutables = ${PROBE}\n${lines(keys)}`);
-    return m.run([...wrapper, "/usr/sbin/jk_chrootsh", "-c", [PROBE, ...attempts].join(" ")], asUser);
+    return run(["/usr/sbin/jk_chrootsh", "-c", [PROBE, ...attempts].join(" ")]);
   }
   if (kind === "jk_uchroot") {
     m.write("/etc/jailkit/jk_uchroot.ini", `[u]\nallowed_jails = ${J}\n${lines(keys)}`);
-    return m.run([...wrapper, "/usr/bin/jk_uchroot", "-j", J, "-x", PROBE, "--", ...attempts], asUser);
+    return run(["/usr/bin/jk_uchroot", "-j", J, "-x", PROBE, "--", ...attempts]);
   }
-  return m.run([
-    ...wrapper,
-    "jk_chrootlaunch",
+  const words = [
+    "/usr/sbin/jk_chrootlaunch",
     "-j",
     J,
     "-u",
@@ -117,7 +123,8 @@ function session(
     ...options(keys),
     "--",
     ...attempts,
-  ]);
+  ];
+  return m.run([...lie, ...words]);
 }
 
 /** What came of each attempt. */
@@ -290,21 +297,127 @@ describe.each(KINDS)("%s", (kind) => {
     expect(Object.values(outcomes(held))).toEqual(["EPERM", "EPERM"]);
   });
 
-  test("a kernel without Landlock: it goes on, and the log says so once; confine = require refuses", async () => {
-    m.write(
-      "/usr/bin/refuse-call",
-      await Bun.file(compiledC(join(import.meta.dir, "refuse-call.c"), ["-static"])).bytes(),
-      { mode: 0o755 },
-    );
-    const without = ["/usr/bin/refuse-call", "38", "444", "--"];
+  describe("a kernel without Landlock", () => {
     const keys = { confine: "1", read: "none" };
-    if (kind !== "jk_lsh" && kind !== "jk_chrootlaunch") return;
-    expect(outcomes(session(kind, keys, ["read:/data/file"], without))).toEqual({
-      "read:/data/file": "works",
+    const attempts = ["read:/data/file", "namespace:"];
+
+    test("the session goes on, and the log says so once", async () => {
+      const result = session(kind, keys, attempts, { withoutLandlock: true });
+      expect(outcomes(result)).toEqual({ "read:/data/file": "works", "namespace:": "EPERM" });
+      const told = await log.waitForLog(({ message }) => message.includes("does not confine"));
+      expect(told.message).toContain("read needs Landlock of Linux 5.19");
+      expect(told.message).toContain("scope needs Landlock of Linux 6.12");
+      expect((await log.lines()).filter(({ message }) => message.includes("does not confine"))).toHaveLength(
+        1,
+      );
     });
-    const refused = session(kind, { ...keys, confine: "require" }, ["read:/data/file"], without);
-    expect(refused.stdout).toBe("");
-    expect(refused.status).toBe(kind === "jk_lsh" ? 126 : 106);
-    expect(refused.stderr).toContain("cannot be confined");
+
+    test("confine = require refuses the session", async () => {
+      const refused = session(kind, { ...keys, confine: "require" }, attempts, { withoutLandlock: true });
+      expect(refused.stdout).toBe("");
+      expect(refused.status).toBe(kind === "jk_lsh" ? 126 : 106);
+      expect(refused.stderr).toContain("the session cannot be confined");
+      await log.waitForLog(({ message }) => message.includes("confine = require"));
+    });
+  });
+
+  test("confine = require, on this kernel", () => {
+    const result = session(kind, { confine: "require", read: "none", write: "none" }, ["read:/data/file"]);
+    expect(outcomes(result)).toEqual({ "read:/data/file": "EACCES" });
+  });
+});
+
+describe("without a word of the settings", () => {
+  const attempts = ["execute:/home/u/program"];
+
+  test.each([
+    ["jk_chrootsh", "works"],
+    ["jk_lsh", "EACCES"],
+    ["jk_uchroot", "EACCES"],
+    ["jk_chrootlaunch", "works"],
+  ] as const)("%s: %s", (kind, expected) => {
+    expect(outcomes(session(kind, {}, attempts))).toEqual({
+      "execute:/home/u/program": expected,
+    });
+    if (expected === "EACCES") {
+      expect(outcomes(session(kind, {}, ["namespace:"]))).toEqual({ "namespace:": "EPERM" });
+    }
+  });
+
+  test("allow_setuid = 1 of jk_uchroot turns all of it off", () => {
+    const result = session("jk_uchroot", { allow_setuid: "1" }, ["execute:/home/u/program", "keys:"]);
+    expect(outcomes(result)).toMatchObject({ "execute:/home/u/program": "works" });
+    expect(outcomes(result)["keys:"]).not.toBe("ENOSYS");
+  });
+});
+
+test("jk_lsh in jk_chrootsh: both sections hold", () => {
+  m.write("/etc/jailkit/jk_chrootsh.ini", "[u]\nwrite = ~\nlimits = nofile 64\n");
+  const attempts = ["write:/home/u/file", "write:/srv/u/file", "read:/srv/u/file", "files:"];
+  const result = session("jk_lsh", { write: "/srv/u", limits: "nofile 128, core 0" }, attempts);
+  expect(outcomes(result)).toEqual({
+    "write:/home/u/file": "EACCES",
+    "write:/srv/u/file": "EACCES",
+    "read:/srv/u/file": "works",
+    "files:": "EPERM",
+  });
+  expect(result.stdout).toContain("nofile 64 64\n");
+});
+
+describe("a path of the settings", () => {
+  test("that a user made a symbolic link of is none", async () => {
+    m.remove(`${J}/home/u/in`);
+    m.symlink("/srv/u", `${J}/home/u/in`);
+    m.must(["chown", "-h", `${uid}:${uid}`, `${J}/home/u/in`]);
+    expect(outcomes(session("jk_chrootsh", { read: "~/in" }, ["read:/srv/u/file"]))).toEqual({
+      "read:/srv/u/file": "EACCES",
+    });
+    await log.waitForLog(({ message }) => message.includes("/home/u/in (a user may have made"));
+  });
+
+  test("that root made a symbolic link of leads where root says", () => {
+    m.symlink("/srv/u", `${J}/shared`);
+    expect(
+      outcomes(session("jk_chrootsh", { read: "/shared" }, ["read:/srv/u/file", "read:/data/file"])),
+    ).toEqual({
+      "read:/srv/u/file": "works",
+      "read:/data/file": "EACCES",
+    });
+  });
+
+  test("that is missing is logged, and the rest holds", async () => {
+    const result = session("jk_lsh", { read: "/nowhere, /data" }, ["read:/data/file", "read:/srv/u/file"]);
+    expect(outcomes(result)).toEqual({ "read:/data/file": "works", "read:/srv/u/file": "EACCES" });
+    await log.waitForLog(({ message }) => message.includes("/nowhere (No such file or directory)"));
+  });
+});
+
+describe("what cannot be used refuses", () => {
+  test.each([
+    ["read", "data"],
+    ["read", "/data/../srv"],
+    ["write", ""],
+    ["write", "none, ~"],
+    ["network", "loopback"],
+    ["tcp_connect", "https"],
+    ["tcp_bind", "0"],
+    ["limits", "nofile"],
+    ["limits", "files 3"],
+    ["confine", "yes"],
+    ["syscalls", "all"],
+  ])("%s = %s", (key, value) => {
+    for (const kind of KINDS) {
+      const { stdout, status } = session(kind, { [key]: value }, ["stat:/"]);
+      expect([kind, stdout]).toEqual([kind, ""]);
+      expect(status).not.toBe(0);
+    }
+  });
+
+  test.each(["jk_chrootsh", "jk_lsh", "jk_uchroot"] as const)("contradictions: %s", (kind) => {
+    const others: Keys[] = [{ confine: "1" }, { read: "/data" }, { scope: "1" }, { execute: "system" }];
+    for (const other of others) {
+      expect(session(kind, { no_new_privs: "0", ...other }, ["stat:/"]).stdout).toBe("");
+    }
+    expect(session(kind, { no_new_privs: "0" }, ["stat:/"]).stdout).toBe("stat:/ works\n");
   });
 });
