@@ -28,8 +28,8 @@ const needs = {
     ...words("gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"),
     // what the tests put into jails and start
     ...words("less vim perl wget nginx lighttpd systemd"),
-    // to compile config/filters/ again
-    "libseccomp2",
+    // to compile config/filters/ again, and more that runs under the filters
+    ...words("libseccomp2 tmux gdb gpg"),
     // recommended by systemd: to boot the machine of a test
     ...words("dbus libpam-systemd"),
     ...words("libcap2-bin binutils strace attr acl e2fsprogs iproute2"),
