@@ -3,18 +3,20 @@ import { display } from "../cli/display.ts";
 import { type KeyTable, readKeys } from "../config/keys.ts";
 import { loadConfig, requireNoErrors } from "../config/load.ts";
 import { type Problem, problemLine } from "../config/model.ts";
-import { selectSection } from "../config/scan.ts";
+import { memberBy, selectSection } from "../config/scan.ts";
+import { hostGroup } from "../system/name-services.ts";
 import { accountOf, type CallerFacts, required } from "./facts.ts";
 
 /**
- * Reads the settings for a caller: those of a section for the name or the primary group, or the built-in ones. A file that
- * cannot be read or understood is an error.
+ * Reads the settings for a caller: those of a section for the name or a group, or the built-in ones. A file that cannot be
+ * read or understood is an error, and so is a name service that does not answer whether the caller is in a group.
  */
 export function readSettings<T extends KeyTable>(caller: CallerFacts, keys: T, exitStatus: number) {
   const ini = loadConfig(caller.configFile, { dialect: "c", exitStatus });
   const user = accountOf(caller).name;
   const group = required(caller.group(), "the group").name;
-  const section = ini && selectSection(ini, user, group);
+  const isMember = memberBy(() => [caller.gid, ...caller.groups()], hostGroup);
+  const section = ini && selectSection(ini, user, group, isMember);
   const values = readKeys(section, keys);
   requireNoErrors(values.problems, exitStatus);
   const warnings: ByteString[] = [];

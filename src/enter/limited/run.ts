@@ -3,7 +3,7 @@ import { SystemError } from "../../../ffi/error.ts";
 import { openDirectoryPath, withFd } from "../../../ffi/files.ts";
 import { args, callerIds, environment, execve } from "../../../ffi/guard.ts";
 import { libc } from "../../../ffi/libc.ts";
-import { setNoNewPrivileges } from "../../../ffi/process.ts";
+import { setNoNewPrivileges, supplementaryGroups } from "../../../ffi/process.ts";
 import { describeError } from "../../cli/error.ts";
 import { printError } from "../../cli/output.ts";
 import { VERSION } from "../../cli/version.ts";
@@ -18,7 +18,7 @@ import { openSyslog, type Syslog } from "../../system/syslog.ts";
 import { LIMITED_CONFIG_FILE, type LimitedPlan, type LimitedRequest, planLimited } from "./limited.ts";
 
 /** The caller: see LimitedRequest. */
-type LimitedCaller = Pick<LimitedRequest, "argv" | "environment" | "uid" | "gid">;
+type LimitedCaller = Pick<LimitedRequest, "argv" | "environment" | "uid" | "gid" | "groups">;
 
 /** execve(2) of ffi/guard.ts; `last` is called just before, with the address of the path. */
 type Execute = (
@@ -109,7 +109,7 @@ export function lsh(): number {
   const log = openSyslog("jk_lsh", "auth");
   try {
     const { uid, gid } = callerIds();
-    const caller = { argv: args(), environment: environment(), uid, gid };
+    const caller = { argv: args(), environment: environment(), uid, gid, groups: supplementaryGroups };
     // As from jk_chrootsh: the command gets only standard input, output and error, and no descriptor to leave a jail by.
     return runLimitedShell(caller, flatFirstAccounts, log, (path, argv, envp, last) =>
       execve(path, argv, envp, { standardOnly: true, last }),

@@ -55,7 +55,7 @@ function login(log: Syslog): number {
   const limited = () => {
     // The session may have a limit of 16 open files, and needs some to confine itself.
     closeJailRoot(root);
-    const caller = { argv, environment: envp, uid, gid };
+    const caller = { argv, environment: envp, uid, gid, groups: () => facts.groups() };
     return runLimitedShell(caller, flatAccounts, log.named(LIMITED_SHELL), (path, argv, envp, last) =>
       execve(path, argv, envp, { last }),
     );
