@@ -71,6 +71,10 @@ export function enterLogin(
   enterHome(home, required(checkedHome, "the home"));
 }
 
+/** The reason if the limits of a session cannot be set, which execve of ffi/guard.ts does; undefined for another error. */
+export const limitFailure = (error: SystemError): ByteString | undefined =>
+  error.call === "prlimit" ? `the limits of the session cannot be set: ${error.reason}` : undefined;
+
 /** The refusal for a program that execve(2) did not start; throws `error` if it is another one. */
 export function notExecuted(
   error: unknown,
@@ -80,6 +84,8 @@ export function notExecuted(
   shown: string,
 ): Refusal {
   if (!(error instanceof SystemError)) throw error;
+  const limit = limitFailure(error);
+  if (limit !== undefined) return new Refusal("confine", 106, `abort, ${limit}`, shown);
   const reason = `ERROR: failed to execute ${what} for user ${name} (${uid}): ${error.reason}`;
   const hint = `check the permissions and libraries of ${place}`;
   return new Refusal("exec", 111, `${reason}, ${hint}`, shown);
