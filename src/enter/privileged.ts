@@ -6,6 +6,7 @@ import { describeError, JailkitError } from "../cli/error.ts";
 import { type PasswdEntry, passwdByName, passwdByUid } from "../system/accounts.ts";
 import { openSyslog, type Syslog } from "../system/syslog.ts";
 import { type Check, isPassed, runCheck } from "./checks.ts";
+import { limitRefusal } from "./confine-session.ts";
 import { type LoginFacts, type PrivilegeFact, required, splitOf } from "./facts.ts";
 import type { GatheredFacts, Login } from "./gather.ts";
 import { Refusal, refuse } from "./refusal.ts";
@@ -71,10 +72,6 @@ export function enterLogin(
   enterHome(home, required(checkedHome, "the home"));
 }
 
-/** The reason if the limits of a session cannot be set, which execve of ffi/guard.ts does; undefined for another error. */
-export const limitFailure = (error: SystemError): ByteString | undefined =>
-  error.call === "prlimit" ? `the limits of the session cannot be set: ${error.reason}` : undefined;
-
 /** The refusal for a program that execve(2) did not start; throws `error` if it is another one. */
 export function notExecuted(
   error: unknown,
@@ -84,8 +81,8 @@ export function notExecuted(
   shown: string,
 ): Refusal {
   if (!(error instanceof SystemError)) throw error;
-  const limit = limitFailure(error);
-  if (limit !== undefined) return new Refusal("confine", 106, `abort, ${limit}`, shown);
+  const unlimited = limitRefusal(error);
+  if (unlimited !== undefined) return unlimited;
   const reason = `ERROR: failed to execute ${what} for user ${name} (${uid}): ${error.reason}`;
   const hint = `check the permissions and libraries of ${place}`;
   return new Refusal("exec", 111, `${reason}, ${hint}`, shown);

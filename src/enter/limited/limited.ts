@@ -6,9 +6,11 @@ import { fixText } from "../../config/fixes.ts";
 import { readKeys } from "../../config/keys.ts";
 import { type IniFile, type Problem, problemLine } from "../../config/model.ts";
 import { memberBy, selectSection } from "../../config/scan.ts";
+import { confineProblem } from "../../config/schemas/confine.ts";
 import { type LshSection, lshKeys } from "../../config/schemas/lsh.ts";
 import type { ExecuteScope } from "../../confine/directories.ts";
 import { type ExecuteLimits, startsLimits } from "../../confine/execute.ts";
+import { type Confinement, confinementOf } from "../../confine/policy.ts";
 import { programEnvironment } from "../../known-programs/environment.ts";
 import { startsOf } from "../../known-programs/recognise.ts";
 import { decide } from "../../limited-shell/decide.ts";
@@ -57,8 +59,7 @@ export type LimitedPlan =
       environment: ByteString[];
       /** Undefined: unchanged. */
       umask: number | undefined;
-      noNewPrivs: boolean;
-      execute: ExecuteLimits | "any";
+      confinement: Confinement;
       /** The only programs that a known server may execute; undefined for no limit. */
       starts: readonly ByteString[] | undefined;
       notes: Note[];
@@ -146,6 +147,8 @@ function policyOf(request: LimitedRequest, user: PasswdEntry, group: GroupEntry)
   }
   const values = readKeys(section, lshKeys);
   const problems = [...ini.problems, ...values.problems];
+  const contradiction = confineProblem(section, values);
+  if (contradiction !== undefined) problems.push(contradiction);
   const line = (problem: Problem) => problemLine(problem, display(problem.file));
   const notes: Note[] = [];
   for (const problem of problems) {
@@ -227,11 +230,12 @@ function planCommand(
     : programEnvironment(programs, variables, values.environment);
   const environment: ByteString[] = [];
   for (const [name, value] of given) environment.push(`${name}=${value}`);
-  const { umask, noNewPrivs = false } = values;
+  const { umask } = values;
   const starts = startsAnyProgram(values, home, request) ? undefined : startsOf(programs);
   const execute =
     starts === undefined || starts.length === 0
       ? executeLimits(values, home)
       : startsLimits(path, starts, home);
-  return { allowed: true, user, section, path, argv, environment, umask, noNewPrivs, execute, starts, notes };
+  const confinement = confinementOf(values, true, execute, home);
+  return { allowed: true, user, section, path, argv, environment, umask, confinement, starts, notes };
 }
