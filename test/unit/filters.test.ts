@@ -238,7 +238,7 @@ for (const family of [2, 10]) {
   for (const protocol of [0, 6]) cases.push(["tcp", "socket", [family, 1 | FLAGS, protocol], "allow"]);
   cases.push(["tcp", "socket", [family, 2, 17], "allow"], ["tcp", "socket", [family, 2, 1], "allow"]);
 }
-for (const name of ["network-local", "network-none", "tcp", "execute"] as const)
+for (const name of ["network-local", "network-none", "tcp"] as const)
   cases.push([name, "io_uring_setup", [8, 1], "ENOSYS"]);
 cases.push(
   ["network-none", "connect", [3, 1, 16], "EAFNOSUPPORT"],
@@ -267,6 +267,12 @@ cases.push(
 );
 
 describe.each(MACHINES)("what is wanted, on %s", (machine) => {
+  test("of execute, for 32-bit programs", () => {
+    const [arch, number] = machine === "x64" ? [0x40000003, 356] : [0x40000028, 385];
+    const says = (flags: bigint) => judge(words.execute[machine], { arch, number, arguments: [1n, flags] });
+    expect([0n, 0x13n, 8n, 0xbn].map(says)).toEqual(["EACCES", "EACCES", "allow", "allow"]);
+  });
+
   test.each(NAMES.filter((name) => cases.some(([filter]) => filter === name)))("of %s", (name) => {
     const mine = cases.filter(([filter, call]) => filter === name && callNumber(call, machine) !== undefined);
     const says = mine.map(([filter, call, given]): Case => {

@@ -76,8 +76,8 @@ export const FILTERS: readonly Mutant[] = [
   wanted("tcp", "1:0xf in 4-15", "1:0xf in 6-15"),
   wanted("tcp", "sendmmsg        EOPNOTSUPP   3:int", "sendmmsg        EOPNOTSUPP   2:int"),
   wanted("tcp", "2:int in 30 31", "2:int == 30"),
+  wanted("execute", "32-bit too\n", ""),
   wanted("execute", "1:int none 8", "1:int none 9"),
-  wanted("execute", "io_uring_setup  ENOSYS\n", ""),
   compiled(
     "[SCMP_FLTATR_ACT_BADARCH, KILL_PROCESS]",
     "[SCMP_FLTATR_ACT_BADARCH, ALLOW]",
