@@ -1,4 +1,14 @@
-import { AT_FDCWD, EACCES, ENXIO, EPERM, O_CLOEXEC, O_NOCTTY, O_RDONLY } from "../../ffi/constants.ts";
+import {
+  AT_FDCWD,
+  EACCES,
+  EAFNOSUPPORT,
+  ENOPROTOOPT,
+  ENXIO,
+  EPERM,
+  O_CLOEXEC,
+  O_NOCTTY,
+  O_RDONLY,
+} from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { close, fstat } from "../../ffi/files.ts";
 import { standardError } from "../../ffi/guard.ts";
@@ -48,6 +58,41 @@ const inputIsRefused = () => syscall(SYS_ioctl, 0xffffffff, TIOCSTI) < 0 && errn
  */
 export function refuseTerminalInput(): boolean {
   return inputIsRefused() || install(filterOf("terminal"), inputIsRefused, EPERM);
+}
+
+/** The filters that the settings of a session ask for. */
+export type SessionFilter = "login" | "network-local" | "network-none" | "tcp" | "execute";
+
+/** A call that a filter refuses with an error that the kernel itself does not give. None has an effect. */
+interface Proof {
+  call: number;
+  arguments: readonly [number, number, number];
+  errno: number;
+}
+
+const SYS_socket = arm ? 198 : 41;
+// No socket has this type: EINVAL, unless a filter answers first.
+const NO_TYPE = 15;
+
+const PROOFS: Readonly<Record<SessionFilter, Proof>> = {
+  // PTRACE_ATTACH of no process: ESRCH.
+  login: { call: arm ? 117 : 101, arguments: [16, 0, 0], errno: EPERM },
+  // AF_INET and AF_UNIX
+  "network-local": { call: SYS_socket, arguments: [2, NO_TYPE, 0], errno: EAFNOSUPPORT },
+  "network-none": { call: SYS_socket, arguments: [1, NO_TYPE, 0], errno: EAFNOSUPPORT },
+  // TCP_FASTOPEN_CONNECT of no descriptor: EBADF.
+  tcp: { call: arm ? 208 : 54, arguments: [0xffffffff, 6, 30], errno: ENOPROTOOPT },
+  // No name: EFAULT.
+  execute: { call: arm ? 279 : 319, arguments: [0, 0, 0], errno: EACCES },
+};
+
+/**
+ * Installs a filter in this process and everything that it starts. Checked. False if the kernel has no filters of system
+ * calls. no_new_privs must be set. Throws SystemError.
+ */
+export function applyFilter(name: SessionFilter): boolean {
+  const { call, arguments: given, errno: expected } = PROOFS[name];
+  return install(filterOf(name), () => syscall(call, ...given) < 0 && errno() === expected, expected);
 }
 
 // ioctl_tty(2): the device of the terminal behind /dev/tty
