@@ -12,7 +12,7 @@ import { judge } from "../unit/seccomp-filter.ts";
 
 setDefaultTimeout(120_000);
 
-const ALL = ["login", "terminal", "network-local", "network-none", "tcp", "execute"] as const;
+const ALL = ["login", "terminal", "network-local", "network-none", "tcp", "tcp-listen", "execute"] as const;
 const HOME = "/home/u";
 
 let m: Machine;
@@ -161,7 +161,12 @@ const NONE = ["bash", "coreutils", "sftp-server", "rsync", "git", "svn", "borg"]
 describe("programs work the same", () => {
   const combinations: [string, readonly FilterName[], readonly string[]][] = [
     ["as in a confined login", ["login", "execute"], Object.keys(PROGRAMS)],
-    ["with tcp's rules", ["login", "tcp"], ["node", "python", "perl", "curl", "psql", "git", "rsync"]],
+    [
+      "that listen to nothing",
+      ["login", "tcp", "tcp-listen"],
+      ["bash", "sftp-server", "git", "rsync", "python"],
+    ],
+    ["with TCP's rules", ["login", "tcp"], ["node", "python", "perl", "curl", "psql", "git", "rsync"]],
     ["with a local network", ["login", "execute", "network-local"], LOCAL],
     ["without a network", ["login", "execute", "network-none"], NONE],
   ];
