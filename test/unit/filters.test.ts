@@ -146,7 +146,9 @@ function interesting(rules: readonly Rule[]): bigint[][] {
   let all: bigint[][] = [[0n, 0n, 0n, 0n, 0n, 0n]];
   for (const [argument, found] of values)
     all = all.flatMap((given) => [...found].map((value) => given.with(argument, value)));
-  return [...all, [LONG, LONG, LONG, LONG, LONG, LONG]];
+  // Some 10,000 are enough of them.
+  const step = 2 * Math.floor(all.length / 20_000) + 1;
+  return [...all.filter((_, i) => i % step === 0), [LONG, LONG, LONG, LONG, LONG, LONG]];
 }
 
 type Case = [filter: FilterName, call: string, given: readonly (bigint | number)[], expected: string];
