@@ -194,7 +194,9 @@ describe("what the kernel is asked", () => {
   test("the filters", () => {
     expect(filtersOf(everything)).toEqual(["login", "network-local", "tcp", "execute"]);
     expect(filtersOf(NOTHING)).toEqual([]);
-    expect(filtersOf(confined("network = none\ntcp_bind = none", false))).toEqual(["network-none", "tcp"]);
+    const none = confined("network = none\ntcp_bind = none", false);
+    expect(filtersOf(none)).toEqual(["network-none", "tcp", "tcp-listen"]);
+    expect(filtersOf(confined("tcp_bind = 443", false))).toEqual(["tcp"]);
   });
 });
 
