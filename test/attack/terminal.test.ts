@@ -118,7 +118,8 @@ describe("jk_uchroot", () => {
   const run = (owner: number) => on(owner, ...asUser("/usr/bin/jk_uchroot", "-j", J, "-x", PROBE));
 
   test("on the caller's terminal", () => {
-    m.write(uchroot, `[u]\nallowed_jails = ${J}\n`);
+    // 32-bit programs run without the filter of syscalls = login.
+    m.write(uchroot, `[u]\nallowed_jails = ${J}\nsyscalls = any\n`);
     typesNothing(run(uid));
   });
 
@@ -177,13 +178,13 @@ describe("jk_chrootsh", () => {
 test("jk_lsh in a jail", () => {
   m.remove(chrootsh);
   shell("/usr/sbin/jk_lsh");
-  m.write(lsh, `[DEFAULT]\nexecutables = ${PROBE}\n`);
+  m.write(lsh, `[DEFAULT]\nexecutables = ${PROBE}\nsyscalls = any\n`);
   typesNothing(on(uid, ...asUser("/usr/sbin/jk_chrootsh", "-c", PROBE)));
   shell(PROBE);
 });
 
 test("jk_lsh outside a jail", () => {
-  m.write("/etc/jailkit/jk_lsh.ini", `[DEFAULT]\nexecutables = ${PROBE}\n`);
+  m.write("/etc/jailkit/jk_lsh.ini", `[DEFAULT]\nexecutables = ${PROBE}\nsyscalls = any\n`);
   m.write(PROBE, m.readBytes(`${J}${PROBE}`), { mode: 0o755 });
   typesNothing(on(uid, ...asUser("/usr/sbin/jk_lsh", "-c", PROBE)));
 });

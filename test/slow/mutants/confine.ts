@@ -38,6 +38,8 @@ const limits = (file: string, from: string, to: string, title: string): Mutant =
 const HAS = "has these limits, no other, and cannot raise one";
 const DIRECTORIES = "src/confine/directories.ts";
 const EXECUTE = "src/confine/execute.ts";
+const RULESET = "src/confine/ruleset.ts";
+const APPLY = "src/confine/confine.ts";
 
 export const CONFINE: readonly Mutant[] = [
   ...FILTERS,
@@ -61,7 +63,7 @@ export const CONFINE: readonly Mutant[] = [
     "",
     "as a user",
   ),
-  terminal("src/enter/limited/run.ts", "if (!refuseTerminalInput()) log", "if (false) log", "outside a jail"),
+  terminal(APPLY, "  filters &&= refuseTerminalInput();\n", "", "outside a jail"),
   execute(
     DIRECTORIES,
     "if (onlyRootWrites(stat))",
@@ -87,15 +89,11 @@ export const CONFINE: readonly Mutant[] = [
     "if (false) return { why: `the home",
     "home is in them",
   ),
-  execute(
-    EXECUTE,
-    "createRuleset(EXECUTE | REFER | MAKE_BLOCK)",
-    "createRuleset(EXECUTE | MAKE_BLOCK)",
-    "still works",
-  ),
-  execute(EXECUTE, "    allowBeneath(ruleset, REFER, root);\n", "", "still works"),
-  execute(EXECUTE, "    restrictSelf(ruleset);\n", "", "still works"),
-  execute(EXECUTE, "  checkLimited();\n", "", "and did not"),
+  execute(RULESET, 'if (execute !== "any") handled.files |= L.EXECUTE;', "", "is not executed"),
+  execute(RULESET, "handled.files |= L.REFER | L.MAKE_BLOCK", "handled.files |= L.MAKE_BLOCK", "still works"),
+  execute(RULESET, 'if (write === "all") L.allowBeneath', "if (false) L.allowBeneath", "still works"),
+  execute(RULESET, "    L.restrictSelf(ruleset);\n", "", "still works"),
+  execute(APPLY, "    checkLimited();\n", "", "and did not"),
   execute(
     EXECUTE,
     "for (const path of limits.executables) allowProgram",
@@ -109,7 +107,12 @@ export const CONFINE: readonly Mutant[] = [
     "return 0;",
     "refuses to say",
   ),
-  execute("src/enter/limited/run.ts", "    confine(plan, log);\n", "", "a static program is not"),
+  execute(
+    "src/enter/limited/run.ts",
+    "    confineSession(confinement, { log, program: path, told });\n",
+    "",
+    "a static program is not",
+  ),
   execute("src/enter/limited/limited.ts", 'execute === "any" ? "any"', 'true ? "any"', "a script is not"),
   once("[LOAD, 0, 0, ARCH],\n    [EQUAL, 0, 10", "[LOAD, 0, 0, NUMBER],\n    [EQUAL, 0, 10"),
   once("[EQUAL, 0, 10, ARCHITECTURE],", "[EQUAL, 0, 13, ARCHITECTURE],"),
@@ -164,13 +167,13 @@ export const CONFINE: readonly Mutant[] = [
   server(
     "src/enter/limited/run.ts",
     "execve(path, argv, envp, { standardOnly: true, ...options })",
-    "execve(path, argv, envp, { standardOnly: true, limits: options.limits })",
+    "execve(path, argv, envp, { ...options, standardOnly: true, last: () => {} })",
     "outside$",
   ),
   server(
     "src/enter/login/chrootsh.ts",
-    "execve(path, argv, envp, { ...options, limits: bothLimits(limits, options.limits) })",
-    "execve(path, argv, envp, { limits: bothLimits(limits, options.limits) })",
+    "{ ...options, limits: bothLimits",
+    "{ limits: bothLimits",
     "in a jail$",
   ),
   limits(
