@@ -134,6 +134,9 @@ const KINDS: Readonly<Record<Exclude<KeyDescription["kind"], "choice">, string>>
   integer: "number",
   decimal: "number, also a fraction,",
   execute: "any, or a list with system",
+  paths: "all, none, or a list of paths",
+  ports: "all, none, or a list of ports",
+  limits: "list of NAME NUMBER",
 };
 
 function kindOf(key: KeyDescription): string {
@@ -141,7 +144,8 @@ function kindOf(key: KeyDescription): string {
   if (kind === "choice") {
     const choices = Object.entries(key.choices ?? {});
     const usual = choices.find(([, value]) => value === initial)?.[0];
-    return `${choices.map(([word]) => word).join(" or ")}; default ${usual}`;
+    const words = choices.map(([word]) => word).join(" or ");
+    return usual === undefined ? words : `${words}; default ${usual}`;
   }
   const bounds = minimum === undefined || maximum === undefined ? "" : ` from ${minimum} to ${maximum}`;
   const otherwise = initial === undefined ? "" : `; default ${initial}`;

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
-import { type Fix, findEntry, type IniEntry, type IniSection, type Problem } from "./model.ts";
-import { type KeyDescription, missingValue, type Reading, readValue, type ValueOf } from "./values.ts";
+import { type Fix, findEntry, type IniEntry, type IniSection, type Problem, type Reading } from "./model.ts";
+import { type KeyDescription, missingValue, readValue, type ValueOf } from "./values.ts";
 
 /** The keys of a file, by name. */
 export type KeyTable = Readonly<Record<ByteString, KeyDescription>>;

@@ -54,6 +54,12 @@ export type Fix =
   /** Lines for a section; they replace those with the same keys. */
   | { kind: "in-section"; section: ByteString; lines: readonly ByteString[] };
 
+/**
+ * A value, or the reason why it cannot be read (one printable line). `doubt`: why a value looks wrong; `meant` is the part
+ * that counts, which may be empty.
+ */
+export type Reading = { value: unknown; doubt?: ByteString; meant?: ByteString } | { reason: ByteString };
+
 /** A key and its value. */
 export interface IniEntry extends Place {
   key: ByteString;

@@ -37,3 +37,13 @@ export function splitLines(text: ByteString, dialect: Dialect): ByteString[] {
 export function lowerCase(text: ByteString): ByteString {
   return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
+
+/** The items of a list: split at commas, trimmed, empty ones dropped. There is no quoting. */
+export function splitList(value: ByteString): ByteString[] {
+  const items: ByteString[] = [];
+  for (const part of value.split(",")) {
+    const item = trim(part);
+    if (item !== "") items.push(item);
+  }
+  return items;
+}

@@ -1,7 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
-import type { IniEntry, Place } from "./model.ts";
-import { firstNonBlank, lowerCase, trim } from "./text.ts";
+import { type Limit, readLimits, readPaths, readPorts } from "./confine-values.ts";
+import type { IniEntry, Place, Reading } from "./model.ts";
+import { firstNonBlank, lowerCase, splitList, trim } from "./text.ts";
 
 /** The kinds of values, and the type that each is read into. */
 interface KindTypes {
@@ -24,6 +25,12 @@ interface KindTypes {
   execute: "any" | readonly ByteString[];
   /** One of a few words, each of which stands for a value. */
   choice: string;
+  /** Absolute paths, `~`, and paths that begin with `~/`; `none`, or `all`. */
+  paths: "all" | readonly ByteString[];
+  /** Numbers of ports; `none`, or `all`. */
+  ports: "all" | readonly number[];
+  /** Items such as `nofile 256`. */
+  limits: readonly Limit[];
 }
 
 /** A key of a config file: the one description that readers, manual pages and `jailkit config check` go by. */
@@ -42,22 +49,14 @@ export interface KeyDescription {
   readonly choices?: Readonly<Record<string, string>>;
   /** A missing or empty value is undefined, and differs from a list without items. */
   readonly optional?: true;
+  /** An empty value cannot be read. */
+  readonly filled?: true;
 }
 
 /** The type of a key's value. */
 export type ValueOf<K extends KeyDescription> =
   | (K extends { choices: Readonly<Record<string, infer Value>> } ? Value : KindTypes[K["kind"]])
   | (K extends { optional: true } ? undefined : never);
-
-/** The items of a list: split at commas, trimmed, empty ones dropped. There is no quoting. */
-export function splitList(value: ByteString): ByteString[] {
-  const items: ByteString[] = [];
-  for (const part of value.split(",")) {
-    const item = trim(part);
-    if (item !== "") items.push(item);
-  }
-  return items;
-}
 
 /** An item of a list, and where it starts. */
 export interface ListItem extends Place {
@@ -122,12 +121,6 @@ export const leadingInteger = (value: ByteString) => leading(value, /^[-+]?[0-9]
 export const leadingDecimal = (value: ByteString) =>
   leading(value, /^[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)/, Number);
 
-/**
- * A value, or the reason why it cannot be read (one printable line). `doubt`: why a value looks wrong; `meant` is the part
- * that counts, which may be empty.
- */
-export type Reading = { value: unknown; doubt?: ByteString; meant?: ByteString } | { reason: ByteString };
-
 /** How each kind of value is read. */
 const READERS: Readonly<Record<keyof KindTypes, (value: ByteString, key: KeyDescription) => Reading>> = {
   list: (value) => ({ value: splitList(value) }),
@@ -140,6 +133,9 @@ const READERS: Readonly<Record<keyof KindTypes, (value: ByteString, key: KeyDesc
   decimal: (value, key) => readBounded(value, leadingDecimal(value), key),
   execute: readExecute,
   choice: readChoice,
+  paths: readPaths,
+  ports: readPorts,
+  limits: readLimits,
 };
 
 function readPairs(value: ByteString): Reading {
@@ -205,8 +201,9 @@ function trailing({ rest, text }: LeadingNumber): { doubt?: ByteString; meant?: 
   return { doubt: `only the number before ${quoted(rest)} counts`, meant: text };
 }
 
-/** Reads a value of a key. An empty one counts as missing. */
+/** Reads a value of a key. An empty one counts as missing, unless the key must be filled. */
 export function readValue(value: ByteString, key: KeyDescription): Reading {
+  if (value === "" && key.filled) return { reason: "it has no value" };
   return value === "" ? { value: missingValue(key) } : READERS[key.kind](value, key);
 }
 

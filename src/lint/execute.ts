@@ -6,7 +6,7 @@ import { type Execution, type LintContext, lintPathForm, ownItems, type UnsafeDi
 
 /** Whether the kernel can limit what the known programs of a section execute, and the section leaves it limited. */
 export function limitsExecution(section: IniSection, { world }: LintContext): boolean {
-  const { execute, executables = [] } = readKeys(section, lshKeys);
+  const { execute = [], executables = [] } = readKeys(section, lshKeys);
   if (execute === "any") return false;
   const view = world.execution(execute, executables);
   return view !== undefined && execute.every((path) => view.leftOut.some((one) => one.path === path));
@@ -15,7 +15,7 @@ export function limitsExecution(section: IniSection, { world }: LintContext): bo
 /** The key `execute` of jk_lsh.ini: the part that has no effect, and the programs that it stops. */
 export function lintExecute(section: IniSection, context: LintContext): void {
   const { ini, world, report } = context;
-  const { execute, executables = [] } = readKeys(section, lshKeys);
+  const { execute = [], executables = [] } = readKeys(section, lshKeys);
   if (execute === "any") {
     const message = "with execute = any the programs can execute what a user has uploaded";
     report(keyPlace(section, "execute"), "warning", "execute-any", message, { kind: "disable" });

@@ -7,7 +7,7 @@ import { CONFIG_DIRECTORY } from "../config/load.ts";
 import type { Dialect, IniFile, IniSection } from "../config/model.ts";
 import { scanIni } from "../config/scan.ts";
 import { initKeys } from "../config/schemas/init.ts";
-import { splitList } from "../config/values.ts";
+import { splitList } from "../config/text.ts";
 import { dropInName, dropInText } from "../config/write.ts";
 import type { Section } from "../profile/sections.ts";
 import type { NamedKeys, TransferSection } from "./document.ts";

@@ -4,6 +4,7 @@
  */
 
 import { CONFINE } from "./mutants/confine.ts";
+import { CONFINEMENT } from "./mutants/confinement.ts";
 import { GUARD } from "./mutants/guard.ts";
 import { JAIL } from "./mutants/jail.ts";
 import { JOBS } from "./mutants/jobs.ts";
@@ -23,6 +24,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...PROGRAMS,
   ...LOGIN,
   ...CONFINE,
+  ...CONFINEMENT,
   ...LOG_SOCKET,
   ...REMOVAL,
   ...JAIL,

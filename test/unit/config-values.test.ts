@@ -6,6 +6,7 @@ import { scanIni } from "../../src/config/scan.ts";
 import { CONFIG_KINDS } from "../../src/config/schemas/catalogue.ts";
 import { checkKeys } from "../../src/config/schemas/check.ts";
 import { chrootshKeys } from "../../src/config/schemas/chrootsh.ts";
+import { confineKeys } from "../../src/config/schemas/confine.ts";
 import { initKeys } from "../../src/config/schemas/init.ts";
 import { lshKeys } from "../../src/config/schemas/lsh.ts";
 import { readSocketdSection } from "../../src/config/schemas/socketd.ts";
@@ -57,11 +58,10 @@ describe("jk_lsh.ini", () => {
       paths: [],
       allowWordExpansion: false,
       allowSpawnOptions: false,
-      execute: [],
       umask: undefined,
       environment: [],
       env: [],
-      noNewPrivs: false,
+      ...readKeys(undefined, confineKeys),
       problems: [],
     });
     expect(readKeys(section("paths = /bin"), lshKeys).executables).toBeUndefined();
@@ -69,7 +69,7 @@ describe("jk_lsh.ini", () => {
   });
 
   test.each([
-    ["", []],
+    ["", undefined],
     ["system", []],
     ["any", "any"],
     ["system, /srv/tools/", ["/srv/tools"]],
@@ -151,6 +151,7 @@ describe("jk_chrootsh.ini", () => {
       injailShell: "/bin/sh",
       skipInjailPasswdCheck: true,
       injailLoginShell: true,
+      ...readKeys(undefined, confineKeys),
       noNewPrivs: true,
       problems: [],
     });
@@ -187,6 +188,7 @@ test("jk_uchroot.ini", () => {
     skipInjailPasswdCheck: true,
     env: [],
     allowSetuid: false,
+    ...readKeys(undefined, confineKeys),
     problems: [],
   });
 });

@@ -1,5 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Stat } from "../../ffi/files.ts";
+import { readKeys } from "../../src/config/keys.ts";
+import { confineKeys } from "../../src/config/schemas/confine.ts";
 import { type CheckResult, runChecks } from "../../src/enter/checks.ts";
 import type { ChrootshSettings, LoginFacts } from "../../src/enter/facts.ts";
 import { LOGIN_CHECKS, UCHROOT_CHECKS } from "../../src/explain/login-checks.ts";
@@ -28,7 +30,7 @@ const values: ChrootshSettings = {
   injailShell: undefined,
   skipInjailPasswdCheck: false,
   injailLoginShell: false,
-  noNewPrivs: false,
+  ...readKeys(undefined, confineKeys),
 };
 const directory: Stat = {
   mode: 0o040755,

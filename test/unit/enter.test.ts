@@ -272,9 +272,14 @@ describe("the plan of the limited shell", () => {
     environment: ["USER=u", "PERL5OPT=-e", "LANG=C"],
     uid: 1000,
     gid: 7,
+    groups: () => [8],
     accounts: {
       userByName: (name) => [u, twin, { ...u, name: "root", uid: 0 }].find((one) => one.name === name),
       userByUid: (uid) => (uid === 1000 ? u : undefined),
+      groupByName: (name) =>
+        name === "g" || name === "h"
+          ? { name, password: "", gid: name === "g" ? 7 : 8, members: [] }
+          : undefined,
       groupByGid: (gid) =>
         gid === 7 || gid === 9 ? { name: gid === 7 ? "g" : "", password: "", gid, members: [] } : undefined,
     },
@@ -321,6 +326,15 @@ describe("the plan of the limited shell", () => {
     ["a file with an error", 1, ls, "[u]\nallow_word_expansion=yes\nexecutables=/bin/ls", {}],
     ["no section", 3, ls, "[v]\nexecutables=/bin/ls", {}],
     ["the group's section", 0, ls, "[DEFAULT]\n[group g]\npaths=/bin\nexecutables=/bin/ls", {}],
+    ["a group's member", 0, ls, "[DEFAULT]\n[member h]\npaths=/bin\nexecutables=/bin/ls", {}],
+    ["no member", 5, ls, "[DEFAULT]\n[member h]\npaths=/bin\nexecutables=/bin/ls", { groups: () => [9] }],
+    [
+      "the primary group has members too",
+      0,
+      ls,
+      "[member g]\npaths=/bin\nexecutables=/bin/ls",
+      { groups: () => [] },
+    ],
     ["no executables", 5, ls, "[u]\npaths=/bin", {}],
     ["not allowed", 4, ["jk_lsh", "-c", "id"], ini, {}],
     ["a broken line", 6, ["jk_lsh", "-c", "ls 'x"], ini, {}],
@@ -344,10 +358,12 @@ describe("the plan of the limited shell", () => {
       argv: ["/bin/ls", "-l"],
       environment: ["USER=u", "LANG=C", "A=b", "PYTHONNOUSERSITE=1"],
       umask: 0o027,
-      noNewPrivs: true,
+      confinement: { noNewPrivs: true },
     });
     const plain = planLimited(request(ls, ini));
-    expect(plain).toMatchObject({ umask: undefined, noNewPrivs: false });
+    expect(plain).toMatchObject({ umask: undefined, confinement: { noNewPrivs: true } });
+    const off = planLimited(request(ls, `${ini}\nconfine = 0\nexecute = any`));
+    expect(off).toMatchObject({ confinement: { noNewPrivs: false } });
   });
 
   describe("the programs that a known server executes itself", () => {
@@ -367,7 +383,7 @@ describe("the plan of the limited shell", () => {
         request(["x", "-c", `${program} ${line}`], text, { files: only(`/bin/${program}`) }),
       );
       if (!made.allowed) throw new Error(made.reason);
-      return { starts: made.starts, execute: made.execute };
+      return { starts: made.starts, execute: made.confinement.execute };
     };
     const upload = "/home/u/r";
 

@@ -1,5 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { renderHelp } from "../../src/cli/help.ts";
+import { readKeys } from "../../src/config/keys.ts";
+import { confineKeys } from "../../src/config/schemas/confine.ts";
 import { type CheckResult, runChecks } from "../../src/enter/checks.ts";
 import {
   UCHROOT_CALLER_CHECKS,
@@ -71,6 +73,7 @@ const values: UchrootSettings = {
   skipInjailPasswdCheck: false,
   env: [],
   allowSetuid: false,
+  ...readKeys(undefined, confineKeys),
 };
 
 const settings = (change: Partial<UchrootSettings>): Partial<UchrootFacts> => ({

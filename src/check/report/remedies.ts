@@ -8,7 +8,7 @@ import { asUser, operands, readFirst, shellWord } from "../../cli/shell-word.ts"
 import { CONFIG_DIRECTORY } from "../../config/load.ts";
 import { findEntry, type IniSection } from "../../config/model.ts";
 import { scanIni } from "../../config/scan.ts";
-import { splitList } from "../../config/values.ts";
+import { splitList } from "../../config/text.ts";
 import { isLoose } from "../../jail/fs/strict.ts";
 import { isRegular } from "../../jail/fs/walk.ts";
 import type { ManifestContent } from "../../jail/record/manifest.ts";

@@ -1,7 +1,8 @@
 import type { KeyTable } from "../keys.ts";
 import { flagKey, listKey } from "../values.ts";
+import { confineKeys } from "./confine.ts";
 
-/** Sections of jk_chrootsh.ini: a user, "group " and a group, or DEFAULT. */
+/** Sections of jk_chrootsh.ini: a user, "group " or "member " and a group, or DEFAULT. */
 export const chrootshKeys = {
   env: listKey("names of more environment variables to pass on, whatever their value"),
   env_only: flagKey("pass on no other variable of the caller, as jailkit 2.23 does"),
@@ -22,7 +23,5 @@ export const chrootshKeys = {
   injail_login_shell: flagKey(
     "start the shell with --login as its only argument, whatever arguments were given",
   ),
-  no_new_privs: flagKey(
-    "setuid and setgid programs in the jail gain nothing (prctl(2), PR_SET_NO_NEW_PRIVS)",
-  ),
+  ...confineKeys,
 } as const satisfies KeyTable;

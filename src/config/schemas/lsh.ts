@@ -1,7 +1,8 @@
 import type { KeyTable, SectionValues } from "../keys.ts";
 import { flagKey, listKey } from "../values.ts";
+import { confineKeys } from "./confine.ts";
 
-/** Sections of jk_lsh.ini: a user, "group " and a group, or DEFAULT. */
+/** Sections of jk_lsh.ini: a user, "group " or "member " and a group, or DEFAULT. */
 export const lshKeys = {
   executables: {
     kind: "list",
@@ -14,11 +15,6 @@ export const lshKeys = {
   allow_spawn_options: flagKey(
     "servers such as rsync and git may start any other program: no argument is refused, and their environment is unchanged",
   ),
-  execute: {
-    kind: "execute",
-    security: true,
-    help: "files that the programs may execute themselves: system (the default), system and more directories, or any",
-  },
   umask: {
     kind: "octal",
     security: true,
@@ -26,7 +22,7 @@ export const lshKeys = {
   },
   environment: { kind: "pairs", security: false, help: "NAME=VALUE variables to set for the program" },
   env: listKey("names of more environment variables to keep"),
-  no_new_privs: flagKey("setuid and setgid programs gain nothing (prctl(2), PR_SET_NO_NEW_PRIVS)"),
+  ...confineKeys,
 } as const satisfies KeyTable;
 
 /** A section of jk_lsh.ini. With an error among its problems nothing may be run. */

@@ -1,7 +1,8 @@
 import type { KeyTable } from "../keys.ts";
 import { flagKey, listKey } from "../values.ts";
+import { confineKeys } from "./confine.ts";
 
-/** Sections of jk_uchroot.ini: a user, "group " and a group, or DEFAULT. */
+/** Sections of jk_uchroot.ini: a user, "group " or "member " and a group, or DEFAULT. */
 export const uchrootKeys = {
   allowed_jails: {
     kind: "list",
@@ -13,4 +14,5 @@ export const uchrootKeys = {
   allow_setuid: flagKey(
     "setuid and setgid programs, and programs with file capabilities, get their privileges in the jail; otherwise they gain nothing",
   ),
+  ...confineKeys,
 } as const satisfies KeyTable;

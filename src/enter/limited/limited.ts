@@ -5,10 +5,12 @@ import { JailkitError } from "../../cli/error.ts";
 import { fixText } from "../../config/fixes.ts";
 import { readKeys } from "../../config/keys.ts";
 import { type IniFile, type Problem, problemLine } from "../../config/model.ts";
-import { selectSection } from "../../config/scan.ts";
+import { memberBy, selectSection } from "../../config/scan.ts";
+import { confineProblem } from "../../config/schemas/confine.ts";
 import { type LshSection, lshKeys } from "../../config/schemas/lsh.ts";
 import type { ExecuteScope } from "../../confine/directories.ts";
 import { type ExecuteLimits, startsLimits } from "../../confine/execute.ts";
+import { type Confinement, confinementOf } from "../../confine/policy.ts";
 import { programEnvironment } from "../../known-programs/environment.ts";
 import { startsOf } from "../../known-programs/recognise.ts";
 import { decide } from "../../limited-shell/decide.ts";
@@ -31,10 +33,13 @@ export interface LimitedRequest {
   /** The real ids. */
   uid: number;
   gid: number;
+  /** The supplementary groups of the session. */
+  groups: () => readonly number[];
   accounts: {
     userByName: (name: ByteString) => PasswdEntry | undefined;
     userByUid: (uid: number) => PasswdEntry | undefined;
     groupByGid: (gid: number) => GroupEntry | undefined;
+    groupByName: (name: ByteString) => GroupEntry | undefined;
   };
   /** Loads LIMITED_CONFIG_FILE; undefined if it is missing. Throws if it cannot be used. */
   loadConfig: () => IniFile | undefined;
@@ -54,8 +59,7 @@ export type LimitedPlan =
       environment: ByteString[];
       /** Undefined: unchanged. */
       umask: number | undefined;
-      noNewPrivs: boolean;
-      execute: ExecuteLimits | "any";
+      confinement: Confinement;
       /** The only programs that a known server may execute; undefined for no limit. */
       starts: readonly ByteString[] | undefined;
       notes: Note[];
@@ -134,7 +138,8 @@ function policyOf(request: LimitedRequest, user: PasswdEntry, group: GroupEntry)
     const reason = `configfile ${LIMITED_CONFIG_FILE} is not available`;
     throw stop(1, "config-missing", reason, UNCONFIGURED);
   }
-  const section = selectSection(ini, user.name, group.name);
+  const isMember = memberBy(() => [request.gid, ...request.groups()], request.accounts.groupByName);
+  const section = selectSection(ini, user.name, group.name, isMember);
   if (section === undefined) {
     const names = `'${user.name}', nor 'group ${group.name}' nor 'DEFAULT'`;
     const reason = `did neither find a section ${names} in configfile ${LIMITED_CONFIG_FILE}`;
@@ -142,6 +147,8 @@ function policyOf(request: LimitedRequest, user: PasswdEntry, group: GroupEntry)
   }
   const values = readKeys(section, lshKeys);
   const problems = [...ini.problems, ...values.problems];
+  const contradiction = confineProblem(section, values);
+  if (contradiction !== undefined) problems.push(contradiction);
   const line = (problem: Problem) => problemLine(problem, display(problem.file));
   const notes: Note[] = [];
   for (const problem of problems) {
@@ -153,7 +160,7 @@ function policyOf(request: LimitedRequest, user: PasswdEntry, group: GroupEntry)
 
 /** The limits of a section on the programs that the command executes. */
 export function executeLimits(
-  { execute, executables = [] }: Pick<LshSection, "execute" | "executables">,
+  { execute = [], executables = [] }: Pick<LshSection, "execute" | "executables">,
   home: ByteString,
 ): ExecuteLimits | "any" {
   return execute === "any" ? "any" : { named: execute, executables, home };
@@ -164,7 +171,7 @@ export function executeLimits(
  * interpreters; a directory that does not count changes nothing.
  */
 function startsAnyProgram(
-  { allowSpawnOptions, execute }: LshSection,
+  { allowSpawnOptions, execute = [] }: LshSection,
   home: ByteString,
   request: LimitedRequest,
 ): boolean {
@@ -223,11 +230,12 @@ function planCommand(
     : programEnvironment(programs, variables, values.environment);
   const environment: ByteString[] = [];
   for (const [name, value] of given) environment.push(`${name}=${value}`);
-  const { umask, noNewPrivs } = values;
+  const { umask } = values;
   const starts = startsAnyProgram(values, home, request) ? undefined : startsOf(programs);
   const execute =
     starts === undefined || starts.length === 0
       ? executeLimits(values, home)
       : startsLimits(path, starts, home);
-  return { allowed: true, user, section, path, argv, environment, umask, noNewPrivs, execute, starts, notes };
+  const confinement = confinementOf(values, true, execute, home);
+  return { allowed: true, user, section, path, argv, environment, umask, confinement, starts, notes };
 }

@@ -3,29 +3,32 @@ import { SystemError } from "../../../ffi/error.ts";
 import { openDirectoryPath, withFd } from "../../../ffi/files.ts";
 import { args, callerIds, environment, execve } from "../../../ffi/guard.ts";
 import { libc } from "../../../ffi/libc.ts";
-import { setNoNewPrivileges } from "../../../ffi/process.ts";
+import { supplementaryGroups } from "../../../ffi/process.ts";
 import { describeError } from "../../cli/error.ts";
 import { printError } from "../../cli/output.ts";
 import { VERSION } from "../../cli/version.ts";
 import { loadConfig } from "../../config/load.ts";
-import { forbidExecution, NO_FILTERS, refuseTerminalInput } from "../../confine/calls.ts";
+import { forbidExecution } from "../../confine/calls.ts";
 import { someNamedCounts } from "../../confine/directories.ts";
-import { limitExecution, NO_LANDLOCK } from "../../confine/execute.ts";
+import type { Feature } from "../../confine/features.ts";
+import type { Confinement } from "../../confine/policy.ts";
 import { logged } from "../../limited-shell/decide.ts";
 import { systemFiles } from "../../limited-shell/files.ts";
 import { flatFirstAccounts } from "../../system/flat-accounts.ts";
 import { openSyslog, type Syslog } from "../../system/syslog.ts";
+import { confineSession, limitRefusal } from "../confine-session.ts";
+import { Refusal } from "../refusal.ts";
 import { LIMITED_CONFIG_FILE, type LimitedPlan, type LimitedRequest, planLimited } from "./limited.ts";
 
 /** The caller: see LimitedRequest. */
-type LimitedCaller = Pick<LimitedRequest, "argv" | "environment" | "uid" | "gid">;
+type LimitedCaller = Pick<LimitedRequest, "argv" | "environment" | "uid" | "gid" | "groups">;
 
-/** execve(2) of ffi/guard.ts; `last` is called just before, with the address of the path. */
-type Execute = (
+/** execve(2) of ffi/guard.ts; see there for `last`. */
+export type Execute = (
   path: ByteString,
   argv: readonly ByteString[],
   envp: readonly ByteString[],
-  last: (path: number) => void,
+  options: { limits: Confinement["limits"]; last: (path: number) => void },
 ) => never;
 
 // As in a shell: the program or its interpreter is missing; or it exists and cannot be executed.
@@ -33,21 +36,6 @@ const NOT_FOUND = 127;
 const NOT_EXECUTABLE = 126;
 
 type AllowedPlan = Extract<LimitedPlan, { allowed: true }>;
-
-/** Confines this process for good, as the section says. Throws SystemError. */
-function confine({ noNewPrivs, execute, path }: AllowedPlan, log: Syslog): void {
-  if (!noNewPrivs && execute === "any") return;
-  setNoNewPrivileges();
-  if (!refuseTerminalInput()) log.write("notice", NO_FILTERS);
-  if (execute === "any") return;
-  const leftOut = limitExecution(execute);
-  if (leftOut === undefined) {
-    log.write("notice", `the programs that ${path} executes are not limited: ${NO_LANDLOCK}`);
-  } else if (leftOut.length > 0) {
-    const list = leftOut.map((one) => `${one.path} (${one.why})`).join(", ");
-    log.write("notice", `${path} may execute nothing in ${list}`);
-  }
-}
 
 /** The confinement that must come just before execve(2), by the address of the path. */
 function confineLast({ starts, path }: AllowedPlan, address: number, log: Syslog): void {
@@ -65,6 +53,7 @@ export function runLimitedShell(
   accounts: LimitedRequest["accounts"],
   log: Syslog,
   execute: Execute,
+  told: readonly Feature[] = [],
 ): number {
   log.write("info", `version ${VERSION}, started`);
   const plan = planLimited({
@@ -80,23 +69,29 @@ export function runLimitedShell(
     printError(`jk_lsh: refused: ${plan.shown}`);
     return plan.exitStatus;
   }
-  const { user, path, argv, environment, umask, section } = plan;
+  const { user, path, argv, environment, umask, section, confinement } = plan;
   const who = `user ${user.name} (${user.uid})`;
   log.write("info", `executing command ${logged(argv.join(" "))} for ${who}`);
-  try {
-    confine(plan, log);
-  } catch (error) {
-    if (!(error instanceof SystemError)) throw error;
-    const remedy = `execute = any in section [${section}] of ${LIMITED_CONFIG_FILE} disables this`;
-    log.write("err", `abort, the session of ${who} cannot be confined: ${describeError(error)}; ${remedy}`);
-    printError("jk_lsh: refused: the session cannot be confined");
+  const notConfined = ({ reason, shown }: Refusal) => {
+    const remedy = `confine = 0 and execute = any in section [${section}] of ${LIMITED_CONFIG_FILE} disable this`;
+    log.write("err", `${reason} (${who}); ${remedy}`);
+    printError(`jk_lsh: refused: ${shown}`);
     return NOT_EXECUTABLE;
+  };
+  try {
+    confineSession(confinement, { log, program: path, told });
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    return notConfined(error);
   }
   try {
     if (umask !== undefined) libc.umask(umask);
-    return execute(path, argv, environment, (address) => confineLast(plan, address, log));
+    const { limits } = confinement;
+    return execute(path, argv, environment, { limits, last: (address) => confineLast(plan, address, log) });
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
+    const refusal = limitRefusal(error);
+    if (refusal !== undefined) return notConfined(refusal);
     log.write("err", `WARNING: running ${path} failed for ${who}: ${error.reason}`);
     log.write("err", `WARNING: check the permissions and libraries for ${path}`);
     printError(`jk_lsh: the command cannot be started: ${error.reason}`);
@@ -109,10 +104,10 @@ export function lsh(): number {
   const log = openSyslog("jk_lsh", "auth");
   try {
     const { uid, gid } = callerIds();
-    const caller = { argv: args(), environment: environment(), uid, gid };
+    const caller = { argv: args(), environment: environment(), uid, gid, groups: supplementaryGroups };
     // As from jk_chrootsh: the command gets only standard input, output and error, and no descriptor to leave a jail by.
-    return runLimitedShell(caller, flatFirstAccounts, log, (path, argv, envp, last) =>
-      execve(path, argv, envp, true, last),
+    return runLimitedShell(caller, flatFirstAccounts, log, (path, argv, envp, options) =>
+      execve(path, argv, envp, { standardOnly: true, ...options }),
     );
   } catch (error) {
     log.write("err", `abort, ${describeError(error)}`);

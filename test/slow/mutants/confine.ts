@@ -1,12 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is the text of the code
 /** What a session may do: which programs it executes, and what it types into a terminal. */
 
-const filter = (from: string, to: string): Mutant => ({
-  file: "src/confine/calls.ts",
-  from,
-  to,
-  test: "unit/confine.test.ts",
-});
 const terminal = (file: string, from: string, to: string, title: string): Mutant => ({
   file,
   from,
@@ -34,16 +28,21 @@ const server = (file: string, from: string, to: string, title: string): Mutant =
   test: "attack/lsh-execute.test.ts",
   title: `a known server .*${title}`,
 });
+const limits = (file: string, from: string, to: string, title: string): Mutant => ({
+  file,
+  from,
+  to,
+  test: "attack/session-limits.test.ts",
+  title,
+});
+const HAS = "has these limits, no other, and cannot raise one";
 const DIRECTORIES = "src/confine/directories.ts";
 const EXECUTE = "src/confine/execute.ts";
+const RULESET = "src/confine/ruleset.ts";
+const APPLY = "src/confine/confine.ts";
 
 export const CONFINE: readonly Mutant[] = [
-  filter("[LOAD, 0, 0, argumentAt(1)],", "[LOAD, 0, 0, argumentAt(1) + 4],"),
-  filter("~X32 >>> 0],\n  [EQUAL, 6, 0", "0xffffffff],\n  [EQUAL, 6, 0"),
-  filter("[EQUAL, 1, 0, COMPAT_ARCHITECTURE],\n  KILL,", "[EQUAL, 1, 0, COMPAT_ARCHITECTURE],\n  ALLOW,"),
-  filter("[EQUAL, 1, 0, COMPAT_IOCTL],", "[EQUAL, 1, 0, SYS_ioctl],"),
-  filter("[EQUAL, 5, 4, X32_IOCTL],", "[EQUAL, 4, 4, X32_IOCTL],"),
-  filter("[EQUAL, 1, 0, TIOCLINUX],", "[EQUAL, 0, 0, TIOCLINUX],"),
+  ...FILTERS,
   terminal(
     "src/confine/calls.ts",
     "if (same && stat.uid === uid) return false;",
@@ -64,7 +63,7 @@ export const CONFINE: readonly Mutant[] = [
     "",
     "as a user",
   ),
-  terminal("src/enter/limited/run.ts", "if (!refuseTerminalInput()) log", "if (false) log", "outside a jail"),
+  terminal(APPLY, "  filters &&= refuseTerminalInput();\n", "", "outside a jail"),
   execute(
     DIRECTORIES,
     "if (onlyRootWrites(stat))",
@@ -90,15 +89,11 @@ export const CONFINE: readonly Mutant[] = [
     "if (false) return { why: `the home",
     "home is in them",
   ),
-  execute(
-    EXECUTE,
-    "createRuleset(EXECUTE | REFER | MAKE_BLOCK)",
-    "createRuleset(EXECUTE | MAKE_BLOCK)",
-    "still works",
-  ),
-  execute(EXECUTE, "    allowBeneath(ruleset, REFER, root);\n", "", "still works"),
-  execute(EXECUTE, "    restrictSelf(ruleset);\n", "", "still works"),
-  execute(EXECUTE, "  checkLimited();\n", "", "and did not"),
+  execute(RULESET, 'if (execute !== "any") handled.files |= L.EXECUTE;', "", "is not executed"),
+  execute(RULESET, "handled.files |= L.REFER | L.MAKE_BLOCK", "handled.files |= L.MAKE_BLOCK", "still works"),
+  execute(RULESET, 'if (write === "all") L.allowBeneath', "if (false) L.allowBeneath", "still works"),
+  execute(RULESET, "    L.restrictSelf(ruleset);\n", "", "still works"),
+  execute(APPLY, "    checkLimited();\n", "", "and did not"),
   execute(
     EXECUTE,
     "for (const path of limits.executables) allowProgram",
@@ -112,7 +107,12 @@ export const CONFINE: readonly Mutant[] = [
     "return 0;",
     "refuses to say",
   ),
-  execute("src/enter/limited/run.ts", "    confine(plan, log);\n", "", "a static program is not"),
+  execute(
+    "src/enter/limited/run.ts",
+    "    confineSession(confinement, { log, program: path, told });\n",
+    "",
+    "a static program is not",
+  ),
   execute("src/enter/limited/limited.ts", 'execute === "any" ? "any"', 'true ? "any"', "a script is not"),
   once("[LOAD, 0, 0, ARCH],\n    [EQUAL, 0, 10", "[LOAD, 0, 0, NUMBER],\n    [EQUAL, 0, 10"),
   once("[EQUAL, 0, 10, ARCHITECTURE],", "[EQUAL, 0, 13, ARCHITECTURE],"),
@@ -166,17 +166,61 @@ export const CONFINE: readonly Mutant[] = [
   ),
   server(
     "src/enter/limited/run.ts",
-    "execve(path, argv, envp, true, last)",
-    "execve(path, argv, envp, true)",
+    "execve(path, argv, envp, { standardOnly: true, ...options })",
+    "execve(path, argv, envp, { ...options, standardOnly: true, last: () => {} })",
     "outside$",
   ),
   server(
     "src/enter/login/chrootsh.ts",
-    "execve(path, argv, envp, false, last)",
-    "execve(path, argv, envp, false)",
+    "{ ...options, limits: bothLimits",
+    "{ limits: bothLimits",
     "in a jail$",
+  ),
+  limits(
+    "src/enter/login/chrootsh.ts",
+    "argv, envp, { limits });",
+    "argv, envp);",
+    `package jk_chrootsh ${HAS}`,
+  ),
+  limits(
+    "src/enter/login/chrootsh.ts",
+    "limits: bothLimits(limits, options.limits) }",
+    "limits: options.limits }",
+    `package jk_lsh in jk_chrootsh, by the settings of jk_chrootsh ${HAS}`,
+  ),
+  limits(
+    "src/enter/login/chrootsh.ts",
+    "limits: bothLimits(limits, options.limits) }",
+    "limits }",
+    `package jk_lsh in jk_chrootsh ${HAS}`,
+  ),
+  limits(
+    "src/enter/limited/run.ts",
+    "execute(path, argv, environment, { limits, last",
+    "execute(path, argv, environment, { limits: [], last",
+    `package jk_lsh ${HAS}`,
+  ),
+  limits(
+    "src/enter/confine-session.ts",
+    "before === undefined || limit.value < before.value",
+    "before === undefined || limit.value > before.value",
+    "package the lower of two sections counts",
+  ),
+  limits("src/enter/uchroot/uchroot.ts", "      limits,\n", "", `package jk_uchroot ${HAS}`),
+  limits(
+    "src/enter/launch/launch.ts",
+    "if (writer === undefined) return execve(program, argv, environment(), { standardOnly: true, limits });",
+    "if (writer === undefined) return execve(program, argv, environment(), { standardOnly: true });",
+    `package jk_chrootlaunch ${HAS}`,
+  ),
+  limits(
+    "src/enter/launch/launch.ts",
+    "devNull: nothing, writer, limits }",
+    "devNull: nothing, writer, limits: [] }",
+    "package a daemon has them",
   ),
   server("ffi/guard.ts", "  last?.(prepared.path);\n", "", "in a jail$"),
 ];
 
+import { FILTERS } from "./filters.ts";
 import type { Mutant } from "./mutant.ts";

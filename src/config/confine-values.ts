@@ -1,0 +1,171 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { quoted } from "../cli/display.ts";
+import type { Reading } from "./model.ts";
+import { splitList } from "./text.ts";
+
+/** A limit of setrlimit(2), soft and hard. */
+export interface Limit {
+  resource: number;
+  /** In lower case, without RLIMIT_. */
+  name: string;
+  /** In the unit of the resource. */
+  value: number;
+}
+
+/** RLIMIT_* on x86-64 and aarch64. */
+export const RESOURCES: Readonly<Record<string, number>> = {
+  cpu: 0,
+  fsize: 1,
+  data: 2,
+  stack: 3,
+  core: 4,
+  nproc: 6,
+  nofile: 7,
+  memlock: 8,
+  as: 9,
+  sigpending: 11,
+  msgqueue: 12,
+  nice: 13,
+  rtprio: 14,
+  rttime: 15,
+};
+
+// Those that are sizes, in bytes.
+const SIZES: Readonly<Record<string, true>> = {
+  ...{ fsize: true, data: true, stack: true, core: true, memlock: true, as: true, msgqueue: true },
+};
+
+// Linux keeps these two, and does nothing with them.
+const WITHOUT_EFFECT: Readonly<Record<string, true>> = { rss: true, locks: true };
+
+const UNITS: Readonly<Record<string, number>> = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
+
+const LARGEST = Number.MAX_SAFE_INTEGER;
+
+const PORTS = 65535;
+
+// The readers use loops: a login reads these values.
+
+/** A number of decimal digits; undefined for any other text, and for one beyond `maximum`. */
+function decimal(text: ByteString, maximum: number): number | undefined {
+  let number = 0;
+  for (let at = 0; at < text.length; at++) {
+    const digit = text.charCodeAt(at) - 48;
+    if (digit < 0 || digit > 9) return undefined;
+    number = 10 * number + digit;
+    if (number > maximum) return undefined;
+  }
+  return text === "" ? undefined : number;
+}
+
+/** The items of a list, "all", or none of them; or why it is none of these. */
+function itemsOf(value: ByteString): "all" | ByteString[] | { reason: ByteString } {
+  const items = splitList(value);
+  const [first] = items;
+  if (first === undefined) return { reason: "it has no item; none allows nothing" };
+  if (items.length === 1 && first === "all") return "all";
+  if (items.length === 1 && first === "none") return [];
+  for (const item of items) {
+    if (item === "all" || item === "none") return { reason: `'${item}' is not on its own` };
+  }
+  return items;
+}
+
+/** A path without a slash at its end; undefined if it is neither absolute nor of the home, or not plain. */
+function plainPath(text: ByteString): ByteString | undefined {
+  if (text === "/" || text === "~") return text;
+  const path = text.endsWith("/") ? text.slice(0, -1) : text;
+  if (!path.startsWith("/") && !path.startsWith("~/")) return undefined;
+  const names = path.split("/");
+  for (let at = 1; at < names.length; at++) {
+    const name = names[at];
+    if (name === "" || name === "." || name === "..") return undefined;
+  }
+  return path;
+}
+
+/** Reads "paths". */
+export function readPaths(value: ByteString): Reading {
+  const items = itemsOf(value);
+  if (items === "all") return { value: items };
+  if ("reason" in items) return items;
+  const paths: ByteString[] = [];
+  for (const item of items) {
+    const path = plainPath(item);
+    if (path === undefined) {
+      return {
+        reason: `${quoted(item)} is not a plain path that begins with / or ~/, nor all or none alone`,
+      };
+    }
+    paths.push(path);
+  }
+  return { value: paths };
+}
+
+/** Reads "ports". */
+export function readPorts(value: ByteString): Reading {
+  const items = itemsOf(value);
+  if (items === "all") return { value: items };
+  if ("reason" in items) return items;
+  const ports: number[] = [];
+  for (const item of items) {
+    const port = decimal(item, PORTS);
+    if (port === undefined || port === 0) {
+      return { reason: `${quoted(item)} is not a port from 1 to ${PORTS}, nor all or none alone` };
+    }
+    ports.push(port);
+  }
+  return { value: ports };
+}
+
+/** The number of a limit, or why it is none. */
+function numberOf(name: ByteString, text: ByteString): number | { reason: ByteString } {
+  if (text === "") return { reason: `${name} has no number, as in 'nofile 256'` };
+  if (text === "unlimited") return { reason: `'unlimited' is no limit: leave ${name} out` };
+  const isSize = Object.hasOwn(SIZES, name);
+  const suffix = text.charAt(text.length - 1);
+  const unit = Object.hasOwn(UNITS, suffix) ? (UNITS[suffix] ?? 1) : 1;
+  const digits = unit === 1 ? text : text.slice(0, -1);
+  const number = decimal(digits, LARGEST);
+  if (number === undefined && decimal(digits, Number.POSITIVE_INFINITY) === undefined) {
+    const form = isSize ? "a number, which K, M, G or T may follow" : "a number";
+    return { reason: `${name}: ${quoted(text)} is not ${form}` };
+  }
+  if (unit > 1 && !isSize) return { reason: `${name}: ${suffix} is for sizes in bytes, which this is not` };
+  if (number === undefined || number > LARGEST / unit) {
+    return { reason: `${name}: ${quoted(text)} is more than ${LARGEST}: leave it out` };
+  }
+  // The kernel takes 0 seconds for 1.
+  if (name === "cpu" && number === 0) return { reason: "cpu: the least is 1, in seconds" };
+  return number * unit;
+}
+
+/** A limit such as `fsize 2G`, or why it is none. */
+function readLimit(item: ByteString): Limit | { reason: ByteString } {
+  let end = 0;
+  while (end < item.length && item.charAt(end) !== " " && item.charAt(end) !== "\t") end++;
+  const name = item.slice(0, end);
+  const resource = Object.hasOwn(RESOURCES, name) ? RESOURCES[name] : undefined;
+  if (resource === undefined) {
+    if (Object.hasOwn(WITHOUT_EFFECT, name)) return { reason: `${name} has no effect in Linux` };
+    const names = Object.keys(RESOURCES).join(", ");
+    return { reason: `${quoted(item)} does not begin with one of ${names}, and a blank` };
+  }
+  while (item.charAt(end) === " " || item.charAt(end) === "\t") end++;
+  const value = numberOf(name, item.slice(end));
+  return typeof value === "number" ? { resource, name, value } : value;
+}
+
+/** Reads "limits". */
+export function readLimits(value: ByteString): Reading {
+  const limits: Limit[] = [];
+  for (const item of splitList(value)) {
+    const limit = readLimit(item);
+    if ("reason" in limit) return limit;
+    for (const other of limits) {
+      if (other.name === limit.name) return { reason: `it has ${limit.name} twice` };
+    }
+    limits.push(limit);
+  }
+  return limits.length === 0 ? { reason: "it has no item" } : { value: limits };
+}

@@ -1,0 +1,98 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import type { Limit } from "../config/confine-values.ts";
+import type { ConfineValues } from "../config/schemas/confine.ts";
+import type { ExecuteLimits } from "./execute.ts";
+
+/** What the kernel lets a session do. */
+export interface Confinement {
+  /** A kernel that cannot do all of this is a reason to refuse the session. */
+  require: boolean;
+  noNewPrivs: boolean;
+  execute: ExecuteLimits | "any";
+  /** Absolute paths. The system's and those of `write` are readable, too. */
+  read: readonly ByteString[] | "all";
+  write: readonly ByteString[] | "all";
+  network: "all" | "local" | "none";
+  tcpConnect: readonly number[] | "all";
+  tcpBind: readonly number[] | "all";
+  syscalls: "any" | "login";
+  scope: boolean;
+  limits: readonly Limit[];
+}
+
+/** Whether `confine` of a section is on. `byDefault`: of a section without it; no_new_privs = 0 turns that off. */
+function isOn({ confine, noNewPrivs }: ConfineValues, byDefault: boolean): boolean {
+  return confine === undefined ? byDefault && noNewPrivs !== false : confine !== "off";
+}
+
+/**
+ * What a section lets a session execute: as its key says, else as the system does if `confine` is on. `executables` may be
+ * executed besides.
+ */
+export function executeOf(
+  values: ConfineValues,
+  byDefault: boolean,
+  executables: readonly ByteString[],
+  home: ByteString,
+): ExecuteLimits | "any" {
+  const named = values.execute ?? (isOn(values, byDefault) ? [] : "any");
+  return named === "any" ? "any" : { named, executables, home };
+}
+
+/** The paths with the home in place of `~`. */
+function inHome(
+  paths: readonly ByteString[] | "all" | undefined,
+  home: ByteString,
+): readonly ByteString[] | "all" {
+  if (paths === undefined || paths === "all") return "all";
+  const found: ByteString[] = [];
+  const above = home === "/" ? "" : home;
+  for (const path of paths) {
+    // Without a home it stays, and leads nowhere.
+    const isInHome = path.startsWith("~") && home.startsWith("/");
+    found.push(isInHome ? above + path.slice(1) || "/" : path);
+  }
+  return found;
+}
+
+/**
+ * The confinement that a section asks for. `byDefault`: `confine` is on without a word of the section. `execute`: see
+ * executeOf. Without a known home, a path that begins with `~` leads nowhere.
+ */
+export function confinementOf(
+  values: ConfineValues,
+  byDefault: boolean,
+  execute: ExecuteLimits | "any",
+  home: ByteString,
+): Confinement {
+  const on = isOn(values, byDefault);
+  const read = inHome(values.read, home);
+  const write = inHome(values.write, home);
+  const network = values.network ?? "all";
+  const tcpConnect = values.tcpConnect ?? "all";
+  const tcpBind = values.tcpBind ?? "all";
+  const syscalls = values.syscalls ?? (on ? "login" : "any");
+  const scope = values.scope ?? on;
+  const confinement = { execute, read, write, network, tcpConnect, tcpBind, syscalls, scope };
+  return {
+    ...confinement,
+    require: values.confine === "require",
+    noNewPrivs: (values.noNewPrivs ?? on) || needsNoNewPrivs(confinement),
+    limits: values.limits ?? [],
+  };
+}
+
+/** Whether a user's process can set this only after no_new_privs. */
+function needsNoNewPrivs(wanted: Omit<Confinement, "require" | "noNewPrivs" | "limits">): boolean {
+  const { execute, read, write, network, tcpConnect, tcpBind, syscalls, scope } = wanted;
+  return (
+    execute !== "any" ||
+    read !== "all" ||
+    write !== "all" ||
+    network !== "all" ||
+    tcpConnect !== "all" ||
+    tcpBind !== "all" ||
+    syscalls !== "any" ||
+    scope
+  );
+}
