@@ -134,6 +134,7 @@ const KINDS: Readonly<Record<Exclude<KeyDescription["kind"], "choice">, string>>
   integer: "number",
   decimal: "number, also a fraction,",
   execute: "any, or a list with system",
+  line: "command line",
 };
 
 function kindOf(key: KeyDescription): string {
@@ -152,7 +153,7 @@ function kindOf(key: KeyDescription): string {
 export function keyList(keys: Readonly<Record<string, KeyDescription>>): string {
   return list(
     Object.entries(keys).flatMap(([name, key]) => [
-      `.It Ic ${argument(name)} Pq ${kindOf(key).replaceAll("-", "\\-")}`,
+      `.It Ic ${argument(name)}${key.family === undefined ? "" : ` Ar ${key.family}`} Pq ${kindOf(key).replaceAll("-", "\\-")}`,
       // The possible values come first.
       ...prose(key.kind === "choice" && /^\w+,/.test(key.help) ? `${key.help}.` : sentence(key.help)),
     ]),

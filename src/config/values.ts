@@ -24,6 +24,8 @@ interface KindTypes {
   execute: "any" | readonly ByteString[];
   /** One of a few words, each of which stands for a value. */
   choice: string;
+  /** A command line or a pattern for one, which must not be empty. */
+  line: ByteString | undefined;
 }
 
 /** A key of a config file: the one description that readers, manual pages and `jailkit config check` go by. */
@@ -42,10 +44,24 @@ export interface KeyDescription {
   readonly choices?: Readonly<Record<string, string>>;
   /** A missing or empty value is undefined, and differs from a list without items. */
   readonly optional?: true;
+  /** There may be many of these in a section: the key, one blank, and a name, for which this stands in the manual. */
+  readonly family?: string;
+}
+
+/** A key of a family, with its name. */
+export interface NamedValue {
+  name: ByteString;
+  value: ByteString;
+  /** Of the value. */
+  place: Place;
 }
 
 /** The type of a key's value. */
-export type ValueOf<K extends KeyDescription> =
+export type ValueOf<K extends KeyDescription> = K extends { family: string }
+  ? NamedValue[]
+  : SingleValueOf<K>;
+
+type SingleValueOf<K extends KeyDescription> =
   | (K extends { choices: Readonly<Record<string, infer Value>> } ? Value : KindTypes[K["kind"]])
   | (K extends { optional: true } ? undefined : never);
 
@@ -140,6 +156,7 @@ const READERS: Readonly<Record<keyof KindTypes, (value: ByteString, key: KeyDesc
   decimal: (value, key) => readBounded(value, leadingDecimal(value), key),
   execute: readExecute,
   choice: readChoice,
+  line: (value) => (value === "" ? { reason: "it is empty" } : { value }),
 };
 
 function readPairs(value: ByteString): Reading {
@@ -205,13 +222,14 @@ function trailing({ rest, text }: LeadingNumber): { doubt?: ByteString; meant?: 
   return { doubt: `only the number before ${quoted(rest)} counts`, meant: text };
 }
 
-/** Reads a value of a key. An empty one counts as missing. */
+/** Reads a value of a key. An empty one counts as missing, except a line: without it more could be allowed. */
 export function readValue(value: ByteString, key: KeyDescription): Reading {
-  return value === "" ? { value: missingValue(key) } : READERS[key.kind](value, key);
+  return value === "" && key.kind !== "line" ? { value: missingValue(key) } : READERS[key.kind](value, key);
 }
 
 /** What a missing key means. */
-export function missingValue({ kind, optional, initial }: KeyDescription): unknown {
+export function missingValue({ kind, optional, initial, family }: KeyDescription): unknown {
+  if (family !== undefined) return [];
   if (optional) return undefined;
   if (kind === "flag" || kind === "yesno") return false;
   return kind === "list" || kind === "pairs" || kind === "execute" ? [] : initial;
