@@ -126,6 +126,8 @@ export interface LimitedPolicy {
   file: ByteString;
   /** With `executables` and `paths` as allowedPrograms completes them. */
   values: LshSection;
+  /** The section has the key `executables`. */
+  listed: boolean;
   /** The keys `command`. */
   patterns: readonly CommandPattern[];
   notes: Note[];
@@ -163,7 +165,9 @@ function policyOf(request: LimitedRequest, user: PasswdEntry, group: GroupEntry)
     notes.push({ severity: "warning", message: line(problem) });
   }
   const programs = allowedPrograms(values, patterns, request.files.isRegularFile);
-  return { section: section.name, file: section.file, values: { ...values, ...programs }, patterns, notes };
+  const listed = values.executables !== undefined;
+  const { name, file } = section;
+  return { section: name, file, values: { ...values, ...programs }, listed, patterns, notes };
 }
 
 /** The limits of a section on the programs that the command executes. */
