@@ -21,7 +21,11 @@ export const COMMANDS: readonly Mutant[] = [
   pattern("IN_SEGMENT[SLASH] = 0;", ""),
   pattern("bracket.table[SLASH] = 0;", ""),
   pattern('mark === "u" && byte === "?" ? IN_SEGMENT', 'byte === "?" ? IN_SEGMENT'),
-  pattern('mark === "u" && byte === "*"', 'byte === "*"'),
+  pattern(
+    'if (mark === "u" && byte === "*") this.#run();',
+    'if (byte === "*") this.tokens.push("segment") && this.#at++;',
+  ),
+  pattern(' && this.word.marks[at] === "u"', ""),
   pattern('mark === "u" && byte === "["', 'byte === "["'),
   pattern('mark !== "b" && this.#alternatives', "this.#alternatives"),
   pattern('this.#at - start > 1 ? "star" : "segment"', '"star"'),
