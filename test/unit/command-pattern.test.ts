@@ -80,6 +80,8 @@ describe("a word of a pattern", () => {
     ["/data/**", "/data/.."],
     ["/data/**", "/data/../etc"],
     ["/data/**", "/data/a/../../etc/x"],
+    ["/data/**", "/data/a..b/../../etc"],
+    ["/data/**", "/data/.../../../etc"],
     ["/data/*", "/data/.."],
     ["/data/**", "/data/.\\./etc"],
     ["/data/**", "/data/\\../etc"],
