@@ -65,7 +65,7 @@ export const COMMANDS: readonly Mutant[] = [
   matcher('budget.spend("steps", states.length);', ""),
   command("limited-shell/decide.ts", "policy.allowWordExpansion && !forced", "policy.allowWordExpansion"),
   command("limited-shell/decide.ts", "patterns: forced ? [] : patterns", "patterns"),
-  command("limited-shell/decide.ts", "if (!pattern.programs.some(isFile)) continue;", ""),
+  command("limited-shell/decide.ts", "if (!isFor(pattern, path, paths, files.isRegularFile)) continue;", ""),
   command("limited-shell/decide.ts", "if (chosen.why !== undefined) {", "if (false) {"),
   command("limited-shell/decide.ts", "nearest.at >= failed.at", "nearest.at > failed.at"),
   command(
