@@ -59,6 +59,7 @@ export const COMMANDS: readonly Mutant[] = [
     "if (expected === undefined) { following.push(state); continue; }",
   ),
   pattern('budget.spend("steps", states.length + 1);', ""),
+  pattern('budget.spend("steps", expected.tokens.length);', ""),
   matcher("if (isRun(token) && at < literal) continue;", ""),
   matcher("(at >= literal || token === code)", "true"),
   matcher("code !== SLASH", "true"),
