@@ -4,8 +4,11 @@ import { JailkitError } from "../cli/error.ts";
 import type { LshSection } from "../config/schemas/lsh.ts";
 import type { Program } from "../known-programs/program.ts";
 import { recognise, refusalOf } from "../known-programs/recognise.ts";
+import { createBudget, DEFAULT_LIMITS } from "./budget.ts";
+import { type CommandPattern, mismatch } from "./command-pattern.ts";
 import { expandWords } from "./expand.ts";
 import type { FileView } from "./files.ts";
+import { findProgram, isFor } from "./programs.ts";
 import { type RefusalCode, WORDS_EXIT_STATUS } from "./refusal.ts";
 import { splitWords } from "./split.ts";
 
@@ -14,15 +17,20 @@ const NOT_ALLOWED = 4;
 const NO_EXECUTABLES = 5;
 const NOT_FOUND = 127;
 
-/** The keys of a section of jk_lsh.ini that a decision depends on. */
+/** The keys of a section of jk_lsh.ini that a decision depends on, as allowedPrograms completes them. */
 export type LshPolicy = Pick<
   LshSection,
   "executables" | "paths" | "allowWordExpansion" | "allowSpawnOptions"
->;
+> & {
+  /** The keys `command`; with one or more, the command has to match one. */
+  patterns?: readonly CommandPattern[];
+};
 
 interface CommandRequest {
-  /** The argument of -c. */
+  /** The argument of -c, or the key `force`. */
   commandLine: ByteString;
+  /** It is the key `force`: no pattern has to match, and nothing is expanded, because the client knows variables. */
+  forced?: boolean;
   policy: LshPolicy;
   /** The environment for the command; expansion reads it. */
   environment: ReadonlyMap<ByteString, ByteString>;
@@ -39,6 +47,8 @@ interface Allowed {
   argv: ByteString[];
   /** The rows of the table of programs that it may be. */
   programs: readonly Program[];
+  /** The name of the pattern that matched; undefined for none. */
+  pattern: ByteString | undefined;
 }
 
 /** The command may not run. Both texts are printable and one line long. */
@@ -63,28 +73,34 @@ const LONGEST_SHOWN = 160;
  * Decides whether a command line may run, and with which file and arguments. Never throws for a command line.
  *
  * In order: the words (exit status 6 if there are none or they cannot be formed), the file (`paths`), the key
- * `executables` (5 if missing or empty), the exact comparison with it (4), whether the file exists (127), and
- * options that start other programs (4).
+ * `executables` (5 if missing or empty), the exact comparison with it (4), whether the file exists (127), the patterns of
+ * the keys `command` (4; 6 if they take too long), and options that start other programs (4).
  */
 export function decide(request: CommandRequest): Decision {
-  const { commandLine, policy, environment, home, files } = request;
-  let words: ByteString[];
+  const { commandLine, forced = false, policy, environment, home, files } = request;
+  const { patterns = [] } = policy;
   try {
-    words = policy.allowWordExpansion
-      ? expandWords(commandLine, { environment, home, files })
-      : splitWords(commandLine);
+    const [typed, ...args] =
+      policy.allowWordExpansion && !forced
+        ? expandWords(commandLine, { environment, home, files })
+        : splitWords(commandLine);
+    if (typed === undefined || typed === "") {
+      const code: RefusalCode = "empty-command";
+      return refused(
+        commandLine,
+        WORDS_EXIT_STATUS,
+        code,
+        "there is no program name",
+        "the command is empty",
+      );
+    }
+    return decideOnWords(typed, args, { ...policy, patterns: forced ? [] : patterns }, files);
   } catch (error) {
     if (!(error instanceof JailkitError)) throw error;
     const { exitStatus, code, message } = error;
     const shown = shorten(message, LONGEST_SHOWN);
     return refused(commandLine, exitStatus, code, shorten(message, LONGEST_LOGGED), shown);
   }
-  const [typed, ...args] = words;
-  if (typed === undefined || typed === "") {
-    const code: RefusalCode = "empty-command";
-    return refused(commandLine, WORDS_EXIT_STATUS, code, "there is no program name", "the command is empty");
-  }
-  return decideOnWords(typed, args, policy, files);
 }
 
 function refused(line: ByteString, exitStatus: number, code: string, why: string, shown: string): Refused {
@@ -98,7 +114,7 @@ function decideOnWords(
   policy: LshPolicy,
   files: FileView,
 ): Decision {
-  const { executables = [], paths } = policy;
+  const { executables = [], paths, patterns = [] } = policy;
   const joined = [typed, ...args].join(" ");
   const refuse = (
     exitStatus: number,
@@ -108,13 +124,17 @@ function decideOnWords(
   ) => refused(joined, exitStatus, code, why, shown);
   if (executables.length === 0) {
     const shown = "no command is allowed here";
-    return refuse(NO_EXECUTABLES, "no-executables", "the section has no key executables", shown);
+    const why =
+      patterns.length === 0 ? "the section has no key executables" : "no program of a pattern was found";
+    return refuse(NO_EXECUTABLES, "no-executables", why, shown);
   }
 
-  const located = findProgram(typed, paths, files);
+  const located = findProgram(typed, paths, files.isRegularFile);
   const path = executables.includes(located) ? located : (sftpServer(typed, executables, files) ?? located);
   if (!executables.includes(path)) {
-    return refuse(NOT_ALLOWED, "not-allowed", whyNotListed(typed, located));
+    const hint = hintForScp(path, executables);
+    const why = `${whyNotListed(typed, located)}${hint === undefined ? "" : `; ${hint}`}`;
+    return refuse(NOT_ALLOWED, "not-allowed", why, hint);
   }
   if (!path.startsWith("/")) {
     // It would depend on the working directory.
@@ -125,23 +145,42 @@ function decideOnWords(
     const shown = `command ${forUser(typed)} is not installed here`;
     return refuse(NOT_FOUND, "not-found", `there is no regular file ${forUser(path)} in the jail`, shown);
   }
+  const chosen = choosePattern(path, args, policy, files);
+  if (chosen.why !== undefined) {
+    const shown = `${forUser(typed)} is not allowed with these arguments`;
+    return refuse(NOT_ALLOWED, "no-pattern", chosen.why, shown);
+  }
   const recognised = recognise(path, files);
   const spawns = policy.allowSpawnOptions ? undefined : refusalOf(recognised, args, files);
   if (spawns !== undefined) {
     const shown = `${forUser(typed)} is not allowed like this: ${spawns}`;
     return refuse(NOT_ALLOWED, "spawn-option", `${spawns} (allow_spawn_options = 1 permits it)`, shown);
   }
-  return { allowed: true, path, argv: [path, ...args], programs: recognised.rows };
+  const argv = [path, ...args];
+  return { allowed: true, path, argv, programs: recognised.rows, pattern: chosen.pattern };
 }
 
-/** The first regular file: the word itself if it is absolute, then the word below each of `paths`. */
-function findProgram(word: ByteString, paths: readonly ByteString[], files: FileView): ByteString {
-  if (word.startsWith("/") && files.isRegularFile(word)) return word;
-  for (const directory of paths) {
-    const path = directory.endsWith("/") ? directory + word : `${directory}/${word}`;
-    if (files.isRegularFile(path)) return path;
+/**
+ * The first pattern that a command matches; without patterns there is nothing to match. Otherwise the reason, with the
+ * pattern that fails last. Throws a JailkitError if the patterns take too long.
+ */
+function choosePattern(
+  path: ByteString,
+  args: readonly ByteString[],
+  { patterns = [], paths }: LshPolicy,
+  files: FileView,
+): { pattern: ByteString | undefined; why?: string } {
+  const budget = createBudget(DEFAULT_LIMITS, "the comparison with patterns");
+  let nearest: { at: number; why: string } | undefined;
+  for (const pattern of patterns) {
+    if (!isFor(pattern, path, paths, files.isRegularFile)) continue;
+    const failed = mismatch(pattern, args, budget);
+    if (failed === undefined) return { pattern: pattern.name };
+    if (nearest !== undefined && nearest.at >= failed.at) continue;
+    nearest = { at: failed.at, why: `the nearest pattern is command ${pattern.name}: ${failed.why}` };
   }
-  return word;
+  if (patterns.length === 0) return { pattern: undefined };
+  return { pattern: undefined, why: nearest?.why ?? `no pattern is for ${forUser(path)}` };
 }
 
 /** sshd(8) knows `internal-sftp` as a command; in a jail it means the sftp-server, with the same options. */
@@ -153,6 +192,18 @@ function sftpServer(
   if (word !== "internal-sftp") return undefined;
   return executables.find((path) => path.endsWith("/sftp-server") && files.isRegularFile(path));
 }
+
+/**
+ * What the user of a client of sftp, which scp is too, should know where only the older protocol of scp is allowed. sshd
+ * discards what a subsystem writes to standard error, so that most see it in the log alone.
+ */
+function hintForScp(path: ByteString, executables: readonly ByteString[]): string | undefined {
+  if (!isNamed(path, "sftp-server") && path !== "internal-sftp") return undefined;
+  if (!executables.some((one) => isNamed(one, "scp"))) return undefined;
+  return "sftp is not allowed; scp works with its option -O";
+}
+
+const isNamed = (path: ByteString, name: string) => path.endsWith(`/${name}`);
 
 function whyNotListed(typed: ByteString, located: ByteString): string {
   if (located !== typed) return `${forUser(located)} is not in executables`;

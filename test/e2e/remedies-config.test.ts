@@ -58,9 +58,11 @@ const FAULTS: readonly Fault[] = [
   fault("byte-order-mark", "jk_chrootsh", "\xef\xbb\xbf[u]\nenv = A\n"),
   lsh("code-variable", `${ls}\nenvironment = A=1, LD_PRELOAD=/x\nenv = LD_AUDIT, B`),
   lsh("comment-in-value", `${ls} # as it should be`),
+  lsh("comment-in-value", "command x = ls # as it should be"),
   fault("comment-in-value", "jk_init", "[a]\npaths = /bin/ls, # one\n  /bin/cat\n"),
   fault("doubtful-header", "jk_chrootsh", "[u]\nenv = A\n;[v]\nrelax_home_group = 1\n"),
   lsh("doubtful-value", `${ls}\nno_new_privs = 1 yes`),
+  lsh("doubtful-value", "force = ls ~\nallow_word_expansion = 1"),
   lsh("doubtful-value", `${ls}\nenvironment = A, B=1`),
   lsh("doubtful-value", `${ls}\numask = 7022`),
   lsh("duplicate-item", `${ls}, /usr/bin/cat, /usr/bin/ls`),
@@ -90,6 +92,8 @@ const FAULTS: readonly Fault[] = [
   fault("no-section", "jk_init", "paths = x\n[a]\npaths = /bin/ls\n"),
   lsh("no-such-path", `${ls}, /usr/bin/nosuch`),
   lsh("no-such-path", `${ls}, /usr/bin/factor`),
+  lsh("no-such-path", "command x = factor 12"),
+  lsh("no-such-path", "force = /usr/bin/factor 12"),
   fault("no-such-path", inJail, "[u]\npaths = /usr/bin, /usr/local/nosuch\nexecutables = /usr/bin/ls\n"),
   fault("no-such-path", "jk_init", "[a]\ndevices = /dev/nul, /dev/tty\n"),
   fault("no-such-path", "jk_uchroot", "[u]\nallowed_jails = /srv/onne\n"),
@@ -153,10 +157,14 @@ const FAULTS: readonly Fault[] = [
   fault("unsafe-file", "jk_chrootsh", "[u]\nenv = A\n", `chmod 0666 ${CONFIG}/jk_chrootsh.ini`),
   fault("unsafe-file", "jk_chrootsh", "[u]\nenv = A\n", `chown 1000 ${CONFIG}/jk_chrootsh.ini`),
   fault("unsafe-file", "jk_chrootsh", "[u]\nenv = A\n", `setfacl -m u:1000:rw ${CONFIG}/jk_chrootsh.ini`),
+  lsh("unused-command", `${ls}, /usr/bin/cat\ncommand x = ls ...`),
+  lsh("unused-command", `${ls}\ncommand x = ls ...\ncommand y = cat ...`),
+  lsh("unused-command", "force = ls\ncommand x = ls ...\ncommand y = ls"),
 ];
 
 /** Findings that no printed command fixes, and why. */
 const NO_REMEDY: Readonly<Partial<Record<FindingCode, string>>> = {
+  "bad-command": "which command lines are meant is the administrator's to say",
   "hooks-off": "which of the hooks that users brought are to run is the administrator's to say",
   "no-landlock": "the kernel is another one",
   "too-many": "which of thousands of sections or keys are to go cannot be told",

@@ -56,6 +56,8 @@ describe("jk_lsh.ini", () => {
     expect(readKeys(section("executables =\n"), lshKeys)).toEqual({
       executables: undefined,
       paths: [],
+      command: [],
+      force: undefined,
       allowWordExpansion: false,
       allowSpawnOptions: false,
       umask: undefined,

@@ -37,6 +37,12 @@ const NOT_EXECUTABLE = 126;
 
 type AllowedPlan = Extract<LimitedPlan, { allowed: true }>;
 
+/** The key that decided, for the log. */
+function why({ by: { pattern, forced } }: AllowedPlan): string {
+  if (forced === undefined) return pattern === undefined ? "" : ` by command ${pattern}`;
+  return ` by force, asked for ${forced.asked === undefined ? "nothing" : logged(forced.asked)},`;
+}
+
 /** The confinement that must come just before execve(2), by the address of the path. */
 function confineLast({ starts, path }: AllowedPlan, address: number, log: Syslog): void {
   if (starts === undefined || starts.length > 0 || forbidExecution(address)) return;
@@ -71,7 +77,7 @@ export function runLimitedShell(
   }
   const { user, path, argv, environment, umask, section, confinement } = plan;
   const who = `user ${user.name} (${user.uid})`;
-  log.write("info", `executing command ${logged(argv.join(" "))} for ${who}`);
+  log.write("info", `executing command ${logged(argv.join(" "))}${why(plan)} for ${who}`);
   const notConfined = ({ reason, shown }: Refusal) => {
     const remedy = `confine = 0 and execute = any in section [${section}] of ${LIMITED_CONFIG_FILE} disable this`;
     log.write("err", `${reason} (${who}); ${remedy}`);
