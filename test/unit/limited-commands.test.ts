@@ -20,6 +20,7 @@ function plan(keys: string, asked: string | undefined, environment: readonly str
     environment,
     uid: 1000,
     gid: 7,
+    groups: () => [],
     accounts: {
       userByName: () => u,
       userByUid: () => u,
@@ -189,13 +190,15 @@ describe("the programs of a section with patterns", () => {
 
   test("what the kernel lets them execute follows", () => {
     expect(plan(EXAMPLES, "scp -t /incoming/x")).toMatchObject({
-      execute: {
-        executables: [
-          "/usr/bin/rsync",
-          "/usr/bin/git-upload-pack",
-          "/usr/bin/git-receive-pack",
-          "/usr/bin/scp",
-        ],
+      confinement: {
+        execute: {
+          executables: [
+            "/usr/bin/rsync",
+            "/usr/bin/git-upload-pack",
+            "/usr/bin/git-receive-pack",
+            "/usr/bin/scp",
+          ],
+        },
       },
     });
   });

@@ -28,7 +28,8 @@ export function uchrootEnvironment(given: readonly string[], kept: readonly stri
 export function uchrootConfinement(settings: UchrootSettings, home: ByteString): Confinement {
   // Without allow_setuid, programs gain nothing even if `confine` is off.
   const values = { ...settings, noNewPrivs: settings.noNewPrivs ?? !settings.allowSetuid };
-  return confinementOf(values, true, executeOf(values, true, [], home), home);
+  const byDefault = !settings.allowSetuid;
+  return confinementOf(values, byDefault, executeOf(values, byDefault, [], home), home);
 }
 
 function enter(request: RunRequest, facts: GatheredUchrootFacts, log: Syslog): never {
