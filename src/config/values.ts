@@ -42,6 +42,8 @@ export interface KeyDescription {
   readonly choices?: Readonly<Record<string, string>>;
   /** A missing or empty value is undefined, and differs from a list without items. */
   readonly optional?: true;
+  /** It counts in [DEFAULT] alone, and there for all sections. */
+  readonly onlyDefault?: true;
 }
 
 /** The type of a key's value. */

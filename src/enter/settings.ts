@@ -2,24 +2,40 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import { type KeyTable, readKeys } from "../config/keys.ts";
 import { loadConfig, requireNoErrors } from "../config/load.ts";
+import { type LOG_FORMAT, logFormatOf } from "../config/log-format.ts";
 import { type Problem, problemLine } from "../config/model.ts";
 import { selectSection } from "../config/scan.ts";
+import type { Audit } from "./audit.ts";
 import { accountOf, type CallerFacts, required } from "./facts.ts";
 
 /**
  * Reads the settings for a caller: those of a section for the name or the primary group, or the built-in ones. A file that
- * cannot be read or understood is an error.
+ * cannot be read or understood is an error. `log`: it gets the form of its lines, and learns who the caller is.
  */
-export function readSettings<T extends KeyTable>(caller: CallerFacts, keys: T, exitStatus: number) {
+export function readSettings<T extends KeyTable & { readonly log_format: typeof LOG_FORMAT }>(
+  caller: CallerFacts,
+  keys: T,
+  exitStatus: number,
+  log?: Audit,
+) {
   const ini = loadConfig(caller.configFile, { dialect: "c", exitStatus });
-  const user = accountOf(caller).name;
-  const group = required(caller.group(), "the group").name;
-  const section = ini && selectSection(ini, user, group);
+  const account = accountOf(caller);
+  const group = required(caller.group(), "the group");
+  const section = ini && selectSection(ini, account.name, group.name);
+  const { logFormat, problems } = logFormatOf(ini, keys);
+  log?.setFormat(logFormat);
+  log?.learn({
+    user: { id: account.uid, name: account.name },
+    group: { id: group.gid, name: group.name },
+    section: section?.name,
+    file: caller.configFile,
+  });
   const values = readKeys(section, keys);
   requireNoErrors(values.problems, exitStatus);
   const warnings: ByteString[] = [];
   const warn = (one: Problem) => warnings.push(problemLine(one, display(one.file)));
   if (ini !== undefined) for (const one of ini.problems) warn(one);
   for (const one of values.problems) warn(one);
+  if (section?.name !== "DEFAULT") for (const one of problems) warn(one);
   return { hasFile: ini !== undefined, section: section?.name, values, warnings };
 }

@@ -29,6 +29,7 @@ const values: ChrootshSettings = {
   skipInjailPasswdCheck: false,
   injailLoginShell: false,
   noNewPrivs: false,
+  logFormat: undefined,
 };
 const directory: Stat = {
   mode: 0o040755,

@@ -71,6 +71,7 @@ const values: UchrootSettings = {
   skipInjailPasswdCheck: false,
   env: [],
   allowSetuid: false,
+  logFormat: undefined,
 };
 
 const settings = (change: Partial<UchrootSettings>): Partial<UchrootFacts> => ({

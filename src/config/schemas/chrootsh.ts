@@ -1,4 +1,5 @@
 import type { KeyTable } from "../keys.ts";
+import { LOG_FORMAT } from "../log-format.ts";
 import { flagKey, listKey } from "../values.ts";
 
 /** Sections of jk_chrootsh.ini: a user, "group " and a group, or DEFAULT. */
@@ -25,4 +26,5 @@ export const chrootshKeys = {
   no_new_privs: flagKey(
     "setuid and setgid programs in the jail gain nothing (prctl(2), PR_SET_NO_NEW_PRIVS)",
   ),
+  log_format: LOG_FORMAT,
 } as const satisfies KeyTable;

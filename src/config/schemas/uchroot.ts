@@ -1,4 +1,5 @@
 import type { KeyTable } from "../keys.ts";
+import { LOG_FORMAT } from "../log-format.ts";
 import { flagKey, listKey } from "../values.ts";
 
 /** Sections of jk_uchroot.ini: a user, "group " and a group, or DEFAULT. */
@@ -13,4 +14,5 @@ export const uchrootKeys = {
   allow_setuid: flagKey(
     "setuid and setgid programs, and programs with file capabilities, get their privileges in the jail; otherwise they gain nothing",
   ),
+  log_format: LOG_FORMAT,
 } as const satisfies KeyTable;

@@ -2,7 +2,7 @@ import { args, environment, execve, variable } from "../../../ffi/guard.ts";
 import { printAbout } from "../../cli/about.ts";
 import { printError } from "../../cli/output.ts";
 import { filterEnvironment } from "../../limited-shell/environment.ts";
-import type { Syslog } from "../../system/syslog.ts";
+import type { Audit } from "../audit.ts";
 import { accountOf } from "../facts.ts";
 import { notExecuted, ownLogin, requireChecks, runPrivileged } from "../privileged.ts";
 import { enterJail } from "../session.ts";
@@ -20,7 +20,7 @@ export function uchrootEnvironment(given: readonly string[], kept: readonly stri
   return [...filterEnvironment(given, kept)].map(([name, value]) => `${name}=${value}`);
 }
 
-function enter(request: RunRequest, facts: GatheredUchrootFacts, log: Syslog): never {
+function enter(request: RunRequest, facts: GatheredUchrootFacts, log: Audit): never {
   requireChecks(facts, UCHROOT_HOST_CHECKS, log);
   const { uid, gid } = facts;
   const { env, allowSetuid } = uchrootSettingsOf(facts);
@@ -29,9 +29,11 @@ function enter(request: RunRequest, facts: GatheredUchrootFacts, log: Syslog): n
   const root = facts.root();
   // Now: there may be no name service inside the jail.
   facts.hostGroups();
+  log.learn({ jail: () => root.path });
   log.write(
     "info",
     `now entering jail ${root.path} for user ${account.name} (${uid}) with executable ${program}`,
+    { outcome: "allowed", executable: program, args: [program, ...programArguments] },
   );
 
   enterJail(root, { uid, gid, groups: facts.groups() }, !allowSetuid, log);
@@ -57,7 +59,8 @@ export function uchroot(): number {
   }
   return runPrivileged(TOOL, (log) => {
     const { jail, program } = request.kind === "run" ? request : { jail: "", program: "" };
-    const facts = gatherUchroot({ ...ownLogin(TOOL, variable("USER")), jail, program });
+    const facts = gatherUchroot({ ...ownLogin(TOOL, variable("USER"), log), jail, program });
+    log.learn({ jail: () => jail });
     requireChecks(facts, UCHROOT_CALLER_CHECKS, log);
     if (request.kind === "run") return enter(request, facts, log);
     printError(`${TOOL}: ${request.message}; see '${TOOL} --help'`);
