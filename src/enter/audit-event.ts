@@ -3,7 +3,7 @@ import { display, displayAgain, jsonText } from "../cli/display.ts";
 import { VERSION } from "../cli/version.ts";
 import type { LogEvent, Outcome } from "../system/log-schema.ts";
 import type { Severity } from "../system/syslog.ts";
-import { readSshConnection } from "./ssh-connection.ts";
+import type { Connection } from "./ssh-connection.ts";
 
 /** An account or a group, by its number and its name. */
 interface Named {
@@ -55,8 +55,7 @@ export interface EventFacts {
   known: Known;
   /** The arguments of this process. */
   args: readonly ByteString[];
-  /** The variable SSH_CONNECTION. */
-  sshConnection: ByteString | undefined;
+  connection: Connection | undefined;
 }
 
 // The version of the names: https://www.elastic.co/docs/reference/ecs
@@ -194,8 +193,7 @@ function ruleOf({ decision, known }: EventFacts, texts: Texts): LogEvent["rule"]
 
 /** An event of the Elastic Common Schema; docs/schemas/log.schema.json describes it. */
 export function auditEvent(facts: EventFacts): LogEvent {
-  const { program, time, severity, message, decision, known, sshConnection } = facts;
-  const connection = readSshConnection(sshConnection);
+  const { program, time, severity, message, decision, known, connection } = facts;
   const texts = newTexts();
   const event: LogEvent = {
     "@timestamp": new Date(time).toISOString(),
@@ -229,6 +227,8 @@ export function auditEvent(facts: EventFacts): LogEvent {
  */
 export function asciiJson(value: unknown): ByteString {
   const json = JSON.stringify(value);
+  // Almost always. The loop would cost a login more than all the rest.
+  if (Buffer.byteLength(json) === json.length) return json;
   let out = "";
   let done = 0;
   for (let at = 0; at < json.length; at++) {

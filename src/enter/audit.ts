@@ -4,6 +4,7 @@ import { libc } from "../../ffi/libc.ts";
 import type { LogFormat } from "../config/log-format.ts";
 import { openSyslog, type Severity, type Syslog } from "../system/syslog.ts";
 import { asciiJson, auditEvent, type Decision, type Known } from "./audit-event.ts";
+import { readSshConnection } from "./ssh-connection.ts";
 
 /** The log of a program that decides about users. */
 export interface Audit extends Syslog {
@@ -15,6 +16,14 @@ export interface Audit extends Syslog {
   learn(known: Known): void;
   /** The form of the lines from here on; undefined: unchanged. */
   setFormat(format: LogFormat | undefined): void;
+}
+
+/** Read once: a login writes several lines. */
+let connection: ReturnType<typeof readSshConnection> | "unread" = "unread";
+
+function ownConnection(): ReturnType<typeof readSshConnection> {
+  if (connection === "unread") connection = readSshConnection(variable("SSH_CONNECTION"));
+  return connection;
 }
 
 /** A log with the form and the knowledge that another one has at this time. */
@@ -34,7 +43,7 @@ function auditTo(log: Syslog, program: string, form: LogFormat, before: Known): 
         decision,
         known,
         args: args(),
-        sshConnection: variable("SSH_CONNECTION"),
+        connection: ownConnection(),
       });
       log.write(severity, asciiJson(event));
     },

@@ -6,12 +6,16 @@ interface Endpoint {
   port: number;
 }
 
-const isIn = (text: string, at: number, characters: string) => characters.includes(text.charAt(at));
+/** The two ends of a connection. */
+export interface Connection {
+  client: Endpoint;
+  server: Endpoint;
+}
 
 /** Whether a text has 1 to `most` characters, all of them among `characters`. */
 function consistsOf(text: string, characters: string, most: number): boolean {
   if (text === "" || text.length > most) return false;
-  for (let at = 0; at < text.length; at++) if (!isIn(text, at, characters)) return false;
+  for (let at = 0; at < text.length; at++) if (!characters.includes(text.charAt(at))) return false;
   return true;
 }
 
@@ -63,9 +67,7 @@ function endpoint(address: ByteString, port: ByteString): Endpoint | undefined {
  * The two ends of the connection in a variable SSH_CONNECTION: `IP PORT IP PORT`, the client's first. Undefined if it is
  * missing or anything else: whoever starts a program by hand may set it to any text.
  */
-export function readSshConnection(
-  value: ByteString | undefined,
-): { client: Endpoint; server: Endpoint } | undefined {
+export function readSshConnection(value: ByteString | undefined): Connection | undefined {
   if (value === undefined || value.length > 200) return undefined;
   const words = value.split(" ");
   const [clientIp = "", clientPort = "", serverIp = "", serverPort = ""] = words;

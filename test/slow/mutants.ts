@@ -3,6 +3,7 @@
  * mutants.test.ts runs them.
  */
 
+import { AUDIT } from "./mutants/audit.ts";
 import { CONFINE } from "./mutants/confine.ts";
 import { GUARD } from "./mutants/guard.ts";
 import { JAIL } from "./mutants/jail.ts";
@@ -22,6 +23,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...SHELL,
   ...PROGRAMS,
   ...LOGIN,
+  ...AUDIT,
   ...CONFINE,
   ...LOG_SOCKET,
   ...REMOVAL,

@@ -20,7 +20,7 @@ const facts: EventFacts = {
   decision: undefined,
   known: {},
   args: ["jk_chrootsh", "-c", "id"],
-  sshConnection: undefined,
+  connection: undefined,
 };
 const refused: Decision = { outcome: "refused", code: "home-owner", reason: "abort, no", exitCode: 53 };
 
@@ -38,8 +38,8 @@ describe("an event", () => {
       jail: () => "/srv/j",
     };
     const decision = { ...refused, remedy: "chown u /srv/j/home/u", errorId: "JK-AAAAAAAA" };
-    const sshConnection = "192.0.2.7 50123 2001:db8::1 22";
-    expect(parsed({ decision, known, sshConnection })).toEqual({
+    const connection = readSshConnection("192.0.2.7 50123 2001:db8::1 22");
+    expect(parsed({ decision, known, connection })).toEqual({
       "@timestamp": "2026-11-28T01:02:03.004Z",
       message: "JK-AAAAAAAA: abort, no",
       ecs: { version: "8.17.0" },
@@ -158,7 +158,7 @@ describe("a line", () => {
       }),
       { nil: undefined },
     ),
-    sshConnection: fc.option(text, { nil: undefined }),
+    connection: fc.option(text, { nil: undefined }).map(readSshConnection),
   });
 
   test("is one whole object of the schema in printable ASCII, which no daemon cuts, whatever is in it", () => {
@@ -201,8 +201,9 @@ describe("a line", () => {
       message: long,
       known,
       decision: { ...decision, errorId: "JK-AAAAAAAA", args: [long] },
-      sshConnection:
+      connection: readSshConnection(
         "2001:db8:1111:2222:3333:4444:5555:6666 50123 2001:db8:1111:2222:3333:4444:5555:7777 22222",
+      ),
     });
     expect(line.length).toBeLessThan(7900);
     expect(JSON.parse(line).jailkit.cut.sort()).toEqual([
