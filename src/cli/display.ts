@@ -52,8 +52,8 @@ function printableUtf8(piece: ByteString): boolean {
   }
 }
 
-/** Whether all is printable ASCII, without a backslash. */
-function isPlain(text: ByteString): boolean {
+/** Whether all is printable ASCII, without a backslash. Without a pattern, which would cost a login time. */
+export function isPlain(text: ByteString): boolean {
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);
     if (code < 0x20 || code > 0x7e || code === 0x5c) return false;
@@ -63,7 +63,7 @@ function isPlain(text: ByteString): boolean {
 
 /** The same for text with parts that are printable already: their backslashes are not escaped again. */
 export function displayAgain(text: ByteString): ByteString {
-  // Almost every line. Without a pattern, which would cost a login time.
+  // Almost every line.
   if (isPlain(text)) return text;
   return text.split("\\").map(display).join("\\");
 }

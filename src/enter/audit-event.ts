@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { display, displayAgain, jsonText } from "../cli/display.ts";
+import { display, displayAgain, isPlain, jsonText } from "../cli/display.ts";
 import { VERSION } from "../cli/version.ts";
 import type { LogEvent, Outcome } from "../system/log-schema.ts";
 import type { Severity } from "../system/syslog.ts";
@@ -111,40 +111,55 @@ function beginning(text: string, most: number): { part: string; bytes: number } 
   return { part: text, bytes };
 }
 
-/** Texts for one event, each within its bounds; `cut` has the names of those that were longer. */
-const newTexts = () => {
-  const cut: string[] = [];
-  /** Printable: a reader may show it on a terminal, and readers refuse a line with half a surrogate pair. */
-  const bounded = (field: string, value: ByteString, most: number) => {
-    const text = jsonText(COMPOSED.includes(field) ? displayAgain(value) : display(value));
-    const { part, bytes } = beginning(text, most);
-    if (part.length < text.length && !cut.includes(field)) cut.push(field);
-    return { part, bytes };
-  };
-  const text = (field: string, value: ByteString, most: number) => bounded(field, value, most).part;
-  return {
-    cut,
-    text,
-    optional: (field: string, value: ByteString | undefined, most: number) =>
-      value === undefined || value === "" ? undefined : text(field, value, most),
-    list(field: string, values: readonly ByteString[], most: number): string[] {
-      const texts: string[] = [];
-      let left = most;
-      for (const value of values) {
-        if (left <= QUOTES) {
-          if (!cut.includes(field)) cut.push(field);
-          break;
-        }
-        const { part, bytes } = bounded(field, value, left - QUOTES);
-        texts.push(part);
-        left -= bytes + QUOTES;
-      }
-      return texts;
-    },
-  };
-};
+/** What is known of the texts of one event. */
+interface Texts {
+  /** The fields whose text was longer than its bounds. */
+  cut: string[];
+  /** All are printable ASCII. */
+  isAscii: boolean;
+}
 
-type Texts = ReturnType<typeof newTexts>;
+/** A text within its bounds, and the bytes that it takes. */
+function bounded(texts: Texts, field: string, value: ByteString, most: number) {
+  if (isPlain(value)) {
+    let bytes = value.length;
+    for (let at = value.indexOf('"'); at >= 0; at = value.indexOf('"', at + 1)) bytes++;
+    if (bytes <= most) return { part: value, bytes };
+  }
+  texts.isAscii = false;
+  // Printable: a reader may show it on a terminal, and readers refuse a line with half a surrogate pair.
+  const text = jsonText(COMPOSED.includes(field) ? displayAgain(value) : display(value));
+  const { part, bytes } = beginning(text, most);
+  if (part.length < text.length) noteCut(texts, field);
+  return { part, bytes };
+}
+
+function noteCut({ cut }: Texts, field: string) {
+  if (!cut.includes(field)) cut.push(field);
+}
+
+function textOf(texts: Texts, field: string, value: ByteString, most: number): string {
+  return bounded(texts, field, value, most).part;
+}
+
+function optionalText(texts: Texts, field: string, value: ByteString | undefined, most: number) {
+  return value === undefined || value === "" ? undefined : textOf(texts, field, value, most);
+}
+
+function listOf(texts: Texts, field: string, values: readonly ByteString[], most: number): string[] {
+  const list: string[] = [];
+  let left = most;
+  for (const value of values) {
+    if (left <= QUOTES) {
+      noteCut(texts, field);
+      break;
+    }
+    const { part, bytes } = bounded(texts, field, value, left - QUOTES);
+    list.push(part);
+    left -= bytes + QUOTES;
+  }
+  return list;
+}
 
 function eventOf({ program, decision }: EventFacts, texts: Texts): LogEvent["event"] {
   const { subject, category } = SUBJECTS[program] ?? { subject: "program", category: "process" };
@@ -157,7 +172,7 @@ function eventOf({ program, decision }: EventFacts, texts: Texts): LogEvent["eve
     action: `${subject}-${outcome}`,
     outcome: outcome === "allowed" ? "success" : "failure",
     code,
-    reason: texts.optional("event.reason", reason, REASON),
+    reason: optionalText(texts, "event.reason", reason, REASON),
   };
 }
 
@@ -165,8 +180,8 @@ function userOf({ uid, known: { user, group } }: EventFacts, texts: Texts): LogE
   const named = user?.id === uid ? user : undefined;
   return {
     id: `${uid}`,
-    name: texts.optional("user.name", named?.name, NAME),
-    group: group && { id: `${group.id}`, name: texts.text("user.group.name", group.name, NAME) },
+    name: optionalText(texts, "user.name", named?.name, NAME),
+    group: group && { id: `${group.id}`, name: textOf(texts, "user.group.name", group.name, NAME) },
   };
 }
 
@@ -175,8 +190,8 @@ function processOf({ pid, decision, args }: EventFacts, texts: Texts): LogEvent[
   const { executable, exitCode, args: own = args } = decision;
   return {
     pid,
-    executable: texts.optional("process.executable", executable, PATH),
-    args: texts.list("process.args", own, ARGUMENTS),
+    executable: optionalText(texts, "process.executable", executable, PATH),
+    args: listOf(texts, "process.args", own, ARGUMENTS),
     args_count: own.length,
     exit_code: exitCode,
   };
@@ -186,18 +201,16 @@ function ruleOf({ decision, known }: EventFacts, texts: Texts): LogEvent["rule"]
   const name = decision?.rule ?? known.section;
   if (name === undefined) return undefined;
   return {
-    name: texts.text("rule.name", name, NAME),
-    ruleset: texts.optional("rule.ruleset", known.file, PATH),
+    name: textOf(texts, "rule.name", name, NAME),
+    ruleset: optionalText(texts, "rule.ruleset", known.file, PATH),
   };
 }
 
-/** An event of the Elastic Common Schema; docs/schemas/log.schema.json describes it. */
-export function auditEvent(facts: EventFacts): LogEvent {
+function makeEvent(facts: EventFacts, texts: Texts): LogEvent {
   const { program, time, severity, message, decision, known, connection } = facts;
-  const texts = newTexts();
   const event: LogEvent = {
     "@timestamp": new Date(time).toISOString(),
-    message: texts.text("message", message, decision === undefined ? NOTE : MESSAGE),
+    message: textOf(texts, "message", message, decision === undefined ? NOTE : MESSAGE),
     ecs: ECS,
     log: { level: severity },
     service: { name: program, type: "jailkit", version: VERSION },
@@ -210,25 +223,19 @@ export function auditEvent(facts: EventFacts): LogEvent {
     error: decision?.errorId === undefined ? undefined : { id: decision.errorId },
     jailkit: {
       version: 1,
-      jail: texts.optional("jailkit.jail", known.jail?.(), PATH),
-      section: texts.optional("jailkit.section", known.section, NAME),
-      rule: texts.optional("jailkit.rule", decision?.rule, NAME),
-      confinement: texts.optional("jailkit.confinement", decision?.confinement, PATH),
-      remedy: texts.optional("jailkit.remedy", decision?.remedy, REMEDY),
+      jail: optionalText(texts, "jailkit.jail", known.jail?.(), PATH),
+      section: optionalText(texts, "jailkit.section", known.section, NAME),
+      rule: optionalText(texts, "jailkit.rule", decision?.rule, NAME),
+      confinement: optionalText(texts, "jailkit.confinement", decision?.confinement, PATH),
+      remedy: optionalText(texts, "jailkit.remedy", decision?.remedy, REMEDY),
     },
   };
   if (texts.cut.length > 0) event.jailkit.cut = texts.cut;
   return event;
 }
 
-/**
- * JSON of printable ASCII alone, on one line: log daemons and the relay of jk_socketd escape other bytes, each in its own
- * way.
- */
-export function asciiJson(value: unknown): ByteString {
-  const json = JSON.stringify(value);
-  // Almost always. The loop would cost a login more than all the rest.
-  if (Buffer.byteLength(json) === json.length) return json;
+/** JSON without any character but printable ASCII. */
+function escaped(json: string): ByteString {
   let out = "";
   let done = 0;
   for (let at = 0; at < json.length; at++) {
@@ -238,4 +245,14 @@ export function asciiJson(value: unknown): ByteString {
     done = at + 1;
   }
   return out + json.slice(done);
+}
+
+/**
+ * An event of the Elastic Common Schema as one line; docs/schemas/log.schema.json describes it. It is printable ASCII: log
+ * daemons and the relay of jk_socketd escape other bytes, each in its own way.
+ */
+export function auditLine(facts: EventFacts): ByteString {
+  const texts: Texts = { cut: [], isAscii: true };
+  const json = JSON.stringify(makeEvent(facts, texts));
+  return texts.isAscii ? json : escaped(json);
 }

@@ -3,7 +3,7 @@ import { args, variable } from "../../ffi/guard.ts";
 import { libc } from "../../ffi/libc.ts";
 import type { LogFormat } from "../config/log-format.ts";
 import { openSyslog, type Severity, type Syslog } from "../system/syslog.ts";
-import { asciiJson, auditEvent, type Decision, type Known } from "./audit-event.ts";
+import { auditLine, type Decision, type Known } from "./audit-event.ts";
 import { readSshConnection } from "./ssh-connection.ts";
 
 /** The log of a program that decides about users. */
@@ -33,7 +33,7 @@ function auditTo(log: Syslog, program: string, form: LogFormat, before: Known): 
   return {
     write(severity, message, decision) {
       if (format === "text") return log.write(severity, message);
-      const event = auditEvent({
+      const line = auditLine({
         program,
         pid: libc.getpid(),
         uid: libc.getuid(),
@@ -45,7 +45,7 @@ function auditTo(log: Syslog, program: string, form: LogFormat, before: Known): 
         args: args(),
         connection: ownConnection(),
       });
-      log.write(severity, asciiJson(event));
+      log.write(severity, line);
     },
     named: (name) => auditTo(log.named(name), name, format, known),
     learn(more) {

@@ -5,7 +5,7 @@ import { fromBytes, toBytes } from "../../ffi/bytes.ts";
 import { logFormatOf } from "../../src/config/log-format.ts";
 import { scanIni } from "../../src/config/scan.ts";
 import { lshKeys } from "../../src/config/schemas/lsh.ts";
-import { asciiJson, auditEvent, type Decision, type EventFacts } from "../../src/enter/audit-event.ts";
+import { auditLine, type Decision, type EventFacts } from "../../src/enter/audit-event.ts";
 import { readSshConnection } from "../../src/enter/ssh-connection.ts";
 import { type LogEvent, logSchema } from "../../src/system/log-schema.ts";
 import { syslogLine } from "../../src/system/syslog.ts";
@@ -25,7 +25,7 @@ const facts: EventFacts = {
 const refused: Decision = { outcome: "refused", code: "home-owner", reason: "abort, no", exitCode: 53 };
 
 /** A line as the log daemon gets it, without its header. */
-const lineOf = (change: Partial<EventFacts>) => asciiJson(auditEvent({ ...facts, ...change }));
+const lineOf = (change: Partial<EventFacts>) => auditLine({ ...facts, ...change });
 const parsed = (change: Partial<EventFacts>): LogEvent => logSchema.parse(JSON.parse(lineOf(change)));
 
 describe("an event", () => {

@@ -17,6 +17,9 @@ export const AUDIT: readonly Mutant[] = [
     ["COMPOSED.includes(field) ? displayAgain(value) : display(value)", "value"],
     ["COMPOSED.includes(field) ? displayAgain(value) : display(value)", "displayAgain(value)"],
     ["COMPOSED.includes(field) ? displayAgain(value) : display(value)", "display(value)"],
+    ["  texts.isAscii = false;\n", ""],
+    ["if (bytes <= most) return { part: value, bytes };", "return { part: value, bytes };"],
+    ["bytes++;\n    if", "continue;\n    if"],
     ["if (code < 0x7f) continue;", "continue;"],
     ['padStart(4, "0")', 'padStart(3, "0")'],
     // Within the bounds of a line.
@@ -26,9 +29,9 @@ export const AUDIT: readonly Mutant[] = [
     ["left -= bytes + QUOTES;", "left -= bytes;"],
     ["left -= bytes + QUOTES;", "left -= QUOTES;"],
     ["const half = before >= 0xd800 && before < 0xdc00;", "const half = false;"],
-    ["if (part.length < text.length && !cut.includes(field)) cut.push(field);", ""],
-    ["          if (!cut.includes(field)) cut.push(field);\n", ""],
-    ["args_count: own.length", 'args_count: texts.list("process.args", own, ARGUMENTS).length'],
+    ["if (part.length < text.length) noteCut(texts, field);", ""],
+    ["      noteCut(texts, field);\n", ""],
+    ["args_count: own.length", 'args_count: listOf(texts, "process.args", own, ARGUMENTS).length'],
     // Who and what.
     ["user?.id === uid ? user : undefined", "user"],
     ['outcome === "allowed" ? "success" : "failure"', '"success"'],
