@@ -52,8 +52,12 @@ function printableUtf8(piece: ByteString): boolean {
   }
 }
 
-/** Whether all is printable ASCII, without a backslash. Without a pattern, which would cost a login time. */
+// From here on a loop costs a login more than the first use of a pattern.
+const LONG = 400;
+
+/** Whether all is printable ASCII, without a backslash. */
 export function isPlain(text: ByteString): boolean {
+  if (text.length > LONG) return /^[\x20-\x5b\x5d-\x7e]*$/.test(text);
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);
     if (code < 0x20 || code > 0x7e || code === 0x5c) return false;
