@@ -214,6 +214,12 @@ describe("a line", () => {
     ]);
   });
 
+  test("a text takes as many bytes as it has in JSON", () => {
+    const reason = '"'.repeat(1000);
+    const { event, jailkit } = parsed({ decision: { ...refused, reason } });
+    expect([event.reason?.length, jailkit.cut]).toEqual([750, ["event.reason"]]);
+  });
+
   test("says how many arguments there were", () => {
     const args = Array.from({ length: 10_000 }, () => "x");
     const { process, jailkit } = parsed({ decision: { outcome: "allowed", args } });
