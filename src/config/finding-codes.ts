@@ -9,6 +9,7 @@ export const FINDING_CODES = {
   "code-variable": "a variable makes programs run other code",
   "comment-in-value": "a comment after a value is part of the value",
   contradiction: "keys of a section contradict each other",
+  "default-only": "a key counts only in [DEFAULT]",
   "doubtful-header": "a line was a header for jailkit 2.23, and is none here",
   "doubtful-value": "part of a value is ignored",
   "duplicate-item": "a list has an item twice",

@@ -55,6 +55,8 @@ export interface KeyDescription {
   readonly filled?: true;
   /** There may be many of these in a section: the key, one blank, and a name, for which this stands in the manual. */
   readonly family?: string;
+  /** It counts in [DEFAULT] alone, and there for all sections. */
+  readonly onlyDefault?: true;
 }
 
 /** A key of a family, with its name. */

@@ -24,12 +24,16 @@ import {
 import { limitsExecution, lintExecute } from "./execute.ts";
 import { lintProgram, type SectionFacts } from "./programs.ts";
 
+/** Whether a section says in which form lines are logged, and nothing else. */
+const isOnlyForm = ({ name, entries }: IniSection) =>
+  name === "DEFAULT" && entries.length > 0 && entries.every(({ key }) => key === "log_format");
+
 /** Checks a section of jk_lsh.ini: each program that it allows, its search path, and its environment. */
 export function lintLsh(section: IniSection, context: LintContext): void {
   const { report, world } = context;
   const { items, listed } = readPrograms(section, world);
   const named = section.entries.some(({ key }) => key === "force" || isOfCommand(key));
-  if (!named && (findEntry(section, "executables")?.value ?? "") === "") {
+  if (!named && (findEntry(section, "executables")?.value ?? "") === "" && !isOnlyForm(section)) {
     const usual = USUAL_PROGRAMS.filter((path) => world.lookUp(path)?.type === "file");
     const lines = ["paths = /usr/bin", `executables = ${usual.join(", ")}`];
     const fix: Fix =
@@ -142,7 +146,7 @@ export function lintChrootsh(section: IniSection, context: LintContext): void {
 
 /** Checks a section of jk_uchroot.ini. */
 export function lintUchroot(section: IniSection, context: LintContext): void {
-  if ((findEntry(section, "allowed_jails")?.value ?? "") === "") {
+  if ((findEntry(section, "allowed_jails")?.value ?? "") === "" && !isOnlyForm(section)) {
     const message = "no key allowed_jails: this section allows nothing";
     context.report(section, "warning", "no-jails", message, { kind: "disable-section" });
   }

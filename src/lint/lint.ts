@@ -95,6 +95,9 @@ function lintKeys(section: IniSection, table: KeyTable, dialect: Dialect, report
     } else if (["list", "pairs", "line"].includes(facts.kind) && /\s[#;]/.test(entry.value)) {
       const message = `${quoted(entry.key)}: a comment needs a line of its own; here it is part of the value`;
       report(valuePlace(entry), "error", "comment-in-value", message, { kind: "comment" });
+    } else if (facts.onlyDefault && section.name !== "DEFAULT") {
+      const message = `${quoted(entry.key)} counts only in [DEFAULT], for the users of all sections`;
+      report(entry, "warning", "default-only", message, { kind: "disable" });
     }
   }
 }

@@ -60,6 +60,7 @@ const FAULTS: readonly Fault[] = [
   lsh("comment-in-value", `${ls} # as it should be`),
   lsh("comment-in-value", "command x = ls # as it should be"),
   fault("comment-in-value", "jk_init", "[a]\npaths = /bin/ls, # one\n  /bin/cat\n"),
+  fault("default-only", "jk_chrootsh", "[u]\nenv = A\nlog_format = json\n[DEFAULT]\nlog_format = json\n"),
   fault("doubtful-header", "jk_chrootsh", "[u]\nenv = A\n;[v]\nrelax_home_group = 1\n"),
   lsh("doubtful-value", `${ls}\nno_new_privs = 1 yes`),
   lsh("doubtful-value", "force = ls ~\nallow_word_expansion = 1"),

@@ -3,6 +3,7 @@
  * mutants.test.ts runs them.
  */
 
+import { AUDIT } from "./mutants/audit.ts";
 import { COMMANDS } from "./mutants/commands.ts";
 import { CONFINE } from "./mutants/confine.ts";
 import { CONFINEMENT } from "./mutants/confinement.ts";
@@ -25,6 +26,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...COMMANDS,
   ...PROGRAMS,
   ...LOGIN,
+  ...AUDIT,
   ...CONFINE,
   ...CONFINEMENT,
   ...LOG_SOCKET,

@@ -100,6 +100,12 @@ describe("jk_lsh.ini", () => {
     ["an unknown group of members", "[member v]\nexecutables = /usr/bin/ls\n", ["1:1 unknown-group"]],
     ["a known group of members", "[member staff]\nexecutables = /usr/bin/ls\n", []],
     ["two blanks", "[group  staff]\nexecutables = /usr/bin/ls\n", ["1:1 unknown-user"]],
+    ["the form of the log, and nothing else", "[DEFAULT]\nlog_format = json\n", []],
+    [
+      "the form of the log for one user",
+      "[u]\nexecutables = /usr/bin/ls\nlog_format = json\n[DEFAULT]\nlog_format = xml\n",
+      ["3:1 default-only", "5:14 bad-value"],
+    ],
     ["an unknown key", "[u]\nexecutables = /usr/bin/ls\nexecutable = x\n", ["3:1 unknown-key"]],
     [
       "bad numbers",
@@ -316,6 +322,7 @@ describe("the other files", () => {
       ["2:13 code-variable", "3:16 bad-path", "4:20 bad-value"],
     ],
     ["jk_chrootsh.ini", "[DEFAULT]\nrelax_home = 1\n", ["2:1 unknown-key"]],
+    ["jk_uchroot.ini", "[DEFAULT]\nlog_format = json\n", []],
     [
       "jk_uchroot.ini",
       "[u]\nallowed_jails = /srv/jail, /srv/none, srv/jail\n",

@@ -1,4 +1,5 @@
 import type { KeyTable, SectionValues } from "../keys.ts";
+import { LOG_FORMAT } from "../log-format.ts";
 import { flagKey, listKey } from "../values.ts";
 import { confineKeys } from "./confine.ts";
 
@@ -34,6 +35,7 @@ export const lshKeys = {
   environment: { kind: "pairs", security: false, help: "NAME=VALUE variables to set for the program" },
   env: listKey("names of more environment variables to keep"),
   ...confineKeys,
+  log_format: LOG_FORMAT,
 } as const satisfies KeyTable;
 
 /** A section of jk_lsh.ini. With an error among its problems nothing may be run. */

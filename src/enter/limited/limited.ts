@@ -4,6 +4,7 @@ import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { fixText } from "../../config/fixes.ts";
 import { readKeys } from "../../config/keys.ts";
+import { logFormatOf } from "../../config/log-format.ts";
 import { type IniFile, type Problem, problemLine } from "../../config/model.ts";
 import { memberBy, selectSection } from "../../config/scan.ts";
 import { confineProblem } from "../../config/schemas/confine.ts";
@@ -20,6 +21,7 @@ import type { FileView } from "../../limited-shell/files.ts";
 import { allowedPrograms } from "../../limited-shell/programs.ts";
 import type { RefusalCode } from "../../limited-shell/refusal.ts";
 import type { GroupEntry, PasswdEntry } from "../../system/accounts.ts";
+import type { Known } from "../audit-event.ts";
 import type { Note } from "../checks.ts";
 import { Refusal } from "../refusal.ts";
 
@@ -50,6 +52,8 @@ export interface LimitedRequest {
   files: FileView;
   /** Whether files in one of the named directories may be executed: see someNamedCounts. */
   someNamedCounts: (scope: ExecuteScope) => boolean;
+  /** Called with what is known of the caller, as soon as it is known. */
+  learn?: (known: Known) => void;
 }
 
 /** The decision of the limited shell. */
@@ -160,11 +164,13 @@ function policyOf(request: LimitedRequest, user: PasswdEntry, group: GroupEntry)
     const reason = `did neither find a section ${names} in configfile ${LIMITED_CONFIG_FILE}`;
     throw stop(3, "no-section", reason, UNCONFIGURED);
   }
+  request.learn?.({ section: section.name, file: LIMITED_CONFIG_FILE });
   const values = readKeys(section, lshKeys);
   const { patterns, problems: bad } = readCommands(section, values);
   const problems = [...ini.problems, ...values.problems, ...bad];
   const contradiction = confineProblem(section, values);
   if (contradiction !== undefined) problems.push(contradiction);
+  if (section.name !== "DEFAULT") problems.push(...logFormatOf(ini, lshKeys).problems);
   const line = (problem: Problem) => problemLine(problem, display(problem.file));
   const notes: Note[] = [];
   for (const problem of problems) {
@@ -219,6 +225,7 @@ export function planLimited(request: LimitedRequest): LimitedPlan {
   try {
     const user = userOf(request);
     const group = groupOf(request);
+    request.learn?.({ user: { id: user.uid, name: user.name }, group: { id: group.gid, name: group.name } });
     const asked = commandLineOf(request);
     return planCommand(request, user, asked, policyFor(request, user, group, asked));
   } catch (error) {

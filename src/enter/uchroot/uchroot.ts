@@ -5,7 +5,7 @@ import { answered } from "../../cli/error.ts";
 import { printError } from "../../cli/output.ts";
 import { type Confinement, confinementOf, executeOf } from "../../confine/policy.ts";
 import { filterEnvironment } from "../../limited-shell/environment.ts";
-import type { Syslog } from "../../system/syslog.ts";
+import type { Audit } from "../audit.ts";
 import { confineSession } from "../confine-session.ts";
 import { accountOf } from "../facts.ts";
 import { notExecuted, ownLogin, requireChecks, runPrivileged } from "../privileged.ts";
@@ -32,7 +32,7 @@ export function uchrootConfinement(settings: UchrootSettings, home: ByteString):
   return confinementOf(values, byDefault, executeOf(values, byDefault, [], home), home);
 }
 
-function enter(request: RunRequest, facts: GatheredUchrootFacts, log: Syslog): never {
+function enter(request: RunRequest, facts: GatheredUchrootFacts, log: Audit): never {
   requireChecks(facts, UCHROOT_HOST_CHECKS, log);
   const { uid, gid } = facts;
   const { env } = uchrootSettingsOf(facts);
@@ -42,9 +42,11 @@ function enter(request: RunRequest, facts: GatheredUchrootFacts, log: Syslog): n
   const root = facts.root();
   // Now: there may be no name service inside the jail.
   facts.hostGroups();
+  log.learn({ jail: () => root.path });
   log.write(
     "info",
     `now entering jail ${root.path} for user ${account.name} (${uid}) with executable ${program}`,
+    { outcome: "allowed", executable: program, args: [program, ...programArguments] },
   );
 
   enterJail(root, { uid, gid, groups: facts.groups() }, confinementIn("").noNewPrivs, log);
@@ -76,7 +78,8 @@ export function uchroot(): number {
   }
   return runPrivileged(TOOL, (log) => {
     const { jail, program } = request.kind === "run" ? request : { jail: "", program: "" };
-    const facts = gatherUchroot({ ...ownLogin(TOOL, variable("USER")), jail, program });
+    const facts = gatherUchroot({ ...ownLogin(TOOL, variable("USER"), log), jail, program });
+    log.learn({ jail: () => jail });
     requireChecks(facts, UCHROOT_CALLER_CHECKS, log);
     if (request.kind === "run") return enter(request, facts, log);
     printError(`${TOOL}: ${request.message}; see '${TOOL} --help'`);
