@@ -134,6 +134,7 @@ const KINDS: Readonly<Record<Exclude<KeyDescription["kind"], "choice">, string>>
   integer: "number",
   decimal: "number, also a fraction,",
   execute: "any, or a list with system",
+  allow: "list of words",
   paths: "all, none, or a list of paths",
   ports: "all, none, or a list of ports",
   limits: "list of NAME NUMBER",

@@ -1,5 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
+import type { AllowName } from "../known-programs/allow/table.ts";
+import { readAllow } from "./allow-value.ts";
 import { type Limit, readLimits, readPaths, readPorts } from "./confine-values.ts";
 import type { IniEntry, Place, Reading } from "./model.ts";
 import { firstNonBlank, lowerCase, splitList, trim } from "./text.ts";
@@ -25,6 +27,8 @@ interface KindTypes {
   execute: "any" | readonly ByteString[];
   /** One of a few words, each of which stands for a value. */
   choice: string;
+  /** Words of the table of src/known-programs/allow. */
+  allow: readonly AllowName[];
   /** Absolute paths, `~`, and paths that begin with `~/`; `none`, or `all`. */
   paths: "all" | readonly ByteString[];
   /** Numbers of ports; `none`, or `all`. */
@@ -133,6 +137,7 @@ const READERS: Readonly<Record<keyof KindTypes, (value: ByteString, key: KeyDesc
   decimal: (value, key) => readBounded(value, leadingDecimal(value), key),
   execute: readExecute,
   choice: readChoice,
+  allow: readAllow,
   paths: readPaths,
   ports: readPorts,
   limits: readLimits,

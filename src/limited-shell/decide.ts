@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import type { LshSection } from "../config/schemas/lsh.ts";
+import { type AllowedCommand, judgeAllowed } from "../known-programs/allow/table.ts";
 import type { Program } from "../known-programs/program.ts";
 import { recognise, refusalOf } from "../known-programs/recognise.ts";
 import { expandWords } from "./expand.ts";
@@ -18,7 +19,8 @@ const NOT_FOUND = 127;
 export type LshPolicy = Pick<
   LshSection,
   "executables" | "paths" | "allowWordExpansion" | "allowSpawnOptions"
->;
+> &
+  Partial<Pick<LshSection, "allow" | "read" | "write">>;
 
 interface CommandRequest {
   /** The argument of -c. */
@@ -39,6 +41,8 @@ interface Allowed {
   argv: ByteString[];
   /** The rows of the table of programs that it may be. */
   programs: readonly Program[];
+  /** What the key `allow` says of it; undefined if the key `executables` allows it. */
+  granted: Pick<AllowedCommand, "word" | "read" | "write"> | undefined;
 }
 
 /** The command may not run. Both texts are printable and one line long. */
@@ -62,9 +66,9 @@ const LONGEST_SHOWN = 160;
 /**
  * Decides whether a command line may run, and with which file and arguments. Never throws for a command line.
  *
- * In order: the words (exit status 6 if there are none or they cannot be formed), the file (`paths`), the key
- * `executables` (5 if missing or empty), the exact comparison with it (4), whether the file exists (127), and
- * options that start other programs (4).
+ * In order: the words (exit status 6 if there are none or they cannot be formed), the words of the key `allow` for the
+ * program, if there are any (4, 127), else the file (`paths`), the key `executables` (5 if missing or empty), the exact
+ * comparison with it (4), and whether the file exists (127); then options that start other programs (4).
  */
 export function decide(request: CommandRequest): Decision {
   const { commandLine, policy, environment, home, files } = request;
@@ -84,7 +88,7 @@ export function decide(request: CommandRequest): Decision {
     const code: RefusalCode = "empty-command";
     return refused(commandLine, WORDS_EXIT_STATUS, code, "there is no program name", "the command is empty");
   }
-  return decideOnWords(typed, args, policy, files);
+  return decideOnWords(typed, args, request);
 }
 
 function refused(line: ByteString, exitStatus: number, code: string, why: string, shown: string): Refused {
@@ -92,24 +96,55 @@ function refused(line: ByteString, exitStatus: number, code: string, why: string
   return { allowed: false, exitStatus, code, reason, shown };
 }
 
-function decideOnWords(
+type Refuse = (exitStatus: number, code: RefusalCode, why: string, shown?: string) => Refused;
+
+/** The decision of the key `allow`; undefined if none of its words is about the program. */
+function decideGranted(
   typed: ByteString,
   args: readonly ByteString[],
-  policy: LshPolicy,
-  files: FileView,
-): Decision {
+  { policy, home, files }: CommandRequest,
+  refuse: Refuse,
+): Decision | undefined {
+  const { allow, paths, read, write } = policy;
+  if (allow === undefined) return undefined;
+  const isFile = (path: ByteString) => files.isRegularFile(path);
+  const found = judgeAllowed(typed, args, { allow, paths, read, write, home }, isFile);
+  if (found === undefined) return undefined;
+  if ("missing" in found && found.missing) {
+    const shown = `command ${forUser(typed)} is not installed here`;
+    return refuse(NOT_FOUND, "not-found", "the program of the key allow is not in the jail", shown);
+  }
+  const fault = (why: string) =>
+    refuse(
+      NOT_ALLOWED,
+      "not-granted",
+      `${why} (key allow)`,
+      `${forUser(typed)} is not allowed like this: ${why}`,
+    );
+  if ("missing" in found) return fault(found.reason);
+  const recognised = recognise(found.path, files);
+  // Also with allow_spawn_options, which is for the key executables.
+  const spawns = refusalOf(recognised, found.args, files);
+  if (spawns !== undefined) return fault(spawns);
+  const argv = [found.path, ...found.args];
+  return { allowed: true, path: found.path, argv, programs: recognised.rows, granted: found };
+}
+
+function decideOnWords(typed: ByteString, args: readonly ByteString[], request: CommandRequest): Decision {
+  const { policy, files } = request;
   const { executables = [], paths } = policy;
   const joined = [typed, ...args].join(" ");
-  const refuse = (
-    exitStatus: number,
-    code: RefusalCode,
-    why: string,
-    shown = `command ${forUser(typed)} is not allowed`,
-  ) => refused(joined, exitStatus, code, why, shown);
-  if (executables.length === 0) {
+  const refuse: Refuse = (exitStatus, code, why, shown = `command ${forUser(typed)} is not allowed`) =>
+    refused(joined, exitStatus, code, why, shown);
+  const granted = decideGranted(typed, args, request, refuse);
+  if (granted !== undefined) return granted;
+  if (executables.length === 0 && policy.allow === undefined) {
     const shown = "no command is allowed here";
     return refuse(NO_EXECUTABLES, "no-executables", "the section has no key executables", shown);
   }
+
+  if (executables.length === 0)
+    return refuse(NOT_ALLOWED, "not-allowed", "no word of the key allow is about it");
 
   const located = findProgram(typed, paths, files);
   const path = executables.includes(located) ? located : (sftpServer(typed, executables, files) ?? located);
@@ -131,7 +166,7 @@ function decideOnWords(
     const shown = `${forUser(typed)} is not allowed like this: ${spawns}`;
     return refuse(NOT_ALLOWED, "spawn-option", `${spawns} (allow_spawn_options = 1 permits it)`, shown);
   }
-  return { allowed: true, path, argv: [path, ...args], programs: recognised.rows };
+  return { allowed: true, path, argv: [path, ...args], programs: recognised.rows, granted: undefined };
 }
 
 /** The first regular file: the word itself if it is absolute, then the word below each of `paths`. */

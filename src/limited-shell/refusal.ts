@@ -34,6 +34,7 @@ export const REFUSALS = {
   "not-allowed": "the program is not listed",
   "relative-executable": "the program is listed without its path",
   "not-found": "the program is listed but does not exist",
+  "not-granted": "the words of the key allow do not cover the arguments",
   "spawn-option": "the arguments would start another program",
   "empty-command": "the command is empty",
 } as const satisfies Readonly<Record<string, string>>;

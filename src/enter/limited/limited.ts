@@ -9,6 +9,7 @@ import { selectSection } from "../../config/scan.ts";
 import { type LshSection, lshKeys } from "../../config/schemas/lsh.ts";
 import type { ExecuteScope } from "../../confine/directories.ts";
 import { type ExecuteLimits, startsLimits } from "../../confine/execute.ts";
+import type { AllowedCommand } from "../../known-programs/allow/table.ts";
 import { programEnvironment } from "../../known-programs/environment.ts";
 import { startsOf } from "../../known-programs/recognise.ts";
 import { decide } from "../../limited-shell/decide.ts";
@@ -202,22 +203,33 @@ export function planLimited(request: LimitedRequest): LimitedPlan {
   }
 }
 
+/** The values of a section for a command of its key `allow`, which are narrower than those for its executables. */
+function grantedValues(
+  values: LshSection,
+  path: ByteString,
+  { read, write }: Pick<AllowedCommand, "read" | "write">,
+): LshSection {
+  const executables = [...(values.executables ?? []), path];
+  return { ...values, executables, allowSpawnOptions: false, read, write };
+}
+
 function planCommand(
   request: LimitedRequest,
   user: PasswdEntry,
   commandLine: ByteString,
-  { section, values, notes }: LimitedPolicy,
+  { section, values: own, notes }: LimitedPolicy,
 ): LimitedPlan {
-  const { variables, findings } = commandEnvironment(request.environment, values.environment, values.env);
+  const { variables, findings } = commandEnvironment(request.environment, own.environment, own.env);
   for (const message of findings) notes.push({ severity: "warning", message });
   const { files } = request;
   const { home } = user;
-  const decision = decide({ commandLine, policy: values, environment: variables, home, files });
+  const decision = decide({ commandLine, policy: own, environment: variables, home, files });
   if (!decision.allowed) {
     const reason = `WARNING: user ${user.name} (${user.uid}) ${decision.reason}, according to ${LIMITED_CONFIG_FILE}`;
     return { ...decision, reason, notes };
   }
-  const { path, argv, programs } = decision;
+  const { path, argv, programs, granted } = decision;
+  const values = granted === undefined ? own : grantedValues(own, path, granted);
   const given = values.allowSpawnOptions
     ? variables
     : programEnvironment(programs, variables, values.environment);
