@@ -138,6 +138,7 @@ const KINDS: Readonly<Record<Exclude<KeyDescription["kind"], "choice">, string>>
   paths: "all, none, or a list of paths",
   ports: "all, none, or a list of ports",
   limits: "list of NAME NUMBER",
+  line: "command line",
 };
 
 function kindOf(key: KeyDescription): string {
@@ -157,7 +158,7 @@ function kindOf(key: KeyDescription): string {
 export function keyList(keys: Readonly<Record<string, KeyDescription>>): string {
   return list(
     Object.entries(keys).flatMap(([name, key]) => [
-      `.It Ic ${argument(name)} Pq ${kindOf(key).replaceAll("-", "\\-")}`,
+      `.It Ic ${argument(name)}${key.family === undefined ? "" : ` Ar ${key.family}`} Pq ${kindOf(key).replaceAll("-", "\\-")}`,
       // The possible values come first.
       ...prose(key.kind === "choice" && /^\w+,/.test(key.help) ? `${key.help}.` : sentence(key.help)),
     ]),

@@ -57,6 +57,8 @@ describe("jk_lsh.ini", () => {
       executables: undefined,
       allow: undefined,
       paths: [],
+      command: [],
+      force: undefined,
       allowWordExpansion: false,
       allowSpawnOptions: false,
       umask: undefined,

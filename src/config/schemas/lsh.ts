@@ -18,6 +18,17 @@ export const lshKeys = {
     help: "what users may do, in words such as 'rsync download', which need no executables; read and write say where",
   },
   paths: listKey("directories to search for a program that is given by its name alone"),
+  command: {
+    kind: "line",
+    security: true,
+    family: "NAME",
+    help: "a pattern for a command line; with one or more, a command runs only if it matches one",
+  },
+  force: {
+    kind: "line",
+    security: true,
+    help: "the command line that runs, whatever the client asks for",
+  },
   allow_word_expansion: flagKey("expand wildcards, ~, variables and arithmetic in a command"),
   allow_spawn_options: flagKey(
     "servers such as rsync and git may start any other program: no argument is refused, and their environment is unchanged",

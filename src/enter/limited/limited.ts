@@ -12,9 +12,11 @@ import { type ExecuteLimits, startsLimits } from "../../confine/execute.ts";
 import type { AllowedCommand } from "../../known-programs/allow/table.ts";
 import { programEnvironment } from "../../known-programs/environment.ts";
 import { startsOf } from "../../known-programs/recognise.ts";
+import { type CommandPattern, readCommands } from "../../limited-shell/command-pattern.ts";
 import { decide } from "../../limited-shell/decide.ts";
 import { commandEnvironment } from "../../limited-shell/environment.ts";
 import type { FileView } from "../../limited-shell/files.ts";
+import { allowedPrograms } from "../../limited-shell/programs.ts";
 import type { RefusalCode } from "../../limited-shell/refusal.ts";
 import type { GroupEntry, PasswdEntry } from "../../system/accounts.ts";
 import type { Note } from "../checks.ts";
@@ -22,6 +24,8 @@ import { Refusal } from "../refusal.ts";
 
 /** The configuration of the limited shell. */
 export const LIMITED_CONFIG_FILE = "/etc/jailkit/jk_lsh.ini";
+
+const ORIGINAL_COMMAND = "SSH_ORIGINAL_COMMAND";
 
 /** All that the limited shell decides by. */
 export interface LimitedRequest {
@@ -52,6 +56,8 @@ export type LimitedPlan =
       section: ByteString;
       path: ByteString;
       argv: ByteString[];
+      /** The pattern that allowed it, or what the client asked for (maybe nothing) where the key `force` has it. */
+      by: { pattern: ByteString | undefined; forced: { asked: ByteString | undefined } | undefined };
       environment: ByteString[];
       /** Undefined: unchanged. */
       umask: number | undefined;
@@ -101,13 +107,17 @@ function groupOf({ gid, accounts }: LimitedRequest): GroupEntry {
   throw stop(3, "unknown-group", reason, "the group of the account is not known");
 }
 
-/** The last argument, if the one before it is "-c"; others are ignored. */
-function commandLineOf({ argv }: LimitedRequest, user: PasswdEntry): ByteString {
+/** The last argument, if the one before it is "-c"; others are ignored. Undefined for an interactive session. */
+function commandLineOf({ argv }: LimitedRequest): ByteString | undefined {
   const line = argv[argv.length - 1];
   if (argv.length >= 3 && argv[argv.length - 2] === "-c" && line !== undefined) return line;
+  return undefined;
+}
+
+function interactive({ argv }: LimitedRequest, user: PasswdEntry): Refusal {
   const what = `user ${user.name} (${user.uid}) tried to get an interactive shell session (${argv.join(" ")})`;
   const shown = "this account has no interactive shell; it runs single commands";
-  throw stop(7, "interactive", `WARNING: ${what}, which is never allowed by jk_lsh`, shown);
+  return stop(7, "interactive", `WARNING: ${what}, which is never allowed by jk_lsh`, shown);
 }
 
 /** The policy of an account. */
@@ -115,7 +125,10 @@ export interface LimitedPolicy {
   section: ByteString;
   /** The file that it is in, which may be a drop-in. */
   file: ByteString;
+  /** With `executables` and `paths` as allowedPrograms completes them. */
   values: LshSection;
+  /** The keys `command`. */
+  patterns: readonly CommandPattern[];
   notes: Note[];
 }
 
@@ -142,14 +155,16 @@ function policyOf(request: LimitedRequest, user: PasswdEntry, group: GroupEntry)
     throw stop(3, "no-section", reason, UNCONFIGURED);
   }
   const values = readKeys(section, lshKeys);
-  const problems = [...ini.problems, ...values.problems];
+  const { patterns, problems: bad } = readCommands(section, values);
+  const problems = [...ini.problems, ...values.problems, ...bad];
   const line = (problem: Problem) => problemLine(problem, display(problem.file));
   const notes: Note[] = [];
   for (const problem of problems) {
     if (problem.severity === "error") throw unusable(line(problem), fixText(problem, ini));
     notes.push({ severity: "warning", message: line(problem) });
   }
-  return { section: section.name, file: section.file, values, notes };
+  const programs = allowedPrograms(values, patterns, request.files.isRegularFile);
+  return { section: section.name, file: section.file, values: { ...values, ...programs }, patterns, notes };
 }
 
 /** The limits of a section on the programs that the command executes. */
@@ -194,8 +209,8 @@ export function planLimited(request: LimitedRequest): LimitedPlan {
   try {
     const user = userOf(request);
     const group = groupOf(request);
-    const commandLine = commandLineOf(request, user);
-    return planCommand(request, user, commandLine, policyOf(request, user, group));
+    const asked = commandLineOf(request);
+    return planCommand(request, user, asked, policyFor(request, user, group, asked));
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     const { exitStatus, code, reason, shown } = error;
@@ -213,22 +228,45 @@ function grantedValues(
   return { ...values, executables, allowSpawnOptions: false, read, write };
 }
 
+/** The policy for a command; an interactive session needs one with `force`. */
+function policyFor(
+  request: LimitedRequest,
+  user: PasswdEntry,
+  group: GroupEntry,
+  asked: ByteString | undefined,
+): LimitedPolicy {
+  if (asked !== undefined) return policyOf(request, user, group);
+  try {
+    const policy = policyOf(request, user, group);
+    if (policy.values.force !== undefined) return policy;
+  } catch (error) {
+    // As in jailkit 2.23, the missing command comes before the configuration.
+    if (!(error instanceof Refusal)) throw error;
+  }
+  throw interactive(request, user);
+}
+
 function planCommand(
   request: LimitedRequest,
   user: PasswdEntry,
-  commandLine: ByteString,
-  { section, values: own, notes }: LimitedPolicy,
+  asked: ByteString | undefined,
+  { section, values: own, patterns, notes }: LimitedPolicy,
 ): LimitedPlan {
   const { variables, findings } = commandEnvironment(request.environment, own.environment, own.env);
   for (const message of findings) notes.push({ severity: "warning", message });
+  const { force } = own;
+  const forced = force !== undefined;
+  if (forced) setOriginalCommand(variables, asked);
   const { files } = request;
   const { home } = user;
-  const decision = decide({ commandLine, policy: own, environment: variables, home, files });
+  const commandLine = force ?? asked ?? "";
+  const policy = { ...own, patterns };
+  const decision = decide({ commandLine, forced, policy, environment: variables, home, files });
   if (!decision.allowed) {
     const reason = `WARNING: user ${user.name} (${user.uid}) ${decision.reason}, according to ${LIMITED_CONFIG_FILE}`;
     return { ...decision, reason, notes };
   }
-  const { path, argv, programs, granted } = decision;
+  const { path, argv, programs, pattern, granted } = decision;
   const values = granted === undefined ? own : grantedValues(own, path, granted);
   const given = values.allowSpawnOptions
     ? variables
@@ -241,5 +279,15 @@ function planCommand(
     starts === undefined || starts.length === 0
       ? executeLimits(values, home)
       : startsLimits(path, starts, home);
-  return { allowed: true, user, section, path, argv, environment, umask, noNewPrivs, execute, starts, notes };
+  const by = { pattern, forced: forced ? { asked } : undefined };
+  return {
+    ...{ allowed: true, user, section, path, argv, by, environment, umask },
+    ...{ noNewPrivs, execute, starts, notes },
+  };
+}
+
+/** Tells a forced command what the client asked for, as sshd(8) does: exactly these bytes, and nothing else has them. */
+function setOriginalCommand(variables: Map<ByteString, ByteString>, asked: ByteString | undefined): void {
+  variables.delete(ORIGINAL_COMMAND);
+  if (asked !== undefined) variables.set(ORIGINAL_COMMAND, asked);
 }

@@ -34,6 +34,12 @@ const NOT_EXECUTABLE = 126;
 
 type AllowedPlan = Extract<LimitedPlan, { allowed: true }>;
 
+/** The key that decided, for the log. */
+function why({ by: { pattern, forced } }: AllowedPlan): string {
+  if (forced === undefined) return pattern === undefined ? "" : ` by command ${pattern}`;
+  return ` by force, asked for ${forced.asked === undefined ? "nothing" : logged(forced.asked)},`;
+}
+
 /** Confines this process for good, as the section says. Throws SystemError. */
 function confine({ noNewPrivs, execute, path }: AllowedPlan, log: Syslog): void {
   if (!noNewPrivs && execute === "any") return;
@@ -82,7 +88,7 @@ export function runLimitedShell(
   }
   const { user, path, argv, environment, umask, section } = plan;
   const who = `user ${user.name} (${user.uid})`;
-  log.write("info", `executing command ${logged(argv.join(" "))} for ${who}`);
+  log.write("info", `executing command ${logged(argv.join(" "))}${why(plan)} for ${who}`);
   try {
     confine(plan, log);
   } catch (error) {
