@@ -49,7 +49,7 @@ const NAMES = {
   group: "GROUP GROUPS",
   file: "ARGUMENT FILE PATH PROGRAM SHELL",
   directory: "DIR DIRECTORY",
-  none: "ADDRESS BYTES COMMAND DATE DAYS HASH LIST N PROCMAIL-ARGUMENT SECONDS TEXT UID",
+  none: "ADDRESS BYTES COMMAND DATE DAYS HASH LIST N PORTS PROCMAIL-ARGUMENT SECONDS TEXT UID",
 } satisfies Partial<Record<Kind & string, string>>;
 
 /** The kind of each name of a value in --help. */

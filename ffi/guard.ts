@@ -38,6 +38,7 @@ const STATE = {
 const EXEC_DIRECTORY_CHANGED = 1;
 const EXEC_STANDARD_ONLY = 2;
 const CLOSE_RANGE_CLOEXEC = 4;
+const OF_A_LIMIT = 4096;
 
 const compiled = import.meta.path.startsWith("/$bunfs/");
 
@@ -196,20 +197,52 @@ export function cStrings(texts: readonly ByteString[], held: unknown[]): BigUint
   return pointers;
 }
 
+/** A limit of setrlimit(2), hard and soft. */
+export interface ResourceLimit {
+  /** Its number. */
+  readonly resource: number;
+  /** In the unit of the resource; the program gets a lower one if this process has that. */
+  readonly value: number;
+}
+
+/** How a program is executed. */
+export interface ExecOptions {
+  /** It gets no descriptors but 0, 1 and 2, which are open. */
+  standardOnly?: boolean;
+  /** Lowered just before execve(2), after everything else: no system call of the runtime is made below them. */
+  limits?: readonly ResourceLimit[];
+}
+
 /** A program to execute, as addresses for native code, which are valid until the next call of prepareExec. */
 interface PreparedExec {
   path: number;
   argv: number;
   envp: number;
   flags: number;
+  /** struct lowering of guard.h; 0 without limits. */
+  lowering: number;
 }
 
-/** Lays out the strings of an exec in memory. `standardOnly`: the program gets no descriptors but 0, 1 and 2. */
+function loweringOf(limits: readonly ResourceLimit[]): number {
+  if (limits.length === 0) return 0;
+  const words = new BigUint64Array(1 + 2 * limits.length);
+  let at = 0;
+  words[at++] = BigInt(limits.length);
+  for (const { resource, value } of limits) {
+    words[at++] = BigInt(resource);
+    words[at++] = BigInt(value);
+  }
+  held.push(words);
+  // SAFETY: `held` has it.
+  return addressOf(words);
+}
+
+/** Lays out what an exec needs in memory. */
 export function prepareExec(
   path: ByteString,
   argv: readonly ByteString[],
   envp: readonly ByteString[],
-  standardOnly: boolean,
+  { standardOnly = false, limits = [] }: ExecOptions,
 ): PreparedExec {
   held = [];
   const pathStrings = cStrings([path], held);
@@ -222,7 +255,15 @@ export function prepareExec(
     argv: addressOf(argvStrings),
     envp: addressOf(envpStrings),
     flags: directory | (standardOnly ? EXEC_STANDARD_ONLY : 0),
+    lowering: loweringOf(limits),
   };
+}
+
+/** The error of a result of guard_exec or guard_daemon; its call is "prlimit" if a limit cannot be set. */
+export function execError(result: number, path: ByteString): SystemError {
+  return result <= -OF_A_LIMIT
+    ? new SystemError(-result - OF_A_LIMIT, "prlimit", path)
+    : new SystemError(-result, "execve", path);
 }
 
 /** The address of a function of the guard. Throws SystemError (ENOSYS) when run from source. */
@@ -237,21 +278,22 @@ export function guardFunction(
 /**
  * execve(2). The new program gets what this program's caller had set up: signal dispositions and mask, resource limits,
  * working directory (unless `chdir` and `fchdir` of ffi/process.ts changed it) and, unless this is a privileged build,
- * the inherited descriptors. All others above 2 are closed. `standardOnly`: all above 2 are closed, and 0, 1 and 2 are
- * open. `last` is called just before, with the address of the path, which no other execve(2) has.
- * Throws `SystemError` if it fails; this process can continue then.
+ * the inherited descriptors. All others above 2 are closed. `last` is called just before, with the address of the path,
+ * which no other execve(2) has.
+ * Throws `SystemError` if it fails (its call is "prlimit" for a limit), and this process can continue. If it cannot, since
+ * its hard limits are below what the runtime needs, the guard reports the error, and ends it with 126 or 127.
  */
 export function execve(
   path: ByteString,
   argv: readonly ByteString[],
   envp: readonly ByteString[],
-  standardOnly = false,
-  last?: (path: number) => void,
+  { last, ...options }: ExecOptions & { last?: (path: number) => void } = {},
 ): never {
-  const prepared = prepareExec(path, argv, envp, standardOnly);
+  const prepared = prepareExec(path, argv, envp, options);
   last?.(prepared.path);
   const { u64, i32 } = FFIType;
   if (state === 0) {
+    if (prepared.lowering !== 0) guardFunction("exec");
     check(libc.close_range(3, 0xffffffff, CLOSE_RANGE_CLOEXEC), "close_range");
     const [from, vector, block] = [prepared.path, prepared.argv, prepared.envp] as Pointer[];
     // SAFETY: prepareExec holds them.
@@ -259,7 +301,8 @@ export function execve(
     throw new SystemError(errno(), "execve", path);
   }
   // SAFETY: prepareExec holds what these point to.
-  const exec = CFunction({ ptr: guardFunction("exec"), args: [u64, u64, u64, u64], returns: i32 });
-  const result: number = exec(prepared.path, prepared.argv, prepared.envp, prepared.flags);
-  throw new SystemError(-result, "execve", path);
+  const exec = CFunction({ ptr: guardFunction("exec"), args: [u64, u64, u64, u64, u64], returns: i32 });
+  const { argv: vector, envp: block, flags, lowering } = prepared;
+  const result: number = exec(prepared.path, vector, block, flags, lowering);
+  throw execError(result, path);
 }

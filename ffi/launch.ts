@@ -3,7 +3,7 @@ import { type ByteString, cString } from "./bytes.ts";
 import { O_CLOEXEC } from "./constants.ts";
 import { SystemError } from "./error.ts";
 import { close, readInto, writeAll } from "./files.ts";
-import { guardFunction, prepareExec } from "./guard.ts";
+import { execError, guardFunction, prepareExec, type ResourceLimit } from "./guard.ts";
 import { addressOf, check, libc } from "./libc.ts";
 
 // Calls ffi/guard/launch.c, which starts other processes. JavaScript must not fork, since it has threads.
@@ -101,6 +101,7 @@ interface Daemon {
   /** A descriptor of /dev/null, which becomes its standard input, output and error. */
   devNull: number;
   writer: PidWriter | undefined;
+  limits: readonly ResourceLimit[];
 }
 
 /**
@@ -109,16 +110,17 @@ interface Daemon {
  */
 export function executeDaemon(daemon: Daemon): void {
   const start = CFunction({ ptr: guardFunction("daemon"), args: [u64], returns: i64_fast });
-  const { path, argv, envp, flags } = prepareExec(daemon.path, daemon.argv, daemon.envp, true);
+  const { devNull, writer, limits } = daemon;
+  const options = { standardOnly: true, limits };
+  const { path, argv, envp, flags, lowering } = prepareExec(daemon.path, daemon.argv, daemon.envp, options);
   const report = makePipe();
-  const { devNull, writer } = daemon;
-  // SAFETY: struct daemon_request is these eight words; what they point to is held by prepareExec.
-  const words = [devNull, writer?.pipe ?? -1, report.out, report.in, path, argv, envp, flags];
+  // SAFETY: struct daemon_request is these nine words; what they point to is held by prepareExec.
+  const words = [devNull, writer?.pipe ?? -1, report.out, report.in, path, argv, envp, flags, lowering];
   const request = BigInt64Array.from(words, BigInt);
   held.push(request);
   // The native side closes report.in. SAFETY: held.
   const result = Number(start(addressOf(request)));
   close(report.out);
   writer?.release();
-  if (result < 0) throw new SystemError(-result, "execve", daemon.path);
+  if (result < 0) throw execError(result, daemon.path);
 }

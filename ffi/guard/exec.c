@@ -4,12 +4,11 @@
  */
 #include <asm/signal.h>
 #include <linux/close_range.h>
+#include <linux/errno.h>
 #include "guard.h"
 #include "syscalls.h"
 
 enum { SIGNALS = 64 };
-enum { EXEC_DIRECTORY_CHANGED = 1 }; /* JavaScript changed the working directory on purpose */
-enum { EXEC_STANDARD_ONLY = 2 };     /* the program gets only 0, 1 and 2, which stay filled and give no access */
 #define FIRST_INHERITABLE 3
 #define LAST ~0U
 #define ALL_SIGNALS ~0UL
@@ -42,16 +41,22 @@ static void restore_signals(const struct state *state, struct runtime *runtime) 
 }
 
 /* After a failed execve: JavaScript continues, to report it. */
-static void resume_runtime(const struct state *state, const struct runtime *runtime, i64 nothing) {
+static void resume_runtime(const struct runtime *runtime, i64 nothing) {
   hide_standard_error(nothing);
-  set_limits(runtime->limits, state->limits_known);
   for (i64 number = 1; number <= SIGNALS; number++)
     sys4(SYS_rt_sigaction, number, &runtime->actions[number], 0, 8);
   sys4(SYS_rt_sigprocmask, SIG_SETMASK, &runtime->signal_mask, 0, 8);
 }
 
-/* Returns only if it fails: -errno. */
-i64 guard_exec(const char *path, char *const *argv, char *const *env, u64 flags) {
+/* A failed execve with limits in which the runtime would crash. */
+__attribute__((noreturn)) static void report_failure(i64 error) {
+  if (error <= -OF_A_LIMIT) refuse(NOT_PERMITTED, "the limits of the session cannot be set");
+  if (error == -ENOENT) refuse(CANNOT_START, "the program or its interpreter does not exist");
+  refuse(NOT_PERMITTED, "the program cannot be executed");
+}
+
+/* Returns only if it fails: -errno, see also OF_A_LIMIT. */
+i64 guard_exec(const char *path, char *const *argv, char *const *env, u64 flags, const struct lowering *lowering) {
   const struct state *state = STATE;
   struct runtime runtime;
   i64 error = sys3(SYS_close_range, FIRST_INHERITABLE, LAST, CLOSE_RANGE_CLOEXEC);
@@ -72,7 +77,12 @@ i64 guard_exec(const char *path, char *const *argv, char *const *env, u64 flags)
   set_limits(state->limits, state->limits_known);
   restore_signals(state, &runtime);
   sys4(SYS_rt_sigprocmask, SIG_SETMASK, &state->signal_mask, 0, 8);
-  error = sys3(SYS_execve, path, argv, env);
-  resume_runtime(state, &runtime, nothing);
+  /* Last: a hard limit does not rise again. */
+  error = lowering ? lower_limits(lowering) : 0;
+  error = error ? error - OF_A_LIMIT : sys3(SYS_execve, path, argv, env);
+  if (flags & EXEC_FORKED) return error;
+  int goes_on = raise_limits_again(runtime.limits, lowering);
+  resume_runtime(&runtime, nothing);
+  if (!goes_on) report_failure(error);
   return error;
 }

@@ -65,6 +65,9 @@ struct saved_descriptor {
 
 enum { MAX_DESCRIPTORS = 1024, SAVED_LIMITS = 4 };
 
+/* guard_exec and guard_daemon return -errno minus this if a limit could not be set; also in ffi/guard.ts. */
+enum { OF_A_LIMIT = 4096 };
+
 /* Laid out by ffi/waiting.ts. */
 enum { NOTICE_IDLE, NOTICE_ARMED, NOTICE_WRITING, NOTICE_LAST };
 struct notice {
@@ -171,10 +174,24 @@ i64 move_standard_error(struct state *state);
 void hide_standard_error(i64 nothing);
 void override_stack_lookup(struct state *state);
 
-/* exec.c, called from JavaScript */
-i64 guard_exec(const char *path, char *const *argv, char *const *env, u64 flags);
+/* Limits for a program, by the numbers of setrlimit(2). Laid out by ffi/guard.ts: pairs of words, after their number. */
+struct lowering {
+  u64 count;
+  struct {
+    u64 resource, most;
+  } each[];
+};
 
-/* launch.c, called from JavaScript. Laid out by ffi/launch.ts: eight words. */
+enum {
+  EXEC_DIRECTORY_CHANGED = 1, /* JavaScript changed the working directory on purpose */
+  EXEC_STANDARD_ONLY = 2,     /* the program gets only 0, 1 and 2, which stay filled and give no access */
+  EXEC_FORKED = 4,            /* no runtime continues in this process if the exec fails */
+};
+
+/* exec.c, called from JavaScript. `lowering`: or null. */
+i64 guard_exec(const char *path, char *const *argv, char *const *env, u64 flags, const struct lowering *lowering);
+
+/* launch.c, called from JavaScript. Laid out by ffi/launch.ts: nine words. */
 struct daemon_request {
   i64 dev_null;              /* becomes standard input, output and error */
   i64 pid_pipe;              /* for the pid, and for a failure; or -1 */
@@ -182,6 +199,7 @@ struct daemon_request {
   const char *path;
   char *const *argv, *const *env;
   u64 flags;
+  const struct lowering *lowering;
 };
 struct pid_request;
 i64 guard_write_pid(const struct pid_request *request);
@@ -198,5 +216,7 @@ i64 replace_unsafe_descriptors(void);
 void restore_descriptors(const struct state *state);
 u64 read_limits(struct limit *limits); /* returns limits_known */
 void set_limits(const struct limit *limits, u64 mask);
+i64 lower_limits(const struct lowering *lowering);
+int raise_limits_again(const struct limit *limits, const struct lowering *lowering);
 
 #endif

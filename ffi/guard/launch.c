@@ -101,7 +101,8 @@ __attribute__((noreturn)) static void become_daemon(const struct daemon_request 
   if (error >= 0) error = sys3(SYS_dup3, request->dev_null, STATE->standard_error, O_CLOEXEC);
   if (error >= 0 && request->pid_pipe >= 0 && sys3(SYS_write, request->pid_pipe, &pid, sizeof(pid)) != sizeof(pid))
     error = -EIO;
-  if (error >= 0) error = guard_exec(request->path, request->argv, request->env, request->flags);
+  if (error >= 0)
+    error = guard_exec(request->path, request->argv, request->env, request->flags | EXEC_FORKED, request->lowering);
   if (request->pid_pipe >= 0) sys3(SYS_write, request->pid_pipe, "", 1);
   sys3(SYS_write, request->report_in, &error, sizeof(error));
   for (;;) sys1(SYS_exit_group, 1);

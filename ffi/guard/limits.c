@@ -1,4 +1,5 @@
-/* Raises resource limits that are too low for the runtime, and restores them before an exec. */
+/* Raises resource limits that are too low for the runtime, restores them before an exec, and lowers those of the program. */
+#include <linux/errno.h>
 #include <linux/resource.h>
 #include "guard.h"
 #include "syscalls.h"
@@ -61,4 +62,41 @@ void adjust_limits(struct state *state, u64 stack_used) {
 void set_limits(const struct limit *limits, u64 mask) {
   for (u32 i = 0; i < SAVED_LIMITS; i++)
     if (mask >> i & 1) sys4(SYS_prlimit64, 0, resources[i], &limits[i], 0);
+}
+
+/*
+ * Lowers soft and hard limits for good, none below what it is already, and reads each back. Returns 0, or -errno of the
+ * first that is not set; those before it are.
+ */
+i64 lower_limits(const struct lowering *lowering) {
+  for (u64 i = 0; i < lowering->count; i++) {
+    const u64 resource = lowering->each[i].resource, most = lowering->each[i].most;
+    struct limit limit;
+    i64 error = sys4(SYS_prlimit64, 0, resource, 0, &limit);
+    if (error) return error;
+    if (limit.soft > most) limit.soft = most;
+    if (limit.hard > most) limit.hard = most;
+    error = sys4(SYS_prlimit64, 0, resource, &limit, 0);
+    if (!error) error = sys4(SYS_prlimit64, 0, resource, 0, &limit);
+    if (error) return error;
+    if (limit.soft > most || limit.hard > most) return -EPERM;
+  }
+  return 0;
+}
+
+/*
+ * After a failed exec: gives the runtime its soft limits again, as far as the hard ones allow. Returns 0 if it may crash
+ * within them: it has reserved memory by the limits at its start, and starts threads.
+ */
+int raise_limits_again(const struct limit *limits, const struct lowering *lowering) {
+  int enough = 1;
+  for (u32 i = 0; i < SAVED_LIMITS; i++) {
+    struct limit now;
+    if (sys4(SYS_prlimit64, 0, resources[i], 0, &now) != 0) continue;
+    u64 soft = raise(resources[i], &now, limits[i].soft);
+    if (soft < (resources[i] == RLIMIT_NOFILE ? DESCRIPTORS_NEEDED : limits[i].soft)) enough = 0;
+  }
+  for (u64 i = 0; lowering && i < lowering->count; i++)
+    if (lowering->each[i].resource == RLIMIT_NPROC) enough = 0;
+  return enough;
 }

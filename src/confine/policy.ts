@@ -20,17 +20,23 @@ export interface Confinement {
   limits: readonly Limit[];
 }
 
-/** What a section says of executions, or what its program does without a word of the section. */
-export type ExecuteSetting = "any" | readonly ByteString[];
-
 /** Whether `confine` of a section is on. `byDefault`: of a section without it; no_new_privs = 0 turns that off. */
 function isOn({ confine, noNewPrivs }: ConfineValues, byDefault: boolean): boolean {
   return confine === undefined ? byDefault && noNewPrivs !== false : confine !== "off";
 }
 
-/** The directories of which files may be executed: those of the section, else the system's, if `confine` is on. */
-export function executeSetting(values: ConfineValues, byDefault: boolean): ExecuteSetting {
-  return values.execute ?? (isOn(values, byDefault) ? [] : "any");
+/**
+ * What a section lets a session execute: as its key says, else as the system does if `confine` is on. `executables` may be
+ * executed besides.
+ */
+export function executeOf(
+  values: ConfineValues,
+  byDefault: boolean,
+  executables: readonly ByteString[],
+  home: ByteString,
+): ExecuteLimits | "any" {
+  const named = values.execute ?? (isOn(values, byDefault) ? [] : "any");
+  return named === "any" ? "any" : { named, executables, home };
 }
 
 /** The paths with the home in place of `~`. */
@@ -40,13 +46,18 @@ function inHome(
 ): readonly ByteString[] | "all" {
   if (paths === undefined || paths === "all") return "all";
   const found: ByteString[] = [];
-  for (const path of paths) found.push(path.startsWith("~") ? home + path.slice(1) : path);
+  const above = home === "/" ? "" : home;
+  for (const path of paths) {
+    // Without a home it stays, and leads nowhere.
+    const isInHome = path.startsWith("~") && home.startsWith("/");
+    found.push(isInHome ? above + path.slice(1) || "/" : path);
+  }
   return found;
 }
 
 /**
- * The confinement that a section asks for. `byDefault`: `confine` is on without a word of the section. `execute`: the
- * limits that follow from executeSetting.
+ * The confinement that a section asks for. `byDefault`: `confine` is on without a word of the section. `execute`: see
+ * executeOf. Without a known home, a path that begins with `~` leads nowhere.
  */
 export function confinementOf(
   values: ConfineValues,

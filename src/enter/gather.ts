@@ -7,6 +7,7 @@ import { describeError, isReported, JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { chrootshKeys } from "../config/schemas/chrootsh.ts";
+import { confineProblem } from "../config/schemas/confine.ts";
 import { splitHome } from "../jail/accounts/separator.ts";
 import { lookUp, readJailFile } from "../jail/fs/look.ts";
 import { configDirectoryFindings, jailFindings } from "../jail/fs/safety.ts";
@@ -179,7 +180,7 @@ export function gatherFacts(login: Login): GatheredFacts {
   const caller = gatherCaller(login, CONFIG_FILE);
   const settings = memoized(() => {
     requireReadable?.(CONFIG_FILE);
-    return readSettings(caller, chrootshKeys, CONFIG_STATUS);
+    return readSettings(caller, chrootshKeys, confineProblem, CONFIG_STATUS);
   });
   const split = memoized(() => splitHome(accountOf(caller).home));
   const opened = memoized(() => openPlainly(required(split(), "the jail").jail));

@@ -26,6 +26,7 @@ export const tool = defineTool({
     35: "chroot(2) failed: not started by root",
     37: "the groups cannot be set",
     39: "the user or the filter on the terminal cannot be set, or the capabilities cannot be dropped",
+    106: "the program cannot be confined",
   },
   notes:
     "Without -u the program runs as root, which no jail can hold; a warning says so. Environment, umask and limits " +

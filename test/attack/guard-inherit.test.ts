@@ -158,6 +158,77 @@ test("recursion ends in an exception where the stack has no limit", () => {
   expect({ status, stdout, stderr }).toEqual({ status: 1, stdout: "", stderr: "" });
 });
 
+describe("limits for the program that is executed", () => {
+  const USER = ["user", "61236"];
+  const limitsAfter = (settings: string[], lowered: string[]) => {
+    const after = found(["close-from", "3", ...settings], [programs.report, "limit", ...lowered, "--"]);
+    return [...after.matchAll(/^limit (\d+): (\w+) (\w+)$/gm)].map(([, , soft = "", hard = ""]) =>
+      [soft, hard].map((text) => BigInt(`0x${text}`)),
+    );
+  };
+  const INFINITE = 0xffff_ffff_ffff_ffffn;
+
+  test("are hard and soft ones, of every resource, and no other changes", () => {
+    const before = limitsAfter(USER, []);
+    for (let resource = 0; resource < 16; resource++) {
+      // The least that the static program starts with.
+      const value =
+        { 2: 1 << 20, 3: 1 << 20, 6: 5, 7: 20, 9: 1 << 26 }[resource] ?? (resource < 2 ? 100_000 : 0);
+      const most = BigInt(value);
+      const after = limitsAfter(USER, [`${resource}=${value}`]);
+      const lower = (limit: bigint) => (limit < most ? limit : most);
+      expect(after).toEqual(before.map((pair, index) => (index === resource ? pair.map(lower) : pair)));
+    }
+  });
+
+  test("of many resources hold together", () => {
+    const after = limitsAfter(USER, ["7=64", "1=5000000", "9=67108864", "4=0", "0=600"]);
+    expect([7, 1, 9, 4, 0].map((resource) => after[resource]?.[1])).toEqual([
+      ...[64n, 5_000_000n, 67_108_864n, 0n, 600n],
+    ]);
+  });
+
+  test("never raise a limit, neither the soft nor the hard one, also for root", () => {
+    const settings = ["limit", NOFILE, "50", "100", "limit", "4", "0", INFINITY];
+    for (const user of [USER, []]) {
+      expect(limitsAfter([...settings, ...user], ["7=1000", "4=4096"])[7]).toEqual([50n, 100n]);
+      expect(limitsAfter([...settings, ...user], ["7=1000", "4=4096"])[4]).toEqual([0n, 4096n]);
+      expect(limitsAfter([...settings, ...user], ["7=70"])[7]).toEqual([50n, 70n]);
+    }
+  });
+
+  test("start from those of the caller, and not from those that the runtime needs", () => {
+    const settings = ["limit", AS, "300000000", INFINITY, ...USER];
+    expect(limitsAfter(settings, ["9=4000000000"])[9]).toEqual([300_000_000n, 4_000_000_000n]);
+    expect(limitsAfter(settings, ["4=7"])[9]).toEqual([300_000_000n, INFINITE]);
+  });
+
+  const failing = (lowered: string[], program = "/nonexistent/program") =>
+    run([programs.launcher, ...USER, "--", programs.report, "limit-and-fail", ...lowered, "--", program]);
+
+  test("an execve that fails is reported by the runtime where it can continue", () => {
+    const left = ["7=16", "1=0", "4=0", "11=0"];
+    for (const lowered of [[], left])
+      expect(failing(lowered)).toEqual({ status: 0, stdout: '"execve: ENOENT"\n', stderr: "" });
+  });
+
+  test.each(["7=15", "9=9000000000", "9=1000", "2=9000000000", "3=200000", "3=0", "6=0"])(
+    "and by the guard, with 127 or 126, where it cannot: %s",
+    (lowered) => {
+      const missing = "jailkit: the program or its interpreter does not exist\n";
+      expect(failing([lowered])).toEqual({ status: 127, stdout: "", stderr: missing });
+      const denied = "jailkit: the program cannot be executed\n";
+      expect(failing([lowered], "/etc/passwd")).toEqual({ status: 126, stdout: "", stderr: denied });
+    },
+  );
+
+  test("one that cannot be set is an error, and nothing is executed", () => {
+    expect(failing(["16=1"], "/bin/true")).toEqual({ status: 0, stdout: '"prlimit: EINVAL"\n', stderr: "" });
+    const unset = "jailkit: the limits of the session cannot be set\n";
+    expect(failing(["9=1000", "16=1"], "/bin/true")).toEqual({ status: 126, stdout: "", stderr: unset });
+  });
+});
+
 describe("limits that no soft limit can be raised above", () => {
   const refusals = {
     RLIMIT_AS: [["limit", AS, "1000000000", "1000000000"], "address space (ulimit -v) is below 2400 MiB"],

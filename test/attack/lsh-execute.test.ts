@@ -345,7 +345,7 @@ describe("outside a jail", () => {
       status: 0,
       stdout: "ESCAPED\n",
     });
-    expect(await notes("no Landlock")).toContain("are not limited");
+    expect(await notes("does not confine")).toContain("execute needs Landlock of Linux 5.19");
   });
 
   test.each([

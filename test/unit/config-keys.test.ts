@@ -25,10 +25,12 @@ const sources: Source[] = readdirSync(join(checkout, "src"), { recursive: true, 
   });
 
 /** The files that read the table of a config file, those that they import, and those that import them. */
-function usersOf({ name }: ConfigKind): Source[] {
+function usersOf({ name, keys }: ConfigKind): Source[] {
   const own = name.slice("jk_".length);
   const reader = new RegExp(`\\b(?:${own}Keys|read${own.charAt(0).toUpperCase()}${own.slice(1)}Section)\\b`);
-  const readers = sources.filter(({ text }) => reader.test(text));
+  // The keys of schemas/confine.ts, which several files have, are read as one.
+  const shared = "confine" in keys ? /\bConfineValues\b/ : reader;
+  const readers = sources.filter(({ text }) => reader.test(text) || shared.test(text));
   const imports = (one: Source, other: Source) => one.imports.includes(other.path);
   return sources.filter((one) =>
     readers.some((other) => one === other || imports(one, other) || imports(other, one)),

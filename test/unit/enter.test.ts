@@ -344,10 +344,12 @@ describe("the plan of the limited shell", () => {
       argv: ["/bin/ls", "-l"],
       environment: ["USER=u", "LANG=C", "A=b", "PYTHONNOUSERSITE=1"],
       umask: 0o027,
-      noNewPrivs: true,
+      confinement: { noNewPrivs: true },
     });
     const plain = planLimited(request(ls, ini));
-    expect(plain).toMatchObject({ umask: undefined, noNewPrivs: false });
+    expect(plain).toMatchObject({ umask: undefined, confinement: { noNewPrivs: true } });
+    const off = planLimited(request(ls, `${ini}\nconfine = 0\nexecute = any`));
+    expect(off).toMatchObject({ confinement: { noNewPrivs: false } });
   });
 
   describe("the programs that a known server executes itself", () => {
@@ -367,7 +369,7 @@ describe("the plan of the limited shell", () => {
         request(["x", "-c", `${program} ${line}`], text, { files: only(`/bin/${program}`) }),
       );
       if (!made.allowed) throw new Error(made.reason);
-      return { starts: made.starts, execute: made.execute };
+      return { starts: made.starts, execute: made.confinement.execute };
     };
     const upload = "/home/u/r";
 

@@ -2,6 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
 import { describeError, isReported, JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
+import type { ConfineValues } from "../../config/schemas/confine.ts";
 import { type Found, lookUp } from "../../jail/fs/look.ts";
 import { requireSafeJail } from "../../jail/fs/safety.ts";
 import { isDirectory, isRegular, type JailRoot, openJailRoot } from "../../jail/fs/walk.ts";
@@ -18,6 +19,7 @@ export interface LaunchRequest {
   group: ByteString | undefined;
   pidfile: ByteString | undefined;
   keepCaps: ByteString | undefined;
+  confine: ConfineValues;
   daemon: boolean;
   notify: boolean;
   programArguments: readonly ByteString[];

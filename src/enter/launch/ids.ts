@@ -17,6 +17,7 @@ import {
 } from "../../../ffi/process.ts";
 import { quoted } from "../../cli/display.ts";
 import { describeError, JailkitError } from "../../cli/error.ts";
+import { splitHome } from "../../jail/accounts/separator.ts";
 import { groupByGid, groupByName, groupIdsOf, passwdByName, passwdByUid } from "../../system/accounts.ts";
 import { type CapabilitySet, capabilityNames } from "./capabilities.ts";
 
@@ -26,6 +27,8 @@ export interface LaunchIds {
   gid: number;
   /** The supplementary groups. */
   groups: readonly number[];
+  /** The home of a user, as the jail sees it. */
+  home?: ByteString | undefined;
 }
 
 // The last one means "leave it alone" to setresuid(2).
@@ -50,11 +53,13 @@ export function resolveIds(user: ByteString | undefined, group: ByteString | und
   let uid = userIds()[1];
   let gid = groupIds()[1];
   let name: ByteString | undefined;
+  let home: ByteString | undefined;
   if (user !== undefined) {
     const number = numericId(user, "user");
     const entry = number === undefined ? passwdByName(user) : passwdByUid(number);
     if (entry === undefined) throw unknown("user", user);
     ({ uid, gid, name } = entry);
+    home = splitHome(entry.home)?.home ?? entry.home;
   }
   if (group !== undefined) {
     const number = numericId(group, "group");
@@ -62,7 +67,7 @@ export function resolveIds(user: ByteString | undefined, group: ByteString | und
     if (entry === undefined) throw unknown("group", group);
     gid = entry.gid;
   }
-  return { uid, gid, groups: name === undefined ? [] : groupIdsOf(name, gid) };
+  return { uid, gid, groups: name === undefined ? [] : groupIdsOf(name, gid), home };
 }
 
 function step(exitStatus: number, what: string, action: () => void): void {

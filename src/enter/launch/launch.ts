@@ -16,8 +16,10 @@ import { display } from "../../cli/display.ts";
 import { describeError, isReported, JailkitError } from "../../cli/error.ts";
 import { printError } from "../../cli/output.ts";
 import { NO_FILTERS, refuseTerminalInput } from "../../confine/calls.ts";
+import { type Confinement, confinementOf, executeOf } from "../../confine/policy.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { openSyslog, type Severity, type Syslog } from "../../system/syslog.ts";
+import { confineSession } from "../confine-session.ts";
 import { escapes } from "./capabilities.ts";
 import { type Launch, type LaunchRequest, launchChecks } from "./checks.ts";
 import { takeIds } from "./ids.ts";
@@ -102,6 +104,13 @@ function guardTerminal(notify: Notify): void {
   }
 }
 
+/** The confinement of a program. */
+export function launchConfinement({ confine }: LaunchRequest, { program, ids }: Launch): Confinement {
+  const { home = "" } = ids;
+  const path = program.startsWith("/") ? program : `/${program}`;
+  return confinementOf(confine, false, executeOf(confine, false, [path], home), home);
+}
+
 function enterAndExecute(
   request: LaunchRequest,
   launch: Launch,
@@ -119,18 +128,21 @@ function enterAndExecute(
   step("terminal", 39, () => guardTerminal(notify));
   takeIds(launch.ids, launch.kept);
   const { program } = launch;
+  const confinement = launchConfinement(request, launch);
+  const { limits } = confinement;
+  confineSession(confinement, { log: { write: notify }, program });
   log.write("notice", `executing ${program} in jail ${root.path}`);
   const argv = [program, ...request.programArguments];
   try {
     if (request.daemon) {
-      executeDaemon({ path: program, argv, envp: environment(), devNull: nothing, writer });
+      executeDaemon({ path: program, argv, envp: environment(), devNull: nothing, writer, limits });
       writer?.wait();
       return 0;
     }
-    if (writer === undefined) return execve(program, argv, environment(), true);
+    if (writer === undefined) return execve(program, argv, environment(), { standardOnly: true, limits });
     announcePid(writer);
     try {
-      return execve(program, argv, environment(), true);
+      return execve(program, argv, environment(), { standardOnly: true, limits });
     } catch (error) {
       withdrawPid(writer);
       throw error;

@@ -6,10 +6,12 @@ import { fixText } from "../../config/fixes.ts";
 import { readKeys } from "../../config/keys.ts";
 import { type IniFile, type Problem, problemLine } from "../../config/model.ts";
 import { selectSection } from "../../config/scan.ts";
+import { confineProblem } from "../../config/schemas/confine.ts";
 import { type LshSection, lshKeys } from "../../config/schemas/lsh.ts";
 import type { ExecuteScope } from "../../confine/directories.ts";
 import { type ExecuteLimits, startsLimits } from "../../confine/execute.ts";
-import type { AllowedCommand } from "../../known-programs/allow/table.ts";
+import { type Confinement, confinementOf } from "../../confine/policy.ts";
+import type { AllowedCommand, AllowName } from "../../known-programs/allow/table.ts";
 import { programEnvironment } from "../../known-programs/environment.ts";
 import { startsOf } from "../../known-programs/recognise.ts";
 import { type CommandPattern, readCommands } from "../../limited-shell/command-pattern.ts";
@@ -56,13 +58,19 @@ export type LimitedPlan =
       section: ByteString;
       path: ByteString;
       argv: ByteString[];
-      /** The pattern that allowed it, or what the client asked for (maybe nothing) where the key `force` has it. */
-      by: { pattern: ByteString | undefined; forced: { asked: ByteString | undefined } | undefined };
+      /**
+       * The pattern and the word of `allow` that allowed it, and what the client asked for (maybe nothing) where the key
+       * `force` has it.
+       */
+      by: {
+        pattern: ByteString | undefined;
+        word: AllowName | undefined;
+        forced: { asked: ByteString | undefined } | undefined;
+      };
       environment: ByteString[];
       /** Undefined: unchanged. */
       umask: number | undefined;
-      noNewPrivs: boolean;
-      execute: ExecuteLimits | "any";
+      confinement: Confinement;
       /** The only programs that a known server may execute; undefined for no limit. */
       starts: readonly ByteString[] | undefined;
       notes: Note[];
@@ -157,6 +165,8 @@ function policyOf(request: LimitedRequest, user: PasswdEntry, group: GroupEntry)
   const values = readKeys(section, lshKeys);
   const { patterns, problems: bad } = readCommands(section, values);
   const problems = [...ini.problems, ...values.problems, ...bad];
+  const contradiction = confineProblem(section, values);
+  if (contradiction !== undefined) problems.push(contradiction);
   const line = (problem: Problem) => problemLine(problem, display(problem.file));
   const notes: Note[] = [];
   for (const problem of problems) {
@@ -273,16 +283,17 @@ function planCommand(
     : programEnvironment(programs, variables, values.environment);
   const environment: ByteString[] = [];
   for (const [name, value] of given) environment.push(`${name}=${value}`);
-  const { umask, noNewPrivs = false } = values;
+  const { umask } = values;
   const starts = startsAnyProgram(values, home, request) ? undefined : startsOf(programs);
   const execute =
     starts === undefined || starts.length === 0
       ? executeLimits(values, home)
       : startsLimits(path, starts, home);
-  const by = { pattern, forced: forced ? { asked } : undefined };
+  const confinement = confinementOf(values, true, execute, home);
+  const by = { pattern, word: granted?.word, forced: forced ? { asked } : undefined };
   return {
     ...{ allowed: true, user, section, path, argv, by, environment, umask },
-    ...{ noNewPrivs, execute, starts, notes },
+    ...{ confinement, starts, notes },
   };
 }
 

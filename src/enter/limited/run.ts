@@ -3,29 +3,31 @@ import { SystemError } from "../../../ffi/error.ts";
 import { openDirectoryPath, withFd } from "../../../ffi/files.ts";
 import { args, callerIds, environment, execve } from "../../../ffi/guard.ts";
 import { libc } from "../../../ffi/libc.ts";
-import { setNoNewPrivileges } from "../../../ffi/process.ts";
 import { describeError } from "../../cli/error.ts";
 import { printError } from "../../cli/output.ts";
 import { VERSION } from "../../cli/version.ts";
 import { loadConfig } from "../../config/load.ts";
-import { forbidExecution, NO_FILTERS, refuseTerminalInput } from "../../confine/calls.ts";
+import { forbidExecution } from "../../confine/calls.ts";
 import { someNamedCounts } from "../../confine/directories.ts";
-import { limitExecution, NO_LANDLOCK } from "../../confine/execute.ts";
+import type { Feature } from "../../confine/features.ts";
+import type { Confinement } from "../../confine/policy.ts";
 import { logged } from "../../limited-shell/decide.ts";
 import { systemFiles } from "../../limited-shell/files.ts";
 import { flatFirstAccounts } from "../../system/flat-accounts.ts";
 import { openSyslog, type Syslog } from "../../system/syslog.ts";
+import { confineSession } from "../confine-session.ts";
+import { Refusal } from "../refusal.ts";
 import { LIMITED_CONFIG_FILE, type LimitedPlan, type LimitedRequest, planLimited } from "./limited.ts";
 
 /** The caller: see LimitedRequest. */
 type LimitedCaller = Pick<LimitedRequest, "argv" | "environment" | "uid" | "gid">;
 
-/** execve(2) of ffi/guard.ts; `last` is called just before, with the address of the path. */
-type Execute = (
+/** execve(2) of ffi/guard.ts; see there for `last`. */
+export type Execute = (
   path: ByteString,
   argv: readonly ByteString[],
   envp: readonly ByteString[],
-  last: (path: number) => void,
+  options: { limits: Confinement["limits"]; last: (path: number) => void },
 ) => never;
 
 // As in a shell: the program or its interpreter is missing; or it exists and cannot be executed.
@@ -34,25 +36,11 @@ const NOT_EXECUTABLE = 126;
 
 type AllowedPlan = Extract<LimitedPlan, { allowed: true }>;
 
-/** The key that decided, for the log. */
-function why({ by: { pattern, forced } }: AllowedPlan): string {
-  if (forced === undefined) return pattern === undefined ? "" : ` by command ${pattern}`;
-  return ` by force, asked for ${forced.asked === undefined ? "nothing" : logged(forced.asked)},`;
-}
-
-/** Confines this process for good, as the section says. Throws SystemError. */
-function confine({ noNewPrivs, execute, path }: AllowedPlan, log: Syslog): void {
-  if (!noNewPrivs && execute === "any") return;
-  setNoNewPrivileges();
-  if (!refuseTerminalInput()) log.write("notice", NO_FILTERS);
-  if (execute === "any") return;
-  const leftOut = limitExecution(execute);
-  if (leftOut === undefined) {
-    log.write("notice", `the programs that ${path} executes are not limited: ${NO_LANDLOCK}`);
-  } else if (leftOut.length > 0) {
-    const list = leftOut.map((one) => `${one.path} (${one.why})`).join(", ");
-    log.write("notice", `${path} may execute nothing in ${list}`);
-  }
+/** The keys that decided, for the log. */
+function why({ by: { pattern, word, forced } }: AllowedPlan): string {
+  const by = word === undefined ? "" : ` by allow = ${word}`;
+  if (forced === undefined) return pattern === undefined ? by : `${by} by command ${pattern}`;
+  return `${by} by force, asked for ${forced.asked === undefined ? "nothing" : logged(forced.asked)},`;
 }
 
 /** The confinement that must come just before execve(2), by the address of the path. */
@@ -71,6 +59,7 @@ export function runLimitedShell(
   accounts: LimitedRequest["accounts"],
   log: Syslog,
   execute: Execute,
+  told: readonly Feature[] = [],
 ): number {
   log.write("info", `version ${VERSION}, started`);
   const plan = planLimited({
@@ -86,21 +75,22 @@ export function runLimitedShell(
     printError(`jk_lsh: refused: ${plan.shown}`);
     return plan.exitStatus;
   }
-  const { user, path, argv, environment, umask, section } = plan;
+  const { user, path, argv, environment, umask, section, confinement } = plan;
   const who = `user ${user.name} (${user.uid})`;
   log.write("info", `executing command ${logged(argv.join(" "))}${why(plan)} for ${who}`);
   try {
-    confine(plan, log);
+    confineSession(confinement, { log, program: path, told });
   } catch (error) {
-    if (!(error instanceof SystemError)) throw error;
-    const remedy = `execute = any in section [${section}] of ${LIMITED_CONFIG_FILE} disables this`;
-    log.write("err", `abort, the session of ${who} cannot be confined: ${describeError(error)}; ${remedy}`);
-    printError("jk_lsh: refused: the session cannot be confined");
+    if (!(error instanceof Refusal)) throw error;
+    const remedy = `confine = 0 and execute = any in section [${section}] of ${LIMITED_CONFIG_FILE} disable this`;
+    log.write("err", `${error.reason} (${who}); ${remedy}`);
+    printError(`jk_lsh: refused: ${error.shown}`);
     return NOT_EXECUTABLE;
   }
   try {
     if (umask !== undefined) libc.umask(umask);
-    return execute(path, argv, environment, (address) => confineLast(plan, address, log));
+    const { limits } = confinement;
+    return execute(path, argv, environment, { limits, last: (address) => confineLast(plan, address, log) });
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     log.write("err", `WARNING: running ${path} failed for ${who}: ${error.reason}`);
@@ -117,8 +107,8 @@ export function lsh(): number {
     const { uid, gid } = callerIds();
     const caller = { argv: args(), environment: environment(), uid, gid };
     // As from jk_chrootsh: the command gets only standard input, output and error, and no descriptor to leave a jail by.
-    return runLimitedShell(caller, flatFirstAccounts, log, (path, argv, envp, last) =>
-      execve(path, argv, envp, true, last),
+    return runLimitedShell(caller, flatFirstAccounts, log, (path, argv, envp, options) =>
+      execve(path, argv, envp, { standardOnly: true, ...options }),
     );
   } catch (error) {
     log.write("err", `abort, ${describeError(error)}`);

@@ -1,14 +1,17 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
 import { SystemError } from "../../../ffi/error.ts";
 import { args, callerIds, environment, execve, variable } from "../../../ffi/guard.ts";
 import { dropAllCapabilities } from "../../../ffi/process.ts";
 import { printAbout } from "../../cli/about.ts";
+import { confinementOf, executeOf } from "../../confine/policy.ts";
 import { closeJailRoot } from "../../jail/fs/walk.ts";
 import { passwdByName, passwdByUid } from "../../system/accounts.ts";
 import { flatAccounts } from "../../system/flat-accounts.ts";
 import type { Syslog } from "../../system/syslog.ts";
+import { bothLimits, confineSession } from "../confine-session.ts";
 import { accountOf, splitOf } from "../facts.ts";
 import { gatherFacts } from "../gather.ts";
-import { runLimitedShell } from "../limited/run.ts";
+import { type Execute, runLimitedShell } from "../limited/run.ts";
 import { enterLogin, notExecuted, ownLogin, requireChecks, runPrivileged } from "../privileged.ts";
 import { LIMITED_SHELL, shellFact } from "../shell.ts";
 import { CHROOTSH_HELP } from "./help.ts";
@@ -42,7 +45,9 @@ function login(log: Syslog): number {
   const root = facts.root();
   const given = args();
 
-  enterLogin(facts, values.noNewPrivs === true, IN_JAIL_CHECKS, log);
+  const confinementFor = (shell: ByteString) =>
+    confinementOf(values, false, executeOf(values, false, [shell], home), home);
+  enterLogin(facts, confinementFor("").noNewPrivs, IN_JAIL_CHECKS, log);
   const shell = facts.shell();
   if (shell.kind === "missing") throw new Error("a check was left out");
   log.write(
@@ -52,17 +57,20 @@ function login(log: Syslog): number {
 
   const argv = shellArguments(shell.path, given, values.injailLoginShell);
   const envp = loginEnvironment(environment(), values, { home, name, shell: shell.path });
+  const confinement = confinementFor(shell.path);
+  const { limits } = confinement;
+  const missing = confineSession(confinement, { log, program: shell.path });
   const limited = () => {
     // The session may have a limit of 16 open files, and needs some to confine itself.
     closeJailRoot(root);
     const caller = { argv, environment: envp, uid, gid };
-    return runLimitedShell(caller, flatAccounts, log.named(LIMITED_SHELL), (path, argv, envp, last) =>
-      execve(path, argv, envp, false, last),
-    );
+    const execute: Execute = (path, argv, envp, options) =>
+      execve(path, argv, envp, { ...options, limits: bothLimits(limits, options.limits) });
+    return runLimitedShell(caller, flatAccounts, log.named(LIMITED_SHELL), execute, missing);
   };
   if (shell.kind === "internal") return limited();
   try {
-    return execve(shell.path, argv, envp);
+    return execve(shell.path, argv, envp, { limits });
   } catch (error) {
     // jk_update has removed it since the check.
     const gone = error instanceof SystemError && error.code === "ENOENT";

@@ -31,6 +31,7 @@ export const CHROOTSH_HELP: HelpSource = {
     41: "the home cannot be entered",
     53: "the jail or the home is not safe",
     101: "a privilege cannot be dropped (also 102 to 104), or no_new_privs or the filter on the terminal cannot be set (105)",
+    106: "the session cannot be confined, in a way that jk_chrootsh.ini asks for",
     111: "the shell is missing in the jail, is not safe, or cannot be executed",
     127: "the runtime cannot start: a limit of the session is too low",
   },

@@ -14,6 +14,7 @@ import { fstat, openAt2, openDirectoryPath, sameFile, withFd } from "../../../ff
 import { MAY_EXECUTE, mayAccess } from "../../../ffi/rights.ts";
 import { answered } from "../../cli/error.ts";
 import { CONFIG_DIRECTORY } from "../../config/load.ts";
+import { confineProblem } from "../../config/schemas/confine.ts";
 import { uchrootKeys } from "../../config/schemas/uchroot.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { dirsEqual } from "../../jail/accounts/separator.ts";
@@ -54,7 +55,12 @@ export interface GatheredUchrootFacts extends UchrootFacts {
 
 function settingsOf(caller: CallerFacts): UchrootSettingsFact {
   const file = caller.configFile;
-  const { hasFile, section, values, warnings } = readSettings(caller, uchrootKeys, CONFIG_STATUS);
+  const { hasFile, section, values, warnings } = readSettings(
+    caller,
+    uchrootKeys,
+    confineProblem,
+    CONFIG_STATUS,
+  );
   if (section !== undefined && values.allowedJails.length > 0) {
     return { kind: "found", values, section, warnings };
   }

@@ -36,6 +36,7 @@ export const UCHROOT_HELP: HelpSource = {
     35: "the jail does not know the user or the group",
     37: "the jail knows the user or the group by another name",
     53: "the jail is not safe",
+    106: "the session cannot be confined",
     111: "the program cannot be executed",
     127: "the runtime cannot start: a limit of the session is too low",
   },

@@ -1,13 +1,17 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
 import { args, environment, execve, variable } from "../../../ffi/guard.ts";
 import { printAbout } from "../../cli/about.ts";
+import { answered } from "../../cli/error.ts";
 import { printError } from "../../cli/output.ts";
+import { type Confinement, confinementOf, executeOf } from "../../confine/policy.ts";
 import { filterEnvironment } from "../../limited-shell/environment.ts";
 import type { Syslog } from "../../system/syslog.ts";
+import { confineSession } from "../confine-session.ts";
 import { accountOf } from "../facts.ts";
 import { notExecuted, ownLogin, requireChecks, runPrivileged } from "../privileged.ts";
 import { enterJail } from "../session.ts";
 import { UCHROOT_CALLER_CHECKS, UCHROOT_HOST_CHECKS, UCHROOT_IN_JAIL_CHECKS } from "./checks.ts";
-import { uchrootSettingsOf } from "./facts.ts";
+import { type UchrootSettings, uchrootSettingsOf } from "./facts.ts";
 import { type GatheredUchrootFacts, gatherUchroot } from "./gather.ts";
 import { readUchrootArguments, UCHROOT_HELP, type UchrootRequest } from "./options.ts";
 
@@ -20,10 +24,18 @@ export function uchrootEnvironment(given: readonly string[], kept: readonly stri
   return [...filterEnvironment(given, kept)].map(([name, value]) => `${name}=${value}`);
 }
 
+/** The confinement of a session whose home in the jail is `home`; "" if that is not known. */
+export function uchrootConfinement(settings: UchrootSettings, home: ByteString): Confinement {
+  // Without allow_setuid, programs gain nothing even if `confine` is off.
+  const values = { ...settings, noNewPrivs: settings.noNewPrivs ?? !settings.allowSetuid };
+  return confinementOf(values, true, executeOf(values, true, [], home), home);
+}
+
 function enter(request: RunRequest, facts: GatheredUchrootFacts, log: Syslog): never {
   requireChecks(facts, UCHROOT_HOST_CHECKS, log);
   const { uid, gid } = facts;
-  const { env, allowSetuid } = uchrootSettingsOf(facts);
+  const { env } = uchrootSettingsOf(facts);
+  const confinementIn = (home: ByteString) => uchrootConfinement(uchrootSettingsOf(facts), home);
   const account = accountOf(facts);
   const { program, programArguments } = request;
   const root = facts.root();
@@ -34,11 +46,17 @@ function enter(request: RunRequest, facts: GatheredUchrootFacts, log: Syslog): n
     `now entering jail ${root.path} for user ${account.name} (${uid}) with executable ${program}`,
   );
 
-  enterJail(root, { uid, gid, groups: facts.groups() }, !allowSetuid, log);
+  enterJail(root, { uid, gid, groups: facts.groups() }, confinementIn("").noNewPrivs, log);
   // From here on the process has only the user's rights, and sees only the jail.
   requireChecks(facts, UCHROOT_IN_JAIL_CHECKS, log);
+  const inside = answered(() => facts.inJail());
+  const confinement = confinementIn((inside?.named ?? inside?.numbered)?.home ?? "");
+  confineSession(confinement, { log });
   try {
-    return execve(program, [program, ...programArguments], uchrootEnvironment(environment(), env));
+    const { limits } = confinement;
+    return execve(program, [program, ...programArguments], uchrootEnvironment(environment(), env), {
+      limits,
+    });
   } catch (error) {
     const place = `${program} in ${root.path}`;
     throw notExecuted(error, program, account, place, "the program cannot be executed");

@@ -166,14 +166,14 @@ export const CONFINE: readonly Mutant[] = [
   ),
   server(
     "src/enter/limited/run.ts",
-    "execve(path, argv, envp, true, last)",
-    "execve(path, argv, envp, true)",
+    "execve(path, argv, envp, { standardOnly: true, last })",
+    "execve(path, argv, envp, { standardOnly: true })",
     "outside$",
   ),
   server(
     "src/enter/login/chrootsh.ts",
-    "execve(path, argv, envp, false, last)",
-    "execve(path, argv, envp, false)",
+    "execve(path, argv, envp, { last })",
+    "execve(path, argv, envp)",
     "in a jail$",
   ),
   server("ffi/guard.ts", "  last?.(prepared.path);\n", "", "in a jail$"),

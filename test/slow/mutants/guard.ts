@@ -626,6 +626,82 @@ export const GUARD: readonly Mutant[] = [
     title: "a program executed by a compiled tool inherits what the tool's caller had set up nothing special",
   },
   {
+    file: "ffi/guard/limits.c",
+    from: "    if (limit.soft > most) limit.soft = most;\n",
+    to: "",
+    test: "attack/guard-inherit.test.ts",
+    title:
+      "limits for the program that is executed are hard and soft ones, of every resource, and no other changes",
+  },
+  {
+    file: "ffi/guard/limits.c",
+    from: "if (limit.hard > most) limit.hard = most;",
+    to: "(void)0;",
+    test: "attack/guard-inherit.test.ts",
+    title:
+      "limits for the program that is executed are hard and soft ones, of every resource, and no other changes",
+  },
+  {
+    file: "ffi/guard/limits.c",
+    from: "if (limit.soft > most) limit.soft = most;",
+    to: "limit.soft = most;",
+    test: "attack/guard-inherit.test.ts",
+    title:
+      "limits for the program that is executed never raise a limit, neither the soft nor the hard one, also for root",
+  },
+  {
+    file: "ffi/guard/limits.c",
+    from: "if (limit.hard > most) limit.hard = most;",
+    to: "limit.hard = most;",
+    test: "attack/guard-inherit.test.ts",
+    title:
+      "limits for the program that is executed never raise a limit, neither the soft nor the hard one, also for root",
+  },
+  {
+    file: "ffi/guard/limits.c",
+    from: "    error = sys4(SYS_prlimit64, 0, resource, &limit, 0);\n",
+    to: "",
+    test: "attack/guard-inherit.test.ts",
+    title: "limits for the program that is executed of many resources hold together",
+  },
+  {
+    file: "ffi/guard/limits.c",
+    from: "i < lowering->count; i++) {",
+    to: "i < lowering->count && i < 1; i++) {",
+    test: "attack/guard-inherit.test.ts",
+    title: "limits for the program that is executed of many resources hold together",
+  },
+  {
+    file: "ffi/guard/limits.c",
+    from: "(resources[i] == RLIMIT_NOFILE ? DESCRIPTORS_NEEDED : limits[i].soft)",
+    to: "(resources[i] == RLIMIT_NOFILE ? DESCRIPTORS_NEEDED : 0)",
+    test: "attack/guard-inherit.test.ts",
+    title:
+      "limits for the program that is executed and by the guard, with 127 or 126, where it cannot: 9=1000",
+  },
+  {
+    file: "ffi/guard/limits.c",
+    from: "if (lowering->each[i].resource == RLIMIT_NPROC) enough = 0;",
+    to: "(void)0;",
+    test: "attack/guard-inherit.test.ts",
+    title: "limits for the program that is executed and by the guard, with 127 or 126, where it cannot: 6=0",
+  },
+  {
+    file: "ffi/guard/exec.c",
+    from: "error = lowering ? lower_limits(lowering) : 0;",
+    to: "error = lowering && 0 ? lower_limits(lowering) : 0;",
+    test: "attack/guard-inherit.test.ts",
+    title: "limits for the program that is executed of many resources hold together",
+  },
+  {
+    file: "ffi/guard/exec.c",
+    from: "error = error ? error - OF_A_LIMIT : sys3",
+    to: "error = error && 0 ? error - OF_A_LIMIT : sys3",
+    test: "attack/guard-inherit.test.ts",
+    title:
+      "limits for the program that is executed one that cannot be set is an error, and nothing is executed",
+  },
+  {
     file: "ffi/guard/exec.c",
     from: "  set_limits(state->limits, state->limits_known);\n",
     to: "",
@@ -676,8 +752,8 @@ export const GUARD: readonly Mutant[] = [
   },
   {
     file: "ffi/guard/exec.c",
-    from: "  hide_standard_error(nothing);\n  set_limits",
-    to: "  (void)nothing;\n  set_limits",
+    from: "  hide_standard_error(nothing);\n  for (",
+    to: "  (void)nothing;\n  for (",
     test: "attack/crash.test.ts",
     title: "standard error of what a tool executes is the caller's also after an execve that failed",
   },

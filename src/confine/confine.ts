@@ -1,0 +1,73 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import * as C from "../../ffi/constants.ts";
+import { SystemError } from "../../ffi/error.ts";
+import { landlockVersion } from "../../ffi/landlock.ts";
+import { addressOf, cArgument, errno, libc, syscall } from "../../ffi/libc.ts";
+import { setNoNewPrivileges } from "../../ffi/process.ts";
+import { refuseTerminalInput } from "./calls.ts";
+import { type Feature, featuresOf, missingOf } from "./features.ts";
+import { type FilterName, installNamedFilter } from "./filters.ts";
+import type { Confinement } from "./policy.ts";
+import { applyRules, handledBy, type WithoutRule } from "./ruleset.ts";
+
+const SYS_mknodat = process.arch === "arm64" ? 33 : 259;
+const PROBE = ".jailkit-probe";
+
+/**
+ * Checks that the rules are in force, if that is visible. They forbid creating a block device: Landlock refuses it with
+ * EACCES, before the kernel checks the capability (EPERM). In a working directory that the user cannot write, or that was
+ * removed, the error is the same without rules. Throws SystemError.
+ */
+function checkLimited(): void {
+  const result = syscall(SYS_mknodat, C.AT_FDCWD, addressOf(cArgument(PROBE)), C.S_IFBLK);
+  if (result < 0 && errno() !== C.EPERM) return;
+  if (result === 0) libc.unlinkat(C.AT_FDCWD, cArgument(PROBE), 0);
+  throw new SystemError(C.EPERM, "landlock_restrict_self", undefined);
+}
+
+/** The filters of a confinement besides that on terminals, which belongs to no_new_privs. */
+export function filtersOf(confinement: Omit<Confinement, "limits">): FilterName[] {
+  const { execute, network, tcpConnect, tcpBind, syscalls } = confinement;
+  const names: FilterName[] = [];
+  if (syscalls === "login") names.push("login");
+  if (network === "local") names.push("networkLocal");
+  if (network === "none") names.push("networkNone");
+  if (tcpConnect !== "all" || tcpBind !== "all") names.push("tcp");
+  if (execute !== "any") names.push("execute");
+  return names;
+}
+
+const NOTHING: WithoutRule = { execute: [], named: [] };
+
+/** A confinement as it was applied. */
+export interface Confined {
+  /** What the kernel cannot do. */
+  missing: readonly Feature[];
+  withoutRule: WithoutRule;
+}
+
+/**
+ * Confines this process, and everything that it starts, for good: no_new_privs, then Landlock, then filters of system
+ * calls. What the kernel does not know is returned; any other failure throws SystemError, and nothing may be executed
+ * then. The limits are set by execve of ffi/guard.ts. `program`: see applyRules. Needs no privilege.
+ */
+export function confine(confinement: Omit<Confinement, "limits">, program?: ByteString): Confined {
+  if (!confinement.noNewPrivs) return { missing: [], withoutRule: NOTHING };
+  setNoNewPrivileges();
+  const features = featuresOf(confinement);
+  const version = usesLandlock(features) ? landlockVersion() : 0;
+  const handled = handledBy(confinement, version);
+  let withoutRule = NOTHING;
+  if (handled.files !== 0) {
+    withoutRule = applyRules(confinement, handled, program);
+    checkLimited();
+  }
+  let filters = refuseTerminalInput();
+  if (filters) for (const name of filtersOf(confinement)) filters = installNamedFilter(name) && filters;
+  return { missing: missingOf(features, version, filters), withoutRule };
+}
+
+function usesLandlock(features: readonly Feature[]): boolean {
+  for (const { landlock } of features) if (landlock !== undefined) return true;
+  return false;
+}

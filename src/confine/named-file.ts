@@ -1,0 +1,45 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import * as C from "../../ffi/constants.ts";
+import { isErrno, SystemError } from "../../ffi/error.ts";
+import { openAt2 } from "../../ffi/files.ts";
+import { JailkitError } from "../cli/error.ts";
+import { lookUp } from "../jail/fs/look.ts";
+import { closeJailRoot, openTree } from "../jail/fs/walk.ts";
+
+const PLAIN = C.RESOLVE_IN_ROOT | C.RESOLVE_NO_SYMLINKS | C.RESOLVE_NO_MAGICLINKS;
+
+/** The path without symbolic links. Throws SystemError, and JailkitError for a link that a user may have made. */
+function withoutLinks(path: ByteString): ByteString | undefined {
+  const root = openTree("/");
+  try {
+    return lookUp(root, path, { follow: true })?.canonicalPath;
+  } finally {
+    closeJailRoot(root);
+  }
+}
+
+/**
+ * Opens the file at an absolute path with O_PATH, by the rights of this process. Symbolic links are followed only in
+ * directories in which nobody but root can have made them: a user must not choose what a rule is about. Returns why not,
+ * as a clause, if the path leads nowhere. Throws SystemError.
+ */
+export function openNamed(root: number, path: ByteString): number | ByteString {
+  try {
+    return openAt2(root, path, C.O_PATH, PLAIN);
+  } catch (error) {
+    if (!isErrno(error, "ELOOP")) return reasonOf(error);
+  }
+  try {
+    const real = withoutLinks(path);
+    return real === undefined ? "No such file or directory" : openAt2(root, real, C.O_PATH, PLAIN);
+  } catch (error) {
+    return error instanceof JailkitError ? "a user may have made a symbolic link in it" : reasonOf(error);
+  }
+}
+
+/** Why a path leads nowhere; throws any other error. */
+function reasonOf(error: unknown): ByteString {
+  const ofThePath = isErrno(error, "ENOENT", "ENOTDIR", "EACCES", "ELOOP", "ENAMETOOLONG");
+  if (ofThePath && error instanceof SystemError) return error.reason;
+  throw error;
+}

@@ -1,0 +1,80 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { SystemError } from "../../ffi/error.ts";
+import { describeError } from "../cli/error.ts";
+import type { Limit } from "../config/confine-values.ts";
+import { confine } from "../confine/confine.ts";
+import { type Feature, showMissing } from "../confine/features.ts";
+import type { Confinement } from "../confine/policy.ts";
+import type { Syslog } from "../system/syslog.ts";
+import { Refusal } from "./refusal.ts";
+
+/** The exit status of a session that cannot be confined. */
+export const NOT_CONFINED = 106;
+
+const stop = (reason: ByteString) =>
+  new Refusal(
+    "confine",
+    NOT_CONFINED,
+    `abort, the session cannot be confined: ${reason}`,
+    "the session cannot be confined",
+  );
+
+/** What is known about a session that is being confined. */
+interface Session {
+  log: Pick<Syslog, "write">;
+  /** A program that the settings let it execute, and that may be outside of what it reads. */
+  program?: ByteString;
+  /** What the log says already that the kernel lacks. */
+  told?: readonly Feature[];
+}
+
+/**
+ * Confines this process for good; see confine. It must have no privilege, and be in its jail. What the kernel cannot do
+ * is logged, in one line, and returned. Throws Refusal (106) if a step fails, or if the kernel cannot do all and the
+ * settings require that.
+ */
+export function confineSession(
+  confinement: Confinement,
+  { log, program, told = [] }: Session,
+): readonly Feature[] {
+  let confined: ReturnType<typeof confine>;
+  try {
+    confined = confine(confinement, program);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    throw stop(describeError(error));
+  }
+  const { missing, withoutRule } = confined;
+  if (missing.length > 0) {
+    const list = missing.map(showMissing).join(", ");
+    if (confinement.require) throw stop(`the kernel cannot do all that confine = require asks for: ${list}`);
+    if (!areTold(missing, told))
+      log.write("notice", `the kernel does not confine this session in all that is asked: ${list}`);
+  }
+  const tell = (what: string, list: typeof withoutRule.execute) => {
+    if (list.length === 0) return;
+    log.write("notice", `${what} ${list.map((one) => `${one.path} (${one.why})`).join(", ")}`);
+  };
+  tell("this session may execute nothing in", withoutRule.execute);
+  tell("this session may not use what the settings name:", withoutRule.named);
+  return missing;
+}
+
+function areTold(missing: readonly Feature[], told: readonly Feature[]): boolean {
+  const names = new Set<string>();
+  for (const { name } of told) names.add(name);
+  for (const { name } of missing) if (!names.has(name)) return false;
+  return true;
+}
+
+/** The limits of two sections that both hold: for each resource the lower one. */
+export function bothLimits(one: Confinement["limits"], other: Confinement["limits"]): Confinement["limits"] {
+  const lowest = new Map<number, Limit>();
+  for (const limits of [one, other]) {
+    for (const limit of limits) {
+      const before = lowest.get(limit.resource);
+      if (before === undefined || limit.value < before.value) lowest.set(limit.resource, limit);
+    }
+  }
+  return [...lowest.values()];
+}
