@@ -74,11 +74,15 @@ const allRefused = (section: Section | AllowName, ...lines: string[]) =>
 describe("places", () => {
   const home = "/home/u";
 
-  test("read alone lets nothing be written, and a word that reads never writes", () => {
+  test("a missing key adds nothing to the other, and a word that reads never writes", () => {
     expect(placesOf(["/d"], undefined, true, home)).toMatchObject({ read: ["/d"], write: [] });
+    expect(placesOf(undefined, ["/d"], true, home)).toMatchObject({ read: ["/d"], write: ["/d"] });
+    expect(placesOf("all", ["/d"], true, home)).toMatchObject({ read: "all", write: ["/d"] });
+    expect(placesOf(["/d"], "all", true, home)).toMatchObject({ read: ["/d"], write: "all" });
+    expect(placesOf(undefined, [], true, home)).toMatchObject({ read: "all", write: [] });
     expect(placesOf(undefined, undefined, true, home)).toMatchObject({ read: "all", write: "all" });
     expect(placesOf(undefined, "all", false, home)).toMatchObject({ read: "all", write: [] });
-    expect(placesOf(undefined, ["/d"], false, home)).toMatchObject({ read: "all", write: [] });
+    expect(placesOf(undefined, ["/d"], false, home)).toMatchObject({ read: ["/d"], write: [] });
   });
 
   test("what may be written may be read, and ~ is the home", () => {
@@ -278,6 +282,12 @@ describe("rsync", () => {
 
   test("nothing is uploaded without the key write", () => {
     allRefused({ allow: ["rsync"], read: ["/data"] }, `${push} . /data`, `${push} . /in`, `${push} .`);
+  });
+
+  test("an upload reads nothing else without the key read", () => {
+    const section: Section = { allow: ["rsync upload"], write: ["/in"] };
+    allRefused(section, `${push} --files-from=/etc/passwd . /in`, `${push} --link-dest=/etc . /in`);
+    expect(run(`${push} . /in`, section)).toMatchObject({ granted: { read: ["/in"], write: ["/in"] } });
   });
 
   test("the words hold whatever executables and allow_spawn_options say", () => {
@@ -544,6 +554,8 @@ describe("borg", () => {
     expect(argsOf("borg serve", { allow: ["borg append-only"], write: ["/b"] })).toEqual([
       ..."serve --append-only --restrict-to-path /b".split(" "),
     ]);
+    expect(run("borg serve", section)).toMatchObject({ granted: { temporary: "/b" } });
+    expect(run("borg serve", "borg")).toMatchObject({ granted: { temporary: undefined } });
   });
 
   test("a client can name no other", () => {
@@ -588,6 +600,7 @@ describe("unison", () => {
       "unison -version",
       "/home/u/unison -server",
     );
+    expect(run("/home/u/unison -server", section)).toMatchObject({ exitStatus: 4, code: "not-granted" });
     allRefused({ allow: ["unison"], read: ["/sync"] }, "unison -server");
   });
 });

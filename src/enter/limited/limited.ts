@@ -281,6 +281,8 @@ function planCommand(
   const given = values.allowSpawnOptions
     ? variables
     : programEnvironment(programs, variables, values.environment);
+  const temporary = granted?.temporary;
+  if (temporary !== undefined) given.set("TMPDIR", temporary);
   const environment: ByteString[] = [];
   for (const [name, value] of given) environment.push(`${name}=${value}`);
   const { umask } = values;

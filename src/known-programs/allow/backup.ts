@@ -36,6 +36,7 @@ function judgeBorg(
 
 const borgWord = (appendOnly: boolean, help: string): AllowWord => ({
   service: "borg",
+  temporary: true,
   help,
   judge: (args, _, places) => judgeBorg(args, places, appendOnly),
 });

@@ -21,8 +21,9 @@ function inHome(places: Places, home: ByteString): Places {
 }
 
 /**
- * The places of a word, from the keys `read` and `write`, which are undefined if they are missing. With `read` alone nothing
- * is written, and a word that only reads never writes. What may be written may be read. The home replaces `~`.
+ * The places of a word, from the keys `read` and `write`, which are undefined if they are missing. What may be written may
+ * be read; of the two keys, a missing one adds nothing to that, and without both there is no limit. A word that only reads
+ * never writes. The home replaces `~`.
  */
 export function placesOf(
   read: Places | undefined,
@@ -30,7 +31,8 @@ export function placesOf(
   writes: boolean,
   home: ByteString,
 ): AllowPlaces {
-  const readable = inHome(read ?? "all", home);
+  const isDrop = write !== undefined && write !== "all" && write.length > 0;
+  const readable = inHome(read ?? (isDrop ? [] : "all"), home);
   const writable = inHome(write ?? (read === undefined ? "all" : []), home);
   const both = readable === "all" || writable === "all" ? readable : [...readable, ...writable];
   return { read: both, write: writes ? writable : [], home };

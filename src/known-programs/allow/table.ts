@@ -49,6 +49,8 @@ export interface AllowedCommand {
   args: readonly ByteString[];
   read: Places;
   write: Places;
+  /** The directory for temporary files; undefined if the program needs none, or has those of the system. */
+  temporary: ByteString | undefined;
 }
 
 /** Why no word allows a command: its program does not exist, or `reason`, a phrase. */
@@ -113,7 +115,11 @@ export function judgeAllowed(
     const word: AllowWord = ALLOW[name];
     const path = findProgram(typed, service, paths, isFile);
     if (path === undefined) {
-      refusal ??= { missing: true };
+      const elsewhere = {
+        missing: false,
+        reason: "no other program of its name can be called here",
+      } as const;
+      refusal ??= typed.includes("/") ? elsewhere : { missing: true };
       continue;
     }
     const places = placesOf(read, write, word.readOnly !== true, home);
@@ -123,7 +129,8 @@ export function judgeAllowed(
       continue;
     }
     const allowedWrites = judged.writes ? writable(word, places.write, home) : [];
-    return { word: name, path, args: judged.args, read: places.read, write: allowedWrites };
+    const temporary = word.temporary && places.write !== "all" ? places.write[0] : undefined;
+    return { word: name, path, args: judged.args, read: places.read, write: allowedWrites, temporary };
   }
   return refusal;
 }

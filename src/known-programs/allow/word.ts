@@ -17,6 +17,8 @@ export interface AllowWord {
   readonly readOnly?: true;
   /** Files that the program writes besides those of the user; `~` is the home. */
   readonly state?: readonly ByteString[];
+  /** It needs a directory for temporary files, which is then one where it may write. */
+  readonly temporary?: true;
   /** For the manual: what a user can do, and what is refused or added. */
   readonly help: string;
   /**
