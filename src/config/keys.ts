@@ -39,11 +39,17 @@ export function camelCase(key: ByteString): string {
 }
 
 /** The problem that a reading of an entry makes, if any. */
-function readingProblem(entry: IniEntry, security: boolean, reading: Reading): Problem | undefined {
+function readingProblem(
+  entry: IniEntry,
+  { security, kind }: KeyDescription,
+  reading: Reading,
+): Problem | undefined {
   const { file, line, valueColumn: column, key } = entry;
   if ("reason" in reading) {
     const severity = security ? "error" : "warning";
-    return { file, line, column, severity, code: "bad-value", message: `${quoted(key)}: ${reading.reason}` };
+    // Without a line of this kind, which the usual fix takes out, more could be allowed.
+    const code = kind === "line" ? "bad-command" : "bad-value";
+    return { file, line, column, severity, code, message: `${quoted(key)}: ${reading.reason}` };
   }
   if (reading.doubt === undefined) return undefined;
   const message = `${quoted(key)}: ${reading.doubt}`;
@@ -103,7 +109,7 @@ function readFamily(
       problems.push({ file, line, column, severity: "error", code: "unknown-key", message });
       continue;
     }
-    const problem = readingProblem(entry, description.security, readValue(value, description));
+    const problem = readingProblem(entry, description, readValue(value, description));
     if (problem !== undefined) problems.push(problem);
     found.push({ name, value, place: valuePlace(entry) });
   }
@@ -124,7 +130,7 @@ export function readKeys<T extends KeyTable>(section: IniSection | undefined, ta
     const entry = findEntry(section, key);
     if (entry === undefined) continue;
     const reading = readValue(entry.value, description);
-    const problem = readingProblem(entry, description.security, reading);
+    const problem = readingProblem(entry, description, reading);
     if (problem !== undefined) problems.push(problem);
     if ("value" in reading) values[name] = reading.value;
   }

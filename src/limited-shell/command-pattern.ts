@@ -195,7 +195,7 @@ function lineProblem(key: ByteString, { file, line, column }: Place, error: unkn
   if (!(error instanceof PatternError || error instanceof JailkitError)) throw error;
   const at = column + (error instanceof PatternError ? error.at : 0);
   const message = `${quoted(key)}: ${error.message}`;
-  return { file, line, column: at, severity: "error", code: "bad-value", message };
+  return { file, line, column: at, severity: "error", code: "bad-command", message };
 }
 
 /**

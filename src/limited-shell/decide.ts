@@ -165,7 +165,9 @@ function decideOnWords(typed: ByteString, args: readonly ByteString[], request: 
   const located = findProgram(typed, paths, files.isRegularFile);
   const path = executables.includes(located) ? located : (sftpServer(typed, executables, files) ?? located);
   if (!executables.includes(path)) {
-    return refuse(NOT_ALLOWED, "not-allowed", whyNotListed(typed, located), hintForScp(path, policy));
+    const hint = hintForScp(path, policy);
+    const why = `${whyNotListed(typed, located)}${hint === undefined ? "" : `; ${hint}`}`;
+    return refuse(NOT_ALLOWED, "not-allowed", why, hint);
   }
   if (!path.startsWith("/")) {
     // It would depend on the working directory.
@@ -240,7 +242,10 @@ function sftpServer(
   return executables.find((path) => path.endsWith("/sftp-server") && files.isRegularFile(path));
 }
 
-/** What the user of a client of sftp, which scp is too, is shown where only the older protocol of scp is allowed. */
+/**
+ * What the user of a client of sftp, which scp is too, should know where only the older protocol of scp is allowed. sshd
+ * discards what a subsystem writes to standard error, so that most see it in the log alone.
+ */
 function hintForScp(path: ByteString, { executables = [], allow = [] }: LshPolicy): string | undefined {
   if (!isNamed(path, "sftp-server") && path !== "internal-sftp") return undefined;
   const scp = executables.some((one) => isNamed(one, "scp")) || allow.some((word) => word.startsWith("scp"));

@@ -2,11 +2,12 @@ import { quoted } from "../cli/display.ts";
 import { readKeys } from "../config/keys.ts";
 import { type IniSection, keyPlace } from "../config/model.ts";
 import { lshKeys } from "../config/schemas/lsh.ts";
+import { readPrograms } from "./commands.ts";
 import { type Execution, type LintContext, lintPathForm, ownItems, type UnsafeDirectory } from "./context.ts";
 
 /** Whether the kernel can limit what the known programs of a section execute, and the section leaves it limited. */
 export function limitsExecution(section: IniSection, { world }: LintContext): boolean {
-  const { execute = [], executables = [] } = readKeys(section, lshKeys);
+  const { execute = [], executables } = readPrograms(section, world);
   if (execute === "any") return false;
   const view = world.execution(execute, executables);
   return view !== undefined && execute.every((path) => view.leftOut.some((one) => one.path === path));
@@ -15,7 +16,7 @@ export function limitsExecution(section: IniSection, { world }: LintContext): bo
 /** The key `execute` of jk_lsh.ini: the part that has no effect, and the programs that it stops. */
 export function lintExecute(section: IniSection, context: LintContext): void {
   const { ini, world, report } = context;
-  const { execute = [], executables = [] } = readKeys(section, lshKeys);
+  const { execute = [], executables, items } = readPrograms(section, world);
   if (execute === "any") {
     const message = "with execute = any the programs can execute what a user has uploaded";
     report(keyPlace(section, "execute"), "warning", "execute-any", message, { kind: "disable" });
@@ -30,7 +31,7 @@ export function lintExecute(section: IniSection, context: LintContext): void {
     report(section, "warning", "no-landlock", message);
   }
   lintDirectories(section, view?.leftOut ?? [], context);
-  for (const item of ownItems(section, "executables")) {
+  for (const item of items) {
     const path = item.value;
     const granted = world.grantedBy(path);
     if (granted !== undefined) {

@@ -91,12 +91,19 @@ export function policyFor(root: JailRoot, user: ByteString, group: ByteString): 
   return selectSection(readPolicies(root).ini, user, group)?.name;
 }
 
-/** The section for one user, with its file and line, printable; undefined for none. */
+/**
+ * The section for one user: its file and line, and what it allows, both printable; and the key `executables`, undefined if
+ * `command` or `force` allows less. Undefined for none.
+ */
 function ownSectionIn(ini: IniFile, user: ByteString) {
   const section = ini.sections.find(({ name }) => name === user);
   if (section === undefined) return undefined;
   const place = `${quoted(section.file)}, line ${section.line}`;
-  return { place, executables: readKeys(section, lshKeys).executables ?? [] };
+  const { executables = [], command, force } = readKeys(section, lshKeys);
+  const lines = force === undefined ? command.map(({ value }) => value) : [force];
+  const listed = lines.length > 0 ? lines : executables;
+  const allows = listed.length === 0 ? "nothing" : listed.map(display).join(", ");
+  return { place, allows, executables: lines.length > 0 ? undefined : executables };
 }
 
 /** The same from the files of a jail. */
@@ -166,10 +173,9 @@ function planIn(root: JailRoot, user: ByteString, services: readonly Service[], 
   const own = ownSectionIn(ini, user);
   if (own === undefined) return plan;
   const there = own.executables;
-  const same = there.length === executables.length && executables.every((path) => there.includes(path));
+  const same = there?.length === executables.length && executables.every((path) => there.includes(path));
   if (same) return { ...plan, present: true };
-  const what = there.length === 0 ? "nothing" : there.map(display).join(", ");
-  const exists = `${own.place}: a section [${display(user)}] exists already and allows ${what}`;
+  const exists = `${own.place}: a section [${display(user)}] exists already and allows ${own.allows}`;
   const remedy = "it was not changed: edit it, or take it out and run this again";
   throw new JailkitError("policy-exists", 1, `${exists}; ${remedy}`);
 }

@@ -3,6 +3,7 @@
  * mutants.test.ts runs them.
  */
 
+import { COMMANDS } from "./mutants/commands.ts";
 import { CONFINE } from "./mutants/confine.ts";
 import { GUARD } from "./mutants/guard.ts";
 import { JAIL } from "./mutants/jail.ts";
@@ -20,6 +21,7 @@ import { TRANSFER } from "./mutants/transfer.ts";
 export const MUTANTS: readonly Mutant[] = [
   ...GUARD,
   ...SHELL,
+  ...COMMANDS,
   ...PROGRAMS,
   ...LOGIN,
   ...CONFINE,

@@ -11,7 +11,7 @@ import { type LshSection, lshKeys } from "../../config/schemas/lsh.ts";
 import type { ExecuteScope } from "../../confine/directories.ts";
 import { type ExecuteLimits, startsLimits } from "../../confine/execute.ts";
 import { type Confinement, confinementOf } from "../../confine/policy.ts";
-import type { AllowedCommand, AllowName } from "../../known-programs/allow/table.ts";
+import type { AllowName } from "../../known-programs/allow/table.ts";
 import { programEnvironment } from "../../known-programs/environment.ts";
 import { startsOf } from "../../known-programs/recognise.ts";
 import { type CommandPattern, readCommands } from "../../limited-shell/command-pattern.ts";
@@ -23,6 +23,7 @@ import type { RefusalCode } from "../../limited-shell/refusal.ts";
 import type { GroupEntry, PasswdEntry } from "../../system/accounts.ts";
 import type { Note } from "../checks.ts";
 import { Refusal } from "../refusal.ts";
+import { grantedValues } from "./granted.ts";
 
 /** The configuration of the limited shell. */
 export const LIMITED_CONFIG_FILE = "/etc/jailkit/jk_lsh.ini";
@@ -135,6 +136,8 @@ export interface LimitedPolicy {
   file: ByteString;
   /** With `executables` and `paths` as allowedPrograms completes them. */
   values: LshSection;
+  /** The section has the key `executables`. */
+  listed: boolean;
   /** The keys `command`. */
   patterns: readonly CommandPattern[];
   notes: Note[];
@@ -174,7 +177,9 @@ function policyOf(request: LimitedRequest, user: PasswdEntry, group: GroupEntry)
     notes.push({ severity: "warning", message: line(problem) });
   }
   const programs = allowedPrograms(values, patterns, request.files.isRegularFile);
-  return { section: section.name, file: section.file, values: { ...values, ...programs }, patterns, notes };
+  const listed = values.executables !== undefined;
+  const { name, file } = section;
+  return { section: name, file, values: { ...values, ...programs }, listed, patterns, notes };
 }
 
 /** The limits of a section on the programs that the command executes. */
@@ -226,16 +231,6 @@ export function planLimited(request: LimitedRequest): LimitedPlan {
     const { exitStatus, code, reason, shown } = error;
     return { allowed: false, exitStatus, code, reason, shown, notes: [] };
   }
-}
-
-/** The values of a section for a command of its key `allow`, which are narrower than those for its executables. */
-function grantedValues(
-  values: LshSection,
-  path: ByteString,
-  { read, write }: Pick<AllowedCommand, "read" | "write">,
-): LshSection {
-  const executables = [...(values.executables ?? []), path];
-  return { ...values, executables, allowSpawnOptions: false, read, write };
 }
 
 /** The policy for a command; an interactive session needs one with `force`. */

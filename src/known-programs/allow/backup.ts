@@ -36,6 +36,7 @@ function judgeBorg(
 
 const borgWord = (appendOnly: boolean, help: string): AllowWord => ({
   service: "borg",
+  needsWrite: true,
   temporary: true,
   help,
   judge: (args, _, places) => judgeBorg(args, places, appendOnly),
@@ -56,6 +57,7 @@ export const borgAppendOnly = borgWord(
 /** `unison`: unison(1) gets its roots by its protocol, and keeps its archives in the home. */
 export const unison: AllowWord = {
   service: "unison",
+  needsWrite: true,
   state: ["~/.unison"],
   help: "Synchronization with unison(1), of any version. It also writes ~/.unison, which must exist if write is set.",
   judge(args, _, { write }) {

@@ -33,7 +33,10 @@ const sftpWord = (readOnly: boolean, help: string): AllowWord => ({
 export const sftp = sftpWord(false, "Sessions of sftp(1), and scp(1) of OpenSSH 9 and later.");
 
 /** `restic sftp`: restic(1) uses nothing else. */
-export const resticSftp = sftpWord(false, "Backups with restic(1) through sftp; the same as sftp.");
+export const resticSftp: AllowWord = {
+  ...sftpWord(false, "Backups with restic(1) through sftp; the same as sftp."),
+  needsWrite: true,
+};
 
 /** `sftp read-only` */
 export const sftpReadOnly = sftpWord(true, "As sftp, for downloads: sftp-server(8) gets -R.");
@@ -79,6 +82,7 @@ function judgeScp(args: readonly ByteString[], places: AllowPlaces, modes: strin
 const scpWord = (modes: string, help: string): AllowWord => ({
   service: "scp",
   ...(modes === "f" ? { readOnly: true as const } : {}),
+  ...(modes === "t" ? { needsWrite: true as const } : {}),
   help,
   judge: (args, _, places) => judgeScp(args, places, modes),
 });

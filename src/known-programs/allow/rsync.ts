@@ -157,6 +157,7 @@ function judge(args: readonly ByteString[], places: AllowPlaces, may: Ways): Gra
 const word = (may: Ways, help: string): AllowWord => ({
   service: "rsync",
   ...(may.upload ? {} : { readOnly: true as const }),
+  ...(may.download ? {} : { needsWrite: true as const }),
   help,
   judge: (args, _, places) => judge(args, places, may),
 });

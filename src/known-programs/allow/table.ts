@@ -56,6 +56,26 @@ export interface AllowedCommand {
 /** Why no word allows a command: its program does not exist, or `reason`, a phrase. */
 export type AllowRefusal = { missing: true } | { missing: false; reason: string };
 
+/**
+ * The programs of a word that `isFile` finds, and the names of missing ones: in `paths`, then in the usual directories, as
+ * the limited shell looks for them.
+ */
+export function wordFiles(
+  name: AllowName,
+  paths: readonly ByteString[],
+  isFile: (path: ByteString) => boolean,
+): { files: ByteString[]; missing: ByteString[] } {
+  const service = serviceOf(name);
+  const files: ByteString[] = [];
+  const missing: ByteString[] = [];
+  for (const program of (ALLOW[name] as AllowWord).programs ?? service.needs) {
+    const path = findProgram(program, service, paths, isFile);
+    if (path === undefined) missing.push(program);
+    else files.push(path);
+  }
+  return { files, missing };
+}
+
 /** The service of a word. */
 export function serviceOf(name: AllowName): Service {
   const service = serviceNamed(ALLOW[name].service);

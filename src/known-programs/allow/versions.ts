@@ -34,7 +34,7 @@ function judgeGit(
 
 const gitWord = (servers: readonly string[], readOnly: boolean, help: string): AllowWord => ({
   service: "git",
-  ...(readOnly ? { readOnly } : {}),
+  ...(readOnly ? { readOnly, programs: ["git-upload-pack"] } : { needsWrite: true as const }),
   help,
   judge: (args, invoked, places) => judgeGit(args, invoked, places, servers),
 });

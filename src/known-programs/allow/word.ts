@@ -13,8 +13,12 @@ export interface Granted {
 export interface AllowWord {
   /** A service of services.ts. */
   readonly service: string;
+  /** The programs that it needs, if they are not all of the service. */
+  readonly programs?: readonly ByteString[];
   /** Only commands that read are allowed. */
   readonly readOnly?: true;
+  /** It does nothing where nothing may be written. */
+  readonly needsWrite?: true;
   /** Files that the program writes besides those of the user; `~` is the home. */
   readonly state?: readonly ByteString[];
   /** It needs a directory for temporary files, which is then one where it may write. */
