@@ -11,6 +11,7 @@ import { join, relative } from "node:path";
 import packageJson from "../package.json" with { type: "json" };
 import { ElfError } from "./elf-file.ts";
 import { buildExecutable } from "./executable.ts";
+import { areWordsCurrent, WORDS } from "./filters/source.ts";
 import { type Architecture, buildEntry } from "./guard.ts";
 import { PRIVILEGED_FOLDERS } from "./layout.ts";
 
@@ -68,6 +69,7 @@ function main(words: string[]): void {
   const names = targeted ? words.slice(2) : words;
   const unknown = names.find((name) => !existsSync(join(tools, `${name}.ts`)));
   if (unknown !== undefined) fail(`src/tools/${unknown}.ts does not exist`);
+  if (!areWordsCurrent()) fail(`${WORDS} was not written from config/filters/ as it is now: npm run filters`);
   for (const name of names.length > 0 ? names : allTools()) build(name, architecture);
 }
 

@@ -1,6 +1,6 @@
 // Installs what the scripts of package.json need: the packages of package-lock.json, and Debian's packages for a task
-// (build, package, site, quickstart or test). Plain JavaScript, since it also installs Bun. JK_SETUP=check only reports
-// what is missing.
+// (build, package, filters, site, quickstart or test). Plain JavaScript, since it also installs Bun. JK_SETUP=check only
+// reports what is missing.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -15,6 +15,7 @@ const packagers = words("dpkg-dev debhelper rpm zstd");
 const needs = {
   build: compiler,
   package: [...compiler, ...packagers],
+  filters: ["libseccomp2"],
   site: ["mandoc"],
   // setcap(8) is in libcap2-bin
   quickstart: [...compiler, ...login, "libcap2-bin"],
@@ -27,6 +28,8 @@ const needs = {
     ...words("gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"),
     // what the tests put into jails and start
     ...words("less vim perl wget nginx lighttpd systemd"),
+    // to compile config/filters/ again, and more that runs under the filters
+    ...words("libseccomp2 tmux gdb gpg"),
     // recommended by systemd: to boot the machine of a test
     ...words("dbus libpam-systemd"),
     ...words("libcap2-bin binutils strace attr acl e2fsprogs iproute2"),

@@ -8,12 +8,10 @@ const SECCOMP_MODE_FILTER = 2;
 /** An instruction; a jump skips `yes` or `no` of those that follow. */
 export type Instruction = readonly [code: number, yes: number, no: number, value: number];
 
-/** bpf(4): load a word, mask it, jump if it is equal, at least, or has one of these bits; return. */
+/** bpf(4): load a word, mask it, jump if it is equal, return. */
 export const LOAD = 0x20;
 export const AND = 0x54;
 export const EQUAL = 0x15;
-export const AT_LEAST = 0x35;
-export const HAS = 0x45;
 const RETURN = 0x06;
 
 /** Offsets of the call's number and architecture in struct seccomp_data. */
@@ -39,8 +37,11 @@ export const ALLOW: Instruction = [RETURN, 0, 0, 0x7fff0000];
 export const KILL: Instruction = [RETURN, 0, 0, 0x80000000];
 export const failWith = (errno: number): Instruction => [RETURN, 0, 0, FAIL | errno];
 
+/** Where a compiled filter compares with the process's own id: whoever installs it puts that in place of this word. */
+export const PID_PLACE = 0x6a6b7069;
+
 /** The filter as an array of struct sock_filter: two little-endian words each. */
-function encode(filter: readonly Instruction[]): Uint32Array {
+export function encode(filter: readonly Instruction[]): Uint32Array {
   const words = new Uint32Array(2 * filter.length);
   let at = 0;
   for (const one of filter) {
@@ -51,16 +52,15 @@ function encode(filter: readonly Instruction[]): Uint32Array {
 }
 
 /**
- * seccomp(2): applies a filter to every later system call of this thread and everything that it starts. False if the
- * kernel has no such filters. Needs no_new_privs, or CAP_SYS_ADMIN. Throws SystemError.
+ * seccomp(2): applies a filter, an array of struct sock_filter, to every later system call of this thread and everything
+ * that it starts. False if the kernel has no such filters. Needs no_new_privs, or CAP_SYS_ADMIN. Throws SystemError.
  */
-export function installFilter(filter: readonly Instruction[]): boolean {
-  const words = encode(filter);
+export function installFilter(words: Uint32Array): boolean {
   // struct sock_fprog: the number of instructions, and their address.
   // SAFETY: addressOf holds both arrays during the call.
   const address = addressOf(words);
   const program = new Uint32Array(4);
-  program[0] = filter.length;
+  program[0] = words.length / 2;
   program[2] = address % 2 ** 32;
   program[3] = address / 2 ** 32;
   const result = libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, addressOf(program), 0, 0);

@@ -6,7 +6,7 @@ import { answered, JailkitError } from "../cli/error.ts";
 import { readKeys } from "../config/keys.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
-import { selectSection } from "../config/scan.ts";
+import { memberBy, selectSection } from "../config/scan.ts";
 import { uchrootKeys } from "../config/schemas/uchroot.ts";
 import { ACCOUNT_FILE_LIMIT } from "../jail/accounts/accounts.ts";
 import { type JailedUser, namesOf } from "../jail/accounts/jailed-users.ts";
@@ -14,7 +14,7 @@ import { asidePath } from "../jail/fs/home-aside.ts";
 import { lookUp, readJailFile } from "../jail/fs/look.ts";
 import { isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import { mayHaveMoved } from "../jail/record/moved.ts";
-import type { PasswdEntry } from "../system/accounts.ts";
+import { groupIdsOf, type PasswdEntry } from "../system/accounts.ts";
 import type { HostAccounts } from "../system/host-accounts.ts";
 import { isNoexec } from "../system/mounts.ts";
 import { recall } from "../users/account-record.ts";
@@ -142,7 +142,8 @@ function uchrootGuests(jail: ByteString, host: HostAccounts): AccountFacts["isGu
     if (!(error instanceof JailkitError)) throw error;
   }
   return ({ name, gid }) => {
-    const section = ini && selectSection(ini, name, host.groupByGid(gid)?.name ?? "");
+    const isMember = memberBy(() => groupIdsOf(name, gid), host.groupByName);
+    const section = ini && selectSection(ini, name, host.groupByGid(gid)?.name ?? "", isMember);
     const { allowedJails } = readKeys(section, uchrootKeys);
     return allowedJails.some((one) => plainPath(one) === jail);
   };

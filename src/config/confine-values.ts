@@ -12,7 +12,7 @@ export interface Limit {
   value: number;
 }
 
-/** RLIMIT_* on x86-64 and aarch64, without those that have no effect (rss, locks). */
+/** RLIMIT_* on x86-64 and aarch64. */
 export const RESOURCES: Readonly<Record<string, number>> = {
   cpu: 0,
   fsize: 1,
@@ -30,7 +30,17 @@ export const RESOURCES: Readonly<Record<string, number>> = {
   rttime: 15,
 };
 
-const UNITS: Readonly<Record<string, number>> = { "": 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
+// Those that are sizes, in bytes.
+const SIZES: Readonly<Record<string, true>> = {
+  ...{ fsize: true, data: true, stack: true, core: true, memlock: true, as: true, msgqueue: true },
+};
+
+// Linux keeps these two, and does nothing with them.
+const WITHOUT_EFFECT: Readonly<Record<string, true>> = { rss: true, locks: true };
+
+const UNITS: Readonly<Record<string, number>> = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
+
+const LARGEST = Number.MAX_SAFE_INTEGER;
 
 const PORTS = 65535;
 
@@ -108,26 +118,42 @@ export function readPorts(value: ByteString): Reading {
   return { value: ports };
 }
 
+/** The number of a limit, or why it is none. */
+function numberOf(name: ByteString, text: ByteString): number | { reason: ByteString } {
+  if (text === "") return { reason: `${name} has no number, as in 'nofile 256'` };
+  if (text === "unlimited") return { reason: `'unlimited' is no limit: leave ${name} out` };
+  const isSize = Object.hasOwn(SIZES, name);
+  const suffix = text.charAt(text.length - 1);
+  const unit = Object.hasOwn(UNITS, suffix) ? (UNITS[suffix] ?? 1) : 1;
+  const digits = unit === 1 ? text : text.slice(0, -1);
+  const number = decimal(digits, LARGEST);
+  if (number === undefined && decimal(digits, Number.POSITIVE_INFINITY) === undefined) {
+    const form = isSize ? "a number, which K, M, G or T may follow" : "a number";
+    return { reason: `${name}: ${quoted(text)} is not ${form}` };
+  }
+  if (unit > 1 && !isSize) return { reason: `${name}: ${suffix} is for sizes in bytes, which this is not` };
+  if (number === undefined || number > LARGEST / unit) {
+    return { reason: `${name}: ${quoted(text)} is more than ${LARGEST}: leave it out` };
+  }
+  // The kernel takes 0 seconds for 1.
+  if (name === "cpu" && number === 0) return { reason: "cpu: the least is 1, in seconds" };
+  return number * unit;
+}
+
 /** A limit such as `fsize 2G`, or why it is none. */
 function readLimit(item: ByteString): Limit | { reason: ByteString } {
   let end = 0;
   while (end < item.length && item.charAt(end) !== " " && item.charAt(end) !== "\t") end++;
   const name = item.slice(0, end);
-  while (item.charAt(end) === " " || item.charAt(end) === "\t") end++;
-  const text = item.slice(end);
   const resource = Object.hasOwn(RESOURCES, name) ? RESOURCES[name] : undefined;
   if (resource === undefined) {
-    return { reason: `${quoted(item)} does not begin with one of ${Object.keys(RESOURCES).join(", ")}` };
+    if (Object.hasOwn(WITHOUT_EFFECT, name)) return { reason: `${name} has no effect in Linux` };
+    const names = Object.keys(RESOURCES).join(", ");
+    return { reason: `${quoted(item)} does not begin with one of ${names}, and a blank` };
   }
-  const last = text.slice(-1);
-  const suffix = last >= "0" && last <= "9" ? "" : last;
-  const unit = Object.hasOwn(UNITS, suffix) ? UNITS[suffix] : undefined;
-  const digits = text.slice(0, text.length - suffix.length);
-  const number = unit && decimal(digits, Math.floor(Number.MAX_SAFE_INTEGER / unit));
-  if (unit === undefined || number === undefined) {
-    return { reason: `${quoted(item)} is not a name and a number, with K, M, G or T, such as 'fsize 2G'` };
-  }
-  return { resource, name, value: number * unit };
+  while (item.charAt(end) === " " || item.charAt(end) === "\t") end++;
+  const value = numberOf(name, item.slice(end));
+  return typeof value === "number" ? { resource, name, value } : value;
 }
 
 /** Reads "limits". */

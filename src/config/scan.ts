@@ -49,18 +49,48 @@ export function scanIni(bytes: Uint8Array, file: ByteString, dialect: Dialect): 
   return result;
 }
 
+const GROUP = "group ";
+const MEMBER = "member ";
+
+/** The group of a section [group GROUP] or [member GROUP]; undefined for a section of another name. */
+export function groupOfSection(name: ByteString): { group: ByteString; primary: boolean } | undefined {
+  if (name.startsWith(GROUP)) return { group: name.slice(GROUP.length), primary: true };
+  return name.startsWith(MEMBER) ? { group: name.slice(MEMBER.length), primary: false } : undefined;
+}
+
+/** Whether a process with these gids is in the group of a name, for selectSection. */
+export function memberBy(
+  gids: () => readonly number[],
+  groupByName: (name: ByteString) => { gid: number } | undefined,
+): (group: ByteString) => boolean {
+  return (group) => {
+    const entry = groupByName(group);
+    return entry !== undefined && gids().includes(entry.gid);
+  };
+}
+
 /**
- * The section for a user, as jailkit 2.23 finds it: with the name of the user, else "group " and the name of the
- * primary group, else "DEFAULT"; the first of several with the same name. No key comes from another section, and
- * supplementary groups do not count.
+ * The section for a user: with the name of the user, else "group " and the name of the primary group, else the first with
+ * "member " and the name of any group of the user, else "DEFAULT"; the first of several with the same name. No key comes
+ * from another section. `isMember` is called only for sections that no other precedes; what it throws is thrown.
  */
 export function selectSection(
   ini: IniFile,
   userName: ByteString,
   groupName: ByteString,
+  isMember: (group: ByteString) => boolean,
 ): IniSection | undefined {
-  for (const name of [userName, `group ${groupName}`, "DEFAULT"]) {
+  const named = (name: ByteString) => {
     for (const section of ini.sections) if (section.name === name) return section;
+    return undefined;
+  };
+  // A directory service may allow such names of users.
+  const own = groupOfSection(userName) === undefined ? named(userName) : undefined;
+  const found = own ?? named(GROUP + groupName);
+  if (found !== undefined) return found;
+  for (const section of ini.sections) {
+    const about = groupOfSection(section.name);
+    if (about !== undefined && !about.primary && isMember(about.group)) return section;
   }
-  return undefined;
+  return named("DEFAULT");
 }

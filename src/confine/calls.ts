@@ -1,4 +1,14 @@
-import { AT_FDCWD, EACCES, ENXIO, EPERM, O_CLOEXEC, O_NOCTTY, O_RDONLY } from "../../ffi/constants.ts";
+import {
+  AT_FDCWD,
+  EACCES,
+  EAFNOSUPPORT,
+  ENOPROTOOPT,
+  ENXIO,
+  EPERM,
+  O_CLOEXEC,
+  O_NOCTTY,
+  O_RDONLY,
+} from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { close, fstat } from "../../ffi/files.ts";
 import { standardError } from "../../ffi/guard.ts";
@@ -10,19 +20,20 @@ import {
   ARCHITECTURE,
   argumentAt,
   EQUAL,
+  encode,
   failWith,
   type Instruction,
   installFilter,
-  KILL,
   LOAD,
   NUMBER,
   X32,
 } from "../../ffi/seccomp.ts";
+import { filterOf } from "./filters.ts";
 
 const arm = process.arch === "arm64";
 
 /** Installs a filter, and checks that it works. False if the kernel has no filters of system calls. */
-function install(filter: readonly Instruction[], isRefused: () => boolean, number: number): boolean {
+function install(filter: Uint32Array, isRefused: () => boolean, number: number): boolean {
   if (!installFilter(filter)) return false;
   if (isRefused()) return true;
   throw new SystemError(number, "prctl(PR_SET_SECCOMP)", undefined);
@@ -30,42 +41,12 @@ function install(filter: readonly Instruction[], isRefused: () => boolean, numbe
 
 const SYS_ioctl = arm ? 29 : 16;
 
-// ioctl(2) of 32-bit programs: of i386 or arm, and of x32, which has x86-64's architecture.
-const COMPAT_ARCHITECTURE = arm ? 0x40000028 : 0x40000003;
-const COMPAT_IOCTL = 54;
-const X32_IOCTL = arm ? SYS_ioctl : 514;
-
-// Insert characters as if they were typed; on a console also through the selection: ioctl_tty(2), ioctl_console(2).
+// Inserts a character as if it was typed: ioctl_tty(2).
 const TIOCSTI = 0x5412;
-const TIOCLINUX = 0x541c;
 
 /** The reason if refuseTerminalInput returns false. */
 export const NO_FILTERS =
   "the kernel has no filters of system calls: programs can push input into their terminal";
-
-/**
- * Refuses TIOCSTI and TIOCLINUX for every file, also to 32-bit programs. Like the kernel it uses the lower 32 bits of the
- * request. It examines the arguments of ioctl(2) only, so that the kernel can cache the result for other calls.
- */
-export const TERMINAL_FILTER: readonly Instruction[] = [
-  [LOAD, 0, 0, ARCH],
-  [EQUAL, 0, 4, ARCHITECTURE],
-  [LOAD, 0, 0, NUMBER],
-  // Old kernels accept x32's number also without the X32 bit.
-  [AND, 0, 0, ~X32 >>> 0],
-  [EQUAL, 6, 0, SYS_ioctl],
-  [EQUAL, 5, 4, X32_IOCTL],
-  [EQUAL, 1, 0, COMPAT_ARCHITECTURE],
-  KILL,
-  [LOAD, 0, 0, NUMBER],
-  [EQUAL, 1, 0, COMPAT_IOCTL],
-  ALLOW,
-  [LOAD, 0, 0, argumentAt(1)],
-  [EQUAL, 2, 0, TIOCSTI],
-  [EQUAL, 1, 0, TIOCLINUX],
-  ALLOW,
-  failWith(EPERM),
-];
 
 // No descriptor has this number: EBADF, unless a filter answers first.
 const inputIsRefused = () => syscall(SYS_ioctl, 0xffffffff, TIOCSTI) < 0 && errno() === EPERM;
@@ -76,7 +57,42 @@ const inputIsRefused = () => syscall(SYS_ioctl, 0xffffffff, TIOCSTI) < 0 && errn
  * Throws SystemError.
  */
 export function refuseTerminalInput(): boolean {
-  return inputIsRefused() || install(TERMINAL_FILTER, inputIsRefused, EPERM);
+  return inputIsRefused() || install(filterOf("terminal"), inputIsRefused, EPERM);
+}
+
+/** The filters that the settings of a session ask for. */
+export type SessionFilter = "login" | "network-local" | "network-none" | "tcp" | "execute";
+
+/** A call that a filter refuses with an error that the kernel itself does not give. None has an effect. */
+interface Proof {
+  call: number;
+  arguments: readonly [number, number, number];
+  errno: number;
+}
+
+const SYS_socket = arm ? 198 : 41;
+// No socket has this type: EINVAL, unless a filter answers first.
+const NO_TYPE = 15;
+
+const PROOFS: Readonly<Record<SessionFilter, Proof>> = {
+  // PTRACE_ATTACH of no process: ESRCH.
+  login: { call: arm ? 117 : 101, arguments: [16, 0, 0], errno: EPERM },
+  // AF_INET and AF_UNIX
+  "network-local": { call: SYS_socket, arguments: [2, NO_TYPE, 0], errno: EAFNOSUPPORT },
+  "network-none": { call: SYS_socket, arguments: [1, NO_TYPE, 0], errno: EAFNOSUPPORT },
+  // TCP_FASTOPEN_CONNECT of no descriptor: EBADF.
+  tcp: { call: arm ? 208 : 54, arguments: [0xffffffff, 6, 30], errno: ENOPROTOOPT },
+  // No name: EFAULT.
+  execute: { call: arm ? 279 : 319, arguments: [0, 0, 0], errno: EACCES },
+};
+
+/**
+ * Installs a filter in this process and everything that it starts. Checked. False if the kernel has no filters of system
+ * calls. no_new_privs must be set. Throws SystemError.
+ */
+export function applyFilter(name: SessionFilter): boolean {
+  const { call, arguments: given, errno: expected } = PROOFS[name];
+  return install(filterOf(name), () => syscall(call, ...given) < 0 && errno() === expected, expected);
 }
 
 // ioctl_tty(2): the device of the terminal behind /dev/tty
@@ -153,5 +169,5 @@ const executionIsRefused = () => syscall(SYS_execve) < 0 && errno() === EACCES;
  * no_new_privs must be set. Throws SystemError.
  */
 export function forbidExecution(path: number): boolean {
-  return install(oneExecution(path), executionIsRefused, EACCES);
+  return install(encode(oneExecution(path)), executionIsRefused, EACCES);
 }

@@ -4,9 +4,8 @@ import { SystemError } from "../../ffi/error.ts";
 import { landlockVersion } from "../../ffi/landlock.ts";
 import { addressOf, cArgument, errno, libc, syscall } from "../../ffi/libc.ts";
 import { setNoNewPrivileges } from "../../ffi/process.ts";
-import { refuseTerminalInput } from "./calls.ts";
+import { applyFilter, refuseTerminalInput, type SessionFilter } from "./calls.ts";
 import { type Feature, featuresOf, missingOf } from "./features.ts";
-import { type FilterName, installNamedFilter } from "./filters.ts";
 import type { Confinement } from "./policy.ts";
 import { applyRules, handledBy, type WithoutRule } from "./ruleset.ts";
 
@@ -26,12 +25,12 @@ function checkLimited(): void {
 }
 
 /** The filters of a confinement besides that on terminals, which belongs to no_new_privs. */
-export function filtersOf(confinement: Omit<Confinement, "limits">): FilterName[] {
+export function filtersOf(confinement: Omit<Confinement, "limits">): SessionFilter[] {
   const { execute, network, tcpConnect, tcpBind, syscalls } = confinement;
-  const names: FilterName[] = [];
+  const names: SessionFilter[] = [];
   if (syscalls === "login") names.push("login");
-  if (network === "local") names.push("networkLocal");
-  if (network === "none") names.push("networkNone");
+  if (network === "local") names.push("network-local");
+  if (network === "none") names.push("network-none");
   if (tcpConnect !== "all" || tcpBind !== "all") names.push("tcp");
   if (execute !== "any") names.push("execute");
   return names;
@@ -62,8 +61,10 @@ export function confine(confinement: Omit<Confinement, "limits">, program?: Byte
     withoutRule = applyRules(confinement, handled, program);
     checkLimited();
   }
-  let filters = refuseTerminalInput();
-  if (filters) for (const name of filtersOf(confinement)) filters = installNamedFilter(name) && filters;
+  let filters = true;
+  for (const name of filtersOf(confinement)) filters &&= applyFilter(name);
+  // Nothing to do after the filter for syscalls = login.
+  filters &&= refuseTerminalInput();
   return { missing: missingOf(features, version, filters), withoutRule };
 }
 

@@ -1,7 +1,9 @@
-/** The filters of system calls that a session can have. */
-export type FilterName = "login" | "networkLocal" | "networkNone" | "tcp" | "execute";
+import { FILTER_WORDS } from "./filter-words.ts";
 
-/** Installs a filter. False if the kernel has no filters of system calls. */
-export function installNamedFilter(_name: FilterName): boolean {
-  return true;
+/** A file of config/filters/. */
+export type FilterName = keyof typeof FILTER_WORDS;
+
+/** A filter of config/filters/ for this architecture, as installFilter takes it: an array of struct sock_filter. */
+export function filterOf(name: FilterName): Uint32Array {
+  return new Uint32Array(Uint8Array.fromBase64(FILTER_WORDS[name]).buffer);
 }

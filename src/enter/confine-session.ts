@@ -60,6 +60,11 @@ export function confineSession(
   return missing;
 }
 
+/** The refusal if execve of ffi/guard.ts could not set the limits of a session; undefined for another error. */
+export function limitRefusal({ call, reason }: SystemError): Refusal | undefined {
+  return call === "prlimit" ? stop(`setrlimit: ${reason}`) : undefined;
+}
+
 function areTold(missing: readonly Feature[], told: readonly Feature[]): boolean {
   const names = new Set<string>();
   for (const { name } of told) names.add(name);

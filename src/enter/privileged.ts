@@ -6,6 +6,7 @@ import { describeError, JailkitError } from "../cli/error.ts";
 import { type PasswdEntry, passwdByName, passwdByUid } from "../system/accounts.ts";
 import { openSyslog, type Syslog } from "../system/syslog.ts";
 import { type Check, isPassed, runCheck } from "./checks.ts";
+import { limitRefusal } from "./confine-session.ts";
 import { type LoginFacts, type PrivilegeFact, required, splitOf } from "./facts.ts";
 import type { GatheredFacts, Login } from "./gather.ts";
 import { Refusal, refuse } from "./refusal.ts";
@@ -80,6 +81,8 @@ export function notExecuted(
   shown: string,
 ): Refusal {
   if (!(error instanceof SystemError)) throw error;
+  const unlimited = limitRefusal(error);
+  if (unlimited !== undefined) return unlimited;
   const reason = `ERROR: failed to execute ${what} for user ${name} (${uid}): ${error.reason}`;
   const hint = `check the permissions and libraries of ${place}`;
   return new Refusal("exec", 111, `${reason}, ${hint}`, shown);

@@ -20,7 +20,7 @@ import { lackingProblem, lackingSockets } from "../jail/record/live.ts";
 import { openManifest } from "../jail/record/manifest.ts";
 import type { Missing } from "../libraries/dependency.ts";
 import { liveCopyProblem } from "../populate/live-copy.ts";
-import { groupByGid, passwdByName, passwdByUid } from "../system/accounts.ts";
+import { groupByGid, groupByName, passwdByName, passwdByUid } from "../system/accounts.ts";
 import { jobWarnings } from "../system/scheduled-jobs.ts";
 import { callBy, explainUser, orUnknown, type UserQuestion } from "./account.ts";
 import { librarySteps } from "./libraries.ts";
@@ -109,7 +109,7 @@ function explainLsh(report: LoginReport, session: LimitedSession): void {
   const place: LimitedPlace = {
     rootFd: openTree("/").fd,
     home,
-    accounts: { userByName: passwdByName, userByUid: passwdByUid, groupByGid },
+    accounts: { userByName: passwdByName, userByUid: passwdByUid, groupByGid, groupByName },
     configFile: LIMITED_CONFIG_FILE,
   };
   const given = session.onBehalf

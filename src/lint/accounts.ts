@@ -3,6 +3,7 @@ import { quoted } from "../cli/display.ts";
 import { didYouMean, suggest } from "../cli/suggest.ts";
 import { describedBy, readKeys } from "../config/keys.ts";
 import { type Fix, findEntry, type IniSection, keyPlace } from "../config/model.ts";
+import { groupOfSection } from "../config/scan.ts";
 import { lshKeys } from "../config/schemas/lsh.ts";
 import { splitList } from "../config/text.ts";
 import { type ListItem, leadingInteger } from "../config/values.ts";
@@ -119,7 +120,8 @@ function lintHooks(section: IniSection, { world, report }: LintContext): void {
     const program = recognise(path, world.files);
     // The search is slow, and only for programs with hooks.
     if (program.rows.every(({ hooks }) => hooks === undefined)) continue;
-    const user = /^(?:DEFAULT$|group )/.test(section.name) ? undefined : section.name;
+    const isShared = section.name === "DEFAULT" || groupOfSection(section.name) !== undefined;
+    const user = isShared ? undefined : section.name;
     const found = hooksWarning(program, world.hookedRepositories(user), new Map(environment));
     if (found === undefined || reported.has(found.message)) continue;
     reported.add(found.message);

@@ -112,12 +112,12 @@ function lintAccountName(section: IniSection, { world, report, byName }: LintCon
     const near = suggest(wanted, known);
     return near === undefined || byName.has(`${prefix}${near}`) ? undefined : `${prefix}${near}`;
   };
-  const group = /^group ([^ ].*)$/.exec(name)?.[1];
+  const [, kind = "", group] = /^(group|member) ([^ ].*)$/.exec(name) ?? [];
   if (group !== undefined) {
     if (world.groupExists(group)) return;
     const names = world.groupNames();
     const message = `there is no group ${quoted(group)}${didYouMean(group, names)}`;
-    return error("unknown-group", message, meant(names, group, "group "));
+    return error("unknown-group", message, meant(names, group, `${kind} `));
   }
   if (world.userExists(name)) return;
   // Its section is not for the group of the same name.
@@ -128,8 +128,9 @@ function lintAccountName(section: IniSection, { world, report, byName }: LintCon
   const trimmed = words.join(" ");
   if (trimmed.toUpperCase() === "DEFAULT") {
     unknown("; the section for all others is [DEFAULT]", "DEFAULT");
-  } else if (words.length === 2 && words[0]?.toLowerCase() === "group") {
-    unknown(`; a section for a group is [group ${words[1]}]`, `group ${words[1]}`);
+  } else if (words.length === 2 && /^(?:group|member)$/i.test(words[0] ?? "")) {
+    const header = `${words[0]?.toLowerCase()} ${words[1]}`;
+    unknown(`; a section for a group is [${header}]`, header);
   } else if (world.groupExists(trimmed)) {
     unknown(`; for the group it is [group ${trimmed}]`, `group ${trimmed}`);
   } else unknown(didYouMean(name, world.userNames()), meant(world.userNames(), name));

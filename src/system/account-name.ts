@@ -18,8 +18,9 @@ export function nameFault(name: ByteString): string | undefined {
   if (/[:,/]/.test(name)) return "it has a ':', ',' or '/'";
   // An option; a line that passwd(5) does not count as an account; a name that readers of lists trim.
   if (/^[-+# ]| $/.test(name)) return "it begins with '-', '+' or '#', or begins or ends with a blank";
-  // [group NAME] in jk_lsh.ini is for a group.
+  // [group NAME] and [member NAME] in jk_lsh.ini are for groups.
   if (name.startsWith("group ")) return "it begins with 'group '";
+  if (name.startsWith("member ")) return "it begins with 'member '";
   return isUtf8(name) ? undefined : "it is not UTF-8";
 }
 

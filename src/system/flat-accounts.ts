@@ -1,5 +1,12 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { type GroupEntry, groupByGid, type PasswdEntry, passwdByName, passwdByUid } from "./accounts.ts";
+import {
+  type GroupEntry,
+  groupByGid,
+  groupByName,
+  type PasswdEntry,
+  passwdByName,
+  passwdByUid,
+} from "./accounts.ts";
 import { hostText } from "./host-files.ts";
 
 /** The largest account file that is read, in bytes. */
@@ -46,17 +53,22 @@ export function groupsIn(text: ByteString): GroupEntry[] {
   return text.split("\n").flatMap((line) => groupEntry(line) ?? []);
 }
 
-/** The entry of a name in the text of passwd(5). */
-export function userNamed(text: ByteString, name: ByteString): PasswdEntry | undefined {
+/** The first line with `name` as its first field that `parse` accepts as an entry. */
+function named<T>(text: ByteString, name: ByteString, parse: (line: ByteString) => T | undefined) {
   if (name === "" || name.includes(":") || name.includes("\n")) return undefined;
   // No pattern: a name may have bytes with a meaning in one.
   const whole = `\n${text}`;
   for (let at = whole.indexOf(`\n${name}:`); at >= 0; at = whole.indexOf(`\n${name}:`, at + 1)) {
     const end = whole.indexOf("\n", at + 1);
-    const entry = passwdEntry(whole.slice(at + 1, end < 0 ? whole.length : end));
+    const entry = parse(whole.slice(at + 1, end < 0 ? whole.length : end));
     if (entry !== undefined) return entry;
   }
   return undefined;
+}
+
+/** The entry of a name in the text of passwd(5). */
+export function userNamed(text: ByteString, name: ByteString): PasswdEntry | undefined {
+  return named(text, name, passwdEntry);
 }
 
 /** The first line with `id` as its third field that `parse` accepts as an entry. */
@@ -84,11 +96,17 @@ export function groupNumbered(text: ByteString, gid: number): GroupEntry | undef
   return numbered(text, gid, groupEntry);
 }
 
+/** The first entry of a name in the text of group(5). */
+export function groupNamed(text: ByteString, name: ByteString): GroupEntry | undefined {
+  return named(text, name, groupEntry);
+}
+
 /** The accounts of the jail that this process is in, from its flat files only. */
 export const flatAccounts = {
   userByName: (name: ByteString): PasswdEntry | undefined => userNamed(read("/etc/passwd"), name),
   userByUid: (uid: number): PasswdEntry | undefined => userNumbered(read("/etc/passwd"), uid),
   groupByGid: (gid: number): GroupEntry | undefined => groupNumbered(read("/etc/group"), gid),
+  groupByName: (name: ByteString): GroupEntry | undefined => groupNamed(read("/etc/group"), name),
 };
 
 /**
@@ -99,4 +117,5 @@ export const flatFirstAccounts: typeof flatAccounts = {
   userByName: (name) => flatAccounts.userByName(name) ?? passwdByName(name),
   userByUid: (uid) => flatAccounts.userByUid(uid) ?? passwdByUid(uid),
   groupByGid: (gid) => flatAccounts.groupByGid(gid) ?? groupByGid(gid),
+  groupByName: (name) => flatAccounts.groupByName(name) ?? groupByName(name),
 };

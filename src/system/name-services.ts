@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { JailkitError } from "../cli/error.ts";
 import { answeredGroup, answeredUser, type GroupEntry, type PasswdEntry } from "./accounts.ts";
-import { ACCOUNT_FILE_LIMIT, flatAccounts, groupNumbered, groupsIn } from "./flat-accounts.ts";
+import { flatAccounts } from "./flat-accounts.ts";
 import { hostText } from "./host-files.ts";
 
 /** The services of each database in the text of nsswitch.conf(5), without their [actions]. */
@@ -50,12 +50,7 @@ export function hostUser(key: ByteString | number): PasswdEntry | undefined {
 
 /** The same for the group of a name or gid. */
 export function hostGroup(key: ByteString | number): GroupEntry | undefined {
-  const text = () => hostText("/etc/group", ACCOUNT_FILE_LIMIT) ?? "";
-  return answer(
-    () => answeredGroup(key),
-    () =>
-      typeof key === "number"
-        ? groupNumbered(text(), key)
-        : groupsIn(text()).find((group) => group.name === key),
-  );
+  const { groupByName, groupByGid } = flatAccounts;
+  const local = () => (typeof key === "number" ? groupByGid(key) : groupByName(key));
+  return answer(() => answeredGroup(key), local);
 }

@@ -34,6 +34,7 @@ import {
   type TransferSection,
   type TransferUser,
 } from "./document.ts";
+import { groupSections } from "./policies.ts";
 import { knownKeys, SECTIONS_FILE } from "./sections.ts";
 
 /** What a jail was made from, and printable lines about what is not part of it. */
@@ -192,8 +193,7 @@ function namedKeys(
 }
 
 function policiesOf(root: JailRoot, users: readonly TransferUser[], warnings: string[]): NamedKeys[] {
-  const groups = users.flatMap(({ group }) => `group ${group}`);
-  const names = new Set(["DEFAULT", ...groups, ...users.map(({ name }) => name)]);
+  const names = new Set(["DEFAULT", ...users.flatMap((user) => [user.name, ...groupSections(user)])]);
   const first = new Map<ByteString, IniSection>();
   // Of equal names the first counts.
   for (const section of readPolicies(root).ini.sections)
@@ -203,7 +203,7 @@ function policiesOf(root: JailRoot, users: readonly TransferUser[], warnings: st
 
 function settingsOf(users: readonly TransferUser[], warnings: string[]): NamedKeys[] {
   const sections = loadConfig(`${CONFIG_DIRECTORY}/jk_chrootsh.ini`, { dialect: "c" })?.sections ?? [];
-  const groups = new Set(users.map(({ group }) => `group ${group}`));
+  const groups = new Set(users.flatMap(groupSections));
   for (const { name, file } of sections)
     if (groups.has(name))
       warnings.push(`${display(file)} has a section [${display(name)}], which is not part of the export`);

@@ -13,6 +13,12 @@ import { knownKeys, readDropIn, sameKeys } from "./sections.ts";
 const dropInOf = (section: NamedKeys, table: KeyTable, file = "") =>
   readDropIn(section, table, { dialect: "c", file, shown: `[${display(section.name)}]` });
 
+/** The names of the sections that may be for the groups of a user. */
+export const groupSections = ({ group, groups }: Pick<TransferUser, "group" | "groups">): ByteString[] => [
+  `group ${group}`,
+  ...[group, ...groups.map(({ name }) => name)].map((name) => `member ${name}`),
+];
+
 type Problems = readonly { code: string; path: ByteString; message: string }[];
 
 /**
@@ -24,7 +30,7 @@ export function policyProblems(
   users: readonly TransferUser[],
   room: number,
 ): Problems {
-  const own = new Set(["DEFAULT", ...users.flatMap(({ name, group }) => [name, `group ${group}`])]);
+  const own = new Set(["DEFAULT", ...users.flatMap((user) => [user.name, ...groupSections(user)])]);
   const seen = new Set<ByteString>();
   let left = room;
   const problems = policies.flatMap((policy) => {

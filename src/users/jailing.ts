@@ -240,7 +240,7 @@ export function warnOfPolicy(
   run: AccountRun,
 ): void {
   const group = groupByGid(user.gid)?.name ?? "";
-  const account = { root, name: user.name, group, shell: jailShell, access };
+  const account = { root, name: user.name, group, groups: groupNamesOf(user), shell: jailShell, access };
   for (const missing of missingPolicy(account)) run.warn(missingLine(missing));
 }
 

@@ -13,6 +13,8 @@ export interface JailedAccount {
   name: ByteString;
   /** The name of its primary group. */
   group: ByteString;
+  /** The names of other groups that it has already. */
+  groups?: readonly ByteString[];
   /** In the jail. */
   shell: ByteString;
   access: Access;
@@ -39,11 +41,12 @@ function missingLogin(account: NewJailedAccount): MissingReport[] {
  * SystemError.
  */
 export function missingPolicy(account: JailedAccount): MissingReport[] {
-  const { root, name, group, shell, access } = account;
+  const { root, name, group, groups = [], shell, access } = account;
   if (access.services.length > 0 || !isLimitedShell(shell)) return [];
   const nothing = `${quoted(name)} can run nothing`;
   try {
-    if (policyFor(root, name, group) !== undefined) return [];
+    if (policyFor(root, name, group, [...groups, ...access.joins.map((one) => one.name)]) !== undefined)
+      return [];
   } catch (error) {
     if (!(error instanceof JailkitError)) throw error;
     return [{ code: "policy", message: `${nothing}: ${describeError(error)}`, remedies: [] }];

@@ -10,7 +10,7 @@ import { didYouMean } from "../cli/suggest.ts";
 import { readKeys } from "../config/keys.ts";
 import { mergeFiles, requireNoErrors } from "../config/load.ts";
 import { type IniFile, LIMITS } from "../config/model.ts";
-import { scanIni, selectSection } from "../config/scan.ts";
+import { groupOfSection, scanIni, selectSection } from "../config/scan.ts";
 import { lshKeys } from "../config/schemas/lsh.ts";
 import { unsafeConfig } from "../config/trusted.ts";
 import { appendSections } from "../config/write.ts";
@@ -86,9 +86,15 @@ export function readPolicies(root: JailRoot) {
   return { ini, main };
 }
 
-/** The name of the section for a user with this primary group in a jail's jk_lsh.ini; undefined for none. */
-export function policyFor(root: JailRoot, user: ByteString, group: ByteString): ByteString | undefined {
-  return selectSection(readPolicies(root).ini, user, group)?.name;
+/** The name of the section for a user in a jail's jk_lsh.ini; undefined for none. `others`: besides the primary group. */
+export function policyFor(
+  root: JailRoot,
+  user: ByteString,
+  group: ByteString,
+  others: readonly ByteString[],
+): ByteString | undefined {
+  const isMember = (name: ByteString) => name === group || others.includes(name);
+  return selectSection(readPolicies(root).ini, user, group, isMember)?.name;
 }
 
 /**
@@ -163,7 +169,7 @@ export function planPolicy(root: JailRoot, user: ByteString, services: readonly 
 }
 
 function planIn(root: JailRoot, user: ByteString, services: readonly Service[], ini: IniFile): PolicyPlan {
-  if (user === "DEFAULT" || user.startsWith("group ")) {
+  if (user === "DEFAULT" || groupOfSection(user) !== undefined) {
     const message = `a section [${display(user)}] would apply to others too: no --policy for ${quoted(user)}`;
     throw new JailkitError("bad-name", 1, message);
   }

@@ -46,6 +46,17 @@ const limitedShell: readonly (readonly [name: string, ini: string, is: Expected<
   ["the user's section before the group's", `[group u]\n[u]\npaths = /usr/bin\n${allow}`, ok],
   ["two blanks after group", `[group  u]\npaths = /usr/bin\n${allow}`, ends(3)],
   ["a supplementary group", `[group games]\npaths = /usr/bin\n${allow}`, ends(3)],
+  [
+    "a member of a group",
+    `[member games]\npaths = /usr/bin\n${allow}`,
+    { debian: ends(3), ours: ok, difference: "ini-member" },
+  ],
+  ["a member of another group", `[member mail]\npaths = /usr/bin\n${allow}`, ends(3)],
+  [
+    "the primary group before a membership",
+    `[member games]\n${allow}[group u]\npaths = /usr/bin\n${allow}`,
+    ok,
+  ],
   ["two sections, the first counts", `${head}${allow}${head}executables = /usr/bin/ls\n`, ok],
   ["two sections, the second does not", `${head}executables = /usr/bin/ls\n${head}${allow}`, ends(4)],
   ["a key twice, the first counts", `${head}${allow}executables = /usr/bin/ls\n`, ok],

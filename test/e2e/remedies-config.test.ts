@@ -138,6 +138,7 @@ const FAULTS: readonly Fault[] = [
   fault("too-long", "jk_socketd", `[${JAIL}/${"d".repeat(120)}]\nbase = 511\n`),
   lsh("unknown-copy", `${ls}, /usr/bin/copy`, `cp ${JAIL}/usr/bin/rsync ${JAIL}/usr/bin/copy`),
   fault("unknown-group", "jk_chrootsh", "[group gaems]\nenv = A\n[group nosuchgroup]\nenv = B\n"),
+  fault("unknown-group", "jk_chrootsh", "[member gaems]\nenv = A\n[member nosuchgroup]\nenv = B\n"),
   fault("unknown-group", "jk_init", "[a]\npaths = /bin/ls\ngroups = nosuchgroup\n"),
   lsh("unknown-key", "excutables = /usr/bin/ls"),
   lsh("unknown-key", `${ls}\nexcutables = /usr/bin/cat`),

@@ -26,7 +26,7 @@ const HARMLESS = [
 ];
 const HARMFUL = [
   ...["", ".", "..", "-a", "--", "+a", "#a", " a", "a ", "a:b", "a,b", "a/b", "../a", "/a", "a\nb", "a\tb"],
-  ...["a\0b", "\x1b[2J", "a\x7f", "group users", "\xff", "a\xc3", "x".repeat(256)],
+  ...["a\0b", "\x1b[2J", "a\x7f", "group users", "member users", "\xff", "a\xc3", "x".repeat(256)],
 ];
 const account = { password: "x", uid: 1, gid: 1, gecos: "", home: "/", shell: "" };
 

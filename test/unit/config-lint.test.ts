@@ -97,6 +97,8 @@ describe("jk_lsh.ini", () => {
     ["an unknown user", "[v]\nexecutables = /usr/bin/ls\n", ["1:1 unknown-user"]],
     ["an unknown group", "[group v]\nexecutables = /usr/bin/ls\n", ["1:1 unknown-group"]],
     ["a known group", "[group staff]\nexecutables = /usr/bin/ls\n", []],
+    ["an unknown group of members", "[member v]\nexecutables = /usr/bin/ls\n", ["1:1 unknown-group"]],
+    ["a known group of members", "[member staff]\nexecutables = /usr/bin/ls\n", []],
     ["two blanks", "[group  staff]\nexecutables = /usr/bin/ls\n", ["1:1 unknown-user"]],
     ["an unknown key", "[u]\nexecutables = /usr/bin/ls\nexecutable = x\n", ["3:1 unknown-key"]],
     [
@@ -278,6 +280,7 @@ describe("jk_lsh.ini", () => {
     ["[default]\nexecutables=/usr/bin/ls\n", "[DEFAULT]"],
     ["[ DEFAULT ]\nexecutables=/usr/bin/ls\n", "[DEFAULT]"],
     ["[Group staff]\nexecutables=/usr/bin/ls\n", "[group staff]"],
+    ["[Member  staff]\nexecutables=/usr/bin/ls\n", "[member staff]"],
     ["[staff]\nexecutables=/usr/bin/ls\n", "[group staff]"],
     ["[u]\nexecutables=/usr/bin/vi\n", "'/usr/bin/vi' has the command !"],
     ["[u]\nexecutables=/usr/bin/harmless\n", "('dash') is a shell"],

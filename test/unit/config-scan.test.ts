@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { toBytes } from "../../ffi/bytes.ts";
 import { type Dialect, type IniFile, LIMITS } from "../../src/config/model.ts";
-import { scanIni, selectSection } from "../../src/config/scan.ts";
+import { groupOfSection, memberBy, scanIni, selectSection } from "../../src/config/scan.ts";
 import { listItems } from "../../src/config/values.ts";
 
 const scan = (text: string, dialect: Dialect = "c"): IniFile => scanIni(toBytes(text), "f", dialect);
@@ -127,7 +127,8 @@ describe("dialect c", () => {
 
 describe("selectSection", () => {
   const ini = scan("[DEFAULT]\nk=d\n[group u]\nk=g\n[u]\nk=first\n[u]\nk=second\n[group  w]\n[Group x]\n");
-  const chosen = (user: string, group: string) => selectSection(ini, user, group)?.entries[0]?.value;
+  const nobody = () => false;
+  const chosen = (user: string, group: string) => selectSection(ini, user, group, nobody)?.entries[0]?.value;
   test.each([
     ["u", "u", "first"],
     ["v", "u", "g"],
@@ -139,7 +140,73 @@ describe("selectSection", () => {
     expect(chosen(user, group)).toBe(value);
   });
   test("none if no section matches", () => {
-    expect(selectSection(scan("[ DEFAULT ]\n[default]\n"), "u", "u")).toBeUndefined();
+    expect(selectSection(scan("[ DEFAULT ]\n[default]\n"), "u", "u", nobody)).toBeUndefined();
+  });
+
+  const text =
+    "[DEFAULT]\n[member c]\n[member b]\n[member b]\nk=2\n[group a]\n[u]\n[member ]\n[member  d]\n[Member e]\n";
+  const of = (user: string, group: string, members: string[], text_ = text) =>
+    selectSection(scan(text_), user, group, (name) => members.includes(name));
+  test.each([
+    ["u", "a", ["b"], "u"],
+    ["v", "a", ["b"], "group a"],
+    ["v", "v", ["b", "c"], "member c"],
+    ["v", "v", ["b"], "member b"],
+    ["v", "v", ["B", "a", "DEFAULT", "d", "e", "member b"], "DEFAULT"],
+    ["v", "v", [" d"], "member  d"],
+    ["v", "v", [], "DEFAULT"],
+    // The first word decides what such a name means, whoever has it.
+    ["member b", "v", [], "DEFAULT"],
+    ["group a", "v", [], "DEFAULT"],
+  ])("user %p with the primary group %p, in %p, gets [%s]", (user, group, members, name) => {
+    const found = of(user, group, members);
+    expect([found?.name, found?.entries]).toEqual([name, []]);
+  });
+
+  test("asks for groups only if no section precedes, in the order of the file, and no more than it needs", () => {
+    const asked: string[] = [];
+    const select = (user: string, group: string, text_ = text) => {
+      asked.length = 0;
+      return selectSection(scan(text_), user, group, (name) => {
+        asked.push(name);
+        return name === "b";
+      });
+    };
+    select("u", "v");
+    expect(asked).toEqual([]);
+    select("v", "a");
+    expect(asked).toEqual([]);
+    select("v", "v");
+    expect(asked).toEqual(["c", "b"]);
+    select("v", "v", "[DEFAULT]\n[group b]\n");
+    expect(asked).toEqual([]);
+  });
+
+  test("a group that cannot be looked up is no reason for another section", () => {
+    const fail = () => {
+      throw new Error("no answer");
+    };
+    expect(() => selectSection(scan(text), "v", "v", fail)).toThrow("no answer");
+  });
+
+  test("a member is who has the gid of the name, with any bytes", () => {
+    const groups: Record<string, number> = { "\xff]": 5, g: 7 };
+    const isMember = (gids: number[]) =>
+      memberBy(
+        () => gids,
+        (name) => (Object.hasOwn(groups, name) ? { gid: groups[name] ?? -1 } : undefined),
+      );
+    expect([isMember([7])("g"), isMember([5])("g"), isMember([5])("\xff]"), isMember([])("g")]).toEqual([
+      ...[true, false, true, false],
+    ]);
+    expect([isMember([7])("7"), isMember([7])("G"), isMember([7])("")]).toEqual([false, false, false]);
+  });
+
+  test("the group of a section's name", () => {
+    expect(groupOfSection("group a b")).toEqual({ group: "a b", primary: true });
+    expect(groupOfSection("member a")).toEqual({ group: "a", primary: false });
+    for (const name of ["member", "members a", "Group a", " group a", "DEFAULT", "u"])
+      expect(groupOfSection(name)).toBeUndefined();
   });
 });
 

@@ -272,9 +272,14 @@ describe("the plan of the limited shell", () => {
     environment: ["USER=u", "PERL5OPT=-e", "LANG=C"],
     uid: 1000,
     gid: 7,
+    groups: () => [8],
     accounts: {
       userByName: (name) => [u, twin, { ...u, name: "root", uid: 0 }].find((one) => one.name === name),
       userByUid: (uid) => (uid === 1000 ? u : undefined),
+      groupByName: (name) =>
+        name === "g" || name === "h"
+          ? { name, password: "", gid: name === "g" ? 7 : 8, members: [] }
+          : undefined,
       groupByGid: (gid) =>
         gid === 7 || gid === 9 ? { name: gid === 7 ? "g" : "", password: "", gid, members: [] } : undefined,
     },
@@ -321,6 +326,15 @@ describe("the plan of the limited shell", () => {
     ["a file with an error", 1, ls, "[u]\nallow_word_expansion=yes\nexecutables=/bin/ls", {}],
     ["no section", 3, ls, "[v]\nexecutables=/bin/ls", {}],
     ["the group's section", 0, ls, "[DEFAULT]\n[group g]\npaths=/bin\nexecutables=/bin/ls", {}],
+    ["a group's member", 0, ls, "[DEFAULT]\n[member h]\npaths=/bin\nexecutables=/bin/ls", {}],
+    ["no member", 5, ls, "[DEFAULT]\n[member h]\npaths=/bin\nexecutables=/bin/ls", { groups: () => [9] }],
+    [
+      "the primary group has members too",
+      0,
+      ls,
+      "[member g]\npaths=/bin\nexecutables=/bin/ls",
+      { groups: () => [] },
+    ],
     ["no executables", 5, ls, "[u]\npaths=/bin", {}],
     ["not allowed", 4, ["jk_lsh", "-c", "id"], ini, {}],
     ["a broken line", 6, ["jk_lsh", "-c", "ls 'x"], ini, {}],

@@ -125,6 +125,7 @@ describe("the section that allows a refused command", () => {
   test("the account of the section, if it is not only for the user", () => {
     expect(sharedBy("u")).toBe("");
     expect(sharedBy("group g")).toContain("everybody with the primary group g");
+    expect(sharedBy("member g")).toContain("everybody in the group g");
     expect(sharedBy("DEFAULT")).toContain("everybody without a section");
   });
 });

@@ -114,8 +114,8 @@ const ANNA: TransferUser = {
 const policy = (name: string, values: Record<string, string>): NamedKeys => ({ name, keys: keys(values) });
 
 describe("sections of jk_lsh.ini", () => {
-  test("for the users, their primary group, and all of them", () => {
-    const names = ["anna", "group users", "DEFAULT"];
+  test("for the users, their groups, and all of them", () => {
+    const names = ["anna", "group users", "member users", "member sudo", "DEFAULT"];
     expect(
       policyProblems(
         names.map((name) => policy(name, { executables: "/bin/ls" })),
@@ -133,6 +133,7 @@ describe("sections of jk_lsh.ini", () => {
   const hostile: readonly (readonly [name: string, Record<string, string>])[] = [
     ["root", { executables: "/bin/sh" }],
     ["group sudo", { executables: "/bin/sh" }],
+    ["member wheel", { executables: "/bin/sh" }],
     ["anna", { unknown: "1" }],
     ["anna", { umask: "nine" }],
     ["anna", { executables: "/a\n[root]\nexecutables = /b" }],
@@ -158,7 +159,7 @@ describe("sections of jk_chrootsh.ini", () => {
   });
 
   test("for others are refused", () => {
-    for (const name of ["DEFAULT", "group users", "root"])
+    for (const name of ["DEFAULT", "group users", "member sudo", "root"])
       expect(choose([policy(name, { env: "LANG" })])).toMatchObject({ settings: [], problems: [{}] });
   });
 

@@ -2,7 +2,7 @@ import type { KeyTable } from "../keys.ts";
 import { flagKey, listKey } from "../values.ts";
 import { confineKeys } from "./confine.ts";
 
-/** Sections of jk_chrootsh.ini: a user, "group " and a group, or DEFAULT. */
+/** Sections of jk_chrootsh.ini: a user, "group " or "member " and a group, or DEFAULT. */
 export const chrootshKeys = {
   env: listKey("names of more environment variables to pass on, whatever their value"),
   env_only: flagKey("pass on no other variable of the caller, as jailkit 2.23 does"),

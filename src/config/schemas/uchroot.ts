@@ -2,7 +2,7 @@ import type { KeyTable } from "../keys.ts";
 import { flagKey, listKey } from "../values.ts";
 import { confineKeys } from "./confine.ts";
 
-/** Sections of jk_uchroot.ini: a user, "group " and a group, or DEFAULT. */
+/** Sections of jk_uchroot.ini: a user, "group " or "member " and a group, or DEFAULT. */
 export const uchrootKeys = {
   allowed_jails: {
     kind: "list",

@@ -19,7 +19,7 @@ import { NO_FILTERS, refuseTerminalInput } from "../../confine/calls.ts";
 import { type Confinement, confinementOf, executeOf } from "../../confine/policy.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { openSyslog, type Severity, type Syslog } from "../../system/syslog.ts";
-import { confineSession } from "../confine-session.ts";
+import { confineSession, limitRefusal } from "../confine-session.ts";
 import { escapes } from "./capabilities.ts";
 import { type Launch, type LaunchRequest, launchChecks } from "./checks.ts";
 import { takeIds } from "./ids.ts";
@@ -149,6 +149,8 @@ function enterAndExecute(
     }
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
+    const refusal = limitRefusal(error);
+    if (refusal !== undefined) throw refusal;
     const hint = `check the permissions and libraries of ${display(program)} in ${display(root.path)}`;
     throw new JailkitError("exec", 31, `${display(program)} cannot be executed: ${error.reason}; ${hint}`);
   }

@@ -5,7 +5,7 @@ import { JailkitError } from "../../cli/error.ts";
 import { fixText } from "../../config/fixes.ts";
 import { readKeys } from "../../config/keys.ts";
 import { type IniFile, type Problem, problemLine } from "../../config/model.ts";
-import { selectSection } from "../../config/scan.ts";
+import { memberBy, selectSection } from "../../config/scan.ts";
 import { confineProblem } from "../../config/schemas/confine.ts";
 import { type LshSection, lshKeys } from "../../config/schemas/lsh.ts";
 import type { ExecuteScope } from "../../confine/directories.ts";
@@ -39,10 +39,13 @@ export interface LimitedRequest {
   /** The real ids. */
   uid: number;
   gid: number;
+  /** The supplementary groups of the session. */
+  groups: () => readonly number[];
   accounts: {
     userByName: (name: ByteString) => PasswdEntry | undefined;
     userByUid: (uid: number) => PasswdEntry | undefined;
     groupByGid: (gid: number) => GroupEntry | undefined;
+    groupByName: (name: ByteString) => GroupEntry | undefined;
   };
   /** Loads LIMITED_CONFIG_FILE; undefined if it is missing. Throws if it cannot be used. */
   loadConfig: () => IniFile | undefined;
@@ -159,7 +162,8 @@ function policyOf(request: LimitedRequest, user: PasswdEntry, group: GroupEntry)
     const reason = `configfile ${LIMITED_CONFIG_FILE} is not available`;
     throw stop(1, "config-missing", reason, UNCONFIGURED);
   }
-  const section = selectSection(ini, user.name, group.name);
+  const isMember = memberBy(() => [request.gid, ...request.groups()], request.accounts.groupByName);
+  const section = selectSection(ini, user.name, group.name, isMember);
   if (section === undefined) {
     const names = `'${user.name}', nor 'group ${group.name}' nor 'DEFAULT'`;
     const reason = `did neither find a section ${names} in configfile ${LIMITED_CONFIG_FILE}`;

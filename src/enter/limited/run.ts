@@ -3,6 +3,7 @@ import { SystemError } from "../../../ffi/error.ts";
 import { openDirectoryPath, withFd } from "../../../ffi/files.ts";
 import { args, callerIds, environment, execve } from "../../../ffi/guard.ts";
 import { libc } from "../../../ffi/libc.ts";
+import { supplementaryGroups } from "../../../ffi/process.ts";
 import { describeError } from "../../cli/error.ts";
 import { printError } from "../../cli/output.ts";
 import { VERSION } from "../../cli/version.ts";
@@ -15,12 +16,12 @@ import { logged } from "../../limited-shell/decide.ts";
 import { systemFiles } from "../../limited-shell/files.ts";
 import { flatFirstAccounts } from "../../system/flat-accounts.ts";
 import { openSyslog, type Syslog } from "../../system/syslog.ts";
-import { confineSession } from "../confine-session.ts";
+import { confineSession, limitRefusal } from "../confine-session.ts";
 import { Refusal } from "../refusal.ts";
 import { LIMITED_CONFIG_FILE, type LimitedPlan, type LimitedRequest, planLimited } from "./limited.ts";
 
 /** The caller: see LimitedRequest. */
-type LimitedCaller = Pick<LimitedRequest, "argv" | "environment" | "uid" | "gid">;
+type LimitedCaller = Pick<LimitedRequest, "argv" | "environment" | "uid" | "gid" | "groups">;
 
 /** execve(2) of ffi/guard.ts; see there for `last`. */
 export type Execute = (
@@ -78,14 +79,17 @@ export function runLimitedShell(
   const { user, path, argv, environment, umask, section, confinement } = plan;
   const who = `user ${user.name} (${user.uid})`;
   log.write("info", `executing command ${logged(argv.join(" "))}${why(plan)} for ${who}`);
+  const notConfined = ({ reason, shown }: Refusal) => {
+    const remedy = `confine = 0 and execute = any in section [${section}] of ${LIMITED_CONFIG_FILE} disable this`;
+    log.write("err", `${reason} (${who}); ${remedy}`);
+    printError(`jk_lsh: refused: ${shown}`);
+    return NOT_EXECUTABLE;
+  };
   try {
     confineSession(confinement, { log, program: path, told });
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    const remedy = `confine = 0 and execute = any in section [${section}] of ${LIMITED_CONFIG_FILE} disable this`;
-    log.write("err", `${error.reason} (${who}); ${remedy}`);
-    printError(`jk_lsh: refused: ${error.shown}`);
-    return NOT_EXECUTABLE;
+    return notConfined(error);
   }
   try {
     if (umask !== undefined) libc.umask(umask);
@@ -93,6 +97,8 @@ export function runLimitedShell(
     return execute(path, argv, environment, { limits, last: (address) => confineLast(plan, address, log) });
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
+    const refusal = limitRefusal(error);
+    if (refusal !== undefined) return notConfined(refusal);
     log.write("err", `WARNING: running ${path} failed for ${who}: ${error.reason}`);
     log.write("err", `WARNING: check the permissions and libraries for ${path}`);
     printError(`jk_lsh: the command cannot be started: ${error.reason}`);
@@ -105,7 +111,7 @@ export function lsh(): number {
   const log = openSyslog("jk_lsh", "auth");
   try {
     const { uid, gid } = callerIds();
-    const caller = { argv: args(), environment: environment(), uid, gid };
+    const caller = { argv: args(), environment: environment(), uid, gid, groups: supplementaryGroups };
     // As from jk_chrootsh: the command gets only standard input, output and error, and no descriptor to leave a jail by.
     return runLimitedShell(caller, flatFirstAccounts, log, (path, argv, envp, options) =>
       execve(path, argv, envp, { standardOnly: true, ...options }),

@@ -63,7 +63,7 @@ function login(log: Syslog): number {
   const limited = () => {
     // The session may have a limit of 16 open files, and needs some to confine itself.
     closeJailRoot(root);
-    const caller = { argv, environment: envp, uid, gid };
+    const caller = { argv, environment: envp, uid, gid, groups: () => facts.groups() };
     const execute: Execute = (path, argv, envp, options) =>
       execve(path, argv, envp, { ...options, limits: bothLimits(limits, options.limits) });
     return runLimitedShell(caller, flatAccounts, log.named(LIMITED_SHELL), execute, missing);

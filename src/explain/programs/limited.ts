@@ -72,9 +72,10 @@ export function explainLimited(
   given: readonly ByteString[],
 ): void {
   const { uid, gid } = session.account;
+  const groups = () => session.who.groups;
   const { rootFd, home, accounts, configFile } = place;
   const request: LimitedRequest = {
-    ...{ argv, environment: given, uid, gid, accounts },
+    ...{ argv, environment: given, uid, gid, groups, accounts },
     loadConfig: () => loadConfig(configFile, { dialect: "c" }),
     files: filesBelow(rootFd, home, (name) => accounts.userByName(name)?.home),
     someNamedCounts: (scope) => someNamedCounts(rootFd, scope),

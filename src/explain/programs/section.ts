@@ -1,6 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { baseName, directoryOf } from "../../../ffi/paths.ts";
 import { shellWord } from "../../cli/shell-word.ts";
+import { groupOfSection } from "../../config/scan.ts";
 import type { LimitedPolicy } from "../../enter/limited/limited.ts";
 import {
   appendRemedy,
@@ -86,9 +87,12 @@ export function allowLines(
 
 /** The other users of a section, as the end of a sentence; empty for a section of one user. */
 export function sharedBy(section: ByteString): ByteString {
-  const group = /^group (.*)$/.exec(section)?.[1];
-  if (group === undefined && section !== "DEFAULT") return "";
-  const others = group === undefined ? "without a section" : `with the primary group ${group}`;
+  const about = groupOfSection(section);
+  if (about === undefined && section !== "DEFAULT") return "";
+  const others =
+    about === undefined
+      ? "without a section"
+      : `${about.primary ? "with the primary group" : "in the group"} ${about.group}`;
   return `; section [${section}] applies to everybody ${others}`;
 }
 

@@ -1,12 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is the text of the code
 /** What a session may do: which programs it executes, and what it types into a terminal. */
 
-const filter = (from: string, to: string): Mutant => ({
-  file: "src/confine/calls.ts",
-  from,
-  to,
-  test: "unit/confine.test.ts",
-});
 const terminal = (file: string, from: string, to: string, title: string): Mutant => ({
   file,
   from,
@@ -38,12 +32,7 @@ const DIRECTORIES = "src/confine/directories.ts";
 const EXECUTE = "src/confine/execute.ts";
 
 export const CONFINE: readonly Mutant[] = [
-  filter("[LOAD, 0, 0, argumentAt(1)],", "[LOAD, 0, 0, argumentAt(1) + 4],"),
-  filter("~X32 >>> 0],\n  [EQUAL, 6, 0", "0xffffffff],\n  [EQUAL, 6, 0"),
-  filter("[EQUAL, 1, 0, COMPAT_ARCHITECTURE],\n  KILL,", "[EQUAL, 1, 0, COMPAT_ARCHITECTURE],\n  ALLOW,"),
-  filter("[EQUAL, 1, 0, COMPAT_IOCTL],", "[EQUAL, 1, 0, SYS_ioctl],"),
-  filter("[EQUAL, 5, 4, X32_IOCTL],", "[EQUAL, 4, 4, X32_IOCTL],"),
-  filter("[EQUAL, 1, 0, TIOCLINUX],", "[EQUAL, 0, 0, TIOCLINUX],"),
+  ...FILTERS,
   terminal(
     "src/confine/calls.ts",
     "if (same && stat.uid === uid) return false;",
@@ -179,4 +168,5 @@ export const CONFINE: readonly Mutant[] = [
   server("ffi/guard.ts", "  last?.(prepared.path);\n", "", "in a jail$"),
 ];
 
+import { FILTERS } from "./filters.ts";
 import type { Mutant } from "./mutant.ts";

@@ -340,6 +340,13 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/populate/apply/apply.ts", "attack/grants.test.ts", [
     ["if (why !== undefined) {", 'if (why === "") {'],
   ]),
+  ...within("src/config/scan.ts", "unit/config-scan.test.ts", [
+    ["!about.primary && isMember(about.group)", "!about.primary"],
+    ["!about.primary && isMember", "isMember"],
+    ["groupOfSection(userName) === undefined ? named(userName) : undefined", "named(userName)"],
+    ["entry !== undefined && gids().includes(entry.gid)", "entry !== undefined"],
+    ["const found = own ?? named(GROUP + groupName);", "const found = own;"],
+  ]),
   ...within("src/config/load.ts", "unit/config-load.test.ts", [
     ['(stat.mode & 0o020) === 0 ? "none" : aclOf(fd)', '"none"'],
     ["stat.uid !== 0 || writers.length === 0", "stat.uid !== 0 || true"],
