@@ -199,6 +199,13 @@ export function programList(programs: readonly Program[]): string {
   return list(programs.flatMap(entry));
 }
 
+/** The words of the key `allow`. */
+export function wordList(words: Readonly<Record<string, { readonly help: string }>>): string {
+  return list(
+    Object.entries(words).flatMap(([name, { help }]) => [`.It Cm ${argument(name)}`, ...prose(help)]),
+  );
+}
+
 /** The rules of jk_check by subject: their names, levels and what they report. */
 export function ruleList(): string {
   const rules = SUBJECTS.flatMap((wanted) =>

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { readKeys } from "../../src/config/keys.ts";
 import { scanIni } from "../../src/config/scan.ts";
 import { lshKeys } from "../../src/config/schemas/lsh.ts";
+import { type LimitedRequest, planLimited } from "../../src/enter/limited/limited.ts";
 import { placeFault, placesOf } from "../../src/known-programs/allow/places.ts";
 import {
   RSYNC_LONG,
@@ -602,6 +603,66 @@ describe("unison", () => {
     );
     expect(run("/home/u/unison -server", section)).toMatchObject({ exitStatus: 4, code: "not-granted" });
     allRefused({ allow: ["unison"], read: ["/sync"] }, "unison -server");
+  });
+});
+
+describe("the plan of the limited shell", () => {
+  function planOf(keys: string, asked: string) {
+    const u = { name: "u", password: "x", uid: 1000, gid: 7, gecos: "", home: "/home/u", shell: "/s" };
+    const group = (gid: number) => ({ name: "g", password: "", gid, members: [] });
+    const request: LimitedRequest = {
+      argv: ["-jk_lsh", "-c", asked],
+      environment: ["HOME=/home/u", "TMPDIR=/tmp", "RSYNC_X=1"],
+      ...{ uid: 1000, gid: 7, groups: () => [] },
+      accounts: { userByName: () => u, userByUid: () => u, groupByGid: group, groupByName: () => undefined },
+      loadConfig: () => scanIni(Buffer.from(`[u]\n${keys}\n`), "/f", "c"),
+      files,
+      someNamedCounts: () => false,
+    };
+    const plan = planLimited(request);
+    return plan.allowed ? plan : { code: plan.code };
+  }
+
+  test("narrows the section for the command of a word", () => {
+    const keys = "allow = rsync, borg\nread = ~/r\nwrite = ~/w\nallow_spawn_options = 1";
+    expect(planOf(keys, "rsync --server --sender -r . r")).toMatchObject({
+      by: { word: "rsync" },
+      environment: ["PATH=/usr/bin:/bin", "PYTHONNOUSERSITE=1"],
+      starts: [],
+      confinement: { noNewPrivs: true, read: ["/home/u/r", "/home/u/w"], write: [] },
+    });
+    expect(planOf(keys, "borg serve")).toMatchObject({
+      argv: ["/usr/bin/borg", "serve", "--restrict-to-path", "/home/u/w"],
+      environment: expect.arrayContaining(["TMPDIR=/home/u/w"]),
+      confinement: { read: ["/home/u/r", "/home/u/w"], write: ["/home/u/w"] },
+    });
+  });
+
+  test("keeps read and write, whatever confine and execute say", () => {
+    const keys = "allow = rsync download\nread = /data\nconfine = 0\nexecute = any";
+    expect(planOf(keys, "rsync --server --sender -r . /data")).toMatchObject({
+      confinement: { noNewPrivs: true, read: ["/data"], write: [] },
+    });
+  });
+
+  test("wants a pattern, too, for what the client sent", () => {
+    const keys = "allow = borg\nwrite = /b\ncommand b = borg serve";
+    expect(planOf(keys, "borg serve")).toMatchObject({ by: { word: "borg", pattern: "b" } });
+    expect(planOf(keys, "borg serve --info")).toEqual({ code: "no-pattern" });
+    expect(planOf(`${keys} --umask=*`, "borg serve --umask=077")).toMatchObject({ by: { pattern: "b" } });
+    expect(planOf("allow = rsync\ncommand b = borg ...", "borg serve")).toMatchObject({
+      by: { word: undefined },
+    });
+    expect(planOf("allow = rsync\ncommand b = borg ...", "rsync --server .")).toEqual({ code: "no-pattern" });
+  });
+
+  test("obeys force, which a word must allow", () => {
+    expect(planOf("allow = rsync\nforce = rsync --server --sender -r . /data", "id")).toMatchObject({
+      argv: ["/usr/bin/rsync", "--server", "--sender", "-r", ".", "/data"],
+    });
+    expect(planOf("allow = rsync upload\nforce = rsync --server --sender -r . /data", "id")).toEqual({
+      code: "not-granted",
+    });
   });
 });
 

@@ -24,7 +24,9 @@ function plan(keys: string, asked: string | undefined, environment: readonly str
       userByName: () => u,
       userByUid: () => u,
       groupByGid: (gid) => ({ name: "g", password: "", gid, members: [] }),
+      groupByName: () => undefined,
     },
+    groups: () => [],
     loadConfig: () => scanIni(toBytes(`[u]\n${keys}\n`), FILE, "c"),
     files: {
       isRegularFile: (path) => REGULAR.includes(path),
@@ -188,13 +190,15 @@ describe("the programs of a section with patterns", () => {
 
   test("what the kernel lets them execute follows", () => {
     expect(plan(EXAMPLES, "scp -t /incoming/x")).toMatchObject({
-      execute: {
-        executables: [
-          "/usr/bin/rsync",
-          "/usr/bin/git-upload-pack",
-          "/usr/bin/git-receive-pack",
-          "/usr/bin/scp",
-        ],
+      confinement: {
+        execute: {
+          executables: [
+            "/usr/bin/rsync",
+            "/usr/bin/git-upload-pack",
+            "/usr/bin/git-receive-pack",
+            "/usr/bin/scp",
+          ],
+        },
       },
     });
   });
