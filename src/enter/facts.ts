@@ -83,8 +83,8 @@ export interface LoginFacts extends CallerFacts {
   jailFindings(): Unsafe[];
   /** The home in the jail; a symbolic link at the end is not followed. Undefined if it does not exist. */
   home(): Stat | undefined;
-  /** The account on the host whose uid owns the home. */
-  homeOwner(): PasswdEntry | undefined;
+  /** The account on the host whose uid owns the home; "unknown" if a name service does not answer. */
+  homeOwner(): PasswdEntry | "unknown" | undefined;
   /** Whether only root can exchange the home. */
   onlyRootExchangesHome(): boolean;
   /** The home's ACL. */

@@ -19,7 +19,7 @@ import {
   openJailRoot,
   withDirectory,
 } from "../jail/fs/walk.ts";
-import { groupByGid, type PasswdEntry, passwdByUid } from "../system/accounts.ts";
+import { groupByGid, type PasswdEntry, userOrUnknown } from "../system/accounts.ts";
 import { aclAt } from "../system/acl.ts";
 import { commandAt } from "../system/exchange.ts";
 import { ACCOUNT_FILE_LIMIT, groupNumbered, userNamed, userNumbered } from "../system/flat-accounts.ts";
@@ -205,7 +205,7 @@ export function gatherFacts(login: Login): GatheredFacts {
     home: homeStat,
     homeOwner: memoized(() => {
       const there = homeStat();
-      return there && passwdByUid(there.uid);
+      return there && userOrUnknown(there.uid);
     }),
     onlyRootExchangesHome: memoized(() => onlyRootExchangesIn(root(), home())),
     homeAcl: memoized(() => withDirectory(root(), home(), ({ fd }) => aclAt(fd, "."))),

@@ -10,7 +10,7 @@ import { type GatheredFacts, gatherFacts } from "../enter/gather.ts";
 import { HOST_CHECKS } from "../enter/login/host-checks.ts";
 import { nearestDirectory } from "../jail/fs/safety.ts";
 import { type JailRoot, release } from "../jail/fs/walk.ts";
-import { groupIdsOf, type PasswdEntry, passwdByUid } from "../system/accounts.ts";
+import { groupIdsOf, type PasswdEntry, userOrUnknown } from "../system/accounts.ts";
 import { type AclReading, aclAt } from "../system/acl.ts";
 import { accessRemedy, closedDirectory } from "./readable.ts";
 
@@ -68,7 +68,7 @@ function withHome(facts: GatheredFacts, account: PasswdEntry, { stat, acl }: Fut
     ...facts,
     // Fails if the user cannot reach the path.
     home: () => facts.home() ?? stat,
-    homeOwner: () => stat && (stat.uid === account.uid ? account : passwdByUid(stat.uid)),
+    homeOwner: () => stat && (stat.uid === account.uid ? account : userOrUnknown(stat.uid)),
     homeAcl: () => acl,
     onlyRootExchangesHome() {
       // Missing directories will belong to root.

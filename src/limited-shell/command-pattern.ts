@@ -183,10 +183,11 @@ function compileCommand(name: ByteString, line: ByteString): CommandPattern {
   const budget = createBudget();
   const [program, ...rest] = markedWords(line);
   if (program === undefined) throw new PatternError("the pattern is empty", 0);
-  const words = rest.map((word) => ({
-    text: word.text,
-    tokens: isAnyWords(word) ? undefined : new WordCompiler(word, budget).compile(),
-  }));
+  const words: PatternWord[] = [];
+  for (const word of rest) {
+    const tokens = isAnyWords(word) ? undefined : new WordCompiler(word, budget).compile();
+    words.push({ text: word.text, tokens });
+  }
   return { name, programs: programsIn(program, budget), words };
 }
 

@@ -9,7 +9,7 @@ import { createBudget, DEFAULT_LIMITS } from "./budget.ts";
 import { type CommandPattern, mismatch } from "./command-pattern.ts";
 import { expandWords } from "./expand.ts";
 import type { FileView } from "./files.ts";
-import { fileOf, findProgram } from "./programs.ts";
+import { findProgram, isFor } from "./programs.ts";
 import { type RefusalCode, WORDS_EXIT_STATUS } from "./refusal.ts";
 import { splitWords } from "./split.ts";
 
@@ -221,8 +221,7 @@ function choosePattern(
   const budget = createBudget(DEFAULT_LIMITS, "the comparison with patterns");
   let nearest: { at: number; why: string } | undefined;
   for (const pattern of patterns) {
-    const isFile = (program: ByteString) => fileOf(program, paths, files.isRegularFile) === path;
-    if (!pattern.programs.some(isFile)) continue;
+    if (!isFor(pattern, path, paths, files.isRegularFile)) continue;
     const failed = mismatch(pattern, args, budget);
     if (failed === undefined) return { pattern: pattern.name };
     if (nearest !== undefined && nearest.at >= failed.at) continue;

@@ -23,6 +23,17 @@ export function findProgram(word: ByteString, paths: readonly ByteString[], isFi
 export const fileOf = (program: ByteString, paths: readonly ByteString[], isFile: IsFile): ByteString =>
   program.startsWith("/") ? program : findProgram(program, paths, isFile);
 
+/** Whether a pattern is for the file at a path. */
+export function isFor(
+  { programs }: CommandPattern,
+  path: ByteString,
+  paths: readonly ByteString[],
+  isFile: IsFile,
+): boolean {
+  for (const program of programs) if (fileOf(program, paths, isFile) === path) return true;
+  return false;
+}
+
 /**
  * The keys `executables` and `paths` of a section, completed for one that has `command` or `force`: without `executables`,
  * the programs of `force` or else of the patterns may be executed, a name by its path in `paths`; without `paths`, these

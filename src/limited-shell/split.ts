@@ -14,7 +14,9 @@ export interface MarkedWord extends MarkedText {
  * backslash at the end, and control bytes.
  */
 export function splitWords(line: ByteString): ByteString[] {
-  return markedWords(line).map(({ text }) => text);
+  const words: ByteString[] = [];
+  for (const { text } of markedWords(line)) words.push(text);
+  return words;
 }
 
 /** As splitWords, with the marks of quotes: "b" for a byte after a backslash outside of quotes. */

@@ -73,19 +73,17 @@ export function lintCommands(section: IniSection, { world, report }: LintContext
       unused(place, message, write(`executables = ${[...executables, path].join(", ")}`));
     }
   }
-  const [first] = patterns;
   if (force !== undefined) {
-    if (first !== undefined) {
-      const key = `command ${first.name}`;
-      const message = `${quoted(key)} has no effect: force decides what runs`;
-      unused(keyPlace(section, key), message, { kind: "disable" });
+    for (const { name } of patterns) {
+      const message = `'command ${name}' has no effect: force decides what runs`;
+      unused(keyPlace(section, `command ${name}`), message, { kind: "disable" });
     }
     if (rest.allowWordExpansion && /[$*?[~]/.test(force)) {
       const message = "'force': nothing in it is expanded, even with allow_word_expansion = 1";
       const fix = write("allow_word_expansion = 0");
       report(keyPlace(section, "force"), "warning", "doubtful-value", message, fix);
     }
-  } else if (listed && first !== undefined) {
+  } else if (listed && patterns.length > 0) {
     const files = named.map(({ program }) => fileOf(program, paths, isFileIn(world)));
     for (const item of ownItems(section, "executables")) {
       if (files.includes(item.value)) continue;

@@ -127,7 +127,17 @@ export function answeredUser(key: ByteString | number): PasswdEntry | undefined 
   );
 }
 
-/** The same for the group of a name or gid. */
+/** The account of a uid; "unknown" if a name service did not answer. */
+export function userOrUnknown(uid: number): PasswdEntry | "unknown" | undefined {
+  try {
+    return answeredUser(uid);
+  } catch (error) {
+    if (error instanceof SystemError) return "unknown";
+    throw error;
+  }
+}
+
+/** The same as answeredUser for the group of a name or gid. */
 export function answeredGroup(key: ByteString | number): GroupEntry | undefined {
   return inTime(() =>
     typeof key === "number"

@@ -2,7 +2,9 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { normalPath } from "../../ffi/paths.ts";
-import { passwdByUid } from "./accounts.ts";
+import { quoted } from "../cli/display.ts";
+import { describeError, isReported } from "../cli/error.ts";
+import { answeredUser } from "./accounts.ts";
 import { ACCOUNT_FILE_LIMIT, usersIn } from "./flat-accounts.ts";
 import { hostText } from "./host-files.ts";
 
@@ -15,19 +17,14 @@ interface Home {
 /** The accounts of the host with a uid. Several of /etc/passwd may share it; name services report one of them. */
 function accountsOf(uid: number): readonly Home[] {
   const local = usersIn(hostText("/etc/passwd", ACCOUNT_FILE_LIMIT) ?? "").filter((one) => one.uid === uid);
-  const real = passwdByUid(uid);
+  const real = answeredUser(uid);
   return real === undefined ? local : [real, ...local];
 }
 
-/**
- * The account that owns a directory of the host which is its home, or in its home: root should not take that. Its home
- * without detours. An account that lives in the jail at `path` does not count. `others`: accounts of that uid in a jail.
- * Throws SystemError if a name service does not answer.
- */
-export function homeAround(
-  path: ByteString,
-  others: (uid: number) => readonly Home[] = () => [],
-): Home | undefined {
+type AccountsOf = (uid: number) => readonly Home[];
+
+/** The account that owns a directory which is its home, or in its home, and its home without detours. */
+function homeAround(path: ByteString, others: AccountsOf): Home | undefined {
   const uid = statIfPresent(AT_FDCWD, path)?.uid;
   if (uid === undefined || uid === 0) return undefined;
   for (const { name, home } of [...accountsOf(uid), ...others(uid)]) {
@@ -38,4 +35,22 @@ export function homeAround(
     if (around && !livesHere) return { name, home: plain };
   }
   return undefined;
+}
+
+/**
+ * Why root should not take a directory of the host from its owner, printable, and whose home that is; undefined if root may.
+ * `home` is undefined if it is unknown, because a name service does not answer. An account that lives in the jail at `path`
+ * does not count. `others`: accounts of a uid in a jail.
+ */
+export function whoseHome(
+  path: ByteString,
+  others: AccountsOf = () => [],
+): { why: string; home: ByteString | undefined } | undefined {
+  try {
+    const around = homeAround(path, others);
+    return around && { why: `it is in the home of ${quoted(around.name)}`, home: around.home };
+  } catch (error) {
+    if (!isReported(error)) throw error;
+    return { why: `it may be in the home of its owner (${describeError(error)})`, home: undefined };
+  }
 }

@@ -11,8 +11,33 @@ const ALSO_WITH_NO = [
 ];
 const FLAGS = ["cert-authority", "restrict", ...ALSO_WITH_NO.flatMap((flag) => [flag, `no-${flag}`])];
 
-/** One option with its comma: the name, and the value in quotes. */
-const OPTION = /([\w-]+)(?:="((?:\\"|[^"\\]|\\(?!"))*)")?(?:,|$)/y;
+interface Option {
+  name: ByteString;
+  /** As it is written, without the quotes around it. */
+  value: ByteString | undefined;
+  /** Where the next one begins: after a comma, or at the end of the text. */
+  end: number;
+}
+
+const NAME = /[\w-]+/y;
+
+/** The option that begins there; undefined if none does. No pattern: it would need memory for each character of a value. */
+function optionAt(options: ByteString, at: number): Option | undefined {
+  NAME.lastIndex = at;
+  const [name = ""] = NAME.exec(options) ?? [];
+  let end = at + name.length;
+  let value: ByteString | undefined;
+  if (options.startsWith('="', end)) {
+    const start = end + 2;
+    let quote = options.indexOf('"', start);
+    while (quote >= 0 && options.charAt(quote - 1) === "\\") quote = options.indexOf('"', quote + 1);
+    if (quote < 0) return undefined;
+    value = options.slice(start, quote);
+    end = quote + 1;
+  }
+  if (name === "" || (end < options.length && options.charAt(end) !== ",")) return undefined;
+  return { name, value, end: Math.min(end + 1, options.length) };
+}
 
 /** The names of ports in services(5). */
 function serviceNames(): ByteString[] {
@@ -80,14 +105,15 @@ export function badOptions(options: ByteString, exact: boolean): string | undefi
   for (let at = 0; ; ) {
     while (!exact && options.charAt(at) === ",") at++;
     if (!exact && at === options.length) return badValues(options);
-    OPTION.lastIndex = at;
-    const [whole = "", name = "", value] = OPTION.exec(options) ?? [];
+    const { name = "", value, end = at } = optionAt(options, at) ?? {};
     const word = name.toLowerCase();
     const known = value === undefined ? FLAGS : VALUED;
     if (!known.includes(word)) return notAnOption(name || options.slice(at, at + 40), value);
-    at += whole.length;
+    at = end;
     if (at === options.length)
-      return exact && whole.endsWith(",") ? "an option is missing after the last comma" : badValues(options);
+      return exact && options.endsWith(",")
+        ? "an option is missing after the last comma"
+        : badValues(options);
   }
 }
 
@@ -102,8 +128,12 @@ export function optionValues(options: ByteString, wanted: string): ByteString[] 
 }
 
 function optionList(options: ByteString): [string, ByteString][] {
-  return [...options.matchAll(new RegExp(`,*${OPTION.source}`, "gy"))].map(([, name = "", value = ""]) => [
-    name.toLowerCase(),
-    value.replaceAll('\\"', '"'),
-  ]);
+  const list: [string, ByteString][] = [];
+  for (let at = 0; ; ) {
+    while (options.charAt(at) === ",") at++;
+    const found = optionAt(options, at);
+    if (found === undefined) return list;
+    list.push([found.name.toLowerCase(), (found.value ?? "").replaceAll('\\"', '"')]);
+    at = found.end;
+  }
 }

@@ -1,30 +1,24 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
-import { answered, JailkitError } from "../cli/error.ts";
+import { JailkitError } from "../cli/error.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { exchangeFindings, type Finding } from "../jail/fs/safety.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
-import { homeAround } from "../system/home-owner.ts";
+import { whoseHome } from "../system/home-owner.ts";
 
 /** The advice for a home in the home of another user, unless there is a better one. */
 const ELSEWHERE = "choose a home outside of it";
 
-/** The account in whose home a directory is, on the host or in the jail. */
-function whoseHome(root: JailRoot, path: ByteString): ByteString | undefined {
-  const inJail = answered(() => readJailAccounts(root).users) ?? [];
-  const others = (uid: number) =>
-    inJail.flatMap(({ name, uid: its, home }) => (its === uid ? [{ name, home: hostPath(root, home) }] : []));
-  return homeAround(path, others)?.name;
-}
-
-/** Why a directory is not safe, and what to do: `elsewhere`, if it is in the home of another user. Printable. */
+/** Why a directory is not safe, and what to do: `elsewhere`, if it may be in the home of another user. Printable. */
 function advice(root: JailRoot, { path, message, remedy, inHome }: Finding, elsewhere: string): string {
+  const inJail = (uid: number) =>
+    readJailAccounts(root).users.flatMap(({ name, uid: its, home }) =>
+      its === uid ? [{ name, home: hostPath(root, home) }] : [],
+    );
   // The whole jail must leave the home.
-  const name = inHome ? undefined : whoseHome(root, path);
-  return name === undefined
-    ? `${message}; fix it with: ${remedy}`
-    : `${message}; it is in the home of ${quoted(name)}: ${elsewhere}`;
+  const why = inHome ? undefined : whoseHome(path, inJail)?.why;
+  return why === undefined ? `${message}; fix it with: ${remedy}` : `${message}; ${why}: ${elsewhere}`;
 }
 
 /** Throws JailkitError "unsafe-parent" if there is a finding, with advice. `root`: the jail of the home. */

@@ -6,8 +6,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { explainReportSchema } from "../../src/explain/report-schema.ts";
 import type { RunResult } from "../machine/machine.ts";
 import type { Syslog } from "../machine/syslog.ts";
+import { reportOf } from "../report.ts";
 import { openProgramScene, type Scene, WORK } from "./programs-scene.ts";
 
 setDefaultTimeout(120_000);
@@ -192,6 +194,32 @@ describe("a drop box for scp", () => {
   ])("%s is refused", (_, words) => {
     expectRefused(scp(...words));
     expect(s.m.run(["find", `${WORK}/out`, "-type", "f"]).stdout).toBe("");
+  });
+
+  test("explain names the pattern, or the nearest one with a remedy that works", () => {
+    const explain = (line: string) => {
+      const { stdout } = s.m.run(["jailkit", "explain", "--json", "dev", "--", line]);
+      return reportOf(explainReportSchema, stdout);
+    };
+    const allowed = explain("scp -t /incoming/f");
+    expect([allowed.verdict, allowed.command?.argv]).toEqual([
+      expect.not.stringMatching("refused"),
+      ["/usr/bin/scp", "-t", "/incoming/f"],
+    ]);
+    const messages = (report: typeof allowed) => report.steps.map(({ message }) => message).join("\n");
+    expect(messages(allowed)).toContain("it matches command drop");
+    const refused = explain("scp -t /incoming/a/b");
+    expect([refused.verdict, refused.exitStatus]).toEqual(["refused", 4]);
+    expect(messages(refused)).toContain(
+      "the nearest pattern is command drop: word 3, '/incoming/a/b', is not",
+    );
+    const { remedy } = refused.steps.find(({ outcome }) => outcome === "failed") ?? {};
+    expect(remedy).toEndWith(":\ncommand scp = scp -t /incoming/a/b");
+    s.m.write(INI, `${s.m.read(INI)}${remedy?.split("\n")[1]}\n`);
+    expect(explain("scp -t /incoming/a/b").verdict).not.toBe("refused");
+    s.m.write(INI, "[dev]\nforce = scp -t /incoming\n");
+    expect(messages(explain("id"))).toContain("'scp -t /incoming' runs, whatever is asked for, and not 'id'");
+    expect(explain("id").command?.argv).toEqual(["/usr/bin/scp", "-t", "/incoming"]);
   });
 
   test("the log has the pattern that allowed a command, and the nearest of one that was refused", async () => {

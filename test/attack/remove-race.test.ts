@@ -186,6 +186,8 @@ describe("what appears in a home after the last check stays", () => {
           m.chmod(each, 0o777);
         }
       }
+      // After the last look at the directory, root is longer under way: the guest is in time also on a busy machine.
+      for (let number = 0; round % 2 === 1 && number < 300; number++) m.mkdir(`${home}/newer${number}`);
       const words = [`${home}/d`, `${guest}/late`, "made", "/etc", "passwd", "closed", home, "d"];
       const racer = await race(`guest${guests}`, ...words);
       const result = m.run(command(name));
@@ -205,8 +207,19 @@ describe("what appears in a home after the last check stays", () => {
     expect(inTime).toBeGreaterThan(0);
   }
   let guests = 0;
+  // remove-moments.test.ts shows when root says which of these.
   const STAYS =
     /appeared after the rest was looked at, and stays|was changed after it was copied|was exchanged after it was examined/;
+  /** If the guest was in time, what the guest put there stays, and root is told. */
+  function expectStays(home: string, stderr: string, exchanged: boolean): void {
+    const there = m.exists(`${home}/d/f`) ? m.read(`${home}/d/f`) : undefined;
+    const said = exchanged ? expect.stringMatching(STAYS) : stderr;
+    expect({ home: m.exists(home), there, stderr }).toEqual({
+      home: exchanged,
+      there: exchanged ? "guest" : undefined,
+      stderr: said,
+    });
+  }
 
   test("where it moves into a jail", () =>
     until(
@@ -216,9 +229,8 @@ describe("what appears in a home after the last check stays", () => {
       },
       (name) => ["jk_jailuser", "-m", "-j", jail, name],
       (_, home, { status, stderr }, exchanged) => {
+        expectStays(home, stderr, exchanged);
         expect([status, m.read(`${jail}${home}/d/f`)]).toEqual([0, "host"]);
-        expect(m.exists(home)).toBe(exchanged);
-        if (exchanged) expect([m.read(`${home}/d/f`), STAYS.test(stderr)]).toEqual(["guest", true]);
       },
     ));
 
@@ -235,9 +247,8 @@ describe("what appears in a home after the last check stays", () => {
       },
       (name) => ["jailkit", "delete", "--yes", "--unjail", "--user-files", `/tmp/hosts/jail-${name}`],
       (name, home, { status, stderr }, exchanged) => {
+        expectStays(home, stderr, exchanged);
         expect([status, m.read(`/home/${name}/d/f`)]).toEqual([exchanged ? 1 : 0, "host"]);
-        expect(m.exists(home)).toBe(exchanged);
-        if (exchanged) expect([m.read(`${home}/d/f`), STAYS.test(stderr)]).toEqual(["guest", true]);
       },
     ));
 });

@@ -8,9 +8,9 @@ import { join } from "node:path";
 import { updateReportSchema } from "../../src/update/report-schema.ts";
 import { checkout } from "../machine/helper.ts";
 import { type Machine, openMachine, type RunResult, type Sshd } from "../machine/machine.ts";
+import { runWithStops } from "../machine/stops.ts";
 import { reportOf } from "../report.ts";
 import { bring, oldPackage, packages, privilegeOf, repository, stateOf } from "./packages-scene.ts";
-import { stepwise } from "./packages-steps.ts";
 
 setDefaultTimeout(300_000);
 
@@ -19,6 +19,8 @@ const newer = "/home/newer";
 const chrootsh = "/usr/sbin/jk_chrootsh";
 const uchroot = "/usr/bin/jk_uchroot";
 const env = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", DEBIAN_FRONTEND: "noninteractive" };
+// System calls that create, change or remove a name or its privilege.
+const calls = ["rename", "renameat", "renameat2", "fchmodat", "fsetxattr"];
 const keep = ["--force-confdef", "--force-confold"];
 const unsafe =
   "error: '/etc/jailkit/jk_check.ini' can be written by its group or by others; read it first, then chmod go-w it [unsafe-file]";
@@ -148,7 +150,7 @@ test("with 2.23 all logins work", () => {
 });
 
 test("while the new files are unpacked, all logins work at every step", async () => {
-  const result = await stepwise(m, ["dpkg", ...keep, "--unpack", deb], env, lookAtLogins);
+  const result = await runWithStops(m, ["dpkg", ...keep, "--unpack", deb], { calls, env }, lookAtLogins);
   expect(result).toMatchObject({ status: 0 });
   for (const name of Object.keys(edits)) {
     expect(result.stderr).toContain(`made /etc/jailkit/${name} readable for everyone`);
@@ -169,7 +171,7 @@ test("while the new files are unpacked, all logins work at every step", async ()
 test("while it is configured, too; then the entries have a capability and no setuid bit", async () => {
   seen.length = 0;
   const configure = ["dpkg", ...keep, "--configure", "jailkit"];
-  const result = await stepwise(m, configure, env, lookAtLogins, ["unlinkat"]);
+  const result = await runWithStops(m, configure, { calls: [...calls, "unlinkat"], env }, lookAtLogins);
   expect(result).toMatchObject({ status: 0 });
   expect(result.stdout).toContain(`removing ${shell}, the jk_lsh of jailkit 2`);
   expect(result.stderr).toContain("hooks do not run in '/home/sftpuser/r.git' (update); let root keep them");
@@ -237,7 +239,7 @@ test("a new jail has no shell of its own", () => {
 
 test("the same version again, from a capability to a capability, at every step", async () => {
   seen.length = 0;
-  const result = await stepwise(m, ["dpkg", ...keep, "-i", deb], env, lookAtLogins);
+  const result = await runWithStops(m, ["dpkg", ...keep, "-i", deb], { calls, env }, lookAtLogins);
   expect(result).toMatchObject({ status: 0 });
   expect(seen.length).toBeGreaterThan(10);
   // Told again for as long as it is so.

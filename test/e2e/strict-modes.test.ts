@@ -1,35 +1,68 @@
 /** What is advised about StrictModes takes no home from the user who lives there. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { type Machine, openMachine } from "../machine/machine.ts";
+import { type Machine, openMachine, type Sshd } from "../machine/machine.ts";
 
 setDefaultTimeout(120_000);
 
 let m: Machine;
+let sshd: Sshd;
+const CONFIG = "/etc/ssh/sshd_config";
 
 beforeAll(async () => {
   m = await openMachine({ under: "ours" });
-  await m.startSshd({ config: ["AuthorizedKeysFile /home/owner/keys/%u", "StrictModes yes"] });
-  m.must(["jk_init", "-j", "/srv/j", "jk_lsh", "sftp"]);
-  m.must(["jk_addjailuser", "-j", "/srv/j", "kim"]);
+  sshd = await m.startSshd({
+    config: ["AuthorizedKeysFile /home/owner/keys/%u", "StrictModes yes"],
+  });
+  m.must(["jk_init", "-j", "/srv/j", "jk_lsh", "basicshell"]);
+  m.must(["jk_addjailuser", "-j", "/srv/j", "-s", "/bin/bash", "kim"]);
   const { uid, gid } = m.addUser("owner", { home: "/home/owner", createHome: true });
-  m.mkdir("/home/owner/keys", { owner: [uid, gid ?? 0] });
-  m.write("/home/owner/keys/kim", "ssh-ed25519 AAAA\n");
+  m.mkdir("/home/owner/keys", { owner: [uid, gid] });
+  // sshd without PAM accepts no key of a locked account.
+  m.must(["usermod", "-p", "*", "kim"]);
+  m.write("/home/owner/keys/kim", m.read("/run/machine-ssh/client.pub"));
 });
 afterAll(() => m?.close());
 
-test("a file of keys in another user's home moves, the home stays with its user", () => {
+/** What explain says about the keys of kim, and advises. */
+function explained() {
   const { stdout } = m.run(["jailkit", "explain", "kim"]);
-  expect(stdout).toContain("let AuthorizedKeysFile name a file that is not below /home/owner");
+  const [, outcome, advice] = /^ +(\S+) +credentials: .*(?:\n +remedy: (.*), or: )?/m.exec(stdout) ?? [];
+  return { stdout, outcome, advice };
+}
+const logIn = () => {
+  const { status, stdout } = sshd.ssh("kim", ["echo", "in"]);
+  return [status, stdout];
+};
+
+test("a file of keys in another user's home moves, the home stays with its user", async () => {
+  const before = m.snapshot("/home/owner");
+  const { stdout, advice } = explained();
   expect(stdout).not.toContain("chown");
+  expect(advice).toBe(
+    "let AuthorizedKeysFile name a file that is not below /home/owner: it is in the home of 'owner'",
+  );
+  expect(logIn()).toEqual([255, ""]);
+
+  // As it says.
+  m.mkdir("/etc/ssh/keys");
+  m.must(["install", "-m", "0644", "/home/owner/keys/kim", "/etc/ssh/keys/kim"]);
+  m.write(CONFIG, m.read(CONFIG).replace("/home/owner/keys/%u", "/etc/ssh/keys/%u"));
+  sshd.process.kill("SIGHUP");
+  await sshd.process.until(({ stderr }) => stderr.split("Server listening on").length > 2 || undefined);
+
+  expect(explained()).toMatchObject({ outcome: "ok", advice: undefined });
+  expect(logIn()).toEqual([0, "in\n"]);
+  expect(m.snapshot("/home/owner")).toEqual(before);
 });
 
 test("a directory of nobody's home is root's", () => {
-  const { uid, gid } = m.ids("owner");
-  m.must(["usermod", "-d", "/nonexistent", "owner"]);
-  const { stdout } = m.run(["jailkit", "explain", "kim"]);
-  expect(stdout).toContain("chown -h root /home/owner");
-  m.must(["chown", "-h", "root", "/home/owner"]);
-  m.must(["chown", "-h", "root", "/home/owner/keys"]);
-  expect(m.run(["jailkit", "explain", "kim"]).stdout).not.toContain("chown -h root");
-  m.chown("/home/owner", uid, gid);
+  const { uid } = m.ids("owner");
+  m.mkdir("/var/keys", { owner: [4900, 4900] });
+  m.write("/var/keys/kim", m.read("/run/machine-ssh/client.pub"));
+  m.write(CONFIG, m.read(CONFIG).replace("/etc/ssh/keys/%u", "/var/keys/%u"));
+  const { advice = "" } = explained();
+  expect(advice).toBe("chown -h root /var/keys");
+  m.must(advice.split(" "));
+  expect(explained()).toMatchObject({ outcome: "ok", advice: undefined });
+  expect(m.stat("/home/owner")?.uid).toBe(uid);
 });

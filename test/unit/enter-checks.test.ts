@@ -317,6 +317,20 @@ describe("each check", () => {
     }
   });
 
+  test("a home is not taken from its owner, also if a name service does not answer whose it is", () => {
+    const text = "/srv/j/./web/x";
+    const remedy = (owner: ReturnType<LoginFacts["homeOwner"]>) =>
+      failures(home({ uid: 5 }), {
+        account: () => ({ ...account, home: text }),
+        split: () => ({ jail: "/srv/j", home: "/web/x" }),
+        homeOwner: () => owner,
+      }).find(({ name }) => name === "home-owner")?.remedy;
+    const owner = { ...account, name: "v", uid: 5 };
+    expect([undefined, owner].map(remedy)).toEqual(Array(2).fill(`chown -h ${uid} ${text}`));
+    for (const whose of ["unknown", { ...owner, home: text }] as const)
+      expect(remedy(whose)).toStartWith("usermod -d /srv/j/./home/u u && ");
+  });
+
   test("tolerated faults are noted", () => {
     const results = [
       ...runChecks(facts({ configFindings: () => [{ ...unsafe, tolerated: true }] }), LOGIN_CHECKS),

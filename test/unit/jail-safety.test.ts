@@ -207,9 +207,10 @@ describe("onlyRootDecides: who can change, or create, a directory", () => {
 test("accounts are looked up only for a directory that is refused; without an answer nobody's home is taken", () => {
   const { getpwuid_r } = libc;
   let asked = 0;
+  let errno = C.EIO;
   libc.getpwuid_r = (() => {
     asked++;
-    return C.EIO;
+    return errno;
   }) as typeof getpwuid_r;
   const findings = () => {
     using root = openJailRoot(jail.path);
@@ -226,6 +227,9 @@ test("accounts are looked up only for a directory that is refused; without an an
     expect(asked).toBe(1);
     expect(first?.message).toContain("; it may be in the home of its owner (");
     expect(first?.remedy).toContain("jailkit adopt --moved ");
+    // For a login, nslcd(8) knows no such account while its server is down; here that is no answer.
+    errno = C.ENOENT;
+    expect(findings()[0]?.message).toContain("; it may be in the home of its owner (");
   } finally {
     libc.getpwuid_r = getpwuid_r;
   }

@@ -16,6 +16,8 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import * as C from "../../ffi/constants.ts";
+import { libc } from "../../ffi/libc.ts";
 import { passwdByUid } from "../../src/system/accounts.ts";
 import { strictFinding } from "../../src/system/sshd/strict-modes.ts";
 
@@ -222,4 +224,33 @@ test("a directory with a newline in its name adds no line to a remedy", () => {
   } finally {
     rmSync(shared, { recursive: true });
   }
+});
+
+describe("without an answer of a name service, no directory is taken from who may live there", () => {
+  const { getpwuid_r } = libc;
+  afterEach(() => {
+    libc.getpwuid_r = getpwuid_r;
+  });
+
+  // EIO, and what nslcd(8) and sssd(8) give while their servers are down.
+  test.each([C.EIO, C.ENOENT, 111])("errno %d", (errno) => {
+    // Nothing above it is sticky.
+    const place = mkdtempSync("/run/strict-");
+    try {
+      chmodSync(place, 0o755);
+      make(`${place}/keys/`, STRANGER, 0o755);
+      make(`${place}/keys/u`, uid, 0o644);
+      const elsewhere = () => strictFinding(`${place}/keys/u`, account)?.remedy;
+      lchownSync(home, STRANGER, uid);
+      const give = [`chown -h root ${place}/keys`, `chown -h ${uid} ${quoted(home)}`];
+      expect([elsewhere(), found()?.remedy]).toEqual(give);
+      libc.getpwuid_r = (() => errno) as typeof getpwuid_r;
+      expect(elsewhere()).toStartWith(
+        `let AuthorizedKeysFile name a file that is not below ${place}/keys: it may be in the home of its owner (`,
+      );
+      expect(found()?.remedy).toStartWith(`give ${name} another home than ${account.home}: it may be `);
+    } finally {
+      rmSync(place, { recursive: true });
+    }
+  });
 });

@@ -4,7 +4,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { libc } from "../../ffi/libc.ts";
 import { groupIds, isOnlyGroup, isOnlyUser, userIds } from "../../ffi/process.ts";
-import { groupByGid, groupByName, groupIdsOf, passwdByName, passwdByUid } from "../../src/system/accounts.ts";
+import {
+  groupByGid,
+  groupByName,
+  groupIdsOf,
+  passwdByName,
+  passwdByUid,
+  userOrUnknown,
+} from "../../src/system/accounts.ts";
 import { processesOf } from "../../src/system/processes.ts";
 import { findProgram, runProgram } from "../../src/system/run.ts";
 import { parseSshdSettings } from "../../src/system/sshd/settings.ts";
@@ -64,6 +71,18 @@ describe("accounts", () => {
     expect(passwdByUid(0)).toEqual(root);
     expect(groupByName("root")).toEqual(groupByGid(0));
     expect(groupIdsOf("root", 0)).toContain(0);
+  });
+
+  // EIO, and what nslcd(8) gives while its server is down: for a login, there is no such account.
+  test.each([5, 2])("without an answer of a name service, errno %d, the account is unknown", (errno) => {
+    const { getpwuid_r } = libc;
+    expect([userOrUnknown(0), userOrUnknown(4711)]).toEqual([passwdByUid(0), undefined]);
+    try {
+      libc.getpwuid_r = (() => errno) as typeof getpwuid_r;
+      expect(userOrUnknown(0)).toBe("unknown");
+    } finally {
+      libc.getpwuid_r = getpwuid_r;
+    }
   });
 
   test.each(["", "nosuch", "ro\xffot", "../root", `${"x".repeat(5000)}`])("%j is nobody", (name) => {

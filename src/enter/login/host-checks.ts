@@ -62,14 +62,15 @@ const HOME_ENTRY_STATUS = 41;
 
 /**
  * The remedy for a home: `give`, which changes it for the account. If the home is a directory of the jail's own or another
- * account's home, that would take it from others: the account gets a home of its own.
+ * account's home, or may be, that would take it from others: the account gets a home of its own.
  */
 export function ownHomeRemedy(facts: LoginFacts, give: ByteString): ByteString {
   const { jail, home } = splitOf(facts);
   const { name, home: text } = accountOf(facts);
   if (dirsEqual(home, usualHome(name))) return give;
   const owner = facts.homeOwner();
-  const others = owner !== undefined && owner.uid !== facts.uid && dirsEqual(owner.home, text);
+  const others =
+    owner === "unknown" || (owner !== undefined && owner.uid !== facts.uid && dirsEqual(owner.home, text));
   return others || isJailsOwn(home) ? otherHomeRemedy(jail, { name, uid: facts.uid, gid: facts.gid }) : give;
 }
 

@@ -4,11 +4,9 @@ import { attempt } from "../../../ffi/error.ts";
 import { type Stat, statIfPresent } from "../../../ffi/files.ts";
 import { baseName, directoryOf, pathsDownTo } from "../../../ffi/paths.ts";
 import { withRightsOf } from "../../../ffi/rights.ts";
-import { quoted } from "../../cli/display.ts";
-import { describeError, isReported } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { onlyRootExchanges } from "../../system/exchange.ts";
-import { homeAround } from "../../system/home-owner.ts";
+import { whoseHome } from "../../system/home-owner.ts";
 import type { Finding } from "./finding.ts";
 import { joinPath, onSameMount } from "./walk.ts";
 
@@ -52,17 +50,6 @@ function moveRemedy({ path, stat }: Place): ByteString {
   return found === undefined
     ? `move the jail to a directory that only root can write, and then type: jailkit adopt --moved ${from} NEW`
     : `mv -nT ${from} ${to} && jailkit adopt --moved ${from} ${to}`;
-}
-
-/** Why root should not take a directory from its owner; undefined if it may. `home`: undefined if it is unknown. */
-function whoseHome(path: ByteString): { why: string; home: ByteString | undefined } | undefined {
-  try {
-    const around = homeAround(path);
-    return around && { why: `it is in the home of ${quoted(around.name)}`, home: around.home };
-  } catch (error) {
-    if (!isReported(error)) throw error;
-    return { why: `it may be in the home of its owner (${describeError(error)})`, home: undefined };
-  }
 }
 
 /**

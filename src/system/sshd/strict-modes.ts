@@ -4,12 +4,11 @@ import { SystemError } from "../../../ffi/error.ts";
 import { readLink, type Stat, statIfPresent } from "../../../ffi/files.ts";
 import { parentOf, pathComponents } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
-import { answered } from "../../cli/error.ts";
 import { asUser, operands, readFirst } from "../../cli/shell-word.ts";
 import { groupByGid, type PasswdEntry } from "../accounts.ts";
 import { onlyRootExchanges } from "../exchange.ts";
 import { ACCOUNT_FILE_LIMIT, usersIn } from "../flat-accounts.ts";
-import { homeAround } from "../home-owner.ts";
+import { whoseHome } from "../home-owner.ts";
 import { hostText } from "../host-files.ts";
 
 /** A finding of sshd's StrictModes; its remedy is a command, or words that end with one. */
@@ -132,11 +131,15 @@ function remedyFor(
 ): ByteString {
   const { path = "/", stat } = way.at(-1) ?? {};
   const close = `chmod go-w ${operands(path)}`;
-  // A shared directory, such as /tmp, or what root would take from the user whose home it is in.
+  // What root would take from the user whose home it is in, or whose home it may be.
+  const whose = fault === "owner" && !isFile ? whoseHome(path)?.why : undefined;
+  if (inHome && whose !== undefined)
+    return `give ${display(account.name)} another home than ${display(account.home)}: ${whose}`;
   const isShared = fault === "mode" && ((stat?.mode ?? 0) & S_ISVTX) !== 0;
-  const isOthersHome = () => fault === "owner" && !isFile && answered(() => homeAround(path)) !== undefined;
-  if (!inHome && (isShared || isOthersHome()))
-    return `let ${keyword} name a file that is not below ${display(path)}`;
+  const elsewhere = `let ${keyword} name a file that is not below ${display(path)}`;
+  if (!inHome && whose !== undefined) return `${elsewhere}: ${whose}`;
+  // Such as /tmp.
+  if (!inHome && isShared) return elsewhere;
   const first = isFile ? readFirst(path) : "";
   if (fault === "mode" && onlyRootExchanges(path)) return first + close;
   if (fault === "mode" && stat?.uid === account.uid) return first + asUser(account.name, close);

@@ -587,7 +587,7 @@ export const JAIL: readonly Mutant[] = [
     ["if (directoryFindings(root).length > 0) return undefined;", ""],
   ]),
   ...within("src/users/safe-place.ts", "e2e/unsafe-home.test.ts", [
-    ["return name === undefined", "return name !== null"],
+    ["return why === undefined", "return why !== null"],
     ["its === uid ?", "its === -1 ?"],
   ]),
   ...within("src/transfer/carry-out.ts", "e2e/unsafe-home.test.ts", [
@@ -611,8 +611,9 @@ export const JAIL: readonly Mutant[] = [
       "    if (rule !== found.rule || home !== path) return found;",
     ],
   ]),
-  ...within("src/jail/fs/elsewhere.ts", "unit/jail-safety.test.ts", [
+  ...within("src/system/home-owner.ts", "unit/jail-safety.test.ts", [
     ["    return { why: `it may be", "    if (path !== '') return undefined;\n    return { why: `it may be"],
+    ["answeredUser }", "passwdByUid as answeredUser }"],
   ]),
   ...within("src/system/home-owner.ts", "e2e/jail-in-home.test.ts", [
     ["return real === undefined ? local : [real, ...local];", "return real === undefined ? [] : [real];"],

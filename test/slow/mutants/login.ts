@@ -295,6 +295,30 @@ export const LOGIN: readonly Mutant[] = [
     test: "unit/strict-modes.test.ts",
   },
   {
+    file: "src/system/sshd/strict-modes.ts",
+    from: "if (!inHome && whose !== undefined)",
+    to: "if (!inHome && whose === '')",
+    test: "unit/strict-modes.test.ts",
+  },
+  {
+    file: "src/system/sshd/strict-modes.ts",
+    from: "if (inHome && whose !== undefined)",
+    to: "if (inHome && whose === '')",
+    test: "unit/strict-modes.test.ts",
+  },
+  {
+    file: "src/enter/login/host-checks.ts",
+    from: 'owner === "unknown" ||',
+    to: 'owner !== "unknown" &&',
+    test: "unit/enter-checks.test.ts",
+  },
+  {
+    file: "src/system/accounts.ts",
+    from: 'return "unknown";',
+    to: "return undefined;",
+    test: "unit/system.test.ts",
+  },
+  {
     file: "src/system/exchange.ts",
     from: "return child?.uid === 0;",
     to: "return true;",
