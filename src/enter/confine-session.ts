@@ -46,14 +46,17 @@ export function confineSession(
   }
   const { missing, withoutRule } = confined;
   if (missing.length > 0) {
-    const list = missing.map(showMissing).join(", ");
+    let list = "";
+    for (const one of missing) list += `${list === "" ? "" : ", "}${showMissing(one)}`;
     if (confinement.require) throw stop(`the kernel cannot do all that confine = require asks for: ${list}`);
     if (!areTold(missing, told))
       log.write("notice", `the kernel does not confine this session in all that is asked: ${list}`);
   }
   const tell = (what: string, list: typeof withoutRule.execute) => {
     if (list.length === 0) return;
-    log.write("notice", `${what} ${list.map((one) => `${one.path} (${one.why})`).join(", ")}`);
+    let text = what;
+    for (const { path, why } of list) text += `${text === what ? " " : ", "}${path} (${why})`;
+    log.write("notice", text);
   };
   tell("this session may execute nothing in", withoutRule.execute);
   tell("this session may not use what the settings name:", withoutRule.named);

@@ -364,6 +364,14 @@ test("jk_lsh in jk_chrootsh: both sections hold", () => {
   expect(result.stdout).toContain("nofile 64 64\n");
 });
 
+test("jk_lsh in jk_chrootsh: what the kernel lacks for both is said once", async () => {
+  m.write("/etc/jailkit/jk_chrootsh.ini", "[u]\nconfine = 1\n");
+  const result = session("jk_lsh", {}, ["stat:/"], { withoutLandlock: true });
+  expect(outcomes(result)).toEqual({ "stat:/": "works" });
+  await log.waitForLog(({ message }) => message.includes("does not confine"));
+  expect((await log.lines()).filter(({ message }) => message.includes("does not confine"))).toHaveLength(1);
+});
+
 describe("a path of the settings", () => {
   test("that a user made a symbolic link of is none", async () => {
     m.remove(`${J}/home/u/in`);

@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { camelCase } from "../../src/config/keys.ts";
 import { CONFIG_KINDS } from "../../src/config/schemas/catalogue.ts";
+import { confineKeys } from "../../src/config/schemas/confine.ts";
 
 setDefaultTimeout(120_000);
 
@@ -20,7 +21,8 @@ test("the type checker misses each key that is renamed", () => {
     for (const name of ["src", "ffi", "package.json", "tsconfig.json"])
       cpSync(join(checkout, name), join(copy, name), { recursive: true });
     symlinkSync(join(checkout, "node_modules"), join(copy, "node_modules"));
-    for (const { name, keys } of CONFIG_KINDS) {
+    const tables = [...CONFIG_KINDS, { name: "jk_confine", keys: confineKeys }];
+    for (const { name, keys } of tables) {
       const file = join(copy, `src/config/schemas/${name.slice("jk_".length)}.ts`);
       const text = readFileSync(file, "utf8");
       const names = new RegExp(`^  (${Object.keys(keys).join("|")}):`, "gm");

@@ -6,6 +6,7 @@
 import { ALLOW_MUTANTS } from "./mutants/allow.ts";
 import { COMMANDS } from "./mutants/commands.ts";
 import { CONFINE } from "./mutants/confine.ts";
+import { CONFINEMENT } from "./mutants/confinement.ts";
 import { GUARD } from "./mutants/guard.ts";
 import { JAIL } from "./mutants/jail.ts";
 import { JOBS } from "./mutants/jobs.ts";
@@ -27,6 +28,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...PROGRAMS,
   ...LOGIN,
   ...CONFINE,
+  ...CONFINEMENT,
   ...LOG_SOCKET,
   ...REMOVAL,
   ...JAIL,

@@ -30,6 +30,8 @@ const server = (file: string, from: string, to: string, title: string): Mutant =
 });
 const DIRECTORIES = "src/confine/directories.ts";
 const EXECUTE = "src/confine/execute.ts";
+const RULESET = "src/confine/ruleset.ts";
+const APPLY = "src/confine/confine.ts";
 
 export const CONFINE: readonly Mutant[] = [
   ...FILTERS,
@@ -53,7 +55,7 @@ export const CONFINE: readonly Mutant[] = [
     "",
     "as a user",
   ),
-  terminal("src/enter/limited/run.ts", "if (!refuseTerminalInput()) log", "if (false) log", "outside a jail"),
+  terminal(APPLY, "  filters &&= refuseTerminalInput();\n", "", "outside a jail"),
   execute(
     DIRECTORIES,
     "if (onlyRootWrites(stat))",
@@ -79,15 +81,11 @@ export const CONFINE: readonly Mutant[] = [
     "if (false) return { why: `the home",
     "home is in them",
   ),
-  execute(
-    EXECUTE,
-    "createRuleset(EXECUTE | REFER | MAKE_BLOCK)",
-    "createRuleset(EXECUTE | MAKE_BLOCK)",
-    "still works",
-  ),
-  execute(EXECUTE, "    allowBeneath(ruleset, REFER, root);\n", "", "still works"),
-  execute(EXECUTE, "    restrictSelf(ruleset);\n", "", "still works"),
-  execute(EXECUTE, "  checkLimited();\n", "", "and did not"),
+  execute(RULESET, 'if (execute !== "any") handled.files |= L.EXECUTE;', "", "is not executed"),
+  execute(RULESET, "handled.files |= L.REFER | L.MAKE_BLOCK", "handled.files |= L.MAKE_BLOCK", "still works"),
+  execute(RULESET, 'if (write === "all") L.allowBeneath', "if (false) L.allowBeneath", "still works"),
+  execute(RULESET, "    L.restrictSelf(ruleset);\n", "", "still works"),
+  execute(APPLY, "    checkLimited();\n", "", "and did not"),
   execute(
     EXECUTE,
     "for (const path of limits.executables) allowProgram",
@@ -101,7 +99,12 @@ export const CONFINE: readonly Mutant[] = [
     "return 0;",
     "refuses to say",
   ),
-  execute("src/enter/limited/run.ts", "    confine(plan, log);\n", "", "a static program is not"),
+  execute(
+    "src/enter/limited/run.ts",
+    "    confineSession(confinement, { log, program: path, told });\n",
+    "",
+    "a static program is not",
+  ),
   execute("src/enter/limited/limited.ts", 'execute === "any" ? "any"', 'true ? "any"', "a script is not"),
   once("[LOAD, 0, 0, ARCH],\n    [EQUAL, 0, 10", "[LOAD, 0, 0, NUMBER],\n    [EQUAL, 0, 10"),
   once("[EQUAL, 0, 10, ARCHITECTURE],", "[EQUAL, 0, 13, ARCHITECTURE],"),
@@ -155,14 +158,14 @@ export const CONFINE: readonly Mutant[] = [
   ),
   server(
     "src/enter/limited/run.ts",
-    "execve(path, argv, envp, { standardOnly: true, last })",
-    "execve(path, argv, envp, { standardOnly: true })",
+    "execve(path, argv, envp, { standardOnly: true, ...options })",
+    "execve(path, argv, envp, { ...options, standardOnly: true, last: () => {} })",
     "outside$",
   ),
   server(
     "src/enter/login/chrootsh.ts",
-    "execve(path, argv, envp, { last })",
-    "execve(path, argv, envp)",
+    "{ ...options, limits: bothLimits",
+    "{ limits: bothLimits",
     "in a jail$",
   ),
   server("ffi/guard.ts", "  last?.(prepared.path);\n", "", "in a jail$"),

@@ -1,0 +1,108 @@
+/** What the keys confine, read, write and others let a session do. */
+
+const RULESET = "src/confine/ruleset.ts";
+const APPLY = "src/confine/confine.ts";
+const SESSION = "src/enter/confine-session.ts";
+const SCHEMA = "src/config/schemas/confine.ts";
+
+const session = (file: string, from: string, to: string, title: string): Mutant => ({
+  file,
+  from,
+  to,
+  test: "attack/confine.test.ts",
+  title,
+});
+const policy = (file: string, from: string, to: string): Mutant => ({
+  file,
+  from,
+  to,
+  test: "unit/confine-policy.test.ts",
+});
+
+export const CONFINEMENT: readonly Mutant[] = [
+  session(
+    RULESET,
+    "const READ = L.READ_FILE | L.READ_DIR;",
+    "const READ = L.READ_FILE;",
+    "jk_lsh read = ~/in",
+  ),
+  session(RULESET, 'if (read !== "all") handled.files |= READ;', "", "jk_lsh read = none"),
+  session(RULESET, "    handled.files |= WRITE;\n", "", "jk_lsh write = none"),
+  session(RULESET, "const WRITE = L.WRITE_FILE | ", "const WRITE = ", "jk_lsh write = none"),
+  session(RULESET, "L.MAKE_REG | ", "", "jk_lsh write = none"),
+  session(RULESET, "L.REMOVE_FILE | ", "", "jk_lsh write = ~/in"),
+  session(RULESET, " | L.MAKE_SYM;", ";", "jk_lsh write = ~/in"),
+  session(RULESET, "READ | WRITE | L.REFER | L.TRUNCATE", "READ | WRITE | L.TRUNCATE", "jk_lsh write = ~/in"),
+  session(RULESET, "READ | WRITE | L.REFER", "WRITE | L.REFER", "jk_lsh read and write of one file"),
+  session(RULESET, "  rules.allowSystem();\n", "", "jk_lsh read = none"),
+  session(RULESET, "(isDirectory ? ~0 : L.FILE_RIGHTS)", "~0", "jk_lsh read and write of one file"),
+  session(RULESET, "L.allowPort(ruleset, L.CONNECT_TCP, port)", "void port", "jk_lsh tcp_connect"),
+  session(
+    "src/confine/named-file.ts",
+    "C.RESOLVE_NO_SYMLINKS | ",
+    "",
+    "that a user made a symbolic link of is none",
+  ),
+  session(SESSION, "if (confinement.require) throw", "if (false) throw", "jk_lsh .*require refuses"),
+  session(
+    SESSION,
+    "if (!areTold(missing, told))",
+    "if (true)",
+    "jk_lsh in jk_chrootsh: what the kernel lacks",
+  ),
+  session(
+    "src/enter/login/chrootsh.ts",
+    "confineSession(confinement, { log, program: shell.path })",
+    "[]",
+    "jk_chrootsh read = none",
+  ),
+  session(
+    "src/enter/uchroot/uchroot.ts",
+    "  confineSession(confinement, { log });\n",
+    "",
+    "jk_uchroot read = none",
+  ),
+  session(
+    "src/enter/launch/launch.ts",
+    "  confineSession(confinement, { log: { write: notify }, program });\n",
+    "",
+    "jk_chrootlaunch read = none",
+  ),
+  session(
+    "src/enter/uchroot/uchroot.ts",
+    "settings.noNewPrivs ?? !settings.allowSetuid",
+    "settings.noNewPrivs",
+    "allow_setuid = 1 of jk_uchroot",
+  ),
+  session(
+    "src/enter/settings.ts",
+    "if (problem !== undefined) values",
+    "if (false) values",
+    "contradictions",
+  ),
+  session(
+    "src/enter/limited/limited.ts",
+    "if (contradiction !== undefined) problems",
+    "if (false) problems",
+    "contradictions",
+  ),
+  policy(RULESET, "if (version < L.WITH_FILES) return handled;", ""),
+  policy(RULESET, "if (version >= L.WITH_TRUNCATE) ", ""),
+  policy(RULESET, "if (version >= L.WITH_DEVICE_IOCTL) ", ""),
+  policy(RULESET, "if (version >= L.WITH_PORTS) {", "{"),
+  policy(RULESET, "version >= L.WITH_SCOPES && scope", "scope"),
+  policy(RULESET, "version >= L.WITH_SCOPES && scope", "version >= L.WITH_SCOPES"),
+  policy(APPLY, 'if (syscalls === "login") names.push("login");', ""),
+  policy(APPLY, 'if (network === "local") names', 'if (network === "none") names'),
+  policy(APPLY, 'if (tcpConnect !== "all" || tcpBind !== "all") names', 'if (tcpConnect !== "all") names'),
+  policy(APPLY, 'if (execute !== "any") names.push("execute");', ""),
+  policy("src/confine/policy.ts", 'path.startsWith("~") && home.startsWith("/")', 'path.startsWith("~")'),
+  policy("src/confine/policy.ts", "byDefault && noNewPrivs !== false", "byDefault"),
+  policy("src/confine/policy.ts", " || needsNoNewPrivs(confinement)", ""),
+  policy(SCHEMA, 'if (given(values.write)) return "write";', ""),
+  policy(SESSION, "limit.value < before.value", "limit.value > before.value"),
+  policy("src/config/confine-values.ts", ' || name === ".."', ""),
+  policy("src/config/values.ts", 'if (value === "" && key.filled)', 'if (value === "" && false)'),
+];
+
+import type { Mutant } from "./mutant.ts";
