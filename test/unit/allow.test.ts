@@ -606,6 +606,43 @@ describe("unison", () => {
   });
 });
 
+describe("a word by itself, without the rules for every known server", () => {
+  const judge = (name: AllowName, line: string, invoked = "x") =>
+    ALLOW[name].judge(line.split(" "), invoked, { read: "all", write: "all", home: "/home/u" });
+
+  test.each<[AllowName, string]>([
+    ["rsync", "-r . /in"],
+    ["rsync", "--server -esh . x"],
+    ["rsync", "--server -e . x"],
+    ["rsync", "--server x . y"],
+    ["rsync", "--server -r"],
+    ["rsync", "--server -r . x -L"],
+    ["rsync", "--server -r . x --daemon"],
+    ["rsync upload", "--server --sender -r . x"],
+    ["rsync download", "--server -r . x"],
+    ["rsync download", "--server --sender --delete . x"],
+    ["scp", "-tS x"],
+    ["scp", "-r x"],
+    ["scp", "-t x -f"],
+    ["scp", "-t --x"],
+    ["sftp", "-x"],
+    ["svn", "-R"],
+    ["borg", "delete"],
+    ["borg", "serve --rest /"],
+    ["unison", "-server __new-rpc-mode x"],
+    ["unison", "-socket"],
+  ])("%s: %s", (name, line) => {
+    expect(judge(name, line)).toBeString();
+  });
+
+  test("git", () => {
+    expect(judge("git write", "upload-archive /x", "git")).toBeString();
+    expect(judge("git write", "/x", "git-upload-archive")).toBeString();
+    expect(judge("git read", "/x", "git-receive-pack")).toBeString();
+    expect(judge("git read", "/x", "git-upload-pack")).toEqual({ args: ["/x"], writes: false });
+  });
+});
+
 describe("the plan of the limited shell", () => {
   function planOf(keys: string, asked: string) {
     const u = { name: "u", password: "x", uid: 1000, gid: 7, gecos: "", home: "/home/u", shell: "/s" };

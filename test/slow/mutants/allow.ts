@@ -81,7 +81,6 @@ export const ALLOW_MUTANTS: readonly Mutant[] = [
   ),
   backup("args.length > 2 ||", ""),
   table("(!isPath || path === typed) && isFile(path)", "isFile(path)"),
-  table("word.readOnly !== true", "true"),
   table("judged.writes ? writable(word, places.write, home) : []", "writable(word, places.write, home)"),
   plan(
     "limited-shell/decide.ts",
