@@ -298,6 +298,7 @@ describe("rsync", () => {
     };
     allRefused(section, `${push} . /data`, "/usr/bin/rsync --server --daemon .", `${pull} -esh . /data`);
     allAllowed(section, "/usr/bin/sh -c id", `${pull} . /data`);
+    allRefused({ allow: ["git read"], allowSpawnOptions: true }, "git-upload-pack --exec=sh /srv/x");
     expect(run("/usr/bin/sh -c id", section)).toMatchObject({ granted: undefined });
   });
 });
