@@ -114,6 +114,17 @@ describe("jk_lsh.ini", () => {
       ["2:16 no-such-path", "2:16 no-such-path", "2:27 duplicate-item"],
     ],
     ["a word without its program", "[u]\nallow = rsync, unison\n", ["2:16 no-such-path"]],
+    [
+      "words for programs with faults",
+      "[u]\nallow = borg, svn\nexecute = any\n",
+      ["2:15 starts-programs", "3:11 execute-any"],
+    ],
+    ["a word for a program that cannot start", "[u]\nallow = svn, borg\n", ["2:14 not-executed"]],
+    [
+      "a pattern for the program of a word",
+      "[u]\npaths = /usr/bin\nexecutables = /usr/bin/svnserve\nallow = rsync\ncommand a = svnserve -t\ncommand b = rsync ...\n",
+      [],
+    ],
     ["words that only read, and write", "[u]\nallow = rsync download\nwrite = /usr\n", ["3:9 unused-key"]],
     ["words that only read, and write = none", "[u]\nallow = rsync download\nwrite = none\n", []],
     ["a word that writes, and only read", "[u]\nallow = rsync upload\nread = /usr\n", ["2:9 unused-key"]],
