@@ -202,7 +202,10 @@ function explainRefusal(
   const hidden = policy.values.executables?.filter((path) => baseName(path) === program) ?? [];
   const isHostProgram = (path: ByteString) => asRoot(() => isRootsProgram(path));
   const root = report.jail ?? "/";
+  const word =
+    code === "not-found" ? report.steps.find(({ name, remedy }) => name === "allow" && remedy) : undefined;
   const remedy =
+    word?.remedy ??
     hidden.map((path) => opened(shell, path)).find((command) => command !== undefined) ??
     (policy.patterns.length > 0 && code !== "not-found"
       ? refusedPattern(code, asked, policy, request)
