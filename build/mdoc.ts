@@ -134,6 +134,7 @@ const KINDS: Readonly<Record<Exclude<KeyDescription["kind"], "choice">, string>>
   integer: "number",
   decimal: "number, also a fraction,",
   execute: "any, or a list with system",
+  allow: "list of words",
   paths: "all, none, or a list of paths",
   ports: "all, none, or a list of ports",
   limits: "list of NAME NUMBER",
@@ -196,6 +197,13 @@ export function programList(programs: readonly Program[]): string {
     ];
   };
   return list(programs.flatMap(entry));
+}
+
+/** The words of the key `allow`. */
+export function wordList(words: Readonly<Record<string, { readonly help: string }>>): string {
+  return list(
+    Object.entries(words).flatMap(([name, { help }]) => [`.It Cm ${argument(name)}`, ...prose(help)]),
+  );
 }
 
 /** The rules of jk_check by subject: their names, levels and what they report. */

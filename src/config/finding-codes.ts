@@ -47,6 +47,7 @@ export const FINDING_CODES = {
   "unreadable-file": "users cannot read a file that their logins need",
   "unsafe-file": "users other than root can change a file",
   "unused-command": "a command or a program is listed, and can never run",
+  "unused-key": "a key has no effect beside others",
 } as const satisfies Readonly<Record<string, string>>;
 
 /** The stable name of a finding. */

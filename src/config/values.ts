@@ -1,5 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
+import type { AllowName } from "../known-programs/allow/table.ts";
+import { readAllow } from "./allow-value.ts";
 import { type Limit, readLimits, readPaths, readPorts } from "./confine-values.ts";
 import type { IniEntry, Place, Reading } from "./model.ts";
 import { firstNonBlank, lowerCase, splitList, trim } from "./text.ts";
@@ -25,6 +27,8 @@ interface KindTypes {
   execute: "any" | readonly ByteString[];
   /** One of a few words, each of which stands for a value. */
   choice: string;
+  /** Words of the table of src/known-programs/allow. */
+  allow: readonly AllowName[];
   /** Absolute paths, `~`, and paths that begin with `~/`; `none`, or `all`. */
   paths: "all" | readonly ByteString[];
   /** Numbers of ports; `none`, or `all`. */
@@ -151,6 +155,7 @@ const READERS: Readonly<Record<keyof KindTypes, (value: ByteString, key: KeyDesc
   decimal: (value, key) => readBounded(value, leadingDecimal(value), key),
   execute: readExecute,
   choice: readChoice,
+  allow: readAllow,
   paths: readPaths,
   ports: readPorts,
   limits: readLimits,
@@ -221,8 +226,8 @@ function trailing({ rest, text }: LeadingNumber): { doubt?: ByteString; meant?: 
 }
 
 /**
- * Reads a value of a key. An empty one counts as missing, unless the key must be filled; a line must be, since without it more
- * could be allowed.
+ * Reads a value of a key. An empty one counts as missing, except for a line, without which more could be allowed, and for a
+ * key that must be filled.
  */
 export function readValue(value: ByteString, key: KeyDescription): Reading {
   if (value === "" && key.filled) return { reason: "it has no value" };

@@ -37,8 +37,8 @@ export interface Decision {
   args?: readonly ByteString[];
   /** The label of the key that allowed the command. */
   rule?: ByteString;
-  /** What the kernel enforces, as one printable line. */
-  confinement?: ByteString;
+  /** What the kernel enforces, as one printable line; asked for only if the line is an event. */
+  confinement?: () => ByteString;
 }
 
 /** All that an event is made of. */
@@ -226,7 +226,7 @@ function makeEvent(facts: EventFacts, texts: Texts): LogEvent {
       jail: optionalText(texts, "jailkit.jail", known.jail?.(), PATH),
       section: optionalText(texts, "jailkit.section", known.section, NAME),
       rule: optionalText(texts, "jailkit.rule", decision?.rule, NAME),
-      confinement: optionalText(texts, "jailkit.confinement", decision?.confinement, PATH),
+      confinement: optionalText(texts, "jailkit.confinement", decision?.confinement?.(), PATH),
       remedy: optionalText(texts, "jailkit.remedy", decision?.remedy, REMEDY),
     },
   };

@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import type { LshSection } from "../config/schemas/lsh.ts";
+import { type AllowedCommand, judgeAllowed } from "../known-programs/allow/table.ts";
 import type { Program } from "../known-programs/program.ts";
 import { recognise, refusalOf } from "../known-programs/recognise.ts";
 import { createBudget, DEFAULT_LIMITS } from "./budget.ts";
@@ -21,10 +22,11 @@ const NOT_FOUND = 127;
 export type LshPolicy = Pick<
   LshSection,
   "executables" | "paths" | "allowWordExpansion" | "allowSpawnOptions"
-> & {
-  /** The keys `command`; with one or more, the command has to match one. */
-  patterns?: readonly CommandPattern[];
-};
+> &
+  Partial<Pick<LshSection, "allow" | "read" | "write">> & {
+    /** The keys `command`; with one or more, the command has to match one. */
+    patterns?: readonly CommandPattern[];
+  };
 
 interface CommandRequest {
   /** The argument of -c, or the key `force`. */
@@ -47,6 +49,8 @@ interface Allowed {
   argv: ByteString[];
   /** The rows of the table of programs that it may be. */
   programs: readonly Program[];
+  /** What the key `allow` says of it; undefined if the key `executables` allows it. */
+  granted: AllowedCommand | undefined;
   /** The name of the pattern that matched; undefined for none. */
   pattern: ByteString | undefined;
 }
@@ -72,9 +76,10 @@ const LONGEST_SHOWN = 160;
 /**
  * Decides whether a command line may run, and with which file and arguments. Never throws for a command line.
  *
- * In order: the words (exit status 6 if there are none or they cannot be formed), the file (`paths`), the key
- * `executables` (5 if missing or empty), the exact comparison with it (4), whether the file exists (127), the patterns of
- * the keys `command` (4; 6 if they take too long), and options that start other programs (4).
+ * In order: the words (exit status 6 if there are none or they cannot be formed), the words of the key `allow` for the
+ * program, if there are any (4, 127), else the file (`paths`), the key `executables` (5 if missing or empty), the exact
+ * comparison with it (4), and whether the file exists (127); then the patterns of the keys `command` (4; 6 if they take too
+ * long), and options that start other programs (4).
  */
 export function decide(request: CommandRequest): Decision {
   const { commandLine, forced = false, policy, environment, home, files } = request;
@@ -94,7 +99,10 @@ export function decide(request: CommandRequest): Decision {
         "the command is empty",
       );
     }
-    return decideOnWords(typed, args, { ...policy, patterns: forced ? [] : patterns }, files);
+    return decideOnWords(typed, args, {
+      ...request,
+      policy: { ...policy, patterns: forced ? [] : patterns },
+    });
   } catch (error) {
     if (!(error instanceof JailkitError)) throw error;
     const { exitStatus, code, message } = error;
@@ -108,20 +116,45 @@ function refused(line: ByteString, exitStatus: number, code: string, why: string
   return { allowed: false, exitStatus, code, reason, shown };
 }
 
-function decideOnWords(
+type Refuse = (exitStatus: number, code: RefusalCode, why: string, shown?: string) => Refused;
+
+/** The decision of the key `allow`; undefined if none of its words is about the program. */
+function decideGranted(
   typed: ByteString,
   args: readonly ByteString[],
-  policy: LshPolicy,
-  files: FileView,
-): Decision {
-  const { executables = [], paths, patterns = [] } = policy;
+  request: CommandRequest,
+  refuse: Refuse,
+): Decision | undefined {
+  const { home, files } = request;
+  const { allow, paths, read, write } = request.policy;
+  if (allow === undefined) return undefined;
+  const found = judgeAllowed(typed, args, { allow, paths, read, write, home }, files.isRegularFile);
+  if (found === undefined) return undefined;
+  if (!("missing" in found)) return decideOnArguments(typed, found.path, args, found, request, refuse);
+  if (found.missing) {
+    const shown = `command ${forUser(typed)} is not installed here`;
+    return refuse(NOT_FOUND, "not-found", "the program of the key allow is not in the jail", shown);
+  }
+  const shown = `${forUser(typed)} is not allowed like this: ${found.reason}`;
+  return refuse(NOT_ALLOWED, "not-granted", `${found.reason} (key allow)`, shown);
+}
+
+function decideOnWords(typed: ByteString, args: readonly ByteString[], request: CommandRequest): Decision {
+  const { policy, files } = request;
+  const { executables = [], paths, patterns = [], allow } = policy;
   const joined = [typed, ...args].join(" ");
-  const refuse = (
-    exitStatus: number,
-    code: RefusalCode,
-    why: string,
-    shown = `command ${forUser(typed)} is not allowed`,
-  ) => refused(joined, exitStatus, code, why, shown);
+  const refuse: Refuse = (exitStatus, code, why, shown = `command ${forUser(typed)} is not allowed`) =>
+    refused(joined, exitStatus, code, why, shown);
+  const granted = decideGranted(typed, args, request, refuse);
+  if (granted !== undefined) return granted;
+  if (executables.length === 0 && allow !== undefined) {
+    return refuse(
+      NOT_ALLOWED,
+      "not-allowed",
+      "no word of the key allow is about it",
+      hintForScp(typed, policy),
+    );
+  }
   if (executables.length === 0) {
     const shown = "no command is allowed here";
     const why =
@@ -132,7 +165,7 @@ function decideOnWords(
   const located = findProgram(typed, paths, files.isRegularFile);
   const path = executables.includes(located) ? located : (sftpServer(typed, executables, files) ?? located);
   if (!executables.includes(path)) {
-    const hint = hintForScp(path, executables);
+    const hint = hintForScp(path, policy);
     const why = `${whyNotListed(typed, located)}${hint === undefined ? "" : `; ${hint}`}`;
     return refuse(NOT_ALLOWED, "not-allowed", why, hint);
   }
@@ -145,19 +178,34 @@ function decideOnWords(
     const shown = `command ${forUser(typed)} is not installed here`;
     return refuse(NOT_FOUND, "not-found", `there is no regular file ${forUser(path)} in the jail`, shown);
   }
+  return decideOnArguments(typed, path, args, undefined, request, refuse);
+}
+
+/** The decision about the arguments of a program that may run. `granted`: the key `allow` allows it, as it says there. */
+function decideOnArguments(
+  typed: ByteString,
+  path: ByteString,
+  args: readonly ByteString[],
+  granted: AllowedCommand | undefined,
+  { policy, files }: CommandRequest,
+  refuse: Refuse,
+): Decision {
+  // What the client sent: a word of `allow` may add arguments.
   const chosen = choosePattern(path, args, policy, files);
   if (chosen.why !== undefined) {
     const shown = `${forUser(typed)} is not allowed with these arguments`;
     return refuse(NOT_ALLOWED, "no-pattern", chosen.why, shown);
   }
   const recognised = recognise(path, files);
-  const spawns = policy.allowSpawnOptions ? undefined : refusalOf(recognised, args, files);
+  const argv = [path, ...(granted?.args ?? args)];
+  const mayStart = policy.allowSpawnOptions && granted === undefined;
+  const spawns = mayStart ? undefined : refusalOf(recognised, argv.slice(1), files);
   if (spawns !== undefined) {
     const shown = `${forUser(typed)} is not allowed like this: ${spawns}`;
-    return refuse(NOT_ALLOWED, "spawn-option", `${spawns} (allow_spawn_options = 1 permits it)`, shown);
+    const permit = granted === undefined ? " (allow_spawn_options = 1 permits it)" : "";
+    return refuse(NOT_ALLOWED, "spawn-option", `${spawns}${permit}`, shown);
   }
-  const argv = [path, ...args];
-  return { allowed: true, path, argv, programs: recognised.rows, pattern: chosen.pattern };
+  return { allowed: true, path, argv, programs: recognised.rows, pattern: chosen.pattern, granted };
 }
 
 /**
@@ -197,10 +245,10 @@ function sftpServer(
  * What the user of a client of sftp, which scp is too, should know where only the older protocol of scp is allowed. sshd
  * discards what a subsystem writes to standard error, so that most see it in the log alone.
  */
-function hintForScp(path: ByteString, executables: readonly ByteString[]): string | undefined {
+function hintForScp(path: ByteString, { executables = [], allow = [] }: LshPolicy): string | undefined {
   if (!isNamed(path, "sftp-server") && path !== "internal-sftp") return undefined;
-  if (!executables.some((one) => isNamed(one, "scp"))) return undefined;
-  return "sftp is not allowed; scp works with its option -O";
+  const scp = executables.some((one) => isNamed(one, "scp")) || allow.some((word) => word.startsWith("scp"));
+  return scp ? "sftp is not allowed; scp works with its option -O" : undefined;
 }
 
 const isNamed = (path: ByteString, name: string) => path.endsWith(`/${name}`);

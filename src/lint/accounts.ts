@@ -11,6 +11,7 @@ import { hooksWarning, isHooksPair } from "../known-programs/hooks.ts";
 import { recognise } from "../known-programs/recognise.ts";
 import { USUAL_PROGRAMS } from "../known-programs/services.ts";
 import { carriesCode } from "../known-programs/starters.ts";
+import { lintAllow } from "./allow.ts";
 import { lintCommands, readPrograms } from "./commands.ts";
 import {
   type LintContext,
@@ -31,8 +32,8 @@ const isOnlyForm = ({ name, entries }: IniSection) =>
 /** Checks a section of jk_lsh.ini: each program that it allows, its search path, and its environment. */
 export function lintLsh(section: IniSection, context: LintContext): void {
   const { report, world } = context;
-  const { items, listed } = readPrograms(section, world);
-  const named = section.entries.some(({ key }) => key === "force" || isOfCommand(key));
+  const { items, listed, words } = readPrograms(section, world);
+  const named = section.entries.some(({ key }) => key === "force" || key === "allow" || isOfCommand(key));
   if (!named && (findEntry(section, "executables")?.value ?? "") === "" && !isOnlyForm(section)) {
     const usual = USUAL_PROGRAMS.filter((path) => world.lookUp(path)?.type === "file");
     const lines = ["paths = /usr/bin", `executables = ${usual.join(", ")}`];
@@ -41,10 +42,12 @@ export function lintLsh(section: IniSection, context: LintContext): void {
     report(section, "warning", "no-executables", "no key executables: this section allows nothing", fix);
   }
   for (const item of ownItems(section, "paths")) lintDirectory(item, [], context);
+  lintAllow(section, context);
   lintCommands(section, context);
   const facts = sectionFacts(section, context);
   // Of a pattern, no item of a list can be taken out.
-  const about = listed ? context : { ...context, report: withoutItems(report) };
+  const noItem: LintContext = { ...context, report: withoutItems(report) };
+  const about = listed ? context : noItem;
   const seen = new Set<ByteString>();
   for (const item of items) {
     if (!seen.has(item.value)) {
@@ -55,8 +58,10 @@ export function lintLsh(section: IniSection, context: LintContext): void {
     }
     seen.add(item.value);
   }
+  const obedient = { ...facts, directories: undefined, free: false };
+  for (const item of words) if (!seen.has(item.value)) lintProgram(item, obedient, noItem);
   lintExecute(section, about);
-  if (!facts.free) lintHooks(section, context);
+  lintHooks(section, context);
   lintEnvironment(section, context);
   lintNames(section, context);
 }
@@ -116,9 +121,9 @@ function lintEnvironment(section: IniSection, { report }: LintContext): void {
 
 /** Hooks in repositories, which the table of programs switches off. */
 function lintHooks(section: IniSection, { world, report }: LintContext): void {
-  const { executables, environment } = readPrograms(section, world);
+  const { executables, environment, words, allowSpawnOptions: free } = readPrograms(section, world);
   const reported = new Set<string>();
-  for (const path of executables) {
+  for (const path of [...(free ? [] : executables), ...words.map(({ value }) => value)]) {
     const program = recognise(path, world.files);
     // The search is slow, and only for programs with hooks.
     if (program.rows.every(({ hooks }) => hooks === undefined)) continue;

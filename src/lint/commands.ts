@@ -5,6 +5,7 @@ import { readKeys } from "../config/keys.ts";
 import { type Fix, type IniSection, keyPlace, type Place } from "../config/model.ts";
 import { lshKeys } from "../config/schemas/lsh.ts";
 import type { ListItem } from "../config/values.ts";
+import { type AllowName, wordFiles } from "../known-programs/allow/table.ts";
 import { type CommandPattern, readCommands } from "../limited-shell/command-pattern.ts";
 import { allowedPrograms, fileOf } from "../limited-shell/programs.ts";
 import { splitWords } from "../limited-shell/split.ts";
@@ -27,12 +28,31 @@ export function readPrograms(section: IniSection, world: LintWorld) {
   const force = problems.length > 0 ? undefined : values.force;
   const allowed = allowedPrograms({ ...values, force }, patterns, isFileIn(world));
   const { executables = [], paths } = allowed;
+  const words = wordItems(section, values.allow ?? [], paths, isFileIn(world));
   const listed = values.executables !== undefined;
   const named = force === undefined ? namedIn(section, patterns) : [forcedIn(section, force)];
   const items: ListItem[] = listed
     ? ownItems(section, "executables")
     : named.map(({ program, place }) => ({ ...place, value: fileOf(program, paths, isFileIn(world)) }));
-  return { ...values, executables, paths, patterns, problems, listed, named, items };
+  return { ...values, executables, paths, patterns, problems, listed, named, items, words };
+}
+
+/** The programs of the key `allow`, each at the first word that it is for. */
+function wordItems(
+  section: IniSection,
+  allow: readonly AllowName[],
+  paths: readonly ByteString[],
+  isFile: (path: ByteString) => boolean,
+): ListItem[] {
+  const places = ownItems(section, "allow");
+  const found = new Map<ByteString, ListItem>();
+  for (const [at, name] of allow.entries()) {
+    const place = places[at] ?? keyPlace(section, "allow");
+    for (const value of wordFiles(name, paths, isFile).files) {
+      if (!found.has(value)) found.set(value, { ...place, value });
+    }
+  }
+  return [...found.values()];
 }
 
 function namedIn(section: IniSection, patterns: readonly CommandPattern[]): Named[] {
@@ -48,7 +68,7 @@ function forcedIn(section: IniSection, force: ByteString): Named {
 
 /** The keys `command` and `force` of a section of jk_lsh.ini, except for the files of their programs that exist. */
 export function lintCommands(section: IniSection, { world, report }: LintContext): void {
-  const { patterns, problems, named, listed, executables, paths, force, ...rest } = readPrograms(
+  const { patterns, problems, named, listed, executables, paths, force, words, ...rest } = readPrograms(
     section,
     world,
   );
@@ -68,7 +88,7 @@ export function lintCommands(section: IniSection, { world, report }: LintContext
         message,
         text === undefined ? undefined : { kind: "command", text },
       );
-    } else if (listed && !executables.includes(path)) {
+    } else if (listed && !executables.includes(path) && !words.some(({ value }) => value === path)) {
       const message = `${quoted(key)} allows nothing: ${quoted(path)} is not in executables`;
       unused(place, message, write(`executables = ${[...executables, path].join(", ")}`));
     }

@@ -99,17 +99,17 @@ export function policyFor(
 
 /**
  * The section for one user: its file and line, and what it allows, both printable; and the key `executables`, undefined if
- * `command` or `force` allows less. Undefined for none.
+ * `command`, `allow` or `force` decide. Undefined for none.
  */
 function ownSectionIn(ini: IniFile, user: ByteString) {
   const section = ini.sections.find(({ name }) => name === user);
   if (section === undefined) return undefined;
   const place = `${quoted(section.file)}, line ${section.line}`;
-  const { executables = [], command, force } = readKeys(section, lshKeys);
+  const { executables = [], allow = [], command, force } = readKeys(section, lshKeys);
   const lines = force === undefined ? command.map(({ value }) => value) : [force];
-  const listed = lines.length > 0 ? lines : executables;
+  const listed = lines.length > 0 ? lines : [...allow, ...executables];
   const allows = listed.length === 0 ? "nothing" : listed.map(display).join(", ");
-  return { place, allows, executables: lines.length > 0 ? undefined : executables };
+  return { place, allows, executables: lines.length + allow.length > 0 ? undefined : executables };
 }
 
 /** The same from the files of a jail. */

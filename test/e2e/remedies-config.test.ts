@@ -161,6 +161,10 @@ const FAULTS: readonly Fault[] = [
   lsh("unused-command", `${ls}, /usr/bin/cat\ncommand x = ls ...`),
   lsh("unused-command", `${ls}\ncommand x = ls ...\ncommand y = cat ...`),
   lsh("unused-command", "force = ls\ncommand x = ls ...\ncommand y = ls"),
+  lsh("unused-command", `${ls}, /usr/bin/rsync\nallow = rsync`),
+  lsh("unused-key", "allow = rsync download\nread = /usr\nwrite = /tmp"),
+  lsh("unused-key", "allow = rsync upload\nread = /usr"),
+  lsh("duplicate-item", "allow = rsync, scp, rsync"),
 ];
 
 /** Findings that no printed command fixes, and why. */

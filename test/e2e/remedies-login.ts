@@ -272,6 +272,7 @@ export const NO_LSH_COMMAND: Readonly<Partial<Record<RefusalCode, string>>> = {
     "a program is found by its path, so this takes a file without one in the user's directory",
   "not-found":
     "a program that is not there is not found in paths either, and is refused as not-allowed before",
+  "not-granted": "it is refused by design",
   "spawn-option": "it is refused by design",
   "empty-command": "the user typed nothing",
 };

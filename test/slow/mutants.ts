@@ -3,6 +3,7 @@
  * mutants.test.ts runs them.
  */
 
+import { ALLOW_MUTANTS } from "./mutants/allow.ts";
 import { AUDIT } from "./mutants/audit.ts";
 import { COMMANDS } from "./mutants/commands.ts";
 import { CONFINE } from "./mutants/confine.ts";
@@ -24,6 +25,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...GUARD,
   ...SHELL,
   ...COMMANDS,
+  ...ALLOW_MUTANTS,
   ...PROGRAMS,
   ...LOGIN,
   ...AUDIT,

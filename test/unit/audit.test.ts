@@ -81,7 +81,8 @@ describe("an event", () => {
   });
 
   test("has the label of a rule and what the kernel enforces", () => {
-    const decision: Decision = { outcome: "allowed", rule: "pull", confinement: "read /data; write nothing" };
+    const confinement = () => "read /data; write nothing";
+    const decision: Decision = { outcome: "allowed", rule: "pull", confinement };
     const { rule, jailkit } = parsed({ decision, known: { section: "u", file: "/f" } });
     expect([rule, jailkit]).toEqual([
       { name: "pull", ruleset: "/f" },
@@ -154,7 +155,7 @@ describe("a line", () => {
         executable: text,
         args: fc.array(bytes(1000), { maxLength: 300 }),
         rule: text,
-        confinement: text,
+        confinement: () => text,
       }),
       { nil: undefined },
     ),
@@ -189,7 +190,7 @@ describe("a line", () => {
       remedy: long,
       executable: long,
       rule: long,
-      confinement: long,
+      confinement: () => long,
     };
     const known = {
       user: { id: 1000, name: long },

@@ -55,6 +55,7 @@ describe("jk_lsh.ini", () => {
   test("no keys: nothing is allowed, and the umask is unchanged", () => {
     expect(readKeys(section("executables =\n"), lshKeys)).toEqual({
       executables: undefined,
+      allow: undefined,
       paths: [],
       command: [],
       force: undefined,

@@ -11,6 +11,13 @@ export const lshKeys = {
     optional: true,
     help: "absolute paths of the programs that may be run",
   },
+  allow: {
+    kind: "allow",
+    security: true,
+    optional: true,
+    filled: true,
+    help: "what users may do, in words such as 'rsync download', which need no executables; read and write say where",
+  },
   paths: listKey("directories to search for a program that is given by its name alone"),
   command: {
     kind: "line",

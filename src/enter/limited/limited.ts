@@ -12,6 +12,7 @@ import { type LshSection, lshKeys } from "../../config/schemas/lsh.ts";
 import type { ExecuteScope } from "../../confine/directories.ts";
 import { type ExecuteLimits, startsLimits } from "../../confine/execute.ts";
 import { type Confinement, confinementOf } from "../../confine/policy.ts";
+import type { AllowName } from "../../known-programs/allow/table.ts";
 import { programEnvironment } from "../../known-programs/environment.ts";
 import { startsOf } from "../../known-programs/recognise.ts";
 import { type CommandPattern, readCommands } from "../../limited-shell/command-pattern.ts";
@@ -24,6 +25,7 @@ import type { GroupEntry, PasswdEntry } from "../../system/accounts.ts";
 import type { Known } from "../audit-event.ts";
 import type { Note } from "../checks.ts";
 import { Refusal } from "../refusal.ts";
+import { grantedValues } from "./granted.ts";
 
 /** The configuration of the limited shell. */
 export const LIMITED_CONFIG_FILE = "/etc/jailkit/jk_lsh.ini";
@@ -64,8 +66,15 @@ export type LimitedPlan =
       section: ByteString;
       path: ByteString;
       argv: ByteString[];
-      /** The pattern that allowed it, or what the client asked for (maybe nothing) where the key `force` has it. */
-      by: { pattern: ByteString | undefined; forced: { asked: ByteString | undefined } | undefined };
+      /**
+       * The pattern and the word of `allow` that allowed it, and what the client asked for (maybe nothing) where the key
+       * `force` has it.
+       */
+      by: {
+        pattern: ByteString | undefined;
+        word: AllowName | undefined;
+        forced: { asked: ByteString | undefined } | undefined;
+      };
       environment: ByteString[];
       /** Undefined: unchanged. */
       umask: number | undefined;
@@ -257,26 +266,29 @@ function planCommand(
   request: LimitedRequest,
   user: PasswdEntry,
   asked: ByteString | undefined,
-  { section, values, patterns, notes }: LimitedPolicy,
+  { section, values: own, patterns, notes }: LimitedPolicy,
 ): LimitedPlan {
-  const { variables, findings } = commandEnvironment(request.environment, values.environment, values.env);
+  const { variables, findings } = commandEnvironment(request.environment, own.environment, own.env);
   for (const message of findings) notes.push({ severity: "warning", message });
-  const { force } = values;
+  const { force } = own;
   const forced = force !== undefined;
   if (forced) setOriginalCommand(variables, asked);
   const { files } = request;
   const { home } = user;
   const commandLine = force ?? asked ?? "";
-  const policy = { ...values, patterns };
+  const policy = { ...own, patterns };
   const decision = decide({ commandLine, forced, policy, environment: variables, home, files });
   if (!decision.allowed) {
     const reason = `WARNING: user ${user.name} (${user.uid}) ${decision.reason}, according to ${LIMITED_CONFIG_FILE}`;
     return { ...decision, reason, notes };
   }
-  const { path, argv, programs, pattern } = decision;
+  const { path, argv, programs, pattern, granted } = decision;
+  const values = granted === undefined ? own : grantedValues(own, path, granted);
   const given = values.allowSpawnOptions
     ? variables
     : programEnvironment(programs, variables, values.environment);
+  const temporary = granted?.temporary;
+  if (temporary !== undefined) given.set("TMPDIR", temporary);
   const environment: ByteString[] = [];
   for (const [name, value] of given) environment.push(`${name}=${value}`);
   const { umask } = values;
@@ -286,7 +298,7 @@ function planCommand(
       ? executeLimits(values, home)
       : startsLimits(path, starts, home);
   const confinement = confinementOf(values, true, execute, home);
-  const by = { pattern, forced: forced ? { asked } : undefined };
+  const by = { pattern, word: granted?.word, forced: forced ? { asked } : undefined };
   return {
     ...{ allowed: true, user, section, path, argv, by, environment, umask },
     ...{ confinement, starts, notes },

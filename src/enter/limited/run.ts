@@ -12,6 +12,7 @@ import { logFormatOf } from "../../config/log-format.ts";
 import type { IniFile } from "../../config/model.ts";
 import { lshKeys } from "../../config/schemas/lsh.ts";
 import { forbidExecution } from "../../confine/calls.ts";
+import { confinementText } from "../../confine/describe.ts";
 import { someNamedCounts } from "../../confine/directories.ts";
 import type { Feature } from "../../confine/features.ts";
 import type { Confinement } from "../../confine/policy.ts";
@@ -40,10 +41,17 @@ const NOT_EXECUTABLE = 126;
 
 type AllowedPlan = Extract<LimitedPlan, { allowed: true }>;
 
-/** The key that decided, for the log. */
-function why({ by: { pattern, forced } }: AllowedPlan): string {
-  if (forced === undefined) return pattern === undefined ? "" : ` by command ${pattern}`;
-  return ` by force, asked for ${forced.asked === undefined ? "nothing" : logged(forced.asked)},`;
+/** The keys that decided, for the log. */
+function why({ by: { pattern, word, forced } }: AllowedPlan): string {
+  const by = word === undefined ? "" : ` by allow = ${word}`;
+  if (forced === undefined) return pattern === undefined ? by : `${by} by command ${pattern}`;
+  return `${by} by force, asked for ${forced.asked === undefined ? "nothing" : logged(forced.asked)},`;
+}
+
+/** The key that allowed the command, for programs that read the log. */
+function ruleOf({ by: { pattern, word, forced } }: AllowedPlan): ByteString | undefined {
+  if (forced !== undefined) return "force";
+  return pattern === undefined ? word && `allow = ${word}` : `command ${pattern}`;
 }
 
 /** The confinement that must come just before execve(2), by the address of the path. */
@@ -96,7 +104,8 @@ export function runLimitedShell(
   }
   const { user, path, argv, environment, umask, section, confinement } = plan;
   const who = `user ${user.name} (${user.uid})`;
-  const allowed = { executable: path, args: argv, rule: plan.by.pattern };
+  const asConfined = () => confinementText(confinement);
+  const allowed = { executable: path, args: argv, rule: ruleOf(plan), confinement: asConfined };
   log.write("info", `executing command ${logged(argv.join(" "))}${why(plan)} for ${who}`, {
     ...allowed,
     outcome: "allowed",

@@ -3,6 +3,7 @@ import { SystemError } from "../../../ffi/error.ts";
 import { args, callerIds, environment, execve, variable } from "../../../ffi/guard.ts";
 import { dropAllCapabilities } from "../../../ffi/process.ts";
 import { printAbout } from "../../cli/about.ts";
+import { confinementText } from "../../confine/describe.ts";
 import { confinementOf, executeOf } from "../../confine/policy.ts";
 import { closeJailRoot } from "../../jail/fs/walk.ts";
 import { passwdByName, passwdByUid } from "../../system/accounts.ts";
@@ -54,7 +55,11 @@ function login(log: Audit): number {
   log.write(
     "info",
     `now entering jail ${jail} for user ${name} (${uid}) with arguments ${given.slice(1).join(" ")}`,
-    { outcome: "allowed", executable: shell.path },
+    {
+      outcome: "allowed",
+      executable: shell.path,
+      confinement: () => confinementText(confinementFor(shell.path)),
+    },
   );
 
   const argv = shellArguments(shell.path, given, values.injailLoginShell);

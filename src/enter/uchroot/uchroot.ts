@@ -3,6 +3,7 @@ import { args, environment, execve, variable } from "../../../ffi/guard.ts";
 import { printAbout } from "../../cli/about.ts";
 import { answered } from "../../cli/error.ts";
 import { printError } from "../../cli/output.ts";
+import { confinementText } from "../../confine/describe.ts";
 import { type Confinement, confinementOf, executeOf } from "../../confine/policy.ts";
 import { filterEnvironment } from "../../limited-shell/environment.ts";
 import type { Audit } from "../audit.ts";
@@ -46,7 +47,12 @@ function enter(request: RunRequest, facts: GatheredUchrootFacts, log: Audit): ne
   log.write(
     "info",
     `now entering jail ${root.path} for user ${account.name} (${uid}) with executable ${program}`,
-    { outcome: "allowed", executable: program, args: [program, ...programArguments] },
+    {
+      outcome: "allowed",
+      executable: program,
+      args: [program, ...programArguments],
+      confinement: () => confinementText(confinementIn("")),
+    },
   );
 
   enterJail(root, { uid, gid, groups: facts.groups() }, confinementIn("").noNewPrivs, log);

@@ -32,6 +32,7 @@ import type { Subject } from "../account.ts";
 import { closedAbove, obstacleTo } from "../readable.ts";
 import { INTERACTIVE, type LoginReport, type ReportStep } from "../report.ts";
 import { stepsOf } from "../steps.ts";
+import { allowSteps, wordPrograms } from "./allow.ts";
 import { explainExecute, holdsPrograms, NOT_EXECUTABLE } from "./execute.ts";
 import { allowLines, commandRemedy, patternRemedy, sectionRemedy, sharedBy } from "./section.ts";
 
@@ -85,17 +86,20 @@ export function explainLimited(
   const policy = explainPolicy(shell);
   if (policy === undefined) return;
   const { section, file, values } = policy;
-  const { executables, paths } = values;
+  const { executables, paths, allow } = values;
   report.lshSection = section;
-  if (executables === undefined) {
+  const { isRegularFile } = request.files;
+  add(...allowSteps(values, home, isRegularFile, report.jail));
+  if (executables === undefined && allow === undefined) {
     const lines = allowLines(session.arguments[1], request.files, values);
     const remedy = lines.length > 0 ? sectionLinesRemedy(file, section, lines) : bringRemedy(configFile);
     add(step("executables", "failed", `the section has no key executables${sharedBy(section)}`, remedy, 5));
     return;
   }
-  add(step("executables", "passed", `allowed: ${executables.join(", ")}; paths: ${paths.join(", ")}`));
+  if (executables !== undefined)
+    add(step("executables", "passed", `allowed: ${executables.join(", ")}; paths: ${paths.join(", ")}`));
   explainLines(policy, shell);
-  explainCommand(shell, policy, executables);
+  explainCommand(shell, policy, [...(executables ?? []), ...wordPrograms(values, isRegularFile)]);
 }
 
 /** Adds the keys `command` and `force`, which decide about the whole command line. */
@@ -168,7 +172,7 @@ function explainCommand(shell: Shell, policy: LimitedPolicy, executables: readon
     ...explainExecute({ root, rootFd: place.rootFd, configFile, limits, executables, noNewPrivs, command }),
   );
   const interactive = session.arguments.length === 0;
-  const unchecked = policy.values.allowSpawnOptions;
+  const unchecked = policy.values.allowSpawnOptions && !(plan.allowed && plan.by.word !== undefined);
   for (const one of plan.allowed ? [plan.path] : interactive ? executables : []) {
     for (const { message, remedy } of programWarnings(one, request.files, unchecked, held))
       add(step("programs", "warned", message, remedy));
@@ -180,6 +184,7 @@ function explainCommand(shell: Shell, policy: LimitedPolicy, executables: readon
   }
   const { path, argv, environment, umask, by } = plan;
   report.command = { path, argv, environment, umask };
+  if (by.word !== undefined) add(step("allow", "passed", `the word ${by.word} allows it`));
   if (by.pattern !== undefined) add(step("patterns", "passed", `it matches command ${by.pattern}`));
   add(executableStep(shell, path));
   if (!unchecked) explainKnownServer(path, shell, held);
@@ -201,7 +206,10 @@ function explainRefusal(
   const hidden = policy.values.executables?.filter((path) => baseName(path) === program) ?? [];
   const isHostProgram = (path: ByteString) => asRoot(() => isRootsProgram(path));
   const root = report.jail ?? "/";
+  const word =
+    code === "not-found" ? report.steps.find(({ name, remedy }) => name === "allow" && remedy) : undefined;
   const remedy =
+    word?.remedy ??
     hidden.map((path) => opened(shell, path)).find((command) => command !== undefined) ??
     (policy.patterns.length > 0 && code !== "not-found"
       ? refusedPattern(code, asked, policy, request)

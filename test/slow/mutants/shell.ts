@@ -32,7 +32,7 @@ export const SHELL: readonly Mutant[] = [
   decide("if (executables.length === 0) {", "if (false) {"),
   decide('if (!path.startsWith("/")) {', "if (false) {"),
   decide("if (!files.isRegularFile(path)) {", "if (false) {"),
-  decide("const argv = [path, ...args];", "const argv = [typed, ...args];"),
+  decide("const argv = [path, ...(granted", "const argv = [typed, ...(granted"),
   decide('if (typed === undefined || typed === "") {', "if (typed === undefined) {"),
   decide("policy.allowWordExpansion && ", ""),
   decide(
