@@ -155,7 +155,7 @@ describe("a line", () => {
         executable: text,
         args: fc.array(bytes(1000), { maxLength: 300 }),
         rule: text,
-        confinement: () => text,
+        confinement: text.map((one) => () => one),
       }),
       { nil: undefined },
     ),
