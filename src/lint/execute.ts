@@ -1,7 +1,9 @@
 import { quoted } from "../cli/display.ts";
 import { readKeys } from "../config/keys.ts";
 import { type IniSection, keyPlace } from "../config/model.ts";
-import { lshKeys } from "../config/schemas/lsh.ts";
+import { type LshSection, lshKeys } from "../config/schemas/lsh.ts";
+import { confinementOf } from "../confine/policy.ts";
+import { executeLimits } from "../enter/limited/limited.ts";
 import { type Execution, type LintContext, lintPathForm, ownItems, type UnsafeDirectory } from "./context.ts";
 
 /** Whether the kernel can limit what the known programs of a section execute, and the section leaves it limited. */
@@ -15,7 +17,9 @@ export function limitsExecution(section: IniSection, { world }: LintContext): bo
 /** The key `execute` of jk_lsh.ini: the part that has no effect, and the programs that it stops. */
 export function lintExecute(section: IniSection, context: LintContext): void {
   const { ini, world, report } = context;
-  const { execute = [], executables = [] } = readKeys(section, lshKeys);
+  const values = readKeys(section, lshKeys);
+  const { execute = [], executables = [] } = values;
+  if (executesUnprivileged(values)) lintPrivileges(section, context);
   if (execute === "any") {
     const message = "with execute = any the programs can execute what a user has uploaded";
     report(keyPlace(section, "execute"), "warning", "execute-any", message, { kind: "disable" });
@@ -32,11 +36,6 @@ export function lintExecute(section: IniSection, context: LintContext): void {
   lintDirectories(section, view?.leftOut ?? [], context);
   for (const item of ownItems(section, "executables")) {
     const path = item.value;
-    const granted = world.grantedBy(path);
-    if (granted !== undefined) {
-      const message = `${quoted(path)} ${granted}, which has no effect unless execute = any`;
-      report(item, "warning", "no-effect", message, { kind: "item", old: path });
-    }
     const blocked = view?.blocked(path);
     if (blocked?.unsafe !== undefined) reportUnsafe(blocked.unsafe, context);
     else if (blocked !== undefined) {
@@ -45,6 +44,22 @@ export function lintExecute(section: IniSection, context: LintContext): void {
       const lines = [`execute = ${["system", ...execute, directory].join(", ")}`];
       report(item, "error", "not-executed", message, { kind: "in-section", section: section.name, lines });
     }
+  }
+}
+
+/** Whether no_new_privs is set for the programs of a section. */
+function executesUnprivileged(values: LshSection): boolean {
+  return confinementOf(values, true, executeLimits(values, ""), "").noNewPrivs;
+}
+
+/** Programs whose privilege has no effect. */
+function lintPrivileges(section: IniSection, { world, report }: LintContext): void {
+  for (const item of ownItems(section, "executables")) {
+    const path = item.value;
+    const granted = world.grantedBy(path);
+    if (granted === undefined) continue;
+    const message = `${quoted(path)} ${granted}, which has no effect unless execute = any and confine = 0`;
+    report(item, "warning", "no-effect", message, { kind: "item", old: path });
   }
 }
 
