@@ -35,7 +35,8 @@ const limits = (file: string, from: string, to: string, title: string): Mutant =
   test: "attack/session-limits.test.ts",
   title,
 });
-const HAS = "has these limits, no other, and cannot raise one";
+// The groups of a test are in either order.
+const HAS = "(?:package )?has these limits";
 const DIRECTORIES = "src/confine/directories.ts";
 const EXECUTE = "src/confine/execute.ts";
 const RULESET = "src/confine/ruleset.ts";
@@ -176,29 +177,24 @@ export const CONFINE: readonly Mutant[] = [
     "{ limits: bothLimits",
     "in a jail$",
   ),
-  limits(
-    "src/enter/login/chrootsh.ts",
-    "argv, envp, { limits });",
-    "argv, envp);",
-    `package jk_chrootsh ${HAS}`,
-  ),
+  limits("src/enter/login/chrootsh.ts", "argv, envp, { limits });", "argv, envp);", `jk_chrootsh ${HAS}`),
   limits(
     "src/enter/login/chrootsh.ts",
     "limits: bothLimits(limits, options.limits) }",
     "limits: options.limits }",
-    `package jk_lsh in jk_chrootsh, by the settings of jk_chrootsh ${HAS}`,
+    `jk_lsh in jk_chrootsh, by the settings of jk_chrootsh ${HAS}`,
   ),
   limits(
     "src/enter/login/chrootsh.ts",
     "limits: bothLimits(limits, options.limits) }",
     "limits }",
-    `package jk_lsh in jk_chrootsh ${HAS}`,
+    `jk_lsh in jk_chrootsh ${HAS}`,
   ),
   limits(
     "src/enter/limited/run.ts",
     "execute(path, argv, environment, { limits, last",
     "execute(path, argv, environment, { limits: [], last",
-    `package jk_lsh ${HAS}`,
+    `jk_lsh ${HAS}`,
   ),
   limits(
     "src/enter/confine-session.ts",
@@ -206,12 +202,24 @@ export const CONFINE: readonly Mutant[] = [
     "before === undefined || limit.value > before.value",
     "package the lower of two sections counts",
   ),
-  limits("src/enter/uchroot/uchroot.ts", "      limits,\n", "", `package jk_uchroot ${HAS}`),
+  limits(
+    "ffi/guard/exec.c",
+    '  if (lowering && lowering->failure_pipe >= 0) sys3(SYS_write, lowering->failure_pipe, "", 1);\n',
+    "",
+    "package a program with a pidfile",
+  ),
+  limits(
+    "src/enter/launch/launch.ts",
+    "{ standardOnly: true, limits, failurePipe }",
+    "{ standardOnly: true, failurePipe }",
+    "package a program with a pidfile",
+  ),
+  limits("src/enter/uchroot/uchroot.ts", "      limits,\n", "", `jk_uchroot ${HAS}`),
   limits(
     "src/enter/launch/launch.ts",
     "if (writer === undefined) return execve(program, argv, environment(), { standardOnly: true, limits });",
     "if (writer === undefined) return execve(program, argv, environment(), { standardOnly: true });",
-    `package jk_chrootlaunch ${HAS}`,
+    `jk_chrootlaunch ${HAS}`,
   ),
   limits(
     "src/enter/launch/launch.ts",
