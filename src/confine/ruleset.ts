@@ -142,7 +142,8 @@ function addRules(
   const executed = execute !== "any" && !execute.onlyNamed && leftOut.length === 0;
   rules.allowSystem(executed);
   if (read !== "all") {
-    for (const path of read) rules.allowNamed(path, READ);
+    // What can be written gets a rule below.
+    for (const path of read) if (write === "all" || !write.includes(path)) rules.allowNamed(path, READ);
     // execve(2) reads the program.
     if (program !== undefined) allowFile(ruleset, program, L.READ_FILE);
   }

@@ -149,6 +149,25 @@ describe.each(["package", "standalone"] as const)("%s", (layout) => {
     expect([7, 4, 0, 6].map((resource) => limits[resource]?.[1])).toEqual([40, 4096, 50, 20]);
   });
 
+  test("a program with a pidfile has them, and one that cannot be executed has no pidfile", () => {
+    const pidfile = "/run/probe.pid";
+    m.remove(pidfile);
+    const words = (program: string, limits: string) => [
+      ...["jk_chrootlaunch", "-j", J, "-u", "u", "-p", pidfile, "-x", program, "--limits", limits],
+    ];
+    expect(numbers(line(m.run(words(PROBE, "nofile 33")), "limits"))[7]).toEqual([33, 33]);
+    expect(m.exists(pidfile)).toBe(true);
+    m.remove(pidfile);
+    // The writer of the pidfile is not waited for.
+    const failed = (limits: string) => {
+      const { status } = m.run([...words("/bin/nothing", limits)]);
+      const left = m.run(["sh", "-c", "while pgrep -x jk_chrootlaunch; do :; done; ls -A /run | grep probe"]);
+      return [status, left.stdout];
+    };
+    expect(failed("nofile 100")).toEqual([31, ""]);
+    expect(failed("as 1M")).toEqual([127, ""]);
+  });
+
   test("a daemon has them", async () => {
     const words = ["--limits", "nofile 33, core 0", "--daemon", "-p", "/run/probe.pid"];
     m.must(["gcc", "-static", "-o", `${J}/bin/waits`, "-x", "c", "/dev/stdin"], {

@@ -202,6 +202,18 @@ export const CONFINE: readonly Mutant[] = [
     "before === undefined || limit.value > before.value",
     "package the lower of two sections counts",
   ),
+  limits(
+    "ffi/guard/exec.c",
+    '  if (lowering && lowering->failure_pipe >= 0) sys3(SYS_write, lowering->failure_pipe, "", 1);\n',
+    "",
+    "package a program with a pidfile",
+  ),
+  limits(
+    "src/enter/launch/launch.ts",
+    "{ standardOnly: true, limits, failurePipe }",
+    "{ standardOnly: true, failurePipe }",
+    "package a program with a pidfile",
+  ),
   limits("src/enter/uchroot/uchroot.ts", "      limits,\n", "", `jk_uchroot ${HAS}`),
   limits(
     "src/enter/launch/launch.ts",
