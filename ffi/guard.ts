@@ -211,6 +211,8 @@ export interface ExecOptions {
   standardOnly?: boolean;
   /** Lowered just before execve(2), after everything else: no system call of the runtime is made below them. */
   limits?: readonly ResourceLimit[];
+  /** A descriptor that gets a byte if execve(2) fails and the guard has to end this process. */
+  failurePipe?: number;
 }
 
 /** A program to execute, as addresses for native code, which are valid until the next call of prepareExec. */
@@ -223,11 +225,12 @@ interface PreparedExec {
   lowering: number;
 }
 
-function loweringOf(limits: readonly ResourceLimit[]): number {
+function loweringOf(limits: readonly ResourceLimit[], failurePipe: number): number {
   if (limits.length === 0) return 0;
-  const words = new BigUint64Array(1 + 2 * limits.length);
+  const words = new BigInt64Array(2 + 2 * limits.length);
   let at = 0;
   words[at++] = BigInt(limits.length);
+  words[at++] = BigInt(failurePipe);
   for (const { resource, value } of limits) {
     words[at++] = BigInt(resource);
     words[at++] = BigInt(value);
@@ -242,7 +245,7 @@ export function prepareExec(
   path: ByteString,
   argv: readonly ByteString[],
   envp: readonly ByteString[],
-  { standardOnly = false, limits = [] }: ExecOptions,
+  { standardOnly = false, limits = [], failurePipe = -1 }: ExecOptions,
 ): PreparedExec {
   held = [];
   const pathStrings = cStrings([path], held);
@@ -255,7 +258,7 @@ export function prepareExec(
     argv: addressOf(argvStrings),
     envp: addressOf(envpStrings),
     flags: directory | (standardOnly ? EXEC_STANDARD_ONLY : 0),
-    lowering: loweringOf(limits),
+    lowering: loweringOf(limits, failurePipe),
   };
 }
 

@@ -30,26 +30,40 @@ function digest(): string {
   return hash.digest("hex");
 }
 
+const WIDTH = 110;
+
+/** Numbers as lines of an array. */
+function lines(numbers: Uint32Array): string {
+  let text = "";
+  let line = "   ";
+  for (const number of numbers) {
+    const word = ` ${number},`;
+    if (line.length + word.length > WIDTH) {
+      text += `${line}\n`;
+      line = "   ";
+    }
+    line += word;
+  }
+  return `${text}${line}\n`;
+}
+
 /** The text of WORDS, as it should be. Throws FilterError. */
 export function filterWords(): string {
-  const filters = readFilters();
-  const table = (architecture: Architecture) =>
-    [...filters].map(([name, filter]) => {
+  const filters = [...readFilters()];
+  const constant = (architecture: Architecture) => {
+    const entries = filters.map(([name, filter]) => {
       const words = compileFilter(filter, architecture, join(FOLDER, `${name}.filter`));
-      return `  "${name}": "${Buffer.from(words.buffer).toString("base64")}",\n`;
+      return `  "${name}": [\n${lines(words)}  ],\n`;
     });
-  const constant = (architecture: Architecture) =>
-    `const ${architecture} = {\n${table(architecture).join("")}} as const;\n`;
+    return `const ${architecture} = {\n${entries.join("")}} as const;\n`;
+  };
   return `// Written by npm run filters, from the texts of config/filters/ whose SHA-256 is
 // ${digest()}
 
 ${constant("x64")}
 ${constant("arm64")}
-/** The filters for the architecture of this program: arrays of struct sock_filter, in base64. */
+/** The filters for the architecture of this program: each an array of struct sock_filter, two words each. */
 export const FILTER_WORDS = process.arch === "arm64" ? arm64 : x64;
-
-/** The filters for each architecture. */
-export const ALL_FILTER_WORDS = { x64, arm64 };
 `;
 }
 

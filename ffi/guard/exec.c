@@ -83,6 +83,7 @@ i64 guard_exec(const char *path, char *const *argv, char *const *env, u64 flags,
   if (flags & EXEC_FORKED) return error;
   int goes_on = raise_limits_again(runtime.limits, lowering);
   resume_runtime(&runtime, nothing);
-  if (!goes_on) report_failure(error);
-  return error;
+  if (goes_on) return error;
+  if (lowering && lowering->failure_pipe >= 0) sys3(SYS_write, lowering->failure_pipe, "", 1);
+  report_failure(error);
 }

@@ -174,9 +174,10 @@ i64 move_standard_error(struct state *state);
 void hide_standard_error(i64 nothing);
 void override_stack_lookup(struct state *state);
 
-/* Limits for a program, by the numbers of setrlimit(2). Laid out by ffi/guard.ts: pairs of words, after their number. */
+/* Limits for a program, by the numbers of setrlimit(2). Laid out by ffi/guard.ts: pairs of words, after two. */
 struct lowering {
   u64 count;
+  i64 failure_pipe; /* gets a byte if the guard has to end this process after a failed execve; or -1 */
   struct {
     u64 resource, most;
   } each[];

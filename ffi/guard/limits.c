@@ -77,6 +77,7 @@ i64 lower_limits(const struct lowering *lowering) {
     if (limit.soft > most) limit.soft = most;
     if (limit.hard > most) limit.hard = most;
     error = sys4(SYS_prlimit64, 0, resource, &limit, 0);
+    limit.soft = limit.hard = ~0UL;
     if (!error) error = sys4(SYS_prlimit64, 0, resource, 0, &limit);
     if (error) return error;
     if (limit.soft > most || limit.hard > most) return -EPERM;

@@ -61,7 +61,7 @@ export function refuseTerminalInput(): boolean {
 }
 
 /** The filters that the settings of a session ask for. */
-export type SessionFilter = "login" | "network-local" | "network-none" | "tcp" | "execute";
+export type SessionFilter = "login" | "network-local" | "network-none" | "tcp" | "tcp-listen" | "execute";
 
 /** A call that a filter refuses with an error that the kernel itself does not give. None has an effect. */
 interface Proof {
@@ -82,6 +82,8 @@ const PROOFS: Readonly<Record<SessionFilter, Proof>> = {
   "network-none": { call: SYS_socket, arguments: [1, NO_TYPE, 0], errno: EAFNOSUPPORT },
   // TCP_FASTOPEN_CONNECT of no descriptor: EBADF.
   tcp: { call: arm ? 208 : 54, arguments: [0xffffffff, 6, 30], errno: ENOPROTOOPT },
+  // No descriptor: EBADF.
+  "tcp-listen": { call: arm ? 201 : 50, arguments: [0xffffffff, 0, 0], errno: EACCES },
   // No name: EFAULT.
   execute: { call: arm ? 279 : 319, arguments: [0, 0, 0], errno: EACCES },
 };

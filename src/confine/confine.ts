@@ -32,6 +32,7 @@ export function filtersOf(confinement: Omit<Confinement, "limits">): SessionFilt
   if (network === "local") names.push("network-local");
   if (network === "none") names.push("network-none");
   if (tcpConnect !== "all" || tcpBind !== "all") names.push("tcp");
+  if (tcpBind !== "all" && tcpBind.length === 0) names.push("tcp-listen");
   if (execute !== "any") names.push("execute");
   return names;
 }

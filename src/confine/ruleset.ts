@@ -1,4 +1,4 @@
-import { basicFstat } from "../../ffi/basic-stat.ts";
+import { basicFstat, basicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { close, openDirectoryPath, withFd } from "../../ffi/files.ts";
@@ -8,6 +8,8 @@ import type { LeftOut } from "./directories.ts";
 import { allowExecution, allowFile } from "./execute.ts";
 import { openNamed } from "./named-file.ts";
 import type { Confinement } from "./policy.ts";
+
+const NAME = C.O_PATH | C.O_NOFOLLOW | C.O_CLOEXEC;
 
 const READ = L.READ_FILE | L.READ_DIR;
 const MAKE = L.MAKE_DIR | L.MAKE_REG | L.MAKE_SOCK | L.MAKE_FIFO | L.MAKE_SYM;
@@ -37,11 +39,13 @@ export function handledBy(confinement: Omit<Confinement, "limits">, version: num
   return handled;
 }
 
-/** Readable in every session: what execute = system has, and configuration, which includes that of the loader. */
-const SYSTEM = ["bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "opt", "etc", "proc"];
+/** Directories that are readable in every session: the first are among those of execute = system, too. */
+const SYSTEM_EXECUTED = ["bin", "sbin", "lib", "lib32", "lib64", "libx32", "opt"];
+const SYSTEM = ["usr", "etc", "proc"];
 /** Devices that every session may read and write; /dev/log is a socket, which Landlock lets everyone connect to. */
-const DEVICES = ["null", "zero", "full", "tty", "ptmx", "pts"];
+const DEVICES = ["null", "zero", "full", "tty", "ptmx"];
 const READ_ONLY_DEVICES = ["random", "urandom"];
+const TERMINALS = "pts";
 /** It may be a link to what a service of the host writes. */
 const RESOLVER = "/etc/resolv.conf";
 
@@ -70,12 +74,14 @@ class FileRules {
     if (allowed !== 0) L.allowBeneath(this.ruleset, allowed, fd);
   }
 
-  /** Allows a name in an open directory, if it is there and is no symbolic link. */
-  allowIn(directory: number, name: ByteString, rights: number): void {
-    const fd = libc.openat(directory, cArgument(name), C.O_PATH | C.O_NOFOLLOW | C.O_CLOEXEC, 0);
+  /** Allows a name in an open directory. A rule for a symbolic link has no effect; with O_DIRECTORY it gets none. */
+  allowIn(directory: number, name: ByteString, flags: number, rights: number): void {
+    const allowed = rights & this.handled;
+    if (allowed === 0) return;
+    const fd = libc.openat(directory, cArgument(name), flags | NAME, 0);
     if (fd < 0) return;
     try {
-      if ((basicFstat(fd).mode & C.S_IFMT) !== C.S_IFLNK) this.allow(fd, rights);
+      L.allowBeneath(this.ruleset, allowed, fd);
     } finally {
       close(fd);
     }
@@ -92,25 +98,32 @@ class FileRules {
     this.withoutRule.push({ path, why: fd });
   }
 
-  /** Allows the system's part of what is handled. */
-  allowSystem(): void {
+  /** Allows the system's part of what is handled. `executed`: SYSTEM_EXECUTED has its rules. */
+  allowSystem(executed: boolean): void {
     const { handled, root } = this;
     if ((handled & READ) !== 0) {
-      for (const name of SYSTEM) this.allowIn(root, name, READ);
-      const resolver = openNamed(root, RESOLVER);
-      if (typeof resolver === "number") withFd(resolver, (file) => this.allow(file, READ));
+      if (!executed) for (const name of SYSTEM_EXECUTED) this.allowIn(root, name, C.O_DIRECTORY, READ);
+      for (const name of SYSTEM) this.allowIn(root, name, C.O_DIRECTORY, READ);
+      this.allowResolver();
     }
     if ((handled & (READ | WRITE)) === 0) return;
-    const devices = openNamed(root, "/dev");
-    if (typeof devices !== "number") return;
+    const devices = libc.openat(root, cArgument("dev"), C.O_DIRECTORY | NAME, 0);
+    if (devices < 0) return;
     try {
-      for (const name of DEVICES) {
-        this.allowIn(devices, name, READ | L.WRITE_FILE | L.TRUNCATE | L.IOCTL_DEV);
-      }
-      for (const name of READ_ONLY_DEVICES) this.allowIn(devices, name, READ | L.IOCTL_DEV);
+      const both = L.READ_FILE | L.WRITE_FILE | L.TRUNCATE | L.IOCTL_DEV;
+      for (const name of DEVICES) this.allowIn(devices, name, 0, both);
+      for (const name of READ_ONLY_DEVICES) this.allowIn(devices, name, 0, L.READ_FILE | L.IOCTL_DEV);
+      this.allowIn(devices, TERMINALS, C.O_DIRECTORY, READ | both);
     } finally {
       close(devices);
     }
+  }
+
+  allowResolver(): void {
+    const stat = basicStat(this.root, RESOLVER.slice(1));
+    if (stat === undefined || (stat.mode & C.S_IFMT) !== C.S_IFLNK) return;
+    const fd = openNamed(this.root, RESOLVER);
+    if (typeof fd === "number") withFd(fd, (file) => this.allow(file, READ));
   }
 }
 
@@ -126,9 +139,11 @@ function addRules(
   // Without `write`, files may be moved everywhere.
   if (write === "all") L.allowBeneath(ruleset, L.REFER, root);
   const leftOut = execute === "any" ? [] : allowExecution(ruleset, root, execute, handled.files);
-  rules.allowSystem();
+  const executed = execute !== "any" && !execute.onlyNamed && leftOut.length === 0;
+  rules.allowSystem(executed);
   if (read !== "all") {
-    for (const path of read) rules.allowNamed(path, READ);
+    // What can be written gets a rule below.
+    for (const path of read) if (write === "all" || !write.includes(path)) rules.allowNamed(path, READ);
     // execve(2) reads the program.
     if (program !== undefined) allowFile(ruleset, program, L.READ_FILE);
   }

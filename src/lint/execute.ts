@@ -1,7 +1,10 @@
 import { quoted } from "../cli/display.ts";
 import { readKeys } from "../config/keys.ts";
 import { type IniSection, keyPlace } from "../config/model.ts";
-import { lshKeys } from "../config/schemas/lsh.ts";
+import { type LshSection, lshKeys } from "../config/schemas/lsh.ts";
+import type { ListItem } from "../config/values.ts";
+import { confinementOf } from "../confine/policy.ts";
+import { executeLimits } from "../enter/limited/limited.ts";
 import { readPrograms } from "./commands.ts";
 import { type Execution, type LintContext, lintPathForm, ownItems, type UnsafeDirectory } from "./context.ts";
 
@@ -16,7 +19,9 @@ export function limitsExecution(section: IniSection, { world }: LintContext): bo
 /** The key `execute` of jk_lsh.ini: the part that has no effect, and the programs that it stops. */
 export function lintExecute(section: IniSection, context: LintContext): void {
   const { ini, world, report } = context;
-  const { execute = [], executables, items } = readPrograms(section, world);
+  const values = readPrograms(section, world);
+  const { execute = [], executables, items } = values;
+  if (executesUnprivileged(values)) lintPrivileges(items, context);
   if (execute === "any") {
     const message = "with execute = any the programs can execute what a user has uploaded";
     report(keyPlace(section, "execute"), "warning", "execute-any", message, { kind: "disable" });
@@ -33,11 +38,6 @@ export function lintExecute(section: IniSection, context: LintContext): void {
   lintDirectories(section, view?.leftOut ?? [], context);
   for (const item of items) {
     const path = item.value;
-    const granted = world.grantedBy(path);
-    if (granted !== undefined) {
-      const message = `${quoted(path)} ${granted}, which has no effect unless execute = any`;
-      report(item, "warning", "no-effect", message, { kind: "item", old: path });
-    }
     const blocked = view?.blocked(path);
     if (blocked?.unsafe !== undefined) reportUnsafe(blocked.unsafe, context);
     else if (blocked !== undefined) {
@@ -46,6 +46,22 @@ export function lintExecute(section: IniSection, context: LintContext): void {
       const lines = [`execute = ${["system", ...execute, directory].join(", ")}`];
       report(item, "error", "not-executed", message, { kind: "in-section", section: section.name, lines });
     }
+  }
+}
+
+/** Whether no_new_privs is set for the programs of a section. */
+function executesUnprivileged(values: LshSection): boolean {
+  return confinementOf(values, true, executeLimits(values, ""), "").noNewPrivs;
+}
+
+/** Programs whose privilege has no effect. */
+function lintPrivileges(items: readonly ListItem[], { world, report }: LintContext): void {
+  for (const item of items) {
+    const path = item.value;
+    const granted = world.grantedBy(path);
+    if (granted === undefined) continue;
+    const message = `${quoted(path)} ${granted}, which has no effect unless execute = any and confine = 0`;
+    report(item, "warning", "no-effect", message, { kind: "item", old: path });
   }
 }
 

@@ -75,6 +75,17 @@ static int tcp(const char *port, int binds) {
   return result;
 }
 
+/* Without bind(2): the kernel chooses a port. */
+static int listens(const char *family) {
+  int fd = socket(atoi(family), SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -1;
+  int result = listen(fd, 1);
+  int error = errno;
+  close(fd);
+  errno = error;
+  return result;
+}
+
 static socklen_t abstract(struct sockaddr_un *address, const char *name) {
   memset(address, 0, sizeof *address);
   address->sun_family = AF_UNIX;
@@ -124,6 +135,7 @@ static int attempt(const char *what, const char *a, const char *b, const char *c
   if (!strcmp(what, "execute")) return executed(a);
   if (!strcmp(what, "connect")) return tcp(a, 0);
   if (!strcmp(what, "bind")) return tcp(a, 1);
+  if (!strcmp(what, "listen")) return listens(a);
   if (!strcmp(what, "socket")) return socketOf(a, b, c);
   if (!strcmp(what, "reach")) return reaches(a);
   if (!strcmp(what, "signal")) return kill(atoi(a), 0);

@@ -255,14 +255,22 @@ const CASES: readonly (readonly [name: string, keys: Keys, expected: Expected])[
     "tcp_connect = 443",
     { tcp_connect: "443" },
     {
-      works: ["bind:8443", "socket:2:2"],
+      works: ["bind:8443", "listen:2", "socket:2:2"],
       fails: { "connect:443": "ECONNREFUSED", "connect:22": "EACCES", "socket:2:1:262": "EPROTONOSUPPORT" },
     },
   ],
   [
     "tcp_bind = none",
     { tcp_bind: "none" },
-    { works: [], fails: { "bind:8443": "EACCES", "connect:443": "ECONNREFUSED" } },
+    {
+      works: [],
+      fails: {
+        "bind:8443": "EACCES",
+        "listen:2": "EACCES",
+        "listen:10": "EACCES",
+        "connect:443": "ECONNREFUSED",
+      },
+    },
   ],
   [
     "syscalls = login",

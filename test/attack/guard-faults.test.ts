@@ -83,6 +83,16 @@ describe("a right that is left over ends the program", () => {
   });
 });
 
+test.each([
+  ["", "0"],
+  ["limit-refused", "-1"],
+  ["limit-soft", "-1"],
+  ["limit-hard", "-1"],
+  ["limit-unread", "-1"],
+])("a limit that is not set is an error: %j", (fault, result) => {
+  expect(guard("limit", "4001", fault)).toBe(result);
+});
+
 describe("what an entry hands over", () => {
   const REFUSED = "refused 11: only its own entry may start this program";
 

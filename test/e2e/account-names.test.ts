@@ -22,7 +22,7 @@ const NAMES = [
   ],
   ...['a"b', "a$(id>&2)`id`", "a;id", "a*", "!a", "1234", "a=b", "@a", "~a"],
 ];
-const HARMFUL = ["-x", "a,b", "a b ", "#a", "group users"];
+const HARMFUL = ["-x", "a,b", "a b ", "#a", "group users", "member users"];
 
 let m: Machine;
 let sshd: Sshd;

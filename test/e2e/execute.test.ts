@@ -101,7 +101,7 @@ test("without a file, the check looks at that of each jail that accounts live in
 });
 
 describe("programs that are setuid, or have file capabilities", () => {
-  const remedy = `if the program needs it: execute = any in ${ini}`;
+  const remedy = `if the program needs it: execute = any and confine = 0 in ${ini}`;
 
   test("have no effect, which is reported", () => {
     const { steps } = explain("/usr/bin/env");
@@ -118,14 +118,24 @@ describe("programs that are setuid, or have file capabilities", () => {
       },
     ]);
     expect(check()).toContain(
-      "no-effect: '/usr/bin/whoiam' is setuid, which has no effect unless execute = any",
+      "no-effect: '/usr/bin/whoiam' is setuid, which has no effect unless execute = any and confine = 0",
     );
     const { uid } = m.ids("u");
     expect(run("/usr/bin/whoiam -u")).toMatchObject({ status: 0, stdout: `${uid}\n` });
   });
 
-  test("have it with execute = any, and that is reported as well", () => {
+  test("have none with execute = any alone, which is reported", () => {
     m.write(ini, policy("execute = any\n"));
+    expect(explain("/usr/bin/env").steps.map(({ message }) => message)).toContain(
+      "/usr/bin/whoiam is setuid, which has no effect in the limited shell",
+    );
+    expect(check().filter((line) => line.startsWith("no-effect"))).toHaveLength(2);
+    const { uid } = m.ids("u");
+    expect(run("/usr/bin/whoiam -u")).toMatchObject({ status: 0, stdout: `${uid}\n` });
+  });
+
+  test("have it with execute = any and confine = 0, and that is reported as well", () => {
+    m.write(ini, policy("execute = any\nconfine = 0\n"));
     expect(explain("/usr/bin/env").steps).toMatchObject([
       { outcome: "warned", message: "execute = any: uploaded programs can be executed" },
     ]);

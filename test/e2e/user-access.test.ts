@@ -445,6 +445,7 @@ describe("services", () => {
   test.each([
     ["DEFAULT", "a section [DEFAULT] would apply to others too"],
     ["group users", "'group users' cannot be jailed, because of the name: it begins with 'group '"],
+    ["member users", "'member users' cannot be jailed, because of the name: it begins with 'member '"],
   ])("an account named %j gets no section, because it would apply to others", (name, why) => {
     m.write("/etc/passwd", `${m.read("/etc/passwd")}${name}:x:5555:100::/home/odd:/bin/sh\n`);
     const before = state();

@@ -183,6 +183,7 @@ export const SHELLS: readonly Case[] = [
     [
       ["of the user's own", "id", "[USER]\npaths = /usr/bin\nexecutables = /usr/bin/scp\numask = 022\n"],
       ["of the group", "id", "[group users]\npaths = /usr/bin\nexecutables = /usr/bin/scp\n"],
+      ["of members", "id", "[member users]\npaths = /usr/bin\nexecutables = /usr/bin/scp\n"],
       ["that has no paths", "/usr/bin/id", "[USER]\nexecutables = /usr/bin/scp\n"],
       ["that has no executables", "id", "[USER]\npaths = /opt/bin\n"],
     ] as const

@@ -45,6 +45,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "delete files of users too, also of accounts that are not in /etc/passwd; without it they are a reason to refuse":
     "what an option does",
   reset: "an action of pam.conf(5)",
+  "write (truncate)": "what the kernel can confine",
   // Advice.
   "faillock --user ${shellWord(name)} --reset": "sets a counter to zero",
   "take them out, or use --user-files to delete them": "where a jail is being deleted",

@@ -229,8 +229,13 @@ describe("jk_lsh.ini", () => {
     ],
     [
       "anything may be executed",
-      "[u]\nexecutables = /usr/bin/ls, /bin/cat\nexecute = any\n",
+      "[u]\nexecutables = /usr/bin/ls, /bin/cat\nexecute = any\nconfine = 0\n",
       ["3:11 execute-any"],
+    ],
+    [
+      "anything may be executed, and gains no privilege",
+      "[u]\nexecutables = /usr/bin/ls, /bin/cat\nexecute = any\n",
+      ["2:28 no-effect", "3:11 execute-any"],
     ],
     [
       "directories of execute",

@@ -6,6 +6,7 @@ import type { IniSection } from "../../src/config/model.ts";
 import { scanIni } from "../../src/config/scan.ts";
 import { confineKeys, confineProblem } from "../../src/config/schemas/confine.ts";
 import { filtersOf } from "../../src/confine/confine.ts";
+import { describeConfinement } from "../../src/confine/describe.ts";
 import { featuresOf, missingOf } from "../../src/confine/features.ts";
 import { type Confinement, confinementOf, executeOf } from "../../src/confine/policy.ts";
 import { handledBy } from "../../src/confine/ruleset.ts";
@@ -193,7 +194,37 @@ describe("what the kernel is asked", () => {
   test("the filters", () => {
     expect(filtersOf(everything)).toEqual(["login", "network-local", "tcp", "execute"]);
     expect(filtersOf(NOTHING)).toEqual([]);
-    expect(filtersOf(confined("network = none\ntcp_bind = none", false))).toEqual(["network-none", "tcp"]);
+    const none = confined("network = none\ntcp_bind = none", false);
+    expect(filtersOf(none)).toEqual(["network-none", "tcp", "tcp-listen"]);
+    expect(filtersOf(confined("tcp_bind = 443", false))).toEqual(["tcp"]);
+  });
+});
+
+describe("in a line", () => {
+  const shown = (text: string, landlock = 7) => describeConfinement(confined(text, false), landlock, true);
+
+  test.each([
+    ["", "not confined"],
+    ["limits = core 0, fsize 1K", "limits core 0, fsize 1024"],
+    [
+      "read = /data\nwrite = none\nnetwork = none",
+      "read /data; write nothing; network none; no new privileges; 6 of 6 kernel features",
+    ],
+    [
+      "tcp_connect = 443, 22\ntcp_bind = none\nread = none",
+      "read nothing but the system; connect to TCP ports 443, 22; bind TCP ports none; no new privileges; 4 of 4 kernel features",
+    ],
+    [
+      "confine = 1",
+      "execute system; system calls login; signals and abstract sockets within the session; no new privileges; 4 of 4 kernel features",
+    ],
+  ])("%j", (text, expected) => {
+    expect(shown(text)).toBe(expected);
+  });
+
+  test("with what the kernel lacks", () => {
+    expect(shown("confine = 1", 5)).toEndWith("3 of 4 kernel features");
+    expect(shown("confine = 1", 0)).toEndWith("2 of 4 kernel features");
   });
 });
 

@@ -90,6 +90,6 @@ export function confineProblem(
     values.allowSetuid === true && values.noNewPrivs ? "no_new_privs" : needingNoNewPrivs(values);
   if (!isOff || needing === undefined) return undefined;
   const setting = `${off} = ${values.allowSetuid === true ? 1 : 0}`;
-  const message = `'${setting}' contradicts '${needing}', which needs no_new_privs: remove one of them`;
+  const message = `'${setting}' contradicts '${needing}', which needs no_new_privs: only one can hold`;
   return { ...keyPlace(section, off), severity: "error", code: "contradiction", message };
 }

@@ -142,7 +142,8 @@ function enterAndExecute(
     if (writer === undefined) return execve(program, argv, environment(), { standardOnly: true, limits });
     announcePid(writer);
     try {
-      return execve(program, argv, environment(), { standardOnly: true, limits });
+      const failurePipe = writer.pipe;
+      return execve(program, argv, environment(), { standardOnly: true, limits, failurePipe });
     } catch (error) {
       withdrawPid(writer);
       throw error;

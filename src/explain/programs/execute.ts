@@ -18,6 +18,8 @@ interface ExecuteQuestion {
   rootFd: number;
   configFile: ByteString;
   limits: ExecuteLimits | "any";
+  executables: readonly ByteString[];
+  noNewPrivs: boolean;
   /** The program of the command; undefined if there is none. */
   command: ByteString | undefined;
 }
@@ -37,23 +39,24 @@ export function holdsPrograms(rootFd: number, limits: ExecuteLimits | "any"): bo
 
 /** Explains the effect of the key `execute` of a section, and whether it prevents the command. */
 export function explainExecute(question: ExecuteQuestion): ReportStep[] {
-  const { root, rootFd, configFile, limits, command } = question;
-  if (limits === "any") {
-    return [step("warned", "execute = any: uploaded programs can be executed", `change ${configFile}`)];
-  }
-  const steps = limits.executables.flatMap((path) => {
+  const { root, rootFd, configFile, limits, executables, noNewPrivs, command } = question;
+  const steps = (noNewPrivs ? executables : []).flatMap((path) => {
     const granted = grantedBy(rootFd, path);
     if (granted === undefined) return [];
-    const remedy = `if the program needs it: execute = any in ${configFile}`;
+    const remedy = `if the program needs it: execute = any and confine = 0 in ${configFile}`;
     return [step("warned", `${path} ${granted}, which has no effect in the limited shell`, remedy)];
   });
+  if (limits === "any") {
+    const message = "execute = any: uploaded programs can be executed";
+    return [step("warned", message, `change ${configFile}`), ...steps];
+  }
   try {
     if (!canLimitExecution())
       return [step("warned", `the programs may execute anything: ${NO_LANDLOCK}`), ...steps];
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     const message = `executions cannot be limited: ${describeError(error)}`;
-    const remedy = `allow the calls of landlock(7) here, or execute = any in ${configFile}`;
+    const remedy = `allow the calls of landlock(7) here, or execute = any and confine = 0 in ${configFile}`;
     return [step("failed", message, remedy, NOT_EXECUTABLE), ...steps];
   }
   const view = viewExecution(rootFd, limits);

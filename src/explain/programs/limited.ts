@@ -7,6 +7,7 @@ import { shellWord } from "../../cli/shell-word.ts";
 import { loadConfig } from "../../config/load.ts";
 import { someNamedCounts } from "../../confine/directories.ts";
 import type { ExecuteLimits } from "../../confine/execute.ts";
+import { confinementOf } from "../../confine/policy.ts";
 import {
   executeLimits,
   LIMITED_CONFIG_FILE,
@@ -163,10 +164,13 @@ function explainCommand(shell: Shell, policy: LimitedPolicy, executables: readon
   const configFile = policy.file;
   const plan = planLimited(request);
   const limits = reachable(executeLimits(policy.values, place.home), shell);
+  const { noNewPrivs } = confinementOf(policy.values, true, limits, place.home);
   const held = holdsPrograms(place.rootFd, limits);
   const root = report.jail ?? "/";
   const command = plan.allowed ? plan.path : undefined;
-  add(...explainExecute({ root, rootFd: place.rootFd, configFile, limits, command }));
+  add(
+    ...explainExecute({ root, rootFd: place.rootFd, configFile, limits, executables, noNewPrivs, command }),
+  );
   const interactive = session.arguments.length === 0;
   const unchecked = policy.values.allowSpawnOptions && !(plan.allowed && plan.by.word !== undefined);
   for (const one of plan.allowed ? [plan.path] : interactive ? executables : []) {

@@ -28,6 +28,15 @@ const server = (file: string, from: string, to: string, title: string): Mutant =
   test: "attack/lsh-execute.test.ts",
   title: `a known server .*${title}`,
 });
+const limits = (file: string, from: string, to: string, title: string): Mutant => ({
+  file,
+  from,
+  to,
+  test: "attack/session-limits.test.ts",
+  title,
+});
+// The groups of a test are in either order.
+const HAS = "(?:package )?has these limits";
 const DIRECTORIES = "src/confine/directories.ts";
 const EXECUTE = "src/confine/execute.ts";
 const RULESET = "src/confine/ruleset.ts";
@@ -167,6 +176,56 @@ export const CONFINE: readonly Mutant[] = [
     "{ ...options, limits: bothLimits",
     "{ limits: bothLimits",
     "in a jail$",
+  ),
+  limits("src/enter/login/chrootsh.ts", "argv, envp, { limits });", "argv, envp);", `jk_chrootsh ${HAS}`),
+  limits(
+    "src/enter/login/chrootsh.ts",
+    "limits: bothLimits(limits, options.limits) }",
+    "limits: options.limits }",
+    `jk_lsh in jk_chrootsh, by the settings of jk_chrootsh ${HAS}`,
+  ),
+  limits(
+    "src/enter/login/chrootsh.ts",
+    "limits: bothLimits(limits, options.limits) }",
+    "limits }",
+    `jk_lsh in jk_chrootsh ${HAS}`,
+  ),
+  limits(
+    "src/enter/limited/run.ts",
+    "execute(path, argv, environment, { limits, last",
+    "execute(path, argv, environment, { limits: [], last",
+    `jk_lsh ${HAS}`,
+  ),
+  limits(
+    "src/enter/confine-session.ts",
+    "before === undefined || limit.value < before.value",
+    "before === undefined || limit.value > before.value",
+    "package the lower of two sections counts",
+  ),
+  limits(
+    "ffi/guard/exec.c",
+    '  if (lowering && lowering->failure_pipe >= 0) sys3(SYS_write, lowering->failure_pipe, "", 1);\n',
+    "",
+    "package a program with a pidfile",
+  ),
+  limits(
+    "src/enter/launch/launch.ts",
+    "{ standardOnly: true, limits, failurePipe }",
+    "{ standardOnly: true, failurePipe }",
+    "package a program with a pidfile",
+  ),
+  limits("src/enter/uchroot/uchroot.ts", "      limits,\n", "", `jk_uchroot ${HAS}`),
+  limits(
+    "src/enter/launch/launch.ts",
+    "if (writer === undefined) return execve(program, argv, environment(), { standardOnly: true, limits });",
+    "if (writer === undefined) return execve(program, argv, environment(), { standardOnly: true });",
+    `jk_chrootlaunch ${HAS}`,
+  ),
+  limits(
+    "src/enter/launch/launch.ts",
+    "devNull: nothing, writer, limits }",
+    "devNull: nothing, writer, limits: [] }",
+    "package a daemon has them",
   ),
   server("ffi/guard.ts", "  last?.(prepared.path);\n", "", "in a jail$"),
 ];

@@ -34,7 +34,7 @@ export const CONFINEMENT: readonly Mutant[] = [
   session(RULESET, " | L.MAKE_SYM;", ";", "jk_lsh write = ~/in"),
   session(RULESET, "READ | WRITE | L.REFER | L.TRUNCATE", "READ | WRITE | L.TRUNCATE", "jk_lsh write = ~/in"),
   session(RULESET, "READ | WRITE | L.REFER", "WRITE | L.REFER", "jk_lsh read and write of one file"),
-  session(RULESET, "  rules.allowSystem();\n", "", "jk_lsh read = none"),
+  session(RULESET, "  rules.allowSystem(executed);\n", "", "jk_lsh read = none"),
   session(RULESET, "(isDirectory ? ~0 : L.FILE_RIGHTS)", "~0", "jk_lsh read and write of one file"),
   session(RULESET, "L.allowPort(ruleset, L.CONNECT_TCP, port)", "void port", "jk_lsh tcp_connect"),
   session(

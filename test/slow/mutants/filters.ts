@@ -76,8 +76,9 @@ export const FILTERS: readonly Mutant[] = [
   wanted("tcp", "1:0xf in 4-15", "1:0xf in 6-15"),
   wanted("tcp", "sendmmsg        EOPNOTSUPP   3:int", "sendmmsg        EOPNOTSUPP   2:int"),
   wanted("tcp", "2:int in 30 31", "2:int == 30"),
+  wanted("tcp-listen", "listen          EACCES\n", ""),
+  wanted("execute", "32-bit too\n", ""),
   wanted("execute", "1:int none 8", "1:int none 9"),
-  wanted("execute", "io_uring_setup  ENOSYS\n", ""),
   compiled(
     "[SCMP_FLTATR_ACT_BADARCH, KILL_PROCESS]",
     "[SCMP_FLTATR_ACT_BADARCH, ALLOW]",
@@ -96,4 +97,11 @@ export const FILTERS: readonly Mutant[] = [
     "for (const all of choices(rule).slice(1))",
     "ends as the text says",
   ),
+  {
+    file: "src/confine/confine.ts",
+    from: 'if (tcpBind !== "all" && tcpBind.length === 0) names',
+    to: "if (false) names",
+    test: "attack/confine.test.ts",
+    title: "jk_chrootsh tcp_bind = none",
+  },
 ];

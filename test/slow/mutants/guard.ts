@@ -702,6 +702,27 @@ export const GUARD: readonly Mutant[] = [
       "limits for the program that is executed one that cannot be set is an error, and nothing is executed",
   },
   {
+    file: "ffi/guard/limits.c",
+    from: "if (limit.soft > most || limit.hard > most) return",
+    to: "if (limit.hard > most) return",
+    test: "attack/guard-faults.test.ts",
+    title: 'a limit that is not set is an error: "limit-soft"',
+  },
+  {
+    file: "ffi/guard/limits.c",
+    from: "if (limit.soft > most || limit.hard > most) return",
+    to: "if (limit.soft > most) return",
+    test: "attack/guard-faults.test.ts",
+    title: 'a limit that is not set is an error: "limit-hard"',
+  },
+  {
+    file: "ffi/guard/limits.c",
+    from: "    limit.soft = limit.hard = ~0UL;\n",
+    to: "",
+    test: "attack/guard-faults.test.ts",
+    title: 'a limit that is not set is an error: "limit-unread"',
+  },
+  {
     file: "ffi/guard/exec.c",
     from: "  set_limits(state->limits, state->limits_known);\n",
     to: "",

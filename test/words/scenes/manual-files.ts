@@ -58,8 +58,23 @@ export const FILES: Readonly<Record<string, Scene>> = {
       m.must(["groupadd", "designers"]);
       m.addUser("anna", { gid: "designers", home: "/home/anna", createHome: true, shell: "/bin/bash" });
       m.must(["jk_jailuser", "-m", "-s", "/bin/bash", "-j", JAIL, "anna"]);
+      m.addUser("john", { home: "/home/john", createHome: true, shell: "/bin/bash" });
+      m.must(["jk_jailuser", "-m", "-s", "/bin/bash", "-j", JAIL, "john"]);
+      m.write(`${JAIL}/data/file`, "of the data\n");
     },
     steps: {
+      "[john]": {
+        file: "/etc/jailkit/jk_chrootsh.ini",
+        append: true,
+        after: async (stage) => {
+          await checked(stage);
+          expect(await stage.must("su john -c 'cat /data/file'")).toBe("of the data");
+          for (const line of ["cat /home/john/.bashrc", "touch /home/john/new", ": > /dev/tcp/127.0.0.1/22"])
+            expect((await stage.shell.type(`su john -c '${line} && echo done'`)).output).not.toContain(
+              "\ndone",
+            );
+        },
+      },
       "[DEFAULT]": {
         file: "/etc/jailkit/jk_chrootsh.ini",
         append: true,
