@@ -274,7 +274,7 @@ describe("fuzzed", () => {
     );
     fc.assert(
       fc.property(words, (args) => {
-        const leadsUp = (one: string) => one === "" || /(?:^|[^.])\.\.(?:\/|$)/.test(one);
+        const leadsUp = (one: string) => one === "" || one.split("/").includes("..");
         if (isMatch("... {/data/**,[!a]*}", ...args)) expect(args.filter(leadsUp)).toEqual([]);
       }),
       { numRuns: 1000 },
