@@ -16,15 +16,31 @@ const bun = process.execPath;
 let passed = 0;
 let failed = 0;
 let skipped = 0;
+// Printed again at the end: whoever reads the last page of a long run sees what failed.
+const failures: { title: string; before: string[] }[] = [];
+const LINES_OF_FAILURE = 25;
 
 function step(name: string, words: string[]): boolean {
   const result = Bun.spawnSync(words, { cwd: root, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
   const ok = result.exitCode === 0;
   if (!ok) process.stdout.write(`${result.stdout}${result.stderr}`);
   if (ok) passed++;
-  else failed++;
+  else {
+    failed++;
+    failures.push({ title: name, before: `${result.stdout}${result.stderr}`.trimEnd().split("\n") });
+  }
   console.log(`${ok ? "ok" : "FAILED"}: ${name}`);
   return ok;
+}
+
+/** Keeps the failed tests in the output of `bun test`, each with the lines before its name, which give the reason. */
+function keepFailures(output: string, name: string): void {
+  let before: string[] = [];
+  for (const line of output.split("\n")) {
+    if (line.startsWith("(fail)")) failures.push({ title: `${name}: ${line}`, before });
+    if (/^\((pass|fail|skip|todo)\)/.test(line)) before = [];
+    else before.push(line);
+  }
 }
 
 /** Counts the results of a `bun test` run by its last lines. Returns whether it passed. */
@@ -36,8 +52,10 @@ function tally(output: string, status: number, name: string): boolean {
   skipped += count("skip");
   // A crash, or a file that cannot be loaded, leaves no failed test.
   const silent = (status !== 0 && fail === 0) || (status === 0 && pass === 0);
+  keepFailures(output, name);
   if (silent) {
     failed++;
+    failures.push({ title: `${name}: status ${status}`, before: output.trimEnd().split("\n") });
     console.log(`FAILED: ${name}: ended with status ${status} and ${pass} tests passed`);
   }
   return !silent && fail === 0;
@@ -109,5 +127,8 @@ if (built) {
       await suite(folder, { JK_LAYOUT: "package" }, /^(chrootsh|lsh|procmailwrapper|uchroot)\b/);
   }
 }
+for (const { title, before } of failures)
+  console.log(`\n${before.slice(-LINES_OF_FAILURE).join("\n")}\n${title}`);
+for (const { title } of failures) console.log(`FAILED: ${title}`);
 console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
 process.exit(failed === 0 ? 0 : 1);

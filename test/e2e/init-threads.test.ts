@@ -41,10 +41,10 @@ const record = () => {
 const leftovers = () => m.must(["find", "/srv", "-name", ".jk-*"]).stdout;
 const traced = (...words: string[]): RunResult =>
   m.run(["strace", "-f", "-o", "/root/trace", ...words, ...WORDS]);
-/** Slows down the first thread, which alone makes links: on a busy machine it could be done before the second one begins. */
-const SLOW = ["-e", "inject=linkat:delay_enter=1000"];
-/** How many threads the trace shows to have finished files. */
-const threads = () => new Set(m.read("/root/trace").match(/^\d+(?= +utimensat\()/gm)).size;
+/** The first thread, which alone gives files their names, is slow: on a busy machine it would be done before the second begins. */
+const SLOW_FIRST = ["-e", "trace=utimensat,linkat", "-e", "inject=linkat:delay_enter=2000"];
+/** How many threads the trace shows to have finished files, or given them their names. */
+const threads = () => new Set(m.read("/root/trace").match(/^\d+(?= +(utimensat|linkat)\()/gm)).size;
 const copied = () => m.must(["diff", "-r", "/opt/many", `${JAIL}/opt/many`]);
 
 test("the jail, the record and the lines are those of one thread", () => {
@@ -53,7 +53,7 @@ test("the jail, the record and the lines are those of one thread", () => {
   const expected = [m.snapshot(JAIL), record()];
   m.remove(JAIL);
   m.remove("/var/lib/jailkit");
-  const two = traced("-e", "trace=utimensat,linkat", ...SLOW);
+  const two = traced(...SLOW_FIRST);
   expect([two.stdout, two.stderr]).toEqual([one.stdout, one.stderr]);
   expect([m.snapshot(JAIL), record()]).toEqual(expected);
   expect(threads()).toBe(2);
@@ -62,7 +62,7 @@ test("the jail, the record and the lines are those of one thread", () => {
 });
 
 test("a file that is requested twice, the second time with its owner, has it", () => {
-  m.must(["strace", "-f", "-o", "/root/trace", "-e", "trace=utimensat,linkat", ...SLOW, ...WORDS, "owned"]);
+  m.must(["strace", "-f", "-o", "/root/trace", ...SLOW_FIRST, ...WORDS, "owned"]);
   expect(threads()).toBe(2);
   const owners = () => m.must(["find", `${JAIL}/opt/many`, "-name", "f7", "-printf", "%U:%G %m\n"]).stdout;
   expect(owners()).toBe("1234:4321 644\n".repeat(30));
@@ -99,7 +99,7 @@ test("no file takes the security context of another directory", () => {
   m.mkdir(`${JAIL}/opt`);
   m.must(["setfattr", "-n", "security.selinux", "-v", "a:b:c", JAIL]);
   // What was prepared at the top is not used: it is copied once more.
-  m.must(["strace", "-f", "-o", "/root/trace", "-e", "trace=linkat,utimensat", ...SLOW, ...WORDS]);
+  m.must(["strace", "-f", "-o", "/root/trace", ...SLOW_FIRST, ...WORDS]);
   const calls = (name: string) => m.read("/root/trace").match(new RegExp(` ${name}\\(`, "g"))?.length ?? 0;
   expect(calls("utimensat")).toBeGreaterThan(calls("linkat") + 200);
   copied();
@@ -130,7 +130,7 @@ test("an error is one of its file; all others are copied", () => {
 
 test("what the other thread cannot prepare is copied in its turn", () => {
   // In each thread the hundredth: that of the first may be an error, or not come.
-  const { status, stderr } = traced("-e", "inject=utimensat:error=EIO:when=100", ...SLOW);
+  const { status, stderr } = traced(...SLOW_FIRST, "-e", "inject=utimensat:error=EIO:when=100");
   const errors = stderr.split("\n").filter((line) => line.includes("Input/output error"));
   expect(status).toBe(errors.length);
   const there = m.must(["find", `${JAIL}/opt/many`, "-type", "f"]).stdout.split("\n").length - 1;
