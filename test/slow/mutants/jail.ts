@@ -580,7 +580,8 @@ export const JAIL: readonly Mutant[] = [
     ["if (content?.requests.some(asksForFiles) || (content?.live ?? []).length > 0) return undefined;", ""],
   ]),
   ...within("src/populate/live-copy.ts", "e2e/live-copy.test.ts", [
-    ["if (DATABASES.some((path) => answered(() => lookUp(root, path)) !== undefined)) return undefined;", ""],
+    ["lookUp(root, path) !== undefined) ?? true)", "lookUp(root, path) !== undefined) ?? false)"],
+    ["lookUp(root, path) !== undefined) ?? true)", 'root.path === "") ?? true)'],
   ]),
   ...within("src/jail/record/live.ts", "e2e/live-copy.test.ts", [
     [" && chmod go= ${shellWord(away)}", ""],
@@ -610,6 +611,9 @@ export const JAIL: readonly Mutant[] = [
       "    if (why === undefined || home !== path) return found;",
       "    if (rule !== found.rule || home !== path) return found;",
     ],
+  ]),
+  ...within("src/update/plan/plan.ts", "e2e/update.test.ts", [
+    ["const accounts = prune ? readJail", "const accounts = prune === undefined ? readJail"],
   ]),
   ...within("src/system/home-owner.ts", "unit/jail-safety.test.ts", [
     ["    return { why: `it may be", "    if (path !== '') return undefined;\n    return { why: `it may be"],
