@@ -17,7 +17,7 @@ import { programEnvironment } from "../../known-programs/environment.ts";
 import { startsOf } from "../../known-programs/recognise.ts";
 import { type CommandPattern, readCommands } from "../../limited-shell/command-pattern.ts";
 import { decide } from "../../limited-shell/decide.ts";
-import { commandEnvironment } from "../../limited-shell/environment.ts";
+import { commandEnvironment, setOriginalCommand } from "../../limited-shell/environment.ts";
 import type { FileView } from "../../limited-shell/files.ts";
 import { allowedPrograms } from "../../limited-shell/programs.ts";
 import type { RefusalCode } from "../../limited-shell/refusal.ts";
@@ -29,8 +29,6 @@ import { grantedValues } from "./granted.ts";
 
 /** The configuration of the limited shell. */
 export const LIMITED_CONFIG_FILE = "/etc/jailkit/jk_lsh.ini";
-
-const ORIGINAL_COMMAND = "SSH_ORIGINAL_COMMAND";
 
 /** All that the limited shell decides by. */
 export interface LimitedRequest {
@@ -303,10 +301,4 @@ function planCommand(
     ...{ allowed: true, user, section, path, argv, by, environment, umask },
     ...{ confinement, starts, notes },
   };
-}
-
-/** Tells a forced command what the client asked for, as sshd(8) does: exactly these bytes, and nothing else has them. */
-function setOriginalCommand(variables: Map<ByteString, ByteString>, asked: ByteString | undefined): void {
-  variables.delete(ORIGINAL_COMMAND);
-  if (asked !== undefined) variables.set(ORIGINAL_COMMAND, asked);
 }
