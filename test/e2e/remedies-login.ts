@@ -215,6 +215,7 @@ export const CASES: readonly LoginCase[] = [
   }),
   lsh("command", "no pattern for it", `printf 'command x = id x\\n' >> etc/jailkit/jk_lsh.ini`, {
     refusal: "no-pattern",
+    back: sh("sed -i '/^command /d' etc/jailkit/jk_lsh.ini"),
   }),
   lsh(
     "command",
