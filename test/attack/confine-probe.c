@@ -130,6 +130,7 @@ static int attempt(const char *what, const char *a, const char *b, const char *c
   if (!strcmp(what, "rename")) return rename(a, b);
   if (!strcmp(what, "link")) return link(a, b);
   if (!strcmp(what, "symlink")) return symlink(a, b);
+  if (!strcmp(what, "make")) return mknod(a, S_IFREG | 0600, 0);
   if (!strcmp(what, "fifo")) return mkfifo(a, 0600);
   if (!strcmp(what, "stat")) return access(a, F_OK);
   if (!strcmp(what, "execute")) return executed(a);

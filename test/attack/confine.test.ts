@@ -214,7 +214,12 @@ const CASES: readonly (readonly [name: string, keys: Keys, expected: Expected])[
     { write: "none" },
     {
       works: ["read:/home/u/file", "read:/data/file"],
-      fails: { "write:/home/u/file": "EACCES", "create:/tmp/new": "EACCES", "cut:/data/file": "EACCES" },
+      fails: {
+        "write:/home/u/file": "EACCES",
+        "create:/tmp/new": "EACCES",
+        "make:/tmp/made": "EACCES",
+        "cut:/data/file": "EACCES",
+      },
     },
   ],
   [

@@ -150,6 +150,18 @@ table("which program", [
     name: "a script of the user's own, started by an allowed program",
   },
   {
+    args: ["-c", "/usr/bin/suid -u"],
+    config: "[DEFAULT]\nexecutables = /usr/bin/suid\nexecute = any\n",
+    is: { debian: prints("0\n"), ours: prints("4001\n"), difference: "lsh-confine" },
+    name: "a setuid program",
+  },
+  {
+    args: ["-c", "/usr/bin/suid -u"],
+    config: "[DEFAULT]\nexecutables = /usr/bin/suid\nexecute = any\nconfine = 0\n",
+    is: prints("0\n"),
+    name: "a setuid program with confine = 0",
+  },
+  {
     args: ["-c", "/usr/share/not-executable"],
     config: "[DEFAULT]\nexecutables = /usr/share/not-executable\n",
     is: { debian: ends(255), ours: ends(126), difference: "lsh-exec-status" },
@@ -206,6 +218,7 @@ beforeAll(() => {
   m.write("/home/u/script", "#!/bin/sh\nprintf mine\n", { mode: 0o755, owner: [4001, 4001] });
   m.write("/home/u/.popt", "rsync exec --server /home/u/script\n", { owner: [4001, 4001] });
   m.write("/usr/share/not-executable", "x");
+  m.write("/usr/bin/suid", m.readBytes("/usr/bin/id"), { mode: 0o4755 });
 });
 
 table("words without expansion", [

@@ -255,6 +255,21 @@ table("the program", [
     is: ends(111),
   },
   {
+    name: "in the home of the user",
+    before: () => m.write(`${J}/home/u/own`, m.readBytes("/usr/bin/id"), { mode: 0o755 }),
+    args: ["-j", J, "-x", "/home/u/own", "--", "-u"],
+    is: { debian: prints("4001\n"), ours: ends(111), difference: "uchroot-confine" },
+  },
+  {
+    name: "in the home of the user, with execute = any",
+    before: () => {
+      section("execute = any")();
+      m.write(`${J}/home/u/own`, m.readBytes("/usr/bin/id"), { mode: 0o755 });
+    },
+    args: ["-j", J, "-x", "/home/u/own", "--", "-u"],
+    is: prints("4001\n"),
+  },
+  {
     name: "setuid",
     before: () => m.write(`${J}/usr/bin/suid`, m.readBytes("/usr/bin/id"), { mode: 0o4755 }),
     args: ["-j", J, "-x", "/usr/bin/suid", "--", "-u"],
