@@ -213,6 +213,10 @@ export const CASES: readonly LoginCase[] = [
   lsh("executables", "no programs", `echo '[${LIMITED_USER}]' > etc/jailkit/jk_lsh.ini`, {
     refusal: "no-executables",
   }),
+  lsh("command", "no pattern for it", `printf 'command x = id x\\n' >> etc/jailkit/jk_lsh.ini`, {
+    refusal: "no-pattern",
+    back: sh("sed -i '/^command /d' etc/jailkit/jk_lsh.ini"),
+  }),
   lsh(
     "command",
     "another program alone",

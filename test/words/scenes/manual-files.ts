@@ -1,6 +1,6 @@
 import { expect } from "bun:test";
 import { SYSTEM_GROUPS } from "../../../src/confine/directories.ts";
-import type { Scene, Stage, Step } from "../scene.ts";
+import type { Scene, Stage } from "../scene.ts";
 import { addAccount, JAIL, makeJail } from "./jail.ts";
 
 const checked = ({ must }: Stage) => must("jailkit config check");
@@ -17,16 +17,6 @@ async function pushAndFetch({ m, must }: Stage, name: string): Promise<void> {
   await must(`git push -q john@localhost:${name} HEAD:refs/heads/main`);
   await must(`git ls-remote --exit-code john@localhost:${name} refs/heads/main; cd`);
 }
-
-/** A section for another account, tried out by john: lines that work, and commands that are refused. */
-const byJohn = (works: readonly string[], refused: readonly string[]): Step => ({
-  async check(stage, text) {
-    stage.m.write(LSH, `${text.replace(/^\[.*\]/, "[john]")}\n`);
-    await checked(stage);
-    for (const line of works) await stage.must(`cd; ${line}`);
-    for (const command of refused) expect([command, stage.ssh("john", command).status]).toEqual([command, 4]);
-  },
-});
 
 /** The pages of the configuration files. */
 export const FILES: Readonly<Record<string, Scene>> = {
@@ -150,37 +140,27 @@ export const FILES: Readonly<Record<string, Scene>> = {
         m.must(["jk_jailuser", "-m", "-j", JAIL, name]);
         stage.allowKey(name, `${JAIL}/home/${name}`);
       }
-      m.write(`${JAIL}/data/file`, "text\n");
-      m.mkdir(`${JAIL}/incoming`);
-      for (const name of ["site", "shop", "stage"]) {
-        m.must(["git", "init", "-q", "--bare", `${JAIL}/srv/git/${name}.git`]);
-      }
-      m.must(["chown", "-R", "john:", `${JAIL}/srv/git`, `${JAIL}/incoming`]);
       await stage.shell.type("ssh -o StrictHostKeyChecking=no john@localhost");
     },
     steps: {
       "jk_init -j JAIL jk_lsh": { names: { JAIL }, after: ({ m }) => expect(m.exists(LSH)).toBe(true) },
-      "[mirror]": byJohn(
-        ["rsync -a john@localhost:/data/file mirrored; cmp mirrored /srv/jail/data/file"],
-        ["rsync --server -r . /data", "rsync --server --sender -r . /etc", "scp -f /data/file"],
-      ),
-      "[borg]": {
-        ...byJohn([], ["borg serve --restrict-to-path /", "scp -f /backups"]),
-        before: ({ m }) => m.must(["jk_cp", "-j", JAIL, "/usr/bin/borg"]),
+      "[mirror]": {
+        check: async (stage, text) => {
+          await forAnna(stage, text);
+          stage.m.write(`${JAIL}/data/file`, "data\n");
+          await stage.must("cd; rsync -a anna@localhost:/data/file copied; cmp copied /srv/jail/data/file");
+          for (const command of ["rsync --server -r . /data", "rsync --server --sender -r . /etc", "id"])
+            expect([command, stage.ssh("anna", command).status]).toEqual([command, 4]);
+        },
       },
-      "[backup]": byJohn(
-        ["rsync -a john@localhost:/data/file fetched; cmp fetched mirrored"],
-        ["rsync --server -r . /data", "rsync --server --sender -r . /etc"],
-      ),
-      "[deploy]": byJohn(
-        ["git ls-remote -q john@localhost:/srv/git/shop.git"],
-        ["git-receive-pack /srv/git/site.git", "git-upload-pack /srv/git/stage.git"],
-      ),
-      "[drop]": byJohn(
-        ["scp -O fetched john@localhost:/incoming/dropped; cmp fetched /srv/jail/incoming/dropped"],
-        ["scp -f /incoming/dropped", "scp -t /home/john"],
-      ),
-      "[reader]": byJohn(["echo get file read | sftp -b - john@localhost; cmp read fetched"], []),
+      "[borg]": {
+        before: ({ m }) => m.must(["jk_cp", "-j", JAIL, "/usr/bin/borg"]),
+        check: async (stage, text) => {
+          await forAnna(stage, text);
+          for (const command of ["borg serve --restrict-to-path /", "scp -f /backups"])
+            expect([command, stage.ssh("anna", command).status]).toEqual([command, 4]);
+        },
+      },
       "jk_cp -j JAIL /usr/lib/hooks": { names: { JAIL } },
       "[john]": {
         file: LSH,
