@@ -644,6 +644,8 @@ export const JAIL: readonly Mutant[] = [
   ]),
   ...within("src/check/accounts.ts", "unit/check-accounts.test.ts", [
     ["isTheirs && !dirsEqual(home, usualHome(name))", "false"],
+    ["dirsEqual(one.home, home)) ||\n        this.#facts.mayBeHome(path);", "dirsEqual(one.home, home));"],
+    ["isAround(one.home, at)) ||\n        this.#facts.mayBeHome(path);", "isAround(one.home, at));"],
     ["isAround(one.home, at)", "true"],
   ]),
   ...within("src/populate/apply/library-cache.ts", "e2e/live.test.ts", [
