@@ -75,7 +75,7 @@ export const COMMANDS: readonly Mutant[] = [
     "if (executables?.length) return { executables, paths: searched };",
   ),
   command("limited-shell/programs.ts", 'if (path.startsWith("/")) found.add(path);', "found.add(path);"),
-  command("enter/limited/limited.ts", "variables.delete(ORIGINAL_COMMAND);", ""),
+  command("limited-shell/environment.ts", "variables.delete(ORIGINAL_COMMAND);", ""),
   command("enter/limited/limited.ts", "if (forced) setOriginalCommand", "setOriginalCommand"),
   command("enter/limited/limited.ts", "force ?? asked", "asked ?? force"),
   command(
