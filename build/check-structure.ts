@@ -7,6 +7,7 @@ import { basename, dirname, join, relative } from "node:path";
 import { readNative, unnotedPointers } from "./pointers.ts";
 import {
   ANY_CALL,
+  CHANGES_A_JAIL,
   LIBC_WRITERS,
   LOGIN_TOOLS,
   MODULES,
@@ -189,6 +190,7 @@ for (const [file, source] of sources) {
 }
 const enter = [...sources.keys()].filter((file) => file.startsWith("src/enter/"));
 for (const file of [...LOGIN_TOOLS, ...enter]) checkLoads(NOT_ON_A_LOGIN, false, file, [], new Set());
+for (const file of LOGIN_TOOLS) checkLoads(CHANGES_A_JAIL, false, file, [], new Set());
 for (const file of sources.keys())
   if (file.startsWith("src/tools/")) checkLoads(NOT_IN_A_TOOL, true, file, [], new Set());
 checkPlaces();

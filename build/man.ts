@@ -8,6 +8,7 @@ import { join, relative } from "node:path";
 import { VERSION } from "../src/cli/version.ts";
 import { CONFIG_KINDS } from "../src/config/schemas/catalogue.ts";
 import { CHECKS_OF } from "../src/explain/login-checks.ts";
+import { ALLOW } from "../src/known-programs/allow/table.ts";
 import { PROGRAMS } from "../src/known-programs/table.ts";
 import { type Documented, documentedTools } from "./documented.ts";
 import * as mdoc from "./mdoc.ts";
@@ -84,7 +85,8 @@ function configPage(source: Source): ManualPage {
   const kind = CONFIG_KINDS.find(({ name }) => `${name}.ini` === source.name);
   if (kind === undefined) throw new Error(`docs/man/${source.name}.5.in: there is no such config file`);
   const programs = kind.name === "jk_lsh" ? mdoc.programList(PROGRAMS) : "";
-  return ownPage(source, { KEYS: mdoc.keyList(kind.keys), PROGRAMS: programs });
+  const words = kind.name === "jk_lsh" ? mdoc.wordList(ALLOW) : "";
+  return ownPage(source, { KEYS: mdoc.keyList(kind.keys), PROGRAMS: programs, WORDS: words });
 }
 
 function toolPages(all: readonly Source[], tools: readonly Documented[]): ManualPage[] {

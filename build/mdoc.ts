@@ -134,9 +134,11 @@ const KINDS: Readonly<Record<Exclude<KeyDescription["kind"], "choice">, string>>
   integer: "number",
   decimal: "number, also a fraction,",
   execute: "any, or a list with system",
+  allow: "list of words",
   paths: "all, none, or a list of paths",
   ports: "all, none, or a list of ports",
   limits: "list of NAME NUMBER",
+  line: "command line",
 };
 
 function kindOf(key: KeyDescription): string {
@@ -156,7 +158,7 @@ function kindOf(key: KeyDescription): string {
 export function keyList(keys: Readonly<Record<string, KeyDescription>>): string {
   return list(
     Object.entries(keys).flatMap(([name, key]) => [
-      `.It Ic ${argument(name)} Pq ${kindOf(key).replaceAll("-", "\\-")}`,
+      `.It Ic ${argument(name)}${key.family === undefined ? "" : ` Ar ${key.family}`} Pq ${kindOf(key).replaceAll("-", "\\-")}`,
       // The possible values come first.
       ...prose(key.kind === "choice" && /^\w+,/.test(key.help) ? `${key.help}.` : sentence(key.help)),
     ]),
@@ -195,6 +197,13 @@ export function programList(programs: readonly Program[]): string {
     ];
   };
   return list(programs.flatMap(entry));
+}
+
+/** The words of the key `allow`. */
+export function wordList(words: Readonly<Record<string, { readonly help: string }>>): string {
+  return list(
+    Object.entries(words).flatMap(([name, { help }]) => [`.It Cm ${argument(name)}`, ...prose(help)]),
+  );
 }
 
 /** The rules of jk_check by subject: their names, levels and what they report. */

@@ -43,6 +43,9 @@ export const MODULES: readonly string[] = ["bun:ffi", "citty", "zod"];
 /** Modules that start too slowly for a login, and do not belong in a process with a capability. */
 export const NOT_ON_A_LOGIN = /^(?:node:|citty|zod|ini$)/;
 
+/** What changes the files of a jail. No program of a login does, so none of them has the code. */
+export const CHANGES_A_JAIL = /\/fs\/(?:directories|new-file|place|remove|write)\.ts$/;
+
 /** What no tool loads, not even by import(): the schemas of reports are for docs/schemas/ and the tests. */
 export const NOT_IN_A_TOOL = /^zod(?:\/|$)/;
 

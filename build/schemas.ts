@@ -1,4 +1,4 @@
-/** npm run schemas: docs/schemas/, the JSON Schema of what each tool prints with --json. */
+/** npm run schemas: docs/schemas/, the JSON Schema of what each tool prints with --json, and of lines of the log. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as z from "zod";
@@ -18,6 +18,7 @@ import { logSocketsReportSchema } from "../src/log-socket/report-schema.ts";
 import { populateReportSchema, whyReportSchema } from "../src/populate/report-schema.ts";
 import { processesReportSchema } from "../src/processes/report-schema.ts";
 import { sectionsReportSchema } from "../src/profile/report-schema.ts";
+import { logSchema } from "../src/system/log-schema.ts";
 import { exportReportSchema, importReportSchema } from "../src/transfer/report-schema.ts";
 import {
   removeReportSchema,
@@ -78,20 +79,27 @@ const STABILITY = "New fields may be added; the version changes where old ones c
 /** The name of a file of docs/schemas/. */
 export const schemaFileOf = (tool: ReportTool): string => `${tool.replace(" ", "-")}.schema.json`;
 
+/** The schema of a line of the log. */
+export const LOG_SCHEMA_FILE = "log.schema.json";
+
+function schemaText(schema: z.ZodType, title: string): string {
+  const { $schema, description, ...rest } = z.toJSONSchema(schema, {
+    override: ({ jsonSchema }) => {
+      // The limits of zod's own integers.
+      if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
+      if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
+    },
+  });
+  const head = { $schema, title, description: `${description} ${STABILITY}` };
+  return `${JSON.stringify({ ...head, ...rest }, null, 2)}\n`;
+}
+
 /** The files of docs/schemas/, by name. */
 export function schemaFiles(): Map<string, string> {
-  const files = new Map<string, string>();
+  const files = new Map([[LOG_SCHEMA_FILE, schemaText(logSchema, "log_format = json")]]);
   for (const tool of Object.keys(REPORT_SCHEMAS) as ReportTool[]) {
     const command = tool === "jailkit config" ? "jailkit config check" : tool;
-    const { $schema, description, ...rest } = z.toJSONSchema(REPORT_SCHEMAS[tool], {
-      override: ({ jsonSchema }) => {
-        // The limits of zod's own integers.
-        if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
-        if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
-      },
-    });
-    const head = { $schema, title: `${command} --json`, description: `${description} ${STABILITY}` };
-    files.set(schemaFileOf(tool), `${JSON.stringify({ ...head, ...rest }, null, 2)}\n`);
+    files.set(schemaFileOf(tool), schemaText(REPORT_SCHEMAS[tool], `${command} --json`));
   }
   return files;
 }

@@ -66,7 +66,7 @@ const needs = {
 // for the benchmark of a login a sandbox that panels use. They are kept with their dependencies, in a folder that apt does
 // not empty.
 const FETCHED = words(`syslog-ng-core slapd ldap-utils nslcd libnss-ldapd libpam-ldapd sssd-ldap sssd-tools
-  libnss-sss libpam-sss libnss-systemd msmtp bubblewrap`);
+  libnss-sss libpam-sss libnss-systemd msmtp bubblewrap restic`);
 const ARCHIVES = "/var/cache/apt/jailkit-tests";
 
 function run(program, words, options = {}) {

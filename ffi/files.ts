@@ -148,15 +148,16 @@ export function writeAll(fd: number, bytes: Uint8Array): void {
 
 /**
  * The content of an open regular file, up to `limit` bytes. A larger file is an error (EFBIG), so that nobody who may
- * write it can exhaust the memory.
+ * write it can exhaust the memory. `size`: its size, if the caller knows it.
  */
-export function readAllFd(fd: number, limit: number): Uint8Array {
-  let buffer = new Uint8Array(Math.min(limit + 1, Math.max(fstat(fd).size + 1, 4096)));
+export function readAllFd(fd: number, limit: number, size = fstat(fd).size): Uint8Array {
+  let buffer = new Uint8Array(Math.min(limit + 1, Math.max(size + 1, 4096)));
   let used = 0;
   for (;;) {
     const count = readInto(fd, buffer.subarray(used));
-    if (count === 0) return buffer.subarray(0, used);
     used += count;
+    // More than the size was asked for. Files of the kernel have none.
+    if (count === 0 || (used === size && used <= limit)) return buffer.subarray(0, used);
     if (used > limit) throw new SystemError(C.EFBIG, `more than ${limit} bytes`, undefined);
     if (used === buffer.length) {
       const larger = new Uint8Array(Math.min(limit + 1, used * 2));

@@ -15,6 +15,7 @@ import { lookUp, readJailFile } from "../jail/fs/look.ts";
 import { isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import { mayHaveMoved } from "../jail/record/moved.ts";
 import { groupIdsOf, type PasswdEntry } from "../system/accounts.ts";
+import { whoseHome } from "../system/home-owner.ts";
 import type { HostAccounts } from "../system/host-accounts.ts";
 import { isNoexec } from "../system/mounts.ts";
 import { recall } from "../users/account-record.ts";
@@ -102,6 +103,7 @@ export class AccountFiles {
         const aside = before && asidePath(before);
         return aside && statIfPresent(AT_FDCWD, aside) && aside;
       },
+      mayBeHome: (path) => whoseHome(path) !== undefined,
       mayHaveMovedHere: (jail) => mayHaveMoved(jail, root.path),
       verbose,
     };

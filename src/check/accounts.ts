@@ -35,6 +35,8 @@ export interface AccountFacts {
   readonly isGuest: (user: PasswdEntry) => boolean;
   /** True if a jail is missing at its path, and may be this one. */
   readonly mayHaveMovedHere: (jail: ByteString) => boolean;
+  /** True if a path of the host is, or may be, the home of its owner, or in it. */
+  readonly mayBeHome: (path: ByteString) => boolean;
   /** Where an interrupted run of jk_jailuser has put the home of a user aside. */
   readonly homeAside: (name: ByteString) => ByteString | undefined;
   readonly verbose: (line: ByteString) => void;
@@ -196,7 +198,9 @@ class AccountCheck {
       this.#report("home-missing", `${what} does not exist`, remedy, path);
     } else if (owner !== uid) {
       // chown would take it from its rightful user.
-      const isTheirs = this.#users.some((one) => one?.uid === owner && dirsEqual(one.home, home));
+      const isTheirs =
+        this.#users.some((one) => one?.uid === owner && dirsEqual(one.home, home)) ||
+        this.#facts.mayBeHome(path);
       const own = dirsEqual(home, usualHome(real.name)) || !(isJailsOwn(home) || isTheirs);
       const remedy = own ? `chown -h ${uid}:${gid} ${shellWord(path)}` : otherHomeRemedy(jail, real);
       this.#report("home-owner", `${what} belongs to uid ${owner}`, remedy, path);
@@ -215,7 +219,9 @@ class AccountCheck {
       if (owner === undefined || owner === 0 || owner === uid || known) continue;
       const message = `${display(path)} belongs to uid ${owner}, who can exchange ${what}`;
       // chown would take it from a user whose home it is, or is in.
-      const isTheirs = this.#users.some((one) => one?.uid === owner && isAround(one.home, at));
+      const isTheirs =
+        this.#users.some((one) => one?.uid === owner && isAround(one.home, at)) ||
+        this.#facts.mayBeHome(path);
       const moves = isTheirs && !dirsEqual(home, usualHome(name));
       const remedy = moves ? otherHomeRemedy(jail, real) : `chown -h root ${shellWord(path)}`;
       this.#report("home-exchangeable", message, remedy, path);

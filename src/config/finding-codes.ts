@@ -1,5 +1,6 @@
 /** The findings of `jailkit config check` by their stable names, with a phrase for each. */
 export const FINDING_CODES = {
+  "bad-command": "a command line, or a pattern for one, cannot be read",
   "bad-header": "a section header cannot be read",
   "bad-name": "something is not the name of a variable",
   "bad-path": "a path is not absolute and plain",
@@ -8,6 +9,7 @@ export const FINDING_CODES = {
   "code-variable": "a variable makes programs run other code",
   "comment-in-value": "a comment after a value is part of the value",
   contradiction: "keys of a section contradict each other",
+  "default-only": "a key counts only in [DEFAULT]",
   "doubtful-header": "a line was a header for jailkit 2.23, and is none here",
   "doubtful-value": "part of a value is ignored",
   "duplicate-item": "a list has an item twice",
@@ -44,6 +46,8 @@ export const FINDING_CODES = {
   "unknown-user": "there is no such user",
   "unreadable-file": "users cannot read a file that their logins need",
   "unsafe-file": "users other than root can change a file",
+  "unused-command": "a command or a program is listed, and can never run",
+  "unused-key": "a key has no effect beside others",
 } as const satisfies Readonly<Record<string, string>>;
 
 /** The stable name of a finding. */

@@ -1,7 +1,15 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
-import { type Fix, findEntry, type IniEntry, type IniSection, type Problem, type Reading } from "./model.ts";
-import { type KeyDescription, missingValue, readValue, type ValueOf } from "./values.ts";
+import {
+  type Fix,
+  findEntry,
+  type IniEntry,
+  type IniSection,
+  type Problem,
+  type Reading,
+  valuePlace,
+} from "./model.ts";
+import { type KeyDescription, missingValue, type NamedValue, readValue, type ValueOf } from "./values.ts";
 
 /** The keys of a file, by name. */
 export type KeyTable = Readonly<Record<ByteString, KeyDescription>>;
@@ -31,11 +39,17 @@ export function camelCase(key: ByteString): string {
 }
 
 /** The problem that a reading of an entry makes, if any. */
-function readingProblem(entry: IniEntry, security: boolean, reading: Reading): Problem | undefined {
+function readingProblem(
+  entry: IniEntry,
+  { security, kind }: KeyDescription,
+  reading: Reading,
+): Problem | undefined {
   const { file, line, valueColumn: column, key } = entry;
   if ("reason" in reading) {
     const severity = security ? "error" : "warning";
-    return { file, line, column, severity, code: "bad-value", message: `${quoted(key)}: ${reading.reason}` };
+    // Without a line of this kind, which the usual fix takes out, more could be allowed.
+    const code = kind === "line" ? "bad-command" : "bad-value";
+    return { file, line, column, severity, code, message: `${quoted(key)}: ${reading.reason}` };
   }
   if (reading.doubt === undefined) return undefined;
   const message = `${quoted(key)}: ${reading.doubt}`;
@@ -44,17 +58,79 @@ function readingProblem(entry: IniEntry, security: boolean, reading: Reading): P
   return { file, line, column, severity: "warning", code: "doubtful-value", message, fix };
 }
 
+const LONGEST_NAME = 64;
+
+/** A letter, a digit, or one of `. _ -`. */
+function isNameByte(code: number): boolean {
+  const isLetter = (code >= 0x41 && code <= 0x5a) || (code >= 0x61 && code <= 0x7a);
+  return isLetter || (code >= 0x30 && code <= 0x39) || code === 0x2e || code === 0x5f || code === 0x2d;
+}
+
+/** The name in a key of a family, such as `pull` in `command pull`; undefined for any other key. */
+function nameIn(key: ByteString, family: ByteString): ByteString | undefined {
+  const name = key.slice(family.length + 1);
+  if (!key.startsWith(`${family} `) || name === "" || name.length > LONGEST_NAME) return undefined;
+  for (let at = 0; at < name.length; at++) if (!isNameByte(name.charCodeAt(at))) return undefined;
+  return name;
+}
+
+/** Whether a key was meant for a family: it begins as the family does, in whatever case. */
+const resembles = (key: ByteString, family: ByteString) =>
+  key.slice(0, family.length).toLowerCase() === family;
+
+/** The description of a key; "misspelt" for one that resembles a family, which readKeys reports. */
+export function describedBy(table: KeyTable, key: ByteString): KeyDescription | "misspelt" | undefined {
+  for (const [known, description] of Object.entries(table)) {
+    if (description.family === undefined) {
+      if (key === known) return description;
+    } else if (resembles(key, known)) return nameIn(key, known) === undefined ? "misspelt" : description;
+  }
+  return undefined;
+}
+
+/**
+ * The keys of a family. One that resembles the family is an error: where keys of a family allow things one by one, a
+ * section in which none is read would allow everything.
+ */
+function readFamily(
+  section: IniSection | undefined,
+  family: ByteString,
+  description: KeyDescription,
+  problems: Problem[],
+): NamedValue[] {
+  const found: NamedValue[] = [];
+  for (const entry of section?.entries ?? []) {
+    const { file, line, column, key, value } = entry;
+    if (!resembles(key, family)) continue;
+    const name = nameIn(key, family);
+    if (name === undefined) {
+      const form = `'${family} ${description.family}', with one blank and a name of letters, digits, '.', '_' and '-'`;
+      const message = `${quoted(key)} is not ${form}`;
+      problems.push({ file, line, column, severity: "error", code: "unknown-key", message });
+      continue;
+    }
+    const problem = readingProblem(entry, description, readValue(value, description));
+    if (problem !== undefined) problems.push(problem);
+    found.push({ name, value, place: valuePlace(entry) });
+  }
+  return found;
+}
+
 /** Reads the keys of a table from a section; without a section all are missing. Other keys are ignored. */
 export function readKeys<T extends KeyTable>(section: IniSection | undefined, table: T): SectionValues<T> {
   const values: Record<string, unknown> = {};
   const problems: Problem[] = [];
   for (const [key, description] of Object.entries(table)) {
     const name = camelCase(key);
+    if (description.family !== undefined) {
+      values[name] = readFamily(section, key, description, problems);
+      continue;
+    }
     values[name] = missingValue(description);
     const entry = findEntry(section, key);
     if (entry === undefined) continue;
     const reading = readValue(entry.value, description);
-    const problem = readingProblem(entry, description.security, reading);
+    const problem = readingProblem(entry, description, reading);
     if (problem !== undefined) problems.push(problem);
     if ("value" in reading) values[name] = reading.value;
   }

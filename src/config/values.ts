@@ -1,5 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
+import type { AllowName } from "../known-programs/allow/table.ts";
+import { readAllow } from "./allow-value.ts";
 import { type Limit, readLimits, readPaths, readPorts } from "./confine-values.ts";
 import type { IniEntry, Place, Reading } from "./model.ts";
 import { firstNonBlank, lowerCase, splitList, trim } from "./text.ts";
@@ -25,12 +27,16 @@ interface KindTypes {
   execute: "any" | readonly ByteString[];
   /** One of a few words, each of which stands for a value. */
   choice: string;
+  /** Words of the table of src/known-programs/allow. */
+  allow: readonly AllowName[];
   /** Absolute paths, `~`, and paths that begin with `~/`; `none`, or `all`. */
   paths: "all" | readonly ByteString[];
   /** Numbers of ports; `none`, or `all`. */
   ports: "all" | readonly number[];
   /** Items such as `nofile 256`. */
   limits: readonly Limit[];
+  /** A command line or a pattern for one, which must not be empty. */
+  line: ByteString | undefined;
 }
 
 /** A key of a config file: the one description that readers, manual pages and `jailkit config check` go by. */
@@ -51,10 +57,26 @@ export interface KeyDescription {
   readonly optional?: true;
   /** An empty value cannot be read. */
   readonly filled?: true;
+  /** There may be many of these in a section: the key, one blank, and a name, for which this stands in the manual. */
+  readonly family?: string;
+  /** It counts in [DEFAULT] alone, and there for all sections. */
+  readonly onlyDefault?: true;
+}
+
+/** A key of a family, with its name. */
+export interface NamedValue {
+  name: ByteString;
+  value: ByteString;
+  /** Of the value. */
+  place: Place;
 }
 
 /** The type of a key's value. */
-export type ValueOf<K extends KeyDescription> =
+export type ValueOf<K extends KeyDescription> = K extends { family: string }
+  ? NamedValue[]
+  : SingleValueOf<K>;
+
+type SingleValueOf<K extends KeyDescription> =
   | (K extends { choices: Readonly<Record<string, infer Value>> } ? Value : KindTypes[K["kind"]])
   | (K extends { optional: true } ? undefined : never);
 
@@ -133,9 +155,11 @@ const READERS: Readonly<Record<keyof KindTypes, (value: ByteString, key: KeyDesc
   decimal: (value, key) => readBounded(value, leadingDecimal(value), key),
   execute: readExecute,
   choice: readChoice,
+  allow: readAllow,
   paths: readPaths,
   ports: readPorts,
   limits: readLimits,
+  line: (value) => (value === "" ? { reason: "it is empty" } : { value }),
 };
 
 function readPairs(value: ByteString): Reading {
@@ -201,14 +225,18 @@ function trailing({ rest, text }: LeadingNumber): { doubt?: ByteString; meant?: 
   return { doubt: `only the number before ${quoted(rest)} counts`, meant: text };
 }
 
-/** Reads a value of a key. An empty one counts as missing, unless the key must be filled. */
+/**
+ * Reads a value of a key. An empty one counts as missing, except for a line, without which more could be allowed, and for a
+ * key that must be filled.
+ */
 export function readValue(value: ByteString, key: KeyDescription): Reading {
   if (value === "" && key.filled) return { reason: "it has no value" };
-  return value === "" ? { value: missingValue(key) } : READERS[key.kind](value, key);
+  return value === "" && key.kind !== "line" ? { value: missingValue(key) } : READERS[key.kind](value, key);
 }
 
 /** What a missing key means. */
-export function missingValue({ kind, optional, initial }: KeyDescription): unknown {
+export function missingValue({ kind, optional, initial, family }: KeyDescription): unknown {
+  if (family !== undefined) return [];
   if (optional) return undefined;
   if (kind === "flag" || kind === "yesno") return false;
   return kind === "list" || kind === "pairs" || kind === "execute" ? [] : initial;

@@ -29,6 +29,10 @@ export function confinementPhrases(confinement: Confinement): ByteString[] {
   return phrases;
 }
 
+/** The same in one line. */
+export const confinementText = (confinement: Confinement): ByteString =>
+  confinementPhrases(confinement).join("; ") || "not confined";
+
 /**
  * The same in one line, with what the kernel can do of it: `read /data; write nothing; 4 of 4 kernel features`. `landlock`:
  * the kernel's version of Landlock. `filters`: it has filters of system calls.

@@ -20,9 +20,12 @@ export interface Confinement {
   limits: readonly Limit[];
 }
 
-/** Whether `confine` of a section is on. `byDefault`: of a section without it; no_new_privs = 0 turns that off. */
-function isOn({ confine, noNewPrivs }: ConfineValues, byDefault: boolean): boolean {
-  return confine === undefined ? byDefault && noNewPrivs !== false : confine !== "off";
+/**
+ * Whether `confine` of a section is on. `byDefault`: of a section without it. no_new_privs = 0 does not turn it off: that
+ * would let a user execute what he has uploaded, and the key says nothing of it.
+ */
+function isOn({ confine }: ConfineValues, byDefault: boolean): boolean {
+  return confine === undefined ? byDefault : confine !== "off";
 }
 
 /**

@@ -23,6 +23,7 @@ import { groupByGid, type PasswdEntry, userOrUnknown } from "../system/accounts.
 import { aclAt } from "../system/acl.ts";
 import { commandAt } from "../system/exchange.ts";
 import { ACCOUNT_FILE_LIMIT, groupNumbered, userNamed, userNumbered } from "../system/flat-accounts.ts";
+import type { Audit } from "./audit.ts";
 import {
   accountOf,
   type CallerFacts,
@@ -58,6 +59,8 @@ export interface Login extends Caller {
   asked: boolean;
   /** Throws, with the remedy, if the file at this path cannot be read. */
   requireReadable?: (file: ByteString) => void;
+  /** The log of the program, unless it is only asked. */
+  log?: Audit;
 }
 
 /** The facts of a login, and its jail. */
@@ -176,11 +179,11 @@ function accountFile(root: JailRoot, path: ByteString): ByteString {
 
 /** The facts of a login, each gathered once, when it is needed. */
 export function gatherFacts(login: Login): GatheredFacts {
-  const { uid, gid, userVariable, asked, requireReadable } = login;
+  const { uid, gid, userVariable, asked, requireReadable, log } = login;
   const caller = gatherCaller(login, CONFIG_FILE);
   const settings = memoized(() => {
     requireReadable?.(CONFIG_FILE);
-    return readSettings(caller, chrootshKeys, confineProblem, CONFIG_STATUS);
+    return readSettings(caller, chrootshKeys, confineProblem, CONFIG_STATUS, log);
   });
   const split = memoized(() => splitHome(accountOf(caller).home));
   const opened = memoized(() => openPlainly(required(split(), "the jail").jail));

@@ -4,7 +4,7 @@ import { args, callerIds } from "../../ffi/guard.ts";
 import { CAP_SYS_CHROOT, capabilities, supplementaryGroups } from "../../ffi/process.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { type PasswdEntry, passwdByName, passwdByUid } from "../system/accounts.ts";
-import { openSyslog, type Syslog } from "../system/syslog.ts";
+import { type Audit, openAudit } from "./audit.ts";
 import { type Check, isPassed, runCheck } from "./checks.ts";
 import { limitRefusal } from "./confine-session.ts";
 import { type LoginFacts, type PrivilegeFact, required, splitOf } from "./facts.ts";
@@ -30,7 +30,7 @@ function ownPrivilege(tool: string): PrivilegeFact {
 }
 
 /** The login of this process's own caller. `userVariable`: the name in USER, if it counts. */
-export function ownLogin(tool: string, userVariable: ByteString | undefined): Login {
+export function ownLogin(tool: string, userVariable: ByteString | undefined, log: Audit): Login {
   const { uid, gid } = callerIds();
   return {
     programName: args()[0] ?? "",
@@ -41,11 +41,12 @@ export function ownLogin(tool: string, userVariable: ByteString | undefined): Lo
     account: () => (userVariable ? passwdByName(userVariable) : passwdByUid(uid)),
     groups: supplementaryGroups,
     asked: false,
+    log,
   };
 }
 
 /** Runs checks and logs their notes. Throws a Refusal for the first that does not pass. */
-export function requireChecks<F>(facts: F, checks: readonly Check<F>[], log: Syslog): void {
+export function requireChecks<F>(facts: F, checks: readonly Check<F>[], log: Audit): void {
   // All that a check needs have passed here. Not by the generator of runChecks, which would cost a login time.
   for (const one of checks) {
     const verdict = runCheck(facts, one);
@@ -61,7 +62,7 @@ export function enterLogin(
   facts: GatheredFacts,
   noNewPrivs: boolean,
   inJail: readonly Check<LoginFacts>[],
-  log: Syslog,
+  log: Audit,
 ): void {
   const { uid, gid } = facts;
   const { home } = splitOf(facts);
@@ -92,9 +93,9 @@ export function notExecuted(
  * Runs a program that any user may start, with its log. Returns the exit status; after a refusal the log has the reason,
  * and the user an error id. `unexpected`: the exit status for any other error, if it is not the error's own.
  */
-export function runPrivileged(tool: string, run: (log: Syslog) => number, unexpected?: number): number {
+export function runPrivileged(tool: string, run: (log: Audit) => number, unexpected?: number): number {
   // Before the chroot, to reach the host's log.
-  const log = openSyslog(tool, "auth");
+  const log = openAudit(tool);
   try {
     return run(log);
   } catch (error) {

@@ -3,7 +3,7 @@ import { libc } from "../../ffi/libc.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { printError } from "../cli/output.ts";
-import type { Syslog } from "../system/syslog.ts";
+import type { Audit } from "./audit.ts";
 
 // RFC 4648, section 6
 const BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
@@ -31,12 +31,21 @@ export class Refusal extends JailkitError {
 }
 
 /** Logs a refusal in full, prints one line for the user, both with the same id, and returns the exit status. */
-export function refuse(refusal: Refusal, tool: string, log: Syslog): number {
+export function refuse(refusal: Refusal, tool: string, log: Audit): number {
   const id = errorId();
   // A log has one line; a remedy may have several.
-  const remedy = refusal.remedy === "" ? "" : `; remedy: ${refusal.remedy.split("\n").join(" | ")}`;
+  const remedy = refusal.remedy.split("\n").join(" | ");
+  const { code, reason, exitStatus } = refusal;
+  const message = `${id}: ${reason} (check ${code}, uid ${libc.getuid()})`;
   // `jailkit explain` finds the line by its id.
-  log.write("err", `${id}: ${refusal.reason} (check ${refusal.code}, uid ${libc.getuid()})${remedy}`);
+  log.write("err", remedy === "" ? message : `${message}; remedy: ${remedy}`, {
+    outcome: "refused",
+    code,
+    reason,
+    remedy,
+    errorId: id,
+    exitCode: exitStatus,
+  });
   printError(`${tool}: refused: ${refusal.shown} (error id ${id})`);
-  return refusal.exitStatus;
+  return exitStatus;
 }

@@ -40,8 +40,8 @@ export const isErrorId = (word: ByteString): boolean => ID.test(word);
 
 /** The reason why a line may be forged: any user can write to the log. */
 function doubtOf({ ident, message, sender }: LogEntry, uid: number | undefined): ByteString | undefined {
-  // jk_socketd adds this to every line from a jail.
-  if (/ \(jail=.* uid=\d+\)$/s.test(message)) return "it was sent from inside a jail";
+  // jk_socketd adds one of these to every line from a jail.
+  if (/ \(jail=.* uid=\d+\)$|,"jk_socketd":\{.*\}\}$/s.test(message)) return "it was sent from inside a jail";
   if (!PROGRAMS.includes(ident)) return `it comes from ${display(ident)}, which has no error ids`;
   if (sender === undefined) return undefined;
   if (!["", "jailkit", ident].includes(baseName(sender.program)))
@@ -51,9 +51,40 @@ function doubtOf({ ident, message, sender }: LogEntry, uid: number | undefined):
     : undefined;
 }
 
+/** A text of JSON as bytes of UTF-8; undefined for anything else. */
+const bytesOf = (value: unknown): ByteString | undefined =>
+  typeof value === "string" ? Buffer.from(value, "utf8").toString("latin1") : undefined;
+
+/** The value at names, one in the other. */
+function member(value: unknown, ...names: string[]): unknown {
+  let found = value;
+  for (const name of names) {
+    if (typeof found !== "object" || found === null || !Object.hasOwn(found, name)) return undefined;
+    found = Reflect.get(found, name);
+  }
+  return found;
+}
+
+/** The same for a line with `log_format = json`. */
+function parseEvent(id: ByteString, entry: LogEntry): LoggedRefusal | undefined {
+  let event: unknown;
+  try {
+    event = JSON.parse(entry.message);
+  } catch {
+    return undefined;
+  }
+  const text = (...names: string[]) => bytesOf(member(event, ...names));
+  if (text("error", "id") !== id || text("event", "type", "0") !== "denied") return undefined;
+  const number = text("user", "id") ?? "";
+  const uid = /^\d{1,10}$/.test(number) ? Number(number) : entry.sender?.uid;
+  const reason = text("event", "reason") ?? text("message") ?? "";
+  return { entry, uid, check: text("event", "code"), reason, doubt: doubtOf(entry, uid) };
+}
+
 /** Parses a line of the log; undefined if it is not a refusal with this id. */
 export function parseRefusal(id: ByteString, entry: LogEntry): LoggedRefusal | undefined {
   const { message } = entry;
+  if (message.startsWith("{")) return parseEvent(id, entry);
   if (!message.startsWith(`${id}: `)) return undefined;
   const text = message.slice(id.length + 2);
   // The guard refused before any check: ffi/guard/refusal.c

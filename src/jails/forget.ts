@@ -11,11 +11,12 @@ import { type JailedUser, jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { hostMountsIn } from "../jail/fs/host-mounts.ts";
 import { liveState } from "../jail/fs/live-mounts.ts";
 import { noRoom } from "../jail/fs/no-room.ts";
+import { isSocketDirectory } from "../jail/fs/socket-directory.ts";
 import { jailMounts } from "../jail/fs/unmount.ts";
 import { openJailRoot } from "../jail/fs/walk.ts";
 import { isEmptied } from "../jail/record/emptied.ts";
 import { openManifest } from "../jail/record/manifest.ts";
-import { removeLiveLines } from "../populate/apply/live.ts";
+import { directoriesInFstab, removeLiveLines } from "../populate/apply/live.ts";
 import { removeProcLine } from "../update/remove-extras.ts";
 import { closeLogSocket, type DeleteOutcome, removeRecords, warnOfSettings } from "./delete.ts";
 import { recordsOf, refuse, unknownJail } from "./delete-plan.ts";
@@ -113,17 +114,20 @@ function forgetProc(jail: ByteString, outcome: DeleteOutcome, done: (line: ByteS
     outcome.warnings.push(`/etc/fstab still mounts something in the jail: ${left.map(display).join(", ")}`);
 }
 
+/** The host's directories that are mounted in a jail. Its record may be damaged: fstab(5) names those of sockets as well. */
+function mountedIn(jail: ByteString): ByteString[] {
+  using root = answered(() => openJailRoot(jail));
+  if (root === undefined) return [];
+  const recorded = answered(() => openManifest(root).content.sockets) ?? [];
+  const sockets = new Set([...recorded, ...directoriesInFstab(jail).filter(isSocketDirectory)]);
+  const isMounted = (path: ByteString) => !["missing", "absent"].includes(liveState(root, path));
+  return [...hostMountsIn(root), ...[...sockets].filter(isMounted)];
+}
+
 /** The lines of a live jail stay while its directories are mounted. */
 function forgetLive(jail: ByteString, outcome: DeleteOutcome, done: (line: ByteString) => void): void {
-  const mounted = answered(() => {
-    using root = openJailRoot(jail);
-    const sockets = (openManifest(root).content.sockets ?? []).filter((path) => {
-      const state = liveState(root, path);
-      return state !== "missing" && state !== "absent";
-    });
-    return [...hostMountsIn(root), ...sockets];
-  });
-  if (mounted === undefined || mounted.length === 0) {
+  const mounted = mountedIn(jail);
+  if (mounted.length === 0) {
     if (removeLiveLines(jail)) done(`removed the lines for ${display(jail)} from /etc/fstab`);
     return;
   }

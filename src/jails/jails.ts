@@ -1,10 +1,9 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
-import { SystemError } from "../../ffi/error.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { plainPath } from "../../ffi/paths.ts";
 import { display, jsonText } from "../cli/display.ts";
-import { answered, describeError, JailkitError } from "../cli/error.ts";
+import { answered, describeError, isReported } from "../cli/error.ts";
 import { jsonTextOrNull } from "../cli/report.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { table } from "../cli/table.ts";
@@ -13,7 +12,7 @@ import { type JailedUser, jailedUsers, namesOf, usersByJail } from "../jail/acco
 import { knownServiceUsers } from "../jail/accounts/service-users.ts";
 import { withOneTree, withTree } from "../jail/fs/look.ts";
 import { jailFindings } from "../jail/fs/safety.ts";
-import { isDirectory, openJailRoot } from "../jail/fs/walk.ts";
+import { isDirectory, type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import { emptiedMessage, isEmptied } from "../jail/record/emptied.ts";
 import { lackingProblem, lackingSockets } from "../jail/record/live.ts";
 import {
@@ -130,57 +129,69 @@ function missingFacts(path: ByteString, world: World) {
 
 /** What is known about a jail, without reading its files. */
 function jailFacts(path: ByteString, world: World): JailFacts {
-  const users = world.usersOf(path);
   const nothing = {
-    ...{ path, users, moreUsers: undefined, id: undefined, sections: [], files: [] },
+    ...{ path, users: world.usersOf(path), moreUsers: undefined, id: undefined, sections: [], files: [] },
     ...{ lastRequest: undefined, entries: 0, live: [], sockets: [], remedy: undefined },
   };
-  const stat = statIfPresent(AT_FDCWD, path);
-  if (stat === undefined) return { ...nothing, ...missingFacts(path, world), condition: "missing" };
-  if (!isDirectory(stat)) {
-    const reason = `${display(path)} is not a directory`;
-    return { ...nothing, id: world.idOf(path), condition: "missing", reason };
-  }
   try {
     using root = openJailRoot(path);
-    const { id, content } = openManifest(root);
-    const recorded = content.requests.length + (content.lines ?? 0) > 0;
-    const services = knownServiceUsers(root, world.names, world.accounts);
-    const facts = {
-      ...nothing,
-      users: [...users, ...services.users],
-      moreUsers: services.unknown,
-      ...recordedFacts(content),
-      id: recorded ? id : undefined,
-    };
-    const unsafe = jailFindings(root)[0];
-    if (unsafe !== undefined)
-      return { ...facts, condition: "unsafe", reason: unsafe.message, remedy: unsafe.remedy };
-    const update = `jk_update -j ${shellWord(path)}`;
-    if (isEmptied(root, content))
-      return { ...facts, condition: "emptied", reason: emptiedMessage(path), remedy: update };
-    const lacking = lackingProblem(root, content.live) ?? lackingSockets(root, content.sockets);
-    if (lacking !== undefined)
-      return { ...facts, condition: "unmounted", reason: lacking.message, remedy: lacking.remedy };
-    const unfinished = isInterrupted(id) ? "an update was interrupted" : unfinishedMessage(content);
-    if (unfinished !== undefined)
-      return {
-        ...facts,
-        condition: "incomplete",
-        reason: `${display(path)}: ${unfinished}: run ${update}`,
-        remedy: update,
-      };
-    if (content.requests.some(asksForFiles)) return { ...facts, condition: "ready", reason: undefined };
-    const copy = liveCopyProblem(root, content);
-    if (copy !== undefined)
-      return { ...facts, condition: "unrecorded", reason: copy.message, remedy: copy.remedy };
-    const remedy = `jailkit adopt ${shellWord(path)}`;
-    const reason = "has no record of its contents: 'jailkit adopt' creates one";
-    return { ...facts, condition: "unrecorded", reason, remedy };
+    // In the home of an account, ".." may mean something else after a symbolic link.
+    const absent = root.path === path ? undefined : absentFacts(path, world);
+    return { ...nothing, ...(absent ?? presentFacts(root, path, world)) };
   } catch (error) {
-    if (!(error instanceof JailkitError) && !(error instanceof SystemError)) throw error;
-    return { ...nothing, condition: "unreadable", reason: describeError(error) };
+    if (!isReported(error)) throw error;
+    const unreadable = { condition: "unreadable", reason: describeError(error) } as const;
+    return { ...nothing, ...(absentFacts(path, world) ?? unreadable) };
   }
+}
+
+/** Of a jail that has no directory; undefined if it has one. */
+function absentFacts(path: ByteString, world: World) {
+  const stat = statIfPresent(AT_FDCWD, path);
+  if (stat === undefined) return { ...missingFacts(path, world), condition: "missing" } as const;
+  if (isDirectory(stat)) return undefined;
+  const reason = `${display(path)} is not a directory`;
+  return { id: world.idOf(path), condition: "missing", reason } as const;
+}
+
+function presentFacts(root: JailRoot, path: ByteString, world: World) {
+  const { id, content } = openManifest(root);
+  const recorded = content.requests.length + (content.lines ?? 0) > 0;
+  const services = knownServiceUsers(root, world.names, world.accounts);
+  const facts = {
+    users: [...world.usersOf(path), ...services.users],
+    moreUsers: services.unknown,
+    ...recordedFacts(content),
+    id: recorded ? id : undefined,
+  };
+  return { ...facts, ...conditionOf(root, path, id, content) };
+}
+
+/** The condition of a jail, with the reason and the remedy of one that is not ready. */
+function conditionOf(
+  root: JailRoot,
+  path: ByteString,
+  id: ByteString,
+  content: ManifestContent,
+): Pick<JailFacts, "condition" | "reason"> & Partial<Pick<JailFacts, "remedy">> {
+  const unsafe = jailFindings(root)[0];
+  if (unsafe !== undefined) return { condition: "unsafe", reason: unsafe.message, remedy: unsafe.remedy };
+  const update = `jk_update -j ${shellWord(path)}`;
+  if (isEmptied(root, content)) return { condition: "emptied", reason: emptiedMessage(path), remedy: update };
+  const lacking = lackingProblem(root, content.live) ?? lackingSockets(root, content.sockets);
+  if (lacking !== undefined)
+    return { condition: "unmounted", reason: lacking.message, remedy: lacking.remedy };
+  const unfinished = isInterrupted(id) ? "an update was interrupted" : unfinishedMessage(content);
+  if (unfinished !== undefined) {
+    const reason = `${display(path)}: ${unfinished}: run ${update}`;
+    return { condition: "incomplete", reason, remedy: update };
+  }
+  if (content.requests.some(asksForFiles)) return { condition: "ready", reason: undefined };
+  const copy = liveCopyProblem(root, content);
+  if (copy !== undefined) return { condition: "unrecorded", reason: copy.message, remedy: copy.remedy };
+  const remedy = `jailkit adopt ${shellWord(path)}`;
+  const reason = "has no record of its contents: 'jailkit adopt' creates one";
+  return { condition: "unrecorded", reason, remedy };
 }
 
 function recordedFacts({ requests, lines = 0, live = [], sockets = [] }: ManifestContent) {

@@ -8,7 +8,7 @@ export const DEFAULT_LIMITS = {
   bytes: 1 << 20,
   /** Names read from directories, and paths examined, for pathname expansion. */
   entries: 65_536,
-  /** Steps of the pattern matcher and of the arithmetic. */
+  /** Steps of the matcher of patterns, for words and for commands, and of the arithmetic. */
   steps: 5_000_000,
 };
 
@@ -24,14 +24,14 @@ export interface Budget {
   left(what: keyof Limits): number;
 }
 
-/** A budget that starts with `limits`. */
-export function createBudget(limits: Readonly<Limits> = DEFAULT_LIMITS): Budget {
+/** A budget that starts with `limits`. `subject`: what uses it up, for the message. */
+export function createBudget(limits: Readonly<Limits> = DEFAULT_LIMITS, subject = "the expansion"): Budget {
   const rest = { ...limits };
   return {
     spend(what, amount) {
       rest[what] -= amount;
       if (rest[what] < 0) {
-        throw wordError("expansion-too-large", `the expansion needs more than ${limits[what]} ${what}`);
+        throw wordError("expansion-too-large", `${subject} needs more than ${limits[what]} ${what}`);
       }
     },
     left: (what) => Math.max(0, rest[what]),

@@ -115,3 +115,14 @@ export function commandEnvironment(
   }
   return { variables, findings };
 }
+
+const ORIGINAL_COMMAND = "SSH_ORIGINAL_COMMAND";
+
+/** Tells a forced command what the client asked for, as sshd(8) does: exactly these bytes, and nothing else has them. */
+export function setOriginalCommand(
+  variables: Map<ByteString, ByteString>,
+  asked: ByteString | undefined,
+): void {
+  variables.delete(ORIGINAL_COMMAND);
+  if (asked !== undefined) variables.set(ORIGINAL_COMMAND, asked);
+}

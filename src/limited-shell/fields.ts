@@ -7,17 +7,21 @@ export interface Segment {
   split: boolean;
 }
 
-/** Text with a mark for each byte: "q" is quoted and has no meaning in a pattern, "u" is not. */
+/**
+ * Text with a mark for each byte: "u" is unquoted. The others have no meaning in a pattern: "q" is quoted, and "b" comes
+ * after a backslash, where a reader distinguishes the two.
+ */
 export interface MarkedText {
   text: ByteString;
   marks: string;
 }
 
-const marksFor = (text: ByteString, quoted: boolean) => (quoted ? "q" : "u").repeat(text.length);
+/** The same mark for each byte of a text. */
+export const marksFor = (text: ByteString, mark: "u" | "q" | "b") => mark.repeat(text.length);
 
 /** Segments joined to one marked text. */
 export function markedText(segments: readonly Segment[]): MarkedText {
-  const marks = segments.map(({ text, quoted }) => marksFor(text, quoted));
+  const marks = segments.map(({ text, quoted }) => marksFor(text, quoted ? "q" : "u"));
   return { text: plainText(segments), marks: marks.join("") };
 }
 
@@ -39,7 +43,7 @@ export function splitFields(segments: readonly Segment[], ifs: ByteString): Mark
   const append = (text: ByteString, quoted: boolean) => {
     field ??= { text: "", marks: "" };
     field.text += text;
-    field.marks += marksFor(text, quoted);
+    field.marks += marksFor(text, quoted ? "q" : "u");
     afterBlank = false;
   };
   const separate = (byte: ByteString) => {

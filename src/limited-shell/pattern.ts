@@ -2,8 +2,20 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import type { Budget } from "./budget.ts";
 import type { MarkedText } from "./fields.ts";
 
-/** One element of a pattern: a byte, `?`, `*`, or a bracket expression as a table of the 256 bytes. */
-export type Token = number | "any" | "star" | Uint8Array;
+/**
+ * One element of a pattern: a byte, `?`, `*`, or a bracket expression as a table of the 256 bytes. Patterns for commands
+ * also have runs that end before a slash, and branches.
+ */
+export type Token = number | "any" | "star" | "segment" | Uint8Array | Branch;
+
+/** The pattern goes on at each of these elements. */
+export interface Branch {
+  to: number[];
+}
+
+const isRun = (token: Token | undefined) => token === "star" || token === "segment";
+
+const SLASH = 0x2f;
 
 const CLASSES: Record<string, RegExp> = {
   alnum: /[A-Za-z0-9]/,
@@ -50,8 +62,8 @@ export function isMagic(tokens: readonly Token[]): boolean {
   return tokens.some((token) => typeof token !== "number");
 }
 
-/** The bracket expression that starts at `start`; `end` is the index of its `]`. Undefined if none closes it. */
-function compileBracket(
+/** The bracket expression after the `[` before `start`; `end` is the index of its `]`. Undefined if none closes it. */
+export function compileBracket(
   pattern: MarkedText,
   start: number,
   budget: Budget,
@@ -109,33 +121,50 @@ function addRange(table: Uint8Array, pattern: MarkedText, at: number, budget: Bu
 function bracketByte(pattern: MarkedText, at: number): { code: number; next: number } | undefined {
   const { text, marks } = pattern;
   const unquoted = marks[at] === "u";
-  const named = unquoted ? /^\[([.=])(.)\1\]/s.exec(text.slice(at, at + 5)) : null;
+  const named = unquoted && text[at] === "[" ? /^\[([.=])(.)\1\]/s.exec(text.slice(at, at + 5)) : null;
   if (named?.[2] !== undefined) return { code: named[2].charCodeAt(0), next: at + 5 };
   const from = unquoted && text[at] === "\\" ? at + 1 : at;
   if (from >= text.length) return undefined;
   return { code: text.charCodeAt(from), next: from + 1 };
 }
 
+/** Whether an element other than a run matches a byte. */
+function matchesByte(token: Token | undefined, code: number): boolean {
+  if (typeof token === "number") return token === code;
+  return token === "any" || (token instanceof Uint8Array && token[code] === 1);
+}
+
 /**
  * The end of the shortest or the longest beginning of `text` that the pattern matches; -1 if none does. All
  * ways of matching are followed at once, so that the cost is at most the product of both lengths: a matcher that
- * tries one star after the other takes time exponential in the number of stars.
+ * tries one star after the other takes time exponential in the number of stars. No wildcard, not even an empty run,
+ * takes part in matching the first `literal` bytes.
  */
 export function matchEnd(
   tokens: readonly Token[],
   text: ByteString,
   want: "shortest" | "longest",
   budget: Budget,
+  literal = 0,
 ): number {
   const seen = new Int32Array(tokens.length + 1).fill(-1);
   let states: number[] = [];
   let end = -1;
-  const enter = (state: number, at: number, list: number[]) => {
-    for (let next = state; seen[next] !== at; next++) {
-      seen[next] = at;
-      list.push(next);
-      if (next === tokens.length) end = at;
-      if (tokens[next] !== "star") return;
+  const enter = (first: number, at: number, list: number[]) => {
+    const waiting = [first];
+    for (let state = waiting.pop(); state !== undefined; state = waiting.pop()) {
+      if (seen[state] === at) continue;
+      seen[state] = at;
+      const token = tokens[state];
+      if (typeof token === "object" && "to" in token) {
+        budget.spend("steps", 1);
+        for (const next of token.to) waiting.push(next);
+        continue;
+      }
+      if (isRun(token) && at < literal) continue;
+      list.push(state);
+      if (state === tokens.length) end = at;
+      if (isRun(token)) waiting.push(state + 1);
     }
   };
   enter(0, 0, states);
@@ -146,8 +175,8 @@ export function matchEnd(
     const following: number[] = [];
     for (const state of states) {
       const token = tokens[state];
-      if (token === "star") enter(state, at + 1, following);
-      else if (token === "any" || token === code || (typeof token === "object" && token[code] === 1)) {
+      if (token === "star" || (token === "segment" && code !== SLASH)) enter(state, at + 1, following);
+      else if (matchesByte(token, code) && (at >= literal || token === code)) {
         enter(state + 1, at + 1, following);
       }
     }
@@ -156,7 +185,12 @@ export function matchEnd(
   return end;
 }
 
-/** True if the pattern matches all of `text`. */
-export function matches(tokens: readonly Token[], text: ByteString, budget: Budget): boolean {
-  return matchEnd(tokens, text, "longest", budget) === text.length;
+/** True if the pattern matches all of `text`; no wildcard matches its first `literal` bytes. */
+export function matches(
+  tokens: readonly Token[],
+  text: ByteString,
+  budget: Budget,
+  literal?: number,
+): boolean {
+  return matchEnd(tokens, text, "longest", budget, literal) === text.length;
 }

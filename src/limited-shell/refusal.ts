@@ -33,7 +33,9 @@ export const REFUSALS = {
   "no-executables": "the section allows no program",
   "not-allowed": "the program is not listed",
   "relative-executable": "the program is listed without its path",
+  "no-pattern": "the arguments match no pattern of a key command",
   "not-found": "the program is listed but does not exist",
+  "not-granted": "the words of the key allow do not cover the arguments",
   "spawn-option": "the arguments would start another program",
   "empty-command": "the command is empty",
 } as const satisfies Readonly<Record<string, string>>;

@@ -1,5 +1,11 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { type MarkedText, marksFor } from "./fields.ts";
 import { refuseControlBytes, wordError } from "./refusal.ts";
+
+/** A word of a command line, and where it starts there. */
+export interface MarkedWord extends MarkedText {
+  start: number;
+}
 
 /**
  * The words of a command line without expansion: separated by unquoted blanks (space and tab), with quotes and
@@ -8,10 +14,23 @@ import { refuseControlBytes, wordError } from "./refusal.ts";
  * backslash at the end, and control bytes.
  */
 export function splitWords(line: ByteString): ByteString[] {
-  refuseControlBytes(line);
   const words: ByteString[] = [];
-  let word: ByteString | undefined;
+  for (const { text } of markedWords(line)) words.push(text);
+  return words;
+}
+
+/** As splitWords, with the marks of quotes: "b" for a byte after a backslash outside of quotes. */
+export function markedWords(line: ByteString): MarkedWord[] {
+  refuseControlBytes(line);
+  const words: MarkedWord[] = [];
+  let word: MarkedWord | undefined;
   let at = 0;
+  const add = (text: ByteString, mark: "u" | "q" | "b", next: number) => {
+    word ??= { text: "", marks: "", start: at };
+    word.text += text;
+    word.marks += marksFor(text, mark);
+    at = next;
+  };
   while (at < line.length) {
     const byte = line.charAt(at);
     if (byte === " " || byte === "\t") {
@@ -21,20 +40,14 @@ export function splitWords(line: ByteString): ByteString[] {
     } else if (byte === "'") {
       const end = line.indexOf("'", at + 1);
       if (end < 0) throw wordError("unbalanced-quote", "a single quote is not closed");
-      word = (word ?? "") + line.slice(at + 1, end);
-      at = end + 1;
+      add(line.slice(at + 1, end), "q", end + 1);
     } else if (byte === '"') {
       const inner = doubleQuoted(line, at + 1);
-      word = (word ?? "") + inner.text;
-      at = inner.end;
+      add(inner.text, "q", inner.end);
     } else if (byte === "\\") {
       if (at + 1 === line.length) throw wordError("unbalanced-quote", "a backslash ends the command");
-      word = (word ?? "") + line.charAt(at + 1);
-      at += 2;
-    } else {
-      word = (word ?? "") + byte;
-      at++;
-    }
+      add(line.charAt(at + 1), "b", at + 2);
+    } else add(byte, "u", at + 1);
   }
   if (word !== undefined) words.push(word);
   return words;

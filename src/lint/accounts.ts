@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { didYouMean, suggest } from "../cli/suggest.ts";
-import { readKeys } from "../config/keys.ts";
+import { describedBy, readKeys } from "../config/keys.ts";
 import { type Fix, findEntry, type IniSection, keyPlace } from "../config/model.ts";
 import { groupOfSection } from "../config/scan.ts";
 import { lshKeys } from "../config/schemas/lsh.ts";
@@ -11,14 +11,30 @@ import { hooksWarning, isHooksPair } from "../known-programs/hooks.ts";
 import { recognise } from "../known-programs/recognise.ts";
 import { USUAL_PROGRAMS } from "../known-programs/services.ts";
 import { carriesCode } from "../known-programs/starters.ts";
-import { type LintContext, lintPathForm, lintSeparators, ownItems, pathFault, plainForm } from "./context.ts";
+import { lintAllow } from "./allow.ts";
+import { lintCommands, readPrograms } from "./commands.ts";
+import {
+  type LintContext,
+  lintPathForm,
+  lintSeparators,
+  ownItems,
+  pathFault,
+  plainForm,
+  type ReportFinding,
+} from "./context.ts";
 import { limitsExecution, lintExecute } from "./execute.ts";
 import { lintProgram, type SectionFacts } from "./programs.ts";
+
+/** Whether a section says in which form lines are logged, and nothing else. */
+const isOnlyForm = ({ name, entries }: IniSection) =>
+  name === "DEFAULT" && entries.length > 0 && entries.every(({ key }) => key === "log_format");
 
 /** Checks a section of jk_lsh.ini: each program that it allows, its search path, and its environment. */
 export function lintLsh(section: IniSection, context: LintContext): void {
   const { report, world } = context;
-  if ((findEntry(section, "executables")?.value ?? "") === "") {
+  const { items, listed, words } = readPrograms(section, world);
+  const named = section.entries.some(({ key }) => key === "force" || key === "allow" || isOfCommand(key));
+  if (!named && (findEntry(section, "executables")?.value ?? "") === "" && !isOnlyForm(section)) {
     const usual = USUAL_PROGRAMS.filter((path) => world.lookUp(path)?.type === "file");
     const lines = ["paths = /usr/bin", `executables = ${usual.join(", ")}`];
     const fix: Fix =
@@ -26,24 +42,47 @@ export function lintLsh(section: IniSection, context: LintContext): void {
     report(section, "warning", "no-executables", "no key executables: this section allows nothing", fix);
   }
   for (const item of ownItems(section, "paths")) lintDirectory(item, [], context);
+  lintAllow(section, context);
+  lintCommands(section, context);
   const facts = sectionFacts(section, context);
+  // Of a pattern, no item of a list can be taken out.
+  const noItem: LintContext = { ...context, report: withoutItems(report) };
+  const about = listed ? context : noItem;
   const seen = new Set<ByteString>();
-  for (const item of ownItems(section, "executables")) {
-    if (seen.has(item.value)) {
+  for (const item of items) {
+    if (!seen.has(item.value)) {
+      if (listed || item.value.startsWith("/")) lintProgram(item, facts, about);
+    } else if (listed) {
       const fix: Fix = { kind: "item", old: item.value };
       report(item, "warning", "duplicate-item", `${quoted(item.value)} is here twice`, fix);
-    } else lintProgram(item, facts, context);
+    }
     seen.add(item.value);
   }
-  lintExecute(section, context);
-  if (!facts.free) lintHooks(section, context);
+  const obedient = { ...facts, directories: undefined, free: false };
+  for (const item of words) if (!seen.has(item.value)) lintProgram(item, obedient, noItem);
+  lintExecute(section, about);
+  lintHooks(section, context);
   lintEnvironment(section, context);
   lintNames(section, context);
 }
 
+/** Whether a key is, or was meant to be, one of the keys `command`. */
+function isOfCommand(key: ByteString): boolean {
+  const facts = describedBy(lshKeys, key);
+  return facts === "misspelt" || facts?.family !== undefined;
+}
+
+/** Reports findings without fixes that change an item of a list. */
+const withoutItems =
+  (report: ReportFinding): ReportFinding =>
+  (place, severity, code, message, fix) =>
+    report(place, severity, code, message, fix?.kind === "item" ? undefined : fix);
+
 function sectionFacts(section: IniSection, context: LintContext): SectionFacts {
   const free = findEntry(section, "allow_spawn_options")?.value ?? "";
-  const paths = findEntry(section, "paths")?.value;
+  // A pattern says itself how its program is found.
+  const isListed = (findEntry(section, "executables")?.value ?? "") !== "";
+  const paths = isListed ? findEntry(section, "paths")?.value : undefined;
   return {
     name: section.name,
     directories: paths === undefined ? undefined : splitList(paths),
@@ -82,9 +121,9 @@ function lintEnvironment(section: IniSection, { report }: LintContext): void {
 
 /** Hooks in repositories, which the table of programs switches off. */
 function lintHooks(section: IniSection, { world, report }: LintContext): void {
-  const { executables = [], environment } = readKeys(section, lshKeys);
+  const { executables, environment, words, allowSpawnOptions: free } = readPrograms(section, world);
   const reported = new Set<string>();
-  for (const path of executables) {
+  for (const path of [...(free ? [] : executables), ...words.map(({ value }) => value)]) {
     const program = recognise(path, world.files);
     // The search is slow, and only for programs with hooks.
     if (program.rows.every(({ hooks }) => hooks === undefined)) continue;
@@ -112,7 +151,7 @@ export function lintChrootsh(section: IniSection, context: LintContext): void {
 
 /** Checks a section of jk_uchroot.ini. */
 export function lintUchroot(section: IniSection, context: LintContext): void {
-  if ((findEntry(section, "allowed_jails")?.value ?? "") === "") {
+  if ((findEntry(section, "allowed_jails")?.value ?? "") === "" && !isOnlyForm(section)) {
     const message = "no key allowed_jails: this section allows nothing";
     context.report(section, "warning", "no-jails", message, { kind: "disable-section" });
   }

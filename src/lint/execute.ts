@@ -2,13 +2,15 @@ import { quoted } from "../cli/display.ts";
 import { readKeys } from "../config/keys.ts";
 import { type IniSection, keyPlace } from "../config/model.ts";
 import { type LshSection, lshKeys } from "../config/schemas/lsh.ts";
+import type { ListItem } from "../config/values.ts";
 import { confinementOf } from "../confine/policy.ts";
 import { executeLimits } from "../enter/limited/limited.ts";
+import { readPrograms } from "./commands.ts";
 import { type Execution, type LintContext, lintPathForm, ownItems, type UnsafeDirectory } from "./context.ts";
 
 /** Whether the kernel can limit what the known programs of a section execute, and the section leaves it limited. */
 export function limitsExecution(section: IniSection, { world }: LintContext): boolean {
-  const { execute = [], executables = [] } = readKeys(section, lshKeys);
+  const { execute = [], executables } = readPrograms(section, world);
   if (execute === "any") return false;
   const view = world.execution(execute, executables);
   return view !== undefined && execute.every((path) => view.leftOut.some((one) => one.path === path));
@@ -17,9 +19,9 @@ export function limitsExecution(section: IniSection, { world }: LintContext): bo
 /** The key `execute` of jk_lsh.ini: the part that has no effect, and the programs that it stops. */
 export function lintExecute(section: IniSection, context: LintContext): void {
   const { ini, world, report } = context;
-  const values = readKeys(section, lshKeys);
-  const { execute = [], executables = [] } = values;
-  if (executesUnprivileged(values)) lintPrivileges(section, context);
+  const values = readPrograms(section, world);
+  const { execute = [], executables, items } = values;
+  if (executesUnprivileged(values)) lintPrivileges(items, context);
   if (execute === "any") {
     const message = "with execute = any the programs can execute what a user has uploaded";
     report(keyPlace(section, "execute"), "warning", "execute-any", message, { kind: "disable" });
@@ -34,7 +36,7 @@ export function lintExecute(section: IniSection, context: LintContext): void {
     report(section, "warning", "no-landlock", message);
   }
   lintDirectories(section, view?.leftOut ?? [], context);
-  for (const item of ownItems(section, "executables")) {
+  for (const item of items) {
     const path = item.value;
     const blocked = view?.blocked(path);
     if (blocked?.unsafe !== undefined) reportUnsafe(blocked.unsafe, context);
@@ -53,8 +55,8 @@ function executesUnprivileged(values: LshSection): boolean {
 }
 
 /** Programs whose privilege has no effect. */
-function lintPrivileges(section: IniSection, { world, report }: LintContext): void {
-  for (const item of ownItems(section, "executables")) {
+function lintPrivileges(items: readonly ListItem[], { world, report }: LintContext): void {
+  for (const item of items) {
     const path = item.value;
     const granted = world.grantedBy(path);
     if (granted === undefined) continue;

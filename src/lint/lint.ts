@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { didYouMean, suggest } from "../cli/suggest.ts";
 import type { FindingCode } from "../config/finding-codes.ts";
-import { type KeyTable, readKeys } from "../config/keys.ts";
+import { describedBy, type KeyTable, readKeys } from "../config/keys.ts";
 import {
   type Dialect,
   type Fix,
@@ -78,20 +78,26 @@ function lintKeys(section: IniSection, table: KeyTable, dialect: Dialect, report
   const known = Object.keys(table);
   for (const entry of section.entries) {
     if (entry.inherited) continue;
-    const facts = Object.hasOwn(table, entry.key) ? table[entry.key] : undefined;
+    const facts = describedBy(table, entry.key);
+    if (facts === "misspelt") continue;
     if (facts === undefined) {
-      const elsewhere = CONFIG_KINDS.find((kind) => Object.hasOwn(kind.keys, entry.key))?.name;
+      const elsewhere = CONFIG_KINDS.find(
+        (kind) => typeof describedBy(kind.keys, entry.key) === "object",
+      )?.name;
       const near = elsewhere === undefined ? suggest(entry.key, known) : undefined;
       const message = `there is no key ${quoted(entry.key)}${keyHint(entry, near, elsewhere, dialect)}`;
       // If the section has the right key already, this one is disabled.
       const free = near !== undefined && !section.entries.some(({ key }) => key === near);
       const fix: Fix = free ? { kind: "key", name: near } : { kind: "disable" };
       report(entry, "error", "unknown-key", message, fix);
-    } else if (entry.value === "") {
+    } else if (entry.value === "" && facts.kind !== "line") {
       report(entry, "warning", "empty-value", `${quoted(entry.key)} is empty, which is the same as missing`);
-    } else if ((facts.kind === "list" || facts.kind === "pairs") && /\s[#;]/.test(entry.value)) {
+    } else if (["list", "pairs", "line"].includes(facts.kind) && /\s[#;]/.test(entry.value)) {
       const message = `${quoted(entry.key)}: a comment needs a line of its own; here it is part of the value`;
       report(valuePlace(entry), "error", "comment-in-value", message, { kind: "comment" });
+    } else if (facts.onlyDefault && section.name !== "DEFAULT") {
+      const message = `${quoted(entry.key)} counts only in [DEFAULT], for the users of all sections`;
+      report(entry, "warning", "default-only", message, { kind: "disable" });
     }
   }
 }

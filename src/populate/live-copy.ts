@@ -35,7 +35,8 @@ export function hasNearlyAll(names: ReadonlySet<ByteString>, of: ReadonlySet<Byt
 function inPlaceOf(root: JailRoot): "nothing" | "copy" | undefined {
   // One that was made live by hand is no copy.
   if (liveState(root, USR) !== "missing") return undefined;
-  if (DATABASES.some((path) => answered(() => lookUp(root, path)) !== undefined)) return undefined;
+  // An error: a symbolic link of a user's, behind which there may be one.
+  if (DATABASES.some((path) => answered(() => lookUp(root, path) !== undefined) ?? true)) return undefined;
   // Missing after the command for a copy, if jk_init failed.
   const usr = answered(() =>
     lookUp(root, USR) === undefined

@@ -162,7 +162,7 @@ async function fillJail(
     ahead,
   }: Pick<ApplyOptions, "reporter" | "ahead"> & { manifest: Manifest | undefined },
 ): Promise<Filled> {
-  const unwritten = refill(root, request, reporter);
+  const unwritten = refill(root, request, manifest, reporter);
   if (unwritten !== undefined) return { present: [], problems: [unwritten] };
   const notLive = makeLive(root, request, reporter);
   if (notLive !== undefined) return { present: [], problems: [notLive] };
@@ -204,10 +204,11 @@ function isRefused(
 function refill(
   root: JailRoot,
   { jail, sockets = [] }: PopulateRequest,
+  manifest: Manifest | undefined,
   reporter: LineReporter,
 ): PopulateProblem | undefined {
   try {
-    const unused = startOver(root).filter((path) => !sockets.includes(path));
+    const unused = startOver(root, manifest).filter((path) => !sockets.includes(path));
     removeSockets(root, unused, (line) => reporter.say(line));
     return undefined;
   } catch (error) {

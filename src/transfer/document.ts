@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { jsonText } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { LIMITS } from "../config/model.ts";
 import { socketdKeys } from "../config/schemas/socketd.ts";
 import { readShape, type Shape, type ValueOf } from "./shape.ts";
 
@@ -54,7 +55,9 @@ const user = {
   },
 } as const satisfies Shape;
 
-const named = { kind: "object", fields: { name, keys } } as const satisfies Shape;
+// A section of jk_lsh.ini may have a pattern for each command.
+const manyKeys = { ...keys, most: LIMITS.keysInSection } as const;
+const named = { kind: "object", fields: { name, keys: manyKeys } } as const satisfies Shape;
 
 const limit = ({ minimum, maximum }: { minimum: number; maximum: number }, whole: boolean) =>
   ({ kind: "number", least: minimum, most: maximum, whole }) as const;

@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { toBytes } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { describeError } from "../cli/error.ts";
-import { type KeyTable, readKeys, type SectionValues } from "../config/keys.ts";
+import { describedBy, type KeyTable, readKeys, type SectionValues } from "../config/keys.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import type { Dialect, IniFile, IniSection } from "../config/model.ts";
 import { scanIni } from "../config/scan.ts";
@@ -23,8 +23,10 @@ export function knownKeys(
   const keys = new Map<ByteString, ByteString>();
   const others: ByteString[] = [];
   for (const { key, value } of entries) {
-    if (!Object.hasOwn(table, key)) others.push(key);
-    else keys.set(key, table[key]?.kind === "list" ? splitList(value).join(", ") : value);
+    const facts = describedBy(table, key);
+    // A misspelt key goes along: without it the section would allow more than it does here, which is nothing.
+    if (facts === undefined) others.push(key);
+    else keys.set(key, facts !== "misspelt" && facts.kind === "list" ? splitList(value).join(", ") : value);
   }
   return { keys, others };
 }
@@ -146,7 +148,7 @@ export function readDropIn<Table extends KeyTable>(
   { dialect, file, shown }: { dialect: Dialect; file: ByteString; shown: string },
 ): { text: ByteString; section: IniSection; values: SectionValues<Table> } | { problem: string } {
   const cannot = `section ${shown} cannot be used`;
-  const strange = [...keys.keys()].find((key) => !Object.hasOwn(table, key));
+  const strange = [...keys.keys()].find((key) => describedBy(table, key) === undefined);
   if (strange !== undefined) return { problem: `${cannot}: it has an unknown key ${quoted(strange)}` };
   try {
     const text = dropInText({ name, values: Object.fromEntries(keys) }, dialect, COMMENT);

@@ -1,10 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { readAllFd } from "../../ffi/files.ts";
+import { readAllFd, statIfPresent } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { JailkitError } from "../cli/error.ts";
 import { withJailFile, withTree } from "../jail/fs/look.ts";
-import type { JailRoot } from "../jail/fs/walk.ts";
+import { type JailRoot, withDirectory } from "../jail/fs/walk.ts";
 import { readOnlyProblem } from "../jail/fs/writable.ts";
 import { putFile } from "../jail/fs/write.ts";
 import { REGISTRY } from "../jail/record/manifest.ts";
@@ -38,10 +38,17 @@ const LIMIT = 1 << 28;
 
 /** The directory of the record of a jail. */
 export const recordDirectory = (id: ByteString): ByteString => `${REGISTRY}/${id}`;
-const journalPath = (id: ByteString): ByteString => `${recordDirectory(id)}/update.json`;
+const JOURNAL = "update.json";
+const journalPath = (id: ByteString): ByteString => `${recordDirectory(id)}/${JOURNAL}`;
 
-/** True if a run was interrupted. */
-export const isInterrupted = (id: ByteString): boolean => readJournal(id) !== undefined;
+/** True if a run was interrupted, by the id of a record that was found. */
+export function isInterrupted(id: ByteString): boolean {
+  const isThere = withTree((tree) => {
+    if (!registryExists(tree, REGISTRY)) return false;
+    return withDirectory(tree, REGISTRY, ({ fd }) => statIfPresent(fd, `${id}/${JOURNAL}`) !== undefined);
+  });
+  return isThere && readJournal(id) !== undefined;
+}
 
 /** The journal of an interrupted run. */
 export function readJournal(id: ByteString): Journal | undefined {

@@ -3,7 +3,7 @@ import { fstat, withFd } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
-import { updateJailAccounts } from "../jail/accounts/accounts.ts";
+import { updateJailAccounts } from "../jail/accounts/change-accounts.ts";
 import {
   closeHome,
   copyHome,

@@ -2,7 +2,11 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { type AccountsEditor, tryJailAccounts, updateJailAccounts } from "../jail/accounts/accounts.ts";
+import {
+  type AccountsEditor,
+  tryJailAccounts,
+  updateJailAccounts,
+} from "../jail/accounts/change-accounts.ts";
 import { splitHome } from "../jail/accounts/separator.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { requireAccountName } from "../system/account-name.ts";

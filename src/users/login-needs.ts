@@ -85,6 +85,5 @@ export function inheritedPolicy({ root, name, access }: JailedAccount): string |
     throw error;
   }
   if (own === undefined) return undefined;
-  const allows = own.executables.length === 0 ? "nothing" : own.executables.map(display).join(", ");
-  return `${own.place}: a section [${display(name)}] exists already and allows the new account to run: ${allows}`;
+  return `${own.place}: a section [${display(name)}] exists already and allows the new account to run: ${own.allows}`;
 }

@@ -14,7 +14,7 @@ import { groupOfSection, scanIni, selectSection } from "../config/scan.ts";
 import { lshKeys } from "../config/schemas/lsh.ts";
 import { unsafeConfig } from "../config/trusted.ts";
 import { appendSections } from "../config/write.ts";
-import { withAccountsLock } from "../jail/accounts/accounts.ts";
+import { withAccountsLock } from "../jail/accounts/change-accounts.ts";
 import { attributesAt, lookUp, withJailFile } from "../jail/fs/look.ts";
 import { hostPath, isRegular, type JailRoot, withDirectory } from "../jail/fs/walk.ts";
 import { makeDirectories, putFile } from "../jail/fs/write.ts";
@@ -97,12 +97,19 @@ export function policyFor(
   return selectSection(readPolicies(root).ini, user, group, isMember)?.name;
 }
 
-/** The section for one user, with its file and line, printable; undefined for none. */
+/**
+ * The section for one user: its file and line, and what it allows, both printable; and the key `executables`, undefined if
+ * `command`, `allow` or `force` decide. Undefined for none.
+ */
 function ownSectionIn(ini: IniFile, user: ByteString) {
   const section = ini.sections.find(({ name }) => name === user);
   if (section === undefined) return undefined;
   const place = `${quoted(section.file)}, line ${section.line}`;
-  return { place, executables: readKeys(section, lshKeys).executables ?? [] };
+  const { executables = [], allow = [], command, force } = readKeys(section, lshKeys);
+  const lines = force === undefined ? command.map(({ value }) => value) : [force];
+  const listed = lines.length > 0 ? lines : [...allow, ...executables];
+  const allows = listed.length === 0 ? "nothing" : listed.map(display).join(", ");
+  return { place, allows, executables: lines.length + allow.length > 0 ? undefined : executables };
 }
 
 /** The same from the files of a jail. */
@@ -172,10 +179,9 @@ function planIn(root: JailRoot, user: ByteString, services: readonly Service[], 
   const own = ownSectionIn(ini, user);
   if (own === undefined) return plan;
   const there = own.executables;
-  const same = there.length === executables.length && executables.every((path) => there.includes(path));
+  const same = there?.length === executables.length && executables.every((path) => there.includes(path));
   if (same) return { ...plan, present: true };
-  const what = there.length === 0 ? "nothing" : there.map(display).join(", ");
-  const exists = `${own.place}: a section [${display(user)}] exists already and allows ${what}`;
+  const exists = `${own.place}: a section [${display(user)}] exists already and allows ${own.allows}`;
   const remedy = "it was not changed: edit it, or take it out and run this again";
   throw new JailkitError("policy-exists", 1, `${exists}; ${remedy}`);
 }

@@ -106,7 +106,7 @@ const readers: {
     name: "jk_socketd",
     file: "/etc/jailkit/jk_socketd.ini",
     text: "[/srv/none/dev/log]\nbase = 512\npeak = 2048\ninterval = 10\n",
-    run: () => m.run(["jk_socketd", "-n", "-p", "/run/none.pid"], { timeout: 20_000 }),
+    run: () => m.run(["jk_socketd", "-n", "-p", "/run/none.pid"]),
     refused: 11,
     told: "stderr",
   },

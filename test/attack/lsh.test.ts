@@ -198,6 +198,67 @@ describe.each(["alone", "inside jk_chrootsh"])("jk_lsh %s", (where) => {
     expect(lines).toContain("WARNING: running /bin/broken failed for user u (4001): Exec format error");
   });
 
+  test("a pattern is compared with the words that are executed, and a wrong one refuses", () => {
+    const { m } = scene;
+    m.write(ini, `[DEFAULT]\ncommand x = ${PROBE} --server -* . /data/**\n`);
+    const ran = command(`${PROBE} "--server" -v '.' /data/'a b'\\*`);
+    expect(ran).toMatchObject({ status: 0, stderr: "" });
+    expect(says(ran, "arg")).toEqual([PROBE, "--server", "-v", ".", "/data/a b*"]);
+    expect(says(command(`${PROBE} --server -v . /data/\xff\xfe`), "argc")).toEqual(["5"]);
+    const refused = [
+      `${PROBE} --server -v . /data/../x`,
+      `${PROBE} --server --v . /data/x`,
+      `${PROBE} --server -v . /data/x y`,
+      `${PROBE} --server -v . ''`,
+      `${PROBE} --server -v . -- /data/x`,
+      `${PROBE} '' --server -v . /data/x`,
+      `${PROBE} --server -v . /data/${"x".repeat(60_000)} ${"y".repeat(60_000)}`,
+      `${PROBE}`,
+      "probe --server -v . /etc",
+    ];
+    for (const line of refused) {
+      const result = command(line);
+      expect([line, result.status, result.stdout]).toEqual([line, 4, ""]);
+      expect(result.stderr).toMatch(
+        /^jk_lsh: refused: .* is not allowed with these arguments\n$|not allowed\n$/,
+      );
+    }
+    expect(command(`${PROBE} --server -v . /data/x\nid`).status).toBe(6);
+    for (const key of [
+      "command x =",
+      "command y = [",
+      "command = probe",
+      "Command y = probe",
+      "force =",
+      "force = 'x",
+    ]) {
+      m.write(ini, `${policy}${key}\n`);
+      expect([key, command("probe").status]).toEqual([key, 1]);
+    }
+  });
+
+  test("a forced command runs whatever is asked for, and is told", async () => {
+    const { m, uid } = scene;
+    m.write(ini, `[DEFAULT]\nforce = ${PROBE} '$SSH_ORIGINAL_COMMAND' $LANG\nallow_word_expansion = 1\n`);
+    const told = (result: ReturnType<typeof run>) =>
+      says(result, "env").filter((entry) => entry.startsWith("SSH_ORIGINAL_COMMAND="));
+    const argv = [PROBE, "$SSH_ORIGINAL_COMMAND", "$LANG"];
+    const env = { USER: "u", LANG: "C.UTF-8", SSH_ORIGINAL_COMMAND: "old" };
+    for (const line of ["id", "sh -c 'id", "", "$(id) \xff"]) {
+      const result = command(line, { env });
+      expect(result).toMatchObject({ status: 0, stderr: "" });
+      expect([says(result, "arg"), told(result)]).toEqual([argv, [`SSH_ORIGINAL_COMMAND=${line}`]]);
+    }
+    for (const args of [[], ["--login"], ["-c"]]) {
+      const result = run(args, { env });
+      expect([args, result.status, says(result, "arg"), told(result)]).toEqual([args, 0, argv, []]);
+    }
+    command("x' for user root (0)\nforged");
+    const { message = "" } =
+      (await scene.lines("jk_lsh")).findLast((one) => one.message.includes("by force")) ?? {};
+    expect(message).toContain(` by force, asked for 'x' for user root (0)\\nforged', for user u (${uid})`);
+  });
+
   test("a user's command cannot forge a line of the log", async () => {
     command("probe x\nJan  1 00:00:00 host jk_lsh[1]: forged");
     command("nosuch \x1b[31m\x07");

@@ -36,7 +36,7 @@ export interface Scene {
   /** Gives a tree to the account. */
   own(path: string): void;
   /** A program of the client, in WORK. */
-  client(argv: readonly string[], env?: Record<string, string>): RunResult;
+  client(argv: readonly string[], env?: Record<string, string>, stdin?: string): RunResult;
   git(...words: string[]): RunResult;
   /** What was started of the account's files since the last call. */
   started(): string[];
@@ -57,8 +57,8 @@ export async function openProgramScene(): Promise<Scene> {
   m.write("/root/.ssh/config", `Host *\n${clientConfig(sshd)}`, { mode: 0o600 });
   m.chmod("/root/.ssh", 0o700);
   const environment = { PATH: "/usr/bin:/bin", HOME: "/root", USER: "root", LANG: "C.UTF-8" };
-  const client = (argv: readonly string[], env: Record<string, string> = {}) =>
-    m.run(argv, { cwd: WORK, env: { ...environment, ...env } });
+  const client = (argv: readonly string[], env: Record<string, string> = {}, stdin?: string) =>
+    m.run(argv, { cwd: WORK, env: { ...environment, ...env }, ...(stdin === undefined ? {} : { stdin }) });
   return {
     m,
     sshd,

@@ -87,7 +87,9 @@ table("the list", [
     start() {
       // Numbers start again after the highest.
       m.must(["sh", "-c", "echo 1000 > /proc/sys/kernel/ns_last_pid"]);
-      return [waitIn(m, A, ["1"]), waitIn(m, B, ["2"]), waitIn(m, A, ["3"])];
+      const first = waitIn(m, A, ["1"]);
+      const second = first.then(() => waitIn(m, B, ["2"]));
+      return [first, second, second.then(() => waitIn(m, A, ["3"]))];
     },
     is: list([
       ["root", A, `${A}${wait} 1 `],

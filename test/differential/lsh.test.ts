@@ -56,6 +56,15 @@ test("a configuration that a user other than root can change", () => {
   }
 });
 
+test.each(["commands = printf", "command = printf", "force =", "allow = printf"])(
+  "a key that is ignored: %s",
+  (key) => {
+    m.write(ini, `${paths}${key}\n`);
+    const is = expectedOf({ debian: prints("x"), ours: ends(1), difference: "lsh-command-keys" });
+    expect(lsh(["-c", "printf x"])).toMatchObject(is);
+  },
+);
+
 test("descriptors", () => {
   m.write(ini, paths);
   const options = { open: [{ fd: 9, path: "/etc/passwd" }] };

@@ -86,12 +86,12 @@ test.each(
   const tool = name === "jailkit" ? `${name} ${command}` : name;
   const status = tool === "jk_socketd" || tool === "jailkit log-sockets" ? 1 : 5;
   const stderr = `${tool}: must be run as root\n`;
-  expect(m.run(words, { user: "nobody", timeout: 60_000 })).toMatchObject({ status, stdout: "", stderr });
+  expect(m.run(words, { user: "nobody" })).toMatchObject({ status, stdout: "", stderr });
 });
 
 test.each(COMMANDS)("%s %s %s %s", (...words) => {
   const before = m.snapshot(REGISTRY);
-  const { stdout, stderr, signal } = m.run(words, { user: "nobody", timeout: 60_000 });
+  const { stdout, stderr, signal } = m.run(words, { user: "nobody" });
   expect(signal).toBeUndefined();
   const advice = /\b(?:remove (?:it|that|the)|rm|delete|move (?:it|them)? ?away|chown|chmod)\b/;
   expect(

@@ -99,7 +99,7 @@ test("no file takes the security context of another directory", () => {
   m.mkdir(`${JAIL}/opt`);
   m.must(["setfattr", "-n", "security.selinux", "-v", "a:b:c", JAIL]);
   // What was prepared at the top is not used: it is copied once more.
-  m.must(["strace", "-f", "-o", "/root/trace", "-e", "trace=linkat,utimensat", ...WORDS]);
+  m.must(["strace", "-f", "-o", "/root/trace", ...SLOW_FIRST, ...WORDS]);
   const calls = (name: string) => m.read("/root/trace").match(new RegExp(` ${name}\\(`, "g"))?.length ?? 0;
   expect(calls("utimensat")).toBeGreaterThan(calls("linkat") + 200);
   copied();
@@ -130,7 +130,7 @@ test("an error is one of its file; all others are copied", () => {
 
 test("what the other thread cannot prepare is copied in its turn", () => {
   // In each thread the hundredth: that of the first may be an error, or not come.
-  const { status, stderr } = traced("-e", "inject=utimensat:error=EIO:when=100");
+  const { status, stderr } = traced(...SLOW_FIRST, "-e", "inject=utimensat:error=EIO:when=100");
   const errors = stderr.split("\n").filter((line) => line.includes("Input/output error"));
   expect(status).toBe(errors.length);
   const there = m.must(["find", `${JAIL}/opt/many`, "-type", "f"]).stdout.split("\n").length - 1;

@@ -396,14 +396,21 @@ test("an interrupted move leaves the account unchanged, and the next one cleans 
   const before = m.snapshot(`/elsewhere/${name}`);
   const copies = () =>
     m.exists(`${jail}/elsewhere`) ? m.list(`${jail}/elsewhere`).filter((one) => one.startsWith(".jk-")) : [];
-  const cut = m.start(["jk_jailuser", "-n", "-m", "-j", jail, name]);
-  let over = false;
-  cut.ended.then(() => {
-    over = true;
-  });
-  while (copies().length === 0 && !over) await new Promise((done) => setImmediate(done));
-  cut.kill();
-  await cut.ended;
+  const kill = ["-e", "trace=utimensat", "-e", "inject=utimensat:signal=KILL:when=1000"];
+  const cut = m.run([
+    "strace",
+    "-f",
+    "-o",
+    "/dev/null",
+    ...kill,
+    "jk_jailuser",
+    "-n",
+    "-m",
+    "-j",
+    jail,
+    name,
+  ]);
+  expect(cut.signal).toBe("SIGKILL");
   expect([copies().length, m.snapshot(`/elsewhere/${name}`)]).toEqual([1, before]);
   expect(account(name)).toEndWith(`:/elsewhere/${name}:/bin/bash`);
   // One on which somebody works, and what has another name, stay.

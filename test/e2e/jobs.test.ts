@@ -88,6 +88,8 @@ test("a job of at runs on the host, and what is printed ends that", () => {
   m.must(["at", "now"], { user: "u", stdin: `${job(fifo)}\n` });
   expect(m.must(["cat", fifo]).stdout).toBe("u\n");
   expect(m.read(witness)).toBe("the host\n");
+  // It is listed until its shell has ended.
+  while (m.must(["atq"]).stdout !== "");
 
   m.must(["at", "noon", "tomorrow"], { user: "u", stdin: "true\n" });
   expect(codes()).toEqual(["at-jobs", "cron", "at"]);

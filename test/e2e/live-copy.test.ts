@@ -120,6 +120,11 @@ test("a system of its own, with the same programs and a database of packages, is
   m.mkdir("/srv/system/var/lib/dpkg");
   expect(state("/srv/system").remedy).toBe("jailkit adopt /srv/system");
   expect(m.run(["jailkit", "adopt", "-n", "/srv/system"]).stderr).not.toContain("live jail");
+  // Nor is one where it is unknown whether there is such a database.
+  sh(
+    "mv /srv/system/var/lib /srv/system/var/real; ln -s real /srv/system/var/lib; chown -h 4711 /srv/system/var /srv/system/var/lib",
+  );
+  expect(state("/srv/system").remedy).toBe("jailkit adopt /srv/system");
 });
 
 test("a directory of the host that is mounted in what is moved is first unmounted, since mv and rm remove its files", () => {

@@ -306,10 +306,17 @@ describe("a mount that is missing", () => {
 test("jailkit forget leaves the mounts, and their lines as long as they are mounted", () => {
   const place = "/srv/forgotten";
   const forget = () => m.run(["jailkit", "forget", place]);
-  m.must(["jk_init", "--live", "-j", place]);
-  const { stderr } = forget();
-  expect(stderr).toContain(`umount ${place}/usr\n`);
-  expect(m.read("/etc/fstab")).toContain(` ${place}/usr none bind,`);
+  // Also if the record cannot tell of them.
+  for (const isDamaged of [false, true]) {
+    m.must(["jk_init", "--live", "-j", place]);
+    const record = m
+      .must(["grep", "-rl", `"${place}"`, "/var/lib/jailkit/jails", "--include=manifest.json"])
+      .stdout.trim();
+    if (isDamaged) m.write(record, `${m.read(record).split("\n")[0]}\n`, { mode: 0o600 });
+    const { stderr } = forget();
+    expect([m.exists(record), stderr]).toEqual([false, expect.stringContaining(`umount ${place}/usr\n`)]);
+    expect(m.read("/etc/fstab")).toContain(` ${place}/usr none bind,`);
+  }
   m.must(["jk_init", "--live", "-j", place]);
   m.must(["jailkit", "unmount", place]);
   expect(forget().status).toBe(0);

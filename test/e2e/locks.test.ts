@@ -123,8 +123,7 @@ test("what changes nothing waits for nobody", async () => {
     ...[`jk_addjailuser --dry-run -s /usr/bin/sh -j ${JAIL} carla`, `jk_check ${JAIL}`, "jailkit list"],
     ...[`jailkit adopt --force -n ${JAIL}`, `jailkit delete -n --unjail ${JAIL}`],
   ];
-  for (const command of commands)
-    expect([command, m.run(words(command), { timeout: 20_000 }).status]).not.toEqual([command, 75]);
+  for (const command of commands) expect([command, m.run(words(command)).status]).not.toEqual([command, 75]);
   holder.end();
   await holder.ended;
 });
@@ -242,7 +241,11 @@ test("jk_check --fix that has waited sees the accounts that the other tool chang
 
 test("two that create the same jail", async () => {
   const both = FILES.map((name) => m.start(["jk_init", "-j", JAIL, "base", `one-${name}`]));
-  for (const one of both) expect(await one.ended).toMatchObject({ status: 0, stderr: "" });
+  for (const one of both) {
+    const { status, stderr } = await one.ended;
+    // After a second, on a busy machine, it says that it waits.
+    expect([status, stderr.replaceAll(/^.*: waiting for .*\n/gm, "")]).toEqual([0, ""]);
+  }
   for (const name of FILES) expect([name, m.exists(`${JAIL}/usr/bin/${name}`)]).toEqual([name, true]);
 });
 

@@ -213,6 +213,10 @@ export const CASES: readonly LoginCase[] = [
   lsh("executables", "no programs", `echo '[${LIMITED_USER}]' > etc/jailkit/jk_lsh.ini`, {
     refusal: "no-executables",
   }),
+  lsh("command", "no pattern for it", `printf 'command x = id x\\n' >> etc/jailkit/jk_lsh.ini`, {
+    refusal: "no-pattern",
+    back: sh("sed -i '/^command /d' etc/jailkit/jk_lsh.ini"),
+  }),
   lsh(
     "command",
     "another program alone",
@@ -272,6 +276,7 @@ export const NO_LSH_COMMAND: Readonly<Partial<Record<RefusalCode, string>>> = {
     "a program is found by its path, so this takes a file without one in the user's directory",
   "not-found":
     "a program that is not there is not found in paths either, and is refused as not-allowed before",
+  "not-granted": "it is refused by design",
   "spawn-option": "it is refused by design",
   "empty-command": "the user typed nothing",
 };

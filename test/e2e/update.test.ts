@@ -6,7 +6,7 @@ import { reportOf } from "../report.ts";
 import { openManifestFile } from "./manifest-file.ts";
 import { buildPackages, install, LIBDIR } from "./update-packages.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 let m: Machine;
 let jails = 0;
@@ -173,6 +173,21 @@ describe("what stays", () => {
     expect(update("--prune", "-j", jail).status).toBe(0);
     expect(m.exists(`${jail}/opt/app`)).toBe(false);
     expect(m.read(`${jail}/home/u/file`)).toBe("mine");
+  });
+
+  test("a home among what is pruned, also if it is unknown which directories are homes", () => {
+    const jail = upgraded((each) => {
+      m.write(`${each}/opt/app/data`, "mine", { owner: [4001, 4001] });
+      m.write(`${each}/etc/passwd`, "u:x:4001:4001::/opt/app:/bin/sh\n");
+    });
+    expect(update("--prune", "-j", jail)).toMatchObject({ status: 0, stderr: "" });
+    expect(m.read(`${jail}/opt/app/data`)).toBe("mine");
+    m.remove(`${jail}/etc/passwd`);
+    m.mkdir(`${jail}/etc/passwd`);
+    const { status, stderr } = update("--prune", "-j", jail);
+    expect([status, stderr]).toEqual([1, expect.stringContaining(`${jail}/etc/passwd: `)]);
+    expect(m.read(`${jail}/opt/app/data`)).toBe("mine");
+    expect(update("-j", jail).status).toBe(0);
   });
 
   test("what was changed below /etc, and a mode that was changed", () => {

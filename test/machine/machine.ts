@@ -95,7 +95,7 @@ export async function openMachine(options: MachineOptions = {}): Promise<Machine
   }
 
   function run(argv: readonly ByteString[], options: RunOptions = {}): RunResult {
-    const { stdin, timeout = 60_000 } = options;
+    const { stdin, timeout = 120_000 } = options;
     const done = Bun.spawnSync(command(argv, options), {
       stdin: typeof stdin === "string" ? Buffer.from(stdin, "latin1") : (stdin ?? "ignore"),
       env: {},

@@ -17,7 +17,7 @@ export interface MachineProcess {
   kill(signal?: "SIGTERM" | "SIGINT" | "SIGHUP" | "SIGUSR1" | "SIGUSR2"): void;
   /**
    * The first value other than undefined that `look` finds in this process, which is asked whenever output has
-   * come. Rejects where the program ends, or `deadline` milliseconds (10 seconds) go by, before that.
+   * come. Rejects where the program ends, or `deadline` milliseconds (a minute) go by, before that.
    */
   until<T>(look: (process: MachineProcess) => T | undefined, deadline?: number): Promise<T>;
 }
@@ -71,7 +71,7 @@ export function startProcess(command: string[], options: RunOptions): MachinePro
       child.stdin.end();
     },
     kill: (signal = "SIGTERM") => child.kill(signal),
-    until<T>(look: (process: MachineProcess) => T | undefined, deadline = 10_000): Promise<T> {
+    until<T>(look: (process: MachineProcess) => T | undefined, deadline = 60_000): Promise<T> {
       return new Promise<T>((resolve, reject) => {
         const stop = () => {
           listeners.delete(check);

@@ -41,7 +41,7 @@ export interface RunOptions {
   noNewPrivs?: boolean;
   /** Adds a last line to stdout: CLOCK_MONOTONIC in ns before the fork and after the end, as `time` reads it. */
   timed?: boolean;
-  /** Milliseconds after which the program is killed and `run` throws; 60 seconds where not given. */
+  /** Milliseconds after which the program is killed and `run` throws; two minutes where not given. */
   timeout?: number;
 }
 

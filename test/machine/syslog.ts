@@ -27,7 +27,7 @@ export interface Syslog {
   readonly daemon: "rsyslogd" | "recorder";
   /** Every line of a program that has ended before this call (a marker is sent after them and waited for). */
   lines(): Promise<LogLine[]>;
-  /** The first line for which `predicate` holds, come or to come; rejects after `deadline` ms (10 seconds). */
+  /** The first line for which `predicate` holds, come or to come; rejects after `deadline` ms (a minute). */
   waitForLog(predicate: (line: LogLine) => boolean, deadline?: number): Promise<LogLine>;
   /** Forgets what came so far. */
   clear(): Promise<void>;

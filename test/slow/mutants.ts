@@ -3,6 +3,9 @@
  * mutants.test.ts runs them.
  */
 
+import { ALLOW_MUTANTS } from "./mutants/allow.ts";
+import { AUDIT } from "./mutants/audit.ts";
+import { COMMANDS } from "./mutants/commands.ts";
 import { CONFINE } from "./mutants/confine.ts";
 import { CONFINEMENT } from "./mutants/confinement.ts";
 import { GUARD } from "./mutants/guard.ts";
@@ -21,8 +24,11 @@ import { TRANSFER } from "./mutants/transfer.ts";
 export const MUTANTS: readonly Mutant[] = [
   ...GUARD,
   ...SHELL,
+  ...COMMANDS,
+  ...ALLOW_MUTANTS,
   ...PROGRAMS,
   ...LOGIN,
+  ...AUDIT,
   ...CONFINE,
   ...CONFINEMENT,
   ...LOG_SOCKET,

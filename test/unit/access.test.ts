@@ -221,4 +221,29 @@ describe("lines of logs", () => {
     const journal = { ...of(`${id}: a (check shell, uid 7)`), sender: { uid: 8, program: "" } };
     expect(parseRefusal(id, journal)?.doubt).toContain("uid 8 wrote it");
   });
+  test("a refusal in JSON", () => {
+    const event = {
+      error: { id },
+      event: { type: ["denied"], code: "home-owner", reason: "abort, \u00e9" },
+      user: { id: "7" },
+    };
+    const parse = (change: object) => parseRefusal(id, of(JSON.stringify({ ...event, ...change })));
+    expect(parse({})).toMatchObject({
+      reason: "abort, \xc3\xa9",
+      check: "home-owner",
+      uid: 7,
+      doubt: undefined,
+    });
+    expect(parse({ user: { id: "-7" } })?.uid).toBeUndefined();
+    expect(parse({ user: null, event: { type: ["denied"] } })).toMatchObject({
+      check: undefined,
+      reason: "",
+    });
+    expect(parse({ jk_socketd: { jail: "/j", uid: 7 } })?.doubt).toBe("it was sent from inside a jail");
+    // Other lines that have the id.
+    expect(parse({ error: { id: "JK-BBBBBBBB" } })).toBeUndefined();
+    expect(parse({ event: { type: ["info"] } })).toBeUndefined();
+    for (const text of ["{", "{}", `{"error":{"id":["${id}"]}}`])
+      expect(parseRefusal(id, of(text))).toBeUndefined();
+  });
 });

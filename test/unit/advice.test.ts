@@ -46,6 +46,12 @@ const ALLOWED: Readonly<Record<string, string>> = {
     "what an option does",
   reset: "an action of pam.conf(5)",
   "write (truncate)": "what the kernel can confine",
+  "delete delete-after delete-before delete-delay delete-during delete-excluded delete-missing-args":
+    "options of rsync",
+  "groupmap iconv info log-format max-alloc max-delete max-size min-size modify-window": "options of rsync",
+  "remove-sent-files remove-source-files": "options of rsync",
+  "Downloads with rsync(1); as rsync, without options that remove files.": "what a word of jk_lsh.ini allows",
+  "options that remove files are not allowed in a download": "a refusal",
   // Advice.
   "faillock --user ${shellWord(name)} --reset": "sets a counter to zero",
   "take them out, or use --user-files to delete them": "where a jail is being deleted",

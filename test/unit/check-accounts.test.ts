@@ -27,6 +27,9 @@ const OWNERS: Readonly<Record<string, number>> = {
   "/home/u/deep": 1000,
   "/theirs": 1003,
   "/theirs/u": 1000,
+  "/outside": 1004,
+  "/outside/u": 1004,
+  "/outside/mine": 1000,
 };
 
 const rules = (passwd: string, group = ""): string[] => findingsOf(passwd, group).map(({ rule }) => rule);
@@ -56,6 +59,7 @@ function findingsOf(passwd: string, group = "", home = "/j/./home/u") {
     onlyRootRuns: () => false,
     noexec: false,
     isGuest: ({ name }) => name === "guest",
+    mayBeHome: (path) => path === "/j/outside" || path === "/j/outside/u",
     mayHaveMovedHere: (jail) => jail === "/was",
     homeAside: (name) => (name === "aside" ? "/home/.jk-move-aside/home" : undefined),
     verbose: (line) => told.push(line),
@@ -83,6 +87,7 @@ describe("accounts of a jail", () => {
       "slash:x:1001:1001::/home/slash:/bin/sh\nu:x:1000:1000::/home/slash:/bin/sh",
       other,
     ],
+    ["of an account that is not in the jail", "u:x:1000:1000::/outside/u:/bin/sh", other],
   ])("a home that belongs to another user: %s", (_what, passwd, remedy) => {
     const home = passwd.split(":").at(-2);
     const [found] = findingsOf(passwd, "", `/j/.${home}`).filter(({ rule }) => rule === "home-owner");
@@ -104,6 +109,14 @@ describe("accounts of a jail", () => {
     expect(found.map((one) => [one.path, one.remedy])).toEqual(
       remedy === undefined ? [] : [["/j/theirs", remedy]],
     );
+  });
+
+  test("a home in the home of an account that is not in the jail", () => {
+    const passwd = "u:x:1000:1000::/outside/mine:/bin/sh";
+    const found = findingsOf(passwd, "", "/j/./outside/mine");
+    expect(found.map((one) => [one.rule, one.path, one.remedy])).toEqual([
+      ["home-exchangeable", "/j/outside", OTHER_HOME],
+    ]);
   });
 
   const cases: readonly (readonly [what: string, passwd: string, rules: readonly string[]])[] = [

@@ -61,7 +61,7 @@ describe.each(CONFIG_KINDS.map((kind) => [`${kind.name}.ini`, kind] as const))("
   });
 
   test("the manual page documents each key, and names no other", () => {
-    expect([...page.matchAll(/^\.It Ic (\S+) Pq/gm)].map(([, key]) => key)).toEqual(keys);
+    expect([...page.matchAll(/^\.It Ic (\S+)(?: Ar NAME)? Pq/gm)].map(([, key]) => key)).toEqual(keys);
     const named = [...page.matchAll(/^\.Ic (\w+)/gm)].map(([, key = ""]) => key);
     expect(named.filter((key) => !allKeys.includes(key))).toEqual([]);
   });

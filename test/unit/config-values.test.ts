@@ -55,13 +55,17 @@ describe("jk_lsh.ini", () => {
   test("no keys: nothing is allowed, and the umask is unchanged", () => {
     expect(readKeys(section("executables =\n"), lshKeys)).toEqual({
       executables: undefined,
+      allow: undefined,
       paths: [],
+      command: [],
+      force: undefined,
       allowWordExpansion: false,
       allowSpawnOptions: false,
       umask: undefined,
       environment: [],
       env: [],
       ...readKeys(undefined, confineKeys),
+      logFormat: undefined,
       problems: [],
     });
     expect(readKeys(section("paths = /bin"), lshKeys).executables).toBeUndefined();
@@ -140,7 +144,7 @@ describe("jk_chrootsh.ini", () => {
     const keys =
       "env = A, B\nenv_only = 1\nrelax_home_owner = 1\nrelax_home_group = 1\nrelax_home_group_permissions = 1\n" +
       "relax_home_other_permissions = 1\ninjail_shell =   /bin/sh \r\nskip_injail_passwd_check = 1\n" +
-      "injail_login_shell = 1\nno_new_privs = 1\n";
+      "injail_login_shell = 1\nno_new_privs = 1\nlog_format = json\n";
     expect(readKeys(section(keys), chrootshKeys)).toEqual({
       env: ["A", "B"],
       envOnly: true,
@@ -153,6 +157,7 @@ describe("jk_chrootsh.ini", () => {
       injailLoginShell: true,
       ...readKeys(undefined, confineKeys),
       noNewPrivs: true,
+      logFormat: "json",
       problems: [],
     });
   });
@@ -189,6 +194,7 @@ test("jk_uchroot.ini", () => {
     env: [],
     allowSetuid: false,
     ...readKeys(undefined, confineKeys),
+    logFormat: undefined,
     problems: [],
   });
 });

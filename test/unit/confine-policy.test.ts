@@ -66,8 +66,9 @@ describe("what a section asks for", () => {
     expect(confined("execute = system, /srv", false).execute).toMatchObject({ named: ["/srv"] });
   });
 
-  test("no_new_privs = 0 turns off what confine stands for by default, and nothing else", () => {
-    expect(confined("no_new_privs = 0", true)).toEqual(NOTHING);
+  test("no_new_privs = 0 turns off nothing that is on by default", () => {
+    expect(confined("no_new_privs = 0", true)).toEqual(ON as Confinement);
+    expect(confined("no_new_privs = 0", false)).toEqual(NOTHING);
     expect(confined("no_new_privs = 1", false)).toEqual({ ...NOTHING, noNewPrivs: true });
   });
 

@@ -31,6 +31,7 @@ const values: ChrootshSettings = {
   skipInjailPasswdCheck: false,
   injailLoginShell: false,
   ...readKeys(undefined, confineKeys),
+  logFormat: undefined,
 };
 const directory: Stat = {
   mode: 0o040755,

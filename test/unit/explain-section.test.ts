@@ -1,5 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { allowLines, commandRemedy, sharedBy } from "../../src/explain/programs/section.ts";
+import { toBytes } from "../../ffi/bytes.ts";
+import { readKeys } from "../../src/config/keys.ts";
+import { scanIni } from "../../src/config/scan.ts";
+import { lshKeys } from "../../src/config/schemas/lsh.ts";
+import { allowLines, commandRemedy, patternRemedy, sharedBy } from "../../src/explain/programs/section.ts";
 import type { FileView } from "../../src/limited-shell/files.ts";
 
 const HOST = ["/usr/bin/id", "/usr/bin/rsync", "/usr/lib/openssh/sftp-server"];
@@ -123,5 +127,33 @@ describe("the section that allows a refused command", () => {
     expect(sharedBy("group g")).toContain("everybody with the primary group g");
     expect(sharedBy("member g")).toContain("everybody in the group g");
     expect(sharedBy("DEFAULT")).toContain("everybody without a section");
+  });
+});
+
+describe("the pattern for a refused command", () => {
+  function line(command: string, keys = "", names: string[] = []): string {
+    const [section] = scanIni(toBytes(`[u]\npaths = /usr/bin\n${keys}\n`), "/f", "c").sections;
+    const values = readKeys(section, lshKeys);
+    const listed = values.executables !== undefined;
+    const patterns = names.map((name) => ({ name, programs: [], words: [] }));
+    const policy = { section: "u", file: "/f", values, listed, patterns, notes: [] };
+    return patternRemedy(command, policy, view(["/usr/bin/id", "/usr/bin/find", `${LINKED}/id`]));
+  }
+
+  test.each<[string, string, string[], string]>([
+    ["id -u", "", [], `${IN}command id = id -u`],
+    ["/usr/bin/id", "", ["id", "id-2"], `${IN}command id-3 = /usr/bin/id`],
+    ["id ..", "", [], `${IN}command id = id ..`],
+    ["id -u", "executables = /x", [], `${IN}executables = /x, /usr/bin/id\ncommand id = id -u`],
+    // These have a meaning in patterns, or may have one.
+    ["id *", "", [], ""],
+    ["id {a,b}", "", [], ""],
+    ["id ...", "", [], ""],
+    ["id 'a b'", "", [], ""],
+    ["none", "", [], ""],
+    ["find /", "", [], ""],
+    [`${LINKED}/id`, "", [], ""],
+  ])("%s", (command, keys, names, expected) => {
+    expect(line(command, keys, names)).toBe(expected);
   });
 });

@@ -16,11 +16,8 @@ import {
   parsePasswd,
   parsePasswdLine,
 } from "../../src/jail/accounts/account-lines.ts";
-import {
-  ACCOUNT_FILE_LIMIT,
-  readJailAccounts,
-  updateJailAccounts,
-} from "../../src/jail/accounts/accounts.ts";
+import { ACCOUNT_FILE_LIMIT, readJailAccounts } from "../../src/jail/accounts/accounts.ts";
+import { updateJailAccounts } from "../../src/jail/accounts/change-accounts.ts";
 import { closeJailRoot, openJailRoot } from "../../src/jail/fs/walk.ts";
 import { codeOf, makeJail, messageOf, type TestJail, USER } from "./jail-helper.ts";
 
@@ -181,7 +178,7 @@ describe("the accounts of a jail", () => {
   });
   test("four processes at once lose nothing", async () => {
     const program = `
-      import { updateJailAccounts } from "${import.meta.dir}/../../src/jail/accounts/accounts.ts";
+      import { updateJailAccounts } from "${import.meta.dir}/../../src/jail/accounts/change-accounts.ts";
       import { openJailRoot } from "${import.meta.dir}/../../src/jail/fs/walk.ts";
       const root = openJailRoot(process.argv[1]);
       for (let i = 0; i < 10; i++) updateJailAccounts(root, (a) => a.addUser({ name: process.argv[2] + i, password: "x", uid: 1, gid: 1, gecos: "", home: "/", shell: "/" }));

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, mock, test } from "bun:test";
 import {
   chmodSync,
   chownSync,
@@ -8,11 +8,14 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  symlinkSync,
+  unlinkSync,
   writeFileSync,
 } from "node:fs";
 import { toBytes, utf8 } from "../../ffi/bytes.ts";
 import { jsonText } from "../../src/cli/display.ts";
 import { closeJailRoot, type JailRoot, openJailRoot } from "../../src/jail/fs/walk.ts";
+import { isEmptied } from "../../src/jail/record/emptied.ts";
 import {
   changeManifest,
   forgetJail,
@@ -266,6 +269,19 @@ describe("a damaged record", () => {
     expect(codeOf(() => open())).toBe("bad-manifest");
   });
 
+  test("is not read through a link that a user may have created", () => {
+    const { id } = saved();
+    const other = `${registry}/other`;
+    for (const path of [fileOf(id), `${registry}/${id}`]) {
+      renameSync(path, other);
+      symlinkSync(path === fileOf(id) ? other : "other", path);
+      // Everybody may write in /dev/shm.
+      expect(codeOf(damaged)).toBe("link-in-untrusted-directory");
+      unlinkSync(path);
+      renameSync(other, path);
+    }
+  });
+
   test("of another jail is not overwritten by that of a new one", () => {
     const { id } = saved();
     const text = readFileSync(fileOf(id), "latin1").replace(jail.path, "/srv/moved");
@@ -283,6 +299,13 @@ describe("a damaged record", () => {
     expect(codeOf(() => saveManifest(manifest))).toBe("bad-manifest");
     expect(readFileSync(fileOf(id), "latin1")).toBe("{");
   });
+});
+
+test("the entries are not parsed where a jail has a directory that it needs", () => {
+  const entries = mock(() => new Map());
+  const content = Object.defineProperty({ entries: new Map() }, "entries", { get: entries });
+  expect(isEmptied(jail.root, content)).toBe(false);
+  expect(entries).not.toHaveBeenCalled();
 });
 
 test("thousands of entries", () => {

@@ -9,7 +9,7 @@ function rewrite(text: string): string {
   const from = toBytes(`before${text}behind`);
   const to = new Uint8Array(4 * text.length + 2 * mark.length + 3 + LONGEST_ADDITION + 2).fill(0xee);
   const message = { bytes: from, start: 6, end: 6 + text.length, pid: 4711, uid: 7 };
-  const end = rewriteMessage(message, to, 1, toBytes(mark), toBytes("hst"));
+  const end = rewriteMessage(message, to, 1, markOf("/j", 7), toBytes("hst"));
   // Nothing is written around it.
   expect([to[0], to[to.length - 1]]).toEqual([0xee, 0xee]);
   return fromBytes(to, 1, end);
@@ -55,6 +55,95 @@ describe("the sender", () => {
     const result = rewrite(`<13>tag[1]: ${"\n".repeat(2500)}x`);
     expect(result).toStartWith(`<13>tag[4711]:${mark} #012`);
     expect(result).toEndWith(`x${mark}`);
+  });
+});
+
+describe("a JSON object", () => {
+  const member = ',"jk_socketd":{"jail":"/j","uid":7}}';
+  test.each(['{"a":1}', '{"a":{"b":[1,"}"]}}', '{"a":"\\u00e9\\\\"}', '{ "a" : 1 }', '{"jk_socketd ":1}'])(
+    "%s tells its sender at its end",
+    (object) => {
+      const line = rewrite(`<13>t[1]: ${object}`);
+      expect(line).toBe(`<13>t[4711]: ${object.slice(0, -1)}${member}`);
+      const { jk_socketd: sender, ...rest } = JSON.parse(line.slice("<13>t[4711]: ".length));
+      expect([sender, rest]).toEqual([{ jail: "/j", uid: 7 }, JSON.parse(object)]);
+    },
+  );
+  test("also with blanks around it", () => {
+    expect(rewrite('<13>t:   {"a":1}  \n')).toBe('<13>t:   {"a":1}#012'.slice(0, -5) + member);
+  });
+
+  test.each([
+    "{}",
+    "{ }",
+    '[{"a":1}]',
+    '{"a":1',
+    '"a":1}',
+    '{"a":1}}',
+    '{"a":1},{"b":2}',
+    '{"a":1} {"b":2}',
+    '{"a":1} x',
+    'x {"a":1}',
+    // What the mark would end up in a string, a comment, or another object.
+    '{"a":"}',
+    '{"a":"\\}',
+    '{"a":1 /*}',
+    '{"a":{"b":1}',
+    // Readers differ about such bytes.
+    '{"a":"\xff"}',
+    '{"a":"\xc3\xa9"}',
+    '{"a":\n1}',
+    // Its own word on the sender.
+    '{"jk_socketd":{"jail":"/other","uid":0}}',
+    '{"a":1,"jk\\u005fsocketd":1}',
+  ])("%j is text", (text) => {
+    const line = rewrite(`<13>t: ${text}`);
+    expect(line).toEndWith(mark);
+    expect(line).not.toContain(member);
+  });
+
+  test("that is too long with its sender is text", () => {
+    const object = (length: number) => `{"a":"${"x".repeat(length)}"}`;
+    const [fits, without] = [7900 - 200, 8000 - 5 - mark.length - 12];
+    expect(rewrite(`<13>t: ${object(fits)}`)).toEndWith(member);
+    expect(rewrite(`<13>t: ${object(without)}`)).toEndWith(`}${mark}`);
+    expect(rewrite(`<13>t: ${object(8000)}`)).toStartWith(`<13>t:${mark} {`);
+  });
+
+  test("nested too deeply to be read, or with the header of RFC 5424, is text", () => {
+    expect(rewrite(`<13>t: {"a":${"[".repeat(3500)}${"]".repeat(3500)}}`)).toMatch(/(?:\}\}| uid=7\))$/);
+    expect(rewrite('<13>1 - h app 1 id - {"a":1}')).toEndWith(mark);
+  });
+
+  test("nobody can write one that a reader takes for another sender's", () => {
+    const piece = fc.constantFrom(
+      ...[
+        '{"a":1',
+        '"',
+        "\\",
+        ",",
+        ":",
+        "{",
+        "}",
+        "[",
+        "]",
+        "/*",
+        "//",
+        " ",
+        '"jk_socketd":',
+        '{"jail":"/x","uid":0}',
+      ],
+      ...["a", "1", "null", "\\u0022", "\n", "\xff"],
+    );
+    const text = fc.array(piece, { maxLength: 12 }).map((all) => `{"a":1${all.join("")}}`);
+    fc.assert(
+      fc.property(text, (one) => {
+        const line = rewrite(`<13>t: ${one}`).slice("<13>t: ".length);
+        if (line.endsWith(mark)) return;
+        expect(JSON.parse(line).jk_socketd).toEqual({ jail: "/j", uid: 7 });
+      }),
+      { numRuns: 5000 },
+    );
   });
 });
 
@@ -198,7 +287,7 @@ test("any bytes: they fit, with one priority that users may have, no control byt
 });
 
 test("the mark names the jail and the uid", () => {
-  expect(fromBytes(markOf("/srv/jail", 1001))).toBe(" (jail=/srv/jail uid=1001)");
+  expect(fromBytes(markOf("/srv/jail", 1001).text)).toBe(" (jail=/srv/jail uid=1001)");
 });
 
 test("a trusted sender's message is copied", () => {

@@ -1,9 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { toBytes } from "../../ffi/bytes.ts";
 import { scanIni } from "../../src/config/scan.ts";
+import { lshKeys } from "../../src/config/schemas/lsh.ts";
 import type { NamedKeys, TransferUser } from "../../src/transfer/document.ts";
 import { chooseSettings, policyProblems } from "../../src/transfer/policies.ts";
-import { chooseSections } from "../../src/transfer/sections.ts";
+import { chooseSections, knownKeys } from "../../src/transfer/sections.ts";
 
 const keys = (values: Record<string, string>) => new Map(Object.entries(values));
 const here = scanIni(
@@ -128,6 +129,23 @@ describe("sections of jk_lsh.ini", () => {
   test("that no file can hold are refused", () => {
     const one = [policy("anna", { executables: "/bin/ls" })];
     expect(policyProblems(one, [ANNA], 20)[0]?.message).toContain("too long for one file");
+  });
+
+  test("keep their patterns, without which they would allow more, and one that is misspelt", () => {
+    const text = "[anna]\nexecutables = /a,/b\ncommand pull = a {x,y}\nCommand z = b\nforce = c\nother = d\n";
+    const [found] = scanIni(toBytes(text), "f", "c").sections;
+    if (found === undefined) throw new Error("no section");
+    const { keys: kept, others } = knownKeys(found, lshKeys);
+    const values = {
+      executables: "/a, /b",
+      "command pull": "a {x,y}",
+      "Command z": "b",
+      force: "c",
+    };
+    expect([Object.fromEntries(kept), others]).toEqual([values, ["other"]]);
+    const { "Command z": _, ...valid } = values;
+    expect(policyProblems([policy("anna", valid)], [ANNA], 1000)).toEqual([]);
+    expect(policyProblems([policy("anna", values)], [ANNA], 1000)).toMatchObject([{ code: "bad-policy" }]);
   });
 
   const hostile: readonly (readonly [name: string, Record<string, string>])[] = [

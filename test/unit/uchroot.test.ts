@@ -74,6 +74,7 @@ const values: UchrootSettings = {
   env: [],
   allowSetuid: false,
   ...readKeys(undefined, confineKeys),
+  logFormat: undefined,
 };
 
 const settings = (change: Partial<UchrootSettings>): Partial<UchrootFacts> => ({

@@ -61,15 +61,19 @@ export interface Known {
   readonly tools: readonly Documented[];
   readonly scripts: readonly string[];
   readonly keys: ReadonlySet<string>;
+  /** Those of them that have a name behind them. */
+  readonly families: ReadonlySet<string>;
 }
 
 /** Collects it from the tables that the programs are made of. */
 export async function known(): Promise<Known> {
   const { scripts } = (await Bun.file(join(checkout, "package.json")).json()) as { scripts: object };
+  const keys = Object.values(CONFIG_KINDS).flatMap((kind) => Object.entries(kind.keys));
   return {
     tools: [...(await documentedTools()), { page: "install-tools", help: installTools, posix: false }],
     scripts: [...Object.keys(scripts), "ci"],
-    keys: new Set(Object.values(CONFIG_KINDS).flatMap(({ keys }) => Object.keys(keys))),
+    keys: new Set(keys.map(([key]) => key)),
+    families: new Set(keys.filter(([, { family }]) => family !== undefined).map(([key]) => key)),
   };
 }
 
@@ -112,6 +116,8 @@ export function faultOf({ text }: Span, all: Known): string | undefined {
   if (/^(?:jailkit|jk_\w+)$/.test(first)) return faultOfTool(words, all);
   if (/^--?\w/.test(first))
     return isOurOption(text, all) ? undefined : "none of our programs has this option";
+  const [, family = ""] = /^([a-z_]+) [\w.-]+(?: = .*)?$/.exec(text) ?? [];
+  if (all.families.has(family)) return undefined;
   const [, key] = /^([a-z_]+) = /.exec(text) ?? [];
   if (key !== undefined) return all.keys.has(key) ? undefined : "no file of ours has this key";
   if (words.length < 2 || !/^[a-z][\w.-]*$/.test(first)) return undefined;

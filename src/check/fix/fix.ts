@@ -6,7 +6,7 @@ import { display } from "../../cli/display.ts";
 import { answered, describeError, JailkitError } from "../../cli/error.ts";
 import { interruption } from "../../cli/interrupt.ts";
 import { octal } from "../../cli/octal.ts";
-import { updateJailAccounts } from "../../jail/accounts/accounts.ts";
+import { updateJailAccounts } from "../../jail/accounts/change-accounts.ts";
 import { exchanged, isSameInode } from "../../jail/fs/attributes.ts";
 import { hostDirectory } from "../../jail/fs/host-directories.ts";
 import { lookUp, withJailFile, withTree } from "../../jail/fs/look.ts";

@@ -1,4 +1,5 @@
 import type { KeyTable } from "../keys.ts";
+import { LOG_FORMAT } from "../log-format.ts";
 import { flagKey, listKey } from "../values.ts";
 import { confineKeys } from "./confine.ts";
 
@@ -24,4 +25,5 @@ export const chrootshKeys = {
     "start the shell with --login as its only argument, whatever arguments were given",
   ),
   ...confineKeys,
+  log_format: LOG_FORMAT,
 } as const satisfies KeyTable;

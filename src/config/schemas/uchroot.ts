@@ -1,4 +1,5 @@
 import type { KeyTable } from "../keys.ts";
+import { LOG_FORMAT } from "../log-format.ts";
 import { flagKey, listKey } from "../values.ts";
 import { confineKeys } from "./confine.ts";
 
@@ -15,4 +16,5 @@ export const uchrootKeys = {
     "setuid and setgid programs, and programs with file capabilities, get their privileges in the jail; otherwise they gain nothing",
   ),
   ...confineKeys,
+  log_format: LOG_FORMAT,
 } as const satisfies KeyTable;

@@ -13,7 +13,7 @@ export const LSH_HELP: HelpSource = {
     1: "/etc/jailkit/jk_lsh.ini is missing or cannot be used",
     2: "the user is not known, or USER names another one",
     3: "the group is not known, or the file has no section for the user",
-    4: "the program, or an option that makes it start others, is not allowed",
+    4: "the program or its arguments are not allowed",
     5: "the section has no key executables",
     6: "the command cannot be split into words, or has none",
     7: "no command was given: interactive sessions are refused",

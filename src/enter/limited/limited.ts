@@ -4,6 +4,7 @@ import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { fixText } from "../../config/fixes.ts";
 import { readKeys } from "../../config/keys.ts";
+import { logFormatOf } from "../../config/log-format.ts";
 import { type IniFile, type Problem, problemLine } from "../../config/model.ts";
 import { memberBy, selectSection } from "../../config/scan.ts";
 import { confineProblem } from "../../config/schemas/confine.ts";
@@ -11,15 +12,20 @@ import { type LshSection, lshKeys } from "../../config/schemas/lsh.ts";
 import type { ExecuteScope } from "../../confine/directories.ts";
 import { type ExecuteLimits, startsLimits } from "../../confine/execute.ts";
 import { type Confinement, confinementOf } from "../../confine/policy.ts";
+import type { AllowName } from "../../known-programs/allow/table.ts";
 import { programEnvironment } from "../../known-programs/environment.ts";
 import { startsOf } from "../../known-programs/recognise.ts";
+import { type CommandPattern, readCommands } from "../../limited-shell/command-pattern.ts";
 import { decide } from "../../limited-shell/decide.ts";
-import { commandEnvironment } from "../../limited-shell/environment.ts";
+import { commandEnvironment, setOriginalCommand } from "../../limited-shell/environment.ts";
 import type { FileView } from "../../limited-shell/files.ts";
+import { allowedPrograms } from "../../limited-shell/programs.ts";
 import type { RefusalCode } from "../../limited-shell/refusal.ts";
 import type { GroupEntry, PasswdEntry } from "../../system/accounts.ts";
+import type { Known } from "../audit-event.ts";
 import type { Note } from "../checks.ts";
 import { Refusal } from "../refusal.ts";
+import { grantedValues } from "./granted.ts";
 
 /** The configuration of the limited shell. */
 export const LIMITED_CONFIG_FILE = "/etc/jailkit/jk_lsh.ini";
@@ -46,6 +52,8 @@ export interface LimitedRequest {
   files: FileView;
   /** Whether files in one of the named directories may be executed: see someNamedCounts. */
   someNamedCounts: (scope: ExecuteScope) => boolean;
+  /** Called with what is known of the caller, as soon as it is known. */
+  learn?: (known: Known) => void;
 }
 
 /** The decision of the limited shell. */
@@ -56,6 +64,15 @@ export type LimitedPlan =
       section: ByteString;
       path: ByteString;
       argv: ByteString[];
+      /**
+       * The pattern and the word of `allow` that allowed it, and what the client asked for (maybe nothing) where the key
+       * `force` has it.
+       */
+      by: {
+        pattern: ByteString | undefined;
+        word: AllowName | undefined;
+        forced: { asked: ByteString | undefined } | undefined;
+      };
       environment: ByteString[];
       /** Undefined: unchanged. */
       umask: number | undefined;
@@ -104,13 +121,17 @@ function groupOf({ gid, accounts }: LimitedRequest): GroupEntry {
   throw stop(3, "unknown-group", reason, "the group of the account is not known");
 }
 
-/** The last argument, if the one before it is "-c"; others are ignored. */
-function commandLineOf({ argv }: LimitedRequest, user: PasswdEntry): ByteString {
+/** The last argument, if the one before it is "-c"; others are ignored. Undefined for an interactive session. */
+function commandLineOf({ argv }: LimitedRequest): ByteString | undefined {
   const line = argv[argv.length - 1];
   if (argv.length >= 3 && argv[argv.length - 2] === "-c" && line !== undefined) return line;
+  return undefined;
+}
+
+function interactive({ argv }: LimitedRequest, user: PasswdEntry): Refusal {
   const what = `user ${user.name} (${user.uid}) tried to get an interactive shell session (${argv.join(" ")})`;
   const shown = "this account has no interactive shell; it runs single commands";
-  throw stop(7, "interactive", `WARNING: ${what}, which is never allowed by jk_lsh`, shown);
+  return stop(7, "interactive", `WARNING: ${what}, which is never allowed by jk_lsh`, shown);
 }
 
 /** The policy of an account. */
@@ -118,7 +139,12 @@ export interface LimitedPolicy {
   section: ByteString;
   /** The file that it is in, which may be a drop-in. */
   file: ByteString;
+  /** With `executables` and `paths` as allowedPrograms completes them. */
   values: LshSection;
+  /** The section has the key `executables`. */
+  listed: boolean;
+  /** The keys `command`. */
+  patterns: readonly CommandPattern[];
   notes: Note[];
 }
 
@@ -145,17 +171,23 @@ function policyOf(request: LimitedRequest, user: PasswdEntry, group: GroupEntry)
     const reason = `did neither find a section ${names} in configfile ${LIMITED_CONFIG_FILE}`;
     throw stop(3, "no-section", reason, UNCONFIGURED);
   }
+  request.learn?.({ section: section.name, file: LIMITED_CONFIG_FILE });
   const values = readKeys(section, lshKeys);
-  const problems = [...ini.problems, ...values.problems];
+  const { patterns, problems: bad } = readCommands(section, values);
+  const problems = [...ini.problems, ...values.problems, ...bad];
   const contradiction = confineProblem(section, values);
   if (contradiction !== undefined) problems.push(contradiction);
+  if (section.name !== "DEFAULT") problems.push(...logFormatOf(ini, lshKeys).problems);
   const line = (problem: Problem) => problemLine(problem, display(problem.file));
   const notes: Note[] = [];
   for (const problem of problems) {
     if (problem.severity === "error") throw unusable(line(problem), fixText(problem, ini));
     notes.push({ severity: "warning", message: line(problem) });
   }
-  return { section: section.name, file: section.file, values, notes };
+  const programs = allowedPrograms(values, patterns, request.files.isRegularFile);
+  const listed = values.executables !== undefined;
+  const { name, file } = section;
+  return { section: name, file, values: { ...values, ...programs }, listed, patterns, notes };
 }
 
 /** The limits of a section on the programs that the command executes. */
@@ -200,8 +232,9 @@ export function planLimited(request: LimitedRequest): LimitedPlan {
   try {
     const user = userOf(request);
     const group = groupOf(request);
-    const commandLine = commandLineOf(request, user);
-    return planCommand(request, user, commandLine, policyOf(request, user, group));
+    request.learn?.({ user: { id: user.uid, name: user.name }, group: { id: group.gid, name: group.name } });
+    const asked = commandLineOf(request);
+    return planCommand(request, user, asked, policyFor(request, user, group, asked));
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     const { exitStatus, code, reason, shown } = error;
@@ -209,25 +242,51 @@ export function planLimited(request: LimitedRequest): LimitedPlan {
   }
 }
 
+/** The policy for a command; an interactive session needs one with `force`. */
+function policyFor(
+  request: LimitedRequest,
+  user: PasswdEntry,
+  group: GroupEntry,
+  asked: ByteString | undefined,
+): LimitedPolicy {
+  if (asked !== undefined) return policyOf(request, user, group);
+  try {
+    const policy = policyOf(request, user, group);
+    if (policy.values.force !== undefined) return policy;
+  } catch (error) {
+    // As in jailkit 2.23, the missing command comes before the configuration.
+    if (!(error instanceof Refusal)) throw error;
+  }
+  throw interactive(request, user);
+}
+
 function planCommand(
   request: LimitedRequest,
   user: PasswdEntry,
-  commandLine: ByteString,
-  { section, values, notes }: LimitedPolicy,
+  asked: ByteString | undefined,
+  { section, values: own, patterns, notes }: LimitedPolicy,
 ): LimitedPlan {
-  const { variables, findings } = commandEnvironment(request.environment, values.environment, values.env);
+  const { variables, findings } = commandEnvironment(request.environment, own.environment, own.env);
   for (const message of findings) notes.push({ severity: "warning", message });
+  const { force } = own;
+  const forced = force !== undefined;
+  if (forced) setOriginalCommand(variables, asked);
   const { files } = request;
   const { home } = user;
-  const decision = decide({ commandLine, policy: values, environment: variables, home, files });
+  const commandLine = force ?? asked ?? "";
+  const policy = { ...own, patterns };
+  const decision = decide({ commandLine, forced, policy, environment: variables, home, files });
   if (!decision.allowed) {
     const reason = `WARNING: user ${user.name} (${user.uid}) ${decision.reason}, according to ${LIMITED_CONFIG_FILE}`;
     return { ...decision, reason, notes };
   }
-  const { path, argv, programs } = decision;
+  const { path, argv, programs, pattern, granted } = decision;
+  const values = granted === undefined ? own : grantedValues(own, path, granted);
   const given = values.allowSpawnOptions
     ? variables
     : programEnvironment(programs, variables, values.environment);
+  const temporary = granted?.temporary;
+  if (temporary !== undefined) given.set("TMPDIR", temporary);
   const environment: ByteString[] = [];
   for (const [name, value] of given) environment.push(`${name}=${value}`);
   const { umask } = values;
@@ -237,5 +296,9 @@ function planCommand(
       ? executeLimits(values, home)
       : startsLimits(path, starts, home);
   const confinement = confinementOf(values, true, execute, home);
-  return { allowed: true, user, section, path, argv, environment, umask, confinement, starts, notes };
+  const by = { pattern, word: granted?.word, forced: forced ? { asked } : undefined };
+  return {
+    ...{ allowed: true, user, section, path, argv, by, environment, umask },
+    ...{ confinement, starts, notes },
+  };
 }

@@ -8,14 +8,18 @@ import { describeError } from "../../cli/error.ts";
 import { printError } from "../../cli/output.ts";
 import { VERSION } from "../../cli/version.ts";
 import { loadConfig } from "../../config/load.ts";
+import { logFormatOf } from "../../config/log-format.ts";
+import type { IniFile } from "../../config/model.ts";
+import { lshKeys } from "../../config/schemas/lsh.ts";
 import { forbidExecution } from "../../confine/calls.ts";
+import { confinementText } from "../../confine/describe.ts";
 import { someNamedCounts } from "../../confine/directories.ts";
 import type { Feature } from "../../confine/features.ts";
 import type { Confinement } from "../../confine/policy.ts";
 import { logged } from "../../limited-shell/decide.ts";
 import { systemFiles } from "../../limited-shell/files.ts";
 import { flatFirstAccounts } from "../../system/flat-accounts.ts";
-import { openSyslog, type Syslog } from "../../system/syslog.ts";
+import { type Audit, openAudit } from "../audit.ts";
 import { confineSession, limitRefusal } from "../confine-session.ts";
 import { Refusal } from "../refusal.ts";
 import { LIMITED_CONFIG_FILE, type LimitedPlan, type LimitedRequest, planLimited } from "./limited.ts";
@@ -37,10 +41,36 @@ const NOT_EXECUTABLE = 126;
 
 type AllowedPlan = Extract<LimitedPlan, { allowed: true }>;
 
+/** The keys that decided, for the log. */
+function why({ by: { pattern, word, forced } }: AllowedPlan): string {
+  const by = word === undefined ? "" : ` by allow = ${word}`;
+  if (forced === undefined) return pattern === undefined ? by : `${by} by command ${pattern}`;
+  return `${by} by force, asked for ${forced.asked === undefined ? "nothing" : logged(forced.asked)},`;
+}
+
+/** The key that allowed the command, for programs that read the log. */
+function ruleOf({ by: { pattern, word, forced } }: AllowedPlan): ByteString | undefined {
+  if (forced !== undefined) return "force";
+  return pattern === undefined ? word && `allow = ${word}` : `command ${pattern}`;
+}
+
 /** The confinement that must come just before execve(2), by the address of the path. */
-function confineLast({ starts, path }: AllowedPlan, address: number, log: Syslog): void {
+function confineLast({ starts, path }: AllowedPlan, address: number, log: Audit): void {
   if (starts === undefined || starts.length > 0 || forbidExecution(address)) return;
   log.write("notice", `${path} can execute other programs: the kernel has no filters of system calls`);
+}
+
+/** Reads the configuration, for the form of the first line too; the result is called where the decision needs it. */
+function readConfig(log: Audit): () => IniFile | undefined {
+  try {
+    const ini = loadConfig(LIMITED_CONFIG_FILE, { dialect: "c" });
+    log.setFormat(logFormatOf(ini, lshKeys).logFormat);
+    return () => ini;
+  } catch (error) {
+    return () => {
+      throw error;
+    };
+  }
 }
 
 /**
@@ -51,30 +81,40 @@ function confineLast({ starts, path }: AllowedPlan, address: number, log: Syslog
 export function runLimitedShell(
   caller: LimitedCaller,
   accounts: LimitedRequest["accounts"],
-  log: Syslog,
+  log: Audit,
   execute: Execute,
   told: readonly Feature[] = [],
 ): number {
+  const config = readConfig(log);
   log.write("info", `version ${VERSION}, started`);
   const plan = planLimited({
     ...caller,
     accounts,
-    loadConfig: () => loadConfig(LIMITED_CONFIG_FILE, { dialect: "c" }),
+    loadConfig: config,
+    learn: log.learn,
     files: systemFiles((name) => accounts.userByName(name)?.home),
     someNamedCounts: (scope) => withFd(openDirectoryPath("/"), (root) => someNamedCounts(root, scope)),
   });
   for (const { severity, message } of plan.notes) log.write(severity, message);
   if (!plan.allowed) {
-    log.write("err", plan.reason);
+    const { code, reason, exitStatus: exitCode } = plan;
+    log.write("err", reason, { outcome: "refused", code, reason, exitCode, args: caller.argv });
     printError(`jk_lsh: refused: ${plan.shown}`);
     return plan.exitStatus;
   }
   const { user, path, argv, environment, umask, section, confinement } = plan;
   const who = `user ${user.name} (${user.uid})`;
-  log.write("info", `executing command ${logged(argv.join(" "))} for ${who}`);
-  const notConfined = ({ reason, shown }: Refusal) => {
+  const asConfined = () => confinementText(confinement);
+  const allowed = { executable: path, args: argv, rule: ruleOf(plan), confinement: asConfined };
+  log.write("info", `executing command ${logged(argv.join(" "))}${why(plan)} for ${who}`, {
+    ...allowed,
+    outcome: "allowed",
+  });
+  const notConfined = ({ code, reason: what, shown }: Refusal) => {
     const remedy = `confine = 0 and execute = any in section [${section}] of ${LIMITED_CONFIG_FILE} disable this`;
-    log.write("err", `${reason} (${who}); ${remedy}`);
+    const reason = `${what} (${who})`;
+    const refused = { outcome: "refused", code, reason, remedy, exitCode: NOT_EXECUTABLE } as const;
+    log.write("err", `${reason}; ${remedy}`, { ...allowed, ...refused });
     printError(`jk_lsh: refused: ${shown}`);
     return NOT_EXECUTABLE;
   };
@@ -92,16 +132,19 @@ export function runLimitedShell(
     if (!(error instanceof SystemError)) throw error;
     const refusal = limitRefusal(error);
     if (refusal !== undefined) return notConfined(refusal);
-    log.write("err", `WARNING: running ${path} failed for ${who}: ${error.reason}`);
+    const reason = `WARNING: running ${path} failed for ${who}: ${error.reason}`;
+    const status = error.code === "ENOENT" ? NOT_FOUND : NOT_EXECUTABLE;
+    const failed = { outcome: "failed", code: error.code, reason, exitCode: status } as const;
+    log.write("err", reason, { ...allowed, ...failed });
     log.write("err", `WARNING: check the permissions and libraries for ${path}`);
     printError(`jk_lsh: the command cannot be started: ${error.reason}`);
-    return error.code === "ENOENT" ? NOT_FOUND : NOT_EXECUTABLE;
+    return status;
   }
 }
 
 /** jk_lsh: becomes the command, if it is allowed; else returns the exit status. */
 export function lsh(): number {
-  const log = openSyslog("jk_lsh", "auth");
+  const log = openAudit("jk_lsh");
   try {
     const { uid, gid } = callerIds();
     const caller = { argv: args(), environment: environment(), uid, gid, groups: supplementaryGroups };
@@ -110,7 +153,8 @@ export function lsh(): number {
       execve(path, argv, envp, { standardOnly: true, ...options }),
     );
   } catch (error) {
-    log.write("err", `abort, ${describeError(error)}`);
+    const reason = `abort, ${describeError(error)}`;
+    log.write("err", reason, { outcome: "refused", code: "error", reason, exitCode: 1 });
     printError("jk_lsh: refused: something unexpected happened");
     return 1;
   }

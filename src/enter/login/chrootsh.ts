@@ -3,11 +3,12 @@ import { SystemError } from "../../../ffi/error.ts";
 import { args, callerIds, environment, execve, variable } from "../../../ffi/guard.ts";
 import { dropAllCapabilities } from "../../../ffi/process.ts";
 import { printAbout } from "../../cli/about.ts";
+import { confinementText } from "../../confine/describe.ts";
 import { confinementOf, executeOf } from "../../confine/policy.ts";
 import { closeJailRoot } from "../../jail/fs/walk.ts";
 import { passwdByName, passwdByUid } from "../../system/accounts.ts";
 import { flatAccounts } from "../../system/flat-accounts.ts";
-import type { Syslog } from "../../system/syslog.ts";
+import type { Audit } from "../audit.ts";
 import { bothLimits, confineSession } from "../confine-session.ts";
 import { accountOf, splitOf } from "../facts.ts";
 import { gatherFacts } from "../gather.ts";
@@ -34,8 +35,9 @@ export function printAboutToOutsider(asked: "help" | "version"): boolean {
   return true;
 }
 
-function login(log: Syslog): number {
-  const facts = gatherFacts(ownLogin(TOOL, variable("USER")));
+function login(log: Audit): number {
+  const facts = gatherFacts(ownLogin(TOOL, variable("USER"), log));
+  log.learn({ jail: () => facts.split()?.jail });
   requireChecks(facts, HOST_CHECKS, log);
   const { uid, gid } = facts;
   const { values } = facts.settings();
@@ -53,6 +55,11 @@ function login(log: Syslog): number {
   log.write(
     "info",
     `now entering jail ${jail} for user ${name} (${uid}) with arguments ${given.slice(1).join(" ")}`,
+    {
+      outcome: "allowed",
+      executable: shell.path,
+      confinement: () => confinementText(confinementFor(shell.path)),
+    },
   );
 
   const argv = shellArguments(shell.path, given, values.injailLoginShell);

@@ -1,7 +1,7 @@
 import { SystemError } from "../../../ffi/error.ts";
 import { args, environment, execve } from "../../../ffi/guard.ts";
 import { dropAllCapabilities } from "../../../ffi/process.ts";
-import type { Syslog } from "../../system/syslog.ts";
+import type { Audit } from "../audit.ts";
 import { accountOf, splitOf } from "../facts.ts";
 import { enterLogin, notExecuted, ownLogin, requireChecks, runPrivileged } from "../privileged.ts";
 import { Refusal } from "../refusal.ts";
@@ -31,9 +31,9 @@ function deliverOutside(): never {
   }
 }
 
-function deliver(log: Syslog): never {
+function deliver(log: Audit): never {
   // The environment of a mail server says nothing about the recipient.
-  const facts = gatherProcmail(ownLogin(PROCMAIL_WRAPPER, undefined));
+  const facts = gatherProcmail(ownLogin(PROCMAIL_WRAPPER, undefined, log));
   requireChecks(facts, PROCMAIL_CALLER_CHECKS, log);
   const account = accountOf(facts);
   if (!isJailedHome(account.home)) deliverOutside();

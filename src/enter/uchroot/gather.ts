@@ -22,6 +22,7 @@ import { lookUp } from "../../jail/fs/look.ts";
 import { jailFindings } from "../../jail/fs/safety.ts";
 import { closeJailRoot, hostPath, type JailRoot } from "../../jail/fs/walk.ts";
 import { groupByGid } from "../../system/accounts.ts";
+import type { Audit } from "../audit.ts";
 import { accountOf, type CallerFacts, required } from "../facts.ts";
 import { gatherCaller, type Login, memoized, openPlainly } from "../gather.ts";
 import { NOT_A_FILE } from "../remedies.ts";
@@ -53,13 +54,14 @@ export interface GatheredUchrootFacts extends UchrootFacts {
   root: () => JailRoot;
 }
 
-function settingsOf(caller: CallerFacts): UchrootSettingsFact {
+function settingsOf(caller: CallerFacts, log: Audit | undefined): UchrootSettingsFact {
   const file = caller.configFile;
   const { hasFile, section, values, warnings } = readSettings(
     caller,
     uchrootKeys,
     confineProblem,
     CONFIG_STATUS,
+    log,
   );
   if (section !== undefined && values.allowedJails.length > 0) {
     return { kind: "found", values, section, warnings };
@@ -125,11 +127,11 @@ function findProgram(root: JailRoot, path: ByteString): ProgramFact {
 
 /** The facts of a call of jk_uchroot, each gathered once, when it is needed. */
 export function gatherUchroot(login: UchrootLogin): GatheredUchrootFacts {
-  const { uid, gid, requireReadable } = login;
+  const { uid, gid, requireReadable, log } = login;
   const caller = gatherCaller(login, UCHROOT_CONFIG_FILE);
   const settings = memoized(() => {
     requireReadable?.(caller.configFile);
-    return settingsOf(caller);
+    return settingsOf(caller, log);
   });
   const chosen = memoized(() => chooseJail(login.jail, uchrootSettingsOf(facts).allowedJails));
   const root = () => required(chosen().root, "the jail");

@@ -3,9 +3,10 @@ import { args, environment, execve, variable } from "../../../ffi/guard.ts";
 import { printAbout } from "../../cli/about.ts";
 import { answered } from "../../cli/error.ts";
 import { printError } from "../../cli/output.ts";
+import { confinementText } from "../../confine/describe.ts";
 import { type Confinement, confinementOf, executeOf } from "../../confine/policy.ts";
 import { filterEnvironment } from "../../limited-shell/environment.ts";
-import type { Syslog } from "../../system/syslog.ts";
+import type { Audit } from "../audit.ts";
 import { confineSession } from "../confine-session.ts";
 import { accountOf } from "../facts.ts";
 import { notExecuted, ownLogin, requireChecks, runPrivileged } from "../privileged.ts";
@@ -28,10 +29,11 @@ export function uchrootEnvironment(given: readonly string[], kept: readonly stri
 export function uchrootConfinement(settings: UchrootSettings, home: ByteString): Confinement {
   // Without allow_setuid, programs gain nothing even if `confine` is off.
   const values = { ...settings, noNewPrivs: settings.noNewPrivs ?? !settings.allowSetuid };
-  return confinementOf(values, true, executeOf(values, true, [], home), home);
+  const byDefault = !settings.allowSetuid;
+  return confinementOf(values, byDefault, executeOf(values, byDefault, [], home), home);
 }
 
-function enter(request: RunRequest, facts: GatheredUchrootFacts, log: Syslog): never {
+function enter(request: RunRequest, facts: GatheredUchrootFacts, log: Audit): never {
   requireChecks(facts, UCHROOT_HOST_CHECKS, log);
   const { uid, gid } = facts;
   const { env } = uchrootSettingsOf(facts);
@@ -41,9 +43,16 @@ function enter(request: RunRequest, facts: GatheredUchrootFacts, log: Syslog): n
   const root = facts.root();
   // Now: there may be no name service inside the jail.
   facts.hostGroups();
+  log.learn({ jail: () => root.path });
   log.write(
     "info",
     `now entering jail ${root.path} for user ${account.name} (${uid}) with executable ${program}`,
+    {
+      outcome: "allowed",
+      executable: program,
+      args: [program, ...programArguments],
+      confinement: () => confinementText(confinementIn("")),
+    },
   );
 
   enterJail(root, { uid, gid, groups: facts.groups() }, confinementIn("").noNewPrivs, log);
@@ -75,7 +84,8 @@ export function uchroot(): number {
   }
   return runPrivileged(TOOL, (log) => {
     const { jail, program } = request.kind === "run" ? request : { jail: "", program: "" };
-    const facts = gatherUchroot({ ...ownLogin(TOOL, variable("USER")), jail, program });
+    const facts = gatherUchroot({ ...ownLogin(TOOL, variable("USER"), log), jail, program });
+    log.learn({ jail: () => jail });
     requireChecks(facts, UCHROOT_CALLER_CHECKS, log);
     if (request.kind === "run") return enter(request, facts, log);
     printError(`${TOOL}: ${request.message}; see '${TOOL} --help'`);

@@ -2,6 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../../ffi/constants.ts";
 import { baseName } from "../../../ffi/paths.ts";
 import { MAY_EXECUTE, mayAccess, withRightsOf } from "../../../ffi/rights.ts";
+import { quoted } from "../../cli/display.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { loadConfig } from "../../config/load.ts";
 import { someNamedCounts } from "../../confine/directories.ts";
@@ -10,6 +11,7 @@ import { confinementOf } from "../../confine/policy.ts";
 import {
   executeLimits,
   LIMITED_CONFIG_FILE,
+  type LimitedPlan,
   type LimitedPolicy,
   type LimitedRequest,
   limitedPolicy,
@@ -30,8 +32,9 @@ import type { Subject } from "../account.ts";
 import { closedAbove, obstacleTo } from "../readable.ts";
 import { INTERACTIVE, type LoginReport, type ReportStep } from "../report.ts";
 import { stepsOf } from "../steps.ts";
+import { allowSteps, wordPrograms } from "./allow.ts";
 import { explainExecute, holdsPrograms, NOT_EXECUTABLE } from "./execute.ts";
-import { allowLines, commandRemedy, sectionRemedy, sharedBy } from "./section.ts";
+import { allowLines, commandRemedy, patternRemedy, sectionRemedy, sharedBy } from "./section.ts";
 
 /** A session in the limited shell or another one. */
 export interface LimitedSession extends Subject {
@@ -83,16 +86,32 @@ export function explainLimited(
   const policy = explainPolicy(shell);
   if (policy === undefined) return;
   const { section, file, values } = policy;
-  const { executables, paths } = values;
+  const { executables, paths, allow } = values;
   report.lshSection = section;
-  if (executables === undefined) {
+  const { isRegularFile } = request.files;
+  add(...allowSteps(values, home, isRegularFile, report.jail));
+  if (executables === undefined && allow === undefined) {
     const lines = allowLines(session.arguments[1], request.files, values);
     const remedy = lines.length > 0 ? sectionLinesRemedy(file, section, lines) : bringRemedy(configFile);
     add(step("executables", "failed", `the section has no key executables${sharedBy(section)}`, remedy, 5));
     return;
   }
-  add(step("executables", "passed", `allowed: ${executables.join(", ")}; paths: ${paths.join(", ")}`));
-  explainCommand(shell, policy, executables);
+  if (executables !== undefined)
+    add(step("executables", "passed", `allowed: ${executables.join(", ")}; paths: ${paths.join(", ")}`));
+  explainLines(policy, shell);
+  explainCommand(shell, policy, [...(executables ?? []), ...wordPrograms(values, isRegularFile)]);
+}
+
+/** Adds the keys `command` and `force`, which decide about the whole command line. */
+function explainLines({ patterns, values: { force } }: LimitedPolicy, { session, add }: Shell): void {
+  const [, asked = ""] = session.arguments;
+  const instead = asked === "" ? "" : `, and not ${quoted(asked)}`;
+  if (force !== undefined)
+    add(step("force", "passed", `${quoted(force)} runs, whatever is asked for${instead}`));
+  else if (patterns.length > 0) {
+    const names = patterns.map(({ name }) => name).join(", ");
+    add(step("patterns", "passed", `a command must match one of: ${names}`));
+  }
 }
 
 /** A command that adds usual programs to a jail, with a policy; empty outside a jail. */
@@ -153,32 +172,61 @@ function explainCommand(shell: Shell, policy: LimitedPolicy, executables: readon
     ...explainExecute({ root, rootFd: place.rootFd, configFile, limits, executables, noNewPrivs, command }),
   );
   const interactive = session.arguments.length === 0;
-  const unchecked = policy.values.allowSpawnOptions;
+  const unchecked = policy.values.allowSpawnOptions && !(plan.allowed && plan.by.word !== undefined);
   for (const one of plan.allowed ? [plan.path] : interactive ? executables : []) {
     for (const { message, remedy } of programWarnings(one, request.files, unchecked, held))
       add(step("programs", "warned", message, remedy));
     if (!unchecked) explainTroubles(one, shell, policy, held, plan.allowed);
   }
   if (!plan.allowed) {
-    if (plan.code === "interactive" && interactive) {
-      add(step(INTERACTIVE, "warned", "an interactive session is refused; single commands are not", "", 7));
-      return;
-    }
-    const asked = session.arguments[1];
-    const isHostProgram = (path: ByteString) => asRoot(() => isRootsProgram(path));
-    const program = baseName(asked?.trim().split(/\s/)[0] ?? "");
-    const hidden = executables.filter((path) => baseName(path) === program);
-    const remedy =
-      hidden.map((path) => opened(shell, path)).find((command) => command !== undefined) ??
-      commandRemedy(plan.code, asked, policy, configFile, request.files, root, isHostProgram);
-    const message = remedy === "" ? plan.reason : `${plan.reason}${sharedBy(policy.section)}`;
-    add(step("command", "failed", message, remedy, plan.exitStatus));
+    explainRefusal(shell, policy, plan);
     return;
   }
-  const { path, argv, environment, umask } = plan;
+  const { path, argv, environment, umask, by } = plan;
   report.command = { path, argv, environment, umask };
+  if (by.word !== undefined) add(step("allow", "passed", `the word ${by.word} allows it`));
+  if (by.pattern !== undefined) add(step("patterns", "passed", `it matches command ${by.pattern}`));
   add(executableStep(shell, path));
   if (!unchecked) explainKnownServer(path, shell, held);
+}
+
+/** Adds the refusal of a command, or of an interactive session. */
+function explainRefusal(
+  shell: Shell,
+  policy: LimitedPolicy,
+  { code, reason, exitStatus }: Extract<LimitedPlan, { allowed: false }>,
+): void {
+  const { report, session, request, add } = shell;
+  if (code === "interactive" && session.arguments.length === 0) {
+    add(step(INTERACTIVE, "warned", "an interactive session is refused; single commands are not", "", 7));
+    return;
+  }
+  const asked = policy.values.force ?? session.arguments[1];
+  const program = baseName(asked?.trim().split(/\s/)[0] ?? "");
+  const hidden = policy.values.executables?.filter((path) => baseName(path) === program) ?? [];
+  const isHostProgram = (path: ByteString) => asRoot(() => isRootsProgram(path));
+  const root = report.jail ?? "/";
+  const word =
+    code === "not-found" ? report.steps.find(({ name, remedy }) => name === "allow" && remedy) : undefined;
+  const remedy =
+    word?.remedy ??
+    hidden.map((path) => opened(shell, path)).find((command) => command !== undefined) ??
+    (policy.patterns.length > 0 && code !== "not-found"
+      ? refusedPattern(code, asked, policy, request)
+      : commandRemedy(code, asked, policy, policy.file, request.files, root, isHostProgram));
+  const message = remedy === "" ? reason : `${reason}${sharedBy(policy.section)}`;
+  add(step("command", "failed", message, remedy, exitStatus));
+}
+
+/** The remedy for a command that patterns refuse; none for one that cannot be read. */
+function refusedPattern(
+  code: string,
+  asked: ByteString | undefined,
+  policy: LimitedPolicy,
+  { files }: LimitedRequest,
+): ByteString {
+  const isRefused = code === "no-pattern" || code === "not-allowed";
+  return isRefused && policy.values.force === undefined ? patternRemedy(asked, policy, files) : "";
 }
 
 /** The command that lets the user pass the directories above a program; undefined if the user can, or root does not ask. */

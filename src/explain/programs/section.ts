@@ -2,6 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { baseName, directoryOf } from "../../../ffi/paths.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { groupOfSection } from "../../config/scan.ts";
+import type { LimitedPolicy } from "../../enter/limited/limited.ts";
 import {
   appendRemedy,
   copyRemedy,
@@ -12,6 +13,7 @@ import {
 import { serviceNamed, USUAL_PROGRAMS } from "../../known-programs/services.ts";
 import { programWarnings } from "../../known-programs/warnings.ts";
 import type { FileView } from "../../limited-shell/files.ts";
+import { findProgram } from "../../limited-shell/programs.ts";
 
 /** The values of two keys of a section. */
 interface Allowed {
@@ -125,6 +127,33 @@ export function commandRemedy(
   if (there !== undefined && !isRootsProgram(there, files)) return "";
   if (startsOthers(asked, files)) return "";
   return `${copy === "" ? "" : `${copy}; then `}${sectionLinesRemedy(configFile, section, lines)}`;
+}
+
+/** A command line that is a pattern for itself. */
+const isPlain = (line: ByteString) => /^[\w@%+=:,./ -]+$/.test(line) && !/(?:^| )\.\.\.(?: |$)/.test(line);
+
+/**
+ * The remedy for a command that no pattern of a section allows: a pattern for exactly this command. Empty if its words have
+ * a meaning in patterns, or if its program is not in the jail, or can start others.
+ */
+export function patternRemedy(
+  command: ByteString | undefined,
+  { section, file, values, listed, patterns }: LimitedPolicy,
+  files: FileView,
+): ByteString {
+  const { paths, executables = [] } = values;
+  const typed = typedIn(command);
+  const path = findProgram(typed, paths, files.isRegularFile);
+  if (command === undefined || !isPlain(command) || !path.startsWith("/")) return "";
+  if (!files.isRegularFile(path) || !isRootsProgram(path, files) || startsOthers(path, files)) return "";
+  const names = patterns.map(({ name }) => name);
+  const base = baseName(path)
+    .replace(/[^\w.-]/g, "_")
+    .slice(0, 32);
+  let name = base;
+  for (let number = 2; names.includes(name); number++) name = `${base}-${number}`;
+  const lines = listed ? linesFor([path], { paths, executables }, typed) : [];
+  return sectionLinesRemedy(file, section, [...lines, `command ${name} = ${command}`]);
 }
 
 /** As allowLines, for a jk_lsh.ini without a section for a user; undefined if none of the programs exists,

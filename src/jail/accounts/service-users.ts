@@ -17,13 +17,15 @@ const orNothing = <T>(read: () => T[]): T[] => answered(read) ?? [];
 
 /** The owners of the files in JAIL/home. */
 const homeOwners = (root: JailRoot): number[] =>
-  orNothing(() =>
-    withDirectory(root, "/home", (home) =>
+  orNothing(() => {
+    // No exception for the many jails that have none.
+    if (statIfPresent(root.fd, "home") === undefined) return [];
+    return withDirectory(root, "/home", (home) =>
       withFd(openAt(home.fd, ".", O_RDONLY | O_DIRECTORY), (fd) =>
         readDirectory(fd).flatMap(({ name }) => statIfPresent(fd, name)?.uid ?? []),
       ),
-    ),
-  );
+    );
+  });
 
 /**
  * The accounts of a jail that are not among `local`, the names of /etc/passwd, but in a name service such as LDAP, which may

@@ -190,7 +190,7 @@ export function attributesAt(root: JailRoot, path: ByteString) {
 
 /** The content of a regular file of the jail, at most `limit` bytes (EFBIG); undefined if it does not exist. */
 export function readJailFile(root: JailRoot, path: ByteString, limit: number): Uint8Array | undefined {
-  return withJailFile(root, path, (fd) => readAllFd(fd, limit));
+  return withJailFile(root, path, (fd, { stat }) => readAllFd(fd, limit, stat.size));
 }
 
 let shared: JailRoot | undefined;

@@ -11,14 +11,13 @@ const NEEDED = /^\/(etc|usr|bin|lib[^/]*)(?:\/|$)/;
  * True if somebody removed the contents of a recorded jail but kept its directory, as a panel does that keeps the site in
  * it: the record has directories that a jail needs, and none of them is left.
  */
-export function isEmptied(
-  root: JailRoot,
-  { entries, live = [] }: Pick<ManifestContent, "entries" | "live">,
-): boolean {
+export function isEmptied(root: JailRoot, content: Pick<ManifestContent, "entries" | "live">): boolean {
+  const { live = [] } = content;
   // Most jails have it, and many entries. In a live jail it is a mount point, which nobody can remove.
   if (!live.includes("/usr") && statIfPresent(root.fd, "usr") !== undefined) return false;
   const tops = new Set<ByteString>();
-  for (const path of entries.keys()) {
+  // Not before here: they are parsed at the first use.
+  for (const path of content.entries.keys()) {
     const top = NEEDED.exec(path)?.[1];
     if (top !== undefined && !live.includes(`/${top}`)) tops.add(top);
   }

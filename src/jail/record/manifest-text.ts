@@ -68,6 +68,12 @@ export interface ManifestContent {
   unknown: Record<string, unknown>;
 }
 
+/** A manifest as it was read. */
+export interface ReadManifest extends ManifestContent {
+  /** Some of the entries that are no directories, about `most` from all parts; does not parse the others. */
+  sample(most: number): ManifestEntry[];
+}
+
 /** A reader refuses a higher version. */
 const MANIFEST_VERSION = 1;
 
@@ -140,10 +146,12 @@ const ENTRY_FIELDS = new Set(
 const REQUEST_FIELDS = new Set(["tool", "sections", "operands", "options", "time", "unfinished"]);
 const MANIFEST_FIELDS = new Set(["version", "jail", "live", "sockets", "imported", "requests", "entries"]);
 
+const typeOf = (value: unknown) => (isRecord(value) ? TYPES.find((name) => name === value.type) : undefined);
+
 function entryOf(value: unknown): ManifestEntry | undefined {
   if (!isRecord(value)) return undefined;
   const path = bytesOf(value.path);
-  const type = TYPES.find((name) => name === value.type);
+  const type = typeOf(value);
   const mode = numberOf(value.mode);
   const uid = numberOf(value.uid);
   const gid = numberOf(value.gid);
@@ -203,7 +211,7 @@ function identityOf(value: unknown): JailIdentity | undefined {
 }
 
 /** Reads a manifest file; undefined if it is not a manifest, or one of a newer version. */
-export function parseManifest(bytes: Uint8Array): ManifestContent | undefined {
+export function parseManifest(bytes: Uint8Array): ReadManifest | undefined {
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder().decode(bytes));
@@ -224,6 +232,11 @@ export function parseManifest(bytes: Uint8Array): ManifestContent | undefined {
       return parsed;
     },
     lines: entries.length,
+    sample(most) {
+      const files = entries.filter((item) => typeOf(item) !== undefined && typeOf(item) !== "directory");
+      const step = Math.ceil(files.length / most);
+      return files.flatMap((item, index) => (index % step === 0 && entryOf(item)) || []);
+    },
     ...(Array.isArray(value.live) ? { live: listOf(value.live) } : {}),
     ...(Array.isArray(value.sockets) ? { sockets: listOf(value.sockets) } : {}),
     ...(typeof value.imported === "string" ? { imported: value.imported } : {}),

@@ -1,27 +1,30 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { SystemError } from "../../../ffi/error.ts";
-import { readAllFd, readInto, type Stat } from "../../../ffi/files.ts";
+import * as C from "../../../ffi/constants.ts";
+import { attempt, SystemError } from "../../../ffi/error.ts";
+import { fstat, openIfPresent, readAllFd, readInto, type Stat, withFd } from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { lookUp, withJailFile } from "../fs/look.ts";
-import { isLink, isRegular, type JailRoot } from "../fs/walk.ts";
+import { isLink, isRegular, type JailRoot, withDirectory } from "../fs/walk.ts";
 import {
   fromJsonText,
   type JailIdentity,
-  type ManifestContent,
   newerVersion,
   parseIdentity,
   parseManifest,
+  type ReadManifest,
 } from "./manifest-text.ts";
 
 // 100,000 entries of 300 bytes are 30 MB.
 const MANIFEST_LIMIT = 1 << 28;
 const HEAD_LIMIT = 1 << 16;
 
+const MANIFEST = "manifest.json";
+
 /** The manifest file of an id. */
-export const manifestPath = (registry: ByteString, id: ByteString) => `${registry}/${id}/manifest.json`;
+export const manifestPath = (registry: ByteString, id: ByteString) => `${registry}/${id}/${MANIFEST}`;
 
 /** JailkitError "bad-manifest": the record of a jail cannot be used. */
 export class RecordError extends JailkitError {
@@ -59,13 +62,54 @@ interface Read<T> {
   readonly value: T | undefined;
 }
 
+const PLAIN = C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY;
+const WITHIN = C.RESOLVE_BENEATH | C.RESOLVE_NO_SYMLINKS | C.RESOLVE_NO_MAGICLINKS;
+
+/**
+ * Reads a manifest file that is as it should be, with the fewest system calls: there may be thousands. Undefined if it is
+ * missing, or if anything about it is unusual.
+ */
+function readPlain<T>(
+  tree: JailRoot,
+  registry: ByteString,
+  id: ByteString,
+  read: (fd: number, size: number) => Read<T>,
+): T | undefined {
+  return attempt(() => {
+    const file = withDirectory(tree, registry, ({ fd }) =>
+      openIfPresent(fd, `${id}/${MANIFEST}`, PLAIN, WITHIN),
+    );
+    if (file === undefined) return undefined;
+    return withFd(file, (fd) => {
+      const stat = fstat(fd);
+      const isPlain = isRegular(stat) && stat.size <= MANIFEST_LIMIT && distrust(stat) === undefined;
+      return isPlain ? read(fd, stat.size).value : undefined;
+    });
+  });
+}
+
 /** Reads a manifest file; undefined if missing. Throws RecordError. */
-function readChecked<T>(tree: JailRoot, path: ByteString, read: (fd: number) => Read<T>): T | undefined {
+function readChecked<T>(
+  tree: JailRoot,
+  registry: ByteString,
+  id: ByteString,
+  read: (fd: number, size: number) => Read<T>,
+): T | undefined {
+  const value = readPlain(tree, registry, id, read);
+  return value ?? readClosely(tree, manifestPath(registry, id), read);
+}
+
+/** The same, with an error that says what is wrong. */
+function readClosely<T>(
+  tree: JailRoot,
+  path: ByteString,
+  read: (fd: number, size: number) => Read<T>,
+): T | undefined {
   const failed = (reason: string, jail?: ByteString) => new RecordError(path, reason, jail);
   try {
     const found = withJailFile(tree, path, (fd, { stat }) => {
       if (stat.size > MANIFEST_LIMIT) throw failed("is too large", jailInHead(readHead(fd)));
-      const { bytes, value } = read(fd);
+      const { bytes, value } = read(fd, stat.size);
       const reason = distrust(stat) ?? (value === undefined ? damageOf(bytes) : undefined);
       if (reason !== undefined) throw failed(reason, jailInHead(bytes));
       return { value };
@@ -88,9 +132,12 @@ function damageOf(bytes: Uint8Array): string {
   return version === undefined ? "is damaged" : `has version ${version}, of a newer jailkit`;
 }
 
+let headBuffer: Uint8Array | undefined;
+
+/** The first bytes of a file, until the next call. */
 function readHead(fd: number): Uint8Array {
-  const buffer = new Uint8Array(HEAD_LIMIT);
-  return buffer.subarray(0, readInto(fd, buffer));
+  headBuffer ??= new Uint8Array(HEAD_LIMIT);
+  return headBuffer.subarray(0, readInto(fd, headBuffer));
 }
 
 /** The path of the jail from the first line of a manifest, even if the rest of the line is cut off. */
@@ -112,18 +159,14 @@ export const readIdentity = (
   registry: ByteString,
   id: ByteString,
 ): JailIdentity | undefined =>
-  readChecked(tree, manifestPath(registry, id), (fd) => {
+  readChecked(tree, registry, id, (fd) => {
     const bytes = readHead(fd);
     return { bytes, value: parseIdentity(bytes) };
   });
 
 /** The content of a record; undefined if missing. Throws RecordError. */
-export const readContent = (
-  tree: JailRoot,
-  registry: ByteString,
-  id: ByteString,
-): ManifestContent | undefined =>
-  readChecked(tree, manifestPath(registry, id), (fd) => {
-    const bytes = readAllFd(fd, MANIFEST_LIMIT);
+export const readContent = (tree: JailRoot, registry: ByteString, id: ByteString): ReadManifest | undefined =>
+  readChecked(tree, registry, id, (fd, size) => {
+    const bytes = readAllFd(fd, MANIFEST_LIMIT, size);
     return { bytes, value: parseManifest(bytes) };
   });

@@ -10,7 +10,7 @@ import { shellWord } from "../../cli/shell-word.ts";
 import { lookUp, withTree } from "../fs/look.ts";
 import { isDirectory, type JailRoot, joinPath, withDirectory } from "../fs/walk.ts";
 import { makeDirectories, removePath } from "../fs/write.ts";
-import type { JailIdentity, ManifestContent } from "./manifest-text.ts";
+import type { JailIdentity, ManifestContent, ReadManifest } from "./manifest-text.ts";
 import { manifestPath, RecordError, readContent, readIdentity } from "./record-file.ts";
 
 /** The records of all jails: a directory for each, named by an id, with manifest.json. */
@@ -102,11 +102,8 @@ function idFor(path: ByteString): ByteString {
 const firstId = (id: ByteString): ByteString => id.replace(/-[0-9]+$/, "");
 
 /** True if a manifest describes this jail: of a sample of its files, links and devices, at least half are there. */
-export function describes(content: ManifestContent, root: JailRoot): boolean {
-  const entries = [...content.entries.values()].filter(({ type }) => type !== "directory");
-  if (entries.length === 0) return true;
-  const step = Math.ceil(entries.length / SAMPLE);
-  const sample = entries.filter((_, index) => index % step === 0);
+export function describes(content: ReadManifest, root: JailRoot): boolean {
+  const sample = content.sample(SAMPLE);
   const there = sample.filter(({ path, type, size }) => {
     const stat = answered(() => lookUp(root, path)?.stat);
     return stat !== undefined && (type !== "file" || stat.size === size);
@@ -131,6 +128,12 @@ export function findManifest(
   const identity = identityOf(root);
   const usual = idFor(root.path);
   if (!registryExists(tree, registry)) return { id: usual };
+  // Device numbers change between boots. An inode at the same path changes only if the jail was created anew.
+  const isOf = (content: ReadManifest) =>
+    (content.jail.path === root.path && content.jail.ino === identity.ino) || describes(content, root);
+  // Nearly always it is the usual one, whole.
+  const here = answered(() => readContent(tree, registry, usual));
+  if (here?.jail.path === root.path) return isOf(here) ? { id: usual, content: here } : { id: usual };
   const { jails: known, damaged } = recordsFor(tree, root.path, registry);
   const mine = damaged.find(({ error }) => error.jail === root.path);
   if (mine !== undefined) throw mine.error;
@@ -140,12 +143,9 @@ export function findManifest(
     ...known.filter(({ jail }) => jail.path === root.path),
     ...known.filter(({ jail }) => jail.path !== root.path && sameInode(jail)),
   ];
-  for (const { id, jail } of candidates) {
+  for (const { id } of candidates) {
     const content = contentOf(tree, registry, id, root.path);
-    if (content === undefined) continue;
-    // Device numbers change between boots. An inode at the same path changes only if the jail was created anew.
-    const same = jail.path === root.path && jail.ino === identity.ino;
-    if (same || describes(content, root)) return { id, content };
+    if (content !== undefined && isOf(content)) return { id, content };
   }
   const others = known.filter(({ jail }) => jail.path !== root.path);
   const taken = new Set([...others, ...damaged].map(({ id }) => id));

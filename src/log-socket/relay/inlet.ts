@@ -1,7 +1,7 @@
 import type { Receiver } from "../../../ffi/datagrams.ts";
 import { type Counters, NO_COUNTERS, type SocketSettings } from "../protocol.ts";
 import { type PauseReason, Rate } from "./limits.ts";
-import { copyMessage, LONGEST_ADDITION, type Message, markOf, rewriteMessage } from "./message.ts";
+import { copyMessage, LONGEST_ADDITION, type Mark, type Message, markOf, rewriteMessage } from "./message.ts";
 import type { Outlet } from "./outlet.ts";
 
 /** What all inlets share. Times are microseconds. */
@@ -36,7 +36,7 @@ export class Inlet {
   /** Messages and bytes dropped since the last warning, and when the next one is due. */
   unreported: { messages: number; bytes: number; reportAt: number } | undefined;
   private readonly rate: Rate;
-  private readonly marks = new Map<number, Uint8Array>();
+  private readonly marks = new Map<number, Mark>();
 
   constructor(
     readonly context: InletContext,
@@ -108,7 +108,7 @@ export class Inlet {
     return count;
   }
 
-  private markOf(uid: number): Uint8Array {
+  private markOf(uid: number): Mark {
     const { marks } = this;
     const cached = marks.get(uid);
     if (cached !== undefined) return cached;
@@ -125,7 +125,7 @@ export class Inlet {
     const { hostName } = this.context;
     const verbatim = this.settings.trust === "sender";
     const mark = verbatim ? undefined : this.markOf(message.uid);
-    const added = mark === undefined ? 0 : 2 * mark.length + hostName.length + LONGEST_ADDITION;
+    const added = mark === undefined ? 0 : 2 * mark.text.length + hostName.length + LONGEST_ADDITION;
     const offset = queue.reserve(4 * (message.end - message.start) + added);
     if (offset < 0) return -1;
     const stop =

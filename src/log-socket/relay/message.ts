@@ -1,4 +1,4 @@
-import { type ByteString, toBytes } from "../../../ffi/bytes.ts";
+import { type ByteString, fromBytes, toBytes } from "../../../ffi/bytes.ts";
 import { putEscaped, putText } from "./escape.ts";
 
 /** `bytes` from `start` to `end`, and the process that sent them. */
@@ -11,7 +11,18 @@ export interface Message {
 }
 
 /** The most bytes that rewriting adds, besides the mark, the host's name and escapes. */
-export const LONGEST_ADDITION = 96;
+export const LONGEST_ADDITION = 128;
+
+/** What tells the real sender in a rewritten message. */
+export interface Mark {
+  /** At the end of text. */
+  readonly text: Uint8Array;
+  /** In place of the last brace of a JSON object. No longer than twice the text and some bytes of LONGEST_ADDITION. */
+  readonly member: Uint8Array;
+}
+
+// The field of a JSON object that tells the sender.
+const SENDER = "jk_socketd";
 
 // Daemons cut long messages, rsyslog at 8 KiB, and would cut the mark at the end.
 const MAY_BE_CUT = 8000;
@@ -22,6 +33,9 @@ const OPEN = 0x5b;
 const CLOSE = 0x5d;
 const SPACE = 0x20;
 const DASH = 0x2d;
+const DELETE = 0x7f;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
 const NEWLINE = 0x0a;
 const ZERO = 0x30;
 const NINE = 0x39;
@@ -181,16 +195,48 @@ function putStructured(
 }
 
 /**
+ * Whether `from` is one JSON object that a member at its end makes no other: printable ASCII, which every reader takes for
+ * the same; not empty; and without such a member of its own.
+ */
+function isObject(from: Uint8Array, start: number, end: number): boolean {
+  for (let i = start; i < end; i++) if ((from[i] ?? 0) >= DELETE) return false;
+  let value: unknown;
+  try {
+    value = JSON.parse(fromBytes(from, start, end));
+  } catch {
+    return false;
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  return Object.keys(value).length > 0 && !Object.hasOwn(value, SENDER);
+}
+
+/** The end of a text without blanks. */
+function trimmedEnd(from: Uint8Array, start: number, end: number): number {
+  let last = end;
+  while (last > start && from[last - 1] === SPACE) last--;
+  return last;
+}
+
+/** Writes the sender after the text from `start` to `end` of `to`: as a member, if the text is a JSON object. */
+function putMark(to: Uint8Array, start: number, end: number, { text, member }: Mark, room: number): number {
+  const first = skipBlanks(to, start, end);
+  const last = trimmedEnd(to, first, end);
+  const inBraces = to[first] === OPEN_BRACE && to[last - 1] === CLOSE_BRACE;
+  if (inBraces && member.length <= room && isObject(to, first, last)) return putBytes(to, last - 1, member);
+  return putBytes(to, end, text);
+}
+
+/**
  * Writes a message to `to[at]`, with its real sender: a facility that users may have, the pid from the kernel, and the
- * mark at the end (in a long message also before the text, since daemons cut it). Control bytes are escaped. There must
- * be room for four times the message, twice the mark, the host's name, and LONGEST_ADDITION. Returns the end; `at` for a
- * message without content.
+ * mark at the end (in a long message also before the text, since daemons cut it), or in the object if the text is one of
+ * JSON. Control bytes are escaped. There must be room for four times the message, twice the text of the mark, the host's
+ * name, and LONGEST_ADDITION. Returns the end; `at` for a message without content.
  */
 export function rewriteMessage(
   message: Message,
   to: Uint8Array,
   at: number,
-  mark: Uint8Array,
+  mark: Mark,
   hostName: Uint8Array,
 ): number {
   const { bytes, start } = message;
@@ -212,15 +258,20 @@ export function rewriteMessage(
     next = putTag(to, next, message, tag, read);
   }
   const last = putText(to, next, bytes, read, end);
-  if (last - at + mark.length <= MAY_BE_CUT) return putBytes(to, last, mark);
+  const room = MAY_BE_CUT - (last - at);
+  if (mark.text.length <= room) return putMark(to, next, last, mark, room);
   // The mark would come after structured data, which may be long. So the data become text, and "-" stands for them.
   if (structured !== undefined) to[next++] = DASH;
-  next = putBytes(to, next, mark);
+  next = putBytes(to, next, mark.text);
   if (structured !== undefined) to[next++] = SPACE;
-  return putBytes(to, putText(to, next, bytes, read, end), mark);
+  return putBytes(to, putText(to, next, bytes, read, end), mark.text);
 }
 
 /** The mark of a user in a jail. `jail` is printable. */
-export function markOf(jail: ByteString, uid: number): Uint8Array {
-  return toBytes(` (jail=${jail} uid=${uid})`);
+export function markOf(jail: ByteString, uid: number): Mark {
+  return {
+    text: toBytes(` (jail=${jail} uid=${uid})`),
+    // A printable jail is UTF-8, and so is its JSON.
+    member: toBytes(`,"${SENDER}":${JSON.stringify({ jail, uid })}}`),
+  };
 }

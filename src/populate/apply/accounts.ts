@@ -1,6 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { quoted } from "../../cli/display.ts";
-import { readJailAccounts, updateJailAccounts } from "../../jail/accounts/accounts.ts";
+import { readJailAccounts } from "../../jail/accounts/accounts.ts";
+import { updateJailAccounts } from "../../jail/accounts/change-accounts.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import {

@@ -76,7 +76,7 @@ export function planUpdate(input: UpdateInput): UpdatePlan {
     contents,
     directories: scope?.paths ?? USUAL_DIRECTORIES,
     skipped: (path) => skips.has(path) || shells.has(path) || isIn(live, path),
-    homes: pathSet(root, homesIn(root)),
+    homes: pathSet(root, homesIn(root, prune)),
     prune,
     replaceMade: input.recipe === undefined,
     report: input.report,
@@ -265,8 +265,10 @@ function candidatesFor(
   return [...unwanted.map((record): Candidate => ({ path: record.path, record })), ...(prune ? missing : [])];
 }
 
-function homesIn(root: JailRoot): ByteString[] {
-  const users = answered(() => readJailAccounts(root))?.users ?? [];
+/** The homes in a jail. With `prune`, which removes files of users, throws if the accounts cannot be read. */
+function homesIn(root: JailRoot, prune: boolean): ByteString[] {
+  const accounts = prune ? readJailAccounts(root) : answered(() => readJailAccounts(root));
+  const users = accounts?.users ?? [];
   return users
     .filter(({ uid, home }) => uid !== 0 && home.split("/").length > 2)
     .map(({ home }) => splitHome(home)?.home ?? home);

@@ -97,7 +97,7 @@ export const CONFINEMENT: readonly Mutant[] = [
   policy(APPLY, 'if (tcpConnect !== "all" || tcpBind !== "all") names', 'if (tcpConnect !== "all") names'),
   policy(APPLY, 'if (execute !== "any") names.push("execute");', ""),
   policy("src/confine/policy.ts", 'path.startsWith("~") && home.startsWith("/")', 'path.startsWith("~")'),
-  policy("src/confine/policy.ts", "byDefault && noNewPrivs !== false", "byDefault"),
+  policy("src/confine/policy.ts", "confine === undefined ? byDefault :", "confine === undefined ? false :"),
   policy("src/confine/policy.ts", " || needsNoNewPrivs(confinement)", ""),
   policy(SCHEMA, 'if (given(values.write)) return "write";', ""),
   policy(SESSION, "limit.value < before.value", "limit.value > before.value"),

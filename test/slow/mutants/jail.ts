@@ -580,7 +580,8 @@ export const JAIL: readonly Mutant[] = [
     ["if (content?.requests.some(asksForFiles) || (content?.live ?? []).length > 0) return undefined;", ""],
   ]),
   ...within("src/populate/live-copy.ts", "e2e/live-copy.test.ts", [
-    ["if (DATABASES.some((path) => answered(() => lookUp(root, path)) !== undefined)) return undefined;", ""],
+    ["lookUp(root, path) !== undefined) ?? true)", "lookUp(root, path) !== undefined) ?? false)"],
+    ["lookUp(root, path) !== undefined) ?? true)", 'root.path === "") ?? true)'],
   ]),
   ...within("src/jail/record/live.ts", "e2e/live-copy.test.ts", [
     [" && chmod go= ${shellWord(away)}", ""],
@@ -611,6 +612,9 @@ export const JAIL: readonly Mutant[] = [
       "    if (rule !== found.rule || home !== path) return found;",
     ],
   ]),
+  ...within("src/update/plan/plan.ts", "e2e/update.test.ts", [
+    ["const accounts = prune ? readJail", "const accounts = prune === undefined ? readJail"],
+  ]),
   ...within("src/system/home-owner.ts", "unit/jail-safety.test.ts", [
     ["    return { why: `it may be", "    if (path !== '') return undefined;\n    return { why: `it may be"],
     ["answeredUser }", "passwdByUid as answeredUser }"],
@@ -640,6 +644,8 @@ export const JAIL: readonly Mutant[] = [
   ]),
   ...within("src/check/accounts.ts", "unit/check-accounts.test.ts", [
     ["isTheirs && !dirsEqual(home, usualHome(name))", "false"],
+    ["dirsEqual(one.home, home)) ||\n        this.#facts.mayBeHome(path);", "dirsEqual(one.home, home));"],
+    ["isAround(one.home, at)) ||\n        this.#facts.mayBeHome(path);", "isAround(one.home, at));"],
     ["isAround(one.home, at)", "true"],
   ]),
   ...within("src/populate/apply/library-cache.ts", "e2e/live.test.ts", [
@@ -671,6 +677,8 @@ export const JAIL: readonly Mutant[] = [
     ["if (uid !== 0 && uid !== libc.geteuid())", "if (uid === 1)"],
     ["(mode & 0o022) === 0 ? undefined", "(mode & 0o002) === 0 ? undefined"],
     ["(mode & 0o022) === 0 ? undefined", "(mode & 0o020) === 0 ? undefined"],
+    [" && distrust(stat) === undefined", ""],
+    ["C.RESOLVE_BENEATH | C.RESOLVE_NO_SYMLINKS | C.RESOLVE_NO_MAGICLINKS", "C.RESOLVE_BENEATH"],
   ]),
   ...within("src/jail/record/registry.ts", "unit/jail-manifest.test.ts", [
     ["if (mine !== undefined) throw mine.error;", ""],

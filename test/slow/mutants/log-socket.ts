@@ -113,13 +113,13 @@ export const LOG_SOCKET: readonly Mutant[] = [
   within(
     "unit/log-socket-message.test.ts",
     "src/log-socket/relay/message.ts",
-    "last - at + mark.length <= MAY_BE_CUT",
-    "stop - start + mark.length <= MAY_BE_CUT",
+    "const room = MAY_BE_CUT - (last - at);",
+    "const room = MAY_BE_CUT - (end - start);",
   ),
   within(
     "unit/log-socket-message.test.ts",
     "src/log-socket/relay/message.ts",
-    "  next = putBytes(to, next, mark);\n",
+    "  next = putBytes(to, next, mark.text);\n",
     "",
   ),
   within(

@@ -23,8 +23,8 @@ const warnings = mutant("src/known-programs/warnings.ts", UNIT);
 
 export const PROGRAMS: readonly Mutant[] = [
   decide(
-    "policy.allowSpawnOptions ? undefined : refusalOf(recognised, args, files)",
-    "policy.allowSpawnOptions ? refusalOf(recognised, args, files) : undefined",
+    "mayStart ? undefined : refusalOf(recognised, argv.slice(1), files)",
+    "mayStart ? refusalOf(recognised, argv.slice(1), files) : undefined",
   ),
   limited("const given = values.allowSpawnOptions\n", "const given = true\n"),
   options("args[0] !== rule.first.word", "!args.includes(rule.first.word)"),

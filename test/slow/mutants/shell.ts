@@ -32,12 +32,9 @@ export const SHELL: readonly Mutant[] = [
   decide("if (executables.length === 0) {", "if (false) {"),
   decide('if (!path.startsWith("/")) {', "if (false) {"),
   decide("if (!files.isRegularFile(path)) {", "if (false) {"),
-  decide(
-    "return { allowed: true, path, argv: [path, ...args], programs: recognised.rows };",
-    "return { allowed: true, path, argv: [typed, ...args], programs: recognised.rows };",
-  ),
+  decide("const argv = [path, ...(granted", "const argv = [typed, ...(granted"),
   decide('if (typed === undefined || typed === "") {', "if (typed === undefined) {"),
-  decide("policy.allowWordExpansion\n", "true\n"),
+  decide("policy.allowWordExpansion && ", ""),
   decide(
     'if (word !== "internal-sftp") return undefined;',
     'if (!word.startsWith("internal-sftp")) return undefined;',

@@ -6,6 +6,12 @@ import { addAccount, JAIL, makeJail } from "./jail.ts";
 const checked = ({ must }: Stage) => must("jailkit config check");
 const LSH = `${JAIL}/etc/jailkit/jk_lsh.ini`;
 
+/** Makes an example for one account that for anna, in the jail. */
+async function forAnna(stage: Stage, section: string): Promise<void> {
+  stage.m.write(LSH, `${section.replace(/^\[.*\]$/m, "[anna]")}\n`);
+  await checked(stage);
+}
+
 /** Pushes a commit to a repository of john's, by root's git and ssh, and takes it back. */
 async function pushAndFetch({ m, must }: Stage, name: string): Promise<void> {
   m.must(["git", "init", "-q", "--bare", `${JAIL}/home/john/${name}`]);
@@ -144,6 +150,23 @@ export const FILES: Readonly<Record<string, Scene>> = {
     },
     steps: {
       "jk_init -j JAIL jk_lsh": { names: { JAIL }, after: ({ m }) => expect(m.exists(LSH)).toBe(true) },
+      "[mirror]": {
+        check: async (stage, text) => {
+          await forAnna(stage, text);
+          stage.m.write(`${JAIL}/data/file`, "data\n");
+          await stage.must("cd; rsync -a anna@localhost:/data/file copied; cmp copied /srv/jail/data/file");
+          for (const command of ["rsync --server -r . /data", "rsync --server --sender -r . /etc", "id"])
+            expect([command, stage.ssh("anna", command).status]).toEqual([command, 4]);
+        },
+      },
+      "[borg]": {
+        before: ({ m }) => m.must(["jk_cp", "-j", JAIL, "/usr/bin/borg"]),
+        check: async (stage, text) => {
+          await forAnna(stage, text);
+          for (const command of ["borg serve --restrict-to-path /", "scp -f /backups"])
+            expect([command, stage.ssh("anna", command).status]).toEqual([command, 4]);
+        },
+      },
       "jk_cp -j JAIL /usr/lib/hooks": { names: { JAIL } },
       "[john]": {
         file: LSH,
@@ -171,6 +194,49 @@ export const FILES: Readonly<Record<string, Scene>> = {
           m.mkdir(`${JAIL}/srv/tools`);
           m.write(LSH, `[DEFAULT]\nexecutables = /usr/bin/scp\n${text}\n`);
           await checked(stage);
+        },
+      },
+      "[backup]": {
+        check: async (stage, text) => {
+          await forAnna(stage, text);
+          stage.m.write(`${JAIL}/data/file`, "data\n");
+          await stage.must("cd; rsync anna@localhost:/data/file fetched; cmp fetched /srv/jail/data/file");
+          expect(stage.ssh("anna", "rsync --server --sender -vre.iLsfxCIvu . /etc").status).toBe(4);
+        },
+      },
+      "[deploy]": {
+        check: async (stage, text) => {
+          await forAnna(stage, text);
+          for (const name of ["site", "shop", "stage"]) {
+            stage.m.must(["git", "init", "-q", "--bare", `${JAIL}/srv/git/${name}.git`]);
+            stage.m.must(["chown", "-R", "anna:", `${JAIL}/srv/git/${name}.git`]);
+          }
+          for (const name of ["site", "shop"])
+            await stage.must(`git ls-remote anna@localhost:/srv/git/${name}.git`);
+          expect(stage.ssh("anna", "git-upload-pack '/srv/git/stage.git'").status).toBe(4);
+          expect(stage.ssh("anna", "git-receive-pack '/srv/git/site.git'").status).toBe(4);
+        },
+      },
+      "[drop]": {
+        check: async (stage, text) => {
+          const { m } = stage;
+          await forAnna(stage, text);
+          m.mkdir(`${JAIL}/incoming`);
+          m.must(["chown", "anna:", `${JAIL}/incoming`]);
+          m.write("/root/dropped", "dropped\n");
+          await stage.must("cd; scp -O dropped anna@localhost:/incoming/");
+          expect(m.read(`${JAIL}/incoming/dropped`)).toBe("dropped\n");
+          expect(stage.ssh("anna", "scp -f /incoming/dropped").status).toBe(4);
+          expect(m.run(["scp", "/root/dropped", "anna@localhost:/incoming/again"]).status).not.toBe(0);
+        },
+      },
+      "[reader]": {
+        check: async (stage, text) => {
+          await forAnna(stage, text);
+          await stage.must("cd; echo get file by-sftp | sftp -b - anna@localhost; cmp by-sftp fetched");
+          expect(
+            stage.m.run(["sh", "-c", "echo put /root/dropped | sftp -b - anna@localhost"]).status,
+          ).not.toBe(0);
         },
       },
       "[group sftponly]": {

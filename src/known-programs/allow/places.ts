@@ -1,0 +1,83 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { normalPath } from "../../../ffi/paths.ts";
+import { quoted } from "../../cli/display.ts";
+
+/** Absolute paths without `..`; "all": no limit. */
+export type Places = readonly ByteString[] | "all";
+
+/** Where the program of a word may read and write, as the jail sees it. */
+export interface AllowPlaces {
+  readonly read: Places;
+  readonly write: Places;
+  /** The working directory of the program. */
+  readonly home: ByteString;
+}
+
+function inHome(places: Places, home: ByteString): Places {
+  if (places === "all") return places;
+  const found: ByteString[] = [];
+  for (const path of places) found.push(path.startsWith("~") ? home + path.slice(1) : path);
+  return found;
+}
+
+/**
+ * The places of a word, from the keys `read` and `write`, which are undefined if they are missing. What may be written may
+ * be read; of the two keys, a missing one adds nothing to that, and without both there is no limit. A word that only reads
+ * never writes. The home replaces `~`.
+ */
+export function placesOf(
+  read: Places | undefined,
+  write: Places | undefined,
+  writes: boolean,
+  home: ByteString,
+): AllowPlaces {
+  const isDrop = write !== undefined && write !== "all" && write.length > 0;
+  const readable = inHome(read ?? (isDrop ? [] : "all"), home);
+  const writable = inHome(write ?? (read === undefined ? "all" : []), home);
+  const both = readable === "all" || writable === "all" ? readable : [...readable, ...writable];
+  return { read: both, write: writes ? writable : [], home };
+}
+
+/** True if a component of a path is `..`. */
+export function climbs(path: ByteString): boolean {
+  for (const name of path.split("/")) if (name === "..") return true;
+  return false;
+}
+
+/** True if a path in its plain form is one of `places`, or below one. */
+function isIn(path: ByteString, places: readonly ByteString[]): boolean {
+  for (const place of places) {
+    const plain = normalPath(place);
+    if (plain === "/" || path === plain || path.startsWith(`${plain}/`)) return true;
+  }
+  return false;
+}
+
+/**
+ * Why a program may not `use` ("read" or "write") a path; undefined if it may. Only the text is compared: the kernel, which
+ * follows symbolic links, compares the files. A relative path begins at the home, where the program starts.
+ */
+export function placeFault(
+  path: ByteString,
+  use: "read" | "write",
+  { [use]: places, home }: AllowPlaces,
+): string | undefined {
+  if (places === "all") return undefined;
+  if (climbs(path)) return `${quoted(path)} has '..' in it`;
+  if (isIn(normalPath(path.startsWith("/") ? path : `${home}/${path}`), places)) return undefined;
+  const verb = use === "read" ? "read" : "written";
+  return `${quoted(path)} is in no place that may be ${verb} here`;
+}
+
+/** As placeFault, for each of these paths. */
+export function placesFault(
+  paths: readonly ByteString[],
+  use: "read" | "write",
+  places: AllowPlaces,
+): string | undefined {
+  for (const path of paths) {
+    const fault = placeFault(path, use, places);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
+}
