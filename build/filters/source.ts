@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Architecture } from "../guard.ts";
 import { compileFilter } from "./libseccomp.ts";
@@ -67,5 +67,8 @@ export const FILTER_WORDS = process.arch === "arm64" ? arm64 : x64;
 `;
 }
 
-/** True if WORDS was written from the texts that are there now. Asks no libseccomp. */
-export const areWordsCurrent = (): boolean => readFileSync(join(root, WORDS), "utf8").includes(digest());
+/** True if WORDS was written from the texts that are there now; false if it is missing. Asks no libseccomp. */
+export function areWordsCurrent(): boolean {
+  const file = join(root, WORDS);
+  return existsSync(file) && readFileSync(file, "utf8").includes(digest());
+}

@@ -1,8 +1,19 @@
 /** npm run build: identical bytes in every folder, and one line that says what is missing. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { WORDS } from "../../build/filters/source.ts";
 
 const root = join(import.meta.dir, "../..");
 let folder: string;
@@ -15,7 +26,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 /** A project with one small tool, in a folder of its own. */
 function project(path: string): string {
   mkdirSync(join(path, "src/tools"), { recursive: true });
-  for (const name of ["ffi", "build", "package.json", "tsconfig.json"])
+  for (const name of ["ffi", "build", "config/filters", WORDS, "package.json", "tsconfig.json"])
     cpSync(join(root, name), join(path, name), { recursive: true });
   symlinkSync(join(root, "node_modules"), join(path, "node_modules"));
   const fixture = readFileSync(join(root, "test/fixtures/guard/report.ts"), "latin1");
@@ -74,6 +85,24 @@ describe("npm run build", () => {
       status: 1,
       stderr: `build: this is Bun ${Bun.version}, and jailkit needs Bun 9.9.9: npm ci\n`,
     });
+  });
+
+  test.each<[string, (path: string) => void]>([
+    [
+      "were compiled from another text",
+      (path) => appendFileSync(join(path, "config/filters/login.filter"), "\n"),
+    ],
+    ["lack a text", (path) => writeFileSync(join(path, "config/filters/more.filter"), "")],
+    ["are missing", (path) => rmSync(join(path, WORDS))],
+  ])("says that filters %s, and builds nothing", (title, change) => {
+    const path = project(join(folder, title));
+    change(path);
+    expect(build(path, [])).toEqual({
+      status: 1,
+      stdout: "",
+      stderr: `build: ${WORDS} was not written from config/filters/ as it is now: npm run filters\n`,
+    });
+    expect(existsSync(join(path, "dist"))).toBe(false);
   });
 
   test("says which tool it does not know, and what a compiler said", () => {
