@@ -4,15 +4,21 @@ import { didYouMean, suggest } from "../cli/suggest.ts";
 import { describedBy, readKeys } from "../config/keys.ts";
 import { type Fix, findEntry, type IniSection, keyPlace } from "../config/model.ts";
 import { groupOfSection } from "../config/scan.ts";
+import { chrootshKeys } from "../config/schemas/chrootsh.ts";
+import type { ConfineValues } from "../config/schemas/confine.ts";
 import { lshKeys } from "../config/schemas/lsh.ts";
+import { uchrootKeys } from "../config/schemas/uchroot.ts";
 import { splitList } from "../config/text.ts";
 import { type ListItem, leadingInteger } from "../config/values.ts";
+import { confinementOf, executeOf } from "../confine/policy.ts";
+import { uchrootConfinement } from "../enter/uchroot/uchroot.ts";
 import { hooksWarning, isHooksPair } from "../known-programs/hooks.ts";
 import { recognise } from "../known-programs/recognise.ts";
 import { USUAL_PROGRAMS } from "../known-programs/services.ts";
 import { carriesCode } from "../known-programs/starters.ts";
 import { lintAllow } from "./allow.ts";
 import { lintCommands, readPrograms } from "./commands.ts";
+import { lintConfine } from "./confine.ts";
 import {
   type LintContext,
   lintPathForm,
@@ -61,6 +67,14 @@ export function lintLsh(section: IniSection, context: LintContext): void {
   const obedient = { ...facts, directories: undefined, free: false };
   for (const item of words) if (!seen.has(item.value)) lintProgram(item, obedient, noItem);
   lintExecute(section, about);
+  const values = readKeys(section, lshKeys);
+  lintConfine(
+    section,
+    context,
+    values,
+    confinementIn(values, true),
+    (path) => world.lookUp(path) !== undefined,
+  );
   lintHooks(section, context);
   lintEnvironment(section, context);
   lintNames(section, context);
@@ -136,6 +150,10 @@ function lintHooks(section: IniSection, { world, report }: LintContext): void {
   }
 }
 
+/** What a section asks of the kernel; paths below `~` stay as they are. */
+const confinementIn = (values: ConfineValues, byDefault: boolean) =>
+  confinementOf(values, byDefault, executeOf(values, byDefault, [], ""), "");
+
 /** Checks a section of jk_chrootsh.ini. */
 export function lintChrootsh(section: IniSection, context: LintContext): void {
   const shell = findEntry(section, "injail_shell")?.value ?? "";
@@ -146,6 +164,11 @@ export function lintChrootsh(section: IniSection, context: LintContext): void {
     const place = keyPlace(section, "injail_shell");
     context.report(place, "error", "bad-path", `${quoted(shell)} ${fault}`, fix);
   }
+  const { world } = context;
+  const values = readKeys(section, chrootshKeys);
+  const jails = world.jails();
+  const exists = (path: ByteString) => jails.length === 0 || world.existsInSome(jails, path);
+  lintConfine(section, context, values, confinementIn(values, false), exists);
   lintNames(section, context);
 }
 
@@ -157,6 +180,11 @@ export function lintUchroot(section: IniSection, context: LintContext): void {
   }
   const jails = context.world.jails();
   for (const item of ownItems(section, "allowed_jails")) lintDirectory(item, jails, context);
+  const { world } = context;
+  const values = readKeys(section, uchrootKeys);
+  const allowed = values.allowedJails.filter((jail) => world.lookUp(jail)?.type === "directory");
+  const exists = (path: ByteString) => allowed.length === 0 || world.existsInSome(allowed, path);
+  lintConfine(section, context, values, uchrootConfinement(values, ""), exists);
   lintNames(section, context);
 }
 

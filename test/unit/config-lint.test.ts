@@ -54,6 +54,8 @@ const world: LintWorld = {
   userNames: () => ["root", "u"],
   groupNames: () => ["root", "staff"],
   lookUp: (path) => files[path],
+  existsInSome: (jails, path) => jails.some((jail) => files[`${jail}${path}`] !== undefined),
+  lacking: () => [],
   files: { readLink: (path) => links[path], identity: () => undefined, look: () => undefined },
   readsPopt: (path) => ["/usr/bin/rsync", "/usr/bin/popt", "/usr/bin/twin"].includes(path),
   ownStart: (path) => ownStarts[path],
