@@ -5,12 +5,12 @@ import { describedBy, readKeys } from "../config/keys.ts";
 import { type Fix, findEntry, type IniSection, keyPlace } from "../config/model.ts";
 import { groupOfSection } from "../config/scan.ts";
 import { chrootshKeys } from "../config/schemas/chrootsh.ts";
-import type { ConfineValues } from "../config/schemas/confine.ts";
 import { lshKeys } from "../config/schemas/lsh.ts";
 import { uchrootKeys } from "../config/schemas/uchroot.ts";
 import { splitList } from "../config/text.ts";
 import { type ListItem, leadingInteger } from "../config/values.ts";
 import { confinementOf, executeOf } from "../confine/policy.ts";
+import { executeLimits } from "../enter/limited/limited.ts";
 import { uchrootConfinement } from "../enter/uchroot/uchroot.ts";
 import { hooksWarning, isHooksPair } from "../known-programs/hooks.ts";
 import { recognise } from "../known-programs/recognise.ts";
@@ -68,13 +68,8 @@ export function lintLsh(section: IniSection, context: LintContext): void {
   for (const item of words) if (!seen.has(item.value)) lintProgram(item, obedient, noItem);
   lintExecute(section, about);
   const values = readKeys(section, lshKeys);
-  lintConfine(
-    section,
-    context,
-    values,
-    confinementIn(values, true),
-    (path) => world.lookUp(path) !== undefined,
-  );
+  const confinement = confinementOf(values, true, executeLimits(values, ""), "");
+  lintConfine(section, context, values, confinement, (path) => world.exists(path));
   lintHooks(section, context);
   lintEnvironment(section, context);
   lintNames(section, context);
@@ -150,10 +145,6 @@ function lintHooks(section: IniSection, { world, report }: LintContext): void {
   }
 }
 
-/** What a section asks of the kernel; paths below `~` stay as they are. */
-const confinementIn = (values: ConfineValues, byDefault: boolean) =>
-  confinementOf(values, byDefault, executeOf(values, byDefault, [], ""), "");
-
 /** Checks a section of jk_chrootsh.ini. */
 export function lintChrootsh(section: IniSection, context: LintContext): void {
   const shell = findEntry(section, "injail_shell")?.value ?? "";
@@ -167,8 +158,9 @@ export function lintChrootsh(section: IniSection, context: LintContext): void {
   const { world } = context;
   const values = readKeys(section, chrootshKeys);
   const jails = world.jails();
-  const exists = (path: ByteString) => jails.length === 0 || world.existsInSome(jails, path);
-  lintConfine(section, context, values, confinementIn(values, false), exists);
+  const exists = (path: ByteString) => jails.length === 0 || jails.some((jail) => world.exists(path, jail));
+  const confinement = confinementOf(values, false, executeOf(values, false, [], ""), "");
+  lintConfine(section, context, values, confinement, exists);
   lintNames(section, context);
 }
 
@@ -183,7 +175,8 @@ export function lintUchroot(section: IniSection, context: LintContext): void {
   const { world } = context;
   const values = readKeys(section, uchrootKeys);
   const allowed = values.allowedJails.filter((jail) => world.lookUp(jail)?.type === "directory");
-  const exists = (path: ByteString) => allowed.length === 0 || world.existsInSome(allowed, path);
+  const exists = (path: ByteString) =>
+    allowed.length === 0 || allowed.some((jail) => world.exists(path, jail));
   lintConfine(section, context, values, uchrootConfinement(values, ""), exists);
   lintNames(section, context);
 }

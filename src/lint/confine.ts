@@ -33,8 +33,7 @@ export function lintConfine(
     return;
   }
   if (values.noNewPrivs === false && confinement.noNewPrivs) {
-    const message =
-      "'no_new_privs = 0' has no effect: what confine stands for is on here by default, and needs no_new_privs";
+    const message = "'no_new_privs = 0' has no effect: what holds here by default needs no_new_privs";
     report(keyPlace(section, "no_new_privs"), "warning", "unused-key", message, { kind: "disable" });
   }
   lintRequire(section, context, confinement);

@@ -39,8 +39,8 @@ export interface LintWorld {
   executableCommand(path: ByteString): ByteString;
   /** The paths of known jails. */
   jails(): readonly ByteString[];
-  /** Whether a path exists in one of these jails, or that is unknown. */
-  existsInSome(jails: readonly ByteString[], path: ByteString): boolean;
+  /** Whether a path exists, or that is unknown; `jail`: in that one, instead of where the file is. */
+  exists(path: ByteString, jail?: ByteString): boolean;
   /** What this kernel lacks for a confinement, a phrase each. */
   lacking(confinement: Confinement): readonly string[];
   /** Links and identities, to recognise programs. */

@@ -50,10 +50,10 @@ function lookUp(root: number, path: ByteString): FileKind | undefined {
   return { type, executable: (mode & 0o111) !== 0 };
 }
 
-/** Whether a path exists in a jail, as a process in it would see; true if that is unknown. */
-function existsIn(jail: ByteString, path: ByteString): boolean {
+/** Whether a path exists below a root directory, as a process in it would see; true if that is unknown. */
+function existsIn(root: ByteString, path: ByteString): boolean {
   const found = attempt(() =>
-    withFd(openAt(C.AT_FDCWD, jail, C.O_PATH | C.O_DIRECTORY), (root) => lookUp(root, path) !== undefined),
+    withFd(openAt(C.AT_FDCWD, root, C.O_PATH | C.O_DIRECTORY), (fd) => lookUp(fd, path) !== undefined),
   );
   return found ?? true;
 }
@@ -159,7 +159,7 @@ export function openWorld(file: ByteString): LintWorld & Disposable {
       return commandAt(place, `chmod a+x ${shellWord(place)}`);
     },
     jails: knownPaths,
-    existsInSome: (jails, one) => jails.some((where) => existsIn(where, one)),
+    exists: (one, where = path) => existsIn(where, one),
     lacking: lackingHere,
     [Symbol.dispose]: () => all.dispose(),
   };
