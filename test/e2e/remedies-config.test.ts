@@ -181,6 +181,8 @@ const FAULTS: readonly Fault[] = [
 const NO_REMEDY: Readonly<Partial<Record<FindingCode, string>>> = {
   "bad-command": "which command lines are meant is the administrator's to say",
   "hooks-off": "which of the hooks that users brought are to run is the administrator's to say",
+  // Its remedy is typed in confinement.test.ts.
+  "kernel-lacks": "the kernel of this machine lacks nothing",
   "no-landlock": "the kernel is another one",
   "too-many": "which of thousands of sections or keys are to go cannot be told",
 };
