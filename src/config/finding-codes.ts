@@ -19,6 +19,8 @@ export const FINDING_CODES = {
   "execute-any": "programs may execute what users upload",
   "hooks-off": "hooks of repositories do not run",
   "include-circle": "sections include each other in a circle",
+  "kernel-lacks": "the kernel cannot do all that confine = require asks for",
+  "limit-too-low": "a limit is below what a session needs",
   "no-effect": "a program is setuid, setgid or has capabilities, which has no effect",
   "no-executables": "a section allows no program",
   "no-jails": "a section allows no jail",

@@ -19,6 +19,8 @@ const disable: Fix = { kind: "disable" };
 /** The fix by the code of a finding, unless the finding has its own. */
 const USUAL_FIXES: Readonly<Partial<Record<FindingCode, Fix>>> = {
   "bad-value": disable,
+  // What limits the session stays.
+  contradiction: disable,
   "byte-order-mark": { kind: "strip", expression: "1s/^\\xef\\xbb\\xbf//" },
   "doubtful-header": disable,
   "duplicate-key": disable,

@@ -4,15 +4,21 @@ import { didYouMean, suggest } from "../cli/suggest.ts";
 import { describedBy, readKeys } from "../config/keys.ts";
 import { type Fix, findEntry, type IniSection, keyPlace } from "../config/model.ts";
 import { groupOfSection } from "../config/scan.ts";
+import { chrootshKeys } from "../config/schemas/chrootsh.ts";
 import { lshKeys } from "../config/schemas/lsh.ts";
+import { uchrootKeys } from "../config/schemas/uchroot.ts";
 import { splitList } from "../config/text.ts";
 import { type ListItem, leadingInteger } from "../config/values.ts";
+import { confinementOf, executeOf } from "../confine/policy.ts";
+import { executeLimits } from "../enter/limited/limited.ts";
+import { uchrootConfinement } from "../enter/uchroot/uchroot.ts";
 import { hooksWarning, isHooksPair } from "../known-programs/hooks.ts";
 import { recognise } from "../known-programs/recognise.ts";
 import { USUAL_PROGRAMS } from "../known-programs/services.ts";
 import { carriesCode } from "../known-programs/starters.ts";
 import { lintAllow } from "./allow.ts";
 import { lintCommands, readPrograms } from "./commands.ts";
+import { lintConfine } from "./confine.ts";
 import {
   type LintContext,
   lintPathForm,
@@ -61,6 +67,9 @@ export function lintLsh(section: IniSection, context: LintContext): void {
   const obedient = { ...facts, directories: undefined, free: false };
   for (const item of words) if (!seen.has(item.value)) lintProgram(item, obedient, noItem);
   lintExecute(section, about);
+  const values = readKeys(section, lshKeys);
+  const confinement = confinementOf(values, true, executeLimits(values, ""), "");
+  lintConfine(section, context, values, confinement, (path) => world.exists(path));
   lintHooks(section, context);
   lintEnvironment(section, context);
   lintNames(section, context);
@@ -146,6 +155,12 @@ export function lintChrootsh(section: IniSection, context: LintContext): void {
     const place = keyPlace(section, "injail_shell");
     context.report(place, "error", "bad-path", `${quoted(shell)} ${fault}`, fix);
   }
+  const { world } = context;
+  const values = readKeys(section, chrootshKeys);
+  const jails = world.jails();
+  const exists = (path: ByteString) => jails.length === 0 || jails.some((jail) => world.exists(path, jail));
+  const confinement = confinementOf(values, false, executeOf(values, false, [], ""), "");
+  lintConfine(section, context, values, confinement, exists);
   lintNames(section, context);
 }
 
@@ -157,6 +172,12 @@ export function lintUchroot(section: IniSection, context: LintContext): void {
   }
   const jails = context.world.jails();
   for (const item of ownItems(section, "allowed_jails")) lintDirectory(item, jails, context);
+  const { world } = context;
+  const values = readKeys(section, uchrootKeys);
+  const allowed = values.allowedJails.filter((jail) => world.lookUp(jail)?.type === "directory");
+  const exists = (path: ByteString) =>
+    allowed.length === 0 || allowed.some((jail) => world.exists(path, jail));
+  lintConfine(section, context, values, uchrootConfinement(values, ""), exists);
   lintNames(section, context);
 }
 

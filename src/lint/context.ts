@@ -11,6 +11,7 @@ import {
   type Problem,
 } from "../config/model.ts";
 import { type ListItem, listItems } from "../config/values.ts";
+import type { Confinement } from "../confine/policy.ts";
 import type { HookedRepository } from "../known-programs/hooks.ts";
 import type { ProgramFiles } from "../known-programs/program.ts";
 import type { OwnStart } from "../known-programs/warnings.ts";
@@ -38,6 +39,10 @@ export interface LintWorld {
   executableCommand(path: ByteString): ByteString;
   /** The paths of known jails. */
   jails(): readonly ByteString[];
+  /** Whether a path exists, or that is unknown; `jail`: in that one, instead of where the file is. */
+  exists(path: ByteString, jail?: ByteString): boolean;
+  /** What this kernel lacks for a confinement, a phrase each. */
+  lacking(confinement: Confinement): readonly string[];
   /** Links and identities, to recognise programs. */
   files: ProgramFiles;
   /** Whether a program reads ~/.popt. */

@@ -9,6 +9,7 @@ import { ownRemedy } from "../config/trusted.ts";
 import { isOfSystem, type UnsafeDirectory } from "../confine/directories.ts";
 import { canLimitExecution } from "../confine/execute.ts";
 import { grantedBy, viewExecution } from "../confine/execute-view.ts";
+import { lackingHere } from "../confine/kernel.ts";
 import { type JailAccounts, readJailAccounts } from "../jail/accounts/accounts.ts";
 import { jailedUsers, limitedUsers } from "../jail/accounts/jailed-users.ts";
 import { closeJailRoot, openJailRoot } from "../jail/fs/walk.ts";
@@ -47,6 +48,14 @@ function lookUp(root: number, path: ByteString): FileKind | undefined {
   const format = mode & C.S_IFMT;
   const type = format === C.S_IFREG ? "file" : format === C.S_IFDIR ? "directory" : "other";
   return { type, executable: (mode & 0o111) !== 0 };
+}
+
+/** Whether a path exists below a root directory, as a process in it would see; true if that is unknown. */
+function existsIn(root: ByteString, path: ByteString): boolean {
+  const found = attempt(() =>
+    withFd(openAt(C.AT_FDCWD, root, C.O_PATH | C.O_DIRECTORY), (fd) => lookUp(fd, path) !== undefined),
+  );
+  return found ?? true;
 }
 
 /** A system directory of a root directory, by its path on the host; undefined for the directory of a user. */
@@ -150,6 +159,8 @@ export function openWorld(file: ByteString): LintWorld & Disposable {
       return commandAt(place, `chmod a+x ${shellWord(place)}`);
     },
     jails: knownPaths,
+    exists: (one, where = path) => existsIn(where, one),
+    lacking: lackingHere,
     [Symbol.dispose]: () => all.dispose(),
   };
 }

@@ -60,6 +60,9 @@ const FAULTS: readonly Fault[] = [
   lsh("comment-in-value", `${ls} # as it should be`),
   lsh("comment-in-value", "command x = ls # as it should be"),
   fault("comment-in-value", "jk_init", "[a]\npaths = /bin/ls, # one\n  /bin/cat\n"),
+  fault("contradiction", "jk_chrootsh", "[u]\nno_new_privs = 0\nread = /usr\n"),
+  fault("contradiction", "jk_uchroot", `[u]\nallowed_jails = ${JAIL}\nsyscalls = login\nallow_setuid = 1\n`),
+  lsh("contradiction", `${ls}\nconfine = require\nno_new_privs = 0`),
   fault("default-only", "jk_chrootsh", "[u]\nenv = A\nlog_format = json\n[DEFAULT]\nlog_format = json\n"),
   fault("doubtful-header", "jk_chrootsh", "[u]\nenv = A\n;[v]\nrelax_home_group = 1\n"),
   lsh("doubtful-value", `${ls}\nno_new_privs = 1 yes`),
@@ -86,6 +89,7 @@ const FAULTS: readonly Fault[] = [
     "jk_init",
     "[a]\nincludesections = b, c\n[b]\nincludesections = a\n[c]\npaths = /bin/ls\n",
   ),
+  fault("limit-too-low", "jk_chrootsh", "[u]\nlimits = core 0, nofile 8, nproc 0\n"),
   lsh("no-effect", `${ls}, /usr/bin/su`),
   lsh("no-executables", "umask = 022"),
   fault("no-jails", "jk_uchroot", "[u]\nenv = A\n"),
@@ -96,6 +100,9 @@ const FAULTS: readonly Fault[] = [
   lsh("no-such-path", "command x = factor 12"),
   lsh("no-such-path", "force = /usr/bin/factor 12"),
   fault("no-such-path", inJail, "[u]\npaths = /usr/bin, /usr/local/nosuch\nexecutables = /usr/bin/ls\n"),
+  lsh("no-such-path", `${ls}\nread = /usr, /nosuch, ~\nwrite = /nosuch`),
+  fault("no-such-path", "jk_chrootsh", "[u]\nread = /home, /nosuch\nwrite = /none, /nosuch\n"),
+  fault("no-such-path", "jk_uchroot", `[u]\nallowed_jails = ${JAIL}\nwrite = /nosuch\n`),
   fault("no-such-path", "jk_init", "[a]\ndevices = /dev/nul, /dev/tty\n"),
   fault("no-such-path", "jk_uchroot", "[u]\nallowed_jails = /srv/onne\n"),
   fault("no-such-path", "jk_uchroot", "[u]\nallowed_jails = /srv/one, /elsewhere/entirely\n"),
@@ -164,6 +171,9 @@ const FAULTS: readonly Fault[] = [
   lsh("unused-command", `${ls}, /usr/bin/rsync\nallow = rsync`),
   lsh("unused-key", "allow = rsync download\nread = /usr\nwrite = /tmp"),
   lsh("unused-key", "allow = rsync upload\nread = /usr"),
+  fault("unused-key", "jk_chrootsh", "[u]\nnetwork = local\ntcp_connect = 443\ntcp_bind = none\n"),
+  fault("unused-key", "jk_uchroot", `[u]\nallowed_jails = ${JAIL}\nno_new_privs = 0\n`),
+  lsh("unused-key", `${ls}\nno_new_privs = 0`),
   lsh("duplicate-item", "allow = rsync, scp, rsync"),
 ];
 
@@ -171,6 +181,8 @@ const FAULTS: readonly Fault[] = [
 const NO_REMEDY: Readonly<Partial<Record<FindingCode, string>>> = {
   "bad-command": "which command lines are meant is the administrator's to say",
   "hooks-off": "which of the hooks that users brought are to run is the administrator's to say",
+  // Its remedy is typed in confinement.test.ts.
+  "kernel-lacks": "the kernel of this machine lacks nothing",
   "no-landlock": "the kernel is another one",
   "too-many": "which of thousands of sections or keys are to go cannot be told",
 };

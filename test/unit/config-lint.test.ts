@@ -12,6 +12,7 @@ import { lint } from "../../src/lint/lint.ts";
 const program: FileKind = { type: "file", executable: true };
 const directory: FileKind = { type: "directory", executable: true };
 const files: Record<string, FileKind> = {
+  "/usr": directory,
   "/usr/bin": directory,
   "/bin": directory,
   "/srv/jail": directory,
@@ -54,6 +55,8 @@ const world: LintWorld = {
   userNames: () => ["root", "u"],
   groupNames: () => ["root", "staff"],
   lookUp: (path) => files[path],
+  exists: (path, jail = "") => files[`${jail}${path}`] !== undefined,
+  lacking: () => [],
   files: { readLink: (path) => links[path], identity: () => undefined, look: () => undefined },
   readsPopt: (path) => ["/usr/bin/rsync", "/usr/bin/popt", "/usr/bin/twin"].includes(path),
   ownStart: (path) => ownStarts[path],

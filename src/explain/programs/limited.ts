@@ -33,6 +33,7 @@ import { closedAbove, obstacleTo } from "../readable.ts";
 import { INTERACTIVE, type LoginReport, type ReportStep } from "../report.ts";
 import { stepsOf } from "../steps.ts";
 import { allowSteps, wordPrograms } from "./allow.ts";
+import { confinementSteps } from "./confinement.ts";
 import { explainExecute, holdsPrograms, NOT_EXECUTABLE } from "./execute.ts";
 import { allowLines, commandRemedy, patternRemedy, sectionRemedy, sharedBy } from "./section.ts";
 
@@ -164,12 +165,20 @@ function explainCommand(shell: Shell, policy: LimitedPolicy, executables: readon
   const configFile = policy.file;
   const plan = planLimited(request);
   const limits = reachable(executeLimits(policy.values, place.home), shell);
-  const { noNewPrivs } = confinementOf(policy.values, true, limits, place.home);
+  const asked = confinementOf(policy.values, true, limits, place.home);
+  const { noNewPrivs } = asked;
   const held = holdsPrograms(place.rootFd, limits);
   const root = report.jail ?? "/";
   const command = plan.allowed ? plan.path : undefined;
   add(
     ...explainExecute({ root, rootFd: place.rootFd, configFile, limits, executables, noNewPrivs, command }),
+  );
+  const confinement = plan.allowed ? plan.confinement : asked;
+  const { section } = policy;
+  add(
+    ...confinementSteps(LIMITED_SHELL, confinement, {
+      ...{ file: configFile, section, exitStatus: NOT_EXECUTABLE },
+    }),
   );
   const interactive = session.arguments.length === 0;
   const unchecked = policy.values.allowSpawnOptions && !(plan.allowed && plan.by.word !== undefined);

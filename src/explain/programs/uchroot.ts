@@ -1,12 +1,14 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { environment } from "../../../ffi/guard.ts";
 import { withRightsOf } from "../../../ffi/rights.ts";
+import { answered } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { runChecks } from "../../enter/checks.ts";
+import { NOT_CONFINED } from "../../enter/confine-session.ts";
 import { copyRemedy } from "../../enter/remedies.ts";
 import { uchrootSettingsOf } from "../../enter/uchroot/facts.ts";
 import { type GatheredUchrootFacts, gatherUchroot } from "../../enter/uchroot/gather.ts";
-import { uchrootEnvironment } from "../../enter/uchroot/uchroot.ts";
+import { uchrootConfinement, uchrootEnvironment } from "../../enter/uchroot/uchroot.ts";
 import type { Missing } from "../../libraries/dependency.ts";
 import { commandAt } from "../../system/exchange.ts";
 import { findProgram } from "../../system/run.ts";
@@ -16,6 +18,7 @@ import { limitSteps } from "../limits.ts";
 import { UCHROOT_CHECKS } from "../login-checks.ts";
 import type { LoginReport } from "../report.ts";
 import { addChecks, stepsOf } from "../steps.ts";
+import { confinementSteps } from "./confinement.ts";
 
 const TOOL = "jk_uchroot";
 const USUAL_PLACE = "/usr/bin/jk_uchroot";
@@ -34,6 +37,11 @@ interface UchrootQuestion extends UserQuestion {
 function explainProgram(report: LoginReport, question: UchrootQuestion, facts: GatheredUchrootFacts): void {
   const { program, programArguments, callerUid } = question;
   const jail = facts.jailPath();
+  const inside = answered(() => facts.inJail());
+  const settings = uchrootSettingsOf(facts);
+  const confinement = uchrootConfinement(settings, (inside?.named ?? inside?.numbered)?.home ?? "");
+  const asked = { file: facts.configFile, section: report.uchrootSection, exitStatus: NOT_CONFINED };
+  report.steps.push(...confinementSteps(TOOL, confinement, asked));
   const fact = facts.program();
   if (fact.kind === "file" && !fact.executable) {
     const place = `${jail}/${program.replace(/^\/+/, "")}`;
@@ -48,7 +56,7 @@ function explainProgram(report: LoginReport, question: UchrootQuestion, facts: G
   if (libraries.some(({ outcome }) => outcome === "failed")) return;
   // Only the caller knows the caller's environment.
   const given = callerUid === 0 ? [] : environment();
-  const { env } = uchrootSettingsOf(facts);
+  const { env } = settings;
   const argv = [program, ...programArguments];
   report.command = { path: program, argv, environment: uchrootEnvironment(given, env) };
 }

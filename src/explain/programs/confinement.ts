@@ -1,0 +1,43 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { SystemError } from "../../../ffi/error.ts";
+import { describeError } from "../../cli/error.ts";
+import { describeHere, lackingHere } from "../../confine/kernel.ts";
+import type { Confinement } from "../../confine/policy.ts";
+import { sectionLinesRemedy } from "../../enter/remedies.ts";
+import type { ReportStep } from "../report.ts";
+import { stepsOf } from "../steps.ts";
+
+/** Where the keys are, and the exit status of a session that cannot be confined. */
+interface Asked {
+  file: ByteString;
+  section: ByteString | undefined;
+  exitStatus: number;
+}
+
+/**
+ * What the kernel enforces on a session, in one step of `stage`, and what this kernel lacks for it; no step if nothing is
+ * asked of it. It fails if `confine = require` refuses the session.
+ */
+export function confinementSteps(
+  stage: ReportStep["stage"],
+  confinement: Confinement,
+  { file, section = "DEFAULT", exitStatus }: Asked,
+): ReportStep[] {
+  const { require, noNewPrivs, limits } = confinement;
+  if (!noNewPrivs && limits.length === 0) return [];
+  const step = (outcome: ReportStep["outcome"], message: ByteString, remedy?: ByteString) => [
+    stepsOf(stage)("confinement", outcome, message, remedy, outcome === "failed" ? exitStatus : undefined),
+  ];
+  try {
+    const text = describeHere(confinement);
+    const lacking = lackingHere(confinement).join(", ");
+    if (lacking === "") return step("passed", text);
+    if (!require) return step("warned", `${text}; the kernel lacks: ${lacking}`);
+    const message = `${text}; confine = require refuses the session, since the kernel lacks: ${lacking}`;
+    return step("failed", message, sectionLinesRemedy(file, section, ["confine = 1"]));
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    const message = `the session cannot be confined: ${describeError(error)}`;
+    return step("failed", message, "allow the calls of landlock(7) here");
+  }
+}
