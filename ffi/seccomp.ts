@@ -51,6 +51,11 @@ export function encode(filter: readonly Instruction[]): Uint32Array {
   return words;
 }
 
+/** Whether the kernel has such filters. Installs none: there is none at address 0 (EFAULT), see seccomp(2). */
+export function hasFilters(): boolean {
+  return libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, 0, 0, 0) >= 0 || errno() !== EINVAL;
+}
+
 /**
  * seccomp(2): applies a filter, an array of struct sock_filter, to every later system call of this thread and everything
  * that it starts. False if the kernel has no such filters. Needs no_new_privs, or CAP_SYS_ADMIN. Throws SystemError.
