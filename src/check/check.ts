@@ -12,6 +12,7 @@ import { type JailLock, lockJail } from "../jail/record/jail-lock.ts";
 import { jailHint } from "../jail/record/named-jail.ts";
 import { type HostAccounts, hostAccounts } from "../system/host-accounts.ts";
 import { versionsOf } from "../system/host-files.ts";
+import { kernelFeatures, loginFindings } from "./confinement.ts";
 import { FindingList } from "./finding-list.ts";
 import { type FixOutcome, fixFindings } from "./fix/fix.ts";
 import { configFindings, notInJailFinding, userFindings } from "./host.ts";
@@ -31,6 +32,8 @@ export interface CheckOptions {
   readonly noWait: boolean;
   readonly json: boolean;
   readonly run: boolean;
+  /** Report accounts that could be confined and are not. */
+  readonly confinement: boolean;
 }
 
 /** A jail to check, and the users of the host who live in it. */
@@ -89,7 +92,10 @@ function serviceUsersAt(
  * Checks the host, and lists the jails to check: those that were `asked` for (absolute), or all. Throws JailkitError (2) if
  * the configuration cannot be used.
  */
-export function planCheck(configFile: ByteString, asked: readonly ByteString[]): CheckPlan {
+export function planCheck(
+  { configFile, confinement }: Pick<CheckOptions, "configFile" | "confinement">,
+  asked: readonly ByteString[],
+): CheckPlan {
   const warnings: string[] = [];
   const unusable: CheckProblem[] = [];
   const ini = readIni(configFile, warnings, unusable);
@@ -103,6 +109,7 @@ export function planCheck(configFile: ByteString, asked: readonly ByteString[]):
   const concerned = users.filter(({ jail }) => asked.length === 0 || chosen.has(jail ?? ""));
   servedSockets(problems);
   const findings = new FindingList().add(...configFindings(), ...concerned.flatMap(userFindings));
+  if (confinement) findings.add(...loginFindings(concerned, accounts, kernelFeatures(), problems));
   const host = { findings: findings.inOrder("/etc/passwd"), problems, warnings };
   const byJail = usersByJail(users);
   return { host, jobs: jails.map((path) => ({ path, users: byJail.get(path) ?? [] })) };
@@ -204,7 +211,7 @@ async function checkOne(
   using _lock = lock;
   using opened = root;
   try {
-    const how = { ...options, ...stateOfHost(), full: request.full };
+    const how = { ...options, ...stateOfHost(), full: request.full, confinement: request.confinement };
     const report = await checkJail({ root: opened, ...how });
     const repaired = request.fix ? await fix(path, report, how) : { ...nothing, appeared: [] };
     const { fixes, fixed, appeared } = repaired;

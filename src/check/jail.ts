@@ -16,6 +16,7 @@ import { below } from "../system/mountinfo.ts";
 import { AccountFiles } from "./account-files.ts";
 import { accountFindings } from "./accounts.ts";
 import { type Collected, collect } from "./collect.ts";
+import { kernelFeatures, limitedFindings } from "./confinement.ts";
 import { startComparing } from "./content/contents.ts";
 import { closedFindings, hostDirectories, safetyFindings } from "./directories.ts";
 import { unrecordedFinding } from "./files/drift.ts";
@@ -39,6 +40,8 @@ export interface JailCheck {
   readonly freePath: ReturnType<typeof freePaths>;
   /** Read every file, even if an earlier check found it unchanged. */
   readonly full: boolean;
+  /** Report sections of jk_lsh.ini that could confine and do not. */
+  readonly confinement: boolean;
   readonly verbose: (line: ByteString) => void;
 }
 
@@ -112,6 +115,7 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
     ...strangerFindings(root, content, collected.strangers),
     ...missingUsers(root, files, users),
     ...orProblem("name-service", () => accountFindings(files.facts(verbose)), "accounts are not compared: "),
+    ...(check.confinement ? orProblem("confinement", () => limitedFindings(root, kernelFeatures())) : []),
   );
   problems.push(...collected.problems, ...outcome.problems, ...keepVerified(record, outcome.verified));
   const nameOf = (uid: number) => files.nameOf(uid);

@@ -112,6 +112,10 @@ export const RULES = {
     "accounts",
     "the shell of a jailed user is not in the jail, or the user cannot execute it",
   ),
+  "not-confined": warning(
+    "accounts",
+    "the kernel could confine the sessions of jailed users, and the configuration does not ask for it",
+  ),
   "smoke-test": error("run", "a test of a section failed in the jail"),
   "too-many": warning("files", "there are more findings of one rule than are shown"),
 } as const satisfies Readonly<Record<string, RuleFacts>>;

@@ -78,7 +78,12 @@ export function planDelete(request: DeleteRequest): DeletePlan {
   }
   const plan = { request, jail, seen, records, users, mounts: [], owners: [] };
   if (seen === undefined) return { ...plan, files: 0, bytes: 0, userBytes: 0 };
-  const { processes } = listProcesses({ jails: [jail], containers: true, parents: false });
+  const { processes } = listProcesses({
+    jails: [jail],
+    containers: true,
+    parents: false,
+    confinement: false,
+  });
   if (processes.length > 0) {
     const pids = processes.slice(0, MOST_PROCESSES).map(({ pid }) => pid);
     throw refuse("has-processes", `${shown}: processes run in it (${pids.join(" ")}): end them first`);

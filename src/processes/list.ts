@@ -5,17 +5,15 @@ import { close } from "../../ffi/files.ts";
 import { plainPath } from "../../ffi/paths.ts";
 import { flatFirstAccounts } from "../system/flat-accounts.ts";
 import { openProc } from "../system/processes.ts";
-import { describeProcess, isKernelThread, type JailedProcess } from "./process.ts";
+import { describeProcess, isKernelThread, type JailedProcess, type ProcessDetails } from "./process.ts";
 import { type Root, RootReader } from "./roots.ts";
 import { identify, ownRoot, type RootIdentity, sameDirectory, scanRoots } from "./scan.ts";
 
-interface ListRequest {
+interface ListRequest extends ProcessDetails {
   /** Only processes in these jails; all jails if it is empty. */
   jails: readonly ByteString[];
   /** Include processes of containers. */
   containers: boolean;
-  /** Find the parents, which needs one more file for each jailed process. */
-  parents: boolean;
 }
 
 /** The jailed processes, and the numbers of processes that were left out. */
@@ -43,7 +41,7 @@ function jailFilter(jails: readonly ByteString[]): (root: Root) => boolean {
  * Lists the processes whose root directory is not that of this process. Processes that end in the meantime, or that
  * this one may not examine, are counted. Throws JailkitError if /proc is not mounted.
  */
-export function listProcesses({ jails, containers, parents }: ListRequest): ProcessList {
+export function listProcesses({ jails, containers, ...details }: ListRequest): ProcessList {
   const proc = openProc();
   try {
     const own = ownRoot();
@@ -67,7 +65,7 @@ export function listProcesses({ jails, containers, parents }: ListRequest): Proc
         }
         if (isHidden(root)) list.containers += pids.length;
         if (isHidden(root) || root.kind === "host" || !isWanted(root)) return;
-        const found = describeProcess(proc, pid, root, parents);
+        const found = describeProcess(proc, pid, root, details);
         if (found === undefined) list.ended++;
         else list.processes.push(found);
       }

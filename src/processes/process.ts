@@ -2,6 +2,7 @@ import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { ENOENT, O_CLOEXEC, O_RDONLY } from "../../ffi/constants.ts";
 import { cArgument, errno, libc } from "../../ffi/libc.ts";
 import { below } from "../system/mountinfo.ts";
+import { confinementFromStatus, type ProcessConfinement } from "./confinement.ts";
 import { type Root, readProcFile, readProcLink, withoutDeleted } from "./roots.ts";
 import { identify, ownerOf } from "./scan.ts";
 
@@ -20,10 +21,21 @@ export interface JailedProcess {
   arguments: ByteString[];
   /** There are more arguments. */
   argumentsCut: boolean;
+  /** Only if it was asked for. */
+  confinement?: ProcessConfinement;
+}
+
+/** What describeProcess looks up besides; each is one more file for each process. */
+export interface ProcessDetails {
+  parents: boolean;
+  confinement: boolean;
 }
 
 // As many bytes as jailkit 2.23 shows.
 const ARGUMENTS_LIMIT = 4096;
+const STAT_LIMIT = 1 << 14;
+// The line of the groups holds up to 65536 numbers.
+const STATUS_LIMIT = 1 << 20;
 
 const buffer = new Uint8Array(ARGUMENTS_LIMIT + 1);
 
@@ -69,14 +81,17 @@ export function describeProcess(
   proc: number,
   pid: number,
   root: Root,
-  withParent: boolean,
+  { parents, confinement }: ProcessDetails,
 ): JailedProcess | undefined {
   const uid = ownerOf(proc, pid);
   if (uid === undefined) return undefined;
   const program = exeOf(proc, pid, root);
   const start = readStart(proc, `${pid}/cmdline`);
   if (start === undefined) return undefined;
-  const stat = withParent ? readProcFile(proc, `${pid}/stat`, 1 << 14) : undefined;
+  const stat = parents ? readProcFile(proc, `${pid}/stat`, STAT_LIMIT) : undefined;
+  const status = confinement ? readProcFile(proc, `${pid}/status`, STATUS_LIMIT) : undefined;
+  // It ended, unless its directory is still there: then the file is refused.
+  if (confinement && status === undefined && ownerOf(proc, pid) === undefined) return undefined;
   const words = start.text === "" ? [] : start.text.split("\0");
   // Each argument ends with a NUL, unless the program overwrote it.
   if (words.length > 0 && words[words.length - 1] === "" && !start.cut) words.pop();
@@ -88,5 +103,6 @@ export function describeProcess(
     ...program,
     arguments: words,
     argumentsCut: start.cut,
+    ...(confinement ? { confinement: confinementFromStatus(status ?? "") } : {}),
   };
 }

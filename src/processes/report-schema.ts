@@ -1,7 +1,16 @@
 /** The report of jk_list. */
 import * as z from "zod";
-import { enumOf, reportSchema, textOrNull, texts } from "../cli/report-schema.ts";
+import { count, enumOf, reportSchema, textOrNull, texts } from "../cli/report-schema.ts";
+import type { ProcessConfinement } from "./confinement.ts";
 import type { Root } from "./roots.ts";
+
+const confinementSchema = z
+  .strictObject({
+    seccomp: enumOf<ProcessConfinement["seccomp"]>({ none: true, strict: true, filter: true, unknown: true }),
+    seccompFilters: count.nullable().describe("null without filters, or if the kernel does not tell."),
+    noNewPrivs: z.boolean().nullable().describe("null if the kernel does not tell."),
+  })
+  .describe("From /proc/PID/status; only with --confinement.");
 
 const processSchema = z.strictObject({
   pid: z.int(),
@@ -17,6 +26,7 @@ const processSchema = z.strictObject({
   exeRemoved: z.boolean(),
   arguments: texts,
   argumentsCut: z.boolean(),
+  confinement: confinementSchema.optional(),
 });
 
 export const processesReportSchema = reportSchema("jk_list", {

@@ -1,15 +1,23 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import { fit, widest } from "../cli/table.ts";
+import { noNewPrivsText, seccompText } from "./confinement.ts";
 import type { JailedProcess } from "./process.ts";
 
-/** A row of the table, printable. */
-export type Row = Record<"pid" | "user" | "jail" | "command", ByteString>;
+/** A row of the table, printable. `seccomp` and `noNewPrivs` are in all rows or in none. */
+export interface Row extends Record<"pid" | "user" | "jail" | "command", ByteString> {
+  seccomp?: ByteString;
+  noNewPrivs?: ByteString;
+}
 
 const TERMINAL_WIDTH = 80;
 const PID_WIDTH = 6;
-const SEPARATORS = 3;
-const TITLES: Row = { pid: "Pid", user: "User", jail: "Jail", command: "Command" };
+const TITLES: Required<Row> = {
+  ...{ pid: "Pid", user: "User", jail: "Jail", command: "Command" },
+  ...{ seccomp: "Seccomp", noNewPrivs: "NoNewPrivs" },
+};
+
+const CONFINEMENT = ["seccomp", "noNewPrivs"] as const;
 
 /** The program and its arguments as jailkit 2.23 joins them, with a blank at the end for the last NUL. */
 export function commandOf(process: JailedProcess): ByteString {
@@ -18,6 +26,11 @@ export function commandOf(process: JailedProcess): ByteString {
   return display(`${process.exe ?? name} ${joined}`);
 }
 
+const confinementRow = ({ confinement }: JailedProcess): Partial<Row> =>
+  confinement === undefined
+    ? {}
+    : { seccomp: seccompText(confinement), noNewPrivs: noNewPrivsText(confinement) };
+
 /** The rows of a list of processes; `userOf` returns the name or the number of a uid. */
 export function rowsOf(processes: readonly JailedProcess[], userOf: (uid: number) => ByteString): Row[] {
   return processes.map((process) => ({
@@ -25,6 +38,7 @@ export function rowsOf(processes: readonly JailedProcess[], userOf: (uid: number
     user: display(userOf(process.uid)),
     jail: display(process.root.name),
     command: commandOf(process),
+    ...confinementRow(process),
   }));
 }
 
@@ -33,14 +47,17 @@ export function rowsOf(processes: readonly JailedProcess[], userOf: (uid: number
  * columns; with `wide`, each command in full.
  */
 export function tableLines(rows: readonly Row[], wide: boolean): ByteString[] {
-  const all = [TITLES, ...rows];
-  const width = (key: keyof Row) => widest(all.map((row) => row[key]));
-  const [user, jail] = [width("user"), width("jail")];
-  const room = Math.max(TERMINAL_WIDTH - PID_WIDTH - SEPARATORS - user - jail, TITLES.command.length);
-  const command = Math.min(width("command"), room);
+  const all: readonly Row[] = [TITLES, ...rows];
+  const width = (key: keyof Row) => widest(all.map((row) => row[key] ?? ""));
+  const confined = rows.some(({ seccomp }) => seccomp !== undefined);
+  const keys: readonly (keyof Row)[] = ["user", "jail", ...(confined ? CONFINEMENT : [])];
+  const columns = keys.map((key) => ({ key, size: width(key) }));
+  const taken = columns.reduce((sum, { size }) => sum + size + 1, PID_WIDTH + 1);
+  const command = Math.min(width("command"), Math.max(TERMINAL_WIDTH - taken, TITLES.command.length));
   return all.map((row) => {
     const shown = wide && row !== TITLES ? row.command : fit(row.command, command);
-    return [row.pid.padEnd(PID_WIDTH), fit(row.user, user), fit(row.jail, jail), shown].join(" ");
+    const middle = columns.map(({ key, size }) => fit(row[key] ?? "", size));
+    return [row.pid.padEnd(PID_WIDTH), ...middle, shown].join(" ");
   });
 }
 

@@ -160,6 +160,10 @@ export const tool = defineTool({
     fix: { description: "fix problems that are safe to fix, and print each change" },
     noWait: NO_WAIT,
     run: { description: "run a test of each section in the jail, as an ordinary user" },
+    confinement: {
+      description:
+        "also report jailed accounts that the kernel could confine and does not (confine, syscalls, execute)",
+    },
     jobs: JOBS,
     json: JSON_LINES_OUTPUT,
     sarif: { description: "print a SARIF 2.1.0 log instead of lines" },
@@ -186,12 +190,13 @@ export const tool = defineTool({
     const setup: Setup = {
       configFile: options.configfile ?? CONFIG_FILE,
       ...{ full: options.full, fix: options.fix, run: options.run, verbose: options.verbose },
+      confinement: options.confinement,
       ...{ noWait: options.noWait, json: json !== false || sarif },
       format: sarif ? "sarif" : json !== false ? "json" : "lines",
       colours: paint === coloured,
       ...{ number: 1, processes: 1 },
     };
-    const plan = planCheck(setup.configFile, asked);
+    const plan = planCheck(setup, asked);
     const lines = setup.format === "lines";
     if (lines) show(hostLines(plan.host, paint));
     const run = new CheckRun(setup, plan, json === "lines");

@@ -11,18 +11,25 @@ import { jsonTextOrNull } from "../cli/report.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
+import type { ProcessConfinement } from "../processes/confinement.ts";
 import { listProcesses, type ProcessList, userNames } from "../processes/list.ts";
 import type { ProcessesReport } from "../processes/report-schema.ts";
 import { rowsOf, tableLines, treeOrder } from "../processes/text.ts";
 
 const NAME = "jk_list";
 
+const confinementReport = ({ seccomp, filters, noNewPrivs }: ProcessConfinement) => ({
+  seccomp,
+  seccompFilters: filters ?? null,
+  noNewPrivs: noNewPrivs ?? null,
+});
+
 function asJson(list: ProcessList, nameOf: (uid: number) => ByteString | undefined): ProcessesReport {
   return {
     version: 1,
     tool: NAME,
     processes: list.processes.map(
-      ({ pid, parent, uid, root, exe, exeRemoved, arguments: words, argumentsCut }) => ({
+      ({ pid, parent, uid, root, exe, exeRemoved, arguments: words, argumentsCut, confinement }) => ({
         pid,
         parent,
         uid,
@@ -36,6 +43,7 @@ function asJson(list: ProcessList, nameOf: (uid: number) => ByteString | undefin
         exeRemoved,
         arguments: words.map(jsonText),
         argumentsCut,
+        ...(confinement === undefined ? {} : { confinement: confinementReport(confinement) }),
       }),
     ),
     containers: list.containers,
@@ -88,7 +96,7 @@ function warnOfMissing(jail: ByteString, { processes }: ProcessList): void {
 export const tool = defineTool({
   name: NAME,
   summary: "list the processes that run in jails",
-  synopsis: ["[-w] [--tree] [-a] [JAIL...]", "--json [-a] [JAIL...]"],
+  synopsis: ["[-w] [--tree] [-a] [--confinement] [JAIL...]", "--json [-a] [--confinement] [JAIL...]"],
   options: {
     jail: jailsOption("only processes in this jail, like the operand; may be repeated"),
     wide: { short: "w", description: "show each command in full" },
@@ -96,6 +104,10 @@ export const tool = defineTool({
     all: {
       short: "a",
       description: "also show processes of containers, as mnt:[NUMBER] and the root in their mount namespace",
+    },
+    confinement: {
+      description:
+        "also show Seccomp (none, strict, or filter and the number of filters) and NoNewPrivs of /proc/PID/status",
     },
     json: JSON_OUTPUT,
   },
@@ -107,9 +119,9 @@ export const tool = defineTool({
     "A process is in a jail if its root directory is not that of the host, in any mount namespace. " +
     "Only root sees the processes of other users.",
   run({ options, operands }) {
-    const { jail, all, tree, json, wide } = options;
+    const { jail, all, tree, json, wide, confinement } = options;
     const jails = [...jail, ...operands];
-    const list = listProcesses({ jails, containers: all, parents: tree || json });
+    const list = listProcesses({ jails, containers: all, parents: tree || json, confinement });
     const nameOf = userNames();
     for (const one of jails) warnOfMissing(one, list);
     return {

@@ -313,6 +313,8 @@ export const SINGLE_FAULTS: readonly Fault[] = [
 /** Rules that no fault plants, and the tests that cover them. */
 export const NO_FAULT: Readonly<Partial<Record<Rule, string>>> = {
   "smoke-test": "e2e/remedies-check.test.ts",
+  // Only with --confinement.
+  "not-confined": "e2e/remedies-check.test.ts",
   "too-many": "unit/check-judge.test.ts",
 };
 

@@ -112,7 +112,7 @@ describe("what is listed", () => {
     let ended = 0;
     // How often a process ends at just the right moment is not to be foreseen.
     for (; scans < 40 || (ended === 0 && scans < 1000); scans++) {
-      const answer = json();
+      const answer = json(["--confinement"]);
       const staying = answer.processes.filter(({ arguments: words }) => words.includes("stays"));
       expect(staying).toMatchObject([{ jail: A }]);
       ended += answer.ended;
@@ -305,6 +305,44 @@ describe("forms", () => {
     ]);
     const { processes } = json();
     expect(processes[1]?.parent).toBe(processes[0]?.pid ?? 0);
+  });
+
+  test("--confinement", async () => {
+    const setpriv = m.start([
+      "setpriv",
+      "--no-new-privs",
+      "chroot",
+      A,
+      dash,
+      "-c",
+      "echo up; read x",
+      "held",
+    ]);
+    await setpriv.until(({ stdout }) => stdout.includes("up\n") || undefined);
+    running.push(setpriv, await waitIn(m, B));
+    const { processes } = json(["--confinement"]);
+    const shown = processes.map(({ pid, jail, confinement }) => {
+      const field = (name: string) =>
+        new RegExp(`^${name}:\\t(\\d+)$`, "m").exec(m.read(`/proc/${pid}/status`))?.[1];
+      const { seccomp, seccompFilters, noNewPrivs } = confinement ?? {};
+      // The machine itself may have filters.
+      expect([seccomp, seccompFilters ?? 0]).toEqual([
+        field("Seccomp") === "2" ? "filter" : "none",
+        Number(field("Seccomp_filters") ?? 0),
+      ]);
+      expect(noNewPrivs).toBe(field("NoNewPrivs") === "1");
+      return [jail, noNewPrivs];
+    });
+    expect(shown).toEqual([
+      [A, true],
+      [B, false],
+    ]);
+    const [head, first, second] = table(["--confinement", "-w"]).stdout.split("\n");
+    expect(head).toMatch(/^Pid +User Jail +Seccomp +NoNewPrivs Command/);
+    expect(first).toMatch(/^\d+ +root \/srv\/a (?:none|filter(?: \d+)?) +yes +\/srv\/a/);
+    expect(second).toMatch(/^\d+ +root \/srv\/b (?:none|filter(?: \d+)?) +no +\/srv\/b/);
+    expect(json().processes[0]).not.toHaveProperty("confinement");
+    expect(table().stdout).not.toContain("Seccomp");
   });
 
   test("80 columns, but for a wide list", async () => {

@@ -68,6 +68,61 @@ test("the remedy works: smoke-test", () => {
   expect(keys(told())).toEqual(baseline);
 });
 
+describe("the remedy works: not-confined", () => {
+  const CHROOTSH = "/etc/jailkit/jk_chrootsh.ini";
+  const LSH = `${JAIL}/etc/jailkit/jk_lsh.ini`;
+  const unconfined = () => {
+    const { found, jails } = check(m, "--confinement", JAIL);
+    expect(jails.flatMap(({ problems }) => problems)).toEqual([]);
+    return found.filter(({ rule }) => rule === "not-confined");
+  };
+  const heals = (path: string, ...mentioned: string[]) => {
+    const before = unconfined().filter((one) => one.path === path);
+    expect(before).toMatchObject([{ level: "warning", subject: "accounts" }]);
+    for (const text of mentioned) expect(before[0]?.message).toContain(text);
+    typeRemedy(m, before[0]?.remedy ?? "false");
+    ran++;
+    const left = unconfined().filter((one) => one.path === path);
+    expect({ remedy: before[0]?.remedy, left }).toEqual({ remedy: before[0]?.remedy, left: [] });
+    expect(login().status).toBe(0);
+  };
+
+  test.each([
+    ["", ["the logins of u, v, w and 1 more", "no section"]],
+    ["[DEFAULT]\nconfine = 0\n", [":2:", "in section [DEFAULT] confine is '0'"]],
+    ["[DEFAULT]\nno_new_privs = 1\n", [":1:", "confine is missing"]],
+    ["[DEFAULT]\nconfine = 0\nno_new_privs = 0\nsyscalls = any\nexecute = any\n", ["syscalls is 'any'"]],
+    ["[u]\nconfine = 0\n[DEFAULT]\nconfine = 1\n", ["the logins of u, and does not", "in section [u]"]],
+  ])("of jk_chrootsh.ini: %j", (text, mentioned) => {
+    onTestFinished(() => restore(false));
+    m.write(CHROOTSH, text);
+    heals(CHROOTSH, ...mentioned);
+  });
+
+  test.each([
+    ["confine = 0", "confine is '0'"],
+    ["syscalls = any", "syscalls is 'any'"],
+    ["execute = any", "execute is 'any'"],
+    ["confine = 0\nno_new_privs = 0\nexecute = any", "confine is '0' and execute is 'any'"],
+  ])("of jk_lsh.ini: %j", (lines, mentioned) => {
+    onTestFinished(() => restore(false));
+    m.write(LSH, `[x]\nexecutables = /usr/bin/id\n[u]\nexecutables = /usr/bin/id\n${lines}\n`);
+    heals(LSH, ":5:", "in section [u]", mentioned);
+  });
+
+  test("what confines is not reported, nor users of the limited shell, nor anything without the option", () => {
+    onTestFinished(() => restore(false));
+    m.write(LSH, "[u]\nexecutables = /usr/bin/id\nconfine = 0\nexecute = system\nsyscalls = login\n");
+    m.write(CHROOTSH, "[DEFAULT]\nread = ~\n");
+    expect(unconfined()).toEqual([]);
+    m.write(CHROOTSH, "[DEFAULT]\ninjail_shell = /usr/sbin/jk_lsh\n");
+    expect(unconfined()).toEqual([]);
+    m.remove(CHROOTSH);
+    expect(unconfined()).toHaveLength(1);
+    expect(keys(told()).filter((key) => key.startsWith("not-confined"))).toEqual([]);
+  });
+});
+
 interface Told {
   key: string;
   remedy: string | undefined;
@@ -178,6 +233,6 @@ describe("the remedy works", () => {
 });
 
 test.each(Object.keys(RULES) as Rule[])("%s has a case", (rule) => {
-  const ownTest = rule === "smoke-test";
+  const ownTest = rule === "smoke-test" || rule === "not-confined";
   expect(ownTest || chosen.some((one) => one.rule === rule) || NO_COMMAND[rule] !== undefined).toBe(true);
 });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { confinementFromStatus, seccompText } from "../../src/processes/confinement.ts";
 import { type JailedProcess, parentFromStat } from "../../src/processes/process.ts";
 import { classifyRoot, nameOfMount, type RootFacts, withoutDeleted } from "../../src/processes/roots.ts";
 import { commandOf, type Row, rowsOf, tableLines, treeOrder } from "../../src/processes/text.ts";
@@ -91,6 +92,46 @@ test("the parent in proc_pid_stat(5), whatever the program is called", () => {
   expect(parentFromStat("")).toBe(0);
 });
 
+describe("confinementFromStatus", () => {
+  const status = (...lines: string[]) => ["Name:\tsh", "Pid:\t7", ...lines, "Threads:\t1", ""].join("\n");
+  const all = (mode: number) =>
+    confinementFromStatus(status("NoNewPrivs:\t1", `Seccomp:\t${mode}`, "Seccomp_filters:\t3"));
+
+  test("the modes, with the number of filters", () => {
+    expect(all(0)).toEqual({ seccomp: "none", filters: undefined, noNewPrivs: true });
+    expect(all(1)).toEqual({ seccomp: "strict", filters: undefined, noNewPrivs: true });
+    expect(all(2)).toEqual({ seccomp: "filter", filters: 3, noNewPrivs: true });
+    expect([all(1), all(2)].map(seccompText)).toEqual(["strict", "filter 3"]);
+  });
+
+  test("an older kernel tells less", () => {
+    expect(confinementFromStatus(status("NoNewPrivs:\t0", "Seccomp:\t2"))).toEqual({
+      seccomp: "filter",
+      filters: undefined,
+      noNewPrivs: false,
+    });
+    expect(seccompText(confinementFromStatus(status("Seccomp:\t2")))).toBe("filter");
+  });
+
+  test.each([
+    ["nothing", ""],
+    ["no such fields", status()],
+    ["another mode", status("NoNewPrivs:\t2", "Seccomp:\t3")],
+    ["no numbers", status("NoNewPrivs:\tyes", "Seccomp:\t-1")],
+    ["empty fields", status("NoNewPrivs:\t", "Seccomp:")],
+    ["something behind a number", status("NoNewPrivs:\t1 0", "Seccomp:\t2x")],
+    ["fields that occur twice", status("NoNewPrivs:\t1", "NoNewPrivs:\t1", "Seccomp:\t2", "Seccomp:\t0")],
+    ["a field cut off", "Name:\tsh\nNoNewPrivs"],
+    ["fields within a line", status("x NoNewPrivs:\t1", "Name:\tSeccomp:\t2")],
+  ])("malformed is unknown: %s", (_what, text) => {
+    expect(confinementFromStatus(text)).toEqual({
+      seccomp: "unknown",
+      filters: undefined,
+      noNewPrivs: undefined,
+    });
+  });
+});
+
 function process(pid: number, parent: number, name = "/j", some: Partial<JailedProcess> = {}): JailedProcess {
   return {
     pid,
@@ -138,6 +179,17 @@ describe("tableLines", () => {
       "7      u      /j   c      ",
       "1234567 longer /j   c      ",
     ]);
+  });
+
+  test("columns for the confinement, if the rows have it", () => {
+    const confinement = { seccomp: "filter", filters: 3, noNewPrivs: true } as const;
+    const confined = rowsOf([process(7, 0, "/j", { confinement })], () => "u");
+    expect(tableLines(confined, false)).toEqual([
+      "Pid    User Jail Seccomp  NoNewPrivs Command  ",
+      "7      u    /j   filter 3 yes        /j/bin/x ",
+    ]);
+    const cut = tableLines([row({ seccomp: "none", noNewPrivs: "no", command: "c".repeat(100) })], false);
+    expect(cut.map(({ length }) => length)).toEqual([80, 80]);
   });
 
   test("80 columns, unless wide", () => {

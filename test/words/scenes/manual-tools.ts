@@ -193,6 +193,9 @@ export const TOOLS: Readonly<Record<string, Scene>> = {
           while (m.run(["pgrep", "-x", "sleep"]).status === 0);
         },
       },
+      "jk_list --confinement": {
+        after: (_stage, [told]) => expect(told).toBe("No jailed processes found\n"),
+      },
     },
   },
   "jk_lsh.8": {
