@@ -4,7 +4,9 @@ import { didYouMean, suggest } from "../cli/suggest.ts";
 import { describedBy, readKeys } from "../config/keys.ts";
 import { type Fix, findEntry, type IniSection, keyPlace } from "../config/model.ts";
 import { groupOfSection } from "../config/scan.ts";
+import { chrootshKeys } from "../config/schemas/chrootsh.ts";
 import { lshKeys } from "../config/schemas/lsh.ts";
+import { uchrootKeys } from "../config/schemas/uchroot.ts";
 import { splitList } from "../config/text.ts";
 import { type ListItem, leadingInteger } from "../config/values.ts";
 import { hooksWarning, isHooksPair } from "../known-programs/hooks.ts";
@@ -13,6 +15,7 @@ import { USUAL_PROGRAMS } from "../known-programs/services.ts";
 import { carriesCode } from "../known-programs/starters.ts";
 import { lintAllow } from "./allow.ts";
 import { lintCommands, readPrograms } from "./commands.ts";
+import { lintConfinement, lintPlaces } from "./confine.ts";
 import {
   type LintContext,
   lintPathForm,
@@ -63,6 +66,8 @@ export function lintLsh(section: IniSection, context: LintContext): void {
   lintExecute(section, about);
   lintHooks(section, context);
   lintEnvironment(section, context);
+  lintConfinement(section, readKeys(section, lshKeys), context);
+  lintPlaces(section, (path) => world.lookUp(path) !== undefined, context);
   lintNames(section, context);
 }
 
@@ -146,6 +151,8 @@ export function lintChrootsh(section: IniSection, context: LintContext): void {
     const place = keyPlace(section, "injail_shell");
     context.report(place, "error", "bad-path", `${quoted(shell)} ${fault}`, fix);
   }
+  lintConfinement(section, readKeys(section, chrootshKeys), context);
+  lintPlaces(section, undefined, context);
   lintNames(section, context);
 }
 
@@ -157,6 +164,8 @@ export function lintUchroot(section: IniSection, context: LintContext): void {
   }
   const jails = context.world.jails();
   for (const item of ownItems(section, "allowed_jails")) lintDirectory(item, jails, context);
+  lintConfinement(section, readKeys(section, uchrootKeys), context);
+  lintPlaces(section, undefined, context);
   lintNames(section, context);
 }
 

@@ -33,6 +33,7 @@ const files: Record<string, FileKind> = {
   "/usr/bin/git": program,
   "/usr/bin/hg": program,
   "/srv/hooks": directory,
+  "/usr": directory,
 };
 const links: Record<string, string> = { "/usr/bin/vi": "vim.basic", "/usr/bin/harmless": "dash" };
 const repositories: HookedRepository[] = [
@@ -350,6 +351,22 @@ describe("the other files", () => {
       ["2:13 code-variable", "3:16 bad-path", "4:20 bad-value"],
     ],
     ["jk_chrootsh.ini", "[DEFAULT]\nrelax_home = 1\n", ["2:1 unknown-key"]],
+    ["jk_chrootsh.ini", "[u]\nscope = 1\nno_new_privs = 0\n", ["3:16 contradiction"]],
+    [
+      "jk_chrootsh.ini",
+      "[u]\nread = /data /srv, /nowhere, /a b\nwrite = '/data'\n",
+      ["2:8 not-a-list", "3:9 bad-value"],
+    ],
+    [
+      "jk_uchroot.ini",
+      "[u]\nallowed_jails = /srv/jail\nallow_setuid = 1\nconfine = 1\n",
+      ["3:16 contradiction"],
+    ],
+    [
+      "jk_lsh.ini",
+      "[u]\nallow = rsync\nno_new_privs = 0\nread = /usr/bin, /nowhere, ~/x\nwrite = /usr/bin/*\n",
+      ["3:16 contradiction", "4:18 no-such-path", "5:9 no-such-path"],
+    ],
     ["jk_uchroot.ini", "[DEFAULT]\nlog_format = json\n", []],
     [
       "jk_uchroot.ini",
