@@ -55,6 +55,12 @@ const FAULTS: readonly Fault[] = [
   fault("bad-value", "jk_chrootsh", "[u]\nskip_injail_passwd_check = maybe\n"),
   fault("bad-value", "jk_socketd", `[${JAIL}/dev/log]\nbase = x\ntype = seqpacket\ntrust = me\n`),
   lsh("bad-value", `${ls}\numask = 9\nexecute = /usr/bin`),
+  fault(
+    "bad-value",
+    "jk_chrootsh",
+    "[u]\nconfine = yes\nexecute = sytem\nread = data\nwrite = ../x\nnetwork = lo\ntcp_connect = https\n",
+  ),
+  fault("bad-value", "jk_chrootsh", "[u]\ntcp_bind = 0\nsyscalls = logins\nscope = yes\nconfine =\nread =\n"),
   fault("byte-order-mark", "jk_chrootsh", "\xef\xbb\xbf[u]\nenv = A\n"),
   lsh("code-variable", `${ls}\nenvironment = A=1, LD_PRELOAD=/x\nenv = LD_AUDIT, B`),
   lsh("comment-in-value", `${ls} # as it should be`),

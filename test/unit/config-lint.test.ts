@@ -448,6 +448,34 @@ describe("the other files", () => {
   });
 });
 
+test("no fix of a value that cannot be read allows more", () => {
+  const keys = [
+    "confine",
+    "execute",
+    "read",
+    "write",
+    "network",
+    "tcp_connect",
+    "tcp_bind",
+    "syscalls",
+    "scope",
+  ];
+  for (const key of keys) {
+    const [finding, another] = scanned("jk_chrootsh.ini", `[u]\n${key} = +\n`);
+    expect([key, finding?.code, another]).toEqual([key, "bad-value", undefined]);
+    if (finding?.fix?.kind !== "line") throw new Error(key);
+    expect(finding.fix.text).toMatch(/ = (?:require|system|none|login|1)$/);
+    expect(scanned("jk_chrootsh.ini", `[u]\n${finding.fix.text}\n`)).toEqual([]);
+  }
+  const only = (file: string, text: string) => scanned(file, text).map(({ code, fix }) => [code, fix?.kind]);
+  expect(only("jk_chrootsh.ini", "[u]\nlimits = nofile x\n")).toEqual([["bad-value", "none"]]);
+  expect(only("jk_lsh.ini", "[u]\nexecutables = /usr/bin/ls\nallow = rsync downlod\n")).toEqual([
+    ["bad-value", "none"],
+  ]);
+  // What is said of an empty value is said once.
+  expect(only("jk_chrootsh.ini", "[u]\nread =\n")).toEqual([["bad-value", "line"]]);
+});
+
 test("the default files have no findings", () => {
   for (const { name } of CONFIG_KINDS) {
     const text = readFileSync(new URL(`../../config/${name}.ini`, import.meta.url), "latin1");
