@@ -48,6 +48,8 @@ export function fixText(problem: Problem, sources: Sources): ByteString | undefi
   const off = (first: number, last: number) =>
     `sed -i ${shellWord(`${first === last ? first : `${first},${last}`}s/^/#/`)} ${file}`;
   switch (fix.kind) {
+    case "none":
+      return undefined;
     case "command":
       return fix.text;
     case "strip":

@@ -38,10 +38,14 @@ export function camelCase(key: ByteString): string {
   return name;
 }
 
+/** The whole line, because a login has not kept its text. */
+const strictFix = (key: ByteString, value: string): Fix =>
+  value === "" ? { kind: "none" } : { kind: "line", text: `${key} = ${value}` };
+
 /** The problem that a reading of an entry makes, if any. */
 function readingProblem(
   entry: IniEntry,
-  { security, kind }: KeyDescription,
+  { security, kind, strictest }: KeyDescription,
   reading: Reading,
 ): Problem | undefined {
   const { file, line, valueColumn: column, key } = entry;
@@ -49,7 +53,9 @@ function readingProblem(
     const severity = security ? "error" : "warning";
     // Without a line of this kind, which the usual fix takes out, more could be allowed.
     const code = kind === "line" ? "bad-command" : "bad-value";
-    return { file, line, column, severity, code, message: `${quoted(key)}: ${reading.reason}` };
+    const fix = strictest === undefined ? undefined : strictFix(key, strictest);
+    const message = `${quoted(key)}: ${reading.reason}`;
+    return { file, line, column, severity, code, message, ...(fix && { fix }) };
   }
   if (reading.doubt === undefined) return undefined;
   const message = `${quoted(key)}: ${reading.doubt}`;

@@ -33,6 +33,8 @@ export interface Problem extends Place {
 
 /** A change that fixes a finding; it begins at the place of the finding. */
 export type Fix =
+  /** Only the administrator can know what is meant, and without the entry more would be allowed. */
+  | { kind: "none" }
   /** A command, as it is. */
   | { kind: "command"; text: ByteString }
   /** Of sed(1). */

@@ -57,6 +57,11 @@ export interface KeyDescription {
   readonly optional?: true;
   /** An empty value cannot be read. */
   readonly filled?: true;
+  /**
+   * Where more would be allowed without the key: what to write in place of a value that cannot be read, or nothing if only
+   * the administrator can know.
+   */
+  readonly strictest?: string;
   /** There may be many of these in a section: the key, one blank, and a name, for which this stands in the manual. */
   readonly family?: string;
   /** It counts in [DEFAULT] alone, and there for all sections. */

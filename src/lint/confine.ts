@@ -3,7 +3,7 @@ import { quoted } from "../cli/display.ts";
 import { type Fix, findEntry, type IniSection, keyPlace } from "../config/model.ts";
 import { type ConfineValues, confineProblem } from "../config/schemas/confine.ts";
 import type { Confinement } from "../confine/policy.ts";
-import { type LintContext, ownItems } from "./context.ts";
+import { type LintContext, lintSeparators, ownItems } from "./context.ts";
 
 /** A limit below which no session gets far, why, and what to write in its place. */
 const LEAST: Readonly<Record<string, { least: number; why: string; usual: string }>> = {
@@ -28,8 +28,8 @@ export function lintConfine(
   const { report } = context;
   const contradiction = confineProblem(section, values);
   if (contradiction !== undefined) {
-    const { severity, code, message } = contradiction;
-    report(contradiction, severity, code, message);
+    const { severity, code, message, fix } = contradiction;
+    report(contradiction, severity, code, message, fix);
     return;
   }
   if (values.noNewPrivs === false && confinement.noNewPrivs) {
@@ -52,10 +52,11 @@ function lintPaths(
     const items = ownItems(section, key);
     for (const item of items) {
       const { value } = item;
-      if (!value.startsWith("/") || exists(value)) continue;
+      if (!value.startsWith("/") || lintSeparators(item, exists, report) || exists(value)) continue;
       // Without its only item the key would limit nothing.
       const fix: Fix = items.length === 1 ? { kind: "value", text: "none" } : { kind: "item", old: value };
-      const message = `${quoted(value)} does not exist, and allows nothing: '${key}' follows no path that comes later`;
+      const why = value.includes("*") ? "has no wildcards" : "follows no path that comes later";
+      const message = `${quoted(value)} does not exist, and allows nothing: '${key}' ${why}`;
       report(item, "warning", "no-such-path", message, fix);
     }
   }

@@ -90,7 +90,7 @@ function lintKeys(section: IniSection, table: KeyTable, dialect: Dialect, report
       const free = near !== undefined && !section.entries.some(({ key }) => key === near);
       const fix: Fix = free ? { kind: "key", name: near } : { kind: "disable" };
       report(entry, "error", "unknown-key", message, fix);
-    } else if (entry.value === "" && facts.kind !== "line") {
+    } else if (entry.value === "" && facts.kind !== "line" && !facts.filled) {
       report(entry, "warning", "empty-value", `${quoted(entry.key)} is empty, which is the same as missing`);
     } else if (["list", "pairs", "line"].includes(facts.kind) && /\s[#;]/.test(entry.value)) {
       const message = `${quoted(entry.key)}: a comment needs a line of its own; here it is part of the value`;

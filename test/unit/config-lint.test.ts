@@ -353,6 +353,22 @@ describe("the other files", () => {
       ["2:13 code-variable", "3:16 bad-path", "4:20 bad-value"],
     ],
     ["jk_chrootsh.ini", "[DEFAULT]\nrelax_home = 1\n", ["2:1 unknown-key"]],
+    ["jk_chrootsh.ini", "[u]\nscope = 1\nno_new_privs = 0\n", ["3:16 contradiction"]],
+    [
+      "jk_chrootsh.ini",
+      "[u]\nread = /data /srv, /nowhere, /a b\nwrite = '/data'\n",
+      ["2:8 not-a-list", "2:20 no-such-path", "2:30 no-such-path", "3:9 bad-value"],
+    ],
+    [
+      "jk_uchroot.ini",
+      "[u]\nallowed_jails = /srv/jail\nallow_setuid = 1\nconfine = 1\n",
+      ["3:16 contradiction"],
+    ],
+    [
+      "jk_lsh.ini",
+      "[u]\nallow = rsync\nno_new_privs = 0\nread = /usr/bin, /nowhere, ~/x\nwrite = /usr/bin/*\n",
+      ["3:16 contradiction", "4:18 no-such-path", "5:9 no-such-path"],
+    ],
     ["jk_uchroot.ini", "[DEFAULT]\nlog_format = json\n", []],
     [
       "jk_uchroot.ini",
@@ -432,6 +448,34 @@ describe("the other files", () => {
   ])("%p is %p", (file, name) => {
     expect(kindOf(file)?.name).toBe(name);
   });
+});
+
+test("no fix of a value that cannot be read allows more", () => {
+  const keys = [
+    "confine",
+    "execute",
+    "read",
+    "write",
+    "network",
+    "tcp_connect",
+    "tcp_bind",
+    "syscalls",
+    "scope",
+  ];
+  for (const key of keys) {
+    const [finding, another] = scanned("jk_chrootsh.ini", `[u]\n${key} = +\n`);
+    expect([key, finding?.code, another]).toEqual([key, "bad-value", undefined]);
+    if (finding?.fix?.kind !== "line") throw new Error(key);
+    expect(finding.fix.text).toMatch(/ = (?:require|system|none|login|1)$/);
+    expect(scanned("jk_chrootsh.ini", `[u]\n${finding.fix.text}\n`)).toEqual([]);
+  }
+  const only = (file: string, text: string) => scanned(file, text).map(({ code, fix }) => [code, fix?.kind]);
+  expect(only("jk_chrootsh.ini", "[u]\nlimits = nofile x\n")).toEqual([["bad-value", "none"]]);
+  expect(only("jk_lsh.ini", "[u]\nexecutables = /usr/bin/ls\nallow = rsync downlod\n")).toEqual([
+    ["bad-value", "none"],
+  ]);
+  // What is said of an empty value is said once.
+  expect(only("jk_chrootsh.ini", "[u]\nread =\n")).toEqual([["bad-value", "line"]]);
 });
 
 test("the default files have no findings", () => {

@@ -1,6 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import type { KeyTable, KeyValues } from "../keys.ts";
-import { type IniSection, keyPlace, type Problem } from "../model.ts";
+import { type Fix, type IniSection, keyPlace, type Problem } from "../model.ts";
 import { flagKey } from "../values.ts";
 
 /** A missing value differs from each that can be given, and an empty one is refused. */
@@ -10,6 +10,7 @@ const confining = { security: true, optional: true, filled: true } as const;
 export const confineKeys = {
   confine: {
     ...confining,
+    strictest: "require",
     kind: "choice",
     choices: { "0": "off", "1": "on", require: "require" },
     help: "1: no_new_privs, syscalls = login, scope = 1 and execute = system, where no key says otherwise; 0: none of these by itself; require: the same as 1, and a kernel that cannot do all that is asked refuses the session",
@@ -20,30 +21,40 @@ export const confineKeys = {
   },
   execute: {
     kind: "execute",
+    strictest: "system",
     security: true,
     optional: true,
     help: "files that may be executed: system (the directories of programs that only root can write), system and more directories, or any",
   },
   read: {
     ...confining,
+    strictest: "none",
     kind: "paths",
     help: "files and directories whose content may be read besides that of the system, as absolute paths in the jail; ~ is the home; none, or all",
   },
   write: {
     ...confining,
+    strictest: "none",
     kind: "paths",
     help: "files and directories that may be written, and read, in the same form; none, or all",
   },
   network: {
     ...confining,
+    strictest: "none",
     kind: "choice",
     choices: { all: "all", local: "local", none: "none" },
     help: "the sockets that may be created: all, local (AF_UNIX alone), or none",
   },
-  tcp_connect: { ...confining, kind: "ports", help: "TCP ports to connect to; none, or all" },
-  tcp_bind: { ...confining, kind: "ports", help: "TCP ports to bind; none, or all" },
+  tcp_connect: {
+    ...confining,
+    strictest: "none",
+    kind: "ports",
+    help: "TCP ports to connect to; none, or all",
+  },
+  tcp_bind: { ...confining, strictest: "none", kind: "ports", help: "TCP ports to bind; none, or all" },
   syscalls: {
     ...confining,
+    strictest: "login",
     kind: "choice",
     choices: { any: "any", login: "login" },
     help: "login: the system calls that no login needs fail; any: no limit",
@@ -51,9 +62,11 @@ export const confineKeys = {
   scope: {
     ...flagKey("signals and abstract sockets reach only processes of the session"),
     ...confining,
+    strictest: "1",
   },
   limits: {
     ...confining,
+    strictest: "",
     kind: "limits",
     help: "hard limits, by the names of setrlimit(2): nofile 256, nproc 64, cpu 600, fsize 2G, as 4G, core 0",
   },
@@ -91,5 +104,7 @@ export function confineProblem(
   if (!isOff || needing === undefined) return undefined;
   const setting = `${off} = ${values.allowSetuid === true ? 1 : 0}`;
   const message = `'${setting}' contradicts '${needing}', which needs no_new_privs: only one can hold`;
-  return { ...keyPlace(section, off), severity: "error", code: "contradiction", message };
+  // Of the two, the one that limits stays.
+  const fix: Fix = { kind: "disable" };
+  return { ...keyPlace(section, off), severity: "error", code: "contradiction", message, fix };
 }

@@ -16,6 +16,8 @@ export const lshKeys = {
     security: true,
     optional: true,
     filled: true,
+    // A program in executables would be free of its word.
+    strictest: "",
     help: "what users may do, in words such as 'rsync download', which need no executables; read and write say where",
   },
   paths: listKey("directories to search for a program that is given by its name alone"),
