@@ -50,6 +50,15 @@ export function buildPackages(dist: string, output: string, words: readonly stri
   if (!built.success) throw new Error(`build/package.ts: ${built.stderr}${built.stdout}`);
 }
 
+/** Removes older packages, and what was left unfinished; not what a process still makes. */
+function removeUnused(all: string): void {
+  for (const name of fs.existsSync(all) ? fs.readdirSync(all) : []) {
+    const [, maker] = /^unfinished\.(\d+)$/.exec(name) ?? [];
+    if (maker === undefined || !fs.existsSync(`/proc/${maker}`))
+      fs.rmSync(join(all, name), { recursive: true, force: true });
+  }
+}
+
 /** The packages of what is built now, made once for all test files and kept until something of it changes. */
 export function packages(): Packages {
   ensureBuilt(["jailkit", "jk_chrootsh", "jk_procmailwrapper", "jk_uchroot"]);
@@ -63,7 +72,7 @@ export function packages(): Packages {
   const dist = join(folder, "dist");
   const output = join(folder, "packages");
   if (!fs.existsSync(folder)) {
-    fs.rmSync(all, { recursive: true, force: true });
+    removeUnused(all);
     const unfinished = `${all}/unfinished.${process.pid}`;
     fs.mkdirSync(join(unfinished, "dist/bin"), { recursive: true });
     fs.mkdirSync(join(unfinished, "dist/entry"));
@@ -72,7 +81,9 @@ export function packages(): Packages {
     for (const name of fs.readdirSync(join(checkout, "dist/entry")))
       fs.linkSync(join(checkout, "dist/entry", name), join(unfinished, "dist/entry", name));
     buildPackages(join(unfinished, "dist"), join(unfinished, "packages"));
-    fs.renameSync(unfinished, folder);
+    // Another test file may have made the same meanwhile.
+    if (fs.existsSync(folder)) fs.rmSync(unfinished, { recursive: true });
+    else fs.renameSync(unfinished, folder);
   }
   const find = (pattern: RegExp) => {
     const name = fs.readdirSync(output).find((file) => pattern.test(file));
