@@ -55,7 +55,7 @@ function lintPaths(
       if (!value.startsWith("/") || exists(value)) continue;
       // Without its only item the key would limit nothing.
       const fix: Fix = items.length === 1 ? { kind: "value", text: "none" } : { kind: "item", old: value };
-      const message = `${quoted(value)} does not exist, and allows nothing: '${key}' follows no path that comes later`;
+      const message = `${quoted(value)} does not exist: '${key}' allows nothing there`;
       report(item, "warning", "no-such-path", message, fix);
     }
   }
