@@ -21,6 +21,7 @@ import { lintCommands, readPrograms } from "./commands.ts";
 import { lintConfine } from "./confine.ts";
 import {
   type LintContext,
+  type LintWorld,
   lintPathForm,
   lintSeparators,
   ownItems,
@@ -145,6 +146,10 @@ function lintHooks(section: IniSection, { world, report }: LintContext): void {
   }
 }
 
+/** Whether a path exists in one of these jails, or there is none. */
+const existsInSome = (jails: readonly ByteString[], path: ByteString, world: LintWorld) =>
+  jails.length === 0 || jails.some((jail) => world.exists(path, jail));
+
 /** Checks a section of jk_chrootsh.ini. */
 export function lintChrootsh(section: IniSection, context: LintContext): void {
   const shell = findEntry(section, "injail_shell")?.value ?? "";
@@ -157,8 +162,7 @@ export function lintChrootsh(section: IniSection, context: LintContext): void {
   }
   const { world } = context;
   const values = readKeys(section, chrootshKeys);
-  const jails = world.jails();
-  const exists = (path: ByteString) => jails.length === 0 || jails.some((jail) => world.exists(path, jail));
+  const exists = (path: ByteString) => existsInSome(world.jails(), path, world);
   const confinement = confinementOf(values, false, executeOf(values, false, [], ""), "");
   lintConfine(section, context, values, confinement, exists);
   lintNames(section, context);
@@ -174,9 +178,7 @@ export function lintUchroot(section: IniSection, context: LintContext): void {
   for (const item of ownItems(section, "allowed_jails")) lintDirectory(item, jails, context);
   const { world } = context;
   const values = readKeys(section, uchrootKeys);
-  const allowed = values.allowedJails.filter((jail) => world.lookUp(jail)?.type === "directory");
-  const exists = (path: ByteString) =>
-    allowed.length === 0 || allowed.some((jail) => world.exists(path, jail));
+  const exists = (path: ByteString) => existsInSome(values.allowedJails, path, world);
   lintConfine(section, context, values, uchrootConfinement(values, ""), exists);
   lintNames(section, context);
 }

@@ -55,8 +55,8 @@ function lintPaths(
       if (!value.startsWith("/") || lintSeparators(item, exists, report) || exists(value)) continue;
       // Without its only item the key would limit nothing.
       const fix: Fix = items.length === 1 ? { kind: "value", text: "none" } : { kind: "item", old: value };
-      const why = value.includes("*") ? "has no wildcards" : "follows no path that comes later";
-      const message = `${quoted(value)} does not exist, and allows nothing: '${key}' ${why}`;
+      const why = value.includes("*") ? "; a path has no wildcards" : "";
+      const message = `${quoted(value)} does not exist: '${key}' allows nothing there${why}`;
       report(item, "warning", "no-such-path", message, fix);
     }
   }

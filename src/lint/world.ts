@@ -142,6 +142,7 @@ export function openWorld(file: ByteString): LintWorld & Disposable {
   const tree = jail === undefined ? undefined : opened.adopt(openJailRoot(jail), closeJailRoot);
   const accounts = tree === undefined ? hostAccounts(root) : jailAccounts(root, readJailAccounts(tree));
   const all = opened.move();
+  let known: ByteString[] | undefined;
   return {
     ...accounts,
     ...executionIn(root, path),
@@ -158,7 +159,7 @@ export function openWorld(file: ByteString): LintWorld & Disposable {
       const place = `${jail ?? ""}${program}`;
       return commandAt(place, `chmod a+x ${shellWord(place)}`);
     },
-    jails: knownPaths,
+    jails: () => (known ??= knownPaths()),
     exists: (one, where = path) => existsIn(where, one),
     lacking: lackingHere,
     [Symbol.dispose]: () => all.dispose(),

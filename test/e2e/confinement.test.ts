@@ -184,6 +184,15 @@ describe("a kernel that lacks Landlock", () => {
     expect(startIn(old, kind).status).toBe(0);
   });
 
+  test.each(Object.keys(KINDS) as Kind[])("or does not answer, refuses %s", (kind) => {
+    const broken = ["/usr/bin/refuse-call", "1", "444", "--"];
+    write(kind, "confine = 1");
+    const { shown, verdict, exitStatus } = explain(kind, broken);
+    expect(shown.join("\n")).toStartWith(`${kind} failed: the session cannot be confined: `);
+    expect([verdict, exitStatus]).toEqual(["refused", KINDS[kind].status]);
+    expect(startIn(broken, kind).status).toBe(KINDS[kind].status);
+  });
+
   test("is found by config check, whose remedy is typed", () => {
     const check = () => {
       const { stdout } = m.run([...old, "/usr/sbin/jailkit", "config", "check", "--json", chrootsh]);
