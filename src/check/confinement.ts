@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { attempt } from "../../ffi/error.ts";
 import { landlockVersion, WITH_FILES } from "../../ffi/landlock.ts";
 import { hasFilters } from "../../ffi/seccomp.ts";
 import { display } from "../cli/display.ts";
@@ -30,8 +31,11 @@ export interface KernelFeatures {
   readonly filters: boolean;
 }
 
-/** What this kernel can do. Throws SystemError if that is unknown. */
-export const kernelFeatures = (): KernelFeatures => ({ landlock: landlockVersion(), filters: hasFilters() });
+/** What this kernel can do; what it does not tell, it cannot do. */
+export const kernelFeatures = (): KernelFeatures => ({
+  landlock: attempt(landlockVersion) ?? 0,
+  filters: hasFilters(),
+});
 
 /** A key that leaves sessions unconfined. */
 type Weak = "confine" | "execute" | "syscalls";
