@@ -31,7 +31,10 @@ const FILES = ["config", "config.worktree", "info/attributes"];
  * paths that git would search for in another way: relative ones, `~`, a file instead of .git.
  */
 export function isRootsRepository(path: ByteString, files: ProgramFiles): boolean {
-  const plain = path.replace(/\/+$/, "");
+  let end = path.length;
+  // A pattern for this takes time quadratic in the number of slashes, and a client may type 100,000.
+  while (path[end - 1] === "/") end--;
+  const plain = path.slice(0, end);
   const parts = plain.split("/").slice(1);
   if (!plain.startsWith("/") || parts.some((part) => /^\.{0,2}$/.test(part))) return false;
   const kinds = PLACES.map((place): [ByteString, Kind] => [plain + place, kindOf(plain + place, files)]);

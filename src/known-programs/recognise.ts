@@ -44,9 +44,13 @@ function isPlain(name: ByteString): boolean {
   return true;
 }
 
+// NAME_MAX: no file has a longer name. A client may type one, and the patterns below take time quadratic in its length.
+const LONGEST_NAME = 255;
+
 /** A base name, and without its version, architecture or flavour. */
 export function plainNames(name: ByteString): ByteString[] {
   const names = [name];
+  if (name.length > LONGEST_NAME) return names;
   if (isPlain(name)) return names;
   let last = name;
   const reduce = (pattern: RegExp) => {

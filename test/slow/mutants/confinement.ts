@@ -24,7 +24,7 @@ export const CONFINEMENT: readonly Mutant[] = [
     RULESET,
     "const READ = L.READ_FILE | L.READ_DIR;",
     "const READ = L.READ_FILE;",
-    "jk_lsh read = ~/in",
+    "jk_lsh read = /srv/u",
   ),
   session(RULESET, 'if (read !== "all") handled.files |= READ;', "", "jk_lsh read = none"),
   session(RULESET, "    handled.files |= WRITE;\n", "", "jk_lsh write = none"),
@@ -43,6 +43,12 @@ export const CONFINEMENT: readonly Mutant[] = [
     "",
     "that a user made a symbolic link of is none",
   ),
+  session(
+    "src/confine/named-file.ts",
+    "if (isFixed(path)) return opened;",
+    "return opened;",
+    "of read that a session exchanges is none",
+  ),
   session(SESSION, "if (confinement.require) throw", "if (false) throw", "jk_lsh .*require refuses"),
   session(
     SESSION,
@@ -55,6 +61,12 @@ export const CONFINEMENT: readonly Mutant[] = [
     "confineSession(confinement, { log, program: shell.path })",
     "[]",
     "jk_chrootsh read = none",
+  ),
+  session(
+    "src/enter/procmail/procmail.ts",
+    "confineSession(confinement, { log, program: PROCMAIL });",
+    "",
+    "jk_procmailwrapper read = none",
   ),
   session(
     "src/enter/uchroot/uchroot.ts",
