@@ -8,6 +8,7 @@ import { runChecks } from "../enter/checks.ts";
 import { accountOf, splitOf } from "../enter/facts.ts";
 import { gatherFacts } from "../enter/gather.ts";
 import { LIMITED_CONFIG_FILE } from "../enter/limited/limited.ts";
+import { chrootshConfinement } from "../enter/login/chrootsh.ts";
 import { loginEnvironment, shellArguments } from "../enter/login/start-shell.ts";
 import { copyRemedy } from "../enter/remedies.ts";
 import { LIMITED_SHELL } from "../enter/shell.ts";
@@ -26,6 +27,7 @@ import { callBy, explainUser, orUnknown, type UserQuestion } from "./account.ts"
 import { librarySteps } from "./libraries.ts";
 import { limitSteps } from "./limits.ts";
 import { LOGIN_CHECKS } from "./login-checks.ts";
+import { confineSteps } from "./programs/confine.ts";
 import { explainLimited, type LimitedPlace, type LimitedSession } from "./programs/limited.ts";
 import { OWN_SHELL, otherShell, ownShellStep, shellStep } from "./programs/shell.ts";
 import { recordSteps } from "./record.ts";
@@ -84,6 +86,14 @@ function explainChrootsh(report: LoginReport, session: LimitedSession): void {
   const envp = loginEnvironment(given, values, { home, name, shell: shell.path });
   const root = facts.root();
   const isLimited = baseName(shell.path) === LIMITED_SHELL;
+  report.steps.push(
+    ...confineSteps({
+      ...{ stage: JK_CHROOTSH, root: root.path, rootFd: root.fd, notExecuted: EXEC_FAILED },
+      program: isLimited ? undefined : shell.path,
+      confinement: chrootshConfinement(values, shell.path, home),
+      settings: `section [${report.chrootshSection}] of ${facts.configFile}`,
+    }),
+  );
   const foreign =
     isLimited && shell.kind === "file" ? ownShellStep(root, shell.canonicalPath, account.shell) : undefined;
   if (foreign !== undefined) report.steps.push(foreign);

@@ -33,6 +33,7 @@ import { closedAbove, obstacleTo } from "../readable.ts";
 import { INTERACTIVE, type LoginReport, type ReportStep } from "../report.ts";
 import { stepsOf } from "../steps.ts";
 import { allowSteps, wordPrograms } from "./allow.ts";
+import { confineSteps } from "./confine.ts";
 import { explainExecute, holdsPrograms, NOT_EXECUTABLE } from "./execute.ts";
 import { allowLines, commandRemedy, patternRemedy, sectionRemedy, sharedBy } from "./section.ts";
 
@@ -164,12 +165,17 @@ function explainCommand(shell: Shell, policy: LimitedPolicy, executables: readon
   const configFile = policy.file;
   const plan = planLimited(request);
   const limits = reachable(executeLimits(policy.values, place.home), shell);
-  const { noNewPrivs } = confinementOf(policy.values, true, limits, place.home);
+  const confinement = confinementOf(policy.values, true, limits, place.home);
+  const { noNewPrivs } = confinement;
   const held = holdsPrograms(place.rootFd, limits);
   const root = report.jail ?? "/";
   const command = plan.allowed ? plan.path : undefined;
   add(
     ...explainExecute({ root, rootFd: place.rootFd, configFile, limits, executables, noNewPrivs, command }),
+    ...confineSteps({
+      ...{ stage: LIMITED_SHELL, root, rootFd: place.rootFd, confinement },
+      ...{ program: command, settings: `section [${policy.section}] of ${configFile}` },
+    }),
   );
   const interactive = session.arguments.length === 0;
   const unchecked = policy.values.allowSpawnOptions && !(plan.allowed && plan.by.word !== undefined);

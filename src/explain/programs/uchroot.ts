@@ -6,7 +6,7 @@ import { runChecks } from "../../enter/checks.ts";
 import { copyRemedy } from "../../enter/remedies.ts";
 import { uchrootSettingsOf } from "../../enter/uchroot/facts.ts";
 import { type GatheredUchrootFacts, gatherUchroot } from "../../enter/uchroot/gather.ts";
-import { uchrootEnvironment } from "../../enter/uchroot/uchroot.ts";
+import { uchrootConfinement, uchrootEnvironment } from "../../enter/uchroot/uchroot.ts";
 import type { Missing } from "../../libraries/dependency.ts";
 import { commandAt } from "../../system/exchange.ts";
 import { findProgram } from "../../system/run.ts";
@@ -16,6 +16,7 @@ import { limitSteps } from "../limits.ts";
 import { UCHROOT_CHECKS } from "../login-checks.ts";
 import type { LoginReport } from "../report.ts";
 import { addChecks, stepsOf } from "../steps.ts";
+import { confineSteps } from "./confine.ts";
 
 const TOOL = "jk_uchroot";
 const USUAL_PLACE = "/usr/bin/jk_uchroot";
@@ -45,10 +46,19 @@ function explainProgram(report: LoginReport, question: UchrootQuestion, facts: G
   const ending = ({ copy }: Missing) => ({ remedy: copyRemedy(jail, ...copy), exitStatus: EXEC_FAILED });
   const libraries = librarySteps(TOOL, jail, program, ending);
   report.steps.push(...libraries);
+  const settings = uchrootSettingsOf(facts);
+  const root = facts.root();
+  report.steps.push(
+    ...confineSteps({
+      ...{ stage: TOOL, root: jail, rootFd: root.fd, program, notExecuted: EXEC_FAILED },
+      confinement: uchrootConfinement(settings, ""),
+      settings: `section [${report.uchrootSection}] of ${facts.configFile}`,
+    }),
+  );
   if (libraries.some(({ outcome }) => outcome === "failed")) return;
   // Only the caller knows the caller's environment.
   const given = callerUid === 0 ? [] : environment();
-  const { env } = uchrootSettingsOf(facts);
+  const { env } = settings;
   const argv = [program, ...programArguments];
   report.command = { path: program, argv, environment: uchrootEnvironment(given, env) };
 }
