@@ -4,12 +4,12 @@ import { baseName, parentOf } from "../../ffi/paths.ts";
 import { withRightsOf } from "../../ffi/rights.ts";
 import { answered } from "../cli/error.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
-import { confinementOf, executeOf } from "../confine/policy.ts";
 import { runChecks } from "../enter/checks.ts";
 import { NOT_CONFINED } from "../enter/confine-session.ts";
 import { accountOf, splitOf } from "../enter/facts.ts";
 import { gatherFacts } from "../enter/gather.ts";
 import { LIMITED_CONFIG_FILE } from "../enter/limited/limited.ts";
+import { chrootshConfinement } from "../enter/login/chrootsh.ts";
 import { loginEnvironment, shellArguments } from "../enter/login/start-shell.ts";
 import { copyRemedy } from "../enter/remedies.ts";
 import { LIMITED_SHELL } from "../enter/shell.ts";
@@ -28,6 +28,7 @@ import { callBy, explainUser, orUnknown, type UserQuestion } from "./account.ts"
 import { librarySteps } from "./libraries.ts";
 import { limitSteps } from "./limits.ts";
 import { LOGIN_CHECKS } from "./login-checks.ts";
+import { confinedProgramSteps } from "./programs/confined-program.ts";
 import { confinementSteps } from "./programs/confinement.ts";
 import { explainLimited, type LimitedPlace, type LimitedSession } from "./programs/limited.ts";
 import { OWN_SHELL, otherShell, ownShellStep, shellStep } from "./programs/shell.ts";
@@ -85,12 +86,19 @@ function explainChrootsh(report: LoginReport, session: LimitedSession): void {
   // Only a session knows the values of kept variables.
   const given = onBehalf ? [] : environment();
   const envp = loginEnvironment(given, values, { home, name, shell: shell.path });
-  const confinement = confinementOf(values, false, executeOf(values, false, [shell.path], home), home);
+  const confinement = chrootshConfinement(values, shell.path, home);
   const { section } = facts.settings();
   const asked = { file: facts.configFile, section, exitStatus: NOT_CONFINED };
   report.steps.push(...confinementSteps(JK_CHROOTSH, confinement, asked));
   const root = facts.root();
   const isLimited = baseName(shell.path) === LIMITED_SHELL;
+  report.steps.push(
+    ...confinedProgramSteps({
+      ...{ stage: JK_CHROOTSH, root: root.path, rootFd: root.fd, notExecuted: EXEC_FAILED },
+      ...{ program: isLimited ? undefined : shell.path, confinement },
+      settings: `section [${section}] of ${facts.configFile}`,
+    }),
+  );
   const foreign =
     isLimited && shell.kind === "file" ? ownShellStep(root, shell.canonicalPath, account.shell) : undefined;
   if (foreign !== undefined) report.steps.push(foreign);

@@ -33,7 +33,7 @@ export function programWarnings(
     const real = name === baseName(path) ? "" : ` (${quoted(name)})`;
     warnings.push({
       message: `${quoted(path)}${real} ${how}: it can start other programs`,
-      remedy: "take it out of executables",
+      remedy: "take it out of the section",
     });
     break;
   }

@@ -51,10 +51,10 @@ describe("jailkit config check", () => {
       "      |                               ^",
     ]);
     expect(lines.filter(owned)).toEqual([
-      `${ini}:2:15: warning: '/usr/bin/shell' ('bash') is a shell: it can start other programs; take it out of executables [starts-programs]`,
+      `${ini}:2:15: warning: '/usr/bin/shell' ('bash') is a shell: it can start other programs; take it out of the section [starts-programs]`,
       `${ini}:2:31: error: '/usr/bin/ls' does not exist [no-such-path]`,
       `${ini}:3:1: error: the user 'root' is not in this jail [unknown-user]`,
-      `${ini}:4:15: warning: '/usr/bin/shell' ('bash') is a shell: it can start other programs; take it out of executables [starts-programs]`,
+      `${ini}:4:15: warning: '/usr/bin/shell' ('bash') is a shell: it can start other programs; take it out of the section [starts-programs]`,
       `${config}/jk_lsh.d/x.ini:2:1: error: there is no key 'pahts'; did you mean 'paths'? [unknown-key]`,
       `${config}/jk_lsh.d/x.ini:3:15: error: '/usr/bin/none' does not exist [no-such-path]`,
     ]);

@@ -3,8 +3,9 @@ import { SystemError } from "../../../ffi/error.ts";
 import { args, callerIds, environment, execve, variable } from "../../../ffi/guard.ts";
 import { dropAllCapabilities } from "../../../ffi/process.ts";
 import { printAbout } from "../../cli/about.ts";
+import type { ConfineValues } from "../../config/schemas/confine.ts";
 import { confinementText } from "../../confine/describe.ts";
-import { confinementOf, executeOf } from "../../confine/policy.ts";
+import { type Confinement, confinementOf, executeOf } from "../../confine/policy.ts";
 import { closeJailRoot } from "../../jail/fs/walk.ts";
 import { passwdByName, passwdByUid } from "../../system/accounts.ts";
 import { flatAccounts } from "../../system/flat-accounts.ts";
@@ -35,6 +36,13 @@ export function printAboutToOutsider(asked: "help" | "version"): boolean {
   return true;
 }
 
+/** The confinement of a session with a shell of the jail. */
+export const chrootshConfinement = (
+  values: ConfineValues,
+  shell: ByteString,
+  home: ByteString,
+): Confinement => confinementOf(values, false, executeOf(values, false, [shell], home), home);
+
 function login(log: Audit): number {
   const facts = gatherFacts(ownLogin(TOOL, variable("USER"), log));
   log.learn({ jail: () => facts.split()?.jail });
@@ -47,8 +55,7 @@ function login(log: Audit): number {
   const root = facts.root();
   const given = args();
 
-  const confinementFor = (shell: ByteString) =>
-    confinementOf(values, false, executeOf(values, false, [shell], home), home);
+  const confinementFor = (shell: ByteString) => chrootshConfinement(values, shell, home);
   enterLogin(facts, confinementFor("").noNewPrivs, IN_JAIL_CHECKS, log);
   const shell = facts.shell();
   if (shell.kind === "missing") throw new Error("a check was left out");

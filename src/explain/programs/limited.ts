@@ -33,6 +33,7 @@ import { closedAbove, obstacleTo } from "../readable.ts";
 import { INTERACTIVE, type LoginReport, type ReportStep } from "../report.ts";
 import { stepsOf } from "../steps.ts";
 import { allowSteps, wordPrograms } from "./allow.ts";
+import { confinedProgramSteps } from "./confined-program.ts";
 import { confinementSteps } from "./confinement.ts";
 import { explainExecute, holdsPrograms, NOT_EXECUTABLE } from "./execute.ts";
 import { allowLines, commandRemedy, patternRemedy, sectionRemedy, sharedBy } from "./section.ts";
@@ -170,16 +171,15 @@ function explainCommand(shell: Shell, policy: LimitedPolicy, executables: readon
   const held = holdsPrograms(place.rootFd, limits);
   const root = report.jail ?? "/";
   const command = plan.allowed ? plan.path : undefined;
-  add(
-    ...explainExecute({ root, rootFd: place.rootFd, configFile, limits, executables, noNewPrivs, command }),
-  );
+  const { rootFd } = place;
+  add(...explainExecute({ root, rootFd, configFile, limits, executables, noNewPrivs, command }));
   const confinement = plan.allowed ? plan.confinement : asked;
   const { section } = policy;
-  add(
-    ...confinementSteps(LIMITED_SHELL, confinement, {
-      ...{ file: configFile, section, exitStatus: NOT_EXECUTABLE },
-    }),
-  );
+  const settings = `section [${section}] of ${configFile}`;
+  const refused = { file: configFile, section, exitStatus: NOT_EXECUTABLE };
+  const started = { root, rootFd, confinement, program: command, settings };
+  add(...confinementSteps(LIMITED_SHELL, confinement, refused));
+  add(...confinedProgramSteps({ stage: LIMITED_SHELL, ...started }));
   const interactive = session.arguments.length === 0;
   const unchecked = policy.values.allowSpawnOptions && !(plan.allowed && plan.by.word !== undefined);
   for (const one of plan.allowed ? [plan.path] : interactive ? executables : []) {

@@ -18,6 +18,7 @@ import { limitSteps } from "../limits.ts";
 import { UCHROOT_CHECKS } from "../login-checks.ts";
 import type { LoginReport } from "../report.ts";
 import { addChecks, stepsOf } from "../steps.ts";
+import { confinedProgramSteps } from "./confined-program.ts";
 import { confinementSteps } from "./confinement.ts";
 
 const TOOL = "jk_uchroot";
@@ -53,6 +54,13 @@ function explainProgram(report: LoginReport, question: UchrootQuestion, facts: G
   const ending = ({ copy }: Missing) => ({ remedy: copyRemedy(jail, ...copy), exitStatus: EXEC_FAILED });
   const libraries = librarySteps(TOOL, jail, program, ending);
   report.steps.push(...libraries);
+  report.steps.push(
+    ...confinedProgramSteps({
+      ...{ stage: TOOL, root: jail, rootFd: facts.root().fd, program, confinement },
+      notExecuted: EXEC_FAILED,
+      settings: `section [${report.uchrootSection}] of ${facts.configFile}`,
+    }),
+  );
   if (libraries.some(({ outcome }) => outcome === "failed")) return;
   // Only the caller knows the caller's environment.
   const given = callerUid === 0 ? [] : environment();

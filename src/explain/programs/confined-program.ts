@@ -1,0 +1,69 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { attempt } from "../../../ffi/error.ts";
+import { readAt } from "../../../ffi/files.ts";
+import { withRightsOf } from "../../../ffi/rights.ts";
+import { filtersOf } from "../../confine/confine.ts";
+import { canLimitExecution } from "../../confine/execute.ts";
+import { viewExecution } from "../../confine/execute-view.ts";
+import type { Confinement } from "../../confine/policy.ts";
+import { executedFiles } from "../../libraries/closure.ts";
+import { RootView } from "../../libraries/root-view.ts";
+import type { ReportStep } from "../report.ts";
+import { stepsOf } from "../steps.ts";
+
+/** A session that would be confined, and the program that it starts, below `root`. */
+interface Confined {
+  stage: ReportStep["stage"];
+  root: ByteString;
+  rootFd: number;
+  confinement: Confinement;
+  /** Undefined if nothing is started. */
+  program: ByteString | undefined;
+  /** Where the settings are, for remedies. */
+  settings: ByteString;
+  /** The exit status if the program may not be executed; undefined if another step is about that. */
+  notExecuted?: number;
+}
+
+// 128 and SIGSYS.
+const KILLED = 159;
+const ELF_CLASS_32 = 1;
+
+/** Whether a file is a 32-bit program. */
+function isNarrow(root: ByteString, path: ByteString): boolean {
+  using view = new RootView(root);
+  const start = Buffer.alloc(5);
+  const length = attempt(() => view.withFile(path, (fd) => readAt(fd, start, 0)));
+  return length === 5 && start.toString("latin1", 0, 4) === "\x7fELF" && start[4] === ELF_CLASS_32;
+}
+
+/** Explains that the program of a confined session cannot run, if it cannot. */
+export function confinedProgramSteps(confined: Confined): ReportStep[] {
+  const { stage, root, rootFd, confinement, program, settings, notExecuted } = confined;
+  const step = stepsOf(stage);
+  const steps: ReportStep[] = [];
+  if (program === undefined) return steps;
+  const files = withRightsOf(undefined, () => [program, ...executedFiles(root, program)]);
+  const narrow = filtersOf(confinement).some((name) => name !== "execute")
+    ? files.find((path) => withRightsOf(undefined, () => isNarrow(root, path)))
+    : undefined;
+  if (narrow !== undefined) {
+    const message = `${narrow} is a 32-bit program, which the filters of system calls kill`;
+    const remedy = `confine = 0 in ${settings}, without syscalls, network, tcp_connect and tcp_bind`;
+    steps.push(step("confinement", "failed", message, remedy, KILLED));
+  }
+  const { execute } = confinement;
+  if (execute === "any" || notExecuted === undefined || attempt(canLimitExecution) !== true) return steps;
+  const view = viewExecution(rootFd, execute);
+  const blocked = files.find((path) => !view.mayExecute(path));
+  if (blocked !== undefined) {
+    const message = `${blocked} may not be executed: it is in none of ${view.directories.join(", ")}`;
+    const unsafe = view.unsafeFor(blocked);
+    const remedy =
+      unsafe === undefined
+        ? `put it where only root can write, or write execute = any in ${settings}`
+        : `${unsafe.path} ${unsafe.because}`;
+    steps.push(step("confinement", "failed", message, remedy, notExecuted));
+  }
+  return steps;
+}
