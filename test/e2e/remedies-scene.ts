@@ -158,7 +158,9 @@ export function typeRemedy(m: Machine, remedy: string): RunResult {
     m.write(line[2], text.join("\n"));
     return nothing;
   }
-  return m.run(["bash", "-l"], { stdin: `${remedy}\n`, env: { HOME: "/root", TERM: "dumb" } });
+  // The shell starts without what this host's root has in ~/.profile, which can take longer than the remedy.
+  const stdin = `HOME=/root\n${remedy}\n`;
+  return m.run(["bash", "-l"], { stdin, env: { HOME: "/", TERM: "dumb" } });
 }
 
 /** The text of a config file with `lines` in a section, in the place of lines with the same keys. */
