@@ -1,10 +1,11 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../ffi/error.ts";
-import { openAt2 } from "../../ffi/files.ts";
+import { close, openAt2 } from "../../ffi/files.ts";
 import { JailkitError } from "../cli/error.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { closeJailRoot, openTree } from "../jail/fs/walk.ts";
+import { onlyRootExchanges } from "../system/exchange.ts";
 
 const PLAIN = C.RESOLVE_IN_ROOT | C.RESOLVE_NO_SYMLINKS | C.RESOLVE_NO_MAGICLINKS;
 
@@ -34,6 +35,30 @@ export function openNamed(root: number, path: ByteString): number | ByteString {
     return real === undefined ? "No such file or directory" : openAt2(root, real, C.O_PATH, PLAIN);
   } catch (error) {
     return error instanceof JailkitError ? "a user may have made a symbolic link in it" : reasonOf(error);
+  }
+}
+
+/**
+ * As openNamed, but a path in which users other than root can put something else leads nowhere: a session that may write
+ * there, and not read, would choose by mv(1) what the next one reads.
+ */
+export function openFixed(root: number, path: ByteString): number | ByteString {
+  const opened = openNamed(root, path);
+  if (typeof opened !== "number") return opened;
+  // Nobody but root can have exchanged it since, if nobody can now.
+  if (isFixed(path)) return opened;
+  close(opened);
+  return "without the key write, a user may have moved something else there";
+}
+
+function isFixed(path: ByteString): boolean {
+  try {
+    const real = withoutLinks(path);
+    return real !== undefined && onlyRootExchanges(real);
+  } catch (error) {
+    // A user has exchanged something on the way just now.
+    if (error instanceof JailkitError || error instanceof SystemError) return false;
+    throw error;
   }
 }
 

@@ -6,7 +6,7 @@ import * as L from "../../ffi/landlock.ts";
 import { cArgument, libc } from "../../ffi/libc.ts";
 import type { LeftOut } from "./directories.ts";
 import { allowExecution, allowFile } from "./execute.ts";
-import { openNamed } from "./named-file.ts";
+import { openFixed, openNamed } from "./named-file.ts";
 import type { Confinement } from "./policy.ts";
 
 const NAME = C.O_PATH | C.O_NOFOLLOW | C.O_CLOEXEC;
@@ -87,9 +87,9 @@ class FileRules {
     }
   }
 
-  /** Allows a path of the settings. */
-  allowNamed(path: ByteString, rights: number): void {
-    const fd = openNamed(this.root, path);
+  /** Allows a path of the settings. `open`: openNamed or openFixed. */
+  allowNamed(path: ByteString, rights: number, open = openNamed): void {
+    const fd = open(this.root, path);
     if (typeof fd === "number") {
       withFd(fd, (file) => this.allow(file, rights));
       return;
@@ -143,7 +143,10 @@ function addRules(
   rules.allowSystem(executed);
   if (read !== "all") {
     // What can be written gets a rule below.
-    for (const path of read) if (write === "all" || !write.includes(path)) rules.allowNamed(path, READ);
+    for (const path of read) {
+      if (write === "all") rules.allowNamed(path, READ, openFixed);
+      else if (!write.includes(path)) rules.allowNamed(path, READ);
+    }
     // execve(2) reads the program.
     if (program !== undefined) allowFile(ruleset, program, L.READ_FILE);
   }

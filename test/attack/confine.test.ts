@@ -152,23 +152,23 @@ const always = [
 
 const CASES: readonly (readonly [name: string, keys: Keys, expected: Expected])[] = [
   [
-    "read = ~/in, /data",
-    { read: "~/in, /data" },
+    "read = /srv/u, /data",
+    { read: "/srv/u, /data" },
     {
       works: [
-        "read:/home/u/in/file",
+        "read:/srv/u/file",
         "read:/data/file",
         "read:/data",
         "create:/home/u/new",
-        "write:/srv/u/file",
+        "write:/home/u/file",
       ],
       fails: {
         "read:/home/u/file": "EACCES",
         "read:/home/u": "EACCES",
-        "read:/srv/u/file": "EACCES",
+        "read:/home/u/in/file": "EACCES",
         "read:/": "EACCES",
-        "link:/srv/u/file:/home/u/in/stolen": "EXDEV",
-        "rename:/srv/u/file:/home/u/in/stolen": "EXDEV",
+        "link:/home/u/file:/srv/u/stolen": "EXDEV",
+        "rename:/home/u/file:/srv/u/stolen": "EXDEV",
       },
     },
   ],
@@ -394,6 +394,28 @@ describe("a path of the settings", () => {
       "read:/srv/u/file": "EACCES",
     });
     await log.waitForLog(({ message }) => message.includes("/home/u/in (a user may have made"));
+  });
+
+  const exchange = ["rename:/home/u/in:/home/u/old", "rename:/home/u/out:/home/u/in"];
+
+  test("of read that a session exchanges is none for the next one", async () => {
+    const own = { confine: "0", execute: "any", read: "~/in" };
+    expect(outcomes(session("jk_chrootsh", own, exchange))).toMatchObject({
+      "rename:/home/u/out:/home/u/in": "works",
+    });
+    expect(outcomes(session("jk_chrootsh", own, ["read:/home/u/in/file"]))).toEqual({
+      "read:/home/u/in/file": "EACCES",
+    });
+    await log.waitForLog(({ message }) => message.includes("/home/u/in (without the key write"));
+  });
+
+  test.each(["none", "~/out"])("of read cannot be exchanged with write = %s", (write) => {
+    const own = { confine: "0", execute: "any", read: "~/in", write };
+    expect(outcomes(session("jk_chrootsh", own, [...exchange, "read:/home/u/in/file"]))).toEqual({
+      "rename:/home/u/in:/home/u/old": "EACCES",
+      "rename:/home/u/out:/home/u/in": "EACCES",
+      "read:/home/u/in/file": "works",
+    });
   });
 
   test("that root made a symbolic link of leads where root says", () => {

@@ -24,7 +24,7 @@ export const CONFINEMENT: readonly Mutant[] = [
     RULESET,
     "const READ = L.READ_FILE | L.READ_DIR;",
     "const READ = L.READ_FILE;",
-    "jk_lsh read = ~/in",
+    "jk_lsh read = /srv/u",
   ),
   session(RULESET, 'if (read !== "all") handled.files |= READ;', "", "jk_lsh read = none"),
   session(RULESET, "    handled.files |= WRITE;\n", "", "jk_lsh write = none"),
@@ -42,6 +42,12 @@ export const CONFINEMENT: readonly Mutant[] = [
     "C.RESOLVE_NO_SYMLINKS | ",
     "",
     "that a user made a symbolic link of is none",
+  ),
+  session(
+    "src/confine/named-file.ts",
+    "if (isFixed(path)) return opened;",
+    "return opened;",
+    "of read that a session exchanges is none",
   ),
   session(SESSION, "if (confinement.require) throw", "if (false) throw", "jk_lsh .*require refuses"),
   session(
