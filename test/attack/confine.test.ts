@@ -1,6 +1,6 @@
 /**
  * What the keys of src/config/schemas/confine.ts let a session do, tried from inside each kind of session: a shell of
- * jk_chrootsh, a program of jk_lsh in it, programs of jk_uchroot and jk_chrootlaunch.
+ * jk_chrootsh, a program of jk_lsh in it, programs of jk_uchroot and jk_chrootlaunch, and procmail with its recipes.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
@@ -29,7 +29,7 @@ const probe = await Bun.file(compiledC(join(import.meta.dir, "confine-probe.c"),
 beforeAll(async () => {
   m = await openMachine({
     under: "ours",
-    only: ["jk_chrootlaunch", "jk_chrootsh", "jk_lsh", "jk_uchroot"],
+    only: ["jk_chrootlaunch", "jk_chrootsh", "jk_lsh", "jk_procmailwrapper", "jk_uchroot"],
   });
   log = await m.startSyslog();
   m.addUser("u", { uid, shell: "/usr/sbin/jk_chrootsh" });
@@ -59,7 +59,7 @@ beforeEach(async () => {
   m.write(`${J}/data/file`, "text", { mode: 0o666 });
   m.write(`${J}/etc/group`, `u:x:${uid}:\n`);
   m.write(`${J}/etc/secret`, "text");
-  for (const place of [PROBE, "/home/u/program", "/srv/program"])
+  for (const place of [PROBE, "/usr/bin/procmail", "/home/u/program", "/srv/program"])
     m.write(`${J}${place}`, probe, { mode: 0o755 });
   m.must(["mknod", "-m", "666", `${J}/dev/null`, "c", "1", "3"]);
   m.must(["mknod", "-m", "666", `${J}/dev/urandom`, "c", "1", "9"]);
@@ -68,8 +68,8 @@ beforeEach(async () => {
   await log.clear();
 });
 
-type Kind = "jk_chrootsh" | "jk_lsh" | "jk_uchroot" | "jk_chrootlaunch";
-const KINDS: readonly Kind[] = ["jk_chrootsh", "jk_lsh", "jk_uchroot", "jk_chrootlaunch"];
+const KINDS = ["jk_chrootsh", "jk_lsh", "jk_uchroot", "jk_chrootlaunch", "jk_procmailwrapper"] as const;
+type Kind = (typeof KINDS)[number];
 type Keys = Readonly<Record<string, string>>;
 
 const lines = (keys: Keys) =>
@@ -103,6 +103,10 @@ function session(
   if (kind === "jk_chrootsh") {
     m.write("/etc/jailkit/jk_chrootsh.ini", `[u]\n${lines(keys)}`);
     return run(["/usr/sbin/jk_chrootsh", ...attempts]);
+  }
+  if (kind === "jk_procmailwrapper") {
+    m.write("/etc/jailkit/jk_chrootsh.ini", `[u]\n${lines(keys)}`);
+    return run(["/usr/sbin/jk_procmailwrapper", ...attempts]);
   }
   if (kind === "jk_lsh") {
     m.write(`${J}/etc/jailkit/jk_lsh.ini`, `[u]\nexecutables = ${PROBE}\n${lines(keys)}`);
@@ -348,6 +352,7 @@ describe("without a word of the settings", () => {
     ["jk_lsh", "EACCES"],
     ["jk_uchroot", "EACCES"],
     ["jk_chrootlaunch", "works"],
+    ["jk_procmailwrapper", "works"],
   ] as const)("%s: %s", (kind, expected) => {
     expect(outcomes(session(kind, {}, attempts))).toEqual({
       "execute:/home/u/program": expected,
@@ -456,11 +461,14 @@ describe("what cannot be used refuses", () => {
     }
   });
 
-  test.each(["jk_chrootsh", "jk_lsh", "jk_uchroot"] as const)("contradictions: %s", (kind) => {
-    const others: Keys[] = [{ confine: "1" }, { read: "/data" }, { scope: "1" }, { execute: "system" }];
-    for (const other of others) {
-      expect(session(kind, { no_new_privs: "0", ...other }, ["stat:/"]).stdout).toBe("");
-    }
-    expect(session(kind, { no_new_privs: "0" }, ["stat:/"]).stdout).toBe("stat:/ works\n");
-  });
+  test.each(["jk_chrootsh", "jk_lsh", "jk_uchroot", "jk_procmailwrapper"] as const)(
+    "contradictions: %s",
+    (kind) => {
+      const others: Keys[] = [{ confine: "1" }, { read: "/data" }, { scope: "1" }, { execute: "system" }];
+      for (const other of others) {
+        expect(session(kind, { no_new_privs: "0", ...other }, ["stat:/"]).stdout).toBe("");
+      }
+      expect(session(kind, { no_new_privs: "0" }, ["stat:/"]).stdout).toBe("stat:/ works\n");
+    },
+  );
 });

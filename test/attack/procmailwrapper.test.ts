@@ -83,6 +83,12 @@ describe.each([
     expect(says(result, "groups")).toEqual([String(uid)]);
   });
 
+  test("with a jk_chrootsh.ini that cannot be used, the mail is kept", async () => {
+    m.write("/etc/jailkit/jk_chrootsh.ini", "[u]\nlimits = none\n");
+    await refused(deliver(), 75, "limits");
+    m.remove("/etc/jailkit/jk_chrootsh.ini");
+  });
+
   test("descriptors of the caller do not get in, not even above the limit of open files", () => {
     const open = [3, 4, 50, 200, 1000].map((fd) => ({ fd, path: "/" }));
     inside(deliver([], { open, limits: { NOFILE: [16, 4096] } }));

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { readKeys } from "../../config/keys.ts";
 import { chrootshKeys } from "../../config/schemas/chrootsh.ts";
+import { type Confinement, confinementOf, executeOf } from "../../confine/policy.ts";
 import { callerChecks, programName } from "../caller-checks.ts";
 import { type Check, check, failed, programVerdict, type Verdict } from "../checks.ts";
 import { accountOf, type LoginFacts, splitOf } from "../facts.ts";
@@ -104,4 +105,15 @@ export function gatherProcmail(login: Login): GatheredFacts {
     settings: () => ({ values: readKeys(undefined, chrootshKeys), section: undefined, warnings: [] }),
     shell: memoized(() => shellFact(facts.root(), PROCMAIL, login.asked)),
   };
+}
+
+/**
+ * What jk_chrootsh.ini lets the recipient's sessions do: it holds for the programs of recipes, too, which would be a way out
+ * of it. Call it after the checks on the host. Throws a JailkitError if the file cannot be used.
+ */
+export function deliveryConfinement(login: Login): Confinement {
+  const facts = gatherFacts(login);
+  const { values } = facts.settings();
+  const { home } = splitOf(facts);
+  return confinementOf(values, false, executeOf(values, false, [PROCMAIL], home), home);
 }

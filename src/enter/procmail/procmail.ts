@@ -2,10 +2,12 @@ import { SystemError } from "../../../ffi/error.ts";
 import { args, environment, execve } from "../../../ffi/guard.ts";
 import { dropAllCapabilities } from "../../../ffi/process.ts";
 import type { Audit } from "../audit.ts";
+import { confineSession } from "../confine-session.ts";
 import { accountOf, splitOf } from "../facts.ts";
 import { enterLogin, notExecuted, ownLogin, requireChecks, runPrivileged } from "../privileged.ts";
 import { Refusal } from "../refusal.ts";
 import {
+  deliveryConfinement,
   gatherProcmail,
   isJailedHome,
   PROCMAIL,
@@ -33,7 +35,8 @@ function deliverOutside(): never {
 
 function deliver(log: Audit): never {
   // The environment of a mail server says nothing about the recipient.
-  const facts = gatherProcmail(ownLogin(PROCMAIL_WRAPPER, undefined, log));
+  const login = ownLogin(PROCMAIL_WRAPPER, undefined, log);
+  const facts = gatherProcmail(login);
   requireChecks(facts, PROCMAIL_CALLER_CHECKS, log);
   const account = accountOf(facts);
   if (!isJailedHome(account.home)) deliverOutside();
@@ -41,11 +44,14 @@ function deliver(log: Audit): never {
   const { jail, home } = splitOf(facts);
   const { name, uid } = account;
 
-  enterLogin(facts, false, PROCMAIL_IN_JAIL_CHECKS, log);
+  const confinement = deliveryConfinement(login);
+  enterLogin(facts, confinement.noNewPrivs, PROCMAIL_IN_JAIL_CHECKS, log);
   const given = args().slice(1);
   log.write("info", `now entering jail ${jail} for user ${name} (${uid}) with arguments ${given.join(" ")}`);
+  confineSession(confinement, { log, program: PROCMAIL });
+  const { limits } = confinement;
   try {
-    return execve(PROCMAIL, [PROCMAIL, ...given], [`HOME=${home}`, `USER=${name}`]);
+    return execve(PROCMAIL, [PROCMAIL, ...given], [`HOME=${home}`, `USER=${name}`], { limits });
   } catch (error) {
     throw notExecuted(error, PROCMAIL, account, `${jail}${PROCMAIL}`, "procmail cannot be run");
   }

@@ -63,6 +63,12 @@ export const CONFINEMENT: readonly Mutant[] = [
     "jk_chrootsh read = none",
   ),
   session(
+    "src/enter/procmail/procmail.ts",
+    "confineSession(confinement, { log, program: PROCMAIL });",
+    "",
+    "jk_procmailwrapper read = none",
+  ),
+  session(
     "src/enter/uchroot/uchroot.ts",
     "  confineSession(confinement, { log });\n",
     "",
