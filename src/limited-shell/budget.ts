@@ -6,7 +6,7 @@ export const DEFAULT_LIMITS = {
   words: 32_768,
   /** Bytes of all expansions together, with intermediate results. */
   bytes: 1 << 20,
-  /** Names read from directories, and paths examined, for pathname expansion. */
+  /** Names read from directories, and paths examined, for pathname expansion; each `~user` counts as 256. */
   entries: 65_536,
   /** Steps of the matcher of patterns, for words and for commands, and of the arithmetic. */
   steps: 5_000_000,

@@ -18,6 +18,9 @@ interface ExpansionContext {
   files: FileView;
 }
 
+// What the home of another account costs, in entries: a look-up reads a file, or asks a directory service.
+const LOOK_UP = 256;
+
 interface Evaluation extends ExpansionContext {
   variables: Variables;
   budget: Budget;
@@ -69,6 +72,7 @@ function evaluatePart(part: Part, evaluation: Evaluation): Segment[] {
       return [{ text: part.text, quoted: part.quoted, split: false }];
     case "tilde": {
       const { variables, home: unset, files } = evaluation;
+      if (part.user !== "") evaluation.budget.spend("entries", LOOK_UP);
       const home = part.user === "" ? (variables.get("HOME") ?? unset) : files.homeOf(part.user);
       // A known home is neither split nor a pattern; an unknown name stays as it was typed.
       if (home !== undefined) return [{ text: home, quoted: true, split: false }];

@@ -65,3 +65,15 @@ test.each([
 ])("a pattern and %s", (_, pattern, line) => {
   expectRefused([`command x = ${pattern}`], line);
 });
+
+test("homes of other accounts", () => {
+  const passwd = m.read("/etc/passwd");
+  const accounts = Array.from(
+    { length: 20_000 },
+    (_, at) => `a${at}:x:${9000 + at}:9000::/home/a${at}:/bin/sh\n`,
+  );
+  m.write("/etc/passwd", passwd + accounts.join(""));
+  const keys = ["executables = /bin/true", "allow_word_expansion = 1"];
+  expectRefused(keys, `/bin/true ${"~nobody1 ".repeat(14_000)}`);
+  m.write("/etc/passwd", passwd);
+});
