@@ -52,8 +52,14 @@ export function openFixed(root: number, path: ByteString): number | ByteString {
 }
 
 function isFixed(path: ByteString): boolean {
-  const real = withoutLinks(path);
-  return real !== undefined && onlyRootExchanges(real);
+  try {
+    const real = withoutLinks(path);
+    return real !== undefined && onlyRootExchanges(real);
+  } catch (error) {
+    // A user has exchanged something on the way just now.
+    if (error instanceof JailkitError || error instanceof SystemError) return false;
+    throw error;
+  }
 }
 
 /** Why a path leads nowhere; throws any other error. */
