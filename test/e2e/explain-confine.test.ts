@@ -80,6 +80,15 @@ describe.skipIf(process.arch !== "x64")("jk_lsh", () => {
   });
 });
 
+test("jk_uchroot: a [DEFAULT] without jails is not told to let everybody in", () => {
+  m.write(uchrootFile, "[DEFAULT]\nlog_format = json\n");
+  const { stdout } = m.run(["jailkit", "explain", "--json", "-j", J, "u", "--", "/bin/true"]);
+  const { steps } = reportOf(explainReportSchema, stdout);
+  const remedy = steps.find(({ outcome }) => outcome === "failed")?.remedy ?? "";
+  expect(remedy).toContain("[u]");
+  expect(remedy).not.toContain("[DEFAULT]");
+});
+
 test("jk_chrootsh: what a session may do", () => {
   m.write(chrootshFile, "[v]\nread = /usr\nnetwork = none\nlimits = nofile 99\n");
   const { own, exitStatus } = explain(["--su", "v"]);

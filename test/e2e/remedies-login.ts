@@ -166,6 +166,11 @@ export const CASES: readonly LoginCase[] = [
   uchroot("config-file", "unreadable", "chmod 0600 /etc/jailkit/jk_uchroot.ini"),
   uchroot("config-file", "no such file", "rm /etc/jailkit/jk_uchroot.ini"),
   uchroot("config-file", "no section", "echo > /etc/jailkit/jk_uchroot.ini"),
+  uchroot(
+    "config-file",
+    "[DEFAULT] has log_format alone",
+    "printf '[DEFAULT]\\nlog_format = json\\n' > /etc/jailkit/jk_uchroot.ini",
+  ),
   uchroot("config-file", "no key allowed_jails", `echo '[${GUEST}]' > /etc/jailkit/jk_uchroot.ini`),
   uchroot(
     "jail-allowed",

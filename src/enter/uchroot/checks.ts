@@ -49,7 +49,9 @@ const isOneItem = (path: ByteString) =>
 /** The lines that allow these jails and the requested one; empty if there are none. */
 function allowRemedy(facts: UchrootFacts, jails: readonly ByteString[]): ByteString {
   const { askedJail, configFile } = facts;
-  const { section } = facts.settings();
+  const settings = facts.settings();
+  // A [DEFAULT] that allows no jail, such as one with log_format alone, is not to let everybody into this one.
+  const section = settings.section === "DEFAULT" && jails.length === 0 ? undefined : settings.section;
   if (!isOneItem(askedJail) || (section === undefined && !isSectionName(accountOf(facts).name))) return "";
   const line = `allowed_jails = ${[...jails, askedJail].join(", ")}`;
   return section === undefined
