@@ -194,7 +194,7 @@ export const TOOLS: Readonly<Record<string, Scene>> = {
         },
       },
       "jk_list --confinement": {
-        after: (_stage, [told]) => expect(told).toBe("No jailed processes found\n"),
+        after: (_stage, [told]) => expect(told).toBe("No jailed processes found"),
       },
     },
   },
