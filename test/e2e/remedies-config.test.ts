@@ -189,7 +189,6 @@ const FAULTS: readonly Fault[] = [
 /** Findings that no printed command fixes, and why. */
 const NO_REMEDY: Readonly<Partial<Record<FindingCode, string>>> = {
   "bad-command": "which command lines are meant is the administrator's to say",
-  contradiction: "which of the two keys is meant is the administrator's to say",
   "hooks-off": "which of the hooks that users brought are to run is the administrator's to say",
   // Its remedy is typed in confinement.test.ts.
   "kernel-lacks": "the kernel of this machine lacks nothing",
