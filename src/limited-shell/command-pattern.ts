@@ -224,15 +224,19 @@ export function readCommands(
   return { patterns, problems };
 }
 
+// A slash, and bytes at which programs split lists of paths.
+const ENDS_OF_NAMES = "/,:; \t\n";
+
 /**
- * Whether a part of a word leads to a directory above: `..` at its end or before a slash, as in `--dir=../x`. Backslashes
- * do not count: a program that expands wildcards itself, such as rsync, may remove them.
+ * Whether a part of a word leads to a directory above: `..` at its end, or before a slash or a byte that ends a path in a
+ * list, as in `--dir=../x` and `--dirs=..,x`. Backslashes do not count: a program that expands wildcards itself, such as
+ * rsync, may remove them.
  */
 function leadsUp(text: ByteString): boolean {
   const word = text.replaceAll("\\", "");
   for (let at = word.indexOf(".."); at >= 0; at = word.indexOf("..", at + 1)) {
     const next = word.charAt(at + 2);
-    if (word.charAt(at - 1) !== "." && (next === "" || next === "/")) return true;
+    if (word.charAt(at - 1) !== "." && (next === "" || ENDS_OF_NAMES.includes(next))) return true;
   }
   return false;
 }
