@@ -1,5 +1,5 @@
 /**
- * npm run bench [-- init|home|lsh|login|local|entry|check|list|live|socketd|scale ...] [--draw FILE]
+ * npm run bench [-- init|home|lsh|login|local|confine|entry|check|list|live|socketd|scale ...] [--draw FILE]
  *
  * How fast the tools are: ratios of medians, taken in turn, in the same run on the same machine, beside what is aimed
  * at. A line that misses its aim begins with `!`. Nothing fails here. --draw also draws what was compared, as an SVG.
@@ -9,6 +9,7 @@ import { availableParallelism, cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { barsSvg } from "./bars.ts";
 import { benchCheck } from "./check.ts";
+import { benchConfine } from "./confine.ts";
 import { benchEntry } from "./entry.ts";
 import { benchHome } from "./home.ts";
 import { benchInit } from "./init.ts";
@@ -27,6 +28,7 @@ const benches = {
   lsh: benchLsh,
   login: benchLogin,
   local: benchLocalLogin,
+  confine: benchConfine,
   entry: benchEntry,
   check: benchCheck,
   list: benchList,
