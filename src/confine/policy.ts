@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { Limit } from "../config/confine-values.ts";
 import type { ConfineValues } from "../config/schemas/confine.ts";
+import { atHome } from "../known-programs/allow/places.ts";
 import type { ExecuteLimits } from "./execute.ts";
 
 /** What the kernel lets a session do. */
@@ -49,12 +50,7 @@ function inHome(
 ): readonly ByteString[] | "all" {
   if (paths === undefined || paths === "all") return "all";
   const found: ByteString[] = [];
-  const above = home === "/" ? "" : home;
-  for (const path of paths) {
-    // Without a home it stays, and leads nowhere.
-    const isInHome = path.startsWith("~") && home.startsWith("/");
-    found.push(isInHome ? above + path.slice(1) || "/" : path);
-  }
+  for (const path of paths) found.push(atHome(path, home));
   return found;
 }
 

@@ -93,6 +93,19 @@ describe("places", () => {
     });
   });
 
+  test.each(["", "u", "home/u"])("without a home, which is %j, ~ is nowhere", (unknown) => {
+    const places = placesOf(["~", "~/own"], undefined, false, unknown);
+    for (const path of ["/", "/etc/passwd", "/own", "own", "~", "~/own", ""]) {
+      expect(placeFault(path, "read", places), path).toBeDefined();
+    }
+  });
+
+  test("the home may be the root directory", () => {
+    const places = placesOf(["~/own"], ["~"], true, "/");
+    expect(places).toMatchObject({ read: ["/own", "/"], write: ["/"] });
+    expect(placeFault("/etc/passwd", "write", places)).toBeUndefined();
+  });
+
   test.each([
     ["/d", true],
     ["/d/", true],

@@ -13,10 +13,16 @@ export interface AllowPlaces {
   readonly home: ByteString;
 }
 
+/** A path with the home in place of `~`. Without a known home it stays, and leads nowhere. */
+export function atHome(path: ByteString, home: ByteString): ByteString {
+  if (!path.startsWith("~") || !home.startsWith("/")) return path;
+  return (home === "/" ? "" : home) + path.slice(1) || "/";
+}
+
 function inHome(places: Places, home: ByteString): Places {
   if (places === "all") return places;
   const found: ByteString[] = [];
-  for (const path of places) found.push(path.startsWith("~") ? home + path.slice(1) : path);
+  for (const path of places) found.push(atHome(path, home));
   return found;
 }
 
@@ -47,6 +53,7 @@ export function climbs(path: ByteString): boolean {
 /** True if a path in its plain form is one of `places`, or below one. */
 function isIn(path: ByteString, places: readonly ByteString[]): boolean {
   for (const place of places) {
+    if (!place.startsWith("/")) continue;
     const plain = normalPath(place);
     if (plain === "/" || path === plain || path.startsWith(`${plain}/`)) return true;
   }
