@@ -291,6 +291,9 @@ describe("rsync", () => {
       `${push} -K --backup-dir=../b --temp-dir=/tmp . /x`,
       `${pull} .`,
     );
+    allAllowed("rsync download", `${pull} -L --copy-unsafe-links . /etc ../x`);
+    allRefused({ allow: ["rsync download"], read: ["/etc"] }, `${pull} -L . /etc`);
+    allRefused({ allow: ["rsync", "rsync upload"], write: [] }, `${pull} -L . /etc`, `${push} -K . /x`);
     allRefused("rsync", `${push} --daemon .`, `${push} -s . x`, `${push} . x --rsh=sh`);
   });
 
