@@ -3,7 +3,7 @@ import { attempt } from "../../ffi/error.ts";
 import { landlockVersion, WITH_FILES } from "../../ffi/landlock.ts";
 import { hasFilters } from "../../ffi/seccomp.ts";
 import { display } from "../cli/display.ts";
-import { answered, describeError, JailkitError } from "../cli/error.ts";
+import { answered, describeError, isReported } from "../cli/error.ts";
 import { readKeys } from "../config/keys.ts";
 import { CONFIG_DIRECTORY, loadConfig, requireNoErrors } from "../config/load.ts";
 import { findEntry, type IniFile, type IniSection } from "../config/model.ts";
@@ -146,7 +146,7 @@ const shownNames = (names: readonly ByteString[]): string => {
 /**
  * Findings about the logins by jk_chrootsh of `users`: one for each section of its file, and one for those without a
  * section. Users of the limited shell are not among them: its own file says what holds for them. A file that cannot be
- * used is a problem.
+ * used is a problem, and so is an account that cannot be looked up: the jails are checked all the same.
  */
 export function loginFindings(
   users: readonly JailedUser[],
@@ -182,7 +182,7 @@ export function loginFindings(
       return [{ rule: "not-confined", path: CHROOTSH_FILE, message, remedy }];
     });
   } catch (error) {
-    if (!(error instanceof JailkitError)) throw error;
+    if (!isReported(error)) throw error;
     problems.push({ code: error.code, path: CHROOTSH_FILE, message: describeError(error) });
     return [];
   }
