@@ -95,6 +95,8 @@ export function chooseSettings(
   const problems: Problems[number][] = [];
   const warnings: string[] = [];
   const own = new Set(users.map((user) => user.name));
+  // An account may have the name; the section would be for all users of this machine.
+  own.delete("DEFAULT");
   const known = new Map(here.toReversed().map((section) => [section.name, section]));
   const seen = new Set<ByteString>();
   for (const setting of settings) {

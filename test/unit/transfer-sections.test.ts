@@ -181,6 +181,12 @@ describe("sections of jk_chrootsh.ini", () => {
       expect(choose([policy(name, { env: "LANG" })])).toMatchObject({ settings: [], problems: [{}] });
   });
 
+  test("for all users are refused, even if an account has that name", () => {
+    const settings = [policy("DEFAULT", { env: "LANG" })];
+    const users = [ANNA, { ...ANNA, name: "DEFAULT" }];
+    expect(chooseSettings(settings, users, [], none)).toMatchObject({ settings: [], problems: [{}] });
+  });
+
   test("for others too are no part of an export, which warns of those with a meaning here", () => {
     const text =
       "[DEFAULT]\nconfine = require\n[group users]\nenv = A\n[member x]\nenv = A\n[anna]\nenv = A\n";
