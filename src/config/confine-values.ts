@@ -62,7 +62,7 @@ function decimal(text: ByteString, maximum: number): number | undefined {
 function itemsOf(value: ByteString): "all" | ByteString[] | { reason: ByteString } {
   const items = splitList(value);
   const [first] = items;
-  if (first === undefined) return { reason: "it has no item; none allows nothing" };
+  if (first === undefined) return { reason: "it has no item; 'none' allows nothing" };
   if (items.length === 1 && first === "all") return "all";
   if (items.length === 1 && first === "none") return [];
   for (const item of items) {
@@ -73,8 +73,9 @@ function itemsOf(value: ByteString): "all" | ByteString[] | { reason: ByteString
 
 /** A path without a slash at its end; undefined if it is neither absolute nor of the home, or not plain. */
 function plainPath(text: ByteString): ByteString | undefined {
-  if (text === "/" || text === "~") return text;
+  if (text === "/") return text;
   const path = text.endsWith("/") ? text.slice(0, -1) : text;
+  if (path === "~") return path;
   if (!path.startsWith("/") && !path.startsWith("~/")) return undefined;
   const names = path.split("/");
   for (let at = 1; at < names.length; at++) {
