@@ -15,7 +15,7 @@ import { confinementOf, executeOf } from "../confine/policy.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import { type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
-import { groupIdsOf } from "../system/accounts.ts";
+import { groupIdsOf, type PasswdEntry } from "../system/accounts.ts";
 import type { HostAccounts } from "../system/host-accounts.ts";
 import { isLimitedShell } from "../users/access.ts";
 import { readPolicies } from "../users/policy.ts";
@@ -131,11 +131,14 @@ function sectionFinder(ini: IniFile | undefined, host: HostAccounts) {
   };
 }
 
+/** The shells of accounts by name; of several with one name the first counts. For jails with many users. Pure. */
+export const shellsByName = (users: readonly Pick<PasswdEntry, "name" | "shell">[]) =>
+  new Map(users.toReversed().map(({ name, shell }) => [name, shell]));
+
 /** The shells that a jail's passwd names; none of a jail that cannot be read, which its own check reports. */
-function jailShells(jail: ByteString): (name: ByteString) => ByteString | undefined {
+function jailShells(jail: ByteString): Map<ByteString, ByteString> {
   using root = answered(() => openJailRoot(jail));
-  const accounts = root && answered(() => readJailAccounts(root));
-  return (name) => accounts?.userByName(name)?.shell;
+  return shellsByName((root && answered(() => readJailAccounts(root).users)) ?? []);
 }
 
 const shownNames = (names: readonly ByteString[]): string => {
@@ -164,7 +167,7 @@ export function loginFindings(
         if (jail === undefined || !user.shell.endsWith("/jk_chrootsh")) return [];
         const section = sectionOf(user);
         const own = readKeys(section, chrootshKeys).injailShell;
-        const shell = own || shells.getOrInsertComputed(jail, () => jailShells(jail))(name);
+        const shell = own || shells.getOrInsertComputed(jail, () => jailShells(jail)).get(name);
         // Without a shell there is no login.
         return shell === undefined || isLimitedShell(shell) ? [] : [{ name, section }];
       }),

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { EIO } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
-import { loginFindings, weakInChrootsh, weakInLsh } from "../../src/check/confinement.ts";
+import { loginFindings, shellsByName, weakInChrootsh, weakInLsh } from "../../src/check/confinement.ts";
 import type { CheckProblem } from "../../src/check/rules.ts";
 import { readKeys } from "../../src/config/keys.ts";
 import { scanIni } from "../../src/config/scan.ts";
@@ -72,4 +72,16 @@ test("an account that cannot be looked up is a problem, and no end of the check"
   const problems: CheckProblem[] = [];
   expect(loginFindings([user], host, ALL, problems)).toEqual([]);
   expect(problems).toMatchObject([{ code: "EIO", path: "/etc/jailkit/jk_chrootsh.ini" }]);
+});
+
+test("the shell of an account is that of its first line", () => {
+  const users = [
+    { name: "a", shell: "/bin/a" },
+    { name: "b", shell: "" },
+    { name: "a", shell: "/bin/b" },
+  ];
+  expect([...shellsByName(users)].sort()).toEqual([
+    ["a", "/bin/a"],
+    ["b", ""],
+  ]);
 });
