@@ -13,7 +13,7 @@ import {
   RSYNC_SHORT_NUMBER,
   rsyncOption,
 } from "../../src/known-programs/allow/rsync-options.ts";
-import { ALLOW, type AllowName, serviceOf } from "../../src/known-programs/allow/table.ts";
+import { ALLOW, type AllowName, judgeAllowed, serviceOf } from "../../src/known-programs/allow/table.ts";
 import { decide } from "../../src/limited-shell/decide.ts";
 import type { FileView } from "../../src/limited-shell/files.ts";
 
@@ -777,4 +777,19 @@ describe("sections", () => {
     expect(allow).toBeUndefined();
     expect(problems).toMatchObject([{ severity: "error", message: expect.stringContaining(message) }]);
   });
+});
+
+test("a program is found in absolute directories only: a user chooses the files in others", () => {
+  const isFile = (path: string) => path.endsWith("/rsync");
+  const found = (paths: string[], typed = "rsync") =>
+    judgeAllowed(
+      typed,
+      ["--server", "."],
+      { allow: ["rsync"], paths, read: undefined, write: undefined, home: "/home/u" },
+      isFile,
+    );
+  expect(found(["bin", "", ".", "/opt/bin/"])).toMatchObject({ path: "/opt/bin/rsync" });
+  expect(found(["bin"])).toMatchObject({ path: "/usr/bin/rsync" });
+  expect(found(["bin"], "bin/rsync")).toMatchObject({ missing: false });
+  expect(found([""], "/rsync")).toMatchObject({ missing: false });
 });

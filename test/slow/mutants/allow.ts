@@ -83,6 +83,7 @@ export const ALLOW_MUTANTS: readonly Mutant[] = [
     "",
   ),
   backup("args.length > 2 ||", ""),
+  table('if (!directory.startsWith("/")) continue;', ""),
   table("(!isPath || path === typed) && isFile(path)", "isFile(path)"),
   table("judged.writes ? writable(word, places.write, home) : []", "writable(word, places.write, home)"),
   plan(
