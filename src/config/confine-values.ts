@@ -58,16 +58,13 @@ function decimal(text: ByteString, maximum: number): number | undefined {
   return text === "" ? undefined : number;
 }
 
-/** The items of a list, "all", or none of them; or why it is none of these. */
+/** The items of a list, "all", or none of them; or why it is none of these. Beside others, these two words are items. */
 function itemsOf(value: ByteString): "all" | ByteString[] | { reason: ByteString } {
   const items = splitList(value);
   const [first] = items;
   if (first === undefined) return { reason: "it has no item; 'none' allows nothing" };
   if (items.length === 1 && first === "all") return "all";
   if (items.length === 1 && first === "none") return [];
-  for (const item of items) {
-    if (item === "all" || item === "none") return { reason: `'${item}' is not on its own` };
-  }
   return items;
 }
 
