@@ -65,7 +65,8 @@ function weakKeys(values: ConfineValues, byDefault: boolean, { landlock, filters
 
 /** Those of a section of jk_lsh.ini, where confinement is the default. Pure. */
 export const weakInLsh = (values: ConfineValues, kernel: KernelFeatures): Weak[] =>
-  weakKeys(values, true, kernel);
+  // There, `confine = 0` does not turn off execute = system: see executeLimits.
+  weakKeys({ ...values, execute: values.execute ?? [] }, true, kernel);
 
 /** Those of a section of jk_chrootsh.ini; none if it confines by more than no_new_privs and limits. Pure. */
 export function weakInChrootsh(values: ConfineValues, kernel: KernelFeatures): Weak[] {

@@ -29,6 +29,7 @@ describe("jk_lsh.ini, where confinement is the default", () => {
     ["confine = 0; execute = any", ["confine", "execute"]],
     ["confine = 0; execute = system", ["confine"]],
     ["confine = 0; execute = system; syscalls = login", []],
+    ["confine = 0; syscalls = login", []],
     ["scope = 0; no_new_privs = 0", []],
   ])("%j: %j", (text, weak) => {
     expect<string[]>(weakInLsh(valuesOf(text), ALL)).toEqual(weak);
@@ -60,6 +61,7 @@ test("only what this kernel can do is reported", () => {
   expect(weakInLsh(both, { landlock: 2, filters: false })).toEqual(["execute"]);
   expect(weakInLsh(off, { landlock: 0, filters: true })).toEqual(["confine"]);
   expect(weakInLsh(off, { landlock: 0, filters: false })).toEqual([]);
+  expect(weakInLsh(off, { landlock: 6, filters: false })).toEqual([]);
   expect(weakInChrootsh(off, { landlock: 0, filters: false })).toEqual([]);
 });
 
