@@ -93,6 +93,18 @@ describe("places", () => {
     });
   });
 
+  test("without a home, ~ is none: not the root directory, nor a path from there", () => {
+    for (const none of ["", "home"]) {
+      const places = placesOf(["~"], ["~/in"], true, none);
+      expect(places).toMatchObject({ read: ["~", "~/in"], write: ["~/in"] });
+      for (const path of ["/etc/shadow", "/in/x", "/home/x"]) {
+        expect(placeFault(path, "read", places)).toBeDefined();
+        expect(placeFault(path, "write", places)).toBeDefined();
+      }
+    }
+    expect(placesOf(["~"], ["~/in"], true, "/")).toMatchObject({ read: ["/", "/in"], write: ["/in"] });
+  });
+
   test.each([
     ["/d", true],
     ["/d/", true],
