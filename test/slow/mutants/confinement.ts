@@ -49,6 +49,12 @@ export const CONFINEMENT: readonly Mutant[] = [
     "return opened;",
     "of read that a session exchanges is none",
   ),
+  {
+    file: "src/confine/named-file.ts",
+    from: " && !isInSharedDirectory(real)",
+    to: "",
+    test: "unit/named-file.test.ts",
+  },
   session(SESSION, "if (confinement.require) throw", "if (false) throw", "jk_lsh .*require refuses"),
   session(
     SESSION,
