@@ -263,6 +263,10 @@ describe("keys that resemble command", () => {
 
 describe("force", () => {
   const force = "force = /usr/bin/printf '[%s]' a";
+
+  test.each(["force = none x", "force = none x\ncommand y = id"])("%j: its program is missing", (keys) => {
+    expect(reason(keys, "id")).toBe("the program of the key force was not found");
+  });
   const argv = ["/usr/bin/printf", "[%s]", "a"];
   const original = (...args: Parameters<typeof plan>) => {
     const made = plan(...args);

@@ -14,7 +14,7 @@ export const LSH_HELP: HelpSource = {
     2: "the user is not known, or USER names another one",
     3: "the group is not known, or the file has no section for the user",
     4: "the program or its arguments are not allowed",
-    5: "the section has neither executables nor allow, and no program of its patterns exists",
+    5: "the section has neither executables nor allow, and no program of its patterns, or of force, exists",
     6: "the command cannot be split into words, or has none, or takes too long to expand or to compare",
     7: "no command was given: interactive sessions are refused, unless the key force has a command for them",
     126: "the program exists but cannot be executed, or the session cannot be confined",
