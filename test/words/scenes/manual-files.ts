@@ -217,6 +217,21 @@ export const FILES: Readonly<Record<string, Scene>> = {
           expect(stage.ssh("anna", "git-receive-pack '/srv/git/site.git'").status).toBe(4);
         },
       },
+      "[inbox]": {
+        check: async (stage, text) => {
+          const { m } = stage;
+          await forAnna(stage, text);
+          m.mkdir(`${JAIL}/incoming`);
+          m.must(["chown", "anna:", `${JAIL}/incoming`]);
+          m.write("/root/dropped", "dropped\n");
+          await stage.must("cd; scp dropped anna@localhost:/incoming/by-sftp");
+          expect(m.read(`${JAIL}/incoming/by-sftp`)).toBe("dropped\n");
+          for (const line of ["put /root/dropped /home/anna/planted", "ls /home/anna", "get /data/file"])
+            expect([line, m.run(["sh", "-c", `echo ${line} | sftp -b - anna@localhost`]).status]).not.toEqual(
+              [line, 0],
+            );
+        },
+      },
       "[drop]": {
         check: async (stage, text) => {
           const { m } = stage;
