@@ -124,7 +124,7 @@ if (built) {
   if (wanted("debian")) await suite("differential", { JK_UNDER_TEST: "debian" });
   if (wanted("package")) {
     for (const folder of ["attack", "differential", "e2e"])
-      await suite(folder, { JK_LAYOUT: "package" }, /^(chrootsh|lsh|procmailwrapper|uchroot)\b/);
+      await suite(folder, { JK_LAYOUT: "package" }, /^(chrootsh|confine|lsh|procmailwrapper|uchroot)\b/);
   }
 }
 for (const { title, before } of failures)

@@ -30,12 +30,12 @@ export function readSettings<T extends KeyTable & { readonly log_format: typeof 
   const known = {
     user: { id: account.uid, name: account.name },
     group: { id: group.gid, name: group.name },
-    file: caller.configFile,
   };
   log?.learn(known);
   const isMember = memberBy(() => [caller.gid, ...caller.groups()], hostGroup);
   const section = ini && selectSection(ini, account.name, group.name, isMember);
-  log?.learn({ section: section?.name });
+  // Of a drop-in, if the section is there.
+  log?.learn({ section: section?.name, file: section?.file ?? caller.configFile });
   const values = readKeys(section, keys);
   const problem = section && contradiction(section, values);
   if (problem !== undefined) values.problems.push(problem);

@@ -139,9 +139,15 @@ function decideGranted(
   return refuse(NOT_ALLOWED, "not-granted", `${found.reason} (key allow)`, shown);
 }
 
+/** Why a section without programs allows none. */
+function whyNoPrograms({ forced, policy: { patterns = [] } }: CommandRequest): string {
+  if (forced) return "the program of the key force was not found";
+  return patterns.length === 0 ? "the section has no key executables" : "no program of a pattern was found";
+}
+
 function decideOnWords(typed: ByteString, args: readonly ByteString[], request: CommandRequest): Decision {
   const { policy, files } = request;
-  const { executables = [], paths, patterns = [], allow } = policy;
+  const { executables = [], paths, allow } = policy;
   const joined = [typed, ...args].join(" ");
   const refuse: Refuse = (exitStatus, code, why, shown = `command ${forUser(typed)} is not allowed`) =>
     refused(joined, exitStatus, code, why, shown);
@@ -157,9 +163,7 @@ function decideOnWords(typed: ByteString, args: readonly ByteString[], request: 
   }
   if (executables.length === 0) {
     const shown = "no command is allowed here";
-    const why =
-      patterns.length === 0 ? "the section has no key executables" : "no program of a pattern was found";
-    return refuse(NO_EXECUTABLES, "no-executables", why, shown);
+    return refuse(NO_EXECUTABLES, "no-executables", whyNoPrograms(request), shown);
   }
 
   const located = findProgram(typed, paths, files.isRegularFile);

@@ -24,7 +24,7 @@ const eventSchema = z.strictObject({
     .string()
     .regex(/^(?:note|(?:login|command|program)-(?:allowed|refused|failed))$/)
     .describe(
-      "login: jk_chrootsh; command: jk_lsh; program: jk_uchroot. failed: it was allowed and did not start. note: no decision.",
+      "login: jk_chrootsh; command: jk_lsh; program: jk_uchroot, jk_procmailwrapper. failed: it was allowed and did not start. note: no decision.",
     ),
   outcome: enumOf({ success: true, failure: true }).optional().describe("Missing for a note."),
   code: z.string().optional().describe("A stable name of the check or rule that refused."),
@@ -86,7 +86,7 @@ export const logSchema = z
       .optional()
       .describe("The real sender of a line that came through jk_socketd: it may say anything."),
   })
-  .describe("A line of the log of jk_chrootsh, jk_lsh or jk_uchroot.");
+  .describe("A line of the log of jk_chrootsh, jk_lsh, jk_uchroot or jk_procmailwrapper.");
 
 /** A line of the log as JSON. */
 export type LogEvent = z.infer<typeof logSchema>;

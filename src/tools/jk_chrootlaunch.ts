@@ -26,11 +26,11 @@ export const tool = defineTool({
     35: "chroot(2) failed: not started by root",
     37: "the groups cannot be set",
     39: "the user or the filter on the terminal cannot be set, or the capabilities cannot be dropped",
-    106: "the program cannot be confined",
+    106: "the program cannot be confined, in a way that the options ask for",
   },
   notes:
-    "Without -u the program runs as root, which no jail can hold; a warning says so. Environment, umask and limits " +
-    "are unchanged; descriptors above 2 are closed. With --keep-caps a program can, for example, bind a port below " +
+    "Without -u the program runs as root, which no jail can hold; a warning says so. Environment and umask " +
+    "are unchanged, and so are limits without --limits; descriptors above 2 are closed. With --keep-caps a program can, for example, bind a port below " +
     "1024 (net_bind_service) without being root.",
   run: ({ options, operands }) => launch(launchRequest(options, operands)),
 });

@@ -93,6 +93,17 @@ describe("places", () => {
     });
   });
 
+  test("without a home, ~ is none: not the root directory, nor a path from there", () => {
+    for (const none of ["", "home"]) {
+      const places = placesOf(["~"], ["~/in"], true, none);
+      expect(places).toMatchObject({ read: ["~", "~/in"], write: ["~/in"] });
+      for (const path of ["/etc/shadow", "/in/x", "/home/x"]) {
+        expect(placeFault(path, "read", places)).toBeDefined();
+        expect(placeFault(path, "write", places)).toBeDefined();
+      }
+    }
+  });
+
   test.each(["", "u", "home/u"])("without a home, which is %j, ~ is nowhere", (unknown) => {
     const places = placesOf(["~", "~/own"], undefined, false, unknown);
     for (const path of ["/", "/etc/passwd", "/own", "own", "~", "~/own", ""]) {

@@ -1,11 +1,17 @@
 /** Lines of the log with `log_format = json`: whatever users influence, a line is one whole object of the schema. */
 import { describe, expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import fc from "fast-check";
 import { fromBytes, toBytes } from "../../ffi/bytes.ts";
 import { logFormatOf } from "../../src/config/log-format.ts";
 import { scanIni } from "../../src/config/scan.ts";
+import { chrootshKeys } from "../../src/config/schemas/chrootsh.ts";
 import { lshKeys } from "../../src/config/schemas/lsh.ts";
-import { auditLine, type Decision, type EventFacts } from "../../src/enter/audit-event.ts";
+import type { Audit } from "../../src/enter/audit.ts";
+import { auditLine, type Decision, type EventFacts, type Known } from "../../src/enter/audit-event.ts";
+import type { CallerFacts } from "../../src/enter/facts.ts";
+import { readSettings } from "../../src/enter/settings.ts";
 import { readSshConnection } from "../../src/enter/ssh-connection.ts";
 import { type LogEvent, logSchema } from "../../src/system/log-schema.ts";
 import { syslogLine } from "../../src/system/syslog.ts";
@@ -295,4 +301,38 @@ describe("log_format", () => {
     expect(logFormat).toBeUndefined();
     expect(problems).toMatchObject([{ severity: "warning", code: "bad-value", line: 2 }]);
   });
+});
+
+test("a section of a drop-in is known by that file, and no section by the main file", () => {
+  const directory = mkdtempSync(`${tmpdir()}/audit-`);
+  try {
+    mkdirSync(`${directory}/jk_chrootsh.d`, { mode: 0o755 });
+    const configFile = `${directory}/jk_chrootsh.ini`;
+    const dropIn = `${directory}/jk_chrootsh.d/u.ini`;
+    writeFileSync(configFile, "[other]\n", { mode: 0o644 });
+    writeFileSync(dropIn, "[u]\n", { mode: 0o644 });
+    const fileFor = (name: string) => {
+      const known: Known = {};
+      const log: Audit = {
+        write: () => undefined,
+        named: () => log,
+        learn: (more) => Object.assign(known, more),
+        setFormat: () => undefined,
+      };
+      const caller: CallerFacts = {
+        ...{ programName: "", uid: 1000, gid: 100, userVariable: undefined, configFile },
+        configDirectory: directory,
+        privilege: () => ({ held: true, reason: "", remedy: "" }),
+        account: () => ({ name, password: "", uid: 1000, gid: 100, gecos: "", home: "/", shell: "/" }),
+        group: () => ({ name: "g", password: "", gid: 100, members: [] }),
+        groups: () => [],
+        configFindings: () => [],
+      };
+      readSettings(caller, chrootshKeys, () => undefined, 1, log);
+      return known.file;
+    };
+    expect([fileFor("u"), fileFor("nobody")]).toEqual([dropIn, configFile]);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });

@@ -7,10 +7,11 @@ import { scanIni } from "../../src/config/scan.ts";
 import { confineKeys, confineProblem } from "../../src/config/schemas/confine.ts";
 import { filtersOf } from "../../src/confine/confine.ts";
 import { describeConfinement } from "../../src/confine/describe.ts";
-import { featuresOf, missingOf } from "../../src/confine/features.ts";
+import { featuresOf, missingOf, showMissing } from "../../src/confine/features.ts";
 import { type Confinement, confinementOf, executeOf } from "../../src/confine/policy.ts";
 import { handledBy } from "../../src/confine/ruleset.ts";
 import { bothLimits } from "../../src/enter/confine-session.ts";
+import { readDocument } from "../words/blocks.ts";
 
 function section(text: string): IniSection {
   const [found] = scanIni(Buffer.from(`[u]\n${text}`), "test.ini", "c").sections;
@@ -196,6 +197,28 @@ describe("what the kernel is asked", () => {
     expect(missing(1, true)).toEqual(
       expect.arrayContaining(["execute", "read", "write", "tcp_bind", "tcp_connect"]),
     );
+  });
+
+  test("and security.md and jk_chrootsh.ini(5) name the Linux of each part", () => {
+    const [, table = ""] = readDocument("docs/security.md").split("| key | stops | by | since Linux |\n");
+    const rows = (table.split("\n\n")[0] ?? "")
+      .split("\n")
+      .map((row) => row.split("|").map((cell) => cell.trim()));
+    let keys: string[] = [];
+    const told = rows.slice(1).flatMap(([, key = "", what = "", by = "", since = ""]) => {
+      if (key !== "") keys = [...key.matchAll(/`(\w+)`/g)].map(([, name = ""]) => name);
+      const part = key === "" ? ` (${/truncate|ioctl/.exec(what)?.[0]})` : "";
+      return by.includes("Landlock") ? keys.map((name) => `${name}${part} ${since}`) : [];
+    });
+    const asked = featuresOf(everything).flatMap((one) => {
+      const since = /^.* Landlock of Linux (.*)$/.exec(showMissing(one))?.[1];
+      return since === undefined ? [] : [`${one.name.replace(" of devices", "")} ${since}`];
+    });
+    expect(told.sort()).toEqual(asked.sort());
+    const manual = readDocument("docs/man/jk_chrootsh.ini.5.in");
+    const versions = new Set(asked.map((line) => line.split(" ").at(-1) ?? ""));
+    expect([...versions].filter((version) => !manual.includes(version))).toEqual([]);
+    expect(versions.size).toBe(5);
   });
 
   test("the filters", () => {

@@ -13,7 +13,12 @@ const REGULAR = [
   "/usr/lib/openssh/sftp-server",
 ];
 
-function plan(keys: string, asked: string | undefined, environment: readonly string[] = []) {
+function plan(
+  keys: string,
+  asked: string | undefined,
+  environment: readonly string[] = [],
+  change: Partial<LimitedRequest> = {},
+) {
   const u = { name: "u", password: "x", uid: 1000, gid: 7, gecos: "", home: "/home/u", shell: "/s" };
   const request: LimitedRequest = {
     argv: asked === undefined ? ["-jk_lsh"] : ["-jk_lsh", "-c", asked],
@@ -39,6 +44,7 @@ function plan(keys: string, asked: string | undefined, environment: readonly str
       homeOf: () => undefined,
     },
     someNamedCounts: () => false,
+    ...change,
   };
   return planLimited(request);
 }
@@ -263,6 +269,10 @@ describe("keys that resemble command", () => {
 
 describe("force", () => {
   const force = "force = /usr/bin/printf '[%s]' a";
+
+  test.each(["force = none x", "force = none x\ncommand y = id"])("%j: its program is missing", (keys) => {
+    expect(reason(keys, "id")).toBe("the program of the key force was not found");
+  });
   const argv = ["/usr/bin/printf", "[%s]", "a"];
   const original = (...args: Parameters<typeof plan>) => {
     const made = plan(...args);
@@ -322,4 +332,14 @@ describe("force", () => {
     expect(outcome("command x = id", undefined)).toBe("7 interactive");
     expect(outcome("force = printf 'a", undefined)).toBe("7 interactive");
   });
+});
+
+test("what is logged of a section of a drop-in names that file", () => {
+  const file = "/etc/jailkit/jk_lsh.d/u.ini";
+  const learnt: unknown[] = [];
+  plan("force = printf x", "id", [], {
+    loadConfig: () => scanIni(toBytes("[u]\nforce = printf x\n"), file, "c"),
+    learn: (known) => learnt.push(known),
+  });
+  expect(learnt).toContainEqual({ section: "u", file });
 });

@@ -171,7 +171,7 @@ function policyOf(request: LimitedRequest, user: PasswdEntry, group: GroupEntry)
     const reason = `did neither find a section ${names} in configfile ${LIMITED_CONFIG_FILE}`;
     throw stop(3, "no-section", reason, UNCONFIGURED);
   }
-  request.learn?.({ section: section.name, file: LIMITED_CONFIG_FILE });
+  request.learn?.({ section: section.name, file: section.file });
   const values = readKeys(section, lshKeys);
   const { patterns, problems: bad } = readCommands(section, values);
   const problems = [...ini.problems, ...values.problems, ...bad];

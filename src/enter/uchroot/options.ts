@@ -41,8 +41,8 @@ export const UCHROOT_HELP: HelpSource = {
     127: "the runtime cannot start: a limit of the session is too low",
   },
   notes:
-    "Otherwise the exit status is that of PROGRAM. It starts in the root directory of the jail, with the umask, the " +
-    "limits and the groups of the caller and with the harmless part of the environment. A refused caller gets one " +
+    "Otherwise the exit status is that of PROGRAM. It starts in the root directory of the jail, with the umask and the " +
+    "groups of the caller, the limits too unless jk_uchroot.ini lowers them, and the harmless part of the environment. A refused caller gets one " +
     "line with an error id, by which an administrator finds the reason in the log.",
 };
 

@@ -13,16 +13,17 @@ export interface AllowPlaces {
   readonly home: ByteString;
 }
 
-/** A path with the home in place of `~`. Without a known home it stays, and leads nowhere. */
-export function atHome(path: ByteString, home: ByteString): ByteString {
-  if (!path.startsWith("~") || !home.startsWith("/")) return path;
-  return (home === "/" ? "" : home) + path.slice(1) || "/";
-}
-
-function inHome(places: Places, home: ByteString): Places {
+/** Paths with the home in place of `~`. Without a home, one that begins with `~` stays, and leads nowhere. */
+export function inHome(places: readonly ByteString[], home: ByteString): ByteString[];
+export function inHome(places: Places, home: ByteString): Places;
+export function inHome(places: Places, home: ByteString): Places {
   if (places === "all") return places;
+  const above = home === "/" ? "" : home;
   const found: ByteString[] = [];
-  for (const path of places) found.push(atHome(path, home));
+  for (const path of places) {
+    const isInHome = path.startsWith("~") && home.startsWith("/");
+    found.push(isInHome ? above + path.slice(1) || "/" : path);
+  }
   return found;
 }
 

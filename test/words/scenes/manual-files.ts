@@ -152,15 +152,18 @@ export const FILES: Readonly<Record<string, Scene>> = {
       "jk_init -j JAIL jk_lsh": { names: { JAIL }, after: ({ m }) => expect(m.exists(LSH)).toBe(true) },
       "[mirror]": {
         check: async (stage, text) => {
-          await forAnna(stage, text);
           stage.m.write(`${JAIL}/data/file`, "data\n");
+          await forAnna(stage, text);
           await stage.must("cd; rsync -a anna@localhost:/data/file copied; cmp copied /srv/jail/data/file");
           for (const command of ["rsync --server -r . /data", "rsync --server --sender -r . /etc", "id"])
             expect([command, stage.ssh("anna", command).status]).toEqual([command, 4]);
         },
       },
       "[borg]": {
-        before: ({ m }) => m.must(["jk_cp", "-j", JAIL, "/usr/bin/borg"]),
+        before({ m }) {
+          m.must(["jk_cp", "-j", JAIL, "/usr/bin/borg"]);
+          m.mkdir(`${JAIL}/backups`);
+        },
         check: async (stage, text) => {
           await forAnna(stage, text);
           for (const command of ["borg serve --restrict-to-path /", "scp -f /backups"])
@@ -215,6 +218,21 @@ export const FILES: Readonly<Record<string, Scene>> = {
             await stage.must(`git ls-remote anna@localhost:/srv/git/${name}.git`);
           expect(stage.ssh("anna", "git-upload-pack '/srv/git/stage.git'").status).toBe(4);
           expect(stage.ssh("anna", "git-receive-pack '/srv/git/site.git'").status).toBe(4);
+        },
+      },
+      "[inbox]": {
+        check: async (stage, text) => {
+          const { m } = stage;
+          m.mkdir(`${JAIL}/incoming`);
+          m.must(["chown", "anna:", `${JAIL}/incoming`]);
+          await forAnna(stage, text);
+          m.write("/root/dropped", "dropped\n");
+          await stage.must("cd; scp dropped anna@localhost:/incoming/by-sftp");
+          expect(m.read(`${JAIL}/incoming/by-sftp`)).toBe("dropped\n");
+          for (const line of ["put /root/dropped /home/anna/planted", "ls /home/anna", "get /data/file"])
+            expect([line, m.run(["sh", "-c", `echo ${line} | sftp -b - anna@localhost`]).status]).not.toEqual(
+              [line, 0],
+            );
         },
       },
       "[drop]": {
