@@ -11,6 +11,7 @@ import { readKeys } from "../config/keys.ts";
 import { mergeFiles, requireNoErrors } from "../config/load.ts";
 import { type IniFile, LIMITS } from "../config/model.ts";
 import { groupOfSection, scanIni, selectSection } from "../config/scan.ts";
+import { confineProblem } from "../config/schemas/confine.ts";
 import { lshKeys } from "../config/schemas/lsh.ts";
 import { unsafeConfig } from "../config/trusted.ts";
 import { appendSections } from "../config/write.ts";
@@ -99,13 +100,17 @@ export function policyFor(
 
 /**
  * The section for one user: its file and line, and what it allows, both printable; and the key `executables`, undefined if
- * `command`, `allow` or `force` decide. Undefined for none.
+ * `command`, `allow` or `force` decide, or if an error in the section refuses the user. Undefined for none.
  */
 function ownSectionIn(ini: IniFile, user: ByteString) {
   const section = ini.sections.find(({ name }) => name === user);
   if (section === undefined) return undefined;
   const place = `${quoted(section.file)}, line ${section.line}`;
-  const { executables = [], allow = [], command, force } = readKeys(section, lshKeys);
+  const values = readKeys(section, lshKeys);
+  const { executables = [], allow = [], command, force } = values;
+  const isWrong =
+    values.problems.some(({ severity }) => severity === "error") || confineProblem(section, values);
+  if (isWrong) return { place, allows: "nothing, because of an error in it", executables: undefined };
   const lines = force === undefined ? command.map(({ value }) => value) : [force];
   const listed = lines.length > 0 ? lines : [...allow, ...executables];
   const allows = listed.length === 0 ? "nothing" : listed.map(display).join(", ");
