@@ -1,5 +1,6 @@
 import { EINVAL, PR_SET_SECCOMP } from "./constants.ts";
-import { addressOf, check, errno, libc } from "./libc.ts";
+import { SystemError } from "./error.ts";
+import { addressOf, errno, libc } from "./libc.ts";
 
 // Filters of system calls, seccomp(2), in classic BPF.
 
@@ -68,8 +69,9 @@ export function installFilter(words: Uint32Array): boolean {
   program[0] = words.length / 2;
   program[2] = address % 2 ** 32;
   program[3] = address / 2 ** 32;
-  const result = libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, addressOf(program), 0, 0);
-  if (result < 0 && errno() === EINVAL) return false;
-  check(result, "prctl(PR_SET_SECCOMP)");
-  return true;
+  if (libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, addressOf(program), 0, 0) >= 0) return true;
+  const error = new SystemError(errno(), "prctl(PR_SET_SECCOMP)", undefined);
+  // The kernel also says EINVAL to a filter that is wrong, or too long.
+  if (error.errno === EINVAL && !hasFilters()) return false;
+  throw error;
 }

@@ -1,4 +1,4 @@
-import { dlopen, ptr } from "bun:ffi";
+import { dlopen } from "bun:ffi";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -53,7 +53,8 @@ function libseccomp() {
   return library;
 }
 
-const cText = (text: string) => ptr(Buffer.from(`${text}\0`));
+// As an argument, a buffer lives until the call returns; an address that was taken of it before would not hold it.
+const cText = (text: string) => Buffer.from(`${text}\0`);
 
 /** The number of a call, by its name. Undefined if the architecture has no such call. Throws FilterError. */
 export function callNumber(name: string, architecture: Architecture): number | undefined {
@@ -112,7 +113,7 @@ function addRule(context: bigint, rule: Rule, file: string): void {
   const number = seccomp_syscall_resolve_name(cText(rule.call));
   if (number === __NR_SCMP_ERROR) throw new FilterError(`${where}: libseccomp knows no call ${rule.call}`);
   for (const all of choices(rule))
-    must(seccomp_rule_add_array(context, code(rule.action), number, all.length, ptr(encode(all))), where);
+    must(seccomp_rule_add_array(context, code(rule.action), number, all.length, encode(all)), where);
 }
 
 function exported(context: bigint): Uint32Array {

@@ -75,6 +75,8 @@ function comparisons(mask: bigint, test: string, words: readonly string[]): read
   const value = number(word);
   if ((value & ~mask) !== 0n) throw new Fault(`${word}: too large for the argument`);
   if (test === "==") return [{ is: "equal", mask, value }];
+  // Without a bit, a rule with "any" never holds and vanishes, and one with "none" always holds.
+  if ((test === "any" || test === "none") && value === 0n) throw new Fault(`${word}: has no bit`);
   if (test === "any") return bits(value).map((bit) => ({ is: "equal", mask: bit, value: bit }));
   if (test === "none") return [{ is: "equal", mask: value, value: 0n }];
   if (test === "!=" && mask === LONG) return [{ is: "different", value }];

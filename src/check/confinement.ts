@@ -3,7 +3,7 @@ import { attempt } from "../../ffi/error.ts";
 import { landlockVersion, WITH_FILES } from "../../ffi/landlock.ts";
 import { hasFilters } from "../../ffi/seccomp.ts";
 import { display } from "../cli/display.ts";
-import { answered, describeError, JailkitError } from "../cli/error.ts";
+import { answered, describeError, isReported } from "../cli/error.ts";
 import { readKeys } from "../config/keys.ts";
 import { CONFIG_DIRECTORY, loadConfig, requireNoErrors } from "../config/load.ts";
 import { findEntry, type IniFile, type IniSection } from "../config/model.ts";
@@ -15,7 +15,7 @@ import { confinementOf, executeOf } from "../confine/policy.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import { type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
-import { groupIdsOf } from "../system/accounts.ts";
+import { groupIdsOf, type PasswdEntry } from "../system/accounts.ts";
 import type { HostAccounts } from "../system/host-accounts.ts";
 import { isLimitedShell } from "../users/access.ts";
 import { readPolicies } from "../users/policy.ts";
@@ -65,7 +65,8 @@ function weakKeys(values: ConfineValues, byDefault: boolean, { landlock, filters
 
 /** Those of a section of jk_lsh.ini, where confinement is the default. Pure. */
 export const weakInLsh = (values: ConfineValues, kernel: KernelFeatures): Weak[] =>
-  weakKeys(values, true, kernel);
+  // There, `confine = 0` does not turn off execute = system: see executeLimits.
+  weakKeys({ ...values, execute: values.execute ?? [] }, true, kernel);
 
 /** Those of a section of jk_chrootsh.ini; none if it confines by more than no_new_privs and limits. Pure. */
 export function weakInChrootsh(values: ConfineValues, kernel: KernelFeatures): Weak[] {
@@ -131,11 +132,14 @@ function sectionFinder(ini: IniFile | undefined, host: HostAccounts) {
   };
 }
 
+/** The shells of accounts by name; of several with one name the first counts. For jails with many users. Pure. */
+export const shellsByName = (users: readonly Pick<PasswdEntry, "name" | "shell">[]) =>
+  new Map(users.toReversed().map(({ name, shell }) => [name, shell]));
+
 /** The shells that a jail's passwd names; none of a jail that cannot be read, which its own check reports. */
-function jailShells(jail: ByteString): (name: ByteString) => ByteString | undefined {
+function jailShells(jail: ByteString): Map<ByteString, ByteString> {
   using root = answered(() => openJailRoot(jail));
-  const accounts = root && answered(() => readJailAccounts(root));
-  return (name) => accounts?.userByName(name)?.shell;
+  return shellsByName((root && answered(() => readJailAccounts(root).users)) ?? []);
 }
 
 const shownNames = (names: readonly ByteString[]): string => {
@@ -146,7 +150,7 @@ const shownNames = (names: readonly ByteString[]): string => {
 /**
  * Findings about the logins by jk_chrootsh of `users`: one for each section of its file, and one for those without a
  * section. Users of the limited shell are not among them: its own file says what holds for them. A file that cannot be
- * used is a problem.
+ * used is a problem, and so is an account that cannot be looked up: the jails are checked all the same.
  */
 export function loginFindings(
   users: readonly JailedUser[],
@@ -164,7 +168,7 @@ export function loginFindings(
         if (jail === undefined || !user.shell.endsWith("/jk_chrootsh")) return [];
         const section = sectionOf(user);
         const own = readKeys(section, chrootshKeys).injailShell;
-        const shell = own || shells.getOrInsertComputed(jail, () => jailShells(jail))(name);
+        const shell = own || shells.getOrInsertComputed(jail, () => jailShells(jail)).get(name);
         // Without a shell there is no login.
         return shell === undefined || isLimitedShell(shell) ? [] : [{ name, section }];
       }),
@@ -182,7 +186,7 @@ export function loginFindings(
       return [{ rule: "not-confined", path: CHROOTSH_FILE, message, remedy }];
     });
   } catch (error) {
-    if (!(error instanceof JailkitError)) throw error;
+    if (!isReported(error)) throw error;
     problems.push({ code: error.code, path: CHROOTSH_FILE, message: describeError(error) });
     return [];
   }

@@ -58,23 +58,21 @@ function decimal(text: ByteString, maximum: number): number | undefined {
   return text === "" ? undefined : number;
 }
 
-/** The items of a list, "all", or none of them; or why it is none of these. */
+/** The items of a list, "all", or none of them; or why it is none of these. Beside others, these two words are items. */
 function itemsOf(value: ByteString): "all" | ByteString[] | { reason: ByteString } {
   const items = splitList(value);
   const [first] = items;
-  if (first === undefined) return { reason: "it has no item; none allows nothing" };
+  if (first === undefined) return { reason: "it has no item; 'none' allows nothing" };
   if (items.length === 1 && first === "all") return "all";
   if (items.length === 1 && first === "none") return [];
-  for (const item of items) {
-    if (item === "all" || item === "none") return { reason: `'${item}' is not on its own` };
-  }
   return items;
 }
 
 /** A path without a slash at its end; undefined if it is neither absolute nor of the home, or not plain. */
 function plainPath(text: ByteString): ByteString | undefined {
-  if (text === "/" || text === "~") return text;
+  if (text === "/") return text;
   const path = text.endsWith("/") ? text.slice(0, -1) : text;
+  if (path === "~") return path;
   if (!path.startsWith("/") && !path.startsWith("~/")) return undefined;
   const names = path.split("/");
   for (let at = 1; at < names.length; at++) {

@@ -58,14 +58,17 @@ export function groupOfSection(name: ByteString): { group: ByteString; primary: 
   return name.startsWith(MEMBER) ? { group: name.slice(MEMBER.length), primary: false } : undefined;
 }
 
-/** Whether a process with these gids is in the group of a name, for selectSection. */
+/** Whether a process with these gids, which are asked for at most once, is in the group of a name, for selectSection. */
 export function memberBy(
   gids: () => readonly number[],
   groupByName: (name: ByteString) => { gid: number } | undefined,
 ): (group: ByteString) => boolean {
+  let known: readonly number[] | undefined;
   return (group) => {
     const entry = groupByName(group);
-    return entry !== undefined && gids().includes(entry.gid);
+    if (entry === undefined) return false;
+    known ??= gids();
+    return known.includes(entry.gid);
   };
 }
 

@@ -42,7 +42,7 @@ export function missingOf(features: readonly Feature[], landlock: number, filter
   return missing;
 }
 
-/** A feature that is missing, for a list: `scope (Linux 6.12)`. */
+/** A feature that is missing, for a list: `scope needs Landlock of Linux 6.12`. */
 export function showMissing({ name, landlock }: Feature): string {
   const needed = landlock === undefined ? "filters of system calls" : `Landlock of Linux ${LINUX[landlock]}`;
   return `${name} needs ${needed}`;

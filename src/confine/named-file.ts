@@ -1,11 +1,12 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../ffi/error.ts";
-import { close, openAt2 } from "../../ffi/files.ts";
+import { close, openAt2, statAt } from "../../ffi/files.ts";
+import { pathComponents } from "../../ffi/paths.ts";
 import { JailkitError } from "../cli/error.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { closeJailRoot, openTree } from "../jail/fs/walk.ts";
-import { onlyRootExchanges } from "../system/exchange.ts";
+import { onlyRootExchanges, onlyRootWrites } from "../system/exchange.ts";
 
 const PLAIN = C.RESOLVE_IN_ROOT | C.RESOLVE_NO_SYMLINKS | C.RESOLVE_NO_MAGICLINKS;
 
@@ -54,12 +55,26 @@ export function openFixed(root: number, path: ByteString): number | ByteString {
 function isFixed(path: ByteString): boolean {
   try {
     const real = withoutLinks(path);
-    return real !== undefined && onlyRootExchanges(real);
+    return real !== undefined && onlyRootExchanges(real) && !isInSharedDirectory(real);
   } catch (error) {
     // A user has exchanged something on the way just now.
     if (error instanceof JailkitError || error instanceof SystemError) return false;
     throw error;
   }
+}
+
+/**
+ * Whether a directory above a path is like /tmp. What is root's stays there, but before, a user may have moved it there: a
+ * file of root's from a directory of the user.
+ */
+function isInSharedDirectory(path: ByteString): boolean {
+  let above = "";
+  for (const name of pathComponents(path)) {
+    const { uid, mode } = statAt(C.AT_FDCWD, above || "/");
+    if ((mode & C.S_ISVTX) !== 0 && !onlyRootWrites({ uid, mode })) return true;
+    above += `/${name}`;
+  }
+  return false;
 }
 
 /** Why a path leads nowhere; throws any other error. */

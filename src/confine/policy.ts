@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { Limit } from "../config/confine-values.ts";
 import type { ConfineValues } from "../config/schemas/confine.ts";
+import { inHome } from "../known-programs/allow/places.ts";
 import type { ExecuteLimits } from "./execute.ts";
 
 /** What the kernel lets a session do. */
@@ -42,22 +43,6 @@ export function executeOf(
   return named === "any" ? "any" : { named, executables, home };
 }
 
-/** The paths with the home in place of `~`. */
-function inHome(
-  paths: readonly ByteString[] | "all" | undefined,
-  home: ByteString,
-): readonly ByteString[] | "all" {
-  if (paths === undefined || paths === "all") return "all";
-  const found: ByteString[] = [];
-  const above = home === "/" ? "" : home;
-  for (const path of paths) {
-    // Without a home it stays, and leads nowhere.
-    const isInHome = path.startsWith("~") && home.startsWith("/");
-    found.push(isInHome ? above + path.slice(1) || "/" : path);
-  }
-  return found;
-}
-
 /**
  * The confinement that a section asks for. `byDefault`: `confine` is on without a word of the section. `execute`: see
  * executeOf. Without a known home, a path that begins with `~` leads nowhere.
@@ -69,8 +54,8 @@ export function confinementOf(
   home: ByteString,
 ): Confinement {
   const on = isOn(values, byDefault);
-  const read = inHome(values.read, home);
-  const write = inHome(values.write, home);
+  const read = inHome(values.read ?? "all", home);
+  const write = inHome(values.write ?? "all", home);
   const network = values.network ?? "all";
   const tcpConnect = values.tcpConnect ?? "all";
   const tcpBind = values.tcpBind ?? "all";

@@ -89,7 +89,7 @@ const COMPOSED = ["message", "event.reason", "jailkit.remedy", "jailkit.confinem
 // What an argument costs besides its text.
 const QUOTES = 3;
 
-/** The bytes of a character in escaped ASCII; see asciiJson. */
+/** The bytes of a character in the line; see escaped. */
 function cost(text: string, at: number): number {
   const code = text.charCodeAt(at);
   if (code === 0x22 || code === 0x5c) return 2;

@@ -45,9 +45,8 @@ export function lintAllow(section: IniSection, { world, report }: LintContext): 
   const writer = allow.find((name) => wordOf(name).needsWrite);
   if (writer !== undefined && read !== undefined && write === undefined) {
     const message = `${quoted(writer)} can write nothing: with read, only the places of the key write are written`;
-    const lines = [`write = ${read === "all" ? read : read.join(", ") || "none"}`];
-    report(keyPlace(section, "allow"), "warning", "unused-key", message, {
-      ...{ kind: "in-section", section: section.name, lines },
-    });
+    // Where it is to write is the administrator's to say: a line to type must allow nothing more than before.
+    const fix: Fix = { kind: "in-section", section: section.name, lines: ["write = none"] };
+    report(keyPlace(section, "allow"), "warning", "unused-key", message, fix);
   }
 }

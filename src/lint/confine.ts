@@ -28,8 +28,8 @@ export function lintConfine(
   const { report } = context;
   const contradiction = confineProblem(section, values);
   if (contradiction !== undefined) {
-    const { severity, code, message, fix } = contradiction;
-    report(contradiction, severity, code, message, fix);
+    const { severity, code, message } = contradiction;
+    report(contradiction, severity, code, message);
     return;
   }
   if (values.noNewPrivs === false && confinement.noNewPrivs) {

@@ -14,6 +14,7 @@ import {
   valuePlace,
 } from "../config/model.ts";
 import { CONFIG_KINDS, type ConfigKind } from "../config/schemas/catalogue.ts";
+import type { KeyDescription } from "../config/values.ts";
 import { lintChrootsh, lintLsh, lintUchroot } from "./accounts.ts";
 import type { LintContext, LintWorld, ReportFinding } from "./context.ts";
 import { lintCheck, lintInit, lintSocketd, lintUpdate } from "./jails.ts";
@@ -74,6 +75,9 @@ function keyHint(
     : `; did you mean ${quoted(near)}?`;
 }
 
+/** The kinds of values of which a comment would be a part, without an error at a login. */
+const TAKES_COMMENTS: readonly KeyDescription["kind"][] = ["list", "pairs", "line", "paths", "execute"];
+
 function lintKeys(section: IniSection, table: KeyTable, dialect: Dialect, report: ReportFinding): void {
   const known = Object.keys(table);
   for (const entry of section.entries) {
@@ -92,7 +96,7 @@ function lintKeys(section: IniSection, table: KeyTable, dialect: Dialect, report
       report(entry, "error", "unknown-key", message, fix);
     } else if (entry.value === "" && facts.kind !== "line" && !facts.filled) {
       report(entry, "warning", "empty-value", `${quoted(entry.key)} is empty, which is the same as missing`);
-    } else if (["list", "pairs", "line"].includes(facts.kind) && /\s[#;]/.test(entry.value)) {
+    } else if (TAKES_COMMENTS.includes(facts.kind) && /\s[#;]/.test(entry.value)) {
       const message = `${quoted(entry.key)}: a comment needs a line of its own; here it is part of the value`;
       report(valuePlace(entry), "error", "comment-in-value", message, { kind: "comment" });
     } else if (facts.onlyDefault && section.name !== "DEFAULT") {

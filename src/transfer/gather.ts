@@ -34,7 +34,7 @@ import {
   type TransferSection,
   type TransferUser,
 } from "./document.ts";
-import { groupSections } from "./policies.ts";
+import { groupSections, sharedSettings } from "./policies.ts";
 import { knownKeys, SECTIONS_FILE } from "./sections.ts";
 
 /** What a jail was made from, and printable lines about what is not part of it. */
@@ -203,10 +203,7 @@ function policiesOf(root: JailRoot, users: readonly TransferUser[], warnings: st
 
 function settingsOf(users: readonly TransferUser[], warnings: string[]): NamedKeys[] {
   const sections = loadConfig(`${CONFIG_DIRECTORY}/jk_chrootsh.ini`, { dialect: "c" })?.sections ?? [];
-  const groups = new Set(users.flatMap(groupSections));
-  for (const { name, file } of sections)
-    if (groups.has(name))
-      warnings.push(`${display(file)} has a section [${display(name)}], which is not part of the export`);
+  warnings.push(...sharedSettings(sections, users));
   return users.flatMap(({ name }) => {
     const section = sections.find((each) => each.name === name);
     return section === undefined ? [] : [namedKeys(section, chrootshKeys, warnings)];

@@ -19,6 +19,22 @@ export const groupSections = ({ group, groups }: Pick<TransferUser, "group" | "g
   ...[group, ...groups.map(({ name }) => name)].map((name) => `member ${name}`),
 ];
 
+/**
+ * Warnings about the sections of jk_chrootsh.ini that may be for these users and for others: the export has none of them, so
+ * that the other machine may confine a session less. `log_format` is about the machine. Pure.
+ */
+export function sharedSettings(
+  sections: readonly IniSection[],
+  users: readonly Pick<TransferUser, "group" | "groups">[],
+): string[] {
+  const shared = new Set(users.length === 0 ? [] : ["DEFAULT", ...users.flatMap(groupSections)]);
+  return sections.flatMap(({ name, file, entries }) =>
+    shared.has(name) && entries.some(({ key }) => key !== "log_format")
+      ? [`${display(file)} has a section [${display(name)}], which is not part of the export`]
+      : [],
+  );
+}
+
 type Problems = readonly { code: string; path: ByteString; message: string }[];
 
 /**
@@ -79,6 +95,8 @@ export function chooseSettings(
   const problems: Problems[number][] = [];
   const warnings: string[] = [];
   const own = new Set(users.map((user) => user.name));
+  // An account may have the name; the section would be for all users of this machine.
+  own.delete("DEFAULT");
   const known = new Map(here.toReversed().map((section) => [section.name, section]));
   const seen = new Set<ByteString>();
   for (const setting of settings) {

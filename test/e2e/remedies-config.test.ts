@@ -58,8 +58,9 @@ const FAULTS: readonly Fault[] = [
   fault(
     "bad-value",
     "jk_chrootsh",
-    "[u]\nconfine = yes\nexecute = sytem\nread = data\nwrite = ../x\nnetwork = lo\ntcp_connect = https\n",
+    "[u]\nconfine = yes\nexecute = sytem\nread = data\nwrite = ../x\ntcp_connect = https\n",
   ),
+  fault("bad-value", "jk_chrootsh", "[u]\nnetwork = lo\n"),
   fault("bad-value", "jk_chrootsh", "[u]\ntcp_bind = 0\nsyscalls = logins\nscope = yes\nconfine =\nread =\n"),
   fault("byte-order-mark", "jk_chrootsh", "\xef\xbb\xbf[u]\nenv = A\n"),
   lsh("code-variable", `${ls}\nenvironment = A=1, LD_PRELOAD=/x\nenv = LD_AUDIT, B`),

@@ -13,7 +13,7 @@ import {
   RSYNC_SHORT_NUMBER,
   rsyncOption,
 } from "../../src/known-programs/allow/rsync-options.ts";
-import { ALLOW, type AllowName, serviceOf } from "../../src/known-programs/allow/table.ts";
+import { ALLOW, type AllowName, judgeAllowed, serviceOf } from "../../src/known-programs/allow/table.ts";
 import { decide } from "../../src/limited-shell/decide.ts";
 import type { FileView } from "../../src/limited-shell/files.ts";
 
@@ -91,6 +91,30 @@ describe("places", () => {
       read: ["/home/u", "/home/u/in"],
       write: ["/home/u/in"],
     });
+  });
+
+  test("without a home, ~ is none: not the root directory, nor a path from there", () => {
+    for (const none of ["", "home"]) {
+      const places = placesOf(["~"], ["~/in"], true, none);
+      expect(places).toMatchObject({ read: ["~", "~/in"], write: ["~/in"] });
+      for (const path of ["/etc/shadow", "/in/x", "/home/x"]) {
+        expect(placeFault(path, "read", places)).toBeDefined();
+        expect(placeFault(path, "write", places)).toBeDefined();
+      }
+    }
+  });
+
+  test.each(["", "u", "home/u"])("without a home, which is %j, ~ is nowhere", (unknown) => {
+    const places = placesOf(["~", "~/own"], undefined, false, unknown);
+    for (const path of ["/", "/etc/passwd", "/own", "own", "~", "~/own", ""]) {
+      expect(placeFault(path, "read", places), path).toBeDefined();
+    }
+  });
+
+  test("the home may be the root directory", () => {
+    const places = placesOf(["~/own"], ["~"], true, "/");
+    expect(places).toMatchObject({ read: ["/own", "/"], write: ["/"] });
+    expect(placeFault("/etc/passwd", "write", places)).toBeUndefined();
   });
 
   test.each([
@@ -278,6 +302,9 @@ describe("rsync", () => {
       `${push} -K --backup-dir=../b --temp-dir=/tmp . /x`,
       `${pull} .`,
     );
+    allAllowed("rsync download", `${pull} -L --copy-unsafe-links . /etc ../x`);
+    allRefused({ allow: ["rsync download"], read: ["/etc"] }, `${pull} -L . /etc`);
+    allRefused({ allow: ["rsync", "rsync upload"], write: [] }, `${pull} -L . /etc`, `${push} -K . /x`);
     allRefused("rsync", `${push} --daemon .`, `${push} -s . x`, `${push} . x --rsh=sh`);
   });
 
@@ -761,4 +788,19 @@ describe("sections", () => {
     expect(allow).toBeUndefined();
     expect(problems).toMatchObject([{ severity: "error", message: expect.stringContaining(message) }]);
   });
+});
+
+test("a program is found in absolute directories only: a user chooses the files in others", () => {
+  const isFile = (path: string) => path.endsWith("/rsync");
+  const found = (paths: string[], typed = "rsync") =>
+    judgeAllowed(
+      typed,
+      ["--server", "."],
+      { allow: ["rsync"], paths, read: undefined, write: undefined, home: "/home/u" },
+      isFile,
+    );
+  expect(found(["bin", "", ".", "/opt/bin/"])).toMatchObject({ path: "/opt/bin/rsync" });
+  expect(found(["bin"])).toMatchObject({ path: "/usr/bin/rsync" });
+  expect(found(["bin"], "bin/rsync")).toMatchObject({ missing: false });
+  expect(found([""], "/rsync")).toMatchObject({ missing: false });
 });

@@ -1,6 +1,9 @@
 /** Which keys jk_check --confinement reports, by kernel. */
 import { describe, expect, test } from "bun:test";
-import { weakInChrootsh, weakInLsh } from "../../src/check/confinement.ts";
+import { EIO } from "../../ffi/constants.ts";
+import { SystemError } from "../../ffi/error.ts";
+import { loginFindings, shellsByName, weakInChrootsh, weakInLsh } from "../../src/check/confinement.ts";
+import type { CheckProblem } from "../../src/check/rules.ts";
 import { readKeys } from "../../src/config/keys.ts";
 import { scanIni } from "../../src/config/scan.ts";
 import { confineKeys } from "../../src/config/schemas/confine.ts";
@@ -26,6 +29,7 @@ describe("jk_lsh.ini, where confinement is the default", () => {
     ["confine = 0; execute = any", ["confine", "execute"]],
     ["confine = 0; execute = system", ["confine"]],
     ["confine = 0; execute = system; syscalls = login", []],
+    ["confine = 0; syscalls = login", []],
     ["scope = 0; no_new_privs = 0", []],
   ])("%j: %j", (text, weak) => {
     expect<string[]>(weakInLsh(valuesOf(text), ALL)).toEqual(weak);
@@ -57,5 +61,29 @@ test("only what this kernel can do is reported", () => {
   expect(weakInLsh(both, { landlock: 2, filters: false })).toEqual(["execute"]);
   expect(weakInLsh(off, { landlock: 0, filters: true })).toEqual(["confine"]);
   expect(weakInLsh(off, { landlock: 0, filters: false })).toEqual([]);
+  expect(weakInLsh(off, { landlock: 6, filters: false })).toEqual([]);
   expect(weakInChrootsh(off, { landlock: 0, filters: false })).toEqual([]);
+});
+
+test("an account that cannot be looked up is a problem, and no end of the check", () => {
+  const fails = () => {
+    throw new SystemError(EIO, "getpwnam", "u");
+  };
+  const host = { userByName: fails, userByUid: fails, groupByGid: fails, groupByName: fails };
+  const user = { name: "u", jail: "/srv/j", home: "/home/u", shell: "/usr/sbin/jk_chrootsh" };
+  const problems: CheckProblem[] = [];
+  expect(loginFindings([user], host, ALL, problems)).toEqual([]);
+  expect(problems).toMatchObject([{ code: "EIO", path: "/etc/jailkit/jk_chrootsh.ini" }]);
+});
+
+test("the shell of an account is that of its first line", () => {
+  const users = [
+    { name: "a", shell: "/bin/a" },
+    { name: "b", shell: "" },
+    { name: "a", shell: "/bin/b" },
+  ];
+  expect([...shellsByName(users)].sort()).toEqual([
+    ["a", "/bin/a"],
+    ["b", ""],
+  ]);
 });

@@ -64,6 +64,13 @@ describe("keys that contradict each other", () => {
   });
 });
 
+test("a word that could write is not told to write where it only reads", () => {
+  const findings = found("jk_lsh", "allow = rsync upload\nread = /data");
+  const one = findings.find(({ at }) => at === "3:9 warning unused-key");
+  expect(one?.remedy).toContain("write = none");
+  expect(one?.remedy).not.toContain("/data");
+});
+
 describe("paths", () => {
   const write = (file: string, line: number, text: string) =>
     `write in line ${line} of /x/${file}.ini:\n${text}`;

@@ -221,6 +221,11 @@ describe("jk_lsh.ini", () => {
     ],
     ["a comment behind a value", "[u]\nexecutables = /usr/bin/ls # c\n", ["2:15 comment-in-value"]],
     [
+      "a comment behind paths",
+      "[u]\nexecutables = /usr/bin/ls\nread = /usr # c\nwrite = ~/in ; c\nexecute = system, /srv/hooks # c\n",
+      ["3:8 comment-in-value", "4:9 comment-in-value", "5:11 comment-in-value"],
+    ],
+    [
       "spawn options",
       "[u]\nexecutables = /usr/bin/rsync\nallow_spawn_options = 1\n",
       ["2:15 starts-programs"],

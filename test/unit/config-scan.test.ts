@@ -202,6 +202,19 @@ describe("selectSection", () => {
     expect([isMember([7])("7"), isMember([7])("G"), isMember([7])("")]).toEqual([false, false, false]);
   });
 
+  test("the gids are asked for once, and only for a group that there is", () => {
+    let asked = 0;
+    const gids = () => {
+      asked++;
+      return [7];
+    };
+    const isMember = memberBy(gids, (name) => (name === "none" ? undefined : { gid: name.length }));
+    expect(isMember("none")).toBe(false);
+    expect(asked).toBe(0);
+    expect(["a", "b", "seventh"].map(isMember)).toEqual([false, false, true]);
+    expect(asked).toBe(1);
+  });
+
   test("the group of a section's name", () => {
     expect(groupOfSection("group a b")).toEqual({ group: "a b", primary: true });
     expect(groupOfSection("member a")).toEqual({ group: "a", primary: false });

@@ -136,6 +136,12 @@ describe("values", () => {
       ]);
   });
 
+  test("a slash at the end of a path means nothing", () => {
+    expect(valuesOf("read = ~/, ~, ~/a/, /b/, /").read).toEqual(["~", "~", "~/a", "/b", "/"]);
+    for (const text of ["~//", "//", "~a/", "~/./", "~/../"])
+      expect(valuesOf(`read = ${text}`).problems, text).toHaveLength(1);
+  });
+
   test("a path is plain, or refused", () => {
     const path = fc.string({ unit: fc.constantFrom("/", ".", "~", "a", "b"), minLength: 1, maxLength: 9 });
     fc.assert(

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { libc } from "../../ffi/libc.ts";
-import { ARCHITECTURE, encode } from "../../ffi/seccomp.ts";
+import { ARCHITECTURE, encode, hasFilters, installFilter } from "../../ffi/seccomp.ts";
 import { forbidExecution, oneExecution } from "../../src/confine/calls.ts";
 import { SYSTEM_GROUPS } from "../../src/confine/directories.ts";
 import { HERE, wordsFor } from "./filter-words.ts";
@@ -54,6 +54,15 @@ describe("the filter on the terminal", () => {
   test("a call of another architecture kills the process", () => {
     expect(says(0xc0000016, 16, 0n)).toBe("kill");
   });
+});
+
+test("a filter that the kernel does not take is an error, not a kernel without filters", () => {
+  expect(hasFilters()).toBe(true);
+  // Too short and too long: EINVAL, before anything else is looked at.
+  for (const length of [0, 4097])
+    expect(() => installFilter(new Uint32Array(2 * length))).toThrow(
+      "prctl(PR_SET_SECCOMP): Invalid argument",
+    );
 });
 
 describe("the filter that lets one program be executed", () => {

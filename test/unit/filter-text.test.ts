@@ -66,6 +66,8 @@ describe("refused, with file and line", () => {
     ["read EPERM 1:int == x", "x: no number"],
     ["read EPERM 1:int == -1", "-1: no number"],
     ["read EPERM 1:int == 1 2", "2: one value is enough for =="],
+    ["read EPERM 1:int any 0", "0: has no bit"],
+    ["read EPERM 1:long none 0x0", "0x0: has no bit"],
     ["read EPERM 1:int != 1", "!=: unknown, or not for such an argument"],
     ["read EPERM 1:int > 1", ">: unknown, or not for such an argument"],
     [

@@ -210,6 +210,10 @@ cases.push(
   ["login", "ioctl", [0, 0x5401], "allow"],
 );
 for (const family of [1, 2, 10]) cases.push(["login", "socket", [family, 1, 6], "allow"]);
+// SOCK_PACKET, with which AF_INET means AF_PACKET
+cases.push(["login", "socket", [2, 10 | 0x80800, 0x300], "EAFNOSUPPORT"]);
+cases.push(["login", "socket", [low(2), low(10), 0x300], "EAFNOSUPPORT"]);
+for (const type of [1, 2, 3, 5, 6]) cases.push(["login", "socket", [2, type | 0x80800, 0], "allow"]);
 for (let family = 0; family < 64; family++) {
   if (![1, 2, 10, 16].includes(family)) {
     cases.push(["login", "socket", [family, 3, 0], "EAFNOSUPPORT"]);

@@ -4,6 +4,7 @@ import { capabilityNames, escapes, parseCapabilities } from "../../src/enter/lau
 import { pathInJail } from "../../src/enter/launch/checks.ts";
 import { resolveIds } from "../../src/enter/launch/ids.ts";
 import { notifyWay } from "../../src/enter/launch/notify.ts";
+import { launchRequest } from "../../src/enter/launch/options.ts";
 
 const refusal = (action: () => unknown): [code: string, exitStatus: number] => {
   try {
@@ -50,6 +51,30 @@ describe("capabilities", () => {
     ]);
     expect(escapes(parseCapabilities("net_bind_service,setuid,setgid,chown"))).toEqual([]);
   });
+});
+
+const LISTS = ["execute", "read", "write", "tcpConnect", "tcpBind", "limits"];
+
+test.each(LISTS)("an option without a value is no way to leave out a limit: %s", (option) => {
+  const strings = [
+    "jail",
+    "user",
+    "group",
+    "pidfile",
+    "keepCaps",
+    "confine",
+    "network",
+    "syscalls",
+    ...LISTS,
+  ];
+  const flags = ["noNewPrivs", "scope", "daemon", "notify", "verbose"];
+  const none = {
+    ...Object.fromEntries(strings.map((name) => [name, undefined])),
+    ...Object.fromEntries(flags.map((name) => [name, false])),
+  };
+  const options = { ...none, exec: "/bin/x", [option]: "" } as Parameters<typeof launchRequest>[0];
+  const request = () => launchRequest(options, ["/srv/j"]);
+  expect(refusal(request)).toEqual(["usage", 1]);
 });
 
 describe("ids", () => {

@@ -95,6 +95,7 @@ describe("a JSON object", () => {
     '{"a":\n1}',
     // Its own word on the sender.
     '{"jk_socketd":{"jail":"/other","uid":0}}',
+    '{"jk_socketd\\u0000x":{"jail":"/other","uid":0}}',
     '{"a":1,"jk\\u005fsocketd":1}',
   ])("%j is text", (text) => {
     const line = rewrite(`<13>t: ${text}`);

@@ -3,7 +3,7 @@ import { toBytes } from "../../ffi/bytes.ts";
 import { scanIni } from "../../src/config/scan.ts";
 import { lshKeys } from "../../src/config/schemas/lsh.ts";
 import type { NamedKeys, TransferUser } from "../../src/transfer/document.ts";
-import { chooseSettings, policyProblems } from "../../src/transfer/policies.ts";
+import { chooseSettings, policyProblems, sharedSettings } from "../../src/transfer/policies.ts";
 import { chooseSections, knownKeys } from "../../src/transfer/sections.ts";
 
 const keys = (values: Record<string, string>) => new Map(Object.entries(values));
@@ -179,6 +179,25 @@ describe("sections of jk_chrootsh.ini", () => {
   test("for others are refused", () => {
     for (const name of ["DEFAULT", "group users", "member sudo", "root"])
       expect(choose([policy(name, { env: "LANG" })])).toMatchObject({ settings: [], problems: [{}] });
+  });
+
+  test("for all users are refused, even if an account has that name", () => {
+    const settings = [policy("DEFAULT", { env: "LANG" })];
+    const users = [ANNA, { ...ANNA, name: "DEFAULT" }];
+    expect(chooseSettings(settings, users, [], none)).toMatchObject({ settings: [], problems: [{}] });
+  });
+
+  test("for others too are no part of an export, which warns of those with a meaning here", () => {
+    const text =
+      "[DEFAULT]\nconfine = require\n[group users]\nenv = A\n[member x]\nenv = A\n[anna]\nenv = A\n";
+    const warned = (ini: string, users: readonly TransferUser[]) =>
+      sharedSettings(scanIni(toBytes(ini), "/f", "c").sections, users);
+    expect(warned(text, [{ ...ANNA, group: "users" }])).toEqual([
+      "/f has a section [DEFAULT], which is not part of the export",
+      "/f has a section [group users], which is not part of the export",
+    ]);
+    expect(warned("[DEFAULT]\nlog_format = json\n", [ANNA])).toEqual([]);
+    expect(warned(text, [])).toEqual([]);
   });
 
   test("of this machine stay", () => {

@@ -1,6 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import type { KeyTable, KeyValues } from "../keys.ts";
-import { type Fix, type IniSection, keyPlace, type Problem } from "../model.ts";
+import { type IniSection, keyPlace, type Problem } from "../model.ts";
 import { flagKey } from "../values.ts";
 
 /** A missing value differs from each that can be given, and an empty one is refused. */
@@ -104,7 +104,5 @@ export function confineProblem(
   if (!isOff || needing === undefined) return undefined;
   const setting = `${off} = ${values.allowSetuid === true ? 1 : 0}`;
   const message = `'${setting}' contradicts '${needing}', which needs no_new_privs: only one can hold`;
-  // Of the two, the one that limits stays.
-  const fix: Fix = { kind: "disable" };
-  return { ...keyPlace(section, off), severity: "error", code: "contradiction", message, fix };
+  return { ...keyPlace(section, off), severity: "error", code: "contradiction", message };
 }

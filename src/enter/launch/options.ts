@@ -93,7 +93,8 @@ function confineValues(options: OptionValues<typeof CONFINE_OPTIONS>): ConfineVa
     const name = camelCase(key);
     const given = Object.entries(options).find(([option]) => option === name)?.[1];
     if (given === undefined || given === false) continue;
-    const reading = given === true ? { value: true } : readValue(given, description);
+    // An empty value would be no limit.
+    const reading = given === true ? { value: true } : readValue(given, { ...description, filled: true });
     if ("reason" in reading) {
       throw new JailkitError("usage", 1, `--${key.replaceAll("_", "-")}: ${reading.reason}`);
     }

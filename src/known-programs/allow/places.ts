@@ -13,10 +13,17 @@ export interface AllowPlaces {
   readonly home: ByteString;
 }
 
-function inHome(places: Places, home: ByteString): Places {
+/** Paths with the home in place of `~`. Without a home, one that begins with `~` stays, and leads nowhere. */
+export function inHome(places: readonly ByteString[], home: ByteString): ByteString[];
+export function inHome(places: Places, home: ByteString): Places;
+export function inHome(places: Places, home: ByteString): Places {
   if (places === "all") return places;
+  const above = home === "/" ? "" : home;
   const found: ByteString[] = [];
-  for (const path of places) found.push(path.startsWith("~") ? home + path.slice(1) : path);
+  for (const path of places) {
+    const isInHome = path.startsWith("~") && home.startsWith("/");
+    found.push(isInHome ? above + path.slice(1) || "/" : path);
+  }
   return found;
 }
 
@@ -44,40 +51,42 @@ export function climbs(path: ByteString): boolean {
   return false;
 }
 
-/** True if a path in its plain form is one of `places`, or below one. */
+/** The plain forms of places; one of an unknown home has none. */
+function plainForms(places: readonly ByteString[]): ByteString[] {
+  const forms: ByteString[] = [];
+  for (const place of places) if (place.startsWith("/")) forms.push(normalPath(place));
+  return forms;
+}
+
+/** True if a path is one of `places`, or below one; all are in their plain form. */
 function isIn(path: ByteString, places: readonly ByteString[]): boolean {
   for (const place of places) {
-    const plain = normalPath(place);
-    if (plain === "/" || path === plain || path.startsWith(`${plain}/`)) return true;
+    if (place === "/" || path === place || path.startsWith(`${place}/`)) return true;
   }
   return false;
 }
 
 /**
- * Why a program may not `use` ("read" or "write") a path; undefined if it may. Only the text is compared: the kernel, which
- * follows symbolic links, compares the files. A relative path begins at the home, where the program starts.
+ * Why a program may not `use` ("read" or "write") one of these paths; undefined if it may. Only the text is compared: the
+ * kernel, which follows symbolic links, compares the files. A relative path begins at the home, where the program starts.
  */
-export function placeFault(
-  path: ByteString,
+export function placesFault(
+  paths: readonly ByteString[],
   use: "read" | "write",
   { [use]: places, home }: AllowPlaces,
 ): string | undefined {
   if (places === "all") return undefined;
-  if (climbs(path)) return `${quoted(path)} has '..' in it`;
-  if (isIn(normalPath(path.startsWith("/") ? path : `${home}/${path}`), places)) return undefined;
-  const verb = use === "read" ? "read" : "written";
-  return `${quoted(path)} is in no place that may be ${verb} here`;
-}
-
-/** As placeFault, for each of these paths. */
-export function placesFault(
-  paths: readonly ByteString[],
-  use: "read" | "write",
-  places: AllowPlaces,
-): string | undefined {
+  // Once: a command may have thousands of paths.
+  const allowed = plainForms(places);
   for (const path of paths) {
-    const fault = placeFault(path, use, places);
-    if (fault !== undefined) return fault;
+    if (climbs(path)) return `${quoted(path)} has '..' in it`;
+    if (isIn(normalPath(path.startsWith("/") ? path : `${home}/${path}`), allowed)) continue;
+    const verb = use === "read" ? "read" : "written";
+    return `${quoted(path)} is in no place that may be ${verb} here`;
   }
   return undefined;
 }
+
+/** As placesFault, for one path. */
+export const placeFault = (path: ByteString, use: "read" | "write", places: AllowPlaces) =>
+  placesFault([path], use, places);

@@ -135,7 +135,8 @@ function judge(args: readonly ByteString[], places: AllowPlaces, may: Ways): Gra
   const sends = args[1] === "--sender";
   if (sends && !may.download) return "only uploads are allowed";
   if (!sends && !may.upload) return "only downloads are allowed";
-  const limited = places.read !== "all" || places.write !== "all";
+  // A word that only downloads writes nowhere, whatever the section says.
+  const limited = places.read !== "all" || (may.upload && places.write !== "all");
   const server: Server = { places, sends, limited, removes: false };
   const dot = optionsFault(args, sends ? 2 : 1, server);
   if (typeof dot === "string") return dot;

@@ -4,7 +4,7 @@ import { plainNames } from "../recognise.ts";
 import { type Service, serviceNamed } from "../services.ts";
 import { borg, borgAppendOnly, unison } from "./backup.ts";
 import { resticSftp, scp, scpDownload, scpUpload, sftp, sftpReadOnly } from "./openssh.ts";
-import { type Places, placesOf } from "./places.ts";
+import { inHome, type Places, placesOf } from "./places.ts";
 import { rsync, rsyncDownload, rsyncUpload } from "./rsync.ts";
 import { gitRead, gitWrite, svn } from "./versions.ts";
 import type { AllowWord } from "./word.ts";
@@ -113,9 +113,7 @@ function findProgram(
 /** What the kernel lets the program of a word write, with the files that it keeps for itself. */
 function writable(word: AllowWord, write: Places, home: ByteString): Places {
   if (write === "all" || word.state === undefined) return write;
-  const all = [...write];
-  for (const path of word.state) all.push(home + path.slice(1));
-  return all;
+  return [...write, ...inHome(word.state, home)];
 }
 
 /**

@@ -207,7 +207,10 @@ function isObject(from: Uint8Array, start: number, end: number): boolean {
     return false;
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
-  return Object.keys(value).length > 0 && !Object.hasOwn(value, SENDER);
+  const names = Object.keys(value);
+  // Readers in C may end a name at a NUL.
+  for (const name of names) if (name === SENDER || name.startsWith(`${SENDER}\0`)) return false;
+  return names.length > 0;
 }
 
 /** The end of a text without blanks. */

@@ -20,7 +20,8 @@ const plan = (file: string, from: string, to: string): Mutant => ({
 
 export const ALLOW_MUTANTS: readonly Mutant[] = [
   places('for (const name of path.split("/")) if (name === "..") return true;', ""),
-  places("plain}/`)", "plain}`)"),
+  places("place}/`)", "place}`)"),
+  places('if (place.startsWith("/")) forms', "forms"),
   places("if (climbs(path)) return", "if (false) return"),
   places("{home}/", '{""}/'),
   places("write: writes ? writable : []", "write: writable"),
@@ -81,6 +82,7 @@ export const ALLOW_MUTANTS: readonly Mutant[] = [
     "",
   ),
   backup("args.length > 2 ||", ""),
+  table('if (!directory.startsWith("/")) continue;', ""),
   table("(!isPath || path === typed) && isFile(path)", "isFile(path)"),
   table("judged.writes ? writable(word, places.write, home) : []", "writable(word, places.write, home)"),
   plan(

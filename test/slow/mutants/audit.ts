@@ -70,8 +70,9 @@ export const AUDIT: readonly Mutant[] = [
       "inBraces && member.length <= room && isObject(to, first, last)",
       "inBraces && isObject(to, first, last)",
     ],
-    ["Object.keys(value).length > 0 && ", ""],
-    [" && !Object.hasOwn(value, SENDER)", ""],
+    ["return names.length > 0;", "return true;"],
+    ["name === SENDER || ", ""],
+    [" || name.startsWith(`${SENDER}\\0`)", ""],
     ["putBytes(to, last - 1, member)", "putBytes(to, last, text)"],
   ]),
   ...within("src/explain/error-id.ts", "unit/access.test.ts", [

@@ -137,6 +137,13 @@ export const CONFINE: readonly Mutant[] = [
   once("arm ? SYS_execve : 520;", "arm ? SYS_execve : 519;"),
   once("arm ? SYS_execveat : 545;", "arm ? SYS_execveat : 544;"),
   once("failWith(EACCES),", "failWith(1),"),
+  {
+    file: "ffi/seccomp.ts",
+    from: "error.errno === EINVAL && !hasFilters()",
+    to: "error.errno === EINVAL",
+    test: "unit/confine.test.ts",
+    title: "does not take",
+  },
   once("if (!installFilter(filter)) return false;", "installFilter(filter);"),
   once("if (!installFilter(filter)) return false;", "if (!installFilter(filter)) return true;"),
   once("if (isRefused()) return true;", "return true;"),

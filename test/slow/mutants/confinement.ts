@@ -49,6 +49,12 @@ export const CONFINEMENT: readonly Mutant[] = [
     "return opened;",
     "of read that a session exchanges is none",
   ),
+  {
+    file: "src/confine/named-file.ts",
+    from: " && !isInSharedDirectory(real)",
+    to: "",
+    test: "unit/named-file.test.ts",
+  },
   session(SESSION, "if (confinement.require) throw", "if (false) throw", "jk_lsh .*require refuses"),
   session(
     SESSION,
@@ -108,7 +114,11 @@ export const CONFINEMENT: readonly Mutant[] = [
   policy(APPLY, 'if (network === "local") names', 'if (network === "none") names'),
   policy(APPLY, 'if (tcpConnect !== "all" || tcpBind !== "all") names', 'if (tcpConnect !== "all") names'),
   policy(APPLY, 'if (execute !== "any") names.push("execute");', ""),
-  policy("src/confine/policy.ts", 'path.startsWith("~") && home.startsWith("/")', 'path.startsWith("~")'),
+  policy(
+    "src/known-programs/allow/places.ts",
+    'path.startsWith("~") && home.startsWith("/")',
+    'path.startsWith("~")',
+  ),
   policy("src/confine/policy.ts", "confine === undefined ? byDefault :", "confine === undefined ? false :"),
   policy("src/confine/policy.ts", " || needsNoNewPrivs(confinement)", ""),
   policy(SCHEMA, 'if (given(values.write)) return "write";', ""),

@@ -62,6 +62,7 @@ export const FILTERS: readonly Mutant[] = [
     "socket          EAFNOSUPPORT   0:long in 0 3-9 11-15 17-63",
   ),
   wanted("login", "2:int in 1-31", "2:int in 1-15"),
+  wanted("login", "0:int == 2, 1:0xf == 10", "0:int == 2, 1:int == 10"),
   wanted("login", "open_by_handle_at  EPERM\n", ""),
   wanted(
     "network-local",

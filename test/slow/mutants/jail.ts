@@ -344,7 +344,7 @@ export const JAIL: readonly Mutant[] = [
     ["!about.primary && isMember(about.group)", "!about.primary"],
     ["!about.primary && isMember", "isMember"],
     ["groupOfSection(userName) === undefined ? named(userName) : undefined", "named(userName)"],
-    ["entry !== undefined && gids().includes(entry.gid)", "entry !== undefined"],
+    ["return known.includes(entry.gid);", "return true;"],
     ["const found = own ?? named(GROUP + groupName);", "const found = own;"],
   ]),
   ...within("src/config/load.ts", "unit/config-load.test.ts", [
