@@ -248,21 +248,30 @@ function literalBytes(word: ByteString): number {
   return word.charCodeAt(1) === DASH ? 2 : 1;
 }
 
+/** How many bytes at the start of each word only match themselves, for mismatch: once for all patterns. */
+export function literalsOf(words: readonly ByteString[]): number[] {
+  const literals: number[] = [];
+  for (const word of words) literals.push(literalBytes(word));
+  return literals;
+}
+
 /**
  * Why the arguments of a command do not match a pattern; undefined if they do. A word that is empty, or in which `..`
  * leads to a directory above, matches no wildcard, and `-` or `--` at the start of a word only matches itself. All ways of
  * matching are followed at once: the cost is at most the product of the length of the pattern and that of the arguments.
+ * `literals`: of the arguments, see literalsOf.
  */
 export function mismatch(
   { words }: CommandPattern,
   args: readonly ByteString[],
   budget: Budget,
+  literals = literalsOf(args),
 ): Mismatch | undefined {
   // Positions in the pattern, in ascending order.
   let states = withoutWords([0], words);
   for (let at = 0; at < args.length; at++) {
     const word = args[at] ?? "";
-    const literal = literalBytes(word);
+    const literal = literals[at] ?? word.length + 1;
     budget.spend("steps", states.length + 1);
     const following: number[] = [];
     for (const state of states) {
@@ -279,8 +288,7 @@ export function mismatch(
     states = withoutWords(following, words);
   }
   if (states.at(-1) === words.length) return undefined;
-  const missing = words[states.at(-1) ?? 0]?.text ?? "";
-  return { at: args.length, why: `${quoted(missing)} is missing at the end` };
+  return { at: args.length, why: `${quoted(words[states.at(-1) ?? 0]?.text ?? "")} is missing at the end` };
 }
 
 /** Adds the positions after each `...`, which may be no word. Both lists ascend. */

@@ -6,7 +6,7 @@ import { type AllowedCommand, judgeAllowed } from "../known-programs/allow/table
 import type { Program } from "../known-programs/program.ts";
 import { recognise, refusalOf } from "../known-programs/recognise.ts";
 import { createBudget, DEFAULT_LIMITS } from "./budget.ts";
-import { type CommandPattern, mismatch } from "./command-pattern.ts";
+import { type CommandPattern, literalsOf, mismatch } from "./command-pattern.ts";
 import { expandWords } from "./expand.ts";
 import type { FileView } from "./files.ts";
 import { findProgram, isFor } from "./programs.ts";
@@ -222,16 +222,17 @@ function choosePattern(
   { patterns = [], paths }: LshPolicy,
   files: FileView,
 ): { pattern: ByteString | undefined; why?: string } {
+  if (patterns.length === 0) return { pattern: undefined };
   const budget = createBudget(DEFAULT_LIMITS, "the comparison with patterns");
+  const literals = literalsOf(args);
   let nearest: { at: number; why: string } | undefined;
   for (const pattern of patterns) {
     if (!isFor(pattern, path, paths, files.isRegularFile)) continue;
-    const failed = mismatch(pattern, args, budget);
+    const failed = mismatch(pattern, args, budget, literals);
     if (failed === undefined) return { pattern: pattern.name };
     if (nearest !== undefined && nearest.at >= failed.at) continue;
     nearest = { at: failed.at, why: `the nearest pattern is command ${pattern.name}: ${failed.why}` };
   }
-  if (patterns.length === 0) return { pattern: undefined };
   return { pattern: undefined, why: nearest?.why ?? `no pattern is for ${forUser(path)}` };
 }
 

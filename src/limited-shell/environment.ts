@@ -118,7 +118,7 @@ export function commandEnvironment(
 
 const ORIGINAL_COMMAND = "SSH_ORIGINAL_COMMAND";
 
-/** Tells a forced command what the client asked for, as sshd(8) does: exactly these bytes, and nothing else has them. */
+/** Tells a forced command what the client asked for, as sshd(8) does: exactly these bytes, or no variable for nothing. */
 export function setOriginalCommand(
   variables: Map<ByteString, ByteString>,
   asked: ByteString | undefined,

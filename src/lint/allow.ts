@@ -3,7 +3,7 @@ import type { Fix, IniSection } from "../config/model.ts";
 import { keyPlace } from "../config/model.ts";
 import { ALLOW, type AllowName, serviceOf, wordFiles } from "../known-programs/allow/table.ts";
 import type { AllowWord } from "../known-programs/allow/word.ts";
-import { readPrograms } from "./commands.ts";
+import { isFileIn, readPrograms } from "./commands.ts";
 import { type LintContext, ownItems } from "./context.ts";
 
 const wordOf = (name: AllowName): AllowWord => ALLOW[name];
@@ -11,7 +11,7 @@ const wordOf = (name: AllowName): AllowWord => ALLOW[name];
 /** The key `allow` of a section of jk_lsh.ini: programs that are missing, and keys that do not fit the words. */
 export function lintAllow(section: IniSection, { world, report }: LintContext): void {
   const { allow = [], paths, read, write, executables, listed } = readPrograms(section, world);
-  const isFile = (path: string) => world.lookUp(path)?.type === "file";
+  const isFile = isFileIn(world);
   const items = ownItems(section, "allow");
   for (const [at, name] of allow.entries()) {
     const { files, missing } = wordFiles(name, paths, isFile);
@@ -22,14 +22,11 @@ export function lintAllow(section: IniSection, { world, report }: LintContext): 
     for (const program of missing) {
       const usual = serviceOf(name).directories.map((directory) => `${directory}/${program}`);
       const text = usual.map((path) => world.copyCommand(path)).find((command) => command !== undefined);
-      const fix: Fix = text === undefined ? { kind: "item", old: name } : { kind: "command", text };
-      report(
-        item,
-        "warning",
-        "no-such-path",
-        `${quoted(name)} needs ${quoted(program)}, which is not here`,
-        fix,
-      );
+      // Without its word, a program of the same name in executables would be free.
+      const away: Fix = listed ? { kind: "none" } : { kind: "item", old: name };
+      const fix: Fix = text === undefined ? away : { kind: "command", text };
+      const message = `${quoted(name)} needs ${quoted(program)}, which is not here`;
+      report(item, "warning", "no-such-path", message, fix);
     }
     for (const path of listed ? files.filter((one) => executables.includes(one)) : []) {
       const place = ownItems(section, "executables").find(({ value }) => value === path) ?? item;

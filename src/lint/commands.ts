@@ -18,7 +18,8 @@ interface Named {
   place: Place;
 }
 
-const isFileIn = (world: LintWorld) => (path: ByteString) => world.lookUp(path)?.type === "file";
+/** Whether there is a regular file at a path. */
+export const isFileIn = (world: LintWorld) => (path: ByteString) => world.lookUp(path)?.type === "file";
 
 /** The keys of a section of jk_lsh.ini, with the programs as the limited shell takes them. */
 export function readPrograms(section: IniSection, world: LintWorld) {

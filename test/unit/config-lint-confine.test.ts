@@ -71,6 +71,22 @@ test("a word that could write is not told to write where it only reads", () => {
   expect(one?.remedy).not.toContain("/data");
 });
 
+test("a word whose program is missing stays, where a program in executables would be free without it", () => {
+  const remedies = (text: string) => {
+    const kind = kindOf("jk_lsh.ini");
+    if (kind === undefined) throw new Error("no kind");
+    const ini = scanIni(toBytes(text), "/x/jk_lsh.ini", "c");
+    const about = lint(ini, kind, world).filter(({ message }) => message.includes("not here"));
+    return about.map((one) => fixText(one, ini));
+  };
+  const allow = "allow = rsync, scp\n";
+  expect(remedies(`[u]\n${allow}executables = /opt/rsync\n`)).toEqual([undefined, undefined]);
+  expect(remedies(`[u]\n${allow}`)).toEqual([
+    "write in line 2 of /x/jk_lsh.ini:\nallow = scp",
+    "write in line 2 of /x/jk_lsh.ini:\nallow = rsync",
+  ]);
+});
+
 describe("paths", () => {
   const write = (file: string, line: number, text: string) =>
     `write in line ${line} of /x/${file}.ini:\n${text}`;

@@ -458,6 +458,8 @@ describe("the other files", () => {
 test("no fix of a value that cannot be read allows more", () => {
   const keys = [
     "confine",
+    "no_new_privs",
+    "env_only",
     "execute",
     "read",
     "write",

@@ -6,7 +6,7 @@ import { confineKeys } from "./confine.ts";
 /** Sections of jk_chrootsh.ini: a user, "group " or "member " and a group, or DEFAULT. */
 export const chrootshKeys = {
   env: listKey("names of more environment variables to pass on, whatever their value"),
-  env_only: flagKey("pass on no other variable of the caller, as jailkit 2.23 does"),
+  env_only: { ...flagKey("pass on no other variable of the caller, as jailkit 2.23 does"), strictest: "1" },
   relax_home_owner: flagKey("the home directory need not belong to the user"),
   relax_home_group: flagKey("the home directory need not belong to the primary group of the user"),
   relax_home_group_permissions: flagKey(

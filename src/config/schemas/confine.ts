@@ -18,6 +18,7 @@ export const confineKeys = {
   no_new_privs: {
     ...flagKey("setuid and setgid programs gain nothing (prctl(2), PR_SET_NO_NEW_PRIVS)"),
     optional: true,
+    strictest: "1",
   },
   execute: {
     kind: "execute",
