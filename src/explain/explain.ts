@@ -22,7 +22,7 @@ import { lackingProblem, lackingSockets } from "../jail/record/live.ts";
 import { openManifest } from "../jail/record/manifest.ts";
 import type { Missing } from "../libraries/dependency.ts";
 import { liveCopyProblem } from "../populate/live-copy.ts";
-import { groupByGid, groupByName, passwdByName, passwdByUid } from "../system/accounts.ts";
+import { answeredGroup, groupByGid, passwdByName, passwdByUid } from "../system/accounts.ts";
 import { jobWarnings } from "../system/scheduled-jobs.ts";
 import { callBy, explainUser, orUnknown, type UserQuestion } from "./account.ts";
 import { librarySteps } from "./libraries.ts";
@@ -124,7 +124,7 @@ function explainLsh(report: LoginReport, session: LimitedSession): void {
   const place: LimitedPlace = {
     rootFd: openTree("/").fd,
     home,
-    accounts: { userByName: passwdByName, userByUid: passwdByUid, groupByGid, groupByName },
+    accounts: { userByName: passwdByName, userByUid: passwdByUid, groupByGid, groupByName: answeredGroup },
     configFile: LIMITED_CONFIG_FILE,
   };
   const given = session.onBehalf

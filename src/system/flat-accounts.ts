@@ -1,8 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import {
+  answeredGroup,
   type GroupEntry,
   groupByGid,
-  groupByName,
   type PasswdEntry,
   passwdByName,
   passwdByUid,
@@ -111,11 +111,12 @@ export const flatAccounts = {
 
 /**
  * The accounts for a program without privilege: the flat files first, because starting a name service costs more than the
- * rest of a login, then every name service. Also for use inside a jail.
+ * rest of a login, then every name service. Also for use inside a jail. groupByName throws SystemError if a name service
+ * does not answer: it decides which section applies.
  */
 export const flatFirstAccounts: typeof flatAccounts = {
   userByName: (name) => flatAccounts.userByName(name) ?? passwdByName(name),
   userByUid: (uid) => flatAccounts.userByUid(uid) ?? passwdByUid(uid),
   groupByGid: (gid) => flatAccounts.groupByGid(gid) ?? groupByGid(gid),
-  groupByName: (name) => flatAccounts.groupByName(name) ?? groupByName(name),
+  groupByName: (name) => flatAccounts.groupByName(name) ?? answeredGroup(name),
 };

@@ -16,6 +16,8 @@ beforeAll(async () => {
   m.must(["jk_init", "-j", "/srv/j", "jk_lsh", "basicshell"]);
   m.must(["jk_addjailuser", "-j", "/srv/j", "-s", "/bin/bash", "kim"]);
   const { uid, gid } = m.addUser("owner", { home: "/home/owner", createHome: true });
+  // HOME_MODE of login.defs(5) differs.
+  m.chmod("/home/owner", 0o755);
   m.mkdir("/home/owner/keys", { owner: [uid, gid] });
   // sshd without PAM accepts no key of a locked account.
   m.must(["usermod", "-p", "*", "kim"]);
@@ -33,6 +35,17 @@ const logIn = () => {
   const { status, stdout } = sshd.ssh("kim", ["echo", "in"]);
   return [status, stdout];
 };
+
+test("a file of keys in the closed home of another user cannot be opened by the user's own command", () => {
+  m.chmod("/home/owner", 0o700);
+  try {
+    expect(explained().advice).toBe(
+      "let the user read /home/owner/keys/kim, or let AuthorizedKeysFile name another file",
+    );
+  } finally {
+    m.chmod("/home/owner", 0o755);
+  }
+});
 
 test("a file of keys in another user's home moves, the home stays with its user", async () => {
   const before = m.snapshot("/home/owner");

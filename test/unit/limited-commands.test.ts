@@ -1,10 +1,13 @@
 /** The keys `command` and `force` of jk_lsh.ini: what may run, and as what. */
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
 import { toBytes } from "../../ffi/bytes.ts";
+import { SystemError } from "../../ffi/error.ts";
+import { libc } from "../../ffi/libc.ts";
 import { describedBy, readKeys } from "../../src/config/keys.ts";
 import { scanIni } from "../../src/config/scan.ts";
 import { lshKeys } from "../../src/config/schemas/lsh.ts";
 import { type LimitedRequest, planLimited } from "../../src/enter/limited/limited.ts";
+import { flatFirstAccounts } from "../../src/system/flat-accounts.ts";
 
 const FILE = "/etc/jailkit/jk_lsh.ini";
 const REGULAR = [
@@ -342,4 +345,37 @@ test("what is logged of a section of a drop-in names that file", () => {
     learn: (known) => learnt.push(known),
   });
   expect(learnt).toContainEqual({ section: "u", file });
+});
+
+describe("a section [member GROUP] while a name service does not answer", () => {
+  const ENOENT = 2;
+  const sections = "[member far]\nforce = id\n[DEFAULT]\nforce = printf x\n";
+
+  test("refuses the user: the next section may allow more", () => {
+    const made = plan("", "id", [], {
+      loadConfig: () => scanIni(toBytes(sections), FILE, "c"),
+      accounts: {
+        userByName: () => undefined,
+        userByUid: () => ({ name: "u", password: "", uid: 1000, gid: 7, gecos: "", home: "/", shell: "" }),
+        groupByGid: (gid) => ({ name: "g", password: "", gid, members: [] }),
+        groupByName: () => {
+          throw new SystemError(ENOENT, "getgrnam", "far");
+        },
+      },
+    });
+    expect(made).toMatchObject({ allowed: false, exitStatus: 1, code: "config-invalid" });
+    expect(made.allowed ? "" : made.reason).toBe("abort, far: getgrnam: No such file or directory");
+  });
+
+  test("jk_lsh asks so that it notices", () => {
+    // What nslcd(8) says while its server is down.
+    const { getgrnam_r } = libc;
+    const down = spyOn(libc, "getgrnam_r").mockImplementation((() => ENOENT) as typeof getgrnam_r);
+    try {
+      expect(() => flatFirstAccounts.groupByName("no-such-group-here")).toThrow(SystemError);
+    } finally {
+      down.mockRestore();
+    }
+    expect(flatFirstAccounts.groupByName("root")?.gid).toBe(0);
+  });
 });

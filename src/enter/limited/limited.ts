@@ -1,11 +1,12 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { SystemError } from "../../../ffi/error.ts";
 import { variable } from "../../../ffi/guard.ts";
 import { display } from "../../cli/display.ts";
-import { JailkitError } from "../../cli/error.ts";
+import { describeError, JailkitError } from "../../cli/error.ts";
 import { fixText } from "../../config/fixes.ts";
 import { readKeys } from "../../config/keys.ts";
 import { logFormatOf } from "../../config/log-format.ts";
-import { type IniFile, type Problem, problemLine } from "../../config/model.ts";
+import { type IniFile, type IniSection, type Problem, problemLine } from "../../config/model.ts";
 import { memberBy, selectSection } from "../../config/scan.ts";
 import { confineProblem } from "../../config/schemas/confine.ts";
 import { type LshSection, lshKeys } from "../../config/schemas/lsh.ts";
@@ -153,19 +154,22 @@ const UNCONFIGURED = "there is no configuration for this account";
 function policyOf(request: LimitedRequest, user: PasswdEntry, group: GroupEntry): LimitedPolicy {
   const unusable = (reason: ByteString, remedy?: ByteString) =>
     stop(1, "config-invalid", `abort, ${reason}`, "the configuration cannot be used", remedy);
+  const isMember = memberBy(() => [request.gid, ...request.groups()], request.accounts.groupByName);
   let ini: IniFile | undefined;
+  let section: IniSection | undefined;
   try {
     ini = request.loadConfig();
+    section = ini && selectSection(ini, user.name, group.name, isMember);
   } catch (error) {
     if (error instanceof JailkitError) throw unusable(error.message, error.remedy);
+    // A name service did not answer: the next section might allow more.
+    if (error instanceof SystemError) throw unusable(describeError(error));
     throw error;
   }
   if (ini === undefined) {
     const reason = `configfile ${LIMITED_CONFIG_FILE} is not available`;
     throw stop(1, "config-missing", reason, UNCONFIGURED);
   }
-  const isMember = memberBy(() => [request.gid, ...request.groups()], request.accounts.groupByName);
-  const section = selectSection(ini, user.name, group.name, isMember);
   if (section === undefined) {
     const names = `'${user.name}', nor 'group ${group.name}' nor 'DEFAULT'`;
     const reason = `did neither find a section ${names} in configfile ${LIMITED_CONFIG_FILE}`;

@@ -29,8 +29,10 @@ export function addRemedy(file: ByteString, account: Account): ByteString {
 /** The remedy that lets the user read a file. */
 export function readRemedy(file: ByteString, { name, home }: Account): ByteString {
   if (onlyRootExchanges(file)) return `let the user read ${display(file)}`;
-  const below = file.startsWith(`${home}/`) ? file.slice(home.length) : "";
-  const link = attempt(() => firstLink(home, below));
+  // Where somebody else decides, the user's rights change nothing, and root must not act on a name.
+  if (!file.startsWith(`${home}/`))
+    return `let the user read ${display(file)}, or let AuthorizedKeysFile name another file`;
+  const link = attempt(() => firstLink(home, file.slice(home.length)));
   if (link !== undefined) return asUser(name, `mv -nT ${operands(link, `${link}.moved`)}`);
   return asUser(name, `chmod u+rwX ${operands(directoryOf(file), file)}`);
 }

@@ -94,6 +94,13 @@ export const COMMANDS: readonly Mutant[] = [
   command("config/keys.ts", "if (!isNameByte(name.charCodeAt(at))) return undefined;", ""),
   command("config/keys.ts", "name.length > LONGEST_NAME", "false"),
   command("config/values.ts", 'value === "" && key.kind !== "line"', 'value === ""'),
+  command("system/flat-accounts.ts", "?? answeredGroup(name)", "?? undefined"),
+  command(
+    "enter/limited/limited.ts",
+    "if (error instanceof SystemError) throw unusable(describeError(error));",
+    "if (error instanceof SystemError) section = undefined;",
+  ),
+  command("enter/limited/limited.ts", "file: section.file });", "file: LIMITED_CONFIG_FILE });"),
 ];
 
 import type { Mutant } from "./mutant.ts";
