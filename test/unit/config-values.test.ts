@@ -187,6 +187,12 @@ describe("jk_chrootsh.ini", () => {
   );
 });
 
+test.each([chrootshKeys, uchrootKeys])("an empty execute, which would be no limit, is an error", (keys) => {
+  expect(readKeys(section("execute ="), keys).problems).toMatchObject([
+    { severity: "error", code: "bad-value", message: "'execute': it has no value" },
+  ]);
+});
+
 test("jk_uchroot.ini", () => {
   expect(readKeys(section("allowed_jails = /a, /b\nskip_injail_passwd_check=1\n"), uchrootKeys)).toEqual({
     allowedJails: ["/a", "/b"],

@@ -25,5 +25,7 @@ export const chrootshKeys = {
     "start the shell with --login as its only argument, whatever arguments were given",
   ),
   ...confineKeys,
+  // Here an empty one would be no limit.
+  execute: { ...confineKeys.execute, filled: true },
   log_format: LOG_FORMAT,
 } as const satisfies KeyTable;

@@ -16,5 +16,7 @@ export const uchrootKeys = {
     "setuid and setgid programs, and programs with file capabilities, get their privileges in the jail; otherwise they gain nothing",
   ),
   ...confineKeys,
+  // Here an empty one would be no limit.
+  execute: { ...confineKeys.execute, filled: true },
   log_format: LOG_FORMAT,
 } as const satisfies KeyTable;
