@@ -236,7 +236,8 @@ function leadsUp(text: ByteString): boolean {
   const word = text.replaceAll("\\", "");
   for (let at = word.indexOf(".."); at >= 0; at = word.indexOf("..", at + 1)) {
     const next = word.charAt(at + 2);
-    if (word.charAt(at - 1) !== "." && (next === "" || ENDS_OF_NAMES.includes(next))) return true;
+    // At the end of the word that is "", which is in every text.
+    if (word.charAt(at - 1) !== "." && ENDS_OF_NAMES.includes(next)) return true;
   }
   return false;
 }
