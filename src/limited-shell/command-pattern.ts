@@ -29,8 +29,7 @@ export interface Mismatch {
   why: string;
 }
 
-const SLASH = 0x2f;
-const DASH = 0x2d;
+const [SLASH, DASH] = [0x2f, 0x2d] as const;
 // Of the programs that the first word stands for.
 const MOST_PROGRAMS = 64;
 
