@@ -5,7 +5,7 @@ import { plainPath } from "../../ffi/paths.ts";
 import { answered, JailkitError } from "../cli/error.ts";
 import { readKeys } from "../config/keys.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
-import type { IniFile } from "../config/model.ts";
+import type { IniFile, IniSection } from "../config/model.ts";
 import { memberBy, selectSection } from "../config/scan.ts";
 import { uchrootKeys } from "../config/schemas/uchroot.ts";
 import { ACCOUNT_FILE_LIMIT } from "../jail/accounts/accounts.ts";
@@ -134,6 +134,16 @@ function lookInJail(root: JailRoot, path: ByteString, follow: boolean): Stat | u
   }
 }
 
+/** The section of a file of the host for an account. Asks name services for its groups. */
+export function hostSection(
+  ini: IniFile,
+  { name, gid }: Pick<PasswdEntry, "name" | "gid">,
+  host: Pick<HostAccounts, "groupByGid" | "groupByName">,
+): IniSection | undefined {
+  const isMember = memberBy(() => groupIdsOf(name, gid), host.groupByName);
+  return selectSection(ini, name, host.groupByGid(gid)?.name ?? "", isMember);
+}
+
 /** Tests whether jk_uchroot lets an account into a jail; nobody if its file is missing or cannot be used. */
 function uchrootGuests(jail: ByteString, host: HostAccounts): AccountFacts["isGuest"] {
   let ini: IniFile | undefined;
@@ -144,8 +154,7 @@ function uchrootGuests(jail: ByteString, host: HostAccounts): AccountFacts["isGu
     if (!(error instanceof JailkitError)) throw error;
   }
   return ({ name, gid }) => {
-    const isMember = memberBy(() => groupIdsOf(name, gid), host.groupByName);
-    const section = ini && selectSection(ini, name, host.groupByGid(gid)?.name ?? "", isMember);
+    const section = ini && hostSection(ini, { name, gid }, host);
     const { allowedJails } = readKeys(section, uchrootKeys);
     return allowedJails.some((one) => plainPath(one) === jail);
   };

@@ -7,18 +7,18 @@ import { answered, describeError, isReported } from "../cli/error.ts";
 import { readKeys } from "../config/keys.ts";
 import { CONFIG_DIRECTORY, loadConfig, requireNoErrors } from "../config/load.ts";
 import { findEntry, type IniFile, type IniSection } from "../config/model.ts";
-import { memberBy, selectSection } from "../config/scan.ts";
 import { chrootshKeys } from "../config/schemas/chrootsh.ts";
 import type { ConfineValues } from "../config/schemas/confine.ts";
 import { lshKeys } from "../config/schemas/lsh.ts";
-import { confinementOf, executeOf } from "../confine/policy.ts";
+import { confinementOf, executeOf, isOn } from "../confine/policy.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import { type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
-import { groupIdsOf, type PasswdEntry } from "../system/accounts.ts";
+import type { PasswdEntry } from "../system/accounts.ts";
 import type { HostAccounts } from "../system/host-accounts.ts";
 import { isLimitedShell } from "../users/access.ts";
 import { readPolicies } from "../users/policy.ts";
+import { hostSection } from "./account-files.ts";
 import type { CheckFinding, CheckProblem } from "./rules.ts";
 
 const CHROOTSH_FILE = `${CONFIG_DIRECTORY}/jk_chrootsh.ini`;
@@ -55,9 +55,8 @@ function weakKeys(values: ConfineValues, byDefault: boolean, { landlock, filters
   const noExecute = execute === "any" && landlock >= WITH_FILES;
   const noSyscalls = syscalls === "any" && filters;
   if (!noExecute && !noSyscalls) return [];
-  const isOn = values.confine === undefined ? byDefault : values.confine !== "off";
   return [
-    ...(isOn ? [] : (["confine"] as const)),
+    ...(isOn(values, byDefault) ? [] : (["confine"] as const)),
     ...(noExecute && values.execute === "any" ? (["execute"] as const) : []),
     ...(noSyscalls && values.syscalls === "any" ? (["syscalls"] as const) : []),
   ];
@@ -127,8 +126,7 @@ function sectionFinder(ini: IniFile | undefined, host: HostAccounts) {
   return ({ name }: JailedUser): IniSection | undefined => {
     const account = host.userByName(name);
     if (ini === undefined || account === undefined) return undefined;
-    const isMember = memberBy(() => groupIdsOf(name, account.gid), host.groupByName);
-    return selectSection(ini, name, host.groupByGid(account.gid)?.name ?? "", isMember);
+    return hostSection(ini, { name, gid: account.gid }, host);
   };
 }
 

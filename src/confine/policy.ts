@@ -25,7 +25,7 @@ export interface Confinement {
  * Whether `confine` of a section is on. `byDefault`: of a section without it. no_new_privs = 0 does not turn it off: that
  * would let a user execute what he has uploaded, and the key says nothing of it.
  */
-function isOn({ confine }: ConfineValues, byDefault: boolean): boolean {
+export function isOn({ confine }: ConfineValues, byDefault: boolean): boolean {
   return confine === undefined ? byDefault : confine !== "off";
 }
 
