@@ -208,7 +208,7 @@ function refill(
   reporter: LineReporter,
 ): PopulateProblem | undefined {
   try {
-    const unused = startOver(root, manifest).filter((path) => !sockets.includes(path));
+    const unused = startOver(root, manifest ?? openManifest(root)).filter((path) => !sockets.includes(path));
     removeSockets(root, unused, (line) => reporter.say(line));
     return undefined;
   } catch (error) {

@@ -246,8 +246,11 @@ describe.each(["capability", "setuid"] as const)("with the %s", (privilege) => {
     m.write(`${J}/bin/both`, probe, { mode: 0o6755 });
     m.write(`${J}/bin/capable`, probe, { mode: 0o755 });
     m.must(["setcap", "cap_net_raw,cap_sys_chroot+ep", `${J}/bin/capable`]);
-    clean(enter({}, "/bin/both"));
-    clean(enter({}, "/bin/capable"));
+    for (const more of ["", "confine = 0\n"]) {
+      m.write(ini, `[u]\nallowed_jails = ${J}\n${more}`);
+      clean(enter({}, "/bin/both"));
+      clean(enter({}, "/bin/capable"));
+    }
     // Without the protection both take effect, so what is above proves something.
     m.write(ini, `[u]\nallowed_jails = ${J}\nallow_setuid = 1\n`);
     expect(says(enter({}, "/bin/both"), "uid")).toEqual([`${uid} 0 0`]);

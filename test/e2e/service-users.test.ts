@@ -14,6 +14,7 @@ beforeAll(async () => {
   m.write("/etc/jailkit/jk_init.d/test.ini", "[one]\npaths = cat\nincludesections = uidbasics\n");
   const nss = m.read("/etc/nsswitch.conf").replace(/^(passwd|group|shadow):.*$/gm, "$1: files extrausers");
   m.write("/etc/nsswitch.conf", nss);
+  for (const file of ["passwd", "group"]) m.write(`/var/lib/extrausers/${file}`, "");
 });
 afterAll(async () => m.close());
 

@@ -144,12 +144,15 @@ test("a relay that hangs is replaced when there is work for it", async () => {
   const pid = relay();
   const holding = m.start(["python3", "-c", hold, pid]);
   await holding.until(({ stdout }) => stdout.includes("held") || undefined);
-  send(upTo(5).map((i) => `b'<13>t: number ${i} end'`));
-  await told("the relay did not answer for 5 seconds, and is started again");
-  expect(numbers(await arrived("number 4 end"))).toEqual(upTo(5));
-  // Whoever holds it keeps what is left of it, and no more than that.
-  holding.end();
-  await holding.ended;
+  try {
+    send(upTo(5).map((i) => `b'<13>t: number ${i} end'`));
+    await told("the relay did not answer for 5 seconds, and is started again");
+    expect(numbers(await arrived("number 4 end"))).toEqual(upTo(5));
+  } finally {
+    // Whoever holds it keeps what is left of it, and no more than that.
+    holding.end();
+    await holding.ended;
+  }
   isGone(pid);
 });
 
@@ -163,9 +166,12 @@ sys.stdin.read()`;
   await arrived("before");
   const holding = m.start(["python3", "-c", hold, relay()]);
   await holding.until(({ stdout }) => stdout.includes("held") || undefined);
-  await told("the relay did not answer for 5 seconds, and is started again", 30_000);
-  connected.end();
-  holding.end();
+  try {
+    await told("the relay did not answer for 5 seconds, and is started again", 30_000);
+  } finally {
+    connected.end();
+    holding.end();
+  }
 });
 
 test("the relay ends with the monitor, however that ends", () => {

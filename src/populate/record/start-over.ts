@@ -6,7 +6,6 @@ import {
   changeManifest,
   type Manifest,
   type ManifestContent,
-  openManifest,
   saveManifest,
 } from "../../jail/record/manifest.ts";
 import { asksForFiles } from "./requests.ts";
@@ -14,13 +13,11 @@ import { asksForFiles } from "./requests.ts";
 /**
  * Begins the record of an emptied jail anew, before it is filled again: what was asked for before is not wanted any more.
  * If another run has begun to fill it meanwhile, its record stays. Returns the directories with sockets of the host that
- * were asked for before. `known`: its record, if it was read. Throws JailkitError, SystemError.
+ * were asked for before. `manifest`: its record. Throws JailkitError, SystemError.
  */
-export function startOver(root: JailRoot, known: Manifest | undefined): readonly ByteString[] {
-  // Saves reading the record, once more.
+export function startOver(root: JailRoot, manifest: Manifest): readonly ByteString[] {
+  // Before the entries are parsed.
   if (statIfPresent(root.fd, "usr") !== undefined) return [];
-  if (known !== undefined && !isEmptied(root, known.content)) return [];
-  const manifest = openManifest(root);
   if (!isEmptied(root, manifest.content)) return [];
   const files = ({ requests }: ManifestContent) => JSON.stringify(requests.filter(asksForFiles));
   const seen = files(manifest.content);

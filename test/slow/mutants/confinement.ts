@@ -86,12 +86,13 @@ export const CONFINEMENT: readonly Mutant[] = [
     "",
     "jk_chrootlaunch read = none",
   ),
-  session(
-    "src/enter/uchroot/uchroot.ts",
-    "settings.noNewPrivs ?? !settings.allowSetuid",
-    "settings.noNewPrivs",
-    "allow_setuid = 1 of jk_uchroot",
-  ),
+  {
+    file: "src/enter/uchroot/uchroot.ts",
+    from: "settings.noNewPrivs ?? !settings.allowSetuid",
+    to: "settings.noNewPrivs",
+    test: "attack/uchroot.test.ts",
+    title: "unless allow_setuid is set",
+  },
   session(
     "src/enter/settings.ts",
     "if (problem !== undefined) values",
