@@ -10,7 +10,7 @@ import { uchrootKeys } from "../config/schemas/uchroot.ts";
 import { splitList } from "../config/text.ts";
 import { type ListItem, leadingInteger } from "../config/values.ts";
 import { confinementOf, executeOf } from "../confine/policy.ts";
-import { executeLimits } from "../enter/limited/limited.ts";
+import { executeLimits } from "../enter/limited/execution.ts";
 import { uchrootConfinement } from "../enter/uchroot/uchroot.ts";
 import { hooksWarning, isHooksPair } from "../known-programs/hooks.ts";
 import { recognise } from "../known-programs/recognise.ts";

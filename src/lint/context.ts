@@ -29,6 +29,11 @@ export interface LintWorld {
   groupExists(name: ByteString): boolean;
   /** In a jail: whether the host has an account of this name, which may have left the jail. */
   isOutside(name: ByteString): boolean;
+  /**
+   * In a jail that lacks a group of the host: the command that brings it, undefined if no user of the jail is a member.
+   * Undefined for other groups.
+   */
+  groupOutside(name: ByteString): { command: ByteString | undefined } | undefined;
   /** Names to suggest for an unknown one. */
   userNames(): readonly ByteString[];
   groupNames(): readonly ByteString[];

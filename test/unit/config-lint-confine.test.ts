@@ -12,6 +12,7 @@ const world: LintWorld = {
   userExists: () => true,
   groupExists: () => true,
   isOutside: () => false,
+  groupOutside: () => undefined,
   copyCommand: () => undefined,
   executableCommand: () => "",
   jails: () => ["/srv/a", "/srv/b"],
