@@ -29,7 +29,7 @@ import { librarySteps } from "./libraries.ts";
 import { limitSteps } from "./limits.ts";
 import { LOGIN_CHECKS } from "./login-checks.ts";
 import { confinedProgramSteps } from "./programs/confined-program.ts";
-import { confinementSteps } from "./programs/confinement.ts";
+import { confinementSteps, notRequired } from "./programs/confinement.ts";
 import { explainLimited } from "./programs/limited.ts";
 import type { LimitedPlace, LimitedSession } from "./programs/limited-session.ts";
 import { OWN_SHELL, otherShell, ownShellStep, shellStep } from "./programs/shell.ts";
@@ -89,7 +89,7 @@ function explainChrootsh(report: LoginReport, session: LimitedSession): void {
   const envp = loginEnvironment(given, values, { home, name, shell: shell.path });
   const confinement = chrootshConfinement(values, shell.path, home);
   const { section } = facts.settings();
-  const asked = { file: facts.configFile, section, exitStatus: NOT_CONFINED };
+  const asked = { weaker: notRequired(facts.configFile, section), exitStatus: NOT_CONFINED };
   report.steps.push(...confinementSteps(JK_CHROOTSH, confinement, asked));
   const root = facts.root();
   const isLimited = baseName(shell.path) === LIMITED_SHELL;

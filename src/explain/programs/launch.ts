@@ -3,9 +3,10 @@ import { capabilities } from "../../../ffi/process.ts";
 import { MAY_EXECUTE, mayAccess, withRightsOf } from "../../../ffi/rights.ts";
 import { describeError, JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
+import { NOT_CONFINED } from "../../enter/confine-session.ts";
 import { capabilityNames } from "../../enter/launch/capabilities.ts";
 import { type Launch, type LaunchRequest, launchChecks } from "../../enter/launch/checks.ts";
-import { warnOfLaunch } from "../../enter/launch/launch.ts";
+import { launchConfinement, warnOfLaunch } from "../../enter/launch/launch.ts";
 import { copyRemedy } from "../../enter/remedies.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { hostPath } from "../../jail/fs/walk.ts";
@@ -15,6 +16,8 @@ import { commandAt } from "../../system/exchange.ts";
 import { librarySteps } from "../libraries.ts";
 import { emptyReport, judgeReport, type LoginReport, type ReportStep } from "../report.ts";
 import { stepsOf } from "../steps.ts";
+import { confinedProgramSteps } from "./confined-program.ts";
+import { confinementSteps } from "./confinement.ts";
 
 const TOOL = "jk_chrootlaunch";
 const EXEC_FAILED = 31;
@@ -68,6 +71,20 @@ function startSteps({ root, program, ids, kept }: Launch, callerUid: number): Re
   return [...steps, ...librarySteps(TOOL, root.path, program, ending)];
 }
 
+/** What the options let the program do, and whether it cannot run under that. */
+function confinedSteps(request: LaunchRequest, launch: Launch): ReportStep[] {
+  const { root, program } = launch;
+  const confinement = launchConfinement(request, launch);
+  const asked = { weaker: "--confine=1 in place of --confine=require", exitStatus: NOT_CONFINED };
+  return [
+    ...confinementSteps(TOOL, confinement, asked),
+    ...confinedProgramSteps({
+      ...{ stage: TOOL, root: root.path, rootFd: root.fd, confinement, notExecuted: EXEC_FAILED },
+      ...{ program: program.startsWith("/") ? program : `/${program}`, settings: "the options" },
+    }),
+  ];
+}
+
 /** Explains a call of jk_chrootlaunch. */
 export function explainLaunch({ request, callerUid }: LaunchQuestion): LoginReport {
   const steps: ReportStep[] = [];
@@ -81,7 +98,7 @@ export function explainLaunch({ request, callerUid }: LaunchQuestion): LoginRepo
     warnOfLaunch(request, launch, (severity, message) => {
       if (severity === "warning") steps.push(step("warning", "warned", message));
     });
-    steps.push(...startSteps(launch, callerUid));
+    steps.push(...confinedSteps(request, launch), ...startSteps(launch, callerUid));
     const argv = [program, ...request.programArguments];
     report.command = { path: program, argv, environment: environment() };
   }

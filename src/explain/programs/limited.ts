@@ -29,7 +29,7 @@ import { INTERACTIVE, type LoginReport, type ReportStep } from "../report.ts";
 import { stepsOf } from "../steps.ts";
 import { allowSteps, wordPrograms } from "./allow.ts";
 import { confinedProgramSteps } from "./confined-program.ts";
-import { confinementSteps } from "./confinement.ts";
+import { confinementSteps, notRequired } from "./confinement.ts";
 import { explainExecute, holdsPrograms, NOT_EXECUTABLE } from "./execute.ts";
 import type { LimitedPlace, LimitedSession, Shell } from "./limited-session.ts";
 import {
@@ -162,7 +162,7 @@ function explainCommand(shell: Shell, policy: LimitedPolicy, executables: readon
   const confinement = plan.allowed ? plan.confinement : asked;
   const { section } = policy;
   const settings = `section [${section}] of ${configFile}`;
-  const refused = { file: configFile, section, exitStatus: NOT_EXECUTABLE };
+  const refused = { weaker: notRequired(configFile, section), exitStatus: NOT_EXECUTABLE };
   const started = { root, rootFd, confinement, program: command, settings };
   add(...confinementSteps(LIMITED_SHELL, confinement, refused));
   add(...confinedProgramSteps({ stage: LIMITED_SHELL, ...started }));

@@ -19,7 +19,7 @@ import { UCHROOT_CHECKS } from "../login-checks.ts";
 import type { LoginReport } from "../report.ts";
 import { addChecks, stepsOf } from "../steps.ts";
 import { confinedProgramSteps } from "./confined-program.ts";
-import { confinementSteps } from "./confinement.ts";
+import { confinementSteps, notRequired } from "./confinement.ts";
 
 const TOOL = "jk_uchroot";
 const USUAL_PLACE = "/usr/bin/jk_uchroot";
@@ -41,7 +41,8 @@ function explainProgram(report: LoginReport, question: UchrootQuestion, facts: G
   const inside = answered(() => facts.inJail());
   const settings = uchrootSettingsOf(facts);
   const confinement = uchrootConfinement(settings, (inside?.named ?? inside?.numbered)?.home ?? "");
-  const asked = { file: facts.configFile, section: report.uchrootSection, exitStatus: NOT_CONFINED };
+  const weaker = notRequired(facts.configFile, report.uchrootSection);
+  const asked = { weaker, exitStatus: NOT_CONFINED };
   report.steps.push(...confinementSteps(TOOL, confinement, asked));
   const fact = facts.program();
   if (fact.kind === "file" && !fact.executable) {
