@@ -88,10 +88,12 @@ export function readPaths(value: ByteString): Reading {
   if (items === "all") return { value: items };
   if ("reason" in items) return items;
   const paths: ByteString[] = [];
-  for (const item of items) {
+  for (let at = 0; at < items.length; at++) {
+    const item = items[at] ?? "";
     const path = plainPath(item);
     if (path === undefined) {
       return {
+        item: at,
         reason: `${quoted(item)} is not a plain path that begins with / or ~/, nor all or none alone`,
       };
     }
@@ -106,10 +108,11 @@ export function readPorts(value: ByteString): Reading {
   if (items === "all") return { value: items };
   if ("reason" in items) return items;
   const ports: number[] = [];
-  for (const item of items) {
+  for (let at = 0; at < items.length; at++) {
+    const item = items[at] ?? "";
     const port = decimal(item, PORTS);
     if (port === undefined || port === 0) {
-      return { reason: `${quoted(item)} is not a port from 1 to ${PORTS}, nor all or none alone` };
+      return { item: at, reason: `${quoted(item)} is not a port from 1 to ${PORTS}, nor all or none alone` };
     }
     ports.push(port);
   }
@@ -157,11 +160,12 @@ function readLimit(item: ByteString): Limit | { reason: ByteString } {
 /** Reads "limits". */
 export function readLimits(value: ByteString): Reading {
   const limits: Limit[] = [];
-  for (const item of splitList(value)) {
-    const limit = readLimit(item);
-    if ("reason" in limit) return limit;
+  const items = splitList(value);
+  for (let at = 0; at < items.length; at++) {
+    const limit = readLimit(items[at] ?? "");
+    if ("reason" in limit) return { ...limit, item: at };
     for (const other of limits) {
-      if (other.name === limit.name) return { reason: `it has ${limit.name} twice` };
+      if (other.name === limit.name) return { reason: `it has ${limit.name} twice`, item: at };
     }
     limits.push(limit);
   }

@@ -46,6 +46,11 @@ export interface LintWorld {
   jails(): readonly ByteString[];
   /** Whether a path exists, or that is unknown; `jail`: in that one, instead of where the file is. */
   exists(path: ByteString, jail?: ByteString): boolean;
+  /**
+   * Whether users can put something else in the place of a path, so that `read` without `write` does not count; `jail` as
+   * for exists.
+   */
+  exchangeable(path: ByteString, jail?: ByteString): boolean;
   /** What this kernel lacks for a confinement, a phrase each. */
   lacking(confinement: Confinement): readonly string[];
   /** Links and identities, to recognise programs. */

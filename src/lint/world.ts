@@ -10,6 +10,7 @@ import { isOfSystem, type UnsafeDirectory } from "../confine/directories.ts";
 import { canLimitExecution } from "../confine/execute.ts";
 import { grantedBy, viewExecution } from "../confine/execute-view.ts";
 import { lackingHere } from "../confine/kernel.ts";
+import { whyWithoutRule } from "../confine/named-file.ts";
 import { jailSideRemedy } from "../enter/remedies.ts";
 import { type JailAccounts, readJailAccounts } from "../jail/accounts/accounts.ts";
 import { jailedUsers, limitedUsers } from "../jail/accounts/jailed-users.ts";
@@ -57,6 +58,13 @@ function existsIn(root: ByteString, path: ByteString): boolean {
     withFd(openAt(C.AT_FDCWD, root, C.O_PATH | C.O_DIRECTORY), (fd) => lookUp(fd, path) !== undefined),
   );
   return found ?? true;
+}
+
+/** Whether a path gets a rule for `read` beside `write` alone. What does not exist, or is unknown, is another finding. */
+function isExchangeable(root: ByteString, path: ByteString): boolean {
+  const jail = root === "/" ? "" : root;
+  const found = answered(() => [false, true].map((fixed) => whyWithoutRule(jail, path, fixed) !== undefined));
+  return found !== undefined && found[0] === false && found[1] === true;
 }
 
 /** A system directory of a root directory, by its path on the host; undefined for the directory of a user. */
@@ -178,6 +186,7 @@ export function openWorld(file: ByteString): LintWorld & Disposable {
     },
     jails: () => (known ??= knownPaths()),
     exists: (one, where = path) => existsIn(where, one),
+    exchangeable: (one, where = path) => isExchangeable(where, one),
     lacking: lackingHere,
     [Symbol.dispose]: () => all.dispose(),
   };

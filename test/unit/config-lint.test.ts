@@ -57,6 +57,7 @@ const world: LintWorld = {
   groupNames: () => ["root", "staff"],
   lookUp: (path) => files[path],
   exists: (path, jail = "") => files[`${jail}${path}`] !== undefined,
+  exchangeable: () => false,
   lacking: () => [],
   files: { readLink: (path) => links[path], identity: () => undefined, look: () => undefined },
   readsPopt: (path) => ["/usr/bin/rsync", "/usr/bin/popt", "/usr/bin/twin"].includes(path),
@@ -122,7 +123,7 @@ describe("jk_lsh.ini", () => {
       ["3:9 bad-value", "4:24 bad-value"],
     ],
     ["words", "[u]\nallow = rsync download\nread = /usr\n", []],
-    ["an unknown word", "[u]\nallow = rsync, rsync downlod\n", ["2:9 bad-value"]],
+    ["an unknown word", "[u]\nallow = rsync, rsync downlod\n", ["2:16 bad-value"]],
     [
       "a word twice",
       "[u]\nallow = rsync, git write, rsync\n",

@@ -45,13 +45,13 @@ export const CONFINEMENT: readonly Mutant[] = [
   ),
   session(
     "src/confine/named-file.ts",
-    "if (isFixed(path)) return opened;",
+    "if (isFixed(path, jail)) return opened;",
     "return opened;",
     "of read that a session exchanges is none",
   ),
   {
     file: "src/confine/named-file.ts",
-    from: " && !isInSharedDirectory(real)",
+    from: " && !isInSharedDirectory(place)",
     to: "",
     test: "unit/named-file.test.ts",
   },
