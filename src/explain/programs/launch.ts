@@ -1,3 +1,4 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
 import { environment } from "../../../ffi/guard.ts";
 import { capabilities } from "../../../ffi/process.ts";
 import { MAY_EXECUTE, mayAccess, withRightsOf } from "../../../ffi/rights.ts";
@@ -18,6 +19,7 @@ import { emptyReport, judgeReport, type LoginReport, type ReportStep } from "../
 import { stepsOf } from "../steps.ts";
 import { confinedProgramSteps } from "./confined-program.ts";
 import { confinementSteps } from "./confinement.ts";
+import { stoppedSteps } from "./stopped.ts";
 
 const TOOL = "jk_chrootlaunch";
 const EXEC_FAILED = 31;
@@ -71,16 +73,29 @@ function startSteps({ root, program, ids, kept }: Launch, callerUid: number): Re
   return [...steps, ...librarySteps(TOOL, root.path, program, ending)];
 }
 
+/** A line of a section as an option. */
+function optionOf(line: ByteString): ByteString {
+  const at = line.indexOf(" = ");
+  return shellWord(`--${line.slice(0, at).replaceAll("_", "-")}=${line.slice(at + 3)}`);
+}
+
 /** What the options let the program do, and whether it cannot run under that. */
 function confinedSteps(request: LaunchRequest, launch: Launch): ReportStep[] {
-  const { root, program } = launch;
+  const { root, program, ids } = launch;
   const confinement = launchConfinement(request, launch);
   const asked = { weaker: "--confine=1 in place of --confine=require", exitStatus: NOT_CONFINED };
+  const path = program.startsWith("/") ? program : `/${program}`;
+  const { home = "" } = ids;
   return [
     ...confinementSteps(TOOL, confinement, asked),
     ...confinedProgramSteps({
       ...{ stage: TOOL, root: root.path, rootFd: root.fd, confinement, notExecuted: EXEC_FAILED },
-      ...{ program: program.startsWith("/") ? program : `/${program}`, settings: "the options" },
+      ...{ program: path, settings: "the options" },
+    }),
+    ...stoppedSteps({
+      ...{ stage: TOOL, root: root.path, rootFd: root.fd, confinement, directory: "/", home },
+      program: { path, args: request.programArguments },
+      remedy: (lines) => lines.map(optionOf).join(" "),
     }),
   ];
 }

@@ -2,6 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import type { LimitedRequest } from "../../enter/limited/limited.ts";
 import type { Subject } from "../account.ts";
 import type { LoginReport, ReportStep } from "../report.ts";
+import type { ConfinedCommand } from "./stopped.ts";
 
 /** A session in the limited shell or another one. */
 export interface LimitedSession extends Subject {
@@ -17,6 +18,8 @@ export interface LimitedPlace {
   home: ByteString;
   accounts: LimitedRequest["accounts"];
   configFile: ByteString;
+  /** The session of jk_chrootsh in which it runs, and which confines it too. */
+  outer?: Omit<ConfinedCommand, "program">;
 }
 
 /** A limited shell that a session would start. */

@@ -41,6 +41,7 @@ import {
   sharedBy,
 } from "./section.ts";
 import { explainKnownServer, explainTroubles } from "./server.ts";
+import { type ConfinedCommand, stoppedSteps } from "./stopped.ts";
 
 const step = stepsOf(LIMITED_SHELL);
 const asRoot = <T>(work: () => T) => withRightsOf(undefined, work);
@@ -166,6 +167,16 @@ function explainCommand(shell: Shell, policy: LimitedPolicy, executables: readon
   const started = { root, rootFd, confinement, program: command, settings };
   add(...confinementSteps(LIMITED_SHELL, confinement, refused));
   add(...confinedProgramSteps({ stage: LIMITED_SHELL, ...started }));
+  const run = plan.allowed ? { path: plan.path, args: plan.argv.slice(1) } : undefined;
+  // The places of a word of `allow` are the section's own matter.
+  const byWord = plan.allowed && plan.by.word !== undefined;
+  const { home, outer } = place;
+  const inner: ConfinedCommand = {
+    ...{ stage: LIMITED_SHELL, root, rootFd, confinement, program: run, directory: home, home },
+    remedy: (lines) => (byWord ? "" : sectionLinesRemedy(configFile, section, lines)),
+  };
+  add(...stoppedSteps(inner));
+  if (outer !== undefined && run !== undefined) add(...stoppedSteps({ ...outer, program: run }));
   const interactive = session.arguments.length === 0;
   const unchecked = policy.values.allowSpawnOptions && !(plan.allowed && plan.by.word !== undefined);
   for (const one of plan.allowed ? [plan.path] : interactive ? executables : []) {

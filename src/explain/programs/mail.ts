@@ -11,7 +11,7 @@ import {
   PROCMAIL_WRAPPER,
   TRY_AGAIN,
 } from "../../enter/procmail/checks.ts";
-import { copyRemedy } from "../../enter/remedies.ts";
+import { copyRemedy, sectionLinesRemedy } from "../../enter/remedies.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { findProgram } from "../../system/run.ts";
 import { callBy, explainUser, orUnknown, type Subject, type UserQuestion } from "../account.ts";
@@ -21,6 +21,7 @@ import type { LoginReport } from "../report.ts";
 import { addChecks, stepsOf } from "../steps.ts";
 import { confinedProgramSteps } from "./confined-program.ts";
 import { confinementSteps, notRequired } from "./confinement.ts";
+import { stoppedSteps } from "./stopped.ts";
 
 const EXEC_FAILED = 111;
 
@@ -47,7 +48,7 @@ const settingsCheck = (login: Login): Check =>
   });
 
 /** Adds what jk_chrootsh.ini lets procmail do, and the programs of recipes. */
-function explainConfined(report: LoginReport, login: Login, root: JailRoot): void {
+function explainConfined(report: LoginReport, login: Login, root: JailRoot, home: ByteString): void {
   const confinement = deliveryConfinement(login);
   const { section } = gatherFacts(login).settings();
   report.chrootshSection = section;
@@ -57,6 +58,11 @@ function explainConfined(report: LoginReport, login: Login, root: JailRoot): voi
     ...confinedProgramSteps({
       ...{ stage: PROCMAIL_WRAPPER, root: root.path, rootFd: root.fd, program: PROCMAIL, confinement },
       ...{ settings: `section [${section}] of ${CONFIG_FILE}`, notExecuted: EXEC_FAILED },
+    }),
+    ...stoppedSteps({
+      ...{ stage: PROCMAIL_WRAPPER, root: root.path, rootFd: root.fd, confinement, directory: home, home },
+      program: { path: PROCMAIL, args: [] },
+      remedy: (lines) => sectionLinesRemedy(CONFIG_FILE, section ?? "DEFAULT", lines),
     }),
   );
 }
@@ -83,7 +89,8 @@ function explainDelivery(report: LoginReport, subject: Subject): void {
   report.home = split.home;
   const remedy = copyRemedy(split.jail, PROCMAIL);
   const environment = [`HOME=${split.home}`, `USER=${name}`];
-  if (passed.has(SETTINGS) && passed.has("jail-path")) explainConfined(report, login, facts.root());
+  if (passed.has(SETTINGS) && passed.has("jail-path"))
+    explainConfined(report, login, facts.root(), split.home);
   if (!failed) explainProgram(report, split.jail, remedy, environment);
 }
 

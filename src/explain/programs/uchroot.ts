@@ -5,7 +5,7 @@ import { answered } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { runChecks } from "../../enter/checks.ts";
 import { NOT_CONFINED } from "../../enter/confine-session.ts";
-import { copyRemedy } from "../../enter/remedies.ts";
+import { copyRemedy, sectionLinesRemedy } from "../../enter/remedies.ts";
 import { uchrootSettingsOf } from "../../enter/uchroot/facts.ts";
 import { type GatheredUchrootFacts, gatherUchroot } from "../../enter/uchroot/gather.ts";
 import { uchrootConfinement, uchrootEnvironment } from "../../enter/uchroot/uchroot.ts";
@@ -20,6 +20,7 @@ import type { LoginReport } from "../report.ts";
 import { addChecks, stepsOf } from "../steps.ts";
 import { confinedProgramSteps } from "./confined-program.ts";
 import { confinementSteps, notRequired } from "./confinement.ts";
+import { stoppedSteps } from "./stopped.ts";
 
 const TOOL = "jk_uchroot";
 const USUAL_PLACE = "/usr/bin/jk_uchroot";
@@ -40,7 +41,8 @@ function explainProgram(report: LoginReport, question: UchrootQuestion, facts: G
   const jail = facts.jailPath();
   const inside = answered(() => facts.inJail());
   const settings = uchrootSettingsOf(facts);
-  const confinement = uchrootConfinement(settings, (inside?.named ?? inside?.numbered)?.home ?? "");
+  const inHome = (inside?.named ?? inside?.numbered)?.home ?? "";
+  const confinement = uchrootConfinement(settings, inHome);
   const weaker = notRequired(facts.configFile, report.uchrootSection);
   const asked = { weaker, exitStatus: NOT_CONFINED };
   report.steps.push(...confinementSteps(TOOL, confinement, asked));
@@ -60,6 +62,14 @@ function explainProgram(report: LoginReport, question: UchrootQuestion, facts: G
       ...{ stage: TOOL, root: jail, rootFd: facts.root().fd, program, confinement },
       notExecuted: EXEC_FAILED,
       settings: `section [${report.uchrootSection}] of ${facts.configFile}`,
+    }),
+  );
+  const { configFile } = facts;
+  report.steps.push(
+    ...stoppedSteps({
+      ...{ stage: TOOL, root: jail, rootFd: facts.root().fd, confinement, directory: "/" },
+      ...{ program: { path: program, args: programArguments }, home: inHome },
+      remedy: (lines) => sectionLinesRemedy(configFile, report.uchrootSection ?? "DEFAULT", lines),
     }),
   );
   if (libraries.some(({ outcome }) => outcome === "failed")) return;
