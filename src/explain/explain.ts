@@ -32,6 +32,7 @@ import { confinedProgramSteps } from "./programs/confined-program.ts";
 import { confinementSteps, notRequired } from "./programs/confinement.ts";
 import { explainLimited } from "./programs/limited.ts";
 import type { LimitedPlace, LimitedSession } from "./programs/limited-session.ts";
+import { noexecSteps } from "./programs/noexec.ts";
 import { OWN_SHELL, otherShell, ownShellStep, shellStep } from "./programs/shell.ts";
 import { type Command, type ConfinedCommand, stoppedSteps } from "./programs/stopped.ts";
 import { recordSteps } from "./record.ts";
@@ -82,6 +83,7 @@ function explainConfined(
       ...{ program: started?.path, confinement, settings: `section [${section}] of ${configFile}` },
     }),
     ...stoppedSteps({ ...confined, program: started }),
+    ...(isLimited ? [] : noexecSteps(confined)),
   );
   return confined;
 }

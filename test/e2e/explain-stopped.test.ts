@@ -305,3 +305,74 @@ describe("limits", () => {
     }
   });
 });
+
+describe("a home that could be mounted noexec", () => {
+  const loader = process.arch === "x64" ? "/lib64/ld-linux-x86-64.so.2" : "/lib/ld-linux-aarch64.so.1";
+  const HOMES = `${J}/home`;
+  const note = (kind: Kind, line = "true") => {
+    const { steps, verdict } = explainAll(kind, line);
+    expect(verdict).toBe("works");
+    return steps.filter(({ name }) => name === "noexec");
+  };
+  const explainAll = (kind: Kind, line: string) => {
+    const user = kind === "jk_lsh" ? "lima" : "shell";
+    const { stdout } = m.run(["jailkit", "explain", "--json", "--su", user, "--", line]);
+    return reportOf(explainReportSchema, stdout);
+  };
+  const maps = () => run("jk_chrootsh", `${loader} ./program`).status === 0;
+  const upload = () => {
+    m.must(["cp", "/usr/bin/true", `${HOMES}/shell/program`]);
+    m.must(["chown", "shell", `${HOMES}/shell/program`]);
+  };
+  beforeEach(upload);
+
+  test("that of a shell: one note, whose command is typed", () => {
+    write("jk_chrootsh", "confine = 1");
+    expect(run("jk_chrootsh", "./program").status).not.toBe(0);
+    expect(maps()).toBe(true);
+    const [one, ...more] = note("jk_chrootsh");
+    expect([one?.outcome, more]).toEqual(["passed", []]);
+    const line = `${HOMES} ${HOMES} none bind,noexec 0 0`;
+    expect(one?.message).toContain(`the line '${line}' in /etc/fstab keeps it`);
+    expect(m.run(["jailkit", "explain", "--su", "shell"]).stdout).toContain(`advice: mount --bind ${HOMES} `);
+    typeRemedy(m, one?.remedy ?? "");
+    expect([maps(), note("jk_chrootsh"), run("jk_chrootsh", "true").status]).toEqual([false, [], 0]);
+    m.must(["umount", HOMES]);
+    expect(maps()).toBe(true);
+    m.write("/etc/fstab", `${line}\n`);
+    m.must(["mount", HOMES]);
+    expect([maps(), note("jk_chrootsh"), run("jk_chrootsh", "true").status]).toEqual([false, [], 0]);
+    m.must(["umount", HOMES]);
+  });
+
+  test("that is on a mount of its own is mounted again", () => {
+    write("jk_chrootsh", "execute = system");
+    m.must(["mount", "-t", "tmpfs", "-o", "nosuid,mode=0755", "none", HOMES]);
+    m.mkdir(`${HOMES}/shell`);
+    upload();
+    m.must(["chown", "-R", "shell:shell", `${HOMES}/shell`]);
+    expect(maps()).toBe(true);
+    const [one] = note("jk_chrootsh");
+    expect(one?.remedy).toStartWith('mount -o "remount,bind,');
+    typeRemedy(m, one?.remedy ?? "");
+    expect([maps(), note("jk_chrootsh")]).toEqual([false, []]);
+    expect(m.must(["findmnt", "-no", "VFS-OPTIONS", HOMES]).stdout).toContain("nosuid");
+    m.must(["umount", HOMES]);
+  });
+
+  test.each(["", "execute = any", "execute = system, /home", "write = none", "write = /other"])(
+    "there is no note with %j",
+    (keys) => {
+      write("jk_chrootsh", keys);
+      expect(note("jk_chrootsh")).toEqual([]);
+    },
+  );
+
+  test("the limited shell has one for programs that it does not know, and none for a known server", () => {
+    write("jk_lsh", "");
+    expect(note("jk_lsh", "cat /etc/passwd")).toHaveLength(1);
+    expect(note("jk_lsh", "rsync --server --sender -e.LsfxCIvu . /data")).toEqual([]);
+    write("jk_lsh", "execute = any");
+    expect(note("jk_lsh", "cat /etc/passwd")).toEqual([]);
+  });
+});

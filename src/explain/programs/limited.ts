@@ -32,6 +32,7 @@ import { confinedProgramSteps } from "./confined-program.ts";
 import { confinementSteps, notRequired } from "./confinement.ts";
 import { explainExecute, holdsPrograms, NOT_EXECUTABLE } from "./execute.ts";
 import type { LimitedPlace, LimitedSession, Shell } from "./limited-session.ts";
+import { noexecSteps } from "./noexec.ts";
 import {
   allowLines,
   commandRemedy,
@@ -176,6 +177,8 @@ function explainCommand(shell: Shell, policy: LimitedPolicy, executables: readon
     remedy: (lines) => (byWord ? "" : sectionLinesRemedy(configFile, section, lines)),
   };
   add(...stoppedSteps(inner));
+  // A known server starts no dynamic linker by hand.
+  if (plan.allowed && plan.starts === undefined) add(...noexecSteps(inner));
   if (outer !== undefined && run !== undefined) add(...stoppedSteps({ ...outer, program: run }));
   const interactive = session.arguments.length === 0;
   const unchecked = policy.values.allowSpawnOptions && !(plan.allowed && plan.by.word !== undefined);

@@ -21,6 +21,7 @@ import type { LoginReport } from "../report.ts";
 import { addChecks, stepsOf } from "../steps.ts";
 import { confinedProgramSteps } from "./confined-program.ts";
 import { confinementSteps, notRequired } from "./confinement.ts";
+import { noexecSteps } from "./noexec.ts";
 import { stoppedSteps } from "./stopped.ts";
 
 const EXEC_FAILED = 111;
@@ -53,14 +54,16 @@ function explainConfined(report: LoginReport, login: Login, root: JailRoot, home
   const { section } = gatherFacts(login).settings();
   report.chrootshSection = section;
   const asked = { weaker: notRequired(CONFIG_FILE, section), exitStatus: NOT_CONFINED };
+  const session = { stage: PROCMAIL_WRAPPER, root: root.path, rootFd: root.fd, confinement, home } as const;
   report.steps.push(
     ...confinementSteps(PROCMAIL_WRAPPER, confinement, asked),
     ...confinedProgramSteps({
       ...{ stage: PROCMAIL_WRAPPER, root: root.path, rootFd: root.fd, program: PROCMAIL, confinement },
       ...{ settings: `section [${section}] of ${CONFIG_FILE}`, notExecuted: EXEC_FAILED },
     }),
+    ...noexecSteps(session),
     ...stoppedSteps({
-      ...{ stage: PROCMAIL_WRAPPER, root: root.path, rootFd: root.fd, confinement, directory: home, home },
+      ...{ ...session, directory: home },
       program: { path: PROCMAIL, args: [] },
       remedy: (lines) => sectionLinesRemedy(CONFIG_FILE, section ?? "DEFAULT", lines),
     }),

@@ -20,6 +20,7 @@ import type { LoginReport } from "../report.ts";
 import { addChecks, stepsOf } from "../steps.ts";
 import { confinedProgramSteps } from "./confined-program.ts";
 import { confinementSteps, notRequired } from "./confinement.ts";
+import { noexecSteps } from "./noexec.ts";
 import { stoppedSteps } from "./stopped.ts";
 
 const TOOL = "jk_uchroot";
@@ -65,10 +66,11 @@ function explainProgram(report: LoginReport, question: UchrootQuestion, facts: G
     }),
   );
   const { configFile } = facts;
+  const session = { stage: TOOL, root: jail, rootFd: facts.root().fd, confinement, home: inHome } as const;
   report.steps.push(
+    ...noexecSteps(session),
     ...stoppedSteps({
-      ...{ stage: TOOL, root: jail, rootFd: facts.root().fd, confinement, directory: "/" },
-      ...{ program: { path: program, args: programArguments }, home: inHome },
+      ...{ ...session, directory: "/", program: { path: program, args: programArguments } },
       remedy: (lines) => sectionLinesRemedy(configFile, report.uchrootSection ?? "DEFAULT", lines),
     }),
   );
