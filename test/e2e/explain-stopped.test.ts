@@ -187,6 +187,21 @@ describe("paths of a command", () => {
     expect(run("jk_chrootsh", "cat /data/file")).toMatchObject({ status: 0, stdout: "content\n" });
   });
 
+  test("a user who asks about himself is told the same", () => {
+    for (const keys of ["read = /other", "limits = as 2M", "network = none", ""]) {
+      write("jk_uchroot", keys);
+      for (const command of ["cat /fixed/file", "ssh -p 1 127.0.0.1"]) {
+        const [name = "", ...args] = command.split(" ");
+        const words = ["jailkit", "explain", "--json", "-j", J, "guest", "--", `/usr/bin/${name}`, ...args];
+        const { stdout } = m.run(words, { user: "guest" });
+        const { steps } = reportOf(explainReportSchema, stdout);
+        const own = steps.filter((one) => ["paths", "network", "limits"].includes(one.name));
+        const ofTool = own.filter(({ stage }) => stage === "jk_uchroot");
+        expect(ofTool.map(({ message }) => message)).toEqual(explain("jk_uchroot", command).told);
+      }
+    }
+  });
+
   test("of a line that is more than plain words nothing is said", () => {
     write("jk_chrootsh", "read = none");
     for (const line of ["cat /fixed/file; true", "cat '/data/file'", "X=1 cat /fixed/file", "cat /data/*"])

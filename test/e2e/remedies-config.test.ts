@@ -171,6 +171,13 @@ const FAULTS: readonly Fault[] = [
   lsh("unknown-copy", `${ls}, /usr/bin/copy`, `cp ${JAIL}/usr/bin/rsync ${JAIL}/usr/bin/copy`),
   fault("unknown-group", "jk_chrootsh", "[group gaems]\nenv = A\n[group nosuchgroup]\nenv = B\n"),
   fault("unknown-group", "jk_chrootsh", "[member gaems]\nenv = A\n[member nosuchgroup]\nenv = B\n"),
+  fault(
+    "unknown-group",
+    inJail,
+    `[member ops]\npaths = /usr/bin\n${ls}\n`,
+    "groupadd -f ops && usermod -aG ops u",
+  ),
+  fault("unknown-group", inJail, `[member idle]\npaths = /usr/bin\n${ls}\n`, "groupadd -f idle"),
   fault("unknown-group", "jk_init", "[a]\npaths = /bin/ls\ngroups = nosuchgroup\n"),
   lsh("unknown-key", "excutables = /usr/bin/ls"),
   lsh("unknown-key", `${ls}\nexcutables = /usr/bin/cat`),
