@@ -383,6 +383,20 @@ describe("a home that could be mounted noexec", () => {
     },
   );
 
+  test("jk_chrootlaunch and jk_uchroot have one for a home in the jail", () => {
+    const notes = (...words: string[]) => {
+      const { stdout } = m.run(["jailkit", "explain", "--json", ...words]);
+      return reportOf(explainReportSchema, stdout).steps.filter(({ name }) => name === "noexec").length;
+    };
+    const launch = (keys: string) => notes("--launch", "--", ...launchWords("cat", keys));
+    write("jk_uchroot", "");
+    const call = () => notes("-j", J, "guest", "--", "/usr/bin/cat");
+    expect([launch("execute = system"), call()]).toEqual([0, 0]);
+    m.mkdir(`${HOMES}/guest`);
+    expect([launch("execute = system"), launch("syscalls = login"), call()]).toEqual([1, 0, 1]);
+    m.remove(`${HOMES}/guest`);
+  });
+
   test("the limited shell has one for programs that it does not know, and none for a known server", () => {
     write("jk_lsh", "");
     expect(note("jk_lsh", "cat /etc/passwd")).toHaveLength(1);

@@ -19,6 +19,7 @@ import { emptyReport, judgeReport, type LoginReport, type ReportStep } from "../
 import { stepsOf } from "../steps.ts";
 import { confinedProgramSteps } from "./confined-program.ts";
 import { confinementSteps } from "./confinement.ts";
+import { noexecSteps } from "./noexec.ts";
 import { stoppedSteps } from "./stopped.ts";
 
 const TOOL = "jk_chrootlaunch";
@@ -86,14 +87,16 @@ function confinedSteps(request: LaunchRequest, launch: Launch): ReportStep[] {
   const asked = { weaker: "--confine=1 in place of --confine=require", exitStatus: NOT_CONFINED };
   const path = program.startsWith("/") ? program : `/${program}`;
   const { home = "" } = ids;
+  const session = { stage: TOOL, root: root.path, rootFd: root.fd, confinement, home } as const;
   return [
     ...confinementSteps(TOOL, confinement, asked),
     ...confinedProgramSteps({
       ...{ stage: TOOL, root: root.path, rootFd: root.fd, confinement, notExecuted: EXEC_FAILED },
       ...{ program: path, settings: "the options" },
     }),
+    ...noexecSteps(session),
     ...stoppedSteps({
-      ...{ stage: TOOL, root: root.path, rootFd: root.fd, confinement, directory: "/", home },
+      ...{ ...session, directory: "/" },
       program: { path, args: request.programArguments },
       remedy: (lines) => lines.map(optionOf).join(" "),
     }),
