@@ -349,14 +349,29 @@ describe("outside a jail", () => {
   });
 
   test.each([
-    ["a kernel that refuses to say", EPERM, create],
-    ["a kernel that refuses to limit it", EPERM, restrict],
-    ["what says that it did, and did not", 0, restrict],
-  ])("%s: nothing runs", async (_what, errno, call) => {
+    ["a kernel that refuses to say", EPERM, create, "execute, scope"],
+    ["a kernel that refuses to limit it", EPERM, restrict, "execute, scope"],
+    ["what says that it did, and did not", 0, restrict, "execute, scope"],
+  ])("%s: nothing runs, and the log names the keys", async (_what, errno, call, keys) => {
     await log.clear();
     const result = run("/usr/bin/env true", refusing(errno, call));
     expect(result).toMatchObject({ status: 126, stdout: "" });
-    expect(result.stderr).toBe("jk_lsh: refused: the session cannot be confined\n");
-    expect(await notes("cannot be confined")).toContain("execute = any");
+    const told = /^jk_lsh: refused: the session cannot be confined \(error id (JK-[A-Z2-7]{8})\)\n$/;
+    const [, id = "none"] = told.exec(result.stderr) ?? [];
+    const line = await notes("cannot be confined");
+    expect(line).toStartWith(`${id}: `);
+    expect(line).toEndWith(`; remedy: change ${keys} in section [DEFAULT] of /etc/jailkit/jk_lsh.ini`);
+  });
+
+  test("a file that cannot be used: the log has the id that the user sees, and the remedy", async () => {
+    m.write("/etc/jailkit/jk_lsh.ini", "[DEFAULT]\nexecutables = /usr/bin/env\numask = yes\n");
+    await log.clear();
+    const result = run("/usr/bin/env true");
+    expect(result).toMatchObject({ status: 1, stdout: "" });
+    const told = /^jk_lsh: refused: the configuration cannot be used \(error id (JK-[A-Z2-7]{8})\)\n$/;
+    const [, id = "none"] = told.exec(result.stderr) ?? [];
+    const line = await notes("umask");
+    expect(line).toStartWith(`${id}: abort, `);
+    expect(line).toEndWith("; remedy: sed -i '3s/^/#/' /etc/jailkit/jk_lsh.ini");
   });
 });

@@ -55,7 +55,7 @@ export const CONFINEMENT: readonly Mutant[] = [
     to: "",
     test: "unit/named-file.test.ts",
   },
-  session(SESSION, "if (confinement.require) throw", "if (false) throw", "jk_lsh .*require refuses"),
+  session(SESSION, "if (confinement.require) {", "if (false) {", "jk_lsh .*require refuses"),
   session(
     SESSION,
     "if (!areTold(missing, told))",
