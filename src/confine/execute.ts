@@ -5,7 +5,6 @@ import { openIfPresent, withFd } from "../../ffi/files.ts";
 import {
   allowBeneath,
   EXECUTE,
-  FILE_RIGHTS,
   landlockVersion,
   READ_DIR,
   READ_FILE,
@@ -45,34 +44,47 @@ export function startsLimits(
   return { named: starts, executables: [program, ...starts, ...LOADERS], home, onlyNamed: true };
 }
 
-/** Allows a file with these rights: a program, or another regular file. Symbolic links are followed. */
-export function allowFile(ruleset: number, path: ByteString, rights: number): void {
+/** Opens a path of the settings, or says why not: see named-file.ts. */
+export type OpenPath = (root: number, path: ByteString) => number | ByteString;
+
+const isRegular = (fd: number) => (basicFstat(fd).mode & C.S_IFMT) === C.S_IFREG;
+
+/** Allows reading a program, as execve(2) does. Returns why `open` does not open it, if so. */
+export function allowReading(
+  ruleset: number,
+  root: number,
+  path: ByteString,
+  open: OpenPath,
+): ByteString | undefined {
+  const file = open(root, path);
+  if (typeof file !== "number") return file;
+  withFd(file, (fd) => {
+    if (isRegular(fd)) allowBeneath(ruleset, READ_FILE, fd);
+  });
+  return undefined;
+}
+
+/** Allows executing a program. Whoever can make a symbolic link in its place can put a program there, too. */
+function allowExecuting(ruleset: number, path: ByteString): void {
   const file = openIfPresent(C.AT_FDCWD, path, C.O_PATH);
   // execve(2) will fail with the same error.
   if (file === undefined) return;
   withFd(file, (fd) => {
-    if ((basicFstat(fd).mode & C.S_IFMT) === C.S_IFREG) allowBeneath(ruleset, rights, fd);
+    if (isRegular(fd)) allowBeneath(ruleset, EXECUTE, fd);
   });
 }
 
-/** Allows a program, unless it is in one of `directories` and is no symbolic link. */
-function allowProgram(
-  ruleset: number,
-  path: ByteString,
-  rights: number,
-  directories: ReadonlySet<ByteString>,
-): void {
-  if (!path.startsWith("/")) return;
-  if (directories.has(path.slice(0, path.lastIndexOf("/")))) {
-    const stat = basicStat(C.AT_FDCWD, path);
-    if (stat === undefined || (stat.mode & C.S_IFMT) !== C.S_IFLNK) return;
-  }
-  allowFile(ruleset, path, rights);
+/** True for a program that is in one of `directories`, and is no symbolic link. */
+function isIn(directories: ReadonlySet<ByteString>, path: ByteString): boolean {
+  if (!directories.has(path.slice(0, path.lastIndexOf("/")))) return false;
+  const stat = basicStat(C.AT_FDCWD, path);
+  return stat === undefined || (stat.mode & C.S_IFMT) !== C.S_IFLNK;
 }
 
 /**
  * Adds the rules for `limits`: files in directories that only root can write, and its programs. The dynamic linker and
  * interpreters need to be among them. `handled`: the rights that the ruleset denies; execve(2) reads what it executes.
+ * `open`: how the programs are opened for that, which gives a session the content of what it may not read otherwise.
  * Returns the directories that were left out. Throws SystemError.
  */
 export function allowExecution(
@@ -80,6 +92,7 @@ export function allowExecution(
   root: number,
   limits: ExecuteLimits,
   handled: number,
+  open: OpenPath,
 ): LeftOut[] {
   const rights = handled & (EXECUTE | READ_FILE | READ_DIR);
   const directories = new Set<ByteString>();
@@ -87,6 +100,10 @@ export function allowExecution(
     allowBeneath(ruleset, rights, fd);
     directories.add(path);
   });
-  for (const path of limits.executables) allowProgram(ruleset, path, rights & FILE_RIGHTS, directories);
+  for (const path of limits.executables) {
+    if (!path.startsWith("/") || isIn(directories, path)) continue;
+    if ((rights & EXECUTE) !== 0) allowExecuting(ruleset, path);
+    if ((rights & READ_FILE) !== 0) allowReading(ruleset, root, path, open);
+  }
   return leftOut;
 }

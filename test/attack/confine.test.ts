@@ -423,6 +423,53 @@ describe("a path of the settings", () => {
     });
   });
 
+  describe("as a program", () => {
+    const tool = "/home/u/tool";
+    const link = (target: string) => {
+      m.symlink(target, `${J}${tool}`);
+      m.must(["chown", "-h", `${uid}:${uid}`, `${J}${tool}`]);
+    };
+    const run = (program: string, keys: Keys, attempt: string) => {
+      const listed = { executables: `${PROBE}, ${tool}`, ...keys };
+      m.write(`${J}/etc/passwd`, `u:x:${uid}:${uid}::/home/u:/usr/sbin/jk_lsh\n`);
+      m.write(`${J}/etc/jailkit/jk_lsh.ini`, `[u]\n${lines(listed)}`);
+      return m.run(["/usr/sbin/jk_chrootsh", "-c", `${program} ${attempt}`], asUser);
+    };
+    const KEYS: readonly Keys[] = [{ read: "/data" }, { read: "/data", write: "/srv/u" }];
+
+    test.each(KEYS)("of which a user made a symbolic link: nobody may read what it leads to, %p", (keys) => {
+      m.write(`${J}/srv/private`, "text", { mode: 0o644 });
+      link("/srv/private");
+      for (const execute of ["any", "system"])
+        expect(outcomes(run(PROBE, { ...keys, execute, confine: "0" }, "read:/srv/private"))).toEqual({
+          "read:/srv/private": "EACCES",
+        });
+    });
+
+    test.each(KEYS)(
+      "of which a user made a symbolic link: it does not start, and the log says so, %p",
+      async (keys) => {
+        link("/srv/program");
+        expect(outcomes(run(tool, {}, "stat:/"))).toEqual({ "stat:/": "works" });
+        for (const execute of ["any", "system"])
+          expect(run(tool, { ...keys, execute, confine: "0" }, "stat:/")).toMatchObject({
+            status: 126,
+            stdout: "",
+          });
+        await log.waitForLog(({ message }) => message.includes(`${tool} (a user may have made`));
+      },
+    );
+
+    test("that a session can exchange does not start without the key write", async () => {
+      m.write(`${J}${tool}`, probe, { mode: 0o755 });
+      const started = (keys: Keys) => outcomes(run(tool, keys, "stat:/"))["stat:/"];
+      expect(started({ read: "/data", write: "/srv/u" })).toBe("works");
+      expect(started({ read: "~" })).toBe("works");
+      expect(started({ read: "/data" })).toBeUndefined();
+      await log.waitForLog(({ message }) => message.includes(`${tool} (without the key write`));
+    });
+  });
+
   test("that root made a symbolic link of leads where root says", () => {
     m.symlink("/srv/u", `${J}/shared`);
     expect(

@@ -104,11 +104,13 @@ function guardTerminal(notify: Notify): void {
   }
 }
 
+/** The path of the program, which may lack its slash. */
+const fromRoot = (program: ByteString): ByteString => (program.startsWith("/") ? program : `/${program}`);
+
 /** The confinement of a program. */
 export function launchConfinement({ confine }: LaunchRequest, { program, ids }: Launch): Confinement {
   const { home = "" } = ids;
-  const path = program.startsWith("/") ? program : `/${program}`;
-  return confinementOf(confine, false, executeOf(confine, false, [path], home), home);
+  return confinementOf(confine, false, executeOf(confine, false, [fromRoot(program)], home), home);
 }
 
 function enterAndExecute(
@@ -130,7 +132,7 @@ function enterAndExecute(
   const { program } = launch;
   const confinement = launchConfinement(request, launch);
   const { limits } = confinement;
-  confineSession(confinement, { log: { write: notify }, program });
+  confineSession(confinement, { log: { write: notify }, program: fromRoot(program) });
   log.write("notice", `executing ${program} in jail ${root.path}`);
   const argv = [program, ...request.programArguments];
   try {

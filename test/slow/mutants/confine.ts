@@ -95,13 +95,13 @@ export const CONFINE: readonly Mutant[] = [
   execute(RULESET, 'if (write === "all") L.allowBeneath', "if (false) L.allowBeneath", "still works"),
   execute(RULESET, "    L.restrictSelf(ruleset);\n", "", "still works"),
   execute(APPLY, "    checkLimited();\n", "", "and did not"),
+  execute(EXECUTE, "if ((rights & EXECUTE) !== 0) allowExecuting(ruleset, path);", "", "still works"),
   execute(
     EXECUTE,
-    "for (const path of limits.executables) allowProgram",
-    "for (const path of []) allowProgram",
+    "return stat === undefined || (stat.mode & C.S_IFMT) !== C.S_IFLNK;",
+    "return true;",
     "still works",
   ),
-  execute(EXECUTE, "(stat.mode & C.S_IFMT) !== C.S_IFLNK) return;", "stat.mode > 0) return;", "still works"),
   execute(
     "ffi/landlock.ts",
     'if (isErrno(error, "ENOSYS", "EOPNOTSUPP")) return 0;',

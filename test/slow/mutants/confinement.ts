@@ -49,6 +49,19 @@ export const CONFINEMENT: readonly Mutant[] = [
     "return opened;",
     "of read that a session exchanges is none",
   ),
+  session(
+    RULESET,
+    "= allowReading(this.ruleset, this.root, program, open);",
+    "= undefined;",
+    "can exchange does not",
+  ),
+  session(RULESET, 'write === "all" ? openFixed : openNamed;', "openNamed;", "can exchange does not start"),
+  session(
+    "src/confine/execute.ts",
+    "if ((rights & EXECUTE) !== 0) allowExecuting(ruleset, path);",
+    "allowExecuting(ruleset, path);\n    allowBeneath(ruleset, rights & READ_FILE, openIfPresent(C.AT_FDCWD, path, C.O_PATH) ?? -1);",
+    "nobody may read what it leads to",
+  ),
   {
     file: "src/confine/named-file.ts",
     from: " && !isInSharedDirectory(real)",
@@ -82,7 +95,7 @@ export const CONFINEMENT: readonly Mutant[] = [
   ),
   session(
     "src/enter/launch/launch.ts",
-    "  confineSession(confinement, { log: { write: notify }, program });\n",
+    "  confineSession(confinement, { log: { write: notify }, program: fromRoot(program) });\n",
     "",
     "jk_chrootlaunch read = none",
   ),
