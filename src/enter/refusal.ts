@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { libc } from "../../ffi/libc.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { printError } from "../cli/output.ts";
+import { tryPrintError } from "../cli/output.ts";
 import type { Audit } from "./audit.ts";
 import type { Decision } from "./audit-event.ts";
 
@@ -51,6 +51,6 @@ export function refuse(refusal: Refusal, tool: string, log: Audit, about: Partia
     errorId: id,
     exitCode: exitStatus,
   });
-  printError(`${tool}: refused: ${refusal.shown} (error id ${id})`);
+  tryPrintError(`${tool}: refused: ${refusal.shown} (error id ${id})`);
   return exitStatus;
 }

@@ -193,6 +193,19 @@ describe.each(["package", "standalone"] as const)("%s", (layout) => {
     expect(status).toBe(127);
     // The guard alone is left to say so, and the jail has no log.
     expect(stderr).toMatch(/^(?:jk_chrootsh|jailkit): the program or its interpreter does not exist\n$/);
+    // Where its line does not fit into a file any more, the status stays, and no signal ends it: also from the guard.
+    for (const [limits, expected] of [
+      ["fsize 0", 111],
+      ["fsize 0, as 100M", 127],
+    ] as const) {
+      m.write(chrootsh, `[u]\ninjail_shell = /bin/nothing\nlimits = ${limits}\n`);
+      const result = m.run(["sh", "-c", "exec /usr/sbin/jk_chrootsh 2> line"], as({}));
+      expect([limits, result.status, result.signal]).toEqual([limits, expected, undefined]);
+      m.remove("/tmp/line");
+    }
+    const launch = "exec jk_chrootlaunch -j /srv/j -u u -x /bin/nothing --limits 'fsize 0' 2> line";
+    expect(m.run(["sh", "-c", launch], { cwd: "/tmp" })).toMatchObject({ status: 31 });
+    m.remove("/tmp/line");
     m.write(chrootsh, "[u]\ninjail_shell = /bin/nothing\nlimits = nofile 100, core 0, fsize 0\n");
     expect(m.run(["/usr/sbin/jk_chrootsh"], as({})).status).toBe(111);
     const reasons = (await log.lines()).map(({ message }) => message);

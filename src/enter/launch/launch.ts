@@ -14,7 +14,7 @@ import { chdir, chroot, fchdir, setNoNewPrivileges } from "../../../ffi/process.
 import { stopNotices } from "../../../ffi/waiting.ts";
 import { display } from "../../cli/display.ts";
 import { describeError, isReported, JailkitError } from "../../cli/error.ts";
-import { printError } from "../../cli/output.ts";
+import { tryPrintError } from "../../cli/output.ts";
 import { NO_FILTERS, refuseTerminalInput } from "../../confine/calls.ts";
 import { type Confinement, confinementOf, executeOf } from "../../confine/policy.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
@@ -169,7 +169,7 @@ export function launch(request: LaunchRequest): number {
   const log = openSyslog(TOOL, "daemon");
   const notify: Notify = (severity, message) => {
     log.write(severity, message);
-    printError(`${TOOL}: ${severity === "warning" ? "warning: " : ""}${message}`);
+    tryPrintError(`${TOOL}: ${severity === "warning" ? "warning: " : ""}${message}`);
   };
   let writer: PidWriter | undefined;
   try {

@@ -5,7 +5,7 @@ import { args, callerIds, environment, execve } from "../../../ffi/guard.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { supplementaryGroups } from "../../../ffi/process.ts";
 import { describeError } from "../../cli/error.ts";
-import { printError } from "../../cli/output.ts";
+import { tryPrintError } from "../../cli/output.ts";
 import { VERSION } from "../../cli/version.ts";
 import { loadConfig } from "../../config/load.ts";
 import { logFormatOf } from "../../config/log-format.ts";
@@ -88,7 +88,7 @@ function refusePlan(plan: RefusedPlan, args: readonly ByteString[], log: Audit):
   if (code === "config-invalid")
     return refuse(new Refusal(code, exitCode, reason, shown, remedy || CHECK), TOOL, log, { args });
   log.write("err", reason, { outcome: "refused", code, reason, exitCode, args });
-  printError(`${TOOL}: refused: ${shown}`);
+  tryPrintError(`${TOOL}: refused: ${shown}`);
   return exitCode;
 }
 
@@ -153,7 +153,7 @@ export function runLimitedShell(
     const failed = { outcome: "failed", code: error.code, reason, exitCode: status } as const;
     log.write("err", reason, { ...allowed, ...failed });
     log.write("err", `WARNING: check the permissions and libraries for ${path}`);
-    printError(`${TOOL}: the command cannot be started: ${error.reason}`);
+    tryPrintError(`${TOOL}: the command cannot be started: ${error.reason}`);
     return status;
   }
 }
