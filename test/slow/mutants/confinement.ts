@@ -70,6 +70,12 @@ export const CONFINEMENT: readonly Mutant[] = [
   },
   session(SESSION, "if (confinement.require) {", "if (false) {", "jk_lsh .*require refuses"),
   session(
+    "src/enter/procmail/procmail.ts",
+    "const KEEPS_MAIL = [NO_FILTER, NOT_CONFINED];",
+    "const KEEPS_MAIL = [NO_FILTER];",
+    "jk_procmailwrapper .*require refuses",
+  ),
+  session(
     SESSION,
     "if (!areTold(missing, told))",
     "if (true)",
