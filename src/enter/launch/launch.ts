@@ -23,7 +23,7 @@ import { confineSession, limitRefusal } from "../confine-session.ts";
 import { escapes } from "./capabilities.ts";
 import { type Launch, type LaunchRequest, launchChecks } from "./checks.ts";
 import { takeIds } from "./ids.ts";
-import { bindNotifySocket, notifyWay } from "./notify.ts";
+import { bindNotifySocket, notifyObstacle, notifyWay } from "./notify.ts";
 import { openPidfile } from "./pidfile.ts";
 
 const TOOL = "jk_chrootlaunch";
@@ -43,9 +43,20 @@ export function warnOfLaunch(
   }
   const dangerous = escapes(kept ?? 0n);
   if (dangerous.length > 0) notify("warning", `with ${dangerous.join(", ")} a program can leave its jail`);
-  if (request.notify && notifyWay(variable("NOTIFY_SOCKET")) === "none") {
+  if (request.notify) warnOfSilence(launchConfinement(request, { program, ids }), notify);
+}
+
+/** Warns if no message to the service manager can leave the program. */
+function warnOfSilence(confinement: Confinement, notify: Notify): void {
+  const socket = variable("NOTIFY_SOCKET") ?? "";
+  if (notifyWay(socket) === "none") {
     notify("notice", "--notify has nothing to do: NOTIFY_SOCKET is not set");
+    return;
   }
+  const setting = notifyObstacle(socket, confinement);
+  if (setting === undefined) return;
+  const what = "the program cannot tell the service manager that it is ready";
+  notify("warning", `${what}: ${setting} keeps it from NOTIFY_SOCKET, ${display(socket)}`);
 }
 
 /** The process that will write the pidfile. Without it the program starts all the same, as in jailkit 2.23. */
@@ -108,7 +119,10 @@ function guardTerminal(notify: Notify): void {
 const fromRoot = (program: ByteString): ByteString => (program.startsWith("/") ? program : `/${program}`);
 
 /** The confinement of a program. */
-export function launchConfinement({ confine }: LaunchRequest, { program, ids }: Launch): Confinement {
+export function launchConfinement(
+  { confine }: LaunchRequest,
+  { program, ids }: Pick<Launch, "program" | "ids">,
+): Confinement {
   const { home = "" } = ids;
   return confinementOf(confine, false, executeOf(confine, false, [fromRoot(program)], home), home);
 }
