@@ -67,7 +67,24 @@ describe.skipIf(process.arch !== "x64")("jk_uchroot", () => {
   });
 });
 
+// With auditd, the records are not there.
+const readsKernelLog = Bun.spawnSync(["sh", "-c", "dmesg && ! pgrep -x auditd"]).exitCode === 0;
+
 describe.skipIf(process.arch !== "x64")("jk_lsh", () => {
+  test.skipIf(!readsKernelLog)(
+    "a 32-bit program that is killed is in the log of the kernel, as the manual says",
+    () => {
+      const records = () => m.must(["dmesg"]).stdout.match(/type=1326 .*comm="narrow".*$/gm) ?? [];
+      const before = records().at(-1);
+      m.write(lshFile, `[u]\nexecutables = ${NARROW}\n`);
+      expect(m.run(["jk_chrootsh", "-c", NARROW], { user: "u", env: { USER: "u" } }).signal).toBe("SIGSYS");
+      const told = records().at(-1) ?? "";
+      expect(told).not.toBe(before ?? "");
+      expect(told).toContain(` uid=${m.ids("u").uid} `);
+      expect(told).toContain(" sig=31 ");
+    },
+  );
+
   test("a 32-bit program, until confine = 0", () => {
     const call = () => m.run(["jk_chrootsh", "-c", NARROW], { user: "u", env: { USER: "u" } }).status;
     const ask = () => explain(["--su", "u", "--", NARROW]);
