@@ -119,7 +119,8 @@ export function runLimitedShell(
   const { user, path, argv, environment, umask, section, confinement } = plan;
   const who = `user ${user.name} (${user.uid})`;
   const asConfined = () => confinementText(confinement);
-  const allowed = { executable: path, args: argv, rule: ruleOf(plan), confinement: asConfined };
+  const asked = plan.by.forced?.asked;
+  const allowed = { executable: path, args: argv, rule: ruleOf(plan), asked, confinement: asConfined };
   log.write("info", `executing command ${logged(argv.join(" "))}${why(plan)} for ${who}`, {
     ...allowed,
     outcome: "allowed",
