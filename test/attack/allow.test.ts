@@ -4,7 +4,9 @@
  * protocols is refused by the program or by the kernel.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { join } from "node:path";
 import { installArchives } from "../e2e/archives.ts";
+import { compiledC } from "../machine/helper.ts";
 import type { RunResult } from "../machine/machine.ts";
 import { HOME, openProgramScene, type Scene, WORK } from "./programs-scene.ts";
 
@@ -332,6 +334,30 @@ describe("git", () => {
       "git-shell -c id",
       "git-upload-pack",
     );
+  });
+
+  test("a place that is one repository, by both of its names, and nothing beside it", async () => {
+    section("allow = git write", "read = /srv/git/site.git, /srv/other", "write = /srv/git/own.git");
+    for (const name of ["site", "site.git", "own", "own.git/"])
+      expect(s.git("clone", "-q", "-b", "main", url(`/srv/git/${name}`), `by-${name}`)).toMatchObject(
+        success,
+      );
+    expect(s.git("-C", "tree", "push", "-q", url("/srv/git/own"), "HEAD:refs/heads/z")).toMatchObject(
+      success,
+    );
+    // git would open /srv/other.git, which a kernel without Landlock does not refuse.
+    const refuse = compiledC(join(import.meta.dir, "refuse-call.c"), ["-static"]);
+    s.m.write("/usr/bin/refuse-call", await Bun.file(refuse).bytes(), { mode: 0o755 });
+    s.m.mkdir("/srv/other");
+    const asked = (path: string) =>
+      s.m.run(
+        ["/usr/bin/refuse-call", "38", "444", "--", "/usr/sbin/jk_lsh", "-c", `git-upload-pack ${path}`],
+        { user: "dev", env: { USER: "dev" }, cwd: HOME, stdin: "0000" },
+      );
+    expect(asked("/srv/git/site").stdout).toContain("refs/heads/main");
+    expect(asked("/srv/other").stdout).toBe("");
+    expect(asked("/srv/other").stderr).toContain("does not appear to be a git repository");
+    s.m.remove("/srv/other");
   });
 
   test("git write", () => {
