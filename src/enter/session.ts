@@ -31,7 +31,7 @@ interface SessionIds {
 }
 
 /** The exit status if no_new_privs or the filter on the terminal cannot be set. */
-export const NO_FILTER = 105;
+export const NOT_FILTERED = 105;
 
 const TERMINAL_OF_OTHERS =
   "the terminal is not the user's own: in this session setuid programs and file capabilities have no effect";
@@ -99,10 +99,10 @@ function dropPrivilege(taskDirectory: number | undefined): void {
 
 /** Sets no_new_privs, without which a user may set no filter of system calls, and then the filter on the terminal. */
 function setFilters(log: Syslog): void {
-  step("no-new-privs", NO_FILTER, "no_new_privs cannot be set", setNoNewPrivileges);
+  step("no-new-privs", NOT_FILTERED, "no_new_privs cannot be set", setNoNewPrivileges);
   const refused = step(
     "terminal",
-    NO_FILTER,
+    NOT_FILTERED,
     "the filter on the terminal cannot be set",
     refuseTerminalInput,
   );

@@ -6,7 +6,7 @@ import { confineSession, NOT_CONFINED } from "../confine-session.ts";
 import { accountOf, splitOf } from "../facts.ts";
 import { enterLogin, notExecuted, ownLogin, requireChecks, runPrivileged } from "../privileged.ts";
 import { Refusal } from "../refusal.ts";
-import { NO_FILTER } from "../session.ts";
+import { NOT_FILTERED } from "../session.ts";
 import {
   deliveryConfinement,
   gatherProcmail,
@@ -59,7 +59,7 @@ function deliver(log: Audit): never {
 }
 
 // Statuses that jailkit 2.23 does not have. A mail server returns the mail for any but TRY_AGAIN.
-const KEEPS_MAIL = [NO_FILTER, NOT_CONFINED];
+const KEEPS_MAIL = [NOT_FILTERED, NOT_CONFINED];
 
 /** Delivers; if the kernel does not limit the delivery as the settings ask, the mail is kept until that is mended. */
 function deliverOrKeep(log: Audit): number {

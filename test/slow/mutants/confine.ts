@@ -52,12 +52,7 @@ export const CONFINE: readonly Mutant[] = [
   ),
   terminal("src/enter/session.ts", "if (noNewPrivs || terminalOfOthers)", "if (noNewPrivs)", "through su"),
   terminal("src/enter/session.ts", "!noNewPrivs && hasTerminalOfOthers(ids.uid);", "false;", "through su"),
-  terminal(
-    "src/enter/session.ts",
-    '  const refused = step("terminal", ',
-    "  const refused = true || step('x', ",
-    "caller's",
-  ),
+  terminal("src/enter/session.ts", "  const refused = step(", "  const refused = true || step(", "caller's"),
   terminal(
     "src/enter/launch/launch.ts",
     '  step("terminal", 39, () => guardTerminal(notify));\n',

@@ -71,8 +71,8 @@ export const CONFINEMENT: readonly Mutant[] = [
   session(SESSION, "if (confinement.require) {", "if (false) {", "jk_lsh .*require refuses"),
   session(
     "src/enter/procmail/procmail.ts",
-    "const KEEPS_MAIL = [NO_FILTER, NOT_CONFINED];",
-    "const KEEPS_MAIL = [NO_FILTER];",
+    "const KEEPS_MAIL = [NOT_FILTERED, NOT_CONFINED];",
+    "const KEEPS_MAIL = [NOT_FILTERED];",
     "jk_procmailwrapper .*require refuses",
   ),
   session(
