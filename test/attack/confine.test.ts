@@ -269,6 +269,15 @@ const CASES: readonly (readonly [name: string, keys: Keys, expected: Expected])[
     },
   ],
   [
+    "tcp_bind = 8443",
+    { tcp_bind: "8443" },
+    // listen(2) of a socket without a port gets one from the kernel, which no filter can tell from another listen(2).
+    {
+      works: ["bind:8443", "listen:2", "listen:10"],
+      fails: { "bind:8444": "EACCES", "socket:2:1:262": "EPROTONOSUPPORT" },
+    },
+  ],
+  [
     "tcp_bind = none",
     { tcp_bind: "none" },
     {
