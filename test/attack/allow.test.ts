@@ -291,6 +291,30 @@ describe("sftp", () => {
   });
 });
 
+describe("a client that is refused", () => {
+  const told = (words: string[]) => s.client(words).stderr;
+  const ssh = (...words: string[]) => [...words, ...s.sshd.clientOptions];
+
+  test("shows the reason, if sshd passes on what the server says", () => {
+    section("allow = borg", "write = ~/borg");
+    const reason = "jk_lsh: refused: command ";
+    expect(told(["rsync", "-e", s.sshd.command, `${host}/data/a`, "x"])).toContain(`${reason}'rsync' is`);
+    expect(told([...ssh("scp", "-O"), `${host}/data/a`, "x"])).toContain(`${reason}'scp' is`);
+    expect(s.git("ls-remote", "ssh://dev@127.0.0.1/srv/git/x").stderr).toContain(
+      `${reason}'git-upload-pack' is`,
+    );
+  });
+
+  test("shows none with sftp, which scp without -O speaks: sshd discards what a subsystem says besides", () => {
+    section("allow = scp");
+    for (const words of [
+      [...ssh("scp"), `${host}/data/a`, "x"],
+      [...ssh("sftp"), "dev@127.0.0.1"],
+    ])
+      expect(told(words)).toMatch(/^(?:scp: )?Connection closed/m);
+  });
+});
+
 describe("git", () => {
   const url = (path: string) => `ssh://dev@127.0.0.1${path}`;
   beforeAll(() => {
