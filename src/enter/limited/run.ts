@@ -125,9 +125,9 @@ export function runLimitedShell(
     ...allowed,
     outcome: "allowed",
   });
-  const notConfined = ({ code, reason, shown, remedy }: Refusal, place: ByteString) =>
+  const notConfined = ({ code, reason, shown, remedy: change }: Refusal, place: ByteString) =>
     refuse(
-      new Refusal(code, NOT_EXECUTABLE, `${reason} (${who})`, shown, `${remedy} in ${place}`),
+      new Refusal(code, NOT_EXECUTABLE, `${reason} (${who})`, shown, `${change} in ${place}`),
       TOOL,
       log,
       allowed,
