@@ -64,13 +64,17 @@ export function allowReading(
   return undefined;
 }
 
-/** Allows executing a program. Whoever can make a symbolic link in its place can put a program there, too. */
-function allowExecuting(ruleset: number, path: ByteString): void {
+/**
+ * Allows executing a program. Whoever can make a symbolic link in its place can put a program there, too. False if there is
+ * none: execve(2) will fail with the same error.
+ */
+function allowExecuting(ruleset: number, path: ByteString): boolean {
   const file = openIfPresent(C.AT_FDCWD, path, C.O_PATH);
-  // execve(2) will fail with the same error.
-  if (file === undefined) return;
-  withFd(file, (fd) => {
-    if (isRegular(fd)) allowBeneath(ruleset, EXECUTE, fd);
+  if (file === undefined) return false;
+  return withFd(file, (fd) => {
+    if (!isRegular(fd)) return false;
+    allowBeneath(ruleset, EXECUTE, fd);
+    return true;
   });
 }
 
@@ -102,8 +106,10 @@ export function allowExecution(
   });
   for (const path of limits.executables) {
     if (!path.startsWith("/") || isIn(directories, path)) continue;
-    if ((rights & EXECUTE) !== 0) allowExecuting(ruleset, path);
-    if ((rights & READ_FILE) !== 0) allowReading(ruleset, root, path, open);
+    const exists = allowExecuting(ruleset, path);
+    // The dynamic linkers are in directories that every session reads.
+    if (!exists || (rights & READ_FILE) === 0 || LOADERS.includes(path)) continue;
+    allowReading(ruleset, root, path, open);
   }
   return leftOut;
 }

@@ -90,7 +90,7 @@ export const CONFINE: readonly Mutant[] = [
   execute(RULESET, 'if (write === "all") L.allowBeneath', "if (false) L.allowBeneath", "still works"),
   execute(RULESET, "    L.restrictSelf(ruleset);\n", "", "still works"),
   execute(APPLY, "    checkLimited();\n", "", "and did not"),
-  execute(EXECUTE, "if ((rights & EXECUTE) !== 0) allowExecuting(ruleset, path);", "", "still works"),
+  execute(EXECUTE, "const exists = allowExecuting(ruleset, path);", "const exists = true;", "still works"),
   execute(
     EXECUTE,
     "return stat === undefined || (stat.mode & C.S_IFMT) !== C.S_IFLNK;",

@@ -58,8 +58,8 @@ export const CONFINEMENT: readonly Mutant[] = [
   session(RULESET, 'write === "all" ? openFixed : openNamed;', "openNamed;", "can exchange does not start"),
   session(
     "src/confine/execute.ts",
-    "if ((rights & EXECUTE) !== 0) allowExecuting(ruleset, path);",
-    "allowExecuting(ruleset, path);\n    allowBeneath(ruleset, rights & READ_FILE, openIfPresent(C.AT_FDCWD, path, C.O_PATH) ?? -1);",
+    "allowReading(ruleset, root, path, open);",
+    "allowBeneath(ruleset, READ_FILE, openIfPresent(C.AT_FDCWD, path, C.O_PATH) ?? -1);",
     "nobody may read what it leads to",
   ),
   {
