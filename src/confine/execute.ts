@@ -10,7 +10,7 @@ import {
   READ_FILE,
   WITH_FILES,
 } from "../../ffi/landlock.ts";
-import { type ExecuteScope, eachTrustedDirectory, type LeftOut } from "./directories.ts";
+import { type ExecuteScope, eachTrustedDirectory, type LeftOut, sameInode } from "./directories.ts";
 
 /** The reason if canLimitExecution returns false. */
 export const NO_LANDLOCK =
@@ -49,13 +49,23 @@ export type OpenPath = (root: number, path: ByteString) => number | ByteString;
 
 const isRegular = (fd: number) => (basicFstat(fd).mode & C.S_IFMT) === C.S_IFREG;
 
-/** Allows reading a program, as execve(2) does. Returns why `open` does not open it, if so. */
+/** True for a file that is in /usr by the rest of its path, as all of /bin is where /bin is a link. */
+function isInUsr(path: ByteString): boolean {
+  const stat = basicStat(C.AT_FDCWD, path);
+  const there = basicStat(C.AT_FDCWD, `/usr${path}`);
+  return stat !== undefined && there !== undefined && sameInode(stat, there);
+}
+
+/**
+ * Allows reading a program, as execve(2) does; in /usr, every session may. Returns why `open` does not open it, if so.
+ */
 export function allowReading(
   ruleset: number,
   root: number,
   path: ByteString,
   open: OpenPath,
 ): ByteString | undefined {
+  if (isInUsr(path)) return undefined;
   const file = open(root, path);
   if (typeof file !== "number") return file;
   withFd(file, (fd) => {

@@ -81,7 +81,7 @@ export const CONFINE: readonly Mutant[] = [
   ),
   execute(
     DIRECTORIES,
-    "if (same(one, stat)) return { why: `the home",
+    "if (sameInode(one, stat)) return { why: `the home",
     "if (false) return { why: `the home",
     "home is in them",
   ),
