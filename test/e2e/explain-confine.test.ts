@@ -101,6 +101,53 @@ describe.skipIf(process.arch !== "x64")("jk_lsh", () => {
   });
 });
 
+describe("a program that may not be read", () => {
+  const limited = (lines: string) =>
+    m.write(lshFile, `[u]\nexecutables = /home/u/own, /usr/bin/id\n${lines}`);
+  const start = () => m.run(["jk_chrootsh", "-c", "/home/u/own"], { user: "u", env: { USER: "u" } }).status;
+  const ask = () => explain(["--su", "u", "--", "/home/u/own"]);
+
+  test.each([
+    ["read = /usr", 126, "without the key write, a user may have moved something else there"],
+    ["read = ~", 0, undefined],
+    ["read = /usr\nwrite = none", 0, undefined],
+  ])("jk_lsh %j: %i", (lines, status, why) => {
+    limited(`${lines}\n`);
+    const { exitStatus, failed } = ask();
+    expect([start(), exitStatus]).toEqual([status, status]);
+    expect(failed?.message).toBe(
+      why === undefined ? undefined : `/home/u/own may not be read, which execve(2) does: ${why}`,
+    );
+  });
+
+  test("jk_lsh: by a user's symbolic link, as far as write is given, too", () => {
+    m.rename(`${J}/home/u/own`, `${J}/home/u/other`);
+    m.symlink("other", `${J}/home/u/own`);
+    m.must(["chown", "-h", "u", `${J}/home/u/own`]);
+    limited("read = /usr\nwrite = none\n");
+    const { exitStatus, failed } = ask();
+    expect([start(), exitStatus]).toEqual([126, 126]);
+    expect(failed?.message).toContain("a user may have made a symbolic link in it");
+    m.remove(`${J}/home/u/own`);
+    m.rename(`${J}/home/u/other`, `${J}/home/u/own`);
+  });
+
+  test("jk_uchroot: its caller names the program", () => {
+    const call = (program: string) =>
+      m.run(["jk_uchroot", "-j", J, "-x", program], { user: "u", env: { USER: "u" } }).status;
+    m.must(["install", "-D", "/usr/bin/true", `${J}/srv/own`]);
+    for (const [read, status] of [
+      ["/usr", 111],
+      ["/srv", 0],
+    ] as const) {
+      m.write(uchrootFile, `[u]\nallowed_jails = ${J}\nexecute = any\nread = ${read}\n`);
+      const { exitStatus } = explain(["-j", J, "u", "--", "/srv/own"]);
+      expect([read, call("/srv/own"), exitStatus]).toEqual([read, status, status]);
+    }
+    m.remove(uchrootFile);
+  });
+});
+
 test("jk_uchroot: a [DEFAULT] without jails is not told to let everybody in", () => {
   m.write(uchrootFile, "[DEFAULT]\nlog_format = json\n");
   const { stdout } = m.run(["jailkit", "explain", "--json", "-j", J, "u", "--", "/bin/true"]);

@@ -45,7 +45,7 @@ export const CONFINEMENT: readonly Mutant[] = [
   ),
   session(
     "src/confine/named-file.ts",
-    "if (isFixed(path)) return opened;",
+    "if (isFixed(path, base)) return opened;",
     "return opened;",
     "of read that a session exchanges is none",
   ),
