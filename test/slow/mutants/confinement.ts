@@ -115,6 +115,8 @@ export const CONFINEMENT: readonly Mutant[] = [
   policy(APPLY, 'if (network === "local") names', 'if (network === "none") names'),
   policy(APPLY, 'if (tcpConnect !== "all" || tcpBind !== "all") names', 'if (tcpConnect !== "all") names'),
   policy(APPLY, 'if (execute !== "any") names.push("execute");', ""),
+  policy("src/confine/features.ts", '    ask("execute (programs in memory)");\n', ""),
+  policy("src/confine/features.ts", '    ask("tcp_bind (other protocols)");\n', ""),
   policy(
     "src/known-programs/allow/places.ts",
     'path.startsWith("~") && home.startsWith("/")',
