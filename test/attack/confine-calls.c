@@ -130,7 +130,7 @@ static int becomes(const char *path, const char *b) {
 static int isPrivileged(void) {
   struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
   struct __user_cap_data_struct data[2];
-  if (geteuid() != getuid() || syscall(SYS_capget, &header, data) < 0) return 1;
+  if (geteuid() != getuid() || getegid() != getgid() || syscall(SYS_capget, &header, data) < 0) return 1;
   return (data[0].effective | data[1].effective) != 0;
 }
 
@@ -248,7 +248,7 @@ static int opensMemory(const char *pid, const char *b) {
   (void)b;
   char path[64];
   snprintf(path, sizeof path, "/proc/%s/mem", pid);
-  int fd = open(path, O_RDWR | O_CLOEXEC);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return -1;
   return closing(fd, pread(fd, &scratch, sizeof scratch, (off_t)(uintptr_t)&scratch) < 0 ? -1 : 0);
 }

@@ -96,8 +96,9 @@ static int sets(const char *option, const char *value) {
 static int pairs(const char *family, const char *type) {
   int fds[2];
   if (socketpair(atoi(family), atoi(type) | SOCK_CLOEXEC, 0, fds) < 0) return -1;
-  close(fds[1]);
-  return closing(fds[0], write(fds[0], "", 0) < 0 ? -1 : 0);
+  char byte = 'x';
+  int result = write(fds[0], &byte, 1) == 1 && read(fds[1], &byte, 1) == 1 ? 0 : -1;
+  return closing(fds[0], closing(fds[1], result));
 }
 
 /* Two sockets of this process, by a path or an abstract name. */
