@@ -1,6 +1,7 @@
 /**
  * What the keys of src/config/schemas/confine.ts let a session do, each key alone, tried from inside each kind of session;
- * and what settings cannot be used. All together: confine-all.test.ts.
+ * and what settings cannot be used. All together: confine-all.test.ts; other
+ * kernels: confine-kernels.test.ts.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { callNumber } from "../../build/filters/libseccomp.ts";
@@ -217,30 +218,6 @@ describe.each(KINDS)("%s", (kind) => {
     expect(Object.values(outcomes(free))).toEqual(["works", "works"]);
     const held = session(kind, { ...OFF[kind], scope: "1" }, attempts);
     expect(Object.values(outcomes(held))).toEqual(["EPERM", "EPERM"]);
-  });
-
-  describe("a kernel without Landlock", () => {
-    const keys = { confine: "1", read: "none" };
-    const attempts = ["read:/data/file", NAMESPACE];
-
-    test("the session goes on, and the log says so once", async () => {
-      const result = session(kind, keys, attempts, WITHOUT_LANDLOCK);
-      expect(outcomes(result)).toEqual({ "read:/data/file": "works", [NAMESPACE]: "EPERM" });
-      const told = await log.waitForLog(({ message }) => message.includes("does not confine"));
-      expect(told.message).toContain("read needs Landlock of Linux 5.19");
-      expect(told.message).toContain("scope needs Landlock of Linux 6.12");
-      expect((await log.lines()).filter(({ message }) => message.includes("does not confine"))).toHaveLength(
-        1,
-      );
-    });
-
-    test("confine = require refuses the session", async () => {
-      const refused = session(kind, { ...keys, confine: "require" }, attempts, WITHOUT_LANDLOCK);
-      expect(refused.stdout).toBe("");
-      expect(refused.status).toBe(kind === "jk_lsh" ? 126 : 106);
-      expect(refused.stderr).toContain("the session cannot be confined");
-      await log.waitForLog(({ message }) => message.includes("confine = require"));
-    });
   });
 
   test("confine = require, on this kernel", () => {

@@ -55,7 +55,13 @@ export const CONFINEMENT: readonly Mutant[] = [
     to: "",
     test: "unit/named-file.test.ts",
   },
-  session(SESSION, "if (confinement.require) throw", "if (false) throw", "jk_lsh .*require refuses"),
+  {
+    file: SESSION,
+    from: "if (confinement.require) throw",
+    to: "if (false) throw",
+    test: "attack/confine-kernels.test.ts",
+    title: "jk_lsh (?:standalone |package )?a kernel without Landlock",
+  },
   session(
     SESSION,
     "if (!areTold(missing, told))",
