@@ -21,12 +21,17 @@ export interface Account {
   name: string;
   target: Target;
   limited: boolean;
+  /** The key of jk_lsh.ini while the account is used. */
+  execute: "system" | "any";
 }
 
-export const UPLOADED: Account = { name: "upl", target: "uploaded", limited: true };
-export const UNLISTED: Account = { name: "unl", target: "unlisted", limited: true };
-export const FREE: Account = { name: "free", target: "uploaded", limited: false };
-const ACCOUNTS = [UPLOADED, UNLISTED, FREE];
+export const UPLOADED: Account = { name: "upl", target: "uploaded", limited: true, execute: "system" };
+export const UNLISTED: Account = { name: "unl", target: "unlisted", limited: true, execute: "system" };
+/** The same without the kernel's help. */
+const any = (one: Account): Account => ({ ...one, name: `${one.name}-any`, execute: "any" });
+export const FREE: Account = { name: "free", target: "uploaded", limited: false, execute: "any" };
+export const LIMITED = [UPLOADED, any(UPLOADED), UNLISTED, any(UNLISTED)];
+const ACCOUNTS = [...LIMITED, FREE];
 
 /** A program that was executed; for a script, `file` is its interpreter. */
 export interface Executed {
