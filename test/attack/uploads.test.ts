@@ -4,10 +4,10 @@
  * An account with a shell has the same files and clients: there the ways work.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import type { Executed } from "./exec-watch.ts";
 import { HOSTILE } from "./uploads-hostile.ts";
 import {
   type Account,
-  type Executed,
   FREE,
   IDS,
   JAIL,
