@@ -3,7 +3,7 @@
  * /proc; and files for the attempts of confine-attempts.ts.
  */
 import type { Layout, RunResult } from "../machine/machine.ts";
-import { SCRIPTS } from "./confine-attempts.ts";
+import { HOME, SCRIPTS } from "./confine-attempts.ts";
 import {
   type ConfineScene,
   J,
@@ -16,8 +16,6 @@ import {
 } from "./confine-scene.ts";
 import { PROGRAMS } from "./session-programs.ts";
 
-/** A directory that may be written in a session with ALL. */
-export const HOME = "/home/u/in";
 const PLACE = "/usr/lib/attempts";
 const { bash, coreutils, git, rsync, python, perl, vim } = PROGRAMS;
 /** Programs that must work, by the names of files of theirs. */
@@ -86,6 +84,10 @@ export interface LiveScene extends ConfineScene {
 export async function openLiveScene(layout: Layout): Promise<LiveScene> {
   const scene = await openConfineScene(layout);
   furnish(scene);
+  const code =
+    "import socket; s = socket.create_server(('127.0.0.1', 443)); print('ready', flush=True)\nwhile 1: s.accept()";
+  const server = scene.m.start(["/usr/bin/python3", "-c", code]);
+  await server.until(({ stdout }) => stdout.includes("ready") || undefined);
   return {
     ...scene,
     fill: () => fill(scene),

@@ -4,6 +4,7 @@
  * for a signal outside of the jail. Static, so that a jail needs nothing else.
  */
 #define _GNU_SOURCE
+#include "confine-usual.c"
 #include "confine-calls.c"
 #include <errno.h>
 #include <fcntl.h>
@@ -135,6 +136,8 @@ static int attempt(const char *what, const char *a, const char *b, const char *c
   if (!strcmp(what, "symlink")) return symlink(a, b);
   if (!strcmp(what, "make")) return mknod(a, S_IFREG | 0600, 0);
   if (!strcmp(what, "fifo")) return mkfifo(a, 0600);
+  if (!strcmp(what, "mode")) return chmod(a, 0600);
+  if (!strcmp(what, "time")) return utimensat(AT_FDCWD, a, NULL, 0);
   if (!strcmp(what, "stat")) return access(a, F_OK);
   if (!strcmp(what, "connect")) return tcp(a, 0);
   if (!strcmp(what, "bind")) return tcp(a, 1);
