@@ -121,6 +121,17 @@ export const CONFINEMENT: readonly Mutant[] = [
   policy(APPLY, 'if (network === "local") names', 'if (network === "none") names'),
   policy(APPLY, 'if (tcpConnect !== "all" || tcpBind !== "all") names', 'if (tcpConnect !== "all") names'),
   policy(APPLY, 'if (execute !== "any") names.push("execute");', ""),
+  ...[
+    ["src/explain/programs/execute.ts", "&& canLimitServers();", "&& canLimitExecution();"],
+    ["src/lint/execute.ts", "view?.limitsServers === true", "view !== undefined"],
+    ["src/confine/execute.ts", "canLimitExecution() && hasFilters();", "canLimitExecution();"],
+  ].map(([file = "", from = "", to = ""]) => ({
+    file,
+    from,
+    to,
+    test: "e2e/execute.test.ts",
+    title: "is limited by a filter",
+  })),
   policy("src/confine/features.ts", '    ask("execute (programs in memory)");\n', ""),
   policy("src/confine/features.ts", '    ask("tcp_bind (other protocols)");\n', ""),
   policy(
