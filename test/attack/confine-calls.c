@@ -226,8 +226,7 @@ static int takesDescriptor(const char *pid, const char *b) {
   return closing(process, syscall(SYS_pidfd_getfd, process, 0, 0) < 0 ? -1 : 0);
 }
 
-/* A signal by way of a descriptor, whose owner gets it. */
-static int signalsByFile(const char *pid, const char *b) {
+static int signalsByPidfd(const char *pid, const char *b) {
   (void)b;
   int process = syscall(SYS_pidfd_open, atoi(pid), 0);
   if (process < 0) return -1;
@@ -241,6 +240,12 @@ static int limitsOther(const char *pid, const char *b) {
   if (prlimit(getpid(), RLIMIT_CORE, NULL, &limit) < 0) return -1;
   struct rlimit lower = {0, limit.rlim_max};
   return prlimit(atoi(pid), RLIMIT_CORE, &lower, NULL);
+}
+
+/* The priority of another process: the same as before. */
+static int ranksOther(const char *pid, const char *b) {
+  (void)b;
+  return setpriority(PRIO_PROCESS, atoi(pid), getpriority(PRIO_PROCESS, atoi(pid)));
 }
 
 static int raises(const char *resource, const char *b) {
@@ -290,8 +295,8 @@ static const struct {
   {"memory", memory}, {"execute-memory", executesMemory}, {"map", maps},
   {"unshare", unshares}, {"clone", clones}, {"clone3", clones3}, {"setns", joins}, {"chroot", chroots},
   {"handle", handles}, {"signal", signals}, {"trace", traces}, {"vm-write", writesMemory},
-  {"vm-read", readsMemory}, {"mem", opensMemory}, {"take-fd", takesDescriptor}, {"signal-fd", signalsByFile},
-  {"limit", limitsOther}, {"raise", raises}, {"files", files}, {"ioctl", controls}, {"terminal", onTerminal},
+  {"vm-read", readsMemory}, {"mem", opensMemory}, {"take-fd", takesDescriptor}, {"signal-fd", signalsByPidfd},
+  {"limit", limitsOther}, {"priority", ranksOther}, {"raise", raises}, {"files", files}, {"ioctl", controls}, {"terminal", onTerminal},
   {"signals", handlesSignals}, {"child", signalsChild}, {"trace-child", tracesChild}, {"threads", threads},
-  {"pipe", pipes}, {"wait", waits}, {"random", random_}, {"session", leads}, {"shared-memory", shares},
+  {"pipe", pipes}, {"wait", waits}, {"random", random_}, {"session", leads}, {"shared-memory", shares}, {"queue", queues},
 };

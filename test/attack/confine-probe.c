@@ -154,6 +154,7 @@ static int attempt(const char *what, const char *a, const char *b, const char *c
   if (!strcmp(what, "device")) return mknod(a, S_IFCHR | 0600, makedev(1, 3));
   if (!strcmp(what, "disk")) return mknod(a, S_IFBLK | 0600, makedev(7, 0));
   if (!strcmp(what, "unnamed")) return opened(a, O_TMPFILE | O_WRONLY);
+  if (!strcmp(what, "empty")) return opened(a, O_RDONLY | O_TRUNC);
   if (!strcmp(what, "append")) return opened(a, O_WRONLY | O_APPEND);
   if (!strcmp(what, "exchange")) return renameat2(AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE);
   errno = EINVAL;

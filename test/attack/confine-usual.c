@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <mqueue.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -139,6 +140,12 @@ static int leads(const char *a, const char *b) {
   pid_t child = fork();
   if (child == 0) _exit(setsid() < 0 || setpgid(0, 0) == 0 ? errno : 0);
   return ended(child);
+}
+
+static int queues(const char *name, const char *b) {
+  (void)b;
+  mqd_t queue = mq_open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600, NULL);
+  return queue < 0 || mq_unlink(name) < 0 ? -1 : 0;
 }
 
 static int shares(const char *a, const char *b) {
