@@ -39,11 +39,15 @@ describe("users of one jail", () => {
     }
   }
 
-  test("twice as many cost jk_check and jailkit list twice as much", () => {
+  test("twice as many cost jk_check, jailkit list and jailkit disk twice as much", () => {
     m.must(["jk_init", "-j", jail, "scale"]);
     const measured = [100, 200, 400].map((count) => {
       addUsers(count - users);
-      return [work(["jk_check", jail]), work(["jailkit", "list", jail])];
+      return [
+        ["jk_check", jail],
+        ["jailkit", "list", jail],
+        ["jailkit", "disk", "--users", jail],
+      ].map(work);
     });
     const [few = [], some = [], many = []] = measured;
     for (const [index, most] of many.entries()) {
