@@ -56,6 +56,8 @@ const KERNELS: readonly (readonly [
   ),
   ["without Landlock", 0, true, WITHOUT_LANDLOCK],
   ["booted without Landlock", 0, true, ["/usr/bin/refuse-call", "95", "444", "--"]],
+  // Linux 3.5 to 3.16 have filters, by prctl(2) alone.
+  ["without seccomp(2)", 6, true, ["/usr/bin/refuse-call", "38", `${SECCOMP}`, "--"]],
   ["without filters", 6, false, WITHOUT_FILTERS],
   ["with neither", 0, false, [...WITHOUT_LANDLOCK, ...WITHOUT_FILTERS]],
 ];
