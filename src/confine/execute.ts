@@ -10,6 +10,7 @@ import {
   READ_FILE,
   WITH_FILES,
 } from "../../ffi/landlock.ts";
+import { hasFilters } from "../../ffi/seccomp.ts";
 import { type ExecuteScope, eachTrustedDirectory, type LeftOut, sameInode } from "./directories.ts";
 
 /** The reason if canLimitExecution returns false. */
@@ -20,6 +21,9 @@ export const NO_LANDLOCK =
 export function canLimitExecution(): boolean {
   return landlockVersion() >= WITH_FILES;
 }
+
+/** True if this kernel can also keep a server from executing what others may: forbidExecution of calls.ts. Throws as above. */
+export const canLimitServers = (): boolean => canLimitExecution() && hasFilters();
 
 /** The files that may be executed besides those in the system's directories. */
 export interface ExecuteLimits extends ExecuteScope {

@@ -4,8 +4,10 @@
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
+import { callNumber } from "../../build/filters/libseccomp.ts";
 import { compiledC } from "../machine/helper.ts";
 import { type Machine, openMachine, type RunResult, type Sshd, type Syslog } from "../machine/machine.ts";
+import { HERE } from "../unit/filter-words.ts";
 
 setDefaultTimeout(120_000);
 
@@ -304,6 +306,22 @@ describe("a known server executes nothing, not even what is listed", () => {
       m.remove(`${root}/srv/hooks`);
     },
   );
+
+  test("outside: on a kernel without filters it does, which is logged, or refused if confine = require", async () => {
+    const file = "/etc/jailkit/jk_lsh.ini";
+    const calls = [`${callNumber("prctl", HERE)}:22`, `${callNumber("seccomp", HERE)}`];
+    const words = ["/usr/bin/refuse-call", "22", ...calls, "--", "/usr/sbin/jk_lsh", "-c", line];
+    const run = () => m.run(words, { user: "test", env: { USER: "test" } });
+    await log.clear();
+    m.write(file, listed());
+    expect(run()).toMatchObject({ stdout: "", status: 0 });
+    expect(await notes("can execute other programs")).toContain(
+      `${line} can execute other programs: the kernel`,
+    );
+    m.write(file, listed("confine = require\n"));
+    expect(run()).toMatchObject({ stdout: "", status: 126 });
+    expect(await notes("confine = require asks for")).toContain("execute (programs in memory) needs filters");
+  });
 
   test.each(places)("%s: what it leaves to others, and an administrator to all", (_where, file, run) => {
     m.write(file, listed("execute = any\n"));

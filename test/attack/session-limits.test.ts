@@ -38,14 +38,15 @@ describe.each(["package", "standalone"] as const)("%s", (layout) => {
   let m: Machine;
   let log: Syslog;
   beforeAll(async () => {
-    const only = ["jk_chrootsh", "jk_lsh", "jk_uchroot", "jk_chrootlaunch"];
+    const only = ["jk_chrootsh", "jk_lsh", "jk_uchroot", "jk_chrootlaunch", "jk_procmailwrapper"];
     m = await openMachine({ under: "ours", only, privilege: "capability", layout });
     log = await m.startSyslog();
     const { uid, gid } = m.addUser("u", { uid: UID, shell: "/usr/sbin/jk_chrootsh" });
     const probe = await Bun.file(compiledC(join(import.meta.dir, "limit-probe.c"), ["-static"])).bytes();
-    for (const name of ["dev", "etc/jailkit", "usr", "bin", "home"]) m.mkdir(`${J}/${name}`);
+    for (const name of ["dev", "etc/jailkit", "usr/bin", "bin", "home"]) m.mkdir(`${J}/${name}`);
     m.mkdir(`${J}/home/u`, { owner: [uid, gid] });
     for (const root of ["", J]) m.write(`${root}${PROBE}`, probe, { mode: 0o755 });
+    m.write(`${J}/usr/bin/procmail`, probe, { mode: 0o755 });
     for (const broken of ["bin/nothing", "bin/text"]) m.write(`${J}/${broken}`, "#!/none\n", { mode: 0o755 });
     m.write(`${J}/etc/group`, `u:x:${gid}:\n`);
     m.write(`${J}/etc/passwd`, `u:x:${uid}:${gid}::/home/u:${PROBE}\n`);
@@ -87,6 +88,10 @@ describe.each(["package", "standalone"] as const)("%s", (layout) => {
     jk_uchroot(limits, what, options = {}) {
       m.write(uchroot, `[u]\nallowed_jails = ${J}\n${lines(limits)}`);
       return m.run(["jk_uchroot", "-j", J, "-x", PROBE, "--", what], as(options));
+    },
+    jk_procmailwrapper(limits, what, options = {}) {
+      m.write(chrootsh, `[u]\n${lines(limits)}`);
+      return m.run(["/usr/sbin/jk_procmailwrapper", what], as(options));
     },
     jk_chrootlaunch(limits, what, { limits: own } = {}) {
       const words = limits === "" ? [] : ["--limits", limits];

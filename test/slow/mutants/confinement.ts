@@ -68,13 +68,20 @@ export const CONFINEMENT: readonly Mutant[] = [
     to: "",
     test: "unit/named-file.test.ts",
   },
-  session(SESSION, "if (confinement.require) {", "if (false) {", "jk_lsh .*require refuses"),
-  session(
-    "src/enter/procmail/procmail.ts",
-    "const KEEPS_MAIL = [NOT_FILTERED, NOT_CONFINED];",
-    "const KEEPS_MAIL = [NOT_FILTERED];",
-    "jk_procmailwrapper .*require refuses",
-  ),
+  {
+    file: SESSION,
+    from: "if (confinement.require) {",
+    to: "if (false) {",
+    test: "attack/confine-kernels.test.ts",
+    title: "jk_lsh (?:standalone |package )?a kernel without Landlock",
+  },
+  {
+    file: "src/enter/procmail/procmail.ts",
+    from: "const KEEPS_MAIL = [NOT_FILTERED, NOT_CONFINED];",
+    to: "const KEEPS_MAIL = [NOT_FILTERED];",
+    test: "attack/confine-kernels.test.ts",
+    title: "jk_procmailwrapper (?:standalone |package )?a kernel without Landlock",
+  },
   session(
     SESSION,
     "if (!areTold(missing, told))",
@@ -134,6 +141,19 @@ export const CONFINEMENT: readonly Mutant[] = [
   policy(APPLY, 'if (network === "local") names', 'if (network === "none") names'),
   policy(APPLY, 'if (tcpConnect !== "all" || tcpBind !== "all") names', 'if (tcpConnect !== "all") names'),
   policy(APPLY, 'if (execute !== "any") names.push("execute");', ""),
+  ...[
+    ["src/explain/programs/execute.ts", "&& canLimitServers();", "&& canLimitExecution();"],
+    ["src/lint/execute.ts", "view?.limitsServers === true", "view !== undefined"],
+    ["src/confine/execute.ts", "canLimitExecution() && hasFilters();", "canLimitExecution();"],
+  ].map(([file = "", from = "", to = ""]) => ({
+    file,
+    from,
+    to,
+    test: "e2e/execute.test.ts",
+    title: "is limited by a filter",
+  })),
+  policy("src/confine/features.ts", '    ask("execute (programs in memory)");\n', ""),
+  policy("src/confine/features.ts", '    ask("tcp_bind (other protocols)");\n', ""),
   policy(
     "src/known-programs/allow/places.ts",
     'path.startsWith("~") && home.startsWith("/")',
