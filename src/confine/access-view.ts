@@ -26,19 +26,19 @@ export class AccessView {
   readonly #writable: readonly ByteString[] | "all";
 
   /**
-   * `root`: the root directory, open; `jail`: its path on the host, "" for that of the host. `program`: what the session
+   * `root`: the root directory, open; `base`: its path on the host. `program`: what the session
    * executes, which it may read. Throws SystemError.
    */
   constructor(
     root: number,
-    jail: ByteString,
+    base: ByteString,
     { read, write, execute }: Confinement,
     program: ByteString | undefined,
   ) {
     this.#root = root;
     const counting = (key: "read" | "write", paths: readonly ByteString[]) =>
       paths.flatMap((path) => {
-        const why = whyWithoutRule(jail, path, key === "read" && write === "all");
+        const why = whyWithoutRule(base, path, key === "read" && write === "all");
         if (why === undefined) return this.real(path) ?? [];
         this.useless.push({ key, path, why });
         return [];

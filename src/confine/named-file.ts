@@ -10,9 +10,12 @@ import { onlyRootExchanges, onlyRootWrites } from "../system/exchange.ts";
 
 const PLAIN = C.RESOLVE_IN_ROOT | C.RESOLVE_NO_SYMLINKS | C.RESOLVE_NO_MAGICLINKS;
 
-/** The path without symbolic links. Throws SystemError, and JailkitError for a link that a user may have made. */
-function withoutLinks(path: ByteString, jail: ByteString): ByteString | undefined {
-  const root = openTree(jail || "/");
+/**
+ * The path without symbolic links, below the root directory `base`. Throws SystemError, and JailkitError for a link that a
+ * user may have made.
+ */
+function withoutLinks(path: ByteString, base: ByteString): ByteString | undefined {
+  const root = openTree(base);
   try {
     return lookUp(root, path, { follow: true })?.canonicalPath;
   } finally {
@@ -23,17 +26,16 @@ function withoutLinks(path: ByteString, jail: ByteString): ByteString | undefine
 /**
  * Opens the file at an absolute path with O_PATH, by the rights of this process. Symbolic links are followed only in
  * directories in which nobody but root can have made them: a user must not choose what a rule is about. Returns why not,
- * as a clause, if the path leads nowhere. `root`: the root directory, of this process, or of the jail at a path of the host.
- * Throws SystemError.
+ * as a clause, if the path leads nowhere. `base`: the path of `root`. Throws SystemError.
  */
-export function openNamed(root: number, path: ByteString, jail: ByteString = ""): number | ByteString {
+export function openNamed(root: number, path: ByteString, base: ByteString = "/"): number | ByteString {
   try {
     return openAt2(root, path, C.O_PATH, PLAIN);
   } catch (error) {
     if (!isErrno(error, "ELOOP")) return reasonOf(error);
   }
   try {
-    const real = withoutLinks(path, jail);
+    const real = withoutLinks(path, base);
     return real === undefined ? "No such file or directory" : openAt2(root, real, C.O_PATH, PLAIN);
   } catch (error) {
     return error instanceof JailkitError ? "a user may have made a symbolic link in it" : reasonOf(error);
@@ -44,21 +46,21 @@ export function openNamed(root: number, path: ByteString, jail: ByteString = "")
  * As openNamed, but a path in which users other than root can put something else leads nowhere: a session that may write
  * there, and not read, would choose by mv(1) what the next one reads.
  */
-export function openFixed(root: number, path: ByteString, jail: ByteString = ""): number | ByteString {
-  const opened = openNamed(root, path, jail);
+export function openFixed(root: number, path: ByteString, base: ByteString = "/"): number | ByteString {
+  const opened = openNamed(root, path, base);
   if (typeof opened !== "number") return opened;
   // Nobody but root can have exchanged it since, if nobody can now.
-  if (isFixed(path, jail)) return opened;
+  if (isFixed(path, base)) return opened;
   close(opened);
   return "without the key write, a user may have moved something else there";
 }
 
-function isFixed(path: ByteString, jail: ByteString): boolean {
+function isFixed(path: ByteString, base: ByteString): boolean {
   try {
-    const real = withoutLinks(path, jail);
-    if (real === undefined) return false;
-    const place = jail + real;
-    return onlyRootExchanges(place) && !isInSharedDirectory(place);
+    const inside = withoutLinks(path, base);
+    if (inside === undefined) return false;
+    const real = base === "/" ? inside : base + inside;
+    return onlyRootExchanges(real) && !isInSharedDirectory(real);
   } catch (error) {
     // A user has exchanged something on the way just now.
     if (error instanceof JailkitError || error instanceof SystemError) return false;
@@ -88,12 +90,12 @@ function reasonOf(error: unknown): ByteString {
 }
 
 /**
- * Why a session in the jail at a path of the host ("": no jail) would get no rule for a path of `read` or `write`, as a
- * clause; undefined if it would. `isFixed`: the path is of `read`, and there is no `write`. Throws SystemError.
+ * Why a session with the root directory at the path `base` of the host would get no rule for a path of `read` or `write`, as
+ * a clause; undefined if it would. `isFixed`: the path is of `read`, and there is no `write`. Throws SystemError.
  */
-export function whyWithoutRule(jail: ByteString, path: ByteString, isFixed: boolean): ByteString | undefined {
-  return withFd(openDirectoryPath(jail || "/"), (root) => {
-    const opened = (isFixed ? openFixed : openNamed)(root, path, jail);
+export function whyWithoutRule(base: ByteString, path: ByteString, isFixed: boolean): ByteString | undefined {
+  return withFd(openDirectoryPath(base), (root) => {
+    const opened = (isFixed ? openFixed : openNamed)(root, path, base);
     if (typeof opened !== "number") return opened;
     close(opened);
     return undefined;

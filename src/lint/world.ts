@@ -7,7 +7,7 @@ import { answered, JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { ownRemedy } from "../config/trusted.ts";
 import { isOfSystem, type UnsafeDirectory } from "../confine/directories.ts";
-import { canLimitExecution } from "../confine/execute.ts";
+import { canLimitExecution, canLimitServers } from "../confine/execute.ts";
 import { grantedBy, viewExecution } from "../confine/execute-view.ts";
 import { lackingHere } from "../confine/kernel.ts";
 import { whyWithoutRule } from "../confine/named-file.ts";
@@ -62,8 +62,7 @@ function existsIn(root: ByteString, path: ByteString): boolean {
 
 /** Whether a path gets a rule for `read` beside `write` alone. What does not exist, or is unknown, is another finding. */
 function isExchangeable(root: ByteString, path: ByteString): boolean {
-  const jail = root === "/" ? "" : root;
-  const found = answered(() => [false, true].map((fixed) => whyWithoutRule(jail, path, fixed) !== undefined));
+  const found = answered(() => [false, true].map((fixed) => whyWithoutRule(root, path, fixed) !== undefined));
   return found !== undefined && found[0] === false && found[1] === true;
 }
 
@@ -84,6 +83,7 @@ function executionIn(root: number, path: ByteString): Pick<LintWorld, "execution
       if (!canLimitExecution()) return undefined;
       const { leftOut, mayExecute, unsafeFor } = viewExecution(root, { named, executables, home: "/" });
       return {
+        limitsServers: canLimitServers(),
         leftOut: leftOut.map((one) => ({ ...one, unsafe: systemDirectory(path, one.unsafe) })),
         blocked(program) {
           const blocked = executedFiles(path, program).find((one) => !mayExecute(one));

@@ -144,7 +144,7 @@ function pathSteps(
   const { read, write } = confinement;
   if ((read === "all" && write === "all") || attempt(canLimitExecution) !== true) return [];
   const step = stepsOf(stage);
-  const view = attempt(() => new AccessView(rootFd, root === "/" ? "" : root, confinement, program?.path));
+  const view = attempt(() => new AccessView(rootFd, root, confinement, program?.path));
   if (view === undefined) return [];
   const steps: ReportStep[] = view.useless.map(({ key, path, why }) =>
     step("paths", "warned", `${key} = ${path} allows nothing: ${why}`),
@@ -158,8 +158,7 @@ function pathSteps(
     if (stopped === undefined) continue;
     const { verb, key, place } = stopped;
     const message = `${command?.path} may not ${verb} ${quoted(absolute)}: ${key} allows ${given[key].join(", ") || "none"}`;
-    const jail = root === "/" ? "" : root;
-    const counts = () => whyWithoutRule(jail, place, key === "read" && write === "all") === undefined;
+    const counts = () => whyWithoutRule(root, place, key === "read" && write === "all") === undefined;
     const isFree = isItem(place) && place !== "/" && attempt(counts) === true;
     const wanted = isFree ? remedy([`${key} = ${[...given[key], place].join(", ")}`]) : "";
     steps.push(step("paths", "warned", message, wanted));
