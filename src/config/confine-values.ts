@@ -95,7 +95,8 @@ function readItems(
   for (let at = 0; at < items.length; at++) {
     const item = items[at] ?? "";
     const one = readItem(item);
-    if (one === undefined) return { reason: `${quoted(item)} is not ${what}, nor all or none alone`, item: at };
+    if (one === undefined)
+      return { reason: `${quoted(item)} is not ${what}, nor all or none alone`, item: at };
     values.push(one);
   }
   return { value: values };

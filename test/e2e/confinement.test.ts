@@ -176,7 +176,7 @@ describe("jk_chrootlaunch", () => {
     [["--limits=core 0"], ["passed: limits core 0"], 0],
     [["--write=none"], ["passed: write nothing; no new privileges; 4 of 4 kernel features"], 1],
     [["--write=/data"], ["passed: write /data; no new privileges; 4 of 4 kernel features"], 0],
-    [["--confine=require"], [`passed: ${ON}; no new privileges; 4 of 4 kernel features`], 0],
+    [["--confine=require"], [`passed: ${ON}; no new privileges; 5 of 5 kernel features`], 0],
   ];
   test.each(rows)("%j", (options, shown, ends) => {
     expect(launched(options)).toMatchObject({ shown, told: ["works", 0], status: ends });

@@ -7,7 +7,7 @@ import { shellWord } from "../../cli/shell-word.ts";
 import { loadConfig } from "../../config/load.ts";
 import { someNamedCounts } from "../../confine/directories.ts";
 import type { ExecuteLimits } from "../../confine/execute.ts";
-import { confinementOf } from "../../confine/policy.ts";
+import { type Confinement, confinementOf } from "../../confine/policy.ts";
 import { executeLimits } from "../../enter/limited/execution.ts";
 import {
   LIMITED_CONFIG_FILE,
@@ -149,6 +149,36 @@ function reachable(limits: ExecuteLimits | "any", { report, session, add }: Shel
   return { ...limits, named };
 }
 
+/** Adds what the kernel stops of a command, by this section and by that of jk_chrootsh.ini. */
+function explainStopped(
+  { report, place, add }: Shell,
+  { section, file }: LimitedPolicy,
+  plan: LimitedPlan,
+  confinement: Confinement,
+  held: boolean,
+): void {
+  const program = plan.allowed ? { path: plan.path, args: plan.argv.slice(1) } : undefined;
+  // The places of a word of `allow` are the section's own matter.
+  const byWord = plan.allowed && plan.by.word !== undefined;
+  const { rootFd, home, outer } = place;
+  const inner: ConfinedCommand = {
+    ...{
+      stage: LIMITED_SHELL,
+      root: report.jail ?? "/",
+      rootFd,
+      confinement,
+      program,
+      directory: home,
+      home,
+    },
+    remedy: (lines) => (byWord ? "" : sectionLinesRemedy(file, section, lines)),
+  };
+  add(...stoppedSteps(inner));
+  // A known server starts no dynamic linker by hand, if the kernel limits it to its row.
+  if (plan.allowed && (plan.starts === undefined || !held)) add(...noexecSteps(inner));
+  if (outer !== undefined && program !== undefined) add(...stoppedSteps({ ...outer, program }));
+}
+
 function explainCommand(shell: Shell, policy: LimitedPolicy, executables: readonly ByteString[]): void {
   const { report, session, place, request, add } = shell;
   const configFile = policy.file;
@@ -168,18 +198,7 @@ function explainCommand(shell: Shell, policy: LimitedPolicy, executables: readon
   const started = { root, rootFd, confinement, program: command, settings };
   add(...confinementSteps(LIMITED_SHELL, confinement, refused));
   add(...confinedProgramSteps({ stage: LIMITED_SHELL, ...started }));
-  const run = plan.allowed ? { path: plan.path, args: plan.argv.slice(1) } : undefined;
-  // The places of a word of `allow` are the section's own matter.
-  const byWord = plan.allowed && plan.by.word !== undefined;
-  const { home, outer } = place;
-  const inner: ConfinedCommand = {
-    ...{ stage: LIMITED_SHELL, root, rootFd, confinement, program: run, directory: home, home },
-    remedy: (lines) => (byWord ? "" : sectionLinesRemedy(configFile, section, lines)),
-  };
-  add(...stoppedSteps(inner));
-  // A known server starts no dynamic linker by hand.
-  if (plan.allowed && plan.starts === undefined) add(...noexecSteps(inner));
-  if (outer !== undefined && run !== undefined) add(...stoppedSteps({ ...outer, program: run }));
+  explainStopped(shell, policy, plan, confinement, held);
   const interactive = session.arguments.length === 0;
   const unchecked = policy.values.allowSpawnOptions && !(plan.allowed && plan.by.word !== undefined);
   for (const one of plan.allowed ? [plan.path] : interactive ? executables : []) {
