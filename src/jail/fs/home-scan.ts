@@ -33,6 +33,10 @@ const LONGEST_PATH = 4000;
 export const pathIn = ({ path }: Pick<HomeLevel, "path">, name: ByteString): ByteString =>
   path === "" ? name : `${path}/${name}`;
 
+/** The names in a level that are not directories. */
+export const namesOfFiles = ({ names }: Pick<HomeLevel, "names">): ByteString[] =>
+  names.filter(({ type }) => type !== C.DT_DIR).map(({ name }) => name);
+
 /**
  * Calls `each` for every directory at and below the open directory `top`, each before those in it. Symbolic links are not
  * followed, and other file systems not entered. Only the directories that are left are remembered, no files. `shown` names
