@@ -55,10 +55,9 @@ export function walkHome(
       const level = { path: path ?? "", fd, stat: fstat(fd), names: typed(fd, list(fd)) };
       requireMount(shown, level.path, level.stat, mount);
       for (const { name, type } of level.names) {
-        const child = pathIn(level, name);
-        const why = obstacle(child, type);
-        if (why !== undefined) throw notMovable(shown, child, why);
-        if (type === C.DT_DIR) left.push(child);
+        const why = obstacle(level.path.length + 1 + name.length, type);
+        if (why !== undefined) throw notMovable(shown, pathIn(level, name), why);
+        if (type === C.DT_DIR) left.push(pathIn(level, name));
       }
       each(level);
     });
@@ -82,9 +81,9 @@ function typed(fd: number, names: readonly HomeName[]): readonly HomeName[] {
 
 const MOUNTED = "is a mount point: unmount it first";
 
-/** The reason why an entry cannot be moved, with the remedy. */
-function obstacle(path: ByteString, type: number): string | undefined {
-  if (path.length > LONGEST_PATH) return "is too deep: move it out of the way";
+/** The reason why an entry, with a path of this length, cannot be moved, with the remedy. */
+function obstacle(length: number, type: number): string | undefined {
+  if (length > LONGEST_PATH) return "is too deep: move it out of the way";
   if (type === C.DT_BLK || type === C.DT_CHR)
     return "is a device, which no home should hold: move it out of the way";
   return undefined;
