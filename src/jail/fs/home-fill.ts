@@ -2,7 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { makeDirectory, makeLink } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../../ffi/error.ts";
-import { close, fstat, openAt, openAt2, readLink, type Stat, statAt, withFd } from "../../../ffi/files.ts";
+import { fstat, openAt, openAt2, readLink, type Stat, statAt, withFd } from "../../../ffi/files.ts";
 import { baseName } from "../../../ffi/paths.ts";
 import { getXattr, listXattrs, setXattr } from "../../../ffi/xattrs.ts";
 import { quoted } from "../../cli/display.ts";
@@ -80,7 +80,8 @@ class Copier {
     const { top, root, seen } = this;
     const { path } = level;
     const finish = this.named(path, () => this.finisher(level));
-    const [from, to] = this.named(path, () => openBoth(level.fd, top.fd, path));
+    const to = this.named(path, () => openAt2(top.fd, path || ".", C.O_RDONLY | C.O_DIRECTORY, WITHIN));
+    const from = level.keep();
     const parent = openCopy(to, path === "" ? top.path : joinPath(top.path, path), top.mount);
     const copy = (type: number) => (name: ByteString) => {
       this.step();
@@ -175,17 +176,6 @@ class Copier {
       if (isErrno(error, "EEXIST")) throw homeChanged(this.home.path);
       throw nameError(error, this.home.path, path);
     }
-  }
-}
-
-/** Opens a directory of the home once more, and its copy. */
-function openBoth(level: number, top: number, path: ByteString): readonly [from: number, to: number] {
-  const to = openAt2(top, path || ".", C.O_RDONLY | C.O_DIRECTORY, WITHIN);
-  try {
-    return [openAt(level, ".", C.O_PATH | C.O_DIRECTORY), to];
-  } catch (error) {
-    close(to);
-    throw error;
   }
 }
 

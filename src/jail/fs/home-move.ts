@@ -81,7 +81,7 @@ export function isUnchanged({ fd, path, seen, thread }: HomeSource): boolean {
   walkHome(fd, path, (level) => {
     fstat(level.fd);
     compare(seen.lastOne(level.path));
-    const from = openAt(level.fd, ".", C.O_PATH | C.O_DIRECTORY);
+    const from = level.keep();
     pass.share({ from, to: -1, path: level.path }, namesOfFiles(level), {
       own: (name) => {
         lookAt(from, name);

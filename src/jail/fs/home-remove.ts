@@ -1,8 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { unlinkAt } from "../../../ffi/changes.ts";
-import * as C from "../../../ffi/constants.ts";
 import { attempt } from "../../../ffi/error.ts";
-import { fstat, openAt, type Stat, sameFile, statIfPresent } from "../../../ffi/files.ts";
+import { fstat, type Stat, sameFile, statIfPresent } from "../../../ffi/files.ts";
 import { baseName, directoryOf } from "../../../ffi/paths.ts";
 import { lookAtFile } from "../../../ffi/stat-keys.ts";
 import { answered } from "../../cli/error.ts";
@@ -41,7 +40,7 @@ function isStillAt(root: JailRoot, path: ByteString, top: Stat): boolean {
 function removeFiles({ fd, path, seen, thread }: Parameters<typeof removeHome>[0], mount: bigint): void {
   using pass = thread.begin({ work: "remove", seen: seen.share(), mount });
   walkHome(fd, path, (level) => {
-    const from = openAt(level.fd, ".", C.O_PATH | C.O_DIRECTORY);
+    const from = level.keep();
     pass.share({ from, to: -1, path: level.path }, namesOfFiles(level), {
       own: (name) => attempt(() => removeIfCopied(from, name, seen)),
       told: () => undefined,

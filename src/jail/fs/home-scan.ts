@@ -1,7 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
-import { fstat, openAt2, readDirectory, type Stat, statAt, withFd } from "../../../ffi/files.ts";
+import { close, fstat, openAt2, readDirectory, type Stat, statAt } from "../../../ffi/files.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 
@@ -16,8 +16,9 @@ export interface HomeName {
 export interface HomeLevel {
   /** Relative to the home, without a leading slash; "" is the home itself. */
   readonly path: ByteString;
-  /** Readable; open during the call. */
+  /** Readable; open during the call, and longer if it is kept: then the caller closes it. */
   readonly fd: number;
+  readonly keep: () => number;
   readonly stat: Stat;
   readonly names: readonly HomeName[];
 }
@@ -51,8 +52,14 @@ export function walkHome(
   const mount = fstat(top).mountId;
   const left: ByteString[] = [""];
   for (let path = left.pop(); path !== undefined; path = left.pop()) {
-    withFd(openLevel(top, path, shown), (fd) => {
-      const level = { path: path ?? "", fd, stat: fstat(fd), names: typed(fd, list(fd)) };
+    const fd = openLevel(top, path, shown);
+    let kept = false;
+    const keep = () => {
+      kept = true;
+      return fd;
+    };
+    try {
+      const level = { path, fd, keep, stat: fstat(fd), names: typed(fd, list(fd)) };
       requireMount(shown, level.path, level.stat, mount);
       for (const { name, type } of level.names) {
         const why = obstacle(level.path.length + 1 + name.length, type);
@@ -60,7 +67,9 @@ export function walkHome(
         if (type === C.DT_DIR) left.push(pathIn(level, name));
       }
       each(level);
-    });
+    } finally {
+      if (!kept) close(fd);
+    }
   }
 }
 
