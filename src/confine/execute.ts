@@ -5,13 +5,13 @@ import { openIfPresent, withFd } from "../../ffi/files.ts";
 import {
   allowBeneath,
   EXECUTE,
-  FILE_RIGHTS,
   landlockVersion,
   READ_DIR,
   READ_FILE,
   WITH_FILES,
 } from "../../ffi/landlock.ts";
-import { type ExecuteScope, eachTrustedDirectory, type LeftOut } from "./directories.ts";
+import { hasFilters } from "../../ffi/seccomp.ts";
+import { type ExecuteScope, eachTrustedDirectory, type LeftOut, sameInode } from "./directories.ts";
 
 /** The reason if canLimitExecution returns false. */
 export const NO_LANDLOCK =
@@ -21,6 +21,9 @@ export const NO_LANDLOCK =
 export function canLimitExecution(): boolean {
   return landlockVersion() >= WITH_FILES;
 }
+
+/** True if this kernel can also keep a server from executing what others may: forbidExecution of calls.ts. Throws as above. */
+export const canLimitServers = (): boolean => canLimitExecution() && hasFilters();
 
 /** The files that may be executed besides those in the system's directories. */
 export interface ExecuteLimits extends ExecuteScope {
@@ -45,34 +48,61 @@ export function startsLimits(
   return { named: starts, executables: [program, ...starts, ...LOADERS], home, onlyNamed: true };
 }
 
-/** Allows a file with these rights: a program, or another regular file. Symbolic links are followed. */
-export function allowFile(ruleset: number, path: ByteString, rights: number): void {
-  const file = openIfPresent(C.AT_FDCWD, path, C.O_PATH);
-  // execve(2) will fail with the same error.
-  if (file === undefined) return;
+/** Opens a path of the settings, or says why not: see named-file.ts. */
+export type OpenPath = (root: number, path: ByteString) => number | ByteString;
+
+const isRegular = (fd: number) => (basicFstat(fd).mode & C.S_IFMT) === C.S_IFREG;
+
+/** True for a file that is in /usr by the rest of its path, as all of /bin is where /bin is a link. */
+function isInUsr(path: ByteString): boolean {
+  const stat = basicStat(C.AT_FDCWD, path);
+  const there = basicStat(C.AT_FDCWD, `/usr${path}`);
+  return stat !== undefined && there !== undefined && sameInode(stat, there);
+}
+
+/**
+ * Allows reading a program, as execve(2) does; in /usr, every session may. Returns why `open` does not open it, if so.
+ */
+export function allowReading(
+  ruleset: number,
+  root: number,
+  path: ByteString,
+  open: OpenPath,
+): ByteString | undefined {
+  if (isInUsr(path)) return undefined;
+  const file = open(root, path);
+  if (typeof file !== "number") return file;
   withFd(file, (fd) => {
-    if ((basicFstat(fd).mode & C.S_IFMT) === C.S_IFREG) allowBeneath(ruleset, rights, fd);
+    if (isRegular(fd)) allowBeneath(ruleset, READ_FILE, fd);
+  });
+  return undefined;
+}
+
+/**
+ * Allows executing a program. Whoever can make a symbolic link in its place can put a program there, too. False if there is
+ * none: execve(2) will fail with the same error.
+ */
+function allowExecuting(ruleset: number, path: ByteString): boolean {
+  const file = openIfPresent(C.AT_FDCWD, path, C.O_PATH);
+  if (file === undefined) return false;
+  return withFd(file, (fd) => {
+    if (!isRegular(fd)) return false;
+    allowBeneath(ruleset, EXECUTE, fd);
+    return true;
   });
 }
 
-/** Allows a program, unless it is in one of `directories` and is no symbolic link. */
-function allowProgram(
-  ruleset: number,
-  path: ByteString,
-  rights: number,
-  directories: ReadonlySet<ByteString>,
-): void {
-  if (!path.startsWith("/")) return;
-  if (directories.has(path.slice(0, path.lastIndexOf("/")))) {
-    const stat = basicStat(C.AT_FDCWD, path);
-    if (stat === undefined || (stat.mode & C.S_IFMT) !== C.S_IFLNK) return;
-  }
-  allowFile(ruleset, path, rights);
+/** True for a program that is in one of `directories`, and is no symbolic link. */
+function isIn(directories: ReadonlySet<ByteString>, path: ByteString): boolean {
+  if (!directories.has(path.slice(0, path.lastIndexOf("/")))) return false;
+  const stat = basicStat(C.AT_FDCWD, path);
+  return stat === undefined || (stat.mode & C.S_IFMT) !== C.S_IFLNK;
 }
 
 /**
  * Adds the rules for `limits`: files in directories that only root can write, and its programs. The dynamic linker and
  * interpreters need to be among them. `handled`: the rights that the ruleset denies; execve(2) reads what it executes.
+ * `open`: how the programs are opened for that, which gives a session the content of what it may not read otherwise.
  * Returns the directories that were left out. Throws SystemError.
  */
 export function allowExecution(
@@ -80,6 +110,7 @@ export function allowExecution(
   root: number,
   limits: ExecuteLimits,
   handled: number,
+  open: OpenPath,
 ): LeftOut[] {
   const rights = handled & (EXECUTE | READ_FILE | READ_DIR);
   const directories = new Set<ByteString>();
@@ -87,6 +118,12 @@ export function allowExecution(
     allowBeneath(ruleset, rights, fd);
     directories.add(path);
   });
-  for (const path of limits.executables) allowProgram(ruleset, path, rights & FILE_RIGHTS, directories);
+  for (const path of limits.executables) {
+    if (!path.startsWith("/") || isIn(directories, path)) continue;
+    const exists = allowExecuting(ruleset, path);
+    // The dynamic linkers are in directories that every session reads.
+    if (!exists || (rights & READ_FILE) === 0 || LOADERS.includes(path)) continue;
+    allowReading(ruleset, root, path, open);
+  }
   return leftOut;
 }

@@ -4,8 +4,9 @@ import * as C from "../../ffi/constants.ts";
 import { close, openDirectoryPath, withFd } from "../../ffi/files.ts";
 import * as L from "../../ffi/landlock.ts";
 import { cArgument, libc } from "../../ffi/libc.ts";
+import { isIn } from "../known-programs/allow/places.ts";
 import type { LeftOut } from "./directories.ts";
-import { allowExecution, allowFile } from "./execute.ts";
+import { allowExecution, allowReading, type OpenPath } from "./execute.ts";
 import { openFixed, openNamed } from "./named-file.ts";
 import type { Confinement } from "./policy.ts";
 
@@ -87,15 +88,29 @@ class FileRules {
     }
   }
 
-  /** Allows a path of the settings. `open`: openNamed or openFixed. */
-  allowNamed(path: ByteString, rights: number, open = openNamed): void {
+  /** Allows a path of the settings. */
+  allowNamed(path: ByteString, rights: number, open: OpenPath): void {
     const fd = open(this.root, path);
-    if (typeof fd === "number") {
-      withFd(fd, (file) => this.allow(file, rights));
-      return;
-    }
+    if (typeof fd === "number") withFd(fd, (file) => this.allow(file, rights));
+    else this.leaveOut(path, fd);
+  }
+
+  leaveOut(path: ByteString, why: ByteString): void {
     for (const one of this.withoutRule) if (one.path === path) return;
-    this.withoutRule.push({ path, why: fd });
+    this.withoutRule.push({ path, why });
+  }
+
+  /** Allows what may be read alone, and the program. What is of `write` has other rules. */
+  allowRead(
+    read: readonly ByteString[],
+    write: readonly ByteString[],
+    program: ByteString | undefined,
+    open: OpenPath,
+  ): void {
+    for (const path of read) if (!write.includes(path)) this.allowNamed(path, READ, open);
+    if (program === undefined || isIn(program, read) || isIn(program, write)) return;
+    const why = allowReading(this.ruleset, this.root, program, open);
+    if (why !== undefined && basicStat(C.AT_FDCWD, program) !== undefined) this.leaveOut(program, why);
   }
 
   /** Allows the system's part of what is handled. `executed`: SYSTEM_EXECUTED has its rules. */
@@ -138,21 +153,15 @@ function addRules(
   const rules = new FileRules(ruleset, root, handled.files);
   // Without `write`, files may be moved everywhere.
   if (write === "all") L.allowBeneath(ruleset, L.REFER, root);
-  const leftOut = execute === "any" ? [] : allowExecution(ruleset, root, execute, handled.files);
+  // Without `write`, a session may exchange what the next one reads.
+  const open = write === "all" ? openFixed : openNamed;
+  const leftOut = execute === "any" ? [] : allowExecution(ruleset, root, execute, handled.files, open);
   const executed = execute !== "any" && !execute.onlyNamed && leftOut.length === 0;
   rules.allowSystem(executed);
-  if (read !== "all") {
-    // What can be written gets a rule below.
-    for (const path of read) {
-      if (write === "all") rules.allowNamed(path, READ, openFixed);
-      else if (!write.includes(path)) rules.allowNamed(path, READ);
-    }
-    // execve(2) reads the program.
-    if (program !== undefined) allowFile(ruleset, program, L.READ_FILE);
-  }
+  if (read !== "all") rules.allowRead(read, write === "all" ? [] : write, program, open);
   if (write !== "all") {
     for (const path of write) {
-      rules.allowNamed(path, READ | WRITE | L.REFER | L.TRUNCATE | L.IOCTL_DEV);
+      rules.allowNamed(path, READ | WRITE | L.REFER | L.TRUNCATE | L.IOCTL_DEV, openNamed);
     }
   }
   if ((handled.ports & L.CONNECT_TCP) !== 0 && tcpConnect !== "all") {

@@ -30,6 +30,9 @@ interface SessionIds {
   groups: readonly number[];
 }
 
+/** The exit status if no_new_privs or the filter on the terminal cannot be set. */
+export const NOT_FILTERED = 105;
+
 const TERMINAL_OF_OTHERS =
   "the terminal is not the user's own: in this session setuid programs and file capabilities have no effect";
 
@@ -96,8 +99,13 @@ function dropPrivilege(taskDirectory: number | undefined): void {
 
 /** Sets no_new_privs, without which a user may set no filter of system calls, and then the filter on the terminal. */
 function setFilters(log: Syslog): void {
-  step("no-new-privs", 105, "no_new_privs cannot be set", setNoNewPrivileges);
-  const refused = step("terminal", 105, "the filter on the terminal cannot be set", refuseTerminalInput);
+  step("no-new-privs", NOT_FILTERED, "no_new_privs cannot be set", setNoNewPrivileges);
+  const refused = step(
+    "terminal",
+    NOT_FILTERED,
+    "the filter on the terminal cannot be set",
+    refuseTerminalInput,
+  );
   if (!refused) log.write("notice", NO_FILTERS);
 }
 

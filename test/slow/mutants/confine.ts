@@ -52,12 +52,7 @@ export const CONFINE: readonly Mutant[] = [
   ),
   terminal("src/enter/session.ts", "if (noNewPrivs || terminalOfOthers)", "if (noNewPrivs)", "through su"),
   terminal("src/enter/session.ts", "!noNewPrivs && hasTerminalOfOthers(ids.uid);", "false;", "through su"),
-  terminal(
-    "src/enter/session.ts",
-    '  const refused = step("terminal", ',
-    "  const refused = true || step('x', ",
-    "caller's",
-  ),
+  terminal("src/enter/session.ts", "  const refused = step(", "  const refused = true || step(", "caller's"),
   terminal(
     "src/enter/launch/launch.ts",
     '  step("terminal", 39, () => guardTerminal(notify));\n',
@@ -86,7 +81,7 @@ export const CONFINE: readonly Mutant[] = [
   ),
   execute(
     DIRECTORIES,
-    "if (same(one, stat)) return { why: `the home",
+    "if (sameInode(one, stat)) return { why: `the home",
     "if (false) return { why: `the home",
     "home is in them",
   ),
@@ -95,13 +90,13 @@ export const CONFINE: readonly Mutant[] = [
   execute(RULESET, 'if (write === "all") L.allowBeneath', "if (false) L.allowBeneath", "still works"),
   execute(RULESET, "    L.restrictSelf(ruleset);\n", "", "still works"),
   execute(APPLY, "    checkLimited();\n", "", "and did not"),
+  execute(EXECUTE, "const exists = allowExecuting(ruleset, path);", "const exists = true;", "still works"),
   execute(
     EXECUTE,
-    "for (const path of limits.executables) allowProgram",
-    "for (const path of []) allowProgram",
+    "return stat === undefined || (stat.mode & C.S_IFMT) !== C.S_IFLNK;",
+    "return true;",
     "still works",
   ),
-  execute(EXECUTE, "(stat.mode & C.S_IFMT) !== C.S_IFLNK) return;", "stat.mode > 0) return;", "still works"),
   execute(
     "ffi/landlock.ts",
     'if (isErrno(error, "ENOSYS", "EOPNOTSUPP")) return 0;',
