@@ -42,7 +42,8 @@ beforeEach(() => {
 });
 
 afterEach(() => {
-  run("umount", jail);
+  // Also if a failure left it in use.
+  run("umount", "-l", jail);
   fs.rmSync(base, { recursive: true, force: true });
 });
 
@@ -193,17 +194,37 @@ test("a disk that the other thread fills up ends the move, and the old home stay
   expect(openFiles()).toEqual([]);
 });
 
+/** The file that a directory lists first, which the other thread gets if it gets any. */
+function firstIn(directory: string): string {
+  const fd = fs.openSync(directory, "r");
+  const [first] = readDirectory(fd);
+  fs.closeSync(fd);
+  return join(directory, first?.name ?? "");
+}
+
+test("a file that is a mount point is refused by the other thread, too", () => {
+  const secret = join(base, "secret");
+  fs.writeFileSync(secret, "secret");
+  for (const directory of ["a", "b"]) fill(join(old, directory), "content");
+  giveAway();
+  const mounted = ["a", "b"].map((directory) => firstIn(join(old, directory)));
+  for (const path of mounted) run("mount", "--bind", secret, path);
+  try {
+    const list = whenOthersWorked((second) => copied(second).length >= OTHERS - 1);
+    expect(() => move(list)).toThrow("is a mount point: unmount it first");
+    expect(fs.readdirSync(join(jail, "home"))).toEqual([]);
+  } finally {
+    for (const path of mounted) run("umount", path);
+  }
+});
+
 test("what the other thread could not copy is tried once more, and reported", () => {
   // It has no extended attributes.
   run("umount", jail);
   run("mount", "-t", "ramfs", "-o", "mode=0755", "ramfs", jail);
   for (const directory of ["a", "b"]) {
-    const at = join(old, directory);
-    fill(at, "content");
-    const fd = fs.openSync(at, "r");
-    const [first] = readDirectory(fd);
-    fs.closeSync(fd);
-    run("setfattr", "-n", "user.colour", "-v", "blue", join(at, first?.name ?? ""));
+    fill(join(old, directory), "content");
+    run("setfattr", "-n", "user.colour", "-v", "blue", firstIn(join(old, directory)));
   }
   giveAway();
   const list = whenOthersWorked((second) => copied(second).length >= OTHERS - 1);
