@@ -571,6 +571,7 @@ describe("git", () => {
       "git-upload-pack /",
       "git-upload-pack '~'",
     );
+    allRefused({ allow: ["git read"], read: ["~"] }, "git-upload-pack ''", 'git upload-pack ""');
     const both: Section = { allow: ["git read"], read: ["/srv/site", "/srv/site.git"] };
     expect(argsOf("git-upload-pack /srv/site", both)).toEqual(["/srv/site"]);
     const named: Section = { allow: ["git read"], read: ["~/upload-pack"] };

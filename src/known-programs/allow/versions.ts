@@ -39,8 +39,9 @@ function judgeGit(
     const word = words[at] ?? "";
     if (!word.startsWith("-")) paths.push(word);
   }
-  const [path, more] = paths;
-  if (path === undefined || more !== undefined) return "the path of one repository is needed";
+  const [path = "", more] = paths;
+  // Of an empty path git opens /.git.
+  if (path === "" || more !== undefined) return "the path of one repository is needed";
   const opened = expanded(path, places.home);
   if (opened === undefined) return `${quoted(path)} is the home of another user`;
   const writes = server === "receive-pack";
