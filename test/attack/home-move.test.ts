@@ -160,6 +160,21 @@ test("a mount point in the home is refused", () => {
   }
 });
 
+test("a file that is a mount point is not even opened: a user's own file system may never answer", () => {
+  fs.writeFileSync(join(old, "file"), "content");
+  giveAway();
+  // It can be mounted on a regular file, and opening it fails.
+  const socket = join(base, "socket");
+  makeNode(AT_FDCWD, socket, S_IFSOCK | 0o755);
+  run("mount", "--bind", socket, join(old, "file"));
+  try {
+    expect(() => move()).toThrow("is a mount point: unmount it first");
+    expect(fs.readdirSync(join(jail, "home"))).toEqual([]);
+  } finally {
+    run("umount", join(old, "file"));
+  }
+});
+
 test("a home that belongs to somebody else is refused", () => {
   expect(() => move()).toThrow("does not belong to the user");
 });

@@ -135,7 +135,7 @@ function copyFile(
     if (!sameFile(stat, seen)) throw new SystemError(C.ESTALE, "open", undefined);
     createFileIn(spot, { fd, size: stat.size }, attributesOf(stat), xattrsOf(fd));
   };
-  withOriginal(home.fd, path, copy, WITHIN);
+  withOriginal(home.fd, path, copy);
 }
 
 function linkCopy(box: Directory, first: ByteString, name: ByteString): void {

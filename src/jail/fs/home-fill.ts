@@ -13,7 +13,15 @@ import { grantsRights } from "../../system/grants.ts";
 import { type Attributes, chmodPath, setOwnerAndTimes } from "./attributes.ts";
 import { NOTHING_MOVED } from "./home-copy.ts";
 import type { HomeThread, Pass } from "./home-pass.ts";
-import { type HomeLevel, type HomeName, pathIn, requireMount, WITHIN, walkHome } from "./home-scan.ts";
+import {
+  type HomeLevel,
+  type HomeName,
+  mountPoint,
+  pathIn,
+  requireMount,
+  WITHIN,
+  walkHome,
+} from "./home-scan.ts";
 import type { Seen } from "./home-seen.ts";
 import type { CopySpot, Spot } from "./look.ts";
 import { type Directory, isDirectory, isRegular, type JailRoot, joinPath, namedError } from "./walk.ts";
@@ -47,7 +55,7 @@ export function fillCopy(
 ): void {
   const { path, sync } = root;
   const mount = fstat(home.fd).mountId;
-  using pass = thread.begin({ work: "copy", seen: seen.share(), mount, root: { path, sync } });
+  using pass = thread.begin({ work: "copy", seen: seen.share(), root: { path, sync } });
   const copier = new Copier(home, root, top, seen, step, mount, pass);
   walkHome(home.fd, home.path, (level) => copier.copyLevel(level), home.list);
   pass.finish();
@@ -184,15 +192,13 @@ export function copyRegular(spot: CopySpot, fd: number, stat: Stat): void {
   createFileIn(spot, { fd, size: stat.size }, attributesOf(stat), xattrsOf(fd));
 }
 
-/** Opens a regular file that a directory listed: never a symbolic link or a FIFO that took its name. */
-export function withOriginal(
-  dirfd: number,
-  name: ByteString,
-  use: (fd: number, stat: Stat) => void,
-  resolve = 0,
-): void {
+/**
+ * Opens a regular file that a directory listed: never a symbolic link or a FIFO that took its name, nor a file of another
+ * mount, which may be the user's (FUSE) and never answer.
+ */
+export function withOriginal(dirfd: number, path: ByteString, use: (fd: number, stat: Stat) => void): void {
   const flags = C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY;
-  withFd(resolve === 0 ? openAt(dirfd, name, flags) : openAt2(dirfd, name, flags, resolve), (fd) => {
+  withFd(openAt2(dirfd, path, flags, WITHIN), (fd) => {
     const stat = fstat(fd);
     if (!isRegular(stat)) throw new SystemError(C.EAGAIN, "changed while it was copied", undefined);
     use(fd, stat);
@@ -230,6 +236,7 @@ export function xattrsOf(fd: number): Xattrs {
 /** The same error, with the path of a file of the home. */
 export function nameError(error: unknown, home: ByteString, path: ByteString): unknown {
   const whole = path === "" ? home : joinPath(home, path);
+  if (isErrno(error, "EXDEV") && error.call === "openat2") return mountPoint(home, path);
   if (!(error instanceof SystemError) || error.call !== "flistxattr" || error.code !== "E2BIG")
     return namedError(error, whole);
   const [word, copy] = [shellWord(whole), shellWord(`${whole}.new`)];

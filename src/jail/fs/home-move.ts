@@ -77,7 +77,7 @@ export function isUnchanged({ fd, path, seen, thread }: HomeSource): boolean {
     count++;
     same &&= seen.hasOriginal(told);
   };
-  using pass = thread.begin({ work: "look", seen: seen.share(), mount: fstat(fd).mountId });
+  using pass = thread.begin({ work: "look", seen: seen.share() });
   walkHome(fd, path, (level) => {
     fstat(level.fd);
     compare(seen.lastOne(level.path));

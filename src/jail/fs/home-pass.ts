@@ -9,8 +9,6 @@ export interface HomeOrder {
   readonly work: "copy" | "look" | "remove";
   readonly slots: SharedArrayBuffer;
   readonly seen: SharedSeen;
-  /** The mount that the home is on. */
-  readonly mount: bigint;
   /** The jail that the copy is for. */
   readonly root?: Pick<JailRoot, "path" | "sync">;
 }

@@ -24,7 +24,7 @@ export function removeHome(
 ): void {
   const top = fstat(home.fd);
   // What goes wrong there goes wrong below, too, and is reported.
-  if (home.thread.isStarted && isStillAt(root, path, top)) answered(() => removeFiles(home, top.mountId));
+  if (home.thread.isStarted && isStillAt(root, path, top)) answered(() => removeFiles(home));
   removeTree(root, path, top, (stat) => home.seen.mayRemove(stat));
 }
 
@@ -37,8 +37,8 @@ function isStillAt(root: JailRoot, path: ByteString, top: Stat): boolean {
 }
 
 /** Removes the files of a home, in two threads; directories, and what cannot be removed, are left to removeTree. */
-function removeFiles({ fd, path, seen, thread }: Parameters<typeof removeHome>[0], mount: bigint): void {
-  using pass = thread.begin({ work: "remove", seen: seen.share(), mount });
+function removeFiles({ fd, path, seen, thread }: Parameters<typeof removeHome>[0]): void {
+  using pass = thread.begin({ work: "remove", seen: seen.share() });
   walkHome(fd, path, (level) => {
     const from = level.keep();
     pass.share({ from, to: -1, path: level.path }, namesOfFiles(level), {

@@ -77,7 +77,7 @@ function openLevel(top: number, path: ByteString, shown: ByteString): number {
   try {
     return openAt2(top, path || ".", DIRECTORY, WITHIN);
   } catch (error) {
-    throw isErrno(error, "EXDEV") ? notMovable(shown, path, MOUNTED) : error;
+    throw isErrno(error, "EXDEV") ? mountPoint(shown, path) : error;
   }
 }
 
@@ -87,8 +87,6 @@ function typed(fd: number, names: readonly HomeName[]): readonly HomeName[] {
   const typeOf = (name: ByteString) => (statAt(fd, name).mode & C.S_IFMT) >> 12;
   return names.map(({ name, type }) => ({ name, type: type === C.DT_UNKNOWN ? typeOf(name) : type }));
 }
-
-const MOUNTED = "is a mount point: unmount it first";
 
 /** The reason why an entry, with a path of this length, cannot be moved, with the remedy. */
 function obstacle(length: number, type: number): string | undefined {
@@ -106,8 +104,12 @@ export function requireMount(
   mount: Stat["mountId"],
 ): void {
   // Not the device number: files of an overlay have those of its layers.
-  if (mountId !== mount) throw notMovable(shown, path, MOUNTED);
+  if (mountId !== mount) throw mountPoint(shown, path);
 }
+
+/** The error "home-not-movable" for a file of another mount. */
+export const mountPoint = (shown: ByteString, path: ByteString): JailkitError =>
+  notMovable(shown, path, "is a mount point: unmount it first");
 
 function notMovable(shown: ByteString, path: ByteString, why: string): JailkitError {
   return new JailkitError(

@@ -33,13 +33,13 @@ class Work {
   }
 
   private copier({ from, to, path }: Batch): (name: string) => Told | undefined {
-    const { root, mount } = this.order;
+    const { root } = this.order;
     if (root === undefined) return () => undefined;
     const parent = openCopy(to, path);
     return (name) => {
       let told: Told | undefined;
       withOriginal(from, name, (fd, stat) => {
-        if (stat.nlink > 1 || stat.mountId !== mount) return;
+        if (stat.nlink > 1) return;
         const last = this.seen.lastOne(pathIn({ path }, name));
         try {
           copyRegular({ root, parent, name }, fd, stat);

@@ -267,7 +267,7 @@ export const REMOVAL: readonly Mutant[] = [
     "a home that has another place",
   ),
   threads("src/jail/fs/home-thread.ts")("stat.nlink > 1 || ", "", "everything arrives unchanged"),
-  threads("src/jail/fs/home-thread.ts")(" || stat.mountId !== mount", "", "a file that is a mount point"),
+  filled("openAt2(dirfd, path, flags, WITHIN)", "openAt(dirfd, path, flags)", "a file that is a mount point"),
   threads("src/jail/fs/home-thread.ts")(
     '          if (!isErrno(error, "EEXIST")) unlinkIfPresent(to, name);\n',
     "",
