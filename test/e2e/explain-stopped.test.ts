@@ -360,6 +360,25 @@ describe("a home that could be mounted noexec", () => {
     m.must(["umount", HOMES]);
   });
 
+  test("that of a jail on a mount with restrictions keeps them", () => {
+    write("jk_chrootsh", "confine = 1");
+    m.must(["mount", "--bind", J, J]);
+    m.must(["mount", "-o", "remount,bind,nosuid,nodev", J]);
+    const [one] = note("jk_chrootsh");
+    const line = `${HOMES} ${HOMES} none bind,nosuid,nodev,noexec 0 0`;
+    expect(one?.message).toContain(`the line '${line}' in /etc/fstab keeps it`);
+    const options = () => m.must(["findmnt", "-no", "VFS-OPTIONS", HOMES]).stdout;
+    typeRemedy(m, one?.remedy ?? "");
+    expect(options()).toContain("nosuid,nodev,noexec");
+    m.must(["umount", HOMES]);
+    m.write("/etc/fstab", `${line}\n`);
+    // As mount(8) of util-linux 2.38 does it.
+    m.must(["env", "LIBMOUNT_FORCE_MOUNT2=always", "mount", HOMES]);
+    expect(options()).toContain("nosuid,nodev,noexec");
+    m.must(["umount", HOMES]);
+    m.must(["umount", J]);
+  });
+
   test("that is on a mount of its own is mounted again", () => {
     write("jk_chrootsh", "execute = system");
     m.must(["mount", "-t", "tmpfs", "-o", "nosuid,mode=0755", "none", HOMES]);

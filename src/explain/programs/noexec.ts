@@ -9,7 +9,7 @@ import { canLimitExecution } from "../../confine/execute.ts";
 import { canonicalBelow, withFileBelow } from "../../confine/execute-view.ts";
 import type { Confinement } from "../../confine/policy.ts";
 import { commandAt, onlyRootExchanges } from "../../system/exchange.ts";
-import { below, ownMounts } from "../../system/mountinfo.ts";
+import { below, type Mount, ownMounts } from "../../system/mountinfo.ts";
 import { fstabField, isNoexec, remountCommand } from "../../system/mounts.ts";
 import type { ReportStep } from "../report.ts";
 import { stepsOf } from "../steps.ts";
@@ -31,16 +31,21 @@ function mayOnlyWrite(home: ByteString, { execute, write }: Confinement): boolea
 }
 
 /** The mount that a path of the host is on, by its directory. */
-function mountPointOf(path: ByteString): ByteString {
-  const points = ownMounts().map(({ mountPoint }) => mountPoint);
-  const above = points.filter((point) => below(path, point) !== undefined);
-  return above.reduce((longest, point) => (point.length > longest.length ? point : longest), "/");
+function mountOf(path: ByteString): Pick<Mount, "mountPoint" | "options"> {
+  const above = ownMounts().filter(({ mountPoint }) => below(path, mountPoint) !== undefined);
+  // Of equal places the last one counts, which covers the others.
+  const longer = (one: Pick<Mount, "mountPoint" | "options">, other: Mount) =>
+    other.mountPoint.length >= one.mountPoint.length ? other : one;
+  return above.reduce(longer, { mountPoint: "/", options: [] });
 }
+
+// What a line of /etc/fstab for a bind mount has to name: without mount_setattr(2), mount(8) sets what is named alone.
+const RESTRICTIONS = ["ro", "nosuid", "nodev", "nosymfollow"];
 
 /** How to mount the home noexec: the command, and what keeps it after a reboot. */
 function wayTo(root: ByteString, home: ByteString): { command: ByteString; lasting: string } | undefined {
   const jail = root === "/" ? "" : root;
-  const point = mountPointOf(jail + home);
+  const { mountPoint: point, options } = mountOf(jail + home);
   // The system's files must stay executable.
   if (!isOfSystem(below(point, root) || "/")) {
     const command = commandAt(point, remountCommand("noexec", point));
@@ -53,9 +58,10 @@ function wayTo(root: ByteString, home: ByteString): { command: ByteString; lasti
   const place = jail + directory;
   const word = shellWord(place);
   const field = fstabField(place);
+  const kept = ["bind", ...RESTRICTIONS.filter((one) => options.includes(one)), "noexec"].join(",");
   return {
-    command: commandAt(place, `mount --bind ${word} ${word} && mount -o remount,bind,noexec ${word}`),
-    lasting: `the line '${field} ${field} none bind,noexec 0 0' in /etc/fstab keeps it`,
+    command: commandAt(place, `mount --bind ${word} ${word} && mount -o remount,${kept} ${word}`),
+    lasting: `the line '${field} ${field} none ${kept} 0 0' in /etc/fstab keeps it`,
   };
 }
 
