@@ -51,12 +51,13 @@ export const CONFINE: readonly Mutant[] = [
     "through su",
   ),
   terminal("src/enter/session.ts", "if (noNewPrivs || terminalOfOthers)", "if (noNewPrivs)", "through su"),
+  terminal("src/enter/session.ts", "  if (terminalOfOthers) guardTerminal(log);\n", "", "through su"),
   terminal("src/enter/session.ts", "!noNewPrivs && hasTerminalOfOthers(ids.uid);", "false;", "through su"),
   terminal(
     "src/enter/session.ts",
     '  const refused = step("terminal", ',
     "  const refused = true || step('x', ",
-    "caller's",
+    "through su",
   ),
   terminal(
     "src/enter/launch/launch.ts",
