@@ -4,7 +4,7 @@ import { SystemError } from "../../ffi/error.ts";
 import { landlockVersion } from "../../ffi/landlock.ts";
 import { addressOf, cArgument, errno, libc, syscall } from "../../ffi/libc.ts";
 import { setNoNewPrivileges } from "../../ffi/process.ts";
-import { applyFilter, refuseTerminalInput, type SessionFilter } from "./calls.ts";
+import { applyFilters, refuseTerminalInput, type SessionFilter } from "./calls.ts";
 import { type Feature, featuresOf, missingOf } from "./features.ts";
 import type { Confinement } from "./policy.ts";
 import { applyRules, handledBy, type WithoutRule } from "./ruleset.ts";
@@ -24,7 +24,8 @@ function checkLimited(): void {
   throw new SystemError(C.EPERM, "landlock_restrict_self", undefined);
 }
 
-/** The filters of a confinement besides that on terminals, which belongs to no_new_privs. */
+/** The filters of a confinement besides that on terminals, which belongs to no_new_privs: in the order of their names in
+ * one program. */
 export function filtersOf(confinement: Omit<Confinement, "limits">): SessionFilter[] {
   const { execute, network, tcpConnect, tcpBind, syscalls } = confinement;
   const names: SessionFilter[] = [];
@@ -62,8 +63,7 @@ export function confine(confinement: Omit<Confinement, "limits">, program?: Byte
     withoutRule = applyRules(confinement, handled, program);
     checkLimited();
   }
-  let filters = true;
-  for (const name of filtersOf(confinement)) filters &&= applyFilter(name);
+  let filters = applyFilters(filtersOf(confinement));
   // Nothing to do after the filter for syscalls = login.
   filters &&= refuseTerminalInput();
   return { missing: missingOf(features, version, filters), withoutRule };

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { callNumber } from "../../build/filters/libseccomp.ts";
 import { ARCHITECTURES } from "../../ffi/seccomp.ts";
+import { PROOFS } from "../../src/confine/calls.ts";
 import { type FilterName, filterOf } from "../../src/confine/filters.ts";
 import { compiledC } from "../machine/helper.ts";
 import { type Machine, openMachine, type RunOptions, type Sshd } from "../machine/machine.ts";
@@ -200,4 +201,21 @@ describe("programs work the same", () => {
     ] as const)
       expect(run(filters, ssh)).toEqual({ status: 0, stdout: "42\n" });
   });
+});
+
+test("where vm.memfd_noexec refuses files in memory, the proof of a session's filter still tells it from the kernel", () => {
+  if (!m.exists("/proc/sys/vm/memfd_noexec")) return;
+  const { call, arguments: given } = PROOFS.execute;
+  const attempts = [
+    [call, 0, 0x10],
+    [call, ...given],
+  ].map((words) => words.map((word) => word.toString(16)).join(","));
+  const tried = (filters: readonly FilterName[]) =>
+    under(filters, ["/usr/bin/try-calls", ...attempts])
+      .stdout.trim()
+      .split("\n");
+  // A process of the machine sets it for the machine; this one would for the host.
+  m.must(["sh", "-c", "echo 2 > /proc/sys/vm/memfd_noexec"]);
+  expect(tried([])).toEqual(["EACCES", "EINVAL"]);
+  expect(tried(["execute"])).toEqual(["EACCES", "EACCES"]);
 });
