@@ -28,7 +28,7 @@ import {
   NUMBER,
   X32,
 } from "../../ffi/seccomp.ts";
-import { filterOf, isFilter } from "./filters.ts";
+import { filterOf, filterOfAll } from "./filters.ts";
 
 const arm = process.arch === "arm64";
 
@@ -97,8 +97,9 @@ export const PROOFS: Readonly<Record<SessionFilter, Proof>> = {
 export function applyFilters(names: readonly SessionFilter[]): boolean {
   let together = "";
   for (const name of names) together += together === "" ? name : `+${name}`;
-  if (isFilter(together)) {
-    if (!installFilter(filterOf(together))) return false;
+  const program = names.length === 0 ? undefined : filterOfAll(together);
+  if (program !== undefined) {
+    if (!installFilter(program)) return false;
   } else {
     for (const name of names) if (!installFilter(filterOf(name))) return false;
   }
