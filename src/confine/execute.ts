@@ -1,6 +1,7 @@
-import { basicFstat, basicStat } from "../../ffi/basic-stat.ts";
+import { basicFstat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
+import { SystemError } from "../../ffi/error.ts";
 import { openIfPresent, withFd } from "../../ffi/files.ts";
 import {
   allowBeneath,
@@ -11,7 +12,14 @@ import {
   READ_FILE,
   WITH_FILES,
 } from "../../ffi/landlock.ts";
-import { type ExecuteScope, eachTrustedDirectory, type LeftOut } from "./directories.ts";
+import { allowNames, type Names, PROGRAM } from "../../ffi/landlock-names.ts";
+import {
+  type ExecuteScope,
+  eachTrustedDirectory,
+  type Group,
+  type LeftOut,
+  SYSTEM_GROUPS,
+} from "./directories.ts";
 
 /** The reason if canLimitExecution returns false. */
 export const NO_LANDLOCK =
@@ -55,20 +63,62 @@ export function allowFile(ruleset: number, path: ByteString, rights: number): vo
   });
 }
 
-/** Allows a program, unless it is in one of `directories` and is no symbolic link. */
-function allowProgram(
-  ruleset: number,
-  path: ByteString,
-  rights: number,
-  directories: ReadonlySet<ByteString>,
-): void {
-  if (!path.startsWith("/")) return;
-  if (directories.has(path.slice(0, path.lastIndexOf("/")))) {
-    const stat = basicStat(C.AT_FDCWD, path);
-    if (stat === undefined || (stat.mode & C.S_IFMT) !== C.S_IFLNK) return;
-  }
-  allowFile(ruleset, path, rights);
+function allowProgram(ruleset: number, path: ByteString, rights: number): void {
+  if (path.startsWith("/")) allowFile(ruleset, path, rights);
 }
+
+/** SYSTEM_GROUPS as names for allowNames, each group in the directory of the one before; written out, to save time. */
+export const SYSTEM_NAMES: Names = {
+  count: 22,
+  text:
+    "/bin\0/sbin\0/lib\0/lib32\0/lib64\0/libx32\0/opt\0" +
+    ">usr\0/bin\0/sbin\0/lib\0/lib32\0/lib64\0/libx32\0/libexec\0/share\0" +
+    ">local\0/bin\0/sbin\0/lib\0/libexec\0/share\0",
+};
+
+/**
+ * Adds the rules for the system's directories and for the programs in one call, as far as a directory is plainly trusted or
+ * missing. Returns the others, of which eachTrustedDirectory knows more; undefined if there are no rules at all.
+ */
+function allowQuickly(
+  ruleset: number,
+  root: number,
+  { executables, home }: ExecuteLimits,
+  rights: number,
+): readonly Group[] | undefined {
+  let { text, count } = SYSTEM_NAMES;
+  for (const path of executables) {
+    if (path.includes("\0")) return undefined;
+    if (!path.startsWith("/")) continue;
+    text += `${PROGRAM}${path}\0`;
+    count++;
+  }
+  const results = allowNames(ruleset, root, { text, count }, rights, home);
+  if (results === undefined) return undefined;
+  if (results.isPlain) return [];
+  if (results.rule !== 0) throw new SystemError(results.rule, "landlock_add_rule", undefined);
+  for (let i = SYSTEM_NAMES.count; i < count; i++) {
+    const error = results.errorOf(i);
+    // execve(2) will fail with the same error.
+    if (error !== 0 && !isMissing(error)) throw new SystemError(error, "open", undefined);
+  }
+  const others: Group[] = [];
+  let i = 0;
+  let depth = 0;
+  for (const [above, last] of SYSTEM_GROUPS) {
+    i += above.length - depth;
+    depth = above.length;
+    const left: ByteString[] = [];
+    for (const name of last) {
+      const error = results.errorOf(i++);
+      if (error !== 0 && error !== C.ELOOP && !isMissing(error)) left.push(name);
+    }
+    if (left.length > 0) others.push([above, left]);
+  }
+  return others;
+}
+
+const isMissing = (error: number): boolean => error === C.ENOENT || error === C.ENOTDIR;
 
 /**
  * Adds the rules for `limits`: files in directories that only root can write, and its programs. The dynamic linker and
@@ -82,11 +132,11 @@ export function allowExecution(
   handled: number,
 ): LeftOut[] {
   const rights = handled & (EXECUTE | READ_FILE | READ_DIR);
-  const directories = new Set<ByteString>();
-  const leftOut = eachTrustedDirectory(root, limits, (path, fd) => {
-    allowBeneath(ruleset, rights, fd);
-    directories.add(path);
-  });
-  for (const path of limits.executables) allowProgram(ruleset, path, rights & FILE_RIGHTS, directories);
+  const use = (_: ByteString, fd: number) => allowBeneath(ruleset, rights, fd);
+  const { onlyNamed = false, executables } = limits;
+  const others = onlyNamed ? undefined : allowQuickly(ruleset, root, limits, rights);
+  if (others !== undefined) return eachTrustedDirectory(root, { ...limits, system: others }, use);
+  const leftOut = eachTrustedDirectory(root, limits, use);
+  for (const path of executables) allowProgram(ruleset, path, rights & FILE_RIGHTS);
   return leftOut;
 }

@@ -12,6 +12,8 @@ import {
   type SessionFilter,
 } from "../../src/confine/calls.ts";
 import { SYSTEM_GROUPS } from "../../src/confine/directories.ts";
+import { SYSTEM_NAMES } from "../../src/confine/execute.ts";
+import { SYSTEM, SYSTEM_EXECUTED } from "../../src/confine/ruleset.ts";
 import { HERE, wordsFor } from "./filter-words.ts";
 import { endOf, judge } from "./seccomp-filter.ts";
 
@@ -22,6 +24,25 @@ test("jk_lsh.ini(5) names the directories of the system", () => {
     names.map((name) => `/${[...above, name].join("/")}`),
   );
   expect(listed.trim().split(/\s+/)).toEqual(known);
+});
+
+test("the names that the guard gets are the directories of the system, each group in the one before", () => {
+  let here = "";
+  const known: string[] = [];
+  const names = SYSTEM_NAMES.text.split("\0").slice(0, -1);
+  expect(names).toHaveLength(SYSTEM_NAMES.count);
+  for (const name of names) {
+    const path = `${here}/${name.slice(1)}`;
+    if (name.startsWith(">")) here = path;
+    else known.push(path);
+  }
+  expect(known).toEqual(
+    SYSTEM_GROUPS.flatMap(([above, all]) => all.map((name) => `/${[...above, name].join("/")}`)),
+  );
+});
+
+test("each list of names of the system has as many as it says", () => {
+  for (const { text, count } of [SYSTEM, SYSTEM_EXECUTED]) expect(text.split("\0")).toHaveLength(count + 1);
 });
 
 const arm = process.arch === "arm64";

@@ -41,6 +41,7 @@ const DIRECTORIES = "src/confine/directories.ts";
 const EXECUTE = "src/confine/execute.ts";
 const RULESET = "src/confine/ruleset.ts";
 const APPLY = "src/confine/confine.ts";
+const RULES = "ffi/guard/rules.c";
 
 export const CONFINE: readonly Mutant[] = [
   ...FILTERS,
@@ -95,14 +96,41 @@ export const CONFINE: readonly Mutant[] = [
   execute(RULESET, "handled.files |= L.REFER | L.MAKE_BLOCK", "handled.files |= L.MAKE_BLOCK", "still works"),
   execute(RULESET, 'if (write === "all") L.allowBeneath', "if (false) L.allowBeneath", "still works"),
   execute(RULESET, "    L.restrictSelf(ruleset);\n", "", "still works"),
-  execute(APPLY, "    checkLimited();\n", "", "and did not"),
+  execute(APPLY, "    requireRules();\n", "    void requireRules;\n", "and did not"),
+  execute(EXECUTE, "    text += `${PROGRAM}${path}\\0`;\n    count++;\n", "", "still works"),
   execute(
     EXECUTE,
-    "for (const path of limits.executables) allowProgram",
-    "for (const path of []) allowProgram",
-    "still works",
+    "(const path of executables) allowProgram",
+    "(const path of []) allowProgram",
+    "the push works",
   ),
-  execute(EXECUTE, "(stat.mode & C.S_IFMT) !== C.S_IFLNK) return;", "stat.mode > 0) return;", "still works"),
+  execute(
+    EXECUTE,
+    "  if (results.isPlain) return [];\n",
+    "  if (results.isPlain || true) return [];\n",
+    "of the system",
+  ),
+  execute(RULES, "stat->stx_uid == 0 && ", "", "of the system"),
+  execute(RULES, "OTHERS_WRITE = 022", "OTHERS_WRITE = 02", "of the system"),
+  execute(RULES, "O_PATH | O_NOFOLLOW | O_CLOEXEC | flags", "O_PATH | O_CLOEXEC | flags", "of the system"),
+  execute(
+    RULES,
+    "if (is_same(&homes->each[i], &stat)) error = -EPERM;",
+    "if (0) error = -EPERM;",
+    "of the system, too",
+  ),
+  execute(
+    RULES,
+    "ends = homes->count == 0 ? only_root_writes",
+    "ends = homes->count <= 1 ? only_root_writes",
+    "of the system, too",
+  ),
+  execute(
+    RULES,
+    "i64 next = open_name(here, name + 1, O_DIRECTORY, homes != 0,",
+    "i64 next = open_name(here, name + 1, O_DIRECTORY, 0,",
+    "of the system",
+  ),
   execute(
     "ffi/landlock.ts",
     'if (isErrno(error, "ENOSYS", "EOPNOTSUPP")) return 0;',
