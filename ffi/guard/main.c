@@ -65,8 +65,10 @@ static int has_name(const char *path, const char *name) {
   return !*name && !*path;
 }
 
-/* jk_socketd by the name that its caller gave it: a wrong one only costs time or memory. */
-static int is_daemon(const struct state *state) { return state->argc > 0 && has_name(state->argv[0], "jk_socketd"); }
+/* Whether the caller gave it this name: a wrong one only costs time or memory. */
+static int is_called(const struct state *state, const char *name) {
+  return state->argc > 0 && has_name(state->argv[0], name);
+}
 
 /*
  * The variable for src/tools/shared.ts: which program that any user may start this is. By its entry, or for jk_lsh, which
@@ -93,7 +95,8 @@ static const char *program_variable(const struct state *state) {
  * In a privileged program the runtime must have one thread, since a thread cannot give up the capabilities of another. So
  * it starts none for garbage collection or compilation there. In no program it starts one that warms up memory, which
  * only costs a short run, or one that returns memory every 30 seconds, which would wake up a waiting daemon. jk_socketd runs
- * for months: it collects garbage after 2 MiB instead of 8, and returns memory at once.
+ * for months: it collects garbage after 2 MiB instead of 8, and returns memory at once. jk_init and jk_cp mostly wait for the
+ * kernel: there optimized code saves less than the compiler takes, a tenth of the whole.
  */
 static void hide_caller(struct state *state, u64 *stack, char **env) {
   static const char name[] = "jailkit";
@@ -101,6 +104,7 @@ static void hide_caller(struct state *state, u64 *stack, char **env) {
   static const char no_scavenger[] = "MIMALLOC_PURGE_DELAY=-1";
   static const char purge_at_once[] = "MIMALLOC_PURGE_DELAY=0";
   static const char small_heap[] = "BUN_JSC_gcMaxHeapSize=2097152";
+  static const char no_optimizer[] = "BUN_JSC_useDFGJIT=0";
   static const char *const one_thread[] = {
     "BUN_JSC_useConcurrentGC=0",
     "BUN_JSC_numberOfGCMarkers=1",
@@ -108,9 +112,11 @@ static void hide_caller(struct state *state, u64 *stack, char **env) {
   };
   u64 variables = 0;
   state->runtime_environment[variables++] = (char *)no_warm_up;
-  int small = !state->privileged && is_daemon(state);
+  int small = !state->privileged && is_called(state, "jk_socketd");
   state->runtime_environment[variables++] = (char *)(small ? purge_at_once : no_scavenger);
   if (small) state->runtime_environment[variables++] = (char *)small_heap;
+  if (!state->privileged && (is_called(state, "jk_init") || is_called(state, "jk_cp")))
+    state->runtime_environment[variables++] = (char *)no_optimizer;
   for (u64 i = 0; state->privileged && i < sizeof(one_thread) / sizeof(*one_thread); i++) {
     state->runtime_environment[variables++] = (char *)one_thread[i];
   }

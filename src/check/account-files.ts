@@ -18,7 +18,7 @@ import { groupIdsOf, type PasswdEntry } from "../system/accounts.ts";
 import { whoseHome } from "../system/home-owner.ts";
 import type { HostAccounts } from "../system/host-accounts.ts";
 import { isNoexec } from "../system/mounts.ts";
-import { recall } from "../users/account-record.ts";
+import { recallAll } from "../users/account-record.ts";
 import type { AccountFacts } from "./accounts.ts";
 import type { Home } from "./files/spaces.ts";
 import { type CheckProblem, unreadable } from "./rules.ts";
@@ -83,6 +83,7 @@ export class AccountFiles {
     const shells = new Map<ByteString, Stat | undefined>();
     const shellAt = (path: ByteString) =>
       shells.getOrInsertComputed(path, () => lookInJail(root, path, true));
+    let recalled: ReturnType<typeof recallAll> | undefined;
     return {
       jail: root.path,
       passwd: this.#passwd,
@@ -99,7 +100,8 @@ export class AccountFiles {
       noexec: isNoexec(root.fd),
       isGuest: uchrootGuests(root.path, host),
       homeAside: (name) => {
-        const before = recall(root, name)?.home;
+        recalled ??= recallAll(root);
+        const before = recalled(name)?.home;
         const aside = before && asidePath(before);
         return aside && statIfPresent(AT_FDCWD, aside) && aside;
       },

@@ -17,7 +17,7 @@ import { type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import { type DamagedRecord, knownJails, type ManifestEntry, openManifest } from "../jail/record/manifest.ts";
 import { nearJail } from "../jail/record/named-jail.ts";
 import { listProcesses } from "../processes/list.ts";
-import { passwdByName } from "../system/accounts.ts";
+import { hostAccounts } from "../system/host-accounts.ts";
 import { addUp, newLedger } from "./disk.ts";
 import { allKnownJails } from "./jails.ts";
 import { collectOwners, type Owner, ownerName } from "./owners.ts";
@@ -178,7 +178,8 @@ function servicesOrNone(root: JailRoot, { userFiles }: DeleteRequest, ask: () =>
 function ownersIn(root: JailRoot, users: DeletePlan["users"]) {
   // A damaged record counts as empty.
   const entries = answered(() => openManifest(root).content.entries) ?? new Map<ByteString, ManifestEntry>();
-  const leaving = new Set(users.flatMap(({ name }) => passwdByName(name)?.uid ?? []));
+  const { userByName } = hostAccounts();
+  const leaving = new Set(users.flatMap(({ name }) => userByName(name)?.uid ?? []));
   return collectOwners(root, (path, usage) => !leaving.has(usage.uid) && !isAsPut(entries.get(path), usage));
 }
 

@@ -4,7 +4,7 @@ import { display } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
 import { jsonTextOrNull } from "../cli/report.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
-import { hostUser } from "../system/name-services.ts";
+import { hostAccounts } from "../system/host-accounts.ts";
 import { collectInodes, inodeKey } from "./disk.ts";
 import type { OwnerReport } from "./report-schema.ts";
 
@@ -40,7 +40,8 @@ export function collectOwners(
     sum.bytes += allocated;
   });
   // If a name service does not answer, only the name is unknown.
-  const nameOf = (uid: number) => answered(() => hostUser(uid))?.name;
+  const { userByUid } = hostAccounts();
+  const nameOf = (uid: number) => answered(() => userByUid(uid))?.name;
   const byUid = [...sums].sort(([a], [b]) => a - b);
   const owners: Owner[] = byUid.map(([uid, sum]) => ({ uid, name: nameOf(uid), ...sum }));
   return { ...collected, owners };

@@ -71,7 +71,7 @@ export async function populate(
       companions,
       offer,
     };
-    const files = planFiles(request, input, loader, cache, () => ahead?.expectMany());
+    const files = planFiles(request, input, loader, cache, ahead);
     const plan = withRequest(files, request);
     if (why !== undefined) return whyOutput(tool, explain(plan, why), why);
     const suggestions = suggestSections(request, plan, root, companions);

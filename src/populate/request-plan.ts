@@ -1,23 +1,26 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import type { Loader } from "../libraries/closure.ts";
+import type { CopyAhead } from "./apply/ahead.ts";
 import type { PopulateProblem } from "./entry.ts";
 import type { Draft, PlannerInput } from "./plan/draft.ts";
 import { makePlan, missingMessages } from "./plan/plan.ts";
 import type { PlanCache } from "./plan-cache/plan-cache.ts";
 import type { PopulateRequest } from "./request.ts";
 
-/** The plan of an earlier jail, or a new one. `expectMany`: called before an earlier one is compared with the host. */
+/** The plan of an earlier jail, or a new one. `ahead`: gets the entries of an earlier one before it is known to hold. */
 export function planFiles(
   { wants }: PopulateRequest,
   input: PlannerInput,
   loader: Loader,
   cache: PlanCache | undefined,
-  expectMany: () => void,
+  ahead: CopyAhead | undefined,
 ): Draft {
-  const kept = cache?.read(expectMany);
-  for (const entry of kept?.entries ?? []) input.offer?.(entry);
+  const kept = cache?.read((entries) => {
+    for (const entry of entries) ahead?.offer(entry);
+  });
   if (kept !== undefined) return kept;
+  ahead?.startOver();
   const plan = makePlan({ ...input, wants });
   const missing = missingMessages(plan.entries, loader.problems());
   const warnings = [...plan.warnings, ...missing.warnings];

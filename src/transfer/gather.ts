@@ -19,8 +19,8 @@ import { openNamedJail } from "../jail/record/named-jail.ts";
 import { jailSections } from "../jails/jails.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
 import { supplementaryGroups } from "../system/account-tools.ts";
-import { groupByGid, type PasswdEntry, passwdByName } from "../system/accounts.ts";
-import { hostAccounts } from "../system/host-accounts.ts";
+import type { PasswdEntry } from "../system/accounts.ts";
+import { type HostAccounts, hostAccounts } from "../system/host-accounts.ts";
 import { shadowOf } from "../system/shadow.ts";
 import { hasProcLine } from "../update/extras.ts";
 import { fieldFault } from "../users/new-account.ts";
@@ -132,18 +132,24 @@ function sectionsOf(requests: readonly ManifestRequest[], warnings: string[]) {
 
 function usersOf(root: JailRoot, warnings: string[]): TransferUser[] {
   const all = jailedUsers();
-  const services = knownServiceUsers(root, namesOf(all), hostAccounts());
+  const host = hostAccounts();
+  const services = knownServiceUsers(root, namesOf(all), host);
   if (services.unknown !== undefined) warnings.push(`users may be missing: ${services.unknown}`);
-  const accounts = readJailAccounts(root);
+  // Of equal names the first counts.
+  const inside = new Map(
+    readJailAccounts(root)
+      .users.toReversed()
+      .map(({ name, shell }) => [name, shell]),
+  );
   const here = [...all.filter(({ jail }) => jail === root.path), ...services.users];
   return here.flatMap(({ name, fromService = false }) => {
-    const user = passwdByName(name);
+    const user = host.userByName(name);
     const home = splitHome(user?.home ?? "")?.home;
     if (user === undefined || home === undefined) {
       warnings.push(`user ${quoted(name)} cannot be looked up, and is left out`);
       return [];
     }
-    const shell = accounts.userByName(name)?.shell;
+    const shell = inside.get(name);
     if (shell === undefined)
       warnings.push(`user ${quoted(name)} is not in the jail's etc/passwd: the shell is taken to be jk_lsh`);
     const { expire = -1 } = shadowOf(name) ?? {};
@@ -152,7 +158,7 @@ function usersOf(root: JailRoot, warnings: string[]): TransferUser[] {
       const again = `usermod --expiredate ${shellWord(dateOf(expire))} ${operands(name)}`;
       warnings.push(`the expiry date of ${quoted(name)} is not part of the export; set it there: ${again}`);
     }
-    return [transferUser(user, home, shell || LIMITED_SHELL, !fromService, warnings)];
+    return [transferUser(user, host, { home, shell: shell || LIMITED_SHELL, local: !fromService }, warnings)];
   });
 }
 
@@ -162,9 +168,8 @@ const dateOf = (days: number): string =>
 
 function transferUser(
   user: PasswdEntry,
-  home: ByteString,
-  shell: ByteString,
-  local: boolean,
+  { groupByGid }: Pick<HostAccounts, "groupByGid">,
+  { home, shell, local }: Pick<TransferUser, "home" | "shell" | "local">,
   warnings: string[],
 ): TransferUser {
   const { name, uid, gid, gecos } = user;

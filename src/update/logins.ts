@@ -13,7 +13,7 @@ import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import { jailkitVersionOf } from "../known-programs/jailkit-version.ts";
-import { hostUser } from "../system/name-services.ts";
+import { hostAccounts } from "../system/host-accounts.ts";
 
 /** How users log in to a jail. */
 export interface JailLogins {
@@ -46,7 +46,8 @@ function findObstacle(
   paths: ReadonlySet<ByteString>,
   { chrootsh, shells }: JailLogins,
 ): string | undefined {
-  const accounts = readJailAccounts(root).users.map((entry) => ({ entry, host: hostUser(entry.name) }));
+  const { userByName } = hostAccounts();
+  const accounts = readJailAccounts(root).users.map((entry) => ({ entry, host: userByName(entry.name) }));
   const used = [chrootsh, ...shells, ...accounts.flatMap(({ host }) => host?.shell ?? [])];
   for (const shell of new Set(used)) {
     // A missing jk_chrootsh lets nobody in, so it does not matter; but our own must exist.

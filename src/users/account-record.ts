@@ -57,3 +57,10 @@ export function recallFrom(requests: readonly ManifestRequest[], name: ByteStrin
 /** The same from the record of an open jail. */
 export const recall = (root: JailRoot, name: ByteString) =>
   recallFrom(openManifest(root).content.requests, name);
+
+/** The same for any number of accounts: reads the record once. Throws JailkitError. */
+export function recallAll(root: JailRoot): (name: ByteString) => ReturnType<typeof recall> {
+  const { requests } = openManifest(root).content;
+  const byName = Map.groupBy(requests, ({ operands }) => operands[0]);
+  return (name) => recallFrom(byName.get(name) ?? [], name);
+}

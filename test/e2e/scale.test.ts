@@ -23,7 +23,7 @@ describe("users of one jail", () => {
   const jail = "/srv/many";
   let users = 0;
 
-  function addUsers(count: number): void {
+  function addUsers(count: number, homes = true): void {
     const range = Array.from({ length: count }, (_, index) => users + index);
     users += count;
     const add = (file: string, line: (index: number) => string) =>
@@ -33,17 +33,21 @@ describe("users of one jail", () => {
     add("/etc/group", (i) => `${id(i)}:`);
     add(`${jail}/etc/passwd`, (i) => `${id(i)}:${20000 + i}::/home/u${i}:/bin/cat`);
     add(`${jail}/etc/group`, (i) => `${id(i)}:`);
-    for (const index of range) {
+    for (const index of homes ? range : []) {
       m.mkdir(`${jail}/home/u${index}`, { mode: 0o700 });
       m.chown(`${jail}/home/u${index}`, 20000 + index, 20000 + index);
     }
   }
 
-  test("twice as many cost jk_check and jailkit list twice as much", () => {
+  test("twice as many cost jk_check, jailkit list and jailkit disk twice as much", () => {
     m.must(["jk_init", "-j", jail, "scale"]);
     const measured = [100, 200, 400].map((count) => {
       addUsers(count - users);
-      return [work(["jk_check", jail]), work(["jailkit", "list", jail])];
+      return [
+        ["jk_check", jail],
+        ["jailkit", "list", jail],
+        ["jailkit", "disk", "--users", jail],
+      ].map(work);
     });
     const [few = [], some = [], many = []] = measured;
     for (const [index, most] of many.entries()) {
@@ -53,5 +57,12 @@ describe("users of one jail", () => {
         expect(most[key] - middle).toBeLessThan(2.2 * (middle - least) + (key === "bytes" ? 65536 : 100));
       }
     }
+  });
+
+  test("jk_check reads the record once, however many have no home", () => {
+    const before = work(["jk_check", jail]);
+    addUsers(200, false);
+    // Reading it takes more than 20.
+    expect(work(["jk_check", jail]).calls - before.calls).toBeLessThan(200 * 20);
   });
 });

@@ -43,19 +43,25 @@ export class CopyAhead implements Disposable {
     this.#root = root;
   }
 
-  /** Many new files will come: the thread, which takes some time to start, can do so now. */
-  expectMany(): void {
-    if (this.#shared === undefined) this.#start();
-  }
-
   /** Takes an entry of the plan that is new in the jail. */
   offer(entry: Entry): void {
     const { type, action, source, mode, uid, gid, mtime, untrusted } = entry;
     if (type !== "file" || action !== "create" || this.#jobs.length === MOST_FILES) return;
     this.#indexes.set(entry, this.#jobs.length);
     this.#jobs.push({ source, mode, uid, gid, mtime, untrusted });
-    if (this.#jobs.length === FILES_FOR_A_THREAD) this.expectMany();
+    if (this.#jobs.length === FILES_FOR_A_THREAD) this.#start();
     if (this.#jobs.length - this.#sent >= AT_ONCE) this.#send(false);
+  }
+
+  /** Forgets what it took: that plan is not carried out. */
+  startOver(): void {
+    if (this.#jobs.length === 0) return;
+    this[Symbol.dispose]();
+    this.#shared = undefined;
+    this.#thread = undefined;
+    this.#jobs.length = 0;
+    this.#indexes.clear();
+    this.#sent = 0;
   }
 
   /** The plan is complete, and is now carried out in its order. */

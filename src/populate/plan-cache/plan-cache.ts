@@ -10,7 +10,7 @@ import { type JailRoot, withDirectory } from "../../jail/fs/walk.ts";
 import { putFile } from "../../jail/fs/write.ts";
 import { makeOwnDirectory, registryExists, removeOwn } from "../../jail/record/registry.ts";
 import { nativeProcessor } from "../../libraries/search/hwcaps.ts";
-import type { Want } from "../entry.ts";
+import type { Entry, Want } from "../entry.ts";
 import type { FileSystem } from "../file-system.ts";
 import type { Companions } from "../plan/companion.ts";
 import type { Draft } from "../plan/draft.ts";
@@ -86,17 +86,16 @@ export class PlanCache {
   }
 
   /**
-   * The plan of an earlier jail; undefined if there is none, or if something changed. `found`: called when there is one,
-   * before it is compared with the host.
+   * The plan of an earlier jail; undefined if there is none, or if something changed. `found`: gets the entries of one
+   * before it is compared with the host, which takes a while.
    */
-  read(found: () => void): Draft | undefined {
+  read(found: (entries: readonly Entry[]) => void): Draft | undefined {
     try {
       const bytes = withTree((tree) =>
         registryExists(tree, this.#directory) ? this.#read(tree) : undefined,
       );
       if (bytes === undefined) return undefined;
-      found();
-      this.#used = this.#parse(bytes);
+      this.#used = this.#parse(bytes, found);
       return this.#used;
     } catch (error) {
       // The plan is made anew.
@@ -146,7 +145,7 @@ export class PlanCache {
     );
   }
 
-  #parse(bytes: Uint8Array): Draft | undefined {
+  #parse(bytes: Uint8Array, found: (entries: readonly Entry[]) => void): Draft | undefined {
     const start = bytes.indexOf(10) + 1;
     const content = bytes.subarray(start);
     // The file may be damaged; nobody but root can write it.
@@ -154,19 +153,20 @@ export class PlanCache {
     const end = content.indexOf(10);
     const head = JSON.parse(fromBytes(content, 0, end)) as Head;
     const { jail, host, companions } = this.question;
-    const isWithheld = head.withheld.every(([path, devices, setuid]) => {
-      const now = host.withheld(path);
-      return now.devices === devices && now.setuid === setuid;
-    });
-    if (!isWithheld) return undefined;
     let at = end + 1;
     const part = (length: number): Uint8Array => {
       at += length;
       return content.subarray(at - length, at);
     };
     const watched = head.lengths.map(part) as unknown as Watched;
-    if (hostStateOf(watched).digest !== head.digest) return undefined;
     const plan = restorePlan(fromBytes(content, at), companions);
+    found(plan.entries);
+    const isWithheld = head.withheld.every(([path, devices, setuid]) => {
+      const now = host.withheld(path);
+      return now.devices === devices && now.setuid === setuid;
+    });
+    if (!isWithheld) return undefined;
+    if (hostStateOf(watched).digest !== head.digest) return undefined;
     const isOfJail = jailTrees(host, jail);
     const stats = [...plan.trees].map((path) => host.stat(path));
     return stats.some((stat) => stat === undefined || isOfJail(stat)) ? undefined : plan;

@@ -342,7 +342,7 @@ export const GUARD: readonly Mutant[] = [
   },
   {
     file: "ffi/guard/main.c",
-    from: "int small = !state->privileged && is_daemon(state);",
+    from: 'int small = !state->privileged && is_called(state, "jk_socketd");',
     to: "int small = !state->privileged;",
     test: "attack/guard-environment.test.ts",
     title: "variables that are code BUN_BE_BUN",
