@@ -112,6 +112,8 @@ i64 guard_rules(struct rules *rules) {
   const struct homes *homes = rules->home ? &found : 0;
   i64 here = homes ? find_homes(rules->root, rules->home, &found) : 0;
   if (here == 0) here = open_name(rules->root, ".", O_DIRECTORY, homes != 0, &stat);
+  /* Nothing is missing then. */
+  if (here < 0) here = -EPERM;
   const char *name = rules->names;
   i64 unclear = 0;
   for (u64 i = 0; i < rules->count; i++) {

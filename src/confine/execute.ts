@@ -87,9 +87,11 @@ function allowQuickly(
   rights: number,
 ): readonly Group[] | undefined {
   let { text, count } = SYSTEM_NAMES;
+  const paths: ByteString[] = [];
   for (const path of executables) {
     if (path.includes("\0")) return undefined;
     if (!path.startsWith("/")) continue;
+    paths.push(path);
     text += `${PROGRAM}${path}\0`;
     count++;
   }
@@ -100,7 +102,7 @@ function allowQuickly(
   for (let i = SYSTEM_NAMES.count; i < count; i++) {
     const error = results.errorOf(i);
     // execve(2) will fail with the same error.
-    if (error !== 0 && !isMissing(error)) throw new SystemError(error, "open", undefined);
+    if (error !== 0 && !isMissing(error)) throw new SystemError(error, "open", paths[i - SYSTEM_NAMES.count]);
   }
   const others: Group[] = [];
   let i = 0;
