@@ -4,7 +4,9 @@ import { appendFileSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as fc from "fast-check";
+import { ALL, Decisions } from "../../build/filters/decisions.ts";
 import { callNumber, callsOf, compileFilter } from "../../build/filters/libseccomp.ts";
+import { programOf } from "../../build/filters/program.ts";
 import {
   areWordsCurrent,
   compileTogether,
@@ -143,17 +145,18 @@ describe.each(NAMES)("%s", (name) => {
   });
 });
 
+/** What the kernel does if the filter that says `end` was installed later: that one is asked first. */
+function stricter(before: string, end: string): string {
+  const rank = (one: string) => (one === "kill" ? 0 : one === "allow" ? 2 : 1);
+  return rank(end) <= rank(before) ? end : before;
+}
+
 describe.each(MACHINES)("a program of several filters decides as libseccomp's apart, on %s", (machine) => {
   const calls = callsOf(machine).map((call) => ({ call, number: callNumber(call, machine) ?? -1 }));
   const apart = new Map(NAMES.map((name) => [name, compileFilter(textOf(name), machine, name)]));
 
-  /** The filters were installed in this order: the last one is asked first, and a stricter action of another one counts. */
-  function strictest(names: readonly string[], call: Parameters<typeof judge>[1]): string {
-    const rank = (end: string) => (end === "kill" ? 0 : end === "allow" ? 2 : 1);
-    return names
-      .map((name) => judge(apart.get(name as FilterName) ?? new Uint32Array(), call))
-      .reduce((before, end) => (rank(end) <= rank(before) ? end : before));
-  }
+  const strictest = (names: readonly string[], call: Parameters<typeof judge>[1]) =>
+    names.map((name) => judge(apart.get(name as FilterName) ?? new Uint32Array(), call)).reduce(stricter);
 
   test.each([...NAMES.map((name) => [name]), ...SETS].map((names) => [names.join("+"), names] as const))(
     "%s",
@@ -212,6 +215,53 @@ describe.each(MACHINES)("a program of several filters decides as libseccomp's ap
       { numRuns: 5000 },
     );
   });
+});
+
+test("a short program decides as the filter that it is made from, whatever that says", () => {
+  const ENDS = [0x7fff0000, 0x80000000, 0x50001, 0x5000d];
+  const value = fc.constantFrom(0, 1, 2, 3, 8, 9, 15, 16, 0x80000000, 0xfffffff0, 0xffffffff);
+  const mask = fc.constantFrom(1, 2, 3, 8, 15, 0x80000000, 0xfffffff0, 0xffffffff);
+  const step = fc.record({
+    offset: fc.constantFrom(0, 4, 16),
+    mask,
+    // Some bits of a word are not compared by size.
+    code: fc.constantFrom(0x15, 0x45, 0x25, 0x35),
+    value,
+    yes: fc.nat(5),
+    no: fc.nat(5),
+  });
+  const filter = fc.array(step, { minLength: 1, maxLength: 6 }).map((steps) => {
+    const size = (at: number) => (steps[at]?.mask === ALL ? 2 : 3);
+    const places = steps.map((_, at) => steps.slice(0, at).reduce((sum, _step, i) => sum + size(i), 0));
+    const end = steps.reduce((sum, _step, i) => sum + size(i), 0);
+    // To a later step, or to an end.
+    const target = (at: number, ahead: number) => places[at + 1 + ahead] ?? end + (ahead % ENDS.length);
+    const words = steps.flatMap((one, at) => {
+      const jump = (places[at] ?? 0) + size(at) - 1;
+      const [yes, no] = [target(at, one.yes) - jump - 1, target(at, one.no) - jump - 1];
+      const code = one.mask === ALL || one.code < 0x20 ? one.code : 0x45;
+      return [
+        ...[0x20, one.offset],
+        ...(one.mask === ALL ? [] : [0x54, one.mask]),
+        ...[code | (yes << 16) | (no << 24), one.value],
+      ];
+    });
+    return Uint32Array.from([...words, ...ENDS.flatMap((action) => [0x06, action])]);
+  });
+  const words = fc.record({ number: value, arch: value, given: value });
+  fc.assert(
+    fc.property(filter, filter, fc.array(words, { minLength: 20, maxLength: 20 }), (one, other, calls) => {
+      const decisions = new Decisions();
+      const alone = programOf(decisions.together([decisions.read(one)]));
+      const both = programOf(decisions.together([decisions.read(one), decisions.read(other)]));
+      for (const { number, arch, given } of calls) {
+        const call = { number, arch, arguments: [BigInt(given)] };
+        expect(judge(alone, call)).toBe(judge(one, call));
+        expect(judge(both, call)).toBe(stricter(judge(one, call), judge(other, call)));
+      }
+    }),
+    { numRuns: 3000 },
+  );
 });
 
 test("a program of several filters is shorter than theirs", () => {
