@@ -32,8 +32,6 @@ export interface NameResults {
   isPlain: boolean;
 }
 
-const PLAIN: NameResults = { errorOf: () => 0, rule: 0, isPlain: true };
-
 /**
  * Adds rules for names and paths below an open root to a ruleset, all in one call, since that saves a login much time.
  * `allowed`: of a name, by its index, or of all; with 0 there is no rule. What is no directory gets the part that it may
@@ -70,9 +68,8 @@ export function allowNames(
   // SAFETY: see above.
   const unclear = guardRules(addressOf(words));
   if (unclear < 0) return undefined;
-  if (unclear === 0) return PLAIN;
   const errorOf = (index: number) => -((words[EACH + 2 * index + 1] ?? 0) | 0);
   let rule = 0;
-  for (let i = 0; i < count && rule === 0; i++) rule = Math.max(0, errorOf(i) - OF_A_RULE);
-  return { errorOf, rule, isPlain: false };
+  for (let i = 0; unclear > 0 && i < count && rule === 0; i++) rule = Math.max(0, errorOf(i) - OF_A_RULE);
+  return { errorOf, rule, isPlain: unclear === 0 };
 }

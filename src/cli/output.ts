@@ -71,6 +71,18 @@ export function printError(line: ByteString): void {
   put(standardError, `${line}\n`);
 }
 
+/**
+ * Writes a line to standard error that the log has, too, or the exit status. If that fails, as on a full disk or above a
+ * limit on the size of files, nothing is thrown, and the exit status stays.
+ */
+export function tryPrintError(line: ByteString): void {
+  try {
+    printError(line);
+  } catch (error) {
+    if (!(error instanceof JailkitError)) throw error;
+  }
+}
+
 /** Writes text to standard output at once, also if the output of the work is captured. */
 export function printNow(text: ByteString): void {
   putNow(1, text);

@@ -4,7 +4,7 @@ import { libc } from "../../ffi/libc.ts";
 import { describeError, JailkitError } from "./error.ts";
 import { excerptLines } from "./excerpt.ts";
 import { endIfInterrupted, statusAfterSignals } from "./interrupt.ts";
-import { printError, showLastLine } from "./output.ts";
+import { showLastLine, tryPrintError } from "./output.ts";
 import type { Tool } from "./tool.ts";
 
 /**
@@ -17,9 +17,9 @@ export async function startProgram(name: string, main: () => number | Promise<nu
     requireGuard(name);
     status = await main();
   } catch (error) {
-    printError(`${name}: ${describeError(error)}`);
+    tryPrintError(`${name}: ${describeError(error)}`);
     if (error instanceof JailkitError && error.place !== undefined) {
-      for (const line of excerptLines(error.place)) printError(line);
+      for (const line of excerptLines(error.place)) tryPrintError(line);
     }
     status = error instanceof JailkitError ? error.exitStatus : 1;
   }

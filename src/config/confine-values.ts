@@ -82,39 +82,31 @@ function plainPath(text: ByteString): ByteString | undefined {
   return path;
 }
 
-/** Reads "paths". */
-export function readPaths(value: ByteString): Reading {
+/** Reads a list whose items are `what`; `readItem` returns undefined for another one. */
+function readItems(
+  value: ByteString,
+  what: string,
+  readItem: (item: ByteString) => ByteString | number | undefined,
+): Reading {
   const items = itemsOf(value);
   if (items === "all") return { value: items };
   if ("reason" in items) return items;
-  const paths: ByteString[] = [];
+  const values: (ByteString | number)[] = [];
   for (const item of items) {
-    const path = plainPath(item);
-    if (path === undefined) {
-      return {
-        reason: `${quoted(item)} is not a plain path that begins with / or ~/, nor all or none alone`,
-      };
-    }
-    paths.push(path);
+    const one = readItem(item);
+    if (one === undefined) return { reason: `${quoted(item)} is not ${what}, nor all or none alone` };
+    values.push(one);
   }
-  return { value: paths };
+  return { value: values };
 }
 
+/** Reads "paths". */
+export const readPaths = (value: ByteString): Reading =>
+  readItems(value, "a plain path that begins with / or ~/", plainPath);
+
 /** Reads "ports". */
-export function readPorts(value: ByteString): Reading {
-  const items = itemsOf(value);
-  if (items === "all") return { value: items };
-  if ("reason" in items) return items;
-  const ports: number[] = [];
-  for (const item of items) {
-    const port = decimal(item, PORTS);
-    if (port === undefined || port === 0) {
-      return { reason: `${quoted(item)} is not a port from 1 to ${PORTS}, nor all or none alone` };
-    }
-    ports.push(port);
-  }
-  return { value: ports };
-}
+export const readPorts = (value: ByteString): Reading =>
+  readItems(value, `a port from 1 to ${PORTS}`, (item) => decimal(item, PORTS) || undefined);
 
 /** The number of a limit, or why it is none. */
 function numberOf(name: ByteString, text: ByteString): number | { reason: ByteString } {

@@ -117,7 +117,7 @@ function homeAndAbove(root: number, home: ByteString): BasicStat[] {
     const stat = basicFstat(fd);
     const last = found[found.length - 1];
     // The directory above the root is the root.
-    const isEnd = last === undefined ? onlyRootWrites(stat) : same(last, stat);
+    const isEnd = last === undefined ? onlyRootWrites(stat) : sameInode(last, stat);
     if (!isEnd) found.push(stat);
     const above = isEnd ? -1 : openAt(fd, "..", C.O_PATH | C.O_DIRECTORY);
     close(fd);
@@ -126,7 +126,8 @@ function homeAndAbove(root: number, home: ByteString): BasicStat[] {
   return found;
 }
 
-const same = (a: BasicStat, b: BasicStat): boolean =>
+/** Whether two names lead to one file. */
+export const sameInode = (a: BasicStat, b: BasicStat): boolean =>
   a.inoLow === b.inoLow && a.inoHigh === b.inoHigh && a.devMajor === b.devMajor && a.devMinor === b.devMinor;
 
 /**
@@ -147,7 +148,7 @@ export function eachTrustedDirectory(
     const stat = basicFstat(fd);
     const why = unsafe(fd, path, stat);
     if (why !== undefined) return why;
-    for (const one of homes) if (same(one, stat)) return { why: `the home ${home} is in it` };
+    for (const one of homes) if (sameInode(one, stat)) return { why: `the home ${home} is in it` };
     use(path, fd);
     return undefined;
   };

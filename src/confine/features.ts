@@ -17,15 +17,24 @@ export function featuresOf(confinement: Omit<Confinement, "limits">): Feature[] 
   const { noNewPrivs, execute, read, write, network, tcpConnect, tcpBind, syscalls, scope } = confinement;
   const features: Feature[] = [];
   const ask = (name: string, landlock?: number) => features.push({ name, landlock });
-  if (execute !== "any") ask("execute", WITH_FILES);
+  if (execute !== "any") {
+    ask("execute", WITH_FILES);
+    ask("execute (programs in memory)");
+  }
   if (read !== "all") ask("read", WITH_FILES);
   if (write !== "all") {
     ask("write", WITH_FILES);
     ask("write (truncate)", WITH_TRUNCATE);
     ask("write (ioctl of devices)", WITH_DEVICE_IOCTL);
   }
-  if (tcpConnect !== "all") ask("tcp_connect", WITH_PORTS);
-  if (tcpBind !== "all") ask("tcp_bind", WITH_PORTS);
+  if (tcpConnect !== "all") {
+    ask("tcp_connect", WITH_PORTS);
+    ask("tcp_connect (other protocols)");
+  }
+  if (tcpBind !== "all") {
+    ask("tcp_bind", WITH_PORTS);
+    ask("tcp_bind (other protocols)");
+  }
   if (scope) ask("scope", WITH_SCOPES);
   if (network !== "all") ask("network");
   if (syscalls !== "any") ask("syscalls");

@@ -10,9 +10,12 @@ import { onlyRootExchanges, onlyRootWrites } from "../system/exchange.ts";
 
 const PLAIN = C.RESOLVE_IN_ROOT | C.RESOLVE_NO_SYMLINKS | C.RESOLVE_NO_MAGICLINKS;
 
-/** The path without symbolic links. Throws SystemError, and JailkitError for a link that a user may have made. */
-function withoutLinks(path: ByteString): ByteString | undefined {
-  const root = openTree("/");
+/**
+ * The path without symbolic links, below the root directory `base`. Throws SystemError, and JailkitError for a link that a
+ * user may have made.
+ */
+function withoutLinks(path: ByteString, base: ByteString): ByteString | undefined {
+  const root = openTree(base);
   try {
     return lookUp(root, path, { follow: true })?.canonicalPath;
   } finally {
@@ -23,16 +26,16 @@ function withoutLinks(path: ByteString): ByteString | undefined {
 /**
  * Opens the file at an absolute path with O_PATH, by the rights of this process. Symbolic links are followed only in
  * directories in which nobody but root can have made them: a user must not choose what a rule is about. Returns why not,
- * as a clause, if the path leads nowhere. Throws SystemError.
+ * as a clause, if the path leads nowhere. `base`: the path of `root`. Throws SystemError.
  */
-export function openNamed(root: number, path: ByteString): number | ByteString {
+export function openNamed(root: number, path: ByteString, base: ByteString = "/"): number | ByteString {
   try {
     return openAt2(root, path, C.O_PATH, PLAIN);
   } catch (error) {
     if (!isErrno(error, "ELOOP")) return reasonOf(error);
   }
   try {
-    const real = withoutLinks(path);
+    const real = withoutLinks(path, base);
     return real === undefined ? "No such file or directory" : openAt2(root, real, C.O_PATH, PLAIN);
   } catch (error) {
     return error instanceof JailkitError ? "a user may have made a symbolic link in it" : reasonOf(error);
@@ -43,19 +46,21 @@ export function openNamed(root: number, path: ByteString): number | ByteString {
  * As openNamed, but a path in which users other than root can put something else leads nowhere: a session that may write
  * there, and not read, would choose by mv(1) what the next one reads.
  */
-export function openFixed(root: number, path: ByteString): number | ByteString {
-  const opened = openNamed(root, path);
+export function openFixed(root: number, path: ByteString, base: ByteString = "/"): number | ByteString {
+  const opened = openNamed(root, path, base);
   if (typeof opened !== "number") return opened;
   // Nobody but root can have exchanged it since, if nobody can now.
-  if (isFixed(path)) return opened;
+  if (isFixed(path, base)) return opened;
   close(opened);
   return "without the key write, a user may have moved something else there";
 }
 
-function isFixed(path: ByteString): boolean {
+function isFixed(path: ByteString, base: ByteString): boolean {
   try {
-    const real = withoutLinks(path);
-    return real !== undefined && onlyRootExchanges(real) && !isInSharedDirectory(real);
+    const inside = withoutLinks(path, base);
+    if (inside === undefined) return false;
+    const real = base === "/" ? inside : base + inside;
+    return onlyRootExchanges(real) && !isInSharedDirectory(real);
   } catch (error) {
     // A user has exchanged something on the way just now.
     if (error instanceof JailkitError || error instanceof SystemError) return false;

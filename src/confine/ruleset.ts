@@ -6,8 +6,9 @@ import { openDirectoryPath, withFd } from "../../ffi/files.ts";
 import * as L from "../../ffi/landlock.ts";
 import { allowNames, DIRECTORY, ENTER, NAMED, type Names } from "../../ffi/landlock-names.ts";
 import { cArgument, libc } from "../../ffi/libc.ts";
+import { isIn } from "../known-programs/allow/places.ts";
 import type { LeftOut } from "./directories.ts";
-import { allowExecution, allowFile } from "./execute.ts";
+import { allowExecution, allowReading, type OpenPath } from "./execute.ts";
 import { openFixed, openNamed } from "./named-file.ts";
 import type { Confinement } from "./policy.ts";
 
@@ -87,15 +88,23 @@ class FileRules {
     if (allowed !== 0) L.allowBeneath(this.ruleset, allowed, fd);
   }
 
-  /** Allows a path of the settings. `open`: openNamed or openFixed. */
-  allowNamed(path: ByteString, rights: number, open = openNamed): void {
+  /** Allows a path of the settings. */
+  allowNamed(path: ByteString, rights: number, open: OpenPath): void {
     const fd = open(this.root, path);
-    if (typeof fd === "number") {
-      withFd(fd, (file) => this.allow(file, rights));
-      return;
-    }
+    if (typeof fd === "number") withFd(fd, (file) => this.allow(file, rights));
+    else this.leaveOut(path, fd);
+  }
+
+  leaveOut(path: ByteString, why: ByteString): void {
     for (const one of this.withoutRule) if (one.path === path) return;
-    this.withoutRule.push({ path, why: fd });
+    this.withoutRule.push({ path, why });
+  }
+
+  /** Allows reading the program, if it is not in what is read or written. */
+  allowProgram(program: ByteString, { read, write }: Omit<Confinement, "limits">, open: OpenPath): void {
+    if (read === "all" || isIn(program, read) || (write !== "all" && isIn(program, write))) return;
+    const why = allowReading(this.ruleset, this.root, program, open);
+    if (why !== undefined && basicStat(C.AT_FDCWD, program) !== undefined) this.leaveOut(program, why);
   }
 
   /**
@@ -142,7 +151,8 @@ class FileRules {
     else if (results.rule !== 0) throw new SystemError(results.rule, "landlock_add_rule", undefined);
     for (let i = first; i < count && !results?.isPlain; i++) {
       const named = paths[i - first];
-      if (named !== undefined && results?.errorOf(i) !== 0) this.allowNamed(named.path, named.rights);
+      if (named !== undefined && results?.errorOf(i) !== 0)
+        this.allowNamed(named.path, named.rights, openNamed);
     }
     if (read !== 0) this.allowResolver();
   }
@@ -171,12 +181,6 @@ class FileRules {
   }
 }
 
-function isExecuted(execute: Confinement["execute"], program: ByteString): boolean {
-  if (execute === "any") return false;
-  for (const path of execute.executables) if (path === program) return true;
-  return false;
-}
-
 /** The paths of the settings, but those that openFixed has to look at. */
 function namedPaths({ read, write }: Omit<Confinement, "limits">): NamedPath[] {
   const paths: NamedPath[] = [];
@@ -201,14 +205,13 @@ function addRules(
   const rules = new FileRules(ruleset, root, handled.files);
   // Without `write`, files may be moved everywhere.
   if (write === "all") L.allowBeneath(ruleset, L.REFER, root);
-  const leftOut = execute === "any" ? [] : allowExecution(ruleset, root, execute, handled.files);
+  // Without `write`, a session may exchange what the next one reads.
+  const open = write === "all" ? openFixed : openNamed;
+  const leftOut = execute === "any" ? [] : allowExecution(ruleset, root, execute, handled.files, open);
   const executed = execute !== "any" && !execute.onlyNamed && leftOut.length === 0;
   rules.allowTogether(executed, namedPaths(confinement));
-  if (read !== "all") {
-    if (write === "all") for (const path of read) rules.allowNamed(path, READ, openFixed);
-    // execve(2) reads the program. The rules on what is executed allow that, too.
-    if (program !== undefined && !isExecuted(execute, program)) allowFile(ruleset, program, L.READ_FILE);
-  }
+  if (read !== "all" && write === "all") for (const path of read) rules.allowNamed(path, READ, open);
+  if (program !== undefined) rules.allowProgram(program, confinement, open);
   if ((handled.ports & L.CONNECT_TCP) !== 0 && tcpConnect !== "all") {
     for (const port of tcpConnect) L.allowPort(ruleset, L.CONNECT_TCP, port);
   }

@@ -37,6 +37,8 @@ export interface Decision {
   args?: readonly ByteString[];
   /** The label of the key that allowed the command. */
   rule?: ByteString;
+  /** What the client asked for, if something else is executed. */
+  asked?: ByteString | undefined;
   /** What the kernel enforces, as one printable line; asked for only if the line is an event. */
   confinement?: () => ByteString;
 }
@@ -81,8 +83,9 @@ const PATH = 500;
 const MESSAGE = 600;
 const NOTE = 2000;
 const REASON = 1500;
-const REMEDY = 500;
-const ARGUMENTS = 1600;
+const REMEDY = 400;
+const ARGUMENTS = 1500;
+const ASKED = 400;
 /** The texts that programs compose, of parts that are printable already. The others are as users gave them. */
 const COMPOSED = ["message", "event.reason", "jailkit.remedy", "jailkit.confinement"];
 
@@ -226,6 +229,7 @@ function makeEvent(facts: EventFacts, texts: Texts): LogEvent {
       jail: optionalText(texts, "jailkit.jail", known.jail?.(), PATH),
       section: optionalText(texts, "jailkit.section", known.section, NAME),
       rule: optionalText(texts, "jailkit.rule", decision?.rule, NAME),
+      original_command: optionalText(texts, "jailkit.original_command", decision?.asked, ASKED),
       confinement: optionalText(texts, "jailkit.confinement", decision?.confinement?.(), PATH),
       remedy: optionalText(texts, "jailkit.remedy", decision?.remedy, REMEDY),
     },

@@ -3,7 +3,7 @@ import { SystemError } from "../../ffi/error.ts";
 import { describeError } from "../cli/error.ts";
 import type { Limit } from "../config/confine-values.ts";
 import { confine } from "../confine/confine.ts";
-import { type Feature, showMissing } from "../confine/features.ts";
+import { type Feature, featuresOf, showMissing } from "../confine/features.ts";
 import type { Confinement } from "../confine/policy.ts";
 import type { Syslog } from "../system/syslog.ts";
 import { Refusal } from "./refusal.ts";
@@ -11,13 +11,27 @@ import { Refusal } from "./refusal.ts";
 /** The exit status of a session that cannot be confined. */
 export const NOT_CONFINED = 106;
 
-const stop = (reason: ByteString) =>
+const stop = (reason: ByteString, remedy: ByteString) =>
   new Refusal(
-    "confine",
+    "confinement",
     NOT_CONFINED,
     `abort, the session cannot be confined: ${reason}`,
     "the session cannot be confined",
+    remedy,
   );
+
+/** The keys that need the call that failed, for a list. */
+function keysFor(confinement: Confinement, { call }: SystemError): string {
+  if (call === "prctl(PR_SET_NO_NEW_PRIVS)") return "no_new_privs, or a key that needs it";
+  const byFilter = call === "prctl(PR_SET_SECCOMP)";
+  let keys = "";
+  for (const { name, landlock } of featuresOf(confinement)) {
+    const key = name.split(" ")[0] ?? name;
+    const counts = (landlock === undefined) === byFilter && !keys.includes(key);
+    if (counts) keys += `${keys === "" ? "" : ", "}${key}`;
+  }
+  return keys;
+}
 
 /** What is known about a session that is being confined. */
 interface Session {
@@ -31,7 +45,7 @@ interface Session {
 /**
  * Confines this process for good; see confine. It must have no privilege, and be in its jail. What the kernel cannot do
  * is logged, in one line, and returned. Throws Refusal (106) if a step fails, or if the kernel cannot do all and the
- * settings require that.
+ * settings require that. Its remedy names the keys, and not where they are.
  */
 export function confineSession(
   confinement: Confinement,
@@ -42,13 +56,16 @@ export function confineSession(
     confined = confine(confinement, program);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    throw stop(describeError(error));
+    throw stop(describeError(error), `change ${keysFor(confinement, error)}`);
   }
   const { missing, withoutRule } = confined;
   if (missing.length > 0) {
     let list = "";
     for (const one of missing) list += `${list === "" ? "" : ", "}${showMissing(one)}`;
-    if (confinement.require) throw stop(`the kernel cannot do all that confine = require asks for: ${list}`);
+    if (confinement.require) {
+      const reason = `the kernel cannot do all that confine = require asks for: ${list}`;
+      throw stop(reason, "change confine to 1");
+    }
     if (!areTold(missing, told))
       log.write("notice", `the kernel does not confine this session in all that is asked: ${list}`);
   }
@@ -65,7 +82,7 @@ export function confineSession(
 
 /** The refusal if execve of ffi/guard.ts could not set the limits of a session; undefined for another error. */
 export function limitRefusal({ call, reason }: SystemError): Refusal | undefined {
-  return call === "prlimit" ? stop(`setrlimit: ${reason}`) : undefined;
+  return call === "prlimit" ? stop(`setrlimit: ${reason}`, "change limits") : undefined;
 }
 
 function areTold(missing: readonly Feature[], told: readonly Feature[]): boolean {

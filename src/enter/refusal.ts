@@ -2,8 +2,9 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { libc } from "../../ffi/libc.ts";
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { printError } from "../cli/output.ts";
+import { tryPrintError } from "../cli/output.ts";
 import type { Audit } from "./audit.ts";
+import type { Decision } from "./audit-event.ts";
 
 // RFC 4648, section 6
 const BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
@@ -30,8 +31,11 @@ export class Refusal extends JailkitError {
   }
 }
 
-/** Logs a refusal in full, prints one line for the user, both with the same id, and returns the exit status. */
-export function refuse(refusal: Refusal, tool: string, log: Audit): number {
+/**
+ * Logs a refusal in full, prints one line for the user, both with the same id, and returns the exit status. `about`: what
+ * else the log says.
+ */
+export function refuse(refusal: Refusal, tool: string, log: Audit, about: Partial<Decision> = {}): number {
   const id = errorId();
   // A log has one line; a remedy may have several.
   const remedy = refusal.remedy.split("\n").join(" | ");
@@ -39,6 +43,7 @@ export function refuse(refusal: Refusal, tool: string, log: Audit): number {
   const message = `${id}: ${reason} (check ${code}, uid ${libc.getuid()})`;
   // `jailkit explain` finds the line by its id.
   log.write("err", remedy === "" ? message : `${message}; remedy: ${remedy}`, {
+    ...about,
     outcome: "refused",
     code,
     reason,
@@ -46,6 +51,6 @@ export function refuse(refusal: Refusal, tool: string, log: Audit): number {
     errorId: id,
     exitCode: exitStatus,
   });
-  printError(`${tool}: refused: ${refusal.shown} (error id ${id})`);
+  tryPrintError(`${tool}: refused: ${refusal.shown} (error id ${id})`);
   return exitStatus;
 }

@@ -30,6 +30,9 @@ interface SessionIds {
   groups: readonly number[];
 }
 
+/** The exit status if no_new_privs or the filter on the terminal cannot be set. */
+export const NOT_FILTERED = 105;
+
 const TERMINAL_OF_OTHERS =
   "the terminal is not the user's own: in this session setuid programs and file capabilities have no effect";
 
@@ -96,7 +99,12 @@ function dropPrivilege(taskDirectory: number | undefined): void {
 
 /** Sets the filter on the terminal, which a user may do only with no_new_privs. */
 function guardTerminal(log: Syslog): void {
-  const refused = step("terminal", 105, "the filter on the terminal cannot be set", refuseTerminalInput);
+  const refused = step(
+    "terminal",
+    NOT_FILTERED,
+    "the filter on the terminal cannot be set",
+    refuseTerminalInput,
+  );
   if (!refused) log.write("notice", NO_FILTERS);
   log.write("notice", TERMINAL_OF_OTHERS);
 }
@@ -116,7 +124,7 @@ export function enterJail(root: JailRoot, ids: SessionIds, noNewPrivs: boolean, 
   dropPrivilege(taskDirectory);
   if (taskDirectory !== undefined) close(taskDirectory);
   if (noNewPrivs || terminalOfOthers)
-    step("no-new-privs", 105, "no_new_privs cannot be set", setNoNewPrivileges);
+    step("no-new-privs", NOT_FILTERED, "no_new_privs cannot be set", setNoNewPrivileges);
   // The confinement of a session with no_new_privs has the filter.
   if (terminalOfOthers) guardTerminal(log);
 }

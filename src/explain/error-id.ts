@@ -33,7 +33,11 @@ interface ExplainedId {
 }
 
 const ID = /^JK-[A-Z2-7]{8}$/;
-const PROGRAMS = ["jk_chrootsh", "jk_uchroot", "jk_procmailwrapper"];
+const PROGRAMS = ["jk_chrootsh", "jk_lsh", "jk_uchroot", "jk_procmailwrapper"];
+/** Programs besides one of its own name that write its lines. */
+const WRITERS: Readonly<Record<string, ByteString>> = { jk_lsh: "jk_chrootsh" };
+/** The names of the steps of explain for checks that are called otherwise in the log. */
+const STEPS: Readonly<Record<string, string>> = { "config-invalid": "policy" };
 
 /** True for an error id. */
 export const isErrorId = (word: ByteString): boolean => ID.test(word);
@@ -44,7 +48,7 @@ function doubtOf({ ident, message, sender }: LogEntry, uid: number | undefined):
   if (/ \(jail=.* uid=\d+\)$|,"jk_socketd":\{.*\}\}$/s.test(message)) return "it was sent from inside a jail";
   if (!PROGRAMS.includes(ident)) return `it comes from ${display(ident)}, which has no error ids`;
   if (sender === undefined) return undefined;
-  if (!["", "jailkit", ident].includes(baseName(sender.program)))
+  if (!["", "jailkit", ident, WRITERS[ident]].includes(baseName(sender.program)))
     return `the journal says that ${display(sender.program)} wrote it, not ${ident}`;
   return uid !== undefined && uid !== sender.uid
     ? `the journal says that uid ${sender.uid} wrote it, not uid ${uid}`
@@ -105,7 +109,8 @@ const unknown = (message: ByteString): CurrentState => ({ refused: undefined, me
 /** The present outcome of the check that failed then. */
 function currentState({ check, entry }: LoggedRefusal, report: LoginReport): CurrentState {
   const same = (step: ReportStep) =>
-    (step.stage === entry.ident && step.name === check) || (step.stage === "limits" && check === "limits");
+    (step.stage === entry.ident && step.name === (STEPS[check ?? ""] ?? check)) ||
+    (step.stage === "limits" && check === "limits");
   const steps = report.steps.filter(same);
   const worst = steps.find(({ outcome }) => outcome === "failed") ?? steps[0];
   if (worst === undefined) return unknown("this check no longer applies to the account");

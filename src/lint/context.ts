@@ -61,6 +61,8 @@ export interface LintWorld {
 
 /** The effect of the key `execute` in a section of jk_lsh.ini. */
 export interface Execution {
+  /** The kernel can keep a server from executing what other programs may. */
+  limitsServers: boolean;
   /** Directories that do not count, and the reason, a clause. */
   leftOut: readonly { path: ByteString; why: ByteString; unsafe?: UnsafeDirectory | undefined }[];
   /** An interpreter that a program needs and may not execute. */

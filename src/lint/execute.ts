@@ -13,7 +13,9 @@ export function limitsExecution(section: IniSection, { world }: LintContext): bo
   const { execute = [], executables } = readPrograms(section, world);
   if (execute === "any") return false;
   const view = world.execution(execute, executables);
-  return view !== undefined && execute.every((path) => view.leftOut.some((one) => one.path === path));
+  return (
+    view?.limitsServers === true && execute.every((path) => view.leftOut.some((one) => one.path === path))
+  );
 }
 
 /** The key `execute` of jk_lsh.ini: the part that has no effect, and the programs that it stops. */

@@ -7,7 +7,7 @@ import { answered, JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { ownRemedy } from "../config/trusted.ts";
 import { isOfSystem, type UnsafeDirectory } from "../confine/directories.ts";
-import { canLimitExecution } from "../confine/execute.ts";
+import { canLimitExecution, canLimitServers } from "../confine/execute.ts";
 import { grantedBy, viewExecution } from "../confine/execute-view.ts";
 import { lackingHere } from "../confine/kernel.ts";
 import { type JailAccounts, readJailAccounts } from "../jail/accounts/accounts.ts";
@@ -75,6 +75,7 @@ function executionIn(root: number, path: ByteString): Pick<LintWorld, "execution
       if (!canLimitExecution()) return undefined;
       const { leftOut, mayExecute, unsafeFor } = viewExecution(root, { named, executables, home: "/" });
       return {
+        limitsServers: canLimitServers(),
         leftOut: leftOut.map((one) => ({ ...one, unsafe: systemDirectory(path, one.unsafe) })),
         blocked(program) {
           const blocked = executedFiles(path, program).find((one) => !mayExecute(one));

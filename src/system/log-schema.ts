@@ -47,6 +47,12 @@ const ownSchema = z.strictObject({
   jail: z.string().optional(),
   section: z.string().optional().describe("The section of the config file that applies."),
   rule: z.string().optional().describe("The label of the key that allowed the command."),
+  original_command: z
+    .string()
+    .optional()
+    .describe(
+      "What the client asked for where the key force runs something else, as in SSH_ORIGINAL_COMMAND.",
+    ),
   confinement: z.string().optional().describe("What the kernel enforces."),
   remedy: z.string().optional(),
   cut: texts.optional().describe("The fields whose text was too long for a line of the log."),

@@ -4,7 +4,9 @@
  * protocols is refused by the program or by the kernel.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { join } from "node:path";
 import { installArchives } from "../e2e/archives.ts";
+import { compiledC } from "../machine/helper.ts";
 import type { RunResult } from "../machine/machine.ts";
 import { HOME, openProgramScene, type Scene, WORK } from "./programs-scene.ts";
 
@@ -289,6 +291,30 @@ describe("sftp", () => {
   });
 });
 
+describe("a client that is refused", () => {
+  const told = (words: string[]) => s.client(words).stderr;
+  const ssh = (...words: string[]) => [...words, ...s.sshd.clientOptions];
+
+  test("shows the reason, if sshd passes on what the server says", () => {
+    section("allow = borg", "write = ~/borg");
+    const reason = "jk_lsh: refused: command ";
+    expect(told(["rsync", "-e", s.sshd.command, `${host}/data/a`, "x"])).toContain(`${reason}'rsync' is`);
+    expect(told([...ssh("scp", "-O"), `${host}/data/a`, "x"])).toContain(`${reason}'scp' is`);
+    expect(s.git("ls-remote", "ssh://dev@127.0.0.1/srv/git/x").stderr).toContain(
+      `${reason}'git-upload-pack' is`,
+    );
+  });
+
+  test("shows none with sftp, which scp without -O speaks: sshd discards what a subsystem says besides", () => {
+    section("allow = scp");
+    for (const words of [
+      [...ssh("scp"), `${host}/data/a`, "x"],
+      [...ssh("sftp"), "dev@127.0.0.1"],
+    ])
+      expect(told(words)).toMatch(/^(?:scp: )?Connection closed/m);
+  });
+});
+
 describe("git", () => {
   const url = (path: string) => `ssh://dev@127.0.0.1${path}`;
   beforeAll(() => {
@@ -332,6 +358,30 @@ describe("git", () => {
       "git-shell -c id",
       "git-upload-pack",
     );
+  });
+
+  test("a place that is one repository, by both of its names, and nothing beside it", async () => {
+    section("allow = git write", "read = /srv/git/site.git, /srv/other", "write = /srv/git/own.git");
+    for (const name of ["site", "site.git", "own", "own.git/"])
+      expect(s.git("clone", "-q", "-b", "main", url(`/srv/git/${name}`), `by-${name}`)).toMatchObject(
+        success,
+      );
+    expect(s.git("-C", "tree", "push", "-q", url("/srv/git/own"), "HEAD:refs/heads/z")).toMatchObject(
+      success,
+    );
+    // git would open /srv/other.git, which a kernel without Landlock does not refuse.
+    const refuse = compiledC(join(import.meta.dir, "refuse-call.c"), ["-static"]);
+    s.m.write("/usr/bin/refuse-call", await Bun.file(refuse).bytes(), { mode: 0o755 });
+    s.m.mkdir("/srv/other");
+    const asked = (path: string) =>
+      s.m.run(
+        ["/usr/bin/refuse-call", "38", "444", "--", "/usr/sbin/jk_lsh", "-c", `git-upload-pack ${path}`],
+        { user: "dev", env: { USER: "dev" }, cwd: HOME, stdin: "0000" },
+      );
+    expect(asked("/srv/git/site").stdout).toContain("refs/heads/main");
+    expect(asked("/srv/other").stdout).toBe("");
+    expect(asked("/srv/other").stderr).toContain("does not appear to be a git repository");
+    s.m.remove("/srv/other");
   });
 
   test("git write", () => {

@@ -4,8 +4,10 @@
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
+import { callNumber } from "../../build/filters/libseccomp.ts";
 import { compiledC } from "../machine/helper.ts";
 import { type Machine, openMachine, type RunResult, type Sshd, type Syslog } from "../machine/machine.ts";
+import { HERE } from "../unit/filter-words.ts";
 
 setDefaultTimeout(120_000);
 
@@ -348,6 +350,22 @@ describe("a known server executes nothing, not even what is listed", () => {
     },
   );
 
+  test("outside: on a kernel without filters it does, which is logged, or refused if confine = require", async () => {
+    const file = "/etc/jailkit/jk_lsh.ini";
+    const calls = [`${callNumber("prctl", HERE)}:22`, `${callNumber("seccomp", HERE)}`];
+    const words = ["/usr/bin/refuse-call", "22", ...calls, "--", "/usr/sbin/jk_lsh", "-c", line];
+    const run = () => m.run(words, { user: "test", env: { USER: "test" } });
+    await log.clear();
+    m.write(file, listed());
+    expect(run()).toMatchObject({ stdout: "", status: 0 });
+    expect(await notes("can execute other programs")).toContain(
+      `${line} can execute other programs: the kernel`,
+    );
+    m.write(file, listed("confine = require\n"));
+    expect(run()).toMatchObject({ stdout: "", status: 126 });
+    expect(await notes("confine = require asks for")).toContain("execute (programs in memory) needs filters");
+  });
+
   test.each(places)("%s: what it leaves to others, and an administrator to all", (_where, file, run) => {
     m.write(file, listed("execute = any\n"));
     expect(run()).toMatchObject({ stdout: "", status: 0 });
@@ -392,14 +410,29 @@ describe("outside a jail", () => {
   });
 
   test.each([
-    ["a kernel that refuses to say", EPERM, create],
-    ["a kernel that refuses to limit it", EPERM, restrict],
-    ["what says that it did, and did not", 0, restrict],
-  ])("%s: nothing runs", async (_what, errno, call) => {
+    ["a kernel that refuses to say", EPERM, create, "execute, scope"],
+    ["a kernel that refuses to limit it", EPERM, restrict, "execute, scope"],
+    ["what says that it did, and did not", 0, restrict, "execute, scope"],
+  ])("%s: nothing runs, and the log names the keys", async (_what, errno, call, keys) => {
     await log.clear();
     const result = run("/usr/bin/env true", refusing(errno, call));
     expect(result).toMatchObject({ status: 126, stdout: "" });
-    expect(result.stderr).toBe("jk_lsh: refused: the session cannot be confined\n");
-    expect(await notes("cannot be confined")).toContain("execute = any");
+    const told = /^jk_lsh: refused: the session cannot be confined \(error id (JK-[A-Z2-7]{8})\)\n$/;
+    const [, id = "none"] = told.exec(result.stderr) ?? [];
+    const line = await notes("cannot be confined");
+    expect(line).toStartWith(`${id}: `);
+    expect(line).toEndWith(`; remedy: change ${keys} in section [DEFAULT] of /etc/jailkit/jk_lsh.ini`);
+  });
+
+  test("a file that cannot be used: the log has the id that the user sees, and the remedy", async () => {
+    m.write("/etc/jailkit/jk_lsh.ini", "[DEFAULT]\nexecutables = /usr/bin/env\numask = yes\n");
+    await log.clear();
+    const result = run("/usr/bin/env true");
+    expect(result).toMatchObject({ status: 1, stdout: "" });
+    const told = /^jk_lsh: refused: the configuration cannot be used \(error id (JK-[A-Z2-7]{8})\)\n$/;
+    const [, id = "none"] = told.exec(result.stderr) ?? [];
+    const line = await notes("umask");
+    expect(line).toStartWith(`${id}: abort, `);
+    expect(line).toEndWith("; remedy: sed -i '3s/^/#/' /etc/jailkit/jk_lsh.ini");
   });
 });

@@ -1,8 +1,10 @@
 /**
  * A client of the limited shell uploads a program, and files that rsync, git and Python read as configuration. With
- * allow_spawn_options each of these attacks starts that program; without it none does, and the servers still work.
+ * allow_spawn_options each of these attacks starts that program; without it none does, whatever `execute` is: only listed
+ * programs are executed, as the kernel tells; and the servers still work.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { type Executed, startWatch, type Watch } from "./exec-watch.ts";
 import { HOME, openProgramScene, type Scene, TRAP, WORK } from "./programs-scene.ts";
 
 setDefaultTimeout(120_000);
@@ -14,9 +16,11 @@ const SERVERS = ["rsync", "git", "git-upload-pack", "git-receive-pack", "git-upl
 const success = { status: 0 };
 
 let s: Scene;
+let watch: Watch;
 let pushes = 0;
 beforeAll(async () => {
   s = await openProgramScene();
+  watch = await startWatch(s.m);
   s.git("init", "-q", "-b", "main", "w");
   s.m.write(`${WORK}/w/f`, "one\n");
   s.git("-C", "w", "add", "f");
@@ -64,6 +68,8 @@ interface Attack {
   act: () => unknown;
   /** Keys with which it would work. */
   control?: string[];
+  /** A script of the administrator's that runs. */
+  hook?: string;
 }
 
 /** The keys of git-config(1) that name a program, where they have a name in them with one. */
@@ -203,6 +209,7 @@ const attacks: Attack[] = [
     control: [
       "environment = GIT_CONFIG_COUNT=1, GIT_CONFIG_KEY_0=core.hooksPath, GIT_CONFIG_VALUE_0=/usr/lib/hooks",
     ],
+    hook: "/usr/lib/hooks/pre-receive",
   },
   ...["/home/dev/r.git/config", "/home/dev/.gitconfig"].map((file) => ({
     name: `git: every key that names a program, in ${file}`,
@@ -252,8 +259,19 @@ function worktree(config: string): void {
   s.git("-C", "w", "commit", "-qm", "attributes");
 }
 
+// git starts its other name.
+const LISTED = /^\/usr\/(?:bin\/(?:rsync|git)|lib\/git-core\/git)$/;
+const SHELL = /^\/usr\/sbin\/(?:jk_lsh|jailkit)$/;
+const SSHD = /^\/usr\/lib\/openssh\/sshd-(?:session|auth)$/;
+
+/** What was executed that is not listed. */
+const strays = (executed: readonly Executed[], hook: string | undefined) =>
+  executed.flatMap(({ file, argv }) =>
+    [LISTED, SHELL, SSHD].some((one) => one.test(file)) || argv === `/bin/sh ${hook}` ? [] : [argv],
+  );
+
 describe("what a user uploads starts no program of the user's", () => {
-  test.each(attacks)("$name", ({ upload, act, control = [] }) => {
+  test.each(attacks)("$name", async ({ upload, act, control = [], hook }) => {
     for (const name of [".popt", ".gitconfig", ".config", "r.git", "tree", "alternate.git"]) {
       s.m.remove(`${HOME}/${name}`);
     }
@@ -264,10 +282,14 @@ describe("what a user uploads starts no program of the user's", () => {
     act();
     expect(s.started()).not.toEqual([]);
 
-    upload();
-    s.policy(SERVERS, ...control);
-    act();
-    expect(s.started()).toEqual([]);
+    for (const execute of ["execute = any", "execute = system"]) {
+      upload();
+      s.policy(SERVERS, execute, ...control);
+      const executed = await watch(act);
+      expect([execute, strays(executed, hook), s.started()]).toEqual([execute, [], []]);
+      // Whatever was refused, it came as far as this.
+      expect(executed.some(({ file }) => SHELL.test(file))).toBe(true);
+    }
   });
 
   test("Python code in ~/.local is not loaded by a program in Python", () => {

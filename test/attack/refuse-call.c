@@ -1,4 +1,7 @@
-/* refuse-call ERRNO NUMBER... -- PROGRAM [ARGUMENT...]: the program finds that these system calls end with that errno. */
+/*
+ * refuse-call ERRNO NUMBER[:FIRST]... -- PROGRAM [ARGUMENT...]: the program finds that these system calls, with this first
+ * argument, end with that errno.
+ */
 #define _GNU_SOURCE
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -9,11 +12,20 @@
 #include <unistd.h>
 
 int main(int argc, char **argv) {
-  struct sock_filter code[32] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr))};
-  unsigned short length = 1;
+  struct sock_filter code[64] = {{0}};
+  const struct sock_filter number = BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+  const struct sock_filter first = BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args));
+  unsigned short length = 0;
   int i = 2;
-  for (; i < argc && strcmp(argv[i], "--") != 0 && length < 28; i++) {
-    code[length++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)atoi(argv[i]), 0, 1);
+  for (; i < argc && strcmp(argv[i], "--") != 0 && length < 58; i++) {
+    const char *argument = strchr(argv[i], ':');
+    code[length++] = number;
+    code[length++] =
+        (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)atoi(argv[i]), 0, argument ? 3 : 1);
+    if (argument) {
+      code[length++] = first;
+      code[length++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)atoi(argument + 1), 0, 1);
+    }
     code[length++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)atoi(argv[1]));
   }
   code[length++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);

@@ -38,14 +38,15 @@ describe.each(["package", "standalone"] as const)("%s", (layout) => {
   let m: Machine;
   let log: Syslog;
   beforeAll(async () => {
-    const only = ["jk_chrootsh", "jk_lsh", "jk_uchroot", "jk_chrootlaunch"];
+    const only = ["jk_chrootsh", "jk_lsh", "jk_uchroot", "jk_chrootlaunch", "jk_procmailwrapper"];
     m = await openMachine({ under: "ours", only, privilege: "capability", layout });
     log = await m.startSyslog();
     const { uid, gid } = m.addUser("u", { uid: UID, shell: "/usr/sbin/jk_chrootsh" });
     const probe = await Bun.file(compiledC(join(import.meta.dir, "limit-probe.c"), ["-static"])).bytes();
-    for (const name of ["dev", "etc/jailkit", "usr", "bin", "home"]) m.mkdir(`${J}/${name}`);
+    for (const name of ["dev", "etc/jailkit", "usr/bin", "bin", "home"]) m.mkdir(`${J}/${name}`);
     m.mkdir(`${J}/home/u`, { owner: [uid, gid] });
     for (const root of ["", J]) m.write(`${root}${PROBE}`, probe, { mode: 0o755 });
+    m.write(`${J}/usr/bin/procmail`, probe, { mode: 0o755 });
     for (const broken of ["bin/nothing", "bin/text"]) m.write(`${J}/${broken}`, "#!/none\n", { mode: 0o755 });
     m.write(`${J}/etc/group`, `u:x:${gid}:\n`);
     m.write(`${J}/etc/passwd`, `u:x:${uid}:${gid}::/home/u:${PROBE}\n`);
@@ -87,6 +88,10 @@ describe.each(["package", "standalone"] as const)("%s", (layout) => {
     jk_uchroot(limits, what, options = {}) {
       m.write(uchroot, `[u]\nallowed_jails = ${J}\n${lines(limits)}`);
       return m.run(["jk_uchroot", "-j", J, "-x", PROBE, "--", what], as(options));
+    },
+    jk_procmailwrapper(limits, what, options = {}) {
+      m.write(chrootsh, `[u]\n${lines(limits)}`);
+      return m.run(["/usr/sbin/jk_procmailwrapper", what], as(options));
     },
     jk_chrootlaunch(limits, what, { limits: own } = {}) {
       const words = limits === "" ? [] : ["--limits", limits];
@@ -161,7 +166,11 @@ describe.each(["package", "standalone"] as const)("%s", (layout) => {
     // The writer of the pidfile is not waited for.
     const failed = (limits: string) => {
       const { status } = m.run([...words("/bin/nothing", limits)]);
-      const left = m.run(["sh", "-c", "while pgrep -x jk_chrootlaunch > /dev/null; do :; done; ls -A /run | grep probe"]);
+      const left = m.run([
+        "sh",
+        "-c",
+        "while pgrep -x jk_chrootlaunch > /dev/null; do :; done; ls -A /run | grep probe",
+      ]);
       return [status, left.stdout];
     };
     expect(failed("nofile 100")).toEqual([31, ""]);
@@ -193,6 +202,19 @@ describe.each(["package", "standalone"] as const)("%s", (layout) => {
     expect(status).toBe(127);
     // The guard alone is left to say so, and the jail has no log.
     expect(stderr).toMatch(/^(?:jk_chrootsh|jailkit): the program or its interpreter does not exist\n$/);
+    // Where its line does not fit into a file any more, the status stays, and no signal ends it: also from the guard.
+    for (const [limits, expected] of [
+      ["fsize 0", 111],
+      ["fsize 0, as 100M", 127],
+    ] as const) {
+      m.write(chrootsh, `[u]\ninjail_shell = /bin/nothing\nlimits = ${limits}\n`);
+      const result = m.run(["sh", "-c", "exec /usr/sbin/jk_chrootsh 2> line"], as({}));
+      expect([limits, result.status, result.signal]).toEqual([limits, expected, undefined]);
+      m.remove("/tmp/line");
+    }
+    const launch = "exec jk_chrootlaunch -j /srv/j -u u -x /bin/nothing --limits 'fsize 0' 2> line";
+    expect(m.run(["sh", "-c", launch], { cwd: "/tmp" })).toMatchObject({ status: 31 });
+    m.remove("/tmp/line");
     m.write(chrootsh, "[u]\ninjail_shell = /bin/nothing\nlimits = nofile 100, core 0, fsize 0\n");
     expect(m.run(["/usr/sbin/jk_chrootsh"], as({})).status).toBe(111);
     const reasons = (await log.lines()).map(({ message }) => message);

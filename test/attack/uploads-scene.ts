@@ -2,9 +2,9 @@
  * A machine with server programs in a jail, a real sshd that allows more than it should, two kinds of accounts, and a
  * watch on every execve(2) below sshd.
  */
-import { join } from "node:path";
 import type { ByteString } from "../../ffi/bytes.ts";
 import { type Machine, openMachine, type RunOptions, type RunResult, type Sshd } from "../machine/machine.ts";
+import { type Executed, startWatch, type Watch } from "./exec-watch.ts";
 import { HOSTILE } from "./uploads-hostile.ts";
 import { WAYS } from "./uploads-ways.ts";
 
@@ -21,20 +21,17 @@ export interface Account {
   name: string;
   target: Target;
   limited: boolean;
+  /** The key of jk_lsh.ini while the account is used. */
+  execute: "system" | "any";
 }
 
-export const UPLOADED: Account = { name: "upl", target: "uploaded", limited: true };
-export const UNLISTED: Account = { name: "unl", target: "unlisted", limited: true };
-export const FREE: Account = { name: "free", target: "uploaded", limited: false };
-const ACCOUNTS = [UPLOADED, UNLISTED, FREE];
-
-/** A program that was executed; for a script, `file` is its interpreter. */
-export interface Executed {
-  jailed: boolean;
-  /** As those in the jail see it. */
-  file: ByteString;
-  argv: ByteString;
-}
+export const UPLOADED: Account = { name: "upl", target: "uploaded", limited: true, execute: "system" };
+export const UNLISTED: Account = { name: "unl", target: "unlisted", limited: true, execute: "system" };
+/** The same without the kernel's help. */
+const any = (one: Account): Account => ({ ...one, name: `${one.name}-any`, execute: "any" });
+export const FREE: Account = { name: "free", target: "uploaded", limited: false, execute: "any" };
+export const LIMITED = [UPLOADED, any(UPLOADED), UNLISTED, any(UNLISTED)];
+const ACCOUNTS = [...LIMITED, FREE];
 
 export interface Scene {
   m: Machine;
@@ -43,8 +40,7 @@ export interface Scene {
   client(argv: readonly ByteString[], options?: RunOptions): RunResult;
   /** Gives all limited accounts the same section, with these lines besides. */
   policy(...lines: ByteString[]): void;
-  /** Runs `act`, and what it leaves behind, to the end: what was executed below sshd. "kill" ends what is left. */
-  watch(act: () => unknown, leftBehind?: "wait" | "kill"): Promise<Executed[]>;
+  watch: Watch;
   /** The ids of the ways that worked: by what was executed, or by what code left behind in the account's home. */
   seen(account: Account, executed: readonly Executed[]): string[];
 }
@@ -124,13 +120,8 @@ export function textFor({ name, target }: Account, text: ByteString): ByteString
 /** Opens the scene; close it with `scene.m.close()`. */
 export async function openScene(): Promise<Scene> {
   const m = await openMachine({ under: "ours" });
-  for (const [name, source, ...flags] of [
-    ["exec-watch", await Bun.file(join(import.meta.dir, "exec-watch.c")).text()],
-    ["program", PROGRAM, "-nostdlib", "-s"],
-  ] as const) {
-    m.write(`/root/${name}.c`, source);
-    m.must(["gcc", "-static", "-O1", ...flags, "-o", `/root/${name}`, `/root/${name}.c`]);
-  }
+  m.write("/root/program.c", PROGRAM);
+  m.must(["gcc", "-static", "-O1", "-nostdlib", "-s", "-o", "/root/program", "/root/program.c"]);
   makeJail(m);
   const policy = (...lines: ByteString[]) => {
     const executables = `executables = ${[...LISTED, "/usr/lib/openssh/sftp-server"].join(", ")}`;
@@ -152,7 +143,7 @@ export async function openScene(): Promise<Scene> {
     sshd,
     client: (argv, options = {}) => m.run(argv, { env, cwd: "/root/client", ...options }),
     policy,
-    watch: await startWatch(m),
+    watch: await startWatch(m, JAIL),
     seen: (account, executed) => seen(m, account, executed),
   };
 }
@@ -196,30 +187,6 @@ function clients(m: Machine, sshd: Sshd): Readonly<Record<string, string>> {
     BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK: "yes",
     HGRCPATH: "",
   };
-}
-
-async function startWatch(m: Machine): Promise<Scene["watch"]> {
-  const file = "/root/executed";
-  m.write(file, "");
-  const pid = m.must(["pgrep", "-o", "-x", "sshd"]).stdout.trim();
-  const watch = m.start(["/root/exec-watch", pid, file]);
-  await watch.until(({ stdout }) => stdout.includes("ready\n") || undefined);
-  let asked = 0;
-  return async (act, leftBehind = "wait") => {
-    const before = m.read(file).length;
-    act();
-    asked++;
-    watch.write(leftBehind === "kill" ? "k" : "w");
-    await watch.until(({ stdout }) => stdout.split("idle\n").length > asked || undefined, 30_000);
-    const lines = m.read(file).slice(before).split("\n");
-    return lines.flatMap((line) => (line === "" ? [] : [parse(line)]));
-  };
-}
-
-function parse(line: string): Executed {
-  const [, root = "", file = "", argv = ""] = line.split("\t");
-  const jailed = root === JAIL;
-  return { jailed, file: jailed && file.startsWith(`${JAIL}/`) ? file.slice(JAIL.length) : file, argv };
 }
 
 function seen(m: Machine, { name }: Account, executed: readonly Executed[]): string[] {

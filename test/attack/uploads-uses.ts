@@ -16,6 +16,8 @@ export interface Use {
   files?: Readonly<Record<ByteString, ByteString>>;
   /** What the client wants is done for the account with jk_lsh too. */
   works?: true;
+  /** Only the kernel stops what it starts: docs/security.md names these servers. */
+  open?: true;
   act(scene: Scene, account: Account): RunResult | undefined;
 }
 
@@ -177,8 +179,8 @@ export const USES: readonly Use[] = [
   push("lazy.git", "main"),
   archive("lazy.git", "tar"),
   push("local.git", "main"),
-  { name: "cvs", serves: CVS, act: cvs },
-  { name: "svn", serves: SVN, act: svn },
+  { name: "cvs", serves: CVS, open: true, act: cvs },
+  { name: "svn", serves: SVN, open: true, act: svn },
   { name: "hg", serves: HG, works: true, act: hg },
   { name: "mosh", serves: MOSH, works: true, act: mosh },
   {

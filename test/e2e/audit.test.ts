@@ -119,6 +119,19 @@ test("a login and a command that are allowed", async () => {
   });
 });
 
+test("the key force: what runs, and what was asked for", async () => {
+  m.write(LSH_INI, `${lshIni()}force = echo forced\n`);
+  const asked = 'rm -rf "\x1b" \xff';
+  const events = await eventsOf(() => expect(chrootsh("-c", asked).stdout).toBe("forced\n"));
+  expect(events.at(-1)).toMatchObject({
+    event: { action: "command-allowed" },
+    process: { args: ["/usr/bin/echo", "forced"] },
+    jailkit: { rule: "force", original_command: 'rm -rf "\\x1b" \\xff' },
+  });
+  const none = await eventsOf(() => expect(chrootsh().stdout).toBe("forced\n"));
+  expect(none.at(-1)?.jailkit).not.toHaveProperty("original_command");
+});
+
 describe("a command that is refused", () => {
   test("tells what was asked for", async () => {
     const events = await eventsOf(() => expect(chrootsh("-c", "id -u").status).toBe(4));

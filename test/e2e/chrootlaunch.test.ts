@@ -318,6 +318,29 @@ describe("--notify", () => {
     await listener.ended;
   });
 
+  test.each([
+    ["/run/manager/notify", "--network=none", "network=none"],
+    ["@manager", "--confine=1", "scope=1"],
+  ])("a message to %s does not arrive with %s, and a warning says so", async (socket, option, setting) => {
+    m.mkdir("/run/manager");
+    m.remove("/run/manager/notify");
+    const listener = m.start(["perl", "-e", LISTENER, socket]);
+    await listener.until(({ stdout }) => stdout.startsWith("ready") || undefined);
+    const tell = (...words: string[]) =>
+      launchNotify(socket, ...words, "-x", "/usr/bin/systemd-notify", "--", "--ready");
+    const kept = tell(option);
+    expect(kept.status).not.toBe(0);
+    expect(kept.stderr).toContain(
+      `jk_chrootlaunch: warning: the program cannot tell the service manager that it is ready: ${setting} keeps it`,
+    );
+    // All that keeps it is this.
+    const others = ["--confine=1", "--scope=0", "--network=local", "--read=none", "--write=none"];
+    expect(tell(...others)).toMatchObject({ status: 0, stderr: "" });
+    await listener.until(({ stdout }) => stdout.includes("got READY=1") || undefined);
+    listener.kill();
+    await listener.ended;
+  });
+
   test("without a manager, nothing is done", () => {
     const result = m.run([
       "jk_chrootlaunch",

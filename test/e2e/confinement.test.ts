@@ -114,19 +114,19 @@ describe("what holds", () => {
     [
       "jk_chrootsh",
       "confine = require",
-      [`jk_chrootsh passed: ${ON}; no new privileges; 4 of 4 kernel features`],
+      [`jk_chrootsh passed: ${ON}; no new privileges; 5 of 5 kernel features`],
       true,
     ],
-    ["jk_lsh", "", [`jk_lsh passed: ${ON}; no new privileges; 4 of 4 kernel features`], true],
+    ["jk_lsh", "", [`jk_lsh passed: ${ON}; no new privileges; 5 of 5 kernel features`], true],
     [
       "jk_lsh",
       "write = ~",
       [
-        "jk_lsh passed: execute system; write /home/lima; system calls login; signals and abstract sockets within the session; no new privileges; 7 of 7 kernel features",
+        "jk_lsh passed: execute system; write /home/lima; system calls login; signals and abstract sockets within the session; no new privileges; 8 of 8 kernel features",
       ],
       false,
     ],
-    ["jk_uchroot", "", [`jk_uchroot passed: ${ON}; no new privileges; 4 of 4 kernel features`], true],
+    ["jk_uchroot", "", [`jk_uchroot passed: ${ON}; no new privileges; 5 of 5 kernel features`], true],
     [
       "jk_uchroot",
       "confine = 0\nwrite = none",
@@ -164,7 +164,7 @@ describe("a kernel that lacks Landlock", () => {
     write(kind, "confine = 1");
     const { shown, verdict } = explain(kind, old);
     expect(shown).toEqual([
-      `${kind} warned: ${ON}; no new privileges; 2 of 4 kernel features; the kernel lacks: execute needs Landlock of Linux 5.19, scope needs Landlock of Linux 6.12`,
+      `${kind} warned: ${ON}; no new privileges; 3 of 5 kernel features; the kernel lacks: execute needs Landlock of Linux 5.19, scope needs Landlock of Linux 6.12`,
     ]);
     expect(verdict).toBe("works");
     expect(startIn(old, kind).status).toBe(0);
@@ -175,7 +175,7 @@ describe("a kernel that lacks Landlock", () => {
     write(kind, "confine = require");
     const { shown, verdict, exitStatus, remedy } = explain(kind, old);
     expect(shown.join("\n")).toContain(
-      `failed: ${ON}; no new privileges; 2 of 4 kernel features; confine = require refuses the session, since the kernel lacks: execute needs`,
+      `failed: ${ON}; no new privileges; 3 of 5 kernel features; confine = require refuses the session, since the kernel lacks: execute needs`,
     );
     expect([verdict, exitStatus]).toEqual(["refused", status]);
     expect(startIn(old, kind).status).toBe(status);

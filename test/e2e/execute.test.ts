@@ -4,11 +4,13 @@
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
+import { callNumber } from "../../build/filters/libseccomp.ts";
 import { explainReportSchema, type StepReport } from "../../src/explain/report-schema.ts";
 import { configReportSchema } from "../../src/lint/report-schema.ts";
 import { compiledC } from "../machine/helper.ts";
 import { type Machine, openMachine, type RunResult } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
+import { HERE } from "../unit/filter-words.ts";
 
 setDefaultTimeout(120_000);
 
@@ -62,12 +64,23 @@ test("the directories are listed", () => {
 });
 
 describe("a known server", () => {
-  const told = (more: string, command: string): string[] => {
+  const told = (more: string, command: string, wrapper: string[] = [], about = "server"): string[] => {
     m.write(ini, `[DEFAULT]\nexecutables = /usr/bin/svnserve, /usr/bin/git-receive-pack\n${more}`);
-    const { stdout } = m.run(["/usr/sbin/jailkit", "explain", "--json", "--su", "u", "--", command]);
-    const { steps } = reportOf(explainReportSchema, stdout);
-    return steps.filter(({ name }) => name === "server").map(({ message }) => message);
+    const words = ["/usr/sbin/jailkit", "explain", "--json", "--su", "u", "--", command];
+    const { steps } = reportOf(explainReportSchema, m.run([...wrapper, ...words]).stdout);
+    return steps.filter(({ name }) => name === about).map(({ message }) => message);
   };
+
+  test("is limited by a filter, besides Landlock: a kernel without filters is told", () => {
+    const calls = [`${callNumber("prctl", HERE)}:22`, `${callNumber("seccomp", HERE)}`];
+    const without = ["/usr/bin/refuse-call", "22", ...calls, "--"];
+    const [line, starts] = ["/usr/bin/svnserve -t", "starts the hooks of any repository"];
+    expect(told("", line, [], "programs")).toEqual([]);
+    expect(told("", line, without).join("\n")).not.toContain("may itself execute");
+    expect(told("", line, without, "programs").join("\n")).toContain(starts);
+    expect(check(without).join("\n")).toContain(starts);
+    expect(check().join("\n")).not.toContain(starts);
+  });
 
   test("executes less than others, which is reported", () => {
     expect(told("", "/usr/bin/svnserve -t").join("\n")).toContain(

@@ -67,7 +67,28 @@ describe.skipIf(process.arch !== "x64")("jk_uchroot", () => {
   });
 });
 
+// With auditd, the records are not there.
+const readsKernelLog = Bun.spawnSync(["sh", "-c", "dmesg && ! pgrep -x auditd"]).exitCode === 0;
+
 describe.skipIf(process.arch !== "x64")("jk_lsh", () => {
+  test.skipIf(!readsKernelLog)(
+    "a 32-bit program that is killed is in the log of the kernel, as the manual says",
+    () => {
+      const records = () => m.must(["dmesg"]).stdout.match(/type=1326 .*comm="narrow".*$/gm) ?? [];
+      const before = records().at(-1);
+      m.write(lshFile, `[u]\nexecutables = ${NARROW}\n`);
+      let told = before;
+      // Of many records within five seconds, the kernel prints ten.
+      for (let tries = 0; told === before && tries < 1000; tries++) {
+        expect(m.run(["jk_chrootsh", "-c", NARROW], { user: "u", env: { USER: "u" } }).signal).toBe("SIGSYS");
+        told = records().at(-1);
+      }
+      expect(told).not.toBe(before);
+      expect(told).toContain(` uid=${m.ids("u").uid} `);
+      expect(told).toContain(" sig=31 ");
+    },
+  );
+
   test("a 32-bit program, until confine = 0", () => {
     const call = () => m.run(["jk_chrootsh", "-c", NARROW], { user: "u", env: { USER: "u" } }).status;
     const ask = () => explain(["--su", "u", "--", NARROW]);
@@ -77,6 +98,53 @@ describe.skipIf(process.arch !== "x64")("jk_lsh", () => {
     expect(call()).toBe(exitStatus);
     m.write(lshFile, `[u]\nexecutables = ${NARROW}\nconfine = 0\n`);
     expect([call(), ask().exitStatus, ask().failed]).toEqual([0, 0, undefined]);
+  });
+});
+
+describe("a program that may not be read", () => {
+  const limited = (lines: string) =>
+    m.write(lshFile, `[u]\nexecutables = /home/u/own, /usr/bin/id\n${lines}`);
+  const start = () => m.run(["jk_chrootsh", "-c", "/home/u/own"], { user: "u", env: { USER: "u" } }).status;
+  const ask = () => explain(["--su", "u", "--", "/home/u/own"]);
+
+  test.each([
+    ["read = /usr", 126, "without the key write, a user may have moved something else there"],
+    ["read = ~", 0, undefined],
+    ["read = /usr\nwrite = none", 0, undefined],
+  ])("jk_lsh %j: %i", (lines, status, why) => {
+    limited(`${lines}\n`);
+    const { exitStatus, failed } = ask();
+    expect([start(), exitStatus]).toEqual([status, status]);
+    expect(failed?.message).toBe(
+      why === undefined ? undefined : `/home/u/own may not be read, which execve(2) does: ${why}`,
+    );
+  });
+
+  test("jk_lsh: by a user's symbolic link, as far as write is given, too", () => {
+    m.rename(`${J}/home/u/own`, `${J}/home/u/other`);
+    m.symlink("other", `${J}/home/u/own`);
+    m.must(["chown", "-h", "u", `${J}/home/u/own`]);
+    limited("read = /usr\nwrite = none\n");
+    const { exitStatus, failed } = ask();
+    expect([start(), exitStatus]).toEqual([126, 126]);
+    expect(failed?.message).toContain("a user may have made a symbolic link in it");
+    m.remove(`${J}/home/u/own`);
+    m.rename(`${J}/home/u/other`, `${J}/home/u/own`);
+  });
+
+  test("jk_uchroot: its caller names the program", () => {
+    const call = (program: string) =>
+      m.run(["jk_uchroot", "-j", J, "-x", program], { user: "u", env: { USER: "u" } }).status;
+    m.must(["install", "-D", "/usr/bin/true", `${J}/srv/own`]);
+    for (const [read, status] of [
+      ["/usr", 111],
+      ["/srv", 0],
+    ] as const) {
+      m.write(uchrootFile, `[u]\nallowed_jails = ${J}\nexecute = any\nread = ${read}\n`);
+      const { exitStatus } = explain(["-j", J, "u", "--", "/srv/own"]);
+      expect([read, call("/srv/own"), exitStatus]).toEqual([read, status, status]);
+    }
+    m.remove(uchrootFile);
   });
 });
 

@@ -89,6 +89,23 @@ test("of a file: who, when, which check, what to do, and that it still fails; af
   expect(explain(id).stdout).toContain("\nnow: not refused any more: ");
 });
 
+test("of jk_lsh in a jail, whose file cannot be used: what to do, and after it nothing more", async () => {
+  m.must(["jk_addjailuser", "-j", J, "-s", "/usr/sbin/jk_lsh", "lima"]);
+  m.write(`${J}/etc/jailkit/jk_lsh.ini`, "[lima]\nexecutables = /bin/ls\numask = yes\n");
+  const command = ["/usr/sbin/jk_chrootsh", "-c", "ls"];
+  const { stderr, status } = m.run(command, { user: "lima", env: { USER: "lima" } });
+  expect(status).toBe(1);
+  const id = /JK-[A-Z2-7]{8}/.exec(stderr)?.[0] ?? "none";
+  await written(id);
+  const found = json(id);
+  expect(found).toMatchObject({
+    refusals: [{ program: "jk_lsh", user: "lima", check: "config-invalid", doubt: null }],
+    now: { refused: true },
+  });
+  m.must(["sh", "-c", found.now?.remedy ?? "false"]);
+  expect(json(id).now).toMatchObject({ refused: false });
+});
+
 test("of a file that was rotated", async () => {
   const id = refuse();
   await written(id);

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 
 /** The folder that holds package.json. */
 export const checkout = join(import.meta.dir, "../..");
@@ -10,10 +10,14 @@ export const cache = join(checkout, "node_modules/.cache/jailkit");
 
 /**
  * The path of a C file's executable, compiled at first use and kept below node_modules under a name that changes
- * with the source. Throws where there is no C compiler.
+ * with the source, and with the files beside it that it includes. Throws where there is no C compiler.
  */
 export function compiledC(source: string, flags: readonly string[] = []): string {
-  const digest = createHash("sha256").update(readFileSync(source)).update(flags.join(" ")).digest("hex");
+  const text = readFileSync(source);
+  const hash = createHash("sha256").update(text).update(flags.join(" "));
+  for (const [, part = ""] of text.toString("latin1").matchAll(/^#include "(.+)"$/gm))
+    hash.update(readFileSync(join(dirname(source), part)));
+  const digest = hash.digest("hex");
   const program = join(cache, `${basename(source, ".c")}-${digest.slice(0, 16)}`);
   if (existsSync(program)) return program;
   mkdirSync(cache, { recursive: true });

@@ -533,6 +533,50 @@ describe("git", () => {
     );
   });
 
+  test("opens what is in a place alone, and nothing beside it whose name ends with .git", () => {
+    const one: Section = {
+      allow: ["git write"],
+      read: ["/srv/git/site.git", "~/r"],
+      write: ["/srv/git/own"],
+    };
+    expect(
+      [
+        "git-upload-pack /srv/git/site.git",
+        "git-upload-pack /srv/git/site.git//",
+        "git-upload-pack --strict /srv/git/site",
+        "git upload-pack '~/r'",
+        "git-upload-pack r",
+        "git-upload-pack r/",
+        "git-upload-pack r/x",
+        "git-receive-pack /srv/git/own",
+        "git receive-pack /srv/git/own/sub",
+      ].map((line) => argsOf(line, one)?.join(" ")),
+    ).toEqual([
+      "/srv/git/site.git/.",
+      "/srv/git/site.git/.",
+      "--strict /srv/git/site.git/.",
+      "upload-pack ~/r/.",
+      "r/.",
+      "r/.",
+      "r/x",
+      "/srv/git/own/.",
+      "receive-pack /srv/git/own/sub",
+    ]);
+    allRefused(
+      one,
+      "git-receive-pack /srv/git/own.git",
+      "git-upload-pack /srv/git/own.git",
+      "git-upload-pack /srv/git/sit",
+      "git-upload-pack /srv/git",
+      "git-upload-pack /",
+      "git-upload-pack '~'",
+    );
+    const both: Section = { allow: ["git read"], read: ["/srv/site", "/srv/site.git"] };
+    expect(argsOf("git-upload-pack /srv/site", both)).toEqual(["/srv/site"]);
+    const named: Section = { allow: ["git read"], read: ["~/upload-pack"] };
+    expect(argsOf("git upload-pack upload-pack", named)).toEqual(["upload-pack", "upload-pack/."]);
+  });
+
   test("writes", () => {
     const writes: Section = { ...section, allow: ["git write"] };
     allAllowed(writes, "git-receive-pack /srv/git/own.git", "git-upload-pack /srv/git/x");

@@ -96,6 +96,17 @@ describe("an event", () => {
     ]);
   });
 
+  test("has what the client asked for where the key force runs something else, and nothing if it asked for nothing", () => {
+    const forced = (asked?: string) =>
+      parsed({
+        program: "jk_lsh",
+        decision: { outcome: "allowed", rule: "force", args: ["/bin/ls"], asked },
+      });
+    const { process, jailkit } = forced("rm -rf \x1b[31m\n\xff");
+    expect([process.args, jailkit.original_command]).toEqual([["/bin/ls"], "rm -rf \\x1b[31m\\n\\xff"]);
+    for (const none of [undefined, ""]) expect(forced(none).jailkit).not.toHaveProperty("original_command");
+  });
+
   test("names no user whose uid is another", () => {
     expect(parsed({ known: { user: { id: 0, name: "root" } } }).user).toEqual({ id: "1000" });
   });
@@ -161,6 +172,7 @@ describe("a line", () => {
         executable: text,
         args: fc.array(bytes(1000), { maxLength: 300 }),
         rule: text,
+        asked: fc.option(bytes(1000), { nil: undefined }),
         confinement: text.map((one) => () => one),
       }),
       { nil: undefined },
@@ -196,6 +208,7 @@ describe("a line", () => {
       remedy: long,
       executable: long,
       rule: long,
+      asked: long,
       confinement: () => long,
     };
     const known = {
@@ -215,8 +228,16 @@ describe("a line", () => {
     });
     expect(line.length).toBeLessThan(7900);
     expect(JSON.parse(line).jailkit.cut.sort()).toEqual([
-      ...["event.reason", "jailkit.confinement", "jailkit.jail", "jailkit.remedy", "jailkit.rule"],
-      ...["jailkit.section", "message", "process.args", "process.executable", "rule.name"],
+      ...["event.reason", "jailkit.confinement", "jailkit.jail", "jailkit.original_command"],
+      ...[
+        "jailkit.remedy",
+        "jailkit.rule",
+        "jailkit.section",
+        "message",
+        "process.args",
+        "process.executable",
+        "rule.name",
+      ],
       ...["user.group.name", "user.name"],
     ]);
   });

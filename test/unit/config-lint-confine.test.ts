@@ -28,7 +28,7 @@ const world: LintWorld = {
   ownStart: () => undefined,
   copyOfKnown: () => undefined,
   hookedRepositories: () => [],
-  execution: () => ({ leftOut: [], blocked: () => undefined }),
+  execution: () => ({ limitsServers: true, leftOut: [], blocked: () => undefined }),
   grantedBy: () => undefined,
 };
 

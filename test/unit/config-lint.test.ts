@@ -63,6 +63,7 @@ const world: LintWorld = {
   copyOfKnown: (path) => (/\/(?:copy|twin)$/.test(path) ? "/usr/bin/rsync" : undefined),
   hookedRepositories: (user) => repositories.filter(({ path }) => path.startsWith(`/home/${user ?? ""}`)),
   execution: (named) => ({
+    limitsServers: true,
     leftOut: named.includes("/srv/jail") ? [{ path: "/srv/jail", why: "/srv/jail belongs to uid 1" }] : [],
     blocked: (path) => (path === "/bin/cat" ? { path: "/opt/lib/ld.so" } : undefined),
   }),

@@ -191,7 +191,14 @@ describe("what the kernel is asked", () => {
     expect(missing(7, true)).toEqual([]);
     expect(missing(5, true)).toEqual(["scope"]);
     expect(missing(4, true)).toEqual(["write (ioctl of devices)", "scope"]);
-    expect(missing(7, false)).toEqual(["network", "syscalls", "no_new_privs (input of terminals)"]);
+    expect(missing(7, false)).toEqual([
+      "execute (programs in memory)",
+      "tcp_connect (other protocols)",
+      "tcp_bind (other protocols)",
+      "network",
+      "syscalls",
+      "no_new_privs (input of terminals)",
+    ]);
     expect(missing(0, false)).toHaveLength(featuresOf(everything).length);
     // Whatever the rules of a version lack is told.
     expect(missing(1, true)).toEqual(
@@ -221,6 +228,16 @@ describe("what the kernel is asked", () => {
     expect(versions.size).toBe(5);
   });
 
+  test("a part that a filter does is asked of the kernel", () => {
+    for (const text of ["execute = system", "tcp_connect = 1", "tcp_bind = none", "syscalls = login"]) {
+      const asked = confined(text, false);
+      const [key = ""] = text.split(" ");
+      const names = featuresOf(asked).flatMap((one) => (one.landlock === undefined ? [one.name] : []));
+      expect(filtersOf(asked).length).toBeGreaterThan(0);
+      expect([text, names.some((name) => name.startsWith(key))]).toEqual([text, true]);
+    }
+  });
+
   test("the filters", () => {
     expect(filtersOf(everything)).toEqual(["login", "network-local", "tcp", "execute"]);
     expect(filtersOf(NOTHING)).toEqual([]);
@@ -242,19 +259,19 @@ describe("in a line", () => {
     ],
     [
       "tcp_connect = 443, 22\ntcp_bind = none\nread = none",
-      "read nothing but the system; connect to TCP ports 443, 22; bind TCP ports none; no new privileges; 4 of 4 kernel features",
+      "read nothing but the system; connect to TCP ports 443, 22; bind TCP ports none; no new privileges; 6 of 6 kernel features",
     ],
     [
       "confine = 1",
-      "execute system; system calls login; signals and abstract sockets within the session; no new privileges; 4 of 4 kernel features",
+      "execute system; system calls login; signals and abstract sockets within the session; no new privileges; 5 of 5 kernel features",
     ],
   ])("%j", (text, expected) => {
     expect(shown(text)).toBe(expected);
   });
 
   test("with what the kernel lacks", () => {
-    expect(shown("confine = 1", 5)).toEndWith("3 of 4 kernel features");
-    expect(shown("confine = 1", 0)).toEndWith("2 of 4 kernel features");
+    expect(shown("confine = 1", 5)).toEndWith("4 of 5 kernel features");
+    expect(shown("confine = 1", 0)).toEndWith("3 of 5 kernel features");
   });
 });
 

@@ -1,10 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { toBytes } from "../../ffi/bytes.ts";
+import { SystemError } from "../../ffi/error.ts";
 import { withRightsOf } from "../../ffi/rights.ts";
 import { JailkitError } from "../../src/cli/error.ts";
 import { scanIni } from "../../src/config/scan.ts";
 import { NOT_LOOKED_AT } from "../../src/enter/checks.ts";
+import { limitRefusal } from "../../src/enter/confine-session.ts";
 import { openPlainly } from "../../src/enter/gather.ts";
 import { type LimitedRequest, limitedPolicy, planLimited } from "../../src/enter/limited/limited.ts";
 import { loginEnvironment, shellArguments } from "../../src/enter/login/start-shell.ts";
@@ -258,6 +260,12 @@ test("error ids are JK- and eight base-32 digits, and differ", () => {
   const ids = Array.from({ length: 100 }, errorId);
   for (const id of ids) expect(id).toMatch(/^JK-[A-Z2-7]{8}$/);
   expect(new Set(ids).size).toBe(100);
+});
+
+test("a limit that cannot be set is a refusal, whose remedy names the key", () => {
+  const refusal = limitRefusal(new SystemError(1, "prlimit", "/bin/ls"));
+  expect(refusal).toMatchObject({ code: "confinement", exitStatus: 106, remedy: "change limits" });
+  expect(limitRefusal(new SystemError(1, "execve", "/bin/ls"))).toBeUndefined();
 });
 
 describe("the plan of the limited shell", () => {

@@ -364,7 +364,14 @@ cases.push(
   ["login", "personality", [8], "EPERM"],
   ["login", "ioctl", [0, 0x5412], "EPERM"],
   ["login", "ioctl", [0, low(0x541c)], "EPERM"],
+  ["login", "ioctl", [0, low(0x5423)], "EPERM"],
   ["login", "ioctl", [0, 0x5401], "allow"],
+  // of itself; a limit of another that is read, or set
+  ["login", "prlimit64", [0, 7, 0x1000, 0], "allow"],
+  ["login", "prlimit64", [low(0), 7, 0x1000, 0], "allow"],
+  ["login", "prlimit64", [0x10000, 7, 0, 0x1000], "allow"],
+  ["login", "prlimit64", [0x10000, 0, 0x1000, 0], "EPERM"],
+  ["login", "prlimit64", [1, 0, 0x100000000, 0x1000], "EPERM"],
 );
 for (const family of [1, 2, 10]) cases.push(["login", "socket", [family, 1, 6], "allow"]);
 // SOCK_PACKET, with which AF_INET means AF_PACKET

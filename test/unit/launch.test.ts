@@ -1,10 +1,11 @@
 import { describe, expect, test } from "bun:test";
-import { JailkitError } from "../../src/cli/error.ts";
+import { JailkitError, UsageError } from "../../src/cli/error.ts";
+import { parseArguments } from "../../src/cli/tool.ts";
 import { capabilityNames, escapes, parseCapabilities } from "../../src/enter/launch/capabilities.ts";
 import { pathInJail } from "../../src/enter/launch/checks.ts";
 import { resolveIds } from "../../src/enter/launch/ids.ts";
-import { notifyWay } from "../../src/enter/launch/notify.ts";
-import { launchRequest } from "../../src/enter/launch/options.ts";
+import { notifyObstacle, notifyWay } from "../../src/enter/launch/notify.ts";
+import { LAUNCH_OPTIONS, launchRequest } from "../../src/enter/launch/options.ts";
 
 const refusal = (action: () => unknown): [code: string, exitStatus: number] => {
   try {
@@ -77,6 +78,39 @@ test.each(LISTS)("an option without a value is no way to leave out a limit: %s",
   expect(refusal(request)).toEqual(["usage", 1]);
 });
 
+describe("what a flag stands for", () => {
+  const confineOf = (...words: string[]) => {
+    const { options, operands } = parseArguments(["-x", "/bin/x", ...words, "/srv/j"], LAUNCH_OPTIONS);
+    const { confine, programArguments } = launchRequest(options, operands);
+    expect(programArguments).toEqual([]);
+    const { noNewPrivs, scope } = confine;
+    return { noNewPrivs, scope };
+  };
+
+  test.each([
+    [[], undefined],
+    [["--scope"], true],
+    [["--scope=1"], true],
+    [["--scope=0"], false],
+    [["--confine=1", "--scope=0"], false],
+  ] as const)("%j: scope %p", (words, scope) => {
+    expect(confineOf(...words)).toEqual({ noNewPrivs: undefined, scope });
+  });
+
+  test("--no-new-privs=0 is a contradiction beside what needs it", () => {
+    expect(confineOf("--no-new-privs=0", "--limits", "core 0").noNewPrivs).toBe(false);
+    expect(confineOf("--no-new-privs=0", "--confine=0", "--scope=0").noNewPrivs).toBe(false);
+    for (const other of ["--confine=1", "--confine=require", "--read=none", "--scope", "--tcp-bind=none"])
+      expect(() => confineOf("--no-new-privs=0", other)).toThrow(
+        `--no-new-privs=0 contradicts ${other.split("=")[0]}, which needs no_new_privs`,
+      );
+  });
+
+  test("only 0 and 1", () => {
+    for (const word of ["", "2", "yes"]) expect(() => confineOf(`--scope=${word}`)).toThrow(UsageError);
+  });
+});
+
 describe("ids", () => {
   test("of a user include the group and the supplementary groups", () => {
     expect(resolveIds("daemon", undefined)).toMatchObject({ uid: 1, gid: 1 });
@@ -138,6 +172,20 @@ test.each([
   ["/run/user/0/systemd/notify", "bind"],
 ] as const)("NOTIFY_SOCKET %j: %s", (socket, way) => {
   expect(notifyWay(socket)).toBe(way);
+});
+
+test.each([
+  ["/run/notify", {}, undefined],
+  ["/run/notify", { network: "local", syscalls: "login", scope: true }, undefined],
+  ["/run/notify", { network: "none" }, "network=none"],
+  ["@manager", { network: "local", syscalls: "login" }, undefined],
+  ["@manager", { scope: true }, "scope=1"],
+  ["vsock:2:1234", { scope: true }, undefined],
+  ["vsock:2:1234", { network: "local" }, "network=local"],
+  ["vsock-stream:2:1234", { syscalls: "login" }, "syscalls=login"],
+] as const)("NOTIFY_SOCKET %j with %j is kept from a program by %p", (socket, keys, setting) => {
+  const free = { network: "all", syscalls: "any", scope: false } as const;
+  expect(notifyObstacle(socket, { ...free, ...keys })).toBe(setting);
 });
 
 test.each(["x", "run/x", "/", "/run/", "/run//x", "/run/../x", "/run/./x", "/..", "udp:1"])(

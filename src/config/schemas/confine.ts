@@ -90,20 +90,37 @@ function needingNoNewPrivs(values: ConfineValues): ByteString | undefined {
   return values.scope === true ? "scope" : undefined;
 }
 
+/** What a contradiction is about: a key that turns no_new_privs off, with its value, and one that needs it. */
+interface Contradiction {
+  off: "allow_setuid" | "no_new_privs";
+  setting: string;
+  needing: ByteString;
+}
+
 /**
- * The error of a section whose keys contradict each other: what a user's process limits for itself needs no_new_privs,
- * which `no_new_privs = 0` and `allow_setuid = 1` turn off. Undefined if there is none.
+ * Keys that contradict each other: what a user's process limits for itself needs no_new_privs, which `no_new_privs = 0` and
+ * `allow_setuid = 1` turn off. Undefined if there are none.
  */
+export function contradictionOf(
+  values: ConfineValues & { allowSetuid?: boolean },
+): Contradiction | undefined {
+  const setuid = values.allowSetuid === true;
+  if (!setuid && values.noNewPrivs !== false) return undefined;
+  const needing = setuid && values.noNewPrivs ? "no_new_privs" : needingNoNewPrivs(values);
+  if (needing === undefined) return undefined;
+  return setuid
+    ? { off: "allow_setuid", setting: "allow_setuid = 1", needing }
+    : { off: "no_new_privs", setting: "no_new_privs = 0", needing };
+}
+
+/** The error of a section whose keys contradict each other; undefined if none do. */
 export function confineProblem(
   section: IniSection,
   values: ConfineValues & { allowSetuid?: boolean },
 ): Problem | undefined {
-  const off = values.allowSetuid === true ? "allow_setuid" : "no_new_privs";
-  const isOff = values.allowSetuid === true || values.noNewPrivs === false;
-  const needing =
-    values.allowSetuid === true && values.noNewPrivs ? "no_new_privs" : needingNoNewPrivs(values);
-  if (!isOff || needing === undefined) return undefined;
-  const setting = `${off} = ${values.allowSetuid === true ? 1 : 0}`;
+  const found = contradictionOf(values);
+  if (found === undefined) return undefined;
+  const { off, setting, needing } = found;
   const message = `'${setting}' contradicts '${needing}', which needs no_new_privs: only one can hold`;
   return { ...keyPlace(section, off), severity: "error", code: "contradiction", message };
 }

@@ -14,7 +14,7 @@ import { chdir, chroot, fchdir, setNoNewPrivileges } from "../../../ffi/process.
 import { stopNotices } from "../../../ffi/waiting.ts";
 import { display } from "../../cli/display.ts";
 import { describeError, isReported, JailkitError } from "../../cli/error.ts";
-import { printError } from "../../cli/output.ts";
+import { tryPrintError } from "../../cli/output.ts";
 import { NO_FILTERS, refuseTerminalInput } from "../../confine/calls.ts";
 import { type Confinement, confinementOf, executeOf } from "../../confine/policy.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
@@ -23,7 +23,7 @@ import { confineSession, limitRefusal } from "../confine-session.ts";
 import { escapes } from "./capabilities.ts";
 import { type Launch, type LaunchRequest, launchChecks } from "./checks.ts";
 import { takeIds } from "./ids.ts";
-import { bindNotifySocket, notifyWay } from "./notify.ts";
+import { bindNotifySocket, notifyObstacle, notifyWay } from "./notify.ts";
 import { openPidfile } from "./pidfile.ts";
 
 const TOOL = "jk_chrootlaunch";
@@ -43,9 +43,20 @@ export function warnOfLaunch(
   }
   const dangerous = escapes(kept ?? 0n);
   if (dangerous.length > 0) notify("warning", `with ${dangerous.join(", ")} a program can leave its jail`);
-  if (request.notify && notifyWay(variable("NOTIFY_SOCKET")) === "none") {
+  if (request.notify) warnOfSilence(launchConfinement(request, { program, ids }), notify);
+}
+
+/** Warns if no message to the service manager can leave the program. */
+function warnOfSilence(confinement: Confinement, notify: Notify): void {
+  const socket = variable("NOTIFY_SOCKET") ?? "";
+  if (notifyWay(socket) === "none") {
     notify("notice", "--notify has nothing to do: NOTIFY_SOCKET is not set");
+    return;
   }
+  const setting = notifyObstacle(socket, confinement);
+  if (setting === undefined) return;
+  const what = "the program cannot tell the service manager that it is ready";
+  notify("warning", `${what}: ${setting} keeps it from NOTIFY_SOCKET, ${display(socket)}`);
 }
 
 /** The process that will write the pidfile. Without it the program starts all the same, as in jailkit 2.23. */
@@ -104,11 +115,16 @@ function guardTerminal(notify: Notify): void {
   }
 }
 
+/** The path of the program, which may lack its slash. */
+const fromRoot = (program: ByteString): ByteString => (program.startsWith("/") ? program : `/${program}`);
+
 /** The confinement of a program. */
-export function launchConfinement({ confine }: LaunchRequest, { program, ids }: Launch): Confinement {
+export function launchConfinement(
+  { confine }: LaunchRequest,
+  { program, ids }: Pick<Launch, "program" | "ids">,
+): Confinement {
   const { home = "" } = ids;
-  const path = program.startsWith("/") ? program : `/${program}`;
-  return confinementOf(confine, false, executeOf(confine, false, [path], home), home);
+  return confinementOf(confine, false, executeOf(confine, false, [fromRoot(program)], home), home);
 }
 
 function enterAndExecute(
@@ -130,7 +146,7 @@ function enterAndExecute(
   const { program } = launch;
   const confinement = launchConfinement(request, launch);
   const { limits } = confinement;
-  confineSession(confinement, { log: { write: notify }, program });
+  confineSession(confinement, { log: { write: notify }, program: fromRoot(program) });
   log.write("notice", `executing ${program} in jail ${root.path}`);
   const argv = [program, ...request.programArguments];
   try {
@@ -167,7 +183,7 @@ export function launch(request: LaunchRequest): number {
   const log = openSyslog(TOOL, "daemon");
   const notify: Notify = (severity, message) => {
     log.write(severity, message);
-    printError(`${TOOL}: ${severity === "warning" ? "warning: " : ""}${message}`);
+    tryPrintError(`${TOOL}: ${severity === "warning" ? "warning: " : ""}${message}`);
   };
   let writer: PidWriter | undefined;
   try {

@@ -4,6 +4,7 @@ import { close, fstat, openAt, sameFile } from "../../../ffi/files.ts";
 import { attachMount, cloneMount, enterPrivateMounts } from "../../../ffi/mounts.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
+import type { Confinement } from "../../confine/policy.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { nearestDirectory } from "../../jail/fs/safety.ts";
 import {
@@ -39,6 +40,20 @@ export function notifyWay(socket: ByteString | undefined): NotifyWay {
     socket.split("/").every((part, i) => i === 0 || !["", ".", ".."].includes(part));
   if (!plain) throw cannot(`NOTIFY_SOCKET is ${display(socket)}, which is not a plain path`);
   return "bind";
+}
+
+/**
+ * The setting of a confinement that keeps a program from this NOTIFY_SOCKET, as `KEY=VALUE`; undefined if none does. A
+ * socket in the file system is reached whatever may be written: Landlock does not cover it.
+ */
+export function notifyObstacle(
+  socket: ByteString,
+  { network, syscalls, scope }: Pick<Confinement, "network" | "syscalls" | "scope">,
+): string | undefined {
+  const isVsock = socket.startsWith("vsock");
+  if (network === "none" || (network === "local" && isVsock)) return `network=${network}`;
+  if (isVsock && syscalls === "login") return "syscalls=login";
+  return scope && socket.startsWith("@") ? "scope=1" : undefined;
 }
 
 /** Creates an empty file to mount the socket on, in a directory that only root can change. */

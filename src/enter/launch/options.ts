@@ -3,9 +3,12 @@ import { JailkitError } from "../../cli/error.ts";
 import { jailOrFirst } from "../../cli/jail-operand.ts";
 import { jailOption, type OptionTable, type OptionValues, VERBOSE_IGNORED } from "../../cli/options.ts";
 import { camelCase, readKeys } from "../../config/keys.ts";
-import { type ConfineValues, confineKeys } from "../../config/schemas/confine.ts";
+import { type ConfineValues, confineKeys, contradictionOf } from "../../config/schemas/confine.ts";
 import { readValue } from "../../config/values.ts";
 import type { LaunchRequest } from "./checks.ts";
+
+// A flag alone is 1.
+const FLAG = ["0", "1"] as const;
 
 /** The keys that confine a session, as options; what they mean is in jk_chrootsh.ini(5). */
 const CONFINE_OPTIONS = {
@@ -14,7 +17,7 @@ const CONFINE_OPTIONS = {
     description:
       "1: what --no-new-privs, --syscalls=login, --scope and --execute=system do; require: and fail if the kernel cannot",
   },
-  noNewPrivs: { description: "setuid programs and file capabilities have no effect" },
+  noNewPrivs: { words: FLAG, description: "setuid programs and file capabilities have no effect" },
   execute: {
     value: "LIST",
     mayBeEmpty: true,
@@ -41,7 +44,7 @@ const CONFINE_OPTIONS = {
   },
   tcpBind: { value: "PORTS", mayBeEmpty: true, description: "bind these TCP ports only; none, or all" },
   syscalls: { value: "any|login", description: "login: no system call that no login needs" },
-  scope: { description: "signals and abstract sockets reach only processes that it starts" },
+  scope: { words: FLAG, description: "signals and abstract sockets reach only processes that it starts" },
   limits: { value: "LIST", mayBeEmpty: true, description: "hard limits, such as 'nofile 256, core 0'" },
 } as const satisfies OptionTable;
 
@@ -86,6 +89,8 @@ export const LAUNCH_OPTIONS = {
   verbose: VERBOSE_IGNORED,
 } as const satisfies OptionTable;
 
+const optionFor = (key: ByteString): ByteString => `--${key.replaceAll("_", "-")}`;
+
 /** The values of the options that confine the program, as keys of a section. Throws JailkitError (1) for a bad one. */
 function confineValues(options: OptionValues<typeof CONFINE_OPTIONS>): ConfineValues {
   const values: Record<string, unknown> = readKeys(undefined, confineKeys);
@@ -96,12 +101,16 @@ function confineValues(options: OptionValues<typeof CONFINE_OPTIONS>): ConfineVa
     // An empty value would be no limit.
     const reading = given === true ? { value: true } : readValue(given, { ...description, filled: true });
     if ("reason" in reading) {
-      throw new JailkitError("usage", 1, `--${key.replaceAll("_", "-")}: ${reading.reason}`);
+      throw new JailkitError("usage", 1, `${optionFor(key)}: ${reading.reason}`);
     }
     values[name] = reading.value;
   }
   // readKeys has all of them, and readValue gives the type that goes with the kind of each.
-  return values as ConfineValues;
+  const confine = values as ConfineValues;
+  const contradiction = contradictionOf(confine);
+  if (contradiction === undefined) return confine;
+  const needing = optionFor(contradiction.needing);
+  throw new JailkitError("usage", 1, `--no-new-privs=0 contradicts ${needing}, which needs no_new_privs`);
 }
 
 /**

@@ -91,6 +91,8 @@ export type LimitedPlan =
       reason: ByteString;
       /** For the user, one line. */
       shown: ByteString;
+      /** How to change the settings; undefined if the command alone is refused. */
+      remedy?: ByteString;
       notes: Note[];
     };
 
@@ -111,8 +113,7 @@ function userOf(request: LimitedRequest): PasswdEntry {
     throw unknown(`cannot find user info for ${name ? `USER ${name}` : `uid ${uid}`}`);
   }
   if (entry.uid === uid) return entry;
-  const what = `running as UID ${uid}, but environment variable USER ${name} has UID ${entry.uid}`;
-  throw unknown(`abort, ${what}`);
+  throw unknown(`abort, running as UID ${uid}, but environment variable USER ${name} has UID ${entry.uid}`);
 }
 
 function groupOf({ gid, accounts }: LimitedRequest): GroupEntry {
@@ -241,8 +242,8 @@ export function planLimited(request: LimitedRequest): LimitedPlan {
     return planCommand(request, user, asked, policyFor(request, user, group, asked));
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    const { exitStatus, code, reason, shown } = error;
-    return { allowed: false, exitStatus, code, reason, shown, notes: [] };
+    const { exitStatus, code, reason, shown, remedy } = error;
+    return { allowed: false, exitStatus, code, reason, shown, remedy, notes: [] };
   }
 }
 

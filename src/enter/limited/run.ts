@@ -5,7 +5,7 @@ import { args, callerIds, environment, execve } from "../../../ffi/guard.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { supplementaryGroups } from "../../../ffi/process.ts";
 import { describeError } from "../../cli/error.ts";
-import { printError } from "../../cli/output.ts";
+import { tryPrintError } from "../../cli/output.ts";
 import { VERSION } from "../../cli/version.ts";
 import { loadConfig } from "../../config/load.ts";
 import { logFormatOf } from "../../config/log-format.ts";
@@ -21,7 +21,7 @@ import { systemFiles } from "../../limited-shell/files.ts";
 import { flatFirstAccounts } from "../../system/flat-accounts.ts";
 import { type Audit, openAudit } from "../audit.ts";
 import { confineSession, limitRefusal } from "../confine-session.ts";
-import { Refusal } from "../refusal.ts";
+import { Refusal, refuse } from "../refusal.ts";
 import { LIMITED_CONFIG_FILE, type LimitedPlan, type LimitedRequest, planLimited } from "./limited.ts";
 
 /** The caller: see LimitedRequest. */
@@ -35,11 +35,17 @@ export type Execute = (
   options: { limits: Confinement["limits"]; last: (path: number) => void },
 ) => never;
 
+const TOOL = "jk_lsh";
+
 // As in a shell: the program or its interpreter is missing; or it exists and cannot be executed.
 const NOT_FOUND = 127;
 const NOT_EXECUTABLE = 126;
 
 type AllowedPlan = Extract<LimitedPlan, { allowed: true }>;
+type RefusedPlan = Extract<LimitedPlan, { allowed: false }>;
+
+/** The remedy for a file that needs more than one command. */
+const CHECK = `jailkit config check ${LIMITED_CONFIG_FILE}`;
 
 /** The keys that decided, for the log. */
 function why({ by: { pattern, word, forced } }: AllowedPlan): string {
@@ -74,6 +80,19 @@ function readConfig(log: Audit): () => IniFile | undefined {
 }
 
 /**
+ * Logs and prints why nothing runs. What the administrator has to mend gets an error id; in all other lines the user reads
+ * all that there is to know, and the log has them as in jailkit 2.23.
+ */
+function refusePlan(plan: RefusedPlan, args: readonly ByteString[], log: Audit): number {
+  const { code, reason, exitStatus: exitCode, shown, remedy } = plan;
+  if (code === "config-invalid")
+    return refuse(new Refusal(code, exitCode, reason, shown, remedy || CHECK), TOOL, log, { args });
+  log.write("err", reason, { outcome: "refused", code, reason, exitCode, args });
+  tryPrintError(`${TOOL}: refused: ${shown}`);
+  return exitCode;
+}
+
+/**
  * The limited shell, from its first log line to execve(2), about the files that this process sees: in a jail, the jail's.
  * Returns the exit status if the command was refused or could not be started; the user has seen one line then. It needs no
  * privilege: jk_lsh runs it, and jk_chrootsh after dropping its own.
@@ -96,33 +115,29 @@ export function runLimitedShell(
     someNamedCounts: (scope) => withFd(openDirectoryPath("/"), (root) => someNamedCounts(root, scope)),
   });
   for (const { severity, message } of plan.notes) log.write(severity, message);
-  if (!plan.allowed) {
-    const { code, reason, exitStatus: exitCode } = plan;
-    log.write("err", reason, { outcome: "refused", code, reason, exitCode, args: caller.argv });
-    printError(`jk_lsh: refused: ${plan.shown}`);
-    return plan.exitStatus;
-  }
+  if (!plan.allowed) return refusePlan(plan, caller.argv, log);
   const { user, path, argv, environment, umask, section, confinement } = plan;
   const who = `user ${user.name} (${user.uid})`;
   const asConfined = () => confinementText(confinement);
-  const allowed = { executable: path, args: argv, rule: ruleOf(plan), confinement: asConfined };
+  const asked = plan.by.forced?.asked;
+  const allowed = { executable: path, args: argv, rule: ruleOf(plan), asked, confinement: asConfined };
   log.write("info", `executing command ${logged(argv.join(" "))}${why(plan)} for ${who}`, {
     ...allowed,
     outcome: "allowed",
   });
-  const notConfined = ({ code, reason: what, shown }: Refusal) => {
-    const remedy = `confine = 0 and execute = any in section [${section}] of ${LIMITED_CONFIG_FILE} disable this`;
-    const reason = `${what} (${who})`;
-    const refused = { outcome: "refused", code, reason, remedy, exitCode: NOT_EXECUTABLE } as const;
-    log.write("err", `${reason}; ${remedy}`, { ...allowed, ...refused });
-    printError(`jk_lsh: refused: ${shown}`);
-    return NOT_EXECUTABLE;
-  };
+  const notConfined = ({ code, reason, shown, remedy: change }: Refusal, place: ByteString) =>
+    refuse(
+      new Refusal(code, NOT_EXECUTABLE, `${reason} (${who})`, shown, `${change} in ${place}`),
+      TOOL,
+      log,
+      allowed,
+    );
+  const place = `section [${section}] of ${LIMITED_CONFIG_FILE}`;
   try {
     confineSession(confinement, { log, program: path, told });
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    return notConfined(error);
+    return notConfined(error, place);
   }
   try {
     if (umask !== undefined) libc.umask(umask);
@@ -131,20 +146,22 @@ export function runLimitedShell(
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     const refusal = limitRefusal(error);
-    if (refusal !== undefined) return notConfined(refusal);
+    // Those of jk_chrootsh.ini hold, too.
+    const limitsPlace = confinement.limits.length > 0 ? place : "jk_chrootsh.ini";
+    if (refusal !== undefined) return notConfined(refusal, limitsPlace);
     const reason = `WARNING: running ${path} failed for ${who}: ${error.reason}`;
     const status = error.code === "ENOENT" ? NOT_FOUND : NOT_EXECUTABLE;
     const failed = { outcome: "failed", code: error.code, reason, exitCode: status } as const;
     log.write("err", reason, { ...allowed, ...failed });
     log.write("err", `WARNING: check the permissions and libraries for ${path}`);
-    printError(`jk_lsh: the command cannot be started: ${error.reason}`);
+    tryPrintError(`${TOOL}: the command cannot be started: ${error.reason}`);
     return status;
   }
 }
 
 /** jk_lsh: becomes the command, if it is allowed; else returns the exit status. */
 export function lsh(): number {
-  const log = openAudit("jk_lsh");
+  const log = openAudit(TOOL);
   try {
     const { uid, gid } = callerIds();
     const caller = { argv: args(), environment: environment(), uid, gid, groups: supplementaryGroups };
@@ -153,9 +170,12 @@ export function lsh(): number {
       execve(path, argv, envp, { standardOnly: true, ...options }),
     );
   } catch (error) {
-    const reason = `abort, ${describeError(error)}`;
-    log.write("err", reason, { outcome: "refused", code: "error", reason, exitCode: 1 });
-    printError("jk_lsh: refused: something unexpected happened");
-    return 1;
+    const refusal = new Refusal(
+      "error",
+      1,
+      `abort, ${describeError(error)}`,
+      "something unexpected happened",
+    );
+    return refuse(refusal, TOOL, log);
   }
 }

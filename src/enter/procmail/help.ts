@@ -28,9 +28,8 @@ export const PROCMAIL_HELP: HelpSource = {
     39: "the account has another home in the jail",
     41: "the home cannot be entered",
     53: "the jail or the home is not safe",
-    75: "try again later: started by root, the account is not known, jk_chrootsh.ini cannot be used, or the program cannot start now (a limit, memory)",
-    101: "a privilege cannot be dropped (also 102 to 104), or no_new_privs or the filter on the terminal cannot be set (105)",
-    106: "the delivery cannot be confined, in a way that jk_chrootsh.ini asks for",
+    75: "try again later: started by root, the account is not known, jk_chrootsh.ini cannot be used, the delivery cannot be confined as it asks, no_new_privs or the filter on the terminal cannot be set, or the program cannot start now (a limit, memory)",
+    101: "a privilege cannot be dropped (also 102 to 104)",
     111: "the jail's procmail is missing, is not safe, or cannot be executed",
   },
 };

@@ -2,10 +2,11 @@ import { SystemError } from "../../../ffi/error.ts";
 import { args, environment, execve } from "../../../ffi/guard.ts";
 import { dropAllCapabilities } from "../../../ffi/process.ts";
 import type { Audit } from "../audit.ts";
-import { confineSession } from "../confine-session.ts";
+import { confineSession, NOT_CONFINED } from "../confine-session.ts";
 import { accountOf, splitOf } from "../facts.ts";
 import { enterLogin, notExecuted, ownLogin, requireChecks, runPrivileged } from "../privileged.ts";
 import { Refusal } from "../refusal.ts";
+import { NOT_FILTERED } from "../session.ts";
 import {
   deliveryConfinement,
   gatherProcmail,
@@ -57,9 +58,23 @@ function deliver(log: Audit): never {
   }
 }
 
+// Statuses that jailkit 2.23 does not have. A mail server returns the mail for any but TRY_AGAIN.
+const KEEPS_MAIL = [NOT_FILTERED, NOT_CONFINED];
+
+/** Delivers; if the kernel does not limit the delivery as the settings ask, the mail is kept until that is mended. */
+function deliverOrKeep(log: Audit): number {
+  try {
+    return deliver(log);
+  } catch (error) {
+    if (!(error instanceof Refusal) || !KEEPS_MAIL.includes(error.exitStatus)) throw error;
+    const { code, reason, shown, remedy } = error;
+    throw new Refusal(code, TRY_AGAIN, reason, shown, remedy);
+  }
+}
+
 /**
  * jk_procmailwrapper: delivers the mail on standard input through procmail, in the jail of the account that it runs as,
  * or on the host if the account has none; see runPrivileged. After an unexpected error, such as a lack of memory, the mail
  * is kept.
  */
-export const procmailWrapper = (): number => runPrivileged(PROCMAIL_WRAPPER, deliver, TRY_AGAIN);
+export const procmailWrapper = (): number => runPrivileged(PROCMAIL_WRAPPER, deliverOrKeep, TRY_AGAIN);

@@ -2,7 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { args, environment, execve, variable } from "../../../ffi/guard.ts";
 import { printAbout } from "../../cli/about.ts";
 import { answered } from "../../cli/error.ts";
-import { printError } from "../../cli/output.ts";
+import { tryPrintError } from "../../cli/output.ts";
 import { confinementText } from "../../confine/describe.ts";
 import { type Confinement, confinementOf, executeOf } from "../../confine/policy.ts";
 import { filterEnvironment } from "../../limited-shell/environment.ts";
@@ -88,7 +88,7 @@ export function uchroot(): number {
     log.learn({ jail: () => jail });
     requireChecks(facts, UCHROOT_CALLER_CHECKS, log);
     if (request.kind === "run") return enter(request, facts, log);
-    printError(`${TOOL}: ${request.message}; see '${TOOL} --help'`);
+    tryPrintError(`${TOOL}: ${request.message}; see '${TOOL} --help'`);
     return 1;
   });
 }

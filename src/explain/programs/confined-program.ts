@@ -1,15 +1,19 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { attempt } from "../../../ffi/error.ts";
-import { readAt } from "../../../ffi/files.ts";
+import { close, readAt } from "../../../ffi/files.ts";
 import { withRightsOf } from "../../../ffi/rights.ts";
 import { filtersOf } from "../../confine/confine.ts";
+import { isOfSystem } from "../../confine/directories.ts";
 import { canLimitExecution } from "../../confine/execute.ts";
 import { viewExecution } from "../../confine/execute-view.ts";
+import { openFixed, openNamed } from "../../confine/named-file.ts";
 import type { Confinement } from "../../confine/policy.ts";
+import { isIn } from "../../known-programs/allow/places.ts";
 import { executedFiles } from "../../libraries/closure.ts";
 import { RootView } from "../../libraries/root-view.ts";
 import type { ReportStep } from "../report.ts";
 import { stepsOf } from "../steps.ts";
+import { NOT_EXECUTABLE } from "./execute.ts";
 
 /** A session that would be confined, and the program that it starts, below `root`. */
 interface Confined {
@@ -37,6 +41,22 @@ function isNarrow(root: ByteString, path: ByteString): boolean {
   return length === 5 && start.toString("latin1", 0, 4) === "\x7fELF" && start[4] === ELF_CLASS_32;
 }
 
+/** Why execve(2) may not read a program; undefined if it may. */
+function unreadable(
+  { stage, root, rootFd, confinement }: Confined,
+  program: ByteString,
+): ByteString | undefined {
+  const { read, write } = confinement;
+  if (read === "all" || isIn(program, read) || (write !== "all" && isIn(program, write))) return undefined;
+  // Its caller names the program: it gets no rule of its own.
+  if (stage === "jk_uchroot") return isOfSystem(program) ? undefined : "it is in no path of read or write";
+  const open = write === "all" ? openFixed : openNamed;
+  const opened = withRightsOf(undefined, () => open(rootFd, program, root));
+  if (typeof opened !== "number") return opened;
+  close(opened);
+  return undefined;
+}
+
 /** Explains that the program of a confined session cannot run, if it cannot. */
 export function confinedProgramSteps(confined: Confined): ReportStep[] {
   const { stage, root, rootFd, confinement, program, settings, notExecuted } = confined;
@@ -52,8 +72,15 @@ export function confinedProgramSteps(confined: Confined): ReportStep[] {
     const remedy = `confine = 0 in ${settings}, without syscalls, network, tcp_connect and tcp_bind`;
     steps.push(step("confinement", "failed", message, remedy, KILLED));
   }
+  const canLimit = attempt(canLimitExecution) === true;
+  const why = canLimit ? unreadable(confined, program) : undefined;
+  if (why !== undefined) {
+    const message = `${program} may not be read, which execve(2) does: ${why}`;
+    const remedy = `put it where only root can write, or in a path of read in ${settings}`;
+    steps.push(step("confinement", "failed", message, remedy, notExecuted ?? NOT_EXECUTABLE));
+  }
   const { execute } = confinement;
-  if (execute === "any" || notExecuted === undefined || attempt(canLimitExecution) !== true) return steps;
+  if (execute === "any" || notExecuted === undefined || !canLimit) return steps;
   const view = viewExecution(rootFd, execute);
   const blocked = files.find((path) => !view.mayExecute(path));
   if (blocked !== undefined) {

@@ -4,7 +4,12 @@ import { parentOf } from "../../../ffi/paths.ts";
 import { withRightsOf } from "../../../ffi/rights.ts";
 import { describeError } from "../../cli/error.ts";
 import { someNamedCounts } from "../../confine/directories.ts";
-import { canLimitExecution, type ExecuteLimits, NO_LANDLOCK } from "../../confine/execute.ts";
+import {
+  canLimitExecution,
+  canLimitServers,
+  type ExecuteLimits,
+  NO_LANDLOCK,
+} from "../../confine/execute.ts";
 import { grantedBy, viewExecution } from "../../confine/execute-view.ts";
 import { executedFiles } from "../../libraries/closure.ts";
 import type { ReportStep } from "../report.ts";
@@ -33,7 +38,7 @@ const step = (
 
 /** True if the kernel limits the executions of the known programs of a section. */
 export function holdsPrograms(rootFd: number, limits: ExecuteLimits | "any"): boolean {
-  const held = () => limits !== "any" && !someNamedCounts(rootFd, limits) && canLimitExecution();
+  const held = () => limits !== "any" && !someNamedCounts(rootFd, limits) && canLimitServers();
   return attempt(held) ?? false;
 }
 

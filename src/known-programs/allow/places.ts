@@ -59,7 +59,7 @@ function plainForms(places: readonly ByteString[]): ByteString[] {
 }
 
 /** True if a path is one of `places`, or below one; all are in their plain form. */
-function isIn(path: ByteString, places: readonly ByteString[]): boolean {
+export function isIn(path: ByteString, places: readonly ByteString[]): boolean {
   for (const place of places) {
     if (place === "/" || path === place || path.startsWith(`${place}/`)) return true;
   }

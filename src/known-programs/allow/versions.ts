@@ -9,6 +9,21 @@ function expanded(path: ByteString, home: ByteString): ByteString | undefined {
   return path === "~" || path.startsWith("~/") ? `${home}${path.slice(1)}` : undefined;
 }
 
+/**
+ * The path for git, so that what it opens is in a place: of `NAME` it opens NAME/.git or NAME, and then NAME.git/.git or
+ * NAME.git. After `/.` it finds nothing beside the directory. Returns undefined if neither is in a place.
+ */
+function pathForGit(path: ByteString, use: "read" | "write", places: AllowPlaces): ByteString | undefined {
+  let end = path.length;
+  while (end > 1 && path[end - 1] === "/") end--;
+  const name = path.slice(0, end);
+  const opened = expanded(name, places.home) ?? "";
+  const own = placeFault(opened, use, places) === undefined;
+  const other = placeFault(`${opened}.git`, use, places) === undefined;
+  if (own) return other ? path : `${name}/.`;
+  return other ? `${name}.git/.` : undefined;
+}
+
 /** git's own check of options comes besides: src/known-programs/git.ts. */
 function judgeGit(
   args: readonly ByteString[],
@@ -29,7 +44,10 @@ function judgeGit(
   const opened = expanded(path, places.home);
   if (opened === undefined) return `${quoted(path)} is the home of another user`;
   const writes = server === "receive-pack";
-  return placeFault(opened, writes ? "write" : "read", places) ?? { args, writes };
+  const use = writes ? "write" : "read";
+  const given = pathForGit(path, use, places);
+  if (given === undefined) return placeFault(opened, use, places) ?? "its path is in no place";
+  return { args: args.with(args.lastIndexOf(path), given), writes };
 }
 
 const gitWord = (servers: readonly string[], readOnly: boolean, help: string): AllowWord => ({

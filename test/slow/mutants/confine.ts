@@ -56,8 +56,8 @@ export const CONFINE: readonly Mutant[] = [
   terminal("src/enter/session.ts", "!noNewPrivs && hasTerminalOfOthers(ids.uid);", "false;", "through su"),
   terminal(
     "src/enter/session.ts",
-    '  const refused = step("terminal", ',
-    "  const refused = true || step('x', ",
+    "  const refused = step(",
+    "  const refused = true || step(",
     "through su",
   ),
   terminal(
@@ -88,7 +88,7 @@ export const CONFINE: readonly Mutant[] = [
   ),
   execute(
     DIRECTORIES,
-    "if (same(one, stat)) return { why: `the home",
+    "if (sameInode(one, stat)) return { why: `the home",
     "if (false) return { why: `the home",
     "home is in them",
   ),
@@ -100,14 +100,8 @@ export const CONFINE: readonly Mutant[] = [
   execute(EXECUTE, "    text += `${PROGRAM}${path}\\0`;\n    count++;\n", "", "still works"),
   execute(
     EXECUTE,
-    "(const path of executables) allowProgram",
-    "(const path of []) allowProgram",
-    "the push works",
-  ),
-  execute(
-    EXECUTE,
-    "  if (results.isPlain) return [];\n",
-    "  if (results.isPlain || true) return [];\n",
+    "else if (error !== C.ELOOP && ",
+    "else if (false && error !== C.ELOOP && ",
     "of the system",
   ),
   execute(RULES, "stat->stx_uid == 0 && ", "", "of the system"),
@@ -130,6 +124,13 @@ export const CONFINE: readonly Mutant[] = [
     "i64 next = open_name(here, name + 1, O_DIRECTORY, homes != 0,",
     "i64 next = open_name(here, name + 1, O_DIRECTORY, 0,",
     "of the system",
+  ),
+  execute(EXECUTE, "others !== undefined || allowExecuting(ruleset, path);", "true;", "the push works"),
+  execute(
+    EXECUTE,
+    "return stat === undefined || (stat.mode & C.S_IFMT) !== C.S_IFLNK;",
+    "return true;",
+    "still works",
   ),
   execute(
     "ffi/landlock.ts",

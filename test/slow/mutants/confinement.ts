@@ -60,9 +60,22 @@ export const CONFINEMENT: readonly Mutant[] = [
   ),
   session(
     "src/confine/named-file.ts",
-    "if (isFixed(path)) return opened;",
+    "if (isFixed(path, base)) return opened;",
     "return opened;",
     "of read that a session exchanges is none",
+  ),
+  session(
+    RULESET,
+    "= allowReading(this.ruleset, this.root, program, open);",
+    "= undefined;",
+    "can exchange does not",
+  ),
+  session(RULESET, 'write === "all" ? openFixed : openNamed;', "openNamed;", "can exchange does not start"),
+  session(
+    "src/confine/execute.ts",
+    "allowReading(ruleset, root, path, open);",
+    "allowBeneath(ruleset, READ_FILE, openIfPresent(C.AT_FDCWD, path, C.O_PATH) ?? -1);",
+    "nobody may read what it leads to",
   ),
   {
     file: "src/confine/named-file.ts",
@@ -70,7 +83,20 @@ export const CONFINEMENT: readonly Mutant[] = [
     to: "",
     test: "unit/named-file.test.ts",
   },
-  session(SESSION, "if (confinement.require) throw", "if (false) throw", "jk_lsh .*require refuses"),
+  {
+    file: SESSION,
+    from: "if (confinement.require) {",
+    to: "if (false) {",
+    test: "attack/confine-kernels.test.ts",
+    title: "jk_lsh (?:standalone |package )?a kernel without Landlock",
+  },
+  {
+    file: "src/enter/procmail/procmail.ts",
+    from: "const KEEPS_MAIL = [NOT_FILTERED, NOT_CONFINED];",
+    to: "const KEEPS_MAIL = [NOT_FILTERED];",
+    test: "attack/confine-kernels.test.ts",
+    title: "jk_procmailwrapper (?:standalone |package )?a kernel without Landlock",
+  },
   session(
     SESSION,
     "if (!areTold(missing, told))",
@@ -97,7 +123,7 @@ export const CONFINEMENT: readonly Mutant[] = [
   ),
   session(
     "src/enter/launch/launch.ts",
-    "  confineSession(confinement, { log: { write: notify }, program });\n",
+    "  confineSession(confinement, { log: { write: notify }, program: fromRoot(program) });\n",
     "",
     "jk_chrootlaunch read = none",
   ),
@@ -130,6 +156,19 @@ export const CONFINEMENT: readonly Mutant[] = [
   policy(APPLY, 'if (network === "local") names', 'if (network === "none") names'),
   policy(APPLY, 'if (tcpConnect !== "all" || tcpBind !== "all") names', 'if (tcpConnect !== "all") names'),
   policy(APPLY, 'if (execute !== "any") names.push("execute");', ""),
+  ...[
+    ["src/explain/programs/execute.ts", "&& canLimitServers();", "&& canLimitExecution();"],
+    ["src/lint/execute.ts", "view?.limitsServers === true", "view !== undefined"],
+    ["src/confine/execute.ts", "canLimitExecution() && hasFilters();", "canLimitExecution();"],
+  ].map(([file = "", from = "", to = ""]) => ({
+    file,
+    from,
+    to,
+    test: "e2e/execute.test.ts",
+    title: "is limited by a filter",
+  })),
+  policy("src/confine/features.ts", '    ask("execute (programs in memory)");\n', ""),
+  policy("src/confine/features.ts", '    ask("tcp_bind (other protocols)");\n', ""),
   policy(
     "src/known-programs/allow/places.ts",
     'path.startsWith("~") && home.startsWith("/")',

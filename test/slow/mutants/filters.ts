@@ -57,7 +57,10 @@ export const FILTERS: readonly Mutant[] = [
   wanted("login", "io_uring_setup     ENOSYS\n", ""),
   wanted("login", "0:long != 0xffffffff", "0:long == 0x40000"),
   wanted("login", "0:long in 16 0x4206", "0:long == 16"),
-  wanted("login", "1:int in 0x5412 0x541c", "1:int == 0x5412"),
+  wanted("login", "1:int in 0x5412 0x541c 0x5423", "1:int in 0x5412 0x5423"),
+  wanted("login", "1:int in 0x5412 0x541c 0x5423", "1:int in 0x5412 0x541c"),
+  wanted("login", "prlimit64          EPERM   0:int any 0xffffffff, 2:long != 0\n", ""),
+  wanted("login", "0:int any 0xffffffff, 2:long != 0", "0:int any 0xffff, 2:long != 0"),
   wanted(
     "login",
     "socket          EAFNOSUPPORT   0:int in 0 3-9 11-15 17-63",

@@ -83,7 +83,7 @@ export const LOGIN: readonly Mutant[] = [
     test: "attack/chrootsh-race.test.ts",
   },
   session(
-    '    step("no-new-privs", 105, "no_new_privs cannot be set", setNoNewPrivileges);\n',
+    '    step("no-new-privs", NOT_FILTERED, "no_new_privs cannot be set", setNoNewPrivileges);\n',
     "  void setNoNewPrivileges;\n",
     "no_new_privs is set",
   ),
