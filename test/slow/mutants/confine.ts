@@ -97,7 +97,12 @@ export const CONFINE: readonly Mutant[] = [
   execute(RULESET, 'if (write === "all") L.allowBeneath', "if (false) L.allowBeneath", "still works"),
   execute(RULESET, "    L.restrictSelf(ruleset);\n", "", "still works"),
   execute(APPLY, "    requireRules();\n", "    void requireRules;\n", "and did not"),
-  execute(EXECUTE, "    text += `${PROGRAM}${path}\\0`;\n    count++;\n", "", "still works"),
+  execute(
+    EXECUTE,
+    "    text += `${PROGRAM}${path}\\0`;\n    allowed.push(EXECUTE);\n    count++;\n",
+    "",
+    "still works",
+  ),
   execute(
     EXECUTE,
     "else if (error !== C.ELOOP && ",
