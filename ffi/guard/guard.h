@@ -124,7 +124,7 @@ struct state {
   u64 filled_descriptors;            /* bit N: descriptor N was closed and is filled */
   u64 descriptor_count;
   struct saved_descriptor descriptors[MAX_DESCRIPTORS];
-  char *runtime_environment[8]; /* two to six variables and a null: see hide_caller */
+  char *runtime_environment[8]; /* two to seven variables and a null: see hide_caller */
 };
 
 /*

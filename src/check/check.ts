@@ -12,7 +12,7 @@ import { type JailLock, lockJail } from "../jail/record/jail-lock.ts";
 import { jailHint } from "../jail/record/named-jail.ts";
 import { type HostAccounts, hostAccounts } from "../system/host-accounts.ts";
 import { versionsOf } from "../system/host-files.ts";
-import { kernelFeatures, loginFindings } from "./confinement.ts";
+import { kernelFeatures, loginFindings, uchrootFindings } from "./confinement.ts";
 import { FindingList } from "./finding-list.ts";
 import { type FixOutcome, fixFindings } from "./fix/fix.ts";
 import { configFindings, notInJailFinding, userFindings } from "./host.ts";
@@ -109,7 +109,11 @@ export function planCheck(
   const concerned = users.filter(({ jail }) => asked.length === 0 || chosen.has(jail ?? ""));
   servedSockets(problems);
   const findings = new FindingList().add(...configFindings(), ...concerned.flatMap(userFindings));
-  if (confinement) findings.add(...loginFindings(concerned, accounts, kernelFeatures(), problems));
+  if (confinement) {
+    const kernel = kernelFeatures();
+    findings.add(...loginFindings(concerned, accounts, kernel, problems));
+    findings.add(...uchrootFindings(asked.length === 0 ? undefined : chosen, kernel, problems));
+  }
   const host = { findings: findings.inOrder("/etc/passwd"), problems, warnings };
   const byJail = usersByJail(users);
   return { host, jobs: jails.map((path) => ({ path, users: byJail.get(path) ?? [] })) };

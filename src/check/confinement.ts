@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { attempt } from "../../ffi/error.ts";
-import { landlockVersion, WITH_FILES } from "../../ffi/landlock.ts";
+import { landlockVersion, WITH_FILES, WITH_SCOPES } from "../../ffi/landlock.ts";
+import { plainPath } from "../../ffi/paths.ts";
 import { hasFilters } from "../../ffi/seccomp.ts";
 import { display } from "../cli/display.ts";
 import { answered, describeError, isReported } from "../cli/error.ts";
@@ -10,7 +11,10 @@ import { findEntry, type IniFile, type IniSection } from "../config/model.ts";
 import { chrootshKeys } from "../config/schemas/chrootsh.ts";
 import type { ConfineValues } from "../config/schemas/confine.ts";
 import { lshKeys } from "../config/schemas/lsh.ts";
-import { confinementOf, executeOf, isOn } from "../confine/policy.ts";
+import { uchrootKeys } from "../config/schemas/uchroot.ts";
+import { type Confinement, confinementOf, executeOf } from "../confine/policy.ts";
+import type { UchrootSettings } from "../enter/uchroot/facts.ts";
+import { uchrootConfinement } from "../enter/uchroot/uchroot.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import { type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
@@ -22,8 +26,7 @@ import { hostSection } from "./account-files.ts";
 import type { CheckFinding, CheckProblem } from "./rules.ts";
 
 const CHROOTSH_FILE = `${CONFIG_DIRECTORY}/jk_chrootsh.ini`;
-// In one message.
-const MOST_USERS = 3;
+const UCHROOT_FILE = `${CONFIG_DIRECTORY}/jk_uchroot.ini`;
 
 /** What a kernel can do for a session. */
 export interface KernelFeatures {
@@ -37,87 +40,135 @@ export const kernelFeatures = (): KernelFeatures => ({
   filters: hasFilters(),
 });
 
-/** A key that leaves sessions unconfined. */
-type Weak = "confine" | "execute" | "syscalls";
-
-const REMEDIES: Readonly<Record<Weak, ByteString>> = {
-  confine: "confine = 1",
-  execute: "execute = system",
-  syscalls: "syscalls = login",
-};
-
-const effective = (values: ConfineValues, byDefault: boolean) =>
-  confinementOf(values, byDefault, executeOf(values, byDefault, [], "/"), "/");
-
-/** The keys that turn off what `confine = 1` brings and this kernel can do; with `confine` itself, where it is off. */
-function weakKeys(values: ConfineValues, byDefault: boolean, { landlock, filters }: KernelFeatures): Weak[] {
-  const { execute, syscalls } = effective(values, byDefault);
-  const noExecute = execute === "any" && landlock >= WITH_FILES;
-  const noSyscalls = syscalls === "any" && filters;
-  if (!noExecute && !noSyscalls) return [];
-  return [
-    ...(isOn(values, byDefault) ? [] : (["confine"] as const)),
-    ...(noExecute && values.execute === "any" ? (["execute"] as const) : []),
-    ...(noSyscalls && values.syscalls === "any" ? (["syscalls"] as const) : []),
-  ];
+/** A part of what `confine = 1` asks of the kernel. */
+interface Part {
+  key: "execute" | "syscalls" | "scope" | "no_new_privs";
+  /** As a line of a section. */
+  line: ByteString;
+  holds: (confinement: Confinement) => boolean;
+  isPossible: (kernel: KernelFeatures) => boolean;
+  /** Whether the key itself turns it off. */
+  isOff: (values: ConfineValues) => boolean;
 }
 
-/** Those of a section of jk_lsh.ini, where confinement is the default. Pure. */
-export const weakInLsh = (values: ConfineValues, kernel: KernelFeatures): Weak[] =>
+const PARTS: readonly Part[] = [
+  {
+    ...{ key: "execute", line: "execute = system" },
+    holds: ({ execute }) => execute !== "any",
+    isPossible: ({ landlock }) => landlock >= WITH_FILES,
+    isOff: ({ execute }) => execute === "any",
+  },
+  {
+    ...{ key: "syscalls", line: "syscalls = login" },
+    holds: ({ syscalls }) => syscalls === "login",
+    isPossible: ({ filters }) => filters,
+    isOff: ({ syscalls }) => syscalls === "any",
+  },
+  {
+    ...{ key: "scope", line: "scope = 1" },
+    holds: ({ scope }) => scope,
+    isPossible: ({ landlock }) => landlock >= WITH_SCOPES,
+    isOff: ({ scope }) => scope === false,
+  },
+  {
+    ...{ key: "no_new_privs", line: "no_new_privs = 1" },
+    holds: ({ noNewPrivs }) => noNewPrivs,
+    isPossible: () => true,
+    isOff: ({ noNewPrivs }) => noNewPrivs === false,
+  },
+];
+
+/** What a section lacks of `confine = 1` that this kernel can do. */
+export interface Lack {
+  /** Lines that would hold. */
+  missing: readonly ByteString[];
+  /** The keys to blame: those that turn a part off, and `confine` for the others. */
+  keys: readonly ByteString[];
+  /** What to write. */
+  lines: readonly ByteString[];
+}
+
+/** Undefined if nothing is missing. `confinement`: what the values amount to. */
+function lackOf(
+  values: ConfineValues,
+  confinement: Confinement,
+  kernel: KernelFeatures,
+  isAllowedSetuid = false,
+): Lack | undefined {
+  const missing = PARTS.filter(({ holds, isPossible }) => isPossible(kernel) && !holds(confinement));
+  if (missing.length === 0) return undefined;
+  const off = missing.filter(({ isOff }) => isOff(values));
+  const keys: ByteString[] = off.map(({ key }) => key);
+  const lines = off.map(({ line }) => line);
+  // Anything else of these contradicts it.
+  if (values.noNewPrivs === false && !keys.includes("no_new_privs")) lines.push("no_new_privs = 1");
+  if (isAllowedSetuid) {
+    keys.unshift("allow_setuid");
+    lines.unshift("allow_setuid = 0");
+  }
+  if (off.length < missing.length && !(isAllowedSetuid && values.confine === undefined)) {
+    keys.unshift("confine");
+    lines.unshift("confine = 1");
+  }
+  return { missing: missing.map(({ line }) => line), keys, lines };
+}
+
+/** That of a section of jk_lsh.ini, where confinement is the default. Pure. */
+export const lackInLsh = (values: ConfineValues, kernel: KernelFeatures): Lack | undefined =>
   // There, `confine = 0` does not turn off execute = system: see executeLimits.
-  weakKeys({ ...values, execute: values.execute ?? [] }, true, kernel);
+  lackOf(
+    values,
+    confinementOf(values, true, executeOf({ ...values, execute: values.execute ?? [] }, true, [], "/"), "/"),
+    kernel,
+  );
 
-/** Those of a section of jk_chrootsh.ini; none if it confines by more than no_new_privs and limits. Pure. */
-export function weakInChrootsh(values: ConfineValues, kernel: KernelFeatures): Weak[] {
-  // All else sets it, whatever its key says.
-  const { noNewPrivs } = effective({ ...values, noNewPrivs: false }, false);
-  return noNewPrivs ? [] : weakKeys(values, false, kernel);
-}
+/** That of a section of jk_chrootsh.ini. Pure. */
+export const lackInChrootsh = (values: ConfineValues, kernel: KernelFeatures): Lack | undefined =>
+  lackOf(values, confinementOf(values, false, executeOf(values, false, [], "/"), "/"), kernel);
+
+/** That of a section of jk_uchroot.ini. Pure. */
+export const lackInUchroot = (values: UchrootSettings, kernel: KernelFeatures): Lack | undefined =>
+  lackOf(values, uchrootConfinement(values, "/"), kernel, values.allowSetuid);
 
 /** The lines that confine a section; undefined if its name cannot be typed. */
-function remedyFor(
-  section: IniSection,
-  weak: readonly Weak[],
-  values: ConfineValues,
-): ByteString | undefined {
-  const { name, file } = section;
+function remedyFor({ name, file }: IniSection, { lines }: Lack): ByteString | undefined {
   if (display(name) !== name || display(file) !== file) return undefined;
-  const lines = weak.map((key) => REMEDIES[key]);
-  // They contradict it.
-  if (values.noNewPrivs === false) lines.push("no_new_privs = 1");
   return `in section [${name}] of ${file} write:\n${lines.join("\n")}`;
 }
 
-/** A finding about the keys of a section. `whose`: the subject of its message, in the plural. */
-function sectionFinding(
-  section: IniSection,
-  weak: readonly Weak[],
-  values: ConfineValues,
-  whose: string,
-): CheckFinding {
-  const [first = "confine"] = weak;
+/** What could be, in one phrase: `by execute = system and scope = 1`. */
+function byWhat({ missing }: Lack): string {
+  const last = missing.at(-1) ?? "";
+  return `by ${missing.length === 1 ? last : `${missing.slice(0, -1).join(", ")} and ${last}`}`;
+}
+
+/** A finding about the keys of a section. `whose`: what could be confined. */
+function sectionFinding(section: IniSection, lack: Lack, whose: string): CheckFinding {
+  const [first = "confine"] = lack.keys;
   const { file, line } = findEntry(section, first) ?? section;
-  const because = weak.map((key) => {
+  const because = lack.keys.map((key) => {
     const entry = findEntry(section, key);
     return `${key} is ${entry === undefined ? "missing" : `'${display(entry.value)}'`}`;
   });
   const where = `in section [${display(section.name)}] ${because.join(" and ")}`;
-  const message = `${display(file)}:${line}: the kernel could confine ${whose}, and does not: ${where}`;
-  return { rule: "not-confined", path: file, message, remedy: remedyFor(section, weak, values) };
+  const message = `${display(file)}:${line}: the kernel could confine ${whose} ${byWhat(lack)}, and does not: ${where}`;
+  return { rule: "not-confined", path: file, message, remedy: remedyFor(section, lack) };
+}
+
+/** Of several sections with one name, the first counts. */
+function firstSections(sections: readonly IniSection[]): IniSection[] {
+  const named = new Set<ByteString>();
+  return sections.filter(({ name }) => !named.has(name) && named.add(name));
 }
 
 /** Findings about the sections of a jail's jk_lsh.ini. Throws JailkitError if the file cannot be used. */
 export function limitedFindings(root: JailRoot, kernel: KernelFeatures): CheckFinding[] {
-  const named = new Set<ByteString>();
-  return readPolicies(root).ini.sections.flatMap((section): CheckFinding[] => {
-    // The first of several counts.
-    if (named.has(section.name)) return [];
-    named.add(section.name);
+  return firstSections(readPolicies(root).ini.sections).flatMap((section): CheckFinding[] => {
     const values = readKeys(section, lshKeys);
     // Nobody gets in with an error.
     if (values.problems.some(({ severity }) => severity === "error")) return [];
-    const weak = weakInLsh(values, kernel);
-    return weak.length === 0 ? [] : [sectionFinding(section, weak, values, "commands")];
+    const lack = lackInLsh(values, kernel);
+    return lack === undefined ? [] : [sectionFinding(section, lack, "commands")];
   });
 }
 
@@ -140,14 +191,24 @@ function jailShells(jail: ByteString): Map<ByteString, ByteString> {
   return shellsByName((root && answered(() => readJailAccounts(root).users)) ?? []);
 }
 
-const shownNames = (names: readonly ByteString[]): string => {
-  const shown = names.slice(0, MOST_USERS).map(display).join(", ");
-  return names.length > MOST_USERS ? `${shown} and ${names.length - MOST_USERS} more` : shown;
-};
+/** Runs `find` on a file of the host; if that cannot be used, it is a problem. */
+function findingsOf(
+  file: ByteString,
+  problems: CheckProblem[],
+  find: (ini: IniFile | undefined) => CheckFinding[],
+): CheckFinding[] {
+  try {
+    return find(loadConfig(file, { dialect: "c" }));
+  } catch (error) {
+    if (!isReported(error)) throw error;
+    problems.push({ code: error.code, path: file, message: describeError(error) });
+    return [];
+  }
+}
 
 /**
- * Findings about the logins by jk_chrootsh of `users`: one for each section of its file, and one for those without a
- * section. Users of the limited shell are not among them: its own file says what holds for them. A file that cannot be
+ * Findings about the logins by jk_chrootsh of `users`, one for each account; the first of those with the same section has
+ * the remedy. Users of the limited shell are not among them: its own file says what holds for them. A file that cannot be
  * used is a problem, and so is an account that cannot be looked up: the jails are checked all the same.
  */
 export function loginFindings(
@@ -156,36 +217,58 @@ export function loginFindings(
   kernel: KernelFeatures,
   problems: CheckProblem[],
 ): CheckFinding[] {
-  try {
-    const ini = loadConfig(CHROOTSH_FILE, { dialect: "c" });
+  return findingsOf(CHROOTSH_FILE, problems, (ini) => {
     const sectionOf = sectionFinder(ini, host);
     const shells = new Map<ByteString, ReturnType<typeof jailShells>>();
-    const bySection = Map.groupBy(
-      users.flatMap((user) => {
-        const { name, jail } = user;
-        if (jail === undefined || !user.shell.endsWith("/jk_chrootsh")) return [];
-        const section = sectionOf(user);
-        const own = readKeys(section, chrootshKeys).injailShell;
-        const shell = own || shells.getOrInsertComputed(jail, () => jailShells(jail)).get(name);
-        // Without a shell there is no login.
-        return shell === undefined || isLimitedShell(shell) ? [] : [{ name, section }];
-      }),
-      ({ section }) => section,
-    );
-    return [...bySection].flatMap(([section, members]): CheckFinding[] => {
+    const lacks = new Map<IniSection | undefined, Lack | undefined>();
+    const lackIn = (section: IniSection | undefined) => {
       const values = readKeys(section, chrootshKeys);
       requireNoErrors(values.problems);
-      const weak = weakInChrootsh(values, kernel);
-      if (weak.length === 0) return [];
-      const whose = `the logins of ${shownNames(members.map(({ name }) => name))}`;
-      if (section !== undefined) return [sectionFinding(section, weak, values, whose)];
-      const message = `${CHROOTSH_FILE}: the kernel could confine ${whose}, and does not: no section has confine = 1 for them`;
-      const remedy = `add these lines to ${CHROOTSH_FILE}:\n[DEFAULT]\n${REMEDIES.confine}`;
-      return [{ rule: "not-confined", path: CHROOTSH_FILE, message, remedy }];
+      return lackInChrootsh(values, kernel);
+    };
+    const told = new Set<IniSection | undefined>();
+    return users.flatMap((user): CheckFinding[] => {
+      const { name, jail } = user;
+      if (jail === undefined || !user.shell.endsWith("/jk_chrootsh")) return [];
+      const section = sectionOf(user);
+      const own = readKeys(section, chrootshKeys).injailShell;
+      const shell = own || shells.getOrInsertComputed(jail, () => jailShells(jail)).get(name);
+      // Without a shell there is no login.
+      if (shell === undefined || isLimitedShell(shell)) return [];
+      const lack = lacks.getOrInsertComputed(section, lackIn);
+      if (lack === undefined) return [];
+      const finding = loginFinding(`the logins of ${display(name)}`, section, lack);
+      if (told.has(section)) return [{ ...finding, remedy: undefined }];
+      told.add(section);
+      return [finding];
     });
-  } catch (error) {
-    if (!isReported(error)) throw error;
-    problems.push({ code: error.code, path: CHROOTSH_FILE, message: describeError(error) });
-    return [];
-  }
+  });
+}
+
+function loginFinding(whose: string, section: IniSection | undefined, lack: Lack): CheckFinding {
+  if (section !== undefined) return sectionFinding(section, lack, whose);
+  const message = `${CHROOTSH_FILE}: the kernel could confine ${whose} ${byWhat(lack)}, and does not: no section has confine = 1 for them`;
+  const remedy = `add these lines to ${CHROOTSH_FILE}:\n[DEFAULT]\nconfine = 1`;
+  return { rule: "not-confined", path: CHROOTSH_FILE, message, remedy };
+}
+
+/**
+ * Findings about the sections of jk_uchroot.ini that let somebody into one of `jails`; undefined: into any. A file that
+ * cannot be used is a problem.
+ */
+export function uchrootFindings(
+  jails: ReadonlySet<ByteString> | undefined,
+  kernel: KernelFeatures,
+  problems: CheckProblem[],
+): CheckFinding[] {
+  return findingsOf(UCHROOT_FILE, problems, (ini) =>
+    firstSections(ini?.sections ?? []).flatMap((section) => {
+      const values = readKeys(section, uchrootKeys);
+      if (values.problems.some(({ severity }) => severity === "error")) return [];
+      const { allowedJails } = values;
+      const isAsked = (path: ByteString) => jails?.has(plainPath(path)) ?? true;
+      const lack = allowedJails.some(isAsked) ? lackInUchroot(values, kernel) : undefined;
+      return lack === undefined ? [] : [sectionFinding(section, lack, "sessions of jk_uchroot")];
+    }),
+  );
 }

@@ -10,9 +10,13 @@ const isName = (text: ByteString): text is AllowName => Object.hasOwn(ALLOW, tex
 /** A value of the key `allow`. An unknown word is refused, and so is a value without any. */
 export function readAllow(value: ByteString): Reading {
   const words: AllowName[] = [];
-  for (const item of splitList(value)) {
-    if (!isName(item))
-      return { reason: `${quoted(item)} is not one of its words${didYouMean(item, Object.keys(ALLOW))}` };
+  const items = splitList(value);
+  for (let at = 0; at < items.length; at++) {
+    const item = items[at] ?? "";
+    if (!isName(item)) {
+      const reason = `${quoted(item)} is not one of its words${didYouMean(item, Object.keys(ALLOW))}`;
+      return { item: at, reason };
+    }
     words.push(item);
   }
   return words.length === 0 ? { reason: "it has no item" } : { value: words };

@@ -92,9 +92,11 @@ function readItems(
   if (items === "all") return { value: items };
   if ("reason" in items) return items;
   const values: (ByteString | number)[] = [];
-  for (const item of items) {
+  for (let at = 0; at < items.length; at++) {
+    const item = items[at] ?? "";
     const one = readItem(item);
-    if (one === undefined) return { reason: `${quoted(item)} is not ${what}, nor all or none alone` };
+    if (one === undefined)
+      return { reason: `${quoted(item)} is not ${what}, nor all or none alone`, item: at };
     values.push(one);
   }
   return { value: values };
@@ -149,11 +151,12 @@ function readLimit(item: ByteString): Limit | { reason: ByteString } {
 /** Reads "limits". */
 export function readLimits(value: ByteString): Reading {
   const limits: Limit[] = [];
-  for (const item of splitList(value)) {
-    const limit = readLimit(item);
-    if ("reason" in limit) return limit;
+  const items = splitList(value);
+  for (let at = 0; at < items.length; at++) {
+    const limit = readLimit(items[at] ?? "");
+    if ("reason" in limit) return { ...limit, item: at };
     for (const other of limits) {
-      if (other.name === limit.name) return { reason: `it has ${limit.name} twice` };
+      if (other.name === limit.name) return { reason: `it has ${limit.name} twice`, item: at };
     }
     limits.push(limit);
   }

@@ -33,6 +33,7 @@ export const FINDING_CODES = {
   "not-executed": "the key execute keeps a program from working, or a directory does not count for it",
   "not-in-jail": "a path is not in the jail of its section",
   "not-in-paths": "a program is not found by its name",
+  "not-read": "a path of the key read does not count without the key write",
   "nul-byte": "the file has a NUL byte",
   "other-in-paths": "another program is found by the name",
   "peak-under-base": "a limit is under another limit that it must reach",

@@ -5,11 +5,19 @@ import {
   findEntry,
   type IniEntry,
   type IniSection,
+  type Place,
   type Problem,
   type Reading,
   valuePlace,
 } from "./model.ts";
-import { type KeyDescription, missingValue, type NamedValue, readValue, type ValueOf } from "./values.ts";
+import {
+  type KeyDescription,
+  listItems,
+  missingValue,
+  type NamedValue,
+  readValue,
+  type ValueOf,
+} from "./values.ts";
 
 /** The keys of a file, by name. */
 export type KeyTable = Readonly<Record<ByteString, KeyDescription>>;
@@ -42,6 +50,14 @@ export function camelCase(key: ByteString): string {
 const strictFix = (key: ByteString, value: string): Fix =>
   value === "" ? { kind: "none" } : { kind: "line", text: `${key} = ${value}` };
 
+/** The place of an item of a list, or of the whole value. */
+function placeOfItem(entry: IniEntry, item: number | undefined): Place {
+  const found = item === undefined ? undefined : listItems(entry)[item];
+  if (found === undefined) return valuePlace(entry);
+  const { file, line, column } = found;
+  return { file, line, column };
+}
+
 /** The problem that a reading of an entry makes, if any. */
 function readingProblem(
   entry: IniEntry,
@@ -50,12 +66,13 @@ function readingProblem(
 ): Problem | undefined {
   const { file, line, valueColumn: column, key } = entry;
   if ("reason" in reading) {
+    const place = placeOfItem(entry, reading.item);
     const severity = security ? "error" : "warning";
     // Without a line of this kind, which the usual fix takes out, more could be allowed.
     const code = kind === "line" ? "bad-command" : "bad-value";
     const fix = strictest === undefined ? undefined : strictFix(key, strictest);
     const message = `${quoted(key)}: ${reading.reason}`;
-    return { file, line, column, severity, code, message, ...(fix && { fix }) };
+    return { ...place, severity, code, message, ...(fix && { fix }) };
   }
   if (reading.doubt === undefined) return undefined;
   const message = `${quoted(key)}: ${reading.doubt}`;

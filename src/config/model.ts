@@ -60,7 +60,13 @@ export type Fix =
  * A value, or the reason why it cannot be read (one printable line). `doubt`: why a value looks wrong; `meant` is the part
  * that counts, which may be empty.
  */
-export type Reading = { value: unknown; doubt?: ByteString; meant?: ByteString } | { reason: ByteString };
+export type Reading = { value: unknown; doubt?: ByteString; meant?: ByteString } | Unreadable;
+
+/** Why a value cannot be read. `item`: which item of a list is to blame, from 0; undefined for the value as a whole. */
+export interface Unreadable {
+  reason: ByteString;
+  item?: number;
+}
 
 /** A key and its value. */
 export interface IniEntry extends Place {

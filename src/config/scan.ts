@@ -58,15 +58,30 @@ export function groupOfSection(name: ByteString): { group: ByteString; primary: 
   return name.startsWith(MEMBER) ? { group: name.slice(MEMBER.length), primary: false } : undefined;
 }
 
-/** Whether a process with these gids, which are asked for at most once, is in the group of a name, for selectSection. */
+/** The names of the sections that selectSection looks for, for the message that there is none. */
+export const soughtSections = (userName: ByteString, groupName: ByteString | undefined): ByteString =>
+  `'${userName}', nor 'group ${groupName}', nor 'member GROUP' for a group of the user, nor 'DEFAULT'`;
+
+/** What the log and explanations say of a section [member GROUP] that `unknown` of memberBy was called for. */
+export const unknownGroup = (group: ByteString): ByteString =>
+  `section [${MEMBER}${group}] is passed over: the group ${group} is not known`;
+
+/**
+ * Whether a process with these gids, which are asked for at most once, is in the group of a name, for selectSection.
+ * `unknown` is called with each group that there is not.
+ */
 export function memberBy(
   gids: () => readonly number[],
   groupByName: (name: ByteString) => { gid: number } | undefined,
+  unknown?: (group: ByteString) => void,
 ): (group: ByteString) => boolean {
   let known: readonly number[] | undefined;
   return (group) => {
     const entry = groupByName(group);
-    if (entry === undefined) return false;
+    if (entry === undefined) {
+      unknown?.(group);
+      return false;
+    }
     known ??= gids();
     return known.includes(entry.gid);
   };

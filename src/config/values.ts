@@ -205,7 +205,11 @@ function readExecute(value: ByteString): Reading {
   const named = items.filter((item) => item !== "system").map((item) => item.replace(/\/+$/, ""));
   const wrong = named.find((item) => !item.startsWith("/"));
   if (wrong !== undefined) {
-    return { reason: `${quoted(wrong || "/")} is not 'system', 'any' on its own, or a directory below /` };
+    const item = items.findIndex((one) => one.replace(/\/+$/, "") === wrong);
+    return {
+      item,
+      reason: `${quoted(wrong || "/")} is not 'system', 'any' on its own, or a directory below /`,
+    };
   }
   if (named.length < items.length) return { value: named };
   return { reason: "'system' is not among the items, without which no program can start" };

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../ffi/error.ts";
-import { close, openAt2, statAt } from "../../ffi/files.ts";
+import { close, openAt2, openDirectoryPath, statAt, withFd } from "../../ffi/files.ts";
 import { pathComponents } from "../../ffi/paths.ts";
 import { JailkitError } from "../cli/error.ts";
 import { lookUp } from "../jail/fs/look.ts";
@@ -87,4 +87,17 @@ function reasonOf(error: unknown): ByteString {
   const ofThePath = isErrno(error, "ENOENT", "ENOTDIR", "EACCES", "ELOOP", "ENAMETOOLONG");
   if (ofThePath && error instanceof SystemError) return error.reason;
   throw error;
+}
+
+/**
+ * Why a session with the root directory at the path `base` of the host would get no rule for a path of `read` or `write`, as
+ * a clause; undefined if it would. `isFixed`: the path is of `read`, and there is no `write`. Throws SystemError.
+ */
+export function whyWithoutRule(base: ByteString, path: ByteString, isFixed: boolean): ByteString | undefined {
+  return withFd(openDirectoryPath(base), (root) => {
+    const opened = (isFixed ? openFixed : openNamed)(root, path, base);
+    if (typeof opened !== "number") return opened;
+    close(opened);
+    return undefined;
+  });
 }

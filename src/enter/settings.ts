@@ -4,7 +4,7 @@ import { type KeyTable, readKeys, type SectionValues } from "../config/keys.ts";
 import { loadConfig, requireNoErrors } from "../config/load.ts";
 import { type LOG_FORMAT, logFormatOf } from "../config/log-format.ts";
 import { type IniSection, type Problem, problemLine } from "../config/model.ts";
-import { memberBy, selectSection } from "../config/scan.ts";
+import { memberBy, selectSection, unknownGroup } from "../config/scan.ts";
 import { hostGroup } from "../system/name-services.ts";
 import type { Audit } from "./audit.ts";
 import { accountOf, type CallerFacts, required } from "./facts.ts";
@@ -32,7 +32,12 @@ export function readSettings<T extends KeyTable & { readonly log_format: typeof 
     group: { id: group.gid, name: group.name },
   };
   log?.learn(known);
-  const isMember = memberBy(() => [caller.gid, ...caller.groups()], hostGroup);
+  const warnings: ByteString[] = [];
+  const isMember = memberBy(
+    () => [caller.gid, ...caller.groups()],
+    hostGroup,
+    (name) => warnings.push(unknownGroup(name)),
+  );
   const section = ini && selectSection(ini, account.name, group.name, isMember);
   // Of a drop-in, if the section is there.
   log?.learn({ section: section?.name, file: section?.file ?? caller.configFile });
@@ -40,7 +45,6 @@ export function readSettings<T extends KeyTable & { readonly log_format: typeof 
   const problem = section && contradiction(section, values);
   if (problem !== undefined) values.problems.push(problem);
   requireNoErrors(values.problems, exitStatus);
-  const warnings: ByteString[] = [];
   const warn = (one: Problem) => warnings.push(problemLine(one, display(one.file)));
   if (ini !== undefined) for (const one of ini.problems) warn(one);
   for (const one of values.problems) warn(one);

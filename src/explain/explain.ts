@@ -7,11 +7,11 @@ import { operands, shellWord } from "../cli/shell-word.ts";
 import { runChecks } from "../enter/checks.ts";
 import { NOT_CONFINED } from "../enter/confine-session.ts";
 import { accountOf, splitOf } from "../enter/facts.ts";
-import { gatherFacts } from "../enter/gather.ts";
+import { type GatheredFacts, gatherFacts } from "../enter/gather.ts";
 import { LIMITED_CONFIG_FILE } from "../enter/limited/limited.ts";
 import { chrootshConfinement } from "../enter/login/chrootsh.ts";
 import { loginEnvironment, shellArguments } from "../enter/login/start-shell.ts";
-import { copyRemedy } from "../enter/remedies.ts";
+import { copyRemedy, sectionLinesRemedy } from "../enter/remedies.ts";
 import { LIMITED_SHELL } from "../enter/shell.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { splitHome } from "../jail/accounts/separator.ts";
@@ -29,9 +29,12 @@ import { librarySteps } from "./libraries.ts";
 import { limitSteps } from "./limits.ts";
 import { LOGIN_CHECKS } from "./login-checks.ts";
 import { confinedProgramSteps } from "./programs/confined-program.ts";
-import { confinementSteps } from "./programs/confinement.ts";
-import { explainLimited, type LimitedPlace, type LimitedSession } from "./programs/limited.ts";
+import { confinementSteps, notRequired } from "./programs/confinement.ts";
+import { explainLimited } from "./programs/limited.ts";
+import type { LimitedPlace, LimitedSession } from "./programs/limited-session.ts";
+import { noexecSteps } from "./programs/noexec.ts";
 import { OWN_SHELL, otherShell, ownShellStep, shellStep } from "./programs/shell.ts";
+import { type Command, type ConfinedCommand, stoppedSteps } from "./programs/stopped.ts";
 import { recordSteps } from "./record.ts";
 import type { LoginReport } from "./report.ts";
 import { pamUserVariable, variableSteps } from "./sshd/environment.ts";
@@ -54,6 +57,36 @@ const JK_CHROOTSH = "jk_chrootsh";
 const PROGRAM_DIRECTORIES = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin"];
 // The exit status if the shell cannot be executed.
 const EXEC_FAILED = 111;
+
+/** Adds what jk_chrootsh.ini lets the session do, and what it stops; returns the session, for a limited shell in it. */
+function explainConfined(
+  report: LoginReport,
+  facts: GatheredFacts,
+  program: Command,
+  isLimited: boolean,
+): Omit<ConfinedCommand, "program"> {
+  const { home } = splitOf(facts);
+  const { values, section } = facts.settings();
+  const { configFile } = facts;
+  const { path: jail, fd: rootFd } = facts.root();
+  const confinement = chrootshConfinement(values, program.path, home);
+  const asked = { weaker: notRequired(configFile, section), exitStatus: NOT_CONFINED };
+  const confined = {
+    ...({ stage: JK_CHROOTSH, root: jail, rootFd, confinement, directory: home, home } as const),
+    remedy: (lines: readonly ByteString[]) => sectionLinesRemedy(configFile, section ?? "DEFAULT", lines),
+  };
+  const started = isLimited ? undefined : program;
+  report.steps.push(
+    ...confinementSteps(JK_CHROOTSH, confinement, asked),
+    ...confinedProgramSteps({
+      ...{ stage: JK_CHROOTSH, root: jail, rootFd, notExecuted: EXEC_FAILED },
+      ...{ program: started?.path, confinement, settings: `section [${section}] of ${configFile}` },
+    }),
+    ...stoppedSteps({ ...confined, program: started }),
+    ...(isLimited ? [] : noexecSteps(confined)),
+  );
+  return confined;
+}
 
 /** Adds the steps of jk_chrootsh and of the shell that it starts. */
 function explainChrootsh(report: LoginReport, session: LimitedSession): void {
@@ -86,19 +119,10 @@ function explainChrootsh(report: LoginReport, session: LimitedSession): void {
   // Only a session knows the values of kept variables.
   const given = onBehalf ? [] : environment();
   const envp = loginEnvironment(given, values, { home, name, shell: shell.path });
-  const confinement = chrootshConfinement(values, shell.path, home);
-  const { section } = facts.settings();
-  const asked = { file: facts.configFile, section, exitStatus: NOT_CONFINED };
-  report.steps.push(...confinementSteps(JK_CHROOTSH, confinement, asked));
   const root = facts.root();
   const isLimited = baseName(shell.path) === LIMITED_SHELL;
-  report.steps.push(
-    ...confinedProgramSteps({
-      ...{ stage: JK_CHROOTSH, root: root.path, rootFd: root.fd, notExecuted: EXEC_FAILED },
-      ...{ program: isLimited ? undefined : shell.path, confinement },
-      settings: `section [${section}] of ${facts.configFile}`,
-    }),
-  );
+  const program = { path: shell.path, args: argv.slice(1) };
+  const outer = explainConfined(report, facts, program, isLimited);
   const foreign =
     isLimited && shell.kind === "file" ? ownShellStep(root, shell.canonicalPath, account.shell) : undefined;
   if (foreign !== undefined) report.steps.push(foreign);
@@ -114,6 +138,7 @@ function explainChrootsh(report: LoginReport, session: LimitedSession): void {
     home,
     accounts: readJailAccounts(root),
     configFile: `${root.path}${LIMITED_CONFIG_FILE}`,
+    outer,
   };
   explainLimited(report, session, place, argv, envp);
 }

@@ -68,9 +68,12 @@ function stepLine({ outcome, name, message, exitStatus }: ReportStep, paint: Pai
 }
 
 function remedyLines({ outcome, remedy }: ReportStep): ByteString[] {
-  if (remedy === "" || outcome === "passed") return [];
+  if (remedy === "") return [];
   const [first = "", ...more] = remedy.split("\n").map(displayAgain);
-  return [`           remedy: ${first}`, ...more.map((line) => `             ${line}`)];
+  return [
+    `           ${outcome === "passed" ? "advice" : "remedy"}: ${first}`,
+    ...more.map((line) => `             ${line}`),
+  ];
 }
 
 function label(outcome: CheckOutcome, paint: Paint): ByteString {

@@ -10,7 +10,7 @@ import { uchrootKeys } from "../config/schemas/uchroot.ts";
 import { splitList } from "../config/text.ts";
 import { type ListItem, leadingInteger } from "../config/values.ts";
 import { confinementOf, executeOf } from "../confine/policy.ts";
-import { executeLimits } from "../enter/limited/limited.ts";
+import { executeLimits } from "../enter/limited/execution.ts";
 import { uchrootConfinement } from "../enter/uchroot/uchroot.ts";
 import { hooksWarning, isHooksPair } from "../known-programs/hooks.ts";
 import { recognise } from "../known-programs/recognise.ts";
@@ -18,7 +18,7 @@ import { USUAL_PROGRAMS } from "../known-programs/services.ts";
 import { carriesCode } from "../known-programs/starters.ts";
 import { lintAllow } from "./allow.ts";
 import { lintCommands, readPrograms } from "./commands.ts";
-import { lintConfine } from "./confine.ts";
+import { lintConfine, lintExecuteDirectories } from "./confine.ts";
 import {
   type LintContext,
   type LintWorld,
@@ -70,7 +70,15 @@ export function lintLsh(section: IniSection, context: LintContext): void {
   lintExecute(section, about);
   const values = readKeys(section, lshKeys);
   const confinement = confinementOf(values, true, executeLimits(values, ""), "");
-  lintConfine(section, context, values, confinement, (path) => world.exists(path));
+  lintConfine(
+    section,
+    context,
+    values,
+    confinement,
+    (path) => world.exists(path),
+    // With `read` alone, a word of `allow` writes nothing.
+    (path) => (listed || values.allow === undefined) && isExchangeable(path, () => world.exchangeable(path)),
+  );
   lintHooks(section, context);
   lintEnvironment(section, context);
   lintNames(section, context);
@@ -150,6 +158,14 @@ function lintHooks(section: IniSection, { world, report }: LintContext): void {
 const existsInSome = (jails: readonly ByteString[], path: ByteString, world: LintWorld) =>
   jails.length === 0 || jails.some((jail) => world.exists(path, jail));
 
+/** Whether users can exchange a path: in the homes, always; elsewhere, if that is `known`. */
+const isExchangeable = (path: ByteString, known: () => boolean) =>
+  path.startsWith("~/") || (path.startsWith("/") && known());
+
+/** Whether users can exchange a path in each of these jails; false if there is none. */
+const isExchangeableInAll = (jails: readonly ByteString[], path: ByteString, world: LintWorld) =>
+  isExchangeable(path, () => jails.length > 0 && jails.every((jail) => world.exchangeable(path, jail)));
+
 /** Checks a section of jk_chrootsh.ini. */
 export function lintChrootsh(section: IniSection, context: LintContext): void {
   const shell = findEntry(section, "injail_shell")?.value ?? "";
@@ -164,7 +180,9 @@ export function lintChrootsh(section: IniSection, context: LintContext): void {
   const values = readKeys(section, chrootshKeys);
   const exists = (path: ByteString) => existsInSome(world.jails(), path, world);
   const confinement = confinementOf(values, false, executeOf(values, false, [], ""), "");
-  lintConfine(section, context, values, confinement, exists);
+  const exchangeable = (path: ByteString) => isExchangeableInAll(world.jails(), path, world);
+  lintConfine(section, context, values, confinement, exists, exchangeable);
+  lintExecuteDirectories(section, context, exists);
   lintNames(section, context);
 }
 
@@ -179,7 +197,9 @@ export function lintUchroot(section: IniSection, context: LintContext): void {
   const { world } = context;
   const values = readKeys(section, uchrootKeys);
   const exists = (path: ByteString) => existsInSome(values.allowedJails, path, world);
-  lintConfine(section, context, values, uchrootConfinement(values, ""), exists);
+  const exchangeable = (path: ByteString) => isExchangeableInAll(values.allowedJails, path, world);
+  lintConfine(section, context, values, uchrootConfinement(values, ""), exists, exchangeable);
+  lintExecuteDirectories(section, context, exists);
   lintNames(section, context);
 }
 

@@ -29,6 +29,11 @@ export interface LintWorld {
   groupExists(name: ByteString): boolean;
   /** In a jail: whether the host has an account of this name, which may have left the jail. */
   isOutside(name: ByteString): boolean;
+  /**
+   * In a jail that lacks a group of the host: the command that brings it, undefined if no user of the jail is a member.
+   * Undefined for other groups.
+   */
+  groupOutside(name: ByteString): { command: ByteString | undefined } | undefined;
   /** Names to suggest for an unknown one. */
   userNames(): readonly ByteString[];
   groupNames(): readonly ByteString[];
@@ -41,6 +46,11 @@ export interface LintWorld {
   jails(): readonly ByteString[];
   /** Whether a path exists, or that is unknown; `jail`: in that one, instead of where the file is. */
   exists(path: ByteString, jail?: ByteString): boolean;
+  /**
+   * Whether users can put something else in the place of a path, so that `read` without `write` does not count; `jail` as
+   * for exists.
+   */
+  exchangeable(path: ByteString, jail?: ByteString): boolean;
   /** What this kernel lacks for a confinement, a phrase each. */
   lacking(confinement: Confinement): readonly string[];
   /** Links and identities, to recognise programs. */

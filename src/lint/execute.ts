@@ -4,7 +4,7 @@ import { type IniSection, keyPlace } from "../config/model.ts";
 import { type LshSection, lshKeys } from "../config/schemas/lsh.ts";
 import type { ListItem } from "../config/values.ts";
 import { confinementOf } from "../confine/policy.ts";
-import { executeLimits } from "../enter/limited/limited.ts";
+import { executeLimits } from "../enter/limited/execution.ts";
 import { readPrograms } from "./commands.ts";
 import { type Execution, type LintContext, lintPathForm, ownItems, type UnsafeDirectory } from "./context.ts";
 

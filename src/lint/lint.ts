@@ -122,6 +122,15 @@ function lintAccountName(section: IniSection, { world, report, byName }: LintCon
   const [, kind = "", group] = /^(group|member) ([^ ].*)$/.exec(name) ?? [];
   if (group !== undefined) {
     if (world.groupExists(group)) return;
+    const outside = world.groupOutside(group);
+    if (outside !== undefined) {
+      const message = `the group ${quoted(group)} is not in this jail, so that the section is for nobody`;
+      const { command } = outside;
+      const bring: Fix =
+        command === undefined ? { kind: "disable-section" } : { kind: "command", text: command };
+      report(section, "error", "unknown-group", message, bring);
+      return;
+    }
     const names = world.groupNames();
     const message = `there is no group ${quoted(group)}${didYouMean(group, names)}`;
     return error("unknown-group", message, meant(names, group, `${kind} `));

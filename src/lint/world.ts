@@ -10,6 +10,8 @@ import { isOfSystem, type UnsafeDirectory } from "../confine/directories.ts";
 import { canLimitExecution, canLimitServers } from "../confine/execute.ts";
 import { grantedBy, viewExecution } from "../confine/execute-view.ts";
 import { lackingHere } from "../confine/kernel.ts";
+import { whyWithoutRule } from "../confine/named-file.ts";
+import { jailSideRemedy } from "../enter/remedies.ts";
 import { type JailAccounts, readJailAccounts } from "../jail/accounts/accounts.ts";
 import { jailedUsers, limitedUsers } from "../jail/accounts/jailed-users.ts";
 import { closeJailRoot, openJailRoot } from "../jail/fs/walk.ts";
@@ -58,6 +60,12 @@ function existsIn(root: ByteString, path: ByteString): boolean {
   return found ?? true;
 }
 
+/** Whether a path gets a rule for `read` beside `write` alone. What does not exist, or is unknown, is another finding. */
+function isExchangeable(root: ByteString, path: ByteString): boolean {
+  const found = answered(() => [false, true].map((fixed) => whyWithoutRule(root, path, fixed) !== undefined));
+  return found !== undefined && found[0] === false && found[1] === true;
+}
+
 /** A system directory of a root directory, by its path on the host; undefined for the directory of a user. */
 function systemDirectory(root: ByteString, unsafe: UnsafeDirectory | undefined): SystemDirectory | undefined {
   if (unsafe === undefined || !isOfSystem(unsafe.path)) return undefined;
@@ -104,6 +112,7 @@ type Accounts =
   | "userExists"
   | "groupExists"
   | "isOutside"
+  | "groupOutside"
   | "userNames"
   | "groupNames"
   | "hookedRepositories";
@@ -113,16 +122,31 @@ const hostAccounts = (root: number): Pick<LintWorld, Accounts> => ({
   userExists: (name) => answered(() => hostUser(name) !== undefined) ?? true,
   groupExists: (name) => answered(() => hostGroup(name) !== undefined) ?? true,
   isOutside: () => false,
+  groupOutside: () => undefined,
   userNames: () => namesIn("/etc/passwd"),
   groupNames: () => namesIn("/etc/group"),
   hookedRepositories: repositoriesOf(root, limitedUsers),
 });
 
-function jailAccounts(root: number, accounts: JailAccounts): Pick<LintWorld, Accounts> {
+/** See LintWorld. */
+function groupOutside(
+  name: ByteString,
+  jail: ByteString,
+  users: JailAccounts["users"],
+): ReturnType<LintWorld["groupOutside"]> {
+  const group = answered(() => hostGroup(name));
+  if (group === undefined) return undefined;
+  const member = users.find((user) => user.gid === group.gid || group.members.includes(user.name));
+  const isKnown = member !== undefined && answered(() => hostUser(member.name)) !== undefined;
+  return { command: isKnown ? jailSideRemedy(jail, member.name) : undefined };
+}
+
+function jailAccounts(root: number, jail: ByteString, accounts: JailAccounts): Pick<LintWorld, Accounts> {
   return {
     userExists: (name) => accounts.userByName(name) !== undefined,
     groupExists: (name) => accounts.groupByName(name) !== undefined,
     isOutside: (name) => answered(() => hostUser(name) !== undefined) ?? true,
+    groupOutside: (name) => groupOutside(name, jail, accounts.users),
     userNames: () => accounts.users.map(({ name }) => name),
     groupNames: () => accounts.groups.map(({ name }) => name),
     hookedRepositories: repositoriesOf(root, () => accounts.users),
@@ -141,7 +165,7 @@ export function openWorld(file: ByteString): LintWorld & Disposable {
   const root = opened.adopt(openAt(C.AT_FDCWD, path, C.O_PATH | C.O_DIRECTORY), close);
   const popt = opened.use(new PoptReaders(path));
   const tree = jail === undefined ? undefined : opened.adopt(openJailRoot(jail), closeJailRoot);
-  const accounts = tree === undefined ? hostAccounts(root) : jailAccounts(root, readJailAccounts(tree));
+  const accounts = tree === undefined ? hostAccounts(root) : jailAccounts(root, path, readJailAccounts(tree));
   const all = opened.move();
   let known: ByteString[] | undefined;
   return {
@@ -162,6 +186,7 @@ export function openWorld(file: ByteString): LintWorld & Disposable {
     },
     jails: () => (known ??= knownPaths()),
     exists: (one, where = path) => existsIn(where, one),
+    exchangeable: (one, where = path) => isExchangeable(where, one),
     lacking: lackingHere,
     [Symbol.dispose]: () => all.dispose(),
   };

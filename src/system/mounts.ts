@@ -62,11 +62,19 @@ export function mountRestrictions(fd: number): MountRestrictions {
 
 /**
  * The command that changes an option of the mount that a path is on: mount(8). `bind`: of the mount alone, as for "exec"
- * and "suid", which are no options of a file system.
+ * and "suid", which are no options of a file system. It names the other options of the mount, such as nosuid, which
+ * would be lost otherwise.
  */
-export function remountCommand(option: "exec" | "suid" | "rw", path: ByteString, bind = true): ByteString {
-  const options = shellWord(`remount,${bind ? "bind," : ""}${option}`);
-  return `mount -o ${options} "$(findmnt -no TARGET -T ${shellWord(path)})"`;
+export function remountCommand(
+  option: "exec" | "noexec" | "suid" | "rw",
+  path: ByteString,
+  bind = true,
+): ByteString {
+  const word = shellWord(path);
+  const options = bind
+    ? `"remount,bind,$(findmnt -no VFS-OPTIONS -T ${word}),${option}"`
+    : `remount,${option}`;
+  return `mount -o ${options} "$(findmnt -no TARGET -T ${word})"`;
 }
 
 /** True if the file system of a mount (statx(2), stx_mnt_id) can be written, though perhaps not by this mount. */

@@ -144,8 +144,9 @@ export async function main(): Promise<never> {
   return startProgram("jailkit", () => runJailkit(words));
 }
 
-// The threads of jk_check, jk_init and jk_cp are this file once more.
+// The threads of jk_check, jk_init, jk_cp and jk_jailuser are this file once more.
 if (!Bun.isMainThread) {
   (await import("../check/content/threads.ts")).serveComparisons();
   (await import("../populate/apply/threads.ts")).serveCopies();
+  (await import("../jail/fs/home-thread.ts")).serveHomes();
 } else if (import.meta.main) await main();

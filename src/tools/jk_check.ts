@@ -162,7 +162,7 @@ export const tool = defineTool({
     run: { description: "run a test of each section in the jail, as an ordinary user" },
     confinement: {
       description:
-        "also report jailed accounts that the kernel could confine and does not (confine, syscalls, execute)",
+        "also report accounts for which the kernel could do more of what confine = 1 asks for, and what is missing",
     },
     jobs: JOBS,
     json: JSON_LINES_OUTPUT,

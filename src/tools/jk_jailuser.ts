@@ -19,6 +19,7 @@ import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { closedJailFault, homeFault, movedHome } from "../explain/home-fault.ts";
 import { splitHome } from "../jail/accounts/separator.ts";
+import { serveHomes } from "../jail/fs/home-thread.ts";
 import { type JailRoot, openTree } from "../jail/fs/walk.ts";
 import { lockJails } from "../jail/record/jail-lock.ts";
 import { missingFiles } from "../libraries/missing.ts";
@@ -189,4 +190,5 @@ function asksToMove(name: ByteString, jail: ByteString): boolean {
   return confirm(`move the home directory of ${quoted(name)} into the jail ${quoted(jail)}?`);
 }
 
-if (import.meta.main) await startTool(tool);
+if (import.meta.main && Bun.isMainThread) await startTool(tool);
+else if (!Bun.isMainThread) serveHomes();

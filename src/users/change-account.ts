@@ -12,8 +12,8 @@ import {
   isUnchanged,
   openHome,
   requireMovable,
-  wasCopied,
 } from "../jail/fs/home-move.ts";
+import { removeHome } from "../jail/fs/home-remove.ts";
 import { requireStage } from "../jail/fs/place.ts";
 import { removeTree } from "../jail/fs/remove.ts";
 import { exchangeFindings, nearestDirectory } from "../jail/fs/safety.ts";
@@ -131,7 +131,7 @@ function removeOldHome(source: HomeSource, move: HomeMove, user: PasswdEntry, ru
       run.warn(`${where} was changed after it was copied: it stays; compare the two`);
       return;
     }
-    removeTree(move.from, move.fromPath, fstat(source.fd), wasCopied(source));
+    removeHome(source, move.from, move.fromPath);
     run.done(`removed ${where}`);
   } catch (error) {
     run.warn(`${where} could not be removed, though its copy is complete: ${describeError(error)}`);

@@ -69,11 +69,22 @@ describe("variables that are code", () => {
     });
   }
 
-  test("jk_socketd, which runs for months, saves memory", () => {
+  test("jk_socketd and jk_jailuser save memory, and jk_init and jk_cp the time of the compiler", () => {
     const usual = { BUN_JSC_useWarmUpMarkedBlocks: "0", MIMALLOC_PURGE_DELAY: "-1" };
     const frugal = { ...usual, MIMALLOC_PURGE_DELAY: "0", BUN_JSC_gcMaxHeapSize: "2097152" };
+    const copies = { ...usual, BUN_JSC_useDFGJIT: "0" };
+    const moves = {
+      ...copies,
+      BUN_JSC_gcMaxHeapSize: "1048576",
+      BUN_JSC_useGenerationalGC: "0",
+      BUN_JSC_useConcurrentGC: "0",
+    };
     for (const [name, variables] of [
       ["jk_socketd", frugal],
+      ["jk_jailuser", moves],
+      ["jk_init", copies],
+      ["jk_cp", copies],
+      ["jk_jailusers", usual],
       ["jk_socketd2", usual],
       ["jk_socket", usual],
     ] as const) {

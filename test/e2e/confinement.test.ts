@@ -156,10 +156,41 @@ describe("what holds", () => {
   });
 });
 
-describe("a kernel that lacks Landlock", () => {
-  // landlock_create_ruleset: ENOSYS
-  const old = ["/usr/bin/refuse-call", "38", "444", "--"];
+// landlock_create_ruleset: ENOSYS
+const old = ["/usr/bin/refuse-call", "38", "444", "--"];
 
+describe("jk_chrootlaunch", () => {
+  const launched = (options: readonly string[], wrapper: readonly string[] = []) => {
+    m.remove(`${J}/data/new`);
+    const words = ["-j", J, "-x", "/usr/bin/touch", "-u", "guest", ...options, "--", "/data/new"];
+    const json = [...wrapper, "/usr/sbin/jailkit", "explain", "--json", "--launch", "--", ...words];
+    const { verdict, exitStatus, steps } = reportOf(explainReportSchema, m.run(json).stdout);
+    const own = steps.filter(({ name }) => name === "confinement");
+    const { status } = m.run([...wrapper, "/usr/sbin/jk_chrootlaunch", ...words]);
+    const shown = own.map(({ outcome, message }) => `${outcome}: ${message}`);
+    return { shown, told: [verdict, exitStatus ?? 0], status, remedy: own.at(-1)?.remedy };
+  };
+
+  const rows: [string[], string[], number][] = [
+    [[], [], 0],
+    [["--limits=core 0"], ["passed: limits core 0"], 0],
+    [["--write=none"], ["passed: write nothing; no new privileges; 4 of 4 kernel features"], 1],
+    [["--write=/data"], ["passed: write /data; no new privileges; 4 of 4 kernel features"], 0],
+    [["--confine=require"], [`passed: ${ON}; no new privileges; 5 of 5 kernel features`], 0],
+  ];
+  test.each(rows)("%j", (options, shown, ends) => {
+    expect(launched(options)).toMatchObject({ shown, told: ["works", 0], status: ends });
+  });
+
+  test("a kernel that cannot do what is required refuses it, until the remedy", () => {
+    const refused = launched(["--confine=require"], old);
+    expect(refused).toMatchObject({ told: ["refused", 106], status: 106 });
+    expect(refused.remedy).toStartWith("--confine=1 ");
+    expect(launched(["--confine=1"], old)).toMatchObject({ told: ["works", 0], status: 0 });
+  });
+});
+
+describe("a kernel that lacks Landlock", () => {
   test.each(Object.keys(KINDS) as Kind[])("is named, and does not stop %s", (kind) => {
     write(kind, "confine = 1");
     const { shown, verdict } = explain(kind, old);

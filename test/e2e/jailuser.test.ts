@@ -396,7 +396,8 @@ test("an interrupted move leaves the account unchanged, and the next one cleans 
   const before = m.snapshot(`/elsewhere/${name}`);
   const copies = () =>
     m.exists(`${jail}/elsewhere`) ? m.list(`${jail}/elsewhere`).filter((one) => one.startsWith(".jk-")) : [];
-  const kill = ["-e", "trace=utimensat", "-e", "inject=utimensat:signal=KILL:when=1000"];
+  // strace counts the calls of each thread.
+  const kill = ["-e", "trace=utimensat", "-e", "inject=utimensat:signal=KILL:when=500"];
   const cut = m.run([
     "strace",
     "-f",

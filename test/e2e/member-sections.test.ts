@@ -1,7 +1,7 @@
 /** Sections [member GROUP] of the three files about users, in real sessions, and what others say about them. */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { explainReportSchema } from "../../src/explain/report-schema.ts";
-import { type Machine, openMachine, type RunResult, type Sshd } from "../machine/machine.ts";
+import { type Machine, openMachine, type RunResult, type Sshd, type Syslog } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
 
 setDefaultTimeout(120_000);
@@ -17,12 +17,13 @@ const USERS = ["both", "one", "none", "primary"];
 
 let m: Machine;
 let sshd: Sshd;
+let syslog: Syslog;
 let services: string;
 let jailGroups: string;
 
 beforeAll(async () => {
   m = await openMachine({ under: "ours" });
-  await m.startSyslog();
+  syslog = await m.startSyslog();
   sshd = await m.startSshd();
   m.must(["groupadd", "-g", "4900", "first"]);
   m.must(["groupadd", "-g", "4901", "second"]);
@@ -172,6 +173,50 @@ describe("a section for members", () => {
     m.must(["gpasswd", "-d", "both", "first"]);
     expect(names()).toEqual(["member second"]);
     m.must(["gpasswd", "-a", "both", "first"]);
+  });
+
+  test("of a group that the jail lacks is named by the log, explain and config check, until the remedy", async () => {
+    m.write(lsh, sections(allow, names));
+    m.write(`${J}/etc/group`, jailGroups.replace(/^second:.*\n/m, ""));
+    const told = "section [member second] is passed over: the group second is not known";
+    await syslog.clear();
+    expect(login("one")).toBe("DEFAULT");
+    const logged = async () => (await syslog.lines()).map(({ ident, message }) => `${ident}: ${message}`);
+    expect((await logged()).filter((line) => line === `jk_lsh: ${told}`)).toHaveLength(1);
+    const warned = (user: string) => {
+      const { stdout } = m.run(["jailkit", "explain", "--json", "--su", user, "--", "/usr/bin/env"]);
+      const { steps, verdict } = reportOf(explainReportSchema, stdout);
+      return [verdict, ...steps.flatMap((one) => (one.message.includes(told) ? [one.remedy] : []))];
+    };
+    const bring = `jk_jailuser --jail-side-only -j ${J} one`;
+    expect(warned("none")).toEqual(["works", `jailkit config check ${lsh}`]);
+    expect(warned("one")).toEqual(["works", bring]);
+    const check = () => m.run(["jailkit", "config", "check", lsh]).stdout;
+    expect(check()).toContain("the group 'second' is not in this jail, so that the section is for nobody");
+    m.write(lsh, sections(allow, ["member second"]));
+    expect(login("one")).toBe(3);
+    expect((await logged()).at(-1)).toContain(
+      `did neither find a section 'one', nor 'group one', nor 'member GROUP' for a group of the user, nor 'DEFAULT' in configfile /etc/jailkit/jk_lsh.ini; ${told}`,
+    );
+    m.must(["sh", "-c", bring]);
+    expect(login("one")).toBe("member second");
+    m.write(lsh, sections(allow, names));
+    expect([warned("one"), login("one")]).toEqual([["works"], "member second"]);
+    expect(check()).not.toContain("unknown-group");
+  });
+
+  test("of a group that the host lacks is named by jk_chrootsh and jk_uchroot", async () => {
+    const told = "section [member secnod] is passed over: the group secnod is not known";
+    const options = { user: "one", env: env("one") };
+    m.write(lsh, sections(allow, ["DEFAULT"]));
+    m.write(chrootsh, sections("", ["member secnod", "DEFAULT"]));
+    m.write(uchroot, "[member secnod]\n");
+    await syslog.clear();
+    m.must(["jk_chrootsh", "-c", "/usr/bin/env"], options);
+    expect(m.run(["jk_uchroot", "-j", J, "-x", "/usr/bin/env"], options).status).toBe(1);
+    const lines = (await syslog.lines()).map(({ ident, message }) => `${ident}: ${message}`);
+    expect(lines.filter((line) => line === `jk_chrootsh: ${told}`)).toHaveLength(1);
+    expect(lines.join("\n")).toContain(`nor 'DEFAULT' in configfile ${uchroot}; ${told}`);
   });
 
   test("of a group that does not exist is reported", () => {

@@ -217,7 +217,7 @@ test.each(["full", "read-only", "bound"])("the records of jails are on a file sy
         how === "full"
           ? /^jk_update: \/var\/lib\/jailkit\/jails\/\w+: its file system is full: 0 MiB are free \(0 of \d+ changes are made in \/srv\/records\/full\/one\); make room, and run this again$/
           : new RegExp(
-              `^jk_update: /var/lib/jailkit/jails/\\w+: its file system is read-only \\(nothing was changed in /srv/records/${how}/one\\): mount -o remount,${how === "bound" ? "bind," : ""}rw "\\$\\(findmnt -no TARGET -T /var/lib/jailkit/jails/\\w+\\)", and run this again$`,
+              `^jk_update: /var/lib/jailkit/jails/\\w+: its file system is read-only \\(nothing was changed in /srv/records/${how}/one\\): mount -o ${how === "bound" ? '"remount,bind,\\$\\(findmnt -no VFS-OPTIONS -T /var/lib/jailkit/jails/\\w+\\),rw"' : "remount,rw"} "\\$\\(findmnt -no TARGET -T /var/lib/jailkit/jails/\\w+\\)", and run this again$`,
             ),
       ),
     ],

@@ -55,6 +55,29 @@ describe.each(["capability", "setuid"] as const)("%s", (privilege) => {
     m.write("/home/john.doe/.procmailrc", rules, { owner: owner(free) });
   });
 
+  test("jailkit explain shows what jk_chrootsh.ini lets a delivery do", () => {
+    const file = "/etc/jailkit/jk_chrootsh.ini";
+    const outcome = (text: string) => {
+      m.write(file, text);
+      const { stdout } = m.run(["jailkit", "explain", "--json", "--mail", "jailed"]);
+      const { steps, verdict, exitStatus, chrootshSection } = reportOf(explainReportSchema, stdout);
+      const shown = steps.flatMap(({ name, message }) => (name === "confinement" ? [message] : []));
+      const { status } = deliver("jailed");
+      m.remove(file);
+      return { shown, verdict, told: exitStatus ?? 0, status, section: chrootshSection };
+    };
+    expect(outcome("[jailed]\nnetwork = none\nlimits = core 0\n")).toEqual({
+      shown: ["network none; limits core 0; no new privileges; 2 of 2 kernel features"],
+      ...{ verdict: "works", told: 0, status: 0, section: "jailed" },
+    });
+    expect(m.list(`${jail}/home/jailed/Maildir/new`)).toHaveLength(1);
+    expect(outcome("[other]\nnetwork = none\n")).toMatchObject({ shown: [], verdict: "works", status: 0 });
+    // Without its settings the mail is kept.
+    expect(outcome("[jailed]\nnetwork = lo\n")).toMatchObject({
+      ...{ shown: [], verdict: "refused", told: 75, status: 75, section: null },
+    });
+  });
+
   test("jailkit explain shows what would happen to mail", () => {
     const explain = (...words: string[]) => m.run(["jailkit", "explain", "--mail", ...words]);
     const inside = explain("jailed");

@@ -70,6 +70,7 @@ test("the remedy works: smoke-test", () => {
 
 describe("the remedy works: not-confined", () => {
   const CHROOTSH = "/etc/jailkit/jk_chrootsh.ini";
+  const UCHROOT = "/etc/jailkit/jk_uchroot.ini";
   const LSH = `${JAIL}/etc/jailkit/jk_lsh.ini`;
   const unconfined = () => {
     const { found, jails } = check(m, "--confinement", JAIL);
@@ -78,8 +79,10 @@ describe("the remedy works: not-confined", () => {
   };
   const heals = (path: string, ...mentioned: string[]) => {
     const before = unconfined().filter((one) => one.path === path);
-    expect(before).toMatchObject([{ level: "warning", subject: "accounts" }]);
+    expect(before[0]).toMatchObject({ level: "warning", subject: "accounts" });
     for (const text of mentioned) expect(before[0]?.message).toContain(text);
+    // One line for each account, and what to write for all of them once.
+    expect(before.flatMap(({ remedy }) => remedy ?? [])).toHaveLength(1);
     typeRemedy(m, before[0]?.remedy ?? "false");
     ran++;
     const left = unconfined().filter((one) => one.path === path);
@@ -88,11 +91,19 @@ describe("the remedy works: not-confined", () => {
   };
 
   test.each([
-    ["", ["the logins of u, v, w and 1 more", "no section"]],
+    [
+      "",
+      ["the logins of u by execute = system, syscalls = login, scope = 1 and no_new_privs = 1", "no section"],
+    ],
     ["[DEFAULT]\nconfine = 0\n", [":2:", "in section [DEFAULT] confine is '0'"]],
     ["[DEFAULT]\nno_new_privs = 1\n", [":1:", "confine is missing"]],
     ["[DEFAULT]\nconfine = 0\nno_new_privs = 0\nsyscalls = any\nexecute = any\n", ["syscalls is 'any'"]],
-    ["[u]\nconfine = 0\n[DEFAULT]\nconfine = 1\n", ["the logins of u, and does not", "in section [u]"]],
+    ["[u]\nconfine = 0\n[DEFAULT]\nconfine = 1\n", ["the logins of u by execute", "in section [u]"]],
+    [
+      "[u]\nconfine = 1\nscope = 0\n[DEFAULT]\nconfine = 1\n",
+      ["u by scope = 1, and does not: in section [u]"],
+    ],
+    ["[DEFAULT]\nread = ~\n", ["u by execute = system, syscalls = login and scope = 1, and does not"]],
   ])("of jk_chrootsh.ini: %j", (text, mentioned) => {
     onTestFinished(() => restore(false));
     m.write(CHROOTSH, text);
@@ -110,15 +121,40 @@ describe("the remedy works: not-confined", () => {
     heals(LSH, ":5:", "in section [u]", mentioned);
   });
 
+  test.each([
+    ["confine = 0", "by execute = system, syscalls = login and scope = 1, and does not: in section [g]"],
+    ["allow_setuid = 1", "allow_setuid is '1'"],
+    ["scope = 0", "by scope = 1, and does not"],
+  ])("of jk_uchroot.ini: %j", (lines, mentioned) => {
+    onTestFinished(() => restore(false));
+    m.write(UCHROOT, `[g]\nallowed_jails = ${JAIL}\n${lines}\n[v]\nallowed_jails = ${JAIL}\n`);
+    heals(UCHROOT, ":3:", mentioned);
+    m.write(UCHROOT, `[g]\nallowed_jails = /srv/another\n${lines}\n`);
+    expect(unconfined().filter(({ path }) => path === UCHROOT)).toEqual([]);
+  });
+
+  test("there is one line for each account, and each names what is missing", () => {
+    onTestFinished(() => restore(false));
+    m.write(CHROOTSH, "[u]\nconfine = 1\n[DEFAULT]\nconfine = 1\nscope = 0\n");
+    const told = unconfined().filter(({ path }) => path === CHROOTSH);
+    expect(told.map(({ message }) => message.replace(/^.*the logins of/, ""))).toEqual(
+      ["v", "w", "x"].map((name) => ` ${name} by scope = 1, and does not: in section [DEFAULT] scope is '0'`),
+    );
+    expect(told.map(({ remedy }) => remedy !== undefined)).toEqual([true, false, false]);
+  });
+
   test("what confines is not reported, nor users of the limited shell, nor anything without the option", () => {
     onTestFinished(() => restore(false));
-    m.write(LSH, "[u]\nexecutables = /usr/bin/id\nconfine = 0\nexecute = system\nsyscalls = login\n");
-    m.write(CHROOTSH, "[DEFAULT]\nread = ~\n");
+    m.write(
+      LSH,
+      "[u]\nexecutables = /usr/bin/id\nconfine = 0\nexecute = system\nsyscalls = login\nscope = 1\n",
+    );
+    m.write(CHROOTSH, "[DEFAULT]\nexecute = system\nsyscalls = login\nscope = 1\n");
     expect(unconfined()).toEqual([]);
     m.write(CHROOTSH, "[DEFAULT]\ninjail_shell = /usr/sbin/jk_lsh\n");
     expect(unconfined()).toEqual([]);
     m.remove(CHROOTSH);
-    expect(unconfined()).toHaveLength(1);
+    expect(unconfined().length).toBeGreaterThan(0);
     expect(keys(told()).filter((key) => key.startsWith("not-confined"))).toEqual([]);
   });
 });

@@ -27,6 +27,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "sed -i '${index + 1}s/^/#/' ${WORD}": "a number",
   "sed -i '${index + 1}${expression}' ${WORD}": "a number, and one of three expressions of our own",
   "chmod ${change} ${WORD}": "a mode of our own",
+  "mount -o ${options} ": "options of our own, and a word",
   "mv -nT ${WORD} ${WORD} && ${copy}": "a command",
   "mv -nT ${word} ${WORD} && ${make}": "a command",
   "mv -nT ${WORD} ${kept} && ${copy}": "a command",

@@ -7,11 +7,23 @@ import type { Confinement } from "../../src/confine/policy.ts";
 import type { LintWorld } from "../../src/lint/context.ts";
 import { lint } from "../../src/lint/lint.ts";
 
-const directories = ["/srv/a", "/srv/b", "/usr/bin", "/data", "/srv/a/data", "/srv/a/only-a", "/srv/b/data"];
+const directories = [
+  "/shared",
+  "/srv/a/shared",
+  "/srv/b/shared",
+  "/srv/a",
+  "/srv/b",
+  "/usr/bin",
+  "/data",
+  "/srv/a/data",
+  "/srv/a/only-a",
+  "/srv/b/data",
+];
 const world: LintWorld = {
   userExists: () => true,
   groupExists: () => true,
   isOutside: () => false,
+  groupOutside: () => undefined,
   copyCommand: () => undefined,
   executableCommand: () => "",
   jails: () => ["/srv/a", "/srv/b"],
@@ -22,6 +34,7 @@ const world: LintWorld = {
     return directories.includes(path) ? { type: "directory", executable: true } : undefined;
   },
   exists: (path, jail = "") => directories.includes(jail + path),
+  exchangeable: (path) => path.startsWith("/shared"),
   lacking: () => [],
   files: { readLink: () => undefined, identity: () => undefined, look: () => undefined },
   readsPopt: () => false,
@@ -113,7 +126,45 @@ describe("paths", () => {
     expect(found("jk_uchroot", "write = /only-a").map(({ at }) => at)).toEqual(["3:9 warning no-such-path"]);
   });
 
-  test.each(["read = ~, ~/in", "write = none", "read = all", "read = /data\nwrite = ~/x, /usr/bin"])(
+  test.each([
+    ["jk_lsh", "read = /data, /shared/x", "3:15"],
+    ["jk_lsh", "read = ~/in", "3:8"],
+    ["jk_lsh", "read = /shared/x\nwrite = all", "3:8"],
+    ["jk_chrootsh", "read = ~, ~/in", "3:11"],
+    ["jk_uchroot", "read = /data, /shared", "3:15"],
+  ] as const)("of read where users can exchange them: %s %j", (file, lines, at) => {
+    const exists = () => true;
+    const [one, ...more] = found(file, lines, { exists });
+    const remedy = `in section [u] of /x/${file}.ini write:\nwrite = none`;
+    expect([one?.at, one?.remedy, more]).toEqual([`${at} warning not-read`, remedy, []]);
+    expect(found(file, `${lines.replace("\nwrite = all", "")}\nwrite = none`, { exists })).toEqual([]);
+  });
+
+  test("of read and a word of allow, which writes nothing then, have no fault", () => {
+    const files = (path: string) => ({ type: "file", executable: true, path }) as const;
+    const ini = (lines: string) => {
+      const kind = kindOf("jk_lsh.ini");
+      if (kind === undefined) throw new Error("no kind");
+      const scanned = scanIni(toBytes(`[u]\n${lines}\n`), "/x/jk_lsh.ini", kind.dialect);
+      const all = lint(scanned, kind, { ...world, exists: () => true, lookUp: files });
+      return all.filter(({ code }) => code === "not-read").length;
+    };
+    expect(ini("allow = rsync download\nread = ~/in")).toBe(0);
+    expect(ini("allow = rsync download\nexecutables = /usr/bin/ls\nread = ~/in")).toBe(1);
+    expect(ini("executables = /usr/bin/ls\nread = ~/in")).toBe(1);
+  });
+
+  test.each(["jk_chrootsh", "jk_uchroot"] as const)("of execute in %s that do not exist", (file) => {
+    const lines = "execute = system, /data, /gone";
+    expect(found(file, lines).map(({ at, remedy }) => [at, remedy])).toEqual([
+      ["3:26 warning no-such-path", `write in line 3 of /x/${file}.ini:\nexecute = system, /data`],
+    ]);
+    expect(found(file, "execute = system, /data//x").map(({ at }) => at)).toEqual(["3:19 error bad-path"]);
+    expect(found(file, "execute = system, /data")).toEqual([]);
+    expect(found(file, "execute = any")).toEqual([]);
+  });
+
+  test.each(["read = ~, /usr/bin", "write = none", "read = all", "read = /data\nwrite = ~/x, /usr/bin"])(
     "%j has no fault",
     (lines) => {
       expect(found("jk_lsh", lines)).toEqual([]);
@@ -121,14 +172,38 @@ describe("paths", () => {
   );
 
   test("of a value with an error are not looked at", () => {
-    expect(found("jk_lsh", "read = /gone, all").map(({ at }) => at)).toEqual(["3:8 error bad-value"]);
+    expect(found("jk_lsh", "read = /gone, all").map(({ at }) => at)).toEqual(["3:15 error bad-value"]);
   });
+});
+
+test.each([
+  ["read = /data,  data", "3:16"],
+  ["write = ,/data,../x", "3:16"],
+  ["tcp_connect = 443, https", "3:20"],
+  ["tcp_bind = 0", "3:12"],
+  ["limits = core 0, nofile x", "3:18"],
+  ["limits = core 0,core 1", "3:17"],
+  ["limits = core", "3:10"],
+  ["execute = system, data", "3:19"],
+  ["execute = /data", "3:11"],
+  ["read =", "3:7"],
+])("%j: an error in a list is at its item", (lines, at) => {
+  expect(found("jk_lsh", lines).map((one) => one.at)).toEqual([`${at} error bad-value`]);
+});
+
+test("an unknown word of allow is named at its place", () => {
+  const ats = found("jk_lsh", "allow = sftp, rsink").map((one) => one.at);
+  expect(ats).toContain("3:15 error bad-value");
 });
 
 describe("limits", () => {
   test.each([
     ["nofile 15", "limits = nofile 256, core 0"],
-    ["nproc 0", "limits = nproc 64, core 0"],
+    ["nproc 1", "limits = nproc 64, core 0"],
+    ["as 3M", "limits = as 4G, core 0"],
+    ["data 511K", "limits = data 2G, core 0"],
+    ["stack 4096", "limits = stack 8M, core 0"],
+    ["fsize 0", "limits = fsize 2G, core 0"],
   ])("%s is too low", (limit, line) => {
     const [one, ...more] = found("jk_chrootsh", `limits = ${limit}, core 0`);
     const remedy = `write in line 3 of /x/jk_chrootsh.ini:\n${line}`;
@@ -137,7 +212,16 @@ describe("limits", () => {
   });
 
   test("the least is enough", () => {
-    expect(found("jk_chrootsh", "limits = nofile 16, nproc 1, core 0")).toEqual([]);
+    const lines =
+      "limits = nofile 16, nproc 2, as 4M, data 512K, stack 64K, fsize 1, core 0, memlock 0, cpu 1";
+    expect(found("jk_chrootsh", lines)).toEqual([]);
+  });
+
+  test("without anything to write, no file needs a size", () => {
+    expect(found("jk_chrootsh", "limits = fsize 0\nwrite = none")).toEqual([]);
+    expect(found("jk_chrootsh", "limits = fsize 0\nwrite = /data").map(({ at }) => at)).toEqual([
+      "3:10 warning limit-too-low",
+    ]);
   });
 });
 

@@ -211,8 +211,15 @@ describe("selectSection", () => {
     const isMember = memberBy(gids, (name) => (name === "none" ? undefined : { gid: name.length }));
     expect(isMember("none")).toBe(false);
     expect(asked).toBe(0);
-    expect(["a", "b", "seventh"].map(isMember)).toEqual([false, false, true]);
+    expect(["a", "b", "seventh"].map((name) => isMember(name))).toEqual([false, false, true]);
     expect(asked).toBe(1);
+    const unknown: string[] = [];
+    const telling = memberBy(
+      gids,
+      (name) => (name === "none" ? undefined : { gid: 7 }),
+      (name) => unknown.push(name),
+    );
+    expect([telling("a"), telling("none"), unknown]).toEqual([true, false, ["none"]]);
   });
 
   test("the group of a section's name", () => {

@@ -136,7 +136,7 @@ describe("the pattern for a refused command", () => {
     const values = readKeys(section, lshKeys);
     const listed = values.executables !== undefined;
     const patterns = names.map((name) => ({ name, programs: [], words: [] }));
-    const policy = { section: "u", file: "/f", values, listed, patterns, notes: [] };
+    const policy = { section: "u", file: "/f", values, listed, patterns, passedOver: [], notes: [] };
     return patternRemedy(command, policy, view(["/usr/bin/id", "/usr/bin/find", `${LINKED}/id`]));
   }
 

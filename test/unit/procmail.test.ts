@@ -72,8 +72,8 @@ test("the help names every exit status", () => {
 
 test("mail is delivered without these checks of a login, and no others", () => {
   const without: Readonly<Record<string, string>> = {
-    "config-directory": "jk_procmailwrapper reads no configuration",
-    "config-file": "jk_procmailwrapper reads no configuration",
+    "config-directory": "the keys that confine procmail are read after the checks on the host",
+    "config-file": "the keys that confine procmail are read after the checks on the host",
     "home-set": "only a home in a jail leads here",
     "home-group": "procmail checks itself who can write the home",
     "home-group-write": "procmail checks itself who can write the home",

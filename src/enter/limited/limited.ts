@@ -7,11 +7,11 @@ import { fixText } from "../../config/fixes.ts";
 import { readKeys } from "../../config/keys.ts";
 import { logFormatOf } from "../../config/log-format.ts";
 import { type IniFile, type IniSection, type Problem, problemLine } from "../../config/model.ts";
-import { memberBy, selectSection } from "../../config/scan.ts";
+import { memberBy, selectSection, soughtSections, unknownGroup } from "../../config/scan.ts";
 import { confineProblem } from "../../config/schemas/confine.ts";
 import { type LshSection, lshKeys } from "../../config/schemas/lsh.ts";
 import type { ExecuteScope } from "../../confine/directories.ts";
-import { type ExecuteLimits, startsLimits } from "../../confine/execute.ts";
+import { startsLimits } from "../../confine/execute.ts";
 import { type Confinement, confinementOf } from "../../confine/policy.ts";
 import type { AllowName } from "../../known-programs/allow/table.ts";
 import { programEnvironment } from "../../known-programs/environment.ts";
@@ -26,6 +26,7 @@ import type { GroupEntry, PasswdEntry } from "../../system/accounts.ts";
 import type { Known } from "../audit-event.ts";
 import type { Note } from "../checks.ts";
 import { Refusal } from "../refusal.ts";
+import { executeLimits, startsAnyProgram } from "./execution.ts";
 import { grantedValues } from "./granted.ts";
 
 /** The configuration of the limited shell. */
@@ -147,6 +148,8 @@ export interface LimitedPolicy {
   listed: boolean;
   /** The keys `command`. */
   patterns: readonly CommandPattern[];
+  /** Groups that are not known here, of sections [member GROUP] before the one that applies. */
+  passedOver: readonly ByteString[];
   notes: Note[];
 }
 
@@ -155,7 +158,12 @@ const UNCONFIGURED = "there is no configuration for this account";
 function policyOf(request: LimitedRequest, user: PasswdEntry, group: GroupEntry): LimitedPolicy {
   const unusable = (reason: ByteString, remedy?: ByteString) =>
     stop(1, "config-invalid", `abort, ${reason}`, "the configuration cannot be used", remedy);
-  const isMember = memberBy(() => [request.gid, ...request.groups()], request.accounts.groupByName);
+  const passedOver: ByteString[] = [];
+  const isMember = memberBy(
+    () => [request.gid, ...request.groups()],
+    request.accounts.groupByName,
+    (name) => passedOver.push(name),
+  );
   let ini: IniFile | undefined;
   let section: IniSection | undefined;
   try {
@@ -172,8 +180,9 @@ function policyOf(request: LimitedRequest, user: PasswdEntry, group: GroupEntry)
     throw stop(1, "config-missing", reason, UNCONFIGURED);
   }
   if (section === undefined) {
-    const names = `'${user.name}', nor 'group ${group.name}' nor 'DEFAULT'`;
-    const reason = `did neither find a section ${names} in configfile ${LIMITED_CONFIG_FILE}`;
+    const names = soughtSections(user.name, group.name);
+    let reason = `did neither find a section ${names} in configfile ${LIMITED_CONFIG_FILE}`;
+    for (const name of passedOver) reason += `; ${unknownGroup(name)}`;
     throw stop(3, "no-section", reason, UNCONFIGURED);
   }
   request.learn?.({ section: section.name, file: section.file });
@@ -192,31 +201,7 @@ function policyOf(request: LimitedRequest, user: PasswdEntry, group: GroupEntry)
   const programs = allowedPrograms(values, patterns, request.files.isRegularFile);
   const listed = values.executables !== undefined;
   const { name, file } = section;
-  return { section: name, file, values: { ...values, ...programs }, listed, patterns, notes };
-}
-
-/** The limits of a section on the programs that the command executes. */
-export function executeLimits(
-  { execute = [], executables = [] }: Pick<LshSection, "execute" | "executables">,
-  home: ByteString,
-): ExecuteLimits | "any" {
-  return execute === "any" ? "any" : { named: execute, executables, home };
-}
-
-/**
- * Whether a section lets known servers execute other programs. The administrator names directories for hooks and their
- * interpreters; a directory that does not count changes nothing.
- */
-function startsAnyProgram(
-  { allowSpawnOptions, execute = [] }: LshSection,
-  home: ByteString,
-  request: LimitedRequest,
-): boolean {
-  return (
-    allowSpawnOptions ||
-    execute === "any" ||
-    (execute.length > 0 && request.someNamedCounts({ named: execute, home }))
-  );
+  return { section: name, file, values: { ...values, ...programs }, listed, patterns, passedOver, notes };
 }
 
 /** The policy of the caller, or why there is none, for explanations. */
@@ -269,8 +254,9 @@ function planCommand(
   request: LimitedRequest,
   user: PasswdEntry,
   asked: ByteString | undefined,
-  { section, values: own, patterns, notes }: LimitedPolicy,
+  { section, values: own, patterns, passedOver, notes }: LimitedPolicy,
 ): LimitedPlan {
+  for (const name of passedOver) notes.push({ severity: "warning", message: unknownGroup(name) });
   const { variables, findings } = commandEnvironment(request.environment, own.environment, own.env);
   for (const message of findings) notes.push({ severity: "warning", message });
   const { force } = own;

@@ -14,6 +14,8 @@ import { fstat, openAt2, openDirectoryPath, sameFile, withFd } from "../../../ff
 import { MAY_EXECUTE, mayAccess } from "../../../ffi/rights.ts";
 import { answered } from "../../cli/error.ts";
 import { CONFIG_DIRECTORY } from "../../config/load.ts";
+
+import { soughtSections } from "../../config/scan.ts";
 import { confineProblem } from "../../config/schemas/confine.ts";
 import { uchrootKeys } from "../../config/schemas/uchroot.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
@@ -69,8 +71,8 @@ function settingsOf(caller: CallerFacts, log: Audit | undefined): UchrootSetting
   let reason = `configfile ${file} is not available`;
   if (section !== undefined) reason = `section [${section}] of configfile ${file} has no allowed_jails`;
   else if (hasFile) {
-    const names = `'${accountOf(caller).name}', nor 'group ${caller.group()?.name}' nor 'DEFAULT'`;
-    reason = `did neither find a section ${names} in configfile ${file}`;
+    const names = soughtSections(accountOf(caller).name, caller.group()?.name);
+    reason = [`did neither find a section ${names} in configfile ${file}`, ...warnings].join("; ");
   }
   return { kind: "none", reason, section };
 }

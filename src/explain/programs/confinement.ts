@@ -7,12 +7,15 @@ import { sectionLinesRemedy } from "../../enter/remedies.ts";
 import type { ReportStep } from "../report.ts";
 import { stepsOf } from "../steps.ts";
 
-/** Where the keys are, and the exit status of a session that cannot be confined. */
+/** What is wanted in place of `confine = require`, and the exit status of a session that cannot be confined. */
 interface Asked {
-  file: ByteString;
-  section: ByteString | undefined;
+  weaker: ByteString;
   exitStatus: number;
 }
+
+/** What to write in a section of a file where the kernel cannot do what `confine = require` asks for. */
+export const notRequired = (file: ByteString, section: ByteString | undefined): ByteString =>
+  sectionLinesRemedy(file, section ?? "DEFAULT", ["confine = 1"]);
 
 /**
  * What the kernel enforces on a session, in one step of `stage`, and what this kernel lacks for it; no step if nothing is
@@ -21,7 +24,7 @@ interface Asked {
 export function confinementSteps(
   stage: ReportStep["stage"],
   confinement: Confinement,
-  { file, section = "DEFAULT", exitStatus }: Asked,
+  { weaker, exitStatus }: Asked,
 ): ReportStep[] {
   const { require, noNewPrivs, limits } = confinement;
   if (!noNewPrivs && limits.length === 0) return [];
@@ -34,7 +37,7 @@ export function confinementSteps(
     if (lacking === "") return step("passed", text);
     if (!require) return step("warned", `${text}; the kernel lacks: ${lacking}`);
     const message = `${text}; confine = require refuses the session, since the kernel lacks: ${lacking}`;
-    return step("failed", message, sectionLinesRemedy(file, section, ["confine = 1"]));
+    return step("failed", message, weaker);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     const message = `the session cannot be confined: ${describeError(error)}`;

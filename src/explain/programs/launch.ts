@@ -1,11 +1,13 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
 import { environment } from "../../../ffi/guard.ts";
 import { capabilities } from "../../../ffi/process.ts";
 import { MAY_EXECUTE, mayAccess, withRightsOf } from "../../../ffi/rights.ts";
 import { describeError, JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
+import { NOT_CONFINED } from "../../enter/confine-session.ts";
 import { capabilityNames } from "../../enter/launch/capabilities.ts";
 import { type Launch, type LaunchRequest, launchChecks } from "../../enter/launch/checks.ts";
-import { warnOfLaunch } from "../../enter/launch/launch.ts";
+import { launchConfinement, warnOfLaunch } from "../../enter/launch/launch.ts";
 import { copyRemedy } from "../../enter/remedies.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { hostPath } from "../../jail/fs/walk.ts";
@@ -15,6 +17,10 @@ import { commandAt } from "../../system/exchange.ts";
 import { librarySteps } from "../libraries.ts";
 import { emptyReport, judgeReport, type LoginReport, type ReportStep } from "../report.ts";
 import { stepsOf } from "../steps.ts";
+import { confinedProgramSteps } from "./confined-program.ts";
+import { confinementSteps } from "./confinement.ts";
+import { noexecSteps } from "./noexec.ts";
+import { stoppedSteps } from "./stopped.ts";
 
 const TOOL = "jk_chrootlaunch";
 const EXEC_FAILED = 31;
@@ -68,6 +74,35 @@ function startSteps({ root, program, ids, kept }: Launch, callerUid: number): Re
   return [...steps, ...librarySteps(TOOL, root.path, program, ending)];
 }
 
+/** A line of a section as an option. */
+function optionOf(line: ByteString): ByteString {
+  const at = line.indexOf(" = ");
+  return shellWord(`--${line.slice(0, at).replaceAll("_", "-")}=${line.slice(at + 3)}`);
+}
+
+/** What the options let the program do, and whether it cannot run under that. */
+function confinedSteps(request: LaunchRequest, launch: Launch): ReportStep[] {
+  const { root, program, ids } = launch;
+  const confinement = launchConfinement(request, launch);
+  const asked = { weaker: "--confine=1 in place of --confine=require", exitStatus: NOT_CONFINED };
+  const path = program.startsWith("/") ? program : `/${program}`;
+  const { home = "" } = ids;
+  const session = { stage: TOOL, root: root.path, rootFd: root.fd, confinement, home } as const;
+  return [
+    ...confinementSteps(TOOL, confinement, asked),
+    ...confinedProgramSteps({
+      ...{ stage: TOOL, root: root.path, rootFd: root.fd, confinement, notExecuted: EXEC_FAILED },
+      ...{ program: path, settings: "the options" },
+    }),
+    ...noexecSteps(session),
+    ...stoppedSteps({
+      ...{ ...session, directory: "/" },
+      program: { path, args: request.programArguments },
+      remedy: (lines) => lines.map(optionOf).join(" "),
+    }),
+  ];
+}
+
 /** Explains a call of jk_chrootlaunch. */
 export function explainLaunch({ request, callerUid }: LaunchQuestion): LoginReport {
   const steps: ReportStep[] = [];
@@ -81,7 +116,7 @@ export function explainLaunch({ request, callerUid }: LaunchQuestion): LoginRepo
     warnOfLaunch(request, launch, (severity, message) => {
       if (severity === "warning") steps.push(step("warning", "warned", message));
     });
-    steps.push(...startSteps(launch, callerUid));
+    steps.push(...confinedSteps(request, launch), ...startSteps(launch, callerUid));
     const argv = [program, ...request.programArguments];
     report.command = { path: program, argv, environment: environment() };
   }

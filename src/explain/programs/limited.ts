@@ -7,9 +7,9 @@ import { shellWord } from "../../cli/shell-word.ts";
 import { loadConfig } from "../../config/load.ts";
 import { someNamedCounts } from "../../confine/directories.ts";
 import type { ExecuteLimits } from "../../confine/execute.ts";
-import { confinementOf } from "../../confine/policy.ts";
+import { type Confinement, confinementOf } from "../../confine/policy.ts";
+import { executeLimits } from "../../enter/limited/execution.ts";
 import {
-  executeLimits,
   LIMITED_CONFIG_FILE,
   type LimitedPlan,
   type LimitedPolicy,
@@ -20,48 +20,29 @@ import {
 import { Refusal } from "../../enter/refusal.ts";
 import { isRootsProgram, openRemedy, sectionLinesRemedy } from "../../enter/remedies.ts";
 import { LIMITED_SHELL } from "../../enter/shell.ts";
-import { hookedRepositories, SHARED } from "../../known-programs/hooked-repositories.ts";
-import { hooksWarning } from "../../known-programs/hooks.ts";
-import { recognise, startsOf } from "../../known-programs/recognise.ts";
-import { ownStartWarning, programWarnings } from "../../known-programs/warnings.ts";
-import { ownStart } from "../../libraries/program-file.ts";
+import { programWarnings } from "../../known-programs/warnings.ts";
 import { filesBelow, useBelow } from "../../limited-shell/files.ts";
 import { commandAt } from "../../system/exchange.ts";
 import { isNoexec, remountCommand } from "../../system/mounts.ts";
-import type { Subject } from "../account.ts";
 import { closedAbove, obstacleTo } from "../readable.ts";
 import { INTERACTIVE, type LoginReport, type ReportStep } from "../report.ts";
 import { stepsOf } from "../steps.ts";
 import { allowSteps, wordPrograms } from "./allow.ts";
 import { confinedProgramSteps } from "./confined-program.ts";
-import { confinementSteps } from "./confinement.ts";
+import { confinementSteps, notRequired } from "./confinement.ts";
 import { explainExecute, holdsPrograms, NOT_EXECUTABLE } from "./execute.ts";
-import { allowLines, commandRemedy, patternRemedy, sectionRemedy, sharedBy } from "./section.ts";
-
-/** A session in the limited shell or another one. */
-export interface LimitedSession extends Subject {
-  /** The arguments of the login shell: none, or "-c" and the command. */
-  arguments: ByteString[];
-  /** The variable USER, if it is not the name of the account. */
-  userVariable?: ByteString;
-}
-
-/** Where the limited shell would run. */
-export interface LimitedPlace {
-  rootFd: number;
-  home: ByteString;
-  accounts: LimitedRequest["accounts"];
-  configFile: ByteString;
-}
-
-/** A limited shell that a session would start. */
-interface Shell {
-  report: LoginReport;
-  session: LimitedSession;
-  place: LimitedPlace;
-  request: LimitedRequest;
-  add: (...steps: ReportStep[]) => void;
-}
+import type { LimitedPlace, LimitedSession, Shell } from "./limited-session.ts";
+import { noexecSteps } from "./noexec.ts";
+import {
+  allowLines,
+  commandRemedy,
+  passedOverSteps,
+  patternRemedy,
+  sectionRemedy,
+  sharedBy,
+} from "./section.ts";
+import { explainKnownServer, explainTroubles } from "./server.ts";
+import { type ConfinedCommand, stoppedSteps } from "./stopped.ts";
 
 const step = stepsOf(LIMITED_SHELL);
 const asRoot = <T>(work: () => T) => withRightsOf(undefined, work);
@@ -123,7 +104,13 @@ function bringRemedy(configFile: ByteString): ByteString {
 }
 
 /** Adds the section that applies; undefined if none does. */
-function explainPolicy({ session, place: { configFile }, request, add }: Shell): LimitedPolicy | undefined {
+function explainPolicy({
+  report,
+  session,
+  place: { configFile },
+  request,
+  add,
+}: Shell): LimitedPolicy | undefined {
   const { account, onBehalf } = session;
   const obstacle = onBehalf ? obstacleTo(configFile, account.uid) : undefined;
   if (obstacle !== undefined) {
@@ -144,6 +131,7 @@ function explainPolicy({ session, place: { configFile }, request, add }: Shell):
   }
   add(step("policy", "passed", `section [${policy.section}] of ${policy.file}`));
   for (const { message } of policy.notes) add(step("policy", "warned", message, check));
+  add(...passedOverSteps(policy, account, report.jail));
   return policy;
 }
 
@@ -161,6 +149,36 @@ function reachable(limits: ExecuteLimits | "any", { report, session, add }: Shel
   return { ...limits, named };
 }
 
+/** Adds what the kernel stops of a command, by this section and by that of jk_chrootsh.ini. */
+function explainStopped(
+  { report, place, add }: Shell,
+  { section, file }: LimitedPolicy,
+  plan: LimitedPlan,
+  confinement: Confinement,
+  held: boolean,
+): void {
+  const program = plan.allowed ? { path: plan.path, args: plan.argv.slice(1) } : undefined;
+  // The places of a word of `allow` are the section's own matter.
+  const byWord = plan.allowed && plan.by.word !== undefined;
+  const { rootFd, home, outer } = place;
+  const inner: ConfinedCommand = {
+    ...{
+      stage: LIMITED_SHELL,
+      root: report.jail ?? "/",
+      rootFd,
+      confinement,
+      program,
+      directory: home,
+      home,
+    },
+    remedy: (lines) => (byWord ? "" : sectionLinesRemedy(file, section, lines)),
+  };
+  add(...stoppedSteps(inner));
+  // A known server starts no dynamic linker by hand, if the kernel limits it to its row.
+  if (plan.allowed && (plan.starts === undefined || !held)) add(...noexecSteps(inner));
+  if (outer !== undefined && program !== undefined) add(...stoppedSteps({ ...outer, program }));
+}
+
 function explainCommand(shell: Shell, policy: LimitedPolicy, executables: readonly ByteString[]): void {
   const { report, session, place, request, add } = shell;
   const configFile = policy.file;
@@ -176,10 +194,11 @@ function explainCommand(shell: Shell, policy: LimitedPolicy, executables: readon
   const confinement = plan.allowed ? plan.confinement : asked;
   const { section } = policy;
   const settings = `section [${section}] of ${configFile}`;
-  const refused = { file: configFile, section, exitStatus: NOT_EXECUTABLE };
+  const refused = { weaker: notRequired(configFile, section), exitStatus: NOT_EXECUTABLE };
   const started = { root, rootFd, confinement, program: command, settings };
   add(...confinementSteps(LIMITED_SHELL, confinement, refused));
   add(...confinedProgramSteps({ stage: LIMITED_SHELL, ...started }));
+  explainStopped(shell, policy, plan, confinement, held);
   const interactive = session.arguments.length === 0;
   const unchecked = policy.values.allowSpawnOptions && !(plan.allowed && plan.by.word !== undefined);
   for (const one of plan.allowed ? [plan.path] : interactive ? executables : []) {
@@ -261,37 +280,4 @@ function executableStep(shell: Shell, path: ByteString): ReportStep {
     ? remountCommand("exec", place)
     : (opened(shell, path) ?? commandAt(place, `chmod a+x ${shellWord(place)}`));
   return step("command", "failed", `${path} cannot be executed by the user${why}`, remedy, NOT_EXECUTABLE);
-}
-
-/** Adds problems of a known server. `asked`: it is the command. */
-function explainTroubles(
-  path: ByteString,
-  { report, place, request, add }: Shell,
-  policy: LimitedPolicy,
-  held: boolean,
-  asked: boolean,
-): void {
-  const program = recognise(path, request.files);
-  const start = held ? asRoot(() => ownStart(report.jail ?? "/", path)) : undefined;
-  const stopped = ownStartWarning(path, program, start);
-  if (stopped !== undefined) {
-    const { certain, message, remedy } = stopped;
-    add(step("server", !asked ? "warned" : certain ? "failed" : "unknown", message, remedy, NOT_EXECUTABLE));
-  }
-  if (program.rows.every(({ hooks }) => hooks === undefined)) return;
-  const repositories = asRoot(() => hookedRepositories(place.rootFd, [place.home, SHARED]));
-  const silent = hooksWarning(program, repositories, new Map(policy.values.environment));
-  if (silent !== undefined) add(step("hooks", "warned", silent.message, silent.remedy));
-}
-
-/** Adds notes about a known server. */
-function explainKnownServer(path: ByteString, { request, add }: Shell, held: boolean): void {
-  const { rows } = recognise(path, request.files);
-  for (const { names, inputs } of rows)
-    add(step("server", "passed", `${path} is known as a server (${names[0]}). ${inputs}`));
-  const starts = held ? startsOf(rows) : undefined;
-  if (starts === undefined) return;
-  const what = starts.length === 0 ? "nothing, hooks neither" : starts.join(", ");
-  const unless = "unless execute names a directory that counts, or any";
-  add(step("server", "passed", `${path} may itself execute: ${what}; ${unless}`));
 }

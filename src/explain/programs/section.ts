@@ -1,19 +1,26 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { baseName, directoryOf } from "../../../ffi/paths.ts";
+import { answered } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
-import { groupOfSection } from "../../config/scan.ts";
+import { groupOfSection, unknownGroup } from "../../config/scan.ts";
 import type { LimitedPolicy } from "../../enter/limited/limited.ts";
 import {
   appendRemedy,
   copyRemedy,
   isRootsProgram,
   isSectionName,
+  jailSideRemedy,
   sectionLinesRemedy,
 } from "../../enter/remedies.ts";
+import { LIMITED_SHELL } from "../../enter/shell.ts";
 import { serviceNamed, USUAL_PROGRAMS } from "../../known-programs/services.ts";
 import { programWarnings } from "../../known-programs/warnings.ts";
 import type { FileView } from "../../limited-shell/files.ts";
 import { findProgram } from "../../limited-shell/programs.ts";
+import { groupIdsOf, type PasswdEntry } from "../../system/accounts.ts";
+import { hostGroup } from "../../system/name-services.ts";
+import type { ReportStep } from "../report.ts";
+import { stepsOf } from "../steps.ts";
 
 /** The values of two keys of a section. */
 interface Allowed {
@@ -83,6 +90,22 @@ export function allowLines(
 ): ByteString[] {
   const allowed = { paths, executables };
   return linesFor(programsFor(command, files, allowed), allowed, undefined);
+}
+
+/** Warnings about sections [member GROUP] that are not for the user because the jail does not know the group. */
+export function passedOverSteps(
+  { passedOver, file }: LimitedPolicy,
+  { name, gid }: PasswdEntry,
+  jail: ByteString | undefined,
+): ReportStep[] {
+  return passedOver.map((group) => {
+    const gidOfHost = jail === undefined ? undefined : answered(() => hostGroup(group)?.gid);
+    const isMember = gidOfHost !== undefined && groupIdsOf(name, gid).includes(gidOfHost);
+    const remedy =
+      isMember && jail !== undefined ? jailSideRemedy(jail, name) : `jailkit config check ${shellWord(file)}`;
+    const where = jail === undefined ? "" : `, since ${jail}/etc/group does not have it`;
+    return stepsOf(LIMITED_SHELL)("policy", "warned", `${unknownGroup(group)}${where}`, remedy);
+  });
 }
 
 /** The other users of a section, as the end of a sentence; empty for a section of one user. */

@@ -5,7 +5,7 @@ import { answered } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { runChecks } from "../../enter/checks.ts";
 import { NOT_CONFINED } from "../../enter/confine-session.ts";
-import { copyRemedy } from "../../enter/remedies.ts";
+import { copyRemedy, sectionLinesRemedy } from "../../enter/remedies.ts";
 import { uchrootSettingsOf } from "../../enter/uchroot/facts.ts";
 import { type GatheredUchrootFacts, gatherUchroot } from "../../enter/uchroot/gather.ts";
 import { uchrootConfinement, uchrootEnvironment } from "../../enter/uchroot/uchroot.ts";
@@ -19,7 +19,9 @@ import { UCHROOT_CHECKS } from "../login-checks.ts";
 import type { LoginReport } from "../report.ts";
 import { addChecks, stepsOf } from "../steps.ts";
 import { confinedProgramSteps } from "./confined-program.ts";
-import { confinementSteps } from "./confinement.ts";
+import { confinementSteps, notRequired } from "./confinement.ts";
+import { noexecSteps } from "./noexec.ts";
+import { stoppedSteps } from "./stopped.ts";
 
 const TOOL = "jk_uchroot";
 const USUAL_PLACE = "/usr/bin/jk_uchroot";
@@ -40,8 +42,10 @@ function explainProgram(report: LoginReport, question: UchrootQuestion, facts: G
   const jail = facts.jailPath();
   const inside = answered(() => facts.inJail());
   const settings = uchrootSettingsOf(facts);
-  const confinement = uchrootConfinement(settings, (inside?.named ?? inside?.numbered)?.home ?? "");
-  const asked = { file: facts.configFile, section: report.uchrootSection, exitStatus: NOT_CONFINED };
+  const inHome = (inside?.named ?? inside?.numbered)?.home ?? "";
+  const confinement = uchrootConfinement(settings, inHome);
+  const weaker = notRequired(facts.configFile, report.uchrootSection);
+  const asked = { weaker, exitStatus: NOT_CONFINED };
   report.steps.push(...confinementSteps(TOOL, confinement, asked));
   const fact = facts.program();
   if (fact.kind === "file" && !fact.executable) {
@@ -59,6 +63,15 @@ function explainProgram(report: LoginReport, question: UchrootQuestion, facts: G
       ...{ stage: TOOL, root: jail, rootFd: facts.root().fd, program, confinement },
       notExecuted: EXEC_FAILED,
       settings: `section [${report.uchrootSection}] of ${facts.configFile}`,
+    }),
+  );
+  const { configFile } = facts;
+  const session = { stage: TOOL, root: jail, rootFd: facts.root().fd, confinement, home: inHome } as const;
+  report.steps.push(
+    ...noexecSteps(session),
+    ...stoppedSteps({
+      ...{ ...session, directory: "/", program: { path: program, args: programArguments } },
+      remedy: (lines) => sectionLinesRemedy(configFile, report.uchrootSection ?? "DEFAULT", lines),
     }),
   );
   if (libraries.some(({ outcome }) => outcome === "failed")) return;

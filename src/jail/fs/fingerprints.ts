@@ -1,39 +1,86 @@
+/** A set as another thread gets it, with what it holds by now. */
+export interface SharedFingerprints {
+  readonly seed: bigint;
+  readonly memory: SharedArrayBuffer;
+  readonly used: number;
+}
+
 /**
- * A set of texts that takes eight bytes for each: their hashes, with a random seed, so that nobody can choose two texts
- * with the same one.
+ * A set of texts that takes eight bytes for each: their hashes (see `hash`), with a random seed, so that nobody can choose
+ * two texts with the same one.
  */
 export class Fingerprints {
-  private readonly seed = crypto.getRandomValues(new BigUint64Array(1))[0] ?? 0n;
-  private values = new BigUint64Array(1024);
+  private seed = crypto.getRandomValues(new BigUint64Array(1))[0] ?? 0n;
+  private values = new BigUint64Array(new SharedArrayBuffer(8 * 1024));
+  /** The same memory, each value as two words; lower one first. */
+  private words = new Uint32Array(this.values.buffer);
+  private readonly wanted = new BigUint64Array(1);
+  private readonly wantedWords = new Uint32Array(this.wanted.buffer);
   private used = 0;
   private sorted = false;
+
+  /** The set that another thread shares. */
+  static of({ seed, memory, used }: SharedFingerprints): Fingerprints {
+    const set = new Fingerprints();
+    set.seed = seed;
+    set.values = new BigUint64Array(memory);
+    set.words = new Uint32Array(memory);
+    set.used = used;
+    set.sorted = true;
+    return set;
+  }
+
+  /** The set for another thread. */
+  share(): SharedFingerprints {
+    this.sort();
+    return { seed: this.seed, memory: this.values.buffer, used: this.used };
+  }
 
   /** The number of texts that were added. */
   get size(): number {
     return this.used;
   }
 
-  add(text: string): void {
-    if (this.used === this.values.length) {
-      const larger = new BigUint64Array(this.used * 2);
-      larger.set(this.values);
-      this.values = larger;
-    }
-    this.values[this.used++] = Bun.hash.wyhash(text, this.seed);
+  /** The hash that stands for a text in this set, and in one that was made of it. */
+  hash(text: string | Uint8Array): bigint {
+    return Bun.hash.wyhash(text, this.seed);
+  }
+
+  add(hash: bigint): void {
+    if (this.used === this.values.length) this.reserve(2 * this.used);
+    this.values[this.used++] = hash;
     this.sorted = false;
   }
 
-  has(text: string): boolean {
-    const values = this.values.subarray(0, this.used);
-    if (!this.sorted) values.sort();
-    this.sorted = true;
-    const wanted = Bun.hash.wyhash(text, this.seed);
+  /** Makes room for so many texts at once. */
+  reserve(size: number): void {
+    if (size <= this.values.length) return;
+    const larger = new BigUint64Array(new SharedArrayBuffer(8 * size));
+    larger.set(this.values);
+    this.values = larger;
+    this.sorted = false;
+  }
+
+  has(hash: bigint): boolean {
+    this.sort();
+    // Each element of a BigUint64Array would be an object.
+    this.wanted[0] = hash;
+    const [lower = 0, upper = 0] = this.wantedWords;
+    const { words } = this;
     let low = 0;
     for (let high = this.used; low < high; ) {
       const middle = (low + high) >>> 1;
-      if ((values[middle] ?? 0n) < wanted) low = middle + 1;
+      const word = words[2 * middle + 1] ?? 0;
+      if (word < upper || (word === upper && (words[2 * middle] ?? 0) < lower)) low = middle + 1;
       else high = middle;
     }
-    return low < this.used && values[low] === wanted;
+    return low < this.used && words[2 * low] === lower && words[2 * low + 1] === upper;
+  }
+
+  private sort(): void {
+    if (this.sorted) return;
+    this.values.subarray(0, this.used).sort();
+    this.words = new Uint32Array(this.values.buffer);
+    this.sorted = true;
   }
 }

@@ -11,34 +11,13 @@ import { stopIfInterrupted } from "../../cli/interrupt.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { grantsRights } from "../../system/grants.ts";
 import { type Attributes, chmodPath, setOwnerAndTimes } from "./attributes.ts";
-import type { Fingerprints } from "./fingerprints.ts";
 import { NOTHING_MOVED } from "./home-copy.ts";
+import type { HomeThread, Pass } from "./home-pass.ts";
 import { type HomeLevel, type HomeName, pathIn, requireMount, WITHIN, walkHome } from "./home-scan.ts";
-import type { Spot } from "./look.ts";
+import type { Seen } from "./home-seen.ts";
+import type { CopySpot, Spot } from "./look.ts";
 import { type Directory, isDirectory, isRegular, type JailRoot, joinPath, namedError } from "./walk.ts";
 import { createFileIn, putDeviceIn, putSymlinkIn, type Xattrs } from "./write.ts";
-
-/** What a copy has seen of the original. */
-export interface Seen {
-  /** Path, identity and change time of each file: see identityOf. */
-  readonly originals: Fingerprints;
-  /** The files that may be removed when the copy is in place: see removalOf. */
-  readonly removable: Fingerprints;
-  /** Path and size of what was copied: see contentOf. */
-  readonly copied: Fingerprints;
-}
-
-/** The text that changes with any change of a file. */
-export const identityOf = (path: ByteString, { devMajor, devMinor, ino, ctime }: Stat): string =>
-  `${devMajor}:${devMinor}:${ino}:${ctime}:${path}`;
-
-/** The text for a file as it was copied. The size and time of a directory change while it is emptied. */
-export const removalOf = (stat: Stat): string =>
-  `${stat.devMajor}:${stat.devMinor}:${stat.ino}:${isDirectory(stat) ? "" : `${stat.size}:${stat.mtime}`}`;
-
-/** The text for a file of the copy that has the original's content. */
-export const contentOf = (path: ByteString, stat: Stat): string =>
-  `${isDirectory(stat) ? "" : stat.size}:${path}`;
 
 /** The original: an open directory, its path for messages, and the function that lists a directory. */
 export interface Original {
@@ -58,16 +37,33 @@ export function attributesOf(stat: Stat): Attributes {
  * Fills the directory `top` of `root`, which only root can reach, with a copy of a home. `top` gets owner and mode last.
  * `step` is called before each name. Throws JailkitError, also if the home changes meanwhile.
  */
-export function fillCopy(home: Original, root: JailRoot, top: Directory, seen: Seen, step: () => void): void {
-  const copier = new Copier(home, root, top, seen, step);
+export function fillCopy(
+  home: Original,
+  root: JailRoot,
+  top: Directory,
+  seen: Seen,
+  step: () => void,
+  thread: HomeThread,
+): void {
+  const { path, sync } = root;
+  const mount = fstat(home.fd).mountId;
+  using pass = thread.begin({ work: "copy", seen: seen.share(), mount, root: { path, sync } });
+  const copier = new Copier(home, root, top, seen, step, mount, pass);
   walkHome(home.fd, home.path, (level) => copier.copyLevel(level), home.list);
+  pass.finish();
   copier.finishTop();
+}
+
+/** A directory of a copy, which only root can reach, by its open descriptor. */
+export function openCopy(fd: number, path: ByteString, mount?: Directory["mount"]): Directory {
+  const stat = fstat(fd);
+  const on = mount ?? { path: "/", stat };
+  return { fd, path, stat, trusted: true, stage: undefined, mount: on, cached: false };
 }
 
 class Copier {
   // The first name of each file with several.
   private readonly linked = new Map<string, ByteString>();
-  private readonly mount: Stat["mountId"];
   private finish: () => void = () => undefined;
 
   constructor(
@@ -76,24 +72,34 @@ class Copier {
     private readonly top: Directory,
     private readonly seen: Seen,
     private readonly step: () => void,
-  ) {
-    this.mount = fstat(home.fd).mountId;
-  }
+    private readonly mount: Stat["mountId"],
+    private readonly pass: Pass,
+  ) {}
 
   copyLevel(level: HomeLevel): void {
-    const { top, root } = this;
-    const flags = C.O_RDONLY | C.O_DIRECTORY;
-    withFd(openAt2(top.fd, level.path || ".", flags, WITHIN), (fd) => {
-      const path = level.path === "" ? top.path : joinPath(top.path, level.path);
-      const { mount } = top;
-      const parent = { fd, path, stat: fstat(fd), trusted: true, stage: undefined, mount, cached: false };
-      for (const one of level.names) {
+    const { top, root, seen } = this;
+    const { path } = level;
+    const finish = this.named(path, () => this.finisher(level));
+    const to = this.named(path, () => openAt2(top.fd, path || ".", C.O_RDONLY | C.O_DIRECTORY, WITHIN));
+    const from = level.keep();
+    const parent = openCopy(to, path === "" ? top.path : joinPath(top.path, path), top.mount);
+    const copy = (type: number) => (name: ByteString) => {
+      this.step();
+      stopIfInterrupted(NOTHING_MOVED);
+      const at = pathIn(level, name);
+      this.named(at, () => this.copyName(from, { name, type }, at, { root, parent, name }));
+    };
+    const names = level.names.filter(({ type }) => type === C.DT_REG).map(({ name }) => name);
+    this.pass.share({ from, to, path }, names, {
+      own: copy(C.DT_REG),
+      rest: () => {
+        for (const { name, type } of level.names) if (type !== C.DT_REG) copy(type)(name);
+      },
+      told: (told) => {
         this.step();
-        stopIfInterrupted(NOTHING_MOVED);
-        const at = pathIn(level, one.name);
-        this.named(at, () => this.copyName(level, one, at, { root, parent, name: one.name }));
-      }
-      this.named(level.path, () => this.finishLevel(level, fd));
+        seen.add(told);
+      },
+      finish: () => this.named(path, () => finish(to)),
     });
   }
 
@@ -102,11 +108,11 @@ class Copier {
     this.finish();
   }
 
-  private finishLevel({ path, fd: from, stat }: HomeLevel, fd: number): void {
+  /** Notes a directory, and returns what gives its attributes to the copy when that is filled. */
+  private finisher({ path, fd: from }: HomeLevel): (to: number) => void {
     const { seen, top } = this;
-    seen.originals.add(identityOf(path, stat));
-    seen.removable.add(removalOf(stat));
-    seen.copied.add(contentOf(path, stat));
+    const stat = fstat(from);
+    seen.add(seen.lastOne(path));
     const xattrs = xattrsOf(from);
     const attributes = attributesOf(stat);
     const finish = (to: number) => {
@@ -114,37 +120,38 @@ class Copier {
       setOwnerAndTimes(to, attributes);
       chmodPath(to, attributes.mode);
     };
-    // An ACL, too, would open the top.
-    if (path !== "") finish(fd);
-    else this.finish = () => withFd(openAt(top.fd, ".", C.O_RDONLY | C.O_DIRECTORY), finish);
+    if (path !== "") return finish;
+    return () => {
+      // An ACL, too, would open the top.
+      this.finish = () => withFd(openAt(top.fd, ".", C.O_RDONLY | C.O_DIRECTORY), finish);
+    };
   }
 
-  private copyName(level: HomeLevel, { name, type }: HomeName, at: ByteString, spot: Spot): void {
+  private copyName(from: number, { name, type }: HomeName, at: ByteString, spot: Spot): void {
     if (type === C.DT_DIR) {
       // It may be listed twice if its owner exchanges names meanwhile: then the name exists, perhaps as a symbolic link.
       makeDirectory(spot.parent.fd, name, 0o700);
       return;
     }
     if (type === C.DT_REG) {
-      withOriginal(level.fd, name, (fd, stat) => {
+      withOriginal(from, name, (fd, stat) => {
         this.note(at, stat);
         if (stat.nlink > 1 && this.linkFirst(stat, at, spot)) return;
-        createFileIn(spot, { fd, size: stat.size }, attributesOf(stat), xattrsOf(fd));
+        copyRegular(spot, fd, stat);
       });
       return;
     }
-    const stat = statAt(level.fd, name);
+    const stat = statAt(from, name);
     if ((stat.mode & C.S_IFMT) >> 12 !== type) throw homeChanged(this.home.path);
     this.note(at, stat);
     if (stat.nlink > 1 && this.linkFirst(stat, at, spot)) return;
-    if (putSpecial(level.fd, name, stat, spot) !== "created") throw homeChanged(this.home.path);
+    if (putSpecial(from, name, stat, spot) !== "created") throw homeChanged(this.home.path);
   }
 
+  /** Notes what was looked at last. */
   private note(path: ByteString, stat: Stat): void {
     requireMount(this.home.path, path, stat, this.mount);
-    this.seen.originals.add(identityOf(path, stat));
-    this.seen.removable.add(removalOf(stat));
-    this.seen.copied.add(contentOf(path, stat));
+    this.seen.add(this.seen.lastOne(path));
   }
 
   /** Links a further name of a file to the copy of the first; false for the first. */
@@ -162,14 +169,19 @@ class Copier {
     return true;
   }
 
-  private named(path: ByteString, work: () => void): void {
+  private named<T>(path: ByteString, work: () => T): T {
     try {
-      work();
+      return work();
     } catch (error) {
       if (isErrno(error, "EEXIST")) throw homeChanged(this.home.path);
       throw nameError(error, this.home.path, path);
     }
   }
+}
+
+/** Copies an open regular file with all that a copy keeps. Throws SystemError, JailkitError. */
+export function copyRegular(spot: CopySpot, fd: number, stat: Stat): void {
+  createFileIn(spot, { fd, size: stat.size }, attributesOf(stat), xattrsOf(fd));
 }
 
 /** Opens a regular file that a directory listed: never a symbolic link or a FIFO that took its name. */

@@ -3,25 +3,22 @@ import * as C from "../../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../../ffi/error.ts";
 import { close, fstat, openAt, sameFile, statAt } from "../../../ffi/files.ts";
 import { baseName, directoryOf } from "../../../ffi/paths.ts";
+import { lookAt } from "../../../ffi/stat-keys.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { makeDirectories } from "./directories.ts";
-import { Fingerprints } from "./fingerprints.ts";
 import { type HomeCopy, makeCopy, whyNotCopied } from "./home-copy.ts";
-import {
-  contentOf,
-  fillCopy,
-  homeChanged,
-  identityOf,
-  type Original,
-  removalOf,
-  type Seen,
-} from "./home-fill.ts";
-import { countHome, pathIn, walkHome } from "./home-scan.ts";
+import { fillCopy, homeChanged, type Original } from "./home-fill.ts";
+import { HomeThread } from "./home-pass.ts";
+import { countHome, namesOfFiles, pathIn, walkHome } from "./home-scan.ts";
+import { Seen, type Told } from "./home-seen.ts";
 import { lookUp } from "./look.ts";
 import { renameNew, requireStage } from "./place.ts";
 import { removeTree } from "./remove.ts";
 import { hostPath, type JailRoot, joinPath, openDirectory, release, withDirectory } from "./walk.ts";
+
+// Below this a thread costs more than it saves.
+const NAMES_FOR_A_THREAD = 500;
 
 /** A home to move: its open directory, and what a copy has seen of it. */
 export interface HomeSource extends Original {
@@ -29,6 +26,7 @@ export interface HomeSource extends Original {
   /** O_PATH; close it with closeHome. */
   readonly fd: number;
   readonly seen: Seen;
+  readonly thread: HomeThread;
 }
 
 function openOwn(host: JailRoot, path: ByteString, uid: number): number {
@@ -63,8 +61,7 @@ export function homeExists(root: JailRoot, to: ByteString): JailkitError {
  */
 export function openHome(host: JailRoot, path: ByteString, uid: number): HomeSource {
   const fd = openOwn(host, path, uid);
-  const seen = { originals: new Fingerprints(), removable: new Fingerprints(), copied: new Fingerprints() };
-  return { path, fd, seen };
+  return { path, fd, seen: new Seen(), thread: new HomeThread() };
 }
 
 /** Closes a home that openHome returned. */
@@ -73,29 +70,33 @@ export function closeHome(home: HomeSource): void {
 }
 
 /** True if every inode and change time in the home is still as it was copied. */
-export function isUnchanged({ fd, path, seen: { originals } }: HomeSource): boolean {
+export function isUnchanged({ fd, path, seen, thread }: HomeSource): boolean {
   let count = 0;
   let same = true;
-  const look = (at: ByteString, stat: Parameters<typeof identityOf>[1]) => {
+  const compare = (told: Told) => {
     count++;
-    same &&= originals.has(identityOf(at, stat));
+    same &&= seen.hasOriginal(told);
   };
+  using pass = thread.begin({ work: "look", seen: seen.share(), mount: fstat(fd).mountId });
   walkHome(fd, path, (level) => {
-    look(level.path, level.stat);
-    for (const { name, type } of level.names)
-      if (type !== C.DT_DIR) look(pathIn(level, name), statAt(level.fd, name));
+    fstat(level.fd);
+    compare(seen.lastOne(level.path));
+    const from = level.keep();
+    pass.share({ from, to: -1, path: level.path }, namesOfFiles(level), {
+      own: (name) => {
+        lookAt(from, name);
+        compare(seen.lastOne(pathIn(level, name)));
+      },
+      told: compare,
+    });
   });
-  return same && count === originals.size;
-}
-
-/** For `among` of removeTree: accepts files of the home as they were copied. */
-export function wasCopied({ seen: { removable } }: HomeSource): Parameters<typeof removeTree>[3] {
-  return (stat) => removable.has(removalOf(stat));
+  pass.finish();
+  return same && count === seen.size;
 }
 
 /** For `among` of removeTree: accepts files of the copy at `to` that have the path and size of an original. */
-export function isCopyOf({ seen: { copied } }: HomeSource, to: ByteString): Parameters<typeof removeTree>[3] {
-  return (stat, path) => copied.has(contentOf(path.slice(to.length + 1), stat));
+export function isCopyOf({ seen }: HomeSource, to: ByteString): Parameters<typeof removeTree>[3] {
+  return (stat, path) => seen.isCopied(path.slice(to.length + 1), stat);
 }
 
 /**
@@ -112,6 +113,8 @@ export function copyHome(
   step: (done: number, total: number) => void = () => undefined,
 ): number {
   const total = countHome(home.fd, home.path) + 1;
+  home.seen.reserve(total);
+  if (total >= NAMES_FOR_A_THREAD) home.thread.start();
   const above = directoryOf(to);
   makeDirectories(root, above, () => ({ mode: 0o755, uid: 0, gid: 0 }));
   const parent = openDirectory(root, above);
@@ -126,7 +129,7 @@ export function copyHome(
     let done = 0;
     const top = { fd, path: copy, stat: fstat(fd), trusted: true, stage: undefined, mount, cached: false };
     step(done++, total);
-    fillCopy(home, root, top, home.seen, () => step(done++, total));
+    fillCopy(home, root, top, home.seen, () => step(done++, total), home.thread);
     if (!isUnchanged(home)) throw homeChanged(home.path);
     if (!sameFile(statAt(stage.fd, made.name), fstat(made.fd)))
       throw new SystemError(C.ESTALE, "rename", undefined);

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
-import { fstat, openAt2, readDirectory, type Stat, statAt, withFd } from "../../../ffi/files.ts";
+import { close, fstat, openAt2, readDirectory, type Stat, statAt } from "../../../ffi/files.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 
@@ -16,8 +16,9 @@ export interface HomeName {
 export interface HomeLevel {
   /** Relative to the home, without a leading slash; "" is the home itself. */
   readonly path: ByteString;
-  /** Readable; open during the call. */
+  /** Readable; open during the call, and longer if it is kept: then the caller closes it. */
   readonly fd: number;
+  readonly keep: () => number;
   readonly stat: Stat;
   readonly names: readonly HomeName[];
 }
@@ -33,6 +34,10 @@ const LONGEST_PATH = 4000;
 export const pathIn = ({ path }: Pick<HomeLevel, "path">, name: ByteString): ByteString =>
   path === "" ? name : `${path}/${name}`;
 
+/** The names in a level that are not directories. */
+export const namesOfFiles = ({ names }: Pick<HomeLevel, "names">): ByteString[] =>
+  names.filter(({ type }) => type !== C.DT_DIR).map(({ name }) => name);
+
 /**
  * Calls `each` for every directory at and below the open directory `top`, each before those in it. Symbolic links are not
  * followed, and other file systems not entered. Only the directories that are left are remembered, no files. `shown` names
@@ -47,17 +52,24 @@ export function walkHome(
   const mount = fstat(top).mountId;
   const left: ByteString[] = [""];
   for (let path = left.pop(); path !== undefined; path = left.pop()) {
-    withFd(openLevel(top, path, shown), (fd) => {
-      const level = { path: path ?? "", fd, stat: fstat(fd), names: typed(fd, list(fd)) };
+    const fd = openLevel(top, path, shown);
+    let kept = false;
+    const keep = () => {
+      kept = true;
+      return fd;
+    };
+    try {
+      const level = { path, fd, keep, stat: fstat(fd), names: typed(fd, list(fd)) };
       requireMount(shown, level.path, level.stat, mount);
       for (const { name, type } of level.names) {
-        const child = pathIn(level, name);
-        const why = obstacle(child, type);
-        if (why !== undefined) throw notMovable(shown, child, why);
-        if (type === C.DT_DIR) left.push(child);
+        const why = obstacle(level.path.length + 1 + name.length, type);
+        if (why !== undefined) throw notMovable(shown, pathIn(level, name), why);
+        if (type === C.DT_DIR) left.push(pathIn(level, name));
       }
       each(level);
-    });
+    } finally {
+      if (!kept) close(fd);
+    }
   }
 }
 
@@ -78,9 +90,9 @@ function typed(fd: number, names: readonly HomeName[]): readonly HomeName[] {
 
 const MOUNTED = "is a mount point: unmount it first";
 
-/** The reason why an entry cannot be moved, with the remedy. */
-function obstacle(path: ByteString, type: number): string | undefined {
-  if (path.length > LONGEST_PATH) return "is too deep: move it out of the way";
+/** The reason why an entry, with a path of this length, cannot be moved, with the remedy. */
+function obstacle(length: number, type: number): string | undefined {
+  if (length > LONGEST_PATH) return "is too deep: move it out of the way";
   if (type === C.DT_BLK || type === C.DT_CHR)
     return "is a device, which no home should hold: move it out of the way";
   return undefined;

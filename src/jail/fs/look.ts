@@ -47,6 +47,11 @@ export interface Spot {
   readonly name: ByteString;
 }
 
+/** A name in a directory that nobody but root can reach. */
+export interface CopySpot extends Pick<Spot, "parent" | "name"> {
+  readonly root: Pick<JailRoot, "path" | "sync">;
+}
+
 /** Calls `use` with the open directory of `path` and the last component. */
 export function atSpot<T>(root: JailRoot, path: ByteString, use: (spot: Spot) => T): T {
   const { above, name } = splitPath(root, path);
@@ -54,7 +59,7 @@ export function atSpot<T>(root: JailRoot, path: ByteString, use: (spot: Spot) =>
 }
 
 /** The path of a spot on the host. */
-export const spotPath = ({ root, parent, name }: Spot): ByteString =>
+export const spotPath = ({ root, parent, name }: CopySpot): ByteString =>
   hostPath(root, joinPath(parent.path, name));
 
 /** A file at a path of a jail. */

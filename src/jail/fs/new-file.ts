@@ -57,7 +57,7 @@ export function inheritsAcl(stage: Directory): boolean {
 
 /** Sets the attributes of a new file with its content. */
 export function finish(
-  root: JailRoot,
+  root: Pick<JailRoot, "sync">,
   stage: Directory,
   fd: number,
   attributes: Attributes,

@@ -59,7 +59,7 @@ export interface TreeOptions {
 }
 
 /** A path in the jail as a path of the host, for messages. */
-export function hostPath(root: JailRoot, path: ByteString): ByteString {
+export function hostPath(root: Pick<JailRoot, "path">, path: ByteString): ByteString {
   const rest = pathComponents(path).join("/");
   if (rest === "") return root.path;
   return root.path === "/" ? `/${rest}` : `${root.path}/${rest}`;

@@ -10,7 +10,7 @@ import { JailkitError } from "../../cli/error.ts";
 import { dropInheritedAclOfPath, hasDefaultAcl } from "../../system/acl.ts";
 import { type Attributes, chmodPath, setOwnerAndTimes, verifyNew } from "./attributes.ts";
 import { hostSystemOf } from "./host-mounts.ts";
-import { atSpot, type Spot, spotPath } from "./look.ts";
+import { atSpot, type CopySpot, type Spot, spotPath } from "./look.ts";
 import { fill, finish, isBornAs, putNameless, type Source } from "./new-file.ts";
 import { type Placement, type PutOptions, place, syncDirectory } from "./place.ts";
 import { type JailRoot, namedError } from "./walk.ts";
@@ -58,7 +58,12 @@ export function putFileIn(spot: Spot, source: Source, attributes: Attributes, op
  * Creates a regular file in a directory that nobody but root can reach, and that has no default ACL: there it needs no
  * temporary name. Throws SystemError with the path: EEXIST.
  */
-export function createFileIn(spot: Spot, source: Source, attributes: Attributes, xattrs: Xattrs = []): void {
+export function createFileIn(
+  spot: CopySpot,
+  source: Source,
+  attributes: Attributes,
+  xattrs: Xattrs = [],
+): void {
   const { root, parent, name } = spot;
   const flags = C.O_WRONLY | C.O_CREAT | C.O_EXCL | C.O_NOFOLLOW;
   try {

@@ -33,7 +33,8 @@ export interface ElfImage {
 
 const ET_EXEC = 2;
 const ET_DYN = 3;
-const PT_LOAD = 1;
+/** The type of a segment that is mapped. */
+export const PT_LOAD = 1;
 const PT_INTERP = 3;
 /** The kernel's limit on the program headers, in bytes (ELF_MIN_ALIGN aside). */
 const PROGRAM_HEADERS_LIMIT = 65536;

@@ -101,7 +101,7 @@ export const ALLOW_MUTANTS: readonly Mutant[] = [
     "allowSpawnOptions: false, read, write",
     "allowSpawnOptions: false, write",
   ),
-  plan("config/allow-value.ts", "if (!isName(item))\n", "if (false as boolean)\n"),
+  plan("config/allow-value.ts", "if (!isName(item)) {\n", "if (false as boolean) {\n"),
 ];
 
 import type { Mutant } from "./mutant.ts";

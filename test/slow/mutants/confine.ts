@@ -149,7 +149,7 @@ export const CONFINE: readonly Mutant[] = [
     "",
     "a static program is not",
   ),
-  execute("src/enter/limited/limited.ts", 'execute === "any" ? "any"', 'true ? "any"', "a script is not"),
+  execute("src/enter/limited/execution.ts", 'execute === "any" ? "any"', 'true ? "any"', "a script is not"),
   once("[LOAD, 0, 0, ARCH],\n    [EQUAL, 0, 10", "[LOAD, 0, 0, NUMBER],\n    [EQUAL, 0, 10"),
   once("[EQUAL, 0, 10, ARCHITECTURE],", "[EQUAL, 0, 13, ARCHITECTURE],"),
   once("~X32 >>> 0],\n    [EQUAL, 11, 0", "0xffffffff],\n    [EQUAL, 11, 0"),

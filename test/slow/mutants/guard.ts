@@ -349,6 +349,13 @@ export const GUARD: readonly Mutant[] = [
   },
   {
     file: "ffi/guard/main.c",
+    from: 'int moves = !state->privileged && is_called(state, "jk_jailuser");',
+    to: "int moves = !state->privileged;",
+    test: "attack/guard-environment.test.ts",
+    title: "variables that are code BUN_BE_BUN",
+  },
+  {
+    file: "ffi/guard/main.c",
     from: "i = 0; state->privileged && i < sizeof(one_thread)",
     to: "i = 0; 0 && i < sizeof(one_thread)",
     test: "attack/entry-forged.test.ts",

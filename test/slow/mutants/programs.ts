@@ -9,6 +9,7 @@ const SPAWN = "unit/limited-shell-spawn.test.ts";
 const UNIT = "unit/programs.test.ts";
 const decide = mutant("src/limited-shell/decide.ts", SPAWN);
 const limited = mutant("src/enter/limited/limited.ts", "unit/enter.test.ts");
+const execution = mutant("src/enter/limited/execution.ts", "unit/enter.test.ts");
 const directories = mutant("src/confine/directories.ts", "attack/lsh-execute.test.ts");
 const hooks = mutant("src/known-programs/hooks.ts", UNIT);
 const repository = mutant("src/known-programs/git.ts", UNIT);
@@ -98,10 +99,10 @@ export const PROGRAMS: readonly Mutant[] = [
   recognise('if (starts === "system") return undefined;', 'if (starts === "system") continue;'),
   recognise("all.push(...starts);", ""),
   recognise("all.push(...starts);", "return starts;"),
-  limited("    allowSpawnOptions ||\n", ""),
-  limited('    execute === "any" ||\n', ""),
-  limited("request.someNamedCounts({ named: execute, home })", "execute.length > 0"),
-  limited("request.someNamedCounts({ named: execute, home })", "false"),
+  execution("    allowSpawnOptions ||\n", ""),
+  execution('    execute === "any" ||\n', ""),
+  execution("request.someNamedCounts({ named: execute, home })", "execute.length > 0"),
+  execution("request.someNamedCounts({ named: execute, home })", "false"),
   limited("startsAnyProgram(values, home, request) ? undefined : startsOf(programs)", "startsOf(programs)"),
   limited("startsAnyProgram(values, home, request) ? undefined : startsOf(programs)", "undefined"),
   directories("{ ...scope, onlyNamed: true }", "scope"),

@@ -20,13 +20,13 @@ const move = inFile("src/jail/fs/place.ts", "unit/update.test.ts");
 const place = inFile("src/jail/fs/place.ts", "unit/jail-remove.test.ts");
 const home = inFile("src/jail/fs/home-move.ts", "attack/home-move.test.ts");
 const filled = inFile("src/jail/fs/home-fill.ts", "attack/home-move.test.ts");
+const threads = (file: string) => inFile(file, "attack/home-thread.test.ts");
 const aside = (file: string) => inFile(file, "attack/home-aside.test.ts");
 const inPlace = (file: string) => inFile(file, "e2e/home-in-place.test.ts");
 const cleaned = inPlace("src/jail/fs/home-clean.ts");
 const parents = inFile("src/jail/fs/safety.ts", "unit/jail-safety.test.ts");
 const copy = inFile("ffi/copy.ts", "unit/copy.test.ts");
 const plan = inFile("src/jails/delete-plan.ts", "e2e/service-users.test.ts");
-const apply = inFile("src/users/change-account.ts", "attack/remove-race.test.ts");
 const deletion = inFile("src/jails/delete.ts", "e2e/service-users.test.ts");
 const services = inFile("src/jail/accounts/service-users.ts", "e2e/service-users.test.ts");
 const names = inFile("src/system/account-name.ts", "unit/account-name.test.ts");
@@ -255,7 +255,34 @@ export const REMOVAL: readonly Mutant[] = [
     "a home that belongs to somebody else",
   ),
   filled(": 0o1777;", ": 0o7777;", "setuid, setgid and capabilities"),
-  filled("${ino}:${ctime}:${path}", "${ino}:${path}", "a change during the copy"),
+  inFile("ffi/stat-keys.ts", "attack/home-move.test.ts")(
+    "words[4 + word] = from[CTIME + word] ?? 0;",
+    "words[4 + word] = 0;",
+    "a change during the copy",
+  ),
+  threads("src/jail/fs/home-remove.ts")(" || !seen.mayRemoveLast()", "", "what is not as it was copied"),
+  threads("src/jail/fs/home-remove.ts")(
+    "home.thread.isStarted && isStillAt(root, path, top)",
+    "home.thread.isStarted",
+    "a home that has another place",
+  ),
+  threads("src/jail/fs/home-thread.ts")("stat.nlink > 1 || ", "", "everything arrives unchanged"),
+  threads("src/jail/fs/home-thread.ts")(" || stat.mountId !== mount", "", "a file that is a mount point"),
+  threads("src/jail/fs/home-thread.ts")(
+    '          if (!isErrno(error, "EEXIST")) unlinkIfPresent(to, name);\n',
+    "",
+    "what the other thread could not copy",
+  ),
+  threads("src/jail/fs/home-pass.ts")(
+    "if (told === undefined) share.work.own(name);",
+    "if (told === undefined) continue;",
+    "everything arrives unchanged",
+  ),
+  threads("src/jail/fs/home-pass.ts")(
+    "    for (const share of this.#shares) closeShare(share);\n",
+    "",
+    "an error of this thread",
+  ),
   filled(
     'if (isErrno(error, "EEXIST")) throw homeChanged(this.home.path);\n',
     'if (isErrno(error, "EEXIST")) return;\n',
@@ -297,9 +324,9 @@ export const REMOVAL: readonly Mutant[] = [
     "  const isOurs = stat.uid >= 0 && ",
     "a directory of that name",
   ),
-  apply(
-    "fstat(source.fd), wasCopied(source))",
-    "fstat(source.fd))",
+  inFile("src/jail/fs/home-remove.ts", "attack/remove-race.test.ts")(
+    "(stat) => home.seen.mayRemove(stat)",
+    "() => true",
     "what appears in a home after the last check",
   ),
   parents(

@@ -1,0 +1,80 @@
+import { unlinkIfPresent } from "../../../ffi/changes.ts";
+import { attempt, isErrno } from "../../../ffi/error.ts";
+import { receivedSignal } from "../../../ffi/interrupts.ts";
+import { lookAt } from "../../../ffi/stat-keys.ts";
+import { copyRegular, openCopy, withOriginal } from "./home-fill.ts";
+import type { HomeOrder } from "./home-pass.ts";
+import { removeIfCopied } from "./home-remove.ts";
+import { pathIn } from "./home-scan.ts";
+import { Seen, type Told } from "./home-seen.ts";
+import { type Batch, Slots } from "./home-slots.ts";
+
+const NOTHING: Told = { original: 0n, removable: 0n, copied: 0n };
+
+/** The part of a program that runs in the other thread. It leaves a name to the first thread where anything is unusual. */
+class Work {
+  private readonly seen: Seen;
+
+  constructor(private readonly order: HomeOrder) {
+    this.seen = new Seen(order.seen);
+  }
+
+  run(): void {
+    const slots = new Slots(this.order.slots);
+    const each = { copy: this.copier, look: this.looker, remove: this.remover }[this.order.work].bind(this);
+    slots.serve((batch, done) => {
+      const work = each(batch);
+      for (const [index, name] of batch.names.entries()) {
+        if (slots.isOver || receivedSignal() !== undefined) return;
+        const told = attempt(() => work(name));
+        if (told !== undefined) done(index, told);
+      }
+    });
+  }
+
+  private copier({ from, to, path }: Batch): (name: string) => Told | undefined {
+    const { root, mount } = this.order;
+    if (root === undefined) return () => undefined;
+    const parent = openCopy(to, path);
+    return (name) => {
+      let told: Told | undefined;
+      withOriginal(from, name, (fd, stat) => {
+        if (stat.nlink > 1 || stat.mountId !== mount) return;
+        const last = this.seen.lastOne(pathIn({ path }, name));
+        try {
+          copyRegular({ root, parent, name }, fd, stat);
+        } catch (error) {
+          // Nobody else reaches the copy.
+          if (!isErrno(error, "EEXIST")) unlinkIfPresent(to, name);
+          throw error;
+        }
+        told = last;
+      });
+      return told;
+    };
+  }
+
+  private looker({ from, path }: Batch): (name: string) => Told | undefined {
+    return (name) => {
+      lookAt(from, name);
+      return this.seen.lastOne(pathIn({ path }, name));
+    };
+  }
+
+  private remover({ from }: Batch): (name: string) => Told | undefined {
+    return (name) => (removeIfCopied(from, name, this.seen) ? NOTHING : undefined);
+  }
+}
+
+/** Makes this thread one that does its part of the work on a home; it leaves other orders alone. */
+export function serveHomes(): void {
+  const scope = globalThis as unknown as {
+    addEventListener(type: "message", listener: (event: { data: HomeOrder }) => void): void;
+  };
+  scope.addEventListener("message", ({ data }) => {
+    if (typeof data.work === "string") new Work(data).run();
+  });
+}
+
+// From source this file is the worker; in an executable the entry calls serveHomes.
+if (!Bun.isMainThread && !import.meta.path.startsWith("/$bunfs/")) serveHomes();
