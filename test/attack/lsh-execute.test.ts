@@ -155,6 +155,12 @@ describe("what still works", () => {
     expect(ssh("env /srv/tool/run c")).toMatchObject({ status: 0, stdout: "tool c\n" });
   });
 
+  test("a target of a symbolic link of root's in a directory of the system, also where little may be read", () => {
+    m.write(ini, policy("read = none\n"));
+    for (const words of ["tool 1", "env tool 1"])
+      expect(ssh(words)).toMatchObject({ status: 0, stdout: "linked 1\n" });
+  });
+
   test("sftp renames and links between directories", () => {
     const commands =
       "mkdir a\nmkdir b\nput large a/one\nrename a/one b/two\nln b/two a/three\nrename a b/a\nls b/a\n";
