@@ -396,6 +396,26 @@ describe("outside a jail", () => {
 
   beforeAll(() => m.write("/etc/jailkit/jk_lsh.ini", "[DEFAULT]\nexecutables = /usr/bin/env\n"));
 
+  test.each(["", "read = /data\n", "execute = system, /srv\n"])(
+    "a program of the list that cannot be opened is as one that is missing: %j",
+    (more) => {
+      m.write("/srv/closed/tool", "", { mode: 0o755 });
+      m.chmod("/srv/closed", 0o700);
+      m.symlink("loop", "/srv/loop");
+      const listed = ["/srv/missing", "/srv/closed/tool", "/srv/loop", `/srv/${"x".repeat(300)}`];
+      const write = (programs: readonly string[]) =>
+        m.write("/etc/jailkit/jk_lsh.ini", `[DEFAULT]\nexecutables = ${programs.join(", ")}\n${more}`);
+      const found = [...listed.map((path) => [path]), listed].map((one) => {
+        write(["/usr/bin/env", ...one]);
+        return run("/usr/bin/env true").status;
+      });
+      m.remove("/srv/closed");
+      m.remove("/srv/loop");
+      write(["/usr/bin/env"]);
+      expect(found).toEqual([0, 0, 0, 0, 0]);
+    },
+  );
+
   test("commands are limited as well", () => {
     expect(run("/usr/bin/env true")).toMatchObject({ status: 0, stderr: "" });
     const result = run("/usr/bin/env ./static");
