@@ -46,12 +46,14 @@ function under(filters: readonly FilterName[], words: readonly string[], options
   });
 }
 
+/** What came of calls of confine-probe.c under filters. */
+const attempt = (filters: readonly FilterName[], calls: readonly string[]) =>
+  under(filters, ["/usr/bin/confine-probe", ...calls.map((call) => `call:${call}`)])
+    .stdout.trim()
+    .split("\n")
+    .map((line) => line.split(" ")[1]);
+
 describe("the kernel says of each call what the filter says", () => {
-  const attempt = (filters: readonly FilterName[], calls: readonly string[]) =>
-    under(filters, ["/usr/bin/confine-probe", ...calls.map((call) => `call:${call}`)])
-      .stdout.trim()
-      .split("\n")
-      .map((line) => line.split(" ")[1]);
   const word = (value: bigint | number) => BigInt.asUintN(64, BigInt(value)).toString(16);
 
   test.each(ALL)("%s", (name) => {
@@ -171,12 +173,8 @@ test("where vm.memfd_noexec refuses files in memory, the proof of a session's fi
     [call, 0, 0x10],
     [call, ...given],
   ].map((words) => words.map((word) => word.toString(16)).join(","));
-  const tried = (filters: readonly FilterName[]) =>
-    under(filters, ["/usr/bin/try-calls", ...attempts])
-      .stdout.trim()
-      .split("\n");
   // A process of the machine sets it for the machine; this one would for the host.
   m.must(["sh", "-c", "echo 2 > /proc/sys/vm/memfd_noexec"]);
-  expect(tried([])).toEqual(["EACCES", "EINVAL"]);
-  expect(tried(["execute"])).toEqual(["EACCES", "EACCES"]);
+  expect(attempt([], attempts)).toEqual(["EACCES", "EINVAL"]);
+  expect(attempt(["execute"], attempts)).toEqual(["EACCES", "EACCES"]);
 });
