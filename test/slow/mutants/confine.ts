@@ -143,7 +143,7 @@ export const CONFINE: readonly Mutant[] = [
     "else addWithAbove(found, fd);",
     "also if the home .* locks it",
   ),
-  execute(EXECUTE, "!isOfThePath(error)) throw", "!isMissing(error)) throw", "cannot be opened"),
+  execute(EXECUTE, "&& !isOfThePath(error))", "&& !isMissing(error))", "cannot be opened"),
   execute(
     EXECUTE,
     "attempt(() => basicStat(C.AT_FDCWD, path));",
