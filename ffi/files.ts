@@ -246,6 +246,9 @@ export function openDirectoryPath(path: ByteString): number {
 
 const OF_THE_PATH = [C.ENOENT, C.ENOTDIR, C.ELOOP, C.EACCES, C.EXDEV, C.ENXIO, C.ENAMETOOLONG];
 
+/** True for the errno of an open(2) that failed by its path: there is nothing that the user can open. */
+export const isOfThePath = (error: number): boolean => OF_THE_PATH.includes(error);
+
 /**
  * As openAt, or as openAt2 if `resolve` is not 0, but undefined if the path is the reason that nothing can be opened:
  * a missing or forbidden component, a loop of symbolic links, a component that is not a directory.
@@ -260,7 +263,7 @@ export function openIfPresent(
     try {
       return openAt2(dirfd, path, flags, resolve);
     } catch (error) {
-      if (error instanceof SystemError && OF_THE_PATH.includes(error.errno)) return undefined;
+      if (error instanceof SystemError && isOfThePath(error.errno)) return undefined;
       throw error;
     }
   }
@@ -268,6 +271,6 @@ export function openIfPresent(
   const fd = libc.openat(dirfd, cArgument(path), flags | C.O_CLOEXEC, 0);
   if (fd >= 0) return fd;
   const number = errno();
-  if (OF_THE_PATH.includes(number)) return undefined;
+  if (isOfThePath(number)) return undefined;
   throw new SystemError(number, "open", path);
 }

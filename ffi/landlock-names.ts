@@ -34,7 +34,7 @@ export interface NameResults {
 
 /**
  * Adds rules for names and paths below an open root to a ruleset, all in one call, since that saves a login much time.
- * `allowed`: of a name, by its index, or of all; with 0 there is no rule. What is no directory gets the part that it may
+ * `allowed`: of a name, by its index; with 0 there is no rule. What is no directory gets the part that it may
  * have. `home`: a directory gets a rule only if root alone can write it and all above, and the home is not in it. Undefined
  * when run from source, and for a home that is no path.
  */
@@ -42,13 +42,12 @@ export function allowNames(
   ruleset: number,
   root: number,
   { text, count }: Names,
-  allowed: number | readonly number[],
+  allowed: readonly number[],
   home?: ByteString,
 ): NameResults | undefined {
   if (home?.includes("\0")) return undefined;
   const words = new Uint32Array(EACH + 2 * count);
-  for (let i = 0; i < count; i++)
-    words[EACH + 2 * i] = typeof allowed === "number" ? allowed : (allowed[i] ?? 0);
+  for (let i = 0; i < count; i++) words[EACH + 2 * i] = allowed[i] ?? 0;
   const length = text.length;
   const bytes = Buffer.alloc(length + 1 + (home?.length ?? 0));
   bytes.write(text, "latin1");

@@ -22,7 +22,7 @@ struct path_beneath {
   i32 fd;
 } __attribute__((packed));
 
-/* The home and the directories above it; none if only root can write the home, or the user cannot reach it. */
+/* The home and the directories above it; none if only root can write the home. */
 struct homes {
   u64 count;
   struct statx each[MOST_ABOVE];
@@ -39,28 +39,6 @@ static int only_root_writes(const struct statx *stat) {
 static int is_same(const struct statx *one, const struct statx *other) {
   return one->stx_ino == other->stx_ino && one->stx_dev_major == other->stx_dev_major &&
          one->stx_dev_minor == other->stx_dev_minor;
-}
-
-static i64 find_homes(i64 root, const char *home, struct homes *homes) {
-  homes->count = 0;
-  i64 fd = sys3(SYS_openat, root, home, O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return 0;
-  while (fd >= 0) {
-    if (homes->count == MOST_ABOVE) {
-      sys1(SYS_close, fd);
-      return -E2BIG;
-    }
-    struct statx *stat = &homes->each[homes->count];
-    i64 error = look(fd, stat);
-    /* The directory above the root is the root. */
-    int ends = homes->count == 0 ? only_root_writes(stat) : is_same(stat - 1, stat);
-    i64 above = error || ends ? -1 : sys3(SYS_openat, fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    sys1(SYS_close, fd);
-    if (error || ends) return error;
-    homes->count++;
-    fd = above;
-  }
-  return fd;
 }
 
 /* Opens a name, not through a symbolic link. `trusted`: only if root alone can write there. */
@@ -83,6 +61,29 @@ static i64 open_path(i64 root, const char *path, int is_named, struct statx *sta
   if (!error) return fd;
   sys1(SYS_close, fd);
   return error;
+}
+
+/* JavaScript judges a link on the way to the home, and a directory above it that others can write. */
+static i64 find_homes(i64 root, const char *home, struct homes *homes) {
+  struct statx *stat = homes->each;
+  i64 fd = open_path(root, home, 1, stat);
+  if (fd < 0) return fd;
+  for (;;) {
+    i64 above = sys3(SYS_openat, fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    sys1(SYS_close, fd);
+    if (above < 0) return above;
+    stat++;
+    i64 error = stat == homes->each + MOST_ABOVE ? -E2BIG : look(above, stat);
+    if (!error && !only_root_writes(stat)) error = -EPERM;
+    /* The directory above the root is the root. */
+    int ends = !error && is_same(stat - 1, stat);
+    if (error || ends) sys1(SYS_close, above);
+    if (error) return error;
+    if (ends) break;
+    fd = above;
+  }
+  homes->count = only_root_writes(homes->each) ? 0 : (u64)(stat - homes->each);
+  return 0;
 }
 
 static i64 add_rule(const struct rules *rules, i64 directory, const char *name, u64 allowed, const struct homes *homes) {

@@ -2,8 +2,9 @@ import { type BasicStat, basicFstat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
-import { close, fstat, openAt } from "../../ffi/files.ts";
+import { close, fstat, openAt, openIfPresent } from "../../ffi/files.ts";
 import { cArgument, errno, libc } from "../../ffi/libc.ts";
+import { pathComponents } from "../../ffi/paths.ts";
 import { unsafeBecause } from "../config/trusted.ts";
 import { onlyRootWrites } from "../system/exchange.ts";
 
@@ -108,20 +109,40 @@ function descend(root: number, names: readonly ByteString[]): number | Reason {
   return why;
 }
 
-/** The home and the directories above it, the nearest first; none if only root can write the home. */
+const DIRECTORY = C.O_PATH | C.O_DIRECTORY;
+
+/** Adds an open directory and those above it to `found`, and closes it. False if the user cannot look above one. */
+function addWithAbove(found: BasicStat[], directory: number): boolean {
+  let fd: number | undefined = directory;
+  while (fd !== undefined) {
+    const stat = basicFstat(fd);
+    // The directory above the root is the root.
+    let isKnown = false;
+    for (const one of found) isKnown ||= sameInode(one, stat);
+    if (!isKnown) found.push(stat);
+    const above: number | undefined = isKnown ? undefined : openIfPresent(fd, "..", DIRECTORY);
+    close(fd);
+    if (isKnown) return true;
+    fd = above;
+  }
+  return false;
+}
+
+/**
+ * The home and the directories above it; none if only root can write the home and all of its path. Who can write a directory
+ * of its path can lock the home, or put a link in its place, until the session has begun: that directory counts as well.
+ */
 function homeAndAbove(root: number, home: ByteString): BasicStat[] {
   const found: BasicStat[] = [];
-  // A home that the user cannot reach does not count.
-  let fd = libc.openat(root, cArgument(home.slice(1)), C.O_PATH | C.O_DIRECTORY | C.O_CLOEXEC, 0);
-  while (fd >= 0) {
-    const stat = basicFstat(fd);
-    const last = found[found.length - 1];
-    // The directory above the root is the root.
-    const isEnd = last === undefined ? onlyRootWrites(stat) : sameInode(last, stat);
-    if (!isEnd) found.push(stat);
-    const above = isEnd ? -1 : openAt(fd, "..", C.O_PATH | C.O_DIRECTORY);
-    close(fd);
-    fd = above;
+  let path = ".";
+  for (const name of pathComponents(home)) {
+    const above = path;
+    path += `/${name}`;
+    // A home that the user cannot reach does not count.
+    const fd = openIfPresent(root, path, DIRECTORY);
+    if (fd === undefined) break;
+    if (onlyRootWrites(basicFstat(fd))) close(fd);
+    else if (!addWithAbove(found, fd)) addWithAbove(found, openAt(root, above, DIRECTORY));
   }
   return found;
 }

@@ -1,8 +1,8 @@
-import { basicFstat, basicStat } from "../../ffi/basic-stat.ts";
+import { type BasicStat, basicFstat, basicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
-import { SystemError } from "../../ffi/error.ts";
-import { openIfPresent, withFd } from "../../ffi/files.ts";
+import { attempt, SystemError } from "../../ffi/error.ts";
+import { isOfThePath, openIfPresent, withFd } from "../../ffi/files.ts";
 import {
   allowBeneath,
   EXECUTE,
@@ -62,10 +62,13 @@ export type OpenPath = (root: number, path: ByteString) => number | ByteString;
 
 const isRegular = (fd: number) => (basicFstat(fd).mode & C.S_IFMT) === C.S_IFREG;
 
+/** What is at a path itself, for this user. */
+export const statOf = (path: ByteString): BasicStat | undefined => attempt(() => basicStat(C.AT_FDCWD, path));
+
 /** True for a file that is in /usr by the rest of its path, as all of /bin is where /bin is a link. */
 function isInUsr(path: ByteString): boolean {
-  const stat = basicStat(C.AT_FDCWD, path);
-  const there = basicStat(C.AT_FDCWD, `/usr${path}`);
+  const stat = statOf(path);
+  const there = statOf(`/usr${path}`);
   return stat !== undefined && there !== undefined && sameInode(stat, there);
 }
 
@@ -104,7 +107,7 @@ function allowExecuting(ruleset: number, path: ByteString): boolean {
 /** True for a program that is in one of `directories`, and is no symbolic link. */
 function isIn(directories: ReadonlySet<ByteString>, path: ByteString): boolean {
   if (!directories.has(path.slice(0, path.lastIndexOf("/")))) return false;
-  const stat = basicStat(C.AT_FDCWD, path);
+  const stat = statOf(path);
   return stat === undefined || (stat.mode & C.S_IFMT) !== C.S_IFLNK;
 }
 
@@ -171,7 +174,8 @@ function allowQuickly(
   for (let i = SYSTEM_NAMES.count; i < count; i++) {
     const error = results.errorOf(i);
     // execve(2) will fail with the same error.
-    if (error !== 0 && !isMissing(error)) throw new SystemError(error, "open", paths[i - SYSTEM_NAMES.count]);
+    if (error !== 0 && !isOfThePath(error))
+      throw new SystemError(error, "open", paths[i - SYSTEM_NAMES.count]);
   }
   return notPlain(results, use);
 }

@@ -1,4 +1,4 @@
-import { AT_FDCWD, EPERM, S_IFBLK } from "../../ffi/constants.ts";
+import { AT_FDCWD, EEXIST, EPERM, S_IFBLK } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { close } from "../../ffi/files.ts";
 import { type Handled, SCOPE_ABSTRACT_SOCKET } from "../../ffi/landlock.ts";
@@ -21,9 +21,15 @@ const PROBE = ".jailkit-probe";
 
 /** The errno of an attempt to create a block device, which Landlock refuses before the kernel checks the capability. */
 function createDevice(): number {
-  if (syscall(SYS_mknodat, AT_FDCWD, addressOf(cArgument(PROBE)), S_IFBLK) < 0) return errno();
-  libc.unlinkat(AT_FDCWD, cArgument(PROBE), 0);
-  return EPERM;
+  for (let name = PROBE; ; name = `${PROBE}-${Math.random()}`) {
+    if (syscall(SYS_mknodat, AT_FDCWD, addressOf(cArgument(name)), S_IFBLK) === 0) {
+      libc.unlinkat(AT_FDCWD, cArgument(name), 0);
+      return EPERM;
+    }
+    const error = errno();
+    // The kernel looks for the name first, and the user may have taken it.
+    if (error !== EEXIST) return error;
+  }
 }
 
 /** A socket with an abstract address of its own, which it may no longer reach under rules on scopes. */

@@ -8,7 +8,7 @@ import { allowNames, DIRECTORY, ENTER, NAMED, type Names } from "../../ffi/landl
 import { cArgument, libc } from "../../ffi/libc.ts";
 import { isIn } from "../known-programs/allow/places.ts";
 import type { LeftOut } from "./directories.ts";
-import { allowExecution, allowReading, type OpenPath } from "./execute.ts";
+import { allowExecution, allowReading, type OpenPath, statOf } from "./execute.ts";
 import { openFixed, openNamed } from "./named-file.ts";
 import type { Confinement } from "./policy.ts";
 
@@ -104,7 +104,7 @@ class FileRules {
   allowProgram(program: ByteString, { read, write }: Omit<Confinement, "limits">, open: OpenPath): void {
     if (read === "all" || isIn(program, read) || (write !== "all" && isIn(program, write))) return;
     const why = allowReading(this.ruleset, this.root, program, open);
-    if (why !== undefined && basicStat(C.AT_FDCWD, program) !== undefined) this.leaveOut(program, why);
+    if (why !== undefined && statOf(program) !== undefined) this.leaveOut(program, why);
   }
 
   /**

@@ -239,6 +239,15 @@ describe.each(KINDS)("%s", (kind) => {
     expect(result.stderr).toContain("the session cannot be confined");
   });
 
+  test("nor if the user made what could not be made then", () => {
+    m.write(`${J}/home/u/.jailkit-probe`, "", { owner: [UID, UID] });
+    const lie = ["/usr/bin/refuse-call", "0", "446", "--"];
+    const result = session(kind, { confine: "1" }, ["read:/data/file"], lie);
+    expect(result.stdout).toBe("");
+    expect(result.status).not.toBe(0);
+    expect(result.stderr).toContain("the session cannot be confined");
+  });
+
   test("confine = require, on this kernel", () => {
     const result = session(kind, { confine: "require", read: "none", write: "none" }, ["read:/data/file"]);
     expect(outcomes(result)).toEqual({ "read:/data/file": "EACCES" });

@@ -248,6 +248,47 @@ describe("directories of the administrator", () => {
     expect(sshd.ssh("app", ["/usr/bin/env ./static"])).toMatchObject({ status: 0, stdout: "ESCAPED\n" });
   });
 
+  describe("also if the home is not where it was: an account that owns the directory above it", () => {
+    const run = (line: string) =>
+      m.run(["/usr/sbin/jk_lsh", "-c", line], { user: "dept", env: { USER: "dept" }, cwd: "/" });
+
+    beforeAll(() => {
+      const { uid, gid } = m.addUser("dept", { home: "/opt/dept/app", shell: "/usr/sbin/jk_lsh" });
+      for (const path of ["/opt/dept", "/opt/dept/app"]) m.mkdir(path, { owner: [uid, gid ?? 0] });
+      m.write("/opt/dept/static", m.readBytes(`${work}/static`), { mode: 0o755 });
+      m.write("/etc/jailkit/jk_lsh.ini", "[DEFAULT]\nexecutables = /usr/bin/env\n");
+      m.mkdir("/srv/elsewhere");
+    });
+    afterAll(() => m.remove("/opt/dept"));
+
+    test("locks it", () => {
+      m.chmod("/opt/dept", 0);
+      const result = run("/usr/bin/env sh -c 'chmod 755 /opt/dept; exec /opt/dept/static'");
+      m.chmod("/opt/dept", 0o755);
+      expect(result).toMatchObject({ status: 126, stdout: "" });
+      expect(result.stderr).toContain(denied);
+    });
+
+    test.each([
+      ["removes the home", () => undefined],
+      ["puts a link in its place", () => m.symlink("/srv/elsewhere", "/opt/dept/app")],
+    ])("%s", (_what, instead) => {
+      m.remove("/opt/dept/app");
+      instead();
+      const result = run("/usr/bin/env /opt/dept/static");
+      expect(result).toMatchObject({ status: 126, stdout: "" });
+      expect(result.stderr).toContain(denied);
+    });
+
+    test("puts a directory of root's in its place", () => {
+      m.remove("/opt/dept/app");
+      m.mkdir("/opt/dept/app");
+      const result = run("/usr/bin/env /opt/dept/static");
+      expect(result).toMatchObject({ status: 126, stdout: "" });
+      expect(result.stderr).toContain(denied);
+    });
+  });
+
   // Outside a jail: a login is refused before that in one whose /opt is not root's.
   describe("of the system", () => {
     const places = ["/opt/helper", "/usr/local/bin/helper"];
@@ -395,6 +436,26 @@ describe("outside a jail", () => {
   const [create, restrict] = [444, 446];
 
   beforeAll(() => m.write("/etc/jailkit/jk_lsh.ini", "[DEFAULT]\nexecutables = /usr/bin/env\n"));
+
+  test.each(["", "read = /data\n", "execute = system, /srv\n"])(
+    "a program of the list that cannot be opened is as one that is missing: %j",
+    (more) => {
+      m.write("/srv/closed/tool", "", { mode: 0o755 });
+      m.chmod("/srv/closed", 0o700);
+      m.symlink("loop", "/srv/loop");
+      const listed = ["/srv/missing", "/srv/closed/tool", "/srv/loop", `/srv/${"x".repeat(300)}`];
+      const write = (programs: readonly string[]) =>
+        m.write("/etc/jailkit/jk_lsh.ini", `[DEFAULT]\nexecutables = ${programs.join(", ")}\n${more}`);
+      const found = [...listed.map((path) => [path]), listed].map((one) => {
+        write(["/usr/bin/env", ...one]);
+        return run("/usr/bin/env true").status;
+      });
+      m.remove("/srv/closed");
+      m.remove("/srv/loop");
+      write(["/usr/bin/env"]);
+      expect(found).toEqual([0, 0, 0, 0, 0]);
+    },
+  );
 
   test("commands are limited as well", () => {
     expect(run("/usr/bin/env true")).toMatchObject({ status: 0, stderr: "" });

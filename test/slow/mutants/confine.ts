@@ -120,9 +120,35 @@ export const CONFINE: readonly Mutant[] = [
   ),
   execute(
     RULES,
-    "ends = homes->count == 0 ? only_root_writes",
-    "ends = homes->count <= 1 ? only_root_writes",
+    "homes->count = only_root_writes(homes->each) ? 0",
+    "homes->count = 1 ? 0",
     "of the system, too",
+  ),
+  execute(
+    RULES,
+    "if (!error && !only_root_writes(stat)) error = -EPERM;",
+    "",
+    "puts a directory of root's in its place",
+  ),
+  execute(
+    RULES,
+    "open_path(root, home, 1, stat);",
+    "open_path(root, home, 0, stat);",
+    "puts a link in its place",
+  ),
+  execute(RULES, "if (fd < 0) return fd;\n  for", "if (fd < 0) return 0;\n  for", "removes the home"),
+  execute(
+    DIRECTORIES,
+    "else if (!addWithAbove(found, fd)) addWithAbove(found, openAt(root, above, DIRECTORY));",
+    "else addWithAbove(found, fd);",
+    "also if the home .* locks it",
+  ),
+  execute(EXECUTE, "&& !isOfThePath(error))", "&& !isMissing(error))", "cannot be opened"),
+  execute(
+    EXECUTE,
+    "attempt(() => basicStat(C.AT_FDCWD, path));",
+    "basicStat(C.AT_FDCWD, path);",
+    "cannot be opened",
   ),
   execute(
     RULES,

@@ -49,6 +49,7 @@ export const CONFINEMENT: readonly Mutant[] = [
     "jk_lsh read and write of one file",
   ),
   session(IN_FORCE, "if (createDevice() === EPERM) throw", "if (false) throw", "jk_chrootsh .*did not set"),
+  session(IN_FORCE, "if (error !== EEXIST) return error;", "return error;", "jk_lsh nor if the user made"),
   session(IN_FORCE, "if (!isRefused) throw", "if (false) throw", "jk_uchroot .*did not set"),
   session(RULES, "RESOLVE_NO_SYMLINKS | ", "", "that a user made a symbolic link of is none"),
   session(RULESET, "L.allowPort(ruleset, L.CONNECT_TCP, port)", "void port", "jk_lsh tcp_connect"),
