@@ -162,6 +162,11 @@ describe("paths", () => {
     expect(found(file, "execute = system, /data//x").map(({ at }) => at)).toEqual(["3:19 error bad-path"]);
     expect(found(file, "execute = system, /data")).toEqual([]);
     expect(found(file, "execute = any")).toEqual([]);
+    // One remedy, and not a second one that would leave `any`.
+    expect(found(file, "execute = any, /gone").map(({ at, remedy }) => [at, remedy])).toEqual([
+      ["3:11 error bad-value", `write in line 3 of /x/${file}.ini:\nexecute = system`],
+    ]);
+    expect(found(file, "execute = /gone").map(({ at }) => at)).toEqual(["3:11 error bad-value"]);
   });
 
   test.each(["read = ~, /usr/bin", "write = none", "read = all", "read = /data\nwrite = ~/x, /usr/bin"])(
