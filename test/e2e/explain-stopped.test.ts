@@ -260,6 +260,16 @@ describe("the network", () => {
     },
   );
 
+  test("opens nothing for a program that is not there", () => {
+    for (const keys of ["network = none", "tcp_connect = none"]) {
+      write("jk_chrootsh", keys);
+      for (const line of ["curl http://127.0.0.1/", "/usr/bin/curl http://127.0.0.1/"]) {
+        expect(explain("jk_chrootsh", line).told).toEqual([]);
+        expect(run("jk_chrootsh", line).status).toBe(127);
+      }
+    }
+  });
+
   test("a port that tcp_connect does not name", () => {
     write("jk_chrootsh", "tcp_connect = 22");
     const { told, remedy } = explain("jk_chrootsh", "rsync rsync://127.0.0.1/x");
@@ -312,11 +322,16 @@ describe("limits", () => {
     write("jk_chrootsh", "limits = nofile 16, nproc 2, as 4M, data 512K, stack 64K, fsize 1");
     expect(m.run(["jailkit", "config", "check", chrootsh]).stdout).toBe("");
     expect(run("jk_chrootsh", "ls /data; tee /data/new").status).toBe(0);
-    // And not much more than what is needed.
-    for (const limit of ["as 2M", "data 128K", "stack 8K", "nofile 3"]) {
+    // And not much more than what is needed; with 8K of stack, some start, by chance.
+    for (const limit of ["as 2M", "data 128K", "stack 4K", "nofile 3"]) {
       write("jk_chrootsh", `limits = ${limit}`);
       expect([limit, run("jk_chrootsh", "ls /data; true").status]).not.toEqual([limit, 0]);
+      const { verdict, remedy } = explain("jk_chrootsh", "ls /data; true");
+      expect([limit, verdict]).toEqual([limit, /^(?:data|stack)/.test(limit) ? "unknown" : "refused"]);
       expect(m.run(["jailkit", "config", "check", chrootsh]).stdout).toContain("[limit-too-low]");
+      typeRemedy(m, remedy);
+      expect(explain("jk_chrootsh", "ls /data; true")).toMatchObject({ verdict: "works", told: [] });
+      expect([limit, run("jk_chrootsh", "ls /data; true").status]).toEqual([limit, 0]);
     }
   });
 });

@@ -1,10 +1,21 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { answered } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import type { LshSection } from "../../config/schemas/lsh.ts";
+import type { LimitedPolicy } from "../../enter/limited/limited.ts";
+import { sectionLinesRemedy } from "../../enter/remedies.ts";
 import { LIMITED_SHELL } from "../../enter/shell.ts";
 import { type Places, placesOf } from "../../known-programs/allow/places.ts";
-import { ALLOW, type AllowName, serviceOf, wordFiles } from "../../known-programs/allow/table.ts";
+import {
+  ALLOW,
+  type AllowName,
+  isOfWord,
+  judgeAllowed,
+  serviceOf,
+  wordFiles,
+} from "../../known-programs/allow/table.ts";
 import type { AllowWord } from "../../known-programs/allow/word.ts";
+import { splitWords } from "../../limited-shell/split.ts";
 import type { ReportStep } from "../report.ts";
 import { stepsOf } from "../steps.ts";
 
@@ -49,4 +60,37 @@ export function wordPrograms(
   isFile: (path: ByteString) => boolean,
 ): ByteString[] {
   return allow.flatMap((name) => wordFiles(name, paths, isFile).files);
+}
+
+/** Words that allow least come first. */
+const BY_REACH = (Object.keys(ALLOW) as AllowName[]).sort((a, b) => reach(a) - reach(b));
+
+function reach(name: AllowName): number {
+  const { readOnly, service }: AllowWord = ALLOW[name];
+  return readOnly ? 0 : name === service ? 2 : 1;
+}
+
+/**
+ * The remedy for a command that no word of the key `allow` is about, in a section that has this key: the word that allows this
+ * command, and as little else as possible. Its program must not be listed in place of that: then no arguments would be
+ * compared with places. "" if no word allows the command, though some are about its program; undefined if none is, and for
+ * other refusals.
+ */
+export function wordRemedy(
+  code: string,
+  command: ByteString,
+  { section, file, values, patterns }: LimitedPolicy,
+  home: ByteString,
+  isFile: (path: ByteString) => boolean,
+): ByteString | undefined {
+  const { allow, force, paths, read, write } = values;
+  if (code !== "not-allowed" || allow === undefined || force !== undefined) return undefined;
+  const [typed = "", ...args] = answered(() => splitWords(command)) ?? [];
+  if (!isOfWord(typed, BY_REACH)) return undefined;
+  const name = BY_REACH.find((one) => {
+    const judged = judgeAllowed(typed, args, { allow: [one], paths, read, write, home }, isFile);
+    return judged !== undefined && !("missing" in judged);
+  });
+  if (name === undefined || patterns.length > 0) return "";
+  return sectionLinesRemedy(file, section, [`allow = ${[...allow, name].join(", ")}`]);
 }

@@ -3,6 +3,7 @@ import { AT_FDCWD } from "../../../ffi/constants.ts";
 import { baseName } from "../../../ffi/paths.ts";
 import { MAY_EXECUTE, mayAccess, withRightsOf } from "../../../ffi/rights.ts";
 import { quoted } from "../../cli/display.ts";
+import { answered } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { loadConfig } from "../../config/load.ts";
 import { someNamedCounts } from "../../confine/directories.ts";
@@ -27,7 +28,7 @@ import { isNoexec, remountCommand } from "../../system/mounts.ts";
 import { closedAbove, obstacleTo } from "../readable.ts";
 import { INTERACTIVE, type LoginReport, type ReportStep } from "../report.ts";
 import { stepsOf } from "../steps.ts";
-import { allowSteps, wordPrograms } from "./allow.ts";
+import { allowSteps, wordPrograms, wordRemedy } from "./allow.ts";
 import { confinedProgramSteps } from "./confined-program.ts";
 import { confinementSteps, notRequired } from "./confinement.ts";
 import { explainExecute, holdsPrograms, NOT_EXECUTABLE } from "./execute.ts";
@@ -36,6 +37,7 @@ import { noexecSteps } from "./noexec.ts";
 import {
   allowLines,
   commandRemedy,
+  memberRemedy,
   passedOverSteps,
   patternRemedy,
   sectionRemedy,
@@ -122,8 +124,11 @@ function explainPolicy({
   if (policy instanceof Refusal) {
     const { code, reason, exitStatus } = policy;
     const isMissing = code === "no-section" || code === "config-missing";
+    const { sections = [] } = (isMissing && answered(request.loadConfig)) || {};
+    const knows = (group: ByteString) => request.accounts.groupByName(group) !== undefined;
     const remedy = isMissing
-      ? sectionRemedy(account.name, session.arguments[1], configFile, request.files)
+      ? (memberRemedy(sections, knows, account, report.jail) ??
+        sectionRemedy(account.name, session.arguments[1], configFile, request.files))
       : undefined;
     const other = (isMissing && bringRemedy(configFile)) || check;
     add(step("policy", "failed", reason, remedy ?? (policy.remedy || other), exitStatus));
@@ -224,7 +229,7 @@ function explainRefusal(
   policy: LimitedPolicy,
   { code, reason, exitStatus }: Extract<LimitedPlan, { allowed: false }>,
 ): void {
-  const { report, session, request, add } = shell;
+  const { report, session, place, request, add } = shell;
   if (code === "interactive" && session.arguments.length === 0) {
     add(step(INTERACTIVE, "warned", "an interactive session is refused; single commands are not", "", 7));
     return;
@@ -239,6 +244,7 @@ function explainRefusal(
   const remedy =
     word?.remedy ??
     hidden.map((path) => opened(shell, path)).find((command) => command !== undefined) ??
+    wordRemedy(code, session.arguments[1] ?? "", policy, place.home, request.files.isRegularFile) ??
     (policy.patterns.length > 0 && code !== "not-found"
       ? refusedPattern(code, asked, policy, request)
       : commandRemedy(code, asked, policy, policy.file, request.files, root, isHostProgram));

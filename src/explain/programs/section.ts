@@ -13,6 +13,7 @@ import {
   sectionLinesRemedy,
 } from "../../enter/remedies.ts";
 import { LIMITED_SHELL } from "../../enter/shell.ts";
+import { type AllowName, isOfWord } from "../../known-programs/allow/table.ts";
 import { serviceNamed, USUAL_PROGRAMS } from "../../known-programs/services.ts";
 import { programWarnings } from "../../known-programs/warnings.ts";
 import type { FileView } from "../../limited-shell/files.ts";
@@ -92,17 +93,47 @@ export function allowLines(
   return linesFor(programsFor(command, files, allowed), allowed, undefined);
 }
 
+/**
+ * The command that brings a group of the host, which a jail does not know, into the jail; undefined if the user is not in
+ * the group, or is in no jail.
+ */
+function groupRemedy(
+  group: ByteString,
+  { name, gid }: PasswdEntry,
+  jail: ByteString | undefined,
+): ByteString | undefined {
+  const gidOfHost = jail === undefined ? undefined : answered(() => hostGroup(group)?.gid);
+  const isMember = gidOfHost !== undefined && groupIdsOf(name, gid).includes(gidOfHost);
+  return isMember && jail !== undefined ? jailSideRemedy(jail, name) : undefined;
+}
+
+/**
+ * As groupRemedy, for the sections of a jk_lsh.ini that none applies of: with the group, the one that is meant for the user
+ * applies, and a section of the user's own would not be needed.
+ */
+export function memberRemedy(
+  sections: readonly { name: ByteString }[],
+  knows: (group: ByteString) => boolean,
+  account: PasswdEntry,
+  jail: ByteString | undefined,
+): ByteString | undefined {
+  for (const { name } of sections) {
+    const about = groupOfSection(name);
+    if (about === undefined || about.primary || knows(about.group)) continue;
+    const remedy = groupRemedy(about.group, account, jail);
+    if (remedy !== undefined) return remedy;
+  }
+  return undefined;
+}
+
 /** Warnings about sections [member GROUP] that are not for the user because the jail does not know the group. */
 export function passedOverSteps(
   { passedOver, file }: LimitedPolicy,
-  { name, gid }: PasswdEntry,
+  account: PasswdEntry,
   jail: ByteString | undefined,
 ): ReportStep[] {
   return passedOver.map((group) => {
-    const gidOfHost = jail === undefined ? undefined : answered(() => hostGroup(group)?.gid);
-    const isMember = gidOfHost !== undefined && groupIdsOf(name, gid).includes(gidOfHost);
-    const remedy =
-      isMember && jail !== undefined ? jailSideRemedy(jail, name) : `jailkit config check ${shellWord(file)}`;
+    const remedy = groupRemedy(group, account, jail) ?? `jailkit config check ${shellWord(file)}`;
     const where = jail === undefined ? "" : `, since ${jail}/etc/group does not have it`;
     return stepsOf(LIMITED_SHELL)("policy", "warned", `${unknownGroup(group)}${where}`, remedy);
   });
@@ -132,7 +163,7 @@ function sectionOf(command: ByteString | undefined, root: ByteString): ByteStrin
 export function commandRemedy(
   code: string,
   command: ByteString | undefined,
-  { section, values }: { section: ByteString; values: Partial<Allowed> },
+  { section, values }: { section: ByteString; values: Partial<Allowed> & { allow?: readonly AllowName[] } },
   configFile: ByteString,
   files: FileView,
   root: ByteString,
@@ -146,7 +177,9 @@ export function commandRemedy(
   if (asked === undefined) return root === "/" ? "" : sectionOf(command, root);
   const copy = there === undefined ? copyRemedy(root, asked) : "";
   const lines = linesFor([asked], allowed, typedIn(command));
-  if (lines.length === 0) return copy;
+  // A program that a word of the key allow is about need not be listed.
+  if (lines.length === 0 || (code === "not-found" && isOfWord(typedIn(command), values.allow ?? [])))
+    return copy;
   if (there !== undefined && !isRootsProgram(there, files)) return "";
   if (startsOthers(asked, files)) return "";
   return `${copy === "" ? "" : `${copy}; then `}${sectionLinesRemedy(configFile, section, lines)}`;

@@ -42,18 +42,39 @@ const MIB = 2 ** 20;
 // Standard input, output and error, and a library.
 const DESCRIPTORS = 4;
 
+/**
+ * Memory with which a shell starts, and a program from it, as `jailkit config check` has it. Below, it depends on the program,
+ * and on its arguments and environment.
+ */
+const MEMORY = {
+  data: { enough: 512 << 10, shown: "512K", why: "a process gets no memory", usual: "data 2G" },
+  stack: {
+    ...{ enough: 64 << 10, shown: "64K", usual: "stack 8M" },
+    why: "it has no room for arguments and environment",
+  },
+} as const;
+
 const SHELLS = ["sh", "bash", "dash"];
+
+// As a session has them, and as root may add them with the key env.
+const PROGRAMS = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+
+/** Whether a program of a command line is there: nothing stops one that is not. */
+function isThere(rootFd: number, path: ByteString): boolean {
+  const places = path.includes("/") ? [path] : PROGRAMS.map((directory) => `${directory}/${path}`);
+  return places.some((place) => !place.startsWith("/") || typeOf(rootFd, place) === S_IFREG);
+}
 
 /**
  * The command that a program runs: its own, or for `sh -c LINE` that of the line; undefined if the line is more than a
- * command with plain words.
+ * command with plain words, or its program is not there.
  */
-function commandOf({ program, home }: ConfinedCommand): Command | undefined {
+function commandOf({ program, home, rootFd }: ConfinedCommand): Command | undefined {
   if (program === undefined || !SHELLS.includes(baseName(program.path))) return program;
   const [option, line = "", ...more] = program.args;
   if (option !== "-c" || more.length > 0 || !/^[\w@%+=:,./ ~-]+$/.test(line)) return undefined;
   const [path = "", ...args] = line.split(" ").filter((word) => word !== "");
-  if (/[=~]/.test(path) || path === "") return undefined;
+  if (/[=~]/.test(path) || path === "" || !isThere(rootFd, path)) return undefined;
   // Names of other users' homes stay as they are, which is a path that is not there.
   return { path, args: args.map((word) => (/^~(?:\/|$)/.test(word) ? home + word.slice(1) : word)) };
 }
@@ -87,6 +108,11 @@ function limitSteps({ stage, root, confinement, program, remedy }: ConfinedComma
     if (linked && of("nofile") < DESCRIPTORS) {
       const message = `${path} cannot open its libraries: limits = nofile ${of("nofile")} leaves no descriptor beside standard input, output and error`;
       steps.push(step("limits", "failed", message, lines("nofile", "nofile 256"), 127));
+    }
+    for (const [name, { enough, shown, why, usual }] of Object.entries(MEMORY)) {
+      if (!linked || of(name) >= enough) continue;
+      const message = `limits = ${name} ${of(name)} may end ${path} when it starts: ${why}; a shell needs up to ${shown}`;
+      steps.push(step("limits", "unknown", message, lines(name, usual)));
     }
   }
   if (of("nproc") < 2) {
