@@ -336,6 +336,53 @@ describe("limits", () => {
   });
 });
 
+describe("a section with the key allow", () => {
+  const ask = (line: string) => {
+    const { stdout } = m.run(["jailkit", "explain", "--json", "--su", "lima", "--", line]);
+    const { steps, verdict } = reportOf(explainReportSchema, stdout);
+    const failed = steps.filter(({ outcome }) => outcome === "failed" || outcome === "unknown");
+    return { verdict, remedy: failed.map(({ remedy }) => remedy ?? "").join("\n") };
+  };
+  const section = (keys: string) => m.write(lsh, `[lima]\n${keys}\n`);
+
+  test.each([
+    ["rsync --server --sender -e.LsfxCIvu . /data", "allow = sftp, rsync download"],
+    ["rsync --server -e.LsfxCIvu . '/data'", "allow = sftp, rsync upload"],
+  ])("gets the word that allows %s, and as little else as possible", (line, wanted) => {
+    section("allow = sftp");
+    const { verdict, remedy } = ask(line);
+    expect([verdict, remedy.split("\n").slice(1)]).toEqual(["refused", [wanted]]);
+    typeRemedy(m, remedy);
+    expect(ask(line).verdict).toBe("works");
+    expect(m.read(lsh)).not.toContain("executables");
+  });
+
+  test("gets no word that does not allow the command, and the program where it is missing", () => {
+    section("allow = sftp\nread = /other\nwrite = none");
+    expect(ask("rsync --server --sender -e.LsfxCIvu . /data")).toEqual({ verdict: "refused", remedy: "" });
+    section("allow = sftp");
+    expect(ask("git-upload-pack '/data'").remedy).toBe(
+      `jk_init -j ${J} gitserver; then in section [lima] of ${lsh} write:\nallow = sftp, git read`,
+    );
+    section("allow = borg");
+    expect(ask("borg serve").remedy).not.toContain("executables");
+    // What no word is about is listed.
+    section("allow = sftp");
+    expect(ask("cat /data/file").remedy).toContain("executables = /usr/bin/cat");
+  });
+
+  test("is told how to raise a limit", () => {
+    section("allow = rsync\nlimits = stack 4K, data 8K, core 0");
+    const line = "rsync --server --sender -e.LsfxCIvu . /data";
+    const { verdict, remedy } = ask(line);
+    expect(verdict).toBe("unknown");
+    expect(run("jk_lsh", line).status).toBeGreaterThan(126);
+    typeRemedy(m, remedy);
+    expect(m.read(lsh)).toContain("limits = stack 8M, data 2G, core 0");
+    expect(ask(line).verdict).toBe("works");
+  });
+});
+
 describe("a home that could be mounted noexec", () => {
   const loader = process.arch === "x64" ? "/lib64/ld-linux-x86-64.so.2" : "/lib/ld-linux-aarch64.so.1";
   const HOMES = `${J}/home`;

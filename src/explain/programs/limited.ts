@@ -176,7 +176,8 @@ function explainStopped(
       directory: home,
       home,
     },
-    remedy: (lines) => (byWord ? "" : sectionLinesRemedy(file, section, lines)),
+    remedy: (lines) =>
+      byWord && /^(?:read|write) /.test(lines[0] ?? "") ? "" : sectionLinesRemedy(file, section, lines),
   };
   add(...stoppedSteps(inner));
   // A known server starts no dynamic linker by hand, if the kernel limits it to its row.
@@ -244,7 +245,7 @@ function explainRefusal(
   const remedy =
     word?.remedy ??
     hidden.map((path) => opened(shell, path)).find((command) => command !== undefined) ??
-    wordRemedy(code, session.arguments[1] ?? "", policy, place.home, request.files.isRegularFile) ??
+    wordRemedy(code, session.arguments[1] ?? "", policy, place.home, request.files, report.jail) ??
     (policy.patterns.length > 0 && code !== "not-found"
       ? refusedPattern(code, asked, policy, request)
       : commandRemedy(code, asked, policy, policy.file, request.files, root, isHostProgram));

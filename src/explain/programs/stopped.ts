@@ -6,6 +6,7 @@ import { baseName, directoryOf, normalPath } from "../../../ffi/paths.ts";
 import { withRightsOf } from "../../../ffi/rights.ts";
 import { hasFilters } from "../../../ffi/seccomp.ts";
 import { quoted } from "../../cli/display.ts";
+import type { Limit } from "../../config/confine-values.ts";
 import { AccessView } from "../../confine/access-view.ts";
 import { canLimitExecution } from "../../confine/execute.ts";
 import { withFileBelow } from "../../confine/execute-view.ts";
@@ -43,16 +44,13 @@ const MIB = 2 ** 20;
 const DESCRIPTORS = 4;
 
 /**
- * Memory with which a shell starts, and a program from it, as `jailkit config check` has it. Below, it depends on the program,
- * and on its arguments and environment.
+ * Memory with which a shell starts, and a program from it, as `jailkit config check` has it: bytes, and what to write. Below, it
+ * depends on the program, and on its arguments and environment.
  */
-const MEMORY = {
-  data: { enough: 512 << 10, shown: "512K", why: "a process gets no memory", usual: "data 2G" },
-  stack: {
-    ...{ enough: 64 << 10, shown: "64K", usual: "stack 8M" },
-    why: "it has no room for arguments and environment",
-  },
-} as const;
+const MEMORY: Readonly<Record<string, { enough: number; shown: string; usual: string }>> = {
+  data: { enough: 512 << 10, shown: "data 512K", usual: "data 2G" },
+  stack: { enough: 64 << 10, shown: "stack 64K", usual: "stack 8M" },
+};
 
 const SHELLS = ["sh", "bash", "dash"];
 
@@ -85,6 +83,8 @@ export function stoppedSteps(confined: ConfinedCommand): ReportStep[] {
   return [...limitSteps(confined), ...pathSteps(confined, command), ...networkSteps(confined, command)];
 }
 
+const shownLimit = ({ name, value }: Limit) => `${name} ${value}`;
+
 /** Limits with which the program cannot start, or do what most do. */
 function limitSteps({ stage, root, confinement, program, remedy }: ConfinedCommand): ReportStep[] {
   const { limits, write } = confinement;
@@ -92,7 +92,7 @@ function limitSteps({ stage, root, confinement, program, remedy }: ConfinedComma
   const of = (name: string) => limits.find((one) => one.name === name)?.value ?? Number.POSITIVE_INFINITY;
   const steps: ReportStep[] = [];
   const lines = (name: string, usual: string) => {
-    const all = limits.map((one) => (one.name === name ? usual : `${one.name} ${one.value}`));
+    const all = limits.map((one) => (one.name === name ? usual : shownLimit(one)));
     return remedy([`limits = ${all.join(", ")}`]);
   };
   if (program !== undefined) {
@@ -109,10 +109,13 @@ function limitSteps({ stage, root, confinement, program, remedy }: ConfinedComma
       const message = `${path} cannot open its libraries: limits = nofile ${of("nofile")} leaves no descriptor beside standard input, output and error`;
       steps.push(step("limits", "failed", message, lines("nofile", "nofile 256"), 127));
     }
-    for (const [name, { enough, shown, why, usual }] of Object.entries(MEMORY)) {
-      if (!linked || of(name) >= enough) continue;
-      const message = `limits = ${name} ${of(name)} may end ${path} when it starts: ${why}; a shell needs up to ${shown}`;
-      steps.push(step("limits", "unknown", message, lines(name, usual)));
+    const low = limits.filter(({ name, value }) => linked && value < (MEMORY[name]?.enough ?? 0));
+    if (low.length > 0) {
+      const given = low.map(shownLimit).join(", ");
+      const enough = low.map(({ name }) => MEMORY[name]?.shown).join(", ");
+      const message = `limits = ${given} may be too low for ${path} to start; a shell starts with ${enough}`;
+      const all = limits.map((one) => (low.includes(one) && MEMORY[one.name]?.usual) || shownLimit(one));
+      steps.push(step("limits", "unknown", message, remedy([`limits = ${all.join(", ")}`])));
     }
   }
   if (of("nproc") < 2) {
