@@ -176,6 +176,16 @@ describe("paths", () => {
     },
   );
 
+  test("of a value that is too long have no remedy that lifts the limit", () => {
+    const long = `read = ${"/gone, ".repeat(10_000)}/data`;
+    expect(found("jk_chrootsh", long)).toEqual([
+      {
+        ...{ at: "3:1 error too-long", remedy: undefined },
+        message: "the value of 'read' is over 65536 bytes",
+      },
+    ]);
+  });
+
   test("of a value with an error are not looked at", () => {
     expect(found("jk_lsh", "read = /gone, all").map(({ at }) => at)).toEqual(["3:15 error bad-value"]);
   });
