@@ -37,10 +37,9 @@ import { noexecSteps } from "./noexec.ts";
 import {
   allowLines,
   commandRemedy,
-  memberRemedy,
+  ownSection,
   passedOverSteps,
   patternRemedy,
-  sectionRemedy,
   sharedBy,
 } from "./section.ts";
 import { explainKnownServer, explainTroubles } from "./server.ts";
@@ -77,7 +76,16 @@ export function explainLimited(
   add(...allowSteps(values, home, isRegularFile, report.jail));
   if (executables === undefined && allow === undefined) {
     const lines = allowLines(session.arguments[1], request.files, values);
-    const remedy = lines.length > 0 ? sectionLinesRemedy(file, section, lines) : bringRemedy(configFile);
+    // [DEFAULT] may be there for log_format alone, and lines in it would let everybody in.
+    const own =
+      section === "DEFAULT"
+        ? ownSection(
+            shell,
+            policy.passedOver.map((group) => ({ name: `member ${group}` })),
+          )
+        : undefined;
+    const here = lines.length > 0 ? sectionLinesRemedy(file, section, lines) : bringRemedy(configFile);
+    const remedy = own ?? here;
     add(step("executables", "failed", `the section has no key executables${sharedBy(section)}`, remedy, 5));
     return;
   }
@@ -106,13 +114,9 @@ function bringRemedy(configFile: ByteString): ByteString {
 }
 
 /** Adds the section that applies; undefined if none does. */
-function explainPolicy({
-  report,
-  session,
-  place: { configFile },
-  request,
-  add,
-}: Shell): LimitedPolicy | undefined {
+function explainPolicy(shell: Shell): LimitedPolicy | undefined {
+  const { report, session, place, request, add } = shell;
+  const { configFile } = place;
   const { account, onBehalf } = session;
   const obstacle = onBehalf ? obstacleTo(configFile, account.uid) : undefined;
   if (obstacle !== undefined) {
@@ -125,11 +129,7 @@ function explainPolicy({
     const { code, reason, exitStatus } = policy;
     const isMissing = code === "no-section" || code === "config-missing";
     const { sections = [] } = (isMissing && answered(request.loadConfig)) || {};
-    const knows = (group: ByteString) => request.accounts.groupByName(group) !== undefined;
-    const remedy = isMissing
-      ? (memberRemedy(sections, knows, account, report.jail) ??
-        sectionRemedy(account.name, session.arguments[1], configFile, request.files))
-      : undefined;
+    const remedy = isMissing ? ownSection(shell, sections) : undefined;
     const other = (isMissing && bringRemedy(configFile)) || check;
     add(step("policy", "failed", reason, remedy ?? (policy.remedy || other), exitStatus));
     return undefined;

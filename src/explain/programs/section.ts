@@ -22,6 +22,7 @@ import { groupIdsOf, type PasswdEntry } from "../../system/accounts.ts";
 import { hostGroup } from "../../system/name-services.ts";
 import type { ReportStep } from "../report.ts";
 import { stepsOf } from "../steps.ts";
+import type { Shell } from "./limited-session.ts";
 
 /** The values of two keys of a section. */
 interface Allowed {
@@ -111,7 +112,7 @@ function groupRemedy(
  * As groupRemedy, for the sections of a jk_lsh.ini that none applies of: with the group, the one that is meant for the user
  * applies, and a section of the user's own would not be needed.
  */
-export function memberRemedy(
+function memberRemedy(
   sections: readonly { name: ByteString }[],
   knows: (group: ByteString) => boolean,
   account: PasswdEntry,
@@ -224,4 +225,17 @@ export function sectionRemedy(
   return lines.length === 0 || !isSectionName(user)
     ? undefined
     : appendRemedy(configFile, [`[${user}]`, ...lines]);
+}
+
+/** What makes one of these sections of groups count for the user, or a section of the user's own; undefined for none. */
+export function ownSection(
+  { report, session, place, request }: Shell,
+  sections: readonly { name: ByteString }[],
+): ByteString | undefined {
+  const { account } = session;
+  const knows = (group: ByteString) => request.accounts.groupByName(group) !== undefined;
+  return (
+    memberRemedy(sections, knows, account, report.jail) ??
+    sectionRemedy(account.name, session.arguments[1], place.configFile, request.files)
+  );
 }
