@@ -69,7 +69,8 @@ function main(words: string[]): void {
   const names = targeted ? words.slice(2) : words;
   const unknown = names.find((name) => !existsSync(join(tools, `${name}.ts`)));
   if (unknown !== undefined) fail(`src/tools/${unknown}.ts does not exist`);
-  if (!areWordsCurrent()) fail(`${WORDS} was not written from config/filters/ as it is now: npm run filters`);
+  if (!areWordsCurrent())
+    fail(`${WORDS} was not written from config/filters/ and build/filters/ as they are now: npm run filters`);
   for (const name of names.length > 0 ? names : allTools()) build(name, architecture);
 }
 

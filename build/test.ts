@@ -5,11 +5,11 @@
  *
  * Arguments select parts: check, unit, machine, attack, differential, debian, e2e, words, package, slow, mutants. `words`
  * types the commands in README.md, docs/ and the manual pages; `mutants` breaks the code rule by rule, and expects a test
- * to fail. Without arguments a third of the mutants is taken, another one each day, since all of them take half an hour.
+ * to fail. Without arguments a fifth of the mutants is taken, another one each day, since all of them take half an hour.
  */
 import { readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 
 const root = join(import.meta.dir, "..");
 const bun = process.execPath;
@@ -19,6 +19,8 @@ let skipped = 0;
 // Printed again at the end: whoever reads the last page of a long run sees what failed.
 const failures: { title: string; before: string[] }[] = [];
 const LINES_OF_FAILURE = 25;
+// How many files of a folder are named with their time.
+const SLOWEST = 5;
 
 function step(name: string, words: string[]): boolean {
   const result = Bun.spawnSync(words, { cwd: root, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
@@ -92,13 +94,21 @@ async function suite(folder: string, env: Record<string, string> = {}, only = /.
   const name = [...Object.entries(env).map(([key, value]) => `${key}=${value}`), folder].join(" ");
   const started = performance.now();
   const queue = folder === "unit" ? [files] : files.map((file) => [file]);
+  const times: { file: string; seconds: number }[] = [];
+  const secondsSince = (start: number) => Math.round((performance.now() - start) / 1000);
   let ok = true;
   const work = async () => {
-    for (let next = queue.shift(); next !== undefined; next = queue.shift())
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      const start = performance.now();
       ok = (await run(next, env, next.length === 1 ? `${name} ${next}` : name)) && ok;
+      times.push({ file: basename(next[0] ?? "", ".test.ts"), seconds: secondsSince(start) });
+    }
   };
   await Promise.all(Array.from({ length: availableParallelism() }, work));
-  console.log(`${ok ? "ok" : "FAILED"}: ${name} (${Math.round((performance.now() - started) / 1000)} s)`);
+  times.sort((a, b) => b.seconds - a.seconds);
+  const slowest = times.length > SLOWEST ? times.slice(0, SLOWEST) : [];
+  const longest = slowest.map(({ file, seconds }) => `, ${file} ${seconds} s`).join("");
+  console.log(`${ok ? "ok" : "FAILED"}: ${name} (${secondsSince(started)} s${longest})`);
 }
 
 const asked = process.argv.slice(2);
@@ -123,8 +133,9 @@ if (built) {
   if (wanted("mutants")) await suite("slow", mutants, /^mutants/);
   if (wanted("debian")) await suite("differential", { JK_UNDER_TEST: "debian" });
   if (wanted("package")) {
+    // The tests of confine-* have both layouts in them.
     for (const folder of ["attack", "differential", "e2e"])
-      await suite(folder, { JK_LAYOUT: "package" }, /^(chrootsh|confine|lsh|procmailwrapper|uchroot)\b/);
+      await suite(folder, { JK_LAYOUT: "package" }, /^(chrootsh|confine(?!-)|lsh|procmailwrapper|uchroot)\b/);
   }
 }
 for (const { title, before } of failures)

@@ -1,10 +1,11 @@
-import { CFunction, FFIType, type Pointer, read, toBuffer } from "bun:ffi";
+import { FFIType, linkSymbols, type Pointer, read, toBuffer } from "bun:ffi";
 import { type ByteString, cString, fromCString } from "./bytes.ts";
-import { EINVAL, ENOENT, ENOSYS } from "./constants.ts";
+import { ENOENT, ENOSYS } from "./constants.ts";
 import { SystemError } from "./error.ts";
-import { addressOf, check, errno, libc, pointerAt, stringAt } from "./libc.ts";
+import { type ExecOptions, execError, prepareExec } from "./exec-arguments.ts";
+import { check, errno, libc, pointerAt, stringAt } from "./libc.ts";
 import { normalPath } from "./paths.ts";
-import { workingDirectory, workingDirectoryWasChanged } from "./process.ts";
+import { workingDirectory } from "./process.ts";
 
 // The guard's address (ffi/guard/guard.ld), and the members of its two structures (guard.h).
 const GUARD = 0x50000000;
@@ -33,12 +34,10 @@ const STATE = {
   directory: 160,
   writeNotices: 168,
   noticesThread: 176,
+  rules: 184,
 } as const;
 
-const EXEC_DIRECTORY_CHANGED = 1;
-const EXEC_STANDARD_ONLY = 2;
 const CLOSE_RANGE_CLOEXEC = 4;
-const OF_A_LIMIT = 4096;
 
 const compiled = import.meta.path.startsWith("/$bunfs/");
 
@@ -174,108 +173,35 @@ export function entryName(): ByteString | undefined {
   return name === 0 ? undefined : stringAt(name);
 }
 
-// What the kernel is about to read.
-let held: unknown[] = [];
-
-/** The array of pointers that argv and envp are; `held` gets the memory that must stay alive. */
-export function cStrings(texts: readonly ByteString[], held: unknown[]): BigUint64Array {
-  let length = 1;
-  for (const text of texts) length += text.length + 1;
-  const bytes = Buffer.alloc(length);
-  // SAFETY: `held` has both; each string ends with a NUL, and the array with a null pointer.
-  const start = addressOf(bytes);
-  const pointers = new BigUint64Array(texts.length + 1);
-  let at = 0;
-  let i = 0;
-  for (const text of texts) {
-    if (text.includes("\0")) throw new SystemError(EINVAL, "execve with a NUL byte", text);
-    pointers[i++] = BigInt(start + at);
-    bytes.write(text, at, "latin1");
-    at += text.length + 1;
-  }
-  held.push(bytes, pointers);
-  return pointers;
-}
-
-/** A limit of setrlimit(2), hard and soft. */
-export interface ResourceLimit {
-  /** Its number. */
-  readonly resource: number;
-  /** In the unit of the resource; the program gets a lower one if this process has that. */
-  readonly value: number;
-}
-
-/** How a program is executed. */
-export interface ExecOptions {
-  /** It gets no descriptors but 0, 1 and 2, which are open. */
-  standardOnly?: boolean;
-  /** Lowered just before execve(2), after everything else: no system call of the runtime is made below them. */
-  limits?: readonly ResourceLimit[];
-  /** A descriptor that gets a byte if execve(2) fails and the guard has to end this process. */
-  failurePipe?: number;
-}
-
-/** A program to execute, as addresses for native code, which are valid until the next call of prepareExec. */
-interface PreparedExec {
-  path: number;
-  argv: number;
-  envp: number;
-  flags: number;
-  /** struct lowering of guard.h; 0 without limits. */
-  lowering: number;
-}
-
-function loweringOf(limits: readonly ResourceLimit[], failurePipe: number): number {
-  if (limits.length === 0) return 0;
-  const words = new BigInt64Array(2 + 2 * limits.length);
-  let at = 0;
-  words[at++] = BigInt(limits.length);
-  words[at++] = BigInt(failurePipe);
-  for (const { resource, value } of limits) {
-    words[at++] = BigInt(resource);
-    words[at++] = BigInt(value);
-  }
-  held.push(words);
-  // SAFETY: `held` has it.
-  return addressOf(words);
-}
-
-/** Lays out what an exec needs in memory. */
-export function prepareExec(
-  path: ByteString,
-  argv: readonly ByteString[],
-  envp: readonly ByteString[],
-  { standardOnly = false, limits = [], failurePipe = -1 }: ExecOptions,
-): PreparedExec {
-  held = [];
-  const pathStrings = cStrings([path], held);
-  const argvStrings = cStrings(argv, held);
-  const envpStrings = cStrings(envp, held);
-  const directory = workingDirectoryWasChanged() ? EXEC_DIRECTORY_CHANGED : 0;
-  // SAFETY: `held` has them.
-  return {
-    path: Number(pathStrings[0]),
-    argv: addressOf(argvStrings),
-    envp: addressOf(envpStrings),
-    flags: directory | (standardOnly ? EXEC_STANDARD_ONLY : 0),
-    lowering: loweringOf(limits, failurePipe),
-  };
-}
-
-/** The error of a result of guard_exec or guard_daemon; its call is "prlimit" if a limit cannot be set. */
-export function execError(result: number, path: ByteString): SystemError {
-  return result <= -OF_A_LIMIT
-    ? new SystemError(-result - OF_A_LIMIT, "prlimit", path)
-    : new SystemError(-result, "execve", path);
-}
-
 /** The address of a function of the guard. Throws SystemError (ENOSYS) when run from source. */
 export function guardFunction(
-  name: "exec" | "writePid" | "daemon" | "holdSignals" | "writeNotices" | "noticesThread",
+  name: "exec" | "writePid" | "daemon" | "holdSignals" | "writeNotices" | "noticesThread" | "rules",
 ): Pointer {
   if (state === 0)
     throw new SystemError(ENOSYS, `the guard's ${name}, which only an executable has`, undefined);
   return pointerAt(state, STATE[name]) as Pointer;
+}
+
+function linkOfLogins() {
+  const { u64, i32 } = FFIType;
+  return linkSymbols({
+    exec: { ptr: guardFunction("exec"), args: [u64, u64, u64, u64, u64], returns: i32 },
+    rules: { ptr: guardFunction("rules"), args: [u64], returns: i32 },
+  }).symbols;
+}
+
+let linked: ReturnType<typeof linkOfLogins> | undefined;
+
+/** The functions that a login calls. They are linked together, since the first one takes the most time. */
+function ofLogins() {
+  linked ??= linkOfLogins();
+  return linked;
+}
+
+/** Adds the rules that ffi/landlock-names.ts laid out at this address; -1 if no guard ran, when run from source. */
+export function guardRules(address: number): number {
+  // SAFETY: the caller keeps the structure there.
+  return state === 0 ? -1 : ofLogins().rules(address);
 }
 
 /**
@@ -294,7 +220,6 @@ export function execve(
 ): never {
   const prepared = prepareExec(path, argv, envp, options);
   last?.(prepared.path);
-  const { u64, i32 } = FFIType;
   if (state === 0) {
     if (prepared.lowering !== 0) guardFunction("exec");
     check(libc.close_range(3, 0xffffffff, CLOSE_RANGE_CLOEXEC), "close_range");
@@ -303,9 +228,8 @@ export function execve(
     libc.execve(from ?? null, vector ?? null, block ?? null);
     throw new SystemError(errno(), "execve", path);
   }
-  // SAFETY: prepareExec holds what these point to.
-  const exec = CFunction({ ptr: guardFunction("exec"), args: [u64, u64, u64, u64, u64], returns: i32 });
   const { argv: vector, envp: block, flags, lowering } = prepared;
-  const result: number = exec(prepared.path, vector, block, flags, lowering);
+  // SAFETY: prepareExec holds what these point to.
+  const result: number = ofLogins().exec(prepared.path, vector, block, flags, lowering);
   throw execError(result, path);
 }

@@ -71,7 +71,10 @@ export interface Handled {
 export function createRuleset({ files, ports, scopes }: Handled): number {
   // struct landlock_ruleset_attr: three numbers of 64 bits, of which the upper halves are unused. A kernel that does not
   // know the last ones accepts zeros there.
-  const attributes = Uint32Array.of(files, 0, ports, 0, scopes, 0);
+  const attributes = new Uint32Array(6);
+  attributes[0] = files;
+  attributes[2] = ports;
+  attributes[4] = scopes;
   const fd = syscall(SYS_landlock_create_ruleset, addressOf(attributes), attributes.byteLength);
   return check(fd, "landlock_create_ruleset");
 }
@@ -91,7 +94,9 @@ export function allowBeneath(ruleset: number, allowed: number, fd: number): void
 /** landlock_add_rule(2): `allowed` on a TCP port. */
 export function allowPort(ruleset: number, allowed: number, port: number): void {
   // struct landlock_net_port_attr: rights and port, 64 bits each.
-  const netPort = Uint32Array.of(allowed, 0, port, 0);
+  const netPort = new Uint32Array(4);
+  netPort[0] = allowed;
+  netPort[2] = port;
   check(syscall(SYS_landlock_add_rule, ruleset, RULE_NET_PORT, addressOf(netPort)), "landlock_add_rule");
 }
 

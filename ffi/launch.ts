@@ -2,8 +2,9 @@ import { CFunction, FFIType } from "bun:ffi";
 import { type ByteString, cString } from "./bytes.ts";
 import { O_CLOEXEC } from "./constants.ts";
 import { SystemError } from "./error.ts";
+import { execError, prepareExec, type ResourceLimit } from "./exec-arguments.ts";
 import { close, readInto, writeAll } from "./files.ts";
-import { execError, guardFunction, prepareExec, type ResourceLimit } from "./guard.ts";
+import { guardFunction } from "./guard.ts";
 import { addressOf, check, libc } from "./libc.ts";
 
 // Calls ffi/guard/launch.c, which starts other processes. JavaScript must not fork, since it has threads.

@@ -2,7 +2,8 @@ import { dlopen, FFIType } from "bun:ffi";
 import { type ByteString, cString } from "./bytes.ts";
 import { ECHILD, EINTR } from "./constants.ts";
 import { SystemError } from "./error.ts";
-import { cStrings, standardError } from "./guard.ts";
+import { cStrings } from "./exec-arguments.ts";
+import { standardError } from "./guard.ts";
 import { check, errno } from "./libc.ts";
 
 const { i32, u32, ptr: pointer } = FFIType;

@@ -1,8 +1,10 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Architecture } from "../guard.ts";
+import { Decisions } from "./decisions.ts";
 import { compileFilter } from "./libseccomp.ts";
-import { type FilterText, parseFilter } from "./text.ts";
+import { programOf } from "./program.ts";
+import { FilterError, type FilterText, parseFilter } from "./text.ts";
 
 const root = join(import.meta.dir, "../..");
 const FOLDER = "config/filters";
@@ -12,8 +14,8 @@ export const WORDS = "src/confine/filter-words.ts";
 
 const textOf = (file: string) => readFileSync(join(root, FOLDER, file), "utf8");
 
-const files = () =>
-  readdirSync(join(root, FOLDER))
+const files = (folder = root) =>
+  readdirSync(join(folder, FOLDER))
     .filter((file) => file.endsWith(".filter"))
     .sort();
 
@@ -24,50 +26,81 @@ export function readFilters(): Map<string, FilterText> {
   );
 }
 
-function digest(): string {
+/**
+ * Filters that a session often has together, in the order in which they are installed one by one: they are one program
+ * then, since the kernel takes some time for each program, and asks every one at each call.
+ */
+export const SETS: readonly (readonly string[])[] = ["", "network-local", "network-none"].flatMap((network) =>
+  [[], ["tcp"], ["tcp", "tcp-listen"]].map((tcp) => [
+    "login",
+    ...(network === "" ? [] : [network]),
+    ...tcp,
+    "execute",
+  ]),
+);
+
+/**
+ * A filter, or several in one, as a short program: an array of struct sock_filter, two words each. It decides as the
+ * programs of libseccomp do, one after the other. Throws FilterError.
+ */
+export function compileTogether(names: readonly string[], architecture: Architecture): Uint32Array {
+  const filters = readFilters();
+  const decisions = new Decisions();
+  const each = names.map((name) => {
+    const filter = filters.get(name);
+    if (filter === undefined) throw new FilterError(`${name}: no such filter`);
+    return decisions.read(compileFilter(filter, architecture, join(FOLDER, `${name}.filter`)));
+  });
+  return programOf(decisions.together(each));
+}
+
+/** The SHA-256 of what the words are made from in a copy of the project: the texts, and the code that compiles them. */
+export function digest(folder = root): string {
   const hash = new Bun.CryptoHasher("sha256");
-  for (const file of files()) hash.update(`${file}\n${textOf(file)}\n`);
+  const code = readdirSync(join(folder, "build/filters")).sort();
+  const all = [
+    ...files(folder).map((file) => join(FOLDER, file)),
+    ...code.map((file) => join("build/filters", file)),
+    "ffi/seccomp.ts",
+  ];
+  for (const file of all) hash.update(`${file}\n${readFileSync(join(folder, file), "utf8")}\n`);
   return hash.digest("hex");
 }
 
-const WIDTH = 110;
-
-/** Numbers as lines of an array. */
-function lines(numbers: Uint32Array): string {
+/** Bytes as what is between the quotes of a string with a character for each. */
+function asText(bytes: Uint8Array): string {
   let text = "";
-  let line = "   ";
-  for (const number of numbers) {
-    const word = ` ${number},`;
-    if (line.length + word.length > WIDTH) {
-      text += `${line}\n`;
-      line = "   ";
-    }
-    line += word;
+  for (const byte of bytes) {
+    const character = String.fromCharCode(byte);
+    text += /^[\w +,.:;<=>?@^|~-]$/.test(character) ? character : `\\x${byte.toString(16).padStart(2, "0")}`;
   }
-  return `${text}${line}\n`;
+  return text;
 }
 
 /** The text of WORDS, as it should be. Throws FilterError. */
 export function filterWords(): string {
-  const filters = [...readFilters()];
+  const all = [...[...readFilters().keys()].map((name) => [name]), ...SETS];
   const constant = (architecture: Architecture) => {
-    const entries = filters.map(([name, filter]) => {
-      const words = compileFilter(filter, architecture, join(FOLDER, `${name}.filter`));
-      return `  "${name}": [\n${lines(words)}  ],\n`;
+    const entries = all.map((names) => {
+      const { buffer } = compileTogether(names, architecture);
+      return `  "${names.join("+")}": "${asText(new Uint8Array(buffer))}",\n`;
     });
-    return `const ${architecture} = {\n${entries.join("")}} as const;\n`;
+    return `const ${architecture} = {\n${entries.join("")}};\n`;
   };
-  return `// Written by npm run filters, from the texts of config/filters/ whose SHA-256 is
+  return `// Written by npm run filters, from config/filters/ and build/filters/, whose SHA-256 is
 // ${digest()}
 
 ${constant("x64")}
 ${constant("arm64")}
-/** The filters for the architecture of this program: each an array of struct sock_filter, two words each. */
+/**
+ * The filters for the architecture of this program: each an array of struct sock_filter, a character for each byte. A
+ * login takes longer for numbers than for a string.
+ */
 export const FILTER_WORDS = process.arch === "arm64" ? arm64 : x64;
 `;
 }
 
-/** True if WORDS was written from the texts that are there now; false if it is missing. Asks no libseccomp. */
+/** True if WORDS was written from the texts and the compiler that are there now; false if it is missing. */
 export function areWordsCurrent(): boolean {
   const file = join(root, WORDS);
   return existsSync(file) && readFileSync(file, "utf8").includes(digest());

@@ -65,7 +65,7 @@ struct saved_descriptor {
 
 enum { MAX_DESCRIPTORS = 1024, SAVED_LIMITS = 4 };
 
-/* guard_exec and guard_daemon return -errno minus this if a limit could not be set; also in ffi/guard.ts. */
+/* guard_exec and guard_daemon return -errno minus this if a limit could not be set; also in ffi/exec-arguments.ts. */
 enum { OF_A_LIMIT = 4096 };
 
 /* Laid out by ffi/waiting.ts. */
@@ -107,6 +107,7 @@ struct state {
   u64 directory;        /* 160: 1 + a descriptor of a working directory without a name, or 0 */
   void *write_notices;  /* 168: guard_write_notices */
   void *notices_thread; /* 176: guard_notices_thread */
+  void *rules;          /* 184: guard_rules */
 
   /* Used by the guard only. */
   u64 bytes;          /* of the state, with the pointers behind it */
@@ -174,7 +175,7 @@ i64 move_standard_error(struct state *state);
 void hide_standard_error(i64 nothing);
 void override_stack_lookup(struct state *state);
 
-/* Limits for a program, by the numbers of setrlimit(2). Laid out by ffi/guard.ts: pairs of words, after two. */
+/* Limits for a program, by the numbers of setrlimit(2). Laid out by ffi/exec-arguments.ts: pairs of words, after two. */
 struct lowering {
   u64 count;
   i64 failure_pipe; /* gets a byte if the guard has to end this process after a failed execve; or -1 */
@@ -205,6 +206,28 @@ struct daemon_request {
 struct pid_request;
 i64 guard_write_pid(const struct pid_request *request);
 i64 guard_daemon(const struct daemon_request *request);
+
+/* rules.c, called from JavaScript. Laid out by ffi/landlock-names.ts. A name begins with one of the signs. */
+enum {
+  RULES_DIRECTORY = '/', /* these three lead through no symbolic link */
+  RULES_FILE = '=',
+  RULES_ENTER = '>',   /* the names that follow are in it */
+  RULES_PROGRAM = '@', /* a path; there is no rule if it leads to no regular file */
+  RULES_NAMED = '!',   /* a path without symbolic links */
+};
+enum { OF_A_RULE = 4096 }; /* a result is -errno, minus this if the rule could not be added; -EPERM if it is not trusted */
+struct rules {
+  i64 ruleset, root;
+  const char *home; /* not null: root alone can write directories that are allowed and all above, and this is not in them */
+  const char *names; /* each with a NUL */
+  u64 count;
+  struct {
+    u32 allowed; /* with 0, there is no rule */
+    i32 result;
+  } each[];
+};
+/* Returns how many results JavaScript has to look at: other errors than that a name is missing or no directory. */
+i64 guard_rules(struct rules *rules);
 
 /* interrupts.c, called from JavaScript */
 i64 guard_hold_signals(u64 hold);

@@ -1,30 +1,14 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import * as C from "../../ffi/constants.ts";
-import { SystemError } from "../../ffi/error.ts";
 import { landlockVersion } from "../../ffi/landlock.ts";
-import { addressOf, cArgument, errno, libc, syscall } from "../../ffi/libc.ts";
 import { setNoNewPrivileges } from "../../ffi/process.ts";
-import { applyFilter, refuseTerminalInput, type SessionFilter } from "./calls.ts";
+import { applyFilters, refuseTerminalInput, type SessionFilter } from "./calls.ts";
 import { type Feature, featuresOf, missingOf } from "./features.ts";
+import { watchRules } from "./in-force.ts";
 import type { Confinement } from "./policy.ts";
 import { applyRules, handledBy, type WithoutRule } from "./ruleset.ts";
 
-const SYS_mknodat = process.arch === "arm64" ? 33 : 259;
-const PROBE = ".jailkit-probe";
-
-/**
- * Checks that the rules are in force, if that is visible. They forbid creating a block device: Landlock refuses it with
- * EACCES, before the kernel checks the capability (EPERM). In a working directory that the user cannot write, or that was
- * removed, the error is the same without rules. Throws SystemError.
- */
-function checkLimited(): void {
-  const result = syscall(SYS_mknodat, C.AT_FDCWD, addressOf(cArgument(PROBE)), C.S_IFBLK);
-  if (result < 0 && errno() !== C.EPERM) return;
-  if (result === 0) libc.unlinkat(C.AT_FDCWD, cArgument(PROBE), 0);
-  throw new SystemError(C.EPERM, "landlock_restrict_self", undefined);
-}
-
-/** The filters of a confinement besides that on terminals, which belongs to no_new_privs. */
+/** The filters of a confinement besides that on terminals, which belongs to no_new_privs: in the order of their names in
+ * one program. */
 export function filtersOf(confinement: Omit<Confinement, "limits">): SessionFilter[] {
   const { execute, network, tcpConnect, tcpBind, syscalls } = confinement;
   const names: SessionFilter[] = [];
@@ -59,11 +43,11 @@ export function confine(confinement: Omit<Confinement, "limits">, program?: Byte
   const handled = handledBy(confinement, version);
   let withoutRule = NOTHING;
   if (handled.files !== 0) {
+    const requireRules = watchRules(handled);
     withoutRule = applyRules(confinement, handled, program);
-    checkLimited();
+    requireRules();
   }
-  let filters = true;
-  for (const name of filtersOf(confinement)) filters &&= applyFilter(name);
+  let filters = applyFilters(filtersOf(confinement));
   // Nothing to do after the filter for syscalls = login.
   filters &&= refuseTerminalInput();
   return { missing: missingOf(features, version, filters), withoutRule };

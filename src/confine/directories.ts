@@ -8,7 +8,7 @@ import { unsafeBecause } from "../config/trusted.ts";
 import { onlyRootWrites } from "../system/exchange.ts";
 
 /** Names of directories, and the names that lead to the directory above them. */
-type Group = readonly [above: readonly ByteString[], names: readonly ByteString[]];
+export type Group = readonly [above: readonly ByteString[], names: readonly ByteString[]];
 
 /**
  * The system's directories of programs, interpreters, the dynamic linker and helpers. Also /usr/share, where many links
@@ -59,6 +59,8 @@ export interface ExecuteScope {
   home: ByteString;
   /** Only those of `named` that exist, and none of the system's. */
   onlyNamed?: boolean;
+  /** Those of the system that are not judged yet; all unless it is given. */
+  system?: readonly Group[];
 }
 
 // On many systems some of the names are missing, or symbolic links to others of them, which is not a fault.
@@ -136,11 +138,12 @@ export const sameInode = (a: BasicStat, b: BasicStat): boolean =>
  */
 export function eachTrustedDirectory(
   root: number,
-  { named, home, onlyNamed = false }: ExecuteScope,
+  { named, home, onlyNamed = false, system = onlyNamed ? [] : SYSTEM_GROUPS }: ExecuteScope,
   use: (path: ByteString, fd: number) => void,
 ): LeftOut[] {
-  const homes = homeAndAbove(root, home);
   const leftOut: LeftOut[] = [];
+  if (system.length === 0 && named.length === 0) return leftOut;
+  const homes = homeAndAbove(root, home);
   const offer = (fd: number, path: ByteString): Reason | undefined => {
     const stat = basicFstat(fd);
     const why = unsafe(fd, path, stat);
@@ -161,7 +164,7 @@ export function eachTrustedDirectory(
     }
     if (typeof directory === "number") close(directory);
   };
-  if (!onlyNamed) for (const group of SYSTEM_GROUPS) offerGroup(group[0], group[1], false);
+  for (const group of system) offerGroup(group[0], group[1], false);
   for (const path of named) {
     const names = path.split("/").slice(1);
     if (names.some((name) => /^\.{0,2}$/.test(name))) leftOut.push({ path, why: "its path is not plain" });

@@ -1,8 +1,10 @@
 import { basicFstat, basicStat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
-import { close, openDirectoryPath, withFd } from "../../ffi/files.ts";
+import { SystemError } from "../../ffi/error.ts";
+import { openDirectoryPath, withFd } from "../../ffi/files.ts";
 import * as L from "../../ffi/landlock.ts";
+import { allowNames, DIRECTORY, ENTER, NAMED, type Names } from "../../ffi/landlock-names.ts";
 import { cArgument, libc } from "../../ffi/libc.ts";
 import { isIn } from "../known-programs/allow/places.ts";
 import type { LeftOut } from "./directories.ts";
@@ -40,13 +42,19 @@ export function handledBy(confinement: Omit<Confinement, "limits">, version: num
   return handled;
 }
 
-/** Directories that are readable in every session: the first are among those of execute = system, too. */
-const SYSTEM_EXECUTED = ["bin", "sbin", "lib", "lib32", "lib64", "libx32", "opt"];
-const SYSTEM = ["usr", "etc", "proc"];
-/** Devices that every session may read and write; /dev/log is a socket, which Landlock lets everyone connect to. */
-const DEVICES = ["null", "zero", "full", "tty", "ptmx"];
-const READ_ONLY_DEVICES = ["random", "urandom"];
-const TERMINALS = "pts";
+/** Directories that are readable in every session: these are among those of execute = system, too. */
+export const SYSTEM_EXECUTED: Names = {
+  count: 7,
+  text: "/bin\0/sbin\0/lib\0/lib32\0/lib64\0/libx32\0/opt\0",
+};
+/**
+ * These are not; and devices that every session may read and write, but the last two. /dev/log is a socket, which Landlock
+ * lets everyone connect to.
+ */
+export const SYSTEM: Names = {
+  count: 12,
+  text: "/usr\0/etc\0/proc\0>dev\0/pts\0=null\0=zero\0=full\0=tty\0=ptmx\0=random\0=urandom\0",
+};
 /** It may be a link to what a service of the host writes. */
 const RESOLVER = "/etc/resolv.conf";
 
@@ -56,6 +64,11 @@ export interface WithoutRule {
   execute: readonly LeftOut[];
   /** Paths of `read` and `write` that lead nowhere. */
   named: readonly LeftOut[];
+}
+
+interface NamedPath {
+  path: ByteString;
+  rights: number;
 }
 
 /** Rules on files, added to an open ruleset. */
@@ -75,19 +88,6 @@ class FileRules {
     if (allowed !== 0) L.allowBeneath(this.ruleset, allowed, fd);
   }
 
-  /** Allows a name in an open directory. A rule for a symbolic link has no effect; with O_DIRECTORY it gets none. */
-  allowIn(directory: number, name: ByteString, flags: number, rights: number): void {
-    const allowed = rights & this.handled;
-    if (allowed === 0) return;
-    const fd = libc.openat(directory, cArgument(name), flags | NAME, 0);
-    if (fd < 0) return;
-    try {
-      L.allowBeneath(this.ruleset, allowed, fd);
-    } finally {
-      close(fd);
-    }
-  }
-
   /** Allows a path of the settings. */
   allowNamed(path: ByteString, rights: number, open: OpenPath): void {
     const fd = open(this.root, path);
@@ -100,37 +100,76 @@ class FileRules {
     this.withoutRule.push({ path, why });
   }
 
-  /** Allows what may be read alone, and the program. What is of `write` has other rules. */
-  allowRead(
-    read: readonly ByteString[],
-    write: readonly ByteString[],
-    program: ByteString | undefined,
-    open: OpenPath,
-  ): void {
-    for (const path of read) if (!write.includes(path)) this.allowNamed(path, READ, open);
-    if (program === undefined || isIn(program, read) || isIn(program, write)) return;
+  /** Allows reading the program, if it is not in what is read or written. */
+  allowProgram(program: ByteString, { read, write }: Omit<Confinement, "limits">, open: OpenPath): void {
+    if (read === "all" || isIn(program, read) || (write !== "all" && isIn(program, write))) return;
     const why = allowReading(this.ruleset, this.root, program, open);
     if (why !== undefined && basicStat(C.AT_FDCWD, program) !== undefined) this.leaveOut(program, why);
   }
 
-  /** Allows the system's part of what is handled. `executed`: SYSTEM_EXECUTED has its rules. */
-  allowSystem(executed: boolean): void {
-    const { handled, root } = this;
-    if ((handled & READ) !== 0) {
-      if (!executed) for (const name of SYSTEM_EXECUTED) this.allowIn(root, name, C.O_DIRECTORY, READ);
-      for (const name of SYSTEM) this.allowIn(root, name, C.O_DIRECTORY, READ);
-      this.allowResolver();
-    }
+  /**
+   * Allows the system's part of what is handled, and paths of the settings without symbolic links. `executed`:
+   * SYSTEM_EXECUTED has its rules.
+   */
+  allowTogether(executed: boolean, paths: readonly NamedPath[]): void {
+    const { handled, ruleset, root } = this;
     if ((handled & (READ | WRITE)) === 0) return;
-    const devices = libc.openat(root, cArgument("dev"), C.O_DIRECTORY | NAME, 0);
-    if (devices < 0) return;
-    try {
-      const both = L.READ_FILE | L.WRITE_FILE | L.TRUNCATE | L.IOCTL_DEV;
-      for (const name of DEVICES) this.allowIn(devices, name, 0, both);
-      for (const name of READ_ONLY_DEVICES) this.allowIn(devices, name, 0, L.READ_FILE | L.IOCTL_DEV);
-      this.allowIn(devices, TERMINALS, C.O_DIRECTORY, READ | both);
-    } finally {
-      close(devices);
+    const read = READ & handled;
+    const device = (L.READ_FILE | L.WRITE_FILE | L.TRUNCATE | L.IOCTL_DEV) & handled;
+    const source = (L.READ_FILE | L.IOCTL_DEV) & handled;
+    const allowed = [
+      read,
+      read,
+      read,
+      0,
+      read | device,
+      device,
+      device,
+      device,
+      device,
+      device,
+      source,
+      source,
+    ];
+    let { text, count } = SYSTEM;
+    if (!executed) {
+      // They come first, since the names of the devices are in their directory.
+      text = SYSTEM_EXECUTED.text + text;
+      count += SYSTEM_EXECUTED.count;
+      for (let i = 0; i < SYSTEM_EXECUTED.count; i++) allowed.unshift(read);
+    }
+    const first = count;
+    for (const { path, rights } of paths) {
+      if (path.includes("\0")) throw new SystemError(C.EINVAL, "a NUL byte in a path", path);
+      text += `${NAMED}${path}\0`;
+      allowed.push(rights & handled);
+      count++;
+    }
+    const results = allowNames(ruleset, root, { text, count }, allowed);
+    // What cannot be opened of the system gets no rule.
+    if (results === undefined) this.allowOneByOne(text, first, allowed);
+    else if (results.rule !== 0) throw new SystemError(results.rule, "landlock_add_rule", undefined);
+    for (let i = first; i < count && !results?.isPlain; i++) {
+      const named = paths[i - first];
+      if (named !== undefined && results?.errorOf(i) !== 0)
+        this.allowNamed(named.path, named.rights, openNamed);
+    }
+    if (read !== 0) this.allowResolver();
+  }
+
+  /** Names of the system, when run from source. */
+  allowOneByOne(text: ByteString, count: number, allowed: readonly number[]): void {
+    const names = text.split("\0");
+    let directory = "";
+    for (let i = 0; i < count; i++) {
+      const name = names[i] ?? "";
+      const path = directory + name.slice(1);
+      const rights = allowed[i] ?? 0;
+      if (name.startsWith(ENTER)) directory = `${path}/`;
+      if (rights === 0) continue;
+      const flags = NAME | (name.startsWith(DIRECTORY) ? C.O_DIRECTORY : 0);
+      const fd = libc.openat(this.root, cArgument(path), flags, 0);
+      if (fd >= 0) withFd(fd, (open) => L.allowBeneath(this.ruleset, rights, open));
     }
   }
 
@@ -140,6 +179,19 @@ class FileRules {
     const fd = openNamed(this.root, RESOLVER);
     if (typeof fd === "number") withFd(fd, (file) => this.allow(file, READ));
   }
+}
+
+/** The paths of the settings, but those that openFixed has to look at. */
+function namedPaths({ read, write }: Omit<Confinement, "limits">): NamedPath[] {
+  const paths: NamedPath[] = [];
+  if (write === "all") return paths;
+  if (read !== "all") {
+    // What can be written gets a rule below.
+    for (const path of read) if (!write.includes(path)) paths.push({ path, rights: READ });
+  }
+  const rights = READ | WRITE | L.REFER | L.TRUNCATE | L.IOCTL_DEV;
+  for (const path of write) paths.push({ path, rights });
+  return paths;
 }
 
 function addRules(
@@ -157,13 +209,9 @@ function addRules(
   const open = write === "all" ? openFixed : openNamed;
   const leftOut = execute === "any" ? [] : allowExecution(ruleset, root, execute, handled.files, open);
   const executed = execute !== "any" && !execute.onlyNamed && leftOut.length === 0;
-  rules.allowSystem(executed);
-  if (read !== "all") rules.allowRead(read, write === "all" ? [] : write, program, open);
-  if (write !== "all") {
-    for (const path of write) {
-      rules.allowNamed(path, READ | WRITE | L.REFER | L.TRUNCATE | L.IOCTL_DEV, openNamed);
-    }
-  }
+  rules.allowTogether(executed, namedPaths(confinement));
+  if (read !== "all" && write === "all") for (const path of read) rules.allowNamed(path, READ, open);
+  if (program !== undefined) rules.allowProgram(program, confinement, open);
   if ((handled.ports & L.CONNECT_TCP) !== 0 && tcpConnect !== "all") {
     for (const port of tcpConnect) L.allowPort(ruleset, L.CONNECT_TCP, port);
   }

@@ -97,9 +97,8 @@ function dropPrivilege(taskDirectory: number | undefined): void {
   throw stop("capabilities", 104, "chroot(2) still works after dropping all capabilities");
 }
 
-/** Sets no_new_privs, without which a user may set no filter of system calls, and then the filter on the terminal. */
-function setFilters(log: Syslog): void {
-  step("no-new-privs", NOT_FILTERED, "no_new_privs cannot be set", setNoNewPrivileges);
+/** Sets the filter on the terminal, which a user may do only with no_new_privs. */
+function guardTerminal(log: Syslog): void {
   const refused = step(
     "terminal",
     NOT_FILTERED,
@@ -107,12 +106,14 @@ function setFilters(log: Syslog): void {
     refuseTerminalInput,
   );
   if (!refused) log.write("notice", NO_FILTERS);
+  log.write("notice", TERMINAL_OF_OTHERS);
 }
 
 /**
  * Enters the jail for good: chroot(2), proves the ids, drops all privileges. A session on another user's terminal (su(1)
- * from a shell of root's) could type there, so it always gets no_new_privs. Throws Refusal with exit status 33 (chroot),
- * 34 to 36 (group, groups, user), 101 to 104 (the privilege cannot be dropped), 105 (no_new_privs, the filter).
+ * from a shell of root's) could type there, so it always gets no_new_privs, and the filter on the terminal. Throws Refusal
+ * with exit status 33 (chroot), 34 to 36 (group, groups, user), 101 to 104 (the privilege cannot be dropped), 105
+ * (no_new_privs, the filter).
  */
 export function enterJail(root: JailRoot, ids: SessionIds, noNewPrivs: boolean, log: Syslog): void {
   const terminalOfOthers = !noNewPrivs && hasTerminalOfOthers(ids.uid);
@@ -122,8 +123,10 @@ export function enterJail(root: JailRoot, ids: SessionIds, noNewPrivs: boolean, 
   proveIds(ids);
   dropPrivilege(taskDirectory);
   if (taskDirectory !== undefined) close(taskDirectory);
-  if (noNewPrivs || terminalOfOthers) setFilters(log);
-  if (terminalOfOthers) log.write("notice", TERMINAL_OF_OTHERS);
+  if (noNewPrivs || terminalOfOthers)
+    step("no-new-privs", NOT_FILTERED, "no_new_privs cannot be set", setNoNewPrivileges);
+  // The confinement of a session with no_new_privs has the filter.
+  if (terminalOfOthers) guardTerminal(log);
 }
 
 /** Makes the home the working directory; it must be the one that was checked. Throws Refusal (41). */

@@ -230,6 +230,15 @@ describe.each(KINDS)("%s", (kind) => {
     expect(Object.values(outcomes(held))).toEqual(["EPERM", "EPERM"]);
   });
 
+  test("a kernel that says that it set the rules, and did not set them, is not believed", () => {
+    // Success of landlock_restrict_self(2).
+    const lie = ["/usr/bin/refuse-call", "0", "446", "--"];
+    const result = session(kind, { confine: "1" }, ["read:/data/file"], lie);
+    expect(result.stdout).toBe("");
+    expect(result.status).not.toBe(0);
+    expect(result.stderr).toContain("the session cannot be confined");
+  });
+
   test("confine = require, on this kernel", () => {
     const result = session(kind, { confine: "require", read: "none", write: "none" }, ["read:/data/file"]);
     expect(outcomes(result)).toEqual({ "read:/data/file": "EACCES" });
@@ -283,11 +292,14 @@ test("jk_lsh in jk_chrootsh: what the kernel lacks for both is said once", async
 });
 
 describe("a path of the settings", () => {
-  test("that a user made a symbolic link of is none", async () => {
+  // Without `write`, each path of `read` is looked at more closely.
+  const withAndWithoutWrite: Keys[] = [{}, { write: "~/out" }];
+
+  test.each(withAndWithoutWrite)("that a user made a symbolic link of is none: %o", async (other) => {
     m.remove(`${J}/home/u/in`);
     m.symlink("/srv/u", `${J}/home/u/in`);
     m.must(["chown", "-h", `${UID}:${UID}`, `${J}/home/u/in`]);
-    expect(outcomes(session("jk_chrootsh", { read: "~/in" }, ["read:/srv/u/file"]))).toEqual({
+    expect(outcomes(session("jk_chrootsh", { read: "~/in", ...other }, ["read:/srv/u/file"]))).toEqual({
       "read:/srv/u/file": "EACCES",
     });
     await log.waitForLog(({ message }) => message.includes("/home/u/in (a user may have made"));
@@ -365,18 +377,18 @@ describe("a path of the settings", () => {
     });
   });
 
-  test("that root made a symbolic link of leads where root says", () => {
+  test.each(withAndWithoutWrite)("that root made a symbolic link of leads where root says: %o", (other) => {
     m.symlink("/srv/u", `${J}/shared`);
-    expect(
-      outcomes(session("jk_chrootsh", { read: "/shared" }, ["read:/srv/u/file", "read:/data/file"])),
-    ).toEqual({
+    const attempts = ["read:/srv/u/file", "read:/data/file"];
+    expect(outcomes(session("jk_chrootsh", { read: "/shared", ...other }, attempts))).toEqual({
       "read:/srv/u/file": "works",
       "read:/data/file": "EACCES",
     });
   });
 
-  test("that is missing is logged, and the rest holds", async () => {
-    const result = session("jk_lsh", { read: "/nowhere, /data" }, ["read:/data/file", "read:/srv/u/file"]);
+  test.each(withAndWithoutWrite)("that is missing is logged, and the rest holds: %o", async (other) => {
+    const keys = { read: "/nowhere, /data", ...other };
+    const result = session("jk_lsh", keys, ["read:/data/file", "read:/srv/u/file"]);
     expect(outcomes(result)).toEqual({ "read:/data/file": "works", "read:/srv/u/file": "EACCES" });
     await log.waitForLog(({ message }) => message.includes("/nowhere (No such file or directory)"));
   });

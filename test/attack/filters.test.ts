@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { callNumber } from "../../build/filters/libseccomp.ts";
 import { ARCHITECTURES } from "../../ffi/seccomp.ts";
+import { PROOFS } from "../../src/confine/calls.ts";
 import { type FilterName, filterOf } from "../../src/confine/filters.ts";
 import { compiledC } from "../machine/helper.ts";
 import { type Machine, openMachine, type RunOptions, type Sshd } from "../machine/machine.ts";
@@ -45,12 +46,14 @@ function under(filters: readonly FilterName[], words: readonly string[], options
   });
 }
 
+/** What came of calls of confine-probe.c under filters. */
+const attempt = (filters: readonly FilterName[], calls: readonly string[]) =>
+  under(filters, ["/usr/bin/confine-probe", ...calls.map((call) => `call:${call}`)])
+    .stdout.trim()
+    .split("\n")
+    .map((line) => line.split(" ")[1]);
+
 describe("the kernel says of each call what the filter says", () => {
-  const attempt = (filters: readonly FilterName[], calls: readonly string[]) =>
-    under(filters, ["/usr/bin/confine-probe", ...calls.map((call) => `call:${call}`)])
-      .stdout.trim()
-      .split("\n")
-      .map((line) => line.split(" ")[1]);
   const word = (value: bigint | number) => BigInt.asUintN(64, BigInt(value)).toString(16);
 
   test.each(ALL)("%s", (name) => {
@@ -161,4 +164,17 @@ describe("programs work the same", () => {
     ] as const)
       expect(run(filters, ssh)).toEqual({ status: 0, stdout: "42\n" });
   });
+});
+
+test("where vm.memfd_noexec refuses files in memory, the proof of a session's filter still tells it from the kernel", () => {
+  if (!m.exists("/proc/sys/vm/memfd_noexec")) return;
+  const { call, arguments: given } = PROOFS.execute;
+  const attempts = [
+    [call, 0, 0x10],
+    [call, ...given],
+  ].map((words) => words.map((word) => word.toString(16)).join(","));
+  // A process of the machine sets it for the machine; this one would for the host.
+  m.must(["sh", "-c", "echo 2 > /proc/sys/vm/memfd_noexec"]);
+  expect(attempt([], attempts)).toEqual(["EACCES", "EINVAL"]);
+  expect(attempt(["execute"], attempts)).toEqual(["EACCES", "EACCES"]);
 });

@@ -100,7 +100,7 @@ describe("npm run build", () => {
     expect(build(path, [])).toEqual({
       status: 1,
       stdout: "",
-      stderr: `build: ${WORDS} was not written from config/filters/ as it is now: npm run filters\n`,
+      stderr: `build: ${WORDS} was not written from config/filters/ and build/filters/ as they are now: npm run filters\n`,
     });
     expect(existsSync(join(path, "dist"))).toBe(false);
   });

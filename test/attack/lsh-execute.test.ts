@@ -155,6 +155,12 @@ describe("what still works", () => {
     expect(ssh("env /srv/tool/run c")).toMatchObject({ status: 0, stdout: "tool c\n" });
   });
 
+  test("a target of a symbolic link of root's in a directory of the system, also where little may be read", () => {
+    m.write(ini, policy("read = none\n"));
+    for (const words of ["tool 1", "env tool 1"])
+      expect(ssh(words)).toMatchObject({ status: 0, stdout: "linked 1\n" });
+  });
+
   test("sftp renames and links between directories", () => {
     const commands =
       "mkdir a\nmkdir b\nput large a/one\nrename a/one b/two\nln b/two a/three\nrename a b/a\nls b/a\n";
@@ -240,6 +246,49 @@ describe("directories of the administrator", () => {
     expect(sshd.ssh("app", ["/usr/bin/env ./static"])).toMatchObject({ status: 126, stdout: "" });
     m.chown("/opt/app", 0, 0);
     expect(sshd.ssh("app", ["/usr/bin/env ./static"])).toMatchObject({ status: 0, stdout: "ESCAPED\n" });
+  });
+
+  // Outside a jail: a login is refused before that in one whose /opt is not root's.
+  describe("of the system", () => {
+    const places = ["/opt/helper", "/usr/local/bin/helper"];
+    const runs = () => places.map((path) => sshd.ssh("out", [`/usr/bin/env ${path}`]).status);
+    beforeAll(() => {
+      const { uid, gid } = m.addUser("out", { home: "/home/out", shell: "/usr/sbin/jk_lsh" });
+      m.mkdir("/home/out", { owner: [uid, gid ?? 0] });
+      m.write("/etc/jailkit/jk_lsh.ini", "[DEFAULT]\nexecutables = /usr/bin/env\n");
+      for (const path of places) m.write(path, m.readBytes(`${tools}/helper`), { mode: 0o755 });
+    });
+
+    const spoiled: [what: string, path: string, spoil: () => void, mend: () => void][] = [
+      ["a group may write", "/opt", () => m.chmod("/opt", 0o775), () => m.chmod("/opt", 0o755)],
+      ["somebody owns", "/opt", () => m.chown("/opt", 1, 0), () => m.chown("/opt", 0, 0)],
+      [
+        "others may exchange",
+        "/usr/local/bin",
+        () => m.chmod("/usr/local", 0o757),
+        () => m.chmod("/usr/local", 0o755),
+      ],
+    ];
+    test.each(spoiled)("that %s are left out, and logged", async (_what, path, spoil, mend) => {
+      expect(runs()).toEqual([0, 0]);
+      await log.clear();
+      spoil();
+      const found = runs();
+      mend();
+      expect(found).toEqual(path === "/opt" ? [126, 0] : [0, 126]);
+      expect(await notes(`${path} (`)).toContain("this session may execute nothing in");
+      expect(runs()).toEqual([0, 0]);
+    });
+
+    test.each(["/opt", "/usr/local", "/usr/local/bin"])("that are links are left out: %s", (path) => {
+      m.rename(path, "/srv/moved");
+      m.symlink("/srv/moved", path);
+      const found = runs();
+      m.remove(path);
+      m.rename("/srv/moved", path);
+      expect(found).toEqual(path === "/opt" ? [126, 0] : [0, 126]);
+      expect(runs()).toEqual([0, 0]);
+    });
   });
 
   test.each(["sytem", "/srv/tools", "any, /srv/tools", "system, tools"])(

@@ -166,7 +166,11 @@ describe.each(["package", "standalone"] as const)("%s", (layout) => {
     // The writer of the pidfile is not waited for.
     const failed = (limits: string) => {
       const { status } = m.run([...words("/bin/nothing", limits)]);
-      const left = m.run(["sh", "-c", "while pgrep -x jk_chrootlaunch; do :; done; ls -A /run | grep probe"]);
+      const left = m.run([
+        "sh",
+        "-c",
+        "while pgrep -x jk_chrootlaunch > /dev/null; do :; done; ls -A /run | grep probe",
+      ]);
       return [status, left.stdout];
     };
     expect(failed("nofile 100")).toEqual([31, ""]);

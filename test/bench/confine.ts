@@ -1,8 +1,12 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { compiledC } from "../machine/helper.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
-import { interleave } from "./measure.ts";
+import { interleave, median } from "./measure.ts";
 
 const JAIL = "/srv/jail";
 const MOST = 0.5;
+const ROUNDS = 300;
 const ON = `confine = 1
 read = /data
 write = ~
@@ -28,40 +32,77 @@ function addJailed(m: Machine, name: string, shell: string): void {
   }
 }
 
+/** What one login took. */
+interface Cost {
+  wall: number;
+  /** Processor time, which other work on the machine changes less. */
+  cpu: number;
+  /** The most memory, in KiB: that of the tool, before it became the program. */
+  peak: number;
+}
+
+/** What the program of a session takes while it waits, in KiB. */
+async function memoryOf(m: Machine, user: string): Promise<{ rss: number; pss: number }> {
+  const session = m.start(["/usr/sbin/jk_chrootsh", "-c", "cat"], { user, env: environmentOf(user) });
+  session.write("ready\n");
+  await session.until(({ stdout }) => (stdout.includes("ready") ? true : undefined));
+  const pid = m.must(["pgrep", "-n", "-x", "-u", user, "cat"]).stdout.trim();
+  const { stdout } = m.must(["cat", `/proc/${pid}/smaps_rollup`]);
+  session.end();
+  await session.ended;
+  const value = (name: string) => Number(new RegExp(`^${name}: +(\\d+) kB`, "m").exec(stdout)?.[1]);
+  return { rss: value("Rss"), pss: value("Pss") };
+}
+
+const environmentOf = (user: string) => ({ USER: user, HOME: `/home/${user}`, PATH: "/usr/bin:/bin" });
+
+const NAMES = ["bashon", "bashoff", "lshon", "lshoff"] as const;
+
 /** What the keys of jk_chrootsh.ini and jk_lsh.ini that confine a session cost a login: all of them, and none. */
 export async function benchConfine(): Promise<void> {
   const m = await openMachine({ under: "ours", only: ["jk_chrootsh", "jk_cp"], layout: "package" });
   try {
     m.mkdir(JAIL);
-    m.must(["jk_cp", "-j", JAIL, "/bin/bash", "/usr/bin/true"]);
+    m.must(["jk_cp", "-j", JAIL, "/bin/bash", "/usr/bin/true", "/usr/bin/cat"]);
     m.mkdir(`${JAIL}/data`);
+    m.write("/usr/bin/cost", readFileSync(compiledC(join(import.meta.dir, "cost.c"), ["-static"])), {
+      mode: 0o755,
+    });
     const shells = { bash: "/bin/bash", lsh: "/usr/sbin/jk_lsh" };
     for (const [kind, shell] of Object.entries(shells))
       for (const how of ["on", "off"]) addJailed(m, `${kind}${how}`, shell);
     m.write("/etc/jailkit/jk_chrootsh.ini", `[bashon]\n${ON}[bashoff]\n${OFF}`);
-    const programs = "paths = /usr/bin\nexecutables = /usr/bin/true\n";
+    const programs = "paths = /usr/bin\nexecutables = /usr/bin/true, /usr/bin/cat\n";
     m.write(`${JAIL}/etc/jailkit/jk_lsh.ini`, `[lshon]\n${programs}${ON}[lshoff]\n${programs}${OFF}`);
     await m.startSyslog();
-    const login = (user: string) => () => {
-      const env = { USER: user, HOME: `/home/${user}`, PATH: "/usr/bin:/bin" };
-      const { start, end } = m.time(["/usr/sbin/jk_chrootsh", "-c", "true"], { user, env });
-      return (end - start) / 1e6;
+    const login = (user: string): Cost => {
+      const words = ["/usr/bin/cost", "/usr/sbin/jk_chrootsh", "-c", "true"];
+      const { start, end, stdout } = m.time(words, { user, env: environmentOf(user) });
+      const [cpu = Number.NaN, peak = Number.NaN] = stdout.trim().split(" ").map(Number);
+      return { wall: (end - start) / 1e6, cpu: cpu / 1e3, peak };
     };
-    m.must(["/usr/sbin/jk_chrootsh", "-c", "true"], { user: "lshon", env: { USER: "lshon" } });
-    m.must(["/usr/sbin/jk_chrootsh", "-c", "true"], { user: "bashon", env: { USER: "bashon" } });
-    const times = interleave(300, {
-      bashon: login("bashon"),
-      bashoff: login("bashoff"),
-      lshon: login("lshon"),
-      lshoff: login("lshoff"),
-    });
+    const costs = new Map(NAMES.map((name) => [name, [] as Cost[]]));
+    interleave(
+      ROUNDS,
+      Object.fromEntries(NAMES.map((name) => [name, () => costs.get(name)?.push(login(name)) ?? 0])),
+    );
+    const middle = (name: (typeof NAMES)[number], what: keyof Cost) =>
+      median((costs.get(name) ?? []).map((cost) => cost[what]));
     for (const [what, on, off] of [
-      ["jk_chrootsh and bash, confined", times.bashon, times.bashoff],
-      ["jk_chrootsh and jk_lsh, confined", times.lshon, times.lshoff],
+      ["jk_chrootsh and bash", "bashon", "bashoff"],
+      ["jk_chrootsh and jk_lsh", "lshon", "lshoff"],
     ] as const) {
-      const more = on - off;
-      const text = `${on.toFixed(2)} ms, not confined ${off.toFixed(2)} ms: ${more.toFixed(2)} ms more`;
-      console.log(`${more <= MOST ? " " : "!"} ${what}: ${text} (at most ${MOST})`);
+      const more = middle(on, "wall") - middle(off, "wall");
+      const compared = (kind: "wall" | "cpu") =>
+        `${middle(on, kind).toFixed(2)} ms, not confined ${middle(off, kind).toFixed(2)} ms: ` +
+        `${(middle(on, kind) - middle(off, kind)).toFixed(2)} ms more`;
+      console.log(`${more <= MOST ? " " : "!"} ${what}, confined: ${compared("wall")} (at most ${MOST})`);
+      console.log(`  of the processor: ${compared("cpu")}`);
+      const [confined, free] = [await memoryOf(m, on), await memoryOf(m, off)];
+      console.log(
+        `  memory of the tool, at most: ${middle(on, "peak")} and ${middle(off, "peak")} KiB; of cat: ` +
+          `RSS ${confined.rss} and ${free.rss} KiB, PSS ${confined.pss} and ${free.pss} KiB`,
+      );
     }
   } finally {
     await m.close();

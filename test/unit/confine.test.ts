@@ -1,12 +1,21 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { libc } from "../../ffi/libc.ts";
+import { compileTogether, SETS } from "../../build/filters/source.ts";
+import { errno, libc, syscall } from "../../ffi/libc.ts";
 import { ARCHITECTURE, encode, hasFilters, installFilter } from "../../ffi/seccomp.ts";
-import { forbidExecution, oneExecution } from "../../src/confine/calls.ts";
+import {
+  applyFilters,
+  forbidExecution,
+  oneExecution,
+  PROOFS,
+  type SessionFilter,
+} from "../../src/confine/calls.ts";
 import { SYSTEM_GROUPS } from "../../src/confine/directories.ts";
+import { SYSTEM_NAMES } from "../../src/confine/execute.ts";
+import { SYSTEM, SYSTEM_EXECUTED } from "../../src/confine/ruleset.ts";
 import { HERE, wordsFor } from "./filter-words.ts";
-import { judge } from "./seccomp-filter.ts";
+import { endOf, judge } from "./seccomp-filter.ts";
 
 test("jk_lsh.ini(5) names the directories of the system", () => {
   const page = readFileSync(join(import.meta.dir, "../../docs/man/jk_lsh.ini.5.in"), "utf8");
@@ -15,6 +24,25 @@ test("jk_lsh.ini(5) names the directories of the system", () => {
     names.map((name) => `/${[...above, name].join("/")}`),
   );
   expect(listed.trim().split(/\s+/)).toEqual(known);
+});
+
+test("the names that the guard gets are the directories of the system, each group in the one before", () => {
+  let here = "";
+  const known: string[] = [];
+  const names = SYSTEM_NAMES.text.split("\0").slice(0, -1);
+  expect(names).toHaveLength(SYSTEM_NAMES.count);
+  for (const name of names) {
+    const path = `${here}/${name.slice(1)}`;
+    if (name.startsWith(">")) here = path;
+    else known.push(path);
+  }
+  expect(known).toEqual(
+    SYSTEM_GROUPS.flatMap(([above, all]) => all.map((name) => `/${[...above, name].join("/")}`)),
+  );
+});
+
+test("each list of names of the system has as many as it says", () => {
+  for (const { text, count } of [SYSTEM, SYSTEM_EXECUTED]) expect(text.split("\0")).toHaveLength(count + 1);
 });
 
 const arm = process.arch === "arm64";
@@ -108,12 +136,45 @@ describe("the filter that lets one program be executed", () => {
   });
 });
 
+describe("the filters of a session prove that they are in force", () => {
+  const expected = (name: SessionFilter) => endOf({ errno: PROOFS[name].errno });
+  const attempt = ({ call, arguments: given }: (typeof PROOFS)[SessionFilter]) => ({
+    arch: ARCHITECTURE,
+    number: call,
+    arguments: given.map(BigInt),
+  });
+
+  test.each(SETS.map((names) => [names.join("+"), names as readonly SessionFilter[]] as const))(
+    "%s: each by a call that it alone refuses so",
+    (_, names) => {
+      const program = compileTogether(names, HERE);
+      for (const name of names) {
+        const others = compileTogether(
+          names.filter((other) => other !== name),
+          HERE,
+        );
+        expect([name, judge(program, attempt(PROOFS[name]))]).toEqual([name, expected(name)]);
+        expect([name, judge(others, attempt(PROOFS[name]))]).toEqual([name, "allow"]);
+      }
+    },
+  );
+
+  test.each(Object.keys(PROOFS) as SessionFilter[])(
+    "%s: by an error that the kernel has no reason for",
+    (name) => {
+      const { call, arguments: given, errno: refused } = PROOFS[name];
+      expect(syscall(call, ...given)).toBe(-1);
+      expect(errno()).not.toBe(refused);
+    },
+  );
+});
+
 describe("the filter is proved to be active", () => {
   const real = libc.prctl;
-  const withPrctl = (instead: () => number) => {
+  const withPrctl = (instead: () => number, apply = () => forbidExecution(0x7f12_0000_0000)) => {
     libc.prctl = instead as typeof real;
     try {
-      return forbidExecution(0x7f12_0000_0000);
+      return apply();
     } finally {
       libc.prctl = real;
     }
@@ -121,6 +182,45 @@ describe("the filter is proved to be active", () => {
 
   test("a kernel that reports success and does nothing is not believed", () => {
     expect(() => withPrctl(() => 0)).toThrow("prctl(PR_SET_SECCOMP)");
+    for (const name of Object.keys(PROOFS) as SessionFilter[])
+      expect(() =>
+        withPrctl(
+          () => 0,
+          () => applyFilters([name]),
+        ),
+      ).toThrow("prctl(PR_SET_SECCOMP)");
+  });
+
+  test("filters for which there is a program of all are installed at once, the others one after the other", () => {
+    const installed = (names: readonly SessionFilter[]) => {
+      let count = 0;
+      const prctl = () => {
+        count++;
+        return 0;
+      };
+      expect(() => withPrctl(prctl, () => applyFilters(names))).toThrow("prctl(PR_SET_SECCOMP)");
+      return count;
+    };
+    expect(installed(["login", "network-local", "tcp", "tcp-listen", "execute"])).toBe(1);
+    expect(installed(["login", "tcp"])).toBe(2);
+    expect(
+      withPrctl(
+        () => real(0x7fff, 0, 0, 0, 0),
+        () => applyFilters(["login", "execute"]),
+      ),
+    ).toBe(false);
+    expect(
+      withPrctl(
+        () => real(0x7fff, 0, 0, 0, 0),
+        () => applyFilters(["login", "tcp"]),
+      ),
+    ).toBe(false);
+    expect(
+      withPrctl(
+        () => 0,
+        () => applyFilters([]),
+      ),
+    ).toBe(true);
   });
 
   test("a kernel without filters is distinguished from one that refuses", () => {

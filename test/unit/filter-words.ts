@@ -1,5 +1,4 @@
-import { compileFilter } from "../../build/filters/libseccomp.ts";
-import { readFilters } from "../../build/filters/source.ts";
+import { compileTogether, readFilters } from "../../build/filters/source.ts";
 import type { Architecture } from "../../build/guard.ts";
 import type { FilterName } from "../../src/confine/filters.ts";
 
@@ -14,7 +13,7 @@ export function textOf(name: FilterName) {
 
 /** A filter, compiled from its text for an architecture, which need not be that of this machine. */
 export const wordsFor = (name: FilterName, architecture: Architecture) =>
-  compileFilter(textOf(name), architecture, name);
+  compileTogether([name], architecture);
 
 /** The architecture of this machine. */
 export const HERE: Architecture = process.arch === "arm64" ? "arm64" : "x64";

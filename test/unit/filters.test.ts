@@ -1,10 +1,21 @@
 /** config/filters/: what each compiled filter says of calls, for both architectures. */
 import { describe, expect, test } from "bun:test";
-import { existsSync, readFileSync } from "node:fs";
+import { appendFileSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as fc from "fast-check";
-import { callNumber, callsOf } from "../../build/filters/libseccomp.ts";
-import { areWordsCurrent, filterWords, readFilters, WORDS } from "../../build/filters/source.ts";
+import { ALL, Decisions } from "../../build/filters/decisions.ts";
+import { callNumber, callsOf, compileFilter } from "../../build/filters/libseccomp.ts";
+import { programOf } from "../../build/filters/program.ts";
+import {
+  areWordsCurrent,
+  compileTogether,
+  digest,
+  filterWords,
+  readFilters,
+  SETS,
+  WORDS,
+} from "../../build/filters/source.ts";
 import type { Comparison, FilterText, Rule } from "../../build/filters/text.ts";
 import type { Architecture } from "../../build/guard.ts";
 import { ARCHITECTURES } from "../../ffi/seccomp.ts";
@@ -26,6 +37,25 @@ test("the words in the programs are those of the texts", () => {
   expect(readFileSync(join(import.meta.dir, "../..", WORDS), "utf8")).toBe(filterWords());
   expect(areWordsCurrent()).toBe(true);
   for (const name of NAMES) expect(filterOf(name)).toEqual(words[name][HERE]);
+  for (const names of SETS)
+    expect(filterOf(names.join("+") as FilterName)).toEqual(compileTogether(names, HERE));
+});
+
+test("the words are to be written anew when a text or the code that compiles them has changed", () => {
+  const root = join(import.meta.dir, "../..");
+  const copy = mkdtempSync(join(tmpdir(), "jailkit-words-"));
+  try {
+    const inputs = ["config/filters", "build/filters", "ffi/seccomp.ts"];
+    for (const one of inputs) cpSync(join(root, one), join(copy, one), { recursive: true });
+    expect(digest(copy)).toBe(digest());
+    for (const file of ["config/filters/login.filter", "build/filters/libseccomp.ts", "ffi/seccomp.ts"]) {
+      const before = digest(copy);
+      appendFileSync(join(copy, file), "\n");
+      expect(digest(copy)).not.toBe(before);
+    }
+  } finally {
+    rmSync(copy, { recursive: true });
+  }
 });
 
 const HEADERS: Record<Architecture, string> = {
@@ -113,6 +143,133 @@ describe.each(NAMES)("%s", (name) => {
       expect(judge(words[name][machine], { number: 20, arch: arch32 })).toBe(narrow ? "allow" : "kill");
     });
   });
+});
+
+/** What the kernel does if the filter that says `end` was installed later: that one is asked first. */
+function stricter(before: string, end: string): string {
+  const rank = (one: string) => (one === "kill" ? 0 : one === "allow" ? 2 : 1);
+  return rank(end) <= rank(before) ? end : before;
+}
+
+describe.each(MACHINES)("a program of several filters decides as libseccomp's apart, on %s", (machine) => {
+  const calls = callsOf(machine).map((call) => ({ call, number: callNumber(call, machine) ?? -1 }));
+  const apart = new Map(NAMES.map((name) => [name, compileFilter(textOf(name), machine, name)]));
+
+  const strictest = (names: readonly string[], call: Parameters<typeof judge>[1]) =>
+    names.map((name) => judge(apart.get(name as FilterName) ?? new Uint32Array(), call)).reduce(stricter);
+
+  test.each([...NAMES.map((name) => [name]), ...SETS].map((names) => [names.join("+"), names] as const))(
+    "%s",
+    (_, names) => {
+      const program = compileTogether(names, machine);
+      const rules = names.flatMap((name) => textOf(name as FilterName).rules);
+      const wrong: unknown[] = [];
+      const compare = (arch: number, number: number, given: readonly bigint[]) => {
+        const call = { arch, number, arguments: given };
+        const [says, expected] = [judge(program, call), strictest(names, call)];
+        if (says !== expected) wrong.push({ arch, number, given, says, expected });
+      };
+      for (const { call, number } of calls)
+        for (const given of interesting(rules.filter((rule) => rule.call === call)))
+          compare(ARCHITECTURES[machine], number, given);
+      const archs = [0, 0x40000003, 0x40000028, 0xc000003e, 0xc00000b7, 0xc0000016, 0xffffffff];
+      const some = [
+        [],
+        [0n, 0x5412n],
+        [2n, 3n, 0x5412n],
+        [16n, 1n, 1n],
+        [LONG, LONG, LONG, LONG, LONG, LONG],
+      ];
+      for (const arch of archs)
+        for (const number of [
+          ...Array(700).keys(),
+          ...[0, 41, 600].map((n) => 0x40000000 + n),
+          0x3fffffff,
+          2 ** 32 - 1,
+        ])
+          for (const given of some) compare(arch, number, given);
+      expect(wrong).toEqual([]);
+    },
+    60_000,
+  );
+
+  test("any call, with any arguments", () => {
+    const word = fc.oneof(
+      fc.bigInt(0n, 64n),
+      fc.bigInt(0n, LONG),
+      fc.nat(63).map((bit) => 1n << BigInt(bit)),
+    );
+    const programs = SETS.map((names) => ({ names, program: compileTogether(names, machine) }));
+    const ruled = new Set(NAMES.flatMap((name) => textOf(name).rules.map(({ call }) => call)));
+    const numbers = calls.filter(({ call }) => ruled.has(call)).map(({ number }) => number);
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...programs),
+        fc.constantFrom(...numbers),
+        fc.array(word, { minLength: 6, maxLength: 6 }),
+        ({ names, program }, number, given) => {
+          const call = { arch: ARCHITECTURES[machine], number, arguments: given };
+          expect(judge(program, call)).toBe(strictest(names, call));
+        },
+      ),
+      { numRuns: 5000 },
+    );
+  });
+});
+
+test("a short program decides as the filter that it is made from, whatever that says", () => {
+  const ENDS = [0x7fff0000, 0x80000000, 0x50001, 0x5000d];
+  const value = fc.constantFrom(0, 1, 2, 3, 8, 9, 15, 16, 0x80000000, 0xfffffff0, 0xffffffff);
+  const mask = fc.constantFrom(1, 2, 3, 8, 15, 0x80000000, 0xfffffff0, 0xffffffff);
+  const step = fc.record({
+    offset: fc.constantFrom(0, 4, 16),
+    mask,
+    // Some bits of a word are not compared by size.
+    code: fc.constantFrom(0x15, 0x45, 0x25, 0x35),
+    value,
+    yes: fc.nat(5),
+    no: fc.nat(5),
+  });
+  const filter = fc.array(step, { minLength: 1, maxLength: 6 }).map((steps) => {
+    const size = (at: number) => (steps[at]?.mask === ALL ? 2 : 3);
+    const places = steps.map((_, at) => steps.slice(0, at).reduce((sum, _step, i) => sum + size(i), 0));
+    const end = steps.reduce((sum, _step, i) => sum + size(i), 0);
+    // To a later step, or to an end.
+    const target = (at: number, ahead: number) => places[at + 1 + ahead] ?? end + (ahead % ENDS.length);
+    const words = steps.flatMap((one, at) => {
+      const jump = (places[at] ?? 0) + size(at) - 1;
+      const [yes, no] = [target(at, one.yes) - jump - 1, target(at, one.no) - jump - 1];
+      const code = one.mask === ALL || one.code < 0x20 ? one.code : 0x45;
+      return [
+        ...[0x20, one.offset],
+        ...(one.mask === ALL ? [] : [0x54, one.mask]),
+        ...[code | (yes << 16) | (no << 24), one.value],
+      ];
+    });
+    return Uint32Array.from([...words, ...ENDS.flatMap((action) => [0x06, action])]);
+  });
+  const words = fc.record({ number: value, arch: value, given: value });
+  fc.assert(
+    fc.property(filter, filter, fc.array(words, { minLength: 20, maxLength: 20 }), (one, other, calls) => {
+      const decisions = new Decisions();
+      const alone = programOf(decisions.together([decisions.read(one)]));
+      const both = programOf(decisions.together([decisions.read(one), decisions.read(other)]));
+      for (const { number, arch, given } of calls) {
+        const call = { number, arch, arguments: [BigInt(given)] };
+        expect(judge(alone, call)).toBe(judge(one, call));
+        expect(judge(both, call)).toBe(stricter(judge(one, call), judge(other, call)));
+      }
+    }),
+    { numRuns: 3000 },
+  );
+});
+
+test("a program of several filters is shorter than theirs", () => {
+  const length = (names: readonly string[]) => compileTogether(names, HERE).length / 2;
+  for (const names of SETS) {
+    expect(length(names)).toBeLessThan(160);
+    expect(length(names)).toBeLessThan(names.reduce((sum, name) => sum + length([name]), 0));
+  }
 });
 
 /** What the text says of a call whose rules these are. */

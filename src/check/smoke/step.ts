@@ -1,7 +1,7 @@
 import { type ByteString, cString, fromBytes, toBytes } from "../../../ffi/bytes.ts";
-import { SIGKILL } from "../../../ffi/constants.ts";
+import { EINVAL, SIGKILL } from "../../../ffi/constants.ts";
 import { close, fstat, readAt } from "../../../ffi/files.ts";
-import { addressOf, check, libc, syscall } from "../../../ffi/libc.ts";
+import { addressOf, check, errno, libc, syscall } from "../../../ffi/libc.ts";
 import { display } from "../../cli/display.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import type { SmokeStep } from "./table.ts";
@@ -110,8 +110,12 @@ const asText = (text: ByteString): string => Buffer.from(text, "latin1").toStrin
 
 function memoryFile(): number {
   const MFD_CLOEXEC = 1;
+  const MFD_NOEXEC_SEAL = 8;
   const name = cString("jk_check");
-  return check(syscall(SYS_memfd_create, addressOf(name), MFD_CLOEXEC), "memfd_create");
+  const make = (flags: number) => syscall(SYS_memfd_create, addressOf(name), flags);
+  // With vm.memfd_noexec = 2, one that could be executed is refused. Before Linux 6.3 the flag is unknown (EINVAL).
+  const fd = make(MFD_CLOEXEC | MFD_NOEXEC_SEAL);
+  return check(fd < 0 && errno() === EINVAL ? make(MFD_CLOEXEC) : fd, "memfd_create");
 }
 
 function contentsOf(fd: number): ByteString {

@@ -41,6 +41,7 @@ const DIRECTORIES = "src/confine/directories.ts";
 const EXECUTE = "src/confine/execute.ts";
 const RULESET = "src/confine/ruleset.ts";
 const APPLY = "src/confine/confine.ts";
+const RULES = "ffi/guard/rules.c";
 
 export const CONFINE: readonly Mutant[] = [
   ...FILTERS,
@@ -51,8 +52,14 @@ export const CONFINE: readonly Mutant[] = [
     "through su",
   ),
   terminal("src/enter/session.ts", "if (noNewPrivs || terminalOfOthers)", "if (noNewPrivs)", "through su"),
+  terminal("src/enter/session.ts", "  if (terminalOfOthers) guardTerminal(log);\n", "", "through su"),
   terminal("src/enter/session.ts", "!noNewPrivs && hasTerminalOfOthers(ids.uid);", "false;", "through su"),
-  terminal("src/enter/session.ts", "  const refused = step(", "  const refused = true || step(", "caller's"),
+  terminal(
+    "src/enter/session.ts",
+    "  const refused = step(",
+    "  const refused = true || step(",
+    "through su",
+  ),
   terminal(
     "src/enter/launch/launch.ts",
     '  step("terminal", 39, () => guardTerminal(notify));\n',
@@ -89,8 +96,41 @@ export const CONFINE: readonly Mutant[] = [
   execute(RULESET, "handled.files |= L.REFER | L.MAKE_BLOCK", "handled.files |= L.MAKE_BLOCK", "still works"),
   execute(RULESET, 'if (write === "all") L.allowBeneath', "if (false) L.allowBeneath", "still works"),
   execute(RULESET, "    L.restrictSelf(ruleset);\n", "", "still works"),
-  execute(APPLY, "    checkLimited();\n", "", "and did not"),
-  execute(EXECUTE, "const exists = allowExecuting(ruleset, path);", "const exists = true;", "still works"),
+  execute(APPLY, "    requireRules();\n", "    void requireRules;\n", "and did not"),
+  execute(
+    EXECUTE,
+    "    text += `${PROGRAM}${path}\\0`;\n    allowed.push(EXECUTE);\n    count++;\n",
+    "",
+    "still works",
+  ),
+  execute(
+    EXECUTE,
+    "else if (error !== C.ELOOP && ",
+    "else if (false && error !== C.ELOOP && ",
+    "of the system",
+  ),
+  execute(RULES, "stat->stx_uid == 0 && ", "", "of the system"),
+  execute(RULES, "OTHERS_WRITE = 022", "OTHERS_WRITE = 02", "of the system"),
+  execute(RULES, "O_PATH | O_NOFOLLOW | O_CLOEXEC | flags", "O_PATH | O_CLOEXEC | flags", "of the system"),
+  execute(
+    RULES,
+    "if (is_same(&homes->each[i], &stat)) error = -EPERM;",
+    "if (0) error = -EPERM;",
+    "of the system, too",
+  ),
+  execute(
+    RULES,
+    "ends = homes->count == 0 ? only_root_writes",
+    "ends = homes->count <= 1 ? only_root_writes",
+    "of the system, too",
+  ),
+  execute(
+    RULES,
+    "i64 next = open_name(here, name + 1, O_DIRECTORY, homes != 0,",
+    "i64 next = open_name(here, name + 1, O_DIRECTORY, 0,",
+    "of the system",
+  ),
+  execute(EXECUTE, "others !== undefined || allowExecuting(ruleset, path);", "true;", "the push works"),
   execute(
     EXECUTE,
     "return stat === undefined || (stat.mode & C.S_IFMT) !== C.S_IFLNK;",

@@ -1,6 +1,8 @@
 /** What the keys confine, read, write and others let a session do. */
 
 const RULESET = "src/confine/ruleset.ts";
+const RULES = "ffi/guard/rules.c";
+const IN_FORCE = "src/confine/in-force.ts";
 const APPLY = "src/confine/confine.ts";
 const SESSION = "src/enter/confine-session.ts";
 const SCHEMA = "src/config/schemas/confine.ts";
@@ -34,8 +36,21 @@ export const CONFINEMENT: readonly Mutant[] = [
   session(RULESET, " | L.MAKE_SYM;", ";", "jk_lsh write = ~/in"),
   session(RULESET, "READ | WRITE | L.REFER | L.TRUNCATE", "READ | WRITE | L.TRUNCATE", "jk_lsh write = ~/in"),
   session(RULESET, "READ | WRITE | L.REFER", "WRITE | L.REFER", "jk_lsh read and write of one file"),
-  session(RULESET, "  rules.allowSystem(executed);\n", "", "jk_lsh read = none"),
-  session(RULESET, "(isDirectory ? ~0 : L.FILE_RIGHTS)", "~0", "jk_lsh read and write of one file"),
+  session(
+    RULESET,
+    "  rules.allowTogether(executed, namedPaths(confinement));\n",
+    "  void namedPaths;\n",
+    "jk_lsh read = none",
+  ),
+  session(
+    RULES,
+    "!= S_IFDIR) allowed &= FILE_RIGHTS;",
+    "!= S_IFDIR) allowed &= ~0;",
+    "jk_lsh read and write of one file",
+  ),
+  session(IN_FORCE, "if (createDevice() === EPERM) throw", "if (false) throw", "jk_chrootsh .*did not set"),
+  session(IN_FORCE, "if (!isRefused) throw", "if (false) throw", "jk_uchroot .*did not set"),
+  session(RULES, "RESOLVE_NO_SYMLINKS | ", "", "that a user made a symbolic link of is none"),
   session(RULESET, "L.allowPort(ruleset, L.CONNECT_TCP, port)", "void port", "jk_lsh tcp_connect"),
   session(
     "src/confine/named-file.ts",

@@ -15,6 +15,13 @@ const compiled = (from: string, to: string, title: string): Mutant => ({
   test: "unit/filters.test.ts",
   title,
 });
+const together = (file: string, from: string, to: string): Mutant => ({
+  file: `build/filters/${file}.ts`,
+  from,
+  to,
+  test: "unit/filters.test.ts",
+  title: "decides as",
+});
 
 /** The filters of system calls: their rules, and what is added to all of them. */
 export const FILTERS: readonly Mutant[] = [
@@ -101,6 +108,42 @@ export const FILTERS: readonly Mutant[] = [
     "for (const all of choices(rule).slice(1))",
     "ends as the text says",
   ),
+  together("decisions", "rank(end) <= rank(before) ? end", "rank(end) < rank(before) ? end"),
+  together("decisions", "rank(end) <= rank(before) ? end", "rank(end) >= rank(before) ? end"),
+  together("decisions", "if (isOfHighBits(mask)) return", "if (true) return"),
+  together("decisions", "isOneBit ? [1, ALL] :", "isOneBit ? [1, 1] :"),
+  together(
+    "decisions",
+    "known.isWhole ? (known.value & mask) >>> 0 :",
+    "true ? (known.value & mask) >>> 0 :",
+  ),
+  together("decisions", "[value + 1, ALL]", "[value, ALL]"),
+  together("decisions", "any.to === other.to && rest", "rest"),
+  together("program", "others.some(({ isSingle }) => !isSingle)", "false"),
+  together("program", "{ ...piece, from: piece.from + 1 }", "{ ...piece, from: piece.from + 2 }"),
+  together("program", "if (kept === undefined) first", "if (false) first"),
+  together("program", "isEnd(decision) || decision.offset !== loaded ?", "true ?"),
+  {
+    file: "build/filters/source.ts",
+    from: '...code.map((file) => join("build/filters", file)),',
+    to: "",
+    test: "unit/filters.test.ts",
+    title: "to be written anew",
+  },
+  {
+    file: "src/confine/calls.ts",
+    from: "if (syscall(call, given[0], given[1], given[2]) >= 0 || errno() !== expected)",
+    to: "if (false)",
+    test: "unit/confine.test.ts",
+    title: "does nothing is not believed",
+  },
+  {
+    file: "src/confine/calls.ts",
+    from: "arguments: [0, 0xffff80, 0]",
+    to: "arguments: [0, 0x10, 0]",
+    test: "attack/filters.test.ts",
+    title: "where vm.memfd_noexec refuses",
+  },
   {
     file: "src/confine/confine.ts",
     from: 'if (tcpBind !== "all" && tcpBind.length === 0) names',

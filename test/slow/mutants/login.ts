@@ -75,7 +75,7 @@ export const LOGIN: readonly Mutant[] = [
   session("if (!singleThreaded(taskDirectory)) {", "if (false) {"),
   session("dropAllCapabilities);", "() => undefined);"),
   session("    chrootToFd(fd, path);\n", "    void fd;\n"),
-  session("if (noNewPrivs || terminalOfOthers) setFilters(log);", "void setFilters;"),
+  session("if (noNewPrivs || terminalOfOthers)", "if (terminalOfOthers)", "no_new_privs is set"),
   {
     file: "src/enter/session.ts",
     from: 'if (sameFile(statAt(AT_FDCWD, "."), checked)) return;',
@@ -83,7 +83,7 @@ export const LOGIN: readonly Mutant[] = [
     test: "attack/chrootsh-race.test.ts",
   },
   session(
-    '  step("no-new-privs", NOT_FILTERED, "no_new_privs cannot be set", setNoNewPrivileges);\n',
+    '    step("no-new-privs", NOT_FILTERED, "no_new_privs cannot be set", setNoNewPrivileges);\n',
     "  void setNoNewPrivileges;\n",
     "no_new_privs is set",
   ),

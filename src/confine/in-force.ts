@@ -1,0 +1,72 @@
+import { AT_FDCWD, EPERM, S_IFBLK } from "../../ffi/constants.ts";
+import { SystemError } from "../../ffi/error.ts";
+import { close } from "../../ffi/files.ts";
+import { type Handled, SCOPE_ABSTRACT_SOCKET } from "../../ffi/landlock.ts";
+import { addressOf, cArgument, errno, libc, syscall } from "../../ffi/libc.ts";
+
+const arm = process.arch === "arm64";
+const SYS_mknodat = arm ? 33 : 259;
+const SYS_faccessat = arm ? 48 : 269;
+const SYS_bind = arm ? 200 : 49;
+const SYS_getsockname = arm ? 204 : 51;
+
+const WRITE_AND_SEARCH = 3;
+const AF_UNIX = 1;
+const SOCK_DGRAM = 2;
+const SOCK_CLOEXEC = 0x80000;
+// sizeof(struct sockaddr_un)
+const ADDRESS = 110;
+
+const PROBE = ".jailkit-probe";
+
+/** The errno of an attempt to create a block device, which Landlock refuses before the kernel checks the capability. */
+function createDevice(): number {
+  if (syscall(SYS_mknodat, AT_FDCWD, addressOf(cArgument(PROBE)), S_IFBLK) < 0) return errno();
+  libc.unlinkat(AT_FDCWD, cArgument(PROBE), 0);
+  return EPERM;
+}
+
+/** A socket with an abstract address of its own, which it may no longer reach under rules on scopes. */
+interface OwnSocket {
+  fd: number;
+  address: Uint8Array;
+  length: number;
+}
+
+function openSocket(): OwnSocket | undefined {
+  const fd = libc.socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return undefined;
+  const address = new Uint8Array(ADDRESS);
+  address[0] = AF_UNIX;
+  const length = new Uint32Array(1);
+  length[0] = ADDRESS;
+  // The family alone: the kernel chooses a free address.
+  // SAFETY: the lengths are those of the arrays, or less.
+  const isBound = syscall(SYS_bind, fd, addressOf(address), 2) === 0;
+  if (isBound && syscall(SYS_getsockname, fd, addressOf(address), addressOf(length)) === 0)
+    return { fd, address, length: length[0] ?? 0 };
+  close(fd);
+  return undefined;
+}
+
+/**
+ * Makes rules of Landlock visible before they are in force. Returns a check that throws SystemError if they are not then.
+ * In a working directory where the user can write, they refuse a device; elsewhere, and if it was removed, that fails in any
+ * case, and rules on scopes refuse a socket that was opened before. Without both, the kernel is believed.
+ */
+export function watchRules({ scopes }: Handled): () => void {
+  const notInForce = () => new SystemError(EPERM, "landlock_restrict_self", undefined);
+  if (syscall(SYS_faccessat, AT_FDCWD, addressOf(cArgument(".")), WRITE_AND_SEARCH) === 0) {
+    return () => {
+      if (createDevice() === EPERM) throw notInForce();
+    };
+  }
+  const socket = (scopes & SCOPE_ABSTRACT_SOCKET) === 0 ? undefined : openSocket();
+  if (socket === undefined) return () => undefined;
+  return () => {
+    // SAFETY: the length is what the kernel said of the array.
+    const isRefused = libc.connect(socket.fd, socket.address, socket.length) < 0 && errno() === EPERM;
+    close(socket.fd);
+    if (!isRefused) throw notInForce();
+  };
+}
