@@ -132,6 +132,13 @@ function numberOf(name: ByteString, text: ByteString): number | { reason: ByteSt
   return number * unit;
 }
 
+/** Where the first byte is that stands between name and value in other files. */
+function firstSign(text: ByteString): number {
+  let at = 0;
+  while (at < text.length && text.charAt(at) !== "=" && text.charAt(at) !== ":") at++;
+  return at;
+}
+
 /** A limit such as `fsize 2G`, or why it is none. */
 function readLimit(item: ByteString): Limit | { reason: ByteString } {
   let end = 0;
@@ -140,6 +147,10 @@ function readLimit(item: ByteString): Limit | { reason: ByteString } {
   const resource = Object.hasOwn(RESOURCES, name) ? RESOURCES[name] : undefined;
   if (resource === undefined) {
     if (Object.hasOwn(WITHOUT_EFFECT, name)) return { reason: `${name} has no effect in Linux` };
+    const sign = firstSign(name);
+    const known = name.slice(0, sign);
+    if (sign < name.length && Object.hasOwn(RESOURCES, known))
+      return { reason: `${quoted(item)} has no blank between name and number, as in 'nofile 256'` };
     const names = Object.keys(RESOURCES).join(", ");
     return { reason: `${quoted(item)} does not begin with one of ${names}, and a blank` };
   }

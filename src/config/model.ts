@@ -110,7 +110,7 @@ export const LIMITS = {
   problems: 1000,
 } as const;
 
-type AddProblem = (line: number, column: number, code: FindingCode, message: ByteString) => void;
+type AddProblem = (line: number, column: number, code: FindingCode, message: ByteString, fix?: Fix) => void;
 
 /** Collects the problems of one file, up to a limit. */
 export interface ProblemList {
@@ -124,9 +124,10 @@ export function problemList(file: ByteString): ProblemList {
   const all: Problem[] = [];
   let failed = false;
   const adding = (severity: Problem["severity"]): AddProblem => {
-    return (line, column, code, message) => {
+    return (line, column, code, message, fix) => {
       const first = severity === "error" && !failed;
-      if (all.length < LIMITS.problems || first) all.push({ file, line, column, severity, code, message });
+      const problem = { file, line, column, severity, code, message };
+      if (all.length < LIMITS.problems || first) all.push(fix === undefined ? problem : { ...problem, fix });
       failed ||= severity === "error";
     };
   };

@@ -109,9 +109,12 @@ function scanAssignment(scan: Scan, line: ByteString, at: number, equals: number
   if (key.includes("["))
     return problems.error(number, column, "bad-header", `a '[' in the key ${quoted(key)}`);
   const value = trim(line.slice(equals + 1));
-  if (key.length > LIMITS.nameBytes || value.length > LIMITS.valueBytes) {
-    const message = `a key over ${LIMITS.nameBytes} or a value over ${LIMITS.valueBytes} bytes`;
-    return problems.error(number, column, "too-long", message);
+  if (key.length > LIMITS.nameBytes)
+    return problems.error(number, column, "too-long", `a key over ${LIMITS.nameBytes} bytes`);
+  if (value.length > LIMITS.valueBytes) {
+    const message = `the value of ${quoted(key)} is over ${LIMITS.valueBytes} bytes`;
+    // Without the line, the key would limit nothing.
+    return problems.error(number, column, "too-long", message, { kind: "none" });
   }
   if (section === undefined) {
     const message = `${quoted(key)} before the first section is ignored`;

@@ -14,6 +14,8 @@ export interface Audit extends Syslog {
   named(program: string): Audit;
   /** Adds to what the lines from here on say of the caller. */
   learn(known: Known): void;
+  /** The jail that the lines name; undefined outside of one, and in one that a program cannot know. */
+  jail(): ByteString | undefined;
   /** The form of the lines from here on; undefined: unchanged. */
   setFormat(format: LogFormat | undefined): void;
 }
@@ -51,6 +53,7 @@ function auditTo(log: Syslog, program: string, form: LogFormat, before: Known): 
     learn(more) {
       Object.assign(known, more);
     },
+    jail: () => known.jail?.(),
     setFormat(next) {
       format = next ?? format;
     },

@@ -182,7 +182,7 @@ export function lintChrootsh(section: IniSection, context: LintContext): void {
   const confinement = confinementOf(values, false, executeOf(values, false, [], ""), "");
   const exchangeable = (path: ByteString) => isExchangeableInAll(world.jails(), path, world);
   lintConfine(section, context, values, confinement, exists, exchangeable);
-  lintExecuteDirectories(section, context, exists);
+  lintExecuteDirectories(section, context, values.execute, exists);
   lintNames(section, context);
 }
 
@@ -199,7 +199,7 @@ export function lintUchroot(section: IniSection, context: LintContext): void {
   const exists = (path: ByteString) => existsInSome(values.allowedJails, path, world);
   const exchangeable = (path: ByteString) => isExchangeableInAll(values.allowedJails, path, world);
   lintConfine(section, context, values, uchrootConfinement(values, ""), exists, exchangeable);
-  lintExecuteDirectories(section, context, exists);
+  lintExecuteDirectories(section, context, values.execute, exists);
   lintNames(section, context);
 }
 

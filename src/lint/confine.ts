@@ -106,8 +106,11 @@ function lintExchangeable(
 export function lintExecuteDirectories(
   section: IniSection,
   { report }: LintContext,
+  execute: readonly ByteString[] | "any" | undefined,
   exists: (path: ByteString) => boolean,
 ): void {
+  // With an error in it, no directory of the value counts.
+  if (!Array.isArray(execute)) return;
   for (const item of ownItems(section, "execute")) {
     const { value } = item;
     if (!value.startsWith("/") || lintSeparators(item, exists, report)) continue;

@@ -102,6 +102,8 @@ test("of jk_lsh in a jail, whose file cannot be used: what to do, and after it n
     refusals: [{ program: "jk_lsh", user: "lima", check: "config-invalid", doubt: null }],
     now: { refused: true },
   });
+  // The log says the same: the file of the jail, not that of the host.
+  expect(m.read(LOG)).toContain(`remedy: ${found.now?.remedy}`);
   m.must(["sh", "-c", found.now?.remedy ?? "false"]);
   expect(json(id).now).toMatchObject({ refused: false });
 });

@@ -71,6 +71,12 @@ describe("a file without a section for the user", () => {
     expect(login("rsync --version")).toMatchObject(success);
   });
 
+  test("a [DEFAULT] for the form of the log is not told to let everybody in", () => {
+    m.write(ini, "[DEFAULT]\nlog_format = text\n");
+    const lines = (only(troubles(line)).remedy ?? "").split("\n").slice(1);
+    expect(lines).toEqual(["[dev]", "paths = /usr/bin", "executables = /usr/bin/rsync"]);
+  });
+
   test("for a command that is not a file server, those for file servers are shown", () => {
     m.write(ini, "");
     for (const command of ["sh -c id", "nosuch", "$(id)"]) {

@@ -260,6 +260,16 @@ describe("the network", () => {
     },
   );
 
+  test("opens nothing for a program that is not there", () => {
+    for (const keys of ["network = none", "tcp_connect = none"]) {
+      write("jk_chrootsh", keys);
+      for (const line of ["curl http://127.0.0.1/", "/usr/bin/curl http://127.0.0.1/"]) {
+        expect(explain("jk_chrootsh", line).told).toEqual([]);
+        expect(run("jk_chrootsh", line).status).toBe(127);
+      }
+    }
+  });
+
   test("a port that tcp_connect does not name", () => {
     write("jk_chrootsh", "tcp_connect = 22");
     const { told, remedy } = explain("jk_chrootsh", "rsync rsync://127.0.0.1/x");
@@ -312,12 +322,64 @@ describe("limits", () => {
     write("jk_chrootsh", "limits = nofile 16, nproc 2, as 4M, data 512K, stack 64K, fsize 1");
     expect(m.run(["jailkit", "config", "check", chrootsh]).stdout).toBe("");
     expect(run("jk_chrootsh", "ls /data; tee /data/new").status).toBe(0);
-    // And not much more than what is needed.
-    for (const limit of ["as 2M", "data 128K", "stack 8K", "nofile 3"]) {
+    // And not much more than what is needed; with 8K of stack, some start, by chance.
+    for (const limit of ["as 2M", "data 128K", "stack 4K", "nofile 3"]) {
       write("jk_chrootsh", `limits = ${limit}`);
       expect([limit, run("jk_chrootsh", "ls /data; true").status]).not.toEqual([limit, 0]);
+      const { verdict, remedy } = explain("jk_chrootsh", "ls /data; true");
+      expect([limit, verdict]).toEqual([limit, /^(?:data|stack)/.test(limit) ? "unknown" : "refused"]);
       expect(m.run(["jailkit", "config", "check", chrootsh]).stdout).toContain("[limit-too-low]");
+      typeRemedy(m, remedy);
+      expect(explain("jk_chrootsh", "ls /data; true")).toMatchObject({ verdict: "works", told: [] });
+      expect([limit, run("jk_chrootsh", "ls /data; true").status]).toEqual([limit, 0]);
     }
+  });
+});
+
+describe("a section with the key allow", () => {
+  const ask = (line: string) => {
+    const { stdout } = m.run(["jailkit", "explain", "--json", "--su", "lima", "--", line]);
+    const { steps, verdict } = reportOf(explainReportSchema, stdout);
+    const failed = steps.filter(({ outcome }) => outcome === "failed" || outcome === "unknown");
+    return { verdict, remedy: failed.map(({ remedy }) => remedy ?? "").join("\n") };
+  };
+  const section = (keys: string) => m.write(lsh, `[lima]\n${keys}\n`);
+
+  test.each([
+    ["rsync --server --sender -e.LsfxCIvu . /data", "allow = sftp, rsync download"],
+    ["rsync --server -e.LsfxCIvu . '/data'", "allow = sftp, rsync upload"],
+  ])("gets the word that allows %s, and as little else as possible", (line, wanted) => {
+    section("allow = sftp");
+    const { verdict, remedy } = ask(line);
+    expect([verdict, remedy.split("\n").slice(1)]).toEqual(["refused", [wanted]]);
+    typeRemedy(m, remedy);
+    expect(ask(line).verdict).toBe("works");
+    expect(m.read(lsh)).not.toContain("executables");
+  });
+
+  test("gets no word that does not allow the command, and the program where it is missing", () => {
+    section("allow = sftp\nread = /other\nwrite = none");
+    expect(ask("rsync --server --sender -e.LsfxCIvu . /data")).toEqual({ verdict: "refused", remedy: "" });
+    section("allow = sftp");
+    expect(ask("git-upload-pack '/data'").remedy).toBe(
+      `jk_init -j ${J} gitserver; then in section [lima] of ${lsh} write:\nallow = sftp, git read`,
+    );
+    section("allow = borg");
+    expect(ask("borg serve").remedy).not.toContain("executables");
+    // What no word is about is listed.
+    section("allow = sftp");
+    expect(ask("cat /data/file").remedy).toContain("executables = /usr/bin/cat");
+  });
+
+  test("is told how to raise a limit", () => {
+    section("allow = rsync\nlimits = stack 4K, data 8K, core 0");
+    const line = "rsync --server --sender -e.LsfxCIvu . /data";
+    const { verdict, remedy } = ask(line);
+    expect(verdict).toBe("unknown");
+    expect(run("jk_lsh", line).status).toBeGreaterThan(126);
+    typeRemedy(m, remedy);
+    expect(m.read(lsh)).toContain("limits = stack 8M, data 2G, core 0");
+    expect(ask(line).verdict).toBe("works");
   });
 });
 

@@ -198,6 +198,10 @@ describe("a section for members", () => {
     expect((await logged()).at(-1)).toContain(
       `did neither find a section 'one', nor 'group one', nor 'member GROUP' for a group of the user, nor 'DEFAULT' in configfile /etc/jailkit/jk_lsh.ini; ${told}`,
     );
+    // With a section of the user's own, what this one says would not count.
+    const refusal = m.run(["jailkit", "explain", "--json", "--su", "one", "--", "/usr/bin/env"]).stdout;
+    const failed = reportOf(explainReportSchema, refusal).steps.find(({ outcome }) => outcome === "failed");
+    expect(failed?.remedy).toBe(bring);
     m.must(["sh", "-c", bring]);
     expect(login("one")).toBe("member second");
     m.write(lsh, sections(allow, names));

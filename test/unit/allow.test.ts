@@ -824,6 +824,13 @@ describe("sections", () => {
     ["allow = rsync dowload", "'rsync dowload' is not one of its words; did you mean 'rsync download'?"],
     ["allow = rsync, sh", "'sh' is not one of its words"],
     ["allow = Rsync", "did you mean 'rsync'?"],
+    ["allow = sftp readonly", "'sftp readonly' is not one of its words; did you mean 'sftp read-only'?"],
+    // Nobody who wrote this means an upload.
+    [
+      "allow = rsync read",
+      "'rsync read' is not one of its words; those for rsync: rsync, rsync upload, rsync download",
+    ],
+    ["allow = git", "'git' is not one of its words; those for git: git read, git write"],
     ["allow = ,", "it has no item"],
     ["allow =", "it has no value"],
     ["allow = toString", "'toString' is not one of its words"],

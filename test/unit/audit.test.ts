@@ -338,6 +338,7 @@ test("a section of a drop-in is known by that file, and no section by the main f
         write: () => undefined,
         named: () => log,
         learn: (more) => Object.assign(known, more),
+        jail: () => undefined,
         setFormat: () => undefined,
       };
       const caller: CallerFacts = {

@@ -162,6 +162,11 @@ describe("paths", () => {
     expect(found(file, "execute = system, /data//x").map(({ at }) => at)).toEqual(["3:19 error bad-path"]);
     expect(found(file, "execute = system, /data")).toEqual([]);
     expect(found(file, "execute = any")).toEqual([]);
+    // One remedy, and not a second one that would leave `any`.
+    expect(found(file, "execute = any, /gone").map(({ at, remedy }) => [at, remedy])).toEqual([
+      ["3:11 error bad-value", `write in line 3 of /x/${file}.ini:\nexecute = system`],
+    ]);
+    expect(found(file, "execute = /gone").map(({ at }) => at)).toEqual(["3:11 error bad-value"]);
   });
 
   test.each(["read = ~, /usr/bin", "write = none", "read = all", "read = /data\nwrite = ~/x, /usr/bin"])(
@@ -170,6 +175,16 @@ describe("paths", () => {
       expect(found("jk_lsh", lines)).toEqual([]);
     },
   );
+
+  test("of a value that is too long have no remedy that lifts the limit", () => {
+    const long = `read = ${"/gone, ".repeat(10_000)}/data`;
+    expect(found("jk_chrootsh", long)).toEqual([
+      {
+        ...{ at: "3:1 error too-long", remedy: undefined },
+        message: "the value of 'read' is over 65536 bytes",
+      },
+    ]);
+  });
 
   test("of a value with an error are not looked at", () => {
     expect(found("jk_lsh", "read = /gone, all").map(({ at }) => at)).toEqual(["3:15 error bad-value"]);

@@ -71,7 +71,9 @@ describe("values that are refused", () => {
     ["locks 5", "locks has no effect in Linux"],
     ["core 0, nofile 5, core 0", "it has core twice"],
     ["NOFILE 5", `'NOFILE 5' does not begin with one of ${Object.keys(RESOURCES).join(", ")}, and a blank`],
-    ["nofile=5", `'nofile=5' does not begin with one of ${Object.keys(RESOURCES).join(", ")}, and a blank`],
+    ["nofile=5", "'nofile=5' has no blank between name and number, as in 'nofile 256'"],
+    ["as:4G", "'as:4G' has no blank between name and number, as in 'nofile 256'"],
+    ["foo=5", `'foo=5' does not begin with one of ${Object.keys(RESOURCES).join(", ")}, and a blank`],
     [
       "toString 5",
       `'toString 5' does not begin with one of ${Object.keys(RESOURCES).join(", ")}, and a blank`,

@@ -6,8 +6,9 @@ import { libc } from "../../../ffi/libc.ts";
 import { supplementaryGroups } from "../../../ffi/process.ts";
 import { describeError } from "../../cli/error.ts";
 import { tryPrintError } from "../../cli/output.ts";
+import { shellWord } from "../../cli/shell-word.ts";
 import { VERSION } from "../../cli/version.ts";
-import { loadConfig } from "../../config/load.ts";
+import { CONFIG_DIRECTORY, loadConfig } from "../../config/load.ts";
 import { logFormatOf } from "../../config/log-format.ts";
 import type { IniFile } from "../../config/model.ts";
 import { lshKeys } from "../../config/schemas/lsh.ts";
@@ -47,6 +48,14 @@ type RefusedPlan = Extract<LimitedPlan, { allowed: false }>;
 /** The remedy for a file that needs more than one command. */
 const CHECK = `jailkit config check ${LIMITED_CONFIG_FILE}`;
 
+/** A remedy for a file of the jail, as the administrator has to type it, who is on the host. */
+function fromHost(remedy: ByteString, jail: ByteString): ByteString {
+  const at = remedy.indexOf(` ${CONFIG_DIRECTORY}/`);
+  // A path that a shell does not take as it stands stays as the jail has it.
+  if (at < 0 || shellWord(jail) !== jail) return remedy;
+  return `${remedy.slice(0, at)} ${jail}${remedy.slice(at + 1)}`;
+}
+
 /** The keys that decided, for the log. */
 function why({ by: { pattern, word, forced } }: AllowedPlan): string {
   const by = word === undefined ? "" : ` by allow = ${word}`;
@@ -85,8 +94,10 @@ function readConfig(log: Audit): () => IniFile | undefined {
  */
 function refusePlan(plan: RefusedPlan, args: readonly ByteString[], log: Audit): number {
   const { code, reason, exitStatus: exitCode, shown, remedy } = plan;
-  if (code === "config-invalid")
-    return refuse(new Refusal(code, exitCode, reason, shown, remedy || CHECK), TOOL, log, { args });
+  if (code === "config-invalid") {
+    const change = fromHost(remedy || CHECK, log.jail() ?? "");
+    return refuse(new Refusal(code, exitCode, reason, shown, change), TOOL, log, { args });
+  }
   log.write("err", reason, { outcome: "refused", code, reason, exitCode, args });
   tryPrintError(`${TOOL}: refused: ${shown}`);
   return exitCode;

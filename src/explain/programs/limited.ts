@@ -3,6 +3,7 @@ import { AT_FDCWD } from "../../../ffi/constants.ts";
 import { baseName } from "../../../ffi/paths.ts";
 import { MAY_EXECUTE, mayAccess, withRightsOf } from "../../../ffi/rights.ts";
 import { quoted } from "../../cli/display.ts";
+import { answered } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { loadConfig } from "../../config/load.ts";
 import { someNamedCounts } from "../../confine/directories.ts";
@@ -27,7 +28,7 @@ import { isNoexec, remountCommand } from "../../system/mounts.ts";
 import { closedAbove, obstacleTo } from "../readable.ts";
 import { INTERACTIVE, type LoginReport, type ReportStep } from "../report.ts";
 import { stepsOf } from "../steps.ts";
-import { allowSteps, wordPrograms } from "./allow.ts";
+import { allowSteps, wordPrograms, wordRemedy } from "./allow.ts";
 import { confinedProgramSteps } from "./confined-program.ts";
 import { confinementSteps, notRequired } from "./confinement.ts";
 import { explainExecute, holdsPrograms, NOT_EXECUTABLE } from "./execute.ts";
@@ -36,9 +37,9 @@ import { noexecSteps } from "./noexec.ts";
 import {
   allowLines,
   commandRemedy,
+  ownSection,
   passedOverSteps,
   patternRemedy,
-  sectionRemedy,
   sharedBy,
 } from "./section.ts";
 import { explainKnownServer, explainTroubles } from "./server.ts";
@@ -75,7 +76,16 @@ export function explainLimited(
   add(...allowSteps(values, home, isRegularFile, report.jail));
   if (executables === undefined && allow === undefined) {
     const lines = allowLines(session.arguments[1], request.files, values);
-    const remedy = lines.length > 0 ? sectionLinesRemedy(file, section, lines) : bringRemedy(configFile);
+    // [DEFAULT] may be there for log_format alone, and lines in it would let everybody in.
+    const own =
+      section === "DEFAULT"
+        ? ownSection(
+            shell,
+            policy.passedOver.map((group) => ({ name: `member ${group}` })),
+          )
+        : undefined;
+    const here = lines.length > 0 ? sectionLinesRemedy(file, section, lines) : bringRemedy(configFile);
+    const remedy = own ?? here;
     add(step("executables", "failed", `the section has no key executables${sharedBy(section)}`, remedy, 5));
     return;
   }
@@ -104,13 +114,9 @@ function bringRemedy(configFile: ByteString): ByteString {
 }
 
 /** Adds the section that applies; undefined if none does. */
-function explainPolicy({
-  report,
-  session,
-  place: { configFile },
-  request,
-  add,
-}: Shell): LimitedPolicy | undefined {
+function explainPolicy(shell: Shell): LimitedPolicy | undefined {
+  const { report, session, place, request, add } = shell;
+  const { configFile } = place;
   const { account, onBehalf } = session;
   const obstacle = onBehalf ? obstacleTo(configFile, account.uid) : undefined;
   if (obstacle !== undefined) {
@@ -122,9 +128,8 @@ function explainPolicy({
   if (policy instanceof Refusal) {
     const { code, reason, exitStatus } = policy;
     const isMissing = code === "no-section" || code === "config-missing";
-    const remedy = isMissing
-      ? sectionRemedy(account.name, session.arguments[1], configFile, request.files)
-      : undefined;
+    const { sections = [] } = (isMissing && answered(request.loadConfig)) || {};
+    const remedy = isMissing ? ownSection(shell, sections) : undefined;
     const other = (isMissing && bringRemedy(configFile)) || check;
     add(step("policy", "failed", reason, remedy ?? (policy.remedy || other), exitStatus));
     return undefined;
@@ -171,7 +176,8 @@ function explainStopped(
       directory: home,
       home,
     },
-    remedy: (lines) => (byWord ? "" : sectionLinesRemedy(file, section, lines)),
+    remedy: (lines) =>
+      byWord && /^(?:read|write) /.test(lines[0] ?? "") ? "" : sectionLinesRemedy(file, section, lines),
   };
   add(...stoppedSteps(inner));
   // A known server starts no dynamic linker by hand, if the kernel limits it to its row.
@@ -224,7 +230,7 @@ function explainRefusal(
   policy: LimitedPolicy,
   { code, reason, exitStatus }: Extract<LimitedPlan, { allowed: false }>,
 ): void {
-  const { report, session, request, add } = shell;
+  const { report, session, place, request, add } = shell;
   if (code === "interactive" && session.arguments.length === 0) {
     add(step(INTERACTIVE, "warned", "an interactive session is refused; single commands are not", "", 7));
     return;
@@ -239,6 +245,7 @@ function explainRefusal(
   const remedy =
     word?.remedy ??
     hidden.map((path) => opened(shell, path)).find((command) => command !== undefined) ??
+    wordRemedy(code, session.arguments[1] ?? "", policy, place.home, request.files, report.jail) ??
     (policy.patterns.length > 0 && code !== "not-found"
       ? refusedPattern(code, asked, policy, request)
       : commandRemedy(code, asked, policy, policy.file, request.files, root, isHostProgram));

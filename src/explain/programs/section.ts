@@ -13,6 +13,7 @@ import {
   sectionLinesRemedy,
 } from "../../enter/remedies.ts";
 import { LIMITED_SHELL } from "../../enter/shell.ts";
+import { type AllowName, isOfWord } from "../../known-programs/allow/table.ts";
 import { serviceNamed, USUAL_PROGRAMS } from "../../known-programs/services.ts";
 import { programWarnings } from "../../known-programs/warnings.ts";
 import type { FileView } from "../../limited-shell/files.ts";
@@ -21,6 +22,7 @@ import { groupIdsOf, type PasswdEntry } from "../../system/accounts.ts";
 import { hostGroup } from "../../system/name-services.ts";
 import type { ReportStep } from "../report.ts";
 import { stepsOf } from "../steps.ts";
+import type { Shell } from "./limited-session.ts";
 
 /** The values of two keys of a section. */
 interface Allowed {
@@ -92,17 +94,47 @@ export function allowLines(
   return linesFor(programsFor(command, files, allowed), allowed, undefined);
 }
 
+/**
+ * The command that brings a group of the host, which a jail does not know, into the jail; undefined if the user is not in
+ * the group, or is in no jail.
+ */
+function groupRemedy(
+  group: ByteString,
+  { name, gid }: PasswdEntry,
+  jail: ByteString | undefined,
+): ByteString | undefined {
+  const gidOfHost = jail === undefined ? undefined : answered(() => hostGroup(group)?.gid);
+  const isMember = gidOfHost !== undefined && groupIdsOf(name, gid).includes(gidOfHost);
+  return isMember && jail !== undefined ? jailSideRemedy(jail, name) : undefined;
+}
+
+/**
+ * As groupRemedy, for the sections of a jk_lsh.ini that none applies of: with the group, the one that is meant for the user
+ * applies, and a section of the user's own would not be needed.
+ */
+function memberRemedy(
+  sections: readonly { name: ByteString }[],
+  knows: (group: ByteString) => boolean,
+  account: PasswdEntry,
+  jail: ByteString | undefined,
+): ByteString | undefined {
+  for (const { name } of sections) {
+    const about = groupOfSection(name);
+    if (about === undefined || about.primary || knows(about.group)) continue;
+    const remedy = groupRemedy(about.group, account, jail);
+    if (remedy !== undefined) return remedy;
+  }
+  return undefined;
+}
+
 /** Warnings about sections [member GROUP] that are not for the user because the jail does not know the group. */
 export function passedOverSteps(
   { passedOver, file }: LimitedPolicy,
-  { name, gid }: PasswdEntry,
+  account: PasswdEntry,
   jail: ByteString | undefined,
 ): ReportStep[] {
   return passedOver.map((group) => {
-    const gidOfHost = jail === undefined ? undefined : answered(() => hostGroup(group)?.gid);
-    const isMember = gidOfHost !== undefined && groupIdsOf(name, gid).includes(gidOfHost);
-    const remedy =
-      isMember && jail !== undefined ? jailSideRemedy(jail, name) : `jailkit config check ${shellWord(file)}`;
+    const remedy = groupRemedy(group, account, jail) ?? `jailkit config check ${shellWord(file)}`;
     const where = jail === undefined ? "" : `, since ${jail}/etc/group does not have it`;
     return stepsOf(LIMITED_SHELL)("policy", "warned", `${unknownGroup(group)}${where}`, remedy);
   });
@@ -132,7 +164,7 @@ function sectionOf(command: ByteString | undefined, root: ByteString): ByteStrin
 export function commandRemedy(
   code: string,
   command: ByteString | undefined,
-  { section, values }: { section: ByteString; values: Partial<Allowed> },
+  { section, values }: { section: ByteString; values: Partial<Allowed> & { allow?: readonly AllowName[] } },
   configFile: ByteString,
   files: FileView,
   root: ByteString,
@@ -146,7 +178,9 @@ export function commandRemedy(
   if (asked === undefined) return root === "/" ? "" : sectionOf(command, root);
   const copy = there === undefined ? copyRemedy(root, asked) : "";
   const lines = linesFor([asked], allowed, typedIn(command));
-  if (lines.length === 0) return copy;
+  // A program that a word of the key allow is about need not be listed.
+  if (lines.length === 0 || (code === "not-found" && isOfWord(typedIn(command), values.allow ?? [])))
+    return copy;
   if (there !== undefined && !isRootsProgram(there, files)) return "";
   if (startsOthers(asked, files)) return "";
   return `${copy === "" ? "" : `${copy}; then `}${sectionLinesRemedy(configFile, section, lines)}`;
@@ -191,4 +225,17 @@ export function sectionRemedy(
   return lines.length === 0 || !isSectionName(user)
     ? undefined
     : appendRemedy(configFile, [`[${user}]`, ...lines]);
+}
+
+/** What makes one of these sections of groups count for the user, or a section of the user's own; undefined for none. */
+export function ownSection(
+  { report, session, place, request }: Shell,
+  sections: readonly { name: ByteString }[],
+): ByteString | undefined {
+  const { account } = session;
+  const knows = (group: ByteString) => request.accounts.groupByName(group) !== undefined;
+  return (
+    memberRemedy(sections, knows, account, report.jail) ??
+    sectionRemedy(account.name, session.arguments[1], place.configFile, request.files)
+  );
 }

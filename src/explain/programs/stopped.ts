@@ -6,6 +6,7 @@ import { baseName, directoryOf, normalPath } from "../../../ffi/paths.ts";
 import { withRightsOf } from "../../../ffi/rights.ts";
 import { hasFilters } from "../../../ffi/seccomp.ts";
 import { quoted } from "../../cli/display.ts";
+import type { Limit } from "../../config/confine-values.ts";
 import { AccessView } from "../../confine/access-view.ts";
 import { canLimitExecution } from "../../confine/execute.ts";
 import { withFileBelow } from "../../confine/execute-view.ts";
@@ -42,18 +43,36 @@ const MIB = 2 ** 20;
 // Standard input, output and error, and a library.
 const DESCRIPTORS = 4;
 
+/**
+ * Memory with which a shell starts, and a program from it, as `jailkit config check` has it: bytes, and what to write. Below, it
+ * depends on the program, and on its arguments and environment.
+ */
+const MEMORY: Readonly<Record<string, { enough: number; shown: string; usual: string }>> = {
+  data: { enough: 512 << 10, shown: "data 512K", usual: "data 2G" },
+  stack: { enough: 64 << 10, shown: "stack 64K", usual: "stack 8M" },
+};
+
 const SHELLS = ["sh", "bash", "dash"];
+
+// As a session has them, and as root may add them with the key env.
+const PROGRAMS = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+
+/** Whether a program of a command line is there: nothing stops one that is not. */
+function isThere(rootFd: number, path: ByteString): boolean {
+  const places = path.includes("/") ? [path] : PROGRAMS.map((directory) => `${directory}/${path}`);
+  return places.some((place) => !place.startsWith("/") || typeOf(rootFd, place) === S_IFREG);
+}
 
 /**
  * The command that a program runs: its own, or for `sh -c LINE` that of the line; undefined if the line is more than a
- * command with plain words.
+ * command with plain words, or its program is not there.
  */
-function commandOf({ program, home }: ConfinedCommand): Command | undefined {
+function commandOf({ program, home, rootFd }: ConfinedCommand): Command | undefined {
   if (program === undefined || !SHELLS.includes(baseName(program.path))) return program;
   const [option, line = "", ...more] = program.args;
   if (option !== "-c" || more.length > 0 || !/^[\w@%+=:,./ ~-]+$/.test(line)) return undefined;
   const [path = "", ...args] = line.split(" ").filter((word) => word !== "");
-  if (/[=~]/.test(path) || path === "") return undefined;
+  if (/[=~]/.test(path) || path === "" || !isThere(rootFd, path)) return undefined;
   // Names of other users' homes stay as they are, which is a path that is not there.
   return { path, args: args.map((word) => (/^~(?:\/|$)/.test(word) ? home + word.slice(1) : word)) };
 }
@@ -64,6 +83,8 @@ export function stoppedSteps(confined: ConfinedCommand): ReportStep[] {
   return [...limitSteps(confined), ...pathSteps(confined, command), ...networkSteps(confined, command)];
 }
 
+const shownLimit = ({ name, value }: Limit) => `${name} ${value}`;
+
 /** Limits with which the program cannot start, or do what most do. */
 function limitSteps({ stage, root, confinement, program, remedy }: ConfinedCommand): ReportStep[] {
   const { limits, write } = confinement;
@@ -71,7 +92,7 @@ function limitSteps({ stage, root, confinement, program, remedy }: ConfinedComma
   const of = (name: string) => limits.find((one) => one.name === name)?.value ?? Number.POSITIVE_INFINITY;
   const steps: ReportStep[] = [];
   const lines = (name: string, usual: string) => {
-    const all = limits.map((one) => (one.name === name ? usual : `${one.name} ${one.value}`));
+    const all = limits.map((one) => (one.name === name ? usual : shownLimit(one)));
     return remedy([`limits = ${all.join(", ")}`]);
   };
   if (program !== undefined) {
@@ -87,6 +108,14 @@ function limitSteps({ stage, root, confinement, program, remedy }: ConfinedComma
     if (linked && of("nofile") < DESCRIPTORS) {
       const message = `${path} cannot open its libraries: limits = nofile ${of("nofile")} leaves no descriptor beside standard input, output and error`;
       steps.push(step("limits", "failed", message, lines("nofile", "nofile 256"), 127));
+    }
+    const low = limits.filter(({ name, value }) => linked && value < (MEMORY[name]?.enough ?? 0));
+    if (low.length > 0) {
+      const given = low.map(shownLimit).join(", ");
+      const enough = low.map(({ name }) => MEMORY[name]?.shown).join(", ");
+      const message = `limits = ${given} may be too low for ${path} to start; a shell starts with ${enough}`;
+      const all = limits.map((one) => (low.includes(one) && MEMORY[one.name]?.usual) || shownLimit(one));
+      steps.push(step("limits", "unknown", message, remedy([`limits = ${all.join(", ")}`])));
     }
   }
   if (of("nproc") < 2) {

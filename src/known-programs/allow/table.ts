@@ -93,6 +93,10 @@ function isNamed({ program, name }: Service, typed: ByteString): boolean {
   return program.names.includes(base) || (name === "unison" && plainNames(base).includes(name));
 }
 
+/** Whether one of these words is about a program of this name. */
+export const isOfWord = (typed: ByteString, allow: readonly AllowName[]): boolean =>
+  allow.some((name) => isNamed(serviceOf(name), typed));
+
 /** The file of a service that is called like this: in one of `paths`, then in the usual directories. */
 function findProgram(
   typed: ByteString,
