@@ -49,6 +49,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "${remedy} ${WORD}": "a command without the path",
   "${command} ${WORD}": "a command without the path",
   "${found.remedy} ${WORD}": "a command without its last path",
+  "-o remount,${kept} ${word}": "names of options",
   // No commands.
   "usermod reported success": "a sentence",
   "useradd reported success": "a sentence",
