@@ -147,14 +147,14 @@ describe("GNU rush", () => {
   });
 
   test("a forced command runs in the jail", async () => {
-    const forced = shown(PAGE, "ForceCommand /usr/lib/openssh/sftp-server -R");
-    m.write("/etc/ssh/sshd_config.d/forced.conf", `Match User erin\n    ${forced}\n`);
-    await reloadSshd();
+    const forced = shown(PAGE, "force = /usr/lib/openssh/sftp-server -R");
+    const policy = "/srv/erin/etc/jailkit/jk_lsh.ini";
+    const before = m.read(policy);
+    m.write(policy, before.replace("[erin]\n", `[erin]\n${forced}\n`));
     expect(sftp("erin", "cd /\nget srv/git/project.git/HEAD /root/head\n")).toMatchObject(works);
     expect(sftp("erin", "get /etc/machine-id /root/id\n").status).not.toBe(0);
     expect(upload("never").stderr).toContain("Permission denied");
-    m.remove("/etc/ssh/sshd_config.d/forced.conf");
-    await reloadSshd();
+    m.write(policy, before);
   });
 
   test("and back", async () => {
