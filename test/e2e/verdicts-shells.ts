@@ -144,7 +144,7 @@ export const SHELLS: readonly Case[] = [
       allow(scene, account);
       scene.m.chmod(`${account.jail}/etc/jailkit/jk_lsh.ini`, 0o600);
     },
-    ...limited("policy", /jk_lsh: abort, .*jk_lsh\.ini.*Permission denied/),
+    ...limited("policy", /jk_lsh: JK-\w+: abort, .*jk_lsh\.ini.*Permission denied/),
   },
   {
     name: "a policy whose ACL keeps the user out",
@@ -152,7 +152,7 @@ export const SHELLS: readonly Case[] = [
       allow(scene, account);
       scene.m.must(["setfacl", "-m", `u:${account.user}:---`, `${account.jail}/etc/jailkit/jk_lsh.ini`]);
     },
-    ...limited("policy", /jk_lsh: abort, .*jk_lsh\.ini.*Permission denied/),
+    ...limited("policy", /jk_lsh: JK-\w+: abort, .*jk_lsh\.ini.*Permission denied/),
   },
   {
     name: "a policy that others can write",
@@ -160,12 +160,15 @@ export const SHELLS: readonly Case[] = [
       allow(scene, account);
       scene.m.chmod(`${account.jail}/etc/jailkit/jk_lsh.ini`, 0o666);
     },
-    ...limited("policy", /jk_lsh: abort, .*jk_lsh\.ini/),
+    ...limited(
+      "policy",
+      /jk_lsh: JK-\w+: abort, .*; then: chmod go-w \/srv\/\w+\/etc\/jailkit\/jk_lsh\.ini$/m,
+    ),
   },
   {
     name: "a policy that cannot be understood",
     breaks: (scene, account) => allow(scene, account, "umask = nine\n"),
-    ...limited("policy", /jk_lsh: abort, .*umask/),
+    ...limited("policy", /jk_lsh: JK-\w+: abort, .*umask/),
   },
   {
     name: "a policy that allows nothing",

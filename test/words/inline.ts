@@ -48,7 +48,7 @@ export function spansOf(document: string, source = readDocument(document)): Span
 
 // Text about other programs: their options, and lines of files that are not ours.
 const FOREIGN: readonly RegExp[] = [
-  /^--(?:pty|rsh)$/,
+  /^(?:--pty|--rsh|-O)$/,
   // What 2.23 took for a key.
   /^(?:e = PROGRAM|relax_home_group = 1)$/,
   // Of PAM: test/attack/user-manager.test.ts uses it.

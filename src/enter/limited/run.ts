@@ -8,7 +8,7 @@ import { describeError } from "../../cli/error.ts";
 import { tryPrintError } from "../../cli/output.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { VERSION } from "../../cli/version.ts";
-import { CONFIG_DIRECTORY, loadConfig } from "../../config/load.ts";
+import { loadConfig } from "../../config/load.ts";
 import { logFormatOf } from "../../config/log-format.ts";
 import type { IniFile } from "../../config/model.ts";
 import { lshKeys } from "../../config/schemas/lsh.ts";
@@ -48,13 +48,9 @@ type RefusedPlan = Extract<LimitedPlan, { allowed: false }>;
 /** The remedy for a file that needs more than one command. */
 const CHECK = `jailkit config check ${LIMITED_CONFIG_FILE}`;
 
-/** A remedy for a file of the jail, as the administrator has to type it, who is on the host. */
-function fromHost(remedy: ByteString, jail: ByteString): ByteString {
-  const at = remedy.indexOf(` ${CONFIG_DIRECTORY}/`);
-  // A path that a shell does not take as it stands stays as the jail has it.
-  if (at < 0 || shellWord(jail) !== jail) return remedy;
-  return `${remedy.slice(0, at)} ${jail}${remedy.slice(at + 1)}`;
-}
+/** A remedy for files of the jail, as the administrator has to type it, who is on the host. */
+const fromHost = (remedy: ByteString, jail: ByteString): ByteString =>
+  remedy.replace(/ (\/etc\/jailkit\/[^\s;'"]+)/g, (_, path) => ` ${shellWord(jail + path)}`);
 
 /** The keys that decided, for the log. */
 function why({ by: { pattern, word, forced } }: AllowedPlan): string {
