@@ -21,6 +21,8 @@ const failures: { title: string; before: string[] }[] = [];
 const LINES_OF_FAILURE = 25;
 // How many files of a folder are named with their time.
 const SLOWEST = 5;
+// These take longest, and begin first, so that all processors have work to the end.
+const LONG = /^(?:verdicts|remedies-check|silent-services|uploads|update-faults)\./;
 
 function step(name: string, words: string[]): boolean {
   const result = Bun.spawnSync(words, { cwd: root, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
@@ -89,7 +91,7 @@ async function suite(folder: string, env: Record<string, string> = {}, only = /.
   const path = join(root, "test", folder);
   const files = readdirSync(path)
     .filter((file) => file.endsWith(".test.ts") && only.test(file))
-    .sort()
+    .sort((a, b) => Number(LONG.test(b)) - Number(LONG.test(a)) || (a < b ? -1 : 1))
     .map((file) => `./test/${folder}/${file}`);
   const name = [...Object.entries(env).map(([key, value]) => `${key}=${value}`), folder].join(" ");
   const started = performance.now();
