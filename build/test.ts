@@ -5,7 +5,7 @@
  *
  * Arguments select parts: check, unit, machine, attack, differential, debian, e2e, words, package, slow, mutants. `words`
  * types the commands in README.md, docs/ and the manual pages; `mutants` breaks the code rule by rule, and expects a test
- * to fail. Without arguments a fifth of the mutants is taken, another one each day, since all of them take half an hour.
+ * to fail. Without arguments a fifth of the mutants is taken, another one each day, since all of them take an hour.
  */
 import { readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
