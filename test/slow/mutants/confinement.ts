@@ -34,7 +34,7 @@ export const CONFINEMENT: readonly Mutant[] = [
   handed(HANDED, "return isOnOwnMount(fd) ?", "return fd >= 0 ?", "/srv/j/usr/share/empty"),
   handed(HANDED, "(mode & CAN_EXECUTE) === 0 && (uid", "(uid", "memfd"),
   handed(HANDED, "uid === 0 ||", "true ||", "memfd-mode"),
-  handed(HANDED, "uid === 0 ||", "", "only root can execute"),
+  handed(HANDED, "uid === 0 ||", "", "memfd-mode"),
   handed(HANDED, "[0, 1, standardError]", "[1, standardError]", "memfd"),
   handed(HANDED, "[0, 1, standardError]", "[0, standardError]", "standard output"),
   handed(HANDED, "[0, 1, standardError]", "[0, 1, 2]", "standard error"),
