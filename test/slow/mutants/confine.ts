@@ -139,10 +139,13 @@ export const CONFINE: readonly Mutant[] = [
   execute(RULES, "if (fd < 0) return fd;\n  for", "if (fd < 0) return 0;\n  for", "removes the home"),
   execute(
     DIRECTORIES,
-    "else if (!addWithAbove(found, fd)) addWithAbove(found, openAt(root, above, DIRECTORY));",
-    "else addWithAbove(found, fd);",
+    "    if (onlyRootWrites(stat)) return;\n    for (const above of way)",
+    "    if (onlyRootWrites(stat)) return;\n    for (const above of way.slice(-1))",
     "also if the home .* locks it",
   ),
+  execute(DIRECTORIES, "++links <= MOST_LINKS ? readLink", "false ? readLink", "locks it, where a link"),
+  execute(DIRECTORIES, 'if (target.startsWith("/")) leaveTo(1);', "", "locks it, where a link"),
+  execute(DIRECTORIES, "leaveTo(Math.max(1, way.length - 1));", "", "locks it, where a link"),
   execute(EXECUTE, "&& !isOfThePath(error))", "&& !isMissing(error))", "cannot be opened"),
   execute(
     EXECUTE,
