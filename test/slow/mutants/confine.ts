@@ -69,14 +69,14 @@ export const CONFINE: readonly Mutant[] = [
   terminal(APPLY, "  filters &&= refuseTerminalInput();\n", "", "outside a jail"),
   execute(
     DIRECTORIES,
-    "if (onlyRootWrites(stat))",
-    "if (onlyRootWrites({ ...stat, uid: 0 }))",
+    "if (onlyRootWrites(stat)) return undefined;",
+    "if (onlyRootWrites({ ...stat, uid: 0 })) return undefined;",
     "are left out",
   ),
   execute(
     DIRECTORIES,
-    "if (onlyRootWrites(stat))",
-    "if (onlyRootWrites({ ...stat, mode: stat.mode & ~0o020 }))",
+    "if (onlyRootWrites(stat)) return undefined;",
+    "if (onlyRootWrites({ ...stat, mode: stat.mode & ~0o020 })) return undefined;",
     "are left out",
   ),
   execute(DIRECTORIES, "C.O_DIRECTORY | C.O_NOFOLLOW |", "C.O_DIRECTORY |", "are left out"),
