@@ -1,6 +1,7 @@
 /** What administrators do to live jails by hand: unmount, restore a backup over one, edit fstab, remove one. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { checkReportSchema } from "../../src/check/report/report-schema.ts";
+import { explainReportSchema } from "../../src/explain/report-schema.ts";
 import { listReportSchema } from "../../src/jails/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
@@ -34,9 +35,16 @@ const healthy = () => {
   expect(m.read("/etc/fstab").split("\n")).toContain(LINE.trim());
 };
 
-test("unmounted: jk_check does not advise copying the shell into the place of the mount", () => {
+test("unmounted: nobody advises copying the shell into the place of the mount", () => {
   shell(`umount ${jail}/usr`);
-  expect(findings()).toEqual([{ rule: "live-mount", path: `${jail}/usr`, remedy: `jailkit mount ${jail}` }]);
+  const remedy = `jailkit mount ${jail}`;
+  expect(findings()).toEqual([{ rule: "live-mount", path: `${jail}/usr`, remedy }]);
+  const { steps } = reportOf(explainReportSchema, m.run(["jailkit", "explain", "--json", "lily"]).stdout);
+  const ofJail = steps.filter(({ stage, outcome }) => stage === "jk_chrootsh" && outcome !== "passed");
+  expect(ofJail.map((step) => [step.name, step.outcome, step.remedy])).toEqual([
+    ["shell", "failed", remedy],
+    ["live-mount", "warned", remedy],
+  ]);
   m.must(["jailkit", "mount", jail]);
   healthy();
 });

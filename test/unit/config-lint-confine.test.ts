@@ -27,13 +27,14 @@ const world: LintWorld = {
   copyCommand: () => undefined,
   executableCommand: () => "",
   jails: () => ["/srv/a", "/srv/b"],
+  jailsOf: () => ["/srv/gone", "/srv/a", "/srv/b"],
   userNames: () => ["u"],
   groupNames: () => [],
   lookUp: (path) => {
     if (path === "/usr/bin/ls") return { type: "file", executable: true };
     return directories.includes(path) ? { type: "directory", executable: true } : undefined;
   },
-  exists: (path, jail = "") => directories.includes(jail + path),
+  exists: (path, jail = "") => (path === "/" ? jail !== "/srv/gone" : directories.includes(jail + path)),
   exchangeable: (path) => path.startsWith("/shared"),
   lacking: () => [],
   files: { readLink: () => undefined, identity: () => undefined, look: () => undefined },
@@ -183,7 +184,7 @@ describe("paths", () => {
     expect(found("jk_chrootsh", "read = /only-a, /gone").map(({ at }) => at)).toEqual([
       "3:17 warning no-such-path",
     ]);
-    expect(found("jk_chrootsh", "read = /gone", { jails: () => [] })).toEqual([]);
+    expect(found("jk_chrootsh", "read = /gone", { jailsOf: () => ["/srv/gone"] })).toEqual([]);
   });
 
   test("of jk_uchroot.ini are in its jails", () => {

@@ -84,6 +84,10 @@ function systemLinks(host: FileSystem): Live["links"] {
   });
 }
 
+/** True for the path of a symbolic link into /usr that a jail with these directories has as the host does. Pure. */
+export const isSystemLink = (path: ByteString, live: readonly ByteString[]): boolean =>
+  live.includes(USUAL) && BESIDE.includes(path);
+
 /** The symbolic links into /usr that a live jail lacks. `live`: its directories. */
 export function lackingLinks(root: JailRoot, live: readonly ByteString[]): Live["links"] {
   if (!live.includes(USUAL)) return [];

@@ -132,11 +132,17 @@ export const CONFINE: readonly Mutant[] = [
   ),
   execute(
     RULES,
-    "open_path(root, home, 1, stat);",
-    "open_path(root, home, 0, stat);",
+    "open_path(root, path, 1, stat);",
+    "open_path(root, path, 0, stat);",
     "puts a link in its place",
   ),
-  execute(RULES, "if (fd < 0) return fd;\n  for", "if (fd < 0) return 0;\n  for", "removes the home"),
+  execute(RULES, "if (fd < 0) return fd;\n  for", "if (fd < 0) return 0;\n  for", "locks it"),
+  execute(
+    RULES,
+    "while (end > path && *--end != '/') continue;",
+    "end = end > path + 1 ? path + 1 : path;",
+    "removes the home",
+  ),
   execute(
     DIRECTORIES,
     "    if (onlyRootWrites(stat)) return;\n    for (const above of way)",
