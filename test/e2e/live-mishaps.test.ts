@@ -106,6 +106,22 @@ test("a line that an administrator wrote stays", () => {
   m.write("/etc/fstab", m.read("/etc/fstab").replace(own, LINE));
 });
 
+test("an fstab that is a symbolic link, as on NixOS: it is not changed, and lines in it are known", () => {
+  const kept = m.read("/etc/fstab");
+  const other = "/srv/other";
+  const init = () => m.run(["jk_init", "--live", "-j", other, "uidbasics"]);
+  shell("mv /etc/fstab /root/fstab; ln -s /root/fstab /etc/fstab");
+  const failed = { status: 1, stderr: expect.stringContaining(`add the lines for ${other} by hand`) };
+  expect(init()).toMatchObject(failed);
+  m.write("/root/fstab", kept + LINE.replaceAll(jail, other));
+  expect(init()).toMatchObject({ status: 0, stderr: "" });
+  m.write("/root/fstab", kept);
+  m.must(["jailkit", "delete", "--yes", other]);
+  expect([m.exists(other), m.read("/root/fstab")]).toEqual([false, kept]);
+  shell("mv -f /root/fstab /etc/fstab");
+  healthy();
+});
+
 test("removed by rm -rf, which leaves the mount: it is emptied, and jk_update --all leaves it so", () => {
   const place = "/srv/removed";
   m.must(["jk_init", "--live", "-j", place, "basicshell"]);
