@@ -96,6 +96,15 @@ test("a missing or unrestricted line is a finding while the mount is right, and 
   }
 });
 
+test("a line that an administrator wrote without restrictions is replaced", () => {
+  const own = `/usr ${jail}/usr none bind 0 0\n`;
+  m.write("/etc/fstab", m.read("/etc/fstab").replace(LINE, own));
+  expect(findings()).toContainEqual(expect.objectContaining({ rule: "live-mount" }));
+  m.must(["jailkit", "mount", jail]);
+  expect(m.read("/etc/fstab")).not.toContain(own);
+  healthy();
+});
+
 test("a line that an administrator wrote stays", () => {
   const own = `/usr ${jail}/usr none bind,ro,nosuid,nodev,private,nofail,x-systemd.requires=srv.mount 0 0\n`;
   m.write("/etc/fstab", m.read("/etc/fstab").replace(LINE, own));
