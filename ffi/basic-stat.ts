@@ -22,6 +22,8 @@ export interface BasicStat {
   atimeNanoseconds: number;
   mtimeSeconds: number;
   mtimeNanoseconds: number;
+  ctimeSeconds: number;
+  ctimeNanoseconds: number;
 }
 
 // Words of struct statx, by their offsets divided by 4.
@@ -45,6 +47,8 @@ function decode(): BasicStat {
     atimeNanoseconds: word(18),
     mtimeSeconds: seconds(28),
     mtimeNanoseconds: word(30),
+    ctimeSeconds: seconds(24),
+    ctimeNanoseconds: word(26),
   };
 }
 

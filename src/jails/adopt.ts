@@ -242,10 +242,7 @@ function wholeDirectories(
     for (let above = parentOf(path); above !== ""; above = parentOf(above))
       counts.set(above, (counts.get(above) ?? 0) + 1);
   const whole = (path: ByteString): boolean =>
-    host.list(path).every(({ name, stat }) => {
-      const child = `${path}/${name}`;
-      return isDirectory(stat) ? whole(child) : there.has(child);
-    });
+    host.list(path).every(({ path: child, stat }) => (isDirectory(stat) ? whole(child) : there.has(child)));
   const chosen: ByteString[] = [];
   for (const path of [...counts.keys()].sort((a, b) => a.length - b.length)) {
     // Nobody copies a whole directory such as /usr/lib.
