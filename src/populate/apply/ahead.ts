@@ -6,7 +6,7 @@ import type { Entry } from "../entry.ts";
 import type { FileJob } from "./copy-file.ts";
 import {
   APPLYING,
-  type CopyOrder,
+  type CopyStart,
   FINISHED,
   FIRST,
   OPEN,
@@ -33,7 +33,7 @@ export class CopyAhead implements Disposable {
   readonly #root: JailRoot;
   readonly #jobs: FileJob[] = [];
   readonly #indexes = new Map<Entry, number>();
-  #shared: CopyOrder["shared"] | undefined;
+  #shared: CopyStart["shared"] | undefined;
   #thread: ReturnType<typeof startCopyThread> | undefined;
   #sent = 0;
   #most = 0;
@@ -130,7 +130,7 @@ export class CopyAhead implements Disposable {
   }
 
   /** Makes a job one of this thread, if it is not done; waits while the other one is at it. Returns what it was before. */
-  #claim(shared: CopyOrder["shared"], cell: number): number {
+  #claim(shared: CopyStart["shared"], cell: number): number {
     for (;;) {
       const state = Atomics.load(shared, cell);
       if (state === TAKEN) {
@@ -158,8 +158,8 @@ export class CopyAhead implements Disposable {
     const { path, fd: rootFd, sync } = this.#root;
     const shared = this.#shared;
     if (shared === undefined) return;
-    const copies = this.#jobs.slice(this.#sent);
-    this.#thread?.post({ copies, last, rootFd, path, sync, shared, most: this.#most });
+    const start = this.#sent === 0 ? { rootFd, path, sync, shared, most: this.#most } : undefined;
+    this.#thread?.post({ copies: this.#jobs.slice(this.#sent), start, last });
     this.#sent = this.#jobs.length;
   }
 }

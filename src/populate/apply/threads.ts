@@ -6,14 +6,8 @@ import { linkNameless } from "../../jail/fs/write.ts";
 import { type FileJob, prepareFile } from "./copy-file.ts";
 import { SpotFinder } from "./spot.ts";
 
-/** The input of the thread that prepares files: more jobs, in their order. */
-export interface CopyOrder {
-  readonly copies: readonly FileJob[];
-  /**
-   * No more will come. One byte for each job: 1 if the plan has the file as it was offered, so that this thread may give it
-   * its name too.
-   */
-  readonly last?: Uint8Array | undefined;
+/** What the thread that prepares files is told once. */
+export interface CopyStart {
   /** Threads share descriptors, so this is the jail's root there too. */
   readonly rootFd: number;
   readonly path: ByteString;
@@ -22,6 +16,18 @@ export interface CopyOrder {
   readonly shared: Int32Array<SharedArrayBuffer>;
   /** The most descriptors that may wait. */
   readonly most: number;
+}
+
+/** More jobs, in their order. */
+export interface CopyOrder {
+  readonly copies: readonly FileJob[];
+  /** With the first one. Each message that has the shared memory counts as so much garbage. */
+  readonly start?: CopyStart | undefined;
+  /**
+   * No more will come. One byte for each job: 1 if the plan has the file as it was offered, so that this thread may give it
+   * its name too.
+   */
+  readonly last?: Uint8Array | undefined;
 }
 
 /** Whether the plan is still growing. */
@@ -47,14 +53,18 @@ export const FINISHED = 5;
 class CopyThread {
   readonly #jobs: FileJob[] = [];
   #next = 0;
-  #root: JailRoot | undefined;
+  #with: { readonly root: JailRoot; readonly start: CopyStart } | undefined;
 
-  take(order: CopyOrder): void {
-    const { copies, last, rootFd, path, sync, shared, most } = order;
+  take({ copies, start, last }: CopyOrder): void {
     const jobs = this.#jobs;
     jobs.push(...copies);
-    this.#root ??= reopenJailRoot(rootFd, path, sync);
-    const root = this.#root;
+    if (start !== undefined)
+      this.#with = { root: reopenJailRoot(start.rootFd, start.path, start.sync), start };
+    if (this.#with === undefined) return;
+    const {
+      root,
+      start: { shared, most },
+    } = this.#with;
     while (this.#next < jobs.length && hasRoom(shared, most)) {
       const index = this.#next++;
       prepare(root, jobs[index], FIRST + index, shared);
@@ -72,7 +82,7 @@ class CopyThread {
 }
 
 /** False as soon as the plan is complete. Waits while too many descriptors wait. */
-function hasRoom(shared: CopyOrder["shared"], most: number): boolean {
+function hasRoom(shared: CopyStart["shared"], most: number): boolean {
   while (Atomics.load(shared, PHASE) === PLANNING) {
     const open = Atomics.load(shared, OPEN);
     if (open < most) return true;
@@ -82,7 +92,7 @@ function hasRoom(shared: CopyOrder["shared"], most: number): boolean {
 }
 
 /** Prepares a file, unless the first thread has begun it. */
-function prepare(root: JailRoot, job: FileJob | undefined, cell: number, shared: CopyOrder["shared"]): void {
+function prepare(root: JailRoot, job: FileJob | undefined, cell: number, shared: CopyStart["shared"]): void {
   if (job === undefined || Atomics.compareExchange(shared, cell, FREE, TAKEN) !== FREE) return;
   let state = FAILED;
   try {
@@ -101,7 +111,7 @@ function giveName(
   spots: SpotFinder,
   job: FileJob,
   cell: number,
-  shared: CopyOrder["shared"],
+  shared: CopyStart["shared"],
 ): void {
   const state = Atomics.load(shared, cell);
   if (state < FINISHED || Atomics.compareExchange(shared, cell, state, TAKEN) !== state) return;
