@@ -90,6 +90,7 @@ export class AccountFiles {
       group: this.#group,
       hostUser: host.userByName,
       hostGroup: host.groupByName,
+      hostGroupNumbered: host.groupByGid,
       inJail: (path) => lookInJail(root, path, false),
       programInJail: (path) => path.startsWith("/") && isExecutable(shellAt(path)),
       onlyRootRuns: (path) => {

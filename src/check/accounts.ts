@@ -22,6 +22,8 @@ export interface AccountFacts {
   /** Through all name services of the host. */
   readonly hostUser: (name: ByteString) => PasswdEntry | undefined;
   readonly hostGroup: (name: ByteString) => GroupEntry | undefined;
+  /** Undefined also if a name service does not answer. */
+  readonly hostGroupNumbered: (gid: number) => GroupEntry | undefined;
   /** lstat(2) of a path as the jail sees it. */
   readonly inJail: (path: ByteString) => Stat | undefined;
   /** True for an executable file in the jail. */
@@ -74,6 +76,11 @@ class AccountCheck {
   readonly #group: ByteString;
   readonly #where: string;
   readonly #users: readonly (PasswdEntry | undefined)[];
+  readonly #groups: readonly (GroupEntry | undefined)[];
+  /** The first name in the jail of each gid. */
+  readonly #groupNames = new Map<number, ByteString>();
+  /** The gids whose finding brings the group of the host. */
+  readonly #lacking = new Set<number>();
   /** The first name of each name and uid. */
   readonly #seen = new Map<ByteString | number, ByteString>();
   readonly #findings: CheckFinding[] = [];
@@ -84,6 +91,8 @@ class AccountCheck {
     this.#group = `${facts.jail}/etc/group`;
     this.#where = `jail ${display(facts.jail)}/`;
     this.#users = facts.passwd.map(parsePasswdLine);
+    this.#groups = facts.group.map(parseGroupLine);
+    for (const one of this.#groups) if (one !== undefined) this.#groupNames.getOrInsert(one.gid, one.name);
   }
 
   findings(): CheckFinding[] {
@@ -97,7 +106,7 @@ class AccountCheck {
       }
     }
     for (const [index, line] of group.entries()) {
-      const entry = parseGroupLine(line);
+      const entry = this.#groups[index];
       if (entry === undefined) this.#checkInvalid(line, index, this.#group, "a group");
       else this.#checkGroup(entry, index);
     }
@@ -132,9 +141,7 @@ class AccountCheck {
     this.#report("duplicate-user", message, remedy);
   }
 
-  #isReal(name: ByteString, uid: number): boolean {
-    return this.#facts.hostUser(name)?.uid === uid;
-  }
+  #isReal = (name: ByteString, uid: number): boolean => this.#facts.hostUser(name)?.uid === uid;
 
   #checkUser(entry: PasswdEntry): void {
     const { jail, verbose, hostUser, isGuest } = this.#facts;
@@ -176,9 +183,22 @@ class AccountCheck {
       this.#report("home-differs", message, remedy);
     }
     if (!inside) return;
+    if (real.gid === entry.gid) this.#checkPrimaryGroup(real);
     // The home of the host's account counts: if the jail's line differs, the line is wrong.
     this.#checkHome({ ...real, home: plainPath(split.home) });
     this.#checkShell(entry);
+  }
+
+  /** A login needs the group of the account in the jail, with the same name. */
+  #checkPrimaryGroup({ name, gid }: PasswdEntry): void {
+    if (this.#lacking.has(gid)) return;
+    const real = this.#facts.hostGroupNumbered(gid);
+    const inside = this.#groupNames.get(gid);
+    if (real === undefined || inside === real.name) return;
+    this.#lacking.add(gid);
+    const what = inside === undefined ? "is missing" : `has the name ${display(inside)}`;
+    const message = `group ${display(real.name)} (gid ${gid}) of user ${display(name)} ${what} in ${this.#where}`;
+    this.#report("group-not-in-jail", message, jailSideCommand(this.#facts.jail, name), this.#group);
   }
 
   /** `real`: the host's account, with its home as the jail sees it. */
@@ -257,6 +277,8 @@ class AccountCheck {
       this.#report("password-hash", `group ${name} has a password hash in ${where}`, remedy, path);
     }
     const real = this.#facts.hostGroup(entry.name);
+    // jk_jailuser gives it the name on the host.
+    if (this.#lacking.has(entry.gid)) return;
     if (real === undefined) {
       const message = `group ${name} in ${where} does not exist on the real system`;
       this.#report("group-unknown", message, this.#sed(path, index), path);

@@ -100,6 +100,10 @@ export const RULES = {
   "extra-root": error("accounts", "a second account has uid 0"),
   "duplicate-user": error("accounts", "a name or uid occurs twice in the jail's passwd"),
   "group-changed": error("accounts", "a group has a different gid in the jail"),
+  "group-not-in-jail": error(
+    "accounts",
+    "the primary group of a jailed user is missing in the jail, or has another name there",
+  ),
   "group-unknown": warning("accounts", "a group of the jail does not exist on the host"),
   "password-hash": error("accounts", "the jail's passwd or group contains a password hash"),
   "home-missing": error("accounts", "the home of a jailed user is missing"),

@@ -443,6 +443,7 @@ describe("accounts", () => {
     addJailed("lives", 4020, `${jail}/./home/lives`);
     m.mkdir(`${jail}/home/lives`, { owner: [4020, 4020] });
     m.write(`${jail}/etc/passwd`, "lives:x:4020:4020::/home/lives:/usr/sbin/jk_lsh\n");
+    m.write(`${jail}/etc/group`, "lives:x:4020:\n");
     // What jailkit made for the jail is another case.
     const all = () => findings(m.run(["jk_check"])).filter((line) => !line.includes("different size"));
     const good = all();

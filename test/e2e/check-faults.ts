@@ -216,6 +216,8 @@ export const FAULTS: readonly Fault[] = [
   fault("extra-root", "/etc/passwd", "echo 'toor:x:0:0::/root:/bin/sh' >> etc/passwd"),
   fault("duplicate-user", "/etc/passwd", "grep '^u:' etc/passwd > /root/u; cat /root/u >> etc/passwd"),
   fault("group-changed", "/etc/group", "echo 'team:x:6002:' >> etc/group"),
+  fault("group-not-in-jail", "/etc/group", "sed -i '/^v:/d' etc/group"),
+  fault("group-not-in-jail", "/etc/group", "sed -i 's/^v:/V:/' etc/group"),
   fault("group-unknown", "/etc/group", "echo 'phantoms:x:6003:' >> etc/group"),
   fault("password-hash", "/etc/passwd", "sed -i 's#^root:x:#root:$6$salt$hash:#' etc/passwd"),
   fault("password-hash", "/etc/group", "echo 'root:$6$salt$hash:0:' >> etc/group"),

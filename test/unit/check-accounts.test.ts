@@ -35,7 +35,7 @@ const OWNERS: Readonly<Record<string, number>> = {
 const rules = (passwd: string, group = ""): string[] => findingsOf(passwd, group).map(({ rule }) => rule);
 
 /** `home`: that of u on the host. */
-function findingsOf(passwd: string, group = "", home = "/j/./home/u") {
+function findingsOf(passwd: string, group = "", home = "/j/./home/u", numbered: readonly GroupEntry[] = []) {
   const told: string[] = [];
   return accountFindings({
     jail: "/j",
@@ -43,6 +43,7 @@ function findingsOf(passwd: string, group = "", home = "/j/./home/u") {
     group: group.split("\n"),
     hostUser: (name) => (name === "u" ? user("u", 1000, 1000, home) : USERS.find((one) => one.name === name)),
     hostGroup: (name) => GROUPS.find((one) => one.name === name),
+    hostGroupNumbered: (gid) => numbered.find((one) => one.gid === gid),
     inJail: (path) =>
       path === "/home/gone"
         ? undefined
@@ -172,4 +173,18 @@ test("livesIn", () => {
   for (const home of ["/j/./home", "/j//./home", "/j/././home"]) expect(livesIn("/j", home)).toBe(true);
   for (const home of ["/jj/./home", "/j/home", "/j/k/./home", "/./j"])
     expect(livesIn("/j", home)).toBe(false);
+});
+
+test("the primary group of a jailed user is in the jail, with its name: a login needs both", () => {
+  const of = (passwd: string, group: string) =>
+    findingsOf(passwd, group, "/j/./home/u", GROUPS).map(({ rule, message }) => [rule, message]);
+  const u = "u:x:1000:1000::/home/u:/bin/sh";
+  expect(of(u, "u:x:1000:")).toEqual([]);
+  const missing = ["group-not-in-jail", "group u (gid 1000) of user u is missing in jail /j/"];
+  expect(of(u, "#u:x:1000:")).toEqual([missing]);
+  // No finding whose remedy would take away the line that this one's writes.
+  const renamed = ["group-not-in-jail", "group u (gid 1000) of user u has the name old in jail /j/"];
+  expect(of(u, "old:x:1000:")).toEqual([renamed]);
+  expect(of(`${u}\n${u}`, "").filter(([rule]) => rule === "group-not-in-jail")).toEqual([missing]);
+  expect(of("u:x:1000:5::/home/u:/bin/sh", "").map(([rule]) => rule)).toEqual(["user-changed"]);
 });
