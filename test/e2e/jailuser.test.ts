@@ -346,6 +346,16 @@ test("it asks for the jail, and whether the home is to move", () => {
   expect(m.run(["jk_jailuser", "-j", "/nojail", name], { stdin: "" }).status).toBe(1);
 });
 
+test("nobody answers: no account is changed, because it could not log in without its home", () => {
+  const names = [newUser(), newUser()];
+  const before = m.read("/etc/passwd");
+  expect(m.run(["jk_jailuser", "-j", jail, ...names], { stdin: "n\n" })).toMatchObject({
+    status: 1,
+    stderr: "jk_jailuser: nobody answered, and nothing was changed: use -m or -n\n",
+  });
+  expect(m.read("/etc/passwd")).toBe(before);
+});
+
 test("sshd's settings that no jail can confine are reported", () => {
   m.mkdir("/run/sshd");
   m.write(
