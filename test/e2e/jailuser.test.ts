@@ -92,7 +92,12 @@ test("there and back: --unjail restores the home and the shell", () => {
   const name = newUser();
   const before = account(name);
   expect(run("-m", "-j", jail, name).status).toBe(0);
-  expect(run("-m", "--unjail", name)).toMatchObject({ status: 0, stderr: "" });
+  const [old, now] = [`'${jail}/home/${name}'`, `'/home/${name}'`];
+  expect(run("-v", "-m", "--unjail", name)).toMatchObject({
+    status: 0,
+    stdout: expect.stringContaining(` ${old} to ${now}`),
+    stderr: "",
+  });
   expect(account(name)).toBe(before);
   expect(inJail(name)).toBeUndefined();
   expect(m.read(`/home/${name}/file`)).toBe(name);
