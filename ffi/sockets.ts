@@ -33,6 +33,7 @@ const SOCK_NONBLOCK = 0o4000;
 const SOL_SOCKET = 1;
 const SO_TYPE = 3;
 const SO_PASSCRED = 16;
+const SO_RCVTIMEO = 20;
 const SO_SNDTIMEO = 21;
 const SO_DOMAIN = 39;
 const SCM_RIGHTS = 1;
@@ -123,12 +124,17 @@ export function passCredentials(fd: number): void {
   check(libc.setsockopt(fd, SOL_SOCKET, SO_PASSCRED, on, 4), "setsockopt");
 }
 
-/** SO_SNDTIMEO: how many seconds a sending call waits for room, before it acts as with MSG_DONTWAIT. */
-export function setSendTimeout(fd: number, seconds: number): void {
+function setTimeoutOf(fd: number, option: number, seconds: number): void {
   const time = BigInt64Array.of(BigInt(seconds), 0n);
   // SAFETY: struct timeval is two words.
-  check(libc.setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, time, 16), "setsockopt");
+  check(libc.setsockopt(fd, SOL_SOCKET, option, time, 16), "setsockopt");
 }
+
+/** SO_SNDTIMEO: how many seconds a sending call waits for room, before it acts as with MSG_DONTWAIT. */
+export const setSendTimeout = (fd: number, seconds: number) => setTimeoutOf(fd, SO_SNDTIMEO, seconds);
+
+/** SO_RCVTIMEO: how many seconds a receiving call waits, before it acts as with MSG_DONTWAIT. */
+export const setReceiveTimeout = (fd: number, seconds: number) => setTimeoutOf(fd, SO_RCVTIMEO, seconds);
 
 function socketOption(fd: number, option: number): number {
   const value = new Int32Array(1);

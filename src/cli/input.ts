@@ -18,8 +18,8 @@ export function ask(question: string): ByteString | undefined {
   return line;
 }
 
-/** Asks a yes-or-no question; Enter means yes. */
-export function confirm(question: string): boolean {
+/** Asks a yes-or-no question; Enter means yes. Undefined if standard input ends before an answer. */
+export function confirm(question: string): boolean | undefined {
   const answer = ask(`${question} [Y/n] `);
-  return answer !== undefined && /^(?:|y|yes)$/i.test(answer.trim());
+  return answer === undefined ? undefined : /^(?:|y|yes)$/i.test(answer.trim());
 }

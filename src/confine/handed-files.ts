@@ -1,10 +1,11 @@
 import { basicFstat } from "../../ffi/basic-stat.ts";
 import * as C from "../../ffi/constants.ts";
-import { isErrno, SystemError } from "../../ffi/error.ts";
+import { isErrno } from "../../ffi/error.ts";
 import { fstat, statAt, withFd } from "../../ffi/files.ts";
 import { standardError } from "../../ffi/guard.ts";
 import { allowBeneath, createRuleset, EXECUTE, landlockVersion } from "../../ffi/landlock.ts";
 import { libc } from "../../ffi/libc.ts";
+import { isReported } from "../cli/error.ts";
 import { ownMounts } from "../system/mountinfo.ts";
 
 const F_GET_SEALS = 1034;
@@ -45,7 +46,7 @@ function whyLoose(fd: number): string | undefined {
     if (hasNoPath(fd)) return "a file in memory";
     return isOnOwnMount(fd) ? undefined : "a file of a mount that is not visible here";
   } catch (error) {
-    if (error instanceof SystemError) return "a file that cannot be examined";
+    if (isReported(error)) return "a file that cannot be examined";
     throw error;
   }
 }

@@ -53,6 +53,7 @@ export function deleteJail(plan: DeletePlan, report: (line: ByteString) => void)
     () => removeAll(plan, seen, done),
     () => forgetAll(plan, done),
     () => warnOfSettings(jail, outcome),
+    () => warnOfOwnMount(plan, outcome),
   ];
   for (const step of steps) {
     try {
@@ -73,6 +74,7 @@ export function foreseeDeletion(plan: DeletePlan): DeleteOutcome {
   try {
     takeOut(plan, outcome, undefined);
     warnOfSettings(plan.jail, outcome);
+    warnOfOwnMount(plan, outcome);
   } catch (error) {
     outcome.problems.push(problemFrom(error, "failed", plan.jail));
   }
@@ -145,6 +147,14 @@ function removeAll(plan: DeletePlan, seen: Stat | undefined, done: (line: ByteSt
   const mayGo = withSeenJail(jail, seen, (root) => requireStillDeletable(root, plan));
   withTree((tree) => removeTree(tree, jail, seen, mayGo));
   done(`removed ${display(jail)}`);
+}
+
+/** Warns of a jail that was a mount point itself: what was mounted there keeps the files of the jail. */
+function warnOfOwnMount({ jail, mounts }: DeletePlan, outcome: DeleteOutcome): void {
+  const own = mounts.find(({ path }) => path === "/");
+  if (own === undefined) return;
+  const where = `in the file system (${display(own.type)}) that was mounted on ${display(jail)}`;
+  outcome.warnings.push(`the files stay ${where}: a file system is unmounted, never emptied`);
 }
 
 /** Removes the records with these ids, and all that is beside them. */

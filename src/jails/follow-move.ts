@@ -69,7 +69,8 @@ export function planMove(from: ByteString, to: ByteString | undefined): Move {
   const place = normalPath(found);
   requireRoots(place, old);
   if (record !== undefined && !isRecorded(place, record)) {
-    const message = `${display(place)}: is not the jail that was at ${shown}: it does not have the recorded contents`;
+    const why = "it has another record, or does not have the recorded contents";
+    const message = `${display(place)}: is not the jail that was at ${shown}: ${why}`;
     throw new JailkitError("another-jail", 1, message);
   }
   return { from: old, to: place, record, users, files: filesThatName(old, place) };

@@ -1,5 +1,6 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
-import { readFile } from "../../ffi/files.ts";
+import { readFileIfPresent } from "../../ffi/files.ts";
+import { JailkitError } from "../cli/error.ts";
 
 /** A line of /proc/PID/mountinfo: proc_pid_mountinfo(5). */
 export interface Mount {
@@ -50,9 +51,18 @@ export function parseMounts(text: ByteString): Mount[] {
   });
 }
 
-/** The present mounts of this process, in the order in which they were mounted. Throws SystemError. */
+/** The error "no-proc" for what only proc(5) shows. */
+export const noProc = (what: string) =>
+  new JailkitError("no-proc", 1, `/proc is not mounted, so ${what} cannot be seen: mount -t proc proc /proc`);
+
+/**
+ * The present mounts of this process, in the order in which they were mounted. Throws SystemError, and JailkitError
+ * "no-proc" if proc(5) is not mounted.
+ */
 export function ownMounts(): Mount[] {
-  return parseMounts(fromBytes(readFile("/proc/self/mountinfo", LIMIT)));
+  const bytes = readFileIfPresent("/proc/self/mountinfo", LIMIT);
+  if (bytes === undefined) throw noProc("mounts");
+  return parseMounts(fromBytes(bytes));
 }
 
 /** The part of `path` after `directory`, with its slash; "" for the directory; undefined if `path` is not below it. */

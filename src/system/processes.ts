@@ -3,7 +3,7 @@ import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { close, openAt, readDirectory, readFileIfPresent, withFd } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
-import { JailkitError } from "../cli/error.ts";
+import { noProc } from "./mountinfo.ts";
 import { isProc } from "./mounts.ts";
 
 /** Real, effective and saved user id of a process (proc(5), the `Uid:` line of status). */
@@ -19,8 +19,7 @@ export function openProc(): number {
   } catch (error) {
     if (!isErrno(error, "ENOENT", "ENOTDIR")) throw error;
   }
-  const message = "/proc is not mounted, so processes cannot be seen: mount -t proc proc /proc";
-  throw new JailkitError("no-proc", 1, message);
+  throw noProc("processes");
 }
 
 /** The pids in an open /proc. */

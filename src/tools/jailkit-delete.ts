@@ -34,8 +34,10 @@ function summary({ jail, seen, users, owners, mounts, files, bytes, userBytes }:
   }
   for (const owner of owners)
     lines.push(`${owner.objects} files and directories of ${ownerName(owner)} are deleted.`);
-  for (const { path, type } of mounts)
-    lines.push(`${display(type)} is unmounted from ${shown}${display(path)}.`);
+  for (const { path, type } of mounts) {
+    const what = path === "/" ? `${shown}, and keeps the files` : `${shown}${display(path)}`;
+    lines.push(`${display(type)} is unmounted from ${what}.`);
+  }
   return lines;
 }
 

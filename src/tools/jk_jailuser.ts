@@ -187,7 +187,11 @@ function warnOfHome(before: PasswdEntry, joins: readonly number[] | undefined, r
 function asksToMove(name: ByteString, jail: ByteString): boolean {
   const user = passwdByName(name);
   if (user === undefined || user.home === jail || user.home.startsWith(`${jail}/`)) return false;
-  return confirm(`move the home directory of ${quoted(name)} into the jail ${quoted(jail)}?`);
+  const answer = confirm(`move the home directory of ${quoted(name)} into the jail ${quoted(jail)}?`);
+  // Without its home, the account could not log in.
+  if (answer === undefined)
+    throw new JailkitError("no-answer", 1, "nobody answered, and nothing was changed: use -m or -n");
+  return answer;
 }
 
 if (import.meta.main && Bun.isMainThread) await startTool(tool);

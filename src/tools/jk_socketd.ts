@@ -54,7 +54,7 @@ const definition = defineTool({
   },
   exitStatus: {
     0: "ended by SIGTERM or SIGINT, or running in the background",
-    1: "not run as root, no log daemon, no socket, or the options are wrong",
+    1: "not run as root, no log daemon, no socket, another jk_socketd serves one of the sockets, or the options are wrong",
     11: "the configuration cannot be read",
     53: "users other than root can change /etc/jailkit",
   },

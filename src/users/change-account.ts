@@ -88,7 +88,9 @@ export function changeAccount(
     if (moveWithoutCopy(source, move, run, { change: changeBoth, undo })) return;
     const copy = copyHome(source, move.to, move.toPath, run.output.progress);
     withFd(copy, () => {
-      run.done(`copied ${quoted(source.path)} to ${quoted(hostPath(move.to, move.toPath))}`);
+      run.done(
+        `copied ${quoted(hostPath(move.from, source.path))} to ${quoted(hostPath(move.to, move.toPath))}`,
+      );
       try {
         changeBoth();
       } catch (error) {

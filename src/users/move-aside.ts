@@ -73,7 +73,12 @@ function restore(aside: Aside, why: unknown): void {
   }
 }
 
-function moveAside(aside: Aside, { fromPath, to, toPath }: HomeMove, run: AccountRun, steps: Steps): boolean {
+function moveAside(
+  aside: Aside,
+  { from, fromPath, to, toPath }: HomeMove,
+  run: AccountRun,
+  steps: Steps,
+): boolean {
   if (isRootAbove(aside.parent.path)) {
     putBack(aside);
     return false;
@@ -88,7 +93,7 @@ function moveAside(aside: Aside, { fromPath, to, toPath }: HomeMove, run: Accoun
     steps.undo();
     throw error;
   }
-  run.done(`moved ${quoted(fromPath)} to ${quoted(hostPath(to, toPath))}`);
+  run.done(`moved ${quoted(hostPath(from, fromPath))} to ${quoted(hostPath(to, toPath))}`);
   return true;
 }
 

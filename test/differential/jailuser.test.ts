@@ -150,6 +150,12 @@ describe("without -n", () => {
     expect(m.exists(`/home/${name}`)).toBe(!moved);
     expect(line("/etc/passwd", name)?.[5]).toBe(`${J}/./home/${name}`);
   });
+
+  test("nothing is changed if standard input ends at the question", () => {
+    expect(m.run(["jk_jailuser", "-j", J, name], { stdin: "" }).status).toBe(1);
+    expect(line("/etc/passwd", name)?.[5]).toBe(`/home/${name}`);
+    expect(m.read(`${J}/etc/passwd`)).not.toContain(name);
+  });
 });
 
 test("is for root", () => {

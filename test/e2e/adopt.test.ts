@@ -137,6 +137,30 @@ describe("a jail whose record was lost", () => {
     expect(m.must(["jailkit", "adopt", "--moved", lost, "/opt/lost"]).stdout).toContain("is now /opt/lost");
   });
 
+  test("another jail of the same sections, with a record of its own, is not the jail that was moved", () => {
+    m.mkdir("/srv/disk");
+    const disk = () => m.must(["mount", "-t", "tmpfs", "none", "/srv/disk"]);
+    const [first, second] = ["/srv/disk/first", "/srv/disk/second"];
+    disk();
+    m.must(["jk_init", "-j", first, "uidbasics"]);
+    m.must(["umount", "/srv/disk"]);
+    disk();
+    m.must(["jk_init", "-j", second, "uidbasics", "netbasics"]);
+    try {
+      const { ino } = openManifestFile(m, second).jail;
+      expect(ino).toBe(openManifestFile(m, first).jail.ino);
+      expect(m.run(["jailkit", "disk", first]).stderr).not.toContain(second);
+      for (const named of [[], [second]]) {
+        const { status, stdout } = m.run(["jailkit", "adopt", "--moved", first, ...named]);
+        expect({ named, status, stdout }).toEqual({ named, status: 1, stdout: "" });
+      }
+      expect(openManifestFile(m, second).requests).toHaveLength(1);
+    } finally {
+      m.must(["umount", "/srv/disk"]);
+    }
+    for (const jail of [first, second]) m.must(["jailkit", "forget", jail]);
+  });
+
   test("a file system that a program of a user serves is not searched for a jail that was moved", () => {
     m.must(["jk_init", "-j", "/srv/missing", "uidbasics"]);
     m.remove("/srv/missing");

@@ -92,7 +92,12 @@ test("there and back: --unjail restores the home and the shell", () => {
   const name = newUser();
   const before = account(name);
   expect(run("-m", "-j", jail, name).status).toBe(0);
-  expect(run("-m", "--unjail", name)).toMatchObject({ status: 0, stderr: "" });
+  const [old, now] = [`'${jail}/home/${name}'`, `'/home/${name}'`];
+  expect(run("-v", "-m", "--unjail", name)).toMatchObject({
+    status: 0,
+    stdout: expect.stringContaining(` ${old} to ${now}`),
+    stderr: "",
+  });
   expect(account(name)).toBe(before);
   expect(inJail(name)).toBeUndefined();
   expect(m.read(`/home/${name}/file`)).toBe(name);
@@ -344,6 +349,16 @@ test("it asks for the jail, and whether the home is to move", () => {
   expect(result.stdout).toStartWith("enter jail directory: enter jail directory: ");
   expect(m.exists(`${jail}/home/${name}/file`)).toBe(true);
   expect(m.run(["jk_jailuser", "-j", "/nojail", name], { stdin: "" }).status).toBe(1);
+});
+
+test("nobody answers: no account is changed, because it could not log in without its home", () => {
+  const names = [newUser(), newUser()];
+  const before = m.read("/etc/passwd");
+  expect(m.run(["jk_jailuser", "-j", jail, ...names], { stdin: "n\n" })).toMatchObject({
+    status: 1,
+    stderr: "jk_jailuser: nobody answered, and nothing was changed: use -m or -n\n",
+  });
+  expect(m.read("/etc/passwd")).toBe(before);
 });
 
 test("sshd's settings that no jail can confine are reported", () => {

@@ -362,11 +362,17 @@ describe("forms", () => {
     expect(m.run(["jk_list", "-x"])).toMatchObject({ status: 1, stdout: "" });
   });
 
-  test("a missing /proc is reported", () => {
-    const result = m.run(["unshare", "--mount", "/bin/sh", "-c", "umount -l /proc; exec jk_list"]);
-    expect(result).toMatchObject({ status: 1, stdout: "" });
-    expect(result.stderr).toBe(
-      "jk_list: /proc is not mounted, so processes cannot be seen: mount -t proc proc /proc\n",
-    );
+  test.each([
+    ["jk_list", "processes"],
+    ["jailkit explain nobody", "processes"],
+    ["jk_init --live -j /srv/no-proc uidbasics", "mounts"],
+  ])("a missing /proc is reported: %s", (command, what) => {
+    const result = m.run(["unshare", "--mount", "/bin/sh", "-c", `umount -l /proc; exec ${command}`]);
+    const name = command.replace(/ (?!explain).*/, "");
+    expect({ ...result, name }).toMatchObject({
+      status: 1,
+      stdout: "",
+      stderr: `${name}: /proc is not mounted, so ${what} cannot be seen: mount -t proc proc /proc\n`,
+    });
   });
 });

@@ -3,6 +3,7 @@ import type { Machine } from "../machine/machine.ts";
 
 /** What a test looks at in a manifest. */
 export interface ManifestFile {
+  jail: { path: string; ino: number };
   requests: { tool: string; sections: string[]; operands: string[]; options: Record<string, unknown> }[];
   entries: ({ path: string; sections: string[] } & Record<string, unknown>)[];
 }

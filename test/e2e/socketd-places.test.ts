@@ -335,6 +335,25 @@ ${socket}  600:2048/5  listening         1     12       0        0
   });
 });
 
+test("a second one for the same socket ends, and the first keeps the socket", async () => {
+  start(`[${socket}]\n${wide}`);
+  const served = () => m.stat(socket)?.ino;
+  const before = served();
+  const message = `jk_socketd: ${socket}: another jk_socketd serves it, process ${monitor()}: end that one first\n`;
+  for (const options of [[], ["--socket", socket]])
+    expect(m.run(["jk_socketd", ...options])).toEqual(
+      expect.objectContaining({ status: 1, stdout: "", stderr: message }),
+    );
+  expect(served()).toBe(before);
+  // Another socket is none of its business, and one that is told to end is waited for.
+  const other = m.start(["jk_socketd", "-n", `--socket=${jail}/other`]);
+  await other.until(({ stdout }) => stdout.includes(`listening on socket ${jail}/other`) || undefined);
+  other.kill();
+  m.must(["sh", "-c", `kill ${monitor()}; exec jk_socketd -p ${pidfile}`]);
+  send(["b'<13>t: the next one'"]);
+  await arrived("the next one");
+});
+
 test("it works with the capabilities of the example unit", async () => {
   const unit = readFileSync(join(import.meta.dir, "../../docs/units/jk_socketd.service"), "utf8");
   const kept = /^CapabilityBoundingSet=(.*)$/m.exec(unit)?.[1]?.split(" ") ?? [];

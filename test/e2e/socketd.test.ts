@@ -78,6 +78,8 @@ describe("the relay", () => {
     await told("listening on socket");
     send(["b'<13>t: one'"]);
     expect((await arrived("one")).map(({ message }) => message)).toEqual([expect.stringContaining("one")]);
+    // By it the process is ended after the test.
+    while (!m.exists(pidfile));
   });
 
   test("runs as nobody only without its account, and reports it", async () => {

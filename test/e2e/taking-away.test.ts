@@ -200,6 +200,24 @@ describe("jailkit delete", () => {
     expect([m.exists(jail), m.snapshot("/srv/hosts")]).toEqual([false, before]);
   });
 
+  test("reports that the files of a jail stay in the file system that was mounted on it", () => {
+    const jail = "/srv/own-disk";
+    m.mkdir(jail);
+    m.mkdir("/srv/same-disk");
+    m.must(["mount", "-t", "tmpfs", "-o", "mode=0755", "none", jail]);
+    m.must(["mount", "--bind", jail, "/srv/same-disk"]);
+    m.must(["jk_init", "-j", jail, "one"]);
+    const warning = `jailkit delete: warning: the files stay in the file system (tmpfs) that was mounted on ${jail}: a file system is unmounted, never emptied\n`;
+    expect(jailkit("delete", "--dry-run", jail)).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining(`tmpfs is unmounted from ${jail}, and keeps the files.\n`),
+      stderr: warning,
+    });
+    expect(jailkit("delete", "--yes", jail)).toMatchObject({ status: 0, stderr: warning });
+    expect([m.exists(jail), m.exists("/srv/same-disk/usr/bin/cat")]).toEqual([false, true]);
+    m.must(["umount", "/srv/same-disk"]);
+  });
+
   test("asks, and Enter means no", () => {
     const jail = fresh("one");
     for (const stdin of ["\n", "n\n", ""]) {

@@ -112,3 +112,13 @@ test("a jail in the home of a user, that is there or missing", () => {
   m.chown(J, 4010, 4010);
   expect(m.run(["jk_init", "-j", J, "sftp"]).stderr).toContain(`; fix it with: chown root ${J}`);
 });
+
+test("several unsafe directories: the command in the message shows the others, also of a jail that is not known yet", () => {
+  const jail = "/srv/not known";
+  for (const path of [jail, `${jail}/etc`]) m.mkdir(path, { mode: 0o777 });
+  const { status, stderr } = m.run(["jk_init", "-j", jail, "basicshell"]);
+  expect(status).toBe(3);
+  const [, command = "none"] = /more, see: (.*)\)$/m.exec(stderr) ?? [];
+  const shown = m.run(["sh", "-c", command]);
+  expect({ command, ...shown }).toMatchObject({ status: 1, stdout: expect.stringContaining(`${jail}/etc`) });
+});

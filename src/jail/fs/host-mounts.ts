@@ -79,8 +79,8 @@ const answers = new WeakMap<JailRoot, Map<string, ByteString | undefined>>();
 
 /**
  * The directory of the host, such as /usr, that the mount of a directory or file of a jail shows; undefined if it shows
- * none. A directory on the mount of the jail itself costs nothing. Throws SystemError if mountinfo cannot be read, and
- * JailkitError "unknown-mount" if the mount is not listed there.
+ * none. A directory on the mount of the jail itself costs nothing. Throws SystemError and
+ * JailkitError "no-proc" if mountinfo cannot be read, and "unknown-mount" if the mount is not listed there.
  */
 export function hostSystemOf(root: JailRoot, mount: Directory["mount"]): ByteString | undefined {
   const { stat } = mount;

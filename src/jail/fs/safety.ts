@@ -255,7 +255,9 @@ export function requireSafeAbove(above: JailRoot, path: ByteString, exitStatus: 
 function refuse({ path, stat }: Place, findings: readonly Finding[], exitStatus: number): void {
   const first = findings[0];
   if (first === undefined) return;
-  const others = findings.length > 1 ? ` (and ${findings.length - 1} more, see: jk_check)` : "";
+  // Without an operand it checks only known jails; one that does not exist yet cannot be checked.
+  const where = stat === undefined ? "" : `, see: jk_check ${shellWord(path)}`;
+  const others = findings.length > 1 ? ` (and ${findings.length - 1} more${where})` : "";
   const elsewhere = first.inHome ? ": a jail must be elsewhere" : "";
   // A jail that does not exist yet, or a home that was named for one, does not move.
   const stays = first.inHome && (stat === undefined || first.path === path);

@@ -9,7 +9,7 @@ import { servedMounts } from "../../system/mounts.ts";
 import { withTree } from "../fs/look.ts";
 import { joinPath, openJailRoot } from "../fs/walk.ts";
 import { readContent } from "./record-file.ts";
-import { describes, type KnownJail, knownJails, REGISTRY } from "./registry.ts";
+import { describes, findManifest, type KnownJail, knownJails, REGISTRY } from "./registry.ts";
 
 // A jail is usually moved nearby, so the search ends after this many directories.
 const MOST_DIRECTORIES = 4000;
@@ -30,12 +30,17 @@ function nearest(path: ByteString): ByteString {
   return at;
 }
 
-/** True if the directory at a path is the jail of a record. */
+/** True if the directory at a path is the jail of a record. A jail that has another record is not. */
 export function isRecorded(path: ByteString, { id }: KnownJail, registry: ByteString = REGISTRY): boolean {
   const recorded = answered(() => {
     using root = openJailRoot(path);
-    const content = withTree((tree) => readContent(tree, registry, id));
-    return content !== undefined && describes(content, root);
+    return withTree((tree) => {
+      // Jails of the same sections have the same content, and on another file system perhaps the same inode.
+      const own = findManifest(tree, root, registry);
+      if (own.content !== undefined) return own.id === id;
+      const content = readContent(tree, registry, id);
+      return content !== undefined && describes(content, root);
+    });
   });
   return recorded ?? false;
 }

@@ -27,7 +27,13 @@ import {
   type SocketOptions,
   socketOfOptions,
   socketsOfConfiguration,
+  type WantedSockets,
 } from "./settings.ts";
+import { askStatus, type SocketStatus } from "./status.ts";
+
+// Milliseconds.
+const PAUSE = 50;
+const ATTEMPTS = 40;
 
 interface SocketdOptions {
   /** Stay in the foreground, and print log lines on standard output. */
@@ -91,12 +97,15 @@ export function runSocketd(options: SocketdOptions): number {
     log.write("warning", `version ${VERSION}, ${account.warning}`);
     printError(`jk_socketd: warning: ${account.warning}`);
   }
+  const read = () =>
+    options.socket === undefined ? socketsOfConfiguration() : socketOfOptions(options.socket);
   let monitor: Monitor;
   try {
+    requireUnserved(read());
     monitor = new Monitor({
       account,
       mirror: options.foreground,
-      read: () => (options.socket === undefined ? socketsOfConfiguration() : socketOfOptions(options.socket)),
+      read,
       configured: options.socket === undefined,
       activated: activatedSockets(),
       log,
@@ -123,6 +132,22 @@ export function runSocketd(options: SocketdOptions): number {
     throw error;
   } finally {
     monitor.close();
+  }
+}
+
+/** Throws JailkitError if another jk_socketd serves one of the sockets: each would replace the other's, again and again. */
+function requireUnserved({ sockets }: WantedSockets): void {
+  const paths = new Set(sockets.map(({ path }) => path));
+  const isOurs = ({ settings, listening }: SocketStatus) => listening && paths.has(settings.path);
+  // One that was told to end may need a moment.
+  for (let left = ATTEMPTS; ; left--) {
+    const other = answered(askStatus)?.find(isOurs);
+    if (other === undefined) return;
+    if (left === 0) {
+      const message = `${display(other.settings.path)}: another jk_socketd serves it, process ${other.pid}: end that one first`;
+      throw new JailkitError("served", 1, message);
+    }
+    Bun.sleepSync(PAUSE);
   }
 }
 

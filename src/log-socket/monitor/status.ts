@@ -14,6 +14,7 @@ import {
   SOCK_SEQPACKET,
   sendPacket,
   setNonblocking,
+  setReceiveTimeout,
   setSendTimeout,
 } from "../../../ffi/sockets.ts";
 import { withTree } from "../../jail/fs/look.ts";
@@ -44,6 +45,7 @@ export interface SocketStatus {
 const BACKLOG = 8;
 const LONGEST = 1 << 16;
 const SEND_SECONDS = 2;
+const ANSWER_SECONDS = 5;
 
 /** Opens the directory, and creates it with `create`; undefined if it is missing. */
 function openStatusDirectory(create: boolean): number | undefined {
@@ -115,6 +117,8 @@ function ask(directory: number, name: ByteString): SocketStatus[] {
   }
   return withFd(fd, () => {
     const answers: SocketStatus[] = [];
+    // It may be stopped.
+    setReceiveTimeout(fd, ANSWER_SECONDS);
     const buffer = new Uint8Array(LONGEST);
     for (;;) {
       const packet = receivePacket(fd, buffer);

@@ -76,10 +76,13 @@ export function serverOf(pid: number, command: ByteString): SshdServer | undefin
 
 const link = (path: ByteString) => readLink(AT_FDCWD, path);
 
-/** The servers of sshd that run on this host, not in a container or below another root directory. Only root sees them. */
+/** The servers of sshd that run on this host, not in a container or below another root directory. Only root sees them.
+ * Throws JailkitError "no-proc". */
 export function runningServers(sshd: ByteString): SshdServer[] {
+  // First, because it reports a missing /proc.
+  const pids = processesOf(0);
   const own = link("/proc/self/ns/pid");
-  return processesOf(0).flatMap((pid): SshdServer[] => {
+  return pids.flatMap((pid): SshdServer[] => {
     try {
       // Its words first: a process that becomes a user's meanwhile fails what follows.
       const bytes = readFileIfPresent(`/proc/${pid}/cmdline`, LARGEST_COMMAND);
