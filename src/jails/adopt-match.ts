@@ -5,6 +5,7 @@ import { readLink, type Stat, sameFile, statIfPresent } from "../../ffi/files.ts
 import { isGenerated } from "../check/files/drift.ts";
 import { createSpaces } from "../check/files/spaces.ts";
 import { type WalkEntry, walkJail } from "../check/files/walk.ts";
+import { servedSockets } from "../check/jails.ts";
 import { describeError } from "../cli/error.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { sameContent } from "../jail/fs/compare.ts";
@@ -24,11 +25,15 @@ export interface MatchedFile extends Pick<WalkEntry, "path" | "stat" | "target">
   readonly linked: boolean;
 }
 
-/** Compares the files of a jail with the host's; without files of users, and those that jailkit generates in each jail. */
+/**
+ * Compares the files of a jail with the host's; without files of users, those that jailkit generates in each jail, and
+ * the sockets of jk_socketd.
+ */
 export function matchJail(root: JailRoot): { matched: MatchedFile[]; problems: PopulateProblem[] } {
   const matched: MatchedFile[] = [];
   const problems: PopulateProblem[] = [];
   const homes = readJailAccounts(root).users.map(({ home }) => ({ path: home, confirmed: false }));
+  const served = servedSockets([]);
   const fail = (path: ByteString, error: unknown) =>
     problems.push({ code: "unreadable", path: root.path + path, message: describeError(error) });
   walkJail(root, createSpaces(homes), {
@@ -41,6 +46,7 @@ export function matchJail(root: JailRoot): { matched: MatchedFile[]; problems: P
     seen(seen) {
       if (seen.path === "/" || (seen.space === "user" && !isShared(seen.stat)) || isGenerated(seen.path))
         return;
+      if (isSocket(seen.stat) && served(root.path + seen.path)) return;
       try {
         matched.push(matchFile(root, seen));
       } catch (error) {
@@ -57,6 +63,8 @@ export function matchJail(root: JailRoot): { matched: MatchedFile[]; problems: P
 export function isShared(stat: Pick<Stat, "mode" | "uid">): boolean {
   return isDirectory(stat) && stat.uid === 0 && (stat.mode & C.S_ISVTX) !== 0;
 }
+
+const isSocket = ({ mode }: Pick<Stat, "mode">): boolean => (mode & C.S_IFMT) === C.S_IFSOCK;
 
 function matchFile(root: JailRoot, { path, stat: seen, target, grants }: WalkEntry): MatchedFile {
   // A new file would get no ACL, so the record must not have the mask of one in the group bits.
@@ -77,7 +85,8 @@ function likenessOf(
     const leadsTo = statIfPresent(C.AT_FDCWD, path, true);
     return leadsTo !== undefined && isDirectory(leadsTo) ? "same" : "edited";
   }
-  if ((stat.mode & C.S_IFMT) !== (there.mode & C.S_IFMT)) return "edited";
+  // A program in the jail made it.
+  if (isSocket(stat) || (stat.mode & C.S_IFMT) !== (there.mode & C.S_IFMT)) return "edited";
   if (isLink(stat)) return readLink(C.AT_FDCWD, path) === target ? "same" : "older";
   if (!isRegular(stat)) {
     const same = stat.rdevMajor === there.rdevMajor && stat.rdevMinor === there.rdevMinor;

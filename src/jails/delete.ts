@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
+import { isErrno } from "../../ffi/error.ts";
 import { type Stat, statIfPresent } from "../../ffi/files.ts";
 import { display, quoted } from "../cli/display.ts";
 import { problemFrom } from "../cli/error.ts";
@@ -17,11 +18,13 @@ import { removeProcLine, unregisterLogSocket } from "../update/remove-extras.ts"
 import { NO_ACCESS } from "../users/access.ts";
 import { AccountRun } from "../users/account-run.ts";
 import { unjailUser } from "../users/unjail.ts";
-import { type DeletePlan, refuse, requireStillDeletable, withSeenJail } from "./delete-plan.ts";
+import { type DeletePlan, recordsOf, refuse, requireStillDeletable, withSeenJail } from "./delete-plan.ts";
 import { jailSections } from "./jails.ts";
 
 // More mounts are not unmounted: something keeps mounting them.
 const MOST_MOUNTS = 64;
+// The same of a directory that is not empty after it was emptied.
+const MOST_ROUNDS = 64;
 
 /** What was done. */
 export interface DeleteOutcome {
@@ -43,15 +46,20 @@ export function deleteJail(plan: DeletePlan, report: (line: ByteString) => void)
     report(line);
   };
   let { seen } = plan;
+  let records = plan.records;
   const steps = [
     () => takeOut(plan, outcome, done),
+    () => {
+      // A jail without a record got one when a user was taken out.
+      records = [...new Set([...records, ...recordsOf(jail, [])])];
+    },
     () => closeLogSocket(jail, outcome, done),
     () => {
       if (removeLiveLines(jail)) done(`removed the lines for ${display(jail)} from /etc/fstab`);
       seen = unmountAll(plan, done);
     },
     () => removeAll(plan, seen, done),
-    () => forgetAll(plan, done),
+    () => forgetAll(jail, records, done),
     () => warnOfSettings(jail, outcome),
     () => warnOfOwnMount(plan, outcome),
   ];
@@ -144,8 +152,16 @@ function removeAll(plan: DeletePlan, seen: Stat | undefined, done: (line: ByteSt
   const { jail } = plan;
   if (seen === undefined) return;
   if (jailMounts(jail).length > 0) throw refuse("mounts", `${display(jail)}: something is mounted in it`);
-  const mayGo = withSeenJail(jail, seen, (root) => requireStillDeletable(root, plan));
-  withTree((tree) => removeTree(tree, jail, seen, mayGo));
+  for (let round = 1; ; round++) {
+    const mayGo = withSeenJail(jail, seen, (root) => requireStillDeletable(root, plan));
+    try {
+      withTree((tree) => removeTree(tree, jail, seen, mayGo));
+      break;
+    } catch (error) {
+      // jk_socketd creates a missing socket at once, for as long as its directory is there.
+      if (!isErrno(error, "ENOTEMPTY") || round === MOST_ROUNDS) throw error;
+    }
+  }
   done(`removed ${display(jail)}`);
 }
 
@@ -168,7 +184,7 @@ export function removeRecords(records: readonly ByteString[], done: (line: ByteS
   }
 }
 
-function forgetAll({ jail, records }: DeletePlan, done: (line: ByteString) => void): void {
+function forgetAll(jail: ByteString, records: readonly ByteString[], done: (line: ByteString) => void): void {
   const { removed, left } = removeProcLine(jail);
   if (removed) done(`removed the line for ${display(jail)}/proc from /etc/fstab`);
   removeRecords(records, done);

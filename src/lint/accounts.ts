@@ -101,9 +101,11 @@ function sectionFacts(section: IniSection, context: LintContext): SectionFacts {
   // A pattern says itself how its program is found.
   const isListed = (findEntry(section, "executables")?.value ?? "") !== "";
   const paths = isListed ? findEntry(section, "paths")?.value : undefined;
+  const directories = paths === undefined ? undefined : splitList(paths);
   return {
     name: section.name,
-    directories: paths === undefined ? undefined : splitList(paths),
+    directories,
+    suggested: directories ?? [],
     free: (leadingInteger(free)?.number ?? 0) !== 0,
     limited: limitsExecution(section, context),
     setsHome: /(?:^|,)\s*HOME\s*=/.test(findEntry(section, "environment")?.value ?? ""),

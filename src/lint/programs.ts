@@ -15,6 +15,8 @@ export interface SectionFacts {
   readonly name: ByteString;
   /** The key `paths`. */
   readonly directories: readonly ByteString[] | undefined;
+  /** The same, as the remedies for the programs before this one write it: the last of them is right for all. */
+  suggested: readonly ByteString[];
   /** The key `allow_spawn_options`: known servers may start any program. */
   readonly free: boolean;
   /** The kernel lets a known program execute only what its row of the table says. */
@@ -84,11 +86,8 @@ function lintKnown(item: ListItem, section: SectionFacts, { world, report }: Lin
 }
 
 /** jk_lsh takes the first file in `paths` for a bare name, and compares its path with `executables`. */
-function lintSearch(
-  item: ListItem,
-  { name: section, directories }: SectionFacts,
-  { world, report }: LintContext,
-): void {
+function lintSearch(item: ListItem, facts: SectionFacts, { world, report }: LintContext): void {
+  const { directories } = facts;
   if (directories === undefined) return;
   const path = item.value;
   const name = baseName(path);
@@ -97,8 +96,9 @@ function lintSearch(
   const first = candidates.find((candidate) => world.lookUp(candidate)?.type === "file");
   if (first === path) return;
   const own = parentOf(path);
-  const others = directories.filter((one) => one.replace(/\/$/, "") !== own);
-  const fix: Fix = { kind: "in-section", section, lines: [`paths = ${[own, ...others].join(", ")}`] };
+  facts.suggested = [own, ...facts.suggested.filter((one) => one.replace(/\/$/, "") !== own)];
+  const lines = [`paths = ${facts.suggested.join(", ")}`];
+  const fix: Fix = { kind: "in-section", section: facts.name, lines };
   const how = `a user has to type ${quoted(path)}`;
   if (first === undefined) {
     report(item, "warning", "not-in-paths", `${quoted(name)} is not found in paths; ${how}`, fix);

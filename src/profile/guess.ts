@@ -18,7 +18,8 @@ export interface Guess {
   readonly lacking: readonly ByteString[];
 }
 
-const PROGRAM_DIRECTORY = /\/s?bin$/;
+// Also /usr/bin/X11.
+const PROGRAM_DIRECTORY = /\/s?bin(?:\/|$)/;
 
 /** What a section asks for and the host has. */
 interface SectionPaths {

@@ -96,6 +96,19 @@ describe("a jail whose record was lost", () => {
     expect(m.run(["jk_update", "--check", "-j", "/srv/l"]).status).toBe(0);
   });
 
+  test("the socket of jk_socketd needs no explanation, and no socket is a copy of the host's", async () => {
+    const sockets = ["/srv/s/dev/log", "/srv/s/dev/other", "/dev/other"];
+    m.write("/etc/jailkit/jk_socketd.ini", "[/srv/s/dev/log]\n");
+    m.must(["jk_init", "-j", "/srv/s", "uidbasics"]);
+    m.must(["mkdir", "-p", "/srv/s/dev"]);
+    await m.startSyslog();
+    const bind = "import socket, sys\nfor path in sys.argv[1:]: socket.socket(socket.AF_UNIX).bind(path)\n";
+    m.must(["python3", "-c", bind, ...sockets]);
+    m.remove(REGISTRY);
+    const { files, unexplained } = adopt(m, "/srv/s");
+    expect([files, unexplained.map(({ path }) => path)]).toEqual([[], ["/dev/other"]]);
+  });
+
   test("that was moved far away is found; if not, the message says where it was searched", () => {
     m.must(["jk_init", "-j", "/srv/far", "uidbasics"]);
     m.mkdir("/var/lib/sites/a/b");

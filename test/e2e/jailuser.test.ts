@@ -285,6 +285,24 @@ test("an unsafe jail is refused with the remedy", () => {
   expect(result.stderr).toContain("chmod");
 });
 
+test("nobody leaves a jail that became unsafe, until the printed command was run", () => {
+  const unsafe = "/srv/became-unsafe";
+  m.write(`${unsafe}/etc/passwd`, "");
+  const name = newUser();
+  m.must(["jk_jailuser", "-n", "-m", "-j", unsafe, name]);
+  m.chmod(unsafe, 0o775);
+  const refused = run("-n", "-m", "--unjail", name);
+  const reason = `${unsafe}: not a safe jail: ${unsafe} is writable by its group (gid 0, mode 0775)`;
+  expect(refused).toMatchObject({
+    status: 1,
+    stderr: `jk_jailuser: ${reason}; fix it with: chmod g-w ${unsafe}\n`,
+  });
+  expect(m.exists(`${unsafe}/home/${name}/file`)).toBe(true);
+  m.must(["sh", "-c", refused.stderr.trim().split("; fix it with: ")[1] ?? "false"]);
+  expect(run("-n", "-m", "--unjail", name).status).toBe(0);
+  expect(m.exists(`/home/${name}/file`)).toBe(true);
+});
+
 test("a mount without a directory that only root can write takes no home, and the printed command fixes it", () => {
   const other = "/srv/shared";
   m.mkdir(`${other}/etc`);

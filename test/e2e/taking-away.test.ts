@@ -7,7 +7,7 @@ import { openManifestFile } from "./manifest-file.ts";
 
 setDefaultTimeout(120_000);
 
-const tools = ["jk_init", "jk_cp", "jk_update", "jk_jailuser", "jk_chrootsh", "jailkit"];
+const tools = ["jk_init", "jk_cp", "jk_update", "jk_jailuser", "jk_chrootsh", "jk_socketd", "jailkit"];
 let m: Machine;
 let jails = 0;
 beforeAll(async () => {
@@ -253,6 +253,38 @@ describe("jailkit delete", () => {
     expect(m.read("/home/jailed/mine")).toBe("mine");
     expect(m.read("/etc/passwd")).toContain(":/home/jailed:/bin/sh");
     expect(m.exists(jail)).toBe(false);
+  });
+
+  test("leaves no record of a jail that had none before its user was taken out", () => {
+    const jail = fresh("one");
+    m.addUser("unrecorded", { home: "/home/unrecorded", createHome: true });
+    m.must(["jk_jailuser", "-m", "-j", jail, "unrecorded"]);
+    m.remove("/var/lib/jailkit");
+    expect(jailkit("delete", "--yes", "--unjail", jail)).toMatchObject({ status: 0, stderr: "" });
+    expect([m.exists(jail), m.exists("/home/unrecorded")]).toEqual([false, true]);
+    expect(jailkit("list")).toMatchObject({ status: 0, stdout: expect.not.stringContaining(jail) });
+  });
+
+  test("removes a jail whose log socket jk_socketd creates again meanwhile", async () => {
+    await m.startSyslog();
+    const served = Array.from({ length: 20 }, () => fresh("one"));
+    for (const jail of served) m.mkdir(`${jail}/dev`);
+    m.write("/etc/jailkit/jk_socketd.ini", served.map((jail) => `[${jail}/dev/log]\n`).join(""));
+    m.must(["jk_socketd", "-p", "/run/jk_socketd.pid"]);
+    try {
+      for (const jail of served) {
+        expect(m.exists(`${jail}/dev/log`)).toBe(true);
+        const { status, stderr } = jailkit("delete", "--yes", jail);
+        expect([status, stderr, m.exists(jail)]).toEqual([
+          0,
+          `jailkit delete: warning: /etc/jailkit/jk_socketd.ini still names ${jail}/dev/log\n`,
+          false,
+        ]);
+      }
+    } finally {
+      m.must(["pkill", "-F", "/run/jk_socketd.pid"]);
+      m.write("/etc/jailkit/jk_socketd.ini", "");
+    }
   });
 
   test("the printed command moves the users out, with their homes", () => {

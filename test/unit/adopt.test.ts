@@ -90,6 +90,19 @@ describe("sections that explain a jail", () => {
     expect(guessOf("vi, ed", "/usr/bin/vi")).toEqual([]);
   });
 
+  test("a program below /usr/bin is one, such as that of the section xauth of jailkit 2", () => {
+    const tree = { "/usr/bin/X11/xauth": "", "/etc/ld.so.conf": "" };
+    const ini = scanIni(
+      toBytes(`[xauth]\npaths = ${Object.keys(tree).join(", ")}\n`),
+      "/etc/jk_init.ini",
+      "py",
+    );
+    const guessOf = (...inJail: string[]) =>
+      guessSections(ini, fakeFileSystem(tree), loader, (path) => inJail.includes(path));
+    expect(guessOf("/etc/ld.so.conf")).toEqual([]);
+    expect(guessOf(...Object.keys(tree))).toEqual([{ name: "xauth", lacking: [] }]);
+  });
+
   test("data alone is explained by a section of data", () => {
     expect(names(etc)).toEqual(["base"]);
   });

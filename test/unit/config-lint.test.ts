@@ -98,6 +98,15 @@ test("the section of a user who left the jail is not offered to the group of tha
   ]);
 });
 
+test("of two programs that are not found in paths, the second remedy keeps what the first one says", () => {
+  const text = "[u]\npaths = /srv\nexecutables = /usr/bin/ls, /bin/cat\n";
+  const about = scanned("jk_lsh.ini", text).filter(({ code }) => code === "not-in-paths");
+  expect(about.map(({ fix }) => fix)).toEqual([
+    { kind: "in-section", section: "u", lines: ["paths = /usr/bin, /srv"] },
+    { kind: "in-section", section: "u", lines: ["paths = /bin, /usr/bin, /srv"] },
+  ]);
+});
+
 describe("jk_lsh.ini", () => {
   const rows: [string, string, string[]][] = [
     ["nothing wrong", "[u]\npaths = /usr/bin\nexecutables = /usr/bin/ls, /usr/bin/rsync\numask = 022\n", []],

@@ -8,6 +8,7 @@ import { directoryOf } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { atSpot } from "./look.ts";
+import { requireSafeJail } from "./safety.ts";
 import { hostPath, isRegular, type JailRoot, namedError } from "./walk.ts";
 import { putFile } from "./write.ts";
 
@@ -22,8 +23,10 @@ export function takeLock(root: JailRoot, path: ByteString): number {
   const unsafe = (at: ByteString, what: string) =>
     new JailkitError("unsafe-jail", 1, `${display(at)}: ${what}`);
   return atSpot(root, path, ({ parent, name }) => {
-    if (!parent.trusted)
+    if (!parent.trusted) {
+      requireSafeJail(root, 1);
       throw unsafe(directoryOf(shown), "must belong to root and be writable by nobody else");
+    }
     try {
       const fd = openAt(parent.fd, name, C.O_RDWR | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY);
       const stat = fstat(fd);
