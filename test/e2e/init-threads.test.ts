@@ -96,6 +96,29 @@ test.each([
   expect(leftovers()).toBe("");
 });
 
+test("the second thread keeps few directories of the jail open", () => {
+  const make = "import os\nfor d in range(600): os.makedirs(f'/opt/wide/{d}'); open(f'/opt/wide/{d}/f', 'w')";
+  m.must(["python3", "-c", make]);
+  m.write("/etc/jailkit/jk_init.d/wide.ini", "[wide]\npaths = /opt/wide\n");
+  const strace = ["strace", "-f", "-o", "/root/trace", "-e", "trace=openat,close,linkat"];
+  m.must([...strace, "-e", "inject=linkat:delay_enter=2000", "jk_init", "-j", JAIL, "wide"]);
+  m.must(["diff", "-r", "/opt/wide", `${JAIL}/opt/wide`]);
+  const trace = m.read("/root/trace");
+  const [first] = trace.split(" ", 1);
+  const opened = new Set<string>();
+  let most = 0;
+  for (const [, thread, call, closed, flags = "", fd = ""] of trace.matchAll(
+    /^(\d+) +(openat|close)\((\d+)?(.*)\) += (\d+)$/gm,
+  )) {
+    if (thread === first) continue;
+    if (call === "close") opened.delete(closed ?? "");
+    else if (flags.includes("O_PATH")) opened.add(fd);
+    most = Math.max(most, opened.size);
+  }
+  expect(threads("linkat")).toBe(2);
+  expect(most).toBeLessThan(50);
+});
+
 test("another mount in the jail, and a directory with a default ACL, get their files too", () => {
   m.mkdir(`${JAIL}/opt/many/d3`);
   m.must(["setfacl", "-d", "-m", "u:1234:rwx", `${JAIL}/opt/many/d3`]);
