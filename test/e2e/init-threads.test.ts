@@ -96,10 +96,36 @@ test.each([
   expect(leftovers()).toBe("");
 });
 
-test("the second thread keeps few directories of the jail open", () => {
-  const make = "import os\nfor d in range(600): os.makedirs(f'/opt/wide/{d}'); open(f'/opt/wide/{d}/f', 'w')";
+/** A section with more directories than a thread keeps open. */
+function makeWide(): void {
+  const make =
+    "import os\nfor d in range(600): os.makedirs(f'/opt/wide/{d}', exist_ok=True); open(f'/opt/wide/{d}/f', 'w')";
   m.must(["python3", "-c", make]);
   m.write("/etc/jailkit/jk_init.d/wide.ini", "[wide]\npaths = /opt/wide\n");
+}
+
+test("a file whose directory the first thread cannot open is not put there by the other", () => {
+  makeWide();
+  const strace = ["strace", "-f", "-o", "/root/trace", "-e", "trace=openat,linkat"];
+  const words = ["-e", "inject=linkat:delay_enter=2000", "jk_init", "-j", JAIL, "wide"];
+  m.must([...strace, ...words]);
+  const [before = ""] = m.read("/root/trace").split("linkat(");
+  const [first = ""] = before.split(" ", 1);
+  const opened = before.match(new RegExp(`^${first} +openat\\(`, "gm"))?.length ?? 0;
+  m.remove(JAIL);
+  m.remove("/var/lib/jailkit");
+  // Of the second thread, which opens fewer files, none fails.
+  const fail = `inject=openat:error=ENFILE:when=${opened + 20}..${opened + 60}`;
+  const { stderr } = m.run([...strace, "-e", fail, ...words]);
+  const there = m.must(["find", `${JAIL}/opt/wide`, "-type", "f", "-printf", "/opt/wide/%P\n"]).stdout;
+  const files = there.split("\n").slice(0, -1);
+  expect(stderr).toContain("Too many open files in system");
+  expect(files.length + stderr.split("\n").length - 1).toBe(600);
+  for (const path of files) expect(record()).toContain(`"${path}"`);
+});
+
+test("the second thread keeps few directories of the jail open", () => {
+  makeWide();
   const strace = ["strace", "-f", "-o", "/root/trace", "-e", "trace=openat,close,linkat"];
   m.must([...strace, "-e", "inject=linkat:delay_enter=2000", "jk_init", "-j", JAIL, "wide"]);
   m.must(["diff", "-r", "/opt/wide", `${JAIL}/opt/wide`]);

@@ -153,14 +153,21 @@ class PlanRun {
 
   private putIn(entry: Entry, to: ByteString): Placement {
     const made = this.made.get(entry);
-    if (made === undefined) return this.spots.at(entry.path, (spot) => this.put(spot, entry, to));
-    this.announce(entry, to);
-    return made;
+    // Before anything that can fail: what is reported as an error is not to be put there by the other thread.
+    const prepared = this.ahead?.take(entry);
+    if (made !== undefined || prepared === "placed") {
+      this.announce(entry, to);
+      return made ?? "created";
+    }
+    const put = () => this.spots.at(entry.path, (spot) => this.put(spot, entry, to, prepared));
+    return prepared === undefined ? put() : withFd(prepared, put);
   }
 
-  private put(spot: Spot, entry: Entry, to: ByteString): Placement {
+  private put(spot: Spot, entry: Entry, to: ByteString, prepared: number | undefined): Placement {
     if (entry.type === "file") {
-      const placement = this.linking ? this.putLink(spot, entry, to) : this.putPrepared(spot, entry, to);
+      const placement = this.linking
+        ? this.putLink(spot, entry, to)
+        : this.putPrepared(spot, entry, to, prepared);
       return placement ?? copyFile(spot, entry, () => this.announce(entry, to));
     }
     this.announce(entry, to);
@@ -176,15 +183,14 @@ class PlanRun {
     return makeDirectoryIn(spot.root, spot.parent, spot.name, { mode, uid, gid });
   }
 
-  /** Undefined if the file must be copied. */
-  private putPrepared(spot: Spot, entry: Entry, to: ByteString): Placement | undefined {
-    const fd = this.ahead?.take(entry);
-    const placement =
-      typeof fd === "number"
-        ? withFd(fd, () => linkNameless(spot, fd, this.root.top))
-        : fd === "placed"
-          ? "created"
-          : undefined;
+  /** Undefined if the file must be copied. `prepared`: the open file from the other thread. */
+  private putPrepared(
+    spot: Spot,
+    entry: Entry,
+    to: ByteString,
+    prepared: number | undefined,
+  ): Placement | undefined {
+    const placement = prepared === undefined ? undefined : linkNameless(spot, prepared, this.root.top);
     if (placement !== undefined) this.announce(entry, to);
     return placement;
   }
