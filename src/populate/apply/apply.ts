@@ -120,10 +120,12 @@ class PlanRun {
   /** Reports why an entry failed, or that a signal came. True if the rest, which begins with it, cannot work either. */
   private fail(entry: Entry, error: unknown, rest: readonly Entry[], all: number): boolean {
     const { root, problems, reporter } = this;
-    const left = receivedSignal() !== undefined || isNoRoom(error) ? this.giveUp(rest) : rest;
+    // Asked once: if a signal comes now, the next entry ends the work.
+    const ends = receivedSignal() !== undefined || isNoRoom(error);
+    const left = ends ? this.giveUp(rest) : rest;
     const progress = `${all - left.length} of ${all} objects are in place`;
     const work = { left: this.linking ? [] : left.filter((each) => each.action !== "keep"), progress };
-    const stop = interrupted(root.path, progress) ?? noRoom(error, root.path, work);
+    const stop = ends ? (interrupted(root.path, progress) ?? noRoom(error, root.path, work)) : undefined;
     const problem = stop ?? problemAt(root.path + entry.path, error, "cannot-write");
     problems.push(problem);
     reporter.fail(problem);
