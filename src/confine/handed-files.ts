@@ -7,6 +7,7 @@ import { allowBeneath, createRuleset, EXECUTE, landlockVersion } from "../../ffi
 import { libc } from "../../ffi/libc.ts";
 import { isReported } from "../cli/error.ts";
 import { ownMounts } from "../system/mountinfo.ts";
+import { keepsOwners } from "../system/mounts.ts";
 
 const F_GET_SEALS = 1034;
 // Linux 6.3: the mode gets no bit for executing then. MFD_NOEXEC_SEAL of memfd_create(2) sets it.
@@ -34,14 +35,19 @@ function isOnOwnMount(fd: number): boolean {
   return false;
 }
 
+/** True if a file that nobody may execute stays so: the user cannot change its mode. Throws SystemError. */
+function keepsMode(fd: number, uid: number): boolean {
+  // -1: a file that cannot have seals.
+  const seals = libc.fcntl(fd, F_GET_SEALS, 0);
+  return (seals >= 0 && (seals & F_SEAL_EXEC) !== 0) || (uid === 0 && keepsOwners(fd));
+}
+
 /** Why Landlock would not keep a session from executing an open file; undefined if it would, or if nobody can. */
 function whyLoose(fd: number): string | undefined {
   const { mode, uid } = basicFstat(fd);
   if ((mode & C.S_IFMT) !== C.S_IFREG) return undefined;
-  // Only root, who owns it, can change the mode of the latter.
-  if ((mode & CAN_EXECUTE) === 0 && (uid === 0 || (libc.fcntl(fd, F_GET_SEALS, 0) & F_SEAL_EXEC) > 0))
-    return undefined;
   try {
+    if ((mode & CAN_EXECUTE) === 0 && keepsMode(fd, uid)) return undefined;
     if (landlockVersion() === 0) return undefined;
     if (hasNoPath(fd)) return "a file in memory";
     return isOnOwnMount(fd) ? undefined : "a file of a mount that is not visible here";

@@ -6,6 +6,7 @@ import { hostText } from "./host-files.ts";
 
 // statfs(2), mount(2)
 const PROC_SUPER_MAGIC = 0x9fa0;
+const OVERLAY = 0x794c7630;
 const MS_RDONLY = 1;
 const MS_NOSUID = 2;
 const MS_NODEV = 4;
@@ -108,7 +109,7 @@ const KEEPS_TIMES = new Map([
   [0xca451a4e, "bcachefs"],
   [0x2fc12fc1, "zfs"],
   [0x01021994, "tmpfs"],
-  [0x794c7630, "overlay"],
+  [OVERLAY, "overlay"],
   [0x73717368, "squashfs"],
   [0xe0f5e1e2, "erofs"],
 ]);
@@ -116,6 +117,15 @@ const KEEPS_TIMES = new Map([
 /** True if the file system of `fd` (O_PATH is enough) shows by the ctime of a file that it changed; not one of a network. */
 export function keepsTimes(fd: number): boolean {
   return KEEPS_TIMES.has(fileSystemType(fd));
+}
+
+/**
+ * True if root's files in the file system of `fd` are certainly those of the machine's root: what FUSE shows, or an overlay of
+ * it, is up to the user who mounted it. Throws SystemError.
+ */
+export function keepsOwners(fd: number): boolean {
+  const type = fileSystemType(fd);
+  return type !== OVERLAY && KEEPS_TIMES.has(type);
 }
 
 /** True for a directory of proc(5). */

@@ -13,6 +13,10 @@ const J = "/srv/j";
 const PROGRAM = "/usr/bin/executed";
 /** A directory of the jail from which everybody may execute; the caller mounts a file system on it. */
 const DIRECTORY = `${J}/usr/share/empty`;
+/** The same, of a type that has no seals, with a file that gets its execute bit in the session. */
+const LATE = `late${DIRECTORY}`;
+/** The same, of a file system of FUSE, whose server can change the mode of a file that it shows as root's. */
+const FUSE = `fuse${DIRECTORY}`;
 
 const MEMORY = "standard input is a file in memory, which it could execute";
 const MOUNT = "standard input is a file of a mount that is not visible here, which it could execute";
@@ -23,6 +27,8 @@ const REFUSED: [what: string, why: string][] = [
   ["memfd-exec", MEMORY],
   ["memfd-mode", MEMORY],
   [DIRECTORY, MOUNT],
+  [LATE, MOUNT],
+  [FUSE, MOUNT],
 ];
 const HARMLESS = ["memfd-noexec", "file", "shm"];
 /** Of root's file, which nobody else can change, the session could not change the mode. */
@@ -78,6 +84,8 @@ describe.each(["package", "standalone"] as const)("%s", (layout) => {
     m.write(`${J}/etc/group`, users.map(({ name, gid }) => `${name}:x:${gid}:\n`).join(""));
     for (const { name, uid, gid } of users) m.mkdir(`${J}/home/${name}`, { owner: [uid, gid] });
     setting("system");
+    m.mkdir("/mnt/fuse");
+    m.must([PROGRAM, "serve", "/mnt/fuse"]);
   });
   afterAll(() => m?.close());
 

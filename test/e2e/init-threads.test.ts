@@ -96,6 +96,55 @@ test.each([
   expect(leftovers()).toBe("");
 });
 
+/** A section with more directories than a thread keeps open. */
+function makeWide(): void {
+  const make =
+    "import os\nfor d in range(600): os.makedirs(f'/opt/wide/{d}', exist_ok=True); open(f'/opt/wide/{d}/f', 'w')";
+  m.must(["python3", "-c", make]);
+  m.write("/etc/jailkit/jk_init.d/wide.ini", "[wide]\npaths = /opt/wide\n");
+}
+
+test("a file whose directory the first thread cannot open is not put there by the other", () => {
+  makeWide();
+  const strace = ["strace", "-f", "-o", "/root/trace", "-e", "trace=openat,linkat"];
+  const words = ["-e", "inject=linkat:delay_enter=2000", "jk_init", "-j", JAIL, "wide"];
+  m.must([...strace, ...words]);
+  const [before = ""] = m.read("/root/trace").split("linkat(");
+  const [first = ""] = before.split(" ", 1);
+  const opened = before.match(new RegExp(`^${first} +openat\\(`, "gm"))?.length ?? 0;
+  m.remove(JAIL);
+  m.remove("/var/lib/jailkit");
+  // Of the second thread, which opens fewer files, none fails.
+  const fail = `inject=openat:error=ENFILE:when=${opened + 20}..${opened + 60}`;
+  const { stderr } = m.run([...strace, "-e", fail, ...words]);
+  const there = m.must(["find", `${JAIL}/opt/wide`, "-type", "f", "-printf", "/opt/wide/%P\n"]).stdout;
+  const files = there.split("\n").slice(0, -1);
+  expect(stderr).toContain("Too many open files in system");
+  expect(files.length + stderr.split("\n").length - 1).toBe(600);
+  for (const path of files) expect(record()).toContain(`"${path}"`);
+});
+
+test("the second thread keeps few directories of the jail open", () => {
+  makeWide();
+  const strace = ["strace", "-f", "-o", "/root/trace", "-e", "trace=openat,close,linkat"];
+  m.must([...strace, "-e", "inject=linkat:delay_enter=2000", "jk_init", "-j", JAIL, "wide"]);
+  m.must(["diff", "-r", "/opt/wide", `${JAIL}/opt/wide`]);
+  const trace = m.read("/root/trace");
+  const [first] = trace.split(" ", 1);
+  const opened = new Set<string>();
+  let most = 0;
+  for (const [, thread, call, closed, flags = "", fd = ""] of trace.matchAll(
+    /^(\d+) +(openat|close)\((\d+)?(.*)\) += (\d+)$/gm,
+  )) {
+    if (thread === first) continue;
+    if (call === "close") opened.delete(closed ?? "");
+    else if (flags.includes("O_PATH")) opened.add(fd);
+    most = Math.max(most, opened.size);
+  }
+  expect(threads("linkat")).toBe(2);
+  expect(most).toBeLessThan(50);
+});
+
 test("another mount in the jail, and a directory with a default ACL, get their files too", () => {
   m.mkdir(`${JAIL}/opt/many/d3`);
   m.must(["setfacl", "-d", "-m", "u:1234:rwx", `${JAIL}/opt/many/d3`]);

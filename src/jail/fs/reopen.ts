@@ -5,8 +5,11 @@ import { onlyRootWrites } from "../../system/exchange.ts";
 import { DirectoryCache } from "./cache.ts";
 import { closeJailRoot, type Directory, type JailRoot } from "./walk.ts";
 
+// A thread goes from one directory to the next, and all threads share the descriptors that the process may have.
+const FEW = 16;
+
 /**
- * The same open jail for another thread, which keeps directories of its own. Threads share descriptors: `fd` is that of the
+ * The same open jail for another thread, which keeps a few directories of its own. Threads share descriptors: `fd` is that of the
  * other thread. Close it.
  */
 export function reopenJailRoot(fd: number, path: ByteString, sync: boolean): JailRoot {
@@ -15,7 +18,7 @@ export function reopenJailRoot(fd: number, path: ByteString, sync: boolean): Jai
   const trusted = onlyRootWrites(stat);
   const mount = { path: "/", stat };
   const top: Directory = { fd: own, path: "/", stat, trusted, stage: undefined, mount, cached: true };
-  const cache = new DirectoryCache<Directory>();
+  const cache = new DirectoryCache<Directory>(FEW);
   return {
     ...{ path, fd: own, top, ancestors: [], sync, isJail: true, cache },
     [Symbol.dispose]: () => closeJailRoot({ cache, top }),

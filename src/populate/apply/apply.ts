@@ -120,10 +120,12 @@ class PlanRun {
   /** Reports why an entry failed, or that a signal came. True if the rest, which begins with it, cannot work either. */
   private fail(entry: Entry, error: unknown, rest: readonly Entry[], all: number): boolean {
     const { root, problems, reporter } = this;
-    const left = receivedSignal() !== undefined || isNoRoom(error) ? this.giveUp(rest) : rest;
+    // Asked once: if a signal comes now, the next entry ends the work.
+    const ends = receivedSignal() !== undefined || isNoRoom(error);
+    const left = ends ? this.giveUp(rest) : rest;
     const progress = `${all - left.length} of ${all} objects are in place`;
     const work = { left: this.linking ? [] : left.filter((each) => each.action !== "keep"), progress };
-    const stop = interrupted(root.path, progress) ?? noRoom(error, root.path, work);
+    const stop = ends ? (interrupted(root.path, progress) ?? noRoom(error, root.path, work)) : undefined;
     const problem = stop ?? problemAt(root.path + entry.path, error, "cannot-write");
     problems.push(problem);
     reporter.fail(problem);
@@ -153,14 +155,21 @@ class PlanRun {
 
   private putIn(entry: Entry, to: ByteString): Placement {
     const made = this.made.get(entry);
-    if (made === undefined) return this.spots.at(entry.path, (spot) => this.put(spot, entry, to));
-    this.announce(entry, to);
-    return made;
+    // Before anything that can fail: what is reported as an error is not to be put there by the other thread.
+    const prepared = this.ahead?.take(entry);
+    if (made !== undefined || prepared === "placed") {
+      this.announce(entry, to);
+      return made ?? "created";
+    }
+    const put = () => this.spots.at(entry.path, (spot) => this.put(spot, entry, to, prepared));
+    return prepared === undefined ? put() : withFd(prepared, put);
   }
 
-  private put(spot: Spot, entry: Entry, to: ByteString): Placement {
+  private put(spot: Spot, entry: Entry, to: ByteString, prepared: number | undefined): Placement {
     if (entry.type === "file") {
-      const placement = this.linking ? this.putLink(spot, entry, to) : this.putPrepared(spot, entry, to);
+      const placement = this.linking
+        ? this.putLink(spot, entry, to)
+        : this.putPrepared(spot, entry, to, prepared);
       return placement ?? copyFile(spot, entry, () => this.announce(entry, to));
     }
     this.announce(entry, to);
@@ -176,15 +185,14 @@ class PlanRun {
     return makeDirectoryIn(spot.root, spot.parent, spot.name, { mode, uid, gid });
   }
 
-  /** Undefined if the file must be copied. */
-  private putPrepared(spot: Spot, entry: Entry, to: ByteString): Placement | undefined {
-    const fd = this.ahead?.take(entry);
-    const placement =
-      typeof fd === "number"
-        ? withFd(fd, () => linkNameless(spot, fd, this.root.top))
-        : fd === "placed"
-          ? "created"
-          : undefined;
+  /** Undefined if the file must be copied. `prepared`: the open file from the other thread. */
+  private putPrepared(
+    spot: Spot,
+    entry: Entry,
+    to: ByteString,
+    prepared: number | undefined,
+  ): Placement | undefined {
+    const placement = prepared === undefined ? undefined : linkNameless(spot, prepared, this.root.top);
     if (placement !== undefined) this.announce(entry, to);
     return placement;
   }
