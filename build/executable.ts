@@ -77,7 +77,7 @@ function bunBuild(options: ExecutableOptions, temporary: string): void {
   const other = path === undefined ? [] : [`--target=bun-linux-${target}`, path];
   // A relative name, since an absolute one would be in the executable, and two folders would build different ones.
   const entry = relative(options.root, options.entry);
-  const condition = bundles.length === 0 ? [] : ["--conditions=bundled"];
+  const condition = bundles.length === 0 ? [] : [`--conditions=bundled-${target ?? HERE}`];
   const words = [...FLAGS, jit, ...other, ...condition, `./${entry}`, "--outfile", temporary];
   runBun(words, options, entry);
 }
@@ -95,10 +95,13 @@ function runBun(words: readonly string[], { root, target = HERE }: ExecutableOpt
   if (exitCode !== 0) throw new ElfError(`${entry}: ${stderr}${stdout}`);
 }
 
-/** Makes dist/bundle/NAME.js, a program with all that it imports. `#bundle/NAME` of package.json is this file. */
+/**
+ * Makes dist/bundle/ARCHITECTURE/NAME.js, a program with all that it imports. `#bundle/NAME` of package.json is this file:
+ * two builds at once must not get that of the other architecture.
+ */
 function bundle(options: ExecutableOptions, name: string): void {
   const entry = `src/tools/${name}.ts`;
-  const output = join(options.root, "dist/bundle");
+  const output = join(options.root, "dist/bundle", options.target ?? HERE);
   fs.mkdirSync(output, { recursive: true });
   inFolder(join(output, `.build-${name}-`), (folder) => {
     const file = join(folder, `${name}.js`);

@@ -10,18 +10,20 @@ interface Native {
   readonly covered: ReadonlySet<string>;
 }
 
-/** Reads the tables of dlopen(), and the functions with a SAFETY note in their doc comments. */
+/** Which items of a list end like that. */
+const pointerIndexes = (list: string, end: string): number[] =>
+  list.split(",").flatMap((item, index) => (item.trim().endsWith(end) ? index : []));
+
+/** Reads the tables of dlopen() and of ffi/kernel.ts, and the functions with a SAFETY note in their doc comments. */
 export function readNative(texts: Iterable<string>): Native {
   const pointers = new Map<string, number[]>();
   const covered = new Set<string>();
   for (const text of texts) {
     for (const [, name = "", list = ""] of text.matchAll(/^ +(\w+): \{ args: \[([^\]]*)\], returns:/gm)) {
-      const types = list.split(",").map((type) => type.trim());
-      pointers.set(
-        name,
-        types.flatMap((type, index) => (type === "pointer" ? index : [])),
-      );
+      pointers.set(name, pointerIndexes(list, "pointer"));
     }
+    for (const [, name = "", list = ""] of text.matchAll(/^ +(\w+): \(([^)]*)\) =>\s+call\(/gm))
+      pointers.set(name, pointerIndexes(list, ": Memory"));
     for (const [, doc = "", name = ""] of text.matchAll(
       /\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\n(?:export )?function (\w+)/g,
     ))

@@ -1,7 +1,5 @@
-import { dlopen, FFIType } from "bun:ffi";
 import type { ByteString } from "./bytes.ts";
-
-const { i32, cstring } = FFIType;
+import { cstring, dlopen, i32 } from "./native.ts";
 
 // Not in ffi/libc.ts, since most runs end without an error. Null for an unknown number.
 const openNames = () =>

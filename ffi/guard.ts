@@ -1,9 +1,10 @@
-import { FFIType, linkSymbols, type Pointer, read, toBuffer } from "bun:ffi";
+import type { Pointer } from "bun:ffi";
 import { type ByteString, cString, fromCString } from "./bytes.ts";
 import { ENOENT, ENOSYS } from "./constants.ts";
 import { SystemError } from "./error.ts";
 import { type ExecOptions, execError, prepareExec } from "./exec-arguments.ts";
 import { check, errno, libc, pointerAt, stringAt } from "./libc.ts";
+import { i32, linkSymbols, read, toBuffer, u64 } from "./native.ts";
 import { normalPath } from "./paths.ts";
 import { workingDirectory } from "./process.ts";
 
@@ -183,7 +184,6 @@ export function guardFunction(
 }
 
 function linkOfLogins() {
-  const { u64, i32 } = FFIType;
   return linkSymbols({
     exec: { ptr: guardFunction("exec"), args: [u64, u64, u64, u64, u64], returns: i32 },
     rules: { ptr: guardFunction("rules"), args: [u64], returns: i32 },

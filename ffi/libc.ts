@@ -1,53 +1,32 @@
-import { dlopen, FFIType, type Pointer, ptr, read, toBuffer } from "bun:ffi";
+import type { Pointer } from "bun:ffi";
 import { type ByteString, fromBytes } from "./bytes.ts";
 import { EINVAL, PATH_MAX } from "./constants.ts";
 import { SystemError } from "./error.ts";
+import { kernelCalls, type SystemCall } from "./kernel.ts";
+import { dlopen, i32, i64_fast, pointer, ptr, read, toBuffer, u32, u64 } from "./native.ts";
 
-const { i32, u32, u64, i64_fast, ptr: pointer } = FFIType;
+// An argument that is a number or an array, of which the address is passed.
+const word = pointer;
 
 const LIBC = "libc.so.6";
 
-// What a login calls. Each name costs some microseconds, so the others are looked up at the first use of one.
+// What a login needs besides the calls of ffi/kernel.ts. Each name costs some microseconds, so the others are looked up at
+// the first use of one.
 const login = dlopen(LIBC, {
   __errno_location: { args: [], returns: pointer },
-  syscall: { args: [u64, u64, u64, u64, u64, u64, u64], returns: i32 },
-  // files
-  openat: { args: [i32, pointer, i32, u32], returns: i32 },
-  close: { args: [i32], returns: i32 },
-  read: { args: [i32, pointer, u64], returns: i32 },
-  write: { args: [i32, pointer, u64], returns: i32 },
-  lseek: { args: [i32, u64, i32], returns: i64_fast },
-  statx: { args: [i32, pointer, i32, u32, pointer], returns: i32 },
-  readlinkat: { args: [i32, pointer, pointer, u64], returns: i32 },
-  getdents64: { args: [i32, pointer, u64], returns: i32 },
-  // the process
-  getpid: { args: [], returns: i32 },
-  getuid: { args: [], returns: u32 },
-  getresuid: { args: [pointer, pointer, pointer], returns: i32 },
-  getresgid: { args: [pointer, pointer, pointer], returns: i32 },
+  syscall: { args: [word, word, word, word, word, word, word], returns: i64_fast },
+  // of all threads
   setresuid: { args: [u32, u32, u32], returns: i32 },
   setresgid: { args: [u32, u32, u32], returns: i32 },
-  getgroups: { args: [i32, pointer], returns: i32 },
-  umask: { args: [u32], returns: u32 },
-  chroot: { args: [pointer], returns: i32 },
-  chdir: { args: [pointer], returns: i32 },
-  fchdir: { args: [i32], returns: i32 },
-  getcwd: { args: [pointer, u64], returns: pointer },
-  prctl: { args: [i32, u64, u64, u64, u64], returns: i32 },
-  unshare: { args: [i32], returns: i32 },
-  _exit: { args: [i32], returns: FFIType.void },
-  mincore: { args: [u64, u64, pointer], returns: i32 },
-  time: { args: [pointer], returns: i64_fast },
   localtime_r: { args: [pointer, pointer], returns: pointer },
-  // sockets
-  socket: { args: [i32, i32, i32], returns: i32 },
-  connect: { args: [i32, pointer, u32], returns: i32 },
-  send: { args: [i32, pointer, u64, i32], returns: i32 },
   // users and groups, through NSS
   getpwnam_r: { args: [pointer, pointer, pointer, u64, pointer], returns: i32 },
   getpwuid_r: { args: [u32, pointer, pointer, u64, pointer], returns: i32 },
   getgrgid_r: { args: [u32, pointer, pointer, u64, pointer], returns: i32 },
 }).symbols;
+
+// No result is too large for a number.
+const systemCall = login.syscall as unknown as SystemCall;
 
 function openRest() {
   return dlopen(LIBC, {
@@ -90,7 +69,6 @@ function openRest() {
     kill: { args: [i32, i32], returns: i32 },
     isatty: { args: [i32], returns: i32 },
     execve: { args: [pointer, pointer, pointer], returns: i32 },
-    clock_gettime: { args: [i32, pointer], returns: i32 },
     // users and groups, through NSS
     getspnam_r: { args: [pointer, pointer, pointer, u64, pointer], returns: i32 },
     getgrnam_r: { args: [pointer, pointer, pointer, u64, pointer], returns: i32 },
@@ -98,7 +76,10 @@ function openRest() {
   }).symbols;
 }
 
-type Libc = typeof login & ReturnType<typeof openRest>;
+type Numbers = [number: number, a: number, b: number, c: number, d: number, e: number, f: number];
+type Libc = Omit<typeof login, "syscall"> &
+  ReturnType<typeof kernelCalls> &
+  ReturnType<typeof openRest> & { syscall: (...given: Numbers) => number };
 
 // Sees only names that `login` lacks. The first one adds all the rest to `libc` itself.
 const onDemand = new Proxy(
@@ -119,7 +100,7 @@ const onDemand = new Proxy(
  * Each call that passes a pointer has a SAFETY note: what keeps the memory alive, and why its length is right. A typed
  * array as an argument stays alive and in place during the call. build/check-structure.ts looks for the notes.
  */
-export const libc: Libc = Object.assign(Object.create(onDemand), login);
+export const libc: Libc = Object.assign(Object.create(onDemand), login, kernelCalls(systemCall));
 
 // The address of errno of this thread. JavaScript runs on no other thread.
 const errnoAddress = libc.__errno_location();

@@ -247,7 +247,7 @@ export function chrootToFd(fd: number, path?: ByteString): void {
 export function workingDirectory(): ByteString | undefined {
   const buffer = Buffer.alloc(C.PATH_MAX);
   // SAFETY: at most the length of the buffer is written.
-  if (libc.getcwd(buffer, buffer.length) === null) return undefined;
+  if (libc.getcwd(buffer, buffer.length) < 0) return undefined;
   const name = buffer.toString("latin1", 0, buffer.indexOf(0));
   return name.startsWith("/") ? name : undefined;
 }

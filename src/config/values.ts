@@ -176,6 +176,8 @@ function readPairs(value: ByteString): Reading {
 }
 
 function readFlag(value: ByteString): Reading {
+  // Almost every value: a login has no time for a pattern.
+  if (value === "0" || value === "1") return { value: value === "1" };
   const read = leadingInteger(value);
   if (read === undefined) return { reason: `${quoted(value)} is not a number (0 for no, 1 for yes)` };
   return { value: read.number !== 0, ...trailing(read) };
@@ -202,14 +204,18 @@ function readMask(value: ByteString): Reading {
 function readExecute(value: ByteString): Reading {
   const items = splitList(value);
   if (items.length === 1 && items[0] === "any") return { value: "any" };
-  const named = items.filter((item) => item !== "system").map((item) => item.replace(/\/+$/, ""));
-  const wrong = named.find((item) => !item.startsWith("/"));
-  if (wrong !== undefined) {
-    const item = items.findIndex((one) => one.replace(/\/+$/, "") === wrong);
-    return {
-      item,
-      reason: `${quoted(wrong || "/")} is not 'system', 'any' on its own, or a directory below /`,
-    };
+  const named: ByteString[] = [];
+  for (let at = 0; at < items.length; at++) {
+    const item = items[at] ?? "";
+    if (item === "system") continue;
+    let end = item.length;
+    while (item.charAt(end - 1) === "/") end--;
+    const path = item.slice(0, end);
+    if (!path.startsWith("/")) {
+      const reason = `${quoted(path || "/")} is not 'system', 'any' on its own, or a directory below /`;
+      return { item: at, reason };
+    }
+    named.push(path);
   }
   if (named.length < items.length) return { value: named };
   return { reason: "'system' is not among the items, without which no program can start" };

@@ -15,6 +15,7 @@ const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0o2000000;
 const MSG_NOSIGNAL = 0x4000;
+const CLOCK_REALTIME = 0;
 // glibc's syslog(3) and most daemons accept more, but may cut a longer line anywhere.
 const LONGEST = 8000;
 
@@ -67,12 +68,12 @@ export function syslogLine(
 
 // struct tm begins with seconds, minutes, hours, day of the month, month, as ints.
 const brokenDown = new Int32Array(16);
-const seconds = new BigInt64Array(1);
+const seconds = new BigInt64Array(2);
 
 /** Local time by localtime_r(3), which reads /etc/localtime when it is first called. */
 function timestamp(): string {
-  // SAFETY: a time_t, and an array larger than struct tm, which this module holds.
-  libc.time(seconds);
+  // SAFETY: a struct timespec, which begins with a time_t, and an array larger than struct tm. This module holds them.
+  libc.clock_gettime(CLOCK_REALTIME, seconds);
   libc.localtime_r(seconds, brokenDown);
   // Not by destructuring: the first iterator over a typed array costs a login a tenth of a millisecond.
   const part = (index: number) => brokenDown[index] ?? 0;
