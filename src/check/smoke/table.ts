@@ -80,6 +80,10 @@ export const SMOKE_TESTS: readonly SmokeTest[] = [
   testOf("extendedshell interactiveshell extshellplusnet", "sort sorts", "sort", [
     { words: [], stdin: "b\na\n", stdout: /^a\nb\n$/ },
   ]),
+  testOf("file extendedshell interactiveshell", "file knows what a text is", "file", [
+    { words: ["-b", "-"], stdin: "a text\n", stdout: /^ASCII text\n$/ },
+  ]),
+  starts("ldconfig", "--version", "ldconfig"),
   testOf("processes ps", "a program sees its own process", "ps", [
     { words: ["-o", "comm="], stdout: /\bps\b/ },
   ]),
