@@ -22,6 +22,8 @@ export interface BasicStat {
   atimeNanoseconds: number;
   mtimeSeconds: number;
   mtimeNanoseconds: number;
+  ctimeSeconds: number;
+  ctimeNanoseconds: number;
 }
 
 const seconds = (at: number): number => statxWord(at) + (statxWord(at + 4) | 0) * 0x100000000;
@@ -42,6 +44,8 @@ function decode(): BasicStat {
     atimeNanoseconds: statxWord(72),
     mtimeSeconds: seconds(112),
     mtimeNanoseconds: statxWord(120),
+    ctimeSeconds: seconds(96),
+    ctimeNanoseconds: statxWord(104),
   };
 }
 

@@ -46,7 +46,7 @@ export function camelCase(key: ByteString): string {
 }
 
 /** The whole line, because a login has not kept its text. */
-const strictFix = (key: ByteString, value: string): Fix =>
+const lineFix = (key: ByteString, value: string): Fix =>
   value === "" ? { kind: "none" } : { kind: "line", text: `${key} = ${value}` };
 
 /** The place of an item of a list, or of the whole value. */
@@ -69,7 +69,8 @@ function readingProblem(
     const severity = security ? "error" : "warning";
     // Without a line of this kind, which the usual fix takes out, more could be allowed.
     const code = kind === "line" ? "bad-command" : "bad-value";
-    const fix = strictest === undefined ? undefined : strictFix(key, strictest);
+    const { meant = strictest } = reading;
+    const fix = meant === undefined ? undefined : lineFix(key, meant);
     const message = `${quoted(key)}: ${reading.reason}`;
     return { ...place, severity, code, message, ...(fix && { fix }) };
   }

@@ -8,7 +8,7 @@ import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { makeDirectories } from "./directories.ts";
 import { type HomeCopy, makeCopy, whyNotCopied } from "./home-copy.ts";
-import { fillCopy, homeChanged, type Original } from "./home-fill.ts";
+import { fillCopy, homeChanged, nameError, type Original } from "./home-fill.ts";
 import { HomeThread } from "./home-pass.ts";
 import { countHome, namesOfFiles, pathIn, walkHome } from "./home-scan.ts";
 import { Seen, type Told } from "./home-seen.ts";
@@ -69,27 +69,47 @@ export function closeHome(home: HomeSource): void {
   close(home.fd);
 }
 
-/** True if every inode and change time in the home is still as it was copied. */
-export function isUnchanged({ fd, path, seen, thread }: HomeSource): boolean {
+/** True if every inode and change time in the home is still as it was copied. Throws SystemError with the whole path. */
+export function isUnchanged(home: HomeSource): boolean {
+  try {
+    return compare(home);
+  } catch (error) {
+    // A name that was listed is gone, or is no directory any more.
+    if (isErrno(error, "ENOENT", "ENOTDIR", "ELOOP")) return false;
+    throw error;
+  }
+}
+
+function compare({ fd, path, seen, thread, list }: HomeSource): boolean {
   let count = 0;
   let same = true;
-  const compare = (told: Told) => {
+  const expectSeen = (told: Told) => {
     count++;
     same &&= seen.hasOriginal(told);
   };
   using pass = thread.begin({ work: "look", seen: seen.share() });
-  walkHome(fd, path, (level) => {
-    fstat(level.fd);
-    compare(seen.lastOne(level.path));
-    const from = level.keep();
-    pass.share({ from, to: -1, path: level.path }, namesOfFiles(level), {
-      own: (name) => {
-        lookAt(from, name);
-        compare(seen.lastOne(pathIn(level, name)));
-      },
-      told: compare,
-    });
-  });
+  walkHome(
+    fd,
+    path,
+    (level) => {
+      fstat(level.fd);
+      expectSeen(seen.lastOne(level.path));
+      const from = level.keep();
+      pass.share({ from, to: -1, path: level.path }, namesOfFiles(level), {
+        own: (name) => {
+          const at = pathIn(level, name);
+          try {
+            lookAt(from, name);
+          } catch (error) {
+            throw nameError(error, path, at);
+          }
+          expectSeen(seen.lastOne(at));
+        },
+        told: expectSeen,
+      });
+    },
+    list,
+  );
   pass.finish();
   return same && count === seen.size;
 }

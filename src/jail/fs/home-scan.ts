@@ -4,6 +4,7 @@ import { isErrno } from "../../../ffi/error.ts";
 import { close, fstat, openAt2, readDirectory, type Stat, statAt } from "../../../ffi/files.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
+import { namedError } from "./root.ts";
 
 /** A name in a directory of a home. */
 export interface HomeName {
@@ -33,6 +34,9 @@ const LONGEST_PATH = 4000;
 /** The path of `name` in a level. */
 export const pathIn = ({ path }: Pick<HomeLevel, "path">, name: ByteString): ByteString =>
   path === "" ? name : `${path}/${name}`;
+
+const wholePath = (shown: ByteString, path: ByteString): ByteString =>
+  path === "" ? shown : `${shown}/${path}`;
 
 /** The names in a level that are not directories. */
 export const namesOfFiles = ({ names }: Pick<HomeLevel, "names">): ByteString[] =>
@@ -77,7 +81,7 @@ function openLevel(top: number, path: ByteString, shown: ByteString): number {
   try {
     return openAt2(top, path || ".", DIRECTORY, WITHIN);
   } catch (error) {
-    throw isErrno(error, "EXDEV") ? mountPoint(shown, path) : error;
+    throw isErrno(error, "EXDEV") ? mountPoint(shown, path) : namedError(error, wholePath(shown, path));
   }
 }
 
@@ -112,11 +116,7 @@ export const mountPoint = (shown: ByteString, path: ByteString): JailkitError =>
   notMovable(shown, path, "is a mount point: unmount it first");
 
 function notMovable(shown: ByteString, path: ByteString, why: string): JailkitError {
-  return new JailkitError(
-    "home-not-movable",
-    1,
-    `${quoted(path === "" ? shown : `${shown}/${path}`)} ${why}`,
-  );
+  return new JailkitError("home-not-movable", 1, `${quoted(wholePath(shown, path))} ${why}`);
 }
 
 /** The number of names in a tree, without its top; throws as walkHome. */
