@@ -26,7 +26,8 @@ test.each(["x64", "arm64"] as const)("the numbers of %s", (architecture) => {
     ),
   );
   expect(calls.length).toBeGreaterThan(20);
-  for (const one of calls) expect([one.name, one[architecture]]).toEqual([one.name, numbers.get(one.name) ?? -1]);
+  for (const one of calls)
+    expect([one.name, one[architecture]]).toEqual([one.name, numbers.get(one.name) ?? -1]);
 });
 
 test("results are those of the C library", () => {
