@@ -153,6 +153,10 @@ test.each([
         status: state === "missing" ? 0 : 1,
         stderr: expect.stringContaining(reason),
       });
+      expect(m.run(["jailkit", "delete", "--yes", "--unjail", jail])).toMatchObject({
+        status: 1,
+        stderr: expect.stringContaining(reason),
+      });
       expect(m.list(disk)).toEqual([]);
       type(here()?.remedy);
       expect(here()?.state).toBe("ready");
