@@ -198,7 +198,7 @@ function conditionOf(
   const copy = liveCopyProblem(root, content);
   if (copy !== undefined) return { condition: "unrecorded", reason: copy.message, remedy: copy.remedy };
   const remedy = `jailkit adopt ${shellWord(path)}`;
-  const reason = "has no record of its contents: 'jailkit adopt' creates one";
+  const reason = `has no record of its contents; to create one: ${remedy}`;
   return { condition: "unrecorded", reason, remedy };
 }
 

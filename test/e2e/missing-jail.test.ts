@@ -169,3 +169,14 @@ test.each([
     }
   },
 );
+
+test("a jail that has no record: the printed command creates it", () => {
+  m.must(["jk_init", "-j", J, "basicshell"]);
+  m.addUser("kept", { home: `${J}/./home/kept`, shell: "/usr/sbin/jk_chrootsh" });
+  m.must(["jk_jailuser", "--jail-side-only", "-j", J, "kept"]);
+  m.remove("/var/lib/jailkit/jails");
+  const [, command] = /; to create one: (.*)$/m.exec(list().stderr) ?? [];
+  type(command);
+  expect(listed()?.state).toBe("ready");
+  m.must(["userdel", "kept"]);
+});
