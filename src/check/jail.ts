@@ -13,6 +13,7 @@ import { liveCopyProblem } from "../populate/live-copy.ts";
 import { asksForFiles, unfinishedMessage } from "../populate/record/requests.ts";
 import type { HostAccounts } from "../system/host-accounts.ts";
 import { below } from "../system/mountinfo.ts";
+import { mountRemedy } from "../system/unmounted.ts";
 import { AccountFiles } from "./account-files.ts";
 import { accountFindings } from "./accounts.ts";
 import { type Collected, collect } from "./collect.ts";
@@ -67,7 +68,7 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
   const { root, users, accounts, settings, freePath, verbose } = check;
   verbose(`testing basedir ${root.path}/`);
   const record = readRecord(root);
-  const emptied = record.content !== undefined && isEmptied(root, record.content);
+  const emptied = isEmptied(root, record.content ?? { entries: new Map() });
   // All of it is missing, and nobody misses it.
   const content = emptied ? undefined : record.content;
   const files = new AccountFiles(root, accounts);
@@ -141,7 +142,8 @@ function incompleteFinding({ path }: JailRoot, content: ManifestContent | undefi
 function emptiedFinding({ path }: JailRoot, users: readonly JailedUser[]): CheckFinding {
   // Without its programs, its users cannot log in.
   const command = users.length > 0 ? "jk_update -j" : "jailkit forget";
-  return { rule: "emptied", path, message: emptiedMessage(path), remedy: `${command} ${shellWord(path)}` };
+  const remedy = mountRemedy(path) ?? `${command} ${shellWord(path)}`;
+  return { rule: "emptied", path, message: emptiedMessage(path), remedy };
 }
 
 /** Where a mount of a live jail is missing, on the host. Files there are not the contents of the jail: it will hide them. */

@@ -1,9 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
-import { SystemError } from "../../ffi/error.ts";
+import { isErrno, SystemError } from "../../ffi/error.ts";
 import {
   fstat,
   openAt,
+  openAt2,
   readAllFd,
   readDirectory,
   type Stat,
@@ -77,10 +78,34 @@ function unsafeAs(file: ByteString, stat: Stat): Unsafe | undefined {
   return because === undefined ? undefined : { because, remedy: ownRemedy(file, stat) };
 }
 
-function readDropIns(directory: ByteString, onUnsafe: OnUnsafe): ConfigSource[] {
-  if (statIfPresent(C.AT_FDCWD, directory) === undefined) return [];
-  const flags = C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK;
-  return withFd(openAt(C.AT_FDCWD, directory, flags | C.O_DIRECTORY), (fd) => {
+const DROP_IN_FLAGS = C.O_RDONLY | C.O_NOFOLLOW | C.O_NONBLOCK;
+
+/** Opens a drop-in directory; undefined if there is none. Links in `jail` lead where they lead inside. */
+function openDropIns(directory: ByteString, jail: ByteString | undefined): number | undefined {
+  const flags = DROP_IN_FLAGS | C.O_DIRECTORY;
+  if (jail === undefined) {
+    if (statIfPresent(C.AT_FDCWD, directory) === undefined) return undefined;
+    return openAt(C.AT_FDCWD, directory, flags);
+  }
+  try {
+    return withFd(openAt(C.AT_FDCWD, jail, C.O_PATH | C.O_DIRECTORY), (root) =>
+      openAt2(root, directory.slice(jail.length + 1), flags, C.RESOLVE_IN_ROOT),
+    );
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ENOTDIR")) return undefined;
+    throw error;
+  }
+}
+
+function readDropIns(
+  directory: ByteString,
+  jail: ByteString | undefined,
+  onUnsafe: OnUnsafe,
+): ConfigSource[] {
+  const flags = DROP_IN_FLAGS;
+  const opened = openDropIns(directory, jail);
+  if (opened === undefined) return [];
+  return withFd(opened, (fd) => {
     const problem = unsafeAs(directory, fstat(fd));
     if (problem !== undefined) onUnsafe(directory, problem);
     const all = readDirectory(fd).map((entry) => entry.name);
@@ -98,8 +123,12 @@ function readDropIns(directory: ByteString, onUnsafe: OnUnsafe): ConfigSource[] 
   });
 }
 
-function readMain(file: ByteString, onUnsafe: OnUnsafe): ConfigSource | undefined {
-  const { fd, unsafe } = openTrusted(file);
+function readMain(
+  file: ByteString,
+  jail: ByteString | undefined,
+  onUnsafe: OnUnsafe,
+): ConfigSource | undefined {
+  const { fd, unsafe } = openTrusted(file, jail);
   const source = fd === undefined ? undefined : readSource(file, fd);
   // Also for a missing file: somebody else may have removed it.
   const problem = (source && unsafeSource(source)) ?? unsafe;
@@ -110,18 +139,20 @@ function readMain(file: ByteString, onUnsafe: OnUnsafe): ConfigSource | undefine
 /**
  * Reads a config file and then its drop-ins (`*.ini` in `dropInDirectory`, in the order of their bytes); an empty list
  * if there is no file. Throws a JailkitError if one cannot be read. Calls `onUnsafe` if users other than root
- * can change a file, the drop-in directory, or a directory above the file; it throws by default.
+ * can change a file, the drop-in directory, or a directory above the file; it throws by default. `jail`: the jail that the
+ * file is in, if this process is outside.
  */
 export function readConfigSources(
   file: ByteString,
   exitStatus = 1,
   onUnsafe: OnUnsafe = (path, { because, remedy }) =>
     refuse("config-unsafe", exitStatus, `${display(path)} ${display(because)}`, remedy),
+  jail?: ByteString,
 ): ConfigSource[] {
   const directory = dropInDirectory(file);
   try {
-    const main = about(file, () => readMain(file, onUnsafe));
-    const dropIns = directory === undefined ? [] : readDropIns(directory, onUnsafe);
+    const main = about(file, () => readMain(file, jail, onUnsafe));
+    const dropIns = directory === undefined ? [] : readDropIns(directory, jail, onUnsafe);
     return main === undefined ? dropIns : [main, ...dropIns];
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
@@ -164,13 +195,14 @@ export function requireNoErrors(problems: readonly Problem[], exitStatus = 1, so
 
 /**
  * Loads a config file with its drop-ins; undefined if there is none. A file that cannot be read, or that has an
- * error, is a JailkitError with `exitStatus` (1 by default) and never the defaults; warnings are in `problems`.
+ * error, is a JailkitError with `exitStatus` (1 by default) and never the defaults; warnings are in `problems`. `jail`: as
+ * for readConfigSources.
  */
 export function loadConfig(
   file: ByteString,
-  { dialect, exitStatus = 1 }: { dialect: Dialect; exitStatus?: number },
+  { dialect, exitStatus = 1, jail }: { dialect: Dialect; exitStatus?: number; jail?: ByteString | undefined },
 ): IniFile | undefined {
-  const sources = readConfigSources(file, exitStatus);
+  const sources = readConfigSources(file, exitStatus, undefined, jail);
   if (sources.length === 0) return undefined;
   const parts: IniFile[] = [];
   for (const source of sources) parts.push(scanIni(source.bytes, source.file, dialect));

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../ffi/error.ts";
-import { close, fstat, openAt, readLink, type Stat } from "../../ffi/files.ts";
+import { close, fstat, openAt, readLink, type Stat, sameFile } from "../../ffi/files.ts";
 import { pathComponents } from "../../ffi/paths.ts";
 import { readFirst, shellWord } from "../cli/shell-word.ts";
 import { aclAt, writersOf } from "../system/acl.ts";
@@ -102,10 +102,14 @@ function openNext(place: Step, name: ByteString, last: boolean): number {
  * Opens a file for reading as sshd(8) and sudo(8) open their configuration: checks each directory on the path through
  * its descriptor, and follows symbolic links one by one; a link is safe only if it belongs to root. `unsafe` is about the
  * first directory or link that users other than root can replace, also for a missing file, which has no `fd`. Throws
- * SystemError, also for a dangling link.
+ * SystemError, also for a dangling link. With `jail`, a link in that directory leads where it leads inside.
  */
-export function openTrusted(path: ByteString): { fd: number | undefined; unsafe: Unsafe | undefined } {
+export function openTrusted(
+  path: ByteString,
+  jail?: ByteString,
+): { fd: number | undefined; unsafe: Unsafe | undefined } {
   let place = start(path);
+  let top: Stat | undefined;
   let unsafe: Unsafe | undefined;
   // A dangling link is not the same as a missing file.
   let followed = false;
@@ -113,6 +117,12 @@ export function openTrusted(path: ByteString): { fd: number | undefined; unsafe:
     for (let links = 0; ; ) {
       unsafe ??= because(place, fstat(place.directory));
       const [name = ".", ...left] = place.left;
+      if (place.path === jail) top = fstat(place.directory);
+      // The root directory is its own parent.
+      if (name === ".." && top !== undefined && sameFile(fstat(place.directory), top)) {
+        place = { ...place, left };
+        continue;
+      }
       const last = left.length === 0;
       const fd = openNext(place, name, last);
       const stat = fstat(fd);
@@ -132,7 +142,8 @@ export function openTrusted(path: ByteString): { fd: number | undefined; unsafe:
       const target = readLink(fd, "");
       close(fd);
       if (++links > C.MOST_LINKS) throw new SystemError(C.ELOOP, "open", path);
-      place = start(target, { ...place, left });
+      const isInside = jail !== undefined && here.startsWith(`${jail}/`);
+      place = start(isInside && target.startsWith("/") ? jail + target : target, { ...place, left });
     }
   } catch (error) {
     if (followed || !isErrno(error, "ENOENT", "ENOTDIR")) throw error;

@@ -24,6 +24,7 @@ import type { Missing } from "../libraries/dependency.ts";
 import { liveCopyProblem } from "../populate/live-copy.ts";
 import { answeredGroup, groupByGid, passwdByName, passwdByUid } from "../system/accounts.ts";
 import { jobWarnings } from "../system/scheduled-jobs.ts";
+import { mountRemedy } from "../system/unmounted.ts";
 import { callBy, explainUser, orUnknown, type UserQuestion } from "./account.ts";
 import { librarySteps } from "./libraries.ts";
 import { limitSteps } from "./limits.ts";
@@ -218,7 +219,7 @@ function explainEmptied({ jail, steps }: LoginReport, onBehalf: boolean): void {
     const copy = liveCopyProblem(root, content);
     if (copy !== undefined) return warned("live-mount", copy.message, copy.remedy);
     if (!isEmptied(root, content)) return undefined;
-    return warned("emptied", emptiedMessage(jail), `jk_update -j ${shellWord(jail)}`);
+    return warned("emptied", emptiedMessage(jail), mountRemedy(jail) ?? `jk_update -j ${shellWord(jail)}`);
   });
   if (step === undefined) return;
   steps.splice(

@@ -14,10 +14,12 @@ import { isOneOf } from "../jail/fs/remove.ts";
 import { exchangeFindings } from "../jail/fs/safety.ts";
 import { type JailMount, jailMounts } from "../jail/fs/unmount.ts";
 import { type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
+import { isEmptied } from "../jail/record/emptied.ts";
 import { type DamagedRecord, knownJails, type ManifestEntry, openManifest } from "../jail/record/manifest.ts";
 import { nearJail } from "../jail/record/named-jail.ts";
 import { listProcesses } from "../processes/list.ts";
 import { hostAccounts } from "../system/host-accounts.ts";
+import { mountRemedy, unmountedReason } from "../system/unmounted.ts";
 import { addUp, newLedger } from "./disk.ts";
 import { allKnownJails } from "./jails.ts";
 import { collectOwners, type Owner, ownerName } from "./owners.ts";
@@ -68,6 +70,7 @@ export function planDelete(request: DeleteRequest): DeletePlan {
   const seen = statIfPresent(AT_FDCWD, jail);
   const records = recordsOf(jail, damaged);
   if (!paths.includes(jail) && records.length === 0) throw unknownJail(jail, paths);
+  requireFileSystem(jail, seen);
   if (seen !== undefined) requireDeletable(jail, seen, paths);
   const users = allUsers.filter((user) => user.jail === jail);
   if (users.length > 0 && !unjail) {
@@ -96,6 +99,19 @@ export function unknownJail(jail: ByteString, paths: readonly ByteString[]): Jai
   const near = nearJail(jail, paths);
   const hint = near === undefined ? "" : `; did you mean ${display(near)}?`;
   return refuse("unknown-jail", `${display(jail)}: is not a known jail${hint} (see 'jailkit list')`);
+}
+
+/** Throws JailkitError if the contents of the jail, and the homes, are on a file system that is not mounted. */
+function requireFileSystem(jail: ByteString, seen: Stat | undefined): void {
+  const mount = mountRemedy(jail);
+  if (mount === undefined) return;
+  const isHere = answered(() => {
+    using root = openJailRoot(jail);
+    return !isEmptied(root, openManifest(root).content);
+  });
+  if (seen !== undefined && isHere !== false) return;
+  const gone = "if it no longer exists, first remove its line from /etc/fstab";
+  throw refuse("not-mounted", `${display(jail)}: ${unmountedReason(mount)}; ${gone}`);
 }
 
 function requireDeletable(jail: ByteString, seen: Stat, paths: readonly ByteString[]): void {

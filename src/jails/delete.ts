@@ -14,6 +14,7 @@ import { REGISTRY } from "../jail/record/manifest.ts";
 import { removeLiveLines } from "../populate/apply/live.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import { passwdByName } from "../system/accounts.ts";
+import { unescaped } from "../system/mountinfo.ts";
 import { removeProcLine, unregisterLogSocket } from "../update/remove-extras.ts";
 import { NO_ACCESS } from "../users/access.ts";
 import { AccountRun } from "../users/account-run.ts";
@@ -189,7 +190,10 @@ function forgetAll(jail: ByteString, records: readonly ByteString[], done: (line
   if (removed) done(`removed the line for ${display(jail)}/proc from /etc/fstab`);
   removeRecords(records, done);
   if (left.length > 0) {
-    throw refuse("fstab", `/etc/fstab still mounts something in the jail: ${left.map(display).join(", ")}`);
+    throw refuse(
+      "fstab",
+      `/etc/fstab still mounts something in the jail: ${left.map((where) => display(unescaped(where))).join(", ")}`,
+    );
   }
 }
 

@@ -22,6 +22,7 @@ import { passwdByName } from "../system/accounts.ts";
 import { onlyRootExchanges } from "../system/exchange.ts";
 import { hostNames } from "../system/host-files.ts";
 import { fstabField } from "../system/mounts.ts";
+import { mountRemedy, unmountedReason } from "../system/unmounted.ts";
 import { searchMoved } from "./adopt-search.ts";
 
 const LARGEST_FILE = 1 << 20;
@@ -51,6 +52,8 @@ export function planMove(from: ByteString, to: ByteString | undefined): Move {
     close(there);
     throw new JailkitError("not-moved", 1, `${shown}: still exists, so it was not moved`);
   }
+  const mount = mountRemedy(old);
+  if (mount !== undefined) throw new JailkitError("not-mounted", 1, `${shown}: ${unmountedReason(mount)}`);
   const search = to !== undefined || record === undefined ? undefined : searchMoved(record);
   const found = to ?? search?.found;
   const users = jailedUsers().flatMap(({ name, jail }) => (jail === old ? [name] : []));

@@ -17,6 +17,7 @@ import { openJailRoot } from "../jail/fs/walk.ts";
 import { isEmptied } from "../jail/record/emptied.ts";
 import { openManifest } from "../jail/record/manifest.ts";
 import { directoriesInFstab, removeLiveLines } from "../populate/apply/live.ts";
+import { unescaped } from "../system/mountinfo.ts";
 import { removeProcLine } from "../update/remove-extras.ts";
 import { closeLogSocket, type DeleteOutcome, removeRecords, warnOfSettings } from "./delete.ts";
 import { recordsOf, refuse, unknownJail } from "./delete-plan.ts";
@@ -59,7 +60,8 @@ export function planForget(jail: ByteString, withUsers: boolean): ForgetPlan {
 function isKnownEmptied(jail: ByteString): boolean {
   const emptied = answered(() => {
     using root = openJailRoot(jail);
-    return isEmptied(root, openManifest(root).content);
+    const { content } = openManifest(root);
+    return content.entries.size > 0 && isEmptied(root, content);
   });
   return emptied ?? false;
 }
@@ -111,7 +113,9 @@ function forgetProc(jail: ByteString, outcome: DeleteOutcome, done: (line: ByteS
   const { removed, left } = removeProcLine(jail);
   if (removed) done(`removed the line for ${display(jail)}/proc from /etc/fstab`);
   if (left.length > 0)
-    outcome.warnings.push(`/etc/fstab still mounts something in the jail: ${left.map(display).join(", ")}`);
+    outcome.warnings.push(
+      `/etc/fstab still mounts something in the jail: ${left.map((where) => display(unescaped(where))).join(", ")}`,
+    );
 }
 
 /** The host's directories that are mounted in a jail. Its record may be damaged: fstab(5) names those of sockets as well. */

@@ -27,6 +27,7 @@ import { type RecordError, readContent } from "../jail/record/record-file.ts";
 import { liveCopyProblem } from "../populate/live-copy.ts";
 import { asksForFiles, unfinishedMessage } from "../populate/record/requests.ts";
 import { hostAccounts } from "../system/host-accounts.ts";
+import { mountRemedy, unmountedReason } from "../system/unmounted.ts";
 import { isInterrupted } from "../update/journal.ts";
 import { missingJail } from "./missing.ts";
 import type { DamagedReport, JailCondition, ListReport } from "./report-schema.ts";
@@ -124,7 +125,8 @@ function missingFacts(path: ByteString, world: World) {
   const [users, files] = [world.usersOf(path).map(({ name }) => name), world.filesWith(path)];
   if (id === undefined && users.length + files.length === 0)
     return { id, reason: `${display(path)} does not exist, and is not a known jail` };
-  return { id, ...(content && recordedFacts(content)), ...missingJail({ path, content, users, files }) };
+  const missing = missingJail({ path, content, users, files, mount: mountRemedy(path) });
+  return { id, ...(content && recordedFacts(content)), ...missing };
 }
 
 /** What is known about a jail, without reading its files. */
@@ -177,7 +179,13 @@ function conditionOf(
   const unsafe = jailFindings(root)[0];
   if (unsafe !== undefined) return { condition: "unsafe", reason: unsafe.message, remedy: unsafe.remedy };
   const update = `jk_update -j ${shellWord(path)}`;
-  if (isEmptied(root, content)) return { condition: "emptied", reason: emptiedMessage(path), remedy: update };
+  const emptied = isEmptied(root, content);
+  const recorded = content.requests.some(asksForFiles);
+  // What is below a mount point is another directory, without a record.
+  const mount = emptied || !recorded ? mountRemedy(path) : undefined;
+  if (mount !== undefined)
+    return { condition: "unmounted", reason: `${display(path)}: ${unmountedReason(mount)}`, remedy: mount };
+  if (emptied) return { condition: "emptied", reason: emptiedMessage(path), remedy: update };
   const lacking = lackingProblem(root, content.live) ?? lackingSockets(root, content.sockets);
   if (lacking !== undefined)
     return { condition: "unmounted", reason: lacking.message, remedy: lacking.remedy };
@@ -186,11 +194,11 @@ function conditionOf(
     const reason = `${display(path)}: ${unfinished}: run ${update}`;
     return { condition: "incomplete", reason, remedy: update };
   }
-  if (content.requests.some(asksForFiles)) return { condition: "ready", reason: undefined };
+  if (recorded) return { condition: "ready", reason: undefined };
   const copy = liveCopyProblem(root, content);
   if (copy !== undefined) return { condition: "unrecorded", reason: copy.message, remedy: copy.remedy };
   const remedy = `jailkit adopt ${shellWord(path)}`;
-  const reason = "has no record of its contents: 'jailkit adopt' creates one";
+  const reason = `has no record of its contents; to create one: ${remedy}`;
   return { condition: "unrecorded", reason, remedy };
 }
 

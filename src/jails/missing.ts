@@ -4,6 +4,7 @@ import { operands, shellWord } from "../cli/shell-word.ts";
 import type { ManifestContent, ManifestRequest } from "../jail/record/manifest.ts";
 import { LIVE_SECTION, liveOption } from "../populate/apply/live.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
+import { unmountedReason } from "../system/unmounted.ts";
 
 /** What a jail that is missing had, and who lives in it. */
 interface MissingJail {
@@ -13,6 +14,8 @@ interface MissingJail {
   readonly users: readonly ByteString[];
   /** Config files with a section for it. */
   readonly files: readonly ByteString[];
+  /** The command that mounts its file system; undefined if that is mounted. */
+  readonly mount: ByteString | undefined;
 }
 
 /** The command for a recorded request; `live`: the option --live of the first. */
@@ -48,7 +51,10 @@ export function repeatCommand(
 }
 
 /** Says that a known jail is missing, with the commands for each case; `remedy` creates it again. Pure. */
-export function missingJail({ path, content, users, files }: MissingJail) {
+export function missingJail({ path, content, users, files, mount }: MissingJail) {
+  // Another jail below the mount point would hide until the next unmount.
+  if (mount !== undefined)
+    return { reason: `${display(path)} is missing: ${unmountedReason(mount)}`, remedy: mount };
   const word = shellWord(path);
   const remedy = content === undefined ? undefined : repeatCommand(path, content);
   const again = remedy ?? `jk_init -j ${word} SECTION`;

@@ -14,7 +14,7 @@ import type { Problem } from "../config/model.ts";
 import { placeOf } from "../config/place.ts";
 import { scanIni } from "../config/scan.ts";
 import { CONFIG_KINDS, type ConfigKind, kindOf } from "../config/schemas/catalogue.ts";
-import { inUnsafeDirectory } from "../config/trusted.ts";
+import { inUnsafeDirectory, type Unsafe } from "../config/trusted.ts";
 import { lint } from "./lint.ts";
 import { jailOf, knownPaths, openWorld } from "./world.ts";
 
@@ -63,14 +63,15 @@ export class ConfigCheck {
     let sources: ConfigSource[];
     try {
       // The tools refuse an unsafe file; its content can be checked all the same.
-      sources = readConfigSources(file, 2, (path, problem) => {
+      const onUnsafe = (path: ByteString, problem: Unsafe) => {
         trusted = false;
         const { directory } = problem;
         if (directory !== undefined) reported.add(directory.path);
         const inJail = directory !== undefined && isInJailOf(file, directory.path);
         const { because, remedy } = inJail ? inUnsafeDirectory(directory) : problem;
         this.#whole(path, "unsafe-file", `${quoted(path)} ${display(because)}`, remedy);
-      });
+      };
+      sources = readConfigSources(file, 2, onUnsafe, jailOf(file));
     } catch (error) {
       this.failures.push(describeError(error));
       return;

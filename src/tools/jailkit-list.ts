@@ -19,7 +19,7 @@ export const tool = defineTool({
     1: "a jail is missing, unsafe, not mounted, partly updated or unreadable, a record is damaged, or the options are wrong",
   },
   notes:
-    'Known jails are those with a record, those that users of /etc/passwd live in, and those of jk_update.ini and jk_check.ini. Users that only a name service (LDAP) has are found by the name and the uid in the passwd of a known jail, and by the owners of files in its /home. The state is "ready", "unrecorded" (there is no record of its contents), "unsafe", "unmounted" (a directory of a live jail is not mounted), "incomplete" (a run that fills or updates it was stopped), "emptied" (somebody, such as a hosting panel, removed its programs, libraries and configuration, but not its directory), "missing" or "unreadable" (such as a jail with a damaged record).',
+    'Known jails are those with a record, those that users of /etc/passwd live in, and those of jk_update.ini and jk_check.ini. Users that only a name service (LDAP) has are found by the name and the uid in the passwd of a known jail, and by the owners of files in its /home. The state is "ready", "unrecorded" (there is no record of its contents), "unsafe", "unmounted" (a directory of a live jail, or the file system of a jail that is a mount point of /etc/fstab, is not mounted), "incomplete" (a run that fills or updates it was stopped), "emptied" (somebody, such as a hosting panel, removed its programs, libraries and configuration, but not its directory), "missing" or "unreadable" (such as a jail with a damaged record).',
   root: 5,
   run({ options, operands }) {
     const list = listJails([...options.jail, ...operands].map(absolutePath));

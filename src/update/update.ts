@@ -25,6 +25,7 @@ import { renewLibraryCache } from "../populate/apply/library-cache.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import { asksForFiles, finishRequests, unfinishedMessage } from "../populate/record/requests.ts";
 import type { LineReporter } from "../populate/reporter.ts";
+import { mountRemedy } from "../system/unmounted.ts";
 import { applyChanges, workLeft } from "./apply/apply.ts";
 import { applyRemovals } from "./apply/removals.ts";
 import { sweep, sweepRegistry } from "./apply/sweep.ts";
@@ -93,8 +94,11 @@ export async function updateJail(options: UpdateOptions, context: UpdateContext)
     requireJailToFill(root, 1);
     const manifest = openManifest(root);
     const { id } = manifest;
-    if (options.leaveEmptied && isEmptied(root, manifest.content))
+    const emptied = isEmptied(root, manifest.content);
+    if (options.leaveEmptied && emptied)
       return untouched(options.jail, { record: id, emptied: true, warnings: [emptiedMessage(options.jail)] });
+    if (emptied && mountRemedy(root.path) !== undefined)
+      throw new JailkitError("not-mounted", 1, emptiedMessage(options.jail));
     requireMounted(root, manifest.content.live);
     if (!options.checkOnly) requireWritableRecord(id, options.jail);
     if (options.dryRun)

@@ -12,6 +12,7 @@ import type { PopulateProblem } from "../populate/entry.ts";
 import { countedProblems, isPassedOver } from "../populate/passed-over.ts";
 import { LineReporter, problemAt } from "../populate/reporter.ts";
 import { versionsOf } from "../system/host-files.ts";
+import { mountRemedy, unmountedReason } from "../system/unmounted.ts";
 import { HostMemory } from "./memory.ts";
 import { hasWork, jailReport, type UpdateOutcome, untouched } from "./report.ts";
 import type { UpdatedJailReport } from "./report-schema.ts";
@@ -122,7 +123,9 @@ export class Updater implements Disposable {
   /** Warns about a jail that is known, but missing. */
   missing(request: UpdateOptions): UpdateResult {
     const { jail: path } = request;
-    const warning = `${display(path)} is missing: 'jailkit forget' drops its record; if it was moved: ${followRemedy(path, "NEW")}`;
+    const mount = mountRemedy(path);
+    const advice = `'jailkit forget' drops its record; if it was moved: ${followRemedy(path, "NEW")}`;
+    const warning = `${display(path)} is missing: ${mount === undefined ? advice : unmountedReason(mount)}`;
     this.#context.reporter.warn(warning);
     const report = this.#reportOf(untouched(path, { gone: true, warnings: [warning] }), request);
     return { jail: path, work: false, failures: [], report, warnings: [warning] };

@@ -41,3 +41,23 @@ test("in [DEFAULT], a path that no jail has, although one is missing", () => {
 test("nothing is known of a jail that is missing", () => {
   expect(found("carl")).toEqual([]);
 });
+
+test("a symbolic link in the place of jk_lsh.ini of a jail leads where it leads inside, and not to a file of the host", () => {
+  const jail = "/srv/linked";
+  m.must(["jk_init", "-j", jail, "uidbasics"]);
+  m.addUser("dora", { home: `${jail}/./home/dora`, shell: "/usr/sbin/jk_chrootsh" });
+  const { uid, gid } = m.ids("dora");
+  m.write(`${jail}/etc/passwd`, `dora:x:${uid}:${gid}::/home/dora:/usr/sbin/jk_lsh\n`);
+  m.write(`${jail}/etc/group`, `dora:x:${gid}:\n`);
+  m.write("/opt/policy.ini", "of the host\n");
+  m.write(`${jail}/opt/policy.ini`, "[dora]\nallow = sftp\n");
+  m.mkdir(`${jail}/etc/jailkit`);
+  const file = `${jail}/etc/jailkit/jk_lsh.ini`;
+  m.symlink("/opt/policy.ini", file);
+  const { stdout } = m.run(["jailkit", "config", "check", file]);
+  expect(stdout).toContain("sftp");
+  expect(stdout).not.toContain("of the host");
+  expect(m.run(["jailkit", "explain", "dora", "--", "sftp-server"]).stdout).toContain(
+    "policy: section [dora]",
+  );
+});

@@ -107,3 +107,76 @@ test("a jail without a record: no command is complete, so none is the remedy", (
   expect(listed()).toBeUndefined();
   expect(list(J).stderr).toBe(`jailkit list: ${J} does not exist, and is not a known jail\n`);
 });
+
+test.each([
+  ["missing", "/srv/a disk", "/srv/a disk/j"],
+  ["unmounted", "/srv/a disk", "/srv/a disk"],
+])(
+  "a jail is %s because its file system is not mounted: each tool says so, and the command mounts it",
+  (state, disk, jail) => {
+    const before = m.read("/etc/fstab");
+    // In the place of a file system of its own: these machines have no disks.
+    for (const path of ["/root/disk", disk]) m.mkdir(path);
+    m.write("/etc/fstab", `${before}/root/disk ${disk.replace(" ", "\\040")} none bind,nofail 0 0\n`);
+    const here = () =>
+      reportOf(listReportSchema, list("--json").stdout).jails.find(({ path }) => path === jail);
+    const umount = ["umount", disk];
+    try {
+      m.must(["mount", disk]);
+      m.must(["jk_init", "-j", jail, "uidbasics"]);
+      m.addUser("away", { home: `${jail}/./home/away`, shell: "/usr/sbin/jk_chrootsh" });
+      m.must(["jk_jailuser", "--jail-side-only", "-j", jail, "away"]);
+      m.must(umount);
+      const reason = `its file system, which /etc/fstab names, is not mounted; fix it with: mount '${disk}'`;
+      expect(here()).toMatchObject({
+        state,
+        remedy: `mount '${disk}'`,
+        reason: expect.stringContaining(reason),
+      });
+      for (const command of [
+        ["jk_check"],
+        ["jk_check", jail],
+        ["jk_update", "--all"],
+        ...(state === "missing"
+          ? [
+              ["jailkit", "adopt", "--moved", jail],
+              ["jailkit", "disk", jail],
+            ]
+          : []),
+      ]) {
+        const { stdout, stderr } = m.run(command);
+        const said = stdout + stderr;
+        expect({ command, said }).toMatchObject({ said: expect.stringContaining(reason) });
+        expect({ command, said }).toMatchObject({ said: expect.not.stringMatching(/forget|adopt --moved/) });
+      }
+      expect(m.run(["jk_update", "-j", jail])).toMatchObject({
+        status: state === "missing" ? 0 : 1,
+        stderr: expect.stringContaining(reason),
+      });
+      expect(m.run(["jailkit", "delete", "--yes", "--unjail", jail])).toMatchObject({
+        status: 1,
+        stderr: expect.stringContaining(reason),
+      });
+      expect(m.list(disk)).toEqual([]);
+      type(here()?.remedy);
+      expect(here()?.state).toBe("ready");
+    } finally {
+      m.write("/etc/fstab", before);
+      m.run(["userdel", "away"]);
+      m.run(["jailkit", "forget", jail]);
+      m.run(umount);
+      for (const path of ["/root/disk", disk]) m.remove(path);
+    }
+  },
+);
+
+test("a jail that has no record: the printed command creates it", () => {
+  m.must(["jk_init", "-j", J, "basicshell"]);
+  m.addUser("kept", { home: `${J}/./home/kept`, shell: "/usr/sbin/jk_chrootsh" });
+  m.must(["jk_jailuser", "--jail-side-only", "-j", J, "kept"]);
+  m.remove("/var/lib/jailkit/jails");
+  const [, command] = /; to create one: (.*)$/m.exec(list().stderr) ?? [];
+  type(command);
+  expect(listed()?.state).toBe("ready");
+  m.must(["userdel", "kept"]);
+});

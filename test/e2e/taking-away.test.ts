@@ -218,6 +218,17 @@ describe("jailkit delete", () => {
     m.must(["umount", "/srv/same-disk"]);
   });
 
+  test.each(["delete", "forget"])("%s reports a line of fstab by the path of its mount point", (command) => {
+    const jail = "/srv/a jail";
+    m.must(["jk_init", "-j", jail, "one"]);
+    const before = m.read("/etc/fstab");
+    m.write("/etc/fstab", `${before}/srv/hosts /srv/a\\040jail/mnt none bind,noauto 0 0\n`);
+    const { stderr } = m.run(["jailkit", command, ...(command === "delete" ? ["--yes"] : []), jail]);
+    expect(stderr).toEndWith(`/etc/fstab still mounts something in the jail: ${jail}/mnt\n`);
+    m.write("/etc/fstab", before);
+    m.remove(jail);
+  });
+
   test("asks, and Enter means no", () => {
     const jail = fresh("one");
     for (const stdin of ["\n", "n\n", ""]) {

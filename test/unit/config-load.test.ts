@@ -191,6 +191,23 @@ describe.skipIf(process.getuid?.() !== 0)("loadConfig", () => {
       expect(loadConfig(`${directory}/two/../jk_lsh.ini`, { dialect: "c" })?.sections).toHaveLength(1);
     });
 
+    test.each([
+      ["/opt/my.ini", "/opt/my.ini"],
+      ["../../../../../../../../opt/my.ini", "/opt/my.ini"],
+      ["/link/my.ini", "/opt/my.ini"],
+      ["/opt/../../../opt/my.ini", "/opt/my.ini"],
+    ])("from outside of a jail, the link %s leads where it leads inside", (target, to) => {
+      const jail = `${directory}/jail`;
+      for (const path of ["", "/opt", "/conf", "/conf/jk_lsh.d", "/etc"]) mkdirSync(jail + path);
+      symlinkSync("/opt", `${jail}/link`);
+      symlinkSync("/conf", `${jail}/etc/jailkit`);
+      put(jail + to, "[a]\n");
+      symlinkSync(target, `${jail}/conf/jk_lsh.ini`);
+      put(`${jail}/conf/jk_lsh.d/b.ini`, "[b]\n");
+      const read = loadConfig(`${jail}/etc/jailkit/jk_lsh.ini`, { dialect: "c", jail });
+      expect(read?.sections.map(({ name }) => name)).toEqual(["a", "b"]);
+    });
+
     test("a loop of symbolic links is refused", () => {
       symlinkSync("jk_lsh.ini", file);
       expect(refusal("Too many levels of symbolic links")).toBe("config-unreadable");

@@ -61,7 +61,7 @@ export function explainLimited(
   const { rootFd, home, accounts, configFile } = place;
   const request: LimitedRequest = {
     ...{ argv, environment: given, uid, gid, groups, accounts },
-    loadConfig: () => loadConfig(configFile, { dialect: "c" }),
+    loadConfig: () => loadConfig(configFile, { dialect: "c", jail: jailOf(configFile) }),
     files: filesBelow(rootFd, home, (name) => accounts.userByName(name)?.home),
     someNamedCounts: (scope) => someNamedCounts(rootFd, scope),
   };
@@ -107,10 +107,14 @@ function explainLines({ patterns, values: { force } }: LimitedPolicy, { session,
   }
 }
 
+/** The jail that a file of the limited shell is in; undefined for that of the host. */
+const jailOf = (configFile: ByteString): ByteString | undefined =>
+  configFile.slice(0, -LIMITED_CONFIG_FILE.length) || undefined;
+
 /** A command that adds usual programs to a jail, with a policy; empty outside a jail. */
 function bringRemedy(configFile: ByteString): ByteString {
-  const jail = configFile.slice(0, -LIMITED_CONFIG_FILE.length);
-  return jail === "" ? "" : `jk_init -j ${shellWord(jail)} sftp`;
+  const jail = jailOf(configFile);
+  return jail === undefined ? "" : `jk_init -j ${shellWord(jail)} sftp`;
 }
 
 /** Adds the section that applies; undefined if none does. */

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
 import { display } from "../../cli/display.ts";
+import { mountRemedy, unmountedReason } from "../../system/unmounted.ts";
 import type { JailRoot } from "../fs/walk.ts";
 import type { ManifestContent } from "./manifest.ts";
 
@@ -9,7 +10,8 @@ const NEEDED = /^\/(etc|usr|bin|lib[^/]*)(?:\/|$)/;
 
 /**
  * True if somebody removed the contents of a recorded jail but kept its directory, as a panel does that keeps the site in
- * it: the record has directories that a jail needs, and none of them is left.
+ * it: the record has directories that a jail needs, and none of them is left. Also true of a mount point of fstab(5) on
+ * which nothing is mounted, and which has no record.
  */
 export function isEmptied(root: JailRoot, content: Pick<ManifestContent, "entries" | "live">): boolean {
   const { live = [] } = content;
@@ -21,11 +23,15 @@ export function isEmptied(root: JailRoot, content: Pick<ManifestContent, "entrie
     const top = NEEDED.exec(path)?.[1];
     if (top !== undefined && !live.includes(`/${top}`)) tops.add(top);
   }
+  // The record is of the file system that belongs here, and not of the directory below it.
+  if (content.entries.size === 0) return mountRemedy(root.path) !== undefined;
   return tops.size > 0 && [...tops].every((name) => statIfPresent(root.fd, name) === undefined);
 }
 
-/** Says that a jail is emptied, and what can be done. */
+/** Says that a jail is emptied, or that its file system is not mounted, and what can be done. */
 export function emptiedMessage(jail: ByteString): string {
+  const mount = mountRemedy(jail);
+  if (mount !== undefined) return `${display(jail)} is empty: ${unmountedReason(mount)}`;
   const what = "is emptied: what jailkit put there was removed";
   return `${display(jail)} ${what}; 'jk_init' or 'jk_update -j' fills it again, and 'jailkit forget' drops its record`;
 }

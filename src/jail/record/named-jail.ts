@@ -4,6 +4,7 @@ import { display } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { editDistance } from "../../cli/suggest.ts";
+import { mountRemedy, unmountedReason } from "../../system/unmounted.ts";
 import { type JailRoot, openJailRoot, type TreeOptions } from "../fs/walk.ts";
 import { findMoved, lostJail, whereMoved } from "./moved.ts";
 import { knownJails } from "./registry.ts";
@@ -24,8 +25,13 @@ export function nearJail(path: ByteString, known: readonly ByteString[]): ByteSt
 export const followRemedy = (from: ByteString, to: ByteString): string =>
   `jailkit adopt --moved ${shellWord(from)} ${shellWord(to)}`;
 
-/** The same for a jail that is no longer at this path; undefined if it is not found. */
+/**
+ * The same for a jail that is no longer at this path, or the command that mounts its file system; undefined if it is not
+ * found.
+ */
 export function lostRemedy(path: ByteString): string | undefined {
+  const mount = mountRemedy(path);
+  if (mount !== undefined) return mount;
   const now = whereMoved(path);
   return now === undefined ? undefined : followRemedy(path, now);
 }
@@ -33,6 +39,8 @@ export function lostRemedy(path: ByteString): string | undefined {
 /** The end of a message: where the jail of a path is now, or which one was probably meant; undefined if unknown. */
 export function jailHint(path: ByteString): string | undefined {
   const plain = normalPath(path);
+  const mount = mountRemedy(plain);
+  if (mount !== undefined) return unmountedReason(mount);
   // Users other than root cannot read the records.
   return answered(() => {
     const lost = lostJail(plain);

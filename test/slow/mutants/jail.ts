@@ -362,6 +362,7 @@ export const JAIL: readonly Mutant[] = [
     ["const found = own ?? named(GROUP + groupName);", "const found = own;"],
   ]),
   ...within("src/config/load.ts", "unit/config-load.test.ts", [
+    ["flags, C.RESOLVE_IN_ROOT", "flags, 0"],
     ['(stat.mode & 0o020) === 0 ? "none" : aclOf(fd)', '"none"'],
     ["stat.uid !== 0 || writers.length === 0", "stat.uid !== 0 || true"],
   ]),
@@ -400,6 +401,8 @@ export const JAIL: readonly Mutant[] = [
     ["if (stat.uid !== 0) {", "if (stat.uid === -1) {"],
     ["if (++links > C.MOST_LINKS)", "if (++links > 1)"],
     ["followed ||= last;", ""],
+    ['isInside && target.startsWith("/") ? jail + target : target', "target"],
+    ['name === ".." && top !== undefined &&', 'name === ".." && top === undefined &&'],
     [", ...(from?.left ?? [])]", "]"],
     ["const here = `${place.path}/${name}`;", "const here = `/${name}`;"],
   ]),

@@ -1,0 +1,26 @@
+import { expect, test } from "bun:test";
+import { unmountedAbove } from "../../src/system/unmounted.ts";
+
+const FSTAB = `# <file system> <mount point>
+/dev/sda1 / ext4 defaults 0 1
+UUID=1 none swap sw 0 0
+#/dev/sdx1 /srv ext4 defaults 0 2
+  /dev/sdb1\t/srv/a\\040disk/ ext4 nofail 0 2
+/dev/sdc1 /srv/a\\040disk/deep xfs noauto 0 2
+/usr /srv/a\\040disk/deep/j/usr none bind 0 0
+/dev/sdd1 /srv/other ext4 defaults 0 2
+`;
+const ROOT = "/dev/sda1 / ext4 rw 0 0\n";
+const DISK = "/dev/sdb1 /srv/a\\040disk ext4 rw 0 0\n";
+
+test.each([
+  ["/srv/a disk/j", ROOT, ["/srv/a disk"]],
+  ["/srv/a disk/j", ROOT + DISK, []],
+  ["/srv/a disk", ROOT, ["/srv/a disk"]],
+  ["/srv/a disk/deep/j", ROOT, ["/srv/a disk", "/srv/a disk/deep"]],
+  ["/srv/a disk/deep/j", ROOT + DISK, ["/srv/a disk/deep"]],
+  ["/srv/a disks/j", ROOT, []],
+  ["/srv/j", ROOT, []],
+])("what is not mounted at or above %s", (path, mounts, missing) => {
+  expect(unmountedAbove(path, FSTAB, mounts)).toEqual(missing);
+});
