@@ -39,10 +39,9 @@ export type SectionValues<T extends KeyTable> = KeyValues<T> & {
 
 /** `env_only` as `envOnly`; without patterns, whose first use costs a login time. */
 export function camelCase(key: ByteString): string {
-  let name = "";
-  for (let at = 0; at < key.length; at++) {
-    name += key.charAt(at) === "_" ? key.charAt(++at).toUpperCase() : key.charAt(at);
-  }
+  let name = key;
+  for (let at = name.indexOf("_"); at >= 0; at = name.indexOf("_", at + 1))
+    name = name.slice(0, at) + name.charAt(at + 1).toUpperCase() + name.slice(at + 2);
   return name;
 }
 

@@ -2,8 +2,8 @@
  * executed put THING PROGRAM [ARGUMENT...]
  * executed run
  *
- * The first puts a copy of itself on descriptor 0 and executes the program, which is this one in a jail. That one
- * executes what it finds there, by its descriptor and by its name in /proc; the copy says "ran".
+ * The first puts a copy of itself on descriptors 0 and 7 and executes the program, which is this one in a jail. That one
+ * executes what it finds at 0, by its descriptor and by its name in /proc, and looks at 7; the copy says "ran".
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -116,7 +116,8 @@ static int run(void) {
   printf("%s ", strerrorname_np(errno));
   fflush(stdout);
   execve("/proc/self/fd/0", words, none);
-  return printf("%s\n", strerrorname_np(errno)) < 0;
+  printf("%s ", strerrorname_np(errno));
+  return printf("%s\n", fcntl(7, F_GETFD) < 0 ? strerrorname_np(errno) : "open") < 0;
 }
 
 int main(int argc, char **argv) {
@@ -128,6 +129,7 @@ int main(int argc, char **argv) {
   pid_t session = fork();
   if (session == 0) {
     dup2(fd, 0);
+    dup2(fd, 7);
     execv(argv[3], argv + 3);
     _exit(98);
   }

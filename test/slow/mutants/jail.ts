@@ -575,7 +575,11 @@ export const JAIL: readonly Mutant[] = [
   ]),
   ...within("src/populate/apply/live.ts", "e2e/live-mishaps.test.ts", [
     ["return isUnrestricted(line, path) ? lineOf(jail, path) : line;", "return line;"],
-    ["options.includes(MARK) && (undone ||", "options.includes(MARK) && ("],
+    ["return isBind && (undone ||", "return isBind && ("],
+    [
+      "const isBind = options.includes(MARK) || from === fstabField(path);",
+      "const isBind = options.includes(MARK);",
+    ],
   ]),
   ...within("src/populate/apply/live.ts", "e2e/live.test.ts", [
     ["!ALLOWED.test(each) || ", ""],
