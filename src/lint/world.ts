@@ -43,6 +43,12 @@ function recordedPaths(known: readonly ByteString[]): ByteString[] {
   return [...jails.map(({ jail }) => jail.path), ...damaged.flatMap(({ error }) => error.jail ?? [])];
 }
 
+/** The same function, which answers a question that was asked before at once: sections of a file are much alike. */
+function remembering<Q extends readonly unknown[], A>(answer: (...question: Q) => A): (...question: Q) => A {
+  const answers = new Map<string, A>();
+  return (...question) => answers.getOrInsertComputed(JSON.stringify(question), () => answer(...question));
+}
+
 /** The file at a path below an open root directory; symbolic links lead where they lead a process in that root. */
 function lookUp(root: number, path: ByteString): FileKind | undefined {
   const fd = openIfPresent(root, path, C.O_PATH, C.RESOLVE_IN_ROOT);
@@ -83,20 +89,20 @@ function systemDirectory(root: ByteString, unsafe: UnsafeDirectory | undefined):
 /** The answers about the key execute of jk_lsh.ini in the root directory `path`, which is open as `root`. */
 function executionIn(root: number, path: ByteString): Pick<LintWorld, "execution" | "grantedBy"> {
   return {
-    grantedBy: (program) => grantedBy(root, program),
-    execution(named, executables) {
+    grantedBy: remembering((program) => grantedBy(root, program)),
+    execution: remembering((named, executables) => {
       if (!canLimitExecution()) return undefined;
       const { leftOut, mayExecute, unsafeFor } = viewExecution(root, { named, executables, home: "/" });
       return {
         limitsServers: canLimitServers(),
         leftOut: leftOut.map((one) => ({ ...one, unsafe: systemDirectory(path, one.unsafe) })),
-        blocked(program) {
+        blocked: remembering((program) => {
           const blocked = executedFiles(path, program).find((one) => !mayExecute(one));
           if (blocked === undefined) return undefined;
           return { path: blocked, unsafe: systemDirectory(path, unsafeFor(blocked)) };
-        },
+        }),
       };
-    },
+    }),
   };
 }
 
@@ -171,17 +177,22 @@ export function openWorld(file: ByteString): LintWorld & Disposable {
   const popt = opened.use(new PoptReaders(path));
   const tree = jail === undefined ? undefined : opened.adopt(openJailRoot(jail), closeJailRoot);
   const accounts = tree === undefined ? hostAccounts(root) : jailAccounts(root, path, readJailAccounts(tree));
+  const files = filesBelow(root, "/", () => undefined);
   const all = opened.move();
   let known: ByteString[] | undefined;
   const jails = () => (known ??= knownPaths());
   return {
     ...accounts,
     ...executionIn(root, path),
-    lookUp: (program) => lookUp(root, program),
-    files: filesBelow(root, "/", () => undefined),
+    lookUp: remembering((program) => lookUp(root, program)),
+    files: {
+      readLink: remembering(files.readLink),
+      identity: remembering(files.identity),
+      look: remembering(files.look),
+    },
     readsPopt: (program) => popt.readsPopt(program),
-    ownStart: (program) => ownStart(path, program),
-    copyOfKnown: (program) => copyOfKnown(path, program),
+    ownStart: remembering((program) => ownStart(path, program)),
+    copyOfKnown: remembering((program) => copyOfKnown(path, program)),
     copyCommand(program) {
       const onHost = jail && attempt(() => statIfPresent(C.AT_FDCWD, program, true));
       return onHost ? `jk_cp -j ${shellWord(jail)} ${shellWord(program)}` : undefined;

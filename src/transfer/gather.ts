@@ -142,7 +142,7 @@ function usersOf(root: JailRoot, warnings: string[]): TransferUser[] {
       .map(({ name, shell }) => [name, shell]),
   );
   const here = [...all.filter(({ jail }) => jail === root.path), ...services.users];
-  return here.flatMap(({ name, fromService = false }) => {
+  const users = here.flatMap(({ name, fromService = false }) => {
     const user = host.userByName(name);
     const home = splitHome(user?.home ?? "")?.home;
     if (user === undefined || home === undefined) {
@@ -160,6 +160,12 @@ function usersOf(root: JailRoot, warnings: string[]): TransferUser[] {
     }
     return [transferUser(user, host, { home, shell: shell || LIMITED_SHELL, local: !fromService }, warnings)];
   });
+  for (const [uid, alike] of Map.groupBy(users, (user) => user.uid)) {
+    if (alike.length === 1) continue;
+    const names = alike.map((user) => quoted(user.name)).join(", ");
+    warnings.push(`${names} share the uid ${uid}: 'jailkit import' takes the file only with --without-users`);
+  }
+  return users;
 }
 
 /** The date of a number of days since 1970, as usermod(8) wants it; it takes 1 for long ago. */

@@ -14,7 +14,13 @@ import {
   type ManifestEntry,
   parseManifest,
 } from "../jail/record/manifest-text.ts";
-import { identityOf, makeOwnDirectory, registryExists, removeOwn } from "../jail/record/registry.ts";
+import {
+  identityOf,
+  makeOwnDirectory,
+  registryExists,
+  removeIfEmpty,
+  removeOwn,
+} from "../jail/record/registry.ts";
 import { manifestEntry } from "../populate/record/record.ts";
 import type { Change } from "./plan/compare.ts";
 import { FOUND_SECTION } from "./plan/scan.ts";
@@ -114,9 +120,12 @@ export function writeJournal(
   });
 }
 
-/** Removes the journal of a complete run. */
+/** Removes the journal of a complete run, and its directory if the jail has no record. */
 export function removeJournal(id: ByteString): void {
-  withTree((tree) => removeOwn(tree, journalPath(id)));
+  withTree((tree) => {
+    removeOwn(tree, journalPath(id));
+    removeIfEmpty(tree, recordDirectory(id));
+  });
 }
 
 /** Throws JailkitError "read-only" if the record of that id cannot be written: a dry run does not take its lock. */

@@ -261,6 +261,17 @@ test("export says that import will refuse a name with a control character", () =
   m.must(["jailkit", "delete", "--yes", odd]);
 });
 
+test("export says that import creates no accounts that share a uid, as those of some panels do", () => {
+  sh(`jk_init -j ${JAIL} basicshell; jk_addjailuser -u 6001 -s /bin/bash -j ${JAIL} anna`);
+  sh(`useradd -o -u 6001 -g 100 -M -p '*' -d /home/twin twin; jk_jailuser -n -s /bin/bash -j ${JAIL} twin`);
+  const { status, stderr } = m.run(["jailkit", "export", "-o", FILE, JAIL]);
+  const warning = "share the uid 6001: 'jailkit import' takes the file only with --without-users";
+  expect([status, stderr]).toEqual([0, `jailkit export: warning: 'anna', 'twin' ${warning}\n`]);
+  sh("userdel anna; userdel -f twin");
+  expect(imported("--create-users").status).toBe(1);
+  expect(imported("--without-users").status).toBe(0);
+});
+
 test("export says what it cannot describe", () => {
   sh(`jk_init -j ${JAIL} basicshell jk_lsh; jk_addjailuser -j ${JAIL} anna`);
   m.write("/etc/jailkit/jk_update.ini", `[${JAIL}]\nskips = /home\n`);

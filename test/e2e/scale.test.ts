@@ -59,6 +59,19 @@ describe("users of one jail", () => {
     }
   });
 
+  test("jailkit config check looks once at the programs that sections have in common", () => {
+    const file = `${jail}/etc/jailkit/jk_lsh.ini`;
+    const write = (count: number) => {
+      const names = Array.from({ length: count }, (_, index) => `u${index}`);
+      m.write(file, names.map((name) => `[${name}]\nexecutables = /usr/bin/cat\n`).join(""));
+      return work(["jailkit", "config", "check", file]).calls;
+    };
+    const one = write(1);
+    // What its programs may execute takes more than 400.
+    expect(write(21) - one).toBeLessThan(20 * 20);
+    m.remove(file);
+  });
+
   test("jk_check reads the record once, however many have no home", () => {
     const before = work(["jk_check", jail]);
     addUsers(200, false);

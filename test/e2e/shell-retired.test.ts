@@ -106,6 +106,9 @@ describe("the shell of jailkit 2.23", () => {
     expect([status, stderr]).toEqual([0, ""]);
     expect(stdout).toContain(`removing ${jail}${SHELL}, `);
     expect(m.exists(jail + SHELL)).toBe(false);
+    // Of a jail without a record, nothing is left in its place.
+    const records = "/var/lib/jailkit/jails";
+    expect(m.list(records).filter((id) => m.list(`${records}/${id}`).length === 0)).toEqual([]);
     expect(m.read(`${jail}/usr/bin/cat`)).toBe("older");
     expect(sshd.ssh(user, ["/bin/echo", "in"]).stdout).toBe("in\n");
     const all = reportOf(updateReportSchema, m.must(["jk_update", "--all", "--json"]).stdout);

@@ -202,11 +202,16 @@ export function forgetJail(id: ByteString, registry: ByteString = REGISTRY): boo
   return withTree((tree) => {
     const removed = removeOwn(tree, manifestPath(registry, id));
     removeOwn(tree, `${registry}/${id}/verified.json`);
-    try {
-      removeOwn(tree, joinPath(registry, id));
-    } catch (error) {
-      if (!isErrno(error, "ENOTEMPTY")) throw error;
-    }
+    removeIfEmpty(tree, joinPath(registry, id));
     return removed;
   });
+}
+
+/** Removes a directory of the registry that has nothing in it; another one stays. */
+export function removeIfEmpty(tree: JailRoot, path: ByteString): void {
+  try {
+    removeOwn(tree, path);
+  } catch (error) {
+    if (!isErrno(error, "ENOTEMPTY")) throw error;
+  }
 }
