@@ -96,8 +96,12 @@ test("a missing or unrestricted line is a finding while the mount is right, and 
   }
 });
 
-test("a line that an administrator wrote without restrictions is replaced", () => {
-  const own = `/usr ${jail}/usr none bind 0 0\n`;
+test.each([
+  ["/usr", `${jail}/usr`],
+  ["/usr/", `${jail}/usr`],
+  ["//usr", `${jail}/./usr/`],
+])("a line that an administrator wrote without restrictions is replaced: %s %s", (from, to) => {
+  const own = `${from} ${to} none bind 0 0\n`;
   m.write("/etc/fstab", m.read("/etc/fstab").replace(LINE, own));
   expect(findings()).toContainEqual(expect.objectContaining({ rule: "live-mount" }));
   m.must(["jailkit", "mount", jail]);

@@ -1,5 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
+import { plainPath } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError, UsageError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
@@ -177,16 +178,19 @@ function fieldsOf(line: string): string[] {
   return line.trim().startsWith("#") ? [] : line.trim().split(/[ \t]+/);
 }
 
+/** The path in a field of fstab(5), which may be written with more slashes, or a dot. */
+const pathIn = (field: ByteString): ByteString => plainPath(unescaped(field));
+
 const lineOf = (jail: ByteString, path: ByteString) =>
   `${fstabField(path)} ${fstabField(jail + path)} none ${isSocketDirectory(path) ? SOCKET_OPTIONS : OPTIONS} 0 0`;
 
 /** True for a line that mounts the host's directory without a restriction: ours, with changed options, or another one. */
 function isUnrestricted(line: string, path: ByteString): boolean {
-  const [from, , , fourth = ""] = fieldsOf(line);
+  const [from = "", , , fourth = ""] = fieldsOf(line);
   const options = fourth.split(",");
   const needed = ["bind", "ro", "nosuid", "nodev", ...(isSocketDirectory(path) ? ["noexec"] : [])];
   const undone = ["rw", "suid", "dev"].some((option) => options.includes(option));
-  const isBind = options.includes(MARK) || from === fstabField(path);
+  const isBind = options.includes(MARK) || pathIn(from) === path;
   return isBind && (undone || !needed.every((option) => options.includes(option)));
 }
 
@@ -201,7 +205,8 @@ export function withLiveLines(
 ): ByteString | undefined {
   const there = new Set<ByteString>();
   const kept = fstab.split("\n").map((line) => {
-    const path = directories.find((one) => fstabField(jail + one) === fieldsOf(line)[1]);
+    const [, where = ""] = fieldsOf(line);
+    const path = directories.find((one) => jail + one === pathIn(where));
     if (path === undefined) return line;
     there.add(path);
     return isUnrestricted(line, path) ? lineOf(jail, path) : line;

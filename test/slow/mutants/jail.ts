@@ -580,9 +580,10 @@ export const JAIL: readonly Mutant[] = [
     ["return isUnrestricted(line, path) ? lineOf(jail, path) : line;", "return line;"],
     ["return isBind && (undone ||", "return isBind && ("],
     [
-      "const isBind = options.includes(MARK) || from === fstabField(path);",
+      "const isBind = options.includes(MARK) || pathIn(from) === path;",
       "const isBind = options.includes(MARK);",
     ],
+    ["plainPath(unescaped(field))", "unescaped(field)"],
   ]),
   ...within("src/populate/apply/live.ts", "e2e/live.test.ts", [
     ["!ALLOWED.test(each) || ", ""],
