@@ -16,6 +16,7 @@ import type { HomeThread, Pass } from "./home-pass.ts";
 import {
   type HomeLevel,
   type HomeName,
+  type List,
   mountPoint,
   pathIn,
   requireMount,
@@ -31,7 +32,7 @@ import { createFileIn, putDeviceIn, putSymlinkIn, type Xattrs } from "./write.ts
 export interface Original {
   readonly path: ByteString;
   readonly fd: number;
-  readonly list?: Parameters<typeof walkHome>[3];
+  readonly list?: List;
 }
 
 /** Owner, mode and times that a copy keeps. */
@@ -97,12 +98,14 @@ class Copier {
       const at = pathIn(level, name);
       this.named(at, () => this.copyName(from, { name, type }, at, { root, parent, name }));
     };
-    const names = level.names.filter(({ type }) => type === C.DT_REG).map(({ name }) => name);
-    this.pass.share({ from, to, path }, names, {
+    const regular = function* () {
+      for (const names of level.pieces) {
+        yield names.filter(({ type }) => type === C.DT_REG).map(({ name }) => name);
+        for (const { name, type } of names) if (type !== C.DT_REG) copy(type)(name);
+      }
+    };
+    this.pass.share({ from, to, path }, regular(), {
       own: copy(C.DT_REG),
-      rest: () => {
-        for (const { name, type } of level.names) if (type !== C.DT_REG) copy(type)(name);
-      },
       told: (told) => {
         this.step();
         seen.add(told);
@@ -117,9 +120,8 @@ class Copier {
   }
 
   /** Notes a directory, and returns what gives its attributes to the copy when that is filled. */
-  private finisher({ path, fd: from }: HomeLevel): (to: number) => void {
+  private finisher({ path, fd: from, stat }: HomeLevel): (to: number) => void {
     const { seen, top } = this;
-    const stat = fstat(from);
     seen.add(seen.lastOne(path));
     const xattrs = xattrsOf(from);
     const attributes = attributesOf(stat);

@@ -1,7 +1,15 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
-import { close, fstat, openAt2, readDirectory, type Stat, statAt } from "../../../ffi/files.ts";
+import {
+  close,
+  type DirectoryEntry,
+  fstat,
+  openAt2,
+  readEntries,
+  type Stat,
+  statAt,
+} from "../../../ffi/files.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 
@@ -20,8 +28,12 @@ export interface HomeLevel {
   readonly fd: number;
   readonly keep: () => number;
   readonly stat: Stat;
-  readonly names: readonly HomeName[];
+  /** Go through all of them, once. There is never more than one piece in memory. */
+  readonly pieces: Iterable<readonly HomeName[]>;
 }
+
+/** Lists an open directory, at its start, in pieces of any size. */
+export type List = (fd: number) => Iterable<readonly HomeName[]>;
 
 /** No symbolic link is followed below the top, even if a rename puts one there meanwhile. */
 export const WITHIN = C.RESOLVE_BENEATH | C.RESOLVE_NO_SYMLINKS | C.RESOLVE_NO_MAGICLINKS | C.RESOLVE_NO_XDEV;
@@ -34,20 +46,30 @@ const LONGEST_PATH = 4000;
 export const pathIn = ({ path }: Pick<HomeLevel, "path">, name: ByteString): ByteString =>
   path === "" ? name : `${path}/${name}`;
 
-/** The names in a level that are not directories. */
-export const namesOfFiles = ({ names }: Pick<HomeLevel, "names">): ByteString[] =>
-  names.filter(({ type }) => type !== C.DT_DIR).map(({ name }) => name);
+/** The names in a level that are not directories, in pieces. */
+export function* namesOfFiles({ pieces }: Pick<HomeLevel, "pieces">): Generator<ByteString[]> {
+  for (const names of pieces) yield names.filter(({ type }) => type !== C.DT_DIR).map(({ name }) => name);
+}
+
+function* listPieces(fd: number): Generator<readonly HomeName[]> {
+  for (let more = true; more; ) {
+    const piece: DirectoryEntry[] = [];
+    more = readEntries(fd, piece);
+    if (piece.length > 0) yield piece;
+  }
+}
 
 /**
- * Calls `each` for every directory at and below the open directory `top`, each before those in it. Symbolic links are not
- * followed, and other file systems not entered. Only the directories that are left are remembered, no files. `shown` names
- * the tree in messages. Throws JailkitError for a device, a mount point, or a tree that is too deep.
+ * Calls `each` for every directory at and below the open directory `top`, each before those in it, just after the directory
+ * was looked at (statx(2)). Symbolic links are not followed, and other file systems not entered. Only the directories that
+ * are left are remembered, no files. `shown` names the tree in messages. Throws JailkitError for a device, a mount point,
+ * or a tree that is too deep.
  */
 export function walkHome(
   top: number,
   shown: ByteString,
   each: (level: HomeLevel) => void,
-  list: typeof readDirectory = readDirectory,
+  list: List = listPieces,
 ): void {
   const mount = fstat(top).mountId;
   const left: ByteString[] = [""];
@@ -59,14 +81,9 @@ export function walkHome(
       return fd;
     };
     try {
-      const level = { path, fd, keep, stat: fstat(fd), names: typed(fd, list(fd)) };
-      requireMount(shown, level.path, level.stat, mount);
-      for (const { name, type } of level.names) {
-        const why = obstacle(level.path.length + 1 + name.length, type);
-        if (why !== undefined) throw notMovable(shown, pathIn(level, name), why);
-        if (type === C.DT_DIR) left.push(pathIn(level, name));
-      }
-      each(level);
+      const stat = fstat(fd);
+      requireMount(shown, path, stat, mount);
+      each({ path, fd, keep, stat, pieces: checked(list(fd), { fd, path, shown, left }) });
     } finally {
       if (!kept) close(fd);
     }
@@ -78,6 +95,29 @@ function openLevel(top: number, path: ByteString, shown: ByteString): number {
     return openAt2(top, path || ".", DIRECTORY, WITHIN);
   } catch (error) {
     throw isErrno(error, "EXDEV") ? mountPoint(shown, path) : error;
+  }
+}
+
+interface Listed {
+  readonly fd: number;
+  readonly path: ByteString;
+  readonly shown: ByteString;
+  readonly left: ByteString[];
+}
+
+/** Checks each piece, and notes the directories in it. */
+function* checked(
+  pieces: Iterable<readonly HomeName[]>,
+  { fd, path, shown, left }: Listed,
+): Generator<readonly HomeName[]> {
+  for (const piece of pieces) {
+    const names = typed(fd, piece);
+    for (const { name, type } of names) {
+      const why = obstacle(path.length + 1 + name.length, type);
+      if (why !== undefined) throw notMovable(shown, pathIn({ path }, name), why);
+      if (type === C.DT_DIR) left.push(pathIn({ path }, name));
+    }
+    yield names;
   }
 }
 
@@ -122,8 +162,8 @@ function notMovable(shown: ByteString, path: ByteString, why: string): JailkitEr
 /** The number of names in a tree, without its top; throws as walkHome. */
 export function countHome(top: number, shown: ByteString): number {
   let count = 0;
-  walkHome(top, shown, ({ names }) => {
-    count += names.length;
+  walkHome(top, shown, ({ pieces }) => {
+    for (const names of pieces) count += names.length;
   });
   return count;
 }
@@ -131,8 +171,9 @@ export function countHome(top: number, shown: ByteString): number {
 /** The sizes of all regular files of a tree, for a message. */
 export function sizesIn(top: number, shown: ByteString): { size: number }[] {
   const sizes: { size: number }[] = [];
-  walkHome(top, shown, ({ fd, names }) => {
-    for (const { name, type } of names) sizes.push({ size: type === C.DT_REG ? statAt(fd, name).size : 0 });
+  walkHome(top, shown, ({ fd, pieces }) => {
+    for (const names of pieces)
+      for (const { name, type } of names) sizes.push({ size: type === C.DT_REG ? statAt(fd, name).size : 0 });
   });
   return sizes;
 }
