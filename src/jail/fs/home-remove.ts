@@ -1,13 +1,14 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { unlinkAt } from "../../../ffi/changes.ts";
+import * as C from "../../../ffi/constants.ts";
 import { attempt } from "../../../ffi/error.ts";
-import { fstat, type Stat, sameFile, statIfPresent } from "../../../ffi/files.ts";
+import { close, fstat, openAt2, type Stat, sameFile, statIfPresent } from "../../../ffi/files.ts";
 import { baseName, directoryOf } from "../../../ffi/paths.ts";
-import { lookAtFile } from "../../../ffi/stat-keys.ts";
+import { lookAt, lookAtFile } from "../../../ffi/stat-keys.ts";
 import { answered } from "../../cli/error.ts";
 import type { Original } from "./home-fill.ts";
 import type { HomeThread } from "./home-pass.ts";
-import { namesOfFiles, walkHome } from "./home-scan.ts";
+import { namesOfFiles, WITHIN, walkHome } from "./home-scan.ts";
 import type { Seen } from "./home-seen.ts";
 import { requireNoHostMount } from "./host-mounts.ts";
 import { removeTree } from "./remove.ts";
@@ -36,10 +37,12 @@ function isStillAt(root: JailRoot, path: ByteString, top: Stat): boolean {
   });
 }
 
-/** Removes the files of a home, in two threads; directories, and what cannot be removed, are left to removeTree. */
+/** Removes the files of a home, in two threads, and empty directories; what cannot be removed is left to removeTree. */
 function removeFiles({ fd, path, seen, thread }: Parameters<typeof removeHome>[0]): void {
   using pass = thread.begin({ work: "remove", seen: seen.share() });
+  const directories: ByteString[] = [];
   walkHome(fd, path, (level) => {
+    if (level.path !== "") directories.push(level.path);
     const from = level.keep();
     pass.share({ from, to: -1, path: level.path }, namesOfFiles(level), {
       own: (name) => attempt(() => removeIfCopied(from, name, seen)),
@@ -47,6 +50,30 @@ function removeFiles({ fd, path, seen, thread }: Parameters<typeof removeHome>[0
     });
   });
   pass.finish();
+  removeDirectories(fd, directories, seen);
+}
+
+/** Removes those of the directories that are empty, and were copied: each after those in it, the last one first. */
+function removeDirectories(top: number, directories: ByteString[], seen: Seen): void {
+  for (let path = directories.pop(); path !== undefined; ) {
+    const above = parentIn(path);
+    const parent = attempt(() => openAt2(top, above || ".", C.O_PATH | C.O_DIRECTORY, WITHIN));
+    // For all in a row that are in it.
+    do {
+      const name = baseName(path);
+      if (parent !== undefined) attempt(() => removeDirectoryIfCopied(parent, name, seen));
+      path = directories.pop();
+    } while (path !== undefined && parentIn(path) === above);
+    if (parent !== undefined) close(parent);
+  }
+}
+
+const parentIn = (path: ByteString): ByteString => path.slice(0, Math.max(0, path.lastIndexOf("/")));
+
+function removeDirectoryIfCopied(parent: number, name: ByteString, seen: Seen): void {
+  lookAt(parent, name);
+  // rmdir(2) removes no file, no mount point, and only an empty directory.
+  if (seen.mayRemoveLast()) unlinkAt(parent, name, C.AT_REMOVEDIR);
 }
 
 /** Removes a file of a home if it is as it was copied, and tells whether it was. Throws SystemError. */
