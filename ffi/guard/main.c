@@ -109,7 +109,7 @@ static void hide_caller(struct state *state, u64 *stack, char **env) {
   static const char no_optimizer[] = "BUN_JSC_useDFGJIT=0";
   static const char no_last_optimizer[] = "BUN_JSC_useFTLJIT=0";
   static const char *const little_garbage[] = {
-    "BUN_JSC_gcMaxHeapSize=1048576",
+    "BUN_JSC_gcMaxHeapSize=1572864",
     "BUN_JSC_useGenerationalGC=0",
     "BUN_JSC_useConcurrentGC=0",
   };
