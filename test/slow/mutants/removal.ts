@@ -79,6 +79,9 @@ export const REMOVAL: readonly Mutant[] = [
     "is empty if there is the line",
   ),
   hostAccounts(" && !/success/i.test(first)", "", "filesAnswer"),
+  hostAccounts('!services.has("initgroups") && ', "", "fileHasAllMembers"),
+  hostAccounts('services.get("group")?.length === 1', "true", "fileHasAllMembers"),
+  hostAccounts(" || entries.length === 0) return undefined", ") return undefined", "could not be read"),
   exchange(
     "removeTree(root, temporary.path, old, isOneOf(within))",
     "removeTree(root, temporary.path, old)",
