@@ -39,41 +39,61 @@ function isStillAt(root: JailRoot, path: ByteString, top: Stat): boolean {
 
 /** Removes the files of a home, in two threads, and empty directories; what cannot be removed is left to removeTree. */
 function removeFiles({ fd, path, seen, thread }: Parameters<typeof removeHome>[0]): void {
+  using directories = new Directories(fd, seen);
   using pass = thread.begin({ work: "remove", seen: seen.share() });
-  const directories: ByteString[] = [];
   walkHome(fd, path, (level) => {
-    if (level.path !== "") directories.push(level.path);
     const from = level.keep();
     pass.share({ from, to: -1, path: level.path }, namesOfFiles(level), {
       own: (name) => attempt(() => removeIfCopied(from, name, seen)),
       told: () => undefined,
+      finish: () => directories.remove(level.path),
     });
   });
   pass.finish();
-  removeDirectories(fd, directories, seen);
+  directories.removeRest();
 }
 
-/** Removes those of the directories that are empty, and were copied: each after those in it, the last one first. */
-function removeDirectories(top: number, directories: ByteString[], seen: Seen): void {
-  for (let path = directories.pop(); path !== undefined; ) {
-    const above = parentIn(path);
-    const parent = attempt(() => openAt2(top, above || ".", C.O_PATH | C.O_DIRECTORY, WITHIN));
-    // For all in a row that are in it.
-    do {
-      const name = baseName(path);
-      if (parent !== undefined) attempt(() => removeDirectoryIfCopied(parent, name, seen));
-      path = directories.pop();
-    } while (path !== undefined && parentIn(path) === above);
-    if (parent !== undefined) close(parent);
+/** Removes the directories of a home, `top`, that are empty, and were copied. */
+class Directories implements Disposable {
+  /** Those that were not empty yet; a directory comes before those in it, mostly. */
+  readonly #rest: ByteString[] = [];
+  // Many in a row are in the same one.
+  #above: ByteString | undefined;
+  #parent = -1;
+
+  constructor(
+    private readonly top: number,
+    private readonly seen: Seen,
+  ) {}
+
+  /** Removes the directory, or notes it for removeRest. */
+  remove(path: ByteString): void {
+    if (path !== "" && attempt(() => this.#tryToRemove(path)) === undefined) this.#rest.push(path);
   }
-}
 
-const parentIn = (path: ByteString): ByteString => path.slice(0, Math.max(0, path.lastIndexOf("/")));
+  removeRest(): void {
+    for (const path of this.#rest.reverse()) attempt(() => this.#tryToRemove(path));
+  }
 
-function removeDirectoryIfCopied(parent: number, name: ByteString, seen: Seen): void {
-  lookAt(parent, name);
-  // rmdir(2) removes no file, no mount point, and only an empty directory.
-  if (seen.mayRemoveLast()) unlinkAt(parent, name, C.AT_REMOVEDIR);
+  [Symbol.dispose](): void {
+    if (this.#parent >= 0) close(this.#parent);
+  }
+
+  #tryToRemove(path: ByteString): true {
+    const name = baseName(path);
+    const above = path.slice(0, Math.max(0, path.length - name.length - 1));
+    if (above !== this.#above) {
+      this[Symbol.dispose]();
+      this.#above = undefined;
+      this.#parent = -1;
+      this.#parent = openAt2(this.top, above || ".", C.O_PATH | C.O_DIRECTORY, WITHIN);
+      this.#above = above;
+    }
+    lookAt(this.#parent, name);
+    // rmdir(2) removes no file, no mount point, and only an empty directory.
+    if (this.seen.mayRemoveLast()) unlinkAt(this.#parent, name, C.AT_REMOVEDIR);
+    return true;
+  }
 }
 
 /** Removes a file of a home if it is as it was copied, and tells whether it was. Throws SystemError. */
