@@ -97,8 +97,9 @@ static const char *program_variable(const struct state *state) {
  * only costs a short run, or one that returns memory every 30 seconds, which would wake up a waiting daemon. jk_socketd runs
  * for months: it collects garbage after 2 MiB instead of 8, and returns memory at once. jk_init and jk_cp mostly wait for the
  * kernel: there optimized code saves less than the compiler takes, a tenth of the whole. Homes have many files, of which
- * each leaves garbage: jk_jailuser collects it after 1 MiB, and always all of it, since what was in use once stays otherwise.
- * It has the first of two optimizers: with 50,000 files, the second one takes longer than it saves.
+ * each leaves garbage: jk_jailuser collects it after 1.5 MiB, and always all of it, since what was in use once stays
+ * otherwise, and returns memory at once. It has the first of two optimizers: with 50,000 files, the second one takes longer
+ * than it saves.
  */
 static void hide_caller(struct state *state, u64 *stack, char **env) {
   static const char name[] = "jailkit";
@@ -120,10 +121,10 @@ static void hide_caller(struct state *state, u64 *stack, char **env) {
   };
   u64 variables = 0;
   state->runtime_environment[variables++] = (char *)no_warm_up;
-  int small = !state->privileged && is_called(state, "jk_socketd");
-  state->runtime_environment[variables++] = (char *)(small ? purge_at_once : no_scavenger);
-  if (small) state->runtime_environment[variables++] = (char *)small_heap;
   int moves = !state->privileged && is_called(state, "jk_jailuser");
+  int small = !state->privileged && is_called(state, "jk_socketd");
+  state->runtime_environment[variables++] = (char *)(small || moves ? purge_at_once : no_scavenger);
+  if (small) state->runtime_environment[variables++] = (char *)small_heap;
   if (moves) state->runtime_environment[variables++] = (char *)no_last_optimizer;
   else if (!state->privileged && (is_called(state, "jk_init") || is_called(state, "jk_cp")))
     state->runtime_environment[variables++] = (char *)no_optimizer;

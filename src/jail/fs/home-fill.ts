@@ -65,9 +65,21 @@ export function fillCopy(
 
 /** A directory of a copy, which only root can reach, by its open descriptor. */
 export function openCopy(fd: number, path: ByteString, mount?: Directory["mount"]): Directory {
-  const stat = fstat(fd);
-  const on = mount ?? { path: "/", stat };
-  return { fd, path, stat, trusted: true, stage: undefined, mount: on, cached: false };
+  let known: Stat | undefined;
+  const look = () => {
+    known ??= fstat(fd);
+    return known;
+  };
+  return {
+    ...{ fd, path, trusted: true, stage: undefined, cached: false },
+    // Few files need it, and a directory may have few files.
+    get stat() {
+      return look();
+    },
+    get mount() {
+      return mount ?? { path: "/", stat: look() };
+    },
+  };
 }
 
 class Copier {
@@ -120,9 +132,10 @@ class Copier {
   }
 
   /** Notes a directory, and returns what gives its attributes to the copy when that is filled. */
-  private finisher({ path, fd: from, stat }: HomeLevel): (to: number) => void {
+  private finisher({ path, fd: from }: HomeLevel): (to: number) => void {
     const { seen, top } = this;
     seen.add(seen.lastOne(path));
+    const stat = fstat(from);
     const xattrs = xattrsOf(from);
     const attributes = attributesOf(stat);
     const finish = (to: number) => {

@@ -113,9 +113,11 @@ export function copyHome(
   to: ByteString,
   step: (done: number, total: number) => void = () => undefined,
 ): number {
-  const total = countHome(home.fd, home.path) + 1;
+  const total =
+    countHome(home.fd, home.path, (count) => {
+      if (count >= NAMES_FOR_A_THREAD && !home.thread.isStarted) home.thread.start();
+    }) + 1;
   home.seen.reserve(total);
-  if (total >= NAMES_FOR_A_THREAD) home.thread.start();
   const above = directoryOf(to);
   makeDirectories(root, above, () => ({ mode: 0o755, uid: 0, gid: 0 }));
   const parent = openDirectory(root, above);

@@ -10,6 +10,7 @@ import {
   type Stat,
   statAt,
 } from "../../../ffi/files.ts";
+import { lookAtOpen } from "../../../ffi/stat-keys.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 
@@ -27,7 +28,6 @@ export interface HomeLevel {
   /** Readable; open during the call, and longer if it is kept: then the caller closes it. */
   readonly fd: number;
   readonly keep: () => number;
-  readonly stat: Stat;
   /** Go through all of them, once. There is never more than one piece in memory. */
   readonly pieces: Iterable<readonly HomeName[]>;
 }
@@ -81,9 +81,8 @@ export function walkHome(
       return fd;
     };
     try {
-      const stat = fstat(fd);
-      requireMount(shown, path, stat, mount);
-      each({ path, fd, keep, stat, pieces: checked(list(fd), { fd, path, shown, left }) });
+      requireMount(shown, path, { mountId: lookAtOpen(fd) }, mount);
+      each({ path, fd, keep, pieces: checked(list(fd), { fd, path, shown, left }) });
     } finally {
       if (!kept) close(fd);
     }
@@ -159,11 +158,12 @@ function notMovable(shown: ByteString, path: ByteString, why: string): JailkitEr
   );
 }
 
-/** The number of names in a tree, without its top; throws as walkHome. */
-export function countHome(top: number, shown: ByteString): number {
+/** The number of names in a tree, without its top; `soFar` is called for each directory. Throws as walkHome. */
+export function countHome(top: number, shown: ByteString, soFar: (count: number) => void): number {
   let count = 0;
   walkHome(top, shown, ({ pieces }) => {
     for (const names of pieces) count += names.length;
+    soFar(count);
   });
   return count;
 }
