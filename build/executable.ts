@@ -31,6 +31,7 @@ interface ExecutableOptions {
 }
 
 const root = join(import.meta.dir, "..");
+const HERE: Architecture = process.arch === "arm64" ? "arm64" : "x64";
 const PACKAGES: Readonly<Record<Architecture, string>> = {
   x64: "@oven/bun-linux-x64",
   arm64: "@oven/bun-linux-aarch64",
@@ -71,18 +72,20 @@ function runtimeFor(architecture: Architecture): string {
 function bunBuild(options: ExecutableOptions, temporary: string): void {
   const jit = BUSY.includes(basename(options.entry, ".ts")) ? EARLIER_JIT : LATE_JIT;
   const { target, bundles = [] } = options;
-  for (const one of bundles) bundle(options.root, one);
+  for (const one of bundles) bundle(options, one);
   const path = target && `--compile-executable-path=${runtimeFor(target)}`;
   const other = path === undefined ? [] : [`--target=bun-linux-${target}`, path];
   // A relative name, since an absolute one would be in the executable, and two folders would build different ones.
   const entry = relative(options.root, options.entry);
   const condition = bundles.length === 0 ? [] : ["--conditions=bundled"];
   const words = [...FLAGS, jit, ...other, ...condition, `./${entry}`, "--outfile", temporary];
-  runBun(words, options.root, entry);
+  runBun(words, options, entry);
 }
 
-function runBun(words: readonly string[], root: string, entry: string): void {
-  const { exitCode, stdout, stderr } = Bun.spawnSync([process.execPath, "build", ...words], {
+/** Runs `bun build`. What is for the other architecture is left out: a login would take time to load it. */
+function runBun(words: readonly string[], { root, target = HERE }: ExecutableOptions, entry: string): void {
+  const define = ["--define", `process.arch="${target}"`];
+  const { exitCode, stdout, stderr } = Bun.spawnSync([process.execPath, "build", ...define, ...words], {
     cwd: root,
     // Without bunfig.toml, .env and settings in the environment.
     env: { PATH: "/usr/bin:/bin", HOME: "/nonexistent" },
@@ -93,13 +96,13 @@ function runBun(words: readonly string[], root: string, entry: string): void {
 }
 
 /** Makes dist/bundle/NAME.js, a program with all that it imports. `#bundle/NAME` of package.json is this file. */
-function bundle(root: string, name: string): void {
+function bundle(options: ExecutableOptions, name: string): void {
   const entry = `src/tools/${name}.ts`;
-  const output = join(root, "dist/bundle");
+  const output = join(options.root, "dist/bundle");
   fs.mkdirSync(output, { recursive: true });
   inFolder(join(output, `.build-${name}-`), (folder) => {
     const file = join(folder, `${name}.js`);
-    runBun(["--target=bun", "--format=esm", "--minify", `./${entry}`, "--outfile", file], root, entry);
+    runBun(["--target=bun", "--format=esm", "--minify", `./${entry}`, "--outfile", file], options, entry);
     fs.renameSync(file, join(output, `${name}.js`));
   });
 }
@@ -109,7 +112,7 @@ function bundle(root: string, name: string): void {
  * the output of the compilers.
  */
 export function buildExecutable(options: ExecutableOptions): void {
-  const architecture = options.target ?? (process.arch === "arm64" ? "arm64" : "x64");
+  const architecture = options.target ?? HERE;
   const name = basename(options.output);
   inFolder(join(dirname(options.output), `.build-${name}-`), (folder) => {
     // It has its final name, which is in the executable.

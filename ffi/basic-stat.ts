@@ -1,7 +1,7 @@
 import type { ByteString } from "./bytes.ts";
 import { AT_EMPTY_PATH } from "./constants.ts";
 import { fail } from "./libc.ts";
-import { STATX_BASIC_STATS, statx, statxBuffer, statxIfPresent } from "./statx.ts";
+import { STATX_BASIC_STATS, statx, statxIfPresent, statxWord } from "./statx.ts";
 
 /** The part of `Stat` that is ordinary numbers, for looking at many files quickly. */
 export interface BasicStat {
@@ -22,29 +22,30 @@ export interface BasicStat {
   atimeNanoseconds: number;
   mtimeSeconds: number;
   mtimeNanoseconds: number;
+  ctimeSeconds: number;
+  ctimeNanoseconds: number;
 }
 
-// Words of struct statx, by their offsets divided by 4.
-const words = new Uint32Array(statxBuffer.buffer, statxBuffer.byteOffset, 64);
-const word = (index: number): number => words[index] ?? 0;
-const seconds = (low: number): number => word(low) + (word(low + 1) | 0) * 0x100000000;
+const seconds = (at: number): number => statxWord(at) + (statxWord(at + 4) | 0) * 0x100000000;
 
 function decode(): BasicStat {
   return {
-    mode: word(7) & 0xffff,
-    uid: word(5),
-    gid: word(6),
-    size: word(10) + word(11) * 0x100000000,
-    devMajor: word(34),
-    devMinor: word(35),
-    inoLow: word(8),
-    inoHigh: word(9),
-    rdevMajor: word(32),
-    rdevMinor: word(33),
-    atimeSeconds: seconds(16),
-    atimeNanoseconds: word(18),
-    mtimeSeconds: seconds(28),
-    mtimeNanoseconds: word(30),
+    mode: statxWord(28) & 0xffff,
+    uid: statxWord(20),
+    gid: statxWord(24),
+    size: statxWord(40) + statxWord(44) * 0x100000000,
+    devMajor: statxWord(136),
+    devMinor: statxWord(140),
+    inoLow: statxWord(32),
+    inoHigh: statxWord(36),
+    rdevMajor: statxWord(128),
+    rdevMinor: statxWord(132),
+    atimeSeconds: seconds(64),
+    atimeNanoseconds: statxWord(72),
+    mtimeSeconds: seconds(112),
+    mtimeNanoseconds: statxWord(120),
+    ctimeSeconds: seconds(96),
+    ctimeNanoseconds: statxWord(104),
   };
 }
 

@@ -2,7 +2,15 @@ import { type ByteString, fromBytes } from "./bytes.ts";
 import * as C from "./constants.ts";
 import { isErrno, SystemError } from "./error.ts";
 import { addressOf, cArgument, check, errno, fail, libc, syscall } from "./libc.ts";
-import { STATX_BASIC_STATS, STATX_MNT_ID, statx, statxBuffer, statxIfPresent, statxTime } from "./statx.ts";
+import {
+  STATX_BASIC_STATS,
+  STATX_MNT_ID,
+  statx,
+  statxIfPresent,
+  statxLong,
+  statxTime,
+  statxWord,
+} from "./statx.ts";
 
 /** Attributes of a file, from statx(2). Times are nanoseconds since the epoch. */
 export interface Stat {
@@ -28,22 +36,21 @@ export interface Stat {
 const STAT = STATX_BASIC_STATS | STATX_MNT_ID;
 
 function decodeStat(): Stat {
-  const b = statxBuffer;
   return {
-    nlink: b.readUInt32LE(16),
-    uid: b.readUInt32LE(20),
-    gid: b.readUInt32LE(24),
-    mode: b.readUInt16LE(28),
-    ino: b.readBigUInt64LE(32),
-    size: Number(b.readBigUInt64LE(40)),
+    nlink: statxWord(16),
+    uid: statxWord(20),
+    gid: statxWord(24),
+    mode: statxWord(28) & 0xffff,
+    ino: statxLong(32),
+    size: Number(statxLong(40)),
     atime: statxTime(64),
     ctime: statxTime(96),
     mtime: statxTime(112),
-    rdevMajor: b.readUInt32LE(128),
-    rdevMinor: b.readUInt32LE(132),
-    devMajor: b.readUInt32LE(136),
-    devMinor: b.readUInt32LE(140),
-    mountId: b.readBigUInt64LE(144),
+    rdevMajor: statxWord(128),
+    rdevMinor: statxWord(132),
+    devMajor: statxWord(136),
+    devMinor: statxWord(140),
+    mountId: statxLong(144),
   };
 }
 
@@ -216,7 +223,8 @@ export function readDirectory(fd: number, limit = Number.POSITIVE_INFINITY): Dir
 
 /** Adds the next names in an open directory, as readDirectory, to `entries`: one getdents64(2). False at the end. */
 export function readEntries(fd: number, entries: DirectoryEntry[]): boolean {
-  entryBuffer ??= Buffer.alloc(65536);
+  // Not cleared, since that touches all of its memory; only what the kernel wrote is read.
+  entryBuffer ??= Buffer.allocUnsafeSlow(65536);
   // SAFETY: at most the buffer's own length. Each record holds its length, and a name with a NUL.
   const count = check(libc.getdents64(fd, entryBuffer, entryBuffer.length), "getdents64");
   for (let at = 0; at < count; ) {

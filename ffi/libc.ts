@@ -146,13 +146,10 @@ export function check(result: number, call: string, path?: ByteString): number {
   return result;
 }
 
+// Longer than most paths. A larger buffer takes a login pages of memory that it does not use.
+const SHORT = 512;
 // Arguments are written into these in turn. A longer one gets a new buffer, and the kernel's ENAMETOOLONG if it is a path.
-const scratch = [
-  Buffer.alloc(PATH_MAX),
-  Buffer.alloc(PATH_MAX),
-  Buffer.alloc(PATH_MAX),
-  Buffer.alloc(PATH_MAX),
-];
+const scratch = [Buffer.alloc(SHORT), Buffer.alloc(SHORT), Buffer.alloc(SHORT), Buffer.alloc(SHORT)];
 let turn = 0;
 
 /**
@@ -165,7 +162,7 @@ export function cArgument(text: ByteString): Uint8Array {
   turn = (turn + 1) & 3;
   let buffer = scratch[turn];
   if (buffer === undefined || buffer.length <= length) {
-    buffer = Buffer.alloc(length + 1);
+    buffer = Buffer.alloc(Math.max(length + 1, PATH_MAX));
     scratch[turn] = buffer;
   }
   buffer.write(text, 0, length, "latin1");

@@ -1,3 +1,4 @@
+import type { BasicStat } from "./basic-stat.ts";
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, ENOENT, ENOTDIR, S_IFLNK, S_IFMT, S_IFREG } from "./constants.ts";
 import { addressOf, errno, libc } from "./libc.ts";
 import { STATX_BASIC_STATS, statxBuffer } from "./statx.ts";
@@ -49,6 +50,38 @@ export function statAll(paths: Uint8Array, { follow, listed }: Look, into: Uint3
     if (changes) newest = Math.max(newest, (from[24] ?? 0) + ((from[25] ?? 0) | 0) * 0x100000000);
   }
   return newest;
+}
+
+/**
+ * The same words for a path that was looked at before, by its `stat`; undefined: it led nowhere. Returns its ctime in
+ * seconds, or 0 if that does not count.
+ */
+export function statWords(
+  stat: BasicStat | undefined,
+  listed: boolean,
+  into: Uint32Array,
+  at: number,
+): number {
+  if (stat === undefined) return 0;
+  const { mode, uid, gid, inoLow, inoHigh, devMajor, devMinor, rdevMajor, rdevMinor } = stat;
+  into[at] = mode;
+  into[at + 1] = uid;
+  into[at + 2] = gid;
+  into[at + 3] = inoLow;
+  into[at + 4] = inoHigh;
+  into[at + 5] = devMajor;
+  into[at + 6] = devMinor;
+  into[at + 7] = rdevMajor;
+  into[at + 8] = rdevMinor;
+  if (!timesCount(mode, listed)) return 0;
+  // The lower 32 bits of each number: that is what an element of the array keeps.
+  into[at + 9] = stat.size;
+  into[at + 10] = stat.size / 0x100000000;
+  into[at + 11] = stat.ctimeSeconds;
+  into[at + 12] = stat.ctimeNanoseconds;
+  into[at + 13] = stat.mtimeSeconds;
+  into[at + 14] = stat.mtimeNanoseconds;
+  return stat.ctimeSeconds;
 }
 
 /** Another failure than that of a missing path is not the same state. */

@@ -83,7 +83,7 @@ export function filterWords(): string {
   const constant = (architecture: Architecture) => {
     const entries = all.map((names) => {
       const { buffer } = compileTogether(names, architecture);
-      return `  "${names.join("+")}": "${asText(new Uint8Array(buffer))}",\n`;
+      return `  "${names.join("+")}": () => "${asText(new Uint8Array(buffer))}",\n`;
     });
     return `const ${architecture} = {\n${entries.join("")}};\n`;
   };
@@ -94,7 +94,7 @@ ${constant("x64")}
 ${constant("arm64")}
 /**
  * The filters for the architecture of this program: each an array of struct sock_filter, a character for each byte. A
- * login takes longer for numbers than for a string.
+ * login takes longer for numbers than for a string, and loads only the strings of the functions that it calls.
  */
 export const FILTER_WORDS = process.arch === "arm64" ? arm64 : x64;
 `;

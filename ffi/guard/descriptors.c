@@ -57,8 +57,9 @@ static i64 open_nothing(void) {
     if (sys2(SYS_fstat, fd, &file) == 0 && S_ISCHR(file.st_mode) && file.st_rdev == DEV_NULL) return fd;
     sys1(SYS_close, fd); /* in a jail any file can have this name */
   }
-  fd = sys2(SYS_memfd_create, "nothing", MFD_ALLOW_SEALING);
-  if (fd < 0) fd = sys2(SYS_memfd_create, "nothing", MFD_ALLOW_SEALING | NOEXEC_SEAL);
+  /* Sessions that may not execute all files accept no other. */
+  fd = sys2(SYS_memfd_create, "nothing", MFD_ALLOW_SEALING | NOEXEC_SEAL);
+  if (fd < 0) fd = sys2(SYS_memfd_create, "nothing", MFD_ALLOW_SEALING);
   if (fd >= 0) sys3(SYS_fcntl, fd, F_ADD_SEALS, EVERY_SEAL);
   return fd;
 }

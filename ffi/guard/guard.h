@@ -124,7 +124,7 @@ struct state {
   u64 filled_descriptors;            /* bit N: descriptor N was closed and is filled */
   u64 descriptor_count;
   struct saved_descriptor descriptors[MAX_DESCRIPTORS];
-  char *runtime_environment[8]; /* two to seven variables and a null: see hide_caller */
+  char *runtime_environment[8]; /* three to seven variables and a null: see hide_caller */
 };
 
 /*
@@ -218,7 +218,7 @@ enum {
 enum { OF_A_RULE = 4096 }; /* a result is -errno, minus this if the rule could not be added; -EPERM if it is not trusted */
 struct rules {
   i64 ruleset, root;
-  const char *home; /* not null: root alone can write directories that are allowed and all above, and this is not in them */
+  char *home; /* not null: root alone can write directories that are allowed and all above, and this is not in them; is cut */
   const char *names; /* each with a NUL */
   u64 count;
   struct {

@@ -94,17 +94,18 @@ static const char *program_variable(const struct state *state) {
  *
  * In a privileged program the runtime must have one thread, since a thread cannot give up the capabilities of another. So
  * it starts none for garbage collection or compilation there. In no program it starts one that warms up memory, which
- * only costs a short run, or one that returns memory every 30 seconds, which would wake up a waiting daemon. jk_socketd runs
- * for months: it collects garbage after 2 MiB instead of 8, and returns memory at once. jk_init and jk_cp mostly wait for the
- * kernel: there optimized code saves less than the compiler takes, a tenth of the whole. Homes have many files, of which
- * each leaves garbage: jk_jailuser collects it after 1.5 MiB, and always all of it, since what was in use once stays
- * otherwise, and returns memory at once. It has the first of two optimizers: with 50,000 files, the second one takes longer
- * than it saves.
+ * only costs a short run, or one that returns memory every 30 seconds, which would wake up a waiting daemon; and it does
+ * not look for nodes of memory (NUMA). jk_socketd runs for months: it collects garbage after 2 MiB instead of 8, and returns
+ * memory at once. jk_init and jk_cp mostly wait for the kernel: there optimized code saves less than the compiler takes, a
+ * tenth of the whole. Homes have many files, of which each leaves garbage: jk_jailuser collects it after 1.5 MiB, and always
+ * all of it, since what was in use once stays otherwise, and returns memory at once. It has the first of two optimizers:
+ * with 50,000 files, the second one takes longer than it saves.
  */
 static void hide_caller(struct state *state, u64 *stack, char **env) {
   static const char name[] = "jailkit";
   static const char no_warm_up[] = "BUN_JSC_useWarmUpMarkedBlocks=0";
   static const char no_scavenger[] = "MIMALLOC_PURGE_DELAY=-1";
+  static const char one_node[] = "MIMALLOC_USE_NUMA_NODES=1";
   static const char purge_at_once[] = "MIMALLOC_PURGE_DELAY=0";
   static const char small_heap[] = "BUN_JSC_gcMaxHeapSize=2097152";
   static const char no_optimizer[] = "BUN_JSC_useDFGJIT=0";
@@ -121,6 +122,7 @@ static void hide_caller(struct state *state, u64 *stack, char **env) {
   };
   u64 variables = 0;
   state->runtime_environment[variables++] = (char *)no_warm_up;
+  state->runtime_environment[variables++] = (char *)one_node;
   int moves = !state->privileged && is_called(state, "jk_jailuser");
   int small = !state->privileged && is_called(state, "jk_socketd");
   state->runtime_environment[variables++] = (char *)(small || moves ? purge_at_once : no_scavenger);

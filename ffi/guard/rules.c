@@ -22,7 +22,7 @@ struct path_beneath {
   i32 fd;
 } __attribute__((packed));
 
-/* The home and the directories above it; none if only root can write the home. */
+/* The home, or the last directory of its path that is there, and those above it; none if only root can write it. */
 struct homes {
   u64 count;
   struct statx each[MOST_ABOVE];
@@ -63,10 +63,26 @@ static i64 open_path(i64 root, const char *path, int is_named, struct statx *sta
   return error;
 }
 
-/* JavaScript judges a link on the way to the home, and a directory above it that others can write. */
-static i64 find_homes(i64 root, const char *home, struct homes *homes) {
+/* Opens a path; if it is missing, it is cut after the last directory that is there, which is opened. */
+static i64 open_last(i64 root, char *path, struct statx *stat) {
+  char *end = path;
+  while (*end) end++;
+  for (;;) {
+    i64 fd = open_path(root, path, 1, stat);
+    if (fd != -ENOENT) return fd;
+    while (end > path && *--end != '/') continue;
+    if (end == path) return fd;
+    *end = 0;
+  }
+}
+
+/*
+ * JavaScript judges a link on the way to the home, and a directory above it that others can write. Who can make a home that
+ * is missing can write the directory above it, which counts then.
+ */
+static i64 find_homes(i64 root, char *home, struct homes *homes) {
   struct statx *stat = homes->each;
-  i64 fd = open_path(root, home, 1, stat);
+  i64 fd = open_last(root, home, stat);
   if (fd < 0) return fd;
   for (;;) {
     i64 above = sys3(SYS_openat, fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);

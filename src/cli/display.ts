@@ -35,7 +35,7 @@ const pieces = (text: ByteString) => text.match(/[\x00-\x7f]+|[\xc2-\xf4][\x80-\
  * influence goes through this before it is shown or logged.
  */
 export function display(text: ByteString): ByteString {
-  if (/^[\x20-\x5b\x5d-\x7e]*$/.test(text)) return text;
+  if (isPlain(text)) return text;
   if (/^[\x00-\x7f]*$/.test(text)) return escapeBytes(text);
   let out = "";
   for (const piece of pieces(text)) {

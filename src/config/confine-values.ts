@@ -82,12 +82,19 @@ function plainPath(text: ByteString): ByteString | undefined {
   return path;
 }
 
+/** The items that were meant, if one is `all` or `none` in capitals, or numbers have blanks between them. */
+function meantItems(items: readonly ByteString[], readItem: ReadItem): ByteString | undefined {
+  const [first = ""] = items;
+  const word = first.toLowerCase();
+  if (items.length === 1 && (word === "all" || word === "none")) return word;
+  const parts = items.flatMap((item) => item.split(/\s+/));
+  return parts.every((part) => typeof readItem(part) === "number") ? parts.join(", ") : undefined;
+}
+
+type ReadItem = (item: ByteString) => ByteString | number | undefined;
+
 /** Reads a list whose items are `what`; `readItem` returns undefined for another one. */
-function readItems(
-  value: ByteString,
-  what: string,
-  readItem: (item: ByteString) => ByteString | number | undefined,
-): Reading {
+function readItems(value: ByteString, what: string, readItem: ReadItem): Reading {
   const items = itemsOf(value);
   if (items === "all") return { value: items };
   if ("reason" in items) return items;
@@ -95,8 +102,10 @@ function readItems(
   for (let at = 0; at < items.length; at++) {
     const item = items[at] ?? "";
     const one = readItem(item);
-    if (one === undefined)
-      return { reason: `${quoted(item)} is not ${what}, nor all or none alone`, item: at };
+    if (one === undefined) {
+      const reason = `${quoted(item)} is not ${what}, nor all or none alone`;
+      return { reason, item: at, meant: meantItems(items, readItem) };
+    }
     values.push(one);
   }
   return { value: values };

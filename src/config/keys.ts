@@ -39,15 +39,14 @@ export type SectionValues<T extends KeyTable> = KeyValues<T> & {
 
 /** `env_only` as `envOnly`; without patterns, whose first use costs a login time. */
 export function camelCase(key: ByteString): string {
-  let name = "";
-  for (let at = 0; at < key.length; at++) {
-    name += key.charAt(at) === "_" ? key.charAt(++at).toUpperCase() : key.charAt(at);
-  }
+  let name = key;
+  for (let at = name.indexOf("_"); at >= 0; at = name.indexOf("_", at + 1))
+    name = name.slice(0, at) + name.charAt(at + 1).toUpperCase() + name.slice(at + 2);
   return name;
 }
 
 /** The whole line, because a login has not kept its text. */
-const strictFix = (key: ByteString, value: string): Fix =>
+const lineFix = (key: ByteString, value: string): Fix =>
   value === "" ? { kind: "none" } : { kind: "line", text: `${key} = ${value}` };
 
 /** The place of an item of a list, or of the whole value. */
@@ -70,7 +69,8 @@ function readingProblem(
     const severity = security ? "error" : "warning";
     // Without a line of this kind, which the usual fix takes out, more could be allowed.
     const code = kind === "line" ? "bad-command" : "bad-value";
-    const fix = strictest === undefined ? undefined : strictFix(key, strictest);
+    const { meant = strictest } = reading;
+    const fix = meant === undefined ? undefined : lineFix(key, meant);
     const message = `${quoted(key)}: ${reading.reason}`;
     return { ...place, severity, code, message, ...(fix && { fix }) };
   }

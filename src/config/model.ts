@@ -62,10 +62,14 @@ export type Fix =
  */
 export type Reading = { value: unknown; doubt?: ByteString; meant?: ByteString } | Unreadable;
 
-/** Why a value cannot be read. `item`: which item of a list is to blame, from 0; undefined for the value as a whole. */
+/**
+ * Why a value cannot be read. `item`: which item of a list is to blame, from 0; undefined for the value as a whole. `meant`:
+ * the value that was meant, if its form shows it.
+ */
 export interface Unreadable {
   reason: ByteString;
   item?: number;
+  meant?: ByteString | undefined;
 }
 
 /** A key and its value. */

@@ -217,7 +217,9 @@ function readExecute(value: ByteString): Reading {
 
 function readChoice(value: ByteString, { choices = {} }: KeyDescription): Reading {
   if (Object.hasOwn(choices, value)) return { value: choices[value] };
-  return { reason: `${quoted(value)} is not one of ${Object.keys(choices).join(", ")}` };
+  const names = Object.keys(choices);
+  const meant = names.find((name) => name === lowerCase(value));
+  return { reason: `${quoted(value)} is not one of ${names.join(", ")}`, meant };
 }
 
 function readBounded(value: ByteString, read: LeadingNumber | undefined, key: KeyDescription): Reading {

@@ -40,7 +40,8 @@ export class AccessView {
       paths.flatMap((path) => {
         const why = whyWithoutRule(base, path, key === "read" && write === "all");
         if (why === undefined) return this.real(path) ?? [];
-        this.useless.push({ key, path, why });
+        // What is written is read, too, and has been judged then.
+        if (!this.useless.some((one) => one.path === path)) this.useless.push({ key, path, why });
         return [];
       });
     const written = write === "all" ? [] : counting("write", write);

@@ -2,7 +2,7 @@ import { type BasicStat, basicFstat } from "../../ffi/basic-stat.ts";
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
-import { close, fstat, openAt, openIfPresent } from "../../ffi/files.ts";
+import { close, fstat, openAt, openIfPresent, readLink } from "../../ffi/files.ts";
 import { cArgument, errno, libc } from "../../ffi/libc.ts";
 import { pathComponents } from "../../ffi/paths.ts";
 import { unsafeBecause } from "../config/trusted.ts";
@@ -64,6 +64,8 @@ export interface ExecuteScope {
   system?: readonly Group[];
 }
 
+const NAME = C.O_PATH | C.O_NOFOLLOW;
+
 // On many systems some of the names are missing, or symbolic links to others of them, which is not a fault.
 const MISSING: Reason = { why: "there is no such directory, or it is a link" };
 
@@ -109,41 +111,55 @@ function descend(root: number, names: readonly ByteString[]): number | Reason {
   return why;
 }
 
-const DIRECTORY = C.O_PATH | C.O_DIRECTORY;
-
-/** Adds an open directory and those above it to `found`, and closes it. False if the user cannot look above one. */
-function addWithAbove(found: BasicStat[], directory: number): boolean {
-  let fd: number | undefined = directory;
-  while (fd !== undefined) {
-    const stat = basicFstat(fd);
-    // The directory above the root is the root.
-    let isKnown = false;
-    for (const one of found) isKnown ||= sameInode(one, stat);
-    if (!isKnown) found.push(stat);
-    const above: number | undefined = isKnown ? undefined : openIfPresent(fd, "..", DIRECTORY);
-    close(fd);
-    if (isKnown) return true;
-    fd = above;
-  }
-  return false;
-}
+// As the kernel: more are a loop.
+const MOST_LINKS = 40;
 
 /**
  * The home and the directories above it; none if only root can write the home and all of its path. Who can write a directory
  * of its path can lock the home, or put a link in its place, until the session has begun: that directory counts as well.
+ * Symbolic links are resolved one by one, so that a directory counts to which one leads, though nothing in it can be opened.
  */
 function homeAndAbove(root: number, home: ByteString): BasicStat[] {
   const found: BasicStat[] = [];
-  let path = ".";
-  for (const name of pathComponents(home)) {
-    const above = path;
-    path += `/${name}`;
-    // A home that the user cannot reach does not count.
-    const fd = openIfPresent(root, path, DIRECTORY);
+  const way: { fd: number; stat: BasicStat }[] = [];
+  const enter = (fd: number, stat: BasicStat) => {
+    way.push({ fd, stat });
+    if (onlyRootWrites(stat)) return;
+    for (const above of way) {
+      let isKnown = false;
+      for (const one of found) isKnown ||= sameInode(one, above.stat);
+      if (!isKnown) found.push(above.stat);
+    }
+  };
+  const leaveTo = (depth: number) => {
+    while (way.length > depth) close(way.pop()?.fd ?? -1);
+  };
+  const top = openAt(root, ".", NAME | C.O_DIRECTORY);
+  enter(top, basicFstat(top));
+  const left = pathComponents(home).reverse();
+  for (let links = 0; left.length > 0; ) {
+    const name = left.pop() ?? "";
+    if (name === "..") {
+      // The directory above the root is the root.
+      leaveTo(Math.max(1, way.length - 1));
+      continue;
+    }
+    // What the user cannot reach does not count.
+    const fd = openIfPresent(way[way.length - 1]?.fd ?? top, name, NAME);
     if (fd === undefined) break;
-    if (onlyRootWrites(basicFstat(fd))) close(fd);
-    else if (!addWithAbove(found, fd)) addWithAbove(found, openAt(root, above, DIRECTORY));
+    const stat = basicFstat(fd);
+    const type = stat.mode & C.S_IFMT;
+    if (type === C.S_IFDIR) {
+      enter(fd, stat);
+      continue;
+    }
+    const target = type === C.S_IFLNK && ++links <= MOST_LINKS ? readLink(fd, "") : undefined;
+    close(fd);
+    if (target === undefined) break;
+    if (target.startsWith("/")) leaveTo(1);
+    for (const one of pathComponents(target).reverse()) left.push(one);
   }
+  leaveTo(0);
   return found;
 }
 

@@ -10,11 +10,11 @@ function asWords(text: string): Uint32Array {
 }
 
 /** A filter of config/filters/ for this architecture, as installFilter takes it: an array of struct sock_filter. */
-export const filterOf = (name: FilterName): Uint32Array => asWords(FILTER_WORDS[name]);
+export const filterOf = (name: FilterName): Uint32Array => asWords(FILTER_WORDS[name]());
 
 /** The program of several filters, named in their order; undefined if there is none. */
 export function filterOfAll(names: string): Uint32Array | undefined {
-  const all: Readonly<Record<string, string>> = FILTER_WORDS;
+  const all: Readonly<Record<string, () => string>> = FILTER_WORDS;
   const text = all[names];
-  return text === undefined ? undefined : asWords(text);
+  return text === undefined ? undefined : asWords(text());
 }

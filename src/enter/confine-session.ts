@@ -4,6 +4,7 @@ import { describeError } from "../cli/error.ts";
 import type { Limit } from "../config/confine-values.ts";
 import { confine } from "../confine/confine.ts";
 import { type Feature, featuresOf, showMissing } from "../confine/features.ts";
+import { looseFile } from "../confine/handed-files.ts";
 import type { Confinement } from "../confine/policy.ts";
 import type { Syslog } from "../system/syslog.ts";
 import { Refusal } from "./refusal.ts";
@@ -51,6 +52,9 @@ export function confineSession(
   confinement: Confinement,
   { log, program, told = [] }: Session,
 ): readonly Feature[] {
+  const loose = confinement.execute === "any" ? undefined : looseFile();
+  if (loose !== undefined)
+    throw stop(`${loose}, which it could execute`, "pass a pipe instead, or change execute");
   let confined: ReturnType<typeof confine>;
   try {
     confined = confine(confinement, program);

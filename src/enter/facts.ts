@@ -44,8 +44,8 @@ export interface InJailFacts {
 export type ShellFact =
   /** It is in the jail; `unsafe`: the reasons not to run it. */
   | { kind: "file"; path: ByteString; canonicalPath: ByteString; unsafe: Unsafe[] }
-  /** jk_lsh, which is not in the jail and is part of jk_chrootsh. */
-  | { kind: "internal"; path: ByteString }
+  /** jk_lsh, which is part of jk_chrootsh; `shown`: the jail has the host's, since /usr is mounted there. */
+  | { kind: "internal"; path: ByteString; shown: boolean }
   /** `remedy`: if copying it again does not help, or is not the first step. */
   | { kind: "missing"; path: ByteString; reason: ByteString; remedy?: ByteString | undefined };
 

@@ -1,7 +1,7 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { AT_FDCWD, O_DIRECTORY, O_PATH } from "../../ffi/constants.ts";
 import { attempt, isErrno, SystemError } from "../../ffi/error.ts";
-import { close, openAt, openDirectoryPath, readLink, withFd } from "../../ffi/files.ts";
+import { close, openAt, openDirectoryPath, readLink, type Stat, withFd } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { describeError, isReported, JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
@@ -35,7 +35,7 @@ import {
 } from "./facts.ts";
 import { passRemedy } from "./remedies.ts";
 import { readSettings } from "./settings.ts";
-import { onlyRootExchangesIn, shellFact } from "./shell.ts";
+import { hostLimitedShell, onlyRootExchangesIn, shellFact } from "./shell.ts";
 
 /** The configuration of jk_chrootsh. */
 export const CONFIG_FILE = `${CONFIG_DIRECTORY}/jk_chrootsh.ini`;
@@ -67,6 +67,8 @@ export interface Login extends Caller {
 export interface GatheredFacts extends LoginFacts {
   /** The open jail; throws if the check jail-reachable did not pass. */
   root: () => JailRoot;
+  /** The host's limited shell, which must be looked up before chroot(2). */
+  hostShell: () => Stat | undefined;
 }
 
 /** Keeps the result of the first call, also an error: a fact is gathered once, before anything changes. */
@@ -190,6 +192,7 @@ export function gatherFacts(login: Login): GatheredFacts {
   const root = () => required(opened().root, "the jail");
   const home = () => required(split(), "the jail").home;
   const homeStat = memoized(() => lookUp(root(), home())?.stat);
+  const hostShell = memoized(() => hostLimitedShell(accountOf(caller).shell));
   const inJail = memoized((): InJailFacts => {
     for (const name of ["passwd", "group"]) requireReadable?.(`${root().path}/etc/${name}`);
     const passwd = accountFile(root(), "/etc/passwd");
@@ -218,8 +221,9 @@ export function gatherFacts(login: Login): GatheredFacts {
       const { injailShell } = settings().values;
       const entry = injailShell === undefined ? inJail() : undefined;
       const name = injailShell ?? (userVariable ? entry?.named : entry?.numbered)?.shell;
-      return shellFact(root(), name, asked);
+      return shellFact(root(), name, asked, hostShell());
     }),
     root,
+    hostShell,
   };
 }

@@ -67,6 +67,7 @@ export function enterLogin(
   const { uid, gid } = facts;
   const { home } = splitOf(facts);
   const checkedHome = facts.home();
+  facts.hostShell();
   enterJail(facts.root(), { uid, gid, groups: facts.groups() }, noNewPrivs, log);
   // From here on the process has only the user's rights, and sees only the jail.
   requireChecks(facts, inJail, log);

@@ -19,6 +19,7 @@ import {
 } from "../../ffi/process.ts";
 import { describeError } from "../cli/error.ts";
 import { hasTerminalOfOthers, NO_FILTERS, refuseTerminalInput } from "../confine/calls.ts";
+import { looseFile } from "../confine/handed-files.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import type { Syslog } from "../system/syslog.ts";
 import { Refusal } from "./refusal.ts";
@@ -119,6 +120,8 @@ export function enterJail(root: JailRoot, ids: SessionIds, noNewPrivs: boolean, 
   const terminalOfOthers = !noNewPrivs && hasTerminalOfOthers(ids.uid);
   // For singleThreaded under a seccomp filter; undefined without /proc.
   const taskDirectory = attempt(() => openAt(AT_FDCWD, "/proc/self/task", O_PATH));
+  // Inside, the mounts of the host are not listed.
+  looseFile();
   changeRoot(root);
   proveIds(ids);
   dropPrivilege(taskDirectory);

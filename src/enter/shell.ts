@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { O_PATH, S_ISGID, S_ISUID } from "../../ffi/constants.ts";
+import { AT_FDCWD, O_PATH, S_ISGID, S_ISUID } from "../../ffi/constants.ts";
 import { attempt, isErrno } from "../../ffi/error.ts";
-import { openAt, withFd } from "../../ffi/files.ts";
+import { openAt, type Stat, sameFile, statIfPresent, withFd } from "../../ffi/files.ts";
 import { baseName, directoryOf } from "../../ffi/paths.ts";
 import { MAY_EXECUTE, mayAccess } from "../../ffi/rights.ts";
 import { answered } from "../cli/error.ts";
@@ -91,10 +91,22 @@ function whyNot(root: JailRoot, { canonicalPath }: Found): { reason: ByteString;
 }
 
 /**
- * The shell of a login: `path` as the jail's accounts or the settings name it. If jk_lsh is not in the jail, it is the
- * one inside this program. With `tried` the right to execute it is tried; otherwise execve(2) will report it.
+ * The jk_lsh beside jk_chrootsh, the login shell, on the host; undefined if there is none. A live jail shows the same file.
  */
-export function shellFact(root: JailRoot, path: ByteString | undefined, tried = false): ShellFact {
+export const hostLimitedShell = (loginShell: ByteString): Stat | undefined =>
+  attempt(() => statIfPresent(AT_FDCWD, `${directoryOf(loginShell)}/${LIMITED_SHELL}`, true));
+
+/**
+ * The shell of a login: `path` as the jail's accounts or the settings name it. If jk_lsh is not in the jail, or is the
+ * `ours` of the host, it is the one inside this program. With `tried` the right to execute it is tried; otherwise
+ * execve(2) will report it.
+ */
+export function shellFact(
+  root: JailRoot,
+  path: ByteString | undefined,
+  tried = false,
+  ours?: Stat,
+): ShellFact {
   const missing = (reason: ByteString, remedy?: ByteString): ShellFact => ({
     kind: "missing",
     path: path ?? "",
@@ -114,9 +126,12 @@ export function shellFact(root: JailRoot, path: ByteString | undefined, tried = 
   }
   if (found === undefined) {
     return baseName(path) === LIMITED_SHELL
-      ? { kind: "internal", path }
+      ? { kind: "internal", path, shown: false }
       : missing("No such file or directory");
   }
+  // It could not reach the host's log, and explain could not read it where nobody may.
+  if (ours !== undefined && baseName(path) === LIMITED_SHELL && sameFile(found.stat, ours))
+    return { kind: "internal", path, shown: true };
   if (!isRegular(found.stat)) return missing(NOT_A_FILE, replaceRemedy(root, path, found.canonicalPath));
   const unsafe = programFindings(root, found.canonicalPath);
   // The canonical path has no symbolic links.

@@ -176,7 +176,12 @@ function explainMounts(report: LoginReport): void {
   });
   const { live, sockets } = problems ?? {};
   const step = stepsOf(JK_CHROOTSH);
-  if (live !== undefined) report.steps.push(step("live-mount", "warned", live.message, live.remedy));
+  if (live !== undefined) {
+    // The shell is missing because of that: no tool copies it into the place of the mount.
+    const ofShell = report.steps.find(({ name, outcome }) => name === "shell" && outcome === "failed");
+    if (ofShell !== undefined && live.remedy !== undefined) ofShell.remedy = live.remedy;
+    report.steps.push(step("live-mount", "warned", live.message, live.remedy));
+  }
   if (sockets !== undefined) report.steps.push(step("sockets", "warned", sockets.message, sockets.remedy));
 }
 

@@ -1,13 +1,13 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { parentOf } from "../../ffi/paths.ts";
+import { baseName, parentOf } from "../../ffi/paths.ts";
 import { SPECIAL } from "../check/files/item.ts";
 import { display } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
 import type { IniFile } from "../config/model.ts";
 import { hostMountsIn } from "../jail/fs/host-mounts.ts";
-import { lookUp } from "../jail/fs/look.ts";
+import { lookUp, withTree } from "../jail/fs/look.ts";
 import { isSocketDirectory } from "../jail/fs/socket-directory.ts";
-import { isDirectory, isRegular, type JailRoot } from "../jail/fs/walk.ts";
+import { isDirectory, isLink, isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import {
   changeManifest,
   type ManifestEntry,
@@ -20,7 +20,7 @@ import {
 } from "../jail/record/manifest.ts";
 import type { Loader } from "../libraries/closure.ts";
 import { isLibraryName } from "../libraries/dependency.ts";
-import { directoriesInFstab } from "../populate/apply/live.ts";
+import { directoriesInFstab, isSystemLink } from "../populate/apply/live.ts";
 import type { PopulateProblem, Want } from "../populate/entry.ts";
 import type { FileSystem } from "../populate/file-system.ts";
 import { liveCopyProblem } from "../populate/live-copy.ts";
@@ -77,27 +77,27 @@ export function examineJail(root: JailRoot, sources: AdoptSources, again: boolea
   const { host, loader, ini, configfile } = sources;
   // With --force, a damaged record is replaced.
   if (!again) requireNoRecord(root);
+  const { live, sockets } = shownDirectories(root);
   const { matched, problems } = matchJail(root);
+  // No request explains the links of a live jail into /usr.
+  const asked = matched.filter(({ path, stat }) => !(isLink(stat) && isSystemLink(path, live)));
   const byPath = new Map(matched.map((file) => [file.path, file]));
   const copies = matched.filter(({ stat }) => isRegular(stat));
   const linked = copies.filter((file) => file.linked).length;
   const hardlink = linked > 0 && linked * 2 >= copies.length;
-  // What the host's own directories have says nothing about the jail.
-  const live = hostMountsIn(root);
   const isHere = (path: ByteString) => {
     const found = answered(() => lookUp(root, path));
     return found !== undefined && !isIn(live, found.canonicalPath);
   };
-  const sockets = directoriesInFstab(root.path).filter(isSocketDirectory);
   const sections = [
-    ...guessSections(ini, host, loader, isHere),
+    ...guessSections(ini, host, loader, isHere, live.includes("/usr") ? shownIn(live) : undefined),
     ...socketSections(ini, sockets).map((name) => ({ name, lacking: [] })),
   ];
   const names = sections.map(({ name }) => name);
   const init = names.length === 0 ? [] : [request("jk_init", names, { configfile, hardlink })];
   const planned = (wants: readonly Want[]) => planOf(root, sources, wants);
   const base = readRecipe(init, host, loader).wants;
-  const files = leftOver(matched, base, planned, host, byPath);
+  const files = leftOver(asked, base, planned, host, byPath);
   const plan = planned([...base, ...files.map((file) => copyWant(file.path, file))]);
   const entries = recordedEntries(plan, byPath, hardlink, host);
   const recorded = new Set(entries.map(({ path }) => path));
@@ -107,9 +107,28 @@ export function examineJail(root: JailRoot, sources: AdoptSources, again: boolea
     hardlink,
     entries,
     requests: [...init, ...copyRequests(files, hardlink)],
-    unexplained: matched.flatMap((file) => unexplainedOf(file, recorded)),
+    unexplained: asked.flatMap((file) => unexplainedOf(file, recorded)),
     closed: entries.filter(({ path, mode }) => (mode & ~(byPath.get(path)?.stat.mode ?? mode)) !== 0).length,
     problems,
+  };
+}
+
+/** The directories of the host that are mounted in a jail, or should be by fstab(5), and those of sockets. */
+function shownDirectories(root: JailRoot) {
+  const named = directoriesInFstab(root.path);
+  const live = named.filter((path) => !isSocketDirectory(path));
+  return { live: [...new Set([...hostMountsIn(root), ...live])], sockets: named.filter(isSocketDirectory) };
+}
+
+/** Tells whether a path of the host is in one of the directories, which say nothing about a jail that has them mounted. */
+function shownIn(directories: readonly ByteString[]): (path: ByteString) => boolean {
+  const known = new Map<ByteString, ByteString | undefined>();
+  return (path) => {
+    const parent = parentOf(path) || "/";
+    const above = known.getOrInsertComputed(parent, () =>
+      answered(() => withTree((tree) => lookUp(tree, parent, { follow: true })?.canonicalPath)),
+    );
+    return above !== undefined && isIn(directories, `${above === "/" ? "" : above}/${baseName(path)}`);
   };
 }
 
@@ -223,10 +242,7 @@ function wholeDirectories(
     for (let above = parentOf(path); above !== ""; above = parentOf(above))
       counts.set(above, (counts.get(above) ?? 0) + 1);
   const whole = (path: ByteString): boolean =>
-    host.list(path).every(({ name, stat }) => {
-      const child = `${path}/${name}`;
-      return isDirectory(stat) ? whole(child) : there.has(child);
-    });
+    host.list(path).every(({ path: child, stat }) => (isDirectory(stat) ? whole(child) : there.has(child)));
   const chosen: ByteString[] = [];
   for (const path of [...counts.keys()].sort((a, b) => a.length - b.length)) {
     // Nobody copies a whole directory such as /usr/lib.

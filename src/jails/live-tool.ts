@@ -66,8 +66,9 @@ export function liveTool({ name, summary, act, verb, done, success, notes }: Liv
       if (options.all === named.length > 0)
         throw new UsageError(options.all ? "name jails, or use --all" : "name a jail, or use --all", 2);
       const how = { ...options, tool: name };
-      const jails = holdingSignals(() => run(options.all ? liveJails() : named, how));
-      const problems = jails.flatMap((one) => one.problems);
+      const all = options.all ? liveJails() : { jails: named, problems: [] };
+      const jails = holdingSignals(() => run(all.jails, how));
+      const problems = [...all.problems, ...jails.flatMap((one) => one.problems)];
       const busy = problems.length > 0 && problems.every(({ code }) => code === "busy");
       const exitStatus = statusAfterSignals(problems.length === 0 ? 0 : busy ? BUSY : 1);
       return {

@@ -1,13 +1,15 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import { problemFrom } from "../cli/error.ts";
+import { jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { hasFilesInPlace, lackingMounts, liveState, mountLive, unmountLive } from "../jail/fs/live-mounts.ts";
 import { requireSafeJail } from "../jail/fs/safety.ts";
 import { openJailRoot } from "../jail/fs/walk.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
 import { mountsOf, requireMounted } from "../jail/record/live.ts";
-import { knownJails, openManifest } from "../jail/record/manifest.ts";
+import { openManifest, readRegistry } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
+import { RecordError } from "../jail/record/record-file.ts";
 import { addLiveLines, restoreLinks } from "../populate/apply/live.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import { liveCopyProblem } from "../populate/live-copy.ts";
@@ -35,17 +37,31 @@ interface LiveOptions {
   readonly json: boolean;
 }
 
-/** The jails in which directories of the host should be mounted. A jail that cannot be opened is left out. */
-export function liveJails(): ByteString[] {
-  return knownJails().flatMap(({ jail: { path } }) => {
+/**
+ * The jails in which directories of the host should be mounted, and the records that do not tell because they are damaged.
+ * A jail that cannot be opened is left out.
+ */
+export function liveJails(): { jails: ByteString[]; problems: PopulateProblem[] } {
+  const { jails: known, damaged } = recordedJails();
+  const errors: RecordError[] = damaged.map(({ error }) => error);
+  const jails = known.flatMap(({ jail: { path } }) => {
     try {
       using root = openJailRoot(path);
       return mountsOf(openManifest(root).content).length === 0 ? [] : [path];
-    } catch {
-      // `jailkit list` reports it.
+    } catch (error) {
+      if (error instanceof RecordError) errors.push(error);
+      // `jailkit list` reports others.
       return [];
     }
   });
+  return { jails, problems: errors.map((error) => problemFrom(error, "failed", error.jail ?? error.file)) };
+}
+
+/** The registry; the jail of a damaged record may be the home of an account, which is asked for in this case alone. */
+function recordedJails(): ReturnType<typeof readRegistry> {
+  const found = readRegistry();
+  if (found.damaged.length === 0) return found;
+  return readRegistry(jailedUsers().flatMap(({ jail }) => jail ?? []));
 }
 
 const EMPTY: ReadonlySet<LiveMount["state"]> = new Set(["missing", "absent"]);

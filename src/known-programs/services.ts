@@ -27,7 +27,10 @@ export interface Service {
 const USUAL = ["/usr/bin", "/bin", "/usr/local/bin"];
 
 // As in the section sftp of jk_init.ini.
-const SFTP = ["lib/openssh", "lib", "lib/ssh", "libexec/openssh", "libexec", "libexec/ssh", "lib/misc"];
+const SFTP = [
+  ...["/usr/lib/openssh", "/usr/lib", "/usr/lib/ssh", "/usr/libexec/openssh", "/usr/libexec"],
+  ...["/usr/libexec/ssh", "/usr/lib/misc"],
+];
 
 function service(
   name: ByteString,
@@ -41,7 +44,7 @@ function service(
 
 /** The services. Without mosh-server, which starts an interactive session: the limited shell refuses that. */
 export const SERVICES: readonly Service[] = [
-  service("sftp", sftpServer, "sftp", { directories: SFTP.map((name) => `/usr/${name}`) }),
+  service("sftp", sftpServer, "sftp", { directories: SFTP }),
   service("scp", scp, "scp"),
   service("rsync", rsync, "rsync"),
   service("git", git, "gitserver", {

@@ -19,29 +19,39 @@ function dividing(value: (a: bigint, b: bigint) => bigint) {
   };
 }
 
+type Binary = readonly [precedence: number, value: (a: bigint, b: bigint) => bigint];
+
 // Precedence as in C, from loose to tight, and value; all of these associate to the left. For `||` and `&&`, the left
 // operand has not decided. C leaves shifts beyond the width undefined; processors, and so other shells, take the count
-// modulo 64.
-const BINARY = new Map<string, [precedence: number, value: (a: bigint, b: bigint) => bigint]>([
-  ["||", [1, (_, b) => truth(b !== 0n)]],
-  ["&&", [2, (_, b) => truth(b !== 0n)]],
-  ["|", [3, (a, b) => a | b]],
-  ["^", [4, (a, b) => a ^ b]],
-  ["&", [5, (a, b) => a & b]],
-  ["==", [6, (a, b) => truth(a === b)]],
-  ["!=", [6, (a, b) => truth(a !== b)]],
-  ["<", [7, (a, b) => truth(a < b)]],
-  [">", [7, (a, b) => truth(a > b)]],
-  ["<=", [7, (a, b) => truth(a <= b)]],
-  [">=", [7, (a, b) => truth(a >= b)]],
-  ["<<", [8, (a, b) => a << (b & 63n)]],
-  [">>", [8, (a, b) => a >> (b & 63n)]],
-  ["+", [9, (a, b) => a + b]],
-  ["-", [9, (a, b) => a - b]],
-  ["*", [10, (a, b) => a * b]],
-  ["/", [10, dividing((a, b) => a / b)]],
-  ["%", [10, dividing((a, b) => a % b)]],
-]);
+// modulo 64. A function, since most logins have no use for them.
+const binaryOperators = (): ReadonlyMap<string, Binary> =>
+  new Map<string, Binary>([
+    ["||", [1, (_, b) => truth(b !== 0n)]],
+    ["&&", [2, (_, b) => truth(b !== 0n)]],
+    ["|", [3, (a, b) => a | b]],
+    ["^", [4, (a, b) => a ^ b]],
+    ["&", [5, (a, b) => a & b]],
+    ["==", [6, (a, b) => truth(a === b)]],
+    ["!=", [6, (a, b) => truth(a !== b)]],
+    ["<", [7, (a, b) => truth(a < b)]],
+    [">", [7, (a, b) => truth(a > b)]],
+    ["<=", [7, (a, b) => truth(a <= b)]],
+    [">=", [7, (a, b) => truth(a >= b)]],
+    ["<<", [8, (a, b) => a << (b & 63n)]],
+    [">>", [8, (a, b) => a >> (b & 63n)]],
+    ["+", [9, (a, b) => a + b]],
+    ["-", [9, (a, b) => a - b]],
+    ["*", [10, (a, b) => a * b]],
+    ["/", [10, dividing((a, b) => a / b)]],
+    ["%", [10, dividing((a, b) => a % b)]],
+  ]);
+let operators: ReadonlyMap<string, Binary> | undefined;
+
+function binary(operator: string): Binary | undefined {
+  operators ??= binaryOperators();
+  return operators.get(operator);
+}
+
 const ASSIGNMENT = /^(?:[-+*/%&^|]|<<|>>)?=$/;
 
 function arithmeticError(what: string) {
@@ -147,9 +157,9 @@ class Evaluation {
     let left = this.#unary(live);
     for (;;) {
       const operator = this.#token;
-      const binary = BINARY.get(operator);
-      if (binary === undefined || binary[0] < lowest) return left;
-      const [precedence, value] = binary;
+      const found = binary(operator);
+      if (found === undefined || found[0] < lowest) return left;
+      const [precedence, value] = found;
       this.#advance();
       const decided = decidedBy(operator, left);
       const right = this.#operation(precedence + 1, live && decided === undefined);
@@ -175,7 +185,7 @@ class Evaluation {
 
   #assign(name: ByteString, live: boolean): bigint {
     // None for a plain "=".
-    const operation = BINARY.get(this.#token.slice(0, -1))?.[1];
+    const operation = binary(this.#token.slice(0, -1))?.[1];
     this.#advance();
     const left = live && operation !== undefined ? this.#valueOf(name) : 0n;
     const right = this.#deeper(() => this.#conditional(live));

@@ -4,9 +4,19 @@ import { quoted } from "../cli/display.ts";
 const LONGEST_VALUE = 4096;
 const LONGEST_WORD = 128;
 
+const CAPITALS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+const CAPITALS_AND_DIGITS = `${CAPITALS}0123456789_`;
+const OF_WORDS = `${CAPITALS_AND_DIGITS}abcdefghijklmnopqrstuvwxyz.,@+:=-`;
+
+/** Whether a text has only these characters from `start` on. Not a pattern: the first use of each costs a login time. */
+function hasOnly(text: ByteString, start: number, characters: string): boolean {
+  for (let at = start; at < text.length; at++) if (!characters.includes(text.charAt(at))) return false;
+  return true;
+}
+
 // Programs make file names from the names of locales and terminals.
 const isWord = (value: ByteString) =>
-  value.length <= LONGEST_WORD && /^(?!\.)[A-Za-z0-9_.,@+:=-]*$/.test(value);
+  value.length <= LONGEST_WORD && value.charAt(0) !== "." && hasOnly(value, 0, OF_WORDS);
 const isPath = (value: ByteString) => value.startsWith("/");
 const isAccountName = (value: ByteString) =>
   value !== "" && value.length <= 256 && !value.includes("/") && !value.includes(":");
@@ -54,9 +64,9 @@ function ruleFor(name: ByteString): ((value: ByteString) => boolean) | undefined
   if (RUN_BY_SSH.includes(name)) return undefined;
   const rule = RULES.get(name);
   if (rule !== undefined) return rule;
-  if (name.startsWith("LC_")) return /^LC_[A-Z]+$/.test(name) ? isWord : undefined;
-  const mayHoldAnything = name.startsWith("SSH_") || name.startsWith("XDG_");
-  return mayHoldAnything && /^..._[A-Z0-9_]+$/.test(name) ? isAnything : undefined;
+  if (name.startsWith("LC_")) return name.length > 3 && hasOnly(name, 3, CAPITALS) ? isWord : undefined;
+  const mayHoldAnything = (name.startsWith("SSH_") || name.startsWith("XDG_")) && name.length > 4;
+  return mayHoldAnything && hasOnly(name, 4, CAPITALS_AND_DIGITS) ? isAnything : undefined;
 }
 
 /**

@@ -154,9 +154,15 @@ function lintHooks(section: IniSection, { world, report }: LintContext): void {
   }
 }
 
+/** The jails without those that are missing, which say nothing about a path. */
+const present = (jails: readonly ByteString[], world: LintWorld) =>
+  jails.filter((jail) => world.exists("/", jail));
+
 /** Whether a path exists in one of these jails, or there is none. */
-const existsInSome = (jails: readonly ByteString[], path: ByteString, world: LintWorld) =>
-  jails.length === 0 || jails.some((jail) => world.exists(path, jail));
+function existsInSome(jails: readonly ByteString[], path: ByteString, world: LintWorld): boolean {
+  const there = present(jails, world);
+  return there.length === 0 || there.some((jail) => world.exists(path, jail));
+}
 
 /** Whether users can exchange a path: in the homes, always; elsewhere, if that is `known`. */
 const isExchangeable = (path: ByteString, known: () => boolean) =>
@@ -164,7 +170,10 @@ const isExchangeable = (path: ByteString, known: () => boolean) =>
 
 /** Whether users can exchange a path in each of these jails; false if there is none. */
 const isExchangeableInAll = (jails: readonly ByteString[], path: ByteString, world: LintWorld) =>
-  isExchangeable(path, () => jails.length > 0 && jails.every((jail) => world.exchangeable(path, jail)));
+  isExchangeable(path, () => {
+    const there = present(jails, world);
+    return there.length > 0 && there.every((jail) => world.exchangeable(path, jail));
+  });
 
 /** Checks a section of jk_chrootsh.ini. */
 export function lintChrootsh(section: IniSection, context: LintContext): void {
@@ -178,9 +187,10 @@ export function lintChrootsh(section: IniSection, context: LintContext): void {
   }
   const { world } = context;
   const values = readKeys(section, chrootshKeys);
-  const exists = (path: ByteString) => existsInSome(world.jails(), path, world);
+  const jails = world.jailsOf(section.name);
+  const exists = (path: ByteString) => existsInSome(jails, path, world);
   const confinement = confinementOf(values, false, executeOf(values, false, [], ""), "");
-  const exchangeable = (path: ByteString) => isExchangeableInAll(world.jails(), path, world);
+  const exchangeable = (path: ByteString) => isExchangeableInAll(jails, path, world);
   lintConfine(section, context, values, confinement, exists, exchangeable);
   lintExecuteDirectories(section, context, values.execute, exists);
   lintNames(section, context);

@@ -10,6 +10,7 @@ import { type CommandPattern, readCommands } from "../limited-shell/command-patt
 import { allowedPrograms, fileOf } from "../limited-shell/programs.ts";
 import { splitWords } from "../limited-shell/split.ts";
 import { type LintContext, type LintWorld, ownItems } from "./context.ts";
+import { lintRanges } from "./ranges.ts";
 
 /** A program that a key `command` or `force` names, and where. */
 interface Named {
@@ -74,6 +75,8 @@ export function lintCommands(section: IniSection, { world, report }: LintContext
     world,
   );
   for (const one of problems) report(one, one.severity, one.code, one.message);
+  for (const { name, value, place } of rest.command)
+    lintRanges(value, place, `command ${name}`, report, true);
   const unused = (place: Place, what: string, fix: Fix) =>
     report(place, "warning", "unused-command", what, fix);
   const write = (line: ByteString): Fix => ({ kind: "in-section", section: section.name, lines: [line] });

@@ -44,6 +44,8 @@ export interface LintWorld {
   executableCommand(path: ByteString): ByteString;
   /** The paths of known jails. */
   jails(): readonly ByteString[];
+  /** The jails in which sessions of a section of jk_chrootsh.ini start: that of the user it names, or all known ones. */
+  jailsOf(section: ByteString): readonly ByteString[];
   /** Whether a path exists, or that is unknown; `jail`: in that one, instead of where the file is. */
   exists(path: ByteString, jail?: ByteString): boolean;
   /**

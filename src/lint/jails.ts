@@ -8,6 +8,7 @@ import { readSocketdSection } from "../config/schemas/socketd.ts";
 import { type ListItem, listItems } from "../config/values.ts";
 import { SOCKET_RULE, socketDirectory } from "../jail/fs/socket-directory.ts";
 import { type LintContext, lintPathForm, lintSeparators, ownItems, pathFault, plainForm } from "./context.ts";
+import { lintRanges } from "./ranges.ts";
 
 // sun_path of unix(7), with its NUL
 const LONGEST_SOCKET = 107;
@@ -55,6 +56,7 @@ function lintInclude(item: ListItem, section: IniSection, context: LintContext):
 function lintPath(item: ListItem, key: string, { report, world }: LintContext): void {
   const path = item.value;
   if (lintSeparators(item, (one) => world.lookUp(one) !== undefined, report)) return;
+  lintRanges(path, item, key, report);
   if (key === "devices") lintDevice(item, { report, world });
   if (path.startsWith("$") && !path.startsWith(LIBRARY_DIRECTORY)) {
     const message = `${quoted(path)}: only ${LIBRARY_DIRECTORY} has a meaning here`;

@@ -14,6 +14,7 @@ import { whyWithoutRule } from "../confine/named-file.ts";
 import { jailSideRemedy } from "../enter/remedies.ts";
 import { type JailAccounts, readJailAccounts } from "../jail/accounts/accounts.ts";
 import { jailedUsers, limitedUsers } from "../jail/accounts/jailed-users.ts";
+import { splitHome } from "../jail/accounts/separator.ts";
 import { closeJailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import { readRegistry } from "../jail/record/manifest.ts";
 import { hookedRepositories, SHARED } from "../known-programs/hooked-repositories.ts";
@@ -52,11 +53,15 @@ function lookUp(root: number, path: ByteString): FileKind | undefined {
   return { type, executable: (mode & 0o111) !== 0 };
 }
 
-/** Whether a path exists below a root directory, as a process in it would see; true if that is unknown. */
+/**
+ * Whether a path exists below a root directory, as a process in it would see; true if that is unknown, false if that
+ * directory is missing.
+ */
 function existsIn(root: ByteString, path: ByteString): boolean {
-  const found = attempt(() =>
-    withFd(openAt(C.AT_FDCWD, root, C.O_PATH | C.O_DIRECTORY), (fd) => lookUp(fd, path) !== undefined),
-  );
+  const found = attempt(() => {
+    const fd = openIfPresent(C.AT_FDCWD, root, C.O_PATH | C.O_DIRECTORY);
+    return fd !== undefined && withFd(fd, (open) => lookUp(open, path) !== undefined);
+  });
   return found ?? true;
 }
 
@@ -168,6 +173,7 @@ export function openWorld(file: ByteString): LintWorld & Disposable {
   const accounts = tree === undefined ? hostAccounts(root) : jailAccounts(root, path, readJailAccounts(tree));
   const all = opened.move();
   let known: ByteString[] | undefined;
+  const jails = () => (known ??= knownPaths());
   return {
     ...accounts,
     ...executionIn(root, path),
@@ -184,7 +190,12 @@ export function openWorld(file: ByteString): LintWorld & Disposable {
       const place = `${jail ?? ""}${program}`;
       return commandAt(place, `chmod a+x ${shellWord(place)}`);
     },
-    jails: () => (known ??= knownPaths()),
+    jails,
+    jailsOf(section) {
+      const home = answered(() => hostUser(section)?.home);
+      const own = home === undefined ? undefined : splitHome(home)?.jail;
+      return own === undefined ? jails() : [own];
+    },
     exists: (one, where = path) => existsIn(where, one),
     exchangeable: (one, where = path) => isExchangeable(where, one),
     lacking: lackingHere,

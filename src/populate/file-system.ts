@@ -9,9 +9,9 @@ import { JailkitError } from "../cli/error.ts";
 import { type AclReading, aclAt } from "../system/acl.ts";
 import { type MountRestrictions, mountRestrictions } from "../system/mounts.ts";
 
-/** A name in a directory, and the lstat of its file. */
+/** The path of a name in a directory, and the lstat of its file. */
 interface Listed {
-  readonly name: ByteString;
+  readonly path: ByteString;
   readonly stat: BasicStat;
 }
 
@@ -59,7 +59,7 @@ export function fileSystemAt(dirfd: number = AT_FDCWD): FileSystem {
           .sort()
           .flatMap((name) => {
             const stat = basicStat(fd, name);
-            return stat === undefined ? [] : [{ name, stat }];
+            return stat === undefined ? [] : [{ path: `${path}/${name}`, stat }];
           });
       }),
   };

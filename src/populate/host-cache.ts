@@ -31,14 +31,20 @@ export function cachedHost(real: FileSystem = fileSystemAt()): HostCache {
   // What is expected is part of the question: another file at the path is an error.
   const withExpected = (one: ByteString, expected?: BasicStat): ByteString =>
     expected === undefined ? one : `${one}\0${identity(expected)}`;
+  const lstats = new Map<ByteString, BasicStat | undefined>();
+  caches.push(lstats);
   return {
-    lstat: kept(real.lstat, path),
+    lstat: (one) => lstats.getOrInsertComputed(one, real.lstat),
     stat: kept(real.stat, path),
     acl: kept(real.acl, (one, follow = false) => `${one}\0${follow}`),
     withheld: kept(real.withheld, path),
     readlink: kept(real.readlink, withExpected),
     names: kept(real.names, path),
-    list: kept(real.list, withExpected),
+    list: kept((one, expected) => {
+      const found = real.list(one, expected);
+      for (const { path, stat } of found) lstats.set(path, stat);
+      return found;
+    }, withExpected),
     forget() {
       for (const answers of caches) answers.clear();
     },

@@ -86,8 +86,14 @@ export async function populate(
         ? { present: [], problems: [obstacle] }
         : root === undefined || options.dryRun
           ? showPlan(request, plan, options.hardlink, reporter)
-          : await holdingSignals(() => fillJail(root, request, options, plan, { manifest, reporter, ahead }));
-    if (filled.problems.length === 0) cache?.save(files);
+          : await holdingSignals(() =>
+              fillJail(root, request, options, plan, {
+                manifest,
+                reporter,
+                ahead,
+                meanwhile: () => cache?.save(files),
+              }),
+            );
     const problems = [...plan.problems, ...filled.problems];
     const exitStatus = statusAfterSignals(statusOf(countedProblems(problems, strict)));
     const done = { dryRun: options.dryRun, entries: filled.present, problems, suggestions, exitStatus };
@@ -160,13 +166,14 @@ async function fillJail(
     manifest,
     reporter,
     ahead,
-  }: Pick<ApplyOptions, "reporter" | "ahead"> & { manifest: Manifest | undefined },
+    meanwhile,
+  }: Pick<ApplyOptions, "reporter" | "ahead" | "meanwhile"> & { manifest: Manifest | undefined },
 ): Promise<Filled> {
   const unwritten = refill(root, request, manifest, reporter);
   if (unwritten !== undefined) return { present: [], problems: [unwritten] };
   const notLive = makeLive(root, request, reporter);
   if (notLive !== undefined) return { present: [], problems: [notLive] };
-  const applied = applyPlan(root, plan, { hardlink: options.hardlink, reporter, ahead });
+  const applied = applyPlan(root, plan, { hardlink: options.hardlink, reporter, ahead, meanwhile });
   const extras = applied.stopped ? [] : addExtras(root, request, applied.present, reporter);
   const problems = [...applied.problems, ...extras];
   try {

@@ -55,12 +55,14 @@ interface Facts {
   readonly section: Section;
   /** Its directories of data on the host. */
   readonly trees: readonly ByteString[];
+  /** Its programs: see keyOf. */
+  readonly programs: ReadonlySet<string>;
 }
 
 class SectionCompanions implements Companions {
   private ini: { readonly file: IniFile | undefined } | undefined;
   private sections: readonly Section[] | undefined;
-  private programs: ReadonlyMap<string, readonly Facts[]> | undefined;
+  private readonly facts = new Map<Section, Facts>();
   private readonly glob;
 
   constructor(
@@ -89,28 +91,30 @@ class SectionCompanions implements Companions {
   private factsOf(path: ByteString): Facts | undefined {
     const stat = this.host.stat(path);
     if (stat === undefined || !isProgram(stat)) return undefined;
-    this.programs ??= this.readPrograms();
-    const all = this.programs.get(keyOf(stat)) ?? [];
-    const own = all.find(({ section }) => section.name === baseName(path));
-    const facts = own ?? (all.every(({ trees }) => trees.length > 0) ? all[0] : undefined);
-    return facts !== undefined && facts.trees.length > 0 ? facts : undefined;
+    const key = keyOf(stat);
+    const named = this.all().find(({ name }) => name === baseName(path));
+    const own = named && this.readFacts(named);
+    // Saves looking for the files of the other sections.
+    if (own?.programs.has(key)) return own.trees.length > 0 ? own : undefined;
+    const all = this.all()
+      .map((section) => this.readFacts(section))
+      .filter(({ programs }) => programs.has(key));
+    return all.every(({ trees }) => trees.length > 0) ? all[0] : undefined;
   }
 
   private companion({ section }: Facts): Companion {
     return { section: section.name, paths: () => this.pathsOf(this.select([section.name])) };
   }
 
-  private readPrograms(): ReadonlyMap<string, readonly Facts[]> {
-    const programs = new Map<string, Facts[]>();
-    for (const section of this.all()) {
+  private readFacts(section: Section): Facts {
+    return this.facts.getOrInsertComputed(section, () => {
       const found = this.pathsOf([section]).map((path) => ({ path, stat: this.host.stat(path) }));
       const isTree = (path: ByteString, stat: BasicStat | undefined) =>
         stat !== undefined && isDirectory(stat) && !path.startsWith("/etc/");
       const trees = found.flatMap(({ path, stat }) => (isTree(path, stat) ? [path] : []));
       const keys = found.flatMap(({ stat }) => (stat && isProgram(stat) ? [keyOf(stat)] : []));
-      for (const key of new Set(keys)) programs.getOrInsertComputed(key, () => []).push({ section, trees });
-    }
-    return programs;
+      return { section, trees, programs: new Set(keys) };
+    });
   }
 
   /** What the host has of sections, as they name it. */

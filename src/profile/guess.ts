@@ -33,13 +33,15 @@ interface SectionPaths {
 /**
  * The sections of a file from which a jail seems to be made. A section counts if the jail has all its programs that the
  * host has, or three in four (other versions of jailkit had other programs), and half of its other files. Of these, the
- * fewest that explain most: each adds a program to those before it, or has no programs.
+ * fewest that explain most: each adds a program to those before it, or has no programs. `shown`: true for a path that a
+ * mounted directory of the host shows, which does not tell sections apart.
  */
 export function guessSections(
   ini: IniFile,
   host: FileSystem,
   loader: Loader,
   inJail: (path: ByteString) => boolean,
+  shown?: (path: ByteString) => boolean,
 ): Guess[] {
   const glob = createGlob(host);
   const paths = new Map<ByteString, SectionPaths>();
@@ -49,7 +51,7 @@ export function guessSections(
   function readPaths(section: Section): SectionPaths {
     const profile = readProfile([section], host, loader.libraryDirectories(), false);
     const { wants, notFound } = profile;
-    const all = wants.flatMap((want) => pathsOf(want));
+    const all = wants.flatMap((want) => pathsOf(want)).filter((path) => shown?.(path) !== true);
     const absent = all.length === 0 && wants.length + notFound.length > 0;
     const programs = all.filter((path) => PROGRAM_DIRECTORY.test(parentOf(path)));
     const others = all.filter((path) => !PROGRAM_DIRECTORY.test(parentOf(path)));
@@ -96,7 +98,7 @@ export function guessSections(
           },
         ];
   });
-  return choose(candidates, inJail);
+  return choose(candidates, inJail, shown !== undefined);
 }
 
 const MOST_LINKS = 40;
@@ -134,14 +136,24 @@ interface Candidate extends Omit<SectionPaths, "absent"> {
   readonly parts: number;
 }
 
-/** Takes the candidates that explain most first, as long as each adds something. */
-function choose(candidates: readonly Candidate[], inJail: (path: ByteString) => boolean): Guess[] {
+/** Takes the candidates that explain most first, as long as each adds something; in a live jail, complete ones first. */
+function choose(
+  candidates: readonly Candidate[],
+  inJail: (path: ByteString) => boolean,
+  live: boolean,
+): Guess[] {
   const covered = new Set<ByteString>();
   const guesses: Guess[] = [];
   const sizeOf = ({ programs, others }: Candidate) => [...programs, ...others].filter(inJail).length;
+  // Without programs, only a file that is missing tells a section from a larger one.
+  const lackingOf = ({ others }: Candidate) => (live ? others.filter((path) => !inJail(path)).length : 0);
   // Of two that explain the same, the one with fewer includes.
   const order = [...candidates].sort(
-    (a, b) => Number(b.exactly) - Number(a.exactly) || sizeOf(b) - sizeOf(a) || a.parts - b.parts,
+    (a, b) =>
+      Number(b.exactly) - Number(a.exactly) ||
+      lackingOf(a) - lackingOf(b) ||
+      sizeOf(b) - sizeOf(a) ||
+      a.parts - b.parts,
   );
   const take = ({ name, programs, others }: Candidate) => {
     const paths = [...programs, ...others];

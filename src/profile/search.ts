@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { isDirectory } from "../jail/fs/walk.ts";
 import { STANDARD_PATH } from "../libraries/script.ts";
 import type { FileSystem } from "../populate/file-system.ts";
 import { othersCanWrite } from "../populate/plan/trust.ts";
@@ -12,7 +13,9 @@ export function searchPath(host: FileSystem, name: ByteString): ByteString | und
   const found = STANDARD_PATH.find((directory) => {
     const stat = host.stat(directory);
     if (stat === undefined || othersCanWrite(host, directory, stat, true)) return false;
-    return host.stat(`${directory}/${name}`) !== undefined;
+    const there = host.stat(`${directory}/${name}`);
+    // Such as ".", "..", and X11, a link to all programs.
+    return there !== undefined && !isDirectory(there);
   });
   return found === undefined ? undefined : `${found}/${name}`;
 }

@@ -30,6 +30,7 @@ import { readSockets } from "../populate/apply/sockets.ts";
 import { serveCopies } from "../populate/apply/threads.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import { type FileSystem, fileSystemAt } from "../populate/file-system.ts";
+import { cachedHost } from "../populate/host-cache.ts";
 import { PlanCache, type PlanQuestion } from "../populate/plan-cache/plan-cache.ts";
 import { Trace, tracedHost } from "../populate/plan-cache/trace.ts";
 import { explainWhy, populate } from "../populate/populate.ts";
@@ -104,7 +105,7 @@ function planCacheFor(other: ByteString | undefined, trace: Trace, question: Pla
 
 /** The host, with a trace of what is read. A plan depends on all sections, since they decide what scripts bring along. */
 function tracedWithSections(unwatched: FileSystem, trace: Trace, file: ByteString): FileSystem {
-  const host = tracedHost(unwatched, trace);
+  const host = cachedHost(tracedHost(unwatched, trace));
   attempt(() => host.stat(file));
   attempt(() => host.list(dropInDirectory(file) ?? ""));
   return host;

@@ -157,7 +157,7 @@ function valueFault({ name, uid, group, comment, home, shell }: TransferUser): s
 
 /** Why the account of that name on this machine is another one; undefined if it is the same and lives in the jail. */
 function otherAccount(
-  { name, uid, home }: TransferUser,
+  { name, uid, home, shell }: TransferUser,
   here: PasswdEntry,
   jail: ByteString,
 ): string | undefined {
@@ -167,7 +167,7 @@ function otherAccount(
   if (here.home === wanted) return undefined;
   // Out of another jail first.
   const out = splitHome(here.home) === undefined ? "" : `jk_jailuser --unjail --move ${operands(name)} && `;
-  const later = `${out}jk_jailuser -j ${shellWord(jail)} ${operands(name)}`;
+  const later = `${out}jk_jailuser --move -s ${shellWord(shell)} -j ${shellWord(jail)} ${operands(name)}`;
   return `the account is on this machine already, with the home ${quoted(here.home)}, not ${quoted(wanted)}: use --without-users, and jail it afterwards: ${later}`;
 }
 

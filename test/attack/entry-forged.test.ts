@@ -63,6 +63,7 @@ describe("variables that ld.so, libc or the runtime would obey", () => {
         BUN_JSC_useConcurrentJIT: "0",
         BUN_JSC_useWarmUpMarkedBlocks: "0",
         MIMALLOC_PURGE_DELAY: "-1",
+        MIMALLOC_USE_NUMA_NODES: "1",
         JAILKIT_PROGRAM: "jk_uchroot",
       });
       expect(report.environment).toEqual(Object.entries(env()).map(([key, value]) => `${key}=${value}`));

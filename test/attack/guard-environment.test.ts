@@ -62,6 +62,7 @@ describe("variables that are code", () => {
       expect(report.runtimeEnvironment).toEqual({
         BUN_JSC_useWarmUpMarkedBlocks: "0",
         MIMALLOC_PURGE_DELAY: "-1",
+        MIMALLOC_USE_NUMA_NODES: "1",
       });
       expect(report.runtimeArguments).toEqual([]);
       expect(report.args).toEqual([programs.report, ...(words ?? [])]);
@@ -70,7 +71,11 @@ describe("variables that are code", () => {
   }
 
   test("jk_socketd and jk_jailuser save memory, and jk_init and jk_cp the time of the compiler", () => {
-    const usual = { BUN_JSC_useWarmUpMarkedBlocks: "0", MIMALLOC_PURGE_DELAY: "-1" };
+    const usual = {
+      BUN_JSC_useWarmUpMarkedBlocks: "0",
+      MIMALLOC_PURGE_DELAY: "-1",
+      MIMALLOC_USE_NUMA_NODES: "1",
+    };
     const frugal = { ...usual, MIMALLOC_PURGE_DELAY: "0", BUN_JSC_gcMaxHeapSize: "2097152" };
     const copies = { ...usual, BUN_JSC_useDFGJIT: "0" };
     const moves = {

@@ -1,5 +1,5 @@
 /** Moving a home: its contents are kept, nothing is followed, and the old home is complete after every failure. */
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { makeNode } from "../../ffi/changes.ts";
@@ -86,6 +86,47 @@ function move(to = "/home/u", step?: () => void): boolean {
     closeJailRoot(host);
   }
 }
+
+describe("a name that vanishes", () => {
+  /** Moves a home with a file and a directory; `act` is called whenever a directory of it was listed. */
+  function moveWhile(act: (calls: number) => void): void {
+    fs.mkdirSync(join(old, "a"));
+    fs.writeFileSync(join(old, "file"), "text");
+    giveAway();
+    const host = openTree("/");
+    const root = openJailRoot(jail);
+    const home = openHome(host, old, UID);
+    let calls = 0;
+    const list = (fd: number) => {
+      const names = readDirectory(fd);
+      act(++calls);
+      return [names];
+    };
+    try {
+      close(copyHome({ ...home, list }, root, "/home/u"));
+    } finally {
+      closeHome(home);
+      closeJailRoot(root);
+      closeJailRoot(host);
+    }
+  }
+
+  // Two directories are listed while the home is copied, and again while it is compared.
+  test.each(["file", "a"])("while the home is compared (%s): the home was changed", (name) => {
+    const remove = (calls: number) => {
+      if (calls === 3) fs.rmSync(join(old, name), { recursive: true });
+    };
+    expect(() => moveWhile(remove)).toThrow(`'${old}' was changed while it was copied`);
+    expect(fs.readdirSync(join(jail, "home"))).toEqual([]);
+  });
+
+  test.each(["file", "a"])("while the home is copied (%s): the message has its whole path", (name) => {
+    const remove = (calls: number) => {
+      if (calls === 1) fs.rmSync(join(old, name), { recursive: true });
+    };
+    expect(() => moveWhile(remove)).toThrow(`${old}/${name}: `);
+  });
+});
 
 /** Every entry with type, mode, owner, size, mtime and link count, as find(1) prints it. */
 const listing = (top: string) =>

@@ -269,6 +269,25 @@ describe("directories of the administrator", () => {
       expect(result.stderr).toContain(denied);
     });
 
+    test.each(["/opt/dept/in", "../opt/dept/in", "other/../../opt/dept/in", "more"])(
+      "locks it, where a link of root's leads through it (%s)",
+      (target) => {
+        m.mkdir("/opt/dept/in/app", { owner: [m.ids("dept").uid, m.ids("dept").gid] });
+        m.mkdir("/srv/other");
+        m.symlink("/opt/dept/in", "/srv/more");
+        m.symlink(target, "/srv/way");
+        m.must(["usermod", "-d", "/srv/way/app", "dept"]);
+        const words = "/usr/bin/env sh -c 'chmod 755 /opt/dept; exec /opt/dept/static'";
+        m.chmod("/opt/dept", 0);
+        const result = run(words);
+        m.chmod("/opt/dept", 0o755);
+        for (const path of ["/srv/way", "/srv/more", "/srv/other", "/opt/dept/in"]) m.remove(path);
+        m.must(["usermod", "-d", "/opt/dept/app", "dept"]);
+        expect(result).toMatchObject({ status: 126, stdout: "" });
+        expect(result.stderr).toContain(denied);
+      },
+    );
+
     test.each([
       ["removes the home", () => undefined],
       ["puts a link in its place", () => m.symlink("/srv/elsewhere", "/opt/dept/app")],

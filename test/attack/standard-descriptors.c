@@ -25,6 +25,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* MFD_NOEXEC_SEAL of Linux 6.3. */
+enum { NOEXEC_SEAL = 8 };
+
 static int thing(const char *name) {
   char queues[512] = {0};
   int ends[2];
@@ -51,7 +54,8 @@ static int thing(const char *name) {
   if (!strcmp(name, "socket")) return socketpair(AF_UNIX, SOCK_STREAM, 0, ends) ? -1 : ends[0];
   if (!strcmp(name, "terminal")) return open("/dev/ptmx", O_RDWR);
   if (!strcmp(name, "null")) return open("/dev/null", O_RDWR);
-  if (!strcmp(name, "memfd")) return memfd_create("memory", 0);
+  /* One that can be executed is refused with execute = system. */
+  if (!strcmp(name, "memfd")) return memfd_create("memory", NOEXEC_SEAL);
   fprintf(stderr, "%s?\n", name);
   exit(99);
 }
@@ -72,7 +76,7 @@ static int look(const char *pid) {
     const char *kind = "closed";
     if (fstat(fd, &file) == 0)
       kind = S_ISCHR(file.st_mode) && file.st_rdev == makedev(1, 3) ? "null" :
-             S_ISREG(file.st_mode) && file.st_size == 0 && fcntl(fd, F_GET_SEALS) == 15 ? "null" : "other";
+             S_ISREG(file.st_mode) && file.st_size == 0 && (fcntl(fd, F_GET_SEALS) | 32) == 47 ? "null" : "other";
     length += snprintf(text + length, sizeof(text) - length, "%d %s\n", fd, kind);
   }
   int to = socket(AF_UNIX, SOCK_DGRAM, 0);

@@ -30,6 +30,16 @@ describe("operands", () => {
     expect(m.exists(`${jail}/usr/bin/true`)).toBe(true);
   });
 
+  test("without one are programs: a directory is none", () => {
+    const jail = fresh();
+    m.must(["mkdir", "/usr/local/bin/folder"]);
+    expect(cp("-j", jail, "true").status).toBe(0);
+    const { requests } = openManifestFile(m, jail);
+    for (const name of [".", "..", "folder"]) expect([name, cp("-j", jail, name).status]).toEqual([name, 2]);
+    expect(openManifestFile(m, jail).requests).toEqual(requests);
+    expect(m.exists(`${jail}/usr/local`)).toBe(false);
+  });
+
   test("with hostile names are copied byte by byte, and nothing is run", () => {
     const jail = fresh();
     const names = [

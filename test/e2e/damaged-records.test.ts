@@ -167,6 +167,14 @@ describe.each(kinds.map((kind) => [kind.name, kind] as const))("a record %s", (_
     expect(stdout).toContain(JAIL);
   });
 
+  test("is an error of jailkit mount --all, which cannot know whether the jail is live", () => {
+    for (const command of ["mount", "unmount"]) {
+      const { status, stderr } = m.run(["jailkit", command, "--all"]);
+      expect([command, status, stderr]).toEqual([command, 1, says()]);
+      expect(stderr.split(file).length).toBe(2);
+    }
+  });
+
   test("is not replaced unasked", () => {
     const before = m.must(["ls", "-lR", "--time-style=full-iso", REGISTRY]).stdout;
     const jail = m.snapshot(JAIL);

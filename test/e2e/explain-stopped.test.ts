@@ -239,6 +239,16 @@ test("a path of read that counts only with write is explained", () => {
   ]);
 });
 
+test("a path that leads nowhere is told once, though what is written is also read", () => {
+  write("jk_lsh", "read = /nosuch\nwrite = /nosuch");
+  const missing = "write = /nosuch allows nothing: No such file or directory";
+  expect(explain("jk_lsh", "true").told).toEqual([missing]);
+  m.write(lsh, "[lima]\nallow = rsync\npaths = /usr/bin\nwrite = /nosuch\n");
+  expect(
+    explain("jk_lsh", "rsync --server . /nosuch").told.filter((one) => one.includes("allows nothing")),
+  ).toEqual([missing]);
+});
+
 describe("the network", () => {
   const line = "ssh -F none -o BatchMode=yes -p 1 127.0.0.1";
   const kinds: Kind[] = ["jk_chrootsh", "jk_lsh", "jk_uchroot", "jk_chrootlaunch"];

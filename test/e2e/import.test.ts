@@ -288,6 +288,10 @@ test.each([
   expect([status, stderr]).toEqual([1, expect.stringContaining("is on this machine already")]);
   const [, without = "", remedy = "false"] = /use (--\S+), and jail it afterwards: (.*)$/m.exec(stderr) ?? [];
   expect(imported(without).status).toBe(0);
-  m.must(["sh", "-ec", remedy], { stdin: "y\ny\n" });
+  m.must(["sh", "-ec", remedy]);
   expect(sh("getent passwd anna")).toContain(`${NEW}/./home/anna`);
+  expect(m.run(["jk_chrootsh", "-c", "pwd"], { user: "anna" })).toMatchObject({
+    status: 0,
+    stdout: "/home/anna\n",
+  });
 });

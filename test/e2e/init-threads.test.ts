@@ -41,10 +41,11 @@ const record = () => {
 const leftovers = () => m.must(["find", "/srv", "-name", ".jk-*"]).stdout;
 const traced = (...words: string[]): RunResult =>
   m.run(["strace", "-f", "-o", "/root/trace", ...words, ...WORDS]);
-/** The first thread, which alone gives files their names, is slow: on a busy machine it would be done before the second begins. */
-const SLOW_FIRST = ["-e", "trace=utimensat,linkat", "-e", "inject=linkat:delay_enter=2000"];
-/** How many threads the trace shows to have finished files, or given them their names. */
-const threads = () => new Set(m.read("/root/trace").match(/^\d+(?= +(utimensat|linkat)\()/gm)).size;
+/** To give names is slow: on a busy machine the first thread would be done before the second begins. */
+const SLOW_NAMES = ["-e", "trace=utimensat,linkat", "-e", "inject=linkat:delay_enter=2000"];
+/** How many threads the trace shows to have finished files, or given them their names: with one of these calls. */
+const threads = (calls = "utimensat|linkat") =>
+  new Set(m.read("/root/trace").match(new RegExp(`^\\d+(?= +(${calls})\\()`, "gm"))).size;
 const copied = () => m.must(["diff", "-r", "/opt/many", `${JAIL}/opt/many`]);
 
 test("the jail, the record and the lines are those of one thread", () => {
@@ -53,16 +54,22 @@ test("the jail, the record and the lines are those of one thread", () => {
   const expected = [m.snapshot(JAIL), record()];
   m.remove(JAIL);
   m.remove("/var/lib/jailkit");
-  const two = traced(...SLOW_FIRST);
+  const two = traced(...SLOW_NAMES);
   expect([two.stdout, two.stderr]).toEqual([one.stdout, one.stderr]);
   expect([m.snapshot(JAIL), record()]).toEqual(expected);
-  expect(threads()).toBe(2);
-  // Nothing has a name before its turn.
-  expect(new Set(m.read("/root/trace").match(/^\d+(?= +linkat\()/gm)).size).toBe(1);
+  expect([threads("utimensat"), threads("linkat")]).toEqual([2, 2]);
+});
+
+test("where something is replaced, one thread gives the names", () => {
+  m.must(WORDS);
+  m.must(["sh", "-c", `rm -r ${JAIL}/opt/many/d2*; echo changed > ${JAIL}/opt/many/d1/f1`]);
+  m.must(["strace", "-f", "-o", "/root/trace", ...SLOW_NAMES, ...WORDS, "--force"]);
+  copied();
+  expect(threads("linkat")).toBe(1);
 });
 
 test("a file that is requested twice, the second time with its owner, has it", () => {
-  m.must(["strace", "-f", "-o", "/root/trace", ...SLOW_FIRST, ...WORDS, "owned"]);
+  m.must(["strace", "-f", "-o", "/root/trace", ...SLOW_NAMES, ...WORDS, "owned"]);
   expect(threads()).toBe(2);
   const owners = () => m.must(["find", `${JAIL}/opt/many`, "-name", "f7", "-printf", "%U:%G %m\n"]).stdout;
   expect(owners()).toBe("1234:4321 644\n".repeat(30));
@@ -74,6 +81,14 @@ test.each([
   [
     "files without a name cannot be linked",
     ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=linkat:error=ENOENT"],
+  ],
+  // EXDEV: no more can be said than that this file cannot be linked.
+  [
+    "few descriptors, and no file can be linked",
+    [
+      ...["prlimit", "--nofile=560:560", "strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=linkat"],
+      ...["-e", "inject=linkat:error=EXDEV:delay_enter=500"],
+    ],
   ],
 ])("%s: the jail is complete", (_, words) => {
   m.must([...words, ...WORDS]);
@@ -99,7 +114,7 @@ test("no file takes the security context of another directory", () => {
   m.mkdir(`${JAIL}/opt`);
   m.must(["setfattr", "-n", "security.selinux", "-v", "a:b:c", JAIL]);
   // What was prepared at the top is not used: it is copied once more.
-  m.must(["strace", "-f", "-o", "/root/trace", ...SLOW_FIRST, ...WORDS]);
+  m.must(["strace", "-f", "-o", "/root/trace", ...SLOW_NAMES, ...WORDS]);
   const calls = (name: string) => m.read("/root/trace").match(new RegExp(` ${name}\\(`, "g"))?.length ?? 0;
   expect(calls("utimensat")).toBeGreaterThan(calls("linkat") + 200);
   copied();
@@ -130,7 +145,7 @@ test("an error is one of its file; all others are copied", () => {
 
 test("what the other thread cannot prepare is copied in its turn", () => {
   // In each thread the hundredth: that of the first may be an error, or not come.
-  const { status, stderr } = traced(...SLOW_FIRST, "-e", "inject=utimensat:error=EIO:when=100");
+  const { status, stderr } = traced(...SLOW_NAMES, "-e", "inject=utimensat:error=EIO:when=100");
   const errors = stderr.split("\n").filter((line) => line.includes("Input/output error"));
   expect(status).toBe(errors.length);
   const there = m.must(["find", `${JAIL}/opt/many`, "-type", "f"]).stdout.split("\n").length - 1;

@@ -1,6 +1,7 @@
 /** What administrators do to live jails by hand: unmount, restore a backup over one, edit fstab, remove one. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { checkReportSchema } from "../../src/check/report/report-schema.ts";
+import { explainReportSchema } from "../../src/explain/report-schema.ts";
 import { listReportSchema } from "../../src/jails/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
@@ -34,9 +35,16 @@ const healthy = () => {
   expect(m.read("/etc/fstab").split("\n")).toContain(LINE.trim());
 };
 
-test("unmounted: jk_check does not advise copying the shell into the place of the mount", () => {
+test("unmounted: nobody advises copying the shell into the place of the mount", () => {
   shell(`umount ${jail}/usr`);
-  expect(findings()).toEqual([{ rule: "live-mount", path: `${jail}/usr`, remedy: `jailkit mount ${jail}` }]);
+  const remedy = `jailkit mount ${jail}`;
+  expect(findings()).toEqual([{ rule: "live-mount", path: `${jail}/usr`, remedy }]);
+  const { steps } = reportOf(explainReportSchema, m.run(["jailkit", "explain", "--json", "lily"]).stdout);
+  const ofJail = steps.filter(({ stage, outcome }) => stage === "jk_chrootsh" && outcome !== "passed");
+  expect(ofJail.map((step) => [step.name, step.outcome, step.remedy])).toEqual([
+    ["shell", "failed", remedy],
+    ["live-mount", "warned", remedy],
+  ]);
   m.must(["jailkit", "mount", jail]);
   healthy();
 });
@@ -88,6 +96,15 @@ test("a missing or unrestricted line is a finding while the mount is right, and 
   }
 });
 
+test("a line that an administrator wrote without restrictions is replaced", () => {
+  const own = `/usr ${jail}/usr none bind 0 0\n`;
+  m.write("/etc/fstab", m.read("/etc/fstab").replace(LINE, own));
+  expect(findings()).toContainEqual(expect.objectContaining({ rule: "live-mount" }));
+  m.must(["jailkit", "mount", jail]);
+  expect(m.read("/etc/fstab")).not.toContain(own);
+  healthy();
+});
+
 test("a line that an administrator wrote stays", () => {
   const own = `/usr ${jail}/usr none bind,ro,nosuid,nodev,private,nofail,x-systemd.requires=srv.mount 0 0\n`;
   m.write("/etc/fstab", m.read("/etc/fstab").replace(LINE, own));
@@ -96,6 +113,22 @@ test("a line that an administrator wrote stays", () => {
   expect(m.read("/etc/fstab")).not.toContain(LINE);
   expect(findings()).toEqual([]);
   m.write("/etc/fstab", m.read("/etc/fstab").replace(own, LINE));
+});
+
+test("an fstab that is a symbolic link, as on NixOS: it is not changed, and lines in it are known", () => {
+  const kept = m.read("/etc/fstab");
+  const other = "/srv/other";
+  const init = () => m.run(["jk_init", "--live", "-j", other, "uidbasics"]);
+  shell("mv /etc/fstab /root/fstab; ln -s /root/fstab /etc/fstab");
+  const failed = { status: 1, stderr: expect.stringContaining(`add the lines for ${other} by hand`) };
+  expect(init()).toMatchObject(failed);
+  m.write("/root/fstab", kept + LINE.replaceAll(jail, other));
+  expect(init()).toMatchObject({ status: 0, stderr: "" });
+  m.write("/root/fstab", kept);
+  m.must(["jailkit", "delete", "--yes", other]);
+  expect([m.exists(other), m.read("/root/fstab")]).toEqual([false, kept]);
+  shell("mv -f /root/fstab /etc/fstab");
+  healthy();
 });
 
 test("removed by rm -rf, which leaves the mount: it is emptied, and jk_update --all leaves it so", () => {

@@ -252,6 +252,19 @@ describe.each(layouts)("$name", ({ privilege, files, shell, mounted, megabytes }
     expect(line.message).toContain(`${jail}/etc`);
   });
 
+  test("a refused user of sftp sees the exit status with -v, and the line where -s names the server", () => {
+    const sftp = (...words: string[]) =>
+      m.run(["sftp", ...words, ...sshd.clientOptions, "test@127.0.0.1"], { ...here, stdin: "ls\n" }).stderr;
+    m.chmod(`${jail}/etc`, 0o775);
+    const [usual, verbose, named] = [sftp(), sftp("-v"), sftp("-s", "/usr/lib/openssh/sftp-server")];
+    const copied = m.run(["scp", "-v", ...sshd.clientOptions, "small", "test@127.0.0.1:"], here).stderr;
+    m.chmod(`${jail}/etc`, 0o755);
+    for (const text of [copied, verbose]) expect(text).toContain("Exit status 53");
+    expect(usual).toContain("Connection closed");
+    expect(usual).not.toContain("refused");
+    expect(named).toMatch(/jk_chrootsh: refused: the jail is not safe \(error id JK-[A-Z2-7]{8}\)/);
+  });
+
   test("logins are in the machine's log", async () => {
     await log.clear();
     expect(batch("pwd\n")).toMatchObject(success);

@@ -90,6 +90,7 @@ export const PROFILES: Readonly<Record<string, readonly Work[]>> = {
       ["python3", "-c", "import subprocess; print(subprocess.check_output('echo from sh', shell=True))"],
       /from sh/,
     ),
+    work(["python3", "-c", "import ctypes.util; print(ctypes.util.find_library('c'))"], /^libc\./),
   ],
   node: [
     work(["node", "-p", NODE_TOKYO], /^Donnerstag, 1\. Januar 1970 um 09:00/),
@@ -206,8 +207,10 @@ export const PROFILES: Readonly<Record<string, readonly Work[]>> = {
     work(["tar", "-czf", "{home}/a.tar.gz", "-C", "/", "etc/passwd"], /^/),
     work(["zip", "-q", "{home}/a.zip", "/etc/passwd"], /^/),
     work(["unzip", "-p", "{home}/a.zip"], /^u:/m),
+    work(["zipgrep", "^u", "{home}/a.zip"], /^etc\/passwd:u:/m),
     work(["7z", "a", "{home}/a.7z", "{home}/a.zip"], /Everything is Ok/),
     work(["7z", "t", "{home}/a.7z"], /Everything is Ok/),
   ],
+  extendedshell: [work(["file", "--brief", "/usr/bin/bash"], /^ELF 64-bit/)],
   ps: [work(["ps", "-o", "comm="], /\bps\b/)],
 };

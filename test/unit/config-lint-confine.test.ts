@@ -27,13 +27,14 @@ const world: LintWorld = {
   copyCommand: () => undefined,
   executableCommand: () => "",
   jails: () => ["/srv/a", "/srv/b"],
+  jailsOf: () => ["/srv/gone", "/srv/a", "/srv/b"],
   userNames: () => ["u"],
   groupNames: () => [],
   lookUp: (path) => {
     if (path === "/usr/bin/ls") return { type: "file", executable: true };
     return directories.includes(path) ? { type: "directory", executable: true } : undefined;
   },
-  exists: (path, jail = "") => directories.includes(jail + path),
+  exists: (path, jail = "") => (path === "/" ? jail !== "/srv/gone" : directories.includes(jail + path)),
   exchangeable: (path) => path.startsWith("/shared"),
   lacking: () => [],
   files: { readLink: () => undefined, identity: () => undefined, look: () => undefined },
@@ -100,6 +101,71 @@ test("a word whose program is missing stays, where a program in executables woul
   ]);
 });
 
+describe("a value whose form shows what was meant is corrected by the remedy", () => {
+  const RIGHT: [written: string, meant: string][] = [
+    ["network = Local", "network = local"],
+    ["syscalls = LOGIN", "syscalls = login"],
+    ["tcp_connect = 80 443", "tcp_connect = 80, 443"],
+    ["tcp_bind = 80 443, 8080", "tcp_bind = 80, 443, 8080"],
+    ["tcp_bind = None", "tcp_bind = none"],
+    ["read = None", "read = none"],
+  ];
+  test.each(RIGHT)("%s", (written, meant) => {
+    const [one] = found("jk_chrootsh", written);
+    expect(one?.at).toMatch(/ error bad-value$/);
+    expect(one?.remedy).toBe(`write in line 3 of /x/jk_chrootsh.ini:\n${meant}`);
+    expect(found("jk_chrootsh", meant)).toEqual([]);
+  });
+
+  test.each(["network = lan", "tcp_connect = 80 https", "tcp_connect = 80 0", "read = data out"])(
+    "but not %s",
+    (written) => {
+      const [one] = found("jk_chrootsh", written);
+      const key = written.split(" ")[0];
+      expect(one?.remedy).toBe(`write in line 3 of /x/jk_chrootsh.ini:\n${key} = none`);
+    },
+  );
+});
+
+describe("ranges of bytes that match nothing", () => {
+  const warned = (name: "jk_lsh" | "jk_chrootsh", line: string) =>
+    found(name, line).filter(({ at }) => at.endsWith("doubtful-value"));
+  test.each([
+    ["command a = ls [z-a]", "3:17", "command a = ls [a-z]"],
+    ["command a = ls 'q' x[0-9!b-Ac]*", "3:26", "command a = ls 'q' x[0-9!A-bc]*"],
+    ["command a = ls [^9-0]", "3:18", "command a = ls [^0-9]"],
+    ["command a = ls {x,[[:alpha:]9-0]}", "3:29", "command a = ls {x,[[:alpha:]0-9]}"],
+    ["command a = ls []z-a]", "3:18", "command a = ls []a-z]"],
+  ])("%s", (line, at, right) => {
+    const remedy = `write in line 3 of /x/jk_lsh.ini:\n${right}`;
+    expect(warned("jk_lsh", line).map((one) => [one.at, one.remedy])).toEqual([
+      [`${at} warning doubtful-value`, remedy],
+    ]);
+    expect(warned("jk_lsh", right)).toEqual([]);
+  });
+
+  test.each([
+    "command a = ls '[z-a]' \"[z-a]\" \\[z-a] z-a",
+    "command a = ls [a-z] [a-a] [z-] [-a] [!-a]",
+    "command a = ls [[:alpha:]a-z]",
+  ])("not in %s", (line) => {
+    expect(warned("jk_lsh", line)).toEqual([]);
+  });
+
+  test("in a path of jk_init.ini", () => {
+    const kind = kindOf("jk_init.ini");
+    if (kind === undefined) throw new Error("no kind");
+    const ini = scanIni(
+      toBytes("[a]\npaths = /bin/ls,\n  /usr/lib/[z-a]*.so\n"),
+      "/x/jk_init.ini",
+      kind.dialect,
+    );
+    const [one, ...more] = lint(ini, kind, world).filter(({ code }) => code === "doubtful-value");
+    expect([one?.line, one?.column, one?.severity, more]).toEqual([3, 13, "warning", []]);
+    expect(one && fixText(one, ini)).toBe("write in line 3 of /x/jk_init.ini:\n  /usr/lib/[a-z]*.so");
+  });
+});
+
 describe("paths", () => {
   const write = (file: string, line: number, text: string) =>
     `write in line ${line} of /x/${file}.ini:\n${text}`;
@@ -118,7 +184,7 @@ describe("paths", () => {
     expect(found("jk_chrootsh", "read = /only-a, /gone").map(({ at }) => at)).toEqual([
       "3:17 warning no-such-path",
     ]);
-    expect(found("jk_chrootsh", "read = /gone", { jails: () => [] })).toEqual([]);
+    expect(found("jk_chrootsh", "read = /gone", { jailsOf: () => ["/srv/gone"] })).toEqual([]);
   });
 
   test("of jk_uchroot.ini are in its jails", () => {

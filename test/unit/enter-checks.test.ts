@@ -283,7 +283,16 @@ describe("each check", () => {
     ],
     ["a home that cannot be entered", 41, { homeObstacle: () => ({ reason: "Permission denied" }) }],
     ["no shell", 111, { shell: () => ({ kind: "missing", path: "/bin/sh", reason: "gone" }) }],
-    ["a jk_lsh that is not there", 0, { shell: () => ({ kind: "internal", path: "/usr/sbin/jk_lsh" }) }],
+    [
+      "a jk_lsh that is not there",
+      0,
+      { shell: () => ({ kind: "internal", path: "/usr/sbin/jk_lsh", shown: false }) },
+    ],
+    [
+      "a jk_lsh that is the host's",
+      0,
+      { shell: () => ({ kind: "internal", path: "/usr/sbin/jk_lsh", shown: true }) },
+    ],
     [
       "an unsafe shell",
       111,

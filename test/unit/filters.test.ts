@@ -19,7 +19,9 @@ import {
 import type { Comparison, FilterText, Rule } from "../../build/filters/text.ts";
 import type { Architecture } from "../../build/guard.ts";
 import { ARCHITECTURES } from "../../ffi/seccomp.ts";
-import { type FilterName, filterOf } from "../../src/confine/filters.ts";
+import { PROOFS } from "../../src/confine/calls.ts";
+import { filtersOf } from "../../src/confine/confine.ts";
+import { type FilterName, filterOf, filterOfAll } from "../../src/confine/filters.ts";
 import { HERE, textOf, wordsFor } from "./filter-words.ts";
 import { endOf, judge } from "./seccomp-filter.ts";
 
@@ -213,6 +215,96 @@ describe.each(MACHINES)("a program of several filters decides as libseccomp's ap
         },
       ),
       { numRuns: 5000 },
+    );
+  });
+});
+
+describe("the filters of a session with any settings, whether in one program or one after the other", () => {
+  type Settings = Parameters<typeof filtersOf>[0];
+  const ports = fc.constantFrom<Settings["tcpBind"]>("all", [], [443]);
+  const settings: fc.Arbitrary<Settings> = fc.record({
+    noNewPrivs: fc.constant(true),
+    require: fc.boolean(),
+    scope: fc.boolean(),
+    read: fc.constantFrom<Settings["read"]>("all", []),
+    write: fc.constantFrom<Settings["write"]>("all", []),
+    syscalls: fc.constantFrom<Settings["syscalls"]>("any", "login"),
+    network: fc.constantFrom<Settings["network"]>("all", "local", "none"),
+    tcpConnect: ports,
+    tcpBind: ports,
+    execute: fc.constantFrom<Settings["execute"]>("any", { named: [], executables: [], home: "/home/u" }),
+  });
+  const word = fc.oneof(
+    fc.bigInt(0n, 64n),
+    fc.bigInt(0n, LONG),
+    fc.nat(63).map((bit) => 1n << BigInt(bit)),
+  );
+  const given = fc.array(word, { minLength: 6, maxLength: 6 });
+  const compiled = (name: string) => compileFilter(textOf(name as FilterName), HERE, name);
+  const apart = new Map(NAMES.map((name) => [name as string, compiled(name)]));
+  const numbers = callsOf(HERE).map((call) => callNumber(call, HERE) ?? -1);
+  const number = fc.oneof(
+    fc.constantFrom(...numbers),
+    fc.constantFrom(...Object.values(PROOFS).map(({ call }) => call)),
+  );
+  const arch = fc.oneof(
+    { weight: 9, arbitrary: fc.constant(ARCHITECTURES[HERE]) },
+    fc.constantFrom(0x40000003, 0x40000028, 0),
+  );
+  const all = (programs: readonly Uint32Array[], call: Parameters<typeof judge>[1]) =>
+    programs.map((program) => judge(program, call)).reduce(stricter, "allow");
+
+  /** The names, and the programs that a session installs: see applyFilters. */
+  function installed(values: Settings): { names: string[]; programs: Uint32Array[] } {
+    const names = filtersOf(values);
+    const together = names.length === 0 ? undefined : filterOfAll(names.join("+"));
+    const programs = together === undefined ? names.map((name) => filterOf(name)) : [together];
+    return { names: [...names, "terminal"], programs: [...programs, filterOf("terminal")] };
+  }
+
+  test("decide as libseccomp's, and as one program of all would", () => {
+    const sets = new Map<string, Uint32Array>();
+    const apartOnes = new Set<string>();
+    fc.assert(
+      fc.property(settings, number, arch, given, (values, call, machine, words) => {
+        const { names, programs } = installed(values);
+        const key = names.join("+");
+        if (programs.length > 2) apartOnes.add(key);
+        const together = sets.get(key) ?? compileTogether(names, HERE);
+        sets.set(key, together);
+        const asked = { number: call, arch: machine, arguments: words };
+        const says = all(programs, asked);
+        expect([key, says]).toEqual([key, judge(together, asked)]);
+        expect([key, says]).toEqual([
+          key,
+          all(
+            names.map((name) => apart.get(name) ?? new Uint32Array()),
+            asked,
+          ),
+        ]);
+      }),
+      { numRuns: 10_000 },
+    );
+    // All that settings can ask for, and those for which there is no program of all.
+    expect([sets.size, apartOnes.size]).toEqual([36, 21]);
+  });
+
+  test("each proves that it is in force", () => {
+    fc.assert(
+      fc.property(settings, (values) => {
+        const { names, programs } = installed(values);
+        for (const name of names) {
+          if (!(name in PROOFS)) continue;
+          const { call, arguments: words, errno } = PROOFS[name as keyof typeof PROOFS];
+          const asked = { number: call, arch: ARCHITECTURES[HERE], arguments: words.map(BigInt) };
+          const others = names
+            .filter((other) => other !== name)
+            .map((other) => filterOf(other as FilterName));
+          expect([names, name, all(programs, asked)]).toEqual([names, name, endOf({ errno })]);
+          expect([names, name, all(others, asked)]).toEqual([names, name, "allow"]);
+        }
+      }),
+      { numRuns: 500 },
     );
   });
 });

@@ -76,6 +76,7 @@ describe("filterEnvironment", () => {
     "SSH_PKCS11_HELPER=x",
     "SSH=x",
     "SSH_=x",
+    "SSH_TTY!=x",
     "LC_=x",
     "LC_ALL!=x",
     "XDG=x",

@@ -10,6 +10,7 @@ import {
   renameSync,
   rmSync,
   symlinkSync,
+  truncateSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
@@ -302,7 +303,7 @@ describe("Trace", () => {
   beforeEach(() => root.put({ file: "1", "directory/file": "1" }));
   const isAsSeen = (trace: Trace) => {
     const seen = trace.watched();
-    return seen?.isAsSeen(hostStateOf(seen.watched));
+    return seen && seen.state.digest === hostStateOf(seen.watched).digest;
   };
 
   test("each path is in the list of how it was looked at", () => {
@@ -336,7 +337,8 @@ describe("Trace", () => {
       expect(isAsSeen(trace)).toBe(true);
     }
     change();
-    expect(isAsSeen(once)).toBe(false);
+    // Without the file its file system cannot be asked any more.
+    expect(isAsSeen(once) ?? false).toBe(false);
     // Another look does not hide it.
     twice.saw(at(name), false, host.lstat(at(name)));
     expect(isAsSeen(twice)).toBeUndefined();
@@ -374,6 +376,23 @@ describe("Trace", () => {
     expect(isAsSeen(trace)).toBe(true);
   });
 
+  test("what was seen has the words, and the newest change, of a new look", () => {
+    root.put({ link: "-> file" });
+    Bun.spawnSync(["mkfifo", "-m", "0600", at("fifo")]);
+    utimesSync(at("file"), 5_000_000_000, 6_000_000_000);
+    const large = 5 * 2 ** 30;
+    truncateSync(at("file"), large);
+    for (const name of ["file", "directory", "link", "missing", "fifo"])
+      for (const follow of [false, true])
+        for (const listed of [false, true]) {
+          const trace = new Trace();
+          trace.saw(at(name), follow, follow ? host.stat(at(name)) : host.lstat(at(name)), listed);
+          const { watched, state } = trace.watched() ?? {};
+          expect([name, state]).toEqual([name, watched && hostStateOf(watched)]);
+        }
+    expect(host.lstat(at("file"))?.size).toBe(large);
+  });
+
   test.each(["relative", "", "/with\0NUL"])("the name %j ends the trace", (path) => {
     const trace = new Trace();
     trace.saw(path, false, undefined);
@@ -401,7 +420,7 @@ describe("Trace", () => {
     trace.saw("/proc", true, host.stat("/proc"));
     expect(isAsSeen(trace)).toBe(true);
     trace.saw("/proc/self/status", true, "some");
-    expect(isAsSeen(trace)).toBe(false);
+    expect(isAsSeen(trace)).toBeUndefined();
   });
 });
 
@@ -425,7 +444,7 @@ describe("what tells a trace", () => {
     expect(view.acl("/d", true)).toBe("none");
     expect(view.readlink("/d/l")).toBe("f");
     expect(view.names("/d")).toEqual(["f", "l"]);
-    expect(view.list("/d").map(({ name }) => name)).toEqual(["f", "l"]);
+    expect(view.list("/d").map(({ path }) => path)).toEqual(["/d/f", "/d/l"]);
     expect(view.withheld("/d/f")).toEqual({ devices: false, setuid: false });
     expect(trace.calls).toEqual([
       "/d/f named there false",
@@ -594,13 +613,14 @@ describe.skipIf(!isRoot)("PlanCache", () => {
     }
   });
 
-  test("a change after the plan was made: it is not kept", () => {
+  test("a change after the plan was made: it is not used", () => {
     const { cache, plan } = run();
     const made = plan();
     chmodSync(root.path, 0o755);
     cache.save(made);
+    expect(read()).toBeUndefined();
     chmodSync(root.path, 0o700);
-    expect(kept()).toEqual([]);
+    expect(read()).toBeDefined();
   });
 
   test("other sections have another plan", () => {

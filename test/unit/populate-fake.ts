@@ -93,6 +93,8 @@ export function fakeFileSystem(tree: Tree): FileSystem {
       atimeNanoseconds: 2,
       mtimeSeconds: 3,
       mtimeNanoseconds: 4,
+      ctimeSeconds: 5,
+      ctimeNanoseconds: 6,
     };
   }
 
@@ -112,8 +114,9 @@ export function fakeFileSystem(tree: Tree): FileSystem {
     names: namesIn,
     list: (path) =>
       namesIn(path).flatMap((name) => {
-        const stat = look(`${path}/${name}`, false);
-        return stat ? [{ name, stat }] : [];
+        const child = `${path}/${name}`;
+        const stat = look(child, false);
+        return stat ? [{ path: child, stat }] : [];
       }),
   };
 

@@ -352,7 +352,7 @@ describe("a checked file", () => {
   test("is listed only if it is the same directory", () => {
     const host = fileSystemAt();
     const stat = host.lstat(`${at}/a`);
-    expect(host.list(`${at}/a`, stat).map(({ name }) => name)).toEqual(["f"]);
+    expect(host.list(`${at}/a`, stat).map(({ path }) => path)).toEqual([`${at}/a/f`]);
     expect(codeOf(() => host.list(`${at}/b`, stat))).toBe("changed");
     expect(host.list(`${at}/b`).length).toBe(1);
   });

@@ -16,6 +16,7 @@ import { display } from "../../cli/display.ts";
 import { describeError, isReported, JailkitError } from "../../cli/error.ts";
 import { tryPrintError } from "../../cli/output.ts";
 import { NO_FILTERS, refuseTerminalInput } from "../../confine/calls.ts";
+import { looseFile } from "../../confine/handed-files.ts";
 import { type Confinement, confinementOf, executeOf } from "../../confine/policy.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { openSyslog, type Severity, type Syslog } from "../../system/syslog.ts";
@@ -140,6 +141,8 @@ function enterAndExecute(
   if (socket !== undefined && notifyWay(socket) === "bind") root = bindNotifySocket(root, socket);
   // No other thread enters the jail, or has other ids.
   stopNotices();
+  // Inside, the mounts of the host are not listed.
+  looseFile();
   changeRoot(root);
   step("terminal", 39, () => guardTerminal(notify));
   takeIds(launch.ids, launch.kept);

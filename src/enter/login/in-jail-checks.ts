@@ -65,7 +65,8 @@ function judgeShell(facts: LoginFacts): Verdict {
     `ERROR: failed to execute shell ${shell.path} for user ${name} (${uid}): ${reason}, ` +
     `check the permissions and libraries of ${jail}${shell.path}`;
   if (shell.kind === "internal") {
-    return passed(`${shell.path} is not in the jail: the limited shell of jk_chrootsh takes its place`);
+    const why = shell.shown ? "is the host's" : "is not in the jail";
+    return passed(`${shell.path} ${why}: the limited shell of jk_chrootsh takes its place`);
   }
   if (shell.kind === "missing") {
     return failed(refusal(shell.reason), shell.remedy ?? shellRemedy(facts, shell.path));

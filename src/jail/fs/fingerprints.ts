@@ -6,8 +6,11 @@ export interface SharedFingerprints {
 }
 
 /**
- * A set of texts that takes eight bytes for each: their hashes (see `hash`), with a random seed, so that nobody can choose
- * two texts with the same one.
+ * A set of texts that takes eight bytes for each: their hashes (see `hash`), with a random seed, so that different texts have
+ * the same one by chance only. The hash is not a cryptographic one: texts that have the same one with every seed can be made
+ * on purpose, of names, or of times where a file system stores any number. So it is used only of the files in a home, for
+ * which its user alone makes such texts: a change of theirs would not be noticed, or a file of theirs be removed that was not
+ * copied.
  */
 export class Fingerprints {
   private seed = crypto.getRandomValues(new BigUint64Array(1))[0] ?? 0n;

@@ -8,7 +8,7 @@ import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { makeDirectories } from "./directories.ts";
 import { type HomeCopy, makeCopy, whyNotCopied } from "./home-copy.ts";
-import { fillCopy, homeChanged, type Original } from "./home-fill.ts";
+import { fillCopy, homeChanged, nameError, type Original } from "./home-fill.ts";
 import { HomeThread } from "./home-pass.ts";
 import { countHome, namesOfFiles, pathIn, walkHome } from "./home-scan.ts";
 import { Seen } from "./home-seen.ts";
@@ -69,28 +69,48 @@ export function closeHome(home: HomeSource): void {
   close(home.fd);
 }
 
-/** True if every inode and change time in the home is still as it was copied. */
-export function isUnchanged({ fd, path, seen, thread }: HomeSource): boolean {
+/** True if every inode and change time in the home is still as it was copied. Throws SystemError with the whole path. */
+export function isUnchanged(home: HomeSource): boolean {
+  try {
+    return compare(home);
+  } catch (error) {
+    // A name that was listed is gone, or is no directory any more.
+    if (isErrno(error, "ENOENT", "ENOTDIR", "ELOOP")) return false;
+    throw error;
+  }
+}
+
+function compare({ fd, path, seen, thread, list }: HomeSource): boolean {
   let count = 0;
   let same = true;
-  const compare = (at: ByteString) => {
+  const expectSeen = (at: ByteString) => {
     count++;
     same &&= seen.hasOriginalLast(at);
   };
   using pass = thread.begin({ work: "look", seen: seen.share() });
-  walkHome(fd, path, (level) => {
-    compare(level.path);
-    const from = level.keep();
-    pass.share({ from, to: -1, path: level.path }, namesOfFiles(level), {
-      own: (name) => {
-        lookAt(from, name);
-        compare(pathIn(level, name));
-      },
-      told: () => {
-        count++;
-      },
-    });
-  });
+  walkHome(
+    fd,
+    path,
+    (level) => {
+      expectSeen(level.path);
+      const from = level.keep();
+      pass.share({ from, to: -1, path: level.path }, namesOfFiles(level), {
+        own: (name) => {
+          const at = pathIn(level, name);
+          try {
+            lookAt(from, name);
+          } catch (error) {
+            throw nameError(error, path, at);
+          }
+          expectSeen(at);
+        },
+        told: () => {
+          count++;
+        },
+      });
+    },
+    list,
+  );
   pass.finish();
   return same && count === seen.size;
 }

@@ -13,6 +13,7 @@ import {
 import { lookAtOpen } from "../../../ffi/stat-keys.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
+import { namedError } from "./root.ts";
 
 /** A name in a directory of a home. */
 export interface HomeName {
@@ -45,6 +46,9 @@ const LONGEST_PATH = 4000;
 /** The path of `name` in a level. */
 export const pathIn = ({ path }: Pick<HomeLevel, "path">, name: ByteString): ByteString =>
   path === "" ? name : `${path}/${name}`;
+
+const wholePath = (shown: ByteString, path: ByteString): ByteString =>
+  path === "" ? shown : `${shown}/${path}`;
 
 /** The names in a level that are not directories, in pieces. */
 export function* namesOfFiles({ pieces }: Pick<HomeLevel, "pieces">): Generator<ByteString[]> {
@@ -93,7 +97,7 @@ function openLevel(top: number, path: ByteString, shown: ByteString): number {
   try {
     return openAt2(top, path || ".", DIRECTORY, WITHIN);
   } catch (error) {
-    throw isErrno(error, "EXDEV") ? mountPoint(shown, path) : error;
+    throw isErrno(error, "EXDEV") ? mountPoint(shown, path) : namedError(error, wholePath(shown, path));
   }
 }
 
@@ -151,11 +155,7 @@ export const mountPoint = (shown: ByteString, path: ByteString): JailkitError =>
   notMovable(shown, path, "is a mount point: unmount it first");
 
 function notMovable(shown: ByteString, path: ByteString, why: string): JailkitError {
-  return new JailkitError(
-    "home-not-movable",
-    1,
-    `${quoted(path === "" ? shown : `${shown}/${path}`)} ${why}`,
-  );
+  return new JailkitError("home-not-movable", 1, `${quoted(wholePath(shown, path))} ${why}`);
 }
 
 /** The number of names in a tree, without its top; `soFar` is called for each directory. Throws as walkHome. */

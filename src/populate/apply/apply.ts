@@ -1,15 +1,14 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { isErrno } from "../../../ffi/error.ts";
 import { close, withFd } from "../../../ffi/files.ts";
-import { baseName, parentOf } from "../../../ffi/paths.ts";
+import { receivedSignal } from "../../../ffi/interrupts.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
-import { stopIfInterrupted } from "../../cli/interrupt.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import type { Spot } from "../../jail/fs/look.ts";
-import { interrupted, noRoom } from "../../jail/fs/no-room.ts";
+import { interrupted, isNoRoom, noRoom } from "../../jail/fs/no-room.ts";
 import { openSource } from "../../jail/fs/source.ts";
-import { type Directory, type JailRoot, release, walk } from "../../jail/fs/walk.ts";
+import type { JailRoot } from "../../jail/fs/walk.ts";
 import {
   linkNameless,
   makeDirectoryIn,
@@ -23,6 +22,7 @@ import { actionMessage, type LineReporter, problemAt, strippedMessage } from "..
 import type { CopyAhead } from "./ahead.ts";
 import { copyFile, howTo } from "./copy-file.ts";
 import { isNotLinkable, LINKS_SHARE, notLinkedWarning, whyNotLinked } from "./link.ts";
+import { SpotFinder } from "./spot.ts";
 
 export interface ApplyOptions {
   /** Create hard links to the host's files where possible, if the result is as planned. */
@@ -30,6 +30,8 @@ export interface ApplyOptions {
   readonly reporter: LineReporter;
   /** Has prepared files of the plan. */
   readonly ahead?: CopyAhead | undefined;
+  /** Called once, when there may be a second thread at work. */
+  readonly meanwhile?: () => void;
 }
 
 /** The result of a plan. */
@@ -55,58 +57,85 @@ class PlanRun {
   private readonly links = new Set<Entry>();
   private linking: boolean;
   private readonly ahead: CopyAhead | undefined;
-  // The directory of the last entry: most entries have the same one.
-  private lastPath: ByteString | undefined;
-  private last: Directory | undefined;
+  private readonly meanwhile: ApplyOptions["meanwhile"];
+  /** Directories that were made before their turn. */
+  private readonly made = new Map<Entry, Placement>();
+  private readonly spots: SpotFinder;
 
   constructor(
     private readonly root: JailRoot,
-    { hardlink, reporter, ahead }: ApplyOptions,
+    { hardlink, reporter, ahead, meanwhile }: ApplyOptions,
   ) {
+    this.meanwhile = meanwhile;
     this.linking = hardlink;
     this.ahead = ahead;
     this.reporter = reporter;
+    this.spots = new SpotFinder(root);
   }
 
   run(entries: readonly Entry[]): Applied {
     const { present, links, problems, reporter } = this;
-    this.ahead?.begin();
+    if (this.ahead?.isRunning) {
+      this.makeDirectories(entries);
+      this.ahead.begin(entries);
+    }
+    this.meanwhile?.();
     const stopped = this.work(entries);
     if (links.size > 0) reporter.warn(LINKS_SHARE);
     return { present, links, problems, stopped };
+  }
+
+  /** Makes all directories, for the other thread. What fails is tried again, and reported, when its turn comes. */
+  private makeDirectories(entries: readonly Entry[]): void {
+    for (const entry of entries) {
+      if (entry.type !== "directory" || entry.action === "keep") continue;
+      if (receivedSignal() !== undefined) return;
+      try {
+        this.made.set(
+          entry,
+          this.spots.at(entry.path, (spot) => this.make(spot, entry)),
+        );
+      } catch {}
+    }
   }
 
   /** Works through the entries. True if the rest was not tried. */
   private work(entries: readonly Entry[]): boolean {
     for (const [done, entry] of entries.entries()) {
       this.reporter.progress(done, entries.length);
-      const progress = `${done} of ${entries.length} objects are in place`;
+      let error: unknown;
       try {
-        stopIfInterrupted(progress);
-        this.apply(entry);
-      } catch (error) {
-        const stop = interrupted(this.root.path, progress);
-        if (this.fail(entry, error, this.linking ? [] : entries.slice(done), progress, stop)) return true;
+        if (receivedSignal() === undefined) {
+          this.apply(entry);
+          continue;
+        }
+      } catch (thrown) {
+        error = thrown;
       }
+      if (this.fail(entry, error, entries.slice(done), entries.length)) return true;
     }
     return false;
   }
 
-  /** Reports why an entry failed, or `stop` instead. True if the rest cannot work either. */
-  private fail(
-    entry: Entry,
-    error: unknown,
-    rest: readonly Entry[],
-    progress: string,
-    stop?: PopulateProblem,
-  ): boolean {
+  /** Reports why an entry failed, or that a signal came. True if the rest, which begins with it, cannot work either. */
+  private fail(entry: Entry, error: unknown, rest: readonly Entry[], all: number): boolean {
     const { root, problems, reporter } = this;
-    const left = rest.filter((each) => each.action !== "keep");
-    const full = stop ?? noRoom(error, root.path, { left, progress });
-    const problem = full ?? problemAt(root.path + entry.path, error, "cannot-write");
+    const left = receivedSignal() !== undefined || isNoRoom(error) ? this.giveUp(rest) : rest;
+    const progress = `${all - left.length} of ${all} objects are in place`;
+    const work = { left: this.linking ? [] : left.filter((each) => each.action !== "keep"), progress };
+    const stop = interrupted(root.path, progress) ?? noRoom(error, root.path, work);
+    const problem = stop ?? problemAt(root.path + entry.path, error, "cannot-write");
     problems.push(problem);
     reporter.fail(problem);
-    return full !== undefined;
+    return stop !== undefined;
+  }
+
+  /** Returns what of the rest is not in the jail: the other thread may have come further. */
+  private giveUp(rest: readonly Entry[]): Entry[] {
+    const placed = this.ahead?.stop();
+    const isThere = (entry: Entry) => placed?.has(entry) || this.made.has(entry);
+    this.present.push(...rest.filter(isThere));
+    return rest.filter((entry) => !isThere(entry));
   }
 
   private apply(entry: Entry): void {
@@ -123,47 +152,39 @@ class PlanRun {
   }
 
   private putIn(entry: Entry, to: ByteString): Placement {
-    const parent = this.openParent(parentOf(entry.path));
-    try {
-      return this.put(parent, entry, to);
-    } finally {
-      release(parent);
-    }
+    const made = this.made.get(entry);
+    if (made === undefined) return this.spots.at(entry.path, (spot) => this.put(spot, entry, to));
+    this.announce(entry, to);
+    return made;
   }
 
-  private openParent(path: ByteString): Directory {
-    const { last } = this;
-    // The root may have closed it meanwhile: then its descriptor is negative.
-    if (path === this.lastPath && last?.cached && last.fd >= 0) return last;
-    this.lastPath = path;
-    this.last = walk(this.root, path);
-    return this.last;
-  }
-
-  private put(parent: Directory, entry: Entry, to: ByteString): Placement {
+  private put(spot: Spot, entry: Entry, to: ByteString): Placement {
     if (entry.type === "file") {
-      const spot = { root: this.root, parent, name: baseName(entry.path) };
       const placement = this.linking ? this.putLink(spot, entry, to) : this.putPrepared(spot, entry, to);
       return placement ?? copyFile(spot, entry, () => this.announce(entry, to));
     }
     this.announce(entry, to);
-    return this.make(parent, entry);
+    return this.make(spot, entry);
   }
 
   /** Creates anything but a file. */
-  private make(parent: Directory, entry: Entry): Placement {
-    const spot = { root: this.root, parent, name: baseName(entry.path) };
+  private make(spot: Spot, entry: Entry): Placement {
     const { mode, uid, gid } = entry;
     if (entry.type === "symlink") return putSymlinkIn(spot, entry.target ?? "", howTo(entry));
     if (entry.type === "device") return putDevice(spot, entry);
     // Without times: creating files in it changes them.
-    return makeDirectoryIn(this.root, parent, spot.name, { mode, uid, gid });
+    return makeDirectoryIn(spot.root, spot.parent, spot.name, { mode, uid, gid });
   }
 
   /** Undefined if the file must be copied. */
   private putPrepared(spot: Spot, entry: Entry, to: ByteString): Placement | undefined {
     const fd = this.ahead?.take(entry);
-    const placement = fd === undefined ? fd : withFd(fd, () => linkNameless(spot, fd, this.root.top));
+    const placement =
+      typeof fd === "number"
+        ? withFd(fd, () => linkNameless(spot, fd, this.root.top))
+        : fd === "placed"
+          ? "created"
+          : undefined;
     if (placement !== undefined) this.announce(entry, to);
     return placement;
   }

@@ -11,7 +11,7 @@ import type { Entry } from "../entry.ts";
 import { stillGrants } from "./link.ts";
 
 /** The parts of an entry that the copy of a file depends on. */
-export type FileJob = Pick<Entry, "source" | "mode" | "uid" | "gid" | "mtime" | "untrusted">;
+export type FileJob = Pick<Entry, "path" | "source" | "mode" | "uid" | "gid" | "mtime" | "untrusted">;
 
 /** How an entry is put into the jail. */
 export const howTo = ({ action }: Pick<Entry, "action">) =>
@@ -30,7 +30,7 @@ export function prepareFile(root: JailRoot, job: FileJob): number {
   return withPlanned(job, (source, atime) => makeNameless(root, root.top, source, { ...job, atime }));
 }
 
-function withPlanned<T>(job: FileJob, use: (source: Source, atime: bigint) => T): T {
+function withPlanned<T>(job: Omit<FileJob, "path">, use: (source: Source, atime: bigint) => T): T {
   return withFd(openSource(job.source ?? ""), (fd) => {
     const stat = basicFstat(fd);
     if ((stat.mode & S_IFMT) !== S_IFREG || !stillGrants(job, stat)) {

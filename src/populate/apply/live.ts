@@ -84,6 +84,10 @@ function systemLinks(host: FileSystem): Live["links"] {
   });
 }
 
+/** True for the path of a symbolic link into /usr that a jail with these directories has as the host does. Pure. */
+export const isSystemLink = (path: ByteString, live: readonly ByteString[]): boolean =>
+  live.includes(USUAL) && BESIDE.includes(path);
+
 /** The symbolic links into /usr that a live jail lacks. `live`: its directories. */
 export function lackingLinks(root: JailRoot, live: readonly ByteString[]): Live["links"] {
   if (!live.includes(USUAL)) return [];
@@ -176,17 +180,19 @@ function fieldsOf(line: string): string[] {
 const lineOf = (jail: ByteString, path: ByteString) =>
   `${fstabField(path)} ${fstabField(jail + path)} none ${isSocketDirectory(path) ? SOCKET_OPTIONS : OPTIONS} 0 0`;
 
-/** True for a line with our mark whose options somebody has changed so that the mount is not restricted. */
+/** True for a line that mounts the host's directory without a restriction: ours, with changed options, or another one. */
 function isUnrestricted(line: string, path: ByteString): boolean {
-  const options = fieldsOf(line)[3]?.split(",") ?? [];
+  const [from, , , fourth = ""] = fieldsOf(line);
+  const options = fourth.split(",");
   const needed = ["bind", "ro", "nosuid", "nodev", ...(isSocketDirectory(path) ? ["noexec"] : [])];
   const undone = ["rw", "suid", "dev"].some((option) => options.includes(option));
-  return options.includes(MARK) && (undone || !needed.every((option) => options.includes(option)));
+  const isBind = options.includes(MARK) || from === fstabField(path);
+  return isBind && (undone || !needed.every((option) => options.includes(option)));
 }
 
 /**
- * The text of fstab(5) with a line for each directory of the host in a jail; undefined if it has them already. A line of
- * ours that lacks a restriction is replaced.
+ * The text of fstab(5) with a line for each directory of the host in a jail; undefined if it has them already. A line for
+ * it that lacks a restriction is replaced.
  */
 export function withLiveLines(
   fstab: ByteString,

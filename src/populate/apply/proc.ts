@@ -6,6 +6,7 @@ import { attributesAt, lookUp, readJailFile, withTree } from "../../jail/fs/look
 import { hostPath, isRegular, type JailRoot, withDirectory } from "../../jail/fs/walk.ts";
 import { makeDirectories, putFile } from "../../jail/fs/write.ts";
 import { hostLocked, REGISTRY } from "../../jail/record/registry.ts";
+import { hostText } from "../../system/host-files.ts";
 import { fstabField, isProc, mountProc } from "../../system/mounts.ts";
 
 /** In bytes. */
@@ -37,8 +38,10 @@ export function changeFstab(
   const changed = (): ByteString | undefined => {
     const found = lookUp(root, "/fstab");
     if (found && !isRegular(found.stat)) {
-      const file = display(hostPath(root, "/fstab"));
-      throw new JailkitError("fstab", 1, `${file}: not a regular file; ${otherwise}`);
+      const file = hostPath(root, "/fstab");
+      // Nothing is written through a symbolic link, but the lines may be as they should be.
+      if (change(hostText(file, LARGEST_FSTAB) ?? "") === undefined) return undefined;
+      throw new JailkitError("fstab", 1, `${display(file)}: not a regular file; ${otherwise}`);
     }
     const bytes = readJailFile(root, "/fstab", LARGEST_FSTAB);
     return change(bytes ? fromBytes(bytes) : "");

@@ -59,8 +59,8 @@ export interface PlanQuestion {
 /**
  * Keeps plans for empty jails, since the next jail mostly has the same sections. A plan is used again only if every path of
  * the host that it looked at is as it was: the same inode with the same attributes and, for files, links and listed
- * directories, the same ctime. Only plans on which nobody but root has an influence are kept, and only if nothing changed
- * while they were made.
+ * directories, the same ctime. Only plans on which nobody but root has an influence are kept. What changed after it was
+ * looked at has another ctime than the one that is kept.
  */
 export class PlanCache {
   readonly #file: ByteString;
@@ -108,11 +108,9 @@ export class PlanCache {
   save(plan: Draft): void {
     if (plan === this.#used || this.#boot === "" || !isKept(plan) || this.#clockWasSet()) return;
     const seen = this.trace.watched();
-    if (seen === undefined) return;
-    const state = hostStateOf(seen.watched);
-    if (!seen.isAsSeen(state) || state.newest >= this.#started - SETTLED) return;
+    if (seen === undefined || seen.state.newest >= this.#started - SETTLED) return;
     const head: Head = {
-      digest: state.digest,
+      digest: seen.state.digest,
       lengths: seen.watched.map((list) => list.length),
       withheld: [...this.trace.withheld].map(([path, { devices, setuid }]) => [path, devices, setuid]),
     };

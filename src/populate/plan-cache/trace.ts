@@ -1,9 +1,9 @@
 import type { BasicStat } from "../../../ffi/basic-stat.ts";
-import { type ByteString, toBytes } from "../../../ffi/bytes.ts";
+import { type ByteString, cString, toBytes } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { attempt } from "../../../ffi/error.ts";
 import { openAt, withFd } from "../../../ffi/files.ts";
-import { type Look, STAT_WORDS, statAll, timesCount } from "../../../ffi/stat-all.ts";
+import { type Look, STAT_WORDS, statAll, statWords, timesCount } from "../../../ffi/stat-all.ts";
 import { keepsTimes, type MountRestrictions } from "../../system/mounts.ts";
 import type { FileSystem } from "../file-system.ts";
 
@@ -28,8 +28,6 @@ export interface HostState {
   readonly digest: string;
   /** The newest change of one of them (ctime), in seconds since the epoch; of directories only if they are listed. */
   readonly newest: number;
-  /** The attributes of each path of the four lists in turn, as statAll returns them. */
-  readonly words: Uint32Array;
 }
 
 /** Looks at all watched paths. */
@@ -42,9 +40,10 @@ export function hostStateOf(watched: Watched): HostState {
     newest = Math.max(newest, statAll(watched[index] ?? new Uint8Array(), look, words, at));
     at += (counts[index] ?? 0) * STAT_WORDS;
   }
-  const digest = new Bun.CryptoHasher("sha256").update(words).digest("hex");
-  return { digest, newest, words };
+  return { digest: sumOf(words), newest };
 }
+
+const sumOf = (words: Uint32Array): string => new Bun.CryptoHasher("sha256").update(words).digest("hex");
 
 function countPaths(paths: Uint8Array): number {
   let count = 0;
@@ -79,26 +78,34 @@ export class Trace {
   }
 
   /**
-   * The watched paths, and a test whether a state of the host is the one that was seen. Undefined if something changed
-   * meanwhile, or the name of a path is not plain.
+   * The watched paths, and their state when they were looked at. Undefined if something changed between two looks, the name
+   * of a path is not plain, or the times of a file do not show every change.
    */
-  watched(): { watched: Watched; isAsSeen: (state: HostState) => boolean } | undefined {
-    const paths: [ByteString[], ByteString[], ByteString[], ByteString[]] = [[], [], [], []];
-    const seen: Seen[][] = [[], [], [], []];
-    for (const [index, all] of [this.#named, this.#followed].entries()) {
-      for (const [path, found] of all) {
-        if (path.includes("\0") || !path.startsWith("/")) return undefined;
-        const list = index + (this.#listed.has(path) ? 2 : 0);
-        paths[list]?.push(path);
-        seen[list]?.push(found);
-      }
-    }
+  watched(): { watched: Watched; state: HostState } | undefined {
     if (this.#changed) return undefined;
-    const text = (list: readonly ByteString[]) => toBytes(list.map((path) => `${path}\0`).join(""));
-    const all = seen.flat();
-    const isAsSeen = ({ words }: HostState) =>
-      all.every((each, index) => isAt(words, index * STAT_WORDS, each)) && areReliable(paths, words);
-    return { watched: [text(paths[0]), text(paths[1]), text(paths[2]), text(paths[3])], isAsSeen };
+    const words = new Uint32Array((this.#named.size + this.#followed.size) * STAT_WORDS);
+    const texts: Uint8Array[] = [];
+    const devices = new Map<string, readonly [path: ByteString, follow: boolean]>();
+    let newest = 0;
+    let at = 0;
+    for (const look of LOOKS) {
+      const { follow, listed } = look;
+      const paths: ByteString[] = [];
+      for (const [path, seen] of follow ? this.#followed : this.#named) {
+        if (this.#listed.has(path) !== listed) continue;
+        if (path.includes("\0") || !path.startsWith("/")) return undefined;
+        paths.push(path, "\0");
+        const changed =
+          seen === "some" ? statAll(cString(path), look, words, at) : statWords(seen, listed, words, at);
+        newest = Math.max(newest, changed);
+        if (timesCount((words[at] ?? 0) & 0xffff, listed))
+          devices.set(`${words[at + 5]}:${words[at + 6]}`, [path, follow]);
+        at += STAT_WORDS;
+      }
+      texts.push(toBytes(paths.join("")));
+    }
+    if (![...devices.values()].every(keepsTimesAt)) return undefined;
+    return { watched: texts as unknown as Watched, state: { digest: sumOf(words), newest } };
   }
 }
 
@@ -107,33 +114,17 @@ const identity = (stat: BasicStat): readonly number[] => [
   ...[stat.devMajor, stat.devMinor, stat.rdevMajor, stat.rdevMinor],
 ];
 
+/** True if both are the same file with the same owner and mode. */
 function isSame(a: BasicStat | undefined, b: BasicStat | undefined): boolean {
   if (a === undefined || b === undefined || a === b) return a === b;
   const other = identity(b);
   return identity(a).every((value, index) => value === other[index]);
 }
 
-function isAt(words: Uint32Array, at: number, seen: Seen): boolean {
-  if (seen === "some") return true;
-  if (seen === undefined) return ((words[at] ?? 0) & 0xffff) === 0;
-  return identity(seen).every((value, index) => value === words[at + index]);
-}
-
-/** True if the file systems of all files whose times count can be relied on for them. */
-function areReliable(paths: readonly (readonly ByteString[])[], words: Uint32Array): boolean {
-  const devices = new Map<string, readonly [path: ByteString, follow: boolean]>();
-  let at = 0;
-  for (const [index, { follow, listed }] of LOOKS.entries()) {
-    for (const path of paths[index] ?? []) {
-      if (timesCount((words[at] ?? 0) & 0xffff, listed))
-        devices.set(`${words[at + 5]}:${words[at + 6]}`, [path, follow]);
-      at += STAT_WORDS;
-    }
-  }
-  return [...devices.values()].every(([path, follow]) => {
-    const flags = C.O_PATH | (follow ? 0 : C.O_NOFOLLOW);
-    return attempt(() => withFd(openAt(C.AT_FDCWD, path, flags), keepsTimes)) ?? false;
-  });
+/** True if the file system of a file can be relied on for times. */
+function keepsTimesAt([path, follow]: readonly [path: ByteString, follow: boolean]): boolean {
+  const flags = C.O_PATH | (follow ? 0 : C.O_NOFOLLOW);
+  return attempt(() => withFd(openAt(C.AT_FDCWD, path, flags), keepsTimes)) ?? false;
 }
 
 /** A view of the host that notes what is read of it. */
@@ -170,7 +161,7 @@ export function tracedHost(host: FileSystem, trace: Trace): FileSystem {
     list(path, expected) {
       trace.saw(path, true, host.stat(path), true);
       const found = host.list(path, expected);
-      for (const { name, stat } of found) trace.saw(`${path}/${name}`, false, stat);
+      for (const one of found) trace.saw(one.path, false, one.stat);
       return found;
     },
   };

@@ -152,9 +152,8 @@ export class Planner {
   private placeContents(entry: Entry, path: ByteString, rules: CopyRules): void {
     this.draft.trees.add(path);
     const reason = { kind: "tree", from: entry } as const;
-    for (const { name, stat } of this.context.host.list(path, entry.untrusted)) {
-      this.place(`${path}/${name}`, rules, reason, stat, entry);
-    }
+    for (const found of this.context.host.list(path, entry.untrusted))
+      this.place(found.path, rules, reason, found.stat, entry);
   }
 
   private placeLeaf(source: Source, parent: Entry | undefined): Entry | undefined {

@@ -14,6 +14,14 @@ const session = (file: string, from: string, to: string, title: string): Mutant 
   test: "attack/confine.test.ts",
   title,
 });
+const HANDED = "src/confine/handed-files.ts";
+const handed = (file: string, from: string, to: string, title: string): Mutant => ({
+  file,
+  from,
+  to,
+  test: "attack/executed-descriptors.test.ts",
+  title,
+});
 const policy = (file: string, from: string, to: string): Mutant => ({
   file,
   from,
@@ -22,6 +30,29 @@ const policy = (file: string, from: string, to: string): Mutant => ({
 });
 
 export const CONFINEMENT: readonly Mutant[] = [
+  handed(HANDED, '    if (hasNoPath(fd)) return "a file in memory";\n', "", "memfd"),
+  handed(HANDED, "return isOnOwnMount(fd) ?", "return fd >= 0 ?", "/srv/j/usr/share/empty"),
+  handed(HANDED, "(mode & CAN_EXECUTE) === 0 && (uid", "(uid", "memfd"),
+  handed(HANDED, "uid === 0 ||", "true ||", "memfd-mode"),
+  handed(HANDED, "uid === 0 ||", "", "memfd-mode"),
+  handed(HANDED, "[0, 1, standardError]", "[1, standardError]", "memfd"),
+  handed(HANDED, "[0, 1, standardError]", "[0, standardError]", "standard output"),
+  handed(HANDED, "[0, 1, standardError]", "[0, 1, 2]", "standard error"),
+  handed(HANDED, "& F_SEAL_EXEC) > 0", "& F_SEAL_EXEC) >= 0", "memfd-mode"),
+  handed(
+    SESSION,
+    'confinement.execute === "any" ? undefined',
+    'confinement.execute !== "any" ? undefined',
+    "memfd",
+  ),
+  handed("src/enter/session.ts", "  looseFile();\n", "", "jk_uchroot"),
+  handed("src/enter/launch/launch.ts", "  looseFile();\n", "", "jk_chrootlaunch"),
+  handed(
+    "ffi/guard/descriptors.c",
+    "MFD_ALLOW_SEALING | NOEXEC_SEAL);",
+    "MFD_ALLOW_SEALING);",
+    "without /dev/null",
+  ),
   session(
     RULESET,
     "const READ = L.READ_FILE | L.READ_DIR;",

@@ -227,6 +227,20 @@ export const JAIL: readonly Mutant[] = [
   ]),
   ...within("src/populate/apply/ahead.ts", "e2e/init-threads.test.ts", [
     ["if (isFor(job, entry)) return fd;", "if (entry !== undefined) return fd;"],
+    ['if (entry.action === "create" && isFor(job, entry)) last[index] = 1;', "last[index] = 1;"],
+    ['if (entries.every(({ action }) => action !== "replace")) {', "if (last.length > 0) {"],
+    ["      if (state === PLACED) placed.add(entry);\n", ""],
+    ['    if (state === PLACED) return "placed";\n', ""],
+  ]),
+  ...within("src/populate/apply/threads.ts", "e2e/init-threads.test.ts", [
+    ["job === undefined || last[index] !== 1", "job === undefined"],
+    ["if (Atomics.load(shared, OPEN) < most) prepare(", "prepare("],
+    ["if (placement !== undefined) end = PLACED;", "end = PLACED;"],
+  ]),
+  ...within("src/populate/apply/apply.ts", "e2e/init-threads.test.ts", [
+    ["    this.present.push(...rest.filter(isThere));\n", ""],
+    ["placed?.has(entry) || this.made.has(entry)", "placed?.has(entry)"],
+    ["placed?.has(entry) || this.made.has(entry)", "this.made.has(entry)"],
   ]),
 
   ...within("src/jail/fs/place.ts", "unit/jail-rules.test.ts", [
@@ -561,7 +575,11 @@ export const JAIL: readonly Mutant[] = [
   ]),
   ...within("src/populate/apply/live.ts", "e2e/live-mishaps.test.ts", [
     ["return isUnrestricted(line, path) ? lineOf(jail, path) : line;", "return line;"],
-    ["options.includes(MARK) && (undone ||", "options.includes(MARK) && ("],
+    ["return isBind && (undone ||", "return isBind && ("],
+    [
+      "const isBind = options.includes(MARK) || from === fstabField(path);",
+      "const isBind = options.includes(MARK);",
+    ],
   ]),
   ...within("src/populate/apply/live.ts", "e2e/live.test.ts", [
     ["!ALLOWED.test(each) || ", ""],

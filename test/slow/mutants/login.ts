@@ -38,6 +38,13 @@ const about = (file: string, from: string, to: string, test: string, title: stri
 
 export const LOGIN: readonly Mutant[] = [
   {
+    file: "src/enter/shell.ts",
+    from: "baseName(path) === LIMITED_SHELL && sameFile(found.stat, ours)",
+    to: "baseName(path) === LIMITED_SHELL",
+    test: "e2e/live-limited.test.ts",
+    title: "another file of that name",
+  },
+  {
     file: "src/enter/privileged.ts",
     from: "userVariable ? passwdByName(userVariable) : passwdByUid(uid)",
     to: "passwdByUid(uid)",
