@@ -98,6 +98,10 @@ export class Pass implements Disposable {
     const share: Share = { ...directory, work, open: 1 };
     this.#shares.add(share);
     for (const names of pieces) {
+      if (this.slots === undefined) {
+        for (const name of names) work.own(name);
+        continue;
+      }
       for (let at = 0; at < names.length; ) {
         const some = names.slice(at, at + this.#room);
         at += some.length;
