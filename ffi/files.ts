@@ -202,7 +202,8 @@ export function readFileIfPresent(path: ByteString, limit: number, dirfd: number
   }
 }
 
-interface DirectoryEntry {
+/** A name in a directory, with its type: DT_*. */
+export interface DirectoryEntry {
   name: ByteString;
   type: number;
 }
@@ -215,22 +216,26 @@ let entryBuffer: Buffer | undefined;
  */
 export function readDirectory(fd: number, limit = Number.POSITIVE_INFINITY): DirectoryEntry[] {
   const entries: DirectoryEntry[] = [];
+  seek(fd, 0, C.SEEK_SET);
+  while (readEntries(fd, entries) && entries.length <= limit);
+  return entries;
+}
+
+/** Adds the next names in an open directory, as readDirectory, to `entries`: one getdents64(2). False at the end. */
+export function readEntries(fd: number, entries: DirectoryEntry[]): boolean {
   // Not cleared, since that touches all of its memory; only what the kernel wrote is read.
   entryBuffer ??= Buffer.allocUnsafeSlow(65536);
-  seek(fd, 0, C.SEEK_SET);
-  for (;;) {
-    // SAFETY: at most the buffer's own length. Each record holds its length, and a name with a NUL.
-    const count = check(libc.getdents64(fd, entryBuffer, entryBuffer.length), "getdents64");
-    if (count === 0 || entries.length > limit) return entries;
-    for (let at = 0; at < count; ) {
-      const length = entryBuffer.readUInt16LE(at + 16);
-      let end = at + 19;
-      while (entryBuffer[end] !== 0) end++;
-      const name = entryBuffer.toString("latin1", at + 19, end);
-      if (name !== "." && name !== "..") entries.push({ name, type: entryBuffer[at + 18] ?? 0 });
-      at += length;
-    }
+  // SAFETY: at most the buffer's own length. Each record holds its length, and a name with a NUL.
+  const count = check(libc.getdents64(fd, entryBuffer, entryBuffer.length), "getdents64");
+  for (let at = 0; at < count; ) {
+    const length = entryBuffer.readUInt16LE(at + 16);
+    let end = at + 19;
+    while (entryBuffer[end] !== 0) end++;
+    const name = entryBuffer.toString("latin1", at + 19, end);
+    if (name !== "." && name !== "..") entries.push({ name, type: entryBuffer[at + 18] ?? 0 });
+    at += length;
   }
+  return count > 0;
 }
 
 /** True if an open directory, which may be O_PATH, has no names. */

@@ -1,8 +1,8 @@
 import type { ByteString } from "./bytes.ts";
-import { AT_SYMLINK_NOFOLLOW, S_IFDIR, S_IFMT } from "./constants.ts";
+import { AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, S_IFDIR, S_IFMT } from "./constants.ts";
 import type { Stat } from "./files.ts";
 import { fail } from "./libc.ts";
-import { STATX_BASIC_STATS, statx, statxBuffer, statxIfPresent } from "./statx.ts";
+import { STATX_BASIC_STATS, STATX_MNT_ID, statx, statxBuffer, statxIfPresent } from "./statx.ts";
 
 // Keys for hashes of many files, without an object for each: bytes of a length that is fixed for each kind of key. A kind
 // has a buffer of its own, which holds until the next key of the kind is made.
@@ -15,6 +15,8 @@ const INODE = 8;
 const SIZE = 10;
 const CTIME = 24;
 const MTIME = 28;
+// In bytes
+const MOUNT_ID = 144;
 
 const isDirectory = () => ((from[MODE] ?? 0) & S_IFMT) === S_IFDIR;
 
@@ -31,6 +33,12 @@ const content = keyBuffer(4);
 /** Looks at a name below `dirfd` for the functions below, and follows no symbolic link. Throws SystemError. */
 export function lookAt(dirfd: number, name: ByteString): void {
   if (!statx(dirfd, name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS)) fail("statx", name);
+}
+
+/** As lookAt, at an open file; the id of its mount, as in Stat. */
+export function lookAtOpen(fd: number): bigint {
+  if (!statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_MNT_ID)) fail("statx");
+  return statxBuffer.readBigUInt64LE(MOUNT_ID);
 }
 
 /** As lookAt; false if there is no such name, or it is a directory. */

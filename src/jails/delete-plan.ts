@@ -162,9 +162,12 @@ function measure(
   allUsers: readonly JailedUser[],
 ) {
   const { userFiles } = plan.request;
-  const { inodes, owners, unread } = ownersIn(root, plan.users);
+  const accounts = hostAccounts();
+  const { inodes, owners, unread } = ownersIn(root, plan.users, accounts);
   const uids = owners.map(({ uid }) => uid);
-  const services = servicesOrNone(root, plan.request, () => serviceUsers(root, namesOf(allUsers), uids));
+  const services = servicesOrNone(root, plan.request, () =>
+    serviceUsers(root, namesOf(allUsers), uids, accounts),
+  );
   if (services.length > 0 && !userFiles) {
     const names = services.map(({ name }) => display(name)).join(", ");
     const message =
@@ -191,10 +194,9 @@ function servicesOrNone(root: JailRoot, { userFiles }: DeleteRequest, ask: () =>
 }
 
 /** The inodes of the jail, and the owners of files as in DeletePlan. */
-function ownersIn(root: JailRoot, users: DeletePlan["users"]) {
+function ownersIn(root: JailRoot, users: DeletePlan["users"], { userByName } = hostAccounts()) {
   // A damaged record counts as empty.
   const entries = answered(() => openManifest(root).content.entries) ?? new Map<ByteString, ManifestEntry>();
-  const { userByName } = hostAccounts();
   const leaving = new Set(users.flatMap(({ name }) => userByName(name)?.uid ?? []));
   return collectOwners(root, (path, usage) => !leaving.has(usage.uid) && !isAsPut(entries.get(path), usage));
 }

@@ -13,7 +13,7 @@ import { removeTree } from "../jail/fs/write.ts";
 import { REGISTRY } from "../jail/record/manifest.ts";
 import { removeLiveLines } from "../populate/apply/live.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
-import { passwdByName } from "../system/accounts.ts";
+import { accountFacts, hostAccounts } from "../system/host-accounts.ts";
 import { unescaped } from "../system/mountinfo.ts";
 import { removeProcLine, unregisterLogSocket } from "../update/remove-extras.ts";
 import { NO_ACCESS } from "../users/access.ts";
@@ -97,14 +97,17 @@ function takeOut(
   done: ((line: ByteString) => void) | undefined,
 ): void {
   using host = openTree("/");
-  const request = { host, jail, shell: undefined, access: NO_ACCESS, dryRun: done === undefined, move: true };
+  const accounts = hostAccounts();
+  const facts = accountFacts(accounts);
+  const dryRun = done === undefined;
+  const request = { host, jail, shell: undefined, access: NO_ACCESS, dryRun, move: true, facts };
   // All decisions come before the first change.
   const plans = users.flatMap(({ name, fromService }) => {
     if (fromService) {
       outcome.warnings.push(`the account ${quoted(name)} still has its home in ${display(jail)}`);
       return [];
     }
-    const user = passwdByName(name);
+    const user = accounts.userByName(name);
     if (user === undefined) return [];
     const run = new AccountRun(name);
     return [{ run, home: user.home, unjail: unjailUser(user, request, run) }];

@@ -37,6 +37,17 @@ export function shadowOf(name: ByteString): ShadowEntry | undefined {
   }
 }
 
+/** The entry in a line of shadow(5); undefined for a line that name services read in their own way. */
+export function shadowEntry(line: ByteString): (ShadowEntry & { readonly name: ByteString }) | undefined {
+  const [name = "", password = "", ...numbers] = line.split(":");
+  if (!/^[^+-]/.test(name) || numbers.length !== 7 || !numbers.every((each) => /^[0-9]{0,9}$/.test(each)))
+    return undefined;
+  const [lastChange = -1, , maximum = -1, , inactive = -1, expire = -1] = numbers.map((each) =>
+    each === "" ? -1 : Number(each),
+  );
+  return { name, password, lastChange, maximum, inactive, expire };
+}
+
 /** Today, in days since 1970. */
 export function today(): number {
   return Math.floor(Date.now() / 86_400_000);

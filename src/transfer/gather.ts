@@ -18,10 +18,8 @@ import { type ManifestRequest, openManifest } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import { jailSections } from "../jails/jails.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
-import { supplementaryGroups } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
-import { type HostAccounts, hostAccounts } from "../system/host-accounts.ts";
-import { shadowOf } from "../system/shadow.ts";
+import { type AccountFacts, accountFacts, hostAccounts, hostShadow } from "../system/host-accounts.ts";
 import { hasProcLine } from "../update/extras.ts";
 import { fieldFault } from "../users/new-account.ts";
 import { LIMITED_SHELL } from "../users/open-jail.ts";
@@ -133,6 +131,8 @@ function sectionsOf(requests: readonly ManifestRequest[], warnings: string[]) {
 function usersOf(root: JailRoot, warnings: string[]): TransferUser[] {
   const all = jailedUsers();
   const host = hostAccounts();
+  const facts = accountFacts(host);
+  const shadowOf = hostShadow();
   const services = knownServiceUsers(root, namesOf(all), host);
   if (services.unknown !== undefined) warnings.push(`users may be missing: ${services.unknown}`);
   // Of equal names the first counts.
@@ -158,7 +158,9 @@ function usersOf(root: JailRoot, warnings: string[]): TransferUser[] {
       const again = `usermod --expiredate ${shellWord(dateOf(expire))} ${operands(name)}`;
       warnings.push(`the expiry date of ${quoted(name)} is not part of the export; set it there: ${again}`);
     }
-    return [transferUser(user, host, { home, shell: shell || LIMITED_SHELL, local: !fromService }, warnings)];
+    return [
+      transferUser(user, facts, { home, shell: shell || LIMITED_SHELL, local: !fromService }, warnings),
+    ];
   });
   for (const [uid, alike] of Map.groupBy(users, (user) => user.uid)) {
     if (alike.length === 1) continue;
@@ -174,7 +176,7 @@ const dateOf = (days: number): string =>
 
 function transferUser(
   user: PasswdEntry,
-  { groupByGid }: Pick<HostAccounts, "groupByGid">,
+  { groupByGid, groupsOf }: AccountFacts,
   { home, shell, local }: Pick<TransferUser, "home" | "shell" | "local">,
   warnings: string[],
 ): TransferUser {
@@ -182,7 +184,7 @@ function transferUser(
   // Users may choose it, with chfn(1) or in a directory.
   const usable = gecos.length <= LONGEST_NAME && fieldFault("comment", gecos) === undefined;
   if (!usable) warnings.push(`user ${quoted(name)}: the comment cannot be used elsewhere, and is left out`);
-  const groups = supplementaryGroups(user).flatMap((each) => groupByGid(each) ?? []);
+  const groups = groupsOf(user).flatMap((each) => groupByGid(each) ?? []);
   return {
     ...{ name, uid, gid, shell, local, comment: usable ? gecos : "" },
     group: groupByGid(gid)?.name ?? "",

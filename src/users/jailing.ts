@@ -12,6 +12,7 @@ import { requireWritable, requireWritableAccounts } from "../jail/fs/writable.ts
 import { isLocalUser, isLocked, supplementaryGroups } from "../system/account-tools.ts";
 import { type GroupEntry, groupByGid, groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
 import { onlyRootExchanges } from "../system/exchange.ts";
+import type { AccountFacts } from "../system/host-accounts.ts";
 import { type PlannedAccount, seePlanned } from "../system/planned-accounts.ts";
 import { processesOf } from "../system/processes.ts";
 import { jobWarnings } from "../system/scheduled-jobs.ts";
@@ -37,6 +38,8 @@ export interface JailingOptions {
   access: Access;
   move: boolean;
   dryRun: boolean;
+  /** For a run on thousands of accounts; absent: the name services are asked for each. */
+  facts?: AccountFacts;
 }
 
 /**

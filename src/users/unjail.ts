@@ -17,8 +17,9 @@ import { findMoved, lostJail } from "../jail/record/moved.ts";
 import { jailError } from "../jail/record/named-jail.ts";
 import { readContent } from "../jail/record/record-file.ts";
 import { knownJails, REGISTRY } from "../jail/record/registry.ts";
-import { isLocalUser, JAILED_GROUP, modifyAccount, supplementaryGroups } from "../system/account-tools.ts";
-import { groupByGid, type PasswdEntry, passwdByName } from "../system/accounts.ts";
+import { isLocalUser, JAILED_GROUP, modifyAccount } from "../system/account-tools.ts";
+import { type PasswdEntry, passwdByName } from "../system/accounts.ts";
+import { type AccountFacts, askedFacts } from "../system/host-accounts.ts";
 import { processesOf } from "../system/processes.ts";
 import { forgetAccount, recall, recallFrom, rememberAccount } from "./account-record.ts";
 import type { AccountRun } from "./account-run.ts";
@@ -132,7 +133,8 @@ export function unjailUser(user: PasswdEntry, request: JailingOptions, run: Acco
     return leaveGoneJail(user, split, request, run, error);
   }
   const { jail, jailHome, home, shell, move, isMounted } = plan;
-  if (home !== user.home || shell !== user.shell) requireLocal(user, jail, shell);
+  const { groupsOf, groupByGid, isLocal } = request.facts ?? askedFacts;
+  if (home !== user.home || shell !== user.shell) requireLocal(user, jail, shell, isLocal);
   const processes = home === user.home && shell === user.shell ? [] : processesOf(user.uid);
   if (processes.length > 0) {
     const message = `${quoted(user.name)} has running processes (${processes.join(" ")}): end them first`;
@@ -147,7 +149,7 @@ export function unjailUser(user: PasswdEntry, request: JailingOptions, run: Acco
     if (home !== user.home || shell !== user.shell) requireWritableAccounts();
     run.status = request.dryRun ? "planned" : "done";
     // The user cannot leave the primary group.
-    if (supplementaryGroups(user).some((gid) => groupByGid(gid)?.name === JAILED_GROUP)) {
+    if (groupsOf(user).some((gid) => groupByGid(gid)?.name === JAILED_GROUP)) {
       const remedy = `gpasswd -d ${shellWord(user.name)} ${JAILED_GROUP}`;
       run.warn(`${quoted(user.name)} stays in the group ${JAILED_GROUP}; to take it out: ${remedy}`);
     }
@@ -164,9 +166,14 @@ export function unjailUser(user: PasswdEntry, request: JailingOptions, run: Acco
 }
 
 /** Throws DirectoryError for an account that usermod(8) cannot change. Its files stay in the jail. */
-function requireLocal(user: PasswdEntry, jail: ByteString, shell: ByteString): void {
+function requireLocal(
+  user: PasswdEntry,
+  jail: ByteString,
+  shell: ByteString,
+  isLocal: AccountFacts["isLocal"],
+): void {
   const { name } = user;
-  if (isLocalUser(name)) return;
+  if (isLocal(name)) return;
   using root = openJailRoot(jail);
   const before = recall(root, name)?.home;
   const home = before ?? normalPath(`${jail}${splitHome(user.home)?.home ?? user.home}`);

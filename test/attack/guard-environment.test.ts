@@ -79,8 +79,10 @@ describe("variables that are code", () => {
     const frugal = { ...usual, MIMALLOC_PURGE_DELAY: "0", BUN_JSC_gcMaxHeapSize: "2097152" };
     const copies = { ...usual, BUN_JSC_useDFGJIT: "0" };
     const moves = {
-      ...copies,
-      BUN_JSC_gcMaxHeapSize: "1048576",
+      ...usual,
+      MIMALLOC_PURGE_DELAY: "0",
+      BUN_JSC_useFTLJIT: "0",
+      BUN_JSC_gcMaxHeapSize: "1572864",
       BUN_JSC_useGenerationalGC: "0",
       BUN_JSC_useConcurrentGC: "0",
     };

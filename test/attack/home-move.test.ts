@@ -48,13 +48,15 @@ test("a name that was listed twice, as a link and as a directory, leads nowhere"
     for (const first of [DT_DIR, DT_LNK]) {
       const list = (fd: number) => {
         const names = readDirectory(fd);
-        if (!names.some(({ name }) => name === "a")) return names;
-        if (first === DT_DIR) return [...names, { name: "a", type: DT_DIR }];
+        if (!names.some(({ name }) => name === "a")) return [names];
+        if (first === DT_DIR) return [names, [{ name: "a", type: DT_DIR }]];
         fs.symlinkSync("/etc", join(old, "a.new"));
         run("mv", "--exchange", "-T", join(old, "a.new"), join(old, "a"));
         return [
-          { name: "a", type: DT_LNK },
-          { name: "a", type: DT_DIR },
+          [
+            { name: "a", type: DT_LNK },
+            { name: "a", type: DT_DIR },
+          ],
         ];
       };
       expect(() => copyHome({ ...home, list }, root, "/home/u")).toThrow("was changed while it was copied");
@@ -98,7 +100,7 @@ describe("a name that vanishes", () => {
     const list = (fd: number) => {
       const names = readDirectory(fd);
       act(++calls);
-      return names;
+      return [names];
     };
     try {
       close(copyHome({ ...home, list }, root, "/home/u"));

@@ -1,10 +1,11 @@
 /** Moving a large home, on which two threads work: the result is the same, and a failure in either one ends the move. */
-import { afterEach, test as anyTest, beforeEach, expect, setDefaultTimeout } from "bun:test";
+import { afterEach, test as anyTest, beforeEach, describe, expect, setDefaultTimeout } from "bun:test";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { close, readDirectory } from "../../ffi/files.ts";
 import { closeHome, copyHome, type HomeSource, isUnchanged, openHome } from "../../src/jail/fs/home-move.ts";
 import { removeHome } from "../../src/jail/fs/home-remove.ts";
+import type { List } from "../../src/jail/fs/home-scan.ts";
 import { closeJailRoot, openJailRoot, openTree } from "../../src/jail/fs/walk.ts";
 
 setDefaultTimeout(120_000);
@@ -48,15 +49,12 @@ afterEach(() => {
 });
 
 /** Moves the home. `then` gets it when it was copied. */
-function move(
-  list: typeof readDirectory = readDirectory,
-  then: (home: HomeSource) => void = () => undefined,
-) {
+function move(list?: List, then: (home: HomeSource) => void = () => undefined) {
   const host = openTree("/");
   const root = openJailRoot(jail);
   const home = openHome(host, old, UID);
   try {
-    close(copyHome({ ...home, list }, root, "/home/u"));
+    close(copyHome(list === undefined ? home : { ...home, list }, root, "/home/u"));
     then(home);
     expect(isUnchanged(home)).toBe(true);
     removeHome(home, host, old);
@@ -85,14 +83,14 @@ function whenOthersWorked(
 ) {
   let calls = 0;
   let second = "";
-  return (fd: number, limit?: number) => {
+  return (fd: number) => {
     const path = fs.readlinkSync(`/proc/self/fd/${fd}`).slice(old.length + 1);
     if (calls === 1) second = path;
     if (calls++ === 2) {
       while (!isReady(second));
       act(second);
     }
-    return readDirectory(fd, limit);
+    return [readDirectory(fd)];
   };
 }
 
@@ -258,7 +256,7 @@ test("what is not as it was copied stays when the old home is removed", () => {
       }
     removeHome(home, root, old);
   };
-  expect(() => move(readDirectory, change)).toThrow("appeared after the rest was looked at, and stays");
+  expect(() => move(undefined, change)).toThrow("appeared after the rest was looked at, and stays");
   closeJailRoot(root);
   const changed = Math.ceil(FILES / 7);
   const left = ["a", "b"].filter((one) => fs.existsSync(join(old, one)));
@@ -277,7 +275,138 @@ test("a home that has another place meanwhile is not removed", () => {
     fs.mkdirSync(old);
     removeHome(home, root, old);
   };
-  expect(() => move(readDirectory, exchange)).toThrow("was exchanged after it was examined");
+  expect(() => move(undefined, exchange)).toThrow("was exchanged after it was examined");
   closeJailRoot(root);
   expect(fs.readdirSync(join(`${old}.moved`, "a")).length).toBe(FILES);
+});
+
+test("a directory that appears in place of an empty one stays when the old home is removed", () => {
+  for (const directory of ["a", "b"]) fill(join(old, directory), "content");
+  for (const directory of ["empty", "a/empty", "b/n/empty"])
+    fs.mkdirSync(join(old, directory), { recursive: true });
+  giveAway();
+  const root = openTree("/");
+  const exchange = (home: HomeSource) => {
+    fs.mkdirSync(join(old, "newer"));
+    fs.renameSync(join(old, "newer"), join(old, "b/n/empty"));
+    removeHome(home, root, old);
+  };
+  expect(() => move(undefined, exchange)).toThrow("appeared after the rest was looked at, and stays");
+  closeJailRoot(root);
+  expect(fs.existsSync(join(old, "b/n/empty"))).toBe(true);
+  expect(fs.existsSync(join(jail, "home/u/b/n/empty"))).toBe(true);
+});
+
+test("a directory in which something appeared stays, and so does a mount point", () => {
+  for (const directory of ["a", "b"]) fill(join(old, directory), "content");
+  for (const directory of ["used", "mounted"]) fs.mkdirSync(join(old, directory));
+  giveAway();
+  const root = openTree("/");
+  const use = (home: HomeSource) => {
+    fs.writeFileSync(join(old, "used/new"), "new");
+    run("mount", "-t", "tmpfs", "tmpfs", join(old, "mounted"));
+    removeHome(home, root, old);
+  };
+  try {
+    expect(() => move(undefined, use)).toThrow();
+    expect(fs.readFileSync(join(old, "used/new"), "utf8")).toBe("new");
+    expect(fs.existsSync(join(old, "mounted"))).toBe(true);
+  } finally {
+    closeJailRoot(root);
+    run("umount", join(old, "mounted"));
+  }
+});
+
+test("many small directories, which share what the other thread gets, arrive unchanged", () => {
+  for (let index = 0; index < 400; index++) {
+    const at = join(old, `d${index % 20}/s${index}`);
+    fs.mkdirSync(at, { recursive: true, mode: 0o700 + (index % 8) });
+    for (let file = 0; file < index % 4; file++) fs.writeFileSync(join(at, `f${file}`), `${index} ${file}`);
+    run("chown", "-R", `${UID}:${UID + (index % 3)}`, at);
+  }
+  fs.chownSync(old, UID, UID);
+  run("touch", "-d", "2001-02-03 04:05:06.123456789", ...fs.readdirSync(old).map((one) => join(old, one)));
+  const before = listing(old);
+  move();
+  const copy = join(jail, "home/u");
+  expect(listing(copy)).toEqual(before);
+  for (let index = 0; index < 400; index++)
+    for (let file = 0; file < index % 4; file++)
+      expect(fs.readFileSync(join(copy, `d${index % 20}/s${index}/f${file}`), "utf8")).toBe(
+        `${index} ${file}`,
+      );
+  expect(fs.existsSync(old)).toBe(false);
+  expect(openFiles()).toEqual([]);
+});
+
+describe("while both threads are in one flat directory", () => {
+  const secret = () => join(base, "secret");
+  const flat = () => join(old, "flat");
+  let later: string[];
+
+  /** Lists the directory in two pieces; `act` comes between them, while the other thread has files of the first one. */
+  function inTwoPieces(act: () => void): List {
+    let acted = false;
+    return function* (fd) {
+      const names = readDirectory(fd);
+      const half = names.length >> 1;
+      if (half === 0 || acted) return yield names;
+      later = names.slice(half).map((one) => one.name);
+      yield names.slice(0, half);
+      while (copied("flat").length < OTHERS);
+      acted = true;
+      act();
+      yield names.slice(half);
+    };
+  }
+
+  beforeEach(() => {
+    fill(flat(), "content");
+    fs.writeFileSync(secret(), "secret", { mode: 0o600 });
+    giveAway();
+  });
+
+  const first = () => join(flat(), later[0] ?? "");
+  const attacks: Record<string, () => void> = {
+    "a file that was copied changes": () =>
+      fs.writeFileSync(join(flat(), copied("flat")[0] ?? ""), "changed"),
+    "a file that was copied goes": () => fs.rmSync(join(flat(), copied("flat")[0] ?? "")),
+    "a file appears": () => fs.writeFileSync(join(flat(), "new"), "new"),
+    "a file goes before it is copied": () => fs.rmSync(first()),
+    "a link takes the name of a file": () => {
+      fs.rmSync(first());
+      fs.symlinkSync(secret(), first());
+    },
+    "a hard link takes the name of a file": () => {
+      fs.rmSync(first());
+      fs.linkSync(secret(), first());
+    },
+    "a FIFO takes the name of a file": () => {
+      fs.rmSync(first());
+      run("mkfifo", first());
+    },
+    "a directory takes the name of a file": () => {
+      fs.rmSync(first());
+      fs.mkdirSync(first());
+    },
+    "a link takes the name of the directory": () => {
+      fs.renameSync(flat(), join(old, "aside"));
+      fs.symlinkSync(base, flat());
+    },
+  };
+  for (const [name, act] of Object.entries(attacks))
+    test(`${name}: nothing is moved`, () => {
+      expect(() => move(inTwoPieces(act))).toThrow();
+      expect(fs.readdirSync(join(jail, "home"))).toEqual([]);
+      expect(fs.readFileSync(secret(), "utf8")).toBe("secret");
+      expect(fs.statSync(secret()).uid).toBe(0);
+      expect(openFiles()).toEqual([]);
+    });
+
+  test("what nobody touches arrives unchanged", () => {
+    const before = listing(old);
+    move(inTwoPieces(() => undefined));
+    expect(listing(join(jail, "home/u"))).toEqual(before);
+    expect(fs.existsSync(old)).toBe(false);
+  });
 });

@@ -19,6 +19,14 @@ function work(argv: readonly string[]): { calls: number; bytes: number } {
   return { calls: lines.length, bytes: bytes.reduce((sum, count) => sum + count, 0) };
 }
 
+/** How often a command opens the account files of the host. */
+function opens(argv: readonly string[]): Record<string, number> {
+  m.must(["strace", "-f", "-qq", "-o", "/root/trace", "-e", "trace=open,openat,openat2", ...argv]);
+  const trace = m.read("/root/trace");
+  const files = ["/etc/group", "/etc/shadow", "/etc/passwd"];
+  return Object.fromEntries(files.map((file) => [file, trace.split(`"${file}"`).length - 1]));
+}
+
 describe("users of one jail", () => {
   const jail = "/srv/many";
   let users = 0;
@@ -31,6 +39,7 @@ describe("users of one jail", () => {
     const id = (index: number) => `u${index}:x:${20000 + index}`;
     add("/etc/passwd", (i) => `${id(i)}:${20000 + i}::${jail}/./home/u${i}:/usr/sbin/jk_chrootsh`);
     add("/etc/group", (i) => `${id(i)}:`);
+    add("/etc/shadow", (i) => `u${i}:*:20000::::::`);
     add(`${jail}/etc/passwd`, (i) => `${id(i)}:${20000 + i}::/home/u${i}:/bin/cat`);
     add(`${jail}/etc/group`, (i) => `${id(i)}:`);
     for (const index of homes ? range : []) {
@@ -77,5 +86,20 @@ describe("users of one jail", () => {
     addUsers(200, false);
     // Reading it takes more than 20.
     expect(work(["jk_check", jail]).calls - before.calls).toBeLessThan(200 * 20);
+  });
+
+  test("jailkit export and delete read the account files of the host as often for more users", () => {
+    m.must(["groupadd", "--system", "jailed"]);
+    m.must(["usermod", "-aG", "jailed,adm", "u1"]);
+    const commands = [
+      ["jailkit", "export", jail],
+      ["jailkit", "delete", "--dry-run", "--unjail", jail],
+    ];
+    const before = commands.map(opens);
+    addUsers(100);
+    expect(commands.map(opens)).toEqual(before);
+    expect(m.must(["jailkit", "export", jail]).stdout).toContain('"adm"');
+    const planned = m.must(["jailkit", "delete", "--dry-run", "--unjail", jail]);
+    expect(planned.stderr).toContain("'u1' stays in the group jailed");
   });
 });

@@ -4,7 +4,7 @@ import { openAt, readDirectory, statIfPresent, withFd } from "../../../ffi/files
 import { plainPath } from "../../../ffi/paths.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
-import { type HostAccounts, nameServices } from "../../system/host-accounts.ts";
+import type { HostAccounts } from "../../system/host-accounts.ts";
 import { readJailFile } from "../fs/look.ts";
 import { type JailRoot, withDirectory } from "../fs/walk.ts";
 import { parsePasswd } from "./account-lines.ts";
@@ -36,7 +36,7 @@ export function serviceUsers(
   root: JailRoot,
   local: ReadonlySet<ByteString>,
   owners: Iterable<number>,
-  accounts: HostAccounts = nameServices,
+  accounts: HostAccounts,
 ): JailedUser[] {
   const passwd = orNothing(() => {
     const bytes = readJailFile(root, "/etc/passwd", ACCOUNT_FILE_LIMIT) ?? new Uint8Array(0);

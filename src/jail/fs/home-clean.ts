@@ -17,7 +17,7 @@ import { stopIfInterrupted } from "../../cli/interrupt.ts";
 import { grantsPower } from "../../system/grants.ts";
 import { NOTHING_MOVED } from "./home-copy.ts";
 import { attributesOf, nameError, putSpecial, withOriginal, xattrsOf } from "./home-fill.ts";
-import { pathIn, requireMount, WITHIN, walkHome } from "./home-scan.ts";
+import { type HomeLevel, pathIn, requireMount, WITHIN, walkHome } from "./home-scan.ts";
 import { type Directory, isRegular, type JailRoot } from "./walk.ts";
 import { createFileIn } from "./write.ts";
 
@@ -86,23 +86,24 @@ function findFiles(home: OpenHome): Found[] {
   const mount = fstat(home.fd).mountId;
   const found: Found[] = [];
   const names = new Map<string, { count: number; links: number }>();
+  const look = (level: HomeLevel, name: ByteString, type: number) => {
+    if (type === C.DT_DIR) return;
+    const stat = statAt(level.fd, name);
+    const path = pathIn(level, name);
+    requireMount(home.path, path, stat, mount);
+    if (type === C.DT_LNK) return;
+    if (!isRegular(stat) || grantsPower(level.fd, name, stat.mode)) {
+      found.push({ path, stat });
+      return;
+    }
+    if (stat.nlink < 2) return;
+    const seen = names.get(keyOf(stat));
+    if (seen === undefined) names.set(keyOf(stat), { count: 1, links: stat.nlink });
+    else seen.count++;
+  };
   walkHome(home.fd, home.path, (level) => {
     stopIfInterrupted(NOTHING_MOVED);
-    for (const { name, type } of level.names) {
-      if (type === C.DT_DIR) continue;
-      const stat = statAt(level.fd, name);
-      const path = pathIn(level, name);
-      requireMount(home.path, path, stat, mount);
-      if (type === C.DT_LNK) continue;
-      if (!isRegular(stat) || grantsPower(level.fd, name, stat.mode)) {
-        found.push({ path, stat });
-        continue;
-      }
-      if (stat.nlink < 2) continue;
-      const seen = names.get(keyOf(stat));
-      if (seen === undefined) names.set(keyOf(stat), { count: 1, links: stat.nlink });
-      else seen.count++;
-    }
+    for (const names of level.pieces) for (const { name, type } of names) look(level, name, type);
   });
   const isOutside = (stat: Stat) => {
     const seen = names.get(keyOf(stat));
@@ -110,11 +111,12 @@ function findFiles(home: OpenHome): Found[] {
   };
   if (![...names.values()].some(({ count, links }) => count < links)) return found;
   walkHome(home.fd, home.path, (level) => {
-    for (const { name, type } of level.names) {
-      if (type !== C.DT_REG) continue;
-      const stat = statAt(level.fd, name);
-      if (stat.nlink > 1 && isOutside(stat)) found.push({ path: pathIn(level, name), stat });
-    }
+    for (const names of level.pieces)
+      for (const { name, type } of names) {
+        if (type !== C.DT_REG) continue;
+        const stat = statAt(level.fd, name);
+        if (stat.nlink > 1 && isOutside(stat)) found.push({ path: pathIn(level, name), stat });
+      }
   });
   return found;
 }

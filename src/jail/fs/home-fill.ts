@@ -16,6 +16,7 @@ import type { HomeThread, Pass } from "./home-pass.ts";
 import {
   type HomeLevel,
   type HomeName,
+  type List,
   mountPoint,
   pathIn,
   requireMount,
@@ -31,7 +32,7 @@ import { createFileIn, putDeviceIn, putSymlinkIn, type Xattrs } from "./write.ts
 export interface Original {
   readonly path: ByteString;
   readonly fd: number;
-  readonly list?: Parameters<typeof walkHome>[3];
+  readonly list?: List;
 }
 
 /** Owner, mode and times that a copy keeps. */
@@ -64,9 +65,21 @@ export function fillCopy(
 
 /** A directory of a copy, which only root can reach, by its open descriptor. */
 export function openCopy(fd: number, path: ByteString, mount?: Directory["mount"]): Directory {
-  const stat = fstat(fd);
-  const on = mount ?? { path: "/", stat };
-  return { fd, path, stat, trusted: true, stage: undefined, mount: on, cached: false };
+  let known: Stat | undefined;
+  const look = () => {
+    known ??= fstat(fd);
+    return known;
+  };
+  return {
+    ...{ fd, path, trusted: true, stage: undefined, cached: false },
+    // Few files need it, and a directory may have few files.
+    get stat() {
+      return look();
+    },
+    get mount() {
+      return mount ?? { path: "/", stat: look() };
+    },
+  };
 }
 
 class Copier {
@@ -97,12 +110,14 @@ class Copier {
       const at = pathIn(level, name);
       this.named(at, () => this.copyName(from, { name, type }, at, { root, parent, name }));
     };
-    const names = level.names.filter(({ type }) => type === C.DT_REG).map(({ name }) => name);
-    this.pass.share({ from, to, path }, names, {
+    const regular = function* () {
+      for (const names of level.pieces) {
+        yield names.filter(({ type }) => type === C.DT_REG).map(({ name }) => name);
+        for (const { name, type } of names) if (type !== C.DT_REG) copy(type)(name);
+      }
+    };
+    this.pass.share({ from, to, path }, regular(), {
       own: copy(C.DT_REG),
-      rest: () => {
-        for (const { name, type } of level.names) if (type !== C.DT_REG) copy(type)(name);
-      },
       told: (told) => {
         this.step();
         seen.add(told);
@@ -119,8 +134,8 @@ class Copier {
   /** Notes a directory, and returns what gives its attributes to the copy when that is filled. */
   private finisher({ path, fd: from }: HomeLevel): (to: number) => void {
     const { seen, top } = this;
-    const stat = fstat(from);
     seen.add(seen.lastOne(path));
+    const stat = fstat(from);
     const xattrs = xattrsOf(from);
     const attributes = attributesOf(stat);
     const finish = (to: number) => {

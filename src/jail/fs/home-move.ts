@@ -11,7 +11,7 @@ import { type HomeCopy, makeCopy, whyNotCopied } from "./home-copy.ts";
 import { fillCopy, homeChanged, nameError, type Original } from "./home-fill.ts";
 import { HomeThread } from "./home-pass.ts";
 import { countHome, namesOfFiles, pathIn, walkHome } from "./home-scan.ts";
-import { Seen, type Told } from "./home-seen.ts";
+import { Seen } from "./home-seen.ts";
 import { lookUp } from "./look.ts";
 import { renameNew, requireStage } from "./place.ts";
 import { removeTree } from "./remove.ts";
@@ -83,17 +83,16 @@ export function isUnchanged(home: HomeSource): boolean {
 function compare({ fd, path, seen, thread, list }: HomeSource): boolean {
   let count = 0;
   let same = true;
-  const expectSeen = (told: Told) => {
+  const expectSeen = (at: ByteString) => {
     count++;
-    same &&= seen.hasOriginal(told);
+    same &&= seen.hasOriginalLast(at);
   };
   using pass = thread.begin({ work: "look", seen: seen.share() });
   walkHome(
     fd,
     path,
     (level) => {
-      fstat(level.fd);
-      expectSeen(seen.lastOne(level.path));
+      expectSeen(level.path);
       const from = level.keep();
       pass.share({ from, to: -1, path: level.path }, namesOfFiles(level), {
         own: (name) => {
@@ -103,9 +102,11 @@ function compare({ fd, path, seen, thread, list }: HomeSource): boolean {
           } catch (error) {
             throw nameError(error, path, at);
           }
-          expectSeen(seen.lastOne(at));
+          expectSeen(at);
         },
-        told: expectSeen,
+        told: () => {
+          count++;
+        },
       });
     },
     list,
@@ -132,9 +133,11 @@ export function copyHome(
   to: ByteString,
   step: (done: number, total: number) => void = () => undefined,
 ): number {
-  const total = countHome(home.fd, home.path) + 1;
+  const total =
+    countHome(home.fd, home.path, (count) => {
+      if (count >= NAMES_FOR_A_THREAD && !home.thread.isStarted) home.thread.start();
+    }) + 1;
   home.seen.reserve(total);
-  if (total >= NAMES_FOR_A_THREAD) home.thread.start();
   const above = directoryOf(to);
   makeDirectories(root, above, () => ({ mode: 0o755, uid: 0, gid: 0 }));
   const parent = openDirectory(root, above);

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { close } from "../../../ffi/files.ts";
 import type { SharedSeen, Told } from "./home-seen.ts";
-import { type Batch, MOST_NAMES, Slots } from "./home-slots.ts";
+import { MOST_GROUPS, MOST_NAMES, type Names, Slots } from "./home-slots.ts";
 import type { JailRoot } from "./walk.ts";
 
 /** What the second thread does with each name that it gets. Threads share descriptors. */
@@ -19,17 +19,21 @@ export interface ShareWork {
   readonly own: (name: ByteString) => void;
   /** The other thread has done it. */
   readonly told: (told: Told) => void;
-  /** Work for this thread alone, while the other one is at the names. */
-  readonly rest?: () => void;
   /** All names are done. */
   readonly finish?: () => void;
 }
 
 /** A directory of a home, some names of which the other thread may have. The pass closes its descriptors. */
-interface Share extends Pick<Batch, "from" | "to" | "path"> {
+interface Share extends Omit<Names, "names"> {
   readonly work: ShareWork;
-  /** Batches at the other thread, and one until all names are offered. */
+  /** Groups that are not settled, and one until all names are in groups. */
   open: number;
+}
+
+/** Some names of a directory. */
+interface Group {
+  readonly share: Share;
+  readonly names: readonly ByteString[];
 }
 
 const compiled = import.meta.path.startsWith("/$bunfs/");
@@ -51,6 +55,8 @@ export class HomeThread {
 
   /** Starts the thread, which takes some 20 ms. */
   start(): void {
+    // So many files pay for the compiler, of this thread, too.
+    Bun.unsafe.setJITPolicy(1);
     if (navigator.hardwareConcurrency === 1) return;
     worker ??= startWorker();
     this.#isStarted = true;
@@ -77,32 +83,40 @@ export class HomeThread {
  */
 export class Pass implements Disposable {
   readonly #shares = new Set<Share>();
-  readonly #given = new Map<number, { readonly share: Share; readonly names: readonly ByteString[] }>();
+  readonly #given = new Map<number, readonly Group[]>();
+  /** The next batch. Small directories share one. */
+  #next: Group[] = [];
+  #room = MOST_NAMES;
 
   constructor(readonly slots: Slots | undefined) {}
 
-  /** Works on names in a directory, whose descriptors are the pass's from now on. */
-  share(directory: Pick<Batch, "from" | "to" | "path">, names: readonly ByteString[], work: ShareWork): void {
+  /**
+   * Works on names in a directory, whose descriptors are the pass's from now on. What `pieces` does between two pieces,
+   * this thread does while the other one is at the names.
+   */
+  share(directory: Omit<Names, "names">, pieces: Iterable<readonly ByteString[]>, work: ShareWork): void {
     const share: Share = { ...directory, work, open: 1 };
     this.#shares.add(share);
-    for (let at = 0; at < names.length; at += MOST_NAMES) {
-      const some = names.slice(at, at + MOST_NAMES);
-      this.#collect();
-      const { from, to, path } = share;
-      const slot = this.slots?.publish({ from, to, path, names: some });
-      if (slot === undefined) {
-        for (const name of some) work.own(name);
+    for (const names of pieces) {
+      if (this.slots === undefined) {
+        for (const name of names) work.own(name);
         continue;
       }
-      this.#given.set(slot, { share, names: some });
-      share.open++;
+      for (let at = 0; at < names.length; ) {
+        const some = names.slice(at, at + this.#room);
+        at += some.length;
+        this.#room -= some.length;
+        share.open++;
+        this.#next.push({ share, names: some });
+        if (this.#room === 0 || this.#next.length === MOST_GROUPS) this.#offer();
+      }
     }
-    work.rest?.();
     this.#close(share);
   }
 
   /** Waits until all names are done. */
   finish(): void {
+    this.#offer();
     for (const slot of this.#given.keys()) if (this.slots?.takeBack(slot)) this.#settle(slot, false);
     while (this.#given.size > 0) {
       for (const slot of this.#given.keys()) this.slots?.wait(slot);
@@ -113,8 +127,26 @@ export class Pass implements Disposable {
   [Symbol.dispose](): void {
     this.slots?.end();
     this.#given.clear();
+    this.#next = [];
     for (const share of this.#shares) closeShare(share);
     this.#shares.clear();
+  }
+
+  /** Gives the next batch to the other thread, or does its work. */
+  #offer(): void {
+    const groups = this.#next;
+    this.#next = [];
+    this.#room = MOST_NAMES;
+    this.#collect();
+    const slot = this.slots?.publish(
+      groups.map(({ share: { from, to, path }, names }) => ({ from, to, path, names })),
+    );
+    if (slot !== undefined) this.#given.set(slot, groups);
+    else
+      for (const { share, names } of groups) {
+        for (const name of names) share.work.own(name);
+        this.#close(share);
+      }
   }
 
   #collect(): void {
@@ -123,16 +155,18 @@ export class Pass implements Disposable {
 
   /** Settles a batch, whose slot is free. Only afterwards another one may be published there. */
   #settle(slot: number, isDone: boolean): void {
-    const given = this.#given.get(slot);
-    if (given === undefined) return;
+    const groups = this.#given.get(slot) ?? [];
     this.#given.delete(slot);
-    const { share, names } = given;
-    for (const [index, name] of names.entries()) {
-      const told = isDone ? this.slots?.told(slot, index) : undefined;
-      if (told === undefined) share.work.own(name);
-      else share.work.told(told);
+    let index = 0;
+    for (const { share, names } of groups) {
+      for (const name of names) {
+        const told = isDone ? this.slots?.told(slot, index) : undefined;
+        if (told === undefined) share.work.own(name);
+        else share.work.told(told);
+        index++;
+      }
+      this.#close(share);
     }
-    this.#close(share);
   }
 
   #close(share: Share): void {

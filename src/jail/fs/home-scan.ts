@@ -1,7 +1,16 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
-import { close, fstat, openAt2, readDirectory, type Stat, statAt } from "../../../ffi/files.ts";
+import {
+  close,
+  type DirectoryEntry,
+  fstat,
+  openAt2,
+  readEntries,
+  type Stat,
+  statAt,
+} from "../../../ffi/files.ts";
+import { lookAtOpen } from "../../../ffi/stat-keys.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { namedError } from "./root.ts";
@@ -20,9 +29,12 @@ export interface HomeLevel {
   /** Readable; open during the call, and longer if it is kept: then the caller closes it. */
   readonly fd: number;
   readonly keep: () => number;
-  readonly stat: Stat;
-  readonly names: readonly HomeName[];
+  /** Go through all of them, once. There is never more than one piece in memory. */
+  readonly pieces: Iterable<readonly HomeName[]>;
 }
+
+/** Lists an open directory, at its start, in pieces of any size. */
+export type List = (fd: number) => Iterable<readonly HomeName[]>;
 
 /** No symbolic link is followed below the top, even if a rename puts one there meanwhile. */
 export const WITHIN = C.RESOLVE_BENEATH | C.RESOLVE_NO_SYMLINKS | C.RESOLVE_NO_MAGICLINKS | C.RESOLVE_NO_XDEV;
@@ -38,20 +50,30 @@ export const pathIn = ({ path }: Pick<HomeLevel, "path">, name: ByteString): Byt
 const wholePath = (shown: ByteString, path: ByteString): ByteString =>
   path === "" ? shown : `${shown}/${path}`;
 
-/** The names in a level that are not directories. */
-export const namesOfFiles = ({ names }: Pick<HomeLevel, "names">): ByteString[] =>
-  names.filter(({ type }) => type !== C.DT_DIR).map(({ name }) => name);
+/** The names in a level that are not directories, in pieces. */
+export function* namesOfFiles({ pieces }: Pick<HomeLevel, "pieces">): Generator<ByteString[]> {
+  for (const names of pieces) yield names.filter(({ type }) => type !== C.DT_DIR).map(({ name }) => name);
+}
+
+function* listPieces(fd: number): Generator<readonly HomeName[]> {
+  for (let more = true; more; ) {
+    const piece: DirectoryEntry[] = [];
+    more = readEntries(fd, piece);
+    if (piece.length > 0) yield piece;
+  }
+}
 
 /**
- * Calls `each` for every directory at and below the open directory `top`, each before those in it. Symbolic links are not
- * followed, and other file systems not entered. Only the directories that are left are remembered, no files. `shown` names
- * the tree in messages. Throws JailkitError for a device, a mount point, or a tree that is too deep.
+ * Calls `each` for every directory at and below the open directory `top`, each before those in it, just after the directory
+ * was looked at (statx(2)). Symbolic links are not followed, and other file systems not entered. Only the directories that
+ * are left are remembered, no files. `shown` names the tree in messages. Throws JailkitError for a device, a mount point,
+ * or a tree that is too deep.
  */
 export function walkHome(
   top: number,
   shown: ByteString,
   each: (level: HomeLevel) => void,
-  list: typeof readDirectory = readDirectory,
+  list: List = listPieces,
 ): void {
   const mount = fstat(top).mountId;
   const left: ByteString[] = [""];
@@ -63,14 +85,8 @@ export function walkHome(
       return fd;
     };
     try {
-      const level = { path, fd, keep, stat: fstat(fd), names: typed(fd, list(fd)) };
-      requireMount(shown, level.path, level.stat, mount);
-      for (const { name, type } of level.names) {
-        const why = obstacle(level.path.length + 1 + name.length, type);
-        if (why !== undefined) throw notMovable(shown, pathIn(level, name), why);
-        if (type === C.DT_DIR) left.push(pathIn(level, name));
-      }
-      each(level);
+      requireMount(shown, path, { mountId: lookAtOpen(fd) }, mount);
+      each({ path, fd, keep, pieces: checked(list(fd), { fd, path, shown, left }) });
     } finally {
       if (!kept) close(fd);
     }
@@ -82,6 +98,29 @@ function openLevel(top: number, path: ByteString, shown: ByteString): number {
     return openAt2(top, path || ".", DIRECTORY, WITHIN);
   } catch (error) {
     throw isErrno(error, "EXDEV") ? mountPoint(shown, path) : namedError(error, wholePath(shown, path));
+  }
+}
+
+interface Listed {
+  readonly fd: number;
+  readonly path: ByteString;
+  readonly shown: ByteString;
+  readonly left: ByteString[];
+}
+
+/** Checks each piece, and notes the directories in it. */
+function* checked(
+  pieces: Iterable<readonly HomeName[]>,
+  { fd, path, shown, left }: Listed,
+): Generator<readonly HomeName[]> {
+  for (const piece of pieces) {
+    const names = typed(fd, piece);
+    for (const { name, type } of names) {
+      const why = obstacle(path.length + 1 + name.length, type);
+      if (why !== undefined) throw notMovable(shown, pathIn({ path }, name), why);
+      if (type === C.DT_DIR) left.push(pathIn({ path }, name));
+    }
+    yield names;
   }
 }
 
@@ -119,11 +158,12 @@ function notMovable(shown: ByteString, path: ByteString, why: string): JailkitEr
   return new JailkitError("home-not-movable", 1, `${quoted(wholePath(shown, path))} ${why}`);
 }
 
-/** The number of names in a tree, without its top; throws as walkHome. */
-export function countHome(top: number, shown: ByteString): number {
+/** The number of names in a tree, without its top; `soFar` is called for each directory. Throws as walkHome. */
+export function countHome(top: number, shown: ByteString, soFar: (count: number) => void): number {
   let count = 0;
-  walkHome(top, shown, ({ names }) => {
-    count += names.length;
+  walkHome(top, shown, ({ pieces }) => {
+    for (const names of pieces) count += names.length;
+    soFar(count);
   });
   return count;
 }
@@ -131,8 +171,9 @@ export function countHome(top: number, shown: ByteString): number {
 /** The sizes of all regular files of a tree, for a message. */
 export function sizesIn(top: number, shown: ByteString): { size: number }[] {
   const sizes: { size: number }[] = [];
-  walkHome(top, shown, ({ fd, names }) => {
-    for (const { name, type } of names) sizes.push({ size: type === C.DT_REG ? statAt(fd, name).size : 0 });
+  walkHome(top, shown, ({ fd, pieces }) => {
+    for (const names of pieces)
+      for (const { name, type } of names) sizes.push({ size: type === C.DT_REG ? statAt(fd, name).size : 0 });
   });
   return sizes;
 }

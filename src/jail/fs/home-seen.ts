@@ -59,9 +59,9 @@ export class Seen {
     };
   }
 
-  /** True if a file is as it was. */
-  hasOriginal({ original }: Told): boolean {
-    return this.originals.has(original);
+  /** True if the file that was looked at last is as it was; `path` as for lastOne. */
+  hasOriginalLast(path: ByteString): boolean {
+    return this.originals.has(this.originals.hash(stateKey(this.originals.hash(path))));
   }
 
   /** True if the file that was looked at last is as it was copied. */

@@ -3,6 +3,8 @@ import type { Told } from "./home-seen.ts";
 
 /** The most names in one batch: few, so that both threads end at about the same time. */
 export const MOST_NAMES = 64;
+/** The most directories that share a batch: few, since each is open meanwhile. */
+export const MOST_GROUPS = 16;
 /** How many batches may wait: some, so that a thread never waits for the other. */
 const SLOTS = 4;
 /** What the other thread tells of a name: see Told. */
@@ -13,12 +15,17 @@ const MOST_TEXT = 1 << 15;
 const OVER = 0;
 const PUBLISHED = 1;
 const FIRST = 2;
-// The words of each slot
+// The words of each slot, and then those of its groups.
 const STATE = 0;
-const FROM = 1;
-const TO = 2;
-const LENGTH = 3;
-const WORDS = 4;
+const LENGTH = 1;
+const GROUPS = 2;
+const HEAD = 3;
+// The words of each group
+const FROM = 0;
+const TO = 1;
+const COUNT = 2;
+const GROUP_WORDS = 3;
+const WORDS = HEAD + GROUP_WORDS * MOST_GROUPS;
 
 const FREE = 0;
 const READY = 1;
@@ -30,7 +37,7 @@ const WORD_BYTES = 4 * (FIRST + WORDS * SLOTS);
 const MARK_BYTES = MOST_NAMES * SLOTS;
 
 /** Names in one directory of a home. */
-export interface Batch {
+export interface Names {
   /** Descriptors, which threads share: of the directory, and of its copy, or -1. */
   readonly from: number;
   readonly to: number;
@@ -57,18 +64,30 @@ export class Slots {
   }
 
   /** Offers a batch to the other thread, and returns its slot; undefined if there is no room for it. */
-  publish({ from, to, path, names }: Batch): number | undefined {
+  publish(batch: readonly Names[]): number | undefined {
     for (let slot = 0; slot < SLOTS; slot++) {
       if (this.#state(slot) !== FREE) continue;
-      const text = [path, ...names].join("\0");
-      if (text.length > MOST_TEXT || names.length > MOST_NAMES) return undefined;
+      let count = 0;
+      const texts: ByteString[] = [];
+      for (const { path, names } of batch) {
+        count += names.length;
+        texts.push(path, ...names);
+      }
+      const text = texts.join("\0");
+      if (text.length > MOST_TEXT || count > MOST_NAMES || batch.length > MOST_GROUPS) return undefined;
       this.#text.write(text, slot * MOST_TEXT, "latin1");
       this.#marks.fill(0, slot * MOST_NAMES, (slot + 1) * MOST_NAMES);
       const words = this.#words;
       const at = wordOf(slot);
-      words[at + FROM] = from;
-      words[at + TO] = to;
       words[at + LENGTH] = text.length;
+      words[at + GROUPS] = batch.length;
+      let group = at + HEAD;
+      for (const { from, to, names } of batch) {
+        words[group + FROM] = from;
+        words[group + TO] = to;
+        words[group + COUNT] = names.length;
+        group += GROUP_WORDS;
+      }
       Atomics.store(words, at + STATE, READY);
       Atomics.add(words, PUBLISHED, 1);
       Atomics.notify(words, PUBLISHED);
@@ -116,10 +135,10 @@ export class Slots {
   }
 
   /**
-   * The other thread: calls `each` with batches until the pass ends. `done` tells of a name, by its index, that its work is
-   * done; names of which nothing was told are left to the first thread.
+   * The other thread: calls `each` with batches until the pass ends. `done` tells of a name, by its index in the batch, that
+   * its work is done; names of which nothing was told are left to the first thread.
    */
-  serve(each: (batch: Batch, done: (index: number, told: Told) => void) => void): void {
+  serve(each: (batch: readonly Names[], done: (index: number, told: Told) => void) => void): void {
     const words = this.#words;
     while (!this.isOver) {
       const published = Atomics.load(words, PUBLISHED);
@@ -151,14 +170,21 @@ export class Slots {
     return undefined;
   }
 
-  #batchOf(slot: number): Batch {
+  #batchOf(slot: number): Names[] {
     const words = this.#words;
     const at = wordOf(slot);
     const start = slot * MOST_TEXT;
-    const [path = "", ...names] = this.#text
-      .toString("latin1", start, start + (words[at + LENGTH] ?? 0))
-      .split("\0");
-    return { from: words[at + FROM] ?? -1, to: words[at + TO] ?? -1, path, names };
+    const texts = this.#text.toString("latin1", start, start + (words[at + LENGTH] ?? 0)).split("\0");
+    const batch: Names[] = [];
+    let first = 0;
+    for (let index = 0; index < (words[at + GROUPS] ?? 0); index++) {
+      const group = at + HEAD + GROUP_WORDS * index;
+      const path = texts[first++] ?? "";
+      const names = texts.slice(first, first + (words[group + COUNT] ?? 0));
+      first += names.length;
+      batch.push({ from: words[group + FROM] ?? -1, to: words[group + TO] ?? -1, path, names });
+    }
+    return batch;
   }
 
   #state(slot: number): number {

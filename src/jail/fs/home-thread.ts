@@ -7,7 +7,7 @@ import type { HomeOrder } from "./home-pass.ts";
 import { removeIfCopied } from "./home-remove.ts";
 import { pathIn } from "./home-scan.ts";
 import { Seen, type Told } from "./home-seen.ts";
-import { type Batch, Slots } from "./home-slots.ts";
+import { type Names, Slots } from "./home-slots.ts";
 
 const NOTHING: Told = { original: 0n, removable: 0n, copied: 0n };
 
@@ -20,19 +20,24 @@ class Work {
   }
 
   run(): void {
+    Bun.unsafe.setJITPolicy(1);
     const slots = new Slots(this.order.slots);
     const each = { copy: this.copier, look: this.looker, remove: this.remover }[this.order.work].bind(this);
     slots.serve((batch, done) => {
-      const work = each(batch);
-      for (const [index, name] of batch.names.entries()) {
-        if (slots.isOver || receivedSignal() !== undefined) return;
-        const told = attempt(() => work(name));
-        if (told !== undefined) done(index, told);
+      let index = 0;
+      for (const group of batch) {
+        const work = each(group);
+        for (const name of group.names) {
+          if (slots.isOver || receivedSignal() !== undefined) return;
+          const told = attempt(() => work(name));
+          if (told !== undefined) done(index, told);
+          index++;
+        }
       }
     });
   }
 
-  private copier({ from, to, path }: Batch): (name: string) => Told | undefined {
+  private copier({ from, to, path }: Names): (name: string) => Told | undefined {
     const { root } = this.order;
     if (root === undefined) return () => undefined;
     const parent = openCopy(to, path);
@@ -54,14 +59,14 @@ class Work {
     };
   }
 
-  private looker({ from, path }: Batch): (name: string) => Told | undefined {
+  private looker({ from, path }: Names): (name: string) => Told | undefined {
     return (name) => {
       lookAt(from, name);
-      return this.seen.lastOne(pathIn({ path }, name));
+      return this.seen.hasOriginalLast(pathIn({ path }, name)) ? NOTHING : undefined;
     };
   }
 
-  private remover({ from }: Batch): (name: string) => Told | undefined {
+  private remover({ from }: Names): (name: string) => Told | undefined {
     return (name) => (removeIfCopied(from, name, this.seen) ? NOTHING : undefined);
   }
 }

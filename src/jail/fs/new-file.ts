@@ -36,10 +36,12 @@ export function fill(fd: number, source: Source): void {
 }
 
 /** True if a new file here has the right owner already, which saves one call for each file. */
-export function isBornAs({ stat }: Directory, { uid, gid }: Omit<Attributes, "mode">): boolean {
+export function isBornAs(directory: Directory, { uid, gid }: Omit<Attributes, "mode">): boolean {
   // In a setgid directory, or with the mount option grpid, the group is the directory's.
   own ??= { uid: libc.geteuid(), gid: libc.getegid() };
-  return uid === own.uid && gid === own.gid && stat.gid === gid && (stat.mode & C.S_ISGID) === 0;
+  if (uid !== own.uid || gid !== own.gid) return false;
+  const { stat } = directory;
+  return stat.gid === gid && (stat.mode & C.S_ISGID) === 0;
 }
 
 // Whether new files inherit an ACL. Only root can change that in a trusted directory, and most get many files.

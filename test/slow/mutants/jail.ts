@@ -203,21 +203,12 @@ export const JAIL: readonly Mutant[] = [
     ["C.O_WRONLY | C.O_TMPFILE, 0o600)", "C.O_WRONLY | C.O_TMPFILE, 0o666)"],
     ["const has = attempt(() => hasDefaultAcl(stage.fd)) ?? true;", "const has = false;"],
     ["  if (inherits) dropInheritedAcl(fd, false);\n", ""],
+    ["if (uid !== own.uid || gid !== own.gid) return false;", "return true;"],
+    ["if (uid !== own.uid || gid !== own.gid) return false;", "if (uid !== own.uid) return false;"],
+    ["if (uid !== own.uid || gid !== own.gid) return false;", "if (gid !== own.gid) return false;"],
     [
-      "return uid === own.uid && gid === own.gid && stat.gid === gid && (stat.mode & C.S_ISGID) === 0;",
-      "return true;",
-    ],
-    [
-      "return uid === own.uid && gid === own.gid && stat.gid === gid && (stat.mode & C.S_ISGID) === 0;",
-      "return uid === own.uid && stat.gid === gid && (stat.mode & C.S_ISGID) === 0;",
-    ],
-    [
-      "return uid === own.uid && gid === own.gid && stat.gid === gid && (stat.mode & C.S_ISGID) === 0;",
-      "return gid === own.gid && stat.gid === gid && (stat.mode & C.S_ISGID) === 0;",
-    ],
-    [
-      "return uid === own.uid && gid === own.gid && stat.gid === gid && (stat.mode & C.S_ISGID) === 0;",
-      "return uid === own.uid && gid === own.gid && stat.gid === gid;",
+      "return stat.gid === gid && (stat.mode & C.S_ISGID) === 0;",
+      "return stat.gid === gid;",
       "A file of a setgid directory gets its gid, which is the one that is asked for.",
     ],
     ["chmodFd(fd, attributes.mode);", ""],

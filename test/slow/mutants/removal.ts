@@ -79,6 +79,9 @@ export const REMOVAL: readonly Mutant[] = [
     "is empty if there is the line",
   ),
   hostAccounts(" && !/success/i.test(first)", "", "filesAnswer"),
+  hostAccounts('!services.has("initgroups") && ', "", "fileHasAllMembers"),
+  hostAccounts('services.get("group")?.length === 1', "true", "fileHasAllMembers"),
+  hostAccounts(" || entries.length === 0) return undefined", ") return undefined", "could not be read"),
   exchange(
     "removeTree(root, temporary.path, old, isOneOf(within))",
     "removeTree(root, temporary.path, old)",
@@ -266,6 +269,12 @@ export const REMOVAL: readonly Mutant[] = [
     "home.thread.isStarted",
     "a home that has another place",
   ),
+  threads("src/jail/fs/home-remove.ts")(
+    "if (this.seen.mayRemoveLast()) unlinkAt",
+    "unlinkAt",
+    "a directory that appears in place of an empty one",
+  ),
+  threads("src/jail/fs/home-slots.ts")("      first += names.length;\n", "", "many small directories"),
   threads("src/jail/fs/home-thread.ts")("if (stat.nlink > 1) return;", "", "everything arrives unchanged"),
   filled("openAt2(dirfd, path, flags, WITHIN)", "openAt(dirfd, path, flags)", "a file that is a mount point"),
   threads("src/jail/fs/home-thread.ts")(
