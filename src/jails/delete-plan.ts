@@ -110,7 +110,7 @@ function requireFileSystem(jail: ByteString, seen: Stat | undefined): void {
     return !isEmptied(root, openManifest(root).content);
   });
   if (seen !== undefined && isHere !== false) return;
-  const gone = "if it no longer exists, first remove its line from /etc/fstab";
+  const gone = "if it no longer exists, take its line out of /etc/fstab first";
   throw refuse("not-mounted", `${display(jail)}: ${unmountedReason(mount)}; ${gone}`);
 }
 
