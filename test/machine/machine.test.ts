@@ -87,6 +87,11 @@ test("the machine has its own devices, processes, network, and an account that i
   expect(readFileSync("/etc/passwd", "latin1")).not.toContain("alice");
 });
 
+test("the clock, which is the host's, cannot be set", () => {
+  const now = Math.floor(Date.now() / 1000);
+  expect(m.run(["date", "--set", `@${now}`]).stderr).toBe("date: cannot set date: Operation not permitted\n");
+});
+
 test("a large program gets another name and a capability without being copied", () => {
   // whatever it is: where the checkout is on another file system, Bun's executable is not in the machine
   m.must(["ln", "/usr/bin/perl", "/usr/sbin/large"]);
