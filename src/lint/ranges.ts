@@ -14,7 +14,9 @@ const QUOTED = /'[^']*'|"(?:\\.|[^"\\])*"|\\./g;
 /** The ranges of a pattern that match nothing, such as `z-a`, and their indexes. */
 function emptyRanges(pattern: ByteString): { at: number; range: ByteString }[] {
   const found: { at: number; range: ByteString }[] = [];
-  for (const { 0: bracket, index } of pattern.matchAll(BRACKET)) {
+  // A bracket without an end is none; to look for the end of many takes long.
+  const closed = pattern.slice(0, pattern.lastIndexOf("]") + 1);
+  for (const { 0: bracket, index } of closed.matchAll(BRACKET)) {
     const members = bracket.replace(CLASS, filler);
     // The last byte is the `]`.
     for (let at = /^\[[!^]/.test(members) ? 2 : 1; at < members.length - 1; at++) {

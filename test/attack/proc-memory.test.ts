@@ -51,7 +51,7 @@ test("no server writes into its own memory: proc is mounted so that nothing can 
   // What is read there, is.
   m.must(["jk_init", "-j", jail, "withproc"]);
   expect(m.read("/etc/fstab").match(/^proc .*$/gm)).toEqual([
-    `proc ${jail}/proc proc ro,nosuid,nodev,noexec,hidepid=2 0 0`,
+    `proc ${jail}/proc proc ro,nosuid,nodev,noexec,hidepid=2,nofail 0 0`,
   ]);
   expect(m.run(["jk_check", "-j", jail]).stdout).not.toContain("proc");
   expect(m.must(["chroot", "--userspec=1:1", jail, "/usr/bin/rsync", "/proc/self/status"]).stdout).not.toBe(

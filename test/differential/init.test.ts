@@ -236,7 +236,7 @@ describe("sections", () => {
     expect(lines).toBe(
       expectedOf({
         debian: `${old}\n${old}`,
-        ours: `proc ${jail}/proc proc ro,nosuid,nodev,noexec,hidepid=2 0 0`,
+        ours: `proc ${jail}/proc proc ro,nosuid,nodev,noexec,hidepid=2,nofail 0 0`,
         difference: "proc-mount",
       }),
     );

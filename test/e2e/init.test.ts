@@ -138,7 +138,7 @@ describe("other needs of a jail", () => {
     for (let i = 0; i < 2; i++)
       expect(init("[a]\nneed_proc = yes\n", ["-j", jail, "a"])).toMatchObject({ status: 0, stderr: "" });
     expect(m.read("/etc/fstab")).toBe(
-      `# mine\nproc ${jail}/proc proc ro,nosuid,nodev,noexec,hidepid=2 0 0\n`,
+      `# mine\nproc ${jail}/proc proc ro,nosuid,nodev,noexec,hidepid=2,nofail 0 0\n`,
     );
     expect(
       m

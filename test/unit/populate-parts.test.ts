@@ -70,7 +70,7 @@ describe("paths", () => {
 describe("fstab", () => {
   test("gets one line, with the escapes of fstab(5)", () => {
     const added = withProcLine("# none", "/srv/a b");
-    expect(added).toBe("# none\nproc /srv/a\\040b/proc proc ro,nosuid,nodev,noexec,hidepid=2 0 0\n");
+    expect(added).toBe("# none\nproc /srv/a\\040b/proc proc ro,nosuid,nodev,noexec,hidepid=2,nofail 0 0\n");
     expect(withProcLine(added ?? "", "/srv/a b")).toBeUndefined();
     expect(withProcLine("proc\t/srv/j/proc   proc defaults 0 0\n", "/srv/j")).toBeUndefined();
     expect(withProcLine("#proc /srv/j/proc proc defaults 0 0\n", "/srv/j")).toBeDefined();

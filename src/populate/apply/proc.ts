@@ -21,7 +21,7 @@ export function withProcLine(fstab: ByteString, jail: ByteString): ByteString | 
   });
   if (exists) return undefined;
   const separator = fstab === "" || fstab.endsWith("\n") ? "" : "\n";
-  return `${fstab}${separator}proc ${target} proc ro,nosuid,nodev,noexec,hidepid=2 0 0\n`;
+  return `${fstab}${separator}proc ${target} proc ro,nosuid,nodev,noexec,hidepid=2,nofail 0 0\n`;
 }
 
 /**
