@@ -7,7 +7,11 @@ import { display, quoted } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
-import { updateJailAccounts, withAccountsLock } from "../jail/accounts/change-accounts.ts";
+import {
+  requireOwnAccounts,
+  updateJailAccounts,
+  withAccountsLock,
+} from "../jail/accounts/change-accounts.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
@@ -157,6 +161,7 @@ export function unjailUser(user: PasswdEntry, request: JailingOptions, run: Acco
     if (request.move && !move && !isMounted && leaves)
       run.warn(`${quoted(joinHome(jail, jailHome))} does not exist: no home is moved`);
     if (request.dryRun) {
+      requireOwnAccounts(root);
       if (move) run.done(`would move ${quoted(joinHome(jail, jailHome))} to ${quoted(home)}`);
       if (leaves || shell !== user.shell)
         run.done(`would give ${quoted(user.name)} the home ${quoted(home)} and the shell ${quoted(shell)}`);

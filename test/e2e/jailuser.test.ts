@@ -291,7 +291,9 @@ test("nobody leaves a jail that became unsafe, until the printed command was run
   const name = newUser();
   m.must(["jk_jailuser", "-n", "-m", "-j", unsafe, name]);
   m.chmod(unsafe, 0o775);
+  const foreseen = run("-n", "-m", "--unjail", "--dry-run", name);
   const refused = run("-n", "-m", "--unjail", name);
+  expect(foreseen).toMatchObject({ status: refused.status, stderr: refused.stderr });
   const reason = `${unsafe}: not a safe jail: ${unsafe} is writable by its group (gid 0, mode 0775)`;
   expect(refused).toMatchObject({
     status: 1,

@@ -3,8 +3,8 @@ import { withFd } from "../../../ffi/files.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import type { GroupEntry, PasswdEntry } from "../../system/accounts.ts";
-import { takeLock } from "../fs/lock.ts";
-import { attributesAt, lookUp } from "../fs/look.ts";
+import { requireTrustedSpot, takeLock } from "../fs/lock.ts";
+import { atSpot, attributesAt, lookUp } from "../fs/look.ts";
 import type { JailRoot } from "../fs/walk.ts";
 import { makeDirectories, putFile } from "../fs/write.ts";
 import {
@@ -122,8 +122,14 @@ function replaceLine<Entry>(
   if (at >= 0) file.splice(at, 1, ...(entry === undefined ? [] : [{ text: format(entry), entry }]));
 }
 
-/** Calls `change` with the accounts of a jail, and writes nothing. */
+/** Throws JailkitError "unsafe-jail" if users other than root could replace the account files of a jail. */
+export function requireOwnAccounts(root: JailRoot): void {
+  if (lookUp(root, "/etc", { follow: true }) !== undefined) atSpot(root, LOCK, requireTrustedSpot);
+}
+
+/** Calls `change` with the accounts of a jail, and writes nothing. Throws what updateJailAccounts would. */
 export function tryJailAccounts<T>(root: JailRoot, change: (accounts: AccountsEditor) => T): T {
+  requireOwnAccounts(root);
   const passwd = parsePasswd(readAccountFile(root, PASSWD));
   return change(editorOf(passwd, parseGroup(readAccountFile(root, GROUP))));
 }

@@ -4,13 +4,22 @@ import * as C from "../../../ffi/constants.ts";
 import { attempt } from "../../../ffi/error.ts";
 import { close, fstat, openAt, readAt, sameFile, statIfPresent, writeAll } from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
-import { directoryOf } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
-import { atSpot } from "./look.ts";
+import { atSpot, type Spot } from "./look.ts";
 import { requireSafeJail } from "./safety.ts";
 import { hostPath, isRegular, type JailRoot, namedError } from "./walk.ts";
 import { putFile } from "./write.ts";
+
+const unsafe = (at: ByteString, what: string) =>
+  new JailkitError("unsafe-jail", 1, `${display(at)}: ${what}`);
+
+/** Throws JailkitError "unsafe-jail" if users other than root could replace the file at a spot. */
+export function requireTrustedSpot({ root, parent }: Spot): void {
+  if (parent.trusted) return;
+  requireSafeJail(root, 1);
+  throw unsafe(hostPath(root, parent.path), "must belong to root and be writable by nobody else");
+}
 
 /**
  * Locks the file at `path`, and creates it if missing; close(2) of the returned descriptor unlocks it. The file is root's
@@ -20,13 +29,9 @@ import { putFile } from "./write.ts";
 export function takeLock(root: JailRoot, path: ByteString): number {
   putFile(root, path, new Uint8Array(0), { uid: 0, gid: 0, mode: 0o600 });
   const shown = hostPath(root, path);
-  const unsafe = (at: ByteString, what: string) =>
-    new JailkitError("unsafe-jail", 1, `${display(at)}: ${what}`);
-  return atSpot(root, path, ({ parent, name }) => {
-    if (!parent.trusted) {
-      requireSafeJail(root, 1);
-      throw unsafe(directoryOf(shown), "must belong to root and be writable by nobody else");
-    }
+  return atSpot(root, path, (spot) => {
+    requireTrustedSpot(spot);
+    const { parent, name } = spot;
     try {
       const fd = openAt(parent.fd, name, C.O_RDWR | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY);
       const stat = fstat(fd);
