@@ -13,10 +13,16 @@ export async function benchLsh(): Promise<void> {
       mode: 0o755,
     });
     m.write("/usr/bin/empty", readFileSync(emptyExecutable()), { mode: 0o755 });
-    m.addUser("u");
+    m.addUser("u", { home: "/home/u", createHome: true });
     m.write("/etc/jailkit/jk_lsh.ini", "[DEFAULT]\npaths = /usr/bin\nexecutables = /usr/bin/stamp\n");
     await m.startSyslog();
-    const env = { USER: "u", HOME: "/", PATH: "/usr/bin:/bin", LANG: "C.UTF-8", SHELL: "/usr/sbin/jk_lsh" };
+    const env = {
+      USER: "u",
+      HOME: "/home/u",
+      PATH: "/usr/bin:/bin",
+      LANG: "C.UTF-8",
+      SHELL: "/usr/sbin/jk_lsh",
+    };
     const login = { user: "u", env };
     const times = interleave(41, {
       ours: () => {
