@@ -39,7 +39,9 @@ function isOnOwnMount(fd: number): boolean {
 function keepsMode(fd: number, uid: number): boolean {
   // -1: a file that cannot have seals.
   const seals = libc.fcntl(fd, F_GET_SEALS, 0);
-  return (seals >= 0 && (seals & F_SEAL_EXEC) !== 0) || (uid === 0 && keepsOwners(fd));
+  if (seals >= 0 && (seals & F_SEAL_EXEC) !== 0) return true;
+  // Without a path it is of the kernel's own, such as a namespace, and not of a user's file system.
+  return uid === 0 && (keepsOwners(fd) || hasNoPath(fd));
 }
 
 /** Why Landlock would not keep a session from executing an open file; undefined if it would, or if nobody can. */
@@ -47,8 +49,8 @@ function whyLoose(fd: number): string | undefined {
   const { mode, uid } = basicFstat(fd);
   if ((mode & C.S_IFMT) !== C.S_IFREG) return undefined;
   try {
-    if ((mode & CAN_EXECUTE) === 0 && keepsMode(fd, uid)) return undefined;
     if (landlockVersion() === 0) return undefined;
+    if ((mode & CAN_EXECUTE) === 0 && keepsMode(fd, uid)) return undefined;
     if (hasNoPath(fd)) return "a file in memory";
     return isOnOwnMount(fd) ? undefined : "a file of a mount that is not visible here";
   } catch (error) {

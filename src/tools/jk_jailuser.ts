@@ -23,6 +23,7 @@ import { serveHomes } from "../jail/fs/home-thread.ts";
 import { type JailRoot, openTree } from "../jail/fs/walk.ts";
 import { lockJails } from "../jail/record/jail-lock.ts";
 import { missingFiles } from "../libraries/missing.ts";
+import { nameFault } from "../system/account-name.ts";
 import { type PasswdEntry, passwdByName } from "../system/accounts.ts";
 import { ACCESS_OPTIONS, readAccess } from "../users/access.ts";
 import { AccountRun, makeChanges, printedOutput } from "../users/account-run.ts";
@@ -185,7 +186,7 @@ function warnOfHome(before: PasswdEntry, joins: readonly number[] | undefined, r
 }
 
 function asksToMove(name: ByteString, jail: ByteString): boolean {
-  const user = passwdByName(name);
+  const user = nameFault(name) === undefined ? passwdByName(name) : undefined;
   if (user === undefined || user.home === jail || user.home.startsWith(`${jail}/`)) return false;
   const answer = confirm(`move the home directory of ${quoted(name)} into the jail ${quoted(jail)}?`);
   // Without its home, the account could not log in.

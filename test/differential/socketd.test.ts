@@ -406,4 +406,19 @@ describe("the process", () => {
     expect({ keeps }).toEqual(expectedOf(expected));
     daemon = started;
   });
+
+  test("a second one for the same socket", async () => {
+    start(`[${socket}]\n`);
+    const other = "/run/second.pid";
+    const second = m.start(["sh", "-c", `jk_socketd -p ${other}; echo status $?`]);
+    const status = await second.until(({ stdout }) => /status (\d+)\n/.exec(stdout)?.[1]);
+    const expected: Expected<{ status: string }> = {
+      debian: { status: "0" },
+      ours: { status: "1" },
+      difference: "socketd-once",
+    };
+    expect({ status }).toEqual(expectedOf(expected));
+    if (status !== "0") return;
+    m.must(["sh", "-c", `until test -s ${other}; do :; done; kill $(cat ${other})`]);
+  });
 });
