@@ -27,6 +27,9 @@ export const kernelCalls = (call: SystemCall) => ({
   lseek: (fd: number, offset: number, whence: number) => call(ARM ? 62 : 8, fd, offset, whence, 0, 0, 0),
   statx: (at: number, path: Memory, flags: number, mask: number, stat: Memory) =>
     call(ARM ? 291 : 332, at, path, flags, mask, stat, 0),
+  fstatfs: (fd: number, buffer: Memory) => call(ARM ? 44 : 138, fd, buffer, 0, 0, 0, 0),
+  fcntl: (fd: number, command: number, argument: number) =>
+    call(ARM ? 25 : 72, fd, command, argument, 0, 0, 0),
   readlinkat: (at: number, path: Memory, buffer: Memory, size: number) =>
     call(ARM ? 78 : 267, at, path, buffer, size, 0, 0),
   getdents64: (fd: number, buffer: Memory, size: number) => call(ARM ? 61 : 217, fd, buffer, size, 0, 0, 0),

@@ -34,7 +34,6 @@ function openRest() {
     pread: { args: [i32, pointer, u64, u64], returns: i32 },
     ftruncate: { args: [i32, u64], returns: i32 },
     fsync: { args: [i32], returns: i32 },
-    fstatfs: { args: [i32, pointer], returns: i32 },
     mkdirat: { args: [i32, pointer, u32], returns: i32 },
     mknodat: { args: [i32, pointer, u32, u64], returns: i32 },
     symlinkat: { args: [pointer, i32, pointer], returns: i32 },
@@ -47,7 +46,6 @@ function openRest() {
     copy_file_range: { args: [i32, pointer, i32, pointer, u64, u32], returns: i32 },
     sendfile: { args: [i32, i32, pointer, u64], returns: i32 },
     ioctl: { args: [i32, u64, u64], returns: i32 },
-    fcntl: { args: [i32, i32, u64], returns: i32 },
     pipe2: { args: [pointer, i32], returns: i32 },
     dup3: { args: [i32, i32, i32], returns: i32 },
     flistxattr: { args: [i32, pointer, u64], returns: i32 },
@@ -94,7 +92,7 @@ const onDemand = new Proxy(
 );
 
 /**
- * The C library. Variadic functions (fcntl, ioctl, syscall) get integers and pointers only, which x86-64 and aarch64
+ * The C library. Variadic functions (ioctl, syscall) get integers and pointers only, which x86-64 and aarch64
  * pass like other arguments. A call moves less than 2^31 bytes, so counts of bytes are 32-bit numbers.
  *
  * Each call that passes a pointer has a SAFETY note: what keeps the memory alive, and why its length is right. A typed

@@ -231,6 +231,7 @@ test("jk_check --fix that has waited sees the accounts that the other tool chang
       m.write(file, m.read(file).replace(/^before:.*\n/m, line));
     replaceLine("/etc/passwd", `meanwhile:x:31000:60::${JAIL}/./home/meanwhile:/usr/sbin/jk_chrootsh\n`);
     replaceLine(`${JAIL}/etc/passwd`, "meanwhile:x:31000:60::/home/meanwhile:/usr/bin/sh\n");
+    m.write(`${JAIL}/etc/group`, `${m.read(`${JAIL}/etc/group`)}games:x:60:\n`);
     m.mkdir(`${JAIL}/home/meanwhile`);
     m.must(["chown", "31000:60", `${JAIL}/home/meanwhile`]);
   });

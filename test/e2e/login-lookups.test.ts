@@ -74,6 +74,6 @@ test.each<[string, string, string[], string]>([
   const names = lookedUp(user, argv, stdin);
   // Named by the table of a login alone.
   expect(names).toContain("__errno_location");
-  expect(names).toContain("mincore");
+  expect(names).toContain("setresgid");
   expect(names).not.toContain(WITNESS);
 });

@@ -172,6 +172,8 @@ describe("the line of an error, with a caret under the place", () => {
     expect(m.run(["jk_update", "--all"]).stderr).not.toContain("[secret");
     m.remove("/etc/jailkit/jk_update.ini");
     m.mkdir("/srv/open/etc/jailkit", { mode: 0o777 });
+    // As a login sees it, the link leads to a file of the jail.
+    m.write("/srv/open/etc/shadow", m.read("/etc/shadow"), { mode: 0o600 });
     m.symlink("/etc/shadow", "/srv/open/etc/jailkit/jk_lsh.ini");
     const findings = m.run(["jailkit", "config", "check", "/srv/open/etc/jailkit/jk_lsh.ini"]).stdout;
     expect(findings).toContain("[unsafe-file]");
