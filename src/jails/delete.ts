@@ -14,8 +14,7 @@ import { REGISTRY } from "../jail/record/manifest.ts";
 import { removeLiveLines } from "../populate/apply/live.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import { accountFacts, hostAccounts } from "../system/host-accounts.ts";
-import { unescaped } from "../system/mountinfo.ts";
-import { removeProcLine, unregisterLogSocket } from "../update/remove-extras.ts";
+import { removeProcLine, stillMounted, unregisterLogSocket } from "../update/remove-extras.ts";
 import { NO_ACCESS } from "../users/access.ts";
 import { AccountRun } from "../users/account-run.ts";
 import { unjailUser } from "../users/unjail.ts";
@@ -192,12 +191,7 @@ function forgetAll(jail: ByteString, records: readonly ByteString[], done: (line
   const { removed, left } = removeProcLine(jail);
   if (removed) done(`removed the line for ${display(jail)}/proc from /etc/fstab`);
   removeRecords(records, done);
-  if (left.length > 0) {
-    throw refuse(
-      "fstab",
-      `/etc/fstab still mounts something in the jail: ${left.map((where) => display(unescaped(where))).join(", ")}`,
-    );
-  }
+  if (left.length > 0) throw refuse("fstab", stillMounted(left));
 }
 
 /** Warns of the administrator's configuration, which is not changed. */

@@ -17,8 +17,7 @@ import { openJailRoot } from "../jail/fs/walk.ts";
 import { isEmptied } from "../jail/record/emptied.ts";
 import { openManifest } from "../jail/record/manifest.ts";
 import { directoriesInFstab, removeLiveLines } from "../populate/apply/live.ts";
-import { unescaped } from "../system/mountinfo.ts";
-import { removeProcLine } from "../update/remove-extras.ts";
+import { removeProcLine, stillMounted } from "../update/remove-extras.ts";
 import { closeLogSocket, type DeleteOutcome, removeRecords, warnOfSettings } from "./delete.ts";
 import { recordsOf, refuse, unknownJail } from "./delete-plan.ts";
 import { allKnownJails } from "./jails.ts";
@@ -112,10 +111,7 @@ function forgetProc(jail: ByteString, outcome: DeleteOutcome, done: (line: ByteS
   }
   const { removed, left } = removeProcLine(jail);
   if (removed) done(`removed the line for ${display(jail)}/proc from /etc/fstab`);
-  if (left.length > 0)
-    outcome.warnings.push(
-      `/etc/fstab still mounts something in the jail: ${left.map((where) => display(unescaped(where))).join(", ")}`,
-    );
+  if (left.length > 0) outcome.warnings.push(stillMounted(left));
 }
 
 /** The host's directories that are mounted in a jail. Its record may be damaged: fstab(5) names those of sockets as well. */

@@ -149,6 +149,12 @@ export function mountProc(fd: number): void {
   );
 }
 
+/** The fields of a line of fstab(5); none of a comment or an empty line. */
+export function fstabFields(line: ByteString): ByteString[] {
+  const text = line.trim();
+  return text === "" || text.startsWith("#") ? [] : text.split(/[ \t]+/);
+}
+
 /** A field of fstab(5), with blanks and backslashes as octal numbers. */
 export function fstabField(text: ByteString): ByteString {
   return text.replace(/[ \t\n\\]/g, (byte) => `\\${byte.charCodeAt(0).toString(8).padStart(3, "0")}`);

@@ -4,7 +4,7 @@ import { answered } from "../cli/error.ts";
 import { operands } from "../cli/shell-word.ts";
 import { hostText } from "./host-files.ts";
 import { below, unescaped } from "./mountinfo.ts";
-import { mountsText, mountTypes } from "./mounts.ts";
+import { fstabFields, mountsText, mountTypes } from "./mounts.ts";
 
 /**
  * The mount points of fstab(5), at a path and above it, on which nothing is mounted; the uppermost first. `mounts` is the
@@ -12,8 +12,8 @@ import { mountsText, mountTypes } from "./mounts.ts";
  */
 export function unmountedAbove(path: ByteString, fstab: ByteString, mounts: ByteString): ByteString[] {
   const points = fstab.split("\n").flatMap((line) => {
-    const [source = "#", where = ""] = line.trim().split(/[ \t]+/);
-    return source.startsWith("#") || !where.startsWith("/") ? [] : [normalPath(unescaped(where))];
+    const [, where = ""] = fstabFields(line);
+    return where.startsWith("/") ? [normalPath(unescaped(where))] : [];
   });
   const above = [...new Set(points)].filter((point) => point !== "/" && below(path, point) !== undefined);
   if (above.length === 0) return [];

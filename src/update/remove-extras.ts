@@ -8,15 +8,16 @@ import { isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import { removePath } from "../jail/fs/write.ts";
 import { REGISTRY } from "../jail/record/manifest.ts";
 import { changeFstab } from "../populate/apply/proc.ts";
-import { fstabField } from "../system/mounts.ts";
+import { unescaped } from "../system/mountinfo.ts";
+import { fstabField, fstabFields } from "../system/mounts.ts";
 
 /** The text of fstab(5) without the line of jk_init for the proc of a jail; undefined if there is none. */
 export function withoutProcLine(fstab: ByteString, jail: ByteString): ByteString | undefined {
   const target = fstabField(`${jail}/proc`);
   const lines = fstab.split("\n");
   const kept = lines.filter((line) => {
-    const [, where, type] = line.trim().split(/[ \t]+/);
-    return line.trim().startsWith("#") || where !== target || type !== "proc";
+    const [, where, type] = fstabFields(line);
+    return where !== target || type !== "proc";
   });
   return kept.length === lines.length ? undefined : kept.join("\n");
 }
@@ -25,8 +26,8 @@ export function withoutProcLine(fstab: ByteString, jail: ByteString): ByteString
 export function fstabMounts(fstab: ByteString, jail: ByteString): ByteString[] {
   const field = fstabField(jail);
   return fstab.split("\n").flatMap((line) => {
-    const [, where] = line.trim().split(/[ \t]+/);
-    if (where === undefined || line.trim().startsWith("#")) return [];
+    const [, where] = fstabFields(line);
+    if (where === undefined) return [];
     return where === field || where.startsWith(`${field}/`) ? [where] : [];
   });
 }
@@ -50,6 +51,10 @@ export function removeProcLine(
     return { removed: changeFstab(root, change, byHand, registry), left };
   }, etc);
 }
+
+/** Says what fstab(5) still mounts in a jail: `left` of removeProcLine. */
+export const stillMounted = (left: readonly ByteString[]): string =>
+  `/etc/fstab still mounts something in the jail: ${left.map((where) => display(unescaped(where))).join(", ")}`;
 
 /** Unmounts proc(5) from /proc of the jail. True if it was mounted. */
 export function unmountJailProc(root: JailRoot): boolean {

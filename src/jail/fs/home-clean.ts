@@ -103,7 +103,7 @@ function findFiles(home: OpenHome): Found[] {
   };
   walkHome(home.fd, home.path, (level) => {
     stopIfInterrupted(NOTHING_MOVED);
-    for (const names of level.pieces) for (const { name, type } of names) look(level, name, type);
+    for (const piece of level.pieces) for (const { name, type } of piece) look(level, name, type);
   });
   const isOutside = (stat: Stat) => {
     const seen = names.get(keyOf(stat));

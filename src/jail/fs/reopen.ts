@@ -9,8 +9,8 @@ import { closeJailRoot, type Directory, type JailRoot } from "./walk.ts";
 const FEW = 16;
 
 /**
- * The same open jail for another thread, which keeps a few directories of its own. Threads share descriptors: `fd` is that of the
- * other thread. Close it.
+ * The same open jail for another thread, which keeps a few directories of its own. Threads share descriptors: `fd` is that
+ * of the other thread. Close it.
  */
 export function reopenJailRoot(fd: number, path: ByteString, sync: boolean): JailRoot {
   const own = openAt(fd, ".", C.O_PATH | C.O_DIRECTORY);

@@ -21,7 +21,7 @@ import {
 } from "../../jail/record/manifest.ts";
 import { hostText } from "../../system/host-files.ts";
 import { below, unescaped } from "../../system/mountinfo.ts";
-import { fstabField } from "../../system/mounts.ts";
+import { fstabField, fstabFields } from "../../system/mounts.ts";
 import type { PopulateProblem } from "../entry.ts";
 import { type FileSystem, fileSystemAt } from "../file-system.ts";
 import { liveCopyProblem } from "../live-copy.ts";
@@ -173,11 +173,6 @@ export function setUpLive(root: JailRoot, { directories, links }: Live, reporter
       reporter.detail(`Creating symlink ${root.path}${path} to ${target}`);
 }
 
-/** The fields of the lines of fstab(5), without comments. */
-function fieldsOf(line: string): string[] {
-  return line.trim().startsWith("#") ? [] : line.trim().split(/[ \t]+/);
-}
-
 /** The path in a field of fstab(5), which may be written with more slashes, or a dot. */
 const pathIn = (field: ByteString): ByteString => plainPath(unescaped(field));
 
@@ -186,7 +181,7 @@ const lineOf = (jail: ByteString, path: ByteString) =>
 
 /** True for a line that mounts the host's directory without a restriction: ours, with changed options, or another one. */
 function isUnrestricted(line: string, path: ByteString): boolean {
-  const [from = "", , , fourth = ""] = fieldsOf(line);
+  const [from = "", , , fourth = ""] = fstabFields(line);
   const options = fourth.split(",");
   const needed = ["bind", "ro", "nosuid", "nodev", ...(isSocketDirectory(path) ? ["noexec"] : [])];
   const undone = ["rw", "suid", "dev"].some((option) => options.includes(option));
@@ -205,7 +200,7 @@ export function withLiveLines(
 ): ByteString | undefined {
   const there = new Set<ByteString>();
   const kept = fstab.split("\n").map((line) => {
-    const [, where = ""] = fieldsOf(line);
+    const [, where = ""] = fstabFields(line);
     const path = directories.find((one) => jail + one === pathIn(where));
     if (path === undefined) return line;
     there.add(path);
@@ -229,7 +224,7 @@ export function withoutLiveLines(
   const lines = fstab.split("\n");
   const places = directories?.map((path) => fstabField(jail + path));
   const kept = lines.filter((line) => {
-    const [, where = "", , options = ""] = fieldsOf(line);
+    const [, where = "", , options = ""] = fstabFields(line);
     const isOne = places?.includes(where) ?? where.startsWith(`${fstabField(jail)}/`);
     return !(isOne && options.split(",").includes(MARK));
   });
@@ -254,7 +249,7 @@ export function hasLiveLines(jail: ByteString, directories: readonly ByteString[
 export function directoriesInFstab(jail: ByteString): ByteString[] {
   const lines = (hostText("/etc/fstab", LARGEST_FSTAB) ?? "").split("\n");
   return lines.flatMap((line) => {
-    const [from = "", where, , options = ""] = fieldsOf(line);
+    const [from = "", where, , options = ""] = fstabFields(line);
     const path = unescaped(from);
     const known = ALLOWED.test(path) || BESIDE.includes(path) || isSocketDirectory(path);
     return known && where === fstabField(jail + path) && options.split(",").includes(MARK) ? [path] : [];

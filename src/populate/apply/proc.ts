@@ -7,7 +7,7 @@ import { hostPath, isRegular, type JailRoot, withDirectory } from "../../jail/fs
 import { makeDirectories, putFile } from "../../jail/fs/write.ts";
 import { hostLocked, REGISTRY } from "../../jail/record/registry.ts";
 import { hostText } from "../../system/host-files.ts";
-import { fstabField, isProc, mountProc } from "../../system/mounts.ts";
+import { fstabField, fstabFields, isProc, mountProc } from "../../system/mounts.ts";
 
 /** In bytes. */
 export const LARGEST_FSTAB = 1 << 20;
@@ -16,8 +16,8 @@ export const LARGEST_FSTAB = 1 << 20;
 export function withProcLine(fstab: ByteString, jail: ByteString): ByteString | undefined {
   const target = fstabField(`${jail}/proc`);
   const exists = fstab.split("\n").some((line) => {
-    const [, where, type] = line.trim().split(/[ \t]+/);
-    return !line.trim().startsWith("#") && where === target && type === "proc";
+    const [, where, type] = fstabFields(line);
+    return where === target && type === "proc";
   });
   if (exists) return undefined;
   const separator = fstab === "" || fstab.endsWith("\n") ? "" : "\n";

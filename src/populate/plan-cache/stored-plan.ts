@@ -34,13 +34,13 @@ interface StoredPlan {
   readonly trees: readonly ByteString[];
 }
 
-/** Numbers for values, the same one for values with the same key. */
+/** Numbers for values, the same one for equal values. */
 class Table<T> {
   readonly values: T[] = [];
   readonly #numbers = new Map<string, number>();
 
-  numberOf(key: string, value: () => T): number {
-    return this.#numbers.getOrInsertComputed(key, () => this.values.push(value()) - 1);
+  numberOf(value: T): number {
+    return this.#numbers.getOrInsertComputed(JSON.stringify(value), () => this.values.push(value) - 1);
   }
 }
 
@@ -56,30 +56,16 @@ export function storePlan(plan: Draft): string {
     const from = indexes.get(reason.from) ?? -1;
     return "name" in reason ? [section, reason.kind, from, reason.name] : [section, reason.kind, from];
   };
-  // Most entries have the reason of their directory, which is one object.
-  const single = new Map<Reason, Map<ByteString, number>>();
-  const storeAll = (because: readonly Attribution[]): number => {
-    const list = because.map(store);
-    return reasons.numberOf(JSON.stringify(list), () => list);
-  };
-  const numberOf = (because: readonly Attribution[]): number => {
-    const [one, ...more] = because;
-    if (one === undefined || more.length > 0) return storeAll(because);
-    const known = single.getOrInsertComputed(one.reason, () => new Map());
-    return known.getOrInsertComputed(one.section, () => storeAll(because));
-  };
   const stored: StoredPlan = {
     path: entries.map(({ path }) => path),
     source: entries.map(({ path, source }) => (source === path ? 0 : (source ?? null))),
     size: entries.map(({ size }) => size),
     mtime: entries.map(({ mtime }) => mtime?.toString() ?? 0),
     kind: entries.map(({ type, mode, uid, gid, stripped, keeps }) =>
-      kinds.numberOf(`${type} ${mode} ${uid} ${gid} ${stripped} ${keeps}`, () => ({
-        ...{ type, mode, uid, gid, stripped, keeps },
-      })),
+      kinds.numberOf({ type, mode, uid, gid, stripped, keeps }),
     ),
     kinds: kinds.values,
-    because: entries.map(({ because }) => numberOf(because)),
+    because: entries.map(({ because }) => reasons.numberOf(because.map(store))),
     reasons: reasons.values,
     targets: entries.flatMap(({ target }, index) => (target === undefined ? [] : [[index, target] as const])),
     devices: entries.flatMap(({ device }, index) => (device === undefined ? [] : [[index, device] as const])),

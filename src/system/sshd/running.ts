@@ -76,8 +76,10 @@ export function serverOf(pid: number, command: ByteString): SshdServer | undefin
 
 const link = (path: ByteString) => readLink(AT_FDCWD, path);
 
-/** The servers of sshd that run on this host, not in a container or below another root directory. Only root sees them.
- * Throws JailkitError "no-proc". */
+/**
+ * The servers of sshd that run on this host, not in a container or below another root directory. Only root sees them. Throws
+ * JailkitError "no-proc".
+ */
 export function runningServers(sshd: ByteString): SshdServer[] {
   // First, because it reports a missing /proc.
   const pids = processesOf(0);
