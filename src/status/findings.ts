@@ -97,7 +97,7 @@ function socketFindings({ sockets, wantedSockets = [], startSocketd }: MachineFa
   });
   if (sockets === undefined) {
     if (wantedSockets.length === 0) return [];
-    const message = `jk_socketd does not run, and its configuration has ${wantedSockets.length} sockets`;
+    const message = `jk_socketd does not run; sockets in its configuration: ${wantedSockets.length}`;
     return [finding("jk_socketd", message, startSocketd)];
   }
   const served = new Set(sockets.map(({ settings }) => settings.path));

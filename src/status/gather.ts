@@ -5,6 +5,7 @@ import { statIfPresent } from "../../ffi/files.ts";
 import { baseName } from "../../ffi/paths.ts";
 import { kernelFeatures } from "../check/confinement.ts";
 import { answered, isReported, JailkitError } from "../cli/error.ts";
+import { operands } from "../cli/shell-word.ts";
 import { VERSION } from "../cli/version.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import type { PrivilegeFact } from "../enter/facts.ts";
@@ -65,9 +66,15 @@ function opensshVersion(): ByteString | undefined {
 
 /** Each jk_chrootsh that a login may start. */
 function loginShells(users: MachineFacts["users"]): MachineFacts["logins"] {
-  const shells = users.flatMap(({ shell }) => (baseName(shell) === CHROOTSH ? [shell] : []));
-  const programs = new Set([findProgram(CHROOTSH) ?? [], ...shells].flat());
-  return [...programs].map((program) => ({ ...installedPrivilege(program), program }));
+  const userOf = new Map<ByteString, ByteString>();
+  for (const { name, shell } of users) if (baseName(shell) === CHROOTSH) userOf.getOrInsert(shell, name);
+  const programs = new Set([findProgram(CHROOTSH) ?? [], ...userOf.keys()].flat());
+  return [...programs].map((program) => {
+    const fact = installedPrivilege(program);
+    // A privilege for a file that is missing would help nobody.
+    const user = exists(program) ? undefined : userOf.get(program);
+    return { ...fact, ...(user && { remedy: `jailkit explain ${operands(user)}` }), program };
+  });
 }
 
 /** The list of all jails. `jailkit config check` reports a file that is passed over. */

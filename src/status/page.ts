@@ -1,16 +1,16 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { display } from "../cli/display.ts";
+import { display, displayAgain } from "../cli/display.ts";
 import { shortened, table, widest } from "../cli/table.ts";
 import { chosen, commandForAll, type StatusFinding } from "./findings.ts";
 import type { MachineFacts } from "./gather.ts";
-import type { Span, StatusNumbers } from "./numbers.ts";
+import type { Moment, Span, StatusNumbers } from "./numbers.ts";
 
 /** The width of the page. */
 const WIDTH = 80;
 const GAP = "  ";
 const MOST_FINDINGS = 10;
 // Of these, some take a line for their command.
-const MOST_LINES = 12;
+const MOST_LINES = 11;
 // What is left for the subject of a finding tells jails apart.
 const WIDEST_COMMAND = 44;
 const LABEL = "Configuration".length;
@@ -46,6 +46,15 @@ function versionItems(facts: MachineFacts): ByteString[] {
   ];
 }
 
+// Nearly always there is one.
+const MOST_PROGRAMS = 2;
+
+function loginItems({ logins }: MachineFacts): ByteString[] {
+  if (logins.length === 0) return ["jk_chrootsh is not installed"];
+  const shown = logins.slice(0, MOST_PROGRAMS).map(({ reason }) => displayAgain(reason));
+  return [...shown, ...nonZero([[logins.length - shown.length, "more"]])];
+}
+
 function jailItems({ jails }: StatusNumbers): ByteString[] {
   if (jails === undefined) return ["unknown"];
   if (jails.total === 0) return ["none"];
@@ -77,21 +86,27 @@ function socketItems({ logSockets }: StatusNumbers): ByteString[] {
   return ["jk_socketd runs", wanted, `${working} of ${served} work`, ...limited];
 }
 
+// Two days and two of these fit on a line.
+const WIDEST_JAIL = 19;
+
 /** The days, of UTC, as in --json. */
 function spanItems(span: Span | undefined): ByteString[] {
   if (span === undefined) return ["never"];
   const { oldest, newest } = span;
   const day = (time: number) => new Date(time * 1000).toISOString().slice(0, 10);
-  const item = (name: string, { jail, time }: Span["oldest"]) => `${name}${day(time)} ${display(jail)}`;
-  return oldest === newest ? [item("", oldest)] : [item("first ", oldest), item("last ", newest)];
+  const item = ({ jail, time }: Moment) => `${day(time)} ${shortened(display(jail), WIDEST_JAIL)}`;
+  return [oldest === newest ? item(oldest) : `${item(oldest)} to ${item(newest)}`];
 }
 
 function configItems({ config: { files, errors, warnings } }: StatusNumbers): ByteString[] {
   const problems = nonZero([
-    [errors, "errors"],
-    [warnings, "warnings"],
+    [errors, errors === 1 ? "error" : "errors"],
+    [warnings, warnings === 1 ? "warning" : "warnings"],
   ]);
-  return [number(files, "files"), ...(problems.length === 0 ? ["no errors"] : problems)];
+  return [
+    number(files, files === 1 ? "file" : "files"),
+    ...(problems.length === 0 ? ["no errors"] : problems),
+  ];
 }
 
 /** The lines of a command that is too long to stand in the table; undefined if they would not fit either. */
@@ -145,11 +160,10 @@ export function pageLines(
   numbers: StatusNumbers,
   findings: readonly StatusFinding[],
 ): ByteString[] {
-  const { logins, declarations } = facts;
-  const privileges = logins.map(({ reason }) => display(reason));
+  const { declarations } = facts;
   return [
     ...row("jailkit", versionItems(facts)),
-    ...row("Logins", privileges.length === 0 ? ["jk_chrootsh is not installed"] : privileges.slice(0, 2)),
+    ...row("Logins", loginItems(facts)),
     ...row("Jails", jailItems(numbers)),
     ...row("Users", userItems(numbers)),
     ...row("Live mounts", mountItems(numbers)),
@@ -159,7 +173,7 @@ export function pageLines(
     ...row("Configuration", configItems(numbers)),
     ...(declarations === undefined
       ? []
-      : row("Declarations", [number(declarations, "files in /etc/jailkit/jails.d")])),
+      : row("Declarations", [number(declarations, "in /etc/jailkit/jails.d")])),
     "",
     ...findingLines(findings),
     "",
