@@ -78,8 +78,8 @@ function configFindings({ findings, failures }: MachineFacts["config"]): StatusF
       return { kind: "config", subject: CONFIG_DIRECTORY, message, commands: [CONFIG_CHECK] };
     }),
     ...errors.map(({ file, line, message }): StatusFinding => {
-      const commands = [`${CONFIG_CHECK} ${operands(file)}`, CONFIG_CHECK] as const;
-      return { kind: "config", subject: `${file}:${line}`, message: displayAgain(message), commands };
+      const subject = `${file}:${line}`;
+      return { kind: "config", subject, message: displayAgain(message), commands: [CONFIG_CHECK] };
     }),
   ];
 }
