@@ -51,6 +51,7 @@ export interface MachineFacts {
 }
 
 const CHROOTSH = "jk_chrootsh";
+const SERVICE = "jk_socketd.service";
 const UNITS = ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
 // Far more than the line with the version and, before OpenSSH 9.2, the usage.
 const MOST_OUTPUT = 4096;
@@ -101,9 +102,8 @@ function writtenTimes(list: MachineFacts["list"]): MachineFacts["written"] {
 
 /** With the service manager, if there is one and it knows the service. */
 function startSocketd(): ByteString {
-  const unit = "jk_socketd.service";
-  const known = exists("/run/systemd/system") && UNITS.some((directory) => exists(`${directory}/${unit}`));
-  return known ? `systemctl enable --now ${unit}` : "jk_socketd";
+  const known = exists("/run/systemd/system") && UNITS.some((directory) => exists(`${directory}/${SERVICE}`));
+  return known ? `systemctl enable --now ${SERVICE}` : "jk_socketd";
 }
 
 /** Undefined if the configuration cannot be used; `jailkit config check` says why. */
