@@ -218,6 +218,7 @@ const NO_REMEDY: Readonly<Partial<Record<FindingCode, string>>> = {
   // Its remedy is typed in confinement.test.ts.
   "kernel-lacks": "the kernel of this machine lacks nothing",
   "no-landlock": "the kernel is another one",
+  "shell-syntax": "whether a shell or the program is to get it is the administrator's to say",
   "too-many": "which of thousands of sections or keys are to go cannot be told",
 };
 
