@@ -201,11 +201,7 @@ describe("jk_lsh.ini", () => {
     ["the same in backquotes", '[u]\nforce = ls "`cat x`"\n', ["2:13 shell-syntax"]],
     ["what the client asked for", "[u]\nforce = ls $SSH_ORIGINAL_COMMAND\n", ["2:12 shell-syntax"]],
     ["bytes of a shell in quotes", "[u]\nforce = ls 'a;b|c' \"a;b\" \\; a$ \\$HOME '$(x)'\n", []],
-    [
-      "bytes of a shell in patterns",
-      "[u]\npaths = /usr/bin\ncommand b = ls '*;' [!;|] \\& $ []&]\n",
-      [],
-    ],
+    ["bytes of a shell in patterns", "[u]\npaths = /usr/bin\ncommand b = ls '*;' [!;|] \\& $ []&]\n", []],
     [
       "bytes of a shell in a pattern",
       "[u]\npaths = /usr/bin\ncommand a = ls *;*\ncommand b = ls [!;]x [;]|[;]\ncommand c = ls '>\n",
