@@ -31,7 +31,7 @@ export interface AccountFacts {
   readonly mayHaveMovedHere: (jail: ByteString) => boolean;
   /** True if a path of the host is, or may be, the home of its owner, or in it. */
   readonly mayBeHome: (path: ByteString) => boolean;
-  /** Where an interrupted run of jk_jailuser has put the home of a user aside. */
-  readonly homeAside: (name: ByteString) => ByteString | undefined;
+  /** Where an interrupted run of jk_jailuser has put the home of a user aside. `home`: as the jail sees it. */
+  readonly homeAside: (user: Pick<PasswdEntry, "name" | "home">) => ByteString | undefined;
   readonly verbose: (line: ByteString) => void;
 }

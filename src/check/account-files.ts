@@ -102,11 +102,10 @@ export class AccountFiles {
       noexec: isNoexec(root.fd),
       isGuest: uchrootGuests(root.path, host),
       relaxesHomeGroup: homeGroupRelaxation(host),
-      homeAside: (name) => {
+      homeAside: ({ name, home }) => {
         recalled ??= recallAll(root);
-        const before = recalled(name)?.home;
-        const aside = before && asidePath(before);
-        return aside && statIfPresent(AT_FDCWD, aside) && aside;
+        const aside = asidePath(recalled(name)?.home ?? home);
+        return statIfPresent(AT_FDCWD, aside) && aside;
       },
       mayBeHome: (path) => whoseHome(path) !== undefined,
       mayHaveMovedHere: (jail) => mayHaveMoved(jail, root.path),

@@ -177,7 +177,7 @@ class AccountCheck {
     const path = jail + home;
     const what = `the home ${display(path)} of user ${display(real.name)}`;
     const owner = inJail(home)?.uid;
-    const aside = owner === undefined ? this.#facts.homeAside(real.name) : undefined;
+    const aside = owner === undefined ? this.#facts.homeAside(real) : undefined;
     if (aside !== undefined) {
       const message = `${what} was put aside in ${display(aside)} by a run of jk_jailuser that was interrupted`;
       this.#report("home-missing", message, jailSideCommand(jail, real.name, "-n -m"), path);
