@@ -7,6 +7,7 @@ import { answered, describeError, isReported } from "../cli/error.ts";
 import { jsonTextOrNull } from "../cli/report.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { table } from "../cli/table.ts";
+import { disableSection } from "../config/fixes.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { type JailedUser, jailedUsers, namesOf, usersByJail } from "../jail/accounts/jailed-users.ts";
 import { knownServiceUsers } from "../jail/accounts/service-users.ts";
@@ -57,13 +58,27 @@ interface JailFacts {
   readonly entries: number;
 }
 
+/** A section of a config file about a jail. */
+interface JailSection {
+  readonly jail: ByteString;
+  readonly file: ByteString;
+  readonly line: number;
+  /** The command that makes it a comment. */
+  readonly remedy: () => ByteString;
+}
+
 /** The sections of jk_update.ini and jk_check.ini that are about jails. */
-export function jailSections(): { jail: ByteString; file: ByteString }[] {
+export function jailSections(): JailSection[] {
   const files = ["jk_update.ini", "jk_check.ini"].map((name) => `${CONFIG_DIRECTORY}/${name}`);
-  const sections = files.flatMap((file) => loadConfig(file, { dialect: "py" })?.sections ?? []);
-  return sections.flatMap(({ name, file }) =>
-    name.startsWith("/") ? [{ jail: plainPath(name), file }] : [],
-  );
+  return files.flatMap((path) => {
+    const ini = loadConfig(path, { dialect: "py" });
+    if (ini === undefined) return [];
+    return ini.sections.flatMap((section) => {
+      const { name, file, line } = section;
+      if (!name.startsWith("/")) return [];
+      return [{ jail: plainPath(name), file, line, remedy: () => disableSection(section, ini) }];
+    });
+  });
 }
 
 /** The known jails, and the records that cannot be used. */
@@ -98,7 +113,7 @@ class World {
   readonly accounts = hostAccounts();
   readonly #byJail = usersByJail(this.users);
   #ids: ReadonlyMap<ByteString, ByteString> | undefined;
-  #sections: ReturnType<typeof jailSections> | undefined;
+  #sections: readonly JailSection[] | undefined;
 
   usersOf(jail: ByteString): readonly JailedUser[] {
     return this.#byJail.get(jail) ?? [];
