@@ -125,7 +125,7 @@ export function twice(items: readonly ListItem[]): Problem[] {
 }
 
 /** Why a path is not the plain form of an absolute one, as the end of a sentence; undefined if it is. Pure. */
-export function pathFault(path: ByteString): string | undefined {
+export function plainFault(path: ByteString): string | undefined {
   if (!path.startsWith("/")) return "is not an absolute path";
   const plain = normalPath(path);
   return plain === path ? undefined : `is not a plain path: write ${quoted(plain)}`;
@@ -134,7 +134,7 @@ export function pathFault(path: ByteString): string | undefined {
 /** The problem of a value that is no plain path, or that a comment follows; undefined if there is none. */
 export function pathProblem(entry: IniEntry): Problem | undefined {
   if (/\s[#;]/.test(entry.value)) return commentInValue(entry);
-  const fault = pathFault(entry.value);
+  const fault = plainFault(entry.value);
   if (fault === undefined || entry.value.includes("\n")) return undefined;
   const fix: Fix = entry.value.startsWith("/")
     ? { kind: "value", text: normalPath(entry.value) }

@@ -142,7 +142,8 @@ export function readUser(
   const problems = tableProblems(section, "user", declaredUserKeys, jailKeys);
   const { problems: unread, ...values } = readKeys(section, userKeys);
   const policy = section.entries.filter(({ key }) => typeof describedBy(policyKeys, key) === "object");
-  const keyEntry = findEntry(section, "authorized_keys");
+  const given = values.authorizedKeys !== undefined;
+  const keyEntry = given ? findEntry(section, "authorized_keys") : undefined;
   const keys = keyEntry === undefined ? undefined : readKeyLines(keyEntry);
   problems.push(
     ...[...unread, ...policyProblems(section)].map((one): Problem => ({ ...one, severity: "error" })),
@@ -150,12 +151,7 @@ export function readUser(
     ...choiceProblems(section, subject, policy),
     ...(keys?.problems ?? []),
   );
-  if (
-    keys?.keys.length === 0 &&
-    keys.problems.length === 0 &&
-    keyEntry?.value !== "" &&
-    keyEntry !== undefined
-  )
+  if (keys?.keys.length === 0 && keys.problems.length === 0 && keyEntry !== undefined)
     problems.push(problemAt(valuePlace(keyEntry), "bad-key", "'authorized_keys': there is no key in it"));
   const { name, file, line, column } = subject;
   const {
