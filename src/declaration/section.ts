@@ -63,12 +63,13 @@ function lineProblems(entry: IniEntry, { kind }: KeyDescription, table: KeyTable
     const place = entry.pieces?.[index];
     if (key === undefined || place === undefined) continue;
     const message = `${quoted(key)} is indented, so that it is a part of the value of ${quoted(entry.key)}`;
-    problems.push(problemAt({ ...place, file: entry.file }, "indented-key", message, { kind: "none" }));
+    problems.push(problemAt({ ...place, file: entry.file }, "indented-line", message, { kind: "none" }));
   }
   if (problems.length > 0) return problems;
   if (!LISTS.includes(kind)) {
     const message = `${quoted(entry.key)} goes over several lines, which only a list may`;
-    return [problemAt(valuePlace(entry), "bad-value", message, { kind: "none" })];
+    const place = valuePlace(entry);
+    return [problemAt(place, "indented-line", message, { kind: "none" })];
   }
   const split = listItems(entry).filter(({ value }) => value.includes("\n"));
   return split.map((item) =>

@@ -95,7 +95,7 @@ const jailFault = (jail: ByteString): string | undefined =>
 /** The problems of keys that exclude each other, and of keys that are missing. */
 function choiceProblems(section: IniSection, subject: Subject, policy: readonly IniEntry[]): Problem[] {
   const problems: Problem[] = [];
-  const shell = findEntry(section, "shell");
+  const shell = findEntry(section, "shell")?.value || undefined;
   if (findEntry(section, "jail") === undefined) {
     const message = `the user ${quoted(subject.name)} has no jail: the key 'jail' names one`;
     problems.push(problemAt(section, "no-jail", message));
@@ -103,7 +103,7 @@ function choiceProblems(section: IniSection, subject: Subject, policy: readonly 
   if (shell === undefined && !policy.some(isAllowing)) {
     const message = `the user ${quoted(subject.name)} has neither a shell nor rights: 'shell' names a shell, or 'allow' says what the limited shell allows`;
     problems.push(problemAt(section, "no-shell", message));
-  } else if (isLimitedShell(shell?.value ?? LIMITED_SHELL)) {
+  } else if (isLimitedShell(shell ?? LIMITED_SHELL)) {
     if (policy.length > 0 && !policy.some(isAllowing)) {
       const message = `the limited shell would allow ${quoted(subject.name)} nothing: 'allow' says what it allows`;
       problems.push(problemAt(section, "no-shell", message));
