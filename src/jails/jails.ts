@@ -5,7 +5,9 @@ import { plainPath } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { answered, describeError, isReported } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
+import { disableSection } from "../config/fixes.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
+import type { IniFile } from "../config/model.ts";
 import { type JailedUser, jailedUsers, namesOf, usersByJail } from "../jail/accounts/jailed-users.ts";
 import { knownServiceUsers } from "../jail/accounts/service-users.ts";
 import { lackingMounts } from "../jail/fs/live-mounts.ts";
@@ -58,6 +60,15 @@ export interface JailFacts {
   readonly lacking: number;
 }
 
+/** A section of a config file about a jail. */
+interface JailSection {
+  readonly jail: ByteString;
+  readonly file: ByteString;
+  readonly line: number;
+  /** The command that makes it a comment. */
+  readonly remedy: () => ByteString;
+}
+
 /** Gets the error of a configuration file that is passed over for it. */
 type OnBadFile = (error: unknown) => void;
 
@@ -66,19 +77,23 @@ const refuseBadFile: OnBadFile = (error) => {
 };
 
 /** The sections of jk_update.ini and jk_check.ini that are about jails. Throws what `badFile` throws. */
-export function jailSections(badFile = refuseBadFile): { jail: ByteString; file: ByteString }[] {
+export function jailSections(badFile = refuseBadFile): JailSection[] {
   const files = ["jk_update.ini", "jk_check.ini"].map((name) => `${CONFIG_DIRECTORY}/${name}`);
-  const sections = files.flatMap((file) => {
+  return files.flatMap((path) => {
+    let ini: IniFile | undefined;
     try {
-      return loadConfig(file, { dialect: "py" })?.sections ?? [];
+      ini = loadConfig(path, { dialect: "py" });
     } catch (error) {
       badFile(error);
-      return [];
     }
+    if (ini === undefined) return [];
+    const whole = ini;
+    return whole.sections.flatMap((section) => {
+      const { name, file, line } = section;
+      if (!name.startsWith("/")) return [];
+      return [{ jail: plainPath(name), file, line, remedy: () => disableSection(section, whole) }];
+    });
   });
-  return sections.flatMap(({ name, file }) =>
-    name.startsWith("/") ? [{ jail: plainPath(name), file }] : [],
-  );
 }
 
 /** The known jails, and the records that cannot be used. */
@@ -118,7 +133,7 @@ class World {
   readonly accounts = hostAccounts();
   readonly #byJail = usersByJail(this.users);
   #ids: ReadonlyMap<ByteString, ByteString> | undefined;
-  #sections: ReturnType<typeof jailSections> | undefined;
+  #sections: readonly JailSection[] | undefined;
 
   constructor(private readonly badFile?: OnBadFile) {}
 
