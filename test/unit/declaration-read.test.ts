@@ -54,6 +54,8 @@ jail = /srv/b
 allow = rsync download
 read = /data
 command x = ls *
+environment = A=b,
+  C=d
 
 [user EXAMPLE\\carl]
 jail = /srv/b
@@ -98,7 +100,7 @@ shell = /usr/sbin/jk_lsh
     ["limits", "nofile 256, nproc 64"],
   ]);
   expect(backup).toMatchObject({ shell: "/usr/sbin/jk_lsh", home: "/home/backup", keys: undefined });
-  expect(backup?.policy?.map(({ key }) => key)).toEqual(["allow", "read", "command x"]);
+  expect(backup?.policy?.map(({ key }) => key)).toEqual(["allow", "read", "command x", "environment"]);
   expect(carl).toMatchObject({ name: "EXAMPLE\\carl", directory: true, policy: undefined });
 });
 
@@ -120,6 +122,7 @@ describe("a section is refused:", () => {
     ["a relative path", "[jail srv/a]\n", ["1:7 bad-path"]],
     ["a slash at the end", "[jail /srv/a/]\n", ["1:7 bad-path"]],
     ["a path with ..", "[jail /srv/../etc]\n", ["1:7 bad-path"]],
+    ["a blank at the end of the path", "[jail /srv/a ]\n", ["1:7 bad-path"]],
     ["the root directory", "[jail /]\n", ["1:7 bad-path"]],
     ["a comment in the path", "[jail /srv/a # one]\n", ["1:7 comment-in-value"]],
     ["a jail twice", "[jail /srv/a]\n[jail /srv/a]\n", ["2:1 duplicate-section"]],
@@ -152,6 +155,17 @@ describe("a section is refused:", () => {
       "a key of a family that is indented",
       user("executables = /bin/a,\n  command x = ls"),
       ["4:3 indented-line"],
+    ],
+    ["a misspelt key that is indented", user("executables = /bin/a,\n  raed = none"), ["4:3 indented-line"]],
+    [
+      "a key that is indented below NAME=VALUE",
+      user("allow = sftp\nenvironment = A=b,\n  raed = none"),
+      ["5:3 indented-line"],
+    ],
+    [
+      "programs and directories without plain paths",
+      user("executables = git, /bin/../x\npaths = bin"),
+      ["3:15 bad-path", "3:20 bad-path", "4:9 bad-path"],
     ],
     ["a path in two lines", user("shell = /bin/\n  sh"), ["3:9 indented-line"]],
     ["a command line in two lines", user("force = ls\n  /data"), ["3:9 indented-line"]],
