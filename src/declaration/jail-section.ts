@@ -50,7 +50,7 @@ export function readJail(
     problems.push(problemAt(subject, "comment-in-value", message, { kind: "none" }));
   }
   const values = readKeys(section, jailKeys);
-  problems.push(...values.problems.map((one): Problem => ({ ...one, severity: "error" })));
+  problems.push(...values.problems);
   for (const key of ["sections", "files", "live"]) problems.push(...twice(itemsOf(section, key)));
   problems.push(...itemsOf(section, "files").flatMap(fileProblem));
   problems.push(...itemsOf(section, "live").flatMap(liveProblem));

@@ -87,7 +87,7 @@ function lineProblems(entry: IniEntry, { kind }: KeyDescription, table: KeyTable
 
 /**
  * The problems of a section that its table shows: unknown keys, empty ones, comments in values, and values of several lines.
- * `other` is the table of the other kind of section, for hints. All of them are errors. Pure.
+ * `other` is the table of the other kind of section, for hints. Pure.
  */
 export function tableProblems(
   section: IniSection,
@@ -110,7 +110,7 @@ export function tableProblems(
     const facts = describedBy(table, entry.key);
     if (typeof facts === "object") problems.push(...lineProblems(entry, facts, table));
   }
-  return problems.map((one) => ({ ...one, severity: "error" }));
+  return problems;
 }
 
 /** The items of a list; none for a missing key. */
@@ -121,13 +121,14 @@ export function itemsOf(section: IniSection, key: ByteString): ListItem[] {
 
 /** Problems of items that a list has twice. */
 export function twice(items: readonly ListItem[]): Problem[] {
-  return items.flatMap((item, index) => {
-    const first = items.findIndex(({ value }) => value === item.value);
-    if (first === index) return [];
-    return problemAt(item, "duplicate-item", `${quoted(item.value)} is here twice`, {
-      kind: "item",
-      old: item.value,
-    });
+  const seen = new Set<ByteString>();
+  return items.flatMap((item) => {
+    const { value } = item;
+    if (!seen.has(value)) {
+      seen.add(value);
+      return [];
+    }
+    return problemAt(item, "duplicate-item", `${quoted(value)} is here twice`, { kind: "item", old: value });
   });
 }
 

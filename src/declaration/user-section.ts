@@ -162,7 +162,8 @@ export function readUser(
   const keyEntry = given ? findEntry(section, "authorized_keys") : undefined;
   const keys = keyEntry === undefined ? undefined : readKeyLines(keyEntry);
   problems.push(
-    ...[...unread, ...policyProblems(section)].map((one): Problem => ({ ...one, severity: "error" })),
+    ...unread,
+    ...policyProblems(section),
     ...accountProblems(section, subject),
     ...choiceProblems(section, subject, policy),
     ...(keys?.problems ?? []),

@@ -167,6 +167,7 @@ describe("a section is refused:", () => {
       user("executables = git, /bin/../x\npaths = bin"),
       ["3:15 bad-path", "3:20 bad-path", "4:9 bad-path"],
     ],
+    ["a key among NAME=VALUE", user("allow = sftp\nenvironment = A=b,\n  read=none"), ["5:3 indented-line"]],
     ["a path in two lines", user("shell = /bin/\n  sh"), ["3:9 indented-line"]],
     ["a command line in two lines", user("force = ls\n  /data"), ["3:9 indented-line"]],
   ];

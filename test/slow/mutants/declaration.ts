@@ -21,7 +21,6 @@ export const DECLARATION: readonly Mutant[] = [
     ["isPlain ? written : lowerCase(written)", "lowerCase(written)"],
   ]),
   ...within("src/config/load.ts", READ, [
-    ['dialect === "c" ? "warning" : "error"', '"warning"'],
     ["alone ? undefined : dropInDirectory(file)", "dropInDirectory(file)"],
   ]),
   ...within("src/declaration/section.ts", READ, [
@@ -31,7 +30,6 @@ export const DECLARATION: readonly Mutant[] = [
     [" || describedBy(table, key) !== undefined ? key", " ? key"],
     ["if (!LISTS.includes(kind)) {", "if (false) {"],
     ['filter(({ value }) => value.includes("\\n"))', "filter(() => false)"],
-    ['problems.map((one) => ({ ...one, severity: "error" }))', "problems"],
     ["plain === path ? undefined", "true ? undefined"],
     ["if (/\\s[#;]/.test(entry.value)) return", "if (false) return"],
   ]),
@@ -42,7 +40,6 @@ export const DECLARATION: readonly Mutant[] = [
     ['if (path === "/") problems', 'if (path === "") problems'],
   ]),
   ...within("src/declaration/user-section.ts", READ, [
-    ["shell === undefined && !policy.some(isAllowing)", "shell === undefined && policy.length === 0"],
     ["policy.length > 0 && !policy.some(isAllowing)", "false"],
     ["if (describedBy(confineKeys, entry.key) !== undefined) continue;", "continue;"],
     ['fieldFault("home", home) ?? homeFault(home)', 'fieldFault("home", home)'],
@@ -57,7 +54,7 @@ export const DECLARATION: readonly Mutant[] = [
   ...within("src/declaration/read.ts", READ, [
     ['jail !== "" && other !== undefined', "false"],
     ["if (owner !== undefined) {", "if (false) {"],
-    ['problems.map((one): Problem => ({ ...one, severity: "error" }))', "problems"],
+    ['.map((one): Problem => ({ ...one, severity: "error" }))', ""],
     ["new Set(files)", "files"],
   ]),
   ...within("src/declaration/machine.ts", MACHINE, [
