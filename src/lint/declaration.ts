@@ -1,13 +1,13 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { libc } from "../../ffi/libc.ts";
 import { answered, JailkitError } from "../cli/error.ts";
-import { CONFIG_DIRECTORY, dropInDirectory, loadConfig, readConfigSources } from "../config/load.ts";
+import { CONFIG_DIRECTORY, dropInDirectory, loadConfig } from "../config/load.ts";
 import type { IniFile, Place, Problem } from "../config/model.ts";
 import { scanIni } from "../config/scan.ts";
 import { inOrder } from "../config/section-problems.ts";
 import type { ReportFinding } from "../config/separators.ts";
 import { type DeclarationFacts, machineProblems } from "../declaration/machine.ts";
-import { DECLARATION_FILE, declarationIn } from "../declaration/read.ts";
+import { DECLARATION_FILE, declarationIn, readDeclarationSources } from "../declaration/read.ts";
 import { subjectOf } from "../declaration/section.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
@@ -55,7 +55,7 @@ export function machineFacts(): DeclarationFacts {
 /** The jails that the other files of /etc/jailkit declare, if `file` is one of these. */
 function declaredBeside(file: ByteString): ByteString[] {
   const isOne = file.startsWith(`${dropInDirectory(DECLARATION_FILE)}/`);
-  const sources = isOne ? answered(() => readConfigSources(DECLARATION_FILE)) : undefined;
+  const sources = isOne ? answered(readDeclarationSources) : undefined;
   return (sources ?? []).flatMap((source) =>
     scanIni(source.bytes, source.file, "plain").sections.flatMap((section) => {
       const subject = subjectOf(section);

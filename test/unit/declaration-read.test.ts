@@ -8,6 +8,7 @@ import { normalPath } from "../../ffi/paths.ts";
 import { isPlain } from "../../src/cli/display.ts";
 import { JailkitError } from "../../src/cli/error.ts";
 import { fixText } from "../../src/config/fixes.ts";
+import { LIMITS } from "../../src/config/model.ts";
 import { scanIni } from "../../src/config/scan.ts";
 import { policyKeys } from "../../src/config/schemas/jails.ts";
 import { declarationIn, readDeclaration } from "../../src/declaration/read.ts";
@@ -393,6 +394,19 @@ describe("files", () => {
       ["/srv/b", a],
       ["/srv/a", b],
     ]);
+  });
+
+  test("one that declares thousands of users may be larger than other files", () => {
+    const users = Array.from(
+      { length: 5000 },
+      (_, i) => `[user u${i}]\njail = /srv/a\nshell = /bin/sh\nauthorized_keys = ${KEY} ${"x".repeat(150)}\n`,
+    );
+    const file = write("a.ini", users.join(""));
+    expect(readDeclaration([file]).users.length).toBe(5000);
+    rmSync(file);
+    expect(refusal(write("b.ini", "#".repeat(LIMITS.plainFileBytes + 1)))).toMatchObject({
+      code: "config-unreadable",
+    });
   });
 
   test("the first error is thrown with its place and a remedy", () => {

@@ -55,7 +55,8 @@ export const DECLARATION: readonly Mutant[] = [
     ['jail !== "" && other !== undefined', "false"],
     ["if (owner !== undefined) {", "if (false) {"],
     ['.map((one): Problem => ({ ...one, severity: "error" }))', ""],
-    ["new Set(files)", "files"],
+    ["[...new Set(files)]", "files"],
+    [", alone: true }", " }"],
   ]),
   ...within("src/declaration/machine.ts", MACHINE, [
     ["user === undefined ? undefined : uidFault(user.uid)", "undefined"],
