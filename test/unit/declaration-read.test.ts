@@ -434,6 +434,8 @@ describe("files", () => {
   });
 
   test("one that is missing, or that others can change, is refused", () => {
+    mkdirSync(`${folder}/none.d`);
+    write("none.d/x.ini", "[jail /srv/x]\n");
     expect(refusal(`${folder}/none.ini`)).toMatchObject({ code: "config-unreadable" });
     const file = write("a.ini", "[jail /srv/a]\n");
     chmodSync(file, 0o666);
