@@ -61,6 +61,7 @@ export const DECLARATION: readonly Mutant[] = [
   ...within("src/declaration/machine.ts", MACHINE, [
     ["user === undefined ? undefined : uidFault(user.uid)", "undefined"],
     ["directory === isLocal", "false"],
+    ["if (own !== undefined) {", "if (false) {"],
     ["user.uid !== uid", "false"],
     ["!declaredUsers.has(one.name) && ", ""],
   ]),
