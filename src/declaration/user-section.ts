@@ -23,8 +23,8 @@ import { LIMITED_SHELL } from "../users/open-jail.ts";
 import type { DeclaredUser } from "./model.ts";
 import { itemsOf, pathProblem, problemAt, type Subject, tableProblems, twice } from "./section.ts";
 
-/** What lets a limited shell do anything. */
-const isAllowing = ({ key }: IniEntry): boolean =>
+/** True for an entry that lets the limited shell do something. Pure. */
+export const isAllowing = ({ key }: IniEntry): boolean =>
   key === "allow" || key === "executables" || key === "force" || key.startsWith("command ");
 
 /** The keys that a value of several lines holds; a wrong line is a problem at its place. */

@@ -33,7 +33,15 @@ import {
 } from "../jail/fs/walk.ts";
 import { putFileIn } from "../jail/fs/write.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
-import { KEYS_LIMIT, type KeyLine, type KeyMerge, mergeKeys, parsePublicKeys, tooLong } from "./key-lines.ts";
+import {
+  KEYS_LIMIT,
+  type KeyLine,
+  type KeyMerge,
+  keyLinesIn,
+  mergeKeys,
+  parsePublicKeys,
+  tooLong,
+} from "./key-lines.ts";
 
 const DIRECTORY = ".ssh";
 const FILE = "authorized_keys";
@@ -181,6 +189,19 @@ function readExisting(place: KeyPlace, directory: Directory): { text: ByteString
 
 function changed(root: JailRoot, path: ByteString): JailkitError {
   return refuse(root, path, "was changed meanwhile: no key was written; run it again");
+}
+
+/**
+ * The keys in the authorized_keys of a home. Throws JailkitError "keys-not-written" if no keys can be added there: no home, a
+ * symbolic link, or a file that is not the user's own.
+ */
+export function keysIn(place: KeyPlace): KeyLine[] {
+  return withHome(place, (home) => {
+    const directory = openKeyDirectory(place, home);
+    if (directory === undefined) return [];
+    const existing = inKeyDirectory(place, directory, () => readExisting(place, directory));
+    return keyLinesIn(existing?.text ?? "");
+  });
 }
 
 /**
