@@ -163,13 +163,19 @@ function requireField(what: string, value: ByteString | undefined): void {
   if (fault !== undefined) throw refuse("bad-value", fault);
 }
 
+/** The number of a uid in decimal digits; undefined for any other text. Pure. */
+export function uidIn(text: ByteString): number | undefined {
+  const number = /^\d{1,10}$/.test(text) ? Number(text) : undefined;
+  return number === undefined || number > MOST_UIDS ? undefined : number;
+}
+
 function requireUid(uid: ByteString | undefined, nonUnique: boolean): number | undefined {
   if (uid === undefined) {
     if (nonUnique) throw refuse("bad-uid", "-o needs a uid: -u UID");
     return undefined;
   }
-  const number = /^\d{1,10}$/.test(uid) ? Number(uid) : undefined;
-  if (number === undefined || number > MOST_UIDS) throw refuse("bad-uid", `${quoted(uid)} is not a uid`);
+  const number = uidIn(uid);
+  if (number === undefined) throw refuse("bad-uid", `${quoted(uid)} is not a uid`);
   const owner = passwdByUid(number);
   if (owner !== undefined && !nonUnique)
     throw refuse("uid-taken", `the uid ${number} belongs to ${quoted(owner.name)}: choose another`);

@@ -26,7 +26,7 @@ const sources: Source[] = readdirSync(join(checkout, "src"), { recursive: true, 
 
 /** The files that read the table of a config file, those that they import, and those that import them. */
 function usersOf({ name, keys }: ConfigKind): Source[] {
-  const own = name.slice("jk_".length);
+  const own = name.replace(/^jk_/, "");
   const reader = new RegExp(`\\b(?:${own}Keys|read${own.charAt(0).toUpperCase()}${own.slice(1)}Section)\\b`);
   // The keys of schemas/confine.ts, which several files have, are read as one.
   const shared = "confine" in keys ? /\bConfineValues\b/ : reader;
