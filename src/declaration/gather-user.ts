@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { baseName } from "../../ffi/paths.ts";
+import { baseName, normalPath } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { describeError, isReported } from "../cli/error.ts";
 import { type KeyTable, readKeys } from "../config/keys.ts";
@@ -14,8 +14,8 @@ import type { PasswdEntry } from "../system/accounts.ts";
 import { type ExportHost, expiryOf, type Resident } from "../transfer/host.ts";
 import { knownKeys } from "../transfer/sections.ts";
 import { isLimitedShell } from "../users/access.ts";
-import { KEYS_LIMIT, type KeyLine, readKeyLine } from "../users/key-lines.ts";
-import { keysIn } from "../users/keys.ts";
+import { KEYS_LIMIT, type KeyLine, keyLinesIn, readKeyLine } from "../users/key-lines.ts";
+import { type KeyPlace, keysText } from "../users/keys.ts";
 import type { DeclaredUser } from "./model.ts";
 
 /** Where a user of a jail is looked up. */
@@ -59,7 +59,15 @@ export function gatherUser(resident: Resident, sources: UserSources): GatheredUs
   if (typeof policy === "string") return policy;
   const keys = sources.keys ? usableKeys({ root, home, user }, leftOut) : [];
   const declared = {
-    ...{ name: user.name, place, jail: root.path, shell, home, directory: !local, ...ofAccount },
+    ...{
+      name: user.name,
+      place,
+      jail: root.path,
+      shell,
+      home: normalPath(home),
+      directory: !local,
+      ...ofAccount,
+    },
     ...{ keys: keys.length === 0 ? undefined : keys, policy: policy.length === 0 ? undefined : policy },
   };
   return { user: declared, comments, leftOut };
@@ -90,15 +98,19 @@ function groupsOf(user: PasswdEntry, { host, localGroups }: UserSources, leftOut
   });
 }
 
-/** The entries of a section with the keys of a table. A section with an error is left out whole, as it allows nothing. */
-function entriesOf(section: IniSection, table: KeyTable, leftOut: string[]): IniEntry[] {
+/** The entries of a section, and its keys that are not in a table. */
+function entriesOf(section: IniSection, table: KeyTable): { entries: IniEntry[]; others: string[] } {
   const { keys, others } = knownKeys(section, table);
-  for (const key of others) leftOut.push(`${quoted(key)} in ${display(section.file)}`);
-  return section.entries.flatMap((entry) => {
+  const entries = section.entries.flatMap((entry) => {
     const value = keys.get(entry.key);
-    return value === undefined || value === "" ? [] : [{ ...entry, value }];
+    return value === undefined ? [] : [{ ...entry, value }];
   });
+  return { entries, others };
 }
+
+/** Why a section is not declared: with another section in its place, the other keys would be gone. */
+const withOthers = (shown: string, others: readonly string[]) =>
+  `${shown}, which has ${others.map(quoted).join(", ")} too; it stays as it is`;
 
 /** The first error of a section, printable. */
 function errorIn(section: IniSection, table: typeof lshKeys | typeof chrootshKeys): string | undefined {
@@ -128,8 +140,9 @@ function policyOf(
     return [];
   }
   const error = errorIn(section, lshKeys);
-  if (error === undefined) return entriesOf(section, policyKeys, leftOut);
-  leftOut.push(`${shown}, which has an error: ${error}`);
+  const { entries, others: more } = entriesOf(section, policyKeys);
+  if (error === undefined && more.length === 0) return entries;
+  leftOut.push(error === undefined ? withOthers(shown, more) : `${shown}, which has an error: ${error}`);
   return [];
 }
 
@@ -137,18 +150,23 @@ function policyOf(
 function settingsOf(name: ByteString, host: ExportHost, leftOut: string[]): IniEntry[] | string {
   const section = host.settings.find((each) => each.name === name);
   if (section === undefined) return [];
+  const shown = `[${display(name)}] of ${display(section.file)}`;
   const error = errorIn(section, chrootshKeys);
-  if (error === undefined) return entriesOf(section, confineKeys, leftOut);
-  return `[${display(name)}] of ${display(section.file)} has an error: ${error}`;
+  if (error !== undefined) return `${shown} has an error: ${error}`;
+  const { entries, others } = entriesOf(section, confineKeys);
+  if (others.length === 0) return entries;
+  if (entries.length > 0) return `${shown} limits its sessions, but has ${others.map(quoted).join(", ")} too`;
+  leftOut.push(withOthers(shown, others));
+  return [];
 }
 
 /** The keys of a home that jk_jailuser would add. What follows a key is its user's, and may be meant to mislead. */
-function usableKeys(place: Parameters<typeof keysIn>[0], leftOut: string[]): KeyLine[] {
+function usableKeys(place: KeyPlace, leftOut: string[]): KeyLine[] {
   try {
     const found = new Map<ByteString, KeyLine>();
     let unusable = 0;
     let length = 0;
-    for (const { line, options, key } of keysIn(place)) {
+    for (const { line, options, key } of keyLinesIn(keysText(place))) {
       const plain = isPlain(line.replaceAll("\t", " ")) ? line : `${options} ${key}`.trim();
       const read = isPlain(plain.replaceAll("\t", " ")) ? readKeyLine(plain) : undefined;
       if (read === undefined || "problem" in read) unusable++;
