@@ -177,7 +177,7 @@ function usableKeys(place: KeyPlace, leftOut: string[]): KeyLine[] {
       leftOut.push(`its keys, of more than ${KEYS_LIMIT} bytes`);
       return [];
     }
-    if (unusable > 0) leftOut.push(`${unusable} of its keys, with options that could mislead`);
+    if (unusable > 0) leftOut.push(`${unusable} of its keys, with doubtful options`);
     return [...found.values()];
   } catch (error) {
     if (!isReported(error)) throw error;

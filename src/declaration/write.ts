@@ -91,8 +91,8 @@ function textOfUser(user: DeclaredUser): ByteString {
   const isUsual = shell === LIMITED_SHELL && policy.some(isAllowing);
   return sectionText(`user ${name}`, [
     ["jail", jail],
-    ...policy.map(({ key, value }): Line => [key, value]),
     ["shell", isUsual ? undefined : shell],
+    ...policy.map(({ key, value }): Line => [key, value]),
     ["home", home === usualHome(name) ? undefined : home],
     ["uid", uid === undefined ? undefined : `${uid}`],
     ["comment", comment || undefined],
