@@ -2,13 +2,11 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { baseName, normalPath } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { describeError, isReported } from "../cli/error.ts";
-import { type KeyTable, readKeys } from "../config/keys.ts";
+import type { KeyTable } from "../config/keys.ts";
 import type { IniEntry, IniFile, IniSection } from "../config/model.ts";
 import { groupOfSection, selectSection } from "../config/scan.ts";
-import { chrootshKeys } from "../config/schemas/chrootsh.ts";
-import { confineKeys, confineProblem } from "../config/schemas/confine.ts";
+import { confineKeys } from "../config/schemas/confine.ts";
 import { policyKeys } from "../config/schemas/jails.ts";
-import { lshKeys } from "../config/schemas/lsh.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { type ExportHost, expiryOf, type Resident } from "../transfer/host.ts";
@@ -112,13 +110,6 @@ function entriesOf(section: IniSection, table: KeyTable): { entries: IniEntry[];
 const withOthers = (shown: string, others: readonly string[]) =>
   `${shown}, which has ${others.map(quoted).join(", ")} too; it stays as it is`;
 
-/** The first error of a section, printable. */
-function errorIn(section: IniSection, table: typeof lshKeys | typeof chrootshKeys): string | undefined {
-  const values = readKeys(section, table);
-  const error = values.problems.find(({ severity }) => severity === "error");
-  return (error ?? confineProblem(section, values))?.message;
-}
-
 /** What the user's own section of the jail's jk_lsh.ini allows. */
 function policyOf(
   user: PasswdEntry,
@@ -139,10 +130,9 @@ function policyOf(
     comments.push(`${shown} says what this user may do; it stays as it is`);
     return [];
   }
-  const error = errorIn(section, lshKeys);
   const { entries, others: more } = entriesOf(section, policyKeys);
-  if (error === undefined && more.length === 0) return entries;
-  leftOut.push(error === undefined ? withOthers(shown, more) : `${shown}, which has an error: ${error}`);
+  if (more.length === 0) return entries;
+  leftOut.push(withOthers(shown, more));
   return [];
 }
 
@@ -151,8 +141,6 @@ function settingsOf(name: ByteString, host: ExportHost, leftOut: string[]): IniE
   const section = host.settings.find((each) => each.name === name);
   if (section === undefined) return [];
   const shown = `[${display(name)}] of ${display(section.file)}`;
-  const error = errorIn(section, chrootshKeys);
-  if (error !== undefined) return `${shown} has an error: ${error}`;
   const { entries, others } = entriesOf(section, confineKeys);
   if (others.length === 0) return entries;
   if (entries.length > 0) return `${shown} limits its sessions, but has ${others.map(quoted).join(", ")} too`;

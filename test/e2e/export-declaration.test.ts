@@ -179,7 +179,7 @@ describe("users", () => {
     [
       "whose limits have an error",
       (user: string) => m.write(`/etc/jailkit/jk_chrootsh.d/${user}.ini`, `[${user}]\nnetwork = no\n`),
-      "[shut5203] of /etc/jailkit/jk_chrootsh.d/shut5203.ini has an error: ",
+      "'network': 'no' is not one of",
     ],
     [
       "whose limits are among other keys",
@@ -194,8 +194,8 @@ describe("users", () => {
     const { users, stderr, text } = declare(jail);
     expect(users).toEqual([]);
     const line = `left out: user '${user}': ${why}`;
-    expect(stderr).toContain(`jailkit export: warning: jail '${jail}': ${line}`);
-    expect(text).toStartWith(`# ${line}`);
+    expect(stderr).toContain(line);
+    expect(`\n${text}`).toContain(`\n# ${line}`);
   });
 
   test("what they write themselves misleads nobody", () => {
