@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { toBytes } from "../../ffi/bytes.ts";
 import { scanIni } from "../../src/config/scan.ts";
 import { declarationIn } from "../../src/declaration/read.ts";
+import { meant } from "../declared.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 
 setDefaultTimeout(120_000);
@@ -12,14 +13,19 @@ const HEADING =
 const KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH";
 const OTHER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI";
 
-let m: Machine;
-beforeAll(async () => {
-  m = await openMachine({ under: "ours" });
-  m.must(["groupadd", "-f", "-r", "jailed"]);
-  m.write(
+async function openOther(): Promise<Machine> {
+  const machine = await openMachine({ under: "ours" });
+  machine.must(["groupadd", "-f", "-r", "jailed"]);
+  machine.write(
     "/etc/jailkit/jk_init.d/test.ini",
     "[one]\npaths = cat, sh\nincludesections = uidbasics\n[files]\npaths = rsync\n",
   );
+  return machine;
+}
+
+let m: Machine;
+beforeAll(async () => {
+  m = await openOther();
   m.write("/root/key.pub", `${KEY} anna@laptop\n`);
   m.must(["jk_init", "-j", "/srv/a", "one", "files"]);
   m.must(["jk_cp", "-j", "/srv/a", "/usr/bin/env", "ls"]);
@@ -244,6 +250,7 @@ authorized_keys = ${KEY}
     m.write("/var/lib/extrausers/passwd", line("/srv/ldap/./home/luser", "/usr/sbin/jk_chrootsh"));
     m.write("/var/lib/extrausers/group", "luser:x:5401:\nstaff2:x:5402:luser,anna\n");
     append("/srv/ldap/etc/passwd", line("/home/luser", "/usr/bin/sh"));
+    append("/srv/ldap/etc/group", "luser:x:5401:\n");
     m.mkdir("/srv/ldap/home/luser");
     m.chown("/srv/ldap/home/luser", 5401, 5401);
     expect(declare("/srv/ldap").text).toBe(`[jail /srv/ldap]
@@ -300,5 +307,36 @@ describe("-o", () => {
   ])("%p is a mistake", (args, message) => {
     const { status, stderr } = m.run(["jailkit", "export", ...args]);
     expect([status, stderr]).toEqual([2, `jailkit export: ${message}; see 'jailkit export --help'\n`]);
+  });
+});
+
+describe("jailkit apply", () => {
+  test("has nothing to do on the same machine", () => {
+    m.must(["jailkit", "mount", "/srv/live"]);
+    const { status, jails } = declare();
+    expect([status, jails.length > 8]).toEqual([0, true]);
+    m.mkdir("/srv/a/proc");
+    m.must(["mount", "-t", "proc", "-o", "ro", "proc", "/srv/a/proc"]);
+    m.must(["jailkit", "export", "--declaration", "-o", "/root/jails.ini"]);
+    const { status: same, stdout, stderr } = m.run(["jailkit", "apply", "--check", "/root/jails.ini"]);
+    expect([same, stdout, stderr]).toEqual([
+      0,
+      expect.stringMatching(/^0 to change, 0 failed, \d+ as declared\n$/),
+      "",
+    ]);
+  });
+
+  test("makes the same on another machine", async () => {
+    const other = await openOther();
+    other.write("/root/jails.ini", m.must(["jailkit", "export", "--declaration", "/srv/a"]).stdout);
+    other.must(["jailkit", "apply", "/root/jails.ini"]);
+    other.must(["jailkit", "export", "--declaration", "-o", "/root/again.ini"]);
+    const read = (text: string) => {
+      const { jails, users } = declarationIn(scanIni(toBytes(text), "f", "plain")).declaration;
+      return meant(jails, users);
+    };
+    const [wanted, made] = ["/root/jails.ini", "/root/again.ini"].map((file) => read(other.read(file)));
+    await other.close();
+    expect(made).toEqual(wanted);
   });
 });

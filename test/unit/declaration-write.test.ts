@@ -1,5 +1,5 @@
 /** A declaration is written so that it reads back the same, or a part of it is left out and named. */
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";
 import { type ByteString, toBytes } from "../../ffi/bytes.ts";
 import { scanIni } from "../../src/config/scan.ts";
@@ -7,6 +7,9 @@ import type { DeclaredJail, DeclaredUser } from "../../src/declaration/model.ts"
 import { declarationIn } from "../../src/declaration/read.ts";
 import { declarationText } from "../../src/declaration/write.ts";
 import { readKeyLine } from "../../src/users/key-lines.ts";
+import { meant } from "../declared.ts";
+
+setDefaultTimeout(60_000);
 
 const place = { file: "", line: 0, column: 0 };
 
@@ -38,15 +41,6 @@ function keyOf(number: number, before = "", after = "") {
   if (read === undefined || "problem" in read) throw new Error(`no key: ${line}`);
   return read;
 }
-
-/** What counts of jails and users. */
-const meant = (jails: readonly DeclaredJail[], users: readonly DeclaredUser[]) => ({
-  jails: jails.map(({ place: _, ...jail }) => jail),
-  users: users.map(({ place: _, policy, ...user }) => ({
-    ...user,
-    policy: policy?.map(({ key, value }) => [key, value]),
-  })),
-});
 
 function write(jails: readonly DeclaredJail[], users: readonly DeclaredUser[]) {
   const { jails: parts, leftOut } = declarationText({ jails, users });
@@ -131,7 +125,7 @@ describe("what can be written reads back the same", () => {
           expect(read).toEqual({ leftOut: [], problems: [], ...meant(all, declared) });
         },
       ),
-      { numRuns: 300 },
+      { numRuns: 100 },
     );
   });
 });
@@ -166,7 +160,7 @@ describe("what cannot be written is left out", () => {
           if (found.policy !== undefined) expect(whole?.policy).toEqual(found.policy);
         }
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     );
   });
 
