@@ -22,7 +22,7 @@ export const FINDING_CODES = {
   "execute-any": "programs may execute what users upload",
   "hooks-off": "hooks of repositories do not run",
   "include-circle": "sections include each other in a circle",
-  "indented-key": "a line was meant as a key, and is a part of the value of another one",
+  "indented-line": "an indented line is part of a value that cannot have it",
   "kernel-lacks": "the kernel cannot do all that confine = require asks for",
   "limit-too-low": "a limit is below what a session needs",
   "no-effect": "a program is setuid, setgid or has capabilities, which has no effect",

@@ -63,12 +63,13 @@ function lineProblems(entry: IniEntry, { kind }: KeyDescription, table: KeyTable
     const place = entry.pieces?.[index];
     if (key === undefined || place === undefined) continue;
     const message = `${quoted(key)} is indented, so that it is a part of the value of ${quoted(entry.key)}`;
-    problems.push(problemAt({ ...place, file: entry.file }, "indented-key", message, { kind: "none" }));
+    problems.push(problemAt({ ...place, file: entry.file }, "indented-line", message, { kind: "none" }));
   }
   if (problems.length > 0) return problems;
   if (!LISTS.includes(kind)) {
     const message = `${quoted(entry.key)} goes over several lines, which only a list may`;
-    return [problemAt(valuePlace(entry), "bad-value", message, { kind: "none" })];
+    const place = valuePlace(entry);
+    return [problemAt(place, "indented-line", message, { kind: "none" })];
   }
   const split = listItems(entry).filter(({ value }) => value.includes("\n"));
   return split.map((item) =>
@@ -125,7 +126,7 @@ export function twice(items: readonly ListItem[]): Problem[] {
 }
 
 /** Why a path is not the plain form of an absolute one, as the end of a sentence; undefined if it is. Pure. */
-export function pathFault(path: ByteString): string | undefined {
+export function plainFault(path: ByteString): string | undefined {
   if (!path.startsWith("/")) return "is not an absolute path";
   const plain = normalPath(path);
   return plain === path ? undefined : `is not a plain path: write ${quoted(plain)}`;
@@ -134,7 +135,7 @@ export function pathFault(path: ByteString): string | undefined {
 /** The problem of a value that is no plain path, or that a comment follows; undefined if there is none. */
 export function pathProblem(entry: IniEntry): Problem | undefined {
   if (/\s[#;]/.test(entry.value)) return commentInValue(entry);
-  const fault = pathFault(entry.value);
+  const fault = plainFault(entry.value);
   if (fault === undefined || entry.value.includes("\n")) return undefined;
   const fix: Fix = entry.value.startsWith("/")
     ? { kind: "value", text: normalPath(entry.value) }

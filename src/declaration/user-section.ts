@@ -95,7 +95,7 @@ const jailFault = (jail: ByteString): string | undefined =>
 /** The problems of keys that exclude each other, and of keys that are missing. */
 function choiceProblems(section: IniSection, subject: Subject, policy: readonly IniEntry[]): Problem[] {
   const problems: Problem[] = [];
-  const shell = findEntry(section, "shell");
+  const shell = findEntry(section, "shell")?.value || undefined;
   if (findEntry(section, "jail") === undefined) {
     const message = `the user ${quoted(subject.name)} has no jail: the key 'jail' names one`;
     problems.push(problemAt(section, "no-jail", message));
@@ -103,7 +103,7 @@ function choiceProblems(section: IniSection, subject: Subject, policy: readonly 
   if (shell === undefined && !policy.some(isAllowing)) {
     const message = `the user ${quoted(subject.name)} has neither a shell nor rights: 'shell' names a shell, or 'allow' says what the limited shell allows`;
     problems.push(problemAt(section, "no-shell", message));
-  } else if (isLimitedShell(shell?.value ?? LIMITED_SHELL)) {
+  } else if (isLimitedShell(shell ?? LIMITED_SHELL)) {
     if (policy.length > 0 && !policy.some(isAllowing)) {
       const message = `the limited shell would allow ${quoted(subject.name)} nothing: 'allow' says what it allows`;
       problems.push(problemAt(section, "no-shell", message));
@@ -142,7 +142,8 @@ export function readUser(
   const problems = tableProblems(section, "user", declaredUserKeys, jailKeys);
   const { problems: unread, ...values } = readKeys(section, userKeys);
   const policy = section.entries.filter(({ key }) => typeof describedBy(policyKeys, key) === "object");
-  const keyEntry = findEntry(section, "authorized_keys");
+  const given = values.authorizedKeys !== undefined;
+  const keyEntry = given ? findEntry(section, "authorized_keys") : undefined;
   const keys = keyEntry === undefined ? undefined : readKeyLines(keyEntry);
   problems.push(
     ...[...unread, ...policyProblems(section)].map((one): Problem => ({ ...one, severity: "error" })),
@@ -150,12 +151,7 @@ export function readUser(
     ...choiceProblems(section, subject, policy),
     ...(keys?.problems ?? []),
   );
-  if (
-    keys?.keys.length === 0 &&
-    keys.problems.length === 0 &&
-    keyEntry?.value !== "" &&
-    keyEntry !== undefined
-  )
+  if (keys?.keys.length === 0 && keys.problems.length === 0 && keyEntry !== undefined)
     problems.push(problemAt(valuePlace(keyEntry), "bad-key", "'authorized_keys': there is no key in it"));
   const { name, file, line, column } = subject;
   const {
