@@ -77,8 +77,7 @@ function exportDeclaration(named: readonly ByteString[], keys: boolean, output?:
 /** `jailkit export`: writes what a jail was made from. */
 export const tool = defineTool({
   name: NAME,
-  summary:
-    "write down what a jail was made from, for 'jailkit import' on another machine, or what all jails are",
+  summary: "write down a jail for 'jailkit import' on another machine, or all jails for 'jailkit apply'",
   synopsis: ["[OPTION...] JAIL", "[OPTION...] -j JAIL", "--declaration [OPTION...] [JAIL...]"],
   options: {
     jail: jailOption("the jail"),
