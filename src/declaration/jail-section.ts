@@ -1,6 +1,7 @@
+import { normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { readKeys } from "../config/keys.ts";
-import type { IniSection, Problem } from "../config/model.ts";
+import type { Fix, IniSection, Problem } from "../config/model.ts";
 import { declaredUserKeys, jailKeys } from "../config/schemas/jails.ts";
 import type { ListItem } from "../config/values.ts";
 import { canBeLive } from "../populate/apply/live.ts";
@@ -31,9 +32,12 @@ export function readJail(
   const problems = tableProblems(section, "jail", jailKeys, declaredUserKeys);
   const { name: path, file, line, column } = subject;
   const fault = plainFault(path);
-  if (fault !== undefined)
-    problems.push(problemAt(subject, "bad-path", `the path of the jail, ${quoted(path)}, ${fault}`));
-  else if (path === "/") problems.push(problemAt(subject, "bad-path", "'/' cannot be a jail"));
+  if (fault !== undefined) {
+    const plain = path.startsWith("/") ? normalPath(path) : "/";
+    const fix: Fix = plain === "/" ? { kind: "none" } : { kind: "line", text: `[jail ${plain}]` };
+    problems.push(problemAt(subject, "bad-path", `the path of the jail, ${quoted(path)}, ${fault}`, fix));
+  }
+  if (path === "/") problems.push(problemAt(subject, "bad-path", "'/' cannot be a jail"));
   else if (/[ \t][#;]/.test(path)) {
     const message = `a comment needs a line of its own; here it is part of the path ${quoted(path)}`;
     problems.push(problemAt(subject, "comment-in-value", message, { kind: "none" }));

@@ -63,7 +63,9 @@ function lineProblems(entry: IniEntry, { kind }: KeyDescription, table: KeyTable
     const place = entry.pieces?.[index];
     if (key === undefined || place === undefined) continue;
     const message = `${quoted(key)} is indented, so that it is a part of the value of ${quoted(entry.key)}`;
-    problems.push(problemAt({ ...place, file: entry.file }, "indented-line", message, { kind: "none" }));
+    problems.push(
+      problemAt({ ...place, file: entry.file }, "indented-line", message, { kind: "line", text }),
+    );
   }
   if (problems.length > 0) return problems;
   if (!LISTS.includes(kind)) {

@@ -37,7 +37,9 @@ function readKeyLines(entry: IniEntry): { keys: KeyLine[]; problems: Problem[] }
     const place = { ...(entry.pieces?.[index] ?? valuePlace(entry)), file: entry.file };
     if ("problem" in found) {
       problems.push(
-        problemAt(place, "bad-key", `a line of 'authorized_keys': ${found.problem}`, { kind: "none" }),
+        problemAt(place, "bad-key", `'authorized_keys', line ${place.line}: ${found.problem}`, {
+          kind: "none",
+        }),
       );
     } else if (keys.has(found.key)) {
       problems.push(
