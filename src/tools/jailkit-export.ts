@@ -2,8 +2,8 @@ import { type ByteString, toBytes, utf8 } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { absolutePath } from "../../ffi/guard.ts";
-import { display } from "../cli/display.ts";
-import { describeError, JailkitError, UsageError } from "../cli/error.ts";
+import { display, quoted } from "../cli/display.ts";
+import { describeError, isReported, JailkitError, UsageError } from "../cli/error.ts";
 import { onlyJail } from "../cli/jail-operand.ts";
 import { JSON_OUTPUT, jailOption } from "../cli/options.ts";
 import { printError, printJson, printLine } from "../cli/output.ts";
@@ -35,6 +35,16 @@ function replaceFile(file: ByteString, text: ByteString): void {
   if (!writeFile(file, text, true)) throw new JailkitError("output", 1, `${display(file)} is not a file`);
 }
 
+/** Why a new file is not written; undefined if it is. */
+function newFileFault(file: ByteString, text: ByteString): string | undefined {
+  try {
+    return writeFile(file, text, false) ? undefined : `${display(file)} exists already`;
+  } catch (error) {
+    if (!isReported(error)) throw error;
+    return describeError(error);
+  }
+}
+
 /** Why the file has not the form that an import wants; undefined if it has. */
 function importRefusal(document: object): string | undefined {
   try {
@@ -55,9 +65,8 @@ function exportDeclaration(named: readonly ByteString[], keys: boolean, output?:
   const stat = output === undefined ? undefined : statIfPresent(AT_FDCWD, output, true);
   if (output !== undefined && stat !== undefined && isDirectory(stat)) {
     for (const { path, text } of jails) {
-      const file = `${output}/${dropInName(path)}`;
-      if (!writeFile(file, `${HEADING}\n${text}`, false))
-        problems.push(`left out: ${display(path)}: ${display(file)} exists already`);
+      const fault = newFileFault(`${output}/${dropInName(path)}`, `${HEADING}\n${text}`);
+      if (fault !== undefined) problems.push(`left out: jail ${quoted(path)}: ${fault}`);
     }
   } else {
     const head = HEADING + problems.map((problem) => `# ${problem}\n`).join("");

@@ -293,7 +293,7 @@ describe("-o", () => {
     const { status, stderr } = run("/srv/a", "/srv/live");
     expect([status, stderr]).toEqual([
       1,
-      expect.stringContaining("left out: /srv/a: /root/jails.d/srv-a.ini exists already\n"),
+      expect.stringContaining("left out: jail '/srv/a': /root/jails.d/srv-a.ini exists already\n"),
     ]);
     expect([m.read("/root/jails.d/srv-a.ini"), m.read("/root/jails.d/srv-live.ini")]).toEqual([
       "mine\n",

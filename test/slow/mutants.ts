@@ -8,6 +8,7 @@ import { AUDIT } from "./mutants/audit.ts";
 import { COMMANDS } from "./mutants/commands.ts";
 import { CONFINE } from "./mutants/confine.ts";
 import { CONFINEMENT } from "./mutants/confinement.ts";
+import { EXPORT } from "./mutants/export.ts";
 import { GUARD } from "./mutants/guard.ts";
 import { JAIL } from "./mutants/jail.ts";
 import { JOBS } from "./mutants/jobs.ts";
@@ -37,5 +38,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...SOURCES,
   ...PLANS,
   ...TRANSFER,
+  ...EXPORT,
   ...JOBS,
 ];
