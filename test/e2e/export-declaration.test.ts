@@ -53,7 +53,9 @@ test("jails and users of the tools are all in it", () => {
   m.must("jk_addjailuser -j /srv/a -u 5002 --policy rsync -d /srv/bob bob".split(" "));
   m.must("jk_addjailuser -j /srv/a -u 5003 carl".split(" "));
   m.must("jk_addjailuser -j /srv/a -u 5004 -s /usr/bin/sh dora".split(" "));
+  m.must("jk_addjailuser -j /srv/a -u 5005 frida".split(" "));
   append("/srv/a/etc/jailkit/jk_lsh.ini", "[group users]\nallow = rsync download\n");
+  append("/srv/a/etc/jailkit/jk_lsh.ini", "[frida]\nallow = rsync\nlog_format = json\n");
   append("/etc/jailkit/jk_chrootsh.d/x.ini", "[anna]\nnetwork = none\nlimits = nofile  64,core 0\n");
   append("/etc/jailkit/jk_chrootsh.d/x.ini", "[dora]\nenv_only = 1\n");
   append("/etc/jailkit/jk_socketd.ini", "[/srv/a/dev/log]\n");
@@ -95,12 +97,19 @@ uid = 5003
 jail = /srv/a
 shell = /usr/bin/sh
 uid = 5004
+
+# left out: [frida] of /srv/a/etc/jailkit/jk_lsh.ini, which has 'log_format' too; it stays as it is
+[user frida]
+jail = /srv/a
+shell = /usr/sbin/jk_lsh
+uid = 5005
 `);
   expect([status, stderr.split("\n")]).toEqual([
     0,
     [
       "jailkit export: warning: user 'carl': left out: its expiry date, 2031-02-03",
       "jailkit export: warning: user 'dora': left out: [dora] of /etc/jailkit/jk_chrootsh.d/x.ini, which has 'env_only' too; it stays as it is",
+      "jailkit export: warning: user 'frida': left out: [frida] of /srv/a/etc/jailkit/jk_lsh.ini, which has 'log_format' too; it stays as it is",
       "",
     ],
   ]);

@@ -166,6 +166,7 @@ describe("what cannot be written is left out", () => {
 
   test.each([
     [jailOf("/srv/a\n[user root]"), "jail '/srv/a\\n[user root]': "],
+    [jailOf("/srv/a]\n[jail /srv/c"), "jail '/srv/a]\\n[jail /srv/c': "],
     [jailOf("/srv/a", { files: ["/bin/a,b"] }), "jail '/srv/a': file '/bin/a,b': "],
     [jailOf("/srv/a", { sections: ["x", "x y\nproc = 1"] }), "jail '/srv/a': section 'x y\\nproc = 1': "],
   ])("in a jail: %#", (jail, message) => {

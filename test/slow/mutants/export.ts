@@ -7,6 +7,13 @@ const within = (file: string, test: string, changes: readonly (readonly [string,
   changes.map(([from, to]) => ({ file: `src/declaration/${file}`, from, to, test }));
 
 export const EXPORT: readonly Mutant[] = [
+  {
+    file: "src/declaration/write.ts",
+    from: "jails.length + users.length === 1 &&",
+    to: "",
+    test: "unit/declaration-write.test.ts",
+    equivalent: "a name or value that could begin another section does not read back the same",
+  },
   ...within("gather-user.ts", "e2e/export-declaration.test.ts", [
     ['if (baseName(user.shell) !== "jk_chrootsh")', "if (false)"],
     ["if (entries.length > 0) return `", "if (false) return `"],
@@ -18,7 +25,6 @@ export const EXPORT: readonly Mutant[] = [
   ...within("write.ts", "unit/declaration-write.test.ts", [
     ["if (problems[0] !== undefined) return problems[0].message;", ""],
     ["return same ? undefined", "return true ? undefined"],
-    ["jails.length + users.length === 1 &&", ""],
     ["policy: isLimited ? undefined : policy,", "policy: undefined,"],
     ["if (other !== user) shared.set", "if (false) shared.set"],
     ["shell === LIMITED_SHELL && policy.some(isAllowing)", "shell === LIMITED_SHELL"],
