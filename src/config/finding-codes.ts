@@ -44,6 +44,7 @@ export const FINDING_CODES = {
   "other-in-paths": "another program is found by the name",
   "peak-under-base": "a limit is under another limit that it must reach",
   "relative-executable": "a program is named without its path",
+  "shell-syntax": "a command line has what only a shell would obey",
   "starts-programs": "a program starts other programs that users choose",
   "stray-text": "text is ignored",
   taken: "a home, name or uid belongs to another account",

@@ -252,6 +252,7 @@ const NO_REMEDY: Readonly<Partial<Record<FindingCode, string>>> = {
   "kernel-lacks": "the kernel of this machine lacks nothing",
   "no-jail": "which jail is meant is the administrator's to say",
   "no-landlock": "the kernel is another one",
+  "shell-syntax": "whether a shell or the program is to get it is the administrator's to say",
   "no-shell": "what the user may do is the administrator's to say",
   "too-many": "which of thousands of sections or keys are to go cannot be told",
 };
