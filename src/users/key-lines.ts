@@ -83,7 +83,7 @@ function badKey(type: ByteString, text: ByteString): string | undefined {
   const lengths = blob.toString("base64") === text ? lengthsIn(blob) : undefined;
   const [inner, ...values] = lengths ?? [];
   if (inner === undefined) return "the key is damaged or was cut off";
-  if (blob.latin1Slice(4, 4 + inner) !== type) return `the key is not of the type ${quoted(type)}`;
+  if (blob.toString("latin1", 4, 4 + inner) !== type) return `the key is not of the type ${quoted(type)}`;
   // A curve and a point, or an exponent and a modulus; a security key also has its application.
   const isEd25519 = type.includes("ed25519");
   const wanted = (isEd25519 ? 1 : 2) + (type.startsWith("sk-") ? 1 : 0);
