@@ -31,8 +31,8 @@ import {
   twice,
 } from "./section.ts";
 
-/** What lets a limited shell do anything. */
-const isAllowing = ({ key }: IniEntry): boolean =>
+/** True for an entry that lets the limited shell do something. Pure. */
+export const isAllowing = ({ key }: IniEntry): boolean =>
   key === "allow" || key === "executables" || key === "force" || key.startsWith("command ");
 
 /** The keys that a value of several lines holds; a wrong line is a problem at its place. */

@@ -48,6 +48,10 @@ export const COMMANDS: Readonly<Record<string, LazyTool>> = {
     summary: "create a record for a jail that has none, from its contents",
     load: () => import("./jailkit-adopt.ts"),
   },
+  apply: {
+    summary: "make jails and users as the files of /etc/jailkit/jails.d declare them",
+    load: () => import("./jailkit-apply.ts"),
+  },
   config: { summary: "check the configuration files", load: () => import("./jailkit-config.ts") },
   delete: {
     summary: "delete a jail, with its log socket, its mounts and its record",
@@ -59,7 +63,7 @@ export const COMMANDS: Readonly<Record<string, LazyTool>> = {
     load: () => import("./jailkit-explain.ts"),
   },
   export: {
-    summary: "write down what a jail was made from, for 'jailkit import' on another machine",
+    summary: "write down a jail for 'jailkit import' on another machine, or all jails for 'jailkit apply'",
     load: () => import("./jailkit-export.ts"),
   },
   forget: {

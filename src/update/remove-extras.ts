@@ -7,8 +7,8 @@ import { dropInName } from "../config/write.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
 import { jailMounts, unmountInJail } from "../jail/fs/unmount.ts";
 import { isRegular, type JailRoot } from "../jail/fs/walk.ts";
-import { removePath } from "../jail/fs/write.ts";
 import { REGISTRY } from "../jail/record/manifest.ts";
+import { removeDropIn } from "../populate/apply/drop-in.ts";
 import { withoutLiveLines } from "../populate/apply/live.ts";
 import { changeFstab, LARGEST_FSTAB } from "../populate/apply/proc.ts";
 import { hostText } from "../system/host-files.ts";
@@ -88,10 +88,7 @@ export function unregisterLogSocket(
   const found = socketSection(jail, directory);
   if (found?.isOurs !== true) return undefined;
   const { path } = found;
-  return withTree((root) => {
-    const there = lookUp(root, path);
-    return there !== undefined && removePath(root, path, there.stat) ? directory + path : undefined;
-  }, directory);
+  return removeDropIn(directory, path) ? directory + path : undefined;
 }
 
 /** Says where a file of the administrator, which is never changed, names the socket JAIL/dev/log, with a remedy. */

@@ -9,6 +9,7 @@ import { COMMANDS } from "./mutants/commands.ts";
 import { CONFINE } from "./mutants/confine.ts";
 import { CONFINEMENT } from "./mutants/confinement.ts";
 import { DECLARATION } from "./mutants/declaration.ts";
+import { EXPORT } from "./mutants/export.ts";
 import { GUARD } from "./mutants/guard.ts";
 import { JAIL } from "./mutants/jail.ts";
 import { JOBS } from "./mutants/jobs.ts";
@@ -38,6 +39,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...SOURCES,
   ...PLANS,
   ...TRANSFER,
+  ...EXPORT,
   ...JOBS,
   ...DECLARATION,
 ];
