@@ -83,21 +83,14 @@ export function userState(
   machine: Machine,
   { once, prune }: { once: OnceUser | undefined; prune: boolean },
 ): UserState {
-  const account = machine.accounts.userByName(declared.name);
-  const nothing: UserState = {
-    ...{ account, local: account !== undefined && machine.facts.isLocal(declared.name), fault: undefined },
-    ...{
-      lacksGroups: [],
-      inJail: undefined,
-      hasGroup: true,
-      home: "there",
-      lacksKeys: 0,
-      policy: undefined,
-      otherOptions: false,
-    },
+  let nothing: UserState = {
+    ...{ account: undefined, local: false, fault: undefined, otherOptions: false },
+    ...{ lacksGroups: [], inJail: undefined, hasGroup: true, home: "there", lacksKeys: 0, policy: undefined },
     ...{ wantedPolicy: undefined, former: { groups: [], keys: [], policy: false } },
   };
   try {
+    const account = machine.accounts.userByName(declared.name);
+    nothing = { ...nothing, account, local: account !== undefined && machine.facts.isLocal(declared.name) };
     const groups = groupState(declared, account, inside, machine);
     const home = account === undefined ? undefined : homeState(declared, account, inside);
     const fault = groups.fault ?? home?.fault;
