@@ -144,10 +144,25 @@ static i64 add_port(const struct rules *rules, u32 allowed) {
   return error ? error - OF_A_RULE : 0;
 }
 
+/* True for a path in a directory that each session reads, as src/confine/asked-rules.ts says. */
+static int is_of_system(const char *path) {
+  static const char directories[][9] = {"/usr/",   "/bin/",    "/sbin/", "/lib/", "/lib32/",
+                                        "/lib64/", "/libx32/", "/opt/",  "/etc/"};
+  for (const char *at = path; *at; at++)
+    if (at[0] == '/' && at[1] == '.' && at[2] == '.') return 0;
+  for (u64 i = 0; i < sizeof directories / sizeof *directories; i++) {
+    const char *one = directories[i], *at = path;
+    while (*one && *one == *at) one++, at++;
+    if (!*one) return 1;
+  }
+  return 0;
+}
+
 /* A path without symbolic links is where it says. Where /bin is a link, the file is also in /usr, by the same path. */
 static i64 look_readable(i64 root, const char *in_usr) {
   struct statx stat, other;
   const char *path = in_usr + sizeof "/usr" - 1;
+  if (!is_of_system(path)) return -EPERM;
   i64 fd = open_path(root, path, 1, &stat);
   if (fd >= 0) sys1(SYS_close, fd);
   if (fd != -ELOOP) return fd < 0 ? fd : 0;
@@ -167,18 +182,23 @@ static i64 enter(i64 here, i64 above, const char *name, int trusted) {
 /* Adds the rules. Returns how many results JavaScript has to look at. */
 static i64 add_rules(struct rules *rules, i64 root) {
   struct homes found;
-  const struct homes *homes = rules->home ? &found : 0;
-  i64 here = homes ? find_homes(root, rules->home, &found) : 0;
-  if (here == 0) here = enter(-1, root, ".", homes != 0);
-  /* Nothing is missing then. */
-  if (here < 0) here = -EPERM;
-  const char *name = rules->names;
-  i64 unclear = 0;
+  const struct homes *homes = 0;
+  i64 here = -EPERM, unclear = 0;
+  char *name = rules->names;
   for (u64 i = 0; i < rules->count; i++) {
     u32 asked = rules->each[i].allowed;
     u64 allowed = asked & rules->files;
     i64 result = 0;
+    char *end = name;
+    while (*end) end++;
     switch (*name) {
+      case RULES_HOME:
+        homes = &found;
+        result = find_homes(root, name + 1, &found);
+        here = enter(here, result < 0 ? result : root, ".", 1);
+        /* Nothing is missing then. */
+        if (here < 0) result = here = -EPERM;
+        break;
       case RULES_ROOT:
         homes = 0;
         here = enter(here, root, ".", 0);
@@ -199,9 +219,8 @@ static i64 add_rules(struct rules *rules, i64 root) {
     }
     rules->each[i].result = (i32)result;
     int is_missing = result == -ENOENT || result == -ENOTDIR || result == -ELOOP;
-    if (*name == RULES_NAMED ? result != 0 : result != 0 && !is_missing) unclear++;
-    while (*name) name++;
-    name++;
+    if (result != 0 && (*name == RULES_NAMED || !is_missing)) unclear++;
+    name = end + 1;
   }
   if (here >= 0) sys1(SYS_close, here);
   return unclear;
@@ -227,9 +246,17 @@ static i64 prove(void) {
   return error == -EACCES || error == -ENOENT ? 0 : -EPERM;
 }
 
+static i64 create_ruleset(const struct rules *rules) {
+  u64 count = 0;
+  for (u64 i = 0; i < rules->size; i++)
+    if (!rules->names[i]) count++;
+  if (count != rules->count) return -EINVAL;
+  return sys3(SYS_landlock_create_ruleset, &rules->files, RULESET_ATTR, 0);
+}
+
 i64 guard_rules(struct rules *rules) {
   int is_ours = rules->ruleset < 0;
-  if (is_ours) rules->ruleset = sys3(SYS_landlock_create_ruleset, &rules->files, RULESET_ATTR, 0);
+  if (is_ours) rules->ruleset = create_ruleset(rules);
   if (rules->ruleset < 0) return rules->ruleset;
   i64 root = sys3(SYS_openat, AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
   i64 open = add_rules(rules, root);

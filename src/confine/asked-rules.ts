@@ -1,8 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as L from "../../ffi/landlock.ts";
-import { NAMED, type Names, nameOf, PORT, PROGRAM, READABLE, ROOT } from "../../ffi/landlock-names.ts";
-import { isIn } from "../known-programs/allow/places.ts";
-import { LOADERS, SYSTEM_NAMES } from "./execute.ts";
+import { HOME, NAMED, type Names, PORT, PROGRAM, READABLE, ROOT } from "../../ffi/landlock-names.ts";
+import { SYSTEM_NAMES } from "./execute.ts";
 import type { Confinement } from "./policy.ts";
 
 /** What a confinement asks of rules. */
@@ -31,8 +30,6 @@ export const SYSTEM: Names = {
     ...[0, READ | DEVICE, DEVICE, DEVICE, DEVICE, DEVICE, DEVICE, SOURCE, SOURCE],
   ],
 };
-/** Those of them that have programs. */
-const PROGRAMS = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt"];
 /** It may be a link to what a service of the host writes. */
 export const RESOLVER = "/etc/resolv.conf";
 
@@ -42,27 +39,22 @@ export interface NamedPath {
   rights: number;
 }
 
-/** What the guard is asked, and what it cannot do. The names of a list begin at an index, in the same order. */
+/** What the guard is asked. The names of a list begin at an index, in the same order. */
 export interface Request extends Names {
-  home: ByteString | undefined;
   programs: readonly ByteString[];
   firstProgram: number;
   named: readonly NamedPath[];
   firstNamed: number;
-  /** Files in SYSTEM that the session reads: programs, since execve(2) does, and RESOLVER. */
+  /** What the session is to read, if each session may: programs, since execve(2) does, and RESOLVER. */
   readable: readonly ByteString[];
   firstReadable: number;
-  /** Programs elsewhere that it reads. */
-  unknown: readonly ByteString[];
-  /** Paths that it reads if nobody but root can exchange them. */
-  fixed: readonly ByteString[];
-  /** The program, if it is not in what is read or written. */
-  outside: ByteString | undefined;
-  /** There is nothing besides: no paths as above, and no directories of the settings with programs. */
-  isAll: boolean;
 }
 
-/** The paths of the settings, but those of Request.fixed. */
+/** The paths of `read` that only count if nobody but root can exchange them, which the guard does not know. */
+export const fixedPaths = ({ read, write }: Ruled): readonly ByteString[] =>
+  read !== "all" && write === "all" ? read : [];
+
+/** The other paths of the settings. */
 function namedPaths({ read, write }: Ruled): NamedPath[] {
   // Without `write`, files may be moved everywhere.
   if (write === "all") return [{ path: "/", rights: L.REFER }];
@@ -73,65 +65,56 @@ function namedPaths({ read, write }: Ruled): NamedPath[] {
   return paths;
 }
 
-/** The program, unless it is in what is read or written. */
-function outsideOf({ read, write }: Ruled, program: ByteString | undefined): ByteString | undefined {
-  if (program === undefined || read === "all" || isIn(program, read)) return undefined;
-  return write !== "all" && isIn(program, write) ? undefined : program;
-}
-
-/** The programs that execve(2) of a session reads, by where they are: in SYSTEM, unless a link leads elsewhere, or not. */
-function programsRead(programs: readonly ByteString[], outside: ByteString | undefined) {
-  const readable: ByteString[] = [RESOLVER];
-  const unknown: ByteString[] = [];
-  const addOne = (path: ByteString) => {
-    const isOfSystem = isIn(path, PROGRAMS) && !path.includes("/..");
-    (isOfSystem ? readable : unknown).push(path);
-  };
-  if (outside !== undefined) addOne(outside);
-  // Each session reads the directories of the dynamic linkers.
-  for (const path of programs) if (path !== outside && !LOADERS.includes(path)) addOne(path);
-  return { readable, unknown };
-}
-
-const NOTHING_READ = { readable: [], unknown: [] };
-
-/** The rules for a confinement. `program`: see applyRules. Throws SystemError for a path with a NUL. */
+/** The rules for a confinement. `program`: see applyRules. A login runs it: more functions would take more time. */
 export function requestOf(confinement: Ruled, program: ByteString | undefined): Request {
   const { execute, read, write, tcpConnect, tcpBind } = confinement;
-  const limits = execute === "any" ? undefined : execute;
-  const usesSystem = limits !== undefined && !limits.onlyNamed;
-  let text = usesSystem ? SYSTEM_NAMES.text : "";
   const allowed: number[] = [];
-  const add = (sign: string, path: ByteString, rights: number) => {
-    text += nameOf(sign, path);
-    allowed.push(rights);
-  };
-  const addPorts = (ports: Ruled["tcpBind"], right: number) => {
-    if (ports !== "all") for (const port of ports) add(PORT, "", right | (port << 16));
-  };
-  for (let i = 0; usesSystem && i < SYSTEM_NAMES.count; i++) allowed.push(EXECUTED);
+  let text = "";
+  if (execute !== "any" && !execute.onlyNamed) {
+    text = `${HOME}${execute.home}\0${SYSTEM_NAMES.text}`;
+    for (let i = 0; i <= SYSTEM_NAMES.count; i++) allowed.push(EXECUTED);
+  }
   const firstProgram = allowed.length;
   const programs: ByteString[] = [];
-  for (const path of limits?.executables ?? []) if (path.startsWith("/")) programs.push(path);
-  for (const path of programs) add(PROGRAM, path, L.EXECUTE);
-  add(ROOT, "", 0);
+  if (execute !== "any") {
+    for (const path of execute.executables) {
+      if (!path.startsWith("/")) continue;
+      programs.push(path);
+      text += `${PROGRAM}${path}\0`;
+      allowed.push(L.EXECUTE);
+    }
+  }
+  text += `${ROOT}\0`;
+  allowed.push(0);
   if (read !== "all" || write !== "all") {
     text += SYSTEM.text;
     for (const rights of SYSTEM.allowed) allowed.push(rights);
   }
   const firstNamed = allowed.length;
   const named = namedPaths(confinement);
-  for (const { path, rights } of named) add(NAMED, path, rights);
+  for (const { path, rights } of named) {
+    text += `${NAMED}${path}\0`;
+    allowed.push(rights);
+  }
   const firstReadable = allowed.length;
-  const outside = outsideOf(confinement, program);
-  const { readable, unknown } = read === "all" ? NOTHING_READ : programsRead(programs, outside);
-  for (const path of readable) add(READABLE, path, 0);
-  addPorts(tcpConnect, L.CONNECT_TCP);
-  addPorts(tcpBind, L.BIND_TCP);
-  const fixed = read !== "all" && write === "all" ? read : [];
-  return {
-    ...{ text, allowed, home: usesSystem ? limits.home : undefined },
-    ...{ programs, firstProgram, named, firstNamed, readable, firstReadable, outside },
-    ...{ unknown, fixed, isAll: unknown.length + fixed.length + (limits?.named.length ?? 0) === 0 },
-  };
+  const readable: ByteString[] = [];
+  if (read !== "all") {
+    readable.push(RESOLVER, ...programs);
+    if (program !== undefined && !programs.includes(program)) readable.push(program);
+  }
+  for (const path of readable) {
+    text += `${READABLE}${path}\0`;
+    allowed.push(0);
+  }
+  for (const [ports, right] of [
+    [tcpConnect, L.CONNECT_TCP],
+    [tcpBind, L.BIND_TCP],
+  ] as const) {
+    if (ports === "all") continue;
+    for (const port of ports) {
+      text += `${PORT}\0`;
+      allowed.push(right | (port << 16));
+    }
+  }
+  return { text, allowed, programs, firstProgram, named, firstNamed, readable, firstReadable };
 }

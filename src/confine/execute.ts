@@ -98,7 +98,8 @@ export const isMissing = (error: number): boolean =>
 /** The directories of SYSTEM_NAMES that have no rule yet and are neither missing nor links. */
 function notPlain(errorOf: (index: number) => number): Group[] {
   const others: Group[] = [];
-  let i = 0;
+  // The home is the first name.
+  let i = 1;
   let depth = 0;
   for (const [above, last] of SYSTEM_GROUPS) {
     i += above.length - depth;
@@ -115,7 +116,7 @@ function notPlain(errorOf: (index: number) => number): Group[] {
 
 /**
  * Adds the rules for the directories of `limits` that only root can write, as far as they have none. `rights`: on each of
- * them. `errorOf`: what came of SYSTEM_NAMES. Returns the directories that were left out. Throws SystemError.
+ * them. `errorOf`: what came of the home, and of SYSTEM_NAMES after it. Returns the directories that were left out. Throws SystemError.
  */
 export function allowDirectories(
   ruleset: number,

@@ -4,9 +4,10 @@ import * as C from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { isOfThePath, openDirectoryPath, withFd } from "../../ffi/files.ts";
 import { allowBeneath, EXECUTE, FILE_RIGHTS } from "../../ffi/landlock.ts";
-import { type NamedPath, READ, RESOLVER, type Request, type Ruled } from "./asked-rules.ts";
+import { isIn } from "../known-programs/allow/places.ts";
+import { fixedPaths, type NamedPath, READ, RESOLVER, type Request, type Ruled } from "./asked-rules.ts";
 import type { LeftOut } from "./directories.ts";
-import { allowDirectories, allowReading, isMissing, type OpenPath, statOf } from "./execute.ts";
+import { allowDirectories, allowReading, isMissing, LOADERS, type OpenPath, statOf } from "./execute.ts";
 import { openFixed, openNamed } from "./named-file.ts";
 
 /** What got no rule. */
@@ -72,17 +73,43 @@ function requirePrograms({ programs, firstProgram }: Request, errorOf: (index: n
   }
 }
 
+/** What the guard was asked, and what came of it. */
+interface Rest {
+  confinement: Ruled;
+  program: ByteString | undefined;
+  request: Request;
+  /** By the index of a name. */
+  errorOf: (index: number) => number;
+}
+
+/** True for the program of a session that is not in what is read or written. */
+const isOutside = (path: ByteString, { confinement: { read, write }, program }: Rest): boolean =>
+  path === program && read !== "all" && !isIn(path, read) && (write === "all" || !isIn(path, write));
+
+/** Allows reading programs, as execve(2) does. */
+function allowPrograms(rules: FileRules, rest: Rest): void {
+  const { confinement, request, errorOf } = rest;
+  // Without `write`, a session may exchange what the next one reads.
+  const open = confinement.write === "all" ? openFixed : openNamed;
+  let i = request.firstReadable;
+  for (const path of request.readable) {
+    const error = errorOf(i++);
+    if (error === 0 || isMissing(error)) continue;
+    const isTold = isOutside(path, rest);
+    if (path === RESOLVER) rules.allowResolver();
+    // Each session reads the directories of the dynamic linkers.
+    else if (!LOADERS.includes(path) && (isTold || request.programs.includes(path)))
+      rules.allowProgram(path, open, isTold);
+  }
+}
+
 /**
- * Adds the rules that the guard did not add. `handled`: the rights on files that the ruleset denies. `errorOf`: what came of
- * the names of `request`. Returns what gets no rule. Throws SystemError.
+ * Adds the rules that the guard did not add. `handled`: the rights on files that the ruleset denies. Returns what gets no rule.
+ * Throws SystemError.
  */
-export function addOtherRules(
-  ruleset: number,
-  handled: number,
-  { execute, write }: Ruled,
-  request: Request,
-  errorOf: (index: number) => number,
-): WithoutRule {
+export function addOtherRules(ruleset: number, handled: number, rest: Rest): WithoutRule {
+  const { confinement, request, errorOf } = rest;
+  const { execute } = confinement;
   return withFd(openDirectoryPath("/"), (root) => {
     const rules = new FileRules(ruleset, root, handled);
     const executed = handled & (EXECUTE | READ);
@@ -90,17 +117,8 @@ export function addOtherRules(
     requirePrograms(request, errorOf);
     let i = request.firstNamed;
     for (const one of request.named) if (errorOf(i++) !== 0) rules.allowNamed(one, openNamed);
-    for (const path of request.fixed) rules.allowNamed({ path, rights: READ }, openFixed);
-    // Without `write`, a session may exchange what the next one reads.
-    const open = write === "all" ? openFixed : openNamed;
-    i = request.firstReadable;
-    for (const path of request.readable) {
-      const error = errorOf(i++);
-      if (error === 0 || isMissing(error)) continue;
-      if (path === RESOLVER) rules.allowResolver();
-      else rules.allowProgram(path, open, path === request.outside);
-    }
-    for (const path of request.unknown) rules.allowProgram(path, open, path === request.outside);
+    for (const path of fixedPaths(confinement)) rules.allowNamed({ path, rights: READ }, openFixed);
+    allowPrograms(rules, rest);
     return { execute: leftOut, named: rules.withoutRule };
   });
 }
