@@ -83,8 +83,13 @@ export const CONFINEMENT: readonly Mutant[] = [
     "!= S_IFDIR) allowed &= ~0;",
     "jk_lsh read and write of one file",
   ),
-  session(ASKED, "add(NAMED, path, rights);", "add(NAMED, path, 0);", "jk_lsh write = ~/in"),
-  session(RULESET, "request.isAll);\n  if", "true);\n  if", "jk_lsh read = /srv/u"),
+  session(
+    ASKED,
+    "allowed.push(rights);\n  }\n  const firstReadable",
+    "allowed.push(0);\n  }\n  const firstReadable",
+    "jk_lsh write = ~/in",
+  ),
+  session(RULESET, "request, isAll);\n  if", "request, true);\n  if", "jk_lsh read = /srv/u"),
   session(
     RULES,
     "return error == -EACCES || error == -ENOENT ? 0 : -EPERM;",
@@ -94,7 +99,7 @@ export const CONFINEMENT: readonly Mutant[] = [
   session(RULES, "is_proved && !can_prove()", "0", "jk_uchroot .*did not set"),
   session(IN_FORCE, "if (!isRefused) throw", "if (false) throw", "jk_uchroot .*did not set"),
   session(RULES, "RESOLVE_NO_SYMLINKS | ", "", "that a user made a symbolic link of is none"),
-  session(ASKED, "addPorts(tcpConnect, L.CONNECT_TCP);", "", "jk_lsh tcp_connect"),
+  session(ASKED, "[tcpConnect, L.CONNECT_TCP]", "[tcpBind, L.CONNECT_TCP]", "jk_lsh tcp_connect"),
   session(
     RULES,
     "allowed & 0xffff & rules->ports, allowed >> 16}",
@@ -120,11 +125,11 @@ export const CONFINEMENT: readonly Mutant[] = [
     "can exchange does not",
   ),
   session(OTHER, 'write === "all" ? openFixed : openNamed;', "openNamed;", "can exchange does not start"),
-  session(ASKED, 'isIn(path, PROGRAMS) && !path.includes("/..")', "true", "can exchange does not start"),
+  session(RULES, "if (!is_of_system(path)) return -EPERM;", "", "can exchange does not start"),
   session(
     ASKED,
-    "add(PROGRAM, path, L.EXECUTE);",
-    "add(PROGRAM, path, L.EXECUTE | L.READ_FILE);",
+    "allowed.push(L.EXECUTE);",
+    "allowed.push(L.EXECUTE | L.READ_FILE);",
     "nobody may read what it leads to",
   ),
   {
