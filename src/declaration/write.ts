@@ -93,7 +93,8 @@ function textOfUser(user: DeclaredUser): ByteString {
     ["jail", jail],
     ["shell", isUsual ? undefined : shell],
     ...policy.map(({ key, value }): Line => [key, value]),
-    ["home", home === usualHome(name) ? undefined : home],
+    // Without the key, an account of a directory keeps the home that it has.
+    ["home", home === usualHome(name) && !directory ? undefined : home],
     ["uid", uid === undefined ? undefined : `${uid}`],
     ["comment", comment || undefined],
     ["groups", list(groups)],
@@ -106,10 +107,10 @@ function textOfUser(user: DeclaredUser): ByteString {
 const meaningOfJail = ({ path, sections, files, live = [], logSocket, proc }: DeclaredJail) =>
   JSON.stringify([path, sections, files, live, logSocket ?? null, proc ?? null]);
 
-const meaningOfUser = ({ keys = [], policy = [], ...user }: DeclaredUser) =>
+const meaningOfUser = ({ keys = [], policy = [], keeps = [], ...user }: DeclaredUser) =>
   JSON.stringify([
     [user.name, user.jail, user.shell, user.home, user.uid ?? null, user.comment || null],
-    [user.groups, user.directory, keys.map(({ line }) => line)],
+    [user.groups, user.directory, keys.map(({ line }) => line), keeps],
     policy.map(({ key, value }) => [key, value]),
   ]);
 
