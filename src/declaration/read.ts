@@ -1,7 +1,13 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { CONFIG_DIRECTORY, mergeFiles, readConfigSources, requireNoErrors } from "../config/load.ts";
+import {
+  CONFIG_DIRECTORY,
+  type ConfigSource,
+  mergeFiles,
+  readConfigSources,
+  requireNoErrors,
+} from "../config/load.ts";
 import type { IniFile, IniSection, Place, Problem } from "../config/model.ts";
 import { scanIni } from "../config/scan.ts";
 import { inOrder, withoutConsequences } from "../config/section-problems.ts";
@@ -52,7 +58,7 @@ function sharedProblems(users: readonly { declared: DeclaredUser; section: IniSe
 
 /**
  * The jails and users that a file declares, as far as it can be read, and all its problems in their order, those of the
- * scanner included. With a problem nothing of it may be used. What this machine has does not count. Pure.
+ * scanner included. All of them are errors: with one, nothing may be used. What this machine has does not count. Pure.
  */
 export function declarationIn(ini: IniFile): { declaration: Declaration; problems: Problem[] } {
   const problems = [...ini.problems];
@@ -72,12 +78,26 @@ export function declarationIn(ini: IniFile): { declaration: Declaration; problem
     }
   }
   problems.push(...sharedProblems(users));
+  // What a login would read with a warning, or in part, is not applied to a machine.
+  const errors = problems.map((one): Problem => ({ ...one, severity: "error" }));
   const declaration = {
     files: ini.texts.map(({ file }) => file),
     jails,
     users: users.map(({ declared }) => declared),
   };
-  return { declaration, problems: inOrder(withoutConsequences(problems, ini), ini) };
+  return { declaration, problems: inOrder(withoutConsequences(errors, ini), ini) };
+}
+
+const dialect = "plain";
+
+/** /etc/jailkit/jails.ini and the files of jails.d. Throws as readConfigSources does. */
+export const readDeclarationSources = (): ConfigSource[] =>
+  readConfigSources(DECLARATION_FILE, 1, undefined, undefined, { dialect });
+
+function readAlone(file: ByteString): ConfigSource {
+  const [found] = readConfigSources(file, 1, undefined, undefined, { dialect, alone: true });
+  if (found !== undefined) return found;
+  throw new JailkitError("config-unreadable", 1, `${display(file)}: no such file`);
 }
 
 /**
@@ -87,21 +107,10 @@ export function declarationIn(ini: IniFile): { declaration: Declaration; problem
  * change ("config-unsafe").
  */
 export function readDeclaration(files?: readonly ByteString[]): Declaration {
-  const sources =
-    files === undefined
-      ? readConfigSources(DECLARATION_FILE)
-      : [...new Set(files)].flatMap((file) => {
-          const found = readConfigSources(file, 1, undefined, undefined, true);
-          if (found.length > 0) return found;
-          throw new JailkitError("config-unreadable", 1, `${display(file)}: no such file`);
-        });
-  const parts = sources.map(({ bytes, file }) => scanIni(bytes, file, "plain"));
-  const ini = mergeFiles(parts, files?.[0] ?? DECLARATION_FILE, "plain");
+  const sources = files === undefined ? readDeclarationSources() : [...new Set(files)].map(readAlone);
+  const parts = sources.map(({ bytes, file }) => scanIni(bytes, file, dialect));
+  const ini = mergeFiles(parts, files?.[0] ?? DECLARATION_FILE, dialect);
   const { declaration, problems } = declarationIn(ini);
-  requireNoErrors(
-    problems.map((one): Problem => ({ ...one, severity: "error" })),
-    1,
-    ini,
-  );
+  requireNoErrors(problems, 1, ini);
   return declaration;
 }

@@ -21,7 +21,15 @@ import { type KeyLine, readKeyLine } from "../users/key-lines.ts";
 import { fieldFault, uidIn } from "../users/new-account.ts";
 import { LIMITED_SHELL } from "../users/open-jail.ts";
 import type { DeclaredUser } from "./model.ts";
-import { itemsOf, pathProblem, problemAt, type Subject, tableProblems, twice } from "./section.ts";
+import {
+  itemsOf,
+  pathItemProblem,
+  pathProblem,
+  problemAt,
+  type Subject,
+  tableProblems,
+  twice,
+} from "./section.ts";
 
 /** True for an entry that lets the limited shell do something. Pure. */
 export const isAllowing = ({ key }: IniEntry): boolean =>
@@ -133,7 +141,13 @@ function policyProblems(section: IniSection): Problem[] {
   const { problems, ...values } = readKeys(section, policyKeys);
   const contradiction = confineProblem(section, values);
   const { problems: patterns } = readCommands(section, values);
-  return [...problems, ...patterns, ...(contradiction === undefined ? [] : [contradiction])];
+  const paths = ["executables", "paths"].flatMap((key) => itemsOf(section, key));
+  return [
+    ...problems,
+    ...patterns,
+    ...(contradiction === undefined ? [] : [contradiction]),
+    ...paths.flatMap(pathItemProblem),
+  ];
 }
 
 /** A section [user NAME], and what is wrong with it as far as its text shows. Pure. */
@@ -148,7 +162,8 @@ export function readUser(
   const keyEntry = given ? findEntry(section, "authorized_keys") : undefined;
   const keys = keyEntry === undefined ? undefined : readKeyLines(keyEntry);
   problems.push(
-    ...[...unread, ...policyProblems(section)].map((one): Problem => ({ ...one, severity: "error" })),
+    ...unread,
+    ...policyProblems(section),
     ...accountProblems(section, subject),
     ...choiceProblems(section, subject, policy),
     ...(keys?.problems ?? []),

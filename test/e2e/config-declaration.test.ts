@@ -143,6 +143,28 @@ test("a jail of another file of jails.d is declared", () => {
   expect(all?.files).toEqual(expect.arrayContaining([FILE, `${FOLDER}/a.ini`, `${FOLDER}/b.ini`]));
 });
 
+test("variables that let users choose code are reported", () => {
+  m.write(
+    FILE,
+    "[user bert]\njail = /srv/one\nallow = sftp\nenvironment = A=b, LD_PRELOAD=/x\nenv = LD_AUDIT, B\n",
+  );
+  const { findings } = reportOf(configReportSchema, check("--json").stdout);
+  expect(findings.map(({ line, column, code }) => [line, column, code])).toEqual([
+    [4, 20, "code-variable"],
+    [5, 7, "code-variable"],
+  ]);
+});
+
+test("directories of the host are no jails, by whatever path", () => {
+  m.symlink("/etc", "/srv/link");
+  m.write(FILE, "[jail /home]\n[jail /srv/link]\n[jail /srv/one]\n");
+  const { findings } = reportOf(configReportSchema, check("--json").stdout);
+  expect(findings.map(({ line, message }) => [line, message])).toEqual([
+    [1, "'/home' is the host's /home, which cannot be a jail"],
+    [2, "'/srv/link' is the host's /etc, which cannot be a jail"],
+  ]);
+});
+
 test("a file that others can change is reported, and one that is in two files", () => {
   m.write(`${FOLDER}/a.ini`, "[jail /srv/a]\n", { mode: 0o666 });
   m.write(`${FOLDER}/b.ini`, "[jail /srv/a]\n");

@@ -8,6 +8,7 @@ import { normalPath } from "../../ffi/paths.ts";
 import { isPlain } from "../../src/cli/display.ts";
 import { JailkitError } from "../../src/cli/error.ts";
 import { fixText } from "../../src/config/fixes.ts";
+import { LIMITS } from "../../src/config/model.ts";
 import { scanIni } from "../../src/config/scan.ts";
 import { policyKeys } from "../../src/config/schemas/jails.ts";
 import { declarationIn, readDeclaration } from "../../src/declaration/read.ts";
@@ -54,6 +55,8 @@ jail = /srv/b
 allow = rsync download
 read = /data
 command x = ls *
+environment = A=b,
+  C=d
 
 [user EXAMPLE\\carl]
 jail = /srv/b
@@ -98,7 +101,7 @@ shell = /usr/sbin/jk_lsh
     ["limits", "nofile 256, nproc 64"],
   ]);
   expect(backup).toMatchObject({ shell: "/usr/sbin/jk_lsh", home: "/home/backup", keys: undefined });
-  expect(backup?.policy?.map(({ key }) => key)).toEqual(["allow", "read", "command x"]);
+  expect(backup?.policy?.map(({ key }) => key)).toEqual(["allow", "read", "command x", "environment"]);
   expect(carl).toMatchObject({ name: "EXAMPLE\\carl", directory: true, policy: undefined });
 });
 
@@ -120,6 +123,7 @@ describe("a section is refused:", () => {
     ["a relative path", "[jail srv/a]\n", ["1:7 bad-path"]],
     ["a slash at the end", "[jail /srv/a/]\n", ["1:7 bad-path"]],
     ["a path with ..", "[jail /srv/../etc]\n", ["1:7 bad-path"]],
+    ["a blank at the end of the path", "[jail /srv/a ]\n", ["1:7 bad-path"]],
     ["the root directory", "[jail /]\n", ["1:7 bad-path"]],
     ["a comment in the path", "[jail /srv/a # one]\n", ["1:7 comment-in-value"]],
     ["a jail twice", "[jail /srv/a]\n[jail /srv/a]\n", ["2:1 duplicate-section"]],
@@ -153,6 +157,18 @@ describe("a section is refused:", () => {
       user("executables = /bin/a,\n  command x = ls"),
       ["4:3 indented-line"],
     ],
+    ["a misspelt key that is indented", user("executables = /bin/a,\n  raed = none"), ["4:3 indented-line"]],
+    [
+      "a key that is indented below NAME=VALUE",
+      user("allow = sftp\nenvironment = A=b,\n  raed = none"),
+      ["5:3 indented-line"],
+    ],
+    [
+      "programs and directories without plain paths",
+      user("executables = git, /bin/../x\npaths = bin"),
+      ["3:15 bad-path", "3:20 bad-path", "4:9 bad-path"],
+    ],
+    ["a key among NAME=VALUE", user("allow = sftp\nenvironment = A=b,\n  read=none"), ["5:3 indented-line"]],
     ["a path in two lines", user("shell = /bin/\n  sh"), ["3:9 indented-line"]],
     ["a command line in two lines", user("force = ls\n  /data"), ["3:9 indented-line"]],
   ];
@@ -380,6 +396,19 @@ describe("files", () => {
     ]);
   });
 
+  test("one that declares thousands of users may be larger than other files", () => {
+    const users = Array.from(
+      { length: 5000 },
+      (_, i) => `[user u${i}]\njail = /srv/a\nshell = /bin/sh\nauthorized_keys = ${KEY} ${"x".repeat(150)}\n`,
+    );
+    const file = write("a.ini", users.join(""));
+    expect(readDeclaration([file]).users.length).toBe(5000);
+    rmSync(file);
+    expect(refusal(write("b.ini", "#".repeat(LIMITS.plainFileBytes + 1)))).toMatchObject({
+      code: "config-unreadable",
+    });
+  });
+
   test("the first error is thrown with its place and a remedy", () => {
     const file = write("a.ini", "[jail /srv/a]\nsectons = x\n\n[user anna]\n");
     const error = refusal(file);
@@ -405,6 +434,8 @@ describe("files", () => {
   });
 
   test("one that is missing, or that others can change, is refused", () => {
+    mkdirSync(`${folder}/none.d`);
+    write("none.d/x.ini", "[jail /srv/x]\n");
     expect(refusal(`${folder}/none.ini`)).toMatchObject({ code: "config-unreadable" });
     const file = write("a.ini", "[jail /srv/a]\n");
     chmodSync(file, 0o666);
