@@ -87,8 +87,7 @@ export function unregisterLogSocket(
 ): ByteString | undefined {
   const found = socketSection(jail, directory);
   if (found?.isOurs !== true) return undefined;
-  const { path } = found;
-  return removeDropIn(directory, path) ? directory + path : undefined;
+  return removeDropIn(directory, found.path) ? directory + found.path : undefined;
 }
 
 /** Says where a file of the administrator, which is never changed, names the socket JAIL/dev/log, with a remedy. */
