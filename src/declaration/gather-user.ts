@@ -51,10 +51,10 @@ export function gatherUser(resident: Resident, sources: UserSources): GatheredUs
   const ofAccount = local
     ? { uid: user.uid, comment: commentOf(user, leftOut), groups: groupsOf(user, sources, leftOut) }
     : { uid: undefined, comment: undefined, groups: [] };
-  const policy = isLimitedShell(shell)
-    ? policyOf(user, sources, comments, leftOut)
-    : settingsOf(user.name, host, leftOut);
-  if (typeof policy === "string") return policy;
+  const isLimited = isLimitedShell(shell);
+  const settings = settingsOf(user, sources, isLimited, comments, leftOut);
+  if (typeof settings === "string") return settings;
+  const policy = isLimited ? policyOf(user, sources, comments, leftOut) : settings;
   const keys = sources.keys ? usableKeys({ root, home, user }, leftOut) : [];
   const declared = {
     ...{
@@ -110,6 +110,22 @@ function entriesOf(section: IniSection, table: KeyTable): { entries: IniEntry[];
 const withOthers = (shown: string, others: readonly string[]) =>
   `${shown}, which has ${others.map(quoted).join(", ")} too; it stays as it is`;
 
+/** The section that counts for a user, whether it is for this user alone, and its name and file, printable. */
+function sectionFor(sections: readonly IniSection[], user: PasswdEntry, host: ExportHost) {
+  const others = groupNames(user, host);
+  const group = host.facts.groupByGid(user.gid)?.name ?? "";
+  const section = selectSection(
+    { sections },
+    user.name,
+    group,
+    (name) => name === group || others.includes(name),
+  );
+  if (section === undefined) return undefined;
+  const isOwn = section.name === user.name && groupOfSection(user.name) === undefined;
+  const shown = `[${display(section.name)}] of ${display(section.file)}`;
+  return { section, isOwn: isOwn && user.name !== "DEFAULT", shown };
+}
+
 /** What the user's own section of the jail's jk_lsh.ini allows. */
 function policyOf(
   user: PasswdEntry,
@@ -117,31 +133,41 @@ function policyOf(
   comments: string[],
   leftOut: string[],
 ): IniEntry[] {
-  const others = groupNames(user, host);
-  const group = host.facts.groupByGid(user.gid)?.name ?? "";
-  const isMember = (name: ByteString) => name === group || others.includes(name);
-  const section = selectSection(policies(), user.name, group, isMember);
-  if (section === undefined) {
+  const found = sectionFor(policies().sections, user, host);
+  if (found === undefined) {
     comments.push("no section of the jail's jk_lsh.ini is for this user, so nothing is allowed");
     return [];
   }
-  const shown = `[${display(section.name)}] of ${display(section.file)}`;
-  if (section.name !== user.name || groupOfSection(user.name) !== undefined || user.name === "DEFAULT") {
+  const { section, isOwn, shown } = found;
+  if (!isOwn) {
     comments.push(`${shown} says what this user may do; it stays as it is`);
     return [];
   }
-  const { entries, others: more } = entriesOf(section, policyKeys);
-  if (more.length === 0) return entries;
-  leftOut.push(withOthers(shown, more));
+  const { entries, others } = entriesOf(section, policyKeys);
+  if (others.length === 0) return entries;
+  leftOut.push(withOthers(shown, others));
   return [];
 }
 
-/** What the user's own section of jk_chrootsh.ini confines; or why the user is left out, whose session would have no limits. */
-function settingsOf(name: ByteString, host: ExportHost, leftOut: string[]): IniEntry[] | string {
-  const section = host.settings.find((each) => each.name === name);
-  if (section === undefined) return [];
-  const shown = `[${display(name)}] of ${display(section.file)}`;
+/**
+ * What the user's own section of jk_chrootsh.ini confines, if the shell is not the limited one; or why the user is left out,
+ * whose session would have no limits.
+ */
+function settingsOf(
+  user: PasswdEntry,
+  { host }: UserSources,
+  isLimited: boolean,
+  comments: string[],
+  leftOut: string[],
+): IniEntry[] | string {
+  const found = sectionFor(host.settings, user, host);
+  if (found === undefined) return [];
+  const { section, isOwn, shown } = found;
   const { entries, others } = entriesOf(section, confineKeys);
+  if (!isOwn || isLimited) {
+    if (entries.length > 0) comments.push(`${shown} limits its sessions; it stays as it is`);
+    return [];
+  }
   if (others.length === 0) return entries;
   if (entries.length > 0) return `${shown} limits its sessions, but has ${others.map(quoted).join(", ")} too`;
   leftOut.push(withOthers(shown, others));

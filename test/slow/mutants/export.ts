@@ -17,7 +17,9 @@ export const EXPORT: readonly Mutant[] = [
   ...within("gather-user.ts", "e2e/export-declaration.test.ts", [
     ['if (baseName(user.shell) !== "jk_chrootsh")', "if (false)"],
     ["if (entries.length > 0) return `", "if (false) return `"],
-    ["if (more.length === 0) return entries;", "if (true) return entries;"],
+    ["if (!isOwn || isLimited) {", "if (!isOwn) {"],
+    ["if (!isOwn || isLimited) {", "if (isLimited) {"],
+    ["if (!isOwn) {", "if (false) {"],
     ["if (isPlain(gecos)) return", "if (true) return"],
     ['const plain = isPlain(line.replaceAll("\\t", " ")) ? line', "const plain = true ? line"],
     ['isPlain(plain.replaceAll("\\t", " ")) ? readKeyLine(plain)', "true ? readKeyLine(plain)"],
