@@ -2,14 +2,17 @@ import { type ByteString, toBytes, utf8 } from "../../ffi/bytes.ts";
 import { libc } from "../../ffi/libc.ts";
 import { jsonText } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { dropInDirectory } from "../config/load.ts";
 import { readJailFile, withTree } from "../jail/fs/look.ts";
 import { putFile } from "../jail/fs/write.ts";
 import { makeOwnDirectory } from "../jail/record/registry.ts";
 import { readShape, type Shape, type ValueOf } from "../transfer/shape.ts";
+import { DECLARATION_FILE } from "./read.ts";
 
 /** What was declared once, so that --prune removes nothing else. Only root can read it. */
 const DIRECTORY = "/var/lib/jailkit";
 const FILE = `${DIRECTORY}/declared.json`;
+const DROP_INS = dropInDirectory(DECLARATION_FILE);
 const VERSION = 1;
 const LARGEST = 1 << 26;
 
@@ -37,7 +40,8 @@ const ONCE = {
           directory: { kind: "flag" },
           // Of the account that apply created; an account of that name with another uid is not it.
           created: { kind: "nullable", of: { kind: "number", least: 1, most: 0xffff_fffe, whole: true } },
-          createdHome: { kind: "flag" },
+          // As the jail sees it; undefined if apply did not create it.
+          createdHome: { kind: "nullable", of: text },
           limited: { kind: "flag" },
           policy: { kind: "flag" },
           groups: many,
@@ -93,3 +97,10 @@ export function writeOnce(before: Once, now: Once): void {
 /** Identifies a key without its text. */
 export const sumOf = (key: ByteString): ByteString =>
   new Bun.CryptoHasher("sha256").update(toBytes(key)).digest("hex");
+
+/**
+ * True if what a file declared once is to be compared with a declaration from `files`, or from the usual ones, of which one
+ * may be gone.
+ */
+export const isInScope = (file: ByteString, files: readonly ByteString[], usual: boolean): boolean =>
+  files.includes(file) || (usual && (file === DECLARATION_FILE || file.startsWith(`${DROP_INS}/`)));

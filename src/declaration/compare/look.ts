@@ -1,12 +1,10 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../../ffi/constants.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
-import { normalPath } from "../../../ffi/paths.ts";
-import { display } from "../../cli/display.ts";
-import { answered, describeError, isReported, problemFrom } from "../../cli/error.ts";
+import { answered, isReported, problemFrom } from "../../cli/error.ts";
 import { lackingMounts } from "../../jail/fs/live-mounts.ts";
 import { requireSafeJail } from "../../jail/fs/safety.ts";
-import { isDirectory, type JailRoot, openJailRoot, withDirectory } from "../../jail/fs/walk.ts";
+import { type JailRoot, openJailRoot, withDirectory } from "../../jail/fs/walk.ts";
 import { isEmptied } from "../../jail/record/emptied.ts";
 import { mountsOf } from "../../jail/record/live.ts";
 import { type ManifestContent, openManifest } from "../../jail/record/manifest.ts";
