@@ -1,12 +1,13 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
-import { isReported, problemFrom } from "../../cli/error.ts";
+import { answered, isReported, problemFrom } from "../../cli/error.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
 import { withOneTree } from "../../jail/fs/look.ts";
 import { knownJails } from "../../jail/record/manifest.ts";
 import { liveOf } from "../../populate/apply/live.ts";
 import { fileSystemAt } from "../../populate/file-system.ts";
+import type { PasswdEntry } from "../../system/accounts.ts";
 import { type Change, type Fault, listed } from "../change.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "../model.ts";
 import { isInScope, type Once, type OnceJail, type OnceUser } from "../once.ts";
@@ -14,6 +15,7 @@ import { compareJail } from "./jail.ts";
 import { withJailState } from "./look.ts";
 import { InJail, userState } from "./look-user.ts";
 import { Machine } from "./machine.ts";
+import { settled } from "./settle.ts";
 import { compareUser, type UserComparison } from "./user.ts";
 
 /** What is to be done for a declared user. */
@@ -115,10 +117,13 @@ function compareOne(
       }
     }
     const inside = new InJail(root, path);
-    const works = users.map((user) => ({
-      declared: user,
-      ...compareUser(user, userState(user, inside, machine, { once: onceUser(user.name), prune })),
-    }));
+    const works = users.map((user) => {
+      const { name } = user;
+      // What it cannot find out is a fault of userState.
+      const whole = answered(() => settled(user, machine.accounts.userByName(name), inside)) ?? user;
+      const state = userState(whole, inside, machine, { once: onceUser(name), prune });
+      return { declared: whole, ...compareUser(whole, state) };
+    });
     if (declared !== undefined) {
       const names = new Set(users.map(({ name }) => name));
       const others = (machine.users().get(path) ?? []).filter(({ name }) => !names.has(name));
@@ -157,16 +162,23 @@ function formerOf(declaration: Declaration, before: Once, machine: Machine, usua
   return [...formerUsers, ...formerJails];
 }
 
-/** True if the account that was declared is there, and in that jail. */
+/** True if the account that was declared is in that jail; for one of a directory, its line. */
 function isStillIn({ name, jail, directory }: OnceUser, machine: Machine): boolean {
-  const account = machine.accounts.userByName(name);
-  if (account === undefined) return false;
-  const split = splitHome(account.home);
+  let account: PasswdEntry | undefined;
+  try {
+    account = machine.accounts.userByName(name);
+  } catch (error) {
+    if (!isReported(error)) throw error;
+    // Its removal says which name service is silent.
+    return true;
+  }
+  const split = account && splitHome(account.home);
   if (split !== undefined) return normalPath(split.jail) === jail;
   return (
     directory &&
     withJailState(jail, machine, (_, root) => {
-      return new InJail(root, jail).accounts?.userByName(name)?.uid === account.uid;
+      const line = new InJail(root, jail).accounts?.userByName(name);
+      return line !== undefined && (account === undefined || line.uid === account.uid);
     })
   );
 }
