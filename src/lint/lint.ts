@@ -6,8 +6,9 @@ import { readKeys } from "../config/keys.ts";
 import type { Fix, IniFile, IniSection, Problem } from "../config/model.ts";
 import type { ConfigKind } from "../config/schemas/catalogue.ts";
 import { inOrder, keyProblems, withoutConsequences } from "../config/section-problems.ts";
+import type { ReportFinding } from "../config/separators.ts";
 import { lintChrootsh, lintLsh, lintUchroot } from "./accounts.ts";
-import type { LintContext, LintWorld, ReportFinding } from "./context.ts";
+import type { LintContext, LintWorld } from "./context.ts";
 import { lintCheck, lintInit, lintSocketd, lintUpdate } from "./jails.ts";
 
 type SectionLint = (section: IniSection, context: LintContext) => void;

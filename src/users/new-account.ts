@@ -182,7 +182,9 @@ function requireUid(uid: ByteString | undefined, nonUnique: boolean): number | u
   return number;
 }
 
-function noNewName(name: ByteString): string {
+/** Why useradd(8) refuses a name; undefined if it accepts it. Pure. */
+export function newNameFault(name: ByteString): string | undefined {
+  if (isPlainName(name)) return undefined;
   const cannot = `${quoted(name)} cannot be an account's name`;
   if (/^\d+$/.test(name)) return `${cannot}: it is a number`;
   const rule = "useradd(8) accepts letters, digits, '_', '.', '-', and a '$' at the end";
@@ -193,7 +195,8 @@ function noNewName(name: ByteString): string {
 function requireNewAccount(root: JailRoot, values: NewAccountValues, access: Access): number | undefined {
   const { name, uid, nonUnique, inactive } = values;
   requireAccountName(name);
-  if (!isPlainName(name)) throw refuse("bad-name", noNewName(name));
+  const fault = newNameFault(name);
+  if (fault !== undefined) throw refuse("bad-name", fault);
   const present = passwdByName(name);
   if (present !== undefined) throw userExists(root, present, values, access);
   requireField("comment", values.comment);
