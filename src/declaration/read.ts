@@ -34,13 +34,15 @@ function sharedProblems(users: readonly { declared: DeclaredUser; section: IniSe
     return entry === undefined ? section : { ...entry, column: entry.valueColumn };
   };
   for (const { declared, section } of users) {
-    const { name, jail, home, uid } = declared;
+    const { name, jail, home, uid, keeps = [] } = declared;
     const whole = joinHome(jail, home);
-    const other = homes.get(whole);
-    if (jail !== "" && other !== undefined) {
+    // That of its directory is known only to a name service.
+    const isKnown = jail !== "" && !keeps.includes("home");
+    const other = isKnown ? homes.get(whole) : undefined;
+    if (other !== undefined) {
       const message = `${quoted(home)} is the home of ${quoted(other)} in this jail: 'home' names another`;
       problems.push(problemAt(placeOf(section, "home"), "taken", message, { kind: "none" }));
-    } else homes.set(whole, name);
+    } else if (isKnown) homes.set(whole, name);
     const owner = uid === undefined ? undefined : uids.get(uid);
     if (owner !== undefined) {
       const message = `the uid ${uid} is declared for ${quoted(owner)} already`;

@@ -49,6 +49,12 @@ describe("a user that is declared by name only", () => {
     expect(settled(user, luser, inJail(present))).toMatchObject({ shell, home });
   });
 
+  test("has a home that no other user's contradicts", () => {
+    const other = ["[user other]", "jail = /srv/j", "shell = /bin/sh", "home = /home/luser"];
+    expect(problems("directory = 1", ...other)).toEqual([]);
+    expect(problems("directory = 1", "home = /home/luser", ...other)).toEqual(["taken"]);
+  });
+
   test("has the home of the directory before and after that is changed", () => {
     const user = declared("directory = 1");
     for (const home of ["/u/luser", "/srv/j/./u/luser", "/srv/j/u/luser", "/srv/other/./u/luser"])
@@ -78,6 +84,11 @@ describe("the comparison", () => {
     expect(compared(luser, "/bin/bash")).toEqual({ changes: [], fault: undefined, directory: wanted });
     const set = compared({ ...luser, ...wanted }, "/bin/bash");
     expect(set).toEqual({ changes: [], fault: undefined, directory: undefined });
+  });
+
+  test("refuses an account of /etc/passwd", () => {
+    const user = settled(declared("directory = 1"), luser, inJail());
+    expect(compareUser(user, { ...state(luser), local: true }).fault).toMatchObject({ code: "local" });
   });
 
   test("refuses a declared home that the directory contradicts, and says how it is set there", () => {

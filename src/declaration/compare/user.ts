@@ -101,7 +101,7 @@ function faultOf(declared: DeclaredUser, state: UserState): Pick<Fault, "code" |
     const message = `has the uid ${account.uid}, and ${uid} is declared: files would keep the old one, so change one of the two by hand`;
     return { code: "uid-differs", message };
   }
-  if (declared.directory) return directoryFault(declared, account);
+  if (declared.directory) return directoryFault(declared, account, state.local);
   if (!state.local) {
     const message = "is not in /etc/passwd, but in a directory: declare it with 'directory = yes'";
     return { code: "not-local", message };
@@ -120,8 +120,9 @@ function faultOf(declared: DeclaredUser, state: UserState): Pick<Fault, "code" |
   return { code: "home-differs", message };
 }
 
-/** Why the home in the jail cannot be as declared: the directory says where it is. */
-function directoryFault({ jail, home }: DeclaredUser, account: PasswdEntry) {
+/** Why an account is none of a directory, or its home in the jail cannot be as declared: the directory says where it is. */
+function directoryFault({ jail, home }: DeclaredUser, account: PasswdEntry, local: boolean) {
+  if (local) return { code: "local", message: "is in /etc/passwd, and in no directory: remove 'directory'" };
   const now = homeFor(account, jail);
   if (now === normalPath(home)) return undefined;
   const set = `homeDirectory to ${quoted(at(jail, home))}`;
