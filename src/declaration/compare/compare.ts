@@ -121,8 +121,10 @@ function compareOne(
       const { name } = user;
       // What it cannot find out is a fault of userState.
       const whole = answered(() => settled(user, machine.accounts.userByName(name), inside)) ?? user;
-      const state = userState(whole, inside, machine, { once: onceUser(name), prune });
-      return { declared: whole, ...compareUser(whole, state) };
+      const now = userState(whole, inside, machine, { once: onceUser(name), prune });
+      if (now.otherOptions)
+        undeclared.push(`user ${display(name)}: other options of a key in its authorized_keys`);
+      return { declared: whole, ...compareUser(whole, now) };
     });
     if (declared !== undefined) {
       const names = new Set(users.map(({ name }) => name));
