@@ -44,7 +44,7 @@ const usersOf = (number: number) =>
     uid: 20_000 + number * USERS_OF_EACH + index,
   }));
 
-export function declare(m: Machine, jails: number): void {
+function declare(m: Machine, jails: number): void {
   for (let number = 0; number < jails; number++) {
     const users = usersOf(number).map(
       ({ name, uid }) =>
@@ -56,7 +56,7 @@ export function declare(m: Machine, jails: number): void {
 }
 
 /** Makes what is declared, since useradd(8) would take minutes. */
-export function create(m: Machine, jails: number): void {
+function create(m: Machine, jails: number): void {
   const passwd: string[] = [];
   const shadow: string[] = [];
   const members: string[] = [];

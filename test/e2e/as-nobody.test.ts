@@ -41,6 +41,8 @@ const COMMANDS = [
   ["jk_chrootlaunch", "-j", J, "-x", "/bin/sh"],
   ["jk_uchroot", "-j", J, "-x", "/bin/sh"],
   ["jk_lsh", "-c", "true"],
+  ["jailkit", "apply"],
+  ["jailkit", "apply", "--check"],
   ["jailkit", "list"],
   ["jailkit", "disk"],
   ["jailkit", "disk", J],

@@ -97,6 +97,9 @@ describe("operands and values", () => {
     ["jailkit adopt", "/srv/none"],
     ["jailkit adopt", "-j", J, J],
     ["jailkit adopt", "/usr"],
+    ["jailkit apply", "/srv/none"],
+    ["jailkit apply", "/etc/passwd"],
+    ["jailkit apply", "--delete-homes"],
     ["jailkit config"],
     ["jailkit config", "nosuch"],
     ["jailkit config", "check", "/nonexistent/jk_init.ini"],
@@ -194,7 +197,7 @@ describe("users other than root", () => {
     };
     complains(
       name,
-      words[name] ?? [J, "x"].slice(0, /adopt|delete|disk|export|forget|list/.test(name) ? 1 : 2),
+      words[name] ?? [J, "x"].slice(0, /adopt|apply|delete|disk|export|forget|list/.test(name) ? 1 : 2),
       {
         user: "u",
       },

@@ -16,6 +16,17 @@ export const COMMANDS: Readonly<Record<string, Scene>> = {
       },
     },
   },
+  "jailkit-apply.8": {
+    prepare({ m }) {
+      m.write("/etc/jailkit/jails.d/one.ini", `[jail ${JAIL}]\nsections = uidbasics, basicshell\n`);
+    },
+    steps: {
+      "jailkit apply --check": {
+        status: { "jailkit apply --check": 10 },
+        after: ({ m }) => expect(m.must(["jailkit", "list"]).stdout).toContain(JAIL),
+      },
+    },
+  },
   "jailkit-config.8": { prepare: makeJail(JAIL, "jk_lsh") },
   "jailkit-delete.8": {
     prepare: (stage) => makeLimited(stage),
