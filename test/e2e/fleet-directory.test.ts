@@ -197,6 +197,19 @@ test("then a run finds nothing to change and nothing to say", () => {
   }
 });
 
+test("the shell of a user that is declared by name only stays, and a declared one comes back", () => {
+  const { m } = on("web3");
+  const shell = (user: string) => new RegExp(`^${user}:.*:(.*)$`, "m").exec(m.read(`${J}/etc/passwd`))?.[1];
+  const give = (user: string, path: string) =>
+    m.must(["jk_jailuser", "--jail-side-only", "-s", path, "-j", J, user]);
+  give("luser", "/bin/bash");
+  give("mailer", "/bin/sh");
+  expect(apply("web3").stdout).toEndWith("1 changed, 0 failed, 3 as declared\n");
+  expect([shell("luser"), shell("mailer")]).toEqual(["/bin/bash", "/bin/bash"]);
+  give("luser", "/usr/sbin/jk_lsh");
+  expect(apply("web3").stdout).toEndWith("0 changed, 0 failed, 4 as declared\n");
+});
+
 test("a key in the directory counts where SSSD gives it to sshd, and explain says so", async () => {
   for (const name of ["web2", "web3"] as const) expect(bySftp(name, ...byLuserKey).status).toBe(255);
   // It has a password, which shadow(5) does not know.
@@ -231,6 +244,13 @@ test("a key in the directory counts where SSSD gives it to sshd, and explain say
     expect(verdict(name, "mailer").credentials?.message).toStartWith(`a key in ${J}/./home/mailer/.ssh/`);
     expect(apply(name)).toMatchObject({ status: 0, stdout: "0 changed, 0 failed, 4 as declared\n" });
   }
+  // Neither sshd nor explain runs what others can change.
+  on("web3").m.chmod(SSSD_KEYS, 0o757);
+  expect(bySftp("web3", ...byLuserKey).status).toBe(255);
+  const { credentials } = verdict("web3", "luser");
+  expect(credentials).toMatchObject({ outcome: "unknown" });
+  expect(credentials?.message).toContain("a program names keys (AuthorizedKeysCommand)");
+  on("web3").m.chmod(SSSD_KEYS, 0o755);
 });
 
 test("while the directory is down, only its users fail, and nothing waits for it", async () => {

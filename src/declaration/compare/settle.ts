@@ -11,11 +11,14 @@ import type { InJail } from "./look-user.ts";
 export function settled(
   declared: DeclaredUser,
   account: PasswdEntry | undefined,
-  { root, accounts }: Pick<InJail, "root" | "accounts">,
+  inside: Pick<InJail, "root" | "accounts">,
 ): DeclaredUser {
   const { keeps = [], name, jail } = declared;
   if (account === undefined || keeps.length === 0) return declared;
-  const shellNow = () => accounts?.userByName(name)?.shell ?? (root && recall(root, name)?.jailShell);
+  const shellNow = () => {
+    const { root, accounts } = inside;
+    return accounts?.userByName(name)?.shell ?? (root && recall(root, name)?.jailShell);
+  };
   const shell = (keeps.includes("shell") ? shellNow() : undefined) ?? declared.shell;
   const home = keeps.includes("home") ? homeFor(account, jail) : declared.home;
   return { ...declared, shell, home };
