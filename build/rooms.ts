@@ -5,7 +5,9 @@
  */
 export const ROOMS: Readonly<Record<string, string>> = {
   tools: "one file per executable or command of `jailkit`: options in, exit status out",
+  status: "`jailkit status`: the page that one opens first",
   lint: "`jailkit config check`: problems in a config file",
+  declaration: "jails and users as files of jails.d declare them: `jailkit apply`",
   transfer: "a jail moves to another machine: `jailkit export` and `import`",
   jails: "known jails: list, adopt, delete, disk",
   check: "jk_check: `files/`, `content/`, `smoke/`, `fix/`, `report/`",
