@@ -129,7 +129,7 @@ static i64 add_name(const struct rules *rules, i64 directory, const char *name, 
 
 static i64 add_path(const struct rules *rules, i64 root, const char *name, u64 allowed) {
   struct statx stat;
-  i64 fd = open_path(root, name + 1, *name == RULES_NAMED, &stat);
+  i64 fd = name[1] == '/' ? open_path(root, name + 1, *name == RULES_NAMED, &stat) : -ENOENT;
   if (fd < 0) return fd;
   if ((stat.stx_mode & S_IFMT) != S_IFDIR) allowed &= FILE_RIGHTS;
   if (*name == RULES_PROGRAM && (stat.stx_mode & S_IFMT) != S_IFREG) allowed = 0;

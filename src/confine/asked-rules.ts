@@ -33,88 +33,50 @@ export const SYSTEM: Names = {
 /** It may be a link to what a service of the host writes. */
 export const RESOLVER = "/etc/resolv.conf";
 
-/** A path of the settings, and what is allowed there. */
-export interface NamedPath {
-  path: ByteString;
-  rights: number;
-}
-
-/** What the guard is asked. The names of a list begin at an index, in the same order. */
-export interface Request extends Names {
-  programs: readonly ByteString[];
-  firstProgram: number;
-  named: readonly NamedPath[];
-  firstNamed: number;
-  /** What the session is to read, if each session may: programs, since execve(2) does, and RESOLVER. */
-  readable: readonly ByteString[];
-  firstReadable: number;
-}
-
 /** The paths of `read` that only count if nobody but root can exchange them, which the guard does not know. */
 export const fixedPaths = ({ read, write }: Ruled): readonly ByteString[] =>
   read !== "all" && write === "all" ? read : [];
 
-/** The other paths of the settings. */
-function namedPaths({ read, write }: Ruled): NamedPath[] {
-  // Without `write`, files may be moved everywhere.
-  if (write === "all") return [{ path: "/", rights: L.REFER }];
-  const paths: NamedPath[] = [];
-  // What can be written gets a rule below.
-  if (read !== "all") for (const path of read) if (!write.includes(path)) paths.push({ path, rights: READ });
-  for (const path of write) paths.push({ path, rights: WRITTEN });
-  return paths;
-}
+/** The programs of the settings. */
+export const programsOf = ({ execute }: Ruled): readonly ByteString[] =>
+  execute === "any" ? [] : execute.executables;
 
-/** The rules for a confinement. `program`: see applyRules. A login runs it: more functions would take more time. */
-export function requestOf(confinement: Ruled, program: ByteString | undefined): Request {
+const NO_PATH = [""];
+
+/** The names of the rules for a confinement. `program`: see applyRules. */
+export function namesOf(confinement: Ruled, program: ByteString | undefined): Names {
   const { execute, read, write, tcpConnect, tcpBind } = confinement;
   const allowed: number[] = [];
   let text = "";
+  const add = (sign: string, paths: readonly ByteString[], rights: number) => {
+    for (const path of paths) {
+      text += `${sign}${path}\0`;
+      allowed.push(rights);
+    }
+  };
   if (execute !== "any" && !execute.onlyNamed) {
     text = `${HOME}${execute.home}\0${SYSTEM_NAMES.text}`;
     for (let i = 0; i <= SYSTEM_NAMES.count; i++) allowed.push(EXECUTED);
   }
-  const firstProgram = allowed.length;
-  const programs: ByteString[] = [];
-  if (execute !== "any") {
-    for (const path of execute.executables) {
-      if (!path.startsWith("/")) continue;
-      programs.push(path);
-      text += `${PROGRAM}${path}\0`;
-      allowed.push(L.EXECUTE);
-    }
-  }
-  text += `${ROOT}\0`;
-  allowed.push(0);
+  const programs = programsOf(confinement);
+  add(PROGRAM, programs, L.EXECUTE);
+  add(ROOT, NO_PATH, 0);
   if (read !== "all" || write !== "all") {
     text += SYSTEM.text;
     for (const rights of SYSTEM.allowed) allowed.push(rights);
   }
-  const firstNamed = allowed.length;
-  const named = namedPaths(confinement);
-  for (const { path, rights } of named) {
-    text += `${NAMED}${path}\0`;
-    allowed.push(rights);
+  // Without `write`, files may be moved everywhere.
+  if (write === "all") add(NAMED, ["/"], L.REFER);
+  else {
+    if (read !== "all") add(NAMED, read, READ);
+    add(NAMED, write, WRITTEN);
   }
-  const firstReadable = allowed.length;
-  const readable: ByteString[] = [];
   if (read !== "all") {
-    readable.push(RESOLVER, ...programs);
-    if (program !== undefined && !programs.includes(program)) readable.push(program);
+    add(READABLE, [RESOLVER], 0);
+    add(READABLE, programs, 0);
+    if (program !== undefined && !programs.includes(program)) add(READABLE, [program], 0);
   }
-  for (const path of readable) {
-    text += `${READABLE}${path}\0`;
-    allowed.push(0);
-  }
-  for (const [ports, right] of [
-    [tcpConnect, L.CONNECT_TCP],
-    [tcpBind, L.BIND_TCP],
-  ] as const) {
-    if (ports === "all") continue;
-    for (const port of ports) {
-      text += `${PORT}\0`;
-      allowed.push(right | (port << 16));
-    }
-  }
-  return { text, allowed, programs, firstProgram, named, firstNamed, readable, firstReadable };
+  if (tcpConnect !== "all") for (const port of tcpConnect) add(PORT, NO_PATH, L.CONNECT_TCP | (port << 16));
+  if (tcpBind !== "all") for (const port of tcpBind) add(PORT, NO_PATH, L.BIND_TCP | (port << 16));
+  return { text, allowed };
 }

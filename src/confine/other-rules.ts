@@ -4,8 +4,9 @@ import * as C from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { isOfThePath, openDirectoryPath, withFd } from "../../ffi/files.ts";
 import { allowBeneath, EXECUTE, FILE_RIGHTS } from "../../ffi/landlock.ts";
+import { NAMED, type Names, PROGRAM, READABLE } from "../../ffi/landlock-names.ts";
 import { isIn } from "../known-programs/allow/places.ts";
-import { fixedPaths, type NamedPath, READ, RESOLVER, type Request, type Ruled } from "./asked-rules.ts";
+import { fixedPaths, programsOf, READ, RESOLVER, type Ruled } from "./asked-rules.ts";
 import type { LeftOut } from "./directories.ts";
 import { allowDirectories, allowReading, isMissing, LOADERS, type OpenPath, statOf } from "./execute.ts";
 import { openFixed, openNamed } from "./named-file.ts";
@@ -39,7 +40,7 @@ class FileRules {
   }
 
   /** Allows a path of the settings. */
-  allowNamed({ path, rights }: NamedPath, open: OpenPath): void {
+  allowNamed(path: ByteString, rights: number, open: OpenPath): void {
     const fd = open(this.root, path);
     if (typeof fd === "number") withFd(fd, (file) => this.allow(file, rights));
     else this.leaveOut(path, fd);
@@ -64,42 +65,38 @@ class FileRules {
   }
 }
 
-/** Throws SystemError for a program that may be there, and cannot be opened. */
-function requirePrograms({ programs, firstProgram }: Request, errorOf: (index: number) => number): void {
-  for (let i = 0; i < programs.length; i++) {
-    const error = errorOf(firstProgram + i);
-    // execve(2) will fail with the same error.
-    if (error !== 0 && !isOfThePath(error)) throw new SystemError(error, "open", programs[i]);
-  }
-}
-
 /** What the guard was asked, and what came of it. */
 interface Rest {
   confinement: Ruled;
   program: ByteString | undefined;
-  request: Request;
+  names: Names;
   /** By the index of a name. */
   errorOf: (index: number) => number;
 }
 
-/** True for the program of a session that is not in what is read or written. */
-const isOutside = (path: ByteString, { confinement: { read, write }, program }: Rest): boolean =>
-  path === program && read !== "all" && !isIn(path, read) && (write === "all" || !isIn(path, write));
-
-/** Allows reading programs, as execve(2) does. */
-function allowPrograms(rules: FileRules, rest: Rest): void {
-  const { confinement, request, errorOf } = rest;
+/** Allows reading a program, as execve(2) does. */
+function allowProgram(rules: FileRules, path: ByteString, { confinement, program }: Rest): void {
+  const { read, write } = confinement;
+  // Each session reads the directories of the dynamic linkers.
+  if (read === "all" || LOADERS.includes(path)) return;
+  const isInside = isIn(path, read) || (write !== "all" && isIn(path, write));
+  const isTold = path === program && !isInside;
   // Without `write`, a session may exchange what the next one reads.
-  const open = confinement.write === "all" ? openFixed : openNamed;
-  let i = request.firstReadable;
-  for (const path of request.readable) {
-    const error = errorOf(i++);
-    if (error === 0 || isMissing(error)) continue;
-    const isTold = isOutside(path, rest);
+  const open = write === "all" ? openFixed : openNamed;
+  if (isTold || programsOf(confinement).includes(path)) rules.allowProgram(path, open, isTold);
+}
+
+/** Adds the rule for a name that the guard did not add, if there is one. */
+function addRule(rules: FileRules, name: ByteString, rights: number, error: number, rest: Rest): void {
+  if (name.startsWith(PROGRAM)) {
+    // execve(2) will fail with the same error.
+    if (!isOfThePath(error)) throw new SystemError(error, "open", name.slice(PROGRAM.length));
+  } else if (name.startsWith(NAMED)) {
+    rules.allowNamed(name.slice(NAMED.length), rights, openNamed);
+  } else if (name.startsWith(READABLE) && !isMissing(error)) {
+    const path = name.slice(READABLE.length);
     if (path === RESOLVER) rules.allowResolver();
-    // Each session reads the directories of the dynamic linkers.
-    else if (!LOADERS.includes(path) && (isTold || request.programs.includes(path)))
-      rules.allowProgram(path, open, isTold);
+    else allowProgram(rules, path, rest);
   }
 }
 
@@ -108,17 +105,18 @@ function allowPrograms(rules: FileRules, rest: Rest): void {
  * Throws SystemError.
  */
 export function addOtherRules(ruleset: number, handled: number, rest: Rest): WithoutRule {
-  const { confinement, request, errorOf } = rest;
+  const { confinement, names, errorOf } = rest;
   const { execute } = confinement;
   return withFd(openDirectoryPath("/"), (root) => {
     const rules = new FileRules(ruleset, root, handled);
     const executed = handled & (EXECUTE | READ);
     const leftOut = execute === "any" ? [] : allowDirectories(ruleset, root, execute, executed, errorOf);
-    requirePrograms(request, errorOf);
-    let i = request.firstNamed;
-    for (const one of request.named) if (errorOf(i++) !== 0) rules.allowNamed(one, openNamed);
-    for (const path of fixedPaths(confinement)) rules.allowNamed({ path, rights: READ }, openFixed);
-    allowPrograms(rules, rest);
+    const all = names.text.split("\0");
+    for (let i = 0; i < names.allowed.length; i++) {
+      const error = errorOf(i);
+      if (error !== 0) addRule(rules, all[i] ?? "", names.allowed[i] ?? 0, error, rest);
+    }
+    for (const path of fixedPaths(confinement)) rules.allowNamed(path, READ, openFixed);
     return { execute: leftOut, named: rules.withoutRule };
   });
 }

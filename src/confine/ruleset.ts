@@ -3,7 +3,7 @@ import { SystemError } from "../../ffi/error.ts";
 import { withFd } from "../../ffi/files.ts";
 import * as L from "../../ffi/landlock.ts";
 import { addRules } from "../../ffi/landlock-names.ts";
-import { fixedPaths, READ, type Ruled, requestOf, WRITE } from "./asked-rules.ts";
+import { fixedPaths, namesOf, READ, type Ruled, WRITE } from "./asked-rules.ts";
 import { restrictProved } from "./in-force.ts";
 import { addOtherRules, NOTHING, type WithoutRule } from "./other-rules.ts";
 
@@ -47,23 +47,23 @@ export function applyRules(confinement: Ruled, program?: ByteString): Applied {
   let version = L.NEWEST;
   let handled = handledBy(confinement, version);
   if (handled.files === 0) return { version, withoutRule: NOTHING };
-  const request = requestOf(confinement, program);
+  const names = namesOf(confinement, program);
   const { execute } = confinement;
   // The guard does not know directories of the settings.
   const isAll = fixedPaths(confinement).length === 0 && (execute === "any" || execute.named.length === 0);
-  let added = addRules(handled, request, isAll);
+  let added = addRules(handled, names, isAll);
   if (typeof added === "number") {
     // An older kernel. Which one is asked only then, since that takes time.
     version = L.landlockVersion();
     handled = handledBy(confinement, version);
     if (handled.files === 0) return { version, withoutRule: NOTHING };
-    added = addRules(handled, request, isAll);
+    added = addRules(handled, names, isAll);
   }
   if (added === undefined) return { version, withoutRule: NOTHING };
   if (typeof added === "number") throw new SystemError(added, "landlock_create_ruleset", undefined);
   const { errorOf } = added;
   return withFd(added.ruleset, (ruleset) => {
-    const rest = { confinement, program, request, errorOf };
+    const rest = { confinement, program, names, errorOf };
     const withoutRule = addOtherRules(ruleset, handled.files, rest);
     restrictProved(ruleset, handled);
     return { version, withoutRule };

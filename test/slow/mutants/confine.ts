@@ -96,7 +96,12 @@ export const CONFINE: readonly Mutant[] = [
   ),
   execute(RULESET, 'if (execute !== "any") handled.files |= L.EXECUTE;', "", "is not executed"),
   execute(RULESET, "handled.files |= L.REFER | L.MAKE_BLOCK", "handled.files |= L.MAKE_BLOCK", "still works"),
-  execute(ASKED, '[{ path: "/", rights: L.REFER }]', "[]", "still works"),
+  execute(
+    ASKED,
+    'if (write === "all") add(NAMED, ["/"], L.REFER);',
+    'if (write === "all") void 0;',
+    "still works",
+  ),
   execute(
     RULES,
     "i64 error = sys2(SYS_landlock_restrict_self, rules->ruleset, 0);",
@@ -104,8 +109,8 @@ export const CONFINE: readonly Mutant[] = [
     "still works",
   ),
   execute(RULES, "return error || !is_proved ? error : prove();", "return error;", "and did not"),
-  execute(ASKED, "allowed.push(L.EXECUTE);", "allowed.push(0);", "still works"),
-  execute(ASKED, "allowed.push(L.EXECUTE);", "allowed.push(READ);", "the push works"),
+  execute(ASKED, "add(PROGRAM, programs, L.EXECUTE);", "", "still works"),
+  execute(ASKED, "add(PROGRAM, programs, L.EXECUTE);", "add(PROGRAM, programs, 0);", "the push works"),
   execute(ASKED, "${HOME}${execute.home}", "${ROOT}", "of the system"),
   execute(EXECUTE, "if (error !== 0 && !isMissing(error)) left.push(name);", "void error;", "of the system"),
   execute(RULES, "stat->stx_uid == 0 && ", "", "of the system"),
@@ -151,7 +156,7 @@ export const CONFINE: readonly Mutant[] = [
   execute(DIRECTORIES, "++links <= MOST_LINKS ? readLink", "false ? readLink", "locks it, where a link"),
   execute(DIRECTORIES, 'if (target.startsWith("/")) leaveTo(1);', "", "locks it, where a link"),
   execute(DIRECTORIES, "leaveTo(Math.max(1, way.length - 1));", "", "locks it, where a link"),
-  execute(OTHER, "&& !isOfThePath(error))", "&& !isMissing(error))", "cannot be opened"),
+  execute(OTHER, "if (!isOfThePath(error)) throw", "if (!isMissing(error)) throw", "cannot be opened"),
   execute(
     EXECUTE,
     "attempt(() => basicStat(C.AT_FDCWD, path));",

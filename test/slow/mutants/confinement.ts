@@ -83,13 +83,8 @@ export const CONFINEMENT: readonly Mutant[] = [
     "!= S_IFDIR) allowed &= ~0;",
     "jk_lsh read and write of one file",
   ),
-  session(
-    ASKED,
-    "allowed.push(rights);\n  }\n  const firstReadable",
-    "allowed.push(0);\n  }\n  const firstReadable",
-    "jk_lsh write = ~/in",
-  ),
-  session(RULESET, "request, isAll);\n  if", "request, true);\n  if", "jk_lsh read = /srv/u"),
+  session(ASKED, "add(NAMED, write, WRITTEN);", "", "jk_lsh write = ~/in"),
+  session(RULESET, "names, isAll);\n  if", "names, true);\n  if", "jk_lsh read = /srv/u"),
   session(
     RULES,
     "return error == -EACCES || error == -ENOENT ? 0 : -EPERM;",
@@ -99,7 +94,7 @@ export const CONFINEMENT: readonly Mutant[] = [
   session(RULES, "is_proved && !can_prove()", "0", "jk_uchroot .*did not set"),
   session(IN_FORCE, "if (!isRefused) throw", "if (false) throw", "jk_uchroot .*did not set"),
   session(RULES, "RESOLVE_NO_SYMLINKS | ", "", "that a user made a symbolic link of is none"),
-  session(ASKED, "[tcpConnect, L.CONNECT_TCP]", "[tcpBind, L.CONNECT_TCP]", "jk_lsh tcp_connect"),
+  session(ASKED, "L.CONNECT_TCP | (port << 16)", "0", "jk_lsh tcp_connect"),
   session(
     RULES,
     "allowed & 0xffff & rules->ports, allowed >> 16}",
@@ -128,8 +123,8 @@ export const CONFINEMENT: readonly Mutant[] = [
   session(RULES, "if (!is_of_system(path)) return -EPERM;", "", "can exchange does not start"),
   session(
     ASKED,
-    "allowed.push(L.EXECUTE);",
-    "allowed.push(L.EXECUTE | L.READ_FILE);",
+    "add(PROGRAM, programs, L.EXECUTE);",
+    "add(PROGRAM, programs, L.EXECUTE | L.READ_FILE);",
     "nobody may read what it leads to",
   ),
   {
