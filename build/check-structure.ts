@@ -51,7 +51,7 @@ function resolve(file: string, name: string): string {
 }
 
 /** The files that start others of src/tools/. */
-const GATHERING = ["src/tools/jailkit.ts", "src/tools/shared.ts"];
+const GATHERING = ["src/tools/jailkit.ts", "src/tools/jailkit-apply.ts", "src/tools/shared.ts"];
 
 function checkRank(file: string, target: string): void {
   if (!sources.has(target)) {

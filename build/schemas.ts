@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as z from "zod";
 import { checkLineSchema, checkReportSchema, checkSummarySchema } from "../src/check/report/report-schema.ts";
+import { applyChangeSchema, applySummarySchema } from "../src/declaration/report-schema.ts";
 import { explainReportsSchema } from "../src/explain/report-schema.ts";
 import {
   adoptReportSchema,
@@ -49,9 +50,14 @@ const updated = z
   .union([updateReportSchema, updateLineSchema, updateSummarySchema])
   .describe("What jk_update did, or would do.");
 
+const applied = z
+  .union([applyChangeSchema, applySummarySchema])
+  .describe("What jailkit apply did, or would do, in each line.");
+
 /** The schema of each tool's report, by the `tool` that the report names. */
 export const REPORT_SCHEMAS = {
   "jailkit adopt": adoptReportSchema,
+  "jailkit apply": applied,
   "jailkit config": configReportSchema,
   "jailkit delete": deleteReportSchema,
   "jailkit disk": diskReportSchema,

@@ -5,7 +5,7 @@ import { JailkitError, UsageError } from "./error.ts";
 import { type GivenArguments, getopt } from "./getopt.ts";
 import type { HelpSource } from "./help.ts";
 import type { OptionTable, OptionValues } from "./options.ts";
-import { printError, printJson, printJsonLine } from "./output.ts";
+import { capturing, printError, printErrorAsItIs, printJson, printJsonLine } from "./output.ts";
 import { tellOfWaiting } from "./waiting.ts";
 
 /** A tool for administrators: what it is called, what it takes, what it does. */
@@ -45,7 +45,17 @@ export interface Tool extends HelpSource {
   readonly posix?: boolean;
   /** Reads arguments (without argv[0]) and runs; returns the exit status. */
   readonly main: (args: readonly ByteString[]) => Promise<number>;
+  /**
+   * Does the same for another tool, which shows it: prints nothing, and returns the exit status and the report of --json,
+   * which must be among the arguments. Throws what `run` does.
+   */
+  readonly call: ToolCall;
 }
+
+/** The `call` of a tool. */
+export type ToolCall = (
+  args: readonly ByteString[],
+) => Promise<{ readonly exitStatus: number; readonly report: unknown }>;
 
 const commonOptions = {
   help: { short: "h", description: "show this help and exit" },
@@ -89,7 +99,17 @@ export function defineTool<const T extends OptionTable>(definition: ToolDefiniti
     }
   }
 
-  return { ...definition, ...source, main };
+  async function call(args: readonly ByteString[]) {
+    const given = readArguments(args, options, posix ?? operandsOfProgram, posix);
+    const run = async () =>
+      definition.run({ options: optionValues<T>(given, options), operands: given.operands });
+    // Problems are printed also with --json, and are in the report.
+    const { result } = await capturing(run, printErrorAsItIs);
+    if (typeof result === "number") return { exitStatus: result, report: undefined };
+    return { exitStatus: result.exitStatus, report: result.report() };
+  }
+
+  return { ...definition, ...source, main, call };
 }
 
 /** Prints a usage error and returns the exit status; any other error is thrown again. */

@@ -1,5 +1,5 @@
 import { type ByteString, toBytes } from "../../ffi/bytes.ts";
-import { quoted } from "../cli/display.ts";
+import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import type { Dialect, IniSection } from "./model.ts";
 import { scanIni } from "./scan.ts";
@@ -42,6 +42,32 @@ function withSections(before: ByteString, added: readonly NewSection[], dialect:
   const wrong = added.find((section, index) => !readsBack(section, sections[count + index]));
   if (unchanged && wrong === undefined) return whole;
   const message = `a name or value in ${quoted((wrong ?? added[0])?.name ?? "")} cannot be written to an ini file`;
+  throw new JailkitError("config-write", 1, message);
+}
+
+/**
+ * The text of a file without the first section of a name; undefined if it has none. Comments above a section belong to it no
+ * more than those between two others: they stay. Throws JailkitError "config-write" if another section would change.
+ */
+export function withoutSection(text: ByteString, name: ByteString, dialect: Dialect): ByteString | undefined {
+  const old = scanIni(toBytes(text), "", dialect);
+  const at = old.sections.findIndex((section) => section.name === name);
+  const section = old.sections[at];
+  if (section === undefined) return undefined;
+  const end = old.sections[at + 1]?.line ?? Number.POSITIVE_INFINITY;
+  const last = Math.max(section.line, ...section.entries.map(({ line }) => line));
+  const lines = text.split("\n");
+  const isOwn = (line: ByteString, number: number) =>
+    number >= section.line && number < end && (number <= last || !/^\s*(?:[#;]|$)/.test(line));
+  const kept = lines.filter((line, index) => !isOwn(line, index + 1));
+  // The empty line before it, of appendSections.
+  if (kept[section.line - 2] === "" && section.line > 1) kept.splice(section.line - 2, 1);
+  const result = kept.join("\n");
+  const values = (sections: readonly IniSection[]) =>
+    JSON.stringify(sections.map((one) => [one.name, one.entries.map(({ key, value }) => [key, value])]));
+  const now = scanIni(toBytes(result), "", dialect).sections;
+  if (values(now) === values(old.sections.filter((one) => one !== section))) return result;
+  const message = `the section [${display(name)}] cannot be taken out of the file: edit it by hand`;
   throw new JailkitError("config-write", 1, message);
 }
 

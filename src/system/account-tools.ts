@@ -15,11 +15,11 @@ export const JAILED_GROUP = "jailed";
 export const MAKE_JAILED_GROUP: readonly string[] = ["groupadd", "--system", JAILED_GROUP];
 
 /**
- * Runs usermod, useradd, groupadd or userdel. They lock the account files themselves, so call it without a lock on these.
+ * Runs usermod, useradd, groupadd, userdel or gpasswd. They lock the account files themselves, so call it without a lock on these.
  * Throws JailkitError with the program's message.
  */
 function runAccountTool(
-  name: "usermod" | "useradd" | "groupadd" | "userdel",
+  name: "usermod" | "useradd" | "groupadd" | "userdel" | "gpasswd",
   words: readonly ByteString[],
 ): void {
   const path = findProgram(name);
@@ -116,7 +116,20 @@ export function addGroup(name: ByteString, gid?: number): void {
   runAccountTool("groupadd", [...(gid === undefined ? [] : ["-g", `${gid}`]), "--", name]);
 }
 
-/** Removes an account that `addAccount` created, after a later step failed. Its home stays. */
+/** Gives an account another comment. Throws JailkitError. */
+export function setComment(name: ByteString, comment: ByteString): void {
+  requireAccountName(name);
+  runAccountTool("usermod", ["-c", comment, "--", name]);
+}
+
+/** Takes an account out of a group (gpasswd(1)). Throws JailkitError. */
+export function leaveGroup(name: ByteString, group: ByteString): void {
+  requireAccountName(name);
+  requireAccountName(group);
+  runAccountTool("gpasswd", ["-d", name, group]);
+}
+
+/** Removes an account that `addAccount` created. Its home stays. */
 export function removeAccount(name: ByteString): void {
   requireAccountName(name);
   runAccountTool("userdel", ["--", name]);

@@ -48,6 +48,10 @@ export const COMMANDS: Readonly<Record<string, LazyTool>> = {
     summary: "create a record for a jail that has none, from its contents",
     load: () => import("./jailkit-adopt.ts"),
   },
+  apply: {
+    summary: "make jails and users as the files of /etc/jailkit/jails.d declare them",
+    load: () => import("./jailkit-apply.ts"),
+  },
   config: { summary: "check the configuration files", load: () => import("./jailkit-config.ts") },
   delete: {
     summary: "delete a jail, with its log socket, its mounts and its record",

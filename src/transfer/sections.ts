@@ -17,7 +17,7 @@ export const SECTIONS_FILE = `${CONFIG_DIRECTORY}/jk_init.ini`;
 
 /** The keys of a section that a table knows, lists with one blank after each comma; and the names of the others. */
 export function knownKeys(
-  { entries }: IniSection,
+  { entries }: Pick<IniSection, "entries">,
   table: KeyTable,
 ): { keys: Map<ByteString, ByteString>; others: ByteString[] } {
   const keys = new Map<ByteString, ByteString>();

@@ -5,8 +5,8 @@ import { dropInName } from "../config/write.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
 import { jailMounts, unmountInJail } from "../jail/fs/unmount.ts";
 import { isRegular, type JailRoot } from "../jail/fs/walk.ts";
-import { removePath } from "../jail/fs/write.ts";
 import { REGISTRY } from "../jail/record/manifest.ts";
+import { removeDropIn } from "../populate/apply/drop-in.ts";
 import { changeFstab } from "../populate/apply/proc.ts";
 import { unescaped } from "../system/mountinfo.ts";
 import { fstabField, fstabFields } from "../system/mounts.ts";
@@ -77,9 +77,5 @@ export function unregisterLogSocket(
   const named = loadConfig(file, { dialect: "c" })?.sections.find(({ name }) => name === socket);
   // A drop-in of that name with other content is not ours.
   if (named?.file !== directory + path) return { removed: undefined, left: named?.file };
-  return withTree((root) => {
-    const found = lookUp(root, path);
-    const removed = found !== undefined && removePath(root, path, found.stat);
-    return { removed: removed ? directory + path : undefined, left: undefined };
-  }, directory);
+  return { removed: removeDropIn(directory, path) ? directory + path : undefined, left: undefined };
 }

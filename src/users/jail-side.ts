@@ -135,3 +135,15 @@ export function removeJailSide(name: ByteString, request: JailSideRequest): stri
   const removed = apply(request, (accounts) => accounts.removeUser(name));
   return removed ? [`removed ${quoted(name)} from the jail's etc/passwd`] : [];
 }
+
+/** Takes a user out of groups of a jail's etc/group. */
+export function leaveJailGroups(root: JailRoot, name: ByteString, groups: readonly ByteString[]): void {
+  updateJailAccounts(root, (accounts) => {
+    for (const entry of accounts.groups)
+      if (groups.includes(entry.name) && entry.members.includes(name))
+        accounts.replaceGroup(entry, {
+          ...entry,
+          members: entry.members.filter((member) => member !== name),
+        });
+  });
+}

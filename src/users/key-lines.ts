@@ -113,12 +113,22 @@ export function readKeyLine(text: ByteString, exact = true): KeyLine | undefined
 }
 
 /** The keys in the text of an authorized_keys, without lines that sshd skips. Pure. */
-export function keyLinesIn(text: ByteString): KeyLine[] {
-  return text.split("\n").flatMap((line) => {
-    // sshd reads a line up to a NUL byte.
-    const found = readKeyLine(line.split("\0", 1)[0] ?? "", false);
-    return found === undefined || "problem" in found ? [] : [found];
-  });
+export const keyLinesIn = (text: ByteString): KeyLine[] =>
+  text.split("\n").flatMap((line) => keyIn(line) ?? []);
+
+/** The key that sshd(8) reads in a line; undefined for none. */
+function keyIn(line: ByteString): KeyLine | undefined {
+  // sshd reads a line up to a NUL byte.
+  const found = readKeyLine(line.split("\0", 1)[0] ?? "", false);
+  return found === undefined || "problem" in found ? undefined : found;
+}
+
+/** The text of an authorized_keys without the lines of some keys, and how many these are. Pure. */
+export function withoutKeys(text: ByteString, keys: ReadonlySet<ByteString>) {
+  const lines = text.split("\n");
+  const kept = lines.filter((line) => !keys.has(keyIn(line)?.key ?? ""));
+  const removed = lines.length - kept.length;
+  return { text: removed === 0 ? undefined : kept.join("\n"), removed };
 }
 
 function refuse(what: ByteString, why: string): JailkitError {

@@ -33,7 +33,15 @@ import {
 } from "../jail/fs/walk.ts";
 import { putFileIn } from "../jail/fs/write.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
-import { KEYS_LIMIT, type KeyLine, type KeyMerge, mergeKeys, parsePublicKeys, tooLong } from "./key-lines.ts";
+import {
+  KEYS_LIMIT,
+  type KeyLine,
+  type KeyMerge,
+  mergeKeys,
+  parsePublicKeys,
+  tooLong,
+  withoutKeys,
+} from "./key-lines.ts";
 
 const DIRECTORY = ".ssh";
 const FILE = "authorized_keys";
@@ -187,12 +195,15 @@ function changed(root: JailRoot, path: ByteString): JailkitError {
  * Plans to add keys to the authorized_keys of a home; writes nothing. Throws JailkitError "keys-not-written" if that is
  * impossible: no home, a symbolic link, or a file that is not the user's own.
  */
-export function planKeys(place: KeyPlace, keys: readonly KeyLine[]): KeyMerge {
+export const planKeys = (place: KeyPlace, keys: readonly KeyLine[]): KeyMerge =>
+  mergeKeys(keysText(place), keys);
+
+/** The text of the authorized_keys of a home, "" if it is missing. Throws as planKeys does. */
+export function keysText(place: KeyPlace): ByteString {
   return withHome(place, (home) => {
     const directory = openKeyDirectory(place, home);
-    if (directory === undefined) return mergeKeys("", keys);
-    const existing = inKeyDirectory(place, directory, () => readExisting(place, directory));
-    return mergeKeys(existing?.text ?? "", keys);
+    if (directory === undefined) return "";
+    return inKeyDirectory(place, directory, () => readExisting(place, directory))?.text ?? "";
   });
 }
 
@@ -221,7 +232,17 @@ export function planSkeletonKeys(skeleton: ByteString, keys: readonly KeyLine[])
  * content stays. The user may change the home meanwhile: no link is followed, and files that are not the user's own are
  * neither read nor written. Throws as planKeys does.
  */
-export function writeKeys(place: KeyPlace, keys: readonly KeyLine[]): KeyMerge {
+export const writeKeys = (place: KeyPlace, keys: readonly KeyLine[]): KeyMerge =>
+  changeKeys(place, (text) => mergeKeys(text, keys));
+
+/** Removes the lines of keys from .ssh/authorized_keys of a home, and returns how many. Throws as writeKeys does. */
+export function removeKeys(place: KeyPlace, keys: ReadonlySet<ByteString>): number {
+  const change = (text: ByteString) => withoutKeys(text, keys);
+  return change(keysText(place)).removed === 0 ? 0 : changeKeys(place, change).removed;
+}
+
+/** Changes the file by a pure function of its text. */
+function changeKeys<T extends Pick<KeyMerge, "text">>(place: KeyPlace, change: (text: ByteString) => T): T {
   const { root, user } = place;
   return withHome(place, (home) => {
     let directory = openKeyDirectory(place, home);
@@ -231,14 +252,18 @@ export function writeKeys(place: KeyPlace, keys: readonly KeyLine[]): KeyMerge {
     }
     if (directory === undefined) throw changed(root, joinPath(home.path, DIRECTORY));
     const opened = directory;
-    return inKeyDirectory(place, opened, () => writeIn(place, opened, keys));
+    return inKeyDirectory(place, opened, () => writeIn(place, opened, change));
   });
 }
 
-function writeIn(place: KeyPlace, directory: Directory, keys: readonly KeyLine[]): KeyMerge {
+function writeIn<T extends Pick<KeyMerge, "text">>(
+  place: KeyPlace,
+  directory: Directory,
+  change: (text: ByteString) => T,
+): T {
   const { root, user } = place;
   const existing = readExisting(place, directory);
-  const merge = mergeKeys(existing?.text ?? "", keys);
+  const merge = change(existing?.text ?? "");
   if (merge.text === undefined) return merge;
   // sshd(8) ignores keys in a directory that others can write.
   if ((directory.stat.mode & 0o7777) !== 0o700) chmodPath(directory.fd, 0o700);

@@ -14,7 +14,7 @@ import { groupOfSection, scanIni, selectSection } from "../config/scan.ts";
 import { confineProblem } from "../config/schemas/confine.ts";
 import { lshKeys } from "../config/schemas/lsh.ts";
 import { unsafeConfig } from "../config/trusted.ts";
-import { appendSections } from "../config/write.ts";
+import { appendSections, withoutSection } from "../config/write.ts";
 import { withAccountsLock } from "../jail/accounts/change-accounts.ts";
 import { attributesAt, lookUp, withJailFile } from "../jail/fs/look.ts";
 import { hostPath, isRegular, type JailRoot, withDirectory } from "../jail/fs/walk.ts";
@@ -173,11 +173,15 @@ export function planPolicy(root: JailRoot, user: ByteString, services: readonly 
   return planIn(root, user, services, readPolicies(root).ini);
 }
 
+/** Throws JailkitError "bad-name" for the name of an account whose section would be one for others too. */
+export function requireOwnSection(user: ByteString): void {
+  if (user !== "DEFAULT" && groupOfSection(user) === undefined) return;
+  const message = `a section [${display(user)}] would apply to others too: no --policy for ${quoted(user)}`;
+  throw new JailkitError("bad-name", 1, message);
+}
+
 function planIn(root: JailRoot, user: ByteString, services: readonly Service[], ini: IniFile): PolicyPlan {
-  if (user === "DEFAULT" || groupOfSection(user) !== undefined) {
-    const message = `a section [${display(user)}] would apply to others too: no --policy for ${quoted(user)}`;
-    throw new JailkitError("bad-name", 1, message);
-  }
+  requireOwnSection(user);
   const executables = requirePrograms(root, user, services);
   const paths = [...new Set(executables.map(parentOf))];
   const plan = { file: hostPath(root, FILE), section: user, paths, executables, present: false };
@@ -242,6 +246,38 @@ export function addPolicies(
       appendSections(main === undefined ? "" : fromBytes(main.bytes), sections, "c"),
     );
     return added.map(({ name }) => name);
+  });
+}
+
+/**
+ * Gives a user a section with these keys in the jail's jk_lsh.ini, in place of an earlier one, in one step; undefined takes it
+ * out. The rest of the file stays. Throws JailkitError if the file is not safe, or if the section is in a drop-in.
+ */
+export function replacePolicy(
+  root: JailRoot,
+  name: ByteString,
+  keys: ReadonlyMap<ByteString, ByteString> | undefined,
+): void {
+  requireOwnSection(name);
+  withAccountsLock(root, () => {
+    const { ini, main } = readPolicies(root);
+    const own = ini.sections.find((section) => section.name === name);
+    let text = main === undefined ? "" : fromBytes(main.bytes);
+    if (own !== undefined && own.file !== hostPath(root, FILE)) {
+      const where = `${quoted(own.file)}, line ${own.line}`;
+      const message = `${where}: a section [${display(name)}] is there, in a drop-in, which is not changed: edit it, or take it out`;
+      throw new JailkitError("policy-exists", 1, message);
+    }
+    if (keys === undefined && own === undefined) return;
+    // Of equal names the first counts: none may be left.
+    for (
+      let rest = withoutSection(text, name, "c");
+      rest !== undefined;
+      rest = withoutSection(text, name, "c")
+    )
+      text = rest;
+    const added = keys === undefined ? [] : [{ name, values: Object.fromEntries(keys) }];
+    putPolicies(root, main?.path, added.length === 0 ? text : appendSections(text, added, "c"));
   });
 }
 

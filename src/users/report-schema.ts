@@ -32,7 +32,8 @@ export const newUserReportSchema = reportSchema("jk_addjailuser", {
 /** What `jk_addjailuser --json` prints. */
 export type NewUserReport = z.infer<typeof newUserReportSchema>;
 
-const directorySchema = z
+/** What a directory should say about an account. */
+export const directorySchema = z
   .strictObject({
     homeDirectory: textOrNull.describe("null if the directory is right already."),
     loginShell: textOrNull,

@@ -13,7 +13,7 @@ import { withDirectory } from "../fs/walk.ts";
 import { makeOwnDirectory } from "./registry.ts";
 
 // One tool at a time changes a jail. Whoever needs more than one lock takes them in this order, so that no two tools wait
-// for each other: that of the jail, for the whole run; those of usermod(8) and the like; that of the jail's account files
+// for each other: that of jailkit apply; that of the jail, for the whole run; those of usermod(8) and the like; that of the jail's account files
 // (withAccountsLock); those of the registry (locked, hostLocked).
 //
 // A jail has two names: its path, which it has before it exists and after it was deleted, and its inode, which it keeps
@@ -102,6 +102,18 @@ export function withHostAccounts<T>(use: () => T): T {
   using locks = new HeldLocks(openLocks(), "the accounts", { tool: "", noWait: false, json: true });
   locks.take(["accounts"]);
   return use();
+}
+
+/** Lets one process at a time carry out declarations of jails; waits as lockJails does. Take it before all others. */
+export function lockDeclarations(options: LockOptions): Disposable {
+  const held = new HeldLocks(openLocks(), "the declared jails", options);
+  try {
+    held.take(["declarations"]);
+    return held;
+  } catch (error) {
+    held[Symbol.dispose]();
+    throw error;
+  }
 }
 
 class HeldLocks implements JailLock {

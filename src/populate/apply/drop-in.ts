@@ -2,9 +2,9 @@ import { type ByteString, toBytes } from "../../../ffi/bytes.ts";
 import { parentOf } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
-import { withTree } from "../../jail/fs/look.ts";
+import { lookUp, withTree } from "../../jail/fs/look.ts";
 import { withDirectory } from "../../jail/fs/walk.ts";
-import { makeDirectories, putFile } from "../../jail/fs/write.ts";
+import { makeDirectories, putFile, removePath } from "../../jail/fs/write.ts";
 import { onlyRootWrites } from "../../system/exchange.ts";
 
 /**
@@ -27,5 +27,13 @@ export function putDropIn(
     }
     if (putFile(root, path, toBytes(text), { ...attributes, mode: 0o644 }, options) !== "kept") return;
     throw new JailkitError("file-exists", 1, `${display(directory + path)}: is there already`);
+  }, directory);
+}
+
+/** Removes a drop-in of putDropIn; false if it is missing. */
+export function removeDropIn(directory: ByteString, path: ByteString): boolean {
+  return withTree((root) => {
+    const found = lookUp(root, path);
+    return found !== undefined && removePath(root, path, found.stat);
   }, directory);
 }

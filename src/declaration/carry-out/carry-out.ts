@@ -1,0 +1,122 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { receivedSignal } from "../../../ffi/interrupts.ts";
+import { isReported, problemFrom } from "../../cli/error.ts";
+import { lockJails } from "../../jail/record/jail-lock.ts";
+import { openJailForUsers } from "../../users/open-jail.ts";
+import type { Change, Fault } from "../change.ts";
+import type { Comparison, Former, JailWork, UserWork } from "../compare/compare.ts";
+import { Memory } from "../memory.ts";
+import type { Declaration } from "../model.ts";
+import type { Once } from "../once.ts";
+import { jailSteps, type Tools } from "./jail.ts";
+import { removeFormer } from "./remove.ts";
+import type { Shown } from "./report.ts";
+import { makeSteps } from "./steps.ts";
+import { userSteps } from "./user.ts";
+
+interface Means extends Shown {
+  readonly tools: Tools;
+  /** The name of the tool, for the messages of others. */
+  readonly tool: string;
+  readonly noWait: boolean;
+  readonly json: boolean;
+  readonly prune: boolean;
+  readonly deleteHomes: boolean;
+}
+
+/**
+ * Makes this machine as it is declared, jail by jail; what fails in one leaves the others alone. A run that is repeated goes
+ * on. Throws only if what was declared once cannot be written.
+ */
+export async function carryOut(
+  declaration: Declaration,
+  comparison: Comparison,
+  before: Once,
+  means: Means,
+): Promise<void> {
+  const memory = new Memory(before, comparison.pathOf);
+  memory.declare(declaration);
+  for (const former of comparison.former) await remove(former, memory, means);
+  for (const work of comparison.jails) await makeJail(work, comparison, memory, means);
+  memory.write();
+}
+
+const workOf = ({ changes, users }: JailWork): Change[] => [
+  ...changes,
+  ...users.flatMap((user) => user.changes),
+];
+
+/** A jail with its users. */
+async function makeJail(work: JailWork, { pathOf }: Comparison, memory: Memory, means: Means): Promise<void> {
+  const { path, fault, users } = work;
+  if (fault !== undefined) means.fault(fault);
+  for (const user of users) if (user.fault !== undefined) means.fault(user.fault);
+  const changes = workOf(work);
+  if (fault !== undefined || (changes.length > 0 && receivedSignal() !== undefined))
+    return notDone(changes, means);
+  if (changes.length === 0) return settle(work, means, memory);
+  try {
+    using _lock = lockJails([path], means);
+    const done = await makeSteps(jailSteps(work, { ...means, pathOf }), path, means);
+    if (!done)
+      return notDone(
+        changes.filter(({ of }) => of === "user"),
+        means,
+      );
+    let all = true;
+    for (const user of users) all = (await makeUser(user, path, memory, means)) && all;
+    if (all) settle(work, means, memory);
+    memory.write();
+  } catch (error) {
+    if (!isReported(error)) throw error;
+    means.fault({ of: "jail", name: path, jail: path, ...problem(error, path) });
+    notDone(changes, means);
+  }
+}
+
+const problem = (error: unknown, path: ByteString): Pick<Fault, "code" | "message"> => {
+  const { code, message } = problemFrom(error, "failed", path);
+  return { code, message };
+};
+
+/** One user; false if not all is done. */
+async function makeUser(user: UserWork, jail: ByteString, memory: Memory, means: Means): Promise<boolean> {
+  const { changes, declared, fault } = user;
+  const { name, shell } = declared;
+  if (changes.length === 0) return fault === undefined;
+  try {
+    using root = openJailForUsers(jail, shell);
+    const steps = userSteps(user, {
+      ...{ root, once: memory.before(name) },
+      created: (created) => memory.created(name, created),
+    });
+    return await makeSteps(steps, jail, means);
+  } catch (error) {
+    if (!isReported(error)) throw error;
+    means.fault({ of: "user", name, jail, ...problem(error, jail) });
+    notDone(changes, means);
+    return false;
+  }
+}
+
+async function remove(former: Former, memory: Memory, means: Means): Promise<void> {
+  const { change } = former;
+  const work = (said: Parameters<typeof removeFormer>[2]) => {
+    using _lock = lockJails([change.jail], means);
+    removeFormer(former, means, said);
+  };
+  if (!(await makeSteps([{ changes: [change], work }], change.jail, means))) return;
+  memory.forget(change.of, change.name);
+  memory.write();
+}
+
+function notDone(changes: readonly Change[], { ended }: Means): void {
+  for (const change of changes) ended({ change, status: "not-done", steps: [], warnings: [], errors: [] });
+}
+
+/** What is declared no longer is not there any more. */
+function settle({ declared, users, fault }: JailWork, { prune }: Means, memory: Memory): void {
+  if (!prune || fault !== undefined) return;
+  if (declared !== undefined) memory.settleJail(declared);
+  for (const user of users) if (user.fault === undefined) memory.settleUser(user.declared);
+}

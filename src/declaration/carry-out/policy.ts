@@ -1,0 +1,62 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { display, quoted } from "../../cli/display.ts";
+import { JailkitError } from "../../cli/error.ts";
+import { CONFIG_DIRECTORY, loadConfig } from "../../config/load.ts";
+import { dropInName, dropInText } from "../../config/write.ts";
+import type { JailRoot } from "../../jail/fs/walk.ts";
+import { putDropIn, removeDropIn } from "../../populate/apply/drop-in.ts";
+import { isLimitedShell } from "../../users/access.ts";
+import { replacePolicy, requireOwnSection } from "../../users/policy.ts";
+import { SETTINGS_FILE } from "../compare/machine.ts";
+
+const COMMENT = "Written by jailkit apply, as /etc/jailkit/jails.d declares the user.";
+
+const dropInOf = (user: ByteString): ByteString => `/jk_chrootsh.d/${dropInName(`/${user}`)}`;
+
+/** Throws JailkitError if the section of a user in jk_chrootsh.ini is in another file than our drop-in, or not alone there. */
+function requireOwnDropIn(user: ByteString): void {
+  const file = CONFIG_DIRECTORY + dropInOf(user);
+  const sections = loadConfig(SETTINGS_FILE, { dialect: "c" })?.sections ?? [];
+  const other = sections.find((one) => (one.name === user) !== (one.file === file));
+  if (other === undefined) return;
+  const what =
+    other.name === user
+      ? `a section [${display(user)}] exists already`
+      : `has a section [${display(other.name)}]`;
+  const message = `${quoted(other.file)}, line ${other.line}: ${what}: it is not changed; edit it, or move it to another file`;
+  throw new JailkitError("policy-exists", 1, message);
+}
+
+/**
+ * Gives a user a section of the jail's jk_lsh.ini, or of the machine's jk_chrootsh.ini, by the shell. Returns a printable
+ * line about it. Throws JailkitError.
+ */
+export function putPolicy(
+  root: JailRoot,
+  user: ByteString,
+  shell: ByteString,
+  keys: ReadonlyMap<ByteString, ByteString>,
+): string {
+  if (isLimitedShell(shell)) {
+    replacePolicy(root, user, keys);
+    return `wrote the section [${display(user)}] of the jail's jk_lsh.ini`;
+  }
+  requireOwnSection(user);
+  requireOwnDropIn(user);
+  const path = dropInOf(user);
+  const text = dropInText({ name: user, values: Object.fromEntries(keys) }, "c", COMMENT);
+  putDropIn(CONFIG_DIRECTORY, path, text, { replace: true });
+  return `wrote ${display(CONFIG_DIRECTORY + path)}`;
+}
+
+/** Takes the section out again. Returns a printable line about it. Throws JailkitError. */
+export function removePolicy(root: JailRoot, user: ByteString, limited: boolean): string {
+  if (limited) {
+    replacePolicy(root, user, undefined);
+    return `took the section [${display(user)}] out of the jail's jk_lsh.ini`;
+  }
+  requireOwnDropIn(user);
+  const path = dropInOf(user);
+  removeDropIn(CONFIG_DIRECTORY, path);
+  return `removed ${display(CONFIG_DIRECTORY + path)}`;
+}

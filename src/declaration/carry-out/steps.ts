@@ -1,0 +1,48 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { describeError, isReported } from "../../cli/error.ts";
+import { stopIfInterrupted } from "../../cli/interrupt.ts";
+import { noRoom } from "../../jail/fs/no-room.ts";
+import type { Change } from "../change.ts";
+import type { Ended, Shown } from "./report.ts";
+
+/** What a step says while it works. */
+export interface Said {
+  readonly steps: string[];
+  readonly warnings: string[];
+  readonly errors: string[];
+}
+
+/** A step, which makes some changes; throws if it fails, or adds errors. */
+export interface Step {
+  readonly changes: readonly Change[];
+  readonly work: (said: Said) => void | Promise<void>;
+}
+
+/**
+ * Makes steps in their order, and shows each change when it is done. The first failure ends them. True if all are done.
+ * `jail`: where there may be no room.
+ */
+export async function makeSteps(steps: readonly Step[], jail: ByteString, shown: Shown): Promise<boolean> {
+  let stopped = false;
+  for (const { changes, work } of steps) {
+    if (changes.length === 0) continue;
+    const said: Said = { steps: [], warnings: [], errors: [] };
+    let status: Ended["status"] = stopped ? "not-done" : "done";
+    if (!stopped) {
+      try {
+        stopIfInterrupted("not everything is as declared; run this again");
+        await work(said);
+      } catch (error) {
+        if (!isReported(error)) throw error;
+        const full = noRoom(error, jail, { left: [], progress: "not everything is as declared" });
+        said.errors.push(full?.message ?? describeError(error));
+      }
+      if (said.errors.length > 0) status = "failed";
+    }
+    stopped ||= status !== "done";
+    // What was said is about all of them: it is shown once.
+    for (const [index, change] of changes.entries())
+      shown.ended({ change, status, ...(index === 0 ? said : { steps: [], warnings: [], errors: [] }) });
+  }
+  return !stopped;
+}

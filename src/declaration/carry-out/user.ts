@@ -1,0 +1,170 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { display, quoted } from "../../cli/display.ts";
+import { JailkitError } from "../../cli/error.ts";
+import { closedJailFault, homeFault } from "../../explain/home-fault.ts";
+import { type JailRoot, openTree } from "../../jail/fs/walk.ts";
+import { withHostAccounts } from "../../jail/record/jail-lock.ts";
+import { leaveGroup, setComment } from "../../system/account-tools.ts";
+import { type PasswdEntry, passwdByName } from "../../system/accounts.ts";
+import { type Access, isLimitedShell, NO_ACCESS } from "../../users/access.ts";
+import { AccountRun, makeChanges, type PlannedChange } from "../../users/account-run.ts";
+import { planJailSide, planToJail } from "../../users/changes.ts";
+import { createAccount, foreignHome } from "../../users/create-account.ts";
+import { requireGroups } from "../../users/groups.ts";
+import { homeFor, leaveJailGroups } from "../../users/jail-side.ts";
+import { warnOfLogin } from "../../users/jailing.ts";
+import { removeKeys } from "../../users/keys.ts";
+import { missingLine, missingOf } from "../../users/login-needs.ts";
+import { newAccountWarnings, planNewAccount } from "../../users/new-account.ts";
+import type { Change } from "../change.ts";
+import type { UserWork } from "../compare/compare.ts";
+import { policyKeys } from "../compare/look-user.ts";
+import type { DeclaredUser } from "../model.ts";
+import type { OnceUser } from "../once.ts";
+import { putPolicy, removePolicy } from "./policy.ts";
+import type { Said, Step } from "./steps.ts";
+
+/** An account that was created, and its home if that is new. */
+export type Created = Pick<OnceUser, "created" | "createdHome">;
+
+interface Means {
+  readonly root: JailRoot;
+  /** What was declared before. */
+  readonly once: OnceUser | undefined;
+  /** Gets an account that was created. */
+  readonly created: (created: Created) => void;
+}
+
+/** The steps that make a user as declared. */
+export function userSteps({ declared, changes }: UserWork, means: Means): Step[] {
+  const { root, once } = means;
+  const { name, shell, directory } = declared;
+  const is = (change: Change, what: readonly Change["what"][], removes = false) =>
+    what.includes(change.what) && (change.action === "remove") === removes;
+  const of = (...what: Change["what"][]) => changes.filter((change) => is(change, what));
+  const removed = (what: Change["what"]) => changes.filter((change) => is(change, [what], true));
+  const step = (some: readonly Change[], work: Step["work"]): Step => ({ changes: some, work });
+  const created = of("account").some(({ action }) => action === "create");
+  const outer = directory ? [] : created ? of("account") : of("account", "groups", "keys");
+  const inner = directory ? of("entry", "shell", "home", "keys") : of("entry", "shell", "home");
+  return [
+    step(of("policy"), ({ steps }) => {
+      steps.push(putPolicy(root, name, shell, policyKeys(declared.policy ?? [], shell)));
+    }),
+    step(inner, (said) => changeSide(declared, root, said)),
+    step(outer, (said) => {
+      if (created) create(declared, means, said);
+      else changeAccount(declared, root, said);
+    }),
+    step(of("comment"), ({ steps }) => {
+      const { comment = "" } = declared;
+      withHostAccounts(() => setComment(name, comment));
+      steps.push(`the account ${quoted(name)} has the comment ${quoted(comment)}`);
+    }),
+    step(removed("groups"), ({ steps }) => {
+      const groups = removed("groups").flatMap(({ items }) => items);
+      for (const group of groups) {
+        withHostAccounts(() => leaveGroup(name, group));
+        steps.push(`took ${quoted(name)} out of the group ${quoted(group)}`);
+      }
+      leaveJailGroups(root, name, groups);
+    }),
+    step(removed("keys"), ({ steps }) => {
+      const user = requireUser(name);
+      const keys = new Set(removed("keys").flatMap(({ items }) => items));
+      const count = removeKeys({ root, user, home: homeFor(user, root.path) }, keys);
+      steps.push(`removed ${count === 1 ? "1 key" : `${count} keys`} from its authorized_keys`);
+    }),
+    step(removed("policy"), ({ steps }) => {
+      steps.push(removePolicy(root, name, once?.limited ?? isLimitedShell(shell)));
+    }),
+  ];
+}
+
+function requireUser(name: ByteString): PasswdEntry {
+  const user = passwdByName(name);
+  if (user !== undefined) return user;
+  throw new JailkitError("no-such-user", 1, `user ${display(name)} does not exist any more`);
+}
+
+function accessOf({ groups, keys }: DeclaredUser): Access {
+  const joins = groups.length === 0 ? [] : requireGroups(groups.join(","));
+  return { ...NO_ACCESS, joins, keys: keys ?? [] };
+}
+
+/** Creates an account, as jk_addjailuser does. */
+function create(declared: DeclaredUser, { root, created }: Means, said: Said): void {
+  const { name, shell, home, comment, uid } = declared;
+  const values = {
+    ...{ name, shell, comment, home, uid: uid === undefined ? undefined : `${uid}`, gid: undefined },
+    ...{
+      authorizedKey: [],
+      password: undefined,
+      expiredate: undefined,
+      inactive: undefined,
+      skel: undefined,
+    },
+    ...{ nonUnique: false, noCreateHome: false, system: false },
+  };
+  const access = accessOf(declared);
+  const run = new AccountRun(name);
+  const account = planNewAccount(root, values, access);
+  for (const line of newAccountWarnings(values)) run.warn(line);
+  const { user } = createAccount(account, values, run);
+  created({ created: user.uid, createdHome: account.createsHome ? account.jailHome : undefined });
+  run.examine(() => {
+    const joins = access.joins.map(({ gid }) => gid);
+    const fault = foreignHome(account, user) ?? homeFault(user);
+    for (const line of [closedJailFault(root, user, joins), fault]) if (line !== undefined) run.warn(line);
+    warnOfLogin(user, access, run);
+    for (const missing of missingOf(account)) run.warn(missingLine(missing));
+  });
+  tell(run, said);
+}
+
+/** Jails an account that is outside, and gives one in the jail its login shell, groups and keys, as jk_jailuser does. */
+function changeAccount(declared: DeclaredUser, root: JailRoot, said: Said): void {
+  const access = accessOf(declared);
+  runOne(declared, root, said, (run, options) =>
+    planToJail(run, root, { ...options, access, move: true }, () => true),
+  );
+}
+
+/** Makes the jail's side, as jk_jailuser --jail-side-only does. */
+function changeSide(declared: DeclaredUser, root: JailRoot, said: Said): void {
+  const access = declared.directory ? { ...NO_ACCESS, keys: declared.keys ?? [] } : NO_ACCESS;
+  runOne(declared, root, said, (run, options) =>
+    planJailSide(run, root, { ...options, access, move: false, remove: false }),
+  );
+}
+
+type Options = Omit<Parameters<typeof planToJail>[2], "access" | "move">;
+
+/** Plans and makes one change of an account. */
+function runOne(
+  { name, shell }: DeclaredUser,
+  root: JailRoot,
+  said: Said,
+  plan: (run: AccountRun, options: Options) => PlannedChange,
+): void {
+  using host = openTree("/");
+  const run = new AccountRun(name);
+  const change = plan(run, { host, jail: root.path, shell, dryRun: false });
+  makeChanges(
+    [change],
+    () => root.path,
+    (before) => {
+      const user = passwdByName(name) ?? before;
+      if (run.status !== "unchanged") warnOfLogin(user, NO_ACCESS, run);
+      for (const line of [closedJailFault(root, user, []), homeFault(user)])
+        if (line !== undefined) run.warn(line);
+    },
+  );
+  tell(run, said);
+}
+
+function tell({ steps, warnings, error }: AccountRun, said: Said): void {
+  said.steps.push(...steps);
+  said.warnings.push(...warnings);
+  if (error !== undefined) said.errors.push(error);
+}

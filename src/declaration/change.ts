@@ -1,0 +1,70 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { display } from "../cli/display.ts";
+
+/** What differs. */
+export type Aspect =
+  | "sections"
+  | "files"
+  | "live"
+  | "mounts"
+  | "log-socket"
+  | "proc"
+  | "jail"
+  | "account"
+  | "entry"
+  | "home"
+  | "shell"
+  | "comment"
+  | "groups"
+  | "keys"
+  | "policy";
+
+/** A difference between the machine and a declaration, which `jailkit apply` removes. */
+export interface Change {
+  readonly action: "create" | "change" | "remove";
+  readonly of: "jail" | "user";
+  /** The path of the jail, or the name of the user. */
+  readonly name: ByteString;
+  readonly jail: ByteString;
+  readonly what: Aspect;
+  /** The present and the declared value, printable; undefined for none. */
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
+  /** Printable. */
+  readonly why: string;
+  /** What is added or removed, of a list. */
+  readonly items: readonly ByteString[];
+}
+
+/** Why something cannot be made as it is declared. */
+export interface Fault {
+  readonly of: "jail" | "user";
+  readonly name: ByteString;
+  readonly jail: ByteString;
+  readonly code: string;
+  /** One printable line, with the remedy. */
+  readonly message: string;
+}
+
+/** The name of what a change or a fault is about, printable. */
+export const nameOf = ({ of, name }: Pick<Change, "of" | "name">): string => `${of} ${display(name)}`;
+
+const SIGNS: Readonly<Record<Change["action"], string>> = { create: "+", change: "~", remove: "-" };
+
+/** A change without its reason, printable: `user anna: shell /bin/sh -> /bin/bash`. */
+export function changeText(change: Change): string {
+  const { what, from, to } = change;
+  const whole = what === "jail" || (what === "account" && to === undefined);
+  if (whole) return nameOf(change);
+  const values = [from, to].filter((value) => value !== undefined).join(" -> ");
+  return `${nameOf(change)}: ${[what, values].filter((part) => part !== "").join(" ")}`;
+}
+
+/** A line of the plan, which looks like a diff: `~ user anna: shell /bin/sh -> /bin/bash (in the jail's etc/passwd)`. */
+export function planLine(change: Change): string {
+  const why = change.why === "" ? "" : ` (${change.why})`;
+  return `${SIGNS[change.action]} ${changeText(change)}${why}`;
+}
+
+/** A list, printable. */
+export const listed = (items: readonly ByteString[]): string => items.map(display).join(", ");

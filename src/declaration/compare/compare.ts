@@ -1,0 +1,172 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { normalPath } from "../../../ffi/paths.ts";
+import { display } from "../../cli/display.ts";
+import { isReported, problemFrom } from "../../cli/error.ts";
+import { splitHome } from "../../jail/accounts/separator.ts";
+import { withOneTree } from "../../jail/fs/look.ts";
+import { knownJails } from "../../jail/record/manifest.ts";
+import { liveOf } from "../../populate/apply/live.ts";
+import { fileSystemAt } from "../../populate/file-system.ts";
+import { type Change, type Fault, listed } from "../change.ts";
+import type { Declaration, DeclaredJail, DeclaredUser } from "../model.ts";
+import { isInScope, type Once, type OnceJail, type OnceUser } from "../once.ts";
+import { compareJail } from "./jail.ts";
+import { withJailState } from "./look.ts";
+import { InJail, userState } from "./look-user.ts";
+import { Machine } from "./machine.ts";
+import { compareUser, type UserComparison } from "./user.ts";
+
+/** What is to be done for a declared user. */
+export interface UserWork extends UserComparison {
+  readonly declared: DeclaredUser;
+}
+
+/** What is to be done in a jail, and for the declared users of it. */
+export interface JailWork {
+  readonly path: ByteString;
+  /** Undefined for a jail that only users name. */
+  readonly declared: DeclaredJail | undefined;
+  readonly changes: readonly Change[];
+  readonly fault: Fault | undefined;
+  readonly users: readonly UserWork[];
+}
+
+/** Something that was declared once, is not declared any more, and is there. */
+export type Former =
+  | { readonly of: "jail"; readonly once: OnceJail; readonly change: Change }
+  | { readonly of: "user"; readonly once: OnceUser; readonly change: Change };
+
+/** How the machine differs from a declaration. */
+export interface Comparison {
+  readonly jails: readonly JailWork[];
+  /** To be removed; empty without --prune. */
+  readonly former: readonly Former[];
+  /** What is there and not declared, printable. */
+  readonly undeclared: readonly string[];
+  /** The path that an operand of jk_cp means, as it is recorded. */
+  readonly pathOf: (operand: ByteString) => ByteString;
+}
+
+/**
+ * Compares this machine with a declaration, and changes nothing. `usual`: it is that of the usual files. Throws JailkitError
+ * if the configuration of the machine cannot be read.
+ */
+export function compare(
+  declaration: Declaration,
+  before: Once,
+  { prune, usual }: { prune: boolean; usual: boolean },
+): Comparison {
+  return withOneTree(() => {
+    const machine = new Machine();
+    const undeclared: string[] = [];
+    const declared = new Map(declaration.jails.map((jail) => [jail.path, jail]));
+    const users = Map.groupBy(declaration.users, ({ jail }) => jail);
+    const onceJails = new Map(before.jails.map((jail) => [jail.path, jail]));
+    const onceUsers = new Map(before.users.map((user) => [user.name, user]));
+    const paths = new Set([...declared.keys(), ...users.keys()]);
+    const jails = [...paths].map((path) => {
+      const here = { declared: declared.get(path), users: users.get(path) ?? [] };
+      return compareOne(path, here, machine, {
+        ...{ prune, undeclared, once: onceJails.get(path), onceUser: (name) => onceUsers.get(name) },
+      });
+    });
+    const former = formerOf(declaration, before, machine, usual);
+    if (!prune)
+      for (const { change } of former)
+        undeclared.push(`${change.of} ${display(change.name)} (no longer declared)`);
+    const pathOf = (operand: ByteString) => machine.pathOf(operand) ?? operand;
+    return { jails, former: prune ? former : [], undeclared, pathOf };
+  });
+}
+
+interface Before {
+  readonly prune: boolean;
+  /** Gets what is not declared. */
+  readonly undeclared: string[];
+  readonly once: OnceJail | undefined;
+  readonly onceUser: (name: ByteString) => OnceUser | undefined;
+}
+
+function compareOne(
+  path: ByteString,
+  { declared, users }: { declared: DeclaredJail | undefined; users: readonly DeclaredUser[] },
+  machine: Machine,
+  { prune, undeclared, once, onceUser }: Before,
+): JailWork {
+  return withJailState(path, machine, (state, root) => {
+    const about = { of: "jail", name: path, jail: path } as const;
+    let changes: readonly Change[] = [];
+    let fault: Fault | undefined = state.fault && { ...about, ...state.fault };
+    if (fault === undefined && declared === undefined && !state.exists)
+      fault = { ...about, code: "no-such-jail", message: "it does not exist, and is not declared" };
+    if (fault === undefined && declared !== undefined) {
+      try {
+        const lookUps = {
+          pathOf: machine.pathOf,
+          liveOf: (live: readonly ByteString[]) => liveOf(live.join(","), fileSystemAt(), path).directories,
+        };
+        const compared = compareJail(declared, state, lookUps, { once, prune });
+        ({ changes, fault } = compared);
+        undeclared.push(...compared.undeclared);
+      } catch (error) {
+        if (!isReported(error)) throw error;
+        const { code, message } = problemFrom(error, "failed", path);
+        fault = { ...about, code, message };
+      }
+    }
+    const inside = new InJail(root, path);
+    const works = users.map((user) => ({
+      declared: user,
+      ...compareUser(user, userState(user, inside, machine, { once: onceUser(user.name), prune })),
+    }));
+    if (declared !== undefined) {
+      const names = new Set(users.map(({ name }) => name));
+      const others = (machine.users().get(path) ?? []).filter(({ name }) => !names.has(name));
+      if (others.length > 0)
+        undeclared.push(`jail ${display(path)}: users ${listed(others.map(({ name }) => name))}`);
+    }
+    return { path, declared, changes, fault, users: works };
+  });
+}
+
+/** What was declared once by these files, is not any more, and is there. */
+function formerOf(declaration: Declaration, before: Once, machine: Machine, usual: boolean): Former[] {
+  const mayGo = ({ file }: { file: ByteString }) => isInScope(file, declaration.files, usual);
+  const jails = new Set(declaration.jails.map(({ path }) => path));
+  const users = new Set(declaration.users.map(({ name }) => name));
+  const why = "no longer declared";
+  const gone = before.users.filter((user) => !users.has(user.name) && mayGo(user));
+  const formerUsers = gone.flatMap((once): Former[] => {
+    if (!isStillIn(once, machine)) return [];
+    const { name, jail } = once;
+    const what = once.created === undefined ? ("entry" as const) : ("account" as const);
+    const from = what === "entry" ? `in ${display(jail)}` : undefined;
+    return [
+      { of: "user", once, change: { action: "remove", of: "user", name, jail, what, from, why, items: [] } },
+    ];
+  });
+  const candidates = before.jails.filter((jail) => !jails.has(jail.path) && mayGo(jail));
+  const known = candidates.length === 0 ? [] : knownJails();
+  const recorded = new Set(known.map(({ jail }) => jail.path));
+  const formerJails = candidates.flatMap((once): Former[] => {
+    if (!recorded.has(once.path)) return [];
+    const about = { of: "jail", name: once.path, jail: once.path } as const;
+    return [{ of: "jail", once, change: { ...about, action: "remove", what: "jail", why, items: [] } }];
+  });
+  // Users first: a jail with users is not deleted.
+  return [...formerUsers, ...formerJails];
+}
+
+/** True if the account that was declared is there, and in that jail. */
+function isStillIn({ name, jail, directory }: OnceUser, machine: Machine): boolean {
+  const account = machine.accounts.userByName(name);
+  if (account === undefined) return false;
+  const split = splitHome(account.home);
+  if (split !== undefined) return normalPath(split.jail) === jail;
+  return (
+    directory &&
+    withJailState(jail, machine, (_, root) => {
+      return new InJail(root, jail).accounts?.userByName(name)?.uid === account.uid;
+    })
+  );
+}

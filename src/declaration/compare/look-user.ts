@@ -1,0 +1,234 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { normalPath } from "../../../ffi/paths.ts";
+import { quoted } from "../../cli/display.ts";
+import { answered, isReported, problemFrom } from "../../cli/error.ts";
+import { operands } from "../../cli/shell-word.ts";
+import type { KeyTable } from "../../config/keys.ts";
+import type { IniEntry, IniSection } from "../../config/model.ts";
+import { chrootshKeys } from "../../config/schemas/chrootsh.ts";
+import { lshKeys } from "../../config/schemas/lsh.ts";
+import { homeRemedy } from "../../enter/remedies.ts";
+import { type JailAccounts, readJailAccounts } from "../../jail/accounts/accounts.ts";
+import { splitHome } from "../../jail/accounts/separator.ts";
+import { lookUp } from "../../jail/fs/look.ts";
+import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
+import type { PasswdEntry } from "../../system/accounts.ts";
+import { knownKeys } from "../../transfer/sections.ts";
+import { isLimitedShell } from "../../users/access.ts";
+import { requireGroups } from "../../users/groups.ts";
+import { homeFor } from "../../users/jail-side.ts";
+import { keyLinesIn, mergeKeys } from "../../users/key-lines.ts";
+import { type KeyPlace, keysText } from "../../users/keys.ts";
+import { readPolicies } from "../../users/policy.ts";
+import type { Fault } from "../change.ts";
+import type { DeclaredUser } from "../model.ts";
+import { type OnceUser, sumOf } from "../once.ts";
+import type { Machine } from "./machine.ts";
+import type { UserState } from "./user.ts";
+
+/** The accounts and policies in a jail, each read once; empty for one that does not exist. */
+export class InJail {
+  #accounts: JailAccounts | undefined;
+  #policies: ReadonlyMap<ByteString, IniSection> | undefined;
+
+  constructor(
+    readonly root: JailRoot | undefined,
+    readonly jail: ByteString,
+  ) {}
+
+  /** Throws SystemError. */
+  get accounts(): JailAccounts | undefined {
+    this.#accounts ??= this.root && fixed(readJailAccounts(this.root));
+    return this.#accounts;
+  }
+
+  /** The section of jk_lsh.ini for one user; of equal names the first counts. Throws JailkitError. */
+  policyOf(name: ByteString): IniSection | undefined {
+    const { root } = this;
+    this.#policies ??= new Map(
+      root &&
+        readPolicies(root)
+          .ini.sections.toReversed()
+          .map((section) => [section.name, section]),
+    );
+    return this.#policies.get(name);
+  }
+}
+
+/** The same accounts, by maps. */
+function fixed({ users, groups }: JailAccounts): JailAccounts {
+  const byName = new Map(users.toReversed().map((user) => [user.name, user]));
+  const byUid = new Map(users.toReversed().map((user) => [user.uid, user]));
+  const groupNames = new Map(groups.toReversed().map((group) => [group.name, group]));
+  const gids = new Map(groups.toReversed().map((group) => [group.gid, group]));
+  return {
+    ...{ users, groups, userByName: (name) => byName.get(name), userByUid: (uid) => byUid.get(uid) },
+    ...{ groupByName: (name) => groupNames.get(name), groupByGid: (gid) => gids.get(gid) },
+  };
+}
+
+/** The key table for what a user may do. */
+export const policyTable = (shell: ByteString): KeyTable => (isLimitedShell(shell) ? lshKeys : chrootshKeys);
+
+/** The keys of a declared policy, as they are written. */
+export const policyKeys = (entries: readonly IniEntry[], shell: ByteString) =>
+  knownKeys({ entries: [...entries] }, policyTable(shell)).keys;
+
+/**
+ * What this machine has of a user. `once`: what was declared before, of which `prune` wants what is no longer declared.
+ */
+export function userState(
+  declared: DeclaredUser,
+  inside: InJail,
+  machine: Machine,
+  { once, prune }: { once: OnceUser | undefined; prune: boolean },
+): UserState {
+  const account = machine.accounts.userByName(declared.name);
+  const nothing: UserState = {
+    ...{ account, local: account !== undefined && machine.facts.isLocal(declared.name), fault: undefined },
+    ...{ lacksGroups: [], inJail: undefined, hasGroup: true, home: "there", lacksKeys: 0, policy: undefined },
+    ...{ wantedPolicy: undefined, former: { groups: [], keys: [], policy: false } },
+  };
+  try {
+    const groups = groupState(declared, account, inside, machine);
+    const home = account === undefined ? undefined : homeState(declared, account, inside);
+    const fault = groups.fault ?? home?.fault;
+    if (fault !== undefined) return { ...nothing, fault };
+    const keys = account === undefined ? undefined : keyState(declared, account, inside, home, once);
+    const { table, section } = policyState(declared, inside, machine);
+    const policy = section && knownKeys(section, table);
+    const former = prune && once !== undefined && once.jail === declared.jail ? once : undefined;
+    return {
+      ...{ ...nothing, ...groups, home: home?.home ?? "there" },
+      inJail: account && inside.accounts?.userByName(declared.name),
+      lacksKeys: keys?.lacking ?? 0,
+      // A key that the table does not know is not declared.
+      policy: policy && new Map([...policy.keys, ...policy.others.map((key) => [key, ""] as const)]),
+      wantedPolicy: declared.policy && policyKeys(declared.policy, declared.shell),
+      former: {
+        groups: former && account ? formerGroups(declared, former, account, machine) : [],
+        keys: former === undefined ? [] : (keys?.former ?? []),
+        policy: former?.policy === true && hasFormerPolicy(declared, former, inside, machine),
+      },
+    };
+  } catch (error) {
+    if (!isReported(error)) throw error;
+    const { code, message } = problemFrom(error, "failed", declared.name);
+    return { ...nothing, fault: { code, message } };
+  }
+}
+
+type FaultText = Pick<Fault, "code" | "message">;
+
+/** Throws JailkitError for a group that does not exist, with the command that creates it. */
+function groupState(
+  { name, groups, directory, jail }: DeclaredUser,
+  account: PasswdEntry | undefined,
+  inside: InJail,
+  machine: Machine,
+): Pick<UserState, "lacksGroups" | "hasGroup" | "fault"> {
+  const local = machine.localGroups();
+  const wanted = groups.map((word) => machine.accounts.groupByName(word) ?? word);
+  const unusable = wanted.find((group) => typeof group === "string" || !local.has(group.name));
+  if (unusable !== undefined) requireGroups(typeof unusable === "string" ? unusable : unusable.name);
+  if (account === undefined) return { lacksGroups: groups, hasGroup: true, fault: undefined };
+  const gids = new Set([account.gid, ...machine.facts.groupsOf(account)]);
+  const known = wanted.filter((group) => typeof group !== "string");
+  const outside = known.filter(({ gid }) => !gids.has(gid));
+  if (directory && outside.length > 0) {
+    const commands = outside.map((group) => `gpasswd -a ${operands(name, group.name)}`).join(" && ");
+    const message = `is not in ${outside.map((group) => quoted(group.name)).join(", ")}, and the account is in a directory; add it with: ${commands}`;
+    return { lacksGroups: [], hasGroup: true, fault: { code: "not-local", message } };
+  }
+  const { accounts } = inside;
+  const split = splitHome(account.home);
+  const isIn = directory || (split !== undefined && normalPath(split.jail) === jail);
+  if (accounts === undefined || !isIn)
+    return { lacksGroups: outside.map((group) => group.name), hasGroup: true, fault: undefined };
+  const memberInside = (gid: number, group: ByteString) => {
+    const there = accounts.groupByName(group) ?? accounts.groupByGid(gid);
+    return there?.gid === gid && there.members.includes(name);
+  };
+  const primary = machine.accounts.groupByGid(account.gid);
+  const contradicts = [...known, ...(primary ? [primary] : [])].some(
+    (group) => (accounts.groupByName(group.name)?.gid ?? group.gid) !== group.gid,
+  );
+  const lacking = known.filter(
+    (group) => group.gid !== account.gid && (!gids.has(group.gid) || !memberInside(group.gid, group.name)),
+  );
+  return {
+    lacksGroups: directory ? [] : lacking.map((group) => group.name),
+    hasGroup:
+      accounts.groupByGid(account.gid) !== undefined && !contradicts && !(directory && lacking.length > 0),
+    fault: undefined,
+  };
+}
+
+/** The home of an account in the jail, and why it cannot be used. */
+function homeState({ jail, directory }: DeclaredUser, account: PasswdEntry, { root }: InJail) {
+  const split = splitHome(account.home);
+  const outside = !directory && (split === undefined || normalPath(split.jail) !== jail);
+  if (root === undefined || outside) return { home: "there", fault: undefined, path: undefined } as const;
+  const path = homeFor(account, jail);
+  const stat = lookUp(root, path)?.stat;
+  if (stat === undefined) return { home: "missing", fault: undefined, path } as const;
+  if (stat.uid === account.uid && isDirectory(stat))
+    return { home: "there", fault: undefined, path } as const;
+  const shown = hostPath(root, path);
+  const what = isDirectory(stat) ? `belongs to uid ${stat.uid}, not to the user` : "is not a directory";
+  const remedy = homeRemedy(shown, account.uid, account.gid, true);
+  const fault: FaultText = {
+    code: "foreign-home",
+    message: `${quoted(shown)} ${what}: logins are refused; keep it under another name, and create a new one: ${remedy}`,
+  };
+  return { home: "foreign", fault, path } as const;
+}
+
+/** How many keys are missing, and which were declared once and are there. Throws JailkitError as planKeys does. */
+function keyState(
+  { keys = [] }: DeclaredUser,
+  account: PasswdEntry,
+  { root }: InJail,
+  home: ReturnType<typeof homeState> | undefined,
+  once: OnceUser | undefined,
+): { lacking: number; former: ByteString[] } {
+  const wanted = new Set(keys.map(({ key }) => sumOf(key)));
+  const sums = new Set((once?.keys ?? []).filter((sum) => !wanted.has(sum)));
+  if (keys.length + sums.size === 0) return { lacking: 0, former: [] };
+  if (root === undefined || home?.home !== "there" || home.path === undefined)
+    return { lacking: keys.length, former: [] };
+  const place: KeyPlace = { root, user: account, home: home.path };
+  const text = keysText(place);
+  const former =
+    sums.size === 0 ? [] : keyLinesIn(text).flatMap(({ key }) => (sums.has(sumOf(key)) ? key : []));
+  return { lacking: mergeKeys(text, keys).added, former: [...new Set(former)] };
+}
+
+function policyState({ name, shell, policy }: DeclaredUser, inside: InJail, machine: Machine) {
+  const table = policyTable(shell);
+  if (policy === undefined) return { table, section: undefined };
+  return { table, section: isLimitedShell(shell) ? inside.policyOf(name) : machine.settingsOf(name) };
+}
+
+function hasFormerPolicy(
+  { name, policy, shell }: DeclaredUser,
+  { limited }: OnceUser,
+  inside: InJail,
+  machine: Machine,
+): boolean {
+  if (policy !== undefined && isLimitedShell(shell) === limited) return false;
+  return (limited ? inside.policyOf(name) : machine.settingsOf(name)) !== undefined;
+}
+
+function formerGroups(
+  { groups }: DeclaredUser,
+  once: OnceUser,
+  account: PasswdEntry,
+  machine: Machine,
+): ByteString[] {
+  const gids = new Set(machine.facts.groupsOf(account));
+  return once.groups.filter((name) => {
+    const group = groups.includes(name) ? undefined : answered(() => machine.accounts.groupByName(name));
+    return group !== undefined && gids.has(group.gid);
+  });
+}

@@ -1,0 +1,90 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../../ffi/constants.ts";
+import { statIfPresent } from "../../../ffi/files.ts";
+import { answered, isReported, problemFrom } from "../../cli/error.ts";
+import { lackingMounts } from "../../jail/fs/live-mounts.ts";
+import { requireSafeJail } from "../../jail/fs/safety.ts";
+import { type JailRoot, openJailRoot, withDirectory } from "../../jail/fs/walk.ts";
+import { isEmptied } from "../../jail/record/emptied.ts";
+import { mountsOf } from "../../jail/record/live.ts";
+import { type ManifestContent, openManifest } from "../../jail/record/manifest.ts";
+import { lostRemedy } from "../../jail/record/named-jail.ts";
+import { asksForFiles } from "../../populate/record/requests.ts";
+import { isProc } from "../../system/mounts.ts";
+import { mountRemedy, unmountedReason } from "../../system/unmounted.ts";
+import type { JailState } from "./jail.ts";
+import type { Machine } from "./machine.ts";
+
+const NONE: ReadonlySet<ByteString> = new Set();
+
+const NOTHING: JailState = {
+  ...{ exists: false, emptied: false, fault: undefined, sections: NONE, files: NONE, unfinished: NONE },
+  ...{ live: NONE, lacking: [], logSocket: false, proc: false },
+};
+
+/**
+ * What this machine has of a jail; `use` gets it with the open jail, which is undefined if it does not exist or cannot be
+ * used. Nothing in the jail is trusted.
+ */
+export function withJailState<T>(
+  jail: ByteString,
+  machine: Machine,
+  use: (state: JailState, root: JailRoot | undefined) => T,
+): T {
+  let root: JailRoot | undefined;
+  let state: JailState;
+  try {
+    if (statIfPresent(AT_FDCWD, jail) === undefined) state = absentState(jail, machine);
+    else {
+      root = openJailRoot(jail);
+      state = presentState(root, machine);
+    }
+  } catch (error) {
+    if (!isReported(error)) throw error;
+    const { code, message } = problemFrom(error, "failed", jail);
+    state = { ...NOTHING, exists: root !== undefined, fault: { code, message } };
+  }
+  using opened = root;
+  return use(state, state.fault === undefined ? opened : undefined);
+}
+
+function absentState(jail: ByteString, machine: Machine): JailState {
+  const remedy = lostRemedy(jail);
+  const state = { ...NOTHING, logSocket: machine.hasLogSocket(jail) };
+  if (remedy === undefined) return state;
+  // What is missing must not be created below a mount point, nor a jail that moved a second time.
+  const message = mountRemedy(jail) === undefined ? `it was moved: ${remedy}` : unmountedReason(remedy);
+  return { ...state, fault: { code: "not-mounted", message } };
+}
+
+function presentState(root: JailRoot, machine: Machine): JailState {
+  requireSafeJail(root, 1);
+  const { content } = openManifest(root);
+  const requests = content.requests.filter(asksForFiles);
+  const emptied = requests.length > 0 && isEmptied(root, content);
+  const mount = emptied || requests.length === 0 ? mountRemedy(root.path) : undefined;
+  if (mount !== undefined)
+    return { ...NOTHING, exists: true, fault: { code: "not-mounted", message: unmountedReason(mount) } };
+  return {
+    ...{ exists: true, emptied, fault: undefined, ...requested(requests) },
+    live: new Set(content.live),
+    lacking: emptied ? [] : lackingMounts(root, mountsOf(content)),
+    logSocket: machine.hasLogSocket(root.path),
+    proc: machine.hasProcLine(root.path) && hasProc(root),
+  };
+}
+
+function requested(requests: ManifestContent["requests"]) {
+  const names = (which: "sections" | "operands", only: (unfinished: boolean) => boolean) =>
+    requests.flatMap((request) => (only(request.unfinished === true) ? request[which] : []));
+  const all = () => true;
+  const part = (unfinished: boolean) => unfinished;
+  return {
+    sections: new Set(names("sections", all)),
+    files: new Set(names("operands", all)),
+    unfinished: new Set([...names("sections", part), ...names("operands", part)]),
+  };
+}
+
+const hasProc = (root: JailRoot): boolean =>
+  answered(() => withDirectory(root, "/proc", ({ fd }) => isProc(fd))) ?? false;

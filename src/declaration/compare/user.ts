@@ -1,0 +1,216 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { normalPath } from "../../../ffi/paths.ts";
+import { display, quoted } from "../../cli/display.ts";
+import { operands, shellWord } from "../../cli/shell-word.ts";
+import { joinHome, splitHome } from "../../jail/accounts/separator.ts";
+import type { PasswdEntry } from "../../system/accounts.ts";
+import { sameKeys } from "../../transfer/sections.ts";
+import { homeFor } from "../../users/jail-side.ts";
+import { CHROOT_SHELL } from "../../users/plan.ts";
+import { type Change, type Fault, listed } from "../change.ts";
+import type { DeclaredUser } from "../model.ts";
+
+/** What this machine has of a user. */
+export interface UserState {
+  /** As the name services have it. */
+  readonly account: PasswdEntry | undefined;
+  /** It is in /etc/passwd. */
+  readonly local: boolean;
+  /** Why its declaration cannot be used, such as a group that does not exist. */
+  readonly fault: Pick<Fault, "code" | "message"> | undefined;
+  /** Declared groups that it is not in, on the host or in the jail. */
+  readonly lacksGroups: readonly ByteString[];
+  /** Its line in the jail's etc/passwd. */
+  readonly inJail: PasswdEntry | undefined;
+  /** Its primary group is in the jail's etc/group. */
+  readonly hasGroup: boolean;
+  /** Its home in the jail. */
+  readonly home: "there" | "missing" | "foreign";
+  /** How many declared keys its authorized_keys lacks. */
+  readonly lacksKeys: number;
+  /** Keys of its own section of jk_lsh.ini or jk_chrootsh.ini; undefined if it has none. */
+  readonly policy: ReadonlyMap<ByteString, ByteString> | undefined;
+  /** The declared keys, in the same form; undefined if none are declared. */
+  readonly wantedPolicy: ReadonlyMap<ByteString, ByteString> | undefined;
+  /** Declared before and not any more, and still there, for --prune. */
+  readonly former: {
+    readonly groups: readonly ByteString[];
+    /** The keys to remove, and the section. */
+    readonly keys: readonly ByteString[];
+    readonly policy: boolean;
+  };
+}
+
+/** What differs for a user. */
+export interface UserComparison {
+  readonly changes: readonly Change[];
+  readonly fault: Fault | undefined;
+  /** What the directory that has the account should say; undefined if it does, or if there is none. */
+  readonly directory: { readonly home: ByteString; readonly shell: ByteString } | undefined;
+}
+
+/** Compares a user with the declaration. Pure. */
+export function compareUser(declared: DeclaredUser, state: UserState): UserComparison {
+  const { name, jail } = declared;
+  const about = { of: "user", name, jail } as const;
+  const found = state.fault ?? faultOf(declared, state);
+  if (found !== undefined) return { changes: [], fault: { ...about, ...found }, directory: undefined };
+  const changes: Change[] = [];
+  const add = (change: Omit<Change, keyof typeof about | "items"> & { items?: readonly ByteString[] }) =>
+    changes.push({ ...about, items: [], ...change });
+  // First: before an account is in the jail, its sessions are limited as they should be.
+  const { policy, wantedPolicy } = state;
+  if (wantedPolicy !== undefined && policy === undefined)
+    add({ action: "create", what: "policy", to: listed([...wantedPolicy.keys()]), why: "it has no section" });
+  else if (wantedPolicy !== undefined && policy !== undefined && !sameKeys(policy, wantedPolicy))
+    add({ action: "change", what: "policy", to: `differs in ${differing(policy, wantedPolicy)}`, why: "" });
+  const { account } = state;
+  if (account === undefined) addAccount(declared, add);
+  else if (declared.directory) addSide(declared, account, state, add);
+  else if (splitHome(account.home) === undefined) addJailing(declared, account, add);
+  else addDrift(declared, account, state, add);
+  if (account !== undefined) addAccess(declared, state, add);
+  addFormer(state, add);
+  return { changes, fault: undefined, directory: attributesOf(declared, account) };
+}
+
+type Add = (
+  change: Omit<Change, "of" | "name" | "jail" | "items"> & { items?: readonly ByteString[] },
+) => void;
+
+/** The names of keys with other values, printable. */
+function differing(one: ReadonlyMap<ByteString, ByteString>, other: ReadonlyMap<ByteString, ByteString>) {
+  const keys = new Set([...one.keys(), ...other.keys()]);
+  return listed([...keys].filter((key) => one.get(key) !== other.get(key)));
+}
+
+const at = (jail: ByteString, home: ByteString) => joinHome(jail, normalPath(home));
+
+/** What prevents the declaration from being carried out. */
+function faultOf(declared: DeclaredUser, state: UserState): Pick<Fault, "code" | "message"> | undefined {
+  const { name, jail, home, uid } = declared;
+  const { account } = state;
+  const word = operands(name);
+  if (account === undefined) {
+    if (!declared.directory) return undefined;
+    const message = "no name service knows the account, which 'directory' says is in one: getent passwd ";
+    return { code: "no-such-user", message: message + word };
+  }
+  if (account.uid === 0) return { code: "root", message: "has uid 0: a jail cannot hold root" };
+  if (uid !== undefined && account.uid !== uid) {
+    const message = `has the uid ${account.uid}, and ${uid} is declared: files would keep the old one, so change one of the two by hand`;
+    return { code: "uid-differs", message };
+  }
+  if (declared.directory) return undefined;
+  if (!state.local) {
+    const message = "is not in /etc/passwd, but in a directory: declare it with 'directory = yes'";
+    return { code: "not-local", message };
+  }
+  const split = splitHome(account.home);
+  const there = split === undefined ? undefined : normalPath(split.jail);
+  if (there !== undefined && there !== jail) {
+    const message = `is in another jail, ${quoted(there)}: take it out first with: jk_jailuser --unjail -m ${word}`;
+    return { code: "in-another-jail", message };
+  }
+  const now = split === undefined ? futureHome(account, jail) : normalPath(split.home);
+  if (now === normalPath(home)) return undefined;
+  const has = split === undefined ? "would have" : "has";
+  const move = split === undefined ? "" : `, or move it with: ${moveCommand(declared, joinHome(jail, now))}`;
+  const message = `${has} the home ${quoted(now)} in the jail, and ${quoted(home)} is declared: declare 'home = ${display(now)}'${move}`;
+  return { code: "home-differs", message };
+}
+
+/** The home in the jail of an account that is jailed, as planJailing has it. */
+function futureHome(account: PasswdEntry, jail: ByteString): ByteString {
+  const home = homeFor(account, jail);
+  return home === jail ? `/home/${account.name}` : home;
+}
+
+function moveCommand({ name, jail, home }: DeclaredUser, from: ByteString): ByteString {
+  const to = at(jail, home);
+  const side = `jk_jailuser --jail-side-only -j ${shellWord(jail)} ${operands(name)}`;
+  return `mv -nT ${shellWord(from)} ${shellWord(to)} && usermod -d ${shellWord(to)} ${operands(name)} && ${side}`;
+}
+
+function addAccount({ jail, shell, home, groups, keys }: DeclaredUser, add: Add): void {
+  const count = keys?.length ?? 0;
+  const more = [
+    ...(groups.length === 0 ? [] : [`groups ${listed(groups)}`]),
+    ...(count === 0 ? [] : [count === 1 ? "1 key" : `${count} keys`]),
+  ];
+  const to = [`in ${display(jail)}`, `home ${display(home)}`, `shell ${display(shell)}`, ...more].join(", ");
+  add({ action: "create", what: "account", to, why: "it does not exist" });
+}
+
+function addJailing({ jail, home, shell }: DeclaredUser, account: PasswdEntry, add: Add): void {
+  const moves = account.home.startsWith(`${jail}/`) || account.home === jail ? "" : ", with its home";
+  const to = `in ${display(at(jail, home))}, shell ${display(shell)}${moves}`;
+  add({ action: "change", what: "account", from: display(account.home), to, why: "it is in no jail" });
+}
+
+/** What differs for an account that is in the jail. */
+function addDrift(declared: DeclaredUser, account: PasswdEntry, state: UserState, add: Add): void {
+  if (account.shell !== CHROOT_SHELL)
+    add({
+      ...{ action: "change", what: "account", from: display(account.shell), to: CHROOT_SHELL },
+      why: "its login shell on the host",
+    });
+  addSide(declared, account, state, add);
+  if (declared.comment !== undefined && declared.comment !== account.gecos)
+    add({
+      ...{ action: "change", what: "comment", from: quoted(account.gecos), to: quoted(declared.comment) },
+      why: "",
+    });
+}
+
+/** What differs in the jail. */
+function addSide(declared: DeclaredUser, account: PasswdEntry, state: UserState, add: Add): void {
+  const { inJail, home, hasGroup } = state;
+  const { jail, shell } = declared;
+  const seen = homeFor(account, jail);
+  if (inJail === undefined) {
+    add({ action: "create", what: "entry", to: display(shell), why: "it is not in the jail's etc/passwd" });
+  } else {
+    if (inJail.shell !== shell)
+      add({ action: "change", what: "shell", from: display(inJail.shell), to: display(shell), why: "" });
+    const same = inJail.uid === account.uid && inJail.gid === account.gid && normalPath(inJail.home) === seen;
+    if (!same || !hasGroup)
+      add({
+        ...{ action: "change", what: "entry", items: [] },
+        why: same
+          ? "its group is not in the jail's etc/group"
+          : "the jail's etc/passwd contradicts the account",
+      });
+  }
+  if (home === "missing") add({ action: "create", what: "home", to: display(seen), why: "it is missing" });
+}
+
+/** Groups and keys of an account that exists. */
+function addAccess(declared: DeclaredUser, { lacksGroups, lacksKeys }: UserState, add: Add): void {
+  if (lacksGroups.length > 0)
+    add({
+      ...{ action: "create", what: "groups", to: listed(lacksGroups), items: lacksGroups },
+      why: "it is not a member",
+    });
+  if (lacksKeys > 0) {
+    const to = `${lacksKeys} of ${declared.keys?.length ?? 0}`;
+    add({ action: "create", what: "keys", to, why: "not in its authorized_keys" });
+  }
+}
+
+/** What was declared once. */
+function addFormer({ former }: UserState, add: Add): void {
+  const why = "no longer declared";
+  if (former.groups.length > 0)
+    add({ action: "remove", what: "groups", from: listed(former.groups), items: former.groups, why });
+  if (former.keys.length > 0)
+    add({ action: "remove", what: "keys", from: `${former.keys.length}`, items: former.keys, why });
+  if (former.policy) add({ action: "remove", what: "policy", why });
+}
+
+/** What the directory should say about an account. */
+function attributesOf({ directory, jail, home }: DeclaredUser, account: PasswdEntry | undefined) {
+  if (!directory || account === undefined) return undefined;
+  const wanted = { home: at(jail, home), shell: CHROOT_SHELL };
+  return account.home === wanted.home && account.shell === wanted.shell ? undefined : wanted;
+}

@@ -1,0 +1,106 @@
+import { type ByteString, toBytes, utf8 } from "../../ffi/bytes.ts";
+import { libc } from "../../ffi/libc.ts";
+import { jsonText } from "../cli/display.ts";
+import { JailkitError } from "../cli/error.ts";
+import { dropInDirectory } from "../config/load.ts";
+import { readJailFile, withTree } from "../jail/fs/look.ts";
+import { putFile } from "../jail/fs/write.ts";
+import { makeOwnDirectory } from "../jail/record/registry.ts";
+import { readShape, type Shape, type ValueOf } from "../transfer/shape.ts";
+import { DECLARATION_FILE } from "./read.ts";
+
+/** What was declared once, so that --prune removes nothing else. Only root can read it. */
+const DIRECTORY = "/var/lib/jailkit";
+const FILE = `${DIRECTORY}/declared.json`;
+const DROP_INS = dropInDirectory(DECLARATION_FILE);
+const VERSION = 1;
+const LARGEST = 1 << 26;
+
+const text = { kind: "text", longest: 1 << 14 } as const satisfies Shape;
+const many = { kind: "list", of: text, most: 1 << 16 } as const satisfies Shape;
+
+const ONCE = {
+  kind: "object",
+  fields: {
+    jails: {
+      kind: "list",
+      most: 1 << 16,
+      // `file`: the one that declares it.
+      of: { kind: "object", fields: { path: text, file: text, sections: many, files: many } },
+    },
+    users: {
+      kind: "list",
+      most: 1 << 20,
+      of: {
+        kind: "object",
+        fields: {
+          name: text,
+          file: text,
+          jail: text,
+          directory: { kind: "flag" },
+          // Of the account that apply created; an account of that name with another uid is not it.
+          created: { kind: "nullable", of: { kind: "number", least: 1, most: 0xffff_fffe, whole: true } },
+          // As the jail sees it; undefined if apply did not create it.
+          createdHome: { kind: "nullable", of: text },
+          limited: { kind: "flag" },
+          policy: { kind: "flag" },
+          groups: many,
+          // Of each a sum.
+          keys: many,
+        },
+      },
+    },
+  },
+} as const satisfies Shape;
+
+/** What was declared once. */
+export type Once = ValueOf<typeof ONCE>;
+export type OnceJail = Once["jails"][number];
+export type OnceUser = Once["users"][number];
+
+const NOTHING: Once = { jails: [], users: [] };
+
+const bad = (why: string) =>
+  new JailkitError("bad-state", 1, `${FILE}: ${why}; move it away, and --prune removes nothing of before`);
+
+/** Reads what was declared once. Throws JailkitError "bad-state". */
+export function readOnce(): Once {
+  const bytes = withTree((tree) => readJailFile(tree, FILE, LARGEST));
+  if (bytes === undefined) return NOTHING;
+  try {
+    const { version, ...rest } = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    if (version !== VERSION) throw bad("is of another version of jailkit");
+    return readShape(rest, ONCE);
+  } catch (error) {
+    if (error instanceof JailkitError && error.code === "bad-state") throw error;
+    throw bad(error instanceof JailkitError ? error.message : "is not JSON");
+  }
+}
+
+const encode = (_: string, value: unknown) =>
+  value === undefined ? null : typeof value === "string" ? jsonText(value) : value;
+
+const textOf = ({ jails, users }: Once): ByteString =>
+  `${utf8(JSON.stringify({ version: VERSION, jails, users }, encode))}\n`;
+
+/** Writes it, by one rename, if it differs from what is there. Throws SystemError, JailkitError. */
+export function writeOnce(before: Once, now: Once): void {
+  const content = textOf(now);
+  if (content === textOf(before)) return;
+  withTree((tree) => {
+    makeOwnDirectory(tree, `${DIRECTORY}/jails`);
+    const attributes = { uid: libc.geteuid(), gid: libc.getegid(), mode: 0o600 };
+    putFile(tree, FILE, toBytes(content), attributes, { replace: true });
+  });
+}
+
+/** Identifies a key without its text. */
+export const sumOf = (key: ByteString): ByteString =>
+  new Bun.CryptoHasher("sha256").update(toBytes(key)).digest("hex");
+
+/**
+ * True if what a file declared once is to be compared with a declaration from `files`, or from the usual ones, of which one
+ * may be gone.
+ */
+export const isInScope = (file: ByteString, files: readonly ByteString[], usual: boolean): boolean =>
+  files.includes(file) || (usual && (file === DECLARATION_FILE || file.startsWith(`${DROP_INS}/`)));

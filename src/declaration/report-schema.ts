@@ -1,0 +1,82 @@
+/** The lines of `jailkit apply --json`. */
+import * as z from "zod";
+import { BUSY } from "../cli/options.ts";
+import {
+  count,
+  enumOf,
+  interruptible,
+  problemSchema,
+  reportSchema,
+  textOrNull,
+  texts,
+} from "../cli/report-schema.ts";
+import { directorySchema } from "../users/report-schema.ts";
+import type { Ended } from "./carry-out/report.ts";
+import type { Aspect, Change } from "./change.ts";
+
+const changeSchema = z
+  .strictObject({
+    action: enumOf<Change["action"]>({ create: true, change: true, remove: true }),
+    of: enumOf<Change["of"]>({ jail: true, user: true }),
+    name: z.string().describe("The path of the jail, or the name of the user."),
+    jail: z.string(),
+    what: enumOf<Aspect>({
+      sections: true,
+      files: true,
+      live: true,
+      mounts: true,
+      "log-socket": true,
+      proc: true,
+      jail: true,
+      account: true,
+      entry: true,
+      home: true,
+      shell: true,
+      comment: true,
+      groups: true,
+      keys: true,
+      policy: true,
+    }).describe('"entry": the lines in the account files of the jail.'),
+    from: textOrNull.describe("What the machine has, printable."),
+    to: textOrNull.describe("What is declared, printable."),
+    why: z.string(),
+    items: texts.describe("What is added to a list, or removed from it."),
+    text: z.string().describe("The line of the plan."),
+    status: enumOf<Ended["status"] | "planned">({
+      done: true,
+      failed: true,
+      "not-done": true,
+      planned: true,
+    }).describe(
+      '"planned": with --check. "not-done": something before it failed, or the run was interrupted.',
+    ),
+    steps: texts.describe("What was done, one printable line each."),
+    warnings: texts,
+    errors: texts.describe("Why it failed."),
+  })
+  .meta({ id: "change" });
+
+/** A line about a change, when it is made. */
+export const applyChangeSchema = reportSchema("jailkit apply", { change: changeSchema }).describe(
+  "A change, when it was made.",
+);
+
+/** The last line. */
+export const applySummarySchema = reportSchema("jailkit apply", {
+  check: z.boolean(),
+  changed: count.describe("Jails and users that were changed, or with --check would be."),
+  failed: count.describe("Jails and users that are not as declared, since something failed."),
+  unchanged: count,
+  undeclared: texts.describe("What is there and not declared, one printable line each."),
+  directories: z
+    .array(z.strictObject({ user: z.string(), attributes: directorySchema }))
+    .describe("What a directory, such as LDAP, should say about users."),
+  problems: z
+    .array(problemSchema)
+    .describe("What cannot be as declared. The errors of changes are in these."),
+  exitStatus: interruptible(0, 1, 10, BUSY),
+}).describe("The last line.");
+
+/** What `jailkit apply --json` prints in each line. */
+export type ApplyChange = z.infer<typeof applyChangeSchema>;
+export type ApplySummary = z.infer<typeof applySummarySchema>;

@@ -1,0 +1,171 @@
+import { display, jsonText } from "../cli/display.ts";
+import { statusAfterSignals } from "../cli/interrupt.ts";
+import { BUSY } from "../cli/options.ts";
+import { printError, printJsonLine, printLine } from "../cli/output.ts";
+import { problemReport } from "../cli/report.ts";
+import { type DirectoryChange, directoryLines, directoryReport } from "../users/directory.ts";
+import type { Ended, Shown } from "./carry-out/report.ts";
+import { type Change, changeText, type Fault, nameOf, planLine } from "./change.ts";
+import type { Comparison } from "./compare/compare.ts";
+import type { ApplyChange, ApplySummary } from "./report-schema.ts";
+
+/** The name of the tool, in messages. */
+export const APPLY = "jailkit apply";
+
+const WORK_TO_DO = 10;
+
+interface Options {
+  readonly check: boolean;
+  readonly json: boolean;
+  readonly verbose: boolean;
+}
+
+type Text = string | undefined;
+
+const changeReport = (
+  change: Change,
+  ended: Omit<Ended, "change" | "status"> & { status: Ended["status"] | "planned" },
+) =>
+  ({
+    version: 1,
+    tool: APPLY,
+    change: {
+      ...{ action: change.action, of: change.of, name: jsonText(change.name), jail: jsonText(change.jail) },
+      ...{ what: change.what, from: textOf(change.from), to: textOf(change.to), why: jsonText(change.why) },
+      ...{ items: change.items.map(jsonText), text: jsonText(planLine(change)), status: ended.status },
+      steps: ended.steps.map(jsonText),
+      warnings: ended.warnings.map(jsonText),
+      errors: ended.errors.map(jsonText),
+    },
+  }) satisfies ApplyChange;
+
+const textOf = (text: Text) => (text === undefined ? null : jsonText(text));
+
+/** Shows a run, in lines or in JSON, and counts. */
+export class ApplyReport implements Shown {
+  readonly #states = new Map<string, "changed" | "failed">();
+  readonly #problems: Fault[] = [];
+  #count = 0;
+  #undeclared: readonly string[] = [];
+  #directories: readonly DirectoryChange[] = [];
+  /** Something failed, for another reason than that another tool works on the jail. */
+  #failed = false;
+
+  constructor(private readonly options: Options) {}
+
+  /** Shows the plan; with --check that is all. */
+  plan(comparison: Comparison): void {
+    const { check, json } = this.options;
+    const { jails, former, undeclared } = comparison;
+    this.#undeclared = undeclared;
+    this.#count = jails.reduce(
+      (sum, { declared, users }) => sum + (declared ? 1 : 0) + users.length,
+      former.length,
+    );
+    const users = jails.flatMap((jail) => jail.users);
+    this.#directories = users.flatMap(({ declared, directory }) =>
+      directory === undefined
+        ? []
+        : [{ name: declared.name, change: directory, before: [], after: [], leaves: false }],
+    );
+    const changes = [
+      ...former.map(({ change }) => change),
+      ...jails.flatMap((jail) => [...jail.changes, ...jail.users.flatMap((user) => user.changes)]),
+    ];
+    if (!json) for (const change of changes) printLine(planLine(change));
+    if (!check) return;
+    for (const { fault, users: works } of jails)
+      for (const one of [fault, ...works.map((user) => user.fault)]) if (one !== undefined) this.fault(one);
+    for (const change of changes) {
+      this.#mark(change, "changed");
+      const nothing = { status: "planned", steps: [], warnings: [], errors: [] } as const;
+      if (json) printJsonLine(changeReport(change, nothing));
+    }
+  }
+
+  ended = (ended: Ended): void => {
+    const { change, status, steps, warnings, errors } = ended;
+    this.#mark(change, status === "done" ? "changed" : "failed");
+    this.#failed ||= status === "failed";
+    for (const message of errors) this.#problems.push({ ...change, code: "failed", message });
+    if (this.options.json) {
+      printJsonLine(changeReport(change, ended));
+      return;
+    }
+    if (status !== "not-done" && steps.length + (status === "done" ? 1 : 0) > 0)
+      printLine(`${changeText(change)}: ${status === "done" ? "done" : "not complete"}`);
+    for (const line of steps) printLine(`  ${line}`);
+    for (const line of warnings) printError(`${APPLY}: warning: ${nameOf(change)}: ${line}`);
+    for (const line of errors) printError(`${APPLY}: ${nameOf(change)}: ${line}`);
+    if (status === "not-done") printError(`${APPLY}: ${nameOf(change)}: not done: ${change.what}`);
+  };
+
+  fault = (fault: Fault): void => {
+    this.#mark(fault, "failed");
+    this.#failed ||= fault.code !== "busy";
+    this.#problems.push(fault);
+    if (!this.options.json) printError(`${APPLY}: ${nameOf(fault)}: ${fault.message}`);
+  };
+
+  /** Shows the end, and returns the exit status. */
+  end(): number {
+    const { check, json, verbose } = this.options;
+    const states = [...this.#states.values()];
+    const changed = states.filter((state) => state === "changed").length;
+    const failed = states.length - changed;
+    const unchanged = Math.max(0, this.#count - states.length);
+    const failure = failed === 0 ? 0 : this.#failed ? 1 : BUSY;
+    const exitStatus = statusAfterSignals<0 | 1 | 10 | typeof BUSY>(
+      check && changed > 0 ? WORK_TO_DO : failure,
+    );
+    if (json) {
+      printJsonLine({
+        ...{ version: 1, tool: APPLY, check, changed, failed, unchanged },
+        undeclared: this.#undeclared.map(jsonText),
+        directories: this.#directories.map((change) => ({
+          user: jsonText(change.name),
+          attributes: directoryReport(change),
+        })),
+        problems: this.#problems.map(({ code, name, message, of }) =>
+          problemReport({ code, path: name, message: `${nameOf({ of, name })}: ${message}` }),
+        ),
+        exitStatus,
+      } satisfies ApplySummary);
+      return exitStatus;
+    }
+    if (verbose) for (const line of this.#undeclared) printLine(`not declared: ${line}`);
+    for (const change of this.#directories) {
+      printLine(`# The directory of user ${display(change.name)}:`);
+      directoryLines(change).forEach(printLine);
+    }
+    const would = check ? "to change" : "changed";
+    printLine(`${changed} ${would}, ${failed} failed, ${unchanged} as declared`);
+    return exitStatus;
+  }
+
+  /** A failure counts, whatever else was done. */
+  #mark(about: Pick<Change, "of" | "name">, state: "changed" | "failed"): void {
+    const key = nameOf(about);
+    if (this.#states.get(key) !== "failed") this.#states.set(key, state);
+  }
+}
+
+/** The last line of --json for a run that could not begin. */
+export function failedSummary(
+  problem: { code: string; path: string; message: string },
+  check: boolean,
+): ApplySummary {
+  return {
+    ...{
+      version: 1,
+      tool: APPLY,
+      check,
+      changed: 0,
+      failed: 0,
+      unchanged: 0,
+      undeclared: [],
+      directories: [],
+    },
+    ...{ problems: [problemReport(problem)], exitStatus: problem.code === "busy" ? BUSY : 1 },
+  };
+}

@@ -1,0 +1,129 @@
+import { absolutePath } from "../../ffi/guard.ts";
+import { holdingSignals } from "../../ffi/interrupts.ts";
+import { JailkitError, problemFrom, UsageError } from "../cli/error.ts";
+import { BUSY, BUSY_STATUS, NO_WAIT, VERBOSE } from "../cli/options.ts";
+import { printError, printJsonLine } from "../cli/output.ts";
+import { defineTool, type ToolCall } from "../cli/tool.ts";
+import type { Comparison } from "../declaration/compare/compare.ts";
+import { compare } from "../declaration/compare/compare.ts";
+import type { Declaration } from "../declaration/model.ts";
+import { type Once, readOnce } from "../declaration/once.ts";
+import { DECLARATION_FILE, readDeclaration } from "../declaration/read.ts";
+import { APPLY, ApplyReport, failedSummary } from "../declaration/report.ts";
+import { lockDeclarations } from "../jail/record/jail-lock.ts";
+
+/** The tools that it starts, loaded when there is work. */
+const TOOLS = {
+  jk_init: (async (args) => (await import("./jk_init.ts")).tool.call(args)) satisfies ToolCall,
+  jk_cp: (async (args) => (await import("./jk_cp.ts")).tool.call(args)) satisfies ToolCall,
+};
+
+const hasWork = ({ jails, former }: Comparison): boolean =>
+  former.length > 0 ||
+  jails.some(
+    ({ fault, changes, users }) =>
+      fault !== undefined ||
+      changes.length > 0 ||
+      users.some((user) => user.fault !== undefined || user.changes.length > 0),
+  );
+
+/** Nothing at all may be a file system that is not mounted, or a copy that failed. */
+function requireSomething({ files }: Declaration, prune: boolean): void {
+  if (files.length > 0 || !prune) return;
+  const message = `there is no ${DECLARATION_FILE} and no file in jails.d: --prune would remove everything; to do that, create an empty one`;
+  throw new JailkitError("nothing-declared", 1, message);
+}
+
+interface Options {
+  readonly check: boolean;
+  readonly prune: boolean;
+  readonly deleteHomes: boolean;
+  readonly noWait: boolean;
+  readonly json: boolean;
+  readonly verbose: boolean;
+}
+
+async function apply(files: readonly string[], options: Options): Promise<number> {
+  const { check, prune, json, noWait } = options;
+  using _lock = check ? undefined : lockDeclarations({ tool: APPLY, noWait, json });
+  const usual = files.length === 0;
+  const declaration = readDeclaration(usual ? undefined : files.map(absolutePath));
+  requireSomething(declaration, prune);
+  const before = readOnce();
+  const comparison = compare(declaration, before, { prune, usual });
+  const report = new ApplyReport(options);
+  if (!json && declaration.files.length === 0)
+    printError(`${APPLY}: nothing is declared: there is no ${DECLARATION_FILE} and no file in jails.d`);
+  report.plan(comparison);
+  if (!check) await carryOut(declaration, comparison, before, options, report);
+  return report.end();
+}
+
+async function carryOut(
+  declaration: Declaration,
+  comparison: Comparison,
+  before: Once,
+  options: Options,
+  report: ApplyReport,
+): Promise<void> {
+  const { ended, fault } = report;
+  if (hasWork(comparison)) {
+    const all = await import("../declaration/carry-out/carry-out.ts");
+    const means = { ...options, tools: TOOLS, tool: APPLY, ended, fault };
+    await holdingSignals(() => all.carryOut(declaration, comparison, before, means));
+    return;
+  }
+  const { Memory } = await import("../declaration/memory.ts");
+  const memory = new Memory(before, comparison.pathOf);
+  memory.declare(declaration);
+}
+
+/** `jailkit apply`: makes jails and users as files declare them. */
+export const tool = defineTool({
+  name: APPLY,
+  summary: "make jails and users as the files of /etc/jailkit/jails.d declare them",
+  synopsis: ["[OPTION...] [FILE...]", "[OPTION...] --check [FILE...]"],
+  options: {
+    check: { description: "change nothing; exit with 10 if something is not as declared" },
+    prune: {
+      description:
+        "also remove what was declared once and is not any more: jails, users, sections, files, groups, keys",
+    },
+    deleteHomes: {
+      description: "with --prune, also delete the homes of accounts that apply created",
+    },
+    noWait: NO_WAIT,
+    json: {
+      description:
+        "print JSON: an object in one line for each change when it was made, and then one for the whole",
+    },
+    verbose: VERBOSE,
+  },
+  exitStatus: {
+    0: "everything is as declared",
+    1: "something is not, and could not be made so; the message says what",
+    2: "--delete-homes without --prune",
+    10: "something is not as declared (with --check; even if something else cannot be made so)",
+    ...BUSY_STATUS,
+  },
+  notes: `Without FILE, /etc/jailkit/jails.ini is read, and then the files of /etc/jailkit/jails.d; jails(5) describes them. First a plan is printed: + is added, ~ is changed, - is removed. Then it is carried out, with the code of jk_init(8), jk_cp(8), jk_addjailuser(8), jk_jailuser(8) and the other tools, whose messages are printed. What fails in one jail, or for one user, leaves the others alone. A run that was interrupted goes on when it is repeated.
+
+A jail is compared by its record: its sections and files, its live directories and whether they are mounted, its log socket and proc. jk_update(8) keeps the files in it up to date, and jk_check(8) checks them. A user is compared by the account, its groups, its lines in the jail, its home, its keys, and its section of jk_lsh.ini or jk_chrootsh.ini.
+
+An account that exists outside of jails moves into the jail, with its home. Its uid, and a home that is in the jail already, are not changed: a difference is an error.
+
+What is there and not declared stays, and is shown with --verbose. --prune removes what these files declared once, and nothing else. An account that apply created is removed, another one is taken out of its jail, with its home. A jail in which files of users are left is not deleted.`,
+  root: 5,
+  async run({ options, operands }) {
+    const { json, check, prune, deleteHomes } = options;
+    if (deleteHomes && !prune) throw new UsageError("--delete-homes is for --prune", 2);
+    try {
+      return await apply(operands, options);
+    } catch (error) {
+      if (!json || !(error instanceof JailkitError)) throw error;
+      const summary = failedSummary(problemFrom(error, "failed", DECLARATION_FILE), check);
+      printJsonLine(summary);
+      return summary.exitStatus === BUSY ? BUSY : 1;
+    }
+  },
+});
