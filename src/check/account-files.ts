@@ -7,6 +7,7 @@ import { readKeys } from "../config/keys.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import type { IniFile, IniSection } from "../config/model.ts";
 import { memberBy, selectSection } from "../config/scan.ts";
+import { chrootshKeys } from "../config/schemas/chrootsh.ts";
 import { uchrootKeys } from "../config/schemas/uchroot.ts";
 import { ACCOUNT_FILE_LIMIT } from "../jail/accounts/accounts.ts";
 import { type JailedUser, namesOf } from "../jail/accounts/jailed-users.ts";
@@ -19,7 +20,7 @@ import { whoseHome } from "../system/home-owner.ts";
 import type { HostAccounts } from "../system/host-accounts.ts";
 import { isNoexec } from "../system/mounts.ts";
 import { recallAll } from "../users/account-record.ts";
-import type { AccountFacts } from "./accounts.ts";
+import type { AccountFacts } from "./account-facts.ts";
 import type { Home } from "./files/spaces.ts";
 import { type CheckProblem, unreadable } from "./rules.ts";
 
@@ -100,11 +101,11 @@ export class AccountFiles {
       programOnHost: (path) => path.startsWith("/") && isExecutable(statIfPresent(AT_FDCWD, path, true)),
       noexec: isNoexec(root.fd),
       isGuest: uchrootGuests(root.path, host),
-      homeAside: (name) => {
+      relaxesHomeGroup: homeGroupRelaxation(host),
+      homeAside: ({ name, home }) => {
         recalled ??= recallAll(root);
-        const before = recalled(name)?.home;
-        const aside = before && asidePath(before);
-        return aside && statIfPresent(AT_FDCWD, aside) && aside;
+        const aside = asidePath(recalled(name)?.home ?? home);
+        return statIfPresent(AT_FDCWD, aside) && aside;
       },
       mayBeHome: (path) => whoseHome(path) !== undefined,
       mayHaveMovedHere: (jail) => mayHaveMoved(jail, root.path),
@@ -147,15 +148,30 @@ export function hostSection(
   return selectSection(ini, name, host.groupByGid(gid)?.name ?? "", isMember);
 }
 
-/** Tests whether jk_uchroot lets an account into a jail; nobody if its file is missing or cannot be used. */
-function uchrootGuests(jail: ByteString, host: HostAccounts): AccountFacts["isGuest"] {
-  let ini: IniFile | undefined;
+/** A file of the host; undefined if it is missing or cannot be used. */
+function usableConfig(name: ByteString): IniFile | undefined {
   try {
-    ini = loadConfig(`${CONFIG_DIRECTORY}/jk_uchroot.ini`, { dialect: "c" });
+    return loadConfig(`${CONFIG_DIRECTORY}/${name}`, { dialect: "c" });
   } catch (error) {
     // `jailkit config check` reports the error.
     if (!(error instanceof JailkitError)) throw error;
+    return undefined;
   }
+}
+
+/** Tests whether jk_chrootsh allows another group for the home of an account. The file is read for the first. */
+function homeGroupRelaxation(host: HostAccounts): AccountFacts["relaxesHomeGroup"] {
+  let read: { ini: IniFile | undefined } | undefined;
+  return (user) => {
+    read ??= { ini: usableConfig("jk_chrootsh.ini") };
+    const { ini } = read;
+    return ini !== undefined && readKeys(hostSection(ini, user, host), chrootshKeys).relaxHomeGroup;
+  };
+}
+
+/** Tests whether jk_uchroot lets an account into a jail; nobody if its file is missing or cannot be used. */
+function uchrootGuests(jail: ByteString, host: HostAccounts): AccountFacts["isGuest"] {
+  const ini = usableConfig("jk_uchroot.ini");
   return ({ name, gid }) => {
     const section = ini && hostSection(ini, { name, gid }, host);
     const { allowedJails } = readKeys(section, uchrootKeys);

@@ -1,48 +1,17 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import type { Stat } from "../../ffi/files.ts";
 import { parentOf, plainPath } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { parseGroupLine, parsePasswdLine } from "../jail/accounts/account-lines.ts";
 import { isJailsOwn, otherHomeRemedy, usualHome } from "../jail/accounts/home-place.ts";
 import { dirsEqual, splitHome } from "../jail/accounts/separator.ts";
+import { isDirectory } from "../jail/fs/walk.ts";
 import { followRemedy } from "../jail/record/named-jail.ts";
 import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
 import { remountCommand } from "../system/mounts.ts";
 import { LIMITED_SHELL } from "../users/open-jail.ts";
+import type { AccountFacts } from "./account-facts.ts";
 import type { CheckFinding, Rule } from "./rules.ts";
-
-/** The facts for the rules about accounts. */
-export interface AccountFacts {
-  /** The jail's path on the host. */
-  readonly jail: ByteString;
-  /** The lines of the jail's etc/passwd and etc/group; empty if there is no such file. */
-  readonly passwd: readonly ByteString[];
-  readonly group: readonly ByteString[];
-  /** Through all name services of the host. */
-  readonly hostUser: (name: ByteString) => PasswdEntry | undefined;
-  readonly hostGroup: (name: ByteString) => GroupEntry | undefined;
-  /** Undefined also if a name service does not answer. */
-  readonly hostGroupNumbered: (gid: number) => GroupEntry | undefined;
-  /** lstat(2) of a path as the jail sees it. */
-  readonly inJail: (path: ByteString) => Stat | undefined;
-  /** True for an executable file in the jail. */
-  readonly programInJail: (path: ByteString) => boolean;
-  /** True if root alone may execute a program of the jail, as in a copy that was made with a umask. */
-  readonly onlyRootRuns: (path: ByteString) => boolean;
-  readonly programOnHost: (path: ByteString) => boolean;
-  /** The file system of the jail is mounted noexec. */
-  readonly noexec: boolean;
-  /** True if jk_uchroot lets an account into the jail: then it is in the jail's passwd only for its name. */
-  readonly isGuest: (user: PasswdEntry) => boolean;
-  /** True if a jail is missing at its path, and may be this one. */
-  readonly mayHaveMovedHere: (jail: ByteString) => boolean;
-  /** True if a path of the host is, or may be, the home of its owner, or in it. */
-  readonly mayBeHome: (path: ByteString) => boolean;
-  /** Where an interrupted run of jk_jailuser has put the home of a user aside. */
-  readonly homeAside: (name: ByteString) => ByteString | undefined;
-  readonly verbose: (line: ByteString) => void;
-}
 
 // SYS_UID_MAX of login.defs(5), and nobody
 const isSystemAccount = (uid: number): boolean => uid < 1000 || uid === 65534;
@@ -208,7 +177,7 @@ class AccountCheck {
     const path = jail + home;
     const what = `the home ${display(path)} of user ${display(real.name)}`;
     const owner = inJail(home)?.uid;
-    const aside = owner === undefined ? this.#facts.homeAside(real.name) : undefined;
+    const aside = owner === undefined ? this.#facts.homeAside(real) : undefined;
     if (aside !== undefined) {
       const message = `${what} was put aside in ${display(aside)} by a run of jk_jailuser that was interrupted`;
       this.#report("home-missing", message, jailSideCommand(jail, real.name, "-n -m"), path);
@@ -224,8 +193,20 @@ class AccountCheck {
       const own = dirsEqual(home, usualHome(real.name)) || !(isJailsOwn(home) || isTheirs);
       const remedy = own ? `chown -h ${uid}:${gid} ${shellWord(path)}` : otherHomeRemedy(jail, real);
       this.#report("home-owner", `${what} belongs to uid ${owner}`, remedy, path);
-    }
+    } else this.#checkHomeGroup(real, path, what);
     this.#checkAboveHome(real, what);
+  }
+
+  /** As jk_chrootsh checks it; other login shells do not. */
+  #checkHomeGroup(real: PasswdEntry, path: ByteString, what: string): void {
+    const { jail, inJail, relaxesHomeGroup } = this.#facts;
+    const { gid, home, shell } = real;
+    const stat = inJail(home);
+    if (stat === undefined || !isDirectory(stat) || stat.gid === gid) return;
+    if (!shell.endsWith("/jk_chrootsh") || relaxesHomeGroup(real)) return;
+    const own = dirsEqual(home, usualHome(real.name)) || !isJailsOwn(home);
+    const remedy = own ? `chgrp -h ${gid} ${shellWord(path)}` : otherHomeRemedy(jail, real);
+    this.#report("home-group", `${what} has group ${stat.gid}, so that the login is refused`, remedy, path);
   }
 
   /** The rules about modes report a directory of root's that others can write. */

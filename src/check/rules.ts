@@ -112,6 +112,10 @@ export const RULES = {
     "another user owns a directory above the home of a jailed user, and can exchange the home",
   ),
   "home-owner": warning("accounts", "the home of a jailed user belongs to another user"),
+  "home-group": warning(
+    "accounts",
+    "the home of a jailed user has another group than the user, so that jk_chrootsh refuses the login",
+  ),
   "shell-missing": error(
     "accounts",
     "the shell of a jailed user is not in the jail, or the user cannot execute it",

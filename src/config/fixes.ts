@@ -1,7 +1,7 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import type { FindingCode } from "./finding-codes.ts";
-import type { Dialect, Fix, IniFile, Problem } from "./model.ts";
+import type { Dialect, Fix, IniFile, Place, Problem } from "./model.ts";
 import { splitLines } from "./text.ts";
 
 /** The files that problems are in. */
@@ -21,6 +21,7 @@ const USUAL_FIXES: Readonly<Partial<Record<FindingCode, Fix>>> = {
   "bad-value": disable,
   // What limits the session stays.
   contradiction: disable,
+  "control-character": { kind: "strip", expression: "s/[\\x01-\\x08\\x0b-\\x1f\\x7f]//g" },
   "byte-order-mark": { kind: "strip", expression: "1s/^\\xef\\xbb\\xbf//" },
   "doubtful-header": disable,
   "duplicate-key": disable,
@@ -45,8 +46,7 @@ export function fixText(problem: Problem, sources: Sources): ByteString | undefi
   const file = shellWord(problem.file);
   const write = (text: ByteString, number = problem.line) =>
     `write in line ${number} of ${problem.file}:\n${text.replaceAll("\t", " ")}`;
-  const off = (first: number, last: number) =>
-    `sed -i ${shellWord(`${first === last ? first : `${first},${last}`}s/^/#/`)} ${file}`;
+  const off = (first: number, last: number) => commentOut(problem.file, first, last);
   switch (fix.kind) {
     case "none":
       return undefined;
@@ -57,7 +57,7 @@ export function fixText(problem: Problem, sources: Sources): ByteString | undefi
     case "disable":
       return off(problem.line, lastLineOf(lines, problem.line, dialect));
     case "disable-section":
-      return off(problem.line, lastLine(lines, problem.line, /^\s*\[/, /\S/));
+      return disableSection(problem, sources);
     case "line":
       return write(fix.text);
     case "key":
@@ -93,6 +93,15 @@ export function fixText(problem: Problem, sources: Sources): ByteString | undefi
     case "in-section":
       return `in section [${fix.section}] of ${problem.file} write:\n${fix.lines.join("\n")}`;
   }
+}
+
+/** The command that makes lines of a file comments. */
+const commentOut = (file: ByteString, first: number, last: number): ByteString =>
+  `sed -i ${shellWord(`${first === last ? first : `${first},${last}`}s/^/#/`)} ${shellWord(file)}`;
+
+/** The command that makes a section a comment. `place`: of its header. */
+export function disableSection({ file, line }: Place, sources: Sources): ByteString {
+  return commentOut(file, line, lastLine(linesOf(sources, file), line, /^\s*\[/, /\S/));
 }
 
 /** The header stays; text after it is removed. */

@@ -103,10 +103,13 @@ const resembles = (key: ByteString, family: ByteString) =>
 
 /** The description of a key; "misspelt" for one that resembles a family, which readKeys reports. */
 export function describedBy(table: KeyTable, key: ByteString): KeyDescription | "misspelt" | undefined {
-  for (const [known, description] of Object.entries(table)) {
-    if (description.family === undefined) {
-      if (key === known) return description;
-    } else if (resembles(key, known)) return nameIn(key, known) === undefined ? "misspelt" : description;
+  // No key of a table looks like one of a family.
+  const own = Object.hasOwn(table, key) ? table[key] : undefined;
+  if (own !== undefined && own.family === undefined) return own;
+  for (const known in table) {
+    const description = table[known];
+    if (description?.family !== undefined && resembles(key, known))
+      return nameIn(key, known) === undefined ? "misspelt" : description;
   }
   return undefined;
 }

@@ -79,10 +79,12 @@ class Scanner {
   #line(line: ByteString) {
     this.#number++;
     const isPlain = this.dialect === "plain";
-    const control = isPlain ? line.search(CONTROL) : -1;
-    if (control >= 0)
-      return this.problems.error(this.#number, control + 1, "control-character", "a control character");
     const at = line.search(FIRST_NON_BLANK);
+    const control = isPlain ? line.search(CONTROL) : -1;
+    if (control >= 0) {
+      if (line.charAt(at) === "[") this.#leaveSection(at + 1);
+      return this.problems.error(this.#number, control + 1, "control-character", "a control character");
+    }
     if (at < 0) return this.#continue("", 0);
     const first = line.charAt(at);
     if (first === "#" || first === ";") return;
@@ -91,6 +93,7 @@ class Scanner {
     if (draft !== undefined && at > this.#indent) {
       if (isPlain && first === "[" && content.endsWith("]")) {
         const message = `an indented section header would be part of the value of ${quoted(draft.entry.key)}`;
+        this.#leaveSection(at + 1);
         return this.problems.error(this.#number, at + 1, "bad-header", message);
       }
       return this.#continue(content, at);
@@ -117,9 +120,14 @@ class Scanner {
     if (end === 0) this.problems.error(this.#number, column, "bad-header", "a section header without ']'");
     else if (rest !== "") this.problems.error(this.#number, at, "bad-header", "text after a section header");
     else this.problems.error(this.#number, column, "bad-header", "a section header without a name");
-    // Its keys are no other section's.
-    this.#section = { name, file: this.file, line: this.#number, column, entries: [] };
+    this.#leaveSection(column);
+  }
+
+  /** After a header that cannot be read: the keys that follow are no other section's. */
+  #leaveSection(column: number) {
+    this.#section = { name: "", file: this.file, line: this.#number, column, entries: [] };
     this.#keys = new Map();
+    this.#draft = undefined;
   }
 
   #header(name: ByteString, column: number) {

@@ -105,8 +105,8 @@ export function withoutConsequences(problems: readonly Problem[], ini: IniFile):
   const sections = [...ini.defaults, ...ini.sections];
   const has = (code: Problem["code"]) => problems.filter((one) => one.code === code);
   const [headers, doubtful] = [has("bad-header"), has("doubtful-header")];
-  // A comment after a value is part of the value, and of its items; so is a key that is indented.
-  const inValue: readonly Problem["code"][] = ["comment-in-value", "indented-key"];
+  // A comment after a value is part of the value, and of its items; so is an indented line.
+  const inValue: readonly Problem["code"][] = ["comment-in-value", "indented-line"];
   const strange = inValue.flatMap(has);
   const spoilt = sections
     .flatMap(({ entries }) => entries)

@@ -3,7 +3,6 @@ import { quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
 import { operands } from "../cli/shell-word.ts";
 import { didYouMean, suggest } from "../cli/suggest.ts";
-import type { FindingCode } from "../config/finding-codes.ts";
 import { readKeys } from "../config/keys.ts";
 import {
   type Fix,
@@ -55,30 +54,19 @@ interface Context {
   readonly declared: readonly ByteString[];
 }
 
-/** An item of a list that should be one of `known`. */
-function reportUnknown(
-  item: ListItem,
-  known: readonly ByteString[],
-  code: FindingCode,
-  what: string,
-  { report }: Context,
-): void {
-  if (known.includes(item.value) || reportSeparators(item, (one) => known.includes(one), report)) return;
-  const fix: Fix = { kind: "item", old: item.value, with: suggest(item.value, known) };
-  report(
-    item,
-    "error",
-    code,
-    `there is no ${what} ${quoted(item.value)}${didYouMean(item.value, known)}`,
-    fix,
-  );
+function reportProfile(item: ListItem, known: readonly ByteString[], { report }: Context): void {
+  const { value } = item;
+  if (known.includes(value) || reportSeparators(item, (one) => known.includes(one), report)) return;
+  const fix: Fix = { kind: "item", old: value, with: suggest(value, known) };
+  const message = `jk_init.ini has no section ${quoted(value)}${didYouMean(value, known)}`;
+  report(item, "error", "unknown-section", message, fix);
 }
 
 function reportJail(section: IniSection, context: Context): void {
   const { facts, report } = context;
   const profiles = answered(facts.profiles);
   for (const item of profiles === undefined ? [] : itemsOf(section, "sections"))
-    reportUnknown(item, profiles ?? [], "unknown-section", "section of jk_init.ini", context);
+    reportProfile(item, profiles ?? [], context);
   for (const item of itemsOf(section, "files")) {
     const { value } = item;
     const isThere = (one: ByteString) => (one.includes("/") ? facts.exists(one) : facts.isProgram(one));

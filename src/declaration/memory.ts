@@ -14,6 +14,7 @@ export class Memory {
   /** Users as they were declared before. */
   readonly #before: ReadonlyMap<ByteString, OnceUser>;
   #written: Once;
+  #changed = true;
 
   /** `pathOf`: the path that an operand of jk_cp means. */
   constructor(
@@ -39,14 +40,18 @@ export class Memory {
   /** Records an account that was created. */
   created(name: ByteString, created: Pick<OnceUser, "created" | "createdHome">): void {
     const user = this.#users.get(name);
-    if (user !== undefined) this.#users.set(name, { ...user, ...created });
+    if (user === undefined) return;
+    this.#users.set(name, { ...user, ...created });
+    this.#changed = true;
   }
 
   /** Forgets what was removed from a jail, or of a user. */
   settleJail(jail: DeclaredJail): void {
     this.#addJail(jail, undefined);
+    this.#changed = true;
   }
 
+  /** The same of a user. */
   settleUser(user: DeclaredUser): void {
     const { created, createdHome } = this.#users.get(user.name) ?? {};
     this.#addUser(user, undefined);
@@ -57,9 +62,13 @@ export class Memory {
   forget(of: "jail" | "user", name: ByteString): void {
     if (of === "jail") this.#jails.delete(name);
     else this.#users.delete(name);
+    this.#changed = true;
   }
 
+  /** Writes what has changed. */
   write(): void {
+    if (!this.#changed) return;
+    this.#changed = false;
     const now = { jails: [...this.#jails.values()], users: [...this.#users.values()] };
     writeOnce(this.#written, now);
     this.#written = now;

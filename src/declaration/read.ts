@@ -52,7 +52,7 @@ function sharedProblems(users: readonly { declared: DeclaredUser; section: IniSe
 
 /**
  * The jails and users that a file declares, as far as it can be read, and all its problems in their order, those of the
- * scanner included. With a problem nothing of it may be used. What this machine has does not count. Pure.
+ * scanner included. All of them are errors: with one, nothing may be used. What this machine has does not count. Pure.
  */
 export function declarationIn(ini: IniFile): { declaration: Declaration; problems: Problem[] } {
   const problems = [...ini.problems];
@@ -72,12 +72,14 @@ export function declarationIn(ini: IniFile): { declaration: Declaration; problem
     }
   }
   problems.push(...sharedProblems(users));
+  // What a login would read with a warning, or in part, is not applied to a machine.
+  const errors = problems.map((one): Problem => ({ ...one, severity: "error" }));
   const declaration = {
     files: ini.texts.map(({ file }) => file),
     jails,
     users: users.map(({ declared }) => declared),
   };
-  return { declaration, problems: inOrder(withoutConsequences(problems, ini), ini) };
+  return { declaration, problems: inOrder(withoutConsequences(errors, ini), ini) };
 }
 
 /**
@@ -98,10 +100,6 @@ export function readDeclaration(files?: readonly ByteString[]): Declaration {
   const parts = sources.map(({ bytes, file }) => scanIni(bytes, file, "plain"));
   const ini = mergeFiles(parts, files?.[0] ?? DECLARATION_FILE, "plain");
   const { declaration, problems } = declarationIn(ini);
-  requireNoErrors(
-    problems.map((one): Problem => ({ ...one, severity: "error" })),
-    1,
-    ini,
-  );
+  requireNoErrors(problems, 1, ini);
   return declaration;
 }

@@ -47,10 +47,14 @@ const LISTS: readonly KeyDescription["kind"][] = [
   ...(["list", "pairs", "execute", "allow", "paths", "ports", "limits"] as const),
 ];
 
-/** The key that an indented line would set, if it were not a part of the value of another one. */
-function keyInLine(text: ByteString, table: KeyTable): ByteString | undefined {
-  const key = /^([^=]*?)[ \t]*=/.exec(text)?.[1];
-  return key !== undefined && typeof describedBy(table, key) === "object" ? key : undefined;
+/**
+ * The key that an indented line was probably meant to set, be it misspelt. Only in a list of NAME=VALUE may a line be one
+ * such item.
+ */
+function keyInLine(text: ByteString, kind: KeyDescription["kind"], table: KeyTable): ByteString | undefined {
+  const [, key, blanks] = /^([\w-]+(?: [^ \t=]+)?)([ \t]*)=/.exec(text) ?? [];
+  if (key === undefined) return undefined;
+  return kind !== "pairs" || blanks !== "" || describedBy(table, key) !== undefined ? key : undefined;
 }
 
 /** The faults of a value of several lines: it is no list, or a comma is missing, or a line was meant as a key. */
@@ -59,16 +63,19 @@ function lineProblems(entry: IniEntry, { kind }: KeyDescription, table: KeyTable
   if (kind === "lines" || lines.length === 1) return [];
   const problems: Problem[] = [];
   for (const [index, text] of lines.entries()) {
-    const key = index === 0 ? undefined : keyInLine(text, table);
+    const key = index === 0 ? undefined : keyInLine(text, kind, table);
     const place = entry.pieces?.[index];
     if (key === undefined || place === undefined) continue;
     const message = `${quoted(key)} is indented, so that it is a part of the value of ${quoted(entry.key)}`;
-    problems.push(problemAt({ ...place, file: entry.file }, "indented-key", message, { kind: "none" }));
+    problems.push(
+      problemAt({ ...place, file: entry.file }, "indented-line", message, { kind: "line", text }),
+    );
   }
   if (problems.length > 0) return problems;
   if (!LISTS.includes(kind)) {
     const message = `${quoted(entry.key)} goes over several lines, which only a list may`;
-    return [problemAt(valuePlace(entry), "bad-value", message, { kind: "none" })];
+    const place = valuePlace(entry);
+    return [problemAt(place, "indented-line", message, { kind: "none" })];
   }
   const split = listItems(entry).filter(({ value }) => value.includes("\n"));
   return split.map((item) =>
@@ -80,7 +87,7 @@ function lineProblems(entry: IniEntry, { kind }: KeyDescription, table: KeyTable
 
 /**
  * The problems of a section that its table shows: unknown keys, empty ones, comments in values, and values of several lines.
- * `other` is the table of the other kind of section, for hints. All of them are errors. Pure.
+ * `other` is the table of the other kind of section, for hints. Pure.
  */
 export function tableProblems(
   section: IniSection,
@@ -103,7 +110,7 @@ export function tableProblems(
     const facts = describedBy(table, entry.key);
     if (typeof facts === "object") problems.push(...lineProblems(entry, facts, table));
   }
-  return problems.map((one) => ({ ...one, severity: "error" }));
+  return problems;
 }
 
 /** The items of a list; none for a missing key. */
@@ -114,13 +121,14 @@ export function itemsOf(section: IniSection, key: ByteString): ListItem[] {
 
 /** Problems of items that a list has twice. */
 export function twice(items: readonly ListItem[]): Problem[] {
-  return items.flatMap((item, index) => {
-    const first = items.findIndex(({ value }) => value === item.value);
-    if (first === index) return [];
-    return problemAt(item, "duplicate-item", `${quoted(item.value)} is here twice`, {
-      kind: "item",
-      old: item.value,
-    });
+  const seen = new Set<ByteString>();
+  return items.flatMap((item) => {
+    const { value } = item;
+    if (!seen.has(value)) {
+      seen.add(value);
+      return [];
+    }
+    return problemAt(item, "duplicate-item", `${quoted(value)} is here twice`, { kind: "item", old: value });
   });
 }
 
@@ -145,4 +153,13 @@ export function pathProblem(entry: IniEntry): Problem | undefined {
     `${quoted(entry.key)}: ${quoted(entry.value)} ${fault}`,
     fix,
   );
+}
+
+/** The problem of an item of a list of paths that is no plain one. */
+export function pathItemProblem(item: ListItem): Problem[] {
+  const { value } = item;
+  const fault = plainFault(value);
+  if (fault === undefined || value.includes("\n")) return [];
+  const fix: Fix = { kind: "item", old: value, with: value.startsWith("/") ? normalPath(value) : undefined };
+  return [problemAt(item, "bad-path", `${quoted(value)} ${fault}`, fix)];
 }

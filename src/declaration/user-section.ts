@@ -21,7 +21,15 @@ import { type KeyLine, readKeyLine } from "../users/key-lines.ts";
 import { fieldFault, uidIn } from "../users/new-account.ts";
 import { LIMITED_SHELL } from "../users/open-jail.ts";
 import type { DeclaredUser } from "./model.ts";
-import { itemsOf, pathProblem, problemAt, type Subject, tableProblems, twice } from "./section.ts";
+import {
+  itemsOf,
+  pathItemProblem,
+  pathProblem,
+  problemAt,
+  type Subject,
+  tableProblems,
+  twice,
+} from "./section.ts";
 
 /** What lets a limited shell do anything. */
 const isAllowing = ({ key }: IniEntry): boolean =>
@@ -37,7 +45,9 @@ function readKeyLines(entry: IniEntry): { keys: KeyLine[]; problems: Problem[] }
     const place = { ...(entry.pieces?.[index] ?? valuePlace(entry)), file: entry.file };
     if ("problem" in found) {
       problems.push(
-        problemAt(place, "bad-key", `a line of 'authorized_keys': ${found.problem}`, { kind: "none" }),
+        problemAt(place, "bad-key", `'authorized_keys', line ${place.line}: ${found.problem}`, {
+          kind: "none",
+        }),
       );
     } else if (keys.has(found.key)) {
       problems.push(
@@ -95,7 +105,7 @@ const jailFault = (jail: ByteString): string | undefined =>
 /** The problems of keys that exclude each other, and of keys that are missing. */
 function choiceProblems(section: IniSection, subject: Subject, policy: readonly IniEntry[]): Problem[] {
   const problems: Problem[] = [];
-  const shell = findEntry(section, "shell");
+  const shell = findEntry(section, "shell")?.value || undefined;
   if (findEntry(section, "jail") === undefined) {
     const message = `the user ${quoted(subject.name)} has no jail: the key 'jail' names one`;
     problems.push(problemAt(section, "no-jail", message));
@@ -103,7 +113,7 @@ function choiceProblems(section: IniSection, subject: Subject, policy: readonly 
   if (shell === undefined && !policy.some(isAllowing)) {
     const message = `the user ${quoted(subject.name)} has neither a shell nor rights: 'shell' names a shell, or 'allow' says what the limited shell allows`;
     problems.push(problemAt(section, "no-shell", message));
-  } else if (isLimitedShell(shell?.value ?? LIMITED_SHELL)) {
+  } else if (isLimitedShell(shell ?? LIMITED_SHELL)) {
     if (policy.length > 0 && !policy.some(isAllowing)) {
       const message = `the limited shell would allow ${quoted(subject.name)} nothing: 'allow' says what it allows`;
       problems.push(problemAt(section, "no-shell", message));
@@ -131,7 +141,13 @@ function policyProblems(section: IniSection): Problem[] {
   const { problems, ...values } = readKeys(section, policyKeys);
   const contradiction = confineProblem(section, values);
   const { problems: patterns } = readCommands(section, values);
-  return [...problems, ...patterns, ...(contradiction === undefined ? [] : [contradiction])];
+  const paths = ["executables", "paths"].flatMap((key) => itemsOf(section, key));
+  return [
+    ...problems,
+    ...patterns,
+    ...(contradiction === undefined ? [] : [contradiction]),
+    ...paths.flatMap(pathItemProblem),
+  ];
 }
 
 /** A section [user NAME], and what is wrong with it as far as its text shows. Pure. */
@@ -146,7 +162,8 @@ export function readUser(
   const keyEntry = given ? findEntry(section, "authorized_keys") : undefined;
   const keys = keyEntry === undefined ? undefined : readKeyLines(keyEntry);
   problems.push(
-    ...[...unread, ...policyProblems(section)].map((one): Problem => ({ ...one, severity: "error" })),
+    ...unread,
+    ...policyProblems(section),
     ...accountProblems(section, subject),
     ...choiceProblems(section, subject, policy),
     ...(keys?.problems ?? []),

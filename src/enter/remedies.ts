@@ -42,6 +42,11 @@ export function recopyRemedy(jail: ByteString, path: ByteString): ByteString {
   return `jk_cp -f -j ${shellWord(jail)} ${shellWord(path)}`;
 }
 
+/** Mounts the directories of the host in a live jail. */
+export function mountLiveRemedy(jail: ByteString): ByteString {
+  return `jailkit mount ${shellWord(jail)}`;
+}
+
 /** Lets everybody search a directory, also its group, to which the user may belong. */
 export function passRemedy(directory: ByteString): ByteString {
   return `chmod a+x ${shellWord(directory)}`;

@@ -6,14 +6,14 @@ import { baseName, directoryOf } from "../../ffi/paths.ts";
 import { MAY_EXECUTE, mayAccess } from "../../ffi/rights.ts";
 import { answered } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
-import { closedOnTheWay, type Found, lookUp } from "../jail/fs/look.ts";
+import { closedOnTheWay, emptyMountPoint, type Found, lookUp } from "../jail/fs/look.ts";
 import { jailFindings, onlyRootDecides } from "../jail/fs/safety.ts";
 import { isLoose } from "../jail/fs/strict.ts";
 import { hostPath, isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import { closeFirst } from "../system/exchange.ts";
 import { isNoexec, remountCommand } from "../system/mounts.ts";
 import type { ShellFact, Unsafe } from "./facts.ts";
-import { NOT_A_FILE, openRemedy, recopyRemedy } from "./remedies.ts";
+import { mountLiveRemedy, NOT_A_FILE, openRemedy, recopyRemedy } from "./remedies.ts";
 
 const ROOTS_ALONE = "keep the program where root alone can change it";
 
@@ -74,6 +74,12 @@ export function wayRemedy(root: JailRoot, path: ByteString): ByteString | undefi
   return closed && (stepBefore(root, closed) ?? openRemedy(hostPath(root, closed)));
 }
 
+/** For a program that is missing because a live jail is not mounted; undefined if it seems to be missing itself. */
+export function unmountedRemedy(root: JailRoot, path: ByteString): ByteString | undefined {
+  const empty = answered(() => emptyMountPoint(root, path));
+  return empty && mountLiveRemedy(root.path);
+}
+
 /** Copies a program again; something else in its place, at `place` of the jail, is kept in the jail's root directory. */
 function replaceRemedy(root: JailRoot, path: ByteString, place: ByteString): ByteString {
   const kept = shellWord(hostPath(root, `not-${baseName(path)}`));
@@ -127,7 +133,7 @@ export function shellFact(
   if (found === undefined) {
     return baseName(path) === LIMITED_SHELL
       ? { kind: "internal", path, shown: false }
-      : missing("No such file or directory");
+      : missing("No such file or directory", unmountedRemedy(root, path));
   }
   // It could not reach the host's log, and explain could not read it where nobody may.
   if (ours !== undefined && baseName(path) === LIMITED_SHELL && sameFile(found.stat, ours))

@@ -14,7 +14,7 @@ import { REGISTRY } from "../jail/record/manifest.ts";
 import { removeLiveLines } from "../populate/apply/live.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import { accountFacts, hostAccounts } from "../system/host-accounts.ts";
-import { removeProcLine, stillMounted, unregisterLogSocket } from "../update/remove-extras.ts";
+import { removeProcLine, stillMounted, stillServed, unregisterLogSocket } from "../update/remove-extras.ts";
 import { NO_ACCESS } from "../users/access.ts";
 import { AccountRun } from "../users/account-run.ts";
 import { unjailUser } from "../users/unjail.ts";
@@ -53,14 +53,14 @@ export function deleteJail(plan: DeletePlan, report: (line: ByteString) => void)
       // A jail without a record got one when a user was taken out.
       records = [...new Set([...records, ...recordsOf(jail, [])])];
     },
-    () => closeLogSocket(jail, outcome, done),
+    () => closeLogSocket(jail, done),
     () => {
       if (removeLiveLines(jail)) done(`removed the lines for ${display(jail)} from /etc/fstab`);
       seen = unmountAll(plan, done);
     },
     () => removeAll(plan, seen, done),
     () => forgetAll(jail, records, done),
-    () => warnOfSettings(jail, outcome),
+    () => outcome.warnings.push(...settingsLeft(jail)),
     () => warnOfOwnMount(plan, outcome),
   ];
   for (const step of steps) {
@@ -81,7 +81,7 @@ export function foreseeDeletion(plan: DeletePlan): DeleteOutcome {
   const outcome: DeleteOutcome = { steps: [], warnings: [], problems: [] };
   try {
     takeOut(plan, outcome, undefined);
-    warnOfSettings(plan.jail, outcome);
+    outcome.warnings.push(...settingsLeft(plan.jail));
     warnOfOwnMount(plan, outcome);
   } catch (error) {
     outcome.problems.push(problemFrom(error, "failed", plan.jail));
@@ -124,14 +124,9 @@ function takeOut(
 }
 
 /** Removes the drop-in of jk_init for the jail's log socket. */
-export function closeLogSocket(
-  jail: ByteString,
-  outcome: DeleteOutcome,
-  done: (line: ByteString) => void,
-): void {
-  const { removed, left } = unregisterLogSocket(jail);
+export function closeLogSocket(jail: ByteString, done: (line: ByteString) => void): void {
+  const removed = unregisterLogSocket(jail);
   if (removed !== undefined) done(`removed ${display(removed)}, so that jk_socketd closes the log socket`);
-  if (left !== undefined) outcome.warnings.push(`${display(left)} still names ${display(jail)}/dev/log`);
 }
 
 /** Returns the jail's directory afterwards, which is another one if a file system was mounted on it. */
@@ -188,15 +183,17 @@ export function removeRecords(records: readonly ByteString[], done: (line: ByteS
 }
 
 function forgetAll(jail: ByteString, records: readonly ByteString[], done: (line: ByteString) => void): void {
-  const { removed, left } = removeProcLine(jail);
-  if (removed) done(`removed the line for ${display(jail)}/proc from /etc/fstab`);
+  if (removeProcLine(jail)) done(`removed the line for ${display(jail)}/proc from /etc/fstab`);
   removeRecords(records, done);
-  if (left.length > 0) throw refuse("fstab", stillMounted(left));
 }
 
-/** Warns of the administrator's configuration, which is not changed. */
-export function warnOfSettings(jail: ByteString, outcome: DeleteOutcome): void {
-  const files = new Set(jailSections().flatMap((section) => (section.jail === jail ? [section.file] : [])));
-  for (const file of files)
-    outcome.warnings.push(`${display(file)} still has a section for ${display(jail)}`);
+/** What the administrator's configuration, which is not changed, still says about a jail, with remedies. */
+export function settingsLeft(jail: ByteString): string[] {
+  const sections = jailSections()
+    .filter((section) => section.jail === jail)
+    .map(
+      ({ file, line, remedy }) =>
+        `${display(file)}:${line} still has a section for ${display(jail)}; take it out with: ${remedy()}`,
+    );
+  return [...sections, stillServed(jail) ?? [], stillMounted(jail) ?? []].flat();
 }

@@ -17,8 +17,8 @@ import { openJailRoot } from "../jail/fs/walk.ts";
 import { isEmptied } from "../jail/record/emptied.ts";
 import { openManifest } from "../jail/record/manifest.ts";
 import { directoriesInFstab, removeLiveLines } from "../populate/apply/live.ts";
-import { removeProcLine, stillMounted } from "../update/remove-extras.ts";
-import { closeLogSocket, type DeleteOutcome, removeRecords, warnOfSettings } from "./delete.ts";
+import { removeProcLine } from "../update/remove-extras.ts";
+import { closeLogSocket, type DeleteOutcome, removeRecords, settingsLeft } from "./delete.ts";
 import { recordsOf, refuse, unknownJail } from "./delete-plan.ts";
 import { allKnownJails } from "./jails.ts";
 
@@ -80,13 +80,13 @@ export function forgetJail(
     report?.(line);
   };
   const changes = [
-    () => closeLogSocket(jail, outcome, done),
+    () => closeLogSocket(jail, done),
     () => forgetLive(jail, outcome, done),
     () => forgetProc(jail, outcome, done),
     // Last, so that an interrupted run can be repeated.
     () => removeRecords(records, done),
   ];
-  const warnings = [() => warnOfUsers(plan, outcome), () => warnOfSettings(jail, outcome)];
+  const warnings = [() => warnOfUsers(plan, outcome), () => outcome.warnings.push(...settingsLeft(jail))];
   for (const step of report === undefined ? warnings : [...changes, ...warnings]) {
     try {
       if (report !== undefined) stopIfInterrupted("not everything was forgotten; run this again");
@@ -109,9 +109,7 @@ function forgetProc(jail: ByteString, outcome: DeleteOutcome, done: (line: ByteS
     );
     return;
   }
-  const { removed, left } = removeProcLine(jail);
-  if (removed) done(`removed the line for ${display(jail)}/proc from /etc/fstab`);
-  if (left.length > 0) outcome.warnings.push(stillMounted(left));
+  if (removeProcLine(jail)) done(`removed the line for ${display(jail)}/proc from /etc/fstab`);
 }
 
 /** The host's directories that are mounted in a jail. Its record may be damaged: fstab(5) names those of sockets as well. */

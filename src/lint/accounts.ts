@@ -120,7 +120,7 @@ function lintDirectory(item: ListItem, jails: readonly ByteString[], { world, re
 }
 
 /** Variables in the key `environment` that make programs run other code. */
-function lintEnvironment(section: IniSection, { report }: LintContext): void {
+export function lintEnvironment(section: IniSection, { report }: Pick<LintContext, "report">): void {
   const pairs = new Map(readKeys(section, lshKeys).environment);
   for (const item of ownItems(section, "environment")) {
     const name = item.value.split("=", 1)[0]?.trim() ?? "";
@@ -208,7 +208,7 @@ export function lintUchroot(section: IniSection, context: LintContext): void {
 }
 
 /** The key `env`: names of variables that are kept. */
-function lintNames(section: IniSection, { report }: LintContext): void {
+export function lintNames(section: IniSection, { report }: Pick<LintContext, "report">): void {
   for (const item of ownItems(section, "env")) {
     const { value } = item;
     if (reportSeparators(item, () => false, report)) continue;

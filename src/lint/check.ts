@@ -48,9 +48,14 @@ export class ConfigCheck {
     );
   }
 
+  /** Checks the files of the host. */
+  host(): void {
+    for (const kind of CONFIG_KINDS) this.#file(`${CONFIG_DIRECTORY}/${kind.name}.ini`, kind, false);
+  }
+
   /** Checks the files of the host, and those of the limited shell in known jails. */
   all(): void {
-    for (const kind of CONFIG_KINDS) this.#file(`${CONFIG_DIRECTORY}/${kind.name}.ini`, kind, false);
+    this.host();
     const shell = CONFIG_KINDS.find(({ name }) => name === "jk_lsh");
     if (shell === undefined) return;
     const jails = knownPaths((error) => this.failures.push(describeError(error))).sort();

@@ -11,6 +11,7 @@ import { allowedPrograms, fileOf } from "../limited-shell/programs.ts";
 import { splitWords } from "../limited-shell/split.ts";
 import { type LintContext, type LintWorld, ownItems } from "./context.ts";
 import { lintRanges } from "./ranges.ts";
+import { lintShellSyntax } from "./shell-syntax.ts";
 
 /** A program that a key `command` or `force` names, and where. */
 interface Named {
@@ -75,8 +76,10 @@ export function lintCommands(section: IniSection, { world, report }: LintContext
     world,
   );
   for (const one of problems) report(one, one.severity, one.code, one.message);
-  for (const { name, value, place } of rest.command)
+  for (const { name, value, place } of rest.command) {
     lintRanges(value, place, `command ${name}`, report, true);
+    lintShellSyntax(value, place, `command ${name}`, report, true);
+  }
   const unused = (place: Place, what: string, fix: Fix) =>
     report(place, "warning", "unused-command", what, fix);
   const write = (line: ByteString): Fix => ({ kind: "in-section", section: section.name, lines: [line] });
@@ -98,6 +101,7 @@ export function lintCommands(section: IniSection, { world, report }: LintContext
     }
   }
   if (force !== undefined) {
+    lintShellSyntax(force, keyPlace(section, "force"), "force", report, false);
     for (const { name } of patterns) {
       const message = `'command ${name}' has no effect: force decides what runs`;
       unused(keyPlace(section, `command ${name}`), message, { kind: "disable" });

@@ -5,6 +5,7 @@ import { CONFIG_DIRECTORY, dropInDirectory, loadConfig, readConfigSources } from
 import type { IniFile, Place, Problem } from "../config/model.ts";
 import { scanIni } from "../config/scan.ts";
 import { inOrder } from "../config/section-problems.ts";
+import type { ReportFinding } from "../config/separators.ts";
 import { type DeclarationFacts, machineProblems } from "../declaration/machine.ts";
 import { DECLARATION_FILE, declarationIn } from "../declaration/read.ts";
 import { subjectOf } from "../declaration/section.ts";
@@ -14,6 +15,7 @@ import { fileSystemAt } from "../populate/file-system.ts";
 import { searchPath } from "../profile/search.ts";
 import { namesIn } from "../system/account-tools.ts";
 import { hostAccounts } from "../system/host-accounts.ts";
+import { lintEnvironment, lintNames } from "./accounts.ts";
 import { knownPaths } from "./world.ts";
 
 /** The answer of `ask`, which is asked once. */
@@ -68,9 +70,15 @@ const isAt = (one: Place, other: Place) =>
 /** All problems of files that declare jails and users, merged, those of the scanner included. */
 export function lintDeclaration(ini: IniFile, facts: DeclarationFacts = machineFacts()): Problem[] {
   const { problems } = declarationIn(ini);
+  const more = machineProblems(ini, facts, declaredBeside(ini.file));
+  const report: ReportFinding = ({ file, line, column }, severity, code, message, fix) => {
+    more.push({ file, line, column, severity, code, message, ...(fix && { fix }) });
+  };
+  for (const section of ini.sections) {
+    lintEnvironment(section, { report });
+    lintNames(section, { report });
+  }
   // What cannot be read need not be there.
-  const more = machineProblems(ini, facts, declaredBeside(ini.file)).filter(
-    (one) => !problems.some((other) => isAt(one, other)),
-  );
-  return inOrder([...problems, ...more], ini);
+  const fresh = more.filter((one) => !problems.some((other) => isAt(one, other)));
+  return inOrder([...problems, ...fresh], ini);
 }

@@ -16,7 +16,7 @@ import { lockJail, lockJails } from "../jail/record/jail-lock.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import { type Adoption, adoptJail, examineJail } from "../jails/adopt.ts";
 import { followMove, planMove } from "../jails/follow-move.ts";
-import { damagedReport } from "../jails/jails.ts";
+import { damagedReport } from "../jails/list-report.ts";
 import type { AdoptionReport, MoveReport } from "../jails/report-schema.ts";
 import { createLoader } from "../libraries/closure.ts";
 import { fileSystemAt } from "../populate/file-system.ts";

@@ -12,7 +12,7 @@ import { printError, printLine } from "../cli/output.ts";
 import { problemReport } from "../cli/report.ts";
 import { defineTool, type ToolOutput } from "../cli/tool.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
-import { type DeleteOutcome, deleteJail, foreseeDeletion } from "../jails/delete.ts";
+import { type DeleteOutcome, deleteJail, foreseeDeletion, settingsLeft } from "../jails/delete.ts";
 import { type DeletePlan, type DeleteRequest, planDelete } from "../jails/delete-plan.ts";
 import { ownerName, ownerReport } from "../jails/owners.ts";
 import type { DeleteReport } from "../jails/report-schema.ts";
@@ -44,6 +44,7 @@ function summary({ jail, seen, users, owners, mounts, files, bytes, userBytes }:
 /** Asks. Enter means no. */
 function agreed(plan: DeletePlan): boolean {
   summary(plan).forEach(printLine);
+  for (const left of settingsLeft(plan.jail)) printLine(`This stays: ${left}`);
   const answer = ask(`Delete ${display(plan.jail)}? [y/N] `);
   return answer !== undefined && /^(?:y|yes)$/i.test(answer.trim());
 }

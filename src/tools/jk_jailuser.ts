@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { quoted } from "../cli/display.ts";
+import { display, quoted } from "../cli/display.ts";
 import { describeError, JailkitError, UsageError } from "../cli/error.ts";
 import { ask, confirm } from "../cli/input.ts";
 import { jailBeforeUsers } from "../cli/jail-operand.ts";
@@ -15,6 +15,7 @@ import {
 } from "../cli/options.ts";
 import { printError } from "../cli/output.ts";
 import { jsonTextOrNull } from "../cli/report.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { closedJailFault, homeFault, movedHome } from "../explain/home-fault.ts";
@@ -28,7 +29,7 @@ import { type PasswdEntry, passwdByName } from "../system/accounts.ts";
 import { ACCESS_OPTIONS, readAccess } from "../users/access.ts";
 import { AccountRun, makeChanges, printedOutput } from "../users/account-run.ts";
 import { planJailSide, planToJail, planToUnjail } from "../users/changes.ts";
-import { groupsOf, warnOfLogin } from "../users/jailing.ts";
+import { groupsOf, homeLeftOutside, warnOfLogin } from "../users/jailing.ts";
 import { BAD_JAIL, LIMITED_SHELL, openJailForUsers } from "../users/open-jail.ts";
 import type { JailUserReport } from "../users/report-schema.ts";
 import { jailToLeave } from "../users/unjail.ts";
@@ -145,7 +146,7 @@ export const tool = defineTool({
       const joins = access.joins.map(({ gid }) => gid);
       const closed = closedJailFault(root, user, joins);
       if (closed !== undefined) run.warn(closed);
-      if (!jailSideOnly) warnOfHome(user, dryRun ? joins : undefined, run);
+      if (!jailSideOnly) warnOfHome(user, dryRun ? joins : undefined, root, run);
     });
     return {
       exitStatus: exitStatusOf(runs, json),
@@ -174,12 +175,25 @@ const jailOf = (root: JailRoot | undefined) => (user: PasswdEntry | undefined) =
   root?.path ?? splitHome(user?.home ?? "")?.jail ?? "/";
 
 /**
- * Warns of a home that jk_chrootsh would refuse. `joins`: in a dry run, the groups that the account would get; then the home
+ * Warns of a home that jk_chrootsh would refuse, or that was not moved into the jail. `joins`: in a dry run, the groups that the account would get; then the home
  * that it would have is judged.
  */
-function warnOfHome(before: PasswdEntry, joins: readonly number[] | undefined, run: AccountRun): void {
+function warnOfHome(
+  before: PasswdEntry,
+  joins: readonly number[] | undefined,
+  jail: JailRoot,
+  run: AccountRun,
+): void {
   const { home = before.home, moveFrom } = run;
   const now = joins === undefined ? passwdByName(before.name) : { ...before, home };
+  const left = moveFrom === undefined ? now && homeLeftOutside(now, jail) : undefined;
+  if (left !== undefined) {
+    const move = `jk_jailuser -n -m -j ${shellWord(jail.path)} ${operands(before.name)}`;
+    run.warn(
+      `${display(before.name)} cannot log in, its home is still ${quoted(left)}; move it into the jail with: ${move}`,
+    );
+    return;
+  }
   const planned = joins && { joins, home: moveFrom === undefined ? undefined : movedHome(moveFrom) };
   const fault = now && homeFault(now, planned);
   if (fault !== undefined) run.warn(fault);

@@ -129,7 +129,7 @@ class Import {
     });
     const options = { directories: [], skips: [], hardlink: false, prune: false, dryRun: false, json: true };
     const { report } = await updater.update({
-      ...{ ...options, jail, checkOnly: false, sync: false, shellsOnly: false, leaveEmptied: false },
+      ...{ ...options, jail, checkOnly: false, sync: false, shellsOnly: false, everyJail: false },
       noWait: this.means.noWait,
     });
     if (report !== undefined) this.addReport(report);

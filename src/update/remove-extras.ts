@@ -1,5 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
+import { shellWord } from "../cli/shell-word.ts";
+import { disableSection } from "../config/fixes.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { dropInName } from "../config/write.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
@@ -7,9 +9,13 @@ import { jailMounts, unmountInJail } from "../jail/fs/unmount.ts";
 import { isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import { REGISTRY } from "../jail/record/manifest.ts";
 import { removeDropIn } from "../populate/apply/drop-in.ts";
-import { changeFstab } from "../populate/apply/proc.ts";
+import { withoutLiveLines } from "../populate/apply/live.ts";
+import { changeFstab, LARGEST_FSTAB } from "../populate/apply/proc.ts";
+import { hostText } from "../system/host-files.ts";
 import { unescaped } from "../system/mountinfo.ts";
 import { fstabField, fstabFields } from "../system/mounts.ts";
+
+const FSTAB = "/etc/fstab";
 
 /** The text of fstab(5) without the line of jk_init for the proc of a jail; undefined if there is none. */
 export function withoutProcLine(fstab: ByteString, jail: ByteString): ByteString | undefined {
@@ -22,39 +28,40 @@ export function withoutProcLine(fstab: ByteString, jail: ByteString): ByteString
   return kept.length === lines.length ? undefined : kept.join("\n");
 }
 
-/** Mount points of fstab(5) in a jail. */
-export function fstabMounts(fstab: ByteString, jail: ByteString): ByteString[] {
+/** The lines of fstab(5), numbered from 1, that mount something in a jail and are not jailkit's. Pure. */
+export function foreignMounts(fstab: ByteString, jail: ByteString): { line: number; where: ByteString }[] {
   const field = fstabField(jail);
-  return fstab.split("\n").flatMap((line) => {
-    const [, where] = fstabFields(line);
-    if (where === undefined) return [];
-    return where === field || where.startsWith(`${field}/`) ? [where] : [];
+  const withoutProc = withoutProcLine(fstab, jail) ?? fstab;
+  const others = new Set((withoutLiveLines(withoutProc, jail) ?? withoutProc).split("\n"));
+  return fstab.split("\n").flatMap((text, index) => {
+    const [, where] = fstabFields(text);
+    if (where === undefined || !others.has(text)) return [];
+    return where === field || where.startsWith(`${field}/`) ? [{ line: index + 1, where }] : [];
   });
 }
 
-/** Removes the line of addProcLine from `etc`/fstab. `left`: other mount points in the jail, which others added. */
+/** Removes the line of addProcLine from `etc`/fstab. True if there was one. */
 export function removeProcLine(
   jail: ByteString,
   etc: ByteString = "/etc",
   registry: ByteString = REGISTRY,
-): { removed: boolean; left: ByteString[] } {
+): boolean {
   return withTree((root) => {
     const stat = lookUp(root, "/fstab")?.stat;
-    if (stat === undefined || !isRegular(stat)) return { removed: false, left: [] };
-    let left: ByteString[] = [];
-    const change = (fstab: ByteString) => {
-      const without = withoutProcLine(fstab, jail);
-      left = fstabMounts(without ?? fstab, jail);
-      return without;
-    };
+    if (stat === undefined || !isRegular(stat)) return false;
     const byHand = `take the line for ${display(jail)}/proc out by hand`;
-    return { removed: changeFstab(root, change, byHand, registry), left };
+    return changeFstab(root, (fstab) => withoutProcLine(fstab, jail), byHand, registry);
   }, etc);
 }
 
-/** Says what fstab(5) still mounts in a jail: `left` of removeProcLine. */
-export const stillMounted = (left: readonly ByteString[]): string =>
-  `/etc/fstab still mounts something in the jail: ${left.map((where) => display(unescaped(where))).join(", ")}`;
+/** Says what fstab(5) mounts in a jail by lines of others, with a remedy; undefined for nothing. Throws SystemError. */
+export function stillMounted(jail: ByteString): string | undefined {
+  const left = foreignMounts(hostText(FSTAB, LARGEST_FSTAB) ?? "", jail);
+  if (left.length === 0) return undefined;
+  const mounts = left.map(({ line, where }) => `${display(unescaped(where))} (line ${line})`).join(", ");
+  const script = left.map(({ line }) => `${line}s/^/#/`).join(";");
+  return `${FSTAB} still mounts something in the jail: ${mounts}; if that is not wanted any more: sed -i ${shellWord(script)} ${FSTAB}`;
+}
 
 /** Unmounts proc(5) from /proc of the jail. True if it was mounted. */
 export function unmountJailProc(root: JailRoot): boolean {
@@ -63,19 +70,31 @@ export function unmountJailProc(root: JailRoot): boolean {
   return mounted;
 }
 
-/**
- * Removes the drop-in of jk_init for the socket JAIL/dev/log in jk_socketd. `removed`: its path; `left`: a file of the
- * administrator that names the socket, which is never changed.
- */
+/** The section of jk_socketd for the socket JAIL/dev/log, and whether it is the drop-in of jk_init. */
+function socketSection(jail: ByteString, directory: ByteString) {
+  const ini = loadConfig(`${directory}/jk_socketd.ini`, { dialect: "c" });
+  const section = ini?.sections.find(({ name }) => name === `${jail}/dev/log`);
+  if (ini === undefined || section === undefined) return undefined;
+  const path = `/jk_socketd.d/${dropInName(jail)}`;
+  // A drop-in of that name with other content is not ours.
+  return { ini, section, path, isOurs: section.file === directory + path };
+}
+
+/** Removes the drop-in of jk_init for the socket JAIL/dev/log in jk_socketd. Returns its path. */
 export function unregisterLogSocket(
   jail: ByteString,
   directory: ByteString = CONFIG_DIRECTORY,
-): { removed: ByteString | undefined; left: ByteString | undefined } {
-  const path = `/jk_socketd.d/${dropInName(jail)}`;
-  const socket = `${jail}/dev/log`;
-  const file = `${directory}/jk_socketd.ini`;
-  const named = loadConfig(file, { dialect: "c" })?.sections.find(({ name }) => name === socket);
-  // A drop-in of that name with other content is not ours.
-  if (named?.file !== directory + path) return { removed: undefined, left: named?.file };
-  return { removed: removeDropIn(directory, path) ? directory + path : undefined, left: undefined };
+): ByteString | undefined {
+  const found = socketSection(jail, directory);
+  if (found?.isOurs !== true) return undefined;
+  return removeDropIn(directory, found.path) ? directory + found.path : undefined;
+}
+
+/** Says where a file of the administrator, which is never changed, names the socket JAIL/dev/log, with a remedy. */
+export function stillServed(jail: ByteString, directory: ByteString = CONFIG_DIRECTORY): string | undefined {
+  const found = socketSection(jail, directory);
+  if (found === undefined || found.isOurs) return undefined;
+  const { section, ini } = found;
+  const remedy = disableSection(section, ini);
+  return `${display(section.file)}:${section.line} still names ${display(jail)}/dev/log; take the section out with: ${remedy}`;
 }

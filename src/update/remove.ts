@@ -39,7 +39,7 @@ import { requireWritableRecord } from "./journal.ts";
 import { broughtBefore } from "./plan/brought-before.ts";
 import { type Kept, keptMessage, type Removal } from "./plan/compare.ts";
 import { decideRemovals, type Removals } from "./plan/removals.ts";
-import { removeProcLine, unmountJailProc, unregisterLogSocket } from "./remove-extras.ts";
+import { removeProcLine, stillServed, unmountJailProc, unregisterLogSocket } from "./remove-extras.ts";
 import { keptReport, removalLine } from "./report.ts";
 import type { RemoveReport } from "./report-schema.ts";
 import { jailState, mayReplace, planningView } from "./state.ts";
@@ -221,7 +221,7 @@ function takeAway(
     attempt("proc", () => {
       const proc = `${root.path}/proc`;
       if (unmountJailProc(root)) reporter.say(`unmounted proc from ${proc}`);
-      if (removeProcLine(root.path).removed) reporter.say(`removed the line for ${proc} from /etc/fstab`);
+      if (removeProcLine(root.path)) reporter.say(`removed the line for ${proc} from /etc/fstab`);
     });
   }
   const { removed } = applyRemovals(root, removals, {
@@ -252,9 +252,10 @@ function unusedSockets(recorded: readonly ByteString[], { stays, goes }: Recipes
 }
 
 function closeLogSocket(root: JailRoot, reporter: LineReporter): void {
-  const { removed, left } = unregisterLogSocket(root.path);
+  const removed = unregisterLogSocket(root.path);
   if (removed !== undefined) reporter.detail(`Removing ${removed}`);
-  if (left !== undefined) reporter.warn(`${display(left)} still names ${display(root.path)}/dev/log`);
+  const left = stillServed(root.path);
+  if (left !== undefined) reporter.warn(left);
 }
 
 /** Removes the requests from the record, and their names from entries of other requests. */

@@ -169,7 +169,7 @@ export class UpdateRun {
     const { skip, prune, sync, hardlink, dryRun, check, noWait, json, all } = this.#options;
     const own = this.#settings.get(jail);
     return {
-      ...{ jail, prune, sync, shellsOnly, noWait, json: json !== false, leaveEmptied: all },
+      ...{ jail, prune, sync, shellsOnly, noWait, json: json !== false, everyJail: all },
       directories: [...this.#directories, ...(own?.directories ?? [])],
       skips: [...skip.filter((path) => path !== ""), ...(own?.skips ?? [])],
       hardlink: hardlink || own?.hardlinks === true || own?.hardlink === true,

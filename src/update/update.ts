@@ -68,8 +68,8 @@ export interface UpdateOptions {
   readonly json: boolean;
   /** Update nothing but the limited shells of the jail. */
   readonly shellsOnly: boolean;
-  /** Leave a jail alone that somebody has emptied: nobody asked for this jail. */
-  readonly leaveEmptied: boolean;
+  /** Leave a jail alone that somebody has emptied or deleted: nobody asked for this jail. */
+  readonly everyJail: boolean;
 }
 
 /** What the updates of one run share. */
@@ -95,7 +95,7 @@ export async function updateJail(options: UpdateOptions, context: UpdateContext)
     const manifest = openManifest(root);
     const { id } = manifest;
     const emptied = isEmptied(root, manifest.content);
-    if (options.leaveEmptied && emptied)
+    if (options.everyJail && emptied)
       return untouched(options.jail, { record: id, emptied: true, warnings: [emptiedMessage(options.jail)] });
     if (emptied && mountRemedy(root.path) !== undefined)
       throw new JailkitError("not-mounted", 1, emptiedMessage(options.jail));

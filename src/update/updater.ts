@@ -4,8 +4,10 @@ import { attempt } from "../../ffi/error.ts";
 import { readLink } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
+import { answered, JailkitError } from "../cli/error.ts";
 import { printError } from "../cli/output.ts";
 import { jailedUsers, usersByJail } from "../jail/accounts/jailed-users.ts";
+import { lostJail } from "../jail/record/moved.ts";
 import { followRemedy } from "../jail/record/named-jail.ts";
 import { createLoader } from "../libraries/closure.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
@@ -107,6 +109,11 @@ export class Updater implements Disposable {
       const noRoom = failures.includes(NO_ROOM);
       return { jail, work, failures, noRoom, warnings, report: this.#reportOf(outcome, request) };
     } catch (error) {
+      if (request.everyJail && error instanceof JailkitError && error.code === "no-such-jail") {
+        // It was there when this run began. Who deletes a jail with jailkit deletes its record, too.
+        const isLost = mountRemedy(jail) !== undefined || answered(() => lostJail(jail)) !== undefined;
+        return isLost ? this.missing(request) : this.#gone(request, "was deleted meanwhile");
+      }
       return this.fail(request, problemAt(jail, error, "failed"));
     }
   }
@@ -125,7 +132,12 @@ export class Updater implements Disposable {
     const { jail: path } = request;
     const mount = mountRemedy(path);
     const advice = `'jailkit forget' drops its record; if it was moved: ${followRemedy(path, "NEW")}`;
-    const warning = `${display(path)} is missing: ${mount === undefined ? advice : unmountedReason(mount)}`;
+    return this.#gone(request, `is missing: ${mount === undefined ? advice : unmountedReason(mount)}`);
+  }
+
+  #gone(request: UpdateOptions, message: string): UpdateResult {
+    const { jail: path } = request;
+    const warning = `${display(path)} ${message}`;
     this.#context.reporter.warn(warning);
     const report = this.#reportOf(untouched(path, { gone: true, warnings: [warning] }), request);
     return { jail: path, work: false, failures: [], report, warnings: [warning] };

@@ -66,6 +66,7 @@ export function changeAccount(
   const changeBoth = () => {
     changeJail();
     try {
+      if (move !== undefined) requireNoProcesses(user);
       modify(user, change, run);
     } catch (error) {
       undoJail();
@@ -79,9 +80,9 @@ export function changeAccount(
   requireSafeMove(move, user.uid);
   const source = openHome(move.from, move.fromPath, user.uid);
   const undo = () => {
-    withHostAccounts(() =>
-      modifyAccount({ ...user, home: change.home, shell: change.shell }, { ...user, groups: [] }),
-    );
+    const { home, shell } = change;
+    if (home !== user.home || shell !== user.shell)
+      withHostAccounts(() => modifyAccount({ ...user, home, shell }, { ...user, groups: [] }));
     undoJail();
   };
   try {

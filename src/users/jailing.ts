@@ -1,8 +1,9 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { sameFile, statIfPresent } from "../../ffi/files.ts";
+import { normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
-import { JailkitError } from "../cli/error.ts";
+import { answered, JailkitError } from "../cli/error.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { splitHome } from "../jail/accounts/separator.ts";
@@ -13,6 +14,7 @@ import { isLocalUser, isLocked, supplementaryGroups } from "../system/account-to
 import { type GroupEntry, groupByGid, groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
 import { onlyRootExchanges } from "../system/exchange.ts";
 import type { AccountFacts } from "../system/host-accounts.ts";
+import { below } from "../system/mountinfo.ts";
 import { type PlannedAccount, seePlanned } from "../system/planned-accounts.ts";
 import { processesOf } from "../system/processes.ts";
 import { jobWarnings } from "../system/scheduled-jobs.ts";
@@ -157,7 +159,8 @@ export function jailUser(
   const { host, access, move, dryRun } = options;
   // Throws if the record is damaged, before anything is changed.
   const recorded = recall(root, user.name);
-  completeOwnMove(user, host, { root, recorded: () => recorded?.home }, run, dryRun);
+  const before = recorded?.home ?? splitHome(user.home)?.home;
+  completeOwnMove(user, host, { root, recorded: () => before }, run, dryRun);
   const plan = planJailing({
     user,
     groups: groupsOf(user),
@@ -166,6 +169,7 @@ export function jailUser(
     accounts: readJailAccounts(root),
     shell: options.shell,
     move,
+    left: homeLeftOutside(user, root),
     processes: processesOf(user.uid),
   });
   const { moveFrom, jailHome } = plan;
@@ -213,6 +217,23 @@ function warnOfShell(
   const change = `change it with: ${words} ${operands(user.name)}`;
   run.differs = true;
   run.warn(`${quoted(user.name)} keeps the shell ${quoted(jailShell)} in the jail; ${change}`);
+}
+
+/**
+ * The home outside that an account of a jail has left behind, since it was jailed without -m: the one of the record, or that
+ * at the same path, if it is the account's own and there is none in the jail. Undefined if there is none.
+ */
+export function homeLeftOutside(user: PasswdEntry, root: JailRoot): ByteString | undefined {
+  const split = splitHome(user.home);
+  if (split === undefined || normalPath(split.jail) !== root.path) return undefined;
+  const isMissing = answered(() => lookUp(root, normalPath(split.home)) === undefined);
+  if (isMissing !== true) return undefined;
+  const places = [recall(root, user.name)?.home ?? [], split.home].flat().map(normalPath);
+  return places.find((place) => {
+    const stat = statIfPresent(AT_FDCWD, place);
+    const isOwn = stat !== undefined && isDirectory(stat) && stat.uid === user.uid;
+    return isOwn && below(place, root.path) === undefined;
+  });
 }
 
 const changesNothing = ({ entry, groups, joins, changeAccount, moveFrom }: JailingPlan) =>

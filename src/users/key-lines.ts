@@ -60,16 +60,18 @@ function endOfWord(line: ByteString): number {
 /** The type of a KeyLine. */
 export const keyType = ({ key }: KeyLine): ByteString => key.slice(0, key.indexOf(" "));
 
-/** The strings of a key in the format of RFC 4253, each after its length in four bytes; undefined if they do not fit. */
-function stringsOf(blob: Uint8Array): Uint8Array[] | undefined {
-  const view = new DataView(blob.buffer, blob.byteOffset, blob.length);
-  const found: Uint8Array[] = [];
+/**
+ * The lengths of the strings of a key in the format of RFC 4253, each after its length in four bytes; undefined if they do
+ * not fit.
+ */
+function lengthsIn(blob: Buffer): number[] | undefined {
+  const found: number[] = [];
   for (let at = 0; at < blob.length; ) {
     if (at + 4 > blob.length) return undefined;
-    const end = at + 4 + view.getUint32(at);
-    if (end > blob.length) return undefined;
-    found.push(blob.subarray(at + 4, end));
-    at = end;
+    const length = blob.readUInt32BE(at);
+    at += 4 + length;
+    if (at > blob.length) return undefined;
+    found.push(length);
   }
   return found;
 }
@@ -78,16 +80,16 @@ function stringsOf(blob: Uint8Array): Uint8Array[] | undefined {
 function badKey(type: ByteString, text: ByteString): string | undefined {
   const blob = Buffer.from(text, "base64");
   // The base64 must be canonical: sshd rejects unused bits in the last character.
-  const strings = blob.toString("base64") === text ? stringsOf(blob) : undefined;
-  const [inner, ...values] = strings ?? [];
+  const lengths = blob.toString("base64") === text ? lengthsIn(blob) : undefined;
+  const [inner, ...values] = lengths ?? [];
   if (inner === undefined) return "the key is damaged or was cut off";
-  if (Buffer.from(inner).toString("latin1") !== type) return `the key is not of the type ${quoted(type)}`;
+  if (blob.toString("latin1", 4, 4 + inner) !== type) return `the key is not of the type ${quoted(type)}`;
   // A curve and a point, or an exponent and a modulus; a security key also has its application.
   const isEd25519 = type.includes("ed25519");
   const wanted = (isEd25519 ? 1 : 2) + (type.startsWith("sk-") ? 1 : 0);
-  const complete = values.length === wanted && values.every((value) => value.length > 0);
-  if (!complete || (isEd25519 && values[0]?.length !== 32)) return "the key is damaged or was cut off";
-  const isShort = type === "ssh-rsa" && (values[1]?.length ?? 0) < 1024 / 8;
+  const complete = values.length === wanted && values.every((length) => length > 0);
+  if (!complete || (isEd25519 && values[0] !== 32)) return "the key is damaged or was cut off";
+  const isShort = type === "ssh-rsa" && (values[1] ?? 0) < 1024 / 8;
   return isShort ? "the RSA key is shorter than 1024 bits: sshd rejects it" : undefined;
 }
 

@@ -27,6 +27,8 @@ export interface JailingFacts {
   /** The shell in the jail; undefined keeps that of an existing entry, else jk_lsh. */
   shell: ByteString | undefined;
   move?: boolean;
+  /** The home outside that an account of the jail has left behind; see homeLeftOutside. */
+  left?: ByteString | undefined;
   /** Pids of the account's processes. */
   processes?: readonly number[];
 }
@@ -144,7 +146,8 @@ export function planJailing(facts: JailingFacts): JailingPlan {
   // usermod(8) would normalise it, and it would no longer name the jail.
   if (jailHome === "/" && changeAccount)
     throw refuse("no-home", user, `has the home ${quoted(user.home)}, which cannot be in a jail`);
-  const moveFrom = facts.move && !inside ? normalPath(user.home) : undefined;
+  const outside = inside ? facts.left : normalPath(user.home);
+  const moveFrom = facts.move ? outside : undefined;
   if ((changeAccount || moveFrom !== undefined) && processes.length > 0) {
     const pids = processes.slice(0, 20).join(" ");
     const more = processes.length > 20 ? ` and ${processes.length - 20} more` : "";
@@ -158,7 +161,8 @@ export function planJailing(facts: JailingFacts): JailingPlan {
   if (!changeAccount) notes.push(`user ${quoted(user.name)} is already jailed on the host`);
   if (normalPath(user.home) === jail)
     notes.push(`user ${quoted(user.name)} gets the home ${jailHome}: the jail itself can be no home in it`);
-  if (facts.move && inside) notes.push(`the home of ${quoted(user.name)} is already inside the jail`);
+  if (facts.move && moveFrom === undefined)
+    notes.push(`the home of ${quoted(user.name)} is already inside the jail`);
   return {
     user,
     entry,

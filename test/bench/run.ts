@@ -1,5 +1,5 @@
 /**
- * npm run bench [-- init|home|lsh|login|local|confine|entry|check|list|live|socketd|scale ...] [--draw FILE]
+ * npm run bench [-- init|home|lsh|login|local|confine|entry|check|list|live|socketd|scale|apply ...] [--draw FILE]
  *
  * How fast the tools are: ratios of medians, taken in turn, in the same run on the same machine, beside what is aimed
  * at. A line that misses its aim begins with `!`. Nothing fails here. --draw also draws what was compared, as an SVG.
@@ -7,6 +7,7 @@
 import { writeFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
 import { parseArgs } from "node:util";
+import { benchApply } from "./apply.ts";
 import { barsSvg } from "./bars.ts";
 import { benchCheck } from "./check.ts";
 import { benchConfine } from "./confine.ts";
@@ -35,6 +36,7 @@ const benches = {
   live: benchLive,
   socketd: benchSocketd,
   scale: benchScale,
+  apply: benchApply,
 };
 const { values, positionals: asked } = parseArgs({
   allowPositionals: true,

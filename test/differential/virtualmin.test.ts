@@ -210,10 +210,8 @@ test("jailkit delete --unjail unmounts the home, and leaves it alone", () => {
   tool("usermod", "-d", `${JAIL}/.${HOME}`, "-s", "/usr/sbin/jk_chrootsh", "owner");
   const before = inodes();
   const { status, stderr } = m.run(["jailkit", "delete", "--yes", "--unjail", JAIL]);
-  expect([status, stderr]).toEqual([
-    1,
-    `jailkit delete: /etc/fstab still mounts something in the jail: ${JAIL}${HOME}\n`,
-  ]);
+  const mounts = `/etc/fstab still mounts something in the jail: ${JAIL}${HOME} (line `;
+  expect([status, stderr]).toEqual([0, expect.stringContaining(`jailkit delete: warning: ${mounts}`)]);
   expect(m.run(["findmnt"]).stdout).not.toContain(JAIL);
   expect(m.exists(JAIL)).toBe(false);
   expect(inodes()).toBe(before);

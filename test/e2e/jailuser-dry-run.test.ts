@@ -36,7 +36,10 @@ interface Situation {
 
 const SITUATIONS: Readonly<Record<string, Situation>> = {
   "a home that moves": {},
-  "a home that is left": { options: "-s /bin/bash", says: /is not a directory; .*install -d/ },
+  "a home that is left": {
+    options: "-s /bin/bash",
+    says: /its home is still .*; move it into the jail with: jk_jailuser -n -m -j /,
+  },
   "a home its group can write": { scene: "chmod 0775 H", says: /group writable, .*chmod g-w/ },
   "a home everybody can write": { scene: "chmod 0757 H", says: /writable for other, .*chmod o-w/ },
   "a home of another group": { scene: "chgrp team H", says: /does not have group owner/ },

@@ -45,6 +45,49 @@ test("jails an account and leaves its home where it is", () => {
   expect(m.exists(`/home/${name}/file`)).toBe(true);
 });
 
+test.each([
+  ["/home", "recorded"],
+  // A copy.
+  ["/elsewhere", "recorded"],
+  ["/home", "of jailkit 2.23, without a record"],
+])(
+  "an account in the jail whose home is still in %s, %s: -m moves it, and without it the command is told",
+  async (above, record) => {
+    const name = newUser(above);
+    const warning = `jk_jailuser: warning: ${name} cannot log in, its home is still '${above}/${name}'; move it into the jail with: `;
+    const move = `jk_jailuser -n -m -j ${jail} ${name}`;
+    expect(run("--dry-run", "-n", "-j", jail, name).stderr).toContain(warning + move);
+    expect(run("-n", "-j", jail, name).stderr).toContain(warning + move);
+    if (record !== "recorded") m.remove("/var/lib/jailkit");
+    const before = account(name);
+    expect(run("-m", "--dry-run", "-j", jail, name)).toMatchObject({
+      status: 0,
+      stderr: expect.not.stringContaining("its home"),
+      stdout: expect.stringContaining(`would move '${above}/${name}' to '${jail}/.${above}/${name}'`),
+    });
+    const busy = m.start(["sleep", "1000"], { user: name });
+    expect(run("-n", "-m", "-j", jail, name)).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining("has running processes"),
+    });
+    busy.kill();
+    await busy.ended;
+    expect(m.run(["sh", "-c", move])).toMatchObject({
+      status: 0,
+      stderr: expect.not.stringContaining("its home"),
+    });
+    expect([m.read(`${jail}${above}/${name}/file`), m.exists(`${above}/${name}`)]).toEqual([name, false]);
+    expect(account(name)).toBe(before);
+    // Another's directory at the old path is not touched.
+    m.must(["mv", `${jail}${above}/${name}`, "/srv/kept"]);
+    m.mkdir(`${above}/${name}`);
+    const other = run("-n", "-m", "-j", jail, name);
+    expect([other.status, other.stderr]).toEqual([0, expect.stringContaining("is not a directory")]);
+    expect(m.exists(`${above}/${name}`)).toBe(true);
+    m.must(["rm", "-rf", "/srv/kept"]);
+  },
+);
+
 test("a missing newline at the end of the jail's group file loses nothing", () => {
   expect(m.read(`${jail}/etc/group`)).toContain("last:x:77:spcc\n");
 });

@@ -48,6 +48,8 @@ jk_check /nowhere
 jk_list
 jk_list -a
 jk_list -j ${J}
+jailkit apply
+jailkit apply --check /nowhere
 jailkit config check
 jailkit config check /nowhere/jk_lsh.ini
 jailkit explain new
@@ -64,6 +66,7 @@ jailkit disk
 jailkit disk ${J}
 jailkit disk /nowhere
 jailkit log-sockets
+jailkit status
 jk_init --live -j /srv/live
 jailkit unmount /srv/live
 jailkit mount --all
@@ -104,7 +107,7 @@ const published = new Map(
 
 let m: Machine;
 const printed = new Map<string, object>();
-/** The lines of --json=lines. */
+/** The lines of --json=lines, and of jailkit apply. */
 const lines = new Map<ReportTool, object[]>();
 const key = (words: readonly string[]) => words.join(" ");
 
@@ -117,9 +120,11 @@ beforeAll(async () => {
   m.write("/etc/jailkit/jk_update.ini", "[/srv/before]\nskips = /home\n");
   m.must(["jk_init", "-j", "/srv/before", "uidbasics"]);
   m.rename("/srv/before", "/srv/after");
+  m.write("/root/apply.ini", "[jail /srv/declared]\nsections = uidbasics\n");
   for (const words of [
     ["jk_update", "--json=lines", "--all", "--check"],
     ["jk_check", "--json=lines"],
+    ["jailkit", "apply", "--json", "--check", "/root/apply.ini"],
   ]) {
     const tool = reportToolOf(words);
     const all = m.run(words).stdout.split("\n").slice(0, -1);

@@ -4,6 +4,7 @@ import { checkReportSchema } from "../../src/check/report/report-schema.ts";
 import { explainReportSchema } from "../../src/explain/report-schema.ts";
 import { listReportSchema } from "../../src/jails/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
+import { startSyslog } from "../machine/syslog.ts";
 import { reportOf } from "../report.ts";
 
 setDefaultTimeout(120_000);
@@ -35,9 +36,19 @@ const healthy = () => {
   expect(m.read("/etc/fstab").split("\n")).toContain(LINE.trim());
 };
 
-test("unmounted: nobody advises copying the shell into the place of the mount", () => {
+test("unmounted: nobody advises copying the shell into the place of the mount", async () => {
+  const log = await startSyslog(m, { daemon: "recorder" });
   shell(`umount ${jail}/usr`);
   const remedy = `jailkit mount ${jail}`;
+  expect(login().status).toBe(111);
+  const line = (await log.lines()).find(({ message }) =>
+    message.includes("failed to execute shell /bin/bash"),
+  );
+  expect(line?.message).toEndWith(`; remedy: ${remedy}`);
+  expect(m.run(["jk_chrootlaunch", "-j", jail, "-u", "lily", "-x", "/bin/ls"])).toMatchObject({
+    status: 29,
+    stderr: expect.stringContaining(`/bin/ls in jail ${jail} does not exist; fix it with: ${remedy}\n`),
+  });
   expect(findings()).toEqual([{ rule: "live-mount", path: `${jail}/usr`, remedy }]);
   const { steps } = reportOf(explainReportSchema, m.run(["jailkit", "explain", "--json", "lily"]).stdout);
   const ofJail = steps.filter(({ stage, outcome }) => stage === "jk_chrootsh" && outcome !== "passed");

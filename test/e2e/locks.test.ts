@@ -209,6 +209,27 @@ test("a jail that is deleted meanwhile is missing; jk_init creates it anew", asy
   expect([m.exists(`${JAIL}/usr/bin/ls`), m.exists(`${JAIL}/usr/bin/cat`)]).toEqual([true, false]);
 });
 
+test("jk_update --all goes on without a jail that is deleted meanwhile", async () => {
+  const all = "jk_update --all --jobs 1";
+  const remove = () => m.must(["rm", "-rf", JAIL]);
+  const removeAll = () => {
+    const { record } = JSON.parse(m.must(["jailkit", "list", "--json", JAIL]).stdout).jails[0];
+    m.must(["rm", "-rf", JAIL, `/var/lib/jailkit/jails/${record}`]);
+  };
+  for (const [deletion, message] of [
+    [removeAll, `${JAIL} was deleted meanwhile\n`],
+    [remove, `${JAIL} is missing: 'jailkit forget' drops its record; if it was moved: jailkit adopt --moved`],
+  ] as const) {
+    create();
+    create("/srv/k");
+    m.remove("/srv/k/usr/bin/cat");
+    const { status, stderr } = await whileWaiting(all, deletion);
+    expect([status, stderr]).toEqual([0, expect.stringContaining(`jk_update: warning: ${message}`)]);
+    expect([m.exists(JAIL), m.exists("/srv/k/usr/bin/cat")]).toEqual([false, true]);
+    m.must(["rm", "-rf", "/srv/k", "/var/lib/jailkit"]);
+  }
+});
+
 test("a jail that is moved meanwhile is not filled at its old place", async () => {
   // A jail that is missing is a warning, as in 2.23.
   for (const [options, status] of [["", 0] as const, [" --strict", 1] as const]) {

@@ -97,6 +97,9 @@ describe("operands and values", () => {
     ["jailkit adopt", "/srv/none"],
     ["jailkit adopt", "-j", J, J],
     ["jailkit adopt", "/usr"],
+    ["jailkit apply", "/srv/none"],
+    ["jailkit apply", "/etc/passwd"],
+    ["jailkit apply", "--delete-homes"],
     ["jailkit config"],
     ["jailkit config", "nosuch"],
     ["jailkit config", "check", "/nonexistent/jk_init.ini"],
@@ -121,6 +124,7 @@ describe("operands and values", () => {
     ["jailkit explain", "--mail", "u", "--", "x"],
     ["jailkit log-sockets"],
     ["jailkit log-sockets", "x"],
+    ["jailkit status", "x"],
     ["jailkit mount"],
     ["jailkit mount", "--all", J],
     ["jailkit mount", J],
@@ -184,6 +188,7 @@ describe("users other than root", () => {
     // Enough for each of them to get that far.
     const words: Record<string, readonly string[]> = {
       "jailkit log-sockets": [],
+      "jailkit status": [],
       jk_socketd: [],
       jk_chrootlaunch: ["-j", J, "-x", "/bin/true"],
       jk_update: ["-j", J],
@@ -192,7 +197,7 @@ describe("users other than root", () => {
     };
     complains(
       name,
-      words[name] ?? [J, "x"].slice(0, /adopt|delete|disk|export|forget|list/.test(name) ? 1 : 2),
+      words[name] ?? [J, "x"].slice(0, /adopt|apply|delete|disk|export|forget|list/.test(name) ? 1 : 2),
       {
         user: "u",
       },

@@ -223,8 +223,21 @@ describe("jailkit delete", () => {
     m.must(["jk_init", "-j", jail, "one"]);
     const before = m.read("/etc/fstab");
     m.write("/etc/fstab", `${before}/srv/hosts /srv/a\\040jail/mnt none bind,noauto 0 0\n`);
-    const { stderr } = m.run(["jailkit", command, ...(command === "delete" ? ["--yes"] : []), jail]);
-    expect(stderr).toEndWith(`/etc/fstab still mounts something in the jail: ${jail}/mnt\n`);
+    const line = m.read("/etc/fstab").split("\n").length - 1;
+    const remedy = `sed -i '${line}s/^/#/' /etc/fstab`;
+    const warning = `jailkit ${command}: warning: /etc/fstab still mounts something in the jail: ${jail}/mnt (line ${line}); if that is not wanted any more: ${remedy}\n`;
+    const isDelete = command === "delete";
+    if (isDelete) {
+      const { status, stdout } = m.run(["jailkit", command, jail], { stdin: "n\n" });
+      expect([status, stdout]).toEqual([2, expect.stringContaining(`This stays: ${warning.split(": ")[2]}`)]);
+    }
+    expect(m.run(["jailkit", command, "--dry-run", jail])).toMatchObject({ status: 0, stderr: warning });
+    expect(m.run(["jailkit", command, ...(isDelete ? ["--yes"] : []), jail])).toMatchObject({
+      status: 0,
+      stderr: warning,
+    });
+    m.must(["sh", "-c", remedy]);
+    expect(m.read("/etc/fstab")).toBe(`${before}#/srv/hosts /srv/a\\040jail/mnt none bind,noauto 0 0\n`);
     m.write("/etc/fstab", before);
     m.remove(jail);
   });
@@ -280,15 +293,16 @@ describe("jailkit delete", () => {
     await m.startSyslog();
     const served = Array.from({ length: 20 }, () => fresh("one"));
     for (const jail of served) m.mkdir(`${jail}/dev`);
-    m.write("/etc/jailkit/jk_socketd.ini", served.map((jail) => `[${jail}/dev/log]\n`).join(""));
+    const file = "/etc/jailkit/jk_socketd.ini";
+    m.write(file, served.map((jail) => `[${jail}/dev/log]\n`).join(""));
     m.must(["jk_socketd", "-p", "/run/jk_socketd.pid"]);
     try {
-      for (const jail of served) {
+      for (const [at, jail] of served.entries()) {
         expect(m.exists(`${jail}/dev/log`)).toBe(true);
         const { status, stderr } = jailkit("delete", "--yes", jail);
         expect([status, stderr, m.exists(jail)]).toEqual([
           0,
-          `jailkit delete: warning: /etc/jailkit/jk_socketd.ini still names ${jail}/dev/log\n`,
+          `jailkit delete: warning: ${file}:${at + 1} still names ${jail}/dev/log; take the section out with: sed -i '${at + 1}s/^/#/' ${file}\n`,
           false,
         ]);
       }

@@ -14,17 +14,27 @@ const USERS = [
   user("free", 1003, 1003, "/home/free"),
   user("gone", 1005, 1005, "/j/./home/gone"),
   user("lost", 1006, 1006, "/j/./home/lost"),
+  user("mixed", 1007, 1007, "/j/./home/mixed"),
+  user("eased", 1008, 1008, "/j/./home/eased"),
+  { ...user("ftp", 1009, 1009, "/j/./home/ftp"), shell: "/usr/sbin/nologin" },
+  user("odd", 1010, 1010, "/j/./etc"),
 ];
 const GROUPS: GroupEntry[] = [
   { name: "root", password: "x", gid: 0, members: [] },
   { name: "u", password: "x", gid: 1000, members: [] },
 ];
 
+// Others have the group of u.
+const HOME_GROUPS: Readonly<Record<string, number>> = { "/home/slash": 1001, "/etc": 33 };
 // Others are root's.
 const OWNERS: Readonly<Record<string, number>> = {
   "/home/u": 1000,
   "/home/slash": 1001,
   "/home/u/deep": 1000,
+  "/home/mixed": 1007,
+  "/home/eased": 1008,
+  "/home/ftp": 1009,
+  "/etc": 1010,
   "/theirs": 1003,
   "/theirs/u": 1000,
   "/outside": 1004,
@@ -52,17 +62,19 @@ function findingsOf(passwd: string, group = "", home = "/j/./home/u", numbered: 
               mode: 0o40755,
               uid: OWNERS[path] ?? 0,
             },
-            ...{ gid: 0, nlink: 1, size: 0, ino: 1n, devMajor: 0, devMinor: 0, rdevMajor: 0, rdevMinor: 0 },
+            gid: HOME_GROUPS[path] ?? 1000,
+            ...{ nlink: 1, size: 0, ino: 1n, devMajor: 0, devMinor: 0, rdevMajor: 0, rdevMinor: 0 },
             ...{ atime: 0n, mtime: 0n, ctime: 0n, mountId: 0n },
           },
     programOnHost: () => true,
     programInJail: (path) => path === "/bin/sh",
     onlyRootRuns: () => false,
     noexec: false,
+    relaxesHomeGroup: ({ name }) => name === "eased",
     isGuest: ({ name }) => name === "guest",
     mayBeHome: (path) => path === "/j/outside" || path === "/j/outside/u",
     mayHaveMovedHere: (jail) => jail === "/was",
-    homeAside: (name) => (name === "aside" ? "/home/.jk-move-aside/home" : undefined),
+    homeAside: ({ name }) => (name === "aside" ? "/home/.jk-move-aside/home" : undefined),
     verbose: (line) => told.push(line),
   });
 }
@@ -92,6 +104,14 @@ describe("accounts of a jail", () => {
   ])("a home that belongs to another user: %s", (_what, passwd, remedy) => {
     const home = passwd.split(":").at(-2);
     const [found] = findingsOf(passwd, "", `/j/.${home}`).filter(({ rule }) => rule === "home-owner");
+    expect(found?.remedy).toStartWith(remedy);
+  });
+
+  test.each([
+    ["mixed:x:1007:1007::/home/mixed:/bin/sh", "chgrp -h 1007 /j/home/mixed"],
+    ["odd:x:1010:1010::/etc:/bin/sh", "usermod -d /j/./home/odd odd && "],
+  ])("a home with another group: %s", (passwd, remedy) => {
+    const [found] = findingsOf(passwd).filter(({ rule }) => rule === "home-group");
     expect(found?.remedy).toStartWith(remedy);
   });
 
@@ -132,6 +152,9 @@ describe("accounts of a jail", () => {
     ["another home that is not there", "u:x:1000:1000::/home/gone:/bin/sh\n", ["home-differs"]],
     ["a home that is gone", "gone:x:1005:1005::/home/gone:/bin/sh\n", ["home-missing"]],
     ["a home that is another's", "lost:x:1006:1006::/home/lost:/bin/sh\n", ["home-owner"]],
+    ["a home with another group", "mixed:x:1007:1007::/home/mixed:/bin/sh\n", ["home-group"]],
+    ["a home that may have another group", "eased:x:1008:1008::/home/eased:/bin/sh\n", []],
+    ["a home with another group, and no login", "ftp:x:1009:1009::/home/ftp:/bin/sh\n", []],
     ["of another jail", "other:x:1002:1002::/home/other:/bin/sh\n", ["home-differs"]],
     ["of no jail", "free:x:1003:1003::/home/free:/bin/sh\n", ["home-differs"]],
     ["of the system", "daemon:x:1:1::/usr/sbin:/bin/sh\nnobody:x:65534:65534::/nonexistent:/bin/sh\n", []],

@@ -193,6 +193,20 @@ describe("jk_lsh.ini", () => {
       "[u]\nforce = rsync --server ~\nallow_word_expansion = 1\n",
       ["2:9 doubtful-value"],
     ],
+    ["commands for a shell", "[u]\nforce = ls; cat\n", ["2:9 no-such-path", "2:11 shell-syntax"]],
+    ["a pipe", "[u]\nforce = ls /srv | cat\n", ["2:17 shell-syntax"]],
+    ["a condition", "[u]\nforce = ls && cat\n", ["2:12 shell-syntax"]],
+    ["another file as output", "[u]\nforce = ls >/srv/x\n", ["2:12 shell-syntax"]],
+    ["a command in a command", "[u]\nforce = ls $(cat x)\n", ["2:12 shell-syntax"]],
+    ["the same in backquotes", '[u]\nforce = ls "`cat x`"\n', ["2:13 shell-syntax"]],
+    ["what the client asked for", "[u]\nforce = ls $SSH_ORIGINAL_COMMAND\n", ["2:12 shell-syntax"]],
+    ["bytes of a shell in quotes", "[u]\nforce = ls 'a;b|c' \"a;b\" \\; a$ \\$HOME '$(x)'\n", []],
+    ["bytes of a shell in patterns", "[u]\npaths = /usr/bin\ncommand b = ls '*;' [!;|] \\& $ []&]\n", []],
+    [
+      "bytes of a shell in a pattern",
+      "[u]\npaths = /usr/bin\ncommand a = ls *;*\ncommand b = ls [!;]x [;]|[;]\ncommand c = ls '>\n",
+      ["3:17 shell-syntax", "4:25 shell-syntax", "5:13 bad-command"],
+    ],
     ["a comment after a pattern", "[u]\ncommand a = rsync # x\n", ["2:13 comment-in-value"]],
     [
       "a shell behind a link",
@@ -346,6 +360,10 @@ describe("jk_lsh.ini", () => {
     [
       "[u]\nexecutables=/usr/bin/borg\n",
       "'/usr/bin/borg' cannot work: its first line lets '/usr/bin/env' start 'python3', which is refused; name that",
+    ],
+    [
+      "[u]\nforce = ls; cat\n",
+      "'force': no shell reads this, so that ';' is a part of a word; name a script that",
     ],
     ["[u]\nexecutables=/usr/bin/copy\n", "is a copy of '/usr/bin/rsync', which jk_lsh does not know"],
     ["[u]\nexecutables=/usr/bin/ls\nexecute = any\n", "can execute what a user has uploaded"],

@@ -84,6 +84,7 @@ describe("names", () => {
     for (const long of ["dry-run", "json", "hardlink", "sync", "help", "version"]) {
       const described = all.filter((one) => one.long === long && one.spec.hidden !== true);
       const more = [
+        "jailkit apply json",
         "jailkit disk json",
         "jailkit delete json",
         "jailkit help",

@@ -5,8 +5,9 @@ import { registerLogSocket } from "../../src/populate/apply/log-socket.ts";
 import { withProcLine } from "../../src/populate/apply/proc.ts";
 import { parseMounts } from "../../src/system/mountinfo.ts";
 import {
-  fstabMounts,
+  foreignMounts,
   removeProcLine,
+  stillServed,
   unregisterLogSocket,
   withoutProcLine,
 } from "../../src/update/remove-extras.ts";
@@ -19,26 +20,28 @@ describe("fstab", () => {
       const text = withProcLine(others, jail) ?? "";
       expect(withoutProcLine(text, jail)).toBe(others);
       expect(withoutProcLine(others, jail)).toBeUndefined();
-      expect(fstabMounts(text, jail).length).toBe(1);
+      expect(foreignMounts(text, jail)).toEqual([]);
     }
   });
 
   test("a jail with a longer name is another one", () => {
     const text = withProcLine(others, "/srv/jail2") ?? "";
     expect(withoutProcLine(text, "/srv/jail")).toBeUndefined();
-    expect(fstabMounts(text, "/srv/jail")).toEqual([]);
+    expect(foreignMounts(`${text}/srv/data /srv/jail2/data none bind 0 0\n`, "/srv/jail")).toEqual([]);
   });
 
   test("mounts of others in the jail stay, and are reported", () => {
     const folder = mkdtempSync("/dev/shm/jailkit-fstab-");
     try {
       const text = `${withProcLine(others, "/srv/j")}/srv/data /srv/j/data none bind 0 0\n`;
+      const live = "/usr /srv/j/usr none bind,ro,nosuid,nodev,private,nofail,x-jailkit 0 0\n";
+      expect(foreignMounts(`${live}${text}`, "/srv/j")).toEqual([{ line: 6, where: "/srv/j/data" }]);
       writeFileSync(`${folder}/fstab`, text);
       chmodSync(`${folder}/fstab`, 0o640);
       const remove = () => removeProcLine("/srv/j", folder, `${folder}/jails`);
-      expect(remove()).toEqual({ removed: true, left: ["/srv/j/data"] });
+      expect(remove()).toBe(true);
       expect(readFileSync(`${folder}/fstab`, "utf8")).toBe(`${others}/srv/data /srv/j/data none bind 0 0\n`);
-      expect(remove().removed).toBe(false);
+      expect(remove()).toBe(false);
     } finally {
       rmSync(folder, { recursive: true });
     }
@@ -74,15 +77,19 @@ describe("the log socket", () => {
     try {
       const path = registerLogSocket("/srv/j", folder) ?? "";
       expect(existsSync(path)).toBe(true);
-      expect(unregisterLogSocket("/srv/j", folder)).toEqual({ removed: path, left: undefined });
+      expect(stillServed("/srv/j", folder)).toBeUndefined();
+      expect(unregisterLogSocket("/srv/j", folder)).toBe(path);
       expect(existsSync(path)).toBe(false);
-      expect(unregisterLogSocket("/srv/j", folder)).toEqual({ removed: undefined, left: undefined });
-      writeFileSync(`${folder}/jk_socketd.ini`, "[/srv/k/dev/log]\n");
+      expect(unregisterLogSocket("/srv/j", folder)).toBeUndefined();
       const left = `${folder}/jk_socketd.ini`;
-      expect(unregisterLogSocket("/srv/k", folder)).toEqual({ removed: undefined, left });
+      writeFileSync(left, "# ours\n[/srv/k/dev/log]\nbase = 600\n# theirs\n[/srv/l/dev/log]\n");
+      expect(unregisterLogSocket("/srv/k", folder)).toBeUndefined();
+      expect(stillServed("/srv/k", folder)).toBe(
+        `${left}:2 still names /srv/k/dev/log; take the section out with: sed -i '2,4s/^/#/' ${left}`,
+      );
       expect(readFileSync(left, "utf8")).toContain("/srv/k");
       mkdirSync(`${folder}/empty`);
-      expect(unregisterLogSocket("/srv/j", `${folder}/empty`).removed).toBeUndefined();
+      expect(unregisterLogSocket("/srv/j", `${folder}/empty`)).toBeUndefined();
     } finally {
       rmSync(folder, { recursive: true });
     }

@@ -20,11 +20,11 @@ export const jailKeys = {
 
 /** Sections [user NAME] of jails.ini: the account. */
 export const userKeys = {
-  jail: { ...declared, kind: "text", help: "the path of the user's jail; without one the user is refused" },
+  jail: { ...declared, kind: "text", help: "the path of the user's jail, which every user needs" },
   shell: {
     ...declared,
     kind: "text",
-    help: "the shell in the jail; with none, it is the limited shell, and a key of jk_lsh.ini says what it allows",
+    help: "the shell in the jail; without this key it is the limited one, and keys of jk_lsh.ini say what that allows",
   },
   home: { ...declared, kind: "text", help: "the home, as the jail sees it; /home/NAME without this key" },
   uid: { ...declared, kind: "text", help: "the uid of a new account" },

@@ -65,8 +65,9 @@ async function makeJail(work: JailWork, { pathOf }: Comparison, memory: Memory, 
       );
     let all = true;
     for (const user of users) all = (await makeUser(user, path, memory, means)) && all;
-    if (all) settle(work, means, memory);
+    // At the end of all for what was removed: it is repeated without harm.
     memory.write();
+    if (all) settle(work, means, memory);
   } catch (error) {
     if (!isReported(error)) throw error;
     means.fault({ of: "jail", name: path, jail: path, ...problem(error, path) });

@@ -10,7 +10,12 @@ import { addProcLine, mountJailProc } from "../../populate/apply/proc.ts";
 import { isPassedOver } from "../../populate/passed-over.ts";
 import { asksForFiles } from "../../populate/record/requests.ts";
 import type { PopulateReport } from "../../populate/report-schema.ts";
-import { removeProcLine, unmountJailProc, unregisterLogSocket } from "../../update/remove-extras.ts";
+import {
+  removeProcLine,
+  stillServed,
+  unmountJailProc,
+  unregisterLogSocket,
+} from "../../update/remove-extras.ts";
 import type { RemoveReport } from "../../update/report-schema.ts";
 import type { Change } from "../change.ts";
 import type { JailWork } from "../compare/compare.ts";
@@ -65,11 +70,10 @@ export function jailSteps({ path, changes }: JailWork, means: Means): Step[] {
       if (file !== undefined) steps.push(`added the log socket in ${display(file)}`);
     }),
     step(of("log-socket", true), ({ steps }) => {
-      const { removed, left } = unregisterLogSocket(path);
+      const removed = unregisterLogSocket(path);
       if (removed !== undefined) steps.push(`removed ${display(removed)}`);
-      if (left === undefined) return;
-      const message = `${display(left)} names ${display(path)}/dev/log, and was not written by jailkit: take the section out by hand`;
-      throw new JailkitError("log-socket", 1, message);
+      const left = stillServed(path);
+      if (left !== undefined) throw new JailkitError("log-socket", 1, left);
     }),
     step(of("proc"), ({ steps }) => {
       using root = openNamedJail(path);
@@ -80,8 +84,7 @@ export function jailSteps({ path, changes }: JailWork, means: Means): Step[] {
     step(of("proc", true), ({ steps }) => {
       using root = openNamedJail(path);
       if (unmountJailProc(root)) steps.push(`unmounted proc from ${display(path)}/proc`);
-      if (removeProcLine(path).removed)
-        steps.push(`removed the line for ${display(path)}/proc from /etc/fstab`);
+      if (removeProcLine(path)) steps.push(`removed the line for ${display(path)}/proc from /etc/fstab`);
     }),
     step(of("files", true), (said) => {
       const files = items(of("files", true));

@@ -115,10 +115,12 @@ function compareOne(
       }
     }
     const inside = new InJail(root, path);
-    const works = users.map((user) => ({
-      declared: user,
-      ...compareUser(user, userState(user, inside, machine, { once: onceUser(user.name), prune })),
-    }));
+    const works = users.map((user) => {
+      const now = userState(user, inside, machine, { once: onceUser(user.name), prune });
+      if (now.otherOptions)
+        undeclared.push(`user ${display(user.name)}: other options of a key in its authorized_keys`);
+      return { declared: user, ...compareUser(user, now) };
+    });
     if (declared !== undefined) {
       const names = new Set(users.map(({ name }) => name));
       const others = (machine.users().get(path) ?? []).filter(({ name }) => !names.has(name));

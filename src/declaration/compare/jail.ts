@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { LIVE_SECTION } from "../../populate/apply/live.ts";
 import { type Change, type Fault, listed } from "../change.ts";
 import type { DeclaredJail } from "../model.ts";
 
@@ -89,7 +90,8 @@ export function compareJail(
   }
   addSwitch(declared.logSocket, state.logSocket, "log-socket", "jk_socketd serves it");
   addSwitch(declared.proc, state.proc, "proc", "proc is mounted");
-  const now = { sections: new Set(sections), files: new Set(files.map((name) => pathOf(name) ?? name)) };
+  const whole = live.length === 0 ? sections : [...sections, LIVE_SECTION];
+  const now = { sections: new Set(whole), files: new Set(files.map((name) => pathOf(name) ?? name)) };
   for (const what of ["sections", "files"] as const) {
     const former = (once?.[what] ?? []).filter((name) => state[what].has(name) && !now[what].has(name));
     if (prune && former.length > 0) add(what, former, "no longer declared", "remove");

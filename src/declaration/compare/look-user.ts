@@ -86,7 +86,15 @@ export function userState(
   const account = machine.accounts.userByName(declared.name);
   const nothing: UserState = {
     ...{ account, local: account !== undefined && machine.facts.isLocal(declared.name), fault: undefined },
-    ...{ lacksGroups: [], inJail: undefined, hasGroup: true, home: "there", lacksKeys: 0, policy: undefined },
+    ...{
+      lacksGroups: [],
+      inJail: undefined,
+      hasGroup: true,
+      home: "there",
+      lacksKeys: 0,
+      policy: undefined,
+      otherOptions: false,
+    },
     ...{ wantedPolicy: undefined, former: { groups: [], keys: [], policy: false } },
   };
   try {
@@ -102,6 +110,7 @@ export function userState(
       ...{ ...nothing, ...groups, home: home?.home ?? "there" },
       inJail: account && inside.accounts?.userByName(declared.name),
       lacksKeys: keys?.lacking ?? 0,
+      otherOptions: keys?.otherOptions ?? false,
       // A key that the table does not know is not declared.
       policy: policy && new Map([...policy.keys, ...policy.others.map((key) => [key, ""] as const)]),
       wantedPolicy: declared.policy && policyKeys(declared.policy, declared.shell),
@@ -191,17 +200,24 @@ function keyState(
   { root }: InJail,
   home: ReturnType<typeof homeState> | undefined,
   once: OnceUser | undefined,
-): { lacking: number; former: ByteString[] } {
+): { lacking: number; former: ByteString[]; otherOptions: boolean } {
   const wanted = new Set(keys.map(({ key }) => sumOf(key)));
   const sums = new Set((once?.keys ?? []).filter((sum) => !wanted.has(sum)));
-  if (keys.length + sums.size === 0) return { lacking: 0, former: [] };
+  if (keys.length + sums.size === 0) return { lacking: 0, former: [], otherOptions: false };
   if (root === undefined || home?.home !== "there" || home.path === undefined)
-    return { lacking: keys.length, former: [] };
+    return { lacking: keys.length, former: [], otherOptions: false };
   const place: KeyPlace = { root, user: account, home: home.path };
   const text = keysText(place);
   const former =
     sums.size === 0 ? [] : keyLinesIn(text).flatMap(({ key }) => (sums.has(sumOf(key)) ? key : []));
-  return { lacking: mergeKeys(text, keys).added, former: [...new Set(former)] };
+  const lines = new Set(text.split("\n"));
+  // Nearly always; to read thousands of files would take a second.
+  const merge = keys.every(({ line }) => lines.has(line)) ? undefined : mergeKeys(text, keys);
+  return {
+    lacking: merge?.added ?? 0,
+    former: [...new Set(former)],
+    otherOptions: (merge?.otherOptions ?? 0) > 0,
+  };
 }
 
 function policyState({ name, shell, policy }: DeclaredUser, inside: InJail, machine: Machine) {

@@ -28,6 +28,8 @@ export interface UserState {
   readonly home: "there" | "missing" | "foreign";
   /** How many declared keys its authorized_keys lacks. */
   readonly lacksKeys: number;
+  /** It has a declared key with other options, which stays. */
+  readonly otherOptions: boolean;
   /** Keys of its own section of jk_lsh.ini or jk_chrootsh.ini; undefined if it has none. */
   readonly policy: ReadonlyMap<ByteString, ByteString> | undefined;
   /** The declared keys, in the same form; undefined if none are declared. */

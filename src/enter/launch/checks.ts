@@ -7,7 +7,7 @@ import { type Found, lookUp } from "../../jail/fs/look.ts";
 import { requireSafeJail } from "../../jail/fs/safety.ts";
 import { isDirectory, isRegular, type JailRoot, openJailRoot } from "../../jail/fs/walk.ts";
 import { copyRemedy } from "../remedies.ts";
-import { programFindings } from "../shell.ts";
+import { programFindings, unmountedRemedy } from "../shell.ts";
 import { type CapabilitySet, parseCapabilities } from "./capabilities.ts";
 import { type LaunchIds, resolveIds } from "./ids.ts";
 
@@ -105,7 +105,10 @@ function requireSafeProgram(root: JailRoot, path: ByteString): void {
     throw error;
   }
   if (found === undefined) {
-    throw refusal(`${shown} does not exist; put it there: ${copyRemedy(root.path, path)}`);
+    const mount = unmountedRemedy(root, path);
+    const advice =
+      mount === undefined ? `put it there: ${copyRemedy(root.path, path)}` : `fix it with: ${mount}`;
+    throw refusal(`${shown} does not exist; ${advice}`);
   }
   const { stat, canonicalPath } = found;
   const [first] = programFindings(root, canonicalPath);

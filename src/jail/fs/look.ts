@@ -3,6 +3,7 @@ import * as C from "../../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../../ffi/error.ts";
 import {
   fstat,
+  isEmptyDirectory,
   openAt,
   readAllFd,
   readLink,
@@ -119,8 +120,14 @@ export function lookUp(root: JailRoot, path: ByteString, { follow = false } = {}
   return withPlace(root, path, follow, ({ stat, canonicalPath }) => ({ stat, canonicalPath }));
 }
 
-/** The directory that this process cannot pass on the way to `path`, as the jail sees both; undefined if it can pass all. */
-export function closedOnTheWay(root: JailRoot, path: ByteString): ByteString | undefined {
+/**
+ * The last directory that can be reached on the way to `path`, as the jail sees both, and why it goes no further: this
+ * process cannot pass it, or what comes next is missing. Undefined if the way leads to the end.
+ */
+function endOfWay(
+  root: JailRoot,
+  path: ByteString,
+): { at: ByteString; why: "closed" | "missing" } | undefined {
   let at = "";
   let names = pathComponents(path);
   let links = 0;
@@ -129,7 +136,7 @@ export function closedOnTheWay(root: JailRoot, path: ByteString): ByteString | u
     const next = `${at}/${name}`;
     try {
       const found = lookUp(root, next);
-      if (found === undefined) return undefined;
+      if (found === undefined) return { at: at || "/", why: "missing" };
       const target = isLink(found.stat) ? readJailLink(root, next) : undefined;
       if (target === undefined) {
         at = next;
@@ -140,11 +147,29 @@ export function closedOnTheWay(root: JailRoot, path: ByteString): ByteString | u
       names = [...pathComponents(normalPath(target.startsWith("/") ? target : `${at}/${target}`)), ...rest];
       at = "";
     } catch (error) {
-      if (isErrno(error, "EACCES")) return at || "/";
+      if (isErrno(error, "EACCES")) return { at: at || "/", why: "closed" };
       throw error;
     }
   }
   return undefined;
+}
+
+/** The directory that this process cannot pass on the way to `path`, as the jail sees both; undefined if it can pass all. */
+export function closedOnTheWay(root: JailRoot, path: ByteString): ByteString | undefined {
+  const end = endOfWay(root, path);
+  return end?.why === "closed" ? end.at : undefined;
+}
+
+/**
+ * The empty directory of root's, on the way to a path that is missing, on which a live jail has a directory of the host
+ * mounted; undefined if there is none. The record, which only root can read, says whether the jail is live.
+ */
+export function emptyMountPoint(root: JailRoot, path: ByteString): ByteString | undefined {
+  const end = endOfWay(root, path);
+  if (end?.why !== "missing" || !/^\/(?:usr(?:\/local)?|opt(?:\/.*)?)$/.test(end.at)) return undefined;
+  return withDirectory(root, end.at, ({ fd, stat }) =>
+    stat.uid === 0 && isEmptyDirectory(fd) ? end.at : undefined,
+  );
 }
 
 /** The text of the symbolic link at `path`; undefined if it does not exist. Throws EINVAL for other files. */

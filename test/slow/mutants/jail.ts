@@ -577,8 +577,8 @@ export const JAIL: readonly Mutant[] = [
     ["plainPath(unescaped(field))", "unescaped(field)"],
   ]),
   ...within("src/populate/apply/live.ts", "e2e/live.test.ts", [
-    ["!ALLOWED.test(each) || ", ""],
-    [" || /\\/\\.\\.?$/.test(each)", ""],
+    ["=> ALLOWED.test(path) && ", "=> "],
+    [" && !/\\/\\.\\.?$/.test(path)", ""],
     ["  requireNoJailIn(named, jail);\n", ""],
     ["[jail, ...knownJails().map((known) => known.jail.path)]", "[jail]"],
   ]),

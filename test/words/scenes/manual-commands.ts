@@ -16,6 +16,17 @@ export const COMMANDS: Readonly<Record<string, Scene>> = {
       },
     },
   },
+  "jailkit-apply.8": {
+    prepare({ m }) {
+      m.write("/etc/jailkit/jails.d/one.ini", `[jail ${JAIL}]\nsections = uidbasics, basicshell\n`);
+    },
+    steps: {
+      "jailkit apply --check": {
+        status: { "jailkit apply --check": 10 },
+        after: ({ m }) => expect(m.must(["jailkit", "list"]).stdout).toContain(JAIL),
+      },
+    },
+  },
   "jailkit-config.8": { prepare: makeJail(JAIL, "jk_lsh") },
   "jailkit-delete.8": {
     prepare: (stage) => makeLimited(stage),
@@ -126,6 +137,21 @@ export const COMMANDS: Readonly<Record<string, Scene>> = {
         `[${JAIL}/dev/log]\nbase = 1024\npeak = 10240\ninterval = 2.0\n`,
       );
       await stage.must("jk_socketd");
+    },
+  },
+  "jailkit-status.8": {
+    prepare({ m }) {
+      m.must(["jk_init", "--live", "-j", "/srv/live"]);
+      m.must(["umount", "/srv/live/usr"]);
+    },
+    steps: {
+      "jailkit status": {
+        status: { "jailkit status": 1 },
+        after(_stage, [page, findings]) {
+          expect(page).toContain("jailkit mount /srv/live");
+          expect(findings).toContain('"subject": "/srv/live"');
+        },
+      },
     },
   },
   "jailkit.8": { prepare: makeJail(JAIL, "jk_lsh") },

@@ -26,6 +26,13 @@ async function pushAndFetch({ m, must }: Stage, name: string): Promise<void> {
 
 /** The pages of the configuration files. */
 export const FILES: Readonly<Record<string, Scene>> = {
+  "jails.ini.5": {
+    prepare: ({ m }) => m.must(["groupadd", "-f", "jailed"]),
+    steps: {
+      "[jail /srv/customers/c1]": { file: "/etc/jailkit/jails.d/c1.ini", after: checked },
+      "[user bert]": { file: "/etc/jailkit/jails.d/c1.ini", append: true, after: checked },
+    },
+  },
   "jk_check.ini.5": {
     prepare: makeJail(),
     steps: {

@@ -1,0 +1,37 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import type { Stat } from "../../ffi/files.ts";
+import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
+
+/** The facts for the rules about accounts. */
+export interface AccountFacts {
+  /** The jail's path on the host. */
+  readonly jail: ByteString;
+  /** The lines of the jail's etc/passwd and etc/group; empty if there is no such file. */
+  readonly passwd: readonly ByteString[];
+  readonly group: readonly ByteString[];
+  /** Through all name services of the host. */
+  readonly hostUser: (name: ByteString) => PasswdEntry | undefined;
+  readonly hostGroup: (name: ByteString) => GroupEntry | undefined;
+  /** Undefined also if a name service does not answer. */
+  readonly hostGroupNumbered: (gid: number) => GroupEntry | undefined;
+  /** lstat(2) of a path as the jail sees it. */
+  readonly inJail: (path: ByteString) => Stat | undefined;
+  /** True for an executable file in the jail. */
+  readonly programInJail: (path: ByteString) => boolean;
+  /** True if root alone may execute a program of the jail, as in a copy that was made with a umask. */
+  readonly onlyRootRuns: (path: ByteString) => boolean;
+  readonly programOnHost: (path: ByteString) => boolean;
+  /** The file system of the jail is mounted noexec. */
+  readonly noexec: boolean;
+  /** True if jk_uchroot lets an account into the jail: then it is in the jail's passwd only for its name. */
+  readonly isGuest: (user: PasswdEntry) => boolean;
+  /** True if jk_chrootsh.ini lets the home of an account have any group. */
+  readonly relaxesHomeGroup: (user: PasswdEntry) => boolean;
+  /** True if a jail is missing at its path, and may be this one. */
+  readonly mayHaveMovedHere: (jail: ByteString) => boolean;
+  /** True if a path of the host is, or may be, the home of its owner, or in it. */
+  readonly mayBeHome: (path: ByteString) => boolean;
+  /** Where an interrupted run of jk_jailuser has put the home of a user aside. `home`: as the jail sees it. */
+  readonly homeAside: (user: Pick<PasswdEntry, "name" | "home">) => ByteString | undefined;
+  readonly verbose: (line: ByteString) => void;
+}

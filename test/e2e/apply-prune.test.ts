@@ -1,0 +1,223 @@
+/** `jailkit apply --prune`, runs that are killed, and two at once. */
+import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import type { Machine } from "../machine/machine.ts";
+import { did, KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
+
+setDefaultTimeout(120_000);
+
+const J = "/srv/customer";
+const FILE = "/etc/jailkit/jails.d/one.ini";
+const JAIL = `[jail ${J}]\nsections = uidbasics, basicshell\n`;
+const user = (name: string, more = "") => `[user ${name}]\njail = ${J}\nshell = /bin/bash\n${more}`;
+
+let m: Machine;
+
+/** Declares something, and makes it so. */
+function declare(text: string): void {
+  m.write(FILE, text);
+  m.must(["jailkit", "apply"]);
+}
+
+const has = (name: string, file = "/etc/passwd") => new RegExp(`^${name}:`, "m").test(m.read(file));
+
+beforeAll(async () => {
+  m = await openApplyMachine();
+});
+beforeEach(() => declare(JAIL));
+afterAll(() => m?.close());
+
+describe("without the word", () => {
+  test("nothing is removed, and it is told", () => {
+    declare(`${JAIL}${user("bob", `groups = team\nauthorized_keys = ${KEYS[0]}\n`)}`);
+    m.write(FILE, JAIL);
+    const { status, changes, summary } = linesOf(m);
+    expect([status, changes, summary.undeclared]).toEqual([
+      ...[0, []],
+      [`jail ${J}: users bob`, "user bob (no longer declared)"],
+    ]);
+    expect(has("bob")).toBe(true);
+    expect(did(m, "--prune", "--delete-homes")).toEqual(["done - user bob (no longer declared)"]);
+  });
+
+  test("--delete-homes is refused", () => {
+    expect(m.run(["jailkit", "apply", "--delete-homes"])).toMatchObject({
+      ...{ status: 2, stdout: "", stderr: expect.stringContaining("is for --prune") },
+    });
+  });
+});
+
+describe("--prune", () => {
+  test("removes an account that apply created, and keeps its home unless --delete-homes is given", () => {
+    declare(`${JAIL}${user("bob", "confine = 1\n")}${user("carl")}`);
+    m.write(FILE, `${JAIL}${user("carl")}`);
+    const { changes } = linesOf(m, "--prune");
+    expect(changes.map(({ text }) => text)).toEqual(["- user bob (no longer declared)"]);
+    expect(changes[0]?.warnings).toEqual([
+      expect.stringMatching(/^the home '\/srv\/customer\/home\/bob' of uid \d+ stays: --delete-homes/),
+    ]);
+    expect([has("bob"), has("bob", `${J}/etc/passwd`)]).toEqual([false, false]);
+    expect(m.exists("/etc/jailkit/jk_chrootsh.d/bob.ini")).toBe(false);
+    expect(m.exists(`${J}/home/bob`)).toBe(true);
+    m.write(FILE, JAIL);
+    m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+    expect([has("carl"), m.exists(`${J}/home/carl`)]).toEqual([false, false]);
+    // What somebody else left stays.
+    expect(m.exists(`${J}/home/bob`)).toBe(true);
+    m.remove(`${J}/home/bob`);
+    expect(did(m, "--prune")).toEqual([]);
+  });
+
+  test("takes out an account that was there before, with its home", () => {
+    m.addUser("dora", { home: "/home/dora", createHome: true, shell: "/bin/sh" });
+    declare(`${JAIL}${user("dora")}`);
+    expect(m.exists(`${J}/home/dora`)).toBe(true);
+    m.write(FILE, JAIL);
+    expect(did(m, "--prune", "--delete-homes")).toEqual([
+      `done - user dora: entry in ${J} (no longer declared)`,
+    ]);
+    expect(m.read("/etc/passwd")).toMatch(/^dora:.*:\/home\/dora:\/bin\/sh$/m);
+    expect([m.exists("/home/dora"), m.exists(`${J}/home/dora`)]).toEqual([true, false]);
+    m.must(["userdel", "-r", "dora"]);
+  });
+
+  test("another account that got the name is taken out, not removed", () => {
+    declare(`${JAIL}${user("bob")}`);
+    m.must(["userdel", "bob"]);
+    m.must(["sh", "-c", `rm -r ${J}/home/bob; sed -i /^bob:/d ${J}/etc/passwd`]);
+    m.must(["jk_addjailuser", "-j", J, "-u", "7001", "-p", "*", "-s", "/bin/bash", "bob"]);
+    m.write(FILE, JAIL);
+    m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+    expect(m.read("/etc/passwd")).toMatch(/^bob:x:7001:100::\/home\/bob:/m);
+    expect(m.exists("/home/bob")).toBe(true);
+    m.must(["userdel", "-r", "bob"]);
+  });
+
+  test("removes keys, groups, a policy and sections that were declared once, and no others", () => {
+    const more = (keys: string, rest: string) => user("bob", `authorized_keys = ${keys}\n${rest}`);
+    const keys = `${KEYS[0]}\n  ${KEYS[1]}`;
+    declare(`${JAIL.trim()}, sftp\nfiles = id\n${more(keys, "groups = team, jailed\nconfine = 1\n")}`);
+    const file = `${J}/home/bob/.ssh/authorized_keys`;
+    m.write(file, `# mine\n${m.read(file)}`);
+    m.must(["groupadd", "-f", "third"]);
+    m.must(["gpasswd", "-a", "bob", "third"]);
+    m.must(["jk_init", "-j", J, "scp"]);
+    m.write(FILE, `${JAIL}${more(KEYS[0], "groups = jailed\n")}`);
+    expect(did(m)).toEqual([]);
+    expect(did(m, "--prune")).toEqual([
+      `done - jail ${J}: files /usr/bin/id (no longer declared)`,
+      `done - jail ${J}: sections sftp (no longer declared)`,
+      "done - user bob: groups team (no longer declared)",
+      "done - user bob: keys 1 (no longer declared)",
+      "done - user bob: policy (no longer declared)",
+    ]);
+    expect(m.read(file)).toBe(`# mine\n${KEYS[0]}\n`);
+    expect(m.must(["id", "-Gn", "bob"]).stdout.trim().split(" ").sort()).toEqual([
+      "jailed",
+      "third",
+      "users",
+    ]);
+    expect(m.read(`${J}/etc/group`)).toMatch(/^team:x:\d+:$/m);
+    expect(m.exists("/etc/jailkit/jk_chrootsh.d/bob.ini")).toBe(false);
+    expect(JSON.parse(m.must(["jailkit", "list", "--json", J]).stdout).jails[0]).toMatchObject({
+      sections: ["uidbasics", "basicshell", "scp"],
+      files: [],
+    });
+    expect(did(m, "--prune")).toEqual([]);
+    m.must(["jk_init", "-j", J, "--remove", "scp"]);
+    m.write(FILE, JAIL);
+    m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+  });
+
+  test("deletes a jail without users, and keeps one in which somebody lives or has files", () => {
+    const other = (name: string) => `[jail /srv/${name}]\nsections = uidbasics, basicshell\n`;
+    declare(`${JAIL}${other("empty")}${other("lived")}`);
+    m.must(["jk_addjailuser", "-j", "/srv/lived", "-p", "*", "-s", "/bin/bash", "guest"]);
+    m.write(FILE, JAIL);
+    const { status, changes, summary } = linesOf(m, "--prune", "--delete-homes");
+    expect(changes.map(({ text, status: end }) => `${end} ${text}`)).toEqual([
+      "done - jail /srv/empty (no longer declared)",
+      "failed - jail /srv/lived (no longer declared)",
+    ]);
+    expect([status, m.exists("/srv/empty"), has("guest")]).toEqual([1, false, true]);
+    expect(summary.problems[0]?.message).toContain("users live in it (guest)");
+    m.must(["jailkit", "delete", "--yes", "--unjail", "/srv/lived"]);
+    m.must(["userdel", "-r", "guest"]);
+    expect(did(m, "--prune")).toEqual([]);
+  });
+
+  test("removes nothing if there is no file at all, nor what another file declared", () => {
+    m.remove(FILE);
+    const { status, stderr } = m.run(["jailkit", "apply", "--prune"]);
+    expect([status, stderr]).toEqual([1, expect.stringContaining("--prune would remove everything")]);
+    m.write("/root/other.ini", "");
+    expect(m.run(["jailkit", "apply", "--prune", "/root/other.ini"])).toMatchObject({
+      ...{ status: 0, stdout: "0 changed, 0 failed, 0 as declared\n" },
+    });
+    expect(m.exists(J)).toBe(true);
+  });
+
+  test("a process of the user, and a home that somebody exchanged, prevent it", async () => {
+    declare(`${JAIL}${user("bob")}`);
+    const session = m.start(["sleep", "infinity"], { user: "bob" });
+    m.write(FILE, JAIL);
+    const busy = linesOf(m, "--prune", "--delete-homes");
+    expect([busy.status, busy.summary.problems[0]?.message]).toEqual([
+      ...[1, expect.stringMatching(/^user bob: 'bob' has running processes/)],
+    ]);
+    session.end();
+    m.must(["pkill", "-KILL", "-u", "bob"], {});
+    await session.ended;
+    m.must(["sh", "-c", `rm -r ${J}/home/bob && ln -s /etc ${J}/home/bob`]);
+    const { changes } = linesOf(m, "--prune", "--delete-homes");
+    expect(changes[0]?.warnings[0]).toContain("apply did not create it");
+    expect([m.exists("/etc/passwd"), has("bob")]).toEqual([true, false]);
+    m.remove(`${J}/home/bob`);
+  });
+});
+
+describe("a run that is killed", () => {
+  const DECLARED = `[jail /srv/killed]
+sections = uidbasics, basicshell, sftp
+log_socket = yes
+proc = yes
+[user killed]
+jail = /srv/killed
+shell = /bin/bash
+confine = 1
+groups = team
+authorized_keys = ${KEYS[0]}
+`;
+
+  /** Stops the run at a system call that changes something, the nth of them. */
+  const kill = (nth: number) =>
+    m.run([
+      "strace",
+      ...["-f", "-qq", "-o", "/dev/null", "-e", "trace=renameat,renameat2,linkat,mkdirat,mount,execve"],
+      ...["-e", `inject=renameat,renameat2,linkat,mkdirat,mount,execve:signal=KILL:when=${nth}`],
+      ...["jailkit", "apply"],
+    ]);
+
+  test("goes on when it is repeated", () => {
+    for (const nth of [2, 9, 40, 120, 160, 170, 175, 180, 185, 190, 200]) {
+      m.write(FILE, `${JAIL}${DECLARED}`);
+      kill(nth);
+      m.run(["sh", "-c", "rm -f /etc/*.lock"]);
+      const { status, stderr } = m.run(["jailkit", "apply"]);
+      expect([nth, status, stderr.replace(/^jailkit apply: warning: .*\n/gm, "")]).toEqual([nth, 0, ""]);
+      expect([nth, did(m)]).toEqual([nth, []]);
+      expect(m.read("/srv/killed/etc/passwd")).toMatch(/^killed:x:\d+:100:.*:\/home\/killed:\/bin\/bash$/m);
+      m.must(["jailkit", "delete", "--yes", "--unjail", "--user-files", "/srv/killed"]);
+      m.must(["sh", "-c", "userdel -r killed; rm -f /etc/jailkit/jk_chrootsh.d/killed.ini"]);
+    }
+  });
+});
+
+test("two at once: one waits for the other, or ends with --no-wait", async () => {
+  declare(`${JAIL}`);
+  m.write(FILE, `${JAIL}[jail /srv/twice]\nsections = uidbasics, basicshell, sftp\n`);
+  const runs = [1, 2].map(() => m.start(["jailkit", "apply", "--json"]));
+  const ends = await Promise.all(runs.map((run) => run.ended));
+  expect(ends.map(({ status }) => status)).toEqual([0, 0]);
+  const counts = ends.map(({ stdout }) => JSON.parse(stdout.trim().split("\n").at(-1) ?? "").changed);
+  expect(counts.sort()).toEqual([0, 1]);
+});

@@ -1,0 +1,372 @@
+/** `jailkit apply`: the first run, the second, drift of each kind, --check, and failures that concern one jail. */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import type { Machine } from "../machine/machine.ts";
+import { did, KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
+
+setDefaultTimeout(120_000);
+
+const J = "/srv/customer";
+const FILE = "/etc/jailkit/jails.d/one.ini";
+const HOME = `${J}/home/anna`;
+
+const DECLARED = `[jail ${J}]
+sections = uidbasics, basicshell, sftp
+files = id
+log_socket = yes
+proc = yes
+
+[user anna]
+jail = ${J}
+shell = /bin/bash
+uid = 5001
+comment = Anna A
+groups = jailed, team
+authorized_keys = ${KEYS[0]}
+  ${KEYS[1]}
+
+[user files]
+jail = ${J}
+allow = sftp
+read = /home/anna
+
+[user closed]
+jail = ${J}
+shell = /bin/bash
+confine = 1
+
+[jail /srv/live]
+live = /usr
+sections = uidbasics
+`;
+
+let m: Machine;
+
+/** The fields of an account on the host or in the jail. */
+const line = (name: string, root = "") =>
+  new RegExp(`^${name}:.*$`, "m").exec(m.read(`${root}/etc/passwd`))?.[0];
+
+/** Runs apply, and expects that a second run has nothing to do. */
+function settle(...options: readonly string[]): string[] {
+  const done = did(m, ...options);
+  expect(m.run(["jailkit", "apply", "--check"])).toMatchObject({ status: 0, stderr: "" });
+  return done;
+}
+
+beforeAll(async () => {
+  m = await openApplyMachine();
+  m.write(FILE, DECLARED);
+});
+afterAll(() => m?.close());
+
+describe("first", () => {
+  test("--check prints the plan, changes nothing, and exits with 10", () => {
+    const before = ["/srv", "/etc", "/var/lib"].map((path) => m.snapshot(path));
+    const { status, stdout, stderr } = m.run(["jailkit", "apply", "--check"]);
+    expect({ status, stderr, lines: stdout.split("\n") }).toEqual({
+      status: 10,
+      stderr: "",
+      lines: [
+        `+ jail ${J}: sections uidbasics, basicshell, sftp (it does not exist)`,
+        `+ jail ${J}: files id (it does not exist)`,
+        `+ jail ${J}: log-socket (it does not exist)`,
+        `+ jail ${J}: proc (it does not exist)`,
+        `+ user anna: account in ${J}, home /home/anna, shell /bin/bash, groups jailed, team, 2 keys (it does not exist)`,
+        "+ user files: policy allow, read (it has no section)",
+        `+ user files: account in ${J}, home /home/files, shell /usr/sbin/jk_lsh (it does not exist)`,
+        "+ user closed: policy confine (it has no section)",
+        `+ user closed: account in ${J}, home /home/closed, shell /bin/bash (it does not exist)`,
+        "+ jail /srv/live: live /usr (it does not exist)",
+        "+ jail /srv/live: sections uidbasics (it does not exist)",
+        "5 to change, 0 failed, 0 as declared",
+        "",
+      ],
+    });
+    expect(["/srv", "/etc", "/var/lib"].map((path) => m.snapshot(path))).toEqual(before);
+  });
+
+  test("everything is made by the first run", () => {
+    const { status, stdout } = m.run(["jailkit", "apply"]);
+    expect(stdout).toContain(`user anna: account in ${J}, home /home/anna, shell /bin/bash`);
+    expect([status, stdout.split("\n").at(-2)]).toEqual([0, "5 changed, 0 failed, 0 as declared"]);
+    expect(line("anna")).toBe(`anna:x:5001:100:Anna A:${J}/./home/anna:/usr/sbin/jk_chrootsh`);
+    expect(line("anna", J)).toBe("anna:x:5001:100:Anna A:/home/anna:/bin/bash");
+    expect(m.read(`${HOME}/.ssh/authorized_keys`)).toBe(`${KEYS.join("\n")}\n`);
+    expect(m.must(["id", "-Gn", "anna"]).stdout).toBe("users jailed team\n");
+    expect(m.read(`${J}/etc/jailkit/jk_lsh.ini`)).toContain("[files]\nallow = sftp\nread = /home/anna\n");
+    expect(m.read("/etc/jailkit/jk_chrootsh.d/closed.ini")).toContain("[closed]\nconfine = 1\n");
+    expect(m.must(["stat", "-fc", "%T", `${J}/proc`]).stdout).toBe("proc\n");
+    expect(m.exists("/srv/live/usr/bin/id")).toBe(true);
+  });
+
+  test("the second does nothing, and writes nothing", () => {
+    // Without proc.
+    const places = [`${J}/etc`, `${J}/home`, "/etc", "/var/lib"];
+    const before = places.map((path) => m.snapshot(path));
+    expect(m.run(["jailkit", "apply"])).toMatchObject({
+      ...{ status: 0, stderr: "", stdout: "0 changed, 0 failed, 5 as declared\n" },
+    });
+    expect(places.map((path) => m.snapshot(path))).toEqual(before);
+  });
+});
+
+/** What somebody changes, and what the next run does about it. */
+const DRIFT: Readonly<Record<string, { scene: string; does: readonly string[] }>> = {
+  "a section": {
+    scene: `jk_init -j ${J} --remove sftp`,
+    does: [`+ jail ${J}: sections sftp (not in the jail)`],
+  },
+  "a file": {
+    scene: `jk_cp -j ${J} --remove /usr/bin/id`,
+    does: [`+ jail ${J}: files id (not in the jail)`],
+  },
+  "the log socket": {
+    scene: "rm /etc/jailkit/jk_socketd.d/srv-customer.ini",
+    does: [`+ jail ${J}: log-socket (not so: jk_socketd serves it)`],
+  },
+  "proc, unmounted": {
+    scene: `umount ${J}/proc`,
+    does: [`+ jail ${J}: proc (not so: proc is mounted)`],
+  },
+  "proc, without its line": {
+    scene: `sed -i '\\|${J}/proc|d' /etc/fstab`,
+    does: [`+ jail ${J}: proc (not so: proc is mounted)`],
+  },
+  "a live directory": {
+    scene: "umount /srv/live/usr",
+    does: ["+ jail /srv/live: mounts /usr (not mounted as recorded)"],
+  },
+  "a jail that was emptied": {
+    scene: `umount ${J}/proc; cd ${J} && rm -rf usr lib* bin sbin etc`,
+    does: [
+      `+ jail ${J}: sections uidbasics, basicshell, sftp (its contents were removed)`,
+      `+ jail ${J}: files id (its contents were removed)`,
+      `+ jail ${J}: proc (its contents were removed)`,
+      "+ user anna: entry /bin/bash (it is not in the jail's etc/passwd)",
+      "+ user anna: groups jailed, team (it is not a member)",
+      "+ user files: policy allow, read (it has no section)",
+      "+ user files: entry /usr/sbin/jk_lsh (it is not in the jail's etc/passwd)",
+      "+ user closed: entry /bin/bash (it is not in the jail's etc/passwd)",
+    ],
+  },
+  "an account": {
+    scene: `userdel closed; rm -r ${J}/home/closed; sed -i /^closed:/d ${J}/etc/passwd`,
+    does: [`+ user closed: account in ${J}, home /home/closed, shell /bin/bash (it does not exist)`],
+  },
+  "a login shell": {
+    scene: "usermod -s /bin/sh anna",
+    does: ["~ user anna: account /bin/sh -> /usr/sbin/jk_chrootsh (its login shell on the host)"],
+  },
+  "a shell in the jail": {
+    scene: `sed -i '/^anna:/s|/bin/bash|/bin/sh|' ${J}/etc/passwd`,
+    does: ["~ user anna: shell /bin/sh -> /bin/bash"],
+  },
+  "a line in the jail": {
+    scene: `sed -i /^anna:/d ${J}/etc/passwd`,
+    does: ["+ user anna: entry /bin/bash (it is not in the jail's etc/passwd)"],
+  },
+  "a uid in the jail": {
+    scene: `sed -i '/^anna:/s|5001|5002|' ${J}/etc/passwd`,
+    does: ["~ user anna: entry (the jail's etc/passwd contradicts the account)"],
+  },
+  "a home": { scene: `rm -r ${J}/home/files`, does: ["+ user files: home /home/files (it is missing)"] },
+  "a comment": { scene: "usermod -c other anna", does: ["~ user anna: comment 'other' -> 'Anna A'"] },
+  "a group": {
+    scene: "gpasswd -d anna team",
+    does: ["+ user anna: groups team (it is not a member)"],
+  },
+  "a group in the jail": {
+    scene: `sed -i '/^team:/s/anna//' ${J}/etc/group`,
+    does: ["+ user anna: groups team (it is not a member)"],
+  },
+  "a key": {
+    scene: `sed -i '/ two$/d' ${HOME}/.ssh/authorized_keys`,
+    does: ["+ user anna: keys 1 of 2 (not in its authorized_keys)"],
+  },
+  "a policy": {
+    scene: `sed -i 's/^allow = sftp/allow = scp/' ${J}/etc/jailkit/jk_lsh.ini`,
+    does: ["~ user files: policy differs in allow"],
+  },
+  "a confinement": {
+    scene: "sed -i 's/^confine = 1/confine = 0/' /etc/jailkit/jk_chrootsh.d/closed.ini",
+    does: ["~ user closed: policy differs in confine"],
+  },
+};
+
+describe("drift", () => {
+  test.each(Object.entries(DRIFT))("%s is mended", (_, { scene, does }) => {
+    m.must(["sh", "-c", scene]);
+    expect(m.run(["jailkit", "apply", "--check"]).status).toBe(10);
+    expect(settle()).toEqual(does.map((text) => `done ${text}`));
+  });
+
+  test("a policy that was changed is the only one that is written", () => {
+    const file = `${J}/etc/jailkit/jk_lsh.ini`;
+    m.write(file, `# of ours\n[DEFAULT]\nenv = A\n\n${m.read(file)}\n# kept\n[group staff]\nallow = scp\n`);
+    m.must(["sed", "-i", "s/^read = .*/read = \\/tmp/", file]);
+    expect(settle()).toEqual(["done ~ user files: policy differs in read"]);
+    const text = m.read(file);
+    expect(text).toContain("# of ours\n[DEFAULT]\nenv = A\n");
+    expect(text).toContain("# kept\n[group staff]\nallow = scp\n");
+    expect(text.match(/^\[files\]$/gm)).toHaveLength(1);
+  });
+
+  test("what is there and not declared stays, and is shown", () => {
+    m.must(["jk_init", "-j", J, "scp"]);
+    m.must(["jk_addjailuser", "-j", J, "-p", "*", "-s", "/bin/bash", "guest"]);
+    const { status, summary } = linesOf(m);
+    expect([status, summary.undeclared]).toEqual([0, [`jail ${J}: sections scp`, `jail ${J}: users guest`]]);
+    expect(m.must(["jailkit", "apply", "-v"]).stdout).toContain(`not declared: jail ${J}: users guest\n`);
+    m.must(["jk_init", "-j", J, "--remove", "scp"]);
+    m.must(["jk_jailuser", "--unjail", "-m", "guest"]);
+    m.must(["userdel", "-r", "guest"]);
+  });
+});
+
+describe("an account", () => {
+  const more = (text: string) => m.write("/etc/jailkit/jails.d/two.ini", text);
+
+  test("that exists outside moves into the jail, with its home and its files", () => {
+    m.addUser("mover", { home: "/home/mover", createHome: true });
+    m.write("/home/mover/letter", "dear reader\n", { owner: [m.ids("mover").uid, m.ids("mover").gid] });
+    more(`[user mover]\njail = ${J}\nshell = /bin/bash\nauthorized_keys = ${KEYS[0]}\n`);
+    expect(settle()).toEqual([
+      `done ~ user mover: account /home/mover -> in ${J}/./home/mover, shell /bin/bash, with its home (it is in no jail)`,
+      "done + user mover: keys 1 of 1 (not in its authorized_keys)",
+    ]);
+    expect(m.read(`${J}/home/mover/letter`)).toBe("dear reader\n");
+    expect(m.exists("/home/mover")).toBe(false);
+  });
+
+  test("of another jail, with another uid or another home is a failure with a remedy, and stays as it is", () => {
+    more("[user mover]\njail = /srv/live\nshell = /bin/bash\n");
+    const before = m.read("/etc/passwd");
+    const { status, stderr } = m.run(["jailkit", "apply"]);
+    expect([status, stderr]).toEqual([
+      1,
+      `jailkit apply: user mover: is in another jail, '${J}': take it out first with: jk_jailuser --unjail -m mover\n`,
+    ]);
+    more(`[user mover]\njail = ${J}\nshell = /bin/bash\nuid = 7777\n`);
+    expect(m.run(["jailkit", "apply"])).toMatchObject({
+      ...{ status: 1, stderr: expect.stringContaining("and 7777 is declared") },
+    });
+    more(`[user mover]\njail = ${J}\nshell = /bin/bash\nhome = /home/other\n`);
+    const { stderr: told } = m.run(["jailkit", "apply"]);
+    const remedy = /or move it with: (.*)\n/.exec(told)?.[1] ?? "false";
+    expect(m.read("/etc/passwd")).toBe(before);
+    m.must(["sh", "-c", remedy]);
+    expect(settle()).toEqual([]);
+    expect(m.read(`${J}/home/other/letter`)).toBe("dear reader\n");
+  });
+
+  test("with a group that does not exist, or a shell that the jail lacks, fails alone", () => {
+    more(`[user mover]
+jail = ${J}
+shell = /bin/bash
+home = /home/other
+groups = nosuch
+[user fine]
+jail = ${J}
+shell = /bin/bash
+authorized_keys = ${KEYS[0]}
+[user lost]
+jail = ${J}
+shell = /bin/zsh
+`);
+    const { status, changes, summary } = linesOf(m);
+    expect(status).toBe(1);
+    expect(changes.map(({ name, status }) => [name, status])).toEqual([
+      ["fine", "done"],
+      ["lost", "not-done"],
+    ]);
+    expect(summary).toMatchObject({ changed: 1, failed: 2, exitStatus: 1 });
+    expect(summary.problems.map(({ code, path }) => [code, path])).toEqual([
+      ["no-such-group", "mover"],
+      ["bad-shell", "lost"],
+    ]);
+    m.remove("/etc/jailkit/jails.d/two.ini");
+  });
+});
+
+describe("a jail", () => {
+  const other = "/srv/other";
+  const more = (text: string) => m.write("/etc/jailkit/jails.d/three.ini", text);
+
+  test("that cannot be made leaves the others alone, and the next run goes on", () => {
+    more(`[jail /srv/broken]
+sections = uidbasics, nosuch
+[user broken]
+jail = /srv/broken
+shell = /bin/bash
+[jail /srv/nofile]
+files = /nonexistent
+[jail ${other}]
+sections = uidbasics, basicshell
+`);
+    const { status, changes, summary } = linesOf(m);
+    expect(changes.map(({ name, status: end }) => `${name} ${end}`)).toEqual([
+      ...["/srv/broken failed", "broken not-done", "/srv/nofile failed", `${other} done`],
+    ]);
+    expect([status, summary.failed, summary.problems.map(({ message }) => message)]).toEqual([
+      ...[1, 3],
+      [
+        "jail /srv/broken: section 'nosuch' does not exist in /etc/jailkit/jk_init.ini",
+        "jail /srv/nofile: /nonexistent does not exist",
+      ],
+    ]);
+    more(`[jail /srv/broken]
+sections = uidbasics, basicshell
+[user broken]
+jail = /srv/broken
+shell = /bin/bash
+[jail ${other}]
+sections = uidbasics, basicshell
+`);
+    expect(settle().map((text) => text.split(":")[0])).toEqual([
+      "done + jail /srv/broken",
+      "done + user broken",
+    ]);
+  });
+
+  test("that users could change is refused", () => {
+    m.must(["chmod", "o+w", `${other}/etc`]);
+    const { status, stdout, stderr } = m.run(["jailkit", "apply"]);
+    expect([status, stdout]).toEqual([1, expect.stringMatching(/^0 changed, 1 failed/)]);
+    expect(stderr).toContain(`${other}/etc`);
+    m.must(["chmod", "o-w", `${other}/etc`]);
+  });
+
+  test("whose file system is not mounted is not filled below the mount point", () => {
+    m.mkdir("/mnt/disk");
+    m.write("/etc/fstab", `${m.read("/etc/fstab")}/dev/none /mnt/disk ext4 noauto 0 0\n`);
+    more("[jail /mnt/disk/jail]\nsections = uidbasics\n");
+    expect(m.run(["jailkit", "apply"])).toMatchObject({
+      ...{ status: 1, stderr: expect.stringContaining("fix it with: mount /mnt/disk\n") },
+    });
+    expect(m.exists("/mnt/disk/jail")).toBe(false);
+    m.write("/etc/fstab", m.read("/etc/fstab").replace(/^\/dev\/none.*\n/m, ""));
+    m.remove("/etc/jailkit/jails.d/three.ini");
+  });
+});
+
+test("a broken file fails with its place, and nothing is changed", () => {
+  m.write(
+    "/etc/jailkit/jails.d/broken.ini",
+    "[jail /srv/new]\nsections = uidbasics\n[user x]\nshel = /bin/sh\n",
+  );
+  const { status, stderr } = m.run(["jailkit", "apply"]);
+  expect([status, stderr.split("\n")[0]]).toEqual([1, expect.stringContaining("broken.ini:")]);
+  expect(m.exists("/srv/new")).toBe(false);
+  const { summary } = linesOf(m);
+  expect(summary).toMatchObject({ exitStatus: 1, problems: [{ code: "config-invalid" }] });
+  m.remove("/etc/jailkit/jails.d/broken.ini");
+});
+
+test("names and paths of unusual shape are kept as they are", () => {
+  const strange = "/srv/a b.c;d'e";
+  m.write(
+    "/etc/jailkit/jails.d/four.ini",
+    `[jail ${strange}]\nsections = uidbasics, basicshell\n[user a.b_c-d]\njail = ${strange}\nshell = /bin/bash\nconfine = 1\n`,
+  );
+  expect(settle().map((text) => text.slice(0, 6))).toEqual(["done +", "done +", "done +"]);
+  expect(line("a.b_c-d")).toContain(`:${strange}/./home/a.b_c-d:`);
+});

@@ -1,0 +1,66 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is the text of the code
+/** A file that declares jails and users gives no right that its author did not write. */
+
+import type { Mutant } from "./mutant.ts";
+
+type Change = readonly [from: string, to: string];
+
+const within = (file: string, test: string, changes: readonly Change[]): Mutant[] =>
+  changes.map(([from, to]) => ({ file, from, to, test }));
+
+const READ = "unit/declaration-read.test.ts";
+const MACHINE = "unit/declaration-machine.test.ts";
+
+export const DECLARATION: readonly Mutant[] = [
+  ...within("src/config/scan-py.ts", "unit/config-scan.test.ts", [
+    ['this.dialect === "plain";\n    const at', 'this.dialect !== "plain";\n    const at'],
+    ['if (isPlain && first === "[" && content.endsWith("]")) {', "if (false) {"],
+    ['if (isPlain && first === "[") return', "if (false) return"],
+    ["if (end === content.length && name", "if (name"],
+    ['name === "DEFAULT" && this.dialect === "py"', 'name === "DEFAULT"'],
+    ["isPlain ? written : lowerCase(written)", "lowerCase(written)"],
+  ]),
+  ...within("src/config/load.ts", READ, [
+    ["alone ? undefined : dropInDirectory(file)", "dropInDirectory(file)"],
+  ]),
+  ...within("src/declaration/section.ts", READ, [
+    ["const HEADER = /^(jail|user) (?=[^ \\t])/;", "const HEADER = /^(jail|user) /;"],
+    ['kind !== "pairs" || blanks !== "" || ', ""],
+    ['blanks !== "" || ', ""],
+    [" || describedBy(table, key) !== undefined ? key", " ? key"],
+    ["if (!LISTS.includes(kind)) {", "if (false) {"],
+    ['filter(({ value }) => value.includes("\\n"))', "filter(() => false)"],
+    ["plain === path ? undefined", "true ? undefined"],
+    ["if (/\\s[#;]/.test(entry.value)) return", "if (false) return"],
+  ]),
+  ...within("src/declaration/jail-section.ts", READ, [
+    ["trimmed === path ? plainFault(path)", "true ? plainFault(path)"],
+    ["if (canBeLive(item.value)) return [];", "return [];"],
+    ['!value.startsWith("-") && ', ""],
+    ['if (path === "/") problems', 'if (path === "") problems'],
+  ]),
+  ...within("src/declaration/user-section.ts", READ, [
+    ["policy.length > 0 && !policy.some(isAllowing)", "false"],
+    ["if (describedBy(confineKeys, entry.key) !== undefined) continue;", "continue;"],
+    ['fieldFault("home", home) ?? homeFault(home)', 'fieldFault("home", home)'],
+    ['fieldFault("home", home) ?? homeFault(home)', "homeFault(home)"],
+    ["`${quoted(text)} is not a uid` : uidFault(uid)", "`${quoted(text)} is not a uid` : undefined"],
+    ["nameFault(name) ?? (name", "(name"],
+    ['name === "DEFAULT" ? ', "false ? "],
+    ["...(contradiction === undefined ? [] : [contradiction])", ""],
+    ["...paths.flatMap(pathItemProblem)", ""],
+    ['"problem" in found', "false"],
+  ]),
+  ...within("src/declaration/read.ts", READ, [
+    ['jail !== "" && other !== undefined', "false"],
+    ["if (owner !== undefined) {", "if (false) {"],
+    ['.map((one): Problem => ({ ...one, severity: "error" }))', ""],
+    ["new Set(files)", "files"],
+  ]),
+  ...within("src/declaration/machine.ts", MACHINE, [
+    ["user === undefined ? undefined : uidFault(user.uid)", "undefined"],
+    ["directory === isLocal", "false"],
+    ["user.uid !== uid", "false"],
+    ["!declaredUsers.has(one.name) && ", ""],
+  ]),
+];
