@@ -83,22 +83,26 @@ export function declarationIn(ini: IniFile): { declaration: Declaration; problem
 }
 
 /**
- * What /etc/jailkit/jails.ini and the files of jails.d declare, or `files` in their place, without drop-ins. Without any
+ * What jails.ini and the files of jails.d in a directory declare, or `files` in their place, without drop-ins. Without any
  * file it declares nothing, and `files` is empty. Throws JailkitError for the first problem, with its line and remedy
  * ("config-invalid"), and for a file that is missing, cannot be read ("config-unreadable"), or that users other than root can
  * change ("config-unsafe").
  */
-export function readDeclaration(files?: readonly ByteString[]): Declaration {
+export function readDeclaration(
+  files?: readonly ByteString[],
+  directory: ByteString = CONFIG_DIRECTORY,
+): Declaration {
+  const usual = `${directory}/jails.ini`;
   const sources =
     files === undefined
-      ? readConfigSources(DECLARATION_FILE)
+      ? readConfigSources(usual)
       : [...new Set(files)].flatMap((file) => {
           const found = readConfigSources(file, 1, undefined, undefined, true);
           if (found.length > 0) return found;
           throw new JailkitError("config-unreadable", 1, `${display(file)}: no such file`);
         });
   const parts = sources.map(({ bytes, file }) => scanIni(bytes, file, "plain"));
-  const ini = mergeFiles(parts, files?.[0] ?? DECLARATION_FILE, "plain");
+  const ini = mergeFiles(parts, files?.[0] ?? usual, "plain");
   const { declaration, problems } = declarationIn(ini);
   requireNoErrors(problems, 1, ini);
   return declaration;
