@@ -36,6 +36,7 @@ function requireSomething({ files, jails, users }: Declaration, prune: boolean):
 
 interface Options {
   readonly check: boolean;
+  readonly from: string | undefined;
   readonly prune: boolean;
   readonly deleteHomes: boolean;
   readonly noWait: boolean;
@@ -44,10 +45,12 @@ interface Options {
 }
 
 async function apply(files: readonly string[], options: Options): Promise<number> {
-  const { check, prune, json, noWait } = options;
+  const { check, from, prune, json, noWait } = options;
   using _lock = check ? undefined : lockDeclarations({ tool: APPLY, noWait, json });
   const usual = files.length === 0;
-  const declaration = readDeclaration(usual ? undefined : files.map(absolutePath));
+  const declaration = usual
+    ? readDeclaration(undefined, from === undefined ? undefined : absolutePath(from))
+    : readDeclaration(files.map(absolutePath));
   requireSomething(declaration, prune);
   const before = readOnce();
   const comparison = compare(declaration, before, { prune, usual });
@@ -80,9 +83,13 @@ async function carryOut(
 export const tool = defineTool({
   name: APPLY,
   summary: "make jails and users as the files of /etc/jailkit/jails.d declare them",
-  synopsis: ["[OPTION...] [FILE...]", "[OPTION...] --check [FILE...]"],
+  synopsis: ["[OPTION...] [FILE...]", "[OPTION...] --check [--from DIR | FILE...]"],
   options: {
     check: { description: "change nothing; exit with 10 if something is not as declared" },
+    from: {
+      value: "DIR",
+      description: "with --check, read jails.ini and jails.d in this directory instead of /etc/jailkit",
+    },
     prune: {
       description:
         "also remove what was declared once and is not any more: jails, users, sections, files, groups, keys",
@@ -100,7 +107,7 @@ export const tool = defineTool({
   exitStatus: {
     0: "everything is as declared",
     1: "something is not, and could not be made so; the message says what",
-    2: "--delete-homes without --prune",
+    2: "--delete-homes without --prune, or --from without --check or with FILE",
     10: "something is not as declared (with --check; even if something else cannot be made so)",
     ...BUSY_STATUS,
   },
@@ -113,8 +120,10 @@ An account that exists outside of jails moves into the jail, with its home. Its 
 What is there and not declared stays, and is shown with --verbose. --prune removes what these files declared once, and nothing else. An account that apply created is removed, another one is taken out of its jail, with its home. A jail in which files of users are left is not deleted.`,
   root: 5,
   async run({ options, operands }) {
-    const { json, check, prune, deleteHomes } = options;
+    const { json, check, from, prune, deleteHomes } = options;
     if (deleteHomes && !prune) throw new UsageError("--delete-homes is for --prune", 2);
+    if (from !== undefined && (!check || operands.length > 0))
+      throw new UsageError("--from is for --check without FILE", 2);
     try {
       return await apply(operands, options);
     } catch (error) {

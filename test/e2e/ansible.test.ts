@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { VERSION } from "../../src/cli/version.ts";
 import { checkout } from "../machine/helper.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
+import { smallRpm } from "./packages-scene.ts";
 
 setDefaultTimeout(120_000);
 
@@ -56,4 +57,33 @@ test("its variables are described, with their defaults", () => {
   expect(pairs(defaults).length).toBeGreaterThan(2);
   expect(pairs(described)).toEqual(pairs(defaults));
   expect(pairs(checked)).toEqual(pairs(defaults));
+});
+
+test("a package of rpm is installed by dnf, once", () => {
+  m.remove("/var/lib/rpm");
+  // dnf is not what this machine would use.
+  const play = `- hosts: localhost
+  connection: local
+  gather_facts: false
+  vars:
+    ansible_python_interpreter: /usr/bin/python3
+  pre_tasks:
+    - ansible.builtin.set_fact: {pkg_mgr: dnf4, cacheable: true}
+  roles:
+    - role: jailkit.fleet.jailkit
+      vars:
+        jailkit_package: ${smallRpm(m, "of-a-fleet", "/usr/bin/true", "/usr/bin/of-a-fleet")}
+`;
+  m.write("/root/play.yml", play);
+  const root = { ...env, PATH: "/usr/sbin:/usr/bin:/sbin:/bin" };
+  m.must(["ansible-galaxy", "collection", "install", COPY], { env: root });
+  const run = (...options: string[]) => {
+    const words = ["ansible-playbook", ...options, "/root/play.yml"];
+    return /changed=(\d+) .*failed=0 /.exec(m.must(words, { env: root, cwd: "/root" }).stdout)?.[1];
+  };
+  expect(run("--check")).toBe("2");
+  expect(m.exists("/var/cache/jailkit")).toBe(false);
+  expect(run()).toBe("3");
+  expect(m.must(["rpm", "-q", "of-a-fleet"]).stdout).toBe("of-a-fleet-2-1.noarch\n");
+  expect([run("--check"), run()]).toEqual(["0", "0"]);
 });

@@ -40,6 +40,7 @@ test("they reach each other", () => {
   const keys = first?.must(["ssh-keyscan", "-q", "-t", "ed25519", "web3"]).stdout ?? "";
   const [type, key] = (fleet.machines[2]?.read("/etc/ssh/ssh_host_ed25519_key.pub") ?? "").split(" ");
   expect(keys).toBe(`web3 ${type} ${key}\n`);
+  expect(first?.read("/etc/ssh/ssh_host_ed25519_key.pub")).not.toContain(key ?? "");
 });
 
 test("nothing is left of them", async () => {

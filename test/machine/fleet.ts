@@ -35,6 +35,9 @@ export async function openFleet(names: readonly string[], options: MachineOption
     first.mkdir("/root/.ssh", { mode: 0o700 });
     first.must(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "/root/.ssh/id_ed25519"]);
     for (const machine of machines) {
+      // Each has keys of its own.
+      for (const name of machine.list("/etc/ssh"))
+        if (name.startsWith("ssh_host_")) machine.remove(`/etc/ssh/${name}`);
       configureSystemSshd(machine);
       machine.mkdir("/root/.ssh", { mode: 0o700 });
       machine.write("/root/.ssh/authorized_keys", first.read("/root/.ssh/id_ed25519.pub"), { mode: 0o600 });
