@@ -54,11 +54,12 @@ test("jails and users of the tools are all in it", () => {
   m.must("jk_addjailuser -j /srv/a -u 5003 carl".split(" "));
   m.must("jk_addjailuser -j /srv/a -u 5004 -s /usr/bin/sh dora".split(" "));
   m.must("jk_addjailuser -j /srv/a -u 5005 -G audio frida".split(" "));
+  m.must("jk_addjailuser -j /srv/a -u 5006 -G audio -s /usr/bin/sh gina".split(" "));
   append("/srv/a/etc/jailkit/jk_lsh.ini", "[group users]\nallow = rsync download\n");
   append("/srv/a/etc/jailkit/jk_lsh.ini", "[frida]\nallow = rsync\nlog_format = json\n");
   append("/etc/jailkit/jk_chrootsh.d/x.ini", "[anna]\nnetwork = none\nlimits = nofile  64,core 0\n");
   append("/etc/jailkit/jk_chrootsh.d/x.ini", "[dora]\nenv_only = 1\n");
-  append("/etc/jailkit/jk_chrootsh.d/x.ini", "[bob]\nlimits = nproc 9\n[member audio]\nscope = 1\nenv = X\n");
+  append("/etc/jailkit/jk_chrootsh.d/x.ini", "[bob]\nlimits = nproc 9\n[member audio]\nscope = 1\n");
   append("/etc/jailkit/jk_socketd.ini", "[/srv/a/dev/log]\n");
   append("/etc/fstab", "proc /srv/a/proc proc ro 0 0\n");
   m.must(["usermod", "--expiredate", "2031-02-03", "carl"]);
@@ -106,6 +107,13 @@ uid = 5004
 jail = /srv/a
 shell = /usr/sbin/jk_lsh
 uid = 5005
+groups = audio
+
+# [member audio] of /etc/jailkit/jk_chrootsh.d/x.ini limits its sessions; it stays as it is
+[user gina]
+jail = /srv/a
+shell = /usr/bin/sh
+uid = 5006
 groups = audio
 `);
   expect([status, stderr.split("\n")]).toEqual([
