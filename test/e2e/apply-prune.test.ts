@@ -167,7 +167,7 @@ describe("--prune", () => {
     session.end();
     m.must(["pkill", "-KILL", "-u", "bob"], {});
     await session.ended;
-    m.must(["sh", "-c", `rm -r ${J}/home/bob && ln -s /etc ${J}/home/bob`]);
+    m.must(["sh", "-c", `rm -r ${J}/home/bob && ln -s /etc ${J}/home/bob && chown -h bob ${J}/home/bob`]);
     const { changes } = linesOf(m, "--prune", "--delete-homes");
     expect(changes[0]?.warnings[0]).toContain("apply did not create it");
     expect([m.exists("/etc/passwd"), has("bob")]).toEqual([true, false]);

@@ -4,6 +4,7 @@
  */
 
 import { ALLOW_MUTANTS } from "./mutants/allow.ts";
+import { APPLY } from "./mutants/apply.ts";
 import { AUDIT } from "./mutants/audit.ts";
 import { COMMANDS } from "./mutants/commands.ts";
 import { CONFINE } from "./mutants/confine.ts";
@@ -42,4 +43,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...EXPORT,
   ...JOBS,
   ...DECLARATION,
+  ...APPLY,
 ];
