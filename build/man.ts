@@ -7,6 +7,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "nod
 import { join, relative } from "node:path";
 import { VERSION } from "../src/cli/version.ts";
 import { CONFIG_KINDS } from "../src/config/schemas/catalogue.ts";
+import { jailKeys, userKeys } from "../src/config/schemas/jails.ts";
 import { CHECKS_OF } from "../src/explain/login-checks.ts";
 import { ALLOW } from "../src/known-programs/allow/table.ts";
 import { PROGRAMS } from "../src/known-programs/table.ts";
@@ -86,7 +87,12 @@ function configPage(source: Source): ManualPage {
   if (kind === undefined) throw new Error(`docs/man/${source.name}.5.in: there is no such config file`);
   const programs = kind.name === "jk_lsh" ? mdoc.programList(PROGRAMS) : "";
   const words = kind.name === "jk_lsh" ? mdoc.wordList(ALLOW) : "";
-  return ownPage(source, { KEYS: mdoc.keyList(kind.keys), PROGRAMS: programs, WORDS: words });
+  // Its two kinds of sections have a list each.
+  const keys: Values =
+    kind.sections === "declaration"
+      ? { JAILKEYS: mdoc.keyList(jailKeys), USERKEYS: mdoc.keyList(userKeys) }
+      : { KEYS: mdoc.keyList(kind.keys) };
+  return ownPage(source, { ...keys, PROGRAMS: programs, WORDS: words });
 }
 
 function toolPages(all: readonly Source[], tools: readonly Documented[]): ManualPage[] {

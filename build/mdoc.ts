@@ -139,6 +139,7 @@ const KINDS: Readonly<Record<Exclude<KeyDescription["kind"], "choice">, string>>
   ports: "all, none, or a list of ports",
   limits: "list of NAME NUMBER",
   line: "command line",
+  lines: "lines",
 };
 
 function kindOf(key: KeyDescription): string {

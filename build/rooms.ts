@@ -5,6 +5,7 @@
  */
 export const ROOMS: Readonly<Record<string, string>> = {
   tools: "one file per executable or command of `jailkit`: options in, exit status out",
+  status: "`jailkit status`: the page that one opens first",
   lint: "`jailkit config check`: problems in a config file",
   declaration: "jails and users as files of jails.d declare them: `jailkit apply`",
   transfer: "a jail moves to another machine: `jailkit export` and `import`",

@@ -18,6 +18,7 @@ import { logSocketsReportSchema } from "../src/log-socket/report-schema.ts";
 import { populateReportSchema, whyReportSchema } from "../src/populate/report-schema.ts";
 import { processesReportSchema } from "../src/processes/report-schema.ts";
 import { sectionsReportSchema } from "../src/profile/report-schema.ts";
+import { statusReportSchema } from "../src/status/report-schema.ts";
 import { logSchema } from "../src/system/log-schema.ts";
 import { exportReportSchema, importReportSchema } from "../src/transfer/report-schema.ts";
 import {
@@ -62,6 +63,7 @@ export const REPORT_SCHEMAS = {
   "jailkit list": listReportSchema,
   "jailkit log-sockets": logSocketsReportSchema,
   "jailkit mount": mountReportSchema,
+  "jailkit status": statusReportSchema,
   "jailkit unmount": unmountReportSchema,
   jk_addjailuser: newUserReportSchema,
   jk_check: checked,

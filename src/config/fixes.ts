@@ -21,6 +21,7 @@ const USUAL_FIXES: Readonly<Partial<Record<FindingCode, Fix>>> = {
   "bad-value": disable,
   // What limits the session stays.
   contradiction: disable,
+  "control-character": { kind: "strip", expression: "s/[\\x01-\\x08\\x0b-\\x1f\\x7f]//g" },
   "byte-order-mark": { kind: "strip", expression: "1s/^\\xef\\xbb\\xbf//" },
   "doubtful-header": disable,
   "duplicate-key": disable,

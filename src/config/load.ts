@@ -142,7 +142,7 @@ function readMain(
  * Reads a config file and then its drop-ins (`*.ini` in `dropInDirectory`, in the order of their bytes); an empty list
  * if there is no file. Throws a JailkitError if one cannot be read. Calls `onUnsafe` if users other than root
  * can change a file, the drop-in directory, or a directory above the file; it throws by default. `jail`: the jail that the
- * file is in, if this process is outside.
+ * file is in, if this process is outside. `alone`: without drop-ins.
  */
 export function readConfigSources(
   file: ByteString,
@@ -150,8 +150,9 @@ export function readConfigSources(
   onUnsafe: OnUnsafe = (path, { because, remedy }) =>
     refuse("config-unsafe", exitStatus, `${display(path)} ${display(because)}`, remedy),
   jail?: ByteString,
+  alone = false,
 ): ConfigSource[] {
-  const directory = dropInDirectory(file);
+  const directory = alone ? undefined : dropInDirectory(file);
   try {
     const main = about(file, () => readMain(file, jail, onUnsafe));
     const dropIns = directory === undefined ? [] : readDropIns(directory, jail, onUnsafe);
@@ -175,7 +176,7 @@ export function readConfigSources(
 
 /**
  * Merges files: their sections one after the other. A section in two of them appears twice: the first wins ("c"), or
- * it is an error ("py"). A [DEFAULT] ("py") applies to its own file.
+ * it is an error ("py", "plain"). A [DEFAULT] ("py") applies to its own file.
  */
 export function mergeFiles(parts: readonly IniFile[], file: ByteString, dialect: Dialect): IniFile {
   const merged: IniFile = { file, dialect, sections: [], defaults: [], problems: [], texts: [] };
@@ -186,8 +187,8 @@ export function mergeFiles(parts: readonly IniFile[], file: ByteString, dialect:
       const first = seen.get(name);
       if (first === undefined) seen.set(name, file);
       else if (first !== file) {
-        const severity = dialect === "py" ? "error" : "warning";
-        const what = dialect === "py" ? "is there already" : "is ignored: it is there already";
+        const severity = dialect === "c" ? "warning" : "error";
+        const what = dialect === "c" ? "is ignored: it is there already" : "is there already";
         const message = `section '${display(name)}' ${what}, in ${display(first)}`;
         part.problems.push({ file, line, column, severity, code: "duplicate-section", message });
       }

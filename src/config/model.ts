@@ -4,9 +4,11 @@ import type { FindingCode } from "./finding-codes.ts";
 /**
  * How a file is read. "c": jk_chrootsh, jk_lsh, jk_uchroot and jk_socketd (no continuation lines, no inheritance,
  * names of keys as they are, `=` alone, the first of several equal names wins). "py": jk_init, jk_check and
- * jk_update (continuation lines, [DEFAULT] inherited, keys without regard to case, `=` or `:`, no equal names).
+ * jk_update (continuation lines, [DEFAULT] inherited, keys without regard to case, `=` or `:`, no equal names). "plain":
+ * files that jailkit 2.23 did not have (continuation lines, names of keys as they are, `=` alone, no [DEFAULT], no equal
+ * names, no control characters; what is doubtful is an error).
  */
-export type Dialect = "c" | "py";
+export type Dialect = "c" | "py" | "plain";
 
 /** A position in a file. */
 export interface Position {

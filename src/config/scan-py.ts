@@ -5,6 +5,8 @@ import { lowerCase, splitLines, strip } from "./text.ts";
 
 // str.strip() of Python, as far as ASCII goes
 const FIRST_NON_BLANK = /[^ \t\v\f\x1c-\x1f]/;
+// All but the tab.
+const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/;
 // configparser.MAX_INTERPOLATION_DEPTH
 const DEEPEST = 10;
 // A name may have LIMITS.nameBytes.
@@ -28,14 +30,23 @@ export function scanPy(
   problems: ProblemList,
 ): { sections: IniSection[]; defaults: IniSection | undefined } {
   const scanner = new Scanner(file, problems);
-  for (const line of splitLines(text, "py")) scanner.line(line);
-  scanner.finishValues();
+  scanner.text(text);
   const { sections, defaults } = scanner;
   for (const one of sections) inherit(one, defaults);
   const budget = { bytes: LIMITS.fileBytes };
   for (const one of sections) substitute(one, budget);
   if (budget.bytes < 0) problems.error(1, 1, "too-long", "the text that replaces %(...)s is too long");
   return { sections, defaults };
+}
+
+/**
+ * Reads the text of a file in dialect "plain": the lines of dialect "py", without what that has for the sake of old files.
+ * What could be taken in two ways is an error.
+ */
+export function scanPlain(text: ByteString, file: ByteString, problems: ProblemList): IniSection[] {
+  const scanner = new Scanner(file, problems, "plain");
+  scanner.text(text);
+  return scanner.sections;
 }
 
 class Scanner {
@@ -57,18 +68,39 @@ class Scanner {
   constructor(
     readonly file: ByteString,
     readonly problems: ProblemList,
+    readonly dialect: "py" | "plain" = "py",
   ) {}
 
-  line(line: ByteString) {
+  text(text: ByteString) {
+    for (const line of splitLines(text, this.dialect)) this.#line(line);
+    this.#finishValues();
+  }
+
+  #line(line: ByteString) {
     this.#number++;
+    const isPlain = this.dialect === "plain";
     const at = line.search(FIRST_NON_BLANK);
+    const control = isPlain ? line.search(CONTROL) : -1;
+    if (control >= 0) {
+      if (line.charAt(at) === "[") this.#leaveSection(at + 1);
+      return this.problems.error(this.#number, control + 1, "control-character", "a control character");
+    }
     if (at < 0) return this.#continue("", 0);
     const first = line.charAt(at);
     if (first === "#" || first === ";") return;
     const content = strip(line);
-    if (this.#draft !== undefined && at > this.#indent) return this.#continue(content, at);
+    const draft = this.#draft;
+    if (draft !== undefined && at > this.#indent) {
+      if (isPlain && first === "[" && content.endsWith("]")) {
+        const message = `an indented section header would be part of the value of ${quoted(draft.entry.key)}`;
+        this.#leaveSection(at + 1);
+        return this.problems.error(this.#number, at + 1, "bad-header", message);
+      }
+      return this.#continue(content, at);
+    }
     this.#indent = at;
     this.#draft = undefined;
+    if (isPlain && first === "[") return this.#plainHeader(content, at + 1);
     const name = /^\[(.+)\]/.exec(content)?.[1];
     if (name !== undefined) this.#header(name, at + 1);
     else this.#option(line, at);
@@ -79,13 +111,32 @@ class Scanner {
     this.#draft?.places.push({ line: this.#number, column: at + 1 });
   }
 
+  #plainHeader(content: ByteString, column: number) {
+    const name = content.slice(1, -1);
+    const end = content.search(/\](?:[ \t]|$)/) + 1;
+    if (end === content.length && name !== "") return this.#header(name, column);
+    const rest = content.slice(end);
+    const at = column + end + Math.max(0, rest.search(FIRST_NON_BLANK));
+    if (end === 0) this.problems.error(this.#number, column, "bad-header", "a section header without ']'");
+    else if (rest !== "") this.problems.error(this.#number, at, "bad-header", "text after a section header");
+    else this.problems.error(this.#number, column, "bad-header", "a section header without a name");
+    this.#leaveSection(column);
+  }
+
+  /** After a header that cannot be read: the keys that follow are no other section's. */
+  #leaveSection(column: number) {
+    this.#section = { name: "", file: this.file, line: this.#number, column, entries: [] };
+    this.#keys = new Map();
+    this.#draft = undefined;
+  }
+
   #header(name: ByteString, column: number) {
     const { file, problems } = this;
     const line = this.#number;
     if (name.length > LIMITS.nameBytes) {
       problems.error(line, column, "too-long", `a section name over ${LIMITS.nameBytes} bytes`);
     }
-    if (name === "DEFAULT") {
+    if (name === "DEFAULT" && this.dialect === "py") {
       this.defaults ??= { name, file, line, column, entries: [] };
       this.#section = this.defaults;
       this.#keys = this.#defaultKeys;
@@ -104,16 +155,19 @@ class Scanner {
 
   #option(text: ByteString, at: number) {
     const { file, problems } = this;
+    const isPlain = this.dialect === "plain";
     const line = this.#number;
     const column = at + 1;
     if (this.#section === undefined) {
       return problems.error(line, column, "no-section", "text before the first section header");
     }
-    const delimiter = text.slice(at).search(/[=:]/);
+    const delimiter = text.slice(at).search(isPlain ? /=/ : /[=:]/);
     if (delimiter < 0) {
-      return problems.error(line, column, "stray-text", "a line that has no '=' and no ':'");
+      const lacks = isPlain ? "a line that has no '='" : "a line that has no '=' and no ':'";
+      return problems.error(line, column, "stray-text", lacks);
     }
-    const key = lowerCase(strip(text.slice(at, at + delimiter)));
+    const written = strip(text.slice(at, at + delimiter));
+    const key = isPlain ? written : lowerCase(written);
     if (key === "") return problems.error(line, column, "stray-text", "a value without a key");
     if (key.length > LIMITS.nameBytes) {
       return problems.error(line, column, "too-long", `a key over ${LIMITS.nameBytes} bytes`);
@@ -134,7 +188,7 @@ class Scanner {
   }
 
   /** Joins the lines of each value; empty ones at its end do not count. */
-  finishValues(): void {
+  #finishValues(): void {
     for (const { entry, lines, places } of this.#drafts) {
       while (lines.length > 1 && lines.at(-1) === "") lines.pop();
       entry.value = lines.join("\n");

@@ -1,7 +1,7 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { type Dialect, type IniFile, type IniSection, LIMITS, problemList } from "./model.ts";
 import { scanC } from "./scan-c.ts";
-import { scanPy } from "./scan-py.ts";
+import { scanPlain, scanPy } from "./scan-py.ts";
 import { splitLines } from "./text.ts";
 
 // Our own scanner, and not the library `ini`: every finding shows its line and column, which `ini` does not keep; and
@@ -40,6 +40,7 @@ export function scanIni(bytes: Uint8Array, file: ByteString, dialect: Dialect): 
     text = text.slice(3);
   }
   if (dialect === "c") result.sections = scanC(text, file, problems);
+  else if (dialect === "plain") result.sections = scanPlain(text, file, problems);
   else {
     const { sections, defaults } = scanPy(text, file, problems);
     result.sections = sections;

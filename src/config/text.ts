@@ -30,7 +30,7 @@ export function strip(text: ByteString): ByteString {
 
 /** The lines of a text, without their ends. In dialect "py" a carriage return ends a line too, as in Python. */
 export function splitLines(text: ByteString, dialect: Dialect): ByteString[] {
-  return text.split(dialect === "c" ? /\r?\n/ : /\r\n|\r|\n/);
+  return text.split(dialect === "py" ? /\r\n|\r|\n/ : /\r?\n/);
 }
 
 /** ASCII letters in lower case. */

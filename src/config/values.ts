@@ -37,6 +37,8 @@ interface KindTypes {
   limits: readonly Limit[];
   /** A command line or a pattern for one, which must not be empty. */
   line: ByteString | undefined;
+  /** The lines of the value, without empty ones. */
+  lines: readonly ByteString[];
 }
 
 /** A key of a config file: the one description that readers, manual pages and `jailkit config check` go by. */
@@ -164,6 +166,7 @@ const READERS: Readonly<Record<keyof KindTypes, (value: ByteString, key: KeyDesc
   paths: readPaths,
   ports: readPorts,
   limits: readLimits,
+  lines: (value) => ({ value: value.split("\n").filter((line) => line !== "") }),
   line: (value) => (value === "" ? { reason: "it is empty" } : { value }),
 };
 

@@ -2,20 +2,20 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { plainPath } from "../../ffi/paths.ts";
-import { display, jsonText } from "../cli/display.ts";
+import { display } from "../cli/display.ts";
 import { answered, describeError, isReported } from "../cli/error.ts";
-import { jsonTextOrNull } from "../cli/report.ts";
 import { shellWord } from "../cli/shell-word.ts";
-import { table } from "../cli/table.ts";
 import { disableSection } from "../config/fixes.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
+import type { IniFile } from "../config/model.ts";
 import { type JailedUser, jailedUsers, namesOf, usersByJail } from "../jail/accounts/jailed-users.ts";
 import { knownServiceUsers } from "../jail/accounts/service-users.ts";
+import { lackingMounts } from "../jail/fs/live-mounts.ts";
 import { withOneTree, withTree } from "../jail/fs/look.ts";
 import { jailFindings } from "../jail/fs/safety.ts";
 import { isDirectory, type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import { emptiedMessage, isEmptied } from "../jail/record/emptied.ts";
-import { lackingProblem, lackingSockets } from "../jail/record/live.ts";
+import { lackingProblem, lackingSockets, mountsOf } from "../jail/record/live.ts";
 import {
   type DamagedRecord,
   knownJails,
@@ -24,16 +24,16 @@ import {
   REGISTRY,
   readRegistry,
 } from "../jail/record/manifest.ts";
-import { type RecordError, readContent } from "../jail/record/record-file.ts";
+import { readContent } from "../jail/record/record-file.ts";
 import { liveCopyProblem } from "../populate/live-copy.ts";
 import { asksForFiles, unfinishedMessage } from "../populate/record/requests.ts";
 import { hostAccounts } from "../system/host-accounts.ts";
 import { mountRemedy, unmountedReason } from "../system/unmounted.ts";
 import { isInterrupted } from "../update/journal.ts";
 import { missingJail } from "./missing.ts";
-import type { DamagedReport, JailCondition, ListReport } from "./report-schema.ts";
+import type { JailCondition } from "./report-schema.ts";
 
-interface JailFacts {
+export interface JailFacts {
   readonly path: ByteString;
   /** The id of its record; undefined if it has none. */
   readonly id: ByteString | undefined;
@@ -56,6 +56,8 @@ interface JailFacts {
   readonly lastRequest: number | undefined;
   /** The number of entries in its record. */
   readonly entries: number;
+  /** Of `live` and `sockets`: how many are not mounted as they should be. */
+  readonly lacking: number;
 }
 
 /** A section of a config file about a jail. */
@@ -67,16 +69,29 @@ interface JailSection {
   readonly remedy: () => ByteString;
 }
 
-/** The sections of jk_update.ini and jk_check.ini that are about jails. */
-export function jailSections(): JailSection[] {
+/** Gets the error of a configuration file that is passed over for it. */
+type OnBadFile = (error: unknown) => void;
+
+const refuseBadFile: OnBadFile = (error) => {
+  throw error;
+};
+
+/** The sections of jk_update.ini and jk_check.ini that are about jails. Throws what `badFile` throws. */
+export function jailSections(badFile = refuseBadFile): JailSection[] {
   const files = ["jk_update.ini", "jk_check.ini"].map((name) => `${CONFIG_DIRECTORY}/${name}`);
   return files.flatMap((path) => {
-    const ini = loadConfig(path, { dialect: "py" });
+    let ini: IniFile | undefined;
+    try {
+      ini = loadConfig(path, { dialect: "py" });
+    } catch (error) {
+      badFile(error);
+    }
     if (ini === undefined) return [];
-    return ini.sections.flatMap((section) => {
+    const whole = ini;
+    return whole.sections.flatMap((section) => {
       const { name, file, line } = section;
       if (!name.startsWith("/")) return [];
-      return [{ jail: plainPath(name), file, line, remedy: () => disableSection(section, ini) }];
+      return [{ jail: plainPath(name), file, line, remedy: () => disableSection(section, whole) }];
     });
   });
 }
@@ -88,8 +103,9 @@ interface KnownJails {
 }
 
 /** All known jails: of the registry, of users, and of configuration files. */
-export function allKnownJails(users: readonly JailedUser[]): KnownJails {
-  const others = [...users.flatMap(({ jail }) => jail ?? []), ...jailSections().map(({ jail }) => jail)];
+export function allKnownJails(users: readonly JailedUser[], badFile?: OnBadFile): KnownJails {
+  const sections = jailSections(badFile).map(({ jail }) => jail);
+  const others = [...users.flatMap(({ jail }) => jail ?? []), ...sections];
   const { jails, damaged } = readRegistry(others);
   const recorded = [
     ...jails.map(({ jail }) => jail.path),
@@ -99,8 +115,12 @@ export function allKnownJails(users: readonly JailedUser[]): KnownJails {
 }
 
 /** The jails that are named, all if there are none, and the damaged records that may concern them. */
-export function namedOrKnown(named: readonly ByteString[], users: readonly JailedUser[]): KnownJails {
-  const known = allKnownJails(users);
+export function namedOrKnown(
+  named: readonly ByteString[],
+  users: readonly JailedUser[],
+  badFile?: OnBadFile,
+): KnownJails {
+  const known = allKnownJails(users, badFile);
   if (named.length === 0) return known;
   const damaged = known.damaged.filter(({ error }) => error.jail !== undefined && named.includes(error.jail));
   return { paths: named, damaged };
@@ -115,6 +135,8 @@ class World {
   #ids: ReadonlyMap<ByteString, ByteString> | undefined;
   #sections: readonly JailSection[] | undefined;
 
+  constructor(private readonly badFile?: OnBadFile) {}
+
   usersOf(jail: ByteString): readonly JailedUser[] {
     return this.#byJail.get(jail) ?? [];
   }
@@ -127,7 +149,7 @@ class World {
 
   /** The config files with a section for a jail. */
   filesWith(jail: ByteString): readonly ByteString[] {
-    this.#sections ??= jailSections();
+    this.#sections ??= jailSections(this.badFile);
     return [...new Set(this.#sections.flatMap((one) => (one.jail === jail ? [one.file] : [])))];
   }
 }
@@ -141,14 +163,15 @@ function missingFacts(path: ByteString, world: World) {
   if (id === undefined && users.length + files.length === 0)
     return { id, reason: `${display(path)} does not exist, and is not a known jail` };
   const missing = missingJail({ path, content, users, files, mount: mountRemedy(path) });
-  return { id, ...(content && recordedFacts(content)), ...missing };
+  const lacking = content === undefined ? 0 : mountsOf(content).length;
+  return { id, ...(content && recordedFacts(content)), lacking, ...missing };
 }
 
 /** What is known about a jail, without reading its files. */
 function jailFacts(path: ByteString, world: World): JailFacts {
   const nothing = {
     ...{ path, users: world.usersOf(path), moreUsers: undefined, id: undefined, sections: [], files: [] },
-    ...{ lastRequest: undefined, entries: 0, live: [], sockets: [], remedy: undefined },
+    ...{ lastRequest: undefined, entries: 0, live: [], sockets: [], lacking: 0, remedy: undefined },
   };
   try {
     using root = openJailRoot(path);
@@ -181,7 +204,8 @@ function presentFacts(root: JailRoot, path: ByteString, world: World) {
     ...recordedFacts(content),
     id: recorded ? id : undefined,
   };
-  return { ...facts, ...conditionOf(root, path, id, content) };
+  const lacking = lackingMounts(root, mountsOf(content)).length;
+  return { ...facts, lacking, ...conditionOf(root, path, id, content, lacking) };
 }
 
 /** The condition of a jail, with the reason and the remedy of one that is not ready. */
@@ -190,6 +214,7 @@ function conditionOf(
   path: ByteString,
   id: ByteString,
   content: ManifestContent,
+  lacks: number,
 ): Pick<JailFacts, "condition" | "reason"> & Partial<Pick<JailFacts, "remedy">> {
   const unsafe = jailFindings(root)[0];
   if (unsafe !== undefined) return { condition: "unsafe", reason: unsafe.message, remedy: unsafe.remedy };
@@ -201,7 +226,8 @@ function conditionOf(
   if (mount !== undefined)
     return { condition: "unmounted", reason: `${display(path)}: ${unmountedReason(mount)}`, remedy: mount };
   if (emptied) return { condition: "emptied", reason: emptiedMessage(path), remedy: update };
-  const lacking = lackingProblem(root, content.live) ?? lackingSockets(root, content.sockets);
+  const lacking =
+    lacks === 0 ? undefined : (lackingProblem(root, content.live) ?? lackingSockets(root, content.sockets));
   if (lacking !== undefined)
     return { condition: "unmounted", reason: lacking.message, remedy: lacking.remedy };
   const unfinished = isInterrupted(id) ? "an update was interrupted" : unfinishedMessage(content);
@@ -230,64 +256,21 @@ function recordedFacts({ requests, lines = 0, live = [], sockets = [] }: Manifes
   };
 }
 
+/** False for a jail in whose condition nobody should leave it. */
+export const isInOrder = ({ condition, users }: Pick<JailFacts, "condition" | "users">): boolean =>
+  condition === "ready" || condition === "unrecorded" || (condition === "emptied" && users.length === 0);
+
 /** The known jails, or those that are named, and the records that cannot be used. */
-interface JailList {
+export interface JailList {
   readonly jails: readonly JailFacts[];
   readonly damaged: readonly DamagedRecord[];
 }
 
-/** All known jails, or those that are named. */
-export function listJails(named: readonly ByteString[]): JailList {
+/** All known jails, or those that are named. Throws JailkitError, of a configuration file only without `badFile`. */
+export function listJails(named: readonly ByteString[], badFile?: OnBadFile): JailList {
   return withOneTree(() => {
-    const world = new World();
-    const { paths, damaged } = namedOrKnown(named, world.users);
+    const world = new World(badFile);
+    const { paths, damaged } = namedOrKnown(named, world.users, badFile);
     return { jails: paths.map((path) => jailFacts(path, world)), damaged };
   });
-}
-
-/** The report of `jailkit list`. */
-export function listReport({ jails, damaged }: JailList): ListReport {
-  return {
-    version: 1,
-    tool: "jailkit list",
-    jails: jails.map((jail) => ({
-      path: jsonText(jail.path),
-      record: jail.id ?? null,
-      state: jail.condition,
-      reason: jsonTextOrNull(jail.reason),
-      remedy: jsonTextOrNull(jail.remedy),
-      users: jail.users.map(({ name, home, shell }) => ({
-        name: jsonText(name),
-        home: jsonText(home),
-        shell: jsonText(shell),
-      })),
-      moreUsers: jsonTextOrNull(jail.moreUsers),
-      sections: jail.sections.map(jsonText),
-      files: jail.files.map(jsonText),
-      entries: jail.entries,
-      live: jail.live.map(jsonText),
-      sockets: jail.sockets.map(jsonText),
-      lastRequest: jail.lastRequest === undefined ? null : new Date(jail.lastRequest * 1000).toISOString(),
-    })),
-    damagedRecords: damaged.map(({ error }) => damagedReport(error)),
-  };
-}
-
-/** A damaged record, in a report. */
-export const damagedReport = ({ file, jail, reason }: RecordError): DamagedReport => ({
-  file: jsonText(file),
-  jail: jsonTextOrNull(jail),
-  reason,
-});
-
-/** The jails as a table, with a heading. */
-export function jailLines(jails: readonly JailFacts[]): string[] {
-  const text = (list: readonly ByteString[]) => (list.length === 0 ? "-" : list.map(display).join(","));
-  const rows = jails.map(({ path, condition, users, sections, files }) => [
-    display(path),
-    condition,
-    text(users.map(({ name }) => name)),
-    text([...sections, ...files]),
-  ]);
-  return table([["JAIL", "STATE", "USERS", "SECTIONS AND FILES"], ...rows]);
 }

@@ -12,14 +12,23 @@ import {
   texts,
 } from "../cli/report-schema.ts";
 
+export const jailConditionSchema = z.enum([
+  "ready",
+  "unsafe",
+  "unmounted",
+  "incomplete",
+  "unrecorded",
+  "emptied",
+  "missing",
+  "unreadable",
+]);
+
 const listedJailSchema = z.strictObject({
   path: z.string(),
   record: textOrNull,
-  state: z
-    .enum(["ready", "unsafe", "unmounted", "incomplete", "unrecorded", "emptied", "missing", "unreadable"])
-    .describe(
-      '"unsafe": users other than root can change what they must not; "unmounted": a directory of the host that should be mounted in it is not; "incomplete": a run that fills or updates it was stopped; "unrecorded": it has no record; "emptied": somebody removed its contents, but not its directory and record; "missing": its directory is missing.',
-    ),
+  state: jailConditionSchema.describe(
+    '"unsafe": users other than root can change what they must not; "unmounted": a directory of the host that should be mounted in it is not; "incomplete": a run that fills or updates it was stopped; "unrecorded": it has no record; "emptied": somebody removed its contents, but not its directory and record; "missing": its directory is missing.',
+  ),
   reason: textOrNull.describe("The reason if it is not ready."),
   remedy: textOrNull.describe(
     "The command that makes it ready, for a shell; null if there is no single one.",

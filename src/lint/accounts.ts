@@ -7,6 +7,7 @@ import { groupOfSection } from "../config/scan.ts";
 import { chrootshKeys } from "../config/schemas/chrootsh.ts";
 import { lshKeys } from "../config/schemas/lsh.ts";
 import { uchrootKeys } from "../config/schemas/uchroot.ts";
+import { type ReportFinding, reportSeparators } from "../config/separators.ts";
 import { splitList } from "../config/text.ts";
 import { type ListItem, leadingInteger } from "../config/values.ts";
 import { confinementOf, executeOf } from "../confine/policy.ts";
@@ -19,16 +20,7 @@ import { carriesCode } from "../known-programs/starters.ts";
 import { lintAllow } from "./allow.ts";
 import { lintCommands, readPrograms } from "./commands.ts";
 import { lintConfine, lintExecuteDirectories } from "./confine.ts";
-import {
-  type LintContext,
-  type LintWorld,
-  lintPathForm,
-  lintSeparators,
-  ownItems,
-  pathFault,
-  plainForm,
-  type ReportFinding,
-} from "./context.ts";
+import { type LintContext, type LintWorld, lintPathForm, ownItems, pathFault, plainForm } from "./context.ts";
 import { limitsExecution, lintExecute } from "./execute.ts";
 import { lintProgram, type SectionFacts } from "./programs.ts";
 
@@ -115,7 +107,7 @@ function sectionFacts(section: IniSection, context: LintContext): SectionFacts {
 /** A directory in a list; `jails` are suggested in the place of a missing one. */
 function lintDirectory(item: ListItem, jails: readonly ByteString[], { world, report }: LintContext): void {
   const { value } = item;
-  if (lintSeparators(item, (path) => world.lookUp(path) !== undefined, report)) return;
+  if (reportSeparators(item, (path) => world.lookUp(path) !== undefined, report)) return;
   if (!lintPathForm(item, report)) return;
   const file = world.lookUp(value);
   const fix: Fix = { kind: "item", old: value, with: suggest(value, jails) };
@@ -219,7 +211,7 @@ export function lintUchroot(section: IniSection, context: LintContext): void {
 function lintNames(section: IniSection, { report }: LintContext): void {
   for (const item of ownItems(section, "env")) {
     const { value } = item;
-    if (lintSeparators(item, () => false, report)) continue;
+    if (reportSeparators(item, () => false, report)) continue;
     const fix: Fix = { kind: "item", old: value };
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(value)) {
       report(item, "error", "bad-name", `${quoted(value)} is not the name of a variable`, fix);

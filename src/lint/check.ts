@@ -10,11 +10,12 @@ import { shellWord } from "../cli/shell-word.ts";
 import type { FindingCode } from "../config/finding-codes.ts";
 import { fixText } from "../config/fixes.ts";
 import { CONFIG_DIRECTORY, type ConfigSource, mergeFiles, readConfigSources } from "../config/load.ts";
-import type { Problem } from "../config/model.ts";
+import type { IniFile, Problem } from "../config/model.ts";
 import { placeOf } from "../config/place.ts";
 import { scanIni } from "../config/scan.ts";
 import { CONFIG_KINDS, type ConfigKind, kindOf } from "../config/schemas/catalogue.ts";
 import { inUnsafeDirectory, type Unsafe } from "../config/trusted.ts";
+import { lintDeclaration } from "./declaration.ts";
 import { lint } from "./lint.ts";
 import { jailOf, knownPaths, openWorld } from "./world.ts";
 
@@ -47,9 +48,14 @@ export class ConfigCheck {
     );
   }
 
+  /** Checks the files of the host. */
+  host(): void {
+    for (const kind of CONFIG_KINDS) this.#file(`${CONFIG_DIRECTORY}/${kind.name}.ini`, kind, false);
+  }
+
   /** Checks the files of the host, and those of the limited shell in known jails. */
   all(): void {
-    for (const kind of CONFIG_KINDS) this.#file(`${CONFIG_DIRECTORY}/${kind.name}.ini`, kind, false);
+    this.host();
     const shell = CONFIG_KINDS.find(({ name }) => name === "jk_lsh");
     if (shell === undefined) return;
     const jails = knownPaths((error) => this.failures.push(describeError(error))).sort();
@@ -113,8 +119,7 @@ export class ConfigCheck {
     const parts = sources.map((source) => scanIni(source.bytes, source.file, kind.dialect));
     const merged = mergeFiles(parts, file, kind.dialect);
     try {
-      using world = openWorld(file);
-      for (const problem of lint(merged, kind, world)) {
+      for (const problem of problemsOf(merged, kind)) {
         // It follows from a finding that is there already.
         if (reported.has(problem.file)) continue;
         // The lines of a file that somebody else may have put there are not shown.
@@ -135,6 +140,12 @@ export class ConfigCheck {
   #whole(file: ByteString, code: FindingCode, message: ByteString, remedy: ByteString | undefined): void {
     this.findings.push({ file, line: 1, column: 1, severity: "error", code, message, remedy });
   }
+}
+
+function problemsOf(ini: IniFile, kind: ConfigKind): Problem[] {
+  if (kind.sections === "declaration") return lintDeclaration(ini);
+  using world = openWorld(ini.file);
+  return lint(ini, kind, world);
 }
 
 /**

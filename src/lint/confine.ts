@@ -2,8 +2,9 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { type Fix, findEntry, type IniSection, keyPlace } from "../config/model.ts";
 import { type ConfineValues, confineProblem } from "../config/schemas/confine.ts";
+import { reportSeparators } from "../config/separators.ts";
 import type { Confinement } from "../confine/policy.ts";
-import { type LintContext, lintPathForm, lintSeparators, ownItems } from "./context.ts";
+import { type LintContext, lintPathForm, ownItems } from "./context.ts";
 
 /**
  * The least of each limit with which a shell of this system starts, and a program from it, as measured on Linux 6 with glibc:
@@ -68,7 +69,7 @@ function lintPaths(
     const items = ownItems(section, key);
     for (const item of items) {
       const { value } = item;
-      if (!value.startsWith("/") || lintSeparators(item, exists, report) || exists(value)) continue;
+      if (!value.startsWith("/") || reportSeparators(item, exists, report) || exists(value)) continue;
       // Without its only item the key would limit nothing.
       const fix: Fix = items.length === 1 ? { kind: "value", text: "none" } : { kind: "item", old: value };
       const why = value.includes("*") ? "; a path has no wildcards" : "";
@@ -113,7 +114,7 @@ export function lintExecuteDirectories(
   if (!Array.isArray(execute)) return;
   for (const item of ownItems(section, "execute")) {
     const { value } = item;
-    if (!value.startsWith("/") || lintSeparators(item, exists, report)) continue;
+    if (!value.startsWith("/") || reportSeparators(item, exists, report)) continue;
     if (!lintPathForm(item, report) || exists(value)) continue;
     const message = `${quoted(value)} does not exist: nothing in it is executed`;
     report(item, "warning", "no-such-path", message, { kind: "item", old: value });

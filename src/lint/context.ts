@@ -1,15 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
-import type { FindingCode } from "../config/finding-codes.ts";
-import {
-  type Fix,
-  findEntry,
-  type IniFile,
-  type IniSection,
-  type Place,
-  type Problem,
-} from "../config/model.ts";
+import { type Fix, findEntry, type IniFile, type IniSection } from "../config/model.ts";
+import type { ReportFinding } from "../config/separators.ts";
 import { type ListItem, listItems } from "../config/values.ts";
 import type { Confinement } from "../confine/policy.ts";
 import type { HookedRepository } from "../known-programs/hooks.ts";
@@ -91,15 +84,6 @@ export interface UnsafeDirectory {
   remedy: ByteString;
 }
 
-/** Adds a finding. */
-export type ReportFinding = (
-  place: Place,
-  severity: Problem["severity"],
-  code: FindingCode,
-  message: ByteString,
-  fix?: Fix,
-) => void;
-
 /** What the rules of one kind of file get. */
 export interface LintContext {
   readonly ini: IniFile;
@@ -140,28 +124,4 @@ export function pathFault(path: ByteString): ByteString | undefined {
   if (/\/\.{1,2}(\/|$)/.test(path)) return "has '.' or '..' in it";
   if (path.includes("//")) return "has '//' in it";
   return undefined;
-}
-
-/**
- * Reports an item that is several items, with blanks, `;` or `:` between them, or that is in quotes, which have no
- * meaning here. `isOne`: whether the whole is right as it is. Returns whether there was something to report.
- */
-export function lintSeparators(
-  item: ListItem,
-  isOne: (item: ByteString) => boolean,
-  report: ReportFinding,
-): boolean {
-  const { value } = item;
-  if (value.includes("\n") || isOne(value)) return false;
-  const pieces = value.split(/[\s;:]+/).filter((piece) => piece !== "");
-  const bare = pieces.map((piece) => piece.replace(/^["']+|["']+$/g, "")).filter((piece) => piece !== "");
-  const alike = bare.every((piece) => piece.startsWith("/") === bare[0]?.startsWith("/"));
-  const quotes = bare.some((piece, index) => piece !== pieces[index]);
-  const several = pieces.length > 1 && alike;
-  if (!quotes && !several) return false;
-  const reason = several ? "commas separate the items of a list" : "there is no quoting";
-  const meant = bare.join(", ");
-  const message = `${quoted(value)} is one item here: ${reason}; write ${meant}`;
-  report(item, "error", "not-a-list", message, { kind: "item", old: value, with: meant });
-  return true;
 }

@@ -5,9 +5,10 @@ import { didYouMean, editDistance, suggest } from "../cli/suggest.ts";
 import { type Fix, findEntry, type IniSection, keyPlace } from "../config/model.ts";
 import { LIBRARY_DIRECTORY } from "../config/schemas/init.ts";
 import { readSocketdSection } from "../config/schemas/socketd.ts";
+import { reportSeparators } from "../config/separators.ts";
 import { type ListItem, listItems } from "../config/values.ts";
 import { SOCKET_RULE, socketDirectory } from "../jail/fs/socket-directory.ts";
-import { type LintContext, lintPathForm, lintSeparators, ownItems, pathFault, plainForm } from "./context.ts";
+import { type LintContext, lintPathForm, ownItems, pathFault, plainForm } from "./context.ts";
 import { lintRanges } from "./ranges.ts";
 
 // sun_path of unix(7), with its NUL
@@ -28,7 +29,7 @@ export function lintInit(section: IniSection, context: LintContext): void {
 
 function lintSocket(item: ListItem, { report }: LintContext): void {
   const isRight = (path: ByteString) => socketDirectory(path) !== undefined;
-  if (isRight(item.value) || lintSeparators(item, isRight, report)) return;
+  if (isRight(item.value) || reportSeparators(item, isRight, report)) return;
   const fix: Fix = { kind: "item", old: item.value };
   report(item, "error", "bad-path", `${quoted(item.value)} ${SOCKET_RULE}`, fix);
 }
@@ -36,7 +37,7 @@ function lintSocket(item: ListItem, { report }: LintContext): void {
 function lintInclude(item: ListItem, section: IniSection, context: LintContext): void {
   const { byName, report, reported } = context;
   const { value } = item;
-  if (lintSeparators(item, (name) => byName.has(name), report)) return;
+  if (reportSeparators(item, (name) => byName.has(name), report)) return;
   if (!byName.has(value)) {
     const names = [...byName.keys()];
     const message = `there is no section ${quoted(value)}${didYouMean(value, names)}`;
@@ -55,7 +56,7 @@ function lintInclude(item: ListItem, section: IniSection, context: LintContext):
 
 function lintPath(item: ListItem, key: string, { report, world }: LintContext): void {
   const path = item.value;
-  if (lintSeparators(item, (one) => world.lookUp(one) !== undefined, report)) return;
+  if (reportSeparators(item, (one) => world.lookUp(one) !== undefined, report)) return;
   lintRanges(path, item, key, report);
   if (key === "devices") lintDevice(item, { report, world });
   if (path.startsWith("$") && !path.startsWith(LIBRARY_DIRECTORY)) {
@@ -91,7 +92,7 @@ function lintNames(section: IniSection, key: "users" | "groups", { report, world
   const items = ownItems(section, key);
   const allMissing = items.every(({ value }) => !exists(value));
   for (const item of items) {
-    if (exists(item.value) || lintSeparators(item, exists, report)) continue;
+    if (exists(item.value) || reportSeparators(item, exists, report)) continue;
     const near = suggest(item.value, users ? world.userNames() : world.groupNames());
     const listed = items.some(({ value }) => value === near);
     if (!allMissing && (near === undefined || listed || editDistance(near, item.value) > 1)) continue;
@@ -157,7 +158,7 @@ export function lintCheck(section: IniSection, context: LintContext): void {
   for (const item of lists.flatMap((key) => ownItems(section, key))) {
     const path = item.value;
     const fix: Fix = { kind: "item", old: path };
-    if (lintSeparators(item, (one) => world.lookUp(one) !== undefined, report)) continue;
+    if (reportSeparators(item, (one) => world.lookUp(one) !== undefined, report)) continue;
     if (!lintPathForm(item, report) || !exists) continue;
     if (path !== jail && !path.startsWith(`${jail}/`))
       report(item, "error", "not-in-jail", `${quoted(path)} is not in the jail`, fix);

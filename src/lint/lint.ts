@@ -2,21 +2,13 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { didYouMean, suggest } from "../cli/suggest.ts";
 import type { FindingCode } from "../config/finding-codes.ts";
-import { describedBy, type KeyTable, readKeys } from "../config/keys.ts";
-import {
-  type Dialect,
-  type Fix,
-  type IniEntry,
-  type IniFile,
-  type IniSection,
-  type Place,
-  type Problem,
-  valuePlace,
-} from "../config/model.ts";
-import { CONFIG_KINDS, type ConfigKind } from "../config/schemas/catalogue.ts";
-import type { KeyDescription } from "../config/values.ts";
+import { readKeys } from "../config/keys.ts";
+import type { Fix, IniFile, IniSection, Problem } from "../config/model.ts";
+import type { ConfigKind } from "../config/schemas/catalogue.ts";
+import { inOrder, keyProblems, withoutConsequences } from "../config/section-problems.ts";
+import type { ReportFinding } from "../config/separators.ts";
 import { lintChrootsh, lintLsh, lintUchroot } from "./accounts.ts";
-import type { LintContext, LintWorld, ReportFinding } from "./context.ts";
+import type { LintContext, LintWorld } from "./context.ts";
 import { lintCheck, lintInit, lintSocketd, lintUpdate } from "./jails.ts";
 
 type SectionLint = (section: IniSection, context: LintContext) => void;
@@ -43,7 +35,8 @@ export function lint(ini: IniFile, kind: ConfigKind, world: LintWorld): Problem[
   const byName = new Map(ini.sections.map((section) => [section.name, section]));
   const context: LintContext = { ini, byName, world, report, reported: new Set() };
 
-  for (const section of [...ini.defaults, ...ini.sections]) lintKeys(section, kind.keys, ini.dialect, report);
+  for (const section of [...ini.defaults, ...ini.sections])
+    problems.push(...keyProblems(section, kind.keys, ini.dialect));
   for (const section of ini.sections) {
     const own = { ...section, entries: section.entries.filter((entry) => !entry.inherited) };
     problems.push(...readKeys(own, kind.keys).problems);
@@ -52,58 +45,6 @@ export function lint(ini: IniFile, kind: ConfigKind, world: LintWorld): Problem[
   }
   for (const section of ini.defaults) problems.push(...readKeys(section, kind.keys).problems);
   return inOrder(withoutConsequences(problems, ini), ini);
-}
-
-function inOrder(problems: Problem[], ini: IniFile): Problem[] {
-  const files = [ini, ...ini.sections, ...problems].map((one) => one.file);
-  const rank = new Map([...new Set(files)].map((file, index) => [file, index]));
-  const of = (file: ByteString) => rank.get(file) ?? 0;
-  return problems.sort((a, b) => of(a.file) - of(b.file) || a.line - b.line || a.column - b.column);
-}
-
-function keyHint(
-  { key }: IniEntry,
-  near: ByteString | undefined,
-  elsewhere: ByteString | undefined,
-  dialect: Dialect,
-): ByteString {
-  if (elsewhere !== undefined) return `; ${elsewhere}.ini has one`;
-  if (near === undefined) return "";
-  // An abbreviation such as `exe = ...` had an effect in jailkit 2.23.
-  return dialect === "c" && near.startsWith(key)
-    ? `; jailkit 2.23 took it for ${quoted(near)}: write it in full`
-    : `; did you mean ${quoted(near)}?`;
-}
-
-/** The kinds of values of which a comment would be a part, without an error at a login. */
-const TAKES_COMMENTS: readonly KeyDescription["kind"][] = ["list", "pairs", "line", "paths", "execute"];
-
-function lintKeys(section: IniSection, table: KeyTable, dialect: Dialect, report: ReportFinding): void {
-  const known = Object.keys(table);
-  for (const entry of section.entries) {
-    if (entry.inherited) continue;
-    const facts = describedBy(table, entry.key);
-    if (facts === "misspelt") continue;
-    if (facts === undefined) {
-      const elsewhere = CONFIG_KINDS.find(
-        (kind) => typeof describedBy(kind.keys, entry.key) === "object",
-      )?.name;
-      const near = elsewhere === undefined ? suggest(entry.key, known) : undefined;
-      const message = `there is no key ${quoted(entry.key)}${keyHint(entry, near, elsewhere, dialect)}`;
-      // If the section has the right key already, this one is disabled.
-      const free = near !== undefined && !section.entries.some(({ key }) => key === near);
-      const fix: Fix = free ? { kind: "key", name: near } : { kind: "disable" };
-      report(entry, "error", "unknown-key", message, fix);
-    } else if (entry.value === "" && facts.kind !== "line" && !facts.filled) {
-      report(entry, "warning", "empty-value", `${quoted(entry.key)} is empty, which is the same as missing`);
-    } else if (TAKES_COMMENTS.includes(facts.kind) && /\s[#;]/.test(entry.value)) {
-      const message = `${quoted(entry.key)}: a comment needs a line of its own; here it is part of the value`;
-      report(valuePlace(entry), "error", "comment-in-value", message, { kind: "comment" });
-    } else if (facts.onlyDefault && section.name !== "DEFAULT") {
-      const message = `${quoted(entry.key)} counts only in [DEFAULT], for the users of all sections`;
-      report(entry, "warning", "default-only", message, { kind: "disable" });
-    }
-  }
 }
 
 function lintAccountName(section: IniSection, { world, report, byName }: LintContext) {
@@ -150,49 +91,4 @@ function lintAccountName(section: IniSection, { world, report, byName }: LintCon
   } else if (world.groupExists(trimmed)) {
     unknown(`; for the group it is [group ${trimmed}]`, `group ${trimmed}`);
   } else unknown(didYouMean(name, world.userNames()), meant(world.userNames(), name));
-}
-
-// The key that is missing, by the code of the finding.
-const LACKS: Readonly<Partial<Record<Problem["code"], string>>> = {
-  "no-executables": "executables",
-  "no-jails": "allowed_jails",
-};
-
-const isAt = (problem: Problem, { file, line, column }: Place) =>
-  problem.file === file && problem.line === line && problem.column === column;
-
-/** Whether a problem is in the value of an entry. */
-function isIn({ file, line, valueColumn, pieces }: IniEntry, problem: Problem): boolean {
-  const last = pieces?.at(-1)?.line ?? line;
-  const behind = problem.line > line || (problem.line === line && problem.column >= valueColumn);
-  return problem.file === file && behind && problem.line <= last;
-}
-
-/**
- * Removes the problems that only follow from another problem: their fix would not help, and could remove what is right.
- */
-function withoutConsequences(problems: readonly Problem[], ini: IniFile): Problem[] {
-  const sections = [...ini.defaults, ...ini.sections];
-  const has = (code: Problem["code"]) => problems.filter((one) => one.code === code);
-  const [headers, doubtful] = [has("bad-header"), has("doubtful-header")];
-  // A comment after a value is part of the value, and of its items.
-  const commented = sections
-    .flatMap(({ entries }) => entries)
-    .filter((entry) => has("comment-in-value").some((one) => isIn(entry, one)));
-  const misspelt = (section: IniSection, key: string) =>
-    has("unknown-key").some(
-      (one) =>
-        one.fix?.kind === "key" && one.fix.name === key && section.entries.some((entry) => isAt(one, entry)),
-    );
-
-  function follows(problem: Problem): boolean {
-    const { code, file, line } = problem;
-    if (code === "no-section") return headers.some((one) => one.file === file && one.line < line);
-    if (code === "stray-text") return doubtful.some((one) => isAt(problem, one));
-    if (code !== "comment-in-value" && commented.some((entry) => isIn(entry, problem))) return true;
-    const key = LACKS[code];
-    return key !== undefined && sections.some((one) => isAt(problem, one) && misspelt(one, key));
-  }
-
-  return problems.filter((problem) => !follows(problem));
 }

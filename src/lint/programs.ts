@@ -2,10 +2,11 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { baseName, parentOf } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import type { Fix } from "../config/model.ts";
+import { reportSeparators } from "../config/separators.ts";
 import type { ListItem } from "../config/values.ts";
 import { recognise } from "../known-programs/recognise.ts";
 import { ownStartWarning, programWarnings } from "../known-programs/warnings.ts";
-import { type LintContext, lintPathForm, lintSeparators, pathFault, plainForm } from "./context.ts";
+import { type LintContext, lintPathForm, pathFault, plainForm } from "./context.ts";
 
 // Where a program of the key executables that is a bare name could be.
 const DIRECTORIES = ["/usr/bin", "/bin", "/usr/sbin", "/sbin"];
@@ -29,7 +30,7 @@ export interface SectionFacts {
 export function lintProgram(item: ListItem, section: SectionFacts, context: LintContext) {
   const { world, report } = context;
   const path = item.value;
-  if (lintSeparators(item, (one) => world.lookUp(one) !== undefined, report)) return;
+  if (reportSeparators(item, (one) => world.lookUp(one) !== undefined, report)) return;
   if (!path.startsWith("/")) return reportRelative(item, context);
   if (!lintPathForm(item, report)) return;
   const file = world.lookUp(path);

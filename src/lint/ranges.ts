@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import type { Place } from "../config/model.ts";
-import type { ReportFinding } from "./context.ts";
+import type { ReportFinding } from "../config/separators.ts";
 
 const BRACKET = /\[[!^]?\]?(?:\[:\w*:\]|[^\]])*\]/g;
 const CLASS = /\[:\w*:\]/g;

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import type { Place } from "../config/model.ts";
-import type { ReportFinding } from "./context.ts";
+import type { ReportFinding } from "../config/separators.ts";
 
 // What a shell takes for more than bytes of a word, outside of quotes and in double quotes.
 const BARE = /(?:\$[\w({@*#?!-]|&&|\|\||>>|<<|[;|&<>`()])/y;

@@ -15,7 +15,7 @@ import { lockJails } from "../jail/record/jail-lock.ts";
 import type { Adoption } from "../jails/adopt.ts";
 import { type AdoptedJail, type AdoptOptions, adoptAll, adoptOne, openMeans } from "../jails/adopt-all.ts";
 import { followMove, planMove } from "../jails/follow-move.ts";
-import { damagedReport } from "../jails/jails.ts";
+import { damagedReport } from "../jails/list-report.ts";
 import type { AdoptAllReport, AdoptionReport, MoveReport } from "../jails/report-schema.ts";
 
 const NAME = "jailkit adopt";

@@ -3,7 +3,8 @@ import { display } from "../cli/display.ts";
 import { JSON_OUTPUT, jailsOption } from "../cli/options.ts";
 import { printError, printLine } from "../cli/output.ts";
 import { defineTool } from "../cli/tool.ts";
-import { jailLines, listJails, listReport } from "../jails/jails.ts";
+import { isInOrder, listJails } from "../jails/jails.ts";
+import { jailLines, listReport } from "../jails/list-report.ts";
 
 /** `jailkit list`: known jails, their users and requests. */
 export const tool = defineTool({
@@ -24,9 +25,7 @@ export const tool = defineTool({
   run({ options, operands }) {
     const list = listJails([...options.jail, ...operands].map(absolutePath));
     const { jails, damaged } = list;
-    const isGood = ({ condition, users }: (typeof jails)[number]) =>
-      condition === "ready" || condition === "unrecorded" || (condition === "emptied" && users.length === 0);
-    const good = damaged.length === 0 && jails.every(isGood);
+    const good = damaged.length === 0 && jails.every(isInOrder);
     return {
       exitStatus: good ? 0 : 1,
       report: () => listReport(list),

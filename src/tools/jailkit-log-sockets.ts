@@ -5,7 +5,7 @@ import { printError, printLine } from "../cli/output.ts";
 import { jsonTextOrNull } from "../cli/report.ts";
 import { table } from "../cli/table.ts";
 import { defineTool } from "../cli/tool.ts";
-import { askStatus, type SocketStatus } from "../log-socket/monitor/status.ts";
+import { askStatus, type SocketStatus, socketState } from "../log-socket/monitor/status.ts";
 import type { LogSocketReport, LogSocketsReport } from "../log-socket/report-schema.ts";
 
 const SECOND = 1_000_000;
@@ -26,15 +26,11 @@ function asJson({ settings, counters, user, warning, ...rest }: SocketStatus): L
   };
 }
 
-function row({ settings, counters, listening, connected }: SocketStatus): string[] {
+function row(status: SocketStatus): string[] {
+  const { settings, counters } = status;
   const limits = `${settings.base}:${settings.peak}/${settings.interval / SECOND}`;
-  let state = "listening";
-  if (!listening) state = "missing";
-  else if (counters === undefined) state = "no answer";
-  else if (!connected) state = "no log daemon";
-  else if (counters.paused) state = "over its limit";
   const numbers = [counters?.messages, counters?.bytes, counters?.pauses, counters?.dropped];
-  return [display(settings.path), limits, state, ...numbers.map((one) => String(one ?? "-"))];
+  return [display(settings.path), limits, socketState(status), ...numbers.map((one) => String(one ?? "-"))];
 }
 
 function printTable(sockets: readonly SocketStatus[]): void {

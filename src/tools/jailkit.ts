@@ -82,6 +82,10 @@ export const COMMANDS: Readonly<Record<string, LazyTool>> = {
     summary: "mount the host's directories in jails",
     load: () => import("./jailkit-mount.ts"),
   },
+  status: {
+    summary: "show the state of all jails on one page, and what needs attention",
+    load: () => import("./jailkit-status.ts"),
+  },
   unmount: {
     summary: "unmount the host's directories from jails",
     load: () => import("./jailkit-unmount.ts"),

@@ -144,16 +144,28 @@ function valueFault({ name, uid, group, comment, home, shell }: TransferUser): s
     return `the name of the user or of its group ${quoted(group)} cannot be used: ${bad}`;
   // In files with sections for users, it means everybody.
   if (name === "DEFAULT") return "that is no name of a user";
-  if (uid === 0) return "a jail cannot hold root";
-  if (NOBODY.has(uid)) return `the uid ${uid} means nobody`;
   if (/[:\n]/.test(comment + home + shell)) return "its comment, home or shell breaks passwd(5)";
+  return uidFault(uid) ?? homeFault(home) ?? shellFault(shell);
+}
+
+/** Why no user of a jail can have a uid; undefined if one can. Pure. */
+export function uidFault(uid: number): string | undefined {
+  if (uid === 0) return "a jail cannot hold root";
+  return NOBODY.has(uid) ? `the uid ${uid} means nobody` : undefined;
+}
+
+/** Why a directory, as the jail sees it, cannot be a user's home; undefined if it can. Pure. */
+export function homeFault(home: ByteString): string | undefined {
   if (pathComponents(home).some((part) => part.length > LONGEST_COMPONENT))
     return `the home ${quoted(home)} has a name of more than ${LONGEST_COMPONENT} bytes`;
   const plain = home.startsWith("/") && normalPath(home) === home;
   if (!plain || isJailsOwn(home)) return `the home ${quoted(home)} is a directory of the jail's own`;
-  if (!shell.startsWith("/") || normalPath(shell) !== shell) return `the shell ${quoted(shell)} is no path`;
   return undefined;
 }
+
+/** Why a path cannot be that of a shell; undefined if it can. Pure. */
+export const shellFault = (shell: ByteString): string | undefined =>
+  shell.startsWith("/") && normalPath(shell) === shell ? undefined : `the shell ${quoted(shell)} is no path`;
 
 /** Why the account of that name on this machine is another one; undefined if it is the same and lives in the jail. */
 function otherAccount(

@@ -163,20 +163,28 @@ function requireField(what: string, value: ByteString | undefined): void {
   if (fault !== undefined) throw refuse("bad-value", fault);
 }
 
+/** The number of a uid in decimal digits; undefined for any other text. Pure. */
+export function uidIn(text: ByteString): number | undefined {
+  const number = /^\d{1,10}$/.test(text) ? Number(text) : undefined;
+  return number === undefined || number > MOST_UIDS ? undefined : number;
+}
+
 function requireUid(uid: ByteString | undefined, nonUnique: boolean): number | undefined {
   if (uid === undefined) {
     if (nonUnique) throw refuse("bad-uid", "-o needs a uid: -u UID");
     return undefined;
   }
-  const number = /^\d{1,10}$/.test(uid) ? Number(uid) : undefined;
-  if (number === undefined || number > MOST_UIDS) throw refuse("bad-uid", `${quoted(uid)} is not a uid`);
+  const number = uidIn(uid);
+  if (number === undefined) throw refuse("bad-uid", `${quoted(uid)} is not a uid`);
   const owner = passwdByUid(number);
   if (owner !== undefined && !nonUnique)
     throw refuse("uid-taken", `the uid ${number} belongs to ${quoted(owner.name)}: choose another`);
   return number;
 }
 
-function noNewName(name: ByteString): string {
+/** Why useradd(8) refuses a name; undefined if it accepts it. Pure. */
+export function newNameFault(name: ByteString): string | undefined {
+  if (isPlainName(name)) return undefined;
   const cannot = `${quoted(name)} cannot be an account's name`;
   if (/^\d+$/.test(name)) return `${cannot}: it is a number`;
   const rule = "useradd(8) accepts letters, digits, '_', '.', '-', and a '$' at the end";
@@ -187,7 +195,8 @@ function noNewName(name: ByteString): string {
 function requireNewAccount(root: JailRoot, values: NewAccountValues, access: Access): number | undefined {
   const { name, uid, nonUnique, inactive } = values;
   requireAccountName(name);
-  if (!isPlainName(name)) throw refuse("bad-name", noNewName(name));
+  const fault = newNameFault(name);
+  if (fault !== undefined) throw refuse("bad-name", fault);
   const present = passwdByName(name);
   if (present !== undefined) throw userExists(root, present, values, access);
   requireField("comment", values.comment);

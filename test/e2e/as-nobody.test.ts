@@ -51,6 +51,7 @@ const COMMANDS = [
   ["jailkit", "adopt", J],
   ["jailkit", "explain", "u"],
   ["jailkit", "log-sockets"],
+  ["jailkit", "status"],
   ["jailkit", "mount", J],
   ["jailkit", "unmount", "--all"],
   ["jailkit", "config", "check"],

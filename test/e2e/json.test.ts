@@ -64,6 +64,7 @@ jailkit disk
 jailkit disk ${J}
 jailkit disk /nowhere
 jailkit log-sockets
+jailkit status
 jk_init --live -j /srv/live
 jailkit unmount /srv/live
 jailkit mount --all

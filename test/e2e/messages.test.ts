@@ -121,6 +121,7 @@ describe("operands and values", () => {
     ["jailkit explain", "--mail", "u", "--", "x"],
     ["jailkit log-sockets"],
     ["jailkit log-sockets", "x"],
+    ["jailkit status", "x"],
     ["jailkit mount"],
     ["jailkit mount", "--all", J],
     ["jailkit mount", J],
@@ -184,6 +185,7 @@ describe("users other than root", () => {
     // Enough for each of them to get that far.
     const words: Record<string, readonly string[]> = {
       "jailkit log-sockets": [],
+      "jailkit status": [],
       jk_socketd: [],
       jk_chrootlaunch: ["-j", J, "-x", "/bin/true"],
       jk_update: ["-j", J],

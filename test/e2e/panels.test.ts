@@ -73,6 +73,7 @@ test("JSON with something to report matches its schema", async () => {
   const waiting = await waitIn(m, "/srv/told");
   const cases: readonly (readonly [status: number, words: readonly string[], filled: string])[] = [
     [0, ["jailkit", "log-sockets", "--json"], "sockets"],
+    [1, ["jailkit", "status", "--json"], "findings"],
     [0, ["jk_list", "--json", "-j", "/srv/told"], "processes"],
     [0, ["jk_list", "--json", "-a"], "processes"],
     [1, ["jailkit", "config", "check", "--json"], "findings"],

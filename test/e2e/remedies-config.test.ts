@@ -34,6 +34,8 @@ const fault = (code: FindingCode, file: string, text: string, plant?: string): F
 const lsh = (code: FindingCode, lines: string, plant?: string) =>
   fault(code, inJail, `[u]\npaths = /usr/bin\n${lines}\n`, plant);
 const ls = "executables = /usr/bin/ls";
+const declared = (code: FindingCode, lines: string) =>
+  fault(code, "jails", `[user u]\njail = ${JAIL}\nshell = /bin/sh\n${lines}\n`);
 
 const FAULTS: readonly Fault[] = [
   fault("bad-header", "jk_chrootsh", "[u\nenv = A\n"),
@@ -209,16 +211,49 @@ const FAULTS: readonly Fault[] = [
   fault("unused-key", "jk_uchroot", `[u]\nallowed_jails = ${JAIL}\nno_new_privs = 0\n`),
   lsh("unused-key", `${ls}\nno_new_privs = 0`),
   lsh("duplicate-item", "allow = rsync, scp, rsync"),
+  declared("bad-account", "groups = users, a:b"),
+  fault("bad-header", "jails", "[jail /srv/one] # one\nproc = 1\n[jail /srv/two\nproc = 1\n"),
+  declared("bad-header", "groups = users,\n  [jail /srv/two]"),
+  declared("bad-path", "home = /home//u"),
+  fault("bad-path", "jails", "[jail /srv/../srv/one/]\n"),
+  fault(
+    "bad-path",
+    "jails",
+    "[jail /srv/one]\nfiles = /usr/bin/ls, bin/x, /usr/bin/../bin/id\nlive = /usr, /home\n",
+  ),
+  declared("comment-in-value", "groups = users # of all"),
+  declared("contradiction", "directory = yes"),
+  fault("control-character", "jails", "[jail /srv/one]\nproc = 1\x07\nlog_socket = \x1b1\n"),
+  declared("doubtful-value", "groups = users, shadow"),
+  fault(
+    "indented-line",
+    "jails",
+    "[user u]\njail = /srv/one\nexecutables = /usr/bin/ls,\n  read = none\n  write = none\n",
+  ),
+  fault(
+    "not-a-list",
+    "jails",
+    "[jail /srv/one]\nsections = basicshell uidbasics,\n  netbasics\n  apacheutils\n",
+  ),
+  declared("taken", "uid = 4002"),
+  declared("unknown-group", "groups = user, newgroup"),
+  fault("unknown-jail", "jails", "[jail /srv/new]\n[user u]\njail = /srv/nwe\nshell = /bin/sh\n"),
+  fault("unknown-key", "jails", "[jail /srv/one]\nsectons = basicshell\nshell = /bin/sh\n"),
+  fault("unknown-section", "jails", "[jail  /srv/one]\n[USER u]\njail = /srv/one\nshell = /bin/sh\n[x]\n"),
+  fault("unknown-section", "jails", "[jail /srv/one]\nsections = basicshel, nosuchthing\n"),
 ];
 
 /** Findings that no printed command fixes, and why. */
 const NO_REMEDY: Readonly<Partial<Record<FindingCode, string>>> = {
+  "bad-key": "which key is meant is the administrator's to say",
   "bad-command": "which command lines are meant is the administrator's to say",
   "hooks-off": "which of the hooks that users brought are to run is the administrator's to say",
   // Its remedy is typed in confinement.test.ts.
   "kernel-lacks": "the kernel of this machine lacks nothing",
+  "no-jail": "which jail is meant is the administrator's to say",
   "no-landlock": "the kernel is another one",
   "shell-syntax": "whether a shell or the program is to get it is the administrator's to say",
+  "no-shell": "what the user may do is the administrator's to say",
   "too-many": "which of thousands of sections or keys are to go cannot be told",
 };
 

@@ -1,6 +1,7 @@
 /** Users whose accounts are not in /etc/passwd: libnss-extrausers represents the other name services. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { deleteReportSchema, diskReportSchema, listReportSchema } from "../../src/jails/report-schema.ts";
+import { statusReportSchema } from "../../src/status/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
 
@@ -119,6 +120,7 @@ test("jailkit list, jailkit disk and jk_check report users known only to a name 
   const jail = jailOf("listed", LDAP, true, "/bin/sh");
   const listed = reportOf(listReportSchema, jailkit("list", "--json", jail).stdout).jails[0]?.users;
   expect(listed).toEqual([{ name: "listed", home: `${jail}/./home/listed`, shell: "/bin/sh" }]);
+  expect(reportOf(statusReportSchema, jailkit("status", "--json").stdout).users.fromServices).toBe(1);
   expect(jailkit("disk", "--users", jail).stdout).toContain(`${jail}  listed (uid ${LDAP})`);
   expect(reportOf(diskReportSchema, jailkit("disk", "--json", jail).stdout).jails[0]?.owners).toMatchObject([
     { uid: LDAP, name: "listed", objects: 2 },

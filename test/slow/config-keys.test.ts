@@ -23,7 +23,7 @@ test("the type checker misses each key that is renamed", () => {
     symlinkSync(join(checkout, "node_modules"), join(copy, "node_modules"));
     const tables = [...CONFIG_KINDS, { name: "jk_confine", keys: confineKeys }];
     for (const { name, keys } of tables) {
-      const file = join(copy, `src/config/schemas/${name.slice("jk_".length)}.ts`);
+      const file = join(copy, `src/config/schemas/${name.replace(/^jk_/, "")}.ts`);
       const text = readFileSync(file, "utf8");
       const names = new RegExp(`^  (${Object.keys(keys).join("|")}):`, "gm");
       writeFileSync(file, text.replace(names, "  renamed_$1:"));

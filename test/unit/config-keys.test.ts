@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { manualPages } from "../../build/man.ts";
 import { camelCase } from "../../src/config/keys.ts";
 import { CONFIG_KINDS, type ConfigKind } from "../../src/config/schemas/catalogue.ts";
+import { policyKeys } from "../../src/config/schemas/jails.ts";
 
 const checkout = join(import.meta.dir, "../..");
 const pages = await manualPages();
@@ -26,8 +27,12 @@ const sources: Source[] = readdirSync(join(checkout, "src"), { recursive: true, 
 
 /** The files that read the table of a config file, those that they import, and those that import them. */
 function usersOf({ name, keys }: ConfigKind): Source[] {
-  const own = name.slice("jk_".length);
-  const reader = new RegExp(`\\b(?:${own}Keys|read${own.charAt(0).toUpperCase()}${own.slice(1)}Section)\\b`);
+  const own = name.replace(/^jk_/, "");
+  // Its two kinds of sections have a table each.
+  const tables = name === "jails" ? "jail|user" : own;
+  const reader = new RegExp(
+    `\\b(?:(?:${tables})Keys|read${own.charAt(0).toUpperCase()}${own.slice(1)}Section)\\b`,
+  );
   // The keys of schemas/confine.ts, which several files have, are read as one.
   const shared = "confine" in keys ? /\bConfineValues\b/ : reader;
   const readers = sources.filter(({ text }) => reader.test(text) || shared.test(text));
@@ -68,6 +73,8 @@ describe.each(CONFIG_KINDS.map((kind) => [`${kind.name}.ini`, kind] as const))("
 
   test("the default file mentions each key, and no other", () => {
     expect(keys.filter((key) => !new RegExp(`^#.*\\b${key}\\b`, "m").test(defaults))).toEqual([]);
-    expect(keysIn(defaults).filter((key) => !keys.includes(key))).toEqual([]);
+    // A section [user NAME] has keys of jk_lsh.ini, too.
+    const all = kind.name === "jails" ? [...keys, ...Object.keys(policyKeys)] : keys;
+    expect(keysIn(defaults).filter((key) => !all.includes(key))).toEqual([]);
   });
 });

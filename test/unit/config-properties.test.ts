@@ -16,7 +16,7 @@ function content(ini: IniFile): [string, Record<string, string>][] {
   ]);
 }
 
-const dialects: Dialect[] = ["c", "py"];
+const dialects: Dialect[] = ["c", "py", "plain"];
 // Bytes that mean something are frequent.
 const piece = fc.oneof(
   fc.constantFrom(

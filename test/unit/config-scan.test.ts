@@ -230,6 +230,73 @@ describe("selectSection", () => {
   });
 });
 
+describe("dialect plain", () => {
+  const accepted: [string, string, [string, Record<string, string>][]][] = [
+    ["'=' alone, and the case of keys", "[A]\nKeY = x:y=z\n", [["A", { KeY: "x:y=z" }]]],
+    ["names with dots and blanks", "[jail /srv/a.b c]\nk=v\n", [["jail /srv/a.b c", { k: "v" }]]],
+    ["brackets inside a name", "[jail /srv/[a]b]\nk=v\n", [["jail /srv/[a]b", { k: "v" }]]],
+    ["comments of both kinds, indented too", "# a\n[a]\n  ; c\nk = v # w ; x\n", [["a", { k: "v # w ; x" }]]],
+    ["quotes are bytes", `[a]\nk = "v", 'w'\n`, [["a", { k: `"v", 'w'` }]]],
+    [
+      "a value that begins in the next line, with a comment in it",
+      "[a]\nk =\n  one\n\n  # c\n\ttwo\nl = x\n",
+      [["a", { k: "\none\n\ntwo", l: "x" }]],
+    ],
+    ["keys that are indented alike", "[a]\n  k = v\n  l = w\n", [["a", { k: "v", l: "w" }]]],
+    ["% is a byte", "[a]\nd = x\nk = %(d)s %%\n", [["a", { d: "x", k: "%(d)s %%" }]]],
+    [
+      "[DEFAULT] is a section like others",
+      "[DEFAULT]\nk=v\n[a]\n",
+      [
+        ["DEFAULT", { k: "v" }],
+        ["a", {}],
+      ],
+    ],
+    ["CRLF", "[a]\r\nk = v\r\n", [["a", { k: "v" }]]],
+    ["bytes that are no UTF-8", "[\xff]\n\xfe = \x80\n", [["\xff", { "\xfe": "\x80" }]]],
+  ];
+  test.each(accepted)("%s", (_, text, sections) => {
+    const ini = scan(text, "plain");
+    expect(content(ini)).toEqual(sections);
+    expect(problems(ini)).toEqual([]);
+  });
+
+  const refused: [string, string, string[]][] = [
+    ["a section twice", "[a]\n[b]\n[a]\n", ["error 3:1 duplicate-section"]],
+    ["[DEFAULT] twice", "[DEFAULT]\n[DEFAULT]\n", ["error 2:1 duplicate-section"]],
+    ["a key twice", "[a]\nk=v\nk=w\n", ["error 3:1 duplicate-key"]],
+    ["text before the first header", "k = v\n[a]\n", ["error 1:1 no-section"]],
+    ["a line without '='", "[a]\nk: v\n", ["error 2:1 stray-text"]],
+    ["a value without a key", "[a]\n= v\n", ["error 2:1 stray-text"]],
+    ["text after a header", "[a] b\n", ["error 1:5 bad-header"]],
+    ["a comment after a header, with a bracket", "[a]  # [b]\n", ["error 1:6 bad-header"]],
+    ["a header without an end", "[a\nk = v\n", ["error 1:1 bad-header"]],
+    ["a header without a name", "[]\nk = v\n", ["error 1:1 bad-header"]],
+    ["a header in the lines of a value", "[a]\nk = v,\n  [b]\nl = w\n", ["error 3:3 bad-header"]],
+    ["a control character", "[a]\nk = v\x1b[2J\n", ["error 2:6 control-character"]],
+    ["a carriage return in a line", "[a]\nk = v\rl = w\n", ["error 2:6 control-character"]],
+    ["an escape sequence in a comment", "# \x1b]0;x\x07\n", ["error 1:3 control-character"]],
+    ["a NUL byte", "[a]\nk = \0v\n", ["error 2:5 nul-byte"]],
+  ];
+  test.each(refused)("refuses %s", (_, text, expected) => {
+    expect(problems(scan(text, "plain"))).toEqual(expected);
+  });
+
+  test("the keys of a header that is wrong are no other section's", () => {
+    expect(content(scan("[a]\nk = v\n[b\nl = w\n", "plain"))).toEqual([["a", { k: "v" }]]);
+  });
+
+  test("each line of a value has its position", () => {
+    const [section] = scan("[a]\nk = one,\n\n    two,\n # c\n\tthree\n", "plain").sections;
+    expect(section?.entries[0]?.pieces).toEqual([
+      { line: 2, column: 5 },
+      { line: 3, column: 1 },
+      { line: 4, column: 5 },
+      { line: 6, column: 2 },
+    ]);
+  });
+});
+
 describe("dialect py", () => {
   // Python's MAX_INTERPOLATION_DEPTH is 10, and a value without % is no level.
   const NAMES = Array.from({ length: 11 }, (_, level) => `k${level}`);

@@ -4,6 +4,7 @@ import type { Dialect } from "../model.ts";
 import { checkKeys } from "./check.ts";
 import { chrootshKeys } from "./chrootsh.ts";
 import { initKeys } from "./init.ts";
+import { jailsKeys } from "./jails.ts";
 import { lshKeys } from "./lsh.ts";
 import { socketdKeys } from "./socketd.ts";
 import { uchrootKeys } from "./uchroot.ts";
@@ -15,7 +16,7 @@ export interface ConfigKind {
   readonly name: string;
   readonly dialect: Dialect;
   /** Sections have the name of: */
-  readonly sections: "account" | "jail" | "socket" | "profile";
+  readonly sections: "account" | "jail" | "socket" | "profile" | "declaration";
   readonly keys: KeyTable;
 }
 
@@ -28,6 +29,7 @@ export const CONFIG_KINDS: readonly ConfigKind[] = [
   { name: "jk_socketd", dialect: "c", sections: "socket", keys: socketdKeys },
   { name: "jk_uchroot", dialect: "c", sections: "account", keys: uchrootKeys },
   { name: "jk_update", dialect: "py", sections: "jail", keys: updateKeys },
+  { name: "jails", dialect: "plain", sections: "declaration", keys: jailsKeys },
 ];
 
 /** The kind of a config file, by its name (also "jk_lsh.ini.dpkg-new") or that of its drop-in directory. */

@@ -42,6 +42,14 @@ export interface SocketStatus {
   warning: ByteString | undefined;
 }
 
+/** The state of a socket in a word or two. */
+export function socketState({ listening, counters, connected }: SocketStatus) {
+  if (!listening) return "missing";
+  if (counters === undefined) return "no answer";
+  if (!connected) return "no log daemon";
+  return counters.paused ? "over its limit" : "listening";
+}
+
 const BACKLOG = 8;
 const LONGEST = 1 << 16;
 const SEND_SECONDS = 2;

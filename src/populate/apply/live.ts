@@ -54,7 +54,7 @@ const SOCKET_OPTIONS = `bind,ro,nosuid,nodev,noexec,private,nofail,${MARK},x-sys
  */
 export function liveOf(value: ByteString, host: FileSystem, jail: ByteString): Live {
   const named = value === "" ? [USUAL] : value.split(",").map((each) => each.replace(/\/+$/, ""));
-  const wrong = named.find((each) => !ALLOWED.test(each) || /\/\.\.?$/.test(each));
+  const wrong = named.find((each) => !canBeLive(each));
   if (wrong !== undefined)
     throw new UsageError(`--live: ${display(wrong)}: name /usr, /usr/local, /opt or a directory in /opt`);
   const missing = named.find((path) => !isDirectory({ mode: host.lstat(path)?.mode ?? 0 }));
@@ -70,6 +70,9 @@ export function liveOf(value: ByteString, host: FileSystem, jail: ByteString): L
     all.some((other) => path.startsWith(`${other}/`) && mountIdOf(other) === mountIdOf(path));
   return { directories: all.filter((path) => !shown(path)), links };
 }
+
+/** Whether --live takes a path. Pure. */
+export const canBeLive = (path: ByteString): boolean => ALLOWED.test(path) && !/\/\.\.?$/.test(path);
 
 /** The option of jk_init that makes a jail live as one with these directories is. */
 export function liveOption(live: readonly ByteString[]): ByteString {

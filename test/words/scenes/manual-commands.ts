@@ -128,5 +128,20 @@ export const COMMANDS: Readonly<Record<string, Scene>> = {
       await stage.must("jk_socketd");
     },
   },
+  "jailkit-status.8": {
+    prepare({ m }) {
+      m.must(["jk_init", "--live", "-j", "/srv/live"]);
+      m.must(["umount", "/srv/live/usr"]);
+    },
+    steps: {
+      "jailkit status": {
+        status: { "jailkit status": 1 },
+        after(_stage, [page, findings]) {
+          expect(page).toContain("jailkit mount /srv/live");
+          expect(findings).toContain('"subject": "/srv/live"');
+        },
+      },
+    },
+  },
   "jailkit.8": { prepare: makeJail(JAIL, "jk_lsh") },
 };

@@ -1,0 +1,53 @@
+import { normalPath } from "../../ffi/paths.ts";
+import { quoted } from "../cli/display.ts";
+import { readKeys } from "../config/keys.ts";
+import type { Fix, IniSection, Problem } from "../config/model.ts";
+import { declaredUserKeys, jailKeys } from "../config/schemas/jails.ts";
+import type { ListItem } from "../config/values.ts";
+import { canBeLive } from "../populate/apply/live.ts";
+import type { DeclaredJail } from "./model.ts";
+import { itemsOf, plainFault, problemAt, type Subject, tableProblems, twice } from "./section.ts";
+
+/** An operand of jk_cp: a plain absolute path, or the name of a program, which begins with no dash. */
+function fileProblem(item: ListItem): Problem[] {
+  const { value } = item;
+  const isName = !value.includes("/") && !value.startsWith("-") && value !== "." && value !== "..";
+  const fault = isName ? undefined : plainFault(value);
+  if (fault === undefined && value !== "/") return [];
+  const message = `'files': ${quoted(value)} ${fault ?? "is the whole machine"}`;
+  return [problemAt(item, "bad-path", message, { kind: "item", old: value })];
+}
+
+function liveProblem(item: ListItem): Problem[] {
+  if (canBeLive(item.value)) return [];
+  const message = `'live': ${quoted(item.value)} is not /usr, /usr/local, /opt or a directory in /opt`;
+  return [problemAt(item, "bad-path", message, { kind: "item", old: item.value })];
+}
+
+/** A section [jail PATH], and what is wrong with it as far as its text shows. Pure. */
+export function readJail(
+  section: IniSection,
+  subject: Subject,
+): { declared: DeclaredJail; problems: Problem[] } {
+  const problems = tableProblems(section, "jail", jailKeys, declaredUserKeys);
+  const { name: path, file, line, column } = subject;
+  const fault = plainFault(path);
+  if (fault !== undefined) {
+    const plain = path.startsWith("/") ? normalPath(path) : "/";
+    const fix: Fix = plain === "/" ? { kind: "none" } : { kind: "line", text: `[jail ${plain}]` };
+    problems.push(problemAt(subject, "bad-path", `the path of the jail, ${quoted(path)}, ${fault}`, fix));
+  }
+  if (path === "/") problems.push(problemAt(subject, "bad-path", "'/' cannot be a jail"));
+  else if (/[ \t][#;]/.test(path)) {
+    const message = `a comment needs a line of its own; here it is part of the path ${quoted(path)}`;
+    problems.push(problemAt(subject, "comment-in-value", message, { kind: "none" }));
+  }
+  const values = readKeys(section, jailKeys);
+  problems.push(...values.problems.map((one): Problem => ({ ...one, severity: "error" })));
+  for (const key of ["sections", "files", "live"]) problems.push(...twice(itemsOf(section, key)));
+  problems.push(...itemsOf(section, "files").flatMap(fileProblem));
+  problems.push(...itemsOf(section, "live").flatMap(liveProblem));
+  const { sections, files, live, logSocket, proc } = values;
+  const place = { file, line, column };
+  return { declared: { path, place, sections, files, live, logSocket, proc }, problems };
+}

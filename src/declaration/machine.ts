@@ -1,0 +1,219 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { quoted } from "../cli/display.ts";
+import { answered } from "../cli/error.ts";
+import { operands } from "../cli/shell-word.ts";
+import { didYouMean, suggest } from "../cli/suggest.ts";
+import { readKeys } from "../config/keys.ts";
+import {
+  type Fix,
+  findEntry,
+  type IniFile,
+  type IniSection,
+  keyPlace,
+  type Problem,
+} from "../config/model.ts";
+import { userKeys } from "../config/schemas/jails.ts";
+import { type ReportFinding, reportSeparators } from "../config/separators.ts";
+import type { ListItem } from "../config/values.ts";
+import { usualHome } from "../jail/accounts/home-place.ts";
+import type { JailedUser } from "../jail/accounts/jailed-users.ts";
+import { dirsEqual, splitHome } from "../jail/accounts/separator.ts";
+import { isPlainName } from "../system/account-name.ts";
+import { JAILED_GROUP, MAKE_JAILED_GROUP } from "../system/account-tools.ts";
+import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
+import { uidFault } from "../transfer/accounts.ts";
+import { isAdministrators } from "../users/groups.ts";
+import { newNameFault, uidIn } from "../users/new-account.ts";
+import { itemsOf, type Subject, subjectOf } from "./section.ts";
+
+/** What a declaration asks about this machine. What throws JailkitError or SystemError is not known, and nothing is reported. */
+export interface DeclarationFacts {
+  userByName(name: ByteString): PasswdEntry | undefined;
+  userByUid(uid: number): PasswdEntry | undefined;
+  groupByName(name: ByteString): GroupEntry | undefined;
+  /** The names in /etc/passwd and /etc/group. */
+  userNames(): readonly ByteString[];
+  groupNames(): readonly ByteString[];
+  /** The accounts that live in jails. */
+  jailedUsers(): readonly JailedUser[];
+  /** The paths of known jails. */
+  jails(): readonly ByteString[];
+  /** The names of the sections of jk_init.ini. */
+  profiles(): readonly ByteString[];
+  /** Whether there is a file, or a directory, at a path. */
+  exists(path: ByteString): boolean;
+  isDirectory(path: ByteString): boolean;
+  /** Whether a program of this name is found as jk_cp finds it. */
+  isProgram(name: ByteString): boolean;
+}
+
+interface Context {
+  readonly facts: DeclarationFacts;
+  readonly report: ReportFinding;
+  /** The paths of declared jails, those of other files included. */
+  readonly declared: readonly ByteString[];
+}
+
+function reportProfile(item: ListItem, known: readonly ByteString[], { report }: Context): void {
+  const { value } = item;
+  if (known.includes(value) || reportSeparators(item, (one) => known.includes(one), report)) return;
+  const fix: Fix = { kind: "item", old: value, with: suggest(value, known) };
+  const message = `jk_init.ini has no section ${quoted(value)}${didYouMean(value, known)}`;
+  report(item, "error", "unknown-section", message, fix);
+}
+
+function reportJail(section: IniSection, context: Context): void {
+  const { facts, report } = context;
+  const profiles = answered(facts.profiles);
+  for (const item of profiles === undefined ? [] : itemsOf(section, "sections"))
+    reportProfile(item, profiles ?? [], context);
+  for (const item of itemsOf(section, "files")) {
+    const { value } = item;
+    const isThere = (one: ByteString) => (one.includes("/") ? facts.exists(one) : facts.isProgram(one));
+    if (answered(() => isThere(value)) !== false) continue;
+    if (reportSeparators(item, (one) => facts.exists(one), report)) continue;
+    const what = value.includes("/") ? "does not exist" : "is no program of this machine";
+    report(item, "error", "no-such-path", `${quoted(value)} ${what}`, { kind: "item", old: value });
+  }
+  for (const item of itemsOf(section, "live")) {
+    if (answered(() => facts.isDirectory(item.value)) !== false) continue;
+    const message = `${quoted(item.value)} is no directory of this machine`;
+    report(item, "error", "not-a-directory", message, { kind: "item", old: item.value });
+  }
+}
+
+function reportUserJail(section: IniSection, jail: ByteString, { facts, report, declared }: Context): void {
+  if (declared.includes(jail)) return;
+  const known = answered(facts.jails);
+  if (known === undefined || known.includes(jail)) return;
+  const all = [...declared, ...known];
+  const near = suggest(jail, all);
+  const message = `the jail ${quoted(jail)} is neither declared nor known${didYouMean(jail, all)}`;
+  const fix: Fix = near === undefined ? { kind: "none" } : { kind: "value", text: near };
+  report(keyPlace(section, "jail"), "error", "unknown-jail", message, fix);
+}
+
+/** The groups that a user joins: useradd(8) and usermod(8) add nobody to those of another name service. */
+function reportGroups(section: IniSection, { facts, report }: Context): void {
+  for (const item of itemsOf(section, "groups")) {
+    const { value } = item;
+    const names = answered(facts.groupNames);
+    const found = answered(() => ({ group: facts.groupByName(value) }));
+    if (names === undefined || found === undefined) continue;
+    if (isAdministrators(value)) {
+      const message = `a member of the group ${quoted(value)} can become root on most machines`;
+      report(item, "warning", "doubtful-value", message, { kind: "item", old: value });
+    }
+    if (names.includes(value) || reportSeparators(item, (one) => names.includes(one), report)) continue;
+    if (found.group !== undefined) {
+      const message = `the group ${quoted(value)} is not in /etc/group: add the user to it where the group is`;
+      report(item, "error", "unknown-group", message, { kind: "item", old: value });
+      continue;
+    }
+    const near = suggest(value, names);
+    const message = `there is no group ${quoted(value)}${didYouMean(value, names)}`;
+    const make = value === JAILED_GROUP ? MAKE_JAILED_GROUP.join(" ") : `groupadd ${operands(value)}`;
+    const other: Fix = { kind: "item", old: value, with: near };
+    const fix: Fix = near === undefined && isPlainName(value) ? { kind: "command", text: make } : other;
+    report(item, "error", "unknown-group", message, fix);
+  }
+}
+
+/** What contradicts the account of a name, or keeps useradd(8) from creating it. */
+function reportAccount(section: IniSection, subject: Subject, { facts, report }: Context): void {
+  const { name } = subject;
+  const { directory = false, uid: text = "" } = readKeys(section, userKeys);
+  const found = answered(() => ({ user: facts.userByName(name) }));
+  const uid = uidIn(text);
+  const local = answered(facts.userNames);
+  if (found === undefined || local === undefined) return;
+  const { user } = found;
+  const isLocal = local.includes(name);
+  const fault = user === undefined ? undefined : uidFault(user.uid);
+  const refused = user === undefined && !directory ? newNameFault(name) : undefined;
+  if (fault !== undefined) report(subject, "error", "bad-account", `${quoted(name)}: ${fault}`);
+  else if (refused !== undefined) report(subject, "error", "bad-account", refused);
+  else if (user === undefined && directory) {
+    const message = `no name service of this machine has a user ${quoted(name)}`;
+    report(subject, "warning", "unknown-user", message);
+  } else if (user !== undefined && directory === isLocal) {
+    const where = isLocal ? "is in /etc/passwd" : "is in another name service than /etc/passwd";
+    const wanted = isLocal ? "no" : "yes";
+    const entry = findEntry(section, "directory");
+    const fix: Fix =
+      entry === undefined
+        ? { kind: "in-section", section: section.name, lines: [`directory = ${wanted}`] }
+        : { kind: "value", text: wanted };
+    const message = `the account ${quoted(name)} ${where}: 'directory = ${wanted}'`;
+    report(
+      entry === undefined ? subject : keyPlace(section, "directory"),
+      "error",
+      "contradiction",
+      message,
+      fix,
+    );
+  }
+  if (uid !== undefined && user !== undefined && user.uid !== uid) {
+    const message = `${quoted(name)} has the uid ${user.uid} on this machine`;
+    report(keyPlace(section, "uid"), "error", "taken", message, { kind: "value", text: `${user.uid}` });
+  } else if (uid !== undefined && user === undefined) {
+    const owner = answered(() => facts.userByUid(uid));
+    if (owner === undefined) return;
+    const message = `the uid ${uid} belongs to ${quoted(owner.name)} on this machine`;
+    report(keyPlace(section, "uid"), "error", "taken", message, { kind: "none" });
+  }
+}
+
+/** A home that another account has, which is not declared itself. */
+function reportHome(
+  section: IniSection,
+  subject: Subject,
+  ofJail: readonly JailedUser[],
+  declaredUsers: ReadonlySet<ByteString>,
+  { report }: Context,
+): void {
+  const { home = usualHome(subject.name) } = readKeys(section, userKeys);
+  const other = ofJail.find(
+    (one) => !declaredUsers.has(one.name) && dirsEqual(splitHome(one.home)?.home ?? "", home),
+  );
+  if (other === undefined) return;
+  const message = `${quoted(home)} is the home of ${quoted(other.name)} in this jail: 'home' names another`;
+  report(keyPlace(section, "home"), "error", "taken", message, { kind: "none" });
+}
+
+/**
+ * Where a declaration does not fit this machine: sections, files, groups, jails and accounts that it lacks or that are other
+ * ones. `others`: jails that files besides this one declare. What the text itself shows is declarationIn's. Pure but for the
+ * facts.
+ */
+export function machineProblems(
+  ini: IniFile,
+  facts: DeclarationFacts,
+  others: readonly ByteString[] = [],
+): Problem[] {
+  const problems: Problem[] = [];
+  const report: ReportFinding = ({ file, line, column }, severity, code, message, fix) => {
+    problems.push({ file, line, column, severity, code, message, ...(fix && { fix }) });
+  };
+  const subjects = ini.sections.flatMap((section) => {
+    const subject = subjectOf(section);
+    return subject === undefined ? [] : [{ section, subject }];
+  });
+  const namesOf = (kind: Subject["kind"]) =>
+    subjects.filter(({ subject }) => subject.kind === kind).map(({ subject }) => subject.name);
+  const context: Context = { facts, report, declared: [...new Set([...others, ...namesOf("jail")])] };
+  const users = new Set(namesOf("user"));
+  const byJail = Map.groupBy(answered(facts.jailedUsers) ?? [], ({ jail }) => jail);
+  for (const { section, subject } of subjects) {
+    if (subject.kind === "jail") {
+      reportJail(section, context);
+      continue;
+    }
+    const jail = findEntry(section, "jail")?.value ?? "";
+    if (jail !== "") reportUserJail(section, jail, context);
+    reportGroups(section, context);
+    reportAccount(section, subject, context);
+    reportHome(section, subject, byJail.get(jail) ?? [], users, context);
+  }
+  return problems;
+}

@@ -1,0 +1,107 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { display, quoted } from "../cli/display.ts";
+import { JailkitError } from "../cli/error.ts";
+import { CONFIG_DIRECTORY, mergeFiles, readConfigSources, requireNoErrors } from "../config/load.ts";
+import type { IniFile, IniSection, Place, Problem } from "../config/model.ts";
+import { scanIni } from "../config/scan.ts";
+import { inOrder, withoutConsequences } from "../config/section-problems.ts";
+import { joinHome } from "../jail/accounts/separator.ts";
+import { readJail } from "./jail-section.ts";
+import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
+import { problemAt, subjectOf } from "./section.ts";
+import { readUser } from "./user-section.ts";
+
+/** The file that declares jails and users; its drop-in directory is jails.d. */
+export const DECLARATION_FILE = `${CONFIG_DIRECTORY}/jails.ini`;
+
+function unknownSection(section: IniSection): Problem {
+  const message = `there is no section ${quoted(`[${section.name}]`)}: write [jail PATH] or [user NAME], with one blank`;
+  const [, kind, name] = /^\s*(jail|user)\s+(\S.*?)\s*$/i.exec(section.name) ?? [];
+  return problemAt(section, "unknown-section", message, {
+    ...(kind === undefined
+      ? { kind: "disable-section" }
+      : { kind: "line", text: `[${kind.toLowerCase()} ${name}]` }),
+  });
+}
+
+/** Homes and uids that two declared users share. */
+function sharedProblems(users: readonly { declared: DeclaredUser; section: IniSection }[]): Problem[] {
+  const homes = new Map<ByteString, ByteString>();
+  const uids = new Map<number, ByteString>();
+  const problems: Problem[] = [];
+  const placeOf = (section: IniSection, key: string): Place => {
+    const entry = section.entries.find((one) => one.key === key);
+    return entry === undefined ? section : { ...entry, column: entry.valueColumn };
+  };
+  for (const { declared, section } of users) {
+    const { name, jail, home, uid } = declared;
+    const whole = joinHome(jail, home);
+    const other = homes.get(whole);
+    if (jail !== "" && other !== undefined) {
+      const message = `${quoted(home)} is the home of ${quoted(other)} in this jail: 'home' names another`;
+      problems.push(problemAt(placeOf(section, "home"), "taken", message, { kind: "none" }));
+    } else homes.set(whole, name);
+    const owner = uid === undefined ? undefined : uids.get(uid);
+    if (owner !== undefined) {
+      const message = `the uid ${uid} is declared for ${quoted(owner)} already`;
+      problems.push(problemAt(placeOf(section, "uid"), "taken", message, { kind: "none" }));
+    } else if (uid !== undefined) uids.set(uid, name);
+  }
+  return problems;
+}
+
+/**
+ * The jails and users that a file declares, as far as it can be read, and all its problems in their order, those of the
+ * scanner included. With a problem nothing of it may be used. What this machine has does not count. Pure.
+ */
+export function declarationIn(ini: IniFile): { declaration: Declaration; problems: Problem[] } {
+  const problems = [...ini.problems];
+  const jails: DeclaredJail[] = [];
+  const users: { declared: DeclaredUser; section: IniSection }[] = [];
+  for (const section of ini.sections) {
+    const subject = subjectOf(section);
+    if (subject === undefined) problems.push(unknownSection(section));
+    else if (subject.kind === "jail") {
+      const { declared, problems: found } = readJail(section, subject);
+      jails.push(declared);
+      problems.push(...found);
+    } else {
+      const { declared, problems: found } = readUser(section, subject);
+      users.push({ declared, section });
+      problems.push(...found);
+    }
+  }
+  problems.push(...sharedProblems(users));
+  const declaration = {
+    files: ini.texts.map(({ file }) => file),
+    jails,
+    users: users.map(({ declared }) => declared),
+  };
+  return { declaration, problems: inOrder(withoutConsequences(problems, ini), ini) };
+}
+
+/**
+ * What /etc/jailkit/jails.ini and the files of jails.d declare, or `files` in their place, without drop-ins. Without any
+ * file it declares nothing, and `files` is empty. Throws JailkitError for the first problem, with its line and remedy
+ * ("config-invalid"), and for a file that is missing, cannot be read ("config-unreadable"), or that users other than root can
+ * change ("config-unsafe").
+ */
+export function readDeclaration(files?: readonly ByteString[]): Declaration {
+  const sources =
+    files === undefined
+      ? readConfigSources(DECLARATION_FILE)
+      : [...new Set(files)].flatMap((file) => {
+          const found = readConfigSources(file, 1, undefined, undefined, true);
+          if (found.length > 0) return found;
+          throw new JailkitError("config-unreadable", 1, `${display(file)}: no such file`);
+        });
+  const parts = sources.map(({ bytes, file }) => scanIni(bytes, file, "plain"));
+  const ini = mergeFiles(parts, files?.[0] ?? DECLARATION_FILE, "plain");
+  const { declaration, problems } = declarationIn(ini);
+  requireNoErrors(
+    problems.map((one): Problem => ({ ...one, severity: "error" })),
+    1,
+    ini,
+  );
+  return declaration;
+}

@@ -1,0 +1,151 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { normalPath } from "../../ffi/paths.ts";
+import { quoted } from "../cli/display.ts";
+import type { FindingCode } from "../config/finding-codes.ts";
+import { describedBy, type KeyTable } from "../config/keys.ts";
+import {
+  type Fix,
+  findEntry,
+  type IniEntry,
+  type IniSection,
+  type Place,
+  type Problem,
+  valuePlace,
+} from "../config/model.ts";
+import { commentInValue, keyProblems } from "../config/section-problems.ts";
+import { type KeyDescription, type ListItem, listItems } from "../config/values.ts";
+
+const HEADER = /^(jail|user) (?=[^ \t])/;
+
+/** What a section is about, and the place of its path or name. */
+export interface Subject extends Place {
+  readonly kind: "jail" | "user";
+  /** The path or the name. */
+  readonly name: ByteString;
+}
+
+/** The subject of a section [jail PATH] or [user NAME]; undefined for any other. Pure. */
+export function subjectOf({ name, file, line, column }: IniSection): Subject | undefined {
+  const kind = HEADER.exec(name)?.[1];
+  if (kind !== "jail" && kind !== "user") return undefined;
+  const start = kind.length + 1;
+  return { kind, name: name.slice(start), file, line, column: column + 1 + start };
+}
+
+/** A problem for which nothing of the declaration may be used. */
+export function problemAt(
+  { file, line, column }: Place,
+  code: FindingCode,
+  message: ByteString,
+  fix?: Fix,
+): Problem {
+  return { file, line, column, severity: "error", code, message, ...(fix && { fix }) };
+}
+
+// Values of these kinds may go on in indented lines.
+const LISTS: readonly KeyDescription["kind"][] = [
+  ...(["list", "pairs", "execute", "allow", "paths", "ports", "limits"] as const),
+];
+
+/** The key that an indented line would set, if it were not a part of the value of another one. */
+function keyInLine(text: ByteString, table: KeyTable): ByteString | undefined {
+  const key = /^([^=]*?)[ \t]*=/.exec(text)?.[1];
+  return key !== undefined && typeof describedBy(table, key) === "object" ? key : undefined;
+}
+
+/** The faults of a value of several lines: it is no list, or a comma is missing, or a line was meant as a key. */
+function lineProblems(entry: IniEntry, { kind }: KeyDescription, table: KeyTable): Problem[] {
+  const lines = entry.value.split("\n");
+  if (kind === "lines" || lines.length === 1) return [];
+  const problems: Problem[] = [];
+  for (const [index, text] of lines.entries()) {
+    const key = index === 0 ? undefined : keyInLine(text, table);
+    const place = entry.pieces?.[index];
+    if (key === undefined || place === undefined) continue;
+    const message = `${quoted(key)} is indented, so that it is a part of the value of ${quoted(entry.key)}`;
+    problems.push(
+      problemAt({ ...place, file: entry.file }, "indented-line", message, { kind: "line", text }),
+    );
+  }
+  if (problems.length > 0) return problems;
+  if (!LISTS.includes(kind)) {
+    const message = `${quoted(entry.key)} goes over several lines, which only a list may`;
+    const place = valuePlace(entry);
+    return [problemAt(place, "indented-line", message, { kind: "none" })];
+  }
+  const split = listItems(entry).filter(({ value }) => value.includes("\n"));
+  return split.map((item) =>
+    problemAt(item, "not-a-list", `${quoted(item.value)} goes over two lines: a comma is missing`, {
+      kind: "comma",
+    }),
+  );
+}
+
+/**
+ * The problems of a section that its table shows: unknown keys, empty ones, comments in values, and values of several lines.
+ * `other` is the table of the other kind of section, for hints. All of them are errors. Pure.
+ */
+export function tableProblems(
+  section: IniSection,
+  kind: Subject["kind"],
+  table: KeyTable,
+  other: KeyTable,
+): Problem[] {
+  const problems: Problem[] = [];
+  const own = section.entries.filter((entry) => {
+    const isOther =
+      describedBy(table, entry.key) === undefined && typeof describedBy(other, entry.key) === "object";
+    if (!isOther) return true;
+    const [here, there] = kind === "jail" ? ["[jail]", "[user]"] : ["[user]", "[jail]"];
+    const message = `there is no key ${quoted(entry.key)} in a section ${here}; ${there} has one`;
+    problems.push(problemAt(entry, "unknown-key", message, { kind: "disable" }));
+    return false;
+  });
+  problems.push(...keyProblems({ ...section, entries: own }, table, "plain"));
+  for (const entry of own) {
+    const facts = describedBy(table, entry.key);
+    if (typeof facts === "object") problems.push(...lineProblems(entry, facts, table));
+  }
+  return problems.map((one) => ({ ...one, severity: "error" }));
+}
+
+/** The items of a list; none for a missing key. */
+export function itemsOf(section: IniSection, key: ByteString): ListItem[] {
+  const entry = findEntry(section, key);
+  return entry === undefined ? [] : listItems(entry);
+}
+
+/** Problems of items that a list has twice. */
+export function twice(items: readonly ListItem[]): Problem[] {
+  return items.flatMap((item, index) => {
+    const first = items.findIndex(({ value }) => value === item.value);
+    if (first === index) return [];
+    return problemAt(item, "duplicate-item", `${quoted(item.value)} is here twice`, {
+      kind: "item",
+      old: item.value,
+    });
+  });
+}
+
+/** Why a path is not the plain form of an absolute one, as the end of a sentence; undefined if it is. Pure. */
+export function plainFault(path: ByteString): string | undefined {
+  if (!path.startsWith("/")) return "is not an absolute path";
+  const plain = normalPath(path);
+  return plain === path ? undefined : `is not a plain path: write ${quoted(plain)}`;
+}
+
+/** The problem of a value that is no plain path, or that a comment follows; undefined if there is none. */
+export function pathProblem(entry: IniEntry): Problem | undefined {
+  if (/\s[#;]/.test(entry.value)) return commentInValue(entry);
+  const fault = plainFault(entry.value);
+  if (fault === undefined || entry.value.includes("\n")) return undefined;
+  const fix: Fix = entry.value.startsWith("/")
+    ? { kind: "value", text: normalPath(entry.value) }
+    : { kind: "none" };
+  return problemAt(
+    valuePlace(entry),
+    "bad-path",
+    `${quoted(entry.key)}: ${quoted(entry.value)} ${fault}`,
+    fix,
+  );
+}

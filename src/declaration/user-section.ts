@@ -1,0 +1,184 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { quoted } from "../cli/display.ts";
+import { describedBy, readKeys } from "../config/keys.ts";
+import {
+  type Fix,
+  findEntry,
+  type IniEntry,
+  type IniSection,
+  type Problem,
+  valuePlace,
+} from "../config/model.ts";
+import { confineKeys, confineProblem } from "../config/schemas/confine.ts";
+import { declaredUserKeys, jailKeys, policyKeys, userKeys } from "../config/schemas/jails.ts";
+import { usualHome } from "../jail/accounts/home-place.ts";
+import { joinHome } from "../jail/accounts/separator.ts";
+import { readCommands } from "../limited-shell/command-pattern.ts";
+import { nameFault } from "../system/account-name.ts";
+import { homeFault, shellFault, uidFault } from "../transfer/accounts.ts";
+import { isLimitedShell } from "../users/access.ts";
+import { type KeyLine, readKeyLine } from "../users/key-lines.ts";
+import { fieldFault, uidIn } from "../users/new-account.ts";
+import { LIMITED_SHELL } from "../users/open-jail.ts";
+import type { DeclaredUser } from "./model.ts";
+import { itemsOf, pathProblem, problemAt, type Subject, tableProblems, twice } from "./section.ts";
+
+/** What lets a limited shell do anything. */
+const isAllowing = ({ key }: IniEntry): boolean =>
+  key === "allow" || key === "executables" || key === "force" || key.startsWith("command ");
+
+/** The keys that a value of several lines holds; a wrong line is a problem at its place. */
+function readKeyLines(entry: IniEntry): { keys: KeyLine[]; problems: Problem[] } {
+  const keys = new Map<ByteString, KeyLine>();
+  const problems: Problem[] = [];
+  for (const [index, text] of entry.value.split("\n").entries()) {
+    const found = readKeyLine(text);
+    if (found === undefined) continue;
+    const place = { ...(entry.pieces?.[index] ?? valuePlace(entry)), file: entry.file };
+    if ("problem" in found) {
+      problems.push(
+        problemAt(place, "bad-key", `'authorized_keys', line ${place.line}: ${found.problem}`, {
+          kind: "none",
+        }),
+      );
+    } else if (keys.has(found.key)) {
+      problems.push(
+        problemAt(place, "bad-key", "'authorized_keys': this key is here twice", { kind: "none" }),
+      );
+    } else keys.set(found.key, found);
+  }
+  return { keys: [...keys.values()], problems };
+}
+
+/** The problems of the account: its name, home, shell, uid, comment and groups. */
+function accountProblems(section: IniSection, subject: Subject): Problem[] {
+  const { name } = subject;
+  const problems: Problem[] = [];
+  const bad = nameFault(name) ?? (name === "DEFAULT" ? "it is no name of a user" : undefined);
+  if (bad !== undefined)
+    problems.push(problemAt(subject, "bad-account", `${quoted(name)} cannot be an account's name: ${bad}`));
+  const check = (key: ByteString, fault: (value: ByteString) => string | undefined) => {
+    const entry = findEntry(section, key);
+    if (entry === undefined || entry.value === "" || entry.value.includes("\n")) return;
+    const found = fault(entry.value);
+    const fix: Fix = { kind: "none" };
+    if (found !== undefined)
+      problems.push(problemAt(valuePlace(entry), "bad-account", `${quoted(key)}: ${found}`, fix));
+  };
+  for (const key of ["jail", "home", "shell"]) {
+    const entry = findEntry(section, key);
+    const problem = entry === undefined || entry.value === "" ? undefined : pathProblem(entry);
+    if (problem !== undefined) problems.push(problem);
+    else if (key === "home") check(key, (home) => fieldFault("home", home) ?? homeFault(home));
+    else if (key === "shell") check(key, (shell) => fieldFault("shell", shell) ?? shellFault(shell));
+    else check(key, jailFault);
+  }
+  check("comment", (comment) => fieldFault("comment", comment));
+  check("uid", (text) => {
+    const uid = uidIn(text);
+    return uid === undefined ? `${quoted(text)} is not a uid` : uidFault(uid);
+  });
+  const groups = itemsOf(section, "groups");
+  problems.push(...twice(groups));
+  for (const item of groups) {
+    const fault = nameFault(item.value);
+    if (fault === undefined) continue;
+    const fix: Fix = { kind: "item", old: item.value };
+    const message = `'groups': ${quoted(item.value)} cannot be a group's name: ${fault}`;
+    problems.push(problemAt(item, "bad-account", message, fix));
+  }
+  return problems;
+}
+
+/** Why passwd(5) cannot hold the path of a jail in front of a home. */
+const jailFault = (jail: ByteString): string | undefined =>
+  jail === "/" ? "'/' cannot be a jail" : fieldFault("jail of a user", joinHome(jail, "/"));
+
+/** The problems of keys that exclude each other, and of keys that are missing. */
+function choiceProblems(section: IniSection, subject: Subject, policy: readonly IniEntry[]): Problem[] {
+  const problems: Problem[] = [];
+  const shell = findEntry(section, "shell")?.value || undefined;
+  if (findEntry(section, "jail") === undefined) {
+    const message = `the user ${quoted(subject.name)} has no jail: the key 'jail' names one`;
+    problems.push(problemAt(section, "no-jail", message));
+  }
+  if (shell === undefined && !policy.some(isAllowing)) {
+    const message = `the user ${quoted(subject.name)} has neither a shell nor rights: 'shell' names a shell, or 'allow' says what the limited shell allows`;
+    problems.push(problemAt(section, "no-shell", message));
+  } else if (isLimitedShell(shell ?? LIMITED_SHELL)) {
+    if (policy.length > 0 && !policy.some(isAllowing)) {
+      const message = `the limited shell would allow ${quoted(subject.name)} nothing: 'allow' says what it allows`;
+      problems.push(problemAt(section, "no-shell", message));
+    }
+  } else {
+    for (const entry of policy) {
+      if (describedBy(confineKeys, entry.key) !== undefined) continue;
+      const message = `${quoted(entry.key)} is for the limited shell, and 'shell' names another one`;
+      problems.push(problemAt(entry, "contradiction", message, { kind: "none" }));
+    }
+  }
+  if (readKeys(section, userKeys).directory === true) {
+    for (const key of ["uid", "comment"]) {
+      const entry = findEntry(section, key);
+      if (entry === undefined) continue;
+      const message = `${quoted(key)} contradicts 'directory = yes': the directory says it`;
+      problems.push(problemAt(entry, "contradiction", message));
+    }
+  }
+  return problems;
+}
+
+/** The problems of the entries of a policy, by the readers that a login has. */
+function policyProblems(section: IniSection): Problem[] {
+  const { problems, ...values } = readKeys(section, policyKeys);
+  const contradiction = confineProblem(section, values);
+  const { problems: patterns } = readCommands(section, values);
+  return [...problems, ...patterns, ...(contradiction === undefined ? [] : [contradiction])];
+}
+
+/** A section [user NAME], and what is wrong with it as far as its text shows. Pure. */
+export function readUser(
+  section: IniSection,
+  subject: Subject,
+): { declared: DeclaredUser; problems: Problem[] } {
+  const problems = tableProblems(section, "user", declaredUserKeys, jailKeys);
+  const { problems: unread, ...values } = readKeys(section, userKeys);
+  const policy = section.entries.filter(({ key }) => typeof describedBy(policyKeys, key) === "object");
+  const given = values.authorizedKeys !== undefined;
+  const keyEntry = given ? findEntry(section, "authorized_keys") : undefined;
+  const keys = keyEntry === undefined ? undefined : readKeyLines(keyEntry);
+  problems.push(
+    ...[...unread, ...policyProblems(section)].map((one): Problem => ({ ...one, severity: "error" })),
+    ...accountProblems(section, subject),
+    ...choiceProblems(section, subject, policy),
+    ...(keys?.problems ?? []),
+  );
+  if (keys?.keys.length === 0 && keys.problems.length === 0 && keyEntry !== undefined)
+    problems.push(problemAt(valuePlace(keyEntry), "bad-key", "'authorized_keys': there is no key in it"));
+  const { name, file, line, column } = subject;
+  const {
+    jail = "",
+    shell = LIMITED_SHELL,
+    home = usualHome(name),
+    uid,
+    comment,
+    groups,
+    directory,
+  } = values;
+  const declared: DeclaredUser = {
+    name,
+    place: { file, line, column },
+    ...{ jail, shell, home, comment, groups },
+    uid: uid === undefined ? undefined : uidIn(uid),
+    keys: keys?.keys,
+    directory: directory === true,
+    policy: policy.length === 0 ? undefined : policy.map(inOneLine),
+  };
+  return { declared, problems };
+}
+
+/** The entry as files without continuation lines have it. */
+const inOneLine = (entry: IniEntry): IniEntry =>
+  entry.value.includes("\n")
+    ? { ...entry, value: entry.value.split("\n").join(" ").trim(), pieces: undefined }
+    : entry;

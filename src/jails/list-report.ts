@@ -1,0 +1,54 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { display, jsonText } from "../cli/display.ts";
+import { jsonTextOrNull } from "../cli/report.ts";
+import { table } from "../cli/table.ts";
+import type { RecordError } from "../jail/record/record-file.ts";
+import type { JailFacts, JailList } from "./jails.ts";
+import type { DamagedReport, ListReport } from "./report-schema.ts";
+
+/** The report of `jailkit list`. */
+export function listReport({ jails, damaged }: JailList): ListReport {
+  return {
+    version: 1,
+    tool: "jailkit list",
+    jails: jails.map((jail) => ({
+      path: jsonText(jail.path),
+      record: jail.id ?? null,
+      state: jail.condition,
+      reason: jsonTextOrNull(jail.reason),
+      remedy: jsonTextOrNull(jail.remedy),
+      users: jail.users.map(({ name, home, shell }) => ({
+        name: jsonText(name),
+        home: jsonText(home),
+        shell: jsonText(shell),
+      })),
+      moreUsers: jsonTextOrNull(jail.moreUsers),
+      sections: jail.sections.map(jsonText),
+      files: jail.files.map(jsonText),
+      entries: jail.entries,
+      live: jail.live.map(jsonText),
+      sockets: jail.sockets.map(jsonText),
+      lastRequest: jail.lastRequest === undefined ? null : new Date(jail.lastRequest * 1000).toISOString(),
+    })),
+    damagedRecords: damaged.map(({ error }) => damagedReport(error)),
+  };
+}
+
+/** A damaged record, in a report. */
+export const damagedReport = ({ file, jail, reason }: RecordError): DamagedReport => ({
+  file: jsonText(file),
+  jail: jsonTextOrNull(jail),
+  reason,
+});
+
+/** The jails as a table, with a heading. */
+export function jailLines(jails: readonly JailFacts[]): string[] {
+  const text = (list: readonly ByteString[]) => (list.length === 0 ? "-" : list.map(display).join(","));
+  const rows = jails.map(({ path, condition, users, sections, files }) => [
+    display(path),
+    condition,
+    text(users.map(({ name }) => name)),
+    text([...sections, ...files]),
+  ]);
+  return table([["JAIL", "STATE", "USERS", "SECTIONS AND FILES"], ...rows]);
+}

@@ -1,0 +1,76 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { libc } from "../../ffi/libc.ts";
+import { answered, JailkitError } from "../cli/error.ts";
+import { CONFIG_DIRECTORY, dropInDirectory, loadConfig, readConfigSources } from "../config/load.ts";
+import type { IniFile, Place, Problem } from "../config/model.ts";
+import { scanIni } from "../config/scan.ts";
+import { inOrder } from "../config/section-problems.ts";
+import { type DeclarationFacts, machineProblems } from "../declaration/machine.ts";
+import { DECLARATION_FILE, declarationIn } from "../declaration/read.ts";
+import { subjectOf } from "../declaration/section.ts";
+import { jailedUsers } from "../jail/accounts/jailed-users.ts";
+import { isDirectory } from "../jail/fs/walk.ts";
+import { fileSystemAt } from "../populate/file-system.ts";
+import { searchPath } from "../profile/search.ts";
+import { namesIn } from "../system/account-tools.ts";
+import { hostAccounts } from "../system/host-accounts.ts";
+import { knownPaths } from "./world.ts";
+
+/** The answer of `ask`, which is asked once. */
+function once<T>(ask: () => T): () => T {
+  const answers = new Map<"answer", T>();
+  return () => answers.getOrInsertComputed("answer", ask);
+}
+
+/** The answers of this machine. */
+export function machineFacts(): DeclarationFacts {
+  const accounts = once(hostAccounts);
+  const host = fileSystemAt();
+  return {
+    userByName: (name) => accounts().userByName(name),
+    userByUid: (uid) => accounts().userByUid(uid),
+    groupByName: (name) => accounts().groupByName(name),
+    userNames: once(() => namesIn("/etc/passwd")),
+    groupNames: once(() => namesIn("/etc/group")),
+    jailedUsers: once(() => jailedUsers()),
+    jails: once(() => {
+      const only = "only root can read the records of jails";
+      if (libc.geteuid() !== 0) throw new JailkitError("not-root", 1, only);
+      return knownPaths((error) => {
+        throw error;
+      });
+    }),
+    profiles: once(() => {
+      const file = loadConfig(`${CONFIG_DIRECTORY}/jk_init.ini`, { dialect: "py" });
+      return (file?.sections ?? []).map(({ name }) => name);
+    }),
+    exists: (path) => host.stat(path) !== undefined,
+    isDirectory: (path) => isDirectory({ mode: host.lstat(path)?.mode ?? 0 }),
+    isProgram: (name) => searchPath(host, name) !== undefined,
+  };
+}
+
+/** The jails that the other files of /etc/jailkit declare, if `file` is one of these. */
+function declaredBeside(file: ByteString): ByteString[] {
+  const isOne = file.startsWith(`${dropInDirectory(DECLARATION_FILE)}/`);
+  const sources = isOne ? answered(() => readConfigSources(DECLARATION_FILE)) : undefined;
+  return (sources ?? []).flatMap((source) =>
+    scanIni(source.bytes, source.file, "plain").sections.flatMap((section) => {
+      const subject = subjectOf(section);
+      return subject?.kind === "jail" ? [subject.name] : [];
+    }),
+  );
+}
+
+const isAt = (one: Place, other: Place) =>
+  one.file === other.file && one.line === other.line && one.column === other.column;
+
+/** All problems of files that declare jails and users, merged, those of the scanner included. */
+export function lintDeclaration(ini: IniFile, facts: DeclarationFacts = machineFacts()): Problem[] {
+  const { problems } = declarationIn(ini);
+  // What cannot be read need not be there.
+  const more = machineProblems(ini, facts, declaredBeside(ini.file)).filter(
+    (one) => !problems.some((other) => isAt(one, other)),
+  );
+  return inOrder([...problems, ...more], ini);
+}

@@ -1,0 +1,154 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { display, displayAgain, quoted } from "../cli/display.ts";
+import { describeError, JailkitError } from "../cli/error.ts";
+import { operands } from "../cli/shell-word.ts";
+import { CONFIG_DIRECTORY } from "../config/load.ts";
+import { REGISTRY } from "../jail/record/registry.ts";
+import { isInOrder, type JailFacts, type JailList } from "../jails/jails.ts";
+import { socketState } from "../log-socket/monitor/status.ts";
+import type { MachineFacts } from "./gather.ts";
+
+/** The kinds of findings, the worst first. */
+export const FINDING_KINDS = {
+  unsafe: "users other than root can change what they must not in a jail",
+  login: "jk_chrootsh lacks its privilege, so that nobody can log in",
+  config: "a configuration file has an error, or cannot be read",
+  record: "the record of a jail cannot be used",
+  unreadable: "a jail cannot be looked at",
+  unmounted: "a directory of the host, or the file system of a jail, is not mounted",
+  incomplete: "a run that fills or updates a jail was stopped",
+  missing: "a jail does not exist",
+  emptied: "somebody removed the contents of a jail in which users live",
+  "log-socket": "a log socket is not served",
+  "no-jail": "the home of an account names no jail",
+} as const;
+
+export type FindingKind = keyof typeof FINDING_KINDS;
+
+/** Something that an administrator should look at. */
+export interface StatusFinding {
+  readonly kind: FindingKind;
+  /** A jail, a file, a program or an account. */
+  readonly subject: ByteString;
+  /** One printable line. */
+  readonly message: ByteString;
+  /** Printable commands. The first fixes it, or shows the ways to do so; each of the others shows more, and is shorter. */
+  readonly commands: readonly [ByteString, ...ByteString[]];
+}
+
+const LIST = "jailkit list";
+const LOG_SOCKETS = "jailkit log-sockets";
+const CONFIG_CHECK = "jailkit config check";
+
+/** What a jail in this condition needs depends on what is meant, so that its reason names several commands. */
+const HAS_CHOICE: ReadonlySet<JailFacts["condition"]> = new Set(["missing", "emptied", "unreadable"]);
+
+function jailFinding({ path, condition, reason = condition, remedy }: JailFacts): StatusFinding[] {
+  if (condition === "ready" || condition === "unrecorded") return [];
+  const show = `${LIST} ${operands(path)}`;
+  const commands = [...(remedy === undefined || HAS_CHOICE.has(condition) ? [] : [remedy]), show, LIST];
+  const [first = LIST, ...more] = commands;
+  return [{ kind: condition, subject: path, message: displayAgain(reason), commands: [first, ...more] }];
+}
+
+function jailFindings(list: JailList | Error): StatusFinding[] {
+  if (list instanceof Error) {
+    const remedy = list instanceof JailkitError && list.remedy !== "" ? list.remedy : LIST;
+    return [{ kind: "record", subject: REGISTRY, message: describeError(list), commands: [remedy, LIST] }];
+  }
+  const said = new Set(list.jails.map(({ reason }) => reason));
+  const damaged = list.damaged.flatMap(({ error: { message, jail, file } }): StatusFinding[] =>
+    said.has(message) ? [] : [{ kind: "record", subject: jail ?? file, message, commands: [LIST] }],
+  );
+  return [...list.jails.filter((jail) => !isInOrder(jail)).flatMap(jailFinding), ...damaged];
+}
+
+function loginFindings(logins: MachineFacts["logins"]): StatusFinding[] {
+  return logins.flatMap(({ program, held, reason, remedy }): StatusFinding[] => {
+    if (held === true) return [];
+    return [{ kind: "login", subject: program, message: displayAgain(reason), commands: [remedy] }];
+  });
+}
+
+function configFindings({ findings, failures }: MachineFacts["config"]): StatusFinding[] {
+  const errors = findings.filter(({ severity }) => severity === "error");
+  return [
+    ...failures.map((failure): StatusFinding => {
+      const message = displayAgain(failure);
+      return { kind: "config", subject: CONFIG_DIRECTORY, message, commands: [CONFIG_CHECK] };
+    }),
+    ...errors.map(({ file, line, message }): StatusFinding => {
+      const subject = `${file}:${line}`;
+      return { kind: "config", subject, message: displayAgain(message), commands: [CONFIG_CHECK] };
+    }),
+  ];
+}
+
+function socketFindings({ sockets, wantedSockets = [], startSocketd }: MachineFacts): StatusFinding[] {
+  const finding = (
+    subject: ByteString,
+    message: string,
+    command: ByteString = LOG_SOCKETS,
+  ): StatusFinding => ({
+    kind: "log-socket",
+    subject,
+    message,
+    commands: [command],
+  });
+  if (sockets === undefined) {
+    if (wantedSockets.length === 0) return [];
+    const message = `jk_socketd does not run; sockets in its configuration: ${wantedSockets.length}`;
+    return [finding("jk_socketd", message, startSocketd)];
+  }
+  const served = new Set(sockets.map(({ settings }) => settings.path));
+  const unserved = wantedSockets.filter((path) => !served.has(path));
+  const states = sockets.map((one) => ({ path: one.settings.path, state: socketState(one) }));
+  const bad = states.filter(({ state }) => state !== "listening" && state !== "over its limit");
+  const warnings = new Set(sockets.flatMap(({ warning }) => warning ?? []));
+  return [
+    ...[...warnings].map((warning) => finding("jk_socketd", displayAgain(warning))),
+    ...unserved.map((path) => finding(path, "jk_socketd does not serve it")),
+    ...bad.map(({ path, state }) => finding(path, state)),
+  ];
+}
+
+function userFindings(users: MachineFacts["users"]): StatusFinding[] {
+  return users.flatMap(({ name, home, jail }): StatusFinding[] => {
+    if (jail !== undefined) return [];
+    const message = `the home of ${display(name)}, ${quoted(home)}, names no jail`;
+    return [{ kind: "no-jail", subject: name, message, commands: [`jailkit explain ${operands(name)}`] }];
+  });
+}
+
+const RANKS = Object.keys(FINDING_KINDS);
+
+/** All findings, the worst first. Pure. */
+export function findingsOf(facts: MachineFacts): StatusFinding[] {
+  const all = [
+    ...jailFindings(facts.list),
+    ...loginFindings(facts.logins),
+    ...configFindings(facts.config),
+    ...socketFindings(facts),
+    ...userFindings(facts.users),
+  ];
+  return all.sort((a, b) => RANKS.indexOf(a.kind) - RANKS.indexOf(b.kind));
+}
+
+/**
+ * The findings to show if there are more than `most`: the first of each kind, so that many of one kind hide no other, and
+ * then the worst. In the order of `findings`. Pure.
+ */
+export function chosen(findings: readonly StatusFinding[], most: number): StatusFinding[] {
+  const kinds = new Set<FindingKind>();
+  const first = findings.filter(({ kind }) => !kinds.has(kind) && kinds.add(kind));
+  const shown = new Set<StatusFinding>();
+  for (const one of [...first, ...findings]) if (shown.size < most) shown.add(one);
+  return findings.filter((one) => shown.has(one));
+}
+
+/** The command that shows all findings of a list: that of one tool, if they are all its own. Pure. */
+export function commandForAll(findings: readonly StatusFinding[]): ByteString {
+  const tools = [LIST, LOG_SOCKETS, CONFIG_CHECK];
+  const all = tools.find((tool) => findings.every(({ commands }) => commands.at(-1) === tool));
+  return all ?? "jailkit status --json";
+}

@@ -1,0 +1,150 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
+import { attempt } from "../../ffi/error.ts";
+import { statIfPresent } from "../../ffi/files.ts";
+import { baseName } from "../../ffi/paths.ts";
+import { kernelFeatures } from "../check/confinement.ts";
+import { answered, isReported, JailkitError } from "../cli/error.ts";
+import { operands } from "../cli/shell-word.ts";
+import { VERSION } from "../cli/version.ts";
+import { CONFIG_DIRECTORY } from "../config/load.ts";
+import type { PrivilegeFact } from "../enter/facts.ts";
+import { installedPrivilege } from "../explain/installed.ts";
+import { jailedUsers } from "../jail/accounts/jailed-users.ts";
+import { manifestPath } from "../jail/record/record-file.ts";
+import { REGISTRY } from "../jail/record/registry.ts";
+import { type JailList, listJails } from "../jails/jails.ts";
+import { ConfigCheck } from "../lint/check.ts";
+import { socketsOfConfiguration } from "../log-socket/monitor/settings.ts";
+import { askStatus, type SocketStatus } from "../log-socket/monitor/status.ts";
+import { hostNames, hostText } from "../system/host-files.ts";
+import { findProgram, runProgram } from "../system/run.ts";
+
+/** What a machine says about itself, without the contents of its jails. */
+export interface MachineFacts {
+  readonly jailkit: string;
+  /** Of uname(2); undefined if it is unknown. */
+  readonly kernel: ByteString | undefined;
+  /** The version of Landlock; 0: there is none. */
+  readonly landlock: number;
+  /** The kernel has filters of system calls. */
+  readonly filters: boolean;
+  /** The version of sshd; undefined if there is none, or it does not tell. */
+  readonly openssh: ByteString | undefined;
+  /** Each jk_chrootsh, the installed one and those that are login shells, with its privilege. */
+  readonly logins: readonly (PrivilegeFact & { readonly program: ByteString })[];
+  /** What `jailkit list` says: the list, or an error. */
+  readonly list: JailList | Error;
+  /** The accounts of /etc/passwd with a jail in their home. */
+  readonly users: ReturnType<typeof jailedUsers>;
+  /** The time at which the record of a jail was written last, in seconds since the epoch, by the path of the jail. */
+  readonly written: ReadonlyMap<ByteString, number>;
+  /** The paths of the sockets in jk_socketd.ini; undefined if they are unknown. */
+  readonly wantedSockets: readonly ByteString[] | undefined;
+  /** Undefined: jk_socketd does not run. */
+  readonly sockets: readonly SocketStatus[] | undefined;
+  /** The command that starts jk_socketd. */
+  readonly startSocketd: ByteString;
+  readonly config: Pick<ConfigCheck, "files" | "findings" | "failures">;
+  /** The number of declarations; undefined if there is no directory for them. */
+  readonly declarations: number | undefined;
+}
+
+const CHROOTSH = "jk_chrootsh";
+const SERVICE = "jk_socketd.service";
+const UNITS = ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
+// Far more than the line with the version and, before OpenSSH 9.2, the usage.
+const MOST_OUTPUT = 4096;
+
+const exists = (path: ByteString) => statIfPresent(AT_FDCWD, path, true) !== undefined;
+
+/** The version of the installed sshd. Before OpenSSH 9.2 it prints an error about the option, and the version all the same. */
+function opensshVersion(): ByteString | undefined {
+  const sshd = findProgram("sshd");
+  const printed = sshd && answered(() => runProgram(sshd, ["-V"], {}, MOST_OUTPUT));
+  return printed ? /OpenSSH_[\w.]+/.exec(printed.stdout + printed.stderr)?.[0] : undefined;
+}
+
+/** Each jk_chrootsh that a login may start. */
+function loginShells(users: MachineFacts["users"]): MachineFacts["logins"] {
+  const userOf = new Map<ByteString, ByteString>();
+  for (const { name, shell } of users) if (baseName(shell) === CHROOTSH) userOf.getOrInsert(shell, name);
+  const programs = new Set([findProgram(CHROOTSH) ?? [], ...userOf.keys()].flat());
+  return [...programs].map((program) => {
+    const fact = installedPrivilege(program);
+    // A privilege for a file that is missing would help nobody.
+    const user = exists(program) ? undefined : userOf.get(program);
+    return { ...fact, ...(user && { remedy: `jailkit explain ${operands(user)}` }), program };
+  });
+}
+
+/** The list of all jails. `jailkit config check` reports a file that is passed over. */
+function jailList(): MachineFacts["list"] {
+  try {
+    return listJails([], (error) => {
+      if (!isReported(error)) throw error;
+    });
+  } catch (error) {
+    if (isReported(error)) return error;
+    throw error;
+  }
+}
+
+function writtenTimes(list: MachineFacts["list"]): MachineFacts["written"] {
+  const times = new Map<ByteString, number>();
+  if (list instanceof Error) return times;
+  for (const { path, id } of list.jails) {
+    const stat = id === undefined ? undefined : statIfPresent(AT_FDCWD, manifestPath(REGISTRY, id));
+    if (stat !== undefined) times.set(path, Number(stat.mtime / 1_000_000_000n));
+  }
+  return times;
+}
+
+/** With the service manager, if there is one and it knows the service. */
+function startSocketd(): ByteString {
+  const known = exists("/run/systemd/system") && UNITS.some((directory) => exists(`${directory}/${SERVICE}`));
+  return known ? `systemctl enable --now ${SERVICE}` : "jk_socketd";
+}
+
+/** Undefined if the configuration cannot be used; `jailkit config check` says why. */
+function wantedSockets(): readonly ByteString[] | undefined {
+  try {
+    return socketsOfConfiguration().sockets.map(({ path }) => path);
+  } catch (error) {
+    if (!isReported(error)) throw error;
+    return error instanceof JailkitError && error.code === "no-config" ? [] : undefined;
+  }
+}
+
+function checkedConfig(): MachineFacts["config"] {
+  const check = new ConfigCheck();
+  check.host();
+  return check;
+}
+
+function declarations(): number | undefined {
+  const directory = `${CONFIG_DIRECTORY}/jails.d`;
+  if (!exists(directory)) return undefined;
+  return hostNames(directory).filter((name) => name.endsWith(".ini") && !name.startsWith(".")).length;
+}
+
+/** Looks at this machine. Needs root. Throws JailkitError and SystemError for what no part of the page can do without. */
+export function gather(): MachineFacts {
+  const users = jailedUsers();
+  const list = jailList();
+  return {
+    jailkit: VERSION,
+    kernel: attempt(() => hostText("/proc/sys/kernel/osrelease"))?.trim(),
+    ...kernelFeatures(),
+    openssh: opensshVersion(),
+    logins: loginShells(users),
+    list,
+    users,
+    written: writtenTimes(list),
+    wantedSockets: wantedSockets(),
+    sockets: askStatus(),
+    startSocketd: startSocketd(),
+    config: checkedConfig(),
+    declarations: declarations(),
+  };
+}

@@ -1,0 +1,55 @@
+import { jsonText } from "../cli/display.ts";
+import { jsonTextOrNull } from "../cli/report.ts";
+import type { StatusFinding } from "./findings.ts";
+import type { MachineFacts } from "./gather.ts";
+import type { Moment, Span, StatusNumbers } from "./numbers.ts";
+import type { StatusReport } from "./report-schema.ts";
+
+const momentReport = ({ jail, time }: Moment) => ({
+  jail: jsonText(jail),
+  time: new Date(time * 1000).toISOString(),
+});
+
+const spanReport = (span: Span | undefined) =>
+  span === undefined ? null : { oldest: momentReport(span.oldest), newest: momentReport(span.newest) };
+
+/** The report of `jailkit status`. Pure. */
+export function statusReport(
+  facts: MachineFacts,
+  numbers: StatusNumbers,
+  findings: readonly StatusFinding[],
+): StatusReport {
+  const { jailkit, kernel, landlock, filters, openssh, logins } = facts;
+  const { users, logSockets } = numbers;
+  return {
+    version: 1,
+    tool: "jailkit status",
+    versions: {
+      jailkit,
+      kernel: jsonTextOrNull(kernel),
+      landlock,
+      seccomp: filters,
+      openssh: jsonTextOrNull(openssh),
+    },
+    logins: logins.map(({ program, held, reason }) => ({
+      program: jsonText(program),
+      privilege: held === true,
+      reason: jsonText(reason),
+    })),
+    jails: numbers.jails ?? null,
+    users: { ...users, more: jsonTextOrNull(users.more) },
+    mounts: numbers.mounts,
+    logSockets: { ...logSockets, configured: logSockets.configured ?? null },
+    requested: spanReport(numbers.requested),
+    changed: spanReport(numbers.written),
+    configuration: numbers.config,
+    declarations: facts.declarations ?? null,
+    findings: findings.map(({ kind, subject, message, commands }) => ({
+      kind,
+      subject: jsonText(subject),
+      message: jsonText(message),
+      command: jsonText(commands[0]),
+    })),
+    exitStatus: findings.length === 0 ? 0 : 1,
+  };
+}

@@ -1,0 +1,158 @@
+/** jailkit config check: files that declare jails and users. */
+import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
+import { configReportSchema } from "../../src/lint/report-schema.ts";
+import { type Machine, openMachine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
+
+const FILE = "/etc/jailkit/jails.ini";
+const FOLDER = "/etc/jailkit/jails.d";
+const KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOZQo3j7fvlQ4Fx7TpbzkdbtGwQkIOdSBvXzJPn1Qbjy";
+let m: Machine;
+
+beforeAll(async () => {
+  m = await openMachine({ under: "ours", only: ["jk_init", "jailkit"] });
+  m.must(["jk_init", "-j", "/srv/one", "uidbasics"]);
+  m.addUser("bert", { uid: 4002, home: "/srv/one/./home/bert", shell: "/usr/sbin/jk_chrootsh" });
+  m.must(["groupadd", "-f", "jailed"]);
+});
+afterAll(async () => m.close());
+beforeEach(() => {
+  m.remove(FILE);
+  m.remove(FOLDER);
+  m.mkdir(FOLDER);
+});
+
+const check = (...words: string[]) => m.run(["jailkit", "config", "check", ...words]);
+
+test("the declaration of the issue has no findings", () => {
+  m.mkdir("/usr/local/bin");
+  m.write("/usr/local/bin/tool", "#!/bin/sh\n", { mode: 0o755 });
+  m.write(
+    `${FOLDER}/c1.ini`,
+    `[jail /srv/customers/c1]
+sections = basicshell, sftp, git, uidbasics
+live = /usr
+files = /usr/local/bin/tool
+log_socket = 1
+proc = 1
+
+[user anna]
+jail = /srv/customers/c1
+shell = /bin/bash
+authorized_keys = ${KEY} anna@laptop
+groups = jailed
+
+[user backup-c1]
+jail = /srv/customers/c1
+allow = rsync download
+read = /home/anna
+`,
+  );
+  expect(check()).toMatchObject({ status: 0, stdout: "" });
+});
+
+test("findings have their line, a caret and a remedy", () => {
+  m.write(
+    `${FOLDER}/bad.ini`,
+    `[jail /srv/new]
+sectons = uidbasics
+sections = uidbasics,
+  basicshel
+[user anna]
+jail = /srv/nwe
+shell = /bin/bash
+allow = sftp
+authorized_keys =
+  # of the office
+  ${KEY} a
+  hello there
+[user bert]
+jail = /srv/one
+shell = /bin/sh
+uid = 4003
+[user carl]
+jail = /srv/one
+shell = /bin/sh
+home = /home/bert
+`,
+  );
+  const { stdout, status } = check(`${FOLDER}/bad.ini`);
+  expect(status).toBe(1);
+  expect(stdout).toBe(
+    `FILE:2:1: error: there is no key 'sectons'; did you mean 'sections'? [unknown-key]
+    2 | sectons = uidbasics
+      | ^
+  remedy: sed -i '2s/^/#/' FILE
+FILE:4:3: error: jk_init.ini has no section 'basicshel'; did you mean 'basicshell'? [unknown-section]
+    4 |   basicshel
+      |   ^
+  remedy: write in line 4 of FILE:
+      basicshell
+FILE:6:8: error: the jail '/srv/nwe' is neither declared nor known; did you mean '/srv/new'? [unknown-jail]
+    6 | jail = /srv/nwe
+      |        ^
+  remedy: write in line 6 of FILE:
+    jail = /srv/new
+FILE:8:1: error: 'allow' is for the limited shell, and 'shell' names another one [contradiction]
+    8 | allow = sftp
+      | ^
+FILE:12:3: error: 'authorized_keys', line 12: is not a public key of OpenSSH [bad-key]
+   12 |   hello there
+      |   ^
+FILE:16:7: error: 'bert' has the uid 4002 on this machine [taken]
+   16 | uid = 4003
+      |       ^
+  remedy: write in line 16 of FILE:
+    uid = 4002
+FILE:20:8: error: '/home/bert' is the home of 'bert' in this jail: 'home' names another [taken]
+   20 | home = /home/bert
+      |        ^
+`.replaceAll("FILE", `${FOLDER}/bad.ini`),
+  );
+});
+
+test("hostile text is escaped in messages and in JSON", () => {
+  m.write(
+    FILE,
+    "[user \x1b[2Janna\xe2\x80\xae]\njail = /srv/\x9b1m\nshell = /bin/sh\n[jail /srv/\xff]\nx\xff\\ = 1\n",
+  );
+  const { stdout, status } = check();
+  expect(status).toBe(1);
+  expect(stdout).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f]/);
+  expect(stdout).toContain("'x\\xff\\\\'");
+  const { findings } = reportOf(configReportSchema, check("--json").stdout);
+  expect(findings.map(({ line, code }) => [line, code])).toEqual([
+    [1, "control-character"],
+    [5, "unknown-key"],
+  ]);
+});
+
+test("a jail of another file of jails.d is declared", () => {
+  m.write(FILE, "[jail /srv/base]\n");
+  m.write(`${FOLDER}/a.ini`, "[jail /srv/a]\n");
+  m.write(
+    `${FOLDER}/b.ini`,
+    "[user u1]\njail = /srv/base\nshell = /bin/sh\n[user u2]\njail = /srv/a\nshell = /bin/sh\n[user u3]\njail = /srv/c\nshell = /bin/sh\n",
+  );
+  const [all, one] = [[], [`${FOLDER}/b.ini`]].map((files) =>
+    reportOf(configReportSchema, check("--json", ...files).stdout),
+  );
+  const found = [[`${FOLDER}/b.ini`, 8, "unknown-jail"]];
+  for (const report of [all, one])
+    expect(report?.findings.map(({ file, line, code }) => [file, line, code])).toEqual(found);
+  expect(all?.files).toEqual(expect.arrayContaining([FILE, `${FOLDER}/a.ini`, `${FOLDER}/b.ini`]));
+});
+
+test("a file that others can change is reported, and one that is in two files", () => {
+  m.write(`${FOLDER}/a.ini`, "[jail /srv/a]\n", { mode: 0o666 });
+  m.write(`${FOLDER}/b.ini`, "[jail /srv/a]\n");
+  const { findings } = reportOf(configReportSchema, check("--json").stdout);
+  expect(findings.map(({ file, code, remedy }) => [file, code, remedy])).toEqual([
+    [
+      `${FOLDER}/a.ini`,
+      "unsafe-file",
+      `read ${FOLDER}/a.ini first, for others could write it; then: chmod go-w ${FOLDER}/a.ini`,
+    ],
+    [`${FOLDER}/b.ini`, "duplicate-section", null],
+  ]);
+});

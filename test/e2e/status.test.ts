@@ -1,0 +1,260 @@
+/** jailkit status on a machine without jails, with jails in each condition, and with what else needs attention. */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { listReportSchema } from "../../src/jails/report-schema.ts";
+import { FINDING_KINDS } from "../../src/status/findings.ts";
+import { statusReportSchema } from "../../src/status/report-schema.ts";
+import { makeAccount } from "../machine/log-relay.ts";
+import { type Machine, openMachine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
+
+setDefaultTimeout(120_000);
+
+const SHELL = "/usr/sbin/jk_chrootsh";
+const REGISTRY = "/var/lib/jailkit/jails";
+
+let m: Machine;
+beforeAll(async () => {
+  m = await openMachine({ under: "ours" });
+  m.remove("/var/lib/jailkit");
+  m.write("/etc/jailkit/jk_init.d/test.ini", "[one]\npaths = cat\nincludesections = uidbasics\n");
+});
+afterAll(async () => m.close());
+
+const init = (jail: string) => m.must(["jk_init", "-j", jail, "one"]);
+const page = () => m.run(["jailkit", "status"]);
+const report = () => {
+  const { status, stdout } = m.run(["jailkit", "status", "--json"]);
+  const told = reportOf(statusReportSchema, stdout);
+  expect(told.exitStatus).toBe(status === 0 ? 0 : 1);
+  return told;
+};
+const found = () => report().findings.map(({ kind, subject, command }) => [kind, subject, command]);
+/** Types the command of the only finding. */
+function mend(): void {
+  const { findings } = report();
+  expect(findings).toHaveLength(1);
+  m.must(["sh", "-ec", findings[0]?.command ?? "false"]);
+  expect(report().findings).toEqual([]);
+}
+
+/** The record of a jail. */
+function recordOf(jail: string): string {
+  const files = m.list(REGISTRY).map((id) => `${REGISTRY}/${id}/manifest.json`);
+  const file = files.find((one) => m.read(one).includes(`"path":"${jail}"`));
+  if (file === undefined) throw new Error(`${jail}: no record`);
+  return file;
+}
+
+describe("a machine without jails", () => {
+  test("needs nothing", () => {
+    const { status, stdout, stderr } = page();
+    expect([status, stderr]).toEqual([0, ""]);
+    expect(stdout).toMatch(/^jailkit +3\.\d+\.\d+, Linux \S+, (?:no )?Landlock/);
+    expect(stdout).toMatch(new RegExp(`^Logins +${SHELL} (?:has cap_sys_chroot|is setuid root)`, "m"));
+    expect(stdout).toMatch(/^Jails +none$/m);
+    expect(stdout).toMatch(/^Nothing needs attention\.$/m);
+    expect(stdout).toEndWith("\njk_check looks at the contents of jails.\n");
+    expect(report()).toMatchObject({
+      versions: { kernel: m.must(["uname", "-r"]).stdout.trim() },
+      logins: [{ program: SHELL, privilege: true }],
+      ...{ jails: { total: 0 }, users: { total: 0 }, mounts: { total: 0, lacking: 0 } },
+      ...{ requested: null, changed: null, declarations: null, findings: [], exitStatus: 0 },
+    });
+  });
+
+  test("has the version of sshd, if there is one", () => {
+    expect(report().versions.openssh).toMatch(/^OpenSSH_\d+\.\d+/);
+  });
+
+  test("is shown to root alone, and takes no arguments", () => {
+    expect(m.run(["jailkit", "status"], { user: "nobody" })).toMatchObject({ status: 5, stdout: "" });
+    expect(m.run(["jailkit", "status", "/srv/jail"])).toMatchObject({ status: 1, stdout: "" });
+  });
+
+  test("counts the declarations", () => {
+    for (const name of ["a.ini", "b.ini", "b.ini~", ".c.ini"]) m.write(`/etc/jailkit/jails.d/${name}`, "");
+    expect(report().declarations).toBe(2);
+    expect(page().stdout).toMatch(/^Declarations +2 in \/etc\/jailkit\/jails\.d$/m);
+    m.remove("/etc/jailkit/jails.d");
+  });
+});
+
+describe("what else needs attention", () => {
+  test("a jk_chrootsh that lost its capability", () => {
+    m.must(["cp", SHELL, "/root/kept"]);
+    m.must(["sh", "-ec", `cp ${SHELL} ${SHELL}.new; mv ${SHELL}.new ${SHELL}`]);
+    const [finding] = report().findings;
+    expect(finding).toMatchObject({ kind: "login", subject: SHELL });
+    expect(page().status).toBe(1);
+    mend();
+  });
+
+  test("a file with an error, though jailkit list refuses it", () => {
+    init("/srv/good");
+    m.write("/etc/jailkit/jk_update.ini", "stray\n");
+    expect(m.run(["jailkit", "list"]).status).toBe(1);
+    expect(found()).toEqual([["config", "/etc/jailkit/jk_update.ini:1", "jailkit config check"]]);
+    expect(report()).toMatchObject({ jails: { total: 1 }, configuration: { errors: 1 } });
+    m.remove("/etc/jailkit/jk_update.ini");
+    // It is of users, and no error of the configuration of the host.
+    m.write("/srv/good/etc/jailkit/jk_lsh.ini", "stray\n");
+    m.write("/etc/jailkit/jk_lsh.ini", "[root]\nexecutables =\n");
+    expect(report()).toMatchObject({ configuration: { errors: 0, warnings: 2 }, findings: [] });
+    m.remove("/etc/jailkit/jk_lsh.ini");
+    m.must(["jailkit", "delete", "--yes", "/srv/good"]);
+  });
+
+  test("a registry that others can write", () => {
+    m.chmod(REGISTRY, 0o777);
+    expect(page().stdout).toMatch(/^Jails +unknown$/m);
+    expect(report()).toMatchObject({ jails: null, findings: [{ kind: "record", subject: REGISTRY }] });
+    mend();
+  });
+
+  test("log sockets that nobody serves", async () => {
+    await m.startSyslog();
+    m.mkdir("/srv/log/dev");
+    m.write("/etc/jailkit/jk_socketd.ini", "[/srv/log/dev/log]\n");
+    expect(found()).toEqual([["log-socket", "jk_socketd", "jk_socketd"]]);
+    m.must(["jk_socketd"]);
+    expect(report().findings).toMatchObject([
+      { subject: "jk_socketd", message: expect.stringContaining("there is no account _jk-socketd") },
+    ]);
+    m.must(["pkill", "-x", "jk_socketd"]);
+    makeAccount(m);
+    mend();
+    expect(report().logSockets).toEqual({
+      ...{ running: true, configured: 1, served: 1, working: 1, overLimit: 0 },
+    });
+    expect(page().stdout).toMatch(/^Log sockets +jk_socketd runs, 1 configured, 1 of 1 work$/m);
+    // Nobody can create it there.
+    m.must(["rm", "-r", "/srv/log/dev"]);
+    expect(found()).toEqual([
+      ["config", "/etc/jailkit/jk_socketd.ini:1", "jailkit config check"],
+      ["log-socket", "/srv/log/dev/log", "jailkit log-sockets"],
+    ]);
+    m.must(["pkill", "-x", "jk_socketd"]);
+    m.remove("/etc/jailkit/jk_socketd.ini");
+  });
+
+  test("accounts of no jail", () => {
+    m.addUser("stray", { home: "/./home/stray", shell: SHELL });
+    m.addUser("lost", { home: "/srv/none/./home/lost", shell: "/opt/jk_chrootsh" });
+    expect(found()).toEqual([
+      ["login", "/opt/jk_chrootsh", "jailkit explain lost"],
+      ["missing", "/srv/none", "jailkit list /srv/none"],
+      ["no-jail", "stray", "jailkit explain stray"],
+    ]);
+    expect(report().users).toMatchObject({ total: 2, inMissingJails: 1, withoutJail: 1 });
+    for (const name of ["stray", "lost"]) m.must(["userdel", name]);
+    expect(found()).toEqual([]);
+  });
+});
+
+test("a hostile name is shown with escapes, and the command is for that jail", () => {
+  const jail = "/srv/\x1b[2J\n 'x' && $(id)\xff";
+  init(jail);
+  m.chmod(jail, 0o777);
+  const { stdout } = page();
+  expect(stdout).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f]/);
+  expect(stdout).toContain("unsafe");
+  for (const line of stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
+  mend();
+  expect(m.stat(jail)?.mode).toBe(0o40755);
+  m.must(["jailkit", "delete", "--yes", jail]);
+});
+
+describe("a jail in each condition", () => {
+  const at = (state: string) => `/srv/customers/${"with/a/long/path/".repeat(5)}${state}`;
+
+  beforeAll(() => {
+    for (const state of ["ready", "unsafe", "incomplete", "missing", "emptied", "unreadable"])
+      init(at(state));
+    for (const state of ["ready", "emptied"])
+      m.addUser(state, { home: `${at(state)}/./home/${state}`, shell: SHELL });
+    m.mkdir(`${at("unrecorded")}/etc`);
+    m.addUser("old", { home: `${at("unrecorded")}/./home/old`, shell: SHELL });
+    m.must(["jk_init", "--live", "-j", at("unmounted"), "one"]);
+    m.must(["umount", `${at("unmounted")}/usr`]);
+    m.chmod(`${at("unsafe")}/etc`, 0o777);
+    const record = recordOf(at("incomplete"));
+    m.write(record, m.read(record).replace(/("time":\d+)/, '$1,"unfinished":true'), { mode: 0o600 });
+    m.remove(at("missing"));
+    m.must(["sh", "-ec", 'cd "$1"; rm -rf bin etc lib* usr', "sh", at("emptied")]);
+    m.write(recordOf(at("unreadable")), "", { mode: 0o600 });
+  });
+
+  const states = ["ready", "unrecorded", "unsafe", "unmounted", "incomplete", "emptied", "missing"];
+
+  test("is counted as jailkit list has it", () => {
+    const { jails, damagedRecords } = reportOf(listReportSchema, m.run(["jailkit", "list", "--json"]).stdout);
+    const counts = Map.groupBy(jails, ({ state }) => state);
+    expect(damagedRecords).toHaveLength(1);
+    expect([...counts.keys()]).toEqual(expect.arrayContaining(states));
+    const told = report();
+    expect(told.jails?.total).toBe(jails.length);
+    for (const [state, number] of Object.entries(told.jails?.byState ?? {}))
+      expect([state, number]).toEqual([state, counts.get(state as "ready")?.length ?? 0]);
+    expect(told.users.total).toBe(3);
+    expect(told.mounts).toEqual({ total: 1, lacking: 1 });
+    const times = jails.flatMap(({ lastRequest }) => lastRequest ?? []).sort();
+    expect([told.requested?.oldest.time, told.requested?.newest.time]).toEqual([times[0], times.at(-1)]);
+  });
+
+  test("is a finding, the worst first, unless it is ready or only has no record", () => {
+    const findings = report().findings.map(({ kind, subject }) => [kind, subject]);
+    const ranks = findings.map(([kind = ""]) => Object.keys(FINDING_KINDS).indexOf(kind));
+    expect(ranks).toEqual([...ranks].sort((a, b) => a - b));
+    const own = findings.filter(([kind]) => kind !== "record" && kind !== "unreadable");
+    expect(own.map(([, subject]) => subject)).toEqual(
+      ["unsafe", "unmounted", "incomplete", "missing", "emptied"].map(at),
+    );
+    expect(findings.length - own.length).toBe(1);
+  });
+
+  test("fits on a page of 80 columns, with no command cut", () => {
+    const { status, stdout, stderr } = page();
+    expect([status, stderr]).toEqual([1, ""]);
+    const lines = stdout.trimEnd().split("\n");
+    expect(lines.length).toBeLessThanOrEqual(30);
+    for (const line of lines) expect(line.length).toBeLessThanOrEqual(80);
+    expect(stdout).toMatch(/^unsafe {2,}\S+\.\.\.\S*\/unsafe\S* /m);
+    for (const kind of ["unsafe", "unmounted", "incomplete", "missing", "emptied"])
+      expect(stdout).toMatch(new RegExp(`^${kind} .* jailkit list$`, "m"));
+  });
+
+  test("is as the command says afterwards", () => {
+    const fixed = ["unsafe", "unmounted", "incomplete"];
+    for (const { kind, command } of report().findings)
+      if (fixed.includes(kind)) m.must(["sh", "-ec", command]);
+    expect(report().findings.filter(({ kind }) => fixed.includes(kind))).toEqual([]);
+    expect(report().mounts).toEqual({ total: 1, lacking: 0 });
+    expect(page().stdout).toMatch(/^Live mounts +1 mounted$/m);
+  });
+});
+
+describe("the work", () => {
+  /** The number of system calls of a command. */
+  function calls(argv: readonly string[]): number {
+    const trace = "trace=!futex,madvise,sched_yield";
+    m.run(["strace", "-f", "-qq", "-o", "/root/trace", "-e", trace, ...argv]);
+    return m.read("/root/trace").split("\n").length;
+  }
+  const status = () => calls(["jailkit", "status"]);
+
+  test("does not grow with the contents of a jail", () => {
+    init("/srv/full");
+    const before = status();
+    m.must(["sh", "-ec", "for i in $(seq 500); do : > /srv/full/usr/lib/$i; done"]);
+    expect(status() - before).toBeLessThan(100);
+  });
+
+  test("is that of jailkit list for each jail, and little more", () => {
+    const both = () => [status(), calls(["jailkit", "list"])];
+    const [few = 0, fewListed = 0] = both();
+    for (let number = 0; number < 40; number++) init(`/srv/many/${number}`);
+    const [many = 0, manyListed = 0] = both();
+    // The time of its record, and once its record for all that the configuration is compared with.
+    expect(many - few - (manyListed - fewListed)).toBeLessThan(40 * 10);
+  });
+});

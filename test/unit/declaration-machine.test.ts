@@ -1,0 +1,129 @@
+import { expect, test } from "bun:test";
+import { toBytes } from "../../ffi/bytes.ts";
+import { JailkitError } from "../../src/cli/error.ts";
+import { fixText } from "../../src/config/fixes.ts";
+import { scanIni } from "../../src/config/scan.ts";
+import { type DeclarationFacts, machineProblems } from "../../src/declaration/machine.ts";
+import type { PasswdEntry } from "../../src/system/accounts.ts";
+
+const account = (name: string, uid: number, home: string): PasswdEntry => ({
+  ...{ name, password: "x", uid, gid: 100, gecos: "", home, shell: "/bin/sh" },
+});
+const ACCOUNTS = [
+  account("root", 0, "/root"),
+  account("toor", 0, "/root"),
+  account("bert", 2002, "/srv/a/./home/bert"),
+  account("luser", 9001, "/home/luser"),
+  account("odd name", 2003, "/home/odd"),
+];
+const LOCAL = ["root", "toor", "bert", "odd name"];
+const GROUPS = ["users", "sudo", "jailed"];
+
+const facts: DeclarationFacts = {
+  userByName: (name) => ACCOUNTS.find((one) => one.name === name),
+  userByUid: (uid) => ACCOUNTS.find((one) => one.uid === uid),
+  groupByName: (name) =>
+    ["ldap", ...GROUPS].includes(name) ? { name, password: "x", gid: 100, members: [] } : undefined,
+  userNames: () => LOCAL,
+  groupNames: () => GROUPS,
+  jailedUsers: () => [{ name: "bert", home: "/srv/a/./home/bert/", shell: "/bin/sh", jail: "/srv/a" }],
+  jails: () => ["/srv/a"],
+  profiles: () => ["basicshell", "sftp"],
+  exists: (path) => path === "/usr/bin/tool" || path === "/usr/bin/a b",
+  isDirectory: (path) => path === "/usr",
+  isProgram: (name) => name === "less",
+};
+
+/** Problems as "error 2:1 code", with the remedy of each. */
+function look(text: string, given: Partial<DeclarationFacts> = {}, others: readonly string[] = []) {
+  const ini = scanIni(toBytes(text), "f", "plain");
+  return machineProblems(ini, { ...facts, ...given }, others).map((one) => [
+    `${one.severity} ${one.line}:${one.column} ${one.code}`,
+    fixText(one, ini),
+  ]);
+}
+const codes = (text: string, given: Partial<DeclarationFacts> = {}, others: readonly string[] = []) =>
+  look(text, given, others).map(([code]) => code);
+const user = (name: string, lines = "") => `[user ${name}]\njail = /srv/a\nshell = /bin/sh\n${lines}\n`;
+
+test("what fits is not reported", () => {
+  const jail =
+    "[jail /srv/new]\nsections = basicshell,\n sftp\nfiles = /usr/bin/tool, less, /usr/bin/a b\nlive = /usr\n";
+  const users = `${user("bert", "uid = 2002\ngroups = users, jailed")}${user("new", "uid = 3000")}${user("luser", "directory = 1")}`;
+  expect(look(`${jail}${users}[user other]\njail = /srv/new\nallow = sftp\n`)).toEqual([]);
+});
+
+test("a section of jk_init.ini that is missing, and one of nearly its name", () => {
+  expect(look("[jail /srv/n]\nsections = basicshel, sftp,\n  nosuchthing, basicshell sftp\n")).toEqual([
+    ["error 2:12 unknown-section", "write in line 2 of f:\nsections = basicshell, sftp,"],
+    ["error 3:3 unknown-section", "write in line 3 of f:\n  basicshell sftp"],
+    ["error 3:16 not-a-list", "write in line 3 of f:\n  nosuchthing, basicshell, sftp"],
+  ]);
+});
+
+test("files, programs and directories that are missing", () => {
+  expect(codes("[jail /srv/n]\nfiles = /usr/bin/nosuch, nosuch, less\nlive = /opt/x\n")).toEqual([
+    "error 2:9 no-such-path",
+    "error 2:26 no-such-path",
+    "error 3:8 not-a-directory",
+  ]);
+});
+
+test("a jail that is neither declared nor known", () => {
+  const text = "[jail /srv/new]\n[user n]\njail = /srv/nwe\nshell = /bin/sh\n";
+  expect(look(text)).toEqual([["error 3:8 unknown-jail", "write in line 3 of f:\njail = /srv/new"]]);
+  expect(codes(text, {}, ["/srv/nwe"])).toEqual([]);
+  expect(codes("[user n]\njail = /elsewhere\nshell = /bin/sh\n")).toEqual(["error 2:8 unknown-jail"]);
+});
+
+test("groups that are missing, of another name service, or of administrators", () => {
+  expect(look(user("n", "groups = user, ldap, sudo, entirely"))).toEqual([
+    ["error 4:10 unknown-group", "write in line 4 of f:\ngroups = users, ldap, sudo, entirely"],
+    ["error 4:16 unknown-group", "write in line 4 of f:\ngroups = user, sudo, entirely"],
+    ["warning 4:22 doubtful-value", "write in line 4 of f:\ngroups = user, ldap, entirely"],
+    ["error 4:28 unknown-group", "groupadd entirely"],
+  ]);
+  const without = { groupNames: () => ["users"], groupByName: () => undefined };
+  expect(look(user("n", "groups = jailed"), without)).toEqual([
+    ["error 4:10 unknown-group", "groupadd --system jailed"],
+  ]);
+});
+
+test("accounts of root, and names that useradd refuses", () => {
+  expect(codes(user("toor"))).toEqual(["error 1:7 bad-account"]);
+  expect(codes(user("an odd name"))).toEqual(["error 1:7 bad-account"]);
+  expect(codes(user("123"))).toEqual(["error 1:7 bad-account"]);
+  // It is there already.
+  expect(codes(user("odd name"))).toEqual([]);
+});
+
+test("a uid that another account has, or that the account does not have", () => {
+  expect(codes(user("n", "uid = 2002"))).toEqual(["error 4:7 taken"]);
+  expect(look(user("bert", "uid = 3000"))).toEqual([
+    ["error 4:7 taken", "write in line 4 of f:\nuid = 2002"],
+  ]);
+});
+
+test("the home of an account that is not declared", () => {
+  expect(codes(user("n", "home = /home/bert"))).toEqual(["error 4:8 taken"]);
+  expect(codes(`${user("n", "home = /home/bert")}${user("bert", "home = /home/b")}`)).toEqual([]);
+});
+
+test("an account is in a directory, or it is not", () => {
+  expect(codes(user("nosuch", "directory = yes"))).toEqual(["warning 1:7 unknown-user"]);
+  expect(look(user("luser"))).toEqual([
+    ["error 1:7 contradiction", "in section [user luser] of f write:\ndirectory = yes"],
+  ]);
+  expect(look(user("bert", "directory = yes"))).toEqual([
+    ["error 4:13 contradiction", "write in line 4 of f:\ndirectory = no"],
+  ]);
+});
+
+test("what cannot be known is not reported", () => {
+  const silent = () => {
+    throw new JailkitError("name-service", 1, "does not answer");
+  };
+  const text = `[jail /srv/n]\nsections = x\nfiles = /x, x\nlive = /opt/x\n${user("n", "groups = x\nuid = 2002")}[user m]\njail = /x\nshell = /bin/sh\n`;
+  const asked = Object.fromEntries(Object.keys(facts).map((name) => [name, silent]));
+  expect(codes(text, asked)).toEqual([]);
+});

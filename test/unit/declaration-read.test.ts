@@ -1,0 +1,413 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { toBytes } from "../../ffi/bytes.ts";
+import { normalPath } from "../../ffi/paths.ts";
+import { isPlain } from "../../src/cli/display.ts";
+import { JailkitError } from "../../src/cli/error.ts";
+import { fixText } from "../../src/config/fixes.ts";
+import { scanIni } from "../../src/config/scan.ts";
+import { policyKeys } from "../../src/config/schemas/jails.ts";
+import { declarationIn, readDeclaration } from "../../src/declaration/read.ts";
+
+const KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOZQo3j7fvlQ4Fx7TpbzkdbtGwQkIOdSBvXzJPn1Qbjy";
+const OTHER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILdp94oAnvb+ufHoyHXb8aLddJm2h/FMX83n/z1CiKaH";
+
+const read = (text: string) => declarationIn(scanIni(toBytes(text), "f", "plain"));
+
+/** Problems as "2:1 code". */
+const problems = (text: string) =>
+  read(text).problems.map(({ line, column, code }) => `${line}:${column} ${code}`);
+
+const user = (lines: string) => `[user anna]\njail = /srv/a\n${lines}\n`;
+
+test("jails and users with all their keys", () => {
+  const { declaration, problems: found } = read(`
+[jail /srv/a.example.com]
+sections = basicshell, sftp,
+  git
+live = /usr
+files = /usr/local/bin/tool, less
+log_socket = yes
+proc = 0
+
+[jail /srv/b]
+
+[user anna.smith]
+jail = /srv/a.example.com
+shell = /bin/bash
+home = /data/anna
+uid = 2001
+comment = Anna Smith; # 1
+groups = jailed, users
+authorized_keys = ${KEY} anna@laptop
+  # only at home
+  from="192.0.2.0/24",command="echo a, b; # c" ${OTHER}
+confine = require
+limits = nofile 256,
+  nproc 64
+
+[user backup]
+jail = /srv/b
+allow = rsync download
+read = /data
+command x = ls *
+
+[user EXAMPLE\\carl]
+jail = /srv/b
+directory = 1
+shell = /usr/sbin/jk_lsh
+`);
+  expect(found).toEqual([]);
+  const [a, b] = declaration.jails;
+  expect(a).toMatchObject({
+    path: "/srv/a.example.com",
+    place: { file: "f", line: 2, column: 7 },
+    sections: ["basicshell", "sftp", "git"],
+    live: ["/usr"],
+    files: ["/usr/local/bin/tool", "less"],
+    logSocket: true,
+    proc: false,
+  });
+  expect(b).toMatchObject({
+    sections: [],
+    files: [],
+    live: undefined,
+    logSocket: undefined,
+    proc: undefined,
+  });
+  const [anna, backup, carl] = declaration.users;
+  expect(anna).toMatchObject({
+    name: "anna.smith",
+    jail: "/srv/a.example.com",
+    shell: "/bin/bash",
+    home: "/data/anna",
+    uid: 2001,
+    comment: "Anna Smith; # 1",
+    groups: ["jailed", "users"],
+    directory: false,
+  });
+  expect(anna?.keys?.map(({ line }) => line)).toEqual([
+    `${KEY} anna@laptop`,
+    `from="192.0.2.0/24",command="echo a, b; # c" ${OTHER}`,
+  ]);
+  expect(anna?.policy?.map(({ key, value }) => [key, value])).toEqual([
+    ["confine", "require"],
+    ["limits", "nofile 256, nproc 64"],
+  ]);
+  expect(backup).toMatchObject({ shell: "/usr/sbin/jk_lsh", home: "/home/backup", keys: undefined });
+  expect(backup?.policy?.map(({ key }) => key)).toEqual(["allow", "read", "command x"]);
+  expect(carl).toMatchObject({ name: "EXAMPLE\\carl", directory: true, policy: undefined });
+});
+
+test("each key of jk_lsh.ini but log_format is read in a section of a user", () => {
+  for (const key of Object.keys(policyKeys)) {
+    const codes = problems(user(`shell = /usr/sbin/jk_lsh\n${key === "command" ? "command x" : key} = x`));
+    expect([key, codes.filter((one) => one.endsWith("unknown-key"))]).toEqual([key, []]);
+  }
+  expect(problems(user("allow = sftp\nlog_format = json"))).toEqual(["4:1 unknown-key"]);
+});
+
+describe("a section is refused:", () => {
+  const refused: [string, string, string[]][] = [
+    ["another name", "[group x]\n", ["1:1 unknown-section"]],
+    ["[DEFAULT]", "[DEFAULT]\nproc = 1\n", ["1:1 unknown-section"]],
+    ["two blanks", "[jail  /srv/a]\n", ["1:1 unknown-section"]],
+    ["no name", "[jail ]\n", ["1:1 unknown-section"]],
+    ["another case", "[Jail /srv/a]\n", ["1:1 unknown-section"]],
+    ["a relative path", "[jail srv/a]\n", ["1:7 bad-path"]],
+    ["a slash at the end", "[jail /srv/a/]\n", ["1:7 bad-path"]],
+    ["a path with ..", "[jail /srv/../etc]\n", ["1:7 bad-path"]],
+    ["the root directory", "[jail /]\n", ["1:7 bad-path"]],
+    ["a comment in the path", "[jail /srv/a # one]\n", ["1:7 comment-in-value"]],
+    ["a jail twice", "[jail /srv/a]\n[jail /srv/a]\n", ["2:1 duplicate-section"]],
+    ["a key of a user in a jail", "[jail /srv/a]\nshell = /bin/sh\n", ["2:1 unknown-key"]],
+    ["a key of a jail in a user", user("shell = /bin/sh\nproc = 1"), ["4:1 unknown-key"]],
+    ["a key in another case", "[jail /srv/a]\nProc = 1\n", ["2:1 unknown-key"]],
+    ["an empty list", "[jail /srv/a]\nsections =\n", ["2:1 empty-value"]],
+    ["an empty value", user("shell =\nallow = sftp"), ["3:8 bad-value"]],
+    ["neither yes nor no", "[jail /srv/a]\nproc = maybe\n", ["2:8 bad-value"]],
+    [
+      "a file with a relative path",
+      "[jail /srv/a]\nfiles = bin/x, -x, ..\n",
+      ["2:9 bad-path", "2:16 bad-path", "2:20 bad-path"],
+    ],
+    ["the whole machine as a file", "[jail /srv/a]\nfiles = /\n", ["2:9 bad-path"]],
+    [
+      "a directory that cannot be live",
+      "[jail /srv/a]\nlive = /usr, /home, /opt/..\n",
+      ["2:14 bad-path", "2:21 bad-path"],
+    ],
+    ["an item twice", "[jail /srv/a]\nsections = a, b,\n  a\n", ["3:3 duplicate-item"]],
+    [
+      "a comma that is missing at the end of a line",
+      "[jail /srv/a]\nsections = a,\n  b\n  c\n",
+      ["3:3 not-a-list"],
+    ],
+    ["a comment after a list", "[jail /srv/a]\nsections = a # b\n", ["2:12 comment-in-value"]],
+    ["a key that is indented", user("executables = /bin/a,\n  read = none"), ["4:3 indented-line"]],
+    [
+      "a key of a family that is indented",
+      user("executables = /bin/a,\n  command x = ls"),
+      ["4:3 indented-line"],
+    ],
+    ["a path in two lines", user("shell = /bin/\n  sh"), ["3:9 indented-line"]],
+    ["a command line in two lines", user("force = ls\n  /data"), ["3:9 indented-line"]],
+  ];
+  test.each(refused)("%s", (_, text, expected) => expect(problems(text)).toEqual(expected));
+});
+
+describe("a user is refused:", () => {
+  const refused: [string, string, string[]][] = [
+    ["without a jail", "[user anna]\nshell = /bin/sh\n", ["1:1 no-jail"]],
+    ["without shell and rights", user(""), ["1:1 no-shell"]],
+    ["with limits alone", user("limits = nofile 256"), ["1:1 no-shell"]],
+    [
+      "with the limited shell, and nothing that it allows",
+      user("shell = /usr/sbin/jk_lsh\nread = /a"),
+      ["1:1 no-shell"],
+    ],
+    [
+      "with another shell, and rights of the limited one",
+      user("shell = /bin/sh\nallow = sftp\nenv = X"),
+      ["4:1 contradiction", "5:1 contradiction"],
+    ],
+    [
+      "with keys that contradict each other",
+      user("shell = /bin/sh\nconfine = 1\nno_new_privs = 0"),
+      ["5:16 contradiction"],
+    ],
+    ["with an unknown word", user("allow = rsync downlod"), ["3:9 bad-value"]],
+    ["with a word and a comment", user("allow = sftp # x"), ["3:9 bad-value"]],
+    [
+      "with a value that a login would read in part",
+      user("allow = sftp\numask = 022 x"),
+      ["4:9 doubtful-value"],
+    ],
+    ["with a pattern that cannot be read", user("command x = ls 'a"), ["3:13 bad-command"]],
+    ["with a key that resembles a command", user("allow = sftp\ncommand-x = ls"), ["4:1 unknown-key"]],
+    ["with a name that is a path", "[user ../etc]\njail = /srv/a\nshell = /bin/sh\n", ["1:7 bad-account"]],
+    [
+      "with the name of a section for groups",
+      "[user group x]\njail = /srv/a\nshell = /bin/sh\n",
+      ["1:7 bad-account"],
+    ],
+    ["with the name DEFAULT", "[user DEFAULT]\njail = /srv/a\nshell = /bin/sh\n", ["1:7 bad-account"]],
+    ["with a name that is not UTF-8", "[user \xff]\njail = /srv/a\nshell = /bin/sh\n", ["1:7 bad-account"]],
+    ["in the root directory", "[user anna]\njail = /\nshell = /bin/sh\n", ["2:8 bad-account"]],
+    [
+      "in a jail that passwd(5) cannot hold",
+      "[user anna]\njail = /srv/a:b\nshell = /bin/sh\n",
+      ["2:8 bad-account"],
+    ],
+    ["in a jail with a relative path", "[user anna]\njail = srv/a\nshell = /bin/sh\n", ["2:8 bad-path"]],
+    ["with a shell that has no path", user("shell = bash"), ["3:9 bad-path"]],
+    ["with a comment after the shell", user("shell = /bin/sh # x"), ["3:9 comment-in-value"]],
+    ["with a home of the jail's own", user("shell = /bin/sh\nhome = /etc/anna"), ["4:8 bad-account"]],
+    ["with the home of all homes", user("shell = /bin/sh\nhome = /home"), ["4:8 bad-account"]],
+    [
+      "with a home that passwd(5) cannot hold",
+      user("shell = /bin/sh\nhome = /home/a:b"),
+      ["4:8 bad-account"],
+    ],
+    ["with the uid of root", user("shell = /bin/sh\nuid = 0"), ["4:7 bad-account"]],
+    ["with the uid of root in more digits", user("shell = /bin/sh\nuid = 00"), ["4:7 bad-account"]],
+    ["with the uid that means none", user("shell = /bin/sh\nuid = 4294967295"), ["4:7 bad-account"]],
+    ["with the uid of nobody", user("shell = /bin/sh\nuid = 65534"), ["4:7 bad-account"]],
+    ["with a uid and text", user("shell = /bin/sh\nuid = 1000a"), ["4:7 bad-account"]],
+    [
+      "with a comment that passwd(5) cannot hold",
+      user("shell = /bin/sh\ncomment = a:b"),
+      ["4:11 bad-account"],
+    ],
+    [
+      "with a group that is no name",
+      user("shell = /bin/sh\ngroups = users, a:b, -x"),
+      ["4:17 bad-account", "4:22 bad-account"],
+    ],
+    [
+      "of a directory, with a uid",
+      user("shell = /bin/sh\ndirectory = yes\nuid = 2001\ncomment = x"),
+      ["5:1 contradiction", "6:1 contradiction"],
+    ],
+    [
+      "with the home of another",
+      `${user("shell = /bin/sh")}[user bert]\njail = /srv/a\nhome = /home/anna\nshell = /bin/sh\n`,
+      ["6:8 taken"],
+    ],
+    [
+      "with the uid of another",
+      `${user("shell = /bin/sh\nuid = 2001")}[user bert]\njail = /srv/b\nuid = 2001\nshell = /bin/sh\n`,
+      ["7:7 taken"],
+    ],
+  ];
+  test.each(refused)("%s", (_, text, expected) => expect(problems(text)).toEqual(expected));
+
+  const keys: [string, string, string[]][] = [
+    ["a line that is no key", `\n  ${KEY}\n  hello`, ["6:3 bad-key"]],
+    ["a key that was cut off", `${KEY.slice(0, -3)}`, ["4:19 bad-key"]],
+    ["a key that is there twice", `${KEY} a\n  from="192.0.2.1" ${KEY}`, ["5:3 bad-key"]],
+    ["options that sshd rejects", `\n  nosuch="x" ${KEY}`, ["5:3 bad-key"]],
+    ["a private key", "\n  -----BEGIN OPENSSH PRIVATE KEY-----", ["5:3 bad-key"]],
+    ["nothing but a comment", "# none", ["4:19 bad-key"]],
+  ];
+  test.each(keys)("with %s", (_, value, expected) => {
+    expect(problems(user(`shell = /bin/sh\nauthorized_keys = ${value}`))).toEqual(expected);
+  });
+});
+
+test("hostile bytes: nothing throws, places are in the file, texts are printable, and what is accepted is plain", () => {
+  const piece = fc.oneof(
+    fc.constantFrom(
+      ...[
+        "[jail /srv/a]\n",
+        "[user anna]\n",
+        "[jail ",
+        "[user ",
+        "]\n",
+        "\n",
+        "\r\n",
+        " ",
+        "\t",
+        "=",
+        ",",
+        "#",
+        ";",
+      ],
+      ...["sections", "files", "live", "proc", "jail", "shell", "home", "uid", "groups", "authorized_keys"],
+      ...[
+        "allow",
+        "read",
+        "command x",
+        "confine",
+        "limits",
+        "directory",
+        " = ",
+        "yes",
+        "1",
+        "/usr",
+        "/bin/sh",
+      ],
+      ...[
+        "/srv/a",
+        "sftp",
+        "none",
+        KEY,
+        "..",
+        "\x1b[31m",
+        "\xe2\x80\xae",
+        "\0",
+        "\\",
+        "%(k)s",
+        '"',
+        "DEFAULT",
+      ],
+      ...["\njail = /srv/a\nshell = /bin/sh\n", "\njail = /srv/a\nallow = sftp\n"],
+    ),
+    fc.integer({ min: 0, max: 255 }).map((byte) => String.fromCharCode(byte)),
+  );
+  let accepted = 0;
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 40 }), (pieces) => {
+      const text = pieces.join("");
+      const ini = scanIni(toBytes(text), "f", "plain");
+      const found = declarationIn(ini);
+      const lines = text.split("\n");
+      for (const problem of found.problems) {
+        const { line, column, message } = problem;
+        expect(line >= 1 && line <= lines.length && column <= (lines[line - 1]?.length ?? 0) + 2).toBe(true);
+        expect(isPrintable(message)).toBe(true);
+        expect(() => fixText(problem, ini)).not.toThrow();
+      }
+      if (found.problems.length > 0) return;
+      accepted++;
+      const { jails, users } = found.declaration;
+      const paths = [
+        ...jails.flatMap(({ path, live = [] }) => [path, ...live]),
+        ...users.flatMap(({ jail, home, shell }) => [jail, home, shell]),
+      ];
+      for (const path of paths)
+        expect([path, path !== "/" && path.startsWith("/")]).toEqual([normalPath(path), true]);
+      for (const one of users) {
+        expect(/[:/\n]/.test(one.name)).toBe(false);
+        expect(one.uid).not.toBe(0);
+        for (const { key, value } of one.policy ?? [])
+          expect(scanIni(toBytes(`[a]\n${key} = ${value}\n`), "f", "c").sections[0]?.entries).toMatchObject([
+            { key, value },
+          ]);
+      }
+    }),
+    { numRuns: 3000 },
+  );
+  expect(accepted).toBeGreaterThan(20);
+});
+
+/** Without control bytes and characters that turn or hide text. */
+const isPrintable = (text: string) =>
+  isPlain(text) || !/[\x00-\x1f\x7f]|\xe2\x80[\x8b-\x8f\xa8-\xae]/.test(text);
+
+describe("files", () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "declaration-"));
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+  const write = (name: string, text: string) => {
+    writeFileSync(`${folder}/${name}`, text, "latin1");
+    return `${folder}/${name}`;
+  };
+  const refusal = (...files: string[]): JailkitError => {
+    try {
+      readDeclaration(files);
+    } catch (error) {
+      if (error instanceof JailkitError) return error;
+      throw error;
+    }
+    throw new Error("was read");
+  };
+
+  test("are read in their order, each once, and without drop-ins", () => {
+    mkdirSync(`${folder}/a.d`);
+    write("a.d/x.ini", "[jail /srv/x]\n");
+    const [a, b] = [write("a.ini", "[jail /srv/b]\n"), write("b.ini", "[jail /srv/a]\n")];
+    const { files, jails } = readDeclaration([a, b, a]);
+    expect(files).toEqual([a, b]);
+    expect(jails.map(({ path, place }) => [path, place.file])).toEqual([
+      ["/srv/b", a],
+      ["/srv/a", b],
+    ]);
+  });
+
+  test("the first error is thrown with its place and a remedy", () => {
+    const file = write("a.ini", "[jail /srv/a]\nsectons = x\n\n[user anna]\n");
+    const error = refusal(file);
+    expect(error.message).toBe(
+      `${file}:2:1: error: there is no key 'sectons'; did you mean 'sections'? [unknown-key]`,
+    );
+    expect(error).toMatchObject({
+      code: "config-invalid",
+      place: { line: 2, column: 1, text: "sectons = x" },
+      remedy: `write in line 2 of ${file}:\nsections = x`,
+    });
+  });
+
+  test("a section in two of them is an error", () => {
+    const [a, b] = [write("a.ini", "[jail /srv/a]\n"), write("b.ini", "[jail /srv/a]\n")];
+    expect(refusal(a, b).message).toBe(
+      `${b}:1:1: error: section 'jail /srv/a' is there already, in ${a} [duplicate-section]`,
+    );
+  });
+
+  test("what is only a warning for other files is an error", () => {
+    expect(refusal(write("a.ini", "\xef\xbb\xbf[jail /srv/a]\n")).message).toContain("byte-order-mark");
+  });
+
+  test("one that is missing, or that others can change, is refused", () => {
+    expect(refusal(`${folder}/none.ini`)).toMatchObject({ code: "config-unreadable" });
+    const file = write("a.ini", "[jail /srv/a]\n");
+    chmodSync(file, 0o666);
+    expect(refusal(file)).toMatchObject({ code: "config-unsafe" });
+  });
+});

@@ -1,0 +1,309 @@
+/** The pure parts of jailkit status: what is a finding, which are shown, and that the page fits. */
+import { describe, expect, test } from "bun:test";
+import { utf8 } from "../../ffi/bytes.ts";
+import { display } from "../../src/cli/display.ts";
+import { JailkitError } from "../../src/cli/error.ts";
+import { shellWord } from "../../src/cli/shell-word.ts";
+import { shortened, widest } from "../../src/cli/table.ts";
+import { RecordError } from "../../src/jail/record/record-file.ts";
+import type { JailFacts } from "../../src/jails/jails.ts";
+import type { SocketStatus } from "../../src/log-socket/monitor/status.ts";
+import {
+  chosen,
+  commandForAll,
+  FINDING_KINDS,
+  type FindingKind,
+  findingsOf,
+} from "../../src/status/findings.ts";
+import type { MachineFacts } from "../../src/status/gather.ts";
+import { numbersOf } from "../../src/status/numbers.ts";
+import { pageLines } from "../../src/status/page.ts";
+import { statusReport } from "../../src/status/report.ts";
+import { statusReportSchema } from "../../src/status/report-schema.ts";
+
+const jailOf = (path: string, given: Partial<JailFacts> = {}): JailFacts => ({
+  ...{ path, id: "0".repeat(20), condition: "ready", reason: undefined, remedy: undefined },
+  ...{ live: [], sockets: [], lacking: 0, users: [], moreUsers: undefined },
+  ...{ sections: [], files: [], lastRequest: 1_700_000_000, entries: 1 },
+  ...given,
+});
+
+const user = (name: string, jail: string | undefined) => ({
+  ...{ name, jail, home: `${jail ?? ""}/./home/${name}`, shell: "/usr/sbin/jk_chrootsh" },
+});
+
+const machine = (given: Partial<MachineFacts> = {}): MachineFacts => ({
+  ...{ jailkit: "3.0.0", kernel: "6.12.8", landlock: 6, filters: true, openssh: "OpenSSH_10.0p2" },
+  logins: [{ program: "/usr/sbin/jk_chrootsh", held: true, reason: "has cap_sys_chroot+ep", remedy: "" }],
+  list: { jails: [], damaged: [] },
+  ...{ users: [], written: new Map(), wantedSockets: [], sockets: undefined },
+  ...{
+    startSocketd: "jk_socketd",
+    config: { files: [], findings: [], failures: [] },
+    declarations: undefined,
+  },
+  ...given,
+});
+
+const socket = (path: string, given: Partial<SocketStatus> = {}): SocketStatus => ({
+  settings: { path, jail: "/srv/j", type: "dgram", trust: "kernel", base: 1, peak: 2, interval: 3 },
+  ...{ pid: 1, listening: true, activated: false, connected: true, user: "nobody", warning: undefined },
+  counters: {
+    ...{ messages: 0, bytes: 0, pauses: 0, dropped: 0, droppedBytes: 0, cut: 0, connections: 0 },
+    paused: false,
+  },
+  ...given,
+});
+
+const page = (facts: MachineFacts) => pageLines(facts, numbersOf(facts), findingsOf(facts));
+const found = (facts: MachineFacts) =>
+  findingsOf(facts).map(({ kind, subject, commands }) => [kind, subject, commands[0]]);
+
+/** Of a machine with many jails in each condition, each with a long path. */
+function crowded(path = (name: string) => `/srv/customers/${"long/".repeat(20)}${name}`): MachineFacts {
+  const conditions = [
+    ...([
+      "unsafe",
+      "unmounted",
+      "incomplete",
+      "missing",
+      "emptied",
+      "unreadable",
+      "unrecorded",
+      "ready",
+    ] as const),
+  ];
+  const jails = conditions.flatMap((condition) =>
+    Array.from({ length: 125 }, (_, index) => {
+      const own = path(`${condition}${index}`);
+      const users = [user(`u${index}`, own)];
+      const remedy = condition === "ready" ? undefined : `jk_update -j ${shellWord(own)}`;
+      return jailOf(own, { condition, users, remedy, reason: display(own), live: ["/usr"], lacking: 1 });
+    }),
+  );
+  return machine({
+    list: { jails, damaged: [] },
+    users: [user("stray", undefined)],
+    written: new Map(jails.map((jail, index) => [jail.path, 1_700_000_000 + index * 86_400])),
+    wantedSockets: [`${path("ready0")}/dev/log`],
+    sockets: [socket(`${path("ready1")}/dev/log`, { connected: false, warning: "others run as nobody" })],
+    logins: [1, 2, 3].map((number) => ({
+      program: `/opt/${number}/jk_chrootsh`,
+      ...{ held: false, reason: `${path(`${number}`)} is not executable` },
+      remedy:
+        "chown root:root /opt/jk_chrootsh && chmod 0755 /opt/jk_chrootsh && setcap cap_sys_chroot+ep /opt/jk_chrootsh",
+    })),
+    declarations: 1000,
+  });
+}
+
+describe("shortened", () => {
+  test("keeps the beginning and the end", () => {
+    expect(shortened("/srv/customers/one/www", 15)).toBe("/srv.../one/www");
+    expect(["/srv/j", ""].map((text) => shortened(text, 6))).toEqual(["/srv/j", ""]);
+  });
+
+  test("cuts neither an escape nor a character", () => {
+    const escaped = display("/srv/\x1b\x1b\x1b\x1b\x1b\x1b\x1b\x1b\x1b\n\\");
+    const accented = utf8("\u00e9".repeat(40));
+    for (let width = 5; width < 40; width++) {
+      const pieces = shortened(escaped, width).split("...");
+      for (const piece of pieces) expect(piece).toMatch(/^(?:[^\\]|\\x1b|\\n|\\\\)*$/);
+      for (const text of [escaped, accented])
+        expect(widest([shortened(text, width)])).toBeLessThanOrEqual(width);
+      expect(() =>
+        new TextDecoder("utf-8", { fatal: true }).decode(Buffer.from(shortened(accented, width), "latin1")),
+      ).not.toThrow();
+    }
+  });
+});
+
+describe("findings", () => {
+  test("a machine without jails needs nothing", () => {
+    expect(found(machine())).toEqual([]);
+    expect(page(machine())).toContain("Nothing needs attention.");
+  });
+
+  test("a jail that is in order for jailkit list is none", () => {
+    const jails = [
+      jailOf("/srv/a"),
+      jailOf("/srv/b", { condition: "unrecorded", remedy: "jailkit adopt /srv/b" }),
+      jailOf("/srv/c", { condition: "emptied", remedy: "jk_update -j /srv/c" }),
+    ];
+    expect(found(machine({ list: { jails, damaged: [] } }))).toEqual([]);
+  });
+
+  test("where what is meant decides, the command shows the ways", () => {
+    const [remedy, users] = ["jk_init -j /srv/a x", [user("anna", "/srv/a")]];
+    const of = (condition: JailFacts["condition"]) =>
+      found(machine({ list: { jails: [jailOf("/srv/a", { condition, users, remedy })], damaged: [] } }));
+    for (const condition of ["missing", "emptied", "unreadable"] as const)
+      expect(of(condition)).toEqual([[condition, "/srv/a", "jailkit list /srv/a"]]);
+    for (const condition of ["unsafe", "unmounted", "incomplete"] as const)
+      expect(of(condition)).toEqual([[condition, "/srv/a", remedy]]);
+  });
+
+  test("a damaged record is told once", () => {
+    const error = new RecordError("/var/lib/jailkit/jails/1/manifest.json", "is empty", "/srv/a");
+    const lost = new RecordError("/var/lib/jailkit/jails/2/manifest.json", "is empty", undefined);
+    const jails = [jailOf("/srv/a", { condition: "unreadable", reason: error.message })];
+    const damaged = [error, lost].map((one, index) => ({ id: `${index}`, error: one }));
+    expect(found(machine({ list: { jails, damaged } }))).toEqual([
+      ["record", lost.file, "jailkit list"],
+      ["unreadable", "/srv/a", "jailkit list /srv/a"],
+    ]);
+  });
+
+  test("a registry that cannot be used is one, and the rest of the page stays", () => {
+    const error = new JailkitError("unsafe-registry", 1, "others can write it", undefined, "chmod 0700 /r");
+    const facts = machine({ list: error, users: [user("anna", "/srv/a")] });
+    expect(found(facts)).toEqual([["record", "/var/lib/jailkit/jails", "chmod 0700 /r"]]);
+    expect(page(facts)).toEqual(
+      expect.arrayContaining(["Jails          unknown", "Users          1 in all"]),
+    );
+  });
+
+  test("errors of config files are, warnings are not", () => {
+    const of = (severity: "error" | "warning", line: number) =>
+      ({
+        ...{ file: "/etc/jailkit/jk_lsh.ini", line, column: 1, severity, code: "unknown-key" as const },
+        ...{ message: "there is no key 'x'", remedy: undefined },
+      }) as const;
+    const config = {
+      files: ["x"],
+      findings: [of("warning", 1), of("error", 2)],
+      failures: ["cannot read x"],
+    };
+    expect(found(machine({ config }))).toEqual([
+      ["config", "/etc/jailkit", "jailkit config check"],
+      ["config", "/etc/jailkit/jk_lsh.ini:2", "jailkit config check"],
+    ]);
+    expect(page(machine({ config }))).toContain("Configuration  1 file, 2 errors, 1 warning");
+  });
+
+  test("log sockets that do not work", () => {
+    const wantedSockets = ["/srv/a/dev/log", "/srv/b/dev/log"];
+    expect(found(machine({ wantedSockets }))).toEqual([["log-socket", "jk_socketd", "jk_socketd"]]);
+    const paused = socket("/srv/a/dev/log");
+    if (paused.counters !== undefined) paused.counters.paused = true;
+    const sockets = [paused, socket("/srv/c/dev/log", { listening: false })];
+    const facts = machine({ wantedSockets, sockets });
+    expect(findingsOf(facts).map(({ subject, message }) => [subject, message])).toEqual([
+      ["/srv/b/dev/log", "jk_socketd does not serve it"],
+      ["/srv/c/dev/log", "missing"],
+    ]);
+    expect(page(facts)).toContain(
+      "Log sockets    jk_socketd runs, 2 configured, 1 of 2 work, 1 over the limit",
+    );
+    expect(found(machine({ sockets: [] }))).toEqual([]);
+    expect(found(machine({ wantedSockets: undefined }))).toEqual([]);
+  });
+
+  test("a jk_chrootsh without its privilege, and an account without a jail", () => {
+    const logins = [
+      { program: "/usr/sbin/jk_chrootsh", held: false, reason: "has neither", remedy: "setcap x" },
+    ];
+    expect(found(machine({ logins, users: [user("-x", undefined), user("anna", "/srv/a")] }))).toEqual([
+      ["login", "/usr/sbin/jk_chrootsh", "setcap x"],
+      ["no-jail", "-x", "jailkit explain -- -x"],
+    ]);
+  });
+});
+
+describe("the shown ones", () => {
+  test("are the worst, and one of each kind at least, in their order", () => {
+    const all = findingsOf(crowded());
+    const kinds = chosen(all, 10).map(({ kind }) => kind);
+    const counts = Map.groupBy(all, ({ kind }) => kind);
+    expect(kinds).toHaveLength(10);
+    expect([...new Set(kinds)]).toEqual([...counts.keys()]);
+    const ranks = kinds.map((kind) => Object.keys(FINDING_KINDS).indexOf(kind));
+    expect(ranks).toEqual([...ranks].sort((a, b) => a - b));
+    expect(kinds.filter((kind) => kind === "unsafe")).toHaveLength(10 - counts.size + 1);
+    expect(chosen(all.slice(0, 3), 10)).toEqual(all.slice(0, 3));
+  });
+
+  test("the command for the others is that of their tool", () => {
+    const of = (kind: FindingKind, last: string) =>
+      ({ kind, subject: "x", message: "x", commands: ["x", last] }) as const;
+    expect(commandForAll([of("unsafe", "jailkit list"), of("missing", "jailkit list")])).toBe("jailkit list");
+    expect(commandForAll([of("unsafe", "jailkit list"), of("config", "jailkit config check")])).toBe(
+      "jailkit status --json",
+    );
+  });
+});
+
+describe("the page", () => {
+  const machines: readonly (readonly [string, MachineFacts])[] = [
+    ["short paths", crowded((name) => `/srv/${name}`)],
+    ["long paths", crowded()],
+    ["hostile paths", crowded((name) => `/srv/\x1b[2J\n${"\xff'\\ && $(x)".repeat(8)}${name}`)],
+    ["accents", crowded((name) => utf8(`/srv/${"\u00e9".repeat(90)}${name}`))],
+  ];
+
+  test.each(machines)("of 1,000 jails with %s has few lines of 80 columns", (_, facts) => {
+    const lines = page(facts);
+    expect(lines.length).toBeLessThanOrEqual(30);
+    for (const line of lines) {
+      expect(widest([line])).toBeLessThanOrEqual(80);
+      expect(line).not.toMatch(/[\x00-\x1f\x7f]/);
+    }
+    const all = findingsOf(facts);
+    const [, hidden] = /^and (\d+) more: (.*)$/m.exec(lines.join("\n")) ?? [];
+    expect(Number(hidden)).toBeGreaterThan(all.length - 11);
+  });
+
+  test.each(machines)("with %s cuts no command", (_, facts) => {
+    const text = page(facts)
+      .join("\n")
+      .replace(/ &&\n {4}/g, " && ");
+    const whole = new Set(findingsOf(facts).flatMap(({ commands }) => commands));
+    const [, table = ""] = text.split(/^FINDING .*\n/m);
+    for (const line of table.split(/\nand \d+ more/)[0]?.split("\n") ?? []) {
+      const command = /^ {4}(.*)$/.exec(line)?.[1] ?? /(?: {2,})(j\S.*)$/.exec(line)?.[1];
+      if (command !== undefined && command !== "jailkit status --json") expect(whole).toContain(command);
+    }
+  });
+
+  test("a command that is too long goes below, and is broken between its parts alone", () => {
+    const remedy = `chown root ${"/x".repeat(20)} && chmod go-w ${"/x".repeat(20)}`;
+    const of = (command: string) =>
+      page(
+        machine({
+          list: { jails: [jailOf("/srv/a", { condition: "unsafe", remedy: command })], damaged: [] },
+        }),
+      );
+    const parts = remedy.split(" && ");
+    expect(of(remedy)).toEqual(expect.arrayContaining([`    ${parts[0]} &&`, `    ${parts[1]}`]));
+    // The blanks around "&&" may be those of a name.
+    expect(of(`chmod go-w '${remedy}'`)).toContain("unsafe   /srv/a   jailkit list /srv/a");
+  });
+
+  test("its report is as the schema says", () => {
+    for (const [, facts] of [...machines, ["none", machine({ list: new Error("x") })] as const]) {
+      const report = statusReport(facts, numbersOf(facts), findingsOf(facts));
+      expect(statusReportSchema.parse(report).findings).toHaveLength(findingsOf(facts).length);
+    }
+  });
+
+  test("has the numbers", () => {
+    const jails = [
+      jailOf("/srv/a", { users: [user("a", "/srv/a"), { ...user("l", "/srv/a"), fromService: true }] }),
+      jailOf("/srv/b", { live: ["/usr"], sockets: ["/run/mysqld"], lacking: 1, lastRequest: 1_750_000_000 }),
+      jailOf("/srv/c", { condition: "missing", users: [user("c", "/srv/c")], lastRequest: undefined }),
+    ];
+    const written = new Map([["/srv/b", 1_760_000_000]]);
+    const lines = page(machine({ list: { jails, damaged: [] }, written, users: [user("n", undefined)] }));
+    expect(lines.slice(0, 9)).toEqual([
+      "jailkit        3.0.0, Linux 6.12.8, Landlock 6, seccomp, OpenSSH_10.0p2",
+      "Logins         has cap_sys_chroot+ep",
+      "Jails          3 in all, 2 ready, 1 missing",
+      "Users          4 in all, 1 of a name service, 1 in jails that do not exist,",
+      "               1 in no jail",
+      "Live mounts    1 mounted, 1 not as they should be",
+      "Log sockets    none",
+      "Requested      2023-11-14 /srv/a to 2025-06-15 /srv/b",
+      "Changed        2025-10-09 /srv/b",
+    ]);
+  });
+});
