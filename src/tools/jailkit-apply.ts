@@ -36,7 +36,7 @@ function requireSomething({ files, jails, users }: Declaration, prune: boolean):
 
 interface Options {
   readonly check: boolean;
-  readonly from: string | undefined;
+  readonly configDir: string | undefined;
   readonly prune: boolean;
   readonly deleteHomes: boolean;
   readonly noWait: boolean;
@@ -45,11 +45,11 @@ interface Options {
 }
 
 async function apply(files: readonly string[], options: Options): Promise<number> {
-  const { check, from, prune, json, noWait } = options;
+  const { check, configDir, prune, json, noWait } = options;
   using _lock = check ? undefined : lockDeclarations({ tool: APPLY, noWait, json });
   const usual = files.length === 0;
   const declaration = usual
-    ? readDeclaration(undefined, from === undefined ? undefined : absolutePath(from))
+    ? readDeclaration(undefined, configDir === undefined ? undefined : absolutePath(configDir))
     : readDeclaration(files.map(absolutePath));
   requireSomething(declaration, prune);
   const before = readOnce();
@@ -83,10 +83,10 @@ async function carryOut(
 export const tool = defineTool({
   name: APPLY,
   summary: "make jails and users as the files of /etc/jailkit/jails.d declare them",
-  synopsis: ["[OPTION...] [FILE...]", "[OPTION...] --check [--from DIR | FILE...]"],
+  synopsis: ["[OPTION...] [FILE...]", "[OPTION...] --check [--config-dir DIR | FILE...]"],
   options: {
     check: { description: "change nothing; exit with 10 if something is not as declared" },
-    from: {
+    configDir: {
       value: "DIR",
       description: "with --check, read jails.ini and jails.d in this directory instead of /etc/jailkit",
     },
@@ -107,7 +107,7 @@ export const tool = defineTool({
   exitStatus: {
     0: "everything is as declared",
     1: "something is not, and could not be made so; the message says what",
-    2: "--delete-homes without --prune, or --from without --check or with FILE",
+    2: "--delete-homes without --prune, or --config-dir without --check or with FILE",
     10: "something is not as declared (with --check; even if something else cannot be made so)",
     ...BUSY_STATUS,
   },
@@ -120,10 +120,10 @@ An account that exists outside of jails moves into the jail, with its home. Its 
 What is there and not declared stays, and is shown with --verbose. --prune removes what these files declared once, and nothing else. An account that apply created is removed, another one is taken out of its jail, with its home. A jail in which files of users are left is not deleted.`,
   root: 5,
   async run({ options, operands }) {
-    const { json, check, from, prune, deleteHomes } = options;
+    const { json, check, configDir, prune, deleteHomes } = options;
     if (deleteHomes && !prune) throw new UsageError("--delete-homes is for --prune", 2);
-    if (from !== undefined && (!check || operands.length > 0))
-      throw new UsageError("--from is for --check without FILE", 2);
+    if (configDir !== undefined && (!check || operands.length > 0))
+      throw new UsageError("--config-dir is for --check without FILE", 2);
     try {
       return await apply(operands, options);
     } catch (error) {

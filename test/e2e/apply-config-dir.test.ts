@@ -1,4 +1,4 @@
-/** `jailkit apply --check --from`: the plan for declarations before they are in their place. */
+/** `jailkit apply --check --config-dir`: the plan for declarations before they are in their place. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
 import { did, linesOf, openApplyMachine } from "./apply-scene.ts";
@@ -24,7 +24,7 @@ afterAll(() => m?.close());
 test("shows what would be done if they were there, also what would be removed, and does nothing", () => {
   m.write(`${NEW}/jails.d/one.ini`, `${JAIL}${user("carl")}`);
   const before = everything();
-  const { status, changes, summary } = linesOf(m, "--check", "--prune", "--from", NEW);
+  const { status, changes, summary } = linesOf(m, "--check", "--prune", "--config-dir", NEW);
   expect(status).toBe(10);
   expect(changes.map(({ text }) => text)).toEqual([
     "- user anna (no longer declared)",
@@ -32,7 +32,7 @@ test("shows what would be done if they were there, also what would be removed, a
     expect.stringMatching(/^\+ user carl: account /),
   ]);
   expect(summary).toMatchObject({ changed: 3, failed: 0 });
-  expect(did(m, "--check", "--from", NEW)).toHaveLength(1);
+  expect(did(m, "--check", "--config-dir", NEW)).toHaveLength(1);
   // By the files alone, nothing is known of others.
   expect(did(m, "--check", "--prune", `${NEW}/jails.d/one.ini`)).toHaveLength(1);
   expect(everything()).toEqual(before);
@@ -40,7 +40,7 @@ test("shows what would be done if they were there, also what would be removed, a
 });
 
 test("what it shows is what is then done", () => {
-  const planned = linesOf(m, "--check", "--prune", "--from", NEW).changes.map(({ text }) => text);
+  const planned = linesOf(m, "--check", "--prune", "--config-dir", NEW).changes.map(({ text }) => text);
   m.remove("/etc/jailkit/jails.d");
   m.must(["cp", "-a", `${NEW}/jails.d`, "/etc/jailkit/"]);
   expect(linesOf(m, "--prune").changes.map(({ text }) => text)).toEqual(planned);
@@ -48,7 +48,7 @@ test("what it shows is what is then done", () => {
 
 test("reads jails.ini there, too, and names the place of a mistake", () => {
   m.write(`${NEW}/jails.ini`, `${user("dora")}shel = /bin/sh\n`);
-  const { status, summary } = linesOf(m, "--check", "--from", NEW);
+  const { status, summary } = linesOf(m, "--check", "--config-dir", NEW);
   expect([status, summary.failed]).toEqual([1, 0]);
   expect(summary.problems[0]?.message).toStartWith(`${NEW}/jails.ini:4:1: `);
   m.remove(`${NEW}/jails.ini`);
@@ -56,12 +56,12 @@ test("reads jails.ini there, too, and names the place of a mistake", () => {
 
 test("refuses a directory that others can write, as it refuses jails.d", () => {
   m.chmod(`${NEW}/jails.d`, 0o777);
-  const { status, summary } = linesOf(m, "--check", "--from", NEW);
+  const { status, summary } = linesOf(m, "--check", "--config-dir", NEW);
   expect([status, summary.problems[0]?.code]).toEqual([1, "config-unsafe"]);
   m.chmod(`${NEW}/jails.d`, 0o755);
 });
 
-test.each([[["--from", NEW]], [["--check", "--from", NEW, "/root/other.ini"]]])(
+test.each([[["--config-dir", NEW]], [["--check", "--config-dir", NEW, "/root/other.ini"]]])(
   "is refused with %p",
   (words) => {
     const before = everything();
