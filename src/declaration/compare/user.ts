@@ -1,7 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
-import { operands, shellWord } from "../../cli/shell-word.ts";
+import { operands } from "../../cli/shell-word.ts";
 import { joinHome, splitHome } from "../../jail/accounts/separator.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { sameKeys } from "../../transfer/sections.ts";
@@ -117,14 +117,17 @@ function faultOf(declared: DeclaredUser, state: UserState): Pick<Fault, "code" |
   const now = split === undefined ? futureHome(account, jail) : normalPath(split.home);
   if (now === normalPath(home)) return undefined;
   const has = split === undefined ? "would have" : "has";
-  const move = split === undefined ? "" : `, or move it with: ${moveCommand(declared, joinHome(jail, now))}`;
-  const message = `${has} the home ${quoted(now)} in the jail, and ${quoted(home)} is declared: declare 'home = ${display(now)}'${move}`;
+  const message = `${has} the home ${quoted(now)} in the jail, and ${quoted(home)} is declared: declare 'home = ${display(now)}'`;
   return { code: "home-differs", message };
 }
 
 /** Why an account is none of a directory, or its home in the jail cannot be as declared: the directory says where it is. */
 function directoryFault({ jail, home }: DeclaredUser, account: PasswdEntry, local: boolean) {
-  if (local) return { code: "local", message: "is in /etc/passwd, and in no directory: remove 'directory'" };
+  if (local)
+    return {
+      code: "local",
+      message: "is in /etc/passwd, and in no directory: declare it without 'directory'",
+    };
   const now = homeFor(account, jail);
   if (now === normalPath(home)) return undefined;
   const set = `homeDirectory to ${quoted(at(jail, home))}`;
@@ -136,12 +139,6 @@ function directoryFault({ jail, home }: DeclaredUser, account: PasswdEntry, loca
 function futureHome(account: PasswdEntry, jail: ByteString): ByteString {
   const home = homeFor(account, jail);
   return home === jail ? `/home/${account.name}` : home;
-}
-
-function moveCommand({ name, jail, home }: DeclaredUser, from: ByteString): ByteString {
-  const to = at(jail, home);
-  const side = `jk_jailuser --jail-side-only -j ${shellWord(jail)} ${operands(name)}`;
-  return `mv -nT ${shellWord(from)} ${shellWord(to)} && usermod -d ${shellWord(to)} ${operands(name)} && ${side}`;
 }
 
 function addAccount({ jail, shell, home, groups, keys }: DeclaredUser, add: Add): void {
