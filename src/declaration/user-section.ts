@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { describedBy, readKeys } from "../config/keys.ts";
 import {
@@ -17,7 +18,7 @@ import { readCommands } from "../limited-shell/command-pattern.ts";
 import { nameFault } from "../system/account-name.ts";
 import { homeFault, shellFault, uidFault } from "../transfer/accounts.ts";
 import { isLimitedShell } from "../users/access.ts";
-import { type KeyLine, readKeyLine } from "../users/key-lines.ts";
+import { isPrivateKey, type KeyLine, readKeyLine } from "../users/key-lines.ts";
 import { fieldFault, uidIn } from "../users/new-account.ts";
 import { LIMITED_SHELL } from "../users/open-jail.ts";
 import type { DeclaredUser } from "./model.ts";
@@ -43,9 +44,17 @@ function readKeyLines(entry: IniEntry): { keys: KeyLine[]; problems: Problem[] }
     const found = readKeyLine(text);
     if (found === undefined) continue;
     const place = { ...(entry.pieces?.[index] ?? valuePlace(entry)), file: entry.file };
+    if (isPrivateKey(text)) {
+      const message =
+        "'authorized_keys': is a private key, which only its user should have: write the public one";
+      problems.push(problemAt(place, "bad-key", message, { kind: "none" }));
+      // The problems of its other lines would show it.
+      break;
+    }
     if ("problem" in found) {
+      const why = text.startsWith("/") ? "is the name of a file: write the key that is in it" : found.problem;
       problems.push(
-        problemAt(place, "bad-key", `'authorized_keys', line ${place.line}: ${found.problem}`, {
+        problemAt(place, "bad-key", `'authorized_keys', line ${place.line}: ${why}`, {
           kind: "none",
         }),
       );
@@ -75,7 +84,8 @@ function accountProblems(section: IniSection, subject: Subject): Problem[] {
   };
   for (const key of ["jail", "home", "shell"]) {
     const entry = findEntry(section, key);
-    const problem = entry === undefined || entry.value === "" ? undefined : pathProblem(entry);
+    const outer = key === "home" ? outerHome(section, entry) : undefined;
+    const problem = outer ?? (entry === undefined || entry.value === "" ? undefined : pathProblem(entry));
     if (problem !== undefined) problems.push(problem);
     else if (key === "home") check(key, (home) => fieldFault("home", home) ?? homeFault(home));
     else if (key === "shell") check(key, (shell) => fieldFault("shell", shell) ?? shellFault(shell));
@@ -96,6 +106,18 @@ function accountProblems(section: IniSection, subject: Subject): Problem[] {
     problems.push(problemAt(item, "bad-account", message, fix));
   }
   return problems;
+}
+
+/** The problem of a home that is written as the machine sees it, with the path of the jail. */
+function outerHome(section: IniSection, home: IniEntry | undefined): Problem | undefined {
+  const jail = normalPath(findEntry(section, "jail")?.value ?? "");
+  if (home === undefined || !home.value.startsWith("/") || /\s[#;]/.test(home.value) || jail === "/")
+    return undefined;
+  const plain = normalPath(home.value);
+  if (!plain.startsWith(`${jail}/`)) return undefined;
+  const inside = plain.slice(jail.length);
+  const message = `'home': ${quoted(home.value)} begins with the path of the jail: write ${quoted(inside)}, as the jail sees it`;
+  return problemAt(valuePlace(home), "bad-path", message, { kind: "value", text: inside });
 }
 
 /** Why passwd(5) cannot hold the path of a jail in front of a home. */

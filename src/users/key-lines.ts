@@ -145,13 +145,16 @@ export function tooLong(what: ByteString): JailkitError {
 const PRIVATE = /-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----|^PuTTY-User-Key-File-/m;
 const RFC_4716 = /^---- BEGIN SSH2 PUBLIC KEY ----/m;
 
+/** True for the text of a private key, or of a file with one. Pure. */
+export const isPrivateKey = (text: ByteString): boolean => PRIVATE.test(text);
+
 /**
  * The keys in the text of a file of public keys in the format of authorized_keys, at least one. `what`: the file, printable,
  * for errors. Throws JailkitError "bad-key", which shows only words of lines of keys.
  */
 export function parsePublicKeys(text: ByteString, what: ByteString): KeyLine[] {
   if (text.length > KEYS_LIMIT) throw tooLong(what);
-  if (PRIVATE.test(text))
+  if (isPrivateKey(text))
     throw refuse(what, "is a private key, which only its user should have: use the public key (FILE.pub)");
   if (RFC_4716.test(text))
     throw refuse(what, "is a key in the format of RFC 4716: convert it with 'ssh-keygen -i -f FILE'");

@@ -267,11 +267,28 @@ describe("a user is refused:", () => {
     ["a key that is there twice", `${KEY} a\n  from="192.0.2.1" ${KEY}`, ["5:3 bad-key"]],
     ["options that sshd rejects", `\n  nosuch="x" ${KEY}`, ["5:3 bad-key"]],
     ["a private key", "\n  -----BEGIN OPENSSH PRIVATE KEY-----", ["5:3 bad-key"]],
+    [
+      "the lines of a private key, which are not shown",
+      "\n  -----BEGIN RSA PRIVATE KEY-----\n  MIIG5Q\n  q8u6",
+      ["5:3 bad-key"],
+    ],
+    ["the name of a file", "/root/id.pub", ["4:19 bad-key"]],
     ["nothing but a comment", "# none", ["4:19 bad-key"]],
   ];
   test.each(keys)("with %s", (_, value, expected) => {
     expect(problems(user(`shell = /bin/sh\nauthorized_keys = ${value}`))).toEqual(expected);
   });
+});
+
+test.each([
+  ["/srv/a/home/anna", "/home/anna"],
+  ["/srv/a/./data", "/data"],
+])("the home %s, with the path of the jail, is an error that says what the jail sees", (home, inside) => {
+  const ini = scanIni(toBytes(user(`shell = /bin/sh\nhome = ${home}`)), "f", "plain");
+  const { problems: found } = declarationIn(ini);
+  expect(found.map(({ line, column, code }) => [line, column, code])).toEqual([[4, 8, "bad-path"]]);
+  expect(found.map((one) => fixText(one, ini))).toEqual([`write in line 4 of f:\nhome = ${inside}`]);
+  expect(problems(user("shell = /bin/sh\nhome = /srv/abc"))).toEqual([]);
 });
 
 test("hostile bytes: nothing throws, places are in the file, texts are printable, and what is accepted is plain", () => {
