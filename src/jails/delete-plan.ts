@@ -172,7 +172,7 @@ function measure(
     const names = services.map(({ name }) => display(name)).join(", ");
     const message =
       `${display(root.path)}: users live in it whose accounts are not in /etc/passwd (${names}): ` +
-      "change their homes where the accounts are kept (jk_jailuser --unjail --dry-run shows how), and take their files out, or use --user-files to delete these";
+      "change their homes where the accounts are kept (jk_jailuser --unjail --dry-run shows how), and take their files out, or delete these with 'jailkit delete --user-files'";
     throw refuse("has-users", message);
   }
   if (!userFiles) requireNobodyElse(root, owners, unread);
@@ -188,7 +188,7 @@ function servicesOrNone(root: JailRoot, { userFiles }: DeleteRequest, ask: () =>
   } catch (error) {
     if (!(error instanceof JailkitError) || error.code !== "name-service") throw error;
     if (userFiles) return [];
-    const remedy = "start it and run this again, or use --user-files";
+    const remedy = "start it and run this again, or use 'jailkit delete --user-files'";
     throw refuse("name-service", `${display(root.path)}: users may live in it: ${error.message}; ${remedy}`);
   }
 }
@@ -209,7 +209,7 @@ function isAsPut(entry: ManifestEntry | undefined, { uid, size, mtime }: Usage):
 
 function requireNobodyElse(root: JailRoot, owners: readonly Owner[], unread: number): void {
   const shown = display(root.path);
-  const remedy = "take them out, or use --user-files to delete them";
+  const remedy = "take them out, or delete them with 'jailkit delete --user-files'";
   if (unread > 0) {
     const message = `${shown}: ${unread} files in it cannot be examined, so their owners are unknown: ${remedy}`;
     throw refuse("user-files", message);

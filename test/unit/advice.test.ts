@@ -63,8 +63,9 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "options that remove files are not allowed in a download": "a refusal",
   // Advice.
   "faillock --user ${shellWord(name)} --reset": "sets a counter to zero",
-  "take them out, or use --user-files to delete them": "where a jail is being deleted",
-  "change their homes where the accounts are kept (jk_jailuser --unjail --dry-run shows how), and take their files out, or use --user-files to delete these":
+  "start it and run this again, or use 'jailkit delete --user-files'": "where a jail is being deleted",
+  "take them out, or delete them with 'jailkit delete --user-files'": "where a jail is being deleted",
+  "change their homes where the accounts are kept (jk_jailuser --unjail --dry-run shows how), and take their files out, or delete these with 'jailkit delete --user-files'":
     "where a jail is being deleted",
   rm: "of symbolic links of root in a jail, and nothing else: see src/jail/fs/safety.ts",
   "${shown}: another jail is in it, ${display(inside)}: delete that first": "where a jail is being deleted",
