@@ -53,7 +53,9 @@ describe("--prune", () => {
     const { changes } = linesOf(m, "--prune");
     expect(changes.map(({ text }) => text)).toEqual(["- user bob (no longer declared)"]);
     expect(changes[0]?.warnings).toEqual([
-      expect.stringMatching(/^the home '\/srv\/customer\/home\/bob' of uid \d+ stays: --delete-homes/),
+      expect.stringMatching(
+        /^the home '\/srv\/customer\/home\/bob' of uid \d+ stays: this run is without --delete-homes/,
+      ),
     ]);
     expect([has("bob"), has("bob", `${J}/etc/passwd`)]).toEqual([false, false]);
     expect(m.exists("/etc/jailkit/jk_chrootsh.d/bob.ini")).toBe(false);
@@ -73,7 +75,7 @@ describe("--prune", () => {
     expect(m.exists(`${J}/home/dora`)).toBe(true);
     m.write(FILE, JAIL);
     expect(did(m, "--prune", "--delete-homes")).toEqual([
-      `done - user dora: entry in ${J} (no longer declared)`,
+      `done - user dora: entry in ${J} -> out of it, with its home (no longer declared)`,
     ]);
     expect(m.read("/etc/passwd")).toMatch(/^dora:.*:\/home\/dora:\/bin\/sh$/m);
     expect([m.exists("/home/dora"), m.exists(`${J}/home/dora`)]).toEqual([true, false]);
@@ -102,7 +104,17 @@ describe("--prune", () => {
     m.must(["gpasswd", "-a", "bob", "third"]);
     m.must(["jk_init", "-j", J, "scp"]);
     m.write(FILE, `${JAIL}${more(KEYS[0], "groups = jailed\n")}`);
-    expect(did(m)).toEqual([]);
+    const { changes, summary } = linesOf(m);
+    expect([changes, summary.undeclared]).toEqual([
+      [],
+      [
+        `jail ${J}: sections sftp, scp`,
+        `jail ${J}: files /usr/bin/id`,
+        "user bob: groups team (no longer declared)",
+        "user bob: keys 1 (no longer declared)",
+        "user bob: policy (no longer declared)",
+      ],
+    ]);
     expect(did(m, "--prune")).toEqual([
       `done - jail ${J}: files /usr/bin/id (no longer declared)`,
       `done - jail ${J}: sections sftp (no longer declared)`,

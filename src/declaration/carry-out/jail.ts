@@ -1,6 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
-import { JailkitError } from "../../cli/error.ts";
+import { answered, JailkitError } from "../../cli/error.ts";
 import type { ToolCall } from "../../cli/tool.ts";
 import { openManifest } from "../../jail/record/manifest.ts";
 import { openNamedJail } from "../../jail/record/named-jail.ts";
@@ -112,7 +112,8 @@ async function fill(
   const { actions, warnings, problems } = report;
   if (actions.length > 0) said.steps.push(`created ${actions.length} files, directories, links and devices`);
   said.warnings.push(...warnings);
-  const passed = problems.every(isPassedOver) && isRecorded(jail, names);
+  // There is no jail if nothing could be made.
+  const passed = problems.every(isPassedOver) && answered(() => isRecorded(jail, names)) === true;
   (passed ? said.warnings : said.errors).push(...problems.map(({ message }) => message));
 }
 

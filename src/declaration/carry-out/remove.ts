@@ -71,7 +71,9 @@ function removeCreated(root: JailRoot, user: PasswdEntry, once: OnceUser, delete
     removeTree(root, home, stat);
     said.steps.push(`removed the home ${quoted(where)}`);
   } else if (stat !== undefined) {
-    const why = !deleteHomes ? "--delete-homes would remove it" : "apply did not create it";
+    const why = !deleteHomes
+      ? "this run is without --delete-homes; it also stays in later ones"
+      : "apply did not create it";
     said.warnings.push(`the home ${quoted(where)} of uid ${user.uid} stays: ${why}`);
   }
   withHostAccounts(() => removeAccount(name));

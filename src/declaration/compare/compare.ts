@@ -8,7 +8,7 @@ import { knownJails } from "../../jail/record/manifest.ts";
 import { liveOf } from "../../populate/apply/live.ts";
 import { fileSystemAt } from "../../populate/file-system.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
-import { type Change, type Fault, listed } from "../change.ts";
+import { type Change, changeText, type Fault, listed } from "../change.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "../model.ts";
 import { isInScope, type Once, type OnceJail, type OnceUser } from "../once.ts";
 import { compareJail } from "./jail.ts";
@@ -100,7 +100,11 @@ function compareOne(
     let changes: readonly Change[] = [];
     let fault: Fault | undefined = state.fault && { ...about, ...state.fault };
     if (fault === undefined && declared === undefined && !state.exists)
-      fault = { ...about, code: "no-such-jail", message: "it does not exist, and is not declared" };
+      fault = {
+        ...about,
+        code: "no-such-jail",
+        message: `it does not exist, and no section [jail ${display(path)}] declares it`,
+      };
     if (fault === undefined && declared !== undefined) {
       try {
         const lookUps = {
@@ -121,10 +125,16 @@ function compareOne(
       const { name } = user;
       // What it cannot find out is a fault of userState.
       const whole = answered(() => settled(user, machine.accounts.userByName(name), inside)) ?? user;
-      const now = userState(whole, inside, machine, { once: onceUser(name), prune });
+      const now = userState(whole, inside, machine, onceUser(name));
       if (now.otherOptions)
         undeclared.push(`user ${display(name)}: other options of a key in its authorized_keys`);
-      return { declared: whole, ...compareUser(whole, now) };
+      const compared = compareUser(whole, now);
+      if (prune) return { declared: whole, ...compared };
+      // A key that is not declared any more still lets somebody in.
+      for (const change of compared.changes)
+        if (change.action === "remove") undeclared.push(`${changeText(change)} (${change.why})`);
+      const rest = compared.changes.filter(({ action }) => action !== "remove");
+      return { declared: whole, ...compared, changes: rest };
     });
     if (declared !== undefined) {
       const names = new Set(users.map(({ name }) => name));
@@ -148,8 +158,13 @@ function formerOf(declaration: Declaration, before: Once, machine: Machine, usua
     const { name, jail } = once;
     const what = once.created === undefined ? ("entry" as const) : ("account" as const);
     const from = what === "entry" ? `in ${display(jail)}` : undefined;
+    const to = what === "entry" && !once.directory ? "out of it, with its home" : undefined;
     return [
-      { of: "user", once, change: { action: "remove", of: "user", name, jail, what, from, why, items: [] } },
+      {
+        of: "user",
+        once,
+        change: { action: "remove", of: "user", name, jail, what, from, to, why, items: [] },
+      },
     ];
   });
   const candidates = before.jails.filter((jail) => !jails.has(jail.path) && mayGo(jail));

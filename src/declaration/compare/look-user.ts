@@ -19,6 +19,7 @@ import { requireGroups } from "../../users/groups.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { keyLinesIn, mergeKeys } from "../../users/key-lines.ts";
 import { type KeyPlace, keysText } from "../../users/keys.ts";
+import { newNameFault } from "../../users/new-account.ts";
 import { readPolicies } from "../../users/policy.ts";
 import type { Fault } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
@@ -74,14 +75,12 @@ export const policyTable = (shell: ByteString): KeyTable => (isLimitedShell(shel
 export const policyKeys = (entries: readonly IniEntry[], shell: ByteString) =>
   knownKeys({ entries: [...entries] }, policyTable(shell)).keys;
 
-/**
- * What this machine has of a user. `once`: what was declared before, of which `prune` wants what is no longer declared.
- */
+/** What this machine has of a user. `once`: what was declared before. */
 export function userState(
   declared: DeclaredUser,
   inside: InJail,
   machine: Machine,
-  { once, prune }: { once: OnceUser | undefined; prune: boolean },
+  once: OnceUser | undefined,
 ): UserState {
   let nothing: UserState = {
     ...{ account: undefined, local: false, fault: undefined, otherOptions: false },
@@ -93,12 +92,12 @@ export function userState(
     nothing = { ...nothing, account, local: account !== undefined && machine.facts.isLocal(declared.name) };
     const groups = groupState(declared, account, inside, machine);
     const home = account === undefined ? undefined : homeState(declared, account, inside);
-    const fault = groups.fault ?? home?.fault;
+    const fault = groups.fault ?? home?.fault ?? newFault(declared, account, machine);
     if (fault !== undefined) return { ...nothing, fault };
     const keys = account === undefined ? undefined : keyState(declared, account, inside, home, once);
     const { table, section } = policyState(declared, inside, machine);
     const policy = section && knownKeys(section, table);
-    const former = prune && once !== undefined && once.jail === declared.jail ? once : undefined;
+    const former = once !== undefined && once.jail === declared.jail ? once : undefined;
     return {
       ...{ ...nothing, ...groups, home: home?.home ?? "there" },
       inJail: account && inside.accounts?.userByName(declared.name),
@@ -118,6 +117,20 @@ export function userState(
     const { code, message } = problemFrom(error, "failed", declared.name);
     return { ...nothing, fault: { code, message } };
   }
+}
+
+/** Why useradd(8) would refuse a new account: known first, so that no right is given to a name that nobody has. */
+function newFault(
+  { name, uid, directory }: DeclaredUser,
+  account: PasswdEntry | undefined,
+  machine: Machine,
+) {
+  if (account !== undefined || directory) return undefined;
+  const message = newNameFault(name);
+  if (message !== undefined) return { code: "bad-name", message };
+  const owner = uid === undefined ? undefined : machine.accounts.userByUid(uid);
+  if (owner === undefined) return undefined;
+  return { code: "uid-taken", message: `the uid ${uid} belongs to ${quoted(owner.name)}: declare another` };
 }
 
 type FaultText = Pick<Fault, "code" | "message">;

@@ -34,7 +34,7 @@ export interface UserState {
   readonly policy: ReadonlyMap<ByteString, ByteString> | undefined;
   /** The declared keys, in the same form; undefined if none are declared. */
   readonly wantedPolicy: ReadonlyMap<ByteString, ByteString> | undefined;
-  /** Declared before and not any more, and still there, for --prune. */
+  /** Declared before and not any more, and still there. */
   readonly former: {
     readonly groups: readonly ByteString[];
     /** The keys to remove, and the section. */
