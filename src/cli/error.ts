@@ -4,6 +4,8 @@ import { display, displayAgain } from "./display.ts";
 
 /** The place of an error in a file. */
 export interface ErrorPlace {
+  /** The file, where the message alone does not do. */
+  readonly file?: ByteString;
   /** Both count from 1; the column in bytes. */
   readonly line: number;
   readonly column: number;

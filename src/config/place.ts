@@ -17,5 +17,7 @@ export function problemError(
   code = "config-invalid",
 ): JailkitError {
   const line = problemLine(problem, display(problem.file));
-  return new JailkitError(code, exitStatus, line, placeOf(sources, problem), fixText(problem, sources));
+  const place = placeOf(sources, problem);
+  const inFile = place && { ...place, file: problem.file };
+  return new JailkitError(code, exitStatus, line, inFile, fixText(problem, sources));
 }

@@ -128,7 +128,8 @@ What is there and not declared stays, and is shown with --verbose. --prune remov
       return await apply(operands, options);
     } catch (error) {
       if (!json || !(error instanceof JailkitError)) throw error;
-      const summary = failedSummary(problemFrom(error, "failed", DECLARATION_FILE), check);
+      const path = error.place?.file ?? operands[0] ?? DECLARATION_FILE;
+      const summary = failedSummary(problemFrom(error, "failed", path), check);
       printJsonLine(summary);
       return summary.exitStatus === BUSY ? BUSY : 1;
     }

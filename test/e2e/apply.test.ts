@@ -309,6 +309,19 @@ shell = /bin/zsh
   });
 });
 
+test("an account that useradd(8) would refuse gets no rights either", () => {
+  const two = "/etc/jailkit/jails.d/two.ini";
+  const rights = `jail = ${J}\nallow = sftp\n`;
+  m.write(two, `[user an@na]\n${rights}[user 123]\n${rights}[user twin]\n${rights}uid = 33\n`);
+  const before = m.read(`${J}/etc/jailkit/jk_lsh.ini`);
+  const { status, changes, summary } = linesOf(m);
+  expect([status, changes, summary.problems.map(({ code, path }) => `${path} ${code}`)]).toEqual([
+    ...[1, [], ["an@na bad-name", "123 bad-name", "twin uid-taken"]],
+  ]);
+  expect(m.read(`${J}/etc/jailkit/jk_lsh.ini`)).toBe(before);
+  m.remove(two);
+});
+
 describe("a jail", () => {
   const other = "/srv/other";
   const more = (text: string) => m.write("/etc/jailkit/jails.d/three.ini", text);
@@ -321,18 +334,27 @@ jail = /srv/broken
 shell = /bin/bash
 [jail /srv/nofile]
 files = /nonexistent
+[jail /srv/nosection]
+sections = nosuch
 [jail ${other}]
 sections = uidbasics, basicshell
 `);
     const { status, changes, summary } = linesOf(m);
     expect(changes.map(({ name, status: end }) => `${name} ${end}`)).toEqual([
-      ...["/srv/broken failed", "broken not-done", "/srv/nofile failed", `${other} done`],
+      ...[
+        "/srv/broken failed",
+        "broken not-done",
+        "/srv/nofile failed",
+        "/srv/nosection failed",
+        `${other} done`,
+      ],
     ]);
     expect([status, summary.failed, summary.problems.map(({ message }) => message)]).toEqual([
-      ...[1, 3],
+      ...[1, 4],
       [
         "jail /srv/broken: section 'nosuch' does not exist in /etc/jailkit/jk_init.ini",
         "jail /srv/nofile: /nonexistent does not exist",
+        "jail /srv/nosection: section 'nosuch' does not exist in /etc/jailkit/jk_init.ini",
       ],
     ]);
     more(`[jail /srv/broken]
@@ -379,7 +401,10 @@ test("a broken file fails with its place, and nothing is changed", () => {
   expect([status, stderr.split("\n")[0]]).toEqual([1, expect.stringContaining("broken.ini:")]);
   expect(m.exists("/srv/new")).toBe(false);
   const { summary } = linesOf(m);
-  expect(summary).toMatchObject({ exitStatus: 1, problems: [{ code: "config-invalid" }] });
+  expect(summary).toMatchObject({
+    exitStatus: 1,
+    problems: [{ code: "config-invalid", path: "/etc/jailkit/jails.d/broken.ini" }],
+  });
   m.remove("/etc/jailkit/jails.d/broken.ini");
 });
 
