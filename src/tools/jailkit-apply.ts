@@ -1,5 +1,8 @@
+import { AT_FDCWD } from "../../ffi/constants.ts";
+import { statIfPresent } from "../../ffi/files.ts";
 import { absolutePath } from "../../ffi/guard.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
+import { display } from "../cli/display.ts";
 import { JailkitError, problemFrom, UsageError } from "../cli/error.ts";
 import { BUSY, BUSY_STATUS, NO_WAIT, VERBOSE } from "../cli/options.ts";
 import { printJsonLine } from "../cli/output.ts";
@@ -10,6 +13,7 @@ import type { Declaration } from "../declaration/model.ts";
 import { type Once, readOnce } from "../declaration/once.ts";
 import { DECLARATION_FILE, readDeclaration } from "../declaration/read.ts";
 import { APPLY, ApplyReport, failedSummary } from "../declaration/report.ts";
+import { isDirectory } from "../jail/fs/walk.ts";
 import { lockDeclarations } from "../jail/record/jail-lock.ts";
 
 /** The tools that it starts, loaded when there is work. */
@@ -48,6 +52,10 @@ async function apply(files: readonly string[], options: Options): Promise<number
   const { check, configDir, prune, json, noWait } = options;
   using _lock = check ? undefined : lockDeclarations({ tool: APPLY, noWait, json });
   const usual = files.length === 0;
+  // A file that is missing there declares nothing; a misspelt directory must not.
+  const place = configDir === undefined ? undefined : statIfPresent(AT_FDCWD, configDir, true);
+  if (configDir !== undefined && (place === undefined || !isDirectory(place)))
+    throw new JailkitError("config-unreadable", 1, `${display(configDir)}: no such directory`);
   const declaration = usual
     ? readDeclaration(undefined, configDir === undefined ? undefined : absolutePath(configDir))
     : readDeclaration(files.map(absolutePath));
@@ -128,7 +136,7 @@ What is there and not declared stays, and is shown with --verbose. --prune remov
       return await apply(operands, options);
     } catch (error) {
       if (!json || !(error instanceof JailkitError)) throw error;
-      const path = error.place?.file ?? operands[0] ?? DECLARATION_FILE;
+      const path = error.place?.file ?? operands[0] ?? configDir ?? DECLARATION_FILE;
       const summary = failedSummary(problemFrom(error, "failed", path), check);
       printJsonLine(summary);
       return summary.exitStatus === BUSY ? BUSY : 1;

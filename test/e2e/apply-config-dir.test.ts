@@ -54,6 +54,14 @@ test("reads jails.ini there, too, and names the place of a mistake", () => {
   m.remove(`${NEW}/jails.ini`);
 });
 
+test("a directory that is missing is a failure, and declares not nothing", () => {
+  const { status, summary } = linesOf(m, "--check", "--config-dir", "/root/newer");
+  expect([status, summary.problems]).toMatchObject([
+    1,
+    [{ code: "config-unreadable", path: "/root/newer", message: "/root/newer: no such directory" }],
+  ]);
+});
+
 test("refuses a directory that others can write, as it refuses jails.d", () => {
   m.chmod(`${NEW}/jails.d`, 0o777);
   const { status, summary } = linesOf(m, "--check", "--config-dir", NEW);
