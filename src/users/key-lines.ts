@@ -173,6 +173,20 @@ export function parsePublicKeys(text: ByteString, what: ByteString): KeyLine[] {
   return [...keys.values()];
 }
 
+/** The text of an authorized_keys in which some keys have the lines, and so the options, that are given here. Pure. */
+export function withLinesOf(text: ByteString, keys: readonly KeyLine[]) {
+  const wanted = new Map(keys.map((one) => [one.key, one]));
+  let count = 0;
+  const lines = text.split("\n").map((line) => {
+    const there = keyIn(line);
+    const one = there && wanted.get(there.key);
+    if (one === undefined || one.options === there?.options) return line;
+    count++;
+    return one.line;
+  });
+  return { text: count === 0 ? undefined : lines.join("\n"), count };
+}
+
 /** The result of adding keys to a file. */
 export interface KeyMerge {
   /** The new text of the file; undefined if it does not change. */

@@ -40,6 +40,7 @@ import {
   mergeKeys,
   parsePublicKeys,
   tooLong,
+  withLinesOf,
   withoutKeys,
 } from "./key-lines.ts";
 
@@ -239,6 +240,12 @@ export const writeKeys = (place: KeyPlace, keys: readonly KeyLine[]): KeyMerge =
 export function removeKeys(place: KeyPlace, keys: ReadonlySet<ByteString>): number {
   const change = (text: ByteString) => withoutKeys(text, keys);
   return change(keysText(place)).removed === 0 ? 0 : changeKeys(place, change).removed;
+}
+
+/** Gives keys that are there the options of these; how many lines changed. Throws as addKeys does. */
+export function setKeyOptions(place: KeyPlace, keys: readonly KeyLine[]): number {
+  const change = (text: ByteString) => withLinesOf(text, keys);
+  return change(keysText(place)).count === 0 ? 0 : changeKeys(place, change).count;
 }
 
 /** Changes the file by a pure function of its text. */

@@ -182,6 +182,17 @@ const DRIFT: Readonly<Record<string, { scene: string; does: readonly string[] }>
     scene: `sed -i '/ two$/d' ${HOME}/.ssh/authorized_keys`,
     does: ["+ user anna: keys 1 of 2 (not in its authorized_keys)"],
   },
+  "the options of a key": {
+    scene: `sed -i 's/^/no-pty /' ${HOME}/.ssh/authorized_keys`,
+    does: ["~ user anna: keys 2 of 2 (with other options in its authorized_keys)"],
+  },
+  "the options of a key, and another one": {
+    scene: `sed -i '1s/^/no-pty /; 2d' ${HOME}/.ssh/authorized_keys`,
+    does: [
+      "~ user anna: keys 1 of 2 (with other options in its authorized_keys)",
+      "+ user anna: keys 1 of 2 (not in its authorized_keys)",
+    ],
+  },
   "a policy": {
     scene: `sed -i 's/^allow = sftp/allow = scp/' ${J}/etc/jailkit/jk_lsh.ini`,
     does: ["~ user files: policy differs in allow"],
@@ -262,12 +273,20 @@ describe("an account", () => {
 
   test("of another jail, with another uid or another home is a failure with a remedy, and stays as it is", () => {
     more("[user mover]\njail = /srv/live\nshell = /bin/bash\n");
-    const before = m.read("/etc/passwd");
     const { status, stderr } = m.run(["jailkit", "apply"]);
     expect([status, stderr]).toEqual([
       1,
-      `jailkit apply: user mover: is in another jail, '${J}': take it out first with: jk_jailuser --unjail -m mover\n`,
+      `jailkit apply: user mover: is in another jail, '${J}': take it out first, without a login outside, with: jk_jailuser --unjail -m -s /usr/sbin/nologin mover\n`,
     ]);
+    m.must("jk_jailuser --unjail -m -s /usr/sbin/nologin mover".split(" "));
+    expect(line("mover")).toEndWith(":/home/mover:/usr/sbin/nologin");
+    expect(settle()).toEqual([
+      "done ~ user mover: account /home/mover -> in /srv/live/./home/mover, shell /bin/bash, with its home (it is in no jail)",
+    ]);
+    m.must("jk_jailuser --unjail -m -s /bin/bash mover".split(" "));
+    more(`[user mover]\njail = ${J}\nshell = /bin/bash\n`);
+    settle();
+    const before = m.read("/etc/passwd");
     more(`[user mover]\njail = ${J}\nshell = /bin/bash\nuid = 7777\n`);
     expect(m.run(["jailkit", "apply"])).toMatchObject({
       ...{ status: 1, stderr: expect.stringContaining("and 7777 is declared") },

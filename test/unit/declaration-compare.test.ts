@@ -104,7 +104,7 @@ const ACCOUNT = {
 };
 const AS_DECLARED: UserState = {
   ...{ account: ACCOUNT, local: true, fault: undefined, lacksGroups: [], hasGroup: true, home: "there" },
-  ...{ lacksKeys: 0, otherOptions: false, policy: undefined, wantedPolicy: undefined },
+  ...{ lacksKeys: 0, otherOptions: 0, policy: undefined, wantedPolicy: undefined },
   inJail: { ...ACCOUNT, home: "/home/u", shell: "/bin/bash" },
   former: { groups: [], keys: [], policy: false },
 };

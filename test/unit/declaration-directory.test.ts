@@ -72,7 +72,7 @@ describe("a user that is declared by name only", () => {
 describe("the comparison", () => {
   const state = (account: PasswdEntry, shell?: string): UserState => ({
     ...{ account, local: false, fault: undefined, lacksGroups: [], hasGroup: true, home: "there" },
-    ...{ inJail: inJail(shell).accounts.userByName(), lacksKeys: 0, otherOptions: false, policy: undefined },
+    ...{ inJail: inJail(shell).accounts.userByName(), lacksKeys: 0, otherOptions: 0, policy: undefined },
     ...{ wantedPolicy: undefined, former: { groups: [], keys: [], policy: false } },
   });
   const compared = (account: PasswdEntry, shell: string | undefined, ...lines: string[]) =>

@@ -15,7 +15,7 @@ import { createAccount, foreignHome } from "../../users/create-account.ts";
 import { requireGroups } from "../../users/groups.ts";
 import { homeFor, leaveJailGroups } from "../../users/jail-side.ts";
 import { warnOfLogin } from "../../users/jailing.ts";
-import { removeKeys } from "../../users/keys.ts";
+import { removeKeys, setKeyOptions } from "../../users/keys.ts";
 import { missingLine, missingOf } from "../../users/login-needs.ts";
 import { newAccountWarnings, planNewAccount } from "../../users/new-account.ts";
 import type { Change } from "../change.ts";
@@ -47,11 +47,19 @@ export function userSteps({ declared, changes }: UserWork, means: Means): Step[]
   const removed = (what: Change["what"]) => changes.filter((change) => is(change, [what], true));
   const step = (some: readonly Change[], work: Step["work"]): Step => ({ changes: some, work });
   const created = of("account").some(({ action }) => action === "create");
-  const outer = directory ? [] : created ? of("account") : of("account", "groups", "keys");
-  const inner = directory ? of("entry", "shell", "home", "keys") : of("entry", "shell", "home");
+  const newKeys = of("keys").filter(({ action }) => action === "create");
+  const otherOptions = of("keys").filter(({ action }) => action === "change");
+  const outer = directory ? [] : created ? of("account") : [...of("account", "groups"), ...newKeys];
+  const inner = [...of("entry", "shell", "home"), ...(directory ? newKeys : [])];
   return [
     step(of("policy"), ({ steps }) => {
       steps.push(putPolicy(root, name, shell, policyKeys(declared.policy ?? [], shell)));
+    }),
+    // Before keys are added, which leaves those alone that are there.
+    step(otherOptions, ({ steps }) => {
+      const user = requireUser(name);
+      const count = setKeyOptions({ root, user, home: homeFor(user, root.path) }, declared.keys ?? []);
+      steps.push(`changed the options of ${count === 1 ? "1 key" : `${count} keys`} in its authorized_keys`);
     }),
     step(inner, (said) => changeSide(declared, root, said)),
     step(outer, (said) => {

@@ -126,8 +126,6 @@ function compareOne(
       // What it cannot find out is a fault of userState.
       const whole = answered(() => settled(user, machine.accounts.userByName(name), inside)) ?? user;
       const now = userState(whole, inside, machine, onceUser(name));
-      if (now.otherOptions)
-        undeclared.push(`user ${display(name)}: other options of a key in its authorized_keys`);
       const compared = compareUser(whole, now);
       if (prune) return { declared: whole, ...compared };
       // A key that is not declared any more still lets somebody in.

@@ -83,7 +83,7 @@ export function userState(
   once: OnceUser | undefined,
 ): UserState {
   let nothing: UserState = {
-    ...{ account: undefined, local: false, fault: undefined, otherOptions: false },
+    ...{ account: undefined, local: false, fault: undefined, otherOptions: 0 },
     ...{ lacksGroups: [], inJail: undefined, hasGroup: true, home: "there", lacksKeys: 0, policy: undefined },
     ...{ wantedPolicy: undefined, former: { groups: [], keys: [], policy: false } },
   };
@@ -102,7 +102,7 @@ export function userState(
       ...{ ...nothing, ...groups, home: home?.home ?? "there" },
       inJail: account && inside.accounts?.userByName(declared.name),
       lacksKeys: keys?.lacking ?? 0,
-      otherOptions: keys?.otherOptions ?? false,
+      otherOptions: keys?.otherOptions ?? 0,
       // A key that the table does not know is not declared.
       policy: policy && new Map([...policy.keys, ...policy.others.map((key) => [key, ""] as const)]),
       wantedPolicy: declared.policy && policyKeys(declared.policy, declared.shell),
@@ -206,12 +206,12 @@ function keyState(
   { root }: InJail,
   home: ReturnType<typeof homeState> | undefined,
   once: OnceUser | undefined,
-): { lacking: number; former: ByteString[]; otherOptions: boolean } {
+): { lacking: number; former: ByteString[]; otherOptions: number } {
   const wanted = new Set(keys.map(({ key }) => sumOf(key)));
   const sums = new Set((once?.keys ?? []).filter((sum) => !wanted.has(sum)));
-  if (keys.length + sums.size === 0) return { lacking: 0, former: [], otherOptions: false };
+  if (keys.length + sums.size === 0) return { lacking: 0, former: [], otherOptions: 0 };
   if (root === undefined || home?.home !== "there" || home.path === undefined)
-    return { lacking: keys.length, former: [], otherOptions: false };
+    return { lacking: keys.length, former: [], otherOptions: 0 };
   const place: KeyPlace = { root, user: account, home: home.path };
   const text = keysText(place);
   const former =
@@ -222,7 +222,7 @@ function keyState(
   return {
     lacking: merge?.added ?? 0,
     former: [...new Set(former)],
-    otherOptions: (merge?.otherOptions ?? 0) > 0,
+    otherOptions: merge?.otherOptions ?? 0,
   };
 }
 

@@ -10,6 +10,9 @@ import { CHROOT_SHELL } from "../../users/plan.ts";
 import { type Change, type Fault, listed } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
 
+/** The shell of an account that is in no jail for a while: jk_jailuser would give it one of the machine. */
+const NO_LOGIN = "/usr/sbin/nologin";
+
 /** What this machine has of a user. */
 export interface UserState {
   /** As the name services have it. */
@@ -28,8 +31,8 @@ export interface UserState {
   readonly home: "there" | "missing" | "foreign";
   /** How many declared keys its authorized_keys lacks. */
   readonly lacksKeys: number;
-  /** It has a declared key with other options, which stays. */
-  readonly otherOptions: boolean;
+  /** How many declared keys have other options there. */
+  readonly otherOptions: number;
   /** Keys of its own section of jk_lsh.ini or jk_chrootsh.ini; undefined if it has none. */
   readonly policy: ReadonlyMap<ByteString, ByteString> | undefined;
   /** The declared keys, in the same form; undefined if none are declared. */
@@ -111,7 +114,7 @@ function faultOf(declared: DeclaredUser, state: UserState): Pick<Fault, "code" |
   const split = splitHome(account.home);
   const there = split === undefined ? undefined : normalPath(split.jail);
   if (there !== undefined && there !== jail) {
-    const message = `is in another jail, ${quoted(there)}: take it out first with: jk_jailuser --unjail -m ${word}`;
+    const message = `is in another jail, ${quoted(there)}: take it out first, without a login outside, with: jk_jailuser --unjail -m -s ${NO_LOGIN} ${word}`;
     return { code: "in-another-jail", message };
   }
   const now = split === undefined ? futureHome(account, jail) : normalPath(split.home);
@@ -195,12 +198,20 @@ function addSide(declared: DeclaredUser, account: PasswdEntry, state: UserState,
 }
 
 /** Groups and keys of an account that exists. */
-function addAccess(declared: DeclaredUser, { lacksGroups, lacksKeys }: UserState, add: Add): void {
+function addAccess(
+  declared: DeclaredUser,
+  { lacksGroups, lacksKeys, otherOptions }: UserState,
+  add: Add,
+): void {
   if (lacksGroups.length > 0)
     add({
       ...{ action: "create", what: "groups", to: listed(lacksGroups), items: lacksGroups },
       why: "it is not a member",
     });
+  if (otherOptions > 0) {
+    const to = `${otherOptions} of ${declared.keys?.length ?? 0}`;
+    add({ action: "change", what: "keys", to, why: "with other options in its authorized_keys" });
+  }
   if (lacksKeys > 0) {
     const to = `${lacksKeys} of ${declared.keys?.length ?? 0}`;
     add({ action: "create", what: "keys", to, why: "not in its authorized_keys" });
