@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { isLimitedShell } from "../users/access.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
-import { type Once, type OnceJail, type OnceUser, sumOf, writeOnce } from "./once.ts";
+import { type Once, type OnceJail, type OnceUser, policiesOf, sumOf, writeOnce } from "./once.ts";
 
 const union = (one: readonly ByteString[] = [], other: readonly ByteString[]) => [
   ...new Set([...one, ...other]),
@@ -83,12 +83,14 @@ export class Memory {
   #addUser(user: DeclaredUser, once: OnceUser | undefined): void {
     const { name, place, jail, directory, groups, keys = [], policy, shell } = user;
     const isSame = once?.jail === jail;
+    const limited = policy === undefined && isSame ? once.limited : isLimitedShell(shell);
     this.#users.set(name, {
       ...{ name, file: place.file, jail, directory },
       created: once?.created,
       createdHome: isSame ? once.createdHome : undefined,
-      limited: policy === undefined && isSame ? once.limited : isLimitedShell(shell),
+      limited,
       policy: policy !== undefined || (isSame && once.policy),
+      otherPolicy: isSame && policiesOf(once).includes(!limited),
       groups: union(once?.groups, groups),
       keys: union(
         once?.keys,

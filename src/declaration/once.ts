@@ -7,6 +7,8 @@ import { readJailFile, withTree } from "../jail/fs/look.ts";
 import { putFile } from "../jail/fs/write.ts";
 import { makeOwnDirectory } from "../jail/record/registry.ts";
 import { readShape, type Shape, type ValueOf } from "../transfer/shape.ts";
+import { isLimitedShell } from "../users/access.ts";
+import type { DeclaredUser } from "./model.ts";
 import { DECLARATION_FILE } from "./read.ts";
 
 /** What was declared once, so that --prune removes nothing else. Only root can read it. */
@@ -44,6 +46,8 @@ const ONCE = {
           createdHome: { kind: "nullable", of: text },
           limited: { kind: "flag" },
           policy: { kind: "flag" },
+          // The same for the other shell, from before it was exchanged.
+          otherPolicy: { kind: "flag" },
           groups: many,
           // Of each a sum.
           keys: many,
@@ -93,6 +97,19 @@ export function writeOnce(before: Once, now: Once): void {
     putFile(tree, FILE, toBytes(content), attributes, { replace: true });
   });
 }
+
+/** For which sections apply wrote rights of a user: true for jk_lsh.ini of the jail, false for jk_chrootsh.ini. */
+export const policiesOf = ({ limited, policy, otherPolicy }: OnceUser): boolean[] => [
+  ...(policy ? [limited] : []),
+  ...(otherPolicy ? [!limited] : []),
+];
+
+/** Those of them that are not declared any more. */
+export const formerPolicies = (
+  { policy, shell }: Pick<DeclaredUser, "policy" | "shell">,
+  once: OnceUser,
+): boolean[] =>
+  policiesOf(once).filter((limited) => policy === undefined || isLimitedShell(shell) !== limited);
 
 /** Identifies a key without its text. */
 export const sumOf = (key: ByteString): ByteString =>

@@ -140,6 +140,24 @@ describe("--prune", () => {
     m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
   });
 
+  test("removes the rights of a former shell, also after runs without it, and those of a former user", () => {
+    const file = "/etc/jailkit/jk_chrootsh.d/bob.ini";
+    const limited = `[user bob]\njail = ${J}\nallow = sftp\n`;
+    declare(`${JAIL}${user("bob", "confine = 1\n")}`);
+    declare(`${JAIL}${limited}`);
+    expect(linesOf(m).summary.undeclared).toEqual(["user bob: policy (no longer declared)"]);
+    expect(did(m, "--prune")).toEqual(["done - user bob: policy (no longer declared)"]);
+    expect(m.exists(file)).toBe(false);
+    expect(m.read(`${J}/etc/jailkit/jk_lsh.ini`)).toContain("[bob]\nallow = sftp\n");
+    declare(`${JAIL}${user("bob", "confine = 1\n")}`);
+    declare(`${JAIL}${limited}`);
+    declare(`${JAIL}${limited}umask = 027\n`);
+    m.write(FILE, JAIL);
+    expect(did(m, "--prune", "--delete-homes")).toEqual(["done - user bob (no longer declared)"]);
+    expect(m.exists(file)).toBe(false);
+    expect(m.read(`${J}/etc/jailkit/jk_lsh.ini`)).not.toContain("[bob]");
+  });
+
   test("deletes a jail without users, and keeps one in which somebody lives or has files", () => {
     const other = (name: string) => `[jail /srv/${name}]\nsections = uidbasics, basicshell\n`;
     declare(`${JAIL}${other("empty")}${other("lived")}`);

@@ -18,7 +18,7 @@ import { NO_ACCESS } from "../../users/access.ts";
 import { AccountRun, makeChanges } from "../../users/account-run.ts";
 import { planJailSide, planToUnjail } from "../../users/changes.ts";
 import type { Former } from "../compare/compare.ts";
-import type { OnceUser } from "../once.ts";
+import { type OnceUser, policiesOf } from "../once.ts";
 import { removePolicy } from "./policy.ts";
 import type { Said } from "./steps.ts";
 
@@ -117,8 +117,8 @@ function leaveJail(root: JailRoot, once: OnceUser, said: Said): void {
   forgetPolicy(root, once, said);
 }
 
-function forgetPolicy(root: JailRoot, { name, policy, limited }: OnceUser, { steps }: Said): void {
-  if (policy) steps.push(removePolicy(root, name, limited));
+function forgetPolicy(root: JailRoot, once: OnceUser, { steps }: Said): void {
+  for (const limited of policiesOf(once)) steps.push(removePolicy(root, once.name, limited));
 }
 
 function tell({ steps, warnings, error }: AccountRun, said: Said): void {

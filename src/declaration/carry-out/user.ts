@@ -8,7 +8,7 @@ import { withHostAccounts } from "../../jail/record/jail-lock.ts";
 import { leaveGroup, setComment } from "../../system/account-tools.ts";
 import { type PasswdEntry, passwdByName } from "../../system/accounts.ts";
 import { hostUser } from "../../system/name-services.ts";
-import { type Access, isLimitedShell, NO_ACCESS } from "../../users/access.ts";
+import { type Access, NO_ACCESS } from "../../users/access.ts";
 import { AccountRun, makeChanges, type PlannedChange } from "../../users/account-run.ts";
 import { planJailSide, planToJail } from "../../users/changes.ts";
 import { createAccount, foreignHome } from "../../users/create-account.ts";
@@ -22,7 +22,7 @@ import type { Change } from "../change.ts";
 import type { UserWork } from "../compare/compare.ts";
 import { policyKeys } from "../compare/look-user.ts";
 import type { DeclaredUser } from "../model.ts";
-import type { OnceUser } from "../once.ts";
+import { formerPolicies, type OnceUser } from "../once.ts";
 import { putPolicy, removePolicy } from "./policy.ts";
 import type { Said, Step } from "./steps.ts";
 
@@ -86,7 +86,8 @@ export function userSteps({ declared, changes }: UserWork, means: Means): Step[]
       steps.push(`removed ${count === 1 ? "1 key" : `${count} keys`} from its authorized_keys`);
     }),
     step(removed("policy"), ({ steps }) => {
-      steps.push(removePolicy(root, name, once?.limited ?? isLimitedShell(shell)));
+      const former = once === undefined ? [] : formerPolicies(declared, once);
+      for (const limited of former) steps.push(removePolicy(root, name, limited));
     }),
   ];
 }

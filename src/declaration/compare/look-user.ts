@@ -23,7 +23,7 @@ import { newNameFault } from "../../users/new-account.ts";
 import { readPolicies } from "../../users/policy.ts";
 import type { Fault } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
-import { type OnceUser, sumOf } from "../once.ts";
+import { formerPolicies, type OnceUser, sumOf } from "../once.ts";
 import type { Machine } from "./machine.ts";
 import type { UserState } from "./user.ts";
 
@@ -109,7 +109,7 @@ export function userState(
       former: {
         groups: former && account ? formerGroups(declared, former, account, machine) : [],
         keys: former === undefined ? [] : (keys?.former ?? []),
-        policy: former?.policy === true && hasFormerPolicy(declared, former, inside, machine),
+        policy: former !== undefined && hasFormerPolicy(declared, former, inside, machine),
       },
     };
   } catch (error) {
@@ -232,15 +232,10 @@ function policyState({ name, shell, policy }: DeclaredUser, inside: InJail, mach
   return { table, section: isLimitedShell(shell) ? inside.policyOf(name) : machine.settingsOf(name) };
 }
 
-function hasFormerPolicy(
-  { name, policy, shell }: DeclaredUser,
-  { limited }: OnceUser,
-  inside: InJail,
-  machine: Machine,
-): boolean {
-  if (policy !== undefined && isLimitedShell(shell) === limited) return false;
-  return (limited ? inside.policyOf(name) : machine.settingsOf(name)) !== undefined;
-}
+const hasFormerPolicy = (declared: DeclaredUser, once: OnceUser, inside: InJail, machine: Machine): boolean =>
+  formerPolicies(declared, once).some(
+    (limited) => (limited ? inside.policyOf(declared.name) : machine.settingsOf(declared.name)) !== undefined,
+  );
 
 function formerGroups(
   { groups }: DeclaredUser,
