@@ -163,7 +163,9 @@ class Scanner {
     }
     const delimiter = text.slice(at).search(isPlain ? /=/ : /[=:]/);
     if (delimiter < 0) {
-      const lacks = isPlain ? "a line that has no '='" : "a line that has no '=' and no ':'";
+      const lacks = isPlain
+        ? "a line that has no '=': what belongs to the value above is indented"
+        : "a line that has no '=' and no ':'";
       return problems.error(line, column, "stray-text", lacks);
     }
     const written = strip(text.slice(at, at + delimiter));

@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { normalPath } from "../../ffi/paths.ts";
-import { quoted } from "../cli/display.ts";
+import { display, quoted } from "../cli/display.ts";
 import type { FindingCode } from "../config/finding-codes.ts";
 import { describedBy, type KeyTable } from "../config/keys.ts";
 import {
@@ -142,6 +142,12 @@ export function plainFault(path: ByteString): string | undefined {
 /** The problem of a value that is no plain path, or that a comment follows; undefined if there is none. */
 export function pathProblem(entry: IniEntry): Problem | undefined {
   if (/\s[#;]/.test(entry.value)) return commentInValue(entry);
+  const [, inQuotes] =
+    /^(?:"(\/.*)"|'(\/.*)')$/.exec(entry.value)?.filter((part) => part !== undefined) ?? [];
+  if (inQuotes !== undefined) {
+    const message = `${quoted(entry.key)}: there is no quoting: write ${display(inQuotes)}`;
+    return problemAt(valuePlace(entry), "bad-path", message, { kind: "value", text: inQuotes });
+  }
   const fault = plainFault(entry.value);
   if (fault === undefined || entry.value.includes("\n")) return undefined;
   const fix: Fix = entry.value.startsWith("/")

@@ -6,7 +6,7 @@ import { answered, JailkitError } from "../cli/error.ts";
 import { CONFIG_DIRECTORY, dropInDirectory, loadConfig } from "../config/load.ts";
 import type { IniFile, Place, Problem } from "../config/model.ts";
 import { scanIni } from "../config/scan.ts";
-import { inOrder } from "../config/section-problems.ts";
+import { inOrder, withoutConsequences } from "../config/section-problems.ts";
 import type { ReportFinding } from "../config/separators.ts";
 import { type DeclarationFacts, machineProblems } from "../declaration/machine.ts";
 import { DECLARATION_FILE, declarationIn, readDeclarationSources } from "../declaration/read.ts";
@@ -87,5 +87,5 @@ export function lintDeclaration(ini: IniFile, facts: DeclarationFacts = machineF
   }
   // What cannot be read need not be there.
   const fresh = more.filter((one) => !problems.some((other) => isAt(one, other)));
-  return inOrder([...problems, ...fresh], ini);
+  return inOrder(withoutConsequences([...problems, ...fresh], ini), ini);
 }

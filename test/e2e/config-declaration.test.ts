@@ -24,6 +24,14 @@ beforeEach(() => {
 
 const check = (...words: string[]) => m.run(["jailkit", "config", "check", ...words]);
 
+test("a comment in a list is one finding, and its remedy keeps what is right", () => {
+  m.write(FILE, "[jail /srv/new]\nsections = uidbasics, sftp # comment\n");
+  const { stdout } = check();
+  expect(stdout).toContain("2:12: error: 'sections': a comment needs a line of its own");
+  expect(stdout).toContain("# comment\n    sections = uidbasics, sftp\n");
+  expect(stdout).not.toContain("one item here");
+});
+
 test("the declaration of the issue has no findings", () => {
   m.mkdir("/usr/local/bin");
   m.write("/usr/local/bin/tool", "#!/bin/sh\n", { mode: 0o755 });

@@ -150,6 +150,7 @@ describe("a section is refused:", () => {
       "[jail /srv/a]\nsections = a,\n  b\n  c\n",
       ["3:3 not-a-list"],
     ],
+    ["a comment after yes", "[jail /srv/a]\nproc = yes # b\n", ["2:8 comment-in-value"]],
     ["a comment after a list", "[jail /srv/a]\nsections = a # b\n", ["2:12 comment-in-value"]],
     ["a key that is indented", user("executables = /bin/a,\n  read = none"), ["4:3 indented-line"]],
     [
@@ -278,6 +279,15 @@ describe("a user is refused:", () => {
   test.each(keys)("with %s", (_, value, expected) => {
     expect(problems(user(`shell = /bin/sh\nauthorized_keys = ${value}`))).toEqual(expected);
   });
+});
+
+test("a path in quotes is an error that shows it without", () => {
+  for (const quote of ['"', "'"]) {
+    const ini = scanIni(toBytes(user(`shell = ${quote}/bin/sh${quote}`)), "f", "plain");
+    expect(declarationIn(ini).problems.map((one) => fixText(one, ini))).toEqual([
+      "write in line 3 of f:\nshell = /bin/sh",
+    ]);
+  }
 });
 
 test.each([
