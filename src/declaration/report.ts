@@ -68,14 +68,19 @@ export class ApplyReport implements Shown {
         ? []
         : withFile({ name: declared.name, change: directory, before: [], after: [], leaves: false }),
     );
+    // Where a jail cannot be used, nothing is done in it.
+    const usable = jails.filter((jail) => jail.fault === undefined);
     const changes = [
       ...former.map(({ change }) => change),
-      ...jails.flatMap((jail) => [...jail.changes, ...jail.users.flatMap((user) => user.changes)]),
+      ...usable.flatMap((jail) => [...jail.changes, ...jail.users.flatMap((user) => user.changes)]),
     ];
     if (!json) for (const change of changes) printLine(planLine(change));
     if (!check) return;
     for (const { fault, users: works } of jails)
       for (const one of [fault, ...works.map((user) => user.fault)]) if (one !== undefined) this.fault(one);
+    for (const { fault, users: works } of jails)
+      if (fault !== undefined)
+        for (const change of works.flatMap((user) => user.changes)) this.#mark(change, "failed");
     for (const change of changes) {
       this.#mark(change, "changed");
       const nothing = { status: "planned", steps: [], warnings: [], errors: [] } as const;

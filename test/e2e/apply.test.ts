@@ -390,6 +390,20 @@ sections = uidbasics, basicshell
     ]);
   });
 
+  test("that is neither there nor declared fails with its users, which the plan does not promise", () => {
+    more("[user lost]\njail = /srv/nowhere\nshell = /bin/sh\n");
+    const { status, changes, stderr, summary } = linesOf(m, "--check");
+    expect([status, changes, stderr, summary.changed, summary.failed]).toEqual([1, [], "", 0, 2]);
+    expect(summary.problems.map(({ message }) => message)).toEqual([
+      "jail /srv/nowhere: it does not exist, and no section [jail /srv/nowhere] declares it",
+    ]);
+    expect(m.run(["jailkit", "apply"])).toMatchObject({
+      ...{ status: 1, stdout: expect.stringMatching(/^0 changed, 2 failed, /) },
+    });
+    more(`[jail ${other}]\nsections = uidbasics, basicshell\n`);
+    expect(did(m)).toEqual([]);
+  });
+
   test("that users could change is refused", () => {
     m.must(["chmod", "o+w", `${other}/etc`]);
     const { status, stdout, stderr } = m.run(["jailkit", "apply"]);
