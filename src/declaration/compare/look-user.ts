@@ -103,7 +103,8 @@ export function userState(
     const home = account === undefined ? undefined : homeState(declared, account, inside);
     const fault = groups.fault ?? home?.fault;
     if (fault !== undefined) return { ...nothing, account, fault };
-    const keys = account === undefined ? undefined : keyState(declared, account, inside, home, once);
+    const keys =
+      account === undefined ? undefined : keyState(declared, account, inside, home, prune ? once : undefined);
     const { table, section } = policyState(declared, inside, machine);
     const policy = section && knownKeys(section, table);
     const former = prune && once !== undefined && once.jail === declared.jail ? once : undefined;
@@ -202,7 +203,7 @@ function keyState(
   home: ReturnType<typeof homeState> | undefined,
   once: OnceUser | undefined,
 ): { lacking: number; former: ByteString[]; otherOptions: boolean } {
-  const wanted = new Set(keys.map(({ key }) => sumOf(key)));
+  const wanted = new Set(once === undefined ? [] : keys.map(({ key }) => sumOf(key)));
   const sums = new Set((once?.keys ?? []).filter((sum) => !wanted.has(sum)));
   if (keys.length + sums.size === 0) return { lacking: 0, former: [], otherOptions: false };
   if (root === undefined || home?.home !== "there" || home.path === undefined)
