@@ -30,7 +30,7 @@ const hasWork = ({ jails, former }: Comparison): boolean =>
 /** Nothing at all may be a file system that is not mounted, or a copy that failed. */
 function requireSomething({ files, jails, users }: Declaration, prune: boolean): void {
   if (!prune || jails.length + users.length > 0 || files.some((file) => file !== DECLARATION_FILE)) return;
-  const message = `nothing is declared, and there is no file in jails.d: --prune would remove everything; to do that, create an empty one there`;
+  const message = `nothing is declared, and there is no file in jails.d: nothing is pruned; if that is meant, create an empty one there`;
   throw new JailkitError("nothing-declared", 1, message);
 }
 

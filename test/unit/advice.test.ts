@@ -37,6 +37,12 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "Delete ${display(plan.jail)}? [y/N] ": "a question",
   "[OPTION...] --remove -j JAIL FILE...": "a synopsis",
   "[OPTION...] --remove -j JAIL SECTION...": "a synopsis",
+  "../../update/remove-extras.ts": "a module",
+  "--delete-homes is for --prune": "a refusal",
+  "--delete-homes without --prune": "a refusal",
+  "also remove what was declared once and is not any more: jails, users, sections, files, groups, keys":
+    "what an option does",
+  "with --prune, also delete the homes of accounts that apply created": "what an option does",
   "also remove files that the host lacks, even if they were created in the jail or belong to users":
     "what an option does",
   "remove FILE again, with everything that nothing else needs": "what an option does",

@@ -69,7 +69,7 @@ function removeCreated(root: JailRoot, user: PasswdEntry, once: OnceUser, delete
     removeTree(root, home, stat);
     said.steps.push(`removed the home ${quoted(where)}`);
   } else if (stat !== undefined) {
-    const why = !deleteHomes ? "--delete-homes would remove it" : "apply did not create it";
+    const why = !deleteHomes ? "--delete-homes is not given" : "apply did not create it";
     said.warnings.push(`the home ${quoted(where)} of uid ${user.uid} stays: ${why}`);
   }
   withHostAccounts(() => removeAccount(name));

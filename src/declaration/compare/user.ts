@@ -130,8 +130,11 @@ function futureHome(account: PasswdEntry, jail: ByteString): ByteString {
 
 function moveCommand({ name, jail, home }: DeclaredUser, from: ByteString): ByteString {
   const to = at(jail, home);
-  const side = `jk_jailuser --jail-side-only -j ${shellWord(jail)} ${operands(name)}`;
-  return `mv -nT ${shellWord(from)} ${shellWord(to)} && usermod -d ${shellWord(to)} ${operands(name)} && ${side}`;
+  return [
+    `mv -nT ${shellWord(from)} ${shellWord(to)}`,
+    `usermod -d ${shellWord(to)} ${operands(name)}`,
+    `jk_jailuser --jail-side-only -j ${shellWord(jail)} ${operands(name)}`,
+  ].join(" && ");
 }
 
 function addAccount({ jail, shell, home, groups, keys }: DeclaredUser, add: Add): void {
