@@ -81,7 +81,7 @@ export const OTHER_WRITERS: Readonly<Record<string, string>> = {
   "src/cli/output.ts": "writes to standard output",
   "src/check/smoke/step.ts": "calls memfd_create by its number",
   "src/confine/calls.ts": "tries by their numbers the calls that its filters should refuse",
-  "src/confine/in-force.ts": "removes a probe that the rules should have refused",
+  "src/confine/in-force.ts": "binds by its number a socket that the rules should refuse",
   "src/enter/launch/launch.ts": "opens /dev/null for a daemon",
   "src/enter/launch/notify.ts":
     "mounts the directory of systemd's notify socket over one that src/jail/fs made",

@@ -56,6 +56,8 @@ const needs = {
     // packages: to build, check, install and remove them
     ...packagers,
     ...words("build-essential lintian rpmlint autopkgtest dnf dnf-plugins-core"),
+    // the Ansible collection: its engine and its style, and what its machines need to install packages
+    ...words("ansible-core ansible-lint python3-apt"),
     // a browser for the manual as HTML
     "chromium-headless-shell",
   ],

@@ -1,74 +1,115 @@
 import type { ByteString } from "./bytes.ts";
+import { SystemError } from "./error.ts";
 import { guardRules } from "./guard.ts";
+import type { Handled } from "./landlock.ts";
 import { addressOf } from "./libc.ts";
 
-// Signs and structure of ffi/guard/guard.h, in words of 32 bits: ruleset, root, home, names and count have two each.
-const HOME = 4;
-const NAMES = 6;
-const COUNT = 8;
-const EACH = 10;
+// Signs and structure of ffi/guard/guard.h, in words of 32 bits: all but the results and what is allowed have two each.
+const FILES = 0;
+const PORTS = 2;
+const SCOPES = 4;
+const RULESET = 6;
+const END = 8;
+const NAMES = 10;
+const SIZE = 12;
+const COUNT = 14;
+const EACH = 16;
 const OF_A_RULE = 4096;
 
-/** With these a name begins: of a directory, of a file of any kind, and of a directory in which the next names are. */
-export const DIRECTORY = "/";
-export const ENTER = ">";
+const ADD = 0;
+const RESTRICT_PROVED = 1;
+const RESTRICT = 2;
+
+/**
+ * Names, each with a sign and a NUL, and what is allowed of each: there is no rule for 0. What no sign of these is before
+ * is a name in the root directory: "/" of a directory, "=" of a file of any kind, and ">" of a directory in which the next
+ * names are. The first name is of HOME or ROOT.
+ */
+export interface Names {
+  text: ByteString;
+  allowed: readonly number[];
+}
+
+/** A path: what follows gets a rule only if root alone can write it and all above, and this is not in it. */
+export const HOME = "~";
+/** Alone: what follows needs no trust. */
+export const ROOT = "<";
 /** And a path: of a program, through any symbolic links; or of any file, through none. */
 export const PROGRAM = "@";
 export const NAMED = "!";
+/** A path that gets no rule: whether it is in a directory that each session reads, and no symbolic link leads elsewhere. */
+export const READABLE = "?/usr";
+/** Alone: `allowed` is for a TCP port, which its upper half has. */
+export const PORT = ":";
 
-/** Names, each with such a sign and a NUL, and how many they are. */
-export interface Names {
-  text: ByteString;
-  count: number;
-}
-
-/** What came of the rules. */
-export interface NameResults {
+/** What came of rules that are not all done. */
+export interface Added {
+  /** Open. */
+  ruleset: number;
   /** The errno of a name, by its index; 0 if the rule was added. EPERM also if it is not trusted. */
-  errorOf(index: number): number;
-  /** The errno of the first rule that the kernel did not take; 0 if there is none. */
-  rule: number;
-  /** No name needs a look: each has its rule, is missing, or is a symbolic link, and each of NAMED has its rule. */
-  isPlain: boolean;
+  errorOf: (index: number) => number;
 }
 
 /**
- * Adds rules for names and paths below an open root to a ruleset, all in one call, since that saves a login much time.
- * `allowed`: of a name, by its index; with 0 there is no rule. What is no directory gets the part that it may
- * have. `home`: a directory gets a rule only if root alone can write it and all above, and the home is not in it. Undefined
- * when run from source, and for a home that is no path.
+ * Makes a ruleset and adds rules for names and paths, all in one call, since that saves a login much time. What a name is
+ * allowed counts as far as it is handled, and as a file that is no directory may have it. `restricts`: if nothing needs a
+ * look, the rules apply to this process from now on, which is proved, and the result is undefined. A name needs none if it has
+ * its rule, is missing, or is a symbolic link; one of NAMED only if it has its rule. Returns the errno if the kernel makes no
+ * such ruleset, or a path has a NUL. Throws SystemError.
  */
-export function allowNames(
-  ruleset: number,
-  root: number,
-  { text, count }: Names,
-  allowed: readonly number[],
-  home?: ByteString,
-): NameResults | undefined {
-  if (home?.includes("\0")) return undefined;
+export function addRules(
+  { files, ports, scopes }: Handled,
+  { text, allowed }: Names,
+  restricts: boolean,
+): Added | number | undefined {
+  const count = allowed.length;
+  const size = text.length;
   const words = new Uint32Array(EACH + 2 * count);
-  for (let i = 0; i < count; i++) words[EACH + 2 * i] = allowed[i] ?? 0;
-  const length = text.length;
-  const bytes = Buffer.alloc(length + 1 + (home?.length ?? 0));
+  const bytes = Buffer.alloc(size);
   bytes.write(text, "latin1");
-  if (home !== undefined) bytes.write(home, length, "latin1");
-  // SAFETY: both arrays are held until the guard returns, and each name and the home ends with a NUL.
+  // SAFETY: both arrays are held until the guard returns, and the guard counts the names in the bytes.
   const names = addressOf(bytes);
-  words[0] = ruleset;
-  words[2] = root;
+  words[FILES] = files;
+  words[PORTS] = ports;
+  words[SCOPES] = scopes;
   // An element takes a number modulo 2 ** 32.
+  words[RULESET] = words[RULESET + 1] = -1;
+  words[END] = restricts ? RESTRICT_PROVED : ADD;
   words[NAMES] = names;
   words[NAMES + 1] = names / 2 ** 32;
-  if (home !== undefined) {
-    words[HOME] = names + length;
-    words[HOME + 1] = (names + length) / 2 ** 32;
-  }
+  words[SIZE] = size;
   words[COUNT] = count;
+  let at = EACH;
+  for (const rights of allowed) {
+    words[at] = rights;
+    at += 2;
+  }
   // SAFETY: see above.
-  const unclear = guardRules(addressOf(words));
-  if (unclear < 0) return undefined;
+  const left = guardRules(addressOf(words));
+  return left === 0 && restricts ? undefined : resultOf(words, left);
+}
+
+function resultOf(words: Uint32Array, left: number): Added | number {
+  const ruleset = (words[RULESET] ?? 0) | 0;
+  if (ruleset < 0) return -ruleset;
+  if (left < 0) throw new SystemError(-left, "landlock_restrict_self", undefined);
   const errorOf = (index: number) => -((words[EACH + 2 * index + 1] ?? 0) | 0);
-  let rule = 0;
-  for (let i = 0; unclear > 0 && i < count && rule === 0; i++) rule = Math.max(0, errorOf(i) - OF_A_RULE);
-  return { errorOf, rule, isPlain: unclear === 0 };
+  for (let i = 0; i < (words[COUNT] ?? 0); i++)
+    if (errorOf(i) > OF_A_RULE) throw new SystemError(errorOf(i) - OF_A_RULE, "landlock_add_rule", undefined);
+  return { ruleset, errorOf };
+}
+
+/**
+ * landlock_restrict_self(2): for this thread and everything that it starts. no_new_privs must be set. `proves`: only if that
+ * can be proved, in a working directory where the user can write; false if not. Throws SystemError, also if the rules are not
+ * in force then.
+ */
+export function restrictSelf(ruleset: number, proves: boolean): boolean {
+  const words = new Uint32Array(EACH);
+  words[RULESET] = ruleset;
+  words[END] = proves ? RESTRICT_PROVED : RESTRICT;
+  // SAFETY: the array is held until the guard returns. There are no names.
+  const result = guardRules(addressOf(words));
+  if (result < 0) throw new SystemError(-result, "landlock_restrict_self", undefined);
+  return result === 0;
 }

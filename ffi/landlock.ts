@@ -6,11 +6,9 @@ import { addressOf, check, errno, syscall } from "./libc.ts";
 // The same on x86-64 and aarch64.
 const SYS_landlock_create_ruleset = 444;
 const SYS_landlock_add_rule = 445;
-const SYS_landlock_restrict_self = 446;
 
 const CREATE_RULESET_VERSION = 1;
 const RULE_PATH_BENEATH = 1;
-const RULE_NET_PORT = 2;
 
 /** LANDLOCK_ACCESS_FS_*, with the version of Landlock if that is not the first. */
 export const EXECUTE = 0x0001;
@@ -50,6 +48,8 @@ export const WITH_TRUNCATE = 3;
 export const WITH_PORTS = 4;
 export const WITH_DEVICE_IOCTL = 5;
 export const WITH_SCOPES = 6;
+/** The newest of these. */
+export const NEWEST = WITH_SCOPES;
 
 /** The kernel's version of Landlock; 0 if it has none, or was booted without it. */
 export function landlockVersion(): number {
@@ -89,18 +89,4 @@ export function allowBeneath(ruleset: number, allowed: number, fd: number): void
   pathBeneath[0] = allowed;
   pathBeneath[2] = fd;
   check(syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, pathBeneathAddress), "landlock_add_rule");
-}
-
-/** landlock_add_rule(2): `allowed` on a TCP port. */
-export function allowPort(ruleset: number, allowed: number, port: number): void {
-  // struct landlock_net_port_attr: rights and port, 64 bits each.
-  const netPort = new Uint32Array(4);
-  netPort[0] = allowed;
-  netPort[2] = port;
-  check(syscall(SYS_landlock_add_rule, ruleset, RULE_NET_PORT, addressOf(netPort)), "landlock_add_rule");
-}
-
-/** landlock_restrict_self(2): for this thread and everything that it starts. no_new_privs must be set. */
-export function restrictSelf(ruleset: number): void {
-  check(syscall(SYS_landlock_restrict_self, ruleset), "landlock_restrict_self");
 }

@@ -209,24 +209,34 @@ i64 guard_daemon(const struct daemon_request *request);
 
 /* rules.c, called from JavaScript. Laid out by ffi/landlock-names.ts. A name begins with one of the signs. */
 enum {
-  RULES_DIRECTORY = '/', /* these three lead through no symbolic link */
+  RULES_HOME = '~',      /* a path: what follows needs trust: root alone can write it and all above, and this is not in it */
+  RULES_ROOT = '<',      /* what follows needs none */
+  RULES_DIRECTORY = '/', /* these three are in the root directory at first, and lead through no symbolic link */
   RULES_FILE = '=',
-  RULES_ENTER = '>',   /* the names that follow are in it */
-  RULES_PROGRAM = '@', /* a path; there is no rule if it leads to no regular file */
-  RULES_NAMED = '!',   /* a path without symbolic links */
+  RULES_ENTER = '>',    /* the names that follow are in it, up to RULES_HOME or RULES_ROOT */
+  RULES_PROGRAM = '@',  /* a path; there is no rule if it leads to no regular file */
+  RULES_NAMED = '!',    /* a path without symbolic links */
+  RULES_READABLE = '?', /* "/usr" and a path: no rule, but -EPERM if it may be a file that not every session reads */
+  RULES_PORT = ':',     /* no name: `allowed` has the port in its upper half */
 };
+enum { RULES_ADD, RULES_RESTRICT_PROVED, RULES_RESTRICT }; /* what is done in the end; see src/confine/in-force.ts */
 enum { OF_A_RULE = 4096 }; /* a result is -errno, minus this if the rule could not be added; -EPERM if it is not trusted */
 struct rules {
-  i64 ruleset, root;
-  char *home; /* not null: root alone can write directories that are allowed and all above, and this is not in them; is cut */
-  const char *names; /* each with a NUL */
+  u64 files, ports, scopes; /* struct landlock_ruleset_attr: what is denied unless a rule allows it */
+  i64 ruleset;              /* or negative: it is made here, or its -errno */
+  u64 end;
+  char *names; /* each with a NUL; a home is cut */
+  u64 size;
   u64 count;
   struct {
-    u32 allowed; /* with 0, there is no rule */
+    u32 allowed; /* as far as it is denied; with 0, there is no rule */
     i32 result;
   } each[];
 };
-/* Returns how many results JavaScript has to look at: other errors than that a name is missing or no directory. */
+/*
+ * Returns 0 if all is done; or how much JavaScript has to do before the end: results other than that a name is missing or no
+ * directory, and a proof. Or -errno of making the ruleset, which is -EINVAL if there are more NULs than names, or of the end.
+ */
 i64 guard_rules(struct rules *rules);
 
 /* interrupts.c, called from JavaScript */

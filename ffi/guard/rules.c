@@ -1,5 +1,5 @@
 /*
- * Landlock's rules on the system's directories and devices, for JavaScript: they are most of what a login does to confine
+ * Landlock's rules of a session, as far as nothing is doubtful, for JavaScript: they are most of what a login does to confine
  * itself, and a call from there takes longer than most system calls.
  */
 #include <asm/fcntl.h>
@@ -10,17 +10,24 @@
 #include "guard.h"
 #include "syscalls.h"
 
-#ifndef SYS_landlock_add_rule
+#ifndef SYS_landlock_create_ruleset
+#define SYS_landlock_create_ruleset 444
 #define SYS_landlock_add_rule 445
+#define SYS_landlock_restrict_self 446
 #endif
 
-enum { PATH_BENEATH = 1, MOST_ABOVE = 64, OTHERS_WRITE = 022 };
+enum { PATH_BENEATH = 1, NET_PORT = 2, RULESET_ATTR = 3 * sizeof(u64) }; /* linux/landlock.h */
+enum { MOST_ABOVE = 64, OTHERS_WRITE = 022, WRITE_AND_SEARCH = 3 };
 enum { FILE_RIGHTS = 0xc007 }; /* as in ffi/landlock.ts: those that a rule for a file that is no directory may have */
 
 struct path_beneath {
   u64 allowed;
   i32 fd;
 } __attribute__((packed));
+
+struct net_port {
+  u64 allowed, port;
+};
 
 /* The home, or the last directory of its path that is there, and those above it; none if only root can write it. */
 struct homes {
@@ -102,54 +109,162 @@ static i64 find_homes(i64 root, char *home, struct homes *homes) {
   return 0;
 }
 
-static i64 add_rule(const struct rules *rules, i64 directory, const char *name, u64 allowed, const struct homes *homes) {
+static i64 allow(const struct rules *rules, u64 allowed, i64 fd) {
+  struct path_beneath rule = {allowed, (i32)fd};
+  i64 error = sys4(SYS_landlock_add_rule, rules->ruleset, PATH_BENEATH, &rule, 0);
+  return error ? error - OF_A_RULE : 0;
+}
+
+static i64 add_name(const struct rules *rules, i64 directory, const char *name, u64 allowed, const struct homes *homes) {
   struct statx stat;
-  char sign = *name;
-  int is_path = sign == RULES_PROGRAM || sign == RULES_NAMED;
-  i64 fd = is_path ? open_path(rules->root, name + 1, sign == RULES_NAMED, &stat)
-                   : open_name(directory, name + 1, sign == RULES_DIRECTORY ? O_DIRECTORY : 0, homes != 0, &stat);
+  i64 fd = open_name(directory, name + 1, *name == RULES_DIRECTORY ? O_DIRECTORY : 0, homes != 0, &stat);
   if (fd < 0) return fd;
   i64 error = 0;
-  if (is_path && (stat.stx_mode & S_IFMT) != S_IFDIR) allowed &= FILE_RIGHTS;
-  if (sign == RULES_PROGRAM && (stat.stx_mode & S_IFMT) != S_IFREG) allowed = 0;
-  for (u64 i = 0; !is_path && homes && i < homes->count; i++)
+  for (u64 i = 0; homes && i < homes->count; i++)
     if (is_same(&homes->each[i], &stat)) error = -EPERM;
-  if (!error && allowed) {
-    struct path_beneath rule = {allowed, (i32)fd};
-    error = sys4(SYS_landlock_add_rule, rules->ruleset, PATH_BENEATH, &rule, 0);
-    if (error) error -= OF_A_RULE;
-  }
+  if (!error) error = allow(rules, allowed, fd);
   sys1(SYS_close, fd);
   return error;
 }
 
-i64 guard_rules(struct rules *rules) {
-  struct homes found;
+static i64 add_path(const struct rules *rules, i64 root, const char *name, u64 allowed) {
   struct statx stat;
-  const struct homes *homes = rules->home ? &found : 0;
-  i64 here = homes ? find_homes(rules->root, rules->home, &found) : 0;
-  if (here == 0) here = open_name(rules->root, ".", O_DIRECTORY, homes != 0, &stat);
-  /* Nothing is missing then. */
-  if (here < 0) here = -EPERM;
-  const char *name = rules->names;
-  i64 unclear = 0;
+  i64 fd = name[1] == '/' ? open_path(root, name + 1, *name == RULES_NAMED, &stat) : -ENOENT;
+  if (fd < 0) return fd;
+  if ((stat.stx_mode & S_IFMT) != S_IFDIR) allowed &= FILE_RIGHTS;
+  if (*name == RULES_PROGRAM && (stat.stx_mode & S_IFMT) != S_IFREG) allowed = 0;
+  i64 error = allowed ? allow(rules, allowed, fd) : 0;
+  sys1(SYS_close, fd);
+  return error;
+}
+
+static i64 add_port(const struct rules *rules, u32 allowed) {
+  struct net_port rule = {allowed & 0xffff & rules->ports, allowed >> 16};
+  i64 error = rule.allowed ? sys4(SYS_landlock_add_rule, rules->ruleset, NET_PORT, &rule, 0) : 0;
+  return error ? error - OF_A_RULE : 0;
+}
+
+/* True for a path in a directory that each session reads, as src/confine/asked-rules.ts says. */
+static int is_of_system(const char *path) {
+  static const char directories[][9] = {"/usr/",   "/bin/",    "/sbin/", "/lib/", "/lib32/",
+                                        "/lib64/", "/libx32/", "/opt/",  "/etc/"};
+  for (const char *at = path; *at; at++)
+    if (at[0] == '/' && at[1] == '.' && at[2] == '.') return 0;
+  for (u64 i = 0; i < sizeof directories / sizeof *directories; i++) {
+    const char *one = directories[i], *at = path;
+    while (*one && *one == *at) one++, at++;
+    if (!*one) return 1;
+  }
+  return 0;
+}
+
+/* A path without symbolic links is where it says. Where /bin is a link, the file is also in /usr, by the same path. */
+static i64 look_readable(i64 root, const char *in_usr) {
+  struct statx stat, other;
+  const char *path = in_usr + sizeof "/usr" - 1;
+  if (!is_of_system(path)) return -EPERM;
+  i64 fd = open_path(root, path, 1, &stat);
+  if (fd >= 0) sys1(SYS_close, fd);
+  if (fd != -ELOOP) return fd < 0 ? fd : 0;
+  i64 error = sys5(SYS_statx, root, path, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &stat);
+  if (!error) error = sys5(SYS_statx, root, in_usr, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &other);
+  return error || !is_same(&stat, &other) ? -EPERM : 0;
+}
+
+/* Goes from one directory to another one, or to the reason why not. */
+static i64 enter(i64 here, i64 above, const char *name, int trusted) {
+  struct statx stat;
+  i64 next = above < 0 ? above : open_name(above, name, O_DIRECTORY, trusted, &stat);
+  if (here >= 0) sys1(SYS_close, here);
+  return next;
+}
+
+/* Adds the rules. Returns how many results JavaScript has to look at. */
+static i64 add_rules(struct rules *rules, i64 root) {
+  struct homes found;
+  const struct homes *homes = 0;
+  i64 here = -EPERM, unclear = 0;
+  char *name = rules->names;
   for (u64 i = 0; i < rules->count; i++) {
+    u32 asked = rules->each[i].allowed;
+    u64 allowed = asked & rules->files;
     i64 result = 0;
-    if (here >= 0 && *name == RULES_ENTER) {
-      i64 next = open_name(here, name + 1, O_DIRECTORY, homes != 0, &stat);
-      sys1(SYS_close, here);
-      here = next;
+    char *end = name;
+    while (*end) end++;
+    switch (*name) {
+      case RULES_HOME:
+        homes = &found;
+        result = find_homes(root, name + 1, &found);
+        here = enter(here, result < 0 ? result : root, ".", 1);
+        /* Nothing is missing then. */
+        if (here < 0) result = here = -EPERM;
+        break;
+      case RULES_ROOT:
+        homes = 0;
+        here = enter(here, root, ".", 0);
+        break;
+      case RULES_ENTER:
+        here = enter(here, here, name + 1, homes != 0);
+        if (here < 0) result = here;
+        break;
+      case RULES_PORT: result = add_port(rules, asked); break;
+      case RULES_READABLE: result = look_readable(root, name + 1); break;
+      case RULES_PROGRAM:
+      case RULES_NAMED:
+        if (allowed) result = add_path(rules, root, name, allowed);
+        break;
+      default:
+        if (here < 0) result = here;
+        else if (allowed) result = add_name(rules, here, name, allowed, homes);
     }
-    int is_path = *name == RULES_PROGRAM || *name == RULES_NAMED;
-    if (here < 0 && !is_path) result = here;
-    else if (*name != RULES_ENTER && rules->each[i].allowed)
-      result = add_rule(rules, here, name, rules->each[i].allowed, homes);
     rules->each[i].result = (i32)result;
     int is_missing = result == -ENOENT || result == -ENOTDIR || result == -ELOOP;
-    if (*name == RULES_NAMED ? result != 0 : result != 0 && !is_missing) unclear++;
-    while (*name) name++;
-    name++;
+    if (result != 0 && (*name == RULES_NAMED || !is_missing)) unclear++;
+    name = end + 1;
   }
   if (here >= 0) sys1(SYS_close, here);
   return unclear;
+}
+
+/*
+ * The rules refuse a device before the kernel sees that the process may make none. If the user cannot write in the working
+ * directory, that fails in any case.
+ */
+static int can_prove(void) {
+  return sys3(SYS_faccessat, AT_FDCWD, ".", WRITE_AND_SEARCH) == 0;
+}
+
+static i64 prove(void) {
+  char name[] = ".jailkit-probe-................";
+  u64 random;
+  /* The kernel looks for the name first, and the user may have taken another one. */
+  if (sys3(SYS_getrandom, &random, sizeof random, 0) != sizeof random) return -EAGAIN;
+  for (char *end = name + sizeof name - 2; *end == '.'; random >>= 4) *end-- = "0123456789abcdef"[random & 15];
+  i64 error = sys4(SYS_mknodat, AT_FDCWD, name, S_IFBLK, 0);
+  if (error == 0) sys3(SYS_unlinkat, AT_FDCWD, name, 0);
+  /* Or the directory was removed. */
+  return error == -EACCES || error == -ENOENT ? 0 : -EPERM;
+}
+
+static i64 create_ruleset(const struct rules *rules) {
+  u64 count = 0;
+  for (u64 i = 0; i < rules->size; i++)
+    if (!rules->names[i]) count++;
+  if (count != rules->count) return -EINVAL;
+  return sys3(SYS_landlock_create_ruleset, &rules->files, RULESET_ATTR, 0);
+}
+
+i64 guard_rules(struct rules *rules) {
+  int is_ours = rules->ruleset < 0;
+  if (is_ours) rules->ruleset = create_ruleset(rules);
+  if (rules->ruleset < 0) return rules->ruleset;
+  i64 root = sys3(SYS_openat, AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  i64 open = add_rules(rules, root);
+  if (root >= 0) sys1(SYS_close, root);
+  if (open || rules->end == RULES_ADD) return open;
+  int is_proved = rules->end == RULES_RESTRICT_PROVED;
+  if (is_proved && !can_prove()) return 1;
+  i64 error = sys2(SYS_landlock_restrict_self, rules->ruleset, 0);
+  if (is_ours) sys1(SYS_close, rules->ruleset);
+  return error || !is_proved ? error : prove();
 }

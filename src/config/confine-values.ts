@@ -42,8 +42,6 @@ const UNITS: Readonly<Record<string, number>> = { K: 2 ** 10, M: 2 ** 20, G: 2 *
 
 const LARGEST = Number.MAX_SAFE_INTEGER;
 
-const PORTS = 65535;
-
 // The readers use loops: a login reads these values.
 
 /** A number of decimal digits; undefined for any other text, and for one beyond `maximum`. */
@@ -56,16 +54,6 @@ function decimal(text: ByteString, maximum: number): number | undefined {
     if (number > maximum) return undefined;
   }
   return text === "" ? undefined : number;
-}
-
-/** The items of a list, "all", or none of them; or why it is none of these. Beside others, these two words are items. */
-function itemsOf(value: ByteString): "all" | ByteString[] | { reason: ByteString } {
-  const items = splitList(value);
-  const [first] = items;
-  if (first === undefined) return { reason: "it has no item; 'none' allows nothing" };
-  if (items.length === 1 && first === "all") return "all";
-  if (items.length === 1 && first === "none") return [];
-  return items;
 }
 
 /** A path without a slash at its end; undefined if it is neither absolute nor of the home, or not plain. */
@@ -93,19 +81,23 @@ function meantItems(items: readonly ByteString[], readItem: ReadItem): ByteStrin
 
 type ReadItem = (item: ByteString) => ByteString | number | undefined;
 
-/** Reads a list whose items are `what`; `readItem` returns undefined for another one. */
+/** Why an item cannot be read. Apart from readItems, as all texts of errors here: a login has no time to load them. */
+function badItem(items: readonly ByteString[], at: number, what: string, readItem: ReadItem): Reading {
+  const reason = `${quoted(items[at] ?? "")} is not ${what}, nor all or none alone`;
+  return { reason, item: at, meant: meantItems(items, readItem) };
+}
+
+/** Reads a list whose items are `what`; `readItem` returns undefined for another one. "all" and "none" stand alone. */
 function readItems(value: ByteString, what: string, readItem: ReadItem): Reading {
-  const items = itemsOf(value);
-  if (items === "all") return { value: items };
-  if ("reason" in items) return items;
+  const items = splitList(value);
+  const [first] = items;
+  if (first === undefined) return { reason: "it has no item; 'none' allows nothing" };
+  if (items.length === 1 && (first === "all" || first === "none"))
+    return { value: first === "all" ? first : [] };
   const values: (ByteString | number)[] = [];
-  for (let at = 0; at < items.length; at++) {
-    const item = items[at] ?? "";
+  for (const item of items) {
     const one = readItem(item);
-    if (one === undefined) {
-      const reason = `${quoted(item)} is not ${what}, nor all or none alone`;
-      return { reason, item: at, meant: meantItems(items, readItem) };
-    }
+    if (one === undefined) return badItem(items, values.length, what, readItem);
     values.push(one);
   }
   return { value: values };
@@ -117,28 +109,32 @@ export const readPaths = (value: ByteString): Reading =>
 
 /** Reads "ports". */
 export const readPorts = (value: ByteString): Reading =>
-  readItems(value, `a port from 1 to ${PORTS}`, (item) => decimal(item, PORTS) || undefined);
+  readItems(value, "a port from 1 to 65535", (item) => decimal(item, 65535) || undefined);
 
-/** The number of a limit, or why it is none. */
-function numberOf(name: ByteString, text: ByteString): number | { reason: ByteString } {
+/** Why a limit has no number. */
+function badNumber(name: ByteString, text: ByteString, unit: number): { reason: ByteString } {
   if (text === "") return { reason: `${name} has no number, as in 'nofile 256'` };
   if (text === "unlimited") return { reason: `'unlimited' is no limit: leave ${name} out` };
   const isSize = Object.hasOwn(SIZES, name);
-  const suffix = text.charAt(text.length - 1);
-  const unit = Object.hasOwn(UNITS, suffix) ? (UNITS[suffix] ?? 1) : 1;
   const digits = unit === 1 ? text : text.slice(0, -1);
-  const number = decimal(digits, LARGEST);
-  if (number === undefined && decimal(digits, Number.POSITIVE_INFINITY) === undefined) {
+  if (decimal(digits, Number.POSITIVE_INFINITY) === undefined) {
     const form = isSize ? "a number, which K, M, G or T may follow" : "a number";
     return { reason: `${name}: ${quoted(text)} is not ${form}` };
   }
+  const suffix = text.charAt(text.length - 1);
   if (unit > 1 && !isSize) return { reason: `${name}: ${suffix} is for sizes in bytes, which this is not` };
-  if (number === undefined || number > LARGEST / unit) {
-    return { reason: `${name}: ${quoted(text)} is more than ${LARGEST}: leave it out` };
-  }
   // The kernel takes 0 seconds for 1.
-  if (name === "cpu" && number === 0) return { reason: "cpu: the least is 1, in seconds" };
-  return number * unit;
+  if (name === "cpu" && decimal(digits, 0) === 0) return { reason: "cpu: the least is 1, in seconds" };
+  return { reason: `${name}: ${quoted(text)} is more than ${LARGEST}: leave it out` };
+}
+
+/** The number of a limit, or why it is none. */
+function numberOf(name: ByteString, text: ByteString): number | { reason: ByteString } {
+  const suffix = text.charAt(text.length - 1);
+  const unit = Object.hasOwn(UNITS, suffix) ? (UNITS[suffix] ?? 1) : 1;
+  const number = decimal(unit === 1 ? text : text.slice(0, -1), LARGEST / unit);
+  const isGood = number !== undefined && (unit === 1 || Object.hasOwn(SIZES, name));
+  return isGood && (name !== "cpu" || number > 0) ? number * unit : badNumber(name, text, unit);
 }
 
 /** Where the first byte is that stands between name and value in other files. */
@@ -148,21 +144,24 @@ function firstSign(text: ByteString): number {
   return at;
 }
 
+/** Why an item begins with no limit. */
+function badLimit(item: ByteString, name: ByteString): { reason: ByteString } {
+  if (Object.hasOwn(WITHOUT_EFFECT, name)) return { reason: `${name} has no effect in Linux` };
+  const sign = firstSign(name);
+  const known = name.slice(0, sign);
+  if (sign < name.length && Object.hasOwn(RESOURCES, known))
+    return { reason: `${quoted(item)} has no blank between name and number, as in 'nofile 256'` };
+  const names = Object.keys(RESOURCES).join(", ");
+  return { reason: `${quoted(item)} does not begin with one of ${names}, and a blank` };
+}
+
 /** A limit such as `fsize 2G`, or why it is none. */
 function readLimit(item: ByteString): Limit | { reason: ByteString } {
   let end = 0;
   while (end < item.length && item.charAt(end) !== " " && item.charAt(end) !== "\t") end++;
   const name = item.slice(0, end);
   const resource = Object.hasOwn(RESOURCES, name) ? RESOURCES[name] : undefined;
-  if (resource === undefined) {
-    if (Object.hasOwn(WITHOUT_EFFECT, name)) return { reason: `${name} has no effect in Linux` };
-    const sign = firstSign(name);
-    const known = name.slice(0, sign);
-    if (sign < name.length && Object.hasOwn(RESOURCES, known))
-      return { reason: `${quoted(item)} has no blank between name and number, as in 'nofile 256'` };
-    const names = Object.keys(RESOURCES).join(", ");
-    return { reason: `${quoted(item)} does not begin with one of ${names}, and a blank` };
-  }
+  if (resource === undefined) return badLimit(item, name);
   while (item.charAt(end) === " " || item.charAt(end) === "\t") end++;
   const value = numberOf(name, item.slice(end));
   return typeof value === "number" ? { resource, name, value } : value;

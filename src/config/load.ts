@@ -39,6 +39,8 @@ export function dropInDirectory(file: ByteString): ByteString | undefined {
   return name === "" || name.endsWith("/") ? undefined : `${name}.d`;
 }
 
+const NOT_A_FILE = "not a regular file";
+
 type OnUnsafe = (path: ByteString, problem: Unsafe) => void;
 
 function refuse(code: string, exitStatus: number, message: ByteString, remedy?: ByteString): never {
@@ -49,7 +51,7 @@ function refuse(code: string, exitStatus: number, message: ByteString, remedy?: 
 function readSource(file: ByteString, fd: number, dialect: Dialect): ConfigSource {
   return withFd(fd, () => {
     const stat = fstat(fd);
-    if ((stat.mode & C.S_IFMT) !== C.S_IFREG) throw new SystemError(C.EINVAL, "not a regular file", file);
+    if ((stat.mode & C.S_IFMT) !== C.S_IFREG) throw new SystemError(C.EINVAL, NOT_A_FILE, file);
     const acl = (stat.mode & 0o020) === 0 ? "none" : aclOf(fd);
     return { file, stat, acl, bytes: readAllFd(fd, largestFile(dialect)) };
   });
@@ -159,8 +161,18 @@ export function readConfigSources(
     return main === undefined ? dropIns : [main, ...dropIns];
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    const message = `cannot read ${display(error.path ?? file)}: ${error.call}: ${error.reason}`;
-    return refuse("config-unreadable", exitStatus, message);
+    const { path = file, call, reason } = error;
+    const isOther = call === NOT_A_FILE;
+    const message = `cannot read ${display(path)}: ${isOther ? call : `${call}: ${reason}`}`;
+    // Something else is in its place: a directory, a FIFO, or a link that leads nowhere or may not be one.
+    const away = isOther || isErrno(error, "ELOOP", "ENOTDIR", "ENOENT");
+    const word = shellWord(path);
+    return refuse(
+      "config-unreadable",
+      exitStatus,
+      message,
+      away ? `mv -nT ${word} ${shellWord(`${path}.old`)}` : undefined,
+    );
   }
 }
 

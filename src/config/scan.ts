@@ -95,7 +95,7 @@ export function memberBy(
  * from another section. `isMember` is called only for sections that no other precedes; what it throws is thrown.
  */
 export function selectSection(
-  ini: IniFile,
+  ini: { readonly sections: readonly IniSection[] },
   userName: ByteString,
   groupName: ByteString,
   isMember: (group: ByteString) => boolean,

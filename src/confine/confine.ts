@@ -1,11 +1,11 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { landlockVersion } from "../../ffi/landlock.ts";
+import { NEWEST } from "../../ffi/landlock.ts";
 import { setNoNewPrivileges } from "../../ffi/process.ts";
 import { applyFilters, refuseTerminalInput, type SessionFilter } from "./calls.ts";
 import { type Feature, featuresOf, missingOf } from "./features.ts";
-import { watchRules } from "./in-force.ts";
+import { NOTHING, type WithoutRule } from "./other-rules.ts";
 import type { Confinement } from "./policy.ts";
-import { applyRules, handledBy, type WithoutRule } from "./ruleset.ts";
+import { applyRules } from "./ruleset.ts";
 
 /** The filters of a confinement besides that on terminals, which belongs to no_new_privs: in the order of their names in
  * one program. */
@@ -20,8 +20,6 @@ export function filtersOf(confinement: Omit<Confinement, "limits">): SessionFilt
   if (execute !== "any") names.push("execute");
   return names;
 }
-
-const NOTHING: WithoutRule = { execute: [], named: [] };
 
 /** A confinement as it was applied. */
 export interface Confined {
@@ -38,22 +36,10 @@ export interface Confined {
 export function confine(confinement: Omit<Confinement, "limits">, program?: ByteString): Confined {
   if (!confinement.noNewPrivs) return { missing: [], withoutRule: NOTHING };
   setNoNewPrivileges();
-  const features = featuresOf(confinement);
-  const version = usesLandlock(features) ? landlockVersion() : 0;
-  const handled = handledBy(confinement, version);
-  let withoutRule = NOTHING;
-  if (handled.files !== 0) {
-    const requireRules = watchRules(handled);
-    withoutRule = applyRules(confinement, handled, program);
-    requireRules();
-  }
+  const { version, withoutRule } = applyRules(confinement, program);
   let filters = applyFilters(filtersOf(confinement));
   // Nothing to do after the filter for syscalls = login.
   filters &&= refuseTerminalInput();
-  return { missing: missingOf(features, version, filters), withoutRule };
-}
-
-function usesLandlock(features: readonly Feature[]): boolean {
-  for (const { landlock } of features) if (landlock !== undefined) return true;
-  return false;
+  const isAll = version >= NEWEST && filters;
+  return { missing: isAll ? [] : missingOf(featuresOf(confinement), version, filters), withoutRule };
 }

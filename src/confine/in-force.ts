@@ -1,36 +1,19 @@
-import { AT_FDCWD, EEXIST, EPERM, S_IFBLK } from "../../ffi/constants.ts";
+import { EPERM } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { close } from "../../ffi/files.ts";
 import { type Handled, SCOPE_ABSTRACT_SOCKET } from "../../ffi/landlock.ts";
-import { addressOf, cArgument, errno, libc, syscall } from "../../ffi/libc.ts";
+import { restrictSelf } from "../../ffi/landlock-names.ts";
+import { addressOf, errno, libc, syscall } from "../../ffi/libc.ts";
 
 const arm = process.arch === "arm64";
-const SYS_mknodat = arm ? 33 : 259;
-const SYS_faccessat = arm ? 48 : 269;
 const SYS_bind = arm ? 200 : 49;
 const SYS_getsockname = arm ? 204 : 51;
 
-const WRITE_AND_SEARCH = 3;
 const AF_UNIX = 1;
 const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0x80000;
 // sizeof(struct sockaddr_un)
 const ADDRESS = 110;
-
-const PROBE = ".jailkit-probe";
-
-/** The errno of an attempt to create a block device, which Landlock refuses before the kernel checks the capability. */
-function createDevice(): number {
-  for (let name = PROBE; ; name = `${PROBE}-${Math.random()}`) {
-    if (syscall(SYS_mknodat, AT_FDCWD, addressOf(cArgument(name)), S_IFBLK) === 0) {
-      libc.unlinkat(AT_FDCWD, cArgument(name), 0);
-      return EPERM;
-    }
-    const error = errno();
-    // The kernel looks for the name first, and the user may have taken it.
-    if (error !== EEXIST) return error;
-  }
-}
 
 /** A socket with an abstract address of its own, which it may no longer reach under rules on scopes. */
 interface OwnSocket {
@@ -56,23 +39,17 @@ function openSocket(): OwnSocket | undefined {
 }
 
 /**
- * Makes rules of Landlock visible before they are in force. Returns a check that throws SystemError if they are not then.
- * In a working directory where the user can write, they refuse a device; elsewhere, and if it was removed, that fails in any
- * case, and rules on scopes refuse a socket that was opened before. Without both, the kernel is believed.
+ * Applies a ruleset to this process, and proves that it is in force; throws SystemError if it is not. In a working directory
+ * where the user can write, the guard tries to make a device, which the rules refuse; elsewhere, that fails in any case, and
+ * rules on scopes refuse a socket that was opened before. Without both, the kernel is believed.
  */
-export function watchRules({ scopes }: Handled): () => void {
-  const notInForce = () => new SystemError(EPERM, "landlock_restrict_self", undefined);
-  if (syscall(SYS_faccessat, AT_FDCWD, addressOf(cArgument(".")), WRITE_AND_SEARCH) === 0) {
-    return () => {
-      if (createDevice() === EPERM) throw notInForce();
-    };
-  }
+export function restrictProved(ruleset: number, { scopes }: Handled): void {
+  if (restrictSelf(ruleset, true)) return;
   const socket = (scopes & SCOPE_ABSTRACT_SOCKET) === 0 ? undefined : openSocket();
-  if (socket === undefined) return () => undefined;
-  return () => {
-    // SAFETY: the length is what the kernel said of the array.
-    const isRefused = libc.connect(socket.fd, socket.address, socket.length) < 0 && errno() === EPERM;
-    close(socket.fd);
-    if (!isRefused) throw notInForce();
-  };
+  restrictSelf(ruleset, false);
+  if (socket === undefined) return;
+  // SAFETY: the length is what the kernel said of the array.
+  const isRefused = libc.connect(socket.fd, socket.address, socket.length) < 0 && errno() === EPERM;
+  close(socket.fd);
+  if (!isRefused) throw new SystemError(EPERM, "landlock_restrict_self", undefined);
 }

@@ -179,7 +179,8 @@ function reportHome(
   declaredUsers: ReadonlySet<ByteString>,
   { report }: Context,
 ): void {
-  const { home = usualHome(subject.name) } = readKeys(section, userKeys);
+  const { directory, home = directory ? undefined : usualHome(subject.name) } = readKeys(section, userKeys);
+  if (home === undefined) return;
   const other = ofJail.find(
     (one) => !declaredUsers.has(one.name) && dirsEqual(splitHome(one.home)?.home ?? "", home),
   );

@@ -35,6 +35,8 @@ export interface DeclaredUser {
   readonly keys: readonly KeyLine[] | undefined;
   /** The account is in a directory such as LDAP: only the jail's side is made. */
   readonly directory: boolean;
+  /** What an account of a directory keeps as it is, since it is not declared: `shell` and `home` are for one that has none. */
+  readonly keeps?: readonly ("shell" | "home")[] | undefined;
   /**
    * What the user may do: the entries of the user's section in the jail's jk_lsh.ini if the shell is the limited one, else
    * in the machine's jk_chrootsh.ini. Undefined if none is declared.

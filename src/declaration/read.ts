@@ -40,13 +40,15 @@ function sharedProblems(users: readonly { declared: DeclaredUser; section: IniSe
     return entry === undefined ? section : { ...entry, column: entry.valueColumn };
   };
   for (const { declared, section } of users) {
-    const { name, jail, home, uid } = declared;
+    const { name, jail, home, uid, keeps = [] } = declared;
     const whole = joinHome(jail, home);
-    const other = homes.get(whole);
-    if (jail !== "" && other !== undefined) {
+    // That of its directory is known only to a name service.
+    const isKnown = jail !== "" && !keeps.includes("home");
+    const other = isKnown ? homes.get(whole) : undefined;
+    if (other !== undefined) {
       const message = `${quoted(home)} is the home of ${quoted(other)} in this jail: 'home' names another`;
       problems.push(problemAt(placeOf(section, "home"), "taken", message, { kind: "none" }));
-    } else homes.set(whole, name);
+    } else if (isKnown) homes.set(whole, name);
     const owner = uid === undefined ? undefined : uids.get(uid);
     if (owner !== undefined) {
       const message = `the uid ${uid} is declared for ${quoted(owner)} already`;
@@ -90,9 +92,11 @@ export function declarationIn(ini: IniFile): { declaration: Declaration; problem
 
 const dialect = "plain";
 
-/** /etc/jailkit/jails.ini and the files of jails.d. Throws as readConfigSources does. */
-export const readDeclarationSources = (): ConfigSource[] =>
-  readConfigSources(DECLARATION_FILE, 1, undefined, undefined, { dialect });
+const fileIn = (directory: ByteString): ByteString => `${directory}/jails.ini`;
+
+/** jails.ini and the files of jails.d in a directory. Throws as readConfigSources does. */
+export const readDeclarationSources = (directory: ByteString = CONFIG_DIRECTORY): ConfigSource[] =>
+  readConfigSources(fileIn(directory), 1, undefined, undefined, { dialect });
 
 function readAlone(file: ByteString): ConfigSource {
   const [found] = readConfigSources(file, 1, undefined, undefined, { dialect, alone: true });
@@ -101,15 +105,19 @@ function readAlone(file: ByteString): ConfigSource {
 }
 
 /**
- * What /etc/jailkit/jails.ini and the files of jails.d declare, or `files` in their place, without drop-ins. Without any
+ * What jails.ini and the files of jails.d in a directory declare, or `files` in their place, without drop-ins. Without any
  * file it declares nothing, and `files` is empty. Throws JailkitError for the first problem, with its line and remedy
  * ("config-invalid"), and for a file that is missing, cannot be read ("config-unreadable"), or that users other than root can
  * change ("config-unsafe").
  */
-export function readDeclaration(files?: readonly ByteString[]): Declaration {
-  const sources = files === undefined ? readDeclarationSources() : [...new Set(files)].map(readAlone);
+export function readDeclaration(
+  files?: readonly ByteString[],
+  directory: ByteString = CONFIG_DIRECTORY,
+): Declaration {
+  const sources =
+    files === undefined ? readDeclarationSources(directory) : [...new Set(files)].map(readAlone);
   const parts = sources.map(({ bytes, file }) => scanIni(bytes, file, dialect));
-  const ini = mergeFiles(parts, files?.[0] ?? DECLARATION_FILE, dialect);
+  const ini = mergeFiles(parts, files?.[0] ?? fileIn(directory), dialect);
   const { declaration, problems } = declarationIn(ini);
   requireNoErrors(problems, 1, ini);
   return declaration;

@@ -137,6 +137,8 @@ export class ApplyReport implements Shown {
     for (const change of this.#directories) {
       printLine(`# The directory of user ${display(change.name)}:`);
       directoryLines(change).forEach(printLine);
+      // It ends a record of LDIF.
+      printLine("");
     }
     const would = check ? "to change" : "changed";
     printLine(`${changed} ${would}, ${failed} failed, ${unchanged} as declared`);

@@ -31,8 +31,8 @@ import {
   twice,
 } from "./section.ts";
 
-/** What lets a limited shell do anything. */
-const isAllowing = ({ key }: IniEntry): boolean =>
+/** True for an entry that lets the limited shell do something. Pure. */
+export const isAllowing = ({ key }: IniEntry): boolean =>
   key === "allow" || key === "executables" || key === "force" || key.startsWith("command ");
 
 /** The keys that a value of several lines holds; a wrong line is a problem at its place. */
@@ -106,11 +106,14 @@ const jailFault = (jail: ByteString): string | undefined =>
 function choiceProblems(section: IniSection, subject: Subject, policy: readonly IniEntry[]): Problem[] {
   const problems: Problem[] = [];
   const shell = findEntry(section, "shell")?.value || undefined;
+  const directory = readKeys(section, userKeys).directory === true;
   if (findEntry(section, "jail") === undefined) {
     const message = `the user ${quoted(subject.name)} has no jail: the key 'jail' names one`;
     problems.push(problemAt(section, "no-jail", message));
   }
-  if (shell === undefined && !policy.some(isAllowing)) {
+  // An account of a directory may be declared by name only: its line in the jail and its groups' rights stay.
+  const byName = directory && policy.length === 0;
+  if (shell === undefined && !byName && !policy.some(isAllowing)) {
     const message = `the user ${quoted(subject.name)} has neither a shell nor rights: 'shell' names a shell, or 'allow' says what the limited shell allows`;
     problems.push(problemAt(section, "no-shell", message));
   } else if (isLimitedShell(shell ?? LIMITED_SHELL)) {
@@ -125,7 +128,7 @@ function choiceProblems(section: IniSection, subject: Subject, policy: readonly 
       problems.push(problemAt(entry, "contradiction", message, { kind: "none" }));
     }
   }
-  if (readKeys(section, userKeys).directory === true) {
+  if (directory) {
     for (const key of ["uid", "comment"]) {
       const entry = findEntry(section, key);
       if (entry === undefined) continue;
@@ -187,10 +190,20 @@ export function readUser(
     uid: uid === undefined ? undefined : uidIn(uid),
     keys: keys?.keys,
     directory: directory === true,
+    keeps: directory === true ? kept(values, policy) : undefined,
     policy: policy.length === 0 ? undefined : policy.map(inOneLine),
   };
   return { declared, problems };
 }
+
+/** What an account of a directory keeps: a policy is for the limited shell. */
+const kept = (
+  { shell, home }: { shell: ByteString | undefined; home: ByteString | undefined },
+  policy: readonly IniEntry[],
+) => [
+  ...(shell === undefined && policy.length === 0 ? (["shell"] as const) : []),
+  ...(home === undefined ? (["home"] as const) : []),
+];
 
 /** The entry as files without continuation lines have it. */
 const inOneLine = (entry: IniEntry): IniEntry =>

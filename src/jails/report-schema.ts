@@ -211,10 +211,30 @@ const moveReportSchema = reportSchema("jailkit adopt", {
   exitStatus: successOrFailure,
 }).describe("--moved");
 
+export const adoptAllReportSchema = reportSchema("jailkit adopt", {
+  dryRun: z.boolean(),
+  jails: z
+    .array(
+      z.strictObject({
+        jail: z.string(),
+        sections: texts,
+        lacking: texts.describe("The sections of which the jail lacks something."),
+        files: count.describe("The number of files that count as copied by jk_cp."),
+        entries: count.describe("The number of entries in the new record."),
+        unexplained: count,
+        problems: z.array(problemSchema),
+      }),
+    )
+    .describe("Those that had no record."),
+  problems: z.array(problemSchema).describe("Jails that got no record."),
+  exitStatus: interruptible(0, 1, BUSY),
+}).describe("--all");
+
 export const adoptReportSchema = z
-  .union([adoptionReportSchema, moveReportSchema])
-  .describe("The contents of an adopted jail, or the changes for one that was moved.");
+  .union([adoptionReportSchema, adoptAllReportSchema, moveReportSchema])
+  .describe("The contents of an adopted jail, or of all, or the changes for one that was moved.");
 
 /** What `jailkit adopt --json` prints, and the same with --moved. */
 export type AdoptionReport = z.infer<typeof adoptionReportSchema>;
+export type AdoptAllReport = z.infer<typeof adoptAllReportSchema>;
 export type MoveReport = z.infer<typeof moveReportSchema>;

@@ -79,7 +79,8 @@ export class ConfigCheck {
       };
       sources = readConfigSources(file, 2, onUnsafe, jailOf(file), { dialect: kind.dialect });
     } catch (error) {
-      this.failures.push(describeError(error));
+      const remedy = error instanceof JailkitError ? error.remedy : "";
+      this.failures.push(`${describeError(error)}${remedy === "" ? "" : `; fix it with: ${remedy}`}`);
       return;
     }
     if (required && sources[0]?.file !== file) {

@@ -1,25 +1,22 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { absolutePath } from "../../ffi/guard.ts";
+import { holdingSignals } from "../../ffi/interrupts.ts";
 import type { CheckProblem } from "../check/rules.ts";
 import { display, jsonText } from "../cli/display.ts";
-import { JailkitError } from "../cli/error.ts";
+import { UsageError } from "../cli/error.ts";
+import { statusAfterSignals } from "../cli/interrupt.ts";
 import { onlyJail } from "../cli/jail-operand.ts";
-import { BUSY_STATUS, DRY_RUN, forceOption, JSON_OUTPUT, jailOption, NO_WAIT } from "../cli/options.ts";
+import { BUSY, BUSY_STATUS, DRY_RUN, forceOption, JSON_OUTPUT, jailOption, NO_WAIT } from "../cli/options.ts";
 import { print, printError, printLine } from "../cli/output.ts";
 import { problemReport } from "../cli/report.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { defineTool, type ToolOutput } from "../cli/tool.ts";
-import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
-import { requireJailToFill } from "../jail/fs/host-directories.ts";
-import { damagedRecordsOf, type SetAside, setAside } from "../jail/record/damaged.ts";
-import { lockJail, lockJails } from "../jail/record/jail-lock.ts";
-import { openNamedJail } from "../jail/record/named-jail.ts";
-import { type Adoption, adoptJail, examineJail } from "../jails/adopt.ts";
+import { lockJails } from "../jail/record/jail-lock.ts";
+import type { Adoption } from "../jails/adopt.ts";
+import { type AdoptedJail, type AdoptOptions, adoptAll, adoptOne, openMeans } from "../jails/adopt-all.ts";
 import { followMove, planMove } from "../jails/follow-move.ts";
 import { damagedReport } from "../jails/list-report.ts";
-import type { AdoptionReport, MoveReport } from "../jails/report-schema.ts";
-import { createLoader } from "../libraries/closure.ts";
-import { fileSystemAt } from "../populate/file-system.ts";
+import type { AdoptAllReport, AdoptionReport, MoveReport } from "../jails/report-schema.ts";
 
 const NAME = "jailkit adopt";
 
@@ -45,12 +42,7 @@ function lines(jail: ByteString, adoption: Adoption): string[] {
   return out;
 }
 
-function adopted(
-  jail: ByteString,
-  dryRun: boolean,
-  adoption: Adoption,
-  damaged: readonly SetAside[],
-): ToolOutput {
+function adopted({ jail, adoption, damaged }: AdoptedJail, dryRun: boolean): ToolOutput {
   const { sections, files, hardlink, entries, unexplained, problems } = adoption;
   const exitStatus = problems.length === 0 ? 0 : 1;
   return {
@@ -83,6 +75,72 @@ function adopted(
       print(`${lines(jail, adoption).join("\n")}\n`);
       for (const { message } of problems) printError(`${NAME}: ${message}`);
       if (dryRun) printLine("(dry run: nothing was recorded)");
+    },
+  };
+}
+
+/** One line about a jail, for a run on hundreds. */
+function lineOf({ jail, adoption }: AdoptedJail): string {
+  const { sections, files, entries, unexplained } = adoption;
+  const names = sections.map(
+    ({ name, lacking }) => `${display(name)}${lacking.length > 0 ? " (not all)" : ""}`,
+  );
+  const parts = [
+    `${entries.length} objects are explained`,
+    ...(names.length === 0 ? [] : [`by ${names.join(", ")}`]),
+    ...(files.length === 0 ? [] : [`${files.length} files`]),
+    ...(unexplained.length === 0 ? [] : [`${unexplained.length} are not explained`]),
+  ];
+  return `${display(jail)}: ${parts.join(", ")}`;
+}
+
+interface AllOptions extends AdoptOptions {
+  readonly jail: ByteString | undefined;
+  readonly moved: ByteString | undefined;
+  readonly configfile: ByteString | undefined;
+}
+
+/** --all: a line for each jail, as soon as it is done, and the problems at the end. */
+function adoptedAll(options: AllOptions, operands: readonly ByteString[]): ToolOutput {
+  const { dryRun, json } = options;
+  if (options.jail !== undefined || operands.length > 0) throw new UsageError("name a jail, or use --all", 2);
+  if (options.moved !== undefined || options.force)
+    throw new UsageError("--moved and --force are for one jail", 2);
+  using means = openMeans(options.configfile);
+  const done: AdoptAllReport["jails"] = [];
+  const problems = holdingSignals(() =>
+    adoptAll(means, options, (one) => {
+      const { sections, files, entries, unexplained, problems } = one.adoption;
+      done.push({
+        jail: jsonText(one.jail),
+        sections: sections.map(({ name }) => jsonText(name)),
+        lacking: sections.filter(({ lacking }) => lacking.length > 0).map(({ name }) => jsonText(name)),
+        files: files.length,
+        entries: entries.length,
+        unexplained: unexplained.length,
+        problems: problems.map(problemReport),
+      });
+      if (!json) printLine(lineOf(one));
+    }),
+  );
+  const failed = problems.length > 0 || done.some((one) => one.problems.length > 0);
+  const isBusy = failed && problems.every(({ code }) => code === "busy");
+  const exitStatus = statusAfterSignals(failed ? (isBusy ? BUSY : 1) : 0);
+  return {
+    exitStatus,
+    report: (): AdoptAllReport => ({
+      version: 1,
+      tool: NAME,
+      dryRun,
+      jails: done,
+      problems: problems.map(problemReport),
+      exitStatus,
+    }),
+    print() {
+      const what = dryRun ? "would get a record (dry run: nothing was recorded)" : "have a record now";
+      printLine(`${done.length} jails ${what}`);
+      for (const { problems } of done) for (const { message } of problems) printError(`${NAME}: ${message}`);
+      for (const { message } of problems) printError(`${NAME}: ${message}`);
     },
   };
 }
@@ -130,9 +188,18 @@ function follow(
 export const tool = defineTool({
   name: NAME,
   summary: "create a record for a jail that has none, from its contents",
-  synopsis: ["[OPTION...] JAIL", "[OPTION...] -j JAIL", "[--dry-run] [--json] --moved OLD [JAIL]"],
+  synopsis: [
+    "[OPTION...] JAIL",
+    "[OPTION...] -j JAIL",
+    "[OPTION...] --all",
+    "[--dry-run] [--json] --moved OLD [JAIL]",
+  ],
   options: {
     jail: jailOption("the jail"),
+    all: {
+      short: "a",
+      description: "all known jails that have no record, with a line for each, and the problems at the end",
+    },
     configfile: {
       short: "c",
       value: "FILE",
@@ -148,12 +215,14 @@ export const tool = defineTool({
     json: JSON_OUTPUT,
   },
   exitStatus: {
-    0: "the jail has a record; files without an explanation were listed",
+    0: "the jail, or each known one, has a record; files without an explanation were listed",
     1: "it has none, or something could not be read; the message says why",
     2: "no jail was named, or more than one",
     ...BUSY_STATUS,
   },
   notes: `A jail of jailkit 2, or one that was filled by hand, has no record. jailkit adopt compares its files with the host's files of the same paths. Sections whose programs are all in the jail count as requested, and other files as copied with jk_cp(8). From then on jk_update(8) and jk_check(8) know the jail.
+
+With --all, the jails are those of users of /etc/passwd, of jk_update.ini and of jk_check.ini; 'jailkit list' shows them. A jail with a record is passed over, so that the command can be repeated, and so is a missing one. Each is reported on one line, in which "(not all)" stands behind a section of which the jail lacks something; a problem of one jail stops no other.
 
 With --moved a jail that was moved with mv(1), or restored elsewhere, is adopted at its new path, JAIL: its record, the homes of its users, and the entries for it in /etc/jailkit and /etc/fstab. Without JAIL, the jail is searched for by its inode and its recorded contents: near its old path and other jails, in directories such as /home, /srv and /var, and on local file systems, some levels deep. Sockets that jk_socketd(8) served at the old path, and file systems that are mounted there, are not moved.
 
@@ -164,29 +233,13 @@ Files that the host does not have, and files that were written in the jail, are 
   run({ options, operands }) {
     const { moved } = options;
     // Without a jail, it is searched for.
-    if (moved !== undefined && options.jail === undefined && operands.length === 0) {
+    if (moved !== undefined && !options.all && options.jail === undefined && operands.length === 0) {
       return follow(absolutePath(moved), undefined, options);
     }
+    if (options.all) return adoptedAll(options, operands);
     const jail = onlyJail(options.jail, operands, 2);
     if (moved !== undefined) return follow(absolutePath(moved), jail, options);
-    const given = options.configfile === undefined ? undefined : absolutePath(options.configfile);
-    const file = given ?? `${CONFIG_DIRECTORY}/jk_init.ini`;
-    const ini = loadConfig(file, { dialect: "py" });
-    if (ini === undefined) throw new JailkitError("no-config", 1, `${display(file)}: no such file`);
-    using _lock = lockJail(absolutePath(jail), { tool: NAME, ...options, changes: !options.dryRun });
-    using root = openNamedJail(absolutePath(jail));
-    using loader = createLoader({ dlopen: true });
-    requireJailToFill(root, 1);
-    const means = { host: fileSystemAt(), loader, ini, configfile: given };
-    const adoption = examineJail(root, means, options.force);
-    const damaged = options.force ? damagedRecordsOf(root) : [];
-    const nothing = adoption.entries.length === 0;
-    if (nothing && damaged.length === 0)
-      throw new JailkitError("nothing-found", 1, `${display(root.path)}: none of its files is the host's`);
-    if (!options.dryRun) {
-      setAside(damaged);
-      if (!nothing) adoptJail(root, adoption);
-    }
-    return adopted(root.path, options.dryRun, adoption, damaged);
+    using means = openMeans(options.configfile);
+    return adopted(adoptOne(absolutePath(jail), means, options), options.dryRun);
   },
 });

@@ -30,12 +30,13 @@ const hasWork = ({ jails, former }: Comparison): boolean =>
 /** Nothing at all may be a file system that is not mounted, or a copy that failed. */
 function requireSomething({ files, jails, users }: Declaration, prune: boolean): void {
   if (!prune || jails.length + users.length > 0 || files.some((file) => file !== DECLARATION_FILE)) return;
-  const message = `nothing is declared, and there is no file in jails.d: nothing is pruned; if that is meant, create an empty one there`;
+  const message = `nothing is declared, and there is no file in jails.d: --prune would remove everything; to do that, create an empty one there`;
   throw new JailkitError("nothing-declared", 1, message);
 }
 
 interface Options {
   readonly check: boolean;
+  readonly configDir: string | undefined;
   readonly prune: boolean;
   readonly deleteHomes: boolean;
   readonly noWait: boolean;
@@ -44,10 +45,12 @@ interface Options {
 }
 
 async function apply(files: readonly string[], options: Options): Promise<number> {
-  const { check, prune, json, noWait } = options;
+  const { check, configDir, prune, json, noWait } = options;
   using _lock = check ? undefined : lockDeclarations({ tool: APPLY, noWait, json });
   const usual = files.length === 0;
-  const declaration = readDeclaration(usual ? undefined : files.map(absolutePath));
+  const declaration = usual
+    ? readDeclaration(undefined, configDir === undefined ? undefined : absolutePath(configDir))
+    : readDeclaration(files.map(absolutePath));
   requireSomething(declaration, prune);
   const before = readOnce();
   const comparison = compare(declaration, before, { prune, usual });
@@ -80,9 +83,13 @@ async function carryOut(
 export const tool = defineTool({
   name: APPLY,
   summary: "make jails and users as the files of /etc/jailkit/jails.d declare them",
-  synopsis: ["[OPTION...] [FILE...]", "[OPTION...] --check [FILE...]"],
+  synopsis: ["[OPTION...] [FILE...]", "[OPTION...] --check [--config-dir DIR | FILE...]"],
   options: {
     check: { description: "change nothing; exit with 10 if something is not as declared" },
+    configDir: {
+      value: "DIR",
+      description: "with --check, read jails.ini and jails.d in this directory instead of /etc/jailkit",
+    },
     prune: {
       description:
         "also remove what was declared once and is not any more: jails, users, sections, files, groups, keys",
@@ -100,7 +107,7 @@ export const tool = defineTool({
   exitStatus: {
     0: "everything is as declared",
     1: "something is not, and could not be made so; the message says what",
-    2: "--delete-homes without --prune",
+    2: "--delete-homes without --prune, or --config-dir without --check or with FILE",
     10: "something is not as declared (with --check; even if something else cannot be made so)",
     ...BUSY_STATUS,
   },
@@ -113,8 +120,10 @@ An account that exists outside of jails moves into the jail, with its home. Its 
 What is there and not declared stays, and is shown with --verbose. --prune removes what these files declared once, and nothing else. An account that apply created is removed, another one is taken out of its jail, with its home. A jail in which files of users are left is not deleted.`,
   root: 5,
   async run({ options, operands }) {
-    const { json, check, prune, deleteHomes } = options;
+    const { json, check, configDir, prune, deleteHomes } = options;
     if (deleteHomes && !prune) throw new UsageError("--delete-homes is for --prune", 2);
+    if (configDir !== undefined && (!check || operands.length > 0))
+      throw new UsageError("--config-dir is for --check without FILE", 2);
     try {
       return await apply(operands, options);
     } catch (error) {

@@ -1,12 +1,19 @@
 import { type ByteString, toBytes, utf8 } from "../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
+import { statIfPresent } from "../../ffi/files.ts";
 import { absolutePath } from "../../ffi/guard.ts";
-import { display } from "../cli/display.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
+import { display, quoted } from "../cli/display.ts";
+import { describeError, isReported, JailkitError, UsageError } from "../cli/error.ts";
 import { onlyJail } from "../cli/jail-operand.ts";
 import { JSON_OUTPUT, jailOption } from "../cli/options.ts";
-import { printError, printJson } from "../cli/output.ts";
+import { printError, printJson, printLine } from "../cli/output.ts";
 import { defineTool } from "../cli/tool.ts";
+import { LIMITS } from "../config/model.ts";
+import { dropInName } from "../config/write.ts";
+import { gatherDeclaration } from "../declaration/gather.ts";
+import { declarationText } from "../declaration/write.ts";
 import { withTree } from "../jail/fs/look.ts";
+import { isDirectory } from "../jail/fs/walk.ts";
 import { putFile } from "../jail/fs/write.ts";
 import { documentOf, parseTransfer } from "../transfer/document.ts";
 import { gather } from "../transfer/gather.ts";
@@ -15,12 +22,27 @@ const NAME = "jailkit export";
 
 const textOf = (document: object): ByteString => utf8(`${JSON.stringify(document, null, 2)}\n`);
 
-/** Creates or replaces a file by one rename, so that nobody reads a part of it. Throws JailkitError, SystemError. */
-function writeFile(file: ByteString, document: object): void {
-  const bytes = toBytes(textOf(document));
+/**
+ * Creates a file by one rename, so that nobody reads a part of it; with `replace`, also in place of another one. False if
+ * something is there that stays. Throws JailkitError, SystemError.
+ */
+function writeFile(file: ByteString, text: ByteString, replace: boolean): boolean {
   const attributes = { mode: 0o600, uid: 0, gid: 0 };
-  const placed = withTree((tree) => putFile(tree, file, bytes, attributes, { replace: true }));
-  if (placed === "kept") throw new JailkitError("output", 1, `${display(file)} is not a file`);
+  return withTree((tree) => putFile(tree, file, toBytes(text), attributes, { replace })) !== "kept";
+}
+
+function replaceFile(file: ByteString, text: ByteString): void {
+  if (!writeFile(file, text, true)) throw new JailkitError("output", 1, `${display(file)} is not a file`);
+}
+
+/** Why a new file is not written; undefined if it is. */
+function newFileFault(file: ByteString, text: ByteString): string | undefined {
+  try {
+    return writeFile(file, text, false) ? undefined : `${display(file)} exists already`;
+  } catch (error) {
+    if (!isReported(error)) throw error;
+    return describeError(error);
+  }
 }
 
 /** Why the file has not the form that an import wants; undefined if it has. */
@@ -33,36 +55,79 @@ function importRefusal(document: object): string | undefined {
   }
 }
 
+const HEADING = `# Written by '${NAME} --declaration'; without passwords and files. See jails.ini(5).\n`;
+
+/** Writes a declaration of jails, all that are known if none is named; returns the exit status. */
+function exportDeclaration(named: readonly ByteString[], keys: boolean, output?: ByteString): number {
+  const gathered = gatherDeclaration(named.map(absolutePath), { keys });
+  const { jails, leftOut } = declarationText(gathered, gathered.comments);
+  const problems = [...gathered.problems];
+  const stat = output === undefined ? undefined : statIfPresent(AT_FDCWD, output, true);
+  if (output !== undefined && stat !== undefined && isDirectory(stat)) {
+    for (const { path, text } of jails) {
+      const fault = newFileFault(`${output}/${dropInName(path)}`, `${HEADING}\n${text}`);
+      if (fault !== undefined) problems.push(`left out: jail ${quoted(path)}: ${fault}`);
+    }
+  } else {
+    const head = HEADING + problems.map((problem) => `# ${problem}\n`).join("");
+    const text = [head, ...jails.map((jail) => jail.text)].join("\n");
+    if (text.length > LIMITS.fileBytes) {
+      const most = `more than ${LIMITS.fileBytes} bytes, which 'jailkit apply' refuses`;
+      problems.push(`the declaration has ${most}: name a directory with -o, for a file for each jail`);
+    }
+    if (output === undefined) printLine(text.slice(0, -1));
+    else replaceFile(output, text);
+  }
+  for (const line of [...gathered.warnings, ...leftOut]) printError(`${NAME}: warning: ${line}`);
+  for (const line of problems) printError(`${NAME}: ${line}`);
+  return problems.length === 0 ? 0 : 1;
+}
+
 /** `jailkit export`: writes what a jail was made from. */
 export const tool = defineTool({
   name: NAME,
-  summary: "write down what a jail was made from, for 'jailkit import' on another machine",
-  synopsis: ["[OPTION...] JAIL", "[OPTION...] -j JAIL"],
+  summary: "write down a jail for 'jailkit import' on another machine, or all jails for 'jailkit apply'",
+  synopsis: ["[OPTION...] JAIL", "[OPTION...] -j JAIL", "--declaration [OPTION...] [JAIL...]"],
   options: {
     jail: jailOption("the jail"),
+    declaration: {
+      description:
+        "write jails and their users as 'jailkit apply' reads them: the named ones, or all that are known",
+    },
+    withoutKeys: { description: "with --declaration: without the keys in authorized_keys of the homes" },
     output: {
       short: "o",
       value: "FILE",
-      description: "write to FILE, which only root can read, instead of standard output",
+      description:
+        "write to FILE, which only root can read, instead of standard output; with --declaration, if FILE is a directory, a new file for each jail",
     },
     json: JSON_OUTPUT,
   },
   exitStatus: {
     0: "everything was written, except for what a warning names",
-    1: "nothing was written; the message says why",
-    2: "no jail was named, or more than one",
+    1: "nothing was written; with --declaration, a jail was left out, or the file is too large; the message says why",
+    2: "no jail was named, or more than one, without --declaration",
   },
   notes: `The output is a JSON object (--json prints it also with -o): the sections and files that were requested for the jail, sections of the administrator, the users of the jail with their uids and groups, what the limited shell allows them, and the limits of the log socket. It has no passwords and no files.
 
-'jailkit import' makes the same jail from the programs of another machine. Homes and other files of users are moved with rsync(1).`,
+'jailkit import' makes the same jail from the programs of another machine. Homes and other files of users are moved with rsync(1).
+
+With --declaration the output is an ini file for /etc/jailkit/jails.d, so that nobody needs to type the first one. Applied to the same machine it changes nothing. A jail that jailkit 2.23 made has no record: its sections and files are not known before 'jailkit adopt'. What a declaration cannot say is left out; a comment and a warning name it.`,
   root: 5,
   run({ options, operands }) {
+    const output =
+      options.output === undefined || options.output === "-" ? undefined : absolutePath(options.output);
+    if (options.declaration) {
+      if (options.json) throw new UsageError("--declaration is not JSON: omit --json", 2);
+      const named = options.jail === undefined ? operands : [options.jail, ...operands];
+      return exportDeclaration(named, !options.withoutKeys, output);
+    }
+    if (options.withoutKeys) throw new UsageError("--without-keys is for --declaration", 2);
     const { transfer, warnings } = gather(absolutePath(onlyJail(options.jail, operands, 2)));
     const document = documentOf(transfer);
     const refusal = importRefusal(document);
     if (refusal !== undefined) warnings.push(`'jailkit import' will refuse this: ${refusal}`);
-    const output = options.output === "-" ? undefined : options.output;
-    if (output !== undefined) writeFile(absolutePath(output), document);
+    if (output !== undefined) replaceFile(output, textOf(document));
     for (const warning of warnings) printError(`${NAME}: warning: ${warning}`);
     return { exitStatus: 0, report: () => document, print: () => output ?? printJson(document) };
   },

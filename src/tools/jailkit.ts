@@ -63,7 +63,7 @@ export const COMMANDS: Readonly<Record<string, LazyTool>> = {
     load: () => import("./jailkit-explain.ts"),
   },
   export: {
-    summary: "write down what a jail was made from, for 'jailkit import' on another machine",
+    summary: "write down a jail for 'jailkit import' on another machine, or all jails for 'jailkit apply'",
     load: () => import("./jailkit-export.ts"),
   },
   forget: {

@@ -3,24 +3,18 @@ import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { readKeys } from "../config/keys.ts";
-import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
+import { loadConfig } from "../config/load.ts";
 import type { IniFile, IniSection } from "../config/model.ts";
 import { chrootshKeys } from "../config/schemas/chrootsh.ts";
 import { initKeys } from "../config/schemas/init.ts";
 import { lshKeys } from "../config/schemas/lsh.ts";
 import { readSocketdSection } from "../config/schemas/socketd.ts";
-import { readJailAccounts } from "../jail/accounts/accounts.ts";
-import { jailedUsers, namesOf } from "../jail/accounts/jailed-users.ts";
-import { splitHome } from "../jail/accounts/separator.ts";
-import { knownServiceUsers } from "../jail/accounts/service-users.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { type ManifestRequest, openManifest } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import { jailSections } from "../jails/jails.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
-import type { PasswdEntry } from "../system/accounts.ts";
-import { type AccountFacts, accountFacts, hostAccounts, hostShadow } from "../system/host-accounts.ts";
-import { hasProcLine } from "../update/extras.ts";
+import type { AccountFacts } from "../system/host-accounts.ts";
 import { fieldFault } from "../users/new-account.ts";
 import { LIMITED_SHELL } from "../users/open-jail.ts";
 import { readPolicies } from "../users/policy.ts";
@@ -32,6 +26,7 @@ import {
   type TransferSection,
   type TransferUser,
 } from "./document.ts";
+import { ExportHost, expiryOf, type Resident, residentsOf } from "./host.ts";
 import { groupSections, sharedSettings } from "./policies.ts";
 import { knownKeys, SECTIONS_FILE } from "./sections.ts";
 
@@ -43,6 +38,7 @@ export interface Gathered {
 
 /** Reads what a jail was made from. Throws JailkitError if it has no record, or its configuration cannot be read. */
 export function gather(jail: ByteString): Gathered {
+  const host = new ExportHost();
   using root = openNamedJail(jail);
   const { requests, live = [] } = openManifest(root).content;
   const files = requests.filter(asksForFiles);
@@ -53,7 +49,7 @@ export function gather(jail: ByteString): Gathered {
   }
   const warnings: string[] = [];
   const { sections, missing } = sectionsOf(files, warnings);
-  const users = usersOf(root, warnings);
+  const users = usersOf(root, host, warnings);
   for (const { file } of jailSections().filter((section) => section.jail === root.path))
     warnings.push(`${display(file)} has a section for the jail, which is not part of the export`);
   const transfer = {
@@ -63,9 +59,9 @@ export function gather(jail: ByteString): Gathered {
     sections,
     users,
     policies: policiesOf(root, users, warnings),
-    settings: settingsOf(users, warnings),
-    logSocket: logSocketOf(root.path, warnings),
-    proc: hasProcLine(root.path),
+    settings: settingsOf(users, host, warnings),
+    logSocket: logSocketOf(root.path, host, warnings),
+    proc: host.mountsProc(root.path),
   };
   return { transfer, warnings };
 }
@@ -128,39 +124,18 @@ function sectionsOf(requests: readonly ManifestRequest[], warnings: string[]) {
   return { sections: [...found.values()].map(({ from: _, ...section }) => section), missing };
 }
 
-function usersOf(root: JailRoot, warnings: string[]): TransferUser[] {
-  const all = jailedUsers();
-  const host = hostAccounts();
-  const facts = accountFacts(host);
-  const shadowOf = hostShadow();
-  const services = knownServiceUsers(root, namesOf(all), host);
-  if (services.unknown !== undefined) warnings.push(`users may be missing: ${services.unknown}`);
-  // Of equal names the first counts.
-  const inside = new Map(
-    readJailAccounts(root)
-      .users.toReversed()
-      .map(({ name, shell }) => [name, shell]),
-  );
-  const here = [...all.filter(({ jail }) => jail === root.path), ...services.users];
-  const users = here.flatMap(({ name, fromService = false }) => {
-    const user = host.userByName(name);
-    const home = splitHome(user?.home ?? "")?.home;
-    if (user === undefined || home === undefined) {
-      warnings.push(`user ${quoted(name)} cannot be looked up, and is left out`);
-      return [];
-    }
-    const shell = inside.get(name);
-    if (shell === undefined)
+function usersOf(root: JailRoot, host: ExportHost, warnings: string[]): TransferUser[] {
+  const users = residentsOf(root, host, warnings).map((resident) => {
+    const { name } = resident.user;
+    if (resident.shell === undefined)
       warnings.push(`user ${quoted(name)} is not in the jail's etc/passwd: the shell is taken to be jk_lsh`);
-    const { expire = -1 } = shadowOf(name) ?? {};
+    const expiry = expiryOf(name, host);
     // A customer whose account was closed would have it back.
-    if (expire >= 0) {
-      const again = `usermod --expiredate ${shellWord(dateOf(expire))} ${operands(name)}`;
+    if (expiry !== undefined) {
+      const again = `usermod --expiredate ${shellWord(expiry)} ${operands(name)}`;
       warnings.push(`the expiry date of ${quoted(name)} is not part of the export; set it there: ${again}`);
     }
-    return [
-      transferUser(user, facts, { home, shell: shell || LIMITED_SHELL, local: !fromService }, warnings),
-    ];
+    return transferUser(resident, host.facts, warnings);
   });
   for (const [uid, alike] of Map.groupBy(users, (user) => user.uid)) {
     if (alike.length === 1) continue;
@@ -170,14 +145,9 @@ function usersOf(root: JailRoot, warnings: string[]): TransferUser[] {
   return users;
 }
 
-/** The date of a number of days since 1970, as usermod(8) wants it; it takes 1 for long ago. */
-const dateOf = (days: number): string =>
-  days < 10_000 || days > 1_000_000 ? `${days}` : new Date(days * 86_400_000).toISOString().slice(0, 10);
-
 function transferUser(
-  user: PasswdEntry,
+  { user, home, shell, local }: Resident,
   { groupByGid, groupsOf }: AccountFacts,
-  { home, shell, local }: Pick<TransferUser, "home" | "shell" | "local">,
   warnings: string[],
 ): TransferUser {
   const { name, uid, gid, gecos } = user;
@@ -186,10 +156,10 @@ function transferUser(
   if (!usable) warnings.push(`user ${quoted(name)}: the comment cannot be used elsewhere, and is left out`);
   const groups = groupsOf(user).flatMap((each) => groupByGid(each) ?? []);
   return {
-    ...{ name, uid, gid, shell, local, comment: usable ? gecos : "" },
+    ...{ name, uid, gid, home, local, comment: usable ? gecos : "" },
+    shell: shell || LIMITED_SHELL,
     group: groupByGid(gid)?.name ?? "",
     groups: groups.map((group) => ({ name: group.name, gid: group.gid })),
-    home: home.startsWith("/") ? home : `/${home}`,
   };
 }
 
@@ -214,8 +184,8 @@ function policiesOf(root: JailRoot, users: readonly TransferUser[], warnings: st
   return [...first.values()].map((section) => namedKeys(section, lshKeys, warnings));
 }
 
-function settingsOf(users: readonly TransferUser[], warnings: string[]): NamedKeys[] {
-  const sections = loadConfig(`${CONFIG_DIRECTORY}/jk_chrootsh.ini`, { dialect: "c" })?.sections ?? [];
+function settingsOf(users: readonly TransferUser[], host: ExportHost, warnings: string[]): NamedKeys[] {
+  const sections = host.settings;
   warnings.push(...sharedSettings(sections, users));
   return users.flatMap(({ name }) => {
     const section = sections.find((each) => each.name === name);
@@ -223,9 +193,8 @@ function settingsOf(users: readonly TransferUser[], warnings: string[]): NamedKe
   });
 }
 
-function logSocketOf(jail: ByteString, warnings: string[]): Transfer["logSocket"] {
-  const ini = loadConfig(`${CONFIG_DIRECTORY}/jk_socketd.ini`, { dialect: "c" });
-  const section = ini?.sections.find(({ name }) => name === `${jail}/dev/log`);
+function logSocketOf(jail: ByteString, host: ExportHost, warnings: string[]): Transfer["logSocket"] {
+  const section = host.logSocketOf(jail);
   if (section === undefined) return undefined;
   const { base, peak, interval } = readSocketdSection(section);
   for (const key of ["type", "trust"])

@@ -56,12 +56,20 @@ export class DirectoryError extends JailkitError {
   }
 }
 
-/** A line of LDIF (RFC 2849); values that are not plain are in base64. */
-function ldifLine(attribute: string, value: ByteString): ByteString {
+// RFC 2849, section 2, note 2: of one line, without its end.
+const LONGEST_LINE = 76;
+
+/** The lines of a value in LDIF (RFC 2849): one that is not plain is in base64, and a long one goes on after a blank. */
+function ldifLines(attribute: string, value: ByteString): ByteString[] {
   const isPlain = /^[\x21-\x39\x3b\x3d-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(value);
-  return isPlain
-    ? `${attribute}: ${value}`
-    : `${attribute}:: ${Buffer.from(toBytes(value)).toString("base64")}`;
+  const plain = `${attribute}: ${value}`;
+  // A line that ends with a blank would lose it in a terminal.
+  const isSafe = isPlain && (plain.length <= LONGEST_LINE || !value.includes(" "));
+  const whole = isSafe ? plain : `${attribute}:: ${Buffer.from(toBytes(value)).toString("base64")}`;
+  const lines = [whole.slice(0, LONGEST_LINE)];
+  for (let at = LONGEST_LINE; at < whole.length; at += LONGEST_LINE - 1)
+    lines.push(` ${whole.slice(at, at + LONGEST_LINE - 1)}`);
+  return lines;
 }
 
 /** The change for ldapmodify(1), which refuses it until a DN is in the first line. Pure. */
@@ -75,10 +83,10 @@ export function ldifOf({
     `dn: THE-DN-OF ${display(name)}`,
     "changetype: modify",
     "replace: homeDirectory",
-    ldifLine("homeDirectory", change.home),
+    ...ldifLines("homeDirectory", change.home),
     "-",
     "replace: loginShell",
-    ldifLine("loginShell", change.shell),
+    ...ldifLines("loginShell", change.shell),
   ];
 }
 

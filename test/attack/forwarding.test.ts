@@ -160,12 +160,18 @@ async function open(user: string): Promise<string[]> {
   return found;
 }
 
+test("the socket of the agent is on the host, where a session in the jail does not reach it", () => {
+  const words = [...ssh, "-A", "member@127.0.0.1", 'test -e "$SSH_AUTH_SOCK" || echo "$SSH_AUTH_SOCK"'];
+  expect(m.run(words, { env: environment }).stdout).toMatch(/^\/tmp\/ssh-/);
+});
+
 describe("forwarding by sshd", () => {
   const all = KINDS.map(([name]) => name);
 
   test("is open with Debian's settings, and jailkit warns of it", async () => {
     expect(await open("member")).toEqual(all);
-    expect(m.run(["jailkit", "explain", "member"]).stdout).toContain("warning  tcp-forwarding");
+    const { stdout } = m.run(["jailkit", "explain", "member"]);
+    for (const code of ["tcp-forwarding", "x11-forwarding"]) expect(stdout).toContain(`warning  ${code}`);
   });
 
   test("is closed by the example only to members of its group", async () => {
@@ -187,7 +193,7 @@ describe("forwarding by sshd", () => {
     for (const setting of ["permituserenvironment no", "permituserrc no"])
       expect(stdout).toContain(`${setting}\n`);
     const told = (user: string) => m.run(["jailkit", "explain", user]).stdout;
-    expect(told("member")).not.toMatch(/warning {2}(?:tcp|stream)-forwarding|warning {2}tunnel/);
+    expect(told("member")).not.toMatch(/warning {2}(?:tcp|stream|x11)-forwarding|warning {2}tunnel/);
     expect(told("other")).toMatch(/warning {2}tcp-forwarding/);
   });
 });

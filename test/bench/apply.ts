@@ -9,32 +9,38 @@ const KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEGGvDPaGZLNF4BLMyIR0NNBVcL9zNT
 
 /** Each number of jails, and the aim in milliseconds. */
 const AIMS = [
-  [10, 50],
-  [1000, 2000],
+  { jails: 10, aim: 50, exportAim: 200 },
+  { jails: 1000, aim: 2000, exportAim: 5000 },
 ] as const;
 
-/** `jailkit apply` where everything is as declared: five users in each jail, with a key, a group and a policy. */
+/** `jailkit apply` where everything is as declared, and `jailkit export --declaration`: five users in each jail, with a key, a group and a policy. */
 export async function benchApply(): Promise<void> {
   const m = await openMachine({ under: "ours", only: ["jk_init", "jailkit"] });
   try {
     m.must(["groupadd", "-f", "-r", "jailed"]);
     m.mkdir("/etc/jailkit/jails.d", { mode: 0o755 });
-    for (const [jails, aim] of AIMS) {
+    for (const { jails, aim, exportAim } of AIMS) {
       declare(m, jails);
       create(m, jails);
       m.must(["jailkit", "apply"], { timeout: 600_000 });
-      const times = Array.from({ length: ROUNDS }, () => {
-        const { start, end, stdout } = m.time(["jailkit", "apply"]);
-        if (!stdout.startsWith("0 changed, 0 failed")) throw new Error(`there was work: ${stdout}`);
-        return (end - start) / 1e6;
-      });
-      const time = median(times);
-      const what = `jailkit apply, nothing to do: ${jails} jails, ${jails * USERS_OF_EACH} users`;
-      console.log(`${time <= aim ? " " : "!"} ${what}: ${time.toFixed(0)} ms (at most ${aim})`);
+      const size = `${jails} jails, ${jails * USERS_OF_EACH} users`;
+      report(m, ["jailkit", "apply"], /^0 changed, 0 failed/, `jailkit apply, nothing to do: ${size}`, aim);
+      const declaration = ["jailkit", "export", "--declaration", "-o", "/root/jails.ini"];
+      report(m, declaration, /^$/, `jailkit export --declaration: ${size}`, exportAim);
     }
   } finally {
     await m.close();
   }
+}
+
+function report(m: Machine, argv: readonly string[], output: RegExp, what: string, aim: number): void {
+  const times = Array.from({ length: ROUNDS }, () => {
+    const { start, end, stdout } = m.time(argv);
+    if (!output.test(stdout)) throw new Error(`there was work: ${stdout}`);
+    return (end - start) / 1e6;
+  });
+  const time = median(times);
+  console.log(`${time <= aim ? " " : "!"} ${what}: ${time.toFixed(0)} ms (at most ${aim})`);
 }
 
 const jailOf = (number: number) => `/srv/jails/${number}`;

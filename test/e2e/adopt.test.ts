@@ -1,6 +1,10 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { type AdoptionReport, adoptionReportSchema } from "../../src/jails/report-schema.ts";
+import {
+  type AdoptionReport,
+  adoptAllReportSchema,
+  adoptionReportSchema,
+} from "../../src/jails/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { installTools } from "../machine/tools.ts";
 import { reportOf } from "../report.ts";
@@ -53,6 +57,61 @@ describe("a jail whose record was lost", () => {
     expect(m.run(["jk_update", "--check", "-j", "/srv/j"])).toMatchObject({ status: 0, stderr: "" });
     expect(m.run(["jailkit", "adopt", "/srv/j"]).status).toBe(1);
     expect(m.run(["jailkit", "adopt", "--force", "/srv/j"]).status).toBe(0);
+  });
+
+  test("and all of them at once, with a line for each; problems stop nothing, and are told at the end", () => {
+    const all = ["/srv/all/a", "/srv/all/b", "/srv/all/c"];
+    for (const [at, jail] of all.entries()) {
+      m.must(["jk_init", "-j", jail, "uidbasics", ...(at === 0 ? ["sftp"] : [])]);
+      m.write(`${jail}/etc/own`, "x");
+      m.addUser(`all${at}`, { home: `${jail}/./home/all${at}` });
+    }
+    m.must(["cp", "/usr/bin/tac", "/srv/all/b/tac"]);
+    m.mkdir("/srv/all/none");
+    m.addUser("none", { home: "/srv/all/none/./home" });
+    m.addUser("gone", { home: "/srv/all/gone/./home" });
+    m.must(["jk_init", "-j", "/srv/all/known", "uidbasics"]);
+    const known = openManifestFile(m, "/srv/all/known");
+    const { record } = JSON.parse(m.must(["jailkit", "list", "--json", "/srv/all/known"]).stdout).jails[0];
+    m.must([
+      "sh",
+      "-ec",
+      `cd ${REGISTRY}/jails; for one in *; do test "$one" = ${record} || rm -r "$one"; done`,
+    ]);
+    m.chmod("/srv/all/c", 0o777);
+    const run = (...words: string[]) => m.run(["jailkit", "adopt", "--all", ...words]);
+    const problems = [
+      "jailkit adopt: /srv/all/c: .*chmod go-w /srv/all/c .*",
+      "jailkit adopt: /srv/all/none: none of its files is the host's",
+    ];
+    const told = new RegExp(`^${problems.join("\\n")}\\n$`);
+    const lines = (last: string) =>
+      new RegExp(
+        `^/srv/all/a: \\d+ objects are explained, by sftp, 1 are not explained\\n/srv/all/b: \\d+ objects are explained, by uidbasics, [12] are not explained\\n${last}\\n$`,
+      );
+    const dry = run("--dry-run");
+    expect(dry.status).toBe(1);
+    expect(dry.stdout).toMatch(lines("2 jails would get a record \\(dry run: nothing was recorded\\)"));
+    expect(dry.stderr).toMatch(told);
+    expect(m.list(`${REGISTRY}/jails`)).toEqual([record]);
+    const done = run();
+    expect(done.status).toBe(1);
+    expect(done.stdout).toMatch(lines("2 jails have a record now"));
+    expect(done.stderr).toMatch(told);
+    expect(openManifestFile(m, "/srv/all/known")).toEqual(known);
+    m.chmod("/srv/all/c", 0o755);
+    m.must(["userdel", "none"]);
+    const last = run("--json");
+    expect([last.status, last.stderr]).toEqual([0, ""]);
+    expect(reportOf(adoptAllReportSchema, last.stdout)).toMatchObject({
+      jails: [{ jail: "/srv/all/c", sections: ["uidbasics"], lacking: [], unexplained: 1, problems: [] }],
+      problems: [],
+    });
+    expect(run()).toMatchObject({ status: 0, stdout: "0 jails have a record now\n", stderr: "" });
+    for (const words of [["/srv/all/a"], ["-j", "/srv/all/a"], ["--force"], ["--moved", "/srv/x"]])
+      expect([words, run(...words).status]).toEqual([words, 2]);
+    for (const user of ["all0", "all1", "all2", "gone"]) m.must(["userdel", user]);
+    m.must(["rm", "-rf", "/srv/all", REGISTRY]);
   });
 
   test("files created in it, and files of users, are reported and left alone", () => {

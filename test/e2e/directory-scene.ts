@@ -8,12 +8,20 @@ import { ACCOUNTS } from "./directory-accounts.ts";
 const PACKAGES = {
   nslcd: /^(?:nslcd|libnss-ldapd|libpam-ldapd)_/,
   sssd: /^(?:sssd-.*|libnss-sss|libpam-sss|python3-sss)_/,
+  slapd: /^slapd_/,
   neither: /^(?:syslog-ng-core|libnss-systemd|msmtp|libgsasl18|libgssglue1|libidn12|libntlm0|libsecret-.*)_/,
 };
 
+// Public keys of accounts (the schema of OpenSSH-LPK), as SSSD reads them by default.
+const KEY_SCHEMA = `
+attributetype ( 1.3.6.1.4.1.24552.500.1.1.1.13 NAME 'sshPublicKey' EQUALITY octetStringMatch
+  SYNTAX 1.3.6.1.4.1.1466.115.121.1.40 )
+objectclass ( 1.3.6.1.4.1.24552.500.1.1.2.0 NAME 'ldapPublicKey' SUP top AUXILIARY MAY ( sshPublicKey $ uid ) )
+`;
 const SLAPD = `include /etc/ldap/schema/core.schema
 include /etc/ldap/schema/cosine.schema
 include /etc/ldap/schema/nis.schema
+${KEY_SCHEMA}
 modulepath /usr/lib/ldap
 moduleload back_mdb
 database mdb
@@ -23,8 +31,8 @@ rootpw secret
 directory /srv/directory
 index objectClass,uid,uidNumber,gidNumber,memberUid eq
 `;
-const SSSD = `[sssd]
-services = nss, pam
+const sssdConfig = (server: string, qualified: boolean) => `[sssd]
+services = nss, pam, ssh
 domains = example.org
 [nss]
 filter_users = root
@@ -33,89 +41,114 @@ memcache_timeout = 0
 [domain/example.org]
 id_provider = ldap
 auth_provider = ldap
-ldap_uri = ldap://127.0.0.1/
+ldap_uri = ldap://${server}/
 ldap_search_base = dc=example,dc=org
 ldap_id_use_start_tls = false
 ldap_auth_disable_tls_never_use_in_production = true
-use_fully_qualified_names = true
+use_fully_qualified_names = ${qualified}
 entry_cache_timeout = 1
 `;
 
-/** The name service of a directory. */
-export interface Directory {
-  readonly kind: "nslcd" | "sssd";
+/** slapd(8) with the ACCOUNTS. */
+export interface DirectoryServer {
   /** Changes the directory; returns the outcome of ldapmodify(1). */
   modify(ldif: string): ReturnType<Machine["run"]>;
-  /** Ends slapd, and starts it again. */
   stopServer(): Promise<void>;
   startServer(): Promise<void>;
+}
+
+/** The name service that asks a directory. */
+export interface DirectoryClient {
+  readonly kind: "nslcd" | "sssd";
   /** Ends the name service's daemon, and starts it again. */
   stopDaemon(): Promise<void>;
   startDaemon(): Promise<void>;
 }
 
+/** A directory, and the name service of the same machine. */
+export type Directory = DirectoryServer & DirectoryClient;
+
 const ADMIN = ["-x", "-D", "cn=admin,dc=example,dc=org", "-w", "secret", "-H", "ldap://127.0.0.1"];
 
-/** Installs and starts a directory with the ACCOUNTS. */
-export async function openDirectory(m: Machine, kind: Directory["kind"]): Promise<Directory> {
-  install(m, kind);
+async function end(m: Machine, process: MachineProcess | undefined, name: string): Promise<void> {
+  m.run(["pkill", "-x", name]);
+  await process?.ended;
+}
+
+/** Starts a server, whose package is installed, on an address. */
+export async function serveDirectory(m: Machine, address: string): Promise<DirectoryServer> {
   m.mkdir("/srv/directory", { mode: 0o700 });
   m.write("/srv/slapd.conf", SLAPD);
   m.write("/srv/accounts.ldif", ACCOUNTS);
   m.must(["slapadd", "-f", "/srv/slapd.conf", "-l", "/srv/accounts.ldif"]);
-  const service = kind === "nslcd" ? "ldap" : "sss";
-  const nss = m.read("/etc/nsswitch.conf").replace(/^(passwd|group|shadow):.*$/gm, `$1: files ${service}`);
-  m.write("/etc/nsswitch.conf", nss);
-  let server: MachineProcess | undefined;
-  let daemon: MachineProcess | undefined;
-  const directory: Directory = {
-    kind,
+  let process: MachineProcess | undefined;
+  const server: DirectoryServer = {
     modify: (ldif) => m.run(["ldapmodify", ...ADMIN], { stdin: ldif }),
     async startServer() {
-      server = m.start(["/usr/sbin/slapd", "-h", "ldap://127.0.0.1/", "-f", "/srv/slapd.conf", "-d", "0"]);
+      process = m.start(["/usr/sbin/slapd", "-h", `ldap://${address}/`, "-f", "/srv/slapd.conf", "-d", "0"]);
       while (m.run(["ldapwhoami", ...ADMIN]).status !== 0);
       // SSSD asks again at once.
       m.run(["pkill", "-USR2", "-x", "sssd"]);
     },
-    stopServer: () => stop(server, "slapd"),
+    stopServer: () => end(m, process, "slapd"),
+  };
+  await server.startServer();
+  return server;
+}
+
+/**
+ * Starts a name service, whose package is installed, that asks a server. `qualified`: SSSD adds the domain to names.
+ */
+export async function askDirectory(
+  m: Machine,
+  kind: DirectoryClient["kind"],
+  { server, qualified }: { server: string; qualified: boolean },
+): Promise<DirectoryClient> {
+  const service = kind === "nslcd" ? "ldap" : "sss";
+  const nss = m.read("/etc/nsswitch.conf").replace(/^(passwd|group|shadow):.*$/gm, `$1: files ${service}`);
+  m.write("/etc/nsswitch.conf", nss);
+  if (kind === "nslcd") {
+    const settings = `uid nslcd\ngid nslcd\nuri ldap://${server}/\nbase dc=example,dc=org\n`;
+    m.write("/etc/nslcd.conf", settings, { mode: 0o640 });
+    m.mkdir("/run/nslcd");
+    m.must(["chown", "nslcd:nslcd", "/run/nslcd"]);
+  } else m.write("/etc/sssd/sssd.conf", sssdConfig(server, qualified), { mode: 0o600 });
+  const anna = qualified ? nameIn(kind, "anna") : "anna";
+  let process: MachineProcess | undefined;
+  const client: DirectoryClient = {
+    kind,
     async startDaemon() {
       const words = kind === "nslcd" ? ["/usr/sbin/nslcd", "-n"] : ["/usr/sbin/sssd", "-i", "--logger=files"];
-      daemon = m.start(words);
+      process = m.start(words);
       // SSSD answers from its cache while the server is down.
       if (kind === "nslcd") while (!m.exists("/run/nslcd/socket"));
-      else while (m.run(["getent", "passwd", nameIn(kind, "anna")]).status !== 0);
+      else while (m.run(["getent", "passwd", anna]).status !== 0);
     },
-    async stopDaemon() {
-      await stop(daemon, kind);
-    },
+    stopDaemon: () => end(m, process, kind),
   };
-  async function stop(process: MachineProcess | undefined, name: string): Promise<void> {
-    m.run(["pkill", "-x", name]);
-    await process?.ended;
-  }
-  await directory.startServer();
-  await directory.startDaemon();
-  const name = nameIn(kind, "anna");
-  while (m.run(["getent", "passwd", name]).status !== 0);
-  return directory;
+  await client.startDaemon();
+  while (m.run(["getent", "passwd", anna]).status !== 0);
+  return client;
+}
+
+/** Installs and starts a directory with the ACCOUNTS. */
+export async function openDirectory(m: Machine, kind: Directory["kind"]): Promise<Directory> {
+  installDirectory(m, [kind, "slapd"]);
+  const server = await serveDirectory(m, "127.0.0.1");
+  return { ...server, ...(await askDirectory(m, kind, { server: "127.0.0.1", qualified: true })) };
 }
 
 /** The name of an account: SSSD adds the domain. */
 export const nameIn = (kind: Directory["kind"], name: string): string =>
   kind === "nslcd" ? name : `${name}@example.org`;
 
-function install(m: Machine, kind: Directory["kind"]): void {
+/** Installs some of the packages, and the libraries of all. Nothing is started. */
+export function installDirectory(m: Machine, wanted: readonly ("nslcd" | "sssd" | "slapd")[]): void {
   m.write("/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n", { mode: 0o755 });
-  const other = kind === "nslcd" ? "sssd" : "nslcd";
-  const isWanted = (name: string) => !PACKAGES[other].test(name) && !PACKAGES.neither.test(name);
-  installArchives(m, isWanted);
+  const others = (["nslcd", "sssd", "slapd"] as const).filter((one) => !wanted.includes(one));
+  const unwanted = [PACKAGES.neither, ...others.map((one) => PACKAGES[one])];
+  installArchives(m, (name) => !unwanted.some((pattern) => pattern.test(name)));
   // As openMachine: libpam-systemd does not matter.
   const sessions = "/etc/pam.d/common-session";
   m.write(sessions, m.read(sessions).replace(/^.*pam_systemd\.so.*\n/gm, ""));
-  if (kind === "nslcd") {
-    const settings = "uid nslcd\ngid nslcd\nuri ldap://127.0.0.1/\nbase dc=example,dc=org\n";
-    m.write("/etc/nslcd.conf", settings, { mode: 0o640 });
-    m.mkdir("/run/nslcd");
-    m.must(["chown", "nslcd:nslcd", "/run/nslcd"]);
-  } else m.write("/etc/sssd/sssd.conf", SSSD, { mode: 0o600 });
 }

@@ -140,9 +140,11 @@ describe.each(["nslcd", "sssd"] as const)("%s", (kind) => {
   test("while its daemon hangs, a line says which look-up waits, and the answer counts when it comes", async () => {
     jail();
     const hanging = kind === "nslcd" ? "nslcd" : "sssd_nss";
+    m.write("/root/declared.ini", `[user ${anna}]\njail = ${J}\ndirectory = 1\n`);
     for (const words of [
       ["jailkit", "list", J],
       ["jk_check", J],
+      ["jailkit", "apply", "/root/declared.ini"],
     ]) {
       m.must(["pkill", "-STOP", "-x", hanging]);
       const tool = m.start(words);

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { checkout } from "../machine/helper.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
+import { smallRpm } from "./packages-scene.ts";
 
 setDefaultTimeout(300_000);
 
@@ -82,50 +83,13 @@ describe("apt-get", () => {
 describe("dnf", () => {
   const actions = example("dnf-jailkit.actions");
 
-  /** A package with the program, as a file of the machine. */
-  function rpm(content: string): string {
-    const spec = `Name: of-the-host
-Version: 2
-Release: 1
-Summary: a program
-License: none
-BuildArch: noarch
-AutoReqProv: no
-%global __os_install_post %{nil}
-%global debug_package %{nil}
-%define _binaries_in_noarch_packages_terminate_build 0
-%description
-A program.
-%install
-install -D -m 0755 ${content} %{buildroot}${program}
-%files
-${program}
-`;
-    m.write("/root/of-the-host.spec", spec);
-    m.must(
-      [
-        "rpmbuild",
-        "-bb",
-        "--define",
-        "_topdir /root/top",
-        "--define",
-        "_rpmdir /root",
-        "/root/of-the-host.spec",
-      ],
-      {
-        env: { ...env, HOME: "/root" },
-      },
-    );
-    return "/root/noarch/of-the-host-2-1.noarch.rpm";
-  }
-
   test("version 4, with its plugin for actions after a transaction: jails are updated", () => {
     m.remove("/var/lib/rpm");
     const [, action = ""] = /^# {3}(\S.*)$/m.exec(actions) ?? [];
     const [, place = ""] = /into (\/etc\/dnf\/plugins\/\S+)/.exec(actions) ?? [];
     m.write(place, `${action}\n`);
     const words = ["dnf", "-y", "--disablerepo=*", "--setopt=cachedir=/root/dnf", "--nogpgcheck", "install"];
-    const result = m.run([...words, rpm("/usr/bin/true")], {
+    const result = m.run([...words, smallRpm(m, "of-the-host", "/usr/bin/true", program)], {
       env: { ...env, HOME: "/root" },
       timeout: 200_000,
     });

@@ -180,6 +180,32 @@ export function repository(m: Machine, folder: string, ...debs: string[]): (...w
   return (...words) => ["apt-get", ...options, "-y", ...words];
 }
 
+/** An rpm package with one program, which is a file of the machine, and with no needs; its path there. */
+export function smallRpm(m: Machine, name: string, source: string, target: string): string {
+  const spec = `Name: ${name}
+Version: 2
+Release: 1
+Summary: a program
+License: none
+BuildArch: noarch
+AutoReqProv: no
+%global __os_install_post %{nil}
+%global debug_package %{nil}
+%define _binaries_in_noarch_packages_terminate_build 0
+%description
+A program.
+%install
+install -D -m 0755 ${source} %{buildroot}${target}
+%files
+${target}
+`;
+  m.write(`/root/${name}.spec`, spec);
+  const folders = ["--define", "_topdir /root/top", "--define", "_rpmdir /root"];
+  const env = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", HOME: "/root", LC_ALL: "C" };
+  m.must(["rpmbuild", "-bb", ...folders, `/root/${name}.spec`], { env });
+  return `/root/noarch/${name}-2-1.noarch.rpm`;
+}
+
 /** What README.md states of a package in its table of sizes, in units of 1000. */
 export function statedSizes(name: string): { download: number; installed: number } {
   const readme = fs.readFileSync(join(checkout, "README.md"), "utf8");

@@ -57,6 +57,7 @@ export const allowKey = (user: string, home: ByteString) =>
 export function stageOf(m: Machine, shell: LoginShell): Stage {
   return {
     m,
+    others: [],
     booted: undefined,
     shell,
     login: () => {

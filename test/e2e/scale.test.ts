@@ -48,7 +48,7 @@ describe("users of one jail", () => {
     }
   }
 
-  test("twice as many cost jk_check, jailkit list and jailkit disk twice as much", () => {
+  test("twice as many cost jk_check, jailkit list, jailkit disk and jailkit export twice as much", () => {
     m.must(["jk_init", "-j", jail, "scale"]);
     const measured = [100, 200, 400].map((count) => {
       addUsers(count - users);
@@ -56,6 +56,7 @@ describe("users of one jail", () => {
         ["jk_check", jail],
         ["jailkit", "list", jail],
         ["jailkit", "disk", "--users", jail],
+        ["jailkit", "export", "--declaration", jail],
       ].map(work);
     });
     const [few = [], some = [], many = []] = measured;
@@ -93,6 +94,7 @@ describe("users of one jail", () => {
     m.must(["usermod", "-aG", "jailed,adm", "u1"]);
     const commands = [
       ["jailkit", "export", jail],
+      ["jailkit", "export", "--declaration"],
       ["jailkit", "delete", "--dry-run", "--unjail", jail],
     ];
     const before = commands.map(opens);

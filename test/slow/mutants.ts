@@ -10,6 +10,7 @@ import { COMMANDS } from "./mutants/commands.ts";
 import { CONFINE } from "./mutants/confine.ts";
 import { CONFINEMENT } from "./mutants/confinement.ts";
 import { DECLARATION } from "./mutants/declaration.ts";
+import { EXPORT } from "./mutants/export.ts";
 import { GUARD } from "./mutants/guard.ts";
 import { JAIL } from "./mutants/jail.ts";
 import { JOBS } from "./mutants/jobs.ts";
@@ -39,6 +40,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...SOURCES,
   ...PLANS,
   ...TRANSFER,
+  ...EXPORT,
   ...JOBS,
   ...DECLARATION,
   ...APPLY,

@@ -31,18 +31,13 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "./remove.ts": "a module",
   "../update/remove.ts": "a module",
   "./jailkit-delete.ts": "a module",
+  "../../update/remove-extras.ts": "a module",
   "jailkit delete": "a command",
   "delete a jail": "what the command is for",
   "delete a jail, with its log socket, its mounts and its record": "what the command is for",
   "Delete ${display(plan.jail)}? [y/N] ": "a question",
   "[OPTION...] --remove -j JAIL FILE...": "a synopsis",
   "[OPTION...] --remove -j JAIL SECTION...": "a synopsis",
-  "../../update/remove-extras.ts": "a module",
-  "--delete-homes is for --prune": "a refusal",
-  "--delete-homes without --prune": "a refusal",
-  "also remove what was declared once and is not any more: jails, users, sections, files, groups, keys":
-    "what an option does",
-  "with --prune, also delete the homes of accounts that apply created": "what an option does",
   "also remove files that the host lacks, even if they were created in the jail or belong to users":
     "what an option does",
   "remove FILE again, with everything that nothing else needs": "what an option does",
@@ -50,6 +45,14 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "would remove ${quoted(user.name)} from the jail's account files": "what --dry-run tells",
   "delete files of users too, also of accounts that are not in /etc/passwd; without it they are a reason to refuse":
     "what an option does",
+  "also remove what was declared once and is not any more: jails, users, sections, files, groups, keys":
+    "what an option does",
+  "with --prune, also delete the homes of accounts that apply created": "what an option does",
+  "--delete-homes would remove it": "says what an option would do",
+  "--delete-homes is for --prune": "a refusal",
+  "--delete-homes without --prune, or --config-dir without --check or with FILE": "what an exit status means",
+  "nothing is declared, and there is no file in jails.d: --prune would remove everything; to do that, create an empty one there":
+    "a refusal, so that a lost file removes nothing",
   reset: "an action of pam.conf(5)",
   "write (truncate)": "what the kernel can confine",
   "delete delete-after delete-before delete-delay delete-during delete-excluded delete-missing-args":

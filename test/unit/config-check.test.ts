@@ -1,4 +1,5 @@
 import { afterAll, describe, expect, test } from "bun:test";
+import { execFileSync } from "node:child_process";
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { CONFIG_KINDS } from "../../src/config/schemas/catalogue.ts";
@@ -102,6 +103,46 @@ describe("jailkit config check", () => {
         return file;
       });
       expect(await tool.main(["check", ...names])).toBe(0);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  test.each([
+    ["a directory", (path: string) => mkdirSync(path), "not a regular file"],
+    ["a FIFO", (path: string) => execFileSync("mkfifo", [path]), "not a regular file"],
+    [
+      "a link to itself",
+      (path: string) => symlinkSync("jk_lsh.ini", path),
+      "open: Too many levels of symbolic links",
+    ],
+    [
+      "a link that leads nowhere",
+      (path: string) => symlinkSync("/no/where", path),
+      "open: No such file or directory",
+    ],
+  ])("tells how to move %s out of the place of a file or a drop-in", async (_, make, why) => {
+    const folder = mkdtempSync(`${tmpdir()}/config-kind-`);
+    try {
+      const file = `${folder}/jk_lsh.ini`;
+      const dropIn = `${folder}/jk_lsh.d/jk_lsh.ini`;
+      mkdirSync(`${folder}/jk_lsh.d`);
+      for (const path of [file, dropIn]) {
+        make(path);
+        const { status, errors } = await run("check", file);
+        const remedy = `mv -nT ${path} ${path}.old`;
+        expect([status, errors]).toEqual([
+          2,
+          [
+            expect.stringMatching(
+              new RegExp(`cannot read ${path}: (?:${why}|open: Too many .*); fix it with: ${remedy}$`),
+            ),
+          ],
+        ]);
+        execFileSync("sh", ["-c", remedy]);
+        if (path === file) writeFileSync(file, "[DEFAULT]\nlog_format = json\n");
+      }
+      expect((await run("check", file)).errors).toEqual([]);
     } finally {
       rmSync(folder, { recursive: true });
     }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { compileTogether, SETS } from "../../build/filters/source.ts";
 import { errno, libc, syscall } from "../../ffi/libc.ts";
 import { ARCHITECTURE, encode, hasFilters, installFilter } from "../../ffi/seccomp.ts";
+import { READ, SYSTEM } from "../../src/confine/asked-rules.ts";
 import {
   applyFilters,
   forbidExecution,
@@ -13,7 +14,6 @@ import {
 } from "../../src/confine/calls.ts";
 import { SYSTEM_GROUPS } from "../../src/confine/directories.ts";
 import { SYSTEM_NAMES } from "../../src/confine/execute.ts";
-import { SYSTEM, SYSTEM_EXECUTED } from "../../src/confine/ruleset.ts";
 import { HERE, wordsFor } from "./filter-words.ts";
 import { endOf, judge } from "./seccomp-filter.ts";
 
@@ -41,8 +41,22 @@ test("the names that the guard gets are the directories of the system, each grou
   );
 });
 
-test("each list of names of the system has as many as it says", () => {
-  for (const { text, count } of [SYSTEM, SYSTEM_EXECUTED]) expect(text.split("\0")).toHaveLength(count + 1);
+test("each name of the system says what is allowed there", () => {
+  expect(SYSTEM.text.split("\0")).toHaveLength(SYSTEM.allowed.length + 1);
+});
+
+test("the guard takes only programs in directories of the system for ones that every session reads", () => {
+  const source = readFileSync(join(import.meta.dir, "../../ffi/guard/rules.c"), "utf8");
+  const listed = /directories\[\]\[9\] = \{([^}]*)\}/.exec(source)?.[1] ?? "";
+  const directories = [...listed.matchAll(/"(\/\w+)\/"/g)].map(([, path]) => path ?? "");
+  const names = SYSTEM.text.split("\0");
+  expect(directories.length).toBeGreaterThan(5);
+  // Before /dev, in which other names are.
+  const first = names.slice(0, names.indexOf(">dev"));
+  for (const path of directories) {
+    expect(first).toContain(path);
+    expect(SYSTEM.allowed[names.indexOf(path)]).toBe(READ);
+  }
 });
 
 const arm = process.arch === "arm64";

@@ -183,10 +183,11 @@ describe("a user", () => {
 
   test("the directory is told what it should say until it does", () => {
     const directory = { directory: true };
-    expect(userLines(directory, { account: { ...ACCOUNT, shell: "/bin/sh" } }).directory).toEqual({
+    const state = { local: false, account: { ...ACCOUNT, shell: "/bin/sh" } };
+    expect(userLines(directory, state).directory).toEqual({
       home: "/srv/j/./home/u",
       shell: "/usr/sbin/jk_chrootsh",
     });
-    expect(userLines(directory, {}).directory).toBeUndefined();
+    expect(userLines(directory, { local: false }).directory).toBeUndefined();
   });
 });

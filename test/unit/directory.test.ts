@@ -28,6 +28,24 @@ describe("the change of a directory", () => {
     expect(ldifOf({ ...plain, change: { ...plain.change, home } })[3]).toBe(line);
   });
 
+  test.each<[string, string, string[] | undefined]>([
+    ["plain, and fits", `/${"h".repeat(60)}`, [`homeDirectory: /${"h".repeat(60)}`]],
+    ["plain", `/${"h".repeat(140)}`, [`homeDirectory: /${"h".repeat(60)}`, ` ${"h".repeat(75)}`, " hhhhh"]],
+    ["with blanks", `/${" a".repeat(40)}`, undefined],
+    ["of other bytes", "/\xc3\xbc".repeat(90), undefined],
+  ])("a value that is %s has no line of more than 76 bytes", (_, home, expected) => {
+    const lines = ldifOf({ ...plain, change: { ...plain.change, home } });
+    for (const line of lines) {
+      expect(line.length).toBeLessThanOrEqual(76);
+      expect(line).not.toEndWith(" ");
+    }
+    const own = lines.slice(3, lines.indexOf("-"));
+    if (expected !== undefined) expect(own).toEqual(expected);
+    const whole = own.map((line, n) => (n === 0 ? line : line.slice(1))).join("");
+    const [, base64, text = ""] = /^homeDirectory:(:?) (.*)$/.exec(whole) ?? [];
+    expect(base64 === "" ? text : Buffer.from(text, "base64").toString("latin1")).toBe(home);
+  });
+
   test("has commands before and after it", () => {
     const lines = directoryLines(all);
     expect(lines.filter((line) => !line.startsWith("#"))).toEqual(["one", "", ...ldifOf(plain), "", "two"]);

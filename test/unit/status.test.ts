@@ -286,6 +286,12 @@ describe("the page", () => {
     }
   });
 
+  test("says that there may be more users", () => {
+    const facts = machine({ list: { jails: [jailOf("/srv/a", { moreUsers: "no answer" })], damaged: [] } });
+    expect(page(facts)).toContain("Users          none, perhaps more");
+    expect(statusReport(facts, numbersOf(facts), []).users).toMatchObject({ total: 0, more: "no answer" });
+  });
+
   test("has the numbers", () => {
     const jails = [
       jailOf("/srv/a", { users: [user("a", "/srv/a"), { ...user("l", "/srv/a"), fromService: true }] }),

@@ -158,8 +158,22 @@ describe("sshd's settings", () => {
     ["acceptenv L*\n", ["user-rc"]],
     ["acceptenv LANG LD_PRELOA?\npermituserrc yes\n", ["user-rc"]],
     ["acceptenv *\npermituserrc no\n", []],
+    ["x11forwarding yes\n", ["x11-forwarding"]],
+    ["x11forwarding yes\ndisableforwarding yes\n", []],
+    ["x11forwarding no\nallowagentforwarding yes\n", []],
     ["", []],
   ])("%j", (text, expected) => {
     expect(codes(text)).toEqual(expected);
+  });
+
+  test("without xauth no display is forwarded, and with the user's variables it runs the user's code", () => {
+    const of = (text: string, more?: Parameters<typeof sshdWarnings>[2]) =>
+      sshdWarnings(parseSshdSettings(`permituserrc no\nx11forwarding yes\n${text}`), "u", more).map(
+        ({ code, message }) => [code, message.includes("LD_PRELOAD")],
+      );
+    expect(of("", { xauth: false })).toEqual([]);
+    expect(of("")).toEqual([["x11-forwarding", false]]);
+    expect(of("acceptenv *\n")).toEqual([["x11-forwarding", true]]);
+    expect(of("", { byPam: "sshd" })).toContainEqual(["x11-forwarding", true]);
   });
 });

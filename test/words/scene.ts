@@ -1,5 +1,6 @@
 import { expect } from "bun:test";
 import { type Booted, boot } from "../machine/booted.ts";
+import { openFleet } from "../machine/fleet.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { configureSystemSshd } from "../machine/system-sshd.ts";
 import type { Block } from "./blocks.ts";
@@ -8,6 +9,8 @@ import { type Answer, type LoginShell, openLoginShell, type Typed } from "./logi
 /** The machine that a document is read in, by somebody who types what it says. */
 export interface Stage {
   readonly m: Machine;
+  /** Other machines, which it reaches by ssh, where the scene asks for them. */
+  readonly others: readonly Machine[];
   /** With systemd, its journal and sshd, where the scene asks for it. */
   readonly booted: Booted | undefined;
   readonly shell: LoginShell;
@@ -53,6 +56,8 @@ export interface Scene {
   readonly boot?: boolean;
   /** The tools are not there before the text installs them. */
   readonly bare?: boolean;
+  /** The names of other machines. */
+  readonly others?: readonly string[];
   /** What the text takes for granted from the start. */
   readonly prepare?: (stage: Stage) => unknown;
   /** By the first line of a block, or by `LINE #2` if it is the second with that line. */
@@ -65,7 +70,9 @@ const UNITS = ["dbus", "systemd-logind", "systemd-user-sessions", "systemd-journ
 
 /** Opens the machine of a scene. */
 export async function openStage(scene: Scene): Promise<Stage> {
-  const m = await openMachine(scene.bare ? {} : { under: "ours" });
+  const options = scene.bare ? {} : ({ under: "ours" } as const);
+  const fleet = scene.others && (await openFleet(scene.others, options));
+  const m = fleet?.control ?? (await openMachine(options));
   try {
     configureSystemSshd(m);
     const booted = scene.boot ? boot(m, UNITS) : undefined;
@@ -73,6 +80,7 @@ export async function openStage(scene: Scene): Promise<Stage> {
     const shell = await login("root");
     const stage: Stage = {
       m,
+      others: fleet?.machines ?? [],
       booted,
       shell,
       login,

@@ -38,7 +38,7 @@ export const userKeys = {
   directory: {
     ...declared,
     kind: "yesno",
-    help: "1: the account is in a directory such as LDAP, and only the jail's side is made here",
+    help: "1: the account is in a directory such as LDAP, and only the jail's side is made here; then the shell and the home may be left out, and stay as they are",
   },
 } as const satisfies KeyTable;
 

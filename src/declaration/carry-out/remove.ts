@@ -11,7 +11,8 @@ import { openNamedJail } from "../../jail/record/named-jail.ts";
 import { deleteJail } from "../../jails/delete.ts";
 import { planDelete } from "../../jails/delete-plan.ts";
 import { removeAccount } from "../../system/account-tools.ts";
-import { type PasswdEntry, passwdByName } from "../../system/accounts.ts";
+import type { PasswdEntry } from "../../system/accounts.ts";
+import { hostUser } from "../../system/name-services.ts";
 import { processesOf } from "../../system/processes.ts";
 import { NO_ACCESS } from "../../users/access.ts";
 import { AccountRun, makeChanges } from "../../users/account-run.ts";
@@ -37,16 +38,17 @@ function removeJail(jail: ByteString, { steps, warnings, errors }: Said): void {
 
 function removeUser(once: OnceUser, deleteHomes: boolean, said: Said): void {
   const { name, jail } = once;
-  const user = passwdByName(name);
+  const user = hostUser(name);
   using root = openNamedJail(jail);
   const split = user && splitHome(user.home);
   const isIn = split !== undefined && normalPath(split.jail) === root.path;
-  if (user === undefined || !(isIn || once.directory)) {
+  // The jail may have lines of an account that its directory has no more.
+  if (!(isIn || once.directory)) {
     said.steps.push(`${quoted(name)} is not in the jail any more`);
     return;
   }
   // Of that name, but another account.
-  const isOurs = once.created === user.uid && !once.directory;
+  const isOurs = user !== undefined && once.created === user.uid && !once.directory;
   if (isOurs) removeCreated(root, user, once, deleteHomes, said);
   else takeOut(root, once, said);
 }
@@ -69,7 +71,7 @@ function removeCreated(root: JailRoot, user: PasswdEntry, once: OnceUser, delete
     removeTree(root, home, stat);
     said.steps.push(`removed the home ${quoted(where)}`);
   } else if (stat !== undefined) {
-    const why = !deleteHomes ? "--delete-homes is not given" : "apply did not create it";
+    const why = !deleteHomes ? "--delete-homes would remove it" : "apply did not create it";
     said.warnings.push(`the home ${quoted(where)} of uid ${user.uid} stays: ${why}`);
   }
   withHostAccounts(() => removeAccount(name));
@@ -81,7 +83,7 @@ function takeOut(root: JailRoot, once: OnceUser, said: Said): void {
   const { name, directory } = once;
   if (directory) {
     leaveJail(root, once, said);
-    const home = passwdByName(name)?.home ?? "";
+    const home = hostUser(name)?.home ?? "";
     if (splitHome(home) !== undefined)
       said.warnings.push(`the directory still says that ${quoted(name)} has the home ${quoted(home)}`);
     return;

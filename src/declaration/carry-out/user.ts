@@ -7,6 +7,7 @@ import { type JailRoot, openTree } from "../../jail/fs/walk.ts";
 import { withHostAccounts } from "../../jail/record/jail-lock.ts";
 import { leaveGroup, setComment } from "../../system/account-tools.ts";
 import { type PasswdEntry, passwdByName } from "../../system/accounts.ts";
+import { hostUser } from "../../system/name-services.ts";
 import { type Access, isLimitedShell, NO_ACCESS } from "../../users/access.ts";
 import { AccountRun, makeChanges, type PlannedChange } from "../../users/account-run.ts";
 import { planJailSide, planToJail } from "../../users/changes.ts";
@@ -83,7 +84,7 @@ export function userSteps({ declared, changes }: UserWork, means: Means): Step[]
 }
 
 function requireUser(name: ByteString): PasswdEntry {
-  const user = passwdByName(name);
+  const user = hostUser(name);
   if (user !== undefined) return user;
   throw new JailkitError("no-such-user", 1, `user ${display(name)} does not exist any more`);
 }

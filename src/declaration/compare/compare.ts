@@ -7,6 +7,7 @@ import { withOneTree } from "../../jail/fs/look.ts";
 import { knownJails } from "../../jail/record/manifest.ts";
 import { liveOf } from "../../populate/apply/live.ts";
 import { fileSystemAt } from "../../populate/file-system.ts";
+import type { PasswdEntry } from "../../system/accounts.ts";
 import { type Change, type Fault, listed } from "../change.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "../model.ts";
 import { isInScope, type Once, type OnceJail, type OnceUser } from "../once.ts";
@@ -14,6 +15,7 @@ import { compareJail } from "./jail.ts";
 import { withJailState } from "./look.ts";
 import { InJail, userState } from "./look-user.ts";
 import { Machine } from "./machine.ts";
+import { settled } from "./settle.ts";
 import { compareUser, type UserComparison } from "./user.ts";
 
 /** What is to be done for a declared user. */
@@ -116,10 +118,13 @@ function compareOne(
     }
     const inside = new InJail(root, path);
     const works = users.map((user) => {
-      const now = userState(user, inside, machine, { once: onceUser(user.name), prune });
+      const { name } = user;
+      // What it cannot find out is a fault of userState.
+      const whole = answered(() => settled(user, machine.accounts.userByName(name), inside)) ?? user;
+      const now = userState(whole, inside, machine, { once: onceUser(name), prune });
       if (now.otherOptions)
-        undeclared.push(`user ${display(user.name)}: other options of a key in its authorized_keys`);
-      return { declared: user, ...compareUser(user, now) };
+        undeclared.push(`user ${display(name)}: other options of a key in its authorized_keys`);
+      return { declared: whole, ...compareUser(whole, now) };
     });
     if (declared !== undefined) {
       const names = new Set(users.map(({ name }) => name));
@@ -159,17 +164,23 @@ function formerOf(declaration: Declaration, before: Once, machine: Machine, usua
   return [...formerUsers, ...formerJails];
 }
 
-/** True if the account that was declared is there, and in that jail. */
+/** True if the account that was declared is in that jail; for one of a directory, its line. */
 function isStillIn({ name, jail, directory }: OnceUser, machine: Machine): boolean {
-  // If a name service does not answer, a later run will know.
-  const account = answered(() => machine.accounts.userByName(name));
-  if (account === undefined) return false;
-  const split = splitHome(account.home);
+  let account: PasswdEntry | undefined;
+  try {
+    account = machine.accounts.userByName(name);
+  } catch (error) {
+    if (!isReported(error)) throw error;
+    // Its removal says which name service is silent.
+    return true;
+  }
+  const split = account && splitHome(account.home);
   if (split !== undefined) return normalPath(split.jail) === jail;
   return (
     directory &&
     withJailState(jail, machine, (_, root) => {
-      return new InJail(root, jail).accounts?.userByName(name)?.uid === account.uid;
+      const line = new InJail(root, jail).accounts?.userByName(name);
+      return line !== undefined && (account === undefined || line.uid === account.uid);
     })
   );
 }

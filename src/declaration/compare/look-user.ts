@@ -83,22 +83,14 @@ export function userState(
   machine: Machine,
   { once, prune }: { once: OnceUser | undefined; prune: boolean },
 ): UserState {
-  const nothing: UserState = {
-    ...{ account: undefined, local: machine.facts.isLocal(declared.name), fault: undefined },
-    ...{
-      lacksGroups: [],
-      inJail: undefined,
-      hasGroup: true,
-      home: "there",
-      lacksKeys: 0,
-      policy: undefined,
-      otherOptions: false,
-    },
+  let nothing: UserState = {
+    ...{ account: undefined, local: false, fault: undefined, otherOptions: false },
+    ...{ lacksGroups: [], inJail: undefined, hasGroup: true, home: "there", lacksKeys: 0, policy: undefined },
     ...{ wantedPolicy: undefined, former: { groups: [], keys: [], policy: false } },
   };
   try {
-    // Throws if a name service does not answer.
     const account = machine.accounts.userByName(declared.name);
+    nothing = { ...nothing, account, local: account !== undefined && machine.facts.isLocal(declared.name) };
     const groups = groupState(declared, account, inside, machine);
     const home = account === undefined ? undefined : homeState(declared, account, inside);
     const fault = groups.fault ?? home?.fault;
@@ -109,7 +101,7 @@ export function userState(
     const policy = section && knownKeys(section, table);
     const former = prune && once !== undefined && once.jail === declared.jail ? once : undefined;
     return {
-      ...{ ...nothing, account, ...groups, home: home?.home ?? "there" },
+      ...{ ...nothing, ...groups, home: home?.home ?? "there" },
       inJail: account && inside.accounts?.userByName(declared.name),
       lacksKeys: keys?.lacking ?? 0,
       otherOptions: keys?.otherOptions ?? false,

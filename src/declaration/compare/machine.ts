@@ -3,14 +3,13 @@ import { normalPath } from "../../../ffi/paths.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../../config/load.ts";
 import type { IniSection } from "../../config/model.ts";
 import { jailedUsers, usersByJail } from "../../jail/accounts/jailed-users.ts";
-import { LARGEST_FSTAB } from "../../populate/apply/proc.ts";
+import { LARGEST_FSTAB, procTargets } from "../../populate/apply/proc.ts";
 import { fileSystemAt } from "../../populate/file-system.ts";
 import { searchPath } from "../../profile/search.ts";
 import { namesIn } from "../../system/account-tools.ts";
 import { accountFacts, hostAccounts } from "../../system/host-accounts.ts";
 import { hostText } from "../../system/host-files.ts";
-import { unescaped } from "../../system/mountinfo.ts";
-import { fstabFields } from "../../system/mounts.ts";
+import { fstabField } from "../../system/mounts.ts";
 
 /** Where sections of jk_chrootsh.ini for single users go. */
 export const SETTINGS_FILE = `${CONFIG_DIRECTORY}/jk_chrootsh.ini`;
@@ -47,7 +46,7 @@ export class Machine {
   hasLogSocket = (jail: ByteString): boolean => this.#sockets().has(`${jail}/dev/log`);
 
   /** True if fstab(5) mounts proc in a jail. */
-  hasProcLine = (jail: ByteString): boolean => this.#procs().has(`${jail}/proc`);
+  hasProcLine = (jail: ByteString): boolean => this.#procs().has(fstabField(`${jail}/proc`));
 
   /** The section of jk_chrootsh.ini for one user. Throws JailkitError. */
   settingsOf = (user: ByteString): IniSection | undefined => this.#settings().get(user);
@@ -60,13 +59,3 @@ export class Machine {
 }
 
 const nameOf = ({ name }: IniSection): ByteString => name;
-
-/** The directories on which fstab(5) mounts proc. */
-function procTargets(fstab: ByteString): ReadonlySet<ByteString> {
-  const targets = new Set<ByteString>();
-  for (const line of fstab.split("\n")) {
-    const [, where, type] = fstabFields(line);
-    if (where !== undefined && type === "proc") targets.add(unescaped(where));
-  }
-  return targets;
-}

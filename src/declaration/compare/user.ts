@@ -1,7 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
-import { operands, shellWord } from "../../cli/shell-word.ts";
+import { operands } from "../../cli/shell-word.ts";
 import { joinHome, splitHome } from "../../jail/accounts/separator.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { sameKeys } from "../../transfer/sections.ts";
@@ -103,7 +103,7 @@ function faultOf(declared: DeclaredUser, state: UserState): Pick<Fault, "code" |
     const message = `has the uid ${account.uid}, and ${uid} is declared: files would keep the old one, so change one of the two by hand`;
     return { code: "uid-differs", message };
   }
-  if (declared.directory) return undefined;
+  if (declared.directory) return directoryFault(declared, account, state.local);
   if (!state.local) {
     const message = "is not in /etc/passwd, but in a directory: declare it with 'directory = yes'";
     return { code: "not-local", message };
@@ -117,8 +117,21 @@ function faultOf(declared: DeclaredUser, state: UserState): Pick<Fault, "code" |
   const now = split === undefined ? futureHome(account, jail) : normalPath(split.home);
   if (now === normalPath(home)) return undefined;
   const has = split === undefined ? "would have" : "has";
-  const move = split === undefined ? "" : `, or move it with: ${moveCommand(declared, joinHome(jail, now))}`;
-  const message = `${has} the home ${quoted(now)} in the jail, and ${quoted(home)} is declared: declare 'home = ${display(now)}'${move}`;
+  const message = `${has} the home ${quoted(now)} in the jail, and ${quoted(home)} is declared: declare 'home = ${display(now)}'`;
+  return { code: "home-differs", message };
+}
+
+/** Why an account is none of a directory, or its home in the jail cannot be as declared: the directory says where it is. */
+function directoryFault({ jail, home }: DeclaredUser, account: PasswdEntry, local: boolean) {
+  if (local)
+    return {
+      code: "local",
+      message: "is in /etc/passwd, and in no directory: declare it without 'directory'",
+    };
+  const now = homeFor(account, jail);
+  if (now === normalPath(home)) return undefined;
+  const set = `homeDirectory to ${quoted(at(jail, home))}`;
+  const message = `would have the home ${quoted(now)} in the jail, and ${quoted(home)} is declared: declare 'home = ${display(now)}', or set ${set} in the directory first`;
   return { code: "home-differs", message };
 }
 
@@ -126,15 +139,6 @@ function faultOf(declared: DeclaredUser, state: UserState): Pick<Fault, "code" |
 function futureHome(account: PasswdEntry, jail: ByteString): ByteString {
   const home = homeFor(account, jail);
   return home === jail ? `/home/${account.name}` : home;
-}
-
-function moveCommand({ name, jail, home }: DeclaredUser, from: ByteString): ByteString {
-  const to = at(jail, home);
-  return [
-    `mv -nT ${shellWord(from)} ${shellWord(to)}`,
-    `usermod -d ${shellWord(to)} ${operands(name)}`,
-    `jk_jailuser --jail-side-only -j ${shellWord(jail)} ${operands(name)}`,
-  ].join(" && ");
 }
 
 function addAccount({ jail, shell, home, groups, keys }: DeclaredUser, add: Add): void {

@@ -2,12 +2,14 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { attempt, SystemError } from "../../../ffi/error.ts";
 import { withRightsOf } from "../../../ffi/rights.ts";
 import { display } from "../../cli/display.ts";
+import { operands } from "../../cli/shell-word.ts";
 import { hostText } from "../../system/host-files.ts";
 import { optionOf } from "../../system/pam/rules.ts";
 import { hasExpired, isAccepted, keyFiles, rsaBits } from "../../system/sshd/authorized-keys.ts";
 import { quotedWords } from "../../system/sshd/match.ts";
 import { namesOrigin } from "../../system/sshd/origin.ts";
 import { firstOf, isOn, isSet, listOf, wordsOf } from "../../system/sshd/settings.ts";
+import { SSSD_KEYS, sssdKeys } from "../../system/sshd/sssd-keys.ts";
 import { strictFinding } from "../../system/sshd/strict-modes.ts";
 import { type KeyLine, keyLinesIn, keyType } from "../../users/key-lines.ts";
 import { keyOptions, optionValues } from "../../users/key-options.ts";
@@ -92,6 +94,22 @@ function readKeysFile(file: ByteString, connection: Connection, revoked: Readonl
   }
 }
 
+/** The keys of AuthorizedKeysCommand, which sshd asks after all files; undefined if only the program knows them. */
+function readCommand(connection: Connection, revoked: ReadonlySet<ByteString>): KeysFile | undefined {
+  const found = sssdKeys(connection.settings, connection.account);
+  if (found === undefined) return undefined;
+  const { name } = connection.account;
+  if ("fault" in found) {
+    const remedy = `see what this says: ${SSSD_KEYS} ${operands(name)}`;
+    return { lines: [], why: found.fault, remedy };
+  }
+  const all = keyLinesIn(found.text);
+  const lines = all.flatMap((line) => usableLine(line, connection, revoked) ?? []);
+  if (lines.length > 0) return { lines, why: `a key from SSSD (${SSSD_KEYS})`, remedy: "" };
+  const what = all.length === 0 ? "has no key of the user" : "has no key of the user that sshd accepts";
+  return { lines, why: `SSSD ${what}`, remedy: "put a public key into the directory (sshPublicKey)" };
+}
+
 /** For each key, in the order of all files: the first surely usable line, and the lines before it. */
 function decidingLines(lines: readonly UsableLine[]): UsableLine[] {
   const settled = new Set<ByteString>();
@@ -145,12 +163,15 @@ export function keyAuthentication(connection: Connection): KeyAuthentication {
   if (revoked.kind === "none-taken") return withoutKey("no", [revoked.why], [revoked.remedy]);
   const bad = revoked.kind === "listed" ? revoked.keys : new Set<ByteString>();
   const patterns = quotedWords(settings, "authorizedkeysfile", connection.file);
+  const hasCommand = isSet(settings, "authorizedkeyscommand");
+  const command = hasCommand ? readCommand(connection, bad) : undefined;
   const files = keyFiles(patterns, account).map((file) => readKeysFile(file, connection, bad));
+  if (command !== undefined) files.push(command);
   const lines = decidingLines(files.flatMap((file) => file.lines));
   const byCertificate = isSet(settings, "trustedusercakeys");
   const obstacle = byCertificate ? certificateObstacle(connection, bad) : undefined;
   const open = files.flatMap(({ unread, why }) => (unread ? [why] : []));
-  if (isSet(settings, "authorizedkeyscommand")) open.push("a program names keys (AuthorizedKeysCommand)");
+  if (hasCommand && command === undefined) open.push("a program names keys (AuthorizedKeysCommand)");
   if (byCertificate && obstacle === undefined)
     open.push("sshd accepts certificates (TrustedUserCAKeys), and the user may have one");
   if (lines.some(({ condition }) => condition === undefined))

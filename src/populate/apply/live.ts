@@ -74,9 +74,12 @@ export function liveOf(value: ByteString, host: FileSystem, jail: ByteString): L
 /** Whether --live takes a path. Pure. */
 export const canBeLive = (path: ByteString): boolean => ALLOWED.test(path) && !/\/\.\.?$/.test(path);
 
+/** Of the recorded directories of a live jail those that --live takes; the others come with them. */
+export const namedLive = (live: readonly ByteString[]): ByteString[] => live.filter(canBeLive);
+
 /** The option of jk_init that makes a jail live as one with these directories is. */
 export function liveOption(live: readonly ByteString[]): ByteString {
-  const named = live.filter((path) => ALLOWED.test(path));
+  const named = namedLive(live);
   return named.length === 1 && named[0] === USUAL ? "--live" : `--live=${named.map(shellWord).join(",")}`;
 }
 

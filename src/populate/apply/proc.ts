@@ -12,14 +12,19 @@ import { fstabField, fstabFields, isProc, mountProc } from "../../system/mounts.
 /** In bytes. */
 export const LARGEST_FSTAB = 1 << 20;
 
+/** Where the lines of fstab(5) mount proc, as they name it. */
+export const procTargets = (fstab: ByteString): ReadonlySet<ByteString> =>
+  new Set(
+    fstab.split("\n").flatMap((line) => {
+      const [, where, type] = fstabFields(line);
+      return where !== undefined && type === "proc" ? [where] : [];
+    }),
+  );
+
 /** The text of fstab(5) with a line for the proc of a jail (an absolute path); undefined if it has one already. */
 export function withProcLine(fstab: ByteString, jail: ByteString): ByteString | undefined {
   const target = fstabField(`${jail}/proc`);
-  const exists = fstab.split("\n").some((line) => {
-    const [, where, type] = fstabFields(line);
-    return where === target && type === "proc";
-  });
-  if (exists) return undefined;
+  if (procTargets(fstab).has(target)) return undefined;
   const separator = fstab === "" || fstab.endsWith("\n") ? "" : "\n";
   return `${fstab}${separator}proc ${target} proc ro,nosuid,nodev,noexec,hidepid=2,nofail 0 0\n`;
 }

@@ -82,13 +82,63 @@ function askSshd(sshd: ByteString, { options, file }: SshdServer, connection: By
 const coversLoader = (pattern: ByteString) =>
   ["LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH"].some((name) => matchesPattern(name, pattern));
 
+const isAllowed = (settings: SshdSettings, keyword: string): boolean =>
+  !["no", ""].includes(firstOf(settings, keyword));
+
+/**
+ * Those about forwarding. `match`: where the remedies are written. `preloads`: programs that sshd starts get the user's
+ * variables.
+ */
+function forwardingWarnings(
+  settings: SshdSettings,
+  match: string,
+  { xauth, preloads }: { xauth: boolean; preloads: boolean },
+): LoginWarning[] {
+  if (isOn(settings, "disableforwarding")) return [];
+  const warnings: LoginWarning[] = [];
+  const warn = (keyword: string, code: string, message: string, remedy: string) => {
+    if (isAllowed(settings, keyword)) warnings.push({ code, message, remedy });
+  };
+  warn(
+    "allowtcpforwarding",
+    "tcp-forwarding",
+    "sshd forwards TCP connections for this user, from outside the jail",
+    `set 'AllowTcpForwarding no' ${match}`,
+  );
+  warn(
+    "allowstreamlocalforwarding",
+    "stream-forwarding",
+    "sshd forwards connections to local sockets for this user, from outside the jail",
+    `set 'AllowStreamLocalForwarding no' ${match}`,
+  );
+  warn(
+    "permittunnel",
+    "tunnel",
+    "sshd lets this user create network tunnels",
+    `set 'PermitTunnel no' ${match}`,
+  );
+  // The agent is no way out: its socket is in a directory of the host's /tmp that no session in the jail reaches.
+  if (!xauth) return warnings;
+  const preload = preloads ? " (with LD_PRELOAD as the user sets it)" : "";
+  warn(
+    "x11forwarding",
+    "x11-forwarding",
+    `sshd listens on a port of the host for this user's display, and starts the machine's /bin/sh and xauth${preload}, outside the jail`,
+    `set 'X11Forwarding no' ${match}`,
+  );
+  return warnings;
+}
+
 /**
  * Warnings about settings that give a jailed user more than the jail. `byPam`: the PAM service that reads the user's
- * ~/.pam_environment. Pure.
+ * ~/.pam_environment. `xauth`: the program of XAuthLocation is there, without which sshd forwards no display. Pure.
  */
-export function sshdWarnings(settings: SshdSettings, user: ByteString, byPam?: ByteString): LoginWarning[] {
-  const allows = (keyword: string) => !["no", ""].includes(firstOf(settings, keyword));
-  const forwards = (keyword: string) => allows(keyword) && !isOn(settings, "disableforwarding");
+export function sshdWarnings(
+  settings: SshdSettings,
+  user: ByteString,
+  { byPam, xauth = true }: { byPam?: ByteString | undefined; xauth?: boolean } = {},
+): LoginWarning[] {
+  const allows = (keyword: string) => isAllowed(settings, keyword);
   const match = `in a block 'Match User ${userPattern(user, "Match")}' of ${CONFIGURATION}`;
   const commands = [sftpSubsystem(settings) ?? "", firstOf(settings, "forcecommand")];
   const internal = commands.some((command) => /^internal-sftp(\s|$)/.test(command));
@@ -104,24 +154,8 @@ export function sshdWarnings(settings: SshdSettings, user: ByteString, byPam?: B
     "sshd serves sftp itself (internal-sftp, no ChrootDirectory): it never runs the login shell, so the user is not jailed",
     "use 'Subsystem sftp /usr/lib/openssh/sftp-server' (the path as it is in the jail)",
   );
-  warn(
-    forwards("allowtcpforwarding"),
-    "tcp-forwarding",
-    "sshd forwards TCP connections for this user, from outside the jail",
-    `set 'AllowTcpForwarding no' ${match}`,
-  );
-  warn(
-    forwards("allowstreamlocalforwarding"),
-    "stream-forwarding",
-    "sshd forwards connections to local sockets for this user, from outside the jail",
-    `set 'AllowStreamLocalForwarding no' ${match}`,
-  );
-  warn(
-    forwards("permittunnel"),
-    "tunnel",
-    "sshd lets this user create network tunnels",
-    `set 'PermitTunnel no' ${match}`,
-  );
+  const preloads = loads || byPam !== undefined;
+  warnings.push(...forwardingWarnings(settings, match, { xauth, preloads }));
   warn(
     allows("permituserenvironment"),
     "permit-user-environment",
@@ -135,7 +169,7 @@ export function sshdWarnings(settings: SshdSettings, user: ByteString, byPam?: B
     `take user_readenv from the lines of pam_env.so in /etc/pam.d/${byPam} and in what that includes`,
   );
   warn(
-    (loads || byPam !== undefined) && firstOf(settings, "permituserrc") !== "no",
+    preloads && firstOf(settings, "permituserrc") !== "no",
     "user-rc",
     "sshd starts the machine's /bin/sh for ~/.ssh/rc, outside the jail, with LD_PRELOAD as the user sets it",
     `set 'PermitUserRC no' ${match}`,
@@ -233,7 +267,8 @@ export function loginWarnings(
   const service = pamService(settings);
   const ruled = service !== undefined && serviceText(service) === undefined ? "other" : service;
   const byPam = ruled !== undefined && readsUserEnvironment(ruled, serviceText) ? ruled : undefined;
-  const warnings = sshdWarnings(settings, user.name, byPam);
+  const xauth = statIfPresent(AT_FDCWD, firstOf(settings, "xauthlocation"), true) !== undefined;
+  const warnings = sshdWarnings(settings, user.name, { byPam, xauth });
   if (ruled !== undefined && startsUserManager(user, ruled)) {
     const message =
       "a login starts the user's own systemd manager on the host (pam_systemd), which runs the unit files in the home's .config/systemd/user outside the jail";

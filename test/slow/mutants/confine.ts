@@ -40,6 +40,8 @@ const HAS = "(?:package )?has these limits";
 const DIRECTORIES = "src/confine/directories.ts";
 const EXECUTE = "src/confine/execute.ts";
 const RULESET = "src/confine/ruleset.ts";
+const ASKED = "src/confine/asked-rules.ts";
+const OTHER = "src/confine/other-rules.ts";
 const APPLY = "src/confine/confine.ts";
 const RULES = "ffi/guard/rules.c";
 
@@ -94,21 +96,23 @@ export const CONFINE: readonly Mutant[] = [
   ),
   execute(RULESET, 'if (execute !== "any") handled.files |= L.EXECUTE;', "", "is not executed"),
   execute(RULESET, "handled.files |= L.REFER | L.MAKE_BLOCK", "handled.files |= L.MAKE_BLOCK", "still works"),
-  execute(RULESET, 'if (write === "all") L.allowBeneath', "if (false) L.allowBeneath", "still works"),
-  execute(RULESET, "    L.restrictSelf(ruleset);\n", "", "still works"),
-  execute(APPLY, "    requireRules();\n", "    void requireRules;\n", "and did not"),
   execute(
-    EXECUTE,
-    "    text += `${PROGRAM}${path}\\0`;\n    allowed.push(EXECUTE);\n    count++;\n",
-    "",
+    ASKED,
+    'if (write === "all") add(NAMED, ["/"], L.REFER);',
+    'if (write === "all") void 0;',
     "still works",
   ),
   execute(
-    EXECUTE,
-    "else if (error !== C.ELOOP && ",
-    "else if (false && error !== C.ELOOP && ",
-    "of the system",
+    RULES,
+    "i64 error = sys2(SYS_landlock_restrict_self, rules->ruleset, 0);",
+    "i64 error = 0;",
+    "still works",
   ),
+  execute(RULES, "return error || !is_proved ? error : prove();", "return error;", "and did not"),
+  execute(ASKED, "add(PROGRAM, programs, L.EXECUTE);", "", "still works"),
+  execute(ASKED, "add(PROGRAM, programs, L.EXECUTE);", "add(PROGRAM, programs, 0);", "the push works"),
+  execute(ASKED, "${HOME}${execute.home}", "${ROOT}", "of the system"),
+  execute(EXECUTE, "if (error !== 0 && !isMissing(error)) left.push(name);", "void error;", "of the system"),
   execute(RULES, "stat->stx_uid == 0 && ", "", "of the system"),
   execute(RULES, "OTHERS_WRITE = 022", "OTHERS_WRITE = 02", "of the system"),
   execute(RULES, "O_PATH | O_NOFOLLOW | O_CLOEXEC | flags", "O_PATH | O_CLOEXEC | flags", "of the system"),
@@ -152,7 +156,7 @@ export const CONFINE: readonly Mutant[] = [
   execute(DIRECTORIES, "++links <= MOST_LINKS ? readLink", "false ? readLink", "locks it, where a link"),
   execute(DIRECTORIES, 'if (target.startsWith("/")) leaveTo(1);', "", "locks it, where a link"),
   execute(DIRECTORIES, "leaveTo(Math.max(1, way.length - 1));", "", "locks it, where a link"),
-  execute(EXECUTE, "&& !isOfThePath(error))", "&& !isMissing(error))", "cannot be opened"),
+  execute(OTHER, "if (!isOfThePath(error)) throw", "if (!isMissing(error)) throw", "cannot be opened"),
   execute(
     EXECUTE,
     "attempt(() => basicStat(C.AT_FDCWD, path));",
@@ -161,17 +165,12 @@ export const CONFINE: readonly Mutant[] = [
   ),
   execute(
     RULES,
-    "i64 next = open_name(here, name + 1, O_DIRECTORY, homes != 0,",
-    "i64 next = open_name(here, name + 1, O_DIRECTORY, 0,",
+    "enter(here, here, name + 1, homes != 0);",
+    "enter(here, here, name + 1, 0);",
     "of the system",
   ),
-  execute(EXECUTE, "others !== undefined || allowExecuting(ruleset, path);", "true;", "the push works"),
-  execute(
-    EXECUTE,
-    "return stat === undefined || (stat.mode & C.S_IFMT) !== C.S_IFLNK;",
-    "return true;",
-    "still works",
-  ),
+  execute(RULES, "if (fd != -ELOOP) return fd < 0 ? fd : 0;", "return 0;", "still works"),
+  execute(RULES, "error || !is_same(&stat, &other) ? -EPERM : 0", "0", "still works"),
   execute(
     "ffi/landlock.ts",
     'if (isErrno(error, "ENOSYS", "EOPNOTSUPP")) return 0;',

@@ -1,6 +1,8 @@
 /** What the keys confine, read, write and others let a session do. */
 
 const RULESET = "src/confine/ruleset.ts";
+const ASKED = "src/confine/asked-rules.ts";
+const OTHER = "src/confine/other-rules.ts";
 const RULES = "ffi/guard/rules.c";
 const IN_FORCE = "src/confine/in-force.ts";
 const APPLY = "src/confine/confine.ts";
@@ -56,23 +58,23 @@ export const CONFINEMENT: readonly Mutant[] = [
     "without /dev/null",
   ),
   session(
-    RULESET,
-    "const READ = L.READ_FILE | L.READ_DIR;",
-    "const READ = L.READ_FILE;",
+    ASKED,
+    "const READ: number = L.READ_FILE | L.READ_DIR;",
+    "const READ: number = L.READ_FILE;",
     "jk_lsh read = /srv/u",
   ),
   session(RULESET, 'if (read !== "all") handled.files |= READ;', "", "jk_lsh read = none"),
   session(RULESET, "    handled.files |= WRITE;\n", "", "jk_lsh write = none"),
-  session(RULESET, "const WRITE = L.WRITE_FILE | ", "const WRITE = ", "jk_lsh write = none"),
-  session(RULESET, "L.MAKE_REG | ", "", "jk_lsh write = none"),
-  session(RULESET, "L.REMOVE_FILE | ", "", "jk_lsh write = ~/in"),
-  session(RULESET, " | L.MAKE_SYM;", ";", "jk_lsh write = ~/in"),
-  session(RULESET, "READ | WRITE | L.REFER | L.TRUNCATE", "READ | WRITE | L.TRUNCATE", "jk_lsh write = ~/in"),
-  session(RULESET, "READ | WRITE | L.REFER", "WRITE | L.REFER", "jk_lsh read and write of one file"),
+  session(ASKED, "const WRITE: number = L.WRITE_FILE | ", "const WRITE: number = ", "jk_lsh write = none"),
+  session(ASKED, "L.MAKE_REG | ", "", "jk_lsh write = none"),
+  session(ASKED, "L.REMOVE_FILE | ", "", "jk_lsh write = ~/in"),
+  session(ASKED, " | L.MAKE_SYM;", ";", "jk_lsh write = ~/in"),
+  session(ASKED, "READ | WRITE | L.REFER | L.TRUNCATE", "READ | WRITE | L.TRUNCATE", "jk_lsh write = ~/in"),
+  session(ASKED, "READ | WRITE | L.REFER", "WRITE | L.REFER", "jk_lsh read and write of one file"),
   session(
-    RULESET,
-    "  rules.allowTogether(executed, namedPaths(confinement));\n",
-    "  void namedPaths;\n",
+    ASKED,
+    "    text += SYSTEM.text;\n    for (const rights of SYSTEM.allowed) allowed.push(rights);\n",
+    "",
     "jk_lsh read = none",
   ),
   session(
@@ -81,11 +83,24 @@ export const CONFINEMENT: readonly Mutant[] = [
     "!= S_IFDIR) allowed &= ~0;",
     "jk_lsh read and write of one file",
   ),
-  session(IN_FORCE, "if (createDevice() === EPERM) throw", "if (false) throw", "jk_chrootsh .*did not set"),
-  session(IN_FORCE, "if (error !== EEXIST) return error;", "return error;", "jk_lsh nor if the user made"),
+  session(ASKED, "add(NAMED, write, WRITTEN);", "", "jk_lsh write = ~/in"),
+  session(RULESET, "names, isAll);\n  if", "names, true);\n  if", "jk_lsh read = /srv/u"),
+  session(
+    RULES,
+    "return error == -EACCES || error == -ENOENT ? 0 : -EPERM;",
+    "return 0;",
+    "jk_chrootsh .*did not set",
+  ),
+  session(RULES, "is_proved && !can_prove()", "0", "jk_uchroot .*did not set"),
   session(IN_FORCE, "if (!isRefused) throw", "if (false) throw", "jk_uchroot .*did not set"),
   session(RULES, "RESOLVE_NO_SYMLINKS | ", "", "that a user made a symbolic link of is none"),
-  session(RULESET, "L.allowPort(ruleset, L.CONNECT_TCP, port)", "void port", "jk_lsh tcp_connect"),
+  session(ASKED, "L.CONNECT_TCP | (port << 16)", "0", "jk_lsh tcp_connect"),
+  session(
+    RULES,
+    "allowed & 0xffff & rules->ports, allowed >> 16}",
+    "allowed & rules->ports, 443}",
+    "jk_lsh tcp_bind",
+  ),
   session(
     "src/confine/named-file.ts",
     "C.RESOLVE_NO_SYMLINKS | ",
@@ -99,16 +114,17 @@ export const CONFINEMENT: readonly Mutant[] = [
     "of read that a session exchanges is none",
   ),
   session(
-    RULESET,
-    "= allowReading(this.ruleset, this.root, program, open);",
+    OTHER,
+    "= allowReading(this.ruleset, this.root, path, open);",
     "= undefined;",
     "can exchange does not",
   ),
-  session(RULESET, 'write === "all" ? openFixed : openNamed;', "openNamed;", "can exchange does not start"),
+  session(OTHER, 'write === "all" ? openFixed : openNamed;', "openNamed;", "can exchange does not start"),
+  session(RULES, "if (!is_of_system(path)) return -EPERM;", "", "can exchange does not start"),
   session(
-    "src/confine/execute.ts",
-    "allowReading(ruleset, root, path, open);",
-    "allowBeneath(ruleset, READ_FILE, openIfPresent(C.AT_FDCWD, path, C.O_PATH) ?? -1);",
+    ASKED,
+    "add(PROGRAM, programs, L.EXECUTE);",
+    "add(PROGRAM, programs, L.EXECUTE | L.READ_FILE);",
     "nobody may read what it leads to",
   ),
   {

@@ -52,7 +52,7 @@ export const DECLARATION: readonly Mutant[] = [
     ['"problem" in found', "false"],
   ]),
   ...within("src/declaration/read.ts", READ, [
-    ['jail !== "" && other !== undefined', "false"],
+    ['jail !== "" && !keeps.includes("home")', "false"],
     ["if (owner !== undefined) {", "if (false) {"],
     ['.map((one): Problem => ({ ...one, severity: "error" }))', ""],
     ["[...new Set(files)]", "files"],

@@ -127,6 +127,8 @@ export const JAIL: readonly Mutant[] = [
     ["if (!mayFollow(directory, stat)) throw", "if (!directory.trusted) throw"],
   ]),
   ...within("src/check/accounts.ts", "unit/check-accounts.test.ts", [
+    [" || relaxesHomeGroup(real)", ""],
+    ["stat.gid === gid) return;", "stat.gid !== gid) return;"],
     ["owner === 0 || owner === uid || known", "owner === 0 || owner !== uid || known"],
     ["owner === 0 || owner === uid || known", "owner === 0 || known"],
   ]),
@@ -478,6 +480,12 @@ export const JAIL: readonly Mutant[] = [
     ['mayStart(`user@${user.uid}.service`) ?? mayStart("user@.service")', 'mayStart("user@.service")'],
     ['!== "/dev/null"', '!== ""'],
   ]),
+  ...within("src/system/sshd/warnings.ts", "unit/system.test.ts", [
+    ["  if (!xauth) return warnings;\n", ""],
+    ['if (isOn(settings, "disableforwarding")) return [];', ""],
+    ["const preloads = loads || byPam !== undefined;", "const preloads = loads;"],
+  ]),
+  ...within("src/users/jailing.ts", "e2e/jailuser.test.ts", [[" && stat.uid === user.uid", ""]]),
   ...within("src/system/pam/succeed-if.ts", "unit/pam.test.ts", [
     ["if (one === false)", "if (one === null)"],
     [" || conditions.length === 0) return", ") return"],

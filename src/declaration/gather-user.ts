@@ -1,0 +1,201 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { baseName, normalPath } from "../../ffi/paths.ts";
+import { display, quoted } from "../cli/display.ts";
+import { describeError, isReported } from "../cli/error.ts";
+import type { KeyTable } from "../config/keys.ts";
+import type { IniEntry, IniFile, IniSection } from "../config/model.ts";
+import { groupOfSection, selectSection } from "../config/scan.ts";
+import { confineKeys } from "../config/schemas/confine.ts";
+import { policyKeys } from "../config/schemas/jails.ts";
+import type { JailRoot } from "../jail/fs/walk.ts";
+import type { PasswdEntry } from "../system/accounts.ts";
+import { type ExportHost, expiryOf, type Resident } from "../transfer/host.ts";
+import { knownKeys } from "../transfer/sections.ts";
+import { isLimitedShell } from "../users/access.ts";
+import { KEYS_LIMIT, type KeyLine, keyLinesIn, readKeyLine } from "../users/key-lines.ts";
+import { type KeyPlace, keysText } from "../users/keys.ts";
+import type { DeclaredUser } from "./model.ts";
+
+/** Where a user of a jail is looked up. */
+export interface UserSources {
+  readonly root: JailRoot;
+  readonly host: ExportHost;
+  /** The names in /etc/group. */
+  readonly localGroups: ReadonlySet<ByteString>;
+  /** The jk_lsh.ini of the jail. Throws JailkitError. */
+  readonly policies: () => IniFile;
+  /** Also the keys of authorized_keys. */
+  readonly keys: boolean;
+}
+
+/** A user as the machine has it. Lines are printable. */
+export interface GatheredUser {
+  readonly user: DeclaredUser;
+  readonly comments: readonly string[];
+  /** What a declaration cannot say, or should not. */
+  readonly leftOut: readonly string[];
+}
+
+/** Describes a user of a jail; or why that user is left out, printable, since a declaration would change who can log in. */
+export function gatherUser(resident: Resident, sources: UserSources): GatheredUser | string {
+  const { user, shell, home, local } = resident;
+  const { root, host } = sources;
+  if (baseName(user.shell) !== "jk_chrootsh")
+    return `the shell of the account is ${quoted(user.shell)}, and not jk_chrootsh`;
+  if (shell === undefined || shell === "") return "it has no shell in the jail's etc/passwd";
+  const comments: string[] = [];
+  const leftOut: string[] = [];
+  const expiry = expiryOf(user.name, host);
+  if (expiry !== undefined) leftOut.push(`its expiry date, ${expiry}`);
+  const place = { file: user.name, line: 0, column: 0 };
+  const ofAccount = local
+    ? { uid: user.uid, comment: commentOf(user, leftOut), groups: groupsOf(user, sources, leftOut) }
+    : { uid: undefined, comment: undefined, groups: [] };
+  const isLimited = isLimitedShell(shell);
+  const settings = settingsOf(user, sources, isLimited, comments, leftOut);
+  if (typeof settings === "string") return settings;
+  const policy = isLimited ? policyOf(user, sources, comments, leftOut) : settings;
+  const keys = sources.keys ? usableKeys({ root, home, user }, leftOut) : [];
+  const declared = {
+    ...{
+      name: user.name,
+      place,
+      jail: root.path,
+      shell,
+      home: normalPath(home),
+      directory: !local,
+      ...ofAccount,
+    },
+    ...{ keys: keys.length === 0 ? undefined : keys, policy: policy.length === 0 ? undefined : policy },
+  };
+  return { user: declared, comments, leftOut };
+}
+
+/** True for text that looks like what it is. */
+const isPlain = (text: ByteString): boolean => {
+  const others = text.replaceAll("\\", "");
+  return display(others) === others;
+};
+
+/** Users may choose it, with chfn(1). */
+function commentOf({ gecos }: PasswdEntry, leftOut: string[]): ByteString | undefined {
+  if (isPlain(gecos)) return gecos === "" ? undefined : gecos;
+  leftOut.push(`the comment ${quoted(gecos)}`);
+  return undefined;
+}
+
+const groupNames = (user: PasswdEntry, { facts }: ExportHost): ByteString[] =>
+  facts.groupsOf(user).flatMap((gid) => facts.groupByGid(gid)?.name ?? []);
+
+/** The groups that usermod(8) can make the account a member of. */
+function groupsOf(user: PasswdEntry, { host, localGroups }: UserSources, leftOut: string[]): ByteString[] {
+  return groupNames(user, host).filter((name) => {
+    const isLocal = localGroups.has(name);
+    if (!isLocal) leftOut.push(`the group ${quoted(name)}, which is not in /etc/group`);
+    return isLocal;
+  });
+}
+
+/** The entries of a section, and its keys that are not in a table. */
+function entriesOf(section: IniSection, table: KeyTable): { entries: IniEntry[]; others: string[] } {
+  const { keys, others } = knownKeys(section, table);
+  const entries = section.entries.flatMap((entry) => {
+    const value = keys.get(entry.key);
+    return value === undefined ? [] : [{ ...entry, value }];
+  });
+  return { entries, others };
+}
+
+/** Why a section is not declared: with another section in its place, the other keys would be gone. */
+const withOthers = (shown: string, others: readonly string[]) =>
+  `${shown}, which has ${others.map(quoted).join(", ")} too; it stays as it is`;
+
+/** The section that counts for a user, whether it is for this user alone, and its name and file, printable. */
+function sectionFor(sections: readonly IniSection[], user: PasswdEntry, host: ExportHost) {
+  const others = groupNames(user, host);
+  const group = host.facts.groupByGid(user.gid)?.name ?? "";
+  const section = selectSection(
+    { sections },
+    user.name,
+    group,
+    (name) => name === group || others.includes(name),
+  );
+  if (section === undefined) return undefined;
+  const isOwn = section.name === user.name && groupOfSection(user.name) === undefined;
+  const shown = `[${display(section.name)}] of ${display(section.file)}`;
+  return { section, isOwn: isOwn && user.name !== "DEFAULT", shown };
+}
+
+/** What the user's own section of the jail's jk_lsh.ini allows. */
+function policyOf(
+  user: PasswdEntry,
+  { policies, host }: UserSources,
+  comments: string[],
+  leftOut: string[],
+): IniEntry[] {
+  const found = sectionFor(policies().sections, user, host);
+  if (found === undefined) {
+    comments.push("no section of the jail's jk_lsh.ini is for this user, so nothing is allowed");
+    return [];
+  }
+  const { section, isOwn, shown } = found;
+  if (!isOwn) {
+    comments.push(`${shown} says what this user may do; it stays as it is`);
+    return [];
+  }
+  const { entries, others } = entriesOf(section, policyKeys);
+  if (others.length === 0) return entries;
+  leftOut.push(withOthers(shown, others));
+  return [];
+}
+
+/**
+ * What the user's own section of jk_chrootsh.ini confines, if the shell is not the limited one; or why the user is left out,
+ * whose session would have no limits.
+ */
+function settingsOf(
+  user: PasswdEntry,
+  { host }: UserSources,
+  isLimited: boolean,
+  comments: string[],
+  leftOut: string[],
+): IniEntry[] | string {
+  const found = sectionFor(host.settings, user, host);
+  if (found === undefined) return [];
+  const { section, isOwn, shown } = found;
+  const { entries, others } = entriesOf(section, confineKeys);
+  if (!isOwn || isLimited) {
+    if (entries.length > 0) comments.push(`${shown} limits its sessions; it stays as it is`);
+    return [];
+  }
+  if (others.length === 0) return entries;
+  if (entries.length > 0) return `${shown} limits its sessions, but has ${others.map(quoted).join(", ")} too`;
+  leftOut.push(withOthers(shown, others));
+  return [];
+}
+
+/** The keys of a home that jk_jailuser would add. What follows a key is its user's, and may be meant to mislead. */
+function usableKeys(place: KeyPlace, leftOut: string[]): KeyLine[] {
+  try {
+    const found = new Map<ByteString, KeyLine>();
+    let unusable = 0;
+    let length = 0;
+    for (const { line, options, key } of keyLinesIn(keysText(place))) {
+      const plain = isPlain(line.replaceAll("\t", " ")) ? line : `${options} ${key}`.trim();
+      const read = isPlain(plain.replaceAll("\t", " ")) ? readKeyLine(plain) : undefined;
+      if (read === undefined || "problem" in read) unusable++;
+      else if (!found.has(read.key)) found.set(read.key, read);
+      length += plain.length + 1;
+    }
+    if (length > KEYS_LIMIT) {
+      leftOut.push(`its keys, of more than ${KEYS_LIMIT} bytes`);
+      return [];
+    }
+    if (unusable > 0) leftOut.push(`${unusable} of its keys, with doubtful options`);
+    return [...found.values()];
+  } catch (error) {
+    if (!isReported(error)) throw error;
+    leftOut.push(`its keys: ${describeError(error)}`);
+    return [];
+  }
+}

@@ -1,0 +1,163 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { display, quoted } from "../cli/display.ts";
+import { describeError, isReported } from "../cli/error.ts";
+import { shellWord } from "../cli/shell-word.ts";
+import { loadConfig } from "../config/load.ts";
+import type { IniFile } from "../config/model.ts";
+import { withOneTree } from "../jail/fs/look.ts";
+import type { JailRoot } from "../jail/fs/walk.ts";
+import { type ManifestContent, type ManifestRequest, openManifest } from "../jail/record/manifest.ts";
+import { openNamedJail } from "../jail/record/named-jail.ts";
+import { namedOrKnown } from "../jails/jails.ts";
+import { LIVE_SECTION, namedLive } from "../populate/apply/live.ts";
+import { asksForFiles } from "../populate/record/requests.ts";
+import { namesIn } from "../system/account-tools.ts";
+import { ExportHost, residentsOf } from "../transfer/host.ts";
+import { SECTIONS_FILE } from "../transfer/sections.ts";
+import { readPolicies } from "../users/policy.ts";
+import { gatherUser, type UserSources } from "./gather-user.ts";
+import type { DeclaredJail, DeclaredUser } from "./model.ts";
+import type { Comments } from "./write.ts";
+
+/** What a machine has, as a declaration. Lines are printable. */
+export interface GatheredDeclaration {
+  readonly jails: readonly DeclaredJail[];
+  readonly users: readonly DeclaredUser[];
+  readonly comments: Comments;
+  /** About parts of jails and users. */
+  readonly warnings: readonly string[];
+  /** About jails that are left out. */
+  readonly problems: readonly string[];
+}
+
+interface GatheredJail {
+  readonly jail: DeclaredJail;
+  readonly users: readonly DeclaredUser[];
+  readonly comments: ReadonlyMap<DeclaredJail | DeclaredUser, readonly string[]>;
+  readonly warnings: readonly string[];
+}
+
+/** What all jails have in common. */
+interface Shared extends Pick<UserSources, "host" | "localGroups" | "keys"> {
+  /** The names of the sections of jk_init.ini. */
+  readonly sections: ReadonlySet<ByteString>;
+}
+
+/**
+ * Describes the named jails with their users, or all that are known if none is named. `keys`: with the keys in their homes.
+ * Throws JailkitError if the configuration of the machine cannot be read.
+ */
+export function gatherDeclaration(
+  named: readonly ByteString[],
+  { keys }: Pick<UserSources, "keys">,
+): GatheredDeclaration {
+  return withOneTree(() => {
+    const host = new ExportHost();
+    const ini = loadConfig(SECTIONS_FILE, { dialect: "py" });
+    const sections = new Set(ini?.sections.map(({ name }) => name));
+    const shared = { host, sections, localGroups: new Set(namesIn("/etc/group")), keys };
+    const { paths, damaged } = namedOrKnown(named, host.users);
+    const found: GatheredJail[] = [];
+    const problems: string[] = [];
+    for (const path of new Set(paths)) {
+      try {
+        using root = openNamedJail(path);
+        if (!found.some(({ jail }) => jail.path === root.path)) found.push(gatherJail(root, shared));
+      } catch (error) {
+        if (!isReported(error)) throw error;
+        problems.push(`left out: jail ${quoted(path)}: ${describeError(error)}`);
+      }
+    }
+    // Of some jails the path is not known.
+    for (const { error } of damaged) if (error.jail === undefined) problems.push(error.message);
+    return {
+      jails: found.map(({ jail }) => jail),
+      users: found.flatMap(({ users }) => users),
+      comments: new Map(found.flatMap(({ comments }) => [...comments])),
+      warnings: found.flatMap(({ warnings }) => warnings),
+      problems,
+    };
+  });
+}
+
+function gatherJail(root: JailRoot, shared: Shared): GatheredJail {
+  const { host } = shared;
+  const { content } = openManifest(root);
+  const comments = new Map<DeclaredJail | DeclaredUser, readonly string[]>();
+  const warnings: string[] = [];
+  const said: string[] = [];
+  const shown = `jail ${quoted(root.path)}`;
+  const warn = (what: string, lines: string[]) => {
+    warnings.push(`${shown}: ${what}`);
+    lines.push(what);
+  };
+  const contents = contentsOf(root, content, shared, (what) => warn(what, said));
+  const jail: DeclaredJail = {
+    ...{ path: root.path, place: { file: root.path, line: 0, column: 0 }, ...contents },
+    logSocket: host.logSocketOf(root.path) === undefined ? undefined : true,
+    proc: host.mountsProc(root.path) ? true : undefined,
+  };
+  let read: IniFile | undefined;
+  const policies = () => (read ??= readPolicies(root).ini);
+  const more: string[] = [];
+  const users: DeclaredUser[] = [];
+  for (const resident of residentsOf(root, host, more)) {
+    const { name } = resident.user;
+    const gathered = gatherSafely(() => gatherUser(resident, { ...shared, root, policies }));
+    if (typeof gathered === "string") {
+      warn(`left out: user ${quoted(name)}: ${gathered}`, said);
+      continue;
+    }
+    const lines = [...gathered.comments];
+    for (const what of gathered.leftOut) {
+      warnings.push(`user ${quoted(name)}: left out: ${what}`);
+      lines.push(`left out: ${what}`);
+    }
+    users.push(gathered.user);
+    comments.set(gathered.user, lines);
+  }
+  for (const line of more) warn(line, said);
+  comments.set(jail, said);
+  return { jail, users, comments, warnings };
+}
+
+/** The result of `gather`; the message of an error to report. */
+function gatherSafely<T>(gather: () => T): T | string {
+  try {
+    return gather();
+  } catch (error) {
+    if (!isReported(error)) throw error;
+    return describeError(error);
+  }
+}
+
+const OPTIONS = ["copy-shell", "hardlink", "owner", "setuid"];
+
+/** What was asked for. `warn` gets what a declaration does not say. */
+function contentsOf(
+  root: JailRoot,
+  { requests, live }: ManifestContent,
+  { sections: known }: Shared,
+  warn: (what: string) => void,
+): Pick<DeclaredJail, "sections" | "files" | "live"> {
+  const wanted = requests.filter(asksForFiles);
+  if (wanted.length === 0)
+    warn(`has no record of its sections and files; create one with: jailkit adopt ${shellWord(root.path)}`);
+  const sections = wanted.flatMap((request) => sectionsOf(request, live !== undefined));
+  const missing = [...new Set(sections)].filter((name) => !known.has(name));
+  for (const name of missing)
+    warn(`left out: section ${quoted(name)}, which is not in ${display(SECTIONS_FILE)}`);
+  const used = OPTIONS.filter((name) => wanted.some(({ options }) => options[name] === true));
+  if (used.length > 0) warn(`left out: the options --${used.join(" and --")} of jk_init and jk_cp`);
+  return {
+    sections: [...new Set(sections)].filter((name) => known.has(name)),
+    files: [...new Set(wanted.flatMap(({ tool, operands }) => (tool === "jk_cp" ? operands : [])))],
+    live: live === undefined ? undefined : namedLive(live),
+  };
+}
+
+function sectionsOf({ tool, sections }: ManifestRequest, isLive: boolean): readonly ByteString[] {
+  if (tool !== "jk_init") return [];
+  // It comes with the live directories.
+  return isLive ? sections.filter((name) => name !== LIVE_SECTION) : sections;
+}

@@ -1,0 +1,98 @@
+import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
+import { readFileIfPresent } from "../../ffi/files.ts";
+import { quoted } from "../cli/display.ts";
+import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
+import type { IniSection } from "../config/model.ts";
+import { readJailAccounts } from "../jail/accounts/accounts.ts";
+import { jailedUsers, namesOf, usersByJail } from "../jail/accounts/jailed-users.ts";
+import { splitHome } from "../jail/accounts/separator.ts";
+import { knownServiceUsers } from "../jail/accounts/service-users.ts";
+import type { JailRoot } from "../jail/fs/walk.ts";
+import { LARGEST_FSTAB, procTargets } from "../populate/apply/proc.ts";
+import type { PasswdEntry } from "../system/accounts.ts";
+import { accountFacts, hostAccounts, hostShadow } from "../system/host-accounts.ts";
+import { fstabField } from "../system/mounts.ts";
+
+const sectionsIn = (name: string): readonly IniSection[] =>
+  loadConfig(`${CONFIG_DIRECTORY}/${name}`, { dialect: "c" })?.sections ?? [];
+
+/** What exported jails are looked up in: thousands of them read each file of the host once. */
+export class ExportHost {
+  /** Of /etc/passwd. */
+  readonly users = jailedUsers();
+  readonly names = namesOf(this.users);
+  readonly byJail = usersByJail(this.users);
+  readonly accounts = hostAccounts();
+  readonly facts = accountFacts(this.accounts);
+  readonly shadowOf = hostShadow();
+  #settings: readonly IniSection[] | undefined;
+  #logSockets: ReadonlyMap<ByteString, IniSection> | undefined;
+  #proc: ReadonlySet<ByteString> | undefined;
+
+  /** The sections of jk_chrootsh.ini. Throws JailkitError if it cannot be read. */
+  get settings(): readonly IniSection[] {
+    this.#settings ??= sectionsIn("jk_chrootsh.ini");
+    return this.#settings;
+  }
+
+  /** The section of jk_socketd.ini for the log socket of a jail. Throws JailkitError if the file cannot be read. */
+  logSocketOf(jail: ByteString): IniSection | undefined {
+    // Of equal names the first counts.
+    this.#logSockets ??= new Map(
+      sectionsIn("jk_socketd.ini")
+        .toReversed()
+        .map((section) => [section.name, section]),
+    );
+    return this.#logSockets.get(`${jail}/dev/log`);
+  }
+
+  /** True if fstab(5) mounts proc in a jail. */
+  mountsProc(jail: ByteString): boolean {
+    this.#proc ??= procTargets(
+      fromBytes(readFileIfPresent("/etc/fstab", LARGEST_FSTAB) ?? new Uint8Array(0)),
+    );
+    return this.#proc.has(fstabField(`${jail}/proc`));
+  }
+}
+
+/** A user of a jail. */
+export interface Resident {
+  readonly user: PasswdEntry;
+  /** As the jail sees it. */
+  readonly home: ByteString;
+  /** In the jail's etc/passwd; undefined if the user is not there. */
+  readonly shell: ByteString | undefined;
+  /** It is in /etc/passwd, not in a name service. */
+  readonly local: boolean;
+}
+
+/** The users of a jail, and a printable line for each that may be missing. */
+export function residentsOf(root: JailRoot, host: ExportHost, warnings: string[]): Resident[] {
+  const services = knownServiceUsers(root, host.names, host.accounts);
+  if (services.unknown !== undefined) warnings.push(`users may be missing: ${services.unknown}`);
+  // Of equal names the first counts.
+  const inside = new Map(
+    readJailAccounts(root)
+      .users.toReversed()
+      .map(({ name, shell }) => [name, shell]),
+  );
+  const here = [...(host.byJail.get(root.path) ?? []), ...services.users];
+  return here.flatMap(({ name, fromService = false }) => {
+    const user = host.accounts.userByName(name);
+    const home = splitHome(user?.home ?? "")?.home;
+    if (user === undefined || home === undefined) {
+      warnings.push(`user ${quoted(name)} cannot be looked up, and is left out`);
+      return [];
+    }
+    const shell = inside.get(name);
+    return [{ user, home: home.startsWith("/") ? home : `/${home}`, shell, local: !fromService }];
+  });
+}
+
+/** The date on which an account expires, as usermod(8) wants it, which takes 1 for long ago; undefined for never. */
+export function expiryOf(name: ByteString, host: ExportHost): string | undefined {
+  const { expire = -1 } = host.shadowOf(name) ?? {};
+  if (expire < 0) return undefined;
+  const isDate = expire >= 10_000 && expire <= 1_000_000;
+  return isDate ? new Date(expire * 86_400_000).toISOString().slice(0, 10) : `${expire}`;
+}

@@ -1,0 +1,363 @@
+/** `jailkit export --declaration`: the first declaration of a machine is written by it, and wants nothing that is not there. */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { toBytes } from "../../ffi/bytes.ts";
+import { scanIni } from "../../src/config/scan.ts";
+import { declarationIn } from "../../src/declaration/read.ts";
+import { meant } from "../declared.ts";
+import { type Machine, openMachine } from "../machine/machine.ts";
+
+setDefaultTimeout(120_000);
+
+const HEADING =
+  "# Written by 'jailkit export --declaration'; without passwords and files. See jails.ini(5).\n";
+const KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH";
+const OTHER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI";
+
+async function openOther(): Promise<Machine> {
+  const machine = await openMachine({ under: "ours" });
+  machine.must(["groupadd", "-f", "-r", "jailed"]);
+  machine.write(
+    "/etc/jailkit/jk_init.d/test.ini",
+    "[one]\npaths = cat, sh\nincludesections = uidbasics\n[files]\npaths = rsync\n",
+  );
+  return machine;
+}
+
+let m: Machine;
+beforeAll(async () => {
+  m = await openOther();
+  m.write("/root/key.pub", `${KEY} anna@laptop\n`);
+  m.must(["jk_init", "-j", "/srv/a", "one", "files"]);
+  m.must(["jk_cp", "-j", "/srv/a", "/usr/bin/env", "ls"]);
+});
+afterAll(async () => m.close());
+
+/** Exports, and reads the text as `jailkit apply` would. */
+function declare(...args: string[]) {
+  const { status, stdout, stderr } = m.run(["jailkit", "export", "--declaration", ...args]);
+  const { declaration, problems } = declarationIn(scanIni(toBytes(stdout), "f", "plain"));
+  expect(problems).toEqual([]);
+  expect(stdout).toStartWith(HEADING);
+  const text = stdout.slice(HEADING.length).replace(/^\n/, "");
+  return { status, text, stderr, ...declaration };
+}
+
+const append = (file: string, text: string) => m.write(file, (m.exists(file) ? m.read(file) : "") + text);
+
+test("jails and users of the tools are all in it", () => {
+  m.must(
+    `jk_addjailuser -j /srv/a -u 5001 -G jailed,adm --authorized-key /root/key.pub -s /usr/bin/sh -c Anna anna`.split(
+      " ",
+    ),
+  );
+  m.must("jk_addjailuser -j /srv/a -u 5002 --policy rsync -d /srv/bob bob".split(" "));
+  m.must("jk_addjailuser -j /srv/a -u 5003 carl".split(" "));
+  m.must("jk_addjailuser -j /srv/a -u 5004 -s /usr/bin/sh dora".split(" "));
+  m.must("jk_addjailuser -j /srv/a -u 5005 -G audio frida".split(" "));
+  m.must("jk_addjailuser -j /srv/a -u 5006 -G audio -s /usr/bin/sh gina".split(" "));
+  append("/srv/a/etc/jailkit/jk_lsh.ini", "[group users]\nallow = rsync download\n");
+  append("/srv/a/etc/jailkit/jk_lsh.ini", "[frida]\nallow = rsync\nlog_format = json\n");
+  append("/etc/jailkit/jk_chrootsh.d/x.ini", "[anna]\nnetwork = none\nlimits = nofile  64,core 0\n");
+  append("/etc/jailkit/jk_chrootsh.d/x.ini", "[dora]\nenv_only = 1\n");
+  append("/etc/jailkit/jk_chrootsh.d/x.ini", "[bob]\nlimits = nproc 9\n[member audio]\nscope = 1\n");
+  append("/etc/jailkit/jk_socketd.ini", "[/srv/a/dev/log]\n");
+  append("/etc/fstab", "proc /srv/a/proc proc ro 0 0\n");
+  m.must(["usermod", "--expiredate", "2031-02-03", "carl"]);
+  const { text, status, stderr } = declare();
+  expect(text).toBe(`[jail /srv/a]
+sections = one, files
+files = /usr/bin/env, /usr/bin/ls
+log_socket = 1
+proc = 1
+
+[user anna]
+jail = /srv/a
+shell = /usr/bin/sh
+network = none
+limits = nofile  64,core 0
+uid = 5001
+comment = Anna
+groups = adm, jailed
+authorized_keys = ${KEY} anna@laptop
+
+# [bob] of /etc/jailkit/jk_chrootsh.d/x.ini limits its sessions; it stays as it is
+[user bob]
+jail = /srv/a
+paths = /usr/bin
+executables = /usr/bin/rsync
+home = /srv/bob
+uid = 5002
+
+# [group users] of /srv/a/etc/jailkit/jk_lsh.ini says what this user may do; it stays as it is
+# left out: its expiry date, 2031-02-03
+[user carl]
+jail = /srv/a
+shell = /usr/sbin/jk_lsh
+uid = 5003
+
+# left out: [dora] of /etc/jailkit/jk_chrootsh.d/x.ini, which has 'env_only' too; it stays as it is
+[user dora]
+jail = /srv/a
+shell = /usr/bin/sh
+uid = 5004
+
+# [member audio] of /etc/jailkit/jk_chrootsh.d/x.ini limits its sessions; it stays as it is
+# left out: [frida] of /srv/a/etc/jailkit/jk_lsh.ini, which has 'log_format' too; it stays as it is
+[user frida]
+jail = /srv/a
+shell = /usr/sbin/jk_lsh
+uid = 5005
+groups = audio
+
+# [member audio] of /etc/jailkit/jk_chrootsh.d/x.ini limits its sessions; it stays as it is
+[user gina]
+jail = /srv/a
+shell = /usr/bin/sh
+uid = 5006
+groups = audio
+`);
+  expect([status, stderr.split("\n")]).toEqual([
+    0,
+    [
+      "jailkit export: warning: user 'carl': left out: its expiry date, 2031-02-03",
+      "jailkit export: warning: user 'dora': left out: [dora] of /etc/jailkit/jk_chrootsh.d/x.ini, which has 'env_only' too; it stays as it is",
+      "jailkit export: warning: user 'frida': left out: [frida] of /srv/a/etc/jailkit/jk_lsh.ini, which has 'log_format' too; it stays as it is",
+      "",
+    ],
+  ]);
+});
+
+/** A jail with one user, whose lines of the account files and of the jail can be changed. */
+function jailOf(name: string, uid: number): { jail: string; home: string; user: string } {
+  const jail = `/srv/${name}`;
+  m.must(["jk_init", "-j", jail, "one"]);
+  m.must(["jk_addjailuser", "-j", jail, "-u", `${uid}`, "-s", "/usr/bin/sh", name]);
+  return { jail, home: `${jail}/home/${name}`, user: name };
+}
+
+describe("jails", () => {
+  test("one of jailkit 2.23 has no record, and is there with its users", () => {
+    const { jail } = jailOf("old", 5101);
+    m.must([
+      "sh",
+      "-c",
+      `rm -r $(grep -l '"${jail}"' /var/lib/jailkit/jails/*/manifest.json | xargs dirname)`,
+    ]);
+    const { text, status, stderr, users } = declare(jail);
+    const what = `has no record of its sections and files; create one with: jailkit adopt ${jail}`;
+    expect(text).toStartWith(`# ${what}\n[jail ${jail}]\n\n[user old]\n`);
+    expect([status, stderr, users.length]).toEqual([
+      0,
+      `jailkit export: warning: jail '${jail}': ${what}\n`,
+      1,
+    ]);
+    m.must(["jailkit", "adopt", jail]);
+    const { jails, stderr: more } = declare(jail);
+    expect([jails[0]?.sections.includes("one"), more]).toEqual([true, ""]);
+  });
+
+  test("what jk_init.ini no longer has, and options of jk_cp, are named", () => {
+    m.write("/etc/jailkit/jk_init.d/gone.ini", "[gone]\npaths = cat\n");
+    m.write("/root/mine.ini", "[mine]\npaths = cat\n");
+    m.must(["jk_init", "-j", "/srv/gone", "gone", "one"]);
+    m.must(["jk_init", "-c", "/root/mine.ini", "-j", "/srv/gone", "mine"]);
+    m.must(["jk_cp", "-k", "-j", "/srv/gone", "env", "/usr/bin/ls,"].slice(0, 5));
+    m.remove("/etc/jailkit/jk_init.d/gone.ini");
+    const { text } = declare("/srv/gone");
+    expect(text).toBe(`# left out: section 'gone', which is not in /etc/jailkit/jk_init.ini
+# left out: section 'mine', which is not in /etc/jailkit/jk_init.ini
+# left out: the options --hardlink of jk_init and jk_cp
+[jail /srv/gone]
+sections = one
+files = /usr/bin/env
+`);
+  });
+
+  test("a live jail", () => {
+    m.must(["jk_init", "--live", "-j", "/srv/live", "one"]);
+    const { jails, text } = declare("-j", "/srv/live");
+    expect(jails).toMatchObject([{ path: "/srv/live", sections: ["one"], live: ["/usr"] }]);
+    expect(text).toBe("[jail /srv/live]\nsections = one\nlive = /usr\n");
+    m.must(["jailkit", "unmount", "/srv/live"]);
+  });
+
+  test("one that cannot be read is left out, and the status says so", () => {
+    m.must(["useradd", "-M", "-d", "/srv/missing/./home/x", "-s", "/usr/sbin/jk_chrootsh", "lost"]);
+    const { status, text, stderr, jails } = declare("/srv/missing", "/srv/a", "/srv/a/");
+    expect([status, jails.map(({ path }) => path)]).toEqual([1, ["/srv/a"]]);
+    expect(stderr).toContain("jailkit export: left out: jail '/srv/missing': ");
+    expect(text).toStartWith("# left out: jail '/srv/missing': ");
+    m.must(["userdel", "lost"]);
+  });
+});
+
+describe("users", () => {
+  test.each([
+    [
+      "whose account is closed",
+      (user: string) => m.must(["usermod", "-s", "/usr/sbin/nologin", user]),
+      "the shell",
+    ],
+    [
+      "who is not in the jail",
+      (user: string, jail: string) => m.must(["sed", "-i", `/^${user}:/d`, `${jail}/etc/passwd`]),
+      "it has no shell",
+    ],
+    [
+      "whose limits have an error",
+      (user: string) => m.write(`/etc/jailkit/jk_chrootsh.d/${user}.ini`, `[${user}]\nnetwork = no\n`),
+      "'network': 'no' is not one of",
+    ],
+    [
+      "whose limits are among other keys",
+      (user: string) =>
+        m.write(`/etc/jailkit/jk_chrootsh.d/${user}.ini`, `[${user}]\nnetwork = none\nenv = X\n`),
+      "[shut5204] of /etc/jailkit/jk_chrootsh.d/shut5204.ini limits its sessions, but has 'env' too",
+    ],
+  ])("a user %s would get more by a declaration", (_, change, why) => {
+    const uid = 5201 + m.must(["ls", "/srv"]).stdout.split("shut").length - 1;
+    const { jail, user } = jailOf(`shut${uid}`, uid);
+    change(user, jail);
+    const { users, stderr, text } = declare(jail);
+    expect(users).toEqual([]);
+    const line = `left out: user '${user}': ${why}`;
+    expect(stderr).toContain(line);
+    expect(`\n${text}`).toContain(`\n# ${line}`);
+  });
+
+  test("what they write themselves misleads nobody", () => {
+    const { jail, home, user } = jailOf("eve", 5301);
+    const owner: [number, number] = [5301, 100];
+    const lines = [
+      `${KEY} \x1b[2J\x9b eve`,
+      `${KEY} again`,
+      `${OTHER}\r[user root]`,
+      `command="\xe2\x80\xae" ssh-rsa AAAA`,
+      `environment="A=\xe2\x80\xae" ${OTHER}`,
+      `no-pty ${OTHER} fine # [user root]`,
+      "[user root]",
+      "uid = 0",
+    ];
+    m.mkdir(`${home}/.ssh`, { mode: 0o700 });
+    m.chown(`${home}/.ssh`, ...owner);
+    m.write(`${home}/.ssh/authorized_keys`, lines.join("\n"), { owner, mode: 0o600 });
+    m.must(["sed", "-i", "s/^eve:x:5301:100:[^:]*/eve:x:5301:100:\xe2\x80\xae/", "/etc/passwd"]);
+    const { text, stderr } = declare(jail);
+    expect(text).toBe(`[jail ${jail}]
+sections = one
+
+# left out: the comment '\\xe2\\x80\\xae'
+# left out: 1 of its keys, with doubtful options
+[user ${user}]
+jail = ${jail}
+shell = /usr/bin/sh
+uid = 5301
+authorized_keys = ${KEY}
+    no-pty ${OTHER} fine # [user root]
+`);
+    expect(stderr.split("\n")).toHaveLength(3);
+    expect(declare("--without-keys", jail).text).not.toContain("authorized_keys");
+    m.must(["ln", "-sf", "/etc/shadow", `${home}/.ssh/authorized_keys`]);
+    const { users, text: linked } = declare(jail);
+    expect(users[0]?.keys).toBeUndefined();
+    expect(linked).toContain("\n# left out: its keys: ");
+    expect(linked).not.toContain("$");
+  });
+
+  test("one of a directory is declared by name", () => {
+    m.write("/etc/nsswitch.conf", "passwd: files extrausers\ngroup: files extrausers\nshadow: files\n");
+    m.must(["jk_init", "-j", "/srv/ldap", "one"]);
+    const line = (home: string, shell: string) => `luser:x:5401:5401:From LDAP:${home}:${shell}\n`;
+    m.write("/var/lib/extrausers/passwd", line("/srv/ldap/./home/luser", "/usr/sbin/jk_chrootsh"));
+    m.write("/var/lib/extrausers/group", "luser:x:5401:\nstaff2:x:5402:luser,anna\n");
+    append("/srv/ldap/etc/passwd", line("/home/luser", "/usr/bin/sh"));
+    append("/srv/ldap/etc/group", "luser:x:5401:\n");
+    m.mkdir("/srv/ldap/home/luser");
+    m.chown("/srv/ldap/home/luser", 5401, 5401);
+    expect(declare("/srv/ldap").text).toBe(`[jail /srv/ldap]
+sections = one
+
+[user luser]
+jail = /srv/ldap
+shell = /usr/bin/sh
+directory = 1
+`);
+    // A group that usermod(8) cannot change.
+    expect(declare("/srv/a").text).toContain(
+      "# left out: the group 'staff2', which is not in /etc/group\n[user anna]",
+    );
+  });
+});
+
+describe("-o", () => {
+  test("writes one file, which only root can read", () => {
+    m.write("/root/jails.ini", "old", { mode: 0o644 });
+    const { status, stdout } = m.run([
+      "jailkit",
+      "export",
+      "--declaration",
+      "-o",
+      "/root/jails.ini",
+      "/srv/a",
+    ]);
+    expect([status, stdout, m.stat("/root/jails.ini")]).toMatchObject([0, "", { mode: 0o100600, uid: 0 }]);
+    expect(m.read("/root/jails.ini")).toBe(`${HEADING}\n${declare("/srv/a").text}`);
+  });
+
+  test("writes a file for each jail into a directory, and replaces none", () => {
+    m.mkdir("/root/jails.d");
+    const run = (...jails: string[]) =>
+      m.run(["jailkit", "export", "--declaration", "-o", "/root/jails.d", ...jails]);
+    expect(run("/srv/a")).toMatchObject({ status: 0, stdout: "" });
+    expect(m.read("/root/jails.d/srv-a.ini")).toBe(`${HEADING}\n${declare("/srv/a").text}`);
+    m.write("/root/jails.d/srv-a.ini", "mine\n");
+    const { status, stderr } = run("/srv/a", "/srv/live");
+    expect([status, stderr]).toEqual([
+      1,
+      expect.stringContaining("left out: jail '/srv/a': /root/jails.d/srv-a.ini exists already\n"),
+    ]);
+    expect([m.read("/root/jails.d/srv-a.ini"), m.read("/root/jails.d/srv-live.ini")]).toEqual([
+      "mine\n",
+      `${HEADING}\n[jail /srv/live]\nsections = one\nlive = /usr\n`,
+    ]);
+  });
+
+  test.each([
+    [["--without-keys", "/srv/a"], "--without-keys is for --declaration"],
+    [["--declaration", "--json", "/srv/a"], "--declaration is not JSON: omit --json"],
+  ])("%p is a mistake", (args, message) => {
+    const { status, stderr } = m.run(["jailkit", "export", ...args]);
+    expect([status, stderr]).toEqual([2, `jailkit export: ${message}; see 'jailkit export --help'\n`]);
+  });
+});
+
+describe("jailkit apply", () => {
+  test("has nothing to do on the same machine", () => {
+    m.must(["jailkit", "mount", "/srv/live"]);
+    const { status, jails } = declare();
+    expect([status, jails.length > 8]).toEqual([0, true]);
+    m.mkdir("/srv/a/proc");
+    m.must(["mount", "-t", "proc", "-o", "ro", "proc", "/srv/a/proc"]);
+    m.must(["jailkit", "export", "--declaration", "-o", "/root/jails.ini"]);
+    const { status: same, stdout, stderr } = m.run(["jailkit", "apply", "--check", "/root/jails.ini"]);
+    expect([same, stdout, stderr]).toEqual([
+      0,
+      expect.stringMatching(/^0 to change, 0 failed, \d+ as declared\n$/),
+      "",
+    ]);
+  });
+
+  test("makes the same on another machine", async () => {
+    const other = await openOther();
+    other.write("/root/jails.ini", m.must(["jailkit", "export", "--declaration", "/srv/a"]).stdout);
+    other.must(["jailkit", "apply", "/root/jails.ini"]);
+    other.must(["jailkit", "export", "--declaration", "-o", "/root/again.ini"]);
+    const read = (text: string) => {
+      const { jails, users } = declarationIn(scanIni(toBytes(text), "f", "plain")).declaration;
+      return meant(jails, users);
+    };
+    const [wanted, made] = ["/root/jails.ini", "/root/again.ini"].map((file) => read(other.read(file)));
+    await other.close();
+    expect(made).toEqual(wanted);
+  });
+});
