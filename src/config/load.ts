@@ -16,7 +16,7 @@ import { JailkitError } from "../cli/error.ts";
 import { readFirst, shellWord } from "../cli/shell-word.ts";
 import { type AclReading, aclOf, removalCommand, showEntries, writersOf } from "../system/acl.ts";
 import type { Sources } from "./fixes.ts";
-import { type Dialect, type IniFile, LIMITS, type Problem } from "./model.ts";
+import { type Dialect, type IniFile, largestFile, type Problem } from "./model.ts";
 import { problemError } from "./place.ts";
 import { scanIni } from "./scan.ts";
 import { openTrusted, ownRemedy, type Unsafe, unsafeConfig } from "./trusted.ts";
@@ -46,12 +46,12 @@ function refuse(code: string, exitStatus: number, message: ByteString, remedy?: 
 }
 
 /** Reads an open file and closes it; errors name `file`. */
-function readSource(file: ByteString, fd: number): ConfigSource {
+function readSource(file: ByteString, fd: number, dialect: Dialect): ConfigSource {
   return withFd(fd, () => {
     const stat = fstat(fd);
     if ((stat.mode & C.S_IFMT) !== C.S_IFREG) throw new SystemError(C.EINVAL, "not a regular file", file);
     const acl = (stat.mode & 0o020) === 0 ? "none" : aclOf(fd);
-    return { file, stat, acl, bytes: readAllFd(fd, LIMITS.fileBytes) };
+    return { file, stat, acl, bytes: readAllFd(fd, largestFile(dialect)) };
   });
 }
 
@@ -100,6 +100,7 @@ function openDropIns(directory: ByteString, jail: ByteString | undefined): numbe
 function readDropIns(
   directory: ByteString,
   jail: ByteString | undefined,
+  dialect: Dialect,
   onUnsafe: OnUnsafe,
 ): ConfigSource[] {
   const flags = DROP_IN_FLAGS;
@@ -115,7 +116,7 @@ function readDropIns(
       const file = `${directory}/${each}`;
       // Removed since the listing.
       if (statIfPresent(fd, each) === undefined) return [];
-      const source = about(file, () => readSource(file, openAt(fd, each, flags | C.O_NOCTTY)));
+      const source = about(file, () => readSource(file, openAt(fd, each, flags | C.O_NOCTTY), dialect));
       const problem = unsafeSource(source);
       if (problem !== undefined) onUnsafe(file, problem);
       return [source];
@@ -126,10 +127,11 @@ function readDropIns(
 function readMain(
   file: ByteString,
   jail: ByteString | undefined,
+  dialect: Dialect,
   onUnsafe: OnUnsafe,
 ): ConfigSource | undefined {
   const { fd, unsafe } = openTrusted(file, jail);
-  const source = fd === undefined ? undefined : readSource(file, fd);
+  const source = fd === undefined ? undefined : readSource(file, fd, dialect);
   // Also for a missing file: somebody else may have removed it.
   const problem = (source && unsafeSource(source)) ?? unsafe;
   if (problem !== undefined) onUnsafe(file, problem);
@@ -140,7 +142,7 @@ function readMain(
  * Reads a config file and then its drop-ins (`*.ini` in `dropInDirectory`, in the order of their bytes); an empty list
  * if there is no file. Throws a JailkitError if one cannot be read. Calls `onUnsafe` if users other than root
  * can change a file, the drop-in directory, or a directory above the file; it throws by default. `jail`: the jail that the
- * file is in, if this process is outside. `alone`: without drop-ins.
+ * file is in, if this process is outside. `dialect`: how large a file may be. `alone`: without drop-ins.
  */
 export function readConfigSources(
   file: ByteString,
@@ -148,12 +150,12 @@ export function readConfigSources(
   onUnsafe: OnUnsafe = (path, { because, remedy }) =>
     refuse("config-unsafe", exitStatus, `${display(path)} ${display(because)}`, remedy),
   jail?: ByteString,
-  alone = false,
+  { dialect = "c", alone = false }: { dialect?: Dialect; alone?: boolean } = {},
 ): ConfigSource[] {
   const directory = alone ? undefined : dropInDirectory(file);
   try {
-    const main = about(file, () => readMain(file, jail, onUnsafe));
-    const dropIns = directory === undefined ? [] : readDropIns(directory, jail, onUnsafe);
+    const main = about(file, () => readMain(file, jail, dialect, onUnsafe));
+    const dropIns = directory === undefined ? [] : readDropIns(directory, jail, dialect, onUnsafe);
     return main === undefined ? dropIns : [main, ...dropIns];
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
@@ -203,7 +205,7 @@ export function loadConfig(
   file: ByteString,
   { dialect, exitStatus = 1, jail }: { dialect: Dialect; exitStatus?: number; jail?: ByteString | undefined },
 ): IniFile | undefined {
-  const sources = readConfigSources(file, exitStatus, undefined, jail);
+  const sources = readConfigSources(file, exitStatus, undefined, jail, { dialect });
   if (sources.length === 0) return undefined;
   const parts: IniFile[] = [];
   for (const source of sources) parts.push(scanIni(source.bytes, source.file, dialect));

@@ -109,12 +109,18 @@ export interface IniFile {
 /** A file beyond these is an error; no sensible file comes near. They bound time and memory. */
 export const LIMITS = {
   fileBytes: 1 << 20,
+  /** In dialect "plain": a file may declare all users of a machine, with their keys. */
+  plainFileBytes: 1 << 24,
   valueBytes: 1 << 16,
   nameBytes: 1024,
   sections: 1 << 16,
   keysInSection: 256,
   problems: 1000,
 } as const;
+
+/** The bytes of the largest file in a dialect. */
+export const largestFile = (dialect: Dialect): number =>
+  dialect === "plain" ? LIMITS.plainFileBytes : LIMITS.fileBytes;
 
 type AddProblem = (line: number, column: number, code: FindingCode, message: ByteString, fix?: Fix) => void;
 

@@ -1,5 +1,5 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
-import { type Dialect, type IniFile, type IniSection, LIMITS, problemList } from "./model.ts";
+import { type Dialect, type IniFile, type IniSection, largestFile, problemList } from "./model.ts";
 import { scanC } from "./scan-c.ts";
 import { scanPlain, scanPy } from "./scan-py.ts";
 import { splitLines } from "./text.ts";
@@ -22,8 +22,9 @@ export function scanIni(bytes: Uint8Array, file: ByteString, dialect: Dialect): 
     problems: problems.all,
     texts: [{ file, bytes }],
   };
-  if (bytes.length > LIMITS.fileBytes) {
-    problems.error(1, 1, "too-long", `more than ${LIMITS.fileBytes} bytes`);
+  const most = largestFile(dialect);
+  if (bytes.length > most) {
+    problems.error(1, 1, "too-long", `more than ${most} bytes`);
     return result;
   }
   let text = fromBytes(bytes);

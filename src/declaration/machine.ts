@@ -40,6 +40,8 @@ export interface DeclarationFacts {
   jails(): readonly ByteString[];
   /** The names of the sections of jk_init.ini. */
   profiles(): readonly ByteString[];
+  /** The host's own directory that is at a path, and cannot be a jail. */
+  hostDirectory(path: ByteString): ByteString | undefined;
   /** Whether there is a file, or a directory, at a path. */
   exists(path: ByteString): boolean;
   isDirectory(path: ByteString): boolean;
@@ -62,8 +64,13 @@ function reportProfile(item: ListItem, known: readonly ByteString[], { report }:
   report(item, "error", "unknown-section", message, fix);
 }
 
-function reportJail(section: IniSection, context: Context): void {
+function reportJail(section: IniSection, subject: Subject, context: Context): void {
   const { facts, report } = context;
+  const own = answered(() => facts.hostDirectory(subject.name));
+  if (own !== undefined) {
+    const message = `${quoted(subject.name)} is the host's ${own}, which cannot be a jail`;
+    report(subject, "error", "bad-path", message, { kind: "none" });
+  }
   const profiles = answered(facts.profiles);
   for (const item of profiles === undefined ? [] : itemsOf(section, "sections"))
     reportProfile(item, profiles ?? [], context);
@@ -206,7 +213,7 @@ export function machineProblems(
   const byJail = Map.groupBy(answered(facts.jailedUsers) ?? [], ({ jail }) => jail);
   for (const { section, subject } of subjects) {
     if (subject.kind === "jail") {
-      reportJail(section, context);
+      reportJail(section, subject, context);
       continue;
     }
     const jail = findEntry(section, "jail")?.value ?? "";

@@ -1,7 +1,13 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { CONFIG_DIRECTORY, mergeFiles, readConfigSources, requireNoErrors } from "../config/load.ts";
+import {
+  CONFIG_DIRECTORY,
+  type ConfigSource,
+  mergeFiles,
+  readConfigSources,
+  requireNoErrors,
+} from "../config/load.ts";
 import type { IniFile, IniSection, Place, Problem } from "../config/model.ts";
 import { scanIni } from "../config/scan.ts";
 import { inOrder, withoutConsequences } from "../config/section-problems.ts";
@@ -82,6 +88,18 @@ export function declarationIn(ini: IniFile): { declaration: Declaration; problem
   return { declaration, problems: inOrder(withoutConsequences(errors, ini), ini) };
 }
 
+const dialect = "plain";
+
+/** jails.ini and the files of jails.d in a directory. Throws as readConfigSources does. */
+export const readDeclarationSources = (directory: ByteString = CONFIG_DIRECTORY): ConfigSource[] =>
+  readConfigSources(`${directory}/jails.ini`, 1, undefined, undefined, { dialect });
+
+function readAlone(file: ByteString): ConfigSource {
+  const [found] = readConfigSources(file, 1, undefined, undefined, { dialect, alone: true });
+  if (found !== undefined) return found;
+  throw new JailkitError("config-unreadable", 1, `${display(file)}: no such file`);
+}
+
 /**
  * What jails.ini and the files of jails.d in a directory declare, or `files` in their place, without drop-ins. Without any
  * file it declares nothing, and `files` is empty. Throws JailkitError for the first problem, with its line and remedy
@@ -92,17 +110,10 @@ export function readDeclaration(
   files?: readonly ByteString[],
   directory: ByteString = CONFIG_DIRECTORY,
 ): Declaration {
-  const usual = `${directory}/jails.ini`;
   const sources =
-    files === undefined
-      ? readConfigSources(usual)
-      : [...new Set(files)].flatMap((file) => {
-          const found = readConfigSources(file, 1, undefined, undefined, true);
-          if (found.length > 0) return found;
-          throw new JailkitError("config-unreadable", 1, `${display(file)}: no such file`);
-        });
-  const parts = sources.map(({ bytes, file }) => scanIni(bytes, file, "plain"));
-  const ini = mergeFiles(parts, files?.[0] ?? usual, "plain");
+    files === undefined ? readDeclarationSources(directory) : [...new Set(files)].map(readAlone);
+  const parts = sources.map(({ bytes, file }) => scanIni(bytes, file, dialect));
+  const ini = mergeFiles(parts, files?.[0] ?? DECLARATION_FILE, dialect);
   const { declaration, problems } = declarationIn(ini);
   requireNoErrors(problems, 1, ini);
   return declaration;

@@ -3,7 +3,7 @@ import { statusAfterSignals } from "../cli/interrupt.ts";
 import { BUSY } from "../cli/options.ts";
 import { printError, printJsonLine, printLine } from "../cli/output.ts";
 import { problemReport } from "../cli/report.ts";
-import { type DirectoryChange, directoryLines, directoryReport } from "../users/directory.ts";
+import { type DirectoryChange, directoryLines, directoryReport, withFile } from "../users/directory.ts";
 import type { Ended, Shown } from "./carry-out/report.ts";
 import { type Change, changeText, type Fault, nameOf, planLine } from "./change.ts";
 import type { Comparison } from "./compare/compare.ts";
@@ -66,7 +66,7 @@ export class ApplyReport implements Shown {
     this.#directories = users.flatMap(({ declared, directory }) =>
       directory === undefined
         ? []
-        : [{ name: declared.name, change: directory, before: [], after: [], leaves: false }],
+        : withFile({ name: declared.name, change: directory, before: [], after: [], leaves: false }),
     );
     const changes = [
       ...former.map(({ change }) => change),

@@ -77,7 +77,7 @@ export class ConfigCheck {
         const { because, remedy } = inJail ? inUnsafeDirectory(directory) : problem;
         this.#whole(path, "unsafe-file", `${quoted(path)} ${display(because)}`, remedy);
       };
-      sources = readConfigSources(file, 2, onUnsafe, jailOf(file));
+      sources = readConfigSources(file, 2, onUnsafe, jailOf(file), { dialect: kind.dialect });
     } catch (error) {
       this.failures.push(describeError(error));
       return;

@@ -1,15 +1,18 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
+import { statIfPresent } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { answered, JailkitError } from "../cli/error.ts";
-import { CONFIG_DIRECTORY, dropInDirectory, loadConfig, readConfigSources } from "../config/load.ts";
+import { CONFIG_DIRECTORY, dropInDirectory, loadConfig } from "../config/load.ts";
 import type { IniFile, Place, Problem } from "../config/model.ts";
 import { scanIni } from "../config/scan.ts";
 import { inOrder } from "../config/section-problems.ts";
 import type { ReportFinding } from "../config/separators.ts";
 import { type DeclarationFacts, machineProblems } from "../declaration/machine.ts";
-import { DECLARATION_FILE, declarationIn } from "../declaration/read.ts";
+import { DECLARATION_FILE, declarationIn, readDeclarationSources } from "../declaration/read.ts";
 import { subjectOf } from "../declaration/section.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
+import { hostDirectory } from "../jail/fs/host-directories.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
 import { fileSystemAt } from "../populate/file-system.ts";
 import { searchPath } from "../profile/search.ts";
@@ -46,6 +49,10 @@ export function machineFacts(): DeclarationFacts {
       const file = loadConfig(`${CONFIG_DIRECTORY}/jk_init.ini`, { dialect: "py" });
       return (file?.sections ?? []).map(({ name }) => name);
     }),
+    hostDirectory(path) {
+      const stat = statIfPresent(AT_FDCWD, path, true);
+      return stat === undefined ? undefined : hostDirectory(stat);
+    },
     exists: (path) => host.stat(path) !== undefined,
     isDirectory: (path) => isDirectory({ mode: host.lstat(path)?.mode ?? 0 }),
     isProgram: (name) => searchPath(host, name) !== undefined,
@@ -55,7 +62,7 @@ export function machineFacts(): DeclarationFacts {
 /** The jails that the other files of /etc/jailkit declare, if `file` is one of these. */
 function declaredBeside(file: ByteString): ByteString[] {
   const isOne = file.startsWith(`${dropInDirectory(DECLARATION_FILE)}/`);
-  const sources = isOne ? answered(() => readConfigSources(DECLARATION_FILE)) : undefined;
+  const sources = isOne ? answered(readDeclarationSources) : undefined;
   return (sources ?? []).flatMap((source) =>
     scanIni(source.bytes, source.file, "plain").sections.flatMap((section) => {
       const subject = subjectOf(section);

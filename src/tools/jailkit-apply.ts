@@ -2,7 +2,7 @@ import { absolutePath } from "../../ffi/guard.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { JailkitError, problemFrom, UsageError } from "../cli/error.ts";
 import { BUSY, BUSY_STATUS, NO_WAIT, VERBOSE } from "../cli/options.ts";
-import { printError, printJsonLine } from "../cli/output.ts";
+import { printJsonLine } from "../cli/output.ts";
 import { defineTool, type ToolCall } from "../cli/tool.ts";
 import type { Comparison } from "../declaration/compare/compare.ts";
 import { compare } from "../declaration/compare/compare.ts";
@@ -28,9 +28,9 @@ const hasWork = ({ jails, former }: Comparison): boolean =>
   );
 
 /** Nothing at all may be a file system that is not mounted, or a copy that failed. */
-function requireSomething({ files }: Declaration, prune: boolean): void {
-  if (files.length > 0 || !prune) return;
-  const message = `there is no ${DECLARATION_FILE} and no file in jails.d: --prune would remove everything; to do that, create an empty one`;
+function requireSomething({ files, jails, users }: Declaration, prune: boolean): void {
+  if (!prune || jails.length + users.length > 0 || files.some((file) => file !== DECLARATION_FILE)) return;
+  const message = `nothing is declared, and there is no file in jails.d: --prune would remove everything; to do that, create an empty one there`;
   throw new JailkitError("nothing-declared", 1, message);
 }
 
@@ -55,8 +55,6 @@ async function apply(files: readonly string[], options: Options): Promise<number
   const before = readOnce();
   const comparison = compare(declaration, before, { prune, usual });
   const report = new ApplyReport(options);
-  if (!json && declaration.files.length === 0)
-    printError(`${APPLY}: nothing is declared: there is no ${DECLARATION_FILE} and no file in jails.d`);
   report.plan(comparison);
   if (!check) await carryOut(declaration, comparison, before, options, report);
   return report.end();

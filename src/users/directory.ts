@@ -36,6 +36,12 @@ function fileOf(name: ByteString): ByteString | undefined {
   return isIt ? EXTRA_USERS : undefined;
 }
 
+/** A change with the file that has the account, if it is in one. Throws JailkitError "name-service". */
+export const withFile = (change: DirectoryChange): DirectoryChange => ({
+  ...change,
+  file: fileOf(change.name),
+});
+
 /** A refusal to change an account of a directory such as LDAP, with what to do instead. */
 export class DirectoryError extends JailkitError {
   readonly instead: DirectoryChange;

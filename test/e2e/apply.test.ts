@@ -210,6 +210,29 @@ describe("drift", () => {
     expect(text.match(/^\[files\]$/gm)).toHaveLength(1);
   });
 
+  test("a key of a policy that is not known is taken out", () => {
+    m.must(["sed", "-i", "s/^read = .*/&\\nnosuch = 1/", `${J}/etc/jailkit/jk_lsh.ini`]);
+    expect(settle()).toEqual(["done ~ user files: policy differs in nosuch"]);
+  });
+
+  test("a section in a file of the administrator is not changed", () => {
+    const places: readonly (readonly [ours: string, theirs: string, name: string])[] = [
+      [`${J}/etc/jailkit/jk_lsh.ini`, `${J}/etc/jailkit/jk_lsh.d/own.ini`, "files"],
+      ["/etc/jailkit/jk_chrootsh.d/closed.ini", "/etc/jailkit/jk_chrootsh.d/a.ini", "closed"],
+    ];
+    for (const [ours, theirs, name] of places) {
+      const before = m.read(ours);
+      m.write(ours, before.replace(`[${name}]`, "[nobody]"));
+      m.write(theirs, `[${name}]\numask = 077\n`);
+      const { status, stderr } = m.run(["jailkit", "apply"]);
+      expect([status, stderr]).toEqual([1, expect.stringContaining(`'${theirs}', line 1: `)]);
+      expect(m.read(theirs)).toBe(`[${name}]\numask = 077\n`);
+      m.remove(theirs);
+      m.write(ours, before);
+    }
+    expect(did(m)).toEqual([]);
+  });
+
   test("what is there and not declared stays, and is shown", () => {
     m.must(["jk_init", "-j", J, "scp"]);
     m.must(["jk_addjailuser", "-j", J, "-p", "*", "-s", "/bin/bash", "guest"]);

@@ -155,6 +155,16 @@ test("variables that let users choose code are reported", () => {
   ]);
 });
 
+test("directories of the host are no jails, by whatever path", () => {
+  m.symlink("/etc", "/srv/link");
+  m.write(FILE, "[jail /home]\n[jail /srv/link]\n[jail /srv/one]\n");
+  const { findings } = reportOf(configReportSchema, check("--json").stdout);
+  expect(findings.map(({ line, message }) => [line, message])).toEqual([
+    [1, "'/home' is the host's /home, which cannot be a jail"],
+    [2, "'/srv/link' is the host's /etc, which cannot be a jail"],
+  ]);
+});
+
 test("a file that others can change is reported, and one that is in two files", () => {
   m.write(`${FOLDER}/a.ini`, "[jail /srv/a]\n", { mode: 0o666 });
   m.write(`${FOLDER}/b.ini`, "[jail /srv/a]\n");

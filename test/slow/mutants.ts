@@ -4,6 +4,7 @@
  */
 
 import { ALLOW_MUTANTS } from "./mutants/allow.ts";
+import { APPLY } from "./mutants/apply.ts";
 import { AUDIT } from "./mutants/audit.ts";
 import { COMMANDS } from "./mutants/commands.ts";
 import { CONFINE } from "./mutants/confine.ts";
@@ -40,4 +41,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...TRANSFER,
   ...JOBS,
   ...DECLARATION,
+  ...APPLY,
 ];

@@ -29,6 +29,7 @@ const facts: DeclarationFacts = {
   jailedUsers: () => [{ name: "bert", home: "/srv/a/./home/bert/", shell: "/bin/sh", jail: "/srv/a" }],
   jails: () => ["/srv/a"],
   profiles: () => ["basicshell", "sftp"],
+  hostDirectory: (path) => (path === "/link" ? "/etc" : undefined),
   exists: (path) => path === "/usr/bin/tool" || path === "/usr/bin/a b",
   isDirectory: (path) => path === "/usr",
   isProgram: (name) => name === "less",
@@ -59,6 +60,10 @@ test("a section of jk_init.ini that is missing, and one of nearly its name", () 
     ["error 3:3 unknown-section", "write in line 3 of f:\n  basicshell sftp"],
     ["error 3:16 not-a-list", "write in line 3 of f:\n  nosuchthing, basicshell, sftp"],
   ]);
+});
+
+test("a directory of the host's own as a jail", () => {
+  expect(codes("[jail /link]\n")).toEqual(["error 1:7 bad-path"]);
 });
 
 test("files, programs and directories that are missing", () => {

@@ -8,6 +8,7 @@ import { normalPath } from "../../ffi/paths.ts";
 import { isPlain } from "../../src/cli/display.ts";
 import { JailkitError } from "../../src/cli/error.ts";
 import { fixText } from "../../src/config/fixes.ts";
+import { LIMITS } from "../../src/config/model.ts";
 import { scanIni } from "../../src/config/scan.ts";
 import { policyKeys } from "../../src/config/schemas/jails.ts";
 import { declarationIn, readDeclaration } from "../../src/declaration/read.ts";
@@ -395,6 +396,19 @@ describe("files", () => {
     ]);
   });
 
+  test("one that declares thousands of users may be larger than other files", () => {
+    const users = Array.from(
+      { length: 5000 },
+      (_, i) => `[user u${i}]\njail = /srv/a\nshell = /bin/sh\nauthorized_keys = ${KEY} ${"x".repeat(150)}\n`,
+    );
+    const file = write("a.ini", users.join(""));
+    expect(readDeclaration([file]).users.length).toBe(5000);
+    rmSync(file);
+    expect(refusal(write("b.ini", "#".repeat(LIMITS.plainFileBytes + 1)))).toMatchObject({
+      code: "config-unreadable",
+    });
+  });
+
   test("the first error is thrown with its place and a remedy", () => {
     const file = write("a.ini", "[jail /srv/a]\nsectons = x\n\n[user anna]\n");
     const error = refusal(file);
@@ -420,6 +434,8 @@ describe("files", () => {
   });
 
   test("one that is missing, or that others can change, is refused", () => {
+    mkdirSync(`${folder}/none.d`);
+    write("none.d/x.ini", "[jail /srv/x]\n");
     expect(refusal(`${folder}/none.ini`)).toMatchObject({ code: "config-unreadable" });
     const file = write("a.ini", "[jail /srv/a]\n");
     chmodSync(file, 0o666);

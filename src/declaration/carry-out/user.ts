@@ -2,6 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { closedJailFault, homeFault } from "../../explain/home-fault.ts";
+import { splitHome } from "../../jail/accounts/separator.ts";
 import { type JailRoot, openTree } from "../../jail/fs/walk.ts";
 import { withHostAccounts } from "../../jail/record/jail-lock.ts";
 import { leaveGroup, setComment } from "../../system/account-tools.ts";
@@ -126,7 +127,7 @@ function create(declared: DeclaredUser, { root, created }: Means, said: Said): v
 function changeAccount(declared: DeclaredUser, root: JailRoot, said: Said): void {
   const access = accessOf(declared);
   runOne(declared, root, said, (run, options) =>
-    planToJail(run, root, { ...options, access, move: true }, () => true),
+    planToJail(run, root, { ...options, access, move: false }, ({ home }) => splitHome(home) === undefined),
   );
 }
 

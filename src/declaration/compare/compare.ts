@@ -1,7 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
-import { isReported, problemFrom } from "../../cli/error.ts";
+import { answered, isReported, problemFrom } from "../../cli/error.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
 import { withOneTree } from "../../jail/fs/look.ts";
 import { knownJails } from "../../jail/record/manifest.ts";
@@ -161,7 +161,8 @@ function formerOf(declaration: Declaration, before: Once, machine: Machine, usua
 
 /** True if the account that was declared is there, and in that jail. */
 function isStillIn({ name, jail, directory }: OnceUser, machine: Machine): boolean {
-  const account = machine.accounts.userByName(name);
+  // If a name service does not answer, a later run will know.
+  const account = answered(() => machine.accounts.userByName(name));
   if (account === undefined) return false;
   const split = splitHome(account.home);
   if (split !== undefined) return normalPath(split.jail) === jail;

@@ -83,9 +83,8 @@ export function userState(
   machine: Machine,
   { once, prune }: { once: OnceUser | undefined; prune: boolean },
 ): UserState {
-  const account = machine.accounts.userByName(declared.name);
   const nothing: UserState = {
-    ...{ account, local: account !== undefined && machine.facts.isLocal(declared.name), fault: undefined },
+    ...{ account: undefined, local: machine.facts.isLocal(declared.name), fault: undefined },
     ...{
       lacksGroups: [],
       inJail: undefined,
@@ -98,16 +97,18 @@ export function userState(
     ...{ wantedPolicy: undefined, former: { groups: [], keys: [], policy: false } },
   };
   try {
+    // Throws if a name service does not answer.
+    const account = machine.accounts.userByName(declared.name);
     const groups = groupState(declared, account, inside, machine);
     const home = account === undefined ? undefined : homeState(declared, account, inside);
     const fault = groups.fault ?? home?.fault;
-    if (fault !== undefined) return { ...nothing, fault };
+    if (fault !== undefined) return { ...nothing, account, fault };
     const keys = account === undefined ? undefined : keyState(declared, account, inside, home, once);
     const { table, section } = policyState(declared, inside, machine);
     const policy = section && knownKeys(section, table);
     const former = prune && once !== undefined && once.jail === declared.jail ? once : undefined;
     return {
-      ...{ ...nothing, ...groups, home: home?.home ?? "there" },
+      ...{ ...nothing, account, ...groups, home: home?.home ?? "there" },
       inJail: account && inside.accounts?.userByName(declared.name),
       lacksKeys: keys?.lacking ?? 0,
       otherOptions: keys?.otherOptions ?? false,

@@ -1,0 +1,91 @@
+/** `jailkit apply` for an account that is in no local file: it makes the jail's side, and says what the directory should have. */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import type { Machine } from "../machine/machine.ts";
+import { did, KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
+import { installNssSystemd } from "./archives.ts";
+
+setDefaultTimeout(120_000);
+
+const J = "/srv/customer";
+const ACCOUNTS = "/var/lib/extrausers/passwd";
+const declared = (more = "") => `[jail ${J}]
+sections = uidbasics, basicshell
+[user luser]
+jail = ${J}
+directory = yes
+shell = /bin/bash
+authorized_keys = ${KEYS[0]}
+${more}`;
+
+let m: Machine;
+beforeAll(async () => {
+  m = await openApplyMachine();
+  installNssSystemd(m);
+  const nss = m.read("/etc/nsswitch.conf").replace(/^(passwd|group|shadow):.*$/gm, "$1: files extrausers");
+  m.write("/etc/nsswitch.conf", nss);
+  m.write("/etc/jailkit/jails.d/one.ini", declared());
+});
+afterAll(() => m?.close());
+
+test("an account is a failure while no service answers, and if none knows it; the jail is made", () => {
+  expect(linesOf(m).summary.problems.map(({ code, path }) => [code, path])).toEqual([
+    ["name-service", "luser"],
+  ]);
+  m.write(ACCOUNTS, "other:x:6002:6002::/home/other:/bin/sh\n");
+  const { status, summary } = linesOf(m);
+  expect([status, summary.problems.map(({ code }) => code)]).toEqual([1, ["no-such-user"]]);
+});
+
+test("the jail's side is made, and the directory is told what it should say until it does", () => {
+  m.write(ACCOUNTS, "luser:x:6001:6001::/home/luser:/bin/sh\n");
+  m.write("/var/lib/extrausers/group", "luser:x:6001:\n");
+  const before = m.read("/etc/passwd");
+  const { status, changes, summary } = linesOf(m);
+  expect([status, changes.map(({ text }) => text)]).toEqual([
+    0,
+    [
+      "+ user luser: entry /bin/bash (it is not in the jail's etc/passwd)",
+      "+ user luser: home /home/luser (it is missing)",
+      "+ user luser: keys 1 of 1 (not in its authorized_keys)",
+    ],
+  ]);
+  expect(m.read("/etc/passwd")).toBe(before);
+  expect(m.read(`${J}/etc/passwd`)).toMatch(/^luser:x:6001:6001::\/home\/luser:\/bin\/bash$/m);
+  expect(m.read(`${J}/home/luser/.ssh/authorized_keys`)).toBe(`${KEYS[0]}\n`);
+  expect(summary.directories).toMatchObject([
+    {
+      user: "luser",
+      attributes: { homeDirectory: `${J}/./home/luser`, loginShell: "/usr/sbin/jk_chrootsh" },
+    },
+  ]);
+  const again = m.run(["jailkit", "apply"]);
+  expect(again.status).toBe(0);
+  expect(again.stdout).toContain("# The directory of user luser:\n");
+  expect(again.stdout).toContain(`${J}/./home/luser:/usr/sbin/jk_chrootsh\n`);
+  m.write(ACCOUNTS, `luser:x:6001:6001::${J}/./home/luser:/usr/sbin/jk_chrootsh\n`);
+  expect(m.run(["jailkit", "apply"]).stdout).toBe("0 changed, 0 failed, 2 as declared\n");
+});
+
+test("it cannot join a group of this machine, but is told how", () => {
+  m.write("/etc/jailkit/jails.d/one.ini", declared("groups = team\n"));
+  const { stderr } = m.run(["jailkit", "apply"]);
+  const command = /add it with: (.*)\n/.exec(stderr)?.[1] ?? "false";
+  expect(command).toBe("gpasswd -a luser team");
+  m.must(["sh", "-c", command]);
+  expect(did(m)).toEqual(["done ~ user luser: entry (its group is not in the jail's etc/group)"]);
+  expect(m.read(`${J}/etc/group`)).toMatch(/^team:x:\d+:luser$/m);
+  expect(did(m)).toEqual([]);
+});
+
+test("--prune takes it out of the jail, and out of nothing else", () => {
+  m.write("/etc/jailkit/jails.d/one.ini", `[jail ${J}]\nsections = uidbasics, basicshell\n`);
+  const { status, changes } = linesOf(m, "--prune", "--delete-homes");
+  expect([status, changes.map(({ text }) => text)]).toEqual([
+    0,
+    [`- user luser: entry in ${J} (no longer declared)`],
+  ]);
+  expect(changes[0]?.warnings[0]).toContain("the directory still says");
+  expect(m.read(`${J}/etc/passwd`)).not.toContain("luser");
+  expect(m.exists(`${J}/home/luser`)).toBe(true);
+  expect(m.read(ACCOUNTS)).toContain("luser");
+});

@@ -1,0 +1,50 @@
+/** What `jailkit apply` removes is what it made, and a user is limited before the account is there. */
+
+import type { Mutant } from "./mutant.ts";
+
+type Change = readonly [from: string, to: string];
+
+const within = (file: string, test: string, changes: readonly Change[]): Mutant[] =>
+  changes.map(([from, to]) => ({ file, from, to, test }));
+
+const PRUNE = "e2e/apply-prune.test.ts";
+const COMPARE = "unit/declaration-compare.test.ts";
+
+export const APPLY: readonly Mutant[] = [
+  ...within("src/tools/jailkit-apply.ts", PRUNE, [
+    ["if (!prune || jails.length", "if (true || jails.length"],
+    ["if (deleteHomes && !prune)", "if (false)"],
+  ]),
+  ...within("src/declaration/once.ts", PRUNE, [
+    ["files.includes(file) || (usual &&", "files.includes(file) || (true &&"],
+  ]),
+  ...within("src/declaration/carry-out/remove.ts", PRUNE, [
+    ["once.created === user.uid && ", "once.created !== undefined && "],
+    ["if (deleteHomes && isNew) {", "if (isNew) {"],
+    ["if (processes.length > 0) {", "if (false) {"],
+    [" && isDirectory(stat);", ";"],
+  ]),
+  ...within("src/declaration/compare/compare.ts", PRUNE, [
+    ["return { jails, former: prune ? former : []", "return { jails, former: former"],
+  ]),
+  ...within("src/declaration/compare/jail.ts", COMPARE, [
+    ["if (prune && former.length > 0)", "if (former.length > 0)"],
+    ["(once?.[what] ?? []).filter", "[...state[what]].filter"],
+  ]),
+  ...within("src/declaration/compare/user.ts", COMPARE, [
+    ["if (account.uid === 0)", "if (false)"],
+    ["if (uid !== undefined && account.uid !== uid)", "if (false)"],
+    ["if (there !== undefined && there !== jail)", "if (false)"],
+    ["if (!state.local)", "if (false)"],
+    ["!sameKeys(policy, wantedPolicy)", "false"],
+  ]),
+  ...within("src/declaration/compare/look-user.ts", "e2e/apply.test.ts", [
+    ['...policy.others.map((key) => [key, ""] as const)', ""],
+  ]),
+  ...within("src/users/policy.ts", "e2e/apply.test.ts", [
+    ["own !== undefined && own.file !== hostPath(root, FILE)", "false"],
+  ]),
+  ...within("src/declaration/carry-out/policy.ts", "e2e/apply.test.ts", [
+    ["if (other === undefined) return;", "return;"],
+  ]),
+];

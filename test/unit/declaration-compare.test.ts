@@ -1,0 +1,192 @@
+/** What `jailkit apply` finds different, from what is declared and what is there. */
+import { describe, expect, test } from "bun:test";
+import { planLine } from "../../src/declaration/change.ts";
+import { compareJail, type JailState } from "../../src/declaration/compare/jail.ts";
+import { compareUser, type UserState } from "../../src/declaration/compare/user.ts";
+import type { DeclaredJail, DeclaredUser } from "../../src/declaration/model.ts";
+
+const place = { file: "/etc/jailkit/jails.d/a.ini", line: 1, column: 1 };
+const JAIL: DeclaredJail = {
+  ...{ path: "/srv/j", place, sections: ["a", "b"], files: ["id"], live: undefined },
+  ...{ logSocket: undefined, proc: undefined },
+};
+const THERE: JailState = {
+  ...{ exists: true, emptied: false, fault: undefined, unfinished: new Set<string>() },
+  ...{ sections: new Set(["a", "b"]), files: new Set(["/usr/bin/id"]), live: new Set<string>() },
+  ...{ lacking: [], logSocket: false, proc: false },
+};
+const lookUps = {
+  pathOf: (name: string) => (name === "id" ? "/usr/bin/id" : undefined),
+  liveOf: (live: readonly string[]) => live,
+};
+
+function jailLines(declared: Partial<DeclaredJail>, state: Partial<JailState>, prune = false) {
+  const once = { sections: ["a", "old"], files: ["/usr/bin/id", "/usr/bin/old"] };
+  const compared = compareJail({ ...JAIL, ...declared }, { ...THERE, ...state }, lookUps, { once, prune });
+  return { ...compared, lines: compared.changes.map(planLine) };
+}
+
+describe("a jail", () => {
+  test.each<[string, Partial<DeclaredJail>, Partial<JailState>, string[]]>([
+    ["as declared", {}, {}, []],
+    ["with a part", {}, { sections: new Set(["b"]) }, ["+ jail /srv/j: sections a (not in the jail)"]],
+    ["unfinished", {}, { unfinished: new Set(["b"]) }, ["+ jail /srv/j: sections b (not all there)"]],
+    [
+      "emptied",
+      { files: [] },
+      { emptied: true },
+      ["+ jail /srv/j: sections a, b (its contents were removed)"],
+    ],
+    [
+      "missing",
+      { proc: true, logSocket: false },
+      { exists: false, sections: new Set(), files: new Set() },
+      [
+        "+ jail /srv/j: sections a, b (it does not exist)",
+        "+ jail /srv/j: files id (it does not exist)",
+        "+ jail /srv/j: proc (it does not exist)",
+      ],
+    ],
+    ["not live", { live: ["/usr"] }, {}, ["+ jail /srv/j: live /usr (not mounted in the jail)"]],
+    ["live", { live: ["/usr"] }, { live: new Set(["/usr", "/bin"]) }, []],
+    [
+      "not mounted",
+      { live: ["/usr"] },
+      { live: new Set(["/usr"]), lacking: ["/usr"] },
+      ["+ jail /srv/j: mounts /usr (not mounted as recorded)"],
+    ],
+    [
+      "switched off",
+      { proc: false, logSocket: false },
+      { proc: true, logSocket: true },
+      ["- jail /srv/j: log-socket (declared to be off)", "- jail /srv/j: proc (declared to be off)"],
+    ],
+  ])("%s", (_, declared, state, lines) => {
+    expect(jailLines(declared, state).lines).toEqual(lines);
+  });
+
+  test("only what was declared once is pruned", () => {
+    const state = {
+      sections: new Set(["a", "b", "old", "hand"]),
+      files: new Set(["/usr/bin/id", "/usr/bin/old", "/usr/bin/hand"]),
+    };
+    const kept = jailLines({}, state);
+    expect([kept.lines, kept.undeclared]).toEqual([
+      [],
+      ["jail /srv/j: sections old, hand", "jail /srv/j: files /usr/bin/old, /usr/bin/hand"],
+    ]);
+    const pruned = jailLines({}, state, true);
+    expect(pruned.lines).toEqual([
+      "- jail /srv/j: sections old (no longer declared)",
+      "- jail /srv/j: files /usr/bin/old (no longer declared)",
+    ]);
+    expect(pruned.undeclared).toEqual(["jail /srv/j: sections hand", "jail /srv/j: files /usr/bin/hand"]);
+  });
+
+  test("nothing is done in one with a fault, nor to one that nothing creates", () => {
+    const fault = { code: "unsafe-jail", message: "is not safe" };
+    expect(jailLines({ proc: true }, { fault, sections: new Set() })).toMatchObject({
+      ...{ lines: [], fault: { ...fault, name: "/srv/j" } },
+    });
+    expect(jailLines({ sections: [], files: [] }, { exists: false })).toMatchObject({
+      ...{ lines: [], fault: { code: "empty-jail" } },
+    });
+  });
+});
+
+const USER: DeclaredUser = {
+  ...{ name: "u", place, jail: "/srv/j", shell: "/bin/bash", home: "/home/u", uid: undefined },
+  ...{ comment: undefined, groups: [], keys: undefined, directory: false, policy: undefined },
+};
+const ACCOUNT = {
+  ...{ name: "u", password: "x", uid: 1000, gid: 100, gecos: "U" },
+  ...{ home: "/srv/j/./home/u", shell: "/usr/sbin/jk_chrootsh" },
+};
+const AS_DECLARED: UserState = {
+  ...{ account: ACCOUNT, local: true, fault: undefined, lacksGroups: [], hasGroup: true, home: "there" },
+  ...{ lacksKeys: 0, otherOptions: false, policy: undefined, wantedPolicy: undefined },
+  inJail: { ...ACCOUNT, home: "/home/u", shell: "/bin/bash" },
+  former: { groups: [], keys: [], policy: false },
+};
+
+function userLines(declared: Partial<DeclaredUser>, state: Partial<UserState>) {
+  const compared = compareUser({ ...USER, ...declared }, { ...AS_DECLARED, ...state });
+  return { ...compared, lines: compared.changes.map(planLine) };
+}
+
+describe("a user", () => {
+  test.each<[string, Partial<DeclaredUser>, Partial<UserState>, string[]]>([
+    ["as declared", { uid: 1000, comment: "U" }, {}, []],
+    [
+      "whose home is written in another way",
+      { home: "/home//u/" },
+      { account: { ...ACCOUNT, home: "/srv//j/./home/u/" } },
+      [],
+    ],
+    [
+      "outside",
+      {},
+      { account: { ...ACCOUNT, home: "/home/u", shell: "/bin/sh" }, inJail: undefined },
+      ["~ user u: account /home/u -> in /srv/j/./home/u, shell /bin/bash, with its home (it is in no jail)"],
+    ],
+    [
+      "with another group in the jail",
+      {},
+      { inJail: { ...ACCOUNT, gid: 101, home: "/home/u", shell: "/bin/bash" } },
+      ["~ user u: entry (the jail's etc/passwd contradicts the account)"],
+    ],
+    [
+      "with another policy",
+      {},
+      { policy: new Map([["allow", "scp"]]), wantedPolicy: new Map([["allow", "sftp"]]) },
+      ["~ user u: policy differs in allow"],
+    ],
+    [
+      "of a directory",
+      { directory: true },
+      { account: { ...ACCOUNT, home: "/home/u", shell: "/bin/sh" }, local: false, inJail: undefined },
+      ["+ user u: entry /bin/bash (it is not in the jail's etc/passwd)"],
+    ],
+    [
+      "with what was declared once",
+      {},
+      { former: { groups: ["g"], keys: ["k"], policy: true } },
+      [
+        "- user u: groups g (no longer declared)",
+        "- user u: keys 1 (no longer declared)",
+        "- user u: policy (no longer declared)",
+      ],
+    ],
+  ])("%s", (_, declared, state, lines) => {
+    expect(userLines(declared, state)).toMatchObject({ lines, fault: undefined });
+  });
+
+  test("rights are limited before the account is in the jail", () => {
+    const wantedPolicy = new Map([["confine", "1"]]);
+    expect(userLines({}, { account: undefined, inJail: undefined, wantedPolicy }).lines).toEqual([
+      "+ user u: policy confine (it has no section)",
+      "+ user u: account in /srv/j, home /home/u, shell /bin/bash (it does not exist)",
+    ]);
+  });
+
+  test.each<[string, Partial<DeclaredUser>, Partial<UserState>]>([
+    ["root", {}, { account: { ...ACCOUNT, uid: 0 } }],
+    ["uid-differs", { uid: 1001 }, {}],
+    ["in-another-jail", {}, { account: { ...ACCOUNT, home: "/srv/other/./home/u" } }],
+    ["home-differs", { home: "/home/other" }, {}],
+    ["home-differs", {}, { account: { ...ACCOUNT, home: "/data/u" } }],
+    ["not-local", {}, { local: false }],
+    ["no-such-user", { directory: true }, { account: undefined }],
+  ])("%s is a fault, and nothing is changed", (code, declared, state) => {
+    expect(userLines({ comment: "new", ...declared }, state)).toMatchObject({ lines: [], fault: { code } });
+  });
+
+  test("the directory is told what it should say until it does", () => {
+    const directory = { directory: true };
+    expect(userLines(directory, { account: { ...ACCOUNT, shell: "/bin/sh" } }).directory).toEqual({
+      home: "/srv/j/./home/u",
+      shell: "/usr/sbin/jk_chrootsh",
+    });
+    expect(userLines(directory, {}).directory).toBeUndefined();
+  });
+});
