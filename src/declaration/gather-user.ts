@@ -64,6 +64,8 @@ export function gatherUser(resident: Resident, sources: UserSources): GatheredUs
       shell,
       home: normalPath(home),
       directory: !local,
+      // Where its home is, the directory says.
+      keeps: local ? undefined : ["home"],
       ...ofAccount,
     },
     ...{ keys: keys.length === 0 ? undefined : keys, policy: policy.length === 0 ? undefined : policy },
