@@ -56,7 +56,7 @@ export function gatherUser(resident: Resident, sources: UserSources): GatheredUs
   if (typeof settings === "string") return settings;
   const policy = isLimited ? policyOf(user, sources, comments, leftOut) : settings;
   const keys = sources.keys ? usableKeys({ root, home, user }, leftOut) : [];
-  const declared = {
+  const declared: DeclaredUser = {
     ...{
       name: user.name,
       place,
