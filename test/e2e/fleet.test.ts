@@ -90,8 +90,16 @@ test("the second run changes nothing", () => {
 });
 
 test("sshd forwards nothing for them", () => {
+  for (const m of machines) {
+    const { stdout } = m.must(["/usr/sbin/sshd", "-T", "-C", "user=anna,host=control,addr=10.0.0.1"]);
+    expect(stdout).toContain("\nallowtcpforwarding no\n");
+  }
   const forwarded = ["ssh", ...client("anna"), "-W", "127.0.0.1:22", "anna@web1"];
-  expect(control.run(forwarded, { env })).toMatchObject({ stdout: "" });
+  const { stdout, stderr } = control.run(
+    forwarded.filter((word) => word !== "-q"),
+    { env },
+  );
+  expect([stdout, stderr]).toEqual(["", expect.stringContaining("administratively prohibited")]);
 });
 
 test("drift on one machine is mended there, and only there something is reported as changed", () => {
