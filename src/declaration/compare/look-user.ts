@@ -207,7 +207,7 @@ function keyState(
   home: ReturnType<typeof homeState> | undefined,
   once: OnceUser | undefined,
 ): { lacking: number; former: ByteString[]; otherOptions: number } {
-  const wanted = new Set(keys.map(({ key }) => sumOf(key)));
+  const wanted = new Set(once === undefined ? [] : keys.map(({ key }) => sumOf(key)));
   const sums = new Set((once?.keys ?? []).filter((sum) => !wanted.has(sum)));
   if (keys.length + sums.size === 0) return { lacking: 0, former: [], otherOptions: 0 };
   if (root === undefined || home?.home !== "there" || home.path === undefined)
