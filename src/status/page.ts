@@ -104,7 +104,7 @@ function configItems({ config: { files, errors, warnings } }: StatusNumbers): By
     [warnings, warnings === 1 ? "warning" : "warnings"],
   ]);
   return [
-    number(files, files === 1 ? "file" : "files"),
+    number(files, files === 1 ? "file in /etc/jailkit" : "files in /etc/jailkit"),
     ...(problems.length === 0 ? ["no errors"] : problems),
   ];
 }

@@ -178,7 +178,7 @@ describe("findings", () => {
       ["config", "/etc/jailkit", "jailkit config check"],
       ["config", "/etc/jailkit/jk_lsh.ini:2", "jailkit config check"],
     ]);
-    expect(page(machine({ config }))).toContain("Configuration  1 file, 2 errors, 1 warning");
+    expect(page(machine({ config }))).toContain("Configuration  1 file in /etc/jailkit, 2 errors, 1 warning");
   });
 
   test("log sockets that do not work", () => {
