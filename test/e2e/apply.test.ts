@@ -352,6 +352,17 @@ test("an account that useradd(8) would refuse gets no rights either", () => {
   m.remove(two);
 });
 
+test("an account of the system, whose home is not its own, gets no rights either", () => {
+  const two = "/etc/jailkit/jails.d/two.ini";
+  m.write(two, `[user backup]\njail = ${J}\nallow = sftp\n`);
+  m.mkdir("/var/backups");
+  const before = m.read(`${J}/etc/jailkit/jk_lsh.ini`);
+  const { status, changes, summary } = linesOf(m);
+  expect([status, changes, summary.problems.map(({ code }) => code)]).toEqual([1, [], ["not-their-home"]]);
+  expect(m.read(`${J}/etc/jailkit/jk_lsh.ini`)).toBe(before);
+  m.remove(two);
+});
+
 describe("a jail", () => {
   const other = "/srv/other";
   const more = (text: string) => m.write("/etc/jailkit/jails.d/three.ini", text);

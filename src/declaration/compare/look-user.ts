@@ -1,4 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../../ffi/constants.ts";
+import { statIfPresent } from "../../../ffi/files.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { answered, isReported, problemFrom } from "../../cli/error.ts";
@@ -179,11 +181,22 @@ function groupState(
   };
 }
 
+/** Why the home of an account in no jail would not move, as that of many system accounts: known before it gets rights. */
+function hostHomeFault({ home, uid }: PasswdEntry, jail: ByteString): FaultText | undefined {
+  const stat = home.startsWith(`${jail}/`) ? undefined : statIfPresent(AT_FDCWD, home, true);
+  if (stat === undefined || stat.uid === uid) return undefined;
+  const message = `is an account of this machine, whose home ${quoted(home)} does not belong to it (uid ${uid}) and is not moved: declare another name`;
+  return { code: "not-their-home", message };
+}
+
 /** The home of an account in the jail, and why it cannot be used. */
 function homeState({ jail, directory }: DeclaredUser, account: PasswdEntry, { root }: InJail) {
   const split = splitHome(account.home);
   const outside = !directory && (split === undefined || normalPath(split.jail) !== jail);
-  if (root === undefined || outside) return { home: "there", fault: undefined, path: undefined } as const;
+  if (root === undefined || outside) {
+    const fault = outside && split === undefined ? hostHomeFault(account, jail) : undefined;
+    return { home: "there", fault, path: undefined } as const;
+  }
   const path = homeFor(account, jail);
   const stat = lookUp(root, path)?.stat;
   if (stat === undefined) return { home: "missing", fault: undefined, path } as const;
