@@ -26,6 +26,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/compare/compare.ts", PRUNE, [
     ["return { jails, former: prune ? former : []", "return { jails, former: former"],
+    ["if (prune) return { declared: whole, ...compared };", "return { declared: whole, ...compared };"],
   ]),
   ...within("src/declaration/compare/jail.ts", COMPARE, [
     ["if (prune && former.length > 0)", "if (former.length > 0)"],
@@ -40,7 +41,11 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/compare/look-user.ts", "e2e/apply.test.ts", [
     ['...policy.others.map((key) => [key, ""] as const)', ""],
+    [" ?? newFault(declared, account, machine);", ";"],
+    ["outside && split === undefined ? hostHomeFault(account, jail) : undefined", "undefined"],
   ]),
+  ...within("src/users/key-lines.ts", "e2e/apply.test.ts", [["one.options === there?.options", "true"]]),
+  ...within("src/declaration/memory.ts", PRUNE, [["isSame && policiesOf(once).includes(!limited)", "false"]]),
   ...within("src/users/policy.ts", "e2e/apply.test.ts", [
     ["own !== undefined && own.file !== hostPath(root, FILE)", "false"],
   ]),
