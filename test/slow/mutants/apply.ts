@@ -22,6 +22,7 @@ export const APPLY: readonly Mutant[] = [
     ["once.created === user.uid && ", "once.created !== undefined && "],
     ["if (deleteHomes && isNew) {", "if (isNew) {"],
     ["if (processes.length > 0) {", "if (false) {"],
+    ["if (recall(root, name)?.shell === undefined) {", "if (false) {"],
     [" && isDirectory(stat);", ";"],
   ]),
   ...within("src/declaration/compare/compare.ts", PRUNE, [
