@@ -139,8 +139,8 @@ describe("--prune", () => {
       `done - jail ${J}: files /usr/bin/id (no longer declared)`,
       `done - jail ${J}: sections sftp (no longer declared)`,
       "done - user bob: groups team (no longer declared)",
-      "done - user bob: keys 1 (no longer declared)",
       "done - user bob: policy (no longer declared)",
+      "done - user bob: keys 1 (no longer declared)",
     ]);
     expect(m.read(file)).toBe(`# mine\n${KEYS[0]}\n`);
     expect(m.must(["id", "-Gn", "bob"]).stdout.trim().split(" ").sort()).toEqual([

@@ -124,7 +124,8 @@ function compareOne(
       const now = userState(whole, inside, machine, { once: onceUser(name), prune });
       if (now.otherOptions)
         undeclared.push(`user ${display(name)}: other options of a key in its authorized_keys`);
-      return { declared: whole, ...compareUser(whole, now) };
+      const without = now.keysFault === undefined ? whole : { ...whole, keys: undefined };
+      return { declared: without, ...compareUser(whole, now) };
     });
     if (declared !== undefined) {
       const names = new Set(users.map(({ name }) => name));

@@ -42,6 +42,9 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/look-user.ts", "e2e/apply.test.ts", [
     ['...policy.others.map((key) => [key, ""] as const)', ""],
   ]),
+  ...within("src/declaration/compare/look-user.ts", "e2e/apply-hostile.test.ts", [
+    ["return { ...NO_KEYS, fault: { code, message } };", "throw error;"],
+  ]),
   ...within("src/users/policy.ts", "e2e/apply.test.ts", [
     ["own !== undefined && own.file !== hostPath(root, FILE)", "false"],
   ]),
