@@ -21,6 +21,21 @@ afterAll(() => m?.close());
 const declare = (more: string) =>
   m.write(FILE, `${JAIL}[user eve]\njail = ${J}\nauthorized_keys = ${KEYS[0]}\n${more}`);
 
+test("the shell of an earlier account of the same name is not given to a new one", () => {
+  m.write(FILE, JAIL);
+  m.must(["jailkit", "apply"]);
+  m.addUser("dora", { home: "/home/dora", createHome: true, shell: "/bin/bash" });
+  m.must(["jk_jailuser", "-m", "-j", J, "-s", "/bin/bash", "dora"]);
+  m.must(["sh", "-c", `userdel dora; rm -r ${J}/home/dora; sed -i /^dora:/d ${J}/etc/passwd`]);
+  m.must(["jk_addjailuser", "-j", J, "-p", "*", "-s", "/bin/bash", "dora"]);
+  m.write(FILE, `${JAIL}[user dora]\njail = ${J}\nshell = /bin/bash\n`);
+  m.must(["jailkit", "apply"]);
+  m.write(FILE, JAIL);
+  m.must(["jailkit", "apply", "--prune"]);
+  expect(m.read("/etc/passwd")).toMatch(new RegExp(`^dora:.*:${J}/\\./home/dora:.*/jk_chrootsh$`, "m"));
+  expect(m.exists("/home/dora")).toBe(false);
+});
+
 describe("no user prevents by the own authorized_keys", () => {
   const scenes = {
     "a symbolic link": `ln -s /etc/shadow ${KEY_FILE}`,
