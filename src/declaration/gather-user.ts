@@ -56,7 +56,7 @@ export function gatherUser(resident: Resident, sources: UserSources): GatheredUs
   if (typeof settings === "string") return settings;
   const policy = isLimited ? policyOf(user, sources, comments, leftOut) : settings;
   const keys = sources.keys ? usableKeys({ root, home, user }, leftOut) : [];
-  const declared = {
+  const declared: DeclaredUser = {
     ...{
       name: user.name,
       place,
@@ -64,6 +64,8 @@ export function gatherUser(resident: Resident, sources: UserSources): GatheredUs
       shell,
       home: normalPath(home),
       directory: !local,
+      // Where its home is, the directory says.
+      keeps: local ? undefined : ["home"],
       ...ofAccount,
     },
     ...{ keys: keys.length === 0 ? undefined : keys, policy: policy.length === 0 ? undefined : policy },

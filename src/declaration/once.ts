@@ -1,4 +1,4 @@
-import { type ByteString, toBytes, utf8 } from "../../ffi/bytes.ts";
+import { type ByteString, fromBytes, toBytes, utf8 } from "../../ffi/bytes.ts";
 import { libc } from "../../ffi/libc.ts";
 import { jsonText } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
@@ -70,7 +70,9 @@ export function readOnce(): Once {
   try {
     const { version, ...rest } = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
     if (version !== VERSION) throw bad("is of another version of jailkit");
-    return readShape(rest, ONCE);
+    const once = readShape(rest, ONCE);
+    texts.set(once, fromBytes(bytes));
+    return once;
   } catch (error) {
     if (error instanceof JailkitError && error.code === "bad-state") throw error;
     throw bad(error instanceof JailkitError ? error.message : "is not JSON");
@@ -80,12 +82,18 @@ export function readOnce(): Once {
 const encode = (_: string, value: unknown) =>
   value === undefined ? null : typeof value === "string" ? jsonText(value) : value;
 
-const textOf = ({ jails, users }: Once): ByteString =>
-  `${utf8(JSON.stringify({ version: VERSION, jails, users }, encode))}\n`;
+/** The texts of what was read or written: thousands of users take a while to write down. */
+const texts = new WeakMap<Once, ByteString>();
+
+function textOf(once: Once): ByteString {
+  const { jails, users } = once;
+  return texts.get(once) ?? `${utf8(JSON.stringify({ version: VERSION, jails, users }, encode))}\n`;
+}
 
 /** Writes it, by one rename, if it differs from what is there. Throws SystemError, JailkitError. */
 export function writeOnce(before: Once, now: Once): void {
   const content = textOf(now);
+  texts.set(now, content);
   if (content === textOf(before)) return;
   withTree((tree) => {
     makeOwnDirectory(tree, `${DIRECTORY}/jails`);

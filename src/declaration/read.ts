@@ -92,11 +92,9 @@ export function declarationIn(ini: IniFile): { declaration: Declaration; problem
 
 const dialect = "plain";
 
-const fileIn = (directory: ByteString): ByteString => `${directory}/jails.ini`;
-
 /** jails.ini and the files of jails.d in a directory. Throws as readConfigSources does. */
 export const readDeclarationSources = (directory: ByteString = CONFIG_DIRECTORY): ConfigSource[] =>
-  readConfigSources(fileIn(directory), 1, undefined, undefined, { dialect });
+  readConfigSources(`${directory}/jails.ini`, 1, undefined, undefined, { dialect });
 
 function readAlone(file: ByteString): ConfigSource {
   const [found] = readConfigSources(file, 1, undefined, undefined, { dialect, alone: true });
@@ -117,7 +115,7 @@ export function readDeclaration(
   const sources =
     files === undefined ? readDeclarationSources(directory) : [...new Set(files)].map(readAlone);
   const parts = sources.map(({ bytes, file }) => scanIni(bytes, file, dialect));
-  const ini = mergeFiles(parts, files?.[0] ?? fileIn(directory), dialect);
+  const ini = mergeFiles(parts, files?.[0] ?? DECLARATION_FILE, dialect);
   const { declaration, problems } = declarationIn(ini);
   requireNoErrors(problems, 1, ini);
   return declaration;

@@ -87,14 +87,26 @@ const textOfJail = ({ path, sections, files, live, logSocket, proc }: DeclaredJa
   ]);
 
 function textOfUser(user: DeclaredUser): ByteString {
-  const { name, jail, shell, home, uid, comment, groups, keys = [], directory, policy = [] } = user;
+  const {
+    name,
+    jail,
+    shell,
+    home,
+    uid,
+    comment,
+    groups,
+    keys = [],
+    directory,
+    keeps = [],
+    policy = [],
+  } = user;
   const isUsual = shell === LIMITED_SHELL && policy.some(isAllowing);
   return sectionText(`user ${name}`, [
     ["jail", jail],
     ["shell", isUsual ? undefined : shell],
     ...policy.map(({ key, value }): Line => [key, value]),
     // Without the key, an account of a directory keeps the home that it has.
-    ["home", home === usualHome(name) && !directory ? undefined : home],
+    ["home", keeps.includes("home") || (home === usualHome(name) && !directory) ? undefined : home],
     ["uid", uid === undefined ? undefined : `${uid}`],
     ["comment", comment || undefined],
     ["groups", list(groups)],

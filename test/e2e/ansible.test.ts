@@ -77,11 +77,21 @@ test("a package of rpm is installed by dnf, once", () => {
   m.write("/root/play.yml", play);
   const root = { ...env, PATH: "/usr/sbin:/usr/bin:/sbin:/bin" };
   m.must(["ansible-galaxy", "collection", "install", COPY], { env: root });
-  const run = (...options: string[]) => {
-    const words = ["ansible-playbook", ...options, "/root/play.yml"];
-    return /changed=(\d+) .*failed=0 /.exec(m.must(words, { env: root, cwd: "/root" }).stdout)?.[1];
-  };
-  expect(run("--check")).toBe("2");
+  const start = (...options: string[]) =>
+    m.run(["ansible-playbook", ...options, "/root/play.yml"], { env: root, cwd: "/root" });
+  const run = (...options: string[]) => /changed=(\d+) .*failed=0 /.exec(start(...options).stdout)?.[1];
+  m.write("/root/x.ini", "");
+  // As long as there is no jailkit, there is no plan.
+  const more = { jailkit_sshd: true, jailkit_declarations: ["x.ini"], jailkit_prune: true };
+  expect(run("--check", "-e", JSON.stringify(more))).toBe("2");
+  expect([m.exists("/var/cache/jailkit"), m.list("/run").filter((name) => /^jailkit/.test(name))]).toEqual([
+    false,
+    [],
+  ]);
+  for (const names of [["x.conf"], [".x.ini"], ["x.ini", "a/x.ini"]]) {
+    const { status, stdout } = start("-e", JSON.stringify({ jailkit_declarations: names }));
+    expect([status, stdout]).toEqual([2, expect.stringContaining("names end with .ini")]);
+  }
   expect(m.exists("/var/cache/jailkit")).toBe(false);
   expect(run()).toBe("3");
   expect(m.must(["rpm", "-q", "of-a-fleet"]).stdout).toBe("of-a-fleet-2-1.noarch\n");

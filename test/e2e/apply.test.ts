@@ -193,6 +193,17 @@ const DRIFT: Readonly<Record<string, { scene: string; does: readonly string[] }>
 };
 
 describe("drift", () => {
+  test("an account that was removed alone is the same one again, with its home", () => {
+    const line = () => m.run(["getent", "passwd", "closed"]).stdout;
+    const before = line();
+    m.must(["touch", `${J}/home/closed/letter`]);
+    m.must(["userdel", "closed"]);
+    expect(settle()).toEqual([
+      `done + user closed: account in ${J}, home /home/closed, shell /bin/bash (it does not exist)`,
+    ]);
+    expect([line(), m.exists(`${J}/home/closed/letter`)]).toEqual([before, true]);
+  });
+
   test.each(Object.entries(DRIFT))("%s is mended", (_, { scene, does }) => {
     m.must(["sh", "-c", scene]);
     expect(m.run(["jailkit", "apply", "--check"]).status).toBe(10);

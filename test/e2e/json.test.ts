@@ -73,6 +73,7 @@ jailkit mount --all
 jailkit mount /nowhere
 jailkit adopt --dry-run --force ${J}
 jailkit adopt --force ${J}
+jailkit adopt --dry-run --all
 jailkit adopt --dry-run --moved /srv/before
 jailkit adopt --moved /srv/before /srv/after
 jk_init -j ${J} --remove --dry-run sftp

@@ -95,9 +95,14 @@ function accessOf({ groups, keys }: DeclaredUser): Access {
   return { ...NO_ACCESS, joins, keys: keys ?? [] };
 }
 
-/** Creates an account, as jk_addjailuser does. */
-function create(declared: DeclaredUser, { root, created }: Means, said: Said): void {
-  const { name, shell, home, comment, uid } = declared;
+/**
+ * Creates an account, as jk_addjailuser does. One that apply created before, and that somebody has removed since, gets its uid
+ * again: its home and its line in the jail are there still.
+ */
+function create(declared: DeclaredUser, { root, once, created }: Means, said: Said): void {
+  const { name, shell, home, comment } = declared;
+  const before = once?.jail === root.path ? once : undefined;
+  const uid = declared.uid ?? before?.created;
   const values = {
     ...{ name, shell, comment, home, uid: uid === undefined ? undefined : `${uid}`, gid: undefined },
     ...{
@@ -114,7 +119,8 @@ function create(declared: DeclaredUser, { root, created }: Means, said: Said): v
   const account = planNewAccount(root, values, access);
   for (const line of newAccountWarnings(values)) run.warn(line);
   const { user } = createAccount(account, values, run);
-  created({ created: user.uid, createdHome: account.createsHome ? account.jailHome : undefined });
+  const stayed = before?.created === user.uid ? before.createdHome : undefined;
+  created({ created: user.uid, createdHome: account.createsHome ? account.jailHome : stayed });
   run.examine(() => {
     const joins = access.joins.map(({ gid }) => gid);
     const fault = foreignHome(account, user) ?? homeFault(user);

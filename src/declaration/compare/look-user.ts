@@ -94,8 +94,9 @@ export function userState(
     const groups = groupState(declared, account, inside, machine);
     const home = account === undefined ? undefined : homeState(declared, account, inside);
     const fault = groups.fault ?? home?.fault;
-    if (fault !== undefined) return { ...nothing, fault };
-    const keys = account === undefined ? NO_KEYS : keyState(declared, account, inside, home, once);
+    if (fault !== undefined) return { ...nothing, account, fault };
+    const past = prune ? once : undefined;
+    const keys = account === undefined ? NO_KEYS : keyState(declared, account, inside, home, past);
     const { table, section } = policyState(declared, inside, machine);
     const policy = section && knownKeys(section, table);
     const former = prune && once !== undefined && once.jail === declared.jail ? once : undefined;
@@ -218,7 +219,7 @@ function readKeyState(
   home: ReturnType<typeof homeState> | undefined,
   once: OnceUser | undefined,
 ): KeyState {
-  const wanted = new Set(keys.map(({ key }) => sumOf(key)));
+  const wanted = new Set(once === undefined ? [] : keys.map(({ key }) => sumOf(key)));
   const sums = new Set((once?.keys ?? []).filter((sum) => !wanted.has(sum)));
   if (keys.length + sums.size === 0) return NO_KEYS;
   if (root === undefined || home?.home !== "there" || home.path === undefined)

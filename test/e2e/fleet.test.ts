@@ -1,0 +1,216 @@
+/**
+ * docs/fleet.md is followed, from machines without jailkit to three with ten users each, by ssh and with Ansible itself;
+ * then what happens to them: drift, mistakes, a plan, a removed user, a new version.
+ */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import type { Machine, RunResult } from "../machine/machine.ts";
+import { openStage, type Stage } from "../words/scene.ts";
+import { FLEET, FLEET_SCENE, MACHINES, recapOf, UNCHANGED, WITH_BASH } from "../words/scenes/fleet.ts";
+import { stateOf } from "./packages-scene.ts";
+import { blocksUnder, follow } from "./recipes-scene.ts";
+
+setDefaultTimeout(240_000);
+
+const PAGE = "docs/fleet.md";
+const JAIL = "/srv/customers";
+const DECLARED = `${FLEET}/jails.d/customers.ini`;
+
+let stage: Stage;
+let control: Machine;
+let machines: readonly Machine[];
+
+const env = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", HOME: "/root", LC_ALL: "C.UTF-8" };
+/** Runs the playbook; the package and sshd were seen to. */
+const playbook = (...options: string[]): RunResult =>
+  control.run(["ansible-playbook", "-e", "jailkit_package= jailkit_sshd=false", ...options, "jails.yml"], {
+    env,
+    cwd: FLEET,
+    timeout: 200_000,
+  });
+const client = (user: string) => ["-q", "-i", `${FLEET}/keys/${user}`, "-o", "BatchMode=yes"];
+const login = (user: string, machine: string, command = "pwd", key = user) =>
+  control.run(["ssh", ...client(key), `${user}@${machine}`, command], { env });
+/** Edits a file of the control machine. */
+const edit = (file: string, change: (text: string) => string) => {
+  const before = control.read(file);
+  const after = change(before);
+  expect(after).not.toBe(before);
+  control.write(file, after);
+};
+/** All that a run could change. */
+const stateOfAll = () =>
+  machines.map((m) =>
+    ["/etc", "/var/lib/jailkit", "/var/cache/jailkit", JAIL, "/run/sshd"].map((path) =>
+      m.exists(path) ? m.snapshot(path) : undefined,
+    ),
+  );
+
+beforeAll(async () => {
+  stage = await openStage(FLEET_SCENE);
+  control = stage.m;
+  machines = stage.others;
+});
+afterAll(() => control?.close());
+
+test("the page is followed, and ten users can log in on three machines", async () => {
+  const before = FLEET_SCENE.steps?.["cat > jails.d/customers.ini <<END"]?.before;
+  await follow(stage, "What you need", undefined, PAGE);
+  for (const [n, { text }] of blocksUnder(PAGE, "What the machines should have").entries()) {
+    if (text.startsWith("cat > jails.d/")) await before?.(stage);
+    await follow(stage, "What the machines should have", n, PAGE);
+  }
+  const { output } = await stage.shell.type("ansible-playbook jails.yml");
+  const recap = recapOf(output);
+  expect(Object.keys(recap).sort()).toEqual([...MACHINES]);
+  for (const { changed, failed } of Object.values(recap)) expect([changed > 0, failed]).toEqual([true, 0]);
+  for (const m of machines) m.write(`${JAIL}/home/mirror/file`, "a file\n");
+  for (const machine of MACHINES) {
+    for (const user of WITH_BASH)
+      expect(login(user, machine)).toMatchObject({ status: 0, stdout: `/home/${user}\n` });
+    expect(login("inbox", machine).status).not.toBe(0);
+    const batch = { env, stdin: "put /etc/hostname up\n" };
+    const sftp = control.run(["sftp", ...client("inbox"), "-b", "-", `inbox@${machine}`], batch);
+    expect(sftp).toMatchObject({ status: 0 });
+    const remote = ["ssh", ...client("mirror")].join(" ");
+    const rsync = (...words: string[]) => control.run(["rsync", "-e", remote, ...words], { env }).status;
+    expect(rsync(`mirror@${machine}:file`, "/root/")).toBe(0);
+    expect(rsync("/root/file", `mirror@${machine}:other`)).not.toBe(0);
+  }
+});
+
+test("the second run changes nothing", () => {
+  const before = stateOfAll();
+  const { status, stdout } = control.run(["ansible-playbook", "jails.yml"], {
+    env,
+    cwd: FLEET,
+    timeout: 200_000,
+  });
+  expect([status, recapOf(stdout)]).toEqual([0, UNCHANGED]);
+  expect(stateOfAll()).toEqual(before);
+});
+
+test("sshd forwards nothing for them", () => {
+  for (const m of machines) {
+    const { stdout } = m.must(["/usr/sbin/sshd", "-T", "-C", "user=anna,host=control,addr=10.0.0.1"]);
+    expect(stdout).toContain("\nallowtcpforwarding no\n");
+  }
+  const forwarded = ["ssh", ...client("anna"), "-W", "127.0.0.1:22", "anna@web1"];
+  const { stdout, stderr } = control.run(
+    forwarded.filter((word) => word !== "-q"),
+    { env },
+  );
+  expect([stdout, stderr]).toEqual(["", expect.stringContaining("administratively prohibited")]);
+});
+
+test("drift on one machine is mended there, and only there something is reported as changed", () => {
+  const [, drifted] = machines;
+  if (drifted === undefined) throw new Error("no second machine");
+  drifted.must(["userdel", "-r", "anna"]);
+  drifted.must(["sed", "-i", "/^bert:/s,/bin/bash,/bin/false,", `${JAIL}/etc/passwd`]);
+  expect(login("anna", "web2").status).not.toBe(0);
+  expect(login("bert", "web2").status).not.toBe(0);
+  const { status, stdout } = playbook();
+  expect(status).toBe(0);
+  expect(recapOf(stdout)).toEqual({ ...UNCHANGED, web2: { changed: 1, failed: 0 } });
+  for (const user of ["anna", "bert"]) expect(login(user, "web2")).toMatchObject({ status: 0 });
+});
+
+test("check mode shows the plan, and changes nothing", () => {
+  const before = stateOfAll();
+  edit(DECLARED, (text) => text.replace("[user bert]\n", "[user bert]\ncomment = Bert\n"));
+  const { status, stdout } = playbook("--check", "--diff");
+  expect(status).toBe(0);
+  expect(stdout).toContain("+comment = Bert");
+  expect(stdout).toContain("~ user bert: comment");
+  for (const { changed, failed } of Object.values(recapOf(stdout))) expect([changed, failed]).toEqual([2, 0]);
+  expect(stateOfAll()).toEqual(before);
+  expect(recapOf(playbook().stdout)).toEqual(
+    Object.fromEntries(MACHINES.map((name) => [name, { changed: 2, failed: 0 }])),
+  );
+  for (const m of machines) expect(m.must(["getent", "passwd", "bert"]).stdout).toContain(":Bert:");
+});
+
+test("a declaration with a mistake fails with file and line, and the machines stay as they are", () => {
+  const good = control.read(DECLARED);
+  const before = stateOfAll();
+  edit(DECLARED, (text) => text.replace("sections = ", "sectoins = "));
+  const { status, stdout, stderr } = playbook();
+  expect(status).toBe(2);
+  expect(stdout + stderr).toContain("customers.ini:2:1");
+  for (const { changed, failed } of Object.values(recapOf(stdout))) expect([changed, failed]).toEqual([0, 1]);
+  expect(stateOfAll()).toEqual(before);
+  control.write(DECLARED, good);
+});
+
+test("where one user cannot be made, the others are, and the run fails there with the reason", () => {
+  const section = (user: string, more = "") =>
+    `\n[user ${user}]\njail = ${JAIL}\nshell = /bin/bash\ngroups = jailed${more}\nauthorized_keys = ${control.read(`${FLEET}/keys/anna.pub`).trim()}\n`;
+  for (const m of machines.slice(0, 2)) m.must(["groupadd", "chess"]);
+  edit(DECLARED, (text) => `${text}${section("ivan", ", chess")}${section("jane")}`);
+  const { status, stdout, stderr } = playbook();
+  expect(status).toBe(2);
+  expect(stdout + stderr).toContain("groupadd chess");
+  const recap = recapOf(stdout);
+  expect([recap.web1?.failed, recap.web2?.failed, recap.web3?.failed]).toEqual([0, 0, 1]);
+  const may = (user: string, machine: string) => login(user, machine, "pwd", "anna").status === 0;
+  expect(MACHINES.map((name) => may("jane", name))).toEqual([true, true, true]);
+  expect(MACHINES.map((name) => may("ivan", name))).toEqual([true, true, false]);
+});
+
+test("a user and a file that the role has no longer stay", () => {
+  const [first, , third] = machines;
+  third?.must(["groupadd", "chess"]);
+  first?.write("/etc/jailkit/jails.d/own.ini", "[jail /srv/own]\nsections = uidbasics\n");
+  edit(DECLARED, (text) => text.replace(/\n\[user jane\]\n(?:.+\n)+/, ""));
+  const { status, stdout } = playbook();
+  expect(status).toBe(0);
+  // The file of the role, and what it and the other file declare.
+  const [all, file] = [
+    { changed: 2, failed: 0 },
+    { changed: 1, failed: 0 },
+  ];
+  expect(recapOf(stdout)).toEqual({ web1: all, web2: file, web3: all });
+  expect(login("ivan", "web3", "pwd", "anna")).toMatchObject({ status: 0 });
+  expect(first?.exists("/srv/own/etc/passwd")).toBe(true);
+  for (const m of machines) expect(m.run(["id", "jane"]).status).toBe(0);
+});
+
+test("until the role is told to remove what was declared once", () => {
+  const [first] = machines;
+  const { status, stdout } = playbook("-e", "jailkit_prune=true jailkit_remove_others=true");
+  expect(status).toBe(0);
+  for (const name of MACHINES)
+    expect(recapOf(stdout)[name]).toEqual({ changed: name === "web1" ? 2 : 1, failed: 0 });
+  expect(first?.list("/etc/jailkit/jails.d")).toEqual(["customers.ini"]);
+  expect(first?.exists("/srv/own")).toBe(false);
+  for (const m of machines) {
+    expect(m.run(["id", "jane"]).status).not.toBe(0);
+    expect(m.exists(`${JAIL}/home/jane`)).toBe(true);
+  }
+});
+
+test("a new version is brought to all machines, and no login fails meanwhile", async () => {
+  const folder = "/root/newer";
+  control.must(["dpkg-deb", "-R", `${FLEET}/jailkit.deb`, folder]);
+  control.must(["sed", "-i", "s/^Version: .*/Version: 3.0.0-1+newer/", `${folder}/DEBIAN/control`]);
+  control.must(["dpkg-deb", "-Zgzip", "-z1", "--build", folder, `${FLEET}/jailkit.deb`]);
+  // Until a file appears; the first line that is not of a login that worked is a failure.
+  const loop =
+    'while [ ! -e /root/enough ]; do ssh "$@" pwd || echo failed: $?; done; ssh "$@" echo the last';
+  const loops = MACHINES.map((machine) =>
+    control.start(["sh", "-c", loop, "sh", ...client("anna"), `anna@${machine}`], { env }),
+  );
+  for (const one of loops) await one.until(({ stdout }) => stdout.includes("\n") || undefined);
+  const rollout = control.start(["ansible-playbook", "jails.yml"], { env, cwd: FLEET });
+  const { status, stdout } = await rollout.ended;
+  control.write("/root/enough", "");
+  expect(status).toBe(0);
+  for (const name of MACHINES) expect(recapOf(stdout)[name]).toEqual({ changed: 2, failed: 0 });
+  for (const one of loops) {
+    const lines = (await one.ended).stdout.trimEnd().split("\n");
+    expect(lines.pop()).toBe("the last");
+    expect(lines.filter((line) => line !== "/home/anna")).toEqual([]);
+    expect(lines.length).toBeGreaterThan(5);
+  }
+  for (const m of machines) expect(stateOf(m, "jailkit")).toBe("ii  3.0.0-1+newer");
+});
