@@ -46,6 +46,7 @@ export class ApplyReport implements Shown {
   readonly #states = new Map<string, "changed" | "failed">();
   readonly #problems: Fault[] = [];
   #count = 0;
+  #hasWork = false;
   #undeclared: readonly string[] = [];
   #directories: readonly DirectoryChange[] = [];
   /** Something failed, for another reason than that another tool works on the jail. */
@@ -74,6 +75,7 @@ export class ApplyReport implements Shown {
       ...former.map(({ change }) => change),
       ...usable.flatMap((jail) => [...jail.changes, ...jail.users.flatMap((user) => user.changes)]),
     ];
+    this.#hasWork = changes.length > 0;
     if (!json) for (const change of changes) printLine(planLine(change));
     if (!check) return;
     for (const { fault, users: works } of jails)
@@ -121,7 +123,7 @@ export class ApplyReport implements Shown {
     const unchanged = Math.max(0, this.#count - states.length);
     const failure = failed === 0 ? 0 : this.#failed ? 1 : BUSY;
     const exitStatus = statusAfterSignals<0 | 1 | 10 | typeof BUSY>(
-      check && changed > 0 ? WORK_TO_DO : failure,
+      check && this.#hasWork ? WORK_TO_DO : failure,
     );
     if (json) {
       printJsonLine({

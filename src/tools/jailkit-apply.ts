@@ -125,7 +125,7 @@ A jail is compared by its record: its sections and files, its live directories a
 
 An account that exists outside of jails moves into the jail, with its home. Its uid, and a home that is in the jail already, are not changed: a difference is an error.
 
-What is there and not declared stays, and is shown with --verbose. --prune removes what these files declared once, and nothing else. An account that apply created is removed, another one is taken out of its jail, with its home. A jail in which files of users are left is not deleted.`,
+What is there and not declared stays, and is shown with --verbose. --prune removes what these files declared once, and nothing else. An account that apply created is removed; one that jk_jailuser(8) or apply jailed is taken out of its jail, with its home; any other one stays there, without its line in the jail, and cannot log in. A jail in which files of users are left is not deleted.`,
   root: 5,
   async run({ options, operands }) {
     const { json, check, configDir, prune, deleteHomes } = options;

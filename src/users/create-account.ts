@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
-import { describeError, JailkitError } from "../cli/error.ts";
+import { answered, describeError, JailkitError } from "../cli/error.ts";
 import { stopIfInterrupted } from "../cli/interrupt.ts";
 import { homeRemedy } from "../enter/remedies.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
@@ -17,6 +17,7 @@ import { addAccount, addGroup, removeAccount, type UseraddOptions } from "../sys
 import { groupByName, type PasswdEntry } from "../system/accounts.ts";
 import { commandAt } from "../system/exchange.ts";
 import { writeAccess } from "./access.ts";
+import { forgetAccount, recall } from "./account-record.ts";
 import type { AccountRun } from "./account-run.ts";
 import { addToJail } from "./change-account.ts";
 import { groupsOf } from "./jailing.ts";
@@ -96,6 +97,8 @@ function createJailed(
   let inJail = false;
   try {
     makeDirectories(root, directoryOf(jailHome), () => ({ mode: 0o755, uid: 0, gid: 0 }));
+    // An earlier account of that name had another life outside. What cannot be read gives nobody a shell later.
+    if (answered(() => recall(root, name)) !== undefined) forgetAccount(root, name);
     user = withHostAccounts(() => addAccount(name, home, CHROOT_SHELL, useradd));
     const groups = groupsOf(user);
     const plan = planJailing({ user, groups, jail: root.path, accounts: readJailAccounts(root), shell });

@@ -89,9 +89,41 @@ describe("--prune", () => {
     m.must(["jk_addjailuser", "-j", J, "-u", "7001", "-p", "*", "-s", "/bin/bash", "bob"]);
     m.write(FILE, JAIL);
     m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
-    expect(m.read("/etc/passwd")).toMatch(/^bob:x:7001:100::\/home\/bob:/m);
-    expect(m.exists("/home/bob")).toBe(true);
-    m.must(["userdel", "-r", "bob"]);
+    expect(m.read("/etc/passwd")).toMatch(/^bob:x:7001:100::\/srv\/customer\/\.\/home\/bob:.*jk_chrootsh$/m);
+    expect([has("bob", `${J}/etc/passwd`), m.exists(`${J}/home/bob`)]).toEqual([false, true]);
+    m.must(["sh", "-c", `userdel bob; rm -r ${J}/home/bob`]);
+  });
+
+  test("no account gets a shell of the machine that it is not known to have had", () => {
+    m.must(["jk_addjailuser", "-j", J, "-p", "*", "-s", "/bin/bash", "guest"]);
+    declare(`${JAIL}${user("guest")}${user("bob")}`);
+    expect(m.run(["su", "-", "guest", "-c", "pwd"])).toMatchObject({ status: 0, stdout: "/home/guest\n" });
+    // As after a run that was killed when the account was there.
+    m.must(["sed", "-i", 's/"created":[0-9][0-9]*/"created":null/g', "/var/lib/jailkit/declared.json"]);
+    m.write(FILE, JAIL);
+    const { status, changes } = linesOf(m, "--prune", "--delete-homes");
+    expect([status, changes.map(({ text }) => text)]).toEqual([
+      ...[
+        0,
+        [
+          `- user guest: entry in ${J} (no longer declared)`,
+          `- user bob: entry in ${J} (no longer declared)`,
+        ],
+      ],
+    ]);
+    for (const name of ["guest", "bob"]) {
+      expect(m.read("/etc/passwd")).toMatch(
+        new RegExp(`^${name}:.*:${J}/\\./home/${name}:.*/jk_chrootsh$`, "m"),
+      );
+      expect([has(name, `${J}/etc/passwd`), m.exists(`/home/${name}`)]).toEqual([false, false]);
+      expect(m.run(["su", "-", name, "-c", "pwd"])).toMatchObject({ stdout: "" });
+    }
+    expect(changes[0]?.warnings[0]).toContain("it cannot log in");
+    expect(did(m, "--prune")).toEqual([]);
+    // The command of the warning.
+    m.must(["jk_jailuser", "--unjail", "-m", "guest"]);
+    expect(m.read("/etc/passwd")).toMatch(/^guest:.*:\/home\/guest:\/bin\/sh$/m);
+    m.must(["sh", "-c", `userdel -r guest; userdel bob; rm -r ${J}/home/bob`]);
   });
 
   test("removes keys, groups, a policy and sections that were declared once, and no others", () => {
@@ -119,8 +151,8 @@ describe("--prune", () => {
       `done - jail ${J}: files /usr/bin/id (no longer declared)`,
       `done - jail ${J}: sections sftp (no longer declared)`,
       "done - user bob: groups team (no longer declared)",
-      "done - user bob: keys 1 (no longer declared)",
       "done - user bob: policy (no longer declared)",
+      "done - user bob: keys 1 (no longer declared)",
     ]);
     expect(m.read(file)).toBe(`# mine\n${KEYS[0]}\n`);
     expect(m.must(["id", "-Gn", "bob"]).stdout.trim().split(" ").sort()).toEqual([

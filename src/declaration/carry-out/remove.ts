@@ -2,6 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
+import { operands } from "../../cli/shell-word.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot, openTree } from "../../jail/fs/walk.ts";
@@ -15,6 +16,7 @@ import type { PasswdEntry } from "../../system/accounts.ts";
 import { hostUser } from "../../system/name-services.ts";
 import { processesOf } from "../../system/processes.ts";
 import { NO_ACCESS } from "../../users/access.ts";
+import { recall } from "../../users/account-record.ts";
 import { AccountRun, makeChanges } from "../../users/account-run.ts";
 import { planJailSide, planToUnjail } from "../../users/changes.ts";
 import type { Former } from "../compare/compare.ts";
@@ -80,7 +82,10 @@ function removeCreated(root: JailRoot, user: PasswdEntry, once: OnceUser, delete
   said.steps.push(`removed the account ${quoted(name)}`);
 }
 
-/** Takes an account that was there before out of its jail, with its home. */
+/**
+ * Takes an account that was there before out of its jail, with its home. One that is not known to have had a shell of the
+ * machine stays in the jail without its line: what ends its logins must not give it others, outside.
+ */
 function takeOut(root: JailRoot, once: OnceUser, said: Said): void {
   const { name, directory } = once;
   if (directory) {
@@ -88,6 +93,14 @@ function takeOut(root: JailRoot, once: OnceUser, said: Said): void {
     const home = hostUser(name)?.home ?? "";
     if (splitHome(home) !== undefined)
       said.warnings.push(`the directory still says that ${quoted(name)} has the home ${quoted(home)}`);
+    return;
+  }
+  if (recall(root, name)?.shell === undefined) {
+    leaveJail(root, once, said);
+    const word = operands(name);
+    said.warnings.push(
+      `the account ${quoted(name)} and its home stay, and it cannot log in: the jail's record knows no life of it outside; userdel ${word} removes it, and jk_jailuser --unjail -m ${word} gives it a shell of the machine`,
+    );
     return;
   }
   using host = openTree("/");

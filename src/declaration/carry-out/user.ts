@@ -79,15 +79,16 @@ export function userSteps({ declared, changes }: UserWork, means: Means): Step[]
       }
       leaveJailGroups(root, name, groups);
     }),
+    step(removed("policy"), ({ steps }) => {
+      const former = once === undefined ? [] : formerPolicies(declared, once);
+      for (const limited of former) steps.push(removePolicy(root, name, limited));
+    }),
+    // Last: what the user has in the home may prevent it.
     step(removed("keys"), ({ steps }) => {
       const user = requireUser(name);
       const keys = new Set(removed("keys").flatMap(({ items }) => items));
       const count = removeKeys({ root, user, home: homeFor(user, root.path) }, keys);
       steps.push(`removed ${count === 1 ? "1 key" : `${count} keys`} from its authorized_keys`);
-    }),
-    step(removed("policy"), ({ steps }) => {
-      const former = once === undefined ? [] : formerPolicies(declared, once);
-      for (const limited of former) steps.push(removePolicy(root, name, limited));
     }),
   ];
 }

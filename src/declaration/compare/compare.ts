@@ -127,12 +127,13 @@ function compareOne(
       const whole = answered(() => settled(user, machine.accounts.userByName(name), inside)) ?? user;
       const now = userState(whole, inside, machine, onceUser(name));
       const compared = compareUser(whole, now);
-      if (prune) return { declared: whole, ...compared };
+      const done = now.keysFault === undefined ? whole : { ...whole, keys: undefined };
+      if (prune) return { declared: done, ...compared };
       // A key that is not declared any more still lets somebody in.
       for (const change of compared.changes)
         if (change.action === "remove") undeclared.push(`${changeText(change)} (${change.why})`);
       const rest = compared.changes.filter(({ action }) => action !== "remove");
-      return { declared: whole, ...compared, changes: rest };
+      return { declared: done, ...compared, changes: rest };
     });
     if (declared !== undefined) {
       const names = new Set(users.map(({ name }) => name));

@@ -96,21 +96,22 @@ export function userState(
     const home = account === undefined ? undefined : homeState(declared, account, inside);
     const fault = groups.fault ?? home?.fault ?? newFault(declared, account, machine);
     if (fault !== undefined) return { ...nothing, fault };
-    const keys = account === undefined ? undefined : keyState(declared, account, inside, home, once);
+    const keys = account === undefined ? NO_KEYS : keyState(declared, account, inside, home, once);
     const { table, section } = policyState(declared, inside, machine);
     const policy = section && knownKeys(section, table);
     const former = once !== undefined && once.jail === declared.jail ? once : undefined;
     return {
       ...{ ...nothing, ...groups, home: home?.home ?? "there" },
       inJail: account && inside.accounts?.userByName(declared.name),
-      lacksKeys: keys?.lacking ?? 0,
-      otherOptions: keys?.otherOptions ?? 0,
+      lacksKeys: keys.lacking,
+      keysFault: keys.fault,
+      otherOptions: keys.otherOptions,
       // A key that the table does not know is not declared.
       policy: policy && new Map([...policy.keys, ...policy.others.map((key) => [key, ""] as const)]),
       wantedPolicy: declared.policy && policyKeys(declared.policy, declared.shell),
       former: {
         groups: former && account ? formerGroups(declared, former, account, machine) : [],
-        keys: former === undefined ? [] : (keys?.former ?? []),
+        keys: former === undefined ? [] : keys.former,
         policy: former !== undefined && hasFormerPolicy(declared, former, inside, machine),
       },
     };
@@ -212,17 +213,40 @@ function homeState({ jail, directory }: DeclaredUser, account: PasswdEntry, { ro
   return { home: "foreign", fault, path } as const;
 }
 
-/** How many keys are missing, and which were declared once and are there. Throws JailkitError as planKeys does. */
-function keyState(
+interface KeyState {
+  readonly lacking: number;
+  readonly former: readonly ByteString[];
+  readonly otherOptions: number;
+  readonly fault?: FaultText;
+}
+
+const NO_KEYS: KeyState = { lacking: 0, former: [], otherOptions: 0 };
+
+/**
+ * How many keys are missing, and which were declared once and are there; or why they cannot be read. The user chooses what is
+ * in the home, and may prevent nothing else by that.
+ */
+function keyState(...args: Parameters<typeof readKeyState>): KeyState {
+  try {
+    return readKeyState(...args);
+  } catch (error) {
+    if (!isReported(error)) throw error;
+    const { code, message } = problemFrom(error, "failed", args[0].name);
+    return { ...NO_KEYS, fault: { code, message } };
+  }
+}
+
+/** Throws JailkitError as planKeys does. */
+function readKeyState(
   { keys = [] }: DeclaredUser,
   account: PasswdEntry,
   { root }: InJail,
   home: ReturnType<typeof homeState> | undefined,
   once: OnceUser | undefined,
-): { lacking: number; former: ByteString[]; otherOptions: number } {
+): KeyState {
   const wanted = new Set(once === undefined ? [] : keys.map(({ key }) => sumOf(key)));
   const sums = new Set((once?.keys ?? []).filter((sum) => !wanted.has(sum)));
-  if (keys.length + sums.size === 0) return { lacking: 0, former: [], otherOptions: 0 };
+  if (keys.length + sums.size === 0) return NO_KEYS;
   if (root === undefined || home?.home !== "there" || home.path === undefined)
     return { lacking: keys.length, former: [], otherOptions: 0 };
   const place: KeyPlace = { root, user: account, home: home.path };

@@ -31,6 +31,8 @@ export interface UserState {
   readonly home: "there" | "missing" | "foreign";
   /** How many declared keys its authorized_keys lacks. */
   readonly lacksKeys: number;
+  /** Why they cannot be read or written, which prevents nothing else. */
+  readonly keysFault?: Pick<Fault, "code" | "message"> | undefined;
   /** How many declared keys have other options there. */
   readonly otherOptions: number;
   /** Keys of its own section of jk_lsh.ini or jk_chrootsh.ini; undefined if it has none. */
@@ -49,6 +51,7 @@ export interface UserState {
 /** What differs for a user. */
 export interface UserComparison {
   readonly changes: readonly Change[];
+  /** Why nothing is changed; or, with changes, why the keys are not. */
   readonly fault: Fault | undefined;
   /** What the directory that has the account should say; undefined if it does, or if there is none. */
   readonly directory: { readonly home: ByteString; readonly shell: ByteString } | undefined;
@@ -76,7 +79,9 @@ export function compareUser(declared: DeclaredUser, state: UserState): UserCompa
   else addDrift(declared, account, state, add);
   if (account !== undefined) addAccess(declared, state, add);
   addFormer(state, add);
-  return { changes, fault: undefined, directory: attributesOf(declared, account) };
+  const { keysFault } = state;
+  const fault = keysFault && { ...about, ...keysFault };
+  return { changes, fault, directory: attributesOf(declared, account) };
 }
 
 type Add = (

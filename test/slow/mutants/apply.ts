@@ -22,6 +22,7 @@ export const APPLY: readonly Mutant[] = [
     ["once.created === user.uid && ", "once.created !== undefined && "],
     ["if (deleteHomes && isNew) {", "if (isNew) {"],
     ["if (processes.length > 0) {", "if (false) {"],
+    ["if (recall(root, name)?.shell === undefined) {", "if (false) {"],
     [" && isDirectory(stat);", ";"],
   ]),
   ...within("src/declaration/compare/compare.ts", PRUNE, [
@@ -46,6 +47,9 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/users/key-lines.ts", "e2e/apply.test.ts", [["one.options === there?.options", "true"]]),
   ...within("src/declaration/memory.ts", PRUNE, [["isSame && policiesOf(once).includes(!limited)", "false"]]),
+  ...within("src/declaration/compare/look-user.ts", "e2e/apply-hostile.test.ts", [
+    ["return { ...NO_KEYS, fault: { code, message } };", "throw error;"],
+  ]),
   ...within("src/users/policy.ts", "e2e/apply.test.ts", [
     ["own !== undefined && own.file !== hostPath(root, FILE)", "false"],
   ]),

@@ -1,0 +1,67 @@
+/** `jailkit apply` in jails whose users work against it. */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import type { Machine } from "../machine/machine.ts";
+import { did, KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
+
+setDefaultTimeout(120_000);
+
+const J = "/srv/customer";
+const FILE = "/etc/jailkit/jails.d/one.ini";
+const JAIL = `[jail ${J}]\nsections = uidbasics, basicshell, sftp\n`;
+const KEY_FILE = `${J}/home/eve/.ssh/authorized_keys`;
+
+let m: Machine;
+
+beforeAll(async () => {
+  m = await openApplyMachine();
+});
+afterAll(() => m?.close());
+
+/** Declares the user, whose rights are these. */
+const declare = (more: string) =>
+  m.write(FILE, `${JAIL}[user eve]\njail = ${J}\nauthorized_keys = ${KEYS[0]}\n${more}`);
+
+test("the shell of an earlier account of the same name is not given to a new one", () => {
+  m.write(FILE, JAIL);
+  m.must(["jailkit", "apply"]);
+  m.addUser("dora", { home: "/home/dora", createHome: true, shell: "/bin/bash" });
+  m.must(["jk_jailuser", "-m", "-j", J, "-s", "/bin/bash", "dora"]);
+  m.must(["sh", "-c", `userdel dora; rm -r ${J}/home/dora; sed -i /^dora:/d ${J}/etc/passwd`]);
+  m.must(["jk_addjailuser", "-j", J, "-p", "*", "-s", "/bin/bash", "dora"]);
+  m.write(FILE, `${JAIL}[user dora]\njail = ${J}\nshell = /bin/bash\n`);
+  m.must(["jailkit", "apply"]);
+  m.write(FILE, JAIL);
+  m.must(["jailkit", "apply", "--prune"]);
+  expect(m.read("/etc/passwd")).toMatch(new RegExp(`^dora:.*:${J}/\\./home/dora:.*/jk_chrootsh$`, "m"));
+  expect(m.exists("/home/dora")).toBe(false);
+});
+
+describe("no user prevents by the own authorized_keys", () => {
+  const scenes = {
+    "a symbolic link": `ln -s /etc/shadow ${KEY_FILE}`,
+    "is not a regular file": `mkfifo ${KEY_FILE}`,
+    "is longer than": `truncate -s 3G ${KEY_FILE}`,
+    "a hard link": `touch ${KEY_FILE} && ln ${KEY_FILE} ${J}/home/eve/other`,
+  };
+
+  test.each(Object.entries(scenes))("that less is allowed: %s", (what, scene) => {
+    declare("allow = sftp, scp upload\ngroups = team\nconfine = 1\n");
+    m.must(["jailkit", "apply"]);
+    m.must(["runuser", "-u", "eve", "--", "sh", "-c", `rm -f ${KEY_FILE}; ${scene}`]);
+    declare("allow = rsync download\nconfine = 1\n");
+    expect(m.run(["jailkit", "apply", "--check", "--prune"]).status).toBe(10);
+    const { status, changes, summary } = linesOf(m, "--prune");
+    expect([status, changes.map(({ text, status: end }) => `${end} ${text}`)]).toEqual([
+      ...[
+        1,
+        ["done ~ user eve: policy differs in allow", "done - user eve: groups team (no longer declared)"],
+      ],
+    ]);
+    expect(summary.problems.map(({ message }) => message)).toEqual([expect.stringContaining(what)]);
+    expect(m.read(`${J}/etc/jailkit/jk_lsh.ini`)).toContain("allow = rsync download\n");
+    expect(m.must(["id", "-Gn", "eve"]).stdout).not.toContain("team");
+    m.remove(KEY_FILE);
+    m.remove(`${J}/home/eve/other`);
+    expect(did(m)).toEqual(["done + user eve: keys 1 of 1 (not in its authorized_keys)"]);
+  });
+});
