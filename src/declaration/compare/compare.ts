@@ -8,6 +8,7 @@ import { knownJails } from "../../jail/record/manifest.ts";
 import { liveOf } from "../../populate/apply/live.ts";
 import { fileSystemAt } from "../../populate/file-system.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
+import { recall } from "../../users/account-record.ts";
 import { type Change, changeText, type Fault, listed } from "../change.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "../model.ts";
 import { isInScope, type Once, type OnceJail, type OnceUser } from "../once.ts";
@@ -157,7 +158,8 @@ function formerOf(declaration: Declaration, before: Once, machine: Machine, usua
     const { name, jail } = once;
     const what = once.created === undefined ? ("entry" as const) : ("account" as const);
     const from = what === "entry" ? `in ${display(jail)}` : undefined;
-    const to = what === "entry" && !once.directory ? "out of it, with its home" : undefined;
+    const leaves = what === "entry" && !once.directory && hasLifeOutside(once, machine);
+    const to = leaves ? "out of it, with its home" : undefined;
     return [
       {
         of: "user",
@@ -177,6 +179,10 @@ function formerOf(declaration: Declaration, before: Once, machine: Machine, usua
   // Users first: a jail with users is not deleted.
   return [...formerUsers, ...formerJails];
 }
+
+/** True if the record of the jail has the shell that the account had before; any other one stays in the jail. */
+const hasLifeOutside = ({ name, jail }: OnceUser, machine: Machine): boolean =>
+  answered(() => withJailState(jail, machine, (_, root) => root && recall(root, name)?.shell)) !== undefined;
 
 /** True if the account that was declared is in that jail; for one of a directory, its line. */
 function isStillIn({ name, jail, directory }: OnceUser, machine: Machine): boolean {

@@ -27,7 +27,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/compare/compare.ts", PRUNE, [
     ["return { jails, former: prune ? former : []", "return { jails, former: former"],
-    ["if (prune) return { declared: whole, ...compared };", "return { declared: whole, ...compared };"],
+    ["if (prune) return { declared: done, ...compared };", "return { declared: done, ...compared };"],
   ]),
   ...within("src/declaration/compare/jail.ts", COMPARE, [
     ["if (prune && former.length > 0)", "if (former.length > 0)"],
