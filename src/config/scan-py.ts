@@ -1,6 +1,13 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
-import { type IniEntry, type IniSection, LIMITS, type Position, type ProblemList } from "./model.ts";
+import {
+  type Fix,
+  type IniEntry,
+  type IniSection,
+  LIMITS,
+  type Position,
+  type ProblemList,
+} from "./model.ts";
 import { lowerCase, splitLines, strip } from "./text.ts";
 
 // str.strip() of Python, as far as ASCII goes
@@ -166,7 +173,13 @@ class Scanner {
       const lacks = isPlain
         ? "a line that has no '=': what belongs to the value above is indented"
         : "a line that has no '=' and no ':'";
-      return problems.error(line, column, "stray-text", lacks);
+      // A key, or an item, that begins at the margin.
+      const above =
+        isPlain && this.#section.entries.length > 0 ? this.#drafts.at(-1)?.lines.at(-1) : undefined;
+      const belongs =
+        above !== undefined && (/(?:^|,)$/.test(above) || /^(?:ssh|ecdsa|sk)-/.test(strip(text)));
+      const fix: Fix | undefined = belongs ? { kind: "line", text: `  ${strip(text)}` } : undefined;
+      return problems.error(line, column, "stray-text", lacks, fix);
     }
     const written = strip(text.slice(at, at + delimiter));
     const key = isPlain ? written : lowerCase(written);

@@ -61,7 +61,9 @@ async function apply(files: readonly string[], options: Options): Promise<number
     : readDeclaration(files.map(absolutePath));
   requireSomething(declaration, prune);
   const before = readOnce();
-  const comparison = compare(declaration, before, { prune, usual });
+  // A user may have moved from one file to another one.
+  const others = usual || !prune ? undefined : readDeclaration();
+  const comparison = compare(declaration, before, { prune, usual, others });
   const report = new ApplyReport(options);
   report.plan(comparison);
   if (!check) await carryOut(declaration, comparison, before, options, report);
@@ -125,7 +127,7 @@ A jail is compared by its record: its sections and files, its live directories a
 
 An account that exists outside of jails moves into the jail, with its home. Its uid, and a home that is in the jail already, are not changed: a difference is an error.
 
-What is there and not declared stays, and is shown with --verbose. --prune removes what these files declared once, and nothing else. An account that apply created is removed; one that jk_jailuser(8) or apply jailed is taken out of its jail, with its home; any other one stays there, without its line in the jail, and cannot log in. A jail in which files of users are left is not deleted.`,
+What is there and not declared stays, and is shown with --verbose. --prune removes what these files declared once, if no file of /etc/jailkit/jails.d declares it now, and nothing else. An account that apply created is removed; one that jk_jailuser(8) or apply jailed is taken out of its jail, with its home; any other one stays there, without its line in the jail, and cannot log in. A jail in which files of users are left is not deleted.`,
   root: 5,
   async run({ options, operands }) {
     const { json, check, configDir, prune, deleteHomes } = options;

@@ -218,6 +218,19 @@ describe("--prune", () => {
     expect(m.exists(J)).toBe(true);
   });
 
+  test("keeps what has moved to another file", () => {
+    const [old, now] = ["/etc/jailkit/jails.d/old.ini", "/etc/jailkit/jails.d/now.ini"];
+    declare(JAIL);
+    m.write(old, user("bob"));
+    m.must(["jailkit", "apply"]);
+    m.write(old, "");
+    m.write(now, user("bob"));
+    expect(did(m, "--prune", old)).toEqual([]);
+    m.write(now, "");
+    expect(did(m, "--prune", "--delete-homes", old)).toEqual(["done - user bob (no longer declared)"]);
+    for (const file of [old, now]) m.remove(file);
+  });
+
   test("a process of the user, and a home that somebody exchanged, prevent it", async () => {
     declare(`${JAIL}${user("bob")}`);
     const session = m.start(["sleep", "infinity"], { user: "bob" });

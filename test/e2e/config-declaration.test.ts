@@ -32,7 +32,17 @@ test("a comment in a list is one finding, and its remedy keeps what is right", (
   expect(stdout).not.toContain("one item here");
 });
 
-test("the declaration of the issue has no findings", () => {
+test("a key that begins at the margin gets its indentation", () => {
+  m.write(
+    FILE,
+    `[user anna]\njail = /srv/new\nshell = /bin/bash\nauthorized_keys = ${KEY} one\n${KEY} two\n`,
+  );
+  const { stdout } = check();
+  expect(stdout).toContain(`remedy: write in line 5 of ${FILE}:`);
+  expect(stdout).toContain(`      ${KEY} two`);
+});
+
+test("a declaration with each kind of section has no findings", () => {
   m.mkdir("/usr/local/bin");
   m.write("/usr/local/bin/tool", "#!/bin/sh\n", { mode: 0o755 });
   m.write(

@@ -50,15 +50,16 @@ export interface Comparison {
   readonly pathOf: (operand: ByteString) => ByteString;
 }
 
-/**
- * Compares this machine with a declaration, and changes nothing. `usual`: it is that of the usual files. Throws JailkitError
- * if the configuration of the machine cannot be read.
- */
-export function compare(
-  declaration: Declaration,
-  before: Once,
-  { prune, usual }: { prune: boolean; usual: boolean },
-): Comparison {
+interface Asked {
+  readonly prune: boolean;
+  /** The declaration is that of the usual files. */
+  readonly usual: boolean;
+  /** What the usual files declare, if the declaration is another one: it is not removed. */
+  readonly others: Declaration | undefined;
+}
+
+/** Compares this machine with a declaration, and changes nothing. Throws JailkitError if the configuration of the machine cannot be read. */
+export function compare(declaration: Declaration, before: Once, { prune, usual, others }: Asked): Comparison {
   return withOneTree(() => {
     const machine = new Machine();
     const undeclared: string[] = [];
@@ -73,7 +74,8 @@ export function compare(
         ...{ prune, undeclared, once: onceJails.get(path), onceUser: (name) => onceUsers.get(name) },
       });
     });
-    const former = formerOf(declaration, before, machine, usual);
+    const scope = { files: declaration.files, usual };
+    const former = formerOf([declaration, ...(others === undefined ? [] : [others])], before, machine, scope);
     if (!prune)
       for (const { change } of former)
         undeclared.push(`${change.of} ${display(change.name)} (no longer declared)`);
@@ -146,11 +148,16 @@ function compareOne(
   });
 }
 
-/** What was declared once by these files, is not any more, and is there. */
-function formerOf(declaration: Declaration, before: Once, machine: Machine, usual: boolean): Former[] {
-  const mayGo = ({ file }: { file: ByteString }) => isInScope(file, declaration.files, usual);
-  const jails = new Set(declaration.jails.map(({ path }) => path));
-  const users = new Set(declaration.users.map(({ name }) => name));
+/** What was declared once by the files of the scope, is not in any declaration, and is there. */
+function formerOf(
+  declarations: readonly Declaration[],
+  before: Once,
+  machine: Machine,
+  { files, usual }: { files: readonly ByteString[]; usual: boolean },
+): Former[] {
+  const mayGo = ({ file }: { file: ByteString }) => isInScope(file, files, usual);
+  const jails = new Set(declarations.flatMap((one) => one.jails.map(({ path }) => path)));
+  const users = new Set(declarations.flatMap((one) => one.users.map(({ name }) => name)));
   const why = "no longer declared";
   const gone = before.users.filter((user) => !users.has(user.name) && mayGo(user));
   const formerUsers = gone.flatMap((once): Former[] => {
