@@ -86,8 +86,10 @@ test.each([
   [
     "few descriptors, and no file can be linked",
     [
-      ...["prlimit", "--nofile=560:560", "strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=linkat"],
-      ...["-e", "inject=linkat:error=EXDEV:delay_enter=500"],
+      ...["prlimit", "--nofile=560:560", "strace", "-f", "-qq", "-o", "/dev/null"],
+      // The first thread renames what it copies then: the second one does not wait for it.
+      ...["-e", "trace=linkat,/^rename", "-e", "inject=linkat:error=EXDEV"],
+      ...["-e", "inject=/^rename:delay_enter=1000"],
     ],
   ],
 ])("%s: the jail is complete", (_, words) => {
