@@ -9,7 +9,7 @@ import { confineKeys } from "../config/schemas/confine.ts";
 import { policyKeys } from "../config/schemas/jails.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
-import { type ExportHost, expiryOf, type Resident } from "../transfer/host.ts";
+import { expiryOf, type HostSources, type Resident } from "../transfer/host.ts";
 import { knownKeys } from "../transfer/sections.ts";
 import { isLimitedShell } from "../users/access.ts";
 import { KEYS_LIMIT, type KeyLine, keyLinesIn, readKeyLine } from "../users/key-lines.ts";
@@ -19,7 +19,7 @@ import type { DeclaredUser } from "./model.ts";
 /** Where a user of a jail is looked up. */
 export interface UserSources {
   readonly root: JailRoot;
-  readonly host: ExportHost;
+  readonly host: HostSources;
   /** The names in /etc/group. */
   readonly localGroups: ReadonlySet<ByteString>;
   /** The jk_lsh.ini of the jail. Throws JailkitError. */
@@ -86,7 +86,7 @@ function commentOf({ gecos }: PasswdEntry, leftOut: string[]): ByteString | unde
   return undefined;
 }
 
-const groupNames = (user: PasswdEntry, { facts }: ExportHost): ByteString[] =>
+const groupNames = (user: PasswdEntry, { facts }: HostSources): ByteString[] =>
   facts.groupsOf(user).flatMap((gid) => facts.groupByGid(gid)?.name ?? []);
 
 /** The groups that usermod(8) can make the account a member of. */
@@ -113,7 +113,7 @@ const withOthers = (shown: string, others: readonly string[]) =>
   `${shown}, which has ${others.map(quoted).join(", ")} too; it stays as it is`;
 
 /** The section that counts for a user, whether it is for this user alone, and its name and file, printable. */
-function sectionFor(sections: readonly IniSection[], user: PasswdEntry, host: ExportHost) {
+function sectionFor(sections: readonly IniSection[], user: PasswdEntry, host: HostSources) {
   const others = groupNames(user, host);
   const group = host.facts.groupByGid(user.gid)?.name ?? "";
   const section = selectSection(

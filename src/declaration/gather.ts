@@ -12,7 +12,7 @@ import { namedOrKnown } from "../jails/jails.ts";
 import { LIVE_SECTION, namedLive } from "../populate/apply/live.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
 import { namesIn } from "../system/account-tools.ts";
-import { ExportHost, residentsOf } from "../transfer/host.ts";
+import { HostSources, residentsOf } from "../transfer/host.ts";
 import { SECTIONS_FILE } from "../transfer/sections.ts";
 import { readPolicies } from "../users/policy.ts";
 import { gatherUser, type UserSources } from "./gather-user.ts";
@@ -52,7 +52,7 @@ export function gatherDeclaration(
   { keys }: Pick<UserSources, "keys">,
 ): GatheredDeclaration {
   return withOneTree(() => {
-    const host = new ExportHost();
+    const host = new HostSources();
     const ini = loadConfig(SECTIONS_FILE, { dialect: "py" });
     const sections = new Set(ini?.sections.map(({ name }) => name));
     const shared = { host, sections, localGroups: new Set(namesIn("/etc/group")), keys };

@@ -26,7 +26,7 @@ import {
   type TransferSection,
   type TransferUser,
 } from "./document.ts";
-import { ExportHost, expiryOf, type Resident, residentsOf } from "./host.ts";
+import { expiryOf, HostSources, type Resident, residentsOf } from "./host.ts";
 import { groupSections, sharedSettings } from "./policies.ts";
 import { knownKeys, SECTIONS_FILE } from "./sections.ts";
 
@@ -38,7 +38,7 @@ export interface Gathered {
 
 /** Reads what a jail was made from. Throws JailkitError if it has no record, or its configuration cannot be read. */
 export function gather(jail: ByteString): Gathered {
-  const host = new ExportHost();
+  const host = new HostSources();
   using root = openNamedJail(jail);
   const { requests, live = [] } = openManifest(root).content;
   const files = requests.filter(asksForFiles);
@@ -124,7 +124,7 @@ function sectionsOf(requests: readonly ManifestRequest[], warnings: string[]) {
   return { sections: [...found.values()].map(({ from: _, ...section }) => section), missing };
 }
 
-function usersOf(root: JailRoot, host: ExportHost, warnings: string[]): TransferUser[] {
+function usersOf(root: JailRoot, host: HostSources, warnings: string[]): TransferUser[] {
   const users = residentsOf(root, host, warnings).map((resident) => {
     const { name } = resident.user;
     if (resident.shell === undefined)
@@ -184,7 +184,7 @@ function policiesOf(root: JailRoot, users: readonly TransferUser[], warnings: st
   return [...first.values()].map((section) => namedKeys(section, lshKeys, warnings));
 }
 
-function settingsOf(users: readonly TransferUser[], host: ExportHost, warnings: string[]): NamedKeys[] {
+function settingsOf(users: readonly TransferUser[], host: HostSources, warnings: string[]): NamedKeys[] {
   const sections = host.settings;
   warnings.push(...sharedSettings(sections, users));
   return users.flatMap(({ name }) => {
@@ -193,7 +193,7 @@ function settingsOf(users: readonly TransferUser[], host: ExportHost, warnings: 
   });
 }
 
-function logSocketOf(jail: ByteString, host: ExportHost, warnings: string[]): Transfer["logSocket"] {
+function logSocketOf(jail: ByteString, host: HostSources, warnings: string[]): Transfer["logSocket"] {
   const section = host.logSocketOf(jail);
   if (section === undefined) return undefined;
   const { base, peak, interval } = readSocketdSection(section);

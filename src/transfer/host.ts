@@ -1,5 +1,4 @@
-import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
-import { readFileIfPresent } from "../../ffi/files.ts";
+import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import type { IniSection } from "../config/model.ts";
@@ -11,23 +10,30 @@ import type { JailRoot } from "../jail/fs/walk.ts";
 import { LARGEST_FSTAB, procTargets } from "../populate/apply/proc.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { accountFacts, hostAccounts, hostShadow } from "../system/host-accounts.ts";
+import { hostText } from "../system/host-files.ts";
 import { fstabField } from "../system/mounts.ts";
 
 const sectionsIn = (name: string): readonly IniSection[] =>
   loadConfig(`${CONFIG_DIRECTORY}/${name}`, { dialect: "c" })?.sections ?? [];
 
-/** What exported jails are looked up in: thousands of them read each file of the host once. */
-export class ExportHost {
+/** What jails are looked up in, to be exported or compared: thousands of them read each file of the host once. */
+export class HostSources {
   /** Of /etc/passwd. */
   readonly users = jailedUsers();
   readonly names = namesOf(this.users);
   readonly byJail = usersByJail(this.users);
   readonly accounts = hostAccounts();
   readonly facts = accountFacts(this.accounts);
-  readonly shadowOf = hostShadow();
+  #shadowOf: ReturnType<typeof hostShadow> | undefined;
   #settings: readonly IniSection[] | undefined;
   #logSockets: ReadonlyMap<ByteString, IniSection> | undefined;
   #proc: ReadonlySet<ByteString> | undefined;
+
+  /** As hostShadow. */
+  shadowOf(name: ByteString): ReturnType<ReturnType<typeof hostShadow>> {
+    this.#shadowOf ??= hostShadow();
+    return this.#shadowOf(name);
+  }
 
   /** The sections of jk_chrootsh.ini. Throws JailkitError if it cannot be read. */
   get settings(): readonly IniSection[] {
@@ -48,9 +54,7 @@ export class ExportHost {
 
   /** True if fstab(5) mounts proc in a jail. */
   mountsProc(jail: ByteString): boolean {
-    this.#proc ??= procTargets(
-      fromBytes(readFileIfPresent("/etc/fstab", LARGEST_FSTAB) ?? new Uint8Array(0)),
-    );
+    this.#proc ??= procTargets(hostText("/etc/fstab", LARGEST_FSTAB) ?? "");
     return this.#proc.has(fstabField(`${jail}/proc`));
   }
 }
@@ -67,7 +71,7 @@ export interface Resident {
 }
 
 /** The users of a jail, and a printable line for each that may be missing. */
-export function residentsOf(root: JailRoot, host: ExportHost, warnings: string[]): Resident[] {
+export function residentsOf(root: JailRoot, host: HostSources, warnings: string[]): Resident[] {
   const services = knownServiceUsers(root, host.names, host.accounts);
   if (services.unknown !== undefined) warnings.push(`users may be missing: ${services.unknown}`);
   // Of equal names the first counts.
@@ -90,7 +94,7 @@ export function residentsOf(root: JailRoot, host: ExportHost, warnings: string[]
 }
 
 /** The date on which an account expires, as usermod(8) wants it, which takes 1 for long ago; undefined for never. */
-export function expiryOf(name: ByteString, host: ExportHost): string | undefined {
+export function expiryOf(name: ByteString, host: HostSources): string | undefined {
   const { expire = -1 } = host.shadowOf(name) ?? {};
   if (expire < 0) return undefined;
   const isDate = expire >= 10_000 && expire <= 1_000_000;

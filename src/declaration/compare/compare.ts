@@ -140,7 +140,7 @@ function compareOne(
     });
     if (declared !== undefined) {
       const names = new Set(users.map(({ name }) => name));
-      const others = (machine.users().get(path) ?? []).filter(({ name }) => !names.has(name));
+      const others = (machine.byJail.get(path) ?? []).filter(({ name }) => !names.has(name));
       if (others.length > 0)
         undeclared.push(`jail ${display(path)}: users ${listed(others.map(({ name }) => name))}`);
     }

@@ -50,7 +50,7 @@ export function withJailState<T>(
 
 function absentState(jail: ByteString, machine: Machine): JailState {
   const remedy = lostRemedy(jail);
-  const state = { ...NOTHING, logSocket: machine.hasLogSocket(jail) };
+  const state = { ...NOTHING, logSocket: machine.logSocketOf(jail) !== undefined };
   if (remedy === undefined) return state;
   // What is missing must not be created below a mount point, nor a jail that moved a second time.
   const message = mountRemedy(jail) === undefined ? `it was moved: ${remedy}` : unmountedReason(remedy);
@@ -69,8 +69,8 @@ function presentState(root: JailRoot, machine: Machine): JailState {
     ...{ exists: true, emptied, fault: undefined, ...requested(requests) },
     live: new Set(content.live),
     lacking: emptied ? [] : lackingMounts(root, mountsOf(content)),
-    logSocket: machine.hasLogSocket(root.path),
-    proc: machine.hasProcLine(root.path) && hasProc(root),
+    logSocket: machine.logSocketOf(root.path) !== undefined,
+    proc: machine.mountsProc(root.path) && hasProc(root),
   };
 }
 
