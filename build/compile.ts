@@ -70,7 +70,9 @@ function main(words: string[]): void {
   const unknown = names.find((name) => !existsSync(join(tools, `${name}.ts`)));
   if (unknown !== undefined) fail(`src/tools/${unknown}.ts does not exist`);
   if (!areWordsCurrent())
-    fail(`${WORDS} was not written from config/filters/ and build/filters/ as they are now: npm run filters`);
+    fail(
+      `${Object.values(WORDS).join(", ")}: not written from config/filters/ and build/filters/ as they are now: npm run filters`,
+    );
   for (const name of names.length > 0 ? names : allTools()) build(name, architecture);
 }
 

@@ -41,6 +41,17 @@ export const failWith = (errno: number): Instruction => [RETURN, 0, 0, FAIL | er
 /** Where a compiled filter compares with the process's own id: whoever installs it puts that in place of this word. */
 export const PID_PLACE = 0x6a6b7069;
 
+/** The filters of config/filters/ that sessions get, as bits: the guard has them, and installs them in this order. */
+export const SESSION_FILTERS = {
+  login: 1,
+  "network-local": 2,
+  "network-none": 4,
+  tcp: 8,
+  "tcp-listen": 16,
+  execute: 32,
+} as const;
+export type SessionFilter = keyof typeof SESSION_FILTERS;
+
 /** The filter as an array of struct sock_filter: two little-endian words each. */
 export function encode(filter: readonly Instruction[]): Uint32Array {
   const words = new Uint32Array(2 * filter.length);

@@ -1,16 +1,18 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { SESSION_FILTERS } from "../../ffi/seccomp.ts";
 import type { Architecture } from "../guard.ts";
 import { Decisions } from "./decisions.ts";
 import { compileFilter } from "./libseccomp.ts";
 import { programOf } from "./program.ts";
+import { proofsFor } from "./proofs.ts";
 import { FilterError, type FilterText, parseFilter } from "./text.ts";
 
 const root = join(import.meta.dir, "../..");
 const FOLDER = "config/filters";
 
-/** The file with the compiled filters. */
-export const WORDS = "src/confine/filter-words.ts";
+/** The files with the compiled filters: of JavaScript, and those of sessions, which the guard has. */
+export const WORDS = { script: "src/confine/filter-words.ts", guard: "ffi/guard/filter-words.h" } as const;
 
 const textOf = (file: string) => readFileSync(join(root, FOLDER, file), "utf8");
 
@@ -77,19 +79,21 @@ function asText(bytes: Uint8Array): string {
   return text;
 }
 
-/** The text of WORDS, as it should be. Throws FilterError. */
-export function filterWords(): string {
-  const all = [...[...readFilters().keys()].map((name) => [name]), ...SETS];
+const written = () => `ritten by npm run filters, from config/filters/ and build/filters/, whose SHA-256 is
+// ${digest()}
+`;
+
+/** The text of WORDS.script, as it should be. Throws FilterError. */
+function scriptWords(): string {
+  const names = [...readFilters().keys()].filter((name) => !Object.hasOwn(SESSION_FILTERS, name));
   const constant = (architecture: Architecture) => {
-    const entries = all.map((names) => {
-      const { buffer } = compileTogether(names, architecture);
-      return `  "${names.join("+")}": () => "${asText(new Uint8Array(buffer))}",\n`;
+    const entries = names.map((name) => {
+      const { buffer } = compileTogether([name], architecture);
+      return `  "${name}": () => "${asText(new Uint8Array(buffer))}",\n`;
     });
     return `const ${architecture} = {\n${entries.join("")}};\n`;
   };
-  return `// Written by npm run filters, from config/filters/ and build/filters/, whose SHA-256 is
-// ${digest()}
-
+  return `// W${written()}
 ${constant("x64")}
 ${constant("arm64")}
 /**
@@ -100,8 +104,49 @@ export const FILTER_WORDS = process.arch === "arm64" ? arm64 : x64;
 `;
 }
 
-/** True if WORDS was written from the texts and the compiler that are there now; false if it is missing. */
+const BITS = Object.entries(SESSION_FILTERS);
+const maskOf = (names: readonly string[]) =>
+  BITS.reduce((mask, [name, bit]) => mask | (names.includes(name) ? bit : 0), 0);
+
+/** The text of WORDS.guard, as it should be. Throws FilterError. */
+function guardWords(): string {
+  const all = [...BITS.map(([name]) => [name]), ...SETS];
+  const part = (architecture: Architecture) => {
+    const arrays: string[] = [];
+    const programs: string[] = [];
+    for (const [i, names] of all.entries()) {
+      const words = compileTogether(names, architecture);
+      arrays.push(`/* ${names.join(", ")} */\nstatic const u32 filter_${i}[] = {${words.join(",")}};\n`);
+      programs.push(`  {${maskOf(names)}, ${words.length / 2}, filter_${i}},\n`);
+    }
+    const proofs = Object.entries(proofsFor(architecture)).map(
+      ([name, { call, arguments: given, errno }]) =>
+        `  {${maskOf([name])}, ${call}, {${given.join(", ")}}, ${errno}}, /* ${name} */\n`,
+    );
+    return (
+      `${arrays.join("")}static const struct filter_program filter_programs[] = {\n${programs.join("")}};\n` +
+      `static const struct filter_proof filter_proofs[] = {\n${proofs.join("")}};\n`
+    );
+  };
+  return `// W${written()}
+#ifdef __aarch64__
+${part("arm64")}#else
+${part("x64")}#endif
+`;
+}
+
+/** The texts of WORDS, as they should be, by file. Throws FilterError. */
+export const filterWords = (): ReadonlyMap<string, string> =>
+  new Map([
+    [WORDS.script, scriptWords()],
+    [WORDS.guard, guardWords()],
+  ]);
+
+/** True if WORDS were written from the texts and the compiler that are there now; false if one is missing. */
 export function areWordsCurrent(): boolean {
-  const file = join(root, WORDS);
-  return existsSync(file) && readFileSync(file, "utf8").includes(digest());
+  const now = digest();
+  return Object.values(WORDS).every((file) => {
+    const path = join(root, file);
+    return existsSync(path) && readFileSync(path, "utf8").includes(now);
+  });
 }

@@ -207,7 +207,10 @@ struct pid_request;
 i64 guard_write_pid(const struct pid_request *request);
 i64 guard_daemon(const struct daemon_request *request);
 
-/* rules.c, called from JavaScript. Laid out by ffi/landlock-names.ts. A name begins with one of the signs. */
+/*
+ * rules.c, called from JavaScript. Laid out by ffi/landlock-names.ts. A name begins with one of the signs, and then with the
+ * letter of what it is allowed.
+ */
 enum {
   RULES_HOME = '~',      /* a path: what follows needs trust: root alone can write it and all above, and this is not in it */
   RULES_ROOT = '<',      /* what follows needs none */
@@ -217,27 +220,33 @@ enum {
   RULES_PROGRAM = '@',  /* a path; there is no rule if it leads to no regular file */
   RULES_NAMED = '!',    /* a path without symbolic links */
   RULES_READABLE = '?', /* "/usr" and a path: no rule, but -EPERM if it may be a file that not every session reads */
-  RULES_PORT = ':',     /* no name: `allowed` has the port in its upper half */
+  RULES_PORT = ':',     /* a number */
 };
-enum { RULES_ADD, RULES_RESTRICT_PROVED, RULES_RESTRICT }; /* what is done in the end; see src/confine/in-force.ts */
+/* What is done in the end (see src/confine/in-force.ts); or all that is done. */
+enum { RULES_ADD, RULES_RESTRICT_PROVED, RULES_RESTRICT, RULES_FILTER };
+enum { NO_FILTERS = 1 };
+enum { RULES_LETTERS = 12 };
 enum { OF_A_RULE = 4096 }; /* a result is -errno, minus this if the rule could not be added; -EPERM if it is not trusted */
 struct rules {
   u64 files, ports, scopes; /* struct landlock_ruleset_attr: what is denied unless a rule allows it */
   i64 ruleset;              /* or negative: it is made here, or its -errno */
   u64 end;
+  u64 filters;  /* bits of src/confine/filters.ts: installed if the rules are in force and proved, or with RULES_FILTER */
+  i64 filtered; /* 0, NO_FILTERS or -errno */
   char *names; /* each with a NUL; a home is cut */
   u64 size;
   u64 count;
-  struct {
-    u32 allowed; /* as far as it is denied; with 0, there is no rule */
-    i32 result;
-  } each[];
+  u32 allowed[RULES_LETTERS]; /* by its letter, from A, as far as it is denied; with 0, there is no rule */
+  i32 results[];
 };
 /*
  * Returns 0 if all is done; or how much JavaScript has to do before the end: results other than that a name is missing or no
  * directory, and a proof. Or -errno of making the ruleset, which is -EINVAL if there are more NULs than names, or of the end.
  */
 i64 guard_rules(struct rules *rules);
+
+/* filters.c: installs filters for this thread, and proves them. Returns 0, or NO_FILTERS if the kernel has none, or -errno. */
+i64 install_filters(u64 wanted);
 
 /* interrupts.c, called from JavaScript */
 i64 guard_hold_signals(u64 hold);

@@ -117,7 +117,7 @@ static i64 allow(const struct rules *rules, u64 allowed, i64 fd) {
 
 static i64 add_name(const struct rules *rules, i64 directory, const char *name, u64 allowed, const struct homes *homes) {
   struct statx stat;
-  i64 fd = open_name(directory, name + 1, *name == RULES_DIRECTORY ? O_DIRECTORY : 0, homes != 0, &stat);
+  i64 fd = open_name(directory, name + 2, *name == RULES_DIRECTORY ? O_DIRECTORY : 0, homes != 0, &stat);
   if (fd < 0) return fd;
   i64 error = 0;
   for (u64 i = 0; homes && i < homes->count; i++)
@@ -129,7 +129,7 @@ static i64 add_name(const struct rules *rules, i64 directory, const char *name, 
 
 static i64 add_path(const struct rules *rules, i64 root, const char *name, u64 allowed) {
   struct statx stat;
-  i64 fd = name[1] == '/' ? open_path(root, name + 1, *name == RULES_NAMED, &stat) : -ENOENT;
+  i64 fd = name[2] == '/' ? open_path(root, name + 2, *name == RULES_NAMED, &stat) : -ENOENT;
   if (fd < 0) return fd;
   if ((stat.stx_mode & S_IFMT) != S_IFDIR) allowed &= FILE_RIGHTS;
   if (*name == RULES_PROGRAM && (stat.stx_mode & S_IFMT) != S_IFREG) allowed = 0;
@@ -138,8 +138,9 @@ static i64 add_path(const struct rules *rules, i64 root, const char *name, u64 a
   return error;
 }
 
-static i64 add_port(const struct rules *rules, u32 allowed) {
-  struct net_port rule = {allowed & 0xffff & rules->ports, allowed >> 16};
+static i64 add_port(const struct rules *rules, const char *number, u64 allowed) {
+  struct net_port rule = {allowed & rules->ports, 0};
+  for (; *number; number++) rule.port = 10 * rule.port + (u64)(*number - '0');
   i64 error = rule.allowed ? sys4(SYS_landlock_add_rule, rules->ruleset, NET_PORT, &rule, 0) : 0;
   return error ? error - OF_A_RULE : 0;
 }
@@ -186,15 +187,16 @@ static i64 add_rules(struct rules *rules, i64 root) {
   i64 here = -EPERM, unclear = 0;
   char *name = rules->names;
   for (u64 i = 0; i < rules->count; i++) {
-    u32 asked = rules->each[i].allowed;
-    u64 allowed = asked & rules->files;
-    i64 result = 0;
     char *end = name;
     while (*end) end++;
+    /* Another letter than those that there are is for nothing. */
+    u64 letter = end - name < 2 ? RULES_LETTERS : (u64)(name[1] - 'A');
+    u64 asked = letter < RULES_LETTERS ? rules->allowed[letter] : 0, allowed = asked & rules->files;
+    i64 result = 0;
     switch (*name) {
       case RULES_HOME:
         homes = &found;
-        result = find_homes(root, name + 1, &found);
+        result = find_homes(root, name + 2, &found);
         here = enter(here, result < 0 ? result : root, ".", 1);
         /* Nothing is missing then. */
         if (here < 0) result = here = -EPERM;
@@ -204,11 +206,11 @@ static i64 add_rules(struct rules *rules, i64 root) {
         here = enter(here, root, ".", 0);
         break;
       case RULES_ENTER:
-        here = enter(here, here, name + 1, homes != 0);
+        here = enter(here, here, name + 2, homes != 0);
         if (here < 0) result = here;
         break;
-      case RULES_PORT: result = add_port(rules, asked); break;
-      case RULES_READABLE: result = look_readable(root, name + 1); break;
+      case RULES_PORT: result = add_port(rules, name + 2, asked); break;
+      case RULES_READABLE: result = look_readable(root, name + 2); break;
       case RULES_PROGRAM:
       case RULES_NAMED:
         if (allowed) result = add_path(rules, root, name, allowed);
@@ -217,7 +219,7 @@ static i64 add_rules(struct rules *rules, i64 root) {
         if (here < 0) result = here;
         else if (allowed) result = add_name(rules, here, name, allowed, homes);
     }
-    rules->each[i].result = (i32)result;
+    rules->results[i] = (i32)result;
     int is_missing = result == -ENOENT || result == -ENOTDIR || result == -ELOOP;
     if (result != 0 && (*name == RULES_NAMED || !is_missing)) unclear++;
     name = end + 1;
@@ -255,6 +257,10 @@ static i64 create_ruleset(const struct rules *rules) {
 }
 
 i64 guard_rules(struct rules *rules) {
+  if (rules->end == RULES_FILTER) {
+    rules->filtered = install_filters(rules->filters);
+    return 0;
+  }
   int is_ours = rules->ruleset < 0;
   if (is_ours) rules->ruleset = create_ruleset(rules);
   if (rules->ruleset < 0) return rules->ruleset;
@@ -266,5 +272,7 @@ i64 guard_rules(struct rules *rules) {
   if (is_proved && !can_prove()) return 1;
   i64 error = sys2(SYS_landlock_restrict_self, rules->ruleset, 0);
   if (is_ours) sys1(SYS_close, rules->ruleset);
-  return error || !is_proved ? error : prove();
+  if (!error && is_proved) error = prove();
+  if (!error && is_proved) rules->filtered = install_filters(rules->filters);
+  return error;
 }

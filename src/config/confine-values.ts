@@ -128,13 +128,19 @@ function badNumber(name: ByteString, text: ByteString, unit: number): { reason: 
   return { reason: `${name}: ${quoted(text)} is more than ${LARGEST}: leave it out` };
 }
 
-/** The number of a limit, or why it is none. */
-function numberOf(name: ByteString, text: ByteString): number | { reason: ByteString } {
+/** The number of a limit with a unit, or why it is none. */
+function sizeOf(name: ByteString, text: ByteString): number | { reason: ByteString } {
   const suffix = text.charAt(text.length - 1);
   const unit = Object.hasOwn(UNITS, suffix) ? (UNITS[suffix] ?? 1) : 1;
   const number = decimal(unit === 1 ? text : text.slice(0, -1), LARGEST / unit);
   const isGood = number !== undefined && (unit === 1 || Object.hasOwn(SIZES, name));
   return isGood && (name !== "cpu" || number > 0) ? number * unit : badNumber(name, text, unit);
+}
+
+/** The number of a limit, or why it is none. */
+function numberOf(name: ByteString, text: ByteString): number | { reason: ByteString } {
+  const number = decimal(text, LARGEST);
+  return number !== undefined && (number > 0 || name !== "cpu") ? number : sizeOf(name, text);
 }
 
 /** Where the first byte is that stands between name and value in other files. */
@@ -155,14 +161,19 @@ function badLimit(item: ByteString, name: ByteString): { reason: ByteString } {
   return { reason: `${quoted(item)} does not begin with one of ${names}, and a blank` };
 }
 
+function isBlank(text: ByteString, at: number): boolean {
+  const code = text.charCodeAt(at);
+  return code === 0x20 || code === 0x09;
+}
+
 /** A limit such as `fsize 2G`, or why it is none. */
 function readLimit(item: ByteString): Limit | { reason: ByteString } {
   let end = 0;
-  while (end < item.length && item.charAt(end) !== " " && item.charAt(end) !== "\t") end++;
+  while (end < item.length && !isBlank(item, end)) end++;
   const name = item.slice(0, end);
   const resource = Object.hasOwn(RESOURCES, name) ? RESOURCES[name] : undefined;
   if (resource === undefined) return badLimit(item, name);
-  while (item.charAt(end) === " " || item.charAt(end) === "\t") end++;
+  while (isBlank(item, end)) end++;
   const value = numberOf(name, item.slice(end));
   return typeof value === "number" ? { resource, name, value } : value;
 }

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as L from "../../ffi/landlock.ts";
 import { HOME, NAMED, type Names, PORT, PROGRAM, READABLE, ROOT } from "../../ffi/landlock-names.ts";
-import { SYSTEM_NAMES } from "./execute.ts";
+import { LOADERS, SYSTEM_NAMES } from "./execute.ts";
 import type { Confinement } from "./policy.ts";
 
 /** What a confinement asks of rules. */
@@ -17,18 +17,21 @@ const WRITTEN = READ | WRITE | L.REFER | L.TRUNCATE | L.IOCTL_DEV;
 const DEVICE = L.READ_FILE | L.WRITE_FILE | L.TRUNCATE | L.IOCTL_DEV;
 const SOURCE = L.READ_FILE | L.IOCTL_DEV;
 
+/** What names are allowed, from A to K: see Names. The last two are of ports. */
+const ALLOWED = [
+  ...[EXECUTED, L.EXECUTE, 0, READ, READ | DEVICE, DEVICE, SOURCE, L.REFER, WRITTEN],
+  ...[L.CONNECT_TCP, L.BIND_TCP],
+];
+
 /**
  * Directories that are readable in every session; and devices that every session may read and write, but the last two.
  * /dev/log is a socket, which Landlock lets everyone connect to.
  */
-export const SYSTEM: Names = {
+export const SYSTEM = {
+  count: 19,
   text:
-    "/bin\0/sbin\0/lib\0/lib32\0/lib64\0/libx32\0/opt\0/usr\0/etc\0/proc\0" +
-    ">dev\0/pts\0=null\0=zero\0=full\0=tty\0=ptmx\0=random\0=urandom\0",
-  allowed: [
-    ...[READ, READ, READ, READ, READ, READ, READ, READ, READ, READ],
-    ...[0, READ | DEVICE, DEVICE, DEVICE, DEVICE, DEVICE, DEVICE, SOURCE, SOURCE],
-  ],
+    "/Dbin\0/Dsbin\0/Dlib\0/Dlib32\0/Dlib64\0/Dlibx32\0/Dopt\0/Dusr\0/Detc\0/Dproc\0" +
+    ">Cdev\0/Epts\0=Fnull\0=Fzero\0=Ffull\0=Ftty\0=Fptmx\0=Grandom\0=Gurandom\0",
 };
 /** It may be a link to what a service of the host writes. */
 export const RESOLVER = "/etc/resolv.conf";
@@ -41,42 +44,39 @@ export const fixedPaths = ({ read, write }: Ruled): readonly ByteString[] =>
 export const programsOf = ({ execute }: Ruled): readonly ByteString[] =>
   execute === "any" ? [] : execute.executables;
 
-const NO_PATH = [""];
-
 /** The names of the rules for a confinement. `program`: see applyRules. */
 export function namesOf(confinement: Ruled, program: ByteString | undefined): Names {
   const { execute, read, write, tcpConnect, tcpBind } = confinement;
-  const allowed: number[] = [];
   let text = "";
-  const add = (sign: string, paths: readonly ByteString[], rights: number) => {
-    for (const path of paths) {
-      text += `${sign}${path}\0`;
-      allowed.push(rights);
-    }
+  let count = 1;
+  const add = (start: string, paths: readonly (ByteString | number)[]) => {
+    for (const path of paths) text += `${start}${path}\0`;
+    count += paths.length;
   };
   if (execute !== "any" && !execute.onlyNamed) {
-    text = `${HOME}${execute.home}\0${SYSTEM_NAMES.text}`;
-    for (let i = 0; i <= SYSTEM_NAMES.count; i++) allowed.push(EXECUTED);
+    text = `${HOME}A${execute.home}\0${SYSTEM_NAMES.text}`;
+    count += SYSTEM_NAMES.count + 1;
   }
   const programs = programsOf(confinement);
-  add(PROGRAM, programs, L.EXECUTE);
-  add(ROOT, NO_PATH, 0);
+  add(`${PROGRAM}B`, programs);
+  text += `${ROOT}C\0`;
   if (read !== "all" || write !== "all") {
     text += SYSTEM.text;
-    for (const rights of SYSTEM.allowed) allowed.push(rights);
+    count += SYSTEM.count;
   }
   // Without `write`, files may be moved everywhere.
-  if (write === "all") add(NAMED, ["/"], L.REFER);
+  if (write === "all") add(`${NAMED}H`, ["/"]);
   else {
-    if (read !== "all") add(NAMED, read, READ);
-    add(NAMED, write, WRITTEN);
+    if (read !== "all") add(`${NAMED}D`, read);
+    add(`${NAMED}I`, write);
   }
   if (read !== "all") {
-    add(READABLE, [RESOLVER], 0);
-    add(READABLE, programs, 0);
-    if (program !== undefined && !programs.includes(program)) add(READABLE, [program], 0);
+    add(READABLE, [RESOLVER]);
+    // Each session reads the directories of the dynamic linkers.
+    for (const path of programs) if (path !== program && !LOADERS.includes(path)) add(READABLE, [path]);
+    if (program !== undefined) add(READABLE, [program]);
   }
-  if (tcpConnect !== "all") for (const port of tcpConnect) add(PORT, NO_PATH, L.CONNECT_TCP | (port << 16));
-  if (tcpBind !== "all") for (const port of tcpBind) add(PORT, NO_PATH, L.BIND_TCP | (port << 16));
-  return { text, allowed };
+  if (tcpConnect !== "all") add(`${PORT}J`, tcpConnect);
+  if (tcpBind !== "all") add(`${PORT}K`, tcpBind);
+  return { text, count, allowed: ALLOWED };
 }

@@ -1,14 +1,4 @@
-import {
-  AT_FDCWD,
-  EACCES,
-  EAFNOSUPPORT,
-  ENOPROTOOPT,
-  ENXIO,
-  EPERM,
-  O_CLOEXEC,
-  O_NOCTTY,
-  O_RDONLY,
-} from "../../ffi/constants.ts";
+import { AT_FDCWD, EACCES, ENXIO, EPERM, O_CLOEXEC, O_NOCTTY, O_RDONLY } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { close, fstat } from "../../ffi/files.ts";
 import { standardError } from "../../ffi/guard.ts";
@@ -28,7 +18,7 @@ import {
   NUMBER,
   X32,
 } from "../../ffi/seccomp.ts";
-import { filterOf, filterOfAll } from "./filters.ts";
+import { filterOf } from "./filters.ts";
 
 const arm = process.arch === "arm64";
 
@@ -58,57 +48,6 @@ const inputIsRefused = () => syscall(SYS_ioctl, 0xffffffff, TIOCSTI) < 0 && errn
  */
 export function refuseTerminalInput(): boolean {
   return inputIsRefused() || install(filterOf("terminal"), inputIsRefused, EPERM);
-}
-
-/** The filters that the settings of a session ask for. */
-export type SessionFilter = "login" | "network-local" | "network-none" | "tcp" | "tcp-listen" | "execute";
-
-/**
- * A call that a filter refuses with an error that neither the kernel itself nor another filter gives. None has an effect.
- */
-interface Proof {
-  call: number;
-  arguments: readonly [number, number, number];
-  errno: number;
-}
-
-const SYS_socket = arm ? 198 : 41;
-
-/** How the filters show that they are in force. */
-export const PROOFS: Readonly<Record<SessionFilter, Proof>> = {
-  // PTRACE_ATTACH of no process: ESRCH.
-  login: { call: arm ? 117 : 101, arguments: [16, 0, 0], errno: EPERM },
-  // AF_INET and SOCK_DGRAM, which has no such protocol: EINVAL.
-  "network-local": { call: SYS_socket, arguments: [2, 2, 0xffff], errno: EAFNOSUPPORT },
-  // AF_UNIX, which has no such type: EINVAL.
-  "network-none": { call: SYS_socket, arguments: [1, 15, 0], errno: EAFNOSUPPORT },
-  // TCP_FASTOPEN_CONNECT of no descriptor: EBADF.
-  tcp: { call: arm ? 208 : 54, arguments: [0xffffffff, 6, 30], errno: ENOPROTOOPT },
-  // No descriptor: EBADF.
-  "tcp-listen": { call: arm ? 201 : 50, arguments: [0xffffffff, 0, 0], errno: EACCES },
-  // Flags that no kernel has: EINVAL, before vm.memfd_noexec of sysctl(8) makes it EACCES.
-  execute: { call: arm ? 279 : 319, arguments: [0, 0xffff80, 0], errno: EACCES },
-};
-
-/**
- * Installs filters in this process and everything that it starts: as one program if there is one of all of them. Each is
- * checked. False if the kernel has no filters of system calls. no_new_privs must be set. Throws SystemError.
- */
-export function applyFilters(names: readonly SessionFilter[]): boolean {
-  let together = "";
-  for (const name of names) together += together === "" ? name : `+${name}`;
-  const program = names.length === 0 ? undefined : filterOfAll(together);
-  if (program !== undefined) {
-    if (!installFilter(program)) return false;
-  } else {
-    for (const name of names) if (!installFilter(filterOf(name))) return false;
-  }
-  for (const name of names) {
-    const { call, arguments: given, errno: expected } = PROOFS[name];
-    if (syscall(call, given[0], given[1], given[2]) >= 0 || errno() !== expected)
-      throw new SystemError(expected, "prctl(PR_SET_SECCOMP)", undefined);
-  }
-  return true;
 }
 
 // ioctl_tty(2): the device of the terminal behind /dev/tty

@@ -1,24 +1,24 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { NEWEST } from "../../ffi/landlock.ts";
 import { setNoNewPrivileges } from "../../ffi/process.ts";
-import { applyFilters, refuseTerminalInput, type SessionFilter } from "./calls.ts";
+import { SESSION_FILTERS } from "../../ffi/seccomp.ts";
+import { refuseTerminalInput } from "./calls.ts";
 import { type Feature, featuresOf, missingOf } from "./features.ts";
 import { NOTHING, type WithoutRule } from "./other-rules.ts";
 import type { Confinement } from "./policy.ts";
 import { applyRules } from "./ruleset.ts";
 
-/** The filters of a confinement besides that on terminals, which belongs to no_new_privs: in the order of their names in
- * one program. */
-export function filtersOf(confinement: Omit<Confinement, "limits">): SessionFilter[] {
+/** The filters of a confinement, as bits, besides that on terminals, which belongs to no_new_privs. */
+export function filtersOf(confinement: Omit<Confinement, "limits">): number {
   const { execute, network, tcpConnect, tcpBind, syscalls } = confinement;
-  const names: SessionFilter[] = [];
-  if (syscalls === "login") names.push("login");
-  if (network === "local") names.push("network-local");
-  if (network === "none") names.push("network-none");
-  if (tcpConnect !== "all" || tcpBind !== "all") names.push("tcp");
-  if (tcpBind !== "all" && tcpBind.length === 0) names.push("tcp-listen");
-  if (execute !== "any") names.push("execute");
-  return names;
+  let filters = 0;
+  if (syscalls === "login") filters |= SESSION_FILTERS.login;
+  if (network === "local") filters |= SESSION_FILTERS["network-local"];
+  if (network === "none") filters |= SESSION_FILTERS["network-none"];
+  if (tcpConnect !== "all" || tcpBind !== "all") filters |= SESSION_FILTERS.tcp;
+  if (tcpBind !== "all" && tcpBind.length === 0) filters |= SESSION_FILTERS["tcp-listen"];
+  if (execute !== "any") filters |= SESSION_FILTERS.execute;
+  return filters;
 }
 
 /** A confinement as it was applied. */
@@ -36,10 +36,9 @@ export interface Confined {
 export function confine(confinement: Omit<Confinement, "limits">, program?: ByteString): Confined {
   if (!confinement.noNewPrivs) return { missing: [], withoutRule: NOTHING };
   setNoNewPrivileges();
-  const { version, withoutRule } = applyRules(confinement, program);
-  let filters = applyFilters(filtersOf(confinement));
-  // Nothing to do after the filter for syscalls = login.
-  filters &&= refuseTerminalInput();
-  const isAll = version >= NEWEST && filters;
-  return { missing: isAll ? [] : missingOf(featuresOf(confinement), version, filters), withoutRule };
+  const { version, withoutRule, filtered } = applyRules(confinement, filtersOf(confinement), program);
+  // The filter of syscalls = login does that, too.
+  const isFiltered = filtered && (confinement.syscalls === "login" || refuseTerminalInput());
+  const isAll = version >= NEWEST && isFiltered;
+  return { missing: isAll ? [] : missingOf(featuresOf(confinement), version, isFiltered), withoutRule };
 }

@@ -82,13 +82,16 @@ export function allowReading(
   return undefined;
 }
 
-/** SYSTEM_GROUPS as names for addRules, each group in the directory of the one before; written out, to save time. */
+/**
+ * SYSTEM_GROUPS as names for addRules, each group in the directory of the one before, with A for what is executed; written
+ * out, to save time.
+ */
 export const SYSTEM_NAMES = {
   count: 22,
   text:
-    "/bin\0/sbin\0/lib\0/lib32\0/lib64\0/libx32\0/opt\0" +
-    ">usr\0/bin\0/sbin\0/lib\0/lib32\0/lib64\0/libx32\0/libexec\0/share\0" +
-    ">local\0/bin\0/sbin\0/lib\0/libexec\0/share\0",
+    "/Abin\0/Asbin\0/Alib\0/Alib32\0/Alib64\0/Alibx32\0/Aopt\0" +
+    ">Ausr\0/Abin\0/Asbin\0/Alib\0/Alib32\0/Alib64\0/Alibx32\0/Alibexec\0/Ashare\0" +
+    ">Alocal\0/Abin\0/Asbin\0/Alib\0/Alibexec\0/Ashare\0",
 };
 
 /** True for the errno of a name that needs no rule. */

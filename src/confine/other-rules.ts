@@ -4,11 +4,11 @@ import * as C from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { isOfThePath, openDirectoryPath, withFd } from "../../ffi/files.ts";
 import { allowBeneath, EXECUTE, FILE_RIGHTS } from "../../ffi/landlock.ts";
-import { NAMED, type Names, PROGRAM, READABLE } from "../../ffi/landlock-names.ts";
+import { allowedOf, NAMED, type Names, PROGRAM, READABLE } from "../../ffi/landlock-names.ts";
 import { isIn } from "../known-programs/allow/places.ts";
 import { fixedPaths, programsOf, READ, RESOLVER, type Ruled } from "./asked-rules.ts";
 import type { LeftOut } from "./directories.ts";
-import { allowDirectories, allowReading, isMissing, LOADERS, type OpenPath, statOf } from "./execute.ts";
+import { allowDirectories, allowReading, isMissing, type OpenPath, statOf } from "./execute.ts";
 import { openFixed, openNamed } from "./named-file.ts";
 
 /** What got no rule. */
@@ -77,8 +77,7 @@ interface Rest {
 /** Allows reading a program, as execve(2) does. */
 function allowProgram(rules: FileRules, path: ByteString, { confinement, program }: Rest): void {
   const { read, write } = confinement;
-  // Each session reads the directories of the dynamic linkers.
-  if (read === "all" || LOADERS.includes(path)) return;
+  if (read === "all") return;
   const isInside = isIn(path, read) || (write !== "all" && isIn(path, write));
   const isTold = path === program && !isInside;
   // Without `write`, a session may exchange what the next one reads.
@@ -87,12 +86,12 @@ function allowProgram(rules: FileRules, path: ByteString, { confinement, program
 }
 
 /** Adds the rule for a name that the guard did not add, if there is one. */
-function addRule(rules: FileRules, name: ByteString, rights: number, error: number, rest: Rest): void {
+function addRule(rules: FileRules, name: ByteString, error: number, rest: Rest): void {
   if (name.startsWith(PROGRAM)) {
     // execve(2) will fail with the same error.
-    if (!isOfThePath(error)) throw new SystemError(error, "open", name.slice(PROGRAM.length));
+    if (!isOfThePath(error)) throw new SystemError(error, "open", name.slice(2));
   } else if (name.startsWith(NAMED)) {
-    rules.allowNamed(name.slice(NAMED.length), rights, openNamed);
+    rules.allowNamed(name.slice(2), allowedOf(name, rest.names.allowed), openNamed);
   } else if (name.startsWith(READABLE) && !isMissing(error)) {
     const path = name.slice(READABLE.length);
     if (path === RESOLVER) rules.allowResolver();
@@ -112,9 +111,9 @@ export function addOtherRules(ruleset: number, handled: number, rest: Rest): Wit
     const executed = handled & (EXECUTE | READ);
     const leftOut = execute === "any" ? [] : allowDirectories(ruleset, root, execute, executed, errorOf);
     const all = names.text.split("\0");
-    for (let i = 0; i < names.allowed.length; i++) {
+    for (let i = 0; i < names.count; i++) {
       const error = errorOf(i);
-      if (error !== 0) addRule(rules, all[i] ?? "", names.allowed[i] ?? 0, error, rest);
+      if (error !== 0) addRule(rules, all[i] ?? "", error, rest);
     }
     for (const path of fixedPaths(confinement)) rules.allowNamed(path, READ, openFixed);
     return { execute: leftOut, named: rules.withoutRule };

@@ -4,11 +4,9 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { callNumber } from "../../build/filters/libseccomp.ts";
 import { ARCHITECTURES } from "../../ffi/seccomp.ts";
-import { PROOFS } from "../../src/confine/calls.ts";
-import { type FilterName, filterOf } from "../../src/confine/filters.ts";
 import { compiledC } from "../machine/helper.ts";
 import { type Machine, openMachine, type RunOptions, type Sshd } from "../machine/machine.ts";
-import { HERE, textOf } from "../unit/filter-words.ts";
+import { type FilterName, HERE, PROOFS, textOf, wordsFor } from "../unit/filter-words.ts";
 import { judge } from "../unit/seccomp-filter.ts";
 import { PROGRAMS } from "./session-programs.ts";
 
@@ -26,7 +24,7 @@ beforeAll(async () => {
       mode: 0o755,
     });
   m.mkdir("/srv/filters");
-  for (const name of ALL) m.write(`/srv/filters/${name}`, new Uint8Array(filterOf(name).buffer));
+  for (const name of ALL) m.write(`/srv/filters/${name}`, new Uint8Array(wordsFor(name, HERE).buffer));
   const { uid, gid } = m.addUser("u", { home: HOME, shell: "/bin/bash" });
   m.mkdir(HOME, { owner: [uid, gid] });
   sshd = await m.startSshd();
@@ -60,7 +58,7 @@ describe("the kernel says of each call what the filter says", () => {
     const calls = new Set(textOf(name).rules.map(({ call }) => call));
     const says = (number: number, value: number) => {
       const given = Array.from({ length: 6 }, () => BigInt(value));
-      return judge(filterOf(name), { number, arch: ARCHITECTURES[HERE], arguments: given });
+      return judge(wordsFor(name, HERE), { number, arch: ARCHITECTURES[HERE], arguments: given });
     };
     const tried = [...calls].flatMap((call) => {
       const number = callNumber(call, HERE);

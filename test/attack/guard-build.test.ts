@@ -26,7 +26,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 /** A project with one small tool, in a folder of its own. */
 function project(path: string): string {
   mkdirSync(join(path, "src/tools"), { recursive: true });
-  for (const name of ["ffi", "build", "config/filters", WORDS, "package.json", "tsconfig.json"])
+  for (const name of ["ffi", "build", "config/filters", WORDS.script, "package.json", "tsconfig.json"])
     cpSync(join(root, name), join(path, name), { recursive: true });
   symlinkSync(join(root, "node_modules"), join(path, "node_modules"));
   const fixture = readFileSync(join(root, "test/fixtures/guard/report.ts"), "latin1");
@@ -93,14 +93,15 @@ describe("npm run build", () => {
       (path) => appendFileSync(join(path, "config/filters/login.filter"), "\n"),
     ],
     ["lack a text", (path) => writeFileSync(join(path, "config/filters/more.filter"), "")],
-    ["are missing", (path) => rmSync(join(path, WORDS))],
+    ["are missing", (path) => rmSync(join(path, WORDS.script))],
+    ["are missing in the guard", (path) => rmSync(join(path, WORDS.guard))],
   ])("says that filters %s, and builds nothing", (title, change) => {
     const path = project(join(folder, title));
     change(path);
     expect(build(path, [])).toEqual({
       status: 1,
       stdout: "",
-      stderr: `build: ${WORDS} was not written from config/filters/ and build/filters/ as they are now: npm run filters\n`,
+      stderr: `build: ${Object.values(WORDS).join(", ")}: not written from config/filters/ and build/filters/ as they are now: npm run filters\n`,
     });
     expect(existsSync(join(path, "dist"))).toBe(false);
   });

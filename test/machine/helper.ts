@@ -13,10 +13,14 @@ export const cache = join(checkout, "node_modules/.cache/jailkit");
  * with the source, and with the files beside it that it includes. Throws where there is no C compiler.
  */
 export function compiledC(source: string, flags: readonly string[] = []): string {
-  const text = readFileSync(source);
-  const hash = createHash("sha256").update(text).update(flags.join(" "));
-  for (const [, part = ""] of text.toString("latin1").matchAll(/^#include "(.+)"$/gm))
-    hash.update(readFileSync(join(dirname(source), part)));
+  const hash = createHash("sha256").update(flags.join(" "));
+  const read = (file: string) => {
+    const text = readFileSync(file);
+    hash.update(text);
+    for (const [, part = ""] of text.toString("latin1").matchAll(/^#include "(.+)"$/gm))
+      read(join(dirname(file), part));
+  };
+  read(source);
   const digest = hash.digest("hex");
   const program = join(cache, `${basename(source, ".c")}-${digest.slice(0, 16)}`);
   if (existsSync(program)) return program;

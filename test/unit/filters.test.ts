@@ -14,15 +14,13 @@ import {
   filterWords,
   readFilters,
   SETS,
-  WORDS,
 } from "../../build/filters/source.ts";
 import type { Comparison, FilterText, Rule } from "../../build/filters/text.ts";
 import type { Architecture } from "../../build/guard.ts";
 import { ARCHITECTURES } from "../../ffi/seccomp.ts";
-import { PROOFS } from "../../src/confine/calls.ts";
 import { filtersOf } from "../../src/confine/confine.ts";
-import { type FilterName, filterOf, filterOfAll } from "../../src/confine/filters.ts";
-import { HERE, textOf, wordsFor } from "./filter-words.ts";
+import { filterOf } from "../../src/confine/filters.ts";
+import { type FilterName, filtersIn, HERE, PROOFS, textOf, wordsFor } from "./filter-words.ts";
 import { endOf, judge } from "./seccomp-filter.ts";
 
 const NAMES = [...readFilters().keys()] as FilterName[];
@@ -36,11 +34,10 @@ const ask = (name: FilterName, machine: Architecture, number: number, given: rea
   judge(words[name][machine], { number, arch: ARCHITECTURES[machine], arguments: given });
 
 test("the words in the programs are those of the texts", () => {
-  expect(readFileSync(join(import.meta.dir, "../..", WORDS), "utf8")).toBe(filterWords());
+  for (const [file, text] of filterWords())
+    expect(readFileSync(join(import.meta.dir, "../..", file), "utf8")).toBe(text);
   expect(areWordsCurrent()).toBe(true);
-  for (const name of NAMES) expect(filterOf(name)).toEqual(words[name][HERE]);
-  for (const names of SETS)
-    expect(filterOf(names.join("+") as FilterName)).toEqual(compileTogether(names, HERE));
+  for (const name of ["terminal", "relay"] as const) expect(filterOf(name)).toEqual(words[name][HERE]);
 });
 
 test("the words are to be written anew when a text or the code that compiles them has changed", () => {
@@ -254,12 +251,15 @@ describe("the filters of a session with any settings, whether in one program or 
   const all = (programs: readonly Uint32Array[], call: Parameters<typeof judge>[1]) =>
     programs.map((program) => judge(program, call)).reduce(stricter, "allow");
 
-  /** The names, and the programs that a session installs: see applyFilters. */
+  const together = new Map(SETS.map((names) => [names.join("+"), compileTogether(names, HERE)]));
+
+  /** The names, and the programs that a session installs: see install_filters of the guard. */
   function installed(values: Settings): { names: string[]; programs: Uint32Array[] } {
-    const names = filtersOf(values);
-    const together = names.length === 0 ? undefined : filterOfAll(names.join("+"));
-    const programs = together === undefined ? names.map((name) => filterOf(name)) : [together];
-    return { names: [...names, "terminal"], programs: [...programs, filterOf("terminal")] };
+    const names = filtersIn(filtersOf(values));
+    const key = names.join("+");
+    const program = together.get(key);
+    const programs = program === undefined ? names.map((name) => words[name][HERE]) : [program];
+    return { names: [...names, "terminal"], programs: [...programs, words.terminal[HERE]] };
   }
 
   test("decide as libseccomp's, and as one program of all would", () => {
@@ -295,11 +295,11 @@ describe("the filters of a session with any settings, whether in one program or 
         const { names, programs } = installed(values);
         for (const name of names) {
           if (!(name in PROOFS)) continue;
-          const { call, arguments: words, errno } = PROOFS[name as keyof typeof PROOFS];
-          const asked = { number: call, arch: ARCHITECTURES[HERE], arguments: words.map(BigInt) };
+          const { call, arguments: given, errno } = PROOFS[name as keyof typeof PROOFS];
+          const asked = { number: call, arch: ARCHITECTURES[HERE], arguments: given.map(BigInt) };
           const others = names
             .filter((other) => other !== name)
-            .map((other) => filterOf(other as FilterName));
+            .map((other) => words[other as FilterName][HERE]);
           expect([names, name, all(programs, asked)]).toEqual([names, name, endOf({ errno })]);
           expect([names, name, all(others, asked)]).toEqual([names, name, "allow"]);
         }

@@ -2,6 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { attempt } from "../../../ffi/error.ts";
 import { close, readAt } from "../../../ffi/files.ts";
 import { withRightsOf } from "../../../ffi/rights.ts";
+import { SESSION_FILTERS } from "../../../ffi/seccomp.ts";
 import { filtersOf } from "../../confine/confine.ts";
 import { isOfSystem } from "../../confine/directories.ts";
 import { canLimitExecution } from "../../confine/execute.ts";
@@ -64,9 +65,10 @@ export function confinedProgramSteps(confined: Confined): ReportStep[] {
   const steps: ReportStep[] = [];
   if (program === undefined) return steps;
   const files = withRightsOf(undefined, () => [program, ...executedFiles(root, program)]);
-  const narrow = filtersOf(confinement).some((name) => name !== "execute")
-    ? files.find((path) => withRightsOf(undefined, () => isNarrow(root, path)))
-    : undefined;
+  const narrow =
+    (filtersOf(confinement) & ~SESSION_FILTERS.execute) !== 0
+      ? files.find((path) => withRightsOf(undefined, () => isNarrow(root, path)))
+      : undefined;
   if (narrow !== undefined) {
     const message = `${narrow} is a 32-bit program, which the filters of system calls kill`;
     const remedy = `confine = 0 in ${settings}, without syscalls, network, tcp_connect and tcp_bind`;

@@ -68,7 +68,7 @@ export const CONFINE: readonly Mutant[] = [
     "",
     "as a user",
   ),
-  terminal(APPLY, "  filters &&= refuseTerminalInput();\n", "", "outside a jail"),
+  terminal(APPLY, " || refuseTerminalInput());", " || true);", "outside a jail"),
   execute(
     DIRECTORIES,
     "if (onlyRootWrites(stat)) return undefined;",
@@ -94,11 +94,11 @@ export const CONFINE: readonly Mutant[] = [
     "if (false) return { why: `the home",
     "home is in them",
   ),
-  execute(RULESET, 'if (execute !== "any") handled.files |= L.EXECUTE;', "", "is not executed"),
-  execute(RULESET, "handled.files |= L.REFER | L.MAKE_BLOCK", "handled.files |= L.MAKE_BLOCK", "still works"),
+  execute(RULESET, 'if (execute !== "any") files |= L.EXECUTE;', "", "is not executed"),
+  execute(RULESET, "files |= L.REFER | L.MAKE_BLOCK", "files |= L.MAKE_BLOCK", "still works"),
   execute(
     ASKED,
-    'if (write === "all") add(NAMED, ["/"], L.REFER);',
+    'if (write === "all") add(`${NAMED}H`, ["/"]);',
     'if (write === "all") void 0;',
     "still works",
   ),

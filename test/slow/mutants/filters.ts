@@ -23,6 +23,14 @@ const together = (file: string, from: string, to: string): Mutant => ({
   title: "decides as",
 });
 
+const guard = (from: string, to: string, title: string): Mutant => ({
+  file: "ffi/guard/filters.c",
+  from,
+  to,
+  test: "unit/guard-filters.test.ts",
+  title,
+});
+
 /** The filters of system calls: their rules, and what is added to all of them. */
 export const FILTERS: readonly Mutant[] = [
   {
@@ -130,15 +138,13 @@ export const FILTERS: readonly Mutant[] = [
     test: "unit/filters.test.ts",
     title: "to be written anew",
   },
+  guard("(sys3(proof->call, words[0], words[1], words[2]) != -proof->error)", "(0)", "is not believed"),
+  guard("filter_programs[i].filters == wanted)", "filter_programs[i].filters & wanted)", "each set"),
+  guard("if (wanted & one) error", "if (wanted == one) error", "each set"),
+  guard("error == -EINVAL && !has_filters()", "error", "is told from one"),
+  guard("return wanted ? -EINVAL : 0;", "return 0;", "does not know"),
   {
-    file: "src/confine/calls.ts",
-    from: "if (syscall(call, given[0], given[1], given[2]) >= 0 || errno() !== expected)",
-    to: "if (false)",
-    test: "unit/confine.test.ts",
-    title: "does nothing is not believed",
-  },
-  {
-    file: "src/confine/calls.ts",
+    file: "build/filters/proofs.ts",
     from: "arguments: [0, 0xffff80, 0]",
     to: "arguments: [0, 0x10, 0]",
     test: "attack/filters.test.ts",
@@ -146,8 +152,8 @@ export const FILTERS: readonly Mutant[] = [
   },
   {
     file: "src/confine/confine.ts",
-    from: 'if (tcpBind !== "all" && tcpBind.length === 0) names',
-    to: "if (false) names",
+    from: 'if (tcpBind !== "all" && tcpBind.length === 0) filters',
+    to: "if (false) filters",
     test: "attack/confine.test.ts",
     title: "jk_chrootsh tcp_bind = none",
   },
