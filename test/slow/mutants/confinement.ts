@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is the text of the code
 /** What the keys confine, read, write and others let a session do. */
 
 const RULESET = "src/confine/ruleset.ts";
