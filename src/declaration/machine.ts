@@ -24,6 +24,10 @@ import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
 import { uidFault } from "../transfer/accounts.ts";
 import { isAdministrators } from "../users/groups.ts";
 import { newNameFault, uidIn } from "../users/new-account.ts";
+import { EMPTY_JAIL } from "./compare/jail.ts";
+import type { absentFault } from "./compare/look.ts";
+import { type hostHomeFault, membershipFault } from "./compare/look-user.ts";
+import { outOf, placeFault } from "./compare/user.ts";
 import { itemsOf, type Subject, subjectOf } from "./section.ts";
 
 /** What a declaration asks about this machine. What throws JailkitError or SystemError is not known, and nothing is reported. */
@@ -45,6 +49,11 @@ export interface DeclarationFacts {
   /** Whether there is a file, or a directory, at a path. */
   exists(path: ByteString): boolean;
   isDirectory(path: ByteString): boolean;
+  /** The groups of an account, by their gids. */
+  groupsOf(account: PasswdEntry): readonly number[];
+  /** As those of the comparison with this machine. */
+  absentFault: typeof absentFault;
+  hostHomeFault: typeof hostHomeFault;
   /** Whether a program of this name is found as jk_cp finds it. */
   isProgram(name: ByteString): boolean;
 }
@@ -71,6 +80,7 @@ function reportJail(section: IniSection, subject: Subject, context: Context): vo
     const message = `${quoted(subject.name)} is the host's ${own}, which cannot be a jail`;
     report(subject, "error", "bad-path", message, { kind: "none" });
   }
+  if (answered(() => facts.exists(subject.name)) === false) reportAbsent(section, subject, context);
   const profiles = answered(facts.profiles);
   for (const item of profiles === undefined ? [] : itemsOf(section, "sections"))
     reportProfile(item, profiles ?? [], context);
@@ -87,6 +97,18 @@ function reportJail(section: IniSection, subject: Subject, context: Context): vo
     const message = `${quoted(item.value)} is no directory of this machine`;
     report(item, "error", "not-a-directory", message, { kind: "item", old: item.value });
   }
+}
+
+/** A jail that does not exist, and cannot be created. */
+function reportAbsent(section: IniSection, subject: Subject, { facts, report }: Context): void {
+  const fault = answered(() => facts.absentFault(subject.name));
+  const shown = `the jail ${quoted(subject.name)}`;
+  if (fault !== undefined) {
+    const { message, remedy } = fault;
+    report(subject, "error", "not-mounted", `${shown}: ${message}`, { kind: "command", text: remedy });
+  } else if (section.entries.every(({ key }) => key === "log_socket" || key === "proc"))
+    // Another key may be one of these, misspelt.
+    report(subject, "error", "empty-jail", `${shown}: ${EMPTY_JAIL}`, { kind: "none" });
 }
 
 function reportUserJail(section: IniSection, jail: ByteString, { facts, report, declared }: Context): void {
@@ -123,6 +145,55 @@ function reportGroups(section: IniSection, { facts, report }: Context): void {
     const other: Fix = { kind: "item", old: value, with: near };
     const fix: Fix = near === undefined && isPlainName(value) ? { kind: "command", text: make } : other;
     report(item, "error", "unknown-group", message, fix);
+  }
+}
+
+/** Where the account is now, or would be, and not as declared. */
+function reportPlace(section: IniSection, { name }: Subject, { facts, report }: Context): void {
+  const { directory = false, jail = "", home } = readKeys(section, userKeys);
+  const account = answered(() => facts.userByName(name));
+  if (account === undefined || account.uid === 0 || jail === "") return;
+  const isLocal = answered(() => facts.userNames().includes(name));
+  if (isLocal !== !directory) return;
+  // One of a directory keeps its home, without a declared one.
+  const fault =
+    directory && home === undefined
+      ? undefined
+      : placeFault({ name, jail, home: home ?? usualHome(name), directory }, account);
+  const shown = `the account ${quoted(name)}`;
+  if (fault?.code === "in-another-jail") {
+    const fix: Fix = { kind: "command", text: outOf(name) };
+    report(keyPlace(section, "jail"), "error", fault.code, `${shown} ${fault.message}`, fix);
+  } else if (fault !== undefined) {
+    const { code, message, home: now = "" } = fault;
+    const fix: Fix =
+      home === undefined
+        ? { kind: "in-section", section: section.name, lines: [`home = ${now}`] }
+        : { kind: "value", text: now };
+    report(keyPlace(section, "home"), "error", code, `${shown} ${message}`, fix);
+  } else if (!directory && splitHome(account.home) === undefined) {
+    const foreign = answered(() => facts.hostHomeFault(account, jail));
+    if (foreign !== undefined)
+      report(section, "error", "not-their-home", `${quoted(name)} ${foreign.message}`, { kind: "none" });
+  }
+  if (directory) reportMembership(section, account, { facts, report });
+}
+
+/** Groups that an account of a directory is not in: only by hand does it get there. */
+function reportMembership(
+  section: IniSection,
+  account: PasswdEntry,
+  { facts, report }: Pick<Context, "facts" | "report">,
+): void {
+  for (const item of itemsOf(section, "groups")) {
+    const isMissing = answered(() => {
+      const group = facts.groupNames().includes(item.value) ? facts.groupByName(item.value) : undefined;
+      return group !== undefined && ![account.gid, ...facts.groupsOf(account)].includes(group.gid);
+    });
+    if (isMissing !== true) continue;
+    const { message, command } = membershipFault(account.name, [{ name: item.value }]);
+    const text = `${quoted(account.name)} ${message}`;
+    report(item, "error", "not-a-member", text, { kind: "command", text: command });
   }
 }
 
@@ -221,6 +292,7 @@ export function machineProblems(
     if (jail !== "") reportUserJail(section, jail, context);
     reportGroups(section, context);
     reportAccount(section, subject, context);
+    reportPlace(section, subject, context);
     reportHome(section, subject, byJail.get(jail) ?? [], users, context);
   }
   return problems;
