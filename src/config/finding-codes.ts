@@ -39,6 +39,7 @@ export const FINDING_CODES = {
   "not-a-directory": "a path does not lead to a directory",
   "not-a-member": "an account of a directory is not in a group",
   "not-a-list": "items of a list have no commas between them, or are in quotes",
+  "not-ascii": "a directory server refuses a home that is not ASCII",
   "not-executable": "a program cannot be executed",
   "not-executed": "the key execute keeps a program from working, or a directory does not count for it",
   "not-in-jail": "a path is not in the jail of its section",

@@ -20,52 +20,15 @@ import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import { dirsEqual, splitHome } from "../jail/accounts/separator.ts";
 import { isPlainName } from "../system/account-name.ts";
 import { JAILED_GROUP, MAKE_JAILED_GROUP } from "../system/account-tools.ts";
-import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
 import { uidFault } from "../transfer/accounts.ts";
 import { isAdministrators } from "../users/groups.ts";
 import { newNameFault, uidIn } from "../users/new-account.ts";
 import { EMPTY_JAIL } from "./compare/jail.ts";
-import type { absentFault } from "./compare/look.ts";
-import { type hostHomeFault, membershipFault } from "./compare/look-user.ts";
-import { outOf, placeFault } from "./compare/user.ts";
+import type { DeclarationFacts, FactContext } from "./machine-facts.ts";
+import { reportPlace } from "./machine-place.ts";
 import { itemsOf, type Subject, subjectOf } from "./section.ts";
 
-/** What a declaration asks about this machine. What throws JailkitError or SystemError is not known, and nothing is reported. */
-export interface DeclarationFacts {
-  userByName(name: ByteString): PasswdEntry | undefined;
-  userByUid(uid: number): PasswdEntry | undefined;
-  groupByName(name: ByteString): GroupEntry | undefined;
-  /** The names in /etc/passwd and /etc/group. */
-  userNames(): readonly ByteString[];
-  groupNames(): readonly ByteString[];
-  /** The accounts that live in jails. */
-  jailedUsers(): readonly JailedUser[];
-  /** The paths of known jails. */
-  jails(): readonly ByteString[];
-  /** The names of the sections of jk_init.ini. */
-  profiles(): readonly ByteString[];
-  /** The host's own directory that is at a path, and cannot be a jail. */
-  hostDirectory(path: ByteString): ByteString | undefined;
-  /** Whether there is a file, or a directory, at a path. */
-  exists(path: ByteString): boolean;
-  isDirectory(path: ByteString): boolean;
-  /** The groups of an account, by their gids. */
-  groupsOf(account: PasswdEntry): readonly number[];
-  /** As those of the comparison with this machine. */
-  absentFault: typeof absentFault;
-  hostHomeFault: typeof hostHomeFault;
-  /** Whether a program of this name is found as jk_cp finds it. */
-  isProgram(name: ByteString): boolean;
-}
-
-interface Context {
-  readonly facts: DeclarationFacts;
-  readonly report: ReportFinding;
-  /** The paths of declared jails, those of other files included. */
-  readonly declared: readonly ByteString[];
-}
-
-function reportProfile(item: ListItem, known: readonly ByteString[], { report }: Context): void {
+function reportProfile(item: ListItem, known: readonly ByteString[], { report }: FactContext): void {
   const { value } = item;
   if (known.includes(value) || reportSeparators(item, (one) => known.includes(one), report)) return;
   const fix: Fix = { kind: "item", old: value, with: suggest(value, known) };
@@ -73,7 +36,7 @@ function reportProfile(item: ListItem, known: readonly ByteString[], { report }:
   report(item, "error", "unknown-section", message, fix);
 }
 
-function reportJail(section: IniSection, subject: Subject, context: Context): void {
+function reportJail(section: IniSection, subject: Subject, context: FactContext): void {
   const { facts, report } = context;
   const own = answered(() => facts.hostDirectory(subject.name));
   if (own !== undefined) {
@@ -100,7 +63,7 @@ function reportJail(section: IniSection, subject: Subject, context: Context): vo
 }
 
 /** A jail that does not exist, and cannot be created. */
-function reportAbsent(section: IniSection, subject: Subject, { facts, report }: Context): void {
+function reportAbsent(section: IniSection, subject: Subject, { facts, report }: FactContext): void {
   const fault = answered(() => facts.absentFault(subject.name));
   const shown = `the jail ${quoted(subject.name)}`;
   if (fault !== undefined) {
@@ -111,7 +74,11 @@ function reportAbsent(section: IniSection, subject: Subject, { facts, report }: 
     report(subject, "error", "empty-jail", `${shown}: ${EMPTY_JAIL}`, { kind: "none" });
 }
 
-function reportUserJail(section: IniSection, jail: ByteString, { facts, report, declared }: Context): void {
+function reportUserJail(
+  section: IniSection,
+  jail: ByteString,
+  { facts, report, declared }: FactContext,
+): void {
   if (declared.includes(jail)) return;
   const known = answered(facts.jails);
   if (known === undefined || known.includes(jail)) return;
@@ -123,7 +90,7 @@ function reportUserJail(section: IniSection, jail: ByteString, { facts, report, 
 }
 
 /** The groups that a user joins: useradd(8) and usermod(8) add nobody to those of another name service. */
-function reportGroups(section: IniSection, { facts, report }: Context): void {
+function reportGroups(section: IniSection, { facts, report }: FactContext): void {
   for (const item of itemsOf(section, "groups")) {
     const { value } = item;
     const names = answered(facts.groupNames);
@@ -148,57 +115,8 @@ function reportGroups(section: IniSection, { facts, report }: Context): void {
   }
 }
 
-/** Where the account is now, or would be, and not as declared. */
-function reportPlace(section: IniSection, { name }: Subject, { facts, report }: Context): void {
-  const { directory = false, jail = "", home } = readKeys(section, userKeys);
-  const account = answered(() => facts.userByName(name));
-  if (account === undefined || account.uid === 0 || jail === "") return;
-  const isLocal = answered(() => facts.userNames().includes(name));
-  if (isLocal !== !directory) return;
-  // One of a directory keeps its home, without a declared one.
-  const fault =
-    directory && home === undefined
-      ? undefined
-      : placeFault({ name, jail, home: home ?? usualHome(name), directory }, account);
-  const shown = `the account ${quoted(name)}`;
-  if (fault?.code === "in-another-jail") {
-    const fix: Fix = { kind: "command", text: outOf(name) };
-    report(keyPlace(section, "jail"), "error", fault.code, `${shown} ${fault.message}`, fix);
-  } else if (fault !== undefined) {
-    const { code, message, home: now = "" } = fault;
-    const fix: Fix =
-      home === undefined
-        ? { kind: "in-section", section: section.name, lines: [`home = ${now}`] }
-        : { kind: "value", text: now };
-    report(keyPlace(section, "home"), "error", code, `${shown} ${message}`, fix);
-  } else if (!directory && splitHome(account.home) === undefined) {
-    const foreign = answered(() => facts.hostHomeFault(account, jail));
-    if (foreign !== undefined)
-      report(section, "error", "not-their-home", `${quoted(name)} ${foreign.message}`, { kind: "none" });
-  }
-  if (directory) reportMembership(section, account, { facts, report });
-}
-
-/** Groups that an account of a directory is not in: only by hand does it get there. */
-function reportMembership(
-  section: IniSection,
-  account: PasswdEntry,
-  { facts, report }: Pick<Context, "facts" | "report">,
-): void {
-  for (const item of itemsOf(section, "groups")) {
-    const isMissing = answered(() => {
-      const group = facts.groupNames().includes(item.value) ? facts.groupByName(item.value) : undefined;
-      return group !== undefined && ![account.gid, ...facts.groupsOf(account)].includes(group.gid);
-    });
-    if (isMissing !== true) continue;
-    const { message, command } = membershipFault(account.name, [{ name: item.value }]);
-    const text = `${quoted(account.name)} ${message}`;
-    report(item, "error", "not-a-member", text, { kind: "command", text: command });
-  }
-}
-
 /** What contradicts the account of a name, or keeps useradd(8) from creating it. */
-function reportAccount(section: IniSection, subject: Subject, { facts, report }: Context): void {
+function reportAccount(section: IniSection, subject: Subject, { facts, report }: FactContext): void {
   const { name } = subject;
   const { directory = false, uid: text = "" } = readKeys(section, userKeys);
   const found = answered(() => ({ user: facts.userByName(name) }));
@@ -248,7 +166,7 @@ function reportHome(
   subject: Subject,
   ofJail: readonly JailedUser[],
   declaredUsers: ReadonlySet<ByteString>,
-  { report }: Context,
+  { report }: FactContext,
 ): void {
   const { directory, home = directory ? undefined : usualHome(subject.name) } = readKeys(section, userKeys);
   if (home === undefined) return;
@@ -280,7 +198,7 @@ export function machineProblems(
   });
   const namesOf = (kind: Subject["kind"]) =>
     subjects.filter(({ subject }) => subject.kind === kind).map(({ subject }) => subject.name);
-  const context: Context = { facts, report, declared: [...new Set([...others, ...namesOf("jail")])] };
+  const context: FactContext = { facts, report, declared: [...new Set([...others, ...namesOf("jail")])] };
   const users = new Set(namesOf("user"));
   const byJail = Map.groupBy(answered(facts.jailedUsers) ?? [], ({ jail }) => jail);
   for (const { section, subject } of subjects) {

@@ -6,7 +6,13 @@ import { statusAfterSignals } from "../cli/interrupt.ts";
 import { BUSY } from "../cli/options.ts";
 import { printError, printJsonLine, printLine } from "../cli/output.ts";
 import { jsonTextOrNull, problemReport } from "../cli/report.ts";
-import { type DirectoryChange, directoryLines, directoryReport, withFile } from "../users/directory.ts";
+import {
+  type DirectoryChange,
+  directoryLines,
+  directoryReport,
+  directoryWarnings,
+  withFile,
+} from "../users/directory.ts";
 import type { Ended, Shown } from "./carry-out/report.ts";
 import { type Change, changeText, type Fault, nameOf, planLine } from "./change.ts";
 import type { Comparison } from "./compare/compare.ts";
@@ -73,6 +79,10 @@ export class ApplyReport implements Shown {
         ? []
         : withFile({ name: declared.name, change: directory, before: [], after: [], leaves: false }),
     );
+    if (!json)
+      for (const change of this.#directories)
+        for (const line of directoryWarnings(change))
+          printError(`${APPLY}: warning: user ${display(change.name)}: ${line}`);
     // Where a jail cannot be used, nothing is done in it.
     const usable = jails.filter((jail) => jail.fault === undefined);
     const changes = [

@@ -3,7 +3,8 @@ import { toBytes } from "../../ffi/bytes.ts";
 import { JailkitError } from "../../src/cli/error.ts";
 import { fixText } from "../../src/config/fixes.ts";
 import { scanIni } from "../../src/config/scan.ts";
-import { type DeclarationFacts, machineProblems } from "../../src/declaration/machine.ts";
+import { machineProblems } from "../../src/declaration/machine.ts";
+import type { DeclarationFacts } from "../../src/declaration/machine-facts.ts";
 import type { PasswdEntry } from "../../src/system/accounts.ts";
 
 const account = (name: string, uid: number, home: string): PasswdEntry => ({
@@ -158,10 +159,34 @@ test("an account that is in another jail, or has another home, or one that does 
 
 test("an account of a directory has its home there, and joins groups by hand", () => {
   expect(look(user("luser", "directory = 1\ngroups = users, jailed\nhome = /data/luser"))).toEqual([
-    ["error 5:17 not-a-member", "gpasswd -a luser jailed"],
     ["error 6:8 home-differs", "write in line 6 of f:\nhome = /home/luser"],
+    ["error 5:17 not-a-member", "gpasswd -a luser jailed"],
   ]);
   expect(codes(user("luser", "directory = 1\nhome = /home/luser"))).toEqual([]);
+});
+
+test("a home that a directory server refuses is warned of, until the directory has it", () => {
+  const at = (jail: string, home = "") =>
+    codes(`[user luser]\njail = ${jail}\nshell = /bin/sh\ndirectory = 1\n${home}`, {
+      jails: () => [jail],
+    });
+  expect(at("/srv/\xc3\xa4")).toEqual(["warning 2:8 not-ascii"]);
+  expect(at("/srv/a", "home = /data/\xc3\xa4\n")).toEqual([
+    "error 5:8 home-differs",
+    "warning 5:8 not-ascii",
+  ]);
+  expect(at("/srv/a")).toEqual([]);
+  const there = { userByName: () => account("luser", 9001, "/srv/\xc3\xa4/./home/luser") };
+  expect(
+    codes("[user luser]\njail = /srv/\xc3\xa4\ndirectory = 1\n", {
+      ...there,
+      jails: () => ["/srv/\xc3\xa4"],
+    }),
+  ).toEqual([]);
+  // That of /etc/passwd may be anything.
+  expect(
+    codes("[user n]\njail = /srv/\xc3\xa4\nshell = /bin/sh\n", { jails: () => ["/srv/\xc3\xa4"] }),
+  ).toEqual([]);
 });
 
 test("what cannot be known is not reported", () => {
