@@ -1,4 +1,4 @@
-/** npm run schemas: docs/schemas/, the JSON Schema of what each tool prints with --json, and of lines of the log. */
+/** npm run schemas: docs/schemas/, the JSON Schema of what each tool prints with --json, of lines of the log, and of declarations. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as z from "zod";
@@ -29,6 +29,7 @@ import {
   updateSummarySchema,
 } from "../src/update/report-schema.ts";
 import { jailUserReportSchema, newUserReportSchema } from "../src/users/report-schema.ts";
+import { DECLARATION_SCHEMA_FILE, declarationSchema } from "./declaration-schema.ts";
 
 const copied = z
   .union([populateReportSchema("jk_cp"), removeReportSchema("jk_cp"), whyReportSchema("jk_cp")])
@@ -104,7 +105,10 @@ function schemaText(schema: z.ZodType, title: string): string {
 
 /** The files of docs/schemas/, by name. */
 export function schemaFiles(): Map<string, string> {
-  const files = new Map([[LOG_SCHEMA_FILE, schemaText(logSchema, "log_format = json")]]);
+  const files = new Map([
+    [DECLARATION_SCHEMA_FILE, `${JSON.stringify(declarationSchema(), null, 2)}\n`],
+    [LOG_SCHEMA_FILE, schemaText(logSchema, "log_format = json")],
+  ]);
   for (const tool of Object.keys(REPORT_SCHEMAS) as ReportTool[]) {
     const command = tool === "jailkit config" ? "jailkit config check" : tool;
     files.set(schemaFileOf(tool), schemaText(REPORT_SCHEMAS[tool], `${command} --json`));

@@ -1,5 +1,5 @@
 import { type ByteString, toBytes } from "../../ffi/bytes.ts";
-import { display } from "./display.ts";
+import { display, displayAgain } from "./display.ts";
 import type { ErrorPlace } from "./error.ts";
 
 /** A longer line is cut around the place. */
@@ -90,4 +90,11 @@ export function excerptLines({ line, column, text }: ErrorPlace): [ByteString, B
     `${number} | ${left}${shown}${right}`.trimEnd(),
     `${" ".repeat(number.length)} | ${" ".repeat(left.length + before)}^`,
   ];
+}
+
+/** A remedy, for below an excerpt; none for an empty one. */
+export function remedyLines(remedy: ByteString = ""): ByteString[] {
+  if (remedy === "") return [];
+  const [first = "", ...more] = remedy.split("\n").map(displayAgain);
+  return [`  remedy: ${first}`, ...more.map((line) => `    ${line}`)];
 }

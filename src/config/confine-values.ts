@@ -30,8 +30,8 @@ export const RESOURCES: Readonly<Record<string, number>> = {
   rttime: 15,
 };
 
-// Those that are sizes, in bytes.
-const SIZES: Readonly<Record<string, true>> = {
+/** Those that are sizes, in bytes. */
+export const SIZES: Readonly<Record<string, true>> = {
   ...{ fsize: true, data: true, stack: true, core: true, memlock: true, as: true, msgqueue: true },
 };
 

@@ -7,11 +7,16 @@ import { splitLines } from "./text.ts";
 /** The files that problems are in. */
 export type Sources = Pick<IniFile, "texts" | "dialect">;
 
+/** Of files that were split: one may have thousands of problems. */
+const split = new WeakMap<IniFile["texts"][number], ByteString[]>();
+
 /** The lines of a file, without a byte order mark: columns count from after it. None if the file was not read. */
-export function linesOf({ texts, dialect }: Sources, file: ByteString): ByteString[] {
+export function linesOf({ texts, dialect }: Sources, file: ByteString): readonly ByteString[] {
   const source = texts.find((one) => one.file === file);
   if (source === undefined) return [];
-  return splitLines(fromBytes(source.bytes).replace(/^\xef\xbb\xbf/, ""), dialect);
+  return split.getOrInsertComputed(source, ({ bytes }) =>
+    splitLines(fromBytes(bytes).replace(/^\xef\xbb\xbf/, ""), dialect),
+  );
 }
 
 const disable: Fix = { kind: "disable" };
@@ -121,9 +126,12 @@ function lastLineOf(lines: readonly ByteString[], first: number, dialect: Dialec
 
 /** The last line that belongs to the one at `first`, before one that `ends` them. */
 function lastLine(lines: readonly ByteString[], first: number, ends: RegExp, belongs: RegExp): number {
-  const end = lines.findIndex((line, index) => index >= first && ends.test(line));
-  const last = lines.slice(0, end < 0 ? undefined : end).findLastIndex((line) => belongs.test(line));
-  return Math.max(first, last + 1);
+  let last = first;
+  for (const [index, line] of lines.entries().drop(first)) {
+    if (ends.test(line)) break;
+    if (belongs.test(line)) last = index + 1;
+  }
+  return last;
 }
 
 /** The first line of an entry with a comment after a value. */

@@ -43,9 +43,8 @@ const NOT_A_FILE = "not a regular file";
 
 type OnUnsafe = (path: ByteString, problem: Unsafe) => void;
 
-function refuse(code: string, exitStatus: number, message: ByteString, remedy?: ByteString): never {
-  throw new JailkitError(code, exitStatus, message, undefined, remedy);
-}
+/** Gets why a file cannot be read, or throws that. */
+type OnUnreadable = (file: ByteString, error: JailkitError) => void;
 
 /** Reads an open file and closes it; errors name `file`. */
 function readSource(file: ByteString, fd: number, dialect: Dialect): ConfigSource {
@@ -57,13 +56,26 @@ function readSource(file: ByteString, fd: number, dialect: Dialect): ConfigSourc
   });
 }
 
-/** Runs `action`; its errors name `file`. */
-function about<T>(file: ByteString, action: () => T): T {
+/** Runs `action`, which reads a file; undefined if it cannot. */
+function attempt<T>(file: ByteString, { exitStatus, onUnreadable }: Reading, action: () => T): T | undefined {
   try {
     return action();
   } catch (error) {
-    throw error instanceof SystemError ? new SystemError(error.errno, error.call, file) : error;
+    if (!(error instanceof SystemError)) throw error;
+    onUnreadable(file, unreadable(file, error, exitStatus));
+    return undefined;
   }
+}
+
+function unreadable(file: ByteString, error: SystemError, exitStatus: number): JailkitError {
+  const { call, reason } = error;
+  const isOther = call === NOT_A_FILE;
+  const message = `cannot read ${display(file)}: ${isOther ? call : `${call}: ${reason}`}`;
+  // Something else is in its place: a directory, a FIFO, or a link that leads nowhere or may not be one.
+  const away = isOther || isErrno(error, "ELOOP", "ENOTDIR", "ENOENT");
+  const word = shellWord(file);
+  const remedy = away ? `mv -nT ${word} ${shellWord(`${file}.old`)}` : "";
+  return new JailkitError("config-unreadable", exitStatus, message, undefined, remedy);
 }
 
 /** As unsafeAs, with the entries of an ACL that lets others write: the group's bits hide them. */
@@ -99,12 +111,16 @@ function openDropIns(directory: ByteString, jail: ByteString | undefined): numbe
   }
 }
 
-function readDropIns(
-  directory: ByteString,
-  jail: ByteString | undefined,
-  dialect: Dialect,
-  onUnsafe: OnUnsafe,
-): ConfigSource[] {
+interface Reading {
+  readonly exitStatus: number;
+  readonly dialect: Dialect;
+  readonly jail: ByteString | undefined;
+  readonly onUnsafe: OnUnsafe;
+  readonly onUnreadable: OnUnreadable;
+}
+
+function readDropIns(directory: ByteString, reading: Reading): ConfigSource[] {
+  const { jail, dialect, onUnsafe } = reading;
   const flags = DROP_IN_FLAGS;
   const opened = openDropIns(directory, jail);
   if (opened === undefined) return [];
@@ -118,7 +134,9 @@ function readDropIns(
       const file = `${directory}/${each}`;
       // Removed since the listing.
       if (statIfPresent(fd, each) === undefined) return [];
-      const source = about(file, () => readSource(file, openAt(fd, each, flags | C.O_NOCTTY), dialect));
+      const open = () => readSource(file, openAt(fd, each, flags | C.O_NOCTTY), dialect);
+      const source = attempt(file, reading, open);
+      if (source === undefined) return [];
       const problem = unsafeSource(source);
       if (problem !== undefined) onUnsafe(file, problem);
       return [source];
@@ -126,12 +144,7 @@ function readDropIns(
   });
 }
 
-function readMain(
-  file: ByteString,
-  jail: ByteString | undefined,
-  dialect: Dialect,
-  onUnsafe: OnUnsafe,
-): ConfigSource | undefined {
+function readMain(file: ByteString, { jail, dialect, onUnsafe }: Reading): ConfigSource | undefined {
   const { fd, unsafe } = openTrusted(file, jail);
   const source = fd === undefined ? undefined : readSource(file, fd, dialect);
   // Also for a missing file: somebody else may have removed it.
@@ -144,36 +157,37 @@ function readMain(
  * Reads a config file and then its drop-ins (`*.ini` in `dropInDirectory`, in the order of their bytes); an empty list
  * if there is no file. Throws a JailkitError if one cannot be read. Calls `onUnsafe` if users other than root
  * can change a file, the drop-in directory, or a directory above the file; it throws by default. `jail`: the jail that the
- * file is in, if this process is outside. `dialect`: how large a file may be. `alone`: without drop-ins.
+ * file is in, if this process is outside. `dialect`: how large a file may be. `alone`: without drop-ins. `onUnreadable`: gets
+ * each file that cannot be read, and the others are read.
  */
 export function readConfigSources(
   file: ByteString,
   exitStatus = 1,
-  onUnsafe: OnUnsafe = (path, { because, remedy }) =>
-    refuse("config-unsafe", exitStatus, `${display(path)} ${display(because)}`, remedy),
+  onUnsafe: OnUnsafe = (path, unsafe) => {
+    throw unsafeError(path, unsafe, exitStatus);
+  },
   jail?: ByteString,
-  { dialect = "c", alone = false }: { dialect?: Dialect; alone?: boolean } = {},
+  { dialect = "c", alone = false, onUnreadable = refuse }: ReadOptions = {},
 ): ConfigSource[] {
   const directory = alone ? undefined : dropInDirectory(file);
-  try {
-    const main = about(file, () => readMain(file, jail, dialect, onUnsafe));
-    const dropIns = directory === undefined ? [] : readDropIns(directory, jail, dialect, onUnsafe);
-    return main === undefined ? dropIns : [main, ...dropIns];
-  } catch (error) {
-    if (!(error instanceof SystemError)) throw error;
-    const { path = file, call, reason } = error;
-    const isOther = call === NOT_A_FILE;
-    const message = `cannot read ${display(path)}: ${isOther ? call : `${call}: ${reason}`}`;
-    // Something else is in its place: a directory, a FIFO, or a link that leads nowhere or may not be one.
-    const away = isOther || isErrno(error, "ELOOP", "ENOTDIR", "ENOENT");
-    const word = shellWord(path);
-    return refuse(
-      "config-unreadable",
-      exitStatus,
-      message,
-      away ? `mv -nT ${word} ${shellWord(`${path}.old`)}` : undefined,
-    );
-  }
+  const reading = { exitStatus, dialect, jail, onUnsafe, onUnreadable };
+  const main = attempt(file, reading, () => readMain(file, reading));
+  const dropIns = directory && attempt(directory, reading, () => readDropIns(directory, reading));
+  return [...(main === undefined ? [] : [main]), ...(dropIns || [])];
+}
+
+interface ReadOptions {
+  readonly dialect?: Dialect;
+  readonly alone?: boolean;
+  readonly onUnreadable?: OnUnreadable;
+}
+
+/** Why a file is not used that users other than root can change. */
+export const unsafeError = (path: ByteString, { because, remedy }: Unsafe, exitStatus = 1): JailkitError =>
+  new JailkitError("config-unsafe", exitStatus, `${display(path)} ${display(because)}`, undefined, remedy);
+
+function refuse(_file: ByteString, error: JailkitError): never {
+  throw error;
 }
 
 /**

@@ -17,7 +17,7 @@ import type { KeyDescription } from "./values.ts";
 
 /** Problems in the order of files and lines. */
 export function inOrder(problems: Problem[], ini: IniFile): Problem[] {
-  const files = [ini, ...ini.sections, ...problems].map((one) => one.file);
+  const files = [ini, ...ini.texts, ...problems].map((one) => one.file);
   const rank = new Map([...new Set(files)].map((file, index) => [file, index]));
   const of = (file: ByteString) => rank.get(file) ?? 0;
   return problems.sort((a, b) => of(a.file) - of(b.file) || a.line - b.line || a.column - b.column);

@@ -14,6 +14,7 @@ import { knownKeys } from "../transfer/sections.ts";
 import { isLimitedShell } from "../users/access.ts";
 import { KEYS_LIMIT, type KeyLine, keyLinesIn, readKeyLine } from "../users/key-lines.ts";
 import { type KeyPlace, keysText } from "../users/keys.ts";
+import { DEFAULT_GROUP } from "../users/new-account.ts";
 import type { DeclaredUser } from "./model.ts";
 
 /** Where a user of a jail is looked up. */
@@ -47,6 +48,7 @@ export function gatherUser(resident: Resident, sources: UserSources): GatheredUs
   const leftOut: string[] = [];
   const expiry = expiryOf(user.name, host);
   if (expiry !== undefined) leftOut.push(`its expiry date, ${expiry}`);
+  if (local) leftOut.push(...lostGroup(user, host));
   const place = { file: user.name, line: 0, column: 0 };
   const ofAccount = local
     ? { uid: user.uid, comment: commentOf(user, leftOut), groups: groupsOf(user, sources, leftOut) }
@@ -71,6 +73,13 @@ export function gatherUser(resident: Resident, sources: UserSources): GatheredUs
     ...{ keys: keys.length === 0 ? undefined : keys, policy: policy.length === 0 ? undefined : policy },
   };
   return { user: declared, comments, leftOut };
+}
+
+/** The primary group, unless a new account gets it. */
+function lostGroup({ gid }: PasswdEntry, { facts }: HostSources): string[] {
+  const name = facts.groupByGid(gid)?.name;
+  if (name === DEFAULT_GROUP) return [];
+  return [name === undefined ? `its primary group, ${gid}` : `its primary group, ${quoted(name)}`];
 }
 
 /** True for text that looks like what it is. */
@@ -167,7 +176,9 @@ function settingsOf(
   const { section, isOwn, shown } = found;
   const { entries, others } = entriesOf(section, confineKeys);
   if (!isOwn || isLimited) {
+    const more = others.filter((key) => key !== "log_format").map(quoted);
     if (entries.length > 0) comments.push(`${shown} limits its sessions; it stays as it is`);
+    else if (more.length > 0) comments.push(`${shown} has ${more.join(", ")} for it; it stays as it is`);
     return [];
   }
   if (others.length === 0) return entries;

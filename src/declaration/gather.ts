@@ -8,13 +8,14 @@ import { withOneTree } from "../jail/fs/look.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { type ManifestContent, type ManifestRequest, openManifest } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
-import { namedOrKnown } from "../jails/jails.ts";
+import { type JailSection, jailSections, namedOrKnown } from "../jails/jails.ts";
 import { LIVE_SECTION, namedLive } from "../populate/apply/live.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
 import { namesIn } from "../system/account-tools.ts";
 import { HostSources, residentsOf } from "../transfer/host.ts";
 import { SECTIONS_FILE } from "../transfer/sections.ts";
 import { readPolicies } from "../users/policy.ts";
+import { lostRequests, lostSettings } from "./gather-lost.ts";
 import { gatherUser, type UserSources } from "./gather-user.ts";
 import type { DeclaredJail, DeclaredUser } from "./model.ts";
 import type { Comments } from "./write.ts";
@@ -41,6 +42,8 @@ interface GatheredJail {
 interface Shared extends Pick<UserSources, "host" | "localGroups" | "keys"> {
   /** The names of the sections of jk_init.ini. */
   readonly sections: ReadonlySet<ByteString>;
+  /** Sections of jk_update.ini and jk_check.ini. */
+  readonly settings: readonly JailSection[];
 }
 
 /**
@@ -55,7 +58,8 @@ export function gatherDeclaration(
     const host = new HostSources();
     const ini = loadConfig(SECTIONS_FILE, { dialect: "py" });
     const sections = new Set(ini?.sections.map(({ name }) => name));
-    const shared = { host, sections, localGroups: new Set(namesIn("/etc/group")), keys };
+    const settings = jailSections();
+    const shared = { host, sections, settings, localGroups: new Set(namesIn("/etc/group")), keys };
     const { paths, damaged } = namedOrKnown(named, host.users);
     const found: GatheredJail[] = [];
     const problems: string[] = [];
@@ -101,7 +105,10 @@ function gatherJail(root: JailRoot, shared: Shared): GatheredJail {
   const policies = () => (read ??= readPolicies(root).ini);
   const more: string[] = [];
   const users: DeclaredUser[] = [];
-  for (const resident of residentsOf(root, host, more)) {
+  const residents = residentsOf(root, host, more);
+  const names = new Set(residents.map(({ user }) => user.name));
+  for (const what of lostSettings(root.path, { ...shared, policies, names })) warn(`left out: ${what}`, said);
+  for (const resident of residents) {
     const { name } = resident.user;
     const gathered = gatherSafely(() => gatherUser(resident, { ...shared, root, policies }));
     if (typeof gathered === "string") {
@@ -131,8 +138,6 @@ function gatherSafely<T>(gather: () => T): T | string {
   }
 }
 
-const OPTIONS = ["copy-shell", "hardlink", "owner", "setuid"];
-
 /** What was asked for. `warn` gets what a declaration does not say. */
 function contentsOf(
   root: JailRoot,
@@ -147,8 +152,7 @@ function contentsOf(
   const missing = [...new Set(sections)].filter((name) => !known.has(name));
   for (const name of missing)
     warn(`left out: section ${quoted(name)}, which is not in ${display(SECTIONS_FILE)}`);
-  const used = OPTIONS.filter((name) => wanted.some(({ options }) => options[name] === true));
-  if (used.length > 0) warn(`left out: the options --${used.join(" and --")} of jk_init and jk_cp`);
+  for (const what of lostRequests(wanted, known)) warn(`left out: ${what}`);
   return {
     sections: [...new Set(sections)].filter((name) => known.has(name)),
     files: [...new Set(wanted.flatMap(({ tool, operands }) => (tool === "jk_cp" ? operands : [])))],

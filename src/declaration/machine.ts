@@ -20,43 +20,15 @@ import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import { dirsEqual, splitHome } from "../jail/accounts/separator.ts";
 import { isPlainName } from "../system/account-name.ts";
 import { JAILED_GROUP, MAKE_JAILED_GROUP } from "../system/account-tools.ts";
-import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
 import { uidFault } from "../transfer/accounts.ts";
 import { isAdministrators } from "../users/groups.ts";
 import { newNameFault, uidIn } from "../users/new-account.ts";
+import { EMPTY_JAIL } from "./compare/jail.ts";
+import type { DeclarationFacts, FactContext } from "./machine-facts.ts";
+import { reportPlace } from "./machine-place.ts";
 import { itemsOf, type Subject, subjectOf } from "./section.ts";
 
-/** What a declaration asks about this machine. What throws JailkitError or SystemError is not known, and nothing is reported. */
-export interface DeclarationFacts {
-  userByName(name: ByteString): PasswdEntry | undefined;
-  userByUid(uid: number): PasswdEntry | undefined;
-  groupByName(name: ByteString): GroupEntry | undefined;
-  /** The names in /etc/passwd and /etc/group. */
-  userNames(): readonly ByteString[];
-  groupNames(): readonly ByteString[];
-  /** The accounts that live in jails. */
-  jailedUsers(): readonly JailedUser[];
-  /** The paths of known jails. */
-  jails(): readonly ByteString[];
-  /** The names of the sections of jk_init.ini. */
-  profiles(): readonly ByteString[];
-  /** The host's own directory that is at a path, and cannot be a jail. */
-  hostDirectory(path: ByteString): ByteString | undefined;
-  /** Whether there is a file, or a directory, at a path. */
-  exists(path: ByteString): boolean;
-  isDirectory(path: ByteString): boolean;
-  /** Whether a program of this name is found as jk_cp finds it. */
-  isProgram(name: ByteString): boolean;
-}
-
-interface Context {
-  readonly facts: DeclarationFacts;
-  readonly report: ReportFinding;
-  /** The paths of declared jails, those of other files included. */
-  readonly declared: readonly ByteString[];
-}
-
-function reportProfile(item: ListItem, known: readonly ByteString[], { report }: Context): void {
+function reportProfile(item: ListItem, known: readonly ByteString[], { report }: FactContext): void {
   const { value } = item;
   if (known.includes(value) || reportSeparators(item, (one) => known.includes(one), report)) return;
   const fix: Fix = { kind: "item", old: value, with: suggest(value, known) };
@@ -64,13 +36,14 @@ function reportProfile(item: ListItem, known: readonly ByteString[], { report }:
   report(item, "error", "unknown-section", message, fix);
 }
 
-function reportJail(section: IniSection, subject: Subject, context: Context): void {
+function reportJail(section: IniSection, subject: Subject, context: FactContext): void {
   const { facts, report } = context;
   const own = answered(() => facts.hostDirectory(subject.name));
   if (own !== undefined) {
     const message = `${quoted(subject.name)} is the host's ${own}, which cannot be a jail`;
     report(subject, "error", "bad-path", message, { kind: "none" });
   }
+  if (answered(() => facts.exists(subject.name)) === false) reportAbsent(section, subject, context);
   const profiles = answered(facts.profiles);
   for (const item of profiles === undefined ? [] : itemsOf(section, "sections"))
     reportProfile(item, profiles ?? [], context);
@@ -89,7 +62,23 @@ function reportJail(section: IniSection, subject: Subject, context: Context): vo
   }
 }
 
-function reportUserJail(section: IniSection, jail: ByteString, { facts, report, declared }: Context): void {
+/** A jail that does not exist, and cannot be created. */
+function reportAbsent(section: IniSection, subject: Subject, { facts, report }: FactContext): void {
+  const fault = answered(() => facts.absentFault(subject.name));
+  const shown = `the jail ${quoted(subject.name)}`;
+  if (fault !== undefined) {
+    const { message, remedy } = fault;
+    report(subject, "error", "not-mounted", `${shown}: ${message}`, { kind: "command", text: remedy });
+  } else if (section.entries.every(({ key }) => key === "log_socket" || key === "proc"))
+    // Another key may be one of these, misspelt.
+    report(subject, "error", "empty-jail", `${shown}: ${EMPTY_JAIL}`, { kind: "none" });
+}
+
+function reportUserJail(
+  section: IniSection,
+  jail: ByteString,
+  { facts, report, declared }: FactContext,
+): void {
   if (declared.includes(jail)) return;
   const known = answered(facts.jails);
   if (known === undefined || known.includes(jail)) return;
@@ -101,7 +90,7 @@ function reportUserJail(section: IniSection, jail: ByteString, { facts, report, 
 }
 
 /** The groups that a user joins: useradd(8) and usermod(8) add nobody to those of another name service. */
-function reportGroups(section: IniSection, { facts, report }: Context): void {
+function reportGroups(section: IniSection, { facts, report }: FactContext): void {
   for (const item of itemsOf(section, "groups")) {
     const { value } = item;
     const names = answered(facts.groupNames);
@@ -127,7 +116,7 @@ function reportGroups(section: IniSection, { facts, report }: Context): void {
 }
 
 /** What contradicts the account of a name, or keeps useradd(8) from creating it. */
-function reportAccount(section: IniSection, subject: Subject, { facts, report }: Context): void {
+function reportAccount(section: IniSection, subject: Subject, { facts, report }: FactContext): void {
   const { name } = subject;
   const { directory = false, uid: text = "" } = readKeys(section, userKeys);
   const found = answered(() => ({ user: facts.userByName(name) }));
@@ -177,7 +166,7 @@ function reportHome(
   subject: Subject,
   ofJail: readonly JailedUser[],
   declaredUsers: ReadonlySet<ByteString>,
-  { report }: Context,
+  { report }: FactContext,
 ): void {
   const { directory, home = directory ? undefined : usualHome(subject.name) } = readKeys(section, userKeys);
   if (home === undefined) return;
@@ -209,7 +198,7 @@ export function machineProblems(
   });
   const namesOf = (kind: Subject["kind"]) =>
     subjects.filter(({ subject }) => subject.kind === kind).map(({ subject }) => subject.name);
-  const context: Context = { facts, report, declared: [...new Set([...others, ...namesOf("jail")])] };
+  const context: FactContext = { facts, report, declared: [...new Set([...others, ...namesOf("jail")])] };
   const users = new Set(namesOf("user"));
   const byJail = Map.groupBy(answered(facts.jailedUsers) ?? [], ({ jail }) => jail);
   for (const { section, subject } of subjects) {
@@ -221,6 +210,7 @@ export function machineProblems(
     if (jail !== "") reportUserJail(section, jail, context);
     reportGroups(section, context);
     reportAccount(section, subject, context);
+    reportPlace(section, subject, context);
     reportHome(section, subject, byJail.get(jail) ?? [], users, context);
   }
   return problems;

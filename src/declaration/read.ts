@@ -6,12 +6,15 @@ import {
   type ConfigSource,
   mergeFiles,
   readConfigSources,
-  requireNoErrors,
+  unsafeError,
 } from "../config/load.ts";
-import type { IniFile, IniSection, Place, Problem } from "../config/model.ts";
+import { type IniFile, type IniSection, type Place, type Problem, problemLine } from "../config/model.ts";
+import { problemError } from "../config/place.ts";
 import { scanIni } from "../config/scan.ts";
 import { inOrder, withoutConsequences } from "../config/section-problems.ts";
+import type { Unsafe } from "../config/trusted.ts";
 import { joinHome } from "../jail/accounts/separator.ts";
+import { DeclarationError, type FileError } from "./errors.ts";
 import { readJail } from "./jail-section.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
 import { problemAt, subjectOf } from "./section.ts";
@@ -96,27 +99,52 @@ const dialect = "plain";
 export const readDeclarationSources = (directory: ByteString = CONFIG_DIRECTORY): ConfigSource[] =>
   readConfigSources(`${directory}/jails.ini`, 1, undefined, undefined, { dialect });
 
-function readAlone(file: ByteString): ConfigSource {
-  const [found] = readConfigSources(file, 1, undefined, undefined, { dialect, alone: true });
-  if (found !== undefined) return found;
-  throw new JailkitError("config-unreadable", 1, `${display(file)}: no such file`);
-}
-
 /**
  * What jails.ini and the files of jails.d in a directory declare, or `files` in their place, without drop-ins. Without any
- * file it declares nothing, and `files` is empty. Throws JailkitError for the first problem, with its line and remedy
- * ("config-invalid"), and for a file that is missing, cannot be read ("config-unreadable"), or that users other than root can
- * change ("config-unsafe").
+ * file it declares nothing, and `files` is empty. Throws DeclarationError for problems ("config-invalid"), and for files that
+ * are missing, cannot be read ("config-unreadable"), or that users other than root can change ("config-unsafe").
  */
 export function readDeclaration(
   files?: readonly ByteString[],
   directory: ByteString = CONFIG_DIRECTORY,
 ): Declaration {
+  const errors: FileError[] = [];
+  const add = (file: ByteString, error: JailkitError) => errors.push({ file, position: undefined, error });
+  const onUnsafe = (file: ByteString, unsafe: Unsafe) => add(file, unsafeError(file, unsafe));
+  const read = (file: ByteString, alone: boolean) =>
+    readConfigSources(file, 1, onUnsafe, undefined, { dialect, alone, onUnreadable: add });
+  const main = `${directory}/jails.ini`;
   const sources =
-    files === undefined ? readDeclarationSources(directory) : [...new Set(files)].map(readAlone);
+    files === undefined
+      ? read(main, false)
+      : [...new Set(files)].flatMap((file) => {
+          const before = errors.length;
+          const found = read(file, true);
+          if (found.length === 0 && errors.length === before)
+            add(file, new JailkitError("config-unreadable", 1, `${display(file)}: no such file`));
+          return found;
+        });
+  const trusted = !errors.some(({ error }) => error.code === "config-unsafe");
   const parts = sources.map(({ bytes, file }) => scanIni(bytes, file, dialect));
   const ini = mergeFiles(parts, files?.[0] ?? DECLARATION_FILE, dialect);
   const { declaration, problems } = declarationIn(ini);
-  requireNoErrors(problems, 1, ini);
+  for (const one of problems) {
+    // The lines of a file that somebody else may have put there are not shown, and no remedy is known.
+    const error = trusted
+      ? problemError(one, 1, ini)
+      : new JailkitError("config-invalid", 1, problemLine(one, display(one.file)));
+    errors.push({ file: one.file, position: one, error });
+  }
+  if (errors.length > 0) throw new DeclarationError(inFileOrder(errors, files ?? [main]));
   return declaration;
+}
+
+/** Errors in the order of files and lines: `first` ones, and then others by the bytes of their names, as drop-ins are read. */
+function inFileOrder(errors: readonly FileError[], first: readonly ByteString[]): FileError[] {
+  const files = new Set([...first, ...errors.map(({ file }) => file).sort()]);
+  const rank = new Map([...files].map((file, index) => [file, index]));
+  const of = ({ file }: FileError) => rank.get(file) ?? 0;
+  const line = ({ position }: FileError) => position?.line ?? 0;
+  // Within a line they are in order.
+  return errors.toSorted((a, b) => of(a) - of(b) || line(a) - line(b));
 }

@@ -61,6 +61,16 @@ export const applyChangeSchema = reportSchema("jailkit apply", { change: changeS
   "A change, when it was made.",
 );
 
+const applyProblemSchema = problemSchema
+  .extend({
+    line: z.int().nullable().describe("From 1 on; null for what is not about a line of a file."),
+    column: z.int().nullable().describe("In bytes, from 1 on."),
+    remedy: textOrNull.describe(
+      "A command, or the text for a line of the file; null if the message says it, or only the administrator can know.",
+    ),
+  })
+  .meta({ id: "apply-problem", description: "Something that failed." });
+
 /** The last line. */
 export const applySummarySchema = reportSchema("jailkit apply", {
   check: z.boolean(),
@@ -72,8 +82,10 @@ export const applySummarySchema = reportSchema("jailkit apply", {
     .array(z.strictObject({ user: z.string(), attributes: directorySchema }))
     .describe("What a directory, such as LDAP, should say about users."),
   problems: z
-    .array(problemSchema)
-    .describe("What cannot be as declared. The errors of changes are in these."),
+    .array(applyProblemSchema)
+    .describe(
+      "What cannot be as declared. The errors of changes are in these. If files have errors, all of them, and nothing is done.",
+    ),
   exitStatus: interruptible(0, 1, 10, BUSY),
 }).describe("The last line.");
 

@@ -1,12 +1,22 @@
+import type { ByteString } from "../../ffi/bytes.ts";
 import { display, jsonText } from "../cli/display.ts";
+import { describeError, type JailkitError, problemFrom } from "../cli/error.ts";
+import { excerptLines, remedyLines } from "../cli/excerpt.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
 import { BUSY } from "../cli/options.ts";
 import { printError, printJsonLine, printLine } from "../cli/output.ts";
-import { problemReport } from "../cli/report.ts";
-import { type DirectoryChange, directoryLines, directoryReport, withFile } from "../users/directory.ts";
+import { jsonTextOrNull, problemReport } from "../cli/report.ts";
+import {
+  type DirectoryChange,
+  directoryLines,
+  directoryReport,
+  directoryWarnings,
+  withFile,
+} from "../users/directory.ts";
 import type { Ended, Shown } from "./carry-out/report.ts";
 import { type Change, changeText, type Fault, nameOf, planLine } from "./change.ts";
 import type { Comparison } from "./compare/compare.ts";
+import { DeclarationError } from "./errors.ts";
 import type { ApplyChange, ApplySummary } from "./report-schema.ts";
 
 /** The name of the tool, in messages. */
@@ -69,6 +79,10 @@ export class ApplyReport implements Shown {
         ? []
         : withFile({ name: declared.name, change: directory, before: [], after: [], leaves: false }),
     );
+    if (!json)
+      for (const change of this.#directories)
+        for (const line of directoryWarnings(change))
+          printError(`${APPLY}: warning: user ${display(change.name)}: ${line}`);
     // Where a jail cannot be used, nothing is done in it.
     const usable = jails.filter((jail) => jail.fault === undefined);
     const changes = [
@@ -133,9 +147,10 @@ export class ApplyReport implements Shown {
           user: jsonText(change.name),
           attributes: directoryReport(change),
         })),
-        problems: this.#problems.map(({ code, name, message, of }) =>
-          problemReport({ code, path: name, message: `${nameOf({ of, name })}: ${message}` }),
-        ),
+        problems: this.#problems.map(({ code, name, message, of }) => ({
+          ...problemReport({ code, path: name, message: `${nameOf({ of, name })}: ${message}` }),
+          ...placeless,
+        })),
         exitStatus,
       } satisfies ApplySummary);
       return exitStatus;
@@ -159,22 +174,33 @@ export class ApplyReport implements Shown {
   }
 }
 
+const placeless = { line: null, column: null, remedy: null };
+
 /** The last line of --json for a run that could not begin. */
-export function failedSummary(
-  problem: { code: string; path: string; message: string },
-  check: boolean,
-): ApplySummary {
+export function failedSummary(error: JailkitError, path: ByteString, check: boolean): ApplySummary {
+  const all = error instanceof DeclarationError ? error.all : [{ file: path, position: error.place, error }];
   return {
-    ...{
-      version: 1,
-      tool: APPLY,
-      check,
-      changed: 0,
-      failed: 0,
-      unchanged: 0,
-      undeclared: [],
-      directories: [],
-    },
-    ...{ problems: [problemReport(problem)], exitStatus: problem.code === "busy" ? BUSY : 1 },
+    ...{ version: 1, tool: APPLY, check, changed: 0, failed: 0, unchanged: 0 },
+    ...{ undeclared: [], directories: [] },
+    problems: all.map(({ file, position, error: one }) => ({
+      ...problemReport(problemFrom(one, "failed", file)),
+      ...{ line: position?.line ?? null, column: position?.column ?? null },
+      remedy: jsonTextOrNull(one.remedy || undefined),
+    })),
+    exitStatus: error.code === "busy" ? BUSY : 1,
   };
+}
+
+const MOST_SHOWN = 100;
+
+/** Prints all errors of declarations with their lines and remedies; returns the exit status. */
+export function showErrors({ all }: DeclarationError): number {
+  for (const { error } of all.slice(0, MOST_SHOWN)) {
+    printError(`${APPLY}: ${describeError(error)}`);
+    const excerpt = error.place === undefined ? [] : excerptLines(error.place);
+    [...excerpt, ...remedyLines(error.remedy)].forEach(printError);
+  }
+  const more = all.length - MOST_SHOWN;
+  if (more > 0) printError(`${APPLY}: and ${more} more error${more === 1 ? "" : "s"}`);
+  return 1;
 }

@@ -61,7 +61,7 @@ export interface JailFacts {
 }
 
 /** A section of a config file about a jail. */
-interface JailSection {
+export interface JailSection {
   readonly jail: ByteString;
   readonly file: ByteString;
   readonly line: number;

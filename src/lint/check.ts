@@ -63,9 +63,9 @@ export class ConfigCheck {
   }
 
   #file(file: ByteString, kind: ConfigKind, required: boolean): void {
-    /** Directories that are reported already. */
     const reported = new Set<ByteString>();
     let trusted = true;
+    const unreadable = new Set<ByteString>();
     let sources: ConfigSource[];
     try {
       // The tools refuse an unsafe file; its content can be checked all the same.
@@ -77,18 +77,31 @@ export class ConfigCheck {
         const { because, remedy } = inJail ? inUnsafeDirectory(directory) : problem;
         this.#whole(path, "unsafe-file", `${quoted(path)} ${display(because)}`, remedy);
       };
-      sources = readConfigSources(file, 2, onUnsafe, jailOf(file), { dialect: kind.dialect });
+      const onUnreadable = (path: ByteString, error: JailkitError) => {
+        // Sections of one file may need those of another one.
+        if (kind.sections !== "declaration") throw error;
+        unreadable.add(path);
+        this.#failed(error);
+      };
+      const options = { dialect: kind.dialect, onUnreadable };
+      sources = readConfigSources(file, 2, onUnsafe, jailOf(file), options);
     } catch (error) {
-      const remedy = error instanceof JailkitError ? error.remedy : "";
-      this.failures.push(`${describeError(error)}${remedy === "" ? "" : `; fix it with: ${remedy}`}`);
+      this.#failed(error);
       return;
     }
-    if (required && sources[0]?.file !== file) {
+    if (required && sources[0]?.file !== file && !unreadable.has(file)) {
       this.failures.push(`${display(file)}: no such file`);
       return;
     }
     if (kind.sections === "account") this.#readable(file, sources);
-    if (sources.length > 0) this.#content(file, kind, sources, trusted, reported);
+    const complete = unreadable.size === 0;
+    if (sources.length > 0) this.#content({ file, kind, sources, trusted, complete, reported });
+  }
+
+  /** A file cannot be read. */
+  #failed(error: unknown): void {
+    const remedy = error instanceof JailkitError ? error.remedy : "";
+    this.failures.push(`${describeError(error)}${remedy === "" ? "" : `; fix it with: ${remedy}`}`);
   }
 
   /** Users read these files themselves. */
@@ -108,18 +121,12 @@ export class ConfigCheck {
     }
   }
 
-  #content(
-    file: ByteString,
-    kind: ConfigKind,
-    sources: readonly ConfigSource[],
-    trusted: boolean,
-    reported: ReadonlySet<ByteString>,
-  ): void {
+  #content({ file, kind, sources, trusted, complete, reported }: Content): void {
     this.files.push(...sources.map((source) => source.file));
     const parts = sources.map((source) => scanIni(source.bytes, source.file, kind.dialect));
     const merged = mergeFiles(parts, file, kind.dialect);
     try {
-      for (const problem of problemsOf(merged, kind)) {
+      for (const problem of problemsOf(merged, kind, complete)) {
         // It follows from a finding that is there already.
         if (reported.has(problem.file)) continue;
         // The lines of a file that somebody else may have put there are not shown.
@@ -142,8 +149,19 @@ export class ConfigCheck {
   }
 }
 
-function problemsOf(ini: IniFile, kind: ConfigKind): Problem[] {
-  if (kind.sections === "declaration") return lintDeclaration(ini);
+interface Content {
+  readonly file: ByteString;
+  readonly kind: ConfigKind;
+  readonly sources: readonly ConfigSource[];
+  readonly trusted: boolean;
+  /** All of its files could be read. */
+  readonly complete: boolean;
+  /** Directories that are reported already. */
+  readonly reported: ReadonlySet<ByteString>;
+}
+
+function problemsOf(ini: IniFile, kind: ConfigKind, complete: boolean): Problem[] {
+  if (kind.sections === "declaration") return lintDeclaration(ini, complete);
   using world = openWorld(ini.file);
   return lint(ini, kind, world);
 }

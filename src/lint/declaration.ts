@@ -8,7 +8,10 @@ import type { IniFile, Place, Problem } from "../config/model.ts";
 import { scanIni } from "../config/scan.ts";
 import { inOrder, withoutConsequences } from "../config/section-problems.ts";
 import type { ReportFinding } from "../config/separators.ts";
-import { type DeclarationFacts, machineProblems } from "../declaration/machine.ts";
+import { absentFault } from "../declaration/compare/look.ts";
+import { hostHomeFault } from "../declaration/compare/look-user.ts";
+import { machineProblems } from "../declaration/machine.ts";
+import type { DeclarationFacts } from "../declaration/machine-facts.ts";
 import { DECLARATION_FILE, declarationIn, readDeclarationSources } from "../declaration/read.ts";
 import { subjectOf } from "../declaration/section.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
@@ -17,7 +20,7 @@ import { isDirectory } from "../jail/fs/walk.ts";
 import { fileSystemAt } from "../populate/file-system.ts";
 import { searchPath } from "../profile/search.ts";
 import { namesIn } from "../system/account-tools.ts";
-import { hostAccounts } from "../system/host-accounts.ts";
+import { accountFacts, hostAccounts } from "../system/host-accounts.ts";
 import { lintEnvironment, lintNames } from "./accounts.ts";
 import { knownPaths } from "./world.ts";
 
@@ -30,6 +33,7 @@ function once<T>(ask: () => T): () => T {
 /** The answers of this machine. */
 export function machineFacts(): DeclarationFacts {
   const accounts = once(hostAccounts);
+  const memberships = once(() => accountFacts(accounts()));
   const host = fileSystemAt();
   return {
     userByName: (name) => accounts().userByName(name),
@@ -55,15 +59,18 @@ export function machineFacts(): DeclarationFacts {
     },
     exists: (path) => host.stat(path) !== undefined,
     isDirectory: (path) => isDirectory({ mode: host.lstat(path)?.mode ?? 0 }),
+    groupsOf: (account) => memberships().groupsOf(account),
+    absentFault,
+    hostHomeFault,
     isProgram: (name) => searchPath(host, name) !== undefined,
   };
 }
 
-/** The jails that the other files of /etc/jailkit declare, if `file` is one of these. */
-function declaredBeside(file: ByteString): ByteString[] {
+/** The jails that the other files of /etc/jailkit declare, if `file` is one of these; undefined if one cannot be read. */
+function declaredBeside(file: ByteString): ByteString[] | undefined {
   const isOne = file.startsWith(`${dropInDirectory(DECLARATION_FILE)}/`);
-  const sources = isOne ? answered(readDeclarationSources) : undefined;
-  return (sources ?? []).flatMap((source) =>
+  const sources = isOne ? answered(readDeclarationSources) : [];
+  return sources?.flatMap((source) =>
     scanIni(source.bytes, source.file, "plain").sections.flatMap((section) => {
       const subject = subjectOf(section);
       return subject?.kind === "jail" ? [subject.name] : [];
@@ -74,10 +81,20 @@ function declaredBeside(file: ByteString): ByteString[] {
 const isAt = (one: Place, other: Place) =>
   one.file === other.file && one.line === other.line && one.column === other.column;
 
-/** All problems of files that declare jails and users, merged, those of the scanner included. */
-export function lintDeclaration(ini: IniFile, facts: DeclarationFacts = machineFacts()): Problem[] {
+function unknownJails(): never {
+  throw new JailkitError("config-unreadable", 1, "a file that may declare a jail cannot be read");
+}
+
+/**
+ * All problems of files that declare jails and users, merged, those of the scanner included. `complete`: no file is missing
+ * because it cannot be read.
+ */
+export function lintDeclaration(ini: IniFile, complete: boolean): Problem[] {
   const { problems } = declarationIn(ini);
-  const more = machineProblems(ini, facts, declaredBeside(ini.file));
+  const beside = complete ? declaredBeside(ini.file) : undefined;
+  const facts = machineFacts();
+  const known = beside === undefined ? { ...facts, jails: unknownJails } : facts;
+  const more = machineProblems(ini, known, beside);
   const report: ReportFinding = ({ file, line, column }, severity, code, message, fix) => {
     more.push({ file, line, column, severity, code, message, ...(fix && { fix }) });
   };

@@ -3,16 +3,17 @@ import { statIfPresent } from "../../ffi/files.ts";
 import { absolutePath } from "../../ffi/guard.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { display } from "../cli/display.ts";
-import { JailkitError, problemFrom, UsageError } from "../cli/error.ts";
+import { JailkitError, UsageError } from "../cli/error.ts";
 import { BUSY, BUSY_STATUS, NO_WAIT, VERBOSE } from "../cli/options.ts";
 import { printJsonLine } from "../cli/output.ts";
 import { defineTool, type ToolCall } from "../cli/tool.ts";
 import type { Comparison } from "../declaration/compare/compare.ts";
 import { compare } from "../declaration/compare/compare.ts";
+import { DeclarationError } from "../declaration/errors.ts";
 import type { Declaration } from "../declaration/model.ts";
 import { type Once, readOnce } from "../declaration/once.ts";
 import { DECLARATION_FILE, readDeclaration } from "../declaration/read.ts";
-import { APPLY, ApplyReport, failedSummary } from "../declaration/report.ts";
+import { APPLY, ApplyReport, failedSummary, showErrors } from "../declaration/report.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
 import { lockDeclarations } from "../jail/record/jail-lock.ts";
 
@@ -121,7 +122,7 @@ export const tool = defineTool({
     10: "something is not as declared (with --check; even if something else cannot be made so)",
     ...BUSY_STATUS,
   },
-  notes: `Without FILE, /etc/jailkit/jails.ini is read, and then the files of /etc/jailkit/jails.d; jails.ini(5) describes them. First a plan is printed: + is added, ~ is changed, - is removed. Then it is carried out, with the code of jk_init(8), jk_cp(8), jk_addjailuser(8), jk_jailuser(8) and the other tools, whose messages are printed. What fails in one jail, or for one user, leaves the others alone. A run that was interrupted goes on when it is repeated.
+  notes: `Without FILE, /etc/jailkit/jails.ini is read, and then the files of /etc/jailkit/jails.d; jails.ini(5) describes them. If these files have errors, all of them are printed, and nothing is done. Otherwise a plan is printed: + is added, ~ is changed, - is removed. Then it is carried out, with the code of jk_init(8), jk_cp(8), jk_addjailuser(8), jk_jailuser(8) and the other tools, whose messages are printed. What fails in one jail, or for one user, leaves the others alone. A run that was interrupted goes on when it is repeated.
 
 A jail is compared by its record: its sections and files, its live directories and whether they are mounted, its log socket and proc. jk_update(8) keeps the files in it up to date, and jk_check(8) checks them. A user is compared by the account, its groups, its lines in the jail, its home, its keys, and its section of jk_lsh.ini or jk_chrootsh.ini.
 
@@ -137,9 +138,11 @@ What is there and not declared stays, and is shown with --verbose. --prune remov
     try {
       return await apply(operands, options);
     } catch (error) {
-      if (!json || !(error instanceof JailkitError)) throw error;
+      if (!(error instanceof JailkitError)) throw error;
+      if (!json && error instanceof DeclarationError) return showErrors(error);
+      if (!json) throw error;
       const path = error.place?.file ?? operands[0] ?? configDir ?? DECLARATION_FILE;
-      const summary = failedSummary(problemFrom(error, "failed", path), check);
+      const summary = failedSummary(error, path, check);
       printJsonLine(summary);
       return summary.exitStatus === BUSY ? BUSY : 1;
     }

@@ -1,8 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { COLOR, type Paint, paintFor } from "../cli/colour.ts";
-import { display, displayAgain, jsonText, quoted } from "../cli/display.ts";
+import { display, jsonText, quoted } from "../cli/display.ts";
 import { UsageError } from "../cli/error.ts";
-import { excerptLines } from "../cli/excerpt.ts";
+import { excerptLines, remedyLines } from "../cli/excerpt.ts";
 import { JSON_OUTPUT } from "../cli/options.ts";
 import { printError, printLine, stdoutIsTerminal } from "../cli/output.ts";
 import { jsonTextOrNull } from "../cli/report.ts";
@@ -28,12 +28,6 @@ function report({ findings, files, failures }: ConfigCheck): ConfigReport {
     })),
     failures: failures.map(jsonText),
   };
-}
-
-function remedyLines(remedy: ByteString | undefined): ByteString[] {
-  if (remedy === undefined) return [];
-  const [first = "", ...more] = remedy.split("\n").map(displayAgain);
-  return [`  remedy: ${first}`, ...more.map((line) => `    ${line}`)];
 }
 
 /** Each finding with the line that it is about. */

@@ -27,7 +27,7 @@ export class HostSources {
   #shadowOf: ReturnType<typeof hostShadow> | undefined;
   #settings: readonly IniSection[] | undefined;
   #logSockets: ReadonlyMap<ByteString, IniSection> | undefined;
-  #proc: ReadonlySet<ByteString> | undefined;
+  #proc: ReadonlyMap<ByteString, ByteString> | undefined;
 
   /** As hostShadow. */
   shadowOf(name: ByteString): ReturnType<ReturnType<typeof hostShadow>> {
@@ -41,21 +41,36 @@ export class HostSources {
     return this.#settings;
   }
 
-  /** The section of jk_socketd.ini for the log socket of a jail. Throws JailkitError if the file cannot be read. */
-  logSocketOf(jail: ByteString): IniSection | undefined {
+  #sockets(): ReadonlyMap<ByteString, IniSection> {
     // Of equal names the first counts.
     this.#logSockets ??= new Map(
       sectionsIn("jk_socketd.ini")
         .toReversed()
         .map((section) => [section.name, section]),
     );
-    return this.#logSockets.get(`${jail}/dev/log`);
+    return this.#logSockets;
+  }
+
+  /** The section of jk_socketd.ini for the log socket of a jail. Throws JailkitError if the file cannot be read. */
+  logSocketOf(jail: ByteString): IniSection | undefined {
+    return this.#sockets().get(`${jail}/dev/log`);
+  }
+
+  /** Those for other sockets in it; one with that name may be of a jail in this one. */
+  otherSocketsOf(jail: ByteString): IniSection[] {
+    const all = this.#sockets().values();
+    return [...all.filter(({ name }) => name.startsWith(`${jail}/`) && !name.endsWith("/dev/log"))];
+  }
+
+  /** With which options fstab(5) mounts proc in a jail; undefined if it does not. */
+  procOptionsOf(jail: ByteString): ByteString | undefined {
+    this.#proc ??= procTargets(hostText("/etc/fstab", LARGEST_FSTAB) ?? "");
+    return this.#proc.get(fstabField(`${jail}/proc`));
   }
 
   /** True if fstab(5) mounts proc in a jail. */
   mountsProc(jail: ByteString): boolean {
-    this.#proc ??= procTargets(hostText("/etc/fstab", LARGEST_FSTAB) ?? "");
-    return this.#proc.has(fstabField(`${jail}/proc`));
+    return this.procOptionsOf(jail) !== undefined;
   }
 }
 

@@ -8,7 +8,13 @@ import { startProgress } from "../cli/progress.ts";
 import { jsonTextOrNull } from "../cli/report.ts";
 import { noRoom } from "../jail/fs/no-room.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
-import { type DirectoryChange, DirectoryError, directoryLines, directoryReport } from "./directory.ts";
+import {
+  type DirectoryChange,
+  DirectoryError,
+  directoryLines,
+  directoryReport,
+  directoryWarnings,
+} from "./directory.ts";
 import type { JailedUserReport } from "./report-schema.ts";
 
 /** Shows the steps of a change, a printable line each. */
@@ -95,6 +101,7 @@ export class AccountRun {
     this.#fail(describeError(error));
     if (!(error instanceof DirectoryError)) return;
     this.directory = error.instead;
+    for (const line of directoryWarnings(error.instead)) this.warn(line);
     this.output.advice(directoryLines(error.instead));
   }
 

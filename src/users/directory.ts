@@ -56,6 +56,19 @@ export class DirectoryError extends JailkitError {
   }
 }
 
+/** Why a directory server refuses a home, which is an IA5String there (RFC 2307), with the remedy; undefined if it does not. Pure. */
+export function homeDirectoryFault(home: ByteString): string | undefined {
+  if (/^[\x00-\x7f]*$/.test(home)) return undefined;
+  return `${quoted(home)} is not ASCII, and a directory server such as slapd refuses it as homeDirectory: choose a path of the jail, and of the home, in ASCII`;
+}
+
+/** What will not work in the directory, a printable line each. */
+export const directoryWarnings = ({ change, file, leaves }: DirectoryChange): string[] => {
+  const fault =
+    change === undefined || file !== undefined || leaves ? undefined : homeDirectoryFault(change.home);
+  return fault === undefined ? [] : [fault];
+};
+
 // RFC 2849, section 2, note 2: of one line, without its end.
 const LONGEST_LINE = 76;
 
@@ -135,5 +148,6 @@ export function directoryReport(instead: DirectoryChange): DirectoryReport {
     override: jsonTextOrNull(overrideCommand(instead)),
     before: before.map(jsonText),
     after: after.map(jsonText),
+    warnings: directoryWarnings(instead).map(jsonText),
   };
 }

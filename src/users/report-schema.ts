@@ -48,6 +48,7 @@ export const directorySchema = z
     ),
     before: texts.describe("Commands to run on this machine before the change."),
     after: texts.describe("Commands to run on this machine after it."),
+    warnings: texts.describe("What the directory will probably refuse, and the remedy."),
   })
   .meta({ id: "directory" });
 

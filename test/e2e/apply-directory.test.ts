@@ -89,3 +89,33 @@ test("--prune takes it out of the jail, and out of nothing else", () => {
   expect(m.exists(`${J}/home/luser`)).toBe(true);
   expect(m.read(ACCOUNTS)).toContain("luser");
 });
+
+test("a home that is not ASCII, which slapd refuses, is warned of before the LDIF", () => {
+  m.remove("/etc/jailkit/jails.d/one.ini");
+  const nss = m.read("/etc/nsswitch.conf");
+  m.write("/etc/nsswitch.conf", nss.replace(/^(passwd|group):.*$/gm, "$1: files systemd"));
+  m.mkdir("/run/userdb");
+  const record = {
+    ...{ userName: "suser", uid: 62_001, gid: 100, disposition: "regular" },
+    ...{ homeDirectory: "/home/suser", shell: "/bin/sh" },
+  };
+  m.write("/run/userdb/suser.user", JSON.stringify(record));
+  const jail = "/srv/caf\xc3\xa9";
+  m.write(
+    "/etc/jailkit/jails.d/ascii.ini",
+    `[jail ${jail}]\nsections = uidbasics, basicshell\n[user suser]\njail = ${jail}\ndirectory = 1\nshell = /bin/bash\n`,
+  );
+  const { stdout: found } = m.run(["jailkit", "config", "check", "/etc/jailkit/jails.d/ascii.ini"]);
+  expect(found).toContain("4:8: warning: ");
+  const said = "is not ASCII, and a directory server such as slapd refuses it as homeDirectory";
+  expect(found).toContain(said);
+  const { stdout, stderr } = m.run(["jailkit", "apply", "--check"]);
+  expect(stderr).toContain("jailkit apply: warning: user suser: ");
+  expect(stderr).toContain(said);
+  const encoded = Buffer.from(`${jail}/./home/suser`, "latin1").toString("base64");
+  expect(stdout).toContain(`homeDirectory:: ${encoded}\n`);
+  const { summary } = linesOf(m, "--check");
+  expect(summary.directories[0]?.attributes.warnings).toEqual([expect.stringContaining(said)]);
+  m.must(["jailkit", "apply"]);
+  expect(m.run(["jk_jailuser", "-n", "-j", jail, "suser"]).stderr).toContain(said);
+});

@@ -1,5 +1,5 @@
 /** `jailkit apply`: the first run, the second, drift of each kind, --check, and failures that concern one jail. */
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
 import { did, KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
 
@@ -458,9 +458,87 @@ test("a broken file fails with its place, and nothing is changed", () => {
   const { summary } = linesOf(m);
   expect(summary).toMatchObject({
     exitStatus: 1,
-    problems: [{ code: "config-invalid", path: "/etc/jailkit/jails.d/broken.ini" }],
+    problems: [3, 3, 4].map((line) => ({
+      ...{ code: "config-invalid", path: "/etc/jailkit/jails.d/broken.ini", line },
+    })),
   });
   m.remove("/etc/jailkit/jails.d/broken.ini");
+});
+
+describe("files with errors", () => {
+  const FOLDER = "/etc/jailkit/jails.d";
+  afterEach(() => {
+    for (const name of ["e1", "e2", "e3"]) m.remove(`${FOLDER}/${name}.ini`);
+  });
+
+  test("all are printed with their places and remedies, also beside a file that cannot be read", () => {
+    m.write(
+      `${FOLDER}/e1.ini`,
+      "[jail /srv/new]\nsections = uidbasics\nsectons = x\n[user x]\nshell = /bin/sh\n",
+    );
+    m.symlink("/nowhere", `${FOLDER}/e2.ini`);
+    m.write(`${FOLDER}/e3.ini`, "[jail srv\x1b]\n");
+    const before = m.must(["ls", "-la", "/srv", "/var/lib/jailkit"]).stdout;
+    const { status, stdout, stderr } = m.run(["jailkit", "apply"]);
+    expect([status, stdout, stderr]).toEqual([
+      1,
+      "",
+      `jailkit apply: ${FOLDER}/e1.ini:3:1: error: there is no key 'sectons'; did you mean 'sections'? [unknown-key]
+    3 | sectons = x
+      | ^
+  remedy: sed -i '3s/^/#/' ${FOLDER}/e1.ini
+jailkit apply: ${FOLDER}/e1.ini:4:1: error: the user 'x' has no jail: the key 'jail' names one [no-jail]
+    4 | [user x]
+      | ^
+jailkit apply: cannot read ${FOLDER}/e2.ini: open: Too many levels of symbolic links
+  remedy: mv -nT ${FOLDER}/e2.ini ${FOLDER}/e2.ini.old
+jailkit apply: ${FOLDER}/e3.ini:1:10: error: a control character [control-character]
+    1 | [jail srv\\x1b]
+      |          ^
+  remedy: sed -i 's/[\\x01-\\x08\\x0b-\\x1f\\x7f]//g' ${FOLDER}/e3.ini
+`,
+    ]);
+    const { summary } = linesOf(m);
+    expect(
+      summary.problems.map(({ code, path, line, column, remedy }) => [
+        code,
+        path,
+        line,
+        column,
+        remedy !== null,
+      ]),
+    ).toEqual([
+      ["config-invalid", `${FOLDER}/e1.ini`, 3, 1, true],
+      ["config-invalid", `${FOLDER}/e1.ini`, 4, 1, false],
+      ["config-unreadable", `${FOLDER}/e2.ini`, null, null, true],
+      ["config-invalid", `${FOLDER}/e3.ini`, 1, 10, true],
+    ]);
+    expect(m.must(["ls", "-la", "/srv", "/var/lib/jailkit"]).stdout).toBe(before);
+    // jailkit config check shows the same.
+    const checked = m.run(["jailkit", "config", "check"]);
+    expect(checked.stdout).toContain(`${FOLDER}/e1.ini:3:1: error: `);
+    expect(checked.stdout).toContain(`${FOLDER}/e3.ini:1:10: error: `);
+    expect(checked.stderr).toContain(`cannot read ${FOLDER}/e2.ini: `);
+    expect(checked.status).toBe(2);
+  });
+
+  test("what a file that cannot be read may declare is not reported as missing", () => {
+    m.symlink("/nowhere", `${FOLDER}/e1.ini`);
+    m.write(`${FOLDER}/e2.ini`, "[user x]\njail = /srv/new\nshell = /bin/sh\nproc = 1\n");
+    for (const words of [[], [`${FOLDER}/e2.ini`]]) {
+      const { stdout } = m.run(["jailkit", "config", "check", ...words]);
+      expect(stdout).toContain(":4:1: error: ");
+      expect(stdout).not.toContain("neither declared nor known");
+    }
+  });
+
+  test("only a hundred are printed, and all are in the summary", () => {
+    m.write(`${FOLDER}/e1.ini`, Array.from({ length: 102 }, (_, i) => `[jail srv/${i}]\n`).join(""));
+    const { stderr } = m.run(["jailkit", "apply"]);
+    expect(stderr.split("\n").filter((line) => line.includes(": error: "))).toHaveLength(100);
+    expect(stderr).toEndWith("jailkit apply: and 2 more errors\n");
+    expect(linesOf(m).summary.problems).toHaveLength(102);
+  });
 });
 
 test("names and paths of unusual shape are kept as they are", () => {

@@ -1,5 +1,5 @@
 /** jailkit config check: files that declare jails and users. */
-import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { configReportSchema } from "../../src/lint/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
@@ -146,8 +146,8 @@ test("hostile text is escaped in messages and in JSON", () => {
 });
 
 test("a jail of another file of jails.d is declared", () => {
-  m.write(FILE, "[jail /srv/base]\n");
-  m.write(`${FOLDER}/a.ini`, "[jail /srv/a]\n");
+  m.write(FILE, "[jail /srv/base]\nsections = uidbasics\n");
+  m.write(`${FOLDER}/a.ini`, "[jail /srv/a]\nsections = uidbasics\n");
   m.write(
     `${FOLDER}/b.ini`,
     "[user u1]\njail = /srv/base\nshell = /bin/sh\n[user u2]\njail = /srv/a\nshell = /bin/sh\n[user u3]\njail = /srv/c\nshell = /bin/sh\n",
@@ -184,8 +184,8 @@ test("directories of the host are no jails, by whatever path", () => {
 });
 
 test("a file that others can change is reported, and one that is in two files", () => {
-  m.write(`${FOLDER}/a.ini`, "[jail /srv/a]\n", { mode: 0o666 });
-  m.write(`${FOLDER}/b.ini`, "[jail /srv/a]\n");
+  m.write(`${FOLDER}/a.ini`, "[jail /srv/a]\nsections = uidbasics\n", { mode: 0o666 });
+  m.write(`${FOLDER}/b.ini`, "[jail /srv/a]\nsections = uidbasics\n");
   const { findings } = reportOf(configReportSchema, check("--json").stdout);
   expect(findings.map(({ file, code, remedy }) => [file, code, remedy])).toEqual([
     [
@@ -195,4 +195,31 @@ test("a file that others can change is reported, and one that is in two files", 
     ],
     [`${FOLDER}/b.ini`, "duplicate-section", null],
   ]);
+});
+
+describe("what apply refuses by the state of the machine, config check reports, too", () => {
+  beforeAll(() => {
+    m.must(["jk_init", "-j", "/srv/two", "uidbasics"]);
+    m.addUser("daemon2", { uid: 4005, home: "/home/daemon2" });
+    m.mkdir("/home/daemon2");
+    m.must(["chown", "root", "/home/daemon2"]);
+  });
+
+  const bert = (lines: string) => `[user bert]\nshell = /bin/sh\n${lines}\n`;
+  test.each([
+    ["empty-jail", "[jail /srv/new]\nlog_socket = 1\n"],
+    ["in-another-jail", bert("jail = /srv/two")],
+    ["home-differs", bert("jail = /srv/one\nhome = /home/b")],
+    ["not-their-home", "[user daemon2]\njail = /srv/one\nshell = /bin/sh\n"],
+  ])("%s", (code, text) => {
+    m.write(FILE, text);
+    const { findings } = reportOf(configReportSchema, check("--json").stdout);
+    expect(findings.map((one): string => one.code)).toEqual([code]);
+    const { stdout } = m.run(["jailkit", "apply", "--check", "--json"]);
+    const { problems } = JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "");
+    expect(problems.map((one: { code: string }) => one.code)).toEqual([code]);
+    // Of one thing both say the same.
+    const said = problems[0].message.replace(/^(jail|user) \S+: /, "");
+    expect(findings[0]?.message).toEndWith(said);
+  });
 });

@@ -64,7 +64,12 @@ test("jails and users of the tools are all in it", () => {
   append("/etc/fstab", "proc /srv/a/proc proc ro 0 0\n");
   m.must(["usermod", "--expiredate", "2031-02-03", "carl"]);
   const { text, status, stderr } = declare();
-  expect(text).toBe(`[jail /srv/a]
+  const lost = [
+    "base = 511, interval = 5 of its log socket, in /etc/jailkit/jk_socketd.ini",
+    "the options ro of proc, in /etc/fstab",
+    "[group users] of /srv/a/etc/jailkit/jk_lsh.ini",
+  ];
+  expect(text).toBe(`${lost.map((what) => `# left out: ${what}\n`).join("")}[jail /srv/a]
 sections = one, files
 files = /usr/bin/env, /usr/bin/ls
 log_socket = 1
@@ -119,6 +124,7 @@ groups = audio
   expect([status, stderr.split("\n")]).toEqual([
     0,
     [
+      ...lost.map((what) => `jailkit export: warning: jail '/srv/a': left out: ${what}`),
       "jailkit export: warning: user 'carl': left out: its expiry date, 2031-02-03",
       "jailkit export: warning: user 'dora': left out: [dora] of /etc/jailkit/jk_chrootsh.d/x.ini, which has 'env_only' too; it stays as it is",
       "jailkit export: warning: user 'frida': left out: [frida] of /srv/a/etc/jailkit/jk_lsh.ini, which has 'log_format' too; it stays as it is",
@@ -173,6 +179,78 @@ files = /usr/bin/env
 `);
   });
 
+  describe("what a declaration cannot say of a jail is named", () => {
+    beforeAll(() => {
+      jailOf("rich", 5150);
+    });
+    afterAll(() => m.must(["sed", "-i", "-E", "/ .srv.(rich|plain).proc /d", "/etc/fstab"]));
+    test.each<[string, () => void, string]>([
+      [
+        "limits of the log socket",
+        () =>
+          append(
+            "/etc/jailkit/jk_socketd.ini",
+            "[/srv/rich/dev/log]\nbase = 1000\npeak = 2048\ninterval = 10\n",
+          ),
+        "base = 1000 of its log socket, in /etc/jailkit/jk_socketd.ini",
+      ],
+      [
+        "the kind of the log socket",
+        () =>
+          m.write(
+            "/etc/jailkit/jk_socketd.ini",
+            m
+              .read("/etc/jailkit/jk_socketd.ini")
+              .replace("base = 1000", "base = 512\ntype = stream\ntrust = sender"),
+          ),
+        "type = stream, trust = sender of its log socket, in /etc/jailkit/jk_socketd.ini",
+      ],
+      [
+        "another socket",
+        () => append("/etc/jailkit/jk_socketd.ini", "[/srv/rich/run/log]\n"),
+        "the socket '/srv/rich/run/log', in /etc/jailkit/jk_socketd.ini",
+      ],
+      [
+        "the options of proc",
+        () => append("/etc/fstab", "proc /srv/rich/proc proc ro,hidepid=1 0 0\n"),
+        "the options ro,hidepid=1 of proc, in /etc/fstab",
+      ],
+      [
+        "settings of jk_update and jk_check",
+        () => append("/etc/jailkit/jk_update.ini", "[/srv/rich]\nskips = /opt\n"),
+        "its section in /etc/jailkit/jk_update.ini",
+      ],
+      [
+        "rights of groups and of all",
+        () => append("/srv/rich/etc/jailkit/jk_lsh.ini", "[DEFAULT]\nallow = sftp\n"),
+        "[DEFAULT] of /srv/rich/etc/jailkit/jk_lsh.ini",
+      ],
+      [
+        "a section of another file",
+        () => {
+          m.write("/root/other.ini", "[files]\npaths = cat\n");
+          m.must(["jk_init", "-c", "/root/other.ini", "-j", "/srv/rich", "files"]);
+        },
+        "section 'files' of /root/other.ini, in place of which that of jk_init.ini is declared",
+      ],
+    ])("%s", (_, change, what) => {
+      expect(declare("/srv/rich").text).not.toContain(what);
+      change();
+      const { text, stderr } = declare("/srv/rich");
+      const warning = `jailkit export: warning: jail '/srv/rich': left out: ${what}\n`;
+      expect([text.split(`# left out: ${what}\n`).length, stderr.split(warning).length]).toEqual([2, 2]);
+    });
+
+    test("what apply would write is not", () => {
+      jailOf("plain", 5151);
+      m.write("/root/plain.ini", "[jail /srv/plain]\nsections = one\nlog_socket = 1\nproc = 1\n");
+      m.must(["jailkit", "apply", "/root/plain.ini"]);
+      const { text, stderr } = declare("/srv/plain");
+      expect([text, stderr]).toEqual([expect.not.stringContaining("#"), ""]);
+      m.must(["umount", "/srv/plain/proc"]);
+    });
+  });
+
   test("a live jail", () => {
     m.must(["jk_init", "--live", "-j", "/srv/live", "one"]);
     const { jails, text } = declare("-j", "/srv/live");
@@ -223,6 +301,25 @@ describe("users", () => {
     const line = `left out: user '${user}': ${why}`;
     expect(stderr).toContain(line);
     expect(`\n${text}`).toContain(`\n# ${line}`);
+  });
+
+  test("the primary group, and sections of jk_chrootsh.ini that limit nothing, are named", () => {
+    const { jail, user } = jailOf("gwen", 5160);
+    m.must(["groupadd", "-g", "7001", "wardens"]);
+    m.must(["usermod", "-g", "wardens", user]);
+    m.write("/etc/jailkit/jk_chrootsh.d/gwen.ini", "[group wardens]\nenv = LANG\n");
+    const { text, stderr } = declare(jail);
+    expect(text).toContain(
+      `# [group wardens] of /etc/jailkit/jk_chrootsh.d/gwen.ini has 'env' for it; it stays as it is
+# left out: its primary group, 'wardens'
+[user gwen]
+`,
+    );
+    expect(stderr).toBe("jailkit export: warning: user 'gwen': left out: its primary group, 'wardens'\n");
+    m.must(["sed", "-i", "/^wardens:/d", "/etc/group"]);
+    expect(declare(jail).text).toContain("# left out: its primary group, 7001\n");
+    m.must(["usermod", "-g", "users", user]);
+    m.remove("/etc/jailkit/jk_chrootsh.d/gwen.ini");
   });
 
   test("what they write themselves misleads nobody", () => {

@@ -3,7 +3,8 @@ import { toBytes } from "../../ffi/bytes.ts";
 import { JailkitError } from "../../src/cli/error.ts";
 import { fixText } from "../../src/config/fixes.ts";
 import { scanIni } from "../../src/config/scan.ts";
-import { type DeclarationFacts, machineProblems } from "../../src/declaration/machine.ts";
+import { machineProblems } from "../../src/declaration/machine.ts";
+import type { DeclarationFacts } from "../../src/declaration/machine-facts.ts";
 import type { PasswdEntry } from "../../src/system/accounts.ts";
 
 const account = (name: string, uid: number, home: string): PasswdEntry => ({
@@ -14,7 +15,7 @@ const ACCOUNTS = [
   account("toor", 0, "/root"),
   account("bert", 2002, "/srv/a/./home/bert"),
   account("luser", 9001, "/home/luser"),
-  account("odd name", 2003, "/home/odd"),
+  account("odd name", 2003, "/home/odd name"),
 ];
 const LOCAL = ["root", "toor", "bert", "odd name"];
 const GROUPS = ["users", "sudo", "jailed"];
@@ -23,16 +24,23 @@ const facts: DeclarationFacts = {
   userByName: (name) => ACCOUNTS.find((one) => one.name === name),
   userByUid: (uid) => ACCOUNTS.find((one) => one.uid === uid),
   groupByName: (name) =>
-    ["ldap", ...GROUPS].includes(name) ? { name, password: "x", gid: 100, members: [] } : undefined,
+    ["ldap", ...GROUPS].includes(name)
+      ? { name, password: "x", gid: 99 + ["ldap", ...GROUPS].indexOf(name), members: [] }
+      : undefined,
   userNames: () => LOCAL,
   groupNames: () => GROUPS,
   jailedUsers: () => [{ name: "bert", home: "/srv/a/./home/bert/", shell: "/bin/sh", jail: "/srv/a" }],
   jails: () => ["/srv/a"],
   profiles: () => ["basicshell", "sftp"],
   hostDirectory: (path) => (path === "/link" ? "/etc" : undefined),
-  exists: (path) => path === "/usr/bin/tool" || path === "/usr/bin/a b",
+  exists: (path) => ["/usr/bin/tool", "/usr/bin/a b", "/link", "/srv/a"].includes(path),
   isDirectory: (path) => path === "/usr",
   isProgram: (name) => name === "less",
+  groupsOf: ({ name }) => (name === "luser" ? [101] : []),
+  absentFault: (jail) =>
+    jail === "/mnt/gone" ? { code: "not-mounted", message: "is lost", remedy: "mount /mnt" } : undefined,
+  hostHomeFault: ({ name }) =>
+    name === "odd name" ? { code: "not-their-home", message: "has no home of its own" } : undefined,
 };
 
 /** Problems as "error 2:1 code", with the remedy of each. */
@@ -75,8 +83,8 @@ test("files, programs and directories that are missing", () => {
 });
 
 test("a jail that is neither declared nor known", () => {
-  const text = "[jail /srv/new]\n[user n]\njail = /srv/nwe\nshell = /bin/sh\n";
-  expect(look(text)).toEqual([["error 3:8 unknown-jail", "write in line 3 of f:\njail = /srv/new"]]);
+  const text = "[jail /srv/new]\nproc = 1\nlive = /usr\n[user n]\njail = /srv/nwe\nshell = /bin/sh\n";
+  expect(look(text)).toEqual([["error 5:8 unknown-jail", "write in line 5 of f:\njail = /srv/new"]]);
   expect(codes(text, {}, ["/srv/nwe"])).toEqual([]);
   expect(codes("[user n]\njail = /elsewhere\nshell = /bin/sh\n")).toEqual(["error 2:8 unknown-jail"]);
 });
@@ -99,7 +107,7 @@ test("accounts of root, and names that useradd refuses", () => {
   expect(codes(user("an odd name"))).toEqual(["error 1:7 bad-account"]);
   expect(codes(user("123"))).toEqual(["error 1:7 bad-account"]);
   // It is there already.
-  expect(codes(user("odd name"))).toEqual([]);
+  expect(codes(user("odd name"), { hostHomeFault: () => undefined })).toEqual([]);
 });
 
 test("a uid that another account has, or that the account does not have", () => {
@@ -111,7 +119,9 @@ test("a uid that another account has, or that the account does not have", () => 
 
 test("the home of an account that is not declared", () => {
   expect(codes(user("n", "home = /home/bert"))).toEqual(["error 4:8 taken"]);
-  expect(codes(`${user("n", "home = /home/bert")}${user("bert", "home = /home/b")}`)).toEqual([]);
+  expect(codes(`${user("n", "home = /home/bert")}${user("bert", "home = /home/b")}`)).toEqual([
+    "error 8:8 home-differs",
+  ]);
 });
 
 test("an account is in a directory, or it is not", () => {
@@ -122,6 +132,61 @@ test("an account is in a directory, or it is not", () => {
   expect(look(user("bert", "directory = yes"))).toEqual([
     ["error 4:13 contradiction", "write in line 4 of f:\ndirectory = no"],
   ]);
+});
+
+test("a jail that nothing is declared to create, or that a record has and no directory", () => {
+  expect(look("[jail /srv/n]\nproc = 1\n[jail /srv/a]\n[jail /mnt/gone]\nsections = sftp\n")).toEqual([
+    ["error 1:7 empty-jail", undefined],
+    ["error 4:7 not-mounted", "mount /mnt"],
+  ]);
+  for (const line of ["sections = sftp", "files = less", "live = /usr"])
+    expect(codes(`[jail /srv/n]\n${line}\n`)).toEqual([]);
+});
+
+test("an account that is in another jail, or has another home, or one that does not move", () => {
+  expect(look("[user bert]\njail = /srv/b\nshell = /bin/sh\n", { jails: () => ["/srv/b"] })).toEqual([
+    ["error 2:8 in-another-jail", "jk_jailuser --unjail -m -s /usr/sbin/nologin bert"],
+  ]);
+  expect(look(user("bert", "home = /home/b"))).toEqual([
+    ["error 4:8 home-differs", "write in line 4 of f:\nhome = /home/bert"],
+  ]);
+  const elsewhere = { userByName: () => account("bert", 2002, "/srv/a/data/bert") };
+  expect(look(user("bert"), elsewhere)).toEqual([
+    ["error 1:1 home-differs", "in section [user bert] of f write:\nhome = /data/bert"],
+  ]);
+  expect(codes(user("odd name"))).toEqual(["error 1:1 not-their-home"]);
+});
+
+test("an account of a directory has its home there, and joins groups by hand", () => {
+  expect(look(user("luser", "directory = 1\ngroups = users, jailed\nhome = /data/luser"))).toEqual([
+    ["error 6:8 home-differs", "write in line 6 of f:\nhome = /home/luser"],
+    ["error 5:17 not-a-member", "gpasswd -a luser jailed"],
+  ]);
+  expect(codes(user("luser", "directory = 1\nhome = /home/luser"))).toEqual([]);
+});
+
+test("a home that a directory server refuses is warned of, until the directory has it", () => {
+  const at = (jail: string, home = "") =>
+    codes(`[user luser]\njail = ${jail}\nshell = /bin/sh\ndirectory = 1\n${home}`, {
+      jails: () => [jail],
+    });
+  expect(at("/srv/\xc3\xa4")).toEqual(["warning 2:8 not-ascii"]);
+  expect(at("/srv/a", "home = /data/\xc3\xa4\n")).toEqual([
+    "error 5:8 home-differs",
+    "warning 5:8 not-ascii",
+  ]);
+  expect(at("/srv/a")).toEqual([]);
+  const there = { userByName: () => account("luser", 9001, "/srv/\xc3\xa4/./home/luser") };
+  expect(
+    codes("[user luser]\njail = /srv/\xc3\xa4\ndirectory = 1\n", {
+      ...there,
+      jails: () => ["/srv/\xc3\xa4"],
+    }),
+  ).toEqual([]);
+  // That of /etc/passwd may be anything.
+  expect(
+    codes("[user n]\njail = /srv/\xc3\xa4\nshell = /bin/sh\n", { jails: () => ["/srv/\xc3\xa4"] }),
+  ).toEqual([]);
 });
 
 test("what cannot be known is not reported", () => {

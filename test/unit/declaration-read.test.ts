@@ -11,6 +11,7 @@ import { fixText } from "../../src/config/fixes.ts";
 import { LIMITS } from "../../src/config/model.ts";
 import { scanIni } from "../../src/config/scan.ts";
 import { policyKeys } from "../../src/config/schemas/jails.ts";
+import { DeclarationError } from "../../src/declaration/errors.ts";
 import { declarationIn, readDeclaration } from "../../src/declaration/read.ts";
 
 const KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOZQo3j7fvlQ4Fx7TpbzkdbtGwQkIOdSBvXzJPn1Qbjy";
@@ -447,6 +448,59 @@ describe("files", () => {
       place: { line: 2, column: 1, text: "sectons = x" },
       remedy: `write in line 2 of ${file}:\nsections = x`,
     });
+  });
+
+  /** The places of all errors, and their codes. */
+  const allErrors = (...files: string[]) => {
+    const error = refusal(...files);
+    if (!(error instanceof DeclarationError)) throw error;
+    return error.all.map((one) => [
+      ...[one.file.slice(folder.length + 1), one.position?.line, one.error.code, one.error.remedy],
+    ]);
+  };
+
+  test("all errors of all files are there, in their order, also beside a file that cannot be read", () => {
+    const first = write("z.ini", "stray\n");
+    const second = write("b.ini", "[jail /srv/a]\nproc = 2\n[jail srv]\n");
+    const folderInPlace = `${folder}/c.ini`;
+    mkdirSync(folderInPlace);
+    const last = write("a.ini", "[jail /srv/a]\nx = 1\n");
+    expect(allErrors(first, `${folder}/none.ini`, second, folderInPlace, last)).toEqual([
+      ["z.ini", 1, "config-invalid", `sed -i '1s/^/#/' ${first}`],
+      ["none.ini", undefined, "config-unreadable", ""],
+      ["b.ini", 2, "config-invalid", `sed -i '2s/^/#/' ${second}`],
+      ["b.ini", 3, "config-invalid", ""],
+      ["c.ini", undefined, "config-unreadable", `mv -nT ${folderInPlace} ${folderInPlace}.old`],
+      ["a.ini", 1, "config-invalid", `sed -i '1,2s/^/#/' ${last}`],
+      ["a.ini", 2, "config-invalid", `sed -i '2s/^/#/' ${last}`],
+    ]);
+  });
+
+  test("of jails.d, too; what others can write has no remedy in its lines, nor a line that is shown", () => {
+    mkdirSync(`${folder}/jails.d`);
+    write("jails.d/b.ini", "[jail /srv/b]\nx = 1\n");
+    write("jails.ini", "[jail /srv/a]\nx = 1\n");
+    write("jails.d/a.ini", "[jail /srv/c]\nx = 1\n");
+    mkdirSync(`${folder}/jails.d/aa.ini`);
+    const places = () =>
+      allErrorsIn().map(({ file, position }) => `${file.slice(folder.length + 1)} ${position?.line}`);
+    const allErrorsIn = () => {
+      try {
+        readDeclaration(undefined, folder);
+      } catch (error) {
+        if (error instanceof DeclarationError) return error.all;
+        throw error;
+      }
+      throw new Error("was read");
+    };
+    const wanted = ["jails.ini 2", "jails.d/a.ini 2", "jails.d/aa.ini undefined", "jails.d/b.ini 2"];
+    expect(places()).toEqual(wanted);
+    chmodSync(`${folder}/jails.d/a.ini`, 0o666);
+    expect(places()).toEqual([...wanted.slice(0, 1), "jails.d/a.ini undefined", ...wanted.slice(1)]);
+    const inLines = allErrorsIn().filter(({ position }) => position !== undefined);
+    expect(inLines.map(({ error }) => [error.remedy, error.place])).toEqual(
+      inLines.map(() => ["", undefined]),
+    );
   });
 
   test("a section in two of them is an error", () => {

@@ -46,6 +46,15 @@ describe("the change of a directory", () => {
     expect(base64 === "" ? text : Buffer.from(text, "base64").toString("latin1")).toBe(home);
   });
 
+  test("is warned of if a server would refuse it", () => {
+    const warningsFor = (home: string, more = {}) =>
+      directoryReport({ ...all, change: { ...plain.change, home }, ...more }).warnings;
+    expect(warningsFor("/srv/j/./home/a b")).toEqual([]);
+    expect(warningsFor("/srv/\xc3\xbc/./home/a")).toEqual([expect.stringContaining("is not ASCII")]);
+    expect(warningsFor("/srv/\xc3\xbc/./home/a", { file: "/var/lib/extrausers/passwd" })).toEqual([]);
+    expect(warningsFor("/home/\xc3\xbc", { leaves: true })).toEqual([]);
+  });
+
   test("has commands before and after it", () => {
     const lines = directoryLines(all);
     expect(lines.filter((line) => !line.startsWith("#"))).toEqual(["one", "", ...ldifOf(plain), "", "two"]);

@@ -27,6 +27,10 @@ export interface JailState {
 /** What an earlier run recorded about a jail, for --prune. */
 export type JailOnce = Readonly<Record<"sections" | "files", readonly ByteString[]>>;
 
+/** The message of "empty-jail", about a jail. */
+export const EMPTY_JAIL =
+  "it does not exist, and no sections, files or live directories are declared to create it";
+
 /** What differs in a jail. */
 export interface JailComparison {
   readonly changes: readonly Change[];
@@ -85,8 +89,8 @@ export function compareJail(
     add("mounts", state.lacking, "not mounted as recorded");
   const nothing = !state.exists && absent.length + copied.length + live.length === 0;
   if (nothing) {
-    const message = "it does not exist, and no sections, files or live directories are declared to create it";
-    return { changes: [], fault: { ...about, code: "empty-jail", message }, undeclared: [] };
+    const fault = { ...about, code: "empty-jail", message: EMPTY_JAIL };
+    return { changes: [], fault, undeclared: [] };
   }
   addSwitch(declared.logSocket, state.logSocket, "log-socket", "jk_socketd serves it");
   addSwitch(declared.proc, state.proc, "proc", "proc is mounted");

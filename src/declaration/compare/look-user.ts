@@ -138,6 +138,14 @@ function newFault(
 
 type FaultText = Pick<Fault, "code" | "message">;
 
+/** Why an account of a directory is not made a member of groups, and the commands that do so. Pure. */
+export function membershipFault(name: ByteString, groups: readonly { readonly name: ByteString }[]) {
+  const command = groups.map((group) => `gpasswd -a ${operands(name, group.name)}`).join(" && ");
+  const shown = groups.map((group) => quoted(group.name)).join(", ");
+  const message = `is not in ${shown}, and the account is in a directory; add it with: ${command}`;
+  return { message, command };
+}
+
 /** Throws JailkitError for a group that does not exist, with the command that creates it. */
 function groupState(
   { name, groups, directory, jail }: DeclaredUser,
@@ -154,8 +162,7 @@ function groupState(
   const known = wanted.filter((group) => typeof group !== "string");
   const outside = known.filter(({ gid }) => !gids.has(gid));
   if (directory && outside.length > 0) {
-    const commands = outside.map((group) => `gpasswd -a ${operands(name, group.name)}`).join(" && ");
-    const message = `is not in ${outside.map((group) => quoted(group.name)).join(", ")}, and the account is in a directory; add it with: ${commands}`;
+    const { message } = membershipFault(name, outside);
     return { lacksGroups: [], hasGroup: true, fault: { code: "not-local", message } };
   }
   const { accounts } = inside;
@@ -183,7 +190,7 @@ function groupState(
 }
 
 /** Why the home of an account in no jail would not move, as that of many system accounts: known before it gets rights. */
-function hostHomeFault({ home, uid }: PasswdEntry, jail: ByteString): FaultText | undefined {
+export function hostHomeFault({ home, uid }: PasswdEntry, jail: ByteString): FaultText | undefined {
   const stat = home.startsWith(`${jail}/`) ? undefined : statIfPresent(AT_FDCWD, home, true);
   if (stat === undefined || stat.uid === uid) return undefined;
   const message = `is an account of this machine, whose home ${quoted(home)} does not belong to it (uid ${uid}) and is not moved: declare another name`;

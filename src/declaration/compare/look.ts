@@ -48,13 +48,17 @@ export function withJailState<T>(
   return use(state, state.fault === undefined ? opened : undefined);
 }
 
-function absentState(jail: ByteString, machine: Machine): JailState {
+const absentState = (jail: ByteString, machine: Machine): JailState => ({
+  ...{ ...NOTHING, logSocket: machine.logSocketOf(jail) !== undefined, fault: absentFault(jail) },
+});
+
+/** Why a jail that does not exist is not created, and the command that brings it back; undefined if it is. */
+export function absentFault(jail: ByteString) {
   const remedy = lostRemedy(jail);
-  const state = { ...NOTHING, logSocket: machine.logSocketOf(jail) !== undefined };
-  if (remedy === undefined) return state;
+  if (remedy === undefined) return undefined;
   // What is missing must not be created below a mount point, nor a jail that moved a second time.
   const message = mountRemedy(jail) === undefined ? `it was moved: ${remedy}` : unmountedReason(remedy);
-  return { ...state, fault: { code: "not-mounted", message } };
+  return { code: "not-mounted", message, remedy };
 }
 
 function presentState(root: JailRoot, machine: Machine): JailState {

@@ -57,6 +57,10 @@ export interface UserComparison {
   readonly directory: { readonly home: ByteString; readonly shell: ByteString } | undefined;
 }
 
+/** The command that takes an account out of its jail. */
+export const outOf = (name: ByteString): ByteString =>
+  `jk_jailuser --unjail -m -s ${NO_LOGIN} ${operands(name)}`;
+
 /** Compares a user with the declaration. Pure. */
 export function compareUser(declared: DeclaredUser, state: UserState): UserComparison {
   const { name, jail } = declared;
@@ -98,49 +102,51 @@ const at = (jail: ByteString, home: ByteString) => joinHome(jail, normalPath(hom
 
 /** What prevents the declaration from being carried out. */
 function faultOf(declared: DeclaredUser, state: UserState): Pick<Fault, "code" | "message"> | undefined {
-  const { name, jail, home, uid } = declared;
+  const { name, uid } = declared;
   const { account } = state;
-  const word = operands(name);
   if (account === undefined) {
     if (!declared.directory) return undefined;
     const message = "no name service knows the account, which 'directory' says is in one: getent passwd ";
-    return { code: "no-such-user", message: message + word };
+    return { code: "no-such-user", message: message + operands(name) };
   }
   if (account.uid === 0) return { code: "root", message: "has uid 0: a jail cannot hold root" };
   if (uid !== undefined && account.uid !== uid) {
     const message = `has the uid ${account.uid}, and ${uid} is declared: files would keep the old one, so change one of the two by hand`;
     return { code: "uid-differs", message };
   }
-  if (declared.directory) return directoryFault(declared, account, state.local);
-  if (!state.local) {
+  if (declared.directory && state.local) {
+    const message = "is in /etc/passwd, and in no directory: declare it without 'directory'";
+    return { code: "local", message };
+  }
+  if (!declared.directory && !state.local) {
     const message = "is not in /etc/passwd, but in a directory: declare it with 'directory = yes'";
     return { code: "not-local", message };
   }
-  const split = splitHome(account.home);
-  const there = split === undefined ? undefined : normalPath(split.jail);
-  if (there !== undefined && there !== jail) {
-    const message = `is in another jail, ${quoted(there)}: take it out first, without a login outside, with: jk_jailuser --unjail -m -s ${NO_LOGIN} ${word}`;
-    return { code: "in-another-jail", message };
-  }
-  const now = split === undefined ? futureHome(account, jail) : normalPath(split.home);
-  if (now === normalPath(home)) return undefined;
-  const has = split === undefined ? "would have" : "has";
-  const message = `${has} the home ${quoted(now)} in the jail, and ${quoted(home)} is declared: declare 'home = ${display(now)}'`;
-  return { code: "home-differs", message };
+  return placeFault(declared, account);
 }
 
-/** Why an account is none of a directory, or its home in the jail cannot be as declared: the directory says where it is. */
-function directoryFault({ jail, home }: DeclaredUser, account: PasswdEntry, local: boolean) {
-  if (local)
-    return {
-      code: "local",
-      message: "is in /etc/passwd, and in no directory: declare it without 'directory'",
-    };
-  const now = homeFor(account, jail);
+/**
+ * Why an account cannot have the declared home in the declared jail, and the home that it would have; undefined if it can.
+ * Pure.
+ */
+export function placeFault(
+  { name, jail, home, directory }: Pick<DeclaredUser, "name" | "jail" | "home" | "directory">,
+  account: PasswdEntry,
+): { code: "in-another-jail" | "home-differs"; message: string; home?: ByteString } | undefined {
+  const split = directory ? undefined : splitHome(account.home);
+  const there = split === undefined ? undefined : normalPath(split.jail);
+  if (there !== undefined && there !== jail) {
+    const message = `is in another jail, ${quoted(there)}: take it out first, without a login outside, with: ${outOf(name)}`;
+    return { code: "in-another-jail", message };
+  }
+  // The directory says where it is.
+  const future = directory ? homeFor(account, jail) : futureHome(account, jail);
+  const now = split === undefined ? future : normalPath(split.home);
   if (now === normalPath(home)) return undefined;
-  const set = `homeDirectory to ${quoted(at(jail, home))}`;
-  const message = `would have the home ${quoted(now)} in the jail, and ${quoted(home)} is declared: declare 'home = ${display(now)}', or set ${set} in the directory first`;
-  return { code: "home-differs", message };
+  const has = split === undefined ? "would have" : "has";
+  const set = `, or set homeDirectory to ${quoted(at(jail, home))} in the directory first`;
+  const message = `${has} the home ${quoted(now)} in the jail, and ${quoted(home)} is declared: declare 'home = ${display(now)}'${directory ? set : ""}`;
+  return { code: "home-differs", message, home: now };
 }
 
 /** The home in the jail of an account that is jailed, as planJailing has it. */

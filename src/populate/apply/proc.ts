@@ -12,12 +12,15 @@ import { fstabField, fstabFields, isProc, mountProc } from "../../system/mounts.
 /** In bytes. */
 export const LARGEST_FSTAB = 1 << 20;
 
-/** Where the lines of fstab(5) mount proc, as they name it. */
-export const procTargets = (fstab: ByteString): ReadonlySet<ByteString> =>
-  new Set(
-    fstab.split("\n").flatMap((line) => {
-      const [, where, type] = fstabFields(line);
-      return where !== undefined && type === "proc" ? [where] : [];
+/** The options with which proc is mounted in a jail. */
+export const PROC_OPTIONS = "ro,nosuid,nodev,noexec,hidepid=2,nofail";
+
+/** Where the lines of fstab(5) mount proc, as they name it, and with which options. */
+export const procTargets = (fstab: ByteString): ReadonlyMap<ByteString, ByteString> =>
+  new Map(
+    fstab.split("\n").flatMap((line): [ByteString, ByteString][] => {
+      const [, where, type, options = ""] = fstabFields(line);
+      return where !== undefined && type === "proc" ? [[where, options]] : [];
     }),
   );
 
@@ -26,7 +29,7 @@ export function withProcLine(fstab: ByteString, jail: ByteString): ByteString | 
   const target = fstabField(`${jail}/proc`);
   if (procTargets(fstab).has(target)) return undefined;
   const separator = fstab === "" || fstab.endsWith("\n") ? "" : "\n";
-  return `${fstab}${separator}proc ${target} proc ro,nosuid,nodev,noexec,hidepid=2,nofail 0 0\n`;
+  return `${fstab}${separator}proc ${target} proc ${PROC_OPTIONS} 0 0\n`;
 }
 
 /**

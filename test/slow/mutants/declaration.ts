@@ -56,7 +56,7 @@ export const DECLARATION: readonly Mutant[] = [
     ["if (owner !== undefined) {", "if (false) {"],
     ['.map((one): Problem => ({ ...one, severity: "error" }))', ""],
     ["[...new Set(files)]", "files"],
-    [", alone: true }", " }"],
+    ["read(file, true)", "read(file, false)"],
   ]),
   ...within("src/declaration/machine.ts", MACHINE, [
     ["user === undefined ? undefined : uidFault(user.uid)", "undefined"],

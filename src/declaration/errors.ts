@@ -1,0 +1,20 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { JailkitError } from "../cli/error.ts";
+import type { Position } from "../config/model.ts";
+
+/** An error in a file of jails.d. */
+export interface FileError {
+  readonly file: ByteString;
+  /** Undefined for one about the whole file. */
+  readonly position: Position | undefined;
+  readonly error: JailkitError;
+}
+
+/** Why files that declare jails and users cannot be used: all errors, of which this is the first. */
+export class DeclarationError extends JailkitError {
+  /** `all` is not empty. */
+  constructor(readonly all: readonly FileError[]) {
+    const { code = "config-invalid", message = "", place, remedy } = all[0]?.error ?? {};
+    super(code, 1, message, place, remedy);
+  }
+}

@@ -1,0 +1,42 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import type { ReportFinding } from "../config/separators.ts";
+import type { JailedUser } from "../jail/accounts/jailed-users.ts";
+import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
+import type { absentFault } from "./compare/look.ts";
+import type { hostHomeFault } from "./compare/look-user.ts";
+
+/** What a declaration asks about this machine. What throws JailkitError or SystemError is not known, and nothing is reported. */
+export interface DeclarationFacts {
+  userByName(name: ByteString): PasswdEntry | undefined;
+  userByUid(uid: number): PasswdEntry | undefined;
+  groupByName(name: ByteString): GroupEntry | undefined;
+  /** The names in /etc/passwd and /etc/group. */
+  userNames(): readonly ByteString[];
+  groupNames(): readonly ByteString[];
+  /** The accounts that live in jails. */
+  jailedUsers(): readonly JailedUser[];
+  /** The paths of known jails. */
+  jails(): readonly ByteString[];
+  /** The names of the sections of jk_init.ini. */
+  profiles(): readonly ByteString[];
+  /** The host's own directory that is at a path, and cannot be a jail. */
+  hostDirectory(path: ByteString): ByteString | undefined;
+  /** Whether there is a file, or a directory, at a path. */
+  exists(path: ByteString): boolean;
+  isDirectory(path: ByteString): boolean;
+  /** The groups of an account, by their gids. */
+  groupsOf(account: PasswdEntry): readonly number[];
+  /** As those of the comparison with this machine. */
+  absentFault: typeof absentFault;
+  hostHomeFault: typeof hostHomeFault;
+  /** Whether a program of this name is found as jk_cp finds it. */
+  isProgram(name: ByteString): boolean;
+}
+
+/** What the rules about this machine get. */
+export interface FactContext {
+  readonly facts: DeclarationFacts;
+  readonly report: ReportFinding;
+  /** The paths of declared jails, those of other files included. */
+  readonly declared: readonly ByteString[];
+}

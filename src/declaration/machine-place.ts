@@ -1,0 +1,70 @@
+import { quoted } from "../cli/display.ts";
+import { answered } from "../cli/error.ts";
+import { readKeys } from "../config/keys.ts";
+import { type Fix, type IniSection, keyPlace } from "../config/model.ts";
+import { userKeys } from "../config/schemas/jails.ts";
+import { usualHome } from "../jail/accounts/home-place.ts";
+import { joinHome, splitHome } from "../jail/accounts/separator.ts";
+import type { PasswdEntry } from "../system/accounts.ts";
+import { homeDirectoryFault } from "../users/directory.ts";
+import { homeFor } from "../users/jail-side.ts";
+import { membershipFault } from "./compare/look-user.ts";
+import { outOf, placeFault } from "./compare/user.ts";
+import type { FactContext } from "./machine-facts.ts";
+import { itemsOf, type Subject } from "./section.ts";
+
+/** Reports where an account is now, or would be, and not as declared, with what a directory would refuse. */
+export function reportPlace(section: IniSection, { name }: Subject, { facts, report }: FactContext): void {
+  const { directory = false, jail = "", home } = readKeys(section, userKeys);
+  const account = answered(() => facts.userByName(name));
+  if (account === undefined || account.uid === 0 || jail === "") return;
+  const isLocal = answered(() => facts.userNames().includes(name));
+  if (isLocal !== !directory) return;
+  // One of a directory keeps its home, without a declared one.
+  const fault =
+    directory && home === undefined
+      ? undefined
+      : placeFault({ name, jail, home: home ?? usualHome(name), directory }, account);
+  const shown = `the account ${quoted(name)}`;
+  if (fault?.code === "in-another-jail") {
+    const fix: Fix = { kind: "command", text: outOf(name) };
+    report(keyPlace(section, "jail"), "error", fault.code, `${shown} ${fault.message}`, fix);
+  } else if (fault !== undefined) {
+    const { code, message, home: now = "" } = fault;
+    const fix: Fix =
+      home === undefined
+        ? { kind: "in-section", section: section.name, lines: [`home = ${now}`] }
+        : { kind: "value", text: now };
+    report(keyPlace(section, "home"), "error", code, `${shown} ${message}`, fix);
+  } else if (!directory && splitHome(account.home) === undefined) {
+    const foreign = answered(() => facts.hostHomeFault(account, jail));
+    if (foreign !== undefined)
+      report(section, "error", "not-their-home", `${quoted(name)} ${foreign.message}`, { kind: "none" });
+  }
+  if (!directory) return;
+  reportMembership(section, account, { facts, report });
+  const whole = joinHome(jail, home ?? homeFor(account, jail));
+  const refused = account.home === whole ? undefined : homeDirectoryFault(whole);
+  if (refused !== undefined) {
+    const isJail = homeDirectoryFault(jail) !== undefined;
+    report(keyPlace(section, isJail ? "jail" : "home"), "warning", "not-ascii", refused, { kind: "none" });
+  }
+}
+
+/** Groups that an account of a directory is not in: only by hand does it get there. */
+function reportMembership(
+  section: IniSection,
+  account: PasswdEntry,
+  { facts, report }: Pick<FactContext, "facts" | "report">,
+): void {
+  for (const item of itemsOf(section, "groups")) {
+    const isMissing = answered(() => {
+      const group = facts.groupNames().includes(item.value) ? facts.groupByName(item.value) : undefined;
+      return group !== undefined && ![account.gid, ...facts.groupsOf(account)].includes(group.gid);
+    });
+    if (isMissing !== true) continue;
+    const { message, command } = membershipFault(account.name, [{ name: item.value }]);
+    const text = `${quoted(account.name)} ${message}`;
+    report(item, "error", "not-a-member", text, { kind: "command", text: command });
+  }
+}
