@@ -72,8 +72,7 @@ function loginShells(users: MachineFacts["users"]): MachineFacts["logins"] {
   const programs = new Set([findProgram(CHROOTSH) ?? [], ...userOf.keys()].flat());
   return [...programs].map((program) => {
     const fact = installedPrivilege(program);
-    // A privilege for a file that is missing would help nobody.
-    const user = exists(program) ? undefined : userOf.get(program);
+    const user = fact.byHand ? userOf.get(program) : undefined;
     return { ...fact, ...(user && { remedy: `jailkit explain ${operands(user)}` }), program };
   });
 }
