@@ -127,7 +127,9 @@ export const JAIL: readonly Mutant[] = [
     ["if (!mayFollow(directory, stat)) throw", "if (!directory.trusted) throw"],
   ]),
   ...within("src/check/accounts.ts", "unit/check-accounts.test.ts", [
-    [" || relaxesHomeGroup(real)", ""],
+    [" || relaxed(real).relaxHomeGroup", ""],
+    [" && this.#facts.relaxed(real).relaxHomeOwner", ""],
+    ["owner !== uid && this.#facts.relaxed(real).relaxHomeOwner", "owner !== uid && false"],
     ["stat.gid === gid) return;", "stat.gid !== gid) return;"],
     ["owner === 0 || owner === uid || known", "owner === 0 || owner !== uid || known"],
     ["owner === 0 || owner === uid || known", "owner === 0 || known"],
