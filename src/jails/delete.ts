@@ -126,7 +126,9 @@ function takeOut(
 /** Removes the drop-in of jk_init for the jail's log socket. */
 export function closeLogSocket(jail: ByteString, done: (line: ByteString) => void): void {
   const removed = unregisterLogSocket(jail);
-  if (removed !== undefined) done(`removed ${display(removed)}, so that jk_socketd closes the log socket`);
+  if (removed === undefined) return;
+  const closes = stillServed(jail) === undefined ? ", so that jk_socketd closes the log socket" : "";
+  done(`removed ${display(removed)}${closes}`);
 }
 
 /** Returns the jail's directory afterwards, which is another one if a file system was mounted on it. */
