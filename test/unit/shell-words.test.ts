@@ -223,7 +223,10 @@ describe.each(["a b'c;$x", "-x\n'y", "plain"])("commands about %j", (name) => {
     ...(name.includes("\n")
       ? []
       : ([
-          [plan({ jail: "/other" }).split("with: ")[1] ?? "", ["jk_jailuser", "--unjail", ...rest]],
+          [
+            plan({ jail: "/other" }).split("with: ")[1] ?? "",
+            ["jk_jailuser", "--unjail", "-s", "/usr/sbin/nologin", ...rest],
+          ],
           [
             plan({
               accounts: {
