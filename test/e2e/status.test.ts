@@ -147,6 +147,57 @@ describe("what else needs attention", () => {
     });
   });
 
+  test("sessions of users who are not in the jail any more", async () => {
+    const jail = "/srv/sessions";
+    m.must(["jk_init", "-j", jail, "one"]);
+    for (const name of ["stays", "leaves", "gone", "daemon2"]) {
+      m.addUser(name, { home: `/home/${name}`, createHome: true });
+      if (name !== "daemon2") m.must(["jk_jailuser", "-n", "-m", "-j", jail, name]);
+    }
+    const start = async (name: string, words: string[] = []) => {
+      const { uid } = m.ids(name);
+      const session = m.start([...words, "chroot", `--userspec=${uid}:${uid}`, jail, "/usr/bin/cat"]);
+      session.write("ready\n");
+      await session.until(({ stdout }) => (stdout === "ready\n" ? true : undefined));
+      const pid = m.must(["pgrep", "-x", "-u", String(uid), "cat"]).stdout.trim();
+      return { session, pid, uid };
+    };
+    const sessions = [];
+    for (const name of ["stays", "leaves", "daemon2"]) sessions.push(await start(name));
+    const uid = m.ids("gone").uid;
+    const login = ["sh", "-c", `echo ${uid} > /proc/self/loginuid && exec "$@"`, "sh"];
+    const gone = await start("gone", login);
+    sessions.push(gone);
+    expect(found()).toEqual([]);
+    m.must(["jk_jailuser", "--unjail", "--jail-side-only", "-j", jail, "leaves", "gone"]);
+    m.must(["userdel", "-f", "gone"]);
+    const pid = sessions[1]?.pid ?? "";
+    const { findings } = report();
+    const count = (message: string) => `${message}, who is not in the jail any more: 1`;
+    expect(findings).toEqual([
+      {
+        kind: "stray",
+        subject: jail,
+        message: count(`processes of leaves (uid ${sessions[1]?.uid})`),
+        command: `kill -KILL ${pid}`,
+      },
+      {
+        kind: "stray",
+        subject: jail,
+        message: count(`processes of uid ${uid}, which no account has`),
+        command: `kill -KILL ${gone.pid}`,
+      },
+    ]);
+    expect(page().stdout).toMatch(new RegExp(`^stray +${jail} +kill -KILL ${pid}$`, "m"));
+    for (const { command } of findings) m.must(["sh", "-c", command]);
+    for (const index of [1, 3]) await sessions[index]?.session.ended;
+    expect(found()).toEqual([]);
+    for (const index of [0, 2]) m.must(["kill", "-KILL", sessions[index]?.pid ?? ""]);
+    for (const { session } of sessions) await session.ended;
+    m.must(["jailkit", "delete", "--yes", "--unjail", "--user-files", jail]);
+    for (const name of ["stays", "leaves", "daemon2"]) m.must(["userdel", "-r", name]);
+  });
+
   test("a file with an error, though jailkit list refuses it", () => {
     init("/srv/good");
     m.write("/etc/jailkit/jk_update.ini", "stray\n");
