@@ -264,7 +264,9 @@ test("the path to a program of a jail, from the top, without files that could be
 });
 
 test("a program of jailkit gets its privilege by its own path, and no other file does", () => {
-  const directory = mkdtempSync("/dev/shm/installed ");
+  // Root alone writes the directories above.
+  const directory = mkdtempSync("/run/installed ");
+  chmodSync(directory, 0o755);
   onTestFinished(() => rmSync(directory, { recursive: true }));
   const program = `${directory}/jk_chrootsh`;
   const remedy = (path = program) => installedPrivilege(path).remedy;
@@ -286,8 +288,9 @@ test("a program of jailkit gets its privilege by its own path, and no other file
     ];
     expect(typed(remedy())).toEqual(commands.flatMap((words) => [...words, ""]));
   }
-  // A user may lead the link elsewhere before root types the command.
   symlinkSync("jk_chrootsh", `${directory}/link`);
+  expect(remedy(`${directory}/link`)).toBe(remedy());
+  // A user may lead the link elsewhere before root types the command.
   lchownSync(`${directory}/link`, 4990, 4990);
   expect(remedy(`${directory}/link`)).toBe(
     `first let root alone write the directories above ${directory}/link`,
