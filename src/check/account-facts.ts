@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { Stat } from "../../ffi/files.ts";
+import type { ChrootshSettings } from "../enter/facts.ts";
 import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
 
 /** The facts for the rules about accounts. */
@@ -25,8 +26,8 @@ export interface AccountFacts {
   readonly noexec: boolean;
   /** True if jk_uchroot lets an account into the jail: then it is in the jail's passwd only for its name. */
   readonly isGuest: (user: PasswdEntry) => boolean;
-  /** True if jk_chrootsh.ini lets the home of an account have any group. */
-  readonly relaxesHomeGroup: (user: PasswdEntry) => boolean;
+  /** What jk_chrootsh.ini lets the home of an account have: any owner, any group. */
+  readonly relaxed: (user: PasswdEntry) => Pick<ChrootshSettings, "relaxHomeOwner" | "relaxHomeGroup">;
   /** True if a jail is missing at its path, and may be this one. */
   readonly mayHaveMovedHere: (jail: ByteString) => boolean;
   /** True if a path of the host is, or may be, the home of its owner, or in it. */

@@ -101,7 +101,7 @@ export class AccountFiles {
       programOnHost: (path) => path.startsWith("/") && isExecutable(statIfPresent(AT_FDCWD, path, true)),
       noexec: isNoexec(root.fd),
       isGuest: uchrootGuests(root.path, host),
-      relaxesHomeGroup: homeGroupRelaxation(host),
+      relaxed: chrootshSettings(host),
       homeAside: ({ name, home }) => {
         recalled ??= recallAll(root);
         const aside = asidePath(recalled(name)?.home ?? home);
@@ -159,13 +159,12 @@ function usableConfig(name: ByteString): IniFile | undefined {
   }
 }
 
-/** Tests whether jk_chrootsh allows another group for the home of an account. The file is read for the first. */
-function homeGroupRelaxation(host: HostAccounts): AccountFacts["relaxesHomeGroup"] {
+/** The settings of jk_chrootsh for an account; the built-in ones if its file cannot be used. The file is read for the first. */
+function chrootshSettings(host: HostAccounts): AccountFacts["relaxed"] {
   let read: { ini: IniFile | undefined } | undefined;
   return (user) => {
     read ??= { ini: usableConfig("jk_chrootsh.ini") };
-    const { ini } = read;
-    return ini !== undefined && readKeys(hostSection(ini, user, host), chrootshKeys).relaxHomeGroup;
+    return readKeys(read.ini && hostSection(read.ini, user, host), chrootshKeys);
   };
 }
 

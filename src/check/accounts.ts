@@ -172,7 +172,7 @@ class AccountCheck {
 
   /** `real`: the host's account, with its home as the jail sees it. */
   #checkHome(real: PasswdEntry): void {
-    const { jail, inJail } = this.#facts;
+    const { jail, inJail, verbose } = this.#facts;
     const { uid, gid, home } = real;
     const path = jail + home;
     const what = `the home ${display(path)} of user ${display(real.name)}`;
@@ -185,6 +185,9 @@ class AccountCheck {
       const create = `install -d -o ${uid} -g ${gid} -m 0700 ${shellWord(path)}`;
       const remedy = isJailsOwn(home) ? otherHomeRemedy(jail, real) : create;
       this.#report("home-missing", `${what} does not exist`, remedy, path);
+    } else if (owner !== uid && this.#facts.relaxed(real).relaxHomeOwner) {
+      verbose(`${what} belongs to uid ${owner}, which jk_chrootsh.ini allows`);
+      this.#checkHomeGroup(real, path, what);
     } else if (owner !== uid) {
       // chown would take it from its rightful user.
       const isTheirs =
@@ -199,11 +202,11 @@ class AccountCheck {
 
   /** As jk_chrootsh checks it; other login shells do not. */
   #checkHomeGroup(real: PasswdEntry, path: ByteString, what: string): void {
-    const { jail, inJail, relaxesHomeGroup } = this.#facts;
+    const { jail, inJail, relaxed } = this.#facts;
     const { gid, home, shell } = real;
     const stat = inJail(home);
     if (stat === undefined || !isDirectory(stat) || stat.gid === gid) return;
-    if (!shell.endsWith("/jk_chrootsh") || relaxesHomeGroup(real)) return;
+    if (!shell.endsWith("/jk_chrootsh") || relaxed(real).relaxHomeGroup) return;
     const own = dirsEqual(home, usualHome(real.name)) || !isJailsOwn(home);
     const remedy = own ? `chgrp -h ${gid} ${shellWord(path)}` : otherHomeRemedy(jail, real);
     this.#report("home-group", `${what} has group ${stat.gid}, so that the login is refused`, remedy, path);

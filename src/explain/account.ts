@@ -93,9 +93,13 @@ export function callBy(
   installed: () => ByteString,
 ): Login {
   const { name, uid, gid } = account;
+  const privilege = () => {
+    const program = installed();
+    return installedPrivilege(program, program === account.shell ? name : undefined);
+  };
   return {
     ...{ programName, uid, gid, userVariable: name, asked: true },
-    privilege: () => withRightsOf(undefined, () => installedPrivilege(installed())),
+    privilege: () => withRightsOf(undefined, privilege),
     account: () => account,
     groups: () => who.groups,
     ...(onBehalf ? { requireReadable: readableFor(uid) } : {}),

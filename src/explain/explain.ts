@@ -270,7 +270,7 @@ export function explainLogin(question: Question): LoginReport {
       return;
     }
     const session: LimitedSession = { ...subject, arguments: [] };
-    report.steps.push(withRightsOf(who, () => shellStep(account.shell, who.uid)));
+    report.steps.push(withRightsOf(who, () => shellStep(account.shell, account)));
     const line = explainEntrance(report, question, session);
     for (const { code, message, remedy } of jobWarnings(account))
       report.steps.push(stepsOf("jobs")(code, "warned", message, remedy));

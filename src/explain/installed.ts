@@ -1,14 +1,20 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { AT_FDCWD, O_NONBLOCK, O_RDONLY, S_ISUID } from "../../ffi/constants.ts";
-import { SystemError } from "../../ffi/error.ts";
-import { fstat, openAt, withFd } from "../../ffi/files.ts";
+import { AT_FDCWD, O_NOCTTY, O_NONBLOCK, O_RDONLY, S_ISUID } from "../../ffi/constants.ts";
+import { attempt, SystemError } from "../../ffi/error.ts";
+import { fstat, openAt, readLink, withFd } from "../../ffi/files.ts";
+import { baseName } from "../../ffi/paths.ts";
 import { CAP_SYS_CHROOT } from "../../ffi/process.ts";
 import { fileSystemOf } from "../../ffi/statfs.ts";
 import { getXattr } from "../../ffi/xattrs.ts";
-import { shellWord } from "../cli/shell-word.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
 import type { PrivilegeFact } from "../enter/facts.ts";
-import { commandAt } from "../system/exchange.ts";
+import { isRootsProgram } from "../enter/remedies.ts";
+import { LIMITED_SHELL } from "../enter/shell.ts";
+import { isRegular } from "../jail/fs/walk.ts";
+import { isJailkit3 } from "../known-programs/jailkit-version.ts";
+import { closeFirst, commandAt } from "../system/exchange.ts";
 import { remountCommand } from "../system/mounts.ts";
+import { findProgram } from "../system/run.ts";
 
 const ST_NOSUID = 2;
 
@@ -28,36 +34,78 @@ function mountedNosuid(fd: number): boolean {
   return ((fileSystemOf(fd)?.getUint32(80, true) ?? 0) & ST_NOSUID) !== 0;
 }
 
-/** The privilege that an installed program, such as jk_chrootsh, has when a user starts it. */
-export function installedPrivilege(program: ByteString): PrivilegeFact {
-  const word = shellWord(program);
-  const give = `chown root:root ${word} && chmod 0755 ${word} && setcap cap_sys_chroot+ep ${word}`;
-  // The shell of an account may be any file: a file that a user can replace must not get a privilege.
-  const remedy = commandAt(program, give);
+/** The privilege of an installed program. */
+export interface InstalledPrivilege extends PrivilegeFact {
+  /** The remedy is no command: nothing here can know how jailkit was installed. */
+  readonly byHand: boolean;
+}
+
+/**
+ * What to do about a program of jailkit that is missing, or is another file. `user`: whose login shell it is; then the
+ * jk_chrootsh or jk_lsh that works takes its place, if there is one elsewhere.
+ */
+export function reinstallRemedy(program: ByteString, user: ByteString | undefined, what = ""): ByteString {
+  const other = user === undefined ? undefined : findProgram(baseName(program));
+  if (user !== undefined && other !== undefined && other !== program && works(other))
+    return `usermod -s ${shellWord(other)} ${operands(user)}`;
+  return `${what}install jailkit again`;
+}
+
+/** Only jk_chrootsh needs a privilege. */
+const works = (shell: ByteString): boolean =>
+  baseName(shell) === LIMITED_SHELL || installedPrivilege(shell).held === true;
+
+/** A command for `place`, where `program` is, if no user can lead the name of the program to another file. */
+function commandFor(program: ByteString, place: ByteString, command: ByteString): ByteString {
+  return place === program || isRootsProgram(program) ? commandAt(place, command) : closeFirst(program);
+}
+
+/**
+ * The privilege that an installed program, such as jk_chrootsh, has when a user starts it. `user`: whose login shell it is.
+ * The shell of an account may be any file: none but a program of jailkit gets a privilege.
+ */
+export function installedPrivilege(program: ByteString, user?: ByteString): InstalledPrivilege {
+  const lacks = (reason: string, remedy: ByteString, byHand = false): InstalledPrivilege => {
+    return { held: false, reason, remedy, byHand };
+  };
+  const other = (reason: string, what?: string) => lacks(reason, reinstallRemedy(program, user, what), true);
   let fd: number;
   try {
-    fd = openAt(AT_FDCWD, program, O_RDONLY | O_NONBLOCK);
+    fd = openAt(AT_FDCWD, program, O_RDONLY | O_NONBLOCK | O_NOCTTY);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
+    const reason = `${program}: ${error.reason}`;
     // It may be executable but not readable.
-    const held = error.code === "EACCES" ? "unknown" : false;
-    return { held, reason: `${program}: ${error.reason}`, remedy };
+    if (error.code === "EACCES") return { held: "unknown", reason, remedy: "", byHand: true };
+    return other(reason);
   }
-  const lacks = (reason: string, fix = remedy): PrivilegeFact => ({ held: false, reason, remedy: fix });
   return withFd(fd, () => {
-    const { mode, uid } = fstat(fd);
-    if ((mode & 0o111) === 0) return lacks(`${program} is not executable`);
+    const stat = fstat(fd);
+    const { mode, uid, size } = stat;
+    const away = `move ${program} away, and `;
+    if (!isRegular(stat)) return other(`${program} is not a regular file`, away);
+    // setcap follows no symbolic link.
+    const place = attempt(() => readLink(AT_FDCWD, `/proc/self/fd/${fd}`)) ?? program;
+    const word = shellWord(place);
+    const give = `chown root:root ${word} && chmod 0755 ${word} && setcap cap_sys_chroot+ep ${word}`;
+    const remedy = commandFor(program, place, give);
     // Their changes would get the privilege.
     const install = `install ${word} again, because users other than root could write it; then: ${remedy}`;
     if (uid !== 0 || (mode & 0o022) !== 0)
       return lacks(`${program} can be changed by users other than root`, install);
     const isSetuid = (mode & S_ISUID) !== 0;
-    if (!isSetuid && !givesChroot(getXattr(fd, "security.capability")))
-      return lacks(`${program} has neither the capability cap_sys_chroot+ep nor the setuid bit`);
+    const isExecutable = (mode & 0o111) !== 0;
+    const holds = isSetuid || givesChroot(getXattr(fd, "security.capability"));
+    if (!(isExecutable && holds) && !isJailkit3(fd, size))
+      return other(`${program} is not a program of jailkit 3`, away);
+    if (!isExecutable) return lacks(`${program} is not executable`, remedy);
+    if (!holds)
+      return lacks(`${program} has neither the capability cap_sys_chroot+ep nor the setuid bit`, remedy);
     if (mountedNosuid(fd)) {
-      return lacks(`the file system of ${program} is mounted nosuid`, remountCommand("suid", program));
+      const mount = commandFor(program, place, remountCommand("suid", place));
+      return lacks(`the file system of ${program} is mounted nosuid`, mount);
     }
     const reason = `${program} ${isSetuid ? "is setuid root" : "has cap_sys_chroot+ep"}`;
-    return { held: true, reason, remedy: "" };
+    return { held: true, reason, remedy: "", byHand: false };
   });
 }

@@ -5,7 +5,6 @@ import { type Stat, sameFile, statIfPresent } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
-import { operands } from "../cli/shell-word.ts";
 import { type JailedUser, jailedUsers, namesOf } from "../jail/accounts/jailed-users.ts";
 import { serviceUsers } from "../jail/accounts/service-users.ts";
 import { undeletableDirectory } from "../jail/fs/host-directories.ts";
@@ -20,6 +19,7 @@ import { nearJail } from "../jail/record/named-jail.ts";
 import { listProcesses } from "../processes/list.ts";
 import { hostAccounts } from "../system/host-accounts.ts";
 import { mountRemedy, unmountedReason } from "../system/unmounted.ts";
+import { leaveCommand, shellsOutside } from "../users/leaving.ts";
 import { addUp, newLedger } from "./disk.ts";
 import { allKnownJails } from "./jails.ts";
 import { collectOwners, type Owner, ownerName } from "./owners.ts";
@@ -75,8 +75,8 @@ export function planDelete(request: DeleteRequest): DeletePlan {
   const users = allUsers.filter((user) => user.jail === jail);
   if (users.length > 0 && !unjail) {
     const names = users.map(({ name }) => display(name)).join(", ");
-    const words = operands(...users.map(({ name }) => name));
-    const message = `${shown}: users live in it (${names}): use --unjail, or take them out first: jk_jailuser --unjail -m ${words}`;
+    const leave = leaveCommand(users, shellsOutside(jail), { move: true });
+    const message = `${shown}: users live in it (${names}): use --unjail, or take them out first: ${leave}`;
     throw refuse("has-users", message);
   }
   const plan = { request, jail, seen, records, users, mounts: [], owners: [] };

@@ -5,6 +5,7 @@ import { type Stat, statIfPresent } from "../../ffi/files.ts";
 import { display, quoted } from "../cli/display.ts";
 import { problemFrom } from "../cli/error.ts";
 import { stopIfInterrupted } from "../cli/interrupt.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
 import { noRoom } from "../jail/fs/no-room.ts";
 import { jailMounts, unmountInJail } from "../jail/fs/unmount.ts";
@@ -17,6 +18,7 @@ import { accountFacts, hostAccounts } from "../system/host-accounts.ts";
 import { removeProcLine, stillMounted, stillServed, unregisterLogSocket } from "../update/remove-extras.ts";
 import { NO_ACCESS } from "../users/access.ts";
 import { AccountRun } from "../users/account-run.ts";
+import { noLoginShell, openShell, shellAfter, shellsOutside } from "../users/leaving.ts";
 import { unjailUser } from "../users/unjail.ts";
 import { type DeletePlan, recordsOf, refuse, requireStillDeletable, withSeenJail } from "./delete-plan.ts";
 import { jailSections } from "./jails.ts";
@@ -99,7 +101,8 @@ function takeOut(
   const accounts = hostAccounts();
   const facts = accountFacts(accounts);
   const dryRun = done === undefined;
-  const request = { host, jail, shell: undefined, access: NO_ACCESS, dryRun, move: true, facts };
+  const request = { host, jail, access: NO_ACCESS, dryRun, move: true, facts };
+  const recorded = shellsOutside(jail);
   // All decisions come before the first change.
   const plans = users.flatMap(({ name, fromService }) => {
     if (fromService) {
@@ -109,7 +112,15 @@ function takeOut(
     const user = accounts.userByName(name);
     if (user === undefined) return [];
     const run = new AccountRun(name);
-    return [{ run, home: user.home, unjail: unjailUser(user, request, run) }];
+    const shell = shellAfter(user, recorded) === undefined ? noLoginShell() : undefined;
+    const unjail = unjailUser(user, { ...request, shell }, run);
+    if (shell !== undefined) {
+      const other = `usermod -s ${shellWord(openShell())} ${operands(name)}`;
+      run.warn(
+        `${quoted(name)} has no recorded shell outside the jail, so it gets ${shell}; to let it log in: ${other}`,
+      );
+    }
+    return [{ run, home: user.home, unjail }];
   });
   const stays: ByteString[] = [];
   for (const { run, home, unjail } of plans) {
@@ -126,7 +137,9 @@ function takeOut(
 /** Removes the drop-in of jk_init for the jail's log socket. */
 export function closeLogSocket(jail: ByteString, done: (line: ByteString) => void): void {
   const removed = unregisterLogSocket(jail);
-  if (removed !== undefined) done(`removed ${display(removed)}, so that jk_socketd closes the log socket`);
+  if (removed === undefined) return;
+  const closes = stillServed(jail) === undefined ? ", so that jk_socketd closes the log socket" : "";
+  done(`removed ${display(removed)}${closes}`);
 }
 
 /** Returns the jail's directory afterwards, which is another one if a file system was mounted on it. */

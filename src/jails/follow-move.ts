@@ -5,7 +5,7 @@ import { normalPath } from "../../ffi/paths.ts";
 import type { CheckProblem } from "../check/rules.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError, problemFrom } from "../cli/error.ts";
-import { operands, shellWord } from "../cli/shell-word.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
@@ -23,6 +23,7 @@ import { onlyRootExchanges } from "../system/exchange.ts";
 import { hostNames } from "../system/host-files.ts";
 import { fstabField } from "../system/mounts.ts";
 import { mountRemedy, unmountedReason } from "../system/unmounted.ts";
+import { leaveCommand, shellsOutside } from "../users/leaving.ts";
 import { searchMoved } from "./adopt-search.ts";
 
 const LARGEST_FILE = 1 << 20;
@@ -56,10 +57,11 @@ export function planMove(from: ByteString, to: ByteString | undefined): Move {
   if (mount !== undefined) throw new JailkitError("not-mounted", 1, `${shown}: ${unmountedReason(mount)}`);
   const search = to !== undefined || record === undefined ? undefined : searchMoved(record);
   const found = to ?? search?.found;
-  const users = jailedUsers().flatMap(({ name, jail }) => (jail === old ? [name] : []));
+  const leaving = jailedUsers().filter(({ jail }) => jail === old);
+  const users = leaving.map(({ name }) => name);
   if (found === undefined) {
-    const leave =
-      users.length === 0 ? "" : `; if it no longer exists: jk_jailuser --unjail ${operands(...users)}`;
+    const out = leaveCommand(leaving, shellsOutside(old), { move: false });
+    const leave = out === "" ? "" : `; if it no longer exists: ${out}`;
     const places = search?.places.map(display).join(", ");
     const all = search?.cutOff === true ? " (not completely: there are too many directories)" : "";
     const where =

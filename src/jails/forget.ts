@@ -18,6 +18,7 @@ import { isEmptied } from "../jail/record/emptied.ts";
 import { openManifest } from "../jail/record/manifest.ts";
 import { directoriesInFstab, removeLiveLines } from "../populate/apply/live.ts";
 import { removeProcLine } from "../update/remove-extras.ts";
+import { leaveCommand, shellsOutside } from "../users/leaving.ts";
 import { closeLogSocket, type DeleteOutcome, removeRecords, settingsLeft } from "./delete.ts";
 import { recordsOf, refuse, unknownJail } from "./delete-plan.ts";
 import { allKnownJails } from "./jails.ts";
@@ -47,9 +48,9 @@ export function planForget(jail: ByteString, withUsers: boolean): ForgetPlan {
   const users = allUsers.filter((user) => user.jail === jail);
   if (users.length > 0 && !withUsers && present && !isKnownEmptied(jail)) {
     const names = users.map(({ name }) => display(name)).join(", ");
-    const words = operands(...users.map(({ name }) => name));
+    const leave = leaveCommand(users, shellsOutside(jail), { move: false });
     const why = `users live in it (${names}), and without a record jk_update does not update its programs`;
-    const remedy = `take them out first: jk_jailuser --unjail ${words}; or use --with-users`;
+    const remedy = `take them out first: ${leave}; or use --with-users`;
     throw refuse("has-users", `${display(jail)}: ${why}: ${remedy}`);
   }
   return { jail, present, records, users };

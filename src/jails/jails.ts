@@ -159,7 +159,7 @@ function missingFacts(path: ByteString, world: World) {
   const id = world.idOf(path);
   const content =
     id === undefined ? undefined : withTree((tree) => answered(() => readContent(tree, REGISTRY, id)));
-  const [users, files] = [world.usersOf(path).map(({ name }) => name), world.filesWith(path)];
+  const [users, files] = [world.usersOf(path), world.filesWith(path)];
   if (id === undefined && users.length + files.length === 0)
     return { id, reason: `${display(path)} does not exist, and is not a known jail` };
   const missing = missingJail({ path, content, users, files, mount: mountRemedy(path) });

@@ -1,17 +1,19 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
+import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import type { ManifestContent, ManifestRequest } from "../jail/record/manifest.ts";
 import { LIVE_SECTION, liveOption } from "../populate/apply/live.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
 import { unmountedReason } from "../system/unmounted.ts";
+import { leaveCommand, shellsAmong } from "../users/leaving.ts";
 
 /** What a jail that is missing had, and who lives in it. */
 interface MissingJail {
   readonly path: ByteString;
   /** Its record; undefined if there is none. */
   readonly content: Pick<ManifestContent, "requests" | "live"> | undefined;
-  readonly users: readonly ByteString[];
+  readonly users: readonly Pick<JailedUser, "name" | "shell">[];
   /** Config files with a section for it. */
   readonly files: readonly ByteString[];
   /** The command that mounts its file system; undefined if that is mounted. */
@@ -58,8 +60,11 @@ export function missingJail({ path, content, users, files, mount }: MissingJail)
   const word = shellWord(path);
   const remedy = content === undefined ? undefined : repeatCommand(path, content);
   const again = remedy ?? `jk_init -j ${word} SECTION`;
-  const leave = users.length === 0 ? [] : [`jk_jailuser --unjail ${operands(...users)}`];
-  const drop = [...leave, ...(content === undefined ? [] : [`jailkit forget ${word}`])];
+  const leave = leaveCommand(users, shellsAmong(content?.requests ?? []), { move: false });
+  const drop = [
+    ...(leave === "" ? [] : [leave]),
+    ...(content === undefined ? [] : [`jailkit forget ${word}`]),
+  ];
   const settings = files.length === 0 ? [] : [`remove its section from ${files.map(display).join(" and ")}`];
   const unneeded = [...(drop.length === 0 ? [] : [drop.join(" && ")]), ...settings].join("; and ");
   const moved = content === undefined ? "" : `; if it was moved: jailkit adopt --moved ${word} NEW`;

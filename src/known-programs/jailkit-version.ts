@@ -26,6 +26,7 @@ const OLD_MARKS = [
 ];
 // HANDOVER_NAME of ffi/guard/guard.h, with the name of the program.
 const ENTRY_MARK = /JAILKIT_ENTRY=jk_chrootsh\0/;
+const ANY_ENTRY_MARK = /JAILKIT_ENTRY=jk_\w+\0/;
 
 /** `length` bytes at `offset` of a file; undefined if it is shorter. */
 function bytesAt(fd: number, offset: number, length: number): Buffer | undefined {
@@ -62,6 +63,14 @@ function hasGuard(fd: number, size: number, header: Buffer): boolean {
 export function isRuntime(fd: number, size: number): boolean {
   const header = executableHeader(fd);
   return header !== undefined && hasGuard(fd, size, header);
+}
+
+/** True for a program of jailkit 3, with the runtime in it or a native entry of any name. */
+export function isJailkit3(fd: number, size: number): boolean {
+  const header = executableHeader(fd);
+  if (header === undefined) return false;
+  const text = size > LARGEST_ENTRY ? undefined : bytesAt(fd, 0, size);
+  return hasGuard(fd, size, header) || (text !== undefined && ANY_ENTRY_MARK.test(fromBytes(text)));
 }
 
 /** The jailkit that an open regular file of `size` bytes belongs to, by its content; undefined for none. */

@@ -11,6 +11,7 @@ import type { MachineFacts } from "./gather.ts";
 /** The kinds of findings, the worst first. */
 export const FINDING_KINDS = {
   unsafe: "users other than root can change what they must not in a jail",
+  stray: "processes run in a jail for a user who is not in it any more",
   login: "jk_chrootsh lacks its privilege, so that nobody can log in",
   config: "a configuration file has an error, or cannot be read",
   record: "the record of a jail cannot be used",
@@ -39,6 +40,7 @@ export interface StatusFinding {
 const LIST = "jailkit list";
 const LOG_SOCKETS = "jailkit log-sockets";
 const CONFIG_CHECK = "jailkit config check";
+const PROCESSES = "jk_list";
 
 /** What a jail in this condition needs depends on what is meant, so that its reason names several commands. */
 const HAS_CHOICE: ReadonlySet<JailFacts["condition"]> = new Set(["missing", "emptied", "unreadable"]);
@@ -61,6 +63,25 @@ function jailFindings(list: JailList | Error): StatusFinding[] {
     said.has(message) ? [] : [{ kind: "record", subject: jail ?? file, message, commands: [LIST] }],
   );
   return [...list.jails.filter((jail) => !isInOrder(jail)).flatMap(jailFinding), ...damaged];
+}
+
+// More do not fit into a command that somebody reads before it is typed.
+const MOST_PIDS = 20;
+
+function strayFindings({ strays }: MachineFacts): StatusFinding[] {
+  return strays.map(({ jail, uid, name, pids }) => {
+    const who = name === undefined ? `uid ${uid}, which no account has` : `${display(name)} (uid ${uid})`;
+    const message = `processes of ${who}, who is not in the jail any more: ${pids.length}`;
+    const list = `${PROCESSES} ${operands(jail)}`;
+    const commands = [list, PROCESSES] as const;
+    const end = `kill -KILL ${pids.join(" ")}`;
+    return {
+      kind: "stray",
+      subject: jail,
+      message,
+      commands: pids.length > MOST_PIDS ? commands : [end, ...commands],
+    };
+  });
 }
 
 function loginFindings(logins: MachineFacts["logins"]): StatusFinding[] {
@@ -126,6 +147,7 @@ const RANKS = Object.keys(FINDING_KINDS);
 export function findingsOf(facts: MachineFacts): StatusFinding[] {
   const all = [
     ...jailFindings(facts.list),
+    ...strayFindings(facts),
     ...loginFindings(facts.logins),
     ...configFindings(facts.config),
     ...socketFindings(facts),
@@ -148,7 +170,7 @@ export function chosen(findings: readonly StatusFinding[], most: number): Status
 
 /** The command that shows all findings of a list: that of one tool, if they are all its own. Pure. */
 export function commandForAll(findings: readonly StatusFinding[]): ByteString {
-  const tools = [LIST, LOG_SOCKETS, CONFIG_CHECK];
+  const tools = [LIST, LOG_SOCKETS, CONFIG_CHECK, PROCESSES];
   const all = tools.find((tool) => findings.every(({ commands }) => commands.at(-1) === tool));
   return all ?? "jailkit status --json";
 }

@@ -19,6 +19,7 @@ import { socketsOfConfiguration } from "../log-socket/monitor/settings.ts";
 import { askStatus, type SocketStatus } from "../log-socket/monitor/status.ts";
 import { hostNames, hostText } from "../system/host-files.ts";
 import { findProgram, runProgram } from "../system/run.ts";
+import { type Strays, strayProcesses } from "./strays.ts";
 
 /** What a machine says about itself, without the contents of its jails. */
 export interface MachineFacts {
@@ -46,6 +47,7 @@ export interface MachineFacts {
   /** The command that starts jk_socketd. */
   readonly startSocketd: ByteString;
   readonly config: Pick<ConfigCheck, "files" | "findings" | "failures">;
+  readonly strays: readonly Strays[];
   /** The number of declarations; undefined if there is no directory for them. */
   readonly declarations: number | undefined;
 }
@@ -72,8 +74,7 @@ function loginShells(users: MachineFacts["users"]): MachineFacts["logins"] {
   const programs = new Set([findProgram(CHROOTSH) ?? [], ...userOf.keys()].flat());
   return [...programs].map((program) => {
     const fact = installedPrivilege(program);
-    // A privilege for a file that is missing would help nobody.
-    const user = exists(program) ? undefined : userOf.get(program);
+    const user = fact.byHand ? userOf.get(program) : undefined;
     return { ...fact, ...(user && { remedy: `jailkit explain ${operands(user)}` }), program };
   });
 }
@@ -145,6 +146,7 @@ export function gather(): MachineFacts {
     sockets: askStatus(),
     startSocketd: startSocketd(),
     config: checkedConfig(),
+    strays: list instanceof Error ? [] : strayProcesses(list.jails.map(({ path }) => path)),
     declarations: declarations(),
   };
 }

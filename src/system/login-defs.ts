@@ -65,6 +65,11 @@ export function newHomeMode(): number {
   return numberOf("HOME_MODE", 0o777 & ~numberOf("UMASK", 0o022));
 }
 
+/** The shell that useradd(8) gives to a new account. Throws SystemError. */
+export function usualShell(): ByteString {
+  return valueIn("/etc/default/useradd", "SHELL", "=") || "/bin/sh";
+}
+
 /** The directory whose files useradd(8) copies into a new home. Throws SystemError. */
 export function usualSkeleton(): ByteString {
   return valueIn("/etc/default/useradd", "SKEL", "=") || "/etc/skel";

@@ -127,7 +127,7 @@ export const tool = defineTool({
   },
   notes: `Only a jail that 'jailkit list' shows is deleted, and only while no process runs in it. Files of users other than root prevent it, unless they are as jailkit put them there, or their owner is taken out; the message names the owners, as the name services of the host know them. File systems that are mounted in the jail are unmounted, never emptied.
 
-The homes of users who are taken out move to where they were before, or to the same path on the host; other files of these users are deleted with the jail. If a home gets new files after it was copied, that home and the jail stay, and the message says where they are. Accounts that are not in /etc/passwd, such as those of LDAP, cannot be taken out here.
+The homes of users who are taken out move to where they were before, or to the same path on the host; other files of these users are deleted with the jail. If a home gets new files after it was copied, that home and the jail stay, and the message says where they are. Users without a recorded shell from before they were jailed get one that lets nobody in, and a warning says so. Accounts that are not in /etc/passwd, such as those of LDAP, cannot be taken out here.
 
 After an error or an interruption the command can be repeated. 'jailkit forget' drops only the record of a jail, and leaves its files alone.`,
   root: 5,

@@ -60,7 +60,7 @@ const OPTIONS = {
   shell: {
     short: "s",
     value: "SHELL",
-    description: `the account's shell in the jail (default ${LIMITED_SHELL}); with --unjail the one on the host`,
+    description: `the account's shell in the jail (default ${LIMITED_SHELL}); with --unjail the one on the host (default: the recorded one, if there is one)`,
   },
   ...ACCESS_OPTIONS,
   move: { short: "m", description: "move the home directory into the jail, or out of it" },

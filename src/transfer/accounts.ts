@@ -8,6 +8,7 @@ import { isPlainName, nameFault } from "../system/account-name.ts";
 import { JAILED_GROUP } from "../system/account-tools.ts";
 import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
 import { isAdministrators } from "../users/groups.ts";
+import { leaveCommand, type shellsOutside } from "../users/leaving.ts";
 import { DEFAULT_GROUP, fieldFault } from "../users/new-account.ts";
 import type { TransferUser } from "./document.ts";
 
@@ -24,6 +25,8 @@ export interface AccountFacts {
   userByUid(uid: number): PasswdEntry | undefined;
   groupByName(name: ByteString): GroupEntry | undefined;
   groupByGid(gid: number): GroupEntry | undefined;
+  /** The recorded shells of the accounts of another jail. */
+  readonly shellsIn: typeof shellsOutside;
   /** The ids that users and their groups have; others are the system's, or of containers of other users. */
   readonly uids: IdRange;
   readonly gids: IdRange;
@@ -103,7 +106,7 @@ export function chooseAccounts(
     }
     const here = facts.userByName(user.name);
     if (here !== undefined) {
-      const other = otherAccount(user, here, options.jail);
+      const other = otherAccount(user, here, options.jail, facts);
       if (other !== undefined) refuse(user, "user-exists", other);
       else {
         choices.push({ user, state: "here", createGroup: false, joins: [] });
@@ -172,13 +175,16 @@ function otherAccount(
   { name, uid, home, shell }: TransferUser,
   here: PasswdEntry,
   jail: ByteString,
+  { shellsIn }: AccountFacts,
 ): string | undefined {
   if (here.uid !== uid)
     return `it has the uid ${here.uid} on this machine, and ${uid} in the file: change one, or use --without-users`;
   const wanted = joinHome(jail, home);
   if (here.home === wanted) return undefined;
   // Out of another jail first.
-  const out = splitHome(here.home) === undefined ? "" : `jk_jailuser --unjail --move ${operands(name)} && `;
+  const there = splitHome(here.home)?.jail;
+  const out =
+    there === undefined ? "" : `${leaveCommand([here], shellsIn(normalPath(there)), { move: true })} && `;
   const later = `${out}jk_jailuser --move -s ${shellWord(shell)} -j ${shellWord(jail)} ${operands(name)}`;
   return `the account is on this machine already, with the home ${quoted(here.home)}, not ${quoted(wanted)}: use --without-users, and jail it afterwards: ${later}`;
 }

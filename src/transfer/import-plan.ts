@@ -20,6 +20,7 @@ import { hostText } from "../system/host-files.ts";
 import { usersRange } from "../system/login-defs.ts";
 import { hostGroup, hostUser } from "../system/name-services.ts";
 import { isLimitedShell } from "../users/access.ts";
+import { shellsOutside } from "../users/leaving.ts";
 import { type AccountChoice, type AccountChoices, type AccountFacts, chooseAccounts } from "./accounts.ts";
 import { type Contents, planContents } from "./contents.ts";
 import { digestOf, type Transfer } from "./document.ts";
@@ -64,6 +65,7 @@ const FACTS = (): AccountFacts => ({
   userByName: hostUser,
   userByUid: hostUser,
   groupByName: hostGroup,
+  shellsIn: shellsOutside,
   ...{ groupByGid, uids: usersRange("UID"), gids: usersRange("GID") },
 });
 

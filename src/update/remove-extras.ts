@@ -70,14 +70,16 @@ export function unmountJailProc(root: JailRoot): boolean {
   return mounted;
 }
 
-/** The section of jk_socketd for the socket JAIL/dev/log, and whether it is the drop-in of jk_init. */
-function socketSection(jail: ByteString, directory: ByteString) {
+/** The sections of jk_socketd for the socket JAIL/dev/log, and whether one of them is the drop-in of jk_init. */
+function socketSections(jail: ByteString, directory: ByteString) {
   const ini = loadConfig(`${directory}/jk_socketd.ini`, { dialect: "c" });
-  const section = ini?.sections.find(({ name }) => name === `${jail}/dev/log`);
-  if (ini === undefined || section === undefined) return undefined;
   const path = `/jk_socketd.d/${dropInName(jail)}`;
+  const sections = ini?.sections ?? [];
+  const named = sections.filter(({ name }) => name === `${jail}/dev/log`);
   // A drop-in of that name with other content is not ours.
-  return { ini, section, path, isOurs: section.file === directory + path };
+  const inOwn = sections.filter(({ file }) => file === directory + path);
+  const isOurs = inOwn.length > 0 && inOwn.every((section) => named.includes(section));
+  return { ini, path, isOurs, others: isOurs ? named.filter((section) => !inOwn.includes(section)) : named };
 }
 
 /** Removes the drop-in of jk_init for the socket JAIL/dev/log in jk_socketd. Returns its path. */
@@ -85,16 +87,16 @@ export function unregisterLogSocket(
   jail: ByteString,
   directory: ByteString = CONFIG_DIRECTORY,
 ): ByteString | undefined {
-  const found = socketSection(jail, directory);
-  if (found?.isOurs !== true) return undefined;
-  return removeDropIn(directory, found.path) ? directory + found.path : undefined;
+  const { isOurs, path } = socketSections(jail, directory);
+  return isOurs && removeDropIn(directory, path) ? directory + path : undefined;
 }
 
-/** Says where a file of the administrator, which is never changed, names the socket JAIL/dev/log, with a remedy. */
+/** Says where files of the administrator, which are never changed, name the socket JAIL/dev/log, with a remedy. */
 export function stillServed(jail: ByteString, directory: ByteString = CONFIG_DIRECTORY): string | undefined {
-  const found = socketSection(jail, directory);
-  if (found === undefined || found.isOurs) return undefined;
-  const { section, ini } = found;
-  const remedy = disableSection(section, ini);
-  return `${display(section.file)}:${section.line} still names ${display(jail)}/dev/log; take the section out with: ${remedy}`;
+  const { ini, others } = socketSections(jail, directory);
+  if (ini === undefined || others.length === 0) return undefined;
+  const places = others.map(({ file, line }) => `${display(file)}:${line}`);
+  const [verb, what] = places.length === 1 ? ["names", "section"] : ["name", "sections"];
+  const remedy = others.map((section) => disableSection(section, ini)).join(" && ");
+  return `${places.join(" and ")} still ${verb} ${display(jail)}/dev/log; take the ${what} out with: ${remedy}`;
 }

@@ -59,8 +59,13 @@ export const recall = (root: JailRoot, name: ByteString) =>
   recallFrom(openManifest(root).content.requests, name);
 
 /** The same for any number of accounts: reads the record once. Throws JailkitError. */
-export function recallAll(root: JailRoot): (name: ByteString) => ReturnType<typeof recall> {
-  const { requests } = openManifest(root).content;
+export const recallAll = (root: JailRoot): ReturnType<typeof recallAmong> =>
+  recallAmong(openManifest(root).content.requests);
+
+/** The same from the requests of a record. */
+export function recallAmong(
+  requests: readonly ManifestRequest[],
+): (name: ByteString) => ReturnType<typeof recallFrom> {
   const byName = Map.groupBy(requests, ({ operands }) => operands[0]);
   return (name) => recallFrom(byName.get(name) ?? [], name);
 }

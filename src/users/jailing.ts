@@ -26,6 +26,7 @@ import { applyJailing, requireSafeMove } from "./change-account.ts";
 import { DirectoryError } from "./directory.ts";
 import { groupWarning } from "./groups.ts";
 import { KEYS_FILE, planKeys } from "./keys.ts";
+import { shellsOutside } from "./leaving.ts";
 import { missingLine, missingPolicy } from "./login-needs.ts";
 import { completeOwnMove } from "./move-aside.ts";
 import { CHROOT_SHELL, type JailingPlan, planJailing } from "./plan.ts";
@@ -170,6 +171,7 @@ export function jailUser(
     shell: options.shell,
     move,
     left: homeLeftOutside(user, root),
+    shellsIn: shellsOutside,
     processes: processesOf(user.uid),
   });
   const { moveFrom, jailHome } = plan;

@@ -8,6 +8,7 @@ import { usualHome } from "../jail/accounts/home-place.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { nameFault } from "../system/account-name.ts";
 import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
+import { leaveCommand, type shellsOutside } from "./leaving.ts";
 import { LIMITED_SHELL } from "./open-jail.ts";
 
 /** The login shell of a jailed account on the host. */
@@ -29,6 +30,8 @@ export interface JailingFacts {
   move?: boolean;
   /** The home outside that an account of the jail has left behind; see homeLeftOutside. */
   left?: ByteString | undefined;
+  /** The recorded shells of the accounts of another jail; none if it is not given. */
+  shellsIn?: typeof shellsOutside;
   /** Pids of the account's processes. */
   processes?: readonly number[];
 }
@@ -68,12 +71,12 @@ export interface JailingPlan {
  * The account's home in the jail: the part after the separator or below the jail, or the same path. If the jail itself is
  * the home, as that of a site in hosting panels, which give another one later: the usual home.
  */
-function homeInJail({ user, jail, move }: JailingFacts): { jailHome: ByteString; inside: boolean } {
+function homeInJail({ user, jail, move, shellsIn }: JailingFacts): { jailHome: ByteString; inside: boolean } {
   const split = splitHome(user.home);
   if (split !== undefined && normalPath(split.jail) !== jail) {
-    const message =
-      `${quoted(user.name)} is in another jail already, ${quoted(split.jail)}: ` +
-      `take it out first with: jk_jailuser --unjail ${move ? "-m " : ""}${operands(user.name)}`;
+    const recorded = shellsIn?.(normalPath(split.jail)) ?? (() => undefined);
+    const leave = leaveCommand([user], recorded, { move: move ?? false });
+    const message = `${quoted(user.name)} is in another jail already, ${quoted(split.jail)}: take it out first with: ${leave}`;
     throw new JailkitError("in-another-jail", 1, message);
   }
   if (split !== undefined) return { jailHome: normalPath(split.home), inside: true };

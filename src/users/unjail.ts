@@ -30,6 +30,7 @@ import type { AccountRun } from "./account-run.ts";
 import { changeAccount, requireSafeMove } from "./change-account.ts";
 import { DirectoryError } from "./directory.ts";
 import type { JailingOptions } from "./jailing.ts";
+import { noShell, shellAfter } from "./leaving.ts";
 import { completeOwnMove } from "./move-aside.ts";
 
 /** The plan to take an account out of a jail. */
@@ -69,6 +70,17 @@ function jailOfLeftover(user: PasswdEntry, named: ByteString | undefined): ByteS
 
 const isSame = (one: Stat, other: Stat | undefined): boolean => other !== undefined && sameFile(one, other);
 
+/** The shell that an account gets. Throws JailkitError "no-shell" if it must be requested. */
+function shellFor(
+  user: PasswdEntry,
+  recorded: ByteString | undefined,
+  { shell, move }: JailingOptions,
+): ByteString {
+  const known = shell ?? shellAfter(user, () => recorded);
+  if (known === undefined) throw noShell(user.name, move);
+  return known;
+}
+
 /** Plans for an account whose home is in the jail. */
 function planRelease(
   user: PasswdEntry,
@@ -86,7 +98,7 @@ function planRelease(
   const isMounted = there !== undefined && isSame(there, lookUp(request.host, target)?.stat);
   const move = there !== undefined && !isMounted;
   if (move) requireSafeMove({ from: root, fromPath: jailHome, to: request.host, toPath: target }, user.uid);
-  const shell = request.shell ?? before?.shell ?? "/bin/sh";
+  const shell = shellFor(user, before?.shell, request);
   return { user, jail, jailHome, home: target, shell, move, isMounted, unrecorded: before === undefined };
 }
 
@@ -123,8 +135,8 @@ function decide(user: PasswdEntry, request: JailingOptions, run: AccountRun): Re
 }
 
 /**
- * Plans to take an account out of its jail: removes its line there, and gives it the requested shell, its former one, or
- * /bin/sh. With `move` the home moves back, or to the same path on the host; else it stays. Also removes what an
+ * Plans to take an account out of its jail: removes its line there, and gives it the requested shell, or that of
+ * shellAfter. With `move` the home moves back, or to the same path on the host; else it stays. Also removes what an
  * interrupted run left in a jail. Calling the result does it. Throws JailkitError, also if the move is not safe.
  */
 export function unjailUser(user: PasswdEntry, request: JailingOptions, run: AccountRun): () => void {
@@ -209,7 +221,7 @@ function leaveGoneJail(
   const content = lost === undefined ? undefined : withTree((tree) => readContent(tree, REGISTRY, lost.id));
   const before = recallFrom(content?.requests ?? [], user.name);
   const home = before?.home ?? normalPath(split.home);
-  const shell = request.shell ?? before?.shell ?? "/bin/sh";
+  const shell = shellFor(user, before?.shell, request);
   if (!isLocalUser(user.name))
     throw new DirectoryError({
       ...{ name: user.name, change: { home, shell } },

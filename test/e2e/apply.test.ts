@@ -262,7 +262,7 @@ describe("drift", () => {
     expect([status, summary.undeclared]).toEqual([0, [`jail ${J}: sections scp`, `jail ${J}: users guest`]]);
     expect(m.must(["jailkit", "apply", "-v"]).stdout).toContain(`not declared: jail ${J}: users guest\n`);
     m.must(["jk_init", "-j", J, "--remove", "scp"]);
-    m.must(["jk_jailuser", "--unjail", "-m", "guest"]);
+    m.must(["jk_jailuser", "--unjail", "-m", "-s", "/usr/sbin/nologin", "guest"]);
     m.must(["userdel", "-r", "guest"]);
   });
 });

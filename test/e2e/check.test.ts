@@ -245,6 +245,40 @@ describe("clean jails", () => {
     m.must(["userdel", "aside"]);
   });
 
+  test("the owner and the group of a home: what the login refuses, and nothing that it allows", () => {
+    const jail = fresh();
+    const ini = "/etc/jailkit/jk_chrootsh.ini";
+    const home = `${jail}/home/lent`;
+    m.must(["jk_init", "-j", jail, "basicshell", "uidbasics"]);
+    m.addUser("lent", { createHome: true, home: "/home/lent" });
+    m.must(["jk_jailuser", "-n", "-m", "-j", jail, "-s", "/bin/bash", "lent"]);
+    m.chmod(home, 0o755);
+    const judged = (settings: string) => {
+      m.write(ini, settings);
+      const { status } = m.run(["/usr/sbin/jk_chrootsh", "-c", "exit 0"], {
+        user: "lent",
+        env: { USER: "lent" },
+      });
+      return [status, summary(check(m, jail).found)];
+    };
+    const refused = (rule: string) => [53, [`${rule} ${home}`]];
+    expect(judged("")).toEqual([0, []]);
+    m.must(["chown", "root:root", home]);
+    expect(judged("[lent]\nrelax_home_group = 1\n")).toEqual(refused("home-owner"));
+    expect(judged("[lent]\nrelax_home_owner = 1\n")).toEqual(refused("home-group"));
+    expect(judged("[lent]\nrelax_home_owner = 0\n[DEFAULT]\nrelax_home_owner = 1\n")).toEqual(
+      refused("home-owner"),
+    );
+    const both = "relax_home_owner = 1\nrelax_home_group = 1\n";
+    for (const name of ["lent", "group lent", "DEFAULT"])
+      expect([name, judged(`[${name}]\n${both}`)]).toEqual([name, [0, []]]);
+    expect(m.must(["jk_check", "-v", jail]).stdout).toContain(
+      `the home ${home} of user lent belongs to uid 0, which jk_chrootsh.ini allows`,
+    );
+    m.remove(ini);
+    m.must(["userdel", "lent"]);
+  });
+
   test("names of any bytes", () => {
     const jail = fresh();
     const names = ["a b", "'q'", "new\nline", "\xff\xfe", "$(touch pwned)", "-rf"];

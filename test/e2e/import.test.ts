@@ -291,7 +291,7 @@ test("export says what it cannot describe", () => {
 
 test.each([
   ["another jail", ""],
-  ["the host", "jk_jailuser -n -m --unjail anna"],
+  ["the host", "jk_jailuser -n -m --unjail -s /bin/bash anna"],
 ])("an account that lives in %s: what is printed takes it into the new jail", (_, leave) => {
   sh(`jk_init -j ${JAIL} basicshell uidbasics; jk_addjailuser -s /bin/bash -j ${JAIL} anna`);
   sh(`jailkit export -o ${FILE} ${JAIL}; ${leave}`);

@@ -30,7 +30,7 @@ test("a jail of any bytes is filled, used, checked, updated and deleted", () => 
   const report = reportOf(checkReportSchema, m.must(["jk_check", "--json", "--run", COPIED]).stdout);
   expect(report.jails[0]?.tests.map(({ outcome }) => outcome)).toContain("passed");
   m.must(["jk_update", "-j", COPIED]);
-  m.must(["jk_jailuser", "--unjail", "--move", "--", "old", "new"]);
+  m.must(["jk_jailuser", "--unjail", "--move", "-s", "/bin/sh", "--", "old", "new"]);
   m.must(["jailkit", "delete", "--yes", COPIED]);
   expect(m.stat(COPIED)).toBeUndefined();
 });

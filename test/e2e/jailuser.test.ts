@@ -1,5 +1,5 @@
 /** jk_jailuser and jk_addjailuser against real accounts: what they do, what they refuse, and the way back. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { jailUserReportSchema } from "../../src/users/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
@@ -9,7 +9,7 @@ const jail = "/srv/jail";
 let m: Machine;
 
 beforeAll(async () => {
-  m = await openMachine({ under: "ours", only: ["jk_jailuser", "jk_addjailuser"] });
+  m = await openMachine({ under: "ours", only: ["jk_jailuser", "jk_addjailuser", "jk_init", "jailkit"] });
   m.mkdir(`${jail}/etc`);
   m.write(`${jail}/etc/passwd`, "root:x:0:0:root:/root:/bin/bash\n");
   m.write(`${jail}/etc/group`, "root:x:0:\nlast:x:77:spcc");
@@ -164,6 +164,136 @@ test("--unjail without -m leaves the home where it is", () => {
   expect(run("--unjail", "-j", jail, name).status).toBe(0);
   expect(account(name)).toEndWith(`:${jail}/home/${name}:/bin/bash`);
   expect(run("--unjail", name)).toMatchObject({ status: 1 });
+});
+
+describe("an account without a recorded shell outside gets none unasked", () => {
+  const SHELL = "/usr/sbin/jk_chrootsh";
+  const gone = "/srv/gone-jail";
+  const DEFAULTS = "/etc/default/useradd";
+  /** In the jail, but not by jk_jailuser: as 2.23 did it, or a hand. */
+  const byHand = (place = jail, shell = SHELL): string => {
+    const name = newUser();
+    if (place !== gone) {
+      m.must(["jk_jailuser", "--jail-side-only", "-j", place, name]);
+      m.mkdir(`${place}/home`);
+      m.must(["mv", "-T", `/home/${name}`, `${place}/home/${name}`]);
+    }
+    m.must(["usermod", "-d", `${place}/./home/${name}`, "-s", shell, name]);
+    return name;
+  };
+  const shellOf = (name: string) => account(name)?.split(":").at(-1);
+  const refusal = (name: string, move = "", open = "/bin/sh") =>
+    `jk_jailuser: '${name}' has no recorded shell outside the jail, and gets none unasked; ` +
+    `to let it log in on this machine: jk_jailuser --unjail ${move}-s ${open} ${name}; ` +
+    `to let it log in nowhere: jk_jailuser --unjail ${move}-s /usr/sbin/nologin ${name}\n`;
+
+  beforeAll(() => {
+    m.write(DEFAULTS, "# SHELL=/bin/zsh\nSHELL=/bin/sh\n");
+  });
+
+  const ways: readonly (readonly [string, () => string])[] = [
+    ["jailed by hand", () => byHand()],
+    ["in a jail that is gone", () => byHand(gone)],
+    [
+      "by jk_addjailuser",
+      () => {
+        const name = `u${next++}`;
+        m.must(["jk_addjailuser", "-j", jail, name]);
+        return name;
+      },
+    ],
+  ];
+  test.each(ways)("%s", (_, make) => {
+    for (const [at, shell] of ["/bin/sh", "/usr/sbin/nologin"].entries())
+      for (const move of ["-m ", ""]) {
+        const name = make();
+        const before = account(name);
+        const words = [...(move === "" ? [] : ["-m"]), "--unjail"];
+        for (const dry of [["--dry-run"], []])
+          expect(run(...words, ...dry, name)).toMatchObject({
+            status: 1,
+            stdout: "",
+            stderr: refusal(name, move),
+          });
+        expect(account(name)).toBe(before);
+        const command = [...refusal(name, move).matchAll(/: (jk_jailuser [^;\n]*)/g)][at]?.[1] ?? "false";
+        m.must(["sh", "-c", command]);
+        expect([command, shellOf(name), inJail(name)]).toEqual([command, shell, undefined]);
+      }
+  });
+
+  test("the shell of new accounts is named, or taken if it lets nobody in", () => {
+    const name = byHand();
+    m.write(DEFAULTS, "SHELL=/bin/bash\n");
+    expect(run("--unjail", name).stderr).toBe(refusal(name, "", "/bin/bash"));
+    m.write(DEFAULTS, "SHELL=/bin/false\n");
+    expect(run("-v", "--unjail", name)).toMatchObject({ status: 0, stderr: "" });
+    expect(shellOf(name)).toBe("/bin/false");
+    m.write(DEFAULTS, "SHELL=/bin/sh\n");
+  });
+
+  test("an account that logs in nowhere keeps its shell", () => {
+    const name = byHand(jail, "/usr/sbin/nologin");
+    expect(run("-m", "--unjail", name)).toMatchObject({ status: 0, stderr: "" });
+    expect([shellOf(name), m.read(`/home/${name}/file`)]).toEqual(["/usr/sbin/nologin", name]);
+  });
+
+  test("of several, none is changed", () => {
+    const [known, unknown] = [newUser(), byHand()];
+    m.must(["jk_jailuser", "-n", "-m", "-j", jail, known]);
+    expect(run("-m", "--unjail", known, unknown)).toMatchObject({
+      status: 1,
+      stderr: refusal(unknown, "-m "),
+    });
+    expect([shellOf(known), shellOf(unknown)]).toEqual([SHELL, SHELL]);
+  });
+
+  test("what tells to take accounts out gives the record's shell, or one that lets nobody in", () => {
+    const place = "/srv/told";
+    m.must(["jk_init", "-j", place, "uidbasics"]);
+    const [known, unknown] = [newUser(), byHand(place)];
+    m.must(["jk_jailuser", "-n", "-m", "-j", place, known]);
+    const out = `jk_jailuser --unjail -m ${known} && jk_jailuser --unjail -m -s /usr/sbin/nologin ${unknown}`;
+    expect(m.run(["jailkit", "delete", "--yes", place]).stderr).toEndWith(`take them out first: ${out}\n`);
+    expect(m.run(["jailkit", "forget", place]).stderr).toContain(
+      `take them out first: ${out.replaceAll(" -m", "")}; or use`,
+    );
+    for (const [name, option] of [
+      [known, ""],
+      [unknown, "-s /usr/sbin/nologin "],
+    ] as const)
+      expect(run("-m", "-j", jail, name).stderr).toContain(
+        `take it out first with: jk_jailuser --unjail -m ${option}${name}\n`,
+      );
+    m.must(["mv", place, `${place}.away`]);
+    const missing = out.replaceAll(" -m", "");
+    expect(m.run(["jailkit", "list", place]).stderr).toContain(missing);
+    m.must(["mv", `${place}.away`, place]);
+    m.must(["sh", "-c", out]);
+    expect([shellOf(known), shellOf(unknown)]).toEqual(["/bin/bash", "/usr/sbin/nologin"]);
+    m.must(["jailkit", "delete", "--yes", place]);
+  });
+
+  test("jailkit delete --unjail lets it log in nowhere, and says so", () => {
+    const place = "/srv/deleted";
+    m.must(["jk_init", "-j", place, "uidbasics"]);
+    const name = newUser();
+    m.must(["jk_jailuser", "-n", "-m", "-j", place, name]);
+    m.remove("/var/lib/jailkit");
+    const usermod = `usermod -s /bin/sh ${name}`;
+    const warning = `jailkit delete: warning: '${name}' has no recorded shell outside the jail, so it gets /usr/sbin/nologin; to let it log in: ${usermod}\n`;
+    expect(m.run(["jailkit", "delete", "--dry-run", "--unjail", place])).toMatchObject({
+      status: 0,
+      stderr: warning,
+    });
+    expect(m.run(["jailkit", "delete", "--yes", "--unjail", place])).toMatchObject({
+      status: 0,
+      stderr: warning,
+    });
+    expect([shellOf(name), m.read(`/home/${name}/file`)]).toEqual(["/usr/sbin/nologin", name]);
+    m.must(["sh", "-c", usermod]);
+    expect(shellOf(name)).toBe("/bin/sh");
+  });
 });
 
 test("supplementary groups go along", () => {

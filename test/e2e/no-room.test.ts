@@ -440,7 +440,7 @@ test.each(["files", "bytes", "read-only"])(
   },
 );
 
-test.each(["jk_jailuser -n -m --unjail leaver", "jailkit delete --yes --unjail JAIL"])(
+test.each(["jk_jailuser -n -m --unjail -s /bin/sh leaver", "jailkit delete --yes --unjail JAIL"])(
   "out of a jail that cannot be written, by %s: the account stays in it, and the command that is told helps",
   (command) => {
     const tool = command.startsWith("jailkit") ? "jailkit delete" : "jk_jailuser";

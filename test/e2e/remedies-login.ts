@@ -46,6 +46,10 @@ function moveBack(m: Machine): void {
   m.must(["jailkit", "adopt", "--moved", "/srv/jails/two", JAIL]);
 }
 
+/** The mount stays, as the remedy leaves it: it is that of one file. */
+const mountedNosuid = (program: string) =>
+  `mount --bind ${program} ${program}; mount -o remount,bind,nosuid ${program}`;
+
 /** Ways to break what is checked by all three programs that enter a jail. */
 function common(tool: LoginCase["tool"], program: string, user: string): LoginCase[] {
   const one = (check: string, what: string, script: string): LoginCase => ({
@@ -58,6 +62,8 @@ function common(tool: LoginCase["tool"], program: string, user: string): LoginCa
     one("privilege", "the capability is gone", `setcap -r ${program}`),
     one("privilege", "not executable", `chmod 0644 ${program}`),
     { ...one("privilege", "others can write it", `chmod 0777 ${program}`), refused: false },
+    { ...one("privilege", "it is a user's", `chown 5001 ${program}; chmod u+s ${program}`) },
+    one("privilege", "its directory is mounted nosuid", mountedNosuid(program)),
     one("group", "the primary group is gone from the host", `sed -i '/^${user}:/d' /etc/group`),
     one("jail-reachable", "a directory above is closed", "chmod 0750 /srv/jails"),
     one("jail-reachable", "the jail is closed", `chmod 0700 ${JAIL}`),

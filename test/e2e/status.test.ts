@@ -1,5 +1,6 @@
 /** jailkit status on a machine without jails, with jails in each condition, and with what else needs attention. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { explainReportSchema } from "../../src/explain/report-schema.ts";
 import { listReportSchema } from "../../src/jails/report-schema.ts";
 import { FINDING_KINDS } from "../../src/status/findings.ts";
 import { statusReportSchema } from "../../src/status/report-schema.ts";
@@ -87,6 +88,114 @@ describe("what else needs attention", () => {
     expect(finding).toMatchObject({ kind: "login", subject: SHELL });
     expect(page().status).toBe(1);
     mend();
+  });
+
+  describe("a login shell that is not what it should be", () => {
+    const OTHER = "/opt/login/jk_chrootsh";
+    const explained = () => {
+      const { stdout } = m.run(["jailkit", "explain", "--json", "--su", "logger"]);
+      const { steps } = reportOf(explainReportSchema, stdout);
+      const bad = steps.filter(({ name, outcome }) => outcome === "failed" && SHELL_STEPS.includes(name));
+      return [...new Set(bad.map(({ remedy }) => remedy))];
+    };
+    const SHELL_STEPS = ["login-shell", "privilege"];
+    const AWAY = `move ${OTHER} away, and install jailkit again`;
+    const INSTEAD = `usermod -s ${SHELL} logger`;
+
+    beforeAll(() => {
+      init("/srv/login");
+      m.addUser("logger", { createHome: true });
+      m.must(["jk_jailuser", "-n", "-m", "-j", "/srv/login", "logger"]);
+      m.mkdir("/opt/login");
+    });
+    afterAll(() => {
+      m.must(["jailkit", "delete", "--yes", "--unjail", "/srv/login"]);
+      m.must(["userdel", "-r", "logger"]);
+      m.remove("/opt/login");
+    });
+
+    const plants = [
+      ["missing", "", "install jailkit again"],
+      ["a directory", `mkdir ${OTHER}`, AWAY],
+      ["a FIFO", `mkfifo -m 0755 ${OTHER}`, AWAY],
+      ["a program of others", `install -m 0755 /bin/true ${OTHER}`, AWAY],
+      ["a script of others", `printf '#!/bin/sh\n' > ${OTHER}; chmod 0755 ${OTHER}`, AWAY],
+    ] as const;
+    test.each(plants)(
+      "%s: the one that works takes its place, or jailkit is installed again",
+      (_, plant, text) => {
+        m.must(["sh", "-ec", plant]);
+        m.must(["usermod", "-s", OTHER, "logger"]);
+        expect(found()).toEqual([["login", OTHER, "jailkit explain logger"]]);
+        m.must(["mv", SHELL, "/root/away"]);
+        expect(explained()).toEqual([text]);
+        m.must(["mv", "/root/away", SHELL]);
+        expect(explained()).toEqual([INSTEAD]);
+        m.must(["sh", "-ec", INSTEAD]);
+        expect(explained()).toEqual([]);
+        expect(found()).toEqual([]);
+        m.remove(OTHER);
+      },
+    );
+
+    test("a link to one that lost its capability: the command names the file", () => {
+      m.must(["sh", "-ec", `cp ${SHELL} /opt/login/real; ln -s real ${OTHER}; usermod -s ${OTHER} logger`]);
+      expect(explained()).toEqual([report().findings[0]?.command ?? ""]);
+      mend();
+      expect(explained()).toEqual([]);
+      m.must(["usermod", "-s", SHELL, "logger"]);
+    });
+  });
+
+  test("sessions of users who are not in the jail any more", async () => {
+    const jail = "/srv/sessions";
+    m.must(["jk_init", "-j", jail, "one"]);
+    for (const name of ["stays", "leaves", "gone", "daemon2"]) {
+      m.addUser(name, { home: `/home/${name}`, createHome: true });
+      if (name !== "daemon2") m.must(["jk_jailuser", "-n", "-m", "-j", jail, name]);
+    }
+    const start = async (name: string, words: string[] = []) => {
+      const { uid } = m.ids(name);
+      const session = m.start([...words, "chroot", `--userspec=${uid}:${uid}`, jail, "/usr/bin/cat"]);
+      session.write("ready\n");
+      await session.until(({ stdout }) => (stdout === "ready\n" ? true : undefined));
+      const pid = m.must(["pgrep", "-x", "-u", String(uid), "cat"]).stdout.trim();
+      return { session, pid, uid };
+    };
+    const sessions = [];
+    for (const name of ["stays", "leaves", "daemon2"]) sessions.push(await start(name));
+    const uid = m.ids("gone").uid;
+    const login = ["sh", "-c", `echo ${uid} > /proc/self/loginuid && exec "$@"`, "sh"];
+    const gone = await start("gone", login);
+    sessions.push(gone);
+    expect(found()).toEqual([]);
+    m.must(["jk_jailuser", "--unjail", "--jail-side-only", "-j", jail, "leaves", "gone"]);
+    m.must(["userdel", "-f", "gone"]);
+    const pid = sessions[1]?.pid ?? "";
+    const { findings } = report();
+    const count = (message: string) => `${message}, who is not in the jail any more: 1`;
+    expect(findings).toEqual([
+      {
+        kind: "stray",
+        subject: jail,
+        message: count(`processes of leaves (uid ${sessions[1]?.uid})`),
+        command: `kill -KILL ${pid}`,
+      },
+      {
+        kind: "stray",
+        subject: jail,
+        message: count(`processes of uid ${uid}, which no account has`),
+        command: `kill -KILL ${gone.pid}`,
+      },
+    ]);
+    expect(page().stdout).toMatch(new RegExp(`^stray +${jail} +kill -KILL ${pid}$`, "m"));
+    for (const { command } of findings) m.must(["sh", "-c", command]);
+    for (const index of [1, 3]) await sessions[index]?.session.ended;
+    expect(found()).toEqual([]);
+    for (const index of [0, 2]) m.must(["kill", "-KILL", sessions[index]?.pid ?? ""]);
+    for (const { session } of sessions) await session.ended;
+    m.must(["jailkit", "delete", "--yes", "--unjail", "--user-files", jail]);
+    for (const name of ["stays", "leaves", "daemon2"]) m.must(["userdel", "-r", name]);
   });
 
   test("a file with an error, though jailkit list refuses it", () => {

@@ -158,6 +158,44 @@ describe("jk_cp --remove", () => {
 
 const jailkit = (...args: string[]) => m.run(["jailkit", ...args]);
 
+describe("a log socket that a file of the administrator and the drop-in of jk_init name", () => {
+  const file = "/etc/jailkit/jk_socketd.ini";
+  const ways: readonly (readonly [name: string, prepare: string, words: (jail: string) => string[]])[] = [
+    ["jailkit delete", "", (jail) => ["jailkit", "delete", "--yes", jail]],
+    ["jailkit forget", "", (jail) => ["jailkit", "forget", jail]],
+    ["jk_init --remove", "", (jail) => ["jk_init", "--remove", "-j", jail, "other"]],
+    [
+      "jailkit apply --prune",
+      "[jail JAIL]\nsections = other\nlog_socket = yes\n",
+      () => ["jailkit", "apply", "--prune"],
+    ],
+  ];
+  test.each(ways)("%s: the drop-in goes, and the other is named", (_, declared, words) => {
+    const jail = declared === "" ? fresh("one", "other") : `/srv/away${++jails}`;
+    const declaration = "/etc/jailkit/jails.d/one.ini";
+    if (declared !== "") {
+      m.write(declaration, declared.replace("JAIL", jail));
+      m.must(["jailkit", "apply"]);
+      m.write(declaration, "");
+    }
+    const dropIn = `/etc/jailkit/jk_socketd.d/${jail.slice(1).replace("/", "-")}.ini`;
+    expect(m.exists(dropIn)).toBe(true);
+    m.write(file, `[${jail}/dev/log]\nbase = 600\n`);
+    const { status, stdout, stderr } = m.run(words(jail));
+    const remedy = `sed -i '1,2s/^/#/' ${file}`;
+    expect([status, m.exists(dropIn), stdout + stderr]).toEqual([
+      0,
+      false,
+      expect.stringContaining(`${file}:1 still names ${jail}/dev/log; take the section out with: ${remedy}`),
+    ]);
+    expect(stdout).not.toContain("closes the log socket");
+    m.must(["sh", "-c", remedy]);
+    expect(m.read(file)).toBe(`#[${jail}/dev/log]\n#base = 600\n`);
+    m.write(file, "");
+    m.remove("/etc/jailkit/jails.d");
+  });
+});
+
 describe("jailkit delete", () => {
   test("removes all of a jail: mounts, log socket, record", () => {
     const jail = fresh("other", "with-proc");
@@ -284,7 +322,12 @@ describe("jailkit delete", () => {
     m.addUser("unrecorded", { home: "/home/unrecorded", createHome: true });
     m.must(["jk_jailuser", "-m", "-j", jail, "unrecorded"]);
     m.remove("/var/lib/jailkit");
-    expect(jailkit("delete", "--yes", "--unjail", jail)).toMatchObject({ status: 0, stderr: "" });
+    expect(jailkit("delete", "--yes", "--unjail", jail)).toMatchObject({
+      status: 0,
+      stderr: expect.stringMatching(
+        /^jailkit delete: warning: 'unrecorded' has no recorded shell outside the jail.*\n$/,
+      ),
+    });
     expect([m.exists(jail), m.exists("/home/unrecorded")]).toEqual([false, true]);
     expect(jailkit("list")).toMatchObject({ status: 0, stdout: expect.not.stringContaining(jail) });
   });

@@ -97,7 +97,15 @@ test("groups are created, joined, or left alone", () => {
 test.each([
   ["root", { user: { ...user, uid: 0 } }, "uid 0"],
   ["running processes", { processes: [12, 34] }, "running processes (12 34)"],
-  ["another jail", { user: { ...user, home: "/srv/other/./home/u" } }, "--unjail u"],
+  ["another jail", { user: { ...user, home: "/srv/other/./home/u" } }, "--unjail -s /usr/sbin/nologin u"],
+  [
+    "another jail, whose record knows its shell",
+    {
+      user: { ...user, home: "/srv/other/./home/u" },
+      shellsIn: (jail: string) => () => (jail === "/srv/other" ? "/bin/sh" : undefined),
+    },
+    "--unjail u",
+  ],
   ["another uid in the jail", { passwd: [{ ...user, uid: 2 }] }, "has uid 2"],
   ["another home in the jail", { passwd: [{ ...user, home: "/home/v" }] }, "'/home/v'"],
   ["another gid in the jail", { group: [group("u", 9)] }, "has gid 9"],

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { AT_FDCWD, O_RDONLY } from "../../ffi/constants.ts";
 import { close, openAt } from "../../ffi/files.ts";
 import { GUARD_MAGIC } from "../../ffi/guard.ts";
-import { isRuntime, jailkitVersionOf } from "../../src/known-programs/jailkit-version.ts";
+import { isJailkit3, isRuntime, jailkitVersionOf } from "../../src/known-programs/jailkit-version.ts";
 
 let folder: string;
 beforeAll(() => {
@@ -71,6 +71,13 @@ describe("the jailkit that a program belongs to", () => {
   test("our runtime with its guard", () => {
     expect(judge(guarded(), jailkitVersionOf)).toBe("jailkit-3");
     expect(judge(guarded(), isRuntime)).toBe(true);
+    expect(judge(guarded(), isJailkit3)).toBe(true);
+  });
+
+  test("a native entry of any program is jailkit 3's", () => {
+    expect(judge(elf("JAILKIT_ENTRY=jk_uchroot\0"), isJailkit3)).toBe(true);
+    expect(judge("JAILKIT_ENTRY=jk_uchroot\0", isJailkit3)).toBe(false);
+    expect(judge(elf(text(OLD)), isJailkit3)).toBe(false);
   });
 
   test("a native entry of jk_chrootsh, and of no other program", () => {

@@ -88,6 +88,22 @@ describe("the log socket", () => {
         `${left}:2 still names /srv/k/dev/log; take the section out with: sed -i '2,4s/^/#/' ${left}`,
       );
       expect(readFileSync(left, "utf8")).toContain("/srv/k");
+      const both = registerLogSocket("/srv/m", folder) ?? "";
+      const more = `${folder}/jk_socketd.d/z.ini`;
+      writeFileSync(left, "# ours\n[/srv/k/dev/log]\n[/srv/m/dev/log]\n");
+      writeFileSync(more, "[/srv/m/dev/log]\n");
+      const said = `${left}:3 and ${more}:1 still name /srv/m/dev/log; take the sections out with: `;
+      const remedy = `sed -i '3s/^/#/' ${left} && sed -i '1s/^/#/' ${more}`;
+      expect(stillServed("/srv/m", folder)).toBe(said + remedy);
+      expect(unregisterLogSocket("/srv/m", folder)).toBe(both);
+      expect(existsSync(both)).toBe(false);
+      expect(stillServed("/srv/m", folder)).toBe(said + remedy);
+      expect(unregisterLogSocket("/srv/m", folder)).toBeUndefined();
+      // What somebody added to the drop-in stays: it is the administrator's then.
+      const added = registerLogSocket("/srv/n", folder) ?? "";
+      writeFileSync(added, `${readFileSync(added, "utf8")}\n[/srv/other/dev/log]\n`);
+      expect(unregisterLogSocket("/srv/n", folder)).toBeUndefined();
+      expect(stillServed("/srv/n", folder)).toContain(`${added}:2 still names /srv/n/dev/log;`);
       mkdirSync(`${folder}/empty`);
       expect(unregisterLogSocket("/srv/j", `${folder}/empty`)).toBeUndefined();
     } finally {

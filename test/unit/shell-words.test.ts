@@ -3,8 +3,17 @@
  * are one word each. And no text of a command in the source has anything in it that is none.
  */
 
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "bun:test";
+import {
+  chmodSync,
+  lchownSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -204,12 +213,6 @@ describe.each(["a b'c;$x", "-x\n'y", "plain"])("commands about %j", (name) => {
     ],
     [host("not-root", { uid: 0 }), ["usermod", "-s", "/bin/bash", ...rest]],
     [host("group", { group: () => undefined }), ["groupadd", "-g", "8", ...rest]],
-    [
-      installedPrivilege("/no such/jk_chrootsh").remedy,
-      ["chown", "root:root", "/no such/jk_chrootsh"],
-      ["chmod", "0755", "/no such/jk_chrootsh"],
-      ["setcap", "cap_sys_chroot+ep", "/no such/jk_chrootsh"],
-    ],
     [userFindings(user)[0]?.remedy ?? "", ["usermod", "-d", "JAIL/./x y", ...rest]],
     [userFindings(user)[1]?.remedy ?? "", ["usermod", "-s", "/usr/sbin/jk_chrootsh", ...rest]],
     [notInJailFinding(user, j).remedy ?? "", sideOnly],
@@ -220,7 +223,10 @@ describe.each(["a b'c;$x", "-x\n'y", "plain"])("commands about %j", (name) => {
     ...(name.includes("\n")
       ? []
       : ([
-          [plan({ jail: "/other" }).split("with: ")[1] ?? "", ["jk_jailuser", "--unjail", ...rest]],
+          [
+            plan({ jail: "/other" }).split("with: ")[1] ?? "",
+            ["jk_jailuser", "--unjail", "-s", "/usr/sbin/nologin", ...rest],
+          ],
           [
             plan({
               accounts: {
@@ -255,6 +261,40 @@ test("the path to a program of a jail, from the top, without files that could be
   };
   expect(remedies(0o757)).toEqual(["chmod", "o-w", `${jail}/usr/bin`, ""]);
   expect(remedies(0o755)).toEqual(["g-w", "u-s", "g-s"].flatMap((change) => ["chmod", change, path, ""]));
+});
+
+test("a program of jailkit gets its privilege by its own path, and no other file does", () => {
+  // Root alone writes the directories above.
+  const directory = mkdtempSync("/run/installed ");
+  chmodSync(directory, 0o755);
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  const program = `${directory}/jk_chrootsh`;
+  const remedy = (path = program) => installedPrivilege(path).remedy;
+  expect(remedy()).toBe("install jailkit again");
+  mkdirSync(program);
+  expect(remedy()).toBe(`move ${program} away, and install jailkit again`);
+  rmSync(program, { recursive: true });
+  writeFileSync(program, "#!/bin/sh\n", { mode: 0o755 });
+  expect(remedy()).toBe(`move ${program} away, and install jailkit again`);
+  const header = Buffer.alloc(64);
+  header.write("\x7fELF\x02\x01", "latin1");
+  header.writeUInt16LE(3, 16);
+  for (const name of ["jk_chrootsh", "jk_uchroot", "jk_procmailwrapper"]) {
+    writeFileSync(program, Buffer.concat([header, Buffer.from(`JAILKIT_ENTRY=${name}\0`)]));
+    const commands = [
+      ["chown", "root:root", program],
+      ["chmod", "0755", program],
+      ["setcap", "cap_sys_chroot+ep", program],
+    ];
+    expect(typed(remedy())).toEqual(commands.flatMap((words) => [...words, ""]));
+  }
+  symlinkSync("jk_chrootsh", `${directory}/link`);
+  expect(remedy(`${directory}/link`)).toBe(remedy());
+  // A user may lead the link elsewhere before root types the command.
+  lchownSync(`${directory}/link`, 4990, 4990);
+  expect(remedy(`${directory}/link`)).toBe(
+    `first let root alone write the directories above ${directory}/link`,
+  );
 });
 
 test("a file that others could have written gets no privilege before it is installed again", () => {

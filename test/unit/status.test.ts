@@ -40,6 +40,7 @@ const machine = (given: Partial<MachineFacts> = {}): MachineFacts => ({
   ...{
     startSocketd: "jk_socketd",
     config: { files: [], findings: [], failures: [] },
+    strays: [],
     declarations: undefined,
   },
   ...given,

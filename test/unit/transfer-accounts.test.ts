@@ -26,6 +26,7 @@ function facts(users = USERS): AccountFacts {
     userByUid: (uid) => users.find((each) => each.uid === uid),
     groupByName: (name) => GROUPS.find((each) => each.name === name),
     groupByGid: (gid) => GROUPS.find((each) => each.gid === gid),
+    shellsIn: () => () => undefined,
     ...{ uids: { least: 1000, most: 60_000 }, gids: { least: 1000, most: 60_000 } },
   };
 }

@@ -2,7 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
-import { operands } from "../../cli/shell-word.ts";
+import { operands, shellWord } from "../../cli/shell-word.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot, openTree } from "../../jail/fs/walk.ts";
@@ -19,6 +19,7 @@ import { NO_ACCESS } from "../../users/access.ts";
 import { recall } from "../../users/account-record.ts";
 import { AccountRun, makeChanges } from "../../users/account-run.ts";
 import { planJailSide, planToUnjail } from "../../users/changes.ts";
+import { openShell } from "../../users/leaving.ts";
 import type { Former } from "../compare/compare.ts";
 import { type OnceUser, policiesOf } from "../once.ts";
 import { removePolicy } from "./policy.ts";
@@ -99,7 +100,7 @@ function takeOut(root: JailRoot, once: OnceUser, said: Said): void {
     leaveJail(root, once, said);
     const word = operands(name);
     said.warnings.push(
-      `the account ${quoted(name)} and its home stay, and it cannot log in: the jail's record knows no life of it outside; userdel ${word} removes it, and jk_jailuser --unjail -m ${word} gives it a shell of the machine`,
+      `the account ${quoted(name)} and its home stay, and it cannot log in: the jail's record knows no life of it outside; userdel ${word} removes it, and jk_jailuser --unjail -m -s ${shellWord(openShell())} ${word} gives it a shell of the machine`,
     );
     return;
   }

@@ -7,11 +7,13 @@ import { operands, shellWord } from "../../cli/shell-word.ts";
 import { LIMITED_SHELL } from "../../enter/shell.ts";
 import { sameContent } from "../../jail/fs/compare.ts";
 import { lookUp, withJailFile } from "../../jail/fs/look.ts";
-import { hostPath, type JailRoot } from "../../jail/fs/walk.ts";
+import { hostPath, isRegular, type JailRoot } from "../../jail/fs/walk.ts";
 import { type JailkitVersion, jailkitVersionOf } from "../../known-programs/jailkit-version.ts";
+import type { PasswdEntry } from "../../system/accounts.ts";
 import { commandAt } from "../../system/exchange.ts";
 import { isNoexec, remountCommand } from "../../system/mounts.ts";
 import type { Subject } from "../account.ts";
+import { reinstallRemedy } from "../installed.ts";
 import { closedAbove } from "../readable.ts";
 import { KEY_COMMAND, type ReportStep } from "../report.ts";
 import { explainSshd } from "../sshd/servers.ts";
@@ -50,14 +52,18 @@ function whatOf(make: JailkitVersion | undefined): string {
   return `is not jailkit's, and ${INSTEAD}: its effect is unknown`;
 }
 
-/** Checks whether the user can execute the login shell. */
-export function shellStep(shell: ByteString, uid: number): ReportStep {
+/** Checks whether the user `name` can execute the login shell. */
+export function shellStep(shell: ByteString, { name, uid }: PasswdEntry): ReportStep {
   const step = (outcome: ReportStep["outcome"], message: ByteString, remedy?: ByteString) =>
     stepsOf("account")("login-shell", outcome, message, remedy);
-  if (mayAccess(AT_FDCWD, shell, MAY_EXECUTE)) return step("passed", `login shell ${shell}`);
   const stat = withRightsOf(undefined, () => statIfPresent(AT_FDCWD, shell, true));
-  const missing = `the login shell ${shell} does not exist`;
-  if (stat === undefined) return step("failed", missing, "install jailkit, or name its jk_chrootsh");
+  if (stat === undefined || !isRegular(stat)) {
+    const what = stat === undefined ? "does not exist" : "is not a regular file";
+    const away = stat === undefined ? "" : `move ${shell} away, and `;
+    const remedy = withRightsOf(undefined, () => reinstallRemedy(shell, name, away));
+    return step("failed", `the login shell ${shell} ${what}`, remedy);
+  }
+  if (mayAccess(AT_FDCWD, shell, MAY_EXECUTE)) return step("passed", `login shell ${shell}`);
   if (withRightsOf(undefined, () => withFd(openAt(AT_FDCWD, shell, O_PATH), isNoexec)))
     return step("failed", `the file system of ${shell} is mounted noexec`, remountCommand("exec", shell));
   const closed = closedAbove({ path: shell, jail: "" }, uid)?.remedy;
@@ -76,7 +82,7 @@ export function otherShell(subject: Subject, by: "ssh" | "su", from: ByteString 
   const message = `the login shell is ${shell}: this login does not use jailkit`;
   const other = stepsOf("account")("login-shell", "unknown", message, remedy);
   if (!onBehalf) return other;
-  const found = withRightsOf(who, () => shellStep(shell, who.uid));
+  const found = withRightsOf(who, () => shellStep(shell, account));
   const closed = ["nologin", "false"].includes(baseName(shell));
   if (found.outcome === "passed" && !closed) return other;
   if (by === "ssh" && servesOtherwise(explainSshd(subject, from, undefined))) return other;

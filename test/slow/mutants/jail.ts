@@ -127,10 +127,27 @@ export const JAIL: readonly Mutant[] = [
     ["if (!mayFollow(directory, stat)) throw", "if (!directory.trusted) throw"],
   ]),
   ...within("src/check/accounts.ts", "unit/check-accounts.test.ts", [
-    [" || relaxesHomeGroup(real)", ""],
+    [" || relaxed(real).relaxHomeGroup", ""],
+    [" && this.#facts.relaxed(real).relaxHomeOwner", ""],
+    ["owner !== uid && this.#facts.relaxed(real).relaxHomeOwner", "owner !== uid && false"],
     ["stat.gid === gid) return;", "stat.gid !== gid) return;"],
     ["owner === 0 || owner === uid || known", "owner === 0 || owner !== uid || known"],
     ["owner === 0 || owner === uid || known", "owner === 0 || known"],
+  ]),
+  ...within("src/explain/installed.ts", "unit/shell-words.test.ts", [
+    ["!(isExecutable && holds) && !isJailkit3(fd, size)", "!(isExecutable && holds) && false"],
+    ["place === program || isRootsProgram(program)", "place === program || isRootsProgram(place)"],
+  ]),
+  ...within("src/users/leaving.ts", "unit/jail-user-plan.test.ts", [
+    [
+      "recorded(name) ?? [shell, usualShell()].find(isClosed)",
+      "recorded(name) ?? [shell, usualShell()].at(-1)",
+    ],
+    ["recorded(name) ?? [shell, usualShell()].find(isClosed)", "[shell, usualShell()].find(isClosed)"],
+  ]),
+  ...within("src/update/remove-extras.ts", "unit/remove.test.ts", [
+    ["inOwn.every((section) => named.includes(section))", "inOwn.some((section) => named.includes(section))"],
+    ["isOurs ? named.filter((section) => !inOwn.includes(section)) : named", "isOurs ? [] : named"],
   ]),
   ...within("src/jail/record/emptied.ts", "e2e/emptied.test.ts", [
     ["tops.size > 0 && [...tops].every(", "[...tops].some("],

@@ -1,0 +1,97 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
+import { statIfPresent } from "../../ffi/files.ts";
+import { baseName } from "../../ffi/paths.ts";
+import { quoted } from "../cli/display.ts";
+import { answered, JailkitError } from "../cli/error.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
+import { withTree } from "../jail/fs/look.ts";
+import { openJailRoot } from "../jail/fs/walk.ts";
+import type { ManifestRequest } from "../jail/record/manifest.ts";
+import { lostJail } from "../jail/record/moved.ts";
+import { readContent } from "../jail/record/record-file.ts";
+import { REGISTRY } from "../jail/record/registry.ts";
+import type { PasswdEntry } from "../system/accounts.ts";
+import { usualShell } from "../system/login-defs.ts";
+import { recallAll, recallAmong } from "./account-record.ts";
+
+type Leaver = Pick<PasswdEntry, "name" | "shell">;
+/** The recorded shell of an account from before it was jailed. */
+type RecordedShell = (name: ByteString) => ByteString | undefined;
+
+const NO_LOGIN = ["/usr/sbin/nologin", "/sbin/nologin", "/bin/false"] as const;
+
+/** A login shell of the host that lets nobody in. */
+export const noLoginShell = (): ByteString =>
+  NO_LOGIN.find((path) => statIfPresent(AT_FDCWD, path, true) !== undefined) ?? NO_LOGIN[0];
+
+const isClosed = (shell: ByteString): boolean => ["nologin", "false"].includes(baseName(shell));
+
+/** A login shell of the host that lets an account in: that of new accounts, if it does. */
+export function openShell(): ByteString {
+  const usual = usualShell();
+  return isClosed(usual) ? "/bin/sh" : usual;
+}
+
+/** The recorded shells of the accounts of a jail, which may be missing. A record that cannot be used knows none. */
+export function shellsOutside(jail: ByteString): RecordedShell {
+  const recalled = answered(() => {
+    using root = openJailRoot(jail);
+    return recallAll(root);
+  });
+  const lost = recalled === undefined ? answered(() => lostJail(jail)) : undefined;
+  const content = lost && answered(() => withTree((tree) => readContent(tree, REGISTRY, lost.id)));
+  return shellsAmong(content?.requests ?? [], recalled);
+}
+
+/** The same, from the requests of a record. */
+export const shellsAmong =
+  (requests: readonly ManifestRequest[], recalled = recallAmong(requests)): RecordedShell =>
+  (name) =>
+    recalled(name)?.shell;
+
+/**
+ * The shell that an account gets when it leaves its jail and none is requested: its former one; else one that lets nobody
+ * in, if it has that now or new accounts have. Undefined otherwise: a jailed user must get no shell of the host unasked.
+ */
+export const shellAfter = ({ name, shell }: Leaver, recorded: RecordedShell): ByteString | undefined =>
+  recorded(name) ?? [shell, usualShell()].find(isClosed);
+
+const command = (move: boolean, shell: ByteString | undefined, names: readonly ByteString[]): ByteString =>
+  [
+    "jk_jailuser --unjail",
+    move ? "-m" : [],
+    shell === undefined ? [] : `-s ${shellWord(shell)}`,
+    operands(...names),
+  ]
+    .flat()
+    .join(" ");
+
+/** The commands that take accounts out of their jail, each with the shell of shellAfter, or else one that lets nobody in. */
+export function leaveCommand(
+  users: readonly Leaver[],
+  recorded: RecordedShell,
+  { move }: { move: boolean },
+): ByteString {
+  const { known = [], unknown = [] } = Object.groupBy(users, (user) =>
+    shellAfter(user, recorded) === undefined ? "unknown" : "known",
+  );
+  const part = (some: readonly Leaver[], shell?: ByteString) =>
+    some.length === 0
+      ? []
+      : [
+          command(
+            move,
+            shell,
+            some.map(({ name }) => name),
+          ),
+        ];
+  return [...part(known), ...part(unknown, noLoginShell())].join(" && ");
+}
+
+/** The refusal to choose a shell for an account. */
+export function noShell(name: ByteString, move: boolean): JailkitError {
+  const [open, closed] = [openShell(), noLoginShell()].map((shell) => command(move, shell, [name]));
+  const message = `${quoted(name)} has no recorded shell outside the jail, and gets none unasked; to let it log in on this machine: ${open}; to let it log in nowhere: ${closed}`;
+  return new JailkitError("no-shell", 1, message);
+}
