@@ -1,6 +1,6 @@
 /** The Ansible collection by itself; fleet.test.ts has it at work. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { VERSION } from "../../src/cli/version.ts";
 import { checkout } from "../machine/helper.ts";
@@ -57,6 +57,21 @@ test("its variables are described, with their defaults", () => {
   expect(pairs(defaults).length).toBeGreaterThan(2);
   expect(pairs(described)).toEqual(pairs(defaults));
   expect(pairs(checked)).toEqual(pairs(defaults));
+});
+
+test("its code uses these variables, all of them, and what it sets itself", () => {
+  const [defaults = "", ...code] = [
+    "defaults/main.yml",
+    "vars/main.yml",
+    "handlers/main.yml",
+    ...readdirSync(join(checkout, "ansible", ROLE, "tasks")).map((name) => `tasks/${name}`),
+  ].map((name) => read(`${ROLE}/${name}`));
+  const settings = [...defaults.matchAll(/^(jailkit_\w+):/gm)].map(([, name = ""]) => name);
+  const own = [...code.join("\n").matchAll(/^ *(?:register: (jailkit_\w+)$|(jailkit_\w+):)/gm)].map(
+    ([, registered, set]) => registered ?? set ?? "",
+  );
+  const used = code.join("\n").match(/\bjailkit_\w+/g) ?? [];
+  expect([...new Set(used)].sort()).toEqual([...new Set([...settings, ...own])].sort());
 });
 
 test("a package of rpm is installed by dnf, once", () => {
