@@ -64,11 +64,21 @@ const needs = {
 };
 
 // Packages only for tests, which install them in their machines: a second log daemon, which conflicts with one of those
-// above, a directory with its name services, which would take part in every lookup of this machine, a client for mail, and
-// for the benchmark of a login a sandbox that panels use. They are kept with their dependencies, in a folder that apt does
-// not empty.
-const FETCHED = words(`syslog-ng-core slapd ldap-utils nslcd libnss-ldapd libpam-ldapd sssd-ldap sssd-tools
-  libnss-sss libpam-sss libnss-systemd msmtp bubblewrap restic`);
+// above, a directory with its name services, which would take part in every lookup of this machine, a client for mail, for
+// the benchmark of a login a sandbox that panels use, and what brings files to many machines, of which cloud-init would
+// change this machine's network and ssh keys when it starts next. They are kept with their dependencies, in folders that
+// apt does not empty.
+const FETCHED = [
+  // Apart: rsyslog gives way to the log daemon.
+  { folder: ".", names: ["syslog-ng-core"] },
+  {
+    folder: ".",
+    names: words(`slapd ldap-utils nslcd libnss-ldapd libpam-ldapd sssd-ldap sssd-tools libnss-sss libpam-sss
+      libnss-systemd msmtp bubblewrap restic`),
+  },
+  { folder: "puppet", names: ["puppet-agent"] },
+  { folder: "cloud-init", names: ["cloud-init"] },
+];
 const ARCHIVES = "/var/cache/apt/jailkit-tests";
 
 function run(program, words, options = {}) {
@@ -148,21 +158,21 @@ function installModules() {
 
 function fetchPackages() {
   if (!existsSync("/var/cache/apt")) return;
-  const missing = () => {
-    const files = existsSync(ARCHIVES) ? readdirSync(ARCHIVES) : [];
-    return FETCHED.filter((name) => !files.some((file) => file.startsWith(`${name}_`)));
-  };
-  if (missing().length === 0) return;
-  if (process.env.JK_SETUP === "check") fail(`missing packages in ${ARCHIVES}: ${missing().join(" ")}`);
-  console.error(`setup: fetching ${missing().join(" ")}`);
-  mkdirSync(join(ARCHIVES, "partial"), { recursive: true });
-  const keep = ["-o", "APT::Keep-Downloaded-Packages=true", "-o", `Dir::Cache::archives=${ARCHIVES}/`];
-  // Apart: rsyslog gives way to the log daemon.
-  for (const names of [FETCHED.slice(0, 1), FETCHED.slice(1)]) {
+  for (const { folder, names } of FETCHED) {
+    const archives = join(ARCHIVES, folder);
+    const missing = () => {
+      const files = existsSync(archives) ? readdirSync(archives) : [];
+      return names.filter((name) => !files.some((file) => file.startsWith(`${name}_`)));
+    };
+    if (missing().length === 0) continue;
+    if (process.env.JK_SETUP === "check") fail(`missing packages in ${archives}: ${missing().join(" ")}`);
+    console.error(`setup: fetching ${missing().join(" ")}`);
+    mkdirSync(join(archives, "partial"), { recursive: true });
+    const keep = ["-o", "APT::Keep-Downloaded-Packages=true", "-o", `Dir::Cache::archives=${archives}/`];
     // Reinstall: one of them may be on this machine.
     const options = ["install", "-y", "--no-install-recommends", "--reinstall", "--download-only", ...names];
     const { text } = aptGet([...keep, ...options]);
-    if (missing().some((name) => names.includes(name))) fail(`apt-get ${options.join(" ")} failed:\n${text}`);
+    if (missing().length > 0) fail(`apt-get ${options.join(" ")} failed:\n${text}`);
   }
 }
 
