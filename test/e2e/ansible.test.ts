@@ -66,9 +66,9 @@ test("its code uses these variables, all of them, and what it sets itself", () =
     "handlers/main.yml",
     ...readdirSync(join(checkout, "ansible", ROLE, "tasks")).map((name) => `tasks/${name}`),
   ].map((name) => read(`${ROLE}/${name}`));
-  const settings = [...defaults.matchAll(/^(jailkit_\w+):/gm)].map(([, name]) => name);
+  const settings = [...defaults.matchAll(/^(jailkit_\w+):/gm)].map(([, name = ""]) => name);
   const own = [...code.join("\n").matchAll(/^ *(?:register: (jailkit_\w+)$|(jailkit_\w+):)/gm)].map(
-    ([, registered, set]) => registered ?? set,
+    ([, registered, set]) => registered ?? set ?? "",
   );
   const used = code.join("\n").match(/\bjailkit_\w+/g) ?? [];
   expect([...new Set(used)].sort()).toEqual([...new Set([...settings, ...own])].sort());

@@ -9,7 +9,7 @@ import { FLEET, FLEET_SCENE, MACHINES, recapOf, UNCHANGED, WITH_BASH } from "../
 import { stateOf } from "./packages-scene.ts";
 import { follow } from "./recipes-scene.ts";
 
-setDefaultTimeout(240_000);
+setDefaultTimeout(600_000);
 
 const PAGE = "docs/fleet.md";
 const JAIL = "/srv/customers";
