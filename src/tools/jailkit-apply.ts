@@ -22,8 +22,8 @@ const TOOLS = {
   jk_cp: (async (args) => (await import("./jk_cp.ts")).tool.call(args)) satisfies ToolCall,
 };
 
-const hasWork = ({ jails, former }: Comparison): boolean =>
-  former.length > 0 ||
+const hasWork = ({ jails, former, formerFaults }: Comparison): boolean =>
+  former.length + formerFaults.length > 0 ||
   jails.some(
     ({ fault, changes, users }) =>
       fault !== undefined ||
@@ -49,7 +49,7 @@ interface Options {
 }
 
 async function apply(files: readonly string[], options: Options): Promise<number> {
-  const { check, configDir, prune, json, noWait } = options;
+  const { check, configDir, prune, deleteHomes, json, noWait } = options;
   using _lock = check ? undefined : lockDeclarations({ tool: APPLY, noWait, json });
   const usual = files.length === 0;
   // A file that is missing there declares nothing; a misspelt directory must not.
@@ -63,7 +63,7 @@ async function apply(files: readonly string[], options: Options): Promise<number
   const before = readOnce();
   // A user may have moved from one file to another one.
   const others = usual || !prune ? undefined : readDeclaration();
-  const comparison = compare(declaration, before, { prune, usual, others });
+  const comparison = compare(declaration, before, { prune, deleteHomes, usual, others });
   const report = new ApplyReport(options);
   report.plan(comparison);
   if (!check) await carryOut(declaration, comparison, before, options, report);
@@ -87,6 +87,8 @@ async function carryOut(
   const { Memory } = await import("../declaration/memory.ts");
   const memory = new Memory(before, comparison.pathOf);
   memory.declare(declaration);
+  for (const { name, jail } of comparison.settledLeft) memory.forgetLeft(name, jail);
+  memory.write();
 }
 
 /** `jailkit apply`: makes jails and users as files declare them. */

@@ -20,6 +20,7 @@ import { missingLine, missingOf } from "../../users/login-needs.ts";
 import { newAccountWarnings, planNewAccount } from "../../users/new-account.ts";
 import type { Change } from "../change.ts";
 import type { UserWork } from "../compare/compare.ts";
+import { withKeyPlace } from "../compare/look-keys.ts";
 import { policyKeys } from "../compare/look-user.ts";
 import type { DeclaredUser } from "../model.ts";
 import { formerPolicies, type OnceUser } from "../once.ts";
@@ -58,7 +59,9 @@ export function userSteps({ declared, changes }: UserWork, means: Means): Step[]
     // Before keys are added, which leaves those alone that are there.
     step(otherOptions, ({ steps }) => {
       const user = requireUser(name);
-      const count = setKeyOptions({ root, user, home: homeFor(user, root.path) }, declared.keys ?? []);
+      // In the home outside, if it has yet to move: before the account is in the jail.
+      const count =
+        withKeyPlace(declared, user, root, (place) => setKeyOptions(place, declared.keys ?? [])) ?? 0;
       steps.push(`changed the options of ${count === 1 ? "1 key" : `${count} keys`} in its authorized_keys`);
     }),
     step(inner, (said) => changeSide(declared, root, said)),

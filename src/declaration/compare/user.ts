@@ -75,7 +75,7 @@ export function compareUser(declared: DeclaredUser, state: UserState): UserCompa
   const { account } = state;
   if (account === undefined) addAccount(declared, add);
   else if (declared.directory) addSide(declared, account, state, add);
-  else if (splitHome(account.home) === undefined) addJailing(declared, account, add);
+  else if (splitHome(account.home) === undefined) addJailing(declared, account, state, add);
   else addDrift(declared, account, state, add);
   if (account !== undefined) addAccess(declared, state, add);
   addFormer(state, add);
@@ -159,10 +159,15 @@ function addAccount({ jail, shell, home, groups, keys }: DeclaredUser, add: Add)
   add({ action: "create", what: "account", to, why: "it does not exist" });
 }
 
-function addJailing({ jail, home, shell }: DeclaredUser, account: PasswdEntry, add: Add): void {
+function addJailing(declared: DeclaredUser, account: PasswdEntry, state: UserState, add: Add): void {
+  const { jail, home, shell } = declared;
+  // Before it is there: jailing keeps a line that an earlier stay has left, and its shell.
+  if (state.inJail !== undefined && normalPath(account.home) !== jail)
+    addEntry(declared, account, state, add);
   const moves = account.home.startsWith(`${jail}/`) || account.home === jail ? "" : ", with its home";
   const to = `in ${display(at(jail, home))}, shell ${display(shell)}${moves}`;
   add({ action: "change", what: "account", from: display(account.home), to, why: "it is in no jail" });
+  addComment(declared, account, add);
 }
 
 /** What differs for an account that is in the jail. */
@@ -173,17 +178,29 @@ function addDrift(declared: DeclaredUser, account: PasswdEntry, state: UserState
       why: "its login shell on the host",
     });
   addSide(declared, account, state, add);
-  if (declared.comment !== undefined && declared.comment !== account.gecos)
-    add({
-      ...{ action: "change", what: "comment", from: quoted(account.gecos), to: quoted(declared.comment) },
-      why: "",
-    });
+  addComment(declared, account, add);
+}
+
+function addComment({ comment }: DeclaredUser, { gecos }: PasswdEntry, add: Add): void {
+  if (comment !== undefined && comment !== gecos)
+    add({ action: "change", what: "comment", from: quoted(gecos), to: quoted(comment), why: "" });
 }
 
 /** What differs in the jail. */
 function addSide(declared: DeclaredUser, account: PasswdEntry, state: UserState, add: Add): void {
-  const { inJail, home, hasGroup } = state;
-  const { jail, shell } = declared;
+  addEntry(declared, account, state, add);
+  if (state.home === "missing")
+    add({
+      action: "create",
+      what: "home",
+      to: display(homeFor(account, declared.jail)),
+      why: "it is missing",
+    });
+}
+
+/** What differs in the account files of the jail. */
+function addEntry({ jail, shell }: DeclaredUser, account: PasswdEntry, state: UserState, add: Add): void {
+  const { inJail, hasGroup } = state;
   const seen = homeFor(account, jail);
   if (inJail === undefined) {
     add({ action: "create", what: "entry", to: display(shell), why: "it is not in the jail's etc/passwd" });
@@ -199,7 +216,6 @@ function addSide(declared: DeclaredUser, account: PasswdEntry, state: UserState,
           : "the jail's etc/passwd contradicts the account",
       });
   }
-  if (home === "missing") add({ action: "create", what: "home", to: display(seen), why: "it is missing" });
 }
 
 /** Groups and keys of an account that exists. */
