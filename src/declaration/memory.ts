@@ -113,7 +113,8 @@ export class Memory {
     const before = once === undefined ? [] : policiesIn(jail, once);
     this.#users.set(name, {
       ...{ name, file: place.file, jail, directory },
-      created: once?.created,
+      // One of a directory is another account, whatever its uid.
+      created: directory ? undefined : once?.created,
       createdHome: isSame ? once.createdHome : undefined,
       limited,
       policy: policy !== undefined || before.includes(limited),

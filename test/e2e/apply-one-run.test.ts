@@ -110,3 +110,28 @@ describe("a section that needs the log socket", () => {
     expect(m.exists("/etc/jailkit/jk_socketd.d/srv-customer.ini")).toBe(true);
   });
 });
+
+test("an account that somebody removed gets its home again, with the keys as they are declared now", () => {
+  const keys = (text: string) => `${JAIL}${user("again", `shell = /bin/bash\nauthorized_keys = ${text}\n`)}`;
+  settle(keys(`${FIRST}\n  ${KEYS[1]}`));
+  const { uid } = m.ids("again");
+  m.must(["userdel", "again"]);
+  // Without the shell that its line in the jail still has.
+  settle(`${JAIL}${user("again", "allow = sftp\n")}`);
+  expect(passwd("again", J)).toEndWith(":/usr/sbin/jk_lsh");
+  m.must(["userdel", "again"]);
+  const lines = settle(keys(`no-pty ${FIRST}`), "--prune").filter((line) => line.includes(" user again"));
+  expect(lines).toEqual([
+    "~ user again: keys 1 of 1 (with other options in its authorized_keys)",
+    expect.stringMatching(/^\+ user again: account /),
+    "- user again: policy (no longer declared)",
+    "- user again: keys 1 (no longer declared)",
+  ]);
+  expect(m.read(`${J}/home/again/.ssh/authorized_keys`)).toBe(`no-pty ${FIRST}\n`);
+  expect(m.ids("again").uid).toBe(uid);
+  // Its uid belongs to somebody else now.
+  m.must(["sh", "-c", `userdel again; rm -r ${J}/home/again; sed -i /^again:/d ${J}/etc/passwd; useradd -u ${uid} other`]);
+  expect(settle(keys(`no-pty ${FIRST}`))).toHaveLength(1);
+  expect(m.ids("again").uid).not.toBe(uid);
+  m.must(["userdel", "other"]);
+});

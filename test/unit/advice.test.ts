@@ -45,7 +45,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "would remove ${quoted(user.name)} from the jail's account files": "what --dry-run tells",
   "delete files of users too, also of accounts that are not in /etc/passwd; without it they are a reason to refuse":
     "what an option does",
-  "also remove what was declared once and is not any more: jails, users, sections, files, groups, keys":
+  "also remove what was declared once and is not any more: jails and all that their keys declare, users, groups, keys, rights":
     "what an option does",
   "with --prune, also delete the homes of accounts that apply created": "what an option does",
   "--delete-homes would remove it": "says what an option would do",

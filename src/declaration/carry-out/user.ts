@@ -22,6 +22,7 @@ import type { Change } from "../change.ts";
 import type { UserWork } from "../compare/compare.ts";
 import { withKeyPlace } from "../compare/look-keys.ts";
 import { policyKeys } from "../compare/look-user.ts";
+import { newUid, returning } from "../compare/returning.ts";
 import type { DeclaredUser } from "../model.ts";
 import { formerPolicies, type OnceUser } from "../once.ts";
 import { putPolicy, removePolicy } from "./policy.ts";
@@ -58,7 +59,7 @@ export function userSteps({ declared, changes }: UserWork, means: Means): Step[]
     }),
     // Before keys are added, which leaves those alone that are there.
     step(otherOptions, ({ steps }) => {
-      const user = requireUser(name);
+      const user = hostUser(name) ?? returning(declared, once, root, hostUser) ?? requireUser(name);
       // In the home outside, if it has yet to move: before the account is in the jail.
       const count =
         withKeyPlace(declared, user, root, (place) => setKeyOptions(place, declared.keys ?? [])) ?? 0;
@@ -114,7 +115,7 @@ function accessOf({ groups, keys }: DeclaredUser): Access {
 function create(declared: DeclaredUser, { root, once, created }: Means, said: Said): void {
   const { name, shell, home, comment } = declared;
   const before = once?.jail === root.path ? once : undefined;
-  const uid = declared.uid ?? before?.created;
+  const uid = newUid(declared, once, hostUser);
   const values = {
     ...{ name, shell, comment, home, uid: uid === undefined ? undefined : `${uid}`, gid: undefined },
     ...{

@@ -26,6 +26,7 @@ import type { DeclaredUser } from "../model.ts";
 import { formerPolicies, type OnceUser } from "../once.ts";
 import { keyState, NO_KEYS } from "./look-keys.ts";
 import type { Machine } from "./machine.ts";
+import { returning } from "./returning.ts";
 import type { UserState } from "./user.ts";
 
 /** The accounts and policies in a jail, each read once; empty for one that does not exist. */
@@ -95,8 +96,9 @@ export function userState(
     const home = account === undefined ? undefined : homeState(declared, account, inside);
     const fault = groups.fault ?? home?.fault ?? newFault(declared, account, machine);
     if (fault !== undefined) return { ...nothing, fault };
+    const owner = account ?? returning(declared, once, inside.root, machine.accounts.userByUid);
     const keys =
-      account === undefined ? NO_KEYS : keyState(declared, account, inside.root, home?.home ?? "there", once);
+      owner === undefined ? NO_KEYS : keyState(declared, owner, inside.root, home?.home ?? "there", once);
     const { table, section } = policyState(declared, inside, machine);
     const policy = section && knownKeys(section, table);
     return {

@@ -77,7 +77,8 @@ export function compareUser(declared: DeclaredUser, state: UserState): UserCompa
   else if (declared.directory) addSide(declared, account, state, add);
   else if (splitHome(account.home) === undefined) addJailing(declared, account, state, add);
   else addDrift(declared, account, state, add);
-  if (account !== undefined) addAccess(declared, state, add);
+  if (account === undefined) addOptions(declared, state, add);
+  else addAccess(declared, state, add);
   addFormer(state, add);
   const { keysFault } = state;
   const fault = keysFault && { ...about, ...keysFault };
@@ -219,24 +220,25 @@ function addEntry({ jail, shell }: DeclaredUser, account: PasswdEntry, state: Us
 }
 
 /** Groups and keys of an account that exists. */
-function addAccess(
-  declared: DeclaredUser,
-  { lacksGroups, lacksKeys, otherOptions }: UserState,
-  add: Add,
-): void {
+function addAccess(declared: DeclaredUser, state: UserState, add: Add): void {
+  const { lacksGroups, lacksKeys } = state;
   if (lacksGroups.length > 0)
     add({
       ...{ action: "create", what: "groups", to: listed(lacksGroups), items: lacksGroups },
       why: "it is not a member",
     });
-  if (otherOptions > 0) {
-    const to = `${otherOptions} of ${declared.keys?.length ?? 0}`;
-    add({ action: "change", what: "keys", to, why: "with other options in its authorized_keys" });
-  }
+  addOptions(declared, state, add);
   if (lacksKeys > 0) {
     const to = `${lacksKeys} of ${declared.keys?.length ?? 0}`;
     add({ action: "create", what: "keys", to, why: "not in its authorized_keys" });
   }
+}
+
+/** Also of an account that is to be created, whose home is there. */
+function addOptions({ keys = [] }: DeclaredUser, { otherOptions }: UserState, add: Add): void {
+  if (otherOptions === 0) return;
+  const to = `${otherOptions} of ${keys.length}`;
+  add({ action: "change", what: "keys", to, why: "with other options in its authorized_keys" });
 }
 
 /** What was declared once. */
