@@ -92,7 +92,8 @@ test("--prune takes it out of the jail, and out of nothing else", () => {
 
 test("one that moves into the files of this machine, and back, is the same in the jail, in one run each", () => {
   const local = declared().replace("directory = yes\n", "").replace("shell = /bin/bash", "allow = sftp");
-  const text = (more: string) => m.write("/etc/jailkit/jails.d/one.ini", more.replace("basicshell", "basicshell, sftp"));
+  const text = (more: string) =>
+    m.write("/etc/jailkit/jails.d/one.ini", more.replace("basicshell", "basicshell, sftp"));
   const settled = (...lines: string[]) => {
     const { status, changes } = linesOf(m);
     expect([status, changes.map((change) => change.text)]).toEqual([0, lines]);
@@ -102,7 +103,11 @@ test("one that moves into the files of this machine, and back, is the same in th
   text(declared());
   m.must(["jailkit", "apply"]);
   m.write(ACCOUNTS, "");
-  m.must(["sh", "-c", "groupadd -g 6001 luser; useradd -u 6001 -g 6001 -m -s /bin/sh luser; rm -r /srv/customer/home/luser"]);
+  m.must([
+    "sh",
+    "-c",
+    "groupadd -g 6001 luser; useradd -u 6001 -g 6001 -m -s /bin/sh luser; rm -r /srv/customer/home/luser",
+  ]);
   text(local);
   settled(
     "+ user luser: policy allow (it has no section)",

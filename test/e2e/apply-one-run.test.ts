@@ -130,7 +130,11 @@ test("an account that somebody removed gets its home again, with the keys as the
   expect(m.read(`${J}/home/again/.ssh/authorized_keys`)).toBe(`no-pty ${FIRST}\n`);
   expect(m.ids("again").uid).toBe(uid);
   // Its uid belongs to somebody else now.
-  m.must(["sh", "-c", `userdel again; rm -r ${J}/home/again; sed -i /^again:/d ${J}/etc/passwd; useradd -u ${uid} other`]);
+  m.must([
+    "sh",
+    "-c",
+    `userdel again; rm -r ${J}/home/again; sed -i /^again:/d ${J}/etc/passwd; useradd -u ${uid} other`,
+  ]);
   expect(settle(keys(`no-pty ${FIRST}`))).toHaveLength(1);
   expect(m.ids("again").uid).not.toBe(uid);
   m.must(["userdel", "other"]);

@@ -26,7 +26,7 @@ export const APPLY: readonly Mutant[] = [
     ["if (recall(root, name)?.shell === undefined)", "if (false)"],
     [" && isDirectory(stat);", ";"],
   ]),
-  ...within("src/declaration/carry-out/sessions.ts", PRUNE, [["if (pids.length === 0) return;", "return;"]]),
+  ...within("src/declaration/carry-out/sessions.ts", PRUNE, [["const pids = processesOf(uid);", "const pids: number[] = [];"]]),
   ...within("src/declaration/compare/compare.ts", PRUNE, [
     ["...(prune ? gone.former : [])", "...gone.former"],
     ["if (prune) return { declared: done, ...compared };", "return { declared: done, ...compared };"],
@@ -62,7 +62,7 @@ export const APPLY: readonly Mutant[] = [
     ["outside && split === undefined ? hostHomeFault(account, jail) : undefined", "undefined"],
   ]),
   ...within("src/users/key-lines.ts", "e2e/apply.test.ts", [["one.options === there?.options", "true"]]),
-  ...within("src/declaration/compare/look-user.ts", "e2e/apply-hostile.test.ts", [
+  ...within("src/declaration/compare/look-keys.ts", "e2e/apply-hostile.test.ts", [
     ["return { ...NO_KEYS, fault: { code, message } };", "throw error;"],
   ]),
   ...within("src/users/policy.ts", "e2e/apply.test.ts", [
