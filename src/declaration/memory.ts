@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { isLimitedShell } from "../users/access.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
-import { type Once, type OnceJail, type OnceUser, policiesOf, sumOf, writeOnce } from "./once.ts";
+import { leftJails, type Once, type OnceJail, type OnceUser, policiesIn, sumOf, writeOnce } from "./once.ts";
 
 const union = (one: readonly ByteString[] = [], other: readonly ByteString[]) => [
   ...new Set([...one, ...other]),
@@ -39,9 +39,21 @@ export class Memory {
 
   /** Records an account that was created. */
   created(name: ByteString, created: Pick<OnceUser, "created" | "createdHome">): void {
+    this.#change(name, created);
+  }
+
+  /** Forgets what a user has left in a jail of before; for one who is not declared any more, that may be the last one. */
+  forgetLeft(name: ByteString, jail: ByteString): void {
     const user = this.#users.get(name);
     if (user === undefined) return;
-    this.#users.set(name, { ...user, ...created });
+    if (user.jail === jail) this.#change(name, { policy: false, otherPolicy: false });
+    else this.#change(name, { left: user.left.filter((one) => one.jail !== jail) });
+  }
+
+  #change(name: ByteString, to: Partial<OnceUser>): void {
+    const user = this.#users.get(name);
+    if (user === undefined) return;
+    this.#users.set(name, { ...user, ...to });
     this.#changed = true;
   }
 
@@ -53,9 +65,17 @@ export class Memory {
 
   /** The same of a user. */
   settleUser(user: DeclaredUser): void {
-    const { created, createdHome } = this.#users.get(user.name) ?? {};
+    const { created, createdHome, left = [] } = this.#users.get(user.name) ?? {};
     this.#addUser(user, undefined);
-    this.created(user.name, { created, createdHome });
+    this.#change(user.name, { created, createdHome, left });
+  }
+
+  /** Forgets live directories that are not in a jail any more. */
+  forgetLive(path: ByteString, directories: readonly ByteString[]): void {
+    const jail = this.#jails.get(path);
+    if (jail === undefined || directories.length === 0) return;
+    this.#jails.set(path, { ...jail, live: jail.live.filter((one) => !directories.includes(one)) });
+    this.#changed = true;
   }
 
   /** Forgets a jail or a user. */
@@ -74,28 +94,37 @@ export class Memory {
     this.#written = now;
   }
 
-  #addJail({ path, place, sections, files }: DeclaredJail, once: OnceJail | undefined): void {
-    const paths = files.map(this.pathOf);
-    const all = { sections: union(once?.sections, sections), files: union(once?.files, paths) };
-    this.#jails.set(path, { path, file: place.file, ...all });
+  #addJail(declared: DeclaredJail, once: OnceJail | undefined): void {
+    const { path, place, sections, files, live } = declared;
+    this.#jails.set(path, {
+      ...{ path, file: place.file, sections: union(once?.sections, sections) },
+      files: union(once?.files, files.map(this.pathOf)),
+      live: union(once?.live, live ?? []),
+      // What is declared to be off is off.
+      logSocket: declared.logSocket ?? once?.logSocket ?? false,
+      proc: declared.proc ?? once?.proc ?? false,
+    });
   }
 
   #addUser(user: DeclaredUser, once: OnceUser | undefined): void {
     const { name, place, jail, directory, groups, keys = [], policy, shell } = user;
     const isSame = once?.jail === jail;
     const limited = policy === undefined && isSame ? once.limited : isLimitedShell(shell);
+    const before = once === undefined ? [] : policiesIn(jail, once);
     this.#users.set(name, {
       ...{ name, file: place.file, jail, directory },
-      created: once?.created,
+      // One of a directory is another account, whatever its uid.
+      created: directory ? undefined : once?.created,
       createdHome: isSame ? once.createdHome : undefined,
       limited,
-      policy: policy !== undefined || (isSame && once.policy),
-      otherPolicy: isSame && policiesOf(once).includes(!limited),
+      policy: policy !== undefined || before.includes(limited),
+      otherPolicy: before.includes(!limited),
       groups: union(once?.groups, groups),
       keys: union(
         once?.keys,
         keys.map(({ key }) => sumOf(key)),
       ),
+      left: once === undefined ? [] : leftJails(jail, once),
     });
   }
 }

@@ -15,7 +15,7 @@ import { DECLARATION_FILE } from "./read.ts";
 const DIRECTORY = "/var/lib/jailkit";
 const FILE = `${DIRECTORY}/declared.json`;
 const DROP_INS = dropInDirectory(DECLARATION_FILE);
-const VERSION = 1;
+const VERSION = 2;
 const LARGEST = 1 << 26;
 
 const text = { kind: "text", longest: 1 << 14 } as const satisfies Shape;
@@ -27,8 +27,19 @@ const ONCE = {
     jails: {
       kind: "list",
       most: 1 << 16,
-      // `file`: the one that declares it.
-      of: { kind: "object", fields: { path: text, file: text, sections: many, files: many } },
+      of: {
+        kind: "object",
+        fields: {
+          path: text,
+          // The one that declares it.
+          file: text,
+          sections: many,
+          files: many,
+          live: many,
+          logSocket: { kind: "flag" },
+          proc: { kind: "flag" },
+        },
+      },
     },
     users: {
       kind: "list",
@@ -51,6 +62,12 @@ const ONCE = {
           groups: many,
           // Of each a sum.
           keys: many,
+          // Jails that it was declared in before; `policy`: apply wrote its section of jk_lsh.ini there.
+          left: {
+            kind: "list",
+            most: 1 << 10,
+            of: { kind: "object", fields: { jail: text, policy: { kind: "flag" } } },
+          },
         },
       },
     },
@@ -61,6 +78,7 @@ const ONCE = {
 export type Once = ValueOf<typeof ONCE>;
 export type OnceJail = Once["jails"][number];
 export type OnceUser = Once["users"][number];
+export type LeftJail = OnceUser["left"][number];
 
 const NOTHING: Once = { jails: [], users: [] };
 
@@ -73,8 +91,8 @@ export function readOnce(): Once {
   if (bytes === undefined) return NOTHING;
   try {
     const { version, ...rest } = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-    if (version !== VERSION) throw bad("is of another version of jailkit");
-    const once = readShape(rest, ONCE);
+    if (version !== VERSION && version !== 1) throw bad("is of another version of jailkit");
+    const once = readShape(version === 1 ? completed(rest) : rest, ONCE);
     texts.set(once, fromBytes(bytes));
     return once;
   } catch (error) {
@@ -82,6 +100,15 @@ export function readOnce(): Once {
     throw bad(error instanceof JailkitError ? error.message : "is not JSON");
   }
 }
+
+const records = (value: unknown): readonly object[] => (Array.isArray(value) ? value : []);
+
+/** The content of version 1, which did not know the rest. */
+const completed = ({ jails, users, ...rest }: Readonly<Record<string, unknown>>) => ({
+  ...rest,
+  jails: records(jails).map((jail) => ({ live: [], logSocket: false, proc: false, ...jail })),
+  users: records(users).map((user) => ({ left: [], ...user })),
+});
 
 const encode = (_: string, value: unknown) =>
   value === undefined ? null : typeof value === "string" ? jsonText(value) : value;
@@ -112,12 +139,29 @@ export const policiesOf = ({ limited, policy, otherPolicy }: OnceUser): boolean[
   ...(otherPolicy ? [!limited] : []),
 ];
 
+/**
+ * The same for a jail that it is declared in now, to which it may come or come back: jk_chrootsh.ini is for all jails.
+ */
+export const policiesIn = (jail: ByteString, once: OnceUser): boolean[] =>
+  once.jail === jail
+    ? policiesOf(once)
+    : [
+        ...(once.left.some((one) => one.jail === jail && one.policy) ? [true] : []),
+        ...policiesOf(once).filter((limited) => !limited),
+      ];
+
 /** Those of them that are not declared any more. */
 export const formerPolicies = (
-  { policy, shell }: Pick<DeclaredUser, "policy" | "shell">,
+  { jail, policy, shell }: Pick<DeclaredUser, "jail" | "policy" | "shell">,
   once: OnceUser,
 ): boolean[] =>
-  policiesOf(once).filter((limited) => policy === undefined || isLimitedShell(shell) !== limited);
+  policiesIn(jail, once).filter((limited) => policy === undefined || isLimitedShell(shell) !== limited);
+
+/** The jails that a user was declared in, besides the one of now. */
+export const leftJails = (jail: ByteString, once: OnceUser): readonly LeftJail[] => [
+  ...once.left.filter((one) => one.jail !== jail),
+  ...(once.jail === jail ? [] : [{ jail: once.jail, policy: policiesOf(once).includes(true) }]),
+];
 
 /** Identifies a key without its text. */
 export const sumOf = (key: ByteString): ByteString =>

@@ -67,12 +67,15 @@ export class ApplyReport implements Shown {
   /** Shows the plan; with --check that is all. */
   plan(comparison: Comparison): void {
     const { check, json } = this.options;
-    const { jails, former, undeclared } = comparison;
+    const { jails, former, formerFaults, undeclared } = comparison;
     this.#undeclared = undeclared;
-    this.#count = jails.reduce(
-      (sum, { declared, users }) => sum + (declared ? 1 : 0) + users.length,
-      former.length,
-    );
+    // What a user has left in another jail is about that user, too.
+    const about = [...former.map(({ change }) => change), ...formerFaults].map(nameOf);
+    for (const { declared, path: name, users } of jails) {
+      if (declared !== undefined) about.push(nameOf({ of: "jail", name }));
+      about.push(...users.map((user) => nameOf({ of: "user", name: user.declared.name })));
+    }
+    this.#count = new Set(about).size;
     const users = jails.flatMap((jail) => jail.users);
     this.#directories = users.flatMap(({ declared, directory }) =>
       directory === undefined
@@ -92,6 +95,7 @@ export class ApplyReport implements Shown {
     this.#hasWork = changes.length > 0;
     if (!json) for (const change of changes) printLine(planLine(change));
     if (!check) return;
+    formerFaults.forEach(this.fault);
     for (const { fault, users: works } of jails)
       for (const one of [fault, ...works.map((user) => user.fault)]) if (one !== undefined) this.fault(one);
     for (const { fault, users: works } of jails)

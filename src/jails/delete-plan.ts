@@ -18,6 +18,7 @@ import { type DamagedRecord, knownJails, type ManifestEntry, openManifest } from
 import { nearJail } from "../jail/record/named-jail.ts";
 import { listProcesses } from "../processes/list.ts";
 import { hostAccounts } from "../system/host-accounts.ts";
+import { below } from "../system/mountinfo.ts";
 import { mountRemedy, unmountedReason } from "../system/unmounted.ts";
 import { leaveCommand, shellsOutside } from "../users/leaving.ts";
 import { addUp, newLedger } from "./disk.ts";
@@ -30,6 +31,15 @@ export interface DeleteRequest {
   /** Take users out first, with their homes. */
   readonly unjail: boolean;
   readonly userFiles: boolean;
+  /** Users who will have left before; nobody else by default. */
+  readonly leaving?: readonly Leaving[];
+}
+
+/** A user who will have left a jail. */
+export interface Leaving {
+  readonly name: ByteString;
+  /** The directory that will have left with the user, as the jail sees it. */
+  readonly home: ByteString | undefined;
 }
 
 /** What deleting a jail would do. */
@@ -63,7 +73,7 @@ export const refuse = (code: string, message: string) => new JailkitError(code, 
  * are to be taken out), if processes run in it, or if it has another jail or files of users in it (unless requested).
  */
 export function planDelete(request: DeleteRequest): DeletePlan {
-  const { jail, unjail } = request;
+  const { jail, unjail, leaving = [] } = request;
   const allUsers = jailedUsers();
   const { paths, damaged } = allKnownJails(allUsers);
   const shown = display(jail);
@@ -72,11 +82,12 @@ export function planDelete(request: DeleteRequest): DeletePlan {
   if (!paths.includes(jail) && records.length === 0) throw unknownJail(jail, paths);
   requireFileSystem(jail, seen);
   if (seen !== undefined) requireDeletable(jail, seen, paths);
-  const users = allUsers.filter((user) => user.jail === jail);
+  const left = namesOf(leaving);
+  const users = allUsers.filter((user) => user.jail === jail && !left.has(user.name));
   if (users.length > 0 && !unjail) {
     const names = users.map(({ name }) => display(name)).join(", ");
     const leave = leaveCommand(users, shellsOutside(jail), { move: true });
-    const message = `${shown}: users live in it (${names}): use --unjail, or take them out first: ${leave}`;
+    const message = `${shown}: users live in it (${names}): use 'jailkit delete --unjail', or take them out first: ${leave}`;
     throw refuse("has-users", message);
   }
   const plan = { request, jail, seen, records, users, mounts: [], owners: [] };
@@ -161,12 +172,15 @@ function measure(
   plan: Pick<DeletePlan, "request" | "users">,
   allUsers: readonly JailedUser[],
 ) {
-  const { userFiles } = plan.request;
+  const { userFiles, leaving = [] } = plan.request;
   const accounts = hostAccounts();
-  const { inodes, owners, unread } = ownersIn(root, plan.users, accounts);
+  const { inodes, owners, unread } = ownersIn(root, plan, accounts);
   const uids = owners.map(({ uid }) => uid);
+  const left = namesOf(leaving);
   const services = servicesOrNone(root, plan.request, () =>
-    serviceUsers(root, namesOf(allUsers), uids, accounts),
+    serviceUsers(root, namesOf(allUsers), uids, accounts).filter(
+      ({ name }) => !left.has(name) || uids.includes(accounts.userByName(name)?.uid ?? 0),
+    ),
   );
   if (services.length > 0 && !userFiles) {
     const names = services.map(({ name }) => display(name)).join(", ");
@@ -194,11 +208,20 @@ function servicesOrNone(root: JailRoot, { userFiles }: DeleteRequest, ask: () =>
 }
 
 /** The inodes of the jail, and the owners of files as in DeletePlan. */
-function ownersIn(root: JailRoot, users: DeletePlan["users"], { userByName } = hostAccounts()) {
+function ownersIn(
+  root: JailRoot,
+  { users, request }: Pick<DeletePlan, "users" | "request">,
+  { userByName } = hostAccounts(),
+) {
   // A damaged record counts as empty.
   const entries = answered(() => openManifest(root).content.entries) ?? new Map<ByteString, ManifestEntry>();
   const leaving = new Set(users.flatMap(({ name }) => userByName(name)?.uid ?? []));
-  return collectOwners(root, (path, usage) => !leaving.has(usage.uid) && !isAsPut(entries.get(path), usage));
+  const homes = (request.leaving ?? []).flatMap(({ home }) => home ?? []);
+  const stays = (path: ByteString) => homes.every((home) => below(path, home) === undefined);
+  return collectOwners(
+    root,
+    (path, usage) => !leaving.has(usage.uid) && stays(path) && !isAsPut(entries.get(path), usage),
+  );
 }
 
 /** Whether a file is as recorded: if its owner has changed it, it is that user's work. */
@@ -232,8 +255,8 @@ export function requireStillDeletable(
   { request, users }: DeletePlan,
 ): (stat: Stat) => boolean {
   if (request.userFiles) return () => true;
-  const leaving = users.filter(({ fromService }) => !fromService);
-  const { inodes, owners, unread } = ownersIn(root, leaving);
+  const own = users.filter(({ fromService }) => !fromService);
+  const { inodes, owners, unread } = ownersIn(root, { request, users: own });
   requireNobodyElse(root, owners, unread);
   const seen = isOneOf([...inodes.values()].map(({ usage }) => usage));
   return (stat) => stat.uid === 0 || seen(stat);

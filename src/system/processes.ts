@@ -36,6 +36,9 @@ export function processesOf(uid: number): number[] {
   return withFd(openProc(), (proc) => pidsIn(proc).filter((pid) => isItsOwn(proc, pid)));
 }
 
+/** The command that ends all processes of a user, for messages: what ends its logins comes before. */
+export const endSessions = (uid: number): string => `pkill -KILL -u ${uid}`;
+
 /** True if all user ids of a process are `uid`. Throws SystemError. */
 export function isRunBy(pid: number, uid: number): boolean {
   const ids = UIDS.exec(readStatus(AT_FDCWD, `/proc/${pid}`))?.slice(1);

@@ -23,8 +23,8 @@ const TOOLS = {
   jk_cp: (async (args) => (await import("./jk_cp.ts")).tool.call(args)) satisfies ToolCall,
 };
 
-const hasWork = ({ jails, former }: Comparison): boolean =>
-  former.length > 0 ||
+const hasWork = ({ jails, former, formerFaults }: Comparison): boolean =>
+  former.length + formerFaults.length > 0 ||
   jails.some(
     ({ fault, changes, users }) =>
       fault !== undefined ||
@@ -50,7 +50,7 @@ interface Options {
 }
 
 async function apply(files: readonly string[], options: Options): Promise<number> {
-  const { check, configDir, prune, json, noWait } = options;
+  const { check, configDir, prune, deleteHomes, json, noWait } = options;
   using _lock = check ? undefined : lockDeclarations({ tool: APPLY, noWait, json });
   const usual = files.length === 0;
   // A file that is missing there declares nothing; a misspelt directory must not.
@@ -64,7 +64,7 @@ async function apply(files: readonly string[], options: Options): Promise<number
   const before = readOnce();
   // A user may have moved from one file to another one.
   const others = usual || !prune ? undefined : readDeclaration();
-  const comparison = compare(declaration, before, { prune, usual, others });
+  const comparison = compare(declaration, before, { prune, deleteHomes, usual, others });
   const report = new ApplyReport(options);
   report.plan(comparison);
   if (!check) await carryOut(declaration, comparison, before, options, report);
@@ -88,6 +88,8 @@ async function carryOut(
   const { Memory } = await import("../declaration/memory.ts");
   const memory = new Memory(before, comparison.pathOf);
   memory.declare(declaration);
+  for (const { name, jail } of comparison.settledLeft) memory.forgetLeft(name, jail);
+  memory.write();
 }
 
 /** `jailkit apply`: makes jails and users as files declare them. */
@@ -103,7 +105,7 @@ export const tool = defineTool({
     },
     prune: {
       description:
-        "also remove what was declared once and is not any more: jails, users, sections, files, groups, keys",
+        "also remove what was declared once and is not any more: jails and all that their keys declare, users, groups, keys, rights",
     },
     deleteHomes: {
       description: "with --prune, also delete the homes of accounts that apply created",
@@ -128,7 +130,9 @@ A jail is compared by its record: its sections and files, its live directories a
 
 An account that exists outside of jails moves into the jail, with its home. Its uid, and a home that is in the jail already, are not changed: a difference is an error.
 
-What is there and not declared stays, and is shown with --verbose. --prune removes what these files declared once, if no file of /etc/jailkit/jails.d declares it now, and nothing else. An account that apply created is removed; one that jk_jailuser(8) or apply jailed is taken out of its jail, with its home; any other one stays there, without its line in the jail, and cannot log in. A jail in which files of users are left is not deleted.`,
+What is there and not declared stays, and is shown with --verbose. --prune removes what these files declared once, if no file of /etc/jailkit/jails.d declares it now, and nothing else. An account that apply created is removed; one that jk_jailuser(8) or apply jailed is taken out of its jail, with its home; any other one stays there, without its line in the jail, and cannot log in. Its sessions go on, and a warning says what ends them. A jail in which files of users are left is not deleted, which is an error of --check, too. A jail that is live no longer gets copies of what it needs.
+
+A user who is declared in another jail than before is an error while the account is in the first one; the message has the command that takes it out. Then apply puts it into the other one, and takes away its lines and its section of jk_lsh.ini in the first one, also without --prune.`,
   root: 5,
   async run({ options, operands }) {
     const { json, check, configDir, prune, deleteHomes } = options;

@@ -99,6 +99,9 @@ function createJailed(
     makeDirectories(root, directoryOf(jailHome), () => ({ mode: 0o755, uid: 0, gid: 0 }));
     // An earlier account of that name had another life outside. What cannot be read gives nobody a shell later.
     if (answered(() => recall(root, name)) !== undefined) forgetAccount(root, name);
+    // Its line in the jail, which has the same uid, would keep its shell and its groups there.
+    if (readJailAccounts(root).userByName(name) !== undefined)
+      updateJailAccounts(root, (accounts) => accounts.removeUser(name));
     user = withHostAccounts(() => addAccount(name, home, CHROOT_SHELL, useradd));
     const groups = groupsOf(user);
     const plan = planJailing({ user, groups, jail: root.path, accounts: readJailAccounts(root), shell });

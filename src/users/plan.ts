@@ -8,6 +8,7 @@ import { usualHome } from "../jail/accounts/home-place.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { nameFault } from "../system/account-name.ts";
 import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
+import { endSessions } from "../system/processes.ts";
 import { leaveCommand, type shellsOutside } from "./leaving.ts";
 import { LIMITED_SHELL } from "./open-jail.ts";
 
@@ -154,7 +155,7 @@ export function planJailing(facts: JailingFacts): JailingPlan {
   if ((changeAccount || moveFrom !== undefined) && processes.length > 0) {
     const pids = processes.slice(0, 20).join(" ");
     const more = processes.length > 20 ? ` and ${processes.length - 20} more` : "";
-    const why = `has running processes (${pids}${more}): end them first, nothing was changed`;
+    const why = `has running processes (${pids}${more}); nothing was changed; end them first, with: ${endSessions(user.uid)}`;
     throw refuse("has-processes", user, why);
   }
   const entry = planEntry(facts, jailHome);

@@ -24,7 +24,7 @@ import { knownJails, REGISTRY } from "../jail/record/registry.ts";
 import { isLocalUser, JAILED_GROUP, modifyAccount } from "../system/account-tools.ts";
 import { type PasswdEntry, passwdByName } from "../system/accounts.ts";
 import { type AccountFacts, askedFacts } from "../system/host-accounts.ts";
-import { processesOf } from "../system/processes.ts";
+import { endSessions, processesOf } from "../system/processes.ts";
 import { forgetAccount, recall, recallFrom, rememberAccount } from "./account-record.ts";
 import type { AccountRun } from "./account-run.ts";
 import { changeAccount, requireSafeMove } from "./change-account.ts";
@@ -153,7 +153,7 @@ export function unjailUser(user: PasswdEntry, request: JailingOptions, run: Acco
   if (home !== user.home || shell !== user.shell) requireLocal(user, jail, shell, isLocal);
   const processes = home === user.home && shell === user.shell ? [] : processesOf(user.uid);
   if (processes.length > 0) {
-    const message = `${quoted(user.name)} has running processes (${processes.join(" ")}): end them first`;
+    const message = `${quoted(user.name)} has running processes (${processes.join(" ")}): end them first, with: ${endSessions(user.uid)}`;
     throw new JailkitError("has-processes", 1, message);
   }
   requireShell(shell);

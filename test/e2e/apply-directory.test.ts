@@ -90,6 +90,37 @@ test("--prune takes it out of the jail, and out of nothing else", () => {
   expect(m.read(ACCOUNTS)).toContain("luser");
 });
 
+test("one that moves into the files of this machine, and back, is the same in the jail, in one run each", () => {
+  const local = declared().replace("directory = yes\n", "").replace("shell = /bin/bash", "allow = sftp");
+  const text = (more: string) =>
+    m.write("/etc/jailkit/jails.d/one.ini", more.replace("basicshell", "basicshell, sftp"));
+  const settled = (...lines: string[]) => {
+    const { status, changes } = linesOf(m);
+    expect([status, changes.map((change) => change.text)]).toEqual([0, lines]);
+    expect(did(m)).toEqual([]);
+  };
+  m.write(ACCOUNTS, "luser:x:6001:6001::/home/luser:/bin/sh\n");
+  text(declared());
+  m.must(["jailkit", "apply"]);
+  m.write(ACCOUNTS, "");
+  m.must([
+    "sh",
+    "-c",
+    "groupadd -g 6001 luser; useradd -u 6001 -g 6001 -m -s /bin/sh luser; rm -r /srv/customer/home/luser",
+  ]);
+  text(local);
+  settled(
+    "+ user luser: policy allow (it has no section)",
+    "~ user luser: shell /bin/bash -> /usr/sbin/jk_lsh",
+    `~ user luser: account /home/luser -> in ${J}/./home/luser, shell /usr/sbin/jk_lsh, with its home (it is in no jail)`,
+    "+ user luser: keys 1 of 1 (not in its authorized_keys)",
+  );
+  m.must(["sed", "-i", "/^luser:/d", "/etc/passwd"]);
+  m.write(ACCOUNTS, `luser:x:6001:6001::${J}/./home/luser:/usr/sbin/jk_chrootsh\n`);
+  text(declared());
+  settled("~ user luser: shell /usr/sbin/jk_lsh -> /bin/bash");
+});
+
 test("a home that is not ASCII, which slapd refuses, is warned of before the LDIF", () => {
   m.remove("/etc/jailkit/jails.d/one.ini");
   const nss = m.read("/etc/nsswitch.conf");

@@ -45,7 +45,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "would remove ${quoted(user.name)} from the jail's account files": "what --dry-run tells",
   "delete files of users too, also of accounts that are not in /etc/passwd; without it they are a reason to refuse":
     "what an option does",
-  "also remove what was declared once and is not any more: jails, users, sections, files, groups, keys":
+  "also remove what was declared once and is not any more: jails and all that their keys declare, users, groups, keys, rights":
     "what an option does",
   "with --prune, also delete the homes of accounts that apply created": "what an option does",
   "--delete-homes would remove it": "says what an option would do",
@@ -66,6 +66,8 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "start it and run this again, or use 'jailkit delete --user-files'": "where a jail is being deleted",
   "take them out, or delete them with 'jailkit delete --user-files'": "where a jail is being deleted",
   "change their homes where the accounts are kept (jk_jailuser --unjail --dry-run shows how), and take their files out, or delete these with 'jailkit delete --user-files'":
+    "where a jail is being deleted",
+  "${shown}: users live in it (${names}): use 'jailkit delete --unjail', or take them out first: jk_jailuser --unjail -m ${words}":
     "where a jail is being deleted",
   rm: "of symbolic links of root in a jail, and nothing else: see src/jail/fs/safety.ts",
   "${shown}: another jail is in it, ${display(inside)}: delete that first": "where a jail is being deleted",

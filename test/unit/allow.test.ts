@@ -362,6 +362,7 @@ describe("the table of rsync's options", () => {
     ["-az --compress-choice=zstd --compress-level=3 --skip-compress=gz --checksum-choice=md5", true, true],
     ["-a --usermap=0:1 --groupmap=0:1 --chmod=u+w --iconv=utf8,latin1", true, true],
     ["-a --fuzzy --existing --ignore-existing --size-only --ignore-times --info=progress2", true, true],
+    ["-a --debug=del2,filter", true, true],
     ["-a --one-file-system --safe-links --munge-links --super", true, true],
     ["-a --exclude=x --include-from=/dev/null --prune-empty-dirs -u -c -W -y --old-args", true, true],
     ["-aP --itemize-changes --human-readable --out-format=%n --stderr=client", true, true],

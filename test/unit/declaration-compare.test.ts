@@ -1,7 +1,7 @@
 /** What `jailkit apply` finds different, from what is declared and what is there. */
 import { describe, expect, test } from "bun:test";
 import { planLine } from "../../src/declaration/change.ts";
-import { compareJail, type JailState } from "../../src/declaration/compare/jail.ts";
+import { compareJail, type JailOnce, type JailState } from "../../src/declaration/compare/jail.ts";
 import { compareUser, type UserState } from "../../src/declaration/compare/user.ts";
 import type { DeclaredJail, DeclaredUser } from "../../src/declaration/model.ts";
 
@@ -18,10 +18,23 @@ const THERE: JailState = {
 const lookUps = {
   pathOf: (name: string) => (name === "id" ? "/usr/bin/id" : undefined),
   liveOf: (live: readonly string[]) => live,
+  needsOf: (sections: readonly string[]) => ({
+    ...{ certain: !sections.includes("unknown"), proc: sections.includes("proc") },
+    logSocket: sections.includes("log"),
+  }),
 };
 
-function jailLines(declared: Partial<DeclaredJail>, state: Partial<JailState>, prune = false) {
-  const once = { sections: ["a", "old"], files: ["/usr/bin/id", "/usr/bin/old"] };
+const ONCE: JailOnce = {
+  ...{ sections: ["a", "old"], files: ["/usr/bin/id", "/usr/bin/old"] },
+  ...{ live: ["/usr", "/opt"], logSocket: true, proc: true },
+};
+
+function jailLines(
+  declared: Partial<DeclaredJail>,
+  state: Partial<JailState>,
+  prune = false,
+  once: JailOnce = { ...ONCE, live: [] },
+) {
   const compared = compareJail({ ...JAIL, ...declared }, { ...THERE, ...state }, lookUps, { once, prune });
   return { ...compared, lines: compared.changes.map(planLine) };
 }
@@ -81,6 +94,58 @@ describe("a jail", () => {
       "- jail /srv/j: files /usr/bin/old (no longer declared)",
     ]);
     expect(pruned.undeclared).toEqual(["jail /srv/j: sections hand", "jail /srv/j: files /usr/bin/hand"]);
+  });
+
+  const SWITCHES = { proc: true, logSocket: true };
+
+  test("the log socket and proc are pruned like sections, unless a section needs them", () => {
+    const kept = jailLines({}, SWITCHES);
+    expect([kept.lines, kept.undeclared]).toEqual([[], ["jail /srv/j: log-socket", "jail /srv/j: proc"]]);
+    const removed = [
+      "- jail /srv/j: log-socket (no longer declared)",
+      "- jail /srv/j: proc (no longer declared)",
+    ];
+    expect(jailLines({}, SWITCHES, true).lines).toEqual(removed);
+    for (const [name, lines] of [
+      ["unknown", []],
+      ["log", removed.slice(1)],
+    ] as const) {
+      const needed = jailLines(
+        { sections: ["a", "b", name] },
+        { ...SWITCHES, sections: new Set(["a", "b", name]) },
+        true,
+      );
+      expect(needed.lines).toEqual([...lines]);
+    }
+    const byHand = { ...ONCE, live: [], proc: false, logSocket: false };
+    expect(jailLines({}, SWITCHES, true, byHand)).toMatchObject({ lines: [], undeclared: kept.undeclared });
+  });
+
+  test("a section that is added does not bring what is declared to be off", () => {
+    expect(jailLines({ sections: ["a", "log"], logSocket: false, proc: false }, {}).lines).toEqual([
+      "+ jail /srv/j: sections log (not in the jail)",
+      "- jail /srv/j: log-socket (declared to be off)",
+    ]);
+  });
+
+  test("a jail that is live no longer gets copies, also after a run that was killed; others stay live", () => {
+    const live = { live: new Set(["/usr", "/bin", "/opt", "/opt/x"]), sections: new Set(["a", "b", "hand"]) };
+    const kept = jailLines({}, live, false, ONCE);
+    expect([kept.lines, kept.undeclared]).toEqual([
+      [],
+      ["jail /srv/j: sections hand", "jail /srv/j: live /usr, /opt, /opt/x"],
+    ]);
+    const copied = [
+      "+ jail /srv/j: sections a, b, hand (copied, without the live directories)",
+      "+ jail /srv/j: files id (copied, without the live directories)",
+    ];
+    expect(jailLines({ live: ["/opt/x"] }, live, true, ONCE).lines).toEqual([
+      "- jail /srv/j: live /usr, /bin, /opt (no longer declared)",
+      ...copied,
+    ]);
+    const killed = { ...live, live: new Set<string>() };
+    expect(jailLines({}, killed, false, ONCE)).toMatchObject({ lines: copied, taken: ["/usr", "/opt"] });
+    expect(jailLines({}, killed, false, { ...ONCE, live: [] }).lines).toEqual([]);
   });
 
   test("nothing is done in one with a fault, nor to one that nothing creates", () => {

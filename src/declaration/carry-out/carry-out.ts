@@ -4,7 +4,8 @@ import { isReported, problemFrom } from "../../cli/error.ts";
 import { lockJails } from "../../jail/record/jail-lock.ts";
 import { openJailForUsers } from "../../users/open-jail.ts";
 import type { Change, Fault } from "../change.ts";
-import type { Comparison, Former, JailWork, UserWork } from "../compare/compare.ts";
+import type { Comparison, JailWork, UserWork } from "../compare/compare.ts";
+import type { Former } from "../compare/former.ts";
 import { Memory } from "../memory.ts";
 import type { Declaration } from "../model.ts";
 import type { Once } from "../once.ts";
@@ -36,6 +37,8 @@ export async function carryOut(
 ): Promise<void> {
   const memory = new Memory(before, comparison.pathOf);
   memory.declare(declaration);
+  for (const { name, jail } of comparison.settledLeft) memory.forgetLeft(name, jail);
+  for (const fault of comparison.formerFaults) means.fault(fault);
   for (const former of comparison.former) await remove(former, memory, means);
   for (const work of comparison.jails) await makeJail(work, comparison, memory, means);
   memory.write();
@@ -107,7 +110,8 @@ async function remove(former: Former, memory: Memory, means: Means): Promise<voi
     removeFormer(former, means, said);
   };
   if (!(await makeSteps([{ changes: [change], work }], change.jail, means))) return;
-  memory.forget(change.of, change.name);
+  if (former.of === "left") memory.forgetLeft(change.name, change.jail);
+  else memory.forget(change.of, change.name);
   memory.write();
 }
 
@@ -116,8 +120,9 @@ function notDone(changes: readonly Change[], { ended }: Means): void {
 }
 
 /** What is declared no longer is not there any more. */
-function settle({ declared, users, fault }: JailWork, { prune }: Means, memory: Memory): void {
-  if (!prune || fault !== undefined) return;
-  if (declared !== undefined) memory.settleJail(declared);
-  for (const user of users) if (user.fault === undefined) memory.settleUser(user.declared);
+function settle({ declared, users, fault, taken }: JailWork, { prune }: Means, memory: Memory): void {
+  if (fault !== undefined) return;
+  if (declared !== undefined && prune) memory.settleJail(declared);
+  else if (declared !== undefined) memory.forgetLive(declared.path, taken);
+  if (prune) for (const user of users) if (user.fault === undefined) memory.settleUser(user.declared);
 }

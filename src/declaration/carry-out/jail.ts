@@ -5,6 +5,7 @@ import type { ToolCall } from "../../cli/tool.ts";
 import { openManifest } from "../../jail/record/manifest.ts";
 import { openNamedJail } from "../../jail/record/named-jail.ts";
 import { mountJail } from "../../jails/live.ts";
+import { hideFromJail } from "../../populate/apply/live.ts";
 import { registerLogSocket } from "../../populate/apply/log-socket.ts";
 import { addProcLine, mountJailProc } from "../../populate/apply/proc.ts";
 import { isPassedOver } from "../../populate/passed-over.ts";
@@ -32,7 +33,7 @@ interface Means {
 }
 
 /** The steps that make a jail as it is declared. */
-export function jailSteps({ path, changes }: JailWork, means: Means): Step[] {
+export function jailSteps({ path, declared, changes }: JailWork, means: Means): Step[] {
   const of = (what: Change["what"], removes = false) =>
     changes.filter((change) => change.what === what && (change.action === "remove") === removes);
   const items = (some: readonly Change[]) => some.flatMap((change) => change.items);
@@ -41,6 +42,11 @@ export function jailSteps({ path, changes }: JailWork, means: Means): Step[] {
   const step = (some: readonly Change[], work: Step["work"]): Step => ({ changes: some, work });
   const options = means.noWait ? ["--no-wait", "--json"] : ["--json"];
   return [
+    // First: what they showed is copied then.
+    step(of("live", true), ({ steps }) => {
+      using root = openNamedJail(path);
+      hideFromJail(root, "live", items(of("live", true)), (line) => steps.push(line));
+    }),
     step(filling, async (said) => {
       const sections = items(of("sections"));
       const mount = live.length === 0 ? [] : [`--live=${live.join(",")}`];
@@ -76,9 +82,7 @@ export function jailSteps({ path, changes }: JailWork, means: Means): Step[] {
       if (left !== undefined) throw new JailkitError("log-socket", 1, left);
     }),
     step(of("proc"), ({ steps }) => {
-      using root = openNamedJail(path);
-      addProcLine(path);
-      mountJailProc(root);
+      mountProcIn(path);
       steps.push(`mounted proc on ${display(path)}/proc`);
     }),
     step(of("proc", true), ({ steps }) => {
@@ -90,11 +94,20 @@ export function jailSteps({ path, changes }: JailWork, means: Means): Step[] {
       const files = items(of("files", true));
       return takeAway(said, means.tools.jk_cp, [...options, "--remove", "-j", path, "--", ...files]);
     }),
-    step(of("sections", true), (said) => {
+    step(of("sections", true), async (said) => {
       const sections = items(of("sections", true));
-      return takeAway(said, means.tools.jk_init, [...options, "--remove", "-j", path, "--", ...sections]);
+      await takeAway(said, means.tools.jk_init, [...options, "--remove", "-j", path, "--", ...sections]);
+      // What only these sections needed has gone with them, also if it is declared.
+      if (declared?.logSocket === true) registerLogSocket(path);
+      if (declared?.proc === true) mountProcIn(path);
     }),
   ];
+}
+
+function mountProcIn(jail: ByteString): void {
+  using root = openNamedJail(jail);
+  addProcLine(jail);
+  mountJailProc(root);
 }
 
 /**

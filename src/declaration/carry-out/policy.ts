@@ -2,20 +2,21 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../../config/load.ts";
-import { dropInName, dropInText } from "../../config/write.ts";
+import { dropInText } from "../../config/write.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { putDropIn, removeDropIn } from "../../populate/apply/drop-in.ts";
 import { isLimitedShell } from "../../users/access.ts";
 import { replacePolicy, requireOwnSection } from "../../users/policy.ts";
-import { SETTINGS_FILE } from "../compare/machine.ts";
+import { SETTINGS_FILE, settingsDropIn } from "../compare/machine.ts";
 
 const COMMENT = "Written by jailkit apply, as /etc/jailkit/jails.d declares the user.";
 
-const dropInOf = (user: ByteString): ByteString => `/jk_chrootsh.d/${dropInName(`/${user}`)}`;
+/** Below the directory of the configuration. */
+const dropInOf = (user: ByteString): ByteString => settingsDropIn(user).slice(CONFIG_DIRECTORY.length);
 
 /** Throws JailkitError if the section of a user in jk_chrootsh.ini is in another file than our drop-in, or not alone there. */
 function requireOwnDropIn(user: ByteString): void {
-  const file = CONFIG_DIRECTORY + dropInOf(user);
+  const file = settingsDropIn(user);
   const sections = loadConfig(SETTINGS_FILE, { dialect: "c" })?.sections ?? [];
   const other = sections.find((one) => (one.name === user) !== (one.file === file));
   if (other === undefined) return;
@@ -46,17 +47,19 @@ export function putPolicy(
   const path = dropInOf(user);
   const text = dropInText({ name: user, values: Object.fromEntries(keys) }, "c", COMMENT);
   putDropIn(CONFIG_DIRECTORY, path, text, { replace: true });
-  return `wrote ${display(CONFIG_DIRECTORY + path)}`;
+  return `wrote ${display(settingsDropIn(user))}`;
 }
 
 /** Takes the section out again. Returns a printable line about it. Throws JailkitError. */
 export function removePolicy(root: JailRoot, user: ByteString, limited: boolean): string {
-  if (limited) {
-    replacePolicy(root, user, undefined);
-    return `took the section [${display(user)}] out of the jail's jk_lsh.ini`;
-  }
+  if (!limited) return removeSettings(user);
+  replacePolicy(root, user, undefined);
+  return `took the section [${display(user)}] out of the jk_lsh.ini of ${display(root.path)}`;
+}
+
+/** The same of jk_chrootsh.ini. */
+export function removeSettings(user: ByteString): string {
   requireOwnDropIn(user);
-  const path = dropInOf(user);
-  removeDropIn(CONFIG_DIRECTORY, path);
-  return `removed ${display(CONFIG_DIRECTORY + path)}`;
+  removeDropIn(CONFIG_DIRECTORY, dropInOf(user));
+  return `removed ${display(settingsDropIn(user))}`;
 }

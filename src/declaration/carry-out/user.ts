@@ -20,7 +20,9 @@ import { missingLine, missingOf } from "../../users/login-needs.ts";
 import { newAccountWarnings, planNewAccount } from "../../users/new-account.ts";
 import type { Change } from "../change.ts";
 import type { UserWork } from "../compare/compare.ts";
+import { withKeyPlace } from "../compare/look-keys.ts";
 import { policyKeys } from "../compare/look-user.ts";
+import { newUid, returning } from "../compare/returning.ts";
 import type { DeclaredUser } from "../model.ts";
 import { formerPolicies, type OnceUser } from "../once.ts";
 import { putPolicy, removePolicy } from "./policy.ts";
@@ -57,8 +59,10 @@ export function userSteps({ declared, changes }: UserWork, means: Means): Step[]
     }),
     // Before keys are added, which leaves those alone that are there.
     step(otherOptions, ({ steps }) => {
-      const user = requireUser(name);
-      const count = setKeyOptions({ root, user, home: homeFor(user, root.path) }, declared.keys ?? []);
+      const user = hostUser(name) ?? returning(declared, once, root, hostUser) ?? requireUser(name);
+      // In the home outside, if it has yet to move: before the account is in the jail.
+      const count =
+        withKeyPlace(declared, user, root, (place) => setKeyOptions(place, declared.keys ?? [])) ?? 0;
       steps.push(`changed the options of ${count === 1 ? "1 key" : `${count} keys`} in its authorized_keys`);
     }),
     step(inner, (said) => changeSide(declared, root, said)),
@@ -111,7 +115,7 @@ function accessOf({ groups, keys }: DeclaredUser): Access {
 function create(declared: DeclaredUser, { root, once, created }: Means, said: Said): void {
   const { name, shell, home, comment } = declared;
   const before = once?.jail === root.path ? once : undefined;
-  const uid = declared.uid ?? before?.created;
+  const uid = newUid(declared, once, hostUser);
   const values = {
     ...{ name, shell, comment, home, uid: uid === undefined ? undefined : `${uid}`, gid: undefined },
     ...{

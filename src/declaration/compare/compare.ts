@@ -1,17 +1,13 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { normalPath } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { answered, isReported, problemFrom } from "../../cli/error.ts";
-import { splitHome } from "../../jail/accounts/separator.ts";
 import { withOneTree } from "../../jail/fs/look.ts";
-import { knownJails } from "../../jail/record/manifest.ts";
 import { liveOf } from "../../populate/apply/live.ts";
 import { fileSystemAt } from "../../populate/file-system.ts";
-import type { PasswdEntry } from "../../system/accounts.ts";
-import { recall } from "../../users/account-record.ts";
 import { type Change, changeText, type Fault, listed } from "../change.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "../model.ts";
-import { isInScope, type Once, type OnceJail, type OnceUser } from "../once.ts";
+import type { Once, OnceJail, OnceUser } from "../once.ts";
+import { type Former, formerOf, type LeftIn, movedUsers } from "./former.ts";
 import { compareJail } from "./jail.ts";
 import { withJailState } from "./look.ts";
 import { InJail, userState } from "./look-user.ts";
@@ -31,19 +27,20 @@ export interface JailWork {
   readonly declared: DeclaredJail | undefined;
   readonly changes: readonly Change[];
   readonly fault: Fault | undefined;
+  /** As in JailComparison. */
+  readonly taken: readonly ByteString[];
   readonly users: readonly UserWork[];
 }
-
-/** Something that was declared once, is not declared any more, and is there. */
-export type Former =
-  | { readonly of: "jail"; readonly once: OnceJail; readonly change: Change }
-  | { readonly of: "user"; readonly once: OnceUser; readonly change: Change };
 
 /** How the machine differs from a declaration. */
 export interface Comparison {
   readonly jails: readonly JailWork[];
-  /** To be removed; empty without --prune. */
+  /** To be removed; without --prune only what declared users have left in other jails. */
   readonly former: readonly Former[];
+  /** Why jails that are not declared any more stay; empty without --prune. */
+  readonly formerFaults: readonly Fault[];
+  /** Jails that users were declared in before, and in which nothing of them is left. */
+  readonly settledLeft: readonly LeftIn[];
   /** What is there and not declared, printable. */
   readonly undeclared: readonly string[];
   /** The path that an operand of jk_cp means, as it is recorded. */
@@ -52,6 +49,7 @@ export interface Comparison {
 
 interface Asked {
   readonly prune: boolean;
+  readonly deleteHomes: boolean;
   /** The declaration is that of the usual files. */
   readonly usual: boolean;
   /** What the usual files declare, if the declaration is another one: it is not removed. */
@@ -59,8 +57,9 @@ interface Asked {
 }
 
 /** Compares this machine with a declaration, and changes nothing. Throws JailkitError if the configuration of the machine cannot be read. */
-export function compare(declaration: Declaration, before: Once, { prune, usual, others }: Asked): Comparison {
+export function compare(declaration: Declaration, before: Once, asked: Asked): Comparison {
   return withOneTree(() => {
+    const { prune, others } = asked;
     const machine = new Machine();
     const undeclared: string[] = [];
     const declared = new Map(declaration.jails.map((jail) => [jail.path, jail]));
@@ -74,13 +73,20 @@ export function compare(declaration: Declaration, before: Once, { prune, usual, 
         ...{ prune, undeclared, once: onceJails.get(path), onceUser: (name) => onceUsers.get(name) },
       });
     });
-    const scope = { files: declaration.files, usual };
-    const former = formerOf([declaration, ...(others === undefined ? [] : [others])], before, machine, scope);
+    const moved = movedUsers(declaration.users, before, machine);
+    const all = [declaration, ...(others === undefined ? [] : [others])];
+    const gone = formerOf(all, before, machine, { ...asked, files: declaration.files });
     if (!prune)
-      for (const { change } of former)
-        undeclared.push(`${change.of} ${display(change.name)} (no longer declared)`);
+      for (const { change } of gone.former) undeclared.push(`${changeText(change)} (${change.why})`);
     const pathOf = (operand: ByteString) => machine.pathOf(operand) ?? operand;
-    return { jails, former: prune ? former : [], undeclared, pathOf };
+    return {
+      jails,
+      // Users first: a jail with users is not deleted.
+      former: [...moved.former, ...(prune ? gone.former : [])],
+      formerFaults: gone.faults,
+      settledLeft: [...moved.settled, ...gone.settled],
+      ...{ undeclared, pathOf },
+    };
   });
 }
 
@@ -101,6 +107,7 @@ function compareOne(
   return withJailState(path, machine, (state, root) => {
     const about = { of: "jail", name: path, jail: path } as const;
     let changes: readonly Change[] = [];
+    let taken: readonly ByteString[] = [];
     let fault: Fault | undefined = state.fault && { ...about, ...state.fault };
     if (fault === undefined && declared === undefined && !state.exists)
       fault = {
@@ -112,10 +119,11 @@ function compareOne(
       try {
         const lookUps = {
           pathOf: machine.pathOf,
+          needsOf: machine.needsOf,
           liveOf: (live: readonly ByteString[]) => liveOf(live.join(","), fileSystemAt(), path).directories,
         };
         const compared = compareJail(declared, state, lookUps, { once, prune });
-        ({ changes, fault } = compared);
+        ({ changes, fault, taken } = compared);
         undeclared.push(...compared.undeclared);
       } catch (error) {
         if (!isReported(error)) throw error;
@@ -144,70 +152,6 @@ function compareOne(
       if (others.length > 0)
         undeclared.push(`jail ${display(path)}: users ${listed(others.map(({ name }) => name))}`);
     }
-    return { path, declared, changes, fault, users: works };
+    return { path, declared, changes, fault, taken, users: works };
   });
-}
-
-/** What was declared once by the files of the scope, is not in any declaration, and is there. */
-function formerOf(
-  declarations: readonly Declaration[],
-  before: Once,
-  machine: Machine,
-  { files, usual }: { files: readonly ByteString[]; usual: boolean },
-): Former[] {
-  const mayGo = ({ file }: { file: ByteString }) => isInScope(file, files, usual);
-  const jails = new Set(declarations.flatMap((one) => one.jails.map(({ path }) => path)));
-  const users = new Set(declarations.flatMap((one) => one.users.map(({ name }) => name)));
-  const why = "no longer declared";
-  const gone = before.users.filter((user) => !users.has(user.name) && mayGo(user));
-  const formerUsers = gone.flatMap((once): Former[] => {
-    if (!isStillIn(once, machine)) return [];
-    const { name, jail } = once;
-    const what = once.created === undefined ? ("entry" as const) : ("account" as const);
-    const from = what === "entry" ? `in ${display(jail)}` : undefined;
-    const leaves = what === "entry" && !once.directory && hasLifeOutside(once, machine);
-    const to = leaves ? "out of it, with its home" : undefined;
-    return [
-      {
-        of: "user",
-        once,
-        change: { action: "remove", of: "user", name, jail, what, from, to, why, items: [] },
-      },
-    ];
-  });
-  const candidates = before.jails.filter((jail) => !jails.has(jail.path) && mayGo(jail));
-  const known = candidates.length === 0 ? [] : knownJails();
-  const recorded = new Set(known.map(({ jail }) => jail.path));
-  const formerJails = candidates.flatMap((once): Former[] => {
-    if (!recorded.has(once.path)) return [];
-    const about = { of: "jail", name: once.path, jail: once.path } as const;
-    return [{ of: "jail", once, change: { ...about, action: "remove", what: "jail", why, items: [] } }];
-  });
-  // Users first: a jail with users is not deleted.
-  return [...formerUsers, ...formerJails];
-}
-
-/** True if the record of the jail has the shell that the account had before; any other one stays in the jail. */
-const hasLifeOutside = ({ name, jail }: OnceUser, machine: Machine): boolean =>
-  answered(() => withJailState(jail, machine, (_, root) => root && recall(root, name)?.shell)) !== undefined;
-
-/** True if the account that was declared is in that jail; for one of a directory, its line. */
-function isStillIn({ name, jail, directory }: OnceUser, machine: Machine): boolean {
-  let account: PasswdEntry | undefined;
-  try {
-    account = machine.accounts.userByName(name);
-  } catch (error) {
-    if (!isReported(error)) throw error;
-    // Its removal says which name service is silent.
-    return true;
-  }
-  const split = account && splitHome(account.home);
-  if (split !== undefined) return normalPath(split.jail) === jail;
-  return (
-    directory &&
-    withJailState(jail, machine, (_, root) => {
-      const line = new InJail(root, jail).accounts?.userByName(name);
-      return line !== undefined && (account === undefined || line.uid === account.uid);
-    })
-  );
 }

@@ -1,5 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { LIVE_SECTION } from "../../populate/apply/live.ts";
+import { comesWith, LIVE_SECTION, namedLive } from "../../populate/apply/live.ts";
+import { below } from "../../system/mountinfo.ts";
 import { type Change, type Fault, listed } from "../change.ts";
 import type { DeclaredJail } from "../model.ts";
 
@@ -25,7 +26,16 @@ export interface JailState {
 }
 
 /** What an earlier run recorded about a jail, for --prune. */
-export type JailOnce = Readonly<Record<"sections" | "files", readonly ByteString[]>>;
+export type JailOnce = Readonly<Record<"sections" | "files" | "live", readonly ByteString[]>> &
+  Readonly<Record<"logSocket" | "proc", boolean>>;
+
+/** What sections need besides files. */
+export interface SectionNeeds {
+  readonly logSocket: boolean;
+  readonly proc: boolean;
+  /** All of the sections are known; others may need both. */
+  readonly certain: boolean;
+}
 
 /** The message of "empty-jail", about a jail. */
 export const EMPTY_JAIL =
@@ -37,6 +47,8 @@ export interface JailComparison {
   readonly fault: Fault | undefined;
   /** What is there and not declared, printable. */
   readonly undeclared: readonly string[];
+  /** Live directories that an earlier run has taken out; what they showed is copied when all changes are made. */
+  readonly taken: readonly ByteString[];
 }
 
 /** The paths that operands of jk_cp mean, and the directories that a live jail gets. */
@@ -45,6 +57,7 @@ export interface JailLookUps {
   readonly pathOf: (operand: ByteString) => ByteString | undefined;
   /** All directories of a live jail; throws as liveOf. */
   readonly liveOf: (directories: readonly ByteString[]) => readonly ByteString[];
+  readonly needsOf: (sections: readonly ByteString[]) => SectionNeeds;
 }
 
 /**
@@ -54,71 +67,194 @@ export interface JailLookUps {
 export function compareJail(
   declared: DeclaredJail,
   state: JailState,
-  { pathOf, liveOf }: JailLookUps,
-  { once, prune }: { once: JailOnce | undefined; prune: boolean },
+  lookUps: JailLookUps,
+  asked: { once: JailOnce | undefined; prune: boolean },
 ): JailComparison {
-  const { path, sections, files, live = [] } = declared;
-  if (state.fault !== undefined)
-    return { changes: [], fault: { of: "jail", name: path, jail: path, ...state.fault }, undeclared: [] };
-  const about = { of: "jail", name: path, jail: path } as const;
-  const changes: Change[] = [];
-  const add = (
+  const about = { of: "jail", name: declared.path, jail: declared.path } as const;
+  if (state.fault !== undefined) return { ...NOTHING, fault: { ...about, ...state.fault } };
+  return new JailDifference(declared, state, lookUps, asked).compare();
+}
+
+class JailDifference {
+  readonly #changes: Change[] = [];
+  readonly #undeclared: string[] = [];
+  /** There is nothing in it. */
+  readonly #gone: boolean;
+  readonly #missing: string;
+  /** The paths of the declared files. */
+  readonly #paths: readonly ByteString[];
+  readonly #live: readonly ByteString[];
+  /** Live directories that go now, and that an earlier run has taken out. */
+  readonly #leaves: readonly ByteString[];
+  readonly #taken: readonly ByteString[];
+  /** Sections and files that go. */
+  readonly #former: Readonly<Record<"sections" | "files", readonly ByteString[]>>;
+
+  constructor(
+    private readonly declared: DeclaredJail,
+    private readonly state: JailState,
+    private readonly lookUps: JailLookUps,
+    private readonly asked: { once: JailOnce | undefined; prune: boolean },
+  ) {
+    const { sections, files, live = [] } = declared;
+    this.#gone = !state.exists || state.emptied;
+    this.#missing = state.exists ? "its contents were removed" : "it does not exist";
+    this.#paths = files.map((name) => lookUps.pathOf(name) ?? name);
+    this.#live = live;
+    const { former, taken } = formerLive(live, state, asked.once);
+    this.#leaves = asked.prune ? former : [];
+    this.#taken = taken;
+    this.#former = formerNames({ sections, files: this.#paths, live }, state, {
+      ...asked,
+      leaves: this.#leaves,
+    });
+  }
+
+  compare(): JailComparison {
+    this.#compareLive();
+    const added = this.#compareContents();
+    if (!this.state.exists && this.#changes.length === 0) {
+      const about = { of: "jail", name: this.declared.path, jail: this.declared.path } as const;
+      return { ...NOTHING, fault: { ...about, code: "empty-jail", message: EMPTY_JAIL } };
+    }
+    this.#tellUndeclared();
+    this.#compareSwitch("log-socket", "logSocket", "jk_socketd serves it", added);
+    this.#compareSwitch("proc", "proc", "proc is mounted", added);
+    for (const what of ["sections", "files"] as const)
+      if (this.#former[what].length > 0) this.#add(what, this.#former[what], NO_LONGER, "remove");
+    return { changes: this.#changes, fault: undefined, undeclared: this.#undeclared, taken: this.#taken };
+  }
+
+  #add(
     what: Change["what"],
     items: readonly ByteString[],
     why: string,
     action: Change["action"] = "create",
-  ) =>
-    changes.push({
-      ...{ ...about, action, what, items, why },
-      ...(action === "remove" ? { from: listed(items) } : { to: listed(items) }),
-    });
-  const gone = !state.exists || state.emptied;
-  const missing = state.exists ? "its contents were removed" : "it does not exist";
-  const lacks = (there: ReadonlySet<ByteString>, name: ByteString) =>
-    gone || !there.has(name) || state.unfinished.has(name);
-  const why = (names: readonly ByteString[]) =>
-    gone ? missing : names.some((name) => state.unfinished.has(name)) ? "not all there" : "not in the jail";
-  const wanted = isLive(live, state.live) && !gone ? [] : live.length === 0 ? [] : liveOf(live);
-  const lacksLive = wanted.some((directory) => gone || !state.live.has(directory));
-  if (lacksLive) add("live", live, gone ? missing : "not mounted in the jail");
-  const absent = sections.filter((name) => lacks(state.sections, name));
-  if (absent.length > 0) add("sections", absent, why(absent));
-  const copied = files.filter((name) => lacks(state.files, pathOf(name) ?? name));
-  if (copied.length > 0) add("files", copied, why(copied.map((name) => pathOf(name) ?? name)));
-  if (!gone && !lacksLive && state.lacking.length > 0)
-    add("mounts", state.lacking, "not mounted as recorded");
-  const nothing = !state.exists && absent.length + copied.length + live.length === 0;
-  if (nothing) {
-    const fault = { ...about, code: "empty-jail", message: EMPTY_JAIL };
-    return { changes: [], fault, undeclared: [] };
+  ): void {
+    const { path } = this.declared;
+    const value =
+      items.length === 0 ? {} : action === "remove" ? { from: listed(items) } : { to: listed(items) };
+    this.#changes.push({ ...{ of: "jail", name: path, jail: path, action, what, items, why }, ...value });
   }
-  addSwitch(declared.logSocket, state.logSocket, "log-socket", "jk_socketd serves it");
-  addSwitch(declared.proc, state.proc, "proc", "proc is mounted");
+
+  #compareLive(): void {
+    const { state } = this;
+    const live = this.#live;
+    if (this.#leaves.length > 0) this.#add("live", this.#leaves, NO_LONGER, "remove");
+    const isThere = live.length === 0 || (isLive(live, state.live) && !this.#gone);
+    const wanted = isThere ? [] : this.lookUps.liveOf(live);
+    const lacks = wanted.some((directory) => this.#gone || !state.live.has(directory));
+    if (lacks) this.#add("live", live, this.#gone ? this.#missing : "not mounted in the jail");
+    const lacking = state.lacking.filter((directory) => !this.#leaves.includes(directory));
+    if (!this.#gone && !lacks && lacking.length > 0) this.#add("mounts", lacking, "not mounted as recorded");
+  }
+
+  /** Returns the sections that are added. */
+  #compareContents(): readonly ByteString[] {
+    const { state, lookUps } = this;
+    const { sections, files } = this.declared;
+    // What live directories have shown is copied: all that is in the record needs it.
+    const copies = this.#leaves.length + this.#taken.length > 0;
+    const lacks = (there: ReadonlySet<ByteString>, name: ByteString) =>
+      this.#gone || copies || !there.has(name) || state.unfinished.has(name);
+    const why = (names: readonly ByteString[]) => {
+      if (this.#gone) return this.#missing;
+      if (copies) return "copied, without the live directories";
+      return names.some((name) => state.unfinished.has(name)) ? "not all there" : "not in the jail";
+    };
+    const others = (which: "sections" | "files", names: readonly ByteString[]) =>
+      [...(copies ? state[which] : [])].filter(
+        (name) => !names.includes(name) && !this.#former[which].includes(name),
+      );
+    const absent = [
+      ...sections.filter((name) => lacks(state.sections, name)),
+      ...others("sections", sections),
+    ];
+    if (absent.length > 0) this.#add("sections", absent, why(absent));
+    const pathOf = (name: ByteString) => lookUps.pathOf(name) ?? name;
+    const copied = [
+      ...files.filter((name) => lacks(state.files, pathOf(name))),
+      ...others("files", this.#paths),
+    ];
+    if (copied.length > 0) this.#add("files", copied, why(copied.map(pathOf)));
+    return absent;
+  }
+
+  #compareSwitch(
+    what: "log-socket" | "proc",
+    key: "logSocket" | "proc",
+    then: string,
+    added: readonly ByteString[],
+  ): void {
+    const [want, is] = [this.declared[key], this.state[key]];
+    if (want === true) {
+      if (!is) this.#add(what, [], this.#gone ? this.#missing : `not so: ${then}`);
+      return;
+    }
+    const needs = (sections: readonly ByteString[]) => this.lookUps.needsOf(sections);
+    if (want === false) {
+      // A section that is added may bring it.
+      const brought = added.length === 0 ? undefined : needs(added);
+      if (is || (brought?.certain && brought[key])) this.#add(what, [], "declared to be off", "remove");
+      return;
+    }
+    const all = new Set([...this.state.sections, ...this.declared.sections]);
+    const rest = is ? needs([...all].filter((name) => !this.#former.sections.includes(name))) : undefined;
+    if (rest === undefined || rest[key] || !rest.certain) return;
+    if (this.asked.prune && this.asked.once?.[key] === true) this.#add(what, [], NO_LONGER, "remove");
+    else this.#undeclared.push(`jail ${listed([this.declared.path])}: ${what}`);
+  }
+
+  #tellUndeclared(): void {
+    const { sections, path } = this.declared;
+    const recorded = [...this.state.live];
+    const known = {
+      sections: this.#live.length === 0 ? sections : [...sections, LIVE_SECTION],
+      files: this.#paths,
+      live: comesWith(recorded, this.#live),
+    };
+    const there = { ...this.state, live: namedLive(recorded) };
+    const goes = { ...this.#former, live: this.#leaves };
+    for (const what of ["sections", "files", "live"] as const) {
+      const names = [...there[what]].filter(
+        (name) => !known[what].includes(name) && !goes[what].includes(name),
+      );
+      if (names.length > 0) this.#undeclared.push(`jail ${listed([path])}: ${what} ${listed(names)}`);
+    }
+  }
+}
+
+const NO_LONGER = "no longer declared";
+const NOTHING = { changes: [], undeclared: [], taken: [] } as const;
+
+/**
+ * The live directories that were declared once and not any more: those that are in the record, and those that an earlier run
+ * has taken out, without an end.
+ */
+function formerLive(live: readonly ByteString[], state: JailState, once: JailOnce | undefined) {
+  const recorded = [...state.live];
+  const names = (once?.live ?? []).filter((directory) => !live.includes(directory));
+  const kept = comesWith(recorded, live);
+  const former = comesWith(recorded, names).filter((directory) => !kept.includes(directory));
+  const isShown = (directory: ByteString) => recorded.some((one) => below(directory, one) !== undefined);
+  return { former, taken: names.filter((directory) => !isShown(directory)) };
+}
+
+/** The sections and files that were declared once, are there, and go. */
+function formerNames(
+  { sections, files, live }: Readonly<Record<"sections" | "files" | "live", readonly ByteString[]>>,
+  state: JailState,
+  { once, prune, leaves }: { once: JailOnce | undefined; prune: boolean; leaves: readonly ByteString[] },
+) {
+  if (!prune) return { sections: [], files: [] };
+  const isLastLive = leaves.length > 0 && leaves.length === state.live.size;
+  // It came with the live directories.
+  const ours = isLastLive ? [...(once?.sections ?? []), LIVE_SECTION] : (once?.sections ?? []);
   const whole = live.length === 0 ? sections : [...sections, LIVE_SECTION];
-  const now = { sections: new Set(whole), files: new Set(files.map((name) => pathOf(name) ?? name)) };
-  for (const what of ["sections", "files"] as const) {
-    const former = (once?.[what] ?? []).filter((name) => state[what].has(name) && !now[what].has(name));
-    if (prune && former.length > 0) add(what, former, "no longer declared", "remove");
-  }
-  const pruned = new Set(changes.flatMap(({ action, items }) => (action === "remove" ? items : [])));
-  const extra = (there: ReadonlySet<ByteString>, names: ReadonlySet<ByteString>) =>
-    [...there].filter((name) => !names.has(name) && !pruned.has(name));
-  return { changes, fault: undefined, undeclared: undeclaredIn() };
-
-  function addSwitch(want: boolean | undefined, is: boolean, what: "log-socket" | "proc", then: string) {
-    if (want === undefined || want === is) return;
-    changes.push({
-      ...{ ...about, what, items: [], action: want ? "create" : "remove" },
-      why: want ? (gone ? missing : `not so: ${then}`) : "declared to be off",
-    });
-  }
-
-  function undeclaredIn(): string[] {
-    const more = { sections: extra(state.sections, now.sections), files: extra(state.files, now.files) };
-    return (["sections", "files"] as const).flatMap((what) =>
-      more[what].length === 0 ? [] : [`jail ${listed([path])}: ${what} ${listed(more[what])}`],
-    );
-  }
+  return {
+    sections: ours.filter((name) => state.sections.has(name) && !whole.includes(name)),
+    files: (once?.files ?? []).filter((name) => state.files.has(name) && !files.includes(name)),
+  };
 }
 
 /** True if all named directories are recorded. Others are shown by one above them, which liveOf finds. */

@@ -19,14 +19,14 @@ import { knownKeys } from "../../transfer/sections.ts";
 import { isLimitedShell } from "../../users/access.ts";
 import { requireGroups } from "../../users/groups.ts";
 import { homeFor } from "../../users/jail-side.ts";
-import { keyLinesIn, mergeKeys } from "../../users/key-lines.ts";
-import { type KeyPlace, keysText } from "../../users/keys.ts";
 import { newNameFault } from "../../users/new-account.ts";
 import { readPolicies } from "../../users/policy.ts";
 import type { Fault } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
-import { formerPolicies, type OnceUser, sumOf } from "../once.ts";
+import { formerPolicies, type OnceUser } from "../once.ts";
+import { keyState, NO_KEYS } from "./look-keys.ts";
 import type { Machine } from "./machine.ts";
+import { returning } from "./returning.ts";
 import type { UserState } from "./user.ts";
 
 /** The accounts and policies in a jail, each read once; empty for one that does not exist. */
@@ -96,10 +96,11 @@ export function userState(
     const home = account === undefined ? undefined : homeState(declared, account, inside);
     const fault = groups.fault ?? home?.fault ?? newFault(declared, account, machine);
     if (fault !== undefined) return { ...nothing, fault };
-    const keys = account === undefined ? NO_KEYS : keyState(declared, account, inside, home, once);
+    const owner = account ?? returning(declared, once, inside.root, machine.accounts.userByUid);
+    const keys =
+      owner === undefined ? NO_KEYS : keyState(declared, owner, inside.root, home?.home ?? "there", once);
     const { table, section } = policyState(declared, inside, machine);
     const policy = section && knownKeys(section, table);
-    const former = once !== undefined && once.jail === declared.jail ? once : undefined;
     return {
       ...{ ...nothing, ...groups, home: home?.home ?? "there" },
       inJail: account && inside.accounts?.userByName(declared.name),
@@ -110,9 +111,9 @@ export function userState(
       policy: policy && new Map([...policy.keys, ...policy.others.map((key) => [key, ""] as const)]),
       wantedPolicy: declared.policy && policyKeys(declared.policy, declared.shell),
       former: {
-        groups: former && account ? formerGroups(declared, former, account, machine) : [],
-        keys: former === undefined ? [] : keys.former,
-        policy: former !== undefined && hasFormerPolicy(declared, former, inside, machine),
+        groups: once && account ? formerGroups(declared, once, account, machine) : [],
+        keys: keys.former,
+        policy: once !== undefined && hasFormerPolicy(declared, once, inside, machine),
       },
     };
   } catch (error) {
@@ -203,13 +204,12 @@ function homeState({ jail, directory }: DeclaredUser, account: PasswdEntry, { ro
   const outside = !directory && (split === undefined || normalPath(split.jail) !== jail);
   if (root === undefined || outside) {
     const fault = outside && split === undefined ? hostHomeFault(account, jail) : undefined;
-    return { home: "there", fault, path: undefined } as const;
+    return { home: "there", fault } as const;
   }
   const path = homeFor(account, jail);
   const stat = lookUp(root, path)?.stat;
-  if (stat === undefined) return { home: "missing", fault: undefined, path } as const;
-  if (stat.uid === account.uid && isDirectory(stat))
-    return { home: "there", fault: undefined, path } as const;
+  if (stat === undefined) return { home: "missing", fault: undefined } as const;
+  if (stat.uid === account.uid && isDirectory(stat)) return { home: "there", fault: undefined } as const;
   const shown = hostPath(root, path);
   const what = isDirectory(stat) ? `belongs to uid ${stat.uid}, not to the user` : "is not a directory";
   const remedy = homeRemedy(shown, account.uid, account.gid, true);
@@ -217,57 +217,7 @@ function homeState({ jail, directory }: DeclaredUser, account: PasswdEntry, { ro
     code: "foreign-home",
     message: `${quoted(shown)} ${what}: logins are refused; keep it under another name, and create a new one: ${remedy}`,
   };
-  return { home: "foreign", fault, path } as const;
-}
-
-interface KeyState {
-  readonly lacking: number;
-  readonly former: readonly ByteString[];
-  readonly otherOptions: number;
-  readonly fault?: FaultText;
-}
-
-const NO_KEYS: KeyState = { lacking: 0, former: [], otherOptions: 0 };
-
-/**
- * How many keys are missing, and which were declared once and are there; or why they cannot be read. The user chooses what is
- * in the home, and may prevent nothing else by that.
- */
-function keyState(...args: Parameters<typeof readKeyState>): KeyState {
-  try {
-    return readKeyState(...args);
-  } catch (error) {
-    if (!isReported(error)) throw error;
-    const { code, message } = problemFrom(error, "failed", args[0].name);
-    return { ...NO_KEYS, fault: { code, message } };
-  }
-}
-
-/** Throws JailkitError as planKeys does. */
-function readKeyState(
-  { keys = [] }: DeclaredUser,
-  account: PasswdEntry,
-  { root }: InJail,
-  home: ReturnType<typeof homeState> | undefined,
-  once: OnceUser | undefined,
-): KeyState {
-  const wanted = new Set(once === undefined ? [] : keys.map(({ key }) => sumOf(key)));
-  const sums = new Set((once?.keys ?? []).filter((sum) => !wanted.has(sum)));
-  if (keys.length + sums.size === 0) return NO_KEYS;
-  if (root === undefined || home?.home !== "there" || home.path === undefined)
-    return { lacking: keys.length, former: [], otherOptions: 0 };
-  const place: KeyPlace = { root, user: account, home: home.path };
-  const text = keysText(place);
-  const former =
-    sums.size === 0 ? [] : keyLinesIn(text).flatMap(({ key }) => (sums.has(sumOf(key)) ? key : []));
-  const lines = new Set(text.split("\n"));
-  // Nearly always; to read thousands of files would take a second.
-  const merge = keys.every(({ line }) => lines.has(line)) ? undefined : mergeKeys(text, keys);
-  return {
-    lacking: merge?.added ?? 0,
-    former: [...new Set(former)],
-    otherOptions: merge?.otherOptions ?? 0,
-  };
+  return { home: "foreign", fault } as const;
 }
 
 function policyState({ name, shell, policy }: DeclaredUser, inside: InJail, machine: Machine) {

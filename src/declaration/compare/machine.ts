@@ -1,14 +1,23 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { normalPath } from "../../../ffi/paths.ts";
-import { CONFIG_DIRECTORY } from "../../config/load.ts";
+import { answered } from "../../cli/error.ts";
+import { CONFIG_DIRECTORY, loadConfig } from "../../config/load.ts";
 import type { IniSection } from "../../config/model.ts";
+import { dropInName } from "../../config/write.ts";
 import { fileSystemAt } from "../../populate/file-system.ts";
 import { searchPath } from "../../profile/search.ts";
+import { selectSections } from "../../profile/sections.ts";
 import { namesIn } from "../../system/account-tools.ts";
 import { HostSources } from "../../transfer/host.ts";
+import { SECTIONS_FILE } from "../../transfer/sections.ts";
+import type { SectionNeeds } from "./jail.ts";
 
 /** Where sections of jk_chrootsh.ini for single users go. */
 export const SETTINGS_FILE = `${CONFIG_DIRECTORY}/jk_chrootsh.ini`;
+
+/** The drop-in of apply with the section of one user. */
+export const settingsDropIn = (user: ByteString): ByteString =>
+  `${CONFIG_DIRECTORY}/jk_chrootsh.d/${dropInName(`/${user}`)}`;
 
 /** Calls once, at the first use. */
 function once<T>(make: () => T): () => T {
@@ -23,6 +32,8 @@ function once<T>(make: () => T): () => T {
 export class Machine extends HostSources {
   readonly localGroups = once(() => new Set(namesIn("/etc/group")));
   readonly #host = once(fileSystemAt);
+  readonly #sections = once(() => answered(() => loadConfig(SECTIONS_FILE, { dialect: "py" })));
+  readonly #needs = new Map<ByteString, SectionNeeds>();
   readonly #paths = new Map<ByteString, ByteString | undefined>();
   // Of equal names the first counts.
   readonly #settingsOf = once(
@@ -31,6 +42,17 @@ export class Machine extends HostSources {
 
   /** The section of jk_chrootsh.ini for one user. Throws JailkitError. */
   settingsOf = (user: ByteString): IniSection | undefined => this.#settingsOf().get(user);
+
+  /** What sections of jk_init.ini need. */
+  needsOf = (sections: readonly ByteString[]): SectionNeeds =>
+    this.#needs.getOrInsertComputed(sections.join(","), () => {
+      const ini = this.#sections();
+      const found = ini && answered(() => selectSections(ini, sections));
+      const some = (key: "needLogsocket" | "needProc") =>
+        found?.sections.some(({ values }) => values[key]) ?? false;
+      const certain = found !== undefined && found.unknown.length === 0;
+      return { logSocket: some("needLogsocket"), proc: some("needProc"), certain };
+    });
 
   /** The path that an operand of jk_cp means. */
   pathOf = (operand: ByteString): ByteString | undefined =>

@@ -79,9 +79,10 @@ export function compareUser(declared: DeclaredUser, state: UserState): UserCompa
   const { account } = state;
   if (account === undefined) addAccount(declared, add);
   else if (declared.directory) addSide(declared, account, state, add);
-  else if (splitHome(account.home) === undefined) addJailing(declared, account, add);
+  else if (splitHome(account.home) === undefined) addJailing(declared, account, state, add);
   else addDrift(declared, account, state, add);
-  if (account !== undefined) addAccess(declared, state, add);
+  if (account === undefined) addOptions(declared, state, add);
+  else addAccess(declared, state, add);
   addFormer(state, add);
   const { keysFault } = state;
   const fault = keysFault && { ...about, ...keysFault };
@@ -165,10 +166,15 @@ function addAccount({ jail, shell, home, groups, keys }: DeclaredUser, add: Add)
   add({ action: "create", what: "account", to, why: "it does not exist" });
 }
 
-function addJailing({ jail, home, shell }: DeclaredUser, account: PasswdEntry, add: Add): void {
+function addJailing(declared: DeclaredUser, account: PasswdEntry, state: UserState, add: Add): void {
+  const { jail, home, shell } = declared;
+  // Before it is there: jailing keeps a line that an earlier stay has left, and its shell.
+  if (state.inJail !== undefined && normalPath(account.home) !== jail)
+    addEntry(declared, account, state, add);
   const moves = account.home.startsWith(`${jail}/`) || account.home === jail ? "" : ", with its home";
   const to = `in ${display(at(jail, home))}, shell ${display(shell)}${moves}`;
   add({ action: "change", what: "account", from: display(account.home), to, why: "it is in no jail" });
+  addComment(declared, account, add);
 }
 
 /** What differs for an account that is in the jail. */
@@ -179,17 +185,29 @@ function addDrift(declared: DeclaredUser, account: PasswdEntry, state: UserState
       why: "its login shell on the host",
     });
   addSide(declared, account, state, add);
-  if (declared.comment !== undefined && declared.comment !== account.gecos)
-    add({
-      ...{ action: "change", what: "comment", from: quoted(account.gecos), to: quoted(declared.comment) },
-      why: "",
-    });
+  addComment(declared, account, add);
+}
+
+function addComment({ comment }: DeclaredUser, { gecos }: PasswdEntry, add: Add): void {
+  if (comment !== undefined && comment !== gecos)
+    add({ action: "change", what: "comment", from: quoted(gecos), to: quoted(comment), why: "" });
 }
 
 /** What differs in the jail. */
 function addSide(declared: DeclaredUser, account: PasswdEntry, state: UserState, add: Add): void {
-  const { inJail, home, hasGroup } = state;
-  const { jail, shell } = declared;
+  addEntry(declared, account, state, add);
+  if (state.home === "missing")
+    add({
+      action: "create",
+      what: "home",
+      to: display(homeFor(account, declared.jail)),
+      why: "it is missing",
+    });
+}
+
+/** What differs in the account files of the jail. */
+function addEntry({ jail, shell }: DeclaredUser, account: PasswdEntry, state: UserState, add: Add): void {
+  const { inJail, hasGroup } = state;
   const seen = homeFor(account, jail);
   if (inJail === undefined) {
     add({ action: "create", what: "entry", to: display(shell), why: "it is not in the jail's etc/passwd" });
@@ -205,28 +223,28 @@ function addSide(declared: DeclaredUser, account: PasswdEntry, state: UserState,
           : "the jail's etc/passwd contradicts the account",
       });
   }
-  if (home === "missing") add({ action: "create", what: "home", to: display(seen), why: "it is missing" });
 }
 
 /** Groups and keys of an account that exists. */
-function addAccess(
-  declared: DeclaredUser,
-  { lacksGroups, lacksKeys, otherOptions }: UserState,
-  add: Add,
-): void {
+function addAccess(declared: DeclaredUser, state: UserState, add: Add): void {
+  const { lacksGroups, lacksKeys } = state;
   if (lacksGroups.length > 0)
     add({
       ...{ action: "create", what: "groups", to: listed(lacksGroups), items: lacksGroups },
       why: "it is not a member",
     });
-  if (otherOptions > 0) {
-    const to = `${otherOptions} of ${declared.keys?.length ?? 0}`;
-    add({ action: "change", what: "keys", to, why: "with other options in its authorized_keys" });
-  }
+  addOptions(declared, state, add);
   if (lacksKeys > 0) {
     const to = `${lacksKeys} of ${declared.keys?.length ?? 0}`;
     add({ action: "create", what: "keys", to, why: "not in its authorized_keys" });
   }
+}
+
+/** Also of an account that is to be created, whose home is there. */
+function addOptions({ keys = [] }: DeclaredUser, { otherOptions }: UserState, add: Add): void {
+  if (otherOptions === 0) return;
+  const to = `${otherOptions} of ${keys.length}`;
+  add({ action: "change", what: "keys", to, why: "with other options in its authorized_keys" });
 }
 
 /** What was declared once. */

@@ -1,9 +1,9 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 
-// What a client may tell an rsync server, as rrsync of rsync 3.5 has it, and Debian's with what it corrects. "value": has a value that names no file. "write",
-// "basis": the value is a directory that the server writes, or reads; a relative one is in the destination. "list", "log":
-// the value is a file of names to read, or a log to append to; a relative one is in the working directory. "remove": removes
-// files. "follow": leads out of a limited tree by its symbolic links, and is refused there.
+// What a client may tell an rsync server, as rrsync of rsync 3.5 has it, with what Debian corrects. "value": has a value that
+// names no file. "write", "basis": the value is a directory that the server writes, or reads; a relative one is in the
+// destination. "list", "log": the value is a file of names to read, or a log to append to; a relative one is in the working
+// directory. "remove": removes files. "follow": leads out of a limited tree by its symbolic links, and is refused there.
 
 /** The long options of each kind, without dashes. `sender` is missing: only the second word may be that. */
 export const RSYNC_LONG = {

@@ -5,7 +5,7 @@ import { display } from "../../cli/display.ts";
 import { JailkitError, UsageError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { hostMountsIn } from "../../jail/fs/host-mounts.ts";
-import { liveObstacle, mountLive } from "../../jail/fs/live-mounts.ts";
+import { liveObstacle, mountLive, unmountLive } from "../../jail/fs/live-mounts.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
 import { isSocketDirectory } from "../../jail/fs/socket-directory.ts";
 import { isDirectory, isLink, type JailRoot } from "../../jail/fs/walk.ts";
@@ -76,6 +76,10 @@ export const canBeLive = (path: ByteString): boolean => ALLOWED.test(path) && !/
 
 /** Of the recorded directories of a live jail those that --live takes; the others come with them. */
 export const namedLive = (live: readonly ByteString[]): ByteString[] => live.filter(canBeLive);
+
+/** Of the recorded directories of a live jail those that named ones bring. Pure. */
+export const comesWith = (live: readonly ByteString[], named: readonly ByteString[]): ByteString[] =>
+  live.filter((path) => named.includes(path) || (named.includes(USUAL) && BESIDE.includes(path)));
 
 /** The option of jk_init that makes a jail live as one with these directories is. */
 export function liveOption(live: readonly ByteString[]): ByteString {
@@ -165,6 +169,31 @@ export function showInJail(
   for (const path of directories)
     if (mountLive(root, path)) say(`Mounting ${path} on ${root.path}${path}, read-only`);
   return addLiveLines(root.path, directories);
+}
+
+/**
+ * Undoes showInJail for those of the directories that are recorded; the record comes last, so that it may be repeated. Throws
+ * JailkitError, SystemError.
+ */
+export function hideFromJail(
+  root: JailRoot,
+  key: "live" | "sockets",
+  directories: readonly ByteString[],
+  say: (line: ByteString) => void,
+): void {
+  const manifest = openManifest(root);
+  const recorded = (manifest.content[key] ?? []).filter((path) => directories.includes(path));
+  if (recorded.length === 0) return;
+  for (const path of recorded) if (unmountLive(root, path)) say(`unmounted ${display(root.path + path)}`);
+  if (removeLiveLines(root.path, { directories: recorded }))
+    say(
+      `removed the lines for ${recorded.map((path) => display(root.path + path)).join(", ")} from /etc/fstab`,
+    );
+  changeManifest(manifest, (content) => {
+    const left = (content[key] ?? []).filter((path) => !recorded.includes(path));
+    content[key] = left.length === 0 ? undefined : left;
+  });
+  saveManifest(manifest);
 }
 
 /**

@@ -6,15 +6,14 @@ import { baseName } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError, problemFrom } from "../../cli/error.ts";
 import { openHostDirectory } from "../../jail/fs/host-source.ts";
-import { lackingMounts, liveObstacle, unmountLive } from "../../jail/fs/live-mounts.ts";
+import { lackingMounts, liveObstacle } from "../../jail/fs/live-mounts.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { SOCKET_RULE, socketDirectory } from "../../jail/fs/socket-directory.ts";
 import { isLink, type JailRoot, withDirectory } from "../../jail/fs/walk.ts";
 import { makeDirectories, putSymlink } from "../../jail/fs/write.ts";
 import { mountCommand } from "../../jail/record/live.ts";
-import { changeManifest, openManifest, saveManifest } from "../../jail/record/manifest.ts";
 import type { PopulateProblem } from "../entry.ts";
-import { hasLiveLines, removeLiveLines, showInJail } from "./live.ts";
+import { hasLiveLines, hideFromJail, showInJail } from "./live.ts";
 
 /** The sockets that sections name, on this machine. */
 interface Sockets {
@@ -146,22 +145,8 @@ function linkOldRun(root: JailRoot): void {
 }
 
 /** Undoes setUpSockets. Throws JailkitError, SystemError. */
-export function removeSockets(
+export const removeSockets = (
   root: JailRoot,
   directories: readonly ByteString[],
   say: (line: ByteString) => void,
-): void {
-  const manifest = openManifest(root);
-  const recorded = (manifest.content.sockets ?? []).filter((path) => directories.includes(path));
-  if (recorded.length === 0) return;
-  for (const path of recorded) if (unmountLive(root, path)) say(`unmounted ${display(root.path + path)}`);
-  if (removeLiveLines(root.path, { directories: recorded }))
-    say(
-      `removed the lines for ${recorded.map((path) => display(root.path + path)).join(", ")} from /etc/fstab`,
-    );
-  changeManifest(manifest, (content) => {
-    const left = (content.sockets ?? []).filter((path) => !recorded.includes(path));
-    content.sockets = left.length === 0 ? undefined : left;
-  });
-  saveManifest(manifest);
-}
+): void => hideFromJail(root, "sockets", directories, say);

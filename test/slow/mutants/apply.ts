@@ -8,6 +8,8 @@ const within = (file: string, test: string, changes: readonly Change[]): Mutant[
   changes.map(([from, to]) => ({ file, from, to, test }));
 
 const PRUNE = "e2e/apply-prune.test.ts";
+const MOVES = "e2e/apply-moves.test.ts";
+const STAYS = "e2e/apply-stays.test.ts";
 const COMPARE = "unit/declaration-compare.test.ts";
 
 export const APPLY: readonly Mutant[] = [
@@ -18,20 +20,34 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/once.ts", PRUNE, [
     ["files.includes(file) || (usual &&", "files.includes(file) || (true &&"],
   ]),
-  ...within("src/declaration/carry-out/remove.ts", PRUNE, [
-    ["once.created === user.uid && ", "once.created !== undefined && "],
-    ["if (deleteHomes && isNew) {", "if (isNew) {"],
-    ["if (processes.length > 0) {", "if (false) {"],
-    ["if (recall(root, name)?.shell === undefined) {", "if (false) {"],
+  ...within("src/declaration/compare/fate.ts", PRUNE, [
+    ["created === user.uid", "created !== undefined"],
+    ["deleteHomes && isNew ? home", "isNew ? home"],
+    ["if (recall(root, name)?.shell === undefined)", "if (false)"],
     [" && isDirectory(stat);", ";"],
   ]),
+  ...within("src/declaration/carry-out/sessions.ts", PRUNE, [["const pids = processesOf(uid);", "const pids: number[] = [];"]]),
   ...within("src/declaration/compare/compare.ts", PRUNE, [
-    ["return { jails, former: prune ? former : []", "return { jails, former: former"],
+    ["...(prune ? gone.former : [])", "...gone.former"],
     ["if (prune) return { declared: done, ...compared };", "return { declared: done, ...compared };"],
   ]),
+  ...within("src/declaration/compare/former.ts", MOVES, [
+    ["if (split !== undefined && normalPath(split.jail) === jail) return undefined;", ""],
+    ["policy: policy && inside", "policy: inside"],
+  ]),
+  ...within("src/declaration/memory.ts", MOVES, [
+    ["before.includes(!limited)", "false"],
+    ["left: once === undefined ? [] : leftJails(jail, once)", "left: []"],
+  ]),
+  ...within("src/jails/delete-plan.ts", STAYS, [
+    ["homes.every((home) => below(path, home) === undefined)", "homes.length === 0"],
+  ]),
   ...within("src/declaration/compare/jail.ts", COMPARE, [
-    ["if (prune && former.length > 0)", "if (former.length > 0)"],
-    ["(once?.[what] ?? []).filter", "[...state[what]].filter"],
+    ["if (!prune) return { sections: [], files: [] };", ""],
+    ["(once?.files ?? []).filter", "[...state.files].filter"],
+    ["asked.prune ? former : []", "former"],
+    ["this.asked.prune && this.asked.once?.[key] === true", "this.asked.prune"],
+    ["rest[key] || !rest.certain", "false"],
   ]),
   ...within("src/declaration/compare/user.ts", COMPARE, [
     ["if (account.uid === 0)", "if (false)"],
@@ -46,8 +62,7 @@ export const APPLY: readonly Mutant[] = [
     ["outside && split === undefined ? hostHomeFault(account, jail) : undefined", "undefined"],
   ]),
   ...within("src/users/key-lines.ts", "e2e/apply.test.ts", [["one.options === there?.options", "true"]]),
-  ...within("src/declaration/memory.ts", PRUNE, [["isSame && policiesOf(once).includes(!limited)", "false"]]),
-  ...within("src/declaration/compare/look-user.ts", "e2e/apply-hostile.test.ts", [
+  ...within("src/declaration/compare/look-keys.ts", "e2e/apply-hostile.test.ts", [
     ["return { ...NO_KEYS, fault: { code, message } };", "throw error;"],
   ]),
   ...within("src/users/policy.ts", "e2e/apply.test.ts", [

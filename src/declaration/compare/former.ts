@@ -1,0 +1,220 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { normalPath } from "../../../ffi/paths.ts";
+import { display } from "../../cli/display.ts";
+import { answered, isReported, problemFrom } from "../../cli/error.ts";
+import { splitHome } from "../../jail/accounts/separator.ts";
+import { hostPath } from "../../jail/fs/walk.ts";
+import { knownJails } from "../../jail/record/manifest.ts";
+import { type Leaving, planDelete } from "../../jails/delete-plan.ts";
+import type { PasswdEntry } from "../../system/accounts.ts";
+import type { Change, Fault } from "../change.ts";
+import type { Declaration, DeclaredUser } from "../model.ts";
+import {
+  isInScope,
+  type LeftJail,
+  leftJails,
+  type Once,
+  type OnceJail,
+  type OnceUser,
+  policiesOf,
+} from "../once.ts";
+import { fateOf } from "./fate.ts";
+import { withJailState } from "./look.ts";
+import { InJail } from "./look-user.ts";
+import { type Machine, settingsDropIn } from "./machine.ts";
+
+/** What a user who is not in a jail has left there: lines in its account files, and rights that apply wrote. */
+export interface Leftovers {
+  readonly jail: ByteString;
+  readonly line: boolean;
+  /** The section of the jail's jk_lsh.ini, and that of the machine's jk_chrootsh.ini. */
+  readonly policy: boolean;
+  readonly settings: boolean;
+}
+
+/** A jail that a user was declared in before. */
+export interface LeftIn {
+  readonly name: ByteString;
+  readonly jail: ByteString;
+}
+
+/** Something that was declared once, is not declared any more, and is there. */
+export type Former =
+  | { readonly of: "jail"; readonly once: OnceJail; readonly change: Change }
+  | { readonly of: "user"; readonly once: OnceUser; readonly change: Change }
+  | { readonly of: "left"; readonly once: OnceUser; readonly left: Leftovers; readonly change: Change };
+
+const NO_LONGER = "no longer declared";
+const POLICY_FILE = "/etc/jailkit/jk_lsh.ini";
+
+interface Scope {
+  readonly files: readonly ByteString[];
+  readonly usual: boolean;
+  readonly prune: boolean;
+  readonly deleteHomes: boolean;
+}
+
+/**
+ * What was declared once by the files of the scope, is not in any declaration, and is there; with `prune` also why jails of
+ * these stay.
+ */
+export function formerOf(
+  declarations: readonly Declaration[],
+  before: Once,
+  machine: Machine,
+  { files, usual, prune, deleteHomes }: Scope,
+): { former: Former[]; faults: Fault[]; settled: LeftIn[] } {
+  const mayGo = ({ file }: { file: ByteString }) => isInScope(file, files, usual);
+  const jails = new Set(declarations.flatMap((one) => one.jails.map(({ path }) => path)));
+  const users = new Set(declarations.flatMap((one) => one.users.map(({ name }) => name)));
+  const settled: LeftIn[] = [];
+  const leaving: (Leaving & { jail: ByteString })[] = [];
+  const gone = before.users.filter((user) => !users.has(user.name) && mayGo(user));
+  const former = gone.flatMap((once): Former[] => {
+    const isIn = isStillIn(once, machine);
+    const left = (isIn ? once.left : leftJails("", once)).flatMap((one) => {
+      const found = formerLeft(once, one, machine, NO_LONGER);
+      if (found === "nothing") settled.push({ name: once.name, jail: one.jail });
+      return found === "nothing" ? [] : (found ?? []);
+    });
+    if (!isIn) return left;
+    const { name, jail } = once;
+    const what = once.created === undefined ? ("entry" as const) : ("account" as const);
+    const fate = fateIn(once, machine, deleteHomes);
+    if (fate !== undefined && fate.how !== "stays") leaving.push({ name, jail, home: fate.home });
+    const change = { action: "remove", of: "user", name, jail, what, why: NO_LONGER, items: [] } as const;
+    const from = what === "entry" ? `in ${display(jail)}` : undefined;
+    const to = what === "entry" && fate?.how === "out" ? "out of it, with its home" : undefined;
+    return [...left, { of: "user", once, change: { ...change, from, to } }];
+  });
+  const faults: Fault[] = [];
+  const candidates = before.jails.filter((jail) => !jails.has(jail.path) && mayGo(jail));
+  const known = candidates.length === 0 ? [] : knownJails();
+  const recorded = new Set(known.map(({ jail }) => jail.path));
+  for (const once of candidates) {
+    if (!recorded.has(once.path)) continue;
+    const about = { of: "jail", name: once.path, jail: once.path } as const;
+    const fault = prune ? whyItStays(once.path, leaving) : undefined;
+    if (fault !== undefined) faults.push({ ...about, ...fault });
+    else
+      former.push({
+        ...{ of: "jail", once },
+        change: { ...about, action: "remove", what: "jail", why: NO_LONGER, items: [] },
+      });
+  }
+  return { former, faults, settled };
+}
+
+/** Why a jail would not be deleted after these users have left, by what its deletion says. */
+function whyItStays(
+  jail: ByteString,
+  leaving: readonly (Leaving & { jail: ByteString })[],
+): Pick<Fault, "code" | "message"> | undefined {
+  try {
+    const here = leaving.filter((one) => one.jail === jail);
+    planDelete({ jail, unjail: false, userFiles: false, leaving: here });
+    return undefined;
+  } catch (error) {
+    if (!isReported(error)) throw error;
+    const { code, message } = problemFrom(error, "failed", jail);
+    return { code, message: `is not declared any more, and stays: ${message}` };
+  }
+}
+
+/** What declared users have left in jails that they were declared in before, and the jails where that is nothing. */
+export function movedUsers(users: readonly DeclaredUser[], before: Once, machine: Machine) {
+  const onceUsers = new Map(before.users.map((user) => [user.name, user]));
+  const former: Former[] = [];
+  const settled: LeftIn[] = [];
+  for (const { name, jail } of users) {
+    const once = onceUsers.get(name);
+    for (const one of once === undefined ? [] : leftJails(jail, once)) {
+      if (once === undefined) continue;
+      const found = formerLeft(once, one, machine, "it has another jail now");
+      if (found === undefined) continue;
+      if (found === "nothing") settled.push({ name, jail: one.jail });
+      else former.push(found);
+    }
+  }
+  return { former, settled };
+}
+
+/**
+ * What a user has left in a jail of before. Undefined while the account is there, or if that is not known: it may come from
+ * a name service, or the jail be on a file system that is not mounted.
+ */
+function formerLeft(
+  once: OnceUser,
+  left: LeftJail,
+  machine: Machine,
+  why: string,
+): Former | "nothing" | undefined {
+  const { name } = once;
+  const found = answered(() => leftoversOf(once, left, machine, why === NO_LONGER));
+  if (found === undefined) return undefined;
+  const { jail, line, policy, settings } = found;
+  if (!(line || policy || settings)) return "nothing";
+  const from = line || policy ? `in ${display(jail)}` : undefined;
+  const what = line ? ("entry" as const) : ("policy" as const);
+  return {
+    ...{ of: "left", once, left: found },
+    change: { action: "remove", of: "user", name, jail, what, from, why, items: [] },
+  };
+}
+
+function leftoversOf(
+  once: OnceUser,
+  { jail, policy }: LeftJail,
+  machine: Machine,
+  isGone: boolean,
+): Leftovers | undefined {
+  const { name, created } = once;
+  const account = machine.accounts.userByName(name);
+  const split = account && splitHome(account.home);
+  if (split !== undefined && normalPath(split.jail) === jail) return undefined;
+  const isLast = isGone && jail === once.jail && policiesOf(once).includes(false);
+  const settings = isLast && machine.settingsOf(name)?.file === settingsDropIn(name);
+  // They limit an account that is in another jail.
+  if (settings && split !== undefined) return undefined;
+  return withJailState(jail, machine, (state, root) => {
+    if (root === undefined)
+      return state.exists || state.fault ? undefined : { jail, line: false, policy: false, settings };
+    const inside = new InJail(root, jail);
+    const line = inside.accounts?.userByName(name);
+    const uid = account?.uid ?? created ?? line?.uid;
+    return {
+      jail,
+      line: line !== undefined && line.uid === uid,
+      policy: policy && inside.policyOf(name)?.file === hostPath(root, POLICY_FILE),
+      settings,
+    };
+  });
+}
+
+/** What becomes of a user who is in a jail, and of the home. Undefined if that is not known. */
+const fateIn = (once: OnceUser, machine: Machine, deleteHomes: boolean) =>
+  answered(() => {
+    const account = machine.accounts.userByName(once.name);
+    return withJailState(once.jail, machine, (_, root) => root && fateOf(root, account, once, deleteHomes));
+  });
+
+/** True if the account that was declared is in that jail; for one of a directory, its line. */
+function isStillIn({ name, jail, directory }: OnceUser, machine: Machine): boolean {
+  let account: PasswdEntry | undefined;
+  try {
+    account = machine.accounts.userByName(name);
+  } catch (error) {
+    if (!isReported(error)) throw error;
+    // Its removal says which name service is silent.
+    return true;
+  }
+  const split = account && splitHome(account.home);
+  if (split !== undefined) return normalPath(split.jail) === jail;
+  return (
+    directory &&
+    withJailState(jail, machine, (_, root) => {
+      const line = new InJail(root, jail).accounts?.userByName(name);
+      return line !== undefined && (account === undefined || line.uid === account.uid);
+    })
+  );
+}

@@ -1,0 +1,127 @@
+/** `jailkit apply --prune` takes back live directories, log sockets and proc that are left out now, and nothing by hand. */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import type { Machine } from "../machine/machine.ts";
+import { did, linesOf, openApplyMachine } from "./apply-scene.ts";
+
+setDefaultTimeout(120_000);
+
+const J = "/srv/customer";
+const FILE = "/etc/jailkit/jails.d/one.ini";
+const MEMORY = "/var/lib/jailkit/declared.json";
+const SOCKET = "/etc/jailkit/jk_socketd.d/srv-customer.ini";
+const jail = (more = "", sections = "uidbasics, basicshell") =>
+  `[jail ${J}]\nsections = ${sections}\n${more}`;
+
+let m: Machine;
+
+function declare(text: string): void {
+  m.write(FILE, text);
+  m.must(["jailkit", "apply"]);
+}
+
+const undeclared = () => linesOf(m).summary.undeclared;
+const fileSystem = (path: string) => m.must(["stat", "-fc", "%T", path]).stdout.trim();
+
+beforeAll(async () => {
+  m = await openApplyMachine();
+});
+afterAll(() => m?.close());
+
+test("the log socket and proc that were declared once are shown, and go with --prune", () => {
+  declare(jail("log_socket = yes\nproc = yes\n"));
+  declare(jail());
+  expect(undeclared()).toEqual([`jail ${J}: log-socket`, `jail ${J}: proc`]);
+  expect(m.must(["jailkit", "apply", "-v"]).stdout).toContain(`not declared: jail ${J}: proc\n`);
+  expect([fileSystem(`${J}/proc`), m.exists(SOCKET)]).toEqual(["proc", true]);
+  expect(m.run(["jailkit", "apply", "--check", "--prune"]).status).toBe(10);
+  expect(did(m, "--prune")).toEqual([
+    `done - jail ${J}: log-socket (no longer declared)`,
+    `done - jail ${J}: proc (no longer declared)`,
+  ]);
+  expect([fileSystem(`${J}/proc`) === "proc", m.exists(SOCKET)]).toEqual([false, false]);
+  expect([did(m, "--prune"), undeclared()]).toEqual([[], []]);
+});
+
+test("those that were never declared stay, also where the file that remembers is an old one", () => {
+  m.must(["jk_init", "-j", J, "sftp"]);
+  m.write(
+    "/etc/jailkit/jk_init.d/needy.ini",
+    "[needy]\nneed_logsocket = 1\nneed_proc = 1\nemptydirs = /var/needy\n",
+  );
+  m.must(["jk_init", "-j", J, "needy"]);
+  const { jails, users } = JSON.parse(m.read(MEMORY));
+  const old = jails.map(({ path, file, sections, files }: Record<string, unknown>) => ({
+    path,
+    file,
+    sections,
+    files,
+  }));
+  m.write(MEMORY, JSON.stringify({ version: 1, jails: old, users }), { mode: 0o600 });
+  expect([did(m, "--prune"), undeclared()]).toEqual([[], [`jail ${J}: sections sftp, needy`]]);
+  expect(JSON.parse(m.read(MEMORY))).toMatchObject({
+    version: 2,
+    jails: [{ path: J, proc: false, live: [] }],
+  });
+  // A section needs what was declared besides it.
+  declare(jail("log_socket = yes\nproc = yes\n", "uidbasics, basicshell, needy"));
+  m.write(FILE, jail("", "uidbasics, basicshell, needy"));
+  expect([did(m, "--prune"), fileSystem(`${J}/proc`)]).toEqual([[], "proc"]);
+  m.write(FILE, jail());
+  m.must(["jailkit", "apply", "--prune"]);
+  expect([m.exists(SOCKET), did(m, "--prune")]).toEqual([false, []]);
+  m.must(["jk_init", "-j", J, "--remove", "sftp"]);
+});
+
+const LIVE = "/srv/live";
+const live = (more: string) =>
+  `${jail()}[jail ${LIVE}]\nsections = uidbasics, basicshell\nfiles = id\n${more}[user liv]\njail = ${LIVE}\nshell = /bin/bash\n`;
+const COPIED = [
+  `+ jail ${LIVE}: sections uidbasics, basicshell (copied, without the live directories)`,
+  `+ jail ${LIVE}: files id (copied, without the live directories)`,
+];
+const pwd = () => m.run(["su", "-", "liv", "-c", "id -un"]);
+
+test("a live jail becomes one of copies with --prune, and its users go on", () => {
+  declare(live("live = /usr\n"));
+  expect(pwd()).toMatchObject({ status: 0, stdout: "liv\n" });
+  declare(live(""));
+  expect(undeclared()).toEqual([`jail ${LIVE}: sections livebasics`, `jail ${LIVE}: live /usr`]);
+  const { status, changes, summary } = linesOf(m, "--prune");
+  expect([status, summary.problems, changes.map(({ text }) => text)]).toEqual([
+    ...[0, []],
+    [
+      `- jail ${LIVE}: live /usr (no longer declared)`,
+      ...COPIED,
+      `- jail ${LIVE}: sections livebasics (no longer declared)`,
+    ],
+  ]);
+  expect(m.run(["mountpoint", "-q", `${LIVE}/usr`]).status).not.toBe(0);
+  expect(m.read("/etc/fstab")).not.toContain(LIVE);
+  expect([did(m, "--prune"), undeclared()]).toEqual([[], []]);
+  expect(pwd()).toMatchObject({ status: 0, stdout: "liv\n" });
+  expect(m.run(["jk_check", "-j", LIVE]).status).toBe(0);
+});
+
+test("that is interrupted goes on, with --prune or without", () => {
+  for (const options of [["--prune"], []]) {
+    m.must(["jailkit", "delete", "--yes", "--unjail", "--user-files", LIVE]);
+    m.must(["userdel", "-r", "liv"]);
+    declare(live("live = /usr\n"));
+    m.write(FILE, live(""));
+    const calls = "umount2";
+    const inject = ["-e", `trace=${calls}`, "-e", `inject=${calls}:signal=KILL:when=1`];
+    const run = ["strace", "-f", "-qq", "-o", "/dev/null", ...inject, "jailkit", "apply", "--prune"];
+    expect(m.run(run).status).toBe(137);
+    if (options.length === 0) {
+      // As if it had been killed when the record was written.
+      m.must(["jailkit", "apply", "--prune"]);
+      const once = JSON.parse(m.read(MEMORY));
+      const jails = once.jails.map((each: { path: string }) =>
+        each.path === LIVE ? { ...each, live: ["/usr"] } : each,
+      );
+      m.write(MEMORY, JSON.stringify({ ...once, jails }), { mode: 0o600 });
+      expect(did(m)).toEqual(COPIED.map((text) => `done ${text}`));
+    } else expect(linesOf(m, ...options).status).toBe(0);
+    expect([did(m, ...options), pwd().stdout]).toEqual([[], "liv\n"]);
+  }
+});

@@ -1,0 +1,142 @@
+/** `jailkit apply` for a user who is declared in another jail than before: what it wrote for the first one goes. */
+import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import type { Machine } from "../machine/machine.ts";
+import { did, KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
+
+setDefaultTimeout(120_000);
+
+const [A, B] = ["/srv/a", "/srv/b"] as const;
+const FILE = "/etc/jailkit/jails.d/one.ini";
+const JAILS = [A, B].map((path) => `[jail ${path}]\nsections = uidbasics, basicshell, sftp\n`).join("");
+const user = (jail: string, more = "allow = sftp\n") => `[user anna]\njail = ${jail}\n${more}`;
+const rights = (jail: string) => `${jail}/etc/jailkit/jk_lsh.ini`;
+const SETTINGS = "/etc/jailkit/jk_chrootsh.d/anna.ini";
+const LEFT = "- user anna: policy in /srv/a (it has another jail now)";
+
+let m: Machine;
+
+const declare = (text: string) => m.write(FILE, JAILS + text);
+const takeOut = () => m.must("jk_jailuser --unjail -m -s /usr/sbin/nologin anna".split(" "));
+const undeclared = (...options: readonly string[]) => linesOf(m, ...options).summary.undeclared;
+
+/** The lines of a run, after which there is nothing to do. */
+function settle(...options: readonly string[]): string[] {
+  const { status, changes, summary } = linesOf(m, ...options);
+  expect([status, summary.problems]).toEqual([0, []]);
+  expect([did(m), did(m, "--prune")]).toEqual([[], []]);
+  return changes.map(({ text }) => text);
+}
+
+beforeAll(async () => {
+  m = await openApplyMachine();
+});
+beforeEach(() => {
+  declare("");
+  m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+  m.run(["userdel", "-r", "anna"]);
+  for (const jail of [A, B]) m.remove(`${jail}/home/anna`);
+});
+afterAll(() => m?.close());
+
+test("its rights stay while the account is in the first jail, and go with it", () => {
+  declare(user(A));
+  m.must(["jailkit", "apply"]);
+  m.write(rights(B), "# of ours\n[other]\nallow = scp\n");
+  declare(user(B));
+  const there = linesOf(m);
+  expect([there.status, there.changes, there.summary.problems.map(({ code }) => code)]).toEqual([
+    ...[1, [], ["in-another-jail"]],
+  ]);
+  expect(m.read(rights(A))).toContain("[anna]");
+  takeOut();
+  expect(m.run(["jailkit", "apply", "--check"])).toMatchObject({
+    ...{ status: 10, stdout: expect.stringContaining(`${LEFT}\n`) },
+  });
+  expect(settle()[0]).toBe(LEFT);
+  expect(m.read(rights(A))).not.toContain("[anna]");
+  expect(m.read(rights(B))).toContain("[anna]\nallow = sftp\n");
+  expect(m.read(rights(B))).toContain("# of ours\n[other]\nallow = scp\n");
+});
+
+test("a section that the administrator wrote there stays, and so does one that is written later", () => {
+  declare(user(A, "shell = /bin/bash\n"));
+  m.must(["jailkit", "apply"]);
+  const own = "[anna]\nallow = scp\n";
+  m.write(rights(A), own);
+  takeOut();
+  declare(user(B));
+  settle();
+  expect(m.read(rights(A))).toBe(own);
+  m.write(rights(A), "");
+  takeOut();
+  declare(user(A));
+  settle();
+  takeOut();
+  declare(user(B));
+  expect(settle()[0]).toBe(LEFT);
+  m.write(rights(A), own);
+  expect([settle(), m.read(rights(A))]).toEqual([[], own]);
+});
+
+test("a run that was killed goes on, also if the user has come back meanwhile", () => {
+  declare(user(A));
+  m.must(["jailkit", "apply"]);
+  takeOut();
+  declare(user(B));
+  const calls = "renameat,renameat2,linkat,unlinkat";
+  const inject = ["-e", `trace=${calls}`, "-e", `inject=${calls}:signal=KILL:when=2`];
+  expect(m.run(["strace", "-f", "-qq", "-o", "/dev/null", ...inject, "jailkit", "apply"]).status).toBe(137);
+  settle();
+  expect(m.read(rights(A))).not.toContain("[anna]");
+  // Declared for the other jail without effect.
+  declare(user(A));
+  expect(linesOf(m).status).toBe(1);
+  declare(user(B));
+  expect(settle()).toEqual([]);
+  expect(m.read(rights(B))).toContain("[anna]\nallow = sftp\n");
+});
+
+test("limits of jk_chrootsh.ini go along: they are for all jails, until --prune", () => {
+  declare(user(A, "shell = /bin/bash\nconfine = 1\n"));
+  m.must(["jailkit", "apply"]);
+  takeOut();
+  declare(user(B, "shell = /bin/bash\n"));
+  expect(undeclared("--check")).toContain("user anna: policy (no longer declared)");
+  m.must(["jailkit", "apply"]);
+  expect([m.exists(SETTINGS), undeclared()]).toEqual([true, ["user anna: policy (no longer declared)"]]);
+  expect(settle("--prune")).toEqual(["- user anna: policy (no longer declared)"]);
+  expect(m.exists(SETTINGS)).toBe(false);
+});
+
+test("jail, shell, groups and keys change at once, and nothing of before is forgotten", () => {
+  declare(user(A, `shell = /bin/bash\nconfine = 1\ngroups = team\nauthorized_keys = ${KEYS[0]}\n`));
+  m.must(["jailkit", "apply"]);
+  takeOut();
+  declare(user(B, `allow = sftp\ngroups = jailed\nauthorized_keys = ${KEYS[1]}\n`));
+  expect(settle("--prune")).toEqual([
+    "+ user anna: policy allow (it has no section)",
+    `~ user anna: account /home/anna -> in ${B}/./home/anna, shell /usr/sbin/jk_lsh, with its home (it is in no jail)`,
+    "+ user anna: groups jailed (it is not a member)",
+    "+ user anna: keys 1 of 1 (not in its authorized_keys)",
+    "- user anna: groups team (no longer declared)",
+    "- user anna: policy (no longer declared)",
+    "- user anna: keys 1 (no longer declared)",
+  ]);
+  expect(m.read(`${B}/home/anna/.ssh/authorized_keys`)).toBe(`${KEYS[1]}\n`);
+  expect(m.must(["id", "-Gn", "anna"]).stdout.trim().split(" ").sort()).toEqual(["jailed", "users"]);
+  expect(m.exists(SETTINGS)).toBe(false);
+});
+
+test("rights of a name that nobody has any more are shown, and go with --prune", () => {
+  declare(user(A));
+  m.must(["jailkit", "apply"]);
+  m.must(["userdel", "anna"]);
+  declare("");
+  expect(undeclared()).toEqual(["user anna: entry in /srv/a (no longer declared)"]);
+  expect(settle("--prune")).toEqual(["- user anna: entry in /srv/a (no longer declared)"]);
+  expect(m.read(rights(A))).not.toContain("[anna]");
+  expect(m.read(`${A}/etc/passwd`)).not.toContain("anna");
+  m.write(rights(A), "[anna]\nallow = scp\n");
+  expect(settle("--prune")).toEqual([]);
+  m.write(rights(A), "");
+});

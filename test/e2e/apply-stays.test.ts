@@ -1,0 +1,122 @@
+/** `jailkit apply --prune`: what stays, and why, is known before, and sessions that go on are told. */
+import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import type { Machine } from "../machine/machine.ts";
+import { did, linesOf, openApplyMachine } from "./apply-scene.ts";
+
+setDefaultTimeout(120_000);
+
+const J = "/srv/customer";
+const FILE = "/etc/jailkit/jails.d/one.ini";
+const OTHER = "[jail /srv/other]\nsections = uidbasics, basicshell\n";
+const JAIL = `[jail ${J}]\nsections = uidbasics, basicshell\n`;
+const BOB = `[user bob]\njail = ${J}\nshell = /bin/bash\n`;
+
+let m: Machine;
+
+function declare(text: string): void {
+  m.write(FILE, OTHER + text);
+  m.must(["jailkit", "apply"]);
+}
+
+/** Status, lines and problems of a run; --check has the same. */
+function outcome(...options: readonly string[]) {
+  const check = linesOf(m, "--check", ...options);
+  const { status, changes, summary } = linesOf(m, ...options);
+  const lines = changes.map(({ text }) => text);
+  expect(check.changes.map(({ text }) => text)).toEqual(lines);
+  expect([check.status, check.summary.problems]).toEqual([lines.length > 0 ? 10 : status, summary.problems]);
+  return { status, lines, problems: summary.problems.map(({ code, message }) => [code, message]) };
+}
+
+beforeAll(async () => {
+  m = await openApplyMachine();
+});
+beforeEach(() => {
+  declare(`${JAIL}${BOB}`);
+  m.write(FILE, OTHER);
+});
+afterAll(() => m?.close());
+
+describe("a jail", () => {
+  test("in which a home is left stays, by the plan and the run, until somebody takes the files out", () => {
+    const stays = [
+      "user-files",
+      expect.stringMatching(
+        /^jail \/srv\/customer: is not declared any more, and stays: .*: 1, as \/srv\/customer\/home\/bob/,
+      ),
+    ];
+    m.must(["sh", "-c", `rm -rf ${J}/home/bob/* ${J}/home/bob/.[a-z]*`]);
+    expect(outcome("--prune")).toEqual({
+      ...{ status: 1, lines: ["- user bob (no longer declared)"], problems: [stays] },
+    });
+    for (let run = 0; run < 2; run++)
+      expect(outcome("--prune")).toEqual({ status: 1, lines: [], problems: [stays] });
+    const [, remedy = "false"] =
+      /with '(jailkit delete --user-files)'/.exec(`${outcome("--prune").problems[0]?.[1]}`) ?? [];
+    m.must([...remedy.split(" "), "--yes", J]);
+    expect(outcome("--prune")).toEqual({ status: 0, lines: [], problems: [] });
+    expect(m.exists(J)).toBe(false);
+  });
+
+  test("goes with the homes of its users, which the plan knows", () => {
+    expect(outcome("--prune", "--delete-homes")).toEqual({
+      ...{ status: 0, problems: [] },
+      lines: ["- user bob (no longer declared)", `- jail ${J} (no longer declared)`],
+    });
+    expect(m.exists(J)).toBe(false);
+  });
+
+  test("goes when a user has gone out with the home, and stays for a file that is elsewhere", () => {
+    m.addUser("dora", { home: "/home/dora", createHome: true, shell: "/bin/sh" });
+    declare(`${JAIL}[user dora]\njail = ${J}\nshell = /bin/bash\n`);
+    m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+    m.must(["install", "-d", "-o", "dora", `${J}/var/dora`]);
+    m.write(FILE, OTHER);
+    const out = `- user dora: entry in ${J} -> out of it, with its home (no longer declared)`;
+    const kept = ["user-files", expect.stringContaining(`${J}/var/dora`)];
+    expect(outcome("--prune")).toEqual({ status: 1, lines: [out], problems: [kept] });
+    declare(`${JAIL}[user dora]\njail = ${J}\nshell = /bin/bash\n`);
+    m.remove(`${J}/var/dora`);
+    m.write(FILE, OTHER);
+    expect(outcome("--prune")).toMatchObject({ status: 0, lines: [out, `- jail ${J} (no longer declared)`] });
+    expect([m.exists(J), m.exists("/home/dora")]).toEqual([false, true]);
+    m.must(["userdel", "-r", "dora"]);
+  });
+});
+
+describe("sessions", () => {
+  /** Starts a session, and ends it by the command of a message. */
+  async function withSession(name: string, told: () => string): Promise<void> {
+    const session = m.start(["sleep", "infinity"], { user: name });
+    const text = told();
+    const [, command = "false"] = /(pkill -KILL -u \d+)$/.exec(text) ?? [];
+    m.must(command.split(" "));
+    await session.ended;
+  }
+
+  test("of an account that loses its line go on, and it is told what ends them", async () => {
+    m.must(["jk_addjailuser", "-j", J, "-p", "*", "-s", "/bin/bash", "guest"]);
+    declare(`${JAIL}${BOB}[user guest]\njail = ${J}\nshell = /bin/bash\n`);
+    m.write(FILE, OTHER + JAIL + BOB);
+    await withSession("guest", () => {
+      const { status, changes } = linesOf(m, "--prune");
+      const warnings = changes[0]?.warnings ?? [];
+      expect([status, warnings.length]).toEqual([0, 2]);
+      expect(warnings[1]).toMatch(/^processes of 'guest' go on \(\d+\); end them with: pkill -KILL -u \d+$/);
+      return warnings[1] ?? "";
+    });
+    m.must(["sh", "-c", `userdel guest; rm -r ${J}/home/guest`]);
+  });
+
+  test("of one that is removed or taken out prevent it, with what ends them", async () => {
+    m.write(FILE, OTHER + JAIL);
+    await withSession("bob", () => linesOf(m, "--prune").summary.problems[0]?.message ?? "");
+    expect(did(m, "--prune", "--delete-homes")).toEqual(["done - user bob (no longer declared)"]);
+    m.addUser("dora", { home: "/home/dora", createHome: true, shell: "/bin/sh" });
+    declare(`${JAIL}[user dora]\njail = ${J}\nshell = /bin/bash\n`);
+    m.write(FILE, OTHER + JAIL);
+    await withSession("dora", () => linesOf(m, "--prune").summary.problems[0]?.message ?? "");
+    expect(did(m, "--prune")).toHaveLength(1);
+    m.must(["userdel", "-r", "dora"]);
+  });
+});
