@@ -116,7 +116,8 @@ function takeOut(
     const unjail = unjailUser(user, { ...request, shell }, run);
     if (shell !== undefined) {
       const other = `usermod -s ${shellWord(openShell())} ${operands(name)}`;
-      run.warn(
+      // Not of the run, whose warnings say why a home stays.
+      outcome.warnings.push(
         `${quoted(name)} has no recorded shell outside the jail, so it gets ${shell}; to let it log in: ${other}`,
       );
     }

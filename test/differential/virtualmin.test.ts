@@ -215,6 +215,9 @@ test("jailkit delete --unjail unmounts the home, and leaves it alone", () => {
   expect(m.run(["findmnt"]).stdout).not.toContain(JAIL);
   expect(m.exists(JAIL)).toBe(false);
   expect(inodes()).toBe(before);
+  // The panel jailed it, so that no record knows its shell outside.
+  expect(m.read("/etc/passwd")).toContain("\nowner:x:1500:1500::/home/owner:/usr/sbin/nologin\n");
+  m.must(["sh", "-c", /to let it log in: (usermod .*)/.exec(stderr)?.[1] ?? "false"]);
   expect(m.read("/etc/passwd")).toContain("\nowner:x:1500:1500::/home/owner:/bin/sh\n");
   expect(login("cat public_html/index.html")).toMatchObject({ status: 0, stdout: "hello\n" });
 });
