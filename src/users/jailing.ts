@@ -61,7 +61,8 @@ export function warnOfLogin(
   if (planned !== undefined && !seePlanned(planned))
     run.warn("sshd was not asked about the new groups: private mounts are not permitted here");
   // The account as it will be in the jail.
-  const answer = loginWarnings({ ...account, shell: CHROOT_SHELL, groups });
+  const user = { ...account, shell: CHROOT_SHELL, groups };
+  const answer = loginWarnings(user, { share: planned === undefined });
   const keys =
     written.length > 0 && "settings" in answer
       ? keyWarnings(answer.settings, account.name, KEYS_FILE, planned?.locked ?? isLocked(account.name))
