@@ -20,7 +20,7 @@ import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import { dirsEqual, splitHome } from "../jail/accounts/separator.ts";
 import { isPlainName } from "../system/account-name.ts";
 import { JAILED_GROUP, MAKE_JAILED_GROUP } from "../system/account-tools.ts";
-import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
+import type { Group, PasswdEntry } from "../system/accounts.ts";
 import { uidFault } from "../transfer/accounts.ts";
 import { isAdministrators } from "../users/groups.ts";
 import { newNameFault, uidIn } from "../users/new-account.ts";
@@ -30,7 +30,7 @@ import { itemsOf, type Subject, subjectOf } from "./section.ts";
 export interface DeclarationFacts {
   userByName(name: ByteString): PasswdEntry | undefined;
   userByUid(uid: number): PasswdEntry | undefined;
-  groupByName(name: ByteString): GroupEntry | undefined;
+  groupByName(name: ByteString): Group | undefined;
   /** The names in /etc/passwd and /etc/group. */
   userNames(): readonly ByteString[];
   groupNames(): readonly ByteString[];

@@ -11,7 +11,7 @@ import { lookUp } from "../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot } from "../jail/fs/walk.ts";
 import { requireWritable, requireWritableAccounts } from "../jail/fs/writable.ts";
 import { isLocalUser, isLocked, supplementaryGroups } from "../system/account-tools.ts";
-import { type GroupEntry, groupByGid, groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
+import { type Group, groupByGid, groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
 import { onlyRootExchanges } from "../system/exchange.ts";
 import type { AccountFacts } from "../system/host-accounts.ts";
 import { below } from "../system/mountinfo.ts";
@@ -76,7 +76,7 @@ export function warnOfLogin(
 }
 
 /** The account's groups, the primary one first. Throws JailkitError if that has no name. */
-export function groupsOf(user: PasswdEntry): GroupEntry[] {
+export function groupsOf(user: PasswdEntry): Group[] {
   const primary = groupByGid(user.gid);
   if (primary !== undefined)
     return [primary, ...supplementaryGroups(user).flatMap((gid) => groupByGid(gid) ?? [])];
