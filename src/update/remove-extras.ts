@@ -3,13 +3,13 @@ import { display } from "../cli/display.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { disableSection } from "../config/fixes.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
-import { dropInName } from "../config/write.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
 import { jailMounts, unmountInJail } from "../jail/fs/unmount.ts";
 import { isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import { REGISTRY } from "../jail/record/manifest.ts";
 import { removeDropIn } from "../populate/apply/drop-in.ts";
 import { withoutLiveLines } from "../populate/apply/live.ts";
+import { logSocketSection } from "../populate/apply/log-socket.ts";
 import { changeFstab, LARGEST_FSTAB } from "../populate/apply/proc.ts";
 import { hostText } from "../system/host-files.ts";
 import { unescaped } from "../system/mountinfo.ts";
@@ -70,31 +70,23 @@ export function unmountJailProc(root: JailRoot): boolean {
   return mounted;
 }
 
-/** The section of jk_socketd for the socket JAIL/dev/log, and whether it is the drop-in of jk_init. */
-function socketSection(jail: ByteString, directory: ByteString) {
-  const ini = loadConfig(`${directory}/jk_socketd.ini`, { dialect: "c" });
-  const section = ini?.sections.find(({ name }) => name === `${jail}/dev/log`);
-  if (ini === undefined || section === undefined) return undefined;
-  const path = `/jk_socketd.d/${dropInName(jail)}`;
-  // A drop-in of that name with other content is not ours.
-  return { ini, section, path, isOurs: section.file === directory + path };
-}
-
 /** Removes the drop-in of jk_init for the socket JAIL/dev/log in jk_socketd. Returns its path. */
 export function unregisterLogSocket(
   jail: ByteString,
   directory: ByteString = CONFIG_DIRECTORY,
 ): ByteString | undefined {
-  const found = socketSection(jail, directory);
-  if (found?.isOurs !== true) return undefined;
-  return removeDropIn(directory, found.path) ? directory + found.path : undefined;
+  const found = logSocketSection(jail, directory);
+  // A drop-in of that name with other content is not ours.
+  if (found === undefined || found.section.file !== directory + found.path) return undefined;
+  return removeDropIn(directory, found.path) ? found.section.file : undefined;
 }
 
 /** Says where a file of the administrator, which is never changed, names the socket JAIL/dev/log, with a remedy. */
 export function stillServed(jail: ByteString, directory: ByteString = CONFIG_DIRECTORY): string | undefined {
-  const found = socketSection(jail, directory);
-  if (found === undefined || found.isOurs) return undefined;
-  const { section, ini } = found;
+  const { section, path } = logSocketSection(jail, directory) ?? {};
+  if (section === undefined || section.file === `${directory}${path}`) return undefined;
+  const ini = loadConfig(`${directory}/jk_socketd.ini`, { dialect: "c" });
+  if (ini === undefined) return undefined;
   const remedy = disableSection(section, ini);
   return `${display(section.file)}:${section.line} still names ${display(jail)}/dev/log; take the section out with: ${remedy}`;
 }
