@@ -151,6 +151,7 @@ export function removeSockets(
   directories: readonly ByteString[],
   say: (line: ByteString) => void,
 ): void {
+  if (directories.length === 0) return;
   const manifest = openManifest(root);
   const recorded = (manifest.content.sockets ?? []).filter((path) => directories.includes(path));
   if (recorded.length === 0) return;
