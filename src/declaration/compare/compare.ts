@@ -34,6 +34,12 @@ export interface JailWork {
   readonly users: readonly UserWork[];
 }
 
+/** All changes of a jail and its users. */
+export const changesOf = ({ changes, users }: JailWork): Change[] => [
+  ...changes,
+  ...users.flatMap((user) => user.changes),
+];
+
 /** Something that was declared once, is not declared any more, and is there. */
 export type Former =
   | { readonly of: "jail"; readonly once: OnceJail; readonly change: Change }
