@@ -29,6 +29,9 @@ export function receivedSignal(): number | undefined {
   return number === 0 ? undefined : number;
 }
 
+/** True during work that no signal may interrupt. */
+export const holdsSignals = (): boolean => depth > 0 && signalWord() !== 0;
+
 /** The name of a signal, for example SIGINT. */
 export const nameOfSignal = (number: number): string => NAMES[number] ?? `signal ${number}`;
 

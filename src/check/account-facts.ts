@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { Stat } from "../../ffi/files.ts";
 import type { ChrootshSettings } from "../enter/facts.ts";
-import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
+import type { Group, PasswdEntry } from "../system/accounts.ts";
 
 /** The facts for the rules about accounts. */
 export interface AccountFacts {
@@ -12,9 +12,9 @@ export interface AccountFacts {
   readonly group: readonly ByteString[];
   /** Through all name services of the host. */
   readonly hostUser: (name: ByteString) => PasswdEntry | undefined;
-  readonly hostGroup: (name: ByteString) => GroupEntry | undefined;
+  readonly hostGroup: (name: ByteString) => Group | undefined;
   /** Undefined also if a name service does not answer. */
-  readonly hostGroupNumbered: (gid: number) => GroupEntry | undefined;
+  readonly hostGroupNumbered: (gid: number) => Group | undefined;
   /** lstat(2) of a path as the jail sees it. */
   readonly inJail: (path: ByteString) => Stat | undefined;
   /** True for an executable file in the jail. */

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { ReportFinding } from "../config/separators.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
-import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
+import type { Group, PasswdEntry } from "../system/accounts.ts";
 import type { absentFault } from "./compare/look.ts";
 import type { hostHomeFault } from "./compare/look-user.ts";
 
@@ -9,7 +9,7 @@ import type { hostHomeFault } from "./compare/look-user.ts";
 export interface DeclarationFacts {
   userByName(name: ByteString): PasswdEntry | undefined;
   userByUid(uid: number): PasswdEntry | undefined;
-  groupByName(name: ByteString): GroupEntry | undefined;
+  groupByName(name: ByteString): Group | undefined;
   /** The names in /etc/passwd and /etc/group. */
   userNames(): readonly ByteString[];
   groupNames(): readonly ByteString[];

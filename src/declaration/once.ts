@@ -113,18 +113,23 @@ const completed = ({ jails, users, ...rest }: Readonly<Record<string, unknown>>)
 const encode = (_: string, value: unknown) =>
   value === undefined ? null : typeof value === "string" ? jsonText(value) : value;
 
-/** The texts of what was read or written: thousands of users take a while to write down. */
-const texts = new WeakMap<Once, ByteString>();
+/** The texts of what was read or written: thousands of users take a while to write down, and are written again for each jail. */
+const texts = new WeakMap<Once | OnceJail | OnceUser, ByteString>();
+
+const textOfOne = (one: OnceJail | OnceUser): ByteString =>
+  texts.getOrInsertComputed(one, () => utf8(JSON.stringify(one, encode)));
 
 function textOf(once: Once): ByteString {
-  const { jails, users } = once;
-  return texts.get(once) ?? `${utf8(JSON.stringify({ version: VERSION, jails, users }, encode))}\n`;
+  const listed = (all: readonly (OnceJail | OnceUser)[]) => `[${all.map(textOfOne).join(",")}]`;
+  return texts.getOrInsertComputed(
+    once,
+    () => `{"version":${VERSION},"jails":${listed(once.jails)},"users":${listed(once.users)}}\n`,
+  );
 }
 
 /** Writes it, by one rename, if it differs from what is there. Throws SystemError, JailkitError. */
 export function writeOnce(before: Once, now: Once): void {
   const content = textOf(now);
-  texts.set(now, content);
   if (content === textOf(before)) return;
   withTree((tree) => {
     makeOwnDirectory(tree, `${DIRECTORY}/jails`);

@@ -2,9 +2,10 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { display, jsonText } from "../cli/display.ts";
 import { describeError, type JailkitError, problemFrom } from "../cli/error.ts";
 import { excerptLines, remedyLines } from "../cli/excerpt.ts";
-import { statusAfterSignals } from "../cli/interrupt.ts";
+import { interruption, statusAfterSignals } from "../cli/interrupt.ts";
 import { BUSY } from "../cli/options.ts";
 import { printError, printJsonLine, printLine } from "../cli/output.ts";
+import { type Progress, startProgress } from "../cli/progress.ts";
 import { jsonTextOrNull, problemReport } from "../cli/report.ts";
 import {
   type DirectoryChange,
@@ -15,7 +16,7 @@ import {
 } from "../users/directory.ts";
 import type { Ended, Shown } from "./carry-out/report.ts";
 import { type Change, changeText, type Fault, nameOf, planLine } from "./change.ts";
-import type { Comparison } from "./compare/compare.ts";
+import { type Comparison, changesOf } from "./compare/compare.ts";
 import { DeclarationError } from "./errors.ts";
 import type { ApplyChange, ApplySummary } from "./report-schema.ts";
 
@@ -59,6 +60,13 @@ export class ApplyReport implements Shown {
   #hasWork = false;
   #undeclared: readonly string[] = [];
   #directories: readonly DirectoryChange[] = [];
+  /** Of the changes of the run. */
+  #total = 0;
+  #ended = 0;
+  #done = 0;
+  /** The first change that was not made because something before it failed, or a signal came. */
+  #left: Change | undefined;
+  #progress: Progress | undefined;
   /** Something failed, for another reason than that another tool works on the jail. */
   #failed = false;
 
@@ -88,13 +96,15 @@ export class ApplyReport implements Shown {
           printError(`${APPLY}: warning: user ${display(change.name)}: ${line}`);
     // Where a jail cannot be used, nothing is done in it.
     const usable = jails.filter((jail) => jail.fault === undefined);
-    const changes = [
-      ...former.map(({ change }) => change),
-      ...usable.flatMap((jail) => [...jail.changes, ...jail.users.flatMap((user) => user.changes)]),
-    ];
+    const changes = [...former.map(({ change }) => change), ...usable.flatMap(changesOf)];
     this.#hasWork = changes.length > 0;
     if (!json) for (const change of changes) printLine(planLine(change));
-    if (!check) return;
+    if (!check) {
+      this.#total = [...former, ...jails.flatMap(changesOf)].length;
+      this.#progress = startProgress(APPLY, "changes");
+      if (this.#total > 0) this.#progress.at(0, this.#total);
+      return;
+    }
     formerFaults.forEach(this.fault);
     for (const { fault, users: works } of jails)
       for (const one of [fault, ...works.map((user) => user.fault)]) if (one !== undefined) this.fault(one);
@@ -109,10 +119,25 @@ export class ApplyReport implements Shown {
   }
 
   ended = (ended: Ended): void => {
-    const { change, status, steps, warnings, errors } = ended;
+    const { change, status, errors } = ended;
+    if (status === "done") this.#done++;
+    if (status === "not-done") this.#left ??= change;
+    this.#show(ended);
+    this.#progress?.at(++this.#ended, this.#total);
     this.#mark(change, status === "done" ? "changed" : "failed");
     this.#failed ||= status === "failed";
     for (const message of errors) this.#problems.push({ ...change, code: "failed", message });
+  };
+
+  fault = (fault: Fault): void => {
+    this.#mark(fault, "failed");
+    this.#failed ||= fault.code !== "busy";
+    this.#problems.push(fault);
+    if (!this.options.json) printError(`${APPLY}: ${nameOf(fault)}: ${fault.message}`);
+  };
+
+  #show(ended: Ended): void {
+    const { change, status, steps, warnings, errors } = ended;
     if (this.options.json) {
       printJsonLine(changeReport(change, ended));
       return;
@@ -123,18 +148,22 @@ export class ApplyReport implements Shown {
     for (const line of warnings) printError(`${APPLY}: warning: ${nameOf(change)}: ${line}`);
     for (const line of errors) printError(`${APPLY}: ${nameOf(change)}: ${line}`);
     if (status === "not-done") printError(`${APPLY}: ${nameOf(change)}: not done: ${change.what}`);
-  };
+  }
 
-  fault = (fault: Fault): void => {
-    this.#mark(fault, "failed");
-    this.#failed ||= fault.code !== "busy";
-    this.#problems.push(fault);
-    if (!this.options.json) printError(`${APPLY}: ${nameOf(fault)}: ${fault.message}`);
-  };
+  /** Tells of the signal that came, if it left something undone. */
+  #tellOfSignal(): void {
+    const left = this.#left;
+    const stop = left && interruption(`${this.#done} of ${this.#total} changes are made; run this again`);
+    if (left === undefined || stop === undefined) return;
+    this.#problems.push({ ...left, code: stop.code, message: stop.message });
+    if (!this.options.json) printError(`${APPLY}: ${stop.message}`);
+  }
 
   /** Shows the end, and returns the exit status. */
   end(): number {
     const { check, json, verbose } = this.options;
+    this.#progress?.clear();
+    this.#tellOfSignal();
     const states = [...this.#states.values()];
     const changed = states.filter((state) => state === "changed").length;
     const failed = states.length - changed;

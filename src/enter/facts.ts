@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import type { Stat } from "../../ffi/files.ts";
 import type { KeyValues } from "../config/keys.ts";
 import type { chrootshKeys } from "../config/schemas/chrootsh.ts";
-import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
+import type { Group, PasswdEntry } from "../system/accounts.ts";
 import type { AclReading } from "../system/acl.ts";
 
 /** The settings of a section of jk_chrootsh.ini, or the built-in ones. */
@@ -37,7 +37,7 @@ export interface InJailFacts {
   named: PasswdEntry | undefined;
   /** The first entry of the same uid. */
   numbered: PasswdEntry | undefined;
-  group: GroupEntry | undefined;
+  group: Group | undefined;
 }
 
 /** The program that a login starts. */
@@ -66,7 +66,7 @@ export interface CallerFacts {
   privilege(): PrivilegeFact;
   /** The account on the host: by USER if that is set and not empty, else by uid. */
   account(): PasswdEntry | undefined;
-  group(): GroupEntry | undefined;
+  group(): Group | undefined;
   /** The supplementary groups of the session. */
   groups(): number[];
   /** Problems with the configuration directory; a `tolerated` one is only a warning. */

@@ -6,6 +6,7 @@ import { directoryOf } from "../../ffi/paths.ts";
 import { describeError, isReported, JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
+import type { IniFile } from "../config/model.ts";
 import { chrootshKeys } from "../config/schemas/chrootsh.ts";
 import { confineProblem } from "../config/schemas/confine.ts";
 import { splitHome } from "../jail/accounts/separator.ts";
@@ -61,6 +62,8 @@ export interface Login extends Caller {
   requireReadable?: (file: ByteString) => void;
   /** The log of the program, unless it is only asked. */
   log?: Audit;
+  /** Reads CONFIG_FILE, for a run that asks for thousands of users. */
+  loadSettings?: () => IniFile | undefined;
 }
 
 /** The facts of a login, and its jail. */
@@ -181,11 +184,11 @@ function accountFile(root: JailRoot, path: ByteString): ByteString {
 
 /** The facts of a login, each gathered once, when it is needed. */
 export function gatherFacts(login: Login): GatheredFacts {
-  const { uid, gid, userVariable, asked, requireReadable, log } = login;
+  const { uid, gid, userVariable, asked, requireReadable, log, loadSettings } = login;
   const caller = gatherCaller(login, CONFIG_FILE);
   const settings = memoized(() => {
     requireReadable?.(CONFIG_FILE);
-    return readSettings(caller, chrootshKeys, confineProblem, CONFIG_STATUS, log);
+    return readSettings(caller, chrootshKeys, confineProblem, CONFIG_STATUS, log, loadSettings);
   });
   const split = memoized(() => splitHome(accountOf(caller).home));
   const opened = memoized(() => openPlainly(required(split(), "the jail").jail));

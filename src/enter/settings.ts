@@ -3,7 +3,7 @@ import { display } from "../cli/display.ts";
 import { type KeyTable, readKeys, type SectionValues } from "../config/keys.ts";
 import { loadConfig, requireNoErrors } from "../config/load.ts";
 import { type LOG_FORMAT, logFormatOf } from "../config/log-format.ts";
-import { type IniSection, type Problem, problemLine } from "../config/model.ts";
+import { type IniFile, type IniSection, type Problem, problemLine } from "../config/model.ts";
 import { memberBy, selectSection, unknownGroup } from "../config/scan.ts";
 import { hostGroup } from "../system/name-services.ts";
 import type { Audit } from "./audit.ts";
@@ -13,7 +13,7 @@ import { accountOf, type CallerFacts, required } from "./facts.ts";
  * Reads the settings for a caller: those of a section for the name or a group, or the built-in ones. A file that cannot be
  * read or understood is an error, and so is a name service that does not answer whether the caller is in a group.
  * `contradiction`: the error of a section, if its keys contradict each other. `log`: it gets the form of its lines, and
- * learns who the caller is.
+ * learns who the caller is. `load`: reads the file.
  */
 export function readSettings<T extends KeyTable & { readonly log_format: typeof LOG_FORMAT }>(
   caller: CallerFacts,
@@ -21,8 +21,9 @@ export function readSettings<T extends KeyTable & { readonly log_format: typeof 
   contradiction: (section: IniSection, values: SectionValues<T>) => Problem | undefined,
   exitStatus: number,
   log?: Audit,
+  load = (): IniFile | undefined => loadConfig(caller.configFile, { dialect: "c", exitStatus }),
 ) {
-  const ini = loadConfig(caller.configFile, { dialect: "c", exitStatus });
+  const ini = load();
   const account = accountOf(caller);
   const group = required(caller.group(), "the group");
   const { logFormat, problems } = logFormatOf(ini, keys);

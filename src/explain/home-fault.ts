@@ -4,9 +4,10 @@ import { type Stat, statIfPresent } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { withRightsOf } from "../../ffi/rights.ts";
 import { display } from "../cli/display.ts";
+import { knownConfig } from "../config/known-sections.ts";
 import { runChecks } from "../enter/checks.ts";
 import { splitOf } from "../enter/facts.ts";
-import { type GatheredFacts, gatherFacts } from "../enter/gather.ts";
+import { CONFIG_FILE, type GatheredFacts, gatherFacts } from "../enter/gather.ts";
 import { HOST_CHECKS } from "../enter/login/host-checks.ts";
 import { nearestDirectory } from "../jail/fs/safety.ts";
 import { type JailRoot, release } from "../jail/fs/walk.ts";
@@ -51,6 +52,7 @@ export function homeFault(
   const now = gatherFacts({
     ...{ programName: "jk_chrootsh", uid, gid, userVariable: name, asked: true },
     privilege: () => ({ held: "unknown", reason: "not asked", remedy: "" }),
+    loadSettings: () => knownConfig(CONFIG_FILE),
     account: () => account,
     groups: () => groups,
   });

@@ -22,6 +22,7 @@ import { executedFiles } from "../libraries/closure.ts";
 import { copyOfKnown, ownStart, PoptReaders } from "../libraries/program-file.ts";
 import { filesBelow } from "../limited-shell/files.ts";
 import { namesIn } from "../system/account-tools.ts";
+import { wholeGroup } from "../system/accounts.ts";
 import { commandAt } from "../system/exchange.ts";
 import { hostGroup, hostUser } from "../system/name-services.ts";
 import type { FileKind, LintWorld, UnsafeDirectory as SystemDirectory } from "./context.ts";
@@ -147,7 +148,8 @@ function groupOutside(
 ): ReturnType<LintWorld["groupOutside"]> {
   const group = answered(() => hostGroup(name));
   if (group === undefined) return undefined;
-  const member = users.find((user) => user.gid === group.gid || group.members.includes(user.name));
+  const members = wholeGroup(group.gid)?.members ?? [];
+  const member = users.find((user) => user.gid === group.gid || members.includes(user.name));
   const isKnown = member !== undefined && answered(() => hostUser(member.name)) !== undefined;
   return { command: isKnown ? jailSideRemedy(jail, member.name) : undefined };
 }

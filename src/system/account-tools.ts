@@ -3,7 +3,7 @@ import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { didYouMean } from "../cli/suggest.ts";
 import { requireAccountName } from "./account-name.ts";
-import { type GroupEntry, groupIdsOf, type PasswdEntry, passwdByName } from "./accounts.ts";
+import { type Group, groupIdsOf, type PasswdEntry, passwdByName } from "./accounts.ts";
 import { hostText } from "./host-files.ts";
 import { findProgram, runProgram } from "./run.ts";
 import { shadowOf } from "./shadow.ts";
@@ -41,7 +41,7 @@ export interface AccountChange {
   home: ByteString;
   shell: ByteString;
   /** More groups; it stays in those that it has. */
-  groups: readonly GroupEntry[];
+  groups: readonly Group[];
 }
 
 /**

@@ -15,17 +15,23 @@ export interface PasswdEntry {
   shell: ByteString;
 }
 
-/** An entry of group(5). */
-export interface GroupEntry {
+/** A group without its members, of which there may be thousands: most questions are about the name and the gid. */
+export interface Group {
   name: ByteString;
-  password: ByteString;
   gid: number;
+}
+
+/** An entry of group(5). */
+export interface GroupEntry extends Group {
+  password: ByteString;
   members: ByteString[];
 }
 
 // By getpwnam(3), a name service may report a missing name with these.
 const ABSENT: ReadonlySet<number> = new Set([0, 2, 3, 9, 1]);
 const LARGEST_BUFFER = 1 << 24;
+/** What the longest entry so far needed. */
+let enough = 4096;
 
 // Keeps the structure and its buffer alive: the garbage collector does not see addresses.
 const held: Uint8Array[] = [];
@@ -44,13 +50,14 @@ export function lookUp<K, T>(
 ): T | undefined {
   const structure = new Uint8Array(96);
   const found = new BigUint64Array(1);
-  for (let size = 4096; ; size *= 4) {
+  for (let size = enough; ; size *= 4) {
     const buffer = new Uint8Array(size);
     held[0] = structure;
     held[1] = buffer;
     beginLookUp(call, name);
     const error = query(key, structure, buffer, size, found);
     endLookUp();
+    enough = size;
     if (error === ERANGE && size < LARGEST_BUFFER) continue;
     // SAFETY: `held` has the structure, and the buffer that it points into.
     if (found[0] !== 0n && error === 0) return decode(addressOf(structure));
@@ -73,7 +80,9 @@ function decodePasswd(at: number): PasswdEntry {
   };
 }
 
-function decodeGroup(at: number): GroupEntry {
+const decodeGroup = (at: number): Group => ({ name: stringAt(pointerAt(at, 0)) ?? "", gid: u32At(at, 16) });
+
+function decodeWhole(at: number): GroupEntry {
   const members: ByteString[] = [];
   const list = pointerAt(at, 24);
   for (let i = 0; list !== 0; i += 8) {
@@ -81,12 +90,7 @@ function decodeGroup(at: number): GroupEntry {
     if (member === undefined) break;
     members.push(member);
   }
-  return {
-    name: stringAt(pointerAt(at, 0)) ?? "",
-    password: stringAt(pointerAt(at, 8)) ?? "",
-    gid: u32At(at, 16),
-    members,
-  };
+  return { ...decodeGroup(at), password: stringAt(pointerAt(at, 8)) ?? "", members };
 }
 
 /** getpwnam_r(3): the account of that name, from every name service of the host. Call it only before a chroot. */
@@ -138,7 +142,7 @@ export function userOrUnknown(uid: number): PasswdEntry | "unknown" | undefined 
 }
 
 /** The same as answeredUser for the group of a name or gid. */
-export function answeredGroup(key: ByteString | number): GroupEntry | undefined {
+export function answeredGroup(key: ByteString | number): Group | undefined {
   return inTime(() =>
     typeof key === "number"
       ? lookUp(libc.getgrgid_r, key, decodeGroup, "getgrgid", String(key), ANSWERED)
@@ -147,13 +151,20 @@ export function answeredGroup(key: ByteString | number): GroupEntry | undefined 
 }
 
 /** getgrnam_r(3): the group of that name. */
-export function groupByName(name: ByteString): GroupEntry | undefined {
+export function groupByName(name: ByteString): Group | undefined {
   return lookUp(libc.getgrnam_r, cArgument(name), decodeGroup, "getgrnam", name);
 }
 
 /** getgrgid_r(3): the group of that gid. */
-export function groupByGid(gid: number): GroupEntry | undefined {
+export function groupByGid(gid: number): Group | undefined {
   return lookUp(libc.getgrgid_r, gid, decodeGroup, "getgrgid", String(gid));
+}
+
+/** The same for the group of a name or gid, with its members. */
+export function wholeGroup(key: ByteString | number): GroupEntry | undefined {
+  return typeof key === "number"
+    ? lookUp(libc.getgrgid_r, key, decodeWhole, "getgrgid", String(key))
+    : lookUp(libc.getgrnam_r, cArgument(key), decodeWhole, "getgrnam", key);
 }
 
 /** getgrouplist(3): the gids of all groups that `name` is in, `gid` (its primary one) first. */

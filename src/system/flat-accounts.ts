@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import {
   answeredGroup,
+  type Group,
   type GroupEntry,
   groupByGid,
   type PasswdEntry,
@@ -114,7 +115,10 @@ export const flatAccounts = {
  * rest of a login, then every name service. Also for use inside a jail. groupByName throws SystemError if a name service
  * does not answer: it decides which section applies.
  */
-export const flatFirstAccounts: typeof flatAccounts = {
+export const flatFirstAccounts: Omit<typeof flatAccounts, "groupByGid" | "groupByName"> & {
+  readonly groupByGid: (gid: number) => Group | undefined;
+  readonly groupByName: (name: ByteString) => Group | undefined;
+} = {
   userByName: (name) => flatAccounts.userByName(name) ?? passwdByName(name),
   userByUid: (uid) => flatAccounts.userByUid(uid) ?? passwdByUid(uid),
   groupByGid: (gid) => flatAccounts.groupByGid(gid) ?? groupByGid(gid),

@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { attempt } from "../../ffi/error.ts";
 import { answered } from "../cli/error.ts";
 import { isLocalUser, namesIn, supplementaryGroups } from "./account-tools.ts";
-import type { GroupEntry, PasswdEntry } from "./accounts.ts";
+import type { Group, PasswdEntry } from "./accounts.ts";
 import { ACCOUNT_FILE_LIMIT, groupEntry, passwdEntry } from "./flat-accounts.ts";
 import { hostText } from "./host-files.ts";
 import { hostGroup, hostUser, parseNsswitch } from "./name-services.ts";
@@ -15,8 +15,8 @@ import { type ShadowEntry, shadowEntry, shadowOf } from "./shadow.ts";
 export interface HostAccounts {
   userByName(name: ByteString): PasswdEntry | undefined;
   userByUid(uid: number): PasswdEntry | undefined;
-  groupByName(name: ByteString): GroupEntry | undefined;
-  groupByGid(gid: number): GroupEntry | undefined;
+  groupByName(name: ByteString): Group | undefined;
+  groupByGid(gid: number): Group | undefined;
 }
 
 /** The group of a gid; undefined also if no name service answers. */

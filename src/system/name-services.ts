@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { JailkitError } from "../cli/error.ts";
-import { answeredGroup, answeredUser, type GroupEntry, type PasswdEntry } from "./accounts.ts";
+import { answeredGroup, answeredUser, type Group, type PasswdEntry } from "./accounts.ts";
 import { flatAccounts } from "./flat-accounts.ts";
 import { hostText } from "./host-files.ts";
 
@@ -49,7 +49,7 @@ export function hostUser(key: ByteString | number): PasswdEntry | undefined {
 }
 
 /** The same for the group of a name or gid. */
-export function hostGroup(key: ByteString | number): GroupEntry | undefined {
+export function hostGroup(key: ByteString | number): Group | undefined {
   const { groupByName, groupByGid } = flatAccounts;
   const local = () => (typeof key === "number" ? groupByGid(key) : groupByName(key));
   return answer(() => answeredGroup(key), local);

@@ -6,7 +6,7 @@ import { isJailsOwn } from "../jail/accounts/home-place.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { isPlainName, nameFault } from "../system/account-name.ts";
 import { JAILED_GROUP } from "../system/account-tools.ts";
-import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
+import type { Group, PasswdEntry } from "../system/accounts.ts";
 import { isAdministrators } from "../users/groups.ts";
 import { leaveCommand, type shellsOutside } from "../users/leaving.ts";
 import { DEFAULT_GROUP, fieldFault } from "../users/new-account.ts";
@@ -23,8 +23,8 @@ const isIn = ({ least, most }: IdRange, id: number): boolean => id >= least && i
 export interface AccountFacts {
   userByName(name: ByteString): PasswdEntry | undefined;
   userByUid(uid: number): PasswdEntry | undefined;
-  groupByName(name: ByteString): GroupEntry | undefined;
-  groupByGid(gid: number): GroupEntry | undefined;
+  groupByName(name: ByteString): Group | undefined;
+  groupByGid(gid: number): Group | undefined;
   /** The recorded shells of the accounts of another jail. */
   readonly shellsIn: typeof shellsOutside;
   /** The ids that users and their groups have; others are the system's, or of containers of other users. */
@@ -47,7 +47,7 @@ export interface AccountChoice {
   /** The primary group is created first. */
   readonly createGroup: boolean;
   /** Groups of this machine that it joins. */
-  readonly joins: readonly GroupEntry[];
+  readonly joins: readonly Group[];
 }
 
 export interface AccountChoices {
@@ -237,7 +237,7 @@ function joinsOf(
   facts: AccountFacts,
   { trusted }: AccountOptions,
   warnings: string[],
-): GroupEntry[] {
+): Group[] {
   return groups.flatMap((group) => {
     const here = facts.groupByName(group.name);
     // Its gid differs between machines, and it only takes rights away.

@@ -2,13 +2,12 @@ import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { readFileIfPresent } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
 import { answered, problemFrom } from "../cli/error.ts";
-import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { noRoom } from "../jail/fs/no-room.ts";
 import { type JailRoot, withDirectory } from "../jail/fs/walk.ts";
 import type { Manifest } from "../jail/record/manifest.ts";
 import { addAccounts, hasAccounts } from "../populate/apply/accounts.ts";
 import { lacksCache, renewLibraryCache } from "../populate/apply/library-cache.ts";
-import { registerLogSocket } from "../populate/apply/log-socket.ts";
+import { logSocketSection, registerLogSocket } from "../populate/apply/log-socket.ts";
 import { addProcLine, LARGEST_FSTAB, mountJailProc, withProcLine } from "../populate/apply/proc.ts";
 import { removeSockets, setUpSockets, socketChanges } from "../populate/apply/sockets.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
@@ -92,7 +91,4 @@ const hasProc = (root: JailRoot): boolean =>
   answered(() => withDirectory(root, "/proc", ({ fd }) => isProc(fd))) ?? false;
 
 /** Adding it will report an error of the file. */
-function isServed(jail: ByteString): boolean {
-  const ini = answered(() => loadConfig(`${CONFIG_DIRECTORY}/jk_socketd.ini`, { dialect: "c" }));
-  return ini?.sections.some(({ name }) => name === `${jail}/dev/log`) ?? false;
-}
+const isServed = (jail: ByteString): boolean => answered(() => logSocketSection(jail)) !== undefined;

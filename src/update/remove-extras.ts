@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { disableSection } from "../config/fixes.ts";
+import { sectionsAround } from "../config/known-sections.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import { dropInName } from "../config/write.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
@@ -72,14 +73,12 @@ export function unmountJailProc(root: JailRoot): boolean {
 
 /** The sections of jk_socketd for the socket JAIL/dev/log, and whether one of them is the drop-in of jk_init. */
 function socketSections(jail: ByteString, directory: ByteString) {
-  const ini = loadConfig(`${directory}/jk_socketd.ini`, { dialect: "c" });
   const path = `/jk_socketd.d/${dropInName(jail)}`;
-  const sections = ini?.sections ?? [];
-  const named = sections.filter(({ name }) => name === `${jail}/dev/log`);
+  const name = `${jail}/dev/log`;
+  const { own, named } = sectionsAround(directory + path);
   // A drop-in of that name with other content is not ours.
-  const inOwn = sections.filter(({ file }) => file === directory + path);
-  const isOurs = inOwn.length > 0 && inOwn.every((section) => named.includes(section));
-  return { ini, path, isOurs, others: isOurs ? named.filter((section) => !inOwn.includes(section)) : named };
+  const isOurs = own.length > 0 && own.every((section) => section.name === name);
+  return { path, isOurs, others: named(name).filter(({ file }) => !isOurs || file !== directory + path) };
 }
 
 /** Removes the drop-in of jk_init for the socket JAIL/dev/log in jk_socketd. Returns its path. */
@@ -93,8 +92,9 @@ export function unregisterLogSocket(
 
 /** Says where files of the administrator, which are never changed, name the socket JAIL/dev/log, with a remedy. */
 export function stillServed(jail: ByteString, directory: ByteString = CONFIG_DIRECTORY): string | undefined {
-  const { ini, others } = socketSections(jail, directory);
-  if (ini === undefined || others.length === 0) return undefined;
+  const { others } = socketSections(jail, directory);
+  const ini = others.length === 0 ? undefined : loadConfig(`${directory}/jk_socketd.ini`, { dialect: "c" });
+  if (ini === undefined) return undefined;
   const places = others.map(({ file, line }) => `${display(file)}:${line}`);
   const [verb, what] = places.length === 1 ? ["names", "section"] : ["name", "sections"];
   const remedy = others.map((section) => disableSection(section, ini)).join(" && ");

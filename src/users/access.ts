@@ -5,7 +5,7 @@ import type { OptionTable } from "../cli/options.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
 import { SERVICES, type Service } from "../known-programs/services.ts";
-import type { GroupEntry } from "../system/accounts.ts";
+import type { Group } from "../system/accounts.ts";
 import type { AccountRun } from "./account-run.ts";
 import { requireGroups } from "./groups.ts";
 import type { KeyLine, KeyMerge } from "./key-lines.ts";
@@ -36,7 +36,7 @@ export const ACCESS_OPTIONS = {
 
 /** The groups, keys and services that these options name. */
 export interface Access {
-  joins: readonly GroupEntry[];
+  joins: readonly Group[];
   keys: readonly KeyLine[];
   services: readonly Service[];
   lacking: FindLacking;

@@ -5,10 +5,10 @@ import { operands } from "../cli/shell-word.ts";
 import { didYouMean } from "../cli/suggest.ts";
 import { isPlainName } from "../system/account-name.ts";
 import { JAILED_GROUP, MAKE_JAILED_GROUP, namesIn } from "../system/account-tools.ts";
-import { type GroupEntry, groupByGid, groupByName } from "../system/accounts.ts";
+import { type Group, groupByGid, groupByName } from "../system/accounts.ts";
 
 /** The group of the host with this name, or else with this gid. Throws JailkitError "no-such-group". */
-export function requireGroup(word: ByteString): GroupEntry {
+export function requireGroup(word: ByteString): Group {
   const named = word === "" ? undefined : groupByName(word);
   const found = named ?? (/^\d{1,10}$/.test(word) ? groupByGid(Number(word)) : undefined);
   if (found !== undefined) return found;
@@ -23,7 +23,7 @@ export function requireGroup(word: ByteString): GroupEntry {
  * The groups of a comma-separated list, as in -G of useradd(8), each once. Throws as requireGroup does, and for a group of
  * another name service, to which useradd(8) and usermod(8) add nobody.
  */
-export function requireGroups(list: ByteString): GroupEntry[] {
+export function requireGroups(list: ByteString): Group[] {
   const local = namesIn("/etc/group");
   const found = list.split(",").map((word) => {
     const group = requireGroup(word.trim());

@@ -10,7 +10,7 @@ import {
 import { splitHome } from "../jail/accounts/separator.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { requireAccountName } from "../system/account-name.ts";
-import { type GroupEntry, groupByName, type PasswdEntry, passwdByName } from "../system/accounts.ts";
+import { type Group, groupByName, type PasswdEntry, passwdByName } from "../system/accounts.ts";
 import { LIMITED_SHELL } from "./open-jail.ts";
 
 /** A change of an account's lines in a jail. */
@@ -37,7 +37,7 @@ export function homeFor(user: PasswdEntry, jail: ByteString): ByteString {
 function putJailSide(
   accounts: AccountsEditor,
   user: PasswdEntry,
-  groups: readonly GroupEntry[],
+  groups: readonly Group[],
   home: ByteString,
   { shell, usualShell = LIMITED_SHELL }: JailSideRequest,
 ): string[] {
@@ -78,7 +78,7 @@ function putJailSide(
   return steps;
 }
 
-function putGroup(accounts: AccountsEditor, { name, gid }: GroupEntry, say: (what: string) => void): void {
+function putGroup(accounts: AccountsEditor, { name, gid }: Group, say: (what: string) => void): void {
   let own = accounts.groups.find((entry) => entry.name === name);
   for (const entry of accounts.groups) {
     if (entry === own || (entry.name !== name && entry.gid !== gid)) continue;
@@ -116,7 +116,7 @@ function apply<T>({ root, dryRun }: JailSideRequest, change: (accounts: Accounts
  */
 export function writeJailSide(
   user: PasswdEntry,
-  groups: readonly GroupEntry[],
+  groups: readonly Group[],
   request: JailSideRequest,
 ): string[] {
   if (user.uid === 0)

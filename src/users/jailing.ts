@@ -11,7 +11,7 @@ import { lookUp } from "../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot } from "../jail/fs/walk.ts";
 import { requireWritable, requireWritableAccounts } from "../jail/fs/writable.ts";
 import { isLocalUser, isLocked, supplementaryGroups } from "../system/account-tools.ts";
-import { type GroupEntry, groupByGid, groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
+import { type Group, groupByGid, groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
 import { onlyRootExchanges } from "../system/exchange.ts";
 import type { AccountFacts } from "../system/host-accounts.ts";
 import { below } from "../system/mountinfo.ts";
@@ -62,7 +62,8 @@ export function warnOfLogin(
   if (planned !== undefined && !seePlanned(planned))
     run.warn("sshd was not asked about the new groups: private mounts are not permitted here");
   // The account as it will be in the jail.
-  const answer = loginWarnings({ ...account, shell: CHROOT_SHELL, groups });
+  const user = { ...account, shell: CHROOT_SHELL, groups };
+  const answer = loginWarnings(user, { share: planned === undefined });
   const keys =
     written.length > 0 && "settings" in answer
       ? keyWarnings(answer.settings, account.name, KEYS_FILE, planned?.locked ?? isLocked(account.name))
@@ -76,7 +77,7 @@ export function warnOfLogin(
 }
 
 /** The account's groups, the primary one first. Throws JailkitError if that has no name. */
-export function groupsOf(user: PasswdEntry): GroupEntry[] {
+export function groupsOf(user: PasswdEntry): Group[] {
   const primary = groupByGid(user.gid);
   if (primary !== undefined)
     return [primary, ...supplementaryGroups(user).flatMap((gid) => groupByGid(gid) ?? [])];

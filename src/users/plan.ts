@@ -7,7 +7,7 @@ import type { JailAccounts } from "../jail/accounts/accounts.ts";
 import { usualHome } from "../jail/accounts/home-place.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { nameFault } from "../system/account-name.ts";
-import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
+import type { Group, PasswdEntry } from "../system/accounts.ts";
 import { endSessions } from "../system/processes.ts";
 import { leaveCommand, type shellsOutside } from "./leaving.ts";
 import { LIMITED_SHELL } from "./open-jail.ts";
@@ -19,9 +19,9 @@ export const CHROOT_SHELL = "/usr/sbin/jk_chrootsh";
 export interface JailingFacts {
   user: PasswdEntry;
   /** The primary group first. */
-  groups: readonly GroupEntry[];
+  groups: readonly Group[];
   /** Groups that it joins. */
-  joins?: readonly GroupEntry[];
+  joins?: readonly Group[];
   /** The jail on the host, normalised. */
   jail: ByteString;
   /** The present accounts of the jail. */
@@ -61,7 +61,7 @@ export interface JailingPlan {
   /** The host's account gets another home or shell. */
   changeAccount: boolean;
   /** Groups of the host that it joins. */
-  joins: readonly GroupEntry[];
+  joins: readonly Group[];
   /** The directory that moves into the jail. */
   moveFrom: ByteString | undefined;
   /** Printable lines about unchanged parts. */
@@ -113,7 +113,7 @@ function planEntry(facts: JailingFacts, jailHome: ByteString): PasswdEntry | und
   return undefined;
 }
 
-function planGroups(facts: JailingFacts, joins: readonly GroupEntry[]): GroupChange[] {
+function planGroups(facts: JailingFacts, joins: readonly Group[]): GroupChange[] {
   const { user, accounts, jail } = facts;
   return [...facts.groups, ...joins].flatMap((group, index) => {
     const primary = index === 0;

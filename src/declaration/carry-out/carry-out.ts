@@ -4,7 +4,7 @@ import { isReported, problemFrom } from "../../cli/error.ts";
 import { lockJails } from "../../jail/record/jail-lock.ts";
 import { openJailForUsers } from "../../users/open-jail.ts";
 import type { Change, Fault } from "../change.ts";
-import type { Comparison, JailWork, UserWork } from "../compare/compare.ts";
+import { type Comparison, changesOf, type JailWork, type UserWork } from "../compare/compare.ts";
 import type { Former } from "../compare/former.ts";
 import { Memory } from "../memory.ts";
 import type { Declaration } from "../model.ts";
@@ -44,17 +44,12 @@ export async function carryOut(
   memory.write();
 }
 
-const workOf = ({ changes, users }: JailWork): Change[] => [
-  ...changes,
-  ...users.flatMap((user) => user.changes),
-];
-
 /** A jail with its users. */
 async function makeJail(work: JailWork, { pathOf }: Comparison, memory: Memory, means: Means): Promise<void> {
   const { path, fault, users } = work;
   if (fault !== undefined) means.fault(fault);
   for (const user of users) if (user.fault !== undefined) means.fault(user.fault);
-  const changes = workOf(work);
+  const changes = changesOf(work);
   if (fault !== undefined || (changes.length > 0 && receivedSignal() !== undefined))
     return notDone(changes, means);
   if (changes.length === 0) return settle(work, means, memory);
@@ -73,7 +68,9 @@ async function makeJail(work: JailWork, { pathOf }: Comparison, memory: Memory, 
     if (all) settle(work, means, memory);
   } catch (error) {
     if (!isReported(error)) throw error;
-    means.fault({ of: "jail", name: path, jail: path, ...problem(error, path) });
+    const { code, message } = problem(error, path);
+    // The end of the run tells of a signal.
+    if (code !== "interrupted") means.fault({ of: "jail", name: path, jail: path, code, message });
     notDone(changes, means);
   }
 }

@@ -1,13 +1,14 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
-import { CONFIG_DIRECTORY, loadConfig } from "../../config/load.ts";
+import { sectionsAround } from "../../config/known-sections.ts";
+import { CONFIG_DIRECTORY } from "../../config/load.ts";
 import { dropInText } from "../../config/write.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { putDropIn, removeDropIn } from "../../populate/apply/drop-in.ts";
 import { isLimitedShell } from "../../users/access.ts";
 import { replacePolicy, requireOwnSection } from "../../users/policy.ts";
-import { SETTINGS_FILE, settingsDropIn } from "../compare/machine.ts";
+import { settingsDropIn } from "../compare/machine.ts";
 
 const COMMENT = "Written by jailkit apply, as /etc/jailkit/jails.d declares the user.";
 
@@ -17,8 +18,8 @@ const dropInOf = (user: ByteString): ByteString => settingsDropIn(user).slice(CO
 /** Throws JailkitError if the section of a user in jk_chrootsh.ini is in another file than our drop-in, or not alone there. */
 function requireOwnDropIn(user: ByteString): void {
   const file = settingsDropIn(user);
-  const sections = loadConfig(SETTINGS_FILE, { dialect: "c" })?.sections ?? [];
-  const other = sections.find((one) => (one.name === user) !== (one.file === file));
+  const { own, named } = sectionsAround(file);
+  const other = named(user).find((one) => one.file !== file) ?? own.find(({ name }) => name !== user);
   if (other === undefined) return;
   const what =
     other.name === user

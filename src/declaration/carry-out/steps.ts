@@ -1,6 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { receivedSignal } from "../../../ffi/interrupts.ts";
 import { describeError, isReported } from "../../cli/error.ts";
-import { stopIfInterrupted } from "../../cli/interrupt.ts";
 import { noRoom } from "../../jail/fs/no-room.ts";
 import type { Change } from "../change.ts";
 import type { Ended, Shown } from "./report.ts";
@@ -19,7 +19,7 @@ export interface Step {
 }
 
 /**
- * Makes steps in their order, and shows each change when it is done. The first failure ends them. True if all are done.
+ * Makes steps in their order, and shows each change when it is done. The first failure ends them, and so does a signal. True if all are done.
  * `jail`: where there may be no room.
  */
 export async function makeSteps(steps: readonly Step[], jail: ByteString, shown: Shown): Promise<boolean> {
@@ -27,10 +27,11 @@ export async function makeSteps(steps: readonly Step[], jail: ByteString, shown:
   for (const { changes, work } of steps) {
     if (changes.length === 0) continue;
     const said: Said = { steps: [], warnings: [], errors: [] };
+    // The end of the run tells of a signal, once for all that is not done.
+    stopped ||= receivedSignal() !== undefined;
     let status: Ended["status"] = stopped ? "not-done" : "done";
     if (!stopped) {
       try {
-        stopIfInterrupted("not everything is as declared; run this again");
         await work(said);
       } catch (error) {
         if (!isReported(error)) throw error;

@@ -32,6 +32,12 @@ export interface JailWork {
   readonly users: readonly UserWork[];
 }
 
+/** All changes of a jail and its users. */
+export const changesOf = ({ changes, users }: JailWork): Change[] => [
+  ...changes,
+  ...users.flatMap((user) => user.changes),
+];
+
 /** How the machine differs from a declaration. */
 export interface Comparison {
   readonly jails: readonly JailWork[];

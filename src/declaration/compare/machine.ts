@@ -12,9 +12,6 @@ import { HostSources } from "../../transfer/host.ts";
 import { SECTIONS_FILE } from "../../transfer/sections.ts";
 import type { SectionNeeds } from "./jail.ts";
 
-/** Where sections of jk_chrootsh.ini for single users go. */
-export const SETTINGS_FILE = `${CONFIG_DIRECTORY}/jk_chrootsh.ini`;
-
 /** The drop-in of apply with the section of one user. */
 export const settingsDropIn = (user: ByteString): ByteString =>
   `${CONFIG_DIRECTORY}/jk_chrootsh.d/${dropInName(`/${user}`)}`;

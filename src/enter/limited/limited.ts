@@ -22,7 +22,7 @@ import { commandEnvironment, setOriginalCommand } from "../../limited-shell/envi
 import type { FileView } from "../../limited-shell/files.ts";
 import { allowedPrograms } from "../../limited-shell/programs.ts";
 import type { RefusalCode } from "../../limited-shell/refusal.ts";
-import type { GroupEntry, PasswdEntry } from "../../system/accounts.ts";
+import type { Group, PasswdEntry } from "../../system/accounts.ts";
 import type { Known } from "../audit-event.ts";
 import type { Note } from "../checks.ts";
 import { Refusal } from "../refusal.ts";
@@ -46,8 +46,8 @@ export interface LimitedRequest {
   accounts: {
     userByName: (name: ByteString) => PasswdEntry | undefined;
     userByUid: (uid: number) => PasswdEntry | undefined;
-    groupByGid: (gid: number) => GroupEntry | undefined;
-    groupByName: (name: ByteString) => GroupEntry | undefined;
+    groupByGid: (gid: number) => Group | undefined;
+    groupByName: (name: ByteString) => Group | undefined;
   };
   /** Loads LIMITED_CONFIG_FILE; undefined if it is missing. Throws if it cannot be used. */
   loadConfig: () => IniFile | undefined;
@@ -117,7 +117,7 @@ function userOf(request: LimitedRequest): PasswdEntry {
   throw unknown(`abort, running as UID ${uid}, but environment variable USER ${name} has UID ${entry.uid}`);
 }
 
-function groupOf({ gid, accounts }: LimitedRequest): GroupEntry {
+function groupOf({ gid, accounts }: LimitedRequest): Group {
   const group = accounts.groupByGid(gid);
   if (group !== undefined && group.name !== "") return group;
   const reason = `cannot find group name for gid ${gid}`;
@@ -155,7 +155,7 @@ export interface LimitedPolicy {
 
 const UNCONFIGURED = "there is no configuration for this account";
 
-function policyOf(request: LimitedRequest, user: PasswdEntry, group: GroupEntry): LimitedPolicy {
+function policyOf(request: LimitedRequest, user: PasswdEntry, group: Group): LimitedPolicy {
   const unusable = (reason: ByteString, remedy?: ByteString) =>
     stop(1, "config-invalid", `abort, ${reason}`, "the configuration cannot be used", remedy);
   const passedOver: ByteString[] = [];
@@ -236,7 +236,7 @@ export function planLimited(request: LimitedRequest): LimitedPlan {
 function policyFor(
   request: LimitedRequest,
   user: PasswdEntry,
-  group: GroupEntry,
+  group: Group,
   asked: ByteString | undefined,
 ): LimitedPolicy {
   if (asked !== undefined) return policyOf(request, user, group);

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import type { KeyValues } from "../../config/keys.ts";
 import type { uchrootKeys } from "../../config/schemas/uchroot.ts";
-import type { GroupEntry } from "../../system/accounts.ts";
+import type { Group } from "../../system/accounts.ts";
 import type { Unsafe } from "../facts.ts";
 import type { JailAccountFacts } from "../jail-account-checks.ts";
 
@@ -37,7 +37,7 @@ export type ProgramFact =
 /** A group by its id, and its entry if the host has one. */
 interface HostGroup {
   gid: number;
-  entry: GroupEntry | undefined;
+  entry: Group | undefined;
 }
 
 /** The facts that the checks of jk_uchroot need. */

@@ -113,7 +113,7 @@ export function explainServer(
   command: ByteString | undefined,
 ): SshdLogin {
   const groups = groupNamesOf(account);
-  const answer = loginWarnings({ ...account, groups }, from, server);
+  const answer = loginWarnings({ ...account, groups }, { from, server });
   if ("unavailable" in answer) {
     const { unavailable, installed, remedy } = answer;
     if (remedy !== undefined) return { ...NO_PART, steps: [step("settings", "failed", unavailable, remedy)] };

@@ -2,9 +2,11 @@ import { type ByteString, toBytes } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
 import { close, openAt, type Stat, statIfPresent } from "../../../ffi/files.ts";
+import { holdsSignals } from "../../../ffi/interrupts.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
+import { stopIfInterrupted } from "../../cli/interrupt.ts";
 import { BUSY } from "../../cli/options.ts";
 import { printNotice } from "../../cli/output.ts";
 import { lockName, releaseName } from "../fs/lock.ts";
@@ -32,6 +34,8 @@ export interface LockOptions {
   readonly noWait: boolean;
   /** Print no message. */
   readonly json: boolean;
+  /** Wait also after a signal: for a lock that is held for a moment, and is needed to undo a change. */
+  readonly patient?: boolean;
 }
 
 /** The lock of one or more jails; leaving the scope of a `using` unlocks them. */
@@ -50,7 +54,7 @@ const nameOfInode = ({ devMajor, devMinor, ino }: Stat): ByteString => `inode-${
 /**
  * Locks jails by their paths, which may not exist yet; waits for other tools, with a message after a second. Do this before
  * the jail is opened. Where nothing can be written, there is no lock: the caller reports that before its first change.
- * Throws JailkitError "busy".
+ * Throws JailkitError "busy", or "interrupted" if a signal was held back.
  */
 export function lockJails(jails: readonly ByteString[], options: LockOptions): JailLock {
   const held = new HeldLocks(openLocks(), jails.map(display).join(", "), options);
@@ -99,7 +103,9 @@ function openLocks(): number | undefined {
  * give up after some seconds.
  */
 export function withHostAccounts<T>(use: () => T): T {
-  using locks = new HeldLocks(openLocks(), "the accounts", { tool: "", noWait: false, json: true });
+  using locks = new HeldLocks(openLocks(), "the accounts", {
+    ...{ tool: "", noWait: false, json: true, patient: true },
+  });
   locks.take(["accounts"]);
   return use();
 }
@@ -167,14 +173,19 @@ class HeldLocks implements JailLock {
   #wait(holder: ByteString | undefined): "again" | "block" {
     const [pid, ...words] = holder?.split(" ") ?? [];
     const who = pid === undefined ? "another tool" : `${words.join(" ")} (pid ${pid})`;
-    const { tool, noWait, json } = this.options;
+    const { tool, noWait, json, patient = false } = this.options;
     if (noWait) throw new JailkitError("busy", BUSY, `${who} is working on ${this.jail}; try again later`);
+    const mayStop = !patient && holdsSignals();
+    if (mayStop) stopIfInterrupted(`${this.jail} is as it was; run this again`);
     if (Date.now() - this.#since < PATIENCE) {
       Bun.sleepSync(PAUSE);
       return "again";
     }
     if (!json && !this.#told) printNotice(`${tool}: waiting for ${who} to finish with ${this.jail}`);
     this.#told = true;
-    return "block";
+    // A signal that is held back does not end flock(2).
+    if (!mayStop) return "block";
+    Bun.sleepSync(PAUSE);
+    return "again";
   }
 }

@@ -1,7 +1,15 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { attempt, SystemError } from "../../../ffi/error.ts";
-import { fstat, openIfPresent, readAllFd, readInto, type Stat, withFd } from "../../../ffi/files.ts";
+import {
+  fstat,
+  openIfPresent,
+  readAllFd,
+  readInto,
+  type Stat,
+  statIfPresent,
+  withFd,
+} from "../../../ffi/files.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
@@ -73,7 +81,7 @@ function readPlain<T>(
   tree: JailRoot,
   registry: ByteString,
   id: ByteString,
-  read: (fd: number, size: number) => Read<T>,
+  read: (fd: number, stat: Stat) => Read<T>,
 ): T | undefined {
   return attempt(() => {
     const file = withDirectory(tree, registry, ({ fd }) =>
@@ -83,7 +91,7 @@ function readPlain<T>(
     return withFd(file, (fd) => {
       const stat = fstat(fd);
       const isPlain = isRegular(stat) && stat.size <= MANIFEST_LIMIT && distrust(stat) === undefined;
-      return isPlain ? read(fd, stat.size).value : undefined;
+      return isPlain ? read(fd, stat).value : undefined;
     });
   });
 }
@@ -93,7 +101,7 @@ function readChecked<T>(
   tree: JailRoot,
   registry: ByteString,
   id: ByteString,
-  read: (fd: number, size: number) => Read<T>,
+  read: (fd: number, stat: Stat) => Read<T>,
 ): T | undefined {
   const value = readPlain(tree, registry, id, read);
   return value ?? readClosely(tree, manifestPath(registry, id), read);
@@ -103,13 +111,13 @@ function readChecked<T>(
 function readClosely<T>(
   tree: JailRoot,
   path: ByteString,
-  read: (fd: number, size: number) => Read<T>,
+  read: (fd: number, stat: Stat) => Read<T>,
 ): T | undefined {
   const failed = (reason: string, jail?: ByteString) => new RecordError(path, reason, jail);
   try {
     const found = withJailFile(tree, path, (fd, { stat }) => {
       if (stat.size > MANIFEST_LIMIT) throw failed("is too large", jailInHead(readHead(fd)));
-      const { bytes, value } = read(fd, stat.size);
+      const { bytes, value } = read(fd, stat);
       const reason = distrust(stat) ?? (value === undefined ? damageOf(bytes) : undefined);
       if (reason !== undefined) throw failed(reason, jailInHead(bytes));
       return { value };
@@ -153,20 +161,36 @@ function jailInHead(bytes: Uint8Array): ByteString | undefined {
   }
 }
 
-/** The jail that a record describes, from its first line; undefined if missing. Throws RecordError. */
-export const readIdentity = (
-  tree: JailRoot,
-  registry: ByteString,
-  id: ByteString,
-): JailIdentity | undefined =>
-  readChecked(tree, registry, id, (fd) => {
+/** What was read of a record, and of which version of its file. */
+const identities = new Map<ByteString, { version: string; jail: JailIdentity }>();
+
+const versionOf = ({ ino, size, ctime }: Stat): string => `${ino} ${size} ${ctime}`;
+
+/**
+ * The jail that a record describes, from its first line; undefined if missing. A run on thousands of jails looks for each among
+ * all records: what has not changed since is not read again. Throws RecordError.
+ */
+export function readIdentity(tree: JailRoot, registry: ByteString, id: ByteString): JailIdentity | undefined {
+  const path = manifestPath(registry, id);
+  const known = identities.get(path);
+  if (known !== undefined) {
+    const now = attempt(() =>
+      withDirectory(tree, registry, ({ fd }) => statIfPresent(fd, `${id}/${MANIFEST}`)),
+    );
+    if (now !== undefined && versionOf(now) === known.version) return known.jail;
+  }
+  return readChecked(tree, registry, id, (fd, stat) => {
     const bytes = readHead(fd);
-    return { bytes, value: parseIdentity(bytes) };
+    const jail = parseIdentity(bytes);
+    if (jail !== undefined && distrust(stat) === undefined)
+      identities.set(path, { version: versionOf(stat), jail });
+    return { bytes, value: jail };
   });
+}
 
 /** The content of a record; undefined if missing. Throws RecordError. */
 export const readContent = (tree: JailRoot, registry: ByteString, id: ByteString): ReadManifest | undefined =>
-  readChecked(tree, registry, id, (fd, size) => {
+  readChecked(tree, registry, id, (fd, { size }) => {
     const bytes = readAllFd(fd, MANIFEST_LIMIT, size);
     return { bytes, value: parseManifest(bytes) };
   });

@@ -6,11 +6,10 @@ import { lookUp } from "../../jail/fs/look.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import {
   type GroupEntry,
-  groupByGid,
-  groupByName,
   type PasswdEntry,
   passwdByName,
   passwdByUid,
+  wholeGroup,
 } from "../../system/accounts.ts";
 import type { LineReporter } from "../reporter.ts";
 
@@ -26,7 +25,7 @@ const NUMBER = /^[0-9]{1,10}$/;
 /** Finds an account of the host by name, or, if there is no such name and it is all digits, by number. */
 const hostAccounts = {
   user: (key: ByteString) => passwdByName(key) ?? (NUMBER.test(key) ? passwdByUid(Number(key)) : undefined),
-  group: (key: ByteString) => groupByName(key) ?? (NUMBER.test(key) ? groupByGid(Number(key)) : undefined),
+  group: (key: ByteString) => wholeGroup(key) ?? (NUMBER.test(key) ? wholeGroup(Number(key)) : undefined),
 };
 
 /**

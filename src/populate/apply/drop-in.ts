@@ -2,8 +2,9 @@ import { type ByteString, toBytes } from "../../../ffi/bytes.ts";
 import { parentOf } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
+import { changingDropIn } from "../../config/known-sections.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
-import { withDirectory } from "../../jail/fs/walk.ts";
+import { type JailRoot, withDirectory } from "../../jail/fs/walk.ts";
 import { makeDirectories, putFile, removePath } from "../../jail/fs/write.ts";
 import { onlyRootWrites } from "../../system/exchange.ts";
 
@@ -18,8 +19,7 @@ export function putDropIn(
   options: { replace: boolean },
 ): void {
   const attributes = { mode: 0o755, uid: 0, gid: 0 };
-  withTree((tree) => makeDirectories(tree, directory, () => attributes));
-  withTree((root) => {
+  const put = (root: JailRoot) => {
     makeDirectories(root, parentOf(path), () => attributes);
     if (!withDirectory(root, parentOf(path), ({ stat }) => onlyRootWrites(stat))) {
       const message = `${display(directory + parentOf(path))}: must belong to root and be writable by root alone`;
@@ -27,13 +27,16 @@ export function putDropIn(
     }
     if (putFile(root, path, toBytes(text), { ...attributes, mode: 0o644 }, options) !== "kept") return;
     throw new JailkitError("file-exists", 1, `${display(directory + path)}: is there already`);
-  }, directory);
+  };
+  withTree((tree) => makeDirectories(tree, directory, () => attributes));
+  changingDropIn(directory + path, () => withTree(put, directory));
 }
 
 /** Removes a drop-in of putDropIn; false if it is missing. */
 export function removeDropIn(directory: ByteString, path: ByteString): boolean {
-  return withTree((root) => {
+  const remove = (root: JailRoot) => {
     const found = lookUp(root, path);
     return found !== undefined && removePath(root, path, found.stat);
-  }, directory);
+  };
+  return changingDropIn(directory + path, () => withTree(remove, directory));
 }

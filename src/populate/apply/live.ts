@@ -181,6 +181,7 @@ export function hideFromJail(
   directories: readonly ByteString[],
   say: (line: ByteString) => void,
 ): void {
+  if (directories.length === 0) return;
   const manifest = openManifest(root);
   const recorded = (manifest.content[key] ?? []).filter((path) => directories.includes(path));
   if (recorded.length === 0) return;

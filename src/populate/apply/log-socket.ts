@@ -1,7 +1,9 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
-import { CONFIG_DIRECTORY, loadConfig } from "../../config/load.ts";
+import { sectionsAround } from "../../config/known-sections.ts";
+import { CONFIG_DIRECTORY } from "../../config/load.ts";
+import type { IniSection } from "../../config/model.ts";
 import { dropInName, dropInText } from "../../config/write.ts";
 import { putDropIn } from "./drop-in.ts";
 
@@ -24,6 +26,19 @@ export function logSocketDropIn(jail: ByteString, limits: LogLimits = USUAL_LIMI
 }
 
 /**
+ * The section of jk_socketd.ini for the socket JAIL/dev/log, and the path of the drop-in that jk_init writes for it; undefined
+ * without a section. Throws JailkitError if the configuration cannot be read or is not safe.
+ */
+export function logSocketSection(
+  jail: ByteString,
+  directory: ByteString = CONFIG_DIRECTORY,
+): { section: IniSection; path: ByteString } | undefined {
+  const path = `${DROP_INS}/${dropInName(jail)}`;
+  const [section] = sectionsAround(directory + path).named(`${jail}/dev/log`);
+  return section && { section, path };
+}
+
+/**
  * Creates a drop-in of `directory`/jk_socketd.ini, so that jk_socketd serves JAIL/dev/log; the file of the administrator is
  * never changed. Returns the path of the drop-in, or undefined if the socket is configured already. Throws JailkitError
  * if the configuration cannot be read or is not safe.
@@ -37,8 +52,7 @@ export function registerLogSocket(
     const message = `${display(jail)}: jk_socketd.ini cannot name a jail with ']' in its path`;
     throw new JailkitError("log-socket", 1, message);
   }
-  const existing = loadConfig(`${directory}/jk_socketd.ini`, { dialect: "c" });
-  if (existing?.sections.some((section) => section.name === `${jail}/dev/log`)) return undefined;
+  if (logSocketSection(jail, directory) !== undefined) return undefined;
   const { path, text } = logSocketDropIn(jail, limits);
   putDropIn(directory, path, text, { replace: true });
   return directory + path;

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../../ffi/constants.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
-import { hostNames, hostText } from "../host-files.ts";
+import { hostNames, hostText, versionsOf } from "../host-files.ts";
 import { CONFIGURATION, firstOf, isOn, listens, matchesPattern, type SshdSettings } from "./settings.ts";
 
 const DEEPEST = 16;
@@ -140,29 +140,76 @@ function undecidedCriterion(
   }
 }
 
+interface Criterion {
+  /** In lower case. */
+  readonly criterion: string;
+  /** "" for those that have none. */
+  readonly argument: ByteString;
+}
+
+/** The criteria of a Match line. Pure. */
+function criteriaIn(words: readonly ByteString[]): Criterion[] {
+  const found: Criterion[] = [];
+  const left = [...words];
+  for (let word = left.shift(); word !== undefined; word = left.shift()) {
+    const [attribute = "", ...value] = word.split("=");
+    const criterion = attribute.toLowerCase();
+    const isAlone = criterion === "all" || criterion === "invalid-user";
+    const argument = isAlone ? "" : value.length > 0 ? value.join("=") : (left.shift() ?? "");
+    found.push({ criterion, argument });
+  }
+  return found;
+}
+
+/** A user, as Match lines see it. */
+interface MatchedUser {
+  readonly name: ByteString;
+  /** The names of all its groups. */
+  readonly groups: readonly ByteString[];
+}
+
+/** True if a criterion names the user, or one of its groups; undefined for a criterion about something else. Pure. */
+function namesUser({ criterion, argument }: Criterion, { name, groups }: MatchedUser): boolean | undefined {
+  if (criterion === "user") return namesOneOf(argument, [name]);
+  return criterion === "group" ? namesOneOf(argument, groups) : undefined;
+}
+
+let read: { file: ByteString; paths: ByteString[]; versions: string; criteria: Criterion[] } | undefined;
+
+/** The criteria of all Match lines of a configuration; its files are read again when one has changed. */
+function criteriaOf(file: ByteString) {
+  if (read?.file === file && versionsOf(read.paths) === read.versions) return read;
+  const paths = new Set<ByteString>();
+  const matches = configLines(file, (path) => paths.add(path)).filter(({ keyword }) => keyword === "match");
+  const criteria = matches.flatMap(({ words }) => criteriaIn(words));
+  read = { file, paths: [...paths], versions: versionsOf([...paths]), criteria };
+  return read;
+}
+
+/**
+ * Identifies the settings that `sshd -T` prints for a user: two users with the same text are the same to all Match lines, of
+ * the same configuration. Throws SystemError.
+ */
+export function settingsKey(file: ByteString, user: MatchedUser): string {
+  const { versions, criteria } = criteriaOf(file);
+  return JSON.stringify([file, versions, criteria.map((one) => namesUser(one, user) ?? null)]);
+}
+
 /**
  * The Match lines of sshd_config(5) that may apply to a user, but depend on more than was given: the client's address,
  * its host name, or the local address and port if sshd listens on several. Throws SystemError.
  */
 export function undecidedMatches(
   settings: SshdSettings,
-  { name, groups }: { name: ByteString; groups: readonly ByteString[] },
+  user: MatchedUser,
   from: ByteString | undefined,
   file: ByteString = CONFIGURATION,
 ): (MissingFact & { line: ByteString })[] {
   return configLines(file).flatMap(({ keyword, words }) => {
     if (keyword !== "match") return [];
-    const found: (MissingFact | undefined)[] = [];
-    const left = [...words];
-    for (let word = left.shift(); word !== undefined; word = left.shift()) {
-      const [attribute = "", ...value] = word.split("=");
-      const criterion = attribute.toLowerCase();
-      if (criterion === "all" || criterion === "invalid-user") continue;
-      const argument = value.length > 0 ? value.join("=") : (left.shift() ?? "");
-      if (criterion === "user" && !namesOneOf(argument, [name])) return [];
-      if (criterion === "group" && !namesOneOf(argument, groups)) return [];
-      found.push(undecidedCriterion(criterion, settings, from));
-    }
+    const criteria = criteriaIn(words);
+    if (criteria.some((one) => namesUser(one, user) === false)) return [];
+    const found = criteria.map(({ criterion }) => undecidedCriterion(criterion, settings, from));
     const other = found.find((one) => one?.address === false) ?? found.find((one) => one !== undefined);
     return other === undefined ? [] : [{ ...other, line: words.join(" ") }];
   });

@@ -5,7 +5,7 @@ import { readLink, type Stat, statIfPresent } from "../../../ffi/files.ts";
 import { parentOf, pathComponents } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { asUser, operands, readFirst } from "../../cli/shell-word.ts";
-import { groupByGid, type PasswdEntry } from "../accounts.ts";
+import { type PasswdEntry, wholeGroup } from "../accounts.ts";
 import { onlyRootExchanges } from "../exchange.ts";
 import { ACCOUNT_FILE_LIMIT, usersIn } from "../flat-accounts.ts";
 import { whoseHome } from "../home-owner.ts";
@@ -72,7 +72,7 @@ const isDebian = () => statIfPresent(AT_FDCWD, "/etc/debian_version", true) !== 
 
 /** True if the user is the only member of a group, by the host's own files. */
 function isGroupOfOne(gid: number, uid: number): boolean {
-  const group = groupByGid(gid);
+  const group = wholeGroup(gid);
   if (group === undefined) return false;
   const users = usersIn(hostText("/etc/passwd", ACCOUNT_FILE_LIMIT) ?? "");
   const members = users.filter((one) => one.gid === gid || group.members.includes(one.name));

@@ -11,7 +11,7 @@ import { serviceText } from "../pam/service.ts";
 import { judgeSucceedIf } from "../pam/succeed-if.ts";
 import { findProgram, runProgram } from "../run.ts";
 import type { LoginWarning } from "../scheduled-jobs.ts";
-import { subsystemOnlyInMatch } from "./match.ts";
+import { settingsKey, subsystemOnlyInMatch } from "./match.ts";
 import { DEFAULT_SERVER, type SshdServer } from "./running.ts";
 import {
   CONFIGURATION,
@@ -252,16 +252,40 @@ function startsUserManager(user: PamUser, service: ByteString): boolean {
   return isThere && callsSystemd(flattened(pamRules("session", service, serviceText)), user);
 }
 
+const known = new Map<string, SshdSettings>();
+
+/**
+ * As sshdSettings, for a run on thousands of users: sshd is asked about the first of those who are the same to all Match lines.
+ * Each question starts a process, which takes as long as useradd(8).
+ */
+function sharedSettings(user: PamUser): SshdAnswer {
+  if (nameFault(user.name) !== undefined) return sshdSettings(user.name);
+  const key = settingsKey(CONFIGURATION, user);
+  const settings = known.get(key);
+  if (settings !== undefined) return { settings };
+  const answer = sshdSettings(user.name);
+  // A failure may be over when the next user is asked about.
+  if ("settings" in answer) known.set(key, answer.settings);
+  return answer;
+}
+
+/** Who asks sshd, and how. */
+interface LoginOptions {
+  readonly from?: ByteString | undefined;
+  readonly server?: SshdServer;
+  /** sshd, and the name services, have the user as it is given: what sshd said of another one like it counts. */
+  readonly share?: boolean;
+}
+
 /**
  * Warnings about settings of sshd, and about programs that it starts before the login shell, that give a jailed user more
  * than the jail. Returned with the settings, or with why there are none: only root can ask. Throws SystemError.
  */
 export function loginWarnings(
   user: PamUser,
-  from?: ByteString,
-  server?: SshdServer,
+  { from, server, share = false }: LoginOptions = {},
 ): SshdAnswer & { warnings: LoginWarning[] } {
-  const answer = sshdSettings(user.name, from, server);
+  const answer = share ? sharedSettings(user) : sshdSettings(user.name, from, server);
   if (!("settings" in answer)) return { ...answer, warnings: [] };
   const { settings } = answer;
   const service = pamService(settings);

@@ -1,0 +1,159 @@
+/**
+ * `jailkit apply` that a signal interrupts: what is done is shown as done, the rest as not done, nothing is half done, and the
+ * next run goes on.
+ */
+import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import type { Machine } from "../machine/machine.ts";
+import { defaultPath } from "../machine/request.ts";
+import { screenOf } from "../machine/screen.ts";
+import { openTerminal } from "../machine/terminal.ts";
+import { linesOf, openApplyMachine } from "./apply-scene.ts";
+
+setDefaultTimeout(180_000);
+
+const SIGNALS = { INT: 130, TERM: 143, HUP: 129 } as const;
+type Signal = keyof typeof SIGNALS;
+const signals = Object.keys(SIGNALS) as Signal[];
+const JAILS = { "/srv/a": ["ada", "ann"], "/srv/b": ["bea", "ben"], "/srv/c": ["cho"] } as const;
+const USERS = Object.values(JAILS).flat();
+const USERADD = "/usr/sbin/useradd";
+let m: Machine;
+
+beforeAll(async () => {
+  m = await openApplyMachine();
+  const text = Object.entries(JAILS).map(([jail, users]) =>
+    [
+      `[jail ${jail}]\nsections = uidbasics\nlog_socket = yes\n`,
+      ...users.map((user) => `[user ${user}]\njail = ${jail}\nallow = sftp\n`),
+    ].join("\n"),
+  );
+  m.write("/etc/jailkit/jails.ini", text.join("\n"));
+  m.rename(USERADD, `${USERADD}.real`);
+});
+afterAll(() => m?.close());
+
+beforeEach(() => {
+  for (const user of USERS) m.run(["userdel", user]);
+  for (const path of [...Object.keys(JAILS), "/var/lib/jailkit", "/etc/jailkit/jk_socketd.d"]) m.remove(path);
+});
+
+/** useradd(8), which sends a signal to apply while it creates one user. */
+const signalAt = (user: string, signal: Signal) =>
+  m.write(
+    USERADD,
+    `#!/bin/sh\ncase "$*" in *" ${user}") kill -${signal} $PPID;; esac\nexec ${USERADD}.real "$@"\n`,
+    { mode: 0o755 },
+  );
+
+const isThere = (user: string) => new RegExp(`^${user}:`, "m").test(m.read("/etc/passwd"));
+const there = () => USERS.filter(isThere);
+const leftovers = () => m.must(["find", "/srv", "/var/lib/jailkit", "/etc", "-name", ".jk-*"]).stdout;
+
+/** Nothing is half done, and the next run does the rest. */
+function goesOn(): void {
+  expect(leftovers()).toBe("");
+  for (const [jail, users] of Object.entries(JAILS))
+    for (const user of users) {
+      const inside = m.exists(`${jail}/etc/passwd`) ? m.read(`${jail}/etc/passwd`) : "";
+      const isIn = `\n${inside}`.includes(`\n${user}:`);
+      expect([user, isIn, m.exists(`${jail}/home/${user}`)]).toEqual([user, isThere(user), isThere(user)]);
+    }
+  expect(m.run(["jailkit", "apply"]).status).toBe(0);
+  expect(there()).toEqual(USERS);
+  for (const jail of Object.keys(JAILS)) expect(m.run(["jk_check", jail]).stdout).toBe("");
+  expect(m.run(["jailkit", "apply"]).stdout).toBe("0 changed, 0 failed, 8 as declared\n");
+}
+
+test.each(signals)("SIG%s: what is done is told, and what is not", (signal) => {
+  signalAt("bea", signal);
+  const { stdout, stderr, status, signal: endedBy } = m.run(["jailkit", "apply"]);
+  expect([status, endedBy]).toEqual([SIGNALS[signal], `SIG${signal}`]);
+  // useradd is left to finish, and so is what belongs to the same account.
+  expect(there()).toEqual(["ada", "ann", "bea"]);
+  expect(stdout).toContain("\nuser bea: account in /srv/b, home /home/bea, shell /usr/sbin/jk_lsh: done\n");
+  expect(stderr.split("\n").filter((line) => !line.includes(": warning: "))).toEqual([
+    "jailkit apply: user ben: not done: policy",
+    "jailkit apply: user ben: not done: account",
+    "jailkit apply: jail /srv/c: not done: sections",
+    "jailkit apply: jail /srv/c: not done: log-socket",
+    "jailkit apply: user cho: not done: policy",
+    "jailkit apply: user cho: not done: account",
+    `jailkit apply: interrupted by SIG${signal} (10 of 16 changes are made; run this again)`,
+    "",
+  ]);
+  goesOn();
+});
+
+test("--json: the interruption is a problem of the summary, and the exit status stands in it", () => {
+  signalAt("ada", "TERM");
+  const { changes, summary, stderr } = linesOf(m);
+  expect(changes.map(({ status }) => status)).toEqual([
+    ...Array.from({ length: 4 }, () => "done" as const),
+    ...Array.from({ length: 12 }, () => "not-done" as const),
+  ]);
+  expect(summary).toMatchObject({ changed: 2, failed: 6, exitStatus: 143 });
+  expect(summary.problems).toEqual([
+    {
+      code: "interrupted",
+      path: "ann",
+      message: "user ann: interrupted by SIGTERM (4 of 16 changes are made; run this again)",
+      ...{ line: null, column: null, remedy: null },
+    },
+  ]);
+  expect(stderr).toBe("");
+  goesOn();
+});
+
+test("while a jail is filled: its files are in place or not there, and its users come with the next run", () => {
+  signalAt("nobody", "INT");
+  const inject = ["-o", "/root/trace", "-e", "inject=linkat:signal=INT:when=2"];
+  const { stderr, signal } = m.run(["strace", ...inject, "jailkit", "apply"]);
+  const [first = "", ...more] = stderr.trimEnd().split("\n");
+  expect([signal, more.at(-1)]).toEqual([
+    "SIGINT",
+    "jailkit apply: interrupted by SIGINT (0 of 16 changes are made; run this again)",
+  ]);
+  expect(first).toMatch(
+    /^jailkit apply: jail \/srv\/a: .*interrupted by SIGINT \(\d+ of \d+ objects are in place\)/,
+  );
+  expect(more.slice(0, -1).every((line) => line.includes(": not done: "))).toBe(true);
+  goesOn();
+});
+
+/** Holds the lock of a jail until it is killed. */
+async function holdLock(jail: string) {
+  m.mkdir("/var/lib/jailkit", { mode: 0o755 });
+  m.mkdir("/var/lib/jailkit/jails", { mode: 0o700 });
+  m.mkdir("/var/lib/jailkit/locks", { mode: 0o700 });
+  const hash = new Bun.CryptoHasher("sha256").update(jail).digest("hex").slice(0, 32);
+  m.write(`/var/lib/jailkit/locks/path-${hash}`, "", { mode: 0o600 });
+  const lines = `open F, '<', '/var/lib/jailkit/locks/path-${hash}'; flock F, 2; $| = 1; print 'held'; sleep 600`;
+  const holder = m.start(["perl", "-e", lines]);
+  await holder.until(({ stdout }) => (stdout === "held" ? true : undefined));
+  return holder;
+}
+
+test("on a terminal it counts the changes, and Ctrl-C ends it while it waits for another tool", async () => {
+  signalAt("nobody", "INT");
+  const holder = await holdLock("/srv/b");
+  try {
+    // The first file takes longer than what is too short for a counter.
+    const slow = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=linkat:delay_enter=700000:when=1"];
+    const options = { env: { TERM: "xterm", PATH: defaultPath } };
+    const terminal = openTerminal(m, [...slow, "jailkit", "apply"], options);
+    await terminal.see("jailkit apply: 6 of 16 changes (37 %)");
+    await terminal.see("jailkit apply: waiting for another tool to finish with /srv/b");
+    terminal.process.write("\x03");
+    // Nobody releases the lock.
+    const { status, stdout } = await terminal.process.ended;
+    const screen = screenOf(stdout, 80).join("\n");
+    expect(status).toBe(130);
+    expect(screen).toContain("(6 of 16 changes are made; run this");
+    expect(screen).not.toContain("37 %");
+    expect(there()).toEqual(["ada", "ann"]);
+  } finally {
+    holder.kill();
+    await holder.ended;
+  }
+  goesOn();
+});

@@ -1,0 +1,61 @@
+/** What `jailkit apply` does for a jail and a user does not grow with the number of those that are there. */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import type { Machine } from "../machine/machine.ts";
+import { openApplyMachine } from "./apply-scene.ts";
+
+setDefaultTimeout(180_000);
+
+const DROP_INS = ["/etc/jailkit/jk_socketd.d/admin.ini", "/etc/jailkit/jk_chrootsh.d/admin.ini"];
+let m: Machine;
+
+beforeAll(async () => {
+  m = await openApplyMachine();
+  m.mkdir("/run/sshd", { mode: 0o755 });
+  m.write(DROP_INS[0] ?? "", "[/srv/web/dev/log]\nbase = 512\n");
+  m.write(DROP_INS[1] ?? "", "[somebody]\nnetwork = local\n");
+  m.write(
+    "/etc/ssh/sshd_config.d/jails.conf",
+    "Match Group team\nAllowTcpForwarding no\nMatch User u1,u4\nX11Forwarding no\n",
+  );
+});
+afterAll(() => m?.close());
+
+/** Declares jails, one user in each, of which every other one is in the group team. */
+const declare = (first: number, last: number) => {
+  for (let number = first; number <= last; number++) {
+    const groups = number % 2 === 0 ? "jailed, team" : "jailed";
+    m.write(
+      `/etc/jailkit/jails.d/${number}.ini`,
+      `[jail /srv/${number}]\nsections = basicshell\nlog_socket = yes\n[user u${number}]\njail = /srv/${number}\nshell = /bin/bash\nnetwork = local\ngroups = ${groups}\n`,
+    );
+  }
+};
+
+/** Runs apply, and counts the times that it opened each drop-in, and that it asked sshd. */
+function counted() {
+  const trace = ["strace", "-f", "-qq", "-y", "-o", "/root/trace", "-e", "trace=openat,openat2,execve"];
+  const { stderr } = m.must([...trace, "jailkit", "apply"]);
+  const lines = m.read("/root/trace").split("\n");
+  const opened = DROP_INS.map((path) => lines.filter((line) => line.endsWith(`<${path}>`)).length);
+  const asked = lines.filter((line) => /execve\(.*"-T"/.test(line)).length;
+  return { opened, asked, stderr };
+}
+
+const warned = (stderr: string, what: string) =>
+  [...stderr.matchAll(/^jailkit apply: warning: user (\w+): (.*)$/gm)]
+    .filter(([, , text]) => text?.includes(what))
+    .map(([, user]) => user);
+
+test("drop-ins are read again only for what others change, and sshd is asked once about users that are alike to it", () => {
+  declare(1, 3);
+  const few = counted();
+  declare(4, 12);
+  const many = counted();
+  expect(many.opened).toEqual(few.opened);
+  // u1 and u4 are named by a line of their own, and u4 is in the group, too.
+  expect([few.asked, many.asked]).toEqual([3, 3]);
+  const { stderr } = many;
+  const all = Array.from({ length: 9 }, (_, index) => `u${index + 4}`);
+  expect(warned(stderr, "forwards TCP").sort()).toEqual(all.filter((_, index) => index % 2 === 1).sort());
+  m.must(["jailkit", "apply", "--check"]);
+});
