@@ -87,11 +87,12 @@ function run(program, words, options = {}) {
   return { status: result.status === null ? 128 : result.status, text: `${result.stdout}${result.stderr}` };
 }
 
-/** Runs apt-get(8), and again after an update, since the lists may be old or missing. */
+let isUpdated = false;
+
+/** Runs apt-get(8), after an update: old lists name versions that differ from what others test with, or are gone. */
 function aptGet(words, env = process.env) {
-  const result = run("apt-get", words, { env });
-  if (result.status === 0) return result;
-  run("apt-get", ["update"], { env });
+  if (!isUpdated) run("apt-get", ["update"], { env });
+  isUpdated = true;
   return run("apt-get", words, { env });
 }
 

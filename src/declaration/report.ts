@@ -99,12 +99,19 @@ export class ApplyReport implements Shown {
     const changes = [...former.map(({ change }) => change), ...usable.flatMap(changesOf)];
     this.#hasWork = changes.length > 0;
     if (!json) for (const change of changes) printLine(planLine(change));
-    if (!check) {
-      this.#total = [...former, ...jails.flatMap(changesOf)].length;
-      this.#progress = startProgress(APPLY, "changes");
-      if (this.#total > 0) this.#progress.at(0, this.#total);
-      return;
-    }
+    if (check) this.#showPlanned(comparison, changes);
+    else this.#begin([...former, ...jails.flatMap(changesOf)].length);
+  }
+
+  /** Begins to count what is done. */
+  #begin(total: number): void {
+    this.#total = total;
+    this.#progress = startProgress(APPLY, "changes");
+    if (total > 0) this.#progress.at(0, total);
+  }
+
+  /** Shows what would be done, and what cannot be. */
+  #showPlanned({ jails, formerFaults }: Comparison, changes: readonly Change[]): void {
     formerFaults.forEach(this.fault);
     for (const { fault, users: works } of jails)
       for (const one of [fault, ...works.map((user) => user.fault)]) if (one !== undefined) this.fault(one);
@@ -114,7 +121,7 @@ export class ApplyReport implements Shown {
     for (const change of changes) {
       this.#mark(change, "changed");
       const nothing = { status: "planned", steps: [], warnings: [], errors: [] } as const;
-      if (json) printJsonLine(changeReport(change, nothing));
+      if (this.options.json) printJsonLine(changeReport(change, nothing));
     }
   }
 

@@ -67,7 +67,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "take them out, or delete them with 'jailkit delete --user-files'": "where a jail is being deleted",
   "change their homes where the accounts are kept (jk_jailuser --unjail --dry-run shows how), and take their files out, or delete these with 'jailkit delete --user-files'":
     "where a jail is being deleted",
-  "${shown}: users live in it (${names}): use 'jailkit delete --unjail', or take them out first: jk_jailuser --unjail -m ${words}":
+  "${shown}: users live in it (${names}): use 'jailkit delete --unjail', or take them out first: ${leave}":
     "where a jail is being deleted",
   rm: "of symbolic links of root in a jail, and nothing else: see src/jail/fs/safety.ts",
   "${shown}: another jail is in it, ${display(inside)}: delete that first": "where a jail is being deleted",

@@ -153,7 +153,9 @@ const VALUES: Readonly<Record<string, readonly [good: readonly string[], bad: re
 function withValue(name: string, value: string): Parsed {
   const [kind, key] = [name.slice(0, 4), name.slice(5)];
   if (kind === "jail") return { "jail /srv/a": { sections: "x", [key]: value } };
-  const rights: Record<string, string> = ["shell", "uid", "comment"].includes(key) ? { shell: "/bin/sh" } : { allow: "sftp" };
+  const rights: Record<string, string> = ["shell", "uid", "comment"].includes(key)
+    ? { shell: "/bin/sh" }
+    : { allow: "sftp" };
   return { "user anna": { jail: "/srv/a", ...rights, [key]: value } };
 }
 

@@ -1,9 +1,9 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 
-// What a client may tell an rsync server, as rrsync of rsync 3.5 has it, with what Debian corrects. "value": has a value that
-// names no file. "write", "basis": the value is a directory that the server writes, or reads; a relative one is in the
-// destination. "list", "log": the value is a file of names to read, or a log to append to; a relative one is in the working
-// directory. "remove": removes files. "follow": leads out of a limited tree by its symbolic links, and is refused there.
+// What a client may tell an rsync server, as rrsync of rsync 3.5 has it. "value": has a value that names no file. "write",
+// "basis": the value is a directory that the server writes, or reads; a relative one is in the destination. "list", "log":
+// the value is a file of names to read, or a log to append to; a relative one is in the working directory. "remove": removes
+// files. "follow": leads out of a limited tree by its symbolic links, and is refused there.
 
 /** The long options of each kind, without dashes. `sender` is missing: only the second word may be that. */
 export const RSYNC_LONG = {
@@ -17,7 +17,7 @@ export const RSYNC_LONG = {
   // With --only-write-batch a server writes no batch, and the client always sends `X`.
   value: [
     "block-size bwlimit checksum-choice checksum-seed compress-choice compress-level compress-threads",
-    "debug groupmap iconv info log-format max-alloc max-delete max-size min-size modify-window",
+    "groupmap iconv info log-format max-alloc max-delete max-size min-size modify-window",
     "only-write-batch skip-compress stderr suffix timeout usermap",
   ].join(" "),
   write: "backup-dir partial-dir temp-dir",
@@ -41,7 +41,7 @@ export type RsyncOption = keyof typeof RSYNC_LONG;
 export const RSYNC_REFUSED = [
   "8-bit-output acls address append-verify archive atimes backup blocking-io checksum chmod chown",
   "compress config confine-root contimeout copy-as dry-run copy-devices copy-dirlinks copy-links",
-  "crtimes cvs-exclude daemon del devices dparam drop-D early-input exclude exclude-from",
+  "crtimes cvs-exclude daemon debug del devices dparam drop-D early-input exclude exclude-from",
   "executability filter help human-readable i-r ignore-non-existing inc-recursive include",
   "include-from insecure-links ipv4 ipv6 itemize-changes keep-dirlinks log-file-format no-OPTION",
   "no-detach no-i-r no-inc-recursive no-motd no-munge-links no-whole-file old-args old-d old-dirs",

@@ -26,7 +26,9 @@ export const APPLY: readonly Mutant[] = [
     ["if (recall(root, name)?.shell === undefined)", "if (false)"],
     [" && isDirectory(stat);", ";"],
   ]),
-  ...within("src/declaration/carry-out/sessions.ts", PRUNE, [["const pids = processesOf(uid);", "const pids: number[] = [];"]]),
+  ...within("src/declaration/carry-out/sessions.ts", PRUNE, [
+    ["const pids = processesOf(uid);", "const pids: number[] = [];"],
+  ]),
   ...within("src/declaration/compare/compare.ts", PRUNE, [
     ["...(prune ? gone.former : [])", "...gone.former"],
     ["if (prune) return { declared: done, ...compared };", "return { declared: done, ...compared };"],
@@ -53,7 +55,7 @@ export const APPLY: readonly Mutant[] = [
     ["if (account.uid === 0)", "if (false)"],
     ["if (uid !== undefined && account.uid !== uid)", "if (false)"],
     ["if (there !== undefined && there !== jail)", "if (false)"],
-    ["if (!state.local)", "if (false)"],
+    ["if (!declared.directory && !state.local)", "if (false)"],
     ["!sameKeys(policy, wantedPolicy)", "false"],
   ]),
   ...within("src/declaration/compare/look-user.ts", "e2e/apply.test.ts", [

@@ -146,8 +146,8 @@ export const JAIL: readonly Mutant[] = [
     ["recorded(name) ?? [shell, usualShell()].find(isClosed)", "[shell, usualShell()].find(isClosed)"],
   ]),
   ...within("src/update/remove-extras.ts", "unit/remove.test.ts", [
-    ["inOwn.every((section) => named.includes(section))", "inOwn.some((section) => named.includes(section))"],
-    ["isOurs ? named.filter((section) => !inOwn.includes(section)) : named", "isOurs ? [] : named"],
+    ["own.every((section) => section.name", "own.some((section) => section.name"],
+    ["!isOurs || file !== directory + path", "!isOurs"],
   ]),
   ...within("src/jail/record/emptied.ts", "e2e/emptied.test.ts", [
     ["tops.size > 0 && [...tops].every(", "[...tops].some("],
@@ -715,7 +715,7 @@ export const JAIL: readonly Mutant[] = [
     ["if (uid !== 0 && uid !== libc.geteuid())", "if (uid === 1)"],
     ["(mode & 0o022) === 0 ? undefined", "(mode & 0o002) === 0 ? undefined"],
     ["(mode & 0o022) === 0 ? undefined", "(mode & 0o020) === 0 ? undefined"],
-    [" && distrust(stat) === undefined", ""],
+    ["jail !== undefined && distrust(stat) === undefined", "jail !== undefined"],
     ["C.RESOLVE_BENEATH | C.RESOLVE_NO_SYMLINKS | C.RESOLVE_NO_MAGICLINKS", "C.RESOLVE_BENEATH"],
   ]),
   ...within("src/jail/record/registry.ts", "unit/jail-manifest.test.ts", [
