@@ -24,7 +24,7 @@ struct filter_proof {
 
 static i64 install(const struct filter_program *program) {
   struct sock_fprog filter = {program->length, (struct sock_filter *)program->words};
-  return sys3(SYS_prctl, PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
+  return done(sys3(SYS_prctl, PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter));
 }
 
 /* The kernel also says EINVAL to a filter that is wrong. It has none if it says so where there is no filter at all. */

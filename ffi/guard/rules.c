@@ -270,7 +270,7 @@ i64 guard_rules(struct rules *rules) {
   if (open || rules->end == RULES_ADD) return open;
   int is_proved = rules->end == RULES_RESTRICT_PROVED;
   if (is_proved && !can_prove()) return 1;
-  i64 error = sys2(SYS_landlock_restrict_self, rules->ruleset, 0);
+  i64 error = done(sys2(SYS_landlock_restrict_self, rules->ruleset, 0));
   if (is_ours) sys1(SYS_close, rules->ruleset);
   if (!error && is_proved) error = prove();
   if (!error && is_proved) rules->filtered = install_filters(rules->filters);

@@ -2,6 +2,7 @@
 #ifndef SYSCALLS_H
 #define SYSCALLS_H
 
+#include <linux/errno.h>
 #include <linux/mman.h>
 #include <sys/syscall.h>
 #include "guard.h"
@@ -41,6 +42,11 @@ static inline i64 system_call(i64 number, i64 a, i64 b, i64 c, i64 d, i64 e, i64
 #define sys4(n, a, b, c, d) system_call(n, (i64)(a), (i64)(b), (i64)(c), (i64)(d), 0, 0)
 #define sys5(n, a, b, c, d, e) system_call(n, (i64)(a), (i64)(b), (i64)(c), (i64)(d), (i64)(e), 0)
 #define sys6(n, a, b, c, d, e, f) system_call(n, (i64)(a), (i64)(b), (i64)(c), (i64)(d), (i64)(e), (i64)(f))
+
+/* Of a call that returns 0 or -errno: a kernel that says anything else has not done it. */
+static inline i64 done(i64 result) {
+  return result > 0 ? -EPERM : result;
+}
 
 static inline void *map_zeros(u64 bytes) {
   i64 address = sys6(SYS_mmap, 0, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

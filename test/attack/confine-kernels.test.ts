@@ -116,6 +116,17 @@ describe.each(["standalone", "package"] as const)("%s", (layout) => {
       expect(status).not.toBe(0);
     });
 
+    // Both return 0 or an error. Rules without scopes are proved by a device alone.
+    test.each([
+      ["the filters", ALL, `${PRCTL}:22=2`],
+      ["the filters, with 1", ALL, `${PRCTL}:22=1`],
+      ["the rules", { ...ALL, scope: "0" }, "446=1"],
+    ])("a kernel that answers what makes no sense to %s starts nothing", (_, keys, answer) => {
+      const { stdout, status } = scene.tried(kind, keys, ["stat:/"], ["/usr/bin/old-kernel", answer]);
+      expect(stdout).toBe("");
+      expect(status).not.toBe(0);
+    });
+
     test("a kernel that says that there are rules, and has none, starts nothing", () => {
       const { stdout, status } = scene.tried(
         kind,

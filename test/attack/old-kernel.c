@@ -2,6 +2,9 @@
  * old-kernel VERSION PROGRAM [ARGUMENT...]: the program finds the Landlock of an older kernel. It is told this version, 1
  * to 6, and what later versions know is refused as that kernel refuses it: landlock_create_ruleset(2). Started by root;
  * the status is that of the program.
+ *
+ * old-kernel NUMBER[:FIRST]=RESULT PROGRAM [ARGUMENT...]: this system call, with this first argument, does nothing and
+ * returns this number.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -24,6 +27,9 @@
 enum { CREATE_RULESET = 444, ADD_RULE = 445, VERSION_FLAG = 1, NET_PORT = 2 };
 
 static int version;
+/* The call that does nothing, its first argument, and its result; no call has the number -1. */
+static int idle = -1, first = -1;
+static int64_t result;
 
 /* What each version knows: access to files, access to ports, scopes. */
 static const uint64_t known[][3] = {
@@ -51,6 +57,8 @@ static int64_t created(pid_t pid, uint64_t address, uint64_t size, uint64_t flag
 
 static int64_t said(const struct seccomp_notif *call) {
   const uint64_t *given = (const uint64_t *)call->data.args;
+  if (call->data.nr == idle) return first < 0 || given[0] == (unsigned)first ? result : 0;
+  if (version == 0) return 0;
   if (call->data.nr == CREATE_RULESET) return created(call->pid, given[0], given[1], given[2]);
   return version < 4 && given[1] == NET_PORT ? -EINVAL : 0;
 }
@@ -59,7 +67,8 @@ static int64_t said(const struct seccomp_notif *call) {
 static int announce(int other) {
   struct sock_filter code[] = {
     BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, CREATE_RULESET, 1, 0),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, CREATE_RULESET, 2, 0),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)idle, 1, 0),
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ADD_RULE, 0, 1),
     BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
     BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
@@ -74,8 +83,14 @@ static int announce(int other) {
 
 int main(int argc, char **argv) {
   int pair[2], number, status;
-  version = argc > 2 ? atoi(argv[1]) : 0;
-  if (version < 1 || version > 6 || socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0) return 125;
+  const char *answer = argc > 2 ? strchr(argv[1], '=') : NULL, *argument = answer ? strchr(argv[1], ':') : NULL;
+  if (answer) {
+    idle = atoi(argv[1]);
+    result = atoi(answer + 1);
+    if (argument) first = atoi(argument + 1);
+  }
+  version = argc > 2 && !answer ? atoi(argv[1]) : 0;
+  if ((!answer && (version < 1 || version > 6)) || socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0) return 125;
   pid_t child = fork();
   if (child == 0) {
     close(pair[0]);
