@@ -104,7 +104,7 @@ export const CONFINE: readonly Mutant[] = [
   ),
   execute(
     RULES,
-    "i64 error = sys2(SYS_landlock_restrict_self, rules->ruleset, 0);",
+    "i64 error = done(sys2(SYS_landlock_restrict_self, rules->ruleset, 0));",
     "i64 error = 0;",
     "still works",
   ),
