@@ -17,7 +17,7 @@ import { joinHome } from "../jail/accounts/separator.ts";
 import { DeclarationError, type FileError } from "./errors.ts";
 import { readJail } from "./jail-section.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
-import { problemAt, subjectOf } from "./section.ts";
+import { meantSubject, problemAt, subjectOf } from "./section.ts";
 import { readUser } from "./user-section.ts";
 
 /** The file that declares jails and users; its drop-in directory is jails.d. */
@@ -25,11 +25,11 @@ export const DECLARATION_FILE = `${CONFIG_DIRECTORY}/jails.ini`;
 
 function unknownSection(section: IniSection): Problem {
   const message = `there is no section ${quoted(`[${section.name}]`)}: write [jail PATH] or [user NAME], with one blank`;
-  const [, kind, name] = /^\s*(jail|user)\s+(\S.*?)\s*$/i.exec(section.name) ?? [];
+  const meant = meantSubject(section);
   return problemAt(section, "unknown-section", message, {
-    ...(kind === undefined
+    ...(meant === undefined
       ? { kind: "disable-section" }
-      : { kind: "line", text: `[${kind.toLowerCase()} ${name}]` }),
+      : { kind: "line", text: `[${meant.kind} ${meant.name}]` }),
   });
 }
 
@@ -48,6 +48,8 @@ function sharedProblems(users: readonly { declared: DeclaredUser; section: IniSe
     // That of its directory is known only to a name service.
     const isKnown = jail !== "" && !keeps.includes("home");
     const other = isKnown ? homes.get(whole) : undefined;
+    // A user who is declared twice is an error already.
+    if (other === name) continue;
     if (other !== undefined) {
       const message = `${quoted(home)} is the home of ${quoted(other)} in this jail: 'home' names another`;
       problems.push(problemAt(placeOf(section, "home"), "taken", message, { kind: "none" }));
