@@ -1,4 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
+import { statIfPresent } from "../../ffi/files.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import {
@@ -14,6 +16,7 @@ import { scanIni } from "../config/scan.ts";
 import { inOrder, withoutConsequences } from "../config/section-problems.ts";
 import type { Unsafe } from "../config/trusted.ts";
 import { joinHome } from "../jail/accounts/separator.ts";
+import { isDirectory } from "../jail/fs/walk.ts";
 import { DeclarationError, type FileError } from "./errors.ts";
 import { readJail } from "./jail-section.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
@@ -113,8 +116,19 @@ export function readDeclaration(
   const errors: FileError[] = [];
   const add = (file: ByteString, error: JailkitError) => errors.push({ file, position: undefined, error });
   const onUnsafe = (file: ByteString, unsafe: Unsafe) => add(file, unsafeError(file, unsafe));
+  // A directory such as jails.d is not in the place of a file: it stays where it is.
+  const addNamed = (file: ByteString, error: JailkitError) =>
+    add(
+      file,
+      !file.endsWith(".ini") && isDirectory(statIfPresent(AT_FDCWD, file, true) ?? { mode: 0 })
+        ? new JailkitError(error.code, 1, `${display(file)} is a directory: name the files in it`)
+        : error,
+    );
   const read = (file: ByteString, alone: boolean) =>
-    readConfigSources(file, 1, onUnsafe, undefined, { dialect, alone, onUnreadable: add });
+    readConfigSources(file, 1, onUnsafe, undefined, {
+      ...{ dialect, alone },
+      onUnreadable: alone ? addNamed : add,
+    });
   const main = `${directory}/jails.ini`;
   const sources =
     files === undefined

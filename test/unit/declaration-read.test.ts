@@ -580,3 +580,21 @@ test("a file in UTF-16 is one problem, with the command that converts it", () =>
     ]);
   }
 });
+
+test("a directory that is named in place of a file is not to be moved away", () => {
+  const directory = mkdtempSync(join(tmpdir(), "declaration-"));
+  try {
+    readDeclaration([directory]);
+    expect.unreachable();
+  } catch (error) {
+    if (!(error instanceof DeclarationError)) throw error;
+    const [{ error: first }] = error.all as [(typeof error.all)[number]];
+    expect([first.code, first.message, first.remedy]).toEqual([
+      "config-unreadable",
+      `${directory} is a directory: name the files in it`,
+      "",
+    ]);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
