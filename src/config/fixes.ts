@@ -2,6 +2,7 @@ import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import type { FindingCode } from "./finding-codes.ts";
 import type { Dialect, Fix, IniFile, Place, Problem } from "./model.ts";
+import { isUtf16 } from "./scan.ts";
 import { splitLines } from "./text.ts";
 
 /** The files that problems are in. */
@@ -10,9 +11,12 @@ export type Sources = Pick<IniFile, "texts" | "dialect">;
 /** Of files that were split: one may have thousands of problems. */
 const split = new WeakMap<IniFile["texts"][number], ByteString[]>();
 
+const sourceOf = ({ texts }: Pick<Sources, "texts">, file: ByteString) =>
+  texts.find((one) => one.file === file);
+
 /** The lines of a file, without a byte order mark: columns count from after it. None if the file was not read. */
 export function linesOf({ texts, dialect }: Sources, file: ByteString): readonly ByteString[] {
-  const source = texts.find((one) => one.file === file);
+  const source = sourceOf({ texts }, file);
   if (source === undefined) return [];
   return split.getOrInsertComputed(source, ({ bytes }) =>
     splitLines(fromBytes(bytes).replace(/^\xef\xbb\xbf/, ""), dialect),
@@ -49,6 +53,11 @@ export function fixText(problem: Problem, sources: Sources): ByteString | undefi
   const fix = problem.fix ?? (isHeader(problem, line) ? headerFix(line) : USUAL_FIXES[problem.code]);
   if (fix === undefined) return undefined;
   const file = shellWord(problem.file);
+  const source = problem.code === "nul-byte" ? sourceOf(sources, problem.file) : undefined;
+  if (source !== undefined && isUtf16(source.bytes)) {
+    const whole = shellWord(`${problem.file}.utf8`);
+    return `iconv -f UTF-16 -t UTF-8 ${file} > ${whole} && mv ${whole} ${file}`;
+  }
   const write = (text: ByteString, number = problem.line) =>
     `write in line ${number} of ${problem.file}:\n${text.replaceAll("\t", " ")}`;
   const off = (first: number, last: number) => commentOut(problem.file, first, last);

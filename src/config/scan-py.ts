@@ -56,6 +56,14 @@ export function scanPlain(text: ByteString, file: ByteString, problems: ProblemL
   return scanner.sections;
 }
 
+/** What a line without '=' was probably meant for: an item of the value above, or a key that ':' ends. */
+function strayFix(text: ByteString, above: ByteString | undefined): Fix | undefined {
+  const belongs = above !== undefined && (/(?:^|,)$/.test(above) || /^(?:ssh|ecdsa|sk)-/.test(text));
+  if (belongs) return { kind: "line", text: `  ${text}` };
+  const [, key, value] = /^([\w-]+)\s*:\s*(\S.*)$/.exec(text) ?? [];
+  return key === undefined ? undefined : { kind: "line", text: `${key} = ${value}` };
+}
+
 class Scanner {
   readonly sections: IniSection[] = [];
   /** [DEFAULT] */
@@ -90,7 +98,10 @@ class Scanner {
     const control = isPlain ? line.search(CONTROL) : -1;
     if (control >= 0) {
       if (line.charAt(at) === "[") this.#leaveSection(at + 1);
-      return this.problems.error(this.#number, control + 1, "control-character", "a control character");
+      // Files of old editors end lines with it alone.
+      const fix: Fix | undefined =
+        line.charAt(control) === "\r" ? { kind: "strip", expression: "s/\\x0d/\\n/g" } : undefined;
+      return this.problems.error(this.#number, control + 1, "control-character", "a control character", fix);
     }
     if (at < 0) return this.#continue("", 0);
     const first = line.charAt(at);
@@ -176,9 +187,7 @@ class Scanner {
       // A key, or an item, that begins at the margin.
       const above =
         isPlain && this.#section.entries.length > 0 ? this.#drafts.at(-1)?.lines.at(-1) : undefined;
-      const belongs =
-        above !== undefined && (/(?:^|,)$/.test(above) || /^(?:ssh|ecdsa|sk)-/.test(strip(text)));
-      const fix: Fix | undefined = belongs ? { kind: "line", text: `  ${strip(text)}` } : undefined;
+      const fix = isPlain ? strayFix(strip(text), above) : undefined;
       return problems.error(line, column, "stray-text", lacks, fix);
     }
     const written = strip(text.slice(at, at + delimiter));

@@ -29,7 +29,10 @@ export function scanIni(bytes: Uint8Array, file: ByteString, dialect: Dialect): 
   }
   let text = fromBytes(bytes);
   const nul = text.indexOf("\0");
-  if (nul >= 0) {
+  if (nul >= 0 && isUtf16(bytes)) {
+    problems.error(1, 1, "nul-byte", "the file is UTF-16; save it as UTF-8");
+    text = "";
+  } else if (nul >= 0) {
     const before = text.slice(0, nul);
     const lines = splitLines(before, dialect);
     problems.error(lines.length, (lines.at(-1)?.length ?? 0) + 1, "nul-byte", "a NUL byte");
@@ -50,6 +53,10 @@ export function scanIni(bytes: Uint8Array, file: ByteString, dialect: Dialect): 
   if (problems.all.length > 1) problems.all.sort((a, b) => a.line - b.line || a.column - b.column);
   return result;
 }
+
+/** True if the bytes begin with the byte order mark of UTF-16, which some editors and shells of Windows write. */
+export const isUtf16 = ([first, second]: Uint8Array): boolean =>
+  (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff);
 
 const GROUP = "group ";
 const MEMBER = "member ";

@@ -85,10 +85,12 @@ export function commentInValue(entry: IniEntry): Problem {
   return { ...valuePlace(entry), severity: "error", code: "comment-in-value", message, fix };
 }
 
-// The key that is missing, by the code of the finding.
-const LACKS: Readonly<Partial<Record<Problem["code"], string>>> = {
-  "no-executables": "executables",
-  "no-jails": "allowed_jails",
+// The keys of which one is missing, by the code of the finding.
+const LACKS: Readonly<Partial<Record<Problem["code"], readonly string[]>>> = {
+  "no-executables": ["executables"],
+  "no-jails": ["allowed_jails"],
+  "no-jail": ["jail"],
+  "no-shell": ["shell", "allow", "executables", "command", "force"],
 };
 
 const isAt = (problem: Problem, { file, line, column }: Place) =>
@@ -114,19 +116,38 @@ export function withoutConsequences(problems: readonly Problem[], ini: IniFile):
   const spoilt = sections
     .flatMap(({ entries }) => entries)
     .filter((entry) => strange.some((one) => isIn(entry, one)));
-  const misspelt = (section: IniSection, key: string) =>
+  const misspelt = (section: IniSection, keys: readonly string[]) =>
     has("unknown-key").some(
       (one) =>
-        one.fix?.kind === "key" && one.fix.name === key && section.entries.some((entry) => isAt(one, entry)),
+        one.fix?.kind === "key" &&
+        keys.includes(one.fix.name) &&
+        section.entries.some((entry) => isAt(one, entry)),
     );
+  // A line of the section that its fix turns into one of the keys.
+  const malformed = ({ file, line }: IniSection, keys: readonly string[]) => {
+    const next = Math.min(
+      ...sections.filter((one) => one.file === file && one.line > line).map((one) => one.line),
+    );
+    return [...has("stray-text"), ...has("indented-line")].some(
+      (one) =>
+        one.fix?.kind === "line" &&
+        keys.includes(/^([\w-]+)\s*=/.exec(one.fix.text)?.[1] ?? "") &&
+        one.file === file &&
+        one.line > line &&
+        one.line < next,
+    );
+  };
 
   function follows(problem: Problem): boolean {
     const { code, file, line } = problem;
     if (code === "no-section") return headers.some((one) => one.file === file && one.line < line);
     if (code === "stray-text") return doubtful.some((one) => isAt(problem, one));
     if (!inValue.includes(code) && spoilt.some((entry) => isIn(entry, problem))) return true;
-    const key = LACKS[code];
-    return key !== undefined && sections.some((one) => isAt(problem, one) && misspelt(one, key));
+    const keys = LACKS[code];
+    return (
+      keys !== undefined &&
+      sections.some((one) => isAt(problem, one) && (misspelt(one, keys) || malformed(one, keys)))
+    );
   }
 
   return problems.filter((problem) => !follows(problem));

@@ -26,7 +26,11 @@ export function reportPlace(section: IniSection, { name }: Subject, { facts, rep
       ? undefined
       : placeFault({ name, jail, home: home ?? usualHome(name), directory }, account);
   const shown = `the account ${quoted(name)}`;
-  if (fault?.code === "in-another-jail") {
+  const isOutside = !directory && splitHome(account.home) === undefined;
+  const foreign = isOutside ? answered(() => facts.hostHomeFault(account, jail)) : undefined;
+  if (foreign !== undefined)
+    report(section, "error", "not-their-home", `${quoted(name)} ${foreign.message}`, { kind: "none" });
+  else if (fault?.code === "in-another-jail") {
     const fix: Fix = { kind: "command", text: outOf(name) };
     report(keyPlace(section, "jail"), "error", fault.code, `${shown} ${fault.message}`, fix);
   } else if (fault !== undefined) {
@@ -36,10 +40,6 @@ export function reportPlace(section: IniSection, { name }: Subject, { facts, rep
         ? { kind: "in-section", section: section.name, lines: [`home = ${now}`] }
         : { kind: "value", text: now };
     report(keyPlace(section, "home"), "error", code, `${shown} ${message}`, fix);
-  } else if (!directory && splitHome(account.home) === undefined) {
-    const foreign = answered(() => facts.hostHomeFault(account, jail));
-    if (foreign !== undefined)
-      report(section, "error", "not-their-home", `${quoted(name)} ${foreign.message}`, { kind: "none" });
   }
   if (!directory) return;
   reportMembership(section, account, { facts, report });

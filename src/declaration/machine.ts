@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
 import { operands } from "../cli/shell-word.ts";
@@ -26,7 +27,7 @@ import { newNameFault, uidIn } from "../users/new-account.ts";
 import { EMPTY_JAIL } from "./compare/jail.ts";
 import type { DeclarationFacts, FactContext } from "./machine-facts.ts";
 import { reportPlace } from "./machine-place.ts";
-import { itemsOf, type Subject, subjectOf } from "./section.ts";
+import { itemsOf, meantSubject, type Subject, subjectOf } from "./section.ts";
 
 function reportProfile(item: ListItem, known: readonly ByteString[], { report }: FactContext): void {
   const { value } = item;
@@ -196,10 +197,15 @@ export function machineProblems(
     const subject = subjectOf(section);
     return subject === undefined ? [] : [{ section, subject }];
   });
-  const namesOf = (kind: Subject["kind"]) =>
-    subjects.filter(({ subject }) => subject.kind === kind).map(({ subject }) => subject.name);
-  const context: FactContext = { facts, report, declared: [...new Set([...others, ...namesOf("jail")])] };
-  const users = new Set(namesOf("user"));
+  // Also those whose header has a mistake, which is an error of its own.
+  const jails = ini.sections.flatMap((section) => {
+    const meant = subjectOf(section) ?? meantSubject(section);
+    return meant?.kind === "jail" ? [normalPath(meant.name.trimEnd())] : [];
+  });
+  const context: FactContext = { facts, report, declared: [...new Set([...others, ...jails])] };
+  const users = new Set(
+    subjects.filter(({ subject }) => subject.kind === "user").map(({ subject }) => subject.name),
+  );
   const byJail = Map.groupBy(answered(facts.jailedUsers) ?? [], ({ jail }) => jail);
   for (const { section, subject } of subjects) {
     if (subject.kind === "jail") {

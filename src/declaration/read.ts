@@ -1,4 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
+import { statIfPresent } from "../../ffi/files.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import {
@@ -14,10 +16,11 @@ import { scanIni } from "../config/scan.ts";
 import { inOrder, withoutConsequences } from "../config/section-problems.ts";
 import type { Unsafe } from "../config/trusted.ts";
 import { joinHome } from "../jail/accounts/separator.ts";
+import { isDirectory } from "../jail/fs/walk.ts";
 import { DeclarationError, type FileError } from "./errors.ts";
 import { readJail } from "./jail-section.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
-import { problemAt, subjectOf } from "./section.ts";
+import { meantSubject, problemAt, subjectOf } from "./section.ts";
 import { readUser } from "./user-section.ts";
 
 /** The file that declares jails and users; its drop-in directory is jails.d. */
@@ -25,11 +28,11 @@ export const DECLARATION_FILE = `${CONFIG_DIRECTORY}/jails.ini`;
 
 function unknownSection(section: IniSection): Problem {
   const message = `there is no section ${quoted(`[${section.name}]`)}: write [jail PATH] or [user NAME], with one blank`;
-  const [, kind, name] = /^\s*(jail|user)\s+(\S.*?)\s*$/i.exec(section.name) ?? [];
+  const meant = meantSubject(section);
   return problemAt(section, "unknown-section", message, {
-    ...(kind === undefined
+    ...(meant === undefined
       ? { kind: "disable-section" }
-      : { kind: "line", text: `[${kind.toLowerCase()} ${name}]` }),
+      : { kind: "line", text: `[${meant.kind} ${meant.name}]` }),
   });
 }
 
@@ -48,6 +51,8 @@ function sharedProblems(users: readonly { declared: DeclaredUser; section: IniSe
     // That of its directory is known only to a name service.
     const isKnown = jail !== "" && !keeps.includes("home");
     const other = isKnown ? homes.get(whole) : undefined;
+    // A user who is declared twice is an error already.
+    if (other === name) continue;
     if (other !== undefined) {
       const message = `${quoted(home)} is the home of ${quoted(other)} in this jail: 'home' names another`;
       problems.push(problemAt(placeOf(section, "home"), "taken", message, { kind: "none" }));
@@ -111,8 +116,19 @@ export function readDeclaration(
   const errors: FileError[] = [];
   const add = (file: ByteString, error: JailkitError) => errors.push({ file, position: undefined, error });
   const onUnsafe = (file: ByteString, unsafe: Unsafe) => add(file, unsafeError(file, unsafe));
+  // A directory such as jails.d is not in the place of a file: it stays where it is.
+  const addNamed = (file: ByteString, error: JailkitError) =>
+    add(
+      file,
+      !file.endsWith(".ini") && isDirectory(statIfPresent(AT_FDCWD, file, true) ?? { mode: 0 })
+        ? new JailkitError(error.code, 1, `${display(file)} is a directory: name the files in it`)
+        : error,
+    );
   const read = (file: ByteString, alone: boolean) =>
-    readConfigSources(file, 1, onUnsafe, undefined, { dialect, alone, onUnreadable: add });
+    readConfigSources(file, 1, onUnsafe, undefined, {
+      ...{ dialect, alone },
+      onUnreadable: alone ? addNamed : add,
+    });
   const main = `${directory}/jails.ini`;
   const sources =
     files === undefined

@@ -32,6 +32,14 @@ export function subjectOf({ name, file, line, column }: IniSection): Subject | u
   return { kind, name: name.slice(start), file, line, column: column + 1 + start };
 }
 
+/** What a section of another name was probably meant for; undefined if it is not known. Pure. */
+export function meantSubject({ name, entries }: IniSection): Pick<Subject, "kind" | "name"> | undefined {
+  const [, word, subject] = /^\s*(jail|user)s?(?:\s*[\s:=]\s*|(?=\/))(\S.*?)\s*$/i.exec(name) ?? [];
+  if (subject !== undefined) return { kind: word?.toLowerCase() === "jail" ? "jail" : "user", name: subject };
+  if (name.startsWith("/")) return { kind: "jail", name };
+  return entries.some(({ key }) => key === "jail") ? { kind: "user", name } : undefined;
+}
+
 /** A problem for which nothing of the declaration may be used. */
 export function problemAt(
   { file, line, column }: Place,

@@ -38,7 +38,7 @@ beforeEach(() => {
 });
 
 /** useradd(8), which sends a signal to apply while it creates one user. */
-const signalAt = (user: string, signal: Signal) =>
+const signalAt = (user: string, signal: Signal | "KILL") =>
   m.write(
     USERADD,
     `#!/bin/sh\ncase "$*" in *" ${user}") kill -${signal} $PPID;; esac\nexec ${USERADD}.real "$@"\n`,
@@ -118,6 +118,25 @@ test("while a jail is filled: its files are in place or not there, and its users
   );
   expect(more.slice(0, -1).every((line) => line.includes(": not done: "))).toBe(true);
   goesOn();
+});
+
+test("a run that is killed: the accounts that it created are removed by --prune, with their homes", () => {
+  signalAt("ben", "KILL");
+  expect(m.run(["jailkit", "apply"]).signal).toBe("SIGKILL");
+  expect(there()).toContain("bea");
+  m.write("/etc/jailkit/jails.d/none.ini", "");
+  m.rename("/etc/jailkit/jails.ini", "/etc/jailkit/kept");
+  try {
+    m.run(["jailkit", "apply", "--prune", "--delete-homes"]);
+    // useradd was at work for the last one.
+    expect(there().filter((user) => user !== "ben")).toEqual([]);
+    expect(
+      ["ada", "ann", "bea"].filter((user) => m.run(["find", "/srv", "-name", user]).stdout !== ""),
+    ).toEqual([]);
+  } finally {
+    m.rename("/etc/jailkit/kept", "/etc/jailkit/jails.ini");
+    m.remove("/etc/jailkit/jails.d/none.ini");
+  }
 });
 
 /** Holds the lock of a jail until it is killed. */

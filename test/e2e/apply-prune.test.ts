@@ -303,3 +303,17 @@ test("two at once: one waits for the other, or ends with --no-wait", async () =>
   const counts = ends.map(({ stdout }) => JSON.parse(stdout.trim().split("\n").at(-1) ?? "").changed);
   expect(counts.sort()).toEqual([0, 1]);
 });
+
+test("a jail in another one goes first, in one run", () => {
+  const file = "/root/nested.ini";
+  m.write(file, "[jail /srv/outer]\nsections = uidbasics\n[jail /srv/outer/in]\nsections = uidbasics\n");
+  m.must(["jailkit", "apply", file]);
+  m.write(file, "");
+  const { status, stdout, stderr } = m.run(["jailkit", "apply", "--prune", file]);
+  expect([status, stderr]).toEqual([0, ""]);
+  expect(stdout.split("\n").filter((line) => line.startsWith("- "))).toEqual([
+    "- jail /srv/outer/in (no longer declared)",
+    "- jail /srv/outer (no longer declared)",
+  ]);
+  expect(m.exists("/srv/outer")).toBe(false);
+});

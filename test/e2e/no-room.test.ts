@@ -465,3 +465,13 @@ test.each(["jk_jailuser -n -m --unjail -s /bin/sh leaver", "jailkit delete --yes
     expect([m.exists("/home/leaver"), m.exists(`${jail}/home/leaver`)]).toEqual([true, false]);
   },
 );
+
+test("what a live jail shows of the host is not to be made writable", () => {
+  m.must(["jk_init", "--live", "-j", "/srv/live", "uidbasics"]);
+  const { status, stderr } = m.run(["jk_init", "-j", "/srv/live/usr/inner", "uidbasics"]);
+  m.must(["jailkit", "unmount", "/srv/live"]);
+  expect(status).toBe(1);
+  expect(stderr).toBe(
+    "jk_init: /srv/live/usr: its file system is read-only (nothing was changed in /srv/live/usr/inner): it shows the host's /usr, and stays so; choose another directory\n",
+  );
+});

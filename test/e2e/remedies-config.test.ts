@@ -223,6 +223,19 @@ const FAULTS: readonly Fault[] = [
   ),
   declared("comment-in-value", "groups = users # of all"),
   declared("contradiction", "directory = yes"),
+  fault(
+    "control-character",
+    "jails",
+    "[jail /srv/one]\rproc = 1\r\r[user u]\rjail = /srv/one\rshell = /bin/sh\r",
+  ),
+  fault(
+    "nul-byte",
+    "jails",
+    Buffer.from("\ufeff[jail /srv/one]\r\nproc = 1\r\n", "utf16le").toString("latin1"),
+  ),
+  fault("nul-byte", "jk_chrootsh", Buffer.from("\ufeff[u]\nenv = A\n", "utf16le").toString("latin1")),
+  fault("stray-text", "jails", "[jail /srv/one]\nproc: 1\n[user u]\njail: /srv/one\nshell : /bin/sh\n"),
+  fault("unknown-section", "jails", "[jails /srv/one]\n[user:u]\njail = /srv/one\nshell = /bin/sh\n"),
   fault("control-character", "jails", "[jail /srv/one]\nproc = 1\x07\nlog_socket = \x1b1\n"),
   declared("doubtful-value", "groups = users, shadow"),
   fault(

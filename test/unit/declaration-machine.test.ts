@@ -197,3 +197,14 @@ test("what cannot be known is not reported", () => {
   const asked = Object.fromEntries(Object.keys(facts).map((name) => [name, silent]));
   expect(codes(text, asked)).toEqual([]);
 });
+
+test("a mistake in the header of a jail is no other mistake of its users", () => {
+  for (const header of ["[jail /srv/new ]", "[jail /srv/new/]", "[jail\t/srv/new]", "[jails /srv/new]"])
+    expect(codes(`${header}\nsections = sftp\n${user("anna").replace("/srv/a", "/srv/new")}`)).toEqual([]);
+});
+
+test("an account whose home would not move is not told to declare another home", () => {
+  const account = { ...ACCOUNTS[4], home: "/var/www" } as PasswdEntry;
+  const given = { userByName: () => account, hostHomeFault: facts.hostHomeFault };
+  expect(look(user("odd name"), given)).toEqual([["error 1:1 not-their-home", undefined]]);
+});

@@ -523,3 +523,78 @@ describe("files", () => {
     expect(refusal(file)).toMatchObject({ code: "config-unsafe" });
   });
 });
+
+describe("what only follows from another mistake is not reported", () => {
+  test.each<[string, string, string[]]>([
+    ["a misspelt shell", user("shel = /bin/sh"), ["3:1 unknown-key"]],
+    ["misspelt rights", user("alow = sftp"), ["3:1 unknown-key"]],
+    ["a jail with a colon", "[user anna]\njail: /srv/a\nshell = /bin/sh\n", ["2:1 stray-text"]],
+    ["an indented shell", user("\tshell = /bin/sh"), ["3:2 indented-line"]],
+    ["a shell with a colon", user("shell: /bin/sh"), ["3:1 stray-text"]],
+    [
+      "a shell with a colon, of the next user",
+      `${user("uid = 2001")}${user("shell: /bin/sh").replace("anna", "bert")}`,
+      ["1:1 no-shell", "6:1 stray-text"],
+    ],
+    ["another unknown key", user("colour = blue"), ["1:1 no-shell", "3:1 unknown-key"]],
+    [
+      "a user who is there twice",
+      `${user("shell = /bin/sh\nuid = 2001")}${user("shell = /bin/sh\nuid = 2001")}`,
+      ["5:1 duplicate-section"],
+    ],
+  ])("%s", (_, text, expected) => {
+    expect(problems(text)).toEqual(expected);
+  });
+});
+
+describe("a remedy of a line says what was meant", () => {
+  test.each([
+    ["[users anna]\njail = /srv/a\nshell = /bin/sh\n", "[user anna]"],
+    ["[user:anna]\njail = /srv/a\nshell = /bin/sh\n", "[user anna]"],
+    ["[anna]\njail = /srv/a\nshell = /bin/sh\n", "[user anna]"],
+    ["[Jail = /srv/a]\nproc = 1\n", "[jail /srv/a]"],
+    ["[/srv/a]\nproc = 1\n", "[jail /srv/a]"],
+    ["[jail/srv/a]\nproc = 1\n", "[jail /srv/a]"],
+    ["[jailer]\nproc = 1\n", undefined],
+    ["[jail /srv/a]\nproc : 1\n", "proc = 1"],
+    ["[jail /srv/a]\nsections = sftp,\n  scp,\nC: x\n", "  C: x"],
+  ])("%j", (text, expected) => {
+    const ini = scanIni(toBytes(text), "f", "plain");
+    const [first] = declarationIn(ini).problems;
+    const fix = first === undefined ? undefined : fixText(first, ini);
+    if (expected === undefined) expect(fix).toStartWith("sed -i ");
+    else expect(fix?.split("\n").at(-1)).toBe(expected);
+  });
+});
+
+test("a file in UTF-16 is one problem, with the command that converts it", () => {
+  for (const bytes of [
+    Buffer.from("\ufeff[jail /srv/a]\n", "utf16le"),
+    Buffer.from("\ufeff[jail /srv/a]\n", "utf16le").swap16(),
+  ]) {
+    const ini = scanIni(bytes, "f", "plain");
+    const found = declarationIn(ini).problems;
+    expect(found.map(({ line, column, code }) => [line, column, code])).toEqual([[1, 1, "nul-byte"]]);
+    expect(found.map((one) => fixText(one, ini))).toEqual([
+      "iconv -f UTF-16 -t UTF-8 f > f.utf8 && mv f.utf8 f",
+    ]);
+  }
+});
+
+test("a directory that is named in place of a file is not to be moved away", () => {
+  const directory = mkdtempSync(join(tmpdir(), "declaration-"));
+  try {
+    readDeclaration([directory]);
+    expect.unreachable();
+  } catch (error) {
+    if (!(error instanceof DeclarationError)) throw error;
+    const [{ error: first }] = error.all as [(typeof error.all)[number]];
+    expect([first.code, first.message, first.remedy]).toEqual([
+      "config-unreadable",
+      `${directory} is a directory: name the files in it`,
+      "",
+    ]);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});

@@ -89,7 +89,11 @@ async function makeUser(user: UserWork, jail: ByteString, memory: Memory, means:
     using root = openJailForUsers(jail, shell);
     const steps = userSteps(user, {
       ...{ root, once: memory.before(name) },
-      created: (created) => memory.created(name, created),
+      created: (created) => {
+        memory.created(name, created);
+        // At once: after a run that is killed nothing else tells that it may be removed.
+        memory.write();
+      },
     });
     return await makeSteps(steps, jail, means);
   } catch (error) {

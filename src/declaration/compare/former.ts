@@ -91,16 +91,23 @@ export function formerOf(
   const candidates = before.jails.filter((jail) => !jails.has(jail.path) && mayGo(jail));
   const known = candidates.length === 0 ? [] : knownJails();
   const recorded = new Set(known.map(({ jail }) => jail.path));
-  for (const once of candidates) {
+  const going = new Set<ByteString>();
+  // A jail in another one first, which is not deleted before.
+  for (const once of candidates.toSorted((a, b) => b.path.length - a.path.length)) {
     if (!recorded.has(once.path)) continue;
     const about = { of: "jail", name: once.path, jail: once.path } as const;
-    const fault = prune ? whyItStays(once.path, leaving) : undefined;
+    const inside = [...recorded].filter((path) => path.startsWith(`${once.path}/`));
+    const found = prune ? whyItStays(once.path, leaving) : undefined;
+    const isEmptiedFirst = inside.length > 0 && inside.every((path) => going.has(path));
+    const fault = found?.code === "holds-a-jail" && isEmptiedFirst ? undefined : found;
     if (fault !== undefined) faults.push({ ...about, ...fault });
-    else
+    else {
+      going.add(once.path);
       former.push({
         ...{ of: "jail", once },
         change: { ...about, action: "remove", what: "jail", why: NO_LONGER, items: [] },
       });
+    }
   }
   return { former, faults, settled };
 }

@@ -1,12 +1,14 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { EDQUOT, ENOSPC, EROFS } from "../../../ffi/constants.ts";
+import { AT_FDCWD, EDQUOT, ENOSPC, EROFS } from "../../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../../ffi/error.ts";
+import { statIfPresent } from "../../../ffi/files.ts";
 import { directoryOf } from "../../../ffi/paths.ts";
 import { fileSystemOf } from "../../../ffi/statfs.ts";
 import { display } from "../../cli/display.ts";
 import { isReported } from "../../cli/error.ts";
 import { interruption } from "../../cli/interrupt.ts";
 import { isWritableFileSystem, remountCommand } from "../../system/mounts.ts";
+import { undeletableDirectory } from "./host-directories.ts";
 import { withTree } from "./look.ts";
 import { type Directory, type JailRoot, release, walk } from "./walk.ts";
 
@@ -113,6 +115,11 @@ export function noRoom(error: unknown, jail: ByteString, { left, progress }: Wor
     const { trusted, stat } = place;
     release(place);
     if (error.code !== "EROFS") return full(error.code, path, inJail ? left : [], how, room);
+    const host = shownDirectory(tree, path, stat.mountId);
+    if (host !== undefined) {
+      const message = `${display(path)}: its file system is read-only (${how}): it shows the host's ${host}, and stays so; choose another directory`;
+      return { code: "read-only", path, message };
+    }
     // Where users can write above it, they could put a symbolic link in its place.
     const remedy = trusted
       ? remountCommand("rw", path, isWritableFileSystem(stat.mountId))
@@ -120,6 +127,19 @@ export function noRoom(error: unknown, jail: ByteString, { left, progress }: Wor
     const message = `${display(path)}: its file system is read-only (${how}): ${remedy}, and run this again`;
     return { code: "read-only", path, message };
   });
+}
+
+/** The host's own directory that a mount shows elsewhere, as in a live jail: it must not become writable there. */
+function shownDirectory(
+  tree: JailRoot,
+  path: ByteString,
+  mount: Directory["stat"]["mountId"],
+): ByteString | undefined {
+  let top = path;
+  while (top !== "/" && mountOf(tree, directoryOf(top)) === mount) top = directoryOf(top);
+  const stat = statIfPresent(AT_FDCWD, top);
+  const host = stat === undefined ? undefined : undeletableDirectory(stat);
+  return host === top ? undefined : host;
 }
 
 function full(
