@@ -87,9 +87,7 @@ async function carryOut(
   }
   const { Memory } = await import("../declaration/memory.ts");
   const memory = new Memory(before, comparison.pathOf);
-  memory.declare(declaration);
-  for (const { name, jail } of comparison.settledLeft) memory.forgetLeft(name, jail);
-  memory.write();
+  memory.declare(declaration, comparison);
 }
 
 /** `jailkit apply`: makes jails and users as files declare them. */
@@ -130,7 +128,7 @@ A jail is compared by its record: its sections and files, its live directories a
 
 An account that exists outside of jails moves into the jail, with its home. Its uid, and a home that is in the jail already, are not changed: a difference is an error.
 
-What is there and not declared stays, and is shown with --verbose. --prune removes what these files declared once, if no file of /etc/jailkit/jails.d declares it now, and nothing else. An account that apply created is removed; one that jk_jailuser(8) or apply jailed is taken out of its jail, with its home; any other one stays there, without its line in the jail, and cannot log in. Its sessions go on, and a warning says what ends them. A jail in which files of users are left is not deleted, which is an error of --check, too. A jail that is live no longer gets copies of what it needs.
+What is there and not declared stays, and is shown with --verbose. --prune removes what these files declared once, if no file of /etc/jailkit/jails.d declares it now, and nothing else. An account that apply created is removed; one that jk_jailuser(8) or apply jailed is taken out of its jail, with its home and its former shell, but without the groups and keys that were declared; any other one stays there, without its line in the jail, and cannot log in. Its sessions go on, and a warning says what ends them; those of the others are an error, and no new ones begin. What has left otherwise, or was deleted, is forgotten: what has its name later stays. A home in which another user lives is not deleted. A jail in which files of users are left, or in which users are declared, is not deleted, which is an error of --check, too. A jail that is live no longer gets copies of what it needs.
 
 A user who is declared in another jail than before is an error while the account is in the first one; the message has the command that takes it out. Then apply puts it into the other one, and takes away its lines and its section of jk_lsh.ini in the first one, also without --prune.`,
   root: 5,
