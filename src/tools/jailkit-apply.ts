@@ -11,7 +11,7 @@ import type { Comparison } from "../declaration/compare/compare.ts";
 import { compare } from "../declaration/compare/compare.ts";
 import { DeclarationError } from "../declaration/errors.ts";
 import type { Declaration } from "../declaration/model.ts";
-import { type Once, readOnce } from "../declaration/once.ts";
+import { isInScope, type Once, readOnce } from "../declaration/once.ts";
 import { DECLARATION_FILE, readDeclaration } from "../declaration/read.ts";
 import { APPLY, ApplyReport, failedSummary, showErrors } from "../declaration/report.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
@@ -32,10 +32,19 @@ const hasWork = ({ jails, former, formerFaults }: Comparison): boolean =>
       users.some((user) => user.fault !== undefined || user.changes.length > 0),
   );
 
-/** Nothing at all may be a file system that is not mounted, or a copy that failed. */
-function requireSomething({ files, jails, users }: Declaration, prune: boolean): void {
-  if (!prune || jails.length + users.length > 0 || files.some((file) => file !== DECLARATION_FILE)) return;
-  const message = `nothing is declared, and there is no file in jails.d: --prune would remove everything; to do that, create an empty one there`;
+/** Nothing at all, or no file in jails.d any more, may be a file system that is not mounted, or a copy that failed. */
+function requireSomething({ files, jails, users }: Declaration, before: Once, prune: boolean): void {
+  if (!prune || files.some((file) => file !== DECLARATION_FILE)) return;
+  let message = `nothing is declared, and there is no file in jails.d: --prune would remove everything; to do that, create an empty one there`;
+  if (jails.length + users.length > 0) {
+    const names = new Set([...jails.map(({ path }) => path), ...users.map(({ name }) => name)]);
+    const lost = [
+      ...before.jails.filter(({ path }) => !names.has(path)),
+      ...before.users.filter(({ name }) => !names.has(name)),
+    ];
+    if (lost.every(({ file }) => file === DECLARATION_FILE || !isInScope(file, [], true))) return;
+    message = `there is no file in jails.d any more: --prune would remove all that such files declared; to do that, create an empty one there`;
+  }
   throw new JailkitError("nothing-declared", 1, message);
 }
 
@@ -60,8 +69,8 @@ async function apply(files: readonly string[], options: Options): Promise<number
   const declaration = usual
     ? readDeclaration(undefined, configDir === undefined ? undefined : absolutePath(configDir))
     : readDeclaration(files.map(absolutePath));
-  requireSomething(declaration, prune);
   const before = readOnce();
+  requireSomething(declaration, before, prune);
   // A user may have moved from one file to another one.
   const others = usual || !prune ? undefined : readDeclaration();
   const comparison = compare(declaration, before, { prune, deleteHomes, usual, others });

@@ -151,3 +151,27 @@ test("a jail that only a user names, who is to come, is not deleted", () => {
   }
   expect(lineOf("bob")).toContain(":/srv/t/./home/bob:");
 });
+
+test("nobody is removed because all files of jails.d are gone, though jails.ini is there", () => {
+  const main = "/etc/jailkit/jails.ini";
+  declare(`${JAIL}${user("carl")}`);
+  m.write(main, "[jail /srv/t]\nsections = uidbasics\n");
+  m.remove(FILE);
+  const refused = "there is no file in jails.d any more: --prune would remove all that such files declared";
+  expect(m.run(["jailkit", "apply", "--prune", "--delete-homes"])).toMatchObject({
+    ...{ status: 1, stdout: "", stderr: expect.stringContaining(refused) },
+  });
+  expect(lineOf("carl")).toContain(`:${J}/./home/carl:`);
+  // The remedy.
+  m.write(FILE, "");
+  expect(did(m, "--prune", "--delete-homes")).toContain("done - user carl (no longer declared)");
+  m.remove(main);
+});
+
+test("a number is no name of a group: that of the gid would be joined, and never left", () => {
+  m.write(FILE, `${JAIL}${user("carl", "groups = 27\n")}`);
+  expect(m.run(["jailkit", "apply"])).toMatchObject({
+    ...{ status: 1, stderr: expect.stringContaining("'27' cannot be a group's name: it is a number") },
+  });
+  m.write(FILE, JAIL);
+});

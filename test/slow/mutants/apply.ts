@@ -15,9 +15,10 @@ const COMPARE = "unit/declaration-compare.test.ts";
 
 export const APPLY: readonly Mutant[] = [
   ...within("src/tools/jailkit-apply.ts", PRUNE, [
-    ["if (!prune || jails.length", "if (true || jails.length"],
+    ["if (!prune || files.some", "if (true || files.some"],
     ["if (deleteHomes && !prune)", "if (false)"],
   ]),
+  ...within("src/tools/jailkit-apply.ts", LEAVES, [["if (jails.length + users.length > 0) {", "{ return;"]]),
   ...within("src/declaration/once.ts", PRUNE, [
     ["files.includes(file) || (usual &&", "files.includes(file) || (true &&"],
   ]),
