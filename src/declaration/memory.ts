@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { isLimitedShell } from "../users/access.ts";
+import type { Comparison } from "./compare/compare.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
 import { leftJails, type Once, type OnceJail, type OnceUser, policiesIn, sumOf, writeOnce } from "./once.ts";
 
@@ -27,10 +28,15 @@ export class Memory {
     this.#before = new Map(this.#users);
   }
 
-  /** Adds all that is declared, and writes it: before the first change, so that a run that is killed has it. */
-  declare({ jails, users }: Declaration): void {
+  /**
+   * Adds all that is declared, forgets what is not there, and writes it: before the first change, so that a run that is killed
+   * has it.
+   */
+  declare({ jails, users }: Declaration, gone: Pick<Comparison, "settledLeft" | "forgotten">): void {
     for (const jail of jails) this.#addJail(jail, this.#jails.get(jail.path));
     for (const user of users) this.#addUser(user, this.#users.get(user.name));
+    for (const { name, jail } of gone.settledLeft) this.forgetLeft(name, jail);
+    for (const { of, name } of gone.forgotten) this.forget(of, name);
     this.write();
   }
 

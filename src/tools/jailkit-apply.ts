@@ -11,7 +11,7 @@ import type { Comparison } from "../declaration/compare/compare.ts";
 import { compare } from "../declaration/compare/compare.ts";
 import { DeclarationError } from "../declaration/errors.ts";
 import type { Declaration } from "../declaration/model.ts";
-import { type Once, readOnce } from "../declaration/once.ts";
+import { isInScope, type Once, readOnce } from "../declaration/once.ts";
 import { DECLARATION_FILE, readDeclaration } from "../declaration/read.ts";
 import { APPLY, ApplyReport, failedSummary, showErrors } from "../declaration/report.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
@@ -32,10 +32,19 @@ const hasWork = ({ jails, former, formerFaults }: Comparison): boolean =>
       users.some((user) => user.fault !== undefined || user.changes.length > 0),
   );
 
-/** Nothing at all may be a file system that is not mounted, or a copy that failed. */
-function requireSomething({ files, jails, users }: Declaration, prune: boolean): void {
-  if (!prune || jails.length + users.length > 0 || files.some((file) => file !== DECLARATION_FILE)) return;
-  const message = `nothing is declared, and there is no file in jails.d: --prune would remove everything; to do that, create an empty one there`;
+/** Nothing at all, or no file in jails.d any more, may be a file system that is not mounted, or a copy that failed. */
+function requireSomething({ files, jails, users }: Declaration, before: Once, prune: boolean): void {
+  if (!prune || files.some((file) => file !== DECLARATION_FILE)) return;
+  let message = `nothing is declared, and there is no file in jails.d: --prune would remove everything; to do that, create an empty one there`;
+  if (jails.length + users.length > 0) {
+    const names = new Set([...jails.map(({ path }) => path), ...users.map(({ name }) => name)]);
+    const lost = [
+      ...before.jails.filter(({ path }) => !names.has(path)),
+      ...before.users.filter(({ name }) => !names.has(name)),
+    ];
+    if (lost.every(({ file }) => file === DECLARATION_FILE || !isInScope(file, [], true))) return;
+    message = `there is no file in jails.d any more: --prune would remove all that such files declared; to do that, create an empty one there`;
+  }
   throw new JailkitError("nothing-declared", 1, message);
 }
 
@@ -60,8 +69,8 @@ async function apply(files: readonly string[], options: Options): Promise<number
   const declaration = usual
     ? readDeclaration(undefined, configDir === undefined ? undefined : absolutePath(configDir))
     : readDeclaration(files.map(absolutePath));
-  requireSomething(declaration, prune);
   const before = readOnce();
+  requireSomething(declaration, before, prune);
   // A user may have moved from one file to another one.
   const others = usual || !prune ? undefined : readDeclaration();
   const comparison = compare(declaration, before, { prune, deleteHomes, usual, others });
@@ -87,9 +96,7 @@ async function carryOut(
   }
   const { Memory } = await import("../declaration/memory.ts");
   const memory = new Memory(before, comparison.pathOf);
-  memory.declare(declaration);
-  for (const { name, jail } of comparison.settledLeft) memory.forgetLeft(name, jail);
-  memory.write();
+  memory.declare(declaration, comparison);
 }
 
 /** `jailkit apply`: makes jails and users as files declare them. */
@@ -130,7 +137,7 @@ A jail is compared by its record: its sections and files, its live directories a
 
 An account that exists outside of jails moves into the jail, with its home. Its uid, and a home that is in the jail already, are not changed: a difference is an error.
 
-What is there and not declared stays, and is shown with --verbose. --prune removes what these files declared once, if no file of /etc/jailkit/jails.d declares it now, and nothing else. An account that apply created is removed; one that jk_jailuser(8) or apply jailed is taken out of its jail, with its home; any other one stays there, without its line in the jail, and cannot log in. Its sessions go on, and a warning says what ends them. A jail in which files of users are left is not deleted, which is an error of --check, too. A jail that is live no longer gets copies of what it needs.
+What is there and not declared stays, and is shown with --verbose. --prune removes what these files declared once, if no file of /etc/jailkit/jails.d declares it now, and nothing else. An account that apply created is removed; one that jk_jailuser(8) or apply jailed is taken out of its jail, with its home and its former shell, but without the groups and keys that were declared; any other one stays there, without its line in the jail, and cannot log in. Its sessions go on, and a warning says what ends them; those of the others are an error, and no new ones begin. What has left otherwise, or was deleted, is forgotten: what has its name later stays. A home in which another user lives is not deleted. A jail in which files of users are left, or in which users are declared, is not deleted, which is an error of --check, too. A jail that is live no longer gets copies of what it needs.
 
 A user who is declared in another jail than before is an error while the account is in the first one; the message has the command that takes it out. Then apply puts it into the other one, and takes away its lines and its section of jk_lsh.ini in the first one, also without --prune.`,
   root: 5,

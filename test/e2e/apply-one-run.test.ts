@@ -69,6 +69,8 @@ describe("an account from outside", () => {
     expect([status, summary.problems.map(({ code }) => code)]).toEqual([1, ["keys-not-written"]]);
     expect(passwd("odd")).toContain(`:${J}/./home/odd:`);
     expect(did(m)).toEqual([]);
+    // With it the account would not go out of the jail.
+    m.remove(`${J}/home/odd/.ssh/authorized_keys`);
   });
 
   test("whose line is in the jail from before gets the declared shell, uid and home there", () => {

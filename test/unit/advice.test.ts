@@ -53,6 +53,8 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "--delete-homes without --prune, or --config-dir without --check or with FILE": "what an exit status means",
   "nothing is declared, and there is no file in jails.d: --prune would remove everything; to do that, create an empty one there":
     "a refusal, so that a lost file removes nothing",
+  "there is no file in jails.d any more: --prune would remove all that such files declared; to do that, create an empty one there":
+    "a refusal, so that lost files remove nothing",
   reset: "an action of pam.conf(5)",
   "write (truncate)": "what the kernel can confine",
   "delete delete-after delete-before delete-delay delete-during delete-excluded delete-missing-args":

@@ -36,8 +36,7 @@ export async function carryOut(
   means: Means,
 ): Promise<void> {
   const memory = new Memory(before, comparison.pathOf);
-  memory.declare(declaration);
-  for (const { name, jail } of comparison.settledLeft) memory.forgetLeft(name, jail);
+  memory.declare(declaration, comparison);
   for (const fault of comparison.formerFaults) means.fault(fault);
   for (const former of comparison.former) await remove(former, memory, means);
   for (const work of comparison.jails) await makeJail(work, comparison, memory, means);

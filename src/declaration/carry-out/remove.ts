@@ -1,7 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
-import { JailkitError } from "../../cli/error.ts";
+import { describeError, isReported, JailkitError } from "../../cli/error.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
 import { lookUp } from "../../jail/fs/look.ts";
@@ -11,16 +11,20 @@ import { withHostAccounts } from "../../jail/record/jail-lock.ts";
 import { openNamedJail } from "../../jail/record/named-jail.ts";
 import { deleteJail } from "../../jails/delete.ts";
 import { planDelete } from "../../jails/delete-plan.ts";
-import { removeAccount } from "../../system/account-tools.ts";
-import type { PasswdEntry } from "../../system/accounts.ts";
+import { leaveGroup, removeAccount } from "../../system/account-tools.ts";
+import { groupByName, type PasswdEntry } from "../../system/accounts.ts";
+import { askedFacts } from "../../system/host-accounts.ts";
 import { hostUser } from "../../system/name-services.ts";
 import { NO_ACCESS } from "../../users/access.ts";
 import { AccountRun, makeChanges } from "../../users/account-run.ts";
 import { planJailSide, planToUnjail } from "../../users/changes.ts";
+import { homeFor } from "../../users/jail-side.ts";
+import { keyLinesIn } from "../../users/key-lines.ts";
+import { keysText, removeKeys } from "../../users/keys.ts";
 import { openShell } from "../../users/leaving.ts";
-import { fateOf } from "../compare/fate.ts";
+import { type Fate, fateOf } from "../compare/fate.ts";
 import type { Former, Leftovers } from "../compare/former.ts";
-import { type OnceUser, policiesOf } from "../once.ts";
+import { type OnceUser, policiesOf, sumOf } from "../once.ts";
 import { removePolicy, removeSettings } from "./policy.ts";
 import { requireNoSession, uidOf, warnOfSessions } from "./sessions.ts";
 import type { Said } from "./steps.ts";
@@ -51,8 +55,8 @@ function removeUser(once: OnceUser, deleteHomes: boolean, said: Said): void {
   }
   const fate = fateOf(root, user, once, deleteHomes);
   if (fate.how === "removed" && user !== undefined)
-    removeCreated(root, user, { once, deleteHomes, home: fate.home }, said);
-  else if (fate.how === "out") takeOut(root, once, said);
+    removeCreated(root, user, { once, deleteHomes, fate }, said);
+  else if (fate.how === "out" && user !== undefined) takeOut(root, user, once, said);
   else endLogins(root, user, once, said);
 }
 
@@ -81,16 +85,16 @@ function removeLeft({ name }: OnceUser, { jail, line, policy, settings }: Leftov
 interface Created {
   readonly once: OnceUser;
   readonly deleteHomes: boolean;
-  /** To be removed too. */
-  readonly home: ByteString | undefined;
+  readonly fate: Fate;
 }
 
 /** Removes the account that apply created: the last step, so that a run that is killed is repeated. */
-function removeCreated(root: JailRoot, user: PasswdEntry, { once, deleteHomes, home }: Created, said: Said) {
+function removeCreated(root: JailRoot, user: PasswdEntry, { once, deleteHomes, fate }: Created, said: Said) {
   const { name } = once;
-  requireNoSession(user);
-  // First: without a line in the jail no login begins.
+  const { home, holds } = fate;
+  // First: without a line in the jail no login begins, while somebody ends the sessions.
   leaveJail(root, once, said);
+  requireNoSession(user);
   const place = normalPath(splitHome(user.home)?.home ?? "/");
   const stat = lookUp(root, place)?.stat;
   const where = hostPath(root, place);
@@ -98,27 +102,57 @@ function removeCreated(root: JailRoot, user: PasswdEntry, { once, deleteHomes, h
     removeTree(root, home, stat);
     said.steps.push(`removed the home ${quoted(where)}`);
   } else if (stat !== undefined) {
-    const why = !deleteHomes
-      ? "this run is without --delete-homes; it also stays in later ones"
-      : "apply did not create it";
+    const notOurs = holds === undefined ? "apply did not create it" : `the home of ${quoted(holds)} is in it`;
+    const why = deleteHomes ? notOurs : "this run is without --delete-homes; it also stays in later ones";
     said.warnings.push(`the home ${quoted(where)} of uid ${user.uid} stays: ${why}`);
+    // Another account may get the uid, and that home.
+    orWarn(said, () => forgetKeys(root, user, once, said));
   }
   withHostAccounts(() => removeAccount(name));
   said.steps.push(`removed the account ${quoted(name)}`);
 }
 
-/** Takes an account that was there before out of its jail, with its home. */
-function takeOut(root: JailRoot, once: OnceUser, said: Said): void {
+/**
+ * Takes an account that was there before out of its jail, with its home, but without the groups and keys that were declared
+ * for the jail: with its former shell they would let somebody in on the machine.
+ */
+function takeOut(root: JailRoot, user: PasswdEntry, once: OnceUser, said: Said): void {
   using host = openTree("/");
   const run = new AccountRun(once.name);
   const options = { host, jail: root.path, shell: undefined, access: NO_ACCESS, dryRun: false, move: true };
+  // First: no login begins while somebody ends the sessions. The record still knows the shell.
+  leaveJail(root, once, said);
+  requireNoSession(user);
+  forgetGroups(user, once, said);
+  forgetKeys(root, user, once, said);
   makeChanges(
     [planToUnjail(run, options)],
     () => root.path,
     () => undefined,
   );
   tell(run, said);
-  if (run.error === undefined) forgetPolicy(root, once, said);
+}
+
+/** Takes an account out of the groups that were declared. */
+function forgetGroups(user: PasswdEntry, { groups }: OnceUser, { steps }: Said): void {
+  const gids = new Set(askedFacts.groupsOf(user));
+  for (const name of groups) {
+    const group = groupByName(name);
+    if (group === undefined || group.gid === user.gid || !gids.has(group.gid)) continue;
+    withHostAccounts(() => leaveGroup(user.name, name));
+    steps.push(`took ${quoted(user.name)} out of the group ${quoted(name)}`);
+  }
+}
+
+/** Removes the keys that were declared from the home in the jail. Throws JailkitError if they may be left. */
+function forgetKeys(root: JailRoot, user: PasswdEntry, once: OnceUser, { steps }: Said): void {
+  const home = homeFor(user, root.path);
+  if (once.keys.length === 0 || lookUp(root, home) === undefined) return;
+  const place = { root, user, home };
+  const keys = keyLinesIn(keysText(place)).flatMap(({ key }) => (once.keys.includes(sumOf(key)) ? key : []));
+  if (keys.length === 0) return;
+  const count = removeKeys(place, new Set(keys));
+  steps.push(`removed ${count === 1 ? "1 key" : `${count} keys`} from its authorized_keys`);
 }
 
 /** Ends the logins of an account that stays where it is: one of a directory, or without a life outside. */
@@ -126,6 +160,10 @@ function endLogins(root: JailRoot, user: PasswdEntry | undefined, once: OnceUser
   const { name, directory } = once;
   const uid = uidOf(user, root, name);
   leaveJail(root, once, said);
+  if (user !== undefined && isIn(root, user)) {
+    orWarn(said, () => forgetGroups(user, once, said));
+    orWarn(said, () => forgetKeys(root, user, once, said));
+  }
   if (!directory) {
     const word = operands(name);
     said.warnings.push(
@@ -136,6 +174,16 @@ function endLogins(root: JailRoot, user: PasswdEntry | undefined, once: OnceUser
       `the directory still says that ${quoted(name)} has the home ${quoted(user?.home ?? "")}`,
     );
   warnOfSessions(name, uid, said);
+}
+
+/** What cannot be removed of an account that cannot log in is a warning. */
+function orWarn({ warnings }: Said, work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    if (!isReported(error)) throw error;
+    warnings.push(describeError(error));
+  }
 }
 
 /** Takes a user out of the jail's account files and of the files that say what it may do. */

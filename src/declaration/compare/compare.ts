@@ -7,7 +7,7 @@ import { fileSystemAt } from "../../populate/file-system.ts";
 import { type Change, changeText, type Fault, listed } from "../change.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "../model.ts";
 import type { Once, OnceJail, OnceUser } from "../once.ts";
-import { type Former, formerOf, type LeftIn, movedUsers } from "./former.ts";
+import { type Former, formerOf, type Gone, type LeftIn, movedUsers } from "./former.ts";
 import { compareJail } from "./jail.ts";
 import { withJailState } from "./look.ts";
 import { InJail, userState } from "./look-user.ts";
@@ -47,6 +47,8 @@ export interface Comparison {
   readonly formerFaults: readonly Fault[];
   /** Jails that users were declared in before, and in which nothing of them is left. */
   readonly settledLeft: readonly LeftIn[];
+  /** Users and jails that are neither declared nor there. */
+  readonly forgotten: readonly Gone[];
   /** What is there and not declared, printable. */
   readonly undeclared: readonly string[];
   /** The path that an operand of jk_cp means, as it is recorded. */
@@ -91,6 +93,8 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
       former: [...moved.former, ...(prune ? gone.former : [])],
       formerFaults: gone.faults,
       settledLeft: [...moved.settled, ...gone.settled],
+      // Without --prune it may have moved to a file that is not compared.
+      forgotten: asked.usual || prune ? gone.forgotten : [],
       ...{ undeclared, pathOf },
     };
   });

@@ -1,9 +1,11 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { normalPath } from "../../../ffi/paths.ts";
+import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
+import { below } from "../../system/mountinfo.ts";
 import { recall } from "../../users/account-record.ts";
 import type { OnceUser } from "../once.ts";
 
@@ -17,6 +19,8 @@ export interface Fate {
   readonly how: "removed" | "out" | "line" | "stays";
   /** The directory that goes with it, as the jail sees it. */
   readonly home: ByteString | undefined;
+  /** A user whose home is in that of this one, which stays therefore. */
+  readonly holds?: ByteString | undefined;
 }
 
 /** Decides it; `user` is the account as it is now. Throws JailkitError if the record of the jail cannot be read. */
@@ -33,8 +37,15 @@ export function fateOf(
   if (user !== undefined && created === user.uid) {
     const stat = lookUp(root, home)?.stat;
     const isNew = createdHome === home && stat?.uid === user.uid && isDirectory(stat);
-    return { how: "removed", home: deleteHomes && isNew ? home : undefined };
+    const holds = isNew ? homeIn(root, home, name) : undefined;
+    return { how: "removed", home: deleteHomes && isNew && holds === undefined ? home : undefined, holds };
   }
   if (recall(root, name)?.shell === undefined) return { how: "stays", home: undefined };
   return { how: "out", home };
 }
+
+/** Another user of the jail whose home is in a directory, or is it. */
+const homeIn = (root: JailRoot, directory: ByteString, name: ByteString): ByteString | undefined =>
+  readJailAccounts(root).users.find(
+    (one) => one.name !== name && below(normalPath(one.home), directory) !== undefined,
+  )?.name;

@@ -4,10 +4,10 @@ import { display } from "../../cli/display.ts";
 import { answered, isReported, problemFrom } from "../../cli/error.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
 import { hostPath } from "../../jail/fs/walk.ts";
-import { knownJails } from "../../jail/record/manifest.ts";
+import { readRegistry } from "../../jail/record/registry.ts";
 import { type Leaving, planDelete } from "../../jails/delete-plan.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
-import type { Change, Fault } from "../change.ts";
+import { type Change, type Fault, listed } from "../change.ts";
 import type { Declaration, DeclaredUser } from "../model.ts";
 import {
   isInScope,
@@ -44,7 +44,11 @@ export type Former =
   | { readonly of: "user"; readonly once: OnceUser; readonly change: Change }
   | { readonly of: "left"; readonly once: OnceUser; readonly left: Leftovers; readonly change: Change };
 
+/** What is to be forgotten: it is neither declared nor there, and what gets its name later is something else. */
+export type Gone = Pick<Change, "of" | "name">;
+
 const NO_LONGER = "no longer declared";
+const NO_RECORDS: ReturnType<typeof readRegistry> = { jails: [], damaged: [] };
 const POLICY_FILE = "/etc/jailkit/jk_lsh.ini";
 
 interface Scope {
@@ -55,28 +59,34 @@ interface Scope {
 }
 
 /**
- * What was declared once by the files of the scope, is not in any declaration, and is there; with `prune` also why jails of
- * these stay.
+ * What was declared once by the files of the scope, is not in any declaration, and is there, or is to be forgotten; with
+ * `prune` also why jails of these stay.
  */
 export function formerOf(
   declarations: readonly Declaration[],
   before: Once,
   machine: Machine,
   { files, usual, prune, deleteHomes }: Scope,
-): { former: Former[]; faults: Fault[]; settled: LeftIn[] } {
+): { former: Former[]; faults: Fault[]; settled: LeftIn[]; forgotten: Gone[] } {
   const mayGo = ({ file }: { file: ByteString }) => isInScope(file, files, usual);
   const jails = new Set(declarations.flatMap((one) => one.jails.map(({ path }) => path)));
   const users = new Set(declarations.flatMap((one) => one.users.map(({ name }) => name)));
+  const inhabitants = Map.groupBy(
+    declarations.flatMap((one) => one.users),
+    ({ jail }) => jail,
+  );
   const settled: LeftIn[] = [];
+  const forgotten: Gone[] = [];
   const leaving: (Leaving & { jail: ByteString })[] = [];
   const gone = before.users.filter((user) => !users.has(user.name) && mayGo(user));
   const former = gone.flatMap((once): Former[] => {
     const isIn = isStillIn(once, machine);
-    const left = (isIn ? once.left : leftJails("", once)).flatMap((one) => {
-      const found = formerLeft(once, one, machine, NO_LONGER);
-      if (found === "nothing") settled.push({ name: once.name, jail: one.jail });
-      return found === "nothing" ? [] : (found ?? []);
-    });
+    const before = isIn ? once.left : leftJails("", once);
+    const found = before.map((one) => formerLeft(once, one, machine, NO_LONGER));
+    const nothing = before.filter((_, index) => found[index] === "nothing");
+    settled.push(...nothing.map(({ jail }) => ({ name: once.name, jail })));
+    const left = found.filter((one) => one !== undefined && one !== "nothing");
+    if (!isIn && nothing.length === before.length) forgotten.push({ of: "user", name: once.name });
     if (!isIn) return left;
     const { name, jail } = once;
     const what = once.created === undefined ? ("entry" as const) : ("account" as const);
@@ -89,15 +99,18 @@ export function formerOf(
   });
   const faults: Fault[] = [];
   const candidates = before.jails.filter((jail) => !jails.has(jail.path) && mayGo(jail));
-  const known = candidates.length === 0 ? [] : knownJails();
+  const { jails: known, damaged } = candidates.length === 0 ? NO_RECORDS : readRegistry();
   const recorded = new Set(known.map(({ jail }) => jail.path));
   const going = new Set<ByteString>();
   // A jail in another one first, which is not deleted before.
   for (const once of candidates.toSorted((a, b) => b.path.length - a.path.length)) {
-    if (!recorded.has(once.path)) continue;
+    if (!recorded.has(once.path)) {
+      if (damaged.length === 0) forgotten.push({ of: "jail", name: once.path });
+      continue;
+    }
     const about = { of: "jail", name: once.path, jail: once.path } as const;
     const inside = [...recorded].filter((path) => path.startsWith(`${once.path}/`));
-    const found = prune ? whyItStays(once.path, leaving) : undefined;
+    const found = prune ? whyItStays(once.path, leaving, inhabitants.get(once.path)) : undefined;
     const isEmptiedFirst = inside.length > 0 && inside.every((path) => going.has(path));
     const fault = found?.code === "holds-a-jail" && isEmptiedFirst ? undefined : found;
     if (fault !== undefined) faults.push({ ...about, ...fault });
@@ -109,18 +122,22 @@ export function formerOf(
       });
     }
   }
-  return { former, faults, settled };
+  return { former, faults, settled, forgotten };
 }
 
-/** Why a jail would not be deleted after these users have left, by what its deletion says. */
+/** Why a jail would not be deleted after these users have left: by what its deletion says, or for `declared` users. */
 function whyItStays(
   jail: ByteString,
   leaving: readonly (Leaving & { jail: ByteString })[],
+  declared: readonly DeclaredUser[] = [],
 ): Pick<Fault, "code" | "message"> | undefined {
   try {
     const here = leaving.filter((one) => one.jail === jail);
     planDelete({ jail, unjail: false, userFiles: false, leaving: here });
-    return undefined;
+    if (declared.length === 0) return undefined;
+    const names = listed(declared.map(({ name }) => name));
+    const message = `is not declared any more, and stays: users are declared in it (${names}): declare the jail too, or another one for them`;
+    return { code: "has-users", message };
   } catch (error) {
     if (!isReported(error)) throw error;
     const { code, message } = problemFrom(error, "failed", jail);

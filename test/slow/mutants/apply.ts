@@ -10,21 +10,34 @@ const within = (file: string, test: string, changes: readonly Change[]): Mutant[
 const PRUNE = "e2e/apply-prune.test.ts";
 const MOVES = "e2e/apply-moves.test.ts";
 const STAYS = "e2e/apply-stays.test.ts";
+const LEAVES = "e2e/apply-leaves.test.ts";
 const COMPARE = "unit/declaration-compare.test.ts";
 
 export const APPLY: readonly Mutant[] = [
   ...within("src/tools/jailkit-apply.ts", PRUNE, [
-    ["if (!prune || jails.length", "if (true || jails.length"],
+    ["if (!prune || files.some", "if (true || files.some"],
     ["if (deleteHomes && !prune)", "if (false)"],
   ]),
+  ...within("src/tools/jailkit-apply.ts", LEAVES, [["if (jails.length + users.length > 0) {", "{ return;"]]),
   ...within("src/declaration/once.ts", PRUNE, [
     ["files.includes(file) || (usual &&", "files.includes(file) || (true &&"],
   ]),
   ...within("src/declaration/compare/fate.ts", PRUNE, [
     ["created === user.uid", "created !== undefined"],
-    ["deleteHomes && isNew ? home", "isNew ? home"],
+    ["deleteHomes && isNew && holds", "isNew && holds"],
     ["if (recall(root, name)?.shell === undefined)", "if (false)"],
     [" && isDirectory(stat);", ";"],
+  ]),
+  ...within("src/declaration/compare/fate.ts", LEAVES, [["isNew && holds === undefined", "isNew"]]),
+  ...within("src/declaration/carry-out/remove.ts", LEAVES, [
+    ["\n  forgetGroups(user, once, said);", ""],
+    ["\n  forgetKeys(root, user, once, said);", ""],
+    ["leaveJail(root, once, said);\n  requireNoSession(user);\n  forget", "forget"],
+  ]),
+  ...within("src/declaration/compare/former.ts", LEAVES, [
+    ["if (declared.length === 0) return undefined;", "return undefined;"],
+    ["if (!isIn && nothing.length === before.length)", "if (false)"],
+    ["if (damaged.length === 0)", "if (false)"],
   ]),
   ...within("src/declaration/carry-out/sessions.ts", PRUNE, [
     ["const pids = processesOf(uid);", "const pids: number[] = [];"],

@@ -1,0 +1,177 @@
+/** `jailkit apply --prune`: users who leave have nothing left that was declared, and nobody else loses anything by it. */
+import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import type { Machine } from "../machine/machine.ts";
+import { did, KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
+
+setDefaultTimeout(120_000);
+
+const J = "/srv/customer";
+const FILE = "/etc/jailkit/jails.d/one.ini";
+const JAIL = `[jail ${J}]\nsections = uidbasics, basicshell\n`;
+const user = (name: string, more = "") => `[user ${name}]\njail = ${J}\nshell = /bin/bash\n${more}`;
+const ACCESS = `groups = team\nauthorized_keys = ${KEYS[0]}\n`;
+
+let m: Machine;
+
+function declare(text: string): void {
+  m.write(FILE, text);
+  m.must(["jailkit", "apply"]);
+}
+
+const lineOf = (name: string, file = "/etc/passwd") =>
+  new RegExp(`^${name}:.*$`, "m").exec(m.read(file))?.[0];
+const inTeam = (name: string) => m.must(["id", "-Gn", name]).stdout.includes("team");
+
+/** Adds an account outside, and declares it. */
+function jail(name: string): void {
+  m.addUser(name, { home: `/home/${name}`, createHome: true, shell: "/bin/bash" });
+  declare(`${JAIL}${user(name, ACCESS)}`);
+  const file = `${J}/home/${name}/.ssh/authorized_keys`;
+  m.must(["sh", "-c", `echo '${KEYS[1]}' >>${file}`]);
+  expect([inTeam(name), m.read(file)]).toEqual([true, `${KEYS[0]}\n${KEYS[1]}\n`]);
+  m.write(FILE, JAIL);
+}
+
+beforeAll(async () => {
+  m = await openApplyMachine();
+});
+beforeEach(() => declare(JAIL));
+afterAll(() => m?.close());
+
+test("who goes out gets the former shell, but not with the declared keys and groups", () => {
+  jail("dora");
+  expect(linesOf(m, "--prune").status).toBe(0);
+  expect(lineOf("dora")).toEndWith(":/home/dora:/bin/bash");
+  expect(m.read("/home/dora/.ssh/authorized_keys")).toBe(`${KEYS[1]}\n`);
+  expect(inTeam("dora")).toBe(false);
+  m.must(["userdel", "-r", "dora"]);
+});
+
+test("whose declared keys cannot be removed stays, and cannot log in", () => {
+  jail("fred");
+  const file = `${J}/home/fred/.ssh/authorized_keys`;
+  m.must(["runuser", "-u", "fred", "--", "sh", "-c", `mv ${file} ${file}2 && ln -s ${file}2 ${file}`]);
+  const { status, summary } = linesOf(m, "--prune");
+  expect([status, summary.problems.map(({ message }) => message)]).toEqual([
+    ...[1, [expect.stringContaining("authorized_keys' is a symbolic link")]],
+  ]);
+  expect(lineOf("fred")).toContain(`:${J}/./home/fred:`);
+  expect(lineOf("fred", `${J}/etc/passwd`)).toBeUndefined();
+  m.must(["mv", "-T", `${file}2`, file]);
+  expect(linesOf(m, "--prune").status).toBe(0);
+  expect([lineOf("fred"), m.read("/home/fred/.ssh/authorized_keys")]).toEqual([
+    ...[expect.stringMatching(/:\/home\/fred:\/bin\/bash$/), `${KEYS[1]}\n`],
+  ]);
+  m.must(["userdel", "-r", "fred"]);
+});
+
+test("who cannot log in any more, or whose home stays, has no declared key and group either", () => {
+  m.must(["jk_addjailuser", "-j", J, "-p", "*", "-s", "/bin/bash", "guest"]);
+  declare(`${JAIL}${user("guest", ACCESS)}${user("bob", `authorized_keys = ${KEYS[0]}\n`)}`);
+  m.write(FILE, JAIL);
+  expect(linesOf(m, "--prune").status).toBe(0);
+  expect(inTeam("guest")).toBe(false);
+  for (const name of ["guest", "bob"]) expect(m.read(`${J}/home/${name}/.ssh/authorized_keys`)).toBe("");
+  m.must(["sh", "-c", `userdel guest; rm -r ${J}/home/guest ${J}/home/bob`]);
+});
+
+test("no login begins while sessions of before prevent the rest", async () => {
+  m.addUser("gina", { home: "/home/gina", createHome: true, shell: "/bin/bash" });
+  declare(`${JAIL}${user("gina")}${user("bob")}`);
+  m.write(FILE, JAIL);
+  const sessions = ["gina", "bob"].map((name) => m.start(["sleep", "infinity"], { user: name }));
+  const { status, summary } = linesOf(m, "--prune");
+  expect([status, summary.problems.map(({ message }) => message)]).toEqual([
+    ...[1, [expect.stringContaining("running processes"), expect.stringContaining("running processes")]],
+  ]);
+  for (const name of ["gina", "bob"]) {
+    expect(lineOf(name)).toContain(`:${J}/./home/${name}:`);
+    expect(m.run(["su", "-", name, "-c", "pwd"])).toMatchObject({ stdout: "" });
+    m.must(["pkill", "-KILL", "-u", name]);
+  }
+  for (const session of sessions) await session.ended;
+  expect(linesOf(m, "--prune", "--delete-homes").status).toBe(0);
+  expect([lineOf("gina"), lineOf("bob")]).toEqual([
+    expect.stringMatching(/:\/home\/gina:\/bin\/bash$/),
+    undefined,
+  ]);
+  m.must(["userdel", "-r", "gina"]);
+});
+
+test("a home in which another user lives is not deleted with the account that it belongs to", () => {
+  declare(`${JAIL}${user("anna", "home = /home/web\n")}${user("bob")}`);
+  m.must(["sh", "-c", `mv ${J}/home/bob ${J}/home/web/bob`]);
+  m.must(["usermod", "-d", `${J}/./home/web/bob`, "bob"]);
+  declare(`${JAIL}${user("anna", "home = /home/web\n")}${user("bob", "home = /home/web/bob\n")}`);
+  m.write(FILE, `${JAIL}${user("bob", "home = /home/web/bob\n")}`);
+  const { status, changes } = linesOf(m, "--prune", "--delete-homes");
+  expect([status, changes[0]?.warnings]).toEqual([
+    ...[0, [expect.stringMatching(/home\/web' of uid \d+ stays: the home of 'bob' is in it$/)]],
+  ]);
+  expect([lineOf("anna"), m.exists(`${J}/home/web/bob`)]).toEqual([undefined, true]);
+  m.must(["sh", "-c", `userdel bob; rm -r ${J}/home/web; sed -i /^bob:/d ${J}/etc/passwd`]);
+});
+
+test("who left, and whom jk_jailuser put into the jail again, is not of apply any more", () => {
+  declare(`${JAIL}${user("bob")}`);
+  m.must(["jk_jailuser", "--unjail", "-m", "-s", "/bin/sh", "bob"]);
+  m.write(FILE, JAIL);
+  expect(did(m, "--prune")).toEqual([]);
+  m.must(["jk_jailuser", "-m", "-j", J, "-s", "/bin/bash", "bob"]);
+  expect(did(m, "--prune", "--delete-homes")).toEqual([]);
+  expect([lineOf("bob"), m.exists(`${J}/home/bob`)]).toEqual([
+    expect.stringContaining(`${J}/./home/bob`),
+    true,
+  ]);
+  m.must(["sh", "-c", `userdel bob; rm -r ${J}/home/bob; sed -i /^bob:/d ${J}/etc/passwd`]);
+});
+
+test("a jail that was deleted, and that jk_init made again, is not of apply any more", () => {
+  declare(`${JAIL}[jail /srv/t]\nsections = uidbasics\n`);
+  m.must(["jailkit", "delete", "--yes", "/srv/t"]);
+  m.write(FILE, JAIL);
+  expect(did(m)).toEqual([]);
+  m.must(["jk_init", "-j", "/srv/t", "uidbasics"]);
+  expect(did(m, "--prune")).toEqual([]);
+  expect(m.exists("/srv/t/etc")).toBe(true);
+  m.must(["jailkit", "delete", "--yes", "/srv/t"]);
+});
+
+test("a jail that only a user names, who is to come, is not deleted", () => {
+  declare(`${JAIL}[jail /srv/t]\nsections = uidbasics, basicshell\n`);
+  m.write(FILE, `${JAIL}[user bob]\njail = /srv/t\nshell = /bin/bash\n`);
+  const stays =
+    "jail /srv/t: is not declared any more, and stays: users are declared in it (bob): declare the jail too, or another one for them";
+  for (const options of [["--check", "--prune"], ["--prune"]]) {
+    const { changes, summary } = linesOf(m, ...options);
+    expect([changes.map(({ of }) => of), summary.problems.map(({ message }) => message)]).toEqual([
+      ["user"],
+      [stays],
+    ]);
+  }
+  expect(lineOf("bob")).toContain(":/srv/t/./home/bob:");
+});
+
+test("nobody is removed because all files of jails.d are gone, though jails.ini is there", () => {
+  const main = "/etc/jailkit/jails.ini";
+  declare(`${JAIL}${user("carl")}`);
+  m.write(main, "[jail /srv/t]\nsections = uidbasics\n");
+  m.remove(FILE);
+  const refused = "there is no file in jails.d any more: --prune would remove all that such files declared";
+  expect(m.run(["jailkit", "apply", "--prune", "--delete-homes"])).toMatchObject({
+    ...{ status: 1, stdout: "", stderr: expect.stringContaining(refused) },
+  });
+  expect(lineOf("carl")).toContain(`:${J}/./home/carl:`);
+  // The remedy.
+  m.write(FILE, "");
+  expect(did(m, "--prune", "--delete-homes")).toContain("done - user carl (no longer declared)");
+  m.remove(main);
+});
+
+test("a number is no name of a group: that of the gid would be joined, and never left", () => {
+  m.write(FILE, `${JAIL}${user("carl", "groups = 27\n")}`);
+  expect(m.run(["jailkit", "apply"])).toMatchObject({
+    ...{ status: 1, stderr: expect.stringContaining("'27' cannot be a group's name: it is a number") },
+  });
+  m.write(FILE, JAIL);
+});
