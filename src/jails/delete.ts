@@ -91,6 +91,11 @@ export function foreseeDeletion(plan: DeletePlan): DeleteOutcome {
   return outcome;
 }
 
+function withoutLogin(name: ByteString, shell: ByteString): string {
+  const other = `usermod -s ${shellWord(openShell())} ${operands(name)}`;
+  return `${quoted(name)} has no recorded shell outside the jail, so it gets ${shell}; to let it log in: ${other}`;
+}
+
 /** Takes the users out; without `done` that is a dry run. */
 function takeOut(
   { jail, users }: DeletePlan,
@@ -114,19 +119,14 @@ function takeOut(
     const run = new AccountRun(name);
     const shell = shellAfter(user, recorded) === undefined ? noLoginShell() : undefined;
     const unjail = unjailUser(user, { ...request, shell }, run);
-    if (shell !== undefined) {
-      const other = `usermod -s ${shellWord(openShell())} ${operands(name)}`;
-      // Not of the run, whose warnings say why a home stays.
-      outcome.warnings.push(
-        `${quoted(name)} has no recorded shell outside the jail, so it gets ${shell}; to let it log in: ${other}`,
-      );
-    }
-    return [{ run, home: user.home, unjail }];
+    return [{ run, home: user.home, shell, unjail }];
   });
   const stays: ByteString[] = [];
-  for (const { run, home, unjail } of plans) {
+  for (const { run, home, shell, unjail } of plans) {
     stopIfInterrupted(`${quoted(run.name)} is still in the jail; run this again`);
     unjail();
+    // Not of the run, whose warnings say why a home stays.
+    if (shell !== undefined) outcome.warnings.push(withoutLogin(run.name, shell));
     // A home that could not be removed may have files that are not in the copy.
     if (done !== undefined && statIfPresent(AT_FDCWD, home) !== undefined) stays.push(...run.warnings);
     else outcome.warnings.push(...run.warnings);
