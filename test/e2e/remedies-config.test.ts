@@ -212,8 +212,8 @@ const FAULTS: readonly Fault[] = [
   lsh("unused-key", `${ls}\nno_new_privs = 0`),
   lsh("duplicate-item", "allow = rsync, scp, rsync"),
   declared("bad-account", "groups = users, a:b"),
-  fault("bad-header", "jails", "[jail /srv/one] # one\nproc = 1\n[jail /srv/two\nproc = 1\n"),
-  declared("bad-header", "groups = users,\n  [jail /srv/two]"),
+  fault("bad-header", "jails", "[jail /srv/one] # one\nproc = 1\n[jail /srv/two\nsections = uidbasics\n"),
+  declared("bad-header", "groups = users,\n  [jail /srv/two]\nsections = uidbasics"),
   declared("bad-path", "home = /home//u"),
   fault("bad-path", "jails", "[jail /srv/../srv/one/]\n"),
   fault(
@@ -238,6 +238,7 @@ const FAULTS: readonly Fault[] = [
   fault("unknown-section", "jails", "[jails /srv/one]\n[user:u]\njail = /srv/one\nshell = /bin/sh\n"),
   fault("control-character", "jails", "[jail /srv/one]\nproc = 1\x07\nlog_socket = \x1b1\n"),
   declared("doubtful-value", "groups = users, shadow"),
+  declared("home-differs", "home = /home/b"),
   fault(
     "indented-line",
     "jails",
@@ -250,7 +251,11 @@ const FAULTS: readonly Fault[] = [
   ),
   declared("taken", "uid = 4002"),
   declared("unknown-group", "groups = user, newgroup"),
-  fault("unknown-jail", "jails", "[jail /srv/new]\n[user u]\njail = /srv/nwe\nshell = /bin/sh\n"),
+  fault(
+    "unknown-jail",
+    "jails",
+    "[jail /srv/new]\nsections = uidbasics\n[user u]\njail = /srv/nwe\nshell = /bin/sh\n",
+  ),
   fault("unknown-key", "jails", "[jail /srv/one]\nsectons = basicshell\nshell = /bin/sh\n"),
   fault("unknown-section", "jails", "[jail  /srv/one]\n[USER u]\njail = /srv/one\nshell = /bin/sh\n[x]\n"),
   fault("unknown-section", "jails", "[jail /srv/one]\nsections = basicshel, nosuchthing\n"),
@@ -261,6 +266,13 @@ const NO_REMEDY: Readonly<Partial<Record<FindingCode, string>>> = {
   "bad-key": "which key is meant is the administrator's to say",
   "bad-command": "which command lines are meant is the administrator's to say",
   "hooks-off": "which of the hooks that users brought are to run is the administrator's to say",
+  "empty-jail": "what the jail is to have is the administrator's to say",
+  // Its remedy is typed in apply.test.ts.
+  "in-another-jail": "no account here is in another jail",
+  "not-a-member": "no account here is of a directory",
+  "not-ascii": "no account here is of a directory",
+  "not-mounted": "no jail here has a file system of its own",
+  "not-their-home": "whose home it is is the administrator's to say",
   // Its remedy is typed in confinement.test.ts.
   "kernel-lacks": "the kernel of this machine lacks nothing",
   "no-jail": "which jail is meant is the administrator's to say",
