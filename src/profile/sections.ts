@@ -25,6 +25,12 @@ interface Selection {
   readonly warnings: readonly string[];
 }
 
+/** Says that a file has no section of a name, with the one that may be meant. Pure. */
+export function noSuchSection(name: ByteString, ini: IniFile, file: ByteString): string {
+  const known = ini.sections.map((section) => section.name);
+  return `section ${quoted(name)} does not exist in ${display(file)}${didYouMean(name, known)}`;
+}
+
 /**
  * Selects sections of jk_init.ini by name, each once and after the sections that it includes. A missing included section
  * is a warning. Throws JailkitError "include-cycle", which names the cycle, and "bad-config" for an invalid value.

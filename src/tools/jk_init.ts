@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { attempt } from "../../ffi/error.ts";
 import { absolutePath } from "../../ffi/guard.ts";
-import { display, jsonText, quoted } from "../cli/display.ts";
+import { display, jsonText } from "../cli/display.ts";
 import { JailkitError, UsageError } from "../cli/error.ts";
 import { jailOrFirst } from "../cli/jail-operand.ts";
 import {
@@ -18,7 +18,6 @@ import {
 } from "../cli/options.ts";
 import { printLine } from "../cli/output.ts";
 import { startTool } from "../cli/start.ts";
-import { didYouMean } from "../cli/suggest.ts";
 import { defineTool, type ToolOutput } from "../cli/tool.ts";
 import { CONFIG_DIRECTORY, dropInDirectory, loadConfig } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
@@ -39,7 +38,7 @@ import { createCompanions, installedCompanions } from "../profile/companions.ts"
 import { readProfile } from "../profile/profile.ts";
 import { logSocketDirectory } from "../profile/recipe.ts";
 import type { SectionsReport } from "../profile/report-schema.ts";
-import { listSections, onlySockets, selectSections } from "../profile/sections.ts";
+import { listSections, noSuchSection, onlySockets, selectSections } from "../profile/sections.ts";
 
 const NAME = "jk_init";
 const UNSAFE = 3;
@@ -87,9 +86,8 @@ function onlySocketsOf(ini: IniFile, names: readonly ByteString[], directories: 
   return new Map(found.flatMap(([name, sockets]) => (sockets.length === 0 ? [] : [[name, theirs(sockets)]])));
 }
 
-function noSuchSection(name: ByteString, ini: IniFile, file: ByteString): PopulateProblem {
-  const known = ini.sections.map((section) => section.name);
-  const message = `section ${quoted(name)} does not exist in ${display(file)}${didYouMean(name, known)}`;
+function unknownSection(name: ByteString, ini: IniFile, file: ByteString): PopulateProblem {
+  const message = noSuchSection(name, ini, file);
   return { code: "no-such-section", path: name, message, exitStatus: UNKNOWN_SECTION };
 }
 
@@ -188,7 +186,7 @@ export const tool = defineTool({
     const selection = selectSections(ini, names);
     using loader = createLoader({ dlopen: true, watch: (...looked) => trace.saw(...looked) });
     const profile = readProfile(selection.sections, host, loader.libraryDirectories(), options.copyShell);
-    const unknown = selection.unknown.map((name) => noSuchSection(name, ini, file));
+    const unknown = selection.unknown.map((name) => unknownSection(name, ini, file));
     const nothing = selection.sections.length === 0;
     // As in jailkit 2: sections that do not exist create no jail.
     if (nothing && !options.strict && !options.json && unwatched.stat(jail) === undefined)

@@ -42,7 +42,8 @@ export function openJailForUsers(path: ByteString, shell: ByteString): JailRoot 
   }
 }
 
-function requireShell(root: JailRoot, shell: ByteString): void {
+/** Throws JailkitError if a jail does not have a shell; jk_lsh may be missing, see openJailForUsers. */
+export function requireShell(root: JailRoot, shell: ByteString): void {
   const where = quoted(hostPath(root, shell));
   const found = shell.startsWith("/") ? lookUp(root, shell, { follow: true }) : undefined;
   if (found === undefined) {

@@ -324,12 +324,11 @@ authorized_keys = ${KEYS[0]}
 jail = ${J}
 shell = /bin/zsh
 `);
+    const { changes: plan, summary: planned } = linesOf(m, "--check");
+    expect([plan.map(({ name }) => name), planned.failed]).toEqual([["fine"], 2]);
     const { status, changes, summary } = linesOf(m);
     expect(status).toBe(1);
-    expect(changes.map(({ name, status }) => [name, status])).toEqual([
-      ["fine", "done"],
-      ["lost", "not-done"],
-    ]);
+    expect(changes.map(({ name, status }) => [name, status])).toEqual([["fine", "done"]]);
     expect(summary).toMatchObject({ changed: 1, failed: 2, exitStatus: 1 });
     expect(summary.problems.map(({ code, path }) => [code, path])).toEqual([
       ["no-such-group", "mover"],
@@ -380,15 +379,11 @@ sections = nosuch
 [jail ${other}]
 sections = uidbasics, basicshell
 `);
+    const { changes: plan, summary: planned } = linesOf(m, "--check");
+    expect([new Set(plan.map(({ name }) => name)), planned.failed]).toEqual([new Set([other]), 4]);
     const { status, changes, summary } = linesOf(m);
     expect(changes.map(({ name, status: end }) => `${name} ${end}`)).toEqual([
-      ...[
-        "/srv/broken failed",
-        "broken not-done",
-        "/srv/nofile failed",
-        "/srv/nosection failed",
-        `${other} done`,
-      ],
+      ...["broken not-done", `${other} done`],
     ]);
     expect([status, summary.failed, summary.problems.map(({ message }) => message)]).toEqual([
       ...[1, 4],
@@ -410,6 +405,34 @@ sections = uidbasics, basicshell
       "done + jail /srv/broken",
       "done + user broken",
     ]);
+  });
+
+  test("that cannot be where it is declared is none of the plan", () => {
+    const home = "/home/owner";
+    m.addUser("owner", { createHome: true, home });
+    more(`[jail /etc]
+sections = uidbasics
+[jail ${home}/jail]
+files = /usr/bin/ls
+[jail ${other}]
+files = nosuchprogram
+`);
+    const before = m.must(["ls", "-A", "/etc", home, other]).stdout;
+    for (const words of [["--check"], []]) {
+      const { status, changes, summary } = linesOf(m, ...words);
+      expect([status, changes, summary.problems.map(({ code, path }) => [code, path])]).toEqual([
+        ...[1, []],
+        [
+          ["host-directory", "/etc"],
+          ["unsafe-jail", `${home}/jail`],
+          ["no-such-path", other],
+        ],
+      ]);
+    }
+    expect(m.must(["ls", "-A", "/etc", home, other]).stdout).toBe(before);
+    m.must(["userdel", "-r", "owner"]);
+    more(`[jail ${other}]\nsections = uidbasics, basicshell\n`);
+    expect(did(m)).toEqual([]);
   });
 
   test("that is neither there nor declared fails with its users, which the plan does not promise", () => {
@@ -458,7 +481,7 @@ test("a broken file fails with its place, and nothing is changed", () => {
   const { summary } = linesOf(m);
   expect(summary).toMatchObject({
     exitStatus: 1,
-    problems: [3, 3, 4].map((line) => ({
+    problems: [3, 4].map((line) => ({
       ...{ code: "config-invalid", path: "/etc/jailkit/jails.d/broken.ini", line },
     })),
   });

@@ -2,11 +2,14 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
 import { answered, isReported, problemFrom } from "../../cli/error.ts";
 import { withOneTree } from "../../jail/fs/look.ts";
+import type { JailRoot } from "../../jail/fs/walk.ts";
 import { liveOf } from "../../populate/apply/live.ts";
 import { fileSystemAt } from "../../populate/file-system.ts";
+import { requireShell } from "../../users/open-jail.ts";
 import { type Change, changeText, type Fault, listed } from "../change.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "../model.ts";
 import type { Once, OnceJail, OnceUser } from "../once.ts";
+import { fillingOf, requireFillable } from "./fillable.ts";
 import { type Former, formerOf, type Gone, type LeftIn, movedUsers } from "./former.ts";
 import { compareJail } from "./jail.ts";
 import { withJailState } from "./look.ts";
@@ -100,6 +103,20 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
   });
 }
 
+/** With a fault in place of changes, if the shell is not in the jail, and nothing is added to that. */
+function withShell(compared: UserComparison, declared: DeclaredUser, root: JailRoot | undefined) {
+  if (root === undefined || compared.changes.length === 0) return compared;
+  try {
+    requireShell(root, declared.shell);
+    return compared;
+  } catch (error) {
+    if (!isReported(error)) throw error;
+    const { name, jail } = declared;
+    const { code, message } = problemFrom(error, "failed", name);
+    return { ...compared, changes: [], fault: { ...({ of: "user", name, jail } as const), code, message } };
+  }
+}
+
 interface Before {
   readonly prune: boolean;
   /** Gets what is not declared. */
@@ -135,10 +152,12 @@ function compareOne(
         const compared = compareJail(declared, state, lookUps, { once, prune });
         ({ changes, fault, taken } = compared);
         undeclared.push(...compared.undeclared);
+        if (fault === undefined) requireFillable(declared, changes, machine);
       } catch (error) {
         if (!isReported(error)) throw error;
         const { code, message } = problemFrom(error, "failed", path);
         fault = { ...about, code, message };
+        changes = [];
       }
     }
     const inside = new InJail(root, path);
@@ -147,7 +166,11 @@ function compareOne(
       // What it cannot find out is a fault of userState.
       const whole = answered(() => settled(user, machine.accounts.userByName(name), inside)) ?? user;
       const now = userState(whole, inside, machine, onceUser(name));
-      const compared = compareUser(whole, now);
+      const compared = withShell(
+        compareUser(whole, now),
+        whole,
+        fillingOf(changes).length > 0 ? undefined : root,
+      );
       const done = now.keysFault === undefined ? whole : { ...whole, keys: undefined };
       if (prune) return { declared: done, ...compared };
       // A key that is not declared any more still lets somebody in.

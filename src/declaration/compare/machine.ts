@@ -29,7 +29,8 @@ function once<T>(make: () => T): () => T {
 export class Machine extends HostSources {
   readonly localGroups = once(() => new Set(namesIn("/etc/group")));
   readonly #host = once(fileSystemAt);
-  readonly #sections = once(() => answered(() => loadConfig(SECTIONS_FILE, { dialect: "py" })));
+  /** The file with the sections that a jail can have; undefined if it is missing or cannot be read. */
+  readonly sections = once(() => answered(() => loadConfig(SECTIONS_FILE, { dialect: "py" })));
   readonly #needs = new Map<ByteString, SectionNeeds>();
   readonly #paths = new Map<ByteString, ByteString | undefined>();
   // Of equal names the first counts.
@@ -43,13 +44,19 @@ export class Machine extends HostSources {
   /** What sections of jk_init.ini need. */
   needsOf = (sections: readonly ByteString[]): SectionNeeds =>
     this.#needs.getOrInsertComputed(sections.join(","), () => {
-      const ini = this.#sections();
+      const ini = this.sections();
       const found = ini && answered(() => selectSections(ini, sections));
       const some = (key: "needLogsocket" | "needProc") =>
         found?.sections.some(({ values }) => values[key]) ?? false;
       const certain = found !== undefined && found.unknown.length === 0;
       return { logSocket: some("needLogsocket"), proc: some("needProc"), certain };
     });
+
+  /** Whether the file of an operand of jk_cp is there. */
+  has = (operand: ByteString): boolean => {
+    const path = this.pathOf(operand);
+    return path !== undefined && this.#host().lstat(path) !== undefined;
+  };
 
   /** The path that an operand of jk_cp means. */
   pathOf = (operand: ByteString): ByteString | undefined =>
