@@ -63,6 +63,7 @@ export const applyChangeSchema = reportSchema("jailkit apply", { change: changeS
 
 const applyProblemSchema = problemSchema
   .extend({
+    file: textOrNull.describe("Where what failed is declared; null for what is not declared."),
     line: z.int().nullable().describe("From 1 on; null for what is not about a line of a file."),
     column: z.int().nullable().describe("In bytes, from 1 on."),
     remedy: textOrNull.describe(

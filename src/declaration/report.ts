@@ -7,6 +7,7 @@ import { BUSY } from "../cli/options.ts";
 import { printError, printJsonLine, printLine } from "../cli/output.ts";
 import { type Progress, startProgress } from "../cli/progress.ts";
 import { jsonTextOrNull, problemReport } from "../cli/report.ts";
+import type { Place } from "../config/model.ts";
 import {
   type DirectoryChange,
   directoryLines,
@@ -60,6 +61,8 @@ export class ApplyReport implements Shown {
   #hasWork = false;
   #undeclared: readonly string[] = [];
   #directories: readonly DirectoryChange[] = [];
+  /** Where jails and users are declared, by nameOf. */
+  readonly #places = new Map<string, Place>();
   /** Of the changes of the run. */
   #total = 0;
   #ended = 0;
@@ -79,9 +82,14 @@ export class ApplyReport implements Shown {
     this.#undeclared = undeclared;
     // What a user has left in another jail is about that user, too.
     const about = [...former.map(({ change }) => change), ...formerFaults].map(nameOf);
+    const declaredAt = (of: "jail" | "user", { name, place }: { name: ByteString; place: Place }) => {
+      const key = nameOf({ of, name });
+      about.push(key);
+      this.#places.set(key, place);
+    };
     for (const { declared, path: name, users } of jails) {
-      if (declared !== undefined) about.push(nameOf({ of: "jail", name }));
-      about.push(...users.map((user) => nameOf({ of: "user", name: user.declared.name })));
+      if (declared !== undefined) declaredAt("jail", { name, place: declared.place });
+      for (const user of users) declaredAt("user", user.declared);
     }
     this.#count = new Set(about).size;
     const users = jails.flatMap((jail) => jail.users);
@@ -140,8 +148,16 @@ export class ApplyReport implements Shown {
     this.#mark(fault, "failed");
     this.#failed ||= fault.code !== "busy";
     this.#problems.push(fault);
-    if (!this.options.json) printError(`${APPLY}: ${nameOf(fault)}: ${fault.message}`);
+    if (this.options.json) return;
+    printError(`${APPLY}: ${nameOf(fault)}: ${fault.message}`);
+    this.#printPlace(fault);
   };
+
+  /** A line below an error, with the place of what it is about. */
+  #printPlace(about: Pick<Fault, "of" | "name">): void {
+    const place = this.#places.get(nameOf(about));
+    if (place !== undefined) printError(`  declared in ${display(place.file)}:${place.line}:${place.column}`);
+  }
 
   #show(ended: Ended): void {
     const { change, status, steps, warnings, errors } = ended;
@@ -154,6 +170,7 @@ export class ApplyReport implements Shown {
     for (const line of steps) printLine(`  ${line}`);
     for (const line of warnings) printError(`${APPLY}: warning: ${nameOf(change)}: ${line}`);
     for (const line of errors) printError(`${APPLY}: ${nameOf(change)}: ${line}`);
+    if (errors.length > 0) this.#printPlace(change);
     if (status === "not-done") printError(`${APPLY}: ${nameOf(change)}: not done: ${change.what}`);
   }
 
@@ -189,7 +206,8 @@ export class ApplyReport implements Shown {
         })),
         problems: this.#problems.map(({ code, name, message, of }) => ({
           ...problemReport({ code, path: name, message: `${nameOf({ of, name })}: ${message}` }),
-          ...placeless,
+          ...placeReport(this.#places.get(nameOf({ of, name }))),
+          remedy: null,
         })),
         exitStatus,
       } satisfies ApplySummary);
@@ -214,7 +232,11 @@ export class ApplyReport implements Shown {
   }
 }
 
-const placeless = { line: null, column: null, remedy: null };
+const placeReport = (place: Place | undefined) => ({
+  file: place === undefined ? null : jsonText(place.file),
+  line: place?.line ?? null,
+  column: place?.column ?? null,
+});
 
 /** The last line of --json for a run that could not begin. */
 export function failedSummary(error: JailkitError, path: ByteString, check: boolean): ApplySummary {
@@ -224,7 +246,7 @@ export function failedSummary(error: JailkitError, path: ByteString, check: bool
     ...{ undeclared: [], directories: [] },
     problems: all.map(({ file, position, error: one }) => ({
       ...problemReport(problemFrom(one, "failed", file)),
-      ...{ line: position?.line ?? null, column: position?.column ?? null },
+      ...{ file: jsonText(file), line: position?.line ?? null, column: position?.column ?? null },
       remedy: jsonTextOrNull(one.remedy || undefined),
     })),
     exitStatus: error.code === "busy" ? BUSY : 1,

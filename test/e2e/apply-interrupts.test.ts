@@ -97,7 +97,7 @@ test("--json: the interruption is a problem of the summary, and the exit status 
       code: "interrupted",
       path: "ann",
       message: "user ann: interrupted by SIGTERM (4 of 16 changes are made; run this again)",
-      ...{ line: null, column: null, remedy: null },
+      ...{ file: "/etc/jailkit/jails.ini", line: 9, column: 7, remedy: null },
     },
   ]);
   expect(stderr).toBe("");
@@ -116,7 +116,9 @@ test("while a jail is filled: its files are in place or not there, and its users
   expect(first).toMatch(
     /^jailkit apply: jail \/srv\/a: .*interrupted by SIGINT \(\d+ of \d+ objects are in place\)/,
   );
-  expect(more.slice(0, -1).every((line) => line.includes(": not done: "))).toBe(true);
+  const [place, ...rest] = more;
+  expect(place).toStartWith("  declared in /etc/jailkit/jails.ini:");
+  expect(rest.slice(0, -1).every((line) => line.includes(": not done: "))).toBe(true);
   goesOn();
 });
 

@@ -287,7 +287,7 @@ describe("an account", () => {
     const { status, stderr } = m.run(["jailkit", "apply"]);
     expect([status, stderr]).toEqual([
       1,
-      `jailkit apply: user mover: is in another jail, '${J}': take it out first, without a login outside, with: jk_jailuser --unjail -m -s /usr/sbin/nologin mover\n`,
+      `jailkit apply: user mover: is in another jail, '${J}': take it out first, without a login outside, with: jk_jailuser --unjail -m -s /usr/sbin/nologin mover\n  declared in /etc/jailkit/jails.d/two.ini:1:7\n`,
     ]);
     m.must("jk_jailuser --unjail -m -s /usr/sbin/nologin mover".split(" "));
     expect(line("mover")).toEndWith(":/home/mover:/usr/sbin/nologin");
@@ -330,10 +330,11 @@ shell = /bin/zsh
     expect(status).toBe(1);
     expect(changes.map(({ name, status }) => [name, status])).toEqual([["fine", "done"]]);
     expect(summary).toMatchObject({ changed: 1, failed: 2, exitStatus: 1 });
-    expect(summary.problems.map(({ code, path }) => [code, path])).toEqual([
-      ["no-such-group", "mover"],
-      ["bad-shell", "lost"],
+    expect(summary.problems.map(({ code, path, line, column }) => [code, path, line, column])).toEqual([
+      ["no-such-group", "mover", 1, 7],
+      ["bad-shell", "lost", 9, 7],
     ]);
+    expect(summary.problems.map(({ file }) => file)).toEqual(Array(2).fill("/etc/jailkit/jails.d/two.ini"));
     m.remove("/etc/jailkit/jails.d/two.ini");
   });
 });
