@@ -40,6 +40,7 @@ export function dropInDirectory(file: ByteString): ByteString | undefined {
 }
 
 const NOT_A_FILE = "not a regular file";
+const A_LINK = "a symbolic link, which may not be one, or leads nowhere";
 
 type OnUnsafe = (path: ByteString, problem: Unsafe) => void;
 
@@ -70,9 +71,11 @@ function attempt<T>(file: ByteString, { exitStatus, onUnreadable }: Reading, act
 function unreadable(file: ByteString, error: SystemError, exitStatus: number): JailkitError {
   const { call, reason } = error;
   const isOther = call === NOT_A_FILE;
-  const message = `cannot read ${display(file)}: ${isOther ? call : `${call}: ${reason}`}`;
+  const isLink = isErrno(error, "ELOOP");
+  const why = isOther ? call : isLink ? A_LINK : `${call}: ${reason}`;
+  const message = `cannot read ${display(file)}: ${why}`;
   // Something else is in its place: a directory, a FIFO, or a link that leads nowhere or may not be one.
-  const away = isOther || isErrno(error, "ELOOP", "ENOTDIR", "ENOENT");
+  const away = isOther || isLink || isErrno(error, "ENOTDIR", "ENOENT");
   const word = shellWord(file);
   const remedy = away ? `mv -nT ${word} ${shellWord(`${file}.old`)}` : "";
   return new JailkitError("config-unreadable", exitStatus, message, undefined, remedy);

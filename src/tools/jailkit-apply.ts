@@ -48,6 +48,9 @@ function requireSomething({ files, jails, users }: Declaration, before: Once, pr
   throw new JailkitError("nothing-declared", 1, message);
 }
 
+/** What --config-dir leads to. */
+const NAMES = ["jails.ini", "jails.d"] as const;
+
 interface Options {
   readonly check: boolean;
   readonly configDir: string | undefined;
@@ -66,6 +69,15 @@ async function apply(files: readonly string[], options: Options): Promise<number
   const place = configDir === undefined ? undefined : statIfPresent(AT_FDCWD, configDir, true);
   if (configDir !== undefined && (place === undefined || !isDirectory(place)))
     throw new JailkitError("config-unreadable", 1, `${display(configDir)}: no such directory`);
+  if (
+    configDir !== undefined &&
+    NAMES.every((name) => statIfPresent(AT_FDCWD, `${configDir}/${name}`) === undefined)
+  )
+    throw new JailkitError(
+      "config-unreadable",
+      1,
+      `${display(configDir)}: has neither ${NAMES.join(" nor ")}`,
+    );
   const declaration = usual
     ? readDeclaration(undefined, configDir === undefined ? undefined : absolutePath(configDir))
     : readDeclaration(files.map(absolutePath));
@@ -132,6 +144,8 @@ export const tool = defineTool({
     ...BUSY_STATUS,
   },
   notes: `Without FILE, /etc/jailkit/jails.ini is read, and then the files of /etc/jailkit/jails.d; jails.ini(5) describes them. If these files have errors, all of them are printed, and nothing is done. Otherwise a plan is printed: + is added, ~ is changed, - is removed. Then it is carried out, with the code of jk_init(8), jk_cp(8), jk_addjailuser(8), jk_jailuser(8) and the other tools, whose messages are printed. What fails in one jail, or for one user, leaves the others alone. A run that was interrupted goes on when it is repeated.
+
+Before anything is done for a jail or a user, its groups, sections, files and shell are looked for, and whether a jail can be at its path: what is not there is an error, with the line of the declaration.
 
 A jail is compared by its record: its sections and files, its live directories and whether they are mounted, its log socket and proc. jk_update(8) keeps the files in it up to date, and jk_check(8) checks them. A user is compared by the account, its groups, its lines in the jail, its home, its keys, and its section of jk_lsh.ini or jk_chrootsh.ini.
 

@@ -77,3 +77,14 @@ test.each([[["--config-dir", NEW]], [["--check", "--config-dir", NEW, "/root/oth
     expect(everything()).toEqual(before);
   },
 );
+
+test("so is one without declarations, which may be a misspelt path", () => {
+  m.mkdir("/root/empty/jail.d");
+  const { status, summary } = linesOf(m, "--check", "--config-dir", "/root/empty");
+  expect([status, summary.problems[0]?.message]).toEqual([
+    1,
+    "/root/empty: has neither jails.ini nor jails.d",
+  ]);
+  m.mkdir("/root/empty/jails.d");
+  expect(linesOf(m, "--check", "--config-dir", "/root/empty").status).toBe(0);
+});
