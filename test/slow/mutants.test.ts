@@ -2,7 +2,7 @@
  * Each mutant of mutants.ts, in a copy of the checkout: the text is there once, the test that is named passes without
  * the change, and fails with it. A mutant that is called equivalent survives. JK_MUTANTS=TEXT runs those alone in whose
  * file or text TEXT occurs, or that a test file of this name kills; JK_MUTANTS_DAY=NUMBER a fifth of them, so that five
- * days in a row take all.
+ * days in a row take all, or another part with JK_MUTANTS_SHARES.
  */
 
 import { afterAll, describe, expect, test } from "bun:test";
@@ -33,7 +33,7 @@ const PARTS =
     " ",
   );
 const asked = Bun.env.JK_MUTANTS ?? "";
-const SHARES = 5;
+const SHARES = Number(Bun.env.JK_MUTANTS_SHARES ?? 5);
 const day = Bun.env.JK_MUTANTS_DAY;
 const MUTANTS = ALL.filter(({ file, from, to, test }) =>
   `${file}: ${from} -> ${to} ${test}`.includes(asked),
