@@ -71,8 +71,8 @@ function exportDeclaration(named: readonly ByteString[], keys: boolean, output?:
   } else {
     const head = HEADING + problems.map((problem) => `# ${problem}\n`).join("");
     const text = [head, ...jails.map((jail) => jail.text)].join("\n");
-    if (text.length > LIMITS.fileBytes) {
-      const most = `more than ${LIMITS.fileBytes} bytes, which 'jailkit apply' refuses`;
+    if (text.length > LIMITS.plainFileBytes) {
+      const most = `more than ${LIMITS.plainFileBytes} bytes, which 'jailkit apply' refuses`;
       problems.push(`the declaration has ${most}: name a directory with -o, for a file for each jail`);
     }
     if (output === undefined) printLine(text.slice(0, -1));
