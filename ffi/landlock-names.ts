@@ -105,7 +105,7 @@ function areFiltered(words: Uint32Array): boolean {
 }
 
 /**
- * Installs filters of a session in this process and everything that it starts: bits of src/confine/filters.ts. Each is proved.
+ * Installs filters of a session in this process and everything that it starts: bits of ffi/seccomp.ts. Each is proved.
  * False if the kernel has no filters of system calls. no_new_privs must be set. Throws SystemError.
  */
 export function applyFilters(filters: number): boolean {

@@ -231,7 +231,7 @@ struct rules {
   u64 files, ports, scopes; /* struct landlock_ruleset_attr: what is denied unless a rule allows it */
   i64 ruleset;              /* or negative: it is made here, or its -errno */
   u64 end;
-  u64 filters;  /* bits of src/confine/filters.ts: installed if the rules are in force and proved, or with RULES_FILTER */
+  u64 filters;  /* bits of ffi/seccomp.ts: installed if the rules are in force and proved, or with RULES_FILTER */
   i64 filtered; /* 0, NO_FILTERS or -errno */
   char *names; /* each with a NUL; a home is cut */
   u64 size;

@@ -110,11 +110,16 @@ function withShell(compared: UserComparison, declared: DeclaredUser, root: JailR
     requireShell(root, declared.shell);
     return compared;
   } catch (error) {
-    if (!isReported(error)) throw error;
     const { name, jail } = declared;
-    const { code, message } = problemFrom(error, "failed", name);
-    return { ...compared, changes: [], fault: { ...({ of: "user", name, jail } as const), code, message } };
+    return { ...compared, changes: [], fault: faultFrom(error, { of: "user", name, jail }) };
   }
+}
+
+/** The fault that an error is; throws it again if it is none to report. */
+function faultFrom(error: unknown, about: Pick<Fault, "of" | "name" | "jail">): Fault {
+  if (!isReported(error)) throw error;
+  const { code, message } = problemFrom(error, "failed", about.name);
+  return { ...about, code, message };
 }
 
 interface Before {
@@ -154,9 +159,7 @@ function compareOne(
         undeclared.push(...compared.undeclared);
         if (fault === undefined) requireFillable(declared, changes, machine);
       } catch (error) {
-        if (!isReported(error)) throw error;
-        const { code, message } = problemFrom(error, "failed", path);
-        fault = { ...about, code, message };
+        fault = faultFrom(error, about);
         changes = [];
       }
     }
