@@ -142,12 +142,26 @@ function readFamily(
   return found;
 }
 
+/** The keys of a table, each with the name of its value. */
+type Named = readonly { key: ByteString; name: string; description: KeyDescription }[];
+
+// Thousands of sections may be read by the same table.
+const NAMED = new WeakMap<KeyTable, Named>();
+
+function namedKeys(table: KeyTable): Named {
+  let named = NAMED.get(table);
+  if (named === undefined) {
+    named = Object.entries(table).map(([key, description]) => ({ key, name: camelCase(key), description }));
+    NAMED.set(table, named);
+  }
+  return named;
+}
+
 /** Reads the keys of a table from a section; without a section all are missing. Other keys are ignored. */
 export function readKeys<T extends KeyTable>(section: IniSection | undefined, table: T): SectionValues<T> {
   const values: Record<string, unknown> = {};
   const problems: Problem[] = [];
-  for (const [key, description] of Object.entries(table)) {
-    const name = camelCase(key);
+  for (const { key, name, description } of namedKeys(table)) {
     if (description.family !== undefined) {
       values[name] = readFamily(section, key, description, problems);
       continue;

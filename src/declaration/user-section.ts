@@ -126,10 +126,14 @@ const jailFault = (jail: ByteString): string | undefined =>
   jail === "/" ? "'/' cannot be a jail" : fieldFault("jail of a user", joinHome(jail, "/"));
 
 /** The problems of keys that exclude each other, and of keys that are missing. */
-function choiceProblems(section: IniSection, subject: Subject, policy: readonly IniEntry[]): Problem[] {
+function choiceProblems(
+  section: IniSection,
+  subject: Subject,
+  directory: boolean,
+  policy: readonly IniEntry[],
+): Problem[] {
   const problems: Problem[] = [];
   const shell = findEntry(section, "shell")?.value || undefined;
-  const directory = readKeys(section, userKeys).directory === true;
   if (findEntry(section, "jail") === undefined) {
     const message = `the user ${quoted(subject.name)} has no jail: the key 'jail' names one`;
     problems.push(problemAt(section, "no-jail", message));
@@ -184,6 +188,7 @@ export function readUser(
   const problems = tableProblems(section, "user", declaredUserKeys, jailKeys);
   const { problems: unread, ...values } = readKeys(section, userKeys);
   const policy = section.entries.filter(({ key }) => typeof describedBy(policyKeys, key) === "object");
+  const directory = values.directory === true;
   const given = values.authorizedKeys !== undefined;
   const keyEntry = given ? findEntry(section, "authorized_keys") : undefined;
   const keys = keyEntry === undefined ? undefined : readKeyLines(keyEntry);
@@ -191,29 +196,21 @@ export function readUser(
     ...unread,
     ...policyProblems(section),
     ...accountProblems(section, subject),
-    ...choiceProblems(section, subject, policy),
+    ...choiceProblems(section, subject, directory, policy),
     ...(keys?.problems ?? []),
   );
   if (keys?.keys.length === 0 && keys.problems.length === 0 && keyEntry !== undefined)
     problems.push(problemAt(valuePlace(keyEntry), "bad-key", "'authorized_keys': there is no key in it"));
   const { name, file, line, column } = subject;
-  const {
-    jail = "",
-    shell = LIMITED_SHELL,
-    home = usualHome(name),
-    uid,
-    comment,
-    groups,
-    directory,
-  } = values;
+  const { jail = "", shell = LIMITED_SHELL, home = usualHome(name), uid, comment, groups } = values;
   const declared: DeclaredUser = {
     name,
     place: { file, line, column },
     ...{ jail, shell, home, comment, groups },
     uid: uid === undefined ? undefined : uidIn(uid),
     keys: keys?.keys,
-    directory: directory === true,
-    keeps: directory === true ? kept(values, policy) : undefined,
+    directory,
+    keeps: directory ? kept(values, policy) : undefined,
     policy: policy.length === 0 ? undefined : policy.map(inOneLine),
   };
   return { declared, problems };
