@@ -90,8 +90,8 @@ describe("a jail", () => {
     ]);
     const pruned = jailLines({}, state, true);
     expect(pruned.lines).toEqual([
-      "- jail /srv/j: sections old (no longer declared)",
       "- jail /srv/j: files /usr/bin/old (no longer declared)",
+      "- jail /srv/j: sections old (no longer declared)",
     ]);
     expect(pruned.undeclared).toEqual(["jail /srv/j: sections hand", "jail /srv/j: files /usr/bin/hand"]);
   });
@@ -218,8 +218,8 @@ describe("a user", () => {
       { former: { groups: ["g"], keys: ["k"], policy: true } },
       [
         "- user u: groups g (no longer declared)",
-        "- user u: keys 1 (no longer declared)",
         "- user u: policy (no longer declared)",
+        "- user u: keys 1 (no longer declared)",
       ],
     ],
   ])("%s", (_, declared, state, lines) => {

@@ -3,6 +3,7 @@ import { comesWith, LIVE_SECTION, namedLive } from "../../populate/apply/live.ts
 import { below } from "../../system/mountinfo.ts";
 import { type Change, type Fault, listed } from "../change.ts";
 import type { DeclaredJail } from "../model.ts";
+import { inOrder, JAIL_STEPS } from "../order.ts";
 
 /** What this machine has of a jail. */
 export interface JailState {
@@ -122,7 +123,8 @@ class JailDifference {
     this.#compareSwitch("proc", "proc", "proc is mounted", added);
     for (const what of ["sections", "files"] as const)
       if (this.#former[what].length > 0) this.#add(what, this.#former[what], NO_LONGER, "remove");
-    return { changes: this.#changes, fault: undefined, undeclared: this.#undeclared, taken: this.#taken };
+    const changes = inOrder(JAIL_STEPS, this.#changes);
+    return { changes, fault: undefined, undeclared: this.#undeclared, taken: this.#taken };
   }
 
   #add(
