@@ -13,7 +13,7 @@ const JAIL: DeclaredJail = {
 const THERE: JailState = {
   ...{ exists: true, emptied: false, fault: undefined, unfinished: new Set<string>() },
   ...{ sections: new Set(["a", "b"]), files: new Set(["/usr/bin/id"]), live: new Set<string>() },
-  ...{ lacking: [], logSocket: false, proc: false },
+  ...{ lacking: [], logSocket: false, proc: false, without: new Set<string>() },
 };
 const lookUps = {
   pathOf: (name: string) => (name === "id" ? "/usr/bin/id" : undefined),
@@ -125,6 +125,34 @@ describe("a jail", () => {
     expect(jailLines({ sections: ["a", "log"], logSocket: false, proc: false }, {}).lines).toEqual([
       "+ jail /srv/j: sections log (not in the jail)",
       "- jail /srv/j: log-socket (declared to be off)",
+    ]);
+  });
+
+  const off = { logSocket: false, proc: false };
+  const needy = { sections: ["a", "log"] };
+  const there = { sections: new Set(["a", "log"]) };
+  const without = { ...there, without: new Set(["log-socket"]) };
+
+  test("what sections need and is declared to be off is recorded, so that jk_update does not bring it", () => {
+    const record = "declared to be off: jk_update would bring it, for its sections";
+    const unknown = { sections: new Set([...there.sections, "unknown"]) };
+    expect(jailLines({ ...needy, ...off }, there).lines).toEqual([`- jail /srv/j: log-socket (${record})`]);
+    expect(jailLines({ ...needy, ...off }, without).lines).toEqual([]);
+    expect(jailLines({ ...needy, ...off }, unknown).lines).toEqual([]);
+    expect(jailLines({ ...needy, ...off }, { ...without, emptied: true }).lines.slice(2)).toEqual([
+      "- jail /srv/j: log-socket (declared to be off)",
+    ]);
+  });
+
+  test("without the key it comes back, if sections need it", () => {
+    expect(jailLines(needy, without).lines).toEqual([
+      "+ jail /srv/j: log-socket (no longer declared to be off, and its sections need it)",
+    ]);
+    expect(jailLines({}, { without: without.without }).lines).toEqual([]);
+    expect(jailLines(needy, { ...without, logSocket: true }).lines).toEqual([]);
+    // Its section brings it.
+    expect(jailLines(needy, { without: without.without }).lines).toEqual([
+      "+ jail /srv/j: sections log (not in the jail)",
     ]);
   });
 

@@ -2,8 +2,9 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import type { ToolCall } from "../../cli/tool.ts";
-import { openManifest } from "../../jail/record/manifest.ts";
+import { openManifest, saveManifest } from "../../jail/record/manifest.ts";
 import { openNamedJail } from "../../jail/record/named-jail.ts";
+import { isRefused, type Refusable, setRefused } from "../../jail/record/without.ts";
 import { mountJail } from "../../jails/live.ts";
 import { hideFromJail } from "../../populate/apply/live.ts";
 import { registerLogSocket } from "../../populate/apply/log-socket.ts";
@@ -81,24 +82,42 @@ function mountAll(jail: ByteString, { tool, noWait }: Means, { steps, errors }: 
 function serveLog(jail: ByteString, { steps }: Said): void {
   const file = registerLogSocket(jail);
   if (file !== undefined) steps.push(`added the log socket in ${display(file)}`);
+  recordRefusal(jail, "log-socket", false);
 }
 
-function endLog({ path }: JailWork, { steps }: Said): void {
+function endLog({ path, declared }: JailWork, { steps }: Said): void {
   const removed = unregisterLogSocket(path);
   if (removed !== undefined) steps.push(`removed ${display(removed)}`);
   const left = stillServed(path);
   if (left !== undefined) throw new JailkitError("log-socket", 1, left);
+  if (declared?.logSocket === false && recordRefusal(path, "log-socket", true)) steps.push(REFUSED);
 }
 
 function startProc(jail: ByteString, { steps }: Said): void {
   mountProcIn(jail);
   steps.push(`mounted proc on ${display(jail)}/proc`);
+  recordRefusal(jail, "proc", false);
 }
 
-function endProc({ path }: JailWork, { steps }: Said): void {
+function endProc({ path, declared }: JailWork, { steps }: Said): void {
   using root = openNamedJail(path);
   if (unmountJailProc(root)) steps.push(`unmounted proc from ${display(path)}/proc`);
   if (removeProcLine(path)) steps.push(`removed the line for ${display(path)}/proc from /etc/fstab`);
+  if (declared?.proc === false && recordRefusal(path, "proc", true)) steps.push(REFUSED);
+}
+
+const REFUSED = "recorded that jk_update does not bring it back";
+
+/** Records whether a jail does without something that its sections may bring. True if the record was changed. */
+function recordRefusal(jail: ByteString, what: Refusable, refused: boolean): boolean {
+  using root = openNamedJail(jail);
+  const manifest = openManifest(root);
+  const { content } = manifest;
+  // Without a request jk_update brings nothing.
+  if (isRefused(content, what) === refused || !content.requests.some(asksForFiles)) return false;
+  setRefused(manifest, what, refused);
+  saveManifest(manifest);
+  return true;
 }
 
 function mountProcIn(jail: ByteString): void {

@@ -24,6 +24,8 @@ export interface JailState {
   readonly lacking: readonly ByteString[];
   readonly logSocket: boolean;
   readonly proc: boolean;
+  /** What its sections do not bring, by its record. */
+  readonly without: ReadonlySet<ByteString>;
 }
 
 /** What an earlier run recorded about a jail, for --prune. */
@@ -193,16 +195,24 @@ class JailDifference {
       if (!is) this.#add(what, [], this.#gone ? this.#missing : `not so: ${then}`);
       return;
     }
-    const needs = (sections: readonly ByteString[]) => this.lookUps.needsOf(sections);
+    const brings = (sections: readonly ByteString[]) => {
+      const needs = this.lookUps.needsOf(sections);
+      return needs.certain ? needs[key] : undefined;
+    };
+    // A section that is added may bring it.
+    const isBrought = added.length > 0 && brings(added) === true;
+    const all = new Set([...this.state.sections, ...this.declared.sections]);
+    const rest = [...all].filter((name) => !this.#former.sections.includes(name));
+    const without = this.state.without.has(what);
     if (want === false) {
-      // A section that is added may bring it.
-      const brought = added.length === 0 ? undefined : needs(added);
-      if (is || (brought?.certain && brought[key])) this.#add(what, [], "declared to be off", "remove");
+      if (is || isBrought) this.#add(what, [], "declared to be off", "remove");
+      else if (!(without || this.#gone) && brings(rest) === true)
+        this.#add(what, [], "declared to be off: jk_update would bring it, for its sections", "remove");
       return;
     }
-    const all = new Set([...this.state.sections, ...this.declared.sections]);
-    const rest = is ? needs([...all].filter((name) => !this.#former.sections.includes(name))) : undefined;
-    if (rest === undefined || rest[key] || !rest.certain) return;
+    if (!is && without && !isBrought && brings(rest) === true)
+      this.#add(what, [], "no longer declared to be off, and its sections need it");
+    if (!is || brings(rest) !== false) return;
     if (this.asked.prune && this.asked.once?.[key] === true) this.#add(what, [], NO_LONGER, "remove");
     else this.#undeclared.push(`jail ${listed([this.declared.path])}: ${what}`);
   }

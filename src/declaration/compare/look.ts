@@ -19,7 +19,7 @@ const NONE: ReadonlySet<ByteString> = new Set();
 
 const NOTHING: JailState = {
   ...{ exists: false, emptied: false, fault: undefined, sections: NONE, files: NONE, unfinished: NONE },
-  ...{ live: NONE, lacking: [], logSocket: false, proc: false },
+  ...{ live: NONE, lacking: [], logSocket: false, proc: false, without: NONE },
 };
 
 /**
@@ -75,6 +75,7 @@ function presentState(root: JailRoot, machine: Machine): JailState {
     lacking: emptied ? [] : lackingMounts(root, mountsOf(content)),
     logSocket: machine.logSocketOf(root.path) !== undefined,
     proc: machine.mountsProc(root.path) && hasProc(root),
+    without: new Set(content.without),
   };
 }
 

@@ -65,6 +65,7 @@ export function openManifest(
     if (old.jail.path !== root.path || old.jail.ino === root.top.stat.ino) return;
     old.requests.length = 0;
     old.live = undefined;
+    old.without = undefined;
     old.imported = undefined;
     old.entries.clear();
   };
