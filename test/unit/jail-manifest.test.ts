@@ -149,6 +149,32 @@ test("a repeated request keeps its place", () => {
   expect(open().content.requests).toEqual([request("b")]);
 });
 
+test("what a request has brought, interrupted ones in another grouping need not bring any more", () => {
+  const manifest = open();
+  const both = { ...request("a"), sections: ["a", "b"], unfinished: true };
+  const copied = { ...both, options: {} };
+  const files = { ...both, tool: "jk_cp", sections: [], operands: ["a", "b"] };
+  for (const one of [both, copied, files]) recordRequest(manifest, one);
+  recordRequest(manifest, { ...request("c"), sections: ["c", "a"], unfinished: true });
+  recordRequest(manifest, request("b", 9));
+  saveManifest(manifest);
+  expect(open().content.requests).toEqual([
+    { ...both, sections: ["a"] },
+    copied,
+    files,
+    { ...request("c"), sections: ["c", "a"], unfinished: true },
+    request("b", 9),
+  ]);
+  recordRequest(manifest, { ...request("a"), sections: ["a", "c"] });
+  saveManifest(manifest);
+  expect(open().content.requests.map(({ sections }) => sections)).toEqual([
+    ["a", "b"],
+    [],
+    ["b"],
+    ["a", "c"],
+  ]);
+});
+
 test("what a jail does without is kept until its contents are those of another one", () => {
   const manifest = open();
   recordRequest(manifest, request("a"));

@@ -21,6 +21,7 @@ import {
 import type { RemoveReport } from "../../update/report-schema.ts";
 import type { JailWork } from "../compare/compare.ts";
 import { JAIL_STEPS } from "../order.ts";
+import { settleInterrupted } from "./interrupted.ts";
 import { itemsOf, type Said, type Step, stepsOf } from "./steps.ts";
 
 /** The tools that fill a jail. */
@@ -144,6 +145,10 @@ async function fill(
   // There is no jail if nothing could be made.
   const passed = problems.every(isPassedOver) && answered(() => isRecorded(jail, names)) === true;
   (passed ? said.warnings : said.errors).push(...problems.map(({ message }) => message));
+  if (!passed) return;
+  using root = openNamedJail(jail);
+  // What is not known stays interrupted, and jk_update finishes it.
+  answered(() => settleInterrupted(root));
 }
 
 /** True if all these sections or operands are in the record of a jail. */

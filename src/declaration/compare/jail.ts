@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { display } from "../../cli/display.ts";
 import { comesWith, LIVE_SECTION, namedLive } from "../../populate/apply/live.ts";
 import { below } from "../../system/mountinfo.ts";
 import { type Change, type Fault, listed } from "../change.ts";
@@ -231,7 +232,9 @@ class JailDifference {
       const names = [...there[what]].filter(
         (name) => !known[what].includes(name) && !goes[what].includes(name),
       );
-      if (names.length > 0) this.#undeclared.push(`jail ${listed([path])}: ${what} ${listed(names)}`);
+      const isPart = (name: ByteString) => what !== "live" && this.state.unfinished.has(name);
+      const shown = names.map((name) => `${display(name)}${isPart(name) ? " (not all there)" : ""}`);
+      if (names.length > 0) this.#undeclared.push(`jail ${display(path)}: ${what} ${shown.join(", ")}`);
     }
   }
 }
