@@ -8,7 +8,7 @@ import type { Manifest } from "../jail/record/manifest.ts";
 import { isRefused } from "../jail/record/without.ts";
 import { addAccounts, hasAccounts } from "../populate/apply/accounts.ts";
 import { lacksCache, renewLibraryCache } from "../populate/apply/library-cache.ts";
-import { logSocketSection, registerLogSocket } from "../populate/apply/log-socket.ts";
+import { logSocketSections, registerLogSocket } from "../populate/apply/log-socket.ts";
 import { addProcLine, LARGEST_FSTAB, mountJailProc, withProcLine } from "../populate/apply/proc.ts";
 import { removeSockets, setUpSockets, socketChanges } from "../populate/apply/sockets.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
@@ -92,4 +92,5 @@ const hasProc = (root: JailRoot): boolean =>
   answered(() => withDirectory(root, "/proc", ({ fd }) => isProc(fd))) ?? false;
 
 /** Adding it will report an error of the file. */
-const isServed = (jail: ByteString): boolean => answered(() => logSocketSection(jail)) !== undefined;
+const isServed = (jail: ByteString): boolean =>
+  (answered(() => logSocketSections(jail).sections.length) ?? 0) > 0;
