@@ -53,6 +53,9 @@ test("what a section of a new jail brings goes, and jk_update does not bring it 
   expect(did(m)).toHaveLength(1);
   agree(ALL_OFF);
   expect(m.must(["jailkit", "export", "--declaration", J]).stdout).toContain("log_socket = 0\nproc = 0\n");
+  expect(m.must(["jailkit", "export", J]).stderr).toContain(
+    "the jail does without proc, which its sections bring in the other one\n",
+  );
   declare(OFF);
   m.must(["jailkit", "apply", "--prune"]);
   agree(ALL_OFF);
