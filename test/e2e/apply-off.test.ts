@@ -98,6 +98,15 @@ test("what an older version took away, and the record does not know, is not brou
   agree(ALL_OFF);
 });
 
+test("proc that is mounted by hand, or that the next boot would mount, goes", () => {
+  const [, proc = ""] = REMOVED;
+  m.must(["mount", "-t", "proc", "proc", `${J}/proc`]);
+  expect(did(m)).toEqual([proc]);
+  m.write("/etc/fstab", `${m.read("/etc/fstab")}proc ${J}/proc proc defaults 0 0\n`);
+  expect(did(m)).toEqual([proc]);
+  agree(ALL_OFF);
+});
+
 test("a jail that is emptied begins anew", () => {
   m.must(["sh", "-c", `rm -rf ${J}/*`]);
   expect(did(m)).toEqual([`done + jail ${J}: sections ${NEEDY} (its contents were removed)`, ...REMOVED]);

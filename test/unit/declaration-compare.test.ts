@@ -13,7 +13,7 @@ const JAIL: DeclaredJail = {
 const THERE: JailState = {
   ...{ exists: true, emptied: false, fault: undefined, unfinished: new Set<string>() },
   ...{ sections: new Set(["a", "b"]), files: new Set(["/usr/bin/id"]), live: new Set<string>() },
-  ...{ lacking: [], logSocket: false, proc: false, without: new Set<string>() },
+  ...{ lacking: [], logSocket: false, proc: false, someProc: false, without: new Set<string>() },
 };
 const lookUps = {
   pathOf: (name: string) => (name === "id" ? "/usr/bin/id" : undefined),
@@ -142,6 +142,12 @@ describe("a jail", () => {
     expect(jailLines({ ...needy, ...off }, { ...without, emptied: true }).lines.slice(2)).toEqual([
       "- jail /srv/j: log-socket (declared to be off)",
     ]);
+  });
+
+  test("proc that is only mounted, or only in fstab, is not off", () => {
+    const some = { someProc: true };
+    expect(jailLines(off, some).lines).toEqual(["- jail /srv/j: proc (declared to be off)"]);
+    expect(jailLines({}, some, true).lines).toEqual([]);
   });
 
   test("without the key it comes back, if sections need it", () => {

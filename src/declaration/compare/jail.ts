@@ -25,6 +25,8 @@ export interface JailState {
   readonly lacking: readonly ByteString[];
   readonly logSocket: boolean;
   readonly proc: boolean;
+  /** It is mounted, or in fstab(5): a boot may bring it. */
+  readonly someProc: boolean;
   /** What its sections do not bring, by its record. */
   readonly without: ReadonlySet<ByteString>;
 }
@@ -206,7 +208,8 @@ class JailDifference {
     const rest = [...all].filter((name) => !this.#former.sections.includes(name));
     const without = this.state.without.has(what);
     if (want === false) {
-      if (is || isBrought) this.#add(what, [], "declared to be off", "remove");
+      const isSome = is || (what === "proc" && this.state.someProc);
+      if (isSome || isBrought) this.#add(what, [], "declared to be off", "remove");
       else if (!(without || this.#gone) && brings(rest) === true)
         this.#add(what, [], "declared to be off: jk_update would bring it, for its sections", "remove");
       return;

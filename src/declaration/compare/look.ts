@@ -19,7 +19,7 @@ const NONE: ReadonlySet<ByteString> = new Set();
 
 const NOTHING: JailState = {
   ...{ exists: false, emptied: false, fault: undefined, sections: NONE, files: NONE, unfinished: NONE },
-  ...{ live: NONE, lacking: [], logSocket: false, proc: false, without: NONE },
+  ...{ live: NONE, lacking: [], logSocket: false, proc: false, someProc: false, without: NONE },
 };
 
 /**
@@ -69,12 +69,14 @@ function presentState(root: JailRoot, machine: Machine): JailState {
   const mount = emptied || requests.length === 0 ? mountRemedy(root.path) : undefined;
   if (mount !== undefined)
     return { ...NOTHING, exists: true, fault: { code: "not-mounted", message: unmountedReason(mount) } };
+  const [isInFstab, isMounted] = [machine.mountsProc(root.path), hasProc(root)];
   return {
     ...{ exists: true, emptied, fault: undefined, ...requested(requests) },
     live: new Set(content.live),
     lacking: emptied ? [] : lackingMounts(root, mountsOf(content)),
     logSocket: machine.logSocketOf(root.path) !== undefined,
-    proc: machine.mountsProc(root.path) && hasProc(root),
+    proc: isInFstab && isMounted,
+    someProc: isInFstab || isMounted,
     without: new Set(content.without),
   };
 }
