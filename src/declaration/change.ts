@@ -49,7 +49,10 @@ export interface Fault {
 /** The name of what a change or a fault is about, printable. */
 export const nameOf = ({ of, name }: Pick<Change, "of" | "name">): string => `${of} ${display(name)}`;
 
-const SIGNS: Readonly<Record<Change["action"], string>> = { create: "+", change: "~", remove: "-" };
+const SIGNS = { create: "+", change: "~", remove: "-" } as const;
+
+/** The sign of a change, as the plan shows it. */
+export const signOf = ({ action }: Pick<Change, "action">) => SIGNS[action];
 
 /** A change without its reason, printable: `user anna: shell /bin/sh -> /bin/bash`. */
 export function changeText(change: Change): string {
@@ -63,7 +66,7 @@ export function changeText(change: Change): string {
 /** A line of the plan, which looks like a diff: `~ user anna: shell /bin/sh -> /bin/bash (in the jail's etc/passwd)`. */
 export function planLine(change: Change): string {
   const why = change.why === "" ? "" : ` (${change.why})`;
-  return `${SIGNS[change.action]} ${changeText(change)}${why}`;
+  return `${signOf(change)} ${changeText(change)}${why}`;
 }
 
 /** A list, printable. */

@@ -6,9 +6,12 @@ import { readSocketdSection, socketdKeys } from "../config/schemas/socketd.ts";
 import type { ManifestRequest } from "../jail/record/manifest.ts";
 import type { JailSection } from "../jails/jails.ts";
 import { USUAL_LIMITS } from "../populate/apply/log-socket.ts";
-import { PROC_OPTIONS } from "../populate/apply/proc.ts";
+import { LARGEST_FSTAB, PROC_OPTIONS } from "../populate/apply/proc.ts";
+import { hostText } from "../system/host-files.ts";
+import { unescaped } from "../system/mountinfo.ts";
 import type { HostSources } from "../transfer/host.ts";
 import { SECTIONS_FILE } from "../transfer/sections.ts";
+import { foreignMounts } from "../update/remove-extras.ts";
 
 /** Where the settings of a jail are looked up. */
 interface LostSources {
@@ -57,9 +60,22 @@ export function lostSettings(jail: ByteString, { host, settings, policies, names
     ...(proc === undefined || proc === PROC_OPTIONS
       ? []
       : [`the options ${display(proc)} of proc, in /etc/fstab`]),
+    ...foreignMounts(hostText("/etc/fstab", LARGEST_FSTAB) ?? "", jail).map(
+      ({ where }) => `the mount of ${quoted(unescaped(where))}, in /etc/fstab`,
+    ),
+    ...lostGuests(jail, host),
     ...[...new Set(files)].map((file) => `its section in ${display(file)}`),
     ...(shared ?? []).map(({ name, file }) => `[${display(name)}] of ${display(file)}`),
   ];
+}
+
+/** The sections by which jk_uchroot lets somebody in. */
+function lostGuests(jail: ByteString, host: HostSources): string[] {
+  const guests = answered(() => host.guestsOf(jail));
+  if (guests === undefined) return ["what jk_uchroot.ini allows, which cannot be read"];
+  return guests.map(
+    ({ name, file }) => `[${display(name)}] of ${display(file)}, by which jk_uchroot lets somebody in`,
+  );
 }
 
 /** Settings of the log socket that differ from those that apply would write. */

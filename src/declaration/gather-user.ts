@@ -48,7 +48,7 @@ export function gatherUser(resident: Resident, sources: UserSources): GatheredUs
   const leftOut: string[] = [];
   const expiry = expiryOf(user.name, host);
   if (expiry !== undefined) leftOut.push(`its expiry date, ${expiry}`);
-  if (local) leftOut.push(...lostGroup(user, host));
+  leftOut.push(...(local ? lostGroup(user, host) : lostGroups(user, sources)));
   const place = { file: user.name, line: 0, column: 0 };
   const ofAccount = local
     ? { uid: user.uid, comment: commentOf(user, leftOut), groups: groupsOf(user, sources, leftOut) }
@@ -80,6 +80,12 @@ function lostGroup({ gid }: PasswdEntry, { facts }: HostSources): string[] {
   const name = facts.groupByGid(gid)?.name;
   if (name === DEFAULT_GROUP) return [];
   return [name === undefined ? `its primary group, ${gid}` : `its primary group, ${quoted(name)}`];
+}
+
+/** The groups of this machine that an account of a directory is in: apply does not add it there. */
+function lostGroups(user: PasswdEntry, { host, localGroups }: UserSources): string[] {
+  const names = groupNames(user, host).filter((name) => localGroups.has(name));
+  return names.map((name) => `the group ${quoted(name)} of /etc/group`);
 }
 
 /** True for text that looks like what it is. */

@@ -8,6 +8,7 @@ import { withOneTree } from "../jail/fs/look.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { type ManifestContent, type ManifestRequest, openManifest } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
+import { isRefused } from "../jail/record/without.ts";
 import { type JailSection, jailSections, namedOrKnown } from "../jails/jails.ts";
 import { LIVE_SECTION, namedLive } from "../populate/apply/live.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
@@ -98,8 +99,8 @@ function gatherJail(root: JailRoot, shared: Shared): GatheredJail {
   const contents = contentsOf(root, content, shared, (what) => warn(what, said));
   const jail: DeclaredJail = {
     ...{ path: root.path, place: { file: root.path, line: 0, column: 0 }, ...contents },
-    logSocket: host.logSocketOf(root.path) === undefined ? undefined : true,
-    proc: host.mountsProc(root.path) ? true : undefined,
+    logSocket: switchOf(host.logSocketOf(root.path) !== undefined, isRefused(content, "log-socket")),
+    proc: switchOf(host.mountsProc(root.path), isRefused(content, "proc")),
   };
   let read: IniFile | undefined;
   const policies = () => (read ??= readPolicies(root).ini);
@@ -127,6 +128,9 @@ function gatherJail(root: JailRoot, shared: Shared): GatheredJail {
   comments.set(jail, said);
   return { jail, users, comments, warnings };
 }
+
+/** What is neither there nor refused is not declared. */
+const switchOf = (isThere: boolean, refused: boolean) => (isThere ? true : refused ? false : undefined);
 
 /** The result of `gather`; the message of an error to report. */
 function gatherSafely<T>(gather: () => T): T | string {

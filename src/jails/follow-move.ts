@@ -16,7 +16,7 @@ import { putFile, removePath } from "../jail/fs/write.ts";
 import { withHostAccounts } from "../jail/record/jail-lock.ts";
 import { type KnownJail, knownJails, openManifest, saveManifest } from "../jail/record/manifest.ts";
 import { isRecorded } from "../jail/record/moved.ts";
-import { logSocketDropIn } from "../populate/apply/log-socket.ts";
+import { logSocketDropIn, logSocketSections } from "../populate/apply/log-socket.ts";
 import { modifyAccount } from "../system/account-tools.ts";
 import { passwdByName } from "../system/accounts.ts";
 import { onlyRootExchanges } from "../system/exchange.ts";
@@ -120,7 +120,7 @@ function filesThatName(from: ByteString, to: ByteString): Move["files"] {
 function iniFiles(directory: ByteString): ByteString[] {
   return hostNames(directory).flatMap((name) => {
     if (name.endsWith(".ini") && !name.startsWith(".")) return [`${directory}/${name}`];
-    return /^jk_\w+\.d$/.test(name) ? iniFiles(`${directory}/${name}`) : [];
+    return /^(?:jk_\w+|jails)\.d$/.test(name) ? iniFiles(`${directory}/${name}`) : [];
   });
 }
 
@@ -170,12 +170,17 @@ function moveAccount(name: ByteString, { to }: Move): string | undefined {
   return `the account ${quoted(name)} has the home ${quoted(home)}`;
 }
 
+/** Where a file belongs: the drop-in of jk_init is named after the jail, and jailkit delete finds it by that name. */
+function placeOf(path: ByteString, from: ByteString, to: ByteString): ByteString {
+  const name = (jail: ByteString) => CONFIG_DIRECTORY + logSocketDropIn(jail).path;
+  // Whatever its limits. One with other sections, too, is of the administrator.
+  if (path !== name(from) || !logSocketSections(from).isOurs) return path;
+  return logSocketSections(to).foreign === undefined ? name(to) : path;
+}
+
 function moveFile({ path, text }: Move["files"][number], { from, to }: Move): string {
   using tree = openTree("/");
-  // The drop-in of jk_init is named after the jail, and jailkit delete finds it by that name.
-  const [old, moved] = [logSocketDropIn(from), logSocketDropIn(to)];
-  const isDropIn = path === CONFIG_DIRECTORY + old.path && text === moved.text;
-  const place = isDropIn ? CONFIG_DIRECTORY + moved.path : path;
+  const place = placeOf(path, from, to);
   const attributes = attributesAt(tree, path) ?? { mode: 0o644, uid: 0, gid: 0 };
   putFile(tree, place, toBytes(text), attributes, { replace: true });
   const left = place === path ? undefined : lookUp(tree, path);

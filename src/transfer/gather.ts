@@ -40,7 +40,7 @@ export interface Gathered {
 export function gather(jail: ByteString): Gathered {
   const host = new HostSources();
   using root = openNamedJail(jail);
-  const { requests, live = [] } = openManifest(root).content;
+  const { requests, live = [], without = [] } = openManifest(root).content;
   const files = requests.filter(asksForFiles);
   if (files.length === 0) {
     const remedy = `jailkit adopt ${shellWord(root.path)}`;
@@ -52,6 +52,8 @@ export function gather(jail: ByteString): Gathered {
   const users = usersOf(root, host, warnings);
   for (const { file } of jailSections().filter((section) => section.jail === root.path))
     warnings.push(`${display(file)} has a section for the jail, which is not part of the export`);
+  for (const what of without)
+    warnings.push(`the jail does without ${display(what)}, which its sections bring in the other one`);
   const transfer = {
     jail: root.path,
     requests: files.flatMap((request) => requestOf(request, missing)),

@@ -1,7 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { plainPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
+import { readKeys } from "../config/keys.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
 import type { IniSection } from "../config/model.ts";
+import { uchrootKeys } from "../config/schemas/uchroot.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { jailedUsers, namesOf, usersByJail } from "../jail/accounts/jailed-users.ts";
 import { splitHome } from "../jail/accounts/separator.ts";
@@ -27,6 +30,7 @@ export class HostSources {
   #shadowOf: ReturnType<typeof hostShadow> | undefined;
   #settings: readonly IniSection[] | undefined;
   #logSockets: ReadonlyMap<ByteString, IniSection> | undefined;
+  #guests: readonly { section: IniSection; jails: readonly ByteString[] }[] | undefined;
   #proc: ReadonlyMap<ByteString, ByteString> | undefined;
 
   /** As hostShadow. */
@@ -39,6 +43,15 @@ export class HostSources {
   get settings(): readonly IniSection[] {
     this.#settings ??= sectionsIn("jk_chrootsh.ini");
     return this.#settings;
+  }
+
+  /** The sections of jk_uchroot.ini that let somebody into a jail. Throws JailkitError if it cannot be read. */
+  guestsOf(jail: ByteString): IniSection[] {
+    this.#guests ??= sectionsIn("jk_uchroot.ini").map((section) => ({
+      section,
+      jails: readKeys(section, uchrootKeys).allowedJails.map(plainPath),
+    }));
+    return this.#guests.flatMap(({ section, jails }) => (jails.includes(jail) ? section : []));
   }
 
   #sockets(): ReadonlyMap<ByteString, IniSection> {

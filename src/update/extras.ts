@@ -5,9 +5,10 @@ import { answered, problemFrom } from "../cli/error.ts";
 import { noRoom } from "../jail/fs/no-room.ts";
 import { type JailRoot, withDirectory } from "../jail/fs/walk.ts";
 import type { Manifest } from "../jail/record/manifest.ts";
+import { isRefused } from "../jail/record/without.ts";
 import { addAccounts, hasAccounts } from "../populate/apply/accounts.ts";
 import { lacksCache, renewLibraryCache } from "../populate/apply/library-cache.ts";
-import { logSocketSection, registerLogSocket } from "../populate/apply/log-socket.ts";
+import { logSocketSections, registerLogSocket } from "../populate/apply/log-socket.ts";
 import { addProcLine, LARGEST_FSTAB, mountJailProc, withProcLine } from "../populate/apply/proc.ts";
 import { removeSockets, setUpSockets, socketChanges } from "../populate/apply/sockets.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
@@ -27,7 +28,7 @@ export interface Extra {
 }
 
 /**
- * The extras that a recipe asks for and the jail lacks. Recorded directories with sockets of the host that nothing asks
+ * The extras that a recipe asks for and the jail lacks, but for what it does without. Recorded directories with sockets of the host that nothing asks
  * for are hidden again.
  */
 export function missingExtras(root: JailRoot, recipe: Recipe, { content }: Manifest): Extra[] {
@@ -40,7 +41,7 @@ export function missingExtras(root: JailRoot, recipe: Recipe, { content }: Manif
     const what = "add accounts to etc/passwd and etc/group";
     need("accounts", what, (reporter) => addAccounts(root, accounts, reporter), "/etc");
   }
-  if (recipe.needProc && !(hasProcLine(root.path) && hasProc(root))) {
+  if (recipe.needProc && !isRefused(content, "proc") && !(hasProcLine(root.path) && hasProc(root))) {
     need("proc", "mount proc", () => {
       addProcLine(root.path);
       mountJailProc(root);
@@ -56,7 +57,7 @@ export function missingExtras(root: JailRoot, recipe: Recipe, { content }: Manif
     need("sockets", `hide ${inThem(unused)}`, (reporter) =>
       removeSockets(root, unused, (line) => reporter.say(line)),
     );
-  if (recipe.needLogsocket && !isServed(root.path))
+  if (recipe.needLogsocket && !isRefused(content, "log-socket") && !isServed(root.path))
     need("log-socket", "tell jk_socketd to serve dev/log", () => void registerLogSocket(root.path));
   if (lacksCache(root) && findProgram("ldconfig") !== undefined)
     need("library-cache", "create the cache of libraries", () => renewLibraryCache(root), "/etc");
@@ -91,4 +92,5 @@ const hasProc = (root: JailRoot): boolean =>
   answered(() => withDirectory(root, "/proc", ({ fd }) => isProc(fd))) ?? false;
 
 /** Adding it will report an error of the file. */
-const isServed = (jail: ByteString): boolean => answered(() => logSocketSection(jail)) !== undefined;
+const isServed = (jail: ByteString): boolean =>
+  (answered(() => logSocketSections(jail).sections.length) ?? 0) > 0;

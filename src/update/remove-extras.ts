@@ -2,15 +2,14 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { disableSection } from "../config/fixes.ts";
-import { sectionsAround } from "../config/known-sections.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
-import { dropInName } from "../config/write.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
 import { jailMounts, unmountInJail } from "../jail/fs/unmount.ts";
 import { isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import { REGISTRY } from "../jail/record/manifest.ts";
 import { removeDropIn } from "../populate/apply/drop-in.ts";
 import { withoutLiveLines } from "../populate/apply/live.ts";
+import { logSocketSections } from "../populate/apply/log-socket.ts";
 import { changeFstab, LARGEST_FSTAB } from "../populate/apply/proc.ts";
 import { hostText } from "../system/host-files.ts";
 import { unescaped } from "../system/mountinfo.ts";
@@ -71,28 +70,19 @@ export function unmountJailProc(root: JailRoot): boolean {
   return mounted;
 }
 
-/** The sections of jk_socketd for the socket JAIL/dev/log, and whether one of them is the drop-in of jk_init. */
-function socketSections(jail: ByteString, directory: ByteString) {
-  const path = `/jk_socketd.d/${dropInName(jail)}`;
-  const name = `${jail}/dev/log`;
-  const { own, named } = sectionsAround(directory + path);
-  // A drop-in of that name with other content is not ours.
-  const isOurs = own.length > 0 && own.every((section) => section.name === name);
-  return { path, isOurs, others: named(name).filter(({ file }) => !isOurs || file !== directory + path) };
-}
-
 /** Removes the drop-in of jk_init for the socket JAIL/dev/log in jk_socketd. Returns its path. */
 export function unregisterLogSocket(
   jail: ByteString,
   directory: ByteString = CONFIG_DIRECTORY,
 ): ByteString | undefined {
-  const { isOurs, path } = socketSections(jail, directory);
+  const { isOurs, path } = logSocketSections(jail, directory);
   return isOurs && removeDropIn(directory, path) ? directory + path : undefined;
 }
 
 /** Says where files of the administrator, which are never changed, name the socket JAIL/dev/log, with a remedy. */
 export function stillServed(jail: ByteString, directory: ByteString = CONFIG_DIRECTORY): string | undefined {
-  const { others } = socketSections(jail, directory);
+  const { isOurs, path, sections } = logSocketSections(jail, directory);
+  const others = sections.filter(({ file }) => !isOurs || file !== directory + path);
   const ini = others.length === 0 ? undefined : loadConfig(`${directory}/jk_socketd.ini`, { dialect: "c" });
   if (ini === undefined) return undefined;
   const places = others.map(({ file, line }) => `${display(file)}:${line}`);

@@ -145,8 +145,8 @@ describe("--prune", () => {
         `jail ${J}: sections sftp, scp`,
         `jail ${J}: files /usr/bin/id`,
         "user bob: groups team (no longer declared)",
-        "user bob: keys 1 (no longer declared)",
         "user bob: policy (no longer declared)",
+        "user bob: keys 1 (no longer declared)",
       ],
     ]);
     expect(did(m, "--prune")).toEqual([

@@ -183,7 +183,7 @@ files = /usr/bin/env
     beforeAll(() => {
       jailOf("rich", 5150);
     });
-    afterAll(() => m.must(["sed", "-i", "-E", "/ .srv.(rich|plain).proc /d", "/etc/fstab"]));
+    afterAll(() => m.must(["sed", "-i", "-E", "/ .srv.(rich|plain)./d", "/etc/fstab"]));
     test.each<[string, () => void, string]>([
       [
         "limits of the log socket",
@@ -214,6 +214,17 @@ files = /usr/bin/env
         "the options of proc",
         () => append("/etc/fstab", "proc /srv/rich/proc proc ro,hidepid=1 0 0\n"),
         "the options ro,hidepid=1 of proc, in /etc/fstab",
+      ],
+      [
+        "another mount",
+        () => append("/etc/fstab", "/opt /srv/rich/my\\040data none bind,noauto 0 0\n"),
+        "the mount of '/srv/rich/my data', in /etc/fstab",
+      ],
+      [
+        "who gets in by jk_uchroot",
+        () =>
+          append("/etc/jailkit/jk_uchroot.ini", "[group guests]\nallowed_jails = /srv/other, /srv//rich/\n"),
+        "[group guests] of /etc/jailkit/jk_uchroot.ini, by which jk_uchroot lets somebody in",
       ],
       [
         "settings of jk_update and jk_check",
@@ -379,6 +390,12 @@ jail = /srv/ldap
 shell = /usr/bin/sh
 directory = 1
 `);
+    // Groups of this machine, of which the directory does not know.
+    m.must(["groupadd", "-U", "luser", "plotters"]);
+    expect(declare("/srv/ldap")).toMatchObject({
+      text: expect.stringContaining("# left out: the group 'plotters' of /etc/group\n[user luser]\n"),
+      stderr: expect.stringContaining("user 'luser': left out: the group 'plotters' of /etc/group\n"),
+    });
     // A group that usermod(8) cannot change.
     expect(declare("/srv/a").text).toContain(
       "# left out: the group 'staff2', which is not in /etc/group\n[user anna]",

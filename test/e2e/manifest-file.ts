@@ -8,12 +8,16 @@ export interface ManifestFile {
   entries: ({ path: string; sections: string[] } & Record<string, unknown>)[];
 }
 
-/** The manifest of a jail of the machine. */
-export function openManifestFile(machine: Machine, jail: ByteString): ManifestFile {
+/** The path of the manifest of a jail of the machine. */
+export function manifestPathOf(machine: Machine, jail: ByteString): ByteString {
   const base = "/var/lib/jailkit/jails";
   for (const id of machine.list(base)) {
-    const value = JSON.parse(machine.read(`${base}/${id}/manifest.json`));
-    if (value.jail.path === jail) return value;
+    const path = `${base}/${id}/manifest.json`;
+    if (JSON.parse(machine.read(path)).jail.path === jail) return path;
   }
   throw new Error(`${jail}: no manifest`);
 }
+
+/** The manifest of a jail of the machine. */
+export const openManifestFile = (machine: Machine, jail: ByteString): ManifestFile =>
+  JSON.parse(machine.read(manifestPathOf(machine, jail)));

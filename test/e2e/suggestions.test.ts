@@ -115,6 +115,71 @@ test("deleting a moved jail closes its log socket, even if jk_update ran first",
   expect(places()).toBe(before);
 });
 
+test("a log socket with other limits follows its jail, with these, and what is of the administrator stays", () => {
+  const place = (name: string) => `/etc/jailkit/jk_socketd.d/srv-${name}.ini`;
+  const limits = "base = 100\npeak = 9000\ntype = stream\n";
+  m.must(["jk_init", "-j", "/srv/logs", "logbasics"]);
+  m.write(place("logs"), `# Mine.\n[/srv/logs/dev/log]\n${limits}`);
+  const move = (from: string, to: string) => {
+    m.must(["mv", `/srv/${from}`, `/srv/${to}`]);
+    m.must(["jailkit", "adopt", "--moved", `/srv/${from}`, `/srv/${to}`]);
+  };
+  move("logs", "moved");
+  expect(m.exists(place("logs"))).toBe(false);
+  expect(m.read(place("moved"))).toBe(`# Mine.\n[/srv/moved/dev/log]\n${limits}`);
+  // A new jail at the old path takes nothing from it, and jk_update changes nothing.
+  m.must(["jk_init", "-j", "/srv/logs", "logbasics"]);
+  expect(m.run(["jk_update", "--check", "/srv/moved"]).status).toBe(0);
+  expect(m.read(place("moved"))).toContain(limits);
+  m.must(["jailkit", "delete", "--yes", "/srv/logs"]);
+  // One with another socket, too, is not of jk_init.
+  m.must(["jk_init", "-j", "/srv/both", "uidbasics"]);
+  m.write(place("both"), "[/srv/both/dev/log]\n[/srv/both/dev/x]\n");
+  move("both", "both2");
+  expect(m.read(place("both"))).toBe("[/srv/both2/dev/log]\n[/srv/both2/dev/x]\n");
+  m.remove(place("both"));
+  m.must(["jailkit", "delete", "--yes", "/srv/both2"]);
+  // Where another file has the name, both stay.
+  m.write(place("other"), "[/srv/third/dev/log]\nbase = 7\n");
+  move("moved", "other");
+  expect(m.read(place("moved"))).toContain(`[/srv/other/dev/log]\n${limits}`);
+  expect(m.read(place("other"))).toBe("[/srv/third/dev/log]\nbase = 7\n");
+  m.must(["rm", place("moved")]);
+  // No tool replaces it, and what it says helps.
+  const refused = m.run(["jk_init", "-j", "/srv/other", "logbasics"]);
+  expect(refused.status).toBe(1);
+  expect(refused.stderr).toContain(
+    `${place("other")}: has a section [/srv/third/dev/log], and is not replaced`,
+  );
+  const [, command = ""] = /move it first: (.*)/.exec(refused.stderr) ?? [];
+  m.must(["sh", "-ec", command]);
+  m.must(["jk_init", "-j", "/srv/other", "logbasics"]);
+  expect(m.read(place("other"))).toContain("[/srv/other/dev/log]");
+  expect(m.read(place("other.others"))).toBe("[/srv/third/dev/log]\nbase = 7\n");
+  m.remove(place("other.others"));
+  m.must(["jailkit", "delete", "--yes", "/srv/other"]);
+});
+
+test("what declares a jail follows it, and apply has nothing to do", () => {
+  const file = "/etc/jailkit/jails.d/nice.ini";
+  m.mkdir("/etc/jailkit/jails.d");
+  m.write(
+    file,
+    "# The jail /srv/nice\n[jail /srv/nice]\nsections = uidbasics\n[user nina]\njail = /srv/nice\nallow = sftp\n",
+  );
+  m.must(["jailkit", "apply"]);
+  m.must(["mv", "/srv/nice", "/srv/nicer"]);
+  m.must(["jailkit", "adopt", "--moved", "/srv/nice", "/srv/nicer"]);
+  expect(m.read(file)).toContain("[jail /srv/nicer]\nsections = uidbasics\n[user nina]\njail = /srv/nicer\n");
+  expect(m.run(["jailkit", "apply"])).toMatchObject({
+    status: 0,
+    stdout: "0 changed, 0 failed, 2 as declared\n",
+  });
+  expect(m.exists("/srv/nice")).toBe(false);
+  m.remove(file);
+  m.must(["jailkit", "delete", "--yes", "--unjail", "--user-files", "/srv/nicer"]);
+});
+
 test("accounts can leave a missing jail, with the home and shell that they had", () => {
   m.must(["rm", "-rf", "/srv/clients"]);
   expect(said("jailkit", "adopt", "--moved", "/srv/clients")).toContain("jk_jailuser --unjail anna");

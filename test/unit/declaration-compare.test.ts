@@ -13,7 +13,7 @@ const JAIL: DeclaredJail = {
 const THERE: JailState = {
   ...{ exists: true, emptied: false, fault: undefined, unfinished: new Set<string>() },
   ...{ sections: new Set(["a", "b"]), files: new Set(["/usr/bin/id"]), live: new Set<string>() },
-  ...{ lacking: [], logSocket: false, proc: false },
+  ...{ lacking: [], logSocket: false, proc: false, someProc: false, without: new Set<string>() },
 };
 const lookUps = {
   pathOf: (name: string) => (name === "id" ? "/usr/bin/id" : undefined),
@@ -90,8 +90,8 @@ describe("a jail", () => {
     ]);
     const pruned = jailLines({}, state, true);
     expect(pruned.lines).toEqual([
-      "- jail /srv/j: sections old (no longer declared)",
       "- jail /srv/j: files /usr/bin/old (no longer declared)",
+      "- jail /srv/j: sections old (no longer declared)",
     ]);
     expect(pruned.undeclared).toEqual(["jail /srv/j: sections hand", "jail /srv/j: files /usr/bin/hand"]);
   });
@@ -125,6 +125,40 @@ describe("a jail", () => {
     expect(jailLines({ sections: ["a", "log"], logSocket: false, proc: false }, {}).lines).toEqual([
       "+ jail /srv/j: sections log (not in the jail)",
       "- jail /srv/j: log-socket (declared to be off)",
+    ]);
+  });
+
+  const off = { logSocket: false, proc: false };
+  const needy = { sections: ["a", "log"] };
+  const there = { sections: new Set(["a", "log"]) };
+  const without = { ...there, without: new Set(["log-socket"]) };
+
+  test("what sections need and is declared to be off is recorded, so that jk_update does not bring it", () => {
+    const record = "declared to be off: jk_update would bring it, for its sections";
+    const unknown = { sections: new Set([...there.sections, "unknown"]) };
+    expect(jailLines({ ...needy, ...off }, there).lines).toEqual([`- jail /srv/j: log-socket (${record})`]);
+    expect(jailLines({ ...needy, ...off }, without).lines).toEqual([]);
+    expect(jailLines({ ...needy, ...off }, unknown).lines).toEqual([]);
+    expect(jailLines({ ...needy, ...off }, { ...without, emptied: true }).lines.slice(2)).toEqual([
+      "- jail /srv/j: log-socket (declared to be off)",
+    ]);
+  });
+
+  test("proc that is only mounted, or only in fstab, is not off", () => {
+    const some = { someProc: true };
+    expect(jailLines(off, some).lines).toEqual(["- jail /srv/j: proc (declared to be off)"]);
+    expect(jailLines({}, some, true).lines).toEqual([]);
+  });
+
+  test("without the key it comes back, if sections need it", () => {
+    expect(jailLines(needy, without).lines).toEqual([
+      "+ jail /srv/j: log-socket (no longer declared to be off, and its sections need it)",
+    ]);
+    expect(jailLines({}, { without: without.without }).lines).toEqual([]);
+    expect(jailLines(needy, { ...without, logSocket: true }).lines).toEqual([]);
+    // Its section brings it.
+    expect(jailLines(needy, { without: without.without }).lines).toEqual([
+      "+ jail /srv/j: sections log (not in the jail)",
     ]);
   });
 
@@ -218,8 +252,8 @@ describe("a user", () => {
       { former: { groups: ["g"], keys: ["k"], policy: true } },
       [
         "- user u: groups g (no longer declared)",
-        "- user u: keys 1 (no longer declared)",
         "- user u: policy (no longer declared)",
+        "- user u: keys 1 (no longer declared)",
       ],
     ],
   ])("%s", (_, declared, state, lines) => {

@@ -31,6 +31,7 @@ import {
   updateEntries,
 } from "../../src/jail/record/manifest.ts";
 import { formatManifest, fromJsonText, parseManifest } from "../../src/jail/record/manifest-text.ts";
+import { isRefused, setRefused } from "../../src/jail/record/without.ts";
 import { codeOf, makeJail, type TestJail } from "./jail-helper.ts";
 
 let jail: TestJail;
@@ -146,6 +147,46 @@ test("a repeated request keeps its place", () => {
   removeRequests(manifest, ({ sections }) => sections.includes("a"));
   saveManifest(manifest);
   expect(open().content.requests).toEqual([request("b")]);
+});
+
+test("what a request has brought, interrupted ones in another grouping need not bring any more", () => {
+  const manifest = open();
+  const both = { ...request("a"), sections: ["a", "b"], unfinished: true };
+  const copied = { ...both, options: {} };
+  const files = { ...both, tool: "jk_cp", sections: [], operands: ["a", "b"] };
+  for (const one of [both, copied, files]) recordRequest(manifest, one);
+  recordRequest(manifest, { ...request("c"), sections: ["c", "a"], unfinished: true });
+  recordRequest(manifest, request("b", 9));
+  saveManifest(manifest);
+  expect(open().content.requests).toEqual([
+    { ...both, sections: ["a"] },
+    copied,
+    files,
+    { ...request("c"), sections: ["c", "a"], unfinished: true },
+    request("b", 9),
+  ]);
+  recordRequest(manifest, { ...request("a"), sections: ["a", "c"] });
+  saveManifest(manifest);
+  expect(open().content.requests.map(({ sections }) => sections)).toEqual([
+    ["a", "b"],
+    [],
+    ["b"],
+    ["a", "c"],
+  ]);
+});
+
+test("what a jail does without is kept until its contents are those of another one", () => {
+  const manifest = open();
+  recordRequest(manifest, request("a"));
+  setRefused(manifest, "proc", true);
+  setRefused(manifest, "log-socket", true);
+  setRefused(manifest, "proc", false);
+  saveManifest(manifest);
+  expect(open().content.without).toEqual(["log-socket"]);
+  expect([isRefused(open().content, "log-socket"), isRefused(open().content, "proc")]).toEqual([true, false]);
+  setRefused(manifest, "log-socket", false);
+  saveManifest(manifest);
+  expect(open().content.without).toBeUndefined();
 });
 
 test("fields of a newer version are kept", () => {

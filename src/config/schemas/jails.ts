@@ -14,8 +14,16 @@ export const jailKeys = {
     kind: "list",
     help: "makes a live jail: directories of this machine that are mounted in it, read-only, as with jk_init --live",
   },
-  log_socket: { ...declared, kind: "yesno", help: "1: jk_socketd serves dev/log of the jail" },
-  proc: { ...declared, kind: "yesno", help: "1: /proc is mounted in the jail" },
+  log_socket: {
+    ...declared,
+    kind: "yesno",
+    help: "1: jk_socketd serves dev/log of the jail; 0: it does not, even if a section needs it",
+  },
+  proc: {
+    ...declared,
+    kind: "yesno",
+    help: "1: /proc is mounted in the jail; 0: it is not, even if a section needs it",
+  },
 } as const satisfies KeyTable;
 
 /** Sections [user NAME] of jails.ini: the account. */

@@ -2,8 +2,9 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import type { ToolCall } from "../../cli/tool.ts";
-import { openManifest } from "../../jail/record/manifest.ts";
+import { openManifest, saveManifest } from "../../jail/record/manifest.ts";
 import { openNamedJail } from "../../jail/record/named-jail.ts";
+import { isRefused, type Refusable, setRefused } from "../../jail/record/without.ts";
 import { mountJail } from "../../jails/live.ts";
 import { hideFromJail } from "../../populate/apply/live.ts";
 import { registerLogSocket } from "../../populate/apply/log-socket.ts";
@@ -18,9 +19,10 @@ import {
   unregisterLogSocket,
 } from "../../update/remove-extras.ts";
 import type { RemoveReport } from "../../update/report-schema.ts";
-import type { Change } from "../change.ts";
 import type { JailWork } from "../compare/compare.ts";
-import type { Said, Step } from "./steps.ts";
+import { JAIL_STEPS } from "../order.ts";
+import { settleInterrupted } from "./interrupted.ts";
+import { itemsOf, type Said, type Step, stepsOf } from "./steps.ts";
 
 /** The tools that fill a jail. */
 export type Tools = Readonly<Record<"jk_init" | "jk_cp", ToolCall>>;
@@ -33,75 +35,90 @@ interface Means {
 }
 
 /** The steps that make a jail as it is declared. */
-export function jailSteps({ path, declared, changes }: JailWork, means: Means): Step[] {
-  const of = (what: Change["what"], removes = false) =>
-    changes.filter((change) => change.what === what && (change.action === "remove") === removes);
-  const items = (some: readonly Change[]) => some.flatMap((change) => change.items);
-  const filling = [...of("live"), ...of("sections")];
-  const live = items(of("live"));
-  const step = (some: readonly Change[], work: Step["work"]): Step => ({ changes: some, work });
+export function jailSteps(jail: JailWork, means: Means): Step[] {
+  const { path, declared, changes } = jail;
+  const { tools } = means;
   const options = means.noWait ? ["--no-wait", "--json"] : ["--json"];
-  return [
-    // First: what they showed is copied then.
-    step(of("live", true), ({ steps }) => {
-      using root = openNamedJail(path);
-      hideFromJail(root, "live", items(of("live", true)), (line) => steps.push(line));
-    }),
-    step(filling, async (said) => {
-      const sections = items(of("sections"));
+  return stepsOf(JAIL_STEPS, changes, {
+    hide:
+      (some) =>
+      ({ steps }) => {
+        using root = openNamedJail(path);
+        hideFromJail(root, "live", itemsOf(some), (line) => steps.push(line));
+      },
+    mount: () => (said) => mountAll(path, means, said),
+    fill: (some) => (said) => {
+      const sections = itemsOf(some, "sections");
+      const live = itemsOf(some, "live");
       const mount = live.length === 0 ? [] : [`--live=${live.join(",")}`];
-      await fill(path, sections, said, means.tools.jk_init, [
-        ...options,
-        ...mount,
-        "-j",
-        path,
-        "--",
-        ...sections,
-      ]);
-    }),
-    step(of("files"), async (said) => {
-      const files = items(of("files"));
+      return fill(path, sections, said, tools.jk_init, [...options, ...mount, "-j", path, "--", ...sections]);
+    },
+    copy: (some) => (said) => {
+      const files = itemsOf(some);
       const args = [...options, "--init", "-j", path, "--", ...files];
-      await fill(path, files.map(means.pathOf), said, means.tools.jk_cp, args);
-    }),
-    step(of("mounts"), ({ steps, errors }) => {
-      const { tool, noWait } = means;
-      const { mounts, problems } = mountJail(path, { tool, noWait, dryRun: false, json: true });
-      for (const mount of mounts)
-        if (mount.changed) steps.push(`mounted ${display(mount.path)} on ${display(path + mount.path)}`);
-      errors.push(...problems.map(({ message }) => message));
-    }),
-    step(of("log-socket"), ({ steps }) => {
-      const file = registerLogSocket(path);
-      if (file !== undefined) steps.push(`added the log socket in ${display(file)}`);
-    }),
-    step(of("log-socket", true), ({ steps }) => {
-      const removed = unregisterLogSocket(path);
-      if (removed !== undefined) steps.push(`removed ${display(removed)}`);
-      const left = stillServed(path);
-      if (left !== undefined) throw new JailkitError("log-socket", 1, left);
-    }),
-    step(of("proc"), ({ steps }) => {
-      mountProcIn(path);
-      steps.push(`mounted proc on ${display(path)}/proc`);
-    }),
-    step(of("proc", true), ({ steps }) => {
-      using root = openNamedJail(path);
-      if (unmountJailProc(root)) steps.push(`unmounted proc from ${display(path)}/proc`);
-      if (removeProcLine(path)) steps.push(`removed the line for ${display(path)}/proc from /etc/fstab`);
-    }),
-    step(of("files", true), (said) => {
-      const files = items(of("files", true));
-      return takeAway(said, means.tools.jk_cp, [...options, "--remove", "-j", path, "--", ...files]);
-    }),
-    step(of("sections", true), async (said) => {
-      const sections = items(of("sections", true));
-      await takeAway(said, means.tools.jk_init, [...options, "--remove", "-j", path, "--", ...sections]);
+      return fill(path, files.map(means.pathOf), said, tools.jk_cp, args);
+    },
+    serveLog: () => (said) => serveLog(path, said),
+    endLog: () => (said) => endLog(jail, said),
+    mountProc: () => (said) => startProc(path, said),
+    unmountProc: () => (said) => endProc(jail, said),
+    removeFiles: (some) => (said) =>
+      takeAway(said, tools.jk_cp, [...options, "--remove", "-j", path, "--", ...itemsOf(some)]),
+    removeSections: (some) => async (said) => {
+      await takeAway(said, tools.jk_init, [...options, "--remove", "-j", path, "--", ...itemsOf(some)]);
       // What only these sections needed has gone with them, also if it is declared.
       if (declared?.logSocket === true) registerLogSocket(path);
       if (declared?.proc === true) mountProcIn(path);
-    }),
-  ];
+    },
+  });
+}
+
+function mountAll(jail: ByteString, { tool, noWait }: Means, { steps, errors }: Said): void {
+  const { mounts, problems } = mountJail(jail, { tool, noWait, dryRun: false, json: true });
+  for (const mount of mounts)
+    if (mount.changed) steps.push(`mounted ${display(mount.path)} on ${display(jail + mount.path)}`);
+  errors.push(...problems.map(({ message }) => message));
+}
+
+function serveLog(jail: ByteString, { steps }: Said): void {
+  const file = registerLogSocket(jail);
+  if (file !== undefined) steps.push(`added the log socket in ${display(file)}`);
+  recordRefusal(jail, "log-socket", false);
+}
+
+function endLog({ path, declared }: JailWork, { steps }: Said): void {
+  const removed = unregisterLogSocket(path);
+  if (removed !== undefined) steps.push(`removed ${display(removed)}`);
+  const left = stillServed(path);
+  if (left !== undefined) throw new JailkitError("log-socket", 1, left);
+  if (declared?.logSocket === false && recordRefusal(path, "log-socket", true)) steps.push(REFUSED);
+}
+
+function startProc(jail: ByteString, { steps }: Said): void {
+  mountProcIn(jail);
+  steps.push(`mounted proc on ${display(jail)}/proc`);
+  recordRefusal(jail, "proc", false);
+}
+
+function endProc({ path, declared }: JailWork, { steps }: Said): void {
+  using root = openNamedJail(path);
+  if (unmountJailProc(root)) steps.push(`unmounted proc from ${display(path)}/proc`);
+  if (removeProcLine(path)) steps.push(`removed the line for ${display(path)}/proc from /etc/fstab`);
+  if (declared?.proc === false && recordRefusal(path, "proc", true)) steps.push(REFUSED);
+}
+
+const REFUSED = "recorded that jk_update does not bring it back";
+
+/** Records whether a jail does without something that its sections may bring. True if the record was changed. */
+function recordRefusal(jail: ByteString, what: Refusable, refused: boolean): boolean {
+  using root = openNamedJail(jail);
+  const manifest = openManifest(root);
+  const { content } = manifest;
+  // Without a request jk_update brings nothing.
+  if (isRefused(content, what) === refused || !content.requests.some(asksForFiles)) return false;
+  setRefused(manifest, what, refused);
+  saveManifest(manifest);
+  return true;
 }
 
 function mountProcIn(jail: ByteString): void {
@@ -128,6 +145,10 @@ async function fill(
   // There is no jail if nothing could be made.
   const passed = problems.every(isPassedOver) && answered(() => isRecorded(jail, names)) === true;
   (passed ? said.warnings : said.errors).push(...problems.map(({ message }) => message));
+  if (!passed) return;
+  using root = openNamedJail(jail);
+  // What is not known stays interrupted, and jk_update finishes it.
+  answered(() => settleInterrupted(root));
 }
 
 /** True if all these sections or operands are in the record of a jail. */

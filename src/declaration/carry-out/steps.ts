@@ -3,6 +3,7 @@ import { receivedSignal } from "../../../ffi/interrupts.ts";
 import { describeError, isReported } from "../../cli/error.ts";
 import { noRoom } from "../../jail/fs/no-room.ts";
 import type { Change } from "../change.ts";
+import { changesByStep, type StepTable } from "../order.ts";
 import type { Ended, Shown } from "./report.ts";
 
 /** What a step says while it works. */
@@ -12,10 +13,29 @@ export interface Said {
   readonly errors: string[];
 }
 
+/** What a step does. */
+export type Work = (said: Said) => void | Promise<void>;
+
 /** A step, which makes some changes; throws if it fails, or adds errors. */
 export interface Step {
   readonly changes: readonly Change[];
-  readonly work: (said: Said) => void | Promise<void>;
+  readonly work: Work;
+}
+
+/** The items of changes, all or those of one kind. */
+export const itemsOf = (changes: readonly Change[], what?: Change["what"]): ByteString[] =>
+  changes.flatMap((change) => (what === undefined || change.what === what ? change.items : []));
+
+/** The steps of a table for some changes, in its order. */
+export function stepsOf<Name extends string>(
+  table: StepTable<Name>,
+  changes: readonly Change[],
+  works: Readonly<Record<Name, (some: readonly Change[]) => Work>>,
+): Step[] {
+  return [...changesByStep(table, changes)].map(([name, some]) => ({
+    changes: some,
+    work: works[name](some),
+  }));
 }
 
 /**

@@ -18,15 +18,15 @@ import { warnOfLogin } from "../../users/jailing.ts";
 import { removeKeys, setKeyOptions } from "../../users/keys.ts";
 import { missingLine, missingOf } from "../../users/login-needs.ts";
 import { newAccountWarnings, planNewAccount } from "../../users/new-account.ts";
-import type { Change } from "../change.ts";
 import type { UserWork } from "../compare/compare.ts";
 import { withKeyPlace } from "../compare/look-keys.ts";
 import { policyKeys } from "../compare/look-user.ts";
 import { newUid, returning } from "../compare/returning.ts";
 import type { DeclaredUser } from "../model.ts";
 import { formerPolicies, type OnceUser } from "../once.ts";
+import { USER_STEPS } from "../order.ts";
 import { putPolicy, removePolicy } from "./policy.ts";
-import type { Said, Step } from "./steps.ts";
+import { itemsOf, type Said, type Step, stepsOf } from "./steps.ts";
 
 /** An account that was created, and its home if that is new. */
 export type Created = Pick<OnceUser, "created" | "createdHome">;
@@ -43,58 +43,60 @@ interface Means {
 export function userSteps({ declared, changes }: UserWork, means: Means): Step[] {
   const { root, once } = means;
   const { name, shell, directory } = declared;
-  const is = (change: Change, what: readonly Change["what"][], removes = false) =>
-    what.includes(change.what) && (change.action === "remove") === removes;
-  const of = (...what: Change["what"][]) => changes.filter((change) => is(change, what));
-  const removed = (what: Change["what"]) => changes.filter((change) => is(change, [what], true));
-  const step = (some: readonly Change[], work: Step["work"]): Step => ({ changes: some, work });
-  const created = of("account").some(({ action }) => action === "create");
-  const newKeys = of("keys").filter(({ action }) => action === "create");
-  const otherOptions = of("keys").filter(({ action }) => action === "change");
-  const outer = directory ? [] : created ? of("account") : [...of("account", "groups"), ...newKeys];
-  const inner = [...of("entry", "shell", "home"), ...(directory ? newKeys : [])];
-  return [
-    step(of("policy"), ({ steps }) => {
-      steps.push(putPolicy(root, name, shell, policyKeys(declared.policy ?? [], shell)));
-    }),
-    // Before keys are added, which leaves those alone that are there.
-    step(otherOptions, ({ steps }) => {
-      const user = hostUser(name) ?? returning(declared, once, root, hostUser) ?? requireUser(name);
-      // In the home outside, if it has yet to move: before the account is in the jail.
-      const count =
-        withKeyPlace(declared, user, root, (place) => setKeyOptions(place, declared.keys ?? [])) ?? 0;
-      steps.push(`changed the options of ${count === 1 ? "1 key" : `${count} keys`} in its authorized_keys`);
-    }),
-    step(inner, (said) => changeSide(declared, root, said)),
-    step(outer, (said) => {
-      if (created) create(declared, means, said);
+  return stepsOf(USER_STEPS, changes, {
+    limit:
+      () =>
+      ({ steps }) => {
+        steps.push(putPolicy(root, name, shell, policyKeys(declared.policy ?? [], shell)));
+      },
+    changeKeys: () => (said) => changeOptions(declared, means, said),
+    inside: () => (said) => changeSide(declared, root, said, []),
+    account: (some) => (said) => {
+      if (directory) changeSide(declared, root, said, declared.keys);
+      else if (some.some(({ what, action }) => what === "account" && action === "create"))
+        create(declared, means, said);
       else changeAccount(declared, root, said);
-    }),
-    step(of("comment"), ({ steps }) => {
-      const { comment = "" } = declared;
-      withHostAccounts(() => setComment(name, comment));
-      steps.push(`the account ${quoted(name)} has the comment ${quoted(comment)}`);
-    }),
-    step(removed("groups"), ({ steps }) => {
-      const groups = removed("groups").flatMap(({ items }) => items);
-      for (const group of groups) {
-        withHostAccounts(() => leaveGroup(name, group));
-        steps.push(`took ${quoted(name)} out of the group ${quoted(group)}`);
-      }
-      leaveJailGroups(root, name, groups);
-    }),
-    step(removed("policy"), ({ steps }) => {
-      const former = once === undefined ? [] : formerPolicies(declared, once);
-      for (const limited of former) steps.push(removePolicy(root, name, limited));
-    }),
-    // Last: what the user has in the home may prevent it.
-    step(removed("keys"), ({ steps }) => {
-      const user = requireUser(name);
-      const keys = new Set(removed("keys").flatMap(({ items }) => items));
-      const count = removeKeys({ root, user, home: homeFor(user, root.path) }, keys);
-      steps.push(`removed ${count === 1 ? "1 key" : `${count} keys`} from its authorized_keys`);
-    }),
-  ];
+    },
+    comment:
+      () =>
+      ({ steps }) => {
+        const { comment = "" } = declared;
+        withHostAccounts(() => setComment(name, comment));
+        steps.push(`the account ${quoted(name)} has the comment ${quoted(comment)}`);
+      },
+    leaveGroups: (some) => (said) => leaveGroups(root, name, itemsOf(some), said),
+    endLimits:
+      () =>
+      ({ steps }) => {
+        const former = once === undefined ? [] : formerPolicies(declared, once);
+        for (const limited of former) steps.push(removePolicy(root, name, limited));
+      },
+    removeKeys:
+      (some) =>
+      ({ steps }) => {
+        const user = requireUser(name);
+        const count = removeKeys({ root, user, home: homeFor(user, root.path) }, new Set(itemsOf(some)));
+        steps.push(`removed ${keyCount(count)} from its authorized_keys`);
+      },
+  });
+}
+
+const keyCount = (count: number): string => (count === 1 ? "1 key" : `${count} keys`);
+
+function changeOptions(declared: DeclaredUser, { root, once }: Means, { steps }: Said): void {
+  const { name } = declared;
+  const user = hostUser(name) ?? returning(declared, once, root, hostUser) ?? requireUser(name);
+  // In the home outside, if it has yet to move: before the account is in the jail.
+  const count = withKeyPlace(declared, user, root, (place) => setKeyOptions(place, declared.keys ?? [])) ?? 0;
+  steps.push(`changed the options of ${keyCount(count)} in its authorized_keys`);
+}
+
+function leaveGroups(root: JailRoot, name: ByteString, groups: readonly ByteString[], { steps }: Said): void {
+  for (const group of groups) {
+    withHostAccounts(() => leaveGroup(name, group));
+    steps.push(`took ${quoted(name)} out of the group ${quoted(group)}`);
+  }
+  leaveJailGroups(root, name, groups);
 }
 
 function requireUser(name: ByteString): PasswdEntry {
@@ -152,9 +154,9 @@ function changeAccount(declared: DeclaredUser, root: JailRoot, said: Said): void
   );
 }
 
-/** Makes the jail's side, as jk_jailuser --jail-side-only does. */
-function changeSide(declared: DeclaredUser, root: JailRoot, said: Said): void {
-  const access = declared.directory ? { ...NO_ACCESS, keys: declared.keys ?? [] } : NO_ACCESS;
+/** Makes the jail's side, as jk_jailuser --jail-side-only does, and adds keys. */
+function changeSide(declared: DeclaredUser, root: JailRoot, said: Said, keys: DeclaredUser["keys"]): void {
+  const access = { ...NO_ACCESS, keys: keys ?? [] };
   runOne(declared, root, said, (run, options) =>
     planJailSide(run, root, { ...options, access, move: false, remove: false }),
   );

@@ -1,8 +1,10 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { display } from "../../cli/display.ts";
 import { comesWith, LIVE_SECTION, namedLive } from "../../populate/apply/live.ts";
 import { below } from "../../system/mountinfo.ts";
 import { type Change, type Fault, listed } from "../change.ts";
 import type { DeclaredJail } from "../model.ts";
+import { inOrder, JAIL_STEPS } from "../order.ts";
 
 /** What this machine has of a jail. */
 export interface JailState {
@@ -23,6 +25,10 @@ export interface JailState {
   readonly lacking: readonly ByteString[];
   readonly logSocket: boolean;
   readonly proc: boolean;
+  /** It is mounted, or in fstab(5): a boot may bring it. */
+  readonly someProc: boolean;
+  /** What its sections do not bring, by its record. */
+  readonly without: ReadonlySet<ByteString>;
 }
 
 /** What an earlier run recorded about a jail, for --prune. */
@@ -122,7 +128,8 @@ class JailDifference {
     this.#compareSwitch("proc", "proc", "proc is mounted", added);
     for (const what of ["sections", "files"] as const)
       if (this.#former[what].length > 0) this.#add(what, this.#former[what], NO_LONGER, "remove");
-    return { changes: this.#changes, fault: undefined, undeclared: this.#undeclared, taken: this.#taken };
+    const changes = inOrder(JAIL_STEPS, this.#changes);
+    return { changes, fault: undefined, undeclared: this.#undeclared, taken: this.#taken };
   }
 
   #add(
@@ -191,16 +198,25 @@ class JailDifference {
       if (!is) this.#add(what, [], this.#gone ? this.#missing : `not so: ${then}`);
       return;
     }
-    const needs = (sections: readonly ByteString[]) => this.lookUps.needsOf(sections);
+    const brings = (sections: readonly ByteString[]) => {
+      const needs = this.lookUps.needsOf(sections);
+      return needs.certain ? needs[key] : undefined;
+    };
+    // A section that is added may bring it.
+    const isBrought = added.length > 0 && brings(added) === true;
+    const all = new Set([...this.state.sections, ...this.declared.sections]);
+    const rest = [...all].filter((name) => !this.#former.sections.includes(name));
+    const without = this.state.without.has(what);
     if (want === false) {
-      // A section that is added may bring it.
-      const brought = added.length === 0 ? undefined : needs(added);
-      if (is || (brought?.certain && brought[key])) this.#add(what, [], "declared to be off", "remove");
+      const isSome = is || (what === "proc" && this.state.someProc);
+      if (isSome || isBrought) this.#add(what, [], "declared to be off", "remove");
+      else if (!(without || this.#gone) && brings(rest) === true)
+        this.#add(what, [], "declared to be off: jk_update would bring it, for its sections", "remove");
       return;
     }
-    const all = new Set([...this.state.sections, ...this.declared.sections]);
-    const rest = is ? needs([...all].filter((name) => !this.#former.sections.includes(name))) : undefined;
-    if (rest === undefined || rest[key] || !rest.certain) return;
+    if (!is && without && !isBrought && brings(rest) === true)
+      this.#add(what, [], "no longer declared to be off, and its sections need it");
+    if (!is || brings(rest) !== false) return;
     if (this.asked.prune && this.asked.once?.[key] === true) this.#add(what, [], NO_LONGER, "remove");
     else this.#undeclared.push(`jail ${listed([this.declared.path])}: ${what}`);
   }
@@ -219,7 +235,9 @@ class JailDifference {
       const names = [...there[what]].filter(
         (name) => !known[what].includes(name) && !goes[what].includes(name),
       );
-      if (names.length > 0) this.#undeclared.push(`jail ${listed([path])}: ${what} ${listed(names)}`);
+      const isPart = (name: ByteString) => what !== "live" && this.state.unfinished.has(name);
+      const shown = names.map((name) => `${display(name)}${isPart(name) ? " (not all there)" : ""}`);
+      if (names.length > 0) this.#undeclared.push(`jail ${display(path)}: ${what} ${shown.join(", ")}`);
     }
   }
 }

@@ -7,7 +7,7 @@ import { requireSafeJail } from "../../jail/fs/safety.ts";
 import { type JailRoot, openJailRoot, withDirectory } from "../../jail/fs/walk.ts";
 import { isEmptied } from "../../jail/record/emptied.ts";
 import { mountsOf } from "../../jail/record/live.ts";
-import { type ManifestContent, openManifest } from "../../jail/record/manifest.ts";
+import { type ManifestContent, type ManifestRequest, openManifest } from "../../jail/record/manifest.ts";
 import { lostRemedy } from "../../jail/record/named-jail.ts";
 import { asksForFiles } from "../../populate/record/requests.ts";
 import { isProc } from "../../system/mounts.ts";
@@ -19,7 +19,7 @@ const NONE: ReadonlySet<ByteString> = new Set();
 
 const NOTHING: JailState = {
   ...{ exists: false, emptied: false, fault: undefined, sections: NONE, files: NONE, unfinished: NONE },
-  ...{ live: NONE, lacking: [], logSocket: false, proc: false },
+  ...{ live: NONE, lacking: [], logSocket: false, proc: false, someProc: false, without: NONE },
 };
 
 /**
@@ -69,24 +69,37 @@ function presentState(root: JailRoot, machine: Machine): JailState {
   const mount = emptied || requests.length === 0 ? mountRemedy(root.path) : undefined;
   if (mount !== undefined)
     return { ...NOTHING, exists: true, fault: { code: "not-mounted", message: unmountedReason(mount) } };
+  const [isInFstab, isMounted] = [machine.mountsProc(root.path), hasProc(root)];
   return {
     ...{ exists: true, emptied, fault: undefined, ...requested(requests) },
     live: new Set(content.live),
     lacking: emptied ? [] : lackingMounts(root, mountsOf(content)),
     logSocket: machine.logSocketOf(root.path) !== undefined,
-    proc: machine.mountsProc(root.path) && hasProc(root),
+    proc: isInFstab && isMounted,
+    someProc: isInFstab || isMounted,
+    without: new Set(content.without),
   };
 }
 
 function requested(requests: ManifestContent["requests"]) {
-  const names = (which: "sections" | "operands", only: (unfinished: boolean) => boolean) =>
-    requests.flatMap((request) => (only(request.unfinished === true) ? request[which] : []));
-  const all = () => true;
-  const part = (unfinished: boolean) => unfinished;
+  const names = ({ sections, operands }: ManifestRequest) => [...sections, ...operands];
+  // One that was interrupted may have had options that no declaration has: then it stays so.
+  const isThere = ({ tool, time }: ManifestRequest, name: ByteString) =>
+    requests.some(
+      (one) =>
+        one.unfinished !== true &&
+        one.tool === tool &&
+        one.time >= time &&
+        Object.keys(one.options).length === 0 &&
+        names(one).includes(name),
+    );
+  const unfinished = requests.filter((request) => request.unfinished === true);
   return {
-    sections: new Set(names("sections", all)),
-    files: new Set(names("operands", all)),
-    unfinished: new Set([...names("sections", part), ...names("operands", part)]),
+    sections: new Set(requests.flatMap(({ sections }) => sections)),
+    files: new Set(requests.flatMap(({ operands }) => operands)),
+    unfinished: new Set(
+      unfinished.flatMap((request) => names(request).filter((name) => !isThere(request, name))),
+    ),
   };
 }
 

@@ -9,6 +9,7 @@ import { homeFor } from "../../users/jail-side.ts";
 import { CHROOT_SHELL } from "../../users/plan.ts";
 import { type Change, type Fault, listed } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
+import { inOrder, USER_STEPS } from "../order.ts";
 
 /** The shell of an account that is in no jail for a while: jk_jailuser would give it one of the machine. */
 const NO_LOGIN = "/usr/sbin/nologin";
@@ -70,7 +71,6 @@ export function compareUser(declared: DeclaredUser, state: UserState): UserCompa
   const changes: Change[] = [];
   const add = (change: Omit<Change, keyof typeof about | "items"> & { items?: readonly ByteString[] }) =>
     changes.push({ ...about, items: [], ...change });
-  // First: before an account is in the jail, its sessions are limited as they should be.
   const { policy, wantedPolicy } = state;
   if (wantedPolicy !== undefined && policy === undefined)
     add({ action: "create", what: "policy", to: listed([...wantedPolicy.keys()]), why: "it has no section" });
@@ -86,7 +86,7 @@ export function compareUser(declared: DeclaredUser, state: UserState): UserCompa
   addFormer(state, add);
   const { keysFault } = state;
   const fault = keysFault && { ...about, ...keysFault };
-  return { changes, fault, directory: attributesOf(declared, account) };
+  return { changes: inOrder(USER_STEPS, changes), fault, directory: attributesOf(declared, account) };
 }
 
 type Add = (

@@ -63,6 +63,8 @@ export interface ManifestContent {
   live?: readonly ByteString[] | undefined;
   /** The same for directories with sockets of the host, such as /run/mysqld. */
   sockets?: readonly ByteString[] | undefined;
+  /** What sections bring besides files, and the jail does without, as it is declared; undefined for nothing. */
+  without?: readonly ByteString[] | undefined;
   /** The SHA-256 sum of the description that jailkit import makes it from; undefined for any other jail. */
   imported?: ByteString | undefined;
   unknown: Record<string, unknown>;
@@ -111,10 +113,11 @@ function line(record: { unknown?: Json | undefined; mtime?: bigint | undefined }
 
 /** The bytes of a manifest file, with one line for each request and entry; parseManifest reads it. */
 export function formatManifest(content: ManifestContent): Uint8Array {
-  const { live, sockets, imported, unknown, jail } = content;
+  const { live, sockets, without, imported, unknown, jail } = content;
   const first = { ...unknown, version: MANIFEST_VERSION, jail: encode(jail) };
   // stringify leaves out what is undefined.
-  const head = JSON.stringify({ ...first, live: encode(live), sockets: encode(sockets), imported });
+  const lists = { live: encode(live), sockets: encode(sockets), without: encode(without) };
+  const head = JSON.stringify({ ...first, ...lists, imported });
   const requests = content.requests.map(line).join(",\n");
   const entries = [...content.entries.values()].map(line).join(",\n");
   const text = `${head.slice(0, -1)},\n"requests":[\n${requests}\n],\n"entries":[\n${entries}\n]}\n`;
@@ -144,7 +147,7 @@ const ENTRY_FIELDS = new Set(
   "path type source sections neededBy reason mode uid gid size mtime target major minor hardLink".split(" "),
 );
 const REQUEST_FIELDS = new Set(["tool", "sections", "operands", "options", "time", "unfinished"]);
-const MANIFEST_FIELDS = new Set(["version", "jail", "live", "sockets", "imported", "requests", "entries"]);
+const MANIFEST_FIELDS = new Set("version jail live sockets without imported requests entries".split(" "));
 
 const typeOf = (value: unknown) => (isRecord(value) ? TYPES.find((name) => name === value.type) : undefined);
 
@@ -239,6 +242,7 @@ export function parseManifest(bytes: Uint8Array): ReadManifest | undefined {
     },
     ...(Array.isArray(value.live) ? { live: listOf(value.live) } : {}),
     ...(Array.isArray(value.sockets) ? { sockets: listOf(value.sockets) } : {}),
+    ...(Array.isArray(value.without) ? { without: listOf(value.without) } : {}),
     ...(typeof value.imported === "string" ? { imported: value.imported } : {}),
     unknown: rest(value, MANIFEST_FIELDS) ?? {},
   };

@@ -65,6 +65,7 @@ export function openManifest(
     if (old.jail.path !== root.path || old.jail.ino === root.top.stat.ino) return;
     old.requests.length = 0;
     old.live = undefined;
+    old.without = undefined;
     old.imported = undefined;
     old.entries.clear();
   };
@@ -81,13 +82,28 @@ export function changeManifest(manifest: Manifest, apply: Change): void {
 export const keyOf = ({ tool, sections, operands, options }: ManifestRequest) =>
   JSON.stringify([tool, sections, operands, Object.entries(options).sort()]);
 
-/** Adds a request to the recipe; a repeated one keeps its place and gets the new time. */
+/**
+ * Adds a request to the recipe; a repeated one keeps its place and gets the new time. What it has brought, interrupted ones in
+ * another grouping need not bring any more.
+ */
 export function recordRequest(manifest: Manifest, request: ManifestRequest): void {
   changeManifest(manifest, ({ requests }) => {
     const earlier = requests.find((candidate) => keyOf(candidate) === keyOf(request));
     if (earlier === undefined) requests.push({ ...request });
     else Object.assign(earlier, { time: request.time, unfinished: request.unfinished });
+    if (request.unfinished === true) return;
+    const left = requests.flatMap((one) => (one.unfinished === true ? withoutNames(one, request) : [one]));
+    requests.splice(0, requests.length, ...left);
   });
+}
+
+/** A request without the names of another one of the same tool and options; none if it has no others. */
+function withoutNames(one: ManifestRequest, other: ManifestRequest): ManifestRequest[] {
+  const kindOf = (request: ManifestRequest) => keyOf({ ...request, sections: [], operands: [] });
+  if (kindOf(one) !== kindOf(other)) return [one];
+  const sections = one.sections.filter((name) => !other.sections.includes(name));
+  const operands = one.operands.filter((name) => !other.operands.includes(name));
+  return sections.length + operands.length === 0 ? [] : [{ ...one, sections, operands }];
 }
 
 /** Removes requests from the recipe. */

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
+import { shellWord } from "../../cli/shell-word.ts";
 import { sectionsAround } from "../../config/known-sections.ts";
 import { CONFIG_DIRECTORY } from "../../config/load.ts";
 import type { IniSection } from "../../config/model.ts";
@@ -25,17 +26,28 @@ export function logSocketDropIn(jail: ByteString, limits: LogLimits = USUAL_LIMI
   };
 }
 
-/**
- * The section of jk_socketd.ini for the socket JAIL/dev/log, and the path of the drop-in that jk_init writes for it; undefined
- * without a section. Throws JailkitError if the configuration cannot be read or is not safe.
- */
-export function logSocketSection(
+/** What jk_socketd.ini and its drop-ins have for the socket JAIL/dev/log. */
+interface LogSocketSections {
+  /** The path of the drop-in that jk_init writes for it, below the configuration directory. */
+  readonly path: ByteString;
+  /** All sections for it; the first counts. */
+  readonly sections: readonly IniSection[];
+  /** The drop-in is there, and for this socket alone. */
+  readonly isOurs: boolean;
+  /** A section of the drop-in that is for something else: then it is not ours. */
+  readonly foreign: IniSection | undefined;
+}
+
+/** Looks them up. Throws JailkitError if the configuration cannot be read or is not safe. */
+export function logSocketSections(
   jail: ByteString,
   directory: ByteString = CONFIG_DIRECTORY,
-): { section: IniSection; path: ByteString } | undefined {
+): LogSocketSections {
   const path = `${DROP_INS}/${dropInName(jail)}`;
-  const [section] = sectionsAround(directory + path).named(`${jail}/dev/log`);
-  return section && { section, path };
+  const name = `${jail}/dev/log`;
+  const { own, named } = sectionsAround(directory + path);
+  const foreign = own.find((section) => section.name !== name);
+  return { path, sections: named(name), isOurs: own.length > 0 && foreign === undefined, foreign };
 }
 
 /**
@@ -52,8 +64,15 @@ export function registerLogSocket(
     const message = `${display(jail)}: jk_socketd.ini cannot name a jail with ']' in its path`;
     throw new JailkitError("log-socket", 1, message);
   }
-  if (logSocketSection(jail, directory) !== undefined) return undefined;
+  const { sections, foreign } = logSocketSections(jail, directory);
+  if (sections.length > 0) return undefined;
   const { path, text } = logSocketDropIn(jail, limits);
+  if (foreign !== undefined) {
+    const file = directory + path;
+    const other = file.replace(/ini$/, "others.ini");
+    const message = `${display(file)}: has a section [${display(foreign.name)}], and is not replaced; move it first: mv -nT ${shellWord(file)} ${shellWord(other)}`;
+    throw new JailkitError("log-socket", 1, message);
+  }
   putDropIn(directory, path, text, { replace: true });
   return directory + path;
 }

@@ -12,6 +12,7 @@ import {
   updateEntries,
 } from "../../jail/record/manifest.ts";
 import { RecordError } from "../../jail/record/record-file.ts";
+import { setRefused } from "../../jail/record/without.ts";
 import type { Applied } from "../apply/apply.ts";
 import type { Entry, PopulateProblem } from "../entry.ts";
 import { bySource, type Explanation, type Step } from "../plan/why.ts";
@@ -32,7 +33,7 @@ export function openRecord(root: JailRoot): { manifest?: Manifest; damage?: Popu
 /** Records the request and its entries that are in the jail. */
 export function recordJail(
   manifest: Manifest,
-  { tool, asked, recordedOptions }: PopulateRequest,
+  { tool, asked, recordedOptions, needLogsocket, needProc }: PopulateRequest,
   hardlink: boolean,
   { present, links, stopped }: Omit<Applied, "problems">,
 ): void {
@@ -49,6 +50,9 @@ export function recordJail(
     unfinished: stopped || undefined,
   };
   if (asked.length > 0) recordRequest(manifest, request);
+  // Who asks for such a section now wants what it brings.
+  if (needLogsocket) setRefused(manifest, "log-socket", false);
+  if (needProc) setRefused(manifest, "proc", false);
   const records = ours.map((entry) => manifestEntry(entry, links.has(entry)));
   updateEntries(manifest, records);
   saveManifest(manifest);

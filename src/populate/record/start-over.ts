@@ -27,6 +27,7 @@ export function startOver(root: JailRoot, manifest: Manifest): readonly ByteStri
     content.requests.splice(0, content.requests.length, ...others);
     content.entries.clear();
     content.live = undefined;
+    content.without = undefined;
   });
   saveManifest(manifest);
   return manifest.content.sockets ?? [];

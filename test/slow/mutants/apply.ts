@@ -11,6 +11,7 @@ const PRUNE = "e2e/apply-prune.test.ts";
 const MOVES = "e2e/apply-moves.test.ts";
 const STAYS = "e2e/apply-stays.test.ts";
 const LEAVES = "e2e/apply-leaves.test.ts";
+const OFF = "e2e/apply-off.test.ts";
 const COMPARE = "unit/declaration-compare.test.ts";
 
 export const APPLY: readonly Mutant[] = [
@@ -62,7 +63,16 @@ export const APPLY: readonly Mutant[] = [
     ["(once?.files ?? []).filter", "[...state.files].filter"],
     ["asked.prune ? former : []", "former"],
     ["this.asked.prune && this.asked.once?.[key] === true", "this.asked.prune"],
-    ["rest[key] || !rest.certain", "false"],
+    ["if (!is || brings(rest) !== false) return;", "if (!is) return;"],
+    ["else if (!(without || this.#gone) && brings", "else if (!this.#gone && brings"],
+    ["if (!is && without && !isBrought", "if (!is && !isBrought"],
+  ]),
+  ...within("src/update/extras.ts", OFF, [
+    [' && !isRefused(content, "proc")', ""],
+    [' && !isRefused(content, "log-socket")', ""],
+  ]),
+  ...within("src/populate/record/record.ts", OFF, [
+    ['if (needProc) setRefused(manifest, "proc", false);', ""],
   ]),
   ...within("src/declaration/compare/user.ts", COMPARE, [
     ["if (account.uid === 0)", "if (false)"],

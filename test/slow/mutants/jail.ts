@@ -146,8 +146,17 @@ export const JAIL: readonly Mutant[] = [
     ["recorded(name) ?? [shell, usualShell()].find(isClosed)", "[shell, usualShell()].find(isClosed)"],
   ]),
   ...within("src/update/remove-extras.ts", "unit/remove.test.ts", [
-    ["own.every((section) => section.name", "own.some((section) => section.name"],
     ["!isOurs || file !== directory + path", "!isOurs"],
+  ]),
+  ...within("src/populate/apply/log-socket.ts", "unit/remove.test.ts", [
+    ["own.length > 0 && foreign === undefined", "own.length > 0"],
+  ]),
+  ...within("src/populate/apply/log-socket.ts", "e2e/suggestions.test.ts", [
+    ["if (foreign !== undefined) {", "if (false) {"],
+  ]),
+  ...within("src/jails/follow-move.ts", "e2e/suggestions.test.ts", [
+    [" || !logSocketSections(from).isOurs", ""],
+    ["logSocketSections(to).foreign === undefined ?", "true ?"],
   ]),
   ...within("src/jail/record/emptied.ts", "e2e/emptied.test.ts", [
     ["tops.size > 0 && [...tops].every(", "[...tops].some("],
