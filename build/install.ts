@@ -26,6 +26,7 @@ import {
   at,
   digest,
   linkTo,
+  makeDirectory,
   openTree,
   put,
   removeAll,
@@ -33,7 +34,7 @@ import {
   type Tree,
   writeRecord,
 } from "./install/tree.ts";
-import { LINKS, PRIVILEGED_FOLDERS, SSHD_EXAMPLE, SSHD_EXAMPLE_PATH } from "./layout.ts";
+import { DECLARATIONS, LINKS, PRIVILEGED_FOLDERS, SSHD_EXAMPLE, SSHD_EXAMPLE_PATH } from "./layout.ts";
 import { manualPages } from "./man.ts";
 
 // Where distributions have the programs that create accounts.
@@ -97,6 +98,7 @@ function installConfiguration(tree: Tree, { etc }: Places): void {
     }
     configuration[name] = digest(wanted);
   }
+  makeDirectory(tree, join(etc, DECLARATIONS));
 }
 
 function editShells(tree: Tree, { shells }: Places, line: string, wanted: boolean): void {

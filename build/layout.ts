@@ -29,3 +29,6 @@ export const SSHD_EXAMPLE = "config/sshd-jailkit.conf.example";
 
 /** Where it is installed, below the prefix. */
 export const SSHD_EXAMPLE_PATH = `share/doc/jailkit/examples/${basename(SSHD_EXAMPLE, ".example")}`;
+
+/** The directory in that of the configuration for files that declare jails: empty, and removed with the package if it still is. */
+export const DECLARATIONS = "jails.d";

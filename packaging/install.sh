@@ -45,6 +45,8 @@ made=$destdir/var/lib/jailkit/installed
 # Removes a file, but not an edited one in /etc/jailkit.
 take_away() {
     case $1 in
+    # See below for directories.
+    */) return 0 ;;
     etc/jailkit/*)
         rm -f -- "$destdir/$1.dist"
         if [ -e "$destdir/$1" ] && ! cmp -s "files/$1" "$destdir/$1"; then
@@ -118,6 +120,10 @@ place() {
     file=$2
     target="$destdir/$file"
     case $file in
+    */)
+        directory "${file%/}"
+        return 0
+        ;;
     etc/jailkit/*)
         if [ -e "$target" ]; then
             cmp -s "files/$file" "$target" && return 0

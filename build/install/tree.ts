@@ -41,7 +41,7 @@ export function openTree(destdir: string): Tree {
 export const at = ({ destdir }: Tree, path: string) => join(destdir, path);
 
 /** Creates a directory and those above it, and records the new ones. */
-function makeDirectory(tree: Tree, path: string): void {
+export function makeDirectory(tree: Tree, path: string): void {
   if (fs.existsSync(at(tree, path))) return;
   if (path === "/") fs.mkdirSync(at(tree, path), { recursive: true });
   else {

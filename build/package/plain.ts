@@ -3,7 +3,15 @@ import { join } from "node:path";
 import { octal } from "../../src/cli/octal.ts";
 import { VERSION } from "../../src/cli/version.ts";
 import { deliver, inScratch, type Job, require, run } from "./job.ts";
-import { linkTarget, PACKAGES, type Parts, packageFiles, stage, withParts } from "./stage.ts";
+import {
+  linkTarget,
+  PACKAGES,
+  type PackageFile,
+  type Parts,
+  packageFiles,
+  stage,
+  withParts,
+} from "./stage.ts";
 
 /**
  * Creates a .tar.zst of plain files in the output: files/ as they are installed, install.sh, SHA256SUMS. The same commit
@@ -35,9 +43,12 @@ async function fill(folder: string, parts: Parts, epoch: number): Promise<void> 
     fs.chmodSync(join(folder, file), mode);
   };
   put("install.sh", fs.readFileSync(join(parts.root, "packaging/install.sh"), "utf8"), 0o755);
-  put("FILES", files.map(({ path, mode }) => `${octal(mode)} ${path.slice(1)}\n`).join(""));
+  const isFolder = ({ content }: PackageFile) => content === "directory";
+  const listedAs = (file: PackageFile) => `${file.path.slice(1)}${isFolder(file) ? "/" : ""}`;
+  put("FILES", files.map((file) => `${octal(file.mode)} ${listedAs(file)}\n`).join(""));
   const links = all.map((file) => [file.path, linkTarget(file)] as const);
   put("LINKS", links.map(([path, to]) => (to ? `${path.slice(1)} ${to.slice(1)}\n` : "")).join(""));
-  const listed = ["install.sh", "FILES", "LINKS", ...files.map(({ path }) => `files${path}`)];
+  const contents = files.filter((file) => !isFolder(file)).map(({ path }) => `files${path}`);
+  const listed = ["install.sh", "FILES", "LINKS", ...contents];
   put("SHA256SUMS", await run(["sha256sum", ...listed], { cwd: folder }));
 }

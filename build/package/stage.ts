@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { writeCompletions } from "../completions.ts";
-import { LINKS, PRIVILEGED_FOLDERS, SSHD_EXAMPLE, SSHD_EXAMPLE_PATH } from "../layout.ts";
+import { DECLARATIONS, LINKS, PRIVILEGED_FOLDERS, SSHD_EXAMPLE, SSHD_EXAMPLE_PATH } from "../layout.ts";
 import { writeManualPages } from "../man.ts";
 import { installedDocuments, withInstalledLinks } from "./documents.ts";
 
@@ -11,14 +11,14 @@ import { installedDocuments, withInstalledLinks } from "./documents.ts";
 export const PACKAGES = ["jailkit", "jailkit-procmail"] as const;
 type PackageName = (typeof PACKAGES)[number];
 
-/** A file of a package. */
+/** A file of a package, or a directory that it has though nothing is in it. */
 export interface PackageFile {
   /** The absolute path where it is installed. */
   path: string;
   /** 0o4755 for a native entry, which is setuid root until its capability is set. */
   mode: number;
   /** Bytes, a file of the project, or the path of an earlier file of the package that this is a hard link to. */
-  content: Uint8Array | { file: string } | { linkTo: string };
+  content: Uint8Array | { file: string } | { linkTo: string } | "directory";
 }
 
 /** The sources of packages. Paths are absolute. */
@@ -32,7 +32,7 @@ export interface Parts {
 
 /** The target of a hard link; undefined for any other file. */
 export function linkTarget({ content }: PackageFile): string | undefined {
-  return content instanceof Uint8Array || !("linkTo" in content) ? undefined : content.linkTo;
+  return typeof content === "object" && "linkTo" in content ? content.linkTo : undefined;
 }
 
 const SHARED = "/usr/sbin/jailkit";
@@ -119,6 +119,7 @@ export function packageFiles(name: PackageName, parts: Parts): PackageFile[] {
     ...filesIn(config)
       .filter((file) => file.endsWith(".ini"))
       .map((file) => plain("/etc/jailkit", file)),
+    { path: `/etc/jailkit/${DECLARATIONS}`, mode: 0o755, content: "directory" },
     plain("/usr/lib/sysusers.d", join(config, "sysusers.conf"), "jailkit.conf"),
     plain("/usr/lib/tmpfiles.d", join(config, "tmpfiles.conf"), "jailkit.conf"),
     ...filesIn(join(root, "docs/units"))
@@ -147,7 +148,9 @@ export async function withParts<T>(dist: string, use: (parts: Parts) => T | Prom
 export function stage(files: readonly PackageFile[], target: string, epoch: number): void {
   for (const { path, mode, content } of files) {
     const place = join(target, path);
-    fs.mkdirSync(dirname(place), { recursive: true, mode: 0o755 });
+    // foldersIn() has what a directory needs.
+    fs.mkdirSync(content === "directory" ? place : dirname(place), { recursive: true, mode: 0o755 });
+    if (content === "directory") continue;
     if (content instanceof Uint8Array) fs.writeFileSync(place, content);
     else if ("linkTo" in content) {
       fs.linkSync(join(target, content.linkTo), place);

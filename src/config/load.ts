@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../ffi/error.ts";
 import {
+  type DirectoryEntry,
   fstat,
   openAt,
   openAt2,
@@ -39,6 +40,9 @@ export function dropInDirectory(file: ByteString): ByteString | undefined {
   return name === "" || name.endsWith("/") ? undefined : `${name}.d`;
 }
 
+/** Whether a file in a drop-in directory is read, by its name. */
+export const isDropIn = (name: ByteString): boolean => name.endsWith(".ini") && !name.startsWith(".");
+
 const NOT_A_FILE = "not a regular file";
 const A_LINK = "a symbolic link, which may not be one, or leads nowhere";
 
@@ -46,6 +50,9 @@ type OnUnsafe = (path: ByteString, problem: Unsafe) => void;
 
 /** Gets why a file cannot be read, or throws that. */
 type OnUnreadable = (file: ByteString, error: JailkitError) => void;
+
+/** Gets all that is in a drop-in directory. */
+type OnEntries = (directory: ByteString, entries: readonly DirectoryEntry[]) => void;
 
 /** Reads an open file and closes it; errors name `file`. */
 function readSource(file: ByteString, fd: number, dialect: Dialect): ConfigSource {
@@ -70,9 +77,10 @@ function attempt<T>(file: ByteString, { exitStatus, onUnreadable }: Reading, act
 
 function unreadable(file: ByteString, error: SystemError, exitStatus: number): JailkitError {
   const { call, reason } = error;
-  const isOther = call === NOT_A_FILE;
+  // A socket cannot even be opened.
+  const isOther = call === NOT_A_FILE || isErrno(error, "ENXIO");
   const isLink = isErrno(error, "ELOOP");
-  const why = isOther ? call : isLink ? A_LINK : `${call}: ${reason}`;
+  const why = isOther ? NOT_A_FILE : isLink ? A_LINK : `${call}: ${reason}`;
   const message = `cannot read ${display(file)}: ${why}`;
   // Something else is in its place: a directory, a FIFO, or a link that leads nowhere or may not be one.
   const away = isOther || isLink || isErrno(error, "ENOTDIR", "ENOENT");
@@ -120,6 +128,7 @@ interface Reading {
   readonly jail: ByteString | undefined;
   readonly onUnsafe: OnUnsafe;
   readonly onUnreadable: OnUnreadable;
+  readonly onEntries: OnEntries | undefined;
 }
 
 function readDropIns(directory: ByteString, reading: Reading): ConfigSource[] {
@@ -130,8 +139,9 @@ function readDropIns(directory: ByteString, reading: Reading): ConfigSource[] {
   return withFd(opened, (fd) => {
     const problem = unsafeAs(directory, fstat(fd));
     if (problem !== undefined) onUnsafe(directory, problem);
-    const all = readDirectory(fd).map((entry) => entry.name);
-    const names = all.filter((name) => name.endsWith(".ini") && !name.startsWith("."));
+    const entries = readDirectory(fd);
+    reading.onEntries?.(directory, entries);
+    const names = entries.map((entry) => entry.name).filter(isDropIn);
     // In the order of their bytes.
     return names.sort().flatMap((each): ConfigSource[] => {
       const file = `${directory}/${each}`;
@@ -161,7 +171,7 @@ function readMain(file: ByteString, { jail, dialect, onUnsafe }: Reading): Confi
  * if there is no file. Throws a JailkitError if one cannot be read. Calls `onUnsafe` if users other than root
  * can change a file, the drop-in directory, or a directory above the file; it throws by default. `jail`: the jail that the
  * file is in, if this process is outside. `dialect`: how large a file may be. `alone`: without drop-ins. `onUnreadable`: gets
- * each file that cannot be read, and the others are read.
+ * each file that cannot be read, and the others are read. `onEntries`: gets all that is in the drop-in directory.
  */
 export function readConfigSources(
   file: ByteString,
@@ -170,10 +180,10 @@ export function readConfigSources(
     throw unsafeError(path, unsafe, exitStatus);
   },
   jail?: ByteString,
-  { dialect = "c", alone = false, onUnreadable = refuse }: ReadOptions = {},
+  { dialect = "c", alone = false, onUnreadable = refuse, onEntries }: ReadOptions = {},
 ): ConfigSource[] {
   const directory = alone ? undefined : dropInDirectory(file);
-  const reading = { exitStatus, dialect, jail, onUnsafe, onUnreadable };
+  const reading = { exitStatus, dialect, jail, onUnsafe, onUnreadable, onEntries };
   const main = attempt(file, reading, () => readMain(file, reading));
   const dropIns = directory && attempt(directory, reading, () => readDropIns(directory, reading));
   return [...(main === undefined ? [] : [main]), ...(dropIns || [])];
@@ -183,6 +193,7 @@ interface ReadOptions {
   readonly dialect?: Dialect;
   readonly alone?: boolean;
   readonly onUnreadable?: OnUnreadable;
+  readonly onEntries?: OnEntries;
 }
 
 /** Why a file is not used that users other than root can change. */

@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { IniEntry, Place } from "../config/model.ts";
+import type { UnreadFile } from "../config/unread.ts";
 import type { KeyLine } from "../users/key-lines.ts";
 
 /** A section [jail PATH] of /etc/jailkit/jails.d. A key that is missing is undefined: nothing is wanted, nothing refused. */
@@ -49,4 +50,6 @@ export interface Declaration {
   readonly files: readonly ByteString[];
   readonly jails: readonly DeclaredJail[];
   readonly users: readonly DeclaredUser[];
+  /** Files beside these that were meant, perhaps. */
+  readonly unread: readonly UnreadFile[];
 }

@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { display, quoted } from "../cli/display.ts";
-import { JailkitError } from "../cli/error.ts";
+import { describeError, JailkitError } from "../cli/error.ts";
 import {
   CONFIG_DIRECTORY,
   type ConfigSource,
@@ -15,6 +15,7 @@ import { problemError } from "../config/place.ts";
 import { scanIni } from "../config/scan.ts";
 import { inOrder, withoutConsequences } from "../config/section-problems.ts";
 import type { Unsafe } from "../config/trusted.ts";
+import { type UnreadFile, unreadFiles } from "../config/unread.ts";
 import { joinHome } from "../jail/accounts/separator.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
 import { DeclarationError, type FileError } from "./errors.ts";
@@ -94,6 +95,7 @@ export function declarationIn(ini: IniFile): { declaration: Declaration; problem
     files: ini.texts.map(({ file }) => file),
     jails,
     users: users.map(({ declared }) => declared),
+    unread: [],
   };
   return { declaration, problems: inOrder(withoutConsequences(errors, ini), ini) };
 }
@@ -124,10 +126,12 @@ export function readDeclaration(
         ? new JailkitError(error.code, 1, `${display(file)} is a directory: name the files in it`)
         : error,
     );
+  const unread: UnreadFile[] = [];
   const read = (file: ByteString, alone: boolean) =>
     readConfigSources(file, 1, onUnsafe, undefined, {
       ...{ dialect, alone },
       onUnreadable: alone ? addNamed : add,
+      onEntries: (place, entries) => unread.push(...unreadFiles(place, entries)),
     });
   const main = `${directory}/jails.ini`;
   const sources =
@@ -151,8 +155,35 @@ export function readDeclaration(
       : new JailkitError("config-invalid", 1, problemLine(one, display(one.file)));
     errors.push({ file: one.file, position: one, error });
   }
-  if (errors.length > 0) throw new DeclarationError(inFileOrder(errors, files ?? [main]));
-  return declaration;
+  if (errors.length > 0) throw new DeclarationError(inFileOrder(errors, files ?? [main]), unread);
+  return { ...declaration, unread };
+}
+
+/**
+ * What `files` declare, and what the usual files do beside them. Throws DeclarationError with the errors of all, each of
+ * them once.
+ */
+export function readWithOthers(files: readonly ByteString[]): {
+  declaration: Declaration;
+  others: Declaration;
+} {
+  const declaration = readOrError(files);
+  const others = readOrError();
+  if (!(declaration instanceof DeclarationError || others instanceof DeclarationError))
+    return { declaration, others };
+  const found = [declaration, others].flatMap((one) => (one instanceof DeclarationError ? one.all : []));
+  const once = new Map<string, FileError>();
+  for (const one of found) once.getOrInsert(describeError(one.error), one);
+  throw new DeclarationError([...once.values()], others.unread);
+}
+
+function readOrError(files?: readonly ByteString[]): Declaration | DeclarationError {
+  try {
+    return readDeclaration(files);
+  } catch (error) {
+    if (error instanceof DeclarationError) return error;
+    throw error;
+  }
 }
 
 /** Errors in the order of files and lines: `first` ones, and then others by the bytes of their names, as drop-ins are read. */

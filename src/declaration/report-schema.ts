@@ -79,6 +79,9 @@ export const applySummarySchema = reportSchema("jailkit apply", {
   failed: count.describe("Jails and users that are not as declared, since something failed."),
   unchanged: count,
   undeclared: texts.describe("What is there and not declared, one printable line each."),
+  unread: z
+    .array(z.strictObject({ file: z.string(), message: z.string(), remedy: textOrNull }))
+    .describe("Files of jails.d that are not read because of their names, though they may have been meant."),
   directories: z
     .array(z.strictObject({ user: z.string(), attributes: directorySchema }))
     .describe("What a directory, such as LDAP, should say about users."),

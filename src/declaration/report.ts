@@ -8,6 +8,7 @@ import { printError, printJsonLine, printLine } from "../cli/output.ts";
 import { type Progress, startProgress } from "../cli/progress.ts";
 import { jsonTextOrNull, problemReport } from "../cli/report.ts";
 import type { Place } from "../config/model.ts";
+import type { UnreadFile } from "../config/unread.ts";
 import {
   type DirectoryChange,
   directoryLines,
@@ -30,6 +31,7 @@ interface Options {
   readonly check: boolean;
   readonly json: boolean;
   readonly verbose: boolean;
+  readonly unread: readonly UnreadFile[];
 }
 
 type Text = string | undefined;
@@ -77,8 +79,9 @@ export class ApplyReport implements Shown {
 
   /** Shows the plan; with --check that is all. */
   plan(comparison: Comparison): void {
-    const { check, json } = this.options;
+    const { check, json, unread } = this.options;
     const { jails, former, formerFaults, undeclared } = comparison;
+    if (!json) showUnread(unread);
     this.#undeclared = undeclared;
     // What a user has left in another jail is about that user, too.
     const about = [...former.map(({ change }) => change), ...formerFaults].map(nameOf);
@@ -185,7 +188,7 @@ export class ApplyReport implements Shown {
 
   /** Shows the end, and returns the exit status. */
   end(): number {
-    const { check, json, verbose } = this.options;
+    const { check, json, verbose, unread } = this.options;
     this.#progress?.clear();
     this.#tellOfSignal();
     const states = [...this.#states.values()];
@@ -200,6 +203,7 @@ export class ApplyReport implements Shown {
       printJsonLine({
         ...{ version: 1, tool: APPLY, check, changed, failed, unchanged },
         undeclared: this.#undeclared.map(jsonText),
+        unread: unread.map(unreadReport),
         directories: this.#directories.map((change) => ({
           user: jsonText(change.name),
           attributes: directoryReport(change),
@@ -238,12 +242,21 @@ const placeReport = (place: Place | undefined) => ({
   column: place?.column ?? null,
 });
 
+const unreadReport = ({ file, message, remedy }: UnreadFile) => ({
+  file: jsonText(file),
+  message: jsonText(message),
+  remedy: jsonTextOrNull(remedy),
+});
+
 /** The last line of --json for a run that could not begin. */
 export function failedSummary(error: JailkitError, path: ByteString, check: boolean): ApplySummary {
-  const all = error instanceof DeclarationError ? error.all : [{ file: path, position: error.place, error }];
+  const { all, unread } =
+    error instanceof DeclarationError
+      ? error
+      : { all: [{ file: path, position: error.place, error }], unread: [] };
   return {
     ...{ version: 1, tool: APPLY, check, changed: 0, failed: 0, unchanged: 0 },
-    ...{ undeclared: [], directories: [] },
+    ...{ undeclared: [], unread: unread.map(unreadReport), directories: [] },
     problems: all.map(({ file, position, error: one }) => ({
       ...problemReport(problemFrom(one, "failed", file)),
       ...{ file: jsonText(file), line: position?.line ?? null, column: position?.column ?? null },
@@ -255,8 +268,19 @@ export function failedSummary(error: JailkitError, path: ByteString, check: bool
 
 const MOST_SHOWN = 100;
 
+/** Prints warnings of files that are not read. */
+function showUnread(unread: readonly UnreadFile[]): void {
+  for (const { message, remedy } of unread.slice(0, MOST_SHOWN)) {
+    printError(`${APPLY}: warning: ${message}`);
+    remedyLines(remedy).forEach(printError);
+  }
+  const more = unread.length - MOST_SHOWN;
+  if (more > 0) printError(`${APPLY}: warning: ${more} more file${more === 1 ? " is" : "s are"} not read`);
+}
+
 /** Prints all errors of declarations with their lines and remedies; returns the exit status. */
-export function showErrors({ all }: DeclarationError): number {
+export function showErrors({ all, unread }: DeclarationError): number {
+  showUnread(unread);
   for (const { error } of all.slice(0, MOST_SHOWN)) {
     printError(`${APPLY}: ${describeError(error)}`);
     const excerpt = error.place === undefined ? [] : excerptLines(error.place);

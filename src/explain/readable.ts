@@ -7,7 +7,7 @@ import { type Credentials, MAY_EXECUTE, MAY_READ, mayAccess, withRightsOf } from
 import { display } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
-import { dropInDirectory } from "../config/load.ts";
+import { dropInDirectory, isDropIn } from "../config/load.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { aclAt, removalCommand } from "../system/acl.ts";
 import { commandAt } from "../system/exchange.ts";
@@ -100,7 +100,7 @@ export function obstacleTo(file: ByteString, uid: number): Obstacle | undefined 
   if (found !== undefined || dropIns === undefined) return found;
   const closed = obstacleAt({ path: dropIns, jail }, uid, MAY_READ | MAY_EXECUTE);
   if (closed !== undefined) return closed;
-  const names = namesIn(dropIns).filter((name) => /^[^.].*\.ini$/.test(name));
+  const names = namesIn(dropIns).filter(isDropIn);
   return firstObstacle(
     names.map((name) => `${dropIns}/${name}`),
     jail,

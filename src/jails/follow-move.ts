@@ -6,7 +6,7 @@ import type { CheckProblem } from "../check/rules.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError, problemFrom } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
-import { CONFIG_DIRECTORY } from "../config/load.ts";
+import { CONFIG_DIRECTORY, isDropIn } from "../config/load.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { attributesAt, lookUp, readJailFile } from "../jail/fs/look.ts";
@@ -119,7 +119,7 @@ function filesThatName(from: ByteString, to: ByteString): Move["files"] {
 
 function iniFiles(directory: ByteString): ByteString[] {
   return hostNames(directory).flatMap((name) => {
-    if (name.endsWith(".ini") && !name.startsWith(".")) return [`${directory}/${name}`];
+    if (isDropIn(name)) return [`${directory}/${name}`];
     return /^(?:jk_\w+|jails)\.d$/.test(name) ? iniFiles(`${directory}/${name}`) : [];
   });
 }

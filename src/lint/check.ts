@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
-import { statIfPresent } from "../../ffi/files.ts";
+import { type DirectoryEntry, statIfPresent } from "../../ffi/files.ts";
 import { absolute } from "../../ffi/guard.ts";
 import { directoryOf, pathsDownTo } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
@@ -15,6 +15,7 @@ import { placeOf } from "../config/place.ts";
 import { scanIni } from "../config/scan.ts";
 import { CONFIG_KINDS, type ConfigKind, kindOf } from "../config/schemas/catalogue.ts";
 import { inUnsafeDirectory, type Unsafe } from "../config/trusted.ts";
+import { unreadFiles } from "../config/unread.ts";
 import { lintDeclaration } from "./declaration.ts";
 import { lint } from "./lint.ts";
 import { jailOf, knownPaths, openWorld } from "./world.ts";
@@ -78,15 +79,17 @@ export class ConfigCheck {
         this.#whole(path, "unsafe-file", `${quoted(path)} ${display(because)}`, remedy);
       };
       const onUnreadable = (path: ByteString, error: JailkitError) => {
-        // Sections of one file may need those of another one.
-        if (kind.sections !== "declaration") throw error;
         unreadable.add(path);
-        this.#failed(error);
+        this.#failed(path, error);
       };
-      const options = { dialect: kind.dialect, onUnreadable };
+      const onEntries = (directory: ByteString, entries: readonly DirectoryEntry[]) => {
+        for (const { file: path, message, remedy } of unreadFiles(directory, entries))
+          this.#whole(path, "unread-file", message, remedy, "warning");
+      };
+      const options = { dialect: kind.dialect, onUnreadable, onEntries };
       sources = readConfigSources(file, 2, onUnsafe, jailOf(file), options);
     } catch (error) {
-      this.#failed(error);
+      this.#failed(file, error);
       return;
     }
     if (required && sources[0]?.file !== file && !unreadable.has(file)) {
@@ -98,10 +101,12 @@ export class ConfigCheck {
     if (sources.length > 0) this.#content({ file, kind, sources, trusted, complete, reported });
   }
 
-  /** A file cannot be read. */
-  #failed(error: unknown): void {
+  /** A file cannot be read: because something else is in its place, which the error has a remedy for, or by this caller. */
+  #failed(file: ByteString, error: unknown): void {
     const remedy = error instanceof JailkitError ? error.remedy : "";
-    this.failures.push(`${describeError(error)}${remedy === "" ? "" : `; fix it with: ${remedy}`}`);
+    const message = describeError(error);
+    if (remedy === "") this.failures.push(message);
+    else this.#whole(file, "not-a-file", message, remedy);
   }
 
   /** Users read these files themselves. */
@@ -143,9 +148,15 @@ export class ConfigCheck {
     }
   }
 
-  /** Adds an error that is about a whole file. */
-  #whole(file: ByteString, code: FindingCode, message: ByteString, remedy: ByteString | undefined): void {
-    this.findings.push({ file, line: 1, column: 1, severity: "error", code, message, remedy });
+  /** Adds a finding that is about a whole file. */
+  #whole(
+    file: ByteString,
+    code: FindingCode,
+    message: ByteString,
+    remedy: ByteString | undefined,
+    severity: Problem["severity"] = "error",
+  ): void {
+    this.findings.push({ file, line: 1, column: 1, severity, code, message, remedy });
   }
 }
 
@@ -163,7 +174,9 @@ interface Content {
 function problemsOf(ini: IniFile, kind: ConfigKind, complete: boolean): Problem[] {
   if (kind.sections === "declaration") return lintDeclaration(ini, complete);
   using world = openWorld(ini.file);
-  return lint(ini, kind, world);
+  const problems = lint(ini, kind, world);
+  // A file that cannot be read may have the section.
+  return complete ? problems : problems.filter(({ code }) => code !== "unknown-section");
 }
 
 /**

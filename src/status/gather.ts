@@ -7,7 +7,7 @@ import { kernelFeatures } from "../check/confinement.ts";
 import { answered, isReported, JailkitError } from "../cli/error.ts";
 import { operands } from "../cli/shell-word.ts";
 import { VERSION } from "../cli/version.ts";
-import { CONFIG_DIRECTORY } from "../config/load.ts";
+import { CONFIG_DIRECTORY, isDropIn } from "../config/load.ts";
 import type { PrivilegeFact } from "../enter/facts.ts";
 import { installedPrivilege } from "../explain/installed.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
@@ -126,7 +126,7 @@ function checkedConfig(): MachineFacts["config"] {
 function declarations(): number | undefined {
   const directory = `${CONFIG_DIRECTORY}/jails.d`;
   if (!exists(directory)) return undefined;
-  return hostNames(directory).filter((name) => name.endsWith(".ini") && !name.startsWith(".")).length;
+  return hostNames(directory).filter(isDropIn).length;
 }
 
 /** Looks at this machine. Needs root. Throws JailkitError and SystemError for what no part of the page can do without. */

@@ -2,17 +2,20 @@ import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { absolutePath } from "../../ffi/guard.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
-import { display } from "../cli/display.ts";
+import { display, quoted } from "../cli/display.ts";
 import { JailkitError, UsageError } from "../cli/error.ts";
 import { BUSY, BUSY_STATUS, NO_WAIT, VERBOSE } from "../cli/options.ts";
 import { printJsonLine } from "../cli/output.ts";
 import { defineTool, type ToolCall } from "../cli/tool.ts";
+import type { UnreadFile } from "../config/unread.ts";
+import { nameOf } from "../declaration/change.ts";
 import type { Comparison } from "../declaration/compare/compare.ts";
 import { compare } from "../declaration/compare/compare.ts";
+import { NO_LONGER } from "../declaration/compare/former.ts";
 import { DeclarationError } from "../declaration/errors.ts";
 import type { Declaration } from "../declaration/model.ts";
 import { isInScope, type Once, readOnce } from "../declaration/once.ts";
-import { DECLARATION_FILE, readDeclaration } from "../declaration/read.ts";
+import { DECLARATION_FILE, readDeclaration, readWithOthers } from "../declaration/read.ts";
 import { APPLY, ApplyReport, failedSummary, showErrors } from "../declaration/report.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
 import { lockDeclarations } from "../jail/record/jail-lock.ts";
@@ -32,8 +35,12 @@ const hasWork = ({ jails, former, formerFaults }: Comparison): boolean =>
       users.some((user) => user.fault !== undefined || user.changes.length > 0),
   );
 
+/** Why a run ends before it does anything. */
+const refusal = (code: string, message: string, unread: readonly UnreadFile[], file = DECLARATION_FILE) =>
+  new DeclarationError([{ file, position: undefined, error: new JailkitError(code, 1, message) }], unread);
+
 /** Nothing at all, or no file in jails.d any more, may be a file system that is not mounted, or a copy that failed. */
-function requireSomething({ files, jails, users }: Declaration, before: Once, prune: boolean): void {
+function requireSomething({ files, jails, users, unread }: Declaration, before: Once, prune: boolean): void {
   if (!prune || files.some((file) => file !== DECLARATION_FILE)) return;
   let message = `nothing is declared, and there is no file in jails.d: --prune would remove everything; to do that, create an empty one there`;
   if (jails.length + users.length > 0) {
@@ -45,7 +52,17 @@ function requireSomething({ files, jails, users }: Declaration, before: Once, pr
     if (lost.every(({ file }) => file === DECLARATION_FILE || !isInScope(file, [], true))) return;
     message = `there is no file in jails.d any more: --prune would remove all that such files declared; to do that, create an empty one there`;
   }
-  throw new JailkitError("nothing-declared", 1, message);
+  throw refusal("nothing-declared", message, unread);
+}
+
+/** What was declared once may be declared in a file that is not read, for example since somebody has renamed it. */
+function requireAllRead(unread: readonly UnreadFile[], { former }: Comparison): void {
+  const [first] = unread;
+  const [gone, ...more] = former.flatMap(({ change }) => (change.why === NO_LONGER ? [change] : []));
+  if (first === undefined || gone === undefined) return;
+  const others = more.length === 0 ? "" : ` and ${more.length} more`;
+  const message = `--prune would remove ${nameOf(gone)}${others}, which ${quoted(first.file)} may declare: that is not read because of its name; rename it, or move it to another directory`;
+  throw refusal("unread-file", message, unread, first.file);
 }
 
 /** What --config-dir leads to. */
@@ -84,14 +101,18 @@ async function apply(files: readonly string[], options: Options): Promise<number
   const before = readOnce();
   // The executables are built for short runs; so many users pay for the compiler.
   if (before.users.length > MANY) Bun.unsafe.setJITPolicy(20);
-  const declaration = usual
-    ? readDeclaration(undefined, configDir === undefined ? undefined : absolutePath(configDir))
-    : readDeclaration(files.map(absolutePath));
-  requireSomething(declaration, before, prune);
+  const directory = configDir === undefined ? undefined : absolutePath(configDir);
+  const named = usual ? undefined : files.map(absolutePath);
   // A user may have moved from one file to another one.
-  const others = usual || !prune ? undefined : readDeclaration();
+  const { declaration, others } =
+    named !== undefined && prune
+      ? readWithOthers(named)
+      : { declaration: readDeclaration(named, directory), others: undefined };
+  requireSomething(declaration, before, prune);
   const comparison = compare(declaration, before, { prune, deleteHomes, usual, others });
-  const report = new ApplyReport(options);
+  const { unread } = others ?? declaration;
+  if (prune) requireAllRead(unread, comparison);
+  const report = new ApplyReport({ ...options, unread });
   report.plan(comparison);
   if (!check) await carryOut(declaration, comparison, before, options, report);
   return report.end();

@@ -8,7 +8,7 @@ import { JailkitError } from "../cli/error.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { didYouMean } from "../cli/suggest.ts";
 import { readKeys } from "../config/keys.ts";
-import { mergeFiles, requireNoErrors } from "../config/load.ts";
+import { isDropIn, mergeFiles, requireNoErrors } from "../config/load.ts";
 import { type IniFile, LIMITS } from "../config/model.ts";
 import { groupOfSection, scanIni, selectSection } from "../config/scan.ts";
 import { confineProblem } from "../config/schemas/confine.ts";
@@ -64,8 +64,10 @@ function dropIns(root: JailRoot): ByteString[] {
     const entries = withDirectory(root, DROP_INS, ({ fd }) =>
       withFd(openAt(fd, ".", C.O_RDONLY | C.O_DIRECTORY), readDirectory),
     );
-    const names = entries.map(({ name }) => name);
-    return names.filter((name) => name.endsWith(".ini") && !name.startsWith(".")).sort();
+    return entries
+      .map(({ name }) => name)
+      .filter(isDropIn)
+      .sort();
   } catch (error) {
     if (isErrno(error, "ENOENT")) return [];
     throw error;

@@ -36,6 +36,7 @@ test("everything is in its place, with owners, modes and the capability", () => 
     expect(m.must(["getcap", path]).stdout).toBe(`${path} cap_sys_chroot=ep\n`);
   }
   for (const name of defaults) expect(m.stat(`/dest/etc/jailkit/${name}`)).toMatchObject({ mode: 0o100644 });
+  expect(m.stat("/dest/etc/jailkit/jails.d")).toMatchObject({ uid: 0, gid: 0, mode: 0o40755 });
   expect(m.read("/dest/etc/shells")).toBe("/bin/sh\n/usr/sbin/jk_chrootsh\n");
   expect(m.must(["/dest/usr/sbin/jk_init", "--version"]).stdout).toStartWith("jk_init (jailkit) 3.");
 });

@@ -76,6 +76,7 @@ describe("a fresh install", () => {
     expect(m.read("/etc/shells")).toEndWith("/usr/sbin/jk_chrootsh\n");
     expect(m.must(["dpkg", "--verify", "jailkit", "jailkit-procmail"]).stdout).toBe("");
     for (const [path, mode] of [
+      ["/etc/jailkit/jails.d", 0o40755],
       ["/var/lib/jailkit", 0o40755],
       ["/var/lib/jailkit/jails", 0o40700],
       ["/var/lib/jailkit/empty", 0o40755],
@@ -217,6 +218,7 @@ describe("removal", () => {
 
     m.must(["dpkg", "--remove", "jailkit-procmail", "jailkit"], { env });
     expect(stateOf(m, "jailkit")).toStartWith("rc ");
+    expect(m.exists("/etc/jailkit/jails.d")).toBe(false);
     expect(m.read("/etc/jailkit/jk_lsh.ini")).toBe("[DEFAULT]\n");
     expect(m.list("/etc/jailkit/jk_socketd.d")).toHaveLength(1);
     expect(m.read("/etc/shells")).not.toContain("jk_chrootsh");
@@ -259,8 +261,10 @@ describe("removal", () => {
   test("what somebody else put into /etc/jailkit survives a purge", () => {
     install();
     m.write("/etc/jailkit/notes", "mine\n");
+    m.write("/etc/jailkit/jails.d/one.ini", "[jail /srv/one]\n");
     m.must(["dpkg", "--purge", "jailkit-procmail", "jailkit"], { env });
-    expect(m.list("/etc/jailkit")).toEqual(["notes"]);
+    expect(m.list("/etc/jailkit").sort()).toEqual(["jails.d", "notes"]);
+    expect(m.list("/etc/jailkit/jails.d")).toEqual(["one.ini"]);
   });
 
   test("a removed package that comes back finds its configuration", async () => {

@@ -34,6 +34,7 @@ test("into a directory: owners, modes, privileges, one inode of all names", () =
   expect(m.exists("/dest/usr/sbin/jk_procmailwrapper")).toBe(false);
   expect(m.read("/dest/etc/shells")).toBe("/usr/sbin/jk_chrootsh\n");
   expect(m.exists("/dest/usr/lib/sysusers.d/jailkit.conf")).toBe(true);
+  expect(m.stat("/dest/etc/jailkit/jails.d")).toMatchObject({ uid: 0, gid: 0, mode: 0o40755 });
   expect(m.read("/etc/passwd")).not.toContain(account);
   expect(m.must(["find", "/dest", "-name", "*.new"]).stdout).toBe("");
   expect(m.must(["/dest/usr/sbin/jk_cp", "--version"]).stdout).toBe(`jk_cp (jailkit) ${VERSION}\n`);
@@ -53,6 +54,7 @@ test("onto the machine: an account logs in; a second run changes nothing; an edi
 
   const shells = m.read("/etc/shells");
   m.write("/etc/jailkit/jk_lsh.ini", "[DEFAULT]\n");
+  m.write("/etc/jailkit/jails.d/one.ini", "");
   const again = install([]);
   expect(again).toMatchObject({ status: 0, stdout: "" });
   expect(m.ids(account).uid).toBe(uid);
@@ -71,7 +73,7 @@ test("onto the machine: an account logs in; a second run changes nothing; an edi
   for (const place of ["/usr/sbin", "/usr/bin"])
     expect(m.list(place).filter((name) => /^j(?:k_|ailkit)/.test(name))).toEqual([]);
   expect(m.list("/etc/jailkit")).toEqual(
-    ["jk_lsh.ini", "jk_socketd.d"].filter((name) => m.exists(`/etc/jailkit/${name}`)),
+    ["jails.d", "jk_lsh.ini", "jk_socketd.d"].filter((name) => m.exists(`/etc/jailkit/${name}`)),
   );
   expect(m.read("/etc/shells")).not.toContain("jk_chrootsh");
 });

@@ -30,6 +30,7 @@ test("an installation into an empty root directory works there", () => {
   m.mkdir(scratch);
   rpm("--root", scratch, "--noscripts", "-i", ...rpms);
   for (const path of entries) expect(privilegeOf(m, scratch + path)).toBe("root:root 755 cap_sys_chroot=ep");
+  expect(m.stat(`${scratch}/etc/jailkit/jails.d`)).toMatchObject({ uid: 0, gid: 0, mode: 0o40755 });
   const shared = m.stat(`${scratch}/usr/sbin/jailkit`);
   expect(shared).toMatchObject({ uid: 0, gid: 0, mode: 0o100711 });
   expect(m.stat(`${scratch}/usr/sbin/jk_cp`)?.ino).toBe(shared?.ino ?? 0n);
@@ -108,5 +109,10 @@ test("with its scripts: install, login, a kept file, the next version, and remov
   for (const folder of ["/usr/sbin", "/usr/bin"])
     expect(m.list(folder).filter((name) => /^j(?:k_|ailkit)/.test(name))).toEqual([]);
   expect(m.list("/etc/jailkit")).toContain("jk_chrootsh.ini.rpmsave");
+  expect(m.exists("/etc/jailkit/jails.d")).toBe(false);
+  rpm("-i", ...rpms);
+  m.write("/etc/jailkit/jails.d/one.ini", "");
+  rpm("-e", "jailkit-procmail", "jailkit");
+  expect(m.list("/etc/jailkit/jails.d")).toEqual(["one.ini"]);
   expect(m.snapshot(jail)).toEqual(inside);
 });

@@ -24,6 +24,9 @@ interface Fault {
   plant?: string;
 }
 
+/** Does something in a drop-in directory. */
+const beside = (folder: string, command: string) =>
+  `mkdir -p ${CONFIG}/${folder} && cd ${CONFIG}/${folder} && ${command}`;
 const inJail = `${JAIL}${CONFIG}/jk_lsh.ini`;
 const fault = (code: FindingCode, file: string, text: string, plant?: string): Fault => ({
   code,
@@ -197,6 +200,9 @@ const FAULTS: readonly Fault[] = [
   fault("unknown-user", "jk_chrootsh", "[nobodyatall]\nenv = A\n\n[u]\nenv = A\n"),
   fault("unknown-user", "jk_init", "[a]\npaths = /bin/ls\nusers = nosuch\n"),
   fault("unknown-user", "jk_init", "[a]\npaths = /bin/ls\nusers = root, daemn\n"),
+  fault("unread-file", "jk_chrootsh", "[u]\nenv = A\n", beside("jk_chrootsh.d", "touch own.conf 'a b'")),
+  fault("unread-file", "jails", "", beside("jails.d", "touch own.ini own.INI .own.ini")),
+  fault("not-a-file", "jk_init", "[a]\npaths = /bin/ls\n", beside("jk_init.d", "mkdir own.ini")),
   fault("unreadable-file", "jk_chrootsh", "[u]\nenv = A\n", `chmod 0600 ${CONFIG}/jk_chrootsh.ini`),
   fault("unsafe-file", "jk_chrootsh", "[u]\nenv = A\n", `chmod 0666 ${CONFIG}/jk_chrootsh.ini`),
   fault("unsafe-file", "jk_chrootsh", "[u]\nenv = A\n", `chown 1000 ${CONFIG}/jk_chrootsh.ini`),

@@ -47,7 +47,8 @@ export type Former =
 /** What is to be forgotten: it is neither declared nor there, and what gets its name later is something else. */
 export type Gone = Pick<Change, "of" | "name">;
 
-const NO_LONGER = "no longer declared";
+/** Why what was declared once is removed. */
+export const NO_LONGER = "no longer declared";
 const NO_RECORDS: ReturnType<typeof readRegistry> = { jails: [], damaged: [] };
 const POLICY_FILE = "/etc/jailkit/jk_lsh.ini";
 

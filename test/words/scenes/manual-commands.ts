@@ -83,12 +83,16 @@ export const COMMANDS: Readonly<Record<string, Scene>> = {
     },
   },
   "jailkit-export.8": {
-    prepare: makeJail(JAIL, "uidbasics"),
+    prepare(stage) {
+      makeJail(JAIL, "uidbasics")(stage);
+      // It comes with the package.
+      stage.m.mkdir("/etc/jailkit/jails.d");
+    },
     steps: {
       "jailkit export -o /root/jail.json /srv/jail": {
         after: ({ m }) => expect(m.stat("/root/jail.json")?.mode).toBe(0o100600),
       },
-      "mkdir -p /etc/jailkit/jails.d": {
+      "jailkit export --declaration -o /etc/jailkit/jails.d": {
         after: ({ m }) =>
           expect(m.read("/etc/jailkit/jails.d/srv-jail.ini")).toContain(
             `[jail ${JAIL}]\nsections = uidbasics\n`,

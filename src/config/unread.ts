@@ -1,0 +1,69 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import * as C from "../../ffi/constants.ts";
+import type { DirectoryEntry } from "../../ffi/files.ts";
+import { quoted } from "../cli/display.ts";
+import { shellWord } from "../cli/shell-word.ts";
+import { isDropIn } from "./load.ts";
+
+/** A file in a drop-in directory that nothing reads, though somebody may have meant it. */
+export interface UnreadFile {
+  readonly file: ByteString;
+  /** Printable. */
+  readonly message: ByteString;
+  /** The command that changes its name; undefined if none helps. */
+  readonly remedy: ByteString | undefined;
+}
+
+/** What editors, package managers and programs that are writing leave behind, and what somebody has put aside. */
+const LEFT: readonly RegExp[] = [
+  /~$|^#|,v$/,
+  /\.(?:bak|dist|disabled|new|off|old|orig|rej|save|saved|tmp)$/i,
+  /\.(?:apk|dpkg|ucf)-[a-z]+$/,
+  /\.(?:pac|rpm)(?:new|orig|save)$/,
+];
+
+/** A hidden name that somebody types; not .ansible_tmpx.ini, ._x.ini of macOS, .#x.ini of Emacs. */
+const TYPED_HIDDEN = /^\.(?!ansible_tmp|[_#~]).*\.ini$/is;
+
+const TEXT_ABOUT = /^(?:readme|licen[cs]e|copying)(?:\.|$)|\.md$/i;
+
+function isMeant({ name, type }: DirectoryEntry): boolean {
+  // No tool reads the directories in such a directory.
+  if (isDropIn(name) || ![C.DT_REG, C.DT_LNK, C.DT_UNKNOWN].includes(type)) return false;
+  if (name.startsWith(".")) return TYPED_HIDDEN.test(name);
+  return !TEXT_ABOUT.test(name) && !LEFT.some((pattern) => pattern.test(name));
+}
+
+/** The name under which a file is read; undefined if nothing is left of its own. */
+function readName(name: ByteString): ByteString | undefined {
+  const stem = name
+    .replace(/^\.+/, "")
+    .replace(/\.ini(?![a-z\d]).*$/is, "")
+    .replace(/\.(?:cfg|cnf|conf|config|txt)$/i, "");
+  return stem === "" ? undefined : `${stem}.ini`;
+}
+
+/**
+ * The files of a drop-in directory that are not read because of their names, in the order of these, without what is left
+ * behind. Pure.
+ */
+export function unreadFiles(directory: ByteString, entries: readonly DirectoryEntry[]): UnreadFile[] {
+  const taken = new Set(entries.map(({ name }) => name));
+  const meant = entries.filter(isMeant).sort((one, other) => (one.name < other.name ? -1 : 1));
+  return meant.map(({ name, type }) => {
+    const file = `${directory}/${name}`;
+    const why = "is not read: its name must end with '.ini', and not begin with a dot";
+    // A drop-in may not be a link, whatever its name.
+    if (type === C.DT_LNK)
+      return {
+        file,
+        message: `${quoted(file)} ${why}, and it may not be a symbolic link`,
+        remedy: undefined,
+      };
+    const wanted = [readName(name), `${name}.old`].find((one) => one !== undefined && !taken.has(one));
+    if (wanted !== undefined) taken.add(wanted);
+    const remedy =
+      wanted === undefined ? undefined : `mv -nT ${shellWord(file)} ${shellWord(`${directory}/${wanted}`)}`;
+    return { file, message: `${quoted(file)} ${why}`, remedy };
+  });
+}
