@@ -9,6 +9,7 @@ import { printJsonLine } from "../cli/output.ts";
 import { defineTool, type ToolCall } from "../cli/tool.ts";
 import type { Comparison } from "../declaration/compare/compare.ts";
 import { compare } from "../declaration/compare/compare.ts";
+import { foreseeFilling } from "../declaration/compare/foresee-jail.ts";
 import { DeclarationError } from "../declaration/errors.ts";
 import type { Declaration } from "../declaration/model.ts";
 import { isInScope, type Once, readOnce } from "../declaration/once.ts";
@@ -85,7 +86,8 @@ async function apply(files: readonly string[], options: Options): Promise<number
   requireSomething(declaration, before, prune);
   // A user may have moved from one file to another one.
   const others = usual || !prune ? undefined : readDeclaration();
-  const comparison = compare(declaration, before, { prune, deleteHomes, usual, others });
+  const compared = compare(declaration, before, { prune, deleteHomes, usual, others });
+  const comparison = await foreseeFilling(compared, TOOLS);
   const report = new ApplyReport(options);
   report.plan(comparison);
   if (!check) await carryOut(declaration, comparison, before, options, report);

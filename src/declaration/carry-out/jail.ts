@@ -20,10 +20,9 @@ import {
 import type { RemoveReport } from "../../update/report-schema.ts";
 import type { Change } from "../change.ts";
 import type { JailWork } from "../compare/compare.ts";
+import { fillingsOf } from "../compare/fillable.ts";
+import type { Tools } from "../compare/foresee-jail.ts";
 import type { Said, Step } from "./steps.ts";
-
-/** The tools that fill a jail. */
-export type Tools = Readonly<Record<"jk_init" | "jk_cp", ToolCall>>;
 
 interface Means {
   readonly tools: Tools;
@@ -37,8 +36,6 @@ export function jailSteps({ path, declared, changes }: JailWork, means: Means): 
   const of = (what: Change["what"], removes = false) =>
     changes.filter((change) => change.what === what && (change.action === "remove") === removes);
   const items = (some: readonly Change[]) => some.flatMap((change) => change.items);
-  const filling = [...of("live"), ...of("sections")];
-  const live = items(of("live"));
   const step = (some: readonly Change[], work: Step["work"]): Step => ({ changes: some, work });
   const options = means.noWait ? ["--no-wait", "--json"] : ["--json"];
   return [
@@ -47,23 +44,12 @@ export function jailSteps({ path, declared, changes }: JailWork, means: Means): 
       using root = openNamedJail(path);
       hideFromJail(root, "live", items(of("live", true)), (line) => steps.push(line));
     }),
-    step(filling, async (said) => {
-      const sections = items(of("sections"));
-      const mount = live.length === 0 ? [] : [`--live=${live.join(",")}`];
-      await fill(path, sections, said, means.tools.jk_init, [
-        ...options,
-        ...mount,
-        "-j",
-        path,
-        "--",
-        ...sections,
-      ]);
-    }),
-    step(of("files"), async (said) => {
-      const files = items(of("files"));
-      const args = [...options, "--init", "-j", path, "--", ...files];
-      await fill(path, files.map(means.pathOf), said, means.tools.jk_cp, args);
-    }),
+    ...fillingsOf(path, changes).map(({ tool, changes: some, names, args }) =>
+      step(some, async (said) => {
+        const recorded = tool === "jk_cp" ? names.map(means.pathOf) : names;
+        await fill(path, recorded, said, means.tools[tool], [...options, ...args]);
+      }),
+    ),
     step(of("mounts"), ({ steps, errors }) => {
       const { tool, noWait } = means;
       const { mounts, problems } = mountJail(path, { tool, noWait, dryRun: false, json: true });

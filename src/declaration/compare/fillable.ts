@@ -2,6 +2,8 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { closeJailRoot } from "../../jail/fs/walk.ts";
+import { requireSocketName } from "../../populate/apply/log-socket.ts";
+import { requireProcLine } from "../../populate/apply/proc.ts";
 import { openSafeJail } from "../../populate/open-jail.ts";
 import { noSuchSection } from "../../profile/sections.ts";
 import { SECTIONS_FILE } from "../../transfer/sections.ts";
@@ -10,6 +12,33 @@ import type { DeclaredJail } from "../model.ts";
 import type { Machine } from "./machine.ts";
 
 const FILLING: readonly Change["what"][] = ["sections", "files", "live"];
+
+/** A call of the tool that brings files into a jail. */
+interface Filling {
+  readonly tool: "jk_init" | "jk_cp";
+  readonly changes: readonly Change[];
+  /** The sections or files, as they are declared. */
+  readonly names: readonly ByteString[];
+  /** Besides the options of a whole run. */
+  readonly args: readonly ByteString[];
+}
+
+/** The calls that bring what is planned into a jail, in their order. Pure. */
+export function fillingsOf(path: ByteString, changes: readonly Change[]): Filling[] {
+  const of = (...what: readonly Change["what"][]) =>
+    changes.filter((change) => change.action === "create" && what.includes(change.what));
+  const items = (what: Change["what"]) => of(what).flatMap((change) => change.items);
+  const [sections, files, live] = [items("sections"), items("files"), items("live")];
+  const mount = live.length === 0 ? [] : [`--live=${live.join(",")}`];
+  const all: Filling[] = [
+    {
+      ...{ tool: "jk_init", changes: of("live", "sections"), names: sections },
+      args: [...mount, "-j", path, "--", ...sections],
+    },
+    { tool: "jk_cp", changes: of("files"), names: files, args: ["--init", "-j", path, "--", ...files] },
+  ];
+  return all.filter((one) => one.changes.length > 0);
+}
 
 /** The changes that bring files into a jail. */
 export const fillingOf = (changes: readonly Change[]): Change[] =>
@@ -44,3 +73,11 @@ const missingFile = (operand: ByteString): string =>
   operand.includes("/")
     ? `${display(operand)} does not exist`
     : `${quoted(operand)} is no program of this machine`;
+
+/** Throws the JailkitError with which the log socket or proc of a jail would not be added. */
+export function requireExtras({ path }: DeclaredJail, changes: readonly Change[]): void {
+  const isAdded = (which: Change["what"]) =>
+    changes.some(({ what, action }) => what === which && action === "create");
+  if (isAdded("log-socket")) requireSocketName(path);
+  if (isAdded("proc")) requireProcLine(path);
+}

@@ -38,6 +38,13 @@ export function logSocketSection(
   return section && { section, path };
 }
 
+/** Throws JailkitError for a jail whose log socket no section can name. */
+export function requireSocketName(jail: ByteString): void {
+  if (!/[\n\r\]]/.test(jail)) return;
+  const message = `${display(jail)}: jk_socketd.ini cannot name a jail with ']' in its path`;
+  throw new JailkitError("log-socket", 1, message);
+}
+
 /**
  * Creates a drop-in of `directory`/jk_socketd.ini, so that jk_socketd serves JAIL/dev/log; the file of the administrator is
  * never changed. Returns the path of the drop-in, or undefined if the socket is configured already. Throws JailkitError
@@ -48,10 +55,7 @@ export function registerLogSocket(
   directory: ByteString = CONFIG_DIRECTORY,
   limits: LogLimits = USUAL_LIMITS,
 ): ByteString | undefined {
-  if (/[\n\r\]]/.test(jail)) {
-    const message = `${display(jail)}: jk_socketd.ini cannot name a jail with ']' in its path`;
-    throw new JailkitError("log-socket", 1, message);
-  }
+  requireSocketName(jail);
   if (logSocketSection(jail, directory) !== undefined) return undefined;
   const { path, text } = logSocketDropIn(jail, limits);
   putDropIn(directory, path, text, { replace: true });

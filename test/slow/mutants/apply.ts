@@ -81,9 +81,9 @@ export const APPLY: readonly Mutant[] = [
     ["return { ...NO_KEYS, fault: { code, message } };", "throw error;"],
   ]),
   ...within("src/users/policy.ts", "e2e/apply.test.ts", [
-    ["own !== undefined && own.file !== hostPath(root, FILE)", "false"],
+    ["if (own === undefined || own.file === hostPath(root, FILE)) return;", "return;"],
   ]),
-  ...within("src/declaration/carry-out/policy.ts", "e2e/apply.test.ts", [
+  ...within("src/declaration/compare/machine.ts", "e2e/apply.test.ts", [
     ["if (other === undefined) return;", "return;"],
   ]),
 ];
