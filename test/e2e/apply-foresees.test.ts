@@ -162,6 +162,13 @@ const CASES: readonly Case[] = [
     after: (m) => all(m, `umount ${J}`),
   },
   {
+    what: "a read-only file system, for a user whose shell differs",
+    fails: ["user guest"],
+    declared: `[user guest]\njail = ${J}\nshell = /bin/sh\n`,
+    before: (m) => all(m, `mount --bind ${J} ${J}; mount -o remount,bind,ro ${J}`),
+    after: (m) => all(m, `umount ${J}`),
+  },
+  {
     what: "a file system without programs, setuid and devices, which is none for jk_init",
     fails: [],
     declared: `[jail /srv/no/jail]\nsections = uidbasics, basicshell\n${user("x", "", "/srv/no/jail")}`,
@@ -172,6 +179,27 @@ const CASES: readonly Case[] = [
     what: "a jail of copies that is to be live",
     fails: [`jail ${J}`],
     declared: `[jail ${J}]\nlive = /usr\n`,
+  },
+  {
+    what: "a live jail that is not mounted, and gets more files, which is none",
+    fails: [],
+    declared: "[jail /srv/live]\nlive = /usr\nfiles = /etc/hostname\n",
+    before: (m) => all(m, "jk_init --live -j /srv/live", "umount /srv/live/usr"),
+    after: (m) => all(m, "jailkit delete --yes /srv/live"),
+  },
+  {
+    what: "a section that does not exist, in a live jail that is not mounted",
+    fails: ["jail /srv/live"],
+    declared: "[jail /srv/live]\nlive = /usr\nsections = nosuch\n",
+    before: (m) => all(m, "jk_init --live -j /srv/live", "umount /srv/live/usr"),
+    after: (m) => all(m, "jailkit delete --yes /srv/live"),
+  },
+  {
+    what: "a program that does not exist, in a live jail that is not mounted",
+    fails: ["jail /srv/live"],
+    declared: "[jail /srv/live]\nlive = /usr\nfiles = nosuch\n",
+    before: (m) => all(m, "jk_init --live -j /srv/live", "umount /srv/live/usr"),
+    after: (m) => all(m, "jailkit delete --yes /srv/live"),
   },
   {
     what: "a live directory with the jail in it",
@@ -209,13 +237,13 @@ const CASES: readonly Case[] = [
     what: "a new jail without the shell of a user",
     fails: ["user x"],
     declared: `[jail ${NEW}]\nsections = uidbasics\n${user("x", "", NEW)}`,
-    after: (m) => all(m, `jailkit delete -f ${NEW} || rm -r ${NEW}`),
+    after: (m) => all(m, `rm -r ${NEW}`),
   },
   {
     what: "a new jail of files alone, without account files",
     fails: ["user x"],
     declared: `[jail ${NEW}]\nfiles = bash\n${user("x", "", NEW)}`,
-    after: (m) => all(m, `jailkit delete -f ${NEW} || rm -r ${NEW}`),
+    after: (m) => all(m, `rm -r ${NEW}`),
   },
   {
     what: "a jail without account files",
@@ -354,6 +382,23 @@ const CASES: readonly Case[] = [
     },
     after: (m) =>
       all(m, "pkill -KILL -u one", "userdel -r one", "userdel two", "userdel -r three", `rm -r ${NEW}`),
+  },
+  {
+    what: "an account of the jail that has lost its line there, and its primary group",
+    fails: ["user guest"],
+    declared: user("guest"),
+    before: (m) => all(m, `sed -i.away /^guest:/d ${J}/etc/passwd`, "sed -i.away /^users:/d /etc/group"),
+    after: (m) => all(m, `mv ${J}/etc/passwd.away ${J}/etc/passwd`, "mv /etc/group.away /etc/group"),
+  },
+  {
+    what: "a home that an interrupted run has put aside, which the run completes",
+    fails: [],
+    declared: user("mover"),
+    before: (m) => {
+      m.addUser("mover", { home: "/home/mover", createHome: true });
+      all(m, "mkdir -m 700 /home/.jk-move-mover", "mv /home/mover /home/.jk-move-mover/home");
+    },
+    after: (m) => all(m, "userdel mover", `rm -r ${J}/home/mover`, `sed -i /^mover:/d ${J}/etc/passwd`),
   },
   {
     what: "a jail of the same contents as one before, which has one of them in it",

@@ -44,12 +44,7 @@ export function jailSteps({ path, declared, changes }: JailWork, means: Means): 
       using root = openNamedJail(path);
       hideFromJail(root, "live", items(of("live", true)), (line) => steps.push(line));
     }),
-    ...fillingsOf(path, changes).map(({ tool, changes: some, names, args }) =>
-      step(some, async (said) => {
-        const recorded = tool === "jk_cp" ? names.map(means.pathOf) : names;
-        await fill(path, recorded, said, means.tools[tool], [...options, ...args]);
-      }),
-    ),
+    // A live jail that is not mounted is not filled.
     step(of("mounts"), ({ steps, errors }) => {
       const { tool, noWait } = means;
       const { mounts, problems } = mountJail(path, { tool, noWait, dryRun: false, json: true });
@@ -57,6 +52,12 @@ export function jailSteps({ path, declared, changes }: JailWork, means: Means): 
         if (mount.changed) steps.push(`mounted ${display(mount.path)} on ${display(path + mount.path)}`);
       errors.push(...problems.map(({ message }) => message));
     }),
+    ...fillingsOf(path, changes).map(({ tool, changes: some, names, args }) =>
+      step(some, async (said) => {
+        const recorded = tool === "jk_cp" ? names.map(means.pathOf) : names;
+        await fill(path, recorded, said, means.tools[tool], [...options, ...args]);
+      }),
+    ),
     step(of("log-socket"), ({ steps }) => {
       const file = registerLogSocket(path);
       if (file !== undefined) steps.push(`added the log socket in ${display(file)}`);

@@ -1,10 +1,8 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
-import { closeJailRoot } from "../../jail/fs/walk.ts";
 import { requireSocketName } from "../../populate/apply/log-socket.ts";
 import { requireProcLine } from "../../populate/apply/proc.ts";
-import { openSafeJail } from "../../populate/open-jail.ts";
 import { noSuchSection } from "../../profile/sections.ts";
 import { SECTIONS_FILE } from "../../transfer/sections.ts";
 import type { Change } from "../change.ts";
@@ -44,12 +42,9 @@ export function fillingsOf(path: ByteString, changes: readonly Change[]): Fillin
 export const fillingOf = (changes: readonly Change[]): Change[] =>
   changes.filter(({ action, what }) => action === "create" && FILLING.includes(what));
 
-/**
- * Throws the JailkitError with which a jail would not get what is planned for it: a section or file that does not exist, or a
- * place where no jail can be. What only the files themselves show, jk_init and jk_cp find later.
- */
+/** Throws JailkitError for a section or file that does not exist. What else would be refused, foreseeFilling finds. */
 export function requireFillable(
-  { path, sections, files }: DeclaredJail,
+  { sections, files }: DeclaredJail,
   changes: readonly Change[],
   machine: Machine,
 ): void {
@@ -65,8 +60,6 @@ export function requireFillable(
     throw new JailkitError("no-such-section", 1, noSuchSection(unknown, ini, SECTIONS_FILE));
   const missing = added("files").find((operand) => files.includes(operand) && !machine.has(operand));
   if (missing !== undefined) throw new JailkitError("no-such-path", 1, missingFile(missing));
-  const root = openSafeJail(path, { create: true, dryRun: true, sync: false, unsafeStatus: 1 });
-  if (root !== undefined) closeJailRoot(root);
 }
 
 const missingFile = (operand: ByteString): string =>

@@ -31,26 +31,33 @@ interface Brought {
  */
 export async function foreseeFilling(comparison: Comparison, tools: Tools): Promise<Comparison> {
   // New jails with the same contents get the same files.
-  const known = new Map<string, Brought>();
+  const means = { pathOf: comparison.pathOf, tools, known: new Map<string, Brought>() };
   const jails: JailWork[] = [];
-  for (const work of comparison.jails) jails.push(await foreseeJail(work, tools, known));
+  for (const work of comparison.jails) jails.push(await foreseeJail(work, means));
   return { ...comparison, jails };
 }
 
-async function foreseeJail(work: JailWork, tools: Tools, known: Map<string, Brought>): Promise<JailWork> {
+interface Means extends Pick<Comparison, "pathOf"> {
+  readonly tools: Tools;
+  readonly known: Map<string, Brought>;
+}
+
+async function foreseeJail(work: JailWork, means: Means): Promise<JailWork> {
   const { path, changes, fault, users } = work;
   const fillings = fillingsOf(path, changes);
-  // What live directories showed is copied after they have gone.
-  const leaves = changes.some(({ what, action }) => what === "live" && action === "remove");
-  if (fault !== undefined || fillings.length === 0 || leaves) return work;
+  // Before it is filled, live directories go, whose files are copied, or are mounted: a dry run sees the jail of before.
+  const isOther = changes.some(
+    ({ what, action }) => what === "mounts" || (what === "live" && action === "remove"),
+  );
+  if (fault !== undefined || fillings.length === 0 || isOther) return work;
   try {
     const isNew = statIfPresent(AT_FDCWD, path) === undefined;
     const names = fillings.flatMap((one) => [one.tool, ...one.names, ...one.args.filter(isLiveOption)]);
     // That of a directory with the jail in it depends on the place.
     const isAlike =
       isNew && !fillings.some((one) => one.names.some((name) => below(path, name) !== undefined));
-    const brought = (isAlike ? known.get(names.join("\0")) : undefined) ?? (await dryRun(work, tools));
-    if (isAlike) known.set(names.join("\0"), brought);
+    const brought = (isAlike ? means.known.get(names.join("\0")) : undefined) ?? (await dryRun(work, means));
+    if (isAlike) means.known.set(names.join("\0"), brought);
     using root = isNew ? undefined : openJailRoot(path);
     return { ...work, users: users.map((user) => foreseeShell(user, path, root, brought)) };
   } catch (error) {
@@ -61,14 +68,15 @@ async function foreseeJail(work: JailWork, tools: Tools, known: Map<string, Brou
 const isLiveOption = (argument: ByteString) => argument.startsWith("--live=");
 
 /** Throws JailkitError for what the run would refuse. */
-async function dryRun({ path, changes }: JailWork, tools: Tools): Promise<Brought> {
+async function dryRun({ path, changes }: JailWork, { tools, pathOf }: Means): Promise<Brought> {
   const paths = new Set<string>();
   const view = new RootView();
   let accountFiles = false;
   for (const { tool, names, args } of fillingsOf(path, changes)) {
     const report = (await tools[tool](["--dry-run", "--json", ...args])).report as PopulateReport;
     // As the run: what it passes over, and has in the record afterwards, is a warning.
-    const named = new Set(names.flatMap((name) => [name, view.realPath(name) ?? name]).map(jsonText));
+    const asked = tool === "jk_cp" ? names.map(pathOf) : names;
+    const named = new Set(asked.flatMap((name) => [name, view.realPath(name) ?? name]).map(jsonText));
     const refused = report.problems.filter((one) => !isPassedOver(one) || named.has(one.path));
     const [first] = refused;
     if (first !== undefined)
