@@ -9,11 +9,13 @@ import type { IniFile, IniSection } from "../config/model.ts";
 import { memberBy, selectSection } from "../config/scan.ts";
 import { chrootshKeys } from "../config/schemas/chrootsh.ts";
 import { uchrootKeys } from "../config/schemas/uchroot.ts";
+import type { ChrootshSettings } from "../enter/facts.ts";
 import { ACCOUNT_FILE_LIMIT } from "../jail/accounts/accounts.ts";
 import { type JailedUser, namesOf } from "../jail/accounts/jailed-users.ts";
+import { splitHome } from "../jail/accounts/separator.ts";
 import { asidePath } from "../jail/fs/home-aside.ts";
 import { lookUp, readJailFile } from "../jail/fs/look.ts";
-import { isRegular, type JailRoot } from "../jail/fs/walk.ts";
+import { hostPath, isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import { mayHaveMoved } from "../jail/record/moved.ts";
 import { groupIdsOf, type PasswdEntry } from "../system/accounts.ts";
 import { whoseHome } from "../system/home-owner.ts";
@@ -23,6 +25,7 @@ import { recallAll } from "../users/account-record.ts";
 import type { AccountFacts } from "./account-facts.ts";
 import type { Home } from "./files/spaces.ts";
 import { type CheckProblem, unreadable } from "./rules.ts";
+import type { JailSettings } from "./settings.ts";
 
 /** The accounts of a jail, from its passwd and group. */
 export class AccountFiles {
@@ -56,6 +59,29 @@ export class AccountFiles {
     return this.accounts
       .filter(({ uid }) => uid !== 0)
       .map(({ name, home }) => ({ path: plainPath(home), confirmed: confirmed.has(name) }));
+  }
+
+  /**
+   * With what jk_chrootsh.ini lets others write: the homes of the users of the host who live in the jail, and of a home that
+   * several have, what it lets all of them.
+   */
+  withRelaxedHomes(settings: JailSettings, users: readonly JailedUser[]): JailSettings {
+    const relaxed = chrootshSettings(this.#host);
+    const owners = Map.groupBy(users, ({ home }) => hostPath(this.#root, splitHome(home)?.home ?? "/"));
+    const allows = (path: ByteString, key: keyof ChrootshSettings) =>
+      (owners.get(path) ?? []).every(({ name }) => {
+        const user = answered(() => this.#host.userByName(name));
+        // Other login shells do not read it.
+        return user?.shell.endsWith("/jk_chrootsh") && answered(() => relaxed(user)[key]) === true;
+      });
+    const isHome = (path: ByteString) => owners.has(path);
+    return {
+      ...settings,
+      writableForGroup: (path) =>
+        settings.writableForGroup(path) || (isHome(path) && allows(path, "relaxHomeGroupPermissions")),
+      writableForOthers: (path) =>
+        settings.writableForOthers(path) || (isHome(path) && allows(path, "relaxHomeOtherPermissions")),
+    };
   }
 
   primaryGroup(uid: number): number | undefined {
@@ -160,7 +186,7 @@ function usableConfig(name: ByteString): IniFile | undefined {
 }
 
 /** The settings of jk_chrootsh for an account; the built-in ones if its file cannot be used. The file is read for the first. */
-function chrootshSettings(host: HostAccounts): AccountFacts["relaxed"] {
+function chrootshSettings(host: HostAccounts): (user: PasswdEntry) => ChrootshSettings {
   let read: { ini: IniFile | undefined } | undefined;
   return (user) => {
     read ??= { ini: usableConfig("jk_chrootsh.ini") };

@@ -85,8 +85,7 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
   const shellPaths = new Set(shells.map(({ path }) => path));
   const collected = collect({
     ...check,
-    // A limited shell of the jail's own is reported once; of course it differs from the host's.
-    settings: { ...settings, compare: (path) => shellPaths.has(path) || settings.compare(path) },
+    settings: files.withRelaxedHomes(sparing(settings, shellPaths), users),
     spaces: createSpaces(files.homes(users)),
     content,
     primaryGroup: (uid) => files.primaryGroup(uid),
@@ -131,6 +130,12 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
     counts: { objects: collected.objects, compared, known, bytes },
   };
 }
+
+/** A limited shell of the jail's own is reported once; of course it differs from the host's. */
+const sparing = (settings: JailSettings, shells: ReadonlySet<ByteString>): JailSettings => ({
+  ...settings,
+  compare: (path) => shells.has(path) || settings.compare(path),
+});
 
 function incompleteFinding({ path }: JailRoot, content: ManifestContent | undefined): CheckFinding[] {
   const what = content && unfinishedMessage(content);

@@ -11,6 +11,7 @@ import type { UnreadFile } from "../config/unread.ts";
 import { nameOf } from "../declaration/change.ts";
 import type { Comparison } from "../declaration/compare/compare.ts";
 import { compare } from "../declaration/compare/compare.ts";
+import { foreseeFilling } from "../declaration/compare/foresee-jail.ts";
 import { NO_LONGER } from "../declaration/compare/former.ts";
 import { DeclarationError } from "../declaration/errors.ts";
 import type { Declaration } from "../declaration/model.ts";
@@ -109,9 +110,10 @@ async function apply(files: readonly string[], options: Options): Promise<number
       ? readWithOthers(named)
       : { declaration: readDeclaration(named, directory), others: undefined };
   requireSomething(declaration, before, prune);
-  const comparison = compare(declaration, before, { prune, deleteHomes, usual, others });
+  const compared = compare(declaration, before, { prune, deleteHomes, usual, others });
   const { unread } = others ?? declaration;
-  if (prune) requireAllRead(unread, comparison);
+  if (prune) requireAllRead(unread, compared);
+  const comparison = await foreseeFilling(compared, TOOLS);
   const report = new ApplyReport({ ...options, unread });
   report.plan(comparison);
   if (!check) await carryOut(declaration, comparison, before, options, report);

@@ -86,11 +86,11 @@ export function groupsOf(user: PasswdEntry): Group[] {
 }
 
 /** Throws JailkitError if there is no home to move, with a command that works without. */
-function requireHomeToMove(
+export function requireHomeToMove(
   { user, jailHome }: JailingPlan,
   from: ByteString,
-  root: JailRoot,
-  { shell, access }: JailingOptions,
+  root: Pick<JailRoot, "path">,
+  { shell, access }: Pick<JailingOptions, "shell" | "access">,
 ): void {
   if (statIfPresent(AT_FDCWD, from) !== undefined) return;
   const jailing = jailCommand(root.path, user.name, shell, access);

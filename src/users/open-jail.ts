@@ -25,14 +25,7 @@ export function openJailForUsers(path: ByteString, shell: ByteString): JailRoot 
     throw new JailkitError("bad-jail", BAD_JAIL, describeError(error));
   }
   try {
-    requireJailToFill(root, BAD_JAIL);
-    const passwd = quoted(hostPath(root, "/etc/passwd"));
-    if (lookUp(root, "/etc/passwd", { follow: true }) === undefined)
-      throw new JailkitError(
-        "bad-jail",
-        BAD_JAIL,
-        `${passwd} does not exist: create the jail with jk_init first`,
-      );
+    requireReadyJail(root);
     requireShell(root, shell);
     return root;
   } catch (error) {
@@ -42,14 +35,35 @@ export function openJailForUsers(path: ByteString, shell: ByteString): JailRoot 
   }
 }
 
+/** Throws JailkitError if a jail is not safe, or has no account files. */
+export function requireReadyJail(root: JailRoot): void {
+  requireJailToFill(root, BAD_JAIL);
+  if (lookUp(root, "/etc/passwd", { follow: true }) === undefined) throw noAccountFiles(root.path);
+}
+
+/** The error for a jail without etc/passwd. */
+export const noAccountFiles = (jail: ByteString): JailkitError =>
+  new JailkitError(
+    "bad-jail",
+    BAD_JAIL,
+    `${quoted(`${jail}/etc/passwd`)} does not exist: create the jail with jk_init first`,
+  );
+
+/** The error for a jail without the shell of a user. */
+export const noShellIn = (jail: ByteString, shell: ByteString): JailkitError =>
+  new JailkitError(
+    "bad-shell",
+    BAD_JAIL,
+    `${quoted(hostPath({ path: jail }, shell))} does not exist: copy the shell into the jail with jk_cp or jk_init, or choose another`,
+  );
+
 /** Throws JailkitError if a jail does not have a shell; jk_lsh may be missing, see openJailForUsers. */
 export function requireShell(root: JailRoot, shell: ByteString): void {
   const where = quoted(hostPath(root, shell));
   const found = shell.startsWith("/") ? lookUp(root, shell, { follow: true }) : undefined;
   if (found === undefined) {
     if (shell.endsWith("/jk_lsh")) return;
-    const message = `${where} does not exist: copy the shell into the jail with jk_cp or jk_init, or choose another`;
-    throw new JailkitError("bad-shell", BAD_JAIL, message);
+    throw noShellIn(root.path, shell);
   }
   if (!isRegular(found.stat) || (found.stat.mode & 0o111) === 0)
     throw new JailkitError("bad-shell", BAD_JAIL, `${where} is not a program`);

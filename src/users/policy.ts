@@ -9,7 +9,7 @@ import { operands, shellWord } from "../cli/shell-word.ts";
 import { didYouMean } from "../cli/suggest.ts";
 import { readKeys } from "../config/keys.ts";
 import { isDropIn, mergeFiles, requireNoErrors } from "../config/load.ts";
-import { type IniFile, LIMITS } from "../config/model.ts";
+import { type IniFile, type IniSection, LIMITS } from "../config/model.ts";
 import { groupOfSection, scanIni, selectSection } from "../config/scan.ts";
 import { confineProblem } from "../config/schemas/confine.ts";
 import { lshKeys } from "../config/schemas/lsh.ts";
@@ -251,6 +251,14 @@ export function addPolicies(
   });
 }
 
+/** Throws JailkitError "policy-exists" if the section of a user is in a drop-in of the jail. */
+export function requireReplaceable(root: JailRoot, own: IniSection | undefined): void {
+  if (own === undefined || own.file === hostPath(root, FILE)) return;
+  const where = `${quoted(own.file)}, line ${own.line}`;
+  const message = `${where}: a section [${display(own.name)}] is there, in a drop-in, which is not changed: edit it, or take it out`;
+  throw new JailkitError("policy-exists", 1, message);
+}
+
 /**
  * Gives a user a section with these keys in the jail's jk_lsh.ini, in place of an earlier one, in one step; undefined takes it
  * out. The rest of the file stays. Throws JailkitError if the file is not safe, or if the section is in a drop-in.
@@ -265,11 +273,7 @@ export function replacePolicy(
     const { ini, main } = readPolicies(root);
     const own = ini.sections.find((section) => section.name === name);
     let text = main === undefined ? "" : fromBytes(main.bytes);
-    if (own !== undefined && own.file !== hostPath(root, FILE)) {
-      const where = `${quoted(own.file)}, line ${own.line}`;
-      const message = `${where}: a section [${display(name)}] is there, in a drop-in, which is not changed: edit it, or take it out`;
-      throw new JailkitError("policy-exists", 1, message);
-    }
+    requireReplaceable(root, own);
     if (keys === undefined && own === undefined) return;
     // Of equal names the first counts: none may be left.
     for (

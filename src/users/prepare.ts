@@ -86,7 +86,7 @@ function hasSafePlace(
 }
 
 /** How an account gets the usual home, where its own is in the home of another user. */
-function otherHome({ name }: PasswdEntry, { path }: JailRoot, home: ByteString): string {
+export function otherHome({ name }: PasswdEntry, { path }: JailRoot, home: ByteString): string {
   const usual = usualHome(name);
   if (!isLocalUser(name) || home === usual) return "give the account a home outside of it";
   const give = `usermod -d ${shellWord(joinHome(path, usual))} ${operands(name)}`;

@@ -208,6 +208,29 @@ describe("permissions", () => {
     );
   });
 
+  test("of a home that jk_chrootsh.ini lets others write", () => {
+    const jail = makeJail();
+    m.addUser("open", { home: `${jail}/./home/open`, shell: "/usr/sbin/jk_chrootsh" });
+    m.must(["sh", "-ec", `grep ^open: /etc/passwd | sed 's|${jail}/./|/|' >>${jail}/etc/passwd`]);
+    m.must(["install", "-d", "-o", "open", "-g", "open", "-m", "0777", `${jail}/home/open`]);
+    const ini = "/etc/jailkit/jk_chrootsh.ini";
+    const before = m.read(ini);
+    m.write(ini, "[open]\nrelax_home_group_permissions = 1\nrelax_home_other_permissions = 1\n");
+    const lines = findings(check(jail, ignore(jail))).filter((line) => line.includes("/home/open/ "));
+    expect(lines).toEqual(
+      expectedOf({
+        debian: [
+          `WARNING: ${jail}/home/open/ is writable for others!`,
+          `WARNING: ${jail}/home/open/ is writable for group!`,
+        ],
+        ours: [],
+        difference: "check-relaxed-homes",
+      }),
+    );
+    m.write(ini, before);
+    m.must(["userdel", "open"]);
+  });
+
   const classes = ["others", "group", "user"];
 
   test("of a setuid program of root", () => {

@@ -279,6 +279,46 @@ describe("clean jails", () => {
     m.must(["userdel", "lent"]);
   });
 
+  test("who may write a home: what jk_chrootsh.ini allows is no finding, in the home itself alone", () => {
+    const jail = fresh();
+    const ini = "/etc/jailkit/jk_chrootsh.ini";
+    const [home, inside] = [`${jail}/home/open`, `${jail}/home/open/inside`];
+    m.must(["jk_init", "-j", jail, "basicshell", "uidbasics"]);
+    m.addUser("open", { createHome: true, home: "/home/open" });
+    m.must(["jk_jailuser", "-n", "-m", "-j", jail, "-s", "/bin/bash", "open"]);
+    m.must(["install", "-d", "-o", "open", "-m", "0755", inside]);
+    const judged = (settings: string) => {
+      m.write(ini, settings);
+      return summary(check(m, jail).found);
+    };
+    const [group, others] = [`writable-for-group ${home}`, `writable-for-others ${home}`];
+    m.chmod(home, 0o777);
+    expect(judged("")).toEqual([others, group]);
+    expect(judged("[open]\nrelax_home_group_permissions = 1\n")).toEqual([others]);
+    expect(judged("[other]\nrelax_home_other_permissions = 1\n")).toEqual([others, group]);
+    const both = "relax_home_group_permissions = 1\nrelax_home_other_permissions = 1\n";
+    for (const name of ["open", "group open", "DEFAULT"])
+      expect([name, judged(`[${name}]\n${both}`)]).toEqual([name, []]);
+    m.chmod(inside, 0o777);
+    expect(judged(`[open]\n${both}`)).toEqual([
+      `writable-for-others ${inside}`,
+      `writable-for-group ${inside}`,
+    ]);
+    m.chmod(inside, 0o755);
+    // The login of the other one who has this home is refused.
+    m.must(["useradd", "-M", "-d", `${jail}/./home/open`, "-s", "/usr/sbin/jk_chrootsh", "second"]);
+    m.must(["jk_jailuser", "--jail-side-only", "-j", jail, "-s", "/bin/bash", "second"]);
+    const found = judged(`[open]\n${both}`);
+    expect(found).toEqual(expect.arrayContaining([others, group]));
+    m.must(["userdel", "second"]);
+    m.must(["jk_jailuser", "--unjail", "--jail-side-only", "-j", jail, "second"]);
+    // Another login shell does not ask.
+    m.must(["usermod", "-s", "/usr/sbin/jk_uchroot", "open"]);
+    expect(judged(`[open]\n${both}`)).toEqual(expect.arrayContaining([others, group]));
+    m.remove(ini);
+    m.must(["userdel", "open"]);
+  });
+
   test("names of any bytes", () => {
     const jail = fresh();
     const names = ["a b", "'q'", "new\nline", "\xff\xfe", "$(touch pwned)", "-rf"];

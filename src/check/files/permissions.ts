@@ -101,7 +101,6 @@ function capabilityFindings(item: Item): CheckFinding[] {
 function aclFindings(item: Item): CheckFinding[] {
   const { seen, path, settings, primaryGroup } = item;
   const { stat, space, grants, inherited } = seen;
-  if (settings.writableForOthers(path)) return [];
   const own = ({ tag, id }: NamedEntry) => id === (tag === "u" ? stat.uid : primaryGroup(stat.uid));
   const named = typeof grants.acl === "string" ? [] : grants.acl.named;
   const reported =
@@ -120,7 +119,8 @@ function aclFindings(item: Item): CheckFinding[] {
     const remedy = `${removalCommand(inherited, true)} ${shellWord(path)}`;
     findings.push({ ...findingAbout(item, "acl-inherited", message), remedy });
   }
-  return findings;
+  // Last: for a home, name services are asked.
+  return findings.length > 0 && settings.writableForOthers(path) ? [] : findings;
 }
 
 function ownerFindings(item: Item): CheckFinding[] {

@@ -19,13 +19,13 @@ import {
   unregisterLogSocket,
 } from "../../update/remove-extras.ts";
 import type { RemoveReport } from "../../update/report-schema.ts";
+import type { Change } from "../change.ts";
 import type { JailWork } from "../compare/compare.ts";
+import { fillingsOf } from "../compare/fillable.ts";
+import type { Tools } from "../compare/foresee-jail.ts";
 import { JAIL_STEPS } from "../order.ts";
 import { settleInterrupted } from "./interrupted.ts";
 import { itemsOf, type Said, type Step, stepsOf } from "./steps.ts";
-
-/** The tools that fill a jail. */
-export type Tools = Readonly<Record<"jk_init" | "jk_cp", ToolCall>>;
 
 interface Means {
   readonly tools: Tools;
@@ -39,6 +39,12 @@ export function jailSteps(jail: JailWork, means: Means): Step[] {
   const { path, declared, changes } = jail;
   const { tools } = means;
   const options = means.noWait ? ["--no-wait", "--json"] : ["--json"];
+  const bring = (some: readonly Change[]) => async (said: Said) => {
+    for (const { tool, names, args } of fillingsOf(path, some)) {
+      const recorded = tool === "jk_cp" ? names.map(means.pathOf) : names;
+      await fill(path, recorded, said, tools[tool], [...options, ...args]);
+    }
+  };
   return stepsOf(JAIL_STEPS, changes, {
     hide:
       (some) =>
@@ -47,17 +53,8 @@ export function jailSteps(jail: JailWork, means: Means): Step[] {
         hideFromJail(root, "live", itemsOf(some), (line) => steps.push(line));
       },
     mount: () => (said) => mountAll(path, means, said),
-    fill: (some) => (said) => {
-      const sections = itemsOf(some, "sections");
-      const live = itemsOf(some, "live");
-      const mount = live.length === 0 ? [] : [`--live=${live.join(",")}`];
-      return fill(path, sections, said, tools.jk_init, [...options, ...mount, "-j", path, "--", ...sections]);
-    },
-    copy: (some) => (said) => {
-      const files = itemsOf(some);
-      const args = [...options, "--init", "-j", path, "--", ...files];
-      return fill(path, files.map(means.pathOf), said, tools.jk_cp, args);
-    },
+    fill: bring,
+    copy: bring,
     serveLog: () => (said) => serveLog(path, said),
     endLog: () => (said) => endLog(jail, said),
     mountProc: () => (said) => startProc(path, said),

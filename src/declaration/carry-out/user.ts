@@ -2,7 +2,6 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { closedJailFault, homeFault } from "../../explain/home-fault.ts";
-import { splitHome } from "../../jail/accounts/separator.ts";
 import { type JailRoot, openTree } from "../../jail/fs/walk.ts";
 import { withHostAccounts } from "../../jail/record/jail-lock.ts";
 import { leaveGroup, setComment } from "../../system/account-tools.ts";
@@ -12,13 +11,13 @@ import { type Access, NO_ACCESS } from "../../users/access.ts";
 import { AccountRun, makeChanges, type PlannedChange } from "../../users/account-run.ts";
 import { planJailSide, planToJail } from "../../users/changes.ts";
 import { createAccount, foreignHome } from "../../users/create-account.ts";
-import { requireGroups } from "../../users/groups.ts";
 import { homeFor, leaveJailGroups } from "../../users/jail-side.ts";
 import { warnOfLogin } from "../../users/jailing.ts";
 import { removeKeys, setKeyOptions } from "../../users/keys.ts";
 import { missingLine, missingOf } from "../../users/login-needs.ts";
 import { newAccountWarnings, planNewAccount } from "../../users/new-account.ts";
 import type { UserWork } from "../compare/compare.ts";
+import { accessOf, movesHome, sideAccessOf, valuesOf } from "../compare/intent.ts";
 import { withKeyPlace } from "../compare/look-keys.ts";
 import { policyKeys } from "../compare/look-user.ts";
 import { newUid, returning } from "../compare/returning.ts";
@@ -50,9 +49,9 @@ export function userSteps({ declared, changes }: UserWork, means: Means): Step[]
         steps.push(putPolicy(root, name, shell, policyKeys(declared.policy ?? [], shell)));
       },
     changeKeys: () => (said) => changeOptions(declared, means, said),
-    inside: () => (said) => changeSide(declared, root, said, []),
+    inside: () => (said) => changeSide(declared, root, said, NO_ACCESS),
     account: (some) => (said) => {
-      if (directory) changeSide(declared, root, said, declared.keys);
+      if (directory) changeSide(declared, root, said, sideAccessOf(declared));
       else if (some.some(({ what, action }) => what === "account" && action === "create"))
         create(declared, means, said);
       else changeAccount(declared, root, said);
@@ -105,30 +104,14 @@ function requireUser(name: ByteString): PasswdEntry {
   throw new JailkitError("no-such-user", 1, `user ${display(name)} does not exist any more`);
 }
 
-function accessOf({ groups, keys }: DeclaredUser): Access {
-  const joins = groups.length === 0 ? [] : requireGroups(groups.join(","));
-  return { ...NO_ACCESS, joins, keys: keys ?? [] };
-}
-
 /**
  * Creates an account, as jk_addjailuser does. One that apply created before, and that somebody has removed since, gets its uid
  * again: its home and its line in the jail are there still.
  */
 function create(declared: DeclaredUser, { root, once, created }: Means, said: Said): void {
-  const { name, shell, home, comment } = declared;
+  const { name } = declared;
   const before = once?.jail === root.path ? once : undefined;
-  const uid = newUid(declared, once, hostUser);
-  const values = {
-    ...{ name, shell, comment, home, uid: uid === undefined ? undefined : `${uid}`, gid: undefined },
-    ...{
-      authorizedKey: [],
-      password: undefined,
-      expiredate: undefined,
-      inactive: undefined,
-      skel: undefined,
-    },
-    ...{ nonUnique: false, noCreateHome: false, system: false },
-  };
+  const values = valuesOf(declared, newUid(declared, once, hostUser));
   const access = accessOf(declared);
   const run = new AccountRun(name);
   const account = planNewAccount(root, values, access);
@@ -150,13 +133,12 @@ function create(declared: DeclaredUser, { root, once, created }: Means, said: Sa
 function changeAccount(declared: DeclaredUser, root: JailRoot, said: Said): void {
   const access = accessOf(declared);
   runOne(declared, root, said, (run, options) =>
-    planToJail(run, root, { ...options, access, move: false }, ({ home }) => splitHome(home) === undefined),
+    planToJail(run, root, { ...options, access, move: false }, movesHome),
   );
 }
 
-/** Makes the jail's side, as jk_jailuser --jail-side-only does, and adds keys. */
-function changeSide(declared: DeclaredUser, root: JailRoot, said: Said, keys: DeclaredUser["keys"]): void {
-  const access = { ...NO_ACCESS, keys: keys ?? [] };
+/** Makes the jail's side, as jk_jailuser --jail-side-only does, and gives the access. */
+function changeSide(declared: DeclaredUser, root: JailRoot, said: Said, access: Access): void {
   runOne(declared, root, said, (run, options) =>
     planJailSide(run, root, { ...options, access, move: false, remove: false }),
   );

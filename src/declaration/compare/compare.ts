@@ -2,14 +2,13 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
 import { answered, isReported, problemFrom } from "../../cli/error.ts";
 import { withOneTree } from "../../jail/fs/look.ts";
-import type { JailRoot } from "../../jail/fs/walk.ts";
 import { liveOf } from "../../populate/apply/live.ts";
 import { fileSystemAt } from "../../populate/file-system.ts";
-import { requireShell } from "../../users/open-jail.ts";
 import { type Change, changeText, type Fault, listed } from "../change.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "../model.ts";
 import type { Once, OnceJail, OnceUser } from "../once.ts";
-import { fillingOf, requireFillable } from "./fillable.ts";
+import { fillingOf, requireExtras, requireFillable } from "./fillable.ts";
+import { UserForesight } from "./foresee-user.ts";
 import { type Former, formerOf, type Gone, type LeftIn, movedUsers } from "./former.ts";
 import { compareJail } from "./jail.ts";
 import { withJailState } from "./look.ts";
@@ -78,22 +77,25 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
     const onceJails = new Map(before.jails.map((jail) => [jail.path, jail]));
     const onceUsers = new Map(before.users.map((user) => [user.name, user]));
     const paths = new Set([...declared.keys(), ...users.keys()]);
+    const moved = movedUsers(declaration.users, before, machine);
+    const all = [declaration, ...(others === undefined ? [] : [others])];
+    const gone = formerOf(all, before, machine, { ...asked, files: declaration.files });
+    // Users first: a jail with users is not deleted.
+    const former = [...moved.former, ...(prune ? gone.former : [])];
+    const cleared = new Set(former.map(({ change }) => change.jail));
     const jails = [...paths].map((path) => {
       const here = { declared: declared.get(path), users: users.get(path) ?? [] };
       return compareOne(path, here, machine, {
         ...{ prune, undeclared, once: onceJails.get(path), onceUser: (name) => onceUsers.get(name) },
+        isCleared: cleared.has(path),
       });
     });
-    const moved = movedUsers(declaration.users, before, machine);
-    const all = [declaration, ...(others === undefined ? [] : [others])];
-    const gone = formerOf(all, before, machine, { ...asked, files: declaration.files });
     if (!prune)
       for (const { change } of gone.former) undeclared.push(`${changeText(change)} (${change.why})`);
     const pathOf = (operand: ByteString) => machine.pathOf(operand) ?? operand;
     return {
       jails,
-      // Users first: a jail with users is not deleted.
-      former: [...moved.former, ...(prune ? gone.former : [])],
+      former,
       formerFaults: gone.faults,
       settledLeft: [...moved.settled, ...gone.settled],
       // Without --prune it may have moved to a file that is not compared.
@@ -103,20 +105,23 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
   });
 }
 
-/** With a fault in place of changes, if the shell is not in the jail, and nothing is added to that. */
-function withShell(compared: UserComparison, declared: DeclaredUser, root: JailRoot | undefined) {
-  if (root === undefined || compared.changes.length === 0) return compared;
+/** With a fault in place of changes that could not be made. */
+function foreseen(
+  compared: UserComparison,
+  { name, jail }: DeclaredUser,
+  require: () => void,
+): UserComparison {
+  if (compared.changes.length === 0) return compared;
   try {
-    requireShell(root, declared.shell);
+    require();
     return compared;
   } catch (error) {
-    const { name, jail } = declared;
     return { ...compared, changes: [], fault: faultFrom(error, { of: "user", name, jail }) };
   }
 }
 
 /** The fault that an error is; throws it again if it is none to report. */
-function faultFrom(error: unknown, about: Pick<Fault, "of" | "name" | "jail">): Fault {
+export function faultFrom(error: unknown, about: Pick<Fault, "of" | "name" | "jail">): Fault {
   if (!isReported(error)) throw error;
   const { code, message } = problemFrom(error, "failed", about.name);
   return { ...about, code, message };
@@ -128,13 +133,15 @@ interface Before {
   readonly undeclared: string[];
   readonly once: OnceJail | undefined;
   readonly onceUser: (name: ByteString) => OnceUser | undefined;
+  /** Something is removed from the jail before. */
+  readonly isCleared: boolean;
 }
 
 function compareOne(
   path: ByteString,
   { declared, users }: { declared: DeclaredJail | undefined; users: readonly DeclaredUser[] },
   machine: Machine,
-  { prune, undeclared, once, onceUser }: Before,
+  { prune, undeclared, once, onceUser, isCleared }: Before,
 ): JailWork {
   return withJailState(path, machine, (state, root) => {
     const about = { of: "jail", name: path, jail: path } as const;
@@ -157,30 +164,33 @@ function compareOne(
         const compared = compareJail(declared, state, lookUps, { once, prune });
         ({ changes, fault, taken } = compared);
         undeclared.push(...compared.undeclared);
-        if (fault === undefined) requireFillable(declared, changes, machine);
+        if (fault === undefined) {
+          requireFillable(declared, changes, machine);
+          requireExtras(declared, changes);
+        }
       } catch (error) {
         fault = faultFrom(error, about);
         changes = [];
       }
     }
     const inside = new InJail(root, path);
+    const foresight = new UserForesight(inside, machine, fillingOf(changes).length > 0);
     const works = users.map((user) => {
       const { name } = user;
       // What it cannot find out is a fault of userState.
       const whole = answered(() => settled(user, machine.accounts.userByName(name), inside)) ?? user;
       const now = userState(whole, inside, machine, onceUser(name));
-      const compared = withShell(
-        compareUser(whole, now),
-        whole,
-        fillingOf(changes).length > 0 ? undefined : root,
-      );
+      const compared = compareUser(whole, now);
       const done = now.keysFault === undefined ? whole : { ...whole, keys: undefined };
-      if (prune) return { declared: done, ...compared };
-      // A key that is not declared any more still lets somebody in.
-      for (const change of compared.changes)
-        if (change.action === "remove") undeclared.push(`${changeText(change)} (${change.why})`);
-      const rest = compared.changes.filter(({ action }) => action !== "remove");
-      return { declared: done, ...compared, changes: rest };
+      if (!prune)
+        // A key that is not declared any more still lets somebody in.
+        for (const change of compared.changes)
+          if (change.action === "remove") undeclared.push(`${changeText(change)} (${change.why})`);
+      const asked = prune ? compared.changes : compared.changes.filter(({ action }) => action !== "remove");
+      const planned = { declared: done, changes: asked, once: onceUser(name) };
+      // What is removed first may be what is in the way.
+      const require = () => (isCleared ? undefined : foresight.require(planned));
+      return { declared: done, ...foreseen({ ...compared, changes: asked }, whole, require) };
     });
     if (declared !== undefined) {
       const names = new Set(users.map(({ name }) => name));

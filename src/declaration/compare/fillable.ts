@@ -1,8 +1,8 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
-import { closeJailRoot } from "../../jail/fs/walk.ts";
-import { openSafeJail } from "../../populate/open-jail.ts";
+import { requireLogSocketPlace } from "../../populate/apply/log-socket.ts";
+import { requireProcLine } from "../../populate/apply/proc.ts";
 import { noSuchSection } from "../../profile/sections.ts";
 import { SECTIONS_FILE } from "../../transfer/sections.ts";
 import type { Change } from "../change.ts";
@@ -11,16 +11,40 @@ import type { Machine } from "./machine.ts";
 
 const FILLING: readonly Change["what"][] = ["sections", "files", "live"];
 
+/** A call of the tool that brings files into a jail. */
+interface Filling {
+  readonly tool: "jk_init" | "jk_cp";
+  readonly changes: readonly Change[];
+  /** The sections or files, as they are declared. */
+  readonly names: readonly ByteString[];
+  /** Besides the options of a whole run. */
+  readonly args: readonly ByteString[];
+}
+
+/** The calls that bring what is planned into a jail, in their order. Pure. */
+export function fillingsOf(path: ByteString, changes: readonly Change[]): Filling[] {
+  const of = (...what: readonly Change["what"][]) =>
+    changes.filter((change) => change.action === "create" && what.includes(change.what));
+  const items = (what: Change["what"]) => of(what).flatMap((change) => change.items);
+  const [sections, files, live] = [items("sections"), items("files"), items("live")];
+  const mount = live.length === 0 ? [] : [`--live=${live.join(",")}`];
+  const all: Filling[] = [
+    {
+      ...{ tool: "jk_init", changes: of("live", "sections"), names: sections },
+      args: [...mount, "-j", path, "--", ...sections],
+    },
+    { tool: "jk_cp", changes: of("files"), names: files, args: ["--init", "-j", path, "--", ...files] },
+  ];
+  return all.filter((one) => one.changes.length > 0);
+}
+
 /** The changes that bring files into a jail. */
 export const fillingOf = (changes: readonly Change[]): Change[] =>
   changes.filter(({ action, what }) => action === "create" && FILLING.includes(what));
 
-/**
- * Throws the JailkitError with which a jail would not get what is planned for it: a section or file that does not exist, or a
- * place where no jail can be. What only the files themselves show, jk_init and jk_cp find later.
- */
+/** Throws JailkitError for a section or file that does not exist. What else would be refused, foreseeFilling finds. */
 export function requireFillable(
-  { path, sections, files }: DeclaredJail,
+  { sections, files }: DeclaredJail,
   changes: readonly Change[],
   machine: Machine,
 ): void {
@@ -36,11 +60,17 @@ export function requireFillable(
     throw new JailkitError("no-such-section", 1, noSuchSection(unknown, ini, SECTIONS_FILE));
   const missing = added("files").find((operand) => files.includes(operand) && !machine.has(operand));
   if (missing !== undefined) throw new JailkitError("no-such-path", 1, missingFile(missing));
-  const root = openSafeJail(path, { create: true, dryRun: true, sync: false, unsafeStatus: 1 });
-  if (root !== undefined) closeJailRoot(root);
 }
 
 const missingFile = (operand: ByteString): string =>
   operand.includes("/")
     ? `${display(operand)} does not exist`
     : `${quoted(operand)} is no program of this machine`;
+
+/** Throws the JailkitError with which the log socket or proc of a jail would not be added. */
+export function requireExtras({ path }: DeclaredJail, changes: readonly Change[]): void {
+  const isAdded = (which: Change["what"]) =>
+    changes.some(({ what, action }) => what === which && action === "create");
+  if (isAdded("log-socket")) requireLogSocketPlace(path);
+  if (isAdded("proc")) requireProcLine(path);
+}

@@ -1,6 +1,8 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { normalPath } from "../../../ffi/paths.ts";
-import { answered } from "../../cli/error.ts";
+import { display, quoted } from "../../cli/display.ts";
+import { answered, JailkitError } from "../../cli/error.ts";
+import { sectionsAround } from "../../config/known-sections.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../../config/load.ts";
 import type { IniSection } from "../../config/model.ts";
 import { dropInName } from "../../config/write.ts";
@@ -15,6 +17,20 @@ import type { SectionNeeds } from "./jail.ts";
 /** The drop-in of apply with the section of one user. */
 export const settingsDropIn = (user: ByteString): ByteString =>
   `${CONFIG_DIRECTORY}/jk_chrootsh.d/${dropInName(`/${user}`)}`;
+
+/** Throws JailkitError if the section of a user in jk_chrootsh.ini is in another file than our drop-in, or not alone there. */
+export function requireOwnDropIn(user: ByteString): void {
+  const file = settingsDropIn(user);
+  const { own, named } = sectionsAround(file);
+  const other = named(user).find((one) => one.file !== file) ?? own.find(({ name }) => name !== user);
+  if (other === undefined) return;
+  const what =
+    other.name === user
+      ? `a section [${display(user)}] exists already`
+      : `has a section [${display(other.name)}]`;
+  const message = `${quoted(other.file)}, line ${other.line}: ${what}: it is not changed; edit it, or move it to another file`;
+  throw new JailkitError("policy-exists", 1, message);
+}
 
 /** Calls once, at the first use. */
 function once<T>(make: () => T): () => T {

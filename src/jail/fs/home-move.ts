@@ -1,16 +1,17 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno, SystemError } from "../../../ffi/error.ts";
-import { close, fstat, openAt, sameFile, statAt } from "../../../ffi/files.ts";
+import { close, fstat, openAt, sameFile, statAt, statIfPresent } from "../../../ffi/files.ts";
 import { baseName, directoryOf } from "../../../ffi/paths.ts";
 import { lookAt } from "../../../ffi/stat-keys.ts";
 import { quoted } from "../../cli/display.ts";
-import { JailkitError } from "../../cli/error.ts";
+import { answered, JailkitError } from "../../cli/error.ts";
+import { below, ownMounts } from "../../system/mountinfo.ts";
 import { makeDirectories } from "./directories.ts";
 import { type HomeCopy, makeCopy, whyNotCopied } from "./home-copy.ts";
 import { fillCopy, homeChanged, nameError, type Original } from "./home-fill.ts";
 import { HomeThread } from "./home-pass.ts";
-import { countHome, namesOfFiles, pathIn, walkHome } from "./home-scan.ts";
+import { countHome, mountPoint, namesOfFiles, pathIn, walkHome } from "./home-scan.ts";
 import { Seen } from "./home-seen.ts";
 import { lookUp } from "./look.ts";
 import { renameNew, requireStage } from "./place.ts";
@@ -37,7 +38,10 @@ function openOwn(host: JailRoot, path: ByteString, uid: number): number {
   throw new JailkitError("not-their-home", 1, message);
 }
 
-/** Throws if openHome would refuse the home itself, or if `to` exists in the other tree. The content is not checked. */
+/**
+ * Throws if openHome would refuse the home itself, if something is mounted in it, or if `to` exists in the other tree. The
+ * rest of the content is not checked.
+ */
 export function requireMovable(
   host: JailRoot,
   path: ByteString,
@@ -46,6 +50,12 @@ export function requireMovable(
   to: ByteString,
 ) {
   close(openOwn(host, path, uid));
+  const shown = hostPath(host, path);
+  for (const { id, mountPoint: where } of answered(ownMounts) ?? []) {
+    const inside = below(where, shown);
+    // Another mount may hide it.
+    if (inside && statIfPresent(C.AT_FDCWD, where)?.mountId === id) throw mountPoint(shown, inside.slice(1));
+  }
   if (lookUp(root, to) !== undefined) throw homeExists(root, to);
 }
 

@@ -51,28 +51,39 @@ export function logSocketSections(
 }
 
 /**
+ * Throws JailkitError if registerLogSocket cannot write a section: none can name the socket, or its drop-in has another one,
+ * or the configuration cannot be read or is not safe. Returns what there is.
+ */
+export function requireLogSocketPlace(
+  jail: ByteString,
+  directory: ByteString = CONFIG_DIRECTORY,
+): LogSocketSections {
+  if (/[\n\r\]]/.test(jail)) {
+    const message = `${display(jail)}: jk_socketd.ini cannot name a jail with ']' in its path`;
+    throw new JailkitError("log-socket", 1, message);
+  }
+  const found = logSocketSections(jail, directory);
+  const { path, sections, foreign } = found;
+  if (sections.length > 0 || foreign === undefined) return found;
+  const file = directory + path;
+  const other = file.replace(/ini$/, "others.ini");
+  const message = `${display(file)}: has a section [${display(foreign.name)}], and is not replaced; move it first: mv -nT ${shellWord(file)} ${shellWord(other)}`;
+  throw new JailkitError("log-socket", 1, message);
+}
+
+/**
  * Creates a drop-in of `directory`/jk_socketd.ini, so that jk_socketd serves JAIL/dev/log; the file of the administrator is
- * never changed. Returns the path of the drop-in, or undefined if the socket is configured already. Throws JailkitError
- * if the configuration cannot be read or is not safe.
+ * never changed. Returns the path of the drop-in, or undefined if the socket is configured already. Throws as
+ * requireLogSocketPlace does.
  */
 export function registerLogSocket(
   jail: ByteString,
   directory: ByteString = CONFIG_DIRECTORY,
   limits: LogLimits = USUAL_LIMITS,
 ): ByteString | undefined {
-  if (/[\n\r\]]/.test(jail)) {
-    const message = `${display(jail)}: jk_socketd.ini cannot name a jail with ']' in its path`;
-    throw new JailkitError("log-socket", 1, message);
-  }
-  const { sections, foreign } = logSocketSections(jail, directory);
+  const { sections } = requireLogSocketPlace(jail, directory);
   if (sections.length > 0) return undefined;
   const { path, text } = logSocketDropIn(jail, limits);
-  if (foreign !== undefined) {
-    const file = directory + path;
-    const other = file.replace(/ini$/, "others.ini");
-    const message = `${display(file)}: has a section [${display(foreign.name)}], and is not replaced; move it first: mv -nT ${shellWord(file)} ${shellWord(other)}`;
-    throw new JailkitError("log-socket", 1, message);
-  }
   putDropIn(directory, path, text, { replace: true });
   return directory + path;
 }

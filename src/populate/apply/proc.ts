@@ -32,6 +32,23 @@ export function withProcLine(fstab: ByteString, jail: ByteString): ByteString | 
   return `${fstab}${separator}proc ${target} proc ${PROC_OPTIONS} 0 0\n`;
 }
 
+/** The text that fstab(5) below `root` gets from `change`; undefined for no change. Throws as changeFstab does. */
+function changedFstab(
+  root: JailRoot,
+  change: (fstab: ByteString) => ByteString | undefined,
+  otherwise: string,
+): ByteString | undefined {
+  const found = lookUp(root, "/fstab");
+  if (found && !isRegular(found.stat)) {
+    const file = hostPath(root, "/fstab");
+    // Nothing is written through a symbolic link, but the lines may be as they should be.
+    if (change(hostText(file, LARGEST_FSTAB) ?? "") === undefined) return undefined;
+    throw new JailkitError("fstab", 1, `${display(file)}: not a regular file; ${otherwise}`);
+  }
+  const bytes = readJailFile(root, "/fstab", LARGEST_FSTAB);
+  return change(bytes ? fromBytes(bytes) : "");
+}
+
 /**
  * Changes `etc`/fstab by rename(2), under the lock of `registry`, which no user can hold. `change` gets its text and
  * returns the new text, or undefined for no change (the lock is not taken then). True if it was changed. Throws
@@ -43,17 +60,7 @@ export function changeFstab(
   otherwise: string,
   registry: ByteString = REGISTRY,
 ): boolean {
-  const changed = (): ByteString | undefined => {
-    const found = lookUp(root, "/fstab");
-    if (found && !isRegular(found.stat)) {
-      const file = hostPath(root, "/fstab");
-      // Nothing is written through a symbolic link, but the lines may be as they should be.
-      if (change(hostText(file, LARGEST_FSTAB) ?? "") === undefined) return undefined;
-      throw new JailkitError("fstab", 1, `${display(file)}: not a regular file; ${otherwise}`);
-    }
-    const bytes = readJailFile(root, "/fstab", LARGEST_FSTAB);
-    return change(bytes ? fromBytes(bytes) : "");
-  };
+  const changed = () => changedFstab(root, change, otherwise);
   if (changed() === undefined) return false;
   return hostLocked(registry, () => {
     // Read again under the lock.
@@ -67,8 +74,14 @@ export function changeFstab(
 
 /** Adds the line for the proc of a jail to `etc`/fstab, once. True if it was added. */
 export function addProcLine(jail: ByteString, etc: ByteString = "/etc"): boolean {
-  const byHand = `add the line for ${display(jail)}/proc by hand`;
-  return withTree((root) => changeFstab(root, (fstab) => withProcLine(fstab, jail), byHand), etc);
+  return withTree((root) => changeFstab(root, (fstab) => withProcLine(fstab, jail), procByHand(jail)), etc);
+}
+
+const procByHand = (jail: ByteString) => `add the line for ${display(jail)}/proc by hand`;
+
+/** Throws the JailkitError with which addProcLine would fail. */
+export function requireProcLine(jail: ByteString): void {
+  withTree((root) => changedFstab(root, (fstab) => withProcLine(fstab, jail), procByHand(jail)), "/etc");
 }
 
 /** Creates /proc of the jail and mounts proc(5) there. False if it is mounted already. */

@@ -12,6 +12,7 @@ const MOVES = "e2e/apply-moves.test.ts";
 const STAYS = "e2e/apply-stays.test.ts";
 const LEAVES = "e2e/apply-leaves.test.ts";
 const OFF = "e2e/apply-off.test.ts";
+const FORESEES = "e2e/apply-foresees.test.ts";
 const COMPARE = "unit/declaration-compare.test.ts";
 
 export const APPLY: readonly Mutant[] = [
@@ -45,7 +46,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/compare/compare.ts", PRUNE, [
     ["...(prune ? gone.former : [])", "...gone.former"],
-    ["if (prune) return { declared: done, ...compared };", "return { declared: done, ...compared };"],
+    ["const asked = prune ? compared.changes", "const asked = true ? compared.changes"],
   ]),
   ...within("src/declaration/compare/former.ts", MOVES, [
     ["if (split !== undefined && normalPath(split.jail) === jail) return undefined;", ""],
@@ -91,9 +92,44 @@ export const APPLY: readonly Mutant[] = [
     ["return { ...NO_KEYS, fault: { code, message } };", "throw error;"],
   ]),
   ...within("src/users/policy.ts", "e2e/apply.test.ts", [
-    ["own !== undefined && own.file !== hostPath(root, FILE)", "false"],
+    ["if (own === undefined || own.file === hostPath(root, FILE)) return;", "return;"],
   ]),
-  ...within("src/declaration/carry-out/policy.ts", "e2e/apply.test.ts", [
+  ...within("src/declaration/compare/machine.ts", "e2e/apply.test.ts", [
     ["if (other === undefined) return;", "return;"],
+  ]),
+  ...within("src/declaration/compare/fillable.ts", FORESEES, [
+    ["if (unknown !== undefined && ini !== undefined)", "if (false)"],
+    ["if (missing !== undefined) throw", "if (false) throw"],
+    ['if (isAdded("log-socket"))', "if (false)"],
+    ['if (isAdded("proc"))', "if (false)"],
+  ]),
+  ...within("src/declaration/compare/foresee-jail.ts", FORESEES, [
+    ["fillings.length === 0 || isOther", "fillings.length === 0"],
+    ["!isPassedOver(one) || named.has(one.path)", "!isPassedOver(one)"],
+    ["!isPassedOver(one) || named.has(one.path)", "named.has(one.path)"],
+    ["if (first !== undefined)", "if (false)"],
+    ['if (!accountFiles && !has("/etc/passwd"))', "if (false)"],
+    ["if (!isLive && !comes)", "if (false)"],
+    ["name) => below(path, name) !== undefined", "_name) => false"],
+  ]),
+  ...within("src/declaration/compare/foresee-user.ts", FORESEES, [
+    ["if (!this.isFilled) requireReadyJail(root);", ""],
+    ['requireNotReadOnly(root, "/etc", root.path);', ""],
+    ["if (!this.isFilled) requireShell(root, shell);", ""],
+    ["if (!isLimitedShell(shell)) requireOwnDropIn(name);", "if (!isLimitedShell(shell)) return;"],
+    ["else if (root !== undefined) requireReplaceable", "else if (false) requireReplaceable"],
+    ["planNewAccount(root, valuesOf(declared, uid), accessOf(declared));", ""],
+    [
+      "prepareJail(account, root, { host, jail, shell, access, move: false, dryRun: true }, run),",
+      "undefined,",
+    ],
+    ["requireSafePlace(root, home, otherHome(account, root, home));", ";"],
+    ["      requireLeaving(account, jail, { shell, access, move });\n", ""],
+    ["jailUser(account, root, { host, jail, shell, access, move, dryRun: true }, run);", ""],
+    ['error.code !== "home-aside"', "true"],
+  ]),
+  ...within("src/declaration/compare/compare.ts", FORESEES, [["isCleared ? undefined : ", ""]]),
+  ...within("src/jail/fs/home-move.ts", FORESEES, [
+    ["if (inside && statIfPresent", "if (false && statIfPresent"],
   ]),
 ];

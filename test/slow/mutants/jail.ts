@@ -481,8 +481,14 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/jail/fs/home-fill.ts", "attack/home-move.test.ts", [
     [".filter((name) => !grantsRights(name))", ".filter(() => true)"],
   ]),
+  ...within("src/check/account-files.ts", "e2e/check.test.ts", [
+    ["(owners.get(path) ?? []).every((", "(owners.get(path) ?? []).some(("],
+    ['return user?.shell.endsWith("/jk_chrootsh") && ', "return user !== undefined && "],
+    ['isHome(path) && allows(path, "relaxHomeGroupPermissions")', "isHome(path)"],
+    ['isHome(path) && allows(path, "relaxHomeOtherPermissions")', "isHome(path)"],
+  ]),
   ...within("src/check/files/permissions.ts", "unit/check-judge.test.ts", [
-    ["if (settings.writableForOthers(path)) return [];", ""],
+    ["findings.length > 0 && settings.writableForOthers(path) ? [] : findings", "findings"],
     ["named.filter(({ effective }) => effective !== 0)", "named"],
     ["filter((entry) => !own(entry))", "filter(() => true)"],
     ['if (inherited.length > 0 && space !== "user") {', "if (inherited.length > 0) {"],

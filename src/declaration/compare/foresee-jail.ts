@@ -1,0 +1,114 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../../ffi/constants.ts";
+import { statIfPresent } from "../../../ffi/files.ts";
+import { jsonText } from "../../cli/display.ts";
+import { JailkitError } from "../../cli/error.ts";
+import type { ToolCall } from "../../cli/tool.ts";
+import { lookUp } from "../../jail/fs/look.ts";
+import { type JailRoot, openJailRoot } from "../../jail/fs/walk.ts";
+import { RootView } from "../../libraries/root-view.ts";
+import { isPassedOver } from "../../populate/passed-over.ts";
+import type { PopulateReport } from "../../populate/report-schema.ts";
+import { below } from "../../system/mountinfo.ts";
+import { noAccountFiles, noShellIn, requireShell } from "../../users/open-jail.ts";
+import { type Comparison, faultFrom, type JailWork, type UserWork } from "./compare.ts";
+import { fillingsOf } from "./fillable.ts";
+
+/** The tools that fill a jail. */
+export type Tools = Readonly<Record<"jk_init" | "jk_cp", ToolCall>>;
+
+/** What a dry run would bring into a jail. */
+interface Brought {
+  /** Paths as the jail sees them, as in a report. */
+  readonly paths: ReadonlySet<string>;
+  readonly live: readonly ByteString[];
+  readonly accountFiles: boolean;
+}
+
+/**
+ * Asks dry runs of jk_init and jk_cp about the jails that they are to fill. What they refuse is a fault of the jail, in place
+ * of all changes; a shell that they do not bring is one of its users. Changes nothing.
+ */
+export async function foreseeFilling(comparison: Comparison, tools: Tools): Promise<Comparison> {
+  // New jails with the same contents get the same files.
+  const means = { pathOf: comparison.pathOf, tools, known: new Map<string, Brought>() };
+  const jails: JailWork[] = [];
+  for (const work of comparison.jails) jails.push(await foreseeJail(work, means));
+  return { ...comparison, jails };
+}
+
+interface Means extends Pick<Comparison, "pathOf"> {
+  readonly tools: Tools;
+  readonly known: Map<string, Brought>;
+}
+
+async function foreseeJail(work: JailWork, means: Means): Promise<JailWork> {
+  const { path, changes, fault, users } = work;
+  const fillings = fillingsOf(path, changes);
+  // Before it is filled, live directories go, whose files are copied, or are mounted: a dry run sees the jail of before.
+  const isOther = changes.some(
+    ({ what, action }) => what === "mounts" || (what === "live" && action === "remove"),
+  );
+  if (fault !== undefined || fillings.length === 0 || isOther) return work;
+  try {
+    const isNew = statIfPresent(AT_FDCWD, path) === undefined;
+    const names = fillings.flatMap((one) => [one.tool, ...one.names, ...one.args.filter(isLiveOption)]);
+    // That of a directory with the jail in it depends on the place.
+    const isAlike =
+      isNew && !fillings.some((one) => one.names.some((name) => below(path, name) !== undefined));
+    const brought = (isAlike ? means.known.get(names.join("\0")) : undefined) ?? (await dryRun(work, means));
+    if (isAlike) means.known.set(names.join("\0"), brought);
+    using root = isNew ? undefined : openJailRoot(path);
+    return { ...work, users: users.map((user) => foreseeShell(user, path, root, brought)) };
+  } catch (error) {
+    return { ...work, changes: [], fault: faultFrom(error, { of: "jail", name: path, jail: path }) };
+  }
+}
+
+const isLiveOption = (argument: ByteString) => argument.startsWith("--live=");
+
+/** Throws JailkitError for what the run would refuse. */
+async function dryRun({ path, changes }: JailWork, { tools, pathOf }: Means): Promise<Brought> {
+  const paths = new Set<string>();
+  const view = new RootView();
+  let accountFiles = false;
+  for (const { tool, names, args } of fillingsOf(path, changes)) {
+    const report = (await tools[tool](["--dry-run", "--json", ...args])).report as PopulateReport;
+    // As the run: what it passes over, and has in the record afterwards, is a warning.
+    const asked = tool === "jk_cp" ? names.map(pathOf) : names;
+    const named = new Set(asked.flatMap((name) => [name, view.realPath(name) ?? name]).map(jsonText));
+    const refused = report.problems.filter((one) => !isPassedOver(one) || named.has(one.path));
+    const [first] = refused;
+    if (first !== undefined)
+      throw new JailkitError(first.code, 1, refused.map(({ message }) => message).join("; "));
+    for (const { path: created } of report.actions) paths.add(created);
+    accountFiles ||= tool === "jk_init" || paths.has("/etc/passwd");
+  }
+  const live = changes.filter(({ what }) => what === "live").flatMap(({ items }) => items);
+  return { paths, live, accountFiles };
+}
+
+/** With a fault in place of the changes of a user whose account or shell has no place in the jail. */
+function foreseeShell(
+  user: UserWork,
+  jail: ByteString,
+  root: JailRoot | undefined,
+  { paths, live, accountFiles }: Brought,
+): UserWork {
+  const { name, shell } = user.declared;
+  if (user.changes.length === 0) return user;
+  const has = (path: ByteString) => root !== undefined && lookUp(root, path, { follow: true }) !== undefined;
+  try {
+    if (!accountFiles && !has("/etc/passwd")) throw noAccountFiles(jail);
+    if (root !== undefined && has(shell)) requireShell(root, shell);
+    else if (!shell.endsWith("/jk_lsh")) {
+      const real = new RootView().realPath(shell);
+      const isLive = real !== undefined && live.some((directory) => below(real, directory) !== undefined);
+      const comes = [shell, ...(real === undefined ? [] : [real])].some((one) => paths.has(jsonText(one)));
+      if (!isLive && !comes) throw noShellIn(jail, shell);
+    }
+    return user;
+  } catch (error) {
+    return { ...user, changes: [], fault: faultFrom(error, { of: "user", name, jail }) };
+  }
+}

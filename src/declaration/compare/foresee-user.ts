@@ -1,0 +1,137 @@
+import { JailkitError } from "../../cli/error.ts";
+import { withTree } from "../../jail/fs/look.ts";
+import type { JailRoot } from "../../jail/fs/walk.ts";
+import { readOnlyProblem } from "../../jail/fs/writable.ts";
+import type { PasswdEntry } from "../../system/accounts.ts";
+import { processesOf } from "../../system/processes.ts";
+import { isLimitedShell } from "../../users/access.ts";
+import { AccountRun } from "../../users/account-run.ts";
+import { homeFor } from "../../users/jail-side.ts";
+import { groupsOf, jailUser, requireHomeToMove } from "../../users/jailing.ts";
+import { planNewAccount } from "../../users/new-account.ts";
+import { requireReadyJail, requireShell } from "../../users/open-jail.ts";
+import { planJailing } from "../../users/plan.ts";
+import { requireOwnSection, requireReplaceable } from "../../users/policy.ts";
+import { otherHome, prepareJail } from "../../users/prepare.ts";
+import { requireSafePlace } from "../../users/safe-place.ts";
+import type { Change } from "../change.ts";
+import type { DeclaredUser } from "../model.ts";
+import type { OnceUser } from "../once.ts";
+import { accessOf, movesHome, sideAccessOf, valuesOf } from "./intent.ts";
+import type { InJail } from "./look-user.ts";
+import { type Machine, requireOwnDropIn } from "./machine.ts";
+import { newUid } from "./returning.ts";
+
+/** What is planned for a user. */
+interface Planned {
+  readonly declared: DeclaredUser;
+  readonly changes: readonly Change[];
+  readonly once: OnceUser | undefined;
+}
+
+const NO_ACCOUNTS = {
+  userByName: () => undefined,
+  groupByName: () => undefined,
+  groupByGid: () => undefined,
+};
+
+/**
+ * What the code that jails accounts would refuse of the changes of a jail's users. It plans them and makes nothing, so that
+ * no right is given, and no line written, for an account that cannot be there afterwards.
+ */
+export class UserForesight {
+  #isReady = false;
+
+  /** `isFilled`: files are brought into the jail first, such as a shell. */
+  constructor(
+    private readonly inside: InJail,
+    private readonly machine: Machine,
+    private readonly isFilled: boolean,
+  ) {}
+
+  /** Throws the JailkitError with which the changes of a user would fail. */
+  require(planned: Planned): void {
+    const { declared, changes } = planned;
+    const { root, jail } = this.inside;
+    if (root !== undefined) this.#requireJail(root, declared);
+    const isOf = (...what: readonly Change["what"][]) => changes.some((change) => what.includes(change.what));
+    if (isOf("policy")) this.#requirePolicy(declared);
+    if (isOf("account", "groups", "comment")) withTree((host) => requireNotReadOnly(host, "/etc", jail));
+    const account = this.machine.accounts.userByName(declared.name);
+    if (account !== undefined) this.#requireAccount(account, planned);
+    else if (root !== undefined) {
+      const uid = newUid(declared, planned.once, this.machine.accounts.userByUid);
+      planNewAccount(root, valuesOf(declared, uid), accessOf(declared));
+    }
+  }
+
+  /** The jail itself is looked at once. */
+  #requireJail(root: JailRoot, { shell }: DeclaredUser): void {
+    if (!this.#isReady) {
+      if (!this.isFilled) requireReadyJail(root);
+      requireNotReadOnly(root, "/etc", root.path);
+      this.#isReady = true;
+    }
+    if (!this.isFilled) requireShell(root, shell);
+  }
+
+  /** The section of a user must be one that apply may write. */
+  #requirePolicy({ name, shell }: DeclaredUser): void {
+    const { root } = this.inside;
+    requireOwnSection(name);
+    if (!isLimitedShell(shell)) requireOwnDropIn(name);
+    else if (root !== undefined) requireReplaceable(root, this.inside.policyOf(name));
+  }
+
+  #requireAccount(account: PasswdEntry, { declared, changes }: Planned): void {
+    const { root, jail } = this.inside;
+    const { shell, directory } = declared;
+    const some = (is: (change: Change) => boolean) =>
+      changes.some((one) => one.action !== "remove" && is(one));
+    const lines = some(({ what }) => what === "entry" || what === "shell" || what === "home");
+    const newKeys = some(({ what, action }) => what === "keys" && action === "create");
+    const run = new AccountRun(declared.name);
+    if (root !== undefined && (lines || (directory && newKeys))) {
+      const access = sideAccessOf(declared);
+      const home = homeFor(account, jail);
+      if (some(({ what }) => what === "home")) requireSafePlace(root, home, otherHome(account, root, home));
+      withTree((host) =>
+        prepareJail(account, root, { host, jail, shell, access, move: false, dryRun: true }, run),
+      );
+    }
+    if (directory || !(newKeys || some(({ what }) => what === "account" || what === "groups"))) return;
+    const move = movesHome(account);
+    const access = accessOf(declared);
+    // Before it is jailed its lines are made right, which would be in the way.
+    if (root === undefined || lines) {
+      requireLeaving(account, jail, { shell, access, move });
+      return;
+    }
+    withTree((host) => {
+      try {
+        jailUser(account, root, { host, jail, shell, access, move, dryRun: true }, run);
+      } catch (error) {
+        // The run completes what an interrupted one has begun.
+        if (!(error instanceof JailkitError) || error.code !== "home-aside") throw error;
+      }
+    });
+  }
+}
+
+/** What keeps an account from going into a jail that is not there yet, or that has other lines of it. */
+function requireLeaving(
+  user: PasswdEntry,
+  jail: string,
+  { shell, access, move }: Pick<Parameters<typeof jailUser>[2], "shell" | "access" | "move">,
+): void {
+  const plan = planJailing({
+    ...{ user, groups: groupsOf(user), joins: access.joins, jail, accounts: NO_ACCOUNTS, shell, move },
+    processes: processesOf(user.uid),
+  });
+  if (plan.moveFrom !== undefined) requireHomeToMove(plan, plan.moveFrom, { path: jail }, { shell, access });
+}
+
+function requireNotReadOnly(root: JailRoot, directory: string, jail: string): void {
+  const problem = readOnlyProblem(root, [directory], jail);
+  if (problem !== undefined) throw new JailkitError(problem.code, 1, problem.message);
+}

@@ -1,0 +1,31 @@
+import { splitHome } from "../../jail/accounts/separator.ts";
+import type { PasswdEntry } from "../../system/accounts.ts";
+import { type Access, NO_ACCESS } from "../../users/access.ts";
+import { requireGroups } from "../../users/groups.ts";
+import type { NewAccountValues } from "../../users/new-account.ts";
+import type { DeclaredUser } from "../model.ts";
+
+/** The groups and keys that an account gets with its place in the jail. Throws JailkitError for a group that is not there. */
+export function accessOf({ groups, keys }: Pick<DeclaredUser, "groups" | "keys">): Access {
+  const joins = groups.length === 0 ? [] : requireGroups(groups.join(","));
+  return { ...NO_ACCESS, joins, keys: keys ?? [] };
+}
+
+/** The keys that are written with the jail's side: of an account of this machine, the account gets them. */
+export const sideAccessOf = ({ directory, keys = [] }: Pick<DeclaredUser, "directory" | "keys">): Access =>
+  directory ? { ...NO_ACCESS, keys } : NO_ACCESS;
+
+/** Whether jailing an account moves its home: that of one that is in no jail. */
+export const movesHome = ({ home }: Pick<PasswdEntry, "home">): boolean => splitHome(home) === undefined;
+
+/** The values of an account that is to be created, for the code of jk_addjailuser. */
+export function valuesOf(
+  { name, shell, home, comment }: DeclaredUser,
+  uid: number | undefined,
+): NewAccountValues {
+  return {
+    ...{ name, shell, comment, home, uid: uid === undefined ? undefined : `${uid}`, gid: undefined },
+    ...{ authorizedKey: [], password: undefined, expiredate: undefined, inactive: undefined },
+    ...{ skel: undefined, nonUnique: false, noCreateHome: false, system: false },
+  };
+}

@@ -1,0 +1,519 @@
+/** What `jailkit apply --check` says is what the run does: each thing that can be refused is told before anything is done. */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import type { Machine, MachineProcess } from "../machine/machine.ts";
+import { KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
+
+setDefaultTimeout(120_000);
+
+/** A jail with bash, and with an account of before. */
+const J = "/srv/jail";
+const NEW = "/srv/new";
+const FILE = "/etc/jailkit/jails.d/one.ini";
+const INI = "/etc/jailkit/jk_init.d/own.ini";
+
+interface Case {
+  readonly what: string;
+  /** What cannot be made; the rest of what is declared is made. */
+  readonly fails: readonly string[];
+  readonly declared: string;
+  readonly options?: readonly string[];
+  /** Makes the fault, and takes it away again. */
+  readonly before?: (m: Machine) => void;
+  readonly after?: (m: Machine) => void;
+}
+
+const user = (name: string, more = "", jail = J) =>
+  `[user ${name}]\njail = ${jail}\nshell = /bin/bash\n${more}`;
+const all = (m: Machine, ...commands: readonly string[]) => {
+  for (const command of commands) m.must(["sh", "-ec", command]);
+};
+const CASES: readonly Case[] = [
+  {
+    what: "a section that does not exist",
+    fails: [`jail ${NEW}`, "user x"],
+    declared: `[jail ${NEW}]\nsections = uidbasics, nosuch\n${user("x", "", NEW)}`,
+  },
+  {
+    what: "sections that include each other",
+    fails: [`jail ${NEW}`],
+    declared: `[jail ${NEW}]\nsections = one\n`,
+    before: (m) => m.write(INI, "[one]\nincludesections = two\n[two]\nincludesections = one\n"),
+    after: (m) => m.remove(INI),
+  },
+  {
+    what: "no file with sections",
+    fails: [`jail ${NEW}`],
+    declared: `[jail ${NEW}]\nsections = uidbasics\n`,
+    before: (m) => all(m, "mv /etc/jailkit/jk_init.ini /etc/jailkit/away"),
+    after: (m) => all(m, "mv /etc/jailkit/away /etc/jailkit/jk_init.ini"),
+  },
+  {
+    what: "a file with sections that cannot be read",
+    fails: [`jail ${NEW}`],
+    declared: `[jail ${NEW}]\nsections = uidbasics\n`,
+    before: (m) => m.write(INI, "[one\n"),
+    after: (m) => m.remove(INI),
+  },
+  {
+    what: "a file that does not exist",
+    fails: [`jail ${NEW}`],
+    declared: `[jail ${NEW}]\nfiles = /usr/bin/nosuch\n`,
+  },
+  {
+    what: "a program that does not exist",
+    fails: [`jail ${J}`],
+    declared: `[jail ${J}]\nfiles = nosuch\n`,
+  },
+  {
+    what: "a symbolic link to nothing",
+    fails: [`jail ${NEW}`],
+    declared: `[jail ${NEW}]\nfiles = /srv/link\n`,
+    before: (m) => all(m, "ln -s nothing /srv/link"),
+    after: (m) => m.remove("/srv/link"),
+  },
+  {
+    what: "a named pipe",
+    fails: [`jail ${NEW}`],
+    declared: `[jail ${NEW}]\nfiles = /srv/pipe\n`,
+    before: (m) => all(m, "mkfifo /srv/pipe"),
+    after: (m) => m.remove("/srv/pipe"),
+  },
+  {
+    what: "a directory that is not copied whole",
+    fails: [`jail ${NEW}`],
+    declared: `[jail ${NEW}]\nfiles = /etc\n`,
+  },
+  {
+    what: "a file that only its owner may read, which root is not refused",
+    fails: [],
+    declared: `[jail ${J}]\nfiles = /srv/private\n`,
+    before: (m) => m.write("/srv/private", "x", { mode: 0 }),
+    after: (m) => all(m, `jk_cp --remove -j ${J} /srv/private`, "rm /srv/private"),
+  },
+  {
+    what: "a file in the way of a directory",
+    fails: [`jail ${J}`],
+    declared: `[jail ${J}]\nfiles = /srv/some/file\n`,
+    before: (m) => all(m, "mkdir /srv/some; touch /srv/some/file", `mkdir -p ${J}/srv; touch ${J}/srv/some`),
+    after: (m) => all(m, `rm -r /srv/some ${J}/srv/some`),
+  },
+  {
+    what: "a place below a directory that everybody may write",
+    fails: ["jail /srv/open/jail"],
+    declared: "[jail /srv/open/jail]\nsections = uidbasics\n",
+    before: (m) => all(m, "mkdir /srv/open; chmod 777 /srv/open"),
+    after: (m) => m.remove("/srv/open"),
+  },
+  {
+    what: "a place in a home",
+    fails: ["jail /home/owner/jail"],
+    declared: "[jail /home/owner/jail]\nsections = uidbasics\n",
+    before: (m) => m.addUser("owner", { createHome: true, home: "/home/owner" }),
+    after: (m) => all(m, "userdel -r owner"),
+  },
+  {
+    what: "a place below a file",
+    fails: ["jail /srv/file/jail"],
+    declared: "[jail /srv/file/jail]\nsections = uidbasics\n",
+    before: (m) => m.write("/srv/file", ""),
+    after: (m) => m.remove("/srv/file"),
+  },
+  {
+    what: "a file in the place of a jail",
+    fails: ["jail /srv/file"],
+    declared: "[jail /srv/file]\nsections = uidbasics\n",
+    before: (m) => m.write("/srv/file", ""),
+    after: (m) => m.remove("/srv/file"),
+  },
+  {
+    what: "a name that is too long for a jail",
+    fails: [`jail /srv/${"n".repeat(300)}`],
+    declared: `[jail /srv/${"n".repeat(300)}]\nsections = uidbasics\n`,
+  },
+  {
+    what: "a directory of the machine",
+    fails: ["jail /var/lib", "user x"],
+    declared: `[jail /var/lib]\nsections = uidbasics\n${user("x", "", "/var/lib")}`,
+  },
+  {
+    what: "a directory of the machine that only a user names",
+    fails: ["user x"],
+    declared: user("x", "", "/var/lib"),
+  },
+  {
+    what: "a read-only file system, for a new jail",
+    fails: ["jail /srv/ro/jail"],
+    declared: "[jail /srv/ro/jail]\nsections = uidbasics\n",
+    before: (m) => all(m, "mkdir /srv/ro; mount -t tmpfs -o ro,mode=755 none /srv/ro"),
+    after: (m) => all(m, "umount /srv/ro; rmdir /srv/ro"),
+  },
+  {
+    what: "a read-only file system, for a jail that is there",
+    fails: [`jail ${J}`],
+    declared: `[jail ${J}]\nfiles = /usr/bin/who\n`,
+    before: (m) => all(m, `mount --bind ${J} ${J}; mount -o remount,bind,ro ${J}`),
+    after: (m) => all(m, `umount ${J}`),
+  },
+  {
+    what: "a read-only file system, for a new user",
+    fails: ["user x"],
+    declared: user("x"),
+    before: (m) => all(m, `mount --bind ${J} ${J}; mount -o remount,bind,ro ${J}`),
+    after: (m) => all(m, `umount ${J}`),
+  },
+  {
+    what: "a read-only file system, for a user whose shell differs",
+    fails: ["user guest"],
+    declared: `[user guest]\njail = ${J}\nshell = /bin/sh\n`,
+    before: (m) => all(m, `mount --bind ${J} ${J}; mount -o remount,bind,ro ${J}`),
+    after: (m) => all(m, `umount ${J}`),
+  },
+  {
+    what: "a file system without programs, setuid and devices, which is none for jk_init",
+    fails: [],
+    declared: `[jail /srv/no/jail]\nsections = uidbasics, basicshell\n${user("x", "", "/srv/no/jail")}`,
+    before: (m) => all(m, "mkdir /srv/no; mount -t tmpfs -o nosuid,nodev,noexec,mode=755 none /srv/no"),
+    after: (m) => all(m, "userdel x; umount /srv/no; rmdir /srv/no"),
+  },
+  {
+    what: "a jail of copies that is to be live",
+    fails: [`jail ${J}`],
+    declared: `[jail ${J}]\nlive = /usr\n`,
+  },
+  {
+    what: "a live jail that is not mounted, and gets more files, which is none",
+    fails: [],
+    declared: "[jail /srv/live]\nlive = /usr\nfiles = /etc/hostname\n",
+    before: (m) => all(m, "jk_init --live -j /srv/live", "umount /srv/live/usr"),
+    after: (m) => all(m, "jailkit delete --yes /srv/live"),
+  },
+  {
+    what: "a section that does not exist, in a live jail that is not mounted",
+    fails: ["jail /srv/live"],
+    declared: "[jail /srv/live]\nlive = /usr\nsections = nosuch\n",
+    before: (m) => all(m, "jk_init --live -j /srv/live", "umount /srv/live/usr"),
+    after: (m) => all(m, "jailkit delete --yes /srv/live"),
+  },
+  {
+    what: "a program that does not exist, in a live jail that is not mounted",
+    fails: ["jail /srv/live"],
+    declared: "[jail /srv/live]\nlive = /usr\nfiles = nosuch\n",
+    before: (m) => all(m, "jk_init --live -j /srv/live", "umount /srv/live/usr"),
+    after: (m) => all(m, "jailkit delete --yes /srv/live"),
+  },
+  {
+    what: "a live directory with the jail in it",
+    fails: ["jail /opt/site/jail"],
+    declared: "[jail /opt/site/jail]\nlive = /opt/site\n",
+    before: (m) => all(m, "mkdir -p /opt/site"),
+    after: (m) => m.remove("/opt/site"),
+  },
+  {
+    what: "a live directory that is missing",
+    fails: [`jail ${NEW}`],
+    declared: `[jail ${NEW}]\nlive = /opt/nosuch\n`,
+  },
+  {
+    what: "an fstab that is a symbolic link, for proc",
+    fails: [`jail ${J}`],
+    declared: `[jail ${J}]\nproc = yes\n`,
+    before: (m) => all(m, "mv /etc/fstab /etc/fstab.away; ln -s fstab.away /etc/fstab"),
+    after: (m) => all(m, "mv -T /etc/fstab.away /etc/fstab"),
+  },
+  {
+    what: "a jk_socketd.ini that cannot be read, for a log socket",
+    fails: [`jail ${J}`],
+    declared: `[jail ${J}]\nlog_socket = yes\n`,
+    before: (m) =>
+      all(m, "cp /etc/jailkit/jk_socketd.ini /etc/jailkit/away; echo '[one' >>/etc/jailkit/jk_socketd.ini"),
+    after: (m) => all(m, "mv /etc/jailkit/away /etc/jailkit/jk_socketd.ini"),
+  },
+  {
+    what: "a jail whose log socket no section can name",
+    fails: ["jail /srv/a]b"],
+    declared: "[jail /srv/a]b]\nsections = uidbasics\nlog_socket = yes\n",
+  },
+  {
+    what: "a new jail without the shell of a user",
+    fails: ["user x"],
+    declared: `[jail ${NEW}]\nsections = uidbasics\n${user("x", "", NEW)}`,
+    after: (m) => all(m, `rm -r ${NEW}`),
+  },
+  {
+    what: "a new jail of files alone, without account files",
+    fails: ["user x"],
+    declared: `[jail ${NEW}]\nfiles = bash\n${user("x", "", NEW)}`,
+    after: (m) => all(m, `rm -r ${NEW}`),
+  },
+  {
+    what: "a jail without account files",
+    fails: ["user x"],
+    declared: user("x"),
+    before: (m) => all(m, `mv ${J}/etc/passwd ${J}/etc/away`),
+    after: (m) => all(m, `mv ${J}/etc/away ${J}/etc/passwd`),
+  },
+  {
+    what: "a jail that brings files, but not the shell",
+    fails: ["user x"],
+    declared: `[jail ${J}]\nfiles = true\n[user x]\njail = ${J}\nshell = /bin/zsh\n`,
+    after: (m) => all(m, `jk_cp --remove -j ${J} /usr/bin/true`),
+  },
+  {
+    what: "a shell that the jail lacks, for one user of two",
+    fails: ["user x"],
+    declared: `[user x]\njail = ${J}\nshell = /bin/zsh\n${user("y")}`,
+    after: (m) => all(m, `userdel y; rm -r ${J}/home/y; sed -i /^y:/d ${J}/etc/passwd`),
+  },
+  {
+    what: "a shell that is no program",
+    fails: ["user x"],
+    declared: `[user x]\njail = ${J}\nshell = /etc/passwd\n`,
+  },
+  {
+    what: "a shell that is a directory",
+    fails: ["user x"],
+    declared: `[user x]\njail = ${J}\nshell = /usr\n`,
+  },
+  { what: "a uid that is taken", fails: ["user x"], declared: user("x", "uid = 33\n") },
+  { what: "a group that is missing", fails: ["user x"], declared: user("x", "groups = nosuch\n") },
+  { what: "a name that useradd refuses", fails: ["user an@na"], declared: user("an@na") },
+  { what: "root", fails: ["user root"], declared: user("root") },
+  {
+    what: "a home that another user of the jail has",
+    fails: ["user x"],
+    declared: user("x", "home = /home/guest\n"),
+  },
+  {
+    what: "a home behind a symbolic link",
+    fails: ["user x"],
+    declared: user("x", "home = /link/x\n"),
+    before: (m) => all(m, `ln -s home ${J}/link`),
+    after: (m) => m.remove(`${J}/link`),
+  },
+  {
+    what: "a home below a file",
+    fails: ["user x"],
+    declared: user("x", "home = /file/x\n"),
+    before: (m) => m.write(`${J}/file`, ""),
+    after: (m) => m.remove(`${J}/file`),
+  },
+  {
+    what: "a home in that of another user",
+    fails: ["user x"],
+    declared: user("x", "home = /home/guest/x\n"),
+  },
+  {
+    what: "a line in the jail with another uid",
+    fails: ["user x"],
+    declared: user("x"),
+    before: (m) => all(m, `echo x:x:7777:100::/home/x:/bin/bash >>${J}/etc/passwd`),
+    after: (m) => all(m, `sed -i /^x:/d ${J}/etc/passwd`),
+  },
+  {
+    what: "a group that has another gid in the jail",
+    fails: ["user x"],
+    declared: user("x", "groups = team\n"),
+    before: (m) => all(m, `echo team:x:7777: >>${J}/etc/group`),
+    after: (m) => all(m, `sed -i /^team:/d ${J}/etc/group`),
+  },
+  {
+    what: "a skeleton with a link in the place of keys",
+    fails: ["user x"],
+    declared: user("x", `authorized_keys = ${KEYS[0]}\n`),
+    before: (m) => all(m, "ln -s /tmp /etc/skel/.ssh"),
+    after: (m) => m.remove("/etc/skel/.ssh"),
+  },
+  {
+    what: "an account without a home",
+    fails: ["user mover"],
+    declared: user("mover"),
+    before: (m) => m.addUser("mover", { home: "/home/mover" }),
+    after: (m) => all(m, "userdel mover"),
+  },
+  {
+    what: "an account whose home is in the jail already, and another's",
+    fails: ["user mover"],
+    declared: user("mover"),
+    before: (m) => {
+      m.addUser("mover", { home: "/home/mover", createHome: true });
+      m.mkdir(`${J}/home/mover`);
+    },
+    after: (m) => all(m, `userdel -r mover; rm -r ${J}/home/mover`),
+  },
+  {
+    what: "an account with a mount in the home",
+    fails: ["user mover"],
+    declared: user("mover"),
+    before: (m) => {
+      m.addUser("mover", { home: "/home/mover", createHome: true });
+      all(m, "mkdir /home/mover/disk; mount -t tmpfs none /home/mover/disk");
+    },
+    after: (m) => all(m, "umount /home/mover/disk; userdel -r mover"),
+  },
+  {
+    what: "an account whose primary group is gone",
+    fails: ["user mover"],
+    declared: user("mover"),
+    before: (m) => {
+      m.addUser("mover", { home: "/home/mover", createHome: true });
+      all(m, "cp /etc/group /etc/group.away; sed -i /^mover:/d /etc/group");
+    },
+    after: (m) => all(m, "mv /etc/group.away /etc/group; userdel -r mover"),
+  },
+  {
+    what: "an account with processes",
+    fails: ["user mover"],
+    declared: user("mover"),
+    before: (m) => {
+      m.addUser("mover", { home: "/home/mover", createHome: true });
+      session = m.start(["sleep", "infinity"], { user: "mover" });
+    },
+    after: (m) => all(m, "pkill -KILL -u mover", "userdel -r mover"),
+  },
+  {
+    what: "accounts for a new jail, with processes, without a home, without a group",
+    fails: ["user one", "user two", "user three"],
+    declared: `[jail ${NEW}]\nsections = uidbasics, basicshell\n${["one", "two", "three"].map((name) => user(name, "", NEW)).join("")}`,
+    before: (m) => {
+      for (const name of ["one", "two", "three"])
+        m.addUser(name, { home: `/home/${name}`, createHome: name !== "two" });
+      session = m.start(["sleep", "infinity"], { user: "one" });
+      all(m, "sed -i /^three:/d /etc/group");
+    },
+    after: (m) =>
+      all(m, "pkill -KILL -u one", "userdel -r one", "userdel two", "userdel -r three", `rm -r ${NEW}`),
+  },
+  {
+    what: "an account of the jail that has lost its line there, and its primary group",
+    fails: ["user guest"],
+    declared: user("guest"),
+    before: (m) => all(m, `sed -i.away /^guest:/d ${J}/etc/passwd`, "sed -i.away /^users:/d /etc/group"),
+    after: (m) => all(m, `mv ${J}/etc/passwd.away ${J}/etc/passwd`, "mv /etc/group.away /etc/group"),
+  },
+  {
+    what: "a home that an interrupted run has put aside, which the run completes",
+    fails: [],
+    declared: user("mover"),
+    before: (m) => {
+      m.addUser("mover", { home: "/home/mover", createHome: true });
+      all(m, "mkdir -m 700 /home/.jk-move-mover", "mv /home/mover /home/.jk-move-mover/home");
+    },
+    after: (m) => all(m, "userdel mover", `rm -r ${J}/home/mover`, `sed -i /^mover:/d ${J}/etc/passwd`),
+  },
+  {
+    what: "a jail of the same contents as one before, which has one of them in it",
+    fails: ["jail /srv/tree/jail"],
+    declared: `[jail ${NEW}]\nfiles = /srv/tree\n[jail /srv/tree/jail]\nfiles = /srv/tree\n`,
+    before: (m) => all(m, "mkdir /srv/tree", "touch /srv/tree/file"),
+    after: (m) => all(m, `rm -r ${NEW} /srv/tree`),
+  },
+  {
+    what: "what is removed first and was in the way, with --prune",
+    fails: [],
+    options: ["--prune"],
+    declared: user("x", "home = /home/old\n"),
+    before: (m) => {
+      m.write(FILE, user("old"));
+      m.must(["jailkit", "apply"]);
+    },
+    after: (m) => all(m, "userdel x", `sed -i /^x:/d ${J}/etc/passwd`, `rm -r ${J}/home/old`),
+  },
+  {
+    what: "an account of another uid in the jail",
+    fails: ["user mover"],
+    declared: user("mover", "uid = 7777\n"),
+    before: (m) => m.addUser("mover", { home: "/home/mover", createHome: true }),
+    after: (m) => all(m, "userdel -r mover"),
+  },
+  {
+    what: "an account of the system, whose home is another's",
+    fails: ["user backup"],
+    declared: user("backup"),
+    before: (m) => m.mkdir("/var/backups"),
+  },
+  {
+    what: "an account with a new key whose key file is a directory",
+    fails: ["user guest"],
+    declared: user("guest", `authorized_keys = ${KEYS[0]}\n`),
+    before: (m) =>
+      all(m, `mkdir -p ${J}/home/guest/.ssh/authorized_keys; chown -R guest: ${J}/home/guest/.ssh`),
+    after: (m) => m.remove(`${J}/home/guest/.ssh`),
+  },
+  {
+    what: "rights that a file of the administrator in the jail has already",
+    fails: ["user x"],
+    declared: `[user x]\njail = ${J}\nallow = sftp\n`,
+    before: (m) =>
+      all(m, `mkdir -p ${J}/etc/jailkit/jk_lsh.d; echo '[x]' >${J}/etc/jailkit/jk_lsh.d/own.ini`),
+    after: (m) => m.remove(`${J}/etc/jailkit/jk_lsh.d`),
+  },
+  {
+    what: "limits that a file of the administrator has already",
+    fails: ["user x"],
+    declared: user("x", "confine = 1\n"),
+    before: (m) => m.write("/etc/jailkit/jk_chrootsh.d/own.ini", "[x]\numask = 077\n"),
+    after: (m) => m.remove("/etc/jailkit/jk_chrootsh.d/own.ini"),
+  },
+  {
+    what: "rights in a file that users may change",
+    fails: ["user x"],
+    declared: `[user x]\njail = ${J}\nallow = sftp\n`,
+    before: (m) => all(m, `chmod 666 ${J}/etc/jailkit/jk_lsh.ini`),
+    after: (m) => all(m, `chmod 644 ${J}/etc/jailkit/jk_lsh.ini`),
+  },
+  {
+    what: "a home in the jail that is gone, below a directory of another user",
+    fails: ["user guest"],
+    declared: user("guest"),
+    before: (m) => all(m, `mv ${J}/home/guest ${J}/home/away; chown 7777 ${J}/home`),
+    after: (m) => all(m, `chown 0 ${J}/home; mv ${J}/home/away ${J}/home/guest`),
+  },
+];
+
+let m: Machine;
+let session: MachineProcess | undefined;
+
+beforeAll(async () => {
+  m = await openApplyMachine();
+  m.must(["jk_init", "-j", J, "uidbasics", "basicshell", "jk_lsh"]);
+  m.must(["jk_addjailuser", "-j", J, "-p", "*", "-s", "/bin/bash", "guest"]);
+  m.mkdir("/etc/jailkit/jk_init.d", { mode: 0o755 });
+  m.mkdir("/etc/jailkit/jk_chrootsh.d", { mode: 0o755 });
+});
+afterAll(() => m?.close());
+
+test.each(CASES.map((one) => [one.what, one] as const))(
+  "%s",
+  async (_, { fails, declared, options = [], before, after }) => {
+    before?.(m);
+    try {
+      m.write(FILE, declared);
+      const planned = linesOf(m, "--check", ...options);
+      const done = linesOf(m, ...options);
+      const failed = (run: ReturnType<typeof linesOf>) =>
+        new Set(run.summary.problems.map(({ message }) => message.split(":")[0]));
+      // What is planned is done, and nothing else is begun.
+      const texts = ({ changes }: ReturnType<typeof linesOf>) =>
+        changes.filter(({ status }) => status !== "not-done").map(({ text }) => text);
+      expect({
+        changes: texts(done),
+        states: new Set(done.changes.map(({ status }) => status)).difference(new Set(["done", "not-done"])),
+        problems: done.summary.problems.map(({ message }) => message),
+        failed: done.summary.failed,
+      }).toEqual({
+        changes: texts(planned),
+        states: new Set(),
+        problems: planned.summary.problems.map(({ message }) => message),
+        failed: planned.summary.failed,
+      });
+      expect(planned.summary.failed).toBe(fails.length);
+      for (const name of failed(planned)) expect(fails).toContain(name ?? "");
+    } finally {
+      after?.(m);
+      await session?.ended;
+      session = undefined;
+      m.remove(FILE);
+      m.remove("/var/lib/jailkit/declared.json");
+    }
+  },
+);
