@@ -23,6 +23,7 @@ export const FINDING_CODES = {
   "execute-any": "programs may execute what users upload",
   "hooks-off": "hooks of repositories do not run",
   "home-differs": "an account would have another home in the jail",
+  "holds-home": "the home of an account holds that of another one, and is not moved",
   "in-another-jail": "an account is in another jail",
   "include-circle": "sections include each other in a circle",
   "indented-line": "an indented line is part of a value that cannot have it",

@@ -29,7 +29,7 @@ export function reportPlace(section: IniSection, { name }: Subject, { facts, rep
   const isOutside = !directory && splitHome(account.home) === undefined;
   const foreign = isOutside ? answered(() => facts.hostHomeFault(account, jail)) : undefined;
   if (foreign !== undefined)
-    report(section, "error", "not-their-home", `${quoted(name)} ${foreign.message}`, { kind: "none" });
+    report(section, "error", foreign.code, `${quoted(name)} ${foreign.message}`, { kind: "none" });
   else if (fault?.code === "in-another-jail") {
     const fix: Fix = { kind: "command", text: outOf(name) };
     report(keyPlace(section, "jail"), "error", fault.code, `${shown} ${fault.message}`, fix);

@@ -76,6 +76,10 @@ export const APPLY: readonly Mutant[] = [
     [" ?? newFault(declared, account, machine);", ";"],
     ["outside && split === undefined ? hostHomeFault(account, jail) : undefined", "undefined"],
   ]),
+  ...within("src/declaration/compare/look-user.ts", "e2e/home-of-another.test.ts", [
+    ["along === undefined ? undefined", "true ? undefined"],
+    ["below(normalPath(home), jail) === undefined", "true"],
+  ]),
   ...within("src/users/key-lines.ts", "e2e/apply.test.ts", [["one.options === there?.options", "true"]]),
   ...within("src/declaration/compare/look-keys.ts", "e2e/apply-hostile.test.ts", [
     ["return { ...NO_KEYS, fault: { code, message } };", "throw error;"],
