@@ -10,6 +10,7 @@ export interface DeclarationFacts {
   userByName(name: ByteString): PasswdEntry | undefined;
   userByUid(uid: number): PasswdEntry | undefined;
   groupByName(name: ByteString): Group | undefined;
+  groupByGid(gid: number): Group | undefined;
   /** The names in /etc/passwd and /etc/group. */
   userNames(): readonly ByteString[];
   groupNames(): readonly ByteString[];

@@ -21,6 +21,7 @@ import { fileSystemAt } from "../populate/file-system.ts";
 import { searchPath } from "../profile/search.ts";
 import { namesIn } from "../system/account-tools.ts";
 import { accountFacts, hostAccounts } from "../system/host-accounts.ts";
+import { hostGroup } from "../system/name-services.ts";
 import { lintEnvironment, lintNames } from "./accounts.ts";
 import { knownPaths } from "./world.ts";
 
@@ -39,6 +40,7 @@ export function machineFacts(): DeclarationFacts {
     userByName: (name) => accounts().userByName(name),
     userByUid: (uid) => accounts().userByUid(uid),
     groupByName: (name) => accounts().groupByName(name),
+    groupByGid: hostGroup,
     userNames: once(() => namesIn("/etc/passwd")),
     groupNames: once(() => namesIn("/etc/group")),
     jailedUsers: once(() => jailedUsers()),

@@ -9,6 +9,7 @@ import { printJsonLine } from "../cli/output.ts";
 import { defineTool, type ToolCall } from "../cli/tool.ts";
 import type { Comparison } from "../declaration/compare/compare.ts";
 import { compare } from "../declaration/compare/compare.ts";
+import { withGroupNames } from "../declaration/compare/settle.ts";
 import { DeclarationError } from "../declaration/errors.ts";
 import type { Declaration } from "../declaration/model.ts";
 import { isInScope, type Once, readOnce } from "../declaration/once.ts";
@@ -78,13 +79,15 @@ async function apply(files: readonly string[], options: Options): Promise<number
       1,
       `${display(configDir)}: has neither ${NAMES.join(" nor ")}`,
     );
-  const declaration = usual
-    ? readDeclaration(undefined, configDir === undefined ? undefined : absolutePath(configDir))
-    : readDeclaration(files.map(absolutePath));
+  const declaration = withGroupNames(
+    usual
+      ? readDeclaration(undefined, configDir === undefined ? undefined : absolutePath(configDir))
+      : readDeclaration(files.map(absolutePath)),
+  );
   const before = readOnce();
   requireSomething(declaration, before, prune);
   // A user may have moved from one file to another one.
-  const others = usual || !prune ? undefined : readDeclaration();
+  const others = usual || !prune ? undefined : withGroupNames(readDeclaration());
   const comparison = compare(declaration, before, { prune, deleteHomes, usual, others });
   const report = new ApplyReport(options);
   report.plan(comparison);

@@ -27,6 +27,7 @@ const facts: DeclarationFacts = {
     ["ldap", ...GROUPS].includes(name)
       ? { name, password: "x", gid: 99 + ["ldap", ...GROUPS].indexOf(name), members: [] }
       : undefined,
+  groupByGid: (gid) => (gid === 100 ? { name: "users", gid } : undefined),
   userNames: () => LOCAL,
   groupNames: () => GROUPS,
   jailedUsers: () => [{ name: "bert", home: "/srv/a/./home/bert/", shell: "/bin/sh", jail: "/srv/a" }],

@@ -14,11 +14,11 @@ import { type JailAccounts, readJailAccounts } from "../../jail/accounts/account
 import { splitHome } from "../../jail/accounts/separator.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
-import type { PasswdEntry } from "../../system/accounts.ts";
+import type { Group, PasswdEntry } from "../../system/accounts.ts";
 import { below } from "../../system/mountinfo.ts";
 import { knownKeys } from "../../transfer/sections.ts";
 import { isLimitedShell } from "../../users/access.ts";
-import { requireGroups } from "../../users/groups.ts";
+import { groupNameFault, groupOf, requireGroups } from "../../users/groups.ts";
 import { HOLDS_HOME, homeAlong } from "../../users/home-along.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { newNameFault } from "../../users/new-account.ts";
@@ -157,9 +157,10 @@ function groupState(
   machine: Machine,
 ): Pick<UserState, "lacksGroups" | "hasGroup" | "fault"> {
   const local = machine.localGroups();
-  const wanted = groups.map((word) => machine.accounts.groupByName(word) ?? word);
-  const unusable = wanted.find((group) => typeof group === "string" || !local.has(group.name));
-  if (unusable !== undefined) requireGroups(typeof unusable === "string" ? unusable : unusable.name);
+  const wanted = groups.map((word) => groupOf(word, machine.accounts) ?? word);
+  const isUsable = (group: Group) => local.has(group.name) && groupNameFault(group) === undefined;
+  const unusable = wanted.findIndex((group) => typeof group === "string" || !isUsable(group));
+  if (unusable >= 0) requireGroups(groups[unusable] ?? "");
   if (account === undefined) return { lacksGroups: groups, hasGroup: true, fault: undefined };
   const gids = new Set([account.gid, ...machine.facts.groupsOf(account)]);
   const known = wanted.filter((group) => typeof group !== "string");

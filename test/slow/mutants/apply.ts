@@ -80,6 +80,10 @@ export const APPLY: readonly Mutant[] = [
     ["along === undefined ? undefined", "true ? undefined"],
     ["below(normalPath(home), jail) === undefined", "true"],
   ]),
+  ...within("src/users/groups.ts", "e2e/group-numbers.test.ts", [
+    ["if (!isNumber(word)) return", "if (!isNumber(word) || ask.groupByName(word)) return"],
+    ["Number(name) === gid) return undefined;", "true) return undefined;"],
+  ]),
   ...within("src/users/key-lines.ts", "e2e/apply.test.ts", [["one.options === there?.options", "true"]]),
   ...within("src/declaration/compare/look-keys.ts", "e2e/apply-hostile.test.ts", [
     ["return { ...NO_KEYS, fault: { code, message } };", "throw error;"],
