@@ -25,6 +25,7 @@ export const FINDING_CODES = {
   "home-differs": "an account would have another home in the jail",
   "holds-home": "the home of an account holds that of another one, and is not moved",
   "in-another-jail": "an account is in another jail",
+  "inside-jail": "a jail is in another one",
   "include-circle": "sections include each other in a circle",
   "indented-line": "an indented line is part of a value that cannot have it",
   "kernel-lacks": "the kernel cannot do all that confine = require asks for",

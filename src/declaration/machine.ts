@@ -19,6 +19,7 @@ import type { ListItem } from "../config/values.ts";
 import { usualHome } from "../jail/accounts/home-place.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import { dirsEqual, splitHome } from "../jail/accounts/separator.ts";
+import { insideJail } from "../jail/record/around.ts";
 import { isPlainName } from "../system/account-name.ts";
 import { JAILED_GROUP, MAKE_JAILED_GROUP } from "../system/account-tools.ts";
 import { uidFault } from "../transfer/accounts.ts";
@@ -43,6 +44,11 @@ function reportJail(section: IniSection, subject: Subject, context: FactContext)
   if (own !== undefined) {
     const message = `${quoted(subject.name)} is the host's ${own}, which cannot be a jail`;
     report(subject, "error", "bad-path", message, { kind: "none" });
+  }
+  const outer = facts.jailAround(subject.name, context.isJail);
+  if (outer !== undefined) {
+    const message = `the jail ${quoted(subject.name)} ${insideJail(outer)}`;
+    report(subject, "warning", "inside-jail", message, { kind: "none" });
   }
   if (answered(() => facts.exists(subject.name)) === false) reportAbsent(section, subject, context);
   const profiles = answered(facts.profiles);
@@ -205,7 +211,13 @@ export function machineProblems(
     const meant = subjectOf(section) ?? meantSubject(section);
     return meant?.kind === "jail" ? [normalPath(meant.name.trimEnd())] : [];
   });
-  const context: FactContext = { facts, report, declared: [...new Set([...others, ...jails])] };
+  const declared = new Set([...others, ...jails]);
+  let known: ReadonlySet<ByteString> | undefined;
+  const isJail = (path: ByteString) => {
+    known ??= new Set(answered(facts.jails));
+    return declared.has(path) || known.has(path);
+  };
+  const context: FactContext = { facts, report, declared: [...declared], isJail };
   const users = new Set(
     subjects.filter(({ subject }) => subject.kind === "user").map(({ subject }) => subject.name),
   );

@@ -79,6 +79,7 @@ export const applySummarySchema = reportSchema("jailkit apply", {
   failed: count.describe("Jails and users that are not as declared, since something failed."),
   unchanged: count,
   undeclared: texts.describe("What is there and not declared, one printable line each."),
+  warnings: texts.describe("What is declared and should not be so, one printable line each."),
   directories: z
     .array(z.strictObject({ user: z.string(), attributes: directorySchema }))
     .describe("What a directory, such as LDAP, should say about users."),

@@ -17,6 +17,7 @@ import { subjectOf } from "../declaration/section.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { hostDirectory } from "../jail/fs/host-directories.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
+import { jailAround } from "../jail/record/around.ts";
 import { fileSystemAt } from "../populate/file-system.ts";
 import { searchPath } from "../profile/search.ts";
 import { namesIn } from "../system/account-tools.ts";
@@ -63,6 +64,7 @@ export function machineFacts(): DeclarationFacts {
     isDirectory: (path) => isDirectory({ mode: host.lstat(path)?.mode ?? 0 }),
     groupsOf: (account) => memberships().groupsOf(account),
     absentFault,
+    jailAround,
     hostHomeFault,
     isProgram: (name) => searchPath(host, name) !== undefined,
   };

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { toBytes } from "../../ffi/bytes.ts";
+import { directoryOf } from "../../ffi/paths.ts";
 import { JailkitError } from "../../src/cli/error.ts";
 import { fixText } from "../../src/config/fixes.ts";
 import { scanIni } from "../../src/config/scan.ts";
@@ -38,6 +39,7 @@ const facts: DeclarationFacts = {
   isDirectory: (path) => path === "/usr",
   isProgram: (name) => name === "less",
   groupsOf: ({ name }) => (name === "luser" ? [101] : []),
+  jailAround: (path, isJail) => (isJail?.(directoryOf(path)) ? directoryOf(path) : undefined),
   absentFault: (jail) =>
     jail === "/mnt/gone" ? { code: "not-mounted", message: "is lost", remedy: "mount /mnt" } : undefined,
   hostHomeFault: ({ name }) =>

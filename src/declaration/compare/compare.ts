@@ -3,6 +3,7 @@ import { display } from "../../cli/display.ts";
 import { answered, isReported, problemFrom } from "../../cli/error.ts";
 import { withOneTree } from "../../jail/fs/look.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
+import { insideJail, jailAround } from "../../jail/record/around.ts";
 import { liveOf } from "../../populate/apply/live.ts";
 import { fileSystemAt } from "../../populate/file-system.ts";
 import { requireShell } from "../../users/open-jail.ts";
@@ -54,6 +55,8 @@ export interface Comparison {
   readonly forgotten: readonly Gone[];
   /** What is there and not declared, printable. */
   readonly undeclared: readonly string[];
+  /** Declared jails at places where they should not be, though they can be. */
+  readonly warnings: readonly Pick<Fault, "of" | "name" | "message">[];
   /** The path that an operand of jk_cp means, as it is recorded. */
   readonly pathOf: (operand: ByteString) => ByteString;
 }
@@ -90,6 +93,11 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
     if (!prune)
       for (const { change } of gone.former) undeclared.push(`${changeText(change)} (${change.why})`);
     const pathOf = (operand: ByteString) => machine.pathOf(operand) ?? operand;
+    const isJail = (path: ByteString) => declared.has(path) || machine.byJail.has(path);
+    const warnings = declaration.jails.flatMap(({ path: name }) => {
+      const outer = jailAround(name, isJail);
+      return outer === undefined ? [] : [{ of: "jail", name, message: insideJail(outer) } as const];
+    });
     return {
       jails,
       // Users first: a jail with users is not deleted.
@@ -98,7 +106,7 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
       settledLeft: [...moved.settled, ...gone.settled],
       // Without --prune it may have moved to a file that is not compared.
       forgotten: asked.usual || prune ? gone.forgotten : [],
-      ...{ undeclared, pathOf },
+      ...{ undeclared, warnings, pathOf },
     };
   });
 }
