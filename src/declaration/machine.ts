@@ -45,7 +45,7 @@ function reportJail(section: IniSection, subject: Subject, context: FactContext)
     const message = `${quoted(subject.name)} is the host's ${own}, which cannot be a jail`;
     report(subject, "error", "bad-path", message, { kind: "none" });
   }
-  const outer = facts.jailAround(subject.name, context.isJail);
+  const outer = answered(() => facts.jailAround(subject.name, context.isJail));
   if (outer !== undefined) {
     const message = `the jail ${quoted(subject.name)} ${insideJail(outer)}`;
     report(subject, "warning", "inside-jail", message, { kind: "none" });

@@ -1,5 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { directoryOf, pathsDownTo } from "../../../ffi/paths.ts";
+import { normalPath, pathsDownTo } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { isRecorded } from "./registry.ts";
 
@@ -14,9 +14,9 @@ export const jailAround = (
   path: ByteString,
   isJail: (path: ByteString) => boolean = () => false,
 ): ByteString | undefined =>
-  pathsDownTo(directoryOf(path)).findLast(
-    (above) => isJail(above) || recorded.getOrInsertComputed(above, isRecorded),
-  );
+  pathsDownTo(normalPath(path))
+    .slice(0, -1)
+    .findLast((above) => isJail(above) || recorded.getOrInsertComputed(above, isRecorded));
 
 /** What is wrong with a jail in another one, after the path of the first; printable. Pure. */
 export const insideJail = (outer: ByteString): string =>
