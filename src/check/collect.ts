@@ -34,6 +34,8 @@ interface CollectContext {
   readonly primaryGroup: (uid: number) => number | undefined;
   readonly knownUid: (uid: number) => boolean;
   readonly servedSocket: PathTest;
+  /** The paths of known jails: --fix must not take the devices of one for strange ones of another. */
+  readonly jails: ReadonlySet<ByteString>;
   readonly hostDirectory: (stat: Stat) => ByteString | undefined;
   readonly verbose: (line: ByteString) => void;
 }
@@ -86,6 +88,11 @@ export class Collected implements WalkHandlers {
     return hostSystemOf(this.#context.root, { path, stat });
   }
 
+  innerJail(path: ByteString, { uid }: Stat): boolean {
+    // Not what users have put there since.
+    return uid === 0 && this.#context.jails.has(hostPath(this.#context.root, path));
+  }
+
   outside(path: ByteString, stat: Stat): ByteString | undefined {
     return outsidePathOf(this.#context.root, { path, stat });
   }
@@ -120,7 +127,7 @@ export class Collected implements WalkHandlers {
     if (isLive && liveState(root, path) === "mounted") return;
     // The record has findings of its own about these.
     if (barrier.kind === "mounted" && content?.sockets?.includes(path)) return;
-    this.findings.add(...barrierFindings(path, hostPath(this.#context.root, path), barrier));
+    this.findings.add(...barrierFindings(root.path, path, hostPath(root, path), barrier));
   }
 
   failed(path: ByteString, error: unknown): void {

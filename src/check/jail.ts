@@ -38,6 +38,8 @@ export interface JailCheck {
   readonly users: readonly JailedUser[];
   readonly accounts: HostAccounts;
   readonly servedSocket: PathTest;
+  /** The paths of known jails. */
+  readonly jails: ReadonlySet<ByteString>;
   readonly freePath: ReturnType<typeof freePaths>;
   /** Read every file, even if an earlier check found it unchanged. */
   readonly full: boolean;

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { ReportFinding } from "../config/separators.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
+import type { jailAround } from "../jail/record/around.ts";
 import type { Group, PasswdEntry } from "../system/accounts.ts";
 import type { absentFault } from "./compare/look.ts";
 import type { hostHomeFault } from "./compare/look-user.ts";
@@ -10,6 +11,7 @@ export interface DeclarationFacts {
   userByName(name: ByteString): PasswdEntry | undefined;
   userByUid(uid: number): PasswdEntry | undefined;
   groupByName(name: ByteString): Group | undefined;
+  groupByGid(gid: number): Group | undefined;
   /** The names in /etc/passwd and /etc/group. */
   userNames(): readonly ByteString[];
   groupNames(): readonly ByteString[];
@@ -24,6 +26,7 @@ export interface DeclarationFacts {
   /** Whether there is a file, or a directory, at a path. */
   exists(path: ByteString): boolean;
   isDirectory(path: ByteString): boolean;
+  jailAround: typeof jailAround;
   /** The groups of an account, by their gids. */
   groupsOf(account: PasswdEntry): readonly number[];
   /** As those of the comparison with this machine. */
@@ -39,4 +42,6 @@ export interface FactContext {
   readonly report: ReportFinding;
   /** The paths of declared jails, those of other files included. */
   readonly declared: readonly ByteString[];
+  /** True for the path of a declared or known jail. */
+  readonly isJail: (path: ByteString) => boolean;
 }

@@ -7,6 +7,7 @@ import { usualHome } from "../jail/accounts/home-place.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { homeDirectoryFault } from "../users/directory.ts";
+import { groupOf } from "../users/groups.ts";
 import { homeFor } from "../users/jail-side.ts";
 import { membershipFault } from "./compare/look-user.ts";
 import { outOf, placeFault } from "./compare/user.ts";
@@ -29,7 +30,7 @@ export function reportPlace(section: IniSection, { name }: Subject, { facts, rep
   const isOutside = !directory && splitHome(account.home) === undefined;
   const foreign = isOutside ? answered(() => facts.hostHomeFault(account, jail)) : undefined;
   if (foreign !== undefined)
-    report(section, "error", "not-their-home", `${quoted(name)} ${foreign.message}`, { kind: "none" });
+    report(section, "error", foreign.code, `${quoted(name)} ${foreign.message}`, { kind: "none" });
   else if (fault?.code === "in-another-jail") {
     const fix: Fix = { kind: "command", text: outOf(name) };
     report(keyPlace(section, "jail"), "error", fault.code, `${shown} ${fault.message}`, fix);
@@ -58,12 +59,13 @@ function reportMembership(
   { facts, report }: Pick<FactContext, "facts" | "report">,
 ): void {
   for (const item of itemsOf(section, "groups")) {
-    const isMissing = answered(() => {
-      const group = facts.groupNames().includes(item.value) ? facts.groupByName(item.value) : undefined;
-      return group !== undefined && ![account.gid, ...facts.groupsOf(account)].includes(group.gid);
+    const lacks = answered(() => {
+      const group = groupOf(item.value, facts);
+      const isHere = group !== undefined && facts.groupNames().includes(group.name);
+      return isHere && ![account.gid, ...facts.groupsOf(account)].includes(group.gid) ? group : undefined;
     });
-    if (isMissing !== true) continue;
-    const { message, command } = membershipFault(account.name, [{ name: item.value }]);
+    if (lacks === undefined) continue;
+    const { message, command } = membershipFault(account.name, [lacks]);
     const text = `${quoted(account.name)} ${message}`;
     report(item, "error", "not-a-member", text, { kind: "command", text: command });
   }

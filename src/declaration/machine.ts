@@ -19,10 +19,11 @@ import type { ListItem } from "../config/values.ts";
 import { usualHome } from "../jail/accounts/home-place.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import { dirsEqual, splitHome } from "../jail/accounts/separator.ts";
+import { insideJail } from "../jail/record/around.ts";
 import { isPlainName } from "../system/account-name.ts";
 import { JAILED_GROUP, MAKE_JAILED_GROUP } from "../system/account-tools.ts";
 import { uidFault } from "../transfer/accounts.ts";
-import { isAdministrators } from "../users/groups.ts";
+import { groupNameFault, groupOf, isAdministrators, noSuchGid } from "../users/groups.ts";
 import { newNameFault, uidIn } from "../users/new-account.ts";
 import { EMPTY_JAIL } from "./compare/jail.ts";
 import type { DeclarationFacts, FactContext } from "./machine-facts.ts";
@@ -43,6 +44,11 @@ function reportJail(section: IniSection, subject: Subject, context: FactContext)
   if (own !== undefined) {
     const message = `${quoted(subject.name)} is the host's ${own}, which cannot be a jail`;
     report(subject, "error", "bad-path", message, { kind: "none" });
+  }
+  const outer = answered(() => facts.jailAround(subject.name, context.isJail));
+  if (outer !== undefined) {
+    const message = `the jail ${quoted(subject.name)} ${insideJail(outer)}`;
+    report(subject, "warning", "inside-jail", message, { kind: "none" });
   }
   if (answered(() => facts.exists(subject.name)) === false) reportAbsent(section, subject, context);
   const profiles = answered(facts.profiles);
@@ -95,16 +101,19 @@ function reportGroups(section: IniSection, { facts, report }: FactContext): void
   for (const item of itemsOf(section, "groups")) {
     const { value } = item;
     const names = answered(facts.groupNames);
-    const found = answered(() => ({ group: facts.groupByName(value) }));
+    const found = answered(() => ({ group: groupOf(value, facts) }));
     if (names === undefined || found === undefined) continue;
-    if (isAdministrators(value)) {
-      const message = `a member of the group ${quoted(value)} can become root on most machines`;
+    const name = found.group?.name ?? value;
+    if (isAdministrators(name)) {
+      const message = `a member of the group ${quoted(name)} can become root on most machines`;
       report(item, "warning", "doubtful-value", message, { kind: "item", old: value });
     }
-    if (names.includes(value) || reportSeparators(item, (one) => names.includes(one), report)) continue;
-    if (found.group !== undefined) {
-      const message = `the group ${quoted(value)} is not in /etc/group: add the user to it where the group is`;
-      report(item, "error", "unknown-group", message, { kind: "item", old: value });
+    const isHere = (one: ByteString) => names.includes(one);
+    const fault = found.group === undefined ? noSuchGid(value) : groupNameFault(found.group);
+    if (fault === undefined && (isHere(name) || reportSeparators(item, isHere, report))) continue;
+    if (fault !== undefined || found.group !== undefined) {
+      const elsewhere = `the group ${quoted(name)} is not in /etc/group: add the user to it where the group is`;
+      report(item, "error", "unknown-group", fault ?? elsewhere, { kind: "item", old: value });
       continue;
     }
     const near = suggest(value, names);
@@ -202,7 +211,13 @@ export function machineProblems(
     const meant = subjectOf(section) ?? meantSubject(section);
     return meant?.kind === "jail" ? [normalPath(meant.name.trimEnd())] : [];
   });
-  const context: FactContext = { facts, report, declared: [...new Set([...others, ...jails])] };
+  const declared = new Set([...others, ...jails]);
+  let known: ReadonlySet<ByteString> | undefined;
+  const isJail = (path: ByteString) => {
+    known ??= new Set(answered(facts.jails));
+    return declared.has(path) || known.has(path);
+  };
+  const context: FactContext = { facts, report, declared: [...declared], isJail };
   const users = new Set(
     subjects.filter(({ subject }) => subject.kind === "user").map(({ subject }) => subject.name),
   );

@@ -82,6 +82,7 @@ export const applySummarySchema = reportSchema("jailkit apply", {
   unread: z
     .array(z.strictObject({ file: z.string(), message: z.string(), remedy: textOrNull }))
     .describe("Files of jails.d that are not read because of their names, though they may have been meant."),
+  warnings: texts.describe("What is declared and should not be so, one printable line each."),
   directories: z
     .array(z.strictObject({ user: z.string(), attributes: directorySchema }))
     .describe("What a directory, such as LDAP, should say about users."),

@@ -62,6 +62,7 @@ export class ApplyReport implements Shown {
   #count = 0;
   #hasWork = false;
   #undeclared: readonly string[] = [];
+  #warnings: readonly string[] = [];
   #directories: readonly DirectoryChange[] = [];
   /** Where jails and users are declared, by nameOf. */
   readonly #places = new Map<string, Place>();
@@ -83,6 +84,8 @@ export class ApplyReport implements Shown {
     const { jails, former, formerFaults, undeclared } = comparison;
     if (!json) showUnread(unread);
     this.#undeclared = undeclared;
+    this.#warnings = comparison.warnings.map((one) => `${nameOf(one)}: ${one.message}`);
+    if (!json) for (const line of this.#warnings) printError(`${APPLY}: warning: ${line}`);
     // What a user has left in another jail is about that user, too.
     const about = [...former.map(({ change }) => change), ...formerFaults].map(nameOf);
     const declaredAt = (of: "jail" | "user", { name, place }: { name: ByteString; place: Place }) => {
@@ -204,6 +207,7 @@ export class ApplyReport implements Shown {
         ...{ version: 1, tool: APPLY, check, changed, failed, unchanged },
         undeclared: this.#undeclared.map(jsonText),
         unread: unread.map(unreadReport),
+        warnings: this.#warnings.map(jsonText),
         directories: this.#directories.map((change) => ({
           user: jsonText(change.name),
           attributes: directoryReport(change),
@@ -256,7 +260,7 @@ export function failedSummary(error: JailkitError, path: ByteString, check: bool
       : { all: [{ file: path, position: error.place, error }], unread: [] };
   return {
     ...{ version: 1, tool: APPLY, check, changed: 0, failed: 0, unchanged: 0 },
-    ...{ undeclared: [], unread: unread.map(unreadReport), directories: [] },
+    ...{ undeclared: [], unread: unread.map(unreadReport), warnings: [], directories: [] },
     problems: all.map(({ file, position, error: one }) => ({
       ...problemReport(problemFrom(one, "failed", file)),
       ...{ file: jsonText(file), line: position?.line ?? null, column: position?.column ?? null },

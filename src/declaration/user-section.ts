@@ -99,8 +99,8 @@ function accountProblems(section: IniSection, subject: Subject): Problem[] {
   const groups = itemsOf(section, "groups");
   problems.push(...twice(groups));
   for (const item of groups) {
-    // useradd(8) would take a gid for its group, which no name compares with.
-    const fault = nameFault(item.value) ?? (/^\d+$/.test(item.value) ? "it is a number" : undefined);
+    // A number is a gid, as for jk_jailuser(8).
+    const fault = nameFault(item.value);
     if (fault === undefined) continue;
     const fix: Fix = { kind: "item", old: item.value };
     const message = `'groups': ${quoted(item.value)} cannot be a group's name: ${fault}`;

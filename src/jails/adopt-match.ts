@@ -39,6 +39,7 @@ export function matchJail(root: JailRoot): { matched: MatchedFile[]; problems: P
   walkJail(root, createSpaces(homes), {
     ignored: () => false,
     hostDirectory: () => undefined,
+    innerJail: () => false,
     hostMount: (path, stat) => hostSystemOf(root, { path, stat }),
     outside: (path, stat) => outsidePathOf(root, { path, stat }),
     // jk_check reports copies of the kernel's files; they are not recorded.

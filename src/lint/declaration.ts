@@ -17,10 +17,12 @@ import { subjectOf } from "../declaration/section.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { hostDirectory } from "../jail/fs/host-directories.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
+import { jailAround } from "../jail/record/around.ts";
 import { fileSystemAt } from "../populate/file-system.ts";
 import { searchPath } from "../profile/search.ts";
 import { namesIn } from "../system/account-tools.ts";
 import { accountFacts, hostAccounts } from "../system/host-accounts.ts";
+import { hostGroup } from "../system/name-services.ts";
 import { lintEnvironment, lintNames } from "./accounts.ts";
 import { knownPaths } from "./world.ts";
 
@@ -39,6 +41,7 @@ export function machineFacts(): DeclarationFacts {
     userByName: (name) => accounts().userByName(name),
     userByUid: (uid) => accounts().userByUid(uid),
     groupByName: (name) => accounts().groupByName(name),
+    groupByGid: hostGroup,
     userNames: once(() => namesIn("/etc/passwd")),
     groupNames: once(() => namesIn("/etc/group")),
     jailedUsers: once(() => jailedUsers()),
@@ -61,6 +64,7 @@ export function machineFacts(): DeclarationFacts {
     isDirectory: (path) => isDirectory({ mode: host.lstat(path)?.mode ?? 0 }),
     groupsOf: (account) => memberships().groupsOf(account),
     absentFault,
+    jailAround,
     hostHomeFault,
     isProgram: (name) => searchPath(host, name) !== undefined,
   };

@@ -13,6 +13,7 @@ import type { Comparison } from "../declaration/compare/compare.ts";
 import { compare } from "../declaration/compare/compare.ts";
 import { foreseeFilling } from "../declaration/compare/foresee-jail.ts";
 import { NO_LONGER } from "../declaration/compare/former.ts";
+import { withGroupNames } from "../declaration/compare/settle.ts";
 import { DeclarationError } from "../declaration/errors.ts";
 import type { Declaration } from "../declaration/model.ts";
 import { isInScope, type Once, readOnce } from "../declaration/once.ts";
@@ -105,10 +106,12 @@ async function apply(files: readonly string[], options: Options): Promise<number
   const directory = configDir === undefined ? undefined : absolutePath(configDir);
   const named = usual ? undefined : files.map(absolutePath);
   // A user may have moved from one file to another one.
-  const { declaration, others } =
+  const read =
     named !== undefined && prune
       ? readWithOthers(named)
       : { declaration: readDeclaration(named, directory), others: undefined };
+  const declaration = withGroupNames(read.declaration);
+  const others = read.others && withGroupNames(read.others);
   requireSomething(declaration, before, prune);
   const compared = compare(declaration, before, { prune, deleteHomes, usual, others });
   const { unread } = others ?? declaration;
@@ -177,7 +180,7 @@ Before anything is done for a jail or a user, its groups, sections, files and sh
 
 A jail is compared by its record: its sections and files, its live directories and whether they are mounted, its log socket and proc. jk_update(8) keeps the files in it up to date, and jk_check(8) checks them. A user is compared by the account, its groups, its lines in the jail, its home, its keys, and its section of jk_lsh.ini or jk_chrootsh.ini.
 
-An account that exists outside of jails moves into the jail, with its home. Its uid, and a home that is in the jail already, are not changed: a difference is an error.
+An account that exists outside of jails moves into the jail, with its home; it is an error if that is not its own, or holds the home of another account. Its uid, and a home that is in the jail already, are not changed: a difference is an error.
 
 What is there and not declared stays, and is shown with --verbose. --prune removes what these files declared once, if no file of /etc/jailkit/jails.d declares it now, and nothing else. An account that apply created is removed; one that jk_jailuser(8) or apply jailed is taken out of its jail, with its home and its former shell, but without the groups and keys that were declared; any other one stays there, without its line in the jail, and cannot log in. Its sessions go on, and a warning says what ends them; those of the others are an error, and no new ones begin. What has left otherwise, or was deleted, is forgotten: what has its name later stays. A home in which another user lives is not deleted. A jail in which files of users are left, or in which users are declared, is not deleted, which is an error of --check, too. A jail that is live no longer gets copies of what it needs.
 

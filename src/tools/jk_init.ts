@@ -22,6 +22,7 @@ import { defineTool, type ToolOutput } from "../cli/tool.ts";
 import { CONFIG_DIRECTORY, dropInDirectory, loadConfig } from "../config/load.ts";
 import type { IniFile } from "../config/model.ts";
 import { socketDirectory } from "../jail/fs/socket-directory.ts";
+import { insideJail, jailAround } from "../jail/record/around.ts";
 import { createLoader, type Loader } from "../libraries/closure.ts";
 import { wantedAccounts } from "../populate/apply/accounts.ts";
 import { LIVE_SECTION, liveOf } from "../populate/apply/live.ts";
@@ -193,6 +194,8 @@ export const tool = defineTool({
       throw new JailkitError("no-such-section", 1, unknown.map(({ message }) => message).join("; "));
     const companions = companionsFor(options.configfile, ini, host, loader);
     const configfile = options.configfile && absolutePath(options.configfile);
+    const outer = jailAround(jail);
+    const nested = outer === undefined ? [] : [`${display(jail)} ${insideJail(outer)}`];
     const sockets = readSockets(profile.sockets, jail);
     const wants = profile.needLogsocket ? [...profile.wants, logSocketDirectory] : profile.wants;
     const question = { jail, wants, companions, host: unwatched };
@@ -212,7 +215,7 @@ export const tool = defineTool({
         needLogsocket: profile.needLogsocket,
         mustExist: names.filter((name) => profile.needFiles.has(name)),
         problems: [...unknown, ...sockets.problems],
-        warnings: [...selection.warnings, ...profile.warnings, ...sockets.warnings],
+        warnings: [...nested, ...selection.warnings, ...profile.warnings, ...sockets.warnings],
         notes: profile.notFound,
       },
       {

@@ -18,7 +18,7 @@ export const ACCESS_OPTIONS = {
     short: "G",
     value: "GROUPS",
     repeat: true,
-    description: "more groups, separated by commas; the account keeps those that it has",
+    description: "more groups, by name or gid, separated by commas; the account keeps those that it has",
   },
   authorizedKey: {
     value: "FILE",

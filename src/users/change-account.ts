@@ -23,23 +23,25 @@ import { type AccountChange, modifyAccount } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { processesOf } from "../system/processes.ts";
 import type { AccountRun } from "./account-run.ts";
+import { requireNoneAlong } from "./home-along.ts";
 import { type HomeMove, moveWithoutCopy } from "./move-aside.ts";
 import type { GroupChange, JailingPlan } from "./plan.ts";
 import { refuseUnsafe } from "./safe-place.ts";
 
 /**
  * Throws JailkitError "unsafe-parent" if users other than root could exchange the old or the new home while root works on
- * it, "no-safe-place" if no directory is safe for the copy; also if the old home does not belong to `uid`, or the new one
- * exists.
+ * it, "no-safe-place" if no directory is safe for the copy, "holds-home" if the home of another account would move along;
+ * also if the old home does not belong to the user, or the new one exists.
  */
-export function requireSafeMove({ from, fromPath, to, toPath }: HomeMove, uid: number): void {
+export function requireSafeMove({ from, fromPath, to, toPath }: HomeMove, user: PasswdEntry): void {
   const what = `${quoted(hostPath(from, fromPath))} is not moved to ${quoted(hostPath(to, toPath))}`;
   refuseUnsafe(from, exchangeFindings(from, directoryOf(fromPath)), what);
   refuseUnsafe(to, exchangeFindings(to, directoryOf(toPath)), what);
   const parent = nearestDirectory(to, directoryOf(toPath));
   requireStage(to, parent);
   release(parent);
-  requireMovable(from, fromPath, uid, to, toPath);
+  requireMovable(from, fromPath, user.uid, to, toPath);
+  requireNoneAlong(user, hostPath(from, fromPath));
 }
 
 function requireNoProcesses(user: PasswdEntry): void {
@@ -77,7 +79,7 @@ export function changeAccount(
     changeBoth();
     return;
   }
-  requireSafeMove(move, user.uid);
+  requireSafeMove(move, user);
   const source = openHome(move.from, move.fromPath, user.uid);
   const undo = () => {
     const { home, shell } = change;

@@ -1,16 +1,62 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
-import { JailkitError } from "../cli/error.ts";
+import { answered, JailkitError } from "../cli/error.ts";
 import { operands } from "../cli/shell-word.ts";
 import { didYouMean } from "../cli/suggest.ts";
 import { isPlainName } from "../system/account-name.ts";
 import { JAILED_GROUP, MAKE_JAILED_GROUP, namesIn } from "../system/account-tools.ts";
 import { type Group, groupByGid, groupByName } from "../system/accounts.ts";
 
-/** The group of the host with this name, or else with this gid. Throws JailkitError "no-such-group". */
+/** The largest gid; (gid_t) -1 means none. */
+const MOST_GIDS = 0xffff_fffe;
+
+export const isNumber = (word: ByteString): boolean => /^\d+$/.test(word);
+
+/**
+ * The group that a word means, by the look-ups of `ask`; undefined if there is none. A number is a gid, even if a group has
+ * it as its name: so read it useradd(8) and usermod(8), which get the word, and jk_addjailuser of jailkit 2, which gave it to them.
+ */
+export function groupOf<G extends Group>(
+  word: ByteString,
+  ask: { groupByName(name: ByteString): G | undefined; groupByGid(gid: number): G | undefined },
+): G | undefined {
+  if (!isNumber(word)) return word === "" ? undefined : ask.groupByName(word);
+  return Number(word) > MOST_GIDS ? undefined : ask.groupByGid(Number(word));
+}
+
+/** Why useradd(8) and usermod(8), which get its name, would take another group for it; undefined if they do not. Pure. */
+export function groupNameFault({ name, gid }: Group): string | undefined {
+  if (!isNumber(name) || Number(name) === gid) return undefined;
+  return `the name of the group ${quoted(name)} (gid ${gid}) is a number, which useradd(8) and usermod(8) take for the gid of another: give it another name, with groupmod(8)`;
+}
+
+/** Says that a number is no gid of a group; undefined for another word. Pure. */
+export const noSuchGid = (word: ByteString): string | undefined =>
+  isNumber(word)
+    ? `there is no group with the gid ${word}: write another one, or the name of a group`
+    : undefined;
+
+/**
+ * The words with the names of groups instead of their gids; a gid that has none, or a name that does not mean it, stays. A
+ * group is remembered by its name: later the number may be that of another one. `ask` may throw JailkitError.
+ */
+export const namedGroups = (
+  words: readonly ByteString[],
+  ask: Parameters<typeof groupOf>[1],
+): ByteString[] => [
+  ...new Set(
+    words.map((word) => {
+      const group = isNumber(word) ? answered(() => groupOf(word, ask)) : undefined;
+      return group === undefined || isNumber(group.name) ? word : group.name;
+    }),
+  ),
+];
+
+/** The group of the host that a word means: see groupOf. Throws JailkitError, also for one that groupNameFault is about. */
 export function requireGroup(word: ByteString): Group {
-  const named = word === "" ? undefined : groupByName(word);
-  const found = named ?? (/^\d{1,10}$/.test(word) ? groupByGid(Number(word)) : undefined);
+  const found = groupOf(word, { groupByName, groupByGid });
+  const fault = found === undefined ? noSuchGid(word) : groupNameFault(found);
+  if (fault !== undefined) throw new JailkitError("no-such-group", 1, fault);
   if (found !== undefined) return found;
   const hint = didYouMean(word, namesIn("/etc/group"));
   const make = word === JAILED_GROUP ? MAKE_JAILED_GROUP.join(" ") : `groupadd ${operands(word)}`;

@@ -182,7 +182,7 @@ export function jailUser(
   run.moveFrom = moveFrom;
   if (moveFrom !== undefined) {
     requireHomeToMove(plan, moveFrom, root, options);
-    requireSafeMove({ from: host, fromPath: moveFrom, to: root, toPath: jailHome }, user.uid);
+    requireSafeMove({ from: host, fromPath: moveFrom, to: root, toPath: jailHome }, user);
   }
   const jailed = { root, user, home: jailHome };
   const keyPlace = moveFrom === undefined ? jailed : { root: host, user, home: moveFrom };

@@ -97,7 +97,7 @@ function planRelease(
   const there = request.move ? lookUp(root, jailHome)?.stat : undefined;
   const isMounted = there !== undefined && isSame(there, lookUp(request.host, target)?.stat);
   const move = there !== undefined && !isMounted;
-  if (move) requireSafeMove({ from: root, fromPath: jailHome, to: request.host, toPath: target }, user.uid);
+  if (move) requireSafeMove({ from: root, fromPath: jailHome, to: request.host, toPath: target }, user);
   const shell = shellFor(user, before?.shell, request);
   return { user, jail, jailHome, home: target, shell, move, isMounted, unrecorded: before === undefined };
 }

@@ -249,6 +249,15 @@ describe("-m", () => {
     );
   });
 
+  test("a home that holds the home of another account", () => {
+    m.addUser(`${name}b`, { home: `/home/${name}/deep`, createHome: true });
+    const { status } = jailuser("-n", "-m", "-j", J, name);
+    expect(status).toBe(expectedOf({ debian: 0, ours: 1, difference: "move-others" }));
+    expect(m.exists(`/home/${name}/deep`) ? "stays" : "moved").toBe(
+      expectedOf({ debian: "moved", ours: "stays", difference: "move-others" }),
+    );
+  });
+
   test("a file with a hole", () => {
     m.must(["truncate", "-s", "64M", `/home/${name}/hole`]);
     expect(jailuser("-n", "-m", "-j", J, name).status).toBe(0);

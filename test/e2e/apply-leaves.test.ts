@@ -168,10 +168,21 @@ test("nobody is removed because all files of jails.d are gone, though jails.ini 
   m.remove(main);
 });
 
-test("a number is no name of a group: that of the gid would be joined, and never left", () => {
-  m.write(FILE, `${JAIL}${user("carl", "groups = 27\n")}`);
-  expect(m.run(["jailkit", "apply"])).toMatchObject({
-    ...{ status: 1, stderr: expect.stringContaining("'27' cannot be a group's name: it is a number") },
-  });
+test("a number is a gid, as for useradd(8): the group is joined by its name, and left again", () => {
+  m.must(["groupadd", "-g", "4711", "proj"]);
+  const members = (name: string) => new RegExp(`^${name}:.*:(.*)$`, "m").exec(m.read("/etc/group"))?.[1];
+  m.write(FILE, `${JAIL}${user("numb", "groups = 4711, proj\n")}`);
+  expect(did(m)).toContain(
+    `done + user numb: account in ${J}, home /home/numb, shell /bin/bash, groups proj (it does not exist)`,
+  );
+  expect(members("proj")).toBe("numb");
+  expect(did(m)).toEqual([]);
+  // What was joined is remembered, whatever has the number later.
+  m.must(["groupmod", "-g", "4712", "proj"]);
+  m.must(["groupadd", "-g", "4711", "other"]);
+  m.must(["usermod", "-a", "-G", "other", "numb"]);
+  m.write(FILE, `${JAIL}${user("numb")}`);
+  expect(did(m, "--prune")).toContain("done - user numb: groups proj (no longer declared)");
+  expect([members("proj"), members("other")]).toEqual(["", "numb"]);
   m.write(FILE, JAIL);
 });

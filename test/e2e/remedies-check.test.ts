@@ -32,6 +32,7 @@ const INSTEAD = new Set<Rule>([
 /** Rules whose findings no command fixes, and why. */
 const NO_COMMAND: Readonly<Partial<Record<Rule, string>>> = {
   "dangerous-program": "the program was asked for: whether it is to go is the administrator's to say",
+  "inner-jail": "where one of the two is to be is the administrator's to say",
   "too-many": "it stands for more findings of another rule",
 };
 /** What a remedy has to change, though none else may. */

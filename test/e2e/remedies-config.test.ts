@@ -278,6 +278,8 @@ const NO_REMEDY: Readonly<Partial<Record<FindingCode, string>>> = {
   "not-a-member": "no account here is of a directory",
   "not-ascii": "no account here is of a directory",
   "not-mounted": "no jail here has a file system of its own",
+  "holds-home": "which home another account is to have is the administrator's to say",
+  "inside-jail": "where the jail is to be is the administrator's to say",
   "not-their-home": "whose home it is is the administrator's to say",
   // Its remedy is typed in confinement.test.ts.
   "kernel-lacks": "the kernel of this machine lacks nothing",

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { toBytes } from "../../ffi/bytes.ts";
+import { pathsDownTo } from "../../ffi/paths.ts";
 import { JailkitError } from "../../src/cli/error.ts";
 import { fixText } from "../../src/config/fixes.ts";
 import { scanIni } from "../../src/config/scan.ts";
@@ -27,6 +28,7 @@ const facts: DeclarationFacts = {
     ["ldap", ...GROUPS].includes(name)
       ? { name, password: "x", gid: 99 + ["ldap", ...GROUPS].indexOf(name), members: [] }
       : undefined,
+  groupByGid: (gid) => (gid === 100 ? { name: "users", gid } : undefined),
   userNames: () => LOCAL,
   groupNames: () => GROUPS,
   jailedUsers: () => [{ name: "bert", home: "/srv/a/./home/bert/", shell: "/bin/sh", jail: "/srv/a" }],
@@ -37,6 +39,10 @@ const facts: DeclarationFacts = {
   isDirectory: (path) => path === "/usr",
   isProgram: (name) => name === "less",
   groupsOf: ({ name }) => (name === "luser" ? [101] : []),
+  jailAround: (path, isJail) =>
+    pathsDownTo(path)
+      .slice(0, -1)
+      .find((above) => isJail?.(above)),
   absentFault: (jail) =>
     jail === "/mnt/gone" ? { code: "not-mounted", message: "is lost", remedy: "mount /mnt" } : undefined,
   hostHomeFault: ({ name }) =>
@@ -201,6 +207,21 @@ test("what cannot be known is not reported", () => {
 test("a mistake in the header of a jail is no other mistake of its users", () => {
   for (const header of ["[jail /srv/new ]", "[jail /srv/new/]", "[jail\t/srv/new]", "[jails /srv/new]"])
     expect(codes(`${header}\nsections = sftp\n${user("anna").replace("/srv/a", "/srv/new")}`)).toEqual([]);
+});
+
+test("a jail in a declared or known one, and groups by their gids", () => {
+  expect(
+    look(
+      "[jail /srv/a/b/c]\nsections = sftp\n[jail /srv/x]\nsections = sftp\n[jail /srv/xy]\nsections = sftp\n",
+    ),
+  ).toEqual([["warning 1:7 inside-jail", undefined]]);
+  expect(codes("[jail /srv/x/y]\nsections = sftp\n[jail /srv/x]\nsections = sftp\n")).toEqual([
+    "warning 1:7 inside-jail",
+  ]);
+  expect(look(user("n", "groups = 100, 4711, 99999999999"))).toEqual([
+    ["error 4:15 unknown-group", "write in line 4 of f:\ngroups = 100, 99999999999"],
+    ["error 4:21 unknown-group", "write in line 4 of f:\ngroups = 100, 4711"],
+  ]);
 });
 
 test("an account whose home would not move is not told to declare another home", () => {

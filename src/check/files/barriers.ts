@@ -1,11 +1,17 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
 import { shellWord } from "../../cli/shell-word.ts";
+import { insideJail } from "../../jail/record/around.ts";
 import type { CheckFinding, Rule } from "../rules.ts";
 import type { Barrier } from "./walk.ts";
 
-/** Findings about a directory that was not entered. `path` is on the host. */
-export function barrierFindings(jailPath: ByteString, path: ByteString, barrier: Barrier): CheckFinding[] {
+/** Findings about a directory of `jail` that was not entered. `path` is on the host. */
+export function barrierFindings(
+  jail: ByteString,
+  jailPath: ByteString,
+  path: ByteString,
+  barrier: Barrier,
+): CheckFinding[] {
   const found = (rule: Rule, what: string, remedy?: string): CheckFinding[] => {
     return [{ rule, path, jailPath, message: `${display(path)} ${what}`, remedy }];
   };
@@ -15,6 +21,8 @@ export function barrierFindings(jailPath: ByteString, path: ByteString, barrier:
       const what = `is the host's ${display(barrier.what)}: its contents were not checked`;
       return found("host-directory", what, umount);
     }
+    case "jail":
+      return found("inner-jail", insideJail(jail));
     case "deep":
       return found("too-deep", "is nested too deep: its contents were not checked");
     case "copied": {

@@ -39,6 +39,8 @@ export type Barrier =
   | { readonly kind: "mounted"; readonly what: ByteString; readonly limited: boolean }
   /** A directory of the host from outside the jail, such as the home of a user. */
   | { readonly kind: "outside"; readonly what: ByteString }
+  /** A known jail in this one, which is checked for itself. */
+  | { readonly kind: "jail" }
   /** /proc or /sys with files, where nothing is mounted: a copy of the jail has those of another host. */
   | { readonly kind: "copied" }
   | { readonly kind: "deep" };
@@ -51,6 +53,8 @@ export interface WalkHandlers {
   hostDirectory(stat: Stat): ByteString | undefined;
   /** The directory of the host's own that is mounted at a path; undefined for other mounts. */
   hostMount(path: ByteString, stat: Stat): ByteString | undefined;
+  /** True for a known jail in this one. */
+  innerJail(path: ByteString, stat: Stat): boolean;
   /** The directory outside the jail that is mounted at a path. */
   outside(path: ByteString, stat: Stat): ByteString | undefined;
   /** True for a file in /proc or /sys, where nothing is mounted, that nobody asked for. */
@@ -139,6 +143,7 @@ function barrierOf(
 ): Barrier | undefined {
   const what = handlers.hostDirectory(stat);
   if (what !== undefined) return { kind: "host", what };
+  if (handlers.innerJail(path, stat)) return { kind: "jail" };
   const other = stat.mountId !== parent.mountId || stat.devMinor !== parent.devMinor;
   if (other || stat.devMajor !== parent.devMajor) {
     const type = kernelFileSystem(fd);

@@ -37,7 +37,7 @@ export const userKeys = {
   home: { ...declared, kind: "text", help: "the home, as the jail sees it; /home/NAME without this key" },
   uid: { ...declared, kind: "text", help: "the uid of a new account" },
   comment: { ...declared, kind: "text", help: "the comment in passwd(5)" },
-  groups: listKey("groups of this machine that the user joins, besides the primary one"),
+  groups: listKey("groups of this machine, by name or gid, that the user joins, besides the primary one"),
   authorized_keys: {
     ...declared,
     kind: "lines",

@@ -2,6 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
 import { answered, isReported, problemFrom } from "../../cli/error.ts";
 import { withOneTree } from "../../jail/fs/look.ts";
+import { insideJail, jailAround } from "../../jail/record/around.ts";
 import { liveOf } from "../../populate/apply/live.ts";
 import { fileSystemAt } from "../../populate/file-system.ts";
 import { type Change, changeText, type Fault, listed } from "../change.ts";
@@ -53,6 +54,8 @@ export interface Comparison {
   readonly forgotten: readonly Gone[];
   /** What is there and not declared, printable. */
   readonly undeclared: readonly string[];
+  /** Declared jails at places where they should not be, though they can be. */
+  readonly warnings: readonly Pick<Fault, "of" | "name" | "message">[];
   /** The path that an operand of jk_cp means, as it is recorded. */
   readonly pathOf: (operand: ByteString) => ByteString;
 }
@@ -93,6 +96,11 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
     if (!prune)
       for (const { change } of gone.former) undeclared.push(`${changeText(change)} (${change.why})`);
     const pathOf = (operand: ByteString) => machine.pathOf(operand) ?? operand;
+    const isJail = (path: ByteString) => declared.has(path) || machine.byJail.has(path);
+    const warnings = declaration.jails.flatMap(({ path: name }) => {
+      const outer = jailAround(name, isJail);
+      return outer === undefined ? [] : [{ of: "jail", name, message: insideJail(outer) } as const];
+    });
     return {
       jails,
       former,
@@ -100,7 +108,7 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
       settledLeft: [...moved.settled, ...gone.settled],
       // Without --prune it may have moved to a file that is not compared.
       forgotten: asked.usual || prune ? gone.forgotten : [],
-      ...{ undeclared, pathOf },
+      ...{ undeclared, warnings, pathOf },
     };
   });
 }

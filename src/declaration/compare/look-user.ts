@@ -14,10 +14,12 @@ import { type JailAccounts, readJailAccounts } from "../../jail/accounts/account
 import { splitHome } from "../../jail/accounts/separator.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
-import type { PasswdEntry } from "../../system/accounts.ts";
+import type { Group, PasswdEntry } from "../../system/accounts.ts";
+import { below } from "../../system/mountinfo.ts";
 import { knownKeys } from "../../transfer/sections.ts";
 import { isLimitedShell } from "../../users/access.ts";
-import { requireGroups } from "../../users/groups.ts";
+import { groupNameFault, groupOf, requireGroups } from "../../users/groups.ts";
+import { HOLDS_HOME, homeAlong } from "../../users/home-along.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { newNameFault } from "../../users/new-account.ts";
 import { readPolicies } from "../../users/policy.ts";
@@ -155,9 +157,10 @@ function groupState(
   machine: Machine,
 ): Pick<UserState, "lacksGroups" | "hasGroup" | "fault"> {
   const local = machine.localGroups();
-  const wanted = groups.map((word) => machine.accounts.groupByName(word) ?? word);
-  const unusable = wanted.find((group) => typeof group === "string" || !local.has(group.name));
-  if (unusable !== undefined) requireGroups(typeof unusable === "string" ? unusable : unusable.name);
+  const wanted = groups.map((word) => groupOf(word, machine.accounts) ?? word);
+  const isUsable = (group: Group) => local.has(group.name) && groupNameFault(group) === undefined;
+  const unusable = wanted.findIndex((group) => typeof group === "string" || !isUsable(group));
+  if (unusable >= 0) requireGroups(groups[unusable] ?? "");
   if (account === undefined) return { lacksGroups: groups, hasGroup: true, fault: undefined };
   const gids = new Set([account.gid, ...machine.facts.groupsOf(account)]);
   const known = wanted.filter((group) => typeof group !== "string");
@@ -190,12 +193,20 @@ function groupState(
   };
 }
 
-/** Why the home of an account in no jail would not move, as that of many system accounts: known before it gets rights. */
-export function hostHomeFault({ home, uid }: PasswdEntry, jail: ByteString): FaultText | undefined {
-  const stat = home.startsWith(`${jail}/`) ? undefined : statIfPresent(AT_FDCWD, home, true);
-  if (stat === undefined || stat.uid === uid) return undefined;
+/**
+ * Why the home of an account in no jail would not move, as that of many system accounts, and one that holds the home of
+ * another account: known before it gets rights.
+ */
+export function hostHomeFault(account: PasswdEntry, jail: ByteString) {
+  const { home, uid } = account;
+  const stat = below(normalPath(home), jail) === undefined ? statIfPresent(AT_FDCWD, home, true) : undefined;
+  if (stat === undefined) return undefined;
+  if (stat.uid === uid) {
+    const along = homeAlong(account, normalPath(home));
+    return along === undefined ? undefined : ({ code: HOLDS_HOME, message: along } as const);
+  }
   const message = `is an account of this machine, whose home ${quoted(home)} does not belong to it (uid ${uid}) and is not moved: declare another name`;
-  return { code: "not-their-home", message };
+  return { code: "not-their-home", message } as const;
 }
 
 /** The home of an account in the jail, and why it cannot be used. */

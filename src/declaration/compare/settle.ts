@@ -1,7 +1,9 @@
 import type { PasswdEntry } from "../../system/accounts.ts";
+import { hostGroup } from "../../system/name-services.ts";
 import { recall } from "../../users/account-record.ts";
+import { isNumber, namedGroups } from "../../users/groups.ts";
 import { homeFor } from "../../users/jail-side.ts";
-import type { DeclaredUser } from "../model.ts";
+import type { Declaration, DeclaredUser } from "../model.ts";
 import type { InJail } from "./look-user.ts";
 
 /**
@@ -23,3 +25,13 @@ export function settled(
   const home = keeps.includes("home") ? homeFor(account, jail) : declared.home;
   return { ...declared, shell, home };
 }
+
+/** A declaration with the names of the groups that it names by their gids. */
+export const withGroupNames = (declaration: Declaration): Declaration => ({
+  ...declaration,
+  users: declaration.users.map((user) =>
+    user.groups.some(isNumber)
+      ? { ...user, groups: namedGroups(user.groups, { groupByName: hostGroup, groupByGid: hostGroup }) }
+      : user,
+  ),
+});

@@ -98,6 +98,17 @@ function idFor(path: ByteString): ByteString {
   return new Bun.CryptoHasher("sha256").update(toBytes(path)).digest("hex").slice(0, 20);
 }
 
+/** True for a jail whose record is where that of a jail at this path is made first; false if that cannot be known. */
+export const isRecorded = (path: ByteString): boolean =>
+  answered(() =>
+    withTree(
+      (tree) =>
+        lookUp(tree, path) !== undefined &&
+        registryExists(tree, REGISTRY) &&
+        readIdentity(tree, REGISTRY, idFor(path))?.path === path,
+    ),
+  ) ?? false;
+
 /** The id without the number of a later jail at the same path. */
 const firstId = (id: ByteString): ByteString => id.replace(/-[0-9]+$/, "");
 

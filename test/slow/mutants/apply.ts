@@ -87,6 +87,20 @@ export const APPLY: readonly Mutant[] = [
     [" ?? newFault(declared, account, machine);", ";"],
     ["outside && split === undefined ? hostHomeFault(account, jail) : undefined", "undefined"],
   ]),
+  ...within("src/declaration/compare/look-user.ts", "e2e/home-of-another.test.ts", [
+    ["along === undefined ? undefined", "true ? undefined"],
+    ["below(normalPath(home), jail) === undefined", "true"],
+  ]),
+  ...within("src/users/groups.ts", "e2e/group-numbers.test.ts", [
+    ["if (!isNumber(word)) return", "if (!isNumber(word) || ask.groupByName(word)) return"],
+    ["Number(name) === gid) return undefined;", "true) return undefined;"],
+  ]),
+  ...within("src/check/collect.ts", "e2e/nested-jails.test.ts", [
+    ["return uid === 0 && this.#context.jails.has(", "return false && this.#context.jails.has("],
+  ]),
+  ...within("src/jail/record/registry.ts", "e2e/nested-jails.test.ts", [
+    ["readIdentity(tree, REGISTRY, idFor(path))?.path === path,", "false,"],
+  ]),
   ...within("src/users/key-lines.ts", "e2e/apply.test.ts", [["one.options === there?.options", "true"]]),
   ...within("src/declaration/compare/look-keys.ts", "e2e/apply-hostile.test.ts", [
     ["return { ...NO_KEYS, fault: { code, message } };", "throw error;"],

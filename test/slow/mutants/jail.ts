@@ -518,6 +518,16 @@ export const JAIL: readonly Mutant[] = [
     ["const preloads = loads || byPam !== undefined;", "const preloads = loads;"],
   ]),
   ...within("src/users/jailing.ts", "e2e/jailuser.test.ts", [[" && stat.uid === user.uid", ""]]),
+  ...within("src/users/home-along.ts", "e2e/home-of-another.test.ts", [
+    ["const place = realHome(path);", "const place = path;"],
+    ["if (isLink(stat.found)) return realPath(path);", ""],
+    ["const above = realPath(directoryOf(path));", "const above = directoryOf(path);"],
+    ["if (user !== undefined) yield user;", ""],
+    ["name === user.name ? undefined", "false ? undefined"],
+  ]),
+  ...within("src/users/change-account.ts", "e2e/home-of-another.test.ts", [
+    ["\n  requireNoneAlong(user, hostPath(from, fromPath));", ""],
+  ]),
   ...within("src/system/pam/succeed-if.ts", "unit/pam.test.ts", [
     ["if (one === false)", "if (one === null)"],
     [" || conditions.length === 0) return", ") return"],

@@ -1,0 +1,100 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import * as C from "../../ffi/constants.ts";
+import { attempt, isErrno } from "../../ffi/error.ts";
+import { type DirectoryEntry, openAt, readEntries, statIfPresent, withFd } from "../../ffi/files.ts";
+import { baseName, directoryOf, normalPath } from "../../ffi/paths.ts";
+import { quoted } from "../cli/display.ts";
+import { JailkitError } from "../cli/error.ts";
+import { isLink, joinPath } from "../jail/fs/walk.ts";
+import { RootView } from "../libraries/root-view.ts";
+import type { PasswdEntry } from "../system/accounts.ts";
+import { ACCOUNT_FILE_LIMIT, usersIn } from "../system/flat-accounts.ts";
+import { hostText } from "../system/host-files.ts";
+import { below } from "../system/mountinfo.ts";
+import { hostUser } from "../system/name-services.ts";
+
+type Mover = Pick<PasswdEntry, "name" | "uid">;
+
+/** The code of a home that is not moved, because the home of another account would move along. */
+export const HOLDS_HOME = "holds-home";
+
+// A run on thousands of accounts asks for each about the homes of all others.
+const real = new Map<ByteString, ByteString | undefined>();
+
+/** A path of the host without symbolic links; as it is written, if it cannot be followed; undefined if it is missing. */
+const realPath = (path: ByteString): ByteString | undefined =>
+  real.getOrInsertComputed(path, () => {
+    using host = new RootView();
+    return (attempt(() => ({ path: host.realPath(path) })) ?? { path }).path;
+  });
+
+/** The same for a home, most of which are directories in the same one. */
+function realHome(home: ByteString): ByteString | undefined {
+  const path = normalPath(home);
+  const stat = attempt(() => ({ found: statIfPresent(C.AT_FDCWD, path) }));
+  if (stat === undefined) return path;
+  if (stat.found === undefined) return undefined;
+  if (isLink(stat.found)) return realPath(path);
+  const above = realPath(directoryOf(path));
+  return above && joinPath(above, baseName(path));
+}
+
+/** The owners of directories in a directory; none if it cannot be read. */
+function ownersIn(path: ByteString): Set<number> {
+  const uids = new Set<number>();
+  const read = (fd: number) => {
+    for (let more = true; more; ) {
+      const piece: DirectoryEntry[] = [];
+      more = readEntries(fd, piece);
+      for (const { name, type } of piece) {
+        if (type !== C.DT_DIR && type !== C.DT_UNKNOWN) continue;
+        const stat = statIfPresent(fd, name);
+        if (stat !== undefined) uids.add(stat.uid);
+      }
+    }
+  };
+  try {
+    withFd(openAt(C.AT_FDCWD, path, C.O_RDONLY | C.O_DIRECTORY), read);
+  } catch (error) {
+    if (!isErrno(error, "EACCES", "ENOENT", "ENOTDIR")) throw error;
+  }
+  return uids;
+}
+
+/**
+ * Accounts whose homes may be at or below a directory: those of /etc/passwd, and of other name services, which may not list
+ * them, the owners of directories in it. Throws JailkitError "name-service".
+ */
+function* candidates(path: ByteString, { uid }: Mover): Generator<Pick<PasswdEntry, "name" | "home">> {
+  yield* usersIn(hostText("/etc/passwd", ACCOUNT_FILE_LIMIT) ?? "");
+  for (const owner of ownersIn(path)) {
+    const user = owner === 0 || owner === uid ? undefined : hostUser(owner);
+    if (user !== undefined) yield user;
+  }
+}
+
+/**
+ * Why the home of an account is not moved from a path of the host: the home of another account is in it or is the same, and
+ * would move along, into a jail or out of one. A printable text after the name of the account; undefined if there is none.
+ * Throws JailkitError if that cannot be known.
+ */
+export function homeAlong(user: Mover, path: ByteString): string | undefined {
+  const place = realHome(path);
+  if (place === undefined) return undefined;
+  for (const { name, home } of candidates(place, user)) {
+    const there = name === user.name ? undefined : realHome(home);
+    const rest = there === undefined ? undefined : below(there, place);
+    if (rest === undefined) continue;
+    const [other, has] = [quoted(name), `has the home ${quoted(path)}`];
+    return rest === ""
+      ? `${has}, which is that of ${other}, too: it would move along; give ${other} another home first`
+      : `${has}, which holds that of ${other}, ${quoted(home)}: it would move along; give ${other} another home first, outside of it`;
+  }
+  return undefined;
+}
+
+/** Throws JailkitError for a home with which that of another account would move: see homeAlong. */
+export function requireNoneAlong(user: Mover, path: ByteString): void {
+  const why = homeAlong(user, path);
+  if (why !== undefined) throw new JailkitError(HOLDS_HOME, 1, `${quoted(user.name)} ${why}`);
+}

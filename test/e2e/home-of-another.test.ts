@@ -1,0 +1,191 @@
+/** A home that holds the home of another account is not moved: that would go along, and be in a jail. */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { configReportSchema } from "../../src/lint/report-schema.ts";
+import type { Machine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
+import { linesOf, openApplyMachine } from "./apply-scene.ts";
+
+setDefaultTimeout(120_000);
+
+const JAIL = "/srv/jail";
+const FILE = "/etc/jailkit/jails.d/one.ini";
+let m: Machine;
+
+const homeOf = (name: string) =>
+  m
+    .read("/etc/passwd")
+    .split("\n")
+    .find((line) => line.startsWith(`${name}:`))
+    ?.split(":")[5];
+
+/** An account with a file in its home. */
+function add(name: string, home: string, uid: number): void {
+  m.must(["useradd", "-M", "-o", "-u", `${uid}`, "-d", home, "-s", "/bin/bash", name]);
+  m.mkdir(home, { owner: [uid, uid] });
+  m.write(`${home}/of-${name}`, name, { owner: [uid, uid] });
+}
+
+beforeAll(async () => {
+  m = await openApplyMachine();
+  m.must(["jk_init", "-j", JAIL, "basicshell"]);
+  m.mkdir("/elsewhere");
+  m.must(["mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", "/elsewhere"]);
+});
+afterAll(() => m?.close());
+
+let next = 6000;
+
+/** Two accounts: the home of the second is in that of the first, or is said to be at `other`. */
+function pair(above: string, { inside = "/deep/inner", uid = 0, other = "" } = {}) {
+  const number = next++;
+  const [outer, inner] = [`outer${number}`, `inner${number}`];
+  const home = `${above}/${outer}`;
+  add(outer, home, number);
+  m.must(["mkdir", "-p", `${home}${inside}`]);
+  add(inner, `${home}${inside}`, uid === 0 ? number + 1000 : number);
+  if (other !== "") m.must(["usermod", "-d", `${other}${inside}`, inner]);
+  const named = `${other || home}${inside}`;
+  return { outer, inner, home, innerHome: `${home}${inside}`, named };
+}
+
+type Pair = ReturnType<typeof pair>;
+
+const along = ({ home, inner, named }: Pair) =>
+  `has the home '${home}', which holds that of '${inner}', '${named}': it would move along; give '${inner}' another home first, outside of it`;
+
+describe("jk_jailuser -m", () => {
+  test.each<[string, () => Pair]>([
+    ["moves by a rename", () => pair("/home")],
+    ["moves by a copy", () => pair("/elsewhere")],
+    ["has one of the same uid in it", () => pair("/home", { uid: 1 })],
+    [
+      "has one in it by a symbolic link",
+      () => {
+        m.must(["ln", "-sfn", `/home/outer${next}`, "/people"]);
+        return pair("/home", { other: "/people" });
+      },
+    ],
+    [
+      "is named by a symbolic link itself",
+      () => {
+        const two = pair("/home");
+        m.must(["ln", "-s", "/home", `/linked${two.outer}`]);
+        m.must(["usermod", "-d", `/linked${two.outer}/${two.outer}`, two.outer]);
+        return { ...two, home: `/linked${two.outer}/${two.outer}` };
+      },
+    ],
+  ])("a home that %s", (_, make) => {
+    const two = make();
+    for (const more of [["--dry-run"], []]) {
+      const { status, stderr } = m.run(["jk_jailuser", "-n", "-m", ...more, "-j", JAIL, two.outer]);
+      expect([status, stderr]).toEqual([1, `jk_jailuser: '${two.outer}' ${along(two)}\n`]);
+    }
+    expect([homeOf(two.outer), m.read(`${two.innerHome}/of-${two.inner}`)]).toEqual([two.home, two.inner]);
+    // As it says.
+    m.must(["mkdir", "-p", "/others"]);
+    m.must(["usermod", "-m", "-d", `/others/${two.inner}`, two.inner]);
+    expect(m.run(["jk_jailuser", "-n", "-m", "-j", JAIL, two.outer]).status).toBe(0);
+    expect(m.read(`/others/${two.inner}/of-${two.inner}`)).toBe(two.inner);
+    expect(m.read(`${JAIL}${two.home}/of-${two.outer}`)).toBe(two.outer);
+  });
+
+  test("a home that another account has, too", () => {
+    const number = next++;
+    add(`one${number}`, "/home/both", number);
+    m.must(["useradd", "-M", "-o", "-u", `${number}`, "-d", "/home/both/", `two${number}`]);
+    const { status, stderr } = m.run(["jk_jailuser", "-n", "-m", "-j", JAIL, `one${number}`]);
+    expect([status, stderr]).toEqual([
+      1,
+      `jk_jailuser: 'one${number}' has the home '/home/both', which is that of 'two${number}', too: it would move along; give 'two${number}' another home first\n`,
+    ]);
+    m.must(["jk_jailuser", "-n", "-j", JAIL, `two${number}`]);
+    expect(m.run(["jk_jailuser", "-n", "-m", "-j", JAIL, `one${number}`]).status).toBe(0);
+    expect(m.read(`${JAIL}/home/both/of-one${number}`)).toBe(`one${number}`);
+  });
+
+  test("a home into which that of another account is a symbolic link", () => {
+    const two = pair("/home");
+    m.must(["ln", "-s", two.innerHome, `/home/${two.inner}`]);
+    m.must(["usermod", "-d", `/home/${two.inner}`, two.inner]);
+    const { status, stderr } = m.run(["jk_jailuser", "-n", "-m", "-j", JAIL, two.outer]);
+    const said = along({ ...two, named: `/home/${two.inner}` });
+    expect([status, stderr]).toEqual([1, `jk_jailuser: '${two.outer}' ${said}\n`]);
+  });
+
+  test("a home in which an account of another name service has its own", () => {
+    const number = next++;
+    const outer = `outer${number}`;
+    add(outer, `/home/${outer}`, number);
+    const nsswitch = m.read("/etc/nsswitch.conf");
+    m.write("/etc/nsswitch.conf", nsswitch.replace(/^passwd:.*$/m, "passwd: files extrausers"));
+    m.write("/var/lib/extrausers/passwd", `far:x:8001:8001::/home/${outer}/far:/bin/sh\n`);
+    m.mkdir(`/home/${outer}/far`, { owner: [8001, 8001] });
+    // Of nobody, and of root.
+    m.mkdir(`/home/${outer}/unpacked`, { owner: [8002, 8002] });
+    m.mkdir(`/home/${outer}/roots`);
+    const move = () => m.run(["jk_jailuser", "-n", "-m", "-j", JAIL, outer]);
+    const { status, stderr } = move();
+    expect([status, stderr]).toEqual([1, expect.stringContaining(`that of 'far', '/home/${outer}/far'`)]);
+    m.rename(`/home/${outer}/far`, "/home/far");
+    expect(move().status).toBe(0);
+    m.write("/etc/nsswitch.conf", nsswitch);
+  });
+
+  test("homes that only look alike, and those that are missing, do not count", () => {
+    const number = next++;
+    add(`a${number}`, `/home/a${number}`, number);
+    add(`aa${number}`, `/home/a${number}-more`, number + 1000);
+    m.must(["useradd", "-M", "-d", `/home/a${number}/missing`, `gone${number}`]);
+    expect(m.run(["jk_jailuser", "-n", "-m", "-j", JAIL, `a${number}`]).status).toBe(0);
+    expect(m.exists(`/home/a${number}-more/of-aa${number}`)).toBe(true);
+  });
+
+  test("--unjail: the home of another user of the jail stays there", () => {
+    const two = pair("/home");
+    m.must(["jk_jailuser", "-n", "-j", JAIL, two.inner]);
+    m.must(["jk_jailuser", "-n", "-m", "-j", JAIL, two.outer]);
+    expect(m.read(`${JAIL}${two.innerHome}/of-${two.inner}`)).toBe(two.inner);
+    const { status, stderr } = m.run(["jk_jailuser", "-n", "-m", "--unjail", two.outer]);
+    const said = along({ ...two, home: `${JAIL}${two.home}`, named: `${JAIL}/.${two.innerHome}` });
+    expect([status, stderr]).toEqual([1, `jk_jailuser: '${two.outer}' ${said}\n`]);
+    expect(m.exists(`${JAIL}${two.innerHome}/of-${two.inner}`)).toBe(true);
+  });
+});
+
+describe("jailkit apply", () => {
+  const declared = (name: string, home: string) =>
+    `[user ${name}]\njail = ${JAIL}\nshell = /bin/bash\nhome = ${home}\n`;
+
+  test("refuses with the same words as config check and apply --check, and nothing is changed", () => {
+    const two = pair("/srv");
+    m.write(FILE, declared(two.outer, two.home));
+    const { findings } = reportOf(
+      configReportSchema,
+      m.run(["jailkit", "config", "check", "--json", FILE]).stdout,
+    );
+    expect(findings.map(({ code, message }) => [code, message])).toEqual([
+      ["holds-home", `'${two.outer}' ${along(two)}`],
+    ]);
+    for (const more of [["--check"], []]) {
+      const { status, changes, summary } = linesOf(m, ...more);
+      expect([status, changes]).toEqual([1, []]);
+      expect(summary.problems.map(({ code, message }) => [code, message])).toEqual([
+        ["holds-home", `user ${two.outer}: ${along(two)}`],
+      ]);
+    }
+    expect([homeOf(two.outer), m.read(`${two.innerHome}/of-${two.inner}`)]).toEqual([two.home, two.inner]);
+    m.must(["usermod", "-m", "-d", `/others/${two.inner}`, two.inner]);
+    expect(linesOf(m)).toMatchObject({ status: 0, summary: { changed: 1, failed: 0 } });
+    expect(m.read(`/others/${two.inner}/of-${two.inner}`)).toBe(two.inner);
+    m.remove(FILE);
+  });
+
+  test("an account whose home is the jail itself moves nothing", () => {
+    m.must(["useradd", "-M", "-d", JAIL, "-s", "/bin/bash", "site"]);
+    m.write(FILE, declared("site", "/home/site"));
+    expect(m.run(["jailkit", "config", "check", FILE])).toMatchObject({ status: 0 });
+    expect(linesOf(m)).toMatchObject({ status: 0, summary: { changed: 1, failed: 0 } });
+    expect(homeOf("site")).toBe(`${JAIL}/./home/site`);
+    m.remove(FILE);
+  });
+});
