@@ -10,6 +10,7 @@ import { type Group, groupByGid, groupByName } from "../system/accounts.ts";
 /** The largest gid; (gid_t) -1 means none. */
 const MOST_GIDS = 0xffff_fffe;
 
+/** True for digits alone, which useradd(8) and usermod(8) take for a gid. Pure. */
 export const isNumber = (word: ByteString): boolean => /^\d+$/.test(word);
 
 /**

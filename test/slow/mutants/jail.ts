@@ -152,7 +152,7 @@ export const JAIL: readonly Mutant[] = [
     ["own.length > 0 && foreign === undefined", "own.length > 0"],
   ]),
   ...within("src/populate/apply/log-socket.ts", "e2e/suggestions.test.ts", [
-    ["if (foreign !== undefined) {", "if (false) {"],
+    ["if (sections.length > 0 || foreign === undefined) return found;", "return found;"],
   ]),
   ...within("src/jails/follow-move.ts", "e2e/suggestions.test.ts", [
     [" || !logSocketSections(from).isOurs", ""],
