@@ -1,3 +1,4 @@
+import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { absolutePath } from "../../ffi/guard.ts";
@@ -38,11 +39,15 @@ const hasWork = ({ jails, former, formerFaults }: Comparison): boolean =>
   );
 
 /** Why a run ends before it does anything. */
-const refusal = (code: string, message: string, unread: readonly UnreadFile[], file = DECLARATION_FILE) =>
+const refusal = (code: string, message: string, unread: readonly UnreadFile[], file: ByteString) =>
   new DeclarationError([{ file, position: undefined, error: new JailkitError(code, 1, message) }], unread);
 
 /** Nothing at all, or no file in jails.d any more, may be a file system that is not mounted, or a copy that failed. */
-function requireSomething({ files, jails, users, unread }: Declaration, before: Once, prune: boolean): void {
+function requireSomething(
+  { files, jails, users, unread }: Declaration,
+  before: Once,
+  { prune, configDir = DECLARATION_FILE }: Pick<Options, "prune" | "configDir">,
+): void {
   if (!prune || files.some((file) => file !== DECLARATION_FILE)) return;
   let message = `nothing is declared, and there is no file in jails.d: --prune would remove everything; to do that, create an empty one there`;
   if (jails.length + users.length > 0) {
@@ -54,7 +59,7 @@ function requireSomething({ files, jails, users, unread }: Declaration, before: 
     if (lost.every(({ file }) => file === DECLARATION_FILE || !isInScope(file, [], true))) return;
     message = `there is no file in jails.d any more: --prune would remove all that such files declared; to do that, create an empty one there`;
   }
-  throw refusal("nothing-declared", message, unread);
+  throw refusal("nothing-declared", message, unread, configDir);
 }
 
 /** What was declared once may be declared in a file that is not read, for example since somebody has renamed it. */
@@ -112,7 +117,7 @@ async function apply(files: readonly string[], options: Options): Promise<number
       : { declaration: readDeclaration(named, directory), others: undefined };
   const declaration = withGroupNames(read.declaration);
   const others = read.others && withGroupNames(read.others);
-  requireSomething(declaration, before, prune);
+  requireSomething(declaration, before, options);
   const compared = compare(declaration, before, { prune, deleteHomes, usual, others });
   const { unread } = others ?? declaration;
   if (prune) requireAllRead(unread, compared);

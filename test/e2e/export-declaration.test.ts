@@ -218,7 +218,7 @@ files = /usr/bin/env
       [
         "another mount",
         () => append("/etc/fstab", "/opt /srv/rich/my\\040data none bind,noauto 0 0\n"),
-        "the mount of '/srv/rich/my data', in /etc/fstab",
+        "'/srv/rich/my data', which /etc/fstab mounts",
       ],
       [
         "who gets in by jk_uchroot",

@@ -201,6 +201,20 @@ test("a user and a file that the role has no longer stay", () => {
   for (const m of machines) expect(m.run(["id", "jane"]).status).toBe(0);
 });
 
+test("a file that nothing reads because of its name stops a run that would remove something, before it does anything", () => {
+  const [first] = machines;
+  const file = "/etc/jailkit/jails.d/jane.INI";
+  first?.write(file, "");
+  const { status, stdout } = playbook(
+    ...["--limit", "web1", "-e", "jailkit_prune=true jailkit_remove_others=true"],
+  );
+  expect([status, recapOf(stdout)]).toEqual([2, { web1: { changed: 0, failed: 1 } }]);
+  expect(stdout.split(`'${file}' is not read`)).toHaveLength(2);
+  expect(stdout).toContain(`, which '${file}' may declare: `);
+  expect(first?.exists("/etc/jailkit/jails.d/own.ini")).toBe(true);
+  first?.remove(file);
+});
+
 test("until the role is told to remove what was declared once", () => {
   const [first] = machines;
   const { status, stdout } = playbook("-e", "jailkit_prune=true jailkit_remove_others=true");

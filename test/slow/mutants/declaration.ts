@@ -23,6 +23,10 @@ export const DECLARATION: readonly Mutant[] = [
   ...within("src/config/load.ts", READ, [
     ["alone ? undefined : dropInDirectory(file)", "dropInDirectory(file)"],
   ]),
+  ...within("src/tools/jailkit-apply.ts", "e2e/unread-files.test.ts", [
+    ["if (prune) requireAllRead(unread, comparison);", ""],
+    ["const { unread } = others ?? declaration;", "const { unread } = declaration;"],
+  ]),
   ...within("src/declaration/section.ts", READ, [
     ["const HEADER = /^(jail|user) (?=[^ \\t])/;", "const HEADER = /^(jail|user) /;"],
     ['kind !== "pairs" || blanks !== "" || ', ""],
