@@ -156,6 +156,8 @@ describe("a jail", () => {
     ]);
     expect(jailLines({}, { without: without.without }).lines).toEqual([]);
     expect(jailLines(needy, { ...without, logSocket: true }).lines).toEqual([]);
+    // What somebody else took away, jk_update brings.
+    expect(jailLines(needy, there).lines).toEqual([]);
     // Its section brings it.
     expect(jailLines(needy, { without: without.without }).lines).toEqual([
       "+ jail /srv/j: sections log (not in the jail)",
