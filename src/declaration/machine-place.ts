@@ -8,8 +8,9 @@ import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { homeDirectoryFault } from "../users/directory.ts";
 import { homeFor } from "../users/jail-side.ts";
+import { leaveWithoutLogin } from "../users/leaving.ts";
 import { membershipFault } from "./compare/look-user.ts";
-import { outOf, placeFault } from "./compare/user.ts";
+import { placeFault } from "./compare/user.ts";
 import type { FactContext } from "./machine-facts.ts";
 import { itemsOf, type Subject } from "./section.ts";
 
@@ -31,7 +32,7 @@ export function reportPlace(section: IniSection, { name }: Subject, { facts, rep
   if (foreign !== undefined)
     report(section, "error", "not-their-home", `${quoted(name)} ${foreign.message}`, { kind: "none" });
   else if (fault?.code === "in-another-jail") {
-    const fix: Fix = { kind: "command", text: outOf(name) };
+    const fix: Fix = { kind: "command", text: leaveWithoutLogin(name) };
     report(keyPlace(section, "jail"), "error", fault.code, `${shown} ${fault.message}`, fix);
   } else if (fault !== undefined) {
     const { code, message, home: now = "" } = fault;
