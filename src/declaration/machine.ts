@@ -20,9 +20,11 @@ import { usualHome } from "../jail/accounts/home-place.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import { dirsEqual, splitHome } from "../jail/accounts/separator.ts";
 import { insideJail } from "../jail/record/around.ts";
+import { noSuchSection } from "../profile/sections.ts";
 import { isPlainName } from "../system/account-name.ts";
 import { JAILED_GROUP, MAKE_JAILED_GROUP } from "../system/account-tools.ts";
 import { uidFault } from "../transfer/accounts.ts";
+import { SECTIONS_FILE } from "../transfer/sections.ts";
 import { groupNameFault, groupOf, isAdministrators, noSuchGid } from "../users/groups.ts";
 import { newNameFault, uidIn } from "../users/new-account.ts";
 import { EMPTY_JAIL } from "./compare/jail.ts";
@@ -34,7 +36,7 @@ function reportProfile(item: ListItem, known: readonly ByteString[], { report }:
   const { value } = item;
   if (known.includes(value) || reportSeparators(item, (one) => known.includes(one), report)) return;
   const fix: Fix = { kind: "item", old: value, with: suggest(value, known) };
-  const message = `jk_init.ini has no section ${quoted(value)}${didYouMean(value, known)}`;
+  const message = noSuchSection(value, known, SECTIONS_FILE);
   report(item, "error", "unknown-section", message, fix);
 }
 

@@ -65,17 +65,24 @@ export function deleteJail(plan: DeletePlan, report: (line: ByteString) => void)
     () => outcome.warnings.push(...settingsLeft(jail)),
     () => warnOfOwnMount(plan, outcome),
   ];
-  for (const step of steps) {
-    try {
-      stopIfInterrupted("not everything was deleted; run this again");
-      step();
-    } catch (error) {
-      const full = noRoom(error, jail, { left: [], progress: "not everything was deleted" });
-      outcome.problems.push(full ?? problemFrom(error, "failed", jail));
-      return outcome;
-    }
-  }
+  makeInOrder(steps, outcome, { jail, progress: "not everything was deleted" });
   return outcome;
+}
+
+/** Makes steps until one fails, which is a problem of the outcome, or a signal comes. `progress`: what it leaves behind. */
+export function makeInOrder(
+  steps: readonly (() => void)[],
+  { problems }: DeleteOutcome,
+  { jail, progress }: { readonly jail: ByteString; readonly progress: string },
+): void {
+  try {
+    for (const step of steps) {
+      stopIfInterrupted(`${progress}; run this again`);
+      step();
+    }
+  } catch (error) {
+    problems.push(noRoom(error, jail, { left: [], progress }) ?? problemFrom(error, "failed", jail));
+  }
 }
 
 /** The warnings and problems that deleteJail would have, as far as they are known before; nothing is changed. */

@@ -2,15 +2,13 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { display } from "../cli/display.ts";
-import { answered, problemFrom } from "../cli/error.ts";
-import { stopIfInterrupted } from "../cli/interrupt.ts";
+import { answered } from "../cli/error.ts";
 import { operands } from "../cli/shell-word.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { dropInName } from "../config/write.ts";
 import { type JailedUser, jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { hostMountsIn } from "../jail/fs/host-mounts.ts";
 import { liveState } from "../jail/fs/live-mounts.ts";
-import { noRoom } from "../jail/fs/no-room.ts";
 import { isSocketDirectory } from "../jail/fs/socket-directory.ts";
 import { jailMounts } from "../jail/fs/unmount.ts";
 import { openJailRoot } from "../jail/fs/walk.ts";
@@ -19,7 +17,7 @@ import { openManifest } from "../jail/record/manifest.ts";
 import { directoriesInFstab, removeLiveLines } from "../populate/apply/live.ts";
 import { removeProcLine } from "../update/remove-extras.ts";
 import { leaveCommand, shellsOutside } from "../users/leaving.ts";
-import { closeLogSocket, type DeleteOutcome, removeRecords, settingsLeft } from "./delete.ts";
+import { closeLogSocket, type DeleteOutcome, makeInOrder, removeRecords, settingsLeft } from "./delete.ts";
 import { recordsOf, refuse, unknownJail } from "./delete-plan.ts";
 import { allKnownJails } from "./jails.ts";
 
@@ -88,16 +86,8 @@ export function forgetJail(
     () => removeRecords(records, done),
   ];
   const warnings = [() => warnOfUsers(plan, outcome), () => outcome.warnings.push(...settingsLeft(jail))];
-  for (const step of report === undefined ? warnings : [...changes, ...warnings]) {
-    try {
-      if (report !== undefined) stopIfInterrupted("not everything was forgotten; run this again");
-      step();
-    } catch (error) {
-      const full = noRoom(error, jail, { left: [], progress: "not everything was forgotten" });
-      outcome.problems.push(full ?? problemFrom(error, "failed", jail));
-      return outcome;
-    }
-  }
+  const steps = report === undefined ? warnings : [...changes, ...warnings];
+  makeInOrder(steps, outcome, { jail, progress: "not everything was forgotten" });
   return outcome;
 }
 

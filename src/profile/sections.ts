@@ -25,9 +25,11 @@ interface Selection {
   readonly warnings: readonly string[];
 }
 
-/** Says that a file has no section of a name, with the one that may be meant. Pure. */
-export function noSuchSection(name: ByteString, ini: IniFile, file: ByteString): string {
-  const known = ini.sections.map((section) => section.name);
+/** The names of the sections of a file. Pure. */
+export const sectionNames = (ini: IniFile): ByteString[] => ini.sections.map(({ name }) => name);
+
+/** Says that a file has no section of a name but `known` ones, with the one that may be meant. Pure. */
+export function noSuchSection(name: ByteString, known: readonly ByteString[], file: ByteString): string {
   return `section ${quoted(name)} does not exist in ${display(file)}${didYouMean(name, known)}`;
 }
 

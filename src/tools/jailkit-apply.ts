@@ -88,27 +88,25 @@ interface Options {
   readonly verbose: boolean;
 }
 
+/** The absolute path of --config-dir. A file that is missing there declares nothing; a misspelt directory must not. */
+function requireDeclarations(configDir: string): ByteString {
+  const unreadable = (why: string) =>
+    new JailkitError("config-unreadable", 1, `${display(configDir)}: ${why}`);
+  const place = statIfPresent(AT_FDCWD, configDir, true);
+  if (place === undefined || !isDirectory(place)) throw unreadable("no such directory");
+  if (NAMES.every((name) => statIfPresent(AT_FDCWD, `${configDir}/${name}`) === undefined))
+    throw unreadable(`has neither ${NAMES.join(" nor ")}`);
+  return absolutePath(configDir);
+}
+
 async function apply(files: readonly string[], options: Options): Promise<number> {
   const { check, configDir, prune, deleteHomes, json, noWait } = options;
   using _lock = check ? undefined : lockDeclarations({ tool: APPLY, noWait, json });
   const usual = files.length === 0;
-  // A file that is missing there declares nothing; a misspelt directory must not.
-  const place = configDir === undefined ? undefined : statIfPresent(AT_FDCWD, configDir, true);
-  if (configDir !== undefined && (place === undefined || !isDirectory(place)))
-    throw new JailkitError("config-unreadable", 1, `${display(configDir)}: no such directory`);
-  if (
-    configDir !== undefined &&
-    NAMES.every((name) => statIfPresent(AT_FDCWD, `${configDir}/${name}`) === undefined)
-  )
-    throw new JailkitError(
-      "config-unreadable",
-      1,
-      `${display(configDir)}: has neither ${NAMES.join(" nor ")}`,
-    );
+  const directory = configDir === undefined ? undefined : requireDeclarations(configDir);
   const before = readOnce();
   // The executables are built for short runs; so many users pay for the compiler.
   if (before.users.length > MANY) Bun.unsafe.setJITPolicy(20);
-  const directory = configDir === undefined ? undefined : absolutePath(configDir);
   const named = usual ? undefined : files.map(absolutePath);
   // A user may have moved from one file to another one.
   const read =

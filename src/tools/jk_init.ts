@@ -39,7 +39,13 @@ import { createCompanions, installedCompanions } from "../profile/companions.ts"
 import { readProfile } from "../profile/profile.ts";
 import { logSocketDirectory } from "../profile/recipe.ts";
 import type { SectionsReport } from "../profile/report-schema.ts";
-import { listSections, noSuchSection, onlySockets, selectSections } from "../profile/sections.ts";
+import {
+  listSections,
+  noSuchSection,
+  onlySockets,
+  sectionNames,
+  selectSections,
+} from "../profile/sections.ts";
 
 const NAME = "jk_init";
 const UNSAFE = 3;
@@ -88,7 +94,7 @@ function onlySocketsOf(ini: IniFile, names: readonly ByteString[], directories: 
 }
 
 function unknownSection(name: ByteString, ini: IniFile, file: ByteString): PopulateProblem {
-  const message = noSuchSection(name, ini, file);
+  const message = noSuchSection(name, sectionNames(ini), file);
   return { code: "no-such-section", path: name, message, exitStatus: UNKNOWN_SECTION };
 }
 

@@ -89,6 +89,9 @@ export function leaveCommand(
   return [...part(known), ...part(unknown, noLoginShell())].join(" && ");
 }
 
+/** The command that takes an account out of its jail, with its home and without a login: for one that goes into another jail. */
+export const leaveWithoutLogin = (name: ByteString): ByteString => command(true, noLoginShell(), [name]);
+
 /** The refusal to choose a shell for an account. */
 export function noShell(name: ByteString, move: boolean): JailkitError {
   const [open, closed] = [openShell(), noLoginShell()].map((shell) => command(move, shell, [name]));

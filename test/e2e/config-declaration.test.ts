@@ -101,7 +101,7 @@ home = /home/bert
     2 | sectons = uidbasics
       | ^
   remedy: sed -i '2s/^/#/' FILE
-FILE:4:3: error: jk_init.ini has no section 'basicshel'; did you mean 'basicshell'? [unknown-section]
+FILE:4:3: error: section 'basicshel' does not exist in /etc/jailkit/jk_init.ini; did you mean 'basicshell'? [unknown-section]
     4 |   basicshel
       |   ^
   remedy: write in line 4 of FILE:

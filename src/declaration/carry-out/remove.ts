@@ -16,7 +16,7 @@ import { groupByName, type PasswdEntry } from "../../system/accounts.ts";
 import { askedFacts } from "../../system/host-accounts.ts";
 import { hostUser } from "../../system/name-services.ts";
 import { NO_ACCESS } from "../../users/access.ts";
-import { AccountRun, makeChanges } from "../../users/account-run.ts";
+import { AccountRun } from "../../users/account-run.ts";
 import { planJailSide, planToUnjail } from "../../users/changes.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { keyLinesIn } from "../../users/key-lines.ts";
@@ -27,7 +27,7 @@ import type { Former, Leftovers } from "../compare/former.ts";
 import { type OnceUser, policiesOf, sumOf } from "../once.ts";
 import { removePolicy, removeSettings } from "./policy.ts";
 import { requireNoSession, uidOf, warnOfSessions } from "./sessions.ts";
-import type { Said } from "./steps.ts";
+import { changeOne, type Said } from "./steps.ts";
 
 /** Removes what was declared once, by the code of `jailkit delete` and jk_jailuser --unjail. Throws JailkitError. */
 export function removeFormer(former: Former, { deleteHomes }: { deleteHomes: boolean }, said: Said): void {
@@ -125,12 +125,7 @@ function takeOut(root: JailRoot, user: PasswdEntry, once: OnceUser, said: Said):
   requireNoSession(user);
   forgetGroups(user, once, said);
   forgetKeys(root, user, once, said);
-  makeChanges(
-    [planToUnjail(run, options)],
-    () => root.path,
-    () => undefined,
-  );
-  tell(run, said);
+  changeOne(planToUnjail(run, options), root.path, said);
 }
 
 /** Takes an account out of the groups that were declared. */
@@ -196,21 +191,10 @@ function leaveFiles(root: JailRoot, name: ByteString, said: Said): void {
   using host = openTree("/");
   const run = new AccountRun(name);
   const options = { host, jail: root.path, shell: undefined, access: NO_ACCESS, dryRun: false, move: false };
-  makeChanges(
-    [planJailSide(run, root, { ...options, remove: true })],
-    () => root.path,
-    () => undefined,
-  );
-  tell(run, said);
+  changeOne(planJailSide(run, root, { ...options, remove: true }), root.path, said);
   if (run.error !== undefined) throw new JailkitError("failed", 1, run.error);
 }
 
 function forgetPolicy(root: JailRoot, once: OnceUser, { steps }: Said): void {
   for (const limited of policiesOf(once)) steps.push(removePolicy(root, once.name, limited));
-}
-
-function tell({ steps, warnings, error }: AccountRun, said: Said): void {
-  said.steps.push(...steps);
-  said.warnings.push(...warnings);
-  if (error !== undefined) said.errors.push(error);
 }

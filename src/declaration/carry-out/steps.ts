@@ -2,6 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { receivedSignal } from "../../../ffi/interrupts.ts";
 import { describeError, isReported } from "../../cli/error.ts";
 import { noRoom } from "../../jail/fs/no-room.ts";
+import { type AccountRun, makeChanges, type PlannedChange } from "../../users/account-run.ts";
 import type { Change } from "../change.ts";
 import { changesByStep, type StepTable } from "../order.ts";
 import type { Ended, Shown } from "./report.ts";
@@ -66,4 +67,22 @@ export async function makeSteps(steps: readonly Step[], jail: ByteString, shown:
       shown.ended({ change, status, ...(index === 0 ? said : { steps: [], warnings: [], errors: [] }) });
   }
   return !stopped;
+}
+
+/** Makes one change of an account, and says what it did. `after`: as for makeChanges. */
+export function changeOne(
+  change: PlannedChange,
+  jail: ByteString,
+  said: Said,
+  after: Parameters<typeof makeChanges>[2] = () => undefined,
+): void {
+  makeChanges([change], () => jail, after);
+  tell(change.run, said);
+}
+
+/** Says what a run on an account said. */
+export function tell({ steps, warnings, error }: AccountRun, said: Said): void {
+  said.steps.push(...steps);
+  said.warnings.push(...warnings);
+  if (error !== undefined) said.errors.push(error);
 }

@@ -8,7 +8,7 @@ import { leaveGroup, setComment } from "../../system/account-tools.ts";
 import { type PasswdEntry, passwdByName } from "../../system/accounts.ts";
 import { hostUser } from "../../system/name-services.ts";
 import { type Access, NO_ACCESS } from "../../users/access.ts";
-import { AccountRun, makeChanges, type PlannedChange } from "../../users/account-run.ts";
+import { AccountRun, type PlannedChange } from "../../users/account-run.ts";
 import { planJailSide, planToJail } from "../../users/changes.ts";
 import { createAccount, foreignHome } from "../../users/create-account.ts";
 import { homeFor, leaveJailGroups } from "../../users/jail-side.ts";
@@ -25,7 +25,7 @@ import type { DeclaredUser } from "../model.ts";
 import { formerPolicies, type OnceUser } from "../once.ts";
 import { USER_STEPS } from "../order.ts";
 import { putPolicy, removePolicy } from "./policy.ts";
-import { itemsOf, type Said, type Step, stepsOf } from "./steps.ts";
+import { changeOne, itemsOf, type Said, type Step, stepsOf, tell } from "./steps.ts";
 
 /** An account that was created, and its home if that is new. */
 export type Created = Pick<OnceUser, "created" | "createdHome">;
@@ -156,21 +156,10 @@ function runOne(
   using host = openTree("/");
   const run = new AccountRun(name);
   const change = plan(run, { host, jail: root.path, shell, dryRun: false });
-  makeChanges(
-    [change],
-    () => root.path,
-    (before) => {
-      const user = passwdByName(name) ?? before;
-      if (run.status !== "unchanged") warnOfLogin(user, NO_ACCESS, run);
-      for (const line of [closedJailFault(root, user, []), homeFault(user)])
-        if (line !== undefined) run.warn(line);
-    },
-  );
-  tell(run, said);
-}
-
-function tell({ steps, warnings, error }: AccountRun, said: Said): void {
-  said.steps.push(...steps);
-  said.warnings.push(...warnings);
-  if (error !== undefined) said.errors.push(error);
+  changeOne(change, root.path, said, (before) => {
+    const user = passwdByName(name) ?? before;
+    if (run.status !== "unchanged") warnOfLogin(user, NO_ACCESS, run);
+    for (const line of [closedJailFault(root, user, []), homeFault(user)])
+      if (line !== undefined) run.warn(line);
+  });
 }

@@ -3,7 +3,7 @@ import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { requireLogSocketPlace } from "../../populate/apply/log-socket.ts";
 import { requireProcLine } from "../../populate/apply/proc.ts";
-import { noSuchSection } from "../../profile/sections.ts";
+import { noSuchSection, sectionNames } from "../../profile/sections.ts";
 import { SECTIONS_FILE } from "../../transfer/sections.ts";
 import type { Change } from "../change.ts";
 import type { DeclaredJail } from "../model.ts";
@@ -57,7 +57,7 @@ export function requireFillable(
     (name) => sections.includes(name) && ini?.sections.every((section) => section.name !== name),
   );
   if (unknown !== undefined && ini !== undefined)
-    throw new JailkitError("no-such-section", 1, noSuchSection(unknown, ini, SECTIONS_FILE));
+    throw new JailkitError("no-such-section", 1, noSuchSection(unknown, sectionNames(ini), SECTIONS_FILE));
   const missing = added("files").find((operand) => files.includes(operand) && !machine.has(operand));
   if (missing !== undefined) throw new JailkitError("no-such-path", 1, missingFile(missing));
 }

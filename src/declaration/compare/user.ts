@@ -6,13 +6,11 @@ import { joinHome, splitHome } from "../../jail/accounts/separator.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { sameKeys } from "../../transfer/sections.ts";
 import { homeFor } from "../../users/jail-side.ts";
+import { leaveWithoutLogin } from "../../users/leaving.ts";
 import { CHROOT_SHELL } from "../../users/plan.ts";
 import { type Change, type Fault, listed } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
 import { inOrder, USER_STEPS } from "../order.ts";
-
-/** The shell of an account that is in no jail for a while: jk_jailuser would give it one of the machine. */
-const NO_LOGIN = "/usr/sbin/nologin";
 
 /** What this machine has of a user. */
 export interface UserState {
@@ -58,11 +56,7 @@ export interface UserComparison {
   readonly directory: { readonly home: ByteString; readonly shell: ByteString } | undefined;
 }
 
-/** The command that takes an account out of its jail. */
-export const outOf = (name: ByteString): ByteString =>
-  `jk_jailuser --unjail -m -s ${NO_LOGIN} ${operands(name)}`;
-
-/** Compares a user with the declaration. Pure. */
+/** Compares a user with the declaration. Pure, but for the shell in a remedy. */
 export function compareUser(declared: DeclaredUser, state: UserState): UserComparison {
   const { name, jail } = declared;
   const about = { of: "user", name, jail } as const;
@@ -128,7 +122,6 @@ function faultOf(declared: DeclaredUser, state: UserState): Pick<Fault, "code" |
 
 /**
  * Why an account cannot have the declared home in the declared jail, and the home that it would have; undefined if it can.
- * Pure.
  */
 export function placeFault(
   { name, jail, home, directory }: Pick<DeclaredUser, "name" | "jail" | "home" | "directory">,
@@ -137,7 +130,7 @@ export function placeFault(
   const split = directory ? undefined : splitHome(account.home);
   const there = split === undefined ? undefined : normalPath(split.jail);
   if (there !== undefined && there !== jail) {
-    const message = `is in another jail, ${quoted(there)}: take it out first, without a login outside, with: ${outOf(name)}`;
+    const message = `is in another jail, ${quoted(there)}: take it out first, without a login outside, with: ${leaveWithoutLogin(name)}`;
     return { code: "in-another-jail", message };
   }
   // The directory says where it is.
