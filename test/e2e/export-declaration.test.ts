@@ -218,7 +218,7 @@ files = /usr/bin/env
       [
         "another mount",
         () => append("/etc/fstab", "/opt /srv/rich/my\\040data none bind,noauto 0 0\n"),
-        "the mount of '/srv/rich/my data', in /etc/fstab",
+        "what /etc/fstab mounts on '/srv/rich/my data'",
       ],
       [
         "who gets in by jk_uchroot",
