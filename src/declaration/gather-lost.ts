@@ -61,7 +61,7 @@ export function lostSettings(jail: ByteString, { host, settings, policies, names
       ? []
       : [`the options ${display(proc)} of proc, in /etc/fstab`]),
     ...foreignMounts(hostText("/etc/fstab", LARGEST_FSTAB) ?? "", jail).map(
-      ({ where }) => `${quoted(unescaped(where))}, which /etc/fstab mounts`,
+      ({ where }) => `what /etc/fstab mounts on ${quoted(unescaped(where))}`,
     ),
     ...lostGuests(jail, host),
     ...[...new Set(files)].map((file) => `its section in ${display(file)}`),

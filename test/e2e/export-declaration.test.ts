@@ -218,7 +218,7 @@ files = /usr/bin/env
       [
         "another mount",
         () => append("/etc/fstab", "/opt /srv/rich/my\\040data none bind,noauto 0 0\n"),
-        "'/srv/rich/my data', which /etc/fstab mounts",
+        "what /etc/fstab mounts on '/srv/rich/my data'",
       ],
       [
         "who gets in by jk_uchroot",

@@ -24,7 +24,7 @@ export const DECLARATION: readonly Mutant[] = [
     ["alone ? undefined : dropInDirectory(file)", "dropInDirectory(file)"],
   ]),
   ...within("src/tools/jailkit-apply.ts", "e2e/unread-files.test.ts", [
-    ["if (prune) requireAllRead(unread, comparison);", ""],
+    ["if (prune) requireAllRead(unread, compared);", ""],
     ["const { unread } = others ?? declaration;", "const { unread } = declaration;"],
   ]),
   ...within("src/declaration/section.ts", READ, [
