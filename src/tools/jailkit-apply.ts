@@ -179,7 +179,7 @@ export const tool = defineTool({
   },
   notes: `Without FILE, /etc/jailkit/jails.ini is read, and then the files of /etc/jailkit/jails.d; jails.ini(5) describes them. If these files have errors, all of them are printed, and nothing is done. Otherwise a plan is printed: + is added, ~ is changed, - is removed. Then it is carried out, with the code of jk_init(8), jk_cp(8), jk_addjailuser(8), jk_jailuser(8) and the other tools, whose messages are printed. What fails in one jail, or for one user, leaves the others alone. A run that was interrupted goes on when it is repeated.
 
-Before anything is done for a jail or a user, its groups, sections, files and shell are looked for, and whether a jail can be at its path: what is not there is an error, with the line of the declaration.
+Before anything is done for a jail or a user, dry runs of jk_init(8), jk_cp(8) and the code that jails accounts show what would be refused: that is an error, with the line of the declaration, and nothing of it is begun. --check and the run say the same, unless something is removed from the jail first, or its live directories change: then the run finds it.
 
 A jail is compared by its record: its sections and files, its live directories and whether they are mounted, its log socket and proc. jk_update(8) keeps the files in it up to date, and jk_check(8) checks them. A user is compared by the account, its groups, its lines in the jail, its home, its keys, and its section of jk_lsh.ini or jk_chrootsh.ini.
 
