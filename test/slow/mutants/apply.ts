@@ -67,6 +67,10 @@ export const APPLY: readonly Mutant[] = [
     ["before.includes(!limited)", "false"],
     ["left: once === undefined ? [] : leftJails(jail, once)", "left: []"],
   ]),
+  ...within("src/declaration/follow-move.ts", MOVES, [
+    ["const jail = now(user.jail);", "const jail = user.jail;"],
+    ["const path = now(jail.path);", "const path = jail.path;"],
+  ]),
   ...within("src/jails/delete-plan.ts", STAYS, [
     ["homes.every((home) => below(path, home) === undefined)", "homes.length === 0"],
   ]),
