@@ -182,7 +182,7 @@ function compareOne(
       }
     }
     const inside = new InJail(root, path);
-    const foresight = new UserForesight(inside, machine, fillingOf(changes).length > 0);
+    const foresight = new UserForesight(inside, machine, users, fillingOf(changes).length > 0);
     const works = users.map((user) => {
       const { name } = user;
       // What it cannot find out is a fault of userState.

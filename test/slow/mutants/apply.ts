@@ -147,7 +147,9 @@ export const APPLY: readonly Mutant[] = [
     ["if (!this.isFilled) requireShell(root, shell);", ""],
     ["if (!isLimitedShell(shell)) requireOwnDropIn(name);", "if (!isLimitedShell(shell)) return;"],
     ["else if (root !== undefined) requireReplaceable", "else if (false) requireReplaceable"],
-    ["planNewAccount(root, valuesOf(declared, uid), accessOf(declared));", ""],
+    ["requireOwnHome(found, this.machine.accounts.userByUid);", ""],
+    ['if (isOf("account", "home")) this.#requireOutside(declared);', ""],
+    ["(root !== undefined && lookUp(root, normalPath(outer.home)) !== undefined)", "false"],
     [
       "prepareJail(account, root, { host, jail, shell, access, move: false, dryRun: true }, run),",
       "undefined,",
