@@ -2,11 +2,16 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { isLimitedShell } from "../users/access.ts";
 import type { Comparison } from "./compare/compare.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
-import { leftJails, type Once, type OnceJail, type OnceUser, policiesIn, sumOf, writeOnce } from "./once.ts";
-
-const union = (one: readonly ByteString[] = [], other: readonly ByteString[]) => [
-  ...new Set([...one, ...other]),
-];
+import {
+  leftJails,
+  type Once,
+  type OnceJail,
+  type OnceUser,
+  policiesIn,
+  sumOf,
+  union,
+  writeOnce,
+} from "./once.ts";
 
 /** What was declared once, while a declaration is carried out. */
 export class Memory {

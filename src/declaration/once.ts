@@ -11,9 +11,9 @@ import { isLimitedShell } from "../users/access.ts";
 import type { DeclaredUser } from "./model.ts";
 import { DECLARATION_FILE } from "./read.ts";
 
-/** What was declared once, so that --prune removes nothing else. Only root can read it. */
 const DIRECTORY = "/var/lib/jailkit";
-const FILE = `${DIRECTORY}/declared.json`;
+/** What was declared once, so that --prune removes nothing else. Only root can read it. */
+export const ONCE_FILE = `${DIRECTORY}/declared.json`;
 const DROP_INS = dropInDirectory(DECLARATION_FILE);
 const VERSION = 2;
 const LARGEST = 1 << 26;
@@ -83,11 +83,15 @@ export type LeftJail = OnceUser["left"][number];
 const NOTHING: Once = { jails: [], users: [] };
 
 const bad = (why: string) =>
-  new JailkitError("bad-state", 1, `${FILE}: ${why}; move it away, and --prune removes nothing of before`);
+  new JailkitError(
+    "bad-state",
+    1,
+    `${ONCE_FILE}: ${why}; move it away, and --prune removes nothing of before`,
+  );
 
 /** Reads what was declared once. Throws JailkitError "bad-state". */
 export function readOnce(): Once {
-  const bytes = withTree((tree) => readJailFile(tree, FILE, LARGEST));
+  const bytes = withTree((tree) => readJailFile(tree, ONCE_FILE, LARGEST));
   if (bytes === undefined) return NOTHING;
   try {
     const { version, ...rest } = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
@@ -134,7 +138,7 @@ export function writeOnce(before: Once, now: Once): void {
   withTree((tree) => {
     makeOwnDirectory(tree, `${DIRECTORY}/jails`);
     const attributes = { uid: libc.geteuid(), gid: libc.getegid(), mode: 0o600 };
-    putFile(tree, FILE, toBytes(content), attributes, { replace: true });
+    putFile(tree, ONCE_FILE, toBytes(content), attributes, { replace: true });
   });
 }
 
@@ -166,6 +170,11 @@ export const formerPolicies = (
 export const leftJails = (jail: ByteString, once: OnceUser): readonly LeftJail[] => [
   ...once.left.filter((one) => one.jail !== jail),
   ...(once.jail === jail ? [] : [{ jail: once.jail, policy: policiesOf(once).includes(true) }]),
+];
+
+/** The items of two lists, each of them once. */
+export const union = (one: readonly ByteString[] = [], other: readonly ByteString[]) => [
+  ...new Set([...one, ...other]),
 ];
 
 /** Identifies a key without its text. */

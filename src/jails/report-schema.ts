@@ -206,7 +206,9 @@ const moveReportSchema = reportSchema("jailkit adopt", {
   jail: z.string().describe("Its new path."),
   dryRun: z.boolean(),
   users: texts.describe("The accounts whose homes follow it."),
-  files: texts.describe("The configuration files that name its old path."),
+  files: texts.describe(
+    "The files that name its old path: of the configuration, and that of what jailkit apply has made.",
+  ),
   problems: z.array(problemSchema),
   exitStatus: successOrFailure,
 }).describe("--moved");

@@ -2,8 +2,8 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { absolutePath } from "../../ffi/guard.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import type { CheckProblem } from "../check/rules.ts";
-import { display, jsonText } from "../cli/display.ts";
-import { UsageError } from "../cli/error.ts";
+import { display, jsonText, quoted } from "../cli/display.ts";
+import { problemFrom, UsageError } from "../cli/error.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
 import { onlyJail } from "../cli/jail-operand.ts";
 import { BUSY, BUSY_STATUS, DRY_RUN, forceOption, JSON_OUTPUT, jailOption, NO_WAIT } from "../cli/options.ts";
@@ -11,7 +11,8 @@ import { print, printError, printLine } from "../cli/output.ts";
 import { problemReport } from "../cli/report.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { defineTool, type ToolOutput } from "../cli/tool.ts";
-import { lockJails } from "../jail/record/jail-lock.ts";
+import { planDeclaredMove } from "../declaration/follow-move.ts";
+import { lockDeclarations, lockJails } from "../jail/record/jail-lock.ts";
 import type { Adoption } from "../jails/adopt.ts";
 import { type AdoptedJail, type AdoptOptions, adoptAll, adoptOne, openMeans } from "../jails/adopt-all.ts";
 import { followMove, planMove } from "../jails/follow-move.ts";
@@ -145,6 +146,21 @@ function adoptedAll(options: AllOptions, operands: readonly ByteString[]): ToolO
   };
 }
 
+/** Changes what was declared once: last, since apply forgets a jail that has no record. */
+function followDeclared(
+  { from, to }: Pick<ReturnType<typeof planMove>, "from" | "to">,
+  { path, follow }: NonNullable<ReturnType<typeof planDeclaredMove>>,
+  say: (line: string) => void,
+  failed: (problem: CheckProblem) => void,
+): void {
+  try {
+    follow();
+    say(`${display(path)} names ${quoted(to)} instead of ${quoted(from)}`);
+  } catch (error) {
+    failed(problemFrom(error, "file", path));
+  }
+}
+
 /** --moved: changes what names a jail by its old path. */
 function follow(
   from: ByteString,
@@ -154,20 +170,26 @@ function follow(
   const { dryRun, json } = options;
   // Without a jail, the search for it comes before the lock.
   const first = planMove(from, jail === undefined ? undefined : absolutePath(jail));
-  using _lock = dryRun ? undefined : lockJails([first.from, first.to], { tool: NAME, ...options });
+  const lock = { tool: NAME, ...options };
+  using _all = dryRun ? undefined : lockDeclarations(lock);
+  using _lock = dryRun ? undefined : lockJails([first.from, first.to], lock);
   const move = dryRun ? first : planMove(first.from, first.to);
+  const declared = planDeclaredMove(move.from, move.to);
+  const files = [...move.files.map(({ path }) => path), ...(declared === undefined ? [] : [declared.path])];
   const say = json ? () => undefined : printLine;
   say(`${display(move.from)} is now ${display(move.to)}`);
   const problems: CheckProblem[] = [];
   if (dryRun) {
     for (const name of move.users) say(`would change the home of ${display(name)}`);
-    for (const { path } of move.files) say(`would change ${display(path)}`);
+    for (const path of files) say(`would change ${display(path)}`);
     say("(dry run: nothing was changed)");
   } else {
-    followMove(move, say, (problem) => {
+    const failed = (problem: CheckProblem) => {
       problems.push(problem);
       if (!json) printError(`${NAME}: ${problem.message}`);
-    });
+    };
+    followMove(move, say, failed);
+    if (declared !== undefined) followDeclared(move, declared, say, failed);
   }
   const exitStatus = problems.length === 0 ? 0 : 1;
   const report = (): MoveReport => ({
@@ -177,7 +199,7 @@ function follow(
     jail: jsonText(move.to),
     dryRun,
     users: move.users.map(jsonText),
-    files: move.files.map(({ path }) => jsonText(path)),
+    files: files.map(jsonText),
     problems: problems.map(problemReport),
     exitStatus,
   });
@@ -224,7 +246,7 @@ export const tool = defineTool({
 
 With --all, the jails are those of users of /etc/passwd, of jk_update.ini and of jk_check.ini; 'jailkit list' shows them. A jail with a record is passed over, so that the command can be repeated, and so is a missing one. Each is reported on one line, in which "(not all)" stands behind a section of which the jail lacks something; a problem of one jail stops no other.
 
-With --moved a jail that was moved with mv(1), or restored elsewhere, is adopted at its new path, JAIL: its record, the homes of its users, and the entries for it in /etc/jailkit and /etc/fstab. Without JAIL, the jail is searched for by its inode and its recorded contents: near its old path and other jails, in directories such as /home, /srv and /var, and on local file systems, some levels deep. Sockets that jk_socketd(8) served at the old path, and file systems that are mounted there, are not moved.
+With --moved a jail that was moved with mv(1), or restored elsewhere, is adopted at its new path, JAIL: its record, the homes of its users, the entries for it in /etc/jailkit and /etc/fstab, and what jailkit-apply(8) remembers of it. Without JAIL, the jail is searched for by its inode and its recorded contents: near its old path and other jails, in directories such as /home, /srv and /var, and on local file systems, some levels deep. Sockets that jk_socketd(8) served at the old path, and file systems that are mounted there, are not moved.
 
 A damaged record (cut off, not readable, of a newer version, or not root's alone) is an error of every command that needs it: none replaces it. With --force it gets another name beside it, and a new record is created; former homes and shells of the jail's users, which only the record has, are not in it.
 

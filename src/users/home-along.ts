@@ -73,24 +73,42 @@ function* candidates(path: ByteString, { uid }: Mover): Generator<Pick<PasswdEnt
   }
 }
 
+/** The home of an account as it names it; `rest`: its path below the other one, empty if it is the same. */
+interface OtherHome {
+  readonly name: ByteString;
+  readonly home: ByteString;
+  readonly rest: ByteString;
+}
+
+const NOBODY: ReadonlySet<ByteString> = new Set();
+
+/**
+ * The home of another account, besides those `except`, that is at or below a path of the host. Throws JailkitError if that
+ * cannot be known.
+ */
+export function otherHomeIn(user: Mover, path: ByteString, except = NOBODY): OtherHome | undefined {
+  const place = realHome(path);
+  if (place === undefined) return undefined;
+  for (const { name, home } of candidates(place, user)) {
+    const there = name === user.name || except.has(name) ? undefined : realHome(home);
+    const rest = there === undefined ? undefined : below(there, place);
+    if (rest !== undefined) return { name, home, rest };
+  }
+  return undefined;
+}
+
 /**
  * Why the home of an account is not moved from a path of the host: the home of another account is in it or is the same, and
  * would move along, into a jail or out of one. A printable text after the name of the account; undefined if there is none.
  * Throws JailkitError if that cannot be known.
  */
 export function homeAlong(user: Mover, path: ByteString): string | undefined {
-  const place = realHome(path);
-  if (place === undefined) return undefined;
-  for (const { name, home } of candidates(place, user)) {
-    const there = name === user.name ? undefined : realHome(home);
-    const rest = there === undefined ? undefined : below(there, place);
-    if (rest === undefined) continue;
-    const [other, has] = [quoted(name), `has the home ${quoted(path)}`];
-    return rest === ""
-      ? `${has}, which is that of ${other}, too: it would move along; give ${other} another home first`
-      : `${has}, which holds that of ${other}, ${quoted(home)}: it would move along; give ${other} another home first, outside of it`;
-  }
-  return undefined;
+  const found = otherHomeIn(user, path);
+  if (found === undefined) return undefined;
+  const [other, has] = [quoted(found.name), `has the home ${quoted(path)}`];
+  return found.rest === ""
+    ? `${has}, which is that of ${other}, too: it would move along; give ${other} another home first`
+    : `${has}, which holds that of ${other}, ${quoted(found.home)}: it would move along; give ${other} another home first, outside of it`;
 }
 
 /** Throws JailkitError for a home with which that of another account would move: see homeAlong. */

@@ -46,6 +46,8 @@ export interface NewAccountValues {
   noCreateHome: boolean;
   system: boolean;
   authorizedKey: readonly ByteString[];
+  /** What names another home, for advice; `-d` without it. */
+  homeBy?: string;
 }
 
 export interface NewAccount extends JailedAccount {
@@ -69,14 +71,14 @@ export interface NewAccount extends JailedAccount {
  * the account. Throws JailkitError.
  */
 export function planNewAccount(root: JailRoot, values: NewAccountValues, access: Access): NewAccount {
-  const { name, noCreateHome, password, shell = LIMITED_SHELL } = values;
+  const { name, noCreateHome, password, shell = LIMITED_SHELL, homeBy = "-d" } = values;
   const uid = requireNewAccount(root, values, access);
   requireFreeName(root, name, uid);
   const jailHome = normalPath(values.home ?? usualHome(name));
   if (jailHome === "/") throw refuse("bad-home", "the home cannot be '/'");
-  requireFreeHome(root, jailHome, uid === undefined ? undefined : `${uid}`);
-  if (!noCreateHome) requirePlainPlace(root, jailHome);
-  if (!noCreateHome) requireSafePlace(root, jailHome);
+  requireFreeHome(root, jailHome, uid === undefined ? undefined : `${uid}`, homeBy);
+  if (!noCreateHome) requirePlainPlace(root, jailHome, homeBy);
+  if (!noCreateHome) requireSafePlace(root, jailHome, `name another home with ${homeBy}`);
   const group = values.gid === undefined ? DEFAULT_GROUP : requireGroup(values.gid).name;
   const user = futureUser(values, group, uid, joinHome(root.path, jailHome));
   if (noCreateHome && access.keys.length > 0 && lookUp(root, jailHome) === undefined) {
@@ -120,7 +122,7 @@ function futureUser(
 }
 
 /** Throws if the way to a new home has a symbolic link, which useradd(8) would follow on the host. */
-function requirePlainPlace(root: JailRoot, home: ByteString): void {
+function requirePlainPlace(root: JailRoot, home: ByteString, homeBy: string): void {
   const parts = pathComponents(home);
   for (let count = 1; count <= parts.length; count++) {
     const path = `/${parts.slice(0, count).join("/")}`;
@@ -128,9 +130,9 @@ function requirePlainPlace(root: JailRoot, home: ByteString): void {
     if (stat === undefined) return;
     const shown = quoted(hostPath(root, path));
     if (isLink(stat))
-      throw refuse("bad-home", `${shown} is a symbolic link: name the home without one, with -d`);
+      throw refuse("bad-home", `${shown} is a symbolic link: name the home without one, with ${homeBy}`);
     if (!isDirectory(stat) && count < parts.length)
-      throw refuse("bad-home", `${shown} is not a directory: name another home with -d`);
+      throw refuse("bad-home", `${shown} is not a directory: name another home with ${homeBy}`);
   }
 }
 

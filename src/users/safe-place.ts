@@ -40,11 +40,7 @@ export function unsafePlace(root: JailRoot, home: ByteString, elsewhere: string)
 }
 
 /** Throws JailkitError "unsafe-parent" if users other than root could exchange a home while root creates it, by its name. */
-export function requireSafePlace(
-  root: JailRoot,
-  home: ByteString,
-  elsewhere = "name another home with -d",
-): void {
+export function requireSafePlace(root: JailRoot, home: ByteString, elsewhere: string): void {
   const what = `${quoted(hostPath(root, home))} is not created`;
   refuseUnsafe(root, exchangeFindings(root, directoryOf(home)), what, elsewhere);
 }

@@ -462,6 +462,32 @@ const CASES: readonly Case[] = [
     after: (m) => all(m, `chmod 644 ${J}/etc/jailkit/jk_lsh.ini`),
   },
   {
+    what: "a home in that of a user who comes first",
+    fails: ["user in", "user deep"],
+    declared: `${user("out")}${user("in", "home = /home/out/in\n")}${user("deep", "home = /home/out/in/deep\n")}`,
+    after: (m) => all(m, "userdel -r out"),
+  },
+  {
+    what: "the same in another order, in a new jail",
+    fails: ["user in"],
+    declared: `[jail ${NEW}]\nsections = uidbasics, basicshell\n${user("in", "home = /home/out/in\n", NEW)}${user("out", "", NEW)}`,
+    after: (m) => all(m, "userdel -r out", `jailkit delete --yes ${NEW}`),
+  },
+  {
+    what: "a home that is there, and is somebody else's",
+    fails: ["user x"],
+    declared: user("x"),
+    before: (m) => m.mkdir(`${J}/home/x`),
+    after: (m) => m.remove(`${J}/home/x`),
+  },
+  {
+    what: "a home that is there, and has the uid that is declared",
+    fails: [],
+    declared: user("x", "uid = 7878\n"),
+    before: (m) => m.mkdir(`${J}/home/x`, { owner: [7878, 100] }),
+    after: (m) => all(m, "userdel -r x"),
+  },
+  {
     what: "a home in the jail that is gone, below a directory of another user",
     fails: ["user guest"],
     declared: user("guest"),
@@ -517,3 +543,23 @@ test.each(CASES.map((one) => [one.what, one] as const))(
     }
   },
 );
+
+test("the advice about a home that is there helps", () => {
+  const place = `${J}/home/back`;
+  const refused = () => linesOf(m).summary.problems.map(({ message }) => message);
+  const aside = (uid: number) =>
+    `user back: the account is not created, because its home '${place}' is there already, and belongs to uid ${uid}, and not to it; keep that under another name: mv -nT ${place} ${place}.old`;
+  m.mkdir(place, { owner: [7979, 100] });
+  m.write(FILE, user("back"));
+  expect(refused()).toEqual([`${aside(7979)}, or declare 'uid = 7979' if it is that of this user`]);
+  m.write(FILE, user("back", "uid = 7979\n"));
+  expect(refused()).toEqual([]);
+  all(m, "userdel -r back");
+  m.mkdir(place);
+  m.write(FILE, user("back"));
+  expect(refused()).toEqual([aside(0)]);
+  all(m, `mv -nT ${place} ${place}.old`);
+  expect([refused(), refused()]).toEqual([[], []]);
+  all(m, "userdel -r back", `rm -r ${place}.old`);
+  m.remove(FILE);
+});

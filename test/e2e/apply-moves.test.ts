@@ -140,3 +140,31 @@ test("rights of a name that nobody has any more are shown, and go with --prune",
   expect(settle("--prune")).toEqual([]);
   m.write(rights(A), "");
 });
+
+test("a jail that was moved is still that of apply", () => {
+  const [old, now] = ["/srv/old", "/srv/now"];
+  const file = "/etc/jailkit/jails.d/moved.ini";
+  const once = "/var/lib/jailkit/declared.json";
+  m.write(
+    file,
+    `[jail ${old}]\nsections = uidbasics, basicshell\n[user bob]\njail = ${old}\nshell = /bin/bash\n[user lim]\njail = ${old}\nallow = sftp\n`,
+  );
+  m.must(["jailkit", "apply"]);
+  m.must(["mv", old, now]);
+  const { files } = JSON.parse(
+    m.must(["jailkit", "adopt", "--json", "--dry-run", "--moved", old, now]).stdout,
+  );
+  expect([files, m.read(once)]).toEqual([[file, once], expect.stringContaining(old)]);
+  expect(m.must(["jailkit", "adopt", "--moved", old, now]).stdout).toContain(
+    `${once} names '${now}' instead of '${old}'\n`,
+  );
+  expect(m.read(once)).not.toContain(old);
+  expect(did(m)).toEqual([]);
+  m.write(file, "");
+  const gone = ["user bob", "user lim", `jail ${now}`].map((what) => `- ${what} (no longer declared)`);
+  const { changes, summary } = linesOf(m, "--check", "--prune", "--delete-homes");
+  expect([changes.map(({ text }) => text), summary.problems]).toEqual([gone, []]);
+  expect(did(m, "--prune", "--delete-homes")).toEqual(gone.map((line) => `done ${line}`));
+  expect([m.exists(now), /^(bob|lim):/m.test(m.read("/etc/passwd"))]).toEqual([false, false]);
+  m.remove(file);
+});

@@ -23,7 +23,7 @@ import { keyLinesIn } from "../../users/key-lines.ts";
 import { keysText, removeKeys } from "../../users/keys.ts";
 import { openShell } from "../../users/leaving.ts";
 import { type Fate, fateOf } from "../compare/fate.ts";
-import type { Former, Leftovers } from "../compare/former.ts";
+import type { Former, FormerUser, Leftovers } from "../compare/former.ts";
 import { type OnceUser, policiesOf, sumOf } from "../once.ts";
 import { removePolicy, removeSettings } from "./policy.ts";
 import { requireNoSession, uidOf, warnOfSessions } from "./sessions.ts";
@@ -31,7 +31,7 @@ import { changeOne, type Said } from "./steps.ts";
 
 /** Removes what was declared once, by the code of `jailkit delete` and jk_jailuser --unjail. Throws JailkitError. */
 export function removeFormer(former: Former, { deleteHomes }: { deleteHomes: boolean }, said: Said): void {
-  if (former.of === "user") removeUser(former.once, deleteHomes, said);
+  if (former.of === "user") removeUser(former, deleteHomes, said);
   else if (former.of === "left") removeLeft(former.once, former.left, said);
   else removeJail(former.once.path, said);
 }
@@ -44,7 +44,7 @@ function removeJail(jail: ByteString, { steps, warnings, errors }: Said): void {
   errors.push(...outcome.problems.map(({ message }) => message));
 }
 
-function removeUser(once: OnceUser, deleteHomes: boolean, said: Said): void {
+function removeUser({ once, holds }: FormerUser, deleteHomes: boolean, said: Said): void {
   const { name, jail } = once;
   const user = hostUser(name);
   using root = openNamedJail(jail);
@@ -55,7 +55,7 @@ function removeUser(once: OnceUser, deleteHomes: boolean, said: Said): void {
   }
   const fate = fateOf(root, user, once, deleteHomes);
   if (fate.how === "removed" && user !== undefined)
-    removeCreated(root, user, { once, deleteHomes, fate }, said);
+    removeCreated(root, user, { once, deleteHomes, fate, holds }, said);
   else if (fate.how === "out" && user !== undefined) takeOut(root, user, once, said);
   else endLogins(root, user, once, said);
 }
@@ -86,12 +86,16 @@ interface Created {
   readonly once: OnceUser;
   readonly deleteHomes: boolean;
   readonly fate: Fate;
+  /** As planned: of that user nothing may tell any more. */
+  readonly holds: ByteString | undefined;
 }
 
 /** Removes the account that apply created: the last step, so that a run that is killed is repeated. */
-function removeCreated(root: JailRoot, user: PasswdEntry, { once, deleteHomes, fate }: Created, said: Said) {
+function removeCreated(root: JailRoot, user: PasswdEntry, created: Created, said: Said) {
+  const { once, deleteHomes, fate } = created;
   const { name } = once;
-  const { home, holds } = fate;
+  const holds = created.holds ?? fate.holds;
+  const home = holds === undefined ? fate.home : undefined;
   // First: without a line in the jail no login begins, while somebody ends the sessions.
   leaveJail(root, once, said);
   requireNoSession(user);

@@ -46,7 +46,7 @@ export interface Comparison {
   readonly jails: readonly JailWork[];
   /** To be removed; without --prune only what declared users have left in other jails. */
   readonly former: readonly Former[];
-  /** Why jails that are not declared any more stay; empty without --prune. */
+  /** Why jails and users that are not declared any more stay; empty without --prune. */
   readonly formerFaults: readonly Fault[];
   /** Jails that users were declared in before, and in which nothing of them is left. */
   readonly settledLeft: readonly LeftIn[];
@@ -182,7 +182,7 @@ function compareOne(
       }
     }
     const inside = new InJail(root, path);
-    const foresight = new UserForesight(inside, machine, fillingOf(changes).length > 0);
+    const foresight = new UserForesight(inside, machine, users, fillingOf(changes).length > 0);
     const works = users.map((user) => {
       const { name } = user;
       // What it cannot find out is a fault of userState.

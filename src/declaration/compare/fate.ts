@@ -3,10 +3,11 @@ import { normalPath } from "../../../ffi/paths.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
 import { lookUp } from "../../jail/fs/look.ts";
-import { isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
+import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { below } from "../../system/mountinfo.ts";
 import { recall } from "../../users/account-record.ts";
+import { otherHomeIn } from "../../users/home-along.ts";
 import type { OnceUser } from "../once.ts";
 
 /** What --prune does with a user of a jail. */
@@ -23,12 +24,18 @@ export interface Fate {
   readonly holds?: ByteString | undefined;
 }
 
-/** Decides it; `user` is the account as it is now. Throws JailkitError if the record of the jail cannot be read. */
+const NOBODY: ReadonlySet<ByteString> = new Set();
+
+/**
+ * Decides it; `user` is the account as it is now, and `gone` are users whose homes will have left before. Throws JailkitError
+ * if the record of the jail cannot be read, or a name service is silent.
+ */
 export function fateOf(
   root: JailRoot,
   user: PasswdEntry | undefined,
   once: OnceUser,
   deleteHomes: boolean,
+  gone = NOBODY,
 ): Fate {
   const { name, created, createdHome, directory } = once;
   if (directory) return { how: "line", home: undefined };
@@ -36,16 +43,24 @@ export function fateOf(
   // Of that name, but another account.
   if (user !== undefined && created === user.uid) {
     const stat = lookUp(root, home)?.stat;
-    const isNew = createdHome === home && stat?.uid === user.uid && isDirectory(stat);
-    const holds = isNew ? homeIn(root, home, name) : undefined;
-    return { how: "removed", home: deleteHomes && isNew && holds === undefined ? home : undefined, holds };
+    const goes = deleteHomes && createdHome === home && stat?.uid === user.uid && isDirectory(stat);
+    const holds = goes ? homeIn(root, home, user, gone) : undefined;
+    return { how: "removed", home: goes && holds === undefined ? home : undefined, holds };
   }
   if (recall(root, name)?.shell === undefined) return { how: "stays", home: undefined };
   return { how: "out", home };
 }
 
-/** Another user of the jail whose home is in a directory, or is it. */
-const homeIn = (root: JailRoot, directory: ByteString, name: ByteString): ByteString | undefined =>
-  readJailAccounts(root).users.find(
-    (one) => one.name !== name && below(normalPath(one.home), directory) !== undefined,
-  )?.name;
+/** Another user whose home is in a directory of the jail, or is it: by a line of the jail, or as the machine knows it. */
+function homeIn(
+  root: JailRoot,
+  directory: ByteString,
+  user: PasswdEntry,
+  gone: ReadonlySet<ByteString>,
+): ByteString | undefined {
+  const line = readJailAccounts(root).users.find(({ name, home }) => {
+    const isOther = name !== user.name && !gone.has(name) && below(normalPath(home), directory) !== undefined;
+    return isOther && lookUp(root, normalPath(home)) !== undefined;
+  });
+  return (line ?? otherHomeIn(user, hostPath(root, directory), gone))?.name;
+}

@@ -1,14 +1,18 @@
+import { normalPath } from "../../../ffi/paths.ts";
+import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
-import { withTree } from "../../jail/fs/look.ts";
-import type { JailRoot } from "../../jail/fs/walk.ts";
+import { shellWord } from "../../cli/shell-word.ts";
+import { lookUp, withTree } from "../../jail/fs/look.ts";
+import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
 import { readOnlyProblem } from "../../jail/fs/writable.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
+import { below } from "../../system/mountinfo.ts";
 import { processesOf } from "../../system/processes.ts";
 import { isLimitedShell } from "../../users/access.ts";
 import { AccountRun } from "../../users/account-run.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { groupsOf, jailUser, requireHomeToMove } from "../../users/jailing.ts";
-import { planNewAccount } from "../../users/new-account.ts";
+import { type NewAccount, planNewAccount } from "../../users/new-account.ts";
 import { requireReadyJail, requireShell } from "../../users/open-jail.ts";
 import { planJailing } from "../../users/plan.ts";
 import { requireOwnSection, requireReplaceable } from "../../users/policy.ts";
@@ -42,10 +46,11 @@ const NO_ACCOUNTS = {
 export class UserForesight {
   #isReady = false;
 
-  /** `isFilled`: files are brought into the jail first, such as a shell. */
+  /** `users`: all who are declared in the jail. `isFilled`: files are brought into the jail first, such as a shell. */
   constructor(
     private readonly inside: InJail,
     private readonly machine: Machine,
+    private readonly users: readonly DeclaredUser[],
     private readonly isFilled: boolean,
   ) {}
 
@@ -56,12 +61,14 @@ export class UserForesight {
     if (root !== undefined) this.#requireJail(root, declared);
     const isOf = (...what: readonly Change["what"][]) => changes.some((change) => what.includes(change.what));
     if (isOf("policy")) this.#requirePolicy(declared);
+    if (isOf("account", "home")) this.#requireOutside(declared);
     if (isOf("account", "groups", "comment")) withTree((host) => requireNotReadOnly(host, "/etc", jail));
     const account = this.machine.accounts.userByName(declared.name);
     if (account !== undefined) this.#requireAccount(account, planned);
     else if (root !== undefined) {
       const uid = newUid(declared, planned.once, this.machine.accounts.userByUid);
-      planNewAccount(root, valuesOf(declared, uid), accessOf(declared));
+      const found = planNewAccount(root, valuesOf(declared, uid), accessOf(declared));
+      requireOwnHome(found, this.machine.accounts.userByUid);
     }
   }
 
@@ -73,6 +80,19 @@ export class UserForesight {
       this.#isReady = true;
     }
     if (!this.isFilled) requireShell(root, shell);
+  }
+
+  /** A home is not created in one that is there only after this. */
+  #requireOutside({ name, home, keeps = [] }: DeclaredUser): void {
+    if (keeps.includes("home")) return;
+    const outer = this.users.find(
+      (one) => one.name !== name && (below(normalPath(home), normalPath(one.home)) ?? "") !== "",
+    );
+    const { root } = this.inside;
+    if (outer === undefined || (root !== undefined && lookUp(root, normalPath(outer.home)) !== undefined))
+      return;
+    const message = `its home ${quoted(home)} is not created in that of ${quoted(outer.name)}, who could exchange it: name another home with the key 'home'`;
+    throw new JailkitError("unsafe-parent", 1, message);
   }
 
   /** The section of a user must be one that apply may write. */
@@ -116,6 +136,23 @@ export class UserForesight {
       }
     });
   }
+}
+
+/** Throws JailkitError for a home that is there and is not that of the new account, which could not log in. */
+function requireOwnHome(
+  { root, jailHome, user }: NewAccount,
+  userByUid: Machine["accounts"]["userByUid"],
+): void {
+  const stat = lookUp(root, jailHome)?.stat;
+  if (stat === undefined || (stat.uid === user.uid && isDirectory(stat))) return;
+  const place = hostPath(root, jailHome);
+  const what = isDirectory(stat) ? `belongs to uid ${stat.uid}, and not to it` : "is not a directory";
+  const aside = `mv -nT ${shellWord(place)} ${shellWord(`${place}.old`)}`;
+  // As after --prune without --delete-homes.
+  const isLeft = stat.uid !== 0 && isDirectory(stat) && userByUid(stat.uid) === undefined;
+  const again = isLeft ? `, or declare 'uid = ${stat.uid}' if it is that of this user` : "";
+  const message = `the account is not created, because its home ${quoted(place)} is there already, and ${what}; keep that under another name: ${aside}${again}`;
+  throw new JailkitError("foreign-home", 1, message);
 }
 
 /** What keeps an account from going into a jail that is not there yet, or that has other lines of it. */

@@ -5,7 +5,7 @@ import { answered, isReported, problemFrom } from "../../cli/error.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
 import { hostPath } from "../../jail/fs/walk.ts";
 import { readRegistry } from "../../jail/record/registry.ts";
-import { type Leaving, planDelete } from "../../jails/delete-plan.ts";
+import { planDelete } from "../../jails/delete-plan.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { type Change, type Fault, listed } from "../change.ts";
 import type { Declaration, DeclaredUser } from "../model.ts";
@@ -18,7 +18,7 @@ import {
   type OnceUser,
   policiesOf,
 } from "../once.ts";
-import { fateOf } from "./fate.ts";
+import { innerFirst, Leavers } from "./leaving.ts";
 import { withJailState } from "./look.ts";
 import { InJail } from "./look-user.ts";
 import { type Machine, settingsDropIn } from "./machine.ts";
@@ -41,8 +41,17 @@ export interface LeftIn {
 /** Something that was declared once, is not declared any more, and is there. */
 export type Former =
   | { readonly of: "jail"; readonly once: OnceJail; readonly change: Change }
-  | { readonly of: "user"; readonly once: OnceUser; readonly change: Change }
+  | FormerUser
   | { readonly of: "left"; readonly once: OnceUser; readonly left: Leftovers; readonly change: Change };
+
+/** A user who is to leave. */
+export interface FormerUser {
+  readonly of: "user";
+  readonly once: OnceUser;
+  readonly change: Change;
+  /** Another user whose home is in that of this one, and stays: so does this home. */
+  readonly holds: ByteString | undefined;
+}
 
 /** What is to be forgotten: it is neither declared nor there, and what gets its name later is something else. */
 export type Gone = Pick<Change, "of" | "name">;
@@ -61,7 +70,7 @@ interface Scope {
 
 /**
  * What was declared once by the files of the scope, is not in any declaration, and is there, or is to be forgotten; with
- * `prune` also why jails of these stay.
+ * `prune` also why jails and users of these stay.
  */
 export function formerOf(
   declarations: readonly Declaration[],
@@ -78,9 +87,10 @@ export function formerOf(
   );
   const settled: LeftIn[] = [];
   const forgotten: Gone[] = [];
-  const leaving: (Leaving & { jail: ByteString })[] = [];
+  const faults: Fault[] = [];
+  const leavers = new Leavers(machine, deleteHomes);
   const gone = before.users.filter((user) => !users.has(user.name) && mayGo(user));
-  const former = gone.flatMap((once): Former[] => {
+  const former = innerFirst(gone, machine).flatMap((once): Former[] => {
     const isIn = isStillIn(once, machine);
     const before = isIn ? once.left : leftJails("", once);
     const found = before.map((one) => formerLeft(once, one, machine, NO_LONGER));
@@ -90,15 +100,17 @@ export function formerOf(
     if (!isIn && nothing.length === before.length) forgotten.push({ of: "user", name: once.name });
     if (!isIn) return left;
     const { name, jail } = once;
+    const { fate, fault } = leavers.add(once);
+    if (prune && fault !== undefined) {
+      faults.push({ of: "user", name, jail, ...fault });
+      return left;
+    }
     const what = once.created === undefined ? ("entry" as const) : ("account" as const);
-    const fate = fateIn(once, machine, deleteHomes);
-    if (fate !== undefined && fate.how !== "stays") leaving.push({ name, jail, home: fate.home });
     const change = { action: "remove", of: "user", name, jail, what, why: NO_LONGER, items: [] } as const;
     const from = what === "entry" ? `in ${display(jail)}` : undefined;
     const to = what === "entry" && fate?.how === "out" ? "out of it, with its home" : undefined;
-    return [...left, { of: "user", once, change: { ...change, from, to } }];
+    return [...left, { of: "user", once, change: { ...change, from, to }, holds: fate?.holds }];
   });
-  const faults: Fault[] = [];
   const candidates = before.jails.filter((jail) => !jails.has(jail.path) && mayGo(jail));
   const { jails: known, damaged } = candidates.length === 0 ? NO_RECORDS : readRegistry();
   const recorded = new Set(known.map(({ jail }) => jail.path));
@@ -111,7 +123,7 @@ export function formerOf(
     }
     const about = { of: "jail", name: once.path, jail: once.path } as const;
     const inside = [...recorded].filter((path) => path.startsWith(`${once.path}/`));
-    const found = prune ? whyItStays(once.path, leaving, inhabitants.get(once.path)) : undefined;
+    const found = prune ? whyItStays(once.path, leavers.leaving, inhabitants.get(once.path)) : undefined;
     const isEmptiedFirst = inside.length > 0 && inside.every((path) => going.has(path));
     const fault = found?.code === "holds-a-jail" && isEmptiedFirst ? undefined : found;
     if (fault !== undefined) faults.push({ ...about, ...fault });
@@ -129,7 +141,7 @@ export function formerOf(
 /** Why a jail would not be deleted after these users have left: by what its deletion says, or for `declared` users. */
 function whyItStays(
   jail: ByteString,
-  leaving: readonly (Leaving & { jail: ByteString })[],
+  leaving: Leavers["leaving"],
   declared: readonly DeclaredUser[] = [],
 ): Pick<Fault, "code" | "message"> | undefined {
   try {
@@ -215,13 +227,6 @@ function leftoversOf(
     };
   });
 }
-
-/** What becomes of a user who is in a jail, and of the home. Undefined if that is not known. */
-const fateIn = (once: OnceUser, machine: Machine, deleteHomes: boolean) =>
-  answered(() => {
-    const account = machine.accounts.userByName(once.name);
-    return withJailState(once.jail, machine, (_, root) => root && fateOf(root, account, once, deleteHomes));
-  });
 
 /** True if the account that was declared is in that jail; for one of a directory, its line. */
 function isStillIn({ name, jail, directory }: OnceUser, machine: Machine): boolean {

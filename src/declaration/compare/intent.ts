@@ -27,5 +27,6 @@ export function valuesOf(
     ...{ name, shell, comment, home, uid: uid === undefined ? undefined : `${uid}`, gid: undefined },
     ...{ authorizedKey: [], password: undefined, expiredate: undefined, inactive: undefined },
     ...{ skel: undefined, nonUnique: false, noCreateHome: false, system: false },
+    homeBy: "the key 'home'",
   };
 }

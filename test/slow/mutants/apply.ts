@@ -11,6 +11,7 @@ const PRUNE = "e2e/apply-prune.test.ts";
 const MOVES = "e2e/apply-moves.test.ts";
 const STAYS = "e2e/apply-stays.test.ts";
 const LEAVES = "e2e/apply-leaves.test.ts";
+const NESTED = "e2e/apply-nested-homes.test.ts";
 const OFF = "e2e/apply-off.test.ts";
 const FORESEES = "e2e/apply-foresees.test.ts";
 const COMPARE = "unit/declaration-compare.test.ts";
@@ -26,11 +27,21 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/compare/fate.ts", PRUNE, [
     ["created === user.uid", "created !== undefined"],
-    ["deleteHomes && isNew && holds", "isNew && holds"],
+    ["deleteHomes && createdHome === home", "createdHome === home"],
     ["if (recall(root, name)?.shell === undefined)", "if (false)"],
     [" && isDirectory(stat);", ";"],
   ]),
-  ...within("src/declaration/compare/fate.ts", LEAVES, [["isNew && holds === undefined", "isNew"]]),
+  ...within("src/declaration/compare/fate.ts", LEAVES, [["goes && holds === undefined", "goes"]]),
+  ...within("src/declaration/compare/fate.ts", NESTED, [
+    ["(line ?? otherHomeIn(user, hostPath(root, directory), gone))", "line"],
+  ]),
+  ...within("src/declaration/carry-out/remove.ts", NESTED, [["created.holds ?? fate.holds", "fate.holds"]]),
+  ...within("src/declaration/compare/leaving.ts", NESTED, [
+    ["if (places.has(path)) count++;", ""],
+    ["if (fate.home !== undefined) this.#moved.add(name);", ""],
+    ["return isAlone ? undefined :", "return true ? undefined :"],
+    ["code === HOLDS_HOME && ", "false && "],
+  ]),
   ...within("src/declaration/carry-out/remove.ts", LEAVES, [
     ["\n  forgetGroups(user, once, said);", ""],
     ["\n  forgetKeys(root, user, once, said);", ""],
@@ -55,6 +66,10 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/memory.ts", MOVES, [
     ["before.includes(!limited)", "false"],
     ["left: once === undefined ? [] : leftJails(jail, once)", "left: []"],
+  ]),
+  ...within("src/declaration/follow-move.ts", MOVES, [
+    ["const jail = now(user.jail);", "const jail = user.jail;"],
+    ["const path = now(jail.path);", "const path = jail.path;"],
   ]),
   ...within("src/jails/delete-plan.ts", STAYS, [
     ["homes.every((home) => below(path, home) === undefined)", "homes.length === 0"],
@@ -132,7 +147,9 @@ export const APPLY: readonly Mutant[] = [
     ["if (!this.isFilled) requireShell(root, shell);", ""],
     ["if (!isLimitedShell(shell)) requireOwnDropIn(name);", "if (!isLimitedShell(shell)) return;"],
     ["else if (root !== undefined) requireReplaceable", "else if (false) requireReplaceable"],
-    ["planNewAccount(root, valuesOf(declared, uid), accessOf(declared));", ""],
+    ["requireOwnHome(found, this.machine.accounts.userByUid);", ""],
+    ['if (isOf("account", "home")) this.#requireOutside(declared);', ""],
+    ["(root !== undefined && lookUp(root, normalPath(outer.home)) !== undefined)", "false"],
     [
       "prepareJail(account, root, { host, jail, shell, access, move: false, dryRun: true }, run),",
       "undefined,",

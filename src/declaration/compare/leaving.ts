@@ -1,0 +1,95 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { directoryOf, normalPath } from "../../../ffi/paths.ts";
+import { answered, isReported, problemFrom } from "../../cli/error.ts";
+import { withTree } from "../../jail/fs/look.ts";
+import { hostPath, type JailRoot } from "../../jail/fs/walk.ts";
+import type { Leaving } from "../../jails/delete-plan.ts";
+import type { PasswdEntry } from "../../system/accounts.ts";
+import { NO_ACCESS } from "../../users/access.ts";
+import { AccountRun } from "../../users/account-run.ts";
+import { HOLDS_HOME, otherHomeIn } from "../../users/home-along.ts";
+import { unjailUser } from "../../users/unjail.ts";
+import type { Fault } from "../change.ts";
+import type { OnceUser } from "../once.ts";
+import { type Fate, fateOf } from "./fate.ts";
+import { withJailState } from "./look.ts";
+import type { Machine } from "./machine.ts";
+
+/** What becomes of a user; undefined if that is not known. `fault`: why the user cannot leave. */
+interface Leave {
+  readonly fate: Fate | undefined;
+  readonly fault: Pick<Fault, "code" | "message"> | undefined;
+}
+
+/** Users in another order: those first whose homes are in homes of others of them. */
+export function innerFirst(users: readonly OnceUser[], machine: Machine): readonly OnceUser[] {
+  const homes = new Map(
+    users.map(({ name }) => [name, answered(() => machine.accounts.userByName(name)?.home)]),
+  );
+  const places = new Set([...homes.values()].flatMap((home) => (home === undefined ? [] : normalPath(home))));
+  const depth = ({ name }: OnceUser): number => {
+    let count = 0;
+    let path = normalPath(homes.get(name) ?? "/");
+    while (path !== "/") {
+      path = directoryOf(path);
+      if (places.has(path)) count++;
+    }
+    return count;
+  };
+  const depths = new Map(users.map((user) => [user, depth(user)]));
+  return users.toSorted((a, b) => (depths.get(b) ?? 0) - (depths.get(a) ?? 0));
+}
+
+/** Users who leave, one after the other. */
+export class Leavers {
+  /** Those who will have left. */
+  readonly leaving: (Leaving & { jail: ByteString })[] = [];
+  /** Those of them whose homes are not where they were. */
+  readonly #moved = new Set<ByteString>();
+  readonly #left = new Set<ByteString>();
+
+  constructor(
+    private readonly machine: Machine,
+    private readonly deleteHomes: boolean,
+  ) {}
+
+  /** Adds one who is in a jail. */
+  add(once: OnceUser): Leave {
+    const { name, jail } = once;
+    const found = answered(() => {
+      const account = this.machine.accounts.userByName(name);
+      return withJailState(jail, this.machine, (_, root) => root && this.#look(root, account, once));
+    });
+    if (found === undefined) return { fate: undefined, fault: undefined };
+    const { fate, fault } = found;
+    if (fault === undefined && fate.how !== "stays") {
+      this.leaving.push({ name, jail, home: fate.home });
+      if (fate.how !== "line") this.#left.add(name);
+      if (fate.home !== undefined) this.#moved.add(name);
+    }
+    return found;
+  }
+
+  #look(root: JailRoot, account: PasswdEntry | undefined, once: OnceUser): Leave & { fate: Fate } {
+    const fate = fateOf(root, account, once, this.deleteHomes, this.#moved);
+    const isOut = fate.how === "out" && account !== undefined;
+    return { fate, fault: isOut ? this.#whyNotOut(root, account, fate.home) : undefined };
+  }
+
+  /** What the code that takes accounts out of jails would refuse. */
+  #whyNotOut(root: JailRoot, account: PasswdEntry, home: ByteString | undefined): Leave["fault"] {
+    const options = { jail: root.path, shell: undefined, access: NO_ACCESS, dryRun: true, move: true };
+    try {
+      withTree((host) => unjailUser(account, { ...options, host }, new AccountRun(account.name)));
+      return undefined;
+    } catch (error) {
+      if (!isReported(error)) throw error;
+      const { code, message } = problemFrom(error, "failed", account.name);
+      // Logins end before the sessions do, and the run completes what an interrupted one has begun.
+      if (code === "has-processes" || code === "home-aside") return undefined;
+      const isAlone =
+        code === HOLDS_HOME && otherHomeIn(account, hostPath(root, home ?? "/"), this.#left) === undefined;
+      return isAlone ? undefined : { code, message: `is not declared any more, and stays: ${message}` };
+    }
+  }
+}

@@ -1,0 +1,127 @@
+/** `jailkit apply` where homes are in homes: who leaves takes no home of another one along, and the plan knows. */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import type { Machine } from "../machine/machine.ts";
+import { did, linesOf, openApplyMachine } from "./apply-scene.ts";
+
+setDefaultTimeout(120_000);
+
+const J = "/srv/customer";
+const FILE = "/etc/jailkit/jails.d/one.ini";
+const JAIL = `[jail ${J}]\nsections = uidbasics, basicshell\n`;
+const ALL = ["--prune", "--delete-homes"] as const;
+const user = (name: string, home = `/home/${name}`) =>
+  `[user ${name}]\njail = ${J}\nshell = /bin/bash\nhome = ${home}\n`;
+
+let m: Machine;
+
+function declare(...users: readonly string[]): void {
+  m.write(FILE, `${JAIL}${users.join("")}`);
+  expect(linesOf(m).summary.problems).toEqual([]);
+}
+
+/** Moves the home of an account in the jail, as an administrator may. */
+function rehome(name: string, home: string): void {
+  m.must(["mv", `${J}/home/${name}`, J + home]);
+  m.must(["usermod", "-d", `${J}/.${home}`, name]);
+  m.must(["sed", "-i", `s,:/home/${name}:,:${home}:,`, `${J}/etc/passwd`]);
+}
+
+/** What a run would do, and why it cannot do the rest; and what it does. */
+const planned = (...options: readonly string[]) => {
+  const { changes, summary } = linesOf(m, ...options);
+  return { plan: changes.map(({ text }) => text), faults: summary.problems.map(({ message }) => message) };
+};
+const exists = (name: string) => new RegExp(`^${name}:`, "m").test(m.read("/etc/passwd"));
+
+beforeAll(async () => {
+  m = await openApplyMachine();
+});
+afterAll(() => m?.close());
+
+test("a home that stays is not deleted with the one that it is in", () => {
+  m.must(["jk_init", "-j", J, "uidbasics", "basicshell"]);
+  m.must(["jk_addjailuser", "-j", J, "-p", "*", "-s", "/bin/bash", "guest"]);
+  // In this order, the line of guest is gone when the home of web would be deleted.
+  declare(user("guest"));
+  declare(user("guest"), user("web"));
+  rehome("guest", "/home/web/guest");
+  declare();
+  const { status, changes } = linesOf(m, ...ALL);
+  expect([status, changes.map(({ text }) => text)]).toEqual([
+    ...[0, [`- user guest: entry in ${J} (no longer declared)`, "- user web (no longer declared)"]],
+  ]);
+  expect(changes[1]?.warnings).toEqual([
+    expect.stringMatching(/home\/web' of uid \d+ stays: the home of 'guest' is in it$/),
+  ]);
+  expect([exists("guest"), exists("web"), m.exists(`${J}/home/web/guest/.bashrc`)]).toEqual([
+    ...[true, false, true],
+  ]);
+  m.must(["sh", "-c", `userdel guest; rm -r ${J}/home/web`]);
+});
+
+test("nor is that of an account that has no line in the jail", () => {
+  declare(user("web"));
+  m.must(["useradd", "-m", "-d", `${J}/home/web/other`, "other"]);
+  declare();
+  const { changes } = linesOf(m, ...ALL);
+  expect(changes[0]?.warnings).toEqual([expect.stringMatching(/stays: the home of 'other' is in it$/)]);
+  expect(m.exists(`${J}/home/web/other/.bashrc`)).toBe(true);
+  m.must(["sh", "-c", `userdel other; rm -r ${J}/home/web`]);
+});
+
+test("two of apply leave together, the inner one first, also with the jail", () => {
+  declare(user("web"), user("sub"));
+  rehome("sub", "/home/web/sub");
+  // As if it had been created there.
+  const once = "/var/lib/jailkit/declared.json";
+  m.write(once, m.read(once).replace('"createdHome":"/home/sub"', '"createdHome":"/home/web/sub"'));
+  m.write(FILE, "");
+  const plan = [
+    "- user sub (no longer declared)",
+    "- user web (no longer declared)",
+    `- jail ${J} (no longer declared)`,
+  ];
+  expect(planned("--check", ...ALL)).toEqual({ plan, faults: [] });
+  expect(did(m, ...ALL)).toEqual(plan.map((line) => `done ${line}`));
+  expect([exists("web"), exists("sub"), m.exists(J)]).toEqual([false, false, false]);
+});
+
+test("accounts of before whose homes cannot leave are told by --check, and nothing is begun", () => {
+  for (const name of ["dora", "inn"])
+    m.addUser(name, { home: `/home/${name}`, createHome: true, shell: "/bin/sh" });
+  declare(user("dora"), user("inn"));
+  rehome("inn", "/home/dora/inn");
+  declare();
+  const faults = [
+    expect.stringMatching(
+      /^user inn: is not declared any more, and stays: .*inn' is not moved to '\/home\/inn'/,
+    ),
+    expect.stringMatching(/^user dora: is not declared any more, and stays: .* which holds that of 'inn'/),
+  ];
+  for (const options of [["--check", ...ALL], ALL]) expect(planned(...options)).toEqual({ plan: [], faults });
+  expect(m.read(`${J}/etc/passwd`)).toMatch(/^dora:[\s\S]*^inn:/m);
+  expect(linesOf(m).summary.undeclared).toHaveLength(3);
+  // As it says: another home for inn, outside of it.
+  m.must(["usermod", "-m", "-d", `${J}/./home/inn`, "inn"]);
+  expect(did(m, ...ALL)).toEqual(
+    ["dora", "inn"].map(
+      (name) => `done - user ${name}: entry in ${J} -> out of it, with its home (no longer declared)`,
+    ),
+  );
+  expect([m.exists("/home/dora"), m.exists("/home/inn")]).toEqual([true, true]);
+  m.must(["sh", "-c", "userdel -r dora; userdel -r inn"]);
+});
+
+test("an account of before leaves after one of apply, whose home is in its own", () => {
+  m.addUser("dora", { home: "/home/dora", createHome: true, shell: "/bin/sh" });
+  declare(user("dora"), user("sub"));
+  rehome("sub", "/home/dora/sub");
+  declare();
+  const plan = [
+    "- user sub (no longer declared)",
+    `- user dora: entry in ${J} -> out of it, with its home (no longer declared)`,
+  ];
+  expect(planned("--check", "--prune")).toEqual({ plan, faults: [] });
+  expect(did(m, "--prune")).toEqual(plan.map((line) => `done ${line}`));
+  m.must(["userdel", "-r", "dora"]);
+});
