@@ -521,8 +521,8 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/users/home-along.ts", "e2e/home-of-another.test.ts", [
     ["const place = realHome(path);", "const place = path;"],
     ["if (isLink(stat.found)) return realPath(path);", ""],
-    ["const above = realPath(directoryOf(path));", "const above = directoryOf(path);"],
-    ["if (user !== undefined) yield user;", ""],
+    ["const above = remembered(directoryOf(path), realPath);", "const above = directoryOf(path);"],
+    ["if (user !== undefined) yield* housed(user);", ""],
     ["name === user.name ? undefined", "false ? undefined"],
   ]),
   ...within("src/users/change-account.ts", "e2e/home-of-another.test.ts", [
