@@ -486,6 +486,7 @@ export const JAIL: readonly Mutant[] = [
     ['return user?.shell.endsWith("/jk_chrootsh") && ', "return user !== undefined && "],
     ['isHome(path) && allows(path, "relaxHomeGroupPermissions")', "isHome(path)"],
     ['isHome(path) && allows(path, "relaxHomeOtherPermissions")', "isHome(path)"],
+    [" && !around.has(path)", ""],
   ]).map((mutant) => ({ ...mutant, title: "who may write a home" })),
   ...within("src/check/files/permissions.ts", "unit/check-judge.test.ts", [
     ["findings.length > 0 && settings.writableForOthers(path) ? [] : findings", "findings"],
