@@ -1,7 +1,7 @@
 import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { type Stat, statIfPresent } from "../../ffi/files.ts";
-import { plainPath } from "../../ffi/paths.ts";
+import { pathsDownTo, plainPath } from "../../ffi/paths.ts";
 import { answered, JailkitError } from "../cli/error.ts";
 import { readKeys } from "../config/keys.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
@@ -63,7 +63,7 @@ export class AccountFiles {
 
   /**
    * With what jk_chrootsh.ini lets others write: the homes of the users of the host who live in the jail, and of a home that
-   * several have, what it lets all of them.
+   * several have, what it lets all of them. A home that holds that of another account is none: others could exchange that.
    */
   withRelaxedHomes(settings: JailSettings, users: readonly JailedUser[]): JailSettings {
     const relaxed = chrootshSettings(this.#host);
@@ -74,7 +74,12 @@ export class AccountFiles {
         // Other login shells do not read it.
         return user?.shell.endsWith("/jk_chrootsh") && answered(() => relaxed(user)[key]) === true;
       });
-    const isHome = (path: ByteString) => owners.has(path);
+    const homes = [
+      ...owners.keys(),
+      ...this.accounts.map(({ home }) => hostPath(this.#root, plainPath(home))),
+    ];
+    const around = new Set(homes.flatMap((home) => pathsDownTo(home).slice(0, -1)));
+    const isHome = (path: ByteString) => owners.has(path) && !around.has(path);
     return {
       ...settings,
       writableForGroup: (path) =>

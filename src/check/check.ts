@@ -9,7 +9,6 @@ import { type JailedUser, jailedUsers, namesOf, usersByJail } from "../jail/acco
 import { knownServiceUsers } from "../jail/accounts/service-users.ts";
 import { type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import { type JailLock, lockJail } from "../jail/record/jail-lock.ts";
-import { knownJails } from "../jail/record/manifest.ts";
 import { jailHint } from "../jail/record/named-jail.ts";
 import { type HostAccounts, hostAccounts } from "../system/host-accounts.ts";
 import { versionsOf } from "../system/host-files.ts";
@@ -17,6 +16,7 @@ import { kernelFeatures, loginFindings, uchrootFindings } from "./confinement.ts
 import { FindingList } from "./finding-list.ts";
 import { type FixOutcome, fixFindings } from "./fix/fix.ts";
 import { configFindings, notInJailFinding, userFindings } from "./host.ts";
+import { innerJails } from "./inner-jails.ts";
 import { checkJail, type JailCheck, type JailReport } from "./jail.ts";
 import { jailsToCheck, servedSockets } from "./jails.ts";
 import { freePaths } from "./report/remedies.ts";
@@ -140,8 +140,7 @@ export class JailChecker {
   readonly #verbose: (line: ByteString) => void;
   readonly #ini: IniFile | undefined;
   readonly #freePath: JailCheck["freePath"];
-  /** The paths of known jails. */
-  readonly #jails: ReadonlySet<ByteString>;
+  readonly #inner: JailCheck["inner"];
   #host = hostState();
 
   /** `names`: chooses names for files that are moved away. Throws as planCheck. */
@@ -155,15 +154,12 @@ export class JailChecker {
     this.#verbose = verbose;
     // The plan has reported what is wrong with it.
     this.#ini = readIni(options.configFile, [], []);
-    this.#jails = new Set([
-      ...(answered(knownJails) ?? []).map(({ jail }) => jail.path),
-      ...jailedUsers().flatMap(({ jail }) => jail ?? []),
-    ]);
+    this.#inner = innerJails(this.#ini);
   }
 
   check(job: CheckJob): Promise<CheckedJail> {
     const { settings } = jailSettings(sectionOf(this.#ini, job.path));
-    const how = { settings, freePath: this.#freePath, verbose: this.#verbose, jails: this.#jails };
+    const how = { settings, freePath: this.#freePath, verbose: this.#verbose, inner: this.#inner };
     return checkOne(job.path, this.#options, how, () => this.#stateFor(job));
   }
 
@@ -201,7 +197,7 @@ function readIni(file: ByteString, warnings: string[], problems: CheckProblem[])
 async function checkOne(
   path: ByteString,
   request: CheckOptions,
-  options: Pick<JailCheck, "settings" | "freePath" | "verbose" | "jails">,
+  options: Pick<JailCheck, "settings" | "freePath" | "verbose" | "inner">,
   stateOfHost: () => Pick<JailCheck, "users" | "accounts" | "servedSocket">,
 ): Promise<CheckedJail> {
   const nothing = { path, report: undefined, fixes: [], fixed: new Set<CheckFinding>(), tests: [] };

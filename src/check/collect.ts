@@ -8,6 +8,7 @@ import { liveState } from "../jail/fs/live-mounts.ts";
 import { jailMounts } from "../jail/fs/unmount.ts";
 import { hostPath, isDirectory, isLink, isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import type { ManifestContent, ManifestEntry } from "../jail/record/manifest.ts";
+import { below } from "../system/mountinfo.ts";
 import { barrierFindings } from "./files/barriers.ts";
 import { type Counterpart, counterpartOf, hostDevice, kernelTest } from "./files/counterpart.ts";
 import { driftOf, isGenerated, missingFindings, type SourceGone } from "./files/drift.ts";
@@ -22,6 +23,7 @@ import { specialFindings } from "./files/special.ts";
 import { symlinkFindings } from "./files/symlinks.ts";
 import { type Barrier, type WalkEntry, type WalkHandlers, walkJail } from "./files/walk.ts";
 import { FindingList } from "./finding-list.ts";
+import type { InnerJails } from "./inner-jails.ts";
 import { type CheckFinding, type CheckProblem, unreadable } from "./rules.ts";
 import type { JailSettings, PathTest } from "./settings.ts";
 
@@ -34,8 +36,7 @@ interface CollectContext {
   readonly primaryGroup: (uid: number) => number | undefined;
   readonly knownUid: (uid: number) => boolean;
   readonly servedSocket: PathTest;
-  /** The paths of known jails: --fix must not take the devices of one for strange ones of another. */
-  readonly jails: ReadonlySet<ByteString>;
+  readonly inner: InnerJails;
   readonly hostDirectory: (stat: Stat) => ByteString | undefined;
   readonly verbose: (line: ByteString) => void;
 }
@@ -76,6 +77,8 @@ export class Collected implements WalkHandlers {
   readonly #present = new Set<ByteString>();
   /** Paths below which nothing was checked. */
   readonly #barriers: ByteString[] = [];
+  /** The paths of other jails in it that were entered, on the host. */
+  readonly #inside: ByteString[] = [];
   /** Paths where a file of another type replaced the recorded one. */
   readonly #replaced: ByteString[] = [];
 
@@ -88,9 +91,22 @@ export class Collected implements WalkHandlers {
     return hostSystemOf(this.#context.root, { path, stat });
   }
 
-  innerJail(path: ByteString, { uid }: Stat): boolean {
-    // Not what users have put there since.
-    return uid === 0 && this.#context.jails.has(hostPath(this.#context.root, path));
+  innerJail(path: ByteString, stat: Stat): boolean {
+    const { root, inner } = this.#context;
+    const where = hostPath(root, path);
+    if (!inner.isKnown(where, stat)) return false;
+    if (inner.isWhole(where, stat)) return true;
+    // Whoever can put a directory there could hide files in it.
+    this.#inside.push(where);
+    this.findings.add(...barrierFindings(root.path, path, where, { kind: "jail", entered: true }));
+    return false;
+  }
+
+  /** True for a finding about a file in another jail, or in what may be one, that is not in the record of this one. */
+  isInside({ rule, path, jailPath }: CheckFinding): boolean {
+    if (this.#inside.length === 0 || rule === "inner-jail") return false;
+    const isOwn = jailPath !== undefined && this.#context.content?.entries.has(jailPath);
+    return !isOwn && this.#inside.some((jail) => below(path, jail) !== undefined);
   }
 
   outside(path: ByteString, stat: Stat): ByteString | undefined {

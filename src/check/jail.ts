@@ -26,6 +26,7 @@ import { ownShells } from "./files/shells.ts";
 import { createSpaces } from "./files/spaces.ts";
 import { withoutConsequences, withoutHidden } from "./finding-list.ts";
 import { notInJailFinding } from "./host.ts";
+import type { InnerJails } from "./inner-jails.ts";
 import { type JailRecord, keepVerified, readRecord } from "./record.ts";
 import { type freePaths, withRemedy } from "./report/remedies.ts";
 import type { CheckFinding, CheckProblem } from "./rules.ts";
@@ -38,8 +39,8 @@ export interface JailCheck {
   readonly users: readonly JailedUser[];
   readonly accounts: HostAccounts;
   readonly servedSocket: PathTest;
-  /** The paths of known jails. */
-  readonly jails: ReadonlySet<ByteString>;
+  /** --fix must not take the devices of another jail for strange ones of this one. */
+  readonly inner: InnerJails;
   readonly freePath: ReturnType<typeof freePaths>;
   /** Read every file, even if an earlier check found it unchanged. */
   readonly full: boolean;
@@ -127,11 +128,14 @@ export async function checkJail(check: JailCheck): Promise<JailReport> {
   return {
     path: root.path,
     record,
-    findings: findings.map((finding) => withRemedy(finding, context)),
+    findings: findings.map((one) => (collected.isInside(one) ? ofAnother(one) : withRemedy(one, context))),
     problems,
     counts: { objects: collected.objects, compared, known, bytes },
   };
 }
+
+/** A finding about a file of another jail: only a check of that one knows what helps. */
+const ofAnother = ({ repair: _, remedy: __, ...finding }: CheckFinding): CheckFinding => finding;
 
 /** A limited shell of the jail's own is reported once; of course it differs from the host's. */
 const sparing = (settings: JailSettings, shells: ReadonlySet<ByteString>): JailSettings => ({

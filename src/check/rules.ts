@@ -36,7 +36,7 @@ export const RULES = {
     "jail",
     "users cannot pass the jail, a directory above it, or one that a login needs",
   ),
-  "inner-jail": warning("jail", "another jail is in the jail, and was not checked with it"),
+  "inner-jail": warning("jail", "another jail is in the jail, which --fix does not change"),
   "host-directory": error("jail", "a directory of the host is visible in the jail"),
   "host-mount": warning("jail", "a system directory of the host is mounted in the jail, and was not checked"),
   "live-mount": error(

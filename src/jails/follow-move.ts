@@ -16,7 +16,7 @@ import { putFile, removePath } from "../jail/fs/write.ts";
 import { withHostAccounts } from "../jail/record/jail-lock.ts";
 import { type KnownJail, knownJails, openManifest, saveManifest } from "../jail/record/manifest.ts";
 import { isRecorded } from "../jail/record/moved.ts";
-import { logSocketDropIn, logSocketSections } from "../populate/apply/log-socket.ts";
+import { logSocketPath, logSocketSections } from "../populate/apply/log-socket.ts";
 import { modifyAccount } from "../system/account-tools.ts";
 import { passwdByName } from "../system/accounts.ts";
 import { onlyRootExchanges } from "../system/exchange.ts";
@@ -78,7 +78,20 @@ export function planMove(from: ByteString, to: ByteString | undefined): Move {
     const message = `${display(place)}: is not the jail that was at ${shown}: ${why}`;
     throw new JailkitError("another-jail", 1, message);
   }
-  return { from: old, to: place, record, users, files: filesThatName(old, place) };
+  const files = filesThatName(old, place);
+  for (const file of files) requireReadable(file, old, place);
+  return { from: old, to: place, record, users, files };
+}
+
+/** Throws JailkitError "config-write" if an ini file would name another path than the new one: a part of it, or two. */
+function requireReadable({ path, text }: Move["files"][number], old: ByteString, place: ByteString): void {
+  if (!path.startsWith(`${CONFIG_DIRECTORY}/`)) return;
+  const isCut = (line: ByteString) =>
+    line.includes(place) && (line.startsWith("[") ? place.includes("]") : /,|\s$/.test(place));
+  if (!/[\n\r]/.test(place) && !text.split("\n").some(isCut)) return;
+  const why = `${quoted(path)} names it, and would be read as something else with ',', ']' or blanks at the end in the path`;
+  const message = `${display(place)}: nothing is changed: ${why}; move the jail to another path, and then type: jailkit adopt --moved ${shellWord(old)} NEW`;
+  throw new JailkitError("config-write", 1, message);
 }
 
 /** Throws JailkitError if users could put a directory of their own at the old path, before root moved it, and it is one. */
@@ -172,7 +185,7 @@ function moveAccount(name: ByteString, { to }: Move): string | undefined {
 
 /** Where a file belongs: the drop-in of jk_init is named after the jail, and jailkit delete finds it by that name. */
 function placeOf(path: ByteString, from: ByteString, to: ByteString): ByteString {
-  const name = (jail: ByteString) => CONFIG_DIRECTORY + logSocketDropIn(jail).path;
+  const name = (jail: ByteString) => CONFIG_DIRECTORY + logSocketPath(jail);
   // Whatever its limits. One with other sections, too, is of the administrator.
   if (path !== name(from) || !logSocketSections(from).isOurs) return path;
   return logSocketSections(to).foreign === undefined ? name(to) : path;

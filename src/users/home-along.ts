@@ -9,7 +9,7 @@ import { isLink, joinPath } from "../jail/fs/walk.ts";
 import { RootView } from "../libraries/root-view.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { ACCOUNT_FILE_LIMIT, usersIn } from "../system/flat-accounts.ts";
-import { hostText } from "../system/host-files.ts";
+import { hostText, versionsOf } from "../system/host-files.ts";
 import { below } from "../system/mountinfo.ts";
 import { hostUser } from "../system/name-services.ts";
 
@@ -18,15 +18,23 @@ type Mover = Pick<PasswdEntry, "name" | "uid">;
 /** The code of a home that is not moved, because the home of another account would move along. */
 export const HOLDS_HOME = "holds-home";
 
-// A run on thousands of accounts asks for each about the homes of all others.
-const real = new Map<ByteString, ByteString | undefined>();
+// A run on thousands of accounts asks for each about the homes of all others. What is missing may come meanwhile.
+const real = new Map<ByteString, ByteString>();
+
+/** What `find` returns for a path, which is asked once if it is there. */
+function remembered(path: ByteString, find: (path: ByteString) => ByteString | undefined) {
+  const before = real.get(path);
+  if (before !== undefined) return before;
+  const found = find(path);
+  if (found !== undefined) real.set(path, found);
+  return found;
+}
 
 /** A path of the host without symbolic links; as it is written, if it cannot be followed; undefined if it is missing. */
-const realPath = (path: ByteString): ByteString | undefined =>
-  real.getOrInsertComputed(path, () => {
-    using host = new RootView();
-    return (attempt(() => ({ path: host.realPath(path) })) ?? { path }).path;
-  });
+function realPath(path: ByteString): ByteString | undefined {
+  using host = new RootView();
+  return (attempt(() => ({ path: host.realPath(path) })) ?? { path }).path;
+}
 
 /** The same for a home, most of which are directories in the same one. */
 function realHome(home: ByteString): ByteString | undefined {
@@ -35,8 +43,28 @@ function realHome(home: ByteString): ByteString | undefined {
   if (stat === undefined) return path;
   if (stat.found === undefined) return undefined;
   if (isLink(stat.found)) return realPath(path);
-  const above = realPath(directoryOf(path));
+  const above = remembered(directoryOf(path), realPath);
   return above && joinPath(above, baseName(path));
+}
+
+/** An account, and the place of its home: the path without symbolic links. */
+interface Housed extends Pick<PasswdEntry, "name" | "home"> {
+  readonly place: ByteString;
+}
+
+const housed = ({ name, home }: PasswdEntry, place = realHome(home)): Housed[] =>
+  place === undefined ? [] : [{ name, home, place }];
+
+let local: { readonly version: string; readonly accounts: readonly Housed[] } | undefined;
+
+/** The accounts of /etc/passwd whose homes are there; they are read again when the file has changed. */
+function localAccounts(): readonly Housed[] {
+  const version = versionsOf(["/etc/passwd"]);
+  if (local?.version !== version) {
+    const users = usersIn(hostText("/etc/passwd", ACCOUNT_FILE_LIMIT) ?? "");
+    local = { version, accounts: users.flatMap((user) => housed(user, remembered(user.home, realHome))) };
+  }
+  return local.accounts;
 }
 
 /** The owners of directories in a directory; none if it cannot be read. */
@@ -48,7 +76,8 @@ function ownersIn(path: ByteString): Set<number> {
       more = readEntries(fd, piece);
       for (const { name, type } of piece) {
         if (type !== C.DT_DIR && type !== C.DT_UNKNOWN) continue;
-        const stat = statIfPresent(fd, name);
+        // Not that of a user's own file system. With a mount in it, no home is moved.
+        const stat = attempt(() => statIfPresent(fd, name));
         if (stat !== undefined) uids.add(stat.uid);
       }
     }
@@ -65,11 +94,11 @@ function ownersIn(path: ByteString): Set<number> {
  * Accounts whose homes may be at or below a directory: those of /etc/passwd, and of other name services, which may not list
  * them, the owners of directories in it. Throws JailkitError "name-service".
  */
-function* candidates(path: ByteString, { uid }: Mover): Generator<Pick<PasswdEntry, "name" | "home">> {
-  yield* usersIn(hostText("/etc/passwd", ACCOUNT_FILE_LIMIT) ?? "");
+function* candidates(path: ByteString, { uid }: Mover): Generator<Housed> {
+  yield* localAccounts();
   for (const owner of ownersIn(path)) {
     const user = owner === 0 || owner === uid ? undefined : hostUser(owner);
-    if (user !== undefined) yield user;
+    if (user !== undefined) yield* housed(user);
   }
 }
 
@@ -89,9 +118,8 @@ const NOBODY: ReadonlySet<ByteString> = new Set();
 export function otherHomeIn(user: Mover, path: ByteString, except = NOBODY): OtherHome | undefined {
   const place = realHome(path);
   if (place === undefined) return undefined;
-  for (const { name, home } of candidates(place, user)) {
-    const there = name === user.name || except.has(name) ? undefined : realHome(home);
-    const rest = there === undefined ? undefined : below(there, place);
+  for (const { name, home, place: there } of candidates(place, user)) {
+    const rest = name === user.name || except.has(name) ? undefined : below(there, place);
     if (rest !== undefined) return { name, home, rest };
   }
   return undefined;

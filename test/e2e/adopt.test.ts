@@ -188,6 +188,36 @@ describe("a jail whose record was lost", () => {
     );
   });
 
+  test("to a path that an ini file would cut is not followed, and to another one after that is", () => {
+    const [old, uchroot, check] = ["/srv/cut", "/etc/jailkit/jk_uchroot.ini", "/etc/jailkit/jk_check.ini"];
+    m.must(["jk_init", "-j", old, "uidbasics"]);
+    const files = [uchroot, check].map((file) => [file, m.exists(file) ? m.read(file) : ""] as const);
+    const write = (jail: string) => {
+      m.write(uchroot, `[eve]\nallowed_jails = ${jail}, /srv/more\n`);
+      m.write(check, `[${jail}]\n`);
+    };
+    let at = old;
+    for (const place of ["/srv/a, b", "/srv/a ", "/srv/a]b", "/srv/a\n[root]"]) {
+      write(old);
+      m.rename(at, place);
+      at = place;
+      const { status, stdout, stderr } = m.run(["jailkit", "adopt", "--moved", old, place]);
+      expect([place, status, stdout]).toEqual([place, 1, ""]);
+      expect(stderr).toContain(
+        "move the jail to another path, and then type: jailkit adopt --moved /srv/cut NEW",
+      );
+      expect(m.read(uchroot)).toContain(`= ${old}, /srv/more\n`);
+    }
+    m.rename(at, "/srv/whole");
+    m.must(["jailkit", "adopt", "--moved", old, "/srv/whole"]);
+    expect([m.read(uchroot), m.read(check)]).toEqual([
+      "[eve]\nallowed_jails = /srv/whole, /srv/more\n",
+      "[/srv/whole]\n",
+    ]);
+    for (const [file, text] of files) m.write(file, text);
+    m.must(["jailkit", "delete", "--yes", "/srv/whole"]);
+  });
+
   test("a directory of a user with the same inode on another file system is not the jail that was moved", () => {
     m.addUser("eve");
     m.must(["sh", "-ec", "mkdir /srv/apart; mount -t tmpfs none /srv/apart; cd /srv/apart; mkdir 1 2 3 4 5"]);

@@ -59,3 +59,22 @@ test("drop-ins are read again only for what others change, and sshd is asked onc
   expect(warned(stderr, "forwards TCP").sort()).toEqual(all.filter((_, index) => index % 2 === 1).sort());
   m.must(["jailkit", "apply", "--check"]);
 });
+
+test("the homes of the others are looked up once, however many accounts move into a jail", () => {
+  const looked = (first: number, last: number) => {
+    const sections = [`[jail /srv/movers]\nsections = basicshell\n`];
+    for (let number = first; number <= last; number++) {
+      m.addUser(`mover${number}`, { home: `/home/mover${number}`, createHome: true, shell: "/bin/bash" });
+      sections.push(`[user mover${number}]\njail = /srv/movers\nshell = /bin/bash\n`);
+    }
+    m.write("/etc/jailkit/jails.d/movers.ini", sections.join(""));
+    const trace = ["strace", "-f", "-qq", "-o", "/root/trace", "-e", "trace=statx"];
+    m.run([...trace, "jailkit", "apply", "--check"]);
+    const lines = m.read("/root/trace").split("\n");
+    m.must(["jailkit", "apply"]);
+    return lines.filter((line) => line.includes('"/home/bystander"')).length;
+  };
+  m.addUser("bystander", { home: "/home/bystander", createHome: true, shell: "/bin/bash" });
+  // In a jail that is not there yet, and in one that is.
+  expect([looked(1, 1), looked(2, 2), looked(3, 9)]).toEqual([1, 1, 1]);
+});

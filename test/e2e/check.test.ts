@@ -312,6 +312,14 @@ describe("clean jails", () => {
     expect(found).toEqual(expect.arrayContaining([others, group]));
     m.must(["userdel", "second"]);
     m.must(["jk_jailuser", "--unjail", "--jail-side-only", "-j", jail, "second"]);
+    // Whoever can write it could exchange the home of the other one.
+    m.must(["useradd", "-M", "-d", `${jail}/./home/open/inside`, "-s", "/usr/sbin/jk_chrootsh", "third"]);
+    m.must(["jk_jailuser", "--jail-side-only", "-j", jail, "-s", "/bin/bash", "third"]);
+    expect(judged(`[open]\n${both}`)).toEqual(expect.arrayContaining([others, group]));
+    m.must(["userdel", "third"]);
+    expect(judged(`[open]\n${both}`)).toEqual(expect.arrayContaining([others, group]));
+    m.must(["jk_jailuser", "--unjail", "--jail-side-only", "-j", jail, "third"]);
+    expect(judged(`[open]\n${both}`)).not.toContain(others);
     // Another login shell does not ask.
     m.must(["usermod", "-s", "/usr/sbin/jk_uchroot", "open"]);
     expect(judged(`[open]\n${both}`)).toEqual(expect.arrayContaining([others, group]));

@@ -1,11 +1,12 @@
 /** A jail in another one: what the users of that can do, and what the tools say of it. */
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { checkReportSchema } from "../../src/check/report/report-schema.ts";
 import { configReportSchema } from "../../src/lint/report-schema.ts";
 import { populateReportSchema } from "../../src/populate/report-schema.ts";
 import type { Machine } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
 import { linesOf, openApplyMachine } from "./apply-scene.ts";
+import { check } from "./check-helper.ts";
 
 setDefaultTimeout(120_000);
 
@@ -84,8 +85,77 @@ test("jk_check --fix of the outer one leaves the inner one alone, and says that 
   const { jails } = reportOf(checkReportSchema, m.run(["jk_check", "--json", OUTER]).stdout);
   expect(
     jails.flatMap((jail) => jail.findings).map(({ rule, path, message }) => [rule, path, message]),
-  ).toEqual([["inner-jail", INNER, `${INNER} ${SAYS}`]]);
+  ).toEqual([["inner-jail", INNER, `${INNER} ${SAYS}; its contents were not checked with it`]]);
   m.run(["jk_check", "--fix", "-j", OUTER]);
   expect(m.snapshot(INNER)).toEqual(before);
   expect(m.run(["jk_check", INNER])).toMatchObject({ status: 0, stdout: "", stderr: "" });
+});
+
+describe("jk_check passes over no directory that only looks like another jail", () => {
+  const J = "/srv/shared";
+  const HOME = `${J}/home/anna`;
+
+  beforeAll(() => {
+    m.must(["jk_init", "-j", J, "basicshell", "uidbasics"]);
+    m.must(["jk_addjailuser", "-s", "/bin/bash", "-j", J, "--uid", "4002", "anna"]);
+  });
+
+  const found = () => check(m, J).found.map(({ rule, path, remedy }) => [rule, path, remedy]);
+  const setuid = (path: string) =>
+    ["others", "group", "user"].map((who) => [`setuid-for-${who}`, path, undefined]);
+
+  test("a user who may rename a directory of root's to its name hides nothing in it", () => {
+    // The account is of a jail that is gone.
+    m.must(["useradd", "-M", "-d", `${HOME}/site/./home/x`, "x"]);
+    m.mkdir(`${HOME}/log`, { mode: 0o777 });
+    m.must(["cp", "/bin/true", `${HOME}/log/su`]);
+    m.chown(`${HOME}/log/su`, 4002, 4002);
+    m.chmod(`${HOME}/log/su`, 0o4755);
+    expect(found().filter(([rule]) => rule?.startsWith("setuid"))).toHaveLength(3);
+    m.must(["mkdir", `${HOME}/log/etc`], { user: "anna" });
+    m.must(["touch", `${HOME}/log/etc/passwd`], { user: "anna" });
+    m.must(["mv", "log", "site"], { user: "anna", cwd: HOME });
+    expect(found()).toEqual(
+      expect.arrayContaining([["inner-jail", `${HOME}/site`, undefined], ...setuid(`${HOME}/site/su`)]),
+    );
+    // Not by the record of a jail that was there either.
+    m.remove(`${HOME}/site`);
+    m.must(["userdel", "x"]);
+    expect(found()).toEqual([]);
+  });
+
+  test("an account with a misplaced /./ hides no directory of the jail, and --fix leaves that alone", () => {
+    m.must(["useradd", "-M", "-d", `${J}/usr/./x`, "y"]);
+    m.must(["cp", "/bin/true", `${J}/usr/su`]);
+    m.chmod(`${J}/usr/su`, 0o4755);
+    const rules = found();
+    expect(rules).toEqual(
+      expect.arrayContaining([["inner-jail", `${J}/usr`, undefined], ...setuid(`${J}/usr/su`)]),
+    );
+    m.must(["userdel", "y"]);
+    m.must(["rm", `${J}/usr/su`]);
+  });
+
+  test("a jail whose record is damaged keeps its devices", () => {
+    const inner = `${J}/deep/damaged`;
+    m.must(["jk_init", "-j", inner, "basicshell"]);
+    m.must(["mknod", `${inner}/dev/kmsg`, "c", "1", "11"]);
+    const [record = ""] = m.must(["grep", "-l", inner, "-r", "/var/lib/jailkit/jails"]).stdout.split("\n");
+    m.write(record, "{");
+    const before = m.list(`${inner}/dev`);
+    m.run(["jk_check", "--fix", J]);
+    expect(m.list(`${inner}/dev`)).toEqual(before);
+    expect(found().map(([rule, path]) => [rule, path])).toContainEqual(["inner-jail", inner]);
+  });
+
+  test("a jail that only jk_check.ini names keeps its devices", () => {
+    const inner = `${J}/deep/old`;
+    m.must(["jk_init", "-j", inner, "basicshell", "uidbasics"]);
+    const records = m.must(["grep", "-l", `"${inner}"`, "-r", "/var/lib/jailkit/jails"]).stdout.trim();
+    for (const file of records.split("\n")) m.remove(file);
+    m.write("/etc/jailkit/jk_check.ini", `[${inner}/]\n`);
+    const before = m.list(`${inner}/dev`);
+    m.run(["jk_check", "--fix", J]);
+    expect(m.list(`${inner}/dev`)).toEqual(before);
+  });
 });

@@ -22,7 +22,10 @@ export function barrierFindings(
       return found("host-directory", what, umount);
     }
     case "jail":
-      return found("inner-jail", insideJail(jail));
+      return found(
+        "inner-jail",
+        barrier.entered ? insideJail(jail) : `${insideJail(jail)}; its contents were not checked with it`,
+      );
     case "deep":
       return found("too-deep", "is nested too deep: its contents were not checked");
     case "copied": {

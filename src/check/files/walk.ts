@@ -39,8 +39,8 @@ export type Barrier =
   | { readonly kind: "mounted"; readonly what: ByteString; readonly limited: boolean }
   /** A directory of the host from outside the jail, such as the home of a user. */
   | { readonly kind: "outside"; readonly what: ByteString }
-  /** A known jail in this one, which is checked for itself. */
-  | { readonly kind: "jail" }
+  /** A known jail in this one, which is checked for itself; `entered`: also with this one. */
+  | { readonly kind: "jail"; readonly entered: boolean }
   /** /proc or /sys with files, where nothing is mounted: a copy of the jail has those of another host. */
   | { readonly kind: "copied" }
   | { readonly kind: "deep" };
@@ -53,7 +53,7 @@ export interface WalkHandlers {
   hostDirectory(stat: Stat): ByteString | undefined;
   /** The directory of the host's own that is mounted at a path; undefined for other mounts. */
   hostMount(path: ByteString, stat: Stat): ByteString | undefined;
-  /** True for a known jail in this one. */
+  /** True for a known jail in this one that need not be entered. Called once for each directory. */
   innerJail(path: ByteString, stat: Stat): boolean;
   /** The directory outside the jail that is mounted at a path. */
   outside(path: ByteString, stat: Stat): ByteString | undefined;
@@ -143,7 +143,7 @@ function barrierOf(
 ): Barrier | undefined {
   const what = handlers.hostDirectory(stat);
   if (what !== undefined) return { kind: "host", what };
-  if (handlers.innerJail(path, stat)) return { kind: "jail" };
+  if (handlers.innerJail(path, stat)) return { kind: "jail", entered: false };
   const other = stat.mountId !== parent.mountId || stat.devMinor !== parent.devMinor;
   if (other || stat.devMajor !== parent.devMajor) {
     const type = kernelFileSystem(fd);

@@ -112,6 +112,9 @@ export const isRecorded = (path: ByteString): boolean =>
 /** The id without the number of a later jail at the same path. */
 const firstId = (id: ByteString): ByteString => id.replace(/-[0-9]+$/, "");
 
+/** True if the id is one that jails at a path get. */
+export const isRecordOf = (id: ByteString, path: ByteString): boolean => firstId(id) === idFor(path);
+
 /** True if a manifest describes this jail: of a sample of its files, links and devices, at least half are there. */
 export function describes(content: ReadManifest, root: JailRoot): boolean {
   const sample = content.sample(SAMPLE);

@@ -18,10 +18,13 @@ export type LogLimits = Readonly<Record<"base" | "peak" | "interval", number>>;
 /** The limits of a new jail, as in jailkit 2. */
 export const USUAL_LIMITS: LogLimits = { base: 512, peak: 2048, interval: 10 };
 
-/** The drop-in for a jail's log socket: its path below the configuration directory, and its text. */
+/** The path of the drop-in for a jail's log socket, below the configuration directory. */
+export const logSocketPath = (jail: ByteString): ByteString => `${DROP_INS}/${dropInName(jail)}`;
+
+/** The same, and its text. Throws JailkitError "config-write" if no section can name the socket. */
 export function logSocketDropIn(jail: ByteString, limits: LogLimits = USUAL_LIMITS) {
   return {
-    path: `${DROP_INS}/${dropInName(jail)}`,
+    path: logSocketPath(jail),
     text: dropInText({ name: `${jail}/dev/log`, values: limits }, "c", COMMENT),
   };
 }
@@ -43,7 +46,7 @@ export function logSocketSections(
   jail: ByteString,
   directory: ByteString = CONFIG_DIRECTORY,
 ): LogSocketSections {
-  const path = `${DROP_INS}/${dropInName(jail)}`;
+  const path = logSocketPath(jail);
   const name = `${jail}/dev/log`;
   const { own, named } = sectionsAround(directory + path);
   const foreign = own.find((section) => section.name !== name);

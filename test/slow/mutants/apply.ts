@@ -111,7 +111,15 @@ export const APPLY: readonly Mutant[] = [
     ["Number(name) === gid) return undefined;", "true) return undefined;"],
   ]),
   ...within("src/check/collect.ts", "e2e/nested-jails.test.ts", [
-    ["return uid === 0 && this.#context.jails.has(", "return false && this.#context.jails.has("],
+    ["if (!inner.isKnown(where, stat)) return false;", "return false;"],
+    ["if (inner.isWhole(where, stat)) return true;", "return true;"],
+    ["return !isOwn && ", "return false && "],
+  ]),
+  ...within("src/check/inner-jails.ts", "e2e/nested-jails.test.ts", [
+    ["|| jailFindings(root).length > 0", ""],
+    ["return passwd !== undefined && isRegular(passwd.stat);", "return true;"],
+    [" || damaged.some(({ id }) => isRecordOf(id, path))", ""],
+    ["...(ini?.sections ?? []).map(({ name }) => plainPath(name)),", ""],
   ]),
   ...within("src/jail/record/registry.ts", "e2e/nested-jails.test.ts", [
     ["readIdentity(tree, REGISTRY, idFor(path))?.path === path,", "false,"],

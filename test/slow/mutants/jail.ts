@@ -486,6 +486,7 @@ export const JAIL: readonly Mutant[] = [
     ['return user?.shell.endsWith("/jk_chrootsh") && ', "return user !== undefined && "],
     ['isHome(path) && allows(path, "relaxHomeGroupPermissions")', "isHome(path)"],
     ['isHome(path) && allows(path, "relaxHomeOtherPermissions")', "isHome(path)"],
+    [" && !around.has(path)", ""],
   ]).map((mutant) => ({ ...mutant, title: "who may write a home" })),
   ...within("src/check/files/permissions.ts", "unit/check-judge.test.ts", [
     ["findings.length > 0 && settings.writableForOthers(path) ? [] : findings", "findings"],
@@ -521,8 +522,8 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/users/home-along.ts", "e2e/home-of-another.test.ts", [
     ["const place = realHome(path);", "const place = path;"],
     ["if (isLink(stat.found)) return realPath(path);", ""],
-    ["const above = realPath(directoryOf(path));", "const above = directoryOf(path);"],
-    ["if (user !== undefined) yield user;", ""],
+    ["const above = remembered(directoryOf(path), realPath);", "const above = directoryOf(path);"],
+    ["if (user !== undefined) yield* housed(user);", ""],
     ["name === user.name || except", "except"],
   ]),
   ...within("src/users/change-account.ts", "e2e/home-of-another.test.ts", [
