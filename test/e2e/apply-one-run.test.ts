@@ -141,3 +141,16 @@ test("an account that somebody removed gets its home again, with the keys as the
   expect(m.ids("again").uid).not.toBe(uid);
   m.must(["userdel", "other"]);
 });
+
+test("no account gets the uid that another user has, who is created later", () => {
+  const next = m.addUser("last").uid + 1;
+  settle(`${JAIL}${user("first", "allow = sftp\n")}${user("second", `allow = sftp\nuid = ${next}\n`)}`);
+  expect([m.ids("first").uid, m.ids("second").uid]).toEqual([next + 1, next]);
+  // Their files are there still.
+  m.must(["userdel", "first"]);
+  settle(
+    `${JAIL}${user("third", "allow = sftp\n")}${user("second", "allow = sftp\n")}${user("first", "allow = sftp\n")}`,
+  );
+  expect([m.ids("first").uid, m.ids("third").uid]).toEqual([next + 1, next + 2]);
+  m.must(["userdel", "-r", "last"]);
+});

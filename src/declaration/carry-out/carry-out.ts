@@ -7,6 +7,7 @@ import type { Change, Fault } from "../change.ts";
 import { type Comparison, changesOf, type JailWork, type UserWork } from "../compare/compare.ts";
 import type { Tools } from "../compare/foresee-jail.ts";
 import type { Former } from "../compare/former.ts";
+import { reservedUids } from "../compare/returning.ts";
 import { Memory } from "../memory.ts";
 import type { Declaration } from "../model.ts";
 import type { Once } from "../once.ts";
@@ -26,6 +27,11 @@ interface Means extends Shown {
   readonly deleteHomes: boolean;
 }
 
+interface MeansForUsers extends Means {
+  /** The uids of declared users. */
+  readonly reserved: ReadonlySet<number>;
+}
+
 /**
  * Makes this machine as it is declared, jail by jail; what fails in one leaves the others alone. A run that is repeated goes
  * on. Throws only if what was declared once cannot be written.
@@ -40,12 +46,18 @@ export async function carryOut(
   memory.declare(declaration, comparison);
   for (const fault of comparison.formerFaults) means.fault(fault);
   for (const former of comparison.former) await remove(former, memory, means);
-  for (const work of comparison.jails) await makeJail(work, comparison, memory, means);
+  const reserved = reservedUids(declaration.users, before);
+  for (const work of comparison.jails) await makeJail(work, comparison, memory, { ...means, reserved });
   memory.write();
 }
 
 /** A jail with its users. */
-async function makeJail(work: JailWork, { pathOf }: Comparison, memory: Memory, means: Means): Promise<void> {
+async function makeJail(
+  work: JailWork,
+  { pathOf }: Comparison,
+  memory: Memory,
+  means: MeansForUsers,
+): Promise<void> {
   const { path, fault, users } = work;
   if (fault !== undefined) means.fault(fault);
   for (const user of users) if (user.fault !== undefined) means.fault(user.fault);
@@ -81,14 +93,19 @@ const problem = (error: unknown, path: ByteString): Pick<Fault, "code" | "messag
 };
 
 /** One user; false if not all is done. */
-async function makeUser(user: UserWork, jail: ByteString, memory: Memory, means: Means): Promise<boolean> {
+async function makeUser(
+  user: UserWork,
+  jail: ByteString,
+  memory: Memory,
+  means: MeansForUsers,
+): Promise<boolean> {
   const { changes, declared, fault } = user;
   const { name, shell } = declared;
   if (changes.length === 0) return fault === undefined;
   try {
     using root = openJailForUsers(jail, shell);
     const steps = userSteps(user, {
-      ...{ root, once: memory.before(name) },
+      ...{ root, once: memory.before(name), reserved: means.reserved },
       created: (created) => {
         memory.created(name, created);
         // At once: after a run that is killed nothing else tells that it may be removed.

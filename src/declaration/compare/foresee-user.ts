@@ -20,7 +20,7 @@ import type { OnceUser } from "../once.ts";
 import { accessOf, movesHome, sideAccessOf, valuesOf } from "./intent.ts";
 import type { InJail } from "./look-user.ts";
 import { type Machine, requireOwnDropIn } from "./machine.ts";
-import { newUid } from "./returning.ts";
+import { unreservedUid } from "./returning.ts";
 
 /** What is planned for a user. */
 interface Planned {
@@ -42,11 +42,12 @@ const NO_ACCOUNTS = {
 export class UserForesight {
   #isReady = false;
 
-  /** `isFilled`: files are brought into the jail first, such as a shell. */
+  /** `isFilled`: files are brought into the jail first, such as a shell. `reserved`: uids of declared users. */
   constructor(
     private readonly inside: InJail,
     private readonly machine: Machine,
     private readonly isFilled: boolean,
+    private readonly reserved: ReadonlySet<number>,
   ) {}
 
   /** Throws the JailkitError with which the changes of a user would fail. */
@@ -60,7 +61,7 @@ export class UserForesight {
     const account = this.machine.accounts.userByName(declared.name);
     if (account !== undefined) this.#requireAccount(account, planned);
     else if (root !== undefined) {
-      const uid = newUid(declared, planned.once, this.machine.accounts.userByUid);
+      const uid = unreservedUid(declared, planned.once, this.machine.accounts.userByUid, this.reserved);
       planNewAccount(root, valuesOf(declared, uid), accessOf(declared));
     }
   }
