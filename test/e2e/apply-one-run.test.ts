@@ -154,3 +154,19 @@ test("no account gets the uid that another user has, who is created later", () =
   expect([m.ids("first").uid, m.ids("third").uid]).toEqual([next + 1, next + 2]);
   m.must(["userdel", "-r", "last"]);
 });
+
+test.each([
+  ["emptied", "cd /srv/live && rm -rf bin dev etc lib* sbin usr"],
+  ["removed", "rm -rf /srv/live"],
+])("a live jail that was %s is one of copies, if it is declared so", (_, command) => {
+  const live = "[jail /srv/live]\nsections = uidbasics";
+  for (const options of [[], ["--prune"]]) {
+    settle(`${JAIL}${live}, sftp\nfiles = id\nlive = /usr\n`);
+    m.must(["umount", "/srv/live/usr"]);
+    m.must(["sh", "-c", command]);
+    settle(`${JAIL}${live}\n`, ...options);
+    expect(m.run(["mountpoint", "/srv/live/usr"]).status).not.toBe(0);
+    expect(settle(`${JAIL}${live}\n`, "--prune").filter((line) => line.includes("/srv/live"))).toEqual([]);
+    m.must(["jailkit", "delete", "--yes", "/srv/live"]);
+  }
+});
