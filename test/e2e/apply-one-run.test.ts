@@ -170,3 +170,32 @@ test.each([
     m.must(["jailkit", "delete", "--yes", "/srv/live"]);
   }
 });
+
+describe("a shell that the jail lacks", () => {
+  const lacks = (name: string) =>
+    `user ${name}: '${J}/bin/bash' does not exist: copy the shell into the jail`;
+  const text = `[jail ${J}]\nsections = uidbasics\n${user("shelled", "shell = /bin/bash\n")}`;
+  const problems = (...options: readonly string[]) =>
+    linesOf(m, ...options).summary.problems.map(({ message }) => message);
+
+  test("is an error of the user, also in the run that removes it", () => {
+    settle(text.replace("uidbasics", "uidbasics, basicshell"));
+    m.write(FILE, text);
+    for (const options of [["--prune"], [], ["--check"]])
+      expect(problems(...options)).toEqual([expect.stringContaining(lacks("shelled"))]);
+    settle(text.replace("uidbasics", "uidbasics, basicshell"));
+    m.must(["rm", `${J}/bin/bash`]);
+    expect(problems("--check")).toEqual([expect.stringContaining(lacks("shelled"))]);
+    m.must(["jk_cp", "-f", "-j", J, "/bin/bash"]);
+    settle(text.replace("uidbasics", "uidbasics, basicshell"));
+  });
+
+  test("is none if it is in a live directory that is mounted first", () => {
+    const live = `${JAIL}[jail /srv/live]\nsections = uidbasics\nlive = /usr\n`;
+    settle(live);
+    m.must(["umount", "/srv/live/usr"]);
+    settle(`${live}[user inside]\njail = /srv/live\nshell = /bin/bash\n`);
+    m.must(["umount", "/srv/live/usr"]);
+    settle(`${live}[user inside]\njail = /srv/live\nshell = /bin/bash\n`);
+  });
+});

@@ -74,7 +74,7 @@ async function makeJail(
         means,
       );
     let all = true;
-    for (const user of users) all = (await makeUser(user, path, memory, means)) && all;
+    for (const user of users) all = (await makeUser(user, work, memory, means)) && all;
     // At the end of all for what was removed: it is repeated without harm.
     memory.write();
     if (all) settle(work, means, memory);
@@ -95,15 +95,17 @@ const problem = (error: unknown, path: ByteString): Pick<Fault, "code" | "messag
 /** One user; false if not all is done. */
 async function makeUser(
   user: UserWork,
-  jail: ByteString,
+  { path: jail, changes: ofJail }: JailWork,
   memory: Memory,
   means: MeansForUsers,
 ): Promise<boolean> {
   const { changes, declared, fault } = user;
   const { name, shell } = declared;
-  if (changes.length === 0) return fault === undefined;
+  if (changes.length === 0 && (fault !== undefined || ofJail.length === 0)) return fault === undefined;
   try {
+    // Its shell may have gone with a section.
     using root = openJailForUsers(jail, shell);
+    if (changes.length === 0) return true;
     const steps = userSteps(user, {
       ...{ root, once: memory.before(name), reserved: means.reserved },
       created: (created) => {

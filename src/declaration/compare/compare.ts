@@ -121,7 +121,7 @@ function foreseen(
   { name, jail }: DeclaredUser,
   require: () => void,
 ): UserComparison {
-  if (compared.changes.length === 0) return compared;
+  if (compared.changes.length === 0 && compared.fault !== undefined) return compared;
   try {
     require();
     return compared;
@@ -186,7 +186,9 @@ function compareOne(
       }
     }
     const inside = new InJail(root, path);
-    const foresight = new UserForesight(inside, machine, fillingOf(changes).length > 0, reserved);
+    // Live directories that are mounted bring files, too.
+    const isFilled = fillingOf(changes).length > 0 || changes.some(({ what }) => what === "mounts");
+    const foresight = new UserForesight(inside, machine, isFilled, reserved);
     const works = users.map((user) => {
       const { name } = user;
       // What it cannot find out is a fault of userState.

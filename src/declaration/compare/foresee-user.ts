@@ -1,3 +1,4 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { withTree } from "../../jail/fs/look.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
@@ -41,6 +42,8 @@ const NO_ACCOUNTS = {
  */
 export class UserForesight {
   #isReady = false;
+  /** Those that are there. */
+  readonly #shells = new Set<ByteString>();
 
   /** `isFilled`: files are brought into the jail first, such as a shell. `reserved`: uids of declared users. */
   constructor(
@@ -50,10 +53,14 @@ export class UserForesight {
     private readonly reserved: ReadonlySet<number>,
   ) {}
 
-  /** Throws the JailkitError with which the changes of a user would fail. */
+  /** Throws the JailkitError with which the changes of a user would fail, or that the jail lacks the shell of one without. */
   require(planned: Planned): void {
     const { declared, changes } = planned;
     const { root, jail } = this.inside;
+    if (changes.length === 0) {
+      if (root !== undefined) this.#requireShell(root, declared.shell);
+      return;
+    }
     if (root !== undefined) this.#requireJail(root, declared);
     const isOf = (...what: readonly Change["what"][]) => changes.some((change) => what.includes(change.what));
     if (isOf("policy")) this.#requirePolicy(declared);
@@ -73,7 +80,13 @@ export class UserForesight {
       requireNotReadOnly(root, "/etc", root.path);
       this.#isReady = true;
     }
-    if (!this.isFilled) requireShell(root, shell);
+    this.#requireShell(root, shell);
+  }
+
+  #requireShell(root: JailRoot, shell: ByteString): void {
+    if (this.isFilled || this.#shells.has(shell)) return;
+    requireShell(root, shell);
+    this.#shells.add(shell);
   }
 
   /** The section of a user must be one that apply may write. */
