@@ -197,5 +197,16 @@ describe("a shell that the jail lacks", () => {
     settle(`${live}[user inside]\njail = /srv/live\nshell = /bin/bash\n`);
     m.must(["umount", "/srv/live/usr"]);
     settle(`${live}[user inside]\njail = /srv/live\nshell = /bin/bash\n`);
+    settle(JAIL, "--prune", "--delete-homes");
   });
+});
+
+test("a jail that is not live any more is copied once, whatever is wrong with a user of it", () => {
+  const text = "[jail /srv/once]\nsections = uidbasics\n";
+  const lost = "[user lost]\njail = /srv/once\nshell = /bin/bash\ngroups = nosuch\n";
+  settle(`${JAIL}${text}live = /usr\n`);
+  m.write(FILE, JAIL + text + lost);
+  expect(did(m, "--prune")).toContain("done - jail /srv/once: live /usr (no longer declared)");
+  expect(did(m)).toEqual([]);
+  settle(JAIL, "--prune", "--delete-homes");
 });

@@ -64,7 +64,11 @@ async function makeJail(
   const changes = changesOf(work);
   if (fault !== undefined || (changes.length > 0 && receivedSignal() !== undefined))
     return notDone(changes, means);
-  if (changes.length === 0) return settle(work, means, memory);
+  if (changes.length === 0) {
+    settleJail(work, means, memory);
+    for (const user of users) settleUser(user, means, memory);
+    return;
+  }
   try {
     using _lock = lockJails([path], means);
     const done = await makeSteps(jailSteps(work, { ...means, pathOf }), path, means);
@@ -73,11 +77,11 @@ async function makeJail(
         changes.filter(({ of }) => of === "user"),
         means,
       );
-    let all = true;
-    for (const user of users) all = (await makeUser(user, work, memory, means)) && all;
+    // Whatever becomes of its users, the jail is as declared.
+    settleJail(work, means, memory);
+    for (const user of users) if (await makeUser(user, work, memory, means)) settleUser(user, means, memory);
     // At the end of all for what was removed: it is repeated without harm.
     memory.write();
-    if (all) settle(work, means, memory);
   } catch (error) {
     if (!isReported(error)) throw error;
     const { code, message } = problem(error, path);
@@ -139,10 +143,13 @@ function notDone(changes: readonly Change[], { ended }: Means): void {
   for (const change of changes) ended({ change, status: "not-done", steps: [], warnings: [], errors: [] });
 }
 
-/** What is declared no longer is not there any more. */
-function settle({ declared, users, fault, taken }: JailWork, { prune }: Means, memory: Memory): void {
-  if (fault !== undefined) return;
+/** What is declared no longer is not in a jail any more. */
+function settleJail({ declared, taken }: JailWork, { prune }: Means, memory: Memory): void {
   if (declared !== undefined && prune) memory.settleJail(declared);
   else if (declared !== undefined) memory.forgetLive(declared.path, taken);
-  if (prune) for (const user of users) if (user.fault === undefined) memory.settleUser(user.declared);
+}
+
+/** The same of a user. */
+function settleUser({ declared, fault }: UserWork, { prune }: Means, memory: Memory): void {
+  if (prune && fault === undefined) memory.settleUser(declared);
 }
