@@ -141,3 +141,72 @@ test("an account that somebody removed gets its home again, with the keys as the
   expect(m.ids("again").uid).not.toBe(uid);
   m.must(["userdel", "other"]);
 });
+
+test("no account gets the uid that another user has, who is created later", () => {
+  const next = m.addUser("last").uid + 1;
+  settle(`${JAIL}${user("first", "allow = sftp\n")}${user("second", `allow = sftp\nuid = ${next}\n`)}`);
+  expect([m.ids("first").uid, m.ids("second").uid]).toEqual([next + 1, next]);
+  // Their files are there still.
+  m.must(["userdel", "first"]);
+  settle(
+    `${JAIL}${user("third", "allow = sftp\n")}${user("second", "allow = sftp\n")}${user("first", "allow = sftp\n")}`,
+  );
+  expect([m.ids("first").uid, m.ids("third").uid]).toEqual([next + 1, next + 2]);
+  m.must(["userdel", "-r", "last"]);
+});
+
+test.each([
+  ["emptied", "cd /srv/live && rm -rf bin dev etc lib* sbin usr"],
+  ["removed", "rm -rf /srv/live"],
+])("a live jail that was %s is one of copies, if it is declared so", (_, command) => {
+  const live = "[jail /srv/live]\nsections = uidbasics";
+  for (const options of [[], ["--prune"]]) {
+    settle(`${JAIL}${live}, sftp\nfiles = id\nlive = /usr\n`);
+    m.must(["umount", "/srv/live/usr"]);
+    m.must(["sh", "-c", command]);
+    settle(`${JAIL}${live}\n`, ...options);
+    expect(m.run(["mountpoint", "/srv/live/usr"]).status).not.toBe(0);
+    expect(settle(`${JAIL}${live}\n`, "--prune").filter((line) => line.includes("/srv/live"))).toEqual([]);
+    m.must(["jailkit", "delete", "--yes", "/srv/live"]);
+  }
+});
+
+describe("a shell that the jail lacks", () => {
+  const lacks = (name: string) =>
+    `user ${name}: '${J}/bin/bash' does not exist: copy the shell into the jail`;
+  const text = `[jail ${J}]\nsections = uidbasics\n${user("shelled", "shell = /bin/bash\n")}`;
+  const problems = (...options: readonly string[]) =>
+    linesOf(m, ...options).summary.problems.map(({ message }) => message);
+
+  test("is an error of the user, also in the run that removes it", () => {
+    settle(text.replace("uidbasics", "uidbasics, basicshell"));
+    m.write(FILE, text);
+    for (const options of [["--prune"], [], ["--check"]])
+      expect(problems(...options)).toEqual([expect.stringContaining(lacks("shelled"))]);
+    settle(text.replace("uidbasics", "uidbasics, basicshell"));
+    m.must(["rm", `${J}/bin/bash`]);
+    expect(problems("--check")).toEqual([expect.stringContaining(lacks("shelled"))]);
+    m.must(["jk_cp", "-f", "-j", J, "/bin/bash"]);
+    settle(text.replace("uidbasics", "uidbasics, basicshell"));
+  });
+
+  test("is none if it is in a live directory that is mounted first", () => {
+    const live = `${JAIL}[jail /srv/live]\nsections = uidbasics\nlive = /usr\n`;
+    settle(live);
+    m.must(["umount", "/srv/live/usr"]);
+    settle(`${live}[user inside]\njail = /srv/live\nshell = /bin/bash\n`);
+    m.must(["umount", "/srv/live/usr"]);
+    settle(`${live}[user inside]\njail = /srv/live\nshell = /bin/bash\n`);
+    settle(JAIL, "--prune", "--delete-homes");
+  });
+});
+
+test("a jail that is not live any more is copied once, whatever is wrong with a user of it", () => {
+  const text = "[jail /srv/once]\nsections = uidbasics\n";
+  const lost = "[user lost]\njail = /srv/once\nshell = /bin/bash\ngroups = nosuch\n";
+  settle(`${JAIL}${text}live = /usr\n`);
+  m.write(FILE, JAIL + text + lost);
+  expect(did(m, "--prune")).toContain("done - jail /srv/once: live /usr (no longer declared)");
+  expect(did(m)).toEqual([]);
+  settle(JAIL, "--prune", "--delete-homes");
+});

@@ -7,6 +7,7 @@ import type { Change, Fault } from "../change.ts";
 import { type Comparison, changesOf, type JailWork, type UserWork } from "../compare/compare.ts";
 import type { Tools } from "../compare/foresee-jail.ts";
 import type { Former } from "../compare/former.ts";
+import { reservedUids } from "../compare/returning.ts";
 import { Memory } from "../memory.ts";
 import type { Declaration } from "../model.ts";
 import type { Once } from "../once.ts";
@@ -26,6 +27,11 @@ interface Means extends Shown {
   readonly deleteHomes: boolean;
 }
 
+interface MeansForUsers extends Means {
+  /** The uids of declared users. */
+  readonly reserved: ReadonlySet<number>;
+}
+
 /**
  * Makes this machine as it is declared, jail by jail; what fails in one leaves the others alone. A run that is repeated goes
  * on. Throws only if what was declared once cannot be written.
@@ -40,19 +46,29 @@ export async function carryOut(
   memory.declare(declaration, comparison);
   for (const fault of comparison.formerFaults) means.fault(fault);
   for (const former of comparison.former) await remove(former, memory, means);
-  for (const work of comparison.jails) await makeJail(work, comparison, memory, means);
+  const reserved = reservedUids(declaration.users, before);
+  for (const work of comparison.jails) await makeJail(work, comparison, memory, { ...means, reserved });
   memory.write();
 }
 
 /** A jail with its users. */
-async function makeJail(work: JailWork, { pathOf }: Comparison, memory: Memory, means: Means): Promise<void> {
+async function makeJail(
+  work: JailWork,
+  { pathOf }: Comparison,
+  memory: Memory,
+  means: MeansForUsers,
+): Promise<void> {
   const { path, fault, users } = work;
   if (fault !== undefined) means.fault(fault);
   for (const user of users) if (user.fault !== undefined) means.fault(user.fault);
   const changes = changesOf(work);
   if (fault !== undefined || (changes.length > 0 && receivedSignal() !== undefined))
     return notDone(changes, means);
-  if (changes.length === 0) return settle(work, means, memory);
+  if (changes.length === 0) {
+    settleJail(work, means, memory);
+    for (const user of users) settleUser(user, means, memory);
+    return;
+  }
   try {
     using _lock = lockJails([path], means);
     const done = await makeSteps(jailSteps(work, { ...means, pathOf }), path, means);
@@ -61,11 +77,11 @@ async function makeJail(work: JailWork, { pathOf }: Comparison, memory: Memory, 
         changes.filter(({ of }) => of === "user"),
         means,
       );
-    let all = true;
-    for (const user of users) all = (await makeUser(user, path, memory, means)) && all;
+    // Whatever becomes of its users, the jail is as declared.
+    settleJail(work, means, memory);
+    for (const user of users) if (await makeUser(user, work, memory, means)) settleUser(user, means, memory);
     // At the end of all for what was removed: it is repeated without harm.
     memory.write();
-    if (all) settle(work, means, memory);
   } catch (error) {
     if (!isReported(error)) throw error;
     const { code, message } = problem(error, path);
@@ -81,14 +97,21 @@ const problem = (error: unknown, path: ByteString): Pick<Fault, "code" | "messag
 };
 
 /** One user; false if not all is done. */
-async function makeUser(user: UserWork, jail: ByteString, memory: Memory, means: Means): Promise<boolean> {
+async function makeUser(
+  user: UserWork,
+  { path: jail, changes: ofJail }: JailWork,
+  memory: Memory,
+  means: MeansForUsers,
+): Promise<boolean> {
   const { changes, declared, fault } = user;
   const { name, shell } = declared;
-  if (changes.length === 0) return fault === undefined;
+  if (changes.length === 0 && (fault !== undefined || ofJail.length === 0)) return fault === undefined;
   try {
+    // Its shell may have gone with a section.
     using root = openJailForUsers(jail, shell);
+    if (changes.length === 0) return true;
     const steps = userSteps(user, {
-      ...{ root, once: memory.before(name) },
+      ...{ root, once: memory.before(name), reserved: means.reserved },
       created: (created) => {
         memory.created(name, created);
         // At once: after a run that is killed nothing else tells that it may be removed.
@@ -120,10 +143,13 @@ function notDone(changes: readonly Change[], { ended }: Means): void {
   for (const change of changes) ended({ change, status: "not-done", steps: [], warnings: [], errors: [] });
 }
 
-/** What is declared no longer is not there any more. */
-function settle({ declared, users, fault, taken }: JailWork, { prune }: Means, memory: Memory): void {
-  if (fault !== undefined) return;
+/** What is declared no longer is not in a jail any more. */
+function settleJail({ declared, taken }: JailWork, { prune }: Means, memory: Memory): void {
   if (declared !== undefined && prune) memory.settleJail(declared);
   else if (declared !== undefined) memory.forgetLive(declared.path, taken);
-  if (prune) for (const user of users) if (user.fault === undefined) memory.settleUser(user.declared);
+}
+
+/** The same of a user. */
+function settleUser({ declared, fault }: UserWork, { prune }: Means, memory: Memory): void {
+  if (prune && fault === undefined) memory.settleUser(declared);
 }

@@ -20,7 +20,7 @@ import type { UserWork } from "../compare/compare.ts";
 import { accessOf, movesHome, sideAccessOf, valuesOf } from "../compare/intent.ts";
 import { withKeyPlace } from "../compare/look-keys.ts";
 import { policyKeys } from "../compare/look-user.ts";
-import { newUid, returning } from "../compare/returning.ts";
+import { returning, unreservedUid } from "../compare/returning.ts";
 import type { DeclaredUser } from "../model.ts";
 import { formerPolicies, type OnceUser } from "../once.ts";
 import { USER_STEPS } from "../order.ts";
@@ -34,6 +34,8 @@ interface Means {
   readonly root: JailRoot;
   /** What was declared before. */
   readonly once: OnceUser | undefined;
+  /** The uids of declared users. */
+  readonly reserved: ReadonlySet<number>;
   /** Gets an account that was created. */
   readonly created: (created: Created) => void;
 }
@@ -108,10 +110,10 @@ function requireUser(name: ByteString): PasswdEntry {
  * Creates an account, as jk_addjailuser does. One that apply created before, and that somebody has removed since, gets its uid
  * again: its home and its line in the jail are there still.
  */
-function create(declared: DeclaredUser, { root, once, created }: Means, said: Said): void {
+function create(declared: DeclaredUser, { root, once, reserved, created }: Means, said: Said): void {
   const { name } = declared;
   const before = once?.jail === root.path ? once : undefined;
-  const values = valuesOf(declared, newUid(declared, once, hostUser));
+  const values = valuesOf(declared, unreservedUid(declared, once, hostUser, reserved));
   const access = accessOf(declared);
   const run = new AccountRun(name);
   const account = planNewAccount(root, values, access);

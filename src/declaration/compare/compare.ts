@@ -15,6 +15,7 @@ import { compareJail } from "./jail.ts";
 import { withJailState } from "./look.ts";
 import { InJail, userState } from "./look-user.ts";
 import { Machine } from "./machine.ts";
+import { reservedUids } from "./returning.ts";
 import { settled } from "./settle.ts";
 import { compareUser, type UserComparison } from "./user.ts";
 
@@ -80,6 +81,7 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
     const onceJails = new Map(before.jails.map((jail) => [jail.path, jail]));
     const onceUsers = new Map(before.users.map((user) => [user.name, user]));
     const paths = new Set([...declared.keys(), ...users.keys()]);
+    const reserved = reservedUids(declaration.users, before);
     const moved = movedUsers(declaration.users, before, machine);
     const all = [declaration, ...(others === undefined ? [] : [others])];
     const gone = formerOf(all, before, machine, { ...asked, files: declaration.files });
@@ -90,7 +92,7 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
       const here = { declared: declared.get(path), users: users.get(path) ?? [] };
       return compareOne(path, here, machine, {
         ...{ prune, undeclared, once: onceJails.get(path), onceUser: (name) => onceUsers.get(name) },
-        isCleared: cleared.has(path),
+        ...{ isCleared: cleared.has(path), reserved },
       });
     });
     if (!prune)
@@ -119,7 +121,7 @@ function foreseen(
   { name, jail }: DeclaredUser,
   require: () => void,
 ): UserComparison {
-  if (compared.changes.length === 0) return compared;
+  if (compared.changes.length === 0 && compared.fault !== undefined) return compared;
   try {
     require();
     return compared;
@@ -143,13 +145,15 @@ interface Before {
   readonly onceUser: (name: ByteString) => OnceUser | undefined;
   /** Something is removed from the jail before. */
   readonly isCleared: boolean;
+  /** The uids of declared users. */
+  readonly reserved: ReadonlySet<number>;
 }
 
 function compareOne(
   path: ByteString,
   { declared, users }: { declared: DeclaredJail | undefined; users: readonly DeclaredUser[] },
   machine: Machine,
-  { prune, undeclared, once, onceUser, isCleared }: Before,
+  { prune, undeclared, once, onceUser, isCleared, reserved }: Before,
 ): JailWork {
   return withJailState(path, machine, (state, root) => {
     const about = { of: "jail", name: path, jail: path } as const;
@@ -182,7 +186,9 @@ function compareOne(
       }
     }
     const inside = new InJail(root, path);
-    const foresight = new UserForesight(inside, machine, users, fillingOf(changes).length > 0);
+    // Live directories that are mounted bring files, too.
+    const isFilled = fillingOf(changes).length > 0 || changes.some(({ what }) => what === "mounts");
+    const foresight = new UserForesight(inside, machine, { users, isFilled, reserved });
     const works = users.map((user) => {
       const { name } = user;
       // What it cannot find out is a fault of userState.

@@ -1,3 +1,4 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
@@ -24,13 +25,23 @@ import type { OnceUser } from "../once.ts";
 import { accessOf, movesHome, sideAccessOf, valuesOf } from "./intent.ts";
 import type { InJail } from "./look-user.ts";
 import { type Machine, requireOwnDropIn } from "./machine.ts";
-import { newUid } from "./returning.ts";
+import { unreservedUid } from "./returning.ts";
 
 /** What is planned for a user. */
 interface Planned {
   readonly declared: DeclaredUser;
   readonly changes: readonly Change[];
   readonly once: OnceUser | undefined;
+}
+
+/** What counts besides the jail and the machine. */
+interface About {
+  /** All who are declared in the jail. */
+  readonly users: readonly DeclaredUser[];
+  /** Files are brought into the jail first, such as a shell. */
+  readonly isFilled: boolean;
+  /** The uids of declared users. */
+  readonly reserved: ReadonlySet<number>;
 }
 
 const NO_ACCOUNTS = {
@@ -45,19 +56,23 @@ const NO_ACCOUNTS = {
  */
 export class UserForesight {
   #isReady = false;
+  /** Those that are there. */
+  readonly #shells = new Set<ByteString>();
 
-  /** `users`: all who are declared in the jail. `isFilled`: files are brought into the jail first, such as a shell. */
   constructor(
     private readonly inside: InJail,
     private readonly machine: Machine,
-    private readonly users: readonly DeclaredUser[],
-    private readonly isFilled: boolean,
+    private readonly about: About,
   ) {}
 
-  /** Throws the JailkitError with which the changes of a user would fail. */
+  /** Throws the JailkitError with which the changes of a user would fail, or that the jail lacks the shell of one without. */
   require(planned: Planned): void {
     const { declared, changes } = planned;
     const { root, jail } = this.inside;
+    if (changes.length === 0) {
+      if (root !== undefined) this.#requireShell(root, declared.shell);
+      return;
+    }
     if (root !== undefined) this.#requireJail(root, declared);
     const isOf = (...what: readonly Change["what"][]) => changes.some((change) => what.includes(change.what));
     if (isOf("policy")) this.#requirePolicy(declared);
@@ -66,7 +81,7 @@ export class UserForesight {
     const account = this.machine.accounts.userByName(declared.name);
     if (account !== undefined) this.#requireAccount(account, planned);
     else if (root !== undefined) {
-      const uid = newUid(declared, planned.once, this.machine.accounts.userByUid);
+      const uid = unreservedUid(declared, planned.once, this.machine.accounts.userByUid, this.about.reserved);
       const found = planNewAccount(root, valuesOf(declared, uid), accessOf(declared));
       requireOwnHome(found, this.machine.accounts.userByUid);
     }
@@ -75,17 +90,23 @@ export class UserForesight {
   /** The jail itself is looked at once. */
   #requireJail(root: JailRoot, { shell }: DeclaredUser): void {
     if (!this.#isReady) {
-      if (!this.isFilled) requireReadyJail(root);
+      if (!this.about.isFilled) requireReadyJail(root);
       requireNotReadOnly(root, "/etc", root.path);
       this.#isReady = true;
     }
-    if (!this.isFilled) requireShell(root, shell);
+    this.#requireShell(root, shell);
+  }
+
+  #requireShell(root: JailRoot, shell: ByteString): void {
+    if (this.about.isFilled || this.#shells.has(shell)) return;
+    requireShell(root, shell);
+    this.#shells.add(shell);
   }
 
   /** A home is not created in one that is there only after this. */
   #requireOutside({ name, home, keeps = [] }: DeclaredUser): void {
     if (keeps.includes("home")) return;
-    const outer = this.users.find(
+    const outer = this.about.users.find(
       (one) => one.name !== name && (below(normalPath(home), normalPath(one.home)) ?? "") !== "",
     );
     const { root } = this.inside;

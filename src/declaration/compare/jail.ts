@@ -107,13 +107,13 @@ class JailDifference {
     this.#missing = state.exists ? "its contents were removed" : "it does not exist";
     this.#paths = files.map((name) => lookUps.pathOf(name) ?? name);
     this.#live = live;
-    const { former, taken } = formerLive(live, state, asked.once);
-    this.#leaves = asked.prune ? former : [];
+    const { former, taken } = formerLive(live, state, asked.once, this.#gone);
+    // A jail that is gone begins anew, with what is declared alone.
+    const prune = asked.prune && !this.#gone;
+    this.#leaves = prune ? former : [];
     this.#taken = taken;
-    this.#former = formerNames({ sections, files: this.#paths, live }, state, {
-      ...asked,
-      leaves: this.#leaves,
-    });
+    const declaredNames = { sections, files: this.#paths, live };
+    this.#former = formerNames(declaredNames, state, { once: asked.once, prune, leaves: this.#leaves });
   }
 
   compare(): JailComparison {
@@ -161,7 +161,7 @@ class JailDifference {
     const { state, lookUps } = this;
     const { sections, files } = this.declared;
     // What live directories have shown is copied: all that is in the record needs it.
-    const copies = this.#leaves.length + this.#taken.length > 0;
+    const copies = !this.#gone && this.#leaves.length + this.#taken.length > 0;
     const lacks = (there: ReadonlySet<ByteString>, name: ByteString) =>
       this.#gone || copies || !there.has(name) || state.unfinished.has(name);
     const why = (names: readonly ByteString[]) => {
@@ -247,15 +247,20 @@ const NOTHING = { changes: [], undeclared: [], taken: [] } as const;
 
 /**
  * The live directories that were declared once and not any more: those that are in the record, and those that an earlier run
- * has taken out, without an end.
+ * has taken out, without an end. If the jail is gone, it begins anew without them.
  */
-function formerLive(live: readonly ByteString[], state: JailState, once: JailOnce | undefined) {
+function formerLive(
+  live: readonly ByteString[],
+  state: JailState,
+  once: JailOnce | undefined,
+  isGone: boolean,
+) {
   const recorded = [...state.live];
   const names = (once?.live ?? []).filter((directory) => !live.includes(directory));
   const kept = comesWith(recorded, live);
   const former = comesWith(recorded, names).filter((directory) => !kept.includes(directory));
   const isShown = (directory: ByteString) => recorded.some((one) => below(directory, one) !== undefined);
-  return { former, taken: names.filter((directory) => !isShown(directory)) };
+  return { former, taken: names.filter((directory) => isGone || !isShown(directory)) };
 }
 
 /** The sections and files that were declared once, are there, and go. */

@@ -3,9 +3,10 @@ import { joinHome } from "../../jail/accounts/separator.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
+import { nextId } from "../../system/login-defs.ts";
 import { CHROOT_SHELL } from "../../users/plan.ts";
 import type { DeclaredUser } from "../model.ts";
-import type { OnceUser } from "../once.ts";
+import type { Once, OnceUser } from "../once.ts";
 
 type UserByUid = (uid: number) => PasswdEntry | undefined;
 
@@ -21,6 +22,31 @@ export function newUid(
   if (uid !== undefined) return uid;
   const before = once?.jail === jail ? once.created : undefined;
   return before === undefined || userByUid(before) !== undefined ? undefined : before;
+}
+
+/** The uids that declared users have, or will have. `before`: what was declared once. */
+export function reservedUids(users: readonly DeclaredUser[], { users: before }: Once): ReadonlySet<number> {
+  const once = new Map(before.map((user) => [user.name, user]));
+  const uids = users.map((user) => newUid(user, once.get(user.name), () => undefined));
+  return new Set(uids.filter((uid) => uid !== undefined));
+}
+
+/**
+ * As newUid, but for an account to which useradd(8) would give the uid of another declared user, another one: that user may be
+ * created later.
+ */
+export function unreservedUid(
+  declared: DeclaredUser,
+  once: OnceUser | undefined,
+  userByUid: UserByUid,
+  reserved: ReadonlySet<number>,
+): number | undefined {
+  const uid = newUid(declared, once, userByUid);
+  if (uid !== undefined || reserved.size === 0) return uid;
+  const isUsed = (id: number) => userByUid(id) !== undefined;
+  const usual = nextId("UID", false, isUsed);
+  if (usual === undefined || !reserved.has(usual)) return undefined;
+  return nextId("UID", false, (id) => isUsed(id) || reserved.has(id));
 }
 
 /** An account that is to be created and whose home is there still, with its keys. */

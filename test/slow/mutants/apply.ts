@@ -150,9 +150,9 @@ export const APPLY: readonly Mutant[] = [
     ["name) => below(path, name) !== undefined", "_name) => false"],
   ]),
   ...within("src/declaration/compare/foresee-user.ts", FORESEES, [
-    ["if (!this.isFilled) requireReadyJail(root);", ""],
+    ["if (!this.about.isFilled) requireReadyJail(root);", ""],
     ['requireNotReadOnly(root, "/etc", root.path);', ""],
-    ["if (!this.isFilled) requireShell(root, shell);", ""],
+    ["    requireShell(root, shell);\n    this.#shells", "    this.#shells"],
     ["if (!isLimitedShell(shell)) requireOwnDropIn(name);", "if (!isLimitedShell(shell)) return;"],
     ["else if (root !== undefined) requireReplaceable", "else if (false) requireReplaceable"],
     ["requireOwnHome(found, this.machine.accounts.userByUid);", ""],
