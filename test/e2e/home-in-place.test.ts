@@ -136,6 +136,14 @@ describe("what a jail must not get", () => {
     m.must(["touch", "-r", `/home/${name}/a/b`, `/home/${name}/a`]);
     m.must(["mount", "-t", "tmpfs", "tmpfs", `/home/${name}/a/b`]);
     expect(move(name)).toMatchObject({ status: 1, stderr: expect.stringContaining("a/b' is a mount point") });
+    // A dry run says the same, also of a home that a symbolic link leads to.
+    m.must(["ln", "-s", "/home", "/linked"]);
+    for (const home of [`/linked/${name}`, `/home/${name}`]) {
+      m.must(["usermod", "-d", home, name]);
+      const said = { status: 1, stderr: expect.stringContaining(`'${home}/a/b' is a mount point`) };
+      expect(run("--dry-run", "-m", "-j", jail, name)).toMatchObject(said);
+    }
+    m.remove("/linked");
     m.must(["umount", `/home/${name}/a/b`]);
     expect(nodes(`/home/${name}`).map((line) => line.split(" ")[1])).toEqual(
       before.map((line) => line.split(" ")[1]),

@@ -132,7 +132,11 @@ describe("jk_check passes over no directory that only looks like another jail", 
     expect(rules).toEqual(
       expect.arrayContaining([["inner-jail", `${J}/usr`, undefined], ...setuid(`${J}/usr/su`)]),
     );
+    m.run(["jk_check", "--fix", J]);
+    expect((m.stat(`${J}/usr/su`)?.mode ?? 0) & 0o7777).toBe(0o4755);
     m.must(["userdel", "y"]);
+    m.run(["jk_check", "--fix", J]);
+    expect((m.stat(`${J}/usr/su`)?.mode ?? 0) & 0o7777).toBe(0o755);
     m.must(["rm", `${J}/usr/su`]);
   });
 

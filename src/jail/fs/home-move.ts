@@ -1,7 +1,16 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import * as C from "../../../ffi/constants.ts";
-import { isErrno, SystemError } from "../../../ffi/error.ts";
-import { close, fstat, openAt, sameFile, statAt, statIfPresent } from "../../../ffi/files.ts";
+import { attempt, isErrno, SystemError } from "../../../ffi/error.ts";
+import {
+  close,
+  fstat,
+  openAt,
+  readLink,
+  sameFile,
+  statAt,
+  statIfPresent,
+  withFd,
+} from "../../../ffi/files.ts";
 import { baseName, directoryOf } from "../../../ffi/paths.ts";
 import { lookAt } from "../../../ffi/stat-keys.ts";
 import { quoted } from "../../cli/display.ts";
@@ -49,10 +58,14 @@ export function requireMovable(
   root: JailRoot,
   to: ByteString,
 ) {
-  close(openOwn(host, path, uid));
   const shown = hostPath(host, path);
+  // Mounts have no symbolic links in their paths.
+  const real = withFd(
+    openOwn(host, path, uid),
+    (fd) => attempt(() => readLink(C.AT_FDCWD, `/proc/self/fd/${fd}`)) ?? shown,
+  );
   for (const { id, mountPoint: where } of answered(ownMounts) ?? []) {
-    const inside = below(where, shown);
+    const inside = below(where, real);
     // Another mount may hide it.
     if (inside && statIfPresent(C.AT_FDCWD, where)?.mountId === id) throw mountPoint(shown, inside.slice(1));
   }
