@@ -50,7 +50,7 @@ export function fixText(problem: Problem, sources: Sources): ByteString | undefi
   const { dialect } = sources;
   const lines = linesOf(sources, problem.file);
   const line = lines[problem.line - 1] ?? "";
-  const fix = problem.fix ?? (isHeader(problem, line) ? headerFix(line) : USUAL_FIXES[problem.code]);
+  const fix = problem.fix ?? (isHeader(problem, line) ? headerFix(line, dialect) : USUAL_FIXES[problem.code]);
   if (fix === undefined) return undefined;
   const file = shellWord(problem.file);
   const source = problem.code === "nul-byte" ? sourceOf(sources, problem.file) : undefined;
@@ -123,9 +123,11 @@ function isHeader({ code }: Problem, line: ByteString): boolean {
   return code === "bad-header" || (code === "stray-text" && /^\s*\[/.test(line));
 }
 
-function headerFix(line: ByteString): Fix {
+/** What follows a header without a name counts for the section before it where a login reads it; elsewhere it must not. */
+function headerFix(line: ByteString, dialect: Dialect): Fix {
   const name = /^\s*\[([^\][]+)/.exec(line)?.[1];
-  return name === undefined ? disable : { kind: "line", text: `[${name.trimEnd()}]` };
+  const nameless: Fix = dialect === "plain" ? { kind: "disable-section" } : disable;
+  return name === undefined ? nameless : { kind: "line", text: `[${name.trimEnd()}]` };
 }
 
 /** The last line of the entry that begins in a line; in dialect "py" it includes indented and empty lines. */

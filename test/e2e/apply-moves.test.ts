@@ -168,3 +168,32 @@ test("a jail that was moved is still that of apply", () => {
   expect([m.exists(now), /^(bob|lim):/m.test(m.read("/etc/passwd"))]).toEqual([false, false]);
   m.remove(file);
 });
+
+test("who is to leave a jail that was moved is told by --check, and the command helps", () => {
+  const [old, now] = ["/srv/old", "/srv/now"];
+  const file = "/etc/jailkit/jails.d/moved.ini";
+  m.write(
+    file,
+    `[jail ${old}]\nsections = uidbasics, basicshell\n[user bob]\njail = ${old}\nshell = /bin/bash\n`,
+  );
+  m.must(["jailkit", "apply"]);
+  m.must(["mv", old, now]);
+  m.write(file, "");
+  const run = (...more: string[]) => {
+    const { changes, summary } = linesOf(m, "--prune", "--delete-homes", ...more);
+    return [changes.length, summary.problems.map(({ message }) => message)];
+  };
+  const command = `jailkit adopt --moved ${old} ${now}`;
+  const faults = [
+    `user bob: is not declared any more, and stays: ${old}: no such directory; it is at ${now} now; update its record and accounts with: ${command}`,
+    expect.stringContaining(`jail ${old}: is not declared any more, and stays: `),
+  ];
+  expect([run("--check"), run()]).toEqual([
+    [0, faults],
+    [0, faults],
+  ]);
+  m.must(command.split(" "));
+  expect(run()).toEqual([2, []]);
+  expect(m.exists(now)).toBe(false);
+  m.remove(file);
+});

@@ -69,6 +69,19 @@ test("nor is that of an account that has no line in the jail", () => {
   m.must(["sh", "-c", `userdel other; rm -r ${J}/home/web`]);
 });
 
+test("nor is one that stays though its account is removed", () => {
+  declare(user("web"), user("sub"));
+  rehome("sub", "/home/web/sub");
+  declare();
+  const { changes } = linesOf(m, ...ALL);
+  expect(changes.map(({ warnings }) => warnings)).toEqual([
+    [expect.stringMatching(/stays: apply did not create it$/)],
+    [expect.stringMatching(/stays: the home of 'sub' is in it$/)],
+  ]);
+  expect([exists("web"), exists("sub"), m.exists(`${J}/home/web/sub/.bashrc`)]).toEqual([false, false, true]);
+  m.remove(`${J}/home/web`);
+});
+
 test("two of apply leave together, the inner one first, also with the jail", () => {
   declare(user("web"), user("sub"));
   rehome("sub", "/home/web/sub");

@@ -42,6 +42,17 @@ test("a key that begins at the margin gets its indentation", () => {
   expect(stdout).toContain(`      ${KEY} two`);
 });
 
+test("what follows a section without a name does not become that of the user before it", () => {
+  m.write(FILE, "[user bert]\njail = /srv/one\nshell = /bin/bash\n[]\ngroups = jailed\n");
+  const { stdout } = check("--json");
+  const { findings } = reportOf(configReportSchema, stdout);
+  expect(findings.map(({ code, remedy }) => [code, remedy])).toEqual([
+    ["bad-header", `sed -i '4,5s/^/#/' ${FILE}`],
+  ]);
+  m.must(["sh", "-c", findings[0]?.remedy ?? "false"]);
+  expect([check().stdout, m.read(FILE)]).toEqual(["", expect.stringContaining("#[]\n#groups = jailed\n")]);
+});
+
 test("a declaration with each kind of section has no findings", () => {
   m.mkdir("/usr/local/bin");
   m.write("/usr/local/bin/tool", "#!/bin/sh\n", { mode: 0o755 });

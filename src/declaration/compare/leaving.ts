@@ -3,6 +3,7 @@ import { directoryOf, normalPath } from "../../../ffi/paths.ts";
 import { answered, isReported, problemFrom } from "../../cli/error.ts";
 import { withTree } from "../../jail/fs/look.ts";
 import { hostPath, type JailRoot } from "../../jail/fs/walk.ts";
+import { openNamedJail } from "../../jail/record/named-jail.ts";
 import type { Leaving } from "../../jails/delete-plan.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { NO_ACCESS } from "../../users/access.ts";
@@ -58,9 +59,11 @@ export class Leavers {
     const { name, jail } = once;
     const found = answered(() => {
       const account = this.machine.accounts.userByName(name);
-      return withJailState(jail, this.machine, (_, root) => root && this.#look(root, account, once));
+      return withJailState(jail, this.machine, (_, root) =>
+        root === undefined ? { fate: undefined, fault: whyNotOpened(jail) } : this.#look(root, account, once),
+      );
     });
-    if (found === undefined) return { fate: undefined, fault: undefined };
+    if (found?.fate === undefined) return { fate: undefined, fault: found?.fault };
     const { fate, fault } = found;
     if (fault === undefined && fate.how !== "stays") {
       this.leaving.push({ name, jail, home: fate.home });
@@ -91,5 +94,17 @@ export class Leavers {
         code === HOLDS_HOME && otherHomeIn(account, hostPath(root, home ?? "/"), this.#left) === undefined;
       return isAlone ? undefined : { code, message: `is not declared any more, and stays: ${message}` };
     }
+  }
+}
+
+/** Why nobody can be taken out of a jail: it was moved, or is missing. */
+function whyNotOpened(jail: ByteString): Leave["fault"] {
+  try {
+    openNamedJail(jail)[Symbol.dispose]();
+    return undefined;
+  } catch (error) {
+    if (!isReported(error)) throw error;
+    const { code, message } = problemFrom(error, "failed", jail);
+    return { code, message: `is not declared any more, and stays: ${message}` };
   }
 }
