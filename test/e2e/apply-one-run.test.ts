@@ -186,6 +186,8 @@ describe("a shell that the jail lacks", () => {
     settle(text.replace("uidbasics", "uidbasics, basicshell"));
     m.must(["rm", `${J}/bin/bash`]);
     expect(problems("--check")).toEqual([expect.stringContaining(lacks("shelled"))]);
+    m.write(FILE, text.replace("uidbasics", "uidbasics, basicshell, scp"));
+    expect(problems("--check")).toEqual([expect.stringContaining(lacks("shelled"))]);
     m.must(["jk_cp", "-f", "-j", J, "/bin/bash"]);
     settle(text.replace("uidbasics", "uidbasics, basicshell"));
   });

@@ -12,6 +12,7 @@ const MOVES = "e2e/apply-moves.test.ts";
 const STAYS = "e2e/apply-stays.test.ts";
 const LEAVES = "e2e/apply-leaves.test.ts";
 const OFF = "e2e/apply-off.test.ts";
+const ONE_RUN = "e2e/apply-one-run.test.ts";
 const FORESEES = "e2e/apply-foresees.test.ts";
 const COMPARE = "unit/declaration-compare.test.ts";
 
@@ -62,7 +63,7 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/jail.ts", COMPARE, [
     ["if (!prune) return { sections: [], files: [] };", ""],
     ["(once?.files ?? []).filter", "[...state.files].filter"],
-    ["asked.prune ? former : []", "former"],
+    ["prune ? former : []", "former"],
     ["this.asked.prune && this.asked.once?.[key] === true", "this.asked.prune"],
     ["if (!is || brings(rest) !== false) return;", "if (!is) return;"],
     ["else if (!(without || this.#gone) && brings", "else if (!this.#gone && brings"],
@@ -129,7 +130,7 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/foresee-user.ts", FORESEES, [
     ["if (!this.isFilled) requireReadyJail(root);", ""],
     ['requireNotReadOnly(root, "/etc", root.path);', ""],
-    ["if (!this.isFilled) requireShell(root, shell);", ""],
+    ["requireShell(root, shell);\n    this.#shells", "this.#shells"],
     ["if (!isLimitedShell(shell)) requireOwnDropIn(name);", "if (!isLimitedShell(shell)) return;"],
     ["else if (root !== undefined) requireReplaceable", "else if (false) requireReplaceable"],
     ["planNewAccount(root, valuesOf(declared, uid), accessOf(declared));", ""],
@@ -143,6 +144,14 @@ export const APPLY: readonly Mutant[] = [
     ['error.code !== "home-aside"', "true"],
   ]),
   ...within("src/declaration/compare/compare.ts", FORESEES, [["isCleared ? undefined : ", ""]]),
+  ...within("src/declaration/compare/returning.ts", ONE_RUN, [
+    ["if (usual === undefined || !reserved.has(usual)) return undefined;", "if (usual) return undefined;"],
+    ["newUid(user, once.get(user.name), () => undefined)", "user.uid"],
+  ]),
+  ...within("src/declaration/compare/foresee-user.ts", ONE_RUN, [
+    ["if (root !== undefined) this.#requireShell(root, declared.shell);", ""],
+  ]),
+  ...within("src/declaration/compare/jail.ts", ONE_RUN, [["asked.prune && !this.#gone", "asked.prune"]]),
   ...within("src/jail/fs/home-move.ts", FORESEES, [
     ["if (inside && statIfPresent", "if (false && statIfPresent"],
   ]),
