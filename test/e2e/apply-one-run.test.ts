@@ -155,6 +155,13 @@ test("no account gets the uid that another user has, who is created later", () =
   m.must(["userdel", "-r", "last"]);
 });
 
+test("a comment changes in the jail, too", () => {
+  for (const comment of ["One", "Other, Two"]) {
+    settle(`${JAIL}${user("said", `allow = sftp\ncomment = ${comment}\n`)}`);
+    expect(passwd("said", J)?.split(":")[4]).toBe(comment);
+  }
+});
+
 test.each([
   ["emptied", "cd /srv/live && rm -rf bin dev etc lib* sbin usr"],
   ["removed", "rm -rf /srv/live"],

@@ -7,6 +7,10 @@ type Change = readonly [from: string, to: string];
 const within = (file: string, test: string, changes: readonly Change[]): Mutant[] =>
   changes.map(([from, to]) => ({ file, from, to, test }));
 
+/** Of one test of ONE_RUN. */
+const titled = (title: string, file: string, changes: readonly Change[]): Mutant[] =>
+  within(file, ONE_RUN, changes).map((one) => ({ ...one, title }));
+
 const PRUNE = "e2e/apply-prune.test.ts";
 const MOVES = "e2e/apply-moves.test.ts";
 const STAYS = "e2e/apply-stays.test.ts";
@@ -144,14 +148,16 @@ export const APPLY: readonly Mutant[] = [
     ['error.code !== "home-aside"', "true"],
   ]),
   ...within("src/declaration/compare/compare.ts", FORESEES, [["isCleared ? undefined : ", ""]]),
-  ...within("src/declaration/compare/returning.ts", ONE_RUN, [
+  ...titled("no account gets the uid", "src/declaration/compare/returning.ts", [
     ["if (usual === undefined || !reserved.has(usual)) return undefined;", "if (usual) return undefined;"],
     ["newUid(user, once.get(user.name), () => undefined)", "user.uid"],
   ]),
-  ...within("src/declaration/compare/foresee-user.ts", ONE_RUN, [
+  ...titled("also in the run that removes it", "src/declaration/compare/foresee-user.ts", [
     ["if (root !== undefined) this.#requireShell(root, declared.shell);", ""],
   ]),
-  ...within("src/declaration/compare/jail.ts", ONE_RUN, [["asked.prune && !this.#gone", "asked.prune"]]),
+  ...titled("was emptied is one of copies", "src/declaration/compare/jail.ts", [
+    ["asked.prune && !this.#gone", "asked.prune"],
+  ]),
   ...within("src/jail/fs/home-move.ts", FORESEES, [
     ["if (inside && statIfPresent", "if (false && statIfPresent"],
   ]),
