@@ -101,6 +101,8 @@ export function pictureOf(m: Machine, loose: readonly string[], text: string) {
     sockets: Object.entries(files(m, "/etc/jailkit/jk_socketd.d")).filter(
       ([name]) => !loose.some((path) => name === dropInOf(path)),
     ),
-    jails: Object.fromEntries(JAILS.filter((path) => m.exists(path)).map((path) => [path, jail(m, path, text)])),
+    jails: Object.fromEntries(
+      JAILS.filter((path) => m.exists(path)).map((path) => [path, jail(m, path, text)]),
+    ),
   };
 }

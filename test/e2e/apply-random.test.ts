@@ -107,7 +107,10 @@ async function compareWithFresh(m: Machine, text: string, loose: readonly string
   try {
     fresh.write(FILE, text);
     fresh.must(["jailkit", "apply"]);
-    expect({ step: "fresh", ...pictureOf(m, loose, text) }).toEqual({ step: "fresh", ...pictureOf(fresh, loose, text) });
+    expect({ step: "fresh", ...pictureOf(m, loose, text) }).toEqual({
+      step: "fresh",
+      ...pictureOf(fresh, loose, text),
+    });
   } finally {
     await fresh.close();
   }
