@@ -181,7 +181,7 @@ export const tool = defineTool({
 
 Before anything is done for a jail or a user, dry runs of jk_init(8), jk_cp(8) and the code that jails accounts show what would be refused: that is an error, with the line of the declaration, and nothing of it is begun. --check and the run say the same, unless something is removed from the jail first, or its live directories change: then the run finds it.
 
-A jail is compared by its record: its sections and files, its live directories and whether they are mounted, its log socket and proc. jk_update(8) keeps the files in it up to date, and jk_check(8) checks them. A user is compared by the account, its groups, its lines in the jail, its home, its keys, and its section of jk_lsh.ini or jk_chrootsh.ini.
+A jail is compared by its record: its sections and files, its live directories and whether they are mounted, its log socket and proc. jk_update(8) keeps the files in it up to date, and jk_check(8) checks them. A user is compared by the account, its groups, its lines in the jail, its home, its keys, and its section of jk_lsh.ini or jk_chrootsh.ini; it is an error if the jail lacks its shell.
 
 An account that exists outside of jails moves into the jail, with its home; it is an error if that is not its own, or holds the home of another account. Its uid, and a home that is in the jail already, are not changed: a difference is an error.
 

@@ -155,6 +155,13 @@ test("no account gets the uid that another user has, who is created later", () =
   m.must(["userdel", "-r", "last"]);
 });
 
+test("a comment changes in the jail, too", () => {
+  for (const comment of ["One", "Other, Two"]) {
+    settle(`${JAIL}${user("said", `allow = sftp\ncomment = ${comment}\n`)}`);
+    expect(passwd("said", J)?.split(":")[4]).toBe(comment);
+  }
+});
+
 test.each([
   ["emptied", "cd /srv/live && rm -rf bin dev etc lib* sbin usr"],
   ["removed", "rm -rf /srv/live"],
@@ -185,6 +192,8 @@ describe("a shell that the jail lacks", () => {
       expect(problems(...options)).toEqual([expect.stringContaining(lacks("shelled"))]);
     settle(text.replace("uidbasics", "uidbasics, basicshell"));
     m.must(["rm", `${J}/bin/bash`]);
+    expect(problems("--check")).toEqual([expect.stringContaining(lacks("shelled"))]);
+    m.write(FILE, text.replace("uidbasics", "uidbasics, basicshell, scp"));
     expect(problems("--check")).toEqual([expect.stringContaining(lacks("shelled"))]);
     m.must(["jk_cp", "-f", "-j", J, "/bin/bash"]);
     settle(text.replace("uidbasics", "uidbasics, basicshell"));

@@ -2,6 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { closedJailFault, homeFault } from "../../explain/home-fault.ts";
+import { updateJailAccounts } from "../../jail/accounts/change-accounts.ts";
 import { type JailRoot, openTree } from "../../jail/fs/walk.ts";
 import { withHostAccounts } from "../../jail/record/jail-lock.ts";
 import { leaveGroup, setComment } from "../../system/account-tools.ts";
@@ -63,6 +64,7 @@ export function userSteps({ declared, changes }: UserWork, means: Means): Step[]
       ({ steps }) => {
         const { comment = "" } = declared;
         withHostAccounts(() => setComment(name, comment));
+        updateJailAccounts(root, (accounts) => accounts.changeUser(name, { gecos: comment }));
         steps.push(`the account ${quoted(name)} has the comment ${quoted(comment)}`);
       },
     leaveGroups: (some) => (said) => leaveGroups(root, name, itemsOf(some), said),

@@ -96,7 +96,7 @@ function foreseeShell(
   { paths, live, accountFiles }: Brought,
 ): UserWork {
   const { name, shell } = user.declared;
-  if (user.changes.length === 0) return user;
+  if (user.changes.length === 0 && user.fault !== undefined) return user;
   const has = (path: ByteString) => root !== undefined && lookUp(root, path, { follow: true }) !== undefined;
   try {
     if (!accountFiles && !has("/etc/passwd")) throw noAccountFiles(jail);

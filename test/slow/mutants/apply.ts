@@ -7,12 +7,17 @@ type Change = readonly [from: string, to: string];
 const within = (file: string, test: string, changes: readonly Change[]): Mutant[] =>
   changes.map(([from, to]) => ({ file, from, to, test }));
 
+/** Of one test of ONE_RUN. */
+const titled = (title: string, file: string, changes: readonly Change[]): Mutant[] =>
+  within(file, ONE_RUN, changes).map((one) => ({ ...one, title }));
+
 const PRUNE = "e2e/apply-prune.test.ts";
 const MOVES = "e2e/apply-moves.test.ts";
 const STAYS = "e2e/apply-stays.test.ts";
 const LEAVES = "e2e/apply-leaves.test.ts";
 const NESTED = "e2e/apply-nested-homes.test.ts";
 const OFF = "e2e/apply-off.test.ts";
+const ONE_RUN = "e2e/apply-one-run.test.ts";
 const FORESEES = "e2e/apply-foresees.test.ts";
 const COMPARE = "unit/declaration-compare.test.ts";
 
@@ -77,7 +82,7 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/jail.ts", COMPARE, [
     ["if (!prune) return { sections: [], files: [] };", ""],
     ["(once?.files ?? []).filter", "[...state.files].filter"],
-    ["asked.prune ? former : []", "former"],
+    ["prune ? former : []", "former"],
     ["this.asked.prune && this.asked.once?.[key] === true", "this.asked.prune"],
     ["if (!is || brings(rest) !== false) return;", "if (!is) return;"],
     ["else if (!(without || this.#gone) && brings", "else if (!this.#gone && brings"],
@@ -152,7 +157,7 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/foresee-user.ts", FORESEES, [
     ["if (!this.about.isFilled) requireReadyJail(root);", ""],
     ['requireNotReadOnly(root, "/etc", root.path);', ""],
-    ["    requireShell(root, shell);\n    this.#shells", "    this.#shells"],
+    ["requireShell(root, shell);\n    this.#shells", "this.#shells"],
     ["if (!isLimitedShell(shell)) requireOwnDropIn(name);", "if (!isLimitedShell(shell)) return;"],
     ["else if (root !== undefined) requireReplaceable", "else if (false) requireReplaceable"],
     ["requireOwnHome(found, this.machine.accounts.userByUid);", ""],
@@ -168,6 +173,16 @@ export const APPLY: readonly Mutant[] = [
     ['error.code !== "home-aside"', "true"],
   ]),
   ...within("src/declaration/compare/compare.ts", FORESEES, [["isCleared ? undefined : ", ""]]),
+  ...titled("no account gets the uid", "src/declaration/compare/returning.ts", [
+    ["if (usual === undefined || !reserved.has(usual)) return undefined;", "if (usual) return undefined;"],
+    ["newUid(user, once.get(user.name), () => undefined)", "user.uid"],
+  ]),
+  ...titled("also in the run that removes it", "src/declaration/compare/foresee-user.ts", [
+    ["if (root !== undefined) this.#requireShell(root, declared.shell);", ""],
+  ]),
+  ...titled("was emptied is one of copies", "src/declaration/compare/jail.ts", [
+    ["asked.prune && !this.#gone", "asked.prune"],
+  ]),
   ...within("src/jail/fs/home-move.ts", FORESEES, [
     ["if (inside && statIfPresent", "if (false && statIfPresent"],
   ]),

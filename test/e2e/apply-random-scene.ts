@@ -1,0 +1,135 @@
+/** Random declarations for apply-random.test.ts, and what somebody does to a machine by hand in between. */
+import fc from "fast-check";
+import type { Machine } from "../machine/machine.ts";
+import { KEYS } from "./apply-scene.ts";
+
+export const JAILS = ["/srv/a", "/srv/b", "/srv/c"] as const;
+export const NAMES = ["anna", "bob", "carl", "dora"] as const;
+/** A group with a fixed gid, so that a declaration can name it by that. */
+export const GID = "4321";
+export const TEST_SECTIONS = "[needy]\nneed_logsocket = 1\nneed_proc = 1\npaths = /usr/bin/true\n";
+
+const some = <T>(items: readonly T[]) => fc.subarray([...items]);
+const maybe = <T>(one: fc.Arbitrary<T>) => fc.option(one, { nil: undefined });
+const flag = fc.constantFrom("", "", "yes", "no");
+
+const SHELL = "uidbasics, basicshell";
+const jail = fc.record({
+  sections: fc
+    .tuple(
+      fc.oneof({ weight: 9, arbitrary: fc.constant(SHELL) }, fc.constant("uidbasics")),
+      some(["sftp", "scp", "needy"]),
+    )
+    .map(([first, more]) => [first, ...more].join(", ")),
+  files: some(["id", "/usr/bin/who", "/etc/hostname"]).map((files) => files.join(", ")),
+  live: fc.boolean(),
+  logSocket: flag,
+  proc: flag,
+});
+
+const key = fc
+  .tuple(fc.constantFrom("", "", "no-pty ", 'restrict,from="10.0.0.0/8" '), fc.nat(1))
+  .map(([options, nth]) => `${options}${KEYS[nth]}`);
+const keys = fc.uniqueArray(key, { maxLength: 2, selector: (line) => line.split(" ").at(-1) });
+const access = fc.constantFrom(
+  "shell = /bin/bash",
+  "shell = /bin/bash\nconfine = 1",
+  "shell = /bin/sh",
+  "allow = sftp",
+  "allow = sftp, scp\numask = 027",
+  "shell = /usr/sbin/jk_lsh\nallow = sftp",
+);
+const user = fc.record({
+  jail: fc.constantFrom(0, 0, 0, 1, 1, 2),
+  access,
+  groups: some(["team", "jailed", GID]).map((groups) => groups.join(", ")),
+  keys,
+  comment: fc.constantFrom("", "", "A Name", "Other, Name"),
+  odd: fc.nat(11).map((n) => n === 0),
+});
+
+/** Of each jail and user its section, or undefined. */
+const wish = fc.record({
+  jails: fc.tuple(jail, maybe(jail), maybe(jail)),
+  users: fc.tuple(maybe(user), maybe(user), maybe(user), maybe(user)),
+});
+type Wish = typeof wish extends fc.Arbitrary<infer T> ? T : never;
+
+const entry = (key: string, value: string | undefined) => (value ? `${key} = ${value}\n` : "");
+
+/** The text of a declaration; the third jail is the only one that may be live, as a jail of copies cannot become so. */
+export function textOf({ jails, users }: Wish): string {
+  const sections = jails.map((one, nth) => {
+    if (one === undefined) return "";
+    const live = nth === 2 && one.live ? "/usr" : "";
+    const { sections, files, logSocket, proc } = one;
+    return `[jail ${JAILS[nth]}]\n${entry("sections", sections)}${entry("files", files)}${entry("live", live)}${entry("log_socket", logSocket)}${entry("proc", proc)}`;
+  });
+  const accounts = users.map((one, nth) => {
+    if (one === undefined) return "";
+    // A uid that comes and goes is an error for an account that is there: not often.
+    const uid = nth < 2 !== one.odd ? `5001${nth}` : "";
+    // A user whose jail is not declared is an error: not often.
+    const place = jails[one.jail] === undefined ? 0 : one.jail;
+    return `[user ${NAMES[nth]}]\njail = ${JAILS[place]}\n${one.access}\n${entry("groups", one.groups)}${entry("comment", one.comment)}${entry("uid", uid)}${entry("authorized_keys", one.keys.join("\n  "))}`;
+  });
+  return [...sections, ...accounts].join("");
+}
+
+/** What is done by hand, with shell commands for a jail and a user. */
+const EDITS: Readonly<Record<string, (jail: string, user: string) => string>> = {
+  userdel: (_, user) => `userdel ${user}`,
+  usermod: (_, user) => `usermod -s /bin/sh ${user}`,
+  gpasswd: (_, user) => `gpasswd -d ${user} team`,
+  key: (jail, user) => `sed -i 1d ${jail}/home/${user}/.ssh/authorized_keys`,
+  keys: (jail, user) => `rm ${jail}/home/${user}/.ssh/authorized_keys`,
+  home: (jail, user) => `rm -r ${jail}/home/${user}`,
+  entry: (jail, user) => `sed -i /^${user}:/d ${jail}/etc/passwd`,
+  group: (jail) => `sed -i '/^team:/d' ${jail}/etc/group`,
+  rights: (jail) => `rm ${jail}/etc/jailkit/jk_lsh.ini`,
+  settings: (_, user) => `rm /etc/jailkit/jk_chrootsh.d/${user}.ini`,
+  socket: (jail) => `rm /etc/jailkit/jk_socketd.d/${jail.slice(1).replace("/", "-")}.ini`,
+  umount: (jail) => `umount ${jail}/proc; umount ${jail}/usr`,
+  fstab: (jail) => `sed -i '\\|${jail}/|d' /etc/fstab`,
+  section: (jail) => `test -d ${jail} && jk_init -j ${jail} rsync`,
+  sftp: (jail) => `jk_init -j ${jail} --remove sftp`,
+  file: (jail) => `jk_cp -j ${jail} --remove /usr/bin/id`,
+  bash: (jail) => `rm ${jail}/bin/bash`,
+  emptied: (jail) =>
+    `umount ${jail}/proc; umount ${jail}/usr; mountpoint -q ${jail}/usr || { cd ${jail} && rm -rf usr lib* bin sbin etc; }`,
+  jail: (jail) => `umount ${jail}/proc; umount ${jail}/usr; mountpoint -q ${jail}/usr || rm -rf ${jail}`,
+  delete: (jail) => `jailkit delete --yes --unjail --user-files ${jail}`,
+  out: (_, user) => `jk_jailuser --unjail -m -s /usr/sbin/nologin ${user}`,
+};
+/** What apply does not put back: it does not read the files of a jail. */
+export const HURTS = new Set(["bash"]);
+
+/** What takes proc or the log socket from a jail. */
+export const TAKES = new Set(["umount", "fstab", "socket", "emptied", "jail", "delete"]);
+
+const edit = fc.record({
+  what: fc.constantFrom(...Object.keys(EDITS), "out", "out"),
+  jail: fc.constantFrom(0, 0, 0, 1, 2),
+  user: fc.nat(3),
+});
+export type Edit = typeof edit extends fc.Arbitrary<infer T> ? T : never;
+
+/** A declaration, edits after it was written, and the options of the run. */
+const round = fc.record({
+  wish,
+  // The one of before, with few differences.
+  keep: fc.boolean(),
+  edits: fc.array(edit, { maxLength: 2 }),
+  options: fc.constantFrom([], [], ["--prune"], ["--prune", "--delete-homes"]),
+});
+export type Round = typeof round extends fc.Arbitrary<infer T> ? T : never;
+export const rounds = fc.array(round, { minLength: 1, maxLength: 4 });
+
+/** The command of an edit. */
+export const commandOf = ({ what, jail, user }: Edit): string =>
+  EDITS[what]?.(JAILS[jail] ?? "", NAMES[user] ?? "") ?? "false";
+
+/** Does it by hand; it may fail, as there may be nothing to change. */
+export const edits = (m: Machine, all: readonly Edit[]) => {
+  for (const one of all) m.run(["sh", "-c", commandOf(one)]);
+};

@@ -1,0 +1,170 @@
+/**
+ * `jailkit apply` of random declarations, on a machine that somebody changes by hand in between. JK_RANDOM_SEED and
+ * JK_RANDOM_RUNS give other sequences, and more of them.
+ */
+import { expect, setDefaultTimeout, test } from "bun:test";
+import fc from "fast-check";
+import { REPORT_SCHEMAS } from "../../build/schemas.ts";
+import type { Machine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
+import { pictureOf } from "./apply-random-picture.ts";
+import {
+  commandOf,
+  edits,
+  GID,
+  HURTS,
+  JAILS,
+  type Round,
+  rounds,
+  TAKES,
+  TEST_SECTIONS,
+  textOf,
+} from "./apply-random-scene.ts";
+import { linesOf, openApplyMachine } from "./apply-scene.ts";
+
+// Longer runs take hours.
+setDefaultTimeout(3_600_000);
+
+const FILE = "/etc/jailkit/jails.d/one.ini";
+const SEED = Number(process.env.JK_RANDOM_SEED ?? 7);
+const RUNS = Number(process.env.JK_RANDOM_RUNS ?? 5);
+
+async function openRandomMachine(): Promise<Machine> {
+  const m = await openApplyMachine();
+  m.must(["groupadd", "-g", GID, "numbered"]);
+  m.write("/etc/jailkit/jk_init.d/test.ini", TEST_SECTIONS);
+  return m;
+}
+
+type Run = ReturnType<typeof linesOf>;
+const texts = ({ changes }: Run) => changes.map(({ text }) => text);
+const problems = ({ summary }: Run) => summary.problems.map(({ message }) => message);
+
+/** The jails from which something is removed before their users are looked at: then the run finds what they lack. */
+const emptied = ({ changes }: Run) =>
+  changes.filter(({ of, action, what }) => of === "jail" && action === "remove" && what !== "proc");
+
+/** What is planned is done, and after it nothing is left to do. Returns the run. */
+function runTwice(m: Machine, options: readonly string[]): Run {
+  const planned = linesOf(m, "--check", ...options);
+  const done = linesOf(m, ...options);
+  const jails = new Set(emptied(planned).map(({ jail }) => jail));
+  const late = new Set(
+    done.changes.flatMap(({ of, jail, name, status }) =>
+      of === "user" && jails.has(jail) && status !== "done" ? [name] : [],
+    ),
+  );
+  const part = ({ changes, summary }: Run) => ({
+    // What is not begun after an error that is foreseen is not in the plan.
+    did: changes
+      .filter(({ status, name }) => status !== "not-done" && !late.has(name))
+      .map(({ text }) => text),
+    failed: changes.filter(({ status, name }) => status === "failed" && !late.has(name)),
+    problems: summary.problems.filter(({ path }) => !late.has(path)).map(({ message }) => message),
+  });
+  expect({ step: "run", ...part(done) }).toEqual({ step: "run", ...part(planned) });
+  const again = linesOf(m, ...options);
+  // What the run has done may be in the text of a problem.
+  const kinds = ({ summary }: Run) => summary.problems.map(({ path, code }) => `${path}: ${code}`).sort();
+  expect({ step: "again", did: part(again).did, problems: kinds(again) }).toEqual({
+    ...{ step: "again", did: [], problems: kinds(done) },
+  });
+  const check = linesOf(m, "--check", ...options);
+  expect({ step: "check", status: check.status }).toEqual({ step: "check", status: done.status });
+  return done;
+}
+
+/** What the other tools say about it. */
+function judge(m: Machine, isHurt: boolean): void {
+  const { stdout: checked } = m.run(["jailkit", "config", "check", "--json"]);
+  const { findings } = reportOf(REPORT_SCHEMAS["jailkit config"], checked);
+  // Rights may be for programs that the jail does not have.
+  const found = findings.filter(({ code }) => code !== "no-such-path");
+  expect({ step: "config check", found }).toEqual({ step: "config check", found: [] });
+  if (isHurt) return;
+  const { stdout, stderr } = m.run(["jk_check"]);
+  // Homes of accounts that were removed stay, unless --delete-homes was given.
+  const said = stdout
+    .split("\n")
+    .filter((line) => /^[A-Z]/.test(line) && !line.endsWith("which no account has"));
+  expect({ step: "jk_check", said, stderr }).toEqual({ step: "jk_check", said: [], stderr: "" });
+}
+
+/** The export of the machine, applied, changes nothing. */
+function declareAgain(m: Machine): void {
+  const { stdout } = m.must(["jailkit", "export", "--declaration"]);
+  m.write("/root/exported.ini", stdout);
+  const { changes, summary, status } = linesOf(m, "--check", "/root/exported.ini");
+  const found = { changes: changes.map(({ text }) => text), problems: summary.problems, status };
+  expect({ step: "export", stdout, ...found }).toEqual({
+    ...{ step: "export", stdout, changes: [], problems: [], status: 0 },
+  });
+}
+
+/** The machine is as if nothing else had ever been declared. */
+async function compareWithFresh(m: Machine, text: string, loose: readonly string[]): Promise<void> {
+  const fresh = await openRandomMachine();
+  try {
+    fresh.write(FILE, text);
+    fresh.must(["jailkit", "apply"]);
+    expect({ step: "fresh", ...pictureOf(m, loose, text) }).toEqual({
+      step: "fresh",
+      ...pictureOf(fresh, loose, text),
+    });
+  } finally {
+    await fresh.close();
+  }
+}
+
+/** Jails that are not firm in a picture: see there. */
+const looseIn = (text: string, sequence: readonly Round[]) =>
+  JAILS.filter(
+    (path, nth) =>
+      sequence.some(({ edits }) => edits.some(({ what, jail }) => TAKES.has(what) && jail === nth)) &&
+      text
+        .split(/^(?=\[)/m)
+        .some(
+          (one) =>
+            one.startsWith(`[jail ${path}]`) && !(one.includes("proc =") && one.includes("log_socket =")),
+        ),
+  );
+
+/** Does what the errors advise. */
+function heed(m: Machine, { summary }: Run): void {
+  for (const { message } of summary.problems) {
+    const [, command] = /, with: (jk_jailuser .*)$/.exec(message) ?? [];
+    if (command !== undefined) m.must(command.split(" "));
+  }
+}
+
+async function runAll(sequence: readonly Round[]): Promise<void> {
+  const m = await openRandomMachine();
+  let isHurt = false;
+  const said: string[] = [];
+  try {
+    let text = "";
+    let done: Run | undefined;
+    const last = { options: ["--prune", "--delete-homes"], edits: [] };
+    for (const round of [...sequence, last, last]) {
+      if (round === last && done !== undefined) heed(m, done);
+      if ("wish" in round && !(round.keep && text !== "")) text = textOf(round.wish);
+      m.write(FILE, text);
+      edits(m, round.edits);
+      isHurt ||= round.edits.some(({ what }) => HURTS.has(what));
+      said.push(`--- ${round.edits.map(commandOf).join("\n    ")}\n${text}=> ${round.options.join(" ")}`);
+      done = runTwice(m, round.options);
+      said.push(texts(done).join("\n"), problems(done).join("\n"));
+      if (done.status === 0) judge(m, isHurt);
+      if (done.status === 0 && !isHurt) declareAgain(m);
+    }
+    if (done?.status === 0 && !isHurt) await compareWithFresh(m, text, looseIn(text, sequence));
+  } catch (error) {
+    throw new Error(`${said.join("\n")}\n${error instanceof Error ? error.message : error}`);
+  } finally {
+    await m.close();
+  }
+}
+
+test("random declarations, and changes by hand", async () => {
+  await fc.assert(fc.asyncProperty(rounds, runAll), { seed: SEED, numRuns: RUNS, endOnFailure: true });
+});
