@@ -18,7 +18,7 @@ interface Case {
   readonly declared: string;
   readonly options?: readonly string[];
   /** Makes the fault, and takes it away again. */
-  readonly before?: (m: Machine) => void;
+  readonly before?: (m: Machine) => void | Promise<void>;
   readonly after?: (m: Machine) => void;
 }
 
@@ -364,24 +364,23 @@ const CASES: readonly Case[] = [
     what: "an account with processes",
     fails: ["user mover"],
     declared: user("mover"),
-    before: (m) => {
+    before: async (m) => {
       m.addUser("mover", { home: "/home/mover", createHome: true });
-      session = m.start(["sleep", "infinity"], { user: "mover" });
+      await startSession(m, "mover");
     },
-    after: (m) => all(m, "pkill -KILL -u mover", "userdel -r mover"),
+    after: (m) => all(m, "userdel -r mover"),
   },
   {
     what: "accounts for a new jail, with processes, without a home, without a group",
     fails: ["user one", "user two", "user three"],
     declared: `[jail ${NEW}]\nsections = uidbasics, basicshell\n${["one", "two", "three"].map((name) => user(name, "", NEW)).join("")}`,
-    before: (m) => {
+    before: async (m) => {
       for (const name of ["one", "two", "three"])
         m.addUser(name, { home: `/home/${name}`, createHome: name !== "two" });
-      session = m.start(["sleep", "infinity"], { user: "one" });
+      await startSession(m, "one");
       all(m, "sed -i /^three:/d /etc/group");
     },
-    after: (m) =>
-      all(m, "pkill -KILL -u one", "userdel -r one", "userdel two", "userdel -r three", `rm -r ${NEW}`),
+    after: (m) => all(m, "userdel -r one", "userdel two", "userdel -r three", `rm -r ${NEW}`),
   },
   {
     what: "an account of the jail that has lost its line there, and its primary group",
@@ -499,6 +498,13 @@ const CASES: readonly Case[] = [
 let m: Machine;
 let session: MachineProcess | undefined;
 
+/** A process of a user, which is there when this returns, and ends with its input. */
+async function startSession(m: Machine, user: string): Promise<void> {
+  session = m.start(["cat"], { user });
+  session.write("ready\n");
+  await session.until(({ stdout }) => (stdout.includes("ready") ? true : undefined));
+}
+
 beforeAll(async () => {
   m = await openApplyMachine();
   m.must(["jk_init", "-j", J, "uidbasics", "basicshell", "jk_lsh"]);
@@ -511,7 +517,7 @@ afterAll(() => m?.close());
 test.each(CASES.map((one) => [one.what, one] as const))(
   "%s",
   async (_, { fails, declared, options = [], before, after }) => {
-    before?.(m);
+    await before?.(m);
     try {
       m.write(FILE, declared);
       const planned = linesOf(m, "--check", ...options);
@@ -535,9 +541,10 @@ test.each(CASES.map((one) => [one.what, one] as const))(
       expect(planned.summary.failed).toBe(fails.length);
       for (const name of failed(planned)) expect(fails).toContain(name ?? "");
     } finally {
-      after?.(m);
+      session?.end();
       await session?.ended;
       session = undefined;
+      after?.(m);
       m.remove(FILE);
       m.remove("/var/lib/jailkit/declared.json");
     }
