@@ -10,6 +10,7 @@ import { jailedUsers, namesOf, usersByJail } from "../jail/accounts/jailed-users
 import { splitHome } from "../jail/accounts/separator.ts";
 import { knownServiceUsers } from "../jail/accounts/service-users.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
+import { liveLinesIn } from "../populate/apply/live.ts";
 import { LARGEST_FSTAB, procTargets } from "../populate/apply/proc.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { accountFacts, hostAccounts, hostShadow } from "../system/host-accounts.ts";
@@ -32,6 +33,7 @@ export class HostSources {
   #logSockets: ReadonlyMap<ByteString, IniSection> | undefined;
   #guests: readonly { section: IniSection; jails: readonly ByteString[] }[] | undefined;
   #proc: ReadonlyMap<ByteString, ByteString> | undefined;
+  #live: ReturnType<typeof liveLinesIn> | undefined;
 
   /** As hostShadow. */
   shadowOf(name: ByteString): ReturnType<ReturnType<typeof hostShadow>> {
@@ -79,6 +81,12 @@ export class HostSources {
   procOptionsOf(jail: ByteString): ByteString | undefined {
     this.#proc ??= procTargets(hostText("/etc/fstab", LARGEST_FSTAB) ?? "");
     return this.#proc.get(fstabField(`${jail}/proc`));
+  }
+
+  /** True if fstab(5) mounts a directory of the host in a jail, with all restrictions. */
+  mountsLive(jail: ByteString, directory: ByteString): boolean {
+    this.#live ??= liveLinesIn(hostText("/etc/fstab", LARGEST_FSTAB) ?? "");
+    return this.#live(jail, directory);
   }
 
   /** True if fstab(5) mounts proc in a jail. */

@@ -133,7 +133,11 @@ const DRIFT: Readonly<Record<string, { scene: string; does: readonly string[] }>
   },
   "a live directory": {
     scene: "umount /srv/live/usr",
-    does: ["+ jail /srv/live: mounts /usr (not mounted as recorded)"],
+    does: ["+ jail /srv/live: mounts /usr (not mounted, or not in /etc/fstab)"],
+  },
+  "a live directory, without its line": {
+    scene: "sed -i '\\|/srv/live/usr|d' /etc/fstab",
+    does: ["+ jail /srv/live: mounts /usr (not mounted, or not in /etc/fstab)"],
   },
   "a jail that was emptied": {
     scene: `umount ${J}/proc; cd ${J} && rm -rf usr lib* bin sbin etc`,

@@ -66,7 +66,7 @@ describe("a jail", () => {
       "not mounted",
       { live: ["/usr"] },
       { live: new Set(["/usr"]), lacking: ["/usr"] },
-      ["+ jail /srv/j: mounts /usr (not mounted as recorded)"],
+      ["+ jail /srv/j: mounts /usr (not mounted, or not in /etc/fstab)"],
     ],
     [
       "switched off",

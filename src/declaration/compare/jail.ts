@@ -153,7 +153,8 @@ class JailDifference {
     const lacks = wanted.some((directory) => this.#gone || !state.live.has(directory));
     if (lacks) this.#add("live", live, this.#gone ? this.#missing : "not mounted in the jail");
     const lacking = state.lacking.filter((directory) => !this.#leaves.includes(directory));
-    if (!this.#gone && !lacks && lacking.length > 0) this.#add("mounts", lacking, "not mounted as recorded");
+    if (!this.#gone && !lacks && lacking.length > 0)
+      this.#add("mounts", lacking, "not mounted, or not in /etc/fstab");
   }
 
   /** Returns the sections that are added. */

@@ -73,12 +73,18 @@ function presentState(root: JailRoot, machine: Machine): JailState {
   return {
     ...{ exists: true, emptied, fault: undefined, ...requested(requests) },
     live: new Set(content.live),
-    lacking: emptied ? [] : lackingMounts(root, mountsOf(content)),
+    lacking: emptied ? [] : lackingOf(root, mountsOf(content), machine),
     logSocket: machine.logSocketOf(root.path) !== undefined,
     proc: isInFstab && isMounted,
     someProc: isInFstab || isMounted,
     without: new Set(content.without),
   };
+}
+
+/** The directories that are not mounted, or that the next boot would not mount. */
+function lackingOf(root: JailRoot, directories: readonly ByteString[], machine: Machine): ByteString[] {
+  const unmounted = lackingMounts(root, directories);
+  return directories.filter((one) => unmounted.includes(one) || !machine.mountsLive(root.path, one));
 }
 
 function requested(requests: ManifestContent["requests"]) {

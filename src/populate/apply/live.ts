@@ -276,6 +276,15 @@ export function addLiveLines(jail: ByteString, directories: readonly ByteString[
   );
 }
 
+/** Tells whether the text of fstab(5) has a line for a directory of the host in a jail, which lacks no restriction. Pure. */
+export function liveLinesIn(fstab: ByteString): (jail: ByteString, directory: ByteString) => boolean {
+  const byPlace = Map.groupBy(fstab.split("\n"), (line) => pathIn(fstabFields(line)[1] ?? ""));
+  return (jail, directory) => {
+    const found = byPlace.get(jail + directory) ?? [];
+    return found.length > 0 && !found.some((line) => isUnrestricted(line, directory));
+  };
+}
+
 /** True if /etc/fstab has the lines. */
 export function hasLiveLines(jail: ByteString, directories: readonly ByteString[]): boolean {
   return withLiveLines(hostText("/etc/fstab", LARGEST_FSTAB) ?? "", jail, directories) === undefined;
