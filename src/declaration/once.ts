@@ -172,6 +172,15 @@ export const leftJails = (jail: ByteString, once: OnceUser): readonly LeftJail[]
   ...(once.jail === jail ? [] : [{ jail: once.jail, policy: policiesOf(once).includes(true) }]),
 ];
 
+/** The same user in a jail of before, which the account has not left, whatever was declared since; as it is for another jail. */
+export function stillIn(jail: ByteString, once: OnceUser): OnceUser {
+  const before = once.left.find((one) => one.jail === jail);
+  if (before === undefined) return once;
+  const otherPolicy = policiesOf(once).includes(false);
+  const left = leftJails(jail, once);
+  return { ...once, jail, limited: true, policy: before.policy, otherPolicy, left };
+}
+
 /** The items of two lists, each of them once. */
 export const union = (one: readonly ByteString[] = [], other: readonly ByteString[]) => [
   ...new Set([...one, ...other]),

@@ -1,5 +1,5 @@
 /** `jailkit apply` for a user who is declared in another jail than before: what it wrote for the first one goes. */
-import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
 import { did, KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
 
@@ -56,6 +56,26 @@ test("its rights stay while the account is in the first jail, and go with it", (
   expect(m.read(rights(A))).not.toContain("[anna]");
   expect(m.read(rights(B))).toContain("[anna]\nallow = sftp\n");
   expect(m.read(rights(B))).toContain("# of ours\n[other]\nallow = scp\n");
+});
+
+describe("who was declared in another jail, never moved, and is not declared any more, leaves the first one", () => {
+  test.each([
+    ["with rights in the jail", "allow = sftp\n", "allow = scp\n"],
+    ["with limits on the host", "shell = /bin/bash\nconfine = 1\n", "allow = sftp\n"],
+    ["by name only", "shell = /bin/bash\n", "shell = /bin/bash\n"],
+  ])("%s", (_, first, second) => {
+    declare(user(A, `${first}groups = jailed\nauthorized_keys = ${KEYS[0]}\n`));
+    m.must(["jailkit", "apply"]);
+    declare(user(B, second));
+    expect(linesOf(m).status).toBe(1);
+    declare("");
+    expect(undeclared()).toContain("user anna (no longer declared)");
+    expect(settle("--prune")).toEqual(["- user anna (no longer declared)"]);
+    expect(m.run(["id", "anna"]).status).not.toBe(0);
+    expect(m.read(`${A}/etc/passwd`)).not.toContain("anna");
+    if (m.exists(rights(A))) expect(m.read(rights(A))).not.toContain("[anna]");
+    expect(m.exists(SETTINGS)).toBe(false);
+  });
 });
 
 test("a section that the administrator wrote there stays, and so does one that is written later", () => {

@@ -17,6 +17,7 @@ import {
   type OnceJail,
   type OnceUser,
   policiesOf,
+  stillIn,
 } from "../once.ts";
 import { innerFirst, Leavers } from "./leaving.ts";
 import { withJailState } from "./look.ts";
@@ -89,13 +90,18 @@ export function formerOf(
   const forgotten: Gone[] = [];
   const faults: Fault[] = [];
   const leavers = new Leavers(machine, deleteHomes);
-  const gone = before.users.filter((user) => !users.has(user.name) && mayGo(user));
+  const gone = before.users
+    .filter((user) => !users.has(user.name) && mayGo(user))
+    .map((user) => whereItIs(user, machine));
+  const declaredIn = new Map(before.users.map(({ name, jail }) => [name, jail]));
   const former = innerFirst(gone, machine).flatMap((once): Former[] => {
     const isIn = isStillIn(once, machine);
     const before = isIn ? once.left : leftJails("", once);
     const found = before.map((one) => formerLeft(once, one, machine, NO_LONGER));
     const nothing = before.filter((_, index) => found[index] === "nothing");
-    settled.push(...nothing.map(({ jail }) => ({ name: once.name, jail })));
+    // With the jail of now, rights would be forgotten that it has in the other one.
+    const isOld = ({ jail }: LeftJail) => !isIn || jail !== declaredIn.get(once.name);
+    settled.push(...nothing.filter(isOld).map(({ jail }) => ({ name: once.name, jail })));
     const left = found.filter((one) => one !== undefined && one !== "nothing");
     if (!isIn && nothing.length === before.length) forgotten.push({ of: "user", name: once.name });
     if (!isIn) return left;
@@ -226,6 +232,13 @@ function leftoversOf(
       settings,
     };
   });
+}
+
+/** As one of the jail that the account is in, if it was declared there before, and has not moved since. */
+function whereItIs(once: OnceUser, machine: Machine): OnceUser {
+  const account = answered(() => machine.accounts.userByName(once.name));
+  const split = account && splitHome(account.home);
+  return split === undefined ? once : stillIn(normalPath(split.jail), once);
 }
 
 /** True if the account that was declared is in that jail; for one of a directory, its line. */
