@@ -65,6 +65,7 @@ export const APPLY: readonly Mutant[] = [
     ["const asked = prune ? compared.changes", "const asked = true ? compared.changes"],
   ]),
   ...within("src/declaration/compare/former.ts", MOVES, [
+    ["\n    .map((user) => whereItIs(user, machine))", ""],
     ["if (split !== undefined && normalPath(split.jail) === jail) return undefined;", ""],
     ["policy: policy && inside", "policy: inside"],
   ]),
@@ -138,6 +139,13 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/compare/machine.ts", "e2e/apply.test.ts", [
     ["if (other === undefined) return;", "return;"],
+  ]),
+  ...within("src/declaration/once.ts", MOVES, [
+    ["policy: before.policy, otherPolicy, left", "policy: false, otherPolicy, left"],
+    ["const otherPolicy = policiesOf(once).includes(false);", "const otherPolicy = false;"],
+  ]),
+  ...within("src/declaration/compare/look.ts", "e2e/apply.test.ts", [
+    [" || !machine.mountsLive(root.path, one)", ""],
   ]),
   ...within("src/declaration/compare/fillable.ts", FORESEES, [
     ["if (unknown !== undefined && ini !== undefined)", "if (false)"],
