@@ -473,6 +473,13 @@ const CASES: readonly Case[] = [
     after: (m) => all(m, "userdel -r out", `jailkit delete --yes ${NEW}`),
   },
   {
+    what: "a home in that of a user who comes first, which is there, and is root's",
+    fails: ["user x"],
+    declared: `${user("x", "home = /data\n")}${user("in", "home = /data/in\n")}`,
+    before: (m) => m.mkdir(`${J}/data`),
+    after: (m) => all(m, "userdel -r in", `rm -r ${J}/data`),
+  },
+  {
     what: "a home that is there, and is somebody else's",
     fails: ["user x"],
     declared: user("x"),
