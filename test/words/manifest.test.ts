@@ -30,6 +30,9 @@ beforeAll(async () => {
   m.must(["mknod", "/root/disk", "b", "7", "0"]);
   m.must(["jk_cp", "-j", "/srv/copied", "/root/disk"]);
   m.must(["jk_init", "--live", "-j", "/srv/live", "mysqlsocket"]);
+  m.mkdir("/etc/jailkit/jails.d");
+  m.write("/etc/jailkit/jails.d/off.ini", "[jail /srv/off]\nsections = jk_lsh\nlog_socket = no\n");
+  m.must(["jailkit", "apply"]);
   m.run(["jk_check", "/srv/copied"]);
   m.must(["jk_update", "-j", "/srv/copied"]);
   folders = m.list(JAILS);
