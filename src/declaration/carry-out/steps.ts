@@ -23,9 +23,8 @@ export interface Step {
   readonly work: Work;
 }
 
-/** The items of changes, all or those of one kind. */
-export const itemsOf = (changes: readonly Change[], what?: Change["what"]): ByteString[] =>
-  changes.flatMap((change) => (what === undefined || change.what === what ? change.items : []));
+/** The items of all changes. */
+export const itemsOf = (changes: readonly Change[]): ByteString[] => changes.flatMap(({ items }) => items);
 
 /** The steps of a table for some changes, in its order. */
 export function stepsOf<Name extends string>(

@@ -90,17 +90,15 @@ export function formerOf(
   const forgotten: Gone[] = [];
   const faults: Fault[] = [];
   const leavers = new Leavers(machine, deleteHomes);
-  const gone = before.users
-    .filter((user) => !users.has(user.name) && mayGo(user))
-    .map((user) => whereItIs(user, machine));
-  const declaredIn = new Map(before.users.map(({ name, jail }) => [name, jail]));
-  const former = innerFirst(gone, machine).flatMap((once): Former[] => {
+  const gone = before.users.filter((user) => !users.has(user.name) && mayGo(user));
+  const former = innerFirst(gone, machine).flatMap((declared): Former[] => {
+    const once = whereItIs(declared, machine);
     const isIn = isStillIn(once, machine);
     const before = isIn ? once.left : leftJails("", once);
     const found = before.map((one) => formerLeft(once, one, machine, NO_LONGER));
     const nothing = before.filter((_, index) => found[index] === "nothing");
     // With the jail of now, rights would be forgotten that it has in the other one.
-    const isOld = ({ jail }: LeftJail) => !isIn || jail !== declaredIn.get(once.name);
+    const isOld = ({ jail }: LeftJail) => !isIn || jail !== declared.jail;
     settled.push(...nothing.filter(isOld).map(({ jail }) => ({ name: once.name, jail })));
     const left = found.filter((one) => one !== undefined && one !== "nothing");
     if (!isIn && nothing.length === before.length) forgotten.push({ of: "user", name: once.name });

@@ -287,7 +287,8 @@ export function liveLinesIn(fstab: ByteString): (jail: ByteString, directory: By
 
 /** True if /etc/fstab has the lines. */
 export function hasLiveLines(jail: ByteString, directories: readonly ByteString[]): boolean {
-  return withLiveLines(hostText("/etc/fstab", LARGEST_FSTAB) ?? "", jail, directories) === undefined;
+  const has = liveLinesIn(hostText("/etc/fstab", LARGEST_FSTAB) ?? "");
+  return directories.every((directory) => has(jail, directory));
 }
 
 /** The directories of the host for which /etc/fstab has our lines in a jail. */

@@ -65,7 +65,7 @@ export const APPLY: readonly Mutant[] = [
     ["const asked = prune ? compared.changes", "const asked = true ? compared.changes"],
   ]),
   ...within("src/declaration/compare/former.ts", MOVES, [
-    ["\n    .map((user) => whereItIs(user, machine))", ""],
+    ["const once = whereItIs(declared, machine);", "const once = declared;"],
     ["if (split !== undefined && normalPath(split.jail) === jail) return undefined;", ""],
     ["policy: policy && inside", "policy: inside"],
   ]),
