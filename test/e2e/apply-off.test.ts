@@ -112,3 +112,28 @@ test("a jail that is emptied begins anew", () => {
   expect(did(m)).toEqual([`done + jail ${J}: sections ${NEEDY} (its contents were removed)`, ...REMOVED]);
   agree(ALL_OFF);
 });
+
+/** Somebody deletes the jail by hand: its line in fstab(5) and its log socket stay. */
+function deleteByHand(): void {
+  declare("");
+  m.must(["jailkit", "apply"]);
+  expect(state()).toEqual(ALL_ON);
+  m.must(["umount", `${J}/proc`]);
+  m.must(["rm", "-r", J]);
+}
+
+test("what a jail that was deleted by hand has left goes, when it is declared to be off", () => {
+  deleteByHand();
+  declare(OFF, "uidbasics");
+  expect(did(m)).toEqual([`done + jail ${J}: sections uidbasics (it does not exist)`, ...REMOVED]);
+  agree(ALL_OFF);
+});
+
+test("what it has left is told, when nothing is declared of it", () => {
+  deleteByHand();
+  declare("", "uidbasics");
+  const left = ["log-socket", "proc"].map((what) => `jail ${J}: ${what}`);
+  expect(linesOf(m).summary.undeclared).toEqual(left);
+  expect(linesOf(m).summary.undeclared).toEqual(left);
+  expect(state()).toEqual({ socket: true, proc: false, fstab: true });
+});

@@ -65,8 +65,8 @@ const tree = (m: Machine, jail: string) =>
   m
     .run(["find", jail, "-xdev", "-path", `${jail}/home/*`, "-prune", "-o", "-printf", "%P %y %m\\n"])
     .stdout.split("\n")
-    // A mount point stays, and so do links to directories that were live.
-    .filter((line) => !/^(?:proc|lib\w*|sbin) /.test(line))
+    // A mount point stays, and so do links to directories that were live, and a file of rights without a section.
+    .filter((line) => !/^(?:proc|lib\w*|sbin|etc\/jailkit(?:\/jk_lsh\.ini)?) /.test(line))
     .sort();
 
 const jail = (m: Machine, path: string, text: string) => ({
@@ -94,7 +94,7 @@ export function pictureOf(m: Machine, loose: readonly string[], text: string) {
       }))
       .sort((a: { path: string }, b: { path: string }) => (a.path < b.path ? -1 : 1)),
     fstab: lines(m, "/etc/fstab")
-      .filter((line) => line.includes("/srv/"))
+      .filter((line) => line.includes("/srv/") && isFirm(line))
       .sort(),
     mounts: mounts.filter((line) => line.startsWith("/srv/") && isFirm(line)).sort(),
     settings: files(m, "/etc/jailkit/jk_chrootsh.d"),

@@ -208,8 +208,8 @@ class JailDifference {
     const all = new Set([...this.state.sections, ...this.declared.sections]);
     const rest = [...all].filter((name) => !this.#former.sections.includes(name));
     const without = this.state.without.has(what);
+    const isSome = is || (what === "proc" && this.state.someProc);
     if (want === false) {
-      const isSome = is || (what === "proc" && this.state.someProc);
       if (isSome || isBrought) this.#add(what, [], "declared to be off", "remove");
       else if (!(without || this.#gone) && brings(rest) === true)
         this.#add(what, [], "declared to be off: jk_update would bring it, for its sections", "remove");
@@ -217,7 +217,8 @@ class JailDifference {
     }
     if (!is && without && !isBrought && brings(rest) === true)
       this.#add(what, [], "no longer declared to be off, and its sections need it");
-    if (!is || brings(rest) !== false) return;
+    // A line in fstab(5) that a jail of before has left is told, too: proc would be mounted after the next boot.
+    if (!isSome || brings(rest) !== false) return;
     if (this.asked.prune && this.asked.once?.[key] === true) this.#add(what, [], NO_LONGER, "remove");
     else this.#undeclared.push(`jail ${listed([this.declared.path])}: ${what}`);
   }

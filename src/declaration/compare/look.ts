@@ -48,8 +48,10 @@ export function withJailState<T>(
   return use(state, state.fault === undefined ? opened : undefined);
 }
 
+/** A jail of before may have left its log socket and its line in fstab(5). */
 const absentState = (jail: ByteString, machine: Machine): JailState => ({
-  ...{ ...NOTHING, logSocket: machine.logSocketOf(jail) !== undefined, fault: absentFault(jail) },
+  ...{ ...NOTHING, fault: absentFault(jail) },
+  ...{ logSocket: machine.logSocketOf(jail) !== undefined, someProc: machine.mountsProc(jail) },
 });
 
 /** Why a jail that does not exist is not created, and the command that brings it back; undefined if it is. */
