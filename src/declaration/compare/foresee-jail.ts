@@ -55,7 +55,6 @@ async function foreseeJail(work: JailWork, means: Means): Promise<JailWork> {
   const removed = takenBack(changes);
   if (fault !== undefined || fillings.length + removed.length === 0 || isOther) return work;
   try {
-    if (fillings.length === 0) return withoutLostShells(work, removed, means);
     const isNew = statIfPresent(AT_FDCWD, path) === undefined;
     const names = fillings.flatMap((one) => [one.tool, ...one.names, ...one.args.filter(isLiveOption)]);
     // That of a directory with the jail in it depends on the place.
