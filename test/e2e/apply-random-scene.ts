@@ -76,6 +76,9 @@ export function textOf({ jails, users }: Wish): string {
   return [...sections, ...accounts].join("");
 }
 
+/** A section that somebody adds by hand; it stays, as no declaration has it. */
+export const BY_HAND = "rsync";
+
 /** What is done by hand, with shell commands for a jail and a user. */
 const EDITS: Readonly<Record<string, (jail: string, user: string) => string>> = {
   userdel: (_, user) => `userdel ${user}`,
@@ -91,7 +94,7 @@ const EDITS: Readonly<Record<string, (jail: string, user: string) => string>> = 
   socket: (jail) => `rm /etc/jailkit/jk_socketd.d/${jail.slice(1).replace("/", "-")}.ini`,
   umount: (jail) => `umount ${jail}/proc; umount ${jail}/usr`,
   fstab: (jail) => `sed -i '\\|${jail}/|d' /etc/fstab`,
-  section: (jail) => `test -d ${jail} && jk_init -j ${jail} rsync`,
+  section: (jail) => `test -d ${jail} && jk_init -j ${jail} ${BY_HAND}`,
   sftp: (jail) => `jk_init -j ${jail} --remove sftp`,
   file: (jail) => `jk_cp -j ${jail} --remove /usr/bin/id`,
   bash: (jail) => `rm ${jail}/bin/bash`,

@@ -9,6 +9,7 @@ import type { Machine } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
 import { pictureOf } from "./apply-random-picture.ts";
 import {
+  BY_HAND,
   commandOf,
   edits,
   GID,
@@ -105,6 +106,9 @@ function declareAgain(m: Machine, loose: readonly string[]): void {
 
 /** The machine is as if nothing else had ever been declared. */
 async function compareWithFresh(m: Machine, text: string, loose: readonly string[]): Promise<void> {
+  const { jails } = JSON.parse(m.must(["jailkit", "list", "--json"]).stdout);
+  for (const { path, sections } of jails)
+    if (sections.includes(BY_HAND)) m.must(["jk_init", "-j", path, "--remove", BY_HAND]);
   const fresh = await openRandomMachine();
   try {
     fresh.write(FILE, text);
