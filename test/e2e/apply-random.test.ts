@@ -11,6 +11,7 @@ import { pictureOf } from "./apply-random-picture.ts";
 import {
   BY_HAND,
   commandOf,
+  type Edit,
   edits,
   GID,
   HURTS,
@@ -75,8 +76,8 @@ function runTwice(m: Machine, options: readonly string[]): Run {
   return done;
 }
 
-/** What the other tools say about it. */
-function judge(m: Machine, isHurt: boolean): void {
+/** What the other tools say about it. `left`: jails that nobody mends. */
+function judge(m: Machine, { isHurt, left }: { isHurt: boolean; left: readonly string[] }): void {
   const { stdout: checked } = m.run(["jailkit", "config", "check", "--json"]);
   const { findings } = reportOf(REPORT_SCHEMAS["jailkit config"], checked);
   // Rights may be for programs that the jail does not have.
@@ -87,7 +88,8 @@ function judge(m: Machine, isHurt: boolean): void {
   // Homes of accounts that were removed stay, unless --delete-homes was given.
   const said = stdout
     .split("\n")
-    .filter((line) => /^[A-Z]/.test(line) && !line.endsWith("which no account has"));
+    .filter((line) => /^[A-Z]/.test(line) && !line.endsWith("which no account has"))
+    .filter((line) => !left.some((path) => line.includes(` ${path}/`)));
   expect({ step: "jk_check", said, stderr }).toEqual({ step: "jk_check", said: [], stderr: "" });
 }
 
@@ -135,6 +137,12 @@ const looseIn = (text: string, sequence: readonly Round[]) =>
         ),
   );
 
+const declares = (text: string, path: string) => text.includes(`[jail ${path}]\n`);
+
+/** The jails in which somebody did something by hand, and that are not declared: it stays so. */
+const leftIn = (text: string, all: readonly Edit[]) =>
+  JAILS.filter((path, nth) => all.some(({ jail }) => jail === nth) && !declares(text, path));
+
 /** Does what the errors advise. */
 function heed(m: Machine, { summary }: Run): void {
   for (const { message } of summary.problems) {
@@ -145,7 +153,7 @@ function heed(m: Machine, { summary }: Run): void {
 
 async function runAll(sequence: readonly Round[]): Promise<void> {
   const m = await openRandomMachine();
-  let isHurt = false;
+  const byHand: Edit[] = [];
   const said: string[] = [];
   try {
     let text = "";
@@ -156,14 +164,16 @@ async function runAll(sequence: readonly Round[]): Promise<void> {
       if ("wish" in round && !(round.keep && text !== "")) text = textOf(round.wish);
       m.write(FILE, text);
       edits(m, round.edits);
-      isHurt ||= round.edits.some(({ what }) => HURTS.has(what));
+      byHand.push(...round.edits);
+      const isHurt = byHand.some(({ what }) => HURTS.has(what));
       said.push(`--- ${round.edits.map(commandOf).join("\n    ")}\n${text}=> ${round.options.join(" ")}`);
       done = runTwice(m, round.options);
       said.push(texts(done).join("\n"), problems(done).join("\n"));
-      if (done.status === 0) judge(m, isHurt);
+      if (done.status === 0) judge(m, { isHurt, left: leftIn(text, byHand) });
       if (done.status === 0 && !isHurt) declareAgain(m, looseIn(text, sequence));
     }
-    if (done?.status === 0 && !isHurt) await compareWithFresh(m, text, looseIn(text, sequence));
+    if (done?.status === 0 && !byHand.some(({ what }) => HURTS.has(what)))
+      await compareWithFresh(m, text, looseIn(text, sequence));
   } catch (error) {
     throw new Error(`${said.join("\n")}\n${error instanceof Error ? error.message : error}`);
   } finally {
