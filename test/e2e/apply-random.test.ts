@@ -11,6 +11,7 @@ import { pictureOf } from "./apply-random-picture.ts";
 import {
   BY_HAND,
   commandOf,
+  declare,
   type Edit,
   edits,
   GID,
@@ -20,6 +21,7 @@ import {
   rounds,
   TAKES,
   TEST_SECTIONS,
+  TOOL,
   textOf,
 } from "./apply-random-scene.ts";
 import { linesOf, openApplyMachine } from "./apply-scene.ts";
@@ -27,7 +29,6 @@ import { linesOf, openApplyMachine } from "./apply-scene.ts";
 // Longer runs take hours.
 setDefaultTimeout(3_600_000);
 
-const FILE = "/etc/jailkit/jails.d/one.ini";
 const SEED = Number(process.env.JK_RANDOM_SEED ?? 7);
 const RUNS = Number(process.env.JK_RANDOM_RUNS ?? 5);
 
@@ -35,6 +36,8 @@ async function openRandomMachine(): Promise<Machine> {
   const m = await openApplyMachine();
   m.must(["groupadd", "-g", GID, "numbered"]);
   m.write("/etc/jailkit/jk_init.d/test.ini", TEST_SECTIONS);
+  m.mkdir(TOOL);
+  m.write(`${TOOL}/file`, "");
   return m;
 }
 
@@ -113,7 +116,7 @@ async function compareWithFresh(m: Machine, text: string, loose: readonly string
     if (sections.includes(BY_HAND)) m.must(["jk_init", "-j", path, "--remove", BY_HAND]);
   const fresh = await openRandomMachine();
   try {
-    fresh.write(FILE, text);
+    declare(fresh, text, false);
     fresh.must(["jailkit", "apply"]);
     expect({ step: "fresh", ...pictureOf(m, loose, text) }).toEqual({
       step: "fresh",
@@ -158,15 +161,17 @@ async function runAll(sequence: readonly Round[]): Promise<void> {
   try {
     let text = "";
     let done: Run | undefined;
-    const last = { options: ["--prune", "--delete-homes"], edits: [] };
+    const last = { options: ["--prune", "--delete-homes"], edits: [], split: false };
     for (const round of [...sequence, last, last]) {
       if (round === last && done !== undefined) heed(m, done);
       if ("wish" in round && !(round.keep && text !== "")) text = textOf(round.wish);
-      m.write(FILE, text);
+      declare(m, text, round.split);
       edits(m, round.edits);
       byHand.push(...round.edits);
       const isHurt = byHand.some(({ what }) => HURTS.has(what));
-      said.push(`--- ${round.edits.map(commandOf).join("\n    ")}\n${text}=> ${round.options.join(" ")}`);
+      said.push(
+        `--- ${round.edits.map(commandOf).join("\n    ")}\n${text}=> ${round.split ? "(two files) " : ""}${round.options.join(" ")}`,
+      );
       done = runTwice(m, round.options);
       said.push(texts(done).join("\n"), problems(done).join("\n"));
       if (done.status === 0) judge(m, { isHurt, left: leftIn(text, byHand) });
