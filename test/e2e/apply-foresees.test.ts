@@ -418,6 +418,21 @@ const CASES: readonly Case[] = [
     after: (m) => all(m, "userdel x", `sed -i /^x:/d ${J}/etc/passwd`, `rm -r ${J}/home/old`),
   },
   {
+    what: "a shell that the jail lacks, from which somebody is removed first, with --prune",
+    fails: ["user guest", "user x"],
+    options: ["--prune"],
+    declared:
+      `${user("guest", "groups = team\n")}${user("x")}${user("limited").replace("/bin/bash", "/usr/sbin/jk_lsh")}allow = sftp\n`.replaceAll(
+        "/bin/bash",
+        "/bin/nosuch",
+      ),
+    before: (m) => {
+      m.write(FILE, user("leaves"));
+      m.must(["jailkit", "apply"]);
+    },
+    after: (m) => all(m, `rm -r ${J}/home/leaves`, "userdel -r limited"),
+  },
+  {
     what: "an account of another uid in the jail",
     fails: ["user mover"],
     declared: user("mover", "uid = 7777\n"),

@@ -50,7 +50,7 @@ const homes = (m: Machine, jail: string) =>
   Object.fromEntries(
     accounts(m, `${jail}/etc/passwd`).map((line) => {
       const name = line.split(":")[0] ?? "";
-      const home = `${jail}/home/${name}`;
+      const home = `${jail}${line.split(":")[3]}`;
       const stat = m.stat(home);
       const owner = m.run(["stat", "-c", "%U %a", home]).stdout.trim();
       return [
@@ -65,8 +65,12 @@ const tree = (m: Machine, jail: string) =>
   m
     .run(["find", jail, "-xdev", "-path", `${jail}/home/*`, "-prune", "-o", "-printf", "%P %y %m\\n"])
     .stdout.split("\n")
-    // A mount point stays, and so do links to directories that were live, and a file of rights without a section.
-    .filter((line) => !/^(?:proc|lib\w*|sbin|etc\/jailkit(?:\/jk_lsh\.ini)?) /.test(line))
+    // A mount point stays, and so do links to directories that were live, a file of rights without a section, and the
+    // directory of homes after those who lived there.
+    .filter(
+      (line) =>
+        !/^(?:proc|opt(?:\/tool)?|lib\w*|sbin|etc\/jailkit(?:\/jk_lsh\.ini)?) |^home d 755$/.test(line),
+    )
     .sort();
 
 const jail = (m: Machine, path: string, text: string) => ({

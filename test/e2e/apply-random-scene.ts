@@ -3,10 +3,13 @@ import fc from "fast-check";
 import type { Machine } from "../machine/machine.ts";
 import { KEYS } from "./apply-scene.ts";
 
+const FILES = ["/etc/jailkit/jails.d/one.ini", "/etc/jailkit/jails.d/two.ini"] as const;
 export const JAILS = ["/srv/a", "/srv/b", "/srv/c"] as const;
 export const NAMES = ["anna", "bob", "carl", "dora"] as const;
 /** A group with a fixed gid, so that a declaration can name it by that. */
 export const GID = "4321";
+/** A directory of the machine that a jail of copies may show live, too. */
+export const TOOL = "/opt/tool";
 export const TEST_SECTIONS = "[needy]\nneed_logsocket = 1\nneed_proc = 1\npaths = /usr/bin/true\n";
 
 const some = <T>(items: readonly T[]) => fc.subarray([...items]);
@@ -22,7 +25,7 @@ const jail = fc.record({
     )
     .map(([first, more]) => [first, ...more].join(", ")),
   files: some(["id", "/usr/bin/who", "/etc/hostname"]).map((files) => files.join(", ")),
-  live: fc.boolean(),
+  live: fc.constantFrom("", "", "/usr", TOOL, `/usr, ${TOOL}`),
   logSocket: flag,
   proc: flag,
 });
@@ -34,9 +37,12 @@ const keys = fc.uniqueArray(key, { maxLength: 2, selector: (line) => line.split(
 const access = fc.constantFrom(
   "shell = /bin/bash",
   "shell = /bin/bash\nconfine = 1",
+  "shell = /bin/bash\nlimits = nproc 64, nofile 256\nread = /etc/hostname",
+  "shell = /bin/sh\nnetwork = none\nwrite = ~",
   "shell = /bin/sh",
   "allow = sftp",
   "allow = sftp, scp\numask = 027",
+  "allow = scp\nread = ~\nlimits = nproc 32",
   "shell = /usr/sbin/jk_lsh\nallow = sftp",
 );
 const user = fc.record({
@@ -46,6 +52,8 @@ const user = fc.record({
   keys,
   comment: fc.constantFrom("", "", "A Name", "Other, Name"),
   odd: fc.nat(11).map((n) => n === 0),
+  // An error for an account that is there: not often.
+  away: fc.nat(11).map((n) => n === 0),
 });
 
 /** Of each jail and user its section, or undefined. */
@@ -57,11 +65,12 @@ type Wish = typeof wish extends fc.Arbitrary<infer T> ? T : never;
 
 const entry = (key: string, value: string | undefined) => (value ? `${key} = ${value}\n` : "");
 
-/** The text of a declaration; the third jail is the only one that may be live, as a jail of copies cannot become so. */
+/** The text of a declaration. */
 export function textOf({ jails, users }: Wish): string {
   const sections = jails.map((one, nth) => {
     if (one === undefined) return "";
-    const live = nth === 2 && one.live ? "/usr" : "";
+    // The others are jails of copies, which cannot become live with /usr.
+    const live = nth < 2 && one.live.startsWith("/usr") ? "" : one.live;
     const { sections, files, logSocket, proc } = one;
     return `[jail ${JAILS[nth]}]\n${entry("sections", sections)}${entry("files", files)}${entry("live", live)}${entry("log_socket", logSocket)}${entry("proc", proc)}`;
   });
@@ -71,14 +80,32 @@ export function textOf({ jails, users }: Wish): string {
     const uid = nth < 2 !== one.odd ? `5001${nth}` : "";
     // A user whose jail is not declared is an error: not often.
     const place = jails[one.jail] === undefined ? 0 : one.jail;
-    return `[user ${NAMES[nth]}]\njail = ${JAILS[place]}\n${one.access}\n${entry("groups", one.groups)}${entry("comment", one.comment)}${entry("uid", uid)}${entry("authorized_keys", one.keys.join("\n  "))}`;
+    const home = one.away ? `/home/${NAMES[nth]}-2` : "";
+    return `[user ${NAMES[nth]}]\njail = ${JAILS[place]}\n${one.access}\n${entry("home", home)}${entry("groups", one.groups)}${entry("comment", one.comment)}${entry("uid", uid)}${entry("authorized_keys", one.keys.join("\n  "))}`;
   });
   return [...sections, ...accounts].join("");
 }
 
+/** Writes a declaration into one file, or its users into another one. */
+export function declare(m: Machine, text: string, split: boolean): void {
+  const users = split ? text.search(/^\[user /m) : -1;
+  const [first, second] = users < 0 ? [text, ""] : [text.slice(0, users), text.slice(users)];
+  m.write(FILES[0], first);
+  if (split) m.write(FILES[1], second);
+  else m.remove(FILES[1]);
+}
+
+/** A section that somebody adds by hand; it stays, as no declaration has it. */
+export const BY_HAND = "rsync";
+
+const unmount = (jail: string) =>
+  `for i in proc usr opt/tool; do umount ${jail}/$i; done; ! findmnt -rno TARGET | grep ^${jail}/`;
+
 /** What is done by hand, with shell commands for a jail and a user. */
 const EDITS: Readonly<Record<string, (jail: string, user: string) => string>> = {
   userdel: (_, user) => `userdel ${user}`,
+  userdelr: (_, user) => `userdel -r ${user}`,
+  comment: (_, user) => `usermod -c Somebody ${user}`,
   usermod: (_, user) => `usermod -s /bin/sh ${user}`,
   gpasswd: (_, user) => `gpasswd -d ${user} team`,
   key: (jail, user) => `sed -i 1d ${jail}/home/${user}/.ssh/authorized_keys`,
@@ -89,15 +116,14 @@ const EDITS: Readonly<Record<string, (jail: string, user: string) => string>> = 
   rights: (jail) => `rm ${jail}/etc/jailkit/jk_lsh.ini`,
   settings: (_, user) => `rm /etc/jailkit/jk_chrootsh.d/${user}.ini`,
   socket: (jail) => `rm /etc/jailkit/jk_socketd.d/${jail.slice(1).replace("/", "-")}.ini`,
-  umount: (jail) => `umount ${jail}/proc; umount ${jail}/usr`,
+  umount: unmount,
   fstab: (jail) => `sed -i '\\|${jail}/|d' /etc/fstab`,
-  section: (jail) => `test -d ${jail} && jk_init -j ${jail} rsync`,
+  section: (jail) => `test -d ${jail} && jk_init -j ${jail} ${BY_HAND}`,
   sftp: (jail) => `jk_init -j ${jail} --remove sftp`,
   file: (jail) => `jk_cp -j ${jail} --remove /usr/bin/id`,
   bash: (jail) => `rm ${jail}/bin/bash`,
-  emptied: (jail) =>
-    `umount ${jail}/proc; umount ${jail}/usr; mountpoint -q ${jail}/usr || { cd ${jail} && rm -rf usr lib* bin sbin etc; }`,
-  jail: (jail) => `umount ${jail}/proc; umount ${jail}/usr; mountpoint -q ${jail}/usr || rm -rf ${jail}`,
+  emptied: (jail) => `${unmount(jail)} && cd ${jail} && rm -rf usr opt lib* bin sbin etc`,
+  jail: (jail) => `${unmount(jail)} && rm -rf ${jail}`,
   delete: (jail) => `jailkit delete --yes --unjail --user-files ${jail}`,
   out: (_, user) => `jk_jailuser --unjail -m -s /usr/sbin/nologin ${user}`,
 };
@@ -119,6 +145,7 @@ const round = fc.record({
   wish,
   // The one of before, with few differences.
   keep: fc.boolean(),
+  split: fc.boolean(),
   edits: fc.array(edit, { maxLength: 2 }),
   options: fc.constantFrom([], [], ["--prune"], ["--prune", "--delete-homes"]),
 });

@@ -9,7 +9,10 @@ import type { Machine } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
 import { pictureOf } from "./apply-random-picture.ts";
 import {
+  BY_HAND,
   commandOf,
+  declare,
+  type Edit,
   edits,
   GID,
   HURTS,
@@ -18,6 +21,7 @@ import {
   rounds,
   TAKES,
   TEST_SECTIONS,
+  TOOL,
   textOf,
 } from "./apply-random-scene.ts";
 import { linesOf, openApplyMachine } from "./apply-scene.ts";
@@ -25,7 +29,6 @@ import { linesOf, openApplyMachine } from "./apply-scene.ts";
 // Longer runs take hours.
 setDefaultTimeout(3_600_000);
 
-const FILE = "/etc/jailkit/jails.d/one.ini";
 const SEED = Number(process.env.JK_RANDOM_SEED ?? 7);
 const RUNS = Number(process.env.JK_RANDOM_RUNS ?? 5);
 
@@ -33,6 +36,8 @@ async function openRandomMachine(): Promise<Machine> {
   const m = await openApplyMachine();
   m.must(["groupadd", "-g", GID, "numbered"]);
   m.write("/etc/jailkit/jk_init.d/test.ini", TEST_SECTIONS);
+  m.mkdir(TOOL);
+  m.write(`${TOOL}/file`, "");
   return m;
 }
 
@@ -74,8 +79,8 @@ function runTwice(m: Machine, options: readonly string[]): Run {
   return done;
 }
 
-/** What the other tools say about it. */
-function judge(m: Machine, isHurt: boolean): void {
+/** What the other tools say about it. `left`: jails that nobody mends. */
+function judge(m: Machine, { isHurt, left }: { isHurt: boolean; left: readonly string[] }): void {
   const { stdout: checked } = m.run(["jailkit", "config", "check", "--json"]);
   const { findings } = reportOf(REPORT_SCHEMAS["jailkit config"], checked);
   // Rights may be for programs that the jail does not have.
@@ -86,7 +91,8 @@ function judge(m: Machine, isHurt: boolean): void {
   // Homes of accounts that were removed stay, unless --delete-homes was given.
   const said = stdout
     .split("\n")
-    .filter((line) => /^[A-Z]/.test(line) && !line.endsWith("which no account has"));
+    .filter((line) => /^[A-Z]/.test(line) && !line.endsWith("which no account has"))
+    .filter((line) => !left.some((path) => line.includes(` ${path}/`)));
   expect({ step: "jk_check", said, stderr }).toEqual({ step: "jk_check", said: [], stderr: "" });
 }
 
@@ -105,9 +111,12 @@ function declareAgain(m: Machine, loose: readonly string[]): void {
 
 /** The machine is as if nothing else had ever been declared. */
 async function compareWithFresh(m: Machine, text: string, loose: readonly string[]): Promise<void> {
+  const { jails } = JSON.parse(m.must(["jailkit", "list", "--json"]).stdout);
+  for (const { path, sections } of jails)
+    if (sections.includes(BY_HAND)) m.must(["jk_init", "-j", path, "--remove", BY_HAND]);
   const fresh = await openRandomMachine();
   try {
-    fresh.write(FILE, text);
+    declare(fresh, text, false);
     fresh.must(["jailkit", "apply"]);
     expect({ step: "fresh", ...pictureOf(m, loose, text) }).toEqual({
       step: "fresh",
@@ -131,6 +140,12 @@ const looseIn = (text: string, sequence: readonly Round[]) =>
         ),
   );
 
+const declares = (text: string, path: string) => text.includes(`[jail ${path}]\n`);
+
+/** The jails in which somebody did something by hand, and that are not declared: it stays so. */
+const leftIn = (text: string, all: readonly Edit[]) =>
+  JAILS.filter((path, nth) => all.some(({ jail }) => jail === nth) && !declares(text, path));
+
 /** Does what the errors advise. */
 function heed(m: Machine, { summary }: Run): void {
   for (const { message } of summary.problems) {
@@ -141,25 +156,29 @@ function heed(m: Machine, { summary }: Run): void {
 
 async function runAll(sequence: readonly Round[]): Promise<void> {
   const m = await openRandomMachine();
-  let isHurt = false;
+  const byHand: Edit[] = [];
   const said: string[] = [];
   try {
     let text = "";
     let done: Run | undefined;
-    const last = { options: ["--prune", "--delete-homes"], edits: [] };
+    const last = { options: ["--prune", "--delete-homes"], edits: [], split: false };
     for (const round of [...sequence, last, last]) {
       if (round === last && done !== undefined) heed(m, done);
       if ("wish" in round && !(round.keep && text !== "")) text = textOf(round.wish);
-      m.write(FILE, text);
+      declare(m, text, round.split);
       edits(m, round.edits);
-      isHurt ||= round.edits.some(({ what }) => HURTS.has(what));
-      said.push(`--- ${round.edits.map(commandOf).join("\n    ")}\n${text}=> ${round.options.join(" ")}`);
+      byHand.push(...round.edits);
+      const isHurt = byHand.some(({ what }) => HURTS.has(what));
+      said.push(
+        `--- ${round.edits.map(commandOf).join("\n    ")}\n${text}=> ${round.split ? "(two files) " : ""}${round.options.join(" ")}`,
+      );
       done = runTwice(m, round.options);
       said.push(texts(done).join("\n"), problems(done).join("\n"));
-      if (done.status === 0) judge(m, isHurt);
+      if (done.status === 0) judge(m, { isHurt, left: leftIn(text, byHand) });
       if (done.status === 0 && !isHurt) declareAgain(m, looseIn(text, sequence));
     }
-    if (done?.status === 0 && !isHurt) await compareWithFresh(m, text, looseIn(text, sequence));
+    if (done?.status === 0 && !byHand.some(({ what }) => HURTS.has(what)))
+      await compareWithFresh(m, text, looseIn(text, sequence));
   } catch (error) {
     throw new Error(`${said.join("\n")}\n${error instanceof Error ? error.message : error}`);
   } finally {

@@ -9,7 +9,7 @@ import { type Change, changeText, type Fault, listed } from "../change.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "../model.ts";
 import type { Once, OnceJail, OnceUser } from "../once.ts";
 import { fillingOf, requireExtras, requireFillable } from "./fillable.ts";
-import { UserForesight } from "./foresee-user.ts";
+import { type Planned, UserForesight } from "./foresee-user.ts";
 import { type Former, formerOf, type Gone, type LeftIn, movedUsers } from "./former.ts";
 import { compareJail } from "./jail.ts";
 import { withJailState } from "./look.ts";
@@ -116,14 +116,11 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
 }
 
 /** With a fault in place of changes that could not be made. */
-function foreseen(
-  compared: UserComparison,
-  { name, jail }: DeclaredUser,
-  require: () => void,
-): UserComparison {
+function foreseen(compared: UserComparison, planned: Planned, foresight: UserForesight): UserComparison {
+  const { name, jail } = planned.declared;
   if (compared.changes.length === 0 && compared.fault !== undefined) return compared;
   try {
-    require();
+    foresight.require(planned);
     return compared;
   } catch (error) {
     return { ...compared, changes: [], fault: faultFrom(error, { of: "user", name, jail }) };
@@ -188,7 +185,7 @@ function compareOne(
     const inside = new InJail(root, path);
     // Live directories that are mounted bring files, too.
     const isFilled = fillingOf(changes).length > 0 || changes.some(({ what }) => what === "mounts");
-    const foresight = new UserForesight(inside, machine, { users, isFilled, reserved });
+    const foresight = new UserForesight(inside, machine, { users, isFilled, isCleared, reserved });
     const works = users.map((user) => {
       const { name } = user;
       // What it cannot find out is a fault of userState.
@@ -202,9 +199,7 @@ function compareOne(
           if (change.action === "remove") undeclared.push(`${changeText(change)} (${change.why})`);
       const asked = prune ? compared.changes : compared.changes.filter(({ action }) => action !== "remove");
       const planned = { declared: done, changes: asked, once: onceUser(name) };
-      // What is removed first may be what is in the way.
-      const require = () => (isCleared ? undefined : foresight.require(planned));
-      return { declared: done, ...foreseen({ ...compared, changes: asked }, whole, require) };
+      return { declared: done, ...foreseen({ ...compared, changes: asked }, planned, foresight) };
     });
     if (declared !== undefined) {
       const names = new Set(users.map(({ name }) => name));

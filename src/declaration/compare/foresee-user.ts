@@ -28,7 +28,7 @@ import { type Machine, requireOwnDropIn } from "./machine.ts";
 import { unreservedUid } from "./returning.ts";
 
 /** What is planned for a user. */
-interface Planned {
+export interface Planned {
   readonly declared: DeclaredUser;
   readonly changes: readonly Change[];
   readonly once: OnceUser | undefined;
@@ -40,6 +40,8 @@ interface About {
   readonly users: readonly DeclaredUser[];
   /** Files are brought into the jail first, such as a shell. */
   readonly isFilled: boolean;
+  /** Something is removed from the jail first, which may be what is in the way; it brings no shell. */
+  readonly isCleared: boolean;
   /** The uids of declared users. */
   readonly reserved: ReadonlySet<number>;
 }
@@ -74,6 +76,7 @@ export class UserForesight {
       return;
     }
     if (root !== undefined) this.#requireJail(root, declared);
+    if (this.about.isCleared) return;
     const isOf = (...what: readonly Change["what"][]) => changes.some((change) => what.includes(change.what));
     if (isOf("policy")) this.#requirePolicy(declared);
     if (isOf("account", "home")) this.#requireOutside(declared);

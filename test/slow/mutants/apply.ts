@@ -180,6 +180,11 @@ export const APPLY: readonly Mutant[] = [
     ["name) => below(path, name) !== undefined", "_name) => false"],
   ]),
   ...within("src/declaration/compare/foresee-user.ts", FORESEES, [
+    ["if (this.about.isCleared) return;", ""],
+    [
+      "if (root !== undefined) this.#requireJail(root, declared);",
+      "if (root !== undefined && !this.about.isCleared) this.#requireJail(root, declared);",
+    ],
     ["if (!this.about.isFilled) requireReadyJail(root);", ""],
     ['requireNotReadOnly(root, "/etc", root.path);', ""],
     ["requireShell(root, shell);\n    this.#shells", "this.#shells"],
@@ -197,7 +202,6 @@ export const APPLY: readonly Mutant[] = [
     ["jailUser(account, root, { host, jail, shell, access, move, dryRun: true }, run);", ""],
     ['error.code !== "home-aside"', "true"],
   ]),
-  ...within("src/declaration/compare/compare.ts", FORESEES, [["isCleared ? undefined : ", ""]]),
   ...titled("no account gets the uid", "src/declaration/compare/returning.ts", [
     ["if (usual === undefined || !reserved.has(usual)) return undefined;", "if (usual) return undefined;"],
     ["newUid(user, once.get(user.name), () => undefined)", "user.uid"],
