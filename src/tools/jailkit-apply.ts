@@ -99,20 +99,25 @@ function requireDeclarations(configDir: string): ByteString {
   return absolutePath(configDir);
 }
 
+/** The executables are built for short runs; many users pay for the compiler. */
+function compileIf(many: boolean): void {
+  if (many) Bun.unsafe.setJITPolicy(20);
+}
+
 async function apply(files: readonly string[], options: Options): Promise<number> {
   const { check, configDir, prune, deleteHomes, json, noWait } = options;
   using _lock = check ? undefined : lockDeclarations({ tool: APPLY, noWait, json });
   const usual = files.length === 0;
   const directory = configDir === undefined ? undefined : requireDeclarations(configDir);
   const before = readOnce();
-  // The executables are built for short runs; so many users pay for the compiler.
-  if (before.users.length > MANY) Bun.unsafe.setJITPolicy(20);
+  compileIf(before.users.length > MANY);
   const named = usual ? undefined : files.map(absolutePath);
   // A user may have moved from one file to another one.
   const read =
     named !== undefined && prune
       ? readWithOthers(named)
       : { declaration: readDeclaration(named, directory), others: undefined };
+  compileIf(read.declaration.users.length > MANY);
   const declaration = withGroupNames(read.declaration);
   const others = read.others && withGroupNames(read.others);
   requireSomething(declaration, before, options);

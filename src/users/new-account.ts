@@ -5,25 +5,22 @@ import { directoryOf, normalPath, pathComponents } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
-import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { requireFreeHome, usualHome } from "../jail/accounts/home-place.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
 import { noRoom } from "../jail/fs/no-room.ts";
 import { hostPath, isDirectory, isLink, type JailRoot } from "../jail/fs/walk.ts";
-import { requireWritable, requireWritableAccounts } from "../jail/fs/writable.ts";
 import { isPlainName, requireAccountName } from "../system/account-name.ts";
-import { groupByGid, groupByName, type PasswdEntry, passwdByName, passwdByUid } from "../system/accounts.ts";
-import { nextId, usualSkeleton } from "../system/login-defs.ts";
+import { type PasswdEntry, passwdByName, passwdByUid } from "../system/accounts.ts";
 import { passwordState } from "../system/shadow.ts";
 import { type Access, type AccessPlan, planAccess } from "./access.ts";
 import { requireGroup } from "./groups.ts";
 import { jailCommand } from "./jailing.ts";
 import { KEYS_FILE, planKeys, planSkeletonKeys } from "./keys.ts";
 import type { JailedAccount } from "./login-needs.ts";
+import { NewAccountPlace } from "./new-account-place.ts";
 import { LIMITED_SHELL } from "./open-jail.ts";
 import { CHROOT_SHELL, planJailing } from "./plan.ts";
-import { requireSafePlace } from "./safe-place.ts";
 
 /** The group of accounts for which no other is named; it is created if it is missing. */
 export const DEFAULT_GROUP = "users";
@@ -68,34 +65,39 @@ export interface NewAccount extends JailedAccount {
 
 /**
  * Checks the values of a new account before anything is created: useradd(8) would accept them, and the jail has a place for
- * the account. Throws JailkitError.
+ * the account. Throws JailkitError. `place`: shared by plans of several accounts.
  */
-export function planNewAccount(root: JailRoot, values: NewAccountValues, access: Access): NewAccount {
+export function planNewAccount(
+  root: JailRoot,
+  values: NewAccountValues,
+  access: Access,
+  place = new NewAccountPlace(root),
+): NewAccount {
   const { name, noCreateHome, password, shell = LIMITED_SHELL, homeBy = "-d" } = values;
   const uid = requireNewAccount(root, values, access);
-  requireFreeName(root, name, uid);
+  requireFreeName(place, name, uid);
   const jailHome = normalPath(values.home ?? usualHome(name));
   if (jailHome === "/") throw refuse("bad-home", "the home cannot be '/'");
-  requireFreeHome(root, jailHome, uid === undefined ? undefined : `${uid}`, homeBy);
+  requireFreeHome(root, jailHome, uid, { usersOf: (home) => place.usersOfHome(home), homeBy });
   if (!noCreateHome) requirePlainPlace(root, jailHome, homeBy);
-  if (!noCreateHome) requireSafePlace(root, jailHome, `name another home with ${homeBy}`);
+  if (!noCreateHome) place.requireSafe(jailHome, `name another home with ${homeBy}`);
   const group = values.gid === undefined ? DEFAULT_GROUP : requireGroup(values.gid).name;
-  const user = futureUser(values, group, uid, joinHome(root.path, jailHome));
+  const user = futureUser(values, place, group, uid, joinHome(root.path, jailHome));
   if (noCreateHome && access.keys.length > 0 && lookUp(root, jailHome) === undefined) {
     const where = quoted(hostPath(root, jailHome));
     throw refuse("no-home", `${where} does not exist: --authorized-key needs a home, so omit -M`);
   }
-  const primary = groupByName(group);
+  const primary = place.group(group);
   const groups = [...(primary === undefined ? [] : [primary]), ...access.joins];
   // Throws if the jail's passwd and group contradict the account.
-  planJailing({ user, groups, jail: root.path, accounts: readJailAccounts(root), shell });
+  planJailing({ user, groups, jail: root.path, accounts: place.accounts, shell });
   const isThere = lookUp(root, jailHome) !== undefined;
-  const skeleton = values.skel ?? usualSkeleton();
+  const skeleton = values.skel ?? place.skeleton;
   const plan = planAccess({ root, name, home: jailHome, shell }, access, (keys) =>
     isThere ? planKeys({ root, user, home: jailHome }, keys) : planSkeletonKeys(skeleton, keys),
   );
   const createsHome = !noCreateHome && !isThere;
-  requireRoom(root, createsHome ? ["/etc", directoryOf(jailHome)] : ["/etc"]);
+  requireRoom(place, createsHome ? ["/etc", directoryOf(jailHome)] : ["/etc"]);
   return {
     ...{ root, name, user, group, home: user.home, jailHome, shell, access, plan, createsHome },
     hasPassword: password !== undefined && isUsablePassword(password),
@@ -110,12 +112,13 @@ export function planNewAccount(root: JailRoot, values: NewAccountValues, access:
 /** The entry of passwd(5) that useradd(8) will write. */
 function futureUser(
   { name, comment = "", system }: NewAccountValues,
+  place: NewAccountPlace,
   group: ByteString,
   given: number | undefined,
   home: ByteString,
 ): PasswdEntry {
-  const uid = given ?? nextId("UID", system, (id) => passwdByUid(id) !== undefined);
-  const gid = groupByName(group)?.gid ?? nextId("GID", false, (id) => groupByGid(id) !== undefined);
+  const uid = given ?? place.nextUid(system);
+  const gid = place.group(group)?.gid ?? place.nextGid();
   const allUsed = "all uids or gids of the range in /etc/login.defs are used: choose one with -u or -g";
   if (uid === undefined || gid === undefined) throw refuse("no-id", allUsed);
   return { name, password: "x", uid, gid, gecos: comment, home, shell: CHROOT_SHELL };
@@ -137,12 +140,11 @@ function requirePlainPlace(root: JailRoot, home: ByteString, homeBy: string): vo
 }
 
 /** Throws if the host's account files, or one of these directories of the jail, are on a read-only file system. */
-function requireRoom(root: JailRoot, paths: readonly ByteString[]): void {
+function requireRoom(place: NewAccountPlace, paths: readonly ByteString[]): void {
   try {
-    requireWritable(root, paths);
-    requireWritableAccounts();
+    place.requireWritable(paths);
   } catch (error) {
-    const problem = noRoom(error, root.path, { left: [], progress: "no account was created" });
+    const problem = noRoom(error, place.root.path, { left: [], progress: "no account was created" });
     throw problem === undefined ? error : refuse(problem.code, problem.message);
   }
 }
@@ -224,8 +226,12 @@ function userExists(
 }
 
 /** Throws if the jail has a user of that name, from an earlier account. */
-function requireFreeName(root: JailRoot, name: ByteString, uid: number | undefined): void {
-  const present = readJailAccounts(root).userByName(name);
+function requireFreeName(
+  { root, accounts }: NewAccountPlace,
+  name: ByteString,
+  uid: number | undefined,
+): void {
+  const present = accounts.userByName(name);
   if (present === undefined || String(present.uid) === `${uid}`) return;
   const remedy = `jk_jailuser --unjail --jail-side-only -j ${shellWord(root.path)} ${operands(name)}`;
   const message = `the jail's etc/passwd has a user ${quoted(name)} already (uid ${present.uid}), from an earlier account: choose another name, or fix it with: ${remedy}`;

@@ -78,3 +78,21 @@ test("the homes of the others are looked up once, however many accounts move int
   // In a jail that is not there yet, and in one that is.
   expect([looked(1, 1), looked(2, 2), looked(3, 9)]).toEqual([1, 1, 1]);
 });
+
+test("what new accounts have in common is looked up once, however many are planned", () => {
+  m.must(["jk_init", "-j", "/srv/new", "basicshell"]);
+  const opened = (users: number) => {
+    const sections = Array.from(
+      { length: users },
+      (_, number) => `[user new${number}]\njail = /srv/new\nshell = /bin/bash\ngroups = jailed, team\n`,
+    );
+    m.write("/etc/jailkit/jails.d/new.ini", sections.join(""));
+    const trace = ["strace", "-f", "-qq", "-y", "-o", "/root/trace", "-e", "trace=openat,openat2"];
+    m.run([...trace, "jailkit", "apply", "--check", "/etc/jailkit/jails.d/new.ini"]);
+    const lines = m.read("/root/trace").split("\n");
+    // The C library opens the host's own, too, for each name that it does not know.
+    const files = ["/srv/new/etc/passwd", "/srv/new/etc/group", "/etc/login.defs", "/etc/default/useradd"];
+    return files.map((file) => lines.filter((line) => line.endsWith(`<${file}>`)).length);
+  };
+  expect(opened(9)).toEqual(opened(2));
+});

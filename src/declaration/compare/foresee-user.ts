@@ -1,19 +1,20 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { normalPath } from "../../../ffi/paths.ts";
+import { normalPath, parentOf } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
+import { readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
 import { readOnlyProblem } from "../../jail/fs/writable.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
-import { below } from "../../system/mountinfo.ts";
 import { processesOf } from "../../system/processes.ts";
-import { isLimitedShell } from "../../users/access.ts";
+import { type Access, isLimitedShell } from "../../users/access.ts";
 import { AccountRun } from "../../users/account-run.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { groupsOf, jailUser, requireHomeToMove } from "../../users/jailing.ts";
 import { type NewAccount, planNewAccount } from "../../users/new-account.ts";
+import { NewAccountPlace } from "../../users/new-account-place.ts";
 import { requireReadyJail, requireShell } from "../../users/open-jail.ts";
 import { planJailing } from "../../users/plan.ts";
 import { requireOwnSection, requireReplaceable } from "../../users/policy.ts";
@@ -58,8 +59,12 @@ const NO_ACCOUNTS = {
  */
 export class UserForesight {
   #isReady = false;
+  #isHostReady = false;
+  readonly #access = new Map<ByteString, Access>();
   /** Those that are there. */
   readonly #shells = new Set<ByteString>();
+  #homes: ReadonlyMap<ByteString, DeclaredUser> | undefined;
+  #place: NewAccountPlace | undefined;
 
   constructor(
     private readonly inside: InJail,
@@ -80,12 +85,14 @@ export class UserForesight {
     const isOf = (...what: readonly Change["what"][]) => changes.some((change) => what.includes(change.what));
     if (isOf("policy")) this.#requirePolicy(declared);
     if (isOf("account", "home")) this.#requireOutside(declared);
-    if (isOf("account", "groups", "comment")) withTree((host) => requireNotReadOnly(host, "/etc", jail));
+    if (isOf("account", "groups", "comment")) this.#requireHost(jail);
     const account = this.machine.accounts.userByName(declared.name);
     if (account !== undefined) this.#requireAccount(account, planned);
     else if (root !== undefined) {
       const uid = unreservedUid(declared, planned.once, this.machine.accounts.userByUid, this.about.reserved);
-      const found = planNewAccount(root, valuesOf(declared, uid), accessOf(declared));
+      // None of them is created here.
+      this.#place ??= new NewAccountPlace(root, () => this.inside.accounts ?? readJailAccounts(root));
+      const found = planNewAccount(root, valuesOf(declared, uid), this.#accessOf(declared), this.#place);
       requireOwnHome(found, this.machine.accounts.userByUid);
     }
   }
@@ -100,6 +107,17 @@ export class UserForesight {
     this.#requireShell(root, shell);
   }
 
+  #requireHost(jail: ByteString): void {
+    if (!this.#isHostReady) withTree((host) => requireNotReadOnly(host, "/etc", jail));
+    this.#isHostReady = true;
+  }
+
+  /** Groups are looked up once for all who join the same. */
+  #accessOf({ groups, keys }: DeclaredUser): Access {
+    const find = () => accessOf({ groups, keys: undefined });
+    return { ...this.#access.getOrInsertComputed(groups.join(), find), keys: keys ?? [] };
+  }
+
   #requireShell(root: JailRoot, shell: ByteString): void {
     if (this.about.isFilled || this.#shells.has(shell)) return;
     requireShell(root, shell);
@@ -107,16 +125,16 @@ export class UserForesight {
   }
 
   /** A home is not created in one that is there only after this. */
-  #requireOutside({ name, home, keeps = [] }: DeclaredUser): void {
+  #requireOutside({ home, keeps = [] }: DeclaredUser): void {
     if (keeps.includes("home")) return;
-    const outer = this.about.users.find(
-      (one) => one.name !== name && (below(normalPath(home), normalPath(one.home)) ?? "") !== "",
-    );
     const { root } = this.inside;
-    if (outer === undefined || (root !== undefined && lookUp(root, normalPath(outer.home)) !== undefined))
-      return;
-    const message = `its home ${quoted(home)} is not created in that of ${quoted(outer.name)}, who could exchange it: name another home with the key 'home'`;
-    throw new JailkitError("unsafe-parent", 1, message);
+    this.#homes ??= new Map(this.about.users.map((user) => [normalPath(user.home), user]));
+    for (let above = parentOf(normalPath(home)); above !== ""; above = parentOf(above)) {
+      const outer = this.#homes.get(above);
+      if (outer === undefined || (root !== undefined && lookUp(root, above) !== undefined)) continue;
+      const message = `its home ${quoted(home)} is not created in that of ${quoted(outer.name)}, who could exchange it: name another home with the key 'home'`;
+      throw new JailkitError("unsafe-parent", 1, message);
+    }
   }
 
   /** The section of a user must be one that apply may write. */
@@ -145,7 +163,7 @@ export class UserForesight {
     }
     if (directory || !(newKeys || some(({ what }) => what === "account" || what === "groups"))) return;
     const move = movesHome(account);
-    const access = accessOf(declared);
+    const access = this.#accessOf(declared);
     // Before it is jailed its lines are made right, which would be in the way.
     if (root === undefined || lines) {
       requireLeaving(account, jail, { shell, access, move });

@@ -3,10 +3,10 @@ import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
+import type { PasswdEntry } from "../../system/accounts.ts";
 import { lookUp } from "../fs/look.ts";
 import { hostPath, type JailRoot } from "../fs/walk.ts";
-import { readJailAccounts } from "./accounts.ts";
-import { dirsEqual, joinHome } from "./separator.ts";
+import { joinHome } from "./separator.ts";
 
 // The system directories belong to the jail with all that is below; of the shared ones only the directory itself.
 const SYSTEM = /^(?:bin|dev|etc|lib(?:32|64|x32)?|proc|sbin|sys|usr)$/;
@@ -23,13 +23,14 @@ export const usualHome = (name: ByteString): ByteString => `/home/${name}`;
 
 /**
  * Throws JailkitError "bad-home" for a home (as the jail sees it) that a new account cannot have: an existing directory of
- * the jail's own, or the home of another account. `uid`: that of the new account, if known; `homeBy`: what names another home.
+ * the jail's own, or the home of another account. `uid`: that of the new account, if known; `usersOf`: the accounts of the jail
+ * with a home; `homeBy`: what names another home.
  */
 export function requireFreeHome(
   root: JailRoot,
   home: ByteString,
-  uid: ByteString | undefined,
-  homeBy: string,
+  uid: number | undefined,
+  { usersOf, homeBy }: { usersOf: (home: ByteString) => readonly PasswdEntry[]; homeBy: string },
 ): void {
   const refuse = (what: ByteString) =>
     new JailkitError(
@@ -38,7 +39,7 @@ export function requireFreeHome(
       `${quoted(hostPath(root, home))} ${what}: name another home with ${homeBy}`,
     );
   if (isJailsOwn(home) && lookUp(root, home) !== undefined) throw refuse("is a directory of the jail's own");
-  const other = readJailAccounts(root).users.find((one) => dirsEqual(one.home, home) && `${one.uid}` !== uid);
+  const other = usersOf(home).find((one) => one.uid !== uid);
   if (other !== undefined) throw refuse(`is the home of ${quoted(other.name)}`);
 }
 
