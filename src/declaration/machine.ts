@@ -27,6 +27,7 @@ import { uidFault } from "../transfer/accounts.ts";
 import { SECTIONS_FILE } from "../transfer/sections.ts";
 import { groupNameFault, groupOf, isAdministrators, noSuchGid } from "../users/groups.ts";
 import { newNameFault, uidIn } from "../users/new-account.ts";
+import { DECLARED } from "./compare/intent.ts";
 import { EMPTY_JAIL } from "./compare/jail.ts";
 import type { DeclarationFacts, FactContext } from "./machine-facts.ts";
 import { reportPlace } from "./machine-place.ts";
@@ -138,7 +139,7 @@ function reportAccount(section: IniSection, subject: Subject, { facts, report }:
   const { user } = found;
   const isLocal = local.includes(name);
   const fault = user === undefined ? undefined : uidFault(user.uid);
-  const refused = user === undefined && !directory ? newNameFault(name) : undefined;
+  const refused = user === undefined && !directory ? newNameFault(name, DECLARED) : undefined;
   if (fault !== undefined) report(subject, "error", "bad-account", `${quoted(name)}: ${fault}`);
   else if (refused !== undefined) report(subject, "error", "bad-account", refused);
   else if (user === undefined && directory) {

@@ -23,20 +23,16 @@ export const usualHome = (name: ByteString): ByteString => `/home/${name}`;
 
 /**
  * Throws JailkitError "bad-home" for a home (as the jail sees it) that a new account cannot have: an existing directory of
- * the jail's own, or the home of another account. `uid`: that of the new account, if known; `homeBy`: what names another home.
+ * the jail's own, or the home of another account. `uid`: that of the new account, if known; `advice`: what to do.
  */
 export function requireFreeHome(
   root: JailRoot,
   home: ByteString,
   uid: ByteString | undefined,
-  homeBy: string,
+  advice: string,
 ): void {
   const refuse = (what: ByteString) =>
-    new JailkitError(
-      "bad-home",
-      1,
-      `${quoted(hostPath(root, home))} ${what}: name another home with ${homeBy}`,
-    );
+    new JailkitError("bad-home", 1, `${quoted(hostPath(root, home))} ${what}: ${advice}`);
   if (isJailsOwn(home) && lookUp(root, home) !== undefined) throw refuse("is a directory of the jail's own");
   const other = readJailAccounts(root).users.find((one) => dirsEqual(one.home, home) && `${one.uid}` !== uid);
   if (other !== undefined) throw refuse(`is the home of ${quoted(other.name)}`);
