@@ -15,6 +15,7 @@ import {
 } from "../config/model.ts";
 import { userKeys } from "../config/schemas/jails.ts";
 import { type ReportFinding, reportSeparators } from "../config/separators.ts";
+import { isListItem } from "../config/text.ts";
 import type { ListItem } from "../config/values.ts";
 import { usualHome } from "../jail/accounts/home-place.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
@@ -36,8 +37,9 @@ import { itemsOf, meantSubject, type Subject, subjectOf } from "./section.ts";
 function reportProfile(item: ListItem, known: readonly ByteString[], { report }: FactContext): void {
   const { value } = item;
   if (known.includes(value) || reportSeparators(item, (one) => known.includes(one), report)) return;
-  const fix: Fix = { kind: "item", old: value, with: suggest(value, known) };
-  const message = noSuchSection(value, known, SECTIONS_FILE);
+  const items = known.filter(isListItem);
+  const fix: Fix = { kind: "item", old: value, with: suggest(value, items) };
+  const message = noSuchSection(value, items, SECTIONS_FILE);
   report(item, "error", "unknown-section", message, fix);
 }
 

@@ -4,6 +4,7 @@ import { quoted } from "../cli/display.ts";
 import { readKeys } from "../config/keys.ts";
 import { type Fix, type IniSection, keyPlace, type Place } from "../config/model.ts";
 import { lshKeys } from "../config/schemas/lsh.ts";
+import { isListItem } from "../config/text.ts";
 import type { ListItem } from "../config/values.ts";
 import { type AllowName, wordFiles } from "../known-programs/allow/table.ts";
 import { type CommandPattern, readCommands } from "../limited-shell/command-pattern.ts";
@@ -97,7 +98,8 @@ export function lintCommands(section: IniSection, { world, report }: LintContext
       );
     } else if (listed && !executables.includes(path) && !words.some(({ value }) => value === path)) {
       const message = `${quoted(key)} allows nothing: ${quoted(path)} is not in executables`;
-      unused(place, message, write(`executables = ${[...executables, path].join(", ")}`));
+      const add = write(`executables = ${[...executables, path].join(", ")}`);
+      unused(place, message, isListItem(path) ? add : { kind: "none" });
     }
   }
   if (force !== undefined) {
