@@ -136,7 +136,9 @@ function reportPieces(
   for (const jail of jails) {
     const pieces = splitList(jail);
     if (pieces.length < 2) continue;
-    const at = items.findIndex((_, start) => pieces.every((one, index) => items[start + index]?.value === one));
+    const at = items.findIndex((_, start) =>
+      pieces.every((one, index) => items[start + index]?.value === one),
+    );
     const first = items[at];
     if (first === undefined) continue;
     for (const item of items.slice(at, at + pieces.length)) found.add(item);

@@ -17,13 +17,14 @@ interface Case {
   /** What is advised, after the message. */
   readonly advice: string | RegExp;
   /** The declaration afterwards, if the advice is about it. */
-  readonly then?: string;
+  readonly after?: string;
   /** The advice has a command. */
   readonly typed?: boolean;
   readonly options?: readonly string[];
 }
 
-const user = (name: string, more = "", jail = J) => `[user ${name}]\njail = ${jail}\nshell = /bin/bash\n${more}`;
+const user = (name: string, more = "", jail = J) =>
+  `[user ${name}]\njail = ${jail}\nshell = /bin/bash\n${more}`;
 
 const CASES: readonly Case[] = [
   {
@@ -31,44 +32,45 @@ const CASES: readonly Case[] = [
     declared: JAIL + user("x"),
     before: "sed -i 's/^UID_M.*/# &/' /etc/login.defs; printf 'UID_MIN 33\\nUID_MAX 33\\n' >>/etc/login.defs",
     advice: "all uids of the range in /etc/login.defs are used: the key 'uid' declares another\n",
-    then: JAIL + user("x", "uid = 7001\n"),
+    after: JAIL + user("x", "uid = 7001\n"),
   },
   {
     what: "a uid that is taken",
     declared: JAIL + user("x", "uid = 33\n"),
     advice: "belongs to 'www-data': the key 'uid' declares another\n",
-    then: JAIL + user("x", "uid = 7001\n"),
+    after: JAIL + user("x", "uid = 7001\n"),
   },
   {
     what: "a home behind a symbolic link",
     declared: JAIL + user("x", "home = /link/x\n"),
     before: `ln -s home ${J}/link`,
-    advice: "is a symbolic link, which useradd(8) would follow outside: name another home with the key 'home'\n",
-    then: JAIL + user("x", "home = /home/x\n"),
+    advice:
+      "is a symbolic link, which useradd(8) would follow outside: name another home with the key 'home'\n",
+    after: JAIL + user("x", "home = /home/x\n"),
   },
   {
     what: "a jail without account files",
     declared: `[jail ${NEW}]\nfiles = /bin/bash\n${user("x", "", NEW)}`,
     advice: "the key 'sections' of the jail brings it, with any section of jk_init.ini\n",
-    then: `[jail ${NEW}]\nfiles = /bin/bash\nsections = uidbasics\n${user("x", "", NEW)}`,
+    after: `[jail ${NEW}]\nfiles = /bin/bash\nsections = uidbasics\n${user("x", "", NEW)}`,
   },
   {
     what: "a shell that the jail lacks, brought by 'files'",
     declared: `${JAIL}[user x]\njail = ${J}\nshell = /usr/bin/rbash\n`,
     advice: "the key 'files' of the jail brings it, and the key 'shell' of the user declares another\n",
-    then: `${JAIL}files = /usr/bin/rbash\n[user x]\njail = ${J}\nshell = /usr/bin/rbash\n`,
+    after: `${JAIL}files = /usr/bin/rbash\n[user x]\njail = ${J}\nshell = /usr/bin/rbash\n`,
   },
   {
     what: "an account without a password and a key",
     declared: JAIL + user("x"),
     advice: "cannot log in; fix it with: passwd x or: keys in 'authorized_keys'\n",
-    then: JAIL + user("x", `authorized_keys = ${KEYS[0]}\n`),
+    after: JAIL + user("x", `authorized_keys = ${KEYS[0]}\n`),
   },
   {
     what: "a group of administrators",
     declared: JAIL + user("x", "groups = sudo\n"),
     advice: "leave it out of the key 'groups', and take it out: gpasswd -d x sudo\n",
-    then: JAIL + user("x"),
+    after: JAIL + user("x"),
     typed: true,
   },
   {
@@ -133,18 +135,18 @@ const said = (options: readonly string[]) => {
   return stdout + stderr;
 };
 
-test.each(CASES)("$what", ({ declared, before, advice, then, typed = false, options = [] }) => {
+test.each(CASES)("$what", ({ declared, before, advice, after, typed = false, options = [] }) => {
   m.write(FILE, JAIL);
   m.must(["jailkit", "apply"]);
   if (before !== undefined) m.must(["sh", "-ec", before]);
   m.write(FILE, declared);
   const text = said(options);
   expect(text).toMatch(advice);
-  if (then !== undefined) m.write(FILE, then);
+  if (after !== undefined) m.write(FILE, after);
   if (typed) {
     const line = typeof advice === "string" ? advice : (advice.exec(text)?.[0] ?? "");
     m.must(["sh", "-ec", /(?:gpasswd|install|mv|jk_jailuser) -[^;\n]*/.exec(line)?.[0] ?? "false"]);
-  } else if (then === undefined) m.must(["useradd", "--badname", "-m", "an@na"]);
+  } else if (after === undefined) m.must(["useradd", "--badname", "-m", "an@na"]);
   m.must(["jailkit", "apply", ...options]);
   expect(said(options)).not.toMatch(advice);
 });
