@@ -66,7 +66,8 @@ export const FINDING_CODES = {
   "unknown-key": "there is no such key",
   "unknown-section": "there is no such section",
   "unknown-user": "there is no such user",
-  "unread-file": "a file of a drop-in directory is not read because of its name",
+  "unread-file":
+    "a file of a drop-in directory is not read because of its name, or because it is in a directory there",
   "unreadable-file": "users cannot read a file that their logins need",
   "unsafe-file": "users other than root can change a file",
   "unused-command": "a command or a program is listed, and can never run",

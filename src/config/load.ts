@@ -43,6 +43,9 @@ export function dropInDirectory(file: ByteString): ByteString | undefined {
 /** Whether a file in a drop-in directory is read, by its name. */
 export const isDropIn = (name: ByteString): boolean => name.endsWith(".ini") && !name.startsWith(".");
 
+/** Ends the name of what a remedy has put aside: nothing reads it, and `jailkit apply --prune` does not forget it. */
+export const ASIDE = ".aside";
+
 const NOT_A_FILE = "not a regular file";
 const A_LINK = "a symbolic link, which may not be one, or leads nowhere";
 
@@ -51,8 +54,12 @@ type OnUnsafe = (path: ByteString, problem: Unsafe) => void;
 /** Gets why a file cannot be read, or throws that. */
 type OnUnreadable = (file: ByteString, error: JailkitError) => void;
 
-/** Gets all that is in a drop-in directory. */
-type OnEntries = (directory: ByteString, entries: readonly DirectoryEntry[]) => void;
+/** Gets all that is in a drop-in directory. `holds`: whether a directory there has files that would be read here. */
+type OnEntries = (
+  directory: ByteString,
+  entries: readonly DirectoryEntry[],
+  holds: (name: ByteString) => boolean,
+) => void;
 
 /** Reads an open file and closes it; errors name `file`. */
 function readSource(file: ByteString, fd: number, dialect: Dialect): ConfigSource {
@@ -85,7 +92,7 @@ function unreadable(file: ByteString, error: SystemError, exitStatus: number): J
   // Something else is in its place: a directory, a FIFO, or a link that leads nowhere or may not be one.
   const away = isOther || isLink || isErrno(error, "ENOTDIR", "ENOENT");
   const word = shellWord(file);
-  const remedy = away ? `mv -nT ${word} ${shellWord(`${file}.old`)}` : "";
+  const remedy = away ? `mv -nT ${word} ${shellWord(file + ASIDE)}` : "";
   return new JailkitError("config-unreadable", exitStatus, message, undefined, remedy);
 }
 
@@ -131,6 +138,22 @@ interface Reading {
   readonly onEntries: OnEntries | undefined;
 }
 
+const DEEPEST = 8;
+
+/** Whether a directory in another one has files that would be read there; false for one that cannot be read. */
+function holdsDropIns(parent: number, directory: ByteString, depth = 1): boolean {
+  try {
+    return withFd(openAt(parent, directory, DROP_IN_FLAGS | C.O_DIRECTORY), (fd) =>
+      readDirectory(fd).some(({ name, type }) =>
+        type === C.DT_DIR ? depth < DEEPEST && holdsDropIns(fd, name, depth + 1) : isDropIn(name),
+      ),
+    );
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    return false;
+  }
+}
+
 function readDropIns(directory: ByteString, reading: Reading): ConfigSource[] {
   const { jail, dialect, onUnsafe } = reading;
   const flags = DROP_IN_FLAGS;
@@ -140,7 +163,7 @@ function readDropIns(directory: ByteString, reading: Reading): ConfigSource[] {
     const problem = unsafeAs(directory, fstat(fd));
     if (problem !== undefined) onUnsafe(directory, problem);
     const entries = readDirectory(fd);
-    reading.onEntries?.(directory, entries);
+    reading.onEntries?.(directory, entries, (name) => holdsDropIns(fd, name));
     const names = entries.map((entry) => entry.name).filter(isDropIn);
     // In the order of their bytes.
     return names.sort().flatMap((each): ConfigSource[] => {

@@ -47,3 +47,7 @@ export function splitList(value: ByteString): ByteString[] {
   }
   return items;
 }
+
+/** True for a value that is one item of a list, on one line and without a comment: nothing quotes a comma. */
+export const isListItem = (value: ByteString): boolean =>
+  splitList(value)[0] === value && !/[\r\n]|\s[#;]/.test(value);

@@ -3,7 +3,7 @@ import * as C from "../../ffi/constants.ts";
 import type { DirectoryEntry } from "../../ffi/files.ts";
 import { quoted } from "../cli/display.ts";
 import { shellWord } from "../cli/shell-word.ts";
-import { isDropIn } from "./load.ts";
+import { ASIDE, isDropIn } from "./load.ts";
 
 /** A file in a drop-in directory that nothing reads, though somebody may have meant it. */
 export interface UnreadFile {
@@ -28,11 +28,17 @@ const TYPED_HIDDEN = /^\.(?!ansible_tmp|[_#~]).*\.ini$/is;
 const TEXT_ABOUT = /^(?:readme|licen[cs]e|copying)(?:\.|$)|\.md$/i;
 
 function isMeant({ name, type }: DirectoryEntry): boolean {
-  // No tool reads the directories in such a directory.
-  if (isDropIn(name) || ![C.DT_REG, C.DT_LNK, C.DT_UNKNOWN].includes(type)) return false;
-  if (name.startsWith(".")) return TYPED_HIDDEN.test(name);
+  if (isDropIn(name) || isAside(name) || ![C.DT_REG, C.DT_LNK, C.DT_DIR, C.DT_UNKNOWN].includes(type))
+    return false;
+  if (name.startsWith(".")) return TYPED_HIDDEN.test(name) && type !== C.DT_DIR;
   return !TEXT_ABOUT.test(name) && !LEFT.some((pattern) => pattern.test(name));
 }
+
+const isAside = (name: ByteString): boolean => name.endsWith(ASIDE);
+
+/** What a remedy has put aside in a drop-in directory: no finding, and no decision about what it says. Pure. */
+export const asideFiles = (directory: ByteString, entries: readonly DirectoryEntry[]): ByteString[] =>
+  entries.filter(({ name }) => isAside(name)).map(({ name }) => `${directory}/${name}`);
 
 /** The name under which a file is read; undefined if nothing is left of its own. */
 function readName(name: ByteString): ByteString | undefined {
@@ -44,12 +50,18 @@ function readName(name: ByteString): ByteString | undefined {
 }
 
 /**
- * The files of a drop-in directory that are not read because of their names, in the order of these, without what is left
- * behind. Pure.
+ * The files of a drop-in directory that are not read because of their names, and directories for which `holds` tells that
+ * they have files that would be read, in the order of their names, without what is left behind.
  */
-export function unreadFiles(directory: ByteString, entries: readonly DirectoryEntry[]): UnreadFile[] {
+export function unreadFiles(
+  directory: ByteString,
+  entries: readonly DirectoryEntry[],
+  holds: (name: ByteString) => boolean,
+): UnreadFile[] {
   const taken = new Set(entries.map(({ name }) => name));
-  const meant = entries.filter(isMeant).sort((one, other) => (one.name < other.name ? -1 : 1));
+  const meant = entries
+    .filter((one) => isMeant(one) && (one.type !== C.DT_DIR || holds(one.name)))
+    .sort((one, other) => (one.name < other.name ? -1 : 1));
   return meant.map(({ name, type }) => {
     const file = `${directory}/${name}`;
     const why = "is not read: its name must end with '.ini', and not begin with a dot";
@@ -60,10 +72,14 @@ export function unreadFiles(directory: ByteString, entries: readonly DirectoryEn
         message: `${quoted(file)} ${why}, and it may not be a symbolic link`,
         remedy: undefined,
       };
-    const wanted = [readName(name), `${name}.old`].find((one) => one !== undefined && !taken.has(one));
+    const aside = `${name}${ASIDE}`;
+    const wanted = [type === C.DT_DIR ? undefined : readName(name), aside].find(
+      (one) => one !== undefined && !taken.has(one),
+    );
     if (wanted !== undefined) taken.add(wanted);
     const remedy =
       wanted === undefined ? undefined : `mv -nT ${shellWord(file)} ${shellWord(`${directory}/${wanted}`)}`;
-    return { file, message: `${quoted(file)} ${why}`, remedy };
+    const inside = `has .ini files, which are not read in a directory: ${quoted(directory)} is the place for them`;
+    return { file, message: `${quoted(file)} ${type === C.DT_DIR ? inside : why}`, remedy };
   });
 }

@@ -15,6 +15,7 @@ import {
 } from "../config/model.ts";
 import { userKeys } from "../config/schemas/jails.ts";
 import { type ReportFinding, reportSeparators } from "../config/separators.ts";
+import { isListItem } from "../config/text.ts";
 import type { ListItem } from "../config/values.ts";
 import { usualHome } from "../jail/accounts/home-place.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
@@ -27,6 +28,7 @@ import { uidFault } from "../transfer/accounts.ts";
 import { SECTIONS_FILE } from "../transfer/sections.ts";
 import { groupNameFault, groupOf, isAdministrators, noSuchGid } from "../users/groups.ts";
 import { newNameFault, uidIn } from "../users/new-account.ts";
+import { DECLARED } from "./compare/intent.ts";
 import { EMPTY_JAIL } from "./compare/jail.ts";
 import type { DeclarationFacts, FactContext } from "./machine-facts.ts";
 import { reportPlace } from "./machine-place.ts";
@@ -35,8 +37,9 @@ import { itemsOf, meantSubject, type Subject, subjectOf } from "./section.ts";
 function reportProfile(item: ListItem, known: readonly ByteString[], { report }: FactContext): void {
   const { value } = item;
   if (known.includes(value) || reportSeparators(item, (one) => known.includes(one), report)) return;
-  const fix: Fix = { kind: "item", old: value, with: suggest(value, known) };
-  const message = noSuchSection(value, known, SECTIONS_FILE);
+  const items = known.filter(isListItem);
+  const fix: Fix = { kind: "item", old: value, with: suggest(value, items) };
+  const message = noSuchSection(value, items, SECTIONS_FILE);
   report(item, "error", "unknown-section", message, fix);
 }
 
@@ -138,7 +141,7 @@ function reportAccount(section: IniSection, subject: Subject, { facts, report }:
   const { user } = found;
   const isLocal = local.includes(name);
   const fault = user === undefined ? undefined : uidFault(user.uid);
-  const refused = user === undefined && !directory ? newNameFault(name) : undefined;
+  const refused = user === undefined && !directory ? newNameFault(name, DECLARED) : undefined;
   if (fault !== undefined) report(subject, "error", "bad-account", `${quoted(name)}: ${fault}`);
   else if (refused !== undefined) report(subject, "error", "bad-account", refused);
   else if (user === undefined && directory) {

@@ -52,4 +52,6 @@ export interface Declaration {
   readonly users: readonly DeclaredUser[];
   /** Files beside these that were meant, perhaps. */
   readonly unread: readonly UnreadFile[];
+  /** What a remedy has put aside, and may declare something. */
+  readonly aside: readonly ByteString[];
 }

@@ -4,6 +4,7 @@ import { statIfPresent } from "../../ffi/files.ts";
 import { display, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import {
+  ASIDE,
   CONFIG_DIRECTORY,
   type ConfigSource,
   mergeFiles,
@@ -15,7 +16,7 @@ import { problemError } from "../config/place.ts";
 import { scanIni } from "../config/scan.ts";
 import { inOrder, withoutConsequences } from "../config/section-problems.ts";
 import type { Unsafe } from "../config/trusted.ts";
-import { type UnreadFile, unreadFiles } from "../config/unread.ts";
+import { asideFiles, type UnreadFile, unreadFiles } from "../config/unread.ts";
 import { joinHome } from "../jail/accounts/separator.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
 import { DeclarationError, type FileError } from "./errors.ts";
@@ -96,6 +97,7 @@ export function declarationIn(ini: IniFile): { declaration: Declaration; problem
     jails,
     users: users.map(({ declared }) => declared),
     unread: [],
+    aside: [],
   };
   return { declaration, problems: inOrder(withoutConsequences(errors, ini), ini) };
 }
@@ -127,11 +129,17 @@ export function readDeclaration(
         : error,
     );
   const unread: UnreadFile[] = [];
+  const aside = [`${directory}/jails.ini${ASIDE}`].filter(
+    (file) => statIfPresent(AT_FDCWD, file) !== undefined,
+  );
   const read = (file: ByteString, alone: boolean) =>
     readConfigSources(file, 1, onUnsafe, undefined, {
       ...{ dialect, alone },
       onUnreadable: alone ? addNamed : add,
-      onEntries: (place, entries) => unread.push(...unreadFiles(place, entries)),
+      onEntries: (place, entries, holds) => {
+        unread.push(...unreadFiles(place, entries, holds));
+        aside.push(...asideFiles(place, entries));
+      },
     });
   const main = `${directory}/jails.ini`;
   const sources =
@@ -156,7 +164,7 @@ export function readDeclaration(
     errors.push({ file: one.file, position: one, error });
   }
   if (errors.length > 0) throw new DeclarationError(inFileOrder(errors, files ?? [main]), unread);
-  return { ...declaration, unread };
+  return { ...declaration, unread, aside };
 }
 
 /**

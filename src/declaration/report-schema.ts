@@ -81,7 +81,9 @@ export const applySummarySchema = reportSchema("jailkit apply", {
   undeclared: texts.describe("What is there and not declared, one printable line each."),
   unread: z
     .array(z.strictObject({ file: z.string(), message: z.string(), remedy: textOrNull }))
-    .describe("Files of jails.d that are not read because of their names, though they may have been meant."),
+    .describe(
+      "Files of jails.d that are not read because of their names, and directories with such files, though they may have been meant.",
+    ),
   warnings: texts.describe("What is declared and should not be so, one printable line each."),
   directories: z
     .array(z.strictObject({ user: z.string(), attributes: directorySchema }))

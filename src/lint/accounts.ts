@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { didYouMean, suggest } from "../cli/suggest.ts";
 import { describedBy, readKeys } from "../config/keys.ts";
 import { type Fix, findEntry, type IniSection, keyPlace } from "../config/model.ts";
@@ -8,10 +9,11 @@ import { chrootshKeys } from "../config/schemas/chrootsh.ts";
 import { lshKeys } from "../config/schemas/lsh.ts";
 import { uchrootKeys } from "../config/schemas/uchroot.ts";
 import { type ReportFinding, reportSeparators } from "../config/separators.ts";
-import { splitList } from "../config/text.ts";
+import { isListItem, splitList } from "../config/text.ts";
 import { type ListItem, leadingInteger } from "../config/values.ts";
 import { confinementOf, executeOf } from "../confine/policy.ts";
 import { executeLimits } from "../enter/limited/execution.ts";
+import { sectionLinesRemedy } from "../enter/remedies.ts";
 import { uchrootConfinement } from "../enter/uchroot/uchroot.ts";
 import { hooksWarning, isHooksPair } from "../known-programs/hooks.ts";
 import { recognise } from "../known-programs/recognise.ts";
@@ -110,13 +112,47 @@ function lintDirectory(item: ListItem, jails: readonly ByteString[], { world, re
   if (reportSeparators(item, (path) => world.lookUp(path) !== undefined, report)) return;
   if (!lintPathForm(item, report)) return;
   const file = world.lookUp(value);
-  const fix: Fix = { kind: "item", old: value, with: suggest(value, jails) };
+  const known = jails.filter(isListItem);
+  const fix: Fix = { kind: "item", old: value, with: suggest(value, known) };
   if (file === undefined) {
-    const message = `${quoted(value)} does not exist${didYouMean(value, jails)}`;
+    const message = `${quoted(value)} does not exist${didYouMean(value, known)}`;
     report(item, "error", "no-such-path", message, fix);
   } else if (file.type !== "directory") {
     report(item, "error", "not-a-directory", `${quoted(value)} is not a directory`, fix);
   }
+}
+
+/**
+ * Reports jails with a comma in their paths, which is where a list is split: the pieces may be other jails. Returns the items
+ * that are pieces.
+ */
+function reportPieces(
+  { name }: IniSection,
+  items: readonly ListItem[],
+  jails: readonly ByteString[],
+  { world, report }: LintContext,
+): Set<ListItem> {
+  const found = new Set<ListItem>();
+  for (const jail of jails) {
+    const pieces = splitList(jail);
+    if (pieces.length < 2) continue;
+    const at = items.findIndex((_, start) =>
+      pieces.every((one, index) => items[start + index]?.value === one),
+    );
+    const first = items[at];
+    if (first === undefined) continue;
+    for (const item of items.slice(at, at + pieces.length)) found.add(item);
+    const others = [items.slice(0, at), items.slice(at + pieces.length)] as const;
+    const plain = jail.replace(/,\s*/g, "_");
+    const isFree = isListItem(plain) && world.lookUp(plain) === undefined;
+    const message = `${quoted(jail)} cannot be in a list, which is split at the comma: move the jail to a path without one, and write that here`;
+    const [from, to] = [shellWord(jail), shellWord(plain)];
+    const all = [...others[0].map(({ value }) => value), plain, ...others[1].map(({ value }) => value)];
+    const lines = sectionLinesRemedy(first.file, name, [`allowed_jails = ${all.join(", ")}`]);
+    const text = `mv -nT ${from} ${to} && jailkit adopt --moved ${from} ${to}; then ${lines}`;
+    report(first, "error", "bad-path", message, isFree ? { kind: "command", text } : { kind: "none" });
+  }
+  return found;
 }
 
 /** Variables in the key `environment` that make programs run other code. */
@@ -197,7 +233,9 @@ export function lintUchroot(section: IniSection, context: LintContext): void {
     context.report(section, "warning", "no-jails", message, { kind: "disable-section" });
   }
   const jails = context.world.jails();
-  for (const item of ownItems(section, "allowed_jails")) lintDirectory(item, jails, context);
+  const items = ownItems(section, "allowed_jails");
+  const pieces = reportPieces(section, items, jails, context);
+  for (const item of items) if (!pieces.has(item)) lintDirectory(item, jails, context);
   const { world } = context;
   const values = readKeys(section, uchrootKeys);
   const exists = (path: ByteString) => existsInSome(values.allowedJails, path, world);

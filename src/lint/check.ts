@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { SystemError } from "../../ffi/error.ts";
-import { type DirectoryEntry, statIfPresent } from "../../ffi/files.ts";
+import { statIfPresent } from "../../ffi/files.ts";
 import { absolute } from "../../ffi/guard.ts";
 import { directoryOf, pathsDownTo } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
@@ -82,8 +82,8 @@ export class ConfigCheck {
         unreadable.add(path);
         this.#failed(path, error);
       };
-      const onEntries = (directory: ByteString, entries: readonly DirectoryEntry[]) => {
-        for (const { file: path, message, remedy } of unreadFiles(directory, entries))
+      const onEntries = (...found: Parameters<typeof unreadFiles>) => {
+        for (const { file: path, message, remedy } of unreadFiles(...found))
           this.#whole(path, "unread-file", message, remedy, "warning");
       };
       const options = { dialect: kind.dialect, onUnreadable, onEntries };

@@ -4,6 +4,7 @@ import { quoted } from "../cli/display.ts";
 import { readKeys } from "../config/keys.ts";
 import { type Fix, type IniSection, keyPlace, type Place } from "../config/model.ts";
 import { lshKeys } from "../config/schemas/lsh.ts";
+import { isListItem } from "../config/text.ts";
 import type { ListItem } from "../config/values.ts";
 import { type AllowName, wordFiles } from "../known-programs/allow/table.ts";
 import { type CommandPattern, readCommands } from "../limited-shell/command-pattern.ts";
@@ -69,6 +70,12 @@ function forcedIn(section: IniSection, force: ByteString): Named {
   return { key: "force", program: splitWords(force)[0] ?? "", place: keyPlace(section, "force") };
 }
 
+/** Adds a program to the key executables, if its path can be in a list. */
+const withProgram = ({ name }: IniSection, executables: readonly ByteString[], path: ByteString): Fix =>
+  isListItem(path)
+    ? { kind: "in-section", section: name, lines: [`executables = ${[...executables, path].join(", ")}`] }
+    : { kind: "none" };
+
 /** The keys `command` and `force` of a section of jk_lsh.ini, except for the files of their programs that exist. */
 export function lintCommands(section: IniSection, { world, report }: LintContext): void {
   const { patterns, problems, named, listed, executables, paths, force, words, ...rest } = readPrograms(
@@ -97,7 +104,7 @@ export function lintCommands(section: IniSection, { world, report }: LintContext
       );
     } else if (listed && !executables.includes(path) && !words.some(({ value }) => value === path)) {
       const message = `${quoted(key)} allows nothing: ${quoted(path)} is not in executables`;
-      unused(place, message, write(`executables = ${[...executables, path].join(", ")}`));
+      unused(place, message, withProgram(section, executables, path));
     }
   }
   if (force !== undefined) {

@@ -1,7 +1,8 @@
 import { quoted } from "../cli/display.ts";
 import { readKeys } from "../config/keys.ts";
-import { type IniSection, keyPlace } from "../config/model.ts";
+import { type Fix, type IniSection, keyPlace } from "../config/model.ts";
 import { type LshSection, lshKeys } from "../config/schemas/lsh.ts";
+import { isListItem } from "../config/text.ts";
 import type { ListItem } from "../config/values.ts";
 import { confinementOf } from "../confine/policy.ts";
 import { executeLimits } from "../enter/limited/execution.ts";
@@ -46,7 +47,10 @@ export function lintExecute(section: IniSection, context: LintContext): void {
       const directory = blocked.path.slice(0, blocked.path.lastIndexOf("/"));
       const message = `${quoted(path)} needs ${quoted(blocked.path)}, which may not be executed; to allow it: execute = system, ${directory}`;
       const lines = [`execute = ${["system", ...execute, directory].join(", ")}`];
-      report(item, "error", "not-executed", message, { kind: "in-section", section: section.name, lines });
+      const fix: Fix = isListItem(directory)
+        ? { kind: "in-section", section: section.name, lines }
+        : { kind: "none" };
+      report(item, "error", "not-executed", message, fix);
     }
   }
 }

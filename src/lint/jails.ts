@@ -6,6 +6,7 @@ import { type Fix, findEntry, type IniSection, keyPlace } from "../config/model.
 import { LIBRARY_DIRECTORY } from "../config/schemas/init.ts";
 import { readSocketdSection } from "../config/schemas/socketd.ts";
 import { reportSeparators } from "../config/separators.ts";
+import { isListItem } from "../config/text.ts";
 import { type ListItem, listItems } from "../config/values.ts";
 import { SOCKET_RULE, socketDirectory } from "../jail/fs/socket-directory.ts";
 import { type LintContext, lintPathForm, ownItems, pathFault, plainForm } from "./context.ts";
@@ -39,7 +40,7 @@ function lintInclude(item: ListItem, section: IniSection, context: LintContext):
   const { value } = item;
   if (reportSeparators(item, (name) => byName.has(name), report)) return;
   if (!byName.has(value)) {
-    const names = [...byName.keys()];
+    const names = [...byName.keys()].filter(isListItem);
     const message = `there is no section ${quoted(value)}${didYouMean(value, names)}`;
     const fix: Fix = { kind: "item", old: value, with: suggest(value, names) };
     report(item, "error", "unknown-section", message, fix);

@@ -63,13 +63,16 @@ function requireSomething(
 }
 
 /** What was declared once may be declared in a file that is not read, for example since somebody has renamed it. */
-function requireAllRead(unread: readonly UnreadFile[], { former }: Comparison): void {
-  const [first] = unread;
+function requireAllRead(
+  { unread, aside }: Pick<Declaration, "unread" | "aside">,
+  { former }: Comparison,
+): void {
+  const [first] = [...unread.map(({ file }) => file), ...aside];
   const [gone, ...more] = former.flatMap(({ change }) => (change.why === NO_LONGER ? [change] : []));
   if (first === undefined || gone === undefined) return;
   const others = more.length === 0 ? "" : ` and ${more.length} more`;
-  const message = `--prune would remove ${nameOf(gone)}${others}, which ${quoted(first.file)} may declare: that is not read because of its name; rename it, or move it to another directory`;
-  throw refusal("unread-file", message, unread, first.file);
+  const message = `--prune would remove ${nameOf(gone)}${others}, which ${quoted(first)} may declare: that is not read; if it does not count any more, move it to another directory`;
+  throw refusal("unread-file", message, unread, first);
 }
 
 /** What --config-dir leads to. */
@@ -123,7 +126,7 @@ async function apply(files: readonly string[], options: Options): Promise<number
   requireSomething(declaration, before, options);
   const compared = compare(declaration, before, { prune, deleteHomes, usual, others });
   const { unread } = others ?? declaration;
-  if (prune) requireAllRead(unread, compared);
+  if (prune) requireAllRead(others ?? declaration, compared);
   const comparison = await foreseeFilling(compared, TOOLS);
   const report = new ApplyReport({ ...options, unread });
   report.plan(comparison);

@@ -24,6 +24,7 @@ import type { UpdatedJailReport } from "../update/report-schema.ts";
 import { Updater } from "../update/updater.ts";
 import { NO_ACCESS } from "../users/access.ts";
 import { AccountRun, makeChanges } from "../users/account-run.ts";
+import { type Advice, OPTIONS } from "../users/advice.ts";
 import { planJailSide } from "../users/changes.ts";
 import { createAccount } from "../users/create-account.ts";
 import { warnOfLogin } from "../users/jailing.ts";
@@ -45,6 +46,17 @@ export interface ImportOutcome {
   /** The number of files, directories, links and devices that were created. */
   created: number;
 }
+
+const LATER = "use --without-users, and create the account afterwards with jk_addjailuser";
+
+/** The file says what accounts have. */
+const IMPORTED: Advice = {
+  ...OPTIONS,
+  home: `${LATER} -d`,
+  uid: `${LATER} -u`,
+  name: LATER,
+  exists: "run this again",
+};
 
 interface ImportMeans {
   readonly lock: JailLock | undefined;
@@ -200,7 +212,7 @@ class Import {
     };
     const access = { ...NO_ACCESS, joins };
     const run = new AccountRun(name);
-    createAccount(planNewAccount(root, values, access), values, run);
+    createAccount(planNewAccount(root, values, access, IMPORTED), values, run);
     this.done(`created the account ${quoted(name)} with the uid ${uid} and no password`);
   }
 

@@ -8,6 +8,7 @@ import { startProgress } from "../cli/progress.ts";
 import { jsonTextOrNull } from "../cli/report.ts";
 import { noRoom } from "../jail/fs/no-room.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
+import { type Advice, OPTIONS } from "./advice.ts";
 import {
   type DirectoryChange,
   DirectoryError,
@@ -82,6 +83,7 @@ export class AccountRun {
   constructor(
     readonly name: ByteString,
     readonly output: AccountOutput = SILENT,
+    readonly advice: Advice = OPTIONS,
   ) {}
 
   done(line: ByteString): void {

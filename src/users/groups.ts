@@ -6,6 +6,7 @@ import { didYouMean } from "../cli/suggest.ts";
 import { isPlainName } from "../system/account-name.ts";
 import { JAILED_GROUP, MAKE_JAILED_GROUP, namesIn } from "../system/account-tools.ts";
 import { type Group, groupByGid, groupByName } from "../system/accounts.ts";
+import type { Advice } from "./advice.ts";
 
 /** The largest gid; (gid_t) -1 means none. */
 const MOST_GIDS = 0xffff_fffe;
@@ -98,6 +99,7 @@ export function groupWarning(
   primary: ByteString,
   others: readonly ByteString[],
   present: readonly ByteString[],
+  advice: Advice,
 ): string | undefined {
   const found = [...new Set([primary, ...others])].filter((group) => ADMINISTRATORS.has(group));
   if (found.length === 0) return undefined;
@@ -105,6 +107,6 @@ export function groupWarning(
     group === primary ? `usermod -g users ${operands(name)}` : `gpasswd -d ${operands(name, group)}`;
   const what = `of the ${found.length === 1 ? "group" : "groups"} ${found.map(quoted).join(", ")}`;
   const isThere = found.every((group) => present.includes(group));
-  const remedy = isThere ? `take it out: ${found.map(leave).join(" && ")}` : "omit that";
+  const remedy = isThere ? `${advice.group}take it out: ${found.map(leave).join(" && ")}` : "omit that";
   return `a member ${what} can become root on most machines; unless you want that, ${remedy}`;
 }

@@ -52,7 +52,7 @@ export interface JailingOptions {
 export function warnOfLogin(
   account: PasswdEntry,
   { keys: written, joins }: Access,
-  run: Pick<AccountRun, "warn">,
+  run: Pick<AccountRun, "warn" | "advice">,
   planned?: PlannedAccount & { locked?: boolean },
 ): void {
   if (statIfPresent(AT_FDCWD, CHROOT_SHELL, true) === undefined)
@@ -70,7 +70,7 @@ export function warnOfLogin(
       : [];
   const primary = groupByGid(account.gid)?.name ?? "";
   const there = planned?.locked === undefined ? present : present.filter((name) => name !== primary);
-  const administrator = groupWarning(account.name, primary, groups, there);
+  const administrator = groupWarning(account.name, primary, groups, there, run.advice);
   if (administrator !== undefined) run.warn(administrator);
   for (const { message, remedy } of [...answer.warnings, ...jobWarnings(account), ...keys])
     run.warn(`${message}; ${remedy}`);
@@ -86,7 +86,7 @@ export function groupsOf(user: PasswdEntry): Group[] {
 }
 
 /** Throws JailkitError if there is no home to move, with a command that works without. */
-export function requireHomeToMove(
+function requireHomeToMove(
   { user, jailHome }: JailingPlan,
   from: ByteString,
   root: Pick<JailRoot, "path">,

@@ -92,9 +92,20 @@ export function leaveCommand(
 /** The command that takes an account out of its jail, with its home and without a login: for one that goes into another jail. */
 export const leaveWithoutLogin = (name: ByteString): ByteString => command(true, noLoginShell(), [name]);
 
+/** How an account gets a shell of the machine, or one that lets it in nowhere. */
+function shellChoice(name: ByteString, move: boolean): string {
+  const [open, closed] = [openShell(), noLoginShell()].map((shell) => command(move, shell, [name]));
+  return `to let it log in on this machine: ${open}; to let it log in nowhere: ${closed}`;
+}
+
 /** The refusal to choose a shell for an account. */
 export function noShell(name: ByteString, move: boolean): JailkitError {
-  const [open, closed] = [openShell(), noLoginShell()].map((shell) => command(move, shell, [name]));
-  const message = `${quoted(name)} has no recorded shell outside the jail, and gets none unasked; to let it log in on this machine: ${open}; to let it log in nowhere: ${closed}`;
+  const message = `${quoted(name)} has no recorded shell outside the jail, and gets none unasked; ${shellChoice(name, move)}`;
   return new JailkitError("no-shell", 1, message);
+}
+
+/** The refusal of a shell that this machine does not have. */
+export function shellGone(shell: ByteString, name: ByteString, move: boolean): JailkitError {
+  const message = `${quoted(shell)}, the shell of ${quoted(name)} outside the jail, does not exist; ${shellChoice(name, move)}`;
+  return new JailkitError("bad-shell", 1, message);
 }

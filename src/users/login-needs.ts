@@ -4,6 +4,7 @@ import { describeError, JailkitError } from "../cli/error.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
 import { type Access, isLimitedShell } from "./access.ts";
+import { type Advice, OPTIONS } from "./advice.ts";
 import { ownSection, policyFor, servicesIn } from "./policy.ts";
 import type { MissingReport } from "./report-schema.ts";
 
@@ -28,11 +29,11 @@ const USUAL = ["sftp", "scp", "rsync", "git"];
 const again = ({ root, name }: JailedAccount, option: string) =>
   `jk_jailuser -n -j ${shellWord(root.path)} ${option} ${operands(name)}`;
 
-function missingLogin(account: NewJailedAccount): MissingReport[] {
+function missingLogin(account: NewJailedAccount, advice: Advice): MissingReport[] {
   const { name, access, hasPassword, hasKey } = account;
   if (hasPassword || hasKey || access.keys.length > 0) return [];
   const message = `${quoted(name)} has no password and no key, and cannot log in`;
-  const remedies = [`passwd ${operands(name)}`, again(account, "--authorized-key FILE")];
+  const remedies = [`passwd ${operands(name)}`, advice.key ?? again(account, "--authorized-key FILE")];
   return [{ code: "password-or-key", message, remedies }];
 }
 
@@ -62,8 +63,8 @@ export function missingPolicy(account: JailedAccount): MissingReport[] {
 }
 
 /** The steps that a new account still needs before a user can log in and run something. Throws SystemError. */
-export function missingOf(account: NewJailedAccount): MissingReport[] {
-  return [...missingLogin(account), ...missingPolicy(account)];
+export function missingOf(account: NewJailedAccount, advice: Advice = OPTIONS): MissingReport[] {
+  return [...missingLogin(account, advice), ...missingPolicy(account)];
 }
 
 /** One printable line, with the remedies. */

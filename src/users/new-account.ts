@@ -4,7 +4,7 @@ import { statIfPresent } from "../../ffi/files.ts";
 import { directoryOf, normalPath, pathComponents } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { operands, shellWord } from "../cli/shell-word.ts";
+import { operands } from "../cli/shell-word.ts";
 import { requireFreeHome, usualHome } from "../jail/accounts/home-place.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
@@ -14,13 +14,14 @@ import { isPlainName, requireAccountName } from "../system/account-name.ts";
 import { type PasswdEntry, passwdByName, passwdByUid } from "../system/accounts.ts";
 import { passwordState } from "../system/shadow.ts";
 import { type Access, type AccessPlan, planAccess } from "./access.ts";
+import { type Advice, OPTIONS } from "./advice.ts";
 import { requireGroup } from "./groups.ts";
 import { jailCommand } from "./jailing.ts";
 import { KEYS_FILE, planKeys, planSkeletonKeys } from "./keys.ts";
 import type { JailedAccount } from "./login-needs.ts";
 import { NewAccountPlace } from "./new-account-place.ts";
 import { LIMITED_SHELL } from "./open-jail.ts";
-import { CHROOT_SHELL, planJailing } from "./plan.ts";
+import { CHROOT_SHELL, forgetLine, planJailing } from "./plan.ts";
 
 /** The group of accounts for which no other is named; it is created if it is missing. */
 export const DEFAULT_GROUP = "users";
@@ -43,8 +44,6 @@ export interface NewAccountValues {
   noCreateHome: boolean;
   system: boolean;
   authorizedKey: readonly ByteString[];
-  /** What names another home, for advice; `-d` without it. */
-  homeBy?: string;
 }
 
 export interface NewAccount extends JailedAccount {
@@ -71,18 +70,22 @@ export function planNewAccount(
   root: JailRoot,
   values: NewAccountValues,
   access: Access,
+  advice: Advice = OPTIONS,
   place = new NewAccountPlace(root),
 ): NewAccount {
-  const { name, noCreateHome, password, shell = LIMITED_SHELL, homeBy = "-d" } = values;
-  const uid = requireNewAccount(root, values, access);
-  requireFreeName(place, name, uid);
+  const { name, noCreateHome, password, shell = LIMITED_SHELL } = values;
+  const uid = requireNewAccount(root, values, access, advice);
+  requireFreeName(place, name, uid, advice);
   const jailHome = normalPath(values.home ?? usualHome(name));
   if (jailHome === "/") throw refuse("bad-home", "the home cannot be '/'");
-  requireFreeHome(root, jailHome, uid, { usersOf: (home) => place.usersOfHome(home), homeBy });
-  if (!noCreateHome) requirePlainPlace(root, jailHome, homeBy);
-  if (!noCreateHome) place.requireSafe(jailHome, `name another home with ${homeBy}`);
+  requireFreeHome(root, jailHome, uid, {
+    usersOf: (home) => place.usersOfHome(home),
+    advice: advice.home,
+  });
+  if (!noCreateHome) requirePlainPlace(root, jailHome, advice.home);
+  if (!noCreateHome) place.requireSafe(jailHome, advice.home);
   const group = values.gid === undefined ? DEFAULT_GROUP : requireGroup(values.gid).name;
-  const user = futureUser(values, place, group, uid, joinHome(root.path, jailHome));
+  const user = futureUser(values, place, group, { uid, home: joinHome(root.path, jailHome) }, advice);
   if (noCreateHome && access.keys.length > 0 && lookUp(root, jailHome) === undefined) {
     const where = quoted(hostPath(root, jailHome));
     throw refuse("no-home", `${where} does not exist: --authorized-key needs a home, so omit -M`);
@@ -90,7 +93,7 @@ export function planNewAccount(
   const primary = place.group(group);
   const groups = [...(primary === undefined ? [] : [primary]), ...access.joins];
   // Throws if the jail's passwd and group contradict the account.
-  planJailing({ user, groups, jail: root.path, accounts: place.accounts, shell });
+  planJailing({ user, isNew: true, groups, jail: root.path, accounts: place.accounts, shell });
   const isThere = lookUp(root, jailHome) !== undefined;
   const skeleton = values.skel ?? place.skeleton;
   const plan = planAccess({ root, name, home: jailHome, shell }, access, (keys) =>
@@ -114,18 +117,21 @@ function futureUser(
   { name, comment = "", system }: NewAccountValues,
   place: NewAccountPlace,
   group: ByteString,
-  given: number | undefined,
-  home: ByteString,
+  { uid: given, home }: { uid: number | undefined; home: ByteString },
+  advice: Advice,
 ): PasswdEntry {
   const uid = given ?? place.nextUid(system);
   const gid = place.group(group)?.gid ?? place.nextGid();
-  const allUsed = "all uids or gids of the range in /etc/login.defs are used: choose one with -u or -g";
-  if (uid === undefined || gid === undefined) throw refuse("no-id", allUsed);
+  const allUsed = (what: string) => `all ${what} of the range in /etc/login.defs are used`;
+  if (uid === undefined) throw refuse("no-id", `${allUsed("uids")}: ${advice.uid}`);
+  const create = `groupadd -g GID ${operands(group)}`;
+  if (gid === undefined)
+    throw refuse("no-id", `${allUsed("gids")}; create the group with another: ${create}`);
   return { name, password: "x", uid, gid, gecos: comment, home, shell: CHROOT_SHELL };
 }
 
 /** Throws if the way to a new home has a symbolic link, which useradd(8) would follow on the host. */
-function requirePlainPlace(root: JailRoot, home: ByteString, homeBy: string): void {
+function requirePlainPlace(root: JailRoot, home: ByteString, advice: string): void {
   const parts = pathComponents(home);
   for (let count = 1; count <= parts.length; count++) {
     const path = `/${parts.slice(0, count).join("/")}`;
@@ -133,9 +139,12 @@ function requirePlainPlace(root: JailRoot, home: ByteString, homeBy: string): vo
     if (stat === undefined) return;
     const shown = quoted(hostPath(root, path));
     if (isLink(stat))
-      throw refuse("bad-home", `${shown} is a symbolic link: name the home without one, with ${homeBy}`);
+      throw refuse(
+        "bad-home",
+        `${shown} is a symbolic link, which useradd(8) would follow outside: ${advice}`,
+      );
     if (!isDirectory(stat) && count < parts.length)
-      throw refuse("bad-home", `${shown} is not a directory: name another home with ${homeBy}`);
+      throw refuse("bad-home", `${shown} is not a directory: ${advice}`);
   }
 }
 
@@ -173,7 +182,7 @@ export function uidIn(text: ByteString): number | undefined {
   return number === undefined || number > MOST_UIDS ? undefined : number;
 }
 
-function requireUid(uid: ByteString | undefined, nonUnique: boolean): number | undefined {
+function requireUid(uid: ByteString | undefined, nonUnique: boolean, advice: string): number | undefined {
   if (uid === undefined) {
     if (nonUnique) throw refuse("bad-uid", "-o needs a uid: -u UID");
     return undefined;
@@ -182,33 +191,38 @@ function requireUid(uid: ByteString | undefined, nonUnique: boolean): number | u
   if (number === undefined) throw refuse("bad-uid", `${quoted(uid)} is not a uid`);
   const owner = passwdByUid(number);
   if (owner !== undefined && !nonUnique)
-    throw refuse("uid-taken", `the uid ${number} belongs to ${quoted(owner.name)}: choose another`);
+    throw refuse("uid-taken", `the uid ${number} belongs to ${quoted(owner.name)}: ${advice}`);
   return number;
 }
 
 /** Why useradd(8) refuses a name; undefined if it accepts it. Pure. */
-export function newNameFault(name: ByteString): string | undefined {
+export function newNameFault(name: ByteString, { oddName }: Advice): string | undefined {
   if (isPlainName(name)) return undefined;
   const cannot = `${quoted(name)} cannot be an account's name`;
   if (/^\d+$/.test(name)) return `${cannot}: it is a number`;
   const rule = "useradd(8) accepts letters, digits, '_', '.', '-', and a '$' at the end";
-  return `${cannot}: ${rule}; to jail an account that has such a name already, use jk_jailuser`;
+  return `${cannot}: ${rule}; ${oddName}`;
 }
 
 /** Throws for values that useradd(8) refuses, and for a name that exists. Returns the uid, if it was given. */
-function requireNewAccount(root: JailRoot, values: NewAccountValues, access: Access): number | undefined {
+function requireNewAccount(
+  root: JailRoot,
+  values: NewAccountValues,
+  access: Access,
+  advice: Advice,
+): number | undefined {
   const { name, uid, nonUnique, inactive } = values;
   requireAccountName(name);
-  const fault = newNameFault(name);
+  const fault = newNameFault(name, advice);
   if (fault !== undefined) throw refuse("bad-name", fault);
   const present = passwdByName(name);
-  if (present !== undefined) throw userExists(root, present, values, access);
+  if (present !== undefined) throw userExists(root, present, values, access, advice);
   requireField("comment", values.comment);
   requireField("home", values.home);
   requireField("password", values.password);
   if (inactive !== undefined && !/^(?:-1|\d{1,9})$/.test(inactive))
     throw refuse("bad-inactive", `${quoted(inactive)} is not a number of days; -1 means none`);
-  return requireUid(uid, nonUnique);
+  return requireUid(uid, nonUnique, advice.uid);
 }
 
 /** The error for a name that exists. If its home is in the jail, an interrupted run may have left it. */
@@ -217,9 +231,10 @@ function userExists(
   { name, home }: PasswdEntry,
   { shell, authorizedKey }: NewAccountValues,
   access: Access,
+  advice: Advice,
 ): JailkitError {
   const isHere = splitHome(home)?.jail === root.path;
-  if (!isHere) return refuse("user-exists", `the user ${quoted(name)} exists already; jk_jailuser jails it`);
+  if (!isHere) return refuse("user-exists", `the user ${quoted(name)} exists already; ${advice.exists}`);
   const complete = jailCommand(root.path, name, shell, access, authorizedKey);
   const message = `the user ${quoted(name)} exists already in this jail; if an earlier run was interrupted, complete it with: ${complete}`;
   return refuse("user-exists", message);
@@ -230,11 +245,12 @@ function requireFreeName(
   { root, accounts }: NewAccountPlace,
   name: ByteString,
   uid: number | undefined,
+  advice: Advice,
 ): void {
   const present = accounts.userByName(name);
   if (present === undefined || String(present.uid) === `${uid}`) return;
-  const remedy = `jk_jailuser --unjail --jail-side-only -j ${shellWord(root.path)} ${operands(name)}`;
-  const message = `the jail's etc/passwd has a user ${quoted(name)} already (uid ${present.uid}), from an earlier account: choose another name, or fix it with: ${remedy}`;
+  const remedy = forgetLine(root.path, name);
+  const message = `the jail's etc/passwd has a user ${quoted(name)} already (uid ${present.uid}), from an earlier account: ${advice.name}, or fix it with: ${remedy}`;
   throw refuse("user-exists", message);
 }
 

@@ -6,6 +6,7 @@ import { requireJailToFill } from "../jail/fs/host-directories.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { closeJailRoot, hostPath, isRegular, type JailRoot } from "../jail/fs/walk.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
+import { type Advice, OPTIONS } from "./advice.ts";
 
 /** The exit status for an unusable jail, as in jailkit 2. */
 export const BAD_JAIL = 33;
@@ -17,7 +18,7 @@ export const LIMITED_SHELL = "/usr/sbin/jk_lsh";
  * Opens a jail for accounts: it must be safe, have etc/passwd, and have `shell` as a program. jk_lsh may be missing, because
  * jk_chrootsh contains it. Throws JailkitError with exit status BAD_JAIL.
  */
-export function openJailForUsers(path: ByteString, shell: ByteString): JailRoot {
+export function openJailForUsers(path: ByteString, shell: ByteString, advice: Advice = OPTIONS): JailRoot {
   let root: JailRoot;
   try {
     root = openNamedJail(absolute(path));
@@ -25,8 +26,8 @@ export function openJailForUsers(path: ByteString, shell: ByteString): JailRoot 
     throw new JailkitError("bad-jail", BAD_JAIL, describeError(error));
   }
   try {
-    requireReadyJail(root);
-    requireShell(root, shell);
+    requireReadyJail(root, advice);
+    requireShell(root, shell, advice);
     return root;
   } catch (error) {
     closeJailRoot(root);
@@ -36,34 +37,30 @@ export function openJailForUsers(path: ByteString, shell: ByteString): JailRoot 
 }
 
 /** Throws JailkitError if a jail is not safe, or has no account files. */
-export function requireReadyJail(root: JailRoot): void {
+export function requireReadyJail(root: JailRoot, advice: Advice): void {
   requireJailToFill(root, BAD_JAIL);
-  if (lookUp(root, "/etc/passwd", { follow: true }) === undefined) throw noAccountFiles(root.path);
+  if (lookUp(root, "/etc/passwd", { follow: true }) === undefined) throw noAccountFiles(root.path, advice);
 }
 
 /** The error for a jail without etc/passwd. */
-export const noAccountFiles = (jail: ByteString): JailkitError =>
-  new JailkitError(
-    "bad-jail",
-    BAD_JAIL,
-    `${quoted(`${jail}/etc/passwd`)} does not exist: create the jail with jk_init first`,
-  );
+export const noAccountFiles = (jail: ByteString, { noJail }: Advice): JailkitError =>
+  new JailkitError("bad-jail", BAD_JAIL, `${quoted(`${jail}/etc/passwd`)} does not exist: ${noJail}`);
 
 /** The error for a jail without the shell of a user. */
-export const noShellIn = (jail: ByteString, shell: ByteString): JailkitError =>
+export const noShellIn = (jail: ByteString, shell: ByteString, advice: Advice): JailkitError =>
   new JailkitError(
     "bad-shell",
     BAD_JAIL,
-    `${quoted(hostPath({ path: jail }, shell))} does not exist: copy the shell into the jail with jk_cp or jk_init, or choose another`,
+    `${quoted(hostPath({ path: jail }, shell))} does not exist: ${advice.shell}`,
   );
 
 /** Throws JailkitError if a jail does not have a shell; jk_lsh may be missing, see openJailForUsers. */
-export function requireShell(root: JailRoot, shell: ByteString): void {
+export function requireShell(root: JailRoot, shell: ByteString, advice: Advice): void {
   const where = quoted(hostPath(root, shell));
   const found = shell.startsWith("/") ? lookUp(root, shell, { follow: true }) : undefined;
   if (found === undefined) {
     if (shell.endsWith("/jk_lsh")) return;
-    throw noShellIn(root.path, shell);
+    throw noShellIn(root.path, shell, advice);
   }
   if (!isRegular(found.stat) || (found.stat.mode & 0o111) === 0)
     throw new JailkitError("bad-shell", BAD_JAIL, `${where} is not a program`);

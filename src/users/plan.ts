@@ -18,6 +18,8 @@ export const CHROOT_SHELL = "/usr/sbin/jk_chrootsh";
 /** The facts for planning to jail an account. */
 export interface JailingFacts {
   user: PasswdEntry;
+  /** The account is yet to be created. */
+  isNew?: boolean;
   /** The primary group first. */
   groups: readonly Group[];
   /** Groups that it joins. */
@@ -91,9 +93,16 @@ function refuse(code: string, user: PasswdEntry, why: string): JailkitError {
   return new JailkitError(code, 1, `${quoted(user.name)} ${why}`);
 }
 
+const sideCommand = (jail: ByteString, name: ByteString, ...options: readonly string[]): ByteString =>
+  [...["jk_jailuser", ...options, "--jail-side-only", "-j"], shellWord(jail), operands(name)].join(" ");
+
+/** Takes the line of an account that is no more out of a jail. */
+export const forgetLine = (jail: ByteString, name: ByteString): ByteString =>
+  sideCommand(jail, name, "--unjail");
+
 /** Makes the jail's lines agree with the host. */
-function sideRemedy({ jail, user }: JailingFacts): string {
-  return `fix it with: jk_jailuser --jail-side-only -j ${shellWord(jail)} ${operands(user.name)}`;
+function sideRemedy({ jail, user, isNew = false }: JailingFacts): string {
+  return `fix it with: ${isNew ? forgetLine(jail, user.name) : sideCommand(jail, user.name)}`;
 }
 
 /** The jail's new entry for the account; undefined if the existing one is right. */
@@ -121,7 +130,9 @@ function planGroups(facts: JailingFacts, joins: readonly Group[]): GroupChange[]
     if (byName !== undefined && byName.gid !== group.gid) {
       const where = quoted(`${jail}/etc/group`);
       const what = `the group ${quoted(group.name)} has gid ${byName.gid} in ${where}, and ${group.gid} on the host`;
-      throw new JailkitError("jail-group-differs", 1, `${what}: ${sideRemedy(facts)}`);
+      // No command changes the group of an account that is not there.
+      const remedy = facts.isNew === true ? "write the gid of the host there" : sideRemedy(facts);
+      throw new JailkitError("jail-group-differs", 1, `${what}: ${remedy}`);
     }
     const present = byName ?? (primary ? undefined : accounts.groupByGid(group.gid));
     const addMember = !primary && !(present?.members.includes(user.name) ?? false);

@@ -178,7 +178,7 @@ export function planPolicy(root: JailRoot, user: ByteString, services: readonly 
 /** Throws JailkitError "bad-name" for the name of an account whose section would be one for others too. */
 export function requireOwnSection(user: ByteString): void {
   if (user !== "DEFAULT" && groupOfSection(user) === undefined) return;
-  const message = `a section [${display(user)}] would apply to others too: no --policy for ${quoted(user)}`;
+  const message = `a section [${display(user)}] would apply to others too: ${quoted(user)} can have none of its own`;
   throw new JailkitError("bad-name", 1, message);
 }
 

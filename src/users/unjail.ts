@@ -30,7 +30,7 @@ import type { AccountRun } from "./account-run.ts";
 import { changeAccount, requireSafeMove } from "./change-account.ts";
 import { DirectoryError } from "./directory.ts";
 import type { JailingOptions } from "./jailing.ts";
-import { noShell, shellAfter } from "./leaving.ts";
+import { noShell, shellAfter, shellGone } from "./leaving.ts";
 import { completeOwnMove } from "./move-aside.ts";
 
 /** The plan to take an account out of a jail. */
@@ -156,7 +156,7 @@ export function unjailUser(user: PasswdEntry, request: JailingOptions, run: Acco
     const message = `${quoted(user.name)} has running processes (${processes.join(" ")}): end them first, with: ${endSessions(user.uid)}`;
     throw new JailkitError("has-processes", 1, message);
   }
-  requireShell(shell);
+  requireShell(shell, user, request);
   run.home = home;
   run.shell = shell;
   return () => {
@@ -198,9 +198,8 @@ function requireLocal(
   throw new DirectoryError({ name, change: { home, shell }, before: [], after: [side], leaves: true });
 }
 
-function requireShell(shell: ByteString): void {
-  if (statIfPresent(AT_FDCWD, shell, true) !== undefined) return;
-  throw new JailkitError("bad-shell", 1, `${quoted(shell)} does not exist: choose another with -s`);
+function requireShell(shell: ByteString, { name }: PasswdEntry, { move }: JailingOptions): void {
+  if (statIfPresent(AT_FDCWD, shell, true) === undefined) throw shellGone(shell, name, move);
 }
 
 /**
@@ -227,7 +226,7 @@ function leaveGoneJail(
       ...{ name: user.name, change: { home, shell } },
       ...{ before: [], after: [], leaves: true },
     });
-  requireShell(shell);
+  requireShell(shell, user, request);
   run.home = home;
   run.shell = shell;
   return () => {

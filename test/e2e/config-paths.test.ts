@@ -1,8 +1,11 @@
 /** jailkit config check: paths of read, write and execute in jk_chrootsh.ini are those of the user's jail. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { configReportSchema } from "../../src/lint/report-schema.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
+import { typeRemedy } from "./remedies-scene.ts";
+
+setDefaultTimeout(120_000);
 
 const FILE = "/etc/jailkit/jk_chrootsh.ini";
 let m: Machine;
@@ -60,4 +63,34 @@ test("a symbolic link in the place of jk_lsh.ini of a jail leads where it leads 
   expect(m.run(["jailkit", "explain", "dora", "--", "sftp-server"]).stdout).toContain(
     "policy: section [dora]",
   );
+});
+
+describe("a jail with a comma in its path, which no list can name", () => {
+  const UCHROOT = "/etc/jailkit/jk_uchroot.ini";
+  const checked = () =>
+    reportOf(configReportSchema, m.run(["jailkit", "config", "check", "--json", UCHROOT]).stdout).findings;
+  const jail = "/srv/a, b";
+  const message = `'${jail}' cannot be in a list, which is split at the comma: move the jail to a path without one, and write that here`;
+  beforeAll(() => {
+    m.must(["jk_init", "-j", jail, "uidbasics"]);
+  });
+
+  test("also if its first piece is another jail: what is advised heals", () => {
+    m.must(["jk_init", "-j", "/srv/a", "uidbasics"]);
+    m.write(UCHROOT, `[anna]\nallowed_jails = /srv/one, ${jail}, /srv/two\n`);
+    const [first, ...others] = checked();
+    expect([first?.message, others]).toEqual([message, []]);
+    typeRemedy(m, first?.remedy ?? "");
+    expect(checked()).toEqual([]);
+    expect(m.read(UCHROOT)).toBe("[anna]\nallowed_jails = /srv/one, /srv/a_b, /srv/two\n");
+    expect(m.must(["jailkit", "list", "/srv/a_b"]).stdout).toContain("/srv/a_b");
+  });
+
+  test("is not what somebody is told to have meant", () => {
+    m.must(["jk_init", "-j", "/srv/customer,x", "uidbasics"]);
+    m.write(UCHROOT, "[anna]\nallowed_jails = /srv/customerx\n");
+    expect(checked().map((one) => [one.message, one.remedy?.includes(",x")])).toEqual([
+      ["'/srv/customerx' does not exist", false],
+    ]);
+  });
 });

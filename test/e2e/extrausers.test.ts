@@ -101,7 +101,7 @@ test("jk_addjailuser refuses the name, and the uid, the same in a dry run", () =
   expect(both("-u", "6001", "new")).toEqual([
     1,
     "",
-    "jk_addjailuser: the uid 6001 belongs to 'anna': choose another\n",
+    "jk_addjailuser: the uid 6001 belongs to 'anna': choose another with -u\n",
   ]);
   expect(m.read("/etc/passwd")).not.toMatch(/^(?:anna|new):/m);
 });

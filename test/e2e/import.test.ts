@@ -306,3 +306,19 @@ test.each([
     stdout: "/home/anna\n",
   });
 });
+
+test("a home that an account of a section has is told with what an import can do, which heals", () => {
+  m.mkdir("/etc/jailkit/jk_init.d");
+  m.write("/etc/jailkit/jk_init.d/x.ini", "[mine]\npaths = id\nusers = www-data\n");
+  sh(`jk_init -j ${JAIL} basicshell mine; jk_addjailuser -u 6001 -s /bin/bash -j ${JAIL} anna`);
+  moved();
+  m.must(["userdel", "anna"]);
+  m.write(FILE, m.read(FILE).replace('"/home/anna"', '"/var/www"'));
+  const { status, stderr } = imported("--create-users");
+  expect([status, stderr]).toEqual([
+    1,
+    `jailkit import: '${NEW}/var/www' is the home of 'www-data': use --without-users, and create the account afterwards with jk_addjailuser -d\n`,
+  ]);
+  expect(imported("--without-users").status).toBe(0);
+  m.must(["jk_addjailuser", "-u", "6001", "-s", "/bin/bash", "-d", "/home/anna", "-j", NEW, "anna"]);
+});

@@ -396,7 +396,7 @@ test("--dry-run refuses what a move refuses", () => {
     run("-n", "-m", ...more, "-s", "/bin/sh", "-G", "games", "-j", jail, name);
   for (const [name, why] of [
     [theirs, `'/home/${theirs}' does not belong to the user`],
-    [present, `'${jail}/home/${present}' exists already: move it out of the way`],
+    [present, `'${jail}/home/${present}' exists already: keep it under another name: mv -nT `],
     [nowhere, `'/home/${nowhere}', the home of '${nowhere}', does not exist`],
   ] as const)
     for (const look of [[], ["--dry-run"]])
@@ -996,7 +996,7 @@ test("the home that useradd creates is reported if jk_chrootsh would refuse it",
 const add = (...words: string[]) => m.run(["jk_addjailuser", "-j", jail, "-s", "/bin/sh", ...words]);
 
 test.each([
-  [["-u", "UID"], "the uid UID belongs to 'first': choose another"],
+  [["-u", "UID"], "the uid UID belongs to 'first': choose another with -u"],
   [["-u", "0x10"], "'0x10' is not a uid"],
   [["-u", "4294967295"], "'4294967295' is not a uid"],
   [["-o"], "-o needs a uid: -u UID"],

@@ -91,7 +91,7 @@ test("one whose right name is taken is moved out of the way, and nothing is lost
   m.write(`${FOLDER}/x.txt`, "");
   for (const { remedy } of checked().findings) m.must(["sh", "-c", remedy ?? "false"]);
   expect(checked().findings).toEqual([]);
-  expect(m.list(FOLDER).sort()).toEqual(["one.INI.old", "one.ini", "x.ini", "x.txt.old"]);
+  expect(m.list(FOLDER).sort()).toEqual(["one.INI.aside", "one.ini", "x.ini", "x.txt.aside"]);
 });
 
 test("the names of users' files are escaped", () => {
@@ -128,7 +128,7 @@ describe("--prune", () => {
       expect([status, stdout]).toEqual([1, ""]);
       expect(stderr).toContain(`  remedy: mv -nT ${renamed} ${file}\n`);
       expect(stderr).toContain(
-        `jailkit apply: --prune would remove user bob, which '${renamed}' may declare: that is not read because of its name; rename it, or move it to another directory\n`,
+        `jailkit apply: --prune would remove user bob, which '${renamed}' may declare: that is not read; if it does not count any more, move it to another directory\n`,
       );
     }
     const { status, changes, summary } = linesOf(m, "--prune");
@@ -169,6 +169,77 @@ describe("--prune", () => {
     expect(status).toBe(1);
     expect(stderr).toContain(`warning: '${renamed}' is not read`);
     expect(stderr).toContain("--prune would remove everything");
+  });
+});
+
+describe("what a remedy does to a file leaves --prune nothing to remove", () => {
+  const refused = (file: string) => {
+    const { status, stderr } = m.run(["jailkit", "apply", "--prune", "--delete-homes"]);
+    expect([status, stderr]).toEqual([
+      1,
+      `jailkit apply: --prune would remove user bob, which '${file}' may declare: that is not read; if it does not count any more, move it to another directory\n`,
+    ]);
+    expect(m.read("/etc/passwd")).toMatch(/^bob:/m);
+    // Without anything to remove it is no hindrance, and no warning.
+    expect(m.run(["jailkit", "apply"])).toMatchObject({ status: 0, stderr: "" });
+    m.must(["mv", file, "/root/"]);
+    expect(did(m, "--prune", "--delete-homes")).toEqual(["done - user bob (no longer declared)"]);
+    m.must(["rm", "-rf", `/root/${file.split("/").at(-1)}`]);
+  };
+  const heal = (...files: readonly string[]) => {
+    const { findings } = checked();
+    expect(findings.map(({ file }) => file)).toEqual([...files]);
+    for (const { remedy } of findings) typeRemedy(m, remedy ?? "false");
+    expect(checked().findings).toEqual([]);
+  };
+  const declare = (file: string) => {
+    m.write(file, user("bob"));
+    m.must(["jailkit", "apply"]);
+  };
+
+  test("a name beside the right one", () => {
+    declare(`${FOLDER}/x.ini`);
+    m.must(["mv", `${FOLDER}/x.ini`, `${FOLDER}/x.conf`]);
+    m.write(`${FOLDER}/x.ini`, "");
+    heal(`${FOLDER}/x.conf`);
+    refused(`${FOLDER}/x.conf.aside`);
+  });
+
+  test("a symbolic link to a file that was renamed", () => {
+    declare(`${FOLDER}/x.ini`);
+    m.must(["mv", `${FOLDER}/x.ini`, `${FOLDER}/x.old`]);
+    m.symlink("x.old", `${FOLDER}/x.ini`);
+    heal(`${FOLDER}/x.ini`);
+    refused(`${FOLDER}/x.ini.aside`);
+    m.remove(`${FOLDER}/x.old`);
+  });
+
+  test("a directory in the place of jails.ini", () => {
+    declare("/etc/jailkit/jails.ini");
+    m.remove("/etc/jailkit/jails.ini");
+    m.mkdir("/etc/jailkit/jails.ini");
+    heal("/etc/jailkit/jails.ini");
+    refused("/etc/jailkit/jails.ini.aside");
+  });
+
+  test.each(["customers", "customers/deep"])("files in the directory %s are told", (name) => {
+    const directory = `${FOLDER}/customers`;
+    declare(`${FOLDER}/x.ini`);
+    m.must(["mkdir", "-p", `${FOLDER}/${name}`]);
+    expect(checked().findings).toEqual([]);
+    m.must(["mv", `${FOLDER}/x.ini`, `${FOLDER}/${name}/`]);
+    const message = `'${directory}' has .ini files, which are not read in a directory: '${FOLDER}' is the place for them`;
+    expect(
+      checked().findings.map(({ code, file, severity, message }) => [code, file, severity, message]),
+    ).toEqual([["unread-file", directory, "warning", message]]);
+    const run = m.run(["jailkit", "apply", "--prune"]);
+    expect(run.stderr).toContain(
+      `jailkit apply: warning: ${message}\n  remedy: mv -nT ${directory} ${directory}.aside\n`,
+    );
+    expect(run.stderr).toContain(`which '${directory}' may declare`);
+    expect(run.status).toBe(1);
+    heal(directory);
+    refused(`${directory}.aside`);
   });
 });
 

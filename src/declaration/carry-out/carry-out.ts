@@ -7,6 +7,7 @@ import type { Change, Fault } from "../change.ts";
 import { type Comparison, changesOf, type JailWork, type UserWork } from "../compare/compare.ts";
 import type { Tools } from "../compare/foresee-jail.ts";
 import type { Former } from "../compare/former.ts";
+import { DECLARED } from "../compare/intent.ts";
 import { reservedUids } from "../compare/returning.ts";
 import { Memory } from "../memory.ts";
 import type { Declaration } from "../model.ts";
@@ -108,7 +109,7 @@ async function makeUser(
   if (changes.length === 0 && (fault !== undefined || ofJail.length === 0)) return fault === undefined;
   try {
     // Its shell may have gone with a section.
-    using root = openJailForUsers(jail, shell);
+    using root = openJailForUsers(jail, shell, DECLARED);
     if (changes.length === 0) return true;
     const steps = userSteps(user, {
       ...{ root, once: memory.before(name), reserved: means.reserved },

@@ -18,7 +18,7 @@ import { removeKeys, setKeyOptions } from "../../users/keys.ts";
 import { missingLine, missingOf } from "../../users/login-needs.ts";
 import { newAccountWarnings, planNewAccount } from "../../users/new-account.ts";
 import type { UserWork } from "../compare/compare.ts";
-import { accessOf, movesHome, sideAccessOf, valuesOf } from "../compare/intent.ts";
+import { accessOf, DECLARED, movesHome, sideAccessOf, valuesOf } from "../compare/intent.ts";
 import { withKeyPlace } from "../compare/look-keys.ts";
 import { policyKeys } from "../compare/look-user.ts";
 import { returning, unreservedUid } from "../compare/returning.ts";
@@ -117,8 +117,8 @@ function create(declared: DeclaredUser, { root, once, reserved, created }: Means
   const before = once?.jail === root.path ? once : undefined;
   const values = valuesOf(declared, unreservedUid(declared, once, hostUser, reserved));
   const access = accessOf(declared);
-  const run = new AccountRun(name);
-  const account = planNewAccount(root, values, access);
+  const run = new AccountRun(name, undefined, DECLARED);
+  const account = planNewAccount(root, values, access, DECLARED);
   for (const line of newAccountWarnings(values)) run.warn(line);
   const { user } = createAccount(account, values, run);
   const stayed = before?.created === user.uid ? before.createdHome : undefined;
@@ -128,7 +128,7 @@ function create(declared: DeclaredUser, { root, once, reserved, created }: Means
     const fault = foreignHome(account, user) ?? homeFault(user);
     for (const line of [closedJailFault(root, user, joins), fault]) if (line !== undefined) run.warn(line);
     warnOfLogin(user, access, run);
-    for (const missing of missingOf(account)) run.warn(missingLine(missing));
+    for (const missing of missingOf(account, DECLARED)) run.warn(missingLine(missing));
   });
   tell(run, said);
 }
@@ -158,7 +158,7 @@ function runOne(
   plan: (run: AccountRun, options: Options) => PlannedChange,
 ): void {
   using host = openTree("/");
-  const run = new AccountRun(name);
+  const run = new AccountRun(name, undefined, DECLARED);
   const change = plan(run, { host, jail: root.path, shell, dryRun: false });
   changeOne(change, root.path, said, (before) => {
     const user = passwdByName(name) ?? before;

@@ -16,6 +16,7 @@ import { noAccountFiles, noShellIn, requireShell } from "../../users/open-jail.t
 import type { Change } from "../change.ts";
 import { type Comparison, faultFrom, type JailWork, type UserWork } from "./compare.ts";
 import { fillingsOf } from "./fillable.ts";
+import { DECLARED } from "./intent.ts";
 
 /** The tools that fill a jail. */
 export type Tools = Readonly<Record<"jk_init" | "jk_cp", ToolCall>>;
@@ -138,13 +139,13 @@ function foreseeShell(
   if (user.changes.length === 0 && user.fault !== undefined) return user;
   const has = (path: ByteString) => root !== undefined && lookUp(root, path, { follow: true }) !== undefined;
   try {
-    if (!accountFiles && !has("/etc/passwd")) throw noAccountFiles(jail);
-    if (root !== undefined && has(shell)) requireShell(root, shell);
+    if (!accountFiles && !has("/etc/passwd")) throw noAccountFiles(jail, DECLARED);
+    if (root !== undefined && has(shell)) requireShell(root, shell, DECLARED);
     else if (!shell.endsWith("/jk_lsh")) {
       const real = new RootView().realPath(shell);
       const isLive = real !== undefined && live.some((directory) => below(real, directory) !== undefined);
       const comes = [shell, ...(real === undefined ? [] : [real])].some((one) => paths.has(jsonText(one)));
-      if (!isLive && !comes) throw noShellIn(jail, shell);
+      if (!isLive && !comes) throw noShellIn(jail, shell, DECLARED);
     }
     return user;
   } catch (error) {

@@ -1,4 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../../ffi/constants.ts";
+import { statIfPresent } from "../../../ffi/files.ts";
 import { normalPath, parentOf } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
@@ -8,11 +10,12 @@ import { lookUp, withTree } from "../../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
 import { readOnlyProblem } from "../../jail/fs/writable.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
+import { commandAt } from "../../system/exchange.ts";
 import { processesOf } from "../../system/processes.ts";
 import { type Access, isLimitedShell } from "../../users/access.ts";
 import { AccountRun } from "../../users/account-run.ts";
 import { homeFor } from "../../users/jail-side.ts";
-import { groupsOf, jailUser, requireHomeToMove } from "../../users/jailing.ts";
+import { groupsOf, jailUser } from "../../users/jailing.ts";
 import { type NewAccount, planNewAccount } from "../../users/new-account.ts";
 import { NewAccountPlace } from "../../users/new-account-place.ts";
 import { requireReadyJail, requireShell } from "../../users/open-jail.ts";
@@ -23,7 +26,7 @@ import { requireSafePlace } from "../../users/safe-place.ts";
 import type { Change } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { OnceUser } from "../once.ts";
-import { accessOf, movesHome, sideAccessOf, valuesOf } from "./intent.ts";
+import { accessOf, DECLARED, movesHome, sideAccessOf, valuesOf } from "./intent.ts";
 import type { InJail } from "./look-user.ts";
 import { type Machine, requireOwnDropIn } from "./machine.ts";
 import { unreservedUid } from "./returning.ts";
@@ -92,7 +95,13 @@ export class UserForesight {
       const uid = unreservedUid(declared, planned.once, this.machine.accounts.userByUid, this.about.reserved);
       // None of them is created here.
       this.#place ??= new NewAccountPlace(root, () => this.inside.accounts ?? readJailAccounts(root));
-      const found = planNewAccount(root, valuesOf(declared, uid), this.#accessOf(declared), this.#place);
+      const found = planNewAccount(
+        root,
+        valuesOf(declared, uid),
+        this.#accessOf(declared),
+        DECLARED,
+        this.#place,
+      );
       requireOwnHome(found, this.machine.accounts.userByUid);
     }
   }
@@ -100,7 +109,7 @@ export class UserForesight {
   /** The jail itself is looked at once. */
   #requireJail(root: JailRoot, { shell }: DeclaredUser): void {
     if (!this.#isReady) {
-      if (!this.about.isFilled) requireReadyJail(root);
+      if (!this.about.isFilled) requireReadyJail(root, DECLARED);
       requireNotReadOnly(root, "/etc", root.path);
       this.#isReady = true;
     }
@@ -120,7 +129,7 @@ export class UserForesight {
 
   #requireShell(root: JailRoot, shell: ByteString): void {
     if (this.about.isFilled || this.#shells.has(shell)) return;
-    requireShell(root, shell);
+    requireShell(root, shell, DECLARED);
     this.#shells.add(shell);
   }
 
@@ -132,7 +141,7 @@ export class UserForesight {
     for (let above = parentOf(normalPath(home)); above !== ""; above = parentOf(above)) {
       const outer = this.#homes.get(above);
       if (outer === undefined || (root !== undefined && lookUp(root, above) !== undefined)) continue;
-      const message = `its home ${quoted(home)} is not created in that of ${quoted(outer.name)}, who could exchange it: name another home with the key 'home'`;
+      const message = `its home ${quoted(home)} is not created in that of ${quoted(outer.name)}, who could exchange it: ${DECLARED.home}`;
       throw new JailkitError("unsafe-parent", 1, message);
     }
   }
@@ -207,7 +216,15 @@ function requireLeaving(
     ...{ user, groups: groupsOf(user), joins: access.joins, jail, accounts: NO_ACCOUNTS, shell, move },
     processes: processesOf(user.uid),
   });
-  if (plan.moveFrom !== undefined) requireHomeToMove(plan, plan.moveFrom, { path: jail }, { shell, access });
+  if (plan.moveFrom !== undefined) requireHomeToMove(user, plan.moveFrom);
+}
+
+/** Throws JailkitError if there is no home to move into a jail, which may not be there yet. */
+function requireHomeToMove({ name, uid, gid }: PasswdEntry, from: ByteString): void {
+  if (statIfPresent(AT_FDCWD, from) !== undefined) return;
+  const create = commandAt(from, `install -d -o ${uid} -g ${gid} -m 0700 ${shellWord(from)}`);
+  const message = `${quoted(from)}, the home of ${quoted(name)}, does not exist; create an empty one, which moves into the jail: ${create}`;
+  throw new JailkitError("no-home", 1, message);
 }
 
 function requireNotReadOnly(root: JailRoot, directory: string, jail: string): void {

@@ -1,9 +1,23 @@
 import { splitHome } from "../../jail/accounts/separator.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { type Access, NO_ACCESS } from "../../users/access.ts";
+import type { Advice } from "../../users/advice.ts";
 import { requireGroups } from "../../users/groups.ts";
 import type { NewAccountValues } from "../../users/new-account.ts";
 import type { DeclaredUser } from "../model.ts";
+
+/** The keys of a declaration. */
+export const DECLARED: Advice = {
+  home: "name another home with the key 'home'",
+  uid: "the key 'uid' declares another",
+  name: "declare another name",
+  oddName: "an account that has such a name already may be declared",
+  exists: "run this again",
+  key: "keys in 'authorized_keys'",
+  noJail: "the key 'sections' of the jail brings it, with any section of jk_init.ini",
+  shell: "the key 'files' of the jail brings it, and the key 'shell' of the user declares another",
+  group: "leave it out of the key 'groups', and ",
+};
 
 /** The groups and keys that an account gets with its place in the jail. Throws JailkitError for a group that is not there. */
 export function accessOf({ groups, keys }: Pick<DeclaredUser, "groups" | "keys">): Access {
@@ -27,6 +41,5 @@ export function valuesOf(
     ...{ name, shell, comment, home, uid: uid === undefined ? undefined : `${uid}`, gid: undefined },
     ...{ authorizedKey: [], password: undefined, expiredate: undefined, inactive: undefined },
     ...{ skel: undefined, nonUnique: false, noCreateHome: false, system: false },
-    homeBy: "the key 'home'",
   };
 }

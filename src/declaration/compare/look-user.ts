@@ -26,6 +26,7 @@ import { readPolicies } from "../../users/policy.ts";
 import type { Fault } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
 import { formerPolicies, type OnceUser } from "../once.ts";
+import { DECLARED } from "./intent.ts";
 import { keyState, NO_KEYS } from "./look-keys.ts";
 import type { Machine } from "./machine.ts";
 import { returning } from "./returning.ts";
@@ -132,11 +133,11 @@ function newFault(
   machine: Machine,
 ) {
   if (account !== undefined || directory) return undefined;
-  const message = newNameFault(name);
+  const message = newNameFault(name, DECLARED);
   if (message !== undefined) return { code: "bad-name", message };
   const owner = uid === undefined ? undefined : machine.accounts.userByUid(uid);
   if (owner === undefined) return undefined;
-  return { code: "uid-taken", message: `the uid ${uid} belongs to ${quoted(owner.name)}: declare another` };
+  return { code: "uid-taken", message: `the uid ${uid} belongs to ${quoted(owner.name)}: ${DECLARED.uid}` };
 }
 
 type FaultText = Pick<Fault, "code" | "message">;

@@ -3,6 +3,7 @@ import { baseName, directoryOf } from "../../../ffi/paths.ts";
 import { answered } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { groupOfSection, unknownGroup } from "../../config/scan.ts";
+import { isListItem } from "../../config/text.ts";
 import type { LimitedPolicy } from "../../enter/limited/limited.ts";
 import {
   appendRemedy,
@@ -203,6 +204,7 @@ export function patternRemedy(
   const path = findProgram(typed, paths, files.isRegularFile);
   if (command === undefined || !isPlain(command) || !path.startsWith("/")) return "";
   if (!files.isRegularFile(path) || !isRootsProgram(path, files) || startsOthers(path, files)) return "";
+  if (listed && !isListItem(path)) return "";
   const names = patterns.map(({ name }) => name);
   const base = baseName(path)
     .replace(/[^\w.-]/g, "_")

@@ -24,20 +24,16 @@ export const usualHome = (name: ByteString): ByteString => `/home/${name}`;
 /**
  * Throws JailkitError "bad-home" for a home (as the jail sees it) that a new account cannot have: an existing directory of
  * the jail's own, or the home of another account. `uid`: that of the new account, if known; `usersOf`: the accounts of the jail
- * with a home; `homeBy`: what names another home.
+ * with a home; `advice`: what to do.
  */
 export function requireFreeHome(
   root: JailRoot,
   home: ByteString,
   uid: number | undefined,
-  { usersOf, homeBy }: { usersOf: (home: ByteString) => readonly PasswdEntry[]; homeBy: string },
+  { usersOf, advice }: { usersOf: (home: ByteString) => readonly PasswdEntry[]; advice: string },
 ): void {
   const refuse = (what: ByteString) =>
-    new JailkitError(
-      "bad-home",
-      1,
-      `${quoted(hostPath(root, home))} ${what}: name another home with ${homeBy}`,
-    );
+    new JailkitError("bad-home", 1, `${quoted(hostPath(root, home))} ${what}: ${advice}`);
   if (isJailsOwn(home) && lookUp(root, home) !== undefined) throw refuse("is a directory of the jail's own");
   const other = usersOf(home).find((one) => one.uid !== uid);
   if (other !== undefined) throw refuse(`is the home of ${quoted(other.name)}`);

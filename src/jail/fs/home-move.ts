@@ -15,6 +15,8 @@ import { baseName, directoryOf } from "../../../ffi/paths.ts";
 import { lookAt } from "../../../ffi/stat-keys.ts";
 import { quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
+import { shellWord } from "../../cli/shell-word.ts";
+import { commandAt } from "../../system/exchange.ts";
 import { below, ownMounts } from "../../system/mountinfo.ts";
 import { makeDirectories } from "./directories.ts";
 import { type HomeCopy, makeCopy, whyNotCopied } from "./home-copy.ts";
@@ -74,7 +76,9 @@ export function requireMovable(
 
 /** The error for a new home that exists. */
 export function homeExists(root: JailRoot, to: ByteString): JailkitError {
-  const message = `${quoted(hostPath(root, to))} exists already: move it out of the way, or leave -m out`;
+  const place = hostPath(root, to);
+  const aside = commandAt(place, `mv -nT ${shellWord(place)} ${shellWord(`${place}.old`)}`);
+  const message = `${quoted(place)} exists already: keep it under another name: ${aside}`;
   return new JailkitError("home-exists", 1, message);
 }
 

@@ -24,8 +24,13 @@ export const DECLARATION: readonly Mutant[] = [
     ["alone ? undefined : dropInDirectory(file)", "dropInDirectory(file)"],
   ]),
   ...within("src/tools/jailkit-apply.ts", "e2e/unread-files.test.ts", [
-    ["if (prune) requireAllRead(unread, compared);", ""],
-    ["const { unread } = others ?? declaration;", "const { unread } = declaration;"],
+    ["if (prune) requireAllRead(others ?? declaration, compared);", ""],
+    ["requireAllRead(others ?? declaration", "requireAllRead(declaration"],
+    [", ...aside];", "];"],
+  ]),
+  ...within("src/config/unread.ts", "e2e/unread-files.test.ts", [
+    ["&& (one.type !== C.DT_DIR || holds(one.name))", "&& one.type !== C.DT_DIR"],
+    ["isDropIn(name) || isAside(name) ||", "isDropIn(name) ||"],
   ]),
   ...within("src/declaration/section.ts", READ, [
     ["const HEADER = /^(jail|user) (?=[^ \\t])/;", "const HEADER = /^(jail|user) /;"],

@@ -1,0 +1,31 @@
+/** What somebody who uses a tool can change about an account, in the words of advice; each a printable text. */
+export interface Advice {
+  readonly home: string;
+  readonly uid: string;
+  readonly name: string;
+  /** For a name that useradd(8) refuses, and an account may have. */
+  readonly oddName: string;
+  /** For an account that is there already. */
+  readonly exists: string;
+  /** A key to log in with; undefined: jk_jailuser adds it. */
+  readonly key: string | undefined;
+  /** For a jail without account files. */
+  readonly noJail: string;
+  /** For a shell that the jail lacks. */
+  readonly shell: string;
+  /** What comes before an account is taken out of a group. */
+  readonly group: string;
+}
+
+/** The options of jk_addjailuser and jk_jailuser. */
+export const OPTIONS: Advice = {
+  home: "name another home with -d",
+  uid: "choose another with -u",
+  name: "choose another name",
+  oddName: "to jail an account that has such a name already, use jk_jailuser",
+  exists: "jk_jailuser jails it",
+  key: undefined,
+  noJail: "create the jail with jk_init first",
+  shell: "copy the shell into the jail with jk_cp or jk_init, or choose another with -s",
+  group: "",
+};
