@@ -45,6 +45,7 @@ export const APPLY: readonly Mutant[] = [
     ["if (places.has(path)) count++;", ""],
     ["if (fate.home !== undefined) this.#moved.add(name);", ""],
     ["return isAlone ? undefined :", "return true ? undefined :"],
+    ["error.code !== TOO_LARGE) throw error;", "error.code !== null) throw error;"],
     ["code === HOLDS_HOME && ", "false && "],
   ]),
   ...within("src/declaration/carry-out/remove.ts", LEAVES, [
