@@ -87,7 +87,10 @@ test("two of apply leave together, the inner one first, also with the jail", () 
   rehome("sub", "/home/web/sub");
   // As if it had been created there.
   const once = "/var/lib/jailkit/declared.json";
-  m.write(once, m.read(once).replace('"createdHome":"/home/sub"', '"createdHome":"/home/web/sub"'));
+  m.write(
+    once,
+    m.read(once).replace(`"createdHome":"${J}/./home/sub"`, `"createdHome":"${J}/./home/web/sub"`),
+  );
   m.write(FILE, "");
   const plan = [
     "- user sub (no longer declared)",

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { chownSync, mkdirSync, symlinkSync } from "node:fs";
+import { chownSync, mkdirSync, renameSync, symlinkSync } from "node:fs";
 import { ownersBelow } from "../../src/users/home-owners.ts";
 import { temporaryRoot } from "./temporary-root.ts";
 
@@ -28,6 +28,21 @@ test("the owners of all directories, each once, without following links", () => 
   expect(owners(home.path)).toEqual([41, 42, 43]);
   expect([...ownersBelow(home.path, (uid) => uid !== 43, MOST)]).toEqual([43]);
   expect(owners(`${home.path}/missing`)).toEqual([]);
+});
+
+test("nor one that a user puts there meanwhile", () => {
+  using other = homeOf([44]);
+  using home = homeOf([41, 42, 43]);
+  const found: number[] = [];
+  for (const uid of ownersBelow(home.path, (one) => one === 0, MOST)) {
+    found.push(uid);
+    if (found.length > 1) continue;
+    for (const next of [41, 42, 43].filter((one) => one !== uid)) {
+      renameSync(`${home.path}/a/${next}`, `${home.path}/${next}`);
+      symlinkSync(`${other.path}/a/44`, `${home.path}/a/${next}`);
+    }
+  }
+  expect(found).toHaveLength(1);
 });
 
 test("what users make does not take long: it ends with what to do", () => {

@@ -32,7 +32,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/compare/fate.ts", PRUNE, [
     ["created === user.uid", "created !== undefined"],
-    ["deleteHomes && createdHome === home", "createdHome === home"],
+    ["deleteHomes && isOurs", "isOurs"],
     ["if (recall(root, name)?.shell === undefined)", "if (false)"],
     [" && isDirectory(stat);", ";"],
   ]),
@@ -74,7 +74,15 @@ export const APPLY: readonly Mutant[] = [
     ["before.includes(!limited)", "false"],
     ["left: once === undefined ? [] : leftJails(jail, once)", "left: []"],
   ]),
+  ...within("src/declaration/compare/fate.ts", MOVES, [
+    ["const isOurs = createdHome === joinHome(root.path, home);", "const isOurs = true;"],
+  ]),
+  ...within("src/declaration/carry-out/user.ts", MOVES, [
+    ["once.createdHome === moved.from", "once.created !== undefined"],
+  ]),
   ...within("src/declaration/follow-move.ts", MOVES, [
+    ["createdHome: move.to }", "createdHome: move.from }"],
+    ["created?.jail === from", "false"],
     ["const jail = now(user.jail);", "const jail = user.jail;"],
     ["const path = now(jail.path);", "const path = jail.path;"],
   ]),
