@@ -172,7 +172,9 @@ function tellApply(runs: readonly AccountRun[]): void {
   } catch (error) {
     if (!isReported(error)) throw error;
     const [run] = runs.filter(({ moved }) => moved !== undefined);
-    run?.warn(`jailkit apply --delete-homes will not delete what was moved: ${describeError(error)}`);
+    run?.warn(
+      `jailkit apply does not know where the home is, which stays with --delete-homes therefore: ${describeError(error)}`,
+    );
   }
 }
 

@@ -287,3 +287,66 @@ test("who is to leave a jail that was moved is told by --check, and the command 
   expect(m.exists(now)).toBe(false);
   m.remove(file);
 });
+
+describe("a jail that was moved, and is declared at its new path already, is told with what heals", () => {
+  const [old, now] = ["/srv/old", "/srv/now"];
+  const file = "/etc/jailkit/jails.d/moved.ini";
+  const command = `jailkit adopt --moved ${old} ${now}`;
+  const text = (jail: string, more = "") =>
+    `[jail ${jail}]\nsections = uidbasics, basicshell, sftp\nlog_socket = yes\n${more}`;
+  const users = (jail: string) =>
+    `[user bob]\njail = ${jail}\nshell = /bin/bash\n[user lim]\njail = ${jail}\nallow = sftp\n`;
+  const ofJail = `jail ${now}: it was moved, from '${old}': let its record, its accounts and the configuration follow, with: ${command}`;
+  const ofUser = (name: string) =>
+    `user ${name}: is in the jail '${old}', which is not there any more: it was moved; let all follow it, with: ${command}`;
+
+  test.each([
+    ["with users", "", users, ["mv", old, now], [ofUser("bob"), ofUser("lim")]],
+    [
+      "with a user who is new",
+      "",
+      (jail: string) => (jail === now ? users(now) : (users(old).split("[user lim]")[0] ?? "")),
+      ["mv", old, now],
+      [ofUser("bob")],
+    ],
+    ["without", "", () => "", ["mv", old, now], []],
+    [
+      "to another file system",
+      "mount -t tmpfs -o mode=0755 tmpfs /elsewhere",
+      users,
+      [
+        "sh",
+        "-c",
+        `cp -a ${old} /elsewhere/now && rm -r ${old} && mkdir ${now} && mount --move /elsewhere ${now} && mv ${now}/now/* ${now}`,
+      ],
+      [ofUser("bob"), ofUser("lim")],
+    ],
+  ])("%s", (_, first, declared, move, faults) => {
+    m.mkdir("/elsewhere");
+    if (first !== "") m.must(first.split(" "));
+    m.write(file, text(old, declared(old)));
+    m.must(["jailkit", "apply"]);
+    m.must(move);
+    m.write(file, text(now, declared(now)));
+    for (const options of [["--check"], [], ["--check", "--prune"], ["--prune", "--delete-homes"]]) {
+      const { changes, summary } = linesOf(m, ...options);
+      expect(changes.filter(({ status }) => status === "done")).toEqual([]);
+      const said = summary.problems.map(({ message }) => message);
+      const ofOld = said.filter((line) => line.startsWith(`jail ${old}:`));
+      expect(said.filter((line) => !ofOld.includes(line))).toEqual([ofJail, ...faults]);
+      for (const line of ofOld) expect(line).toEndWith(`it was moved: ${command}`);
+    }
+    const { stdout } = m.run(["jailkit", "config", "check", file]);
+    for (const fault of faults) expect(stdout).toContain(fault.replace(/^user (\w+): /, "the account '$1' "));
+    expect(stdout).not.toContain("--unjail");
+    m.must(command.split(" "));
+    if (declared(now) !== declared(old).replaceAll(old, now)) m.must(["jailkit", "apply"]);
+    expect([did(m, "--check"), did(m), did(m, "--prune")]).toEqual([[], [], []]);
+    expect(m.run(["jailkit", "config", "check", file])).toMatchObject({ status: 0 });
+    m.remove(file);
+    expect(linesOf(m, "--prune", "--delete-homes").status).toBe(0);
+    expect(m.exists(`${now}/etc`)).toBe(false);
+    m.run(["umount", now]);
+    m.remove(now);
+  });
+});

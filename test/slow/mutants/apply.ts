@@ -80,6 +80,16 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/carry-out/user.ts", MOVES, [
     ["once.createdHome === moved.from", "once.created !== undefined"],
   ]),
+  ...within("src/declaration/compare/former.ts", MOVES, [
+    ["if (moved !== undefined) return stays(moved.code, moved.message);", ""],
+    ["lost([...inhabitants.keys()])?.message ??", ""],
+  ]),
+  ...within("src/declaration/compare/compare.ts", MOVES, [
+    ["if (from !== undefined) fault ??=", "if (from === null) fault ??="],
+  ]),
+  ...within("src/declaration/compare/look.ts", MOVES, [
+    ["if (from !== undefined && mountRemedy(from) === undefined)", "if (false)"],
+  ]),
   ...within("src/declaration/follow-move.ts", MOVES, [
     ["createdHome: move.to }", "createdHome: move.from }"],
     ["created?.jail === from", "false"],
