@@ -1,4 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { joinHome, splitHome } from "../jail/accounts/separator.ts";
+import { lockDeclarations } from "../jail/record/jail-lock.ts";
+import type { AccountRun } from "../users/account-run.ts";
 import { ONCE_FILE, type Once, type OnceJail, readOnce, union, writeOnce } from "./once.ts";
 
 /** What was declared once, with the new path of a jail that was moved. Pure. */
@@ -14,7 +17,9 @@ export function withMovedJail(once: Once, from: ByteString, to: ByteString): Onc
   const users = once.users.map((user) => {
     const jail = now(user.jail);
     const left = user.left.map((one) => ({ ...one, jail: now(one.jail) }));
-    return { ...user, jail, left: left.filter((one) => one.jail !== jail) };
+    const created = splitHome(user.createdHome ?? "");
+    const createdHome = created?.jail === from ? joinHome(to, created.home) : user.createdHome;
+    return { ...user, jail, createdHome, left: left.filter((one) => one.jail !== jail) };
   });
   return { jails: [...jails.values()], users };
 }
@@ -37,7 +42,36 @@ export function planDeclaredMove(from: ByteString, to: ByteString) {
   const names = ({ jail }: { jail: ByteString }) => jail === from;
   const isNamed =
     before.jails.some(({ path }) => path === from) ||
-    before.users.some((user) => names(user) || user.left.some(names));
+    before.users.some(
+      (user) => names(user) || user.left.some(names) || splitHome(user.createdHome ?? "")?.jail === from,
+    );
   if (!isNamed) return undefined;
   return { path: ONCE_FILE, follow: () => writeOnce(before, withMovedJail(before, from, to)) };
+}
+
+/** Homes of accounts that moved: where, as the accounts have them. */
+export type MovedHomes = ReadonlyMap<ByteString, NonNullable<AccountRun["moved"]>>;
+
+/** What was declared once, with the new places of homes that apply created. Pure. */
+export const withMovedHomes = (once: Once, moves: MovedHomes): Once => ({
+  ...once,
+  users: once.users.map((user) => {
+    const move = moves.get(user.name);
+    const isOurs = move !== undefined && move.from === user.createdHome;
+    return isOurs ? { ...user, createdHome: move.to } : user;
+  }),
+});
+
+/**
+ * Remembers where homes are that apply created, and somebody moved with their accounts: otherwise they are not its own any
+ * more. Throws JailkitError, also "busy" while apply is running.
+ */
+export function followHomes(moves: MovedHomes, tool: string): void {
+  const names = ({ users }: Once) =>
+    users.some(({ name, createdHome: home }) => moves.get(name)?.from === home);
+  if (moves.size === 0 || !names(readOnce())) return;
+  // It may wait for the jails that this run has locked.
+  using _lock = lockDeclarations({ tool, noWait: true, json: true });
+  const before = readOnce();
+  writeOnce(before, withMovedHomes(before, moves));
 }

@@ -9,7 +9,6 @@ import type { PasswdEntry } from "../system/accounts.ts";
 import { homeDirectoryFault } from "../users/directory.ts";
 import { groupOf } from "../users/groups.ts";
 import { homeFor } from "../users/jail-side.ts";
-import { leaveWithoutLogin } from "../users/leaving.ts";
 import { membershipFault } from "./compare/look-user.ts";
 import { placeFault } from "./compare/user.ts";
 import type { FactContext } from "./machine-facts.ts";
@@ -33,10 +32,10 @@ export function reportPlace(section: IniSection, { name }: Subject, { facts, rep
   if (foreign !== undefined)
     report(section, "error", foreign.code, `${quoted(name)} ${foreign.message}`, { kind: "none" });
   else if (fault?.code === "in-another-jail") {
-    const fix: Fix = { kind: "command", text: leaveWithoutLogin(name) };
+    const fix: Fix = { kind: "command", text: fault.remedy };
     report(keyPlace(section, "jail"), "error", fault.code, `${shown} ${fault.message}`, fix);
   } else if (fault !== undefined) {
-    const { code, message, home: now = "" } = fault;
+    const { code, message, home: now } = fault;
     const fix: Fix =
       home === undefined
         ? { kind: "in-section", section: section.name, lines: [`home = ${now}`] }

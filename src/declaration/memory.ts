@@ -126,7 +126,7 @@ export class Memory {
       ...{ name, file: place.file, jail, directory },
       // One of a directory is another account, whatever its uid.
       created: directory ? undefined : once?.created,
-      createdHome: isSame ? once.createdHome : undefined,
+      createdHome: directory ? undefined : once?.createdHome,
       limited,
       policy: policy !== undefined || before.includes(limited),
       otherPolicy: before.includes(!limited),

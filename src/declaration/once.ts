@@ -3,6 +3,7 @@ import { libc } from "../../ffi/libc.ts";
 import { jsonText } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { dropInDirectory } from "../config/load.ts";
+import { joinHome } from "../jail/accounts/separator.ts";
 import { readJailFile, withTree } from "../jail/fs/look.ts";
 import { putFile } from "../jail/fs/write.ts";
 import { makeOwnDirectory } from "../jail/record/registry.ts";
@@ -15,7 +16,7 @@ const DIRECTORY = "/var/lib/jailkit";
 /** What was declared once, so that --prune removes nothing else. Only root can read it. */
 export const ONCE_FILE = `${DIRECTORY}/declared.json`;
 const DROP_INS = dropInDirectory(DECLARATION_FILE);
-const VERSION = 2;
+const VERSION = 3;
 const LARGEST = 1 << 26;
 
 const text = { kind: "text", longest: 1 << 14 } as const satisfies Shape;
@@ -53,7 +54,7 @@ const ONCE = {
           directory: { kind: "flag" },
           // Of the account that apply created; an account of that name with another uid is not it.
           created: { kind: "nullable", of: { kind: "number", least: 1, most: 0xffff_fffe, whole: true } },
-          // As the jail sees it; undefined if apply did not create it.
+          // As the account had it when that home was created, or moved last; undefined if apply did not create it.
           createdHome: { kind: "nullable", of: text },
           limited: { kind: "flag" },
           policy: { kind: "flag" },
@@ -95,8 +96,8 @@ export function readOnce(): Once {
   if (bytes === undefined) return NOTHING;
   try {
     const { version, ...rest } = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-    if (version !== VERSION && version !== 1) throw bad("is of another version of jailkit");
-    const once = readShape(version === 1 ? completed(rest) : rest, ONCE);
+    if (![1, 2, VERSION].includes(version)) throw bad("is of another version of jailkit");
+    const once = readShape(version === VERSION ? rest : completed(rest), ONCE);
     texts.set(once, fromBytes(bytes));
     return once;
   } catch (error) {
@@ -105,13 +106,18 @@ export function readOnce(): Once {
   }
 }
 
-const records = (value: unknown): readonly object[] => (Array.isArray(value) ? value : []);
+type Fields = Readonly<Record<string, unknown>>;
 
-/** The content of version 1, which did not know the rest. */
-const completed = ({ jails, users, ...rest }: Readonly<Record<string, unknown>>) => ({
+const records = (value: unknown): readonly Fields[] => (Array.isArray(value) ? value : []);
+
+/** The content of version 1, which did not know all of it, or 2: in both, homes are as the jail sees them. */
+const completed = ({ jails, users, ...rest }: Fields) => ({
   ...rest,
   jails: records(jails).map((jail) => ({ live: [], logSocket: false, proc: false, ...jail })),
-  users: records(users).map((user) => ({ left: [], ...user })),
+  users: records(users).map(({ jail, createdHome: home, ...user }) => ({
+    ...{ left: [], jail, ...user },
+    createdHome: typeof home === "string" ? joinHome(`${jail}`, home) : home,
+  })),
 });
 
 const encode = (_: string, value: unknown) =>

@@ -195,7 +195,9 @@ An account that exists outside of jails moves into the jail, with its home; it i
 
 What is there and not declared stays, and is shown with --verbose. --prune removes what these files declared once, if no file of /etc/jailkit/jails.d declares it now, and nothing else. An account that apply created is removed; one that jk_jailuser(8) or apply jailed is taken out of its jail, with its home and its former shell, but without the groups and keys that were declared; any other one stays there, without its line in the jail, and cannot log in. Its sessions go on, and a warning says what ends them; those of the others are an error, and no new ones begin. What has left otherwise, or was deleted, is forgotten: what has its name later stays. Whoever has a home in that of another one goes first. A home in which another user still lives is not deleted, and an account of before that cannot take its home along stays, which is an error of --check, too. A jail in which files of users are left, or in which users are declared, is not deleted, which is an error of --check, too. A jail that is live no longer gets copies of what it needs.
 
-A user who is declared in another jail than before is an error while the account is in the first one; the message has the command that takes it out. Then apply puts it into the other one, and takes away its lines and its section of jk_lsh.ini in the first one, also without --prune.`,
+A jail that was moved is an error as long as its record and its accounts have the old path, whether it is declared at that or at the new one; the message has the command that helps, jailkit-adopt(8) with --moved.
+
+A user who is declared in another jail than before is an error while the account is in the first one; the message has the command that takes it out. Then apply puts it into the other one, and takes away its lines and its section of jk_lsh.ini in the first one, also without --prune. A home that apply created is still its own, for --delete-homes, where apply or jk_jailuser(8) with -m has moved it.`,
   root: 5,
   async run({ options, operands }) {
     const { json, check, configDir, prune, deleteHomes } = options;

@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
-import { describeError, JailkitError, UsageError } from "../cli/error.ts";
+import { describeError, isReported, JailkitError, UsageError } from "../cli/error.ts";
 import { ask, confirm } from "../cli/input.ts";
 import { jailBeforeUsers } from "../cli/jail-operand.ts";
 import {
@@ -18,6 +18,7 @@ import { jsonTextOrNull } from "../cli/report.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
+import { followHomes } from "../declaration/follow-move.ts";
 import { closedJailFault, homeFault, movedHome } from "../explain/home-fault.ts";
 import { splitHome } from "../jail/accounts/separator.ts";
 import { serveHomes } from "../jail/fs/home-thread.ts";
@@ -148,6 +149,7 @@ export const tool = defineTool({
       if (closed !== undefined) run.warn(closed);
       if (!jailSideOnly) warnOfHome(user, dryRun ? joins : undefined, root, run);
     });
+    tellApply(runs);
     return {
       exitStatus: exitStatusOf(runs, json),
       report: (): JailUserReport => ({
@@ -161,6 +163,20 @@ export const tool = defineTool({
     };
   },
 });
+
+/** A home that apply created and that moved is still one that it may delete. */
+function tellApply(runs: readonly AccountRun[]): void {
+  const moving = runs.flatMap((run) => (run.moved === undefined ? [] : [[run.name, run.moved] as const]));
+  try {
+    followHomes(new Map(moving), NAME);
+  } catch (error) {
+    if (!isReported(error)) throw error;
+    const [run] = runs.filter(({ moved }) => moved !== undefined);
+    run?.warn(
+      `jailkit apply does not know where the home is, which stays with --delete-homes therefore: ${describeError(error)}`,
+    );
+  }
+}
 
 function exitStatusOf(runs: readonly AccountRun[], strict: boolean): number {
   // Scripts for jailkit 2 do not use --json.

@@ -71,6 +71,8 @@ export class AccountRun {
   shell: ByteString | undefined;
   /** The directory that becomes the home. */
   moveFrom: ByteString | undefined;
+  /** A home that was moved: where it was and is, as the account had and has it, in normal form. */
+  moved: { readonly from: ByteString; readonly to: ByteString } | undefined;
   error: ByteString | undefined;
   exitStatus: number | undefined;
   /** Something is not as requested, which jailkit 2 passed over; there is a warning about it. */

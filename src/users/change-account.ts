@@ -1,9 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { fstat, withFd } from "../../ffi/files.ts";
-import { directoryOf } from "../../ffi/paths.ts";
+import { directoryOf, normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { updateJailAccounts } from "../jail/accounts/change-accounts.ts";
+import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import {
   closeHome,
   copyHome,
@@ -42,6 +43,12 @@ export function requireSafeMove({ from, fromPath, to, toPath }: HomeMove, user: 
   release(parent);
   requireMovable(from, fromPath, user.uid, to, toPath);
   requireNoneAlong(user, hostPath(from, fromPath));
+}
+
+/** A home of passwd(5), with the separator if it is in a jail. */
+function normalHome(home: ByteString): ByteString {
+  const split = splitHome(home);
+  return split === undefined ? normalPath(home) : joinHome(normalPath(split.jail), normalPath(split.home));
 }
 
 function requireNoProcesses(user: PasswdEntry): void {
@@ -88,7 +95,11 @@ export function changeAccount(
     undoJail();
   };
   try {
-    if (moveWithoutCopy(source, move, run, { change: changeBoth, undo })) return;
+    const moved = { from: normalHome(user.home), to: normalHome(change.home) };
+    if (moveWithoutCopy(source, move, run, { change: changeBoth, undo })) {
+      run.moved = moved;
+      return;
+    }
     const copy = copyHome(source, move.to, move.toPath, run.output.progress);
     withFd(copy, () => {
       run.done(
@@ -100,6 +111,7 @@ export function changeAccount(
         removeCopy(source, move, copy, run);
         throw error;
       }
+      run.moved = moved;
       removeOldHome(source, move, user, run);
     });
   } finally {

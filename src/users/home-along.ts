@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import * as C from "../../ffi/constants.ts";
-import { attempt, isErrno } from "../../ffi/error.ts";
-import { type DirectoryEntry, openAt, readEntries, statIfPresent, withFd } from "../../ffi/files.ts";
+import { attempt } from "../../ffi/error.ts";
+import { statIfPresent } from "../../ffi/files.ts";
 import { baseName, directoryOf, normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
@@ -11,7 +11,8 @@ import type { PasswdEntry } from "../system/accounts.ts";
 import { ACCOUNT_FILE_LIMIT, usersIn } from "../system/flat-accounts.ts";
 import { hostText, versionsOf } from "../system/host-files.ts";
 import { below } from "../system/mountinfo.ts";
-import { hostUser } from "../system/name-services.ts";
+import { hostUser, userServices } from "../system/name-services.ts";
+import { ownersBelow } from "./home-owners.ts";
 
 type Mover = Pick<PasswdEntry, "name" | "uid">;
 
@@ -55,49 +56,39 @@ interface Housed extends Pick<PasswdEntry, "name" | "home"> {
 const housed = ({ name, home }: PasswdEntry, place = realHome(home)): Housed[] =>
   place === undefined ? [] : [{ name, home, place }];
 
-let local: { readonly version: string; readonly accounts: readonly Housed[] } | undefined;
+interface Local {
+  readonly version: string;
+  readonly accounts: readonly Housed[];
+  readonly uids: ReadonlySet<number>;
+}
+
+let local: Local | undefined;
 
 /** The accounts of /etc/passwd whose homes are there; they are read again when the file has changed. */
 function localAccounts(): readonly Housed[] {
   const version = versionsOf(["/etc/passwd"]);
   if (local?.version !== version) {
     const users = usersIn(hostText("/etc/passwd", ACCOUNT_FILE_LIMIT) ?? "");
-    local = { version, accounts: users.flatMap((user) => housed(user, remembered(user.home, realHome))) };
+    const accounts = users.flatMap((user) => housed(user, remembered(user.home, realHome)));
+    local = { version, accounts, uids: new Set(users.map(({ uid }) => uid)) };
   }
   return local.accounts;
 }
 
-/** The owners of directories in a directory; none if it cannot be read. */
-function ownersIn(path: ByteString): Set<number> {
-  const uids = new Set<number>();
-  const read = (fd: number) => {
-    for (let more = true; more; ) {
-      const piece: DirectoryEntry[] = [];
-      more = readEntries(fd, piece);
-      for (const { name, type } of piece) {
-        if (type !== C.DT_DIR && type !== C.DT_UNKNOWN) continue;
-        // Not that of a user's own file system. With a mount in it, no home is moved.
-        const stat = attempt(() => statIfPresent(fd, name));
-        if (stat !== undefined) uids.add(stat.uid);
-      }
-    }
-  };
-  try {
-    withFd(openAt(C.AT_FDCWD, path, C.O_RDONLY | C.O_DIRECTORY), read);
-  } catch (error) {
-    if (!isErrno(error, "EACCES", "ENOENT", "ENOTDIR")) throw error;
-  }
-  return uids;
-}
+const isLocalUid = (uid: number): boolean => local?.uids.has(uid) === true;
+
+/** The accounts of the owners of directories, asked once: a name service may take a while for each. */
+const owners = new Map<number, PasswdEntry | undefined>();
 
 /**
  * Accounts whose homes may be at or below a directory: those of /etc/passwd, and of other name services, which may not list
- * them, the owners of directories in it. Throws JailkitError "name-service".
+ * them, the owners of directories in it. Throws JailkitError "name-service", "home-too-large".
  */
 function* candidates(path: ByteString, { uid }: Mover): Generator<Housed> {
   yield* localAccounts();
-  for (const owner of ownersIn(path)) {
-    const user = owner === 0 || owner === uid ? undefined : hostUser(owner);
+  if (userServices().every((service) => service === "files")) return;
+  for (const owner of ownersBelow(path, (one) => one === 0 || one === uid || isLocalUid(one))) {
+    const user = owners.getOrInsertComputed(owner, hostUser);
     if (user !== undefined) yield* housed(user);
   }
 }

@@ -11,6 +11,7 @@ const JAILS = [A, B].map((path) => `[jail ${path}]\nsections = uidbasics, basics
 const user = (jail: string, more = "allow = sftp\n") => `[user anna]\njail = ${jail}\n${more}`;
 const rights = (jail: string) => `${jail}/etc/jailkit/jk_lsh.ini`;
 const SETTINGS = "/etc/jailkit/jk_chrootsh.d/anna.ini";
+const MEMORY = "/var/lib/jailkit/declared.json";
 const LEFT = "- user anna: policy in /srv/a (it has another jail now)";
 
 let m: Machine;
@@ -75,6 +76,76 @@ describe("who was declared in another jail, never moved, and is not declared any
     expect(m.read(`${A}/etc/passwd`)).not.toContain("anna");
     if (m.exists(rights(A))) expect(m.read(rights(A))).not.toContain("[anna]");
     expect(m.exists(SETTINGS)).toBe(false);
+  });
+});
+
+describe("a home that apply created", () => {
+  const ALL = ["--prune", "--delete-homes"];
+  const SHELL = "shell = /bin/bash\n";
+  /** Ends the declaration; the warnings about the home that is at a place. */
+  function end(home: string, isThere: boolean) {
+    declare("");
+    expect(m.exists(home)).toBe(true);
+    const { status, changes } = linesOf(m, ...ALL);
+    expect([status, m.exists(home), m.run(["id", "anna"]).status]).toEqual([0, isThere, 1]);
+    return changes.flatMap(({ warnings }) => warnings);
+  }
+  const STAYS = [expect.stringMatching(/ of uid \d+ stays: apply did not create it$/)];
+
+  beforeEach(() => {
+    declare(user(A, SHELL));
+    m.must(["jailkit", "apply"]);
+  });
+
+  test("is still its own after its user has moved, and goes with the account", () => {
+    for (const jail of [B, A, B]) {
+      declare(user(jail, SHELL));
+      expect(linesOf(m).status).toBe(1);
+      takeOut();
+      settle();
+    }
+    expect(end(`${B}/home/anna`, false)).toEqual([]);
+    expect([A, ""].map((place) => m.exists(`${place}/home/anna`))).toEqual([false, false]);
+  });
+
+  test("also if jk_jailuser has put the account into the other jail, without a run of apply", () => {
+    takeOut();
+    m.must(["jk_jailuser", "-n", "-m", "-s", "/bin/bash", "-j", B, "anna"]);
+    declare(user(B, SHELL));
+    settle();
+    expect(end(`${B}/home/anna`, false)).toEqual([]);
+  });
+
+  test("also if the account never moved, and the file that remembers is an old one", () => {
+    declare(user(B, SHELL));
+    expect(linesOf(m).status).toBe(1);
+    declare(user(A, SHELL));
+    m.must(["jailkit", "apply"]);
+    const text = m.read(MEMORY);
+    const old = text.replace('"version":3', '"version":2').replace(`"${A}/./home/anna"`, '"/home/anna"');
+    expect(old).toContain('"createdHome":"/home/anna"');
+    m.write(MEMORY, old, { mode: 0o600 });
+    expect(end(`${A}/home/anna`, false)).toEqual([]);
+  });
+
+  test("is another one if somebody gave the account that", () => {
+    takeOut();
+    m.must(["sh", "-c", "mkdir /data && cp -a /home/anna /data/anna && usermod -d /data/anna anna"]);
+    declare(user(B, `${SHELL}home = /data/anna\n`));
+    settle();
+    expect(end(`${B}/data/anna`, true)).toEqual(STAYS);
+    expect(m.exists("/home/anna")).toBe(true);
+    m.remove(`${B}/data`);
+    m.remove("/home/anna");
+  });
+
+  test("is another one if somebody put one in its place outside, as the account was moved by hand", () => {
+    m.must(["usermod", "-d", "/home/anna", "-s", "/usr/sbin/nologin", "anna"]);
+    m.must(["cp", "-a", `${A}/home/anna`, "/home/anna"]);
+    declare(user(B, SHELL));
+    settle();
+    expect(end(`${B}/home/anna`, true)).toEqual(STAYS);
+    expect(m.exists(`${A}/home/anna`)).toBe(true);
   });
 });
 
@@ -164,7 +235,6 @@ test("rights of a name that nobody has any more are shown, and go with --prune",
 test("a jail that was moved is still that of apply", () => {
   const [old, now] = ["/srv/old", "/srv/now"];
   const file = "/etc/jailkit/jails.d/moved.ini";
-  const once = "/var/lib/jailkit/declared.json";
   m.write(
     file,
     `[jail ${old}]\nsections = uidbasics, basicshell\n[user bob]\njail = ${old}\nshell = /bin/bash\n[user lim]\njail = ${old}\nallow = sftp\n`,
@@ -174,11 +244,11 @@ test("a jail that was moved is still that of apply", () => {
   const { files } = JSON.parse(
     m.must(["jailkit", "adopt", "--json", "--dry-run", "--moved", old, now]).stdout,
   );
-  expect([files, m.read(once)]).toEqual([[file, once], expect.stringContaining(old)]);
+  expect([files, m.read(MEMORY)]).toEqual([[file, MEMORY], expect.stringContaining(old)]);
   expect(m.must(["jailkit", "adopt", "--moved", old, now]).stdout).toContain(
-    `${once} names '${now}' instead of '${old}'\n`,
+    `${MEMORY} names '${now}' instead of '${old}'\n`,
   );
-  expect(m.read(once)).not.toContain(old);
+  expect(m.read(MEMORY)).not.toContain(old);
   expect(did(m)).toEqual([]);
   m.write(file, "");
   const gone = ["user bob", "user lim", `jail ${now}`].map((what) => `- ${what} (no longer declared)`);
@@ -216,4 +286,67 @@ test("who is to leave a jail that was moved is told by --check, and the command 
   expect(run()).toEqual([2, []]);
   expect(m.exists(now)).toBe(false);
   m.remove(file);
+});
+
+describe("a jail that was moved, and is declared at its new path already, is told with what heals", () => {
+  const [old, now] = ["/srv/old", "/srv/now"];
+  const file = "/etc/jailkit/jails.d/moved.ini";
+  const command = `jailkit adopt --moved ${old} ${now}`;
+  const text = (jail: string, more = "") =>
+    `[jail ${jail}]\nsections = uidbasics, basicshell, sftp\nlog_socket = yes\n${more}`;
+  const users = (jail: string) =>
+    `[user bob]\njail = ${jail}\nshell = /bin/bash\n[user lim]\njail = ${jail}\nallow = sftp\n`;
+  const ofJail = `jail ${now}: it was moved, from '${old}': let its record, its accounts and the configuration follow, with: ${command}`;
+  const ofUser = (name: string) =>
+    `user ${name}: is in the jail '${old}', which is not there any more: it was moved; let all follow it, with: ${command}`;
+
+  test.each([
+    ["with users", "", users, ["mv", old, now], [ofUser("bob"), ofUser("lim")]],
+    [
+      "with a user who is new",
+      "",
+      (jail: string) => (jail === now ? users(now) : (users(old).split("[user lim]")[0] ?? "")),
+      ["mv", old, now],
+      [ofUser("bob")],
+    ],
+    ["without", "", () => "", ["mv", old, now], []],
+    [
+      "to another file system",
+      "mount -t tmpfs -o mode=0755 tmpfs /elsewhere",
+      users,
+      [
+        "sh",
+        "-c",
+        `cp -a ${old} /elsewhere/now && rm -r ${old} && mkdir ${now} && mount --move /elsewhere ${now} && mv ${now}/now/* ${now}`,
+      ],
+      [ofUser("bob"), ofUser("lim")],
+    ],
+  ])("%s", (_, first, declared, move, faults) => {
+    m.mkdir("/elsewhere");
+    if (first !== "") m.must(first.split(" "));
+    m.write(file, text(old, declared(old)));
+    m.must(["jailkit", "apply"]);
+    m.must(move);
+    m.write(file, text(now, declared(now)));
+    for (const options of [["--check"], [], ["--check", "--prune"], ["--prune", "--delete-homes"]]) {
+      const { changes, summary } = linesOf(m, ...options);
+      expect(changes.filter(({ status }) => status === "done")).toEqual([]);
+      const said = summary.problems.map(({ message }) => message);
+      const ofOld = said.filter((line) => line.startsWith(`jail ${old}:`));
+      expect(said.filter((line) => !ofOld.includes(line))).toEqual([ofJail, ...faults]);
+      for (const line of ofOld) expect(line).toEndWith(`it was moved: ${command}`);
+    }
+    const { stdout } = m.run(["jailkit", "config", "check", file]);
+    for (const fault of faults) expect(stdout).toContain(fault.replace(/^user (\w+): /, "the account '$1' "));
+    expect(stdout).not.toContain("--unjail");
+    m.must(command.split(" "));
+    if (declared(now) !== declared(old).replaceAll(old, now)) m.must(["jailkit", "apply"]);
+    expect([did(m, "--check"), did(m), did(m, "--prune")]).toEqual([[], [], []]);
+    expect(m.run(["jailkit", "config", "check", file])).toMatchObject({ status: 0 });
+    m.remove(file);
+    expect(linesOf(m, "--prune", "--delete-homes").status).toBe(0);
+    expect(m.exists(`${now}/etc`)).toBe(false);
+    m.run(["umount", now]);
+    m.remove(now);
+  });
 });

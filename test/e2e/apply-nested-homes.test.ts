@@ -87,7 +87,10 @@ test("two of apply leave together, the inner one first, also with the jail", () 
   rehome("sub", "/home/web/sub");
   // As if it had been created there.
   const once = "/var/lib/jailkit/declared.json";
-  m.write(once, m.read(once).replace('"createdHome":"/home/sub"', '"createdHome":"/home/web/sub"'));
+  m.write(
+    once,
+    m.read(once).replace(`"createdHome":"${J}/./home/sub"`, `"createdHome":"${J}/./home/web/sub"`),
+  );
   m.write(FILE, "");
   const plan = [
     "- user sub (no longer declared)",
@@ -137,4 +140,29 @@ test("an account of before leaves after one of apply, whose home is in its own",
   expect(planned("--check", "--prune")).toEqual({ plan, faults: [] });
   expect(did(m, "--prune")).toEqual(plan.map((line) => `done ${line}`));
   m.must(["userdel", "-r", "dora"]);
+});
+
+test("nor is that of another name service, however deep it is; too much in a home to look for it is told", () => {
+  declare(user("web"));
+  const nsswitch = m.read("/etc/nsswitch.conf");
+  m.write("/etc/nsswitch.conf", nsswitch.replace(/^passwd:.*$/m, "passwd: files extrausers"));
+  const far = `${J}/home/web/sites/of/far`;
+  m.write("/var/lib/extrausers/passwd", `far:x:8001:8001::${far}:/bin/sh\n`);
+  const script = `import os\nfor i in range(1, 1002):\n d = f"${J}/home/web/many/{i}"\n os.makedirs(d)\n os.chown(d, 100000 + i, 0)`;
+  m.must(["python3", "-c", script]);
+  declare();
+  const faults = [
+    expect.stringMatching(
+      /^user web: is not declared any more, and stays: .*home\/web' holds directories of more than 1000 uids .*; put some of them elsewhere first$/,
+    ),
+  ];
+  for (const options of [["--check", ...ALL], ALL]) expect(planned(...options)).toEqual({ plan: [], faults });
+  // As it says.
+  m.must(["mv", `${J}/home/web/many`, "/srv"]);
+  m.mkdir(`${J}/home/web/sites/of`);
+  m.mkdir(far, { owner: [8001, 8001] });
+  const { changes } = linesOf(m, ...ALL);
+  expect(changes[0]?.warnings).toEqual([expect.stringMatching(/stays: the home of 'far' is in it$/)]);
+  expect([exists("web"), m.exists(far)]).toEqual([false, true]);
+  m.write("/etc/nsswitch.conf", nsswitch);
 });

@@ -112,23 +112,62 @@ describe("jk_jailuser -m", () => {
     expect([status, stderr]).toEqual([1, `jk_jailuser: '${two.outer}' ${said}\n`]);
   });
 
-  test("a home in which an account of another name service has its own", () => {
-    const number = next++;
-    const outer = `outer${number}`;
-    add(outer, `/home/${outer}`, number);
-    const nsswitch = m.read("/etc/nsswitch.conf");
-    m.write("/etc/nsswitch.conf", nsswitch.replace(/^passwd:.*$/m, "passwd: files extrausers"));
-    m.write("/var/lib/extrausers/passwd", `far:x:8001:8001::/home/${outer}/far:/bin/sh\n`);
-    m.mkdir(`/home/${outer}/far`, { owner: [8001, 8001] });
-    // Of nobody, and of root.
-    m.mkdir(`/home/${outer}/unpacked`, { owner: [8002, 8002] });
-    m.mkdir(`/home/${outer}/roots`);
-    const move = () => m.run(["jk_jailuser", "-n", "-m", "-j", JAIL, outer]);
-    const { status, stderr } = move();
-    expect([status, stderr]).toEqual([1, expect.stringContaining(`that of 'far', '/home/${outer}/far'`)]);
-    m.rename(`/home/${outer}/far`, "/home/far");
-    expect(move().status).toBe(0);
-    m.write("/etc/nsswitch.conf", nsswitch);
+  describe("accounts of another name service", () => {
+    let nsswitch: string;
+    beforeAll(() => {
+      nsswitch = m.read("/etc/nsswitch.conf");
+      m.write("/etc/nsswitch.conf", nsswitch.replace(/^passwd:.*$/m, "passwd: files extrausers"));
+    });
+    afterAll(() => m.write("/etc/nsswitch.conf", nsswitch));
+
+    test.each([
+      ["just below", ""],
+      ["deeper, below directories of others", "/web/roots/a b"],
+    ])("a home in which one has its own, %s", (_, above) => {
+      const number = next++;
+      const outer = `outer${number}`;
+      const home = `/home/${outer}`;
+      add(outer, home, number);
+      m.write("/var/lib/extrausers/passwd", `far:x:8001:8001::${home}${above}/far:/bin/sh\n`);
+      m.mkdir(`${home}/web`, { owner: [number, number] });
+      m.mkdir(`${home}/web/roots`);
+      m.mkdir(`${home}/web/roots/a b`, { owner: [8002, 8002] });
+      m.mkdir(`${home}${above}/far`, { owner: [8001, 8001] });
+      m.must(["runuser", "-u", outer, "--", "ln", "-s", "/", `${home}/web/up`]);
+      const move = (...more: string[]) => m.run(["jk_jailuser", "-n", "-m", ...more, "-j", JAIL, outer]);
+      for (const more of [["--dry-run"], []]) {
+        const { status, stderr } = move(...more);
+        expect([status, stderr]).toEqual([
+          1,
+          expect.stringContaining(`that of 'far', '${home}${above}/far'`),
+        ]);
+      }
+      m.rename(`${home}${above}/far`, "/home/far");
+      expect(move()).toMatchObject({ status: 0 });
+      m.remove("/home/far");
+    });
+
+    test("a user who makes too much to look at is told, and the rest helps", () => {
+      const number = next++;
+      const outer = `outer${number}`;
+      const home = `/home/${outer}`;
+      add(outer, home, number);
+      // As in a home with containers.
+      const script = `import os\nfor i in range(1, 1002):\n d = f"${home}/many/{i}"\n os.makedirs(d)\n os.chown(d, 100000 + i, 0)`;
+      m.must(["python3", "-c", script]);
+      const { status, stderr } = m.run(["jk_jailuser", "-n", "-m", "-j", JAIL, outer]);
+      expect([status, stderr]).toEqual([
+        1,
+        `jk_jailuser: '${home}' holds directories of more than 1000 uids that are not in /etc/passwd: too many to look for homes of accounts of other name services, which would go along; put some of them elsewhere first\n`,
+      ]);
+      m.write(FILE, `[user ${outer}]\njail = ${JAIL}\nshell = /bin/bash\nhome = ${home}\n`);
+      const { changes, summary } = linesOf(m, "--check");
+      expect([changes, summary.problems.map(({ code }) => code)]).toEqual([[], ["home-too-large"]]);
+      // As it says.
+      m.must(["mv", `${home}/many/1`, "/srv"]);
+      expect(linesOf(m)).toMatchObject({ status: 0, summary: { changed: 1, failed: 0 } });
+      m.remove(FILE);
+    });
   });
 
   test("homes that only look alike, and those that are missing, do not count", () => {

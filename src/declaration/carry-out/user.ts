@@ -3,6 +3,7 @@ import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import { closedJailFault, homeFault } from "../../explain/home-fault.ts";
 import { updateJailAccounts } from "../../jail/accounts/change-accounts.ts";
+import { joinHome } from "../../jail/accounts/separator.ts";
 import { type JailRoot, openTree } from "../../jail/fs/walk.ts";
 import { withHostAccounts } from "../../jail/record/jail-lock.ts";
 import { leaveGroup, setComment } from "../../system/account-tools.ts";
@@ -57,7 +58,7 @@ export function userSteps({ declared, changes }: UserWork, means: Means): Step[]
       if (directory) changeSide(declared, root, said, sideAccessOf(declared));
       else if (some.some(({ what, action }) => what === "account" && action === "create"))
         create(declared, means, said);
-      else changeAccount(declared, root, said);
+      else changeAccount(declared, means, said);
     },
     comment:
       () =>
@@ -122,7 +123,8 @@ function create(declared: DeclaredUser, { root, once, reserved, created }: Means
   for (const line of newAccountWarnings(values)) run.warn(line);
   const { user } = createAccount(account, values, run);
   const stayed = before?.created === user.uid ? before.createdHome : undefined;
-  created({ created: user.uid, createdHome: account.createsHome ? account.jailHome : stayed });
+  const home = account.createsHome ? joinHome(root.path, account.jailHome) : stayed;
+  created({ created: user.uid, createdHome: home });
   run.examine(() => {
     const joins = access.joins.map(({ gid }) => gid);
     const fault = foreignHome(account, user) ?? homeFault(user);
@@ -134,11 +136,13 @@ function create(declared: DeclaredUser, { root, once, reserved, created }: Means
 }
 
 /** Jails an account that is outside, and gives one in the jail its login shell, groups and keys, as jk_jailuser does. */
-function changeAccount(declared: DeclaredUser, root: JailRoot, said: Said): void {
+function changeAccount(declared: DeclaredUser, { root, once, created }: Means, said: Said): void {
   const access = accessOf(declared);
-  runOne(declared, root, said, (run, options) =>
+  const { moved } = runOne(declared, root, said, (run, options) =>
     planToJail(run, root, { ...options, access, move: false }, movesHome),
   );
+  if (moved !== undefined && once !== undefined && once.createdHome === moved.from)
+    created({ created: once.created, createdHome: moved.to });
 }
 
 /** Makes the jail's side, as jk_jailuser --jail-side-only does, and gives the access. */
@@ -156,7 +160,7 @@ function runOne(
   root: JailRoot,
   said: Said,
   plan: (run: AccountRun, options: Options) => PlannedChange,
-): void {
+): AccountRun {
   using host = openTree("/");
   const run = new AccountRun(name, undefined, DECLARED);
   const change = plan(run, { host, jail: root.path, shell, dryRun: false });
@@ -166,4 +170,5 @@ function runOne(
     for (const line of [closedJailFault(root, user, []), homeFault(user)])
       if (line !== undefined) run.warn(line);
   });
+  return run;
 }

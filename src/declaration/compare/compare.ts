@@ -1,6 +1,8 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { normalPath } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { answered, isReported, problemFrom } from "../../cli/error.ts";
+import { splitHome } from "../../jail/accounts/separator.ts";
 import { withOneTree } from "../../jail/fs/look.ts";
 import { insideJail, jailAround } from "../../jail/record/around.ts";
 import { liveOf } from "../../populate/apply/live.ts";
@@ -12,12 +14,12 @@ import { fillingOf, requireExtras, requireFillable } from "./fillable.ts";
 import { type Planned, UserForesight } from "./foresee-user.ts";
 import { type Former, formerOf, type Gone, type LeftIn, movedUsers } from "./former.ts";
 import { compareJail } from "./jail.ts";
-import { withJailState } from "./look.ts";
+import { movedFault, withJailState } from "./look.ts";
 import { InJail, userState } from "./look-user.ts";
 import { Machine } from "./machine.ts";
 import { reservedUids } from "./returning.ts";
 import { settled } from "./settle.ts";
-import { compareUser, type UserComparison } from "./user.ts";
+import { compareUser, hasMoved, type UserComparison } from "./user.ts";
 
 /** What is to be done for a declared user. */
 export interface UserWork extends UserComparison {
@@ -134,6 +136,16 @@ export function faultFrom(error: unknown, about: Pick<Fault, "of" | "name" | "ja
   return { ...about, code, message };
 }
 
+/** Where a jail was whose users have not followed it: it may have come from another file system, or have no record here. */
+function formerPlace(users: readonly DeclaredUser[], jail: ByteString, machine: Machine) {
+  const places = users.flatMap(({ name, directory }) => {
+    const home = directory ? undefined : answered(() => machine.accounts.userByName(name)?.home);
+    const split = splitHome(home ?? "");
+    return split === undefined ? [] : normalPath(split.jail);
+  });
+  return places.find((place) => place !== jail && hasMoved(place, jail));
+}
+
 interface Before {
   readonly prune: boolean;
   /** Gets what is not declared. */
@@ -157,6 +169,8 @@ function compareOne(
     let changes: readonly Change[] = [];
     let taken: readonly ByteString[] = [];
     let fault: Fault | undefined = state.fault && { ...about, ...state.fault };
+    const from = root && formerPlace(users, path, machine);
+    if (from !== undefined) fault ??= { ...about, ...movedFault(from, path) };
     if (fault === undefined && declared === undefined && !state.exists)
       fault = {
         ...about,

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
-import { splitHome } from "../../jail/accounts/separator.ts";
+import { joinHome, splitHome } from "../../jail/accounts/separator.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
@@ -43,7 +43,8 @@ export function fateOf(
   // Of that name, but another account.
   if (user !== undefined && created === user.uid) {
     const stat = lookUp(root, home)?.stat;
-    const goes = deleteHomes && createdHome === home && stat?.uid === user.uid && isDirectory(stat);
+    const isOurs = createdHome === joinHome(root.path, home);
+    const goes = deleteHomes && isOurs && stat?.uid === user.uid && isDirectory(stat);
     const holds = goes ? homeIn(root, home, user, gone) : undefined;
     return { how: "removed", home: goes && holds === undefined ? home : undefined, holds };
   }

@@ -1,4 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../../ffi/constants.ts";
+import { statIfPresent } from "../../../ffi/files.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { answered, isReported, problemFrom } from "../../cli/error.ts";
@@ -20,7 +22,7 @@ import {
   stillIn,
 } from "../once.ts";
 import { innerFirst, Leavers } from "./leaving.ts";
-import { withJailState } from "./look.ts";
+import { absentFault, withJailState } from "./look.ts";
 import { InJail } from "./look-user.ts";
 import { type Machine, settingsDropIn } from "./machine.ts";
 
@@ -127,7 +129,7 @@ export function formerOf(
     }
     const about = { of: "jail", name: once.path, jail: once.path } as const;
     const inside = [...recorded].filter((path) => path.startsWith(`${once.path}/`));
-    const found = prune ? whyItStays(once.path, leavers.leaving, inhabitants.get(once.path)) : undefined;
+    const found = prune ? whyItStays(once.path, leavers.leaving, inhabitants) : undefined;
     const isEmptiedFirst = inside.length > 0 && inside.every((path) => going.has(path));
     const fault = found?.code === "holds-a-jail" && isEmptiedFirst ? undefined : found;
     if (fault !== undefined) faults.push({ ...about, ...fault });
@@ -146,19 +148,31 @@ export function formerOf(
 function whyItStays(
   jail: ByteString,
   leaving: Leavers["leaving"],
-  declared: readonly DeclaredUser[] = [],
+  inhabitants: ReadonlyMap<ByteString, readonly DeclaredUser[]>,
 ): Pick<Fault, "code" | "message"> | undefined {
+  const declared = inhabitants.get(jail) ?? [];
+  const isGone = statIfPresent(AT_FDCWD, jail) === undefined;
+  const lost = (places: readonly ByteString[]) => (isGone ? absentFault(jail, places) : undefined);
+  const stays = (code: string, why: string) => ({
+    code,
+    message: `is not declared any more, and stays: ${why}`,
+  });
   try {
+    // Its record is that of the jail where it is now.
+    const moved = lost([]);
+    if (moved !== undefined) return stays(moved.code, moved.message);
     const here = leaving.filter((one) => one.jail === jail);
     planDelete({ jail, unjail: false, userFiles: false, leaving: here });
     if (declared.length === 0) return undefined;
     const names = listed(declared.map(({ name }) => name));
-    const message = `is not declared any more, and stays: users are declared in it (${names}): declare the jail too, or another one for them`;
-    return { code: "has-users", message };
+    return stays(
+      "has-users",
+      `users are declared in it (${names}): declare the jail too, or another one for them`,
+    );
   } catch (error) {
     if (!isReported(error)) throw error;
     const { code, message } = problemFrom(error, "failed", jail);
-    return { code, message: `is not declared any more, and stays: ${message}` };
+    return stays(code, lost([...inhabitants.keys()])?.message ?? message);
   }
 }
 

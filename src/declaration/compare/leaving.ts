@@ -1,6 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { directoryOf, normalPath } from "../../../ffi/paths.ts";
-import { answered, isReported, problemFrom } from "../../cli/error.ts";
+import { answered, isReported, JailkitError, problemFrom } from "../../cli/error.ts";
 import { withTree } from "../../jail/fs/look.ts";
 import { hostPath, type JailRoot } from "../../jail/fs/walk.ts";
 import { openNamedJail } from "../../jail/record/named-jail.ts";
@@ -9,6 +9,7 @@ import type { PasswdEntry } from "../../system/accounts.ts";
 import { NO_ACCESS } from "../../users/access.ts";
 import { AccountRun } from "../../users/account-run.ts";
 import { HOLDS_HOME, otherHomeIn } from "../../users/home-along.ts";
+import { TOO_LARGE } from "../../users/home-owners.ts";
 import { unjailUser } from "../../users/unjail.ts";
 import type { Fault } from "../change.ts";
 import type { OnceUser } from "../once.ts";
@@ -73,10 +74,15 @@ export class Leavers {
     return found;
   }
 
-  #look(root: JailRoot, account: PasswdEntry | undefined, once: OnceUser): Leave & { fate: Fate } {
-    const fate = fateOf(root, account, once, this.deleteHomes, this.#moved);
-    const isOut = fate.how === "out" && account !== undefined;
-    return { fate, fault: isOut ? this.#whyNotOut(root, account, fate.home) : undefined };
+  #look(root: JailRoot, account: PasswdEntry | undefined, once: OnceUser): Leave {
+    try {
+      const fate = fateOf(root, account, once, this.deleteHomes, this.#moved);
+      const isOut = fate.how === "out" && account !== undefined;
+      return { fate, fault: isOut ? this.#whyNotOut(root, account, fate.home) : undefined };
+    } catch (error) {
+      if (!(error instanceof JailkitError) || error.code !== TOO_LARGE) throw error;
+      return { fate: undefined, fault: stays(error) };
+    }
   }
 
   /** What the code that takes accounts out of jails would refuse. */
@@ -87,12 +93,12 @@ export class Leavers {
       return undefined;
     } catch (error) {
       if (!isReported(error)) throw error;
-      const { code, message } = problemFrom(error, "failed", account.name);
+      const { code } = problemFrom(error, "failed", account.name);
       // Logins end before the sessions do, and the run completes what an interrupted one has begun.
       if (code === "has-processes" || code === "home-aside") return undefined;
       const isAlone =
         code === HOLDS_HOME && otherHomeIn(account, hostPath(root, home ?? "/"), this.#left) === undefined;
-      return isAlone ? undefined : { code, message: `is not declared any more, and stays: ${message}` };
+      return isAlone ? undefined : stays(error);
     }
   }
 }
@@ -104,7 +110,11 @@ function whyNotOpened(jail: ByteString): Leave["fault"] {
     return undefined;
   } catch (error) {
     if (!isReported(error)) throw error;
-    const { code, message } = problemFrom(error, "failed", jail);
-    return { code, message: `is not declared any more, and stays: ${message}` };
+    return stays(error);
   }
+}
+
+function stays(why: unknown): Leave["fault"] {
+  const { code, message } = problemFrom(why, "failed", "");
+  return { code, message: `is not declared any more, and stays: ${message}` };
 }

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../../ffi/constants.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
+import { quoted } from "../../cli/display.ts";
 import { answered, isReported, problemFrom } from "../../cli/error.ts";
 import { lackingMounts } from "../../jail/fs/live-mounts.ts";
 import { requireSafeJail } from "../../jail/fs/safety.ts";
@@ -8,7 +9,8 @@ import { type JailRoot, openJailRoot, withDirectory } from "../../jail/fs/walk.t
 import { isEmptied } from "../../jail/record/emptied.ts";
 import { mountsOf } from "../../jail/record/live.ts";
 import { type ManifestContent, type ManifestRequest, openManifest } from "../../jail/record/manifest.ts";
-import { lostRemedy } from "../../jail/record/named-jail.ts";
+import { formerPath } from "../../jail/record/moved.ts";
+import { followRemedy, lostRemedy } from "../../jail/record/named-jail.ts";
 import { asksForFiles } from "../../populate/record/requests.ts";
 import { isProc } from "../../system/mounts.ts";
 import { mountRemedy, unmountedReason } from "../../system/unmounted.ts";
@@ -54,18 +56,30 @@ const absentState = (jail: ByteString, machine: Machine): JailState => ({
   ...{ logSocket: machine.logSocketOf(jail) !== undefined, someProc: machine.mountsProc(jail) },
 });
 
-/** Why a jail that does not exist is not created, and the command that brings it back; undefined if it is. */
-export function absentFault(jail: ByteString) {
-  const remedy = lostRemedy(jail);
+/**
+ * Why a jail that does not exist is not created, and the command that brings it back; undefined if it is. `places`: as in
+ * whereMoved.
+ */
+export function absentFault(jail: ByteString, places: readonly ByteString[] = []) {
+  const remedy = lostRemedy(jail, places);
   if (remedy === undefined) return undefined;
   // What is missing must not be created below a mount point, nor a jail that moved a second time.
   const message = mountRemedy(jail) === undefined ? `it was moved: ${remedy}` : unmountedReason(remedy);
   return { code: "not-mounted", message, remedy };
 }
 
+/** Why nothing is done in a jail whose record and accounts still name its old path. */
+export const movedFault = (from: ByteString, to: ByteString) => ({
+  code: "jail-moved",
+  message: `it was moved, from ${quoted(from)}: let its record, its accounts and the configuration follow, with: ${followRemedy(from, to)}`,
+});
+
 function presentState(root: JailRoot, machine: Machine): JailState {
   requireSafeJail(root, 1);
-  const { content } = openManifest(root);
+  const { content, id } = openManifest(root);
+  const from = formerPath(root, id);
+  if (from !== undefined && mountRemedy(from) === undefined)
+    return { ...NOTHING, exists: true, fault: movedFault(from, root.path) };
   const requests = content.requests.filter(asksForFiles);
   const emptied = requests.length > 0 && isEmptied(root, content);
   const mount = emptied || requests.length === 0 ? mountRemedy(root.path) : undefined;

@@ -1,9 +1,13 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../../ffi/constants.ts";
+import { statIfPresent } from "../../../ffi/files.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { operands } from "../../cli/shell-word.ts";
 import { joinHome, splitHome } from "../../jail/accounts/separator.ts";
+import { followRemedy, lostRemedy } from "../../jail/record/named-jail.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
+import { mountRemedy } from "../../system/unmounted.ts";
 import { sameKeys } from "../../transfer/sections.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { leaveWithoutLogin } from "../../users/leaving.ts";
@@ -56,7 +60,7 @@ export interface UserComparison {
   readonly directory: { readonly home: ByteString; readonly shell: ByteString } | undefined;
 }
 
-/** Compares a user with the declaration. Pure, but for the shell in a remedy. */
+/** Compares a user with the declaration. Pure, but for the commands in remedies. */
 export function compareUser(declared: DeclaredUser, state: UserState): UserComparison {
   const { name, jail } = declared;
   const about = { of: "user", name, jail } as const;
@@ -120,18 +124,28 @@ function faultOf(declared: DeclaredUser, state: UserState): Pick<Fault, "code" |
   return placeFault(declared, account);
 }
 
+/** Why an account cannot be where it is declared: with the command that helps, or the home that it would have. */
+type PlaceFault =
+  | { readonly code: "in-another-jail"; readonly message: string; readonly remedy: string }
+  | { readonly code: "home-differs"; readonly message: string; readonly home: ByteString };
+
 /**
  * Why an account cannot have the declared home in the declared jail, and the home that it would have; undefined if it can.
  */
 export function placeFault(
   { name, jail, home, directory }: Pick<DeclaredUser, "name" | "jail" | "home" | "directory">,
   account: PasswdEntry,
-): { code: "in-another-jail" | "home-differs"; message: string; home?: ByteString } | undefined {
+): PlaceFault | undefined {
   const split = directory ? undefined : splitHome(account.home);
   const there = split === undefined ? undefined : normalPath(split.jail);
   if (there !== undefined && there !== jail) {
-    const message = `is in another jail, ${quoted(there)}: take it out first, without a login outside, with: ${leaveWithoutLogin(name)}`;
-    return { code: "in-another-jail", message };
+    const remedy = leaveWithoutLogin(name);
+    const lost = remedyOfLost(there, jail);
+    const message =
+      lost === undefined
+        ? `is in another jail, ${quoted(there)}: take it out first, without a login outside, with: ${remedy}`
+        : `is in the jail ${quoted(there)}, which is not there any more: ${lost.why}${lost.remedy}`;
+    return { code: "in-another-jail", message, remedy: lost?.remedy ?? remedy };
   }
   // The directory says where it is.
   const future = directory ? homeFor(account, jail) : futureHome(account, jail);
@@ -142,6 +156,23 @@ export function placeFault(
   const message = `${has} the home ${quoted(now)} in the jail, and ${quoted(home)} is declared: declare 'home = ${display(now)}'${directory ? set : ""}`;
   return { code: "home-differs", message, home: now };
 }
+
+const lostJails = new Map<string, { readonly why: string; readonly remedy: string } | undefined>();
+
+/** The command that brings back a jail that is missing, or lets all follow it to where it is now; asked once in a run. */
+const remedyOfLost = (there: ByteString, jail: ByteString) =>
+  lostJails.getOrInsertComputed(`${there}\0${jail}`, () => {
+    if (statIfPresent(AT_FDCWD, there) !== undefined) return undefined;
+    const remedy = lostRemedy(there, [jail]);
+    if (remedy === undefined) return undefined;
+    const why =
+      mountRemedy(there) === undefined ? "it was moved; let all follow it, with: " : "mount it, with: ";
+    return { why, remedy };
+  });
+
+/** True if a jail that is not at its old path any more is at another one. */
+export const hasMoved = (from: ByteString, to: ByteString): boolean =>
+  remedyOfLost(from, to)?.remedy === followRemedy(from, to);
 
 /** The home in the jail of an account that is jailed, as planJailing has it. */
 function futureHome(account: PasswdEntry, jail: ByteString): ByteString {

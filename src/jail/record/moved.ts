@@ -7,9 +7,9 @@ import { answered } from "../../cli/error.ts";
 import { onlyRootExchanges } from "../../system/exchange.ts";
 import { servedMounts } from "../../system/mounts.ts";
 import { withTree } from "../fs/look.ts";
-import { joinPath, openJailRoot } from "../fs/walk.ts";
-import { readContent } from "./record-file.ts";
-import { describes, findManifest, type KnownJail, knownJails, REGISTRY } from "./registry.ts";
+import { type JailRoot, joinPath, openJailRoot } from "../fs/walk.ts";
+import { readContent, readIdentity } from "./record-file.ts";
+import { describes, findManifest, isRecordOf, type KnownJail, knownJails, REGISTRY } from "./registry.ts";
 
 // A jail is usually moved nearby, so the search ends after this many directories.
 const MOST_DIRECTORIES = 4000;
@@ -89,12 +89,24 @@ export function findMoved(lost: KnownJail, registry: ByteString = REGISTRY): Byt
   return undefined;
 }
 
-/** The present path of a jail that is no longer at `path`; undefined if it is not found, or no record can be read. */
-export function whereMoved(path: ByteString): ByteString | undefined {
+/**
+ * The present path of a jail that is no longer at `path`: the one of `places` that its record describes, or another one.
+ * Undefined if it is not found, or no record can be read.
+ */
+export function whereMoved(path: ByteString, places: readonly ByteString[] = []): ByteString | undefined {
   return answered(() => {
     const lost = lostJail(path);
-    return lost === undefined ? undefined : findMoved(lost);
+    return lost && (places.find((place) => isRecorded(place, lost)) ?? findMoved(lost));
   });
+}
+
+/** The path that the record of an open jail has, if it is another one, and nothing is there any more. */
+export function formerPath(root: JailRoot, id: ByteString, registry: ByteString = REGISTRY) {
+  // Nearly always the record has the id of the path.
+  if (isRecordOf(id, root.path)) return undefined;
+  const path = withTree((tree) => readIdentity(tree, registry, id))?.path;
+  const isHere = path === undefined || path === root.path;
+  return isHere || statIfPresent(AT_FDCWD, path) !== undefined ? undefined : path;
 }
 
 /** True if nothing is at `from`, and the jail at `to` may be the one that was there: no record says otherwise. */

@@ -27,12 +27,12 @@ export const followRemedy = (from: ByteString, to: ByteString): string =>
 
 /**
  * The same for a jail that is no longer at this path, or the command that mounts its file system; undefined if it is not
- * found.
+ * found. `places`: where it is looked for first, as in whereMoved.
  */
-export function lostRemedy(path: ByteString): string | undefined {
+export function lostRemedy(path: ByteString, places: readonly ByteString[] = []): string | undefined {
   const mount = mountRemedy(path);
   if (mount !== undefined) return mount;
-  const now = whereMoved(path);
+  const now = whereMoved(path, places);
   return now === undefined ? undefined : followRemedy(path, now);
 }
 

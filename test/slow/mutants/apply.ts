@@ -33,7 +33,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/compare/fate.ts", PRUNE, [
     ["created === user.uid", "created !== undefined"],
-    ["deleteHomes && createdHome === home", "createdHome === home"],
+    ["deleteHomes && isOurs", "isOurs"],
     ["if (recall(root, name)?.shell === undefined)", "if (false)"],
     [" && isDirectory(stat);", ";"],
   ]),
@@ -46,6 +46,7 @@ export const APPLY: readonly Mutant[] = [
     ["if (places.has(path)) count++;", ""],
     ["if (fate.home !== undefined) this.#moved.add(name);", ""],
     ["return isAlone ? undefined :", "return true ? undefined :"],
+    ["error.code !== TOO_LARGE) throw error;", "error.code !== null) throw error;"],
     ["code === HOLDS_HOME && ", "false && "],
   ]),
   ...within("src/declaration/carry-out/remove.ts", LEAVES, [
@@ -74,7 +75,25 @@ export const APPLY: readonly Mutant[] = [
     ["before.includes(!limited)", "false"],
     ["left: once === undefined ? [] : leftJails(jail, once)", "left: []"],
   ]),
+  ...within("src/declaration/compare/fate.ts", MOVES, [
+    ["const isOurs = createdHome === joinHome(root.path, home);", "const isOurs = true;"],
+  ]),
+  ...within("src/declaration/carry-out/user.ts", MOVES, [
+    ["once.createdHome === moved.from", "once.created !== undefined"],
+  ]),
+  ...within("src/declaration/compare/former.ts", MOVES, [
+    ["if (moved !== undefined) return stays(moved.code, moved.message);", ""],
+    ["lost([...inhabitants.keys()])?.message ??", ""],
+  ]),
+  ...within("src/declaration/compare/compare.ts", MOVES, [
+    ["if (from !== undefined) fault ??=", "if (from === null) fault ??="],
+  ]),
+  ...within("src/declaration/compare/look.ts", MOVES, [
+    ["if (from !== undefined && mountRemedy(from) === undefined)", "if (false)"],
+  ]),
   ...within("src/declaration/follow-move.ts", MOVES, [
+    ["createdHome: move.to }", "createdHome: move.from }"],
+    ["created?.jail === from", "false"],
     ["const jail = now(user.jail);", "const jail = user.jail;"],
     ["const path = now(jail.path);", "const path = jail.path;"],
   ]),

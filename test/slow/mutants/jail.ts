@@ -524,7 +524,17 @@ export const JAIL: readonly Mutant[] = [
     ["if (isLink(stat.found)) return realPath(path);", ""],
     ["const above = remembered(directoryOf(path), realPath);", "const above = directoryOf(path);"],
     ["if (user !== undefined) yield* housed(user);", ""],
+    ['.every((service) => service === "files")', ".length > 0"],
     ["name === user.name || except", "except"],
+  ]),
+  ...within("src/users/home-owners.ts", "unit/home-owners.test.ts", [
+    ["if (path.length + at.length < LONGEST) left.push(at);", ""],
+    ["path.length + at.length < LONGEST", "true"],
+    ["O_RDONLY | OPEN, WITHIN", "O_RDONLY | C.O_DIRECTORY, 0"],
+    [" || owners.has(uid)) continue;", ") continue;"],
+    ["if (this.#directories > this.most.directories)", "if (false)"],
+    ["if (this.#names > this.most.names)", "if (false)"],
+    ["if (owners > this.most.owners)", "if (false)"],
   ]),
   ...within("src/users/change-account.ts", "e2e/home-of-another.test.ts", [
     ["\n  requireNoneAlong(user, hostPath(from, fromPath));", ""],

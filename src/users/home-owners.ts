@@ -1,0 +1,111 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import * as C from "../../ffi/constants.ts";
+import { isErrno } from "../../ffi/error.ts";
+import { close, type DirectoryEntry, fstat, openAt, openAt2, readEntries, withFd } from "../../ffi/files.ts";
+import { quoted } from "../cli/display.ts";
+import { JailkitError } from "../cli/error.ts";
+import { WITHIN } from "../jail/fs/home-scan.ts";
+
+/** The code of a home of which its user has made too much. */
+export const TOO_LARGE = "home-too-large";
+
+/** What is looked at, in a few seconds: users decide how much there is. */
+const MOST = { directories: 200_000, names: 5_000_000, owners: 1000 };
+
+const OPEN = C.O_DIRECTORY | C.O_NOFOLLOW;
+// No account can have a home with a longer path.
+const LONGEST = C.PATH_MAX;
+
+/**
+ * The owners of the directories below one, besides those `except`, each once and as soon as it is found. Symbolic links are not
+ * followed, and other mounts not entered: with one in it, no home is moved. Throws JailkitError "home-too-large".
+ */
+export function* ownersBelow(
+  path: ByteString,
+  except: (uid: number) => boolean,
+  most = MOST,
+): Generator<number> {
+  const owners = new Set<number>();
+  const count = new Count(path, most);
+  const top = attempted(() => openAt(C.AT_FDCWD, path, C.O_RDONLY | C.O_DIRECTORY));
+  if (top === undefined) return;
+  try {
+    const left: ByteString[] = ["."];
+    for (let next = left.pop(); next !== undefined; next = left.pop()) {
+      const { uid, names } = look(top, next, count);
+      for (const name of names) {
+        const at = next === "." ? name : `${next}/${name}`;
+        if (path.length + at.length < LONGEST) left.push(at);
+      }
+      if (next === "." || uid === undefined || except(uid) || owners.has(uid)) continue;
+      owners.add(uid);
+      count.owners(owners.size);
+      yield uid;
+    }
+  } finally {
+    close(top);
+  }
+}
+
+/** What `call` returns; undefined for a directory that is gone, exchanged, closed to root or another mount. */
+function attempted<T>(call: () => T): T | undefined {
+  try {
+    return call();
+  } catch (error) {
+    if (isErrno(error, "EACCES", "ENOENT", "ENOTDIR", "ELOOP", "EXDEV")) return undefined;
+    throw error;
+  }
+}
+
+/** The owner of a directory, and the directories in it. */
+function look(top: number, path: ByteString, count: Count): { uid?: number; names: readonly ByteString[] } {
+  const fd = attempted(() => openAt2(top, path, C.O_RDONLY | OPEN, WITHIN));
+  // Its owner may close it to root, on a file system of another machine.
+  if (fd === undefined)
+    return attempted(() => withFd(openAt2(top, path, C.O_PATH | OPEN, WITHIN), ownerOf)) ?? { names: [] };
+  return withFd(fd, () => ({ ...ownerOf(fd), names: directoriesIn(fd, count) }));
+}
+
+const ownerOf = (fd: number) => ({ uid: fstat(fd).uid, names: [] });
+
+function directoriesIn(fd: number, count: Count): ByteString[] {
+  const names: ByteString[] = [];
+  for (let more = true; more; ) {
+    const piece: DirectoryEntry[] = [];
+    more = readEntries(fd, piece);
+    // Of a file without a type is known when it is opened that it is no directory.
+    const found = piece.filter(({ type }) => type === C.DT_DIR || type === C.DT_UNKNOWN);
+    for (const { name } of found) names.push(name);
+    count.add(piece.length, found.length);
+  }
+  return names;
+}
+
+/** Counts what is in a home. */
+class Count {
+  #names = 0;
+  #directories = 0;
+
+  constructor(
+    private readonly path: ByteString,
+    private readonly most: typeof MOST,
+  ) {}
+
+  add(names: number, directories: number): void {
+    this.#names += names;
+    this.#directories += directories;
+    if (this.#directories > this.most.directories)
+      throw this.#error(`more than ${this.most.directories} directories`);
+    if (this.#names > this.most.names) throw this.#error(`more than ${this.most.names} files`);
+  }
+
+  owners(owners: number): void {
+    if (owners > this.most.owners)
+      throw this.#error(`directories of more than ${this.most.owners} uids that are not in /etc/passwd`);
+  }
+
+  #error(what: string): JailkitError {
+    const message = `${quoted(this.path)} holds ${what}: too many to look for homes of accounts of other name services, which would go along; put some of them elsewhere first`;
+    return new JailkitError(TOO_LARGE, 1, message);
+  }
+}
