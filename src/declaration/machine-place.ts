@@ -1,3 +1,4 @@
+import { normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
 import { readKeys } from "../config/keys.ts";
@@ -22,18 +23,19 @@ export function reportPlace(section: IniSection, { name }: Subject, { facts, rep
   if (account === undefined || account.uid === 0 || jail === "") return;
   const isLocal = answered(() => facts.userNames().includes(name));
   if (isLocal !== !directory) return;
+  const lost = directory ? undefined : lostJail(account, facts);
   // One of a directory keeps its home, without a declared one.
   const fault =
     directory && home === undefined
       ? undefined
-      : placeFault({ name, jail, home: home ?? usualHome(name), directory }, account);
+      : placeFault({ name, jail, home: home ?? usualHome(name), directory }, account, lost);
   const shown = `the account ${quoted(name)}`;
   const isOutside = !directory && splitHome(account.home) === undefined;
   const foreign = isOutside ? answered(() => facts.hostHomeFault(account, jail)) : undefined;
   if (foreign !== undefined)
     report(section, "error", foreign.code, `${quoted(name)} ${foreign.message}`, { kind: "none" });
   else if (fault?.code === "in-another-jail") {
-    const fix: Fix = { kind: "command", text: leaveWithoutLogin(name) };
+    const fix: Fix = { kind: "command", text: lost?.remedy ?? leaveWithoutLogin(name) };
     report(keyPlace(section, "jail"), "error", fault.code, `${shown} ${fault.message}`, fix);
   } else if (fault !== undefined) {
     const { code, message, home: now = "" } = fault;
@@ -51,6 +53,12 @@ export function reportPlace(section: IniSection, { name }: Subject, { facts, rep
     const isJail = homeDirectoryFault(jail) !== undefined;
     report(keyPlace(section, isJail ? "jail" : "home"), "warning", "not-ascii", refused, { kind: "none" });
   }
+}
+
+/** Why the jail that an account is in is not there, and the command that brings it back. */
+function lostJail({ home }: PasswdEntry, facts: FactContext["facts"]) {
+  const jail = normalPath(splitHome(home)?.jail ?? "/");
+  return facts.exists(jail) ? undefined : answered(() => facts.absentFault(jail));
 }
 
 /** Groups that an account of a directory is not in: only by hand does it get there. */

@@ -98,6 +98,7 @@ export function userState(
     const home = account === undefined ? undefined : homeState(declared, account, inside);
     const fault = groups.fault ?? home?.fault ?? newFault(declared, account, machine);
     if (fault !== undefined) return { ...nothing, fault };
+    if (account !== undefined) nothing = { ...nothing, lostJail: lostJailOf(account, declared, machine) };
     const owner = account ?? returning(declared, once, inside.root, machine.accounts.userByUid);
     const keys =
       owner === undefined ? NO_KEYS : keyState(declared, owner, inside.root, home?.home ?? "there", once);
@@ -207,6 +208,14 @@ export function hostHomeFault(account: PasswdEntry, jail: ByteString) {
   }
   const message = `is an account of this machine, whose home ${quoted(home)} does not belong to it (uid ${uid}) and is not moved: declare another name`;
   return { code: "not-their-home", message } as const;
+}
+
+/** Why the jail that an account is in, and that is not the declared one, is not there. */
+function lostJailOf({ home }: PasswdEntry, { jail }: DeclaredUser, machine: Machine) {
+  const there = normalPath(splitHome(home)?.jail ?? jail);
+  return there === jail || statIfPresent(AT_FDCWD, there) !== undefined
+    ? undefined
+    : machine.absentFault(there);
 }
 
 /** The home of an account in the jail, and why it cannot be used. */

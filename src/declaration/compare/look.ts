@@ -8,7 +8,6 @@ import { type JailRoot, openJailRoot, withDirectory } from "../../jail/fs/walk.t
 import { isEmptied } from "../../jail/record/emptied.ts";
 import { mountsOf } from "../../jail/record/live.ts";
 import { type ManifestContent, type ManifestRequest, openManifest } from "../../jail/record/manifest.ts";
-import { lostRemedy } from "../../jail/record/named-jail.ts";
 import { asksForFiles } from "../../populate/record/requests.ts";
 import { isProc } from "../../system/mounts.ts";
 import { mountRemedy, unmountedReason } from "../../system/unmounted.ts";
@@ -50,18 +49,9 @@ export function withJailState<T>(
 
 /** A jail of before may have left its log socket and its line in fstab(5). */
 const absentState = (jail: ByteString, machine: Machine): JailState => ({
-  ...{ ...NOTHING, fault: absentFault(jail) },
+  ...{ ...NOTHING, fault: machine.absentFault(jail) },
   ...{ logSocket: machine.logSocketOf(jail) !== undefined, someProc: machine.mountsProc(jail) },
 });
-
-/** Why a jail that does not exist is not created, and the command that brings it back; undefined if it is. */
-export function absentFault(jail: ByteString) {
-  const remedy = lostRemedy(jail);
-  if (remedy === undefined) return undefined;
-  // What is missing must not be created below a mount point, nor a jail that moved a second time.
-  const message = mountRemedy(jail) === undefined ? `it was moved: ${remedy}` : unmountedReason(remedy);
-  return { code: "not-mounted", message, remedy };
-}
 
 function presentState(root: JailRoot, machine: Machine): JailState {
   requireSafeJail(root, 1);

@@ -20,6 +20,8 @@ export interface UserState {
   readonly local: boolean;
   /** Why its declaration cannot be used, such as a group that does not exist. */
   readonly fault: Pick<Fault, "code" | "message"> | undefined;
+  /** Why the other jail that the account is in is not there, with the command that brings it back. */
+  readonly lostJail?: { readonly message: string } | undefined;
   /** Declared groups that it is not in, on the host or in the jail. */
   readonly lacksGroups: readonly ByteString[];
   /** Its line in the jail's etc/passwd. */
@@ -117,20 +119,23 @@ function faultOf(declared: DeclaredUser, state: UserState): Pick<Fault, "code" |
     const message = "is not in /etc/passwd, but in a directory: declare it with 'directory = yes'";
     return { code: "not-local", message };
   }
-  return placeFault(declared, account);
+  return placeFault(declared, account, state.lostJail);
 }
 
 /**
  * Why an account cannot have the declared home in the declared jail, and the home that it would have; undefined if it can.
+ * `lostJail`: as in UserState.
  */
 export function placeFault(
   { name, jail, home, directory }: Pick<DeclaredUser, "name" | "jail" | "home" | "directory">,
   account: PasswdEntry,
+  lostJail?: UserState["lostJail"],
 ): { code: "in-another-jail" | "home-differs"; message: string; home?: ByteString } | undefined {
   const split = directory ? undefined : splitHome(account.home);
   const there = split === undefined ? undefined : normalPath(split.jail);
   if (there !== undefined && there !== jail) {
-    const message = `is in another jail, ${quoted(there)}: take it out first, without a login outside, with: ${leaveWithoutLogin(name)}`;
+    const out = `take it out first, without a login outside, with: ${leaveWithoutLogin(name)}`;
+    const message = `is in another jail, ${quoted(there)}: ${lostJail?.message ?? out}`;
     return { code: "in-another-jail", message };
   }
   // The directory says where it is.
