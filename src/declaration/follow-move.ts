@@ -1,5 +1,14 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { ONCE_FILE, type Once, type OnceJail, readOnce, union, writeOnce } from "./once.ts";
+import {
+  type LeftJail,
+  ONCE_FILE,
+  type Once,
+  type OnceJail,
+  type OnceUser,
+  readOnce,
+  union,
+  writeOnce,
+} from "./once.ts";
 
 /** What was declared once, with the new path of a jail that was moved. Pure. */
 export function withMovedJail(once: Once, from: ByteString, to: ByteString): Once {
@@ -13,11 +22,33 @@ export function withMovedJail(once: Once, from: ByteString, to: ByteString): Onc
   }
   const users = once.users.map((user) => {
     const jail = now(user.jail);
-    const left = user.left.map((one) => ({ ...one, jail: now(one.jail) }));
-    return { ...user, jail, left: left.filter((one) => one.jail !== jail) };
+    const left = new Map<ByteString, LeftJail>();
+    for (const one of user.left) {
+      const other = left.get(now(one.jail));
+      left.set(now(one.jail), bothLeft({ ...one, jail: now(one.jail) }, other));
+    }
+    // It may have been declared at the new place before this.
+    const here = left.get(jail);
+    left.delete(jail);
+    const merged = here === undefined ? user : withLeft(user, here);
+    return { ...merged, jail, left: [...left.values()] };
   });
   return { jails: [...jails.values()], users };
 }
+
+const bothLeft = (one: LeftJail, other: LeftJail | undefined): LeftJail => ({
+  ...one,
+  policy: one.policy || other?.policy === true,
+  createdHome: one.createdHome ?? other?.createdHome,
+});
+
+/** A user with what was declared in the same jail before. */
+const withLeft = (user: OnceUser, { policy, createdHome }: LeftJail): OnceUser => ({
+  ...user,
+  policy: user.policy || (policy && user.limited),
+  otherPolicy: user.otherPolicy || (policy && !user.limited),
+  createdHome: user.createdHome ?? createdHome,
+});
 
 const both = (one: OnceJail, other: OnceJail): OnceJail => ({
   ...other,

@@ -126,7 +126,8 @@ export class Memory {
       ...{ name, file: place.file, jail, directory },
       // One of a directory is another account, whatever its uid.
       created: directory ? undefined : once?.created,
-      createdHome: isSame ? once.createdHome : undefined,
+      // It may be back where it never left.
+      createdHome: isSame ? once.createdHome : once?.left.find((one) => one.jail === jail)?.createdHome,
       limited,
       policy: policy !== undefined || before.includes(limited),
       otherPolicy: before.includes(!limited),

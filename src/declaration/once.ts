@@ -66,7 +66,10 @@ const ONCE = {
           left: {
             kind: "list",
             most: 1 << 10,
-            of: { kind: "object", fields: { jail: text, policy: { kind: "flag" } } },
+            of: {
+              kind: "object",
+              fields: { jail: text, policy: { kind: "flag" }, createdHome: { kind: "nullable", of: text } },
+            },
           },
         },
       },
@@ -96,7 +99,7 @@ export function readOnce(): Once {
   try {
     const { version, ...rest } = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
     if (version !== VERSION && version !== 1) throw bad("is of another version of jailkit");
-    const once = readShape(version === 1 ? completed(rest) : rest, ONCE);
+    const once = readShape(completed(rest), ONCE);
     texts.set(once, fromBytes(bytes));
     return once;
   } catch (error) {
@@ -107,11 +110,14 @@ export function readOnce(): Once {
 
 const records = (value: unknown): readonly object[] => (Array.isArray(value) ? value : []);
 
-/** The content of version 1, which did not know the rest. */
+/** The content of files that did not know the rest. */
 const completed = ({ jails, users, ...rest }: Readonly<Record<string, unknown>>) => ({
   ...rest,
   jails: records(jails).map((jail) => ({ live: [], logSocket: false, proc: false, ...jail })),
-  users: records(users).map((user) => ({ left: [], ...user })),
+  users: records(users).map((user) => ({
+    ...user,
+    left: records("left" in user ? user.left : []).map((one) => ({ createdHome: null, ...one })),
+  })),
 });
 
 const encode = (_: string, value: unknown) =>
@@ -166,10 +172,15 @@ export const formerPolicies = (
 ): boolean[] =>
   policiesIn(jail, once).filter((limited) => policy === undefined || isLimitedShell(shell) !== limited);
 
+const asLeft = (once: OnceUser): LeftJail => {
+  const { jail, createdHome } = once;
+  return { jail, createdHome, policy: policiesOf(once).includes(true) };
+};
+
 /** The jails that a user was declared in, besides the one of now. */
 export const leftJails = (jail: ByteString, once: OnceUser): readonly LeftJail[] => [
   ...once.left.filter((one) => one.jail !== jail),
-  ...(once.jail === jail ? [] : [{ jail: once.jail, policy: policiesOf(once).includes(true) }]),
+  ...(once.jail === jail ? [] : [asLeft(once)]),
 ];
 
 /** The same user in a jail of before, which the account has not left, whatever was declared since; as it is for another jail. */
@@ -178,7 +189,8 @@ export function stillIn(jail: ByteString, once: OnceUser): OnceUser {
   if (before === undefined) return once;
   const otherPolicy = policiesOf(once).includes(false);
   const left = leftJails(jail, once);
-  return { ...once, jail, limited: true, policy: before.policy, otherPolicy, left };
+  const { policy, createdHome } = before;
+  return { ...once, jail, limited: true, policy, otherPolicy, createdHome, left };
 }
 
 /** The items of two lists, each of them once. */

@@ -76,6 +76,14 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/follow-move.ts", MOVES, [
     ["const jail = now(user.jail);", "const jail = user.jail;"],
     ["const path = now(jail.path);", "const path = jail.path;"],
+    ["policy && !user.limited", "false"],
+    ["user.createdHome ?? createdHome", "user.createdHome"],
+  ]),
+  ...within("src/jails/delete-plan.ts", MOVES, [
+    [
+      "if (seen === undefined) requireNotMoved(jail);\n  else requireDeletable",
+      "if (seen !== undefined) requireDeletable",
+    ],
   ]),
   ...within("src/jails/delete-plan.ts", STAYS, [
     ["homes.every((home) => below(path, home) === undefined)", "homes.length === 0"],
@@ -85,7 +93,7 @@ export const APPLY: readonly Mutant[] = [
     ["(once?.files ?? []).filter", "[...state.files].filter"],
     ["prune ? former : []", "former"],
     ["this.asked.prune && this.asked.once?.[key] === true", "this.asked.prune"],
-    ["if (!is || brings(rest) !== false) return;", "if (!is) return;"],
+    ["if (!isSome || brings(rest) !== false) return;", "if (!isSome) return;"],
     ["else if (!(without || this.#gone) && brings", "else if (!this.#gone && brings"],
     ["if (!is && without && !isBrought", "if (!is && !isBrought"],
   ]),
@@ -141,7 +149,8 @@ export const APPLY: readonly Mutant[] = [
     ["if (other === undefined) return;", "return;"],
   ]),
   ...within("src/declaration/once.ts", MOVES, [
-    ["policy: before.policy, otherPolicy, left", "policy: false, otherPolicy, left"],
+    ["limited: true, policy, otherPolicy", "limited: true, policy: false, otherPolicy"],
+    ["return { jail, createdHome,", "return { jail, createdHome: undefined,"],
     ["const otherPolicy = policiesOf(once).includes(false);", "const otherPolicy = false;"],
   ]),
   ...within("src/declaration/compare/look.ts", "e2e/apply.test.ts", [
