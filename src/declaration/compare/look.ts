@@ -18,7 +18,15 @@ const NONE: ReadonlySet<ByteString> = new Set();
 
 const NOTHING: JailState = {
   ...{ exists: false, emptied: false, fault: undefined, sections: NONE, files: NONE, unfinished: NONE },
-  ...{ live: NONE, lacking: [], logSocket: false, proc: false, someProc: false, without: NONE },
+  ...{
+    live: NONE,
+    lacking: [],
+    leftMounts: [],
+    logSocket: false,
+    proc: false,
+    someProc: false,
+    without: NONE,
+  },
 };
 
 /**
@@ -47,10 +55,11 @@ export function withJailState<T>(
   return use(state, state.fault === undefined ? opened : undefined);
 }
 
-/** A jail of before may have left its log socket and its line in fstab(5). */
+/** A jail of before may have left its log socket and its lines in fstab(5). */
 const absentState = (jail: ByteString, machine: Machine): JailState => ({
   ...{ ...NOTHING, fault: machine.absentFault(jail) },
   ...{ logSocket: machine.logSocketOf(jail) !== undefined, someProc: machine.mountsProc(jail) },
+  leftMounts: machine.liveDirectoriesOf(jail),
 });
 
 function presentState(root: JailRoot, machine: Machine): JailState {
@@ -66,6 +75,7 @@ function presentState(root: JailRoot, machine: Machine): JailState {
     ...{ exists: true, emptied, fault: undefined, ...requested(requests) },
     live: new Set(content.live),
     lacking: emptied ? [] : lackingOf(root, mountsOf(content), machine),
+    leftMounts: machine.liveDirectoriesOf(root.path).filter((one) => !mountsOf(content).includes(one)),
     logSocket: machine.logSocketOf(root.path) !== undefined,
     proc: isInFstab && isMounted,
     someProc: isInFstab || isMounted,

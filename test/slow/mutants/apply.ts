@@ -97,6 +97,13 @@ export const APPLY: readonly Mutant[] = [
     ["else if (!(without || this.#gone) && brings", "else if (!this.#gone && brings"],
     ["if (!is && without && !isBrought", "if (!is && !isBrought"],
   ]),
+  ...within("src/declaration/compare/jail.ts", "e2e/apply-fstab.test.ts", [
+    ["comesWith(left, this.asked.once?.live ?? [])", "left"],
+    ["&& !isLeft(directory)", ""],
+  ]),
+  ...within("src/update/remove-extras.ts", "e2e/apply-fstab.test.ts", [
+    ["return count > 0;\n    try", "return count > 0;\n    if (count > 0) return true;\n    try"],
+  ]),
   ...within("src/update/extras.ts", OFF, [
     [' && !isRefused(content, "proc")', ""],
     [' && !isRefused(content, "log-socket")', ""],
@@ -159,8 +166,8 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/fillable.ts", FORESEES, [
     ["if (unknown !== undefined && ini !== undefined)", "if (false)"],
     ["if (missing !== undefined) throw", "if (false) throw"],
-    ['if (isAdded("log-socket"))', "if (false)"],
-    ['if (isAdded("proc"))', "if (false)"],
+    ['if (those("create", "log-socket").length > 0)', "if (false)"],
+    ['if (those("create", "proc").length > 0)', "if (false)"],
   ]),
   ...within("src/declaration/compare/foresee-jail.ts", FORESEES, [
     ["fillings.length === 0 || isOther", "fillings.length === 0"],
