@@ -2,7 +2,16 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { joinHome, splitHome } from "../jail/accounts/separator.ts";
 import { lockDeclarations } from "../jail/record/jail-lock.ts";
 import type { AccountRun } from "../users/account-run.ts";
-import { ONCE_FILE, type Once, type OnceJail, readOnce, union, writeOnce } from "./once.ts";
+import {
+  type LeftJail,
+  ONCE_FILE,
+  type Once,
+  type OnceJail,
+  type OnceUser,
+  readOnce,
+  union,
+  writeOnce,
+} from "./once.ts";
 
 /** What was declared once, with the new path of a jail that was moved. Pure. */
 export function withMovedJail(once: Once, from: ByteString, to: ByteString): Once {
@@ -16,13 +25,24 @@ export function withMovedJail(once: Once, from: ByteString, to: ByteString): Onc
   }
   const users = once.users.map((user) => {
     const jail = now(user.jail);
-    const left = user.left.map((one) => ({ ...one, jail: now(one.jail) }));
+    const left = new Map<ByteString, LeftJail>();
+    for (const { jail, policy } of user.left) {
+      const place = now(jail);
+      left.set(place, { jail: place, policy: policy || left.get(place)?.policy === true });
+    }
+    // It may have been declared at the new place before this.
+    const here = left.get(jail);
+    left.delete(jail);
     const created = splitHome(user.createdHome ?? "");
     const createdHome = created?.jail === from ? joinHome(to, created.home) : user.createdHome;
-    return { ...user, jail, createdHome, left: left.filter((one) => one.jail !== jail) };
+    return { ...withLeft(user, here), jail, createdHome, left: [...left.values()] };
   });
   return { jails: [...jails.values()], users };
 }
+
+/** A user with what was declared in the same jail before. */
+const withLeft = (user: OnceUser, before: LeftJail | undefined): OnceUser =>
+  before?.policy === true ? { ...user, [user.limited ? "policy" : "otherPolicy"]: true } : user;
 
 const both = (one: OnceJail, other: OnceJail): OnceJail => ({
   ...other,

@@ -3,7 +3,7 @@ import type { ReportFinding } from "../config/separators.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import type { jailAround } from "../jail/record/around.ts";
 import type { Group, PasswdEntry } from "../system/accounts.ts";
-import type { absentFault } from "./compare/look.ts";
+import type { absentFault } from "./compare/absent.ts";
 import type { hostHomeFault } from "./compare/look-user.ts";
 
 /** What a declaration asks about this machine. What throws JailkitError or SystemError is not known, and nothing is reported. */

@@ -9,6 +9,7 @@ export type StepTable<Name extends string> = Readonly<Record<Name, readonly Kind
 export const JAIL_STEPS = {
   // First: what they showed is copied then.
   hide: ["-live"],
+  hideLeft: ["-mounts"],
   // Nothing is added to a live jail whose directories are not mounted.
   mount: ["+mounts"],
   fill: ["+live", "+sections"],

@@ -20,7 +20,8 @@ import {
 } from "../jail/record/manifest.ts";
 import type { Loader } from "../libraries/closure.ts";
 import { isLibraryName } from "../libraries/dependency.ts";
-import { directoriesInFstab, isSystemLink } from "../populate/apply/live.ts";
+import { isSystemLink } from "../populate/apply/live.ts";
+import { directoriesInFstab } from "../populate/apply/live-lines.ts";
 import type { PopulateProblem, Want } from "../populate/entry.ts";
 import type { FileSystem } from "../populate/file-system.ts";
 import { liveCopyProblem } from "../populate/live-copy.ts";

@@ -15,7 +15,8 @@ import { type JailMount, jailMounts } from "../jail/fs/unmount.ts";
 import { type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import { isEmptied } from "../jail/record/emptied.ts";
 import { type DamagedRecord, knownJails, type ManifestEntry, openManifest } from "../jail/record/manifest.ts";
-import { nearJail } from "../jail/record/named-jail.ts";
+import { whereMoved } from "../jail/record/moved.ts";
+import { movedHint, nearJail } from "../jail/record/named-jail.ts";
 import { listProcesses } from "../processes/list.ts";
 import { hostAccounts } from "../system/host-accounts.ts";
 import { below } from "../system/mountinfo.ts";
@@ -69,8 +70,8 @@ const MOST_OWNERS = 10;
 export const refuse = (code: string, message: string) => new JailkitError(code, 1, message);
 
 /**
- * Examines a jail that should be deleted. Throws JailkitError if it is not a known jail, if users live in it (unless they
- * are to be taken out), if processes run in it, or if it has another jail or files of users in it (unless requested).
+ * Examines a jail that should be deleted. Throws JailkitError if it is not a known jail, or was moved, if users live in it
+ * (unless they are to be taken out), if processes run in it, or if it has another jail or files of users in it (unless requested).
  */
 export function planDelete(request: DeleteRequest): DeletePlan {
   const { jail, unjail, leaving = [] } = request;
@@ -81,7 +82,8 @@ export function planDelete(request: DeleteRequest): DeletePlan {
   const records = recordsOf(jail, damaged);
   if (!paths.includes(jail) && records.length === 0) throw unknownJail(jail, paths);
   requireFileSystem(jail, seen);
-  if (seen !== undefined) requireDeletable(jail, seen, paths);
+  if (seen === undefined) requireNotMoved(jail);
+  else requireDeletable(jail, seen, paths);
   const left = namesOf(leaving);
   const users = allUsers.filter((user) => user.jail === jail && !left.has(user.name));
   if (users.length > 0 && !unjail) {
@@ -123,6 +125,13 @@ function requireFileSystem(jail: ByteString, seen: Stat | undefined): void {
   if (seen !== undefined && isHere !== false) return;
   const gone = "if it no longer exists, take its line out of /etc/fstab first";
   throw refuse("not-mounted", `${display(jail)}: ${unmountedReason(mount)}; ${gone}`);
+}
+
+/** Throws JailkitError "moved" for a jail that is elsewhere: it needs its record there. */
+function requireNotMoved(jail: ByteString): void {
+  const now = whereMoved(jail);
+  if (now === undefined) return;
+  throw refuse("moved", `${display(jail)}: no such directory; ${movedHint(jail, now)}`);
 }
 
 function requireDeletable(jail: ByteString, seen: Stat, paths: readonly ByteString[]): void {

@@ -12,7 +12,7 @@ import { jailMounts, unmountInJail } from "../jail/fs/unmount.ts";
 import { openTree } from "../jail/fs/walk.ts";
 import { removeTree } from "../jail/fs/write.ts";
 import { REGISTRY } from "../jail/record/manifest.ts";
-import { removeLiveLines } from "../populate/apply/live.ts";
+import { removeLiveLines } from "../populate/apply/live-lines.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import { accountFacts, hostAccounts } from "../system/host-accounts.ts";
 import { removeProcLine, stillMounted, stillServed, unregisterLogSocket } from "../update/remove-extras.ts";

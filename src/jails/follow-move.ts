@@ -125,9 +125,21 @@ function filesThatName(from: ByteString, to: ByteString): Move["files"] {
     if (bytes === undefined) return [];
     const before = fromBytes(bytes);
     const field = path === "/etc/fstab" ? fstabField : (place: ByteString) => place;
-    const text = withNewPath(before, field(from), field(to));
+    const changed = withNewPath(before, field(from), field(to));
+    // A tool may have added them for the new place before this.
+    const text = path === "/etc/fstab" ? withoutDoubles(before, changed) : changed;
     return text === before ? [] : [{ path, text }];
   });
+}
+
+/** The text with its new lines that it had before, too, once each. */
+function withoutDoubles(before: ByteString, changed: ByteString): ByteString {
+  const old = before.split("\n");
+  const there = new Set(old);
+  return changed
+    .split("\n")
+    .filter((line, index) => line === old[index] || !there.has(line))
+    .join("\n");
 }
 
 function iniFiles(directory: ByteString): ByteString[] {

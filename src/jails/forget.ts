@@ -14,7 +14,7 @@ import { jailMounts } from "../jail/fs/unmount.ts";
 import { openJailRoot } from "../jail/fs/walk.ts";
 import { isEmptied } from "../jail/record/emptied.ts";
 import { openManifest } from "../jail/record/manifest.ts";
-import { directoriesInFstab, removeLiveLines } from "../populate/apply/live.ts";
+import { directoriesInFstab, removeLiveLines } from "../populate/apply/live-lines.ts";
 import { removeProcLine } from "../update/remove-extras.ts";
 import { leaveCommand, shellsOutside } from "../users/leaving.ts";
 import { closeLogSocket, type DeleteOutcome, makeInOrder, removeRecords, settingsLeft } from "./delete.ts";

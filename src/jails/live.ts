@@ -10,7 +10,8 @@ import { mountsOf, requireMounted } from "../jail/record/live.ts";
 import { openManifest, readRegistry } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import { RecordError } from "../jail/record/record-file.ts";
-import { addLiveLines, restoreLinks } from "../populate/apply/live.ts";
+import { restoreLinks } from "../populate/apply/live.ts";
+import { addLiveLines } from "../populate/apply/live-lines.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import { liveCopyProblem } from "../populate/live-copy.ts";
 

@@ -1,8 +1,10 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { cArgument, check, fail, libc } from "../../ffi/libc.ts";
+import { plainPath } from "../../ffi/paths.ts";
 import { fileSystemOf } from "../../ffi/statfs.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { hostText } from "./host-files.ts";
+import { unescaped } from "./mountinfo.ts";
 
 // statfs(2), mount(2)
 const PROC_SUPER_MAGIC = 0x9fa0;
@@ -153,6 +155,12 @@ export function mountProc(fd: number): void {
 export function fstabFields(line: ByteString): ByteString[] {
   const text = line.trim();
   return text === "" || text.startsWith("#") ? [] : text.split(/[ \t]+/);
+}
+
+/** The directory on which a line of fstab(5) mounts something, which may be written with more slashes, or a dot; undefined for none. */
+export function fstabPlace(line: ByteString): ByteString | undefined {
+  const [, where] = fstabFields(line);
+  return where?.startsWith("/") ? plainPath(unescaped(where)) : undefined;
 }
 
 /** A field of fstab(5), with blanks and backslashes as octal numbers. */

@@ -10,12 +10,11 @@ import { jailedUsers, namesOf, usersByJail } from "../jail/accounts/jailed-users
 import { splitHome } from "../jail/accounts/separator.ts";
 import { knownServiceUsers } from "../jail/accounts/service-users.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
-import { liveLinesIn } from "../populate/apply/live.ts";
+import { directoriesByJail, liveLinesIn } from "../populate/apply/live-lines.ts";
 import { LARGEST_FSTAB, procTargets } from "../populate/apply/proc.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { accountFacts, hostAccounts, hostShadow } from "../system/host-accounts.ts";
 import { hostText } from "../system/host-files.ts";
-import { fstabField } from "../system/mounts.ts";
 
 const sectionsIn = (name: string): readonly IniSection[] =>
   loadConfig(`${CONFIG_DIRECTORY}/${name}`, { dialect: "c" })?.sections ?? [];
@@ -34,6 +33,7 @@ export class HostSources {
   #guests: readonly { section: IniSection; jails: readonly ByteString[] }[] | undefined;
   #proc: ReadonlyMap<ByteString, ByteString> | undefined;
   #live: ReturnType<typeof liveLinesIn> | undefined;
+  #liveDirectories: ReturnType<typeof directoriesByJail> | undefined;
 
   /** As hostShadow. */
   shadowOf(name: ByteString): ReturnType<ReturnType<typeof hostShadow>> {
@@ -80,13 +80,19 @@ export class HostSources {
   /** With which options fstab(5) mounts proc in a jail; undefined if it does not. */
   procOptionsOf(jail: ByteString): ByteString | undefined {
     this.#proc ??= procTargets(hostText("/etc/fstab", LARGEST_FSTAB) ?? "");
-    return this.#proc.get(fstabField(`${jail}/proc`));
+    return this.#proc.get(`${jail}/proc`);
   }
 
   /** True if fstab(5) mounts a directory of the host in a jail, with all restrictions. */
   mountsLive(jail: ByteString, directory: ByteString): boolean {
     this.#live ??= liveLinesIn(hostText("/etc/fstab", LARGEST_FSTAB) ?? "");
     return this.#live(jail, directory);
+  }
+
+  /** The directories of the host for which fstab(5) has lines of jailkit in a jail. */
+  liveDirectoriesOf(jail: ByteString): readonly ByteString[] {
+    this.#liveDirectories ??= directoriesByJail(hostText("/etc/fstab", LARGEST_FSTAB) ?? "");
+    return this.#liveDirectories.get(jail) ?? [];
   }
 
   /** True if fstab(5) mounts proc in a jail. */

@@ -1,42 +1,42 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import { isErrno } from "../../ffi/error.ts";
 import { display } from "../cli/display.ts";
+import { JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { disableSection } from "../config/fixes.ts";
 import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
-import { lookUp, withTree } from "../jail/fs/look.ts";
+import { withTree } from "../jail/fs/look.ts";
 import { jailMounts, unmountInJail } from "../jail/fs/unmount.ts";
-import { isRegular, type JailRoot } from "../jail/fs/walk.ts";
+import type { JailRoot } from "../jail/fs/walk.ts";
 import { REGISTRY } from "../jail/record/manifest.ts";
 import { removeDropIn } from "../populate/apply/drop-in.ts";
-import { withoutLiveLines } from "../populate/apply/live.ts";
+import { withoutLiveLines } from "../populate/apply/live-lines.ts";
 import { logSocketSections } from "../populate/apply/log-socket.ts";
-import { changeFstab, LARGEST_FSTAB } from "../populate/apply/proc.ts";
+import { changedFstab, changeFstab, LARGEST_FSTAB } from "../populate/apply/proc.ts";
 import { hostText } from "../system/host-files.ts";
-import { unescaped } from "../system/mountinfo.ts";
-import { fstabField, fstabFields } from "../system/mounts.ts";
+import { below, unescaped } from "../system/mountinfo.ts";
+import { fstabFields, fstabPlace } from "../system/mounts.ts";
 
 const FSTAB = "/etc/fstab";
+// Something keeps mounting there.
+const MOST_MOUNTS = 64;
 
 /** The text of fstab(5) without the line of jk_init for the proc of a jail; undefined if there is none. */
 export function withoutProcLine(fstab: ByteString, jail: ByteString): ByteString | undefined {
-  const target = fstabField(`${jail}/proc`);
+  const target = `${jail}/proc`;
   const lines = fstab.split("\n");
-  const kept = lines.filter((line) => {
-    const [, where, type] = fstabFields(line);
-    return where !== target || type !== "proc";
-  });
+  const kept = lines.filter((line) => fstabPlace(line) !== target || fstabFields(line)[2] !== "proc");
   return kept.length === lines.length ? undefined : kept.join("\n");
 }
 
 /** The lines of fstab(5), numbered from 1, that mount something in a jail and are not jailkit's. Pure. */
 export function foreignMounts(fstab: ByteString, jail: ByteString): { line: number; where: ByteString }[] {
-  const field = fstabField(jail);
   const withoutProc = withoutProcLine(fstab, jail) ?? fstab;
   const others = new Set((withoutLiveLines(withoutProc, jail) ?? withoutProc).split("\n"));
   return fstab.split("\n").flatMap((text, index) => {
     const [, where] = fstabFields(text);
     if (where === undefined || !others.has(text)) return [];
-    return where === field || where.startsWith(`${field}/`) ? [{ line: index + 1, where }] : [];
+    return below(fstabPlace(text) ?? "/", jail) === undefined ? [] : [{ line: index + 1, where }];
   });
 }
 
@@ -46,12 +46,18 @@ export function removeProcLine(
   etc: ByteString = "/etc",
   registry: ByteString = REGISTRY,
 ): boolean {
-  return withTree((root) => {
-    const stat = lookUp(root, "/fstab")?.stat;
-    if (stat === undefined || !isRegular(stat)) return false;
-    const byHand = `take the line for ${display(jail)}/proc out by hand`;
-    return changeFstab(root, (fstab) => withoutProcLine(fstab, jail), byHand, registry);
-  }, etc);
+  const change = (fstab: ByteString) => withoutProcLine(fstab, jail);
+  return withTree((root) => changeFstab(root, change, procOutByHand(jail), registry), etc);
+}
+
+const procOutByHand = (jail: ByteString) => `take the line for ${display(jail)}/proc out by hand`;
+
+/** Throws the JailkitError with which removeProcLine would fail. */
+export function requireNoProcLine(jail: ByteString): void {
+  withTree(
+    (root) => changedFstab(root, (fstab) => withoutProcLine(fstab, jail), procOutByHand(jail)),
+    "/etc",
+  );
 }
 
 /** Says what fstab(5) mounts in a jail by lines of others, with a remedy; undefined for nothing. Throws SystemError. */
@@ -63,11 +69,21 @@ export function stillMounted(jail: ByteString): string | undefined {
   return `${FSTAB} still mounts something in the jail: ${mounts}; if that is not wanted any more: sed -i ${shellWord(script)} ${FSTAB}`;
 }
 
-/** Unmounts proc(5) from /proc of the jail. True if it was mounted. */
+/** Unmounts proc(5) from /proc of the jail, however often it is mounted there. True if it was. Throws JailkitError "proc-busy". */
 export function unmountJailProc(root: JailRoot): boolean {
-  const mounted = jailMounts(root.path).some(({ path, type }) => path === "/proc" && type === "proc");
-  if (mounted) unmountInJail(root, "/proc");
-  return mounted;
+  for (let count = 0; count < MOST_MOUNTS; count++) {
+    // The last one is on the others.
+    if (jailMounts(root.path).find(({ path }) => path === "/proc")?.type !== "proc") return count > 0;
+    try {
+      unmountInJail(root, "/proc");
+    } catch (error) {
+      if (!isErrno(error, "EBUSY")) throw error;
+      const remedy = `jk_list -j ${shellWord(root.path)}`;
+      const message = `${display(root.path)}/proc: is in use; end the processes in the jail first (see: ${remedy})`;
+      throw new JailkitError("proc-busy", 1, message);
+    }
+  }
+  throw new JailkitError("mounts", 1, `${display(root.path)}/proc: something keeps mounting there`);
 }
 
 /** Removes the drop-in of jk_init for the socket JAIL/dev/log in jk_socketd. Returns its path. */

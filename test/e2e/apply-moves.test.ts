@@ -149,6 +149,21 @@ describe("a home that apply created", () => {
   });
 });
 
+test.each([
+  ["is declared there again", user(A)],
+  ["is not declared at all", ""],
+])("the home of who was declared elsewhere by mistake, and %s, goes with --delete-homes", (_, then) => {
+  declare(user(A));
+  m.must(["jailkit", "apply"]);
+  declare(user(B));
+  expect(linesOf(m).status).toBe(1);
+  declare(then);
+  expect(linesOf(m).status).toBe(0);
+  declare("");
+  expect(settle("--prune", "--delete-homes")).toEqual(["- user anna (no longer declared)"]);
+  expect(m.exists(`${A}/home/anna`)).toBe(false);
+});
+
 test("a section that the administrator wrote there stays, and so does one that is written later", () => {
   declare(user(A, "shell = /bin/bash\n"));
   m.must(["jailkit", "apply"]);
@@ -348,5 +363,71 @@ describe("a jail that was moved, and is declared at its new path already, is tol
     expect(m.exists(`${now}/etc`)).toBe(false);
     m.run(["umount", now]);
     m.remove(now);
+  });
+});
+
+describe("a jail that was moved, and is declared at its new place, waits until the record follows", () => {
+  const [old, now] = ["/srv/old", "/srv/now"];
+  const file = "/etc/jailkit/jails.d/moved.ini";
+  const command = `jailkit adopt --moved ${old} ${now}`;
+  const stays = `jail ${old}: is not declared any more, and stays: it was moved: ${command}`;
+  const waits = `jail ${now}: it was moved, from '${old}': let its record, its accounts and the configuration follow, with: ${command}`;
+  const problems = (...more: string[]) => linesOf(m, ...more).summary.problems.map(({ message }) => message);
+
+  test.each([
+    ["of copies", (jail: string) => `[jail ${jail}]\nsections = uidbasics, basicshell\n`, "", []],
+    [
+      "live",
+      (jail: string) => `[jail ${jail}]\nsections = uidbasics\nlive = /usr\n`,
+      `${old}/usr`,
+      ["mounts"],
+    ],
+  ])("%s", (_, text, mount, then) => {
+    m.write(file, text(old));
+    m.must(["jailkit", "apply"]);
+    if (mount !== "") m.must(["umount", mount]);
+    m.must(["mv", old, now]);
+    m.write(file, text(now));
+    const planned = linesOf(m, "--check", "--prune");
+    expect(planned.summary.problems.map(({ message }) => message).sort()).toEqual([waits, stays].sort());
+    const run = linesOf(m, "--prune");
+    expect(run.changes.map((one) => one.text)).toEqual(planned.changes.map((one) => one.text));
+    expect([run.status, problems("--prune").sort()]).toEqual([1, [waits, stays].sort()]);
+    // By hand, too.
+    expect(m.run(["jailkit", "delete", "--yes", old])).toMatchObject({
+      ...{ status: 1, stderr: expect.stringContaining(command) },
+    });
+    m.must(command.split(" "));
+    expect(m.read("/etc/fstab")).not.toContain(old);
+    expect(linesOf(m, "--prune").changes.map(({ what }): string => what)).toEqual(then);
+    expect([did(m, "--prune"), linesOf(m, "--prune").status]).toEqual([[], 0]);
+    m.write(file, "");
+    expect(did(m, "--prune")).toEqual([`done - jail ${now} (no longer declared)`]);
+    expect(m.exists(now)).toBe(false);
+    m.remove(file);
+  });
+
+  test("its users are told how, by apply and by the check of the configuration", () => {
+    const text = (jail: string, access: string) =>
+      `[jail ${jail}]\nsections = uidbasics, basicshell\n[user bob]\njail = ${jail}\n${access}\n`;
+    m.write(file, text(old, "allow = sftp"));
+    m.must(["jailkit", "apply"]);
+    m.must(["mv", old, now]);
+    m.write(file, text(now, "shell = /bin/bash"));
+    const fault = `user bob: is in the jail '${old}', which is not there any more: it was moved; let all follow it, with: ${command}`;
+    expect([problems("--check"), problems()]).toEqual([
+      [waits, fault],
+      [waits, fault],
+    ]);
+    expect(m.run(["jailkit", "config", "check"]).stdout).toContain(`remedy: ${command}\n`);
+    m.must(command.split(" "));
+    expect(problems()).toEqual([]);
+    // The rights of before are still those of apply, and so is the home.
+    expect(did(m, "--prune")).toEqual(["done - user bob: policy (no longer declared)"]);
+    expect(m.read(rights(now))).not.toContain("[bob]");
+    m.write(file, "");
+    m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+    expect(m.exists(now)).toBe(false);
+    m.remove(file);
   });
 });

@@ -13,7 +13,14 @@ const JAIL: DeclaredJail = {
 const THERE: JailState = {
   ...{ exists: true, emptied: false, fault: undefined, unfinished: new Set<string>() },
   ...{ sections: new Set(["a", "b"]), files: new Set(["/usr/bin/id"]), live: new Set<string>() },
-  ...{ lacking: [], logSocket: false, proc: false, someProc: false, without: new Set<string>() },
+  ...{
+    lacking: [],
+    leftMounts: [],
+    logSocket: false,
+    proc: false,
+    someProc: false,
+    without: new Set<string>(),
+  },
 };
 const lookUps = {
   pathOf: (name: string) => (name === "id" ? "/usr/bin/id" : undefined),

@@ -1,4 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../../ffi/constants.ts";
+import { statIfPresent } from "../../../ffi/files.ts";
 import { display } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import type { ToolCall } from "../../cli/tool.ts";
@@ -6,7 +8,7 @@ import { openManifest, saveManifest } from "../../jail/record/manifest.ts";
 import { openNamedJail } from "../../jail/record/named-jail.ts";
 import { isRefused, type Refusable, setRefused } from "../../jail/record/without.ts";
 import { mountJail } from "../../jails/live.ts";
-import { hideFromJail } from "../../populate/apply/live.ts";
+import { hideFromJail, hideLeft } from "../../populate/apply/live.ts";
 import { registerLogSocket } from "../../populate/apply/log-socket.ts";
 import { addProcLine, mountJailProc } from "../../populate/apply/proc.ts";
 import { isPassedOver } from "../../populate/passed-over.ts";
@@ -51,6 +53,12 @@ export function jailSteps(jail: JailWork, means: Means): Step[] {
       ({ steps }) => {
         using root = openNamedJail(path);
         hideFromJail(root, "live", itemsOf(some), (line) => steps.push(line));
+      },
+    hideLeft:
+      (some) =>
+      ({ steps }) => {
+        using root = statIfPresent(AT_FDCWD, path) === undefined ? undefined : openNamedJail(path);
+        hideLeft(path, root, itemsOf(some), (line) => steps.push(line));
       },
     mount: () => (said) => mountAll(path, means, said),
     fill: bring,

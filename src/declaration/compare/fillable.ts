@@ -1,10 +1,12 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
+import { requireLiveLines } from "../../populate/apply/live-lines.ts";
 import { requireLogSocketPlace } from "../../populate/apply/log-socket.ts";
 import { requireProcLine } from "../../populate/apply/proc.ts";
 import { noSuchSection, sectionNames } from "../../profile/sections.ts";
 import { SECTIONS_FILE } from "../../transfer/sections.ts";
+import { requireNoProcLine } from "../../update/remove-extras.ts";
 import type { Change } from "../change.ts";
 import type { DeclaredJail } from "../model.ts";
 import type { Machine } from "./machine.ts";
@@ -67,10 +69,13 @@ const missingFile = (operand: ByteString): string =>
     ? `${display(operand)} does not exist`
     : `${quoted(operand)} is no program of this machine`;
 
-/** Throws the JailkitError with which the log socket or proc of a jail would not be added. */
+/** Throws the JailkitError with which the log socket of a jail would not be added, or /etc/fstab not be changed. */
 export function requireExtras({ path }: DeclaredJail, changes: readonly Change[]): void {
-  const isAdded = (which: Change["what"]) =>
-    changes.some(({ what, action }) => what === which && action === "create");
-  if (isAdded("log-socket")) requireLogSocketPlace(path);
-  if (isAdded("proc")) requireProcLine(path);
+  const those = (action: Change["action"], ...which: readonly Change["what"][]) =>
+    changes.filter((one) => one.action === action && which.includes(one.what));
+  const items = (action: Change["action"]) => those(action, "live", "mounts").flatMap((one) => one.items);
+  if (those("create", "log-socket").length > 0) requireLogSocketPlace(path);
+  if (those("create", "proc").length > 0) requireProcLine(path);
+  if (those("remove", "proc").length > 0) requireNoProcLine(path);
+  requireLiveLines(path, { add: items("create"), remove: items("remove") });
 }

@@ -21,8 +21,9 @@ import {
   policiesOf,
   stillIn,
 } from "../once.ts";
+import { absentFault } from "./absent.ts";
 import { innerFirst, Leavers } from "./leaving.ts";
-import { absentFault, withJailState } from "./look.ts";
+import { withJailState } from "./look.ts";
 import { InJail } from "./look-user.ts";
 import { type Machine, settingsDropIn } from "./machine.ts";
 

@@ -23,6 +23,8 @@ export interface JailState {
   readonly live: ReadonlySet<ByteString>;
   /** Recorded directories of the host that are not mounted as they should be. */
   readonly lacking: readonly ByteString[];
+  /** Directories of the host for which fstab(5) has our lines, but which its record does not have: of a jail of before. */
+  readonly leftMounts: readonly ByteString[];
   readonly logSocket: boolean;
   readonly proc: boolean;
   /** It is mounted, or in fstab(5): a boot may bring it. */
@@ -123,6 +125,7 @@ class JailDifference {
       const about = { of: "jail", name: this.declared.path, jail: this.declared.path } as const;
       return { ...NOTHING, fault: { ...about, code: "empty-jail", message: EMPTY_JAIL } };
     }
+    this.#compareLeftMounts();
     this.#tellUndeclared();
     this.#compareSwitch("log-socket", "logSocket", "jk_socketd serves it", added);
     this.#compareSwitch("proc", "proc", "proc is mounted", added);
@@ -148,13 +151,25 @@ class JailDifference {
     const { state } = this;
     const live = this.#live;
     if (this.#leaves.length > 0) this.#add("live", this.#leaves, NO_LONGER, "remove");
-    const isThere = live.length === 0 || (isLive(live, state.live) && !this.#gone);
+    // Those that are not recorded are shown by one above them, perhaps, which liveOf finds.
+    const isThere = live.length === 0 || (live.every((one) => state.live.has(one)) && !this.#gone);
     const wanted = isThere ? [] : this.lookUps.liveOf(live);
     const lacks = wanted.some((directory) => this.#gone || !state.live.has(directory));
     if (lacks) this.#add("live", live, this.#gone ? this.#missing : "not mounted in the jail");
-    const lacking = state.lacking.filter((directory) => !this.#leaves.includes(directory));
+    const lacking = without(state.lacking, this.#leaves);
     if (!this.#gone && !lacks && lacking.length > 0)
       this.#add("mounts", lacking, "not mounted, or not in /etc/fstab");
+  }
+
+  /** The next boot would mount these over its files. */
+  #compareLeftMounts(): void {
+    const { leftMounts } = this.state;
+    const left = without(leftMounts, comesWith(leftMounts, this.#live));
+    const goes = this.asked.prune ? comesWith(left, this.asked.once?.live ?? []) : [];
+    if (goes.length > 0) this.#add("mounts", goes, NO_LONGER, "remove");
+    const stays = without(left, goes);
+    if (stays.length > 0)
+      this.#undeclared.push(`jail ${display(this.declared.path)}: mounts ${listed(stays)} (in /etc/fstab)`);
   }
 
   /** Returns the sections that are added. */
@@ -244,6 +259,8 @@ class JailDifference {
   }
 }
 
+const without = (some: readonly ByteString[], others: readonly ByteString[]) =>
+  some.filter((one) => !others.includes(one));
 const NO_LONGER = "no longer declared";
 const NOTHING = { changes: [], undeclared: [], taken: [] } as const;
 
@@ -259,10 +276,14 @@ function formerLive(
 ) {
   const recorded = [...state.live];
   const names = (once?.live ?? []).filter((directory) => !live.includes(directory));
-  const kept = comesWith(recorded, live);
-  const former = comesWith(recorded, names).filter((directory) => !kept.includes(directory));
+  const former = without(comesWith(recorded, names), comesWith(recorded, live));
+  // It is to go still.
+  const isLeft = (directory: ByteString) => state.leftMounts.includes(directory);
   const isShown = (directory: ByteString) => recorded.some((one) => below(directory, one) !== undefined);
-  return { former, taken: names.filter((directory) => isGone || !isShown(directory)) };
+  return {
+    former,
+    taken: names.filter((directory) => (isGone || !isShown(directory)) && !isLeft(directory)),
+  };
 }
 
 /** The sections and files that were declared once, are there, and go. */
@@ -281,7 +302,3 @@ function formerNames(
     files: (once?.files ?? []).filter((name) => state.files.has(name) && !files.includes(name)),
   };
 }
-
-/** True if all named directories are recorded. Others are shown by one above them, which liveOf finds. */
-const isLive = (named: readonly ByteString[], recorded: ReadonlySet<ByteString>) =>
-  named.every((directory) => recorded.has(directory));

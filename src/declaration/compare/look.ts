@@ -10,7 +10,7 @@ import { isEmptied } from "../../jail/record/emptied.ts";
 import { mountsOf } from "../../jail/record/live.ts";
 import { type ManifestContent, type ManifestRequest, openManifest } from "../../jail/record/manifest.ts";
 import { formerPath } from "../../jail/record/moved.ts";
-import { followRemedy, lostRemedy } from "../../jail/record/named-jail.ts";
+import { followRemedy } from "../../jail/record/named-jail.ts";
 import { asksForFiles } from "../../populate/record/requests.ts";
 import { isProc } from "../../system/mounts.ts";
 import { mountRemedy, unmountedReason } from "../../system/unmounted.ts";
@@ -21,7 +21,15 @@ const NONE: ReadonlySet<ByteString> = new Set();
 
 const NOTHING: JailState = {
   ...{ exists: false, emptied: false, fault: undefined, sections: NONE, files: NONE, unfinished: NONE },
-  ...{ live: NONE, lacking: [], logSocket: false, proc: false, someProc: false, without: NONE },
+  ...{
+    live: NONE,
+    lacking: [],
+    leftMounts: [],
+    logSocket: false,
+    proc: false,
+    someProc: false,
+    without: NONE,
+  },
 };
 
 /**
@@ -50,23 +58,12 @@ export function withJailState<T>(
   return use(state, state.fault === undefined ? opened : undefined);
 }
 
-/** A jail of before may have left its log socket and its line in fstab(5). */
+/** A jail of before may have left its log socket and its lines in fstab(5). */
 const absentState = (jail: ByteString, machine: Machine): JailState => ({
-  ...{ ...NOTHING, fault: absentFault(jail) },
+  ...{ ...NOTHING, fault: machine.absentFault(jail) },
   ...{ logSocket: machine.logSocketOf(jail) !== undefined, someProc: machine.mountsProc(jail) },
+  leftMounts: machine.liveDirectoriesOf(jail),
 });
-
-/**
- * Why a jail that does not exist is not created, and the command that brings it back; undefined if it is. `places`: as in
- * whereMoved.
- */
-export function absentFault(jail: ByteString, places: readonly ByteString[] = []) {
-  const remedy = lostRemedy(jail, places);
-  if (remedy === undefined) return undefined;
-  // What is missing must not be created below a mount point, nor a jail that moved a second time.
-  const message = mountRemedy(jail) === undefined ? `it was moved: ${remedy}` : unmountedReason(remedy);
-  return { code: "not-mounted", message, remedy };
-}
 
 /** Why nothing is done in a jail whose record and accounts still name its old path. */
 export const movedFault = (from: ByteString, to: ByteString) => ({
@@ -90,6 +87,7 @@ function presentState(root: JailRoot, machine: Machine): JailState {
     ...{ exists: true, emptied, fault: undefined, ...requested(requests) },
     live: new Set(content.live),
     lacking: emptied ? [] : lackingOf(root, mountsOf(content), machine),
+    leftMounts: machine.liveDirectoriesOf(root.path).filter((one) => !mountsOf(content).includes(one)),
     logSocket: machine.logSocketOf(root.path) !== undefined,
     proc: isInFstab && isMounted,
     someProc: isInFstab || isMounted,

@@ -12,6 +12,7 @@ import { selectSections } from "../../profile/sections.ts";
 import { namesIn } from "../../system/account-tools.ts";
 import { HostSources } from "../../transfer/host.ts";
 import { SECTIONS_FILE } from "../../transfer/sections.ts";
+import { absentFault } from "./absent.ts";
 import type { SectionNeeds } from "./jail.ts";
 
 /** The drop-in of apply with the section of one user. */
@@ -47,6 +48,7 @@ export class Machine extends HostSources {
   readonly #host = once(fileSystemAt);
   /** The file with the sections that a jail can have; undefined if it is missing or cannot be read. */
   readonly sections = once(() => answered(() => loadConfig(SECTIONS_FILE, { dialect: "py" })));
+  readonly #absent = new Map<ByteString, ReturnType<typeof absentFault>>();
   readonly #needs = new Map<ByteString, SectionNeeds>();
   readonly #paths = new Map<ByteString, ByteString | undefined>();
   // Of equal names the first counts.
@@ -56,6 +58,10 @@ export class Machine extends HostSources {
 
   /** The section of jk_chrootsh.ini for one user. Throws JailkitError. */
   settingsOf = (user: ByteString): IniSection | undefined => this.#settingsOf().get(user);
+
+  /** As absentFault, which searches for the jail. */
+  absentFault = (jail: ByteString): ReturnType<typeof absentFault> =>
+    this.#absent.getOrInsertComputed(jail, () => absentFault(jail));
 
   /** What sections of jk_init.ini need. */
   needsOf = (sections: readonly ByteString[]): SectionNeeds =>

@@ -36,6 +36,10 @@ export function lostRemedy(path: ByteString, places: readonly ByteString[] = [])
   return now === undefined ? undefined : followRemedy(path, now);
 }
 
+/** The end of a message: where a jail is that was moved, and what follows it. */
+export const movedHint = (from: ByteString, to: ByteString): string =>
+  `it is at ${display(to)} now; update its record and accounts with: ${followRemedy(from, to)}`;
+
 /** The end of a message: where the jail of a path is now, or which one was probably meant; undefined if unknown. */
 export function jailHint(path: ByteString): string | undefined {
   const plain = normalPath(path);
@@ -48,7 +52,7 @@ export function jailHint(path: ByteString): string | undefined {
       const now = findMoved(lost);
       return now === undefined
         ? `the jail is no longer there; if it was moved: jailkit adopt --moved ${shellWord(plain)} NEW`
-        : `it is at ${display(now)} now; update its record and accounts with: ${followRemedy(plain, now)}`;
+        : movedHint(plain, now);
     }
     const known = knownJails().map(({ jail }) => jail.path);
     const near = nearJail(plain, known);

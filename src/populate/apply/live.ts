@@ -1,13 +1,11 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
-import { plainPath } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { JailkitError, UsageError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { hostMountsIn } from "../../jail/fs/host-mounts.ts";
 import { liveObstacle, mountLive, unmountLive } from "../../jail/fs/live-mounts.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
-import { isSocketDirectory } from "../../jail/fs/socket-directory.ts";
 import { isDirectory, isLink, type JailRoot } from "../../jail/fs/walk.ts";
 import { putSymlink } from "../../jail/fs/write.ts";
 import { lackingProblem } from "../../jail/record/live.ts";
@@ -16,17 +14,14 @@ import {
   knownJails,
   type ManifestContent,
   openManifest,
-  REGISTRY,
   saveManifest,
 } from "../../jail/record/manifest.ts";
-import { hostText } from "../../system/host-files.ts";
-import { below, unescaped } from "../../system/mountinfo.ts";
-import { fstabField, fstabFields } from "../../system/mounts.ts";
+import { below } from "../../system/mountinfo.ts";
 import type { PopulateProblem } from "../entry.ts";
 import { type FileSystem, fileSystemAt } from "../file-system.ts";
 import { liveCopyProblem } from "../live-copy.ts";
 import type { LineReporter } from "../reporter.ts";
-import { changeFstab, LARGEST_FSTAB } from "./proc.ts";
+import { addLiveLines, BESIDE, canBeLive, removeLiveLines } from "./live-lines.ts";
 
 /** The directories of a live jail, and symbolic links that lead there, as the host has them. */
 export interface Live {
@@ -40,13 +35,6 @@ export const LIVE_SECTION = "livebasics";
 const USUAL = "/usr";
 const OTHER_WAY =
   "create a new live jail, and take the users there with: jk_jailuser --unjail --move, and jk_jailuser --move";
-const ALLOWED = /^\/(?:usr|usr\/local|opt|opt\/[^/]+)$/;
-// On a host with a merged /usr these are symbolic links.
-const BESIDE = ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
-const MARK = "x-jailkit";
-const OPTIONS = `bind,ro,nosuid,nodev,private,nofail,${MARK}`;
-// Directories in /run are created at each boot, at the latest by the service itself.
-const SOCKET_OPTIONS = `bind,ro,nosuid,nodev,noexec,private,nofail,${MARK},x-systemd.after=systemd-tmpfiles-setup.service`;
 
 /**
  * Reads the value of --live: directories separated by commas, "" for /usr. None of them may contain a jail, this one or
@@ -70,9 +58,6 @@ export function liveOf(value: ByteString, host: FileSystem, jail: ByteString): L
     all.some((other) => path.startsWith(`${other}/`) && mountIdOf(other) === mountIdOf(path));
   return { directories: all.filter((path) => !shown(path)), links };
 }
-
-/** Whether --live takes a path. Pure. */
-export const canBeLive = (path: ByteString): boolean => ALLOWED.test(path) && !/\/\.\.?$/.test(path);
 
 /** Of the recorded directories of a live jail those that --live takes; the others come with them. */
 export const namedLive = (live: readonly ByteString[]): ByteString[] => live.filter(canBeLive);
@@ -185,16 +170,29 @@ export function hideFromJail(
   const manifest = openManifest(root);
   const recorded = (manifest.content[key] ?? []).filter((path) => directories.includes(path));
   if (recorded.length === 0) return;
-  for (const path of recorded) if (unmountLive(root, path)) say(`unmounted ${display(root.path + path)}`);
-  if (removeLiveLines(root.path, { directories: recorded }))
-    say(
-      `removed the lines for ${recorded.map((path) => display(root.path + path)).join(", ")} from /etc/fstab`,
-    );
+  hideLeft(root.path, root, recorded, say);
   changeManifest(manifest, (content) => {
     const left = (content[key] ?? []).filter((path) => !recorded.includes(path));
     content[key] = left.length === 0 ? undefined : left;
   });
   saveManifest(manifest);
+}
+
+/**
+ * The same for directories that the record does not have: lines of fstab(5), and mounts by them, of a jail that somebody
+ * deleted. `root`: the jail, if it is there.
+ */
+export function hideLeft(
+  jail: ByteString,
+  root: JailRoot | undefined,
+  directories: readonly ByteString[],
+  say: (line: ByteString) => void,
+): void {
+  const at = (path: ByteString) => display(jail + path);
+  if (root !== undefined)
+    for (const path of directories) if (unmountLive(root, path)) say(`unmounted ${at(path)}`);
+  if (removeLiveLines(jail, { directories }))
+    say(`removed the lines for ${directories.map(at).join(", ")} from /etc/fstab`);
 }
 
 /**
@@ -207,109 +205,4 @@ export function setUpLive(root: JailRoot, { directories, links }: Live, reporter
   for (const { path, target } of links)
     if (putSymlink(root, path, target) === "created")
       reporter.detail(`Creating symlink ${root.path}${path} to ${target}`);
-}
-
-/** The path in a field of fstab(5), which may be written with more slashes, or a dot. */
-const pathIn = (field: ByteString): ByteString => plainPath(unescaped(field));
-
-const lineOf = (jail: ByteString, path: ByteString) =>
-  `${fstabField(path)} ${fstabField(jail + path)} none ${isSocketDirectory(path) ? SOCKET_OPTIONS : OPTIONS} 0 0`;
-
-/** True for a line that mounts the host's directory without a restriction: ours, with changed options, or another one. */
-function isUnrestricted(line: string, path: ByteString): boolean {
-  const [from = "", , , fourth = ""] = fstabFields(line);
-  const options = fourth.split(",");
-  const needed = ["bind", "ro", "nosuid", "nodev", ...(isSocketDirectory(path) ? ["noexec"] : [])];
-  const undone = ["rw", "suid", "dev"].some((option) => options.includes(option));
-  const isBind = options.includes(MARK) || pathIn(from) === path;
-  return isBind && (undone || !needed.every((option) => options.includes(option)));
-}
-
-/**
- * The text of fstab(5) with a line for each directory of the host in a jail; undefined if it has them already. A line for
- * it that lacks a restriction is replaced.
- */
-export function withLiveLines(
-  fstab: ByteString,
-  jail: ByteString,
-  directories: readonly ByteString[],
-): ByteString | undefined {
-  const there = new Set<ByteString>();
-  const kept = fstab.split("\n").map((line) => {
-    const [, where = ""] = fstabFields(line);
-    const path = directories.find((one) => jail + one === pathIn(where));
-    if (path === undefined) return line;
-    there.add(path);
-    return isUnrestricted(line, path) ? lineOf(jail, path) : line;
-  });
-  const text = kept.join("\n");
-  const lines = directories.filter((path) => !there.has(path)).map((path) => `${lineOf(jail, path)}\n`);
-  if (lines.length === 0) return text === fstab ? undefined : text;
-  return `${text}${text === "" || text.endsWith("\n") ? "" : "\n"}${lines.join("")}`;
-}
-
-/**
- * The text of fstab(5) without our lines for directories of the host in a jail, all or the given ones; undefined if there
- * are none.
- */
-export function withoutLiveLines(
-  fstab: ByteString,
-  jail: ByteString,
-  directories?: readonly ByteString[],
-): ByteString | undefined {
-  const lines = fstab.split("\n");
-  const places = directories?.map((path) => fstabField(jail + path));
-  const kept = lines.filter((line) => {
-    const [, where = "", , options = ""] = fstabFields(line);
-    const isOne = places?.includes(where) ?? where.startsWith(`${fstabField(jail)}/`);
-    return !(isOne && options.split(",").includes(MARK));
-  });
-  return kept.length === lines.length ? undefined : kept.join("\n");
-}
-
-/** Adds the lines to /etc/fstab. True if it was changed. */
-export function addLiveLines(jail: ByteString, directories: readonly ByteString[]): boolean {
-  const byHand = `add the lines for ${display(jail)} by hand`;
-  return withTree(
-    (etc) => changeFstab(etc, (fstab) => withLiveLines(fstab, jail, directories), byHand),
-    "/etc",
-  );
-}
-
-/** Tells whether the text of fstab(5) has a line for a directory of the host in a jail, which lacks no restriction. Pure. */
-export function liveLinesIn(fstab: ByteString): (jail: ByteString, directory: ByteString) => boolean {
-  const byPlace = Map.groupBy(fstab.split("\n"), (line) => pathIn(fstabFields(line)[1] ?? ""));
-  return (jail, directory) => {
-    const found = byPlace.get(jail + directory) ?? [];
-    return found.length > 0 && !found.some((line) => isUnrestricted(line, directory));
-  };
-}
-
-/** True if /etc/fstab has the lines. */
-export function hasLiveLines(jail: ByteString, directories: readonly ByteString[]): boolean {
-  const has = liveLinesIn(hostText("/etc/fstab", LARGEST_FSTAB) ?? "");
-  return directories.every((directory) => has(jail, directory));
-}
-
-/** The directories of the host for which /etc/fstab has our lines in a jail. */
-export function directoriesInFstab(jail: ByteString): ByteString[] {
-  const lines = (hostText("/etc/fstab", LARGEST_FSTAB) ?? "").split("\n");
-  return lines.flatMap((line) => {
-    const [from = "", where, , options = ""] = fstabFields(line);
-    const path = unescaped(from);
-    const known = ALLOWED.test(path) || BESIDE.includes(path) || isSocketDirectory(path);
-    return known && where === fstabField(jail + path) && options.split(",").includes(MARK) ? [path] : [];
-  });
-}
-
-/** Removes the lines from /etc/fstab, all or those of the given directories. True if it was changed. */
-export function removeLiveLines(
-  jail: ByteString,
-  { directories, registry = REGISTRY }: { directories?: readonly ByteString[]; registry?: ByteString } = {},
-): boolean {
-  const byHand = `take the lines for ${display(jail)} out by hand`;
-  return withTree(
-    (etc) => changeFstab(etc, (fstab) => withoutLiveLines(fstab, jail, directories), byHand, registry),
-    "/etc",
-  );
 }

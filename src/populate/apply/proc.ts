@@ -7,7 +7,7 @@ import { hostPath, isRegular, type JailRoot, withDirectory } from "../../jail/fs
 import { makeDirectories, putFile } from "../../jail/fs/write.ts";
 import { hostLocked, REGISTRY } from "../../jail/record/registry.ts";
 import { hostText } from "../../system/host-files.ts";
-import { fstabField, fstabFields, isProc, mountProc } from "../../system/mounts.ts";
+import { fstabField, fstabFields, fstabPlace, isProc, mountProc } from "../../system/mounts.ts";
 
 /** In bytes. */
 export const LARGEST_FSTAB = 1 << 20;
@@ -15,25 +15,26 @@ export const LARGEST_FSTAB = 1 << 20;
 /** The options with which proc is mounted in a jail. */
 export const PROC_OPTIONS = "ro,nosuid,nodev,noexec,hidepid=2,nofail";
 
-/** Where the lines of fstab(5) mount proc, as they name it, and with which options. */
+/** Where the lines of fstab(5) mount proc, and with which options. */
 export const procTargets = (fstab: ByteString): ReadonlyMap<ByteString, ByteString> =>
   new Map(
     fstab.split("\n").flatMap((line): [ByteString, ByteString][] => {
-      const [, where, type, options = ""] = fstabFields(line);
-      return where !== undefined && type === "proc" ? [[where, options]] : [];
+      const [, , type, options = ""] = fstabFields(line);
+      const where = type === "proc" ? fstabPlace(line) : undefined;
+      return where === undefined ? [] : [[where, options]];
     }),
   );
 
 /** The text of fstab(5) with a line for the proc of a jail (an absolute path); undefined if it has one already. */
 export function withProcLine(fstab: ByteString, jail: ByteString): ByteString | undefined {
-  const target = fstabField(`${jail}/proc`);
+  const target = `${jail}/proc`;
   if (procTargets(fstab).has(target)) return undefined;
   const separator = fstab === "" || fstab.endsWith("\n") ? "" : "\n";
-  return `${fstab}${separator}proc ${target} proc ${PROC_OPTIONS} 0 0\n`;
+  return `${fstab}${separator}proc ${fstabField(target)} proc ${PROC_OPTIONS} 0 0\n`;
 }
 
 /** The text that fstab(5) below `root` gets from `change`; undefined for no change. Throws as changeFstab does. */
-function changedFstab(
+export function changedFstab(
   root: JailRoot,
   change: (fstab: ByteString) => ByteString | undefined,
   otherwise: string,

@@ -13,7 +13,8 @@ import { isLink, type JailRoot, withDirectory } from "../../jail/fs/walk.ts";
 import { makeDirectories, putSymlink } from "../../jail/fs/write.ts";
 import { mountCommand } from "../../jail/record/live.ts";
 import type { PopulateProblem } from "../entry.ts";
-import { hasLiveLines, hideFromJail, showInJail } from "./live.ts";
+import { hideFromJail, showInJail } from "./live.ts";
+import { hasLiveLines } from "./live-lines.ts";
 
 /** The sockets that sections name, on this machine. */
 interface Sockets {

@@ -96,6 +96,13 @@ export const APPLY: readonly Mutant[] = [
     ["created?.jail === from", "false"],
     ["const jail = now(user.jail);", "const jail = user.jail;"],
     ["const path = now(jail.path);", "const path = jail.path;"],
+    ["return { ...withLeft(user, here), jail,", "return { ...user, jail,"],
+  ]),
+  ...within("src/jails/delete-plan.ts", MOVES, [
+    [
+      "if (seen === undefined) requireNotMoved(jail);\n  else requireDeletable",
+      "if (seen !== undefined) requireDeletable",
+    ],
   ]),
   ...within("src/jails/delete-plan.ts", STAYS, [
     ["homes.every((home) => below(path, home) === undefined)", "homes.length === 0"],
@@ -108,6 +115,13 @@ export const APPLY: readonly Mutant[] = [
     ["if (!isSome || brings(rest) !== false) return;", "if (!isSome) return;"],
     ["else if (!(without || this.#gone) && brings", "else if (!this.#gone && brings"],
     ["if (!is && without && !isBrought", "if (!is && !isBrought"],
+  ]),
+  ...within("src/declaration/compare/jail.ts", "e2e/apply-fstab.test.ts", [
+    ["comesWith(left, this.asked.once?.live ?? [])", "left"],
+    ["&& !isLeft(directory)", ""],
+  ]),
+  ...within("src/update/remove-extras.ts", "e2e/apply-fstab.test.ts", [
+    ["return count > 0;\n    try", "return count > 0;\n    if (count > 0) return true;\n    try"],
   ]),
   ...within("src/update/extras.ts", OFF, [
     [' && !isRefused(content, "proc")', ""],
@@ -161,7 +175,7 @@ export const APPLY: readonly Mutant[] = [
     ["if (other === undefined) return;", "return;"],
   ]),
   ...within("src/declaration/once.ts", MOVES, [
-    ["policy: before.policy, otherPolicy, left", "policy: false, otherPolicy, left"],
+    ["limited: true, policy: before.policy, otherPolicy", "limited: true, policy: false, otherPolicy"],
     ["const otherPolicy = policiesOf(once).includes(false);", "const otherPolicy = false;"],
   ]),
   ...within("src/declaration/compare/look.ts", "e2e/apply.test.ts", [
@@ -170,8 +184,8 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/fillable.ts", FORESEES, [
     ["if (unknown !== undefined && ini !== undefined)", "if (false)"],
     ["if (missing !== undefined) throw", "if (false) throw"],
-    ['if (isAdded("log-socket"))', "if (false)"],
-    ['if (isAdded("proc"))', "if (false)"],
+    ['if (those("create", "log-socket").length > 0)', "if (false)"],
+    ['if (those("create", "proc").length > 0)', "if (false)"],
   ]),
   ...within("src/declaration/compare/jail.ts", OFF, [
     ["if (!isSome || brings(rest)", "if (!is || brings(rest)"],
@@ -204,14 +218,14 @@ export const APPLY: readonly Mutant[] = [
       "if (root !== undefined) this.#requireJail(root, declared);",
       "if (root !== undefined && !this.about.isCleared) this.#requireJail(root, declared);",
     ],
-    ["if (!this.about.isFilled) requireReadyJail(root);", ""],
+    ["if (!this.about.isFilled) requireReadyJail(root, DECLARED);", ""],
     ['requireNotReadOnly(root, "/etc", root.path);', ""],
-    ["requireShell(root, shell);\n    this.#shells", "this.#shells"],
+    ["requireShell(root, shell, DECLARED);\n    this.#shells", "this.#shells"],
     ["if (!isLimitedShell(shell)) requireOwnDropIn(name);", "if (!isLimitedShell(shell)) return;"],
     ["else if (root !== undefined) requireReplaceable", "else if (false) requireReplaceable"],
     ["requireOwnHome(found, this.machine.accounts.userByUid);", ""],
     ['if (isOf("account", "home")) this.#requireOutside(declared);', ""],
-    ["(root !== undefined && lookUp(root, normalPath(outer.home)) !== undefined)", "false"],
+    ["(root !== undefined && lookUp(root, above) !== undefined)", "false"],
     [
       "prepareJail(account, root, { host, jail, shell, access, move: false, dryRun: true }, run),",
       "undefined,",

@@ -628,18 +628,22 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/check/finding-list.ts", "e2e/live-mishaps.test.ts", [
     ["(HIDDEN.includes(rule) && places", "(places"],
   ]),
-  ...within("src/populate/apply/live.ts", "e2e/live-mishaps.test.ts", [
+  ...within("src/populate/apply/live-lines.ts", "e2e/live-mishaps.test.ts", [
     ["return isUnrestricted(line, path) ? lineOf(jail, path) : line;", "return line;"],
     ["return isBind && (undone ||", "return isBind && ("],
     [
-      "const isBind = options.includes(MARK) || pathIn(from) === path;",
+      "const isBind = options.includes(MARK) || plainPath(unescaped(from)) === path;",
       "const isBind = options.includes(MARK);",
     ],
-    ["plainPath(unescaped(field))", "unescaped(field)"],
   ]),
-  ...within("src/populate/apply/live.ts", "e2e/live.test.ts", [
+  ...within("src/system/mounts.ts", "e2e/live-mishaps.test.ts", [
+    ["plainPath(unescaped(where))", "unescaped(where)"],
+  ]),
+  ...within("src/populate/apply/live-lines.ts", "e2e/live.test.ts", [
     ["=> ALLOWED.test(path) && ", "=> "],
     [" && !/\\/\\.\\.?$/.test(path)", ""],
+  ]),
+  ...within("src/populate/apply/live.ts", "e2e/live.test.ts", [
     ["  requireNoJailIn(named, jail);\n", ""],
     ["[jail, ...knownJails().map((known) => known.jail.path)]", "[jail]"],
   ]),

@@ -1,0 +1,21 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { lostRemedy } from "../../jail/record/named-jail.ts";
+import { mountRemedy, unmountedReason } from "../../system/unmounted.ts";
+
+interface AbsentFault {
+  readonly code: "not-mounted";
+  readonly message: string;
+  readonly remedy: string;
+}
+
+/**
+ * Why a jail that does not exist is not created, and the command that brings it back; undefined if it is. `places`: as in
+ * whereMoved.
+ */
+export function absentFault(jail: ByteString, places: readonly ByteString[] = []): AbsentFault | undefined {
+  const remedy = lostRemedy(jail, places);
+  if (remedy === undefined) return undefined;
+  // What is missing must not be created below a mount point, nor a jail that moved a second time.
+  const message = mountRemedy(jail) === undefined ? `it was moved: ${remedy}` : unmountedReason(remedy);
+  return { code: "not-mounted", message, remedy };
+}
