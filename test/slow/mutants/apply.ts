@@ -163,9 +163,9 @@ export const APPLY: readonly Mutant[] = [
     ["name) => below(path, name) !== undefined", "_name) => false"],
   ]),
   ...within("src/declaration/compare/foresee-user.ts", FORESEES, [
-    ["if (!this.about.isFilled) requireReadyJail(root);", ""],
+    ["if (!this.about.isFilled) requireReadyJail(root, DECLARED);", ""],
     ['requireNotReadOnly(root, "/etc", root.path);', ""],
-    ["requireShell(root, shell);\n    this.#shells", "this.#shells"],
+    ["requireShell(root, shell, DECLARED);\n    this.#shells", "this.#shells"],
     ["if (!isLimitedShell(shell)) requireOwnDropIn(name);", "if (!isLimitedShell(shell)) return;"],
     ["else if (root !== undefined) requireReplaceable", "else if (false) requireReplaceable"],
     ["requireOwnHome(found, this.machine.accounts.userByUid);", ""],
