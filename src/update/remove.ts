@@ -6,7 +6,6 @@ import { JailkitError } from "../cli/error.ts";
 import { statusAfterSignals } from "../cli/interrupt.ts";
 import { problemReport } from "../cli/report.ts";
 import type { ToolOutput } from "../cli/tool.ts";
-import { hostMountsIn } from "../jail/fs/host-mounts.ts";
 import { socketDirectory } from "../jail/fs/socket-directory.ts";
 import { closeJailRoot, type JailRoot } from "../jail/fs/walk.ts";
 import { readOnlyProblem } from "../jail/fs/writable.ts";
@@ -27,29 +26,22 @@ import { removeSockets } from "../populate/apply/sockets.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import { fileSystemAt } from "../populate/file-system.ts";
 import { openSafeJail } from "../populate/open-jail.ts";
-import { isIn } from "../populate/plan/draft.ts";
-import { makePlan } from "../populate/plan/plan.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
 import { LineReporter } from "../populate/reporter.ts";
-import { installedCompanions } from "../profile/companions.ts";
-import { type Recipe, readRecipe } from "../profile/recipe.ts";
+import { readRecipe } from "../profile/recipe.ts";
 import { applyRemovals } from "./apply/removals.ts";
 import { Failures } from "./events.ts";
 import { requireWritableRecord } from "./journal.ts";
-import { broughtBefore } from "./plan/brought-before.ts";
 import { type Kept, keptMessage, type Removal } from "./plan/compare.ts";
-import { decideRemovals, type Removals } from "./plan/removals.ts";
+import type { Removals } from "./plan/removals.ts";
+import { decideTakenBack, type Recipes, separate, type TakenBack } from "./plan/taken-back.ts";
 import { removeProcLine, stillServed, unmountJailProc, unregisterLogSocket } from "./remove-extras.ts";
 import { keptReport, removalLine } from "./report.ts";
 import type { RemoveReport } from "./report-schema.ts";
-import { jailState, mayReplace, planningView } from "./state.ts";
 
-interface RemoveRequest {
-  readonly tool: "jk_init" | "jk_cp";
+interface RemoveRequest extends TakenBack {
   /** Absolute, normalised. */
   readonly jail: ByteString;
-  /** Sections of jk_init, or operands of jk_cp. */
-  readonly names: readonly ByteString[];
   /** The exit status for a jail that is not safe, for a missing jail, and for a name that was not asked for. */
   readonly statuses: { readonly unsafe: number; readonly missing: number; readonly unknown: number };
 }
@@ -108,12 +100,6 @@ interface Run {
   readonly reporter: LineReporter;
 }
 
-/** The recipe of the remaining requests, and that of the removed ones. */
-interface Recipes {
-  readonly stays: Recipe;
-  readonly goes: Recipe;
-}
-
 function removeFrom(run: Run, dryRun: boolean): RemoveOutcome {
   const { root, manifest, request, loader, reporter } = run;
   const { remaining, removed } = separate(manifest.content.requests, request);
@@ -123,7 +109,7 @@ function removeFrom(run: Run, dryRun: boolean): RemoveOutcome {
   const goes = readRecipe(removed, host, loader);
   const warnings = [...stays.warnings, ...stays.problems.map(({ message }) => message)];
   for (const warning of warnings) reporter.warn(warning);
-  const decided = decide(run, { stays, goes });
+  const decided = decideTakenBack(root, manifest, request.names, { stays, goes }, loader);
   const { removals, kept } = decided;
   for (const each of kept) reporter.say(keptMessage(root, each));
   const closed = readOnlyProblem(root, placesToChange(root, removals), root.path, "nothing was removed");
@@ -147,25 +133,6 @@ function placesToChange(root: JailRoot, removals: readonly Removal[]): ByteStrin
   return renews ? [...places, "/etc"] : places;
 }
 
-/** Splits the requests: without the names, and for the names alone. */
-function separate(
-  requests: readonly ManifestRequest[],
-  { tool, names }: RemoveRequest,
-): { remaining: ManifestRequest[]; removed: ManifestRequest[] } {
-  const key = tool === "jk_init" ? "sections" : "operands";
-  const only = (which: (name: ByteString) => boolean) => (request: ManifestRequest) => {
-    const left = request[key].filter(which);
-    return left.length > 0 ? [{ ...request, [key]: left }] : [];
-  };
-  const without = only((name) => !names.includes(name));
-  return {
-    remaining: requests.flatMap((request) => (request.tool === tool ? without(request) : [request])),
-    removed: requests
-      .filter((request) => request.tool === tool)
-      .flatMap(only((name) => names.includes(name))),
-  };
-}
-
 function requireAsked(manifest: Manifest, request: RemoveRequest, removed: readonly ManifestRequest[]): void {
   const taken = new Set(removed.flatMap(({ sections, operands }) => [...sections, ...operands]));
   const unknown = request.names.find((name) => !taken.has(name));
@@ -174,34 +141,6 @@ function requireAsked(manifest: Manifest, request: RemoveRequest, removed: reado
   const wants = entry === undefined ? "" : `; ${entry.sections.map(quoted).join(", ")} brings it`;
   const message = `${quoted(unknown)} was not asked for in ${display(request.jail)}${wants}`;
   throw new JailkitError("not-requested", request.statuses.unknown, message);
-}
-
-/** Plans the removal: files of the removed requests that the remaining ones do not bring. */
-function decide({ root, manifest, request, loader }: Run, { stays, goes }: Recipes): Removals {
-  const { entries } = manifest.content;
-  const live = hostMountsIn(root);
-  const state = jailState(root, entries, new Map());
-  const plan = makePlan({
-    host: fileSystemAt(),
-    jail: planningView(state, (path, existing) => mayReplace(path, existing, false), new Set()),
-    jailPath: root.path,
-    wants: stays.wants,
-    force: false,
-    loader,
-    live,
-    companions: installedCompanions(fileSystemAt(), loader),
-    broughtBefore: broughtBefore(entries.values()),
-  });
-  const taken = new Set([...goes.resolved, ...request.names]);
-  const certain = stays.problems.length === 0;
-  const candidates = [...entries.values()].filter(({ path, sections }) => {
-    if (isIn(live, path)) return false;
-    if (plan.planned.has(path) || sections.some((section) => stays.resolved.has(section))) return false;
-    const isTaken = (section: ByteString) => taken.has(section);
-    return certain ? sections.some(isTaken) : sections.every(isTaken);
-  });
-  const found = candidates.map((record) => ({ path: record.path, record }));
-  return decideRemovals(state, found, (path) => plan.planned.has(path), false);
 }
 
 function takeAway(

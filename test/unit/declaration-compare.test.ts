@@ -147,7 +147,8 @@ describe("a jail", () => {
   test("proc that is only mounted, or only in fstab, is not off", () => {
     const some = { someProc: true };
     expect(jailLines(off, some).lines).toEqual(["- jail /srv/j: proc (declared to be off)"]);
-    expect(jailLines({}, some, true).lines).toEqual([]);
+    expect(jailLines({}, some)).toMatchObject({ lines: [], undeclared: ["jail /srv/j: proc"] });
+    expect(jailLines({}, some, true).lines).toEqual(["- jail /srv/j: proc (no longer declared)"]);
   });
 
   test("without the key it comes back, if sections need it", () => {

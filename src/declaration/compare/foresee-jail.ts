@@ -1,16 +1,19 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../../ffi/constants.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
-import { jsonText } from "../../cli/display.ts";
+import { jsonText, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import type { ToolCall } from "../../cli/tool.ts";
 import { lookUp } from "../../jail/fs/look.ts";
-import { type JailRoot, openJailRoot } from "../../jail/fs/walk.ts";
+import { hostPath, type JailRoot, openJailRoot } from "../../jail/fs/walk.ts";
 import { RootView } from "../../libraries/root-view.ts";
 import { isPassedOver } from "../../populate/passed-over.ts";
 import type { PopulateReport } from "../../populate/report-schema.ts";
 import { below } from "../../system/mountinfo.ts";
+import { foreseeRemovals, leadsToGone } from "../../update/foresee-removal.ts";
+import type { TakenBack } from "../../update/plan/taken-back.ts";
 import { noAccountFiles, noShellIn, requireShell } from "../../users/open-jail.ts";
+import type { Change } from "../change.ts";
 import { type Comparison, faultFrom, type JailWork, type UserWork } from "./compare.ts";
 import { fillingsOf } from "./fillable.ts";
 import { DECLARED } from "./intent.ts";
@@ -28,7 +31,7 @@ interface Brought {
 
 /**
  * Asks dry runs of jk_init and jk_cp about the jails that they are to fill. What they refuse is a fault of the jail, in place
- * of all changes; a shell that they do not bring is one of its users. Changes nothing.
+ * of all changes; a shell that they do not bring, or that goes with what they take away, is one of its users. Changes nothing.
  */
 export async function foreseeFilling(comparison: Comparison, tools: Tools): Promise<Comparison> {
   // New jails with the same contents get the same files.
@@ -50,7 +53,8 @@ async function foreseeJail(work: JailWork, means: Means): Promise<JailWork> {
   const isOther = changes.some(
     ({ what, action }) => what === "mounts" || (what === "live" && action === "remove"),
   );
-  if (fault !== undefined || fillings.length === 0 || isOther) return work;
+  const removed = takenBack(changes);
+  if (fault !== undefined || fillings.length + removed.length === 0 || isOther) return work;
   try {
     const isNew = statIfPresent(AT_FDCWD, path) === undefined;
     const names = fillings.flatMap((one) => [one.tool, ...one.names, ...one.args.filter(isLiveOption)]);
@@ -60,10 +64,45 @@ async function foreseeJail(work: JailWork, means: Means): Promise<JailWork> {
     const brought = (isAlike ? means.known.get(names.join("\0")) : undefined) ?? (await dryRun(work, means));
     if (isAlike) means.known.set(names.join("\0"), brought);
     using root = isNew ? undefined : openJailRoot(path);
-    return { ...work, users: users.map((user) => foreseeShell(user, path, root, brought)) };
+    const filled = { ...work, users: users.map((user) => foreseeShell(user, path, root, brought)) };
+    return removed.length === 0 ? filled : withoutLostShells(filled, removed, means);
   } catch (error) {
     return { ...work, changes: [], fault: faultFrom(error, { of: "jail", name: path, jail: path }) };
   }
+}
+
+/** What the changes of a jail take back. */
+function takenBack(changes: readonly Change[]): TakenBack[] {
+  const names = (of: Change["what"]) =>
+    changes.flatMap(({ what, action, items }) => (what === of && action === "remove" ? items : []));
+  const all = [
+    { tool: "jk_cp", names: names("files") },
+    { tool: "jk_init", names: names("sections") },
+  ] as const;
+  return all.filter((one) => one.names.length > 0);
+}
+
+/** With a fault in place of the changes of a user whose shell goes. */
+function withoutLostShells(work: JailWork, removed: readonly TakenBack[], { pathOf }: Means): JailWork {
+  const { path, changes, users } = work;
+  const added = fillingsOf(path, changes).map(({ tool, names }) => ({
+    ...{ tool, names: tool === "jk_cp" ? names.map(pathOf) : names },
+  }));
+  using root = openJailRoot(path);
+  const gone = foreseeRemovals(root, added, removed);
+  const isLost = (shell: ByteString) =>
+    lookUp(root, shell, { follow: true }) !== undefined &&
+    !shell.endsWith("/jk_lsh") &&
+    leadsToGone(root, shell, gone);
+  return {
+    ...work,
+    users: users.map((user) => {
+      const { name, shell } = user.declared;
+      if ((user.changes.length === 0 && user.fault !== undefined) || !isLost(shell)) return user;
+      const message = `its shell ${quoted(hostPath(root, shell))} goes with what is not declared any more: declare what brings it, or another shell`;
+      return { ...user, changes: [], fault: { of: "user", name, jail: path, code: "bad-shell", message } };
+    }),
+  };
 }
 
 const isLiveOption = (argument: ByteString) => argument.startsWith("--live=");

@@ -18,6 +18,7 @@ const LEAVES = "e2e/apply-leaves.test.ts";
 const NESTED = "e2e/apply-nested-homes.test.ts";
 const OFF = "e2e/apply-off.test.ts";
 const ONE_RUN = "e2e/apply-one-run.test.ts";
+const LOST_SHELL = "e2e/apply-lost-shell.test.ts";
 const FORESEES = "e2e/apply-foresees.test.ts";
 const COMPARE = "unit/declaration-compare.test.ts";
 
@@ -85,7 +86,7 @@ export const APPLY: readonly Mutant[] = [
     ["(once?.files ?? []).filter", "[...state.files].filter"],
     ["prune ? former : []", "former"],
     ["this.asked.prune && this.asked.once?.[key] === true", "this.asked.prune"],
-    ["if (!is || brings(rest) !== false) return;", "if (!is) return;"],
+    ["if (!isSome || brings(rest) !== false) return;", "if (!isSome) return;"],
     ["else if (!(without || this.#gone) && brings", "else if (!this.#gone && brings"],
     ["if (!is && without && !isBrought", "if (!is && !isBrought"],
   ]),
@@ -153,8 +154,24 @@ export const APPLY: readonly Mutant[] = [
     ['if (isAdded("log-socket"))', "if (false)"],
     ['if (isAdded("proc"))', "if (false)"],
   ]),
+  ...within("src/declaration/compare/jail.ts", OFF, [
+    ["if (!isSome || brings(rest)", "if (!is || brings(rest)"],
+    ['is || (what === "proc" && this.state.someProc)', "is"],
+  ]),
+  ...within("src/declaration/compare/look.ts", OFF, [
+    ["someProc: machine.mountsProc(jail)", "someProc: false"],
+  ]),
+  ...within("src/declaration/compare/foresee-jail.ts", LOST_SHELL, [
+    ["removed.length === 0 ? filled :", "true ? filled :"],
+    ["foreseeRemovals(root, added, removed)", "foreseeRemovals(root, [], removed)"],
+    ['!shell.endsWith("/jk_lsh") &&', "true &&"],
+  ]),
+  ...within("src/update/foresee-removal.ts", LOST_SHELL, [
+    ["remaining = parts.remaining;", ""],
+    ["    if (leadsToGone(root, next, gone)) return true;\n", ""],
+  ]),
   ...within("src/declaration/compare/foresee-jail.ts", FORESEES, [
-    ["fillings.length === 0 || isOther", "fillings.length === 0"],
+    ["removed.length === 0 || isOther", "removed.length === 0"],
     ["!isPassedOver(one) || named.has(one.path)", "!isPassedOver(one)"],
     ["!isPassedOver(one) || named.has(one.path)", "named.has(one.path)"],
     ["if (first !== undefined)", "if (false)"],
