@@ -6,12 +6,9 @@ import { readSocketdSection, socketdKeys } from "../config/schemas/socketd.ts";
 import type { ManifestRequest } from "../jail/record/manifest.ts";
 import type { JailSection } from "../jails/jails.ts";
 import { USUAL_LIMITS } from "../populate/apply/log-socket.ts";
-import { LARGEST_FSTAB, PROC_OPTIONS } from "../populate/apply/proc.ts";
-import { hostText } from "../system/host-files.ts";
-import { unescaped } from "../system/mountinfo.ts";
 import type { HostSources } from "../transfer/host.ts";
+import { lostOnHost } from "../transfer/lost.ts";
 import { SECTIONS_FILE } from "../transfer/sections.ts";
-import { foreignMounts } from "../update/remove-extras.ts";
 
 /** Where the settings of a jail are looked up. */
 interface LostSources {
@@ -50,32 +47,15 @@ export function lostRequests(
 /** What else a jail has and a declaration cannot say: a printable line each. Throws JailkitError. */
 export function lostSettings(jail: ByteString, { host, settings, policies, names }: LostSources): string[] {
   const files = settings.filter((one) => one.jail === jail).map(({ file }) => file);
-  const proc = host.procOptionsOf(jail);
   const shared = answered(policies)?.sections.filter(
     ({ name, entries }) => entries.length > 0 && !(names.has(name) && name !== "DEFAULT"),
   );
   return [
     ...lostLogSocket(jail, host),
-    ...host.otherSocketsOf(jail).map(({ name, file }) => `the socket ${quoted(name)}, in ${display(file)}`),
-    ...(proc === undefined || proc === PROC_OPTIONS
-      ? []
-      : [`the options ${display(proc)} of proc, in /etc/fstab`]),
-    ...foreignMounts(hostText("/etc/fstab", LARGEST_FSTAB) ?? "", jail).map(
-      ({ where }) => `what /etc/fstab mounts on ${quoted(unescaped(where))}`,
-    ),
-    ...lostGuests(jail, host),
+    ...lostOnHost(jail, host),
     ...[...new Set(files)].map((file) => `its section in ${display(file)}`),
     ...(shared ?? []).map(({ name, file }) => `[${display(name)}] of ${display(file)}`),
   ];
-}
-
-/** The sections by which jk_uchroot lets somebody in. */
-function lostGuests(jail: ByteString, host: HostSources): string[] {
-  const guests = answered(() => host.guestsOf(jail));
-  if (guests === undefined) return ["what jk_uchroot.ini allows, which cannot be read"];
-  return guests.map(
-    ({ name, file }) => `[${display(name)}] of ${display(file)}, by which jk_uchroot lets somebody in`,
-  );
 }
 
 /** Settings of the log socket that differ from those that apply would write. */

@@ -108,7 +108,7 @@ export const tool = defineTool({
     1: "nothing was written; with --declaration, a jail was left out, or the file is too large; the message says why",
     2: "no jail was named, or more than one, without --declaration",
   },
-  notes: `The output is a JSON object (--json prints it also with -o): the sections and files that were requested for the jail, sections of the administrator, the users of the jail with their uids and groups, what the limited shell allows them, and the limits of the log socket. It has no passwords and no files.
+  notes: `The output is a JSON object (--json prints it also with -o): the sections and files that were requested for the jail, sections of the administrator, the users of the jail with their uids and groups, what the limited shell allows them, the limits of the log socket, and what the jail does without. It has no passwords and no files. A warning names what else the machine has for the jail: other sockets and mounts, options of proc, sections of jk_uchroot.ini, jk_check.ini and jk_update.ini, and lines and sections in the jail for others than its users.
 
 'jailkit import' makes the same jail from the programs of another machine. Homes and other files of users are moved with rsync(1).
 

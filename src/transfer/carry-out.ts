@@ -4,6 +4,7 @@ import { JailkitError, problemFrom } from "../cli/error.ts";
 import { stopIfInterrupted } from "../cli/interrupt.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { lshKeys } from "../config/schemas/lsh.ts";
+import { readSocketdSection } from "../config/schemas/socketd.ts";
 import { noRoom } from "../jail/fs/no-room.ts";
 import { type JailRoot, openTree } from "../jail/fs/walk.ts";
 import { type JailLock, withHostAccounts } from "../jail/record/jail-lock.ts";
@@ -11,7 +12,7 @@ import { changeManifest, openManifest, recordRequest, saveManifest } from "../ja
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import { putDropIn } from "../populate/apply/drop-in.ts";
 import { setUpLive } from "../populate/apply/live.ts";
-import { registerLogSocket } from "../populate/apply/log-socket.ts";
+import { type LogLimits, logSocketSections, registerLogSocket } from "../populate/apply/log-socket.ts";
 import { addProcLine, mountJailProc } from "../populate/apply/proc.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
 import { openSafeJail } from "../populate/open-jail.ts";
@@ -110,7 +111,7 @@ class Import {
 
   /** Creates the directory, and records what was requested: an update completes the jail from then on. */
   createJail(): void {
-    const { jail, contents, begun, digest } = this.plan;
+    const { jail, contents, begun, digest, transfer } = this.plan;
     using root = openSafeJail(jail, { create: true, sync: false, unsafeStatus: 1 });
     if (root === undefined) throw new JailkitError("no-such-jail", 1, `${display(jail)} cannot be created`);
     this.means.lock?.hold(root.top.stat);
@@ -119,6 +120,7 @@ class Import {
       for (const request of contents.requests) recordRequest(manifest, request);
       changeManifest(manifest, (content) => {
         content.imported = digest;
+        if (transfer.without.length > 0) content.without = [...transfer.without];
       });
       saveManifest(manifest);
       this.done(`created the jail ${display(jail)}`);
@@ -135,6 +137,7 @@ class Import {
     if (transfer.logSocket !== undefined) {
       const file = registerLogSocket(jail, CONFIG_DIRECTORY, transfer.logSocket);
       if (file !== undefined) this.done(`added the log socket in ${display(file)}`);
+      else this.compareLogSocket(transfer.logSocket);
     }
     using updater = new Updater({
       ...{ tool: IMPORT, verbose: false, json: true, check: false, strict: true },
@@ -145,6 +148,16 @@ class Import {
       noWait: this.means.noWait,
     });
     if (report !== undefined) this.addReport(report);
+  }
+
+  /** Another section may name the socket already, which is the administrator's. */
+  private compareLogSocket(wanted: LogLimits): void {
+    const [section] = logSocketSections(this.plan.jail).sections;
+    if (section === undefined) return;
+    const { base, peak, interval } = readSocketdSection(section);
+    if (base === wanted.base && peak === wanted.peak && interval === wanted.interval) return;
+    const shown = `the limits of the log socket, in ${display(section.file)},`;
+    this.outcome.warnings.push(`${shown} differ on the two machines: those of this machine are used`);
   }
 
   /** What a recipe does not ask for. */

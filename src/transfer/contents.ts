@@ -38,7 +38,7 @@ export interface Contents {
   readonly warnings: readonly string[];
 }
 
-type ContentRequests = Pick<Transfer, "requests" | "live" | "logSocket">;
+type ContentRequests = Pick<Transfer, "requests" | "live" | "logSocket" | "without">;
 
 interface ContentOptions {
   /** The new jail. */
@@ -92,7 +92,8 @@ export function planContents(
   return {
     requests: requests.map(recordOf),
     ...{ live, entries: plan.entries, planned: plan.planned, problems },
-    ...{ needProc: read.needProc, needLogsocket: read.needLogsocket },
+    needProc: read.needProc && !transfer.without.includes("proc"),
+    needLogsocket: read.needLogsocket && !transfer.without.includes("log-socket"),
     grants: [
       ...grantsOf({ ...transfer, requests }, read.sections, plan.entries),
       ...outsideOf(requests, choice),

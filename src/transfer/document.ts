@@ -3,6 +3,7 @@ import { jsonText } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { LIMITS } from "../config/model.ts";
 import { socketdKeys } from "../config/schemas/socketd.ts";
+import { REFUSABLE } from "../jail/record/without.ts";
 import { readShape, type Shape, type ValueOf } from "./shape.ts";
 
 /** The largest file that is read. A jail with ten thousand users has about 3 MB. */
@@ -106,6 +107,13 @@ export const TRANSFER = {
       about: "The limits of its log socket.",
     },
     proc: { kind: "flag", about: "/etc/fstab mounts proc in it." },
+    without: {
+      kind: "list",
+      of: { kind: "choice", of: REFUSABLE },
+      most: REFUSABLE.length,
+      optional: true,
+      about: "What it does without, whatever its sections bring.",
+    },
   },
 } as const satisfies Shape;
 
@@ -118,7 +126,10 @@ export type NamedKeys = Transfer["policies"][number];
 
 /** The file, as a value of JSON. */
 export function documentOf(transfer: Transfer): object {
-  return { version: VERSION, tool: TOOL, ...(encode(transfer) as object) };
+  const { without, ...rest } = transfer;
+  // An earlier version reads a file without it.
+  const all = without.length === 0 ? rest : transfer;
+  return { version: VERSION, tool: TOOL, ...(encode(all) as object) };
 }
 
 /** A sum that differs between two descriptions, whatever the white space of their files. */

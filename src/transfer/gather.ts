@@ -12,6 +12,7 @@ import { readSocketdSection } from "../config/schemas/socketd.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { type ManifestRequest, openManifest } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
+import { REFUSABLE } from "../jail/record/without.ts";
 import { jailSections } from "../jails/jails.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
 import type { AccountFacts } from "../system/host-accounts.ts";
@@ -27,7 +28,8 @@ import {
   type TransferUser,
 } from "./document.ts";
 import { expiryOf, HostSources, type Resident, residentsOf } from "./host.ts";
-import { groupSections, sharedSettings } from "./policies.ts";
+import { lostInside, lostOnHost } from "./lost.ts";
+import { sectionsOfUsers, sharedSettings } from "./policies.ts";
 import { knownKeys, SECTIONS_FILE } from "./sections.ts";
 
 /** What a jail was made from, and printable lines about what is not part of it. */
@@ -52,9 +54,9 @@ export function gather(jail: ByteString): Gathered {
   const users = usersOf(root, host, warnings);
   for (const { file } of jailSections().filter((section) => section.jail === root.path))
     warnings.push(`${display(file)} has a section for the jail, which is not part of the export`);
-  for (const what of without)
-    warnings.push(`the jail does without ${display(what)}, which its sections bring in the other one`);
-  const transfer = {
+  const lost = [...lostOnHost(root.path, host), ...lostInside(root, users, sections, host)];
+  warnings.push(...lost.map((what) => `left out: ${what}`));
+  const transfer: Transfer = {
     jail: root.path,
     requests: files.flatMap((request) => requestOf(request, missing)),
     live,
@@ -64,6 +66,7 @@ export function gather(jail: ByteString): Gathered {
     settings: settingsOf(users, host, warnings),
     logSocket: logSocketOf(root.path, host, warnings),
     proc: host.mountsProc(root.path),
+    without: REFUSABLE.filter((what) => without.includes(what)),
   };
   return { transfer, warnings };
 }
@@ -178,7 +181,7 @@ function namedKeys(
 }
 
 function policiesOf(root: JailRoot, users: readonly TransferUser[], warnings: string[]): NamedKeys[] {
-  const names = new Set(["DEFAULT", ...users.flatMap((user) => [user.name, ...groupSections(user)])]);
+  const names = sectionsOfUsers(users);
   const first = new Map<ByteString, IniSection>();
   // Of equal names the first counts.
   for (const section of readPolicies(root).ini.sections)

@@ -14,10 +14,14 @@ const dropInOf = (section: NamedKeys, table: KeyTable, file = "") =>
   readDropIn(section, table, { dialect: "c", file, shown: `[${display(section.name)}]` });
 
 /** The names of the sections that may be for the groups of a user. */
-export const groupSections = ({ group, groups }: Pick<TransferUser, "group" | "groups">): ByteString[] => [
+const groupSections = ({ group, groups }: Pick<TransferUser, "group" | "groups">): ByteString[] => [
   `group ${group}`,
   ...[group, ...groups.map(({ name }) => name)].map((name) => `member ${name}`),
 ];
+
+/** The names of the sections of jk_lsh.ini that may be for the users of a jail. */
+export const sectionsOfUsers = (users: readonly TransferUser[]): Set<ByteString> =>
+  new Set(["DEFAULT", ...users.flatMap((user) => [user.name, ...groupSections(user)])]);
 
 /**
  * Warnings about the sections of jk_chrootsh.ini that may be for these users and for others: the export has none of them, so
@@ -46,7 +50,7 @@ export function policyProblems(
   users: readonly TransferUser[],
   room: number,
 ): Problems {
-  const own = new Set(["DEFAULT", ...users.flatMap((user) => [user.name, ...groupSections(user)])]);
+  const own = sectionsOfUsers(users);
   const seen = new Set<ByteString>();
   let left = room;
   const problems = policies.flatMap((policy) => {

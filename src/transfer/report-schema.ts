@@ -42,7 +42,12 @@ const textOf = (longest: number) =>
     .regex(/^[^\0-\x1f\x7f]*$/);
 
 const fieldsOf = (fields: Readonly<Record<string, Shape>>): Record<string, z.ZodType> =>
-  Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, schemaOf(field)]));
+  Object.fromEntries(
+    Object.entries(fields).map(([name, field]) => {
+      const schema = schemaOf(field);
+      return [name, field.kind === "list" && field.optional === true ? schema.optional() : schema];
+    }),
+  );
 
 export const exportReportSchema = reportSchema("jailkit export", fieldsOf(TRANSFER.fields)).describe(
   "What a jail was made from, for 'jailkit import' on another machine. Bytes that are not UTF-8 are U+DC80 to U+DCFF.",

@@ -12,7 +12,14 @@ export type Shape =
   | { readonly kind: "flag"; readonly about?: string }
   | { readonly kind: "number"; readonly least: number; readonly most: number; readonly whole: boolean }
   | { readonly kind: "choice"; readonly of: readonly string[] }
-  | { readonly kind: "list"; readonly of: Shape; readonly most: number; readonly about?: string }
+  | {
+      readonly kind: "list";
+      readonly of: Shape;
+      readonly most: number;
+      readonly about?: string;
+      /** A list without items is not written. */
+      readonly optional?: boolean;
+    }
   | { readonly kind: "object"; readonly fields: Readonly<Record<string, Shape>>; readonly about?: string }
   /** An object with any names, and texts. */
   | { readonly kind: "texts"; readonly most: number; readonly longest: number; readonly about?: string }
@@ -109,6 +116,7 @@ function readObject(value: unknown, shapes: Readonly<Record<string, Shape>>, pla
     if (!Object.hasOwn(shapes, name)) refuse(`${prefix}${name}`, "is not known to this version of jailkit");
   return Object.fromEntries(
     Object.entries(shapes).map(([name, shape]) => {
+      if (!fields.has(name) && shape.kind === "list" && shape.optional === true) return [name, []];
       if (!fields.has(name)) refuse(`${prefix}${name}`, "is missing");
       return [name, read(fields.get(name), shape, `${prefix}${name}`)];
     }),

@@ -55,7 +55,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
     "a refusal, so that a lost file removes nothing",
   "there is no file in jails.d any more: --prune would remove all that such files declared; to do that, create an empty one there":
     "a refusal, so that lost files remove nothing",
-  "--prune would remove ${nameOf(gone)}${others}, which ${quoted(first.file)} may declare: that is not read; if it does not count any more, move it to another directory":
+  "--prune would remove ${nameOf(gone)}${others}, which ${quoted(first)} may declare: that is not read; if it does not count any more, move it to another directory":
     "a refusal, so that a misnamed file removes nothing",
   reset: "an action of pam.conf(5)",
   "write (truncate)": "what the kernel can confine",

@@ -52,6 +52,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "${command} ${WORD}": "a command without the path",
   "${found.remedy} ${WORD}": "a command without its last path",
   "-o remount,${kept} ${word}": "names of options",
+  "jailkit adopt --moved ${from} ${to}; then ${lines}": "words, and lines for a file",
   // No commands.
   "usermod reported success": "a sentence",
   "useradd reported success": "a sentence",

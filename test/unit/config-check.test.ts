@@ -130,7 +130,7 @@ describe("jailkit config check", () => {
       for (const path of [file, dropIn]) {
         make(path);
         const { status, lines, errors } = await run("check", file);
-        const remedy = `mv -nT ${path} ${path}.old`;
+        const remedy = `mv -nT ${path} ${path}.aside`;
         const said = `cannot read ${path}: (?:${why}|a symbolic link, .*)`;
         expect([status, errors]).toEqual([1, []]);
         expect(lines).toContainEqual(

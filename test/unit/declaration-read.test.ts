@@ -470,7 +470,7 @@ describe("files", () => {
       ["none.ini", undefined, "config-unreadable", ""],
       ["b.ini", 2, "config-invalid", `sed -i '2s/^/#/' ${second}`],
       ["b.ini", 3, "config-invalid", ""],
-      ["c.ini", undefined, "config-unreadable", `mv -nT ${folderInPlace} ${folderInPlace}.old`],
+      ["c.ini", undefined, "config-unreadable", `mv -nT ${folderInPlace} ${folderInPlace}.aside`],
       ["a.ini", 1, "config-invalid", `sed -i '1,2s/^/#/' ${last}`],
       ["a.ini", 2, "config-invalid", `sed -i '2s/^/#/' ${last}`],
     ]);

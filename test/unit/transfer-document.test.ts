@@ -19,6 +19,7 @@ const TRANSFER: Transfer = {
   settings: [],
   logSocket: { base: 511, peak: 2048, interval: 0.5 },
   proc: false,
+  without: [],
 };
 
 const bytesOf = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
@@ -27,6 +28,13 @@ const good = documentOf(TRANSFER) as Record<string, unknown>;
 test("what is written reads back as it was, with names that are not UTF-8", () => {
   expect(parseTransfer(bytesOf(good))).toEqual(TRANSFER);
   expect(parseTransfer(bytesOf({ ...good, logSocket: null })).logSocket).toBeUndefined();
+});
+
+test("what a jail does without is written only if there is something, and a file without it is read", () => {
+  expect(good).not.toHaveProperty("without");
+  const without = { ...TRANSFER, without: ["proc"] as const };
+  expect(documentOf(without)).toHaveProperty("without", ["proc"]);
+  expect(parseTransfer(bytesOf(documentOf(without)))).toEqual(without);
 });
 
 /** A copy of the document with a value at a place. */

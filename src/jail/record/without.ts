@@ -1,7 +1,8 @@
 import { changeManifest, type Manifest, type ManifestContent } from "./manifest.ts";
 
 /** What sections bring besides files, and a declaration may refuse. */
-export type Refusable = "log-socket" | "proc";
+export const REFUSABLE = ["log-socket", "proc"] as const;
+export type Refusable = (typeof REFUSABLE)[number];
 
 /** True if a jail does without something, whatever its sections bring. */
 export const isRefused = ({ without = [] }: ManifestContent, what: Refusable): boolean =>
