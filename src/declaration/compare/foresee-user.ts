@@ -84,9 +84,10 @@ export class UserForesight {
     const account = this.machine.accounts.userByName(declared.name);
     if (account !== undefined) this.#requireAccount(account, planned);
     else if (root !== undefined) {
-      const uid = unreservedUid(declared, planned.once, this.machine.accounts.userByUid, this.about.reserved);
-      const found = planNewAccount(root, valuesOf(declared, uid), accessOf(declared));
-      requireOwnHome(found, this.machine.accounts.userByUid);
+      const uid = unreservedUid(declared, planned.once, this.machine.laterByUid, this.about.reserved);
+      const nonUnique = uid !== undefined && this.machine.isFreed(uid);
+      const found = planNewAccount(root, { ...valuesOf(declared, uid), nonUnique }, accessOf(declared));
+      requireOwnHome(found, this.machine.laterByUid);
     }
   }
 
@@ -163,10 +164,7 @@ export class UserForesight {
 }
 
 /** Throws JailkitError for a home that is there and is not that of the new account, which could not log in. */
-function requireOwnHome(
-  { root, jailHome, user }: NewAccount,
-  userByUid: Machine["accounts"]["userByUid"],
-): void {
+function requireOwnHome({ root, jailHome, user }: NewAccount, userByUid: Machine["laterByUid"]): void {
   const stat = lookUp(root, jailHome)?.stat;
   if (stat === undefined || (stat.uid === user.uid && isDirectory(stat))) return;
   const place = hostPath(root, jailHome);

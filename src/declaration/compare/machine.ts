@@ -10,6 +10,7 @@ import { fileSystemAt } from "../../populate/file-system.ts";
 import { searchPath } from "../../profile/search.ts";
 import { selectSections } from "../../profile/sections.ts";
 import { namesIn } from "../../system/account-tools.ts";
+import type { PasswdEntry } from "../../system/accounts.ts";
 import { HostSources } from "../../transfer/host.ts";
 import { SECTIONS_FILE } from "../../transfer/sections.ts";
 import type { SectionNeeds } from "./jail.ts";
@@ -48,6 +49,7 @@ export class Machine extends HostSources {
   /** The file with the sections that a jail can have; undefined if it is missing or cannot be read. */
   readonly sections = once(() => answered(() => loadConfig(SECTIONS_FILE, { dialect: "py" })));
   readonly #needs = new Map<ByteString, SectionNeeds>();
+  readonly #freed = new Set<number>();
   readonly #paths = new Map<ByteString, ByteString | undefined>();
   // Of equal names the first counts.
   readonly #settingsOf = once(
@@ -56,6 +58,16 @@ export class Machine extends HostSources {
 
   /** The section of jk_chrootsh.ini for one user. Throws JailkitError. */
   settingsOf = (user: ByteString): IniSection | undefined => this.#settingsOf().get(user);
+
+  /** Says that the account with this uid is removed before any is created. */
+  frees = (uid: number): void => void this.#freed.add(uid);
+
+  /** Whether a uid is that of an account which is removed before any is created. */
+  isFreed = (uid: number): boolean => this.#freed.has(uid);
+
+  /** The account that has a uid when accounts are created. */
+  laterByUid = (uid: number): PasswdEntry | undefined =>
+    this.isFreed(uid) ? undefined : this.accounts.userByUid(uid);
 
   /** What sections of jk_init.ini need. */
   needsOf = (sections: readonly ByteString[]): SectionNeeds =>
