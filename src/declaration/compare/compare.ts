@@ -8,7 +8,7 @@ import { fileSystemAt } from "../../populate/file-system.ts";
 import { type Change, changeText, type Fault, listed } from "../change.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "../model.ts";
 import type { Once, OnceJail, OnceUser } from "../once.ts";
-import { fillingOf, requireExtras, requireFillable } from "./fillable.ts";
+import { fillingOf, requireExtras, requireFillable, requireLivePlace } from "./fillable.ts";
 import { type Planned, UserForesight } from "./foresee-user.ts";
 import { type Former, formerOf, type Gone, type LeftIn, movedUsers } from "./former.ts";
 import { compareJail } from "./jail.ts";
@@ -177,6 +177,7 @@ function compareOne(
         if (fault === undefined) {
           requireFillable(declared, changes, machine);
           requireExtras(declared, changes);
+          if (root !== undefined) requireLivePlace(root, changes, lookUps.liveOf);
         }
       } catch (error) {
         fault = faultFrom(error, about);
