@@ -126,7 +126,8 @@ const EDITS: Readonly<Record<string, (jail: string, user: string) => string>> = 
   sftp: (jail) => `jk_init -j ${jail} --remove sftp`,
   file: (jail) => `jk_cp -j ${jail} --remove /usr/bin/id`,
   bash: (jail) => `rm ${jail}/bin/bash`,
-  emptied: (jail) => `${unmount(jail)} && cd ${jail} && rm -rf usr opt lib* bin sbin etc`,
+  // The record begins anew: devices of sections that are not wanted any more would stay.
+  emptied: (jail) => `${unmount(jail)} && cd ${jail} && rm -rf usr opt lib* bin sbin etc dev var`,
   jail: (jail) => `${unmount(jail)} && rm -rf ${jail}`,
   delete: (jail) => `jailkit delete --yes --unjail --user-files ${jail}`,
   out: (_, user) => `jk_jailuser --unjail -m -s /usr/sbin/nologin ${user}`,

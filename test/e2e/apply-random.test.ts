@@ -93,7 +93,9 @@ function judge(m: Machine, { isHurt, left }: { isHurt: boolean; left: readonly s
   const said = stdout
     .split("\n")
     .filter((line) => /^[A-Z]/.test(line) && !line.endsWith("which no account has"))
-    .filter((line) => !left.some((path) => line.includes(` ${path}/`)));
+    .filter(
+      (line) => !left.some((path) => line.includes(` ${path}/`) || line.includes(` ${path} is emptied`)),
+    );
   expect({ step: "jk_check", said, stderr }).toEqual({ step: "jk_check", said: [], stderr: "" });
 }
 

@@ -162,6 +162,9 @@ export const APPLY: readonly Mutant[] = [
     ["if (!isLive && !comes)", "if (false)"],
     ["name) => below(path, name) !== undefined", "_name) => false"],
   ]),
+  ...within("src/declaration/compare/compare.ts", FORESEES, [
+    ["if (root !== undefined) requireLivePlace(root, changes, lookUps.liveOf);", ""],
+  ]),
   ...within("src/declaration/compare/foresee-user.ts", FORESEES, [
     ["if (this.about.isCleared) return;", ""],
     [
