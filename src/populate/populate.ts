@@ -1,6 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { SystemError } from "../../ffi/error.ts";
-import { statIfPresent } from "../../ffi/files.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { display } from "../cli/display.ts";
 import { describeError, JailkitError, problemFrom } from "../cli/error.ts";
@@ -9,7 +8,6 @@ import { printLine } from "../cli/output.ts";
 import type { ToolOutput } from "../cli/tool.ts";
 import { endsRun, noRoom } from "../jail/fs/no-room.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
-import { isEmptied } from "../jail/record/emptied.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
 import { type Manifest, openManifest } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
@@ -29,7 +27,7 @@ import { copiedOf } from "./plan/copied.ts";
 import type { PlannerInput } from "./plan/draft.ts";
 import { type Explanation, explain, explanationLines } from "./plan/why.ts";
 import { cacheFor } from "./plan-cache/plan-cache.ts";
-import { startOver } from "./record/start-over.ts";
+import { endFormerLive, recordedLive, startOver } from "./record/start-over.ts";
 import { populateReport, whyReport } from "./report.ts";
 import { actionMessage, LineReporter, strippedMessage } from "./reporter.ts";
 import type { PopulateOptions, PopulateRequest } from "./request.ts";
@@ -104,14 +102,6 @@ export async function populate(
   }
 }
 
-/** The directories that should be mounted in a live jail. Of an emptied one, nothing is wanted any more. */
-function recordedLive(root: JailRoot, manifest: Manifest | undefined): readonly ByteString[] {
-  const { live = [] } = manifest?.content ?? {};
-  if (manifest === undefined || live.length === 0) return [];
-  // As startOver: with its mount point it is still a live jail.
-  return statIfPresent(root.fd, "usr") === undefined && isEmptied(root, manifest.content) ? [] : live;
-}
-
 type Filled = Pick<Applied, "present" | "problems">;
 
 function reportPlan(
@@ -169,6 +159,8 @@ async function fillJail(
     meanwhile,
   }: Pick<ApplyOptions, "reporter" | "ahead" | "meanwhile"> & { manifest: Manifest | undefined },
 ): Promise<Filled> {
+  const former = leaveLive(root, request, manifest, reporter);
+  if (former !== undefined) return { present: [], problems: [former] };
   const unwritten = refill(root, request, manifest, reporter);
   if (unwritten !== undefined) return { present: [], problems: [unwritten] };
   const notLive = makeLive(root, request, reporter);
@@ -223,6 +215,24 @@ function refill(
     if (error instanceof JailkitError) return undefined;
     const message = `the record of the jail is not written: ${describeError(error)}`;
     const problem = noRoom(error, jail, ALL_FILES) ?? { code: "manifest", path: jail, message };
+    reporter.fail(problem);
+    return problem;
+  }
+}
+
+/** Takes out what was live in an emptied jail. Returns the problem if it fails. */
+function leaveLive(
+  root: JailRoot,
+  { jail, live }: PopulateRequest,
+  manifest: Manifest | undefined,
+  reporter: LineReporter,
+): PopulateProblem | undefined {
+  if (manifest === undefined) return undefined;
+  try {
+    endFormerLive(root, manifest, live?.directories ?? [], (line) => reporter.say(line));
+    return undefined;
+  } catch (error) {
+    const problem = problemFrom(error, "live", jail);
     reporter.fail(problem);
     return problem;
   }

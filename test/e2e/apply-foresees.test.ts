@@ -407,6 +407,18 @@ const CASES: readonly Case[] = [
     after: (m) => all(m, `rm -r ${NEW} /srv/tree`),
   },
   {
+    what: "a directory that cannot become live, while another one goes, with --prune",
+    fails: ["jail /srv/live"],
+    options: ["--prune"],
+    declared: "[jail /srv/live]\nsections = uidbasics\nlive = /usr\n",
+    before: (m) => {
+      m.mkdir("/opt/tool");
+      m.write(FILE, "[jail /srv/live]\nsections = uidbasics\nlive = /opt/tool\n");
+      m.must(["jailkit", "apply"]);
+    },
+    after: (m) => all(m, "jailkit delete --yes /srv/live", "rmdir /opt/tool"),
+  },
+  {
     what: "what is removed first and was in the way, with --prune",
     fails: [],
     options: ["--prune"],

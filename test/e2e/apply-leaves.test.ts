@@ -98,6 +98,31 @@ test("no login begins while sessions of before prevent the rest", async () => {
   m.must(["userdel", "-r", "gina"]);
 });
 
+test("the uid of an account that is removed is free for one that is created in the same run", async () => {
+  const uid = "uid = 7171\n";
+  declare(`${JAIL}${user("bob", uid)}`);
+  m.write(FILE, `${JAIL}${user("fred", uid)}`);
+  expect(linesOf(m, "--check").summary.problems).toMatchObject([{ path: "fred", code: "uid-taken" }]);
+  const limited = `[user fred]\njail = ${J}\nallow = sftp\n`;
+  m.write(FILE, `${JAIL}${limited}${uid}`);
+  const session = m.start(["sleep", "infinity"], { user: "bob" });
+  const codes = linesOf(m, "--prune").summary.problems.map(({ code }) => code);
+  expect(codes).toEqual(["failed", "uid-taken"]);
+  // A name that nobody has gets no rights.
+  expect(m.run(["grep", "fred", `${J}/etc/jailkit/jk_lsh.ini`]).status).not.toBe(0);
+  m.must(["pkill", "-KILL", "-u", "bob"]);
+  await session.ended;
+  const options = ["--prune", "--delete-homes"];
+  const { changes, status } = linesOf(m, "--check", ...options);
+  expect(changes.map(({ action, name }) => `${action} ${name}`)).toEqual([
+    ...["remove bob", "create fred", "create fred"],
+  ]);
+  expect([status, linesOf(m, ...options).status, did(m, ...options)]).toEqual([10, 0, []]);
+  expect([lineOf("bob"), lineOf("fred")]).toEqual([undefined, expect.stringContaining(":7171:")]);
+  m.write(FILE, JAIL);
+  m.must(["jailkit", "apply", ...options]);
+});
+
 test("a home in which another user lives is not deleted with the account that it belongs to", () => {
   declare(`${JAIL}${user("anna", "home = /home/web\n")}${user("bob")}`);
   m.must(["sh", "-c", `mv ${J}/home/bob ${J}/home/web/bob`]);

@@ -173,6 +173,8 @@ test.each([
     m.must(["sh", "-c", command]);
     settle(`${JAIL}${live}\n`, ...options);
     expect(m.run(["mountpoint", "/srv/live/usr"]).status).not.toBe(0);
+    // The next boot would mount it over what was copied.
+    expect(m.read("/etc/fstab")).not.toContain("/srv/live/usr");
     expect(settle(`${JAIL}${live}\n`, "--prune").filter((line) => line.includes("/srv/live"))).toEqual([]);
     m.must(["jailkit", "delete", "--yes", "/srv/live"]);
   }

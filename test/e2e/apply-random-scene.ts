@@ -3,7 +3,7 @@ import fc from "fast-check";
 import type { Machine } from "../machine/machine.ts";
 import { KEYS } from "./apply-scene.ts";
 
-const FILES = ["/etc/jailkit/jails.d/one.ini", "/etc/jailkit/jails.d/two.ini"] as const;
+export const FILES = ["/etc/jailkit/jails.d/one.ini", "/etc/jailkit/jails.d/two.ini"] as const;
 export const JAILS = ["/srv/a", "/srv/b", "/srv/c"] as const;
 export const NAMES = ["anna", "bob", "carl", "dora"] as const;
 /** A group with a fixed gid, so that a declaration can name it by that. */
@@ -107,22 +107,27 @@ const EDITS: Readonly<Record<string, (jail: string, user: string) => string>> = 
   userdelr: (_, user) => `userdel -r ${user}`,
   comment: (_, user) => `usermod -c Somebody ${user}`,
   usermod: (_, user) => `usermod -s /bin/sh ${user}`,
+  joins: (_, user) => `usermod -aG team ${user}`,
   gpasswd: (_, user) => `gpasswd -d ${user} team`,
   key: (jail, user) => `sed -i 1d ${jail}/home/${user}/.ssh/authorized_keys`,
   keys: (jail, user) => `rm ${jail}/home/${user}/.ssh/authorized_keys`,
   home: (jail, user) => `rm -r ${jail}/home/${user}`,
   entry: (jail, user) => `sed -i /^${user}:/d ${jail}/etc/passwd`,
+  shell: (jail, user) => `sed -i '/^${user}:/s|[^:]*$|/bin/sh|' ${jail}/etc/passwd`,
   group: (jail) => `sed -i '/^team:/d' ${jail}/etc/group`,
   rights: (jail) => `rm ${jail}/etc/jailkit/jk_lsh.ini`,
+  right: (jail) => `sed -i 's/sftp/scp/' ${jail}/etc/jailkit/jk_lsh.ini`,
   settings: (_, user) => `rm /etc/jailkit/jk_chrootsh.d/${user}.ini`,
   socket: (jail) => `rm /etc/jailkit/jk_socketd.d/${jail.slice(1).replace("/", "-")}.ini`,
   umount: unmount,
   fstab: (jail) => `sed -i '\\|${jail}/|d' /etc/fstab`,
+  update: (jail) => `jk_update -j ${jail}`,
   section: (jail) => `test -d ${jail} && jk_init -j ${jail} ${BY_HAND}`,
   sftp: (jail) => `jk_init -j ${jail} --remove sftp`,
   file: (jail) => `jk_cp -j ${jail} --remove /usr/bin/id`,
   bash: (jail) => `rm ${jail}/bin/bash`,
-  emptied: (jail) => `${unmount(jail)} && cd ${jail} && rm -rf usr opt lib* bin sbin etc`,
+  // The record begins anew: devices of sections that are not wanted any more would stay.
+  emptied: (jail) => `${unmount(jail)} && cd ${jail} && rm -rf usr opt lib* bin sbin etc dev var`,
   jail: (jail) => `${unmount(jail)} && rm -rf ${jail}`,
   delete: (jail) => `jailkit delete --yes --unjail --user-files ${jail}`,
   out: (_, user) => `jk_jailuser --unjail -m -s /usr/sbin/nologin ${user}`,
@@ -146,6 +151,8 @@ const round = fc.record({
   // The one of before, with few differences.
   keep: fc.boolean(),
   split: fc.boolean(),
+  // The run gets the file with the users, and not the others.
+  alone: fc.nat(5).map((n) => n === 0),
   edits: fc.array(edit, { maxLength: 2 }),
   options: fc.constantFrom([], [], ["--prune"], ["--prune", "--delete-homes"]),
 });

@@ -21,7 +21,7 @@ import { newAccountWarnings, planNewAccount } from "../../users/new-account.ts";
 import type { UserWork } from "../compare/compare.ts";
 import { accessOf, DECLARED, movesHome, sideAccessOf, valuesOf } from "../compare/intent.ts";
 import { withKeyPlace } from "../compare/look-keys.ts";
-import { policyKeys } from "../compare/look-user.ts";
+import { policyKeys, uidFault } from "../compare/look-user.ts";
 import { returning, unreservedUid } from "../compare/returning.ts";
 import type { DeclaredUser } from "../model.ts";
 import { formerPolicies, type OnceUser } from "../once.ts";
@@ -45,7 +45,10 @@ interface Means {
 /** The steps that make a user as declared. */
 export function userSteps({ declared, changes }: UserWork, means: Means): Step[] {
   const { root, once } = means;
-  const { name, shell, directory } = declared;
+  const { name, shell, directory, uid } = declared;
+  // Of an account that should have been removed first, and could not be: before a name that nobody has gets rights.
+  const taken = uid === undefined || hostUser(name) ? undefined : uidFault(uid, hostUser);
+  if (taken !== undefined) throw new JailkitError(taken.code, 1, taken.message);
   return stepsOf(USER_STEPS, changes, {
     limit:
       () =>

@@ -10,7 +10,7 @@ import { fileSystemAt } from "../../populate/file-system.ts";
 import { type Change, changeText, type Fault, listed } from "../change.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "../model.ts";
 import type { Once, OnceJail, OnceUser } from "../once.ts";
-import { fillingOf, requireExtras, requireFillable } from "./fillable.ts";
+import { fillingOf, requireExtras, requireFillable, requireLivePlace } from "./fillable.ts";
 import { type Planned, UserForesight } from "./foresee-user.ts";
 import { type Former, formerOf, type Gone, type LeftIn, movedUsers } from "./former.ts";
 import { compareJail } from "./jail.ts";
@@ -89,6 +89,7 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
     const gone = formerOf(all, before, machine, { ...asked, files: declaration.files });
     // Users first: a jail with users is not deleted.
     const former = [...moved.former, ...(prune ? gone.former : [])];
+    for (const one of former) if (one.of === "user" && one.frees !== undefined) machine.frees(one.frees);
     const cleared = new Set(former.map(({ change }) => change.jail));
     const jails = [...paths].map((path) => {
       const here = { declared: declared.get(path), users: users.get(path) ?? [] };
@@ -190,6 +191,7 @@ function compareOne(
         if (fault === undefined) {
           requireFillable(declared, changes, machine);
           requireExtras(declared, changes);
+          if (root !== undefined) requireLivePlace(root, changes, lookUps.liveOf);
         }
       } catch (error) {
         fault = faultFrom(error, about);

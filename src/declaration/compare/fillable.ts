@@ -1,10 +1,13 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
+import type { JailRoot } from "../../jail/fs/walk.ts";
+import { requireLivePlaces } from "../../populate/apply/live.ts";
 import { requireLiveLines } from "../../populate/apply/live-lines.ts";
 import { requireLogSocketPlace } from "../../populate/apply/log-socket.ts";
 import { requireProcLine } from "../../populate/apply/proc.ts";
 import { noSuchSection, sectionNames } from "../../profile/sections.ts";
+import { below } from "../../system/mountinfo.ts";
 import { SECTIONS_FILE } from "../../transfer/sections.ts";
 import { requireNoProcLine } from "../../update/remove-extras.ts";
 import type { Change } from "../change.ts";
@@ -68,6 +71,24 @@ const missingFile = (operand: ByteString): string =>
   operand.includes("/")
     ? `${display(operand)} does not exist`
     : `${quoted(operand)} is no program of this machine`;
+
+/**
+ * Throws the JailkitError with which directories would not become live while others go: the dry run of jk_init sees the jail
+ * of before. What is in one that goes, or holds it, is not known. `liveOf`: all directories that named ones bring.
+ */
+export function requireLivePlace(
+  root: JailRoot,
+  changes: readonly Change[],
+  liveOf: (named: readonly ByteString[]) => readonly ByteString[],
+): void {
+  const items = (which: Change["action"]) =>
+    changes.flatMap((change) => (change.what === "live" && change.action === which ? change.items : []));
+  const [comes, goes] = [items("create"), items("remove")];
+  if (comes.length === 0 || goes.length === 0) return;
+  const isApart = (path: ByteString) =>
+    goes.every((one) => below(one, path) === undefined && below(path, one) === undefined);
+  requireLivePlaces(root, liveOf(comes).filter(isApart));
+}
 
 /** Throws the JailkitError with which the log socket of a jail would not be added, or /etc/fstab not be changed. */
 export function requireExtras({ path }: DeclaredJail, changes: readonly Change[]): void {

@@ -92,17 +92,18 @@ export class UserForesight {
     const account = this.machine.accounts.userByName(declared.name);
     if (account !== undefined) this.#requireAccount(account, planned);
     else if (root !== undefined) {
-      const uid = unreservedUid(declared, planned.once, this.machine.accounts.userByUid, this.about.reserved);
+      const uid = unreservedUid(declared, planned.once, this.machine.laterByUid, this.about.reserved);
+      const nonUnique = uid !== undefined && this.machine.isFreed(uid);
       // None of them is created here.
       this.#place ??= new NewAccountPlace(root, () => this.inside.accounts ?? readJailAccounts(root));
       const found = planNewAccount(
         root,
-        valuesOf(declared, uid),
+        { ...valuesOf(declared, uid), nonUnique },
         this.#accessOf(declared),
         DECLARED,
         this.#place,
       );
-      requireOwnHome(found, this.machine.accounts.userByUid);
+      requireOwnHome(found, this.machine.laterByUid);
     }
   }
 
@@ -190,10 +191,7 @@ export class UserForesight {
 }
 
 /** Throws JailkitError for a home that is there and is not that of the new account, which could not log in. */
-function requireOwnHome(
-  { root, jailHome, user }: NewAccount,
-  userByUid: Machine["accounts"]["userByUid"],
-): void {
+function requireOwnHome({ root, jailHome, user }: NewAccount, userByUid: Machine["laterByUid"]): void {
   const stat = lookUp(root, jailHome)?.stat;
   if (stat === undefined || (stat.uid === user.uid && isDirectory(stat))) return;
   const place = hostPath(root, jailHome);

@@ -55,6 +55,8 @@ export interface FormerUser {
   readonly change: Change;
   /** Another user whose home is in that of this one, and stays: so does this home. */
   readonly holds: ByteString | undefined;
+  /** The uid that nobody has any more after it. */
+  readonly frees: number | undefined;
 }
 
 /** What is to be forgotten: it is neither declared nor there, and what gets its name later is something else. */
@@ -116,7 +118,8 @@ export function formerOf(
     const change = { action: "remove", of: "user", name, jail, what, why: NO_LONGER, items: [] } as const;
     const from = what === "entry" ? `in ${display(jail)}` : undefined;
     const to = what === "entry" && fate?.how === "out" ? "out of it, with its home" : undefined;
-    return [...left, { of: "user", once, change: { ...change, from, to }, holds: fate?.holds }];
+    const frees = fate?.how === "removed" ? once.created : undefined;
+    return [...left, { of: "user", once, change: { ...change, from, to }, holds: fate?.holds, frees }];
   });
   const candidates = before.jails.filter((jail) => !jails.has(jail.path) && mayGo(jail));
   const { jails: known, damaged } = candidates.length === 0 ? NO_RECORDS : readRegistry();

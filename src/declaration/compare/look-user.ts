@@ -99,7 +99,7 @@ export function userState(
     const home = account === undefined ? undefined : homeState(declared, account, inside);
     const fault = groups.fault ?? home?.fault ?? newFault(declared, account, machine);
     if (fault !== undefined) return { ...nothing, fault };
-    const owner = account ?? returning(declared, once, inside.root, machine.accounts.userByUid);
+    const owner = account ?? returning(declared, once, inside.root, machine.laterByUid);
     const keys =
       owner === undefined ? NO_KEYS : keyState(declared, owner, inside.root, home?.home ?? "there", once);
     const { table, section } = policyState(declared, inside, machine);
@@ -135,7 +135,12 @@ function newFault(
   if (account !== undefined || directory) return undefined;
   const message = newNameFault(name, DECLARED);
   if (message !== undefined) return { code: "bad-name", message };
-  const owner = uid === undefined ? undefined : machine.accounts.userByUid(uid);
+  return uid === undefined ? undefined : uidFault(uid, machine.laterByUid);
+}
+
+/** Why no account can be created with a uid. */
+export function uidFault(uid: number, userByUid: (uid: number) => PasswdEntry | undefined) {
+  const owner = userByUid(uid);
   if (owner === undefined) return undefined;
   return { code: "uid-taken", message: `the uid ${uid} belongs to ${quoted(owner.name)}: ${DECLARED.uid}` };
 }

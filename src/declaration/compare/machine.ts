@@ -10,6 +10,7 @@ import { fileSystemAt } from "../../populate/file-system.ts";
 import { searchPath } from "../../profile/search.ts";
 import { selectSections } from "../../profile/sections.ts";
 import { namesIn } from "../../system/account-tools.ts";
+import type { PasswdEntry } from "../../system/accounts.ts";
 import { HostSources } from "../../transfer/host.ts";
 import { SECTIONS_FILE } from "../../transfer/sections.ts";
 import { absentFault } from "./absent.ts";
@@ -50,6 +51,7 @@ export class Machine extends HostSources {
   readonly sections = once(() => answered(() => loadConfig(SECTIONS_FILE, { dialect: "py" })));
   readonly #absent = new Map<ByteString, ReturnType<typeof absentFault>>();
   readonly #needs = new Map<ByteString, SectionNeeds>();
+  readonly #freed = new Set<number>();
   readonly #paths = new Map<ByteString, ByteString | undefined>();
   // Of equal names the first counts.
   readonly #settingsOf = once(
@@ -62,6 +64,16 @@ export class Machine extends HostSources {
   /** As absentFault, which searches for the jail. */
   absentFault = (jail: ByteString): ReturnType<typeof absentFault> =>
     this.#absent.getOrInsertComputed(jail, () => absentFault(jail));
+
+  /** Says that the account with this uid is removed before any is created. */
+  frees = (uid: number): void => void this.#freed.add(uid);
+
+  /** Whether a uid is that of an account which is removed before any is created. */
+  isFreed = (uid: number): boolean => this.#freed.has(uid);
+
+  /** The account that has a uid when accounts are created. */
+  laterByUid = (uid: number): PasswdEntry | undefined =>
+    this.isFreed(uid) ? undefined : this.accounts.userByUid(uid);
 
   /** What sections of jk_init.ini need. */
   needsOf = (sections: readonly ByteString[]): SectionNeeds =>

@@ -133,6 +133,12 @@ export function liveProblem(
   return { code: "live-obstacle", path: root.path, message: copy ?? `${what}; ${OTHER_WAY}` };
 }
 
+/** Throws JailkitError if a directory of a jail cannot become live. */
+export function requireLivePlaces(root: JailRoot, directories: readonly ByteString[]): void {
+  const what = directories.map((path) => liveObstacle(root, path)).find((each) => each !== undefined);
+  if (what !== undefined) throw new JailkitError("live-obstacle", 1, `${what}; ${OTHER_WAY}`);
+}
+
 /**
  * Shows directories of the host in a jail: records them under `key`, mounts those that exist, and adds a line of fstab(5)
  * for each. Each step may be repeated. True if lines were added. Throws JailkitError, SystemError.

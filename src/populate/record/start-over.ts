@@ -1,5 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
+import { display } from "../../cli/display.ts";
+import { isSocketDirectory } from "../../jail/fs/socket-directory.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { isEmptied } from "../../jail/record/emptied.ts";
 import {
@@ -8,7 +10,39 @@ import {
   type ManifestContent,
   saveManifest,
 } from "../../jail/record/manifest.ts";
+import { directoriesInFstab, hideFromJail, removeLiveLines } from "../apply/live.ts";
 import { asksForFiles } from "./requests.ts";
+
+/** The directories that should be mounted in a live jail. Of an emptied one, nothing is wanted any more. */
+export function recordedLive(root: JailRoot, manifest: Manifest | undefined): readonly ByteString[] {
+  const { live = [] } = manifest?.content ?? {};
+  if (manifest === undefined || live.length === 0) return [];
+  // As startOver: with its mount point it is still a live jail.
+  return statIfPresent(root.fd, "usr") === undefined && isEmptied(root, manifest.content) ? [] : live;
+}
+
+/**
+ * Takes out what was live in a jail that was emptied or removed, and is not `wanted` any more, before the record begins anew: the next boot would
+ * mount it over what is copied. Throws JailkitError, SystemError.
+ */
+export function endFormerLive(
+  root: JailRoot,
+  manifest: Manifest,
+  wanted: readonly ByteString[],
+  say: (line: ByteString) => void,
+): void {
+  if (recordedLive(root, manifest).length > 0) return;
+  const former = (manifest.content.live ?? []).filter((path) => !wanted.includes(path));
+  hideFromJail(root, "live", former, say);
+  // One that was removed has another record, and may have left the lines.
+  const isNew = manifest.content.entries.size === 0 && statIfPresent(root.fd, "usr") === undefined;
+  const left = isNew ? directoriesInFstab(root.path) : [];
+  const directories = left.filter((path) => !(isSocketDirectory(path) || wanted.includes(path)));
+  if (directories.length > 0 && removeLiveLines(root.path, { directories }))
+    say(
+      `removed the lines for ${directories.map((path) => display(root.path + path)).join(", ")} from /etc/fstab`,
+    );
+}
 
 /**
  * Begins the record of an emptied jail anew, before it is filled again: what was asked for before is not wanted any more.

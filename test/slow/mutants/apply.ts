@@ -212,6 +212,9 @@ export const APPLY: readonly Mutant[] = [
     ["if (!isLive && !comes)", "if (false)"],
     ["name) => below(path, name) !== undefined", "_name) => false"],
   ]),
+  ...within("src/declaration/compare/compare.ts", FORESEES, [
+    ["if (root !== undefined) requireLivePlace(root, changes, lookUps.liveOf);", ""],
+  ]),
   ...within("src/declaration/compare/foresee-user.ts", FORESEES, [
     ["if (this.about.isCleared) return;", ""],
     [
@@ -223,7 +226,7 @@ export const APPLY: readonly Mutant[] = [
     ["requireShell(root, shell, DECLARED);\n    this.#shells", "this.#shells"],
     ["if (!isLimitedShell(shell)) requireOwnDropIn(name);", "if (!isLimitedShell(shell)) return;"],
     ["else if (root !== undefined) requireReplaceable", "else if (false) requireReplaceable"],
-    ["requireOwnHome(found, this.machine.accounts.userByUid);", ""],
+    ["requireOwnHome(found, this.machine.laterByUid);", ""],
     ['if (isOf("account", "home")) this.#requireOutside(declared);', ""],
     ["(root !== undefined && lookUp(root, above) !== undefined)", "false"],
     [
@@ -238,6 +241,10 @@ export const APPLY: readonly Mutant[] = [
   ...titled("no account gets the uid", "src/declaration/compare/returning.ts", [
     ["if (usual === undefined || !reserved.has(usual)) return undefined;", "if (usual) return undefined;"],
     ["newUid(user, once.get(user.name), () => undefined)", "user.uid"],
+  ]),
+  ...within("src/declaration/compare/compare.ts", LEAVES, [["machine.frees(one.frees);", ";"]]),
+  ...within("src/declaration/carry-out/user.ts", LEAVES, [
+    ["if (taken !== undefined) throw", "if (false) throw"],
   ]),
   ...titled("also in the run that removes it", "src/declaration/compare/foresee-user.ts", [
     ["if (root !== undefined) this.#requireShell(root, declared.shell);", ""],

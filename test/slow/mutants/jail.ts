@@ -161,6 +161,10 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/jail/record/emptied.ts", "e2e/emptied.test.ts", [
     ["tops.size > 0 && [...tops].every(", "[...tops].some("],
   ]),
+  ...within("src/populate/record/start-over.ts", "e2e/apply-one-run.test.ts", [
+    ['  hideFromJail(root, "live", former, say);\n', ""],
+    ["if (directories.length > 0 && removeLiveLines", "if (false && removeLiveLines"],
+  ]),
   ...within("src/populate/record/start-over.ts", "e2e/emptied.test.ts", [
     ["  if (!isEmptied(root, manifest.content)) return [];\n", ""],
     ["content.entries.clear();", ""],
