@@ -131,8 +131,16 @@ const looseIn = (text: string, sequence: readonly Round[]) =>
         ),
   );
 
-/** Does what the errors advise. */
-function heed(m: Machine, { summary }: Run): void {
+/** Accounts outside of jails, of those that stay, as a warning of some run has said. */
+const stayed = (m: Machine, text: string, told: ReadonlySet<string>) =>
+  [...told].filter(
+    (name) =>
+      !text.includes(`[user ${name}]`) && new RegExp(`^${name}:(?!.*/\\./)`, "m").test(m.read("/etc/passwd")),
+  );
+
+/** Does what the errors and warnings advise. */
+function heed(m: Machine, { summary }: Run, stay: readonly string[]): void {
+  for (const name of stay) m.must(["userdel", name]);
   for (const { message } of summary.problems) {
     const [, command] = /, with: (jk_jailuser .*)$/.exec(message) ?? [];
     if (command !== undefined) m.must(command.split(" "));
@@ -142,19 +150,25 @@ function heed(m: Machine, { summary }: Run): void {
 async function runAll(sequence: readonly Round[]): Promise<void> {
   const m = await openRandomMachine();
   let isHurt = false;
+  // Each is told once, and then is none of apply's any more.
+  const told = new Set<string>();
   const said: string[] = [];
   try {
     let text = "";
     let done: Run | undefined;
     const last = { options: ["--prune", "--delete-homes"], edits: [] };
     for (const round of [...sequence, last, last]) {
-      if (round === last && done !== undefined) heed(m, done);
+      if (round === last && done !== undefined) heed(m, done, stayed(m, text, told));
       if ("wish" in round && !(round.keep && text !== "")) text = textOf(round.wish);
       m.write(FILE, text);
       edits(m, round.edits);
       isHurt ||= round.edits.some(({ what }) => HURTS.has(what));
       said.push(`--- ${round.edits.map(commandOf).join("\n    ")}\n${text}=> ${round.options.join(" ")}`);
       done = runTwice(m, round.options);
+      for (const line of done.summary.warnings) {
+        const name = /; userdel (\S+) removes it$/.exec(line)?.[1];
+        if (name !== undefined) told.add(name);
+      }
       said.push(texts(done).join("\n"), problems(done).join("\n"));
       if (done.status === 0) judge(m, isHurt);
       if (done.status === 0 && !isHurt) declareAgain(m, looseIn(text, sequence));
