@@ -65,6 +65,8 @@ const tree = (m: Machine, jail: string) =>
   m
     .run(["find", jail, "-xdev", "-path", `${jail}/home/*`, "-prune", "-o", "-printf", "%P %y %m\\n"])
     .stdout.split("\n")
+    // The directory of homes stays when the last user has left, and so do homes without --delete-homes.
+    .filter((line) => line !== "home d 755" || accounts(m, `${jail}/etc/passwd`).length > 0)
     // A mount point stays, and so do links to directories that were live, and a file of rights without a section.
     .filter((line) => !/^(?:proc|lib\w*|sbin|etc\/jailkit(?:\/jk_lsh\.ini)?) /.test(line))
     .sort();
