@@ -36,6 +36,9 @@ export interface Change {
   readonly items: readonly ByteString[];
 }
 
+/** Why what was declared once is removed. */
+export const NO_LONGER = "no longer declared";
+
 /** Why something cannot be made as it is declared. */
 export interface Fault {
   readonly of: "jail" | "user";

@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { isLimitedShell } from "../users/access.ts";
+import type { Change } from "./change.ts";
 import type { Comparison } from "./compare/compare.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
 import {
@@ -37,11 +38,15 @@ export class Memory {
    * Adds all that is declared, forgets what is not there, and writes it: before the first change, so that a run that is killed
    * has it.
    */
-  declare({ jails, users }: Declaration, gone: Pick<Comparison, "settledLeft" | "forgotten">): void {
+  declare({ jails, users }: Declaration, gone: Pick<Comparison, "settledLeft" | "forgotten" | "out">): void {
     for (const jail of jails) this.#addJail(jail, this.#jails.get(jail.path));
     for (const user of users) this.#addUser(user, this.#users.get(user.name));
     for (const { name, jail } of gone.settledLeft) this.forgetLeft(name, jail);
     for (const { of, name } of gone.forgotten) this.forget(of, name);
+    // What becomes of it now is not of apply.
+    for (const name of gone.out)
+      if (!this.#users.get(name)?.out)
+        this.#change(name, { out: true, created: undefined, createdHome: undefined });
     this.write();
   }
 
@@ -59,6 +64,11 @@ export class Memory {
     if (user === undefined) return;
     if (user.jail === jail) this.#change(name, { policy: false, otherPolicy: false });
     else this.#change(name, { left: user.left.filter((one) => one.jail !== jail) });
+  }
+
+  /** Forgets the groups or keys of an account that is in no jail any more. */
+  takenBack(name: ByteString, what: Change["what"]): void {
+    this.#change(name, what === "groups" ? { groups: [] } : { keys: [] });
   }
 
   #change(name: ByteString, to: Partial<OnceUser>): void {
@@ -127,6 +137,7 @@ export class Memory {
       // One of a directory is another account, whatever its uid.
       created: directory ? undefined : once?.created,
       createdHome: directory ? undefined : once?.createdHome,
+      out: false,
       limited,
       policy: policy !== undefined || before.includes(limited),
       otherPolicy: before.includes(!limited),

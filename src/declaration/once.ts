@@ -56,6 +56,8 @@ const ONCE = {
           created: { kind: "nullable", of: { kind: "number", least: 1, most: 0xffff_fffe, whole: true } },
           // As the account had it when that home was created, or moved last; undefined if apply did not create it.
           createdHome: { kind: "nullable", of: text },
+          // Somebody has taken the account out of its jail, and it was told that it stays.
+          out: { kind: "flag" },
           limited: { kind: "flag" },
           policy: { kind: "flag" },
           // The same for the other shell, from before it was exchanged.
@@ -115,7 +117,7 @@ const completed = ({ jails, users, ...rest }: Fields) => ({
   ...rest,
   jails: records(jails).map((jail) => ({ live: [], logSocket: false, proc: false, ...jail })),
   users: records(users).map(({ jail, createdHome: home, ...user }) => ({
-    ...{ left: [], jail, ...user },
+    ...{ left: [], out: false, jail, ...user },
     createdHome: typeof home === "string" ? joinHome(`${jail}`, home) : home,
   })),
 });

@@ -1,5 +1,14 @@
 /** `jailkit apply --prune`: users who leave have nothing left that was declared, and nobody else loses anything by it. */
-import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  setDefaultTimeout,
+  test,
+} from "bun:test";
 import type { Machine } from "../machine/machine.ts";
 import { did, KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
 
@@ -135,6 +144,98 @@ test("a home in which another user lives is not deleted with the account that it
   ]);
   expect([lineOf("anna"), m.exists(`${J}/home/web/bob`)]).toEqual([undefined, true]);
   m.must(["sh", "-c", `userdel bob; rm -r ${J}/home/web; sed -i /^bob:/d ${J}/etc/passwd`]);
+});
+
+describe("who was taken out by hand, and is not declared any more", () => {
+  const TAKEN = ["- user bob: groups team (no longer declared)", "- user bob: keys 1 (no longer declared)"];
+  const out = (...more: string[]) => m.must(["jk_jailuser", "--unjail", "-m", ...more]);
+  const warnings = (...options: string[]) => linesOf(m, ...options).summary.warnings;
+  const stays = (name: string) =>
+    `user ${name}: the account stays, as it was taken out of ${J} by hand; userdel ${name} removes it`;
+  const keysOf = (name: string) => m.read(`/home/${name}/.ssh/authorized_keys`);
+
+  /** Declares bob, whom apply creates, and takes him out. */
+  function takeOut(more = ""): void {
+    declare(`${JAIL}${user("bob", ACCESS + more)}`);
+    m.must(["sh", "-c", `echo '${KEYS[1]}' >>${J}/home/bob/.ssh/authorized_keys`]);
+    out("-s", "/usr/sbin/nologin", "bob");
+    m.write(FILE, JAIL);
+  }
+  afterEach(() => {
+    m.run(["userdel", "bob"]);
+    for (const home of ["/home/bob", `${J}/home/bob`]) m.remove(home);
+    m.run(["sed", "-i", "/^bob:/d", `${J}/etc/passwd`]);
+    m.must(["jailkit", "apply", "--prune"]);
+  });
+
+  test.each([
+    ["without limits", ""],
+    ["with limits on the host", "confine = 1\n"],
+  ])("stays, which is told once, without what apply gave: %s", (_, more) => {
+    takeOut(more);
+    expect([warnings("--check"), warnings(), warnings()]).toEqual([[stays("bob")], [stays("bob")], []]);
+    expect(linesOf(m).summary.undeclared).toEqual(
+      expect.arrayContaining([
+        "user bob: groups team (no longer declared)",
+        "user bob: keys 1 (no longer declared)",
+      ]),
+    );
+    expect([inTeam("bob"), keysOf("bob")]).toEqual([true, `${KEYS[0]}\n${KEYS[1]}\n`]);
+    const planned = linesOf(m, "--check", "--prune").changes.map(({ text }) => text);
+    expect(planned).toEqual(expect.arrayContaining(TAKEN));
+    expect(did(m, "--prune", "--delete-homes")).toEqual(planned.map((text) => `done ${text}`));
+    expect([inTeam("bob"), keysOf("bob")]).toEqual([false, `${KEYS[1]}\n`]);
+    expect(lineOf("bob")).toEndWith(":/home/bob:/usr/sbin/nologin");
+    expect([did(m, "--prune"), warnings("--prune"), linesOf(m).summary.undeclared]).toEqual([[], [], []]);
+    expect(m.read("/var/lib/jailkit/declared.json")).not.toContain('"bob"');
+  });
+
+  test("is told in the run that takes it back, and the command helps", () => {
+    takeOut();
+    const { changes, summary } = linesOf(m, "--prune");
+    expect([changes.map(({ text }) => text), summary.warnings]).toEqual([TAKEN, [stays("bob")]]);
+    m.must(/(userdel \S+) removes it$/.exec(`${summary.warnings[0]}`)?.[1]?.split(" ") ?? []);
+    expect([lineOf("bob"), did(m, "--prune"), warnings("--prune")]).toEqual([undefined, [], []]);
+  });
+
+  test("and was there before apply: it is as it was, without a word", () => {
+    jail("dora");
+    out("dora");
+    expect(warnings()).toEqual([]);
+    expect(did(m, "--prune")).toEqual(TAKEN.map((text) => `done ${text.replace("bob", "dora")}`));
+    expect([inTeam("dora"), keysOf("dora")]).toEqual([false, `${KEYS[1]}\n`]);
+    expect(lineOf("dora")).toEndWith(":/home/dora:/bin/bash");
+    m.must(["userdel", "-r", "dora"]);
+  });
+
+  test("and whom jk_jailuser puts into the jail again, is not of apply any more", () => {
+    takeOut();
+    m.must(["jailkit", "apply"]);
+    m.must(["jk_jailuser", "-n", "-m", "-j", J, "-s", "/bin/bash", "bob"]);
+    expect([did(m, "--prune", "--delete-homes"), warnings("--prune")]).toEqual([[], []]);
+    expect([lineOf("bob"), inTeam("bob"), m.exists(`${J}/home/bob`)]).toEqual([
+      ...[expect.stringContaining(`:${J}/./home/bob:`), true, true],
+    ]);
+  });
+
+  test("and another account that has the name now, is not touched", () => {
+    takeOut();
+    m.must(["sh", "-c", "userdel bob && useradd -u 4242 -G team -d /home/bob bob && chown -R bob /home/bob"]);
+    expect([did(m, "--prune"), warnings("--prune"), inTeam("bob")]).toEqual([[], [], true]);
+  });
+
+  test("is an error if its keys cannot be removed, until they can", () => {
+    takeOut();
+    const [keys, link] = ["/home/bob/.ssh/authorized_keys", "/home/bob/.ssh/x"];
+    m.must(["runuser", "-u", "bob", "--", "sh", "-c", `mv ${keys} ${link} && ln -s ${link} ${keys}`]);
+    const { status, changes } = linesOf(m, "--prune");
+    expect([status, changes.map((one) => one.status), changes[1]?.errors]).toEqual([
+      ...[1, ["done", "failed"], [expect.stringContaining("authorized_keys' is a symbolic link")]],
+    ]);
+    m.must(["mv", "-T", link, keys]);
+    expect(did(m, "--prune")).toEqual([`done ${TAKEN[1]}`]);
+    expect(keysOf("bob")).toBe(`${KEYS[1]}\n`);
+  });
 });
 
 test("who left, and whom jk_jailuser put into the jail again, is not of apply any more", () => {

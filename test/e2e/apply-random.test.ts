@@ -149,8 +149,16 @@ const declares = (text: string, path: string) => text.includes(`[jail ${path}]\n
 const leftIn = (text: string, all: readonly Edit[]) =>
   JAILS.filter((path, nth) => all.some(({ jail }) => jail === nth) && !declares(text, path));
 
-/** Does what the errors advise. */
-function heed(m: Machine, { summary }: Run): void {
+/** Accounts outside of jails, of those that stay, as a warning of some run has said. */
+const stayed = (m: Machine, text: string, told: ReadonlySet<string>) =>
+  [...told].filter(
+    (name) =>
+      !text.includes(`[user ${name}]`) && new RegExp(`^${name}:(?!.*/\\./)`, "m").test(m.read("/etc/passwd")),
+  );
+
+/** Does what the errors and warnings advise. */
+function heed(m: Machine, { summary }: Run, stay: readonly string[]): void {
+  for (const name of stay) m.must(["userdel", name]);
   for (const { message } of summary.problems) {
     const [, command] = /, with: (jk_jailuser .*)$/.exec(message) ?? [];
     if (command !== undefined) m.must(command.split(" "));
@@ -161,13 +169,15 @@ async function runAll(sequence: readonly Round[]): Promise<void> {
   const m = await openRandomMachine();
   const byHand: Edit[] = [];
   const isHurt = () => byHand.some(({ what }) => HURTS.has(what));
+  // Each is told once, and then is none of apply's any more.
+  const told = new Set<string>();
   const said: string[] = [];
   try {
     let text = "";
     let done: Run | undefined;
     const last = { options: ["--prune", "--delete-homes"], edits: [], split: false, alone: false };
     for (const round of [...sequence, last, last]) {
-      if (round === last && done !== undefined) heed(m, done);
+      if (round === last && done !== undefined) heed(m, done, stayed(m, text, told));
       if ("wish" in round && !(round.keep && text !== "")) text = textOf(round.wish);
       declare(m, text, round.split);
       edits(m, round.edits);
@@ -177,6 +187,10 @@ async function runAll(sequence: readonly Round[]): Promise<void> {
         `--- ${round.edits.map(commandOf).join("\n    ")}\n${text}=> ${round.split ? "(two files) " : ""}${options.join(" ")}`,
       );
       done = runTwice(m, options);
+      for (const line of done.summary.warnings) {
+        const name = /; userdel (\S+) removes it$/.exec(line)?.[1];
+        if (name !== undefined) told.add(name);
+      }
       said.push(texts(done).join("\n"), problems(done).join("\n"));
       // One file mends no jail of the other.
       if (options.length > round.options.length) continue;

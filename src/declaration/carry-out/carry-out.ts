@@ -136,6 +136,7 @@ async function remove(former: Former, memory: Memory, means: Means): Promise<voi
   };
   if (!(await makeSteps([{ changes: [change], work }], change.jail, means))) return;
   if (former.of === "left") memory.forgetLeft(change.name, change.jail);
+  else if (former.of === "given") memory.takenBack(change.name, change.what);
   else memory.forget(change.of, change.name);
   memory.write();
 }

@@ -4,7 +4,7 @@ import { display, quoted } from "../../cli/display.ts";
 import { describeError, isReported, JailkitError } from "../../cli/error.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
-import { lookUp } from "../../jail/fs/look.ts";
+import { lookUp, withTree } from "../../jail/fs/look.ts";
 import { hostPath, type JailRoot, openTree } from "../../jail/fs/walk.ts";
 import { removeTree } from "../../jail/fs/write.ts";
 import { withHostAccounts } from "../../jail/record/jail-lock.ts";
@@ -22,8 +22,10 @@ import { homeFor } from "../../users/jail-side.ts";
 import { keyLinesIn } from "../../users/key-lines.ts";
 import { keysText, removeKeys } from "../../users/keys.ts";
 import { openShell } from "../../users/leaving.ts";
+import type { Change } from "../change.ts";
 import { type Fate, fateOf } from "../compare/fate.ts";
 import type { Former, FormerUser, Leftovers } from "../compare/former.ts";
+import { isOutside } from "../compare/taken-out.ts";
 import { type OnceUser, policiesOf, sumOf } from "../once.ts";
 import { removePolicy, removeSettings } from "./policy.ts";
 import { requireNoSession, uidOf, warnOfSessions } from "./sessions.ts";
@@ -33,6 +35,7 @@ import { changeOne, type Said } from "./steps.ts";
 export function removeFormer(former: Former, { deleteHomes }: { deleteHomes: boolean }, said: Said): void {
   if (former.of === "user") removeUser(former, deleteHomes, said);
   else if (former.of === "left") removeLeft(former.once, former.left, said);
+  else if (former.of === "given") takeBack(former.once, former.change, said);
   else removeJail(former.once.path, said);
 }
 
@@ -80,6 +83,15 @@ function removeLeft({ name }: OnceUser, { jail, line, policy, settings }: Leftov
     warnOfSessions(name, uid, said, root.path);
   }
   if (settings) said.steps.push(removeSettings(name));
+}
+
+/** Takes groups or keys back from an account that somebody has taken out of its jail. */
+function takeBack(once: OnceUser, { what }: Change, said: Said): void {
+  const user = hostUser(once.name);
+  if (user === undefined || !isOutside(once, user))
+    said.steps.push(`the account ${quoted(once.name)} is not outside of jails any more`);
+  else if (what === "groups") forgetGroups(user, once, said);
+  else withTree((host) => forgetKeys(host, user, once, said));
 }
 
 interface Created {
@@ -143,7 +155,7 @@ function forgetGroups(user: PasswdEntry, { groups }: OnceUser, { steps }: Said):
   }
 }
 
-/** Removes the keys that were declared from the home in the jail. Throws JailkitError if they may be left. */
+/** Removes the keys that were declared from the home in the jail, or on the host. Throws JailkitError if they may be left. */
 function forgetKeys(root: JailRoot, user: PasswdEntry, once: OnceUser, { steps }: Said): void {
   const home = homeFor(user, root.path);
   if (once.keys.length === 0 || lookUp(root, home) === undefined) return;

@@ -12,7 +12,8 @@ import type { Declaration, DeclaredJail, DeclaredUser } from "../model.ts";
 import type { Once, OnceJail, OnceUser } from "../once.ts";
 import { fillingOf, requireExtras, requireFillable, requireLivePlace } from "./fillable.ts";
 import { type Planned, UserForesight } from "./foresee-user.ts";
-import { type Former, formerOf, type Gone, type LeftIn, movedUsers } from "./former.ts";
+import { type Former, formerOf, type LeftIn, movedUsers } from "./former.ts";
+import type { Gone } from "./former-jails.ts";
 import { compareJail } from "./jail.ts";
 import { movedFault, withJailState } from "./look.ts";
 import { InJail, userState } from "./look-user.ts";
@@ -55,9 +56,11 @@ export interface Comparison {
   readonly settledLeft: readonly LeftIn[];
   /** Users and jails that are neither declared nor there. */
   readonly forgotten: readonly Gone[];
+  /** Users who are not declared, and whose accounts somebody has taken out of their jails. */
+  readonly out: readonly ByteString[];
   /** What is there and not declared, printable. */
   readonly undeclared: readonly string[];
-  /** Declared jails at places where they should not be, though they can be. */
+  /** Declared jails at places where they should not be, though they can be, and accounts that stay. */
   readonly warnings: readonly Pick<Fault, "of" | "name" | "message">[];
   /** The path that an operand of jk_cp means, as it is recorded. */
   readonly pathOf: (operand: ByteString) => ByteString;
@@ -102,7 +105,10 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
       for (const { change } of gone.former) undeclared.push(`${changeText(change)} (${change.why})`);
     const pathOf = (operand: ByteString) => machine.pathOf(operand) ?? operand;
     const isJail = (path: ByteString) => declared.has(path) || machine.byJail.has(path);
-    const warnings = declaration.jails.flatMap(({ path: name }) => {
+    // Without --prune it may have moved to a file that is not compared.
+    const isWhole = asked.usual || prune;
+    const out = isWhole ? gone.out : [];
+    const insides = declaration.jails.flatMap(({ path: name }) => {
       const outer = jailAround(name, isJail);
       return outer === undefined ? [] : [{ of: "jail", name, message: insideJail(outer) } as const];
     });
@@ -111,9 +117,10 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
       former,
       formerFaults: gone.faults,
       settledLeft: [...moved.settled, ...gone.settled],
-      // Without --prune it may have moved to a file that is not compared.
-      forgotten: asked.usual || prune ? gone.forgotten : [],
-      ...{ undeclared, warnings, pathOf },
+      forgotten: isWhole ? gone.forgotten : [],
+      out: out.map(({ name }) => name),
+      warnings: [...insides, ...out.flatMap(({ note }) => note ?? [])],
+      ...{ undeclared, pathOf },
     };
   });
 }

@@ -1,31 +1,27 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { AT_FDCWD } from "../../../ffi/constants.ts";
-import { statIfPresent } from "../../../ffi/files.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
-import { answered, isReported, problemFrom } from "../../cli/error.ts";
+import { answered, isReported } from "../../cli/error.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
 import { hostPath } from "../../jail/fs/walk.ts";
-import { readRegistry } from "../../jail/record/registry.ts";
-import { planDelete } from "../../jails/delete-plan.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
-import { type Change, type Fault, listed } from "../change.ts";
+import { type Change, type Fault, NO_LONGER } from "../change.ts";
 import type { Declaration, DeclaredUser } from "../model.ts";
 import {
   isInScope,
   type LeftJail,
   leftJails,
   type Once,
-  type OnceJail,
   type OnceUser,
   policiesOf,
   stillIn,
 } from "../once.ts";
-import { absentFault } from "./absent.ts";
+import { type FormerJail, formerJails, type Gone } from "./former-jails.ts";
 import { innerFirst, Leavers } from "./leaving.ts";
 import { withJailState } from "./look.ts";
 import { InJail } from "./look-user.ts";
 import { type Machine, settingsDropIn } from "./machine.ts";
+import { type TakenOut, takenOut } from "./taken-out.ts";
 
 /** What a user who is not in a jail has left there: lines in its account files, and rights that apply wrote. */
 export interface Leftovers {
@@ -44,9 +40,10 @@ export interface LeftIn {
 
 /** Something that was declared once, is not declared any more, and is there. */
 export type Former =
-  | { readonly of: "jail"; readonly once: OnceJail; readonly change: Change }
+  | FormerJail
   | FormerUser
-  | { readonly of: "left"; readonly once: OnceUser; readonly left: Leftovers; readonly change: Change };
+  | { readonly of: "left"; readonly once: OnceUser; readonly left: Leftovers; readonly change: Change }
+  | { readonly of: "given"; readonly once: OnceUser; readonly change: Change };
 
 /** A user who is to leave. */
 export interface FormerUser {
@@ -59,12 +56,6 @@ export interface FormerUser {
   readonly frees: number | undefined;
 }
 
-/** What is to be forgotten: it is neither declared nor there, and what gets its name later is something else. */
-export type Gone = Pick<Change, "of" | "name">;
-
-/** Why what was declared once is removed. */
-export const NO_LONGER = "no longer declared";
-const NO_RECORDS: ReturnType<typeof readRegistry> = { jails: [], damaged: [] };
 const POLICY_FILE = "/etc/jailkit/jk_lsh.ini";
 
 interface Scope {
@@ -83,7 +74,7 @@ export function formerOf(
   before: Once,
   machine: Machine,
   { files, usual, prune, deleteHomes }: Scope,
-): { former: Former[]; faults: Fault[]; settled: LeftIn[]; forgotten: Gone[] } {
+): { former: Former[]; faults: Fault[]; settled: LeftIn[]; forgotten: Gone[]; out: TakenOut[] } {
   const mayGo = ({ file }: { file: ByteString }) => isInScope(file, files, usual);
   const jails = new Set(declarations.flatMap((one) => one.jails.map(({ path }) => path)));
   const users = new Set(declarations.flatMap((one) => one.users.map(({ name }) => name)));
@@ -93,10 +84,11 @@ export function formerOf(
   );
   const settled: LeftIn[] = [];
   const forgotten: Gone[] = [];
+  const out: TakenOut[] = [];
   const faults: Fault[] = [];
   const leavers = new Leavers(machine, deleteHomes);
-  const gone = before.users.filter((user) => !users.has(user.name) && mayGo(user));
-  const former = innerFirst(gone, machine).flatMap((declared): Former[] => {
+  const leaving = before.users.filter((user) => !users.has(user.name) && mayGo(user));
+  const former = innerFirst(leaving, machine).flatMap((declared): Former[] => {
     const once = whereItIs(declared, machine);
     const isIn = isStillIn(once, machine);
     const before = isIn ? once.left : leftJails("", once);
@@ -106,8 +98,14 @@ export function formerOf(
     const isOld = ({ jail }: LeftJail) => !isIn || jail !== declared.jail;
     settled.push(...nothing.filter(isOld).map(({ jail }) => ({ name: once.name, jail })));
     const left = found.filter((one) => one !== undefined && one !== "nothing");
-    if (!isIn && nothing.length === before.length) forgotten.push({ of: "user", name: once.name });
-    if (!isIn) return left;
+    if (!isIn) {
+      const outside = takenOut(once, machine, NO_LONGER);
+      if (outside !== undefined) out.push(outside);
+      const given = (outside?.changes ?? []).map((change) => ({ of: "given", once, change }) as const);
+      const isSettled = nothing.length === before.length && given.length === 0;
+      if (isSettled) forgotten.push({ of: "user", name: once.name });
+      return [...left, ...given];
+    }
     const { name, jail } = once;
     const { fate, fault } = leavers.add(once);
     if (prune && fault !== undefined) {
@@ -122,62 +120,13 @@ export function formerOf(
     return [...left, { of: "user", once, change: { ...change, from, to }, holds: fate?.holds, frees }];
   });
   const candidates = before.jails.filter((jail) => !jails.has(jail.path) && mayGo(jail));
-  const { jails: known, damaged } = candidates.length === 0 ? NO_RECORDS : readRegistry();
-  const recorded = new Set(known.map(({ jail }) => jail.path));
-  const going = new Set<ByteString>();
-  // A jail in another one first, which is not deleted before.
-  for (const once of candidates.toSorted((a, b) => b.path.length - a.path.length)) {
-    if (!recorded.has(once.path)) {
-      if (damaged.length === 0) forgotten.push({ of: "jail", name: once.path });
-      continue;
-    }
-    const about = { of: "jail", name: once.path, jail: once.path } as const;
-    const inside = [...recorded].filter((path) => path.startsWith(`${once.path}/`));
-    const found = prune ? whyItStays(once.path, leavers.leaving, inhabitants) : undefined;
-    const isEmptiedFirst = inside.length > 0 && inside.every((path) => going.has(path));
-    const fault = found?.code === "holds-a-jail" && isEmptiedFirst ? undefined : found;
-    if (fault !== undefined) faults.push({ ...about, ...fault });
-    else {
-      going.add(once.path);
-      former.push({
-        ...{ of: "jail", once },
-        change: { ...about, action: "remove", what: "jail", why: NO_LONGER, items: [] },
-      });
-    }
-  }
-  return { former, faults, settled, forgotten };
-}
-
-/** Why a jail would not be deleted after these users have left: by what its deletion says, or for `declared` users. */
-function whyItStays(
-  jail: ByteString,
-  leaving: Leavers["leaving"],
-  inhabitants: ReadonlyMap<ByteString, readonly DeclaredUser[]>,
-): Pick<Fault, "code" | "message"> | undefined {
-  const declared = inhabitants.get(jail) ?? [];
-  const isGone = statIfPresent(AT_FDCWD, jail) === undefined;
-  const lost = (places: readonly ByteString[]) => (isGone ? absentFault(jail, places) : undefined);
-  const stays = (code: string, why: string) => ({
-    code,
-    message: `is not declared any more, and stays: ${why}`,
-  });
-  try {
-    // Its record is that of the jail where it is now.
-    const moved = lost([]);
-    if (moved !== undefined) return stays(moved.code, moved.message);
-    const here = leaving.filter((one) => one.jail === jail);
-    planDelete({ jail, unjail: false, userFiles: false, leaving: here });
-    if (declared.length === 0) return undefined;
-    const names = listed(declared.map(({ name }) => name));
-    return stays(
-      "has-users",
-      `users are declared in it (${names}): declare the jail too, or another one for them`,
-    );
-  } catch (error) {
-    if (!isReported(error)) throw error;
-    const { code, message } = problemFrom(error, "failed", jail);
-    return stays(code, lost([...inhabitants.keys()])?.message ?? message);
-  }
+  const gone = formerJails(candidates, { prune, leaving: leavers.leaving, inhabitants });
+  return {
+    former: [...former, ...gone.former],
+    faults: [...faults, ...gone.faults],
+    forgotten: [...forgotten, ...gone.forgotten],
+    ...{ settled, out },
+  };
 }
 
 /** What declared users have left in jails that they were declared in before, and the jails where that is nothing. */
@@ -254,11 +203,12 @@ function leftoversOf(
 function whereItIs(once: OnceUser, machine: Machine): OnceUser {
   const account = answered(() => machine.accounts.userByName(once.name));
   const split = account && splitHome(account.home);
-  return split === undefined ? once : stillIn(normalPath(split.jail), once);
+  return split === undefined || once.out ? once : stillIn(normalPath(split.jail), once);
 }
 
 /** True if the account that was declared is in that jail; for one of a directory, its line. */
-function isStillIn({ name, jail, directory }: OnceUser, machine: Machine): boolean {
+function isStillIn({ name, jail, directory, out }: OnceUser, machine: Machine): boolean {
+  if (out) return false;
   let account: PasswdEntry | undefined;
   try {
     account = machine.accounts.userByName(name);

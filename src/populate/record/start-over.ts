@@ -10,7 +10,8 @@ import {
   type ManifestContent,
   saveManifest,
 } from "../../jail/record/manifest.ts";
-import { directoriesInFstab, hideFromJail, removeLiveLines } from "../apply/live.ts";
+import { hideFromJail } from "../apply/live.ts";
+import { directoriesInFstab, removeLiveLines } from "../apply/live-lines.ts";
 import { asksForFiles } from "./requests.ts";
 
 /** The directories that should be mounted in a live jail. Of an emptied one, nothing is wanted any more. */

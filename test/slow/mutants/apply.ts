@@ -54,10 +54,27 @@ export const APPLY: readonly Mutant[] = [
     ["\n  forgetKeys(root, user, once, said);", ""],
     ["leaveJail(root, once, said);\n  requireNoSession(user);\n  forget", "forget"],
   ]),
-  ...within("src/declaration/compare/former.ts", LEAVES, [
+  ...within("src/declaration/compare/former-jails.ts", LEAVES, [
     ["if (declared.length === 0) return undefined;", "return undefined;"],
-    ["if (!isIn && nothing.length === before.length)", "if (false)"],
     ["if (damaged.length === 0)", "if (false)"],
+  ]),
+  ...within("src/declaration/compare/former.ts", LEAVES, [
+    ["if (isSettled) forgotten", "if (false) forgotten"],
+    [
+      "const isSettled = nothing.length === before.length && given.length === 0;",
+      "const isSettled = nothing.length === before.length;",
+    ],
+    ["if (out) return false;", ""],
+    ["split === undefined || once.out ? once", "split === undefined ? once"],
+  ]),
+  ...within("src/declaration/compare/taken-out.ts", LEAVES, [
+    ["splitHome(home) === undefined && (", "("],
+    ["created === undefined || created === uid", "true"],
+    ["created === undefined || out ?", "created === undefined ?"],
+    ["if (text === undefined) return keys;", "if (text === undefined) return [];"],
+  ]),
+  ...within("src/declaration/memory.ts", LEAVES, [
+    ["{ out: true, created: undefined, createdHome: undefined }", "{ out: true }"],
   ]),
   ...within("src/declaration/carry-out/sessions.ts", PRUNE, [
     ["const pids = processesOf(uid);", "const pids: number[] = [];"],
@@ -81,7 +98,7 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/carry-out/user.ts", MOVES, [
     ["once.createdHome === moved.from", "once.created !== undefined"],
   ]),
-  ...within("src/declaration/compare/former.ts", MOVES, [
+  ...within("src/declaration/compare/former-jails.ts", MOVES, [
     ["if (moved !== undefined) return stays(moved.code, moved.message);", ""],
     ["lost([...inhabitants.keys()])?.message ??", ""],
   ]),
