@@ -55,12 +55,15 @@ const absentState = (jail: ByteString, machine: Machine): JailState => ({
 });
 
 /** Why a jail that does not exist is not created, and the command that brings it back; undefined if it is. */
-export function absentFault(jail: ByteString) {
+export function absentFault(
+  jail: ByteString,
+): { code: "moved" | "not-mounted"; message: string; remedy: string } | undefined {
   const remedy = lostRemedy(jail);
   if (remedy === undefined) return undefined;
   // What is missing must not be created below a mount point, nor a jail that moved a second time.
-  const message = mountRemedy(jail) === undefined ? `it was moved: ${remedy}` : unmountedReason(remedy);
-  return { code: "not-mounted", message, remedy };
+  return mountRemedy(jail) === undefined
+    ? { code: "moved", message: `it was moved: ${remedy}`, remedy }
+    : { code: "not-mounted", message: unmountedReason(remedy), remedy };
 }
 
 function presentState(root: JailRoot, machine: Machine): JailState {
