@@ -160,7 +160,8 @@ export const APPLY: readonly Mutant[] = [
     ["if (first !== undefined)", "if (false)"],
     ['if (!accountFiles && !has("/etc/passwd"))', "if (false)"],
     ["if (!isLive && !comes)", "if (false)"],
-    ["name) => below(path, name) !== undefined", "_name) => false"],
+    ["known !== undefined && isElsewhere(path, known)", "known !== undefined"],
+    ["if (isLike) requireNewJail(path);", ""],
   ]),
   ...within("src/declaration/compare/foresee-user.ts", FORESEES, [
     ["if (!this.about.isFilled) requireReadyJail(root);", ""],
@@ -170,7 +171,7 @@ export const APPLY: readonly Mutant[] = [
     ["else if (root !== undefined) requireReplaceable", "else if (false) requireReplaceable"],
     ["requireOwnHome(found, this.machine.accounts.userByUid);", ""],
     ['if (isOf("account", "home")) this.#requireOutside(declared);', ""],
-    ["(root !== undefined && lookUp(root, normalPath(outer.home)) !== undefined)", "false"],
+    ["(root !== undefined && lookUp(root, above) !== undefined)", "false"],
     [
       "prepareJail(account, root, { host, jail, shell, access, move: false, dryRun: true }, run),",
       "undefined,",
