@@ -30,6 +30,7 @@ export const FINDING_CODES = {
   "indented-line": "an indented line is part of a value that cannot have it",
   "kernel-lacks": "the kernel cannot do all that confine = require asks for",
   "limit-too-low": "a limit is below what a session needs",
+  moved: "the directory of a jail was moved",
   "no-effect": "a program is setuid, setgid or has capabilities, which has no effect",
   "no-executables": "a section allows no program",
   "no-jail": "a user has no jail",

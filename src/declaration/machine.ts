@@ -79,8 +79,8 @@ function reportAbsent(section: IniSection, subject: Subject, { facts, report }: 
   const fault = answered(() => facts.absentFault(subject.name));
   const shown = `the jail ${quoted(subject.name)}`;
   if (fault !== undefined) {
-    const { message, remedy } = fault;
-    report(subject, "error", "not-mounted", `${shown}: ${message}`, { kind: "command", text: remedy });
+    const { code, message, remedy } = fault;
+    report(subject, "error", code, `${shown}: ${message}`, { kind: "command", text: remedy });
   } else if (section.entries.every(({ key }) => key === "log_socket" || key === "proc"))
     // Another key may be one of these, misspelt.
     report(subject, "error", "empty-jail", `${shown}: ${EMPTY_JAIL}`, { kind: "none" });

@@ -266,7 +266,7 @@ export function failedSummary(error: JailkitError, path: ByteString, check: bool
       ...{ file: jsonText(file), line: position?.line ?? null, column: position?.column ?? null },
       remedy: jsonTextOrNull(one.remedy || undefined),
     })),
-    exitStatus: error.code === "busy" ? BUSY : 1,
+    exitStatus: statusAfterSignals<1 | typeof BUSY>(error.code === "busy" ? BUSY : 1),
   };
 }
 

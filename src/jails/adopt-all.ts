@@ -15,7 +15,7 @@ import { lockJail } from "../jail/record/jail-lock.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
 import { createLoader } from "../libraries/closure.ts";
 import type { PopulateProblem } from "../populate/entry.ts";
-import { fileSystemAt } from "../populate/file-system.ts";
+import { HostMemory } from "../update/memory.ts";
 import { type Adoption, adoptJail, examineJail } from "./adopt.ts";
 import { allKnownJails } from "./jails.ts";
 
@@ -24,6 +24,8 @@ const NAME = "jailkit adopt";
 /** What explains the contents of jails, for one run. */
 export interface AdoptMeans extends Disposable {
   readonly sources: Parameters<typeof examineJail>[1];
+  /** Forgets what was read of the host more than a second ago. */
+  readonly refresh: () => void;
 }
 
 /** How a jail is adopted. */
@@ -49,16 +51,26 @@ export function openMeans(configfile: ByteString | undefined): AdoptMeans {
   const ini = loadConfig(file, { dialect: "py" });
   if (ini === undefined) throw new JailkitError("no-config", 1, `${display(file)}: no such file`);
   const loader = createLoader({ dlopen: true });
-  const sources = { host: fileSystemAt(), loader, ini, configfile: given };
-  return { sources, [Symbol.dispose]: () => loader[Symbol.dispose]() };
+  const memory = new HostMemory(loader);
+  const known: AdoptMeans["sources"]["known"] = new Map();
+  const sources = { host: memory.host, loader, ini, configfile: given, known };
+  const refresh = () => {
+    if (memory.refresh()) known.clear();
+  };
+  return { sources, refresh, [Symbol.dispose]: () => loader[Symbol.dispose]() };
 }
 
 /** Creates the record of a jail. Throws JailkitError: "recorded" if it has one; if nothing in it is the host's. */
-export function adoptOne(jail: ByteString, { sources }: AdoptMeans, options: AdoptOptions): AdoptedJail {
+export function adoptOne(
+  jail: ByteString,
+  { sources, refresh }: AdoptMeans,
+  options: AdoptOptions,
+): AdoptedJail {
   const { force, dryRun } = options;
   using _lock = lockJail(jail, { tool: NAME, ...options, changes: !dryRun });
   using root = openNamedJail(jail);
   requireJailToFill(root, 1);
+  refresh();
   const adoption = examineJail(root, sources, force);
   const damaged = force ? damagedRecordsOf(root) : [];
   const nothing = adoption.entries.length === 0;

@@ -30,7 +30,7 @@ import { type Draft, isIn } from "../populate/plan/draft.ts";
 import { makePlan } from "../populate/plan/plan.ts";
 import { asksForFiles, givenOptions } from "../populate/record/requests.ts";
 import { installedCompanions } from "../profile/companions.ts";
-import { type Guess, guessSections, socketSections } from "../profile/guess.ts";
+import { type Guess, guessSections, type SectionPaths, socketSections } from "../profile/guess.ts";
 import { copyWant, readRecipe } from "../profile/recipe.ts";
 import { namesShell } from "../update/plan/shell.ts";
 import { recordedEntries } from "./adopt-entries.ts";
@@ -58,6 +58,8 @@ interface AdoptSources {
   readonly ini: IniFile;
   /** The file of the sections, if it is not the usual one. */
   readonly configfile: ByteString | undefined;
+  /** What the sections ask for: for one jail after another. */
+  readonly known: Map<ByteString, SectionPaths>;
 }
 
 /** Throws JailkitError if a jail has a record, or is a copy of a live one, whose programs nobody should record. */
@@ -75,7 +77,7 @@ function requireNoRecord(root: JailRoot): void {
 
 /** Finds out what a jail consists of, without changing anything. Throws JailkitError if the jail has a record. */
 export function examineJail(root: JailRoot, sources: AdoptSources, again: boolean): Adoption {
-  const { host, loader, ini, configfile } = sources;
+  const { host, loader, ini, configfile, known } = sources;
   // With --force, a damaged record is replaced.
   if (!again) requireNoRecord(root);
   const { live, sockets } = shownDirectories(root);
@@ -91,15 +93,14 @@ export function examineJail(root: JailRoot, sources: AdoptSources, again: boolea
     return found !== undefined && !isIn(live, found.canonicalPath);
   };
   const sections = [
-    ...guessSections(ini, host, loader, isHere, live.includes("/usr") ? shownIn(live) : undefined),
+    ...guessSections(ini, host, loader, isHere, live.includes("/usr") ? shownIn(live) : undefined, known),
     ...socketSections(ini, sockets).map((name) => ({ name, lacking: [] })),
   ];
   const names = sections.map(({ name }) => name);
   const init = names.length === 0 ? [] : [request("jk_init", names, { configfile, hardlink })];
   const planned = (wants: readonly Want[]) => planOf(root, sources, wants);
   const base = readRecipe(init, host, loader).wants;
-  const files = leftOver(asked, base, planned, host, byPath);
-  const plan = planned([...base, ...files.map((file) => copyWant(file.path, file))]);
+  const { files, plan } = leftOver(asked, base, planned, host, byPath);
   const entries = recordedEntries(plan, byPath, hardlink, host);
   const recorded = new Set(entries.map(({ path }) => path));
   return {
@@ -190,7 +191,7 @@ function copyRequests(files: Adoption["files"], hardlink: boolean): ManifestRequ
 
 /**
  * Files that the sections do not bring and the host has too, as operands of jk_cp: first programs, which explain their
- * libraries, then complete directories, then single files.
+ * libraries, then complete directories, then single files. With the plan of all.
  */
 function leftOver(
   matched: readonly MatchedFile[],
@@ -198,7 +199,7 @@ function leftOver(
   planned: (wants: readonly Want[]) => Draft,
   host: FileSystem,
   byPath: ReadonlyMap<ByteString, MatchedFile>,
-): Adoption["files"] {
+): { files: Adoption["files"]; plan: Draft } {
   const files: Adoption["files"][number][] = [];
   // jailkit 2 needed a limited shell in the jail; this jailkit does not.
   const matching = matched.filter(
@@ -216,7 +217,7 @@ function leftOver(
   add(rest(({ path, stat }) => isRegular(stat) && (stat.mode & 0o111) !== 0 && !isLibraryName(path)));
   add(wholeDirectories(rest(), matching, host));
   add(rest());
-  return files;
+  return { files, plan };
 }
 
 /** Whether a copy has the owner and the special bits of the host's file. */

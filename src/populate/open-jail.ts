@@ -46,6 +46,9 @@ export function openSafeJail(path: ByteString, options: OpenOptions): JailRoot |
   }
 }
 
+/** Throws JailkitError if a jail that does not exist cannot be created safely at its place. */
+export const requireNewJail = (path: ByteString): void => requirePlace(path, 1);
+
 const isMissing = (error: unknown) => error instanceof JailkitError && error.code === "no-such-jail";
 
 function openChecked(path: ByteString, { create, sync, unsafeStatus }: OpenOptions): JailRoot {

@@ -26,7 +26,7 @@ import { countedProblems } from "./passed-over.ts";
 import { copiedOf } from "./plan/copied.ts";
 import type { PlannerInput } from "./plan/draft.ts";
 import { type Explanation, explain, explanationLines } from "./plan/why.ts";
-import { cacheFor } from "./plan-cache/plan-cache.ts";
+import { cacheFor, heldFor } from "./plan-cache/plan-cache.ts";
 import { endFormerLive, recordedLive, startOver } from "./record/start-over.ts";
 import { populateReport, whyReport } from "./report.ts";
 import { actionMessage, LineReporter, strippedMessage } from "./reporter.ts";
@@ -55,7 +55,9 @@ export async function populate(
     const jailNow = root ? jailFileSystem(root) : emptyFileSystem;
     const live = liveDirectories(root, request.live?.directories ?? []);
     const copies = !options.dryRun && !options.hardlink && why === undefined ? root : undefined;
-    const cache = cacheFor(copies, live, force ? undefined : options.planCache);
+    const plans = force ? undefined : options.planCache;
+    const cache = cacheFor(copies, live, plans);
+    const forRun = heldFor(root, live, plans, options);
     using ahead = copies && new CopyAhead(copies);
     const offer = (entry: Entry) => ahead?.offer(entry);
     const input: PlannerInput = {
@@ -69,7 +71,8 @@ export async function populate(
       companions,
       offer,
     };
-    const files = planFiles(request, input, loader, cache, ahead);
+    const files = planFiles(request, input, loader, cache ?? forRun, ahead);
+    forRun?.hold(files);
     const plan = withRequest(files, request);
     if (why !== undefined) return whyOutput(tool, explain(plan, why), why);
     const suggestions = suggestSections(request, plan, root, companions);

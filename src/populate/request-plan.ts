@@ -13,7 +13,7 @@ export function planFiles(
   { wants }: PopulateRequest,
   input: PlannerInput,
   loader: Loader,
-  cache: PlanCache | undefined,
+  cache: Pick<PlanCache, "read"> | undefined,
   ahead: CopyAhead | undefined,
 ): Draft {
   const kept = cache?.read((entries) => {

@@ -22,7 +22,7 @@ export interface Guess {
 const PROGRAM_DIRECTORY = /\/s?bin(?:\/|$)/;
 
 /** What a section asks for and the host has. */
-interface SectionPaths {
+export interface SectionPaths {
   readonly programs: readonly ByteString[];
   /** The same, with other names of one program together, such as vim and view. */
   readonly distinct: readonly (readonly ByteString[])[];
@@ -35,7 +35,8 @@ interface SectionPaths {
  * The sections of a file from which a jail seems to be made. A section counts if the jail has all its programs that the
  * host has, or three in four (other versions of jailkit had other programs), and half of its other files. Of these, the
  * fewest that explain most: each adds a program to those before it, or has no programs. `shown`: true for a path that a
- * mounted directory of the host shows, which does not tell sections apart.
+ * mounted directory of the host shows, which does not tell sections apart. `known`: what sections ask for, of earlier jails
+ * without such a directory.
  */
 export function guessSections(
   ini: IniFile,
@@ -43,9 +44,10 @@ export function guessSections(
   loader: Loader,
   inJail: (path: ByteString) => boolean,
   shown?: (path: ByteString) => boolean,
+  known = new Map<ByteString, SectionPaths>(),
 ): Guess[] {
   const glob = createGlob(host);
-  const paths = new Map<ByteString, SectionPaths>();
+  const paths = shown === undefined ? known : new Map<ByteString, SectionPaths>();
   const pathsOfSection = (section: Section) =>
     paths.getOrInsertComputed(section.name, () => readPaths(section));
 

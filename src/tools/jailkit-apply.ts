@@ -5,7 +5,7 @@ import { absolutePath } from "../../ffi/guard.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError, UsageError } from "../cli/error.ts";
-import { BUSY, BUSY_STATUS, NO_WAIT, VERBOSE } from "../cli/options.ts";
+import { BUSY_STATUS, NO_WAIT, VERBOSE } from "../cli/options.ts";
 import { printJsonLine } from "../cli/output.ts";
 import { defineTool, type ToolCall } from "../cli/tool.ts";
 import type { UnreadFile } from "../config/unread.ts";
@@ -144,7 +144,7 @@ async function carryOut(
   if (hasWork(comparison)) {
     const all = await import("../declaration/carry-out/carry-out.ts");
     const means = { ...options, tools: TOOLS, tool: APPLY, ended, fault };
-    await holdingSignals(() => all.carryOut(declaration, comparison, before, means));
+    await all.carryOut(declaration, comparison, before, means);
     return;
   }
   const { Memory } = await import("../declaration/memory.ts");
@@ -204,7 +204,8 @@ A user who is declared in another jail than before is an error while the account
     if (configDir !== undefined && (!check || operands.length > 0))
       throw new UsageError("--config-dir is for --check without FILE", 2);
     try {
-      return await apply(operands, options);
+      // A signal ends it between two steps, and is told.
+      return await holdingSignals(() => apply(operands, options));
     } catch (error) {
       if (!(error instanceof JailkitError)) throw error;
       if (!json && error instanceof DeclarationError) return showErrors(error);
@@ -212,7 +213,7 @@ A user who is declared in another jail than before is an error while the account
       const path = error.place?.file ?? operands[0] ?? configDir ?? DECLARATION_FILE;
       const summary = failedSummary(error, path, check);
       printJsonLine(summary);
-      return summary.exitStatus === BUSY ? BUSY : 1;
+      return summary.exitStatus;
     }
   },
 });

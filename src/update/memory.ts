@@ -21,14 +21,15 @@ export class HostMemory {
     this.#loader = loader;
   }
 
-  /** Forgets what was read more than a second ago. Call it before a plan. */
-  refresh(): void {
+  /** Forgets what was read more than a second ago; returns whether it did. Call it before a plan. */
+  refresh(): boolean {
     const now = performance.now();
-    if (now - this.#since < REMEMBERED_MS) return;
+    if (now - this.#since < REMEMBERED_MS) return false;
     this.#since = now;
     this.host.forget();
     this.#recipes.clear();
     this.#sources.clear();
+    return true;
   }
 
   /** The recipe of requests; see readRecipe. */

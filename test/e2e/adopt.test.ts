@@ -59,6 +59,21 @@ describe("a jail whose record was lost", () => {
     expect(m.run(["jailkit", "adopt", "--force", "/srv/j"]).status).toBe(0);
   });
 
+  test("is compared with one plan of each step: a directory of the host is listed once", () => {
+    m.write("/opt/trees/one", "1");
+    m.write("/opt/trees/two", "2");
+    m.write("/etc/jailkit/jk_init.d/trees.ini", "[trees]\npaths = tac, /opt/trees\n");
+    m.must(["jk_init", "-j", "/srv/trees", "trees"]);
+    m.remove(REGISTRY);
+    const trace = ["strace", "-f", "-qq", "-y", "-o", "/root/trace", "-e", "trace=getdents64"];
+    m.must([...trace, "jailkit", "adopt", "/srv/trees"]);
+    const lines = m.read("/root/trace").split("\n");
+    // The last call of each list returns nothing.
+    const ends = lines.filter((line) => line.includes("</opt/trees>") && line.endsWith(" = 0"));
+    expect(ends.length).toBe(1);
+    m.must(["rm", "-r", "/srv/trees", "/opt/trees", "/etc/jailkit/jk_init.d/trees.ini", REGISTRY]);
+  });
+
   test("and all of them at once, with a line for each; problems stop nothing, and are told at the end", () => {
     const all = ["/srv/all/a", "/srv/all/b", "/srv/all/c"];
     for (const [at, jail] of all.entries()) {

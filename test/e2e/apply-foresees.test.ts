@@ -105,6 +105,23 @@ const CASES: readonly Case[] = [
     after: (m) => m.remove("/srv/open"),
   },
   {
+    what: "the same, of a jail like one at a good place",
+    fails: ["jail /srv/open/jail"],
+    declared: `[jail ${NEW}]\nsections = uidbasics\n[jail /srv/open/jail]\nsections = uidbasics\n`,
+    before: (m) => all(m, "mkdir /srv/open; chmod 777 /srv/open"),
+    after: (m) => all(m, "rm -r /srv/open", `jailkit delete --yes ${NEW}`),
+  },
+  {
+    what: "a place in a directory that a section copies, of a jail like one elsewhere",
+    fails: ["jail /srv/tree/jail"],
+    declared: `[jail ${NEW}]\nsections = one\n[jail /srv/tree/jail]\nsections = one\n`,
+    before: (m) => {
+      m.write(INI, "[one]\npaths = /srv/tree\n");
+      m.write("/srv/tree/file", "x");
+    },
+    after: (m) => all(m, "rm -r /srv/tree", `rm ${INI}`, `jailkit delete --yes ${NEW}`),
+  },
+  {
     what: "a place in a home",
     fails: ["jail /home/owner/jail"],
     declared: "[jail /home/owner/jail]\nsections = uidbasics\n",
@@ -498,6 +515,13 @@ const CASES: readonly Case[] = [
     fails: ["user in"],
     declared: `[jail ${NEW}]\nsections = uidbasics, basicshell\n${user("in", "home = /home/out/in\n", NEW)}${user("out", "", NEW)}`,
     after: (m) => all(m, "userdel -r out", `jailkit delete --yes ${NEW}`),
+  },
+  {
+    what: "a home in that of a new user, which is in one that is there",
+    fails: ["user top", "user in"],
+    declared: `${user("top", "home = /data\n")}${user("mid", "home = /data/mid\n")}${user("in", "home = /data/mid/in\n")}`,
+    before: (m) => m.mkdir(`${J}/data`),
+    after: (m) => all(m, "userdel -r mid", `rm -r ${J}/data`),
   },
   {
     what: "a home in that of a user who comes first, which is there, and is root's",

@@ -3,10 +3,12 @@
  * next run goes on.
  */
 import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { applySummarySchema } from "../../src/declaration/report-schema.ts";
 import type { Machine } from "../machine/machine.ts";
 import { defaultPath } from "../machine/request.ts";
 import { screenOf } from "../machine/screen.ts";
 import { openTerminal } from "../machine/terminal.ts";
+import { reportOf } from "../report.ts";
 import { linesOf, openApplyMachine } from "./apply-scene.ts";
 
 setDefaultTimeout(180_000);
@@ -102,6 +104,36 @@ test("--json: the interruption is a problem of the summary, and the exit status 
   ]);
   expect(stderr).toBe("");
   goesOn();
+});
+
+/** Sends a signal to apply when it reads which sections there are, which is before it acts. */
+const planning = (signal: Signal) => [
+  ...["strace", "-qq", "-o", "/root/trace", "-P", "/etc/jailkit/jk_init.ini"],
+  ...["-e", "trace=read", "-e", `inject=read:signal=${signal}:when=1`],
+];
+
+const UNCHANGED = "(nothing was changed; run this again)";
+
+test.each(signals.flatMap((signal) => [[], ["--check"]].map((options) => ({ signal, options }))))(
+  "SIG$signal while it still plans: $options",
+  ({ signal, options }) => {
+    signalAt("nobody", signal);
+    const { stdout, stderr, status } = m.run([...planning(signal), "jailkit", "apply", ...options]);
+    const line = `jailkit apply: interrupted by SIG${signal} ${UNCHANGED}\n`;
+    expect([stdout, stderr, status]).toEqual(["", line, SIGNALS[signal]]);
+    expect(there()).toEqual([]);
+    expect(Object.keys(JAILS).filter((jail) => m.exists(jail))).toEqual([]);
+    if (options.length === 0) goesOn();
+  },
+);
+
+test("--json, while it still plans: the interruption is the problem of the summary", () => {
+  signalAt("nobody", "INT");
+  const { stdout, stderr, status } = m.run([...planning("TERM"), "jailkit", "apply", "--json"]);
+  const { problems, exitStatus } = reportOf(applySummarySchema, stdout);
+  const message = `interrupted by SIGTERM ${UNCHANGED}`;
+  expect(problems).toMatchObject([{ code: "interrupted", message }]);
+  expect([stderr, exitStatus, status]).toEqual(["", 143, 143]);
 });
 
 test("while a jail is filled: its files are in place or not there, and its users come with the next run", () => {

@@ -256,6 +256,12 @@ test("a jail that was moved is still that of apply", () => {
   );
   m.must(["jailkit", "apply"]);
   m.must(["mv", old, now]);
+  const { problems } = linesOf(m, "--check").summary;
+  expect(problems.map(({ code, message }) => [code, message])).toEqual([
+    ["moved", `jail ${old}: it was moved: jailkit adopt --moved ${old} ${now}`],
+  ]);
+  const findings = JSON.parse(m.run(["jailkit", "config", "check", "--json", file]).stdout).findings;
+  expect(findings.map(({ code }: { code: string }) => code)).toEqual(["moved"]);
   const { files } = JSON.parse(
     m.must(["jailkit", "adopt", "--json", "--dry-run", "--moved", old, now]).stdout,
   );

@@ -277,6 +277,8 @@ const NO_REMEDY: Readonly<Partial<Record<FindingCode, string>>> = {
   "in-another-jail": "no account here is in another jail",
   "not-a-member": "no account here is of a directory",
   "not-ascii": "no account here is of a directory",
+  // Its remedy is typed in apply-moves.test.ts.
+  moved: "no jail here was moved",
   "not-mounted": "no jail here has a file system of its own",
   "holds-home": "which home another account is to have is the administrator's to say",
   "inside-jail": "where the jail is to be is the administrator's to say",

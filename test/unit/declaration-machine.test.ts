@@ -43,8 +43,10 @@ const facts: DeclarationFacts = {
     pathsDownTo(path)
       .slice(0, -1)
       .find((above) => isJail?.(above)),
-  absentFault: (jail) =>
-    jail === "/mnt/gone" ? { code: "not-mounted", message: "is lost", remedy: "mount /mnt" } : undefined,
+  absentFault: (jail) => {
+    if (jail === "/mnt/gone") return { code: "not-mounted", message: "is lost", remedy: "mount /mnt" };
+    return jail === "/srv/was" ? { code: "moved", message: "was moved", remedy: "jailkit adopt" } : undefined;
+  },
   hostHomeFault: ({ name }) =>
     name === "odd name" ? { code: "not-their-home", message: "has no home of its own" } : undefined,
 };
@@ -141,9 +143,12 @@ test("an account is in a directory, or it is not", () => {
 });
 
 test("a jail that nothing is declared to create, or that a record has and no directory", () => {
-  expect(look("[jail /srv/n]\nproc = 1\n[jail /srv/a]\n[jail /mnt/gone]\nsections = sftp\n")).toEqual([
+  expect(
+    look("[jail /srv/n]\nproc = 1\n[jail /srv/a]\n[jail /mnt/gone]\nsections = sftp\n[jail /srv/was]\n"),
+  ).toEqual([
     ["error 1:7 empty-jail", undefined],
     ["error 4:7 not-mounted", "mount /mnt"],
+    ["error 6:7 moved", "jailkit adopt"],
   ]);
   for (const line of ["sections = sftp", "files = less", "live = /usr"])
     expect(codes(`[jail /srv/n]\n${line}\n`)).toEqual([]);

@@ -3,7 +3,7 @@ import { lostRemedy } from "../../jail/record/named-jail.ts";
 import { mountRemedy, unmountedReason } from "../../system/unmounted.ts";
 
 interface AbsentFault {
-  readonly code: "not-mounted";
+  readonly code: "moved" | "not-mounted";
   readonly message: string;
   readonly remedy: string;
 }
@@ -16,6 +16,7 @@ export function absentFault(jail: ByteString, places: readonly ByteString[] = []
   const remedy = lostRemedy(jail, places);
   if (remedy === undefined) return undefined;
   // What is missing must not be created below a mount point, nor a jail that moved a second time.
-  const message = mountRemedy(jail) === undefined ? `it was moved: ${remedy}` : unmountedReason(remedy);
-  return { code: "not-mounted", message, remedy };
+  return mountRemedy(jail) === undefined
+    ? { code: "moved", message: `it was moved: ${remedy}`, remedy }
+    : { code: "not-mounted", message: unmountedReason(remedy), remedy };
 }

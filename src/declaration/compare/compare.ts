@@ -2,6 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { display } from "../../cli/display.ts";
 import { answered, isReported, problemFrom } from "../../cli/error.ts";
+import { stopIfInterrupted } from "../../cli/interrupt.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
 import { withOneTree } from "../../jail/fs/look.ts";
 import { insideJail, jailAround } from "../../jail/record/around.ts";
@@ -75,6 +76,9 @@ interface Asked {
   readonly others: Declaration | undefined;
 }
 
+/** Throws JailkitError "interrupted" if a signal was held back. */
+export const stopPlanning = (): void => stopIfInterrupted("nothing was changed; run this again");
+
 /** Compares this machine with a declaration, and changes nothing. Throws JailkitError if the configuration of the machine cannot be read. */
 export function compare(declaration: Declaration, before: Once, asked: Asked): Comparison {
   return withOneTree(() => {
@@ -95,6 +99,7 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
     for (const one of former) if (one.of === "user" && one.frees !== undefined) machine.frees(one.frees);
     const cleared = new Set(former.map(({ change }) => change.jail));
     const jails = [...paths].map((path) => {
+      stopPlanning();
       const here = { declared: declared.get(path), users: users.get(path) ?? [] };
       return compareOne(path, here, machine, {
         ...{ prune, undeclared, once: onceJails.get(path), onceUser: (name) => onceUsers.get(name) },
@@ -210,6 +215,7 @@ function compareOne(
     const isFilled = fillingOf(changes).length > 0 || changes.some(({ what }) => what === "mounts");
     const foresight = new UserForesight(inside, machine, { users, isFilled, isCleared, reserved });
     const works = users.map((user) => {
+      stopPlanning();
       const { name } = user;
       // What it cannot find out is a fault of userState.
       const whole = answered(() => settled(user, machine.accounts.userByName(name), inside)) ?? user;

@@ -1,20 +1,23 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../../ffi/constants.ts";
-import { statIfPresent } from "../../../ffi/files.ts";
+import { type Stat, statIfPresent } from "../../../ffi/files.ts";
+import { pathsDownTo } from "../../../ffi/paths.ts";
 import { jsonText, quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import type { ToolCall } from "../../cli/tool.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { hostPath, type JailRoot, openJailRoot } from "../../jail/fs/walk.ts";
 import { RootView } from "../../libraries/root-view.ts";
+import { requireNewJail } from "../../populate/open-jail.ts";
 import { isPassedOver } from "../../populate/passed-over.ts";
+import { holdPlans } from "../../populate/plan-cache/plan-cache.ts";
 import type { PopulateReport } from "../../populate/report-schema.ts";
 import { below } from "../../system/mountinfo.ts";
 import { foreseeRemovals, leadsToGone } from "../../update/foresee-removal.ts";
 import type { TakenBack } from "../../update/plan/taken-back.ts";
 import { noAccountFiles, noShellIn, requireShell } from "../../users/open-jail.ts";
 import type { Change } from "../change.ts";
-import { type Comparison, faultFrom, type JailWork, type UserWork } from "./compare.ts";
+import { type Comparison, faultFrom, type JailWork, stopPlanning, type UserWork } from "./compare.ts";
 import { fillingsOf } from "./fillable.ts";
 import { DECLARED } from "./intent.ts";
 
@@ -27,6 +30,8 @@ interface Brought {
   readonly paths: ReadonlySet<string>;
   readonly live: readonly ByteString[];
   readonly accountFiles: boolean;
+  /** The directories of the machine that it copies, by their inodes; undefined if one has a name that is not plain. */
+  readonly trees: ReadonlySet<string> | undefined;
 }
 
 /**
@@ -34,10 +39,16 @@ interface Brought {
  * of all changes; a shell that they do not bring, or that goes with what they take away, is one of its users. Changes nothing.
  */
 export async function foreseeFilling(comparison: Comparison, tools: Tools): Promise<Comparison> {
+  // What is planned here need not be planned again for the run.
+  holdPlans();
   // New jails with the same contents get the same files.
   const means = { pathOf: comparison.pathOf, tools, known: new Map<string, Brought>() };
   const jails: JailWork[] = [];
-  for (const work of comparison.jails) jails.push(await foreseeJail(work, means));
+  for (const work of comparison.jails) {
+    stopPlanning();
+    jails.push(await foreseeJail(work, means));
+  }
+  stopPlanning();
   return { ...comparison, jails };
 }
 
@@ -58,11 +69,12 @@ async function foreseeJail(work: JailWork, means: Means): Promise<JailWork> {
   try {
     const isNew = statIfPresent(AT_FDCWD, path) === undefined;
     const names = fillings.flatMap((one) => [one.tool, ...one.names, ...one.args.filter(isLiveOption)]);
-    // That of a directory with the jail in it depends on the place.
-    const isAlike =
-      isNew && !fillings.some((one) => one.names.some((name) => below(path, name) !== undefined));
-    const brought = (isAlike ? means.known.get(names.join("\0")) : undefined) ?? (await dryRun(work, means));
-    if (isAlike) means.known.set(names.join("\0"), brought);
+    const known = isNew ? means.known.get(names.join("\0")) : undefined;
+    const isLike = known !== undefined && isElsewhere(path, known);
+    // The place is its own.
+    if (isLike) requireNewJail(path);
+    const brought = isLike ? known : await dryRun(work, means);
+    if (isNew && isElsewhere(path, brought)) means.known.set(names.join("\0"), brought);
     using root = isNew ? undefined : openJailRoot(path);
     const filled = { ...work, users: users.map((user) => foreseeShell(user, path, root, brought)) };
     return removed.length === 0 ? filled : withoutLostShells(filled, removed, means);
@@ -105,12 +117,32 @@ function withoutLostShells(work: JailWork, removed: readonly TakenBack[], { path
   };
 }
 
+/** True for a jail in none of the directories that are copied into one like it: no jail gets a directory that it is in. */
+function isElsewhere(path: ByteString, { trees }: Brought): boolean {
+  const above = pathsDownTo(path).flatMap((one) => statIfPresent(AT_FDCWD, one, true) ?? []);
+  return trees !== undefined && !above.some((stat) => trees.has(inodeOf(stat)));
+}
+
+const inodeOf = ({ devMajor, devMinor, ino }: Stat): string => `${devMajor}:${devMinor}:${ino}`;
+
+function treesOf(actions: PopulateReport["actions"]): Brought["trees"] {
+  const copied = actions.filter(
+    ({ type, why }) => type === "directory" && why.some(({ kind }) => kind !== "parent"),
+  );
+  const paths = copied.map(({ path, source = path }) => source);
+  if (!paths.every((path) => PLAIN.test(path))) return undefined;
+  return new Set(paths.flatMap((path) => statIfPresent(AT_FDCWD, path, true) ?? []).map(inodeOf));
+}
+
+const PLAIN = /^[ -[\]-~]+$/;
+
 const isLiveOption = (argument: ByteString) => argument.startsWith("--live=");
 
 /** Throws JailkitError for what the run would refuse. */
 async function dryRun({ path, changes }: JailWork, { tools, pathOf }: Means): Promise<Brought> {
   const paths = new Set<string>();
   const view = new RootView();
+  const trees: Brought["trees"][] = [];
   let accountFiles = false;
   for (const { tool, names, args } of fillingsOf(path, changes)) {
     const report = (await tools[tool](["--dry-run", "--json", ...args])).report as PopulateReport;
@@ -122,10 +154,14 @@ async function dryRun({ path, changes }: JailWork, { tools, pathOf }: Means): Pr
     if (first !== undefined)
       throw new JailkitError(first.code, 1, refused.map(({ message }) => message).join("; "));
     for (const { path: created } of report.actions) paths.add(created);
+    trees.push(treesOf(report.actions));
     accountFiles ||= tool === "jk_init" || paths.has("/etc/passwd");
   }
   const live = changes.filter(({ what }) => what === "live").flatMap(({ items }) => items);
-  return { paths, live, accountFiles };
+  const all = trees.every((each) => each !== undefined)
+    ? new Set(trees.flatMap((each) => [...each]))
+    : undefined;
+  return { paths, live, accountFiles, trees: all };
 }
 
 /** With a fault in place of the changes of a user whose account or shell has no place in the jail. */

@@ -67,7 +67,7 @@ const absentState = (jail: ByteString, machine: Machine): JailState => ({
 
 /** Why nothing is done in a jail whose record and accounts still name its old path. */
 export const movedFault = (from: ByteString, to: ByteString) => ({
-  code: "jail-moved",
+  code: "moved",
   message: `it was moved, from ${quoted(from)}: let its record, its accounts and the configuration follow, with: ${followRemedy(from, to)}`,
 });
 

@@ -112,7 +112,7 @@ export function withHostAccounts<T>(use: () => T): T {
 
 /** Lets one process at a time carry out declarations of jails; waits as lockJails does. Take it before all others. */
 export function lockDeclarations(options: LockOptions): Disposable {
-  const held = new HeldLocks(openLocks(), "the declared jails", options);
+  const held = new HeldLocks(openLocks(), "what is declared", options);
   try {
     held.take(["declarations"]);
     return held;

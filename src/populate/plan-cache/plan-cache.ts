@@ -34,6 +34,19 @@ const MOST_DRIFT = 1000;
 // After a crash a file can have new content and an old ctime. "": proc(5) is not mounted.
 const bootId = () => attempt(() => fromBytes(readFile("/proc/sys/kernel/random/boot_id", 64))) ?? "";
 
+// Of one run; each has a few hundred kilobytes.
+const MOST_HELD = 64;
+
+let held: Map<ByteString, { readonly bytes: Uint8Array; isStored: boolean }> | undefined;
+
+/**
+ * From now on, dry runs of this process keep the plans of jails that do not exist, for the runs that follow. They are held
+ * in memory, since a dry run writes nothing.
+ */
+export function holdPlans(): void {
+  held ??= new Map();
+}
+
 const sha256 = (bytes: Uint8Array | string): string =>
   new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
 
@@ -90,10 +103,21 @@ export class PlanCache {
    * before it is compared with the host, which takes a while.
    */
   read(found: (entries: readonly Entry[]) => void): Draft | undefined {
+    return this.#readHeld(found) ?? this.#restore(() => this.#readFile(), found);
+  }
+
+  #readHeld(found: (entries: readonly Entry[]) => void = () => undefined): Draft | undefined {
+    const plan = this.#restore(() => held?.get(this.#file)?.bytes, found);
+    if (plan === undefined) held?.delete(this.#file);
+    return plan;
+  }
+
+  #restore(
+    read: () => Uint8Array | undefined,
+    found: (entries: readonly Entry[]) => void,
+  ): Draft | undefined {
     try {
-      const bytes = withTree((tree) =>
-        registryExists(tree, this.#directory) ? this.#read(tree) : undefined,
-      );
+      const bytes = read();
       if (bytes === undefined) return undefined;
       this.#used = this.#parse(bytes, found);
       return this.#used;
@@ -104,11 +128,38 @@ export class PlanCache {
     }
   }
 
+  /** The plans of dry runs of this process, for another one; undefined if none are held. */
+  get held() {
+    if (held === undefined) return undefined;
+    const hold = (plan: Draft) => {
+      const bytes = plan === this.#used ? undefined : this.#bytesOf(plan);
+      if (bytes !== undefined && (held?.size ?? 0) < MOST_HELD)
+        held?.set(this.#file, { bytes, isStored: false });
+    };
+    return { read: () => this.#readHeld(), hold };
+  }
+
   /** Keeps a new plan for the next jail, if that is possible. A failure has no effect but the time that the next plan takes. */
   save(plan: Draft): void {
-    if (plan === this.#used || this.#boot === "" || !isKept(plan) || this.#clockWasSet()) return;
+    if (plan.entries.length < WORTHWHILE) return;
+    const before = plan === this.#used ? held?.get(this.#file) : undefined;
+    if (plan === this.#used && before?.isStored !== false) return;
+    // One that was used was compared with the host.
+    const bytes = before?.bytes ?? this.#bytesOf(plan);
+    if (bytes === undefined) return;
+    if (before !== undefined) before.isStored = true;
+    try {
+      withTree((tree) => this.#write(tree, bytes));
+    } catch (error) {
+      if (!(error instanceof JailkitError || error instanceof SystemError)) throw error;
+    }
+  }
+
+  /** What is kept of a new plan; undefined if it cannot be used again. */
+  #bytesOf(plan: Draft): Uint8Array | undefined {
+    if (this.#boot === "" || !isKept(plan) || this.#clockWasSet()) return undefined;
     const seen = this.trace.watched();
-    if (seen === undefined || seen.state.newest >= this.#started - SETTLED) return;
+    if (seen === undefined || seen.state.newest >= this.#started - SETTLED) return undefined;
     const head: Head = {
       digest: seen.state.digest,
       lengths: seen.watched.map((list) => list.length),
@@ -119,12 +170,8 @@ export class PlanCache {
       ...seen.watched,
       toBytes(storePlan(plan)),
     ]);
-    if (content.length > LARGEST / 2) return;
-    try {
-      withTree((tree) => this.#write(tree, Buffer.concat([toBytes(`${sha256(content)}\n`), content])));
-    } catch (error) {
-      if (!(error instanceof JailkitError || error instanceof SystemError)) throw error;
-    }
+    if (content.length > LARGEST / 2) return undefined;
+    return Buffer.concat([toBytes(`${sha256(content)}\n`), content]);
   }
 
   /** True if times before and after the start of this process cannot be compared. */
@@ -133,14 +180,17 @@ export class PlanCache {
     return Math.abs(this.#clock() - expected) > MOST_DRIFT;
   }
 
-  #read(tree: JailRoot): Uint8Array | undefined {
-    return withJailFile(
-      tree,
-      this.#file,
-      (fd, { stat: { uid, mode } }) =>
-        uid === libc.geteuid() && (mode & 0o022) === 0 ? readAllFd(fd, LARGEST) : undefined,
-      { follow: false },
-    );
+  #readFile(): Uint8Array | undefined {
+    return withTree((tree) => {
+      if (!registryExists(tree, this.#directory)) return undefined;
+      return withJailFile(
+        tree,
+        this.#file,
+        (fd, { stat: { uid, mode } }) =>
+          uid === libc.geteuid() && (mode & 0o022) === 0 ? readAllFd(fd, LARGEST) : undefined,
+        { follow: false },
+      );
+    });
   }
 
   #parse(bytes: Uint8Array, found: (entries: readonly Entry[]) => void): Draft | undefined {
@@ -204,12 +254,18 @@ export function cacheFor(
   return names.length === 0 ? plans : undefined;
 }
 
-/** True for a plan without problems on which only root has an influence, and which is long enough to be worth it. */
+/** Those of dry runs of this process, for a dry run about a jail that does not exist, and is not to be live. */
+export function heldFor(
+  root: JailRoot | undefined,
+  live: readonly ByteString[],
+  plans: PlanCache | undefined,
+  { dryRun, why }: { readonly dryRun: boolean; readonly why?: ByteString | undefined },
+): PlanCache["held"] {
+  return dryRun && why === undefined && root === undefined && live.length === 0 ? plans?.held : undefined;
+}
+
+/** True for a plan without problems on which only root has an influence. */
 function isKept({ entries, problems, unsafe, leftOut, dependsOnJail }: Draft): boolean {
   const isPlain = problems.length === 0 && unsafe === undefined && leftOut.size === 0 && !dependsOnJail;
-  return (
-    isPlain &&
-    entries.length >= WORTHWHILE &&
-    entries.every(({ type, untrusted }) => untrusted === undefined || type === "device")
-  );
+  return isPlain && entries.every(({ type, untrusted }) => untrusted === undefined || type === "device");
 }

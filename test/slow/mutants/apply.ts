@@ -227,7 +227,8 @@ export const APPLY: readonly Mutant[] = [
     ["if (first !== undefined)", "if (false)"],
     ['if (!accountFiles && !has("/etc/passwd"))', "if (false)"],
     ["if (!isLive && !comes)", "if (false)"],
-    ["name) => below(path, name) !== undefined", "_name) => false"],
+    ["known !== undefined && isElsewhere(path, known)", "known !== undefined"],
+    ["if (isLike) requireNewJail(path);", ""],
   ]),
   ...within("src/declaration/compare/compare.ts", FORESEES, [
     ["if (root !== undefined) requireLivePlace(root, changes, lookUps.liveOf);", ""],

@@ -1,0 +1,60 @@
+/** `jailkit apply` plans the contents of new jails once: what it looked at before it acts counts when it acts. */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import type { Machine } from "../machine/machine.ts";
+import { openApplyMachine } from "./apply-scene.ts";
+
+setDefaultTimeout(120_000);
+
+const TOOL = "/opt/tool";
+const INI = "/etc/jailkit/jk_init.d/own.ini";
+let m: Machine;
+
+beforeAll(async () => {
+  m = await openApplyMachine();
+  m.must(["cp", "/usr/bin/wc", TOOL]);
+  m.mkdir("/etc/jailkit/jk_init.d", { mode: 0o755 });
+  m.write(INI, `[own]\npaths = ${TOOL}\nincludesections = uidbasics\n`);
+});
+afterAll(() => m?.close());
+
+/** Declares new jails of one section. */
+const declare = (...jails: readonly string[]) =>
+  m.write("/etc/jailkit/jails.d/new.ini", jails.map((jail) => `[jail ${jail}]\nsections = own\n`).join(""));
+
+/** How often a run reads the program to find out what it needs. */
+function planned(...options: readonly string[]): number {
+  const trace = ["strace", "-f", "-qq", "-y", "-o", "/root/trace", "-e", "trace=pread64,read"];
+  expect(m.run([...trace, "jailkit", "apply", ...options]).status).toBe(options.length === 0 ? 0 : 10);
+  const reads = m.read("/root/trace").split("\n");
+  return reads.filter((line) => line.includes(`<${TOOL}>, "\\177ELF`)).length;
+}
+
+/** Removes the jails, with the plans that are kept of them. */
+function startOver(): void {
+  m.must(["sh", "-c", "rm -rf /srv/new* /var/lib/jailkit"]);
+}
+
+test("a run does not plan again what it planned before it began", () => {
+  declare("/srv/new1");
+  let reads = 0;
+  // What a plan looks at must be some seconds old.
+  for (let attempt = 0; attempt < 60 && reads !== 1; attempt++) {
+    startOver();
+    reads = planned();
+  }
+  expect(reads).toBe(1);
+  // The jails after it, too, by the plan that is kept of the first one.
+  startOver();
+  declare("/srv/new1", "/srv/new2", "/srv/new3");
+  expect(planned()).toBe(1);
+  expect(m.snapshot("/srv/new1/opt")).toEqual(m.snapshot("/srv/new3/opt"));
+});
+
+test("--check plans the same sections once, and keeps nothing", () => {
+  startOver();
+  declare("/srv/new1", "/srv/new2");
+  const sections = m.read("/etc/jailkit/jails.d/new.ini");
+  m.write("/etc/jailkit/jails.d/new.ini", `${sections}files = /usr/bin/who\n`);
+  expect(planned("--check")).toBe(1);
+  expect(m.exists("/var/lib/jailkit")).toBe(false);
+});
