@@ -15,6 +15,7 @@ import { compareJail } from "./jail.ts";
 import { withJailState } from "./look.ts";
 import { InJail, userState } from "./look-user.ts";
 import { Machine } from "./machine.ts";
+import { OpenJails } from "./open-jails.ts";
 import { reservedUids } from "./returning.ts";
 import { settled } from "./settle.ts";
 import { compareUser, type UserComparison } from "./user.ts";
@@ -82,9 +83,10 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
     const onceUsers = new Map(before.users.map((user) => [user.name, user]));
     const paths = new Set([...declared.keys(), ...users.keys()]);
     const reserved = reservedUids(declaration.users, before);
-    const moved = movedUsers(declaration.users, before, machine);
+    using opened = new OpenJails(machine);
+    const moved = movedUsers(declaration.users, before, machine, opened);
     const all = [declaration, ...(others === undefined ? [] : [others])];
-    const gone = formerOf(all, before, machine, { ...asked, files: declaration.files });
+    const gone = formerOf(all, before, machine, opened, { ...asked, files: declaration.files });
     // Users first: a jail with users is not deleted.
     const former = [...moved.former, ...(prune ? gone.former : [])];
     const cleared = new Set(former.map(({ change }) => change.jail));
