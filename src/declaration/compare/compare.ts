@@ -89,12 +89,13 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
     const gone = formerOf(all, before, machine, opened, { ...asked, files: declaration.files });
     // Users first: a jail with users is not deleted.
     const former = [...moved.former, ...(prune ? gone.former : [])];
+    const leave = new Set(former.flatMap(({ of, change }) => (of === "user" ? change.name : [])));
     const cleared = new Set(former.map(({ change }) => change.jail));
     const jails = [...paths].map((path) => {
       const here = { declared: declared.get(path), users: users.get(path) ?? [] };
       return compareOne(path, here, machine, {
         ...{ prune, undeclared, once: onceJails.get(path), onceUser: (name) => onceUsers.get(name) },
-        ...{ isCleared: cleared.has(path), reserved },
+        ...{ isCleared: cleared.has(path), leave, reserved },
       });
     });
     if (!prune)
@@ -147,6 +148,8 @@ interface Before {
   readonly onceUser: (name: ByteString) => OnceUser | undefined;
   /** Something is removed from the jail before. */
   readonly isCleared: boolean;
+  /** Users who are to be removed. */
+  readonly leave: ReadonlySet<ByteString>;
   /** The uids of declared users. */
   readonly reserved: ReadonlySet<number>;
 }
@@ -155,7 +158,7 @@ function compareOne(
   path: ByteString,
   { declared, users }: { declared: DeclaredJail | undefined; users: readonly DeclaredUser[] },
   machine: Machine,
-  { prune, undeclared, once, onceUser, isCleared, reserved }: Before,
+  { prune, undeclared, once, onceUser, isCleared, leave, reserved }: Before,
 ): JailWork {
   return withJailState(path, machine, (state, root) => {
     const about = { of: "jail", name: path, jail: path } as const;
@@ -210,7 +213,9 @@ function compareOne(
     });
     if (declared !== undefined) {
       const names = new Set(users.map(({ name }) => name));
-      const others = (machine.byJail.get(path) ?? []).filter(({ name }) => !names.has(name));
+      const others = (machine.byJail.get(path) ?? []).filter(
+        ({ name }) => !(names.has(name) || leave.has(name)),
+      );
       if (others.length > 0)
         undeclared.push(`jail ${display(path)}: users ${listed(others.map(({ name }) => name))}`);
     }
