@@ -160,6 +160,8 @@ test.each([
   declare(then);
   expect(linesOf(m).status).toBe(0);
   declare("");
+  expect(undeclared("--check")).toContain(`jail ${A}: users anna`);
+  expect(undeclared("--check", "--prune")).toEqual([]);
   expect(settle("--prune", "--delete-homes")).toEqual(["- user anna (no longer declared)"]);
   expect(m.exists(`${A}/home/anna`)).toBe(false);
 });

@@ -96,3 +96,34 @@ test("what new accounts have in common is looked up once, however many are plann
   };
   expect(opened(9)).toEqual(opened(2));
 });
+
+test("a jail is looked at once, however many users leave it, or have left it", () => {
+  const JAIL = "/srv/leavers";
+  const FILES = [`${JAIL}/etc/passwd`, `${JAIL}/etc/jailkit/jk_lsh.ini`];
+  const file = "/etc/jailkit/jails.d/leavers.ini";
+  const text = (count: number) =>
+    Array.from(
+      { length: count },
+      (_, number) => `[user leaver${number}]\njail = ${JAIL}\nallow = sftp\n`,
+    ).join("");
+  const jail = `[jail ${JAIL}]\nsections = basicshell, sftp\n`;
+  const looked = () => {
+    const trace = ["strace", "-f", "-qq", "-y", "-o", "/root/trace", "-e", "trace=openat,openat2"];
+    m.run([...trace, "jailkit", "apply", "--check", "--prune", "--delete-homes"]);
+    const lines = m.read("/root/trace").split("\n");
+    return FILES.map((path) => lines.filter((line) => line.endsWith(`<${path}>`)).length);
+  };
+  const both = (count: number) => {
+    m.write(file, jail + text(count));
+    m.must(["jailkit", "apply"]);
+    m.write(file, jail);
+    const leave = looked();
+    for (let number = 0; number < count; number++)
+      m.must(["jk_jailuser", "--unjail", "-m", "-s", "/usr/sbin/nologin", `leaver${number}`]);
+    return { leave, left: looked() };
+  };
+  const few = both(2);
+  expect(both(6)).toEqual(few);
+  // In these runs something was read.
+  expect(few.left).not.toContain(0);
+});

@@ -5,6 +5,7 @@ import { answered, isReported, problemFrom } from "../../cli/error.ts";
 import { stopIfInterrupted } from "../../cli/interrupt.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
 import { withOneTree } from "../../jail/fs/look.ts";
+import type { JailRoot } from "../../jail/fs/walk.ts";
 import { insideJail, jailAround } from "../../jail/record/around.ts";
 import { liveOf } from "../../populate/apply/live.ts";
 import { fileSystemAt } from "../../populate/file-system.ts";
@@ -15,10 +16,11 @@ import { fillingOf, requireExtras, requireFillable, requireLivePlace } from "./f
 import { type Planned, UserForesight } from "./foresee-user.ts";
 import { type Former, formerOf, type LeftIn, movedUsers } from "./former.ts";
 import type { Gone } from "./former-jails.ts";
-import { compareJail } from "./jail.ts";
+import { compareJail, type JailState } from "./jail.ts";
 import { movedFault, withJailState } from "./look.ts";
 import { InJail, userState } from "./look-user.ts";
 import { Machine } from "./machine.ts";
+import { OpenJails } from "./open-jails.ts";
 import { reservedUids } from "./returning.ts";
 import { settled } from "./settle.ts";
 import { compareUser, hasMoved, type UserComparison } from "./user.ts";
@@ -91,19 +93,21 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
     const onceUsers = new Map(before.users.map((user) => [user.name, user]));
     const paths = new Set([...declared.keys(), ...users.keys()]);
     const reserved = reservedUids(declaration.users, before);
-    const moved = movedUsers(declaration.users, before, machine);
+    using opened = new OpenJails(machine);
+    const moved = movedUsers(declaration.users, before, machine, opened);
     const all = [declaration, ...(others === undefined ? [] : [others])];
-    const gone = formerOf(all, before, machine, { ...asked, files: declaration.files });
+    const gone = formerOf(all, before, machine, opened, { ...asked, files: declaration.files });
     // Users first: a jail with users is not deleted.
     const former = [...moved.former, ...(prune ? gone.former : [])];
     for (const one of former) if (one.of === "user" && one.frees !== undefined) machine.frees(one.frees);
+    const leave = new Set(former.flatMap(({ of, change }) => (of === "user" ? change.name : [])));
     const cleared = new Set(former.map(({ change }) => change.jail));
     const jails = [...paths].map((path) => {
       stopPlanning();
       const here = { declared: declared.get(path), users: users.get(path) ?? [] };
       return compareOne(path, here, machine, {
         ...{ prune, undeclared, once: onceJails.get(path), onceUser: (name) => onceUsers.get(name) },
-        ...{ isCleared: cleared.has(path), reserved },
+        ...{ isCleared: cleared.has(path), leave, reserved },
       });
     });
     if (!prune)
@@ -167,29 +171,57 @@ interface Before {
   readonly onceUser: (name: ByteString) => OnceUser | undefined;
   /** Something is removed from the jail before. */
   readonly isCleared: boolean;
+  /** Users who are to be removed. */
+  readonly leave: ReadonlySet<ByteString>;
   /** The uids of declared users. */
   readonly reserved: ReadonlySet<number>;
 }
 
+interface Declared {
+  readonly declared: DeclaredJail | undefined;
+  readonly users: readonly DeclaredUser[];
+}
+
+/** Why nothing can be done in a jail: it cannot be used, has moved, or is neither declared nor there. */
+function placeFaultOf(
+  path: ByteString,
+  { declared, users }: Declared,
+  machine: Machine,
+  { state, root }: { state: JailState; root: JailRoot | undefined },
+): Fault | undefined {
+  const about = { of: "jail", name: path, jail: path } as const;
+  if (state.fault !== undefined) return { ...about, ...state.fault };
+  const from = root && formerPlace(users, path, machine);
+  if (from !== undefined) return { ...about, ...movedFault(from, path) };
+  if (declared !== undefined || state.exists) return undefined;
+  const message = `it does not exist, and no section [jail ${display(path)}] declares it`;
+  return { ...about, code: "no-such-jail", message };
+}
+
+/** The names of those who live in a jail and are not declared in it; without those who `leave`. */
+function othersIn(
+  path: ByteString,
+  users: readonly DeclaredUser[],
+  machine: Machine,
+  leave: ReadonlySet<ByteString>,
+): ByteString[] {
+  const names = new Set(users.map(({ name }) => name));
+  return (machine.byJail.get(path) ?? [])
+    .map(({ name }) => name)
+    .filter((name) => !(names.has(name) || leave.has(name)));
+}
+
 function compareOne(
   path: ByteString,
-  { declared, users }: { declared: DeclaredJail | undefined; users: readonly DeclaredUser[] },
+  { declared, users }: Declared,
   machine: Machine,
-  { prune, undeclared, once, onceUser, isCleared, reserved }: Before,
+  { prune, undeclared, once, onceUser, isCleared, leave, reserved }: Before,
 ): JailWork {
   return withJailState(path, machine, (state, root) => {
     const about = { of: "jail", name: path, jail: path } as const;
     let changes: readonly Change[] = [];
     let taken: readonly ByteString[] = [];
-    let fault: Fault | undefined = state.fault && { ...about, ...state.fault };
-    const from = root && formerPlace(users, path, machine);
-    if (from !== undefined) fault ??= { ...about, ...movedFault(from, path) };
-    if (fault === undefined && declared === undefined && !state.exists)
-      fault = {
-        ...about,
-        code: "no-such-jail",
-        message: `it does not exist, and no section [jail ${display(path)}] declares it`,
-      };
+    let fault = placeFaultOf(path, { declared, users }, machine, { state, root });
     if (fault === undefined && declared !== undefined) {
       try {
         const lookUps = {
@@ -231,10 +263,8 @@ function compareOne(
       return { declared: done, ...foreseen({ ...compared, changes: asked }, planned, foresight) };
     });
     if (declared !== undefined) {
-      const names = new Set(users.map(({ name }) => name));
-      const others = (machine.byJail.get(path) ?? []).filter(({ name }) => !names.has(name));
-      if (others.length > 0)
-        undeclared.push(`jail ${display(path)}: users ${listed(others.map(({ name }) => name))}`);
+      const others = othersIn(path, users, machine, leave);
+      if (others.length > 0) undeclared.push(`jail ${display(path)}: users ${listed(others)}`);
     }
     return { path, declared, changes, fault, taken, users: works };
   });

@@ -1,6 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { normalPath } from "../../../ffi/paths.ts";
-import { readJailAccounts } from "../../jail/accounts/accounts.ts";
+import { type JailAccounts, readJailAccounts } from "../../jail/accounts/accounts.ts";
 import { joinHome, splitHome } from "../../jail/accounts/separator.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
@@ -24,18 +24,34 @@ export interface Fate {
   readonly holds?: ByteString | undefined;
 }
 
-const NOBODY: ReadonlySet<ByteString> = new Set();
+/** A user of the jail, by its line there. */
+export interface HomeLine {
+  readonly name: ByteString;
+  /** As the jail sees it, plain. */
+  readonly home: ByteString;
+}
+
+/** The homes by the lines of a jail. */
+export const homeLines = ({ users }: Pick<JailAccounts, "users">): readonly HomeLine[] =>
+  users.map(({ name, home }) => ({ name, home: normalPath(home) }));
+
+interface Others {
+  /** Users whose homes will have left before. */
+  readonly gone: ReadonlySet<ByteString>;
+  /** All who have a line in the jail. */
+  readonly homes: () => readonly HomeLine[];
+}
 
 /**
- * Decides it; `user` is the account as it is now, and `gone` are users whose homes will have left before. Throws JailkitError
- * if the record of the jail cannot be read, or a name service is silent.
+ * Decides it; `user` is the account as it is now. Throws JailkitError if the record of the jail cannot be read, or a name
+ * service is silent.
  */
 export function fateOf(
   root: JailRoot,
   user: PasswdEntry | undefined,
   once: OnceUser,
   deleteHomes: boolean,
-  gone = NOBODY,
+  others: Others = { gone: new Set(), homes: () => homeLines(readJailAccounts(root)) },
 ): Fate {
   const { name, created, createdHome, directory } = once;
   if (directory) return { how: "line", home: undefined };
@@ -45,7 +61,7 @@ export function fateOf(
     const stat = lookUp(root, home)?.stat;
     const isOurs = createdHome === joinHome(root.path, home);
     const goes = deleteHomes && isOurs && stat?.uid === user.uid && isDirectory(stat);
-    const holds = goes ? homeIn(root, home, user, gone) : undefined;
+    const holds = goes ? homeIn(root, home, user, others) : undefined;
     return { how: "removed", home: goes && holds === undefined ? home : undefined, holds };
   }
   if (recall(root, name)?.shell === undefined) return { how: "stays", home: undefined };
@@ -57,11 +73,11 @@ function homeIn(
   root: JailRoot,
   directory: ByteString,
   user: PasswdEntry,
-  gone: ReadonlySet<ByteString>,
+  { gone, homes }: Others,
 ): ByteString | undefined {
-  const line = readJailAccounts(root).users.find(({ name, home }) => {
-    const isOther = name !== user.name && !gone.has(name) && below(normalPath(home), directory) !== undefined;
-    return isOther && lookUp(root, normalPath(home)) !== undefined;
+  const line = homes().find(({ name, home }) => {
+    const isOther = name !== user.name && !gone.has(name) && below(home, directory) !== undefined;
+    return isOther && lookUp(root, home) !== undefined;
   });
   return (line ?? otherHomeIn(user, hostPath(root, directory), gone))?.name;
 }

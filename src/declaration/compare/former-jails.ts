@@ -7,8 +7,8 @@ import { planDelete } from "../../jails/delete-plan.ts";
 import { type Change, type Fault, listed, NO_LONGER } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { OnceJail } from "../once.ts";
-import type { Leavers } from "./leaving.ts";
 import { absentFault } from "./absent.ts";
+import type { Leavers } from "./leaving.ts";
 
 /** A jail that was declared once, is not declared any more, and is there. */
 export interface FormerJail {

@@ -18,9 +18,8 @@ import {
 } from "../once.ts";
 import { type FormerJail, formerJails, type Gone } from "./former-jails.ts";
 import { innerFirst, Leavers } from "./leaving.ts";
-import { withJailState } from "./look.ts";
-import { InJail } from "./look-user.ts";
 import { type Machine, settingsDropIn } from "./machine.ts";
+import type { OpenJails } from "./open-jails.ts";
 import { type TakenOut, takenOut } from "./taken-out.ts";
 
 /** What a user who is not in a jail has left there: lines in its account files, and rights that apply wrote. */
@@ -58,6 +57,12 @@ export interface FormerUser {
 
 const POLICY_FILE = "/etc/jailkit/jk_lsh.ini";
 
+/** Where users are looked up. */
+interface Places {
+  readonly machine: Machine;
+  readonly jails: OpenJails;
+}
+
 interface Scope {
   readonly files: readonly ByteString[];
   readonly usual: boolean;
@@ -73,6 +78,7 @@ export function formerOf(
   declarations: readonly Declaration[],
   before: Once,
   machine: Machine,
+  opened: OpenJails,
   { files, usual, prune, deleteHomes }: Scope,
 ): { former: Former[]; faults: Fault[]; settled: LeftIn[]; forgotten: Gone[]; out: TakenOut[] } {
   const mayGo = ({ file }: { file: ByteString }) => isInScope(file, files, usual);
@@ -86,13 +92,13 @@ export function formerOf(
   const forgotten: Gone[] = [];
   const out: TakenOut[] = [];
   const faults: Fault[] = [];
-  const leavers = new Leavers(machine, deleteHomes);
+  const leavers = new Leavers(machine, opened, deleteHomes);
   const leaving = before.users.filter((user) => !users.has(user.name) && mayGo(user));
   const former = innerFirst(leaving, machine).flatMap((declared): Former[] => {
     const once = whereItIs(declared, machine);
-    const isIn = isStillIn(once, machine);
+    const isIn = isStillIn(once, machine, opened);
     const before = isIn ? once.left : leftJails("", once);
-    const found = before.map((one) => formerLeft(once, one, machine, NO_LONGER));
+    const found = before.map((one) => formerLeft(once, one, { machine, jails: opened }, NO_LONGER));
     const nothing = before.filter((_, index) => found[index] === "nothing");
     // With the jail of now, rights would be forgotten that it has in the other one.
     const isOld = ({ jail }: LeftJail) => !isIn || jail !== declared.jail;
@@ -130,7 +136,7 @@ export function formerOf(
 }
 
 /** What declared users have left in jails that they were declared in before, and the jails where that is nothing. */
-export function movedUsers(users: readonly DeclaredUser[], before: Once, machine: Machine) {
+export function movedUsers(users: readonly DeclaredUser[], before: Once, machine: Machine, jails: OpenJails) {
   const onceUsers = new Map(before.users.map((user) => [user.name, user]));
   const former: Former[] = [];
   const settled: LeftIn[] = [];
@@ -138,7 +144,7 @@ export function movedUsers(users: readonly DeclaredUser[], before: Once, machine
     const once = onceUsers.get(name);
     for (const one of once === undefined ? [] : leftJails(jail, once)) {
       if (once === undefined) continue;
-      const found = formerLeft(once, one, machine, "it has another jail now");
+      const found = formerLeft(once, one, { machine, jails }, "it has another jail now");
       if (found === undefined) continue;
       if (found === "nothing") settled.push({ name, jail: one.jail });
       else former.push(found);
@@ -154,11 +160,11 @@ export function movedUsers(users: readonly DeclaredUser[], before: Once, machine
 function formerLeft(
   once: OnceUser,
   left: LeftJail,
-  machine: Machine,
+  places: Places,
   why: string,
 ): Former | "nothing" | undefined {
   const { name } = once;
-  const found = answered(() => leftoversOf(once, left, machine, why === NO_LONGER));
+  const found = answered(() => leftoversOf(once, left, places, why === NO_LONGER));
   if (found === undefined) return undefined;
   const { jail, line, policy, settings } = found;
   if (!(line || policy || settings)) return "nothing";
@@ -173,7 +179,7 @@ function formerLeft(
 function leftoversOf(
   once: OnceUser,
   { jail, policy }: LeftJail,
-  machine: Machine,
+  { machine, jails }: Places,
   isGone: boolean,
 ): Leftovers | undefined {
   const { name, created } = once;
@@ -184,19 +190,17 @@ function leftoversOf(
   const settings = isLast && machine.settingsOf(name)?.file === settingsDropIn(name);
   // They limit an account that is in another jail.
   if (settings && split !== undefined) return undefined;
-  return withJailState(jail, machine, (state, root) => {
-    if (root === undefined)
-      return state.exists || state.fault ? undefined : { jail, line: false, policy: false, settings };
-    const inside = new InJail(root, jail);
-    const line = inside.accounts?.userByName(name);
-    const uid = account?.uid ?? created ?? line?.uid;
-    return {
-      jail,
-      line: line !== undefined && line.uid === uid,
-      policy: policy && inside.policyOf(name)?.file === hostPath(root, POLICY_FILE),
-      settings,
-    };
-  });
+  const { state, root, inside } = jails.get(jail);
+  if (root === undefined)
+    return state.exists || state.fault ? undefined : { jail, line: false, policy: false, settings };
+  const line = inside.accounts?.userByName(name);
+  const uid = account?.uid ?? created ?? line?.uid;
+  return {
+    jail,
+    line: line !== undefined && line.uid === uid,
+    policy: policy && inside.policyOf(name)?.file === hostPath(root, POLICY_FILE),
+    settings,
+  };
 }
 
 /** As one of the jail that the account is in, if it was declared there before, and has not moved since. */
@@ -207,7 +211,7 @@ function whereItIs(once: OnceUser, machine: Machine): OnceUser {
 }
 
 /** True if the account that was declared is in that jail; for one of a directory, its line. */
-function isStillIn({ name, jail, directory, out }: OnceUser, machine: Machine): boolean {
+function isStillIn({ name, jail, directory, out }: OnceUser, machine: Machine, jails: OpenJails): boolean {
   if (out) return false;
   let account: PasswdEntry | undefined;
   try {
@@ -219,11 +223,6 @@ function isStillIn({ name, jail, directory, out }: OnceUser, machine: Machine): 
   }
   const split = account && splitHome(account.home);
   if (split !== undefined) return normalPath(split.jail) === jail;
-  return (
-    directory &&
-    withJailState(jail, machine, (_, root) => {
-      const line = new InJail(root, jail).accounts?.userByName(name);
-      return line !== undefined && (account === undefined || line.uid === account.uid);
-    })
-  );
+  const line = directory ? jails.get(jail).inside.accounts?.userByName(name) : undefined;
+  return line !== undefined && (account === undefined || line.uid === account.uid);
 }

@@ -14,8 +14,9 @@ import { unjailUser } from "../../users/unjail.ts";
 import type { Fault } from "../change.ts";
 import type { OnceUser } from "../once.ts";
 import { type Fate, fateOf } from "./fate.ts";
-import { withJailState } from "./look.ts";
+import type { InJail } from "./look-user.ts";
 import type { Machine } from "./machine.ts";
+import type { OpenJails } from "./open-jails.ts";
 
 /** What becomes of a user; undefined if that is not known. `fault`: why the user cannot leave. */
 interface Leave {
@@ -49,9 +50,12 @@ export class Leavers {
   /** Those of them whose homes are not where they were. */
   readonly #moved = new Set<ByteString>();
   readonly #left = new Set<ByteString>();
+  /** Why nobody can be taken out of these jails. */
+  readonly #closed = new Map<ByteString, Leave["fault"]>();
 
   constructor(
     private readonly machine: Machine,
+    private readonly jails: OpenJails,
     private readonly deleteHomes: boolean,
   ) {}
 
@@ -60,9 +64,9 @@ export class Leavers {
     const { name, jail } = once;
     const found = answered(() => {
       const account = this.machine.accounts.userByName(name);
-      return withJailState(jail, this.machine, (_, root) =>
-        root === undefined ? { fate: undefined, fault: whyNotOpened(jail) } : this.#look(root, account, once),
-      );
+      const { root, inside } = this.jails.get(jail);
+      if (root !== undefined) return this.#look(root, inside, account, once);
+      return { fate: undefined, fault: this.#closed.getOrInsertComputed(jail, () => whyNotOpened(jail)) };
     });
     if (found?.fate === undefined) return { fate: undefined, fault: found?.fault };
     const { fate, fault } = found;
@@ -74,9 +78,10 @@ export class Leavers {
     return found;
   }
 
-  #look(root: JailRoot, account: PasswdEntry | undefined, once: OnceUser): Leave {
+  #look(root: JailRoot, inside: InJail, account: PasswdEntry | undefined, once: OnceUser): Leave {
+    const homes = () => inside.homes;
     try {
-      const fate = fateOf(root, account, once, this.deleteHomes, this.#moved);
+      const fate = fateOf(root, account, once, this.deleteHomes, { gone: this.#moved, homes });
       const isOut = fate.how === "out" && account !== undefined;
       return { fate, fault: isOut ? this.#whyNotOut(root, account, fate.home) : undefined };
     } catch (error) {

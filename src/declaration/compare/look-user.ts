@@ -26,6 +26,7 @@ import { readPolicies } from "../../users/policy.ts";
 import type { Fault } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
 import { formerPolicies, type OnceUser } from "../once.ts";
+import { type HomeLine, homeLines } from "./fate.ts";
 import { DECLARED } from "./intent.ts";
 import { keyState, NO_KEYS } from "./look-keys.ts";
 import type { Machine } from "./machine.ts";
@@ -35,6 +36,7 @@ import type { UserState } from "./user.ts";
 /** The accounts and policies in a jail, each read once; empty for one that does not exist. */
 export class InJail {
   #accounts: JailAccounts | undefined;
+  #homes: readonly HomeLine[] | undefined;
   #policies: ReadonlyMap<ByteString, IniSection> | undefined;
 
   constructor(
@@ -46,6 +48,12 @@ export class InJail {
   get accounts(): JailAccounts | undefined {
     this.#accounts ??= this.root && fixed(readJailAccounts(this.root));
     return this.#accounts;
+  }
+
+  /** The homes by its lines. Throws SystemError. */
+  get homes(): readonly HomeLine[] {
+    this.#homes ??= this.accounts === undefined ? [] : homeLines(this.accounts);
+    return this.#homes;
   }
 
   /** The section of jk_lsh.ini for one user; of equal names the first counts. Throws JailkitError. */

@@ -41,6 +41,16 @@ export function withJailState<T>(
   machine: Machine,
   use: (state: JailState, root: JailRoot | undefined) => T,
 ): T {
+  const { state, root } = openJailState(jail, machine);
+  using opened = root;
+  return use(state, opened);
+}
+
+/** The same for a caller who closes the jail. */
+export function openJailState(
+  jail: ByteString,
+  machine: Machine,
+): { state: JailState; root: JailRoot | undefined } {
   let root: JailRoot | undefined;
   let state: JailState;
   try {
@@ -50,12 +60,14 @@ export function withJailState<T>(
       state = presentState(root, machine);
     }
   } catch (error) {
+    root?.[Symbol.dispose]();
     if (!isReported(error)) throw error;
     const { code, message } = problemFrom(error, "failed", jail);
-    state = { ...NOTHING, exists: root !== undefined, fault: { code, message } };
+    return { state: { ...NOTHING, exists: root !== undefined, fault: { code, message } }, root: undefined };
   }
-  using opened = root;
-  return use(state, state.fault === undefined ? opened : undefined);
+  if (state.fault === undefined) return { state, root };
+  root?.[Symbol.dispose]();
+  return { state, root: undefined };
 }
 
 /** A jail of before may have left its log socket and its lines in fstab(5). */

@@ -133,6 +133,9 @@ export const APPLY: readonly Mutant[] = [
     ["else if (!(without || this.#gone) && brings", "else if (!this.#gone && brings"],
     ["if (!is && without && !isBrought", "if (!is && !isBrought"],
   ]),
+  ...within("src/declaration/compare/open-jails.ts", "e2e/apply-scale.test.ts", [
+    ["if (before !== undefined) return before;", ""],
+  ]),
   ...within("src/declaration/compare/jail.ts", "e2e/apply-fstab.test.ts", [
     ["comesWith(left, this.asked.once?.live ?? [])", "left"],
     ["&& !isLeft(directory)", ""],
