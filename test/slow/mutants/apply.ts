@@ -103,7 +103,7 @@ export const APPLY: readonly Mutant[] = [
     ["lost([...inhabitants.keys()])?.message ??", ""],
   ]),
   ...within("src/declaration/compare/compare.ts", MOVES, [
-    ["if (from !== undefined) fault ??=", "if (from === null) fault ??="],
+    ["if (from !== undefined) return", "if (from === null) return"],
   ]),
   ...within("src/declaration/compare/look.ts", MOVES, [
     ["if (from !== undefined && mountRemedy(from) === undefined)", "if (false)"],
