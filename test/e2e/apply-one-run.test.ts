@@ -182,7 +182,7 @@ test.each([
 
 describe("a shell that the jail lacks", () => {
   const lacks = (name: string) =>
-    `user ${name}: '${J}/bin/bash' does not exist: copy the shell into the jail`;
+    `user ${name}: '${J}/bin/bash' does not exist: the key 'files' of the jail brings it`;
   const text = `[jail ${J}]\nsections = uidbasics\n${user("shelled", "shell = /bin/bash\n")}`;
   const problems = (...options: readonly string[]) =>
     linesOf(m, ...options).summary.problems.map(({ message }) => message);
@@ -190,6 +190,9 @@ describe("a shell that the jail lacks", () => {
   test("is an error of the user, also in the run that removes it", () => {
     settle(text.replace("uidbasics", "uidbasics, basicshell"));
     m.write(FILE, text);
+    // That it goes is foreseen; see apply-lost-shell.test.ts.
+    const goes = expect.stringContaining("goes with what is not declared any more");
+    for (const options of [["--check", "--prune"], ["--prune"]]) expect(problems(...options)).toEqual([goes]);
     for (const options of [["--prune"], [], ["--check"]])
       expect(problems(...options)).toEqual([expect.stringContaining(lacks("shelled"))]);
     settle(text.replace("uidbasics", "uidbasics, basicshell"));

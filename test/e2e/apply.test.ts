@@ -519,7 +519,7 @@ jailkit apply: ${FOLDER}/e1.ini:4:1: error: the user 'x' has no jail: the key 'j
     4 | [user x]
       | ^
 jailkit apply: cannot read ${FOLDER}/e2.ini: a symbolic link, which may not be one, or leads nowhere
-  remedy: mv -nT ${FOLDER}/e2.ini ${FOLDER}/e2.ini.old
+  remedy: mv -nT ${FOLDER}/e2.ini ${FOLDER}/e2.ini.aside
 jailkit apply: ${FOLDER}/e3.ini:1:10: error: a control character [control-character]
     1 | [jail srv\\x1b]
       |          ^

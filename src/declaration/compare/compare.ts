@@ -234,7 +234,7 @@ function compareOne(
         undeclared.push(...compared.undeclared);
         if (fault === undefined) {
           requireFillable(declared, changes, machine);
-          requireExtras(declared, changes);
+          requireExtras(declared, changes, state.exists ? [] : machine.liveDirectoriesOf(path));
           if (root !== undefined) requireLivePlace(root, changes, lookUps.liveOf);
         }
       } catch (error) {

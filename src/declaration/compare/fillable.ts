@@ -90,13 +90,21 @@ export function requireLivePlace(
   requireLivePlaces(root, liveOf(comes).filter(isApart));
 }
 
-/** Throws the JailkitError with which the log socket of a jail would not be added, or /etc/fstab not be changed. */
-export function requireExtras({ path }: DeclaredJail, changes: readonly Change[]): void {
+/**
+ * Throws the JailkitError with which the log socket of a jail would not be added, or /etc/fstab not be changed. `left`: the
+ * live directories of a jail of before, whose lines go when it is filled.
+ */
+export function requireExtras(
+  { path, live = [] }: DeclaredJail,
+  changes: readonly Change[],
+  left: readonly ByteString[],
+): void {
   const those = (action: Change["action"], ...which: readonly Change["what"][]) =>
     changes.filter((one) => one.action === action && which.includes(one.what));
   const items = (action: Change["action"]) => those(action, "live", "mounts").flatMap((one) => one.items);
   if (those("create", "log-socket").length > 0) requireLogSocketPlace(path);
   if (those("create", "proc").length > 0) requireProcLine(path);
   if (those("remove", "proc").length > 0) requireNoProcLine(path);
-  requireLiveLines(path, { add: items("create"), remove: items("remove") });
+  const goes = left.filter((one) => !live.includes(one));
+  requireLiveLines(path, { add: items("create"), remove: [...items("remove"), ...goes] });
 }

@@ -95,6 +95,8 @@ class JailDifference {
   /** Live directories that go now, and that an earlier run has taken out. */
   readonly #leaves: readonly ByteString[];
   readonly #taken: readonly ByteString[];
+  /** Those that go, though the record does not have them. */
+  #leftGo: readonly ByteString[] = [];
   /** Sections and files that go. */
   readonly #former: Readonly<Record<"sections" | "files", readonly ByteString[]>>;
 
@@ -120,12 +122,12 @@ class JailDifference {
 
   compare(): JailComparison {
     this.#compareLive();
+    this.#compareLeftMounts();
     const added = this.#compareContents();
     if (!this.state.exists && this.#changes.length === 0) {
       const about = { of: "jail", name: this.declared.path, jail: this.declared.path } as const;
       return { ...NOTHING, fault: { ...about, code: "empty-jail", message: EMPTY_JAIL } };
     }
-    this.#compareLeftMounts();
     this.#tellUndeclared();
     this.#compareSwitch("log-socket", "logSocket", "jk_socketd serves it", added);
     this.#compareSwitch("proc", "proc", "proc is mounted", added);
@@ -165,9 +167,9 @@ class JailDifference {
   #compareLeftMounts(): void {
     const { leftMounts } = this.state;
     const left = without(leftMounts, comesWith(leftMounts, this.#live));
-    const goes = this.asked.prune ? comesWith(left, this.asked.once?.live ?? []) : [];
-    if (goes.length > 0) this.#add("mounts", goes, NO_LONGER, "remove");
-    const stays = without(left, goes);
+    this.#leftGo = this.asked.prune ? comesWith(left, this.asked.once?.live ?? []) : [];
+    if (this.#leftGo.length > 0) this.#add("mounts", this.#leftGo, NO_LONGER, "remove");
+    const stays = without(left, this.#leftGo);
     if (stays.length > 0)
       this.#undeclared.push(`jail ${display(this.declared.path)}: mounts ${listed(stays)} (in /etc/fstab)`);
   }
@@ -177,7 +179,7 @@ class JailDifference {
     const { state, lookUps } = this;
     const { sections, files } = this.declared;
     // What live directories have shown is copied: all that is in the record needs it.
-    const copies = !this.#gone && this.#leaves.length + this.#taken.length > 0;
+    const copies = !this.#gone && this.#leaves.length + this.#taken.length + this.#leftGo.length > 0;
     const lacks = (there: ReadonlySet<ByteString>, name: ByteString) =>
       this.#gone || copies || !there.has(name) || state.unfinished.has(name);
     const why = (names: readonly ByteString[]) => {

@@ -70,11 +70,10 @@ export function openJailState(
   return { state, root: undefined };
 }
 
-/** A jail of before may have left its log socket and its lines in fstab(5). */
+/** A jail of before may have left its log socket and its line of proc; jk_init takes the lines of live directories away. */
 const absentState = (jail: ByteString, machine: Machine): JailState => ({
   ...{ ...NOTHING, fault: machine.absentFault(jail) },
   ...{ logSocket: machine.logSocketOf(jail) !== undefined, someProc: machine.mountsProc(jail) },
-  leftMounts: machine.liveDirectoriesOf(jail),
 });
 
 /** Why nothing is done in a jail whose record and accounts still name its old path. */

@@ -139,6 +139,7 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/jail.ts", "e2e/apply-fstab.test.ts", [
     ["comesWith(left, this.asked.once?.live ?? [])", "left"],
     ["&& !isLeft(directory)", ""],
+    [" + this.#leftGo.length > 0", " > 0"],
   ]),
   ...within("src/update/remove-extras.ts", "e2e/apply-fstab.test.ts", [
     ["return count > 0;\n    try", "return count > 0;\n    if (count > 0) return true;\n    try"],
