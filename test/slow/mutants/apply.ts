@@ -72,6 +72,9 @@ export const APPLY: readonly Mutant[] = [
     ["created === undefined || created === uid", "true"],
     ["created === undefined || out ?", "created === undefined ?"],
     ["if (text === undefined) return keys;", "if (text === undefined) return [];"],
+    ["![user.uid, 0].includes", "![user.uid].includes"],
+    ["home, true) }", "home) }"],
+    ["if (found !== undefined && !", "if (!"],
   ]),
   ...within("src/declaration/memory.ts", LEAVES, [
     ["{ out: true, created: undefined, createdHome: undefined }", "{ out: true }"],
