@@ -4,7 +4,7 @@ import { statIfPresent } from "../../ffi/files.ts";
 import { absolutePath } from "../../ffi/guard.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { display, quoted } from "../cli/display.ts";
-import { JailkitError, UsageError } from "../cli/error.ts";
+import { describeError, isReported, JailkitError, UsageError } from "../cli/error.ts";
 import { BUSY_STATUS, NO_WAIT, VERBOSE } from "../cli/options.ts";
 import { printJsonLine } from "../cli/output.ts";
 import { defineTool, type ToolCall } from "../cli/tool.ts";
@@ -18,7 +18,8 @@ import { DeclarationError } from "../declaration/errors.ts";
 import type { Declaration } from "../declaration/model.ts";
 import { isInScope, type Once, readOnce } from "../declaration/once.ts";
 import { DECLARATION_FILE, readDeclaration, readWithOthers } from "../declaration/read.ts";
-import { APPLY, ApplyReport, failedSummary, showErrors } from "../declaration/report.ts";
+import { ApplyReport } from "../declaration/report.ts";
+import { APPLY, failedSummary, showErrors } from "../declaration/report-failed.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
 import { lockDeclarations } from "../jail/record/jail-lock.ts";
 
@@ -129,7 +130,12 @@ async function apply(files: readonly string[], options: Options): Promise<number
   const comparison = await foreseeFilling(compared, TOOLS);
   const report = new ApplyReport({ ...options, unread });
   report.plan(comparison);
-  if (!check) await carryOut(declaration, comparison, before, options, report);
+  try {
+    if (!check) await carryOut(declaration, comparison, before, options, report);
+  } catch (error) {
+    if (!isReported(error)) throw error;
+    report.broken(error);
+  }
   return report.end();
 }
 
@@ -207,11 +213,13 @@ A user who is declared in another jail than before is an error while the account
       // A signal ends it between two steps, and is told.
       return await holdingSignals(() => apply(operands, options));
     } catch (error) {
-      if (!(error instanceof JailkitError)) throw error;
+      if (!isReported(error)) throw error;
       if (!json && error instanceof DeclarationError) return showErrors(error);
       if (!json) throw error;
-      const path = error.place?.file ?? operands[0] ?? configDir ?? DECLARATION_FILE;
-      const summary = failedSummary(error, path, check);
+      const whole =
+        error instanceof JailkitError ? error : new JailkitError("failed", 1, describeError(error));
+      const path = whole.place?.file ?? operands[0] ?? configDir ?? DECLARATION_FILE;
+      const summary = failedSummary(whole, path, check);
       printJsonLine(summary);
       return summary.exitStatus;
     }
