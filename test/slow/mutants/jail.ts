@@ -762,6 +762,10 @@ export const JAIL: readonly Mutant[] = [
     ["jail !== undefined && distrust(stat) === undefined", "jail !== undefined"],
     ["C.RESOLVE_BENEATH | C.RESOLVE_NO_SYMLINKS | C.RESOLVE_NO_MAGICLINKS", "C.RESOLVE_BENEATH"],
   ]),
+  ...within("src/jail/record/registry.ts", "e2e/missing-jail.test.ts", [
+    ["if (sample.length === 0) return hasAccount(content, root);", ""],
+    ["return names.some((name) => lines", "return !names.some((name) => lines"],
+  ]),
   ...within("src/jail/record/registry.ts", "unit/jail-manifest.test.ts", [
     ["if (mine !== undefined) throw mine.error;", ""],
     ["new Set([...others, ...damaged].map", "new Set([...others].map"],
