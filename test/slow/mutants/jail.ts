@@ -538,6 +538,7 @@ export const JAIL: readonly Mutant[] = [
     [" || owners.has(uid)) continue;", ") continue;"],
     ["if (this.#directories > this.most.directories)", "if (false)"],
     ["if (this.#names > this.most.names)", "if (false)"],
+    ["if (this.#bytes > this.most.bytes)", "if (false)"],
     ["if (owners > this.most.owners)", "if (false)"],
   ]),
   ...within("src/users/change-account.ts", "e2e/home-of-another.test.ts", [
