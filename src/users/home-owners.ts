@@ -7,7 +7,11 @@ import { JailkitError } from "../cli/error.ts";
 import { WITHIN } from "../jail/fs/home-scan.ts";
 
 /** The code of a home of which its user has made too much. */
-export const TOO_LARGE = "home-too-large";
+const TOO_LARGE = "home-too-large";
+
+/** True for the error about such a home. */
+export const isTooLarge = (error: unknown): boolean =>
+  error instanceof JailkitError && error.code === TOO_LARGE;
 
 /** What is looked at, in a few seconds: users decide how much there is. */
 const MOST = { directories: 200_000, names: 5_000_000, owners: 1000, bytes: 50_000_000 };

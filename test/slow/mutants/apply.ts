@@ -41,12 +41,16 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/fate.ts", NESTED, [
     ["(line ?? otherHomeIn(user, hostPath(root, directory), gone))", "line"],
   ]),
-  ...within("src/declaration/carry-out/remove.ts", NESTED, [["created.holds ?? fate.holds", "fate.holds"]]),
+  ...within("src/declaration/carry-out/remove.ts", NESTED, [
+    ["created.holds ?? fate.holds", "fate.holds"],
+    ["if (isTooLarge(error)) leaveJail(root, once, said);", ""],
+  ]),
   ...within("src/declaration/compare/leaving.ts", NESTED, [
     ["if (places.has(path)) count++;", ""],
     ["if (fate.home !== undefined) this.#moved.add(name);", ""],
     ["return isAlone ? undefined :", "return true ? undefined :"],
-    ["error.code !== TOO_LARGE) throw error;", "error.code !== null) throw error;"],
+    ["if (!isTooLarge(error)) throw error;", "throw error;"],
+    [" || isTooLarge(error)) return undefined;", ") return undefined;"],
     ["code === HOLDS_HOME && ", "false && "],
   ]),
   ...within("src/declaration/carry-out/remove.ts", LEAVES, [
