@@ -112,6 +112,10 @@ test("the uid of an account that is removed is free for one that is created in t
   declare(`${JAIL}${user("bob", uid)}`);
   m.write(FILE, `${JAIL}${user("fred", uid)}`);
   expect(linesOf(m, "--check").summary.problems).toMatchObject([{ path: "fred", code: "uid-taken" }]);
+  m.must(["useradd", "-o", "-u", "7171", "twin"]);
+  const taken = linesOf(m, "--check", "--prune").summary.problems;
+  expect(taken).toMatchObject([{ path: "fred", message: expect.stringContaining("7171 belongs to 'twin'") }]);
+  m.must(["userdel", "twin"]);
   const limited = `[user fred]\njail = ${J}\nallow = sftp\n`;
   m.write(FILE, `${JAIL}${limited}${uid}`);
   const session = m.start(["sleep", "infinity"], { user: "bob" });
