@@ -271,7 +271,9 @@ export const APPLY: readonly Mutant[] = [
     ["if (usual === undefined || !reserved.has(usual)) return undefined;", "if (usual) return undefined;"],
     ["newUid(user, once.get(user.name), () => undefined)", "user.uid"],
   ]),
-  ...within("src/declaration/compare/compare.ts", LEAVES, [["machine.frees(one.frees, one.once.name);", ";"]]),
+  ...within("src/declaration/compare/compare.ts", LEAVES, [
+    ["machine.frees(one.frees, one.once.name);", ";"],
+  ]),
   ...within("src/declaration/carry-out/user.ts", LEAVES, [
     ["if (taken !== undefined) throw", "if (false) throw"],
   ]),
