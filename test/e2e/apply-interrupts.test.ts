@@ -244,3 +244,12 @@ test("a run that cannot write down what was declared says so in its last line, a
     m.write("/etc/jailkit/jails.ini", text);
   }
 });
+
+test("a run that cannot read what was declared ends with that in its last line", () => {
+  m.mkdir("/var/lib/jailkit/declared.json");
+  const { status, summary } = linesOf(m, "--check");
+  expect([status, summary.problems]).toMatchObject([
+    1,
+    [{ code: "failed", message: expect.stringContaining("declared.json: not a regular file") }],
+  ]);
+});
