@@ -1,12 +1,12 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import type { SystemError } from "../../ffi/error.ts";
 import { display, jsonText } from "../cli/display.ts";
-import { describeError, type JailkitError, problemFrom } from "../cli/error.ts";
-import { excerptLines, remedyLines } from "../cli/excerpt.ts";
+import { type JailkitError, problemFrom } from "../cli/error.ts";
 import { interruption, statusAfterSignals } from "../cli/interrupt.ts";
 import { BUSY } from "../cli/options.ts";
 import { printError, printJsonLine, printLine } from "../cli/output.ts";
 import { type Progress, startProgress } from "../cli/progress.ts";
-import { jsonTextOrNull, problemReport } from "../cli/report.ts";
+import { problemReport } from "../cli/report.ts";
 import type { Place } from "../config/model.ts";
 import type { UnreadFile } from "../config/unread.ts";
 import {
@@ -19,11 +19,8 @@ import {
 import type { Ended, Shown } from "./carry-out/report.ts";
 import { type Change, changeText, type Fault, nameOf, planLine } from "./change.ts";
 import { type Comparison, changesOf } from "./compare/compare.ts";
-import { DeclarationError } from "./errors.ts";
+import { APPLY, showUnread, unreadReport } from "./report-failed.ts";
 import type { ApplyChange, ApplySummary } from "./report-schema.ts";
-
-/** The name of the tool, in messages. */
-export const APPLY = "jailkit apply";
 
 const WORK_TO_DO = 10;
 
@@ -75,6 +72,7 @@ export class ApplyReport implements Shown {
   #progress: Progress | undefined;
   /** Something failed, for another reason than that another tool works on the jail. */
   #failed = false;
+  #broken: ReturnType<typeof problemFrom> | undefined;
 
   constructor(private readonly options: Options) {}
 
@@ -159,6 +157,13 @@ export class ApplyReport implements Shown {
     this.#printPlace(fault);
   };
 
+  /** Tells of what ended the whole run: what was made before counts. */
+  broken(error: JailkitError | SystemError): void {
+    this.#failed = true;
+    this.#broken = problemFrom(error, "failed", APPLY);
+    if (!this.options.json) printError(`${APPLY}: ${this.#broken.message}`);
+  }
+
   /** A line below an error, with the place of what it is about. */
   #printPlace(about: Pick<Fault, "of" | "name">): void {
     const place = this.#places.get(nameOf(about));
@@ -198,7 +203,7 @@ export class ApplyReport implements Shown {
     const changed = states.filter((state) => state === "changed").length;
     const failed = states.length - changed;
     const unchanged = Math.max(0, this.#count - states.length);
-    const failure = failed === 0 ? 0 : this.#failed ? 1 : BUSY;
+    const failure = this.#failed ? 1 : failed === 0 ? 0 : BUSY;
     const exitStatus = statusAfterSignals<0 | 1 | 10 | typeof BUSY>(
       check && this.#hasWork ? WORK_TO_DO : failure,
     );
@@ -212,11 +217,14 @@ export class ApplyReport implements Shown {
           user: jsonText(change.name),
           attributes: directoryReport(change),
         })),
-        problems: this.#problems.map(({ code, name, message, of }) => ({
-          ...problemReport({ code, path: name, message: `${nameOf({ of, name })}: ${message}` }),
-          ...placeReport(this.#places.get(nameOf({ of, name }))),
-          remedy: null,
-        })),
+        problems: [
+          ...this.#problems.map(({ code, name, message, of }) => ({
+            ...problemReport({ code, path: name, message: `${nameOf({ of, name })}: ${message}` }),
+            ...placeReport(this.#places.get(nameOf({ of, name }))),
+            remedy: null,
+          })),
+          ...(this.#broken === undefined ? [] : [brokenReport(this.#broken)]),
+        ],
         exitStatus,
       } satisfies ApplySummary);
       return exitStatus;
@@ -246,51 +254,6 @@ const placeReport = (place: Place | undefined) => ({
   column: place?.column ?? null,
 });
 
-const unreadReport = ({ file, message, remedy }: UnreadFile) => ({
-  file: jsonText(file),
-  message: jsonText(message),
-  remedy: jsonTextOrNull(remedy),
+const brokenReport = (problem: Parameters<typeof problemReport>[0]) => ({
+  ...{ ...problemReport(problem), ...placeReport(undefined), remedy: null },
 });
-
-/** The last line of --json for a run that could not begin. */
-export function failedSummary(error: JailkitError, path: ByteString, check: boolean): ApplySummary {
-  const { all, unread } =
-    error instanceof DeclarationError
-      ? error
-      : { all: [{ file: path, position: error.place, error }], unread: [] };
-  return {
-    ...{ version: 1, tool: APPLY, check, changed: 0, failed: 0, unchanged: 0 },
-    ...{ undeclared: [], unread: unread.map(unreadReport), warnings: [], directories: [] },
-    problems: all.map(({ file, position, error: one }) => ({
-      ...problemReport(problemFrom(one, "failed", file)),
-      ...{ file: jsonText(file), line: position?.line ?? null, column: position?.column ?? null },
-      remedy: jsonTextOrNull(one.remedy || undefined),
-    })),
-    exitStatus: statusAfterSignals<1 | typeof BUSY>(error.code === "busy" ? BUSY : 1),
-  };
-}
-
-const MOST_SHOWN = 100;
-
-/** Prints warnings of files that are not read. */
-function showUnread(unread: readonly UnreadFile[]): void {
-  for (const { message, remedy } of unread.slice(0, MOST_SHOWN)) {
-    printError(`${APPLY}: warning: ${message}`);
-    remedyLines(remedy).forEach(printError);
-  }
-  const more = unread.length - MOST_SHOWN;
-  if (more > 0) printError(`${APPLY}: warning: ${more} more file${more === 1 ? " is" : "s are"} not read`);
-}
-
-/** Prints all errors of declarations with their lines and remedies; returns the exit status. */
-export function showErrors({ all, unread }: DeclarationError): number {
-  showUnread(unread);
-  for (const { error } of all.slice(0, MOST_SHOWN)) {
-    printError(`${APPLY}: ${describeError(error)}`);
-    const excerpt = error.place === undefined ? [] : excerptLines(error.place);
-    [...excerpt, ...remedyLines(error.remedy)].forEach(printError);
-  }
-  const more = all.length - MOST_SHOWN;
-  if (more > 0) printError(`${APPLY}: and ${more} more error${more === 1 ? "" : "s"}`);
-  return 1;
-}

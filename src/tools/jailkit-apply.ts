@@ -4,7 +4,7 @@ import { statIfPresent } from "../../ffi/files.ts";
 import { absolutePath } from "../../ffi/guard.ts";
 import { holdingSignals } from "../../ffi/interrupts.ts";
 import { display, quoted } from "../cli/display.ts";
-import { JailkitError, UsageError } from "../cli/error.ts";
+import { describeError, isReported, JailkitError, UsageError } from "../cli/error.ts";
 import { BUSY_STATUS, NO_WAIT, VERBOSE } from "../cli/options.ts";
 import { printJsonLine } from "../cli/output.ts";
 import { defineTool, type ToolCall } from "../cli/tool.ts";
@@ -18,7 +18,8 @@ import { DeclarationError } from "../declaration/errors.ts";
 import type { Declaration } from "../declaration/model.ts";
 import { isInScope, type Once, readOnce } from "../declaration/once.ts";
 import { DECLARATION_FILE, readDeclaration, readWithOthers } from "../declaration/read.ts";
-import { APPLY, ApplyReport, failedSummary, showErrors } from "../declaration/report.ts";
+import { ApplyReport } from "../declaration/report.ts";
+import { APPLY, failedSummary, showErrors } from "../declaration/report-failed.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
 import { lockDeclarations } from "../jail/record/jail-lock.ts";
 
@@ -129,7 +130,12 @@ async function apply(files: readonly string[], options: Options): Promise<number
   const comparison = await foreseeFilling(compared, TOOLS);
   const report = new ApplyReport({ ...options, unread });
   report.plan(comparison);
-  if (!check) await carryOut(declaration, comparison, before, options, report);
+  try {
+    if (!check) await carryOut(declaration, comparison, before, options, report);
+  } catch (error) {
+    if (!isReported(error)) throw error;
+    report.broken(error);
+  }
   return report.end();
 }
 
@@ -192,7 +198,7 @@ A jail is compared by its record: its sections and files, its live directories a
 
 An account that exists outside of jails moves into the jail, with its home; it is an error if that is not its own, or holds the home of another account. Its uid, and a home that is in the jail already, are not changed: a difference is an error.
 
-What is there and not declared stays, and is shown with --verbose. --prune removes what these files declared once, if no file of /etc/jailkit/jails.d declares it now, and nothing else. An account that apply created is removed; one that jk_jailuser(8) or apply jailed is taken out of its jail, with its home and its former shell, but without the groups and keys that were declared; any other one stays there, without its line in the jail, and cannot log in. Its sessions go on, and a warning says what ends them; those of the others are an error, and no new ones begin. What has left otherwise, or was deleted, is forgotten: what has its name later stays. An account that somebody has taken out of its jail stays, which a warning says once, and loses the groups and keys that were declared. Whoever has a home in that of another one goes first. A home in which another user still lives is not deleted, and an account of before that cannot take its home along stays, which is an error of --check, too. A jail in which files of users are left, or in which users are declared, is not deleted, which is an error of --check, too. A jail that is live no longer gets copies of what it needs.
+What is there and not declared stays, and is shown with --verbose. --prune removes what these files declared once, if no file of /etc/jailkit/jails.d declares it now, and nothing else. An account that apply created is removed; one that jk_jailuser(8) or apply jailed is taken out of its jail, with its home and its former shell, but without the groups and keys that were declared; any other one stays there, without its line in the jail, and cannot log in. Its sessions go on, and a warning says what ends them; those of the others are an error, and no new ones begin; so is a home of which its user has made too much to look for others in it. What has left otherwise, or was deleted, is forgotten: what has its name later stays. An account that somebody has taken out of its jail stays, which a warning says once, and loses the groups and keys that were declared. Whoever has a home in that of another one goes first. A home in which another user still lives is not deleted, and an account of before that cannot take its home along stays, which is an error of --check, too. A jail in which files of users are left, or in which users are declared, is not deleted, which is an error of --check, too. A jail that is live no longer gets copies of what it needs.
 
 A jail that was moved is an error as long as its record and its accounts have the old path, whether it is declared at that or at the new one; the message has the command that helps, jailkit-adopt(8) with --moved.
 
@@ -207,11 +213,13 @@ A user who is declared in another jail than before is an error while the account
       // A signal ends it between two steps, and is told.
       return await holdingSignals(() => apply(operands, options));
     } catch (error) {
-      if (!(error instanceof JailkitError)) throw error;
+      if (!isReported(error)) throw error;
       if (!json && error instanceof DeclarationError) return showErrors(error);
       if (!json) throw error;
-      const path = error.place?.file ?? operands[0] ?? configDir ?? DECLARATION_FILE;
-      const summary = failedSummary(error, path, check);
+      const whole =
+        error instanceof JailkitError ? error : new JailkitError("failed", 1, describeError(error));
+      const path = whole.place?.file ?? operands[0] ?? configDir ?? DECLARATION_FILE;
+      const summary = failedSummary(whole, path, check);
       printJsonLine(summary);
       return summary.exitStatus;
     }

@@ -7,10 +7,14 @@ import { JailkitError } from "../cli/error.ts";
 import { WITHIN } from "../jail/fs/home-scan.ts";
 
 /** The code of a home of which its user has made too much. */
-export const TOO_LARGE = "home-too-large";
+const TOO_LARGE = "home-too-large";
+
+/** True for the error about such a home. */
+export const isTooLarge = (error: unknown): boolean =>
+  error instanceof JailkitError && error.code === TOO_LARGE;
 
 /** What is looked at, in a few seconds: users decide how much there is. */
-const MOST = { directories: 200_000, names: 5_000_000, owners: 1000 };
+const MOST = { directories: 200_000, names: 5_000_000, owners: 1000, bytes: 50_000_000 };
 
 const OPEN = C.O_DIRECTORY | C.O_NOFOLLOW;
 // No account can have a home with a longer path.
@@ -63,12 +67,12 @@ function look(top: number, path: ByteString, count: Count): { uid?: number; name
   // Its owner may close it to root, on a file system of another machine.
   if (fd === undefined)
     return attempted(() => withFd(openAt2(top, path, C.O_PATH | OPEN, WITHIN), ownerOf)) ?? { names: [] };
-  return withFd(fd, () => ({ ...ownerOf(fd), names: directoriesIn(fd, count) }));
+  return withFd(fd, () => ({ ...ownerOf(fd), names: directoriesIn(fd, path, count) }));
 }
 
 const ownerOf = (fd: number) => ({ uid: fstat(fd).uid, names: [] });
 
-function directoriesIn(fd: number, count: Count): ByteString[] {
+function directoriesIn(fd: number, path: ByteString, count: Count): ByteString[] {
   const names: ByteString[] = [];
   for (let more = true; more; ) {
     const piece: DirectoryEntry[] = [];
@@ -76,7 +80,7 @@ function directoriesIn(fd: number, count: Count): ByteString[] {
     // Of a file without a type is known when it is opened that it is no directory.
     const found = piece.filter(({ type }) => type === C.DT_DIR || type === C.DT_UNKNOWN);
     for (const { name } of found) names.push(name);
-    count.add(piece.length, found.length);
+    count.add(piece.length, found.length, path);
   }
   return names;
 }
@@ -85,17 +89,22 @@ function directoriesIn(fd: number, count: Count): ByteString[] {
 class Count {
   #names = 0;
   #directories = 0;
+  #bytes = 0;
 
   constructor(
     private readonly path: ByteString,
     private readonly most: typeof MOST,
   ) {}
 
-  add(names: number, directories: number): void {
+  /** Adds what is in the directory at a path: each that is deep takes the kernel longer to open, and memory until then. */
+  add(names: number, directories: number, path: ByteString): void {
     this.#names += names;
     this.#directories += directories;
+    this.#bytes += directories * path.length;
     if (this.#directories > this.most.directories)
       throw this.#error(`more than ${this.most.directories} directories`);
+    if (this.#bytes > this.most.bytes)
+      throw this.#error(`directories whose paths are longer than ${this.most.bytes} bytes together`);
     if (this.#names > this.most.names) throw this.#error(`more than ${this.most.names} files`);
   }
 

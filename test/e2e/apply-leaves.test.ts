@@ -112,6 +112,10 @@ test("the uid of an account that is removed is free for one that is created in t
   declare(`${JAIL}${user("bob", uid)}`);
   m.write(FILE, `${JAIL}${user("fred", uid)}`);
   expect(linesOf(m, "--check").summary.problems).toMatchObject([{ path: "fred", code: "uid-taken" }]);
+  m.must(["useradd", "-o", "-u", "7171", "twin"]);
+  const taken = linesOf(m, "--check", "--prune").summary.problems;
+  expect(taken).toMatchObject([{ path: "fred", message: expect.stringContaining("7171 belongs to 'twin'") }]);
+  m.must(["userdel", "twin"]);
   const limited = `[user fred]\njail = ${J}\nallow = sftp\n`;
   m.write(FILE, `${JAIL}${limited}${uid}`);
   const session = m.start(["sleep", "infinity"], { user: "bob" });
@@ -235,6 +239,35 @@ describe("who was taken out by hand, and is not declared any more", () => {
     m.must(["mv", "-T", link, keys]);
     expect(did(m, "--prune")).toEqual([`done ${TAKEN[1]}`]);
     expect(keysOf("bob")).toBe(`${KEYS[1]}\n`);
+  });
+
+  test.each([
+    ["that root owns", "chown root /home/bob"],
+    ["behind a symbolic link", "mv /home/bob /home/real && ln -s real /home/bob"],
+  ])("loses the declared keys in a home %s, too, with which sshd lets somebody in", (_, change) => {
+    takeOut();
+    m.must(["sh", "-c", change]);
+    expect(did(m, "--prune")).toEqual(TAKEN.map((text) => `done ${text}`));
+    expect([keysOf("bob"), did(m, "--prune")]).toEqual([`${KEYS[1]}\n`, []]);
+    m.remove("/home/real");
+  });
+
+  test("is the only error if somebody has put a loop of links above the home", () => {
+    takeOut();
+    m.must(["sh", "-c", "mkdir /home/web; mv /home/bob /home/web/bob; usermod -d /home/web/bob bob"]);
+    m.must(["sh", "-c", "mv /home/web /home/kept; ln -s web /home/web"]);
+    m.write(FILE, `${JAIL}${user("gina")}`);
+    const { status, summary } = linesOf(m, "--prune");
+    expect([status, summary.problems.map(({ path }) => path)]).toEqual([1, ["bob"]]);
+    expect(lineOf("gina")).toBeDefined();
+    m.must(["sh", "-c", "rm /home/web; mv /home/kept /home/web"]);
+    m.write(FILE, JAIL);
+    expect(did(m, "--prune", "--delete-homes")).toEqual([
+      `done ${TAKEN[1]}`,
+      "done - user gina (no longer declared)",
+    ]);
+    expect(m.read("/home/web/bob/.ssh/authorized_keys")).toBe(`${KEYS[1]}\n`);
+    m.remove("/home/web");
   });
 });
 

@@ -142,27 +142,40 @@ test("an account of before leaves after one of apply, whose home is in its own",
   m.must(["userdel", "-r", "dora"]);
 });
 
-test("nor is that of another name service, however deep it is; too much in a home to look for it is told", () => {
-  declare(user("web"));
+test("nor is that of another name service, however deep it is; too much in a home to look for it keeps no login", () => {
+  m.addUser("dora", { home: "/home/dora", createHome: true, shell: "/bin/sh" });
+  declare(user("web"), user("dora"));
   const nsswitch = m.read("/etc/nsswitch.conf");
   m.write("/etc/nsswitch.conf", nsswitch.replace(/^passwd:.*$/m, "passwd: files extrausers"));
   const far = `${J}/home/web/sites/of/far`;
   m.write("/var/lib/extrausers/passwd", `far:x:8001:8001::${far}:/bin/sh\n`);
-  const script = `import os\nfor i in range(1, 1002):\n d = f"${J}/home/web/many/{i}"\n os.makedirs(d)\n os.chown(d, 100000 + i, 0)`;
-  m.must(["python3", "-c", script]);
+  const much = (home: string) =>
+    `import os\nfor i in range(1, 1002):\n d = f"${J}/home/${home}/many/{i}"\n os.makedirs(d)\n os.chown(d, 100000 + i, 0)`;
+  for (const home of ["web", "dora"]) m.must(["python3", "-c", much(home)]);
   declare();
-  const faults = [
-    expect.stringMatching(
-      /^user web: is not declared any more, and stays: .*home\/web' holds directories of more than 1000 uids .*; put some of them elsewhere first$/,
-    ),
+  const plan = [
+    "- user web (no longer declared)",
+    `- user dora: entry in ${J} -> out of it, with its home (no longer declared)`,
   ];
-  for (const options of [["--check", ...ALL], ALL]) expect(planned(...options)).toEqual({ plan: [], faults });
+  const faults = ["web", "dora"].map((name) =>
+    expect.stringMatching(
+      new RegExp(
+        `^user ${name}: '${J}/home/${name}' holds directories of more than 1000 uids .*; put some of them elsewhere first$`,
+      ),
+    ),
+  );
+  expect(planned("--check", ...ALL)).toEqual({ plan, faults: [] });
+  for (let count = 0; count < 2; count++) expect(planned(...ALL)).toEqual({ plan, faults });
+  expect(["web", "dora"].map(exists)).toEqual([true, true]);
+  // They cannot log in.
+  expect(m.read(`${J}/etc/passwd`)).not.toMatch(/^(?:web|dora):/m);
   // As it says.
-  m.must(["mv", `${J}/home/web/many`, "/srv"]);
+  m.must(["sh", "-c", `mv ${J}/home/web/many /srv; rm -r ${J}/home/dora/many`]);
   m.mkdir(`${J}/home/web/sites/of`);
   m.mkdir(far, { owner: [8001, 8001] });
   const { changes } = linesOf(m, ...ALL);
   expect(changes[0]?.warnings).toEqual([expect.stringMatching(/stays: the home of 'far' is in it$/)]);
-  expect([exists("web"), m.exists(far)]).toEqual([false, true]);
+  expect([exists("web"), m.exists(far), m.exists("/home/dora")]).toEqual([false, true, true]);
+  m.must(["userdel", "-r", "dora"]);
   m.write("/etc/nsswitch.conf", nsswitch);
 });

@@ -180,3 +180,38 @@ test("a jail that has no record: the printed command creates it", () => {
   expect(listed()?.state).toBe("ready");
   m.must(["userdel", "kept"]);
 });
+
+test("a record that knows no files, only accounts: a new directory with the inode of the jail is not that jail", () => {
+  const [old, other] = ["/srv/by-hand", "/srv/new"];
+  m.must(["jk_init", "-j", "/srv/t", "basicshell"]);
+  m.must(["cp", "-a", "/srv/t", old]);
+  m.addUser("kept", { home: "/home/kept", createHome: true, shell: "/bin/bash" });
+  m.must(["jk_jailuser", "-m", "-j", old, "-s", "/bin/bash", "kept"]);
+  const name = m.list("/var/lib/jailkit/jails").find((id) => record(id).includes(`"path":"${old}"`)) ?? "";
+  try {
+    // It is found where somebody moved it.
+    m.rename(old, other);
+    const refused = m.run(["jailkit", "delete", "--yes", old]);
+    expect(refused.stderr).toContain(`jailkit adopt --moved ${old} ${other}`);
+    m.must(["userdel", "kept"]);
+    m.remove(other);
+    m.mkdir(other);
+    // Most file systems give the inode away again; the one of this test does not.
+    const ino = m.must(["stat", "-c", "%i", other]).stdout.trim();
+    m.write(
+      `/var/lib/jailkit/jails/${name}/manifest.json`,
+      record(name).replace(/"ino":"\d+"/, `"ino":"${ino}"`),
+    );
+    m.write("/etc/jailkit/jails.d/x.ini", `[jail ${other}]\nsections = basicshell\n`);
+    expect(m.run(["jailkit", "apply", "--check"])).toMatchObject({ status: 10, stderr: "" });
+    expect(m.run(["jailkit", "delete", "--yes", old])).toMatchObject({ status: 0, stderr: "" });
+    m.must(["jailkit", "apply"]);
+    expect(list().stdout).not.toContain(old);
+  } finally {
+    for (const path of [old, other, "/srv/t", "/etc/jailkit/jails.d/x.ini", "/home/kept"]) m.remove(path);
+    m.run(["userdel", "kept"]);
+    for (const path of [old, other, "/srv/t"]) m.run(["jailkit", "forget", path]);
+  }
+});
+
+const record = (id: string) => m.read(`/var/lib/jailkit/jails/${id}/manifest.json`);

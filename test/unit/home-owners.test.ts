@@ -3,7 +3,7 @@ import { chownSync, mkdirSync, renameSync, symlinkSync } from "node:fs";
 import { ownersBelow } from "../../src/users/home-owners.ts";
 import { temporaryRoot } from "./temporary-root.ts";
 
-const MOST = { directories: 100, names: 1000, owners: 10 };
+const MOST = { directories: 100, names: 1000, owners: 10, bytes: 100_000 };
 
 /** A home with a directory of each uid, `a/UID/b`. */
 function homeOf(uids: readonly number[]) {
@@ -51,6 +51,9 @@ test("what users make does not take long: it ends with what to do", () => {
   expect(owners(home.path, { ...MOST, directories: 7 })).toEqual([41, 42, 43]);
   const fail = (most: Partial<typeof MOST>) => () => owners(home.path, { ...MOST, ...most });
   expect(fail({ directories: 6 })).toThrow("holds more than 6 directories: too many");
+  // Below ".", "a" and, thrice, "a/UID".
+  expect(owners(home.path, { ...MOST, bytes: 1 + 3 + 3 * 4 })).toEqual([41, 42, 43]);
+  expect(fail({ bytes: 15 })).toThrow("holds directories whose paths are longer than 15 bytes together: too");
   expect(fail({ names: 6 })).toThrow("holds more than 6 files: too many");
   expect(fail({ owners: 2 })).toThrow("holds directories of more than 2 uids that are not in /etc/passwd:");
 });

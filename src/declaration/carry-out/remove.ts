@@ -18,6 +18,7 @@ import { hostUser } from "../../system/name-services.ts";
 import { NO_ACCESS } from "../../users/access.ts";
 import { AccountRun } from "../../users/account-run.ts";
 import { planJailSide, planToUnjail } from "../../users/changes.ts";
+import { isTooLarge } from "../../users/home-owners.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { keyLinesIn } from "../../users/key-lines.ts";
 import { keysText, removeKeys } from "../../users/keys.ts";
@@ -56,11 +57,27 @@ function removeUser({ once, holds }: FormerUser, deleteHomes: boolean, said: Sai
     said.steps.push(`${quoted(name)} is not in the jail any more`);
     return;
   }
-  const fate = fateOf(root, user, once, deleteHomes);
+  const fate = fateOrEnd(root, user, once, deleteHomes, said);
   if (fate.how === "removed" && user !== undefined)
     removeCreated(root, user, { once, deleteHomes, fate, holds }, said);
   else if (fate.how === "out" && user !== undefined) takeOut(root, user, once, said);
   else endLogins(root, user, once, said);
+}
+
+/** What becomes of a user. If the user has made too much of the home to find out, logins end, as before sessions do. */
+function fateOrEnd(
+  root: JailRoot,
+  user: PasswdEntry | undefined,
+  once: OnceUser,
+  deleteHomes: boolean,
+  said: Said,
+): Fate {
+  try {
+    return fateOf(root, user, once, deleteHomes);
+  } catch (error) {
+    if (isTooLarge(error)) leaveJail(root, once, said);
+    throw error;
+  }
 }
 
 function isIn(root: JailRoot, user: PasswdEntry | undefined): boolean {

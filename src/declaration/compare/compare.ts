@@ -99,7 +99,8 @@ export function compare(declaration: Declaration, before: Once, asked: Asked): C
     const gone = formerOf(all, before, machine, opened, { ...asked, files: declaration.files });
     // Users first: a jail with users is not deleted.
     const former = [...moved.former, ...(prune ? gone.former : [])];
-    for (const one of former) if (one.of === "user" && one.frees !== undefined) machine.frees(one.frees);
+    for (const one of former)
+      if (one.of === "user" && one.frees !== undefined) machine.frees(one.frees, one.once.name);
     const leave = new Set(former.flatMap(({ of, change }) => (of === "user" ? change.name : [])));
     const cleared = new Set(former.map(({ change }) => change.jail));
     const jails = [...paths].map((path) => {

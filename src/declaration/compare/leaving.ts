@@ -1,6 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { directoryOf, normalPath } from "../../../ffi/paths.ts";
-import { answered, isReported, JailkitError, problemFrom } from "../../cli/error.ts";
+import { answered, isReported, problemFrom } from "../../cli/error.ts";
 import { withTree } from "../../jail/fs/look.ts";
 import { hostPath, type JailRoot } from "../../jail/fs/walk.ts";
 import { openNamedJail } from "../../jail/record/named-jail.ts";
@@ -9,7 +9,7 @@ import type { PasswdEntry } from "../../system/accounts.ts";
 import { NO_ACCESS } from "../../users/access.ts";
 import { AccountRun } from "../../users/account-run.ts";
 import { HOLDS_HOME, otherHomeIn } from "../../users/home-along.ts";
-import { TOO_LARGE } from "../../users/home-owners.ts";
+import { isTooLarge } from "../../users/home-owners.ts";
 import { unjailUser } from "../../users/unjail.ts";
 import type { Fault } from "../change.ts";
 import type { OnceUser } from "../once.ts";
@@ -85,8 +85,9 @@ export class Leavers {
       const isOut = fate.how === "out" && account !== undefined;
       return { fate, fault: isOut ? this.#whyNotOut(root, account, fate.home) : undefined };
     } catch (error) {
-      if (!(error instanceof JailkitError) || error.code !== TOO_LARGE) throw error;
-      return { fate: undefined, fault: stays(error) };
+      if (!isTooLarge(error)) throw error;
+      // The run says it, when logins have ended: what users can bring about must not keep these.
+      return { fate: { how: "removed", home: undefined }, fault: undefined };
     }
   }
 
@@ -100,7 +101,7 @@ export class Leavers {
       if (!isReported(error)) throw error;
       const { code } = problemFrom(error, "failed", account.name);
       // Logins end before the sessions do, and the run completes what an interrupted one has begun.
-      if (code === "has-processes" || code === "home-aside") return undefined;
+      if (code === "has-processes" || code === "home-aside" || isTooLarge(error)) return undefined;
       const isAlone =
         code === HOLDS_HOME && otherHomeIn(account, hostPath(root, home ?? "/"), this.#left) === undefined;
       return isAlone ? undefined : stays(error);

@@ -11,6 +11,8 @@ import { searchPath } from "../../profile/search.ts";
 import { selectSections } from "../../profile/sections.ts";
 import { namesIn } from "../../system/account-tools.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
+import { ACCOUNT_FILE_LIMIT, usersIn } from "../../system/flat-accounts.ts";
+import { hostText } from "../../system/host-files.ts";
 import { HostSources } from "../../transfer/host.ts";
 import { SECTIONS_FILE } from "../../transfer/sections.ts";
 import { absentFault } from "./absent.ts";
@@ -51,7 +53,8 @@ export class Machine extends HostSources {
   readonly sections = once(() => answered(() => loadConfig(SECTIONS_FILE, { dialect: "py" })));
   readonly #absent = new Map<ByteString, ReturnType<typeof absentFault>>();
   readonly #needs = new Map<ByteString, SectionNeeds>();
-  readonly #freed = new Set<number>();
+  readonly #freed = new Map<number, ByteString>();
+  readonly #local = once(() => usersIn(hostText("/etc/passwd", ACCOUNT_FILE_LIMIT) ?? ""));
   readonly #paths = new Map<ByteString, ByteString | undefined>();
   // Of equal names the first counts.
   readonly #settingsOf = once(
@@ -65,15 +68,19 @@ export class Machine extends HostSources {
   absentFault = (jail: ByteString): ReturnType<typeof absentFault> =>
     this.#absent.getOrInsertComputed(jail, () => absentFault(jail));
 
-  /** Says that the account with this uid is removed before any is created. */
-  frees = (uid: number): void => void this.#freed.add(uid);
+  /** Says that an account with this uid is removed before any is created. */
+  frees = (uid: number, name: ByteString): void => void this.#freed.set(uid, name);
 
   /** Whether a uid is that of an account which is removed before any is created. */
   isFreed = (uid: number): boolean => this.#freed.has(uid);
 
   /** The account that has a uid when accounts are created. */
-  laterByUid = (uid: number): PasswdEntry | undefined =>
-    this.isFreed(uid) ? undefined : this.accounts.userByUid(uid);
+  laterByUid = (uid: number): PasswdEntry | undefined => {
+    const goes = this.#freed.get(uid);
+    if (goes === undefined) return this.accounts.userByUid(uid);
+    // Two may have the same.
+    return this.#local().find((user) => user.uid === uid && user.name !== goes);
+  };
 
   /** What sections of jk_init.ini need. */
   needsOf = (sections: readonly ByteString[]): SectionNeeds =>

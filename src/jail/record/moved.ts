@@ -30,8 +30,16 @@ function nearest(path: ByteString): ByteString {
   return at;
 }
 
-/** True if the directory at a path is the jail of a record. A jail that has another record is not. */
-export function isRecorded(path: ByteString, { id }: KnownJail, registry: ByteString = REGISTRY): boolean {
+/**
+ * True if the directory at a path is the jail of a record. A jail that has another record is not. `unsure`: the answer for
+ * a record that says nothing of its jail.
+ */
+export function isRecorded(
+  path: ByteString,
+  { id }: KnownJail,
+  registry: ByteString = REGISTRY,
+  unsure = true,
+): boolean {
   const recorded = answered(() => {
     using root = openJailRoot(path);
     return withTree((tree) => {
@@ -39,7 +47,7 @@ export function isRecorded(path: ByteString, { id }: KnownJail, registry: ByteSt
       const own = findManifest(tree, root, registry);
       if (own.content !== undefined) return own.id === id;
       const content = readContent(tree, registry, id);
-      return content !== undefined && describes(content, root);
+      return content !== undefined && (describes(content, root) ?? unsure);
     });
   });
   return recorded ?? false;
@@ -51,7 +59,7 @@ export function isRecorded(path: ByteString, { id }: KnownJail, registry: ByteSt
  */
 export function isFound(path: ByteString, stat: Stat, lost: KnownJail, registry: ByteString): boolean {
   if (stat.ino !== lost.jail.ino || stat.uid !== 0 || !onlyRootExchanges(path)) return false;
-  return isRecorded(path, lost, registry);
+  return isRecorded(path, lost, registry, false);
 }
 
 /**
@@ -96,7 +104,7 @@ export function findMoved(lost: KnownJail, registry: ByteString = REGISTRY): Byt
 export function whereMoved(path: ByteString, places: readonly ByteString[] = []): ByteString | undefined {
   return answered(() => {
     const lost = lostJail(path);
-    return lost && (places.find((place) => isRecorded(place, lost)) ?? findMoved(lost));
+    return lost && (places.find((place) => isRecorded(place, lost, REGISTRY, false)) ?? findMoved(lost));
   });
 }
 

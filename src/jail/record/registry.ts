@@ -1,4 +1,4 @@
-import { type ByteString, toBytes } from "../../../ffi/bytes.ts";
+import { type ByteString, fromBytes, toBytes } from "../../../ffi/bytes.ts";
 import { lockFile } from "../../../ffi/changes.ts";
 import * as C from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/error.ts";
@@ -7,7 +7,7 @@ import { libc } from "../../../ffi/libc.ts";
 import { display } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import { shellWord } from "../../cli/shell-word.ts";
-import { lookUp, withTree } from "../fs/look.ts";
+import { lookUp, readJailFile, withTree } from "../fs/look.ts";
 import { isDirectory, type JailRoot, joinPath, withDirectory } from "../fs/walk.ts";
 import { makeDirectories, removePath } from "../fs/write.ts";
 import type { JailIdentity, ManifestContent, ReadManifest } from "./manifest-text.ts";
@@ -18,6 +18,7 @@ export const REGISTRY = "/var/lib/jailkit/jails";
 
 const AN_ID = /^[0-9a-f]{20}(-[0-9]+)?$/;
 const SAMPLE = 16;
+const LARGEST_PASSWD = 1 << 24;
 
 /** A jail of the registry. */
 export interface KnownJail {
@@ -115,14 +116,30 @@ const firstId = (id: ByteString): ByteString => id.replace(/-[0-9]+$/, "");
 /** True if the id is one that jails at a path get. */
 export const isRecordOf = (id: ByteString, path: ByteString): boolean => firstId(id) === idFor(path);
 
-/** True if a manifest describes this jail: of a sample of its files, links and devices, at least half are there. */
-export function describes(content: ReadManifest, root: JailRoot): boolean {
+/**
+ * True if a manifest describes this jail: of a sample of its files, links and devices, at least half are there; if it has
+ * none, an account that lives in it. Undefined if it says nothing: it would fit every directory, and a file system uses
+ * inodes again.
+ */
+export function describes(content: ReadManifest, root: JailRoot): boolean | undefined {
   const sample = content.sample(SAMPLE);
+  if (sample.length === 0) return hasAccount(content, root);
   const there = sample.filter(({ path, type, size }) => {
     const stat = answered(() => lookUp(root, path)?.stat);
     return stat !== undefined && (type !== "file" || stat.size === size);
   });
   return there.length * 2 >= sample.length;
+}
+
+/** Whether a jail's etc/passwd has a line of an account that its manifest names; undefined if that names none. */
+function hasAccount({ requests }: ReadManifest, root: JailRoot): boolean | undefined {
+  const names = requests.flatMap(({ tool, operands }) =>
+    tool === "jk_jailuser" ? operands.slice(0, 1) : [],
+  );
+  if (names.length === 0) return undefined;
+  const passwd = answered(() => readJailFile(root, "/etc/passwd", LARGEST_PASSWD)) ?? new Uint8Array(0);
+  const lines = `\n${fromBytes(passwd)}`;
+  return names.some((name) => lines.includes(`\n${name}:`));
 }
 
 /** The records that may be of the jail at a path. */
@@ -144,7 +161,9 @@ export function findManifest(
   if (!registryExists(tree, registry)) return { id: usual };
   // Device numbers change between boots. An inode at the same path changes only if the jail was created anew.
   const isOf = (content: ReadManifest) =>
-    (content.jail.path === root.path && content.jail.ino === identity.ino) || describes(content, root);
+    content.jail.path === root.path
+      ? content.jail.ino === identity.ino || describes(content, root) !== false
+      : describes(content, root) === true;
   // Nearly always it is the usual one, whole.
   const here = answered(() => readContent(tree, registry, usual));
   if (here?.jail.path === root.path) return isOf(here) ? { id: usual, content: here } : { id: usual };

@@ -23,8 +23,8 @@ export function recordedLive(root: JailRoot, manifest: Manifest | undefined): re
 }
 
 /**
- * Takes out what was live in a jail that was emptied or removed, and is not `wanted` any more, before the record begins anew: the next boot would
- * mount it over what is copied. Throws JailkitError, SystemError.
+ * Takes out what was live in a jail that was emptied or removed, and is not `wanted` any more, before the record begins
+ * anew: the next boot would mount it over what is copied. Throws JailkitError, SystemError.
  */
 export function endFormerLive(
   root: JailRoot,

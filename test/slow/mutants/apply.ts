@@ -41,12 +41,16 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/fate.ts", NESTED, [
     ["(line ?? otherHomeIn(user, hostPath(root, directory), gone))", "line"],
   ]),
-  ...within("src/declaration/carry-out/remove.ts", NESTED, [["created.holds ?? fate.holds", "fate.holds"]]),
+  ...within("src/declaration/carry-out/remove.ts", NESTED, [
+    ["created.holds ?? fate.holds", "fate.holds"],
+    ["if (isTooLarge(error)) leaveJail(root, once, said);", ""],
+  ]),
   ...within("src/declaration/compare/leaving.ts", NESTED, [
     ["if (places.has(path)) count++;", ""],
     ["if (fate.home !== undefined) this.#moved.add(name);", ""],
     ["return isAlone ? undefined :", "return true ? undefined :"],
-    ["error.code !== TOO_LARGE) throw error;", "error.code !== null) throw error;"],
+    ["if (!isTooLarge(error)) throw error;", "throw error;"],
+    [" || isTooLarge(error)) return undefined;", ") return undefined;"],
     ["code === HOLDS_HOME && ", "false && "],
   ]),
   ...within("src/declaration/carry-out/remove.ts", LEAVES, [
@@ -72,6 +76,9 @@ export const APPLY: readonly Mutant[] = [
     ["created === undefined || created === uid", "true"],
     ["created === undefined || out ?", "created === undefined ?"],
     ["if (text === undefined) return keys;", "if (text === undefined) return [];"],
+    ["![user.uid, 0].includes", "![user.uid].includes"],
+    ["home, true) }", "home) }"],
+    ["if (found !== undefined && !", "if (!"],
   ]),
   ...within("src/declaration/memory.ts", LEAVES, [
     ["{ out: true, created: undefined, createdHome: undefined }", "{ out: true }"],
@@ -264,7 +271,9 @@ export const APPLY: readonly Mutant[] = [
     ["if (usual === undefined || !reserved.has(usual)) return undefined;", "if (usual) return undefined;"],
     ["newUid(user, once.get(user.name), () => undefined)", "user.uid"],
   ]),
-  ...within("src/declaration/compare/compare.ts", LEAVES, [["machine.frees(one.frees);", ";"]]),
+  ...within("src/declaration/compare/compare.ts", LEAVES, [
+    ["machine.frees(one.frees, one.once.name);", ";"],
+  ]),
   ...within("src/declaration/carry-out/user.ts", LEAVES, [
     ["if (taken !== undefined) throw", "if (false) throw"],
   ]),

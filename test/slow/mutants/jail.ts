@@ -538,6 +538,7 @@ export const JAIL: readonly Mutant[] = [
     [" || owners.has(uid)) continue;", ") continue;"],
     ["if (this.#directories > this.most.directories)", "if (false)"],
     ["if (this.#names > this.most.names)", "if (false)"],
+    ["if (this.#bytes > this.most.bytes)", "if (false)"],
     ["if (owners > this.most.owners)", "if (false)"],
   ]),
   ...within("src/users/change-account.ts", "e2e/home-of-another.test.ts", [
@@ -761,6 +762,10 @@ export const JAIL: readonly Mutant[] = [
     ["(mode & 0o022) === 0 ? undefined", "(mode & 0o020) === 0 ? undefined"],
     ["jail !== undefined && distrust(stat) === undefined", "jail !== undefined"],
     ["C.RESOLVE_BENEATH | C.RESOLVE_NO_SYMLINKS | C.RESOLVE_NO_MAGICLINKS", "C.RESOLVE_BENEATH"],
+  ]),
+  ...within("src/jail/record/registry.ts", "e2e/missing-jail.test.ts", [
+    ["if (sample.length === 0) return hasAccount(content, root);", ""],
+    ["return names.some((name) => lines", "return !names.some((name) => lines"],
   ]),
   ...within("src/jail/record/registry.ts", "unit/jail-manifest.test.ts", [
     ["if (mine !== undefined) throw mine.error;", ""],

@@ -1,0 +1,64 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { jsonText } from "../cli/display.ts";
+import { describeError, type JailkitError, problemFrom } from "../cli/error.ts";
+import { excerptLines, remedyLines } from "../cli/excerpt.ts";
+import { statusAfterSignals } from "../cli/interrupt.ts";
+import { BUSY } from "../cli/options.ts";
+import { printError } from "../cli/output.ts";
+import { jsonTextOrNull, problemReport } from "../cli/report.ts";
+import type { UnreadFile } from "../config/unread.ts";
+import { DeclarationError } from "./errors.ts";
+import type { ApplySummary } from "./report-schema.ts";
+
+/** The name of the tool, in messages. */
+export const APPLY = "jailkit apply";
+
+/** A file that is not read, in a report. */
+export const unreadReport = ({ file, message, remedy }: UnreadFile) => ({
+  file: jsonText(file),
+  message: jsonText(message),
+  remedy: jsonTextOrNull(remedy),
+});
+
+/** The last line of --json for a run that could not begin. */
+export function failedSummary(error: JailkitError, path: ByteString, check: boolean): ApplySummary {
+  const { all, unread } =
+    error instanceof DeclarationError
+      ? error
+      : { all: [{ file: path, position: error.place, error }], unread: [] };
+  return {
+    ...{ version: 1, tool: APPLY, check, changed: 0, failed: 0, unchanged: 0 },
+    ...{ undeclared: [], unread: unread.map(unreadReport), warnings: [], directories: [] },
+    problems: all.map(({ file, position, error: one }) => ({
+      ...problemReport(problemFrom(one, "failed", file)),
+      ...{ file: jsonText(file), line: position?.line ?? null, column: position?.column ?? null },
+      remedy: jsonTextOrNull(one.remedy || undefined),
+    })),
+    exitStatus: statusAfterSignals<1 | typeof BUSY>(error.code === "busy" ? BUSY : 1),
+  };
+}
+
+const MOST_SHOWN = 100;
+
+/** Prints warnings of files that are not read. */
+export function showUnread(unread: readonly UnreadFile[]): void {
+  for (const { message, remedy } of unread.slice(0, MOST_SHOWN)) {
+    printError(`${APPLY}: warning: ${message}`);
+    remedyLines(remedy).forEach(printError);
+  }
+  const more = unread.length - MOST_SHOWN;
+  if (more > 0) printError(`${APPLY}: warning: ${more} more file${more === 1 ? " is" : "s are"} not read`);
+}
+
+/** Prints all errors of declarations with their lines and remedies; returns the exit status. */
+export function showErrors({ all, unread }: DeclarationError): number {
+  showUnread(unread);
+  for (const { error } of all.slice(0, MOST_SHOWN)) {
+    printError(`${APPLY}: ${describeError(error)}`);
+    const excerpt = error.place === undefined ? [] : excerptLines(error.place);
+    [...excerpt, ...remedyLines(error.remedy)].forEach(printError);
+  }
+  const more = all.length - MOST_SHOWN;
+  if (more > 0) printError(`${APPLY}: and ${more} more error${more === 1 ? "" : "s"}`);
+  return 1;
+}
