@@ -7,6 +7,7 @@ import { display, quoted } from "../cli/display.ts";
 import { JailkitError, UsageError } from "../cli/error.ts";
 import { BUSY_STATUS, NO_WAIT, VERBOSE } from "../cli/options.ts";
 import { printJsonLine } from "../cli/output.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { defineTool, type ToolCall } from "../cli/tool.ts";
 import type { UnreadFile } from "../config/unread.ts";
 import { NO_LONGER, nameOf } from "../declaration/change.ts";
@@ -61,6 +62,12 @@ function requireSomething(
   throw refusal("nothing-declared", message, unread, configDir);
 }
 
+/** A free name that nothing asks about, for a file that does not count any more. */
+function offName(file: ByteString): ByteString {
+  const name = `${file}.off`;
+  return statIfPresent(AT_FDCWD, name) === undefined ? name : offName(name);
+}
+
 /** What was declared once may be declared in a file that is not read, for example since somebody has renamed it. */
 function requireAllRead(
   { unread, aside }: Pick<Declaration, "unread" | "aside">,
@@ -70,7 +77,8 @@ function requireAllRead(
   const [gone, ...more] = former.flatMap(({ change }) => (change.why === NO_LONGER ? [change] : []));
   if (first === undefined || gone === undefined) return;
   const others = more.length === 0 ? "" : ` and ${more.length} more`;
-  const message = `--prune would remove ${nameOf(gone)}${others}, which ${quoted(first)} may declare: that is not read; if it does not count any more, move it to another directory`;
+  const rename = `mv -nT ${shellWord(first)} ${shellWord(offName(first))}`;
+  const message = `--prune would remove ${nameOf(gone)}${others}, which ${quoted(first)} may declare: that is not read; if it does not count any more: ${rename}`;
   throw refusal("unread-file", message, unread, first);
 }
 
