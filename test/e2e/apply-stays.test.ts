@@ -70,7 +70,11 @@ describe("a jail", () => {
     const commands = ["jk_jailuser --unjail -m -s /usr/sbin/nologin bob", "jk_jailuser --unjail -m dora"];
     expect(outcome("--prune")).toMatchObject({
       ...{ status: 1, lines: [] },
-      problems: [lost("bob", `${commands[0]}`), lost("dora", `${commands[1]}`), ["has-users", expect.anything()]],
+      problems: [
+        lost("bob", `${commands[0]}`),
+        lost("dora", `${commands[1]}`),
+        ["has-users", expect.anything()],
+      ],
     });
     for (const command of commands) m.must(command.split(" "));
     expect(outcome("--prune")).toEqual({

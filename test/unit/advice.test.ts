@@ -69,8 +69,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "faillock --user ${shellWord(name)} --reset": "sets a counter to zero",
   "jailkit delete --user-files ${shellWord(path)}": "where a jail is being deleted",
   "take them out, or delete them with: ${withUserFiles(root)}": "where a jail is being deleted",
-  "take their files out, or delete these with: ${withUserFiles(root)}":
-    "where a jail is being deleted",
+  "take their files out, or delete these with: ${withUserFiles(root)}": "where a jail is being deleted",
   "${shown}: users live in it (${names}): use: jailkit delete --unjail ${shellWord(jail)}; or take them out first: ${leave}":
     "where a jail is being deleted",
   rm: "of symbolic links of root in a jail, and nothing else: see src/jail/fs/safety.ts",
