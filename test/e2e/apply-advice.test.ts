@@ -51,8 +51,16 @@ const CASES: readonly Case[] = [
   {
     what: "a jail without account files",
     declared: `[jail ${NEW}]\nfiles = /bin/bash\n${user("x", "", NEW)}`,
-    advice: "the key 'sections' of the jail brings it, with any section of jk_init.ini\n",
+    advice: "the key 'sections' of the jail brings it, with any section of jk_init.ini; ",
     after: `[jail ${NEW}]\nfiles = /bin/bash\nsections = uidbasics\n${user("x", "", NEW)}`,
+  },
+  {
+    what: "a jail without its account files any more",
+    declared: JAIL + user("x"),
+    before: `rm ${J}/etc/passwd`,
+    advice: `; if it was removed: jk_update -j ${J}\n`,
+    after: JAIL + user("x"),
+    typed: true,
   },
   {
     what: "a shell that the jail lacks, brought by 'files'",
@@ -145,7 +153,7 @@ test.each(CASES)("$what", ({ declared, before, advice, after, typed = false, opt
   if (after !== undefined) m.write(FILE, after);
   if (typed) {
     const line = typeof advice === "string" ? advice : (advice.exec(text)?.[0] ?? "");
-    m.must(["sh", "-ec", /(?:gpasswd|install|mv|jk_jailuser) -[^;\n]*/.exec(line)?.[0] ?? "false"]);
+    m.must(["sh", "-ec", /(?:gpasswd|install|mv|jk_jailuser|jk_update) -[^;\n]*/.exec(line)?.[0] ?? "false"]);
   } else if (after === undefined) m.must(["useradd", "--badname", "-m", "an@na"]);
   m.must(["jailkit", "apply", ...options]);
   expect(said(options)).not.toMatch(advice);
