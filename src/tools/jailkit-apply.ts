@@ -17,7 +17,7 @@ import { foreseeFilling } from "../declaration/compare/foresee-jail.ts";
 import { withGroupNames } from "../declaration/compare/settle.ts";
 import { DeclarationError } from "../declaration/errors.ts";
 import type { Declaration } from "../declaration/model.ts";
-import { isInScope, type Once, readOnce } from "../declaration/once.ts";
+import { isInScope, ONCE_FILE, type Once, readOnce } from "../declaration/once.ts";
 import { DECLARATION_FILE, readDeclaration, readWithOthers } from "../declaration/read.ts";
 import { APPLY, ApplyReport, failedSummary, showErrors } from "../declaration/report.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
@@ -218,7 +218,8 @@ A user who is declared in another jail than before is an error while the account
       if (!(error instanceof JailkitError)) throw error;
       if (!json && error instanceof DeclarationError) return showErrors(error);
       if (!json) throw error;
-      const path = error.place?.file ?? operands[0] ?? configDir ?? DECLARATION_FILE;
+      const asked = error.code === "bad-state" ? ONCE_FILE : (operands[0] ?? configDir ?? DECLARATION_FILE);
+      const path = error.place?.file ?? asked;
       const summary = failedSummary(error, path, check);
       printJsonLine(summary);
       return summary.exitStatus;

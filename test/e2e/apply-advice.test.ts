@@ -1,7 +1,7 @@
 /** What `jailkit apply` advises about accounts is what its user can change: keys of the declaration, or a command that heals. */
 import { afterAll, afterEach, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
-import { KEYS, openApplyMachine } from "./apply-scene.ts";
+import { KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
 
 setDefaultTimeout(120_000);
 
@@ -172,4 +172,17 @@ test("a group with another gid in the jail is told with what to write there, sin
   );
   m.must(["sed", "-i", `s/^team:x:7777:/team:x:${gid}:/`, `${J}/etc/group`]);
   m.must(["jailkit", "apply"]);
+});
+
+test("a file of what was declared once that is damaged is named, with what moves it away", () => {
+  const memory = "/var/lib/jailkit/declared.json";
+  m.write(FILE, JAIL);
+  m.must(["jailkit", "apply"]);
+  m.write(memory, "{", { mode: 0o600 });
+  const { status, summary } = linesOf(m);
+  expect([status, summary.problems]).toMatchObject([1, [{ code: "bad-state", path: memory, file: memory }]]);
+  const [, command = "false"] = /: (mv -nT .*)/.exec(`${summary.problems[0]?.message}`) ?? [];
+  m.must(command.split(" "));
+  expect([linesOf(m, "--prune").status, m.read(`${memory}.old`)]).toEqual([0, "{"]);
+  m.remove(`${memory}.old`);
 });
