@@ -14,6 +14,9 @@ import {
   writeOnce,
 } from "./once.ts";
 
+/** What counts of the comparison with the machine. */
+type Compared = Pick<Comparison, "jails" | "settledLeft" | "forgotten" | "out">;
+
 /** What was declared once, while a declaration is carried out. */
 export class Memory {
   readonly #jails: Map<ByteString, OnceJail>;
@@ -38,8 +41,13 @@ export class Memory {
    * Adds all that is declared, forgets what is not there, and writes it: before the first change, so that a run that is killed
    * has it.
    */
-  declare({ jails, users }: Declaration, gone: Pick<Comparison, "settledLeft" | "forgotten" | "out">): void {
-    for (const jail of jails) this.#addJail(jail, this.#jails.get(jail.path));
+  declare({ jails, users }: Declaration, gone: Compared): void {
+    const refused = new Set(gone.jails.flatMap(({ path, fault }) => (fault === undefined ? [] : path)));
+    for (const jail of jails) {
+      // What a run cannot mount has shown nothing that would have to be copied later.
+      const made = refused.has(jail.path) ? { ...jail, live: undefined } : jail;
+      this.#addJail(made, this.#jails.get(jail.path));
+    }
     for (const user of users) this.#addUser(user, this.#users.get(user.name));
     for (const { name, jail } of gone.settledLeft) this.forgetLeft(name, jail);
     for (const { of, name } of gone.forgotten) this.forget(of, name);

@@ -89,7 +89,7 @@ const bad = (why: string) =>
   new JailkitError(
     "bad-state",
     1,
-    `${ONCE_FILE}: ${why}; move it away, and --prune removes nothing of before`,
+    `${ONCE_FILE}: ${why}; move it away, and --prune removes nothing of before: mv -nT ${ONCE_FILE} ${ONCE_FILE}.old`,
   );
 
 /** Reads what was declared once. Throws JailkitError "bad-state". */

@@ -5,6 +5,7 @@ import { type Stat, sameFile, statIfPresent } from "../../ffi/files.ts";
 import { directoryOf } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { type JailedUser, jailedUsers, namesOf } from "../jail/accounts/jailed-users.ts";
 import { serviceUsers } from "../jail/accounts/service-users.ts";
 import { undeletableDirectory } from "../jail/fs/host-directories.ts";
@@ -89,7 +90,7 @@ export function planDelete(request: DeleteRequest): DeletePlan {
   if (users.length > 0 && !unjail) {
     const names = users.map(({ name }) => display(name)).join(", ");
     const leave = leaveCommand(users, shellsOutside(jail), { move: true });
-    const message = `${shown}: users live in it (${names}): use 'jailkit delete --unjail', or take them out first: ${leave}`;
+    const message = `${shown}: users live in it (${names}): use: jailkit delete --unjail ${shellWord(jail)}; or take them out first: ${leave}`;
     throw refuse("has-users", message);
   }
   const plan = { request, jail, seen, records, users, mounts: [], owners: [] };
@@ -195,7 +196,8 @@ function measure(
     const names = services.map(({ name }) => display(name)).join(", ");
     const message =
       `${display(root.path)}: users live in it whose accounts are not in /etc/passwd (${names}): ` +
-      "change their homes where the accounts are kept (jk_jailuser --unjail --dry-run shows how), and take their files out, or delete these with 'jailkit delete --user-files'";
+      "change their homes where the accounts are kept (jk_jailuser --unjail --dry-run shows how), and " +
+      `take their files out, or delete these with: ${withUserFiles(root)}`;
     throw refuse("has-users", message);
   }
   if (!userFiles) requireNobodyElse(root, owners, unread);
@@ -211,7 +213,7 @@ function servicesOrNone(root: JailRoot, { userFiles }: DeleteRequest, ask: () =>
   } catch (error) {
     if (!(error instanceof JailkitError) || error.code !== "name-service") throw error;
     if (userFiles) return [];
-    const remedy = "start it and run this again, or use 'jailkit delete --user-files'";
+    const remedy = `start it and run this again, or use: ${withUserFiles(root)}`;
     throw refuse("name-service", `${display(root.path)}: users may live in it: ${error.message}; ${remedy}`);
   }
 }
@@ -239,9 +241,12 @@ function isAsPut(entry: ManifestEntry | undefined, { uid, size, mtime }: Usage):
   return entry.type !== "file" || (entry.size === size && (entry.mtime ?? mtime) === mtime);
 }
 
+/** The command that deletes files of users, too. */
+const withUserFiles = ({ path }: JailRoot) => `jailkit delete --user-files ${shellWord(path)}`;
+
 function requireNobodyElse(root: JailRoot, owners: readonly Owner[], unread: number): void {
   const shown = display(root.path);
-  const remedy = "take them out, or delete them with 'jailkit delete --user-files'";
+  const remedy = `take them out, or delete them with: ${withUserFiles(root)}`;
   if (unread > 0) {
     const message = `${shown}: ${unread} files in it cannot be examined, so their owners are unknown: ${remedy}`;
     throw refuse("user-files", message);

@@ -7,6 +7,7 @@ import { display, quoted } from "../cli/display.ts";
 import { describeError, isReported, JailkitError, UsageError } from "../cli/error.ts";
 import { BUSY_STATUS, NO_WAIT, VERBOSE } from "../cli/options.ts";
 import { printJsonLine } from "../cli/output.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import { defineTool, type ToolCall } from "../cli/tool.ts";
 import type { UnreadFile } from "../config/unread.ts";
 import { NO_LONGER, nameOf } from "../declaration/change.ts";
@@ -16,7 +17,7 @@ import { foreseeFilling } from "../declaration/compare/foresee-jail.ts";
 import { withGroupNames } from "../declaration/compare/settle.ts";
 import { DeclarationError } from "../declaration/errors.ts";
 import type { Declaration } from "../declaration/model.ts";
-import { isInScope, type Once, readOnce } from "../declaration/once.ts";
+import { isInScope, ONCE_FILE, type Once, readOnce } from "../declaration/once.ts";
 import { DECLARATION_FILE, readDeclaration, readWithOthers } from "../declaration/read.ts";
 import { ApplyReport } from "../declaration/report.ts";
 import { APPLY, failedSummary, showErrors } from "../declaration/report-failed.ts";
@@ -62,6 +63,12 @@ function requireSomething(
   throw refusal("nothing-declared", message, unread, configDir);
 }
 
+/** A free name that nothing asks about, for a file that does not count any more. */
+function offName(file: ByteString): ByteString {
+  const name = `${file}.off`;
+  return statIfPresent(AT_FDCWD, name) === undefined ? name : offName(name);
+}
+
 /** What was declared once may be declared in a file that is not read, for example since somebody has renamed it. */
 function requireAllRead(
   { unread, aside }: Pick<Declaration, "unread" | "aside">,
@@ -71,7 +78,8 @@ function requireAllRead(
   const [gone, ...more] = former.flatMap(({ change }) => (change.why === NO_LONGER ? [change] : []));
   if (first === undefined || gone === undefined) return;
   const others = more.length === 0 ? "" : ` and ${more.length} more`;
-  const message = `--prune would remove ${nameOf(gone)}${others}, which ${quoted(first)} may declare: that is not read; if it does not count any more, move it to another directory`;
+  const rename = `mv -nT ${shellWord(first)} ${shellWord(offName(first))}`;
+  const message = `--prune would remove ${nameOf(gone)}${others}, which ${quoted(first)} may declare: that is not read; if it does not count any more: ${rename}`;
   throw refusal("unread-file", message, unread, first);
 }
 
@@ -218,7 +226,8 @@ A user who is declared in another jail than before is an error while the account
       if (!json) throw error;
       const whole =
         error instanceof JailkitError ? error : new JailkitError("failed", 1, describeError(error));
-      const path = whole.place?.file ?? operands[0] ?? configDir ?? DECLARATION_FILE;
+      const asked = whole.code === "bad-state" ? ONCE_FILE : (operands[0] ?? configDir ?? DECLARATION_FILE);
+      const path = whole.place?.file ?? asked;
       const summary = failedSummary(whole, path, check);
       printJsonLine(summary);
       return summary.exitStatus;

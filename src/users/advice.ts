@@ -1,3 +1,5 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+
 /** What somebody who uses a tool can change about an account, in the words of advice; each a printable text. */
 export interface Advice {
   readonly home: string;
@@ -10,7 +12,7 @@ export interface Advice {
   /** A key to log in with; undefined: jk_jailuser adds it. */
   readonly key: string | undefined;
   /** For a jail without account files. */
-  readonly noJail: string;
+  readonly noJail: (jail: ByteString) => string;
   /** For a shell that the jail lacks. */
   readonly shell: string;
   /** What comes before an account is taken out of a group. */
@@ -25,7 +27,7 @@ export const OPTIONS: Advice = {
   oddName: "to jail an account that has such a name already, use jk_jailuser",
   exists: "jk_jailuser jails it",
   key: undefined,
-  noJail: "create the jail with jk_init first",
+  noJail: () => "create the jail with jk_init first",
   shell: "copy the shell into the jail with jk_cp or jk_init, or choose another with -s",
   group: "",
 };

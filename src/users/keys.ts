@@ -15,6 +15,7 @@ import { absolute } from "../../ffi/guard.ts";
 import { quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { asUser, shellWord } from "../cli/shell-word.ts";
+import { homeRemedy } from "../enter/remedies.ts";
 import { chmodPath } from "../jail/fs/attributes.ts";
 import { makeDirectoryIn } from "../jail/fs/directories.ts";
 import { lookUp, readJailFile, withTree } from "../jail/fs/look.ts";
@@ -33,6 +34,7 @@ import {
 } from "../jail/fs/walk.ts";
 import { putFileIn } from "../jail/fs/write.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
+import { commandAt } from "../system/exchange.ts";
 import {
   KEYS_LIMIT,
   type KeyLine,
@@ -104,7 +106,10 @@ function withHome<T>({ root, home, user }: KeyPlace, use: (home: Directory) => T
   try {
     const { uid } = directory.stat;
     if (uid === user.uid || uid === 0) return use(directory);
-    throw refuse(root, home, `belongs to uid ${uid}, not to ${quoted(user.name)}: no key is written there`);
+    const place = hostPath(root, home);
+    const remedy = commandAt(place, homeRemedy(place, user.uid, user.gid, true));
+    const why = `belongs to uid ${uid}, not to ${quoted(user.name)}: no key is written there`;
+    throw refuse(root, home, `${why}; keep it under another name, and create a new one: ${remedy}`);
   } finally {
     release(directory);
   }

@@ -44,7 +44,7 @@ export function requireReadyJail(root: JailRoot, advice: Advice): void {
 
 /** The error for a jail without etc/passwd. */
 export const noAccountFiles = (jail: ByteString, { noJail }: Advice): JailkitError =>
-  new JailkitError("bad-jail", BAD_JAIL, `${quoted(`${jail}/etc/passwd`)} does not exist: ${noJail}`);
+  new JailkitError("bad-jail", BAD_JAIL, `${quoted(`${jail}/etc/passwd`)} does not exist: ${noJail(jail)}`);
 
 /** The error for a jail without the shell of a user. */
 export const noShellIn = (jail: ByteString, shell: ByteString, advice: Advice): JailkitError =>

@@ -1,7 +1,7 @@
 /** What `jailkit apply` advises about accounts is what its user can change: keys of the declaration, or a command that heals. */
 import { afterAll, afterEach, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
-import { KEYS, openApplyMachine } from "./apply-scene.ts";
+import { KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
 
 setDefaultTimeout(120_000);
 
@@ -51,8 +51,16 @@ const CASES: readonly Case[] = [
   {
     what: "a jail without account files",
     declared: `[jail ${NEW}]\nfiles = /bin/bash\n${user("x", "", NEW)}`,
-    advice: "the key 'sections' of the jail brings it, with any section of jk_init.ini\n",
+    advice: "the key 'sections' of the jail brings it, with any section of jk_init.ini; ",
     after: `[jail ${NEW}]\nfiles = /bin/bash\nsections = uidbasics\n${user("x", "", NEW)}`,
+  },
+  {
+    what: "a jail without its account files any more",
+    declared: JAIL + user("x"),
+    before: `rm ${J}/etc/passwd`,
+    advice: `; if it was removed: jk_update -j ${J}\n`,
+    after: JAIL + user("x"),
+    typed: true,
   },
   {
     what: "a shell that the jail lacks, brought by 'files'",
@@ -145,7 +153,7 @@ test.each(CASES)("$what", ({ declared, before, advice, after, typed = false, opt
   if (after !== undefined) m.write(FILE, after);
   if (typed) {
     const line = typeof advice === "string" ? advice : (advice.exec(text)?.[0] ?? "");
-    m.must(["sh", "-ec", /(?:gpasswd|install|mv|jk_jailuser) -[^;\n]*/.exec(line)?.[0] ?? "false"]);
+    m.must(["sh", "-ec", /(?:gpasswd|install|mv|jk_jailuser|jk_update) -[^;\n]*/.exec(line)?.[0] ?? "false"]);
   } else if (after === undefined) m.must(["useradd", "--badname", "-m", "an@na"]);
   m.must(["jailkit", "apply", ...options]);
   expect(said(options)).not.toMatch(advice);
@@ -164,4 +172,17 @@ test("a group with another gid in the jail is told with what to write there, sin
   );
   m.must(["sed", "-i", `s/^team:x:7777:/team:x:${gid}:/`, `${J}/etc/group`]);
   m.must(["jailkit", "apply"]);
+});
+
+test("a file of what was declared once that is damaged is named, with what moves it away", () => {
+  const memory = "/var/lib/jailkit/declared.json";
+  m.write(FILE, JAIL);
+  m.must(["jailkit", "apply"]);
+  m.write(memory, "{", { mode: 0o600 });
+  const { status, summary } = linesOf(m);
+  expect([status, summary.problems]).toMatchObject([1, [{ code: "bad-state", path: memory, file: memory }]]);
+  const [, command = "false"] = /: (mv -nT .*)/.exec(`${summary.problems[0]?.message}`) ?? [];
+  m.must(command.split(" "));
+  expect([linesOf(m, "--prune").status, m.read(`${memory}.old`)]).toEqual([0, "{"]);
+  m.remove(`${memory}.old`);
 });

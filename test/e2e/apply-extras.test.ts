@@ -72,6 +72,17 @@ test("those that were never declared stay, also where the file that remembers is
   m.must(["jk_init", "-j", J, "--remove", "sftp"]);
 });
 
+test("live directories that a jail with copies was refused leave nothing to do when they are withdrawn", () => {
+  m.write(FILE, jail("live = /usr\n"));
+  expect(linesOf(m)).toMatchObject({
+    ...{ status: 1, changes: [] },
+    summary: { problems: [{ path: J, message: expect.stringContaining("has files of its own") }] },
+  });
+  m.write(FILE, jail());
+  for (const options of [["--check"], ["--check", "--prune"], []])
+    expect(linesOf(m, ...options)).toMatchObject({ status: 0, changes: [] });
+});
+
 const LIVE = "/srv/live";
 const live = (more: string) =>
   `${jail()}[jail ${LIVE}]\nsections = uidbasics, basicshell\nfiles = id\n${more}[user liv]\njail = ${LIVE}\nshell = /bin/bash\n`;

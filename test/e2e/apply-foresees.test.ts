@@ -609,22 +609,25 @@ test.each(CASES.map((one) => [one.what, one] as const))(
   },
 );
 
-test("the advice about a home that is there helps", () => {
+test.each([
+  ["without keys", ""],
+  ["with keys", `authorized_keys = ${KEYS[0]}\n`],
+])("the advice about a home that is there helps: %s", (_, keys) => {
   const place = `${J}/home/back`;
-  const refused = () => linesOf(m).summary.problems.map(({ message }) => message);
+  const refused = () => linesOf(m).summary.problems.map(({ code, message }) => `${code} ${message}`);
   const aside = (uid: number) =>
-    `user back: the account is not created, because its home '${place}' is there already, and belongs to uid ${uid}, and not to it; keep that under another name: mv -nT ${place} ${place}.old`;
+    `foreign-home user back: the account is not created, because its home '${place}' is there already, and belongs to uid ${uid}, and not to it; keep that under another name: mv -nT ${place} ${place}.old`;
   m.mkdir(place, { owner: [7979, 100] });
-  m.write(FILE, user("back"));
+  m.write(FILE, user("back", keys));
   expect(refused()).toEqual([`${aside(7979)}, or declare 'uid = 7979' if it is that of this user`]);
-  m.write(FILE, user("back", "uid = 7979\n"));
+  m.write(FILE, user("back", `uid = 7979\n${keys}`));
   expect(refused()).toEqual([]);
   all(m, "userdel -r back");
   m.mkdir(place);
-  m.write(FILE, user("back"));
+  m.write(FILE, user("back", keys));
   expect(refused()).toEqual([aside(0)]);
   all(m, `mv -nT ${place} ${place}.old`);
   expect([refused(), refused()]).toEqual([[], []]);
-  all(m, "userdel -r back", `rm -r ${place}.old`);
-  m.remove(FILE);
+  all(m, "userdel -r back", `rm -r ${place}.old`, `sed -i /^back:/d ${J}/etc/passwd`);
+  for (const file of [FILE, "/var/lib/jailkit/declared.json"]) m.remove(file);
 });

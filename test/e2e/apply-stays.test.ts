@@ -52,10 +52,37 @@ describe("a jail", () => {
     for (let run = 0; run < 2; run++)
       expect(outcome("--prune")).toEqual({ status: 1, lines: [], problems: [stays] });
     const [, remedy = "false"] =
-      /with '(jailkit delete --user-files)'/.exec(`${outcome("--prune").problems[0]?.[1]}`) ?? [];
-    m.must([...remedy.split(" "), "--yes", J]);
+      /with: (jailkit delete --user-files .*)/.exec(`${outcome("--prune").problems[0]?.[1]}`) ?? [];
+    m.must(["sh", "-c", `yes | ${remedy}`]);
     expect(outcome("--prune")).toEqual({ status: 0, lines: [], problems: [] });
     expect(m.exists(J)).toBe(false);
+  });
+
+  test("that somebody has deleted stays with its users, until what the messages say was typed", () => {
+    m.addUser("dora", { home: "/home/dora", createHome: true, shell: "/bin/sh" });
+    declare(`${JAIL}${BOB}[user dora]\njail = ${J}\nshell = /bin/bash\n`);
+    m.write(FILE, OTHER);
+    m.must(["rm", "-rf", J]);
+    const lost = (name: string, leave: string) => [
+      "no-such-jail",
+      `user ${name}: is not declared any more, and stays: ${J}: no such directory; the jail is no longer there; if it was moved: jailkit adopt --moved ${J} NEW; if it was deleted: ${leave}`,
+    ];
+    const commands = ["jk_jailuser --unjail -m -s /usr/sbin/nologin bob", "jk_jailuser --unjail -m dora"];
+    expect(outcome("--prune")).toMatchObject({
+      ...{ status: 1, lines: [] },
+      problems: [
+        lost("bob", `${commands[0]}`),
+        lost("dora", `${commands[1]}`),
+        ["has-users", expect.anything()],
+      ],
+    });
+    for (const command of commands) m.must(command.split(" "));
+    expect(outcome("--prune")).toEqual({
+      ...{ status: 0, problems: [], lines: [`- jail ${J} (no longer declared)`] },
+    });
+    expect(outcome("--prune")).toEqual({ status: 0, lines: [], problems: [] });
+    expect(m.must(["getent", "passwd", "dora"]).stdout).toEndWith(":/home/dora:/bin/sh\n");
+    m.must(["sh", "-c", "userdel bob; userdel dora"]);
   });
 
   test("goes with the homes of its users, which the plan knows", () => {

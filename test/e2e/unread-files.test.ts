@@ -128,7 +128,7 @@ describe("--prune", () => {
       expect([status, stdout]).toEqual([1, ""]);
       expect(stderr).toContain(`  remedy: mv -nT ${renamed} ${file}\n`);
       expect(stderr).toContain(
-        `jailkit apply: --prune would remove user bob, which '${renamed}' may declare: that is not read; if it does not count any more, move it to another directory\n`,
+        `jailkit apply: --prune would remove user bob, which '${renamed}' may declare: that is not read; if it does not count any more: mv -nT ${renamed} ${renamed}.off\n`,
       );
     }
     const { status, changes, summary } = linesOf(m, "--prune");
@@ -143,6 +143,22 @@ describe("--prune", () => {
     expect(did(m, "--prune")).toEqual([]);
     m.must(["mv", file, "/root/bob.ini"]);
     expect(did(m, "--prune", "--delete-homes")).toEqual(["done - user bob (no longer declared)"]);
+  });
+
+  test("has a free name for each file that does not count any more", () => {
+    m.write(`${FOLDER}/carl.ini`, user("carl"));
+    m.must(["jailkit", "apply"]);
+    m.must(["mv", `${FOLDER}/carl.ini`, `${FOLDER}/carl.conf`]);
+    m.write(`${renamed}.off`, "");
+    for (const file of [renamed, `${FOLDER}/carl.conf`]) {
+      const { summary } = linesOf(m, "--prune");
+      const [, remedy = "false"] = /: (mv -nT .*)/.exec(`${summary.problems[0]?.message}`) ?? [];
+      expect([summary.problems[0]?.path, m.exists(file)]).toEqual([file, true]);
+      typeRemedy(m, remedy);
+      expect(m.exists(file)).toBe(false);
+    }
+    expect(m.read(`${renamed}.off.off`)).toBe(user("bob"));
+    expect(did(m, "--prune", "--delete-homes")).toHaveLength(2);
   });
 
   test("of one file does not, either, if the account may have moved there", () => {
@@ -177,14 +193,15 @@ describe("what a remedy does to a file leaves --prune nothing to remove", () => 
     const { status, stderr } = m.run(["jailkit", "apply", "--prune", "--delete-homes"]);
     expect([status, stderr]).toEqual([
       1,
-      `jailkit apply: --prune would remove user bob, which '${file}' may declare: that is not read; if it does not count any more, move it to another directory\n`,
+      `jailkit apply: --prune would remove user bob, which '${file}' may declare: that is not read; if it does not count any more: mv -nT ${file} ${file}.off\n`,
     ]);
     expect(m.read("/etc/passwd")).toMatch(/^bob:/m);
     // Without anything to remove it is no hindrance, and no warning.
     expect(m.run(["jailkit", "apply"])).toMatchObject({ status: 0, stderr: "" });
-    m.must(["mv", file, "/root/"]);
+    typeRemedy(m, stderr.split("any more: ")[1]?.trim() ?? "false");
     expect(did(m, "--prune", "--delete-homes")).toEqual(["done - user bob (no longer declared)"]);
-    m.must(["rm", "-rf", `/root/${file.split("/").at(-1)}`]);
+    expect(m.run(["jailkit", "apply", "--prune"])).toMatchObject({ status: 0, stderr: "" });
+    m.must(["rm", "-r", `${file}.off`]);
   };
   const heal = (...files: readonly string[]) => {
     const { findings } = checked();

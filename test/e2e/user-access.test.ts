@@ -190,6 +190,19 @@ describe("one command", () => {
 });
 
 describe("keys", () => {
+  test("for a home that is somebody else's: what the message says to type helps", () => {
+    const home = `${jail}/home/left`;
+    m.mkdir(home, { owner: [4242, 100] });
+    const created = () => add(["--authorized-key", "/root/one.pub", "--policy", "sftp", "left"]);
+    const { status, stderr } = created();
+    expect([status, stderr]).toEqual([1, expect.stringContaining("belongs to uid 4242")]);
+    const [, remedy = "false"] = /: (mv -nT .*)/.exec(stderr) ?? [];
+    m.must(["sh", "-c", remedy]);
+    expect(created().status).toBe(0);
+    expect([m.stat(`${home}.old`)?.uid, m.read(keysOf("left"))]).toEqual([4242, publicKey("one")]);
+    m.must(["sh", "-c", `userdel -r left; rm -r ${home}.old; sed -i /^left:/d ${jail}/etc/passwd`]);
+  });
+
   test("come from standard input, and PAM lets the account in too", async () => {
     expect(
       add(["--authorized-key", "-", "--policy", "rsync", "ida"], { stdin: publicKey("one") }).status,

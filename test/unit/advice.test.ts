@@ -55,7 +55,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
     "a refusal, so that a lost file removes nothing",
   "there is no file in jails.d any more: --prune would remove all that such files declared; to do that, create an empty one there":
     "a refusal, so that lost files remove nothing",
-  "--prune would remove ${nameOf(gone)}${others}, which ${quoted(first)} may declare: that is not read; if it does not count any more, move it to another directory":
+  "--prune would remove ${nameOf(gone)}${others}, which ${quoted(first)} may declare: that is not read; if it does not count any more: ${rename}":
     "a refusal, so that a misnamed file removes nothing",
   reset: "an action of pam.conf(5)",
   "write (truncate)": "what the kernel can confine",
@@ -67,11 +67,10 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "options that remove files are not allowed in a download": "a refusal",
   // Advice.
   "faillock --user ${shellWord(name)} --reset": "sets a counter to zero",
-  "start it and run this again, or use 'jailkit delete --user-files'": "where a jail is being deleted",
-  "take them out, or delete them with 'jailkit delete --user-files'": "where a jail is being deleted",
-  "change their homes where the accounts are kept (jk_jailuser --unjail --dry-run shows how), and take their files out, or delete these with 'jailkit delete --user-files'":
-    "where a jail is being deleted",
-  "${shown}: users live in it (${names}): use 'jailkit delete --unjail', or take them out first: ${leave}":
+  "jailkit delete --user-files ${shellWord(path)}": "where a jail is being deleted",
+  "take them out, or delete them with: ${withUserFiles(root)}": "where a jail is being deleted",
+  "take their files out, or delete these with: ${withUserFiles(root)}": "where a jail is being deleted",
+  "${shown}: users live in it (${names}): use: jailkit delete --unjail ${shellWord(jail)}; or take them out first: ${leave}":
     "where a jail is being deleted",
   rm: "of symbolic links of root in a jail, and nothing else: see src/jail/fs/safety.ts",
   "${shown}: another jail is in it, ${display(inside)}: delete that first": "where a jail is being deleted",

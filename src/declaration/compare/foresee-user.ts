@@ -96,14 +96,14 @@ export class UserForesight {
       const nonUnique = uid !== undefined && this.machine.isFreed(uid);
       // None of them is created here.
       this.#place ??= new NewAccountPlace(root, () => this.inside.accounts ?? readJailAccounts(root));
-      const found = planNewAccount(
-        root,
-        { ...valuesOf(declared, uid), nonUnique },
-        this.#accessOf(declared),
-        DECLARED,
-        this.#place,
-      );
-      requireOwnHome(found, this.machine.laterByUid);
+      const values = { ...valuesOf(declared, uid), nonUnique };
+      const access = this.#accessOf(declared);
+      // Whose home it is comes before the keys in it, which would be refused with less advice.
+      const isThere = access.keys.length > 0 && lookUp(root, normalPath(declared.home)) !== undefined;
+      for (const keys of isThere ? [[], access.keys] : [access.keys]) {
+        const found = planNewAccount(root, values, { ...access, keys }, DECLARED, this.#place);
+        requireOwnHome(found, this.machine.laterByUid);
+      }
     }
   }
 

@@ -1,3 +1,4 @@
+import { shellWord } from "../../cli/shell-word.ts";
 import { splitHome } from "../../jail/accounts/separator.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { type Access, NO_ACCESS } from "../../users/access.ts";
@@ -14,7 +15,8 @@ export const DECLARED: Advice = {
   oddName: "an account that has such a name already may be declared",
   exists: "run this again",
   key: "keys in 'authorized_keys'",
-  noJail: "the key 'sections' of the jail brings it, with any section of jk_init.ini",
+  noJail: (jail) =>
+    `the key 'sections' of the jail brings it, with any section of jk_init.ini; if it was removed: jk_update -j ${shellWord(jail)}`,
   shell: "the key 'files' of the jail brings it, and the key 'shell' of the user declares another",
   group: "leave it out of the key 'groups', and ",
 };

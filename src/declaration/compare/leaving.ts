@@ -3,13 +3,14 @@ import { directoryOf, normalPath } from "../../../ffi/paths.ts";
 import { answered, isReported, problemFrom } from "../../cli/error.ts";
 import { withTree } from "../../jail/fs/look.ts";
 import { hostPath, type JailRoot } from "../../jail/fs/walk.ts";
-import { openNamedJail } from "../../jail/record/named-jail.ts";
+import { lostRemedy, openNamedJail } from "../../jail/record/named-jail.ts";
 import type { Leaving } from "../../jails/delete-plan.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { NO_ACCESS } from "../../users/access.ts";
 import { AccountRun } from "../../users/account-run.ts";
 import { HOLDS_HOME, otherHomeIn } from "../../users/home-along.ts";
 import { isTooLarge } from "../../users/home-owners.ts";
+import { leaveCommand, shellsOutside } from "../../users/leaving.ts";
 import { unjailUser } from "../../users/unjail.ts";
 import type { Fault } from "../change.ts";
 import type { OnceUser } from "../once.ts";
@@ -51,7 +52,7 @@ export class Leavers {
   readonly #moved = new Set<ByteString>();
   readonly #left = new Set<ByteString>();
   /** Why nobody can be taken out of these jails. */
-  readonly #closed = new Map<ByteString, Leave["fault"]>();
+  readonly #closed = new Map<ByteString, Closed | undefined>();
 
   constructor(
     private readonly machine: Machine,
@@ -66,7 +67,10 @@ export class Leavers {
       const account = this.machine.accounts.userByName(name);
       const { root, inside } = this.jails.get(jail);
       if (root !== undefined) return this.#look(root, inside, account, once);
-      return { fate: undefined, fault: this.#closed.getOrInsertComputed(jail, () => whyNotOpened(jail)) };
+      const closed = this.#closed.getOrInsertComputed(jail, () => whyNotOpened(jail));
+      // No command takes one of a directory out.
+      const leaver = once.directory ? undefined : account;
+      return { fate: undefined, fault: closed && withWayOut(closed, leaver) };
     });
     if (found?.fate === undefined) return { fate: undefined, fault: found?.fault };
     const { fate, fault } = found;
@@ -109,18 +113,34 @@ export class Leavers {
   }
 }
 
-/** Why nobody can be taken out of a jail: it was moved, or is missing. */
-function whyNotOpened(jail: ByteString): Leave["fault"] {
+/** Why nobody can be taken out of a jail. */
+interface Closed {
+  readonly fault: NonNullable<Leave["fault"]>;
+  /** The recorded shells of its users, if nobody knows where it is; else undefined. */
+  readonly shells: ReturnType<typeof shellsOutside> | undefined;
+}
+
+/** The same for a user. A jail that somebody has deleted comes back from nowhere. */
+function withWayOut({ fault, shells }: Closed, account: PasswdEntry | undefined): Leave["fault"] {
+  if (shells === undefined || account === undefined) return fault;
+  const leave = leaveCommand([account], shells, { move: true });
+  return { ...fault, message: `${fault.message}; if it was deleted: ${leave}` };
+}
+
+/** Undefined if the jail can be opened, after all. */
+function whyNotOpened(jail: ByteString): Closed | undefined {
   try {
     openNamedJail(jail)[Symbol.dispose]();
     return undefined;
   } catch (error) {
     if (!isReported(error)) throw error;
-    return stays(error);
+    const fault = stays(error);
+    const isLost = fault.code === "no-such-jail" && lostRemedy(jail) === undefined;
+    return { fault, shells: isLost ? shellsOutside(jail) : undefined };
   }
 }
 
-function stays(why: unknown): Leave["fault"] {
+function stays(why: unknown): NonNullable<Leave["fault"]> {
   const { code, message } = problemFrom(why, "failed", "");
   return { code, message: `is not declared any more, and stays: ${message}` };
 }
