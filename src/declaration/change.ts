@@ -47,7 +47,12 @@ export interface Fault {
   readonly code: string;
   /** One printable line, with the remedy. */
   readonly message: string;
+  /** The command in it, if one command is the remedy. */
+  readonly remedy?: ByteString | undefined;
 }
+
+/** The same without what it is about. */
+export type FaultText = Pick<Fault, "code" | "message" | "remedy">;
 
 /** The name of what a change or a fault is about, printable. */
 export const nameOf = ({ of, name }: Pick<Change, "of" | "name">): string => `${of} ${display(name)}`;

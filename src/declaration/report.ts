@@ -6,7 +6,7 @@ import { interruption, statusAfterSignals } from "../cli/interrupt.ts";
 import { BUSY } from "../cli/options.ts";
 import { printError, printJsonLine, printLine } from "../cli/output.ts";
 import { type Progress, startProgress } from "../cli/progress.ts";
-import { problemReport } from "../cli/report.ts";
+import { jsonTextOrNull, problemReport } from "../cli/report.ts";
 import type { Place } from "../config/model.ts";
 import type { UnreadFile } from "../config/unread.ts";
 import {
@@ -218,10 +218,10 @@ export class ApplyReport implements Shown {
           attributes: directoryReport(change),
         })),
         problems: [
-          ...this.#problems.map(({ code, name, message, of }) => ({
+          ...this.#problems.map(({ code, name, message, of, remedy }) => ({
             ...problemReport({ code, path: name, message: `${nameOf({ of, name })}: ${message}` }),
             ...placeReport(this.#places.get(nameOf({ of, name }))),
-            remedy: null,
+            remedy: jsonTextOrNull(remedy),
           })),
           ...(this.#broken === undefined ? [] : [brokenReport(this.#broken)]),
         ],

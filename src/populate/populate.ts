@@ -27,7 +27,7 @@ import { copiedOf } from "./plan/copied.ts";
 import type { PlannerInput } from "./plan/draft.ts";
 import { type Explanation, explain, explanationLines } from "./plan/why.ts";
 import { cacheFor, heldFor } from "./plan-cache/plan-cache.ts";
-import { endFormerLive, recordedLive, startOver } from "./record/start-over.ts";
+import { endFormerLive, formerLive, recordedLive, startOver } from "./record/start-over.ts";
 import { populateReport, whyReport } from "./report.ts";
 import { actionMessage, LineReporter, strippedMessage } from "./reporter.ts";
 import type { PopulateOptions, PopulateRequest } from "./request.ts";
@@ -86,7 +86,7 @@ export async function populate(
       obstacle !== undefined
         ? { present: [], problems: [obstacle] }
         : root === undefined || options.dryRun
-          ? showPlan(request, plan, options.hardlink, reporter)
+          ? showPlan(request, plan, { root, manifest }, options.hardlink, reporter)
           : await holdingSignals(() =>
               fillJail(root, request, options, plan, {
                 manifest,
@@ -122,8 +122,17 @@ function reportPlan(
   for (const problem of problems) if (!json) reporter.fail(problem);
 }
 
-function showPlan(request: PopulateRequest, plan: Plan, hardlink: boolean, reporter: LineReporter): Filled {
+function showPlan(
+  request: PopulateRequest,
+  plan: Plan,
+  { root, manifest }: { root: JailRoot | undefined; manifest: Manifest | undefined },
+  hardlink: boolean,
+  reporter: LineReporter,
+): Filled {
   const { jail, accounts } = request;
+  const former = formerLive(jail, root, manifest, request.live?.directories ?? []);
+  for (const path of [...former.recorded, ...former.left])
+    reporter.say(`Removing the line for ${jail}${path} from /etc/fstab`);
   let linking = hardlink;
   let linked = false;
   for (const entry of plan.entries) {

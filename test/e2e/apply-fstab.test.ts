@@ -101,8 +101,21 @@ describe("what a live jail that was deleted by hand has left in fstab(5)", () =>
 
   test("goes when it is created again as one of copies, before the next boot", () => {
     declare(COPIED);
+    const { stdout } = m.must(["jk_init", "--dry-run", "-j", J, "uidbasics"]);
+    expect(stdout).toContain(`Removing the line for ${J}/usr from /etc/fstab\n`);
     expect(did(m)).toEqual([expect.stringContaining("sections uidbasics, basicshell")]);
     expect([fstab(), linesOf(m).summary.undeclared, did(m, "--prune")]).toEqual([[], [], []]);
+  });
+
+  test("stays for what is mounted now", () => {
+    const line = `/opt ${J}/opt none bind,ro,nosuid,nodev,private,nofail,x-jailkit 0 0`;
+    m.mkdir(`${J}/opt`);
+    add(line);
+    m.must(["mount", `${J}/opt`]);
+    m.must(["jk_init", "-j", J, "uidbasics"]);
+    expect([fstab(), mounts()]).toEqual([[line], [`${J}/opt`]]);
+    m.must(["umount", `${J}/opt`]);
+    m.must(["sed", "-i", `\\,${J}/opt,d`, "/etc/fstab"]);
   });
 
   test("is told after it, and goes with --prune", () => {

@@ -358,6 +358,8 @@ describe("a jail that was moved, and is declared at its new path already, is tol
       const ofOld = said.filter((line) => line.startsWith(`jail ${old}:`));
       expect(said.filter((line) => !ofOld.includes(line))).toEqual([ofJail, ...faults]);
       for (const line of ofOld) expect(line).toEndWith(`it was moved: ${command}`);
+      // So that nobody has to cut it out of the text.
+      for (const { remedy } of summary.problems) expect(remedy).toBe(command);
     }
     const { stdout } = m.run(["jailkit", "config", "check", file]);
     for (const fault of faults) expect(stdout).toContain(fault.replace(/^user (\w+): /, "the account '$1' "));

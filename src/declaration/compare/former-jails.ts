@@ -4,7 +4,7 @@ import { statIfPresent } from "../../../ffi/files.ts";
 import { isReported, problemFrom } from "../../cli/error.ts";
 import { readRegistry } from "../../jail/record/registry.ts";
 import { planDelete } from "../../jails/delete-plan.ts";
-import { type Change, type Fault, listed, NO_LONGER } from "../change.ts";
+import { type Change, type Fault, type FaultText, listed, NO_LONGER } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { OnceJail } from "../once.ts";
 import { absentFault } from "./absent.ts";
@@ -66,18 +66,17 @@ function whyItStays(
   jail: ByteString,
   leaving: Leavers["leaving"],
   inhabitants: ReadonlyMap<ByteString, readonly DeclaredUser[]>,
-): Pick<Fault, "code" | "message"> | undefined {
+): FaultText | undefined {
   const declared = inhabitants.get(jail) ?? [];
   const isGone = statIfPresent(AT_FDCWD, jail) === undefined;
   const lost = (places: readonly ByteString[]) => (isGone ? absentFault(jail, places) : undefined);
-  const stays = (code: string, why: string) => ({
-    code,
-    message: `is not declared any more, and stays: ${why}`,
+  const stays = (code: string, why: string, remedy?: ByteString) => ({
+    ...{ code, message: `is not declared any more, and stays: ${why}`, remedy },
   });
   try {
     // Its record is that of the jail where it is now.
     const moved = lost([]);
-    if (moved !== undefined) return stays(moved.code, moved.message);
+    if (moved !== undefined) return stays(moved.code, moved.message, moved.remedy);
     const here = leaving.filter((one) => one.jail === jail);
     planDelete({ jail, unjail: false, userFiles: false, leaving: here });
     if (declared.length === 0) return undefined;
@@ -89,6 +88,7 @@ function whyItStays(
   } catch (error) {
     if (!isReported(error)) throw error;
     const { code, message } = problemFrom(error, "failed", jail);
-    return stays(code, lost([...inhabitants.keys()])?.message ?? message);
+    const there = lost([...inhabitants.keys()]);
+    return stays(code, there?.message ?? message, there?.remedy);
   }
 }

@@ -2,7 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
 import { comesWith, LIVE_SECTION, namedLive } from "../../populate/apply/live.ts";
 import { below } from "../../system/mountinfo.ts";
-import { type Change, type Fault, listed } from "../change.ts";
+import { type Change, type Fault, type FaultText, listed } from "../change.ts";
 import type { DeclaredJail } from "../model.ts";
 import { inOrder, JAIL_STEPS } from "../order.ts";
 
@@ -13,7 +13,7 @@ export interface JailState {
   /** Its contents were removed, but the directory is there. */
   readonly emptied: boolean;
   /** Why nothing is done in it, a printable line with the remedy, and a code. */
-  readonly fault: Pick<Fault, "code" | "message"> | undefined;
+  readonly fault: FaultText | undefined;
   /** Sections and operands in its record. */
   readonly sections: ReadonlySet<ByteString>;
   readonly files: ReadonlySet<ByteString>;

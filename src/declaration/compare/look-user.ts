@@ -23,7 +23,7 @@ import { HOLDS_HOME, homeAlong } from "../../users/home-along.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { newNameFault } from "../../users/new-account.ts";
 import { readPolicies } from "../../users/policy.ts";
-import type { Fault } from "../change.ts";
+import type { FaultText } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
 import { formerPolicies, type OnceUser } from "../once.ts";
 import { type HomeLine, homeLines } from "./fate.ts";
@@ -153,8 +153,6 @@ export function uidFault(uid: number, userByUid: (uid: number) => PasswdEntry | 
   return { code: "uid-taken", message: `the uid ${uid} belongs to ${quoted(owner.name)}: ${DECLARED.uid}` };
 }
 
-type FaultText = Pick<Fault, "code" | "message">;
-
 /** Why an account of a directory is not made a member of groups, and the commands that do so. Pure. */
 export function membershipFault(name: ByteString, groups: readonly { readonly name: ByteString }[]) {
   const command = groups.map((group) => `gpasswd -a ${operands(name, group.name)}`).join(" && ");
@@ -241,6 +239,7 @@ function homeState({ jail, directory }: DeclaredUser, account: PasswdEntry, { ro
   const fault: FaultText = {
     code: "foreign-home",
     message: `${quoted(shown)} ${what}: logins are refused; keep it under another name, and create a new one: ${remedy}`,
+    remedy,
   };
   return { home: "foreign", fault } as const;
 }

@@ -77,10 +77,11 @@ const absentState = (jail: ByteString, machine: Machine): JailState => ({
 });
 
 /** Why nothing is done in a jail whose record and accounts still name its old path. */
-export const movedFault = (from: ByteString, to: ByteString) => ({
-  code: "moved",
-  message: `it was moved, from ${quoted(from)}: let its record, its accounts and the configuration follow, with: ${followRemedy(from, to)}`,
-});
+export function movedFault(from: ByteString, to: ByteString) {
+  const remedy = followRemedy(from, to);
+  const message = `it was moved, from ${quoted(from)}: let its record, its accounts and the configuration follow, with: ${remedy}`;
+  return { code: "moved", message, remedy } as const;
+}
 
 function presentState(root: JailRoot, machine: Machine): JailState {
   requireSafeJail(root, 1);

@@ -12,7 +12,7 @@ import { sameKeys } from "../../transfer/sections.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { leaveWithoutLogin } from "../../users/leaving.ts";
 import { CHROOT_SHELL } from "../../users/plan.ts";
-import { type Change, type Fault, listed } from "../change.ts";
+import { type Change, type Fault, type FaultText, listed } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
 import { inOrder, USER_STEPS } from "../order.ts";
 
@@ -23,7 +23,7 @@ export interface UserState {
   /** It is in /etc/passwd. */
   readonly local: boolean;
   /** Why its declaration cannot be used, such as a group that does not exist. */
-  readonly fault: Pick<Fault, "code" | "message"> | undefined;
+  readonly fault: FaultText | undefined;
   /** Declared groups that it is not in, on the host or in the jail. */
   readonly lacksGroups: readonly ByteString[];
   /** Its line in the jail's etc/passwd. */
@@ -35,7 +35,7 @@ export interface UserState {
   /** How many declared keys its authorized_keys lacks. */
   readonly lacksKeys: number;
   /** Why they cannot be read or written, which prevents nothing else. */
-  readonly keysFault?: Pick<Fault, "code" | "message"> | undefined;
+  readonly keysFault?: FaultText | undefined;
   /** How many declared keys have other options there. */
   readonly otherOptions: number;
   /** Keys of its own section of jk_lsh.ini or jk_chrootsh.ini; undefined if it has none. */
@@ -100,7 +100,7 @@ function differing(one: ReadonlyMap<ByteString, ByteString>, other: ReadonlyMap<
 const at = (jail: ByteString, home: ByteString) => joinHome(jail, normalPath(home));
 
 /** What prevents the declaration from being carried out. */
-function faultOf(declared: DeclaredUser, state: UserState): Pick<Fault, "code" | "message"> | undefined {
+function faultOf(declared: DeclaredUser, state: UserState): FaultText | undefined {
   const { name, uid } = declared;
   const { account } = state;
   if (account === undefined) {

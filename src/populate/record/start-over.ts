@@ -1,6 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
 import { display } from "../../cli/display.ts";
+import { hostMountsIn } from "../../jail/fs/host-mounts.ts";
 import { isSocketDirectory } from "../../jail/fs/socket-directory.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import { isEmptied } from "../../jail/record/emptied.ts";
@@ -19,12 +20,34 @@ export function recordedLive(root: JailRoot, manifest: Manifest | undefined): re
   const { live = [] } = manifest?.content ?? {};
   if (manifest === undefined || live.length === 0) return [];
   // As startOver: with its mount point it is still a live jail.
-  return statIfPresent(root.fd, "usr") === undefined && isEmptied(root, manifest.content) ? [] : live;
+  return !hasUsr(root) && isEmptied(root, manifest.content) ? [] : live;
 }
 
 /**
- * Takes out what was live in a jail that was emptied or removed, and is not `wanted` any more, before the record begins
- * anew: the next boot would mount it over what is copied. Throws JailkitError, SystemError.
+ * What was live in a jail that was emptied or removed, and is not `wanted` any more: `recorded` directories, and those that
+ * only fstab(5) has (`left`), of a jail with another record. `root`: the jail, if it is there.
+ */
+export function formerLive(
+  jail: ByteString,
+  root: JailRoot | undefined,
+  manifest: Manifest | undefined,
+  wanted: readonly ByteString[],
+): Record<"recorded" | "left", readonly ByteString[]> {
+  if (root !== undefined && recordedLive(root, manifest).length > 0) return { recorded: [], left: [] };
+  const isFormer = (path: ByteString) => !(isSocketDirectory(path) || wanted.includes(path));
+  const recorded = (manifest?.content.live ?? []).filter(isFormer);
+  const isNew = root === undefined || (manifest?.content.entries.size === 0 && !hasUsr(root));
+  if (!isNew) return { recorded, left: [] };
+  const mounted = root === undefined ? [] : hostMountsIn(root);
+  const isLeft = (path: ByteString) => isFormer(path) && !mounted.includes(path);
+  return { recorded, left: directoriesInFstab(jail).filter(isLeft) };
+}
+
+const hasUsr = (root: JailRoot) => statIfPresent(root.fd, "usr") !== undefined;
+
+/**
+ * Takes out what was live in a jail that was emptied or removed, before the record begins anew: the next boot would mount
+ * it over what is copied. Throws JailkitError, SystemError.
  */
 export function endFormerLive(
   root: JailRoot,
@@ -32,13 +55,8 @@ export function endFormerLive(
   wanted: readonly ByteString[],
   say: (line: ByteString) => void,
 ): void {
-  if (recordedLive(root, manifest).length > 0) return;
-  const former = (manifest.content.live ?? []).filter((path) => !wanted.includes(path));
-  hideFromJail(root, "live", former, say);
-  // One that was removed has another record, and may have left the lines.
-  const isNew = manifest.content.entries.size === 0 && statIfPresent(root.fd, "usr") === undefined;
-  const left = isNew ? directoriesInFstab(root.path) : [];
-  const directories = left.filter((path) => !(isSocketDirectory(path) || wanted.includes(path)));
+  const { recorded, left: directories } = formerLive(root.path, root, manifest, wanted);
+  hideFromJail(root, "live", recorded, say);
   if (directories.length > 0 && removeLiveLines(root.path, { directories }))
     say(
       `removed the lines for ${directories.map((path) => display(root.path + path)).join(", ")} from /etc/fstab`,

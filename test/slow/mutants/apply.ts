@@ -106,8 +106,8 @@ export const APPLY: readonly Mutant[] = [
     ["once.createdHome === moved.from", "once.created !== undefined"],
   ]),
   ...within("src/declaration/compare/former-jails.ts", MOVES, [
-    ["if (moved !== undefined) return stays(moved.code, moved.message);", ""],
-    ["lost([...inhabitants.keys()])?.message ??", ""],
+    ["if (moved !== undefined) return stays(moved.code, moved.message, moved.remedy);", ""],
+    ["there?.message ??", ""],
   ]),
   ...within("src/declaration/compare/compare.ts", MOVES, [
     ["if (from !== undefined) return", "if (from === null) return"],

@@ -162,8 +162,11 @@ export const JAIL: readonly Mutant[] = [
     ["tops.size > 0 && [...tops].every(", "[...tops].some("],
   ]),
   ...within("src/populate/record/start-over.ts", "e2e/apply-one-run.test.ts", [
-    ['  hideFromJail(root, "live", former, say);\n', ""],
+    ['  hideFromJail(root, "live", recorded, say);\n', ""],
     ["if (directories.length > 0 && removeLiveLines", "if (false && removeLiveLines"],
+  ]),
+  ...within("src/populate/record/start-over.ts", "e2e/apply-fstab.test.ts", [
+    ["isFormer(path) && !mounted.includes(path)", "isFormer(path)"],
   ]),
   ...within("src/populate/record/start-over.ts", "e2e/emptied.test.ts", [
     ["  if (!isEmptied(root, manifest.content)) return [];\n", ""],
