@@ -1,6 +1,4 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { AT_FDCWD } from "../../../ffi/constants.ts";
-import { statIfPresent } from "../../../ffi/files.ts";
 import { display } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import type { ToolCall } from "../../cli/tool.ts";
@@ -57,7 +55,7 @@ export function jailSteps(jail: JailWork, means: Means): Step[] {
     hideLeft:
       (some) =>
       ({ steps }) => {
-        using root = statIfPresent(AT_FDCWD, path) === undefined ? undefined : openNamedJail(path);
+        using root = openNamedJail(path);
         hideLeft(path, root, itemsOf(some), (line) => steps.push(line));
       },
     mount: () => (said) => mountAll(path, means, said),

@@ -106,5 +106,7 @@ export function requireExtras(
   if (those("create", "proc").length > 0) requireProcLine(path);
   if (those("remove", "proc").length > 0) requireNoProcLine(path);
   const goes = left.filter((one) => !live.includes(one));
-  requireLiveLines(path, { add: items("create"), remove: [...items("remove"), ...goes] });
+  const lines = { add: items("create"), remove: [...items("remove"), ...goes] };
+  // Nearly always nothing: the file is not read again for each jail.
+  if (lines.add.length + lines.remove.length > 0) requireLiveLines(path, lines);
 }

@@ -2,7 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
 import { comesWith, LIVE_SECTION, namedLive } from "../../populate/apply/live.ts";
 import { below } from "../../system/mountinfo.ts";
-import { type Change, type Fault, type FaultText, listed } from "../change.ts";
+import { type Change, type Fault, type FaultText, listed, NO_LONGER } from "../change.ts";
 import type { DeclaredJail } from "../model.ts";
 import { inOrder, JAIL_STEPS } from "../order.ts";
 
@@ -263,7 +263,6 @@ class JailDifference {
 
 const without = (some: readonly ByteString[], others: readonly ByteString[]) =>
   some.filter((one) => !others.includes(one));
-const NO_LONGER = "no longer declared";
 const NOTHING = { changes: [], undeclared: [], taken: [] } as const;
 
 /**

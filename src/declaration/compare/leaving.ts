@@ -12,7 +12,7 @@ import { HOLDS_HOME, otherHomeIn } from "../../users/home-along.ts";
 import { isTooLarge } from "../../users/home-owners.ts";
 import { leaveCommand, shellsOutside } from "../../users/leaving.ts";
 import { unjailUser } from "../../users/unjail.ts";
-import type { Fault } from "../change.ts";
+import type { FaultText } from "../change.ts";
 import type { OnceUser } from "../once.ts";
 import { type Fate, fateOf } from "./fate.ts";
 import type { InJail } from "./look-user.ts";
@@ -22,7 +22,7 @@ import type { OpenJails } from "./open-jails.ts";
 /** What becomes of a user; undefined if that is not known. `fault`: why the user cannot leave. */
 interface Leave {
   readonly fate: Fate | undefined;
-  readonly fault: Pick<Fault, "code" | "message"> | undefined;
+  readonly fault: FaultText | undefined;
 }
 
 /** Users in another order: those first whose homes are in homes of others of them. */

@@ -10,7 +10,7 @@ import type { PasswdEntry } from "../../system/accounts.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { keyLinesIn, mergeKeys } from "../../users/key-lines.ts";
 import { type KeyPlace, keysText } from "../../users/keys.ts";
-import type { Fault } from "../change.ts";
+import type { FaultText } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
 import { type OnceUser, sumOf } from "../once.ts";
 
@@ -19,7 +19,7 @@ interface KeyState {
   readonly lacking: number;
   readonly former: readonly ByteString[];
   readonly otherOptions: number;
-  readonly fault?: Pick<Fault, "code" | "message">;
+  readonly fault?: FaultText;
 }
 
 /** Of an account without any. */

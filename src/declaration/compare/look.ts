@@ -21,15 +21,8 @@ const NONE: ReadonlySet<ByteString> = new Set();
 
 const NOTHING: JailState = {
   ...{ exists: false, emptied: false, fault: undefined, sections: NONE, files: NONE, unfinished: NONE },
-  ...{
-    live: NONE,
-    lacking: [],
-    leftMounts: [],
-    logSocket: false,
-    proc: false,
-    someProc: false,
-    without: NONE,
-  },
+  ...{ live: NONE, lacking: [], leftMounts: [], without: NONE },
+  ...{ logSocket: false, proc: false, someProc: false },
 };
 
 /**

@@ -10,8 +10,7 @@ import { withTree } from "../../jail/fs/look.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { keyLinesIn } from "../../users/key-lines.ts";
 import { keysText } from "../../users/keys.ts";
-import type { Change, Fault } from "../change.ts";
-import { listed } from "../change.ts";
+import { type Change, type Fault, listed } from "../change.ts";
 import { type OnceUser, sumOf } from "../once.ts";
 import type { Machine } from "./machine.ts";
 

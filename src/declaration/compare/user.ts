@@ -5,16 +5,16 @@ import { normalPath } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { operands } from "../../cli/shell-word.ts";
 import { joinHome, splitHome } from "../../jail/accounts/separator.ts";
-import { followRemedy, lostRemedy } from "../../jail/record/named-jail.ts";
+import { followRemedy } from "../../jail/record/named-jail.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
-import { mountRemedy } from "../../system/unmounted.ts";
 import { sameKeys } from "../../transfer/sections.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { leaveWithoutLogin } from "../../users/leaving.ts";
 import { CHROOT_SHELL } from "../../users/plan.ts";
-import { type Change, type Fault, type FaultText, listed } from "../change.ts";
+import { type Change, type Fault, type FaultText, listed, NO_LONGER } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
 import { inOrder, USER_STEPS } from "../order.ts";
+import { absentFault } from "./absent.ts";
 
 /** What this machine has of a user. */
 export interface UserState {
@@ -163,11 +163,10 @@ const lostJails = new Map<string, { readonly why: string; readonly remedy: strin
 const remedyOfLost = (there: ByteString, jail: ByteString) =>
   lostJails.getOrInsertComputed(`${there}\0${jail}`, () => {
     if (statIfPresent(AT_FDCWD, there) !== undefined) return undefined;
-    const remedy = lostRemedy(there, [jail]);
-    if (remedy === undefined) return undefined;
-    const why =
-      mountRemedy(there) === undefined ? "it was moved; let all follow it, with: " : "mount it, with: ";
-    return { why, remedy };
+    const fault = absentFault(there, [jail]);
+    if (fault === undefined) return undefined;
+    const why = fault.code === "moved" ? "it was moved; let all follow it, with: " : "mount it, with: ";
+    return { why, remedy: fault.remedy };
   });
 
 /** True if a jail that is not at its old path any more is at another one. */
@@ -273,7 +272,7 @@ function addOptions({ keys = [] }: DeclaredUser, { otherOptions }: UserState, ad
 
 /** What was declared once. */
 function addFormer({ former }: UserState, add: Add): void {
-  const why = "no longer declared";
+  const why = NO_LONGER;
   if (former.groups.length > 0)
     add({ action: "remove", what: "groups", from: listed(former.groups), items: former.groups, why });
   if (former.keys.length > 0)

@@ -186,7 +186,7 @@ export function hideFromJail(
 
 /**
  * The same for directories that the record does not have: lines of fstab(5), and mounts by them, of a jail that somebody
- * deleted. `root`: the jail, if it is there.
+ * deleted. `root`: the jail; undefined if nothing is mounted in it.
  */
 export function hideLeft(
   jail: ByteString,

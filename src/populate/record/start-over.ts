@@ -1,6 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { statIfPresent } from "../../../ffi/files.ts";
-import { display } from "../../cli/display.ts";
 import { hostMountsIn } from "../../jail/fs/host-mounts.ts";
 import { isSocketDirectory } from "../../jail/fs/socket-directory.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
@@ -11,8 +10,8 @@ import {
   type ManifestContent,
   saveManifest,
 } from "../../jail/record/manifest.ts";
-import { hideFromJail } from "../apply/live.ts";
-import { directoriesInFstab, removeLiveLines } from "../apply/live-lines.ts";
+import { hideFromJail, hideLeft } from "../apply/live.ts";
+import { directoriesInFstab } from "../apply/live-lines.ts";
 import { asksForFiles } from "./requests.ts";
 
 /** The directories that should be mounted in a live jail. Of an emptied one, nothing is wanted any more. */
@@ -57,10 +56,8 @@ export function endFormerLive(
 ): void {
   const { recorded, left: directories } = formerLive(root.path, root, manifest, wanted);
   hideFromJail(root, "live", recorded, say);
-  if (directories.length > 0 && removeLiveLines(root.path, { directories }))
-    say(
-      `removed the lines for ${directories.map((path) => display(root.path + path)).join(", ")} from /etc/fstab`,
-    );
+  // These are not mounted.
+  if (directories.length > 0) hideLeft(root.path, undefined, directories, say);
 }
 
 /**

@@ -163,7 +163,7 @@ export const JAIL: readonly Mutant[] = [
   ]),
   ...within("src/populate/record/start-over.ts", "e2e/apply-one-run.test.ts", [
     ['  hideFromJail(root, "live", recorded, say);\n', ""],
-    ["if (directories.length > 0 && removeLiveLines", "if (false && removeLiveLines"],
+    ["if (directories.length > 0) hideLeft", "if (false) hideLeft"],
   ]),
   ...within("src/populate/record/start-over.ts", "e2e/apply-fstab.test.ts", [
     ["isFormer(path) && !mounted.includes(path)", "isFormer(path)"],
