@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { chownSync, mkdirSync, renameSync, symlinkSync } from "node:fs";
+import { chownSync, closeSync, mkdirSync, openSync, renameSync, symlinkSync } from "node:fs";
 import { ownersBelow } from "../../src/users/home-owners.ts";
 import { temporaryRoot } from "./temporary-root.ts";
 
@@ -62,19 +62,18 @@ test("a directory with a longer path than any account's home is not entered", ()
   using home = homeOf([]);
   const name = "x".repeat(255);
   let path = home.path;
-  const made: string[] = [];
   while (path.length + 256 < 4096) {
     path = `${path}/${name}`;
-    made.push(path);
   }
   mkdirSync(path, { recursive: true });
-  process.chdir(path);
+  const directory = openSync(path, "r");
   try {
-    mkdirSync(name);
-    chownSync(name, 41, 41);
+    const deep = `/proc/self/fd/${directory}/${name}`;
+    mkdirSync(deep);
+    chownSync(deep, 41, 41);
     expect(owners(home.path)).toEqual([]);
   } finally {
-    process.chdir("/");
+    closeSync(directory);
   }
   chownSync(path, 42, 42);
   expect(owners(home.path)).toEqual([42]);

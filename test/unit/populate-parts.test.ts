@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
+import { join } from "node:path";
 import fc from "fast-check";
 import { absolutePath } from "../../ffi/guard.ts";
 import { plainPath } from "../../ffi/paths.ts";
@@ -62,7 +63,7 @@ describe("paths", () => {
   });
 
   test("relative paths start at the working directory", () => {
-    expect(absolutePath("x/../y")).toBe(`${process.cwd()}/y`);
+    expect(absolutePath("x/../y")).toBe(join(process.cwd(), "y"));
     expect(absolutePath("/srv/../../j/")).toBe("/j");
   });
 });
