@@ -9,6 +9,22 @@ const openNames = () =>
   }).symbols;
 let names: ReturnType<typeof openNames> | undefined;
 
+interface Texts {
+  readonly code: string;
+  readonly reason: string;
+}
+
+// A missing file is no rare answer: thousands are looked for.
+const known = new Map<number, Texts>();
+
+function textsOf(errno: number): Texts {
+  names ??= openNames();
+  return {
+    code: names.strerrorname_np(errno)?.toString() ?? `E${errno}`,
+    reason: names.strerrordesc_np(errno)?.toString() ?? `error ${errno}`,
+  };
+}
+
 /** A failed system call, with its path and errno(3). The only error that `ffi/` throws. */
 export class SystemError extends Error {
   override readonly name = "SystemError";
@@ -22,10 +38,9 @@ export class SystemError extends Error {
     readonly call: string,
     readonly path: ByteString | undefined,
   ) {
-    names ??= openNames();
-    const reason = names.strerrordesc_np(errno)?.toString() ?? `error ${errno}`;
+    const { code, reason } = known.getOrInsertComputed(errno, textsOf);
     super(path === undefined ? `${call}: ${reason}` : `${path}: ${call}: ${reason}`);
-    this.code = names.strerrorname_np(errno)?.toString() ?? `E${errno}`;
+    this.code = code;
     this.reason = reason;
   }
 }

@@ -158,7 +158,7 @@ export function writeAll(fd: number, bytes: Uint8Array): void {
  * write it can exhaust the memory. `size`: its size, if the caller knows it.
  */
 export function readAllFd(fd: number, limit: number, size = fstat(fd).size): Uint8Array {
-  let buffer = new Uint8Array(Math.min(limit + 1, Math.max(size + 1, 4096)));
+  let buffer = new Uint8Array(Math.min(limit + 1, size > 0 ? size + 1 : 4096));
   let used = 0;
   for (;;) {
     const count = readInto(fd, buffer.subarray(used));

@@ -33,8 +33,12 @@ export function plainPath(path: ByteString): ByteString {
   return `/${pathComponents(path).join("/")}`;
 }
 
+/** A path that has nothing to resolve, as nearly all have. */
+const NORMAL = /^(?:\/(?!\.{0,2}(?:\/|$))[^/]*)+$/;
+
 /** As plainPath, with `..` resolved in the text, whatever symbolic links precede it. */
 export function normalPath(path: ByteString): ByteString {
+  if (NORMAL.test(path)) return path;
   const names: ByteString[] = [];
   for (const name of pathComponents(path)) {
     if (name === "..") names.pop();

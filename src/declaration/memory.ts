@@ -17,6 +17,10 @@ import {
 /** What counts of the comparison with the machine. */
 type Compared = Pick<Comparison, "jails" | "settledLeft" | "forgotten" | "out">;
 
+/** What is as it was stays the same object, which writeOnce need not write down. */
+const sameOr = <T>(before: T | undefined, now: T): T =>
+  before !== undefined && Bun.deepEquals(before, now) ? before : now;
+
 /** What was declared once, while a declaration is carried out. */
 export class Memory {
   readonly #jails: Map<ByteString, OnceJail>;
@@ -125,14 +129,15 @@ export class Memory {
 
   #addJail(declared: DeclaredJail, once: OnceJail | undefined): void {
     const { path, place, sections, files, live } = declared;
-    this.#jails.set(path, {
+    const now = {
       ...{ path, file: place.file, sections: union(once?.sections, sections) },
       files: union(once?.files, files.map(this.pathOf)),
       live: union(once?.live, live ?? []),
       // What is declared to be off is off.
       logSocket: declared.logSocket ?? once?.logSocket ?? false,
       proc: declared.proc ?? once?.proc ?? false,
-    });
+    };
+    this.#jails.set(path, sameOr(once, now));
   }
 
   #addUser(user: DeclaredUser, once: OnceUser | undefined): void {
@@ -140,7 +145,7 @@ export class Memory {
     const isSame = once?.jail === jail;
     const limited = policy === undefined && isSame ? once.limited : isLimitedShell(shell);
     const before = once === undefined ? [] : policiesIn(jail, once);
-    this.#users.set(name, {
+    const now = {
       ...{ name, file: place.file, jail, directory },
       // One of a directory is another account, whatever its uid.
       created: directory ? undefined : once?.created,
@@ -155,6 +160,7 @@ export class Memory {
         keys.map(({ key }) => sumOf(key)),
       ),
       left: once === undefined ? [] : leftJails(jail, once),
-    });
+    };
+    this.#users.set(name, sameOr(once, now));
   }
 }

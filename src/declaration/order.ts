@@ -51,6 +51,5 @@ export function changesByStep<Name extends string>(
 }
 
 /** Changes in the order in which they are made. Pure. */
-export const inOrder = (table: StepTable<string>, changes: readonly Change[]): Change[] => [
-  ...[...changesByStep(table, changes).values()].flat(),
-];
+export const inOrder = (table: StepTable<string>, changes: readonly Change[]): readonly Change[] =>
+  changes.length === 0 ? changes : [...changesByStep(table, changes).values()].flat();

@@ -88,6 +88,8 @@ const NAMES = ["jails.ini", "jails.d"] as const;
 
 /** With more users than that, a compiled program is faster (measured: a seventh with 250, a third with 2,000). */
 const MANY = 100;
+/** About what declared.json has of one, in bytes. */
+const USER_SIZE = 300;
 
 interface Options {
   readonly check: boolean;
@@ -120,8 +122,8 @@ async function apply(files: readonly string[], options: Options): Promise<number
   using _lock = check ? undefined : lockDeclarations({ tool: APPLY, noWait, json });
   const usual = files.length === 0;
   const directory = configDir === undefined ? undefined : requireDeclarations(configDir);
+  compileIf((statIfPresent(AT_FDCWD, ONCE_FILE)?.size ?? 0) > MANY * USER_SIZE);
   const before = readOnce();
-  compileIf(before.users.length > MANY);
   const named = usual ? undefined : files.map(absolutePath);
   // A user may have moved from one file to another one.
   const read =

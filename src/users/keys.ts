@@ -189,7 +189,7 @@ function readExisting(place: KeyPlace, directory: Directory): { text: ByteString
     const stat = fstat(fd);
     if (!sameFile(stat, seen)) throw changed(root, path);
     if (stat.size > EXISTING_LIMIT) throw refuse(root, path, `is longer than ${EXISTING_LIMIT} bytes`);
-    return { text: fromBytes(readAllFd(fd, EXISTING_LIMIT)), stat };
+    return { text: fromBytes(readAllFd(fd, EXISTING_LIMIT, stat.size)), stat };
   });
 }
 

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, posix } from "node:path";
 import fc from "fast-check";
 import { absolutePath } from "../../ffi/guard.ts";
-import { plainPath } from "../../ffi/paths.ts";
+import { normalPath, plainPath } from "../../ffi/paths.ts";
 import { dropInName } from "../../src/config/write.ts";
 import { componentMatcher } from "../../src/libraries/pattern.ts";
 import { wantedAccounts } from "../../src/populate/apply/accounts.ts";
@@ -60,6 +60,16 @@ describe("paths", () => {
     ["/a/.b", "/a/.b"],
   ])("plainPath %s", (path, expected) => {
     expect(plainPath(path)).toBe(expected);
+  });
+
+  test("normalPath agrees with node:path", () => {
+    const name = fc.constantFrom("", ".", "..", "...", "a", ".b", "c.", "..d", "e\n");
+    fc.assert(
+      fc.property(fc.array(name), (names) => {
+        const path = `/${names.join("/")}`;
+        expect(normalPath(path)).toBe(posix.normalize(path).replace(/(.)\/$/s, "$1"));
+      }),
+    );
   });
 
   test("relative paths start at the working directory", () => {
