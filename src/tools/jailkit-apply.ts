@@ -13,7 +13,6 @@ import type { UnreadFile } from "../config/unread.ts";
 import { NO_LONGER, nameOf } from "../declaration/change.ts";
 import type { Comparison } from "../declaration/compare/compare.ts";
 import { compare } from "../declaration/compare/compare.ts";
-import { foreseeFilling } from "../declaration/compare/foresee-jail.ts";
 import { withGroupNames } from "../declaration/compare/settle.ts";
 import { DeclarationError } from "../declaration/errors.ts";
 import type { Declaration } from "../declaration/model.ts";
@@ -38,6 +37,12 @@ const hasWork = ({ jails, former, formerFaults }: Comparison): boolean =>
       changes.length > 0 ||
       users.some((user) => user.fault !== undefined || user.changes.length > 0),
   );
+
+/** With the answers of dry runs: a run without work does not load their modules. */
+async function foreseen(compared: Comparison): Promise<Comparison> {
+  const { foreseeFilling } = await import("../declaration/compare/foresee-jail.ts");
+  return foreseeFilling(compared, TOOLS);
+}
 
 /** Why a run ends before it does anything. */
 const refusal = (code: string, message: string, unread: readonly UnreadFile[], file: ByteString) =>
@@ -137,7 +142,7 @@ async function apply(files: readonly string[], options: Options): Promise<number
   const compared = compare(declaration, before, { prune, deleteHomes, usual, others });
   const { unread } = others ?? declaration;
   if (prune) requireAllRead(others ?? declaration, compared);
-  const comparison = await foreseeFilling(compared, TOOLS);
+  const comparison = hasWork(compared) ? await foreseen(compared) : compared;
   const report = new ApplyReport({ ...options, unread });
   report.plan(comparison);
   try {
