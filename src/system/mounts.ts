@@ -153,7 +153,8 @@ export function mountProc(fd: number): void {
 
 /** The fields of a line of fstab(5); none of a comment or an empty line. */
 export function fstabFields(line: ByteString): ByteString[] {
-  const text = line.trim();
+  // Not trim(): a byte of a name may be a blank of another character set.
+  const text = line.replace(/^[ \t]+|[ \t\r]+$/g, "");
   return text === "" || text.startsWith("#") ? [] : text.split(/[ \t]+/);
 }
 
@@ -161,6 +162,12 @@ export function fstabFields(line: ByteString): ByteString[] {
 export function fstabPlace(line: ByteString): ByteString | undefined {
   const [, where] = fstabFields(line);
   return where?.startsWith("/") ? plainPath(unescaped(where)) : undefined;
+}
+
+/** The command that makes comments of lines of /etc/fstab, which are numbered from 1. */
+export function commentOut(lines: readonly number[]): ByteString {
+  const script = lines.map((line) => `${line}s/^/#/`).join(";");
+  return `sed -i ${shellWord(script)} /etc/fstab`;
 }
 
 /** A field of fstab(5), with blanks and backslashes as octal numbers. */
