@@ -117,7 +117,10 @@ function mountedIn(jail: ByteString): ByteString[] {
 function forgetLive(jail: ByteString, outcome: DeleteOutcome, done: (line: ByteString) => void): void {
   const mounted = mountedIn(jail);
   if (mounted.length === 0) {
-    if (removeLiveLines(jail)) done(`removed the lines for ${display(jail)} from /etc/fstab`);
+    // Those of a jail in it are not its own.
+    const directories = directoriesInFstab(jail);
+    if (removeLiveLines(jail, { directories }))
+      done(`removed the lines for ${display(jail)} from /etc/fstab`);
     return;
   }
   const commands = operands(...mounted.map((path) => jail + path));
