@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { cArgument, check, fail, libc } from "../../ffi/libc.ts";
-import { plainPath } from "../../ffi/paths.ts";
+import { normalPath } from "../../ffi/paths.ts";
 import { fileSystemOf } from "../../ffi/statfs.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { hostText } from "./host-files.ts";
@@ -158,11 +158,15 @@ export function fstabFields(line: ByteString): ByteString[] {
   return text === "" || text.startsWith("#") ? [] : text.split(/[ \t]+/);
 }
 
-/** The directory on which a line of fstab(5) mounts something, which may be written with more slashes, or a dot; undefined for none. */
+/** The directory on which a line of fstab(5) mounts something, which may be written with more slashes, or dots; undefined for none. */
 export function fstabPlace(line: ByteString): ByteString | undefined {
   const [, where] = fstabFields(line);
-  return where?.startsWith("/") ? plainPath(unescaped(where)) : undefined;
+  return where?.startsWith("/") ? normalPath(unescaped(where)) : undefined;
 }
+
+/** True if a boot mounts nothing by options of fstab(5), not even when somebody looks there. */
+export const isByHand = (options: readonly ByteString[]): boolean =>
+  options.includes("noauto") && !options.includes("x-systemd.automount");
 
 /** The command that makes comments of lines of /etc/fstab, which are numbered from 1. */
 export function commentOut(lines: readonly number[]): ByteString {

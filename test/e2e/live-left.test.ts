@@ -114,7 +114,7 @@ describe("a live jail", () => {
     live();
     deleted();
     m.write(J, "");
-    heals("does not exist");
+    heals("is not a directory");
   });
 
   test("that was emptied, in which nobody lives; it can be filled again", () => {
@@ -260,6 +260,48 @@ test("the lines of sockets of a jail that was deleted go when it is created anew
   expect(m.must(["jk_init", "--dry-run", "-j", J, "uidbasics"]).stdout).toContain(said);
   m.must(["jk_init", "-j", J, "uidbasics"]);
   expect([fstab(), left()]).toEqual([[], []]);
+});
+
+describe("a place that is written in another way", () => {
+  test("with dots", () => {
+    live();
+    add(lineOf("/srv/x/../gone"), lineOf("/srv/x/../live"));
+    expect(left().map(({ remedy }) => remedy)).toEqual(["jailkit unmount --left /srv/gone"]);
+    m.must(["jailkit", "unmount", "--left", "/srv/gone"]);
+    expect([left(), fstab()]).toEqual([[], [lineOf(J), lineOf("/srv/x/../live")]]);
+    m.must(["umount", `${J}/usr`]);
+    m.remove(J);
+    shell(LEFT);
+    expect([left(), fstab()]).toEqual([[], []]);
+  });
+
+  test("behind a symbolic link, where no jail can be", () => {
+    live();
+    shell("ln -s / /srv/other");
+    add(lineOf("/srv/other/srv/live"));
+    const why = "though /srv/other/srv/live is behind a symbolic link, and no jail";
+    expect(left()).toEqual([
+      { message: expect.stringContaining(why), remedy: "jailkit unmount --left /srv/other/srv/live" },
+    ]);
+    m.must(["jailkit", "unmount", "--left", "--all"]);
+    expect([left(), fstab(), mounts()]).toEqual([[], [lineOf(J)], [`${J}/usr`]]);
+  });
+
+  test("a known jail behind a link that came later keeps its lines", () => {
+    live("/srv/other");
+    shell("umount /srv/other/usr; mv /srv/other /srv/live2; ln -s live2 /srv/other");
+    expect([left(), fstab()]).toEqual([[], [lineOf("/srv/other")]]);
+  });
+});
+
+test("jailkit forget leaves the line of what is mounted, whatever it is", () => {
+  live();
+  emptied();
+  m.mkdir(`${J}/opt/tool`);
+  add(lineOf(J, "/opt/tool"));
+  m.must(["mount", `${J}/opt/tool`]);
+  expect(m.must(["jailkit", "forget", J]).stderr).toContain(`to unmount them: umount ${J}/opt/tool\n`);
+  expect([fstab(), mounts()]).toEqual([[lineOf(J), lineOf(J, "/opt/tool")], [`${J}/opt/tool`]]);
 });
 
 test("jailkit forget leaves the lines of a jail in it", () => {

@@ -2,7 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { plainPath } from "../../../ffi/paths.ts";
 import { isSocketDirectory } from "../../jail/fs/socket-directory.ts";
 import { unescaped } from "../../system/mountinfo.ts";
-import { fstabField, fstabFields, fstabPlace } from "../../system/mounts.ts";
+import { fstabField, fstabFields, fstabPlace, isByHand } from "../../system/mounts.ts";
 
 const ALLOWED = /^\/(?:usr|usr\/local|opt|opt\/[^/]+)$/;
 /** Directories that come with /usr; on a host with a merged /usr these are symbolic links. */
@@ -18,7 +18,6 @@ const WRONG =
   /^(?:rw|suid|dev|rbind|move|remount|users?|owner|group|[xX]-mount\.(?!mkdir|nocanonicalize).*)$/;
 // When and how it is mounted is the administrator's to say, and so are more restrictions.
 const CHOICES = /^(?:[xX]-.+|comment=.*|_netdev|noexec|nosymfollow|(?:no|rel|nodir|lazy)a?time)$/;
-const ON_DEMAND = "x-systemd.automount";
 
 /** Whether --live takes a path. Pure. */
 export const canBeLive = (path: ByteString): boolean => ALLOWED.test(path) && !/\/\.\.?$/.test(path);
@@ -43,7 +42,7 @@ export function showsAtBoot(line: ByteString, path: ByteString): boolean {
   const sockets = isSocketDirectory(path);
   const needed = ["bind", "ro", "nosuid", "nodev", ...(sockets ? ["noexec"] : [])];
   if (sourceOf(line) !== path || !TYPES.includes(fstabFields(line)[2] ?? "")) return false;
-  if (has("noauto") && !has(ON_DEMAND)) return false;
+  if (isByHand(options)) return false;
   return needed.every(has) && !options.some((option) => WRONG.test(option)) && !(sockets && has("exec"));
 }
 

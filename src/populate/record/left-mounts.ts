@@ -7,7 +7,7 @@ import { liveState } from "../../jail/fs/live-mounts.ts";
 import { type JailRoot, openJailRoot } from "../../jail/fs/walk.ts";
 import { isEmptied } from "../../jail/record/emptied.ts";
 import { mountsOf } from "../../jail/record/live.ts";
-import { type ManifestContent, openManifest } from "../../jail/record/manifest.ts";
+import { knownJails, type ManifestContent, openManifest } from "../../jail/record/manifest.ts";
 import { lostRemedy } from "../../jail/record/named-jail.ts";
 import { below } from "../../system/mountinfo.ts";
 import { mountRemedy } from "../../system/unmounted.ts";
@@ -50,6 +50,14 @@ export function leftIn(
   return others.filter((path) => !isMounted(path) || hides(path));
 }
 
+const BEHIND_LINK = "link-in-jail-path";
+/** Errors for a path where no jail is. */
+const NO_JAIL: Readonly<Record<string, string>> = {
+  "no-such-jail": "does not exist",
+  "not-a-directory": "is not a directory",
+  [BEHIND_LINK]: "is behind a symbolic link, and no jail",
+};
+
 /** Those of a jail that may be missing, and why; undefined if that is not known, or told otherwise. */
 function leftOf(jail: ByteString, named: readonly ByteString[]) {
   try {
@@ -60,13 +68,16 @@ function leftOf(jail: ByteString, named: readonly ByteString[]) {
     const why = isGone(root, content) ? "was emptied" : "does not have them in its record";
     return { directories, why, remedy: undefined };
   } catch (error) {
-    if (!(error instanceof JailkitError) || !["no-such-jail", "not-a-directory"].includes(error.code)) {
+    const code = error instanceof JailkitError ? error.code : "";
+    if (!Object.hasOwn(NO_JAIL, code)) {
       // Its record, or what is above it, is told otherwise.
       if (isReported(error)) return undefined;
       throw error;
     }
+    // A known jail behind a link is told, too.
+    if (code === BEHIND_LINK && knownJails().some((known) => known.jail.path === jail)) return undefined;
     if (mountRemedy(jail) !== undefined) return undefined;
-    return { directories: named, why: "does not exist", remedy: lostRemedy(jail) };
+    return { directories: named, why: NO_JAIL[code], remedy: lostRemedy(jail) };
   }
 }
 
